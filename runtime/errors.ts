@@ -1,0 +1,100 @@
+/**
+ * Every error that leaves a service: a stable type, a message for people, and a private cause.
+ * The table below is the only place where a type meets its HTTP status.
+ */
+export const errorStatus = {
+  bad_request: 400,
+  invalid_json: 400,
+  invalid_field: 400,
+  unknown_field: 400,
+  invalid_name: 400,
+  invalid_key: 400,
+  sql_error: 400,
+  unauthorized: 401,
+  forbidden: 403,
+  statement_not_allowed: 403,
+  not_found: 404,
+  method_not_allowed: 405,
+  timeout: 408,
+  conflict: 409,
+  schema_drift: 409,
+  idempotency_conflict: 409,
+  precondition_failed: 412,
+  too_large: 413,
+  unsupported_media_type: 415,
+  range_not_satisfiable: 416,
+  unprocessable: 422,
+  rejected_rows: 422,
+  resource_exhausted: 422,
+  too_many_requests: 429,
+  client_closed: 499,
+  internal: 500,
+  corrupt: 500,
+  bad_gateway: 502,
+  unavailable: 503,
+  overloaded: 503,
+  deadline_exceeded: 504,
+  storage_full: 507,
+} as const;
+
+export type ErrorType = keyof typeof errorStatus;
+
+export interface ErrorExtra {
+  /** Machine-readable facts for the caller, such as the columns that differ. */
+  details?: unknown;
+  /** Seconds for the `Retry-After` header; only on errors where nothing was done. */
+  retryAfterSeconds?: number;
+  /** What went wrong inside; logged, never sent. */
+  cause?: unknown;
+}
+
+/** The form an error has on a wire between services and, with a request id, in an HTTP body. */
+export interface WireError {
+  type: ErrorType;
+  message: string;
+  details?: unknown;
+  retry_after_seconds?: number;
+}
+
+export class ServiceError extends Error {
+  readonly type: ErrorType;
+  readonly details: unknown;
+  readonly retryAfterSeconds: number | undefined;
+
+  constructor(type: ErrorType, message: string, extra: ErrorExtra = {}) {
+    super(message, extra.cause === undefined ? undefined : { cause: extra.cause });
+    this.name = "ServiceError";
+    this.type = type;
+    this.details = extra.details;
+    this.retryAfterSeconds = extra.retryAfterSeconds;
+  }
+
+  get status(): number {
+    return errorStatus[this.type];
+  }
+}
+
+/** Makes the error to throw: `throw fail("not_found", "no dataset named x")`. */
+export const fail = (type: ErrorType, message: string, extra?: ErrorExtra): ServiceError =>
+  new ServiceError(type, message, extra);
+
+/**
+ * What may be told to a caller. An error that is not a ServiceError is unexpected: the caller gets a bare
+ * `internal`, and whoever serves the call logs the original.
+ */
+export function toWire(error: unknown): WireError {
+  if (!(error instanceof ServiceError)) return { type: "internal", message: "internal error" };
+  const wire: WireError = { type: error.type, message: error.message };
+  if (error.details !== undefined) wire.details = error.details;
+  if (error.retryAfterSeconds !== undefined) wire.retry_after_seconds = error.retryAfterSeconds;
+  return wire;
+}
+
+/** The inverse of `toWire`, on the caller's side. */
+export function fromWire(wire: WireError): ServiceError {
+  const extra: ErrorExtra = {};
+  if (wire.details !== undefined) extra.details = wire.details;
+  if (wire.retry_after_seconds !== undefined) extra.retryAfterSeconds = wire.retry_after_seconds;
+  const known = Object.hasOwn(errorStatus, wire.type);
+  return new ServiceError(known ? wire.type : "internal", known ? wire.message : "internal error", extra);
+}

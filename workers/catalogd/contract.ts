@@ -1,0 +1,127 @@
+/** catalogd: the registry of datasets and their versions. See README.md beside this file. */
+import {
+  closed,
+  contract,
+  del,
+  get,
+  internal,
+  nextPage,
+  pageFields,
+  post,
+  t,
+} from "../../runtime/contract.ts";
+
+/** Names that SQL can use without quotes. */
+export const DatasetName = t.String({ pattern: "^[A-Za-z_][A-Za-z0-9_]{0,127}$" });
+
+export const Column = closed({
+  name: t.String({ minLength: 1, maxLength: 1024 }),
+  /** A DuckDB type name, such as VARCHAR, BIGINT, DECIMAL(18,3) or STRUCT(a INTEGER). */
+  type: t.String({ minLength: 1, maxLength: 65_536 }),
+  nullable: t.Boolean(),
+});
+
+/** Per column, as DuckDB's RETURN_STATS gives them: text, because that is exact for every type. */
+export const ColumnStatistics = closed({
+  column: t.String(),
+  field_id: t.Integer({ minimum: 1 }),
+  null_count: t.Optional(t.Integer({ minimum: 0 })),
+  value_count: t.Optional(t.Integer({ minimum: 0 })),
+  compressed_bytes: t.Optional(t.Integer({ minimum: 0 })),
+  min: t.Optional(t.String()),
+  max: t.Optional(t.String()),
+});
+
+export const DataObject = closed({
+  key: t.String({ minLength: 1, maxLength: 1024 }),
+  bytes: t.Integer({ minimum: 0 }),
+  etag: t.String({ minLength: 1 }),
+  row_count: t.Integer({ minimum: 0 }),
+  statistics: t.Array(ColumnStatistics),
+});
+
+export const Operation = t.Union([t.Literal("replace"), t.Literal("append")]);
+
+const registration = {
+  name: DatasetName,
+  columns: t.Array(Column, { minItems: 1, maxItems: 16_384 }),
+  /** For `replace` all objects of the new version; for `append` the added ones. */
+  objects: t.Array(DataObject, { maxItems: 100_000 }),
+  operation: t.Optional(Operation),
+  /** Who or what made this version, such as `ingestd` or a person's tool. */
+  made_by: t.Optional(t.String({ maxLength: 256 })),
+};
+
+export const Manifest = closed({
+  dataset_id: t.String({ format: "uuid" }),
+  name: DatasetName,
+  version: t.Integer({ minimum: 1 }),
+  parent: t.Optional(t.Integer({ minimum: 1 })),
+  schema_fingerprint: t.String(),
+  columns: t.Array(Column),
+  objects: t.Array(DataObject),
+  row_count: t.Integer({ minimum: 0 }),
+  bytes: t.Integer({ minimum: 0 }),
+  operation: Operation,
+  made_by: t.String(),
+  created_at: t.String({ format: "date-time" }),
+});
+
+/** A dataset in a list: the manifest without its objects. */
+export const Summary = closed({
+  dataset_id: t.String({ format: "uuid" }),
+  name: DatasetName,
+  version: t.Integer({ minimum: 1 }),
+  schema_fingerprint: t.String(),
+  columns: t.Integer({ minimum: 1, description: "Number of columns." }),
+  objects: t.Integer({ minimum: 0, description: "Number of objects." }),
+  row_count: t.Integer({ minimum: 0 }),
+  bytes: t.Integer({ minimum: 0 }),
+  created_at: t.String({ format: "date-time" }),
+});
+
+const Name = closed({ name: DatasetName });
+
+export const catalogd = contract("catalogd", {
+  register: post("/catalog/register", {
+    summary:
+      "Makes a new version of a dataset. Another schema than the registered one is a 409 naming the columns.",
+    body: closed(registration),
+    reply: Manifest,
+  }),
+  manifest: get("/catalog/manifest/:name", {
+    summary: "The latest version of a dataset.",
+    params: Name,
+    reply: Manifest,
+    etag: (manifest: { dataset_id: string; version: number }) => `${manifest.dataset_id}.${manifest.version}`,
+  }),
+  list: get("/catalog/list", {
+    summary: "All datasets by name; the etag stands for the whole catalog.",
+    query: closed(pageFields),
+    reply: closed({ datasets: t.Array(Summary), catalog_etag: t.String(), ...nextPage }),
+    etag: (list: { catalog_etag: string; datasets: { name: string }[]; next_page_token?: string }) =>
+      `${list.catalog_etag}.${list.datasets[0]?.name ?? ""}.${list.datasets.length}`,
+  }),
+  drop: del("/catalog/manifest/:name", {
+    summary: "Drops a dataset from the catalog; its objects stay until maintenance.",
+    params: Name,
+    reply: closed({ name: DatasetName, dropped: t.Literal(true) }),
+  }),
+  changes: get("/catalog/changes", {
+    summary:
+      "Waits for the catalog to change: answers when its etag is no longer `since`, or after `wait_ms`.",
+    query: closed({
+      since: t.Optional(t.String()),
+      wait_ms: t.Optional(t.Integer({ minimum: 0, maximum: 25_000 })),
+    }),
+    reply: closed({ catalog_etag: t.String() }),
+  }),
+
+  snapshot: internal({
+    summary:
+      "Every manifest, or nothing when the catalog's etag is still `known`: one cheap call keeps a reader current.",
+    body: closed({ known: t.Optional(t.String()) }),
+    reply: closed({ catalog_etag: t.String(), manifests: t.Optional(t.Array(Manifest)) }),
+  }),
+});
+export type Catalogd = typeof catalogd;

@@ -1,0 +1,103 @@
+/** ingestd: files become typed, registered datasets. See README.md beside this file. */
+import { closed, contract, del, get, nextPage, pageFields, raw, t } from "../../runtime/contract.ts";
+import { DatasetName, Manifest } from "../catalogd/contract.ts";
+
+/** How to read the file. All are found out when absent. */
+const reading = {
+  format: t.Optional(t.Union([t.Literal("csv"), t.Literal("ndjson"), t.Literal("parquet")])),
+  delimiter: t.Optional(t.String({ minLength: 1, maxLength: 4 })),
+  quote: t.Optional(t.String({ maxLength: 1, description: "One character, or empty for none." })),
+  header: t.Optional(t.Boolean()),
+  encoding: t.Optional(t.Union([t.Literal("utf-8"), t.Literal("utf-16"), t.Literal("latin-1")])),
+  null: t.Optional(
+    t.String({ maxLength: 64, description: "The text that stands for NULL beside the empty field." }),
+  ),
+  types: t.Optional(t.String({ maxLength: 65_536, description: "col:TYPE,col:TYPE" })),
+};
+
+const ingesting = {
+  name: DatasetName,
+  mode: t.Optional(t.Union([t.Literal("replace"), t.Literal("append")])),
+  on_error: t.Optional(t.Union([t.Literal("fail"), t.Literal("reject")])),
+  max_rejects: t.Optional(t.Integer({ minimum: 0 })),
+  ...reading,
+};
+
+export const Ingested = closed({
+  job_id: t.String(),
+  manifest: Manifest,
+  rows_in: t.Integer(),
+  rows_loaded: t.Integer(),
+  rows_rejected: t.Integer(),
+  /** The dataset that holds the rejected rows, when there are any. */
+  rejects: t.Optional(DatasetName),
+  /** True when this very content was the dataset's content already: no new version was made. */
+  unchanged: t.Boolean(),
+  bytes_in: t.Integer(),
+  bytes_out: t.Integer(),
+  elapsed_ms: t.Number(),
+  warnings: t.Array(t.String()),
+});
+
+export const Job = closed({
+  job_id: t.String(),
+  name: DatasetName,
+  state: t.Union([
+    t.Literal("receiving"),
+    t.Literal("inferring"),
+    t.Literal("writing"),
+    t.Literal("registering"),
+    t.Literal("done"),
+    t.Literal("failed"),
+  ]),
+  bytes_in: t.Integer(),
+  /** The length the client announced, when it did. */
+  bytes_expected: t.Optional(t.Integer()),
+  /** 0 to 1 through the present state, where it is known. */
+  progress: t.Optional(t.Number()),
+  started_at: t.String({ format: "date-time" }),
+  elapsed_ms: t.Number(),
+  error: t.Optional(closed({ type: t.String(), message: t.String() })),
+  result: t.Optional(Ingested),
+});
+
+const JobId = closed({ id: t.String({ maxLength: 64 }) });
+
+export const ingestd = contract("ingestd", {
+  ingest: raw(["POST"], "/ingest", {
+    summary:
+      "Loads a CSV, NDJSON or Parquet file (gzip and zstd too) as a dataset: multipart field `file`, or the raw body.",
+    query: closed(ingesting),
+    consumes: [
+      "multipart/form-data",
+      "text/csv",
+      "application/x-ndjson",
+      "application/vnd.apache.parquet",
+      "application/octet-stream",
+    ],
+    produces: ["application/json"],
+  }),
+  preview: raw(["POST"], "/ingest/preview", {
+    summary: "Says dialect, types, the first rows and warnings of a file, and stores nothing.",
+    query: closed({ ...reading, rows: t.Optional(t.Integer({ minimum: 1, maximum: 1000 })) }),
+    consumes: ["multipart/form-data", "application/octet-stream"],
+    produces: ["application/json"],
+  }),
+  jobs: get("/ingest/jobs", {
+    summary: "Ingests under way and the latest that ended, newest first.",
+    query: closed(pageFields),
+    reply: closed({ jobs: t.Array(Job), ...nextPage }),
+  }),
+  job: get("/ingest/jobs/:id", { summary: "One ingest.", params: JobId, reply: Job }),
+  cancel: del("/ingest/jobs/:id", {
+    summary: "Stops an ingest; nothing is registered.",
+    params: JobId,
+    reply: Job,
+  }),
+  events: raw(["GET"], "/ingest/jobs/:id/events", {
+    summary: "Progress as server-sent events: `progress` with the job, then `done` or `failed`.",
+    params: JobId,
+    produces: ["text/event-stream"],
+  }),
+});
+export type Ingestd = typeof ingestd;

@@ -1,0 +1,55 @@
+/** queryd: read-only SQL over registered datasets. See README.md beside this file. */
+import { closed, contract, del, get, nextPage, pageFields, raw, t } from "../../runtime/contract.ts";
+
+export const Query = closed({
+  query_id: t.String(),
+  /** The statement's first 200 characters; literals are kept, so it is shown only to authenticated callers. */
+  sql: t.String(),
+  state: t.Union([
+    t.Literal("queued"),
+    t.Literal("running"),
+    t.Literal("done"),
+    t.Literal("failed"),
+    t.Literal("interrupted"),
+  ]),
+  started_at: t.String({ format: "date-time" }),
+  elapsed_ms: t.Number(),
+  rows: t.Integer(),
+});
+
+/** The body of POST /sql. */
+export const SqlRequest = closed({
+  sql: t.String({ minLength: 1, maxLength: 1_000_000 }),
+  /** By position (an array for $1, ?) or by name (an object for $name). */
+  params: t.Optional(t.Union([t.Array(t.Unknown()), t.Record(t.String(), t.Unknown())])),
+  timeout_ms: t.Optional(t.Integer({ minimum: 1 })),
+  /** The most rows to answer with. */
+  limit: t.Optional(t.Integer({ minimum: 0 })),
+});
+
+export const queryd = contract("queryd", {
+  sql: raw(["POST"], "/sql", {
+    summary:
+      "Runs one reading statement over the registered datasets. Accept selects the format; results stream.",
+    query: closed({ shape: t.Optional(t.Union([t.Literal("rows"), t.Literal("full")])) }),
+    consumes: ["application/json"],
+    produces: [
+      "application/json",
+      "application/x-ndjson",
+      "text/csv",
+      "application/vnd.apache.arrow.stream",
+      "application/vnd.apache.parquet",
+    ],
+  }),
+  queries: get("/sql/queries", {
+    summary: "Queries under way and the latest that ended, newest first.",
+    query: closed(pageFields),
+    reply: closed({ queries: t.Array(Query), ...nextPage }),
+  }),
+  interrupt: del("/sql/queries/:id", {
+    summary: "Interrupts a running query.",
+    params: closed({ id: t.String({ maxLength: 64 }) }),
+    reply: Query,
+  }),
+});
+export type Queryd = typeof queryd;

@@ -1,0 +1,148 @@
+/** storaged: objects in named buckets. See README.md beside this file. */
+import {
+  Bytes,
+  closed,
+  contract,
+  get,
+  internal,
+  nextPage,
+  pageFields,
+  raw,
+  t,
+} from "../../runtime/contract.ts";
+
+const bucket = t.Optional(
+  t.String({ minLength: 1, maxLength: 64, description: "Bucket name; `primary` unless given." }),
+);
+const key = t.String({ description: "Object key: 1-1024 bytes of UTF-8, segments separated by `/`." });
+const Key = closed({ key });
+const InBucket = closed({ bucket });
+
+/** What is known of one object. `etag` is strong and unquoted: the SHA-256 of the bytes in hex on local buckets, the server's own on S3. */
+export const ObjectInfo = closed({
+  key: t.String(),
+  bytes: t.Integer({ minimum: 0 }),
+  etag: t.String(),
+  last_modified: t.String({ format: "date-time" }),
+  content_type: t.Optional(t.String()),
+});
+
+/** Where a reader on this machine, or with S3 credentials, finds the bytes of an object. */
+export const Location = t.Union([
+  closed({
+    kind: t.Literal("local"),
+    path: t.String({ description: "Absolute path; read only." }),
+    info: ObjectInfo,
+  }),
+  closed({ kind: t.Literal("s3"), url: t.String({ description: "s3://bucket/key" }), info: ObjectInfo }),
+]);
+
+/** Conditions as in HTTP: `if_match` an etag, `if_none_match` only "*". */
+const conditions = {
+  if_match: t.Optional(t.String()),
+  if_none_match: t.Optional(t.Literal("*")),
+};
+
+export const BucketInfo = closed({
+  name: t.String(),
+  kind: t.Union([t.Literal("local"), t.Literal("s3")]),
+  endpoint: t.Optional(t.String()),
+  region: t.Optional(t.String()),
+  /** Whether conditional writes are done by the store itself or guarded by a lock in storaged. */
+  conditional_writes: t.Union([t.Literal("native"), t.Literal("locked")]),
+});
+
+export const JournalEntry = closed({
+  at: t.String({ format: "date-time" }),
+  operation: t.String(),
+  bucket: t.String(),
+  key: t.String(),
+  type: t.String(),
+  message: t.String(),
+  request_id: t.String(),
+});
+
+export const storaged = contract("storaged", {
+  put: raw(["PUT"], "/storage/put/*", {
+    summary: "Stores the body under the key. If-Match / If-None-Match: * are honoured (412).",
+    params: Key,
+    query: InBucket,
+    consumes: ["application/octet-stream"],
+    produces: ["application/json"],
+  }),
+  get: raw(["GET", "HEAD"], "/storage/get/*", {
+    summary: "Streams the object. Range gives 206, If-None-Match gives 304.",
+    params: Key,
+    query: InBucket,
+    produces: ["application/octet-stream"],
+  }),
+  remove: raw(["DELETE"], "/storage/delete/*", {
+    summary: "Deletes the object: 204, or 404 when there is none. If-Match is honoured.",
+    params: Key,
+    query: InBucket,
+  }),
+  list: get("/storage/list", {
+    summary: "Lists objects in key order (UTF-8 bytes); with a delimiter, common prefixes too.",
+    query: closed({
+      bucket,
+      prefix: t.Optional(t.String({ maxLength: 1024 })),
+      delimiter: t.Optional(t.Literal("/")),
+      ...pageFields,
+    }),
+    reply: closed({ objects: t.Array(ObjectInfo), prefixes: t.Array(t.String()), ...nextPage }),
+  }),
+  buckets: get("/storage/buckets", {
+    summary: "The configured buckets.",
+    reply: closed({ buckets: t.Array(BucketInfo) }),
+  }),
+  errors: get("/storage/errors", {
+    summary: "The journal of failed operations, newest first.",
+    query: closed({ bucket, ...pageFields }),
+    reply: closed({ errors: t.Array(JournalEntry), ...nextPage }),
+  }),
+
+  // Between services. Small objects travel as bytes; large ones by `stage` and `commit`, or by the streams above.
+  read: internal({
+    summary: "The whole object, at most 64 MiB; not_found when there is none.",
+    body: closed({ bucket, key }),
+    reply: closed({ info: ObjectInfo, bytes: Bytes }),
+  }),
+  write: internal({
+    summary: "Stores the bytes durably.",
+    body: closed({ bucket, key, bytes: Bytes, ...conditions }),
+    reply: ObjectInfo,
+  }),
+  erase: internal({
+    summary: "Deletes the object; false when there was none.",
+    body: closed({ bucket, key }),
+    reply: closed({ deleted: t.Boolean() }),
+  }),
+  head: internal({
+    summary: "What is known of the object; not_found when there is none.",
+    body: closed({ bucket, key }),
+    reply: ObjectInfo,
+  }),
+  locate: internal({
+    summary: "Where to read the object in place; verifies that it is whole.",
+    body: closed({ bucket, key }),
+    reply: Location,
+  }),
+  stage: internal({
+    summary:
+      "Reserves a file to write an object into. `path` is absent when the bucket is not on this machine's disk: then PUT.",
+    body: closed({ bucket }),
+    reply: closed({ token: t.String(), path: t.Optional(t.String()) }),
+  }),
+  commit: internal({
+    summary:
+      "Makes the staged file the object: durable, atomic. With if_none_match an existing object is a 412.",
+    body: closed({ token: t.String(), bucket, key, ...conditions }),
+    reply: ObjectInfo,
+  }),
+  discard: internal({
+    summary: "Gives up a staged file. Unknown tokens are no error.",
+    body: closed({ token: t.String() }),
+    reply: closed({}),
+  }),
+});
+export type Storaged = typeof storaged;
