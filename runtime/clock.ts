@@ -1,0 +1,30 @@
+/** Time as a dependency, so that tests can hold it still. */
+export interface Clock {
+  /** Wall clock, milliseconds since the epoch; may jump. */
+  now: () => number;
+  /** Monotonic milliseconds, for durations. */
+  elapsed: () => number;
+  /** Resolves after `ms`, or rejects with the signal's reason. */
+  sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  elapsed: () => performance.now(),
+  sleep: (ms, signal) =>
+    new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason);
+      const timer = setTimeout(() => {
+        signal?.removeEventListener("abort", stop);
+        resolve();
+      }, ms);
+      const stop = () => {
+        clearTimeout(timer);
+        reject(signal?.reason);
+      };
+      signal?.addEventListener("abort", stop, { once: true });
+    }),
+};
+
+/** RFC 3339 in UTC with milliseconds. */
+export const timestamp = (clock: Pick<Clock, "now">): string => new Date(clock.now()).toISOString();

@@ -1,0 +1,87 @@
+/** Durable files: the one place that knows how a write becomes safe. */
+import { closeSync, fsyncSync, openSync } from "node:fs";
+import { type FileHandle, mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fail } from "./errors.ts";
+
+/** Makes a rename or a new entry in the directory survive a power loss. */
+export function syncDirectory(path: string): void {
+  const descriptor = openSync(path, "r");
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Creates the directory with its parents, each of them durable. */
+export async function makeDirectory(path: string): Promise<void> {
+  const first = await mkdir(path, { recursive: true });
+  if (first === undefined) return;
+  for (let at = path; at.length >= first.length; at = dirname(at)) syncDirectory(dirname(at));
+}
+
+/** Makes the bytes of the file durable. */
+export async function syncFile(path: string): Promise<void> {
+  const handle = await open(path, "r+");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Moves a file whose bytes are durable already to its place, durably. Both are on one file system. */
+export async function renameDurably(from: string, to: string): Promise<void> {
+  await rename(from, to);
+  syncDirectory(dirname(to));
+}
+
+/**
+ * Writes a whole file so that a crash leaves either the old one or the new one: a temporary file beside the
+ * target, fsync, rename, fsync of the directory.
+ */
+export async function writeAtomic(path: string, content: Uint8Array | string): Promise<void> {
+  const temporary = join(dirname(path), `.${crypto.randomUUID()}.part`);
+  try {
+    const handle = await open(temporary, "wx");
+    try {
+      await handle.writeFile(content);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await renameDurably(temporary, path);
+  } catch (cause) {
+    await rm(temporary, { force: true });
+    throw storageError(cause, "write");
+  }
+}
+
+/** The file's bytes, or null when there is no such file. */
+export async function readOrNull(path: string): Promise<Uint8Array | null> {
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    if (errorCode(cause) === "ENOENT") return null;
+    throw cause;
+  }
+}
+
+/** Appends to an open log and makes it durable before it resolves. */
+export async function appendDurably(handle: FileHandle, content: string): Promise<void> {
+  await handle.appendFile(content);
+  await handle.datasync();
+}
+
+/** The system's error code, such as ENOENT. */
+export const errorCode = (error: unknown): string | undefined =>
+  typeof error === "object" && error !== null && "code" in error ? String(error.code) : undefined;
+
+const fullCodes = new Set(["ENOSPC", "EDQUOT", "EROFS"]);
+
+/** Turns "no space" and "read-only" into the 507 that operators look for; anything else is passed on as it is. */
+export const storageError = (cause: unknown, operation: string): unknown =>
+  fullCodes.has(errorCode(cause) ?? "")
+    ? fail("storage_full", `cannot ${operation}: the disk is full or read-only (${errorCode(cause)})`, { cause })
+    : cause;

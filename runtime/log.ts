@@ -1,0 +1,58 @@
+/** JSON lines on stderr: time, level, service, msg, request_id, fields. Secrets never reach a field. */
+import { writeSync } from "node:fs";
+
+export const levels = ["debug", "info", "warn", "error"] as const;
+export type Level = (typeof levels)[number];
+
+export interface Log {
+  debug: (msg: string, fields?: Record<string, unknown>) => void;
+  info: (msg: string, fields?: Record<string, unknown>) => void;
+  warn: (msg: string, fields?: Record<string, unknown>) => void;
+  error: (msg: string, fields?: Record<string, unknown>) => void;
+  /** Takes effect at once, also for loggers already handed out. */
+  setLevel: (level: Level) => void;
+}
+
+const secretField = /token|secret|password|authorization|api_?key/i;
+
+/** An error as fields: its message, type, stack and the chain of causes. */
+export function describe(error: unknown): Record<string, unknown> {
+  if (!(error instanceof Error)) return { error: String(error) };
+  const described: Record<string, unknown> = { error: error.message, name: error.name, stack: error.stack };
+  if (error.cause !== undefined) described.cause = describe(error.cause);
+  return described;
+}
+
+const stderrLine = (line: string): void => {
+  try {
+    writeSync(2, line);
+  } catch {
+    // A closed or full stderr must not stop the service: there is nowhere left to say so.
+  }
+};
+
+export function createLog(service: string, level: Level, write: (line: string) => void = stderrLine): Log {
+  let threshold = levels.indexOf(level);
+  const at =
+    (name: Level) =>
+    (msg: string, fields: Record<string, unknown> = {}): void => {
+      if (levels.indexOf(name) < threshold) return;
+      const line = { time: new Date().toISOString(), level: name, service, msg, ...fields };
+      write(`${JSON.stringify(line, hideSecrets)}\n`);
+    };
+  return {
+    debug: at("debug"),
+    info: at("info"),
+    warn: at("warn"),
+    error: at("error"),
+    setLevel: (next) => {
+      threshold = levels.indexOf(next);
+    },
+  };
+}
+
+const hideSecrets = (key: string, value: unknown): unknown => {
+  if (typeof value === "bigint") return value.toString();
+  if (value instanceof Error) return describe(value);
+  return typeof value === "string" && value !== "" && secretField.test(key) ? "[hidden]" : value;
+};
