@@ -1,0 +1,100 @@
+/**
+ * `bun run test`: types, lint and all tests, with one summary at the end; `bun run check`: types and lint alone.
+ * Arguments go to `bun test` and leave types and lint out: `bun run test tests/workers/storaged -t etag`.
+ * The last line is plain: `N passed, N failed`, counted from the runner's own report.
+ */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+
+const root = resolve(import.meta.dir, "..");
+/** The longest single test; bunfig.toml cannot set it. */
+const testTimeoutMs = 120_000;
+
+export interface Counts {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+/**
+ * Counts the tests of a JUnit report by its root element. Without a report the runner died: one failure, since a
+ * run that counted nothing must never look green.
+ */
+export function readReport(xml: string | undefined): Counts {
+  const head = /<testsuites\b[^>]*>/.exec(xml ?? "")?.[0];
+  if (head === undefined) return { passed: 0, failed: 1, skipped: 0 };
+  const number = (name: string): number => Number(new RegExp(`\\b${name}="(\\d+)"`).exec(head)?.[1] ?? 0);
+  const failed = number("failures") + number("errors");
+  const skipped = number("skipped");
+  return { passed: number("tests") - failed - skipped, failed, skipped };
+}
+
+/** The closing line, such as `812 passed, 0 failed, 2 skipped`. */
+export const closingLine = ({ passed, failed, skipped }: Counts): string =>
+  `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`;
+
+interface Step {
+  name: string;
+  ok: boolean;
+  seconds: number;
+}
+
+async function step(name: string, command: string[]): Promise<Step> {
+  const startedAt = performance.now();
+  const child = Bun.spawn([process.execPath, ...command], {
+    cwd: root,
+    stdio: ["ignore", "inherit", "inherit"],
+  });
+  const ok = (await child.exited) === 0;
+  return { name, ok, seconds: (performance.now() - startedAt) / 1000 };
+}
+
+const readOrUndefined = (path: string): string | undefined => {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined; // readReport counts a missing report as a failure
+  }
+};
+
+async function runTests(words: string[]): Promise<{ step: Step; counts: Counts }> {
+  const directory = mkdtempSync(join(tmpdir(), "lakehouse-test-"));
+  try {
+    const report = join(directory, "report.xml");
+    const options = [`--timeout=${testTimeoutMs}`, "--reporter=junit", `--reporter-outfile=${report}`];
+    const done = await step("tests", ["test", ...options, ...words]);
+    const counts = readReport(readOrUndefined(report));
+    // A runner that fails without a failed test (an error between tests, a crash) is a failure too.
+    if (!done.ok && counts.failed === 0) counts.failed = 1;
+    return { step: { ...done, ok: done.ok && counts.failed === 0 }, counts };
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+const checkSteps = async (): Promise<Step[]> => [
+  await step("types", ["node_modules/.bin/tsc"]),
+  await step("lint", ["node_modules/.bin/biome", "ci", "--reporter=summary"]),
+];
+
+const print = (lines: string[]): void => {
+  process.stdout.write(`${lines.join("\n")}\n`);
+};
+
+const told = ({ name, ok, seconds }: Step): string =>
+  `${ok ? "ok    " : "FAILED"}  ${name.padEnd(6)} ${seconds.toFixed(1)} s`;
+
+async function main(words: string[]): Promise<boolean> {
+  const checks = words.length === 0 || words[0] === "--check" ? await checkSteps() : [];
+  if (words[0] === "--check") {
+    print(checks.map(told));
+    return checks.every(({ ok }) => ok);
+  }
+  const tests = await runTests(words);
+  const steps = [...checks, tests.step];
+  print(["", ...steps.map(told), "", closingLine(tests.counts)]);
+  return steps.every(({ ok }) => ok);
+}
+
+if (import.meta.main) process.exit((await main(process.argv.slice(2))) ? 0 : 1);
