@@ -83,5 +83,7 @@ const fullCodes = new Set(["ENOSPC", "EDQUOT", "EROFS"]);
 /** Turns "no space" and "read-only" into the 507 that operators look for; anything else is passed on as it is. */
 export const storageError = (cause: unknown, operation: string): unknown =>
   fullCodes.has(errorCode(cause) ?? "")
-    ? fail("storage_full", `cannot ${operation}: the disk is full or read-only (${errorCode(cause)})`, { cause })
+    ? fail("storage_full", `cannot ${operation}: the disk is full or read-only (${errorCode(cause)})`, {
+        cause,
+      })
     : cause;

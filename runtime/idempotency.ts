@@ -84,7 +84,13 @@ export async function openIdempotency(directory: string, clock: Clock): Promise<
 /** Reads the log, drops what is too old or damaged, and writes it anew when anything was dropped. */
 async function load(path: string, now: number): Promise<Map<string, Entry>> {
   const bytes = await readOrNull(path);
-  const lines = bytes === null ? [] : new TextDecoder().decode(bytes).split("\n").filter((text) => text !== "");
+  const lines =
+    bytes === null
+      ? []
+      : new TextDecoder()
+          .decode(bytes)
+          .split("\n")
+          .filter((text) => text !== "");
   const kept = lines.map(parseLine).filter((entry) => entry !== null && now - entry.at < windowMs) as Entry[];
   const entries = new Map(kept.slice(-entriesMax).map((entry) => [entry.key, entry]));
   if (entries.size !== lines.length) await writeAtomic(path, [...entries.values()].map(line).join(""));

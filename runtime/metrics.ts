@@ -36,7 +36,8 @@ const withLe = (series: string, le: string): string =>
 
 export function createMetrics(prefix = "lakehouse_"): Metrics {
   const blocks = new Map<string, () => string>();
-  const header = (name: string, help: string, type: string) => `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`;
+  const header = (name: string, help: string, type: string) =>
+    `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`;
 
   const define = (name: string, block: () => string) => {
     if (blocks.has(name)) throw new Error(`metric ${name} is defined twice`);
@@ -47,7 +48,10 @@ export function createMetrics(prefix = "lakehouse_"): Metrics {
     counter: (short, help) => {
       const name = prefix + short;
       const series = new Map<string, number>([]);
-      define(name, () => header(name, help, "counter") + [...series].map(([key, n]) => `${name}${key} ${n}\n`).join(""));
+      define(
+        name,
+        () => header(name, help, "counter") + [...series].map(([key, n]) => `${name}${key} ${n}\n`).join(""),
+      );
       return {
         add: (amount = 1, labels = {}) => {
           const key = bounded(series, labelText(labels));
@@ -62,7 +66,12 @@ export function createMetrics(prefix = "lakehouse_"): Metrics {
     histogram: (short, help, buckets = latencyBuckets) => {
       const name = prefix + short;
       const series = new Map<string, HistogramState>();
-      define(name, () => header(name, help, "histogram") + [...series].map(([key, s]) => histogramText(name, key, s, buckets)).join(""));
+      define(
+        name,
+        () =>
+          header(name, help, "histogram") +
+          [...series].map(([key, s]) => histogramText(name, key, s, buckets)).join(""),
+      );
       return {
         observe: (value, labels = {}) => {
           const key = bounded(series, labelText(labels));
@@ -88,7 +97,12 @@ interface HistogramState {
 const bounded = (series: ReadonlyMap<string, unknown>, key: string): string =>
   series.has(key) || series.size < seriesMax ? key : '{series="other"}';
 
-function histogramText(name: string, series: string, state: HistogramState, buckets: readonly number[]): string {
+function histogramText(
+  name: string,
+  series: string,
+  state: HistogramState,
+  buckets: readonly number[],
+): string {
   let below = 0;
   const lines = buckets.map((limit, at) => {
     below += state.counts[at] ?? 0;

@@ -30,7 +30,9 @@ export function loadSecrets(path: string): Secrets {
     if (errorCode(cause) === "ENOENT") return { s3: () => undefined };
     throw cause;
   }
-  const buckets = new Map(Object.entries(readBuckets(path, text)).map(([name, keys]) => [name, readKeys(path, name, keys)]));
+  const buckets = new Map(
+    Object.entries(readBuckets(path, text)).map(([name, keys]) => [name, readKeys(path, name, keys)]),
+  );
   return { s3: (bucket) => buckets.get(bucket) };
 }
 

@@ -24,7 +24,10 @@ export interface Deps<Peers extends Record<string, Contract> = Record<never, nev
 }
 
 /** A service is its contract and how to make one that runs. */
-export interface ServiceDefinition<C extends Contract, Peers extends Record<string, Contract> = Record<never, never>> {
+export interface ServiceDefinition<
+  C extends Contract,
+  Peers extends Record<string, Contract> = Record<never, never>,
+> {
   contract: C;
   create: (deps: Deps<Peers>) => Promise<Running<C>>;
 }

@@ -17,8 +17,11 @@ export type Setting =
   | (Common<Record<string, number>> & { kind: "sizes" })
   | (Common<Record<string, Record<string, unknown>>> & { kind: "tables" });
 
-const text = (value: string, doc: string, rule: { pattern?: RegExp; expected?: string; secret?: boolean } = {}) =>
-  ({ kind: "text", default: value, doc, ...rule }) as const;
+const text = (
+  value: string,
+  doc: string,
+  rule: { pattern?: RegExp; expected?: string; secret?: boolean } = {},
+) => ({ kind: "text", default: value, doc, ...rule }) as const;
 const choice = <const C extends readonly string[]>(value: C[number], choices: C, doc: string) =>
   ({ kind: "choice", default: value, choices, doc }) as const;
 const integer = (value: number, range: readonly [min: number, max: number], doc: string) =>
@@ -26,7 +29,8 @@ const integer = (value: number, range: readonly [min: number, max: number], doc:
 const flag = (value: boolean, doc: string) => ({ kind: "flag", default: value, doc }) as const;
 const list = (value: string[], doc: string, rule: { secret?: boolean } = {}) =>
   ({ kind: "list", default: value, doc, ...rule }) as const;
-const sizes = (value: Record<string, number>, doc: string) => ({ kind: "sizes", default: value, doc }) as const;
+const sizes = (value: Record<string, number>, doc: string) =>
+  ({ kind: "sizes", default: value, doc }) as const;
 const tables = (value: Record<string, Record<string, unknown>>, doc: string) =>
   ({ kind: "tables", default: value, doc }) as const;
 
@@ -36,9 +40,15 @@ const GiB = 1024 * MiB;
 const second = 1000;
 const minute = 60 * second;
 
-const address = { pattern: /^(\[[0-9a-fA-F:.]+\]|[^\s:[\]]+):\d{1,5}$/, expected: "host:port, as 127.0.0.1:3110 or [::1]:3110" };
+const address = {
+  pattern: /^(\[[0-9a-fA-F:.]+\]|[^\s:[\]]+):\d{1,5}$/,
+  expected: "host:port, as 127.0.0.1:3110 or [::1]:3110",
+};
 const url = { pattern: /^(https?:\/\/\S+)?$/, expected: "an http:// or https:// URL, or nothing" };
-const memory = { pattern: /^\d+(\.\d+)?\s?(KB|MB|GB|TB|KiB|MiB|GiB|TiB)$/, expected: "a size with its unit, as 2GB" };
+const memory = {
+  pattern: /^\d+(\.\d+)?\s?(KB|MB|GB|TB|KiB|MiB|GiB|TiB)$/,
+  expected: "a size with its unit, as 2GB",
+};
 
 /** What every service that listens has. */
 const listening = (bind: string) => ({
@@ -52,7 +62,10 @@ const listening = (bind: string) => ({
 export const settings = {
   "": {
     data_dir: text("./data", "everything the product writes on this machine"),
-    secrets_path: text("/etc/lakehouse/secrets.toml", "TOML with [s3.<bucket>] keys; must not be world-readable"),
+    secrets_path: text(
+      "/etc/lakehouse/secrets.toml",
+      "TOML with [s3.<bucket>] keys; must not be world-readable",
+    ),
   },
   log: { level: choice("info", ["debug", "info", "warn", "error"], "least level that is logged") },
   auth: {
@@ -62,35 +75,82 @@ export const settings = {
     allowed_ips: list([], "addresses or CIDRs that may call; empty: all"),
   },
   supervisor: {
-    start_timeout_ms: integer(30 * second, [100, 10 * minute], "a service not ready by then is restarted, in milliseconds"),
-    stop_timeout_ms: integer(10 * second, [100, 10 * minute], "how long a service may take to drain, in milliseconds"),
-    heartbeat_ms: integer(1 * second, [10, minute], "how often each service is asked whether it lives, in milliseconds"),
-    heartbeat_timeout_ms: integer(10 * second, [50, 10 * minute], "silence after which a service counts as hung, in milliseconds"),
-    backoff_ms: integer(50, [1, minute], "wait before the first restart, doubled at each further one, in milliseconds"),
+    start_timeout_ms: integer(
+      30 * second,
+      [100, 10 * minute],
+      "a service not ready by then is restarted, in milliseconds",
+    ),
+    stop_timeout_ms: integer(
+      10 * second,
+      [100, 10 * minute],
+      "how long a service may take to drain, in milliseconds",
+    ),
+    heartbeat_ms: integer(
+      1 * second,
+      [10, minute],
+      "how often each service is asked whether it lives, in milliseconds",
+    ),
+    heartbeat_timeout_ms: integer(
+      10 * second,
+      [50, 10 * minute],
+      "silence after which a service counts as hung, in milliseconds",
+    ),
+    backoff_ms: integer(
+      50,
+      [1, minute],
+      "wait before the first restart, doubled at each further one, in milliseconds",
+    ),
     backoff_max_ms: integer(5 * second, [1, 10 * minute], "longest wait before a restart, in milliseconds"),
-    restart_limit: integer(8, [0, 1000], "restarts within restart_window_ms after which a service is left failed"),
-    restart_window_ms: integer(minute, [100, 24 * 60 * minute], "window in which restarts are counted, in milliseconds"),
+    restart_limit: integer(
+      8,
+      [0, 1000],
+      "restarts within restart_window_ms after which a service is left failed",
+    ),
+    restart_window_ms: integer(
+      minute,
+      [100, 24 * 60 * minute],
+      "window in which restarts are counted, in milliseconds",
+    ),
   },
   rpc: {
-    timeout_ms: integer(30 * second, [1, 10 * minute], "deadline of a call between services, in milliseconds"),
+    timeout_ms: integer(
+      30 * second,
+      [1, 10 * minute],
+      "deadline of a call between services, in milliseconds",
+    ),
     in_flight_max: integer(1024, [1, 1_000_000], "calls one caller may have open to one service"),
   },
   gateway: {
     ...listening("127.0.0.1:3110"),
-    proxy_timeout_ms: integer(10 * minute, [second, 24 * 60 * minute], "longest wait for a service's first byte, in milliseconds"),
+    proxy_timeout_ms: integer(
+      10 * minute,
+      [second, 24 * 60 * minute],
+      "longest wait for a service's first byte, in milliseconds",
+    ),
   },
   storaged: {
     ...listening("127.0.0.1:3211"),
     max_put_bytes: integer(256 * MiB, [1, 1024 * GiB], "largest object a PUT may store, in bytes"),
-    max_put_bytes_by_prefix: sizes({ "vectors/": 4 * GiB, "datasets/": 64 * GiB }, "larger limits for keys under a prefix, in bytes"),
+    max_put_bytes_by_prefix: sizes(
+      { "vectors/": 4 * GiB, "datasets/": 64 * GiB },
+      "larger limits for keys under a prefix, in bytes",
+    ),
     max_concurrent_puts: integer(16, [1, 10_000], "PUTs at once; more get 503 with Retry-After"),
-    error_journal_max_bytes: integer(16 * MiB, [64 * KiB, GiB], "size at which the error journal starts anew, keeping one old file, in bytes"),
-    s3_timeout_ms: integer(30 * second, [100, 10 * minute], "longest silence of an S3 server, in milliseconds"),
+    error_journal_max_bytes: integer(
+      16 * MiB,
+      [64 * KiB, GiB],
+      "size at which the error journal starts anew, keeping one old file, in bytes",
+    ),
+    s3_timeout_ms: integer(
+      30 * second,
+      [100, 10 * minute],
+      "longest silence of an S3 server, in milliseconds",
+    ),
     s3_retries: integer(3, [0, 10], "tries again after an S3 server's 500, 503 or dropped connection"),
   },
   buckets: tables(
     { primary: { kind: "local" } },
-    "one table a bucket: kind = \"local\" (path, default <data_dir>/buckets/<name>) or \"s3\" (bucket, endpoint, region, path_style)",
+    'one table a bucket: kind = "local" (path, default <data_dir>/buckets/<name>) or "s3" (bucket, endpoint, region, path_style)',
   ),
   catalogd: {
     ...listening("127.0.0.1:3212"),
@@ -101,7 +161,11 @@ export const settings = {
     ...listening("127.0.0.1:3213"),
     max_ingest_bytes: integer(256 * MiB, [1, 1024 * GiB], "largest upload, in bytes"),
     max_concurrent_ingests: integer(4, [1, 64], "ingests worked on at once"),
-    max_waiting_ingests: integer(64, [0, 10_000], "uploads that may wait for their turn; more get 503 with Retry-After"),
+    max_waiting_ingests: integer(
+      64,
+      [0, 10_000],
+      "uploads that may wait for their turn; more get 503 with Retry-After",
+    ),
     max_rejects: integer(1000, [0, 100_000_000], "bad rows after which on_error=reject gives up"),
     max_columns: integer(4096, [1, 16_384], "most columns of a file"),
     max_row_bytes: integer(16 * MiB, [KiB, GiB], "longest row, in bytes"),
@@ -110,7 +174,11 @@ export const settings = {
     threads: integer(0, [0, 1024], "DuckDB threads; 0: one a core"),
     memory_limit: text("2GB", "memory DuckDB may use for ingesting", memory),
     jobs_kept: integer(200, [1, 100_000], "ended jobs that can still be asked about"),
-    idle_timeout_ms: integer(minute, [second, 60 * minute], "longest silence of an uploading client, in milliseconds"),
+    idle_timeout_ms: integer(
+      minute,
+      [second, 60 * minute],
+      "longest silence of an uploading client, in milliseconds",
+    ),
   },
   queryd: {
     ...listening("127.0.0.1:3214"),
@@ -118,12 +186,32 @@ export const settings = {
     memory_limit: text("2GB", "memory DuckDB may use for queries", memory),
     max_temp_bytes: integer(16 * GiB, [MiB, 1024 * GiB], "disk DuckDB may spill to, in bytes"),
     max_concurrent_queries: integer(16, [1, 1000], "queries run at once"),
-    max_waiting_queries: integer(128, [0, 100_000], "queries that may wait for their turn; more get 429 with Retry-After"),
-    default_timeout_ms: integer(5 * minute, [1, 24 * 60 * minute], "deadline of a query that names none, in milliseconds"),
-    max_timeout_ms: integer(60 * minute, [1, 24 * 60 * minute], "longest deadline a query may ask for, in milliseconds"),
-    refresh_every_ms: integer(30 * second, [100, 60 * minute], "how often a catalog in another process is asked for changes, in milliseconds"),
+    max_waiting_queries: integer(
+      128,
+      [0, 100_000],
+      "queries that may wait for their turn; more get 429 with Retry-After",
+    ),
+    default_timeout_ms: integer(
+      5 * minute,
+      [1, 24 * 60 * minute],
+      "deadline of a query that names none, in milliseconds",
+    ),
+    max_timeout_ms: integer(
+      60 * minute,
+      [1, 24 * 60 * minute],
+      "longest deadline a query may ask for, in milliseconds",
+    ),
+    refresh_every_ms: integer(
+      30 * second,
+      [100, 60 * minute],
+      "how often a catalog in another process is asked for changes, in milliseconds",
+    ),
     verify_objects: flag(true, "check an object's checksum before its first use"),
-    cache_max_bytes: integer(10 * GiB, [MiB, 1024 * GiB], "disk for cached S3 objects when httpfs cannot be loaded, in bytes"),
+    cache_max_bytes: integer(
+      10 * GiB,
+      [MiB, 1024 * GiB],
+      "disk for cached S3 objects when httpfs cannot be loaded, in bytes",
+    ),
     queries_kept: integer(200, [1, 100_000], "ended queries that can still be listed"),
   },
 } satisfies Record<string, Record<string, Setting> | Setting>;
@@ -148,7 +236,9 @@ type SectionOf<S> = { readonly [K in keyof S]: ValueOf<S[K]> };
 type Table = typeof settings;
 /** The whole configuration: top-level keys and one object a section. */
 export type Config = SectionOf<Table[""]> & {
-  readonly [K in Exclude<keyof Table, "">]: Table[K] extends { kind: string } ? ValueOf<Table[K]> : SectionOf<Table[K]>;
+  readonly [K in Exclude<keyof Table, "">]: Table[K] extends { kind: string }
+    ? ValueOf<Table[K]>
+    : SectionOf<Table[K]>;
 };
 /** The sections of services that listen. */
 export type ServiceSection = "gateway" | "storaged" | "catalogd" | "ingestd" | "queryd";

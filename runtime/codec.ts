@@ -1,0 +1,143 @@
+/**
+ * Values between processes: JSON for what JSON can say, and the bytes of typed arrays after it, so that vectors
+ * and objects are neither base64 nor lists of numbers.
+ *
+ * Layout: 4 bytes little-endian length of the JSON, the JSON, then the attachments back to back. In the JSON,
+ * `{"$": "bigint", "v": "12"}` is a bigint, `{"$": "undefined"}` undefined, `{"$": "number", "v": "NaN"}` NaN or an
+ * infinity, `{"$": "Float32Array", "n": bytes}` the next attachment; an object with a field `$` of its own is
+ * `{"$": "object", "v": [[key, value], …]}`.
+ */
+import { fail } from "./errors.ts";
+
+const arrays = {
+  Uint8Array,
+  Int8Array,
+  Int32Array,
+  Uint32Array,
+  Float32Array,
+  Float64Array,
+  BigInt64Array,
+} as const;
+type ArrayName = keyof typeof arrays;
+type AnyArray = InstanceType<(typeof arrays)[ArrayName]>;
+
+/** Deepest nesting that is taken, as capnweb's default: beyond it a value is an attack or a mistake. */
+const depthMax = 64;
+
+/** Encodes a value of JSON, bigint and typed arrays; throws `bad_request` for anything else. */
+export function encode(value: unknown): Uint8Array<ArrayBuffer> {
+  const attachments: Uint8Array[] = [];
+  const json = new TextEncoder().encode(JSON.stringify(pack(value, attachments, 0)));
+  const size = attachments.reduce((sum, part) => sum + part.byteLength, 4 + json.byteLength);
+  const out = new Uint8Array(size);
+  new DataView(out.buffer).setUint32(0, json.byteLength, true);
+  out.set(json, 4);
+  let at = 4 + json.byteLength;
+  for (const part of attachments) {
+    out.set(part, at);
+    at += part.byteLength;
+  }
+  return out;
+}
+
+/** The inverse of `encode`; throws `bad_request` when the bytes are cut, too deep or no such encoding. */
+export function decode(bytes: Uint8Array): unknown {
+  if (bytes.byteLength < 4)
+    throw fail("bad_request", "a call must be encoded as its codec says: it is too short");
+  const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
+  if (4 + length > bytes.byteLength) throw fail("bad_request", "a call is cut off in its JSON part");
+  let json: unknown;
+  try {
+    json = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(4, 4 + length)));
+  } catch (cause) {
+    throw fail("bad_request", "a call's JSON part does not parse", { cause });
+  }
+  const tail = { bytes: bytes.subarray(4 + length), at: 0 };
+  const value = unpack(json, tail, 0);
+  if (tail.at !== tail.bytes.byteLength) throw fail("bad_request", "a call has bytes that nothing refers to");
+  return value;
+}
+
+function pack(value: unknown, attachments: Uint8Array[], depth: number): unknown {
+  if (depth > depthMax) throw fail("bad_request", `a value is nested deeper than ${depthMax}`);
+  if (value === undefined) return { $: "undefined" };
+  if (typeof value === "bigint") return { $: "bigint", v: value.toString() };
+  if (typeof value === "number" && !Number.isFinite(value)) return { $: "number", v: String(value) };
+  if (value === null || typeof value !== "object") return packPlain(value);
+  if (ArrayBuffer.isView(value)) return attach(value as AnyArray, attachments);
+  if (Array.isArray(value)) return value.map((item) => pack(item, attachments, depth + 1));
+  const prototype = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) {
+    throw fail("bad_request", `a value of class ${prototype?.constructor?.name} cannot be sent`);
+  }
+  const entries = Object.entries(value)
+    .filter(([, field]) => field !== undefined)
+    .map(([key, field]) => [key, pack(field, attachments, depth + 1)] as const);
+  const special = entries.some(([key]) => key === "$" || key === "__proto__");
+  return special ? { $: "object", v: entries } : Object.fromEntries(entries);
+}
+
+function packPlain(value: unknown): unknown {
+  if (typeof value === "function" || typeof value === "symbol")
+    throw fail("bad_request", "a function cannot be sent");
+  return value;
+}
+
+function attach(view: AnyArray, attachments: Uint8Array[]): unknown {
+  const name = view instanceof Uint8Array ? "Uint8Array" : view.constructor.name;
+  if (!Object.hasOwn(arrays, name)) throw fail("bad_request", `a ${name} cannot be sent`);
+  attachments.push(new Uint8Array(view.buffer, view.byteOffset, view.byteLength));
+  return { $: name, n: view.byteLength };
+}
+
+interface Tail {
+  bytes: Uint8Array;
+  at: number;
+}
+
+function unpack(value: unknown, tail: Tail, depth: number): unknown {
+  if (depth > depthMax) throw fail("bad_request", `a value is nested deeper than ${depthMax}`);
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map((item) => unpack(item, tail, depth + 1));
+  const tagged = value as { $?: unknown; v?: unknown; n?: unknown };
+  if (Object.hasOwn(value, "$")) return unpackTagged(tagged, tail, depth);
+  return fromEntries(Object.entries(value).map(([key, field]) => [key, unpack(field, tail, depth + 1)]));
+}
+
+function unpackTagged(
+  { $: tag, v, n }: { $?: unknown; v?: unknown; n?: unknown },
+  tail: Tail,
+  depth: number,
+): unknown {
+  if (tag === "undefined") return undefined;
+  if (tag === "bigint" && typeof v === "string" && /^-?\d{1,400}$/.test(v)) return BigInt(v);
+  if (tag === "number" && typeof v === "string" && /^(NaN|-?Infinity)$/.test(v)) return Number(v);
+  if (tag === "object" && Array.isArray(v)) {
+    return fromEntries(
+      v.map(([key, field]: [string, unknown]) => [String(key), unpack(field, tail, depth + 1)]),
+    );
+  }
+  if (typeof tag === "string" && Object.hasOwn(arrays, tag) && typeof n === "number")
+    return detach(tag as ArrayName, n, tail);
+  throw fail("bad_request", "a call holds a value with an unknown tag");
+}
+
+/** Plain assignment would let a field named `__proto__` change the object's prototype. */
+function fromEntries(entries: [string, unknown][]): Record<string, unknown> {
+  const object: Record<string, unknown> = {};
+  for (const [key, value] of entries) {
+    Object.defineProperty(object, key, { value, enumerable: true, writable: true, configurable: true });
+  }
+  return object;
+}
+
+function detach(name: ArrayName, length: number, tail: Tail): AnyArray {
+  const Class = arrays[name];
+  const whole = Number.isInteger(length) && length >= 0 && length % Class.BYTES_PER_ELEMENT === 0;
+  if (!whole || tail.at + length > tail.bytes.byteLength)
+    throw fail("bad_request", "a call is cut off in its bytes");
+  // A copy: attachments are not aligned to their elements' size.
+  const copy = tail.bytes.slice(tail.at, tail.at + length);
+  tail.at += length;
+  return new Class(copy.buffer);
+}

@@ -1,0 +1,45 @@
+/** The one way into a service's verbs, whatever the door: validate, remember, run, log what was not expected. */
+import type { Contract, VerbsOf } from "./contract.ts";
+import { fail, ServiceError } from "./errors.ts";
+import type { Idempotency } from "./idempotency.ts";
+import { describe, type Log } from "./log.ts";
+import type { Invoke } from "./rpc.ts";
+import { check, inputSchema } from "./validate.ts";
+
+type AnyVerb = (input: unknown, context: unknown) => Promise<unknown>;
+
+export function createInvoke<C extends Contract>(
+  contract: C,
+  verbs: VerbsOf<C>,
+  { idempotency, log }: { idempotency: Idempotency; log: Log },
+): Invoke {
+  return async (verb, input, context) => {
+    const endpoint = Object.hasOwn(contract.endpoints, verb) ? contract.endpoints[verb] : undefined;
+    if (!endpoint || endpoint.kind === "raw")
+      throw fail("not_found", `${contract.name} has no call named '${verb}'`);
+    const checked = check(inputSchema(endpoint), input ?? {}, "the request");
+    const run = () => (verbs as Record<string, AnyVerb>)[verb]?.(checked, context) as Promise<unknown>;
+    const { idempotencyKey } = context;
+    const mutates = endpoint.kind === "verb" && endpoint.method !== "GET";
+    try {
+      if (!idempotencyKey || !mutates) return await run();
+      return await idempotency.once(idempotencyKey, fingerprint(verb, checked), run);
+    } catch (error) {
+      if (!(error instanceof ServiceError) || error.status >= 500) {
+        log.error(`${verb} failed`, { request_id: context.requestId, ...describe(error) });
+      }
+      throw error;
+    }
+  };
+}
+
+/** Fields in order of their names, so that the same request written in another order is the same. */
+const fingerprint = (verb: string, input: unknown): string =>
+  new Bun.CryptoHasher("sha256").update(`${verb}\n${canonical(input)}`).digest("hex");
+
+const canonical = (value: unknown): string =>
+  JSON.stringify(value, (_, field: unknown) =>
+    typeof field === "object" && field !== null && !Array.isArray(field)
+      ? Object.fromEntries(Object.entries(field).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : field,
+  );

@@ -1,0 +1,82 @@
+/** Endpoint tests as rows: what is sent, and what must and must not come back. */
+import { expect, test } from "bun:test";
+
+export interface ApiCase {
+  name: string;
+  method?: string;
+  /** Path with query, as `/sql?shape=full`. */
+  path: string;
+  headers?: Record<string, string>;
+  /** A string, bytes, a FormData or a stream; an object is sent as JSON. */
+  body?: BodyInit | Record<string, unknown> | unknown[] | undefined;
+  status: number;
+  /** The error's stable type. */
+  type?: string;
+  /** Text the answer must contain. */
+  contains?: string[];
+  /** Text the answer must not contain. */
+  lacks?: string[];
+  /** Headers the answer must have. */
+  expectHeaders?: Record<string, string>;
+  /** Further checks on the parsed or raw answer. */
+  then?: (response: {
+    status: number;
+    headers: Headers;
+    text: string;
+    json: () => unknown;
+  }) => void | Promise<void>;
+}
+
+/** Paths, stacks and secrets that no answer may ever hold. */
+const neverInAnswers = ["node_modules", "    at ", "/root/", ".ts:"];
+
+/** Sends requests to a face: `(request) => face.fetch(request)`, or `fetch` against a base URL. */
+export type Send = (request: Request) => Promise<Response>;
+
+const isPlain = (body: unknown): body is Record<string, unknown> | unknown[] =>
+  Array.isArray(body) ||
+  (typeof body === "object" && body !== null && Object.getPrototypeOf(body) === Object.prototype);
+
+/** Builds the request of a row. */
+export function requestOf(
+  { method = "GET", path, headers = {}, body }: ApiCase,
+  base = "http://localhost",
+): Request {
+  const sent = isPlain(body) ? JSON.stringify(body) : body;
+  const all = isPlain(body) ? { "content-type": "application/json", ...headers } : headers;
+  return new Request(`${base}${path}`, {
+    method,
+    headers: all,
+    ...(sent !== undefined && { body: sent }),
+    duplex: "half",
+  } as RequestInit);
+}
+
+/** Runs one row. */
+export async function runCase(row: ApiCase, send: Send, base?: string): Promise<void> {
+  const response = await send(requestOf(row, base));
+  const text = await response.text();
+  expect(`${response.status} ${text}`).toStartWith(`${row.status} `);
+  if (row.status >= 400) {
+    const { error } = JSON.parse(text);
+    expect(error.code).toBe(row.status);
+    expect(typeof error.message).toBe("string");
+    expect(response.headers.get("x-request-id") ?? error.request_id).toBe(error.request_id);
+    if (row.type !== undefined) expect(error.type).toBe(row.type);
+  }
+  for (const part of row.contains ?? []) expect(text).toContain(part);
+  for (const part of [...neverInAnswers, ...(row.lacks ?? [])]) expect(text).not.toContain(part);
+  for (const [name, value] of Object.entries(row.expectHeaders ?? {}))
+    expect(response.headers.get(name)).toBe(value);
+  await row.then?.({
+    status: response.status,
+    headers: response.headers,
+    text,
+    json: () => JSON.parse(text),
+  });
+}
+
+/** Registers one test a row. `send` is asked for when the test runs, so that `beforeAll` may make it. */
+export function runCases(rows: readonly ApiCase[], send: () => Send, base?: () => string): void {
+  for (const row of rows) test(row.name, () => runCase(row, send(), base?.()));
+}

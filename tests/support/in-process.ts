@@ -1,0 +1,108 @@
+/** A service in this thread, with its HTTP face but no socket: what most service tests stand on. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createGate } from "../../runtime/auth.ts";
+import { systemClock } from "../../runtime/clock.ts";
+import { defaults } from "../../runtime/config.ts";
+import type { Contract, Peer } from "../../runtime/contract.ts";
+import { makeDirectory } from "../../runtime/files.ts";
+import { openIdempotency } from "../../runtime/idempotency.ts";
+import { createInvoke } from "../../runtime/invoke.ts";
+import { createLog } from "../../runtime/log.ts";
+import { createMetrics } from "../../runtime/metrics.ts";
+import { client, overLocal } from "../../runtime/rpc.ts";
+import type { Secrets } from "../../runtime/secrets.ts";
+import { createFace, type RawHandler } from "../../runtime/serve.ts";
+import type { Deps, ServiceDefinition } from "../../runtime/service.ts";
+import type { Config } from "../../runtime/settings.ts";
+
+/** Defaults with some sections changed: `configWith({ data_dir, queryd: { threads: 1 } })`. */
+export function configWith(
+  changes: { [S in keyof Config]?: Config[S] extends string ? string : Partial<Config[S]> },
+): Config {
+  const base = defaults();
+  const merged = Object.entries(changes).map(([key, value]) => {
+    const before = (base as Record<string, unknown>)[key];
+    return [
+      key,
+      typeof value === "object" && key !== "buckets" ? { ...(before as object), ...value } : value,
+    ];
+  });
+  return { ...base, ...Object.fromEntries(merged) };
+}
+
+/** A directory that `remove` deletes. */
+export function temporaryDirectory(name: string): { path: string; remove: () => void } {
+  const path = mkdtempSync(join(tmpdir(), `lakehouse-${name}-`));
+  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+/** What the service logs, as parsed lines. */
+export type LogLines = Record<string, unknown>[];
+
+export interface InProcess<C extends Contract> {
+  peer: Peer<C>;
+  /** One request to the HTTP face. */
+  send: (request: Request) => Promise<Response>;
+  running: Awaited<ReturnType<ServiceDefinition<C>["create"]>>;
+  log: LogLines;
+  stop: () => Promise<void>;
+}
+
+/** Starts a service over its real peers. `directory` of the service is `<data_dir>/<name>`. */
+export async function startInProcess<C extends Contract, P extends Record<string, Contract>>(
+  definition: ServiceDefinition<C, P>,
+  options: { config: Config; peers: Deps<P>["peers"]; secrets?: Secrets },
+): Promise<InProcess<C>> {
+  const { name } = definition.contract;
+  const directory = join(options.config.data_dir, name);
+  await makeDirectory(directory);
+  const lines: LogLines = [];
+  const log = createLog(name, "debug", (line) => lines.push(JSON.parse(line)));
+  const metrics = createMetrics();
+  const idempotency = await openIdempotency(directory, systemClock);
+  const newId = () => crypto.randomUUID();
+  const { config, peers, secrets = { s3: () => undefined } } = options;
+  const running = await definition.create({
+    config,
+    peers,
+    secrets,
+    clock: systemClock,
+    log,
+    metrics,
+    idempotency,
+    newId,
+    directory,
+  });
+  const invoke = createInvoke(definition.contract, running.verbs, { idempotency, log });
+  const gate = createGate(config.auth, "127.0.0.1");
+  const notReady = () => running.notReady?.() ?? [];
+  const face = createFace({
+    name,
+    gate,
+    log,
+    metrics,
+    newId,
+    notReady,
+    clock: systemClock,
+    maxConnections: 1000,
+    maxJsonBytes: 8 << 20,
+  });
+  face.verbs(definition.contract, invoke);
+  face.raw(definition.contract, running.raw as unknown as Record<string, RawHandler>);
+  const limits = { timeoutMs: 60_000, inFlightMax: 10_000 };
+  return {
+    peer: {
+      verbs: client(definition.contract, overLocal(invoke, limits)),
+      fetch: (path, init) => face.fetch(new Request(`http://localhost${path}`, init)),
+    },
+    send: (request) => face.fetch(request),
+    running,
+    log: lines,
+    stop: async () => {
+      await running.stop();
+      await idempotency.close();
+    },
+  };
+}

@@ -1,0 +1,23 @@
+/** `bun test --bench` runs the benchmarks instead of the tests: Bun ignores the flag, so it is read from the kernel's copy of the command line. */
+import { readFileSync } from "node:fs";
+
+const commandLine = (): string[] => {
+  try {
+    return readFileSync("/proc/self/cmdline", "utf8").split("\0");
+  } catch {
+    const ps = Bun.spawnSync(["ps", "-o", "args=", "-p", String(process.pid)]);
+    return ps.stdout.toString().trim().split(/\s+/);
+  }
+};
+
+const words = commandLine();
+if (words.includes("--bench") && process.env.LAKEHOUSE_BENCH === undefined) {
+  const named = words.slice(words.indexOf("test") + 1).filter((word) => word !== "" && word !== "--bench");
+  const all = [...new Bun.Glob("tests/bench/**/*.bench.ts").scanSync(".")].sort().map((file) => `./${file}`);
+  const chosen = named.length === 0 ? all : all.filter((file) => named.some((name) => file.includes(name)));
+  const run = Bun.spawnSync([process.execPath, "test", "--timeout=1800000", ...chosen], {
+    stdio: ["inherit", "inherit", "inherit"],
+    env: { ...process.env, LAKEHOUSE_BENCH: "1" },
+  });
+  process.exit(run.exitCode ?? 1);
+}
