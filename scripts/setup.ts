@@ -7,6 +7,7 @@
 import { Database } from "bun:sqlite";
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { stopWithNpm } from "./npm-parent.ts";
 
 const root = resolve(import.meta.dir, "..");
 const modules = join(root, "node_modules");
@@ -80,6 +81,7 @@ async function prepare(stamp: string, bun: string): Promise<void> {
 
 /** Replaces this process by the command; where the running Bun cannot, stands in front of it. */
 async function become(command: [string, ...string[]]): Promise<never> {
+  stopWithNpm();
   if (typeof process.execve === "function")
     process.execve(command[0], command, process.env as Record<string, string>);
   const child = Bun.spawn(command, { stdio: ["inherit", "inherit", "inherit"] });

@@ -46,7 +46,10 @@ async function step(name: string, command: string[]): Promise<Step> {
     cwd: root,
     stdio: ["ignore", "inherit", "inherit"],
   });
+  const stop = (): void => child.kill("SIGTERM");
+  process.once("SIGTERM", stop);
   const ok = (await child.exited) === 0;
+  process.off("SIGTERM", stop);
   return { name, ok, seconds: (performance.now() - startedAt) / 1000 };
 }
 
