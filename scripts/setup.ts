@@ -5,12 +5,22 @@
  * be missing, and runs on older Buns too, since the pinned one may not be there yet.
  */
 import { Database } from "bun:sqlite";
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join, resolve } from "node:path";
 import { stopWithNpm } from "./npm-parent.ts";
 
 const root = resolve(import.meta.dir, "..");
 const modules = join(root, "node_modules");
+/** Work in progress and the lock; ignored by git. */
+const staging = join(root, ".lakehouse-setup");
 const stampFile = join(modules, ".lakehouse-setup");
 const pinnedBun = join(modules, ".bin", "bun");
 /** A setup beside this one may be building FAISS; no step of it lasts longer. */
@@ -36,8 +46,8 @@ const installed = (stamp: string): boolean =>
 
 /** Runs `work` while no other setup of this clone does. The lock is the kernel's: it ends with its process. */
 async function alone(work: () => Promise<void>): Promise<void> {
-  mkdirSync(modules, { recursive: true });
-  const lock = new Database(join(modules, ".lakehouse-setup.lock"));
+  mkdirSync(staging, { recursive: true });
+  const lock = new Database(join(staging, "lock"));
   try {
     try {
       lock.exec("BEGIN EXCLUSIVE");
@@ -52,21 +62,33 @@ async function alone(work: () => Promise<void>): Promise<void> {
   }
 }
 
-function install(bun: string): void {
-  say(`installing packages (bun.lock, Bun ${bun}) …`);
+function runInstall(bun: string, cwd: string): void {
   // Another Bun may not know this lockfile's version: then the pinned one is fetched to do the install.
   const own = Bun.version === bun ? [process.execPath] : [process.execPath, "x", `bun@${bun}`];
   const run = Bun.spawnSync([...own, "install", "--frozen-lockfile"], {
-    cwd: root,
+    cwd,
     stdio: ["ignore", 2, "inherit"],
   });
   if (run.exitCode === 0) return;
   say("the packages could not be installed (see above).");
-  say(
-    "  The npm registry must be reachable: check the network, HTTPS_PROXY, and the registry in .npmrc, then run the command again.",
-  );
-  say("  Without a network: copy node_modules from a clone on the same kind of machine.");
+  say("  The npm registry must be reachable: check the network, HTTPS_PROXY and the registry in .npmrc,");
+  say("  then run the command again. Without a network: copy node_modules from a clone on such a machine.");
   process.exit(1);
+}
+
+/**
+ * The first installation is made aside and moved into place whole: half of one would already offer its `bun` to
+ * `npx` and `bun run`, which prefer node_modules/.bin, and a second command started meanwhile would get a stub.
+ */
+function install(bun: string): void {
+  say(`installing packages (bun.lock, Bun ${bun}) …`);
+  if (existsSync(pinnedBun)) return runInstall(bun, root);
+  for (const name of ["package.json", "bun.lock", "bunfig.toml", ".npmrc"]) {
+    if (existsSync(join(root, name))) copyFileSync(join(root, name), join(staging, name));
+  }
+  runInstall(bun, staging);
+  rmSync(modules, { recursive: true, force: true });
+  renameSync(join(staging, "node_modules"), modules);
 }
 
 /** Slow steps, once for each lockfile. */
