@@ -26,9 +26,9 @@ export const latencyBuckets = [
 /** Label sets a metric may have; more are counted under `other`, so that labels cannot grow without bound. */
 const seriesMax = 1000;
 
-const escape = (text: string) => text.replace(/\\/g, "\\\\").replace(/\n/g, "\\n").replace(/"/g, '\\"');
+const escapeLabel = (text: string) => text.replace(/\\/g, "\\\\").replace(/\n/g, "\\n").replace(/"/g, '\\"');
 const labelText = (labels: Labels): string => {
-  const pairs = Object.entries(labels).map(([key, value]) => `${key}="${escape(value)}"`);
+  const pairs = Object.entries(labels).map(([key, value]) => `${key}="${escapeLabel(value)}"`);
   return pairs.length === 0 ? "" : `{${pairs.join(",")}}`;
 };
 const withLe = (series: string, le: string): string =>

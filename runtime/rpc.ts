@@ -82,7 +82,10 @@ export function overPort(peer: string, limits: CallLimits): PortTransport {
     if (!port) throw fail("unavailable", `${peer} is not running`, { retryAfterSeconds: 1 });
     if (waiting.size >= limits.inFlightMax) throw tooMany(peer, limits);
     const { signal, done } = deadline(options, limits, `${peer}.${verb}`);
-    if (signal.aborted) throw (done(), signal.reason);
+    if (signal.aborted) {
+      done();
+      throw signal.reason;
+    }
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     const id = ++lastId;
     const settle = ({ value, error }: PortReply) => {

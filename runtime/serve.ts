@@ -268,8 +268,8 @@ const callOf = ({ requestId, signal, idempotencyKey }: RawContext): CallContext 
 });
 
 const isKnown = (header: string | null, etag: string): boolean =>
-  header !== null &&
-  header.split(",").some((known) => known.trim() === "*" || known.trim().replace(/^W\//, "") === etag);
+  header?.split(",").some((known) => known.trim() === "*" || known.trim().replace(/^W\//, "") === etag) ??
+  false;
 
 async function inputOf(
   endpoint: Verb | Raw,

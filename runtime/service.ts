@@ -5,6 +5,7 @@ import type { Idempotency } from "./idempotency.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Secrets } from "./secrets.ts";
+import type { Face } from "./serve.ts";
 import type { Config } from "./settings.ts";
 
 /** What the runtime hands to every service's `create`; `Peers` are the services it declared to call. */
@@ -21,13 +22,32 @@ export interface Deps<Peers extends Record<string, Contract> = Record<never, nev
   /** Absolute; created, and owned by this service alone: `<data_dir>/<service>`. */
   directory: string;
   peers: { [N in keyof Peers]: Peer<Peers[N]> };
+  /** The services of this process as the supervisor last saw them. */
+  system: () => ServiceStatus[];
 }
 
-/** A service is its contract and how to make one that runs. */
+/** A service is its contract, those of the services it calls, and how to make one that runs. */
 export interface ServiceDefinition<
   C extends Contract,
   Peers extends Record<string, Contract> = Record<never, never>,
 > {
   contract: C;
+  /** Must be what `topology.ts` declares as its calls. */
+  peers?: Peers;
   create: (deps: Deps<Peers>) => Promise<Running<C>>;
+  /** Adds routes of its own to the HTTP face: only the gateway does. */
+  mount?: (face: Face, deps: Deps<Peers>) => void;
+}
+
+export type ServiceState = "starting" | "ready" | "restarting" | "failed" | "stopping" | "stopped";
+
+/** One service as the supervisor sees it. */
+export interface ServiceStatus {
+  name: string;
+  state: ServiceState;
+  /** Where it listens, as http://127.0.0.1:3211. */
+  address: string;
+  started_at?: string;
+  restarts: number;
+  last_error?: string;
 }

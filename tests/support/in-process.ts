@@ -74,6 +74,7 @@ export async function startInProcess<C extends Contract, P extends Record<string
     idempotency,
     newId,
     directory,
+    system: () => [],
   });
   const invoke = createInvoke(definition.contract, running.verbs, { idempotency, log });
   const gate = createGate(config.auth, "127.0.0.1");

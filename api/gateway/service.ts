@@ -1,0 +1,120 @@
+/** The one public door: every contract under /v1, small calls over channels, streams proxied. */
+import type { Contract, Peer, RawContext, Running } from "../../runtime/contract.ts";
+import { pathOf } from "../../runtime/route.ts";
+import type { Invoke } from "../../runtime/rpc.ts";
+import type { Face, RawHandler } from "../../runtime/serve.ts";
+import type { Deps, ServiceStatus } from "../../runtime/service.ts";
+import { catalogd } from "../../workers/catalogd/contract.ts";
+import { ingestd } from "../../workers/ingestd/contract.ts";
+import { queryd } from "../../workers/queryd/contract.ts";
+import { storaged } from "../../workers/storaged/contract.ts";
+import { type Gateway, gateway } from "./contract.ts";
+import { docsPage } from "./docs-page.ts";
+import { openApi } from "./openapi.ts";
+import { proxy } from "./proxy.ts";
+
+/** The services behind the gateway, in the order of the API page. */
+export const mounted = { ingestd, catalogd, queryd, storaged };
+type Mounted = typeof mounted;
+
+/** How long a service in another process may take to say how it is. */
+const probeTimeoutMs = 2000;
+
+export async function createGateway({ system, peers, clock }: Deps<Mounted>): Promise<Running<Gateway>> {
+  const probe = async (name: string, peer: Peer<Contract>) => {
+    try {
+      const response = await peer.fetch("/readyz", { signal: AbortSignal.timeout(probeTimeoutMs) });
+      const { reasons } = (await response.json()) as { reasons?: string[] };
+      if (response.ok) return { name, state: "ready", address: originOf(response.url) };
+      return {
+        name,
+        state: "not_ready",
+        address: originOf(response.url),
+        last_error: (reasons ?? []).join("; "),
+      };
+    } catch {
+      return { name, state: "unreachable", address: "" };
+    }
+  };
+  const supervised = ({ name, state, address, started_at, restarts, last_error }: ServiceStatus) => ({
+    name,
+    state,
+    address,
+    restarts,
+    ...(started_at !== undefined &&
+      state === "ready" && { uptime_seconds: (clock.now() - Date.parse(started_at)) / 1000 }),
+    ...(last_error !== undefined && { last_error }),
+  });
+
+  return {
+    verbs: {
+      system: async () => {
+        const known = system().map(supervised);
+        const others = Object.entries(peers).filter(
+          ([name]) => !known.some((service) => service.name === name),
+        );
+        const probed = await Promise.all(
+          others.map(([name, peer]) => probe(name, peer as unknown as Peer<Contract>)),
+        );
+        const services = [...known, ...probed];
+        return { ready: services.every(({ state }) => state === "ready"), services };
+      },
+    },
+    raw: {},
+    notReady: () =>
+      system()
+        .filter(({ state }) => state !== "ready")
+        .map(
+          ({ name, state, last_error }) =>
+            `${name}: ${state}${last_error === undefined ? "" : ` (${last_error})`}`,
+        ),
+    stop: async () => {},
+  };
+}
+
+const originOf = (url: string): string => (url === "" ? "" : new URL(url).origin);
+
+/** Puts every service's contract under /v1, and the API's description beside them. */
+export function mountServices(face: Face, { config, peers }: Deps<Mounted>): void {
+  for (const [name, contract] of Object.entries(mounted)) {
+    const peer = (peers as unknown as Record<string, Peer<Contract>>)[name];
+    if (!peer) continue;
+    face.verbs(contract, forward(peer), "/v1");
+    face.raw(contract, streams(contract, { name, peer, timeoutMs: config.gateway.proxy_timeout_ms }), "/v1");
+  }
+  const document = openApi([
+    gateway,
+    ...Object.values(mounted).map((contract) => ({ contract, prefix: "/v1" })),
+  ]);
+  const page = docsPage(document);
+  const json = JSON.stringify(document, null, 2);
+  face.route(
+    "GET",
+    "/v1/openapi.json",
+    () => new Response(json, { headers: { "content-type": "application/json" } }),
+  );
+  face.route(
+    "GET",
+    "/docs",
+    () => new Response(page, { headers: { "content-type": "text/html; charset=utf-8" } }),
+  );
+  face.route("GET", "/", () => new Response(null, { status: 302, headers: { location: "/docs" } }));
+}
+
+const forward =
+  ({ verbs }: Peer<Contract>): Invoke =>
+  (verb, input, context) =>
+    (verbs as Record<string, (input: unknown, options: unknown) => Promise<unknown>>)[verb]?.(
+      input,
+      context,
+    ) as Promise<unknown>;
+
+function streams(contract: Contract, target: Parameters<typeof proxy>[0]): Record<string, RawHandler> {
+  const raw = Object.entries(contract.endpoints).filter(([, endpoint]) => endpoint.kind === "raw");
+  const pass: RawHandler = (_, context: RawContext) => {
+    const { url } = context.request;
+    const at = url.indexOf("?");
+    return proxy(target, pathOf(url).slice("/v1".length) + (at < 0 ? "" : url.slice(at)), context);
+  };
+  return Object.fromEntries(raw.map(([name]) => [name, pass]));
+}

@@ -1,0 +1,156 @@
+/** `bun run supervisor [--only NAME,…] [--config FILE] [--section.key=value …]` */
+import { join } from "node:path";
+import { bindRefusal } from "./auth.ts";
+import { systemClock } from "./clock.ts";
+import { ConfigError, loadConfig, parseBind } from "./config.ts";
+import { makeDirectory } from "./files.ts";
+import { lockDirectory } from "./lock.ts";
+import { createLog, describe } from "./log.ts";
+import { loadSecrets } from "./secrets.ts";
+import type { Config, ServiceSection } from "./settings.ts";
+import { type Supervisor, startSupervisor } from "./supervisor.ts";
+import { topology } from "./topology.ts";
+
+const help = `bun run supervisor [options]
+  --only NAME[,NAME…]    run only these services; they reach the others by their url
+  --config FILE          instead of lakehouse.toml
+  --SECTION.KEY=VALUE    any key of lakehouse.toml, as --gateway.bind=127.0.0.1:8080
+  --help
+`;
+
+interface Arguments {
+  only: ServiceSection[];
+  file?: string;
+  flags: string[];
+}
+
+function parseArguments(words: readonly string[]): Arguments {
+  const parsed: Arguments = { only: Object.keys(topology) as ServiceSection[], flags: [] };
+  const rest = words.flatMap((word) =>
+    /^--(only|config)=/.test(word)
+      ? [word.slice(0, word.indexOf("=")), word.slice(word.indexOf("=") + 1)]
+      : [word],
+  );
+  for (let at = 0; at < rest.length; at++) {
+    const word = rest[at] ?? "";
+    if (word === "--only") parsed.only = services(rest[++at]);
+    else if (word === "--config") parsed.file = required(word, rest[++at]);
+    else if (word.startsWith("--") && word.includes("=")) parsed.flags.push(word.slice(2));
+    else throw new ConfigError(`unexpected argument '${word}'\n${help}`);
+  }
+  return parsed;
+}
+
+const required = (option: string, value: string | undefined): string => {
+  if (value === undefined) throw new ConfigError(`${option} needs a value\n${help}`);
+  return value;
+};
+
+function services(value: string | undefined): ServiceSection[] {
+  return required("--only", value)
+    .split(",")
+    .map((name) => {
+      if (!Object.hasOwn(topology, name))
+        throw new ConfigError(
+          `--only: there is no service '${name}'; expected ${Object.keys(topology).join(", ")}`,
+        );
+      return name as ServiceSection;
+    });
+}
+
+/** What keeps a start from being safe, found before anything runs. */
+function refuseUnsafe(config: Config, only: readonly ServiceSection[]): void {
+  for (const name of only) {
+    const refusal = bindRefusal(
+      name,
+      parseBind(config[name].bind).host,
+      config.auth,
+      config[name].allow_nonloopback,
+    );
+    if (refusal !== undefined) throw new ConfigError(refusal);
+  }
+  loadSecrets(config.secrets_path);
+}
+
+async function main(): Promise<void> {
+  const words = process.argv.slice(2);
+  if (words.includes("--help")) return void process.stdout.write(help);
+  const { only, file, flags } = parseArguments(words);
+  const { config, warnings } = loadConfig({ ...(file !== undefined && { file }), flags, env: process.env });
+  const log = createLog("supervisor", config.log.level);
+  for (const warning of warnings) log.warn(warning);
+  refuseUnsafe(config, only);
+  for (const name of only) {
+    const directory = join(config.data_dir, name);
+    await makeDirectory(directory);
+    lockDirectory(directory);
+  }
+  const stop = onSignals(log);
+  const supervisor = await startSupervisor({
+    config,
+    topology,
+    only,
+    clock: systemClock,
+    log,
+    restartProcess,
+  });
+  stop.arm(supervisor);
+  if (only.length > 1) process.stdout.write(greeting(supervisor));
+
+  function restartProcess(reason: string): void {
+    log.error("the process is replaced", { reason });
+    // The threads cannot be ended one by one; a new image in the same process ends them all at once.
+    process.execve?.(
+      process.execPath,
+      [process.execPath, ...process.execArgv, ...process.argv.slice(1)],
+      process.env as Record<string, string>,
+    );
+    process.exit(75);
+  }
+}
+
+/** The first SIGTERM or SIGINT drains and stops; a second one ends the process at once. */
+function onSignals(log: ReturnType<typeof createLog>) {
+  let supervisor: Supervisor | undefined;
+  let asked = false;
+  const stop = (signal: NodeJS.Signals) => {
+    if (asked) process.exit(signal === "SIGINT" ? 130 : 143);
+    asked = true;
+    log.info("stopping", { signal });
+    (supervisor?.stop() ?? Promise.resolve()).then(
+      () => process.exit(0),
+      (error) => {
+        log.error("stop failed", describe(error));
+        process.exit(1);
+      },
+    );
+  };
+  process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
+  return {
+    arm: (started: Supervisor) => {
+      supervisor = started;
+    },
+  };
+}
+
+function greeting(supervisor: Supervisor): string {
+  const lines = supervisor
+    .status()
+    .map(({ name, address, state }) => `  ${name.padEnd(10)} ${address.padEnd(24)} ${state}`);
+  const gateway = supervisor.status().find(({ name }) => name === "gateway")?.address;
+  const hint =
+    gateway === undefined
+      ? ""
+      : `\nAPI:   ${gateway}/docs\nTry:   printf 'id,name\\n1,Ann\\n' | curl -sS --data-binary @- '${gateway}/v1/ingest?name=people'\n       curl -sS ${gateway}/v1/sql -d '{"sql":"SELECT * FROM people"}'\n`;
+  return `Lakehouse is running. Ctrl-C stops it.\n${lines.join("\n")}\n${hint}`;
+}
+
+try {
+  await main();
+} catch (error) {
+  process.stderr.write(
+    `${error instanceof ConfigError ? "" : "Lakehouse cannot start: "}${(error as Error).message}\n`,
+  );
+  process.exit(1);
+}

@@ -1,0 +1,34 @@
+/** What the supervisor and its workers say to each other. */
+import type { ServiceStatus } from "./service.ts";
+import type { Config, ServiceSection } from "./settings.ts";
+
+/** How one worker reaches another service: over a port when it is in this process, else over HTTP. */
+export interface PeerLink {
+  url: string;
+  /** In this process; `port` is absent while the peer is not running. */
+  local: boolean;
+  port?: MessagePort;
+}
+
+export interface Init {
+  type: "init";
+  name: ServiceSection;
+  config: Config;
+  peers: Record<string, PeerLink>;
+}
+
+export type ToWorker =
+  | Init
+  | { type: "serve"; port: MessagePort }
+  | { type: "peer"; name: string; link: PeerLink }
+  | { type: "system"; services: ServiceStatus[] }
+  | { type: "ping"; n: number }
+  | { type: "stop"; drainMs: number };
+
+export type FromWorker =
+  | { type: "ready"; port: number }
+  /** It could not start, or met an error it did not expect; it closes down by itself and says `closed`. */
+  | { type: "fatal"; message: string; code?: string }
+  | { type: "pong"; n: number }
+  /** Nothing native is in flight any more: the thread may be ended. */
+  | { type: "closed" };

@@ -1,0 +1,150 @@
+/** Starts services in order, hands out channels, watches, restarts with backoff, rewires, stops in reverse. */
+import { type Clock, timestamp } from "./clock.ts";
+import { parseBind } from "./config.ts";
+import type { Log } from "./log.ts";
+import { nextRestart } from "./restart.ts";
+import type { ServiceState, ServiceStatus } from "./service.ts";
+import type { Config, ServiceSection } from "./settings.ts";
+import { startOrder, type Topology } from "./topology.ts";
+import { type Ended, startUnit, type Unit } from "./unit.ts";
+import { createWiring, type Slot, urlOf } from "./wiring.ts";
+
+export interface SupervisorOptions {
+  config: Config;
+  topology: Topology;
+  /** The services to run in this process. */
+  only: readonly ServiceSection[];
+  clock: Clock;
+  log: Log;
+  /** Called when a thread is stuck in native calls: the process must be replaced. */
+  restartProcess: (reason: string) => void;
+}
+
+export interface Supervisor {
+  status: () => ServiceStatus[];
+  /** Ends one service as a crash would, for drills and tests; it is restarted by the rules. */
+  kill: (name: ServiceSection) => void;
+  /** Drains and stops all, callers first. */
+  stop: () => Promise<void>;
+}
+
+/** Ends that no restart can mend: the start as a whole fails, and says so. */
+const fatalCodes = new Set(["EADDRINUSE", "EACCES", "EADDRNOTAVAIL"]);
+
+/**
+ * Starts the services of `only`, each after those it calls. Rejects when an address cannot be bound; any other
+ * failure of a service leaves it to the restart rules while the others start.
+ */
+export async function startSupervisor(options: SupervisorOptions): Promise<Supervisor> {
+  const { config, topology, only, clock, log } = options;
+  const slots = new Map(only.map((name) => [name, emptySlot(name, config)]));
+  let stopping = false;
+
+  const status = () => [...slots.values()].map(statusOf);
+  const broadcast = () => {
+    const services = status();
+    for (const { unit, state } of slots.values())
+      if (state === "ready") unit?.send({ type: "system", services });
+  };
+  const setState = (slot: Slot, state: ServiceState) => {
+    slot.state = state;
+    broadcast();
+  };
+  const { linksOf, rewireCallersOf } = createWiring(slots, topology, config);
+
+  const launch = async (slot: Slot): Promise<Ended | undefined> => {
+    const { worker, native } = topology[slot.name];
+    const unit = startUnit({
+      worker,
+      native,
+      clock,
+      settings: config.supervisor,
+      init: { type: "init", name: slot.name, config, peers: linksOf(slot.name) },
+    });
+    slot.unit = unit;
+    void unit.ended.then((end) => onEnd(slot, unit, end));
+    try {
+      slot.url = urlOf(config[slot.name].bind, await unit.ready);
+      slot.startedAt = timestamp(clock);
+      setState(slot, "ready");
+      rewireCallersOf(slot.name);
+      log.info("service ready", { name: slot.name, address: slot.url });
+      return undefined;
+    } catch (end) {
+      return end as Ended;
+    }
+  };
+
+  const onEnd = (slot: Slot, unit: Unit, end: Ended) => {
+    if (slot.unit !== unit || stopping || slot.state === "stopped") return;
+    slot.unit = undefined;
+    slot.lastError = end.message;
+    if (end.stuck) return options.restartProcess(`${slot.name}: ${end.message}`);
+    const now = clock.elapsed();
+    const waitMs = nextRestart(slot.recent, now, config.supervisor);
+    slot.recent = [...slot.recent.filter((at) => now - at < config.supervisor.restart_window_ms), now];
+    setState(slot, waitMs === undefined ? "failed" : "restarting");
+    log.error(waitMs === undefined ? "service failed: no more restarts" : "service ended", {
+      name: slot.name,
+      error: end.message,
+      restart_in_ms: waitMs,
+    });
+    if (waitMs === undefined) return;
+    setTimeout(() => {
+      if (stopping) return;
+      slot.restarts += 1;
+      void launch(slot);
+    }, waitMs);
+  };
+
+  const stop = async () => {
+    stopping = true;
+    const levels = startOrder(restrict(topology, only)).reverse();
+    for (const level of levels) await Promise.all(level.map((name) => stopSlot(slots.get(name), config)));
+  };
+
+  for (const level of startOrder(restrict(topology, only))) {
+    const ends = await Promise.all(level.map((name) => launch(slots.get(name) as Slot)));
+    const fatal = ends.find((end) => end?.code !== undefined && fatalCodes.has(end.code));
+    if (!fatal) continue;
+    await stop();
+    throw new Error(fatal.message);
+  }
+  broadcast();
+  return { status, stop, kill: (name) => void slots.get(name)?.unit?.stop(0) };
+}
+
+async function stopSlot(slot: Slot | undefined, { supervisor }: Config): Promise<void> {
+  if (!slot?.unit) return;
+  slot.state = "stopping";
+  await slot.unit.stop(supervisor.stop_timeout_ms);
+  slot.state = "stopped";
+}
+
+/** The topology of the services in this process: calls to others go over HTTP and need no order. */
+function restrict(topology: Topology, only: readonly ServiceSection[]) {
+  const nodes = only.map(
+    (name) => [name, { calls: topology[name].calls.filter((callee) => only.includes(callee)) }] as const,
+  );
+  return Object.fromEntries(nodes) as unknown as Record<ServiceSection, { calls: ServiceSection[] }>;
+}
+
+const emptySlot = (name: ServiceSection, config: Config): Slot => ({
+  name,
+  unit: undefined,
+  state: "starting",
+  url: urlOf(config[name].bind, parseBind(config[name].bind).port),
+  startedAt: undefined,
+  restarts: 0,
+  recent: [],
+  lastError: undefined,
+});
+
+const statusOf = ({ name, state, url, startedAt, restarts, lastError }: Slot): ServiceStatus => ({
+  name,
+  state,
+  address: url,
+  restarts,
+  ...(startedAt !== undefined && { started_at: startedAt }),
+  ...(lastError !== undefined && { last_error: lastError }),
+});

@@ -1,0 +1,41 @@
+/** Data only: which services there are, what each may call, and whether ending its thread needs its consent. */
+import type { ServiceSection } from "./settings.ts";
+
+export interface Node {
+  worker: URL;
+  calls: readonly ServiceSection[];
+  /**
+   * Holds native calls (DuckDB). Ending its thread while one is in flight aborts the whole process, so it is never
+   * terminated before it said `closed`.
+   */
+  native: boolean;
+}
+
+export type Topology = Readonly<Record<ServiceSection, Node>>;
+
+const worker = (path: string) => new URL(`../${path}/worker.ts`, import.meta.url);
+
+export const topology: Topology = {
+  storaged: { worker: worker("workers/storaged"), calls: [], native: false },
+  catalogd: { worker: worker("workers/catalogd"), calls: ["storaged"], native: false },
+  ingestd: { worker: worker("workers/ingestd"), calls: ["storaged", "catalogd"], native: true },
+  queryd: { worker: worker("workers/queryd"), calls: ["storaged", "catalogd"], native: true },
+  gateway: {
+    worker: worker("api/gateway"),
+    calls: ["storaged", "catalogd", "ingestd", "queryd"],
+    native: false,
+  },
+};
+
+/** Services in levels: each calls only services of the levels before it. Throws when the calls form a cycle. */
+export function startOrder<N extends string>(nodes: Readonly<Record<N, { calls: readonly N[] }>>): N[][] {
+  const left = new Set(Object.keys(nodes) as N[]);
+  const levels: N[][] = [];
+  while (left.size > 0) {
+    const level = [...left].filter((name) => nodes[name].calls.every((callee) => !left.has(callee)));
+    if (level.length === 0) throw new Error(`topology: the calls of ${[...left].join(", ")} form a cycle`);
+    for (const name of level) left.delete(name);
+    levels.push(level);
+  }
+  return levels;
+}

@@ -1,0 +1,58 @@
+/** Who talks to whom: fresh channels between running services, and new ones when a service was replaced. */
+import { parseBind } from "./config.ts";
+import type { PeerLink } from "./protocol.ts";
+import type { ServiceState } from "./service.ts";
+import type { Config, ServiceSection } from "./settings.ts";
+import type { Topology } from "./topology.ts";
+import type { Unit } from "./unit.ts";
+
+/** What the supervisor keeps of one service. */
+export interface Slot {
+  name: ServiceSection;
+  unit: Unit | undefined;
+  state: ServiceState;
+  /** Where it listens now, or will by its configuration. */
+  url: string;
+  startedAt: string | undefined;
+  restarts: number;
+  /** When it was restarted lately, in monotonic milliseconds. */
+  recent: number[];
+  lastError: string | undefined;
+}
+
+export function createWiring(slots: ReadonlyMap<ServiceSection, Slot>, topology: Topology, config: Config) {
+  /** Without a port the caller's calls fail at once, until it is linked anew. */
+  const connect = (callee: ServiceSection): PeerLink => {
+    const slot = slots.get(callee);
+    if (!slot) return { url: remoteUrl(callee, config), local: false };
+    if (slot.state !== "ready" || !slot.unit) return { url: slot.url, local: true };
+    const { port1, port2 } = new MessageChannel();
+    slot.unit.send({ type: "serve", port: port2 }, [port2]);
+    return { url: slot.url, local: true, port: port1 };
+  };
+  return {
+    /** Links from a service to each one it calls. */
+    linksOf: (caller: ServiceSection): Record<string, PeerLink> =>
+      Object.fromEntries(topology[caller].calls.map((callee) => [callee, connect(callee)])),
+    /** Gives every running caller a channel to the service as it runs now. */
+    rewireCallersOf: (callee: ServiceSection): void => {
+      for (const caller of slots.values()) {
+        if (caller.state !== "ready" || !topology[caller.name].calls.includes(callee)) continue;
+        const link = connect(callee);
+        caller.unit?.send({ type: "peer", name: callee, link }, link.port ? [link.port] : []);
+      }
+    },
+  };
+}
+
+/** Where this machine reaches a bind address: the wildcard listens on loopback too. */
+export function urlOf(bind: string, port: number): string {
+  const { host } = parseBind(bind);
+  const reachable = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
+  return `http://${reachable.includes(":") ? `[${reachable}]` : reachable}:${port}`;
+}
+
+const remoteUrl = (name: ServiceSection, config: Config): string => {
+  const { url, bind } = config[name];
+  return url === "" ? urlOf(bind, parseBind(bind).port) : url.replace(/\/$/, "");
+};
