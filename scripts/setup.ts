@@ -80,9 +80,7 @@ function runInstall(bun: string, cwd: string): void {
  * The first installation is made aside and moved into place whole: half of one would already offer its `bun` to
  * `npx` and `bun run`, which prefer node_modules/.bin, and a second command started meanwhile would get a stub.
  */
-function install(bun: string): void {
-  say(`installing packages (bun.lock, Bun ${bun}) …`);
-  if (existsSync(pinnedBun)) return runInstall(bun, root);
+function installAside(bun: string): void {
   for (const name of ["package.json", "bun.lock", "bunfig.toml", ".npmrc"]) {
     if (existsSync(join(root, name))) copyFileSync(join(root, name), join(staging, name));
   }
@@ -94,7 +92,9 @@ function install(bun: string): void {
 /** Slow steps, once for each lockfile. */
 async function prepare(stamp: string, bun: string): Promise<void> {
   if (installed(stamp)) return;
-  install(bun);
+  say(`installing packages (bun.lock, Bun ${bun}) …`);
+  if (existsSync(pinnedBun)) runInstall(bun, root);
+  else installAside(bun);
   const { ensureFaiss } = await import("./faiss.ts");
   ensureFaiss(say);
   writeFileSync(`${stampFile}.part`, stamp);
