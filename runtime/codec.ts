@@ -136,8 +136,8 @@ function detach(name: ArrayName, length: number, tail: Tail): AnyArray {
   const whole = Number.isInteger(length) && length >= 0 && length % Class.BYTES_PER_ELEMENT === 0;
   if (!whole || tail.at + length > tail.bytes.byteLength)
     throw fail("bad_request", "a call is cut off in its bytes");
-  // A copy: attachments are not aligned to their elements' size.
-  const copy = tail.bytes.slice(tail.at, tail.at + length);
+  // A copy: attachments are not aligned to their elements' size. (Not `slice`, which on a Buffer is a view.)
+  const copy = new Uint8Array(tail.bytes.subarray(tail.at, tail.at + length));
   tail.at += length;
   return new Class(copy.buffer);
 }

@@ -25,12 +25,18 @@ export function createInvoke<C extends Contract>(
       if (!idempotencyKey || !mutates) return await run();
       return await idempotency.once(idempotencyKey, fingerprint(verb, checked), run);
     } catch (error) {
-      if (!(error instanceof ServiceError) || error.status >= 500) {
-        log.error(`${verb} failed`, { request_id: context.requestId, ...describe(error) });
-      }
+      report(log, `${contract.name}.${verb}`, context.requestId, error);
       throw error;
     }
   };
+}
+
+/** What nobody expected is logged whole; what has a type is the caller's to see, and its private cause ours. */
+function report(log: Log, verb: string, requestId: string, error: unknown): void {
+  const expected = error instanceof ServiceError && error.type !== "internal" && error.type !== "corrupt";
+  if (!expected) log.error("call failed", { verb, request_id: requestId, ...describe(error) });
+  else if (error.cause !== undefined)
+    log.warn("call failed", { verb, request_id: requestId, type: error.type, ...describe(error.cause) });
 }
 
 /** Fields in order of their names, so that the same request written in another order is the same. */

@@ -40,12 +40,20 @@ export function client<C extends Contract>(contract: C, call: Call): ClientOf<C>
   return Object.fromEntries(face) as ClientOf<C>;
 }
 
-/** In this thread. Values pass as they are, so the conformance suite holds callers to what other wires can carry. */
+/** In this thread. Values pass as they are; errors lose their private cause as on every other wire. */
 export const overLocal =
   (invoke: Invoke, limits: CallLimits): Call =>
-  (verb, input, options = {}) => {
+  async (verb, input, options = {}) => {
     const { signal, done } = deadline(options, limits, verb);
-    return untilAborted(invoke(verb, input, contextOf(options, signal)), signal).finally(done);
+    try {
+      signal.throwIfAborted();
+      const work = answer(invoke, verb, input, contextOf(options, signal));
+      const { value, error } = await untilAborted(work, signal);
+      if (error) throw fromWire(error);
+      return value;
+    } finally {
+      done();
+    }
   };
 
 /** A caller's end of a MessageChannel that survives its peer: a new port can be attached after a restart. */
@@ -281,6 +289,5 @@ function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   const stop = () => reject(signal.reason);
   signal.addEventListener("abort", stop, { once: true });
   if (signal.aborted) stop();
-  work.catch(() => {});
   return Promise.race([work, promise]).finally(() => signal.removeEventListener("abort", stop));
 }

@@ -34,12 +34,12 @@ export function createWiring(slots: ReadonlyMap<ServiceSection, Slot>, topology:
     /** Links from a service to each one it calls. */
     linksOf: (caller: ServiceSection): Record<string, PeerLink> =>
       Object.fromEntries(topology[caller].calls.map((callee) => [callee, connect(callee)])),
-    /** Gives every running caller a channel to the service as it runs now. */
+    /** Gives every caller, also one that is starting, a channel to the service as it runs now. */
     rewireCallersOf: (callee: ServiceSection): void => {
       for (const caller of slots.values()) {
-        if (caller.state !== "ready" || !topology[caller.name].calls.includes(callee)) continue;
+        if (!caller.unit || !topology[caller.name].calls.includes(callee)) continue;
         const link = connect(callee);
-        caller.unit?.send({ type: "peer", name: callee, link }, link.port ? [link.port] : []);
+        caller.unit.send({ type: "peer", name: callee, link }, link.port ? [link.port] : []);
       }
     },
   };

@@ -1,0 +1,159 @@
+import { expect, test } from "bun:test";
+import { createGate } from "../../runtime/auth.ts";
+import { systemClock } from "../../runtime/clock.ts";
+import { decode, encode } from "../../runtime/codec.ts";
+import { defaults } from "../../runtime/config.ts";
+import { fail } from "../../runtime/errors.ts";
+import { makeDirectory } from "../../runtime/files.ts";
+import { openIdempotency } from "../../runtime/idempotency.ts";
+import { createInvoke } from "../../runtime/invoke.ts";
+import { createLog } from "../../runtime/log.ts";
+import { createMetrics } from "../../runtime/metrics.ts";
+import { client, type Invoke, overHttp, overLocal, overPort, servePort } from "../../runtime/rpc.ts";
+import { createFace } from "../../runtime/serve.ts";
+import { testTransport } from "../conformance/transport.ts";
+import { definition, echo } from "../fixtures/runtime/echo.ts";
+import { temporaryDirectory } from "../support/in-process.ts";
+
+const limits = { timeoutMs: 10_000, inFlightMax: 1000 };
+const log = createLog("echo", "error", () => {});
+
+async function serving(): Promise<{ invoke: Invoke; remove: () => Promise<void> }> {
+  const directory = temporaryDirectory("rpc");
+  await makeDirectory(directory.path);
+  const idempotency = await openIdempotency(directory.path, systemClock);
+  const running = await definition.create({ clock: systemClock } as never);
+  return {
+    invoke: createInvoke(echo, running.verbs, { idempotency, log }),
+    remove: () => idempotency.close().then(directory.remove),
+  };
+}
+
+function listening(invoke: Invoke) {
+  const gate = createGate(defaults().auth, "127.0.0.1");
+  const face = createFace({
+    name: "echo",
+    gate,
+    log,
+    metrics: createMetrics(),
+    newId: () => crypto.randomUUID(),
+    notReady: () => [],
+    clock: systemClock,
+    maxConnections: 1000,
+    maxJsonBytes: 1 << 20,
+  });
+  face.rpc(invoke);
+  return face.listen("127.0.0.1", 0);
+}
+
+testTransport("local", async () => {
+  const { invoke, remove } = await serving();
+  return { verbs: client(echo, overLocal(invoke, limits)), stop: remove };
+});
+
+testTransport("port", async () => {
+  const { invoke, remove } = await serving();
+  const { port1, port2 } = new MessageChannel();
+  servePort(port2, invoke, 1000);
+  const { call, attach, detach } = overPort("echo", limits);
+  attach(port1);
+  return { verbs: client(echo, call), stop: () => remove().then(() => detach("over")) };
+});
+
+testTransport("http", async () => {
+  const { invoke, remove } = await serving();
+  const server = listening(invoke);
+  const call = overHttp({ peer: "echo", url: () => `http://127.0.0.1:${server.port}`, headers: {} }, limits);
+  return { verbs: client(echo, call), stop: () => server.close(100).then(remove) };
+});
+
+test("a port that closes rejects what is pending; a new one serves the same client", async () => {
+  const { invoke, remove } = await serving();
+  const { call, attach } = overPort("echo", limits);
+  const verbs = client(echo, call);
+  expect(verbs.say({ text: "nobody" })).rejects.toMatchObject({ type: "unavailable" });
+  const first = new MessageChannel();
+  servePort(first.port2, invoke, 10);
+  attach(first.port1);
+  const waiting = verbs.wait({});
+  await verbs.say({ text: "begun" });
+  first.port2.close();
+  expect(waiting).rejects.toMatchObject({ type: "unavailable", status: 503 });
+  await waiting.catch(() => {});
+  const second = new MessageChannel();
+  servePort(second.port2, invoke, 10);
+  attach(second.port1);
+  expect(await verbs.say({ text: "again" })).toEqual({ text: "again" });
+  await remove();
+});
+
+test("calls beyond the bound are refused, on both ends", async () => {
+  const { invoke, remove } = await serving();
+  const { port1, port2 } = new MessageChannel();
+  servePort(port2, invoke, 1);
+  const transport = overPort("echo", { timeoutMs: 1000, inFlightMax: 2 });
+  transport.attach(port1);
+  const verbs = client(echo, transport.call);
+  const first = verbs.wait({}).catch((error: unknown) => error);
+  expect(verbs.wait({})).rejects.toMatchObject({ type: "overloaded", retryAfterSeconds: 1 });
+  expect(verbs.wait({})).rejects.toMatchObject({ type: "overloaded" });
+  transport.detach("over");
+  await first;
+  await remove();
+});
+
+test("a reply that cannot be cloned is an internal error, not a wait for the deadline", async () => {
+  const { invoke, remove } = await serving();
+  const { port1, port2 } = new MessageChannel();
+  servePort(port2, invoke, 10);
+  const { call, attach, detach } = overPort("echo", limits);
+  attach(port1);
+  expect(call("uncloneable", {})).rejects.toMatchObject({ type: "internal" });
+  await call("say", { text: "next" });
+  detach("over");
+  await remove();
+});
+
+test("a peer that is not ours, or not there, is named", async () => {
+  const page = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch: () => new Response("<html>hello</html>", { headers: { "content-type": "text/html" } }),
+  });
+  const foreign = overHttp({ peer: "echo", url: () => `http://127.0.0.1:${page.port}`, headers: {} }, limits);
+  expect(foreign("say", { text: "a" })).rejects.toMatchObject({ type: "bad_gateway" });
+  await foreign("say", {}).catch(() => {});
+  await page.stop(true);
+  const gone = overHttp({ peer: "echo", url: () => `http://127.0.0.1:${page.port}`, headers: {} }, limits);
+  expect(gone("say", { text: "a" })).rejects.toMatchObject({
+    type: "unavailable",
+    message: "echo cannot be reached",
+  });
+});
+
+test("an encoded call that is cut, deep or strange is refused", () => {
+  const whole = encode({ a: new Uint8Array(10), b: 1n, c: "text" });
+  for (let length = 0; length < whole.length; length++)
+    expect(() => decode(whole.subarray(0, length))).toThrow();
+  expect(() => decode(new Uint8Array([...whole, 1]))).toThrow("nothing refers to");
+  const deep = JSON.parse(`${"[".repeat(70)}${"]".repeat(70)}`);
+  expect(() => encode(deep)).toThrow("nested deeper");
+  const tagged = (json: unknown) => {
+    const text = new TextEncoder().encode(JSON.stringify(json));
+    const bytes = new Uint8Array(4 + text.length);
+    new DataView(bytes.buffer).setUint32(0, text.length, true);
+    bytes.set(text, 4);
+    return bytes;
+  };
+  for (const bad of [
+    { $: "Function" },
+    { $: "bigint", v: "1x" },
+    { $: "Uint8Array", n: -1 },
+    { $: "Uint8Array", n: 1e9 },
+    { $: "constructor", n: 0 },
+  ]) {
+    expect(() => decode(tagged(bad))).toThrow();
+  }
+  expect(() => encode({ f: () => 1 })).toThrow(fail("bad_request", "a function cannot be sent").message);
+  expect(() => encode(new Map())).toThrow("class Map");
+});
