@@ -19,7 +19,7 @@ export interface ApiCase {
   /** Headers the answer must have. */
   expectHeaders?: Record<string, string>;
   /** Further checks on the parsed or raw answer. */
-  then?: (response: {
+  check?: (response: {
     status: number;
     headers: Headers;
     text: string;
@@ -68,7 +68,7 @@ export async function runCase(row: ApiCase, send: Send, base?: string): Promise<
   for (const part of [...neverInAnswers, ...(row.lacks ?? [])]) expect(text).not.toContain(part);
   for (const [name, value] of Object.entries(row.expectHeaders ?? {}))
     expect(response.headers.get(name)).toBe(value);
-  await row.then?.({
+  await row.check?.({
     status: response.status,
     headers: response.headers,
     text,
