@@ -4,7 +4,8 @@
  * so a shorter file of the same seed is the beginning of a longer one.
  */
 import { parseArgs } from "node:util";
-import { firstNames, lastNames, places, praise, trades, wishes } from "./staffing-tables.ts";
+import { places } from "./staffing-places.ts";
+import { firstNames, lastNames, praise, trades, wishes } from "./staffing-tables.ts";
 
 export const workerColumns = [
   ...["worker_id", "name", "email", "phone", "role", "city", "state", "zip", "availability", "hourly_rate"],

@@ -1,0 +1,86 @@
+/** Which files there are: the fixed ones of each service, names, lengths, and none that nobody uses. */
+import { posix } from "node:path";
+import { importsOf, type Rule, serviceNames, type Tree, under } from "./tidy-tree.ts";
+
+const fixed = ["README.md", "contract.ts", "service.ts", "worker.ts"];
+const vague = /(^|\/)(utils?|helpers?|types?|index|common|misc|shared|manager|handler|process)\.ts$/;
+const linesMax = 300;
+
+export const serviceFolders: Rule = (tree) =>
+  serviceNames(tree).flatMap((service) => {
+    const folder = `workers/${service}/`;
+    const missing = fixed
+      .filter((name) => !tree.has(folder + name))
+      .map((name) => `${folder}${name}: missing`);
+    const strange = under(tree, folder)
+      .filter(
+        (path) =>
+          !fixed.includes(path.slice(folder.length)) && !/^[a-z0-9-]+\.ts$/.test(path.slice(folder.length)),
+      )
+      .map((path) => `${path}: a service holds its fixed files and <noun>.ts files`);
+    return [...missing, ...strange];
+  });
+
+export const telling: Rule = (tree) =>
+  [...tree.keys()]
+    .filter((path) => vague.test(path))
+    .map((path) => `${path}: the name says nothing of the idea in it`);
+
+export const lineCount = (text: string): number => text.split("\n").length - (text.endsWith("\n") ? 1 : 0);
+
+export const length: Rule = (tree) =>
+  [...tree]
+    .filter(
+      ([path, text]) => path.endsWith(".ts") && !path.startsWith("tests/") && lineCount(text) > linesMax,
+    )
+    .map(([path, text]) => `${path}: ${lineCount(text)} lines, at most ${linesMax}; split it by idea`);
+
+const isEntry = (path: string): boolean =>
+  path === "runtime/main.ts" ||
+  /^(workers|api)\/.*\/(worker|main)\.ts$/.test(path) ||
+  /\.(test|bench)\.ts$/.test(path) ||
+  path === "tests/support/preload.ts";
+
+/** A script is used when a command, a document or another script names it. */
+const isNamedScript = (path: string, tree: Tree): boolean =>
+  path.startsWith("scripts/") &&
+  [...tree].some(([other, text]) => other !== path && !other.startsWith("tests/") && text.includes(path));
+
+/** Files named in strings, as the workers that tests start: `"./echo-worker.ts"`, `"../bench/serve.ts"`. */
+const named = (path: string, text: string): string[] =>
+  [...text.matchAll(/["'`]([^"'`\s]*\.ts)["'`]/g)].flatMap(([, target = ""]) => [
+    posix.join(posix.dirname(path), target),
+    posix.normalize(target),
+  ]);
+
+function reach(tree: Tree, entries: readonly string[]): Set<string> {
+  const seen = new Set(entries);
+  for (const path of seen) {
+    const text = tree.get(path) ?? "";
+    for (const target of [...importsOf(path, text), ...named(path, text)])
+      if (tree.has(target)) seen.add(target);
+  }
+  return seen;
+}
+
+/** Fixtures are often named by a part of their path alone. */
+const isNamedFixture = (path: string, tree: Tree): boolean =>
+  path.startsWith("tests/fixtures/") &&
+  under(tree, "tests/", ".ts").some(
+    (other) => other !== path && tree.get(other)?.includes(posix.basename(path, ".ts")),
+  );
+
+/** Product files must be reached without the help of tests: code that only a test uses is dead. */
+export const dead: Rule = (tree) => {
+  const entries = under(tree, "", ".ts").filter(
+    (path) => isEntry(path) || isNamedScript(path, tree) || isNamedFixture(path, tree),
+  );
+  const product = reach(
+    tree,
+    entries.filter((path) => !path.startsWith("tests/")),
+  );
+  const all = reach(tree, entries);
+  return under(tree, "", ".ts")
+    .filter((path) => !(path.startsWith("tests/") ? all : product).has(path))
+    .map((path) => `${path}: nothing uses it`);
+};

@@ -1,0 +1,90 @@
+/** Who may import whom: imports point down only. */
+import { importsOf, packageOf, type Rule, type Tree } from "./tidy-tree.ts";
+
+/** The supervisor's side of runtime/: it starts the services, so none of them may know it. */
+const supervising = ["main", "supervisor", "topology", "unit", "wiring", "restart", "lock"];
+const isSupervising = (path: string): boolean => supervising.some((name) => path === `runtime/${name}.ts`);
+const isKit = (path: string): boolean => path.startsWith("runtime/") && !isSupervising(path);
+const isContract = (path: string): boolean => /^workers\/[^/]+\/contract\.ts$/.test(path);
+const folderOf = (path: string): string => path.slice(0, path.lastIndexOf("/") + 1);
+const isFile = (target: string): boolean => /^(runtime|workers|api|scripts|tests)\//.test(target);
+
+/** Why the file may not import the target, or undefined when it may. */
+function layerFault(path: string, target: string): string | undefined {
+  if (!isFile(target)) return undefined;
+  if (target.startsWith("tests/")) return "only tests import tests";
+  if (isSupervising(target) && !isSupervising(path)) return "the supervisor's files are imported by none";
+  if (path.startsWith("runtime/"))
+    return target.startsWith("runtime/") ? undefined : "runtime/ imports itself alone";
+  if (isContract(path)) {
+    return target === "runtime/contract.ts" || isContract(target)
+      ? undefined
+      : "a contract imports runtime/contract.ts and other contracts alone";
+  }
+  const own = path.startsWith("workers/") ? target.startsWith(folderOf(path)) : sameTop(path, target);
+  return own || isKit(target) || isContract(target)
+    ? undefined
+    : "imports reach the kit, contracts and the own folder alone";
+}
+
+const sameTop = (path: string, target: string): boolean =>
+  path.split("/")[0] === target.split("/")[0] && /^(api|scripts)\//.test(path);
+
+/** Inside a service: worker → service → nouns → contract, and nouns never see Elysia, rpc or the worker. */
+function insideFault(path: string, target: string): string | undefined {
+  const [, service, name] = /^workers\/([^/]+)\/(.+)\.ts$/.exec(path) ?? [];
+  if (service === undefined || name === "worker") return undefined;
+  if (target === `workers/${service}/worker.ts`) return "nobody imports worker.ts";
+  if (name === "service") return undefined;
+  if (target === `workers/${service}/service.ts`) return "nouns do not import service.ts";
+  if (
+    ["runtime/rpc.ts", "runtime/serve.ts", "runtime/worker.ts"].includes(target) ||
+    packageOf(target) === "elysia"
+  ) {
+    return "nouns do not see Elysia, rpc or Worker";
+  }
+  return undefined;
+}
+
+const eachImport = (tree: Tree, fault: (path: string, target: string) => string | undefined): string[] =>
+  [...tree]
+    .filter(([path]) => path.endsWith(".ts") && !path.startsWith("tests/"))
+    .flatMap(([path, text]) =>
+      importsOf(path, text).flatMap((target) => {
+        const found = fault(path, target);
+        return found === undefined ? [] : [`${path} imports ${target}: ${found}`];
+      }),
+    );
+
+export const layers: Rule = (tree) =>
+  eachImport(tree, (path, target) => layerFault(path, target) ?? insideFault(path, target));
+
+/** Native and format packages, each with the files that may import it. */
+const owners: readonly (readonly [RegExp, readonly string[]])[] = [
+  [/^@duckdb\/node-api$/, ["workers/ingestd/engine.ts", "workers/queryd/engine.ts"]],
+  [/^hyparquet(-writer)?$/, ["workers/catalogd/manifest.ts"]],
+  [/^faiss-node$/, ["workers/vectord/faiss.ts", "scripts/faiss.ts"]],
+  [/^usearch$/, ["workers/vectord/usearch.ts"]],
+  [/^elysia$/, ["runtime/serve.ts"]],
+];
+
+export const confinement: Rule = (tree) =>
+  eachImport(tree, (path, target) => {
+    const owner = owners.find(([pattern]) => pattern.test(packageOf(target)));
+    return owner === undefined || owner[1].includes(path) ? undefined : `only ${owner[1].join(", ")} may`;
+  });
+
+/** A service imports the contracts only of those it declared to call. */
+export const declaredCalls =
+  (calls: Readonly<Record<string, readonly string[]>>): Rule =>
+  (tree) =>
+    eachImport(tree, (path, target) => {
+      const caller = /^(?:workers|api)\/([^/]+)\//.exec(path)?.[1] ?? "";
+      const [, callee] = /^workers\/([^/]+)\/contract\.ts$/.exec(target) ?? [];
+      const declared = calls[caller];
+      if (callee === undefined || callee === caller || declared === undefined || isContract(path))
+        return undefined;
+      return declared.includes(callee)
+        ? undefined
+        : `runtime/topology.ts does not let ${caller} call ${callee}`;
+    });

@@ -1,0 +1,134 @@
+/** What stands in the files: leftovers, ambient reads, machine paths, links, READMEs, decisions, versions. */
+import { posix } from "node:path";
+import { lineCount } from "./tidy-files.ts";
+import { importsOf, packageOf, type Rule, serviceNames, type Tree, under } from "./tidy-tree.ts";
+
+/** Every line of the chosen files that the pattern matches. */
+const lines =
+  (chosen: (path: string) => boolean, pattern: RegExp, why: string): Rule =>
+  (tree) =>
+    [...tree]
+      .filter(([path]) => chosen(path))
+      .flatMap(([path, text]) =>
+        text
+          .split("\n")
+          .flatMap((line, at) =>
+            pattern.test(line) ? [`${path}:${at + 1}: ${why}: ${line.trim().slice(0, 80)}`] : [],
+          ),
+      );
+
+// The words are put together here so that this file does not hold them.
+const marks = new RegExp(`\\b(${["TO" + "DO", "FIX" + "ME", "X" + "XX", "HA" + "CK"].join("|")})\\b`);
+const narrowed = new RegExp(
+  `\\b(test|it|describe)\\.(${["on" + "ly", "sk" + "ip", "to" + "do"].join("|")})\\b(?!If)`,
+);
+const isCode = (path: string): boolean => /\.(ts|toml|sh|md|json)$/.test(path) && path !== "bun.lock";
+
+export const leftovers = lines(isCode, marks, "finish it or delete it");
+export const narrowedTests = lines((path) => path.endsWith(".ts"), narrowed, "every test runs");
+
+export const ambient = lines(
+  (path) => path.startsWith("workers/") && path.endsWith(".ts"),
+  /\b(Date\.now\(|new Date\(\)|performance\.now\(|Math\.random\(|process\.(env|cwd|exit)\b|console\.)/,
+  "below runtime/ clock, configuration and log are given",
+);
+
+const machine = /\/work\/(main|shared)\b|registry\.npmjs|pypi\.org|deb\.debian\.org|static\.crates/;
+export const machineTraces = lines(
+  (path) => !path.startsWith("tests/support/tidy-"),
+  machine,
+  "a path or host of one machine",
+);
+
+const isExternal = (target: string): boolean => /^([a-z]+:|#|\/)/.test(target);
+
+/** Every relative link of a Markdown file leads to a file or folder of the tree. */
+export const links: Rule = (tree) =>
+  under(tree, "", ".md").flatMap((path) =>
+    [...(tree.get(path) ?? "").replace(/```[\s\S]*?```/g, "").matchAll(/\]\(([^)\s]+)\)/g)].flatMap(
+      ([, target = ""]) => {
+        if (isExternal(target)) return [];
+        const file = posix.join(posix.dirname(path), target.replace(/#.*$/, "")).replace(/\/$/, "");
+        const exists = tree.has(file) || under(tree, `${file}/`).length > 0;
+        return exists ? [] : [`${path}: the link to ${target} leads nowhere`];
+      },
+    ),
+  );
+
+const sections = ["## Owns", "## Promises", "## Calls", "## Files", "## When it fails"];
+const readmeLinesMax = 60;
+
+export const serviceReadmes: Rule = (tree) =>
+  serviceNames(tree).flatMap((service) => {
+    const path = `workers/${service}/README.md`;
+    const text = tree.get(path);
+    if (text === undefined) return []; // serviceFolders says so
+    const wanted = [`# ${service}`, ...sections].join(" | ");
+    const found = text
+      .split("\n")
+      .filter((line) => /^##? /.test(line))
+      .join(" | ");
+    const faults = found === wanted ? [] : [`${path}: headings are '${found}', expected '${wanted}'`];
+    if (lineCount(text) > readmeLinesMax)
+      faults.push(`${path}: ${lineCount(text)} lines, at most ${readmeLinesMax}`);
+    return faults;
+  });
+
+const decisionLinesMax = 40;
+
+export const decisions: Rule = (tree) => {
+  const paths = under(tree, "docs/decisions/");
+  const numberOf = (path: string): string => /\/(\d{4})-/.exec(path)?.[1] ?? "";
+  return paths.flatMap((path, at) => {
+    const text = tree.get(path) ?? "";
+    const faults: string[] = [];
+    if (!/\/\d{4}-[a-z0-9-]+\.md$/.test(path)) faults.push(`${path}: the name is NNNN-title.md`);
+    if (at > 0 && numberOf(path) !== "" && numberOf(path) === numberOf(paths[at - 1] ?? ""))
+      faults.push(`${path}: its number is taken`);
+    for (const word of ["Context", "Decision", "Consequences"]) {
+      if (!new RegExp(`^(#+ |\\*\\*)${word}`, "m").test(text)) faults.push(`${path}: no ${word}`);
+    }
+    if (lineCount(text) > decisionLinesMax)
+      faults.push(`${path}: ${lineCount(text)} lines, at most ${decisionLinesMax}`);
+    return faults;
+  });
+};
+
+interface Manifest {
+  engines: { bun: string };
+  dependencies: Record<string, string>;
+  devDependencies?: Record<string, string>;
+}
+
+const manifestOf = (tree: Tree): Manifest => JSON.parse(tree.get("package.json") ?? "{}") as Manifest;
+
+/** Versions are exact, and the Bun that documents and scripts name is the pinned one. */
+export const versions: Rule = (tree) => {
+  const { engines, dependencies, devDependencies } = manifestOf(tree);
+  const loose = Object.entries({ ...dependencies, ...devDependencies })
+    .filter(([, version]) => !/^\d/.test(version))
+    .map(([name, version]) => `package.json: ${name} is '${version}', expected one exact version`);
+  const pinned = dependencies.bun ?? "";
+  if (engines.bun !== pinned)
+    loose.push(`package.json: engines.bun is ${engines.bun}, the dependency ${pinned}`);
+  const others = [...tree].flatMap(([path, text]) =>
+    path === "bun.lock"
+      ? []
+      : [...text.matchAll(/\bbun@(\d+\.\d+\.\d+)/g)]
+          .filter(([, version]) => version !== pinned)
+          .map(([found]) => `${path}: names ${found}, pinned is ${pinned}`),
+  );
+  return [...loose, ...others];
+};
+
+/** Packages that are used by name or by path, not by an import. */
+const usedOtherwise = new Set(["bun", "faiss-node", "node-api-headers"]);
+
+export const usedPackages: Rule = (tree) => {
+  const imported = new Set(
+    [...tree].flatMap(([path, text]) => (path.endsWith(".ts") ? importsOf(path, text).map(packageOf) : [])),
+  );
+  return Object.keys(manifestOf(tree).dependencies)
+    .filter((name) => !imported.has(name) && !usedOtherwise.has(name))
+    .map((name) => `package.json: nothing imports ${name}`);
+};

@@ -1,0 +1,191 @@
+/** What a linter cannot say. Every rule finds nothing in the repository, and finds its own small example of a fault. */
+import { describe, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { renderToml } from "../runtime/config.ts";
+import { startOrder, topology } from "../runtime/topology.ts";
+import { dead, length, serviceFolders, telling } from "./support/tidy-files.ts";
+import { confinement, declaredCalls, layers } from "./support/tidy-layers.ts";
+import * as text from "./support/tidy-text.ts";
+import { type Rule, repositoryTree, treeOf } from "./support/tidy-tree.ts";
+
+const tree = repositoryTree();
+const calls = Object.fromEntries(Object.entries(topology).map(([name, node]) => [name, node.calls]));
+const readme = "# a\n## Owns\n## Promises\n## Calls\n## Files\n## When it fails\n";
+const manifest = { engines: { bun: "9.9.9" }, dependencies: { bun: "9.9.9" } };
+
+interface Row {
+  name: string;
+  rule: Rule;
+  /** The rule as it holds for the repository, where that needs other facts than the example. */
+  here?: Rule;
+  /** Files that break the rule. */
+  example: Record<string, string>;
+  /** What the finding says. */
+  finds: string;
+}
+
+const rows: Row[] = [
+  {
+    name: "a service has its fixed files",
+    rule: serviceFolders,
+    example: { "workers/a/contract.ts": "", "workers/a/service.ts": "", "workers/a/worker.ts": "" },
+    finds: "workers/a/README.md: missing",
+  },
+  {
+    name: "a service has noun files beside them and nothing else",
+    rule: serviceFolders,
+    example: { "workers/a/deep/er.ts": "" },
+    finds: "workers/a/deep/er.ts: a service holds",
+  },
+  { name: "names tell", rule: telling, example: { "runtime/utils.ts": "" }, finds: "runtime/utils.ts" },
+  {
+    name: "files hold one idea",
+    rule: length,
+    example: { "runtime/long.ts": "x\n".repeat(301) },
+    finds: "301 lines",
+  },
+  {
+    name: "no file is dead",
+    rule: dead,
+    example: {
+      "runtime/main.ts": 'import "./a.ts";\n',
+      "runtime/a.ts": "",
+      "runtime/b.ts": "",
+      "tests/b.test.ts": 'import "../runtime/b.ts";\n',
+    },
+    finds: "runtime/b.ts: nothing uses it",
+  },
+  {
+    name: "a service imports no other service's inside",
+    rule: layers,
+    example: { "workers/a/service.ts": 'import { x } from "../b/store.ts";\n' },
+    finds: "workers/a/service.ts imports workers/b/store.ts",
+  },
+  {
+    name: "the runtime does not know the services",
+    rule: layers,
+    example: { "runtime/rpc.ts": 'import type { A } from "../workers/a/contract.ts";\n' },
+    finds: "runtime/ imports itself alone",
+  },
+  {
+    name: "nobody imports the supervisor",
+    rule: layers,
+    example: { "workers/a/service.ts": 'export { topology } from "../../runtime/topology.ts";\n' },
+    finds: "imported by none",
+  },
+  {
+    name: "nouns do not see the transport",
+    rule: layers,
+    example: { "workers/a/store.ts": 'import { client } from "../../runtime/rpc.ts";\n' },
+    finds: "nouns do not see Elysia, rpc or Worker",
+  },
+  {
+    name: "products do not import tests",
+    rule: layers,
+    example: { "scripts/a.ts": 'const a = await import("../tests/support/a.ts");\n' },
+    finds: "only tests import tests",
+  },
+  {
+    name: "native and format packages are confined",
+    rule: confinement,
+    example: { "workers/queryd/views.ts": 'import { DuckDBInstance } from "@duckdb/node-api";\n' },
+    finds: "only workers/ingestd/engine.ts, workers/queryd/engine.ts may",
+  },
+  {
+    name: "calls are declared in the topology",
+    rule: declaredCalls({ a: [] }),
+    here: declaredCalls(calls),
+    example: { "workers/a/service.ts": 'import { b } from "../b/contract.ts";\n' },
+    finds: "does not let a call b",
+  },
+  {
+    name: "nothing is left to do",
+    rule: text.leftovers,
+    example: { "runtime/a.ts": `// ${"TO"}${"DO"} later\n` },
+    finds: "runtime/a.ts:1",
+  },
+  {
+    name: "every test runs",
+    rule: text.narrowedTests,
+    example: { "tests/a.test.ts": `\n${"test"}.${"only"}("a", () => {});\n` },
+    finds: "tests/a.test.ts:2",
+  },
+  {
+    name: "clock, environment and log are given",
+    rule: text.ambient,
+    example: { "workers/a/store.ts": "const at = Date.now();\n" },
+    finds: "workers/a/store.ts:1",
+  },
+  {
+    name: "no trace of one machine",
+    rule: text.machineTraces,
+    example: { "docs/a.md": `cd /work/${"main"}\n` },
+    finds: "docs/a.md:1",
+  },
+  {
+    name: "links lead somewhere",
+    rule: text.links,
+    example: { "docs/a.md": "[b](b.md) [c](../c/) [d](https://example.com)\n", "c/x.md": "" },
+    finds: "docs/a.md: the link to b.md leads nowhere",
+  },
+  {
+    name: "service READMEs have their headings",
+    rule: text.serviceReadmes,
+    example: { "workers/a/README.md": readme.replace("## Calls\n", "") },
+    finds: "headings are",
+  },
+  {
+    name: "service READMEs are short",
+    rule: text.serviceReadmes,
+    example: { "workers/a/README.md": readme + "x\n".repeat(60) },
+    finds: "66 lines, at most 60",
+  },
+  {
+    name: "decisions are short and whole",
+    rule: text.decisions,
+    example: { "docs/decisions/0001-a.md": `## Context\n## Decision\n${"x\n".repeat(50)}` },
+    finds: "no Consequences",
+  },
+  {
+    name: "decisions have their own number",
+    rule: text.decisions,
+    example: { "docs/decisions/0001-a.md": "", "docs/decisions/0001-b.md": "" },
+    finds: "its number is taken",
+  },
+  {
+    name: "one pinned Bun",
+    rule: text.versions,
+    example: { "package.json": JSON.stringify(manifest), "README.md": "npx bun@1.4.5 run test" },
+    finds: "README.md: names bun@1.4.5",
+  },
+  {
+    name: "exact versions",
+    rule: text.versions,
+    example: { "package.json": JSON.stringify({ ...manifest, devDependencies: { a: "^1.0.0" } }) },
+    finds: "a is '^1.0.0'",
+  },
+  {
+    name: "no package without use",
+    rule: text.usedPackages,
+    example: { "package.json": JSON.stringify({ ...manifest, dependencies: { leftpad: "1.0.0" } }) },
+    finds: "nothing imports leftpad",
+  },
+];
+
+describe("tidy", () => {
+  test.each(rows)("$name", ({ rule, here = rule, example, finds }) => {
+    expect(rule(treeOf(example)).join("\n")).toContain(finds);
+    expect(here(tree)).toEqual([]);
+  });
+
+  test("lakehouse.toml equals the defaults", () => {
+    expect(tree.get("lakehouse.toml")).toBe(renderToml());
+  });
+
+  test("the topology starts, and its workers exist", () => {
+    expect<string[]>(startOrder(topology).flat().sort()).toEqual(Object.keys(topology).sort());
+    expect(Object.values(topology).filter(({ worker }) => !existsSync(worker))).toEqual([]);
+    const cyclic: Record<"a" | "b", { calls: ("a" | "b")[] }> = { a: { calls: ["b"] }, b: { calls: ["a"] } };
+    expect(() => startOrder(cyclic)).toThrow("cycle");
+  });
+});
