@@ -78,7 +78,7 @@ async function runTests(words: string[]): Promise<{ step: Step; counts: Counts }
 
 const checkSteps = async (): Promise<Step[]> => [
   await step("types", ["node_modules/.bin/tsc"]),
-  await step("lint", ["node_modules/.bin/biome", "ci", "--reporter=summary"]),
+  await step("lint", ["node_modules/.bin/biome", "ci"]),
 ];
 
 const print = (lines: string[]): void => {
