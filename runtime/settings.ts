@@ -136,6 +136,11 @@ export const settings = {
       "larger limits for keys under a prefix, in bytes",
     ),
     max_concurrent_puts: integer(16, [1, 10_000], "PUTs at once; more get 503 with Retry-After"),
+    idle_timeout_ms: integer(
+      minute,
+      [100, 60 * minute],
+      "longest silence of a client that sends a body, in milliseconds",
+    ),
     error_journal_max_bytes: integer(
       16 * MiB,
       [64 * KiB, GiB],

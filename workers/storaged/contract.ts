@@ -89,7 +89,13 @@ export const storaged = contract("storaged", {
       delimiter: t.Optional(t.Literal("/")),
       ...pageFields,
     }),
-    reply: closed({ objects: t.Array(ObjectInfo), prefixes: t.Array(t.String()), ...nextPage }),
+    reply: closed({
+      objects: t.Array(ObjectInfo),
+      prefixes: t.Array(t.String()),
+      /** Keys on the page whose bytes cannot be trusted; absent when there are none. */
+      corrupt: t.Optional(t.Array(t.String())),
+      ...nextPage,
+    }),
   }),
   buckets: get("/storage/buckets", {
     summary: "The configured buckets.",

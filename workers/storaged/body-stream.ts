@@ -1,0 +1,99 @@
+/** Bodies as they pass: counted on the way in, watched on the way out, never held whole. */
+import { tooLarge } from "../../runtime/body.ts";
+import { fail } from "../../runtime/errors.ts";
+import type { ReceiveOptions } from "./bucket.ts";
+
+/**
+ * Hands the chunks on. Throws `too_large` past the limit, `bad_request` when the length is not the announced one,
+ * `client_closed` when the sender went away.
+ */
+export async function* counted(
+  body: AsyncIterable<Uint8Array>,
+  { bytesMax, bytes: announced, signal }: Pick<ReceiveOptions, "bytesMax" | "bytes" | "signal">,
+): AsyncGenerator<Uint8Array> {
+  let bytes = 0;
+  try {
+    for await (const chunk of body) {
+      if (signal.aborted) throw gone(signal.reason);
+      bytes += chunk.length;
+      if (bytes > bytesMax) throw tooLarge(0, bytesMax);
+      yield chunk;
+    }
+  } catch (cause) {
+    throw cause instanceof Error && cause.name === "AbortError" ? gone(cause) : cause;
+  }
+  // A body that ends because its sender left can look like one that ended.
+  if (signal.aborted) throw gone(signal.reason);
+  if (announced !== undefined && bytes !== announced) {
+    throw fail(
+      "bad_request",
+      `Content-Length announced ${announced} bytes, the body has ${bytes}; nothing was stored`,
+    );
+  }
+}
+
+const gone = (cause: unknown) =>
+  fail("client_closed", "the client went away before its body was complete", { cause });
+
+/** Rejects with `timeout` when nothing comes for `idleMs`: a stalled sender must not hold its place for ever. */
+export async function* unlessStalled(
+  body: ReadableStream<Uint8Array>,
+  idleMs: number,
+): AsyncGenerator<Uint8Array> {
+  const reader = body.getReader();
+  const late = () =>
+    fail("timeout", `no bytes of the body came for ${idleMs} ms; nothing was stored, send it again`);
+  try {
+    for (;;) {
+      const { done, value } = await within(reader.read(), idleMs, late);
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    // Not awaited: a stalled sender would make this wait as well. What it rejects with is known already.
+    reader.cancel().catch(() => undefined);
+  }
+}
+
+/** The work's outcome, or the error made by `late` when it takes longer than `ms`. */
+export async function within<T>(work: Promise<T>, ms: number, late: () => Error): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(late()), ms);
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** The bytes of a stream in one piece; rejects when the stream errors. */
+export async function collect(body: ReadableStream<Uint8Array>): Promise<Uint8Array<ArrayBuffer>> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of body) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+/** The same stream, telling of each chunk's bytes and of its failure. An error stays an error of the stream. */
+export function watched(
+  body: ReadableStream<Uint8Array>,
+  on: { bytes: (count: number) => void; error: (error: unknown) => void },
+): ReadableStream<Uint8Array> {
+  const reader = body.getReader();
+  return new ReadableStream<Uint8Array>(
+    {
+      pull: async (controller) => {
+        try {
+          const { done, value } = await reader.read();
+          if (done) return controller.close();
+          on.bytes(value.length);
+          controller.enqueue(value);
+        } catch (error) {
+          on.error(error);
+          controller.error(error);
+        }
+      },
+      cancel: (reason) => reader.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  );
+}

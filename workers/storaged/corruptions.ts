@@ -1,0 +1,35 @@
+/** Objects found corrupt and not yet replaced: named by `/readyz` until they are. */
+import { fail, type ServiceError } from "../../runtime/errors.ts";
+
+/** Keys remembered; more are counted only. */
+const keysMax = 1000;
+/** Keys named in one answer. */
+const namedMax = 5;
+
+export interface Corruptions {
+  /** Remembers the object and makes the error to throw. */
+  found: (key: string, reason: string) => ServiceError;
+  /** The object was verified, replaced or deleted. */
+  cleared: (key: string) => void;
+  reasons: () => string[];
+}
+
+export function createCorruptions(bucket: string): Corruptions {
+  const known = new Map<string, string>();
+  return {
+    found: (key, reason) => {
+      if (known.size < keysMax) known.set(key, reason);
+      const text = `object '${key}' in bucket '${bucket}' is corrupt: ${reason}; put it again or delete it`;
+      return fail("corrupt", text, { details: { bucket, key } });
+    },
+    cleared: (key) => known.delete(key),
+    reasons: () => {
+      const named = [...known].slice(0, namedMax);
+      const reasons = named.map(
+        ([key, reason]) => `bucket '${bucket}': object '${key}' is corrupt: ${reason}`,
+      );
+      const more = known.size - named.length;
+      return more > 0 ? [...reasons, `bucket '${bucket}': ${more} further objects are corrupt`] : reasons;
+    },
+  };
+}

@@ -1,0 +1,44 @@
+/**
+ * Where a local bucket keeps things. Objects are plain files under the root, so that DuckDB reads them in place
+ * and people can look; everything else is under `<root>/.lakehouse/`.
+ */
+import { join } from "node:path";
+import { fail } from "../../runtime/errors.ts";
+
+/** Longest file name of the usual Linux file systems, in bytes. */
+const nameBytesMax = 255;
+
+export interface Layout {
+  root: string;
+  data: (key: string) => string;
+  /** Sidecars are named by the key's hash: no key is too long for it, and none clashes with another's folder. */
+  record: (key: string) => string;
+  /** Unfinished bodies; emptied at every start. */
+  staging: string;
+  /** The version of this layout, so that an older program refuses what it does not know. */
+  format: string;
+}
+
+export function layoutOf(root: string): Layout {
+  const own = join(root, ".lakehouse");
+  const hash = (key: string) => new Bun.CryptoHasher("sha256").update(key).digest("hex");
+  return {
+    root,
+    data: (key) => join(root, key),
+    record: (key) => {
+      const name = hash(key);
+      return join(own, "meta", name.slice(0, 2), `${name}.json`);
+    },
+    staging: join(own, "staging"),
+    format: join(own, "format.json"),
+  };
+}
+
+/** Throws `invalid_key` when a segment of the key is longer than a file name may be. */
+export function checkFitsDisk(key: string): void {
+  const long = key.split("/").find((segment) => Buffer.byteLength(segment) > nameBytesMax);
+  if (long === undefined) return;
+  const got = Buffer.byteLength(long);
+  const text = `in a local bucket a segment of a key has at most ${nameBytesMax} bytes, got one of ${got}: put a '/' into it`;
+  throw fail("invalid_key", text, { details: { segment: long.slice(0, 200) } });
+}

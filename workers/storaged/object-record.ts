@@ -1,0 +1,93 @@
+/**
+ * The sidecar of an object in a local bucket: which bytes are the object. It names the current generation and the
+ * one before, because the data file and the sidecar cannot be replaced in one step; the data file's inode, time
+ * and size say which of the two is on disk.
+ */
+import { errorCode, readOrNull } from "../../runtime/files.ts";
+
+/** One version of an object's bytes. Inode and time are decimal text: they exceed what a JSON number holds. */
+export interface Generation {
+  sha256: string;
+  bytes: number;
+  mtime_ns: string;
+  ino: string;
+  content_type?: string;
+}
+
+export interface ObjectRecord {
+  key: string;
+  current: Generation;
+  previous?: Generation;
+}
+
+/** The parts of a file's status that identify a generation. */
+export interface FileFacts {
+  size: bigint;
+  mtimeNs: bigint;
+  ctimeNs: bigint;
+  ino: bigint;
+}
+
+const format = 1;
+const sha256 = (text: string): string => new Bun.CryptoHasher("sha256").update(text).digest("hex");
+
+/** The file's content: the record, and a checksum over it. */
+export const encodeRecord = (record: ObjectRecord): string =>
+  `${JSON.stringify({ format, checksum: sha256(JSON.stringify(record)), record })}\n`;
+
+/** Why a sidecar cannot be used; told to clients as part of a `corrupt` error. */
+export interface Damage {
+  damage: string;
+}
+
+/** Reads a sidecar: the record, what is wrong with it, or null when there is none. */
+export async function readRecord(path: string, key: string): Promise<ObjectRecord | Damage | null> {
+  let bytes: Uint8Array | null;
+  try {
+    bytes = await readOrNull(path);
+  } catch (cause) {
+    if (errorCode(cause) === "EIO") return { damage: "its checksum record cannot be read from the disk" };
+    throw cause;
+  }
+  return bytes && decodeRecord(new TextDecoder().decode(bytes), key);
+}
+
+/** The inverse of `encodeRecord`. */
+export function decodeRecord(text: string, key: string): ObjectRecord | Damage {
+  const parsed = parse(text);
+  if (typeof parsed?.format === "number" && parsed.format > format) {
+    return {
+      damage: `its checksum record has format ${parsed.format}, written by a newer version; this one reads ${format}`,
+    };
+  }
+  if (!parsed || parsed.checksum !== sha256(JSON.stringify(parsed.record)))
+    return { damage: "its checksum record is damaged" };
+  const record = parsed.record as ObjectRecord;
+  return record.key === key ? record : { damage: "its checksum record is that of another key" };
+}
+
+function parse(text: string): { format?: unknown; checksum?: unknown; record?: unknown } | undefined {
+  try {
+    const value = JSON.parse(text);
+    return typeof value === "object" && value !== null ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The generation that the file on disk is by its facts, without reading it; undefined when neither fits. */
+export function generationOf(record: ObjectRecord, facts: FileFacts): Generation | undefined {
+  const fits = ({ bytes, mtime_ns, ino }: Generation) =>
+    BigInt(bytes) === facts.size && BigInt(mtime_ns) === facts.mtimeNs && BigInt(ino) === facts.ino;
+  return [record.current, record.previous].find((generation) => generation && fits(generation));
+}
+
+/** The generation whose bytes these are, with the facts the file has now. */
+export function generationByHash(
+  record: ObjectRecord,
+  hash: string,
+  facts: FileFacts,
+): Generation | undefined {
+  const known = [record.current, record.previous].find((generation) => generation?.sha256 === hash);
+  return known && { ...known, mtime_ns: String(facts.mtimeNs), ino: String(facts.ino) };
+}

@@ -1,0 +1,100 @@
+/** PUT: the body of a request becomes an object, or nothing at all. */
+import { refuseLongBody } from "../../runtime/body.ts";
+import type { RawContext } from "../../runtime/contract.ts";
+import { fail } from "../../runtime/errors.ts";
+import type { Deps } from "../../runtime/service.ts";
+import { unlessStalled } from "./body-stream.ts";
+import type { Bucket, Upload, Written } from "./bucket.ts";
+import type { Operations } from "./operations.ts";
+import { writeConditions } from "./preconditions.ts";
+
+type Limits = Pick<
+  Deps["config"]["storaged"],
+  "max_put_bytes" | "max_put_bytes_by_prefix" | "idle_timeout_ms"
+>;
+
+/** The limit of a key: that of its longest matching prefix, else the general one. */
+export function putBytesMax(
+  key: string,
+  limits: Pick<Limits, "max_put_bytes" | "max_put_bytes_by_prefix">,
+): number {
+  const matching = Object.keys(limits.max_put_bytes_by_prefix).filter((prefix) => key.startsWith(prefix));
+  const longest = matching.sort((a, b) => b.length - a.length)[0];
+  return (longest !== undefined && limits.max_put_bytes_by_prefix[longest]) || limits.max_put_bytes;
+}
+
+export interface PutDeps {
+  limits: Limits;
+  idempotency: Deps["idempotency"];
+  operations: Operations;
+}
+
+/** Stores the body. 201 with the object's description when it is new, 200 when one was replaced. */
+export async function putObject(
+  { limits, idempotency, operations }: PutDeps,
+  bucket: Bucket,
+  key: string,
+  { request, signal, idempotencyKey }: RawContext,
+): Promise<Response> {
+  const { headers } = request;
+  const conditions = writeConditions(headers);
+  if (headers.has("content-range")) {
+    throw fail(
+      "bad_request",
+      "Content-Range: a PUT stores whole objects; send all of it without this header",
+    );
+  }
+  const bytesMax = putBytesMax(key, limits);
+  refuseLongBody(headers, bytesMax);
+  const upload = await bucket.receive(key, metered(request.body, limits.idle_timeout_ms, operations), {
+    bytesMax,
+    bytes: announced(headers),
+    contentType: headers.get("content-type") ?? undefined,
+    signal,
+  });
+  const { name } = bucket.describe();
+  const work = () => upload.commit(conditions);
+  const { info, created } = idempotencyKey
+    ? await once(
+        upload,
+        (run) => idempotency.once(idempotencyKey, fingerprint("PUT", name, key, upload.sha256), run),
+        work,
+      )
+    : await work();
+  return Response.json(info, { status: created ? 201 : 200, headers: { etag: `"${info.etag}"` } });
+}
+
+const announced = (headers: Headers): number | undefined => {
+  const length = headers.get("content-length");
+  return length === null || headers.has("transfer-encoding") ? undefined : Number(length);
+};
+
+async function* metered(body: ReadableStream<Uint8Array> | null, idleMs: number, operations: Operations) {
+  if (!body) return;
+  for await (const chunk of unlessStalled(body, idleMs)) {
+    operations.received(chunk.length);
+    yield chunk;
+  }
+}
+
+/** What a request is, for the Idempotency-Key: the same object with the same bytes. */
+export const fingerprint = (...parts: string[]): string =>
+  new Bun.CryptoHasher("sha256").update(parts.join("\n")).digest("hex");
+
+/** Gives the upload up when an earlier answer is repeated or the key belongs to another request. */
+async function once(
+  upload: Upload,
+  remembered: (run: () => Promise<Written>) => Promise<Written>,
+  work: () => Promise<Written>,
+): Promise<Written> {
+  let committed = false;
+  const run = () => {
+    committed = true;
+    return work();
+  };
+  try {
+    return await remembered(run);
+  } finally {
+    if (!committed) await upload.discard();
+  }
+}

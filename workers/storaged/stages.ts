@@ -1,0 +1,58 @@
+/** Files handed out for callers on this machine to write objects into. Only these can be committed. */
+import type { Clock } from "../../runtime/clock.ts";
+import { fail } from "../../runtime/errors.ts";
+import type { Staging } from "./bucket.ts";
+
+/** Files handed out and neither committed nor given up: more mean that callers leak them. */
+const openMax = 1024;
+/** Age after which a file counts as forgotten by its caller. */
+const forgottenMs = 24 * 60 * 60 * 1000;
+
+export interface Stage {
+  bucket: string;
+  path: string;
+  staging: Staging;
+}
+
+export interface Stages {
+  add: (token: string, stage: Stage) => void;
+  /** Takes the file out: it can be committed once. `not_found` for a token that is unknown or used. */
+  take: (token: string) => Stage;
+  /** Takes the file out if it is there. */
+  drop: (token: string) => Stage | undefined;
+  /** Gives up files that were forgotten; `overloaded` when too many are open still. */
+  makeRoom: () => Promise<void>;
+}
+
+export function createStages(clock: Clock): Stages {
+  const open = new Map<string, Stage & { since: number }>();
+  const drop = (token: string) => {
+    const stage = open.get(token);
+    open.delete(token);
+    return stage;
+  };
+  return {
+    add: (token, stage) => open.set(token, { ...stage, since: clock.elapsed() }),
+    drop,
+    take: (token) => {
+      const stage = drop(token);
+      if (stage) return stage;
+      throw fail(
+        "not_found",
+        "there is no staged file with this token: it was committed, given up or lost in a restart; stage again",
+      );
+    },
+    makeRoom: async () => {
+      for (const [token, { since, staging }] of open) {
+        if (clock.elapsed() - since < forgottenMs) break;
+        drop(token);
+        await staging.release(token);
+      }
+      if (open.size >= openMax) {
+        throw fail("overloaded", `${openMax} staged files are open; commit or discard some`, {
+          retryAfterSeconds: 5,
+        });
+      }
+    },
+  };
+}

@@ -1,0 +1,6 @@
+/** The entry of storaged's Worker. */
+import { runService } from "../../runtime/worker.ts";
+import { storaged } from "./contract.ts";
+import { createStoraged } from "./service.ts";
+
+runService({ contract: storaged, create: createStoraged });
