@@ -59,7 +59,12 @@ const idleTimeoutSeconds = 255;
 
 export function createFace(deps: FaceDeps): Face {
   const app = new Elysia({
-    serve: { reusePort: false, idleTimeout: idleTimeoutSeconds, maxRequestBodySize: Number.MAX_SAFE_INTEGER },
+    serve: {
+      reusePort: false,
+      development: false,
+      idleTimeout: idleTimeoutSeconds,
+      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+    },
   });
   const routes: Route[] = [];
   const guarded = createGuard(deps);
