@@ -95,7 +95,7 @@ async function main(): Promise<void> {
     restartProcess,
   });
   stop.arm(supervisor);
-  if (only.length > 1) process.stdout.write(greeting(supervisor));
+  process.stdout.write(greeting(supervisor));
 
   function restartProcess(reason: string): void {
     log.error("the process is replaced", { reason });

@@ -49,8 +49,8 @@ export async function startProduct({ dataDir, env = {}, flags = [] }: ProductOpt
   let printed = "";
   const reading = collect(process_.stdout, (text) => {
     printed += text;
-    if (printed.includes("Try:") || (flags.includes("--only") && printed.includes("\n\n")))
-      greeting.resolve(printed);
+    // Written in one piece, smaller than what a pipe takes at once.
+    if (printed.includes("Lakehouse is running")) greeting.resolve(printed);
   });
   const ended = process_.exited.then(async (code) => {
     await Promise.allSettled([logged, reading]);

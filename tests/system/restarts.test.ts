@@ -1,0 +1,18 @@
+import { expect, test } from "bun:test";
+
+test("queryd and ingestd are restarted under load: no abort, no wrong answer, no leak", async () => {
+  const run = Bun.spawn([process.execPath, "tests/campaigns/restarts.ts", "--count", "8", "--seed", "5"], {
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [printed, logged, code] = await Promise.all([
+    new Response(run.stdout).text(),
+    new Response(run.stderr).text(),
+    run.exited,
+  ]);
+  expect(`${code} ${code === 0 ? "" : logged.slice(-2000)}`).toBe("0 ");
+  const { wrong, before, after, answered } = JSON.parse(printed);
+  expect(wrong).toEqual([]);
+  expect(answered).toBeGreaterThan(0);
+  expect(after.threads - before.threads).toBeLessThanOrEqual(4);
+});
