@@ -1,0 +1,142 @@
+/**
+ * The exact reading of a CSV: row by row, with a reason, line and byte for every bad row. The good rows are written
+ * anew, regular and with their places, for DuckDB to read.
+ */
+import { fail } from "../../runtime/errors.ts";
+import { type Layout, textColumn } from "./csv-layout.ts";
+import { isBlank, type Marks, marksOf, parseRow, problemOf, type Row, textOf } from "./csv-rows.ts";
+import type { Place, Table } from "./format.ts";
+import { readParts } from "./parts.ts";
+import { openPlacedText, type PlacedText } from "./placed-text.ts";
+import { createRejects, type Rejects } from "./rejects.ts";
+import type { Part } from "./text-table.ts";
+
+/** Reads the stored data rows of a CSV into a table with places. Throws `rejected_rows` by the rules of the place. */
+export async function exactTable(parts: readonly Part[], layout: Layout, place: Place): Promise<Table> {
+  const { names } = layout;
+  const rejects = createRejects(place.directory, "exact-rejects", place.rejectRules);
+  const good = openPlacedText(place.directory, "exact", names.length);
+  const reader: Reader = { layout, place, rejects, good, rows: 0, blankLines: 0 };
+  for await (const batch of rowBatches(parts, layout, place)) await takeRows(batch, reader);
+  const table = await good.end(async (byte) => rowTextAt(parts, byte - layout.byteBase, layout));
+  const skipped = reader.blankLines > 0 ? [`${reader.blankLines} blank lines were skipped`] : [];
+  return {
+    ...table,
+    columns: names.map((name, index) => textColumn(name, good.cell(index), place.reading)),
+    rowsIn: reader.rows - reader.blankLines,
+    rejects,
+    byName: false,
+    warnings: [...layout.warnings, ...skipped],
+  };
+}
+
+interface Batch {
+  buffer: Buffer;
+  rows: Row[];
+  /** Offset of the buffer in the data, and the line its first row begins on. */
+  offset: number;
+  line: number;
+}
+
+interface Reader {
+  layout: Layout;
+  place: Place;
+  rejects: Rejects;
+  good: PlacedText;
+  rows: number;
+  blankLines: number;
+}
+
+async function takeRows({ buffer, rows, offset, line: firstLine }: Batch, reader: Reader): Promise<void> {
+  const { layout, rejects, good } = reader;
+  const { names, dialect } = layout;
+  let line = firstLine;
+  for (const row of rows) {
+    const byte = layout.byteBase + offset + row.start;
+    const problem = problemOf(buffer, row, names.length);
+    if (names.length > 1 && isBlank(row)) reader.blankLines += 1;
+    else if (problem) {
+      const column = names[problem.field] ?? null;
+      const detail = `${problem.reason} (byte ${layout.byteBase + offset + problem.at})`;
+      await rejects.add({ line, byte, column, reason: detail, text: rawText(buffer, row) });
+    } else
+      good.add(
+        line,
+        byte,
+        row.fields.map((field) => textOf(buffer, field, dialect)),
+      );
+    line += row.lines;
+  }
+  await good.flush();
+  reader.rows += rows.length;
+}
+
+const rawText = (buffer: Buffer, row: Row): string =>
+  buffer.toString("utf8", row.start, row.next).replace(/(\r\n|\r|\n)$/, "");
+
+/** Rows as they become whole, with the buffer they lie in. */
+async function* rowBatches(parts: readonly Part[], layout: Layout, place: Place): AsyncGenerator<Batch> {
+  const marks = marksOf(layout.dialect);
+  let rest: Buffer = Buffer.alloc(0);
+  let offset = 0;
+  let line = layout.headerLines + 1;
+  const take = (buffer: Buffer, last: boolean): Batch => {
+    const rows = wholeRows(buffer, last, marks);
+    const batch = { buffer, rows, offset, line };
+    const end = rows.at(-1)?.next ?? 0;
+    line += rows.reduce((sum, row) => sum + row.lines, 0);
+    offset += end;
+    rest = buffer.subarray(end);
+    checkLengths(batch, rest, place, line);
+    return batch;
+  };
+  for await (const chunk of readParts(parts)) {
+    place.signal.throwIfAborted();
+    yield take(rest.length === 0 ? chunk : Buffer.concat([rest, chunk]), false);
+  }
+  yield take(rest, true);
+}
+
+function wholeRows(buffer: Buffer, last: boolean, marks: Marks): Row[] {
+  const rows: Row[] = [];
+  for (let at = 0; at < buffer.length; ) {
+    const row = parseRow(buffer, at, last, marks);
+    if (row === undefined) break;
+    rows.push(row);
+    at = row.next;
+  }
+  return rows;
+}
+
+function checkLengths(batch: Batch, rest: Buffer, { rowBytesMax }: Place, restLine: number): void {
+  let line = batch.line;
+  for (const row of batch.rows) {
+    if (row.next - row.start > rowBytesMax) throw rowTooLong(line, rowBytesMax);
+    line += row.lines;
+  }
+  if (rest.length > rowBytesMax) throw rowTooLong(restLine, rowBytesMax);
+}
+
+const rowTooLong = (line: number, rowBytesMax: number) => {
+  const advice = "a quote that is never closed does that; else raise ingestd.max_row_bytes";
+  return fail(
+    "unprocessable",
+    `the row that begins on line ${line} is longer than ${rowBytesMax} bytes: ${advice}`,
+    {
+      details: { line },
+    },
+  );
+};
+
+/** The row that begins at this offset of the data. */
+async function rowTextAt(parts: readonly Part[], byte: number, { dialect }: Layout): Promise<string> {
+  const marks = marksOf(dialect);
+  let buffer: Buffer = Buffer.alloc(0);
+  for await (const chunk of readParts(parts, byte)) {
+    buffer = Buffer.concat([buffer, chunk]);
+    const row = parseRow(buffer, 0, false, marks);
+    if (row) return rawText(buffer, row);
+  }
+  const row = parseRow(buffer, 0, true, marks);
+  return row ? rawText(buffer, row) : "";
+}

@@ -1,0 +1,173 @@
+/** DuckDB for ingesting: the only file here that knows it. One instance, one connection a session. */
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import {
+  type DuckDBConnection,
+  DuckDBInstance,
+  DuckDBListType,
+  DuckDBMapType,
+  DuckDBStructType,
+  type DuckDBType,
+} from "@duckdb/node-api";
+import { fail, type ServiceError } from "../../runtime/errors.ts";
+
+export type Value = string | number | boolean | null | Value[] | { [key: string]: Value };
+export type EngineRow = Record<string, Value>;
+
+/** A type with its parts: `child` of a list, `fields` of a struct, `key` and `child` of a map. */
+export interface Shape {
+  fields?: { name: string; shape: Shape }[];
+  key?: Shape;
+  child?: Shape;
+}
+
+export interface Described {
+  name: string;
+  /** As DuckDB writes it, such as DECIMAL(18,2). */
+  type: string;
+  shape: Shape;
+}
+
+export interface Session {
+  /** Runs one statement; integers of 64 bits and more come as text. Rejects with `EngineError`. */
+  run: (sql: string) => Promise<EngineRow[]>;
+  /** The columns that a query gives. */
+  describe: (query: string) => Promise<Described[]>;
+  /** Share of the running statement that is done, 0 to 1, where DuckDB knows it. */
+  progress: () => number | undefined;
+  close: () => void;
+}
+
+export interface Engine {
+  /** A session whose statements are interrupted when the signal aborts. */
+  open: (signal: AbortSignal) => Promise<Session>;
+  /** Interrupts every statement, waits until all have returned, and closes DuckDB: the thread may end then. */
+  stop: () => Promise<void>;
+}
+
+/** DuckDB refused or failed; what that means for the caller depends on the statement. */
+export class EngineError extends Error {
+  override name = "EngineError";
+}
+
+export interface EngineOptions {
+  /** 0: one a core. */
+  threads: number;
+  memoryLimit: string;
+  directory: string;
+}
+
+/** An interrupt that comes before the statement has begun is lost: it is repeated until the statement has returned. */
+const interruptEveryMs = 20;
+
+export async function openEngine({ threads, memoryLimit, directory }: EngineOptions): Promise<Engine> {
+  const temporary = join(directory, "duckdb");
+  await mkdir(temporary, { recursive: true });
+  const instance = await DuckDBInstance.create(":memory:", {
+    ...(threads > 0 && { threads: String(threads) }),
+    memory_limit: memoryLimit,
+    temp_directory: temporary,
+    preserve_insertion_order: "true",
+    autoinstall_known_extensions: "false",
+    autoload_known_extensions: "false",
+    allow_community_extensions: "false",
+  });
+  const stopping = new AbortController();
+  const running = new Set<Promise<unknown>>();
+
+  return {
+    open: async (signal) => {
+      if (stopping.signal.aborted) throw stopped();
+      const connection = await instance.connect();
+      await connection.run("SET enable_progress_bar = true");
+      await connection.run("SET enable_progress_bar_print = false");
+      const ended = AbortSignal.any([signal, stopping.signal]);
+      return {
+        run: (sql) => {
+          const work = statement(connection, sql, ended);
+          running.add(work);
+          return work.finally(() => running.delete(work));
+        },
+        describe: (query) => describe(connection, query),
+        progress: () => share(connection),
+        close: () => connection.closeSync(),
+      };
+    },
+    stop: async () => {
+      stopping.abort(stopped());
+      await Promise.allSettled(running);
+      instance.closeSync();
+    },
+  };
+}
+
+const stopped = () => fail("unavailable", "ingestd is stopping", { retryAfterSeconds: 1 });
+
+async function statement(
+  connection: DuckDBConnection,
+  sql: string,
+  signal: AbortSignal,
+): Promise<EngineRow[]> {
+  signal.throwIfAborted();
+  let timer: ReturnType<typeof setInterval> | undefined;
+  const interrupt = () => {
+    connection.interrupt();
+    timer ??= setInterval(() => connection.interrupt(), interruptEveryMs);
+  };
+  signal.addEventListener("abort", interrupt, { once: true });
+  try {
+    const reader = await connection.runAndReadAll(sql);
+    return reader.getRowObjectsJson() as EngineRow[];
+  } catch (cause) {
+    signal.throwIfAborted();
+    throw translate(cause);
+  } finally {
+    signal.removeEventListener("abort", interrupt);
+    clearInterval(timer);
+  }
+}
+
+const share = (connection: DuckDBConnection): number | undefined => {
+  const { percentage } = connection.progress;
+  return percentage >= 0 ? Math.min(1, percentage / 100) : undefined;
+};
+
+/** DuckDB tells causes apart by text alone; these two are the machine's, not the data's. */
+function translate(cause: unknown): ServiceError | EngineError {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  if (/^Out of Memory Error/.test(message)) {
+    const advice = "raise ingestd.memory_limit, or lower ingestd.row_group_rows";
+    return fail("resource_exhausted", `the file needs more memory than ingestd may use: ${advice}`, {
+      cause,
+    });
+  }
+  if (/No space left on device|max_temp_directory_size/.test(message)) {
+    return fail("storage_full", "the disk is full: nothing was registered", { cause });
+  }
+  return new EngineError(message, { cause });
+}
+
+async function describe(connection: DuckDBConnection, query: string): Promise<Described[]> {
+  try {
+    const described = (await connection.runAndReadAll(`DESCRIBE ${query}`)).getRowObjectsJson();
+    const prepared = await connection.prepare(query);
+    const columns = described.map(({ column_name: name, column_type: type }, index) => ({
+      name: String(name),
+      type: String(type),
+      shape: shapeOf(prepared.columnType(index)),
+    }));
+    prepared.destroySync();
+    return columns;
+  } catch (cause) {
+    throw translate(cause);
+  }
+}
+
+function shapeOf(type: DuckDBType): Shape {
+  if (type instanceof DuckDBListType) return { child: shapeOf(type.valueType) };
+  if (type instanceof DuckDBMapType) return { key: shapeOf(type.keyType), child: shapeOf(type.valueType) };
+  if (!(type instanceof DuckDBStructType)) return {};
+  return {
+    fields: type.entryNames.map((name, index) => ({ name, shape: shapeOf(type.entryTypes[index] ?? type) })),
+  };
+}

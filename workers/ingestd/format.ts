@@ -1,0 +1,87 @@
+/** What every format gives: a relation that DuckDB can read, and what is known of its columns and rows. */
+import type { ServiceError } from "../../runtime/errors.ts";
+import type { Chunks } from "./decompress.ts";
+import type { Encoding } from "./encoding.ts";
+import type { EngineError, Session } from "./engine.ts";
+import type { Narrow } from "./inference.ts";
+import type { RejectRules, Rejects } from "./rejects.ts";
+
+/** How the client asked for the file to be read. */
+export interface Reading {
+  delimiter?: string;
+  quote?: string;
+  header?: boolean;
+  encoding?: Encoding;
+  nulls: readonly string[];
+  /** Types asked for, by column name. */
+  types: ReadonlyMap<string, string>;
+}
+
+/** Where and within which bounds a file is stored and read. */
+export interface Place {
+  directory: string;
+  reading: Reading;
+  rejectRules: RejectRules;
+  columnsMax: number;
+  rowBytesMax: number;
+  signal: AbortSignal;
+}
+
+/** A received file's beginning, and all of it as a stream (the beginning included). */
+export interface Source {
+  head: Buffer;
+  /** True when `head` is the whole file. */
+  whole: boolean;
+  chunks: Chunks;
+}
+
+export interface Format {
+  /** Stores the file while it is received. */
+  store: (source: Source, place: Place) => Promise<Stored>;
+}
+
+/** A stored file: ways to read it, the fastest first. A later one is used when an earlier one does not hold. */
+export interface Stored {
+  tables: ((session: Session) => Promise<Table | undefined>)[];
+}
+
+export interface Table {
+  /** SQL for a FROM clause. */
+  relation: string;
+  /** The first rows of it, cheaply. */
+  sample: string;
+  columns: Column[];
+  /** Rows of the file, counted without reading it by DuckDB (for Parquet: by its footer). */
+  rowsIn: number;
+  rejects: Rejects;
+  /** Set where the relation tells each row's place. */
+  placed?: Placed;
+  /** Average of the stored rows, in bytes. */
+  rowBytes: number;
+  /** Columns are matched with those of the registered dataset by name; else by position, too. */
+  byName: boolean;
+  /** What a failure to read means, for formats that DuckDB alone reads. */
+  explain?: (error: EngineError) => ServiceError;
+  warnings: string[];
+}
+
+export interface Placed {
+  line: string;
+  byte: string;
+  /** The row that begins at this offset, as it was written. */
+  textAt: (byte: number) => Promise<string>;
+}
+
+export interface Column {
+  name: string;
+  /** SQL for the column's text, where the column is text. */
+  cell: string;
+  /** Types to look for, in order. */
+  among: readonly Narrow[];
+  /** The type when none of them holds. */
+  type: string;
+  /** Asked for by the client: a value that does not convert makes its row a bad one. */
+  forced: boolean;
+  /** SQL for the value as this type, or undefined when the column can never be had so. `index` names it in errors. */
+  as: (type: string, index: number) => string | undefined;
+}

@@ -1,0 +1,99 @@
+/**
+ * Lossless type inference. A column of text gets a narrower type only when every value, cast to that type and back
+ * to text by DuckDB, is the same text again. The types are tried in one fixed order, each either holds for every
+ * value or not, and so a type that holds for the whole file, and whose forerunners already failed on a sample, is
+ * the very type that looking at the whole file would have chosen. This file is pure: it writes SQL and reads answers.
+ */
+
+/** What may be found out, in the order of preference. DECIMAL comes once per scale, in 18 and in 38 digits. */
+export type Narrow = "BOOLEAN" | "BIGINT" | "DECIMAL" | "DOUBLE" | "DATE" | "TIMESTAMP";
+export const allNarrow: readonly Narrow[] = ["BOOLEAN", "BIGINT", "DECIMAL", "DOUBLE", "DATE", "TIMESTAMP"];
+/** A JSON string that holds digits is text by its author's word; dates and times have no other form in JSON. */
+export const narrowStrings: readonly Narrow[] = ["DATE", "TIMESTAMP"];
+
+/** A column whose values are all NULL so far. It becomes VARCHAR, but only when the rest is NULL too. */
+export const allNull = "NULL";
+
+/** `CASE … END` that casts, or stops the statement: `error()` names the column by its index. */
+export function checkedCast(cell: string, type: string, index: number): string {
+  if (type === "VARCHAR") return cell;
+  const stop = `error('${violation(index)}')`;
+  if (type === allNull) return `CASE WHEN ${cell} IS NULL THEN NULL::VARCHAR ELSE ${stop} END`;
+  return `CASE WHEN ${cell} IS NULL THEN NULL WHEN ${holds(cell, type)} THEN TRY_CAST(${cell} AS ${type}) ELSE ${stop} END`;
+}
+
+/** The same for a type that was asked for: it need not read back to the same text. */
+export const forcedCast = (cell: string, type: string, index: number): string =>
+  `CASE WHEN ${misfit(cell, type)} THEN error('${violation(index)}') ELSE TRY_CAST(${cell} AS ${type}) END`;
+
+export const misfit = (cell: string, type: string): string =>
+  `${cell} IS NOT NULL AND TRY_CAST(${cell} AS ${type}) IS NULL`;
+
+const violation = (index: number) => `lakehouse:${index}`;
+
+/** The index of the column that stopped a statement by `checkedCast`, from DuckDB's message. */
+export function violatedColumn(message: string): number | undefined {
+  const found = /^Invalid Input Error: lakehouse:(\d+)$/.exec(message.trim());
+  return found ? Number(found[1]) : undefined;
+}
+
+/** True for a text that the type holds without loss; the cell is not NULL. */
+export function holds(cell: string, type: string): string {
+  const back = `CAST(TRY_CAST(${cell} AS ${type}) AS VARCHAR) = ${cell}`;
+  if (type === "VARCHAR") return "true";
+  if (type === "BOOLEAN") return `${cell} IN ('true', 'false')`;
+  // DuckDB also reads and writes 'inf' and 'nan' as doubles, 'infinity' as a date: as data these are words.
+  if (type === "DOUBLE") return `coalesce(isfinite(TRY_CAST(${cell} AS DOUBLE)) AND ${back}, false)`;
+  if (type === "DATE") return `coalesce(length(${cell}) = 10 AND ${back}, false)`;
+  if (type === "TIMESTAMP") return `coalesce(length(${cell}) BETWEEN 19 AND 26 AND ${back}, false)`;
+  return `coalesce(${back}, false)`;
+}
+
+/** The text of a DECIMAL: as DuckDB writes it, so no `+`, no leading zeros, no minus zero. */
+const decimalPattern = "-?(0|[1-9][0-9]*)[.][0-9]+";
+const minusZeroPattern = "-0[.]0+";
+
+/** Aggregates that `chooseType` reads, as one struct per column. */
+export function evidence(cell: string, among: readonly Narrow[]): string {
+  const every = (condition: string) => `coalesce(bool_and(${condition}) FILTER (${cell} IS NOT NULL), true)`;
+  const parts = among
+    .filter((type) => type !== "DECIMAL")
+    .map((type) => `'${type}': ${every(holds(cell, type))}`);
+  if (among.includes("DECIMAL")) {
+    const isDecimal = `regexp_full_match(${cell}, '${decimalPattern}') AND NOT regexp_full_match(${cell}, '${minusZeroPattern}')`;
+    const point = `strpos(${cell}, '.')`;
+    parts.push(
+      `'DECIMAL': ${every(isDecimal)}`,
+      `'scale_min': min(length(${cell}) - ${point})`,
+      `'scale_max': max(length(${cell}) - ${point})`,
+      `'whole_max': max(${point} - 1 - CASE WHEN starts_with(${cell}, '-') THEN 1 ELSE 0 END)`,
+    );
+  }
+  return `{'values': count(${cell}), ${parts.join(", ")}}`;
+}
+
+/** One column's answer to `evidence`: integers come as text. */
+export type Evidence = Record<string, boolean | string | number | null>;
+
+/** The first type of the order that holds for every value seen. */
+export function chooseType(found: Evidence, among: readonly Narrow[]): string {
+  if (Number(found.values) === 0) return allNull;
+  for (const type of among) {
+    if (found[type] !== true) continue;
+    const chosen = type === "DECIMAL" ? decimalType(found) : type;
+    if (chosen !== undefined) return chosen;
+  }
+  return "VARCHAR";
+}
+
+/**
+ * The narrowest of two widths, so that a later file with longer numbers has the same type as this one. 18 digits is
+ * what fits 64 bits, 38 what DuckDB and Parquet readers hold.
+ */
+function decimalType(found: Evidence): string | undefined {
+  const scale = Number(found.scale_max);
+  if (Number(found.scale_min) !== scale) return undefined;
+  const digits = Number(found.whole_max) + scale;
+  const width = [18, 38].find((most) => digits <= most);
+  return width === undefined ? undefined : `DECIMAL(${width},${scale})`;
+}

@@ -1,0 +1,242 @@
+/** From a stored file to one Parquet file: types chosen, every value checked, every row accounted for. */
+import type { Static } from "@sinclair/typebox";
+import type { Column as CatalogColumn, ColumnStatistics } from "../catalogd/contract.ts";
+import { EngineError, type EngineRow, type Session } from "./engine.ts";
+import { numberFields, readStatistics } from "./field-ids.ts";
+import type { Column, Stored, Table } from "./format.ts";
+import { holds, misfit, violatedColumn } from "./inference.ts";
+import { identifier, literal } from "./sql-text.ts";
+import {
+  drift,
+  finalType,
+  inferTypes,
+  type Match,
+  matchRegistered,
+  type Registered,
+  type TypedColumn,
+} from "./typing.ts";
+
+export interface Loaded {
+  columns: Static<typeof CatalogColumn>[];
+  statistics: Static<typeof ColumnStatistics>[];
+  rowsIn: number;
+  rowsLoaded: number;
+  rowsRejected: number;
+  /** The rejected rows as a relation, when there are any. */
+  rejects?: string;
+  warnings: string[];
+}
+
+export interface Target {
+  path: string;
+  compressionLevel: number;
+  rowGroupRows: number;
+}
+
+/** The way of reading does not hold for this file: another one may. */
+class NotHeld extends Error {
+  override name = "NotHeld";
+}
+
+export interface LoadOptions {
+  registered: Registered | undefined;
+  target: Target;
+  /** Told when a fast way of reading was given up. */
+  onRetry: (reason: string) => void;
+}
+
+/** Writes the file to the target. Throws `rejected_rows`, `schema_drift`, `unprocessable` or what the engine needs. */
+export async function load(session: Session, stored: Stored, options: LoadOptions): Promise<Loaded> {
+  let reason: unknown;
+  for (const open of stored.tables) {
+    const table = await open(session);
+    if (table === undefined) continue;
+    try {
+      return await loadTable(session, table, options);
+    } catch (error) {
+      if (!(error instanceof NotHeld)) throw error;
+      reason = error;
+      options.onRetry(error.message);
+    }
+  }
+  throw new Error("no way of reading this file holds", { cause: reason });
+}
+
+interface Planned {
+  name: string;
+  /** Undefined where the file lacks the column: NULL in every row. */
+  column: Column | undefined;
+  type: string;
+}
+
+interface Plan {
+  columns: Planned[];
+  /** SQL that is true for rows to leave out; they are in the rejects. */
+  leaveOut?: string;
+}
+
+async function loadTable(session: Session, table: Table, options: LoadOptions): Promise<Loaded> {
+  const { registered } = options;
+  const match = registered && matchRegistered(table, registered);
+  const leaveOut = await rejectMisfits(session, table);
+  const write = (types: readonly string[]) => {
+    const columns = planColumns(table, match, registered, types);
+    return writeParquet(session, table, { columns, ...(leaveOut && { leaveOut }) }, options);
+  };
+  try {
+    return await write(match?.types ?? (await inferTypes(session, table, "sample")));
+  } catch (error) {
+    if (!(error instanceof Violation)) throw error;
+    if (error.column.forced) throw new NotHeld(error.message);
+    const types = await inferTypes(session, table, "all");
+    if (registered) throw drift(registered, await foundTypes(session, table, registered, types));
+    return write(types);
+  }
+}
+
+function planColumns(
+  table: Table,
+  match: Match | undefined,
+  registered: Registered | undefined,
+  types: readonly string[],
+): Planned[] {
+  const columns: (Column | undefined)[] = match?.columns ?? table.columns;
+  return columns.map((column, index) => ({
+    name: registered?.columns[index]?.name ?? column?.name ?? "",
+    column,
+    type: types[index] ?? "VARCHAR",
+  }));
+}
+
+/** A value does not hold in the type that its column was given. */
+class Violation extends Error {
+  readonly column: Column;
+  constructor(column: Column) {
+    super(`a value of column '${column.name}' does not hold in its type`);
+    this.column = column;
+  }
+}
+
+/** What a drifting file's columns are: the registered type where it holds for all values, else what they show. */
+async function foundTypes(
+  session: Session,
+  table: Table,
+  registered: Registered,
+  types: readonly string[],
+): Promise<TypedColumn[]> {
+  const before = new Map(registered.columns.map(({ name, type }) => [name, type]));
+  const checks = table.columns.map(({ name, cell, among }, index) => {
+    const type = before.get(name);
+    const held = type === undefined || among.length === 0 ? "true" : holds(cell, type);
+    return `coalesce(bool_and(${held}) FILTER (${cell} IS NOT NULL), true) AS h${index}`;
+  });
+  const [answer] = await session.run(`SELECT ${checks.join(", ")} FROM ${table.relation}`);
+  return table.columns.map(({ name }, index) => {
+    const found = finalType(types[index] ?? "VARCHAR");
+    return { name, type: answer?.[`h${index}`] === true ? (before.get(name) ?? found) : found };
+  });
+}
+
+/** Rows with misfits read at once; more are an error by any sensible max_rejects. */
+const misfitsMax = 1_000_000;
+
+/** Sets rows aside whose values do not convert to a type that was asked for; gives the condition that finds them. */
+async function rejectMisfits(
+  session: Session,
+  { columns, placed, relation, rejects }: Table,
+): Promise<string | undefined> {
+  const forced = columns.filter((column) => column.forced && column.type !== "VARCHAR");
+  if (!placed || forced.length === 0) return undefined;
+  const which = forced.map(({ cell, type }, index) => `WHEN ${misfit(cell, type)} THEN ${index}`).join(" ");
+  const any = forced.map(({ cell, type }) => `(${misfit(cell, type)})`).join(" OR ");
+  const rows = await session.run(
+    `SELECT ${placed.line} AS line, ${placed.byte} AS byte, CASE ${which} END AS which FROM ${relation} WHERE ${any} LIMIT ${misfitsMax}`,
+  );
+  for (const row of rows) {
+    const column = forced[Number(row.which)];
+    const byte = Number(row.byte);
+    const reason = `not a value of type ${column?.type}`;
+    await rejects.add({
+      line: Number(row.line),
+      byte,
+      column: column?.name ?? null,
+      reason,
+      text: await placed.textAt(byte),
+    });
+  }
+  return rows.length === 0 ? undefined : any;
+}
+
+async function writeParquet(
+  session: Session,
+  table: Table,
+  plan: Plan,
+  { target }: LoadOptions,
+): Promise<Loaded> {
+  const select = selectOf(table, plan);
+  const described = await session.describe(select);
+  const fields = numberFields(described);
+  const settings = [
+    "FORMAT parquet, COMPRESSION zstd, RETURN_STATS",
+    `COMPRESSION_LEVEL ${target.compressionLevel}`,
+    `ROW_GROUP_SIZE ${rowGroupRows(target.rowGroupRows, table.rowBytes, described.length)}`,
+    `FIELD_IDS ${fields.sql}`,
+  ];
+  const answer = await copy(
+    session,
+    `COPY (${select}) TO ${literal(target.path)} (${settings.join(", ")})`,
+    table,
+    plan,
+  );
+  const rowsLoaded = Number(answer.count);
+  const rejects = await table.rejects.relation();
+  const rowsRejected = table.rejects.count();
+  // Counted by three: DuckDB, the file of rejects, and whoever divided the file into rows.
+  if (rowsLoaded + rowsRejected !== table.rowsIn) {
+    throw new NotHeld(`of ${table.rowsIn} rows ${rowsLoaded} were loaded and ${rowsRejected} rejected`);
+  }
+  return {
+    columns: described.map(({ name, type }) => ({ name, type, nullable: true })),
+    statistics: readStatistics(answer, fields),
+    rowsIn: table.rowsIn,
+    rowsLoaded,
+    rowsRejected,
+    ...(rejects !== undefined && { rejects }),
+    warnings: table.warnings,
+  };
+}
+
+function selectOf(table: Table, { columns, leaveOut }: Plan): string {
+  const list = columns.map(({ name, column, type }, index) => {
+    const value = column === undefined ? `NULL::${type}` : column.as(type, index);
+    if (value === undefined) throw new Error(`column '${name}' cannot be had as ${type}`);
+    return `${value} AS ${identifier(name)}`;
+  });
+  return `SELECT ${list.join(", ")} FROM ${table.relation}${leaveOut === undefined ? "" : ` WHERE NOT (${leaveOut})`}`;
+}
+
+async function copy(session: Session, sql: string, table: Table, { columns }: Plan): Promise<EngineRow> {
+  try {
+    const [answer] = await session.run(sql);
+    return answer ?? {};
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    const violated = columns[violatedColumn(error.message) ?? -1]?.column;
+    if (violated) throw new Violation(violated);
+    if (table.explain) throw table.explain(error);
+    throw new NotHeld(error.message);
+  }
+}
+
+/** Uncompressed bytes of a row group: each thread holds one or two, so this bounds memory however wide the rows are. */
+const rowGroupBytesMax = 96 * 1024 * 1024;
+/** What DuckDB holds for any value, in bytes. */
+const valueBytes = 16;
+/** DuckDB's vector: the least it writes at once. */
+const rowsMin = 2048;
+
+/** Rows in a row group: as configured, but fewer where rows are wide. */
+function rowGroupRows(configured: number, rowBytes: number, columns: number): number {
+  const fitting = Math.floor(rowGroupBytesMax / Math.max(1, rowBytes, columns * valueBytes));
+  return Math.max(rowsMin, Math.min(configured, fitting - (fitting % rowsMin)));
+}

@@ -1,0 +1,92 @@
+/** Rows that could not be loaded: written to a file as they are found, the first ones kept for the answer. */
+import { fail, type ServiceError } from "../../runtime/errors.ts";
+import { csvLine } from "./csv-text.ts";
+import { createPartWriter } from "./parts.ts";
+import { readText, type TextFile } from "./text-table.ts";
+
+export interface Reject {
+  /** Where the row begins: line, counted from 1, and offset in bytes of the text as UTF-8, decompressed. */
+  line: number;
+  byte: number;
+  /** Name of the column, where one is to blame. */
+  column: string | null;
+  reason: string;
+  /** The row as it was written. */
+  text: string;
+}
+
+export interface Rejects {
+  count: () => number;
+  /** Throws `rejected_rows` when that is one too many. */
+  add: (reject: Reject) => Promise<void>;
+  /** The rows as a relation of text, in the order of `rejectColumns`; undefined when there are none. */
+  relation: () => Promise<string | undefined>;
+}
+
+export interface RejectRules {
+  /** False: any bad row is an error, and the first ones are listed. */
+  allowed: boolean;
+  max: number;
+}
+
+export const rejectColumns = [
+  { name: "line", type: "BIGINT" },
+  { name: "byte", type: "BIGINT" },
+  { name: "column", type: "VARCHAR" },
+  { name: "reason", type: "VARCHAR" },
+  { name: "text", type: "VARCHAR" },
+] as const;
+
+/** Rows listed in an error, and the characters of each that are shown. */
+const listedMax = 20;
+const shownCharacters = 500;
+
+export function createRejects(directory: string, stem: string, { allowed, max }: RejectRules): Rejects {
+  const listed: Reject[] = [];
+  const writer = createPartWriter(directory, stem);
+  let count = 0;
+  let longestRowBytes = 0;
+
+  return {
+    count: () => count,
+    add: async (reject) => {
+      count += 1;
+      if (listed.length < listedMax) listed.push(shorten(reject));
+      if (!allowed && count >= listedMax) throw rejectedRows(listed, count, "the first are listed");
+      if (allowed && count > max) throw rejectedRows(listed, count, `max_rejects is ${max}`);
+      const { line, byte, column, reason, text } = reject;
+      const bytes = Buffer.from(csvLine([String(line), String(byte), column, reason, text]));
+      longestRowBytes = Math.max(longestRowBytes, bytes.length);
+      await writer.write(bytes, bytes.length);
+    },
+    relation: async () => {
+      if (count > 0 && !allowed) throw rejectedRows(listed, count, "all are listed");
+      if (count === 0) return undefined;
+      const parts = await writer.end();
+      const file: TextFile = {
+        parts,
+        dialect: { delimiter: ",", quote: '"', nulls: [] },
+        width: rejectColumns.length,
+        longestRowBytes,
+        lineEnd: "\n",
+      };
+      return readText(file);
+    },
+  };
+}
+
+function rejectedRows(rows: readonly Reject[], count: number, note: string): ServiceError {
+  const [first] = rows;
+  const where = first
+    ? `: line ${first.line}${first.column === null ? "" : `, column '${first.column}'`}: ${first.reason}`
+    : "";
+  const advice = "nothing was registered. Mend the file, or send on_error=reject to set bad rows aside";
+  return fail("rejected_rows", `${count} bad row${count === 1 ? "" : "s"} (${note})${where}; ${advice}`, {
+    details: { rows_rejected: count, rows },
+  });
+}
+
+const shorten = (reject: Reject): Reject => ({
+  ...reject,
+  text: reject.text.length > shownCharacters ? `${reject.text.slice(0, shownCharacters)}…` : reject.text,
+});
