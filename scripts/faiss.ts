@@ -47,11 +47,12 @@ const probe =
 /** Whether the binding is there, loads and answers; if not, why. */
 export function probeFaiss(): { ok: boolean; why: string } {
   if (!existsSync(binding)) return { ok: false, why: "the binding was not built" };
-  const { ok, output } = run([process.execPath, "-e", probe], 20_000);
+  const { ok, output } = run([process.execPath, "--no-install", "-e", probe], 20_000);
   return ok ? { ok, why: "" } : { ok, why: firstError(output) };
 }
 
-const firstError = (output: string): string =>
+/** The line of a tool's output that says what went wrong. */
+export const firstError = (output: string): string =>
   output
     .split("\n")
     .find((line) => /error/i.test(line))

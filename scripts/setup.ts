@@ -33,15 +33,16 @@ const say = (line: string): void => {
 
 const pinnedVersion = (packageJson: string): string => JSON.parse(packageJson).dependencies.bun;
 
-/** What an installation stands for: the manifest, the lockfile and the kind of machine. */
-function wanted(): { stamp: string; bun: string } {
+/** What an installation is made for: the manifest, the lockfile and the kind of machine. */
+export function wanted(): { stamp: string; bun: string } {
   const packageJson = readFileSync(join(root, "package.json"), "utf8");
   const lockfile = readFileSync(join(root, "bun.lock"), "utf8");
   const hash = new Bun.CryptoHasher("sha256").update(packageJson).update("\0").update(lockfile).digest("hex");
   return { stamp: `${process.platform}-${process.arch} ${hash}\n`, bun: pinnedVersion(packageJson) };
 }
 
-const installed = (stamp: string): boolean =>
+/** Whether the packages in node_modules are those of `stamp`. */
+export const installed = (stamp: string): boolean =>
   existsSync(stampFile) && readFileSync(stampFile, "utf8") === stamp;
 
 /** Runs `work` while no other setup of this clone does. The lock is the kernel's: it ends with its process. */

@@ -1,0 +1,62 @@
+/**
+ * `bun run smoke [name…] [--gateway URL]`: the acceptance smokes, each against a product that it starts itself on free
+ * ports and a directory of its own, or against the one at URL (token from AUTH_TOKEN). Prints a line a check.
+ */
+import { parseArgs } from "node:util";
+import { auth } from "./smoke/auth.ts";
+import { d1 } from "./smoke/d1.ts";
+import { d2 } from "./smoke/d2.ts";
+import { d3 } from "./smoke/d3.ts";
+import { d4 } from "./smoke/d4.ts";
+import { d5 } from "./smoke/d5.ts";
+import { d6 } from "./smoke/d6.ts";
+import { runSmoke, type Smoke } from "./smoke/smoke.ts";
+import { storagedCap } from "./smoke/storaged-cap.ts";
+
+const smokes: Readonly<Record<string, Smoke>> = { d1, d2, d3, d4, d5, d6, storaged_cap: storagedCap, auth };
+
+const print = (line: string): void => {
+  process.stdout.write(`${line}\n`);
+};
+
+const names = (): string =>
+  Object.entries(smokes)
+    .map(([name, { about }]) => `  ${name.padEnd(13)} ${about}`)
+    .join("\n");
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    options: { gateway: { type: "string" } },
+    allowPositionals: true,
+  });
+  const unknown = positionals.find((name) => !Object.hasOwn(smokes, name));
+  if (unknown !== undefined) {
+    print(`there is no smoke '${unknown}'; expected some of\n${names()}`);
+    return 2;
+  }
+  const chosen = Object.entries(smokes).filter(
+    ([name]) => positionals.length === 0 || positionals.includes(name),
+  );
+  const failing: string[] = [];
+  let passed = 0;
+  let failed = 0;
+  for (const [name, smoke] of chosen) {
+    print(`${name}: ${smoke.about}`);
+    const gateway = values.gateway?.replace(/\/$/, "");
+    const outcome = await runSmoke(name, smoke, { gateway, token: process.env.AUTH_TOKEN, print });
+    passed += outcome.passed;
+    failed += outcome.failed;
+    if (outcome.failed > 0) failing.push(name);
+  }
+  print(
+    `\nsmoke: ${passed} checks passed, ${failed} failed${failing.length > 0 ? ` in ${failing.join(", ")}` : ""}`,
+  );
+  return failed === 0 ? 0 : 1;
+}
+
+try {
+  process.exit(await main());
+} catch (cause) {
+  print(`${cause instanceof Error ? cause.message : cause}`);
+  process.exit(2);
+}

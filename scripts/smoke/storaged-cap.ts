@@ -1,0 +1,76 @@
+import type { Lake } from "./product.ts";
+import { expectError, expectStatus, expectTrue, type Smoke } from "./smoke.ts";
+
+const KiB = 1024;
+const putBytesMax = 64 * KiB;
+const putsMax = 2;
+
+/** A body of unknown length: sent in chunks, as `curl -T -` does. */
+const chunked = (bytes: number): ReadableStream<Uint8Array> =>
+  new ReadableStream({
+    start(controller) {
+      for (let left = bytes; left > 0; left -= KiB) controller.enqueue(new Uint8Array(Math.min(left, KiB)));
+      controller.close();
+    },
+  });
+
+/** A PUT that has begun and waits to be finished. */
+function slowPut({ open }: Lake, key: string): { finish: () => void; answer: Promise<Response> } {
+  const { promise: finished, resolve: finish } = Promise.withResolvers<void>();
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      controller.enqueue(new Uint8Array(KiB));
+      await finished;
+      controller.close();
+    },
+  });
+  return { finish, answer: open(`/v1/storage/put/${key}`, { method: "PUT", body }) };
+}
+
+export const storagedCap: Smoke = {
+  about: "storage limits: size by Content-Length and by count, larger prefixes, PUTs at once",
+  ownProduct: true,
+  async run({ check, start }) {
+    const lake = await start({
+      flags: [
+        `--storaged.max_put_bytes=${putBytesMax}`,
+        `--storaged.max_put_bytes_by_prefix={ "vectors/" = ${2 * putBytesMax} }`,
+        `--storaged.max_concurrent_puts=${putsMax}`,
+      ],
+    });
+    const put = (key: string, body: RequestInit["body"]) =>
+      lake.send(`/v1/storage/put/${key}`, { method: "PUT", body: body ?? null });
+
+    await check("a body of exactly the limit is stored", async () => {
+      expectStatus(await put("cap/exact", new Uint8Array(putBytesMax)), 200);
+    });
+    await check("one byte more is a 413, and nothing is stored", async () => {
+      expectError(await put("cap/more", new Uint8Array(putBytesMax + 1)), 413, "too_large");
+      expectError(await lake.send("/v1/storage/get/cap/more"), 404, "not_found");
+    });
+    await check("a body of unknown length is counted: 413, and nothing is stored", async () => {
+      expectError(await put("cap/chunked", chunked(putBytesMax + KiB)), 413, "too_large");
+      expectError(await lake.send("/v1/storage/get/cap/chunked"), 404, "not_found");
+    });
+    await check("a prefix of its own limit takes it", async () => {
+      expectStatus(await put("vectors/large", new Uint8Array(putBytesMax + 1)), 200);
+      expectError(await put("vectors/larger", new Uint8Array(2 * putBytesMax + 1)), 413, "too_large");
+    });
+    await check("more PUTs at once than allowed get 503 with Retry-After, later ones go on", async () => {
+      const slow = Array.from({ length: putsMax }, (_, at) => slowPut(lake, `cap/slow-${at}`));
+      let refused = await put("cap/third", "x");
+      // The slow ones may not have arrived yet when the first try is made.
+      for (let tries = 0; refused.status === 200 && tries < 100; tries++)
+        refused = await put("cap/third", "x");
+      for (const { finish } of slow) finish();
+      const ends = await Promise.all(slow.map(({ answer }) => answer));
+      expectError(refused, 503, "overloaded");
+      expectTrue(Number(refused.headers.get("retry-after")) > 0, "no Retry-After");
+      expectTrue(
+        ends.every(({ status }) => status === 200),
+        `the slow ones ended ${ends.map(({ status }) => status)}`,
+      );
+      expectStatus(await put("cap/third", "x"), 200);
+    });
+  },
+};
