@@ -8,6 +8,7 @@ import { check } from "../../runtime/validate.ts";
 import type { Bucket } from "./bucket.ts";
 import { openLocalBucket } from "./local-bucket.ts";
 import { openS3Bucket } from "./s3-bucket.ts";
+import type { S3Server } from "./s3-connection.ts";
 
 const Local = closed({ kind: t.Literal("local"), path: t.Optional(t.String({ minLength: 1 })) });
 const S3 = closed({
@@ -106,7 +107,7 @@ async function openBucket(deps: Deps, setting: BucketSetting): Promise<Bucket> {
     );
   }
   const { name, bucket = name, region = "us-east-1", endpoint } = setting;
-  const server = {
+  const server: S3Server = {
     bucket,
     region,
     endpoint: (endpoint ?? `https://s3.${region}.amazonaws.com`).replace(/\/$/, ""),
