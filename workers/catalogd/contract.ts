@@ -11,8 +11,11 @@ import {
   t,
 } from "../../runtime/contract.ts";
 
-/** Names that SQL can use without quotes. */
+/** Letters, digits and `_`; a few reserved names and a second spelling in another case are refused by the service. */
 export const DatasetName = t.String({ pattern: "^[A-Za-z_][A-Za-z0-9_]{0,127}$" });
+
+/** Exact in JSON, in INT64 and as a JavaScript number. */
+const Count = t.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 
 export const Column = closed({
   name: t.String({ minLength: 1, maxLength: 1024 }),
@@ -21,22 +24,23 @@ export const Column = closed({
   nullable: t.Boolean(),
 });
 
-/** Per column, as DuckDB's RETURN_STATS gives them: text, because that is exact for every type. */
+/** Per column, as DuckDB's RETURN_STATS gives them: bounds as text, because that is exact for every type. */
 export const ColumnStatistics = closed({
   column: t.String(),
-  field_id: t.Integer({ minimum: 1 }),
-  null_count: t.Optional(t.Integer({ minimum: 0 })),
-  value_count: t.Optional(t.Integer({ minimum: 0 })),
-  compressed_bytes: t.Optional(t.Integer({ minimum: 0 })),
+  field_id: t.Integer({ minimum: 1, maximum: 2_147_483_647 }),
+  null_count: t.Optional(Count),
+  value_count: t.Optional(Count),
+  compressed_bytes: t.Optional(Count),
   min: t.Optional(t.String()),
   max: t.Optional(t.String()),
 });
 
 export const DataObject = closed({
+  /** In bucket `primary`, unless written as `bucket://key`. */
   key: t.String({ minLength: 1, maxLength: 1024 }),
-  bytes: t.Integer({ minimum: 0 }),
-  etag: t.String({ minLength: 1 }),
-  row_count: t.Integer({ minimum: 0 }),
+  bytes: Count,
+  etag: t.String({ minLength: 1, maxLength: 256 }),
+  row_count: Count,
   statistics: t.Array(ColumnStatistics),
 });
 
@@ -66,6 +70,10 @@ export const Manifest = closed({
   made_by: t.String(),
   created_at: t.String({ format: "date-time" }),
 });
+
+/** A dataset whose latest manifest is damaged or of a newer format: it answers `corrupt` until that is repaired. */
+export const Unreadable = closed({ name: t.String(), reason: t.String() });
+const unreadable = t.Optional(t.Array(Unreadable));
 
 /** A dataset in a list: the manifest without its objects. */
 export const Summary = closed({
@@ -98,7 +106,7 @@ export const catalogd = contract("catalogd", {
   list: get("/catalog/list", {
     summary: "All datasets by name; the etag stands for the whole catalog.",
     query: closed(pageFields),
-    reply: closed({ datasets: t.Array(Summary), catalog_etag: t.String(), ...nextPage }),
+    reply: closed({ datasets: t.Array(Summary), catalog_etag: t.String(), unreadable, ...nextPage }),
     etag: (list: { catalog_etag: string; datasets: { name: string }[]; next_page_token?: string }) =>
       `${list.catalog_etag}.${list.datasets[0]?.name ?? ""}.${list.datasets.length}`,
   }),
@@ -121,7 +129,7 @@ export const catalogd = contract("catalogd", {
     summary:
       "Every manifest, or nothing when the catalog's etag is still `known`: one cheap call keeps a reader current.",
     body: closed({ known: t.Optional(t.String()) }),
-    reply: closed({ catalog_etag: t.String(), manifests: t.Optional(t.Array(Manifest)) }),
+    reply: closed({ catalog_etag: t.String(), manifests: t.Optional(t.Array(Manifest)), unreadable }),
   }),
 });
 export type Catalogd = typeof catalogd;

@@ -1,0 +1,145 @@
+/** A version as a Parquet file of one row, readable by any Parquet reader. The only importer of hyparquet. */
+import { parquetMetadata, parquetReadObjects, type SchemaElement } from "hyparquet";
+import { ByteWriter, parquetWrite } from "hyparquet-writer";
+import { fail, ServiceError } from "../../runtime/errors.ts";
+import { checkSeal, seal, sealKey, unsealed } from "./seal.ts";
+import type { Version } from "./version.ts";
+
+export const manifestFormat = 1;
+export const formatKey = "lakehouse.format";
+
+/** A field with its children below it, depth first. */
+type Field = readonly [SchemaElement, ...SchemaElement[]];
+type Repetition = "REQUIRED" | "OPTIONAL";
+
+const text = (name: string, repetition_type: Repetition = "REQUIRED"): Field => [
+  { name, type: "BYTE_ARRAY", converted_type: "UTF8", logical_type: { type: "STRING" }, repetition_type },
+];
+const int64 = (name: string, repetition_type: Repetition = "REQUIRED"): Field => [
+  { name, type: "INT64", repetition_type },
+];
+const flag = (name: string): Field => [{ name, type: "BOOLEAN", repetition_type: "REQUIRED" }];
+const utcMicros = (name: string): Field => [
+  {
+    name,
+    type: "INT64",
+    converted_type: "TIMESTAMP_MICROS",
+    logical_type: { type: "TIMESTAMP", isAdjustedToUTC: true, unit: "MICROS" },
+    repetition_type: "REQUIRED",
+  },
+];
+/** The three levels that the Parquet format prescribes for a list, around a struct. */
+const structs = (name: string, fields: readonly Field[]): Field => [
+  {
+    name,
+    converted_type: "LIST",
+    logical_type: { type: "LIST" },
+    repetition_type: "REQUIRED",
+    num_children: 1,
+  },
+  { name: "list", repetition_type: "REPEATED", num_children: 1 },
+  { name: "element", repetition_type: "REQUIRED", num_children: fields.length },
+  ...fields.flat(),
+];
+
+const statistics = [
+  text("column"),
+  int64("field_id"),
+  int64("null_count", "OPTIONAL"),
+  int64("value_count", "OPTIONAL"),
+  int64("compressed_bytes", "OPTIONAL"),
+  text("min", "OPTIONAL"),
+  text("max", "OPTIONAL"),
+];
+const fields: readonly Field[] = [
+  text("dataset_id"),
+  text("name"),
+  int64("version"),
+  int64("parent", "OPTIONAL"),
+  text("schema_fingerprint"),
+  structs("columns", [text("name"), text("type"), flag("nullable")]),
+  structs("objects", [
+    text("key"),
+    int64("bytes"),
+    text("etag"),
+    int64("row_count"),
+    structs("statistics", statistics),
+  ]),
+  int64("row_count"),
+  int64("bytes"),
+  text("operation"),
+  text("made_by"),
+  utcMicros("created_at"),
+];
+const schema: SchemaElement[] = [{ name: "manifest", num_children: fields.length }, ...fields.flat()];
+
+/** The file of a version, sealed. Throws when a number is no safe integer. */
+export function encodeManifest(version: Version): Uint8Array {
+  const row: Record<string, unknown> = { ...version, created_at: new Date(version.created_at) };
+  const writer = new ByteWriter();
+  const written = parquetWrite({
+    writer,
+    schema,
+    columnData: fields.map(([{ name }]) => ({ name, data: [stored(row[name]) ?? null] })),
+    // One row: bounds would repeat the row.
+    statistics: false,
+    kvMetadata: [
+      { key: formatKey, value: String(manifestFormat) },
+      { key: sealKey, value: unsealed },
+    ],
+    createdBy: "lakehouse catalogd",
+  });
+  if (written) throw new Error("writing to memory cannot wait");
+  return seal(writer.getBytes());
+}
+
+/** The inverse of `encodeManifest`. Throws `corrupt`, saying why, for a damaged file and one of a newer format. */
+export async function decodeManifest(bytes: Uint8Array): Promise<Version> {
+  checkSeal(bytes);
+  try {
+    const file = bytes.slice().buffer;
+    const metadata = parquetMetadata(file);
+    checkFormat(metadata.key_value_metadata?.find(({ key }) => key === formatKey)?.value);
+    const rows = await parquetReadObjects({ file, metadata });
+    if (rows.length !== 1) throw fail("corrupt", `it has ${rows.length} rows instead of one`);
+    return restored(rows[0]) as Version;
+  } catch (cause) {
+    if (cause instanceof ServiceError) throw cause;
+    throw fail("corrupt", "it does not read as a manifest", { cause });
+  }
+}
+
+function checkFormat(written: string | undefined): void {
+  if (written === String(manifestFormat)) return;
+  const newer = Number(written) > manifestFormat ? ", written by a newer version of the program" : "";
+  throw fail(
+    "corrupt",
+    `its format is ${written ?? "not given"}${newer}; this version reads ${manifestFormat}`,
+  );
+}
+
+/** Values as hyparquet takes them: INT64 as bigint. */
+const stored = (value: unknown): unknown => {
+  if (typeof value === "number") {
+    if (!Number.isSafeInteger(value))
+      throw new Error(`a manifest cannot hold ${value}: it is no safe integer`);
+    return BigInt(value);
+  }
+  return mapFields(value, stored);
+};
+
+/** The inverse of `stored`; an absent optional field is read as null, and becomes absent again. */
+const restored = (value: unknown): unknown => {
+  if (typeof value === "bigint") {
+    if (!Number.isSafeInteger(Number(value))) throw new Error(`${value} is no safe integer`);
+    return Number(value);
+  }
+  return value instanceof Date ? value.toISOString() : mapFields(value, restored);
+};
+
+function mapFields(value: unknown, each: (value: unknown) => unknown): unknown {
+  if (Array.isArray(value)) return value.map(each);
+  if (typeof value !== "object" || value === null || value instanceof Date) return value;
+  const present = Object.entries(value).filter(([, field]) => field !== null && field !== undefined);
+  return Object.fromEntries(present.map(([name, field]) => [name, each(field)]));
+}

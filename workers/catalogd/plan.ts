@@ -1,0 +1,106 @@
+/** The next version of a dataset, decided from its head: pure, so that it can be decided again after a lost race. */
+import { fail } from "../../runtime/errors.ts";
+import { driftError, schemaDrift } from "./drift.ts";
+import { schemaFingerprint } from "./fingerprint.ts";
+import { versionMax } from "./manifest-key.ts";
+import { canonicalKey, type Registration } from "./registration.ts";
+import { type DataObject, isLive, type Manifest, type Version } from "./version.ts";
+
+/** What a decision takes from outside. */
+export interface Given {
+  /** Milliseconds since the epoch. */
+  now: number;
+  /** The identity of a dataset that is made. */
+  newId: () => string;
+}
+
+/** Objects and their column statistics in one version: encoding 500,000 takes about 3 s on one core, and grows evenly. */
+const entriesMax = 500_000;
+
+/**
+ * The version that the registration makes, or the head itself when nothing would change. Throws `schema_drift`,
+ * `conflict` for an appended key that is there already, and `resource_exhausted` for a version that is too large.
+ */
+export function planRegistration(
+  head: Version | undefined,
+  registration: Registration,
+  given: Given,
+): Version {
+  const { name, columns, operation = "replace", made_by = "client" } = registration;
+  const live = isLive(head) ? head : undefined;
+  const fingerprint = schemaFingerprint(columns);
+  if (live && live.schema_fingerprint !== fingerprint)
+    throw driftError(name, schemaDrift(live.columns, columns));
+  const objects =
+    live && operation === "append" ? appended(live, registration.objects) : registration.objects;
+  if (live && Bun.deepEquals(live.objects, objects, true)) return live;
+  return {
+    dataset_id: live?.dataset_id ?? given.newId(),
+    name,
+    ...following(head, given.now),
+    ...(live && { parent: live.version }),
+    schema_fingerprint: fingerprint,
+    columns,
+    objects,
+    ...totals(name, objects),
+    operation,
+    made_by,
+  };
+}
+
+/** The tombstone that ends a dataset; version numbers go on after it. Throws `not_found` when there is no dataset. */
+export function planDrop(head: Version | undefined, name: string, given: Pick<Given, "now">): Version {
+  if (!isLive(head)) throw fail("not_found", `there is no dataset named '${name}'`);
+  return {
+    dataset_id: head.dataset_id,
+    name,
+    ...following(head, given.now),
+    parent: head.version,
+    schema_fingerprint: head.schema_fingerprint,
+    columns: head.columns,
+    objects: [],
+    row_count: 0,
+    bytes: 0,
+    operation: "drop",
+    made_by: "client",
+  };
+}
+
+/** The number after the head's, at a time not before the head's: the wall clock may have been set back. */
+function following(head: Version | undefined, now: number): { version: number; created_at: string } {
+  const version = (head?.version ?? 0) + 1;
+  if (version > versionMax) {
+    throw fail(
+      "resource_exhausted",
+      `'${head?.name}' has ${versionMax} versions, the most there can be; use another name`,
+    );
+  }
+  const time = head ? Math.max(now, Date.parse(head.created_at)) : now;
+  return { version, created_at: new Date(time).toISOString() };
+}
+
+function appended(live: Manifest, added: readonly DataObject[]): DataObject[] {
+  const present = new Set(live.objects.map(({ key }) => canonicalKey(key)));
+  const twice = added.filter(({ key }) => present.has(canonicalKey(key))).map(({ key }) => key);
+  if (twice.length === 0) return [...live.objects, ...added];
+  throw fail(
+    "conflict",
+    `'${live.name}' holds ${twice.slice(0, 5).join(", ")}${twice.length > 5 ? ` and ${twice.length - 5} more` : ""} already: append takes new objects only`,
+    { details: { keys: twice } },
+  );
+}
+
+function totals(name: string, objects: readonly DataObject[]): { row_count: number; bytes: number } {
+  const entries = objects.reduce((sum, { statistics }) => sum + 1 + statistics.length, 0);
+  if (entries > entriesMax) {
+    const text = `a version of '${name}' would hold ${objects.length} objects with ${entries - objects.length} column statistics`;
+    throw fail(
+      "resource_exhausted",
+      `${text}, together at most ${entriesMax}: replace them by fewer, larger objects`,
+    );
+  }
+  const row_count = objects.reduce((sum, object) => sum + object.row_count, 0);
+  const bytes = objects.reduce((sum, object) => sum + object.bytes, 0);
+  if (Number.isSafeInteger(row_count) && Number.isSafeInteger(bytes)) return { row_count, bytes };
+  throw fail("unprocessable", `the objects' rows or bytes add up to more than ${Number.MAX_SAFE_INTEGER}`);
+}

@@ -1,0 +1,99 @@
+/** The catalog in memory: the head of every name, and one etag that stands for all of them. */
+import { fail } from "../../runtime/errors.ts";
+import { fold } from "./registration.ts";
+import { isLive, type Manifest, type Version } from "./version.ts";
+
+/** A head that cannot be read; the name is taken, and nothing older is served in its place. */
+export interface Damaged {
+  name: string;
+  version: number;
+  /** Names the file and says what is wrong with it. */
+  reason: string;
+}
+export type Head = Version | Damaged;
+
+export const isDamaged = (head: Head | undefined): head is Damaged => head !== undefined && "reason" in head;
+
+export interface Registry {
+  /** Makes this the head of its name. */
+  put: (head: Head) => void;
+  /** The latest version or tombstone; throws `corrupt` when it cannot be read. */
+  head: (name: string) => Version | undefined;
+  /** The dataset; throws `not_found` or `corrupt`. */
+  manifest: (name: string) => Manifest;
+  /** Throws `conflict` when a dataset has this name in another case. */
+  refuseCaseClash: (name: string) => void;
+  /** All datasets, by name. The same array until something changes. */
+  manifests: () => readonly Manifest[];
+  damaged: () => readonly Damaged[];
+  /** Equal for equal content, also after a restart: the XOR of a hash of each head. */
+  etag: () => string;
+}
+
+export function createRegistry(): Registry {
+  const heads = new Map<string, Head>();
+  /** Names that are taken, by their folded form. */
+  const taken = new Map<string, string>();
+  const sum = new Uint8Array(hashBytes);
+  let etag = hex(sum);
+  let manifests: readonly Manifest[] | undefined;
+
+  return {
+    put: (head) => {
+      const { name } = head;
+      const before = heads.get(name);
+      if (before) toggle(sum, before);
+      toggle(sum, head);
+      heads.set(name, head);
+      if (isDamaged(head) || isLive(head)) taken.set(fold(name), name);
+      else if (taken.get(fold(name)) === name) taken.delete(fold(name));
+      etag = hex(sum);
+      manifests = undefined;
+    },
+    head: (name) => readable(heads.get(name)),
+    manifest: (name) => {
+      const head = readable(heads.get(name));
+      if (isLive(head)) return head;
+      const other = taken.get(fold(name));
+      const hint = other === undefined ? "" : `; there is one named '${other}'`;
+      throw fail("not_found", `there is no dataset named '${name}'${hint}`);
+    },
+    refuseCaseClash: (name) => {
+      const other = taken.get(fold(name));
+      if (other === undefined || other === name) return;
+      throw fail(
+        "conflict",
+        `'${name}' differs only by case from the dataset '${other}', and SQL does not tell them apart`,
+        {
+          details: { name: other },
+        },
+      );
+    },
+    manifests: () => {
+      manifests ??= [...heads.values()].filter(isLiveHead).sort((a, b) => (a.name < b.name ? -1 : 1));
+      return manifests;
+    },
+    damaged: () => [...heads.values()].filter(isDamaged),
+    etag: () => etag,
+  };
+}
+
+const isLiveHead = (head: Head): head is Manifest => !isDamaged(head) && isLive(head);
+
+function readable(head: Head | undefined): Version | undefined {
+  if (isDamaged(head)) throw fail("corrupt", `dataset '${head.name}': ${head.reason}`);
+  return head;
+}
+
+/** Half of SHA-256: 128 bits keep two catalogs apart. */
+const hashBytes = 16;
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
+
+/** XOR puts a head in and takes it out again, in any order. What identifies a head is enough: versions never change. */
+function toggle(sum: Uint8Array, head: Head): void {
+  const identity = isDamaged(head)
+    ? [head.name, head.version, head.reason]
+    : [head.name, head.version, head.dataset_id, head.operation, head.created_at];
+  const hash = new Bun.CryptoHasher("sha256").update(JSON.stringify(identity)).digest();
+  for (let at = 0; at < hashBytes; at++) sum[at] = (sum[at] ?? 0) ^ (hash[at] ?? 0);
+}

@@ -1,0 +1,73 @@
+/** The registry from storage at the start: tried until storage answers. */
+import type { Clock } from "../../runtime/clock.ts";
+import { describe, type Log } from "../../runtime/log.ts";
+import { inParallel } from "./in-parallel.ts";
+import type { ManifestStore } from "./manifest-store.ts";
+import { isDamaged, type Registry } from "./registry.ts";
+
+export interface Rehydration {
+  /** Why it has not ended, or undefined when it has. */
+  pending: () => string | undefined;
+  /** Seconds that the attempt which succeeded took. */
+  seconds: () => number;
+  /** Resolves when the first attempt has ended, well or not. */
+  attempted: Promise<void>;
+  stop: () => Promise<void>;
+}
+
+/** Waits between attempts: the first, then doubled up to the last, in milliseconds. */
+const backoffMs = { first: 50, last: 5000 };
+
+/** Begins at once, and goes on until the registry holds the latest version of every name, or `stop`. */
+export function startRehydration(deps: {
+  store: ManifestStore;
+  registry: Registry;
+  concurrency: number;
+  clock: Clock;
+  log: Log;
+}): Rehydration {
+  const { store, registry, concurrency, clock, log } = deps;
+  const stopping = new AbortController();
+  const attempted = Promise.withResolvers<void>();
+  let pending: string | undefined = "rehydrating";
+  let seconds = 0;
+
+  const attempt = async () => {
+    const began = clock.elapsed();
+    const latest = [...(await store.latest())];
+    const heads = await inParallel(latest, concurrency, ([name, version]) => store.read(name, version));
+    for (const head of heads) {
+      if (isDamaged(head))
+        log.error("a dataset cannot be served", { dataset: head.name, reason: head.reason });
+      registry.put(head);
+    }
+    seconds = (clock.elapsed() - began) / 1000;
+    pending = undefined;
+  };
+
+  const run = async () => {
+    for (let waitMs = backoffMs.first; ; waitMs = Math.min(waitMs * 2, backoffMs.last)) {
+      try {
+        await attempt();
+        return;
+      } catch (error) {
+        pending = `rehydrating: ${error instanceof Error ? error.message : String(error)}`;
+        log.warn("the catalog cannot be read yet", describe(error));
+      } finally {
+        attempted.resolve();
+      }
+      await clock.sleep(waitMs, stopping.signal);
+    }
+  };
+  const ended = run().catch(() => {}); // Only `stop` ends it early.
+
+  return {
+    pending: () => pending,
+    seconds: () => seconds,
+    attempted: attempted.promise,
+    stop: async () => {
+      stopping.abort();
+      await ended;
+    },
+  };
+}

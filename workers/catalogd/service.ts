@@ -1,0 +1,220 @@
+/** catalogd: its verbs over the registry in memory and the manifests in storage. */
+import type { Running, VerbsOf } from "../../runtime/contract.ts";
+import { fail, ServiceError } from "../../runtime/errors.ts";
+import type { Metrics } from "../../runtime/metrics.ts";
+import type { Deps } from "../../runtime/service.ts";
+import type { Storaged } from "../storaged/contract.ts";
+import { type Changes, createChanges } from "./changes.ts";
+import { type Commit, type Committed, createCommit } from "./commit.ts";
+import type { Catalogd } from "./contract.ts";
+import { createManifestStore } from "./manifest-store.ts";
+import { createNameLock } from "./name-lock.ts";
+import { checkObjects } from "./object-check.ts";
+import { page } from "./pages.ts";
+import { planDrop, planRegistration } from "./plan.ts";
+import { checkRegistration } from "./registration.ts";
+import { createRegistry, type Registry } from "./registry.ts";
+import { type Rehydration, startRehydration } from "./rehydration.ts";
+import { isLive, type Manifest } from "./version.ts";
+
+const pageSizeDefault = 1000;
+/** Wait of a subscriber that names none, in milliseconds; below the deadline of a call. */
+const changesWaitMs = 20_000;
+/** Changes of one name that may wait for their turn. */
+const waitingPerNameMax = 256;
+/** How long the start waits for storage before it goes on trying in the background, in milliseconds. */
+const startWaitMs = 5000;
+/** Damaged datasets that readiness names; more are counted. */
+const reasonsMax = 20;
+
+/** Rehydrates the registry and serves it; storage that does not answer yet is asked again and again. */
+export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promise<Running<Catalogd>> {
+  const { config, clock, log, metrics } = deps;
+  const store = createManifestStore(deps.peers.storaged.verbs);
+  const registry = createRegistry();
+  const changes = createChanges({
+    clock,
+    waitersMax: config.catalogd.changes_max_waiters,
+    etag: registry.etag,
+  });
+  const lock = createNameLock(waitingPerNameMax);
+  const commit = createCommit({ store, registry, lock, announce: changes.announce });
+  const concurrency = config.catalogd.rehydrate_concurrency;
+  const rehydration = startRehydration({ store, registry, concurrency, clock, log });
+  const writing = createWriting(commit);
+  gauges(metrics, { registry, changes, rehydration });
+
+  const over = new AbortController();
+  await Promise.race([rehydration.attempted, clock.sleep(startWaitMs, over.signal)]);
+  over.abort();
+
+  return {
+    raw: {},
+    verbs: gated(rehydration, {
+      ...writeVerbs(deps, { registry, commit: writing.commit }),
+      ...readVerbs(registry, changes),
+    }),
+    notReady: () => {
+      const pending = rehydration.pending();
+      return pending === undefined ? damageReasons(registry) : [pending];
+    },
+    stop: async () => {
+      changes.stop();
+      await Promise.all([rehydration.stop(), writing.stop()]);
+    },
+  };
+}
+
+type Write = "register" | "drop";
+type Read = Exclude<keyof VerbsOf<Catalogd>, Write>;
+
+function writeVerbs(
+  { clock, metrics, newId, peers }: Deps<{ storaged: Storaged }>,
+  { registry, commit }: { registry: Registry; commit: Commit },
+): Pick<VerbsOf<Catalogd>, Write> {
+  const registers = metrics.counter("catalogd_registers_total", "Registrations by what they made.");
+  const drops = metrics.counter("catalogd_drops_total", "Datasets dropped.");
+  const conflicts = metrics.counter(
+    "catalogd_conflicts_total",
+    "Registrations refused as conflicts, by type.",
+  );
+  const counted = async (work: Promise<Committed>): Promise<Manifest> => {
+    try {
+      const { version, changed } = await work;
+      if (!isLive(version)) throw new Error("a registration made a tombstone");
+      registers.add(1, {
+        outcome: !changed ? "unchanged" : version.parent === undefined ? "created" : version.operation,
+      });
+      return version;
+    } catch (error) {
+      if (error instanceof ServiceError && error.status === 409) conflicts.add(1, { type: error.type });
+      throw error;
+    }
+  };
+
+  return {
+    register: async (registration, context) => {
+      checkRegistration(registration);
+      const { name, objects } = registration;
+      const plan: Parameters<Commit>[0]["plan"] = (head) => {
+        registry.refuseCaseClash(name);
+        return planRegistration(head, registration, { now: clock.now(), newId });
+      };
+      const check = () => checkObjects(peers.storaged.verbs.head, objects, context);
+      return counted(commit({ name, plan, check }, context));
+    },
+    drop: async ({ name }, context) => {
+      await commit({ name, plan: (head) => planDrop(head, name, { now: clock.now() }) }, context);
+      drops.add();
+      return { name, dropped: true };
+    },
+  };
+}
+
+function readVerbs(registry: Registry, changes: Changes): Pick<VerbsOf<Catalogd>, Read> {
+  const unreadable = () => {
+    const damaged = registry.damaged().map(({ name, reason }) => ({ name, reason }));
+    return damaged.length > 0 ? { unreadable: damaged } : {};
+  };
+  return {
+    manifest: async ({ name }) => registry.manifest(name),
+    list: async ({ page_size = pageSizeDefault, page_token }) => {
+      const { items, next } = page(registry.manifests(), { token: page_token, size: page_size });
+      return {
+        datasets: items.map(summary),
+        catalog_etag: registry.etag(),
+        ...unreadable(),
+        ...(next !== undefined && { next_page_token: next }),
+      };
+    },
+    changes: async ({ since, wait_ms = changesWaitMs }, { signal }) => {
+      if (since !== undefined) await changes.wait(since, wait_ms, signal);
+      return { catalog_etag: registry.etag() };
+    },
+    snapshot: async ({ known }) => {
+      const catalog_etag = registry.etag();
+      if (known === catalog_etag) return { catalog_etag };
+      return { catalog_etag, manifests: [...registry.manifests()], ...unreadable() };
+    },
+  };
+}
+
+const summary = ({ columns, objects, ...manifest }: Manifest) => ({
+  dataset_id: manifest.dataset_id,
+  name: manifest.name,
+  version: manifest.version,
+  schema_fingerprint: manifest.schema_fingerprint,
+  columns: columns.length,
+  objects: objects.length,
+  row_count: manifest.row_count,
+  bytes: manifest.bytes,
+  created_at: manifest.created_at,
+});
+
+/** Until the registry is whole nobody is told that a dataset does not exist. */
+function gated(rehydration: Rehydration, verbs: VerbsOf<Catalogd>): VerbsOf<Catalogd> {
+  const gate =
+    <I, C, R>(verb: (input: I, context: C) => Promise<R>) =>
+    async (input: I, context: C): Promise<R> => {
+      const pending = rehydration.pending();
+      if (pending !== undefined)
+        throw fail("unavailable", `catalogd is ${pending}`, { retryAfterSeconds: 1 });
+      return verb(input, context);
+    };
+  const { register, drop, manifest, list, changes, snapshot } = verbs;
+  return {
+    register: gate(register),
+    drop: gate(drop),
+    manifest: gate(manifest),
+    list: gate(list),
+    changes: gate(changes),
+    snapshot: gate(snapshot),
+  };
+}
+
+/** Lets commits that have begun end before the service does, and begins no more. */
+function createWriting(commit: Commit): { commit: Commit; stop: () => Promise<void> } {
+  const open = new Set<Promise<unknown>>();
+  let stopping = false;
+  return {
+    commit: async (proposal, context) => {
+      if (stopping) throw fail("unavailable", "catalogd is stopping", { retryAfterSeconds: 1 });
+      const work = commit(proposal, context);
+      open.add(work);
+      try {
+        return await work;
+      } finally {
+        open.delete(work);
+      }
+    },
+    stop: async () => {
+      stopping = true;
+      await Promise.allSettled([...open]);
+    },
+  };
+}
+
+function damageReasons(registry: Registry): string[] {
+  const reasons = registry.damaged().map(({ name, reason }) => `dataset '${name}': ${reason}`);
+  const more = reasons.length - reasonsMax;
+  return more > 0 ? [...reasons.slice(0, reasonsMax), `and ${more} more datasets cannot be read`] : reasons;
+}
+
+function gauges(
+  metrics: Metrics,
+  parts: { registry: Registry; changes: Changes; rehydration: Rehydration },
+): void {
+  const { registry, changes, rehydration } = parts;
+  metrics.gauge("catalogd_datasets", "Datasets that can be read.", () => registry.manifests().length);
+  metrics.gauge(
+    "catalogd_datasets_unreadable",
+    "Datasets whose latest manifest cannot be read.",
+    () => registry.damaged().length,
+  );
+  metrics.gauge("catalogd_waiters", "Callers that wait for a change.", changes.waiting);
+  metrics.gauge(
+    "catalogd_rehydrate_seconds",
+    "How long the registry took to read at the start.",
+    rehydration.seconds,
+  );
+}
