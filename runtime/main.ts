@@ -80,6 +80,7 @@ async function main(): Promise<void> {
   const log = createLog("supervisor", config.log.level);
   for (const warning of warnings) log.warn(warning);
   refuseUnsafe(config, only);
+  enlargeWorkPool(config);
   for (const name of only) {
     const directory = join(config.data_dir, name);
     await makeDirectory(directory);
@@ -100,13 +101,28 @@ async function main(): Promise<void> {
   function restartProcess(reason: string): void {
     log.error("the process is replaced", { reason });
     // The threads cannot be ended one by one; a new image in the same process ends them all at once.
-    process.execve?.(
-      process.execPath,
-      [process.execPath, ...process.execArgv, ...process.argv.slice(1)],
-      process.env as Record<string, string>,
-    );
+    replaceImage(process.env);
     process.exit(75);
   }
+}
+
+/** Starts this program anew in the same process. Returns only where the system cannot. */
+function replaceImage(env: NodeJS.ProcessEnv): void {
+  const command = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
+  process.execve?.(process.execPath, command, env as Record<string, string>);
+}
+
+/** Threads for file reads and small calls, beside those that long native calls hold. */
+const poolHeadroom = 16;
+
+/**
+ * Native calls hold a thread of the process's work pool until they return, and the pool has one a core unless the
+ * environment of the process says otherwise before it starts: docs/decisions/0040-work-pool.md.
+ */
+function enlargeWorkPool({ queryd, ingestd }: Config): void {
+  const needed = queryd.max_concurrent_queries + ingestd.max_concurrent_ingests + poolHeadroom;
+  if (Number(process.env.UV_THREADPOOL_SIZE ?? 0) >= needed) return;
+  replaceImage({ ...process.env, UV_THREADPOOL_SIZE: String(needed) });
 }
 
 /** The first SIGTERM or SIGINT drains and stops; a second one ends the process at once. */
