@@ -10,31 +10,29 @@ import { bunVersion, duckdb, faiss, hook, packages } from "./doctor/toolchain.ts
 
 const root = resolve(import.meta.dir, "..");
 
-/** The checks that read the configuration, which needs the packages. */
-async function configured(file: string | undefined): Promise<Check[]> {
+/** The modules that read the configuration need the packages. */
+async function readers() {
   try {
-    const { binds, readConfiguration, s3, secrets } = await import("./doctor/configuration.ts");
-    const { dataDirectory, ports } = await import("./doctor/places.ts");
-    const { check, config } = readConfiguration(root, file);
-    if (config === undefined) return [check];
-    return [
-      check,
-      binds(config),
-      dataDirectory(config),
-      await ports(config),
-      secrets(config),
-      ...(await s3(config)),
-    ];
+    const [configuration, places] = await Promise.all([
+      import("./doctor/configuration.ts"),
+      import("./doctor/places.ts"),
+    ]);
+    return { ...configuration, ...places };
   } catch (cause) {
-    return [
-      broken(
-        "configuration",
-        true,
-        `cannot be read without the packages: ${messageOf(cause)}`,
-        "bun scripts/setup.ts",
-      ),
-    ];
+    return { absent: messageOf(cause) };
   }
+}
+
+async function configured(file: string | undefined): Promise<Check[]> {
+  const read = await readers();
+  if ("absent" in read) {
+    const found = `cannot be read without the packages: ${read.absent}`;
+    return [broken("configuration", true, found, "bun scripts/setup.ts")];
+  }
+  const { check, config } = read.readConfiguration(root, file);
+  if (config === undefined) return [check];
+  const local = [check, read.binds(config), read.dataDirectory(config), await read.ports(config)];
+  return [...local, read.secrets(config), ...(await read.s3(config))];
 }
 
 const line = ({ name, required, ok, found, fix }: Check): string => {
@@ -54,15 +52,8 @@ function summary(checks: readonly Check[]): string {
 async function main(): Promise<number> {
   const options = { json: { type: "boolean" }, config: { type: "string" } } as const;
   const { values } = parseArgs({ options });
-  const checks = [
-    bunVersion(),
-    packages(),
-    duckdb(root),
-    faiss(),
-    ...(await configured(values.config)),
-    hook(root),
-  ];
-  if (memory && clock) checks.push(memory(), clock(root));
+  const installation = [bunVersion(), packages(), duckdb(root), faiss(), hook(root)];
+  const checks = [...installation, memory(), clock(root), ...(await configured(values.config))];
   const missing = checks.some((check) => check.required && !check.ok);
   const text = values.json
     ? JSON.stringify({ ok: !missing, checks }, null, 2)
