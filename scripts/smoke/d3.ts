@@ -1,5 +1,5 @@
 import type { Answer, Lake } from "./product.ts";
-import { expectEqual, expectError, expectStatus, expectTrue, type Smoke } from "./smoke.ts";
+import { expectEqual, expectError, expectStatus, expectStored, expectTrue, type Smoke } from "./smoke.ts";
 
 interface Manifest {
   dataset_id: string;
@@ -32,7 +32,7 @@ const manifestOf = async ({ send }: Lake): Promise<Manifest> => {
 async function storedObject({ send }: Lake, content: string): Promise<object> {
   const key = `datasets/${name}/${Bun.hash(content).toString(16)}.parquet`;
   const put = await send(`/v1/storage/put/${key}`, { method: "PUT", body: content });
-  expectStatus(put, 200);
+  expectStored(put);
   const etag = (put.headers.get("etag") ?? "").replaceAll('"', "");
   return { key, bytes: content.length, etag, row_count: 3, statistics: [] };
 }

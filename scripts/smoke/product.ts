@@ -33,7 +33,8 @@ export interface StartOptions {
 }
 
 export interface Product extends Lake {
-  pid: number;
+  /** Whether the process has not ended yet. */
+  runs: () => boolean;
   /** Ends the process and waits for it; everything but SIGKILL drains first. */
   end: (signal: "SIGTERM" | "SIGKILL") => Promise<void>;
 }
@@ -97,7 +98,7 @@ export async function startProduct({ flags = [], env = {}, directory }: StartOpt
     const lake = lakeAt(await address, env.AUTH_TOKEN);
     return {
       ...lake,
-      pid: child.pid,
+      runs: () => child.exitCode === null && child.signalCode === null,
       end: async (signal) => {
         child.kill(signal);
         await child.exited;
