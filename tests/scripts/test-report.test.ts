@@ -25,7 +25,7 @@ describe("the closing line", () => {
     const { path, remove } = temporaryDirectory("report");
     await Bun.write(
       join(path, "a.test.ts"),
-      'import { test } from "bun:test"; test("a", () => {}); test("b", () => { throw new Error("b"); }); test.skip("c", () => {});',
+      'import { test } from "bun:test"; test("a", () => {}); test("b", () => { throw new Error("b"); }); test.skipIf(true)("c", () => {});',
     );
     const options = ["--reporter=junit", `--reporter-outfile=${join(path, "report.xml")}`];
     const run = Bun.spawnSync([process.execPath, "test", ...options], { cwd: path });

@@ -39,6 +39,7 @@ const isEntry = (path: string): boolean =>
   path === "runtime/main.ts" ||
   /^(workers|api)\/.*\/(worker|main)\.ts$/.test(path) ||
   /\.(test|bench)\.ts$/.test(path) ||
+  path.startsWith("tests/campaigns/") ||
   path === "tests/support/preload.ts";
 
 /** A script is used when a command, a document or another script names it. */
@@ -63,12 +64,15 @@ function reach(tree: Tree, entries: readonly string[]): Set<string> {
   return seen;
 }
 
-/** Fixtures are often named by a part of their path alone. */
-const isNamedFixture = (path: string, tree: Tree): boolean =>
-  path.startsWith("tests/fixtures/") &&
-  under(tree, "tests/", ".ts").some(
-    (other) => other !== path && tree.get(other)?.includes(posix.basename(path, ".ts")),
+/** Fixtures are named by a part of their path alone: `"broken"` for tests/fixtures/runtime/broken-worker.ts. */
+function isNamedFixture(path: string, tree: Tree): boolean {
+  if (!path.startsWith("tests/fixtures/")) return false;
+  const stem = posix.basename(path, ".ts");
+  const names = [stem, `"${stem.replace(/-worker$/, "")}"`];
+  return under(tree, "tests/", ".ts").some(
+    (other) => other !== path && names.some((name) => tree.get(other)?.includes(name)),
   );
+}
 
 /** Product files must be reached without the help of tests: code that only a test uses is dead. */
 export const dead: Rule = (tree) => {

@@ -61,7 +61,10 @@ export const layers: Rule = (tree) =>
 
 /** Native and format packages, each with the files that may import it. */
 const owners: readonly (readonly [RegExp, readonly string[]])[] = [
-  [/^@duckdb\/node-api$/, ["workers/ingestd/engine.ts", "workers/queryd/engine.ts"]],
+  [
+    /^@duckdb\/node-api$/,
+    ["workers/ingestd/engine.ts", "workers/queryd/engine.ts", "scripts/doctor/toolchain.ts"],
+  ],
   [/^hyparquet(-writer)?$/, ["workers/catalogd/manifest.ts"]],
   [/^faiss-node$/, ["workers/vectord/faiss.ts", "scripts/faiss.ts"]],
   [/^usearch$/, ["workers/vectord/usearch.ts"]],
