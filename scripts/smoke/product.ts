@@ -35,6 +35,8 @@ export interface StartOptions {
 export interface Product extends Lake {
   /** Whether the process has not ended yet. */
   runs: () => boolean;
+  /** The lines it logged as errors since this was last asked. */
+  errors: () => string[];
   /** Ends the process and waits for it; everything but SIGKILL drains first. */
   end: (signal: "SIGTERM" | "SIGKILL") => Promise<void>;
 }
@@ -99,6 +101,7 @@ export async function startProduct({ flags = [], env = {}, directory }: StartOpt
     return {
       ...lake,
       runs: () => child.exitCode === null && child.signalCode === null,
+      errors: () => lines.splice(0).filter((line) => line.includes('"level":"error"')),
       end: async (signal) => {
         child.kill(signal);
         await child.exited;

@@ -65,9 +65,10 @@ export async function runSmoke(
       print(`  ok    ${name}: ${what}`);
     } catch (cause) {
       outcome.failed++;
-      print(
-        `  FAIL  ${name}: ${what}\n        ${String(cause instanceof Error ? cause.message : cause).replaceAll("\n", "\n        ")}`,
-      );
+      const why = cause instanceof Error ? cause.message : String(cause);
+      const logged = started.flatMap((product) => product.errors()).slice(-3);
+      print(`  FAIL  ${name}: ${what}`);
+      for (const line of [...why.split("\n"), ...logged]) print(`        ${line}`);
     }
   };
   const directory = (): string => {
