@@ -2,7 +2,7 @@
 import { closed, contract, del, get, nextPage, pageFields, raw, t } from "../../runtime/contract.ts";
 import { DatasetName, Manifest } from "../catalogd/contract.ts";
 
-/** How to read the file. All are found out when absent. */
+/** How to read the file. Delimiter, encoding and types are found out when absent; there is a header unless told otherwise. */
 const reading = {
   format: t.Optional(t.Union([t.Literal("csv"), t.Literal("ndjson"), t.Literal("parquet")])),
   delimiter: t.Optional(t.String({ minLength: 1, maxLength: 4 })),
@@ -43,6 +43,7 @@ export const Job = closed({
   job_id: t.String(),
   name: DatasetName,
   state: t.Union([
+    t.Literal("waiting"),
     t.Literal("receiving"),
     t.Literal("inferring"),
     t.Literal("writing"),
@@ -59,6 +60,31 @@ export const Job = closed({
   elapsed_ms: t.Number(),
   error: t.Optional(closed({ type: t.String(), message: t.String() })),
   result: t.Optional(Ingested),
+});
+
+/** A row that could not be loaded, and why. `line` counts from 1, `byte` is the row's offset in the text as UTF-8. */
+export const BadRow = closed({
+  line: t.Integer({ minimum: 1 }),
+  byte: t.Integer({ minimum: 0 }),
+  column: t.Union([t.String(), t.Null()]),
+  reason: t.String(),
+  text: t.String(),
+});
+
+/** The answer of a preview. */
+export const Previewed = closed({
+  format: t.String(),
+  dialect: t.Optional(closed({ delimiter: t.String(), quote: t.String(), header: t.Boolean() })),
+  columns: t.Array(closed({ name: t.String(), type: t.String(), why: t.String() })),
+  /** The first rows, as text, in the order of the columns. */
+  rows: t.Array(t.Array(t.Union([t.String(), t.Null()]))),
+  rows_seen: t.Integer(),
+  bytes_seen: t.Integer(),
+  /** False when only the beginning was looked at: the types of the whole file may be wider. */
+  whole_file: t.Boolean(),
+  bad_rows: t.Integer(),
+  problems: t.Array(BadRow),
+  warnings: t.Array(t.String()),
 });
 
 const JobId = closed({ id: t.String({ maxLength: 64 }) });

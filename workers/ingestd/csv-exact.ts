@@ -14,8 +14,8 @@ import type { Part } from "./text-table.ts";
 /** Reads the stored data rows of a CSV into a table with places. Throws `rejected_rows` by the rules of the place. */
 export async function exactTable(parts: readonly Part[], layout: Layout, place: Place): Promise<Table> {
   const { names } = layout;
-  const rejects = createRejects(place.directory, "exact-rejects", place.rejectRules);
-  const good = openPlacedText(place.directory, "exact", names.length);
+  const rejects = createRejects(place, "exact-rejects", place.rejectRules);
+  const good = openPlacedText(place, "exact", names.length);
   const reader: Reader = { layout, place, rejects, good, rows: 0, blankLines: 0 };
   for await (const batch of rowBatches(parts, layout, place)) await takeRows(batch, reader);
   const table = await good.end(async (byte) => rowTextAt(parts, byte - layout.byteBase, layout));

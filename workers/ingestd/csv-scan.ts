@@ -33,89 +33,102 @@ const inQuotes = 1;
 const afterQuote = 2;
 
 export function createCsvScan(marks: Marks, columns: number): CsvScan {
-  const { quote } = marks;
-  const delimiter = marks.delimiter[0] ?? 0;
   const utf8 = createUtf8Check();
-  // Most bytes are above the marks and are passed over by one comparison.
-  const highest = Math.max(delimiter, quote, carriageReturn);
-  let clean = marks.delimiter.length === 1 && delimiter < 128;
-  let state = outside;
-  let before = lineFeed;
-  let fields = 1;
-  let rows = 0;
-  let blankLines = 0;
-  let rowStart = 0;
-  let offset = 0;
-  let longestRowBytes = 0;
-  let pairs = 0;
-
-  /** Ends the row before the line feed, or the end of the file, at this offset. */
-  const endRow = (at: number) => {
-    const length = at - rowStart - (before === carriageReturn ? 1 : 0);
-    if (length === 0 && fields === 1) blankLines += 1;
-    else if (fields !== columns) clean = false;
-    else rows += 1;
-    if (length > longestRowBytes) longestRowBytes = length;
-    rowStart = at + 1;
-    fields = 1;
+  const at: Position = {
+    clean: marks.delimiter.length === 1 && (marks.delimiter[0] ?? 0) < 128,
+    state: outside,
+    before: lineFeed,
+    fields: 1,
+    rows: 0,
+    blankLines: 0,
+    pairs: 0,
+    offset: 0,
+    rowStart: 0,
+    longestRowBytes: 0,
   };
-
-  const opensField = () => before === delimiter || before === lineFeed;
-
-  const scan = (bytes: Buffer) => {
-    const { length } = bytes;
-    let at = 0;
-    while (at < length && clean) {
-      if (state === inQuotes) {
-        const close = bytes.indexOf(quote, at);
-        if (close < 0) break;
-        state = afterQuote;
-        at = close + 1;
-        continue;
-      }
-      const byte = bytes[at] ?? 0;
-      if (state === afterQuote) {
-        state = byte === quote ? inQuotes : outside;
-        if (state === inQuotes) {
-          at += 1;
-          continue;
-        }
-        before = quote;
-        if (byte !== delimiter && byte !== lineFeed && byte !== carriageReturn) clean = false;
-      }
-      if (byte <= highest) {
-        if (before === carriageReturn && byte !== lineFeed) clean = false;
-        if (byte === delimiter) fields += 1;
-        else if (byte === quote) {
-          if (opensField()) state = inQuotes;
-          else clean = false;
-        } else if (byte === lineFeed) {
-          if (before === carriageReturn) pairs += 1;
-          endRow(offset + at);
-        }
-      } else if (before === carriageReturn) clean = false;
-      before = byte;
-      at += 1;
-    }
-    offset += length;
-  };
-
   return {
     push: (chunk) => {
-      if (!clean) return 0;
+      if (!at.clean) return 0;
       const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-      const before = offset;
-      clean = utf8.push(bytes) && !bytes.includes(0);
-      scan(bytes);
-      return clean ? Math.max(0, rowStart - before) : 0;
+      const begun = at.offset;
+      at.clean = utf8.push(bytes) && !bytes.includes(0);
+      scan(bytes, at, marks, columns);
+      return at.clean ? Math.max(0, at.rowStart - begun) : 0;
     },
     end: () => {
-      const lineFeeds = rows + blankLines;
-      const mixed = pairs !== 0 && pairs !== lineFeeds;
-      const lone = before === carriageReturn && state === outside;
-      clean &&= state !== inQuotes && utf8.end() && !mixed && !lone;
-      if (offset > rowStart) endRow(offset);
+      const mixed = at.pairs !== 0 && at.pairs !== at.rows + at.blankLines;
+      const lone = at.before === carriageReturn && at.state === outside;
+      at.clean &&= at.state !== inQuotes && utf8.end() && !mixed && !lone;
+      if (at.offset > at.rowStart) endRow(at, at.offset, columns);
+      const { clean, rows, blankLines, longestRowBytes, pairs } = at;
       return { clean, rows, blankLines, longestRowBytes, lineEnd: pairs > 0 ? "\r\n" : "\n" };
     },
   };
+}
+
+interface Position {
+  clean: boolean;
+  state: typeof outside | typeof inQuotes | typeof afterQuote;
+  /** The byte before, outside quotes. */
+  before: number;
+  fields: number;
+  rows: number;
+  blankLines: number;
+  /** Rows that ended with CRLF. */
+  pairs: number;
+  /** Of the chunk, and of the row under way. */
+  offset: number;
+  rowStart: number;
+  longestRowBytes: number;
+}
+
+/** Ends the row before the line feed, or the end of the file, at this offset. */
+function endRow(at: Position, end: number, columns: number): void {
+  const length = end - at.rowStart - (at.before === carriageReturn ? 1 : 0);
+  if (length === 0 && at.fields === 1) at.blankLines += 1;
+  else if (at.fields !== columns) at.clean = false;
+  else at.rows += 1;
+  if (length > at.longestRowBytes) at.longestRowBytes = length;
+  at.rowStart = end + 1;
+  at.fields = 1;
+}
+
+function scan(
+  bytes: Buffer,
+  at: Position,
+  { quote, delimiter: [delimiter = 0] }: Marks,
+  columns: number,
+): void {
+  // Most bytes are above the marks and are passed over by one comparison.
+  const highest = Math.max(delimiter, quote, carriageReturn);
+  const { length } = bytes;
+  for (let index = 0; index < length && at.clean; index++) {
+    if (at.state === inQuotes) {
+      const close = bytes.indexOf(quote, index);
+      if (close < 0) break;
+      at.state = afterQuote;
+      index = close;
+      continue;
+    }
+    const byte = bytes[index] ?? 0;
+    if (at.state === afterQuote) {
+      at.state = byte === quote ? inQuotes : outside;
+      if (byte === quote) continue;
+      at.before = quote;
+      if (byte !== delimiter && byte !== lineFeed && byte !== carriageReturn) at.clean = false;
+    }
+    if (at.before === carriageReturn && byte !== lineFeed) at.clean = false;
+    if (byte <= highest) {
+      if (byte === delimiter) at.fields += 1;
+      else if (byte === quote) {
+        if (at.before === delimiter || at.before === lineFeed) at.state = inQuotes;
+        else at.clean = false;
+      } else if (byte === lineFeed) {
+        if (at.before === carriageReturn) at.pairs += 1;
+        endRow(at, at.offset + index, columns);
+      }
+    }
+    at.before = byte;
+  }
+  at.offset += length;
 }

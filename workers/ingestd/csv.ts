@@ -16,7 +16,7 @@ export const csv: Format = {
     const layout = layoutOf({ head, whole: source.whole, markBytes }, place);
     const marks = marksOf(layout.dialect);
     const scan = createCsvScan(marks, layout.names.length);
-    const writer = createPartWriter(place.directory, "rows");
+    const writer = createPartWriter(place, "rows");
     let skip = layout.headerBytes;
     for await (const chunk of chunks) {
       place.signal.throwIfAborted();
@@ -47,7 +47,7 @@ function scannedTable(parts: Part[], scan: Scan, layout: Layout, place: Place): 
     sample: readText({ ...file, parts: parts.slice(0, 1) }),
     columns,
     rowsIn: rows,
-    rejects: createRejects(place.directory, "scanned-rejects", place.rejectRules),
+    rejects: createRejects(place, "scanned-rejects", place.rejectRules),
     rowBytes: rows === 0 ? 1 : bytes / rows,
     byName: false,
     warnings: [...layout.warnings, ...skipped],

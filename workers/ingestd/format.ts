@@ -18,8 +18,7 @@ export interface Reading {
 }
 
 /** Where and within which bounds a file is stored and read. */
-export interface Place {
-  directory: string;
+export interface Place extends Workplace {
   reading: Reading;
   rejectRules: RejectRules;
   columnsMax: number;

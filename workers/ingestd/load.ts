@@ -1,7 +1,7 @@
 /** From a stored file to one Parquet file: types chosen, every value checked, every row accounted for. */
 import type { Static } from "@sinclair/typebox";
 import type { Column as CatalogColumn, ColumnStatistics } from "../catalogd/contract.ts";
-import { EngineError, type EngineRow, type Session } from "./engine.ts";
+import { EngineError, type Session } from "./engine.ts";
 import { numberFields, readStatistics } from "./field-ids.ts";
 import type { Column, Stored, Table } from "./format.ts";
 import { holds, misfit, violatedColumn } from "./inference.ts";
@@ -16,11 +16,15 @@ import {
   type TypedColumn,
 } from "./typing.ts";
 
-export interface Loaded {
+/** What stands in a Parquet file. */
+export interface Written {
+  rows: number;
   columns: Static<typeof CatalogColumn>[];
   statistics: Static<typeof ColumnStatistics>[];
+}
+
+export interface Loaded extends Written {
   rowsIn: number;
-  rowsLoaded: number;
   rowsRejected: number;
   /** The rejected rows as a relation, when there are any. */
   rejects?: string;
@@ -173,37 +177,55 @@ async function writeParquet(
   plan: Plan,
   { target }: LoadOptions,
 ): Promise<Loaded> {
-  const select = selectOf(table, plan);
-  const described = await session.describe(select);
-  const fields = numberFields(described);
-  const settings = [
-    "FORMAT parquet, COMPRESSION zstd, RETURN_STATS",
-    `COMPRESSION_LEVEL ${target.compressionLevel}`,
-    `ROW_GROUP_SIZE ${rowGroupRows(target.rowGroupRows, table.rowBytes, described.length)}`,
-    `FIELD_IDS ${fields.sql}`,
-  ];
-  const answer = await copy(
-    session,
-    `COPY (${select}) TO ${literal(target.path)} (${settings.join(", ")})`,
-    table,
-    plan,
-  );
-  const rowsLoaded = Number(answer.count);
+  const written = await writeQuery(session, selectOf(table, plan), {
+    ...target,
+    rowBytes: table.rowBytes,
+  }).catch((error) => {
+    throw meaningOf(error, table, plan);
+  });
   const rejects = await table.rejects.relation();
   const rowsRejected = table.rejects.count();
   // Counted by three: DuckDB, the file of rejects, and whoever divided the file into rows.
-  if (rowsLoaded + rowsRejected !== table.rowsIn) {
-    throw new NotHeld(`of ${table.rowsIn} rows ${rowsLoaded} were loaded and ${rowsRejected} rejected`);
+  if (written.rows + rowsRejected !== table.rowsIn) {
+    throw new NotHeld(`of ${table.rowsIn} rows ${written.rows} were loaded and ${rowsRejected} rejected`);
   }
   return {
-    columns: described.map(({ name, type }) => ({ name, type, nullable: true })),
-    statistics: readStatistics(answer, fields),
+    ...written,
     rowsIn: table.rowsIn,
-    rowsLoaded,
     rowsRejected,
     ...(rejects !== undefined && { rejects }),
     warnings: table.warnings,
   };
+}
+
+/** Writes what a query gives to a Parquet file, with field ids and statistics. Rejects as the session does. */
+export async function writeQuery(
+  session: Session,
+  query: string,
+  target: Target & { rowBytes: number },
+): Promise<Written> {
+  const described = await session.describe(query);
+  const fields = numberFields(described);
+  const settings = [
+    "FORMAT parquet, COMPRESSION zstd, RETURN_STATS",
+    `COMPRESSION_LEVEL ${target.compressionLevel}`,
+    `ROW_GROUP_SIZE ${rowGroupRows(target.rowGroupRows, target.rowBytes, described.length)}`,
+    `FIELD_IDS ${fields.sql}`,
+  ];
+  const [answer] = await session.run(`COPY (${query}) TO ${literal(target.path)} (${settings.join(", ")})`);
+  return {
+    rows: Number(answer?.count),
+    columns: described.map(({ name, type }) => ({ name, type, nullable: true })),
+    statistics: readStatistics(answer ?? {}, fields),
+  };
+}
+
+/** What a failure to write says about the file. */
+function meaningOf(error: unknown, table: Table, { columns }: Plan): unknown {
+  if (!(error instanceof EngineError)) return error;
+  const violated = columns[violatedColumn(error.message) ?? -1]?.column;
+  if (violated) return new Violation(violated);
+  return table.explain ? table.explain(error) : new NotHeld(error.message);
 }
 
 function selectOf(table: Table, { columns, leaveOut }: Plan): string {
@@ -213,19 +235,6 @@ function selectOf(table: Table, { columns, leaveOut }: Plan): string {
     return `${value} AS ${identifier(name)}`;
   });
   return `SELECT ${list.join(", ")} FROM ${table.relation}${leaveOut === undefined ? "" : ` WHERE NOT (${leaveOut})`}`;
-}
-
-async function copy(session: Session, sql: string, table: Table, { columns }: Plan): Promise<EngineRow> {
-  try {
-    const [answer] = await session.run(sql);
-    return answer ?? {};
-  } catch (error) {
-    if (!(error instanceof EngineError)) throw error;
-    const violated = columns[violatedColumn(error.message) ?? -1]?.column;
-    if (violated) throw new Violation(violated);
-    if (table.explain) throw table.explain(error);
-    throw new NotHeld(error.message);
-  }
 }
 
 /** Uncompressed bytes of a row group: each thread holds one or two, so this bounds memory however wide the rows are. */

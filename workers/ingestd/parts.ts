@@ -6,6 +6,7 @@ import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { storageError } from "../../runtime/files.ts";
 import type { Part } from "./text-table.ts";
+import type { Workplace } from "./workplace.ts";
 
 /** Below DuckDB's 8 MB a thread, so that a file is one thread's work and never divided. */
 const partBytesTarget = 6 * 1024 * 1024;
@@ -18,7 +19,7 @@ export interface PartWriter {
 }
 
 /** Writes `<stem>-00000.txt`, … in the directory. Disk full is `storage_full`. */
-export function createPartWriter(directory: string, stem: string): PartWriter {
+export function createPartWriter({ directory, atEnd }: Workplace, stem: string): PartWriter {
   const parts: Part[] = [];
   let file: { handle: Awaited<ReturnType<typeof open>>; part: Part } | undefined;
 
@@ -40,11 +41,11 @@ export function createPartWriter(directory: string, stem: string): PartWriter {
     file = undefined;
     await handle?.close();
   };
+  atEnd(close);
   const guarded = async <T>(work: () => Promise<T>): Promise<T> => {
     try {
       return await work();
     } catch (cause) {
-      await close().catch(() => undefined);
       throw storageError(cause, "store the upload");
     }
   };

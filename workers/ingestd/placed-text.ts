@@ -3,6 +3,7 @@ import { csvLine } from "./csv-text.ts";
 import type { Placed, Table } from "./format.ts";
 import { createPartWriter } from "./parts.ts";
 import { cell, readText, type TextFile } from "./text-table.ts";
+import type { Workplace } from "./workplace.ts";
 
 export interface PlacedText {
   /** SQL for the text of the column at this index. */
@@ -19,8 +20,8 @@ const placeColumns = 2;
 const measuredCharacters = 100_000;
 const bytesPerCharacterMax = 3;
 
-export function openPlacedText(directory: string, stem: string, width: number): PlacedText {
-  const writer = createPartWriter(directory, stem);
+export function openPlacedText(place: Workplace, stem: string, width: number): PlacedText {
+  const writer = createPartWriter(place, stem);
   let pending: string[] = [];
   let rows = 0;
   let longestRowBytes = 0;

@@ -2,7 +2,9 @@
 import { fail, type ServiceError } from "../../runtime/errors.ts";
 import { csvLine } from "./csv-text.ts";
 import { createPartWriter } from "./parts.ts";
-import { readText, type TextFile } from "./text-table.ts";
+import { identifier } from "./sql-text.ts";
+import { cell, readText, type TextFile } from "./text-table.ts";
+import type { Workplace } from "./workplace.ts";
 
 export interface Reject {
   /** Where the row begins: line, counted from 1, and offset in bytes of the text as UTF-8, decompressed. */
@@ -37,13 +39,24 @@ export const rejectColumns = [
   { name: "text", type: "VARCHAR" },
 ] as const;
 
+/** The rejects dataset: typed, in the order of the file. */
+export const rejectsQuery = (relation: string): string => {
+  const columns = rejectColumns.map(
+    ({ name, type }, index) => `${cell(index)}::${type} AS ${identifier(name)}`,
+  );
+  return `SELECT ${columns.join(", ")} FROM ${relation} ORDER BY "line", "byte"`;
+};
+
+/** The same without a row. */
+export const noRejects = `SELECT ${rejectColumns.map(({ name, type }) => `NULL::${type} AS ${identifier(name)}`).join(", ")} WHERE false`;
+
 /** Rows listed in an error, and the characters of each that are shown. */
 const listedMax = 20;
 const shownCharacters = 500;
 
-export function createRejects(directory: string, stem: string, { allowed, max }: RejectRules): Rejects {
+export function createRejects(place: Workplace, stem: string, { allowed, max }: RejectRules): Rejects {
   const listed: Reject[] = [];
-  const writer = createPartWriter(directory, stem);
+  const writer = createPartWriter(place, stem);
   let count = 0;
   let longestRowBytes = 0;
 

@@ -73,23 +73,41 @@ export function matchRegistered(table: Table, registered: Registered): Match {
   return { columns, types };
 }
 
-/** The 409 of a file that has other columns than the dataset, naming each that differs. */
+/** The 409 of a file that has other columns than the dataset. The details have the form of catalogd's. */
 export function drift({ name, columns }: Registered, found: readonly TypedColumn[]): ServiceError {
   const before = new Map(columns.map((column) => [column.name, column.type]));
-  const now = new Map(found.map((column) => [column.name, column.type]));
-  const differing = [
-    ...columns.filter((column) => now.get(column.name) !== column.type).map((column) => column.name),
-    ...found.filter((column) => !before.has(column.name)).map((column) => column.name),
-  ].map((column) => ({ column, registered: before.get(column) ?? null, found: now.get(column) ?? null }));
-  const told = differing
-    .slice(0, 10)
-    .map(
-      (each) =>
-        `${each.column} (registered ${each.registered ?? "without it"}, the file ${each.found ?? "lacks it"})`,
-    );
-  const what = differing.length === 0 ? "their order differs" : told.join(", ");
-  const advice = "load the file under another name, or send types=column:TYPE for columns whose text differs";
-  return fail("schema_drift", `dataset '${name}' has other columns than the file: ${what}; ${advice}`, {
-    details: { columns: differing },
-  });
+  const after = new Map(found.map((column) => [column.name, column.type]));
+  const common = columns.filter((column) => after.has(column.name)).map((column) => column.name);
+  const details = {
+    added: found.filter((column) => !before.has(column.name)).map((column) => column.name),
+    removed: columns.filter((column) => !after.has(column.name)).map((column) => column.name),
+    retyped: columns.flatMap(({ name: column, type: from }) => {
+      const to = after.get(column);
+      return to === undefined || to === from ? [] : [{ name: column, from, to }];
+    }),
+    nullability: [],
+    reordered: found
+      .map((column) => column.name)
+      .filter((column) => before.has(column))
+      .filter((column, index) => common[index] !== column),
+  };
+  const parts = [
+    ["added", details.added],
+    ["removed", details.removed],
+    ["retyped", details.retyped.map(({ name: column, from, to }) => `${column} (${from} → ${to})`)],
+    ["reordered", details.reordered],
+  ] as const;
+  const told = parts.filter(([, names]) => names.length > 0).map(([kind, names]) => `${kind}: ${few(names)}`);
+  const advice = "load it under another name, or send types=column:TYPE for columns that are read otherwise";
+  return fail(
+    "schema_drift",
+    `the columns of the file differ from those of dataset '${name}': ${told.join("; ")}; ${advice}`,
+    { details },
+  );
 }
+
+/** Columns of each kind that a message names; the details have all. */
+const namedMax = 10;
+const few = (names: readonly string[]): string =>
+  names.slice(0, namedMax).join(", ") +
+  (names.length > namedMax ? ` and ${names.length - namedMax} more` : "");

@@ -1,0 +1,93 @@
+/** ingestd over the real storaged and catalogd in this thread, and DuckDB to look at what it wrote. */
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { DuckDBInstance } from "@duckdb/node-api";
+import type { Config } from "../../runtime/settings.ts";
+import { catalogd } from "../../workers/catalogd/contract.ts";
+import { createCatalogd } from "../../workers/catalogd/service.ts";
+import { ingestd } from "../../workers/ingestd/contract.ts";
+import { createIngestd } from "../../workers/ingestd/service.ts";
+import type { DatasetManifest, IngestAnswer } from "../../workers/ingestd/task.ts";
+import { storaged } from "../../workers/storaged/contract.ts";
+import { createStoraged } from "../../workers/storaged/service.ts";
+import { configWith, startInProcess, temporaryDirectory } from "./in-process.ts";
+
+export type IngestStack = Awaited<ReturnType<typeof startIngestStack>>;
+
+export interface Sent {
+  status: number;
+  headers: Headers;
+  answer: IngestAnswer;
+  error: { type: string; message: string; details?: unknown };
+}
+
+/** Starts the three services on a directory of their own. */
+export async function startIngestStack(changes: Partial<Config["ingestd"]> = {}) {
+  const { path, remove } = temporaryDirectory("ingestd");
+  const config = configWith({ data_dir: path, ingestd: { threads: 2, ...changes } });
+  const stored = await startInProcess({ contract: storaged, create: createStoraged }, { config, peers: {} });
+  const cataloged = await startInProcess(
+    { contract: catalogd, create: createCatalogd },
+    { config, peers: { storaged: stored.peer } },
+  );
+  const peers = { storaged: stored.peer, catalogd: cataloged.peer };
+  const ingesting = await startInProcess({ contract: ingestd, create: createIngestd }, { config, peers });
+  const instance = await DuckDBInstance.create(":memory:");
+  const connection = await instance.connect();
+  const query = async (sql: string) => (await connection.runAndReadAll(sql)).getRowsJson();
+
+  const post = async (path_: string, body: BodyInit, headers: Record<string, string> = {}): Promise<Sent> => {
+    const init = { method: "POST", body, headers, duplex: "half" } as RequestInit;
+    const response = await ingesting.send(new Request(`http://localhost${path_}`, init));
+    const json = (await response.json()) as { error?: Sent["error"] };
+    const error = json.error ?? { type: "", message: "" };
+    return {
+      status: response.status,
+      headers: response.headers,
+      answer: json as unknown as IngestAnswer,
+      error,
+    };
+  };
+  /** The objects of a version as a FROM clause. */
+  const relation = async (manifest: DatasetManifest) => {
+    const paths = await Promise.all(
+      manifest.objects.map(async ({ key }) => {
+        const location = await stored.peer.verbs.locate({ key });
+        if (location.kind !== "local") throw new Error("expected a local object");
+        return `'${location.path}'`;
+      }),
+    );
+    return `read_parquet([${paths.join(", ")}])`;
+  };
+
+  return {
+    config,
+    directory: path,
+    ingestd: ingesting,
+    catalogd: cataloged.peer.verbs,
+    storaged: stored.peer.verbs,
+    send: ingesting.send,
+    post,
+    ingest: (name: string, body: BodyInit, params = "", headers: Record<string, string> = {}) =>
+      post(`/ingest?name=${name}${params}`, body, headers),
+    query,
+    relation,
+    /** Every cell of a version as DuckDB writes it as text, row by row. */
+    cells: async (manifest: DatasetManifest) =>
+      (await query(`SELECT COLUMNS(*)::VARCHAR FROM ${await relation(manifest)}`)) as (string | null)[][],
+    types: (manifest: DatasetManifest) =>
+      Object.fromEntries(manifest.columns.map(({ name, type }) => [name, type])),
+    /** What is in ingestd's work directory: empty when nothing is left behind. */
+    leftovers: () => readdirSync(join(path, "ingestd", "work")).filter((name) => name !== "duckdb"),
+    objects: async () =>
+      (await stored.peer.verbs.list({ prefix: "datasets/" })).objects.map(({ key }) => key),
+    stop: async () => {
+      connection.closeSync();
+      instance.closeSync();
+      await ingesting.stop();
+      await cataloged.stop();
+      await stored.stop();
+      remove();
+    },
+  };
+}

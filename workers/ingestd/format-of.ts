@@ -1,0 +1,57 @@
+/** Which format a file has, by its first bytes, its name and what the client says. */
+import { fail } from "../../runtime/errors.ts";
+
+export type FormatName = "csv" | "ndjson" | "parquet";
+
+/** Formats that people send and that are told apart by their first bytes, with what to do about them. */
+const others: readonly { magic: string; name: string; advice: string }[] = [
+  {
+    magic: "PK\x03\x04",
+    name: "a zip archive or an Excel workbook",
+    advice: "save the sheet as CSV UTF-8, or unpack the archive",
+  },
+  { magic: "PK\x05\x06", name: "an empty zip archive", advice: "send the file itself" },
+  { magic: "\xd0\xcf\x11\xe0", name: "an old Excel workbook", advice: "save the sheet as CSV UTF-8" },
+  { magic: "%PDF", name: "a PDF", advice: "send the table as CSV" },
+  { magic: "BZh", name: "bzip2 data", advice: "send it plain, or as gzip or zstd" },
+  { magic: "\xfd7zXZ", name: "xz data", advice: "send it plain, or as gzip or zstd" },
+  { magic: "7z\xbc\xaf", name: "a 7z archive", advice: "unpack it, or send gzip or zstd" },
+  { magic: "ARROW1", name: "an Arrow file", advice: "send it as Parquet" },
+  { magic: "Obj\x01", name: "an Avro file", advice: "send it as Parquet or NDJSON" },
+  { magic: "SQLite format 3", name: "a SQLite database", advice: "send the table as CSV" },
+];
+
+export interface Hints {
+  head: Buffer;
+  asked?: FormatName | undefined;
+  filename?: string | undefined;
+}
+
+/** Throws `unsupported_media_type` for formats that are not taken, `unprocessable` where the bytes contradict what was asked. */
+export function formatOf({ head, asked, filename }: Hints): FormatName {
+  const start = head.toString("latin1", 0, 16);
+  const other = others.find(({ magic }) => start.startsWith(magic));
+  if (other) {
+    throw fail(
+      "unsupported_media_type",
+      `the file is ${other.name}; expected CSV, NDJSON or Parquet: ${other.advice}`,
+    );
+  }
+  if (start.startsWith("PARE"))
+    throw fail("unprocessable", "the Parquet file is encrypted: send it decrypted");
+  const isParquet = start.startsWith("PAR1");
+  if (isParquet && asked !== undefined && asked !== "parquet")
+    throw fail("unprocessable", `the file is Parquet, but format=${asked} was asked for`);
+  if (asked === "parquet" && !isParquet)
+    throw fail("unprocessable", "the file is not Parquet: it does not begin with PAR1");
+  if (isParquet) return "parquet";
+  if (asked !== undefined) return asked;
+  const named = /\.(ndjson|jsonl|json|csv|tsv)(\.(gz|zst|zstd))?$/i.exec(filename ?? "")?.[1]?.toLowerCase();
+  if (named === "csv" || named === "tsv") return "csv";
+  if (named !== undefined) return "ndjson";
+  return looksLikeJson(head) ? "ndjson" : "csv";
+}
+
+/** An object, or an array of objects, at the very beginning. No sensible CSV header has this form. */
+const looksLikeJson = (head: Buffer): boolean =>
+  /^(\xef\xbb\xbf)?\s*(\{\s*("|\})|\[\s*(\{|\]))/.test(head.toString("latin1", 0, 256));

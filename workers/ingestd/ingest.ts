@@ -1,0 +1,143 @@
+/** One ingest, from the request's body to the registered dataset. */
+import { join } from "node:path";
+import type { RawContext } from "../../runtime/contract.ts";
+import { fail, ServiceError } from "../../runtime/errors.ts";
+import { storageError } from "../../runtime/files.ts";
+import { csv } from "./csv.ts";
+import type { Format, Place, Stored } from "./format.ts";
+import { type FormatName, formatOf } from "./format-of.ts";
+import { ndjson } from "./ndjson.ts";
+import { parquet } from "./parquet-in.ts";
+import { publish } from "./publish.ts";
+import { readingOf } from "./reading.ts";
+import {
+  type IngestAnswer,
+  type IngestDeps,
+  type IngestInput,
+  type IngestParts,
+  rejectsSuffix,
+  type Task,
+} from "./task.ts";
+import { openUpload, peek } from "./upload.ts";
+import { createWorkplace, type OwnWorkplace } from "./workplace.ts";
+
+export const formats: Record<FormatName, Format> = { csv, ndjson, parquet };
+
+/** Bytes looked at to find format and dialect; a header row must end within them. */
+export const headBytes = 1024 * 1024;
+
+const nameCharactersMax = 128;
+
+/** Answers POST /ingest. Whatever goes wrong, nothing is registered and no file stays behind. */
+export async function ingest(input: IngestInput, context: RawContext, parts: IngestParts): Promise<Response> {
+  const { deps, jobs } = parts;
+  checkName(input);
+  const reading = readingOf(input);
+  const id = jobIdOf(context.request, deps);
+  const length = Number(context.request.headers.get("content-length") ?? 0);
+  const bytesExpected = length > 0 ? length : undefined;
+  const job = jobs.start({ id, name: input.name, bytesExpected, signal: context.signal });
+  const {
+    max_rejects: rejectsMax,
+    max_columns: columnsMax,
+    max_row_bytes: rowBytesMax,
+  } = deps.config.ingestd;
+  const workplace = createWorkplace(join(parts.workDirectory, deps.newId()));
+  const place: Place = {
+    ...workplace,
+    reading,
+    rejectRules: { allowed: input.on_error === "reject", max: input.max_rejects ?? rejectsMax },
+    columnsMax,
+    rowBytesMax,
+    signal: job.signal,
+  };
+  try {
+    const answer = await inTurn(
+      { input, name: input.name, place, job, requestId: context.requestId },
+      workplace,
+      context,
+      parts,
+    );
+    job.done(answer);
+    return Response.json(answer, { headers: { "x-lakehouse-job-id": id } });
+  } catch (error) {
+    const told =
+      job.signal.aborted && job.signal.reason instanceof ServiceError
+        ? job.signal.reason
+        : storageError(error, "ingest");
+    job.failed(told);
+    throw told;
+  }
+}
+
+function checkName({ name, on_error: onError }: IngestInput): void {
+  if (name.endsWith(rejectsSuffix)) {
+    throw fail(
+      "invalid_name",
+      `names that end with ${rejectsSuffix} are kept for the rejected rows of other datasets`,
+    );
+  }
+  if (onError === "reject" && name.length + rejectsSuffix.length > nameCharactersMax) {
+    throw fail(
+      "invalid_name",
+      `with on_error=reject a name has at most ${nameCharactersMax - rejectsSuffix.length} characters, for ${rejectsSuffix}`,
+    );
+  }
+}
+
+/** A client may choose the job's id, to follow it while it uploads. */
+function jobIdOf(request: Request, { newId }: Pick<IngestDeps, "newId">): string {
+  const chosen = request.headers.get("x-lakehouse-job-id");
+  if (chosen === null) return newId();
+  if (/^[A-Za-z0-9_-]{1,64}$/.test(chosen)) return chosen;
+  throw fail("bad_request", "X-Lakehouse-Job-Id: expected 1 to 64 letters, digits, _ or -");
+}
+
+async function inTurn(
+  task: Task,
+  workplace: OwnWorkplace,
+  context: RawContext,
+  parts: IngestParts,
+): Promise<IngestAnswer> {
+  const { job } = task;
+  const endTurn = await parts.turns.take(task.name, job.signal);
+  try {
+    await workplace.enter();
+    job.enter("receiving");
+    const { stored, fingerprint } = await receive(task, context, parts.deps);
+    const work = () => publish(task, stored, parts);
+    if (context.idempotencyKey === undefined) return await work();
+    return await parts.deps.idempotency.once(`ingest ${context.idempotencyKey}`, fingerprint(), work);
+  } finally {
+    await workplace.leave();
+    endTurn();
+  }
+}
+
+/** Stores the body. The fingerprint stands for the file and the parameters; only asked for with an Idempotency-Key. */
+async function receive(
+  { input, place, job }: Task,
+  { request, idempotencyKey }: RawContext,
+  { config, clock }: IngestDeps,
+): Promise<{ stored: Stored; fingerprint: () => string }> {
+  const hash = new Bun.CryptoHasher("sha256");
+  const upload = await openUpload(request, {
+    bytesMax: config.ingestd.max_ingest_bytes,
+    idleTimeoutMs: config.ingestd.idle_timeout_ms,
+    signal: job.signal,
+    clock,
+    onBytes: job.received,
+    ...(idempotencyKey !== undefined && { onFile: (bytes: Uint8Array) => void hash.update(bytes) }),
+  });
+  const { head, whole, all } = await peek(upload.chunks, headBytes);
+  try {
+    const format = formatOf({ head, asked: input.format, filename: upload.filename });
+    const stored = await formats[format].store({ head, whole, chunks: all }, place);
+    return {
+      stored,
+      fingerprint: () => hash.update(JSON.stringify(Object.entries(input).sort())).digest("hex"),
+    };
+  } finally {
+    await all.return(undefined);
+  }
+}

@@ -1,0 +1,29 @@
+/** What ingestd counts. */
+import type { Clock } from "../../runtime/clock.ts";
+import { toWire } from "../../runtime/errors.ts";
+import type { Metrics } from "../../runtime/metrics.ts";
+import type { Turns } from "./turns.ts";
+
+/** Returns what wraps each ingest to count it by its outcome. */
+export function measureIngests(
+  metrics: Metrics,
+  turns: Turns,
+  clock: Clock,
+): <T>(work: () => Promise<T>) => Promise<T> {
+  const ended = metrics.counter("ingests_total", "Ingests that ended, by outcome.");
+  const seconds = metrics.histogram("ingest_duration_seconds", "Time of ingests that registered a dataset.");
+  metrics.gauge("ingests_running", "Ingests that have their turn.", turns.running);
+  metrics.gauge("ingests_waiting", "Ingests that wait for their turn.", turns.waiting);
+  return async (work) => {
+    const started = clock.elapsed();
+    try {
+      const answer = await work();
+      ended.add(1, { outcome: "done" });
+      seconds.observe((clock.elapsed() - started) / 1000);
+      return answer;
+    } catch (error) {
+      ended.add(1, { outcome: toWire(error).type });
+      throw error;
+    }
+  };
+}

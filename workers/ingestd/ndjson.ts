@@ -1,0 +1,247 @@
+/** NDJSON: one object a line. All lines are read for the shape of each column before any is written for DuckDB. */
+import { fail } from "../../runtime/errors.ts";
+import { asUtf8 } from "./csv.ts";
+import { checkTypes, textColumn } from "./csv-layout.ts";
+import { nameColumns } from "./dialect.ts";
+import { firstInvalidByte } from "./encoding.ts";
+import type { Column, Format, Place, Stored, Table } from "./format.ts";
+import { checkedCast, narrowStrings } from "./inference.ts";
+import { addValue, columnTypeOf, emptyShape, type JsonColumnType, type JsonShape } from "./json-shape.ts";
+import { JsonError, type JsonValue, parseJson, plainText } from "./json-value.ts";
+import { createPartWriter, readParts } from "./parts.ts";
+import { openPlacedText, type PlacedText } from "./placed-text.ts";
+import { createRejects, type Rejects } from "./rejects.ts";
+import { literal } from "./sql-text.ts";
+import type { Part } from "./text-table.ts";
+
+const lineFeed = 10;
+
+export const ndjson: Format = {
+  store: async (source, place) => {
+    const { head, chunks, markBytes } = await asUtf8(source, place.reading);
+    refuseDocuments(head);
+    const writer = createPartWriter(place, "lines");
+    for await (const chunk of chunks) {
+      place.signal.throwIfAborted();
+      await writer.write(chunk, chunk.lastIndexOf(lineFeed) + 1);
+    }
+    return stored({ parts: await writer.end(), byteBase: markBytes }, place);
+  },
+};
+
+interface Lines {
+  parts: readonly Part[];
+  byteBase: number;
+}
+
+const stored = (lines: Lines, place: Place): Stored => ({ tables: [() => tableOf(lines, place)] });
+
+/** One JSON document over many lines is what people send instead. */
+function refuseDocuments(head: Buffer): void {
+  const start = head.toString("utf8", 0, 4096).trimStart();
+  const advice = "send one object a line (jq -c '.[]' file.json makes that of an array)";
+  if (start.startsWith("[")) throw fail("unprocessable", `the file is a JSON array, not NDJSON: ${advice}`);
+  if (/^\{\s*[\r\n]/.test(start))
+    throw fail("unprocessable", `the file is JSON over several lines, not NDJSON: ${advice}`);
+  if (start === "") throw fail("unprocessable", "the file is empty: expected one JSON object a line");
+}
+
+/**
+ * The lines as a table. The first reading writes them by the columns of the first lines; when later lines showed
+ * more, they are written once more by what all lines showed.
+ */
+async function tableOf(lines: Lines, place: Place): Promise<Table> {
+  const shape = emptyShape();
+  await eachLine(lines, place, undefined, ({ value }) => addValue(shape, value), planLines);
+  const planned = plan(shape);
+  const first = await write(lines, place, { shape, columns: planned, stem: "first" });
+  const final = plan(shape);
+  const settled =
+    JSON.stringify(final.map(({ key, as }) => [key, as])) ===
+    JSON.stringify(planned.map(({ key, as }) => [key, as]));
+  const written = settled ? first : await write(lines, place, { shape, columns: final, stem: "final" });
+  if (final.length === 0)
+    throw fail("unprocessable", "no line holds a key: there are no columns to register");
+  const { names, warnings } = nameColumns(final.map(({ key }) => key));
+  checkTypes(names, place.reading);
+  const { good, rejects, rowsIn, blankLines } = written;
+  const table = await good.end((byte) => lineAt(lines, byte));
+  return {
+    ...table,
+    columns: final.map((column, index) =>
+      columnOf(column, names[index] ?? column.key, good.cell(index), place),
+    ),
+    rowsIn,
+    rejects,
+    byName: true,
+    warnings: [
+      ...warnings,
+      ...final.flatMap(warningOf),
+      ...(blankLines > 0 ? [`${blankLines} blank lines were skipped`] : []),
+    ],
+  };
+}
+
+/** Lines that the first plan is made from. */
+const planLines = 1000;
+
+interface Planned extends JsonColumnType {
+  key: string;
+  shape: JsonShape;
+}
+
+const plan = ({ fields }: JsonShape): Planned[] =>
+  [...fields].map(([key, shape]) => ({ key, shape, ...columnTypeOf(shape) }));
+
+interface Written {
+  good: PlacedText;
+  rejects: Rejects;
+  rowsIn: number;
+  blankLines: number;
+}
+
+async function write(
+  lines: Lines,
+  place: Place,
+  to: { shape: JsonShape; columns: Planned[]; stem: string },
+): Promise<Written> {
+  const { shape, columns, stem } = to;
+  const good = openPlacedText(place, stem, Math.max(1, columns.length));
+  const rejects = createRejects(place, `${stem}-rejects`, place.rejectRules);
+  const counts = await eachLine(lines, place, { rejects, good }, ({ value, line, byte }) => {
+    addValue(shape, value);
+    if (shape.fields.size > place.columnsMax) {
+      throw fail(
+        "unprocessable",
+        `by line ${line} the objects have over ${place.columnsMax} keys, the most that are taken`,
+      );
+    }
+    good.add(
+      line,
+      byte,
+      columns.map(({ key, as }) => cellText(value.fields?.get(key), as)),
+    );
+  });
+  return { good, rejects, ...counts };
+}
+
+function cellText(value: JsonValue | undefined, as: "plain" | "json"): string | null {
+  if (value === undefined || value.kind === "null") return null;
+  return as === "plain" && value.kind === "string" ? plainText(value.text) : value.text;
+}
+
+interface Line {
+  value: JsonValue;
+  line: number;
+  byte: number;
+}
+
+/** Calls for each good line, at most so many; bad ones go to the rejects. */
+async function eachLine(
+  { parts, byteBase }: Lines,
+  place: Place,
+  sinks: { rejects: Rejects; good: PlacedText } | undefined,
+  take: (line: Line) => void,
+  most = Number.POSITIVE_INFINITY,
+): Promise<{ rowsIn: number; blankLines: number }> {
+  let number = 0;
+  let blankLines = 0;
+  for await (const { lines, offsets } of lineBatches(parts, place)) {
+    for (const [index, bytes] of lines.entries()) {
+      if (number >= most) return { rowsIn: number - blankLines, blankLines };
+      number += 1;
+      const byte = byteBase + (offsets[index] ?? 0);
+      const parsed = parseLine(bytes);
+      if (parsed === undefined) blankLines += 1;
+      else if (typeof parsed !== "string") take({ value: parsed, line: number, byte });
+      else
+        await sinks?.rejects.add({
+          line: number,
+          byte,
+          column: null,
+          reason: parsed,
+          text: bytes.toString("utf8"),
+        });
+    }
+    await sinks?.good.flush();
+  }
+  return { rowsIn: number - blankLines, blankLines };
+}
+
+/** The object, a reason why it is none, or undefined for a blank line. */
+function parseLine(bytes: Buffer): JsonValue | string | undefined {
+  const invalid = firstInvalidByte(bytes);
+  if (invalid >= 0) return `not valid UTF-8 (byte ${invalid + 1} of the line)`;
+  const text = bytes.toString("utf8");
+  if (text.trim() === "") return undefined;
+  try {
+    const value = parseJson(text);
+    return value.kind === "object"
+      ? value
+      : `expected an object, found ${value.kind === "int" ? "number" : value.kind}`;
+  } catch (error) {
+    if (error instanceof JsonError) return error.message;
+    throw error;
+  }
+}
+
+async function* lineBatches(
+  parts: readonly Part[],
+  { rowBytesMax, signal }: Place,
+): AsyncGenerator<{ lines: Buffer[]; offsets: number[] }> {
+  let rest: Buffer = Buffer.alloc(0);
+  let offset = 0;
+  for await (const chunk of readParts(parts)) {
+    signal.throwIfAborted();
+    const buffer = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+    const lines: Buffer[] = [];
+    const offsets: number[] = [];
+    let at = 0;
+    for (let end = buffer.indexOf(lineFeed); end >= 0; end = buffer.indexOf(lineFeed, at)) {
+      lines.push(buffer.subarray(at, buffer[end - 1] === 13 && end > at ? end - 1 : end));
+      offsets.push(offset + at);
+      at = end + 1;
+    }
+    rest = buffer.subarray(at);
+    offset += at;
+    if (rest.length > rowBytesMax || lines.some(({ length }) => length > rowBytesMax)) {
+      throw fail(
+        "unprocessable",
+        `a line is longer than ${rowBytesMax} bytes, which ingestd.max_row_bytes sets`,
+      );
+    }
+    yield { lines, offsets };
+  }
+  if (rest.length > 0) yield { lines: [rest], offsets: [offset] };
+}
+
+async function lineAt({ parts, byteBase }: Lines, byte: number): Promise<string> {
+  let text: Buffer = Buffer.alloc(0);
+  for await (const chunk of readParts(parts, byte - byteBase)) {
+    const end = chunk.indexOf(lineFeed);
+    text = Buffer.concat([text, end < 0 ? chunk : chunk.subarray(0, end)]);
+    if (end >= 0) break;
+  }
+  return text.toString("utf8");
+}
+
+function columnOf(planned: Planned, name: string, cell: string, place: Place): Column {
+  const { type, structure, shape, as: written } = planned;
+  if (place.reading.types.has(name)) return textColumn(name, cell, place.reading);
+  const among = shape.kind === "string" ? narrowStrings : [];
+  const as = (wanted: string, index: number): string | undefined => {
+    if (shape.kind === "string" || shape.kind === undefined) return checkedCast(cell, wanted, index);
+    if (wanted === type && structure) return `from_json(${cell}, ${literal(structure)})`;
+    if (wanted === type || (wanted === "DOUBLE" && shape.kind === "int" && shape.exact))
+      return `CAST(${cell} AS ${wanted})`;
+    return wanted === "VARCHAR" && written === "json" ? cell : undefined;
+  };
+  return { name, cell, among, type, forced: false, as };
+}
+
+function warningOf({ key, shape: { kind }, type }: Planned): string[] {
+  if (type !== "VARCHAR" || kind === undefined || kind === "string") return [];
+  if (kind === "int" || kind === "number")
+    return [`'${key}' stays text: a number in it fits neither 64 bits nor a double exactly`];
+  return [`'${key}' stays JSON text: its values have no type in common`];
+}

@@ -1,0 +1,96 @@
+/** Parquet files on their way to the store: written in place where the bucket is on this machine, else sent. */
+import { access, constants, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { Peer } from "../../runtime/contract.ts";
+import { type ErrorType, errorStatus, fail, fromWire } from "../../runtime/errors.ts";
+import type { Storaged } from "../storaged/contract.ts";
+
+export interface StoredObject {
+  key: string;
+  bytes: number;
+  etag: string;
+}
+
+export interface Draft {
+  /** Where to write the file. */
+  path: string;
+  /** Stores what was written under `datasets/<name>/<sha256 of the bytes>.parquet`, durably. */
+  commit: (name: string) => Promise<StoredObject>;
+  /** Gives up what was not committed. */
+  discard: () => Promise<void>;
+}
+
+export interface ObjectsOptions {
+  storaged: Peer<Storaged>;
+  directory: string;
+  newId: () => string;
+  requestId: string;
+}
+
+/** Reserves a place for one object. */
+export async function openDraft({ storaged, directory, newId, requestId }: ObjectsOptions): Promise<Draft> {
+  const { token, path: staged } = await storaged.verbs.stage({}, { requestId });
+  const discardStage = async () => {
+    await storaged.verbs.discard({ token }, { requestId });
+  };
+  if (staged !== undefined && (await isVisible(staged))) {
+    const commit = async (name: string) => {
+      const key = await keyOf(name, staged);
+      const { bytes, etag } = await storaged.verbs.commit(
+        { token, key },
+        { requestId, timeoutMs: storeTimeoutMs },
+      );
+      return { key, bytes, etag };
+    };
+    return { path: staged, commit, discard: discardStage };
+  }
+  await discardStage();
+  const path = join(directory, `${newId()}.parquet`);
+  return {
+    path,
+    commit: async (name) => {
+      const key = await keyOf(name, path);
+      return { key, ...(await send(storaged, key, path)) };
+    },
+    discard: () => rm(path, { force: true }),
+  };
+}
+
+/** Hashing and syncing a large object takes longer than other calls. */
+const storeTimeoutMs = 10 * 60 * 1000;
+
+/** True when this process may write the staged file: storaged can run on another machine, or as another user. */
+async function isVisible(path: string): Promise<boolean> {
+  try {
+    await access(dirname(path), constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function keyOf(name: string, path: string): Promise<string> {
+  const hash = new Bun.CryptoHasher("sha256");
+  for await (const chunk of Bun.file(path).stream()) hash.update(chunk);
+  return `datasets/${name}/${hash.digest("hex")}.parquet`;
+}
+
+async function send(
+  storaged: Peer<Storaged>,
+  key: string,
+  path: string,
+): Promise<{ bytes: number; etag: string }> {
+  const response = await storaged.fetch(`/storage/put/${key}`, { method: "PUT", body: Bun.file(path) });
+  const answer = (await response.json()) as {
+    bytes: number;
+    etag: string;
+    error?: { type: string; message: string };
+  };
+  if (response.ok) return { bytes: answer.bytes, etag: answer.etag };
+  const { type, message } = answer.error ?? {
+    type: "bad_gateway",
+    message: `storaged answered ${response.status}`,
+  };
+  if (!Object.hasOwn(errorStatus, type)) throw fail("bad_gateway", `storaged: ${message}`);
+  throw fromWire({ type: type as ErrorType, message });
+}

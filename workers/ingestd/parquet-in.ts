@@ -1,0 +1,112 @@
+/** Parquet in: read whole by DuckDB, and written anew with our field ids, row groups and statistics. */
+import { fail } from "../../runtime/errors.ts";
+import type { Described, Session } from "./engine.ts";
+import { EngineError } from "./engine.ts";
+import type { Column, Format, Place, Stored, Table } from "./format.ts";
+import { createPartWriter } from "./parts.ts";
+import { createRejects } from "./rejects.ts";
+import { identifier, literal } from "./sql-text.ts";
+import type { Part } from "./text-table.ts";
+
+export const parquet: Format = {
+  store: async ({ chunks }, place) => {
+    const { types } = place.reading;
+    if (types.size > 0)
+      throw fail("invalid_field", "types: a Parquet file has its types already; leave the parameter out");
+    const writer = createPartWriter(place, "parquet");
+    for await (const chunk of chunks) {
+      place.signal.throwIfAborted();
+      // No rows to end a part with: one file.
+      await writer.write(chunk, 0);
+    }
+    return stored(await writer.end(), place);
+  },
+};
+
+const stored = (parts: Part[], place: Place): Stored => ({
+  tables: [(session) => tableOf(session, parts, place)],
+});
+
+const broken = (error: EngineError, place: Place) =>
+  fail("unprocessable", `the Parquet file cannot be read: ${withoutPaths(error.message, place)}`, {
+    cause: error,
+  });
+
+/** DuckDB's message without where we keep the file. */
+const withoutPaths = (message: string, { directory }: Place): string => {
+  const [first = ""] = message.split("\n");
+  return first
+    .replaceAll(new RegExp(`["']?${RegExp.escape(directory)}[^\\s"':]*["']?`, "g"), "the file")
+    .slice(0, 300);
+};
+
+async function tableOf(session: Session, parts: Part[], place: Place): Promise<Table> {
+  const path = parts[0]?.path ?? "";
+  const relation = `read_parquet(${literal(path)})`;
+  const explain = (error: EngineError) => broken(error, place);
+  try {
+    const columns = await session.describe(`FROM ${relation}`);
+    const [facts] = await session.run(
+      `SELECT sum(num_rows)::BIGINT AS rows FROM parquet_file_metadata(${literal(path)})`,
+    );
+    checkColumns(columns, place);
+    const rowsIn = Number(facts?.rows ?? 0);
+    const bytes = parts.reduce((sum, part) => sum + part.bytes, 0);
+    return {
+      relation,
+      sample: relation,
+      columns: columns.map(columnOf),
+      rowsIn,
+      rejects: createRejects(place, "rejects", place.rejectRules),
+      rowBytes: rowsIn === 0 ? 1 : (bytes / rowsIn) * inflation,
+      byName: false,
+      explain,
+      warnings: columns.flatMap(changeOf),
+    };
+  } catch (error) {
+    throw error instanceof EngineError ? explain(error) : error;
+  }
+}
+
+/** How much larger values are in memory than in a compressed file, about. */
+const inflation = 5;
+
+function checkColumns(columns: readonly Described[], { columnsMax }: Place): void {
+  if (columns.length > columnsMax)
+    throw fail("unprocessable", `the file has ${columns.length} columns; at most ${columnsMax} are taken`);
+  const interval = columns.find(({ type }) => /\bINTERVAL\b/.test(type));
+  if (interval) {
+    throw fail(
+      "unprocessable",
+      `column '${interval.name}' is an INTERVAL, which open table formats do not have: write it as text or a number`,
+    );
+  }
+  const unnamed = columns.find(({ name }) => name === "");
+  if (unnamed) throw fail("unprocessable", "a column of the Parquet file has no name");
+}
+
+/** Types that open table formats lack, and the one that holds all their values. Nested ones are left as they are. */
+const widened: Record<string, string> = {
+  TINYINT: "INTEGER",
+  SMALLINT: "INTEGER",
+  UTINYINT: "INTEGER",
+  USMALLINT: "INTEGER",
+  UINTEGER: "BIGINT",
+  UBIGINT: "DECIMAL(20,0)",
+  JSON: "VARCHAR",
+};
+
+const typeOf = ({ type }: Described): string => widened[type] ?? type;
+
+function columnOf(described: Described): Column {
+  const { name, type: before } = described;
+  const type = typeOf(described);
+  const value = type === before ? identifier(name) : `${identifier(name)}::${type}`;
+  const as = (wanted: string) => (wanted === type ? value : undefined);
+  return { name, cell: identifier(name), among: [], type, forced: false, as };
+}
+
+const changeOf = (described: Described): string[] =>
+  typeOf(described) === described.type
+    ? []
+    : [`column '${described.name}' is ${described.type} in the file and ${typeOf(described)} here`];

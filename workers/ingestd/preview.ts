@@ -1,0 +1,229 @@
+/** A look at a file: how it would be read, and why. Stores nothing. */
+import { join } from "node:path";
+import type { Static } from "@sinclair/typebox";
+import type { InputOf, RawContext } from "../../runtime/contract.ts";
+import { fail } from "../../runtime/errors.ts";
+import { storageError } from "../../runtime/files.ts";
+import type { ingestd, Previewed } from "./contract.ts";
+import { asUtf8 } from "./csv.ts";
+import { type Layout, layoutOf } from "./csv-layout.ts";
+import { marksOf, parseRow } from "./csv-rows.ts";
+import type { Session } from "./engine.ts";
+import type { Place, Source, Table } from "./format.ts";
+import { type FormatName, formatOf } from "./format-of.ts";
+import { holds } from "./inference.ts";
+import { formats, headBytes } from "./ingest.ts";
+import { readingOf } from "./reading.ts";
+import type { IngestParts } from "./task.ts";
+import { cell as rejectCell } from "./text-table.ts";
+import { finalType, inferTypes } from "./typing.ts";
+import { openUpload, peek } from "./upload.ts";
+import { type Seen, whyText } from "./why.ts";
+import { createWorkplace } from "./workplace.ts";
+
+type PreviewInput = InputOf<(typeof ingestd.endpoints)["preview"]>;
+type Answer = Static<typeof Previewed>;
+
+/** How much of a text file is looked at, in bytes: enough for sound types, little enough to be quick. */
+const lookBytes = 16 * 1024 * 1024;
+const rowsDefault = 20;
+/** Values looked at for a reason, and bad rows shown. */
+const reasonRows = 2000;
+const problemsMax = 20;
+
+/** Answers POST /ingest/preview. Waits for its turn as an ingest does. */
+export async function preview(
+  input: PreviewInput,
+  context: RawContext,
+  parts: IngestParts,
+): Promise<Response> {
+  const { deps, turns, workDirectory, engine } = parts;
+  const workplace = createWorkplace(join(workDirectory, deps.newId()));
+  const place: Place = {
+    ...workplace,
+    reading: readingOf(input),
+    rejectRules: { allowed: true, max: Number.POSITIVE_INFINITY },
+    columnsMax: deps.config.ingestd.max_columns,
+    rowBytesMax: deps.config.ingestd.max_row_bytes,
+    signal: context.signal,
+  };
+  const endTurn = await turns.take(undefined, context.signal);
+  try {
+    await workplace.enter();
+    const look = await beginning(input, context, place, parts);
+    const session = await engine.open(context.signal);
+    try {
+      return Response.json(await describeFile(session, look, place, input.rows ?? rowsDefault));
+    } finally {
+      session.close();
+    }
+  } catch (error) {
+    throw storageError(error, "look at the file");
+  } finally {
+    await workplace.leave();
+    endTurn();
+  }
+}
+
+interface Look {
+  format: FormatName;
+  source: Source;
+  layout?: Layout;
+  bytes: number;
+  whole: boolean;
+}
+
+/** The file's beginning, up to where a row ends; all of it for Parquet, whose description stands at the end. */
+async function beginning(
+  input: PreviewInput,
+  { request, signal }: RawContext,
+  place: Place,
+  { deps }: IngestParts,
+): Promise<Look> {
+  const { max_ingest_bytes: bytesMax, idle_timeout_ms: idleTimeoutMs } = deps.config.ingestd;
+  const upload = await openUpload(request, {
+    bytesMax,
+    idleTimeoutMs,
+    signal,
+    clock: deps.clock,
+    onBytes: () => undefined,
+  });
+  const { head, whole, all } = await peek(upload.chunks, lookBytes);
+  const format = formatOf({ head, asked: input.format, filename: upload.filename });
+  if (format === "parquet")
+    return { format, source: { head, whole, chunks: all }, bytes: head.length, whole: true };
+  await all.return(undefined);
+  return { format, ...(await wholeRows(head, whole, format, place)), bytes: head.length, whole };
+}
+
+/** Cuts off the row that is not whole. What is left is UTF-8 and has its mark no more. */
+async function wholeRows(
+  head: Buffer,
+  whole: boolean,
+  format: FormatName,
+  place: Place,
+): Promise<{ source: Source; layout?: Layout }> {
+  const { head: text, markBytes } = await asUtf8({ head, whole, chunks: nothing() }, place.reading);
+  const { encoding: _, ...reading } = place.reading;
+  place.reading = reading;
+  const sourceOf = (end: number): Source => {
+    const kept = text.subarray(0, end);
+    return { head: kept.subarray(0, headBytes), whole: kept.length <= headBytes, chunks: once(kept) };
+  };
+  if (format === "ndjson") return { source: sourceOf(whole ? text.length : text.lastIndexOf(10) + 1) };
+  const layout = layoutOf(
+    { head: text.subarray(0, headBytes), whole: whole && text.length <= headBytes, markBytes },
+    place,
+  );
+  let end = 0;
+  for (
+    let row = parseRow(text, 0, whole, marksOf(layout.dialect));
+    row;
+    row = parseRow(text, end, whole, marksOf(layout.dialect))
+  ) {
+    end = row.next;
+    if (end >= text.length) break;
+  }
+  if (end === 0)
+    throw fail(
+      "unprocessable",
+      `the first row does not end within ${text.length} bytes: is this a CSV file?`,
+    );
+  return { source: sourceOf(end), layout };
+}
+
+async function* nothing(): AsyncGenerator<Uint8Array> {}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
+
+async function describeFile(
+  session: Session,
+  { format, source, layout, bytes, whole }: Look,
+  place: Place,
+  rows: number,
+): Promise<Answer> {
+  const stored = await formats[format].store(source, place);
+  // The last way is the exact one, which knows lines.
+  const table = await stored.tables.at(-1)?.(session);
+  if (table === undefined) throw new Error(`${format} has no exact way of reading`);
+  const types = (await inferTypes(session, table, "all")).map(finalType);
+  const columns = await Promise.all(
+    table.columns.map(async ({ name }, index) => {
+      const type = types[index] ?? "VARCHAR";
+      return { name, type, why: await whyOf(session, table, index, type) };
+    }),
+  );
+  const list = table.columns.map(({ cell }, index) => `CAST(${cell} AS VARCHAR) AS v${index}`).join(", ");
+  const found = await session.run(`SELECT ${list} FROM ${table.relation} LIMIT ${rows}`);
+  return {
+    format,
+    ...(layout && {
+      dialect: {
+        delimiter: layout.dialect.delimiter,
+        quote: layout.dialect.quote,
+        header: layout.headerLines > 0,
+      },
+    }),
+    columns,
+    rows: found.map((row) => Object.values(row).map((value) => (value === null ? null : String(value)))),
+    rows_seen: table.rowsIn,
+    bytes_seen: bytes,
+    whole_file: whole,
+    bad_rows: table.rejects.count(),
+    problems: await problemsOf(session, table),
+    warnings: table.warnings,
+  };
+}
+
+async function whyOf(
+  session: Session,
+  { columns, placed, relation }: Table,
+  index: number,
+  type: string,
+): Promise<string> {
+  const column = columns[index];
+  if (column === undefined || placed === undefined) return "as in the file";
+  if (column.forced) return "asked for by types";
+  const { cell, among } = column;
+  if (type !== "VARCHAR")
+    return among.length > 0 ? `every value reads back to the same text` : "by the kind of its JSON values";
+  if (among.length === 0) return "by the kind of its JSON values";
+  const line = `${placed.line} AS line, ${cell} AS text`;
+  const seen = await session.run(
+    `SELECT ${line} FROM ${relation} WHERE ${cell} IS NOT NULL LIMIT ${reasonRows}`,
+  );
+  if (seen.length === 0) return "no values: text until there are some";
+  // A value that breaks what nearly all others are may come late.
+  const promising = among
+    .filter((narrow) => narrow !== "DECIMAL")
+    .map((narrow) => holds(cell, narrow))
+    .join(" OR ");
+  const first = await session.run(
+    `SELECT ${line} FROM ${relation} WHERE ${cell} IS NOT NULL AND NOT (${promising}) LIMIT 1`,
+  );
+  return whyText([...first, ...seen].map(seenOf));
+}
+
+const seenOf = ({ line, text }: Record<string, unknown>): Seen => ({
+  line: Number(line),
+  text: String(text),
+});
+
+async function problemsOf(session: Session, { rejects }: Table): Promise<Answer["problems"]> {
+  const relation = await rejects.relation();
+  if (relation === undefined) return [];
+  const rows = await session.run(`FROM ${relation} LIMIT ${problemsMax}`);
+  return rows.map((row) => {
+    const text = (index: number) => row[rejectCell(index)];
+    const column = text(2);
+    return {
+      line: Number(text(0)),
+      byte: Number(text(1)),
+      column: column === null || column === undefined ? null : String(column),
+      reason: String(text(3)),
+      text: String(text(4)).slice(0, 500),
+    };
+  });
+}

@@ -1,0 +1,71 @@
+/** ingestd's verbs and streams. */
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Running } from "../../runtime/contract.ts";
+import { fail } from "../../runtime/errors.ts";
+import type { Ingestd } from "./contract.ts";
+import { openEngine } from "./engine.ts";
+import { jobEvents } from "./events.ts";
+import { ingest } from "./ingest.ts";
+import { createJobs } from "./jobs.ts";
+import { measureIngests } from "./measures.ts";
+import { preview } from "./preview.ts";
+import type { IngestDeps, IngestParts } from "./task.ts";
+import { createTurns } from "./turns.ts";
+
+/** Jobs on a page of a list unless told otherwise. */
+const pageSizeDefault = 100;
+
+/** Starts ingestd. What an earlier run left in its work directory is removed. */
+export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>> {
+  const { config, clock, directory } = deps;
+  const workDirectory = join(directory, "work");
+  await rm(workDirectory, { recursive: true, force: true });
+  await mkdir(workDirectory, { recursive: true });
+  const {
+    threads,
+    memory_limit: memoryLimit,
+    max_concurrent_ingests: atOnce,
+    max_waiting_ingests: waiting,
+  } = config.ingestd;
+  const engine = await openEngine({ threads, memoryLimit, directory: workDirectory });
+  const jobs = createJobs(clock, config.ingestd.jobs_kept);
+  const turns = createTurns(atOnce, waiting);
+  const parts: IngestParts = { deps, engine, jobs, turns, workDirectory };
+  const measured = measureIngests(deps.metrics, turns, clock);
+  let stopping = false;
+  const refuseWhenStopping = () => {
+    if (stopping) throw fail("unavailable", "ingestd is stopping", { retryAfterSeconds: 1 });
+  };
+
+  return {
+    verbs: {
+      jobs: async ({ page_size: size = pageSizeDefault, page_token: after }) => {
+        const all = jobs.list();
+        const start = after === undefined ? 0 : all.findIndex(({ job_id }) => job_id === after) + 1;
+        const page = all.slice(start, start + size);
+        const last = page.at(-1);
+        return { jobs: page, ...(last && start + size < all.length && { next_page_token: last.job_id }) };
+      },
+      job: async ({ id }) => jobs.get(id),
+      cancel: async ({ id }) => jobs.cancel(id),
+    },
+    raw: {
+      ingest: (input, context) => {
+        refuseWhenStopping();
+        return measured(() => ingest(input, context, parts));
+      },
+      preview: (input, context) => {
+        refuseWhenStopping();
+        return preview(input, context, parts);
+      },
+      events: async ({ id }, { signal }) => jobEvents(jobs, id, signal),
+    },
+    stop: async () => {
+      stopping = true;
+      await jobs.stop();
+      await engine.stop();
+      await rm(workDirectory, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,37 @@
+/** What one ingest is about, and what all of them share. */
+import type { Static } from "@sinclair/typebox";
+import type { InputOf } from "../../runtime/contract.ts";
+import type { Deps } from "../../runtime/service.ts";
+import type { Catalogd, Manifest } from "../catalogd/contract.ts";
+import type { Storaged } from "../storaged/contract.ts";
+import type { Ingested, ingestd } from "./contract.ts";
+import type { Engine } from "./engine.ts";
+import type { Place } from "./format.ts";
+import type { Jobs, RunningJob } from "./jobs.ts";
+import type { Turns } from "./turns.ts";
+
+export type IngestDeps = Deps<{ storaged: Storaged; catalogd: Catalogd }>;
+export type IngestInput = InputOf<(typeof ingestd.endpoints)["ingest"]>;
+export type IngestAnswer = Static<typeof Ingested>;
+export type DatasetManifest = Static<typeof Manifest>;
+
+export interface IngestParts {
+  deps: IngestDeps;
+  engine: Engine;
+  jobs: Jobs;
+  turns: Turns;
+  /** Holds one directory per ingest under way. */
+  workDirectory: string;
+}
+
+/** Checked before the body is read. */
+export interface Task {
+  input: IngestInput;
+  name: string;
+  place: Place;
+  job: RunningJob;
+  requestId: string;
+}
+
+/** The dataset of a dataset's rejected rows is called by its name and this. */
+export const rejectsSuffix = "__rejects";

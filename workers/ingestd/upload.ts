@@ -1,0 +1,200 @@
+/** The body of a request as the bytes of one file: unwrapped, decompressed, counted, and never held as a whole. */
+import type { Clock } from "../../runtime/clock.ts";
+import { fail, ServiceError } from "../../runtime/errors.ts";
+import { type Chunks, type Compression, compressionOf, decompress } from "./decompress.ts";
+import { multipart, type Part } from "./multipart.ts";
+
+export interface UploadRules {
+  bytesMax: number;
+  idleTimeoutMs: number;
+  signal: AbortSignal;
+  clock: Pick<Clock, "sleep">;
+  /** Told of each piece of the body. */
+  onBytes: (bytes: number) => void;
+  /** Given the bytes of the file as they were sent, for a fingerprint. */
+  onFile?: (bytes: Uint8Array) => void;
+}
+
+export interface Upload {
+  /** As the client calls the file, when it says. */
+  filename?: string;
+  /** Decompressed. */
+  chunks: Chunks;
+}
+
+/** Envelope of a multipart body, beside the file: boundaries and headers of a part. */
+const envelopeBytesMax = 64 * 1024;
+
+/**
+ * Opens the body of a request: a multipart field `file`, or the body itself. Throws `too_large` before reading
+ * where the length is known, and while reading where it is not; decompressed bytes count against the same limit, so
+ * that a small bomb is as harmless as a large file.
+ */
+export async function openUpload(request: Request, rules: UploadRules): Promise<Upload> {
+  const { bytesMax } = rules;
+  const length = Number(request.headers.get("content-length") ?? 0);
+  const mediaType = request.headers.get("content-type") ?? "";
+  const wrapped = /^multipart\/form-data\b/i.test(mediaType);
+  if (length > bytesMax + (wrapped ? envelopeBytesMax : 0)) throw tooLarge(bytesMax);
+  if (request.body === null) throw fail("bad_request", "the request has no body: send a file");
+  const encoding = contentEncoding(request.headers.get("content-encoding"));
+  const body = limited(readBody(request.body, rules), bytesMax + envelopeBytesMax, bytesMax);
+  const plain = encoding === undefined ? body : decompress(body, encoding);
+  const { file, filename } = wrapped
+    ? await filePart(plain, mediaType)
+    : { file: plain, filename: undefined };
+  const chunks = limited(
+    await unpacked(watched(limited(file, bytesMax, bytesMax), rules.onFile)),
+    bytesMax,
+    bytesMax,
+  );
+  return { chunks, ...(filename !== undefined && { filename }) };
+}
+
+const tooLarge = (bytesMax: number) =>
+  fail(
+    "too_large",
+    `the file is larger than ${bytesMax} bytes, which ingestd.max_ingest_bytes sets; nothing was registered`,
+  );
+
+function contentEncoding(header: string | null): Compression | undefined {
+  const name = header?.trim().toLowerCase() ?? "";
+  if (name === "" || name === "identity") return undefined;
+  if (name === "gzip" || name === "x-gzip") return "gzip";
+  if (name === "zstd") return "zstd";
+  throw fail(
+    "unsupported_media_type",
+    `Content-Encoding '${name}' is not known; expected gzip, zstd or identity`,
+  );
+}
+
+async function* limited(chunks: Chunks, most: number, told: number): AsyncGenerator<Uint8Array> {
+  let bytes = 0;
+  for await (const chunk of chunks) {
+    bytes += chunk.length;
+    if (bytes > most) throw tooLarge(told);
+    yield chunk;
+  }
+}
+
+async function* watched(chunks: Chunks, watch: UploadRules["onFile"]): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks) {
+    watch?.(chunk);
+    yield chunk;
+  }
+}
+
+/** The body's chunks; a client that goes away or falls silent is an error, never an end. */
+async function* readBody(body: ReadableStream<Uint8Array>, rules: UploadRules): AsyncGenerator<Uint8Array> {
+  const reader = body.getReader();
+  const cancel = () => void reader.cancel(rules.signal.reason).catch(() => undefined);
+  rules.signal.addEventListener("abort", cancel, { once: true });
+  try {
+    for (;;) {
+      rules.signal.throwIfAborted();
+      const { value, done } = await readOrTimeOut(reader, rules);
+      rules.signal.throwIfAborted();
+      if (done) return;
+      rules.onBytes(value.length);
+      yield value;
+    }
+  } catch (cause) {
+    if (cause instanceof ServiceError) throw cause;
+    throw fail("client_closed", "the upload was cut off; nothing was registered", { cause });
+  } finally {
+    rules.signal.removeEventListener("abort", cancel);
+    await reader.cancel().catch(() => undefined);
+  }
+}
+
+async function readOrTimeOut(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  { clock, idleTimeoutMs }: UploadRules,
+) {
+  const stop = new AbortController();
+  const silence = clock.sleep(idleTimeoutMs, stop.signal).then(() => {
+    throw fail("timeout", `the upload was silent for ${idleTimeoutMs} ms; nothing was registered`);
+  });
+  silence.catch(() => undefined);
+  try {
+    return await Promise.race([reader.read(), silence]);
+  } finally {
+    stop.abort();
+  }
+}
+
+async function filePart(
+  body: Chunks,
+  mediaType: string,
+): Promise<{ file: Chunks; filename: string | undefined }> {
+  const parts = multipart(body, mediaType);
+  const first = await parts.next();
+  if (first.done) throw fail("bad_request", "the multipart body has no part; expected a field 'file'");
+  if (first.value.name !== "file") {
+    await parts.return(undefined);
+    throw otherField(first.value);
+  }
+  return { file: fileOf(first.value, parts), filename: first.value.filename };
+}
+
+async function* fileOf(part: Part, parts: AsyncGenerator<Part>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* part.body;
+    const { value: second } = await parts.next();
+    if (second)
+      throw second.name === "file"
+        ? fail("bad_request", "the multipart body has two fields 'file'; send one file a request")
+        : otherField(second);
+  } finally {
+    await parts.return(undefined);
+  }
+}
+
+const otherField = ({ name }: Part) =>
+  fail(
+    "unknown_field",
+    `unknown multipart field '${name.slice(0, 100)}'; expected only 'file': parameters belong in the query`,
+    {
+      details: { field: name.slice(0, 100) },
+    },
+  );
+
+/** Decompresses what the first bytes show to be compressed. */
+async function unpacked(chunks: AsyncGenerator<Uint8Array>): Promise<Chunks> {
+  const { head, all } = await peek(chunks, 4);
+  const compression = compressionOf(head);
+  return compression === undefined ? all : decompress(all, compression);
+}
+
+export interface Peeked {
+  head: Buffer;
+  /** True when the head is all there is. */
+  whole: boolean;
+  /** Everything, the head included. */
+  all: AsyncGenerator<Uint8Array>;
+}
+
+/** Reads until there are so many bytes, or the end, and gives them back with the rest. */
+export async function peek(chunks: Chunks, bytes: number): Promise<Peeked> {
+  const source = chunks[Symbol.asyncIterator]();
+  const seen: Uint8Array[] = [];
+  let length = 0;
+  let whole = false;
+  while (length < bytes && !whole) {
+    const { value, done } = await source.next();
+    if (done) whole = true;
+    else {
+      seen.push(value);
+      length += value.length;
+    }
+  }
+  const all = async function* (): AsyncGenerator<Uint8Array> {
+    try {
+      yield* seen;
+      if (!whole) yield* { [Symbol.asyncIterator]: () => source };
+    } finally {
+      await source.return?.();
+    }
+  };
+  return { head: Buffer.concat(seen), whole, all: all() };
+}

@@ -1,0 +1,30 @@
+/** A directory for the files of one ingest, gone with all that is in it when the ingest ends, however it ends. */
+import { mkdir, rm } from "node:fs/promises";
+
+/** Where files are kept while a file is read, and who closes those that were left open when the reading failed. */
+export interface Workplace {
+  directory: string;
+  atEnd: (close: () => Promise<void>) => void;
+}
+
+export interface OwnWorkplace extends Workplace {
+  /** Makes the directory. */
+  enter: () => Promise<void>;
+  /** Closes what is open and removes everything. */
+  leave: () => Promise<void>;
+}
+
+export function createWorkplace(directory: string): OwnWorkplace {
+  const closers: (() => Promise<void>)[] = [];
+  return {
+    directory,
+    atEnd: (close) => void closers.push(close),
+    enter: async () => {
+      await mkdir(directory, { recursive: true });
+    },
+    leave: async () => {
+      await Promise.allSettled(closers.map((close) => close()));
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
