@@ -164,7 +164,7 @@ export const settings = {
   },
   ingestd: {
     ...listening("127.0.0.1:3213"),
-    max_ingest_bytes: integer(256 * MiB, [1, 1024 * GiB], "largest upload, in bytes"),
+    max_ingest_bytes: integer(512 * MiB, [1, 1024 * GiB], "largest upload, in bytes"),
     max_concurrent_ingests: integer(4, [1, 64], "ingests worked on at once"),
     max_waiting_ingests: integer(
       64,

@@ -41,6 +41,9 @@ beforeAll(() => {
     hostname: "127.0.0.1",
     idleTimeout: 0,
     maxRequestBodySize: 1 << 30,
+    development: false,
+    // One answer breaks off on purpose: it need not be told.
+    error: () => new Response(null, { status: 500 }),
     fetch: (request) =>
       answers[new URL(request.url).pathname]?.(request) ?? new Response("?", { status: 404 }),
   });
