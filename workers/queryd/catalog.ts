@@ -1,0 +1,93 @@
+/** The catalog as queries see it: one immutable snapshot each, as new as the moment it was asked for. */
+import type { Static } from "@sinclair/typebox";
+import type { Clock } from "../../runtime/clock.ts";
+import type { Peer } from "../../runtime/contract.ts";
+import { fail, ServiceError } from "../../runtime/errors.ts";
+import { describe, type Log } from "../../runtime/log.ts";
+import type { Catalogd, Manifest as ManifestSchema } from "../catalogd/contract.ts";
+
+export type Manifest = Static<typeof ManifestSchema>;
+
+export interface Snapshot {
+  etag: string;
+  datasets: ReadonlyMap<string, Manifest>;
+}
+
+export interface Catalog {
+  /** What is registered now. `stale` when catalogd does not answer and an older snapshot stands in. */
+  current: () => Promise<{ snapshot: Snapshot; stale: boolean }>;
+  known: () => Snapshot | undefined;
+}
+
+/** Longest wait for catalogd before an older snapshot is used, in milliseconds. */
+const timeoutMs = 2000;
+
+/**
+ * Asks catalogd at each call; an unchanged catalog costs one small message. Calls that come while one is under way
+ * share the next: an answer is never older than its question. `onChange` is awaited before a new snapshot is used.
+ */
+export function createCatalog(options: {
+  catalogd: Peer<Catalogd>;
+  clock: Clock;
+  log: Log;
+  onChange: (snapshot: Snapshot) => Promise<void>;
+}): Catalog {
+  const { catalogd, log, onChange } = options;
+  let snapshot: Snapshot | undefined;
+  let failing = false;
+  let running: Promise<void> | undefined;
+  let next: Promise<void> | undefined;
+
+  const ask = async (): Promise<void> => {
+    const known = snapshot ? { known: snapshot.etag } : {};
+    const reply = await catalogd.verbs.snapshot(known, { timeoutMs });
+    if (reply.manifests) {
+      const fresh = {
+        etag: reply.catalog_etag,
+        datasets: new Map(reply.manifests.map((manifest) => [manifest.name, manifest])),
+      };
+      await onChange(fresh);
+      snapshot = fresh;
+    }
+    if (failing) log.info("the catalog answers again");
+    failing = false;
+  };
+  const refresh = (): Promise<void> => {
+    if (!running) {
+      running = ask().finally(() => {
+        running = undefined;
+      });
+      return running;
+    }
+    next ??= running
+      .catch(() => {})
+      .then(() => {
+        next = undefined;
+        return refresh();
+      });
+    return next;
+  };
+  return {
+    known: () => snapshot,
+    current: async () => {
+      try {
+        await refresh();
+      } catch (cause) {
+        if (!snapshot) throw unread(cause);
+        if (!failing)
+          log.warn("the catalog does not answer: queries go on with what is known", describe(cause));
+        failing = true;
+      }
+      if (!snapshot) throw unread(undefined);
+      return { snapshot, stale: failing };
+    },
+  };
+}
+
+const unread = (cause: unknown): ServiceError =>
+  cause instanceof ServiceError && cause.type === "corrupt"
+    ? cause
+    : fail("unavailable", "the catalog has not been read yet: catalogd does not answer", {
+        retryAfterSeconds: 1,
+        cause,
+      });

@@ -1,0 +1,40 @@
+/** DuckDB's settings: bounds on memory, threads and disk, and what no statement may reach. */
+
+export interface EngineSettings {
+  /** 0: one a core. */
+  threads: number;
+  memoryLimit: string;
+  tempDirectory: string;
+  maxTempBytes: number;
+  /** Absolute folders and URL prefixes that may be read, and nothing outside them. */
+  readable: readonly string[];
+  /** Statements run before the settings are locked: extensions and secrets. */
+  before: readonly string[];
+}
+
+/** What DuckDB is created with. */
+export const configuration = (options: EngineSettings): Record<string, string> => ({
+  ...(options.threads > 0 && { threads: String(options.threads) }),
+  memory_limit: options.memoryLimit,
+  temp_directory: options.tempDirectory,
+  max_temp_directory_size: `${Math.floor(options.maxTempBytes / 1024)}KiB`,
+  autoinstall_known_extensions: "false",
+  autoload_known_extensions: "false",
+  allow_community_extensions: "false",
+});
+
+/** Planning time grows with the square of an expression's depth and cannot be interrupted: DuckDB's 1000 takes 7 s. */
+const expressionDepthMax = 400;
+
+/**
+ * Run once, first: from then on no statement reaches a file outside `readable` or the temporary directory, the
+ * network or an extension, and no setting can be changed. This is the layer below the check of `sandbox.ts`.
+ */
+export const locks = (readable: readonly string[]): string[] => [
+  "SET GLOBAL errors_as_json = true",
+  "SET GLOBAL TimeZone = 'UTC'",
+  `SET GLOBAL max_expression_depth = ${expressionDepthMax}`,
+  `SET GLOBAL allowed_directories = [${readable.map((folder) => `'${folder.replaceAll("'", "''")}'`).join(", ")}]`,
+  "SET GLOBAL enable_external_access = false",
+  "SET GLOBAL lock_configuration = true",
+];

@@ -1,0 +1,111 @@
+/** Where DuckDB reads an object: in place on this machine's disk, in S3 by httpfs, or from the cache. */
+import { stat } from "node:fs/promises";
+import type { Peer } from "../../runtime/contract.ts";
+import { fail, ServiceError } from "../../runtime/errors.ts";
+import type { Storaged } from "../storaged/contract.ts";
+import type { Manifest } from "./catalog.ts";
+import type { ObjectAddress } from "./object-cache.ts";
+
+export type DataObject = Manifest["objects"][number];
+
+/** One object, found and checked: readable at a path, or to be copied into the cache first. */
+export type Found = { path: string } | { remote: ObjectAddress };
+
+export interface Objects {
+  /** Finds the objects of a dataset, each checked once; rejects with `corrupt` naming dataset and object. */
+  find: (manifest: Manifest, signal: AbortSignal) => Promise<Found[]>;
+}
+
+/** Objects looked up at once for one dataset. */
+const findConcurrency = 8;
+
+export function createObjects(options: {
+  storaged: Peer<Storaged>;
+  /** Folders and URL prefixes DuckDB may read. */
+  readable: readonly string[];
+  timeoutMs: number;
+}): Objects {
+  const { storaged, readable, timeoutMs } = options;
+  const isReadable = (path: string) => readable.some((folder) => path.startsWith(folder));
+
+  const findOne = async (manifest: Manifest, object: DataObject, signal: AbortSignal): Promise<Found> => {
+    const address = addressOf(object);
+    const { bucket, key } = address;
+    // A first look at a large object reads all of it: the deadline is the query's.
+    const location = await storaged.verbs
+      .locate({ bucket, key }, { signal, timeoutMs })
+      .catch((cause) => Promise.reject(explain(cause, manifest, key)));
+    const { etag, bytes } = location.info;
+    if (etag !== object.etag || bytes !== object.bytes) {
+      throw corrupt(
+        manifest,
+        key,
+        `it has ${bytes} bytes and etag ${etag}, the catalog says ${object.bytes} and ${object.etag}`,
+      );
+    }
+    if (location.kind === "s3" && isReadable(location.url)) return { path: location.url };
+    if (location.kind === "local" && isReadable(location.path) && (await sizeOf(location.path)) === bytes)
+      return { path: location.path };
+    return { remote: address };
+  };
+  return {
+    find: (manifest, signal) =>
+      inOrder(manifest.objects, findConcurrency, (object) => findOne(manifest, object, signal)),
+  };
+}
+
+/** `name://key` addresses a bucket; a bare key is in `primary`. */
+export function addressOf({ key, bytes, etag }: DataObject): ObjectAddress {
+  const [, bucket = "primary", rest = key] = /^([A-Za-z0-9._-]+):\/\/(.*)$/s.exec(key) ?? [];
+  return { bucket, key: rest, bytes, etag };
+}
+
+/** Maps with at most `width` at once, keeping order; the first failure stops the rest from starting. */
+export async function inOrder<T, R>(
+  items: readonly T[],
+  width: number,
+  work: (item: T) => Promise<R>,
+): Promise<R[]> {
+  const results: R[] = [];
+  let at = 0;
+  let failed = false;
+  const lane = async () => {
+    for (let mine = at++; mine < items.length && !failed; mine = at++) {
+      try {
+        results[mine] = await work(items[mine] as T);
+      } catch (cause) {
+        failed = true;
+        throw cause;
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(width, items.length) }, lane));
+  return results;
+}
+
+/** A file of this machine, or undefined: a storaged on another machine names paths that are not here. */
+const sizeOf = (path: string): Promise<number | undefined> =>
+  stat(path).then(
+    ({ size }) => size,
+    () => undefined,
+  );
+
+export const corrupt = (manifest: Manifest, key: string, reason: string, cause?: unknown): ServiceError =>
+  fail("corrupt", `dataset '${manifest.name}' cannot be read: object '${key}': ${reason}`, {
+    details: { dataset: manifest.name, version: manifest.version, object: key },
+    cause,
+  });
+
+/** A lost or damaged object is the dataset's fault; a storaged that does not answer is nobody's for long. */
+export function explain(cause: unknown, manifest: Manifest, key: string): unknown {
+  if (!(cause instanceof ServiceError)) return cause;
+  if (cause.type === "not_found") return corrupt(manifest, key, "it is missing", cause);
+  if (cause.type === "corrupt") return corrupt(manifest, key, "its bytes do not match its checksum", cause);
+  if (cause.type === "unavailable" || cause.type === "deadline_exceeded" || cause.type === "bad_gateway") {
+    return fail("unavailable", `dataset '${manifest.name}' cannot be read now: ${cause.message}`, {
+      retryAfterSeconds: 1,
+      cause,
+    });
+  }
+  return cause;
+}

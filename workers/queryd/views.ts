@@ -1,0 +1,84 @@
+/**
+ * What DESCRIBE, SHOW TABLES and information_schema see: one view a dataset with its columns and no rows behind it.
+ * Queries never read these views (see `prelude` in statement.ts); one that did would fail, not answer wrongly.
+ */
+import type { Manifest, Snapshot } from "./catalog.ts";
+import { tokens } from "./sql-tokens.ts";
+import { quoteName } from "./statement.ts";
+
+/** The views that exist: lower-case name to the statement that made it. */
+export type Applied = ReadonlyMap<string, string>;
+
+export interface Plan {
+  statements: string[];
+  after: Applied;
+  /** Datasets that cannot be shown, with the reason. */
+  refused: Map<string, string>;
+}
+
+/** The statements that bring the views to the snapshot: only what changed. */
+export function planViews(before: Applied, snapshot: Snapshot): Plan {
+  const after = new Map<string, string>();
+  const refused = new Map<string, string>();
+  const statements: string[] = [];
+  for (const manifest of snapshot.datasets.values()) {
+    const reason = after.has(manifest.name.toLowerCase())
+      ? "another dataset's name differs in letter case alone"
+      : badType(manifest);
+    if (reason !== undefined) {
+      refused.set(manifest.name, reason);
+      continue;
+    }
+    const statement = shapeStatement(manifest);
+    if (before.get(manifest.name.toLowerCase()) !== statement) statements.push(statement);
+    after.set(manifest.name.toLowerCase(), statement);
+  }
+  const gone = [...before.keys()].filter((name) => !after.has(name));
+  return {
+    statements: [...gone.map((name) => `DROP VIEW main.${quoteName(name)}`), ...statements],
+    after,
+    refused,
+  };
+}
+
+const shapeStatement = (manifest: Manifest): string =>
+  `CREATE OR REPLACE VIEW main.${quoteName(manifest.name)} AS SELECT ${nullColumns(manifest)} WHERE error('this view has no rows') IS NULL`;
+
+const nullColumns = ({ columns }: Manifest): string =>
+  columns.map(({ name, type }) => `CAST(NULL AS ${type}) AS ${quoteName(name)}`).join(", ");
+
+/** A macro that reads one version of a dataset from its objects, with the columns and types of its manifest. */
+export function readStatement(macro: string, manifest: Manifest, paths: readonly string[]): string {
+  const head = `CREATE OR REPLACE MACRO ${macro}() AS TABLE SELECT`;
+  if (paths.length === 0) return `${head} ${nullColumns(manifest)} WHERE false`;
+  const columns = manifest.columns.map(
+    ({ name, type }) => `CAST(${quoteName(name)} AS ${type}) AS ${quoteName(name)}`,
+  );
+  const files = paths.map((path) => `'${path.replaceAll("'", "''")}'`).join(", ");
+  // A folder named like a=b above an object is no partition column.
+  return `${head} ${columns.join(", ")} FROM read_parquet([${files}], hive_partitioning = false)`;
+}
+
+/**
+ * Type names come from whoever registered the dataset and become part of a statement: words, quoted names, numbers,
+ * brackets and commas inside them, and nothing that could end the CAST.
+ */
+export function badType({ columns }: Manifest): string | undefined {
+  const bad = columns.find(({ type }) => !isTypeName(type));
+  return bad && `column '${bad.name}' has no valid type: ${bad.type.slice(0, 100)}`;
+}
+
+const part = /^([A-Z_][A-Z0-9_]*|[()[\],]|)$/;
+
+function isTypeName(text: string): boolean {
+  let depth = 0;
+  let end = 0;
+  for (const token of tokens(text)) {
+    if (!part.test(token.text) || !/^ *$/.test(text.slice(end, token.start))) return false;
+    if (token.text === "(" || token.text === "[") depth++;
+    if (token.text === ")" || token.text === "]") depth--;
+    if (depth < 0 || (depth === 0 && token.text === ",")) return false;
+    end = token.end;
+  }
+  return depth === 0 && end === text.length && text !== "";
+}
