@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { renderToml } from "../runtime/config.ts";
 import { startOrder, topology } from "../runtime/topology.ts";
 import { dead, length, serviceFolders, telling } from "./support/tidy-files.ts";
-import { confinement, declaredCalls, layers } from "./support/tidy-layers.ts";
+import { confinement, declaredCalls, givenPeers, layers } from "./support/tidy-layers.ts";
 import * as text from "./support/tidy-text.ts";
 import { type Rule, repositoryTree, treeOf } from "./support/tidy-tree.ts";
 
@@ -97,6 +97,13 @@ const rows: Row[] = [
     here: declaredCalls(calls),
     example: { "workers/a/service.ts": 'import { b } from "../b/contract.ts";\n' },
     finds: "does not let a call b",
+  },
+  {
+    name: "declared calls are given as peers",
+    rule: givenPeers({ a: ["b"] }),
+    here: givenPeers(calls),
+    example: { "workers/a/worker.ts": 'import { a } from "./contract.ts";\n' },
+    finds: "b is in the topology's calls, and not among the peers",
   },
   {
     name: "nothing is left to do",

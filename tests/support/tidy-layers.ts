@@ -91,3 +91,15 @@ export const declaredCalls =
         ? undefined
         : `runtime/topology.ts does not let ${caller} call ${callee}`;
     });
+
+/** What a service may call by the topology, its worker hands to `runService` as a peer. */
+export const givenPeers =
+  (calls: Readonly<Record<string, readonly string[]>>): Rule =>
+  (tree) =>
+    Object.entries(calls).flatMap(([service, callees]) => {
+      const path = `workers/${service}/worker.ts`;
+      const imported = importsOf(path, tree.get(path) ?? "");
+      return callees
+        .filter((callee) => tree.has(path) && !imported.includes(`workers/${callee}/contract.ts`))
+        .map((callee) => `${path}: ${callee} is in the topology's calls, and not among the peers`);
+    });
