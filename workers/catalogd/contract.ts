@@ -101,7 +101,9 @@ export const catalogd = contract("catalogd", {
     summary: "The latest version of a dataset.",
     params: Name,
     reply: Manifest,
-    etag: (manifest: { dataset_id: string; version: number }) => `${manifest.dataset_id}.${manifest.version}`,
+    // With the time: after a restore from a backup a number may be given a second time.
+    etag: (manifest: { dataset_id: string; version: number; created_at: string }) =>
+      `${manifest.dataset_id}.${manifest.version}.${Date.parse(manifest.created_at)}`,
   }),
   list: get("/catalog/list", {
     summary: "All datasets by name; the etag stands for the whole catalog.",

@@ -1,0 +1,80 @@
+/**
+ * `kill -9` at random instants: what was acknowledged is the head or an ancestor of it, and every head is whole.
+ * `CATALOGD_KILLS` and `CATALOGD_SEED` make it a campaign.
+ */
+import { expect, test } from "bun:test";
+import { join } from "node:path";
+import { decodeManifest } from "../../../workers/catalogd/manifest.ts";
+import { manifestKey } from "../../../workers/catalogd/manifest-key.ts";
+import type { Version } from "../../../workers/catalogd/version.ts";
+import { type Catalog, type CatalogManifest, startCatalog } from "../../support/catalog.ts";
+import { temporaryDirectory } from "../../support/in-process.ts";
+import { seeded } from "../../support/seeded.ts";
+
+const kills = Number(process.env.CATALOGD_KILLS ?? 6);
+const seed = Number(process.env.CATALOGD_SEED ?? 1);
+/** Longest life after the first acknowledgement, in milliseconds; about the time a start takes. */
+const lifeMs = 120;
+const program = join(import.meta.dir, "../../fixtures/catalogd/register-loop.ts");
+
+/** Runs the loop until it is killed; gives what it had acknowledged. */
+async function killed(directory: string, random: () => number): Promise<CatalogManifest[]> {
+  const child = Bun.spawn([process.execPath, program, directory, String(Math.floor(random() * 2 ** 31))], {
+    stdout: "pipe",
+    stderr: "inherit",
+  });
+  const decoder = new TextDecoder();
+  let text = "";
+  let doomed = false;
+  const doom = (ms: number) => {
+    if (!doomed) setTimeout(() => child.kill(9), ms);
+    doomed = true;
+  };
+  if (random() < 0.25) doom(random() * 2 * lifeMs); // Some die while they start.
+  for await (const chunk of child.stdout) {
+    text += decoder.decode(chunk, { stream: true });
+    doom(random() * lifeMs);
+  }
+  expect(await child.exited).not.toBe(0);
+  expect(child.signalCode).toBe("SIGKILL");
+  const lines = text.split("\n").slice(0, -1);
+  return lines.map((line): CatalogManifest => JSON.parse(line));
+}
+
+/** All versions of the name, from the files alone: numbers without gaps, each of them whole. */
+async function chainOf(catalog: Catalog, name: string): Promise<Version[]> {
+  const { list, read } = catalog.storaged.peer.verbs;
+  const { objects, corrupt } = await list({ prefix: `_catalog/manifests/${name}/`, page_size: 10_000 });
+  expect(corrupt).toBeUndefined();
+  expect(objects.map(({ key }) => key)).toEqual(objects.map((_, at) => manifestKey(name, at + 1)));
+  return Promise.all(objects.map(async ({ key }) => decodeManifest((await read({ key })).bytes)));
+}
+
+test(`${kills} kills, seed ${seed}`, async () => {
+  const directory = temporaryDirectory("kill");
+  const random = seeded(seed);
+  const acknowledged: CatalogManifest[] = [];
+  try {
+    for (let round = 0; round < kills; round++) {
+      acknowledged.push(...(await killed(directory.path, random)));
+      const catalog = await startCatalog(directory.path);
+      expect(catalog.catalogd.running.notReady?.()).toEqual([]);
+      const { manifests = [] } = await catalog.verbs.snapshot({});
+      for (const name of ["a", "b", "c"]) {
+        const chain = await chainOf(catalog, name);
+        for (const manifest of acknowledged.filter((made) => made.name === name))
+          expect(chain[manifest.version - 1]).toEqual(manifest);
+        for (const { version, parent } of chain) expect(parent ?? version - 1).toBe(version - 1);
+        const last = chain.at(-1);
+        const head = manifests.find((manifest) => manifest.name === name);
+        expect(head).toEqual(last?.operation === "drop" ? undefined : (last as CatalogManifest | undefined));
+        for (const { key, bytes } of head?.objects ?? [])
+          expect((await catalog.storaged.peer.verbs.read({ key })).bytes.length).toBe(bytes);
+      }
+      await catalog.stop();
+    }
+    expect(acknowledged.length).toBeGreaterThan(kills);
+  } finally {
+    directory.remove();
+  }
+});
