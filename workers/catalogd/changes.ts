@@ -3,7 +3,7 @@ import type { Clock } from "../../runtime/clock.ts";
 import { fail } from "../../runtime/errors.ts";
 
 export interface Changes {
-  /** Resolves when the etag is no longer `since`, after `ms`, or at `stop`. Throws `overloaded` when too many wait. */
+  /** Resolves when the etag is no longer `since`, after `ms`, or at `stop`. Throws `overloaded` and `client_closed`. */
   wait: (since: string, ms: number, signal: AbortSignal) => Promise<void>;
   /** Tells all who wait. */
   announce: () => void;
@@ -33,7 +33,7 @@ export function createChanges(deps: {
       }
       const changed = Promise.withResolvers<void>();
       const over = new AbortController();
-      const gone = () => over.abort(signal.reason);
+      const gone = () => over.abort(fail("client_closed", "the caller went away"));
       if (signal.aborted) gone();
       signal.addEventListener("abort", gone, { once: true });
       waiters.add(changed.resolve);

@@ -149,9 +149,10 @@ describe("waiting for a change", () => {
     const caller = new AbortController();
     const waiting = changes.wait("1", 60_000, caller.signal);
     expect(changes.waiting()).toBe(1);
-    caller.abort(new Error("gone"));
-    await expect(waiting).rejects.toThrow("gone");
-    await expect(changes.wait("1", 60_000, caller.signal)).rejects.toThrow("gone");
+    caller.abort(new DOMException("The connection was closed.", "AbortError"));
+    const gone = { type: "client_closed" };
+    await expect(waiting).rejects.toMatchObject(gone);
+    await expect(changes.wait("1", 60_000, caller.signal)).rejects.toMatchObject(gone);
     expect(changes.waiting()).toBe(0);
   });
 

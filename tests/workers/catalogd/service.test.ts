@@ -252,3 +252,14 @@ test("metrics count what happened", async () => {
     expect(page).toContain(`${line}\n`);
   expect(page).toMatch(/lakehouse_catalogd_rehydrate_seconds 0\.\d+\n/);
 });
+
+test("a subscriber over HTTP that goes away is no failure", async () => {
+  const caller = new AbortController();
+  const since = await etagOf();
+  const request = new Request(`http://localhost/catalog/changes?since=${since}`, { signal: caller.signal });
+  const waiting = catalog.send(request);
+  await catalog.verbs.list({});
+  caller.abort();
+  expect((await waiting).status).toBe(499);
+  expect(catalog.catalogd.log.filter(({ level }) => level === "error")).toEqual([]);
+});
