@@ -5,6 +5,7 @@ import type { Encoding } from "./encoding.ts";
 import type { EngineError, Session } from "./engine.ts";
 import type { Narrow } from "./inference.ts";
 import type { RejectRules, Rejects } from "./rejects.ts";
+import type { Workplace } from "./workplace.ts";
 
 /** How the client asked for the file to be read. */
 export interface Reading {

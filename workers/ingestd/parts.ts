@@ -2,7 +2,7 @@
  * A text in several files, each ending where a row ends. DuckDB reads the files in parallel and in order, and never
  * has to find a row's beginning in the middle of a text, which is where CSV readers go wrong.
  */
-import { open } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 import { storageError } from "../../runtime/files.ts";
 import type { Part } from "./text-table.ts";
@@ -18,11 +18,31 @@ export interface PartWriter {
   end: () => Promise<Part[]>;
 }
 
-/** Writes `<stem>-00000.txt`, … in the directory. Disk full is `storage_full`. */
+/** Bytes gathered before they are written: one call to the system for many chunks of a socket. */
+const gatheredBytes = 1024 * 1024;
+/** Linux takes 1,024 pieces in one call (IOV_MAX). */
+const piecesMax = 1000;
+
+/**
+ * Writes `<stem>-00000.txt`, … in the workplace, while the caller goes on with the next bytes. Disk full is
+ * `storage_full`, told at the latest by `end`.
+ */
 export function createPartWriter({ directory, atEnd }: Workplace, stem: string): PartWriter {
   const parts: Part[] = [];
-  let file: { handle: Awaited<ReturnType<typeof open>>; part: Part } | undefined;
+  let file: { handle: FileHandle; part: Part } | undefined;
+  let gathered: Uint8Array[] = [];
+  let gatheredLength = 0;
+  let writing: Promise<void> = Promise.resolve();
 
+  const flush = async () => {
+    await writing;
+    if (file === undefined || gatheredLength === 0) return;
+    writing = writeAll(file.handle, gathered);
+    // Awaited by the next flush; until then a failure must not count as unhandled.
+    writing.catch(() => undefined);
+    gathered = [];
+    gatheredLength = 0;
+  };
   const append = async (bytes: Uint8Array) => {
     if (bytes.length === 0) return;
     if (file === undefined) {
@@ -30,29 +50,26 @@ export function createPartWriter({ directory, atEnd }: Workplace, stem: string):
       file = { handle: await open(path, "wx"), part: { path, bytes: 0 } };
       parts.push(file.part);
     }
-    for (let done = 0; done < bytes.length; ) {
-      const { bytesWritten } = await file.handle.write(bytes, done, bytes.length - done);
-      done += bytesWritten;
-    }
+    gathered.push(bytes);
+    gatheredLength += bytes.length;
     file.part.bytes += bytes.length;
+    if (gatheredLength >= gatheredBytes || gathered.length >= piecesMax) await flush();
   };
   const close = async () => {
     const { handle } = file ?? {};
-    file = undefined;
-    await handle?.close();
-  };
-  atEnd(close);
-  const guarded = async <T>(work: () => Promise<T>): Promise<T> => {
     try {
-      return await work();
-    } catch (cause) {
-      throw storageError(cause, "store the upload");
+      await flush();
+      await writing;
+    } finally {
+      file = undefined;
+      await handle?.close();
     }
   };
+  atEnd(close);
 
   return {
     write: (bytes, rowsEnd) =>
-      guarded(async () => {
+      telling(async () => {
         const full = (file?.part.bytes ?? 0) + bytes.length >= partBytesTarget && rowsEnd > 0;
         await append(full ? bytes.subarray(0, rowsEnd) : bytes);
         if (!full) return;
@@ -60,11 +77,30 @@ export function createPartWriter({ directory, atEnd }: Workplace, stem: string):
         await append(bytes.subarray(rowsEnd));
       }),
     end: () =>
-      guarded(async () => {
+      telling(async () => {
         await close();
         return parts;
       }),
   };
+}
+
+async function telling<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    throw storageError(cause, "store the upload");
+  }
+}
+
+/** A full disk shows as a short write first; the rest then fails with the reason. */
+async function writeAll(handle: FileHandle, pieces: Uint8Array[]): Promise<void> {
+  let { bytesWritten: skip } = await handle.writev(pieces);
+  for (const piece of pieces) {
+    for (let done = Math.min(skip, piece.length); done < piece.length; ) {
+      done += (await handle.write(piece, done, piece.length - done)).bytesWritten;
+    }
+    skip -= Math.min(skip, piece.length);
+  }
 }
 
 /** The bytes of all parts in order, in chunks that may be kept. */
