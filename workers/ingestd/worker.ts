@@ -1,6 +1,7 @@
-/** ingestd in its Worker. */
 import { runService } from "../../runtime/worker.ts";
+import { catalogd } from "../catalogd/contract.ts";
+import { storaged } from "../storaged/contract.ts";
 import { ingestd } from "./contract.ts";
 import { createIngestd } from "./service.ts";
 
-runService({ contract: ingestd, create: createIngestd });
+runService({ contract: ingestd, peers: { storaged, catalogd }, create: createIngestd });
