@@ -127,6 +127,8 @@ export interface Running<C extends Contract> {
   raw: RawOf<C>;
   /** Reasons for not being ready; empty when ready. Cheap: it is asked often. */
   notReady?: () => string[];
+  /** Ends what only waits, such as long polls and event streams, so that draining need not wait for it. */
+  drain?: () => void;
   /** Finishes what is under way, interrupts what is long, closes native handles. Afterwards the thread may end. */
   stop: () => Promise<void>;
 }

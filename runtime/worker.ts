@@ -165,6 +165,7 @@ async function begin<C extends Contract, P extends Record<string, Contract>>(
     },
     stop: async (drainMs) => {
       draining = true;
+      running.drain?.();
       const closed = listening.close(drainMs);
       if (drainMs === 0) for (const peerPort of inbound) peerPort.close();
       await Promise.race([closed, systemClock.sleep(drainMs)]);

@@ -58,6 +58,7 @@ export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promis
       const pending = rehydration.pending();
       return pending === undefined ? damageReasons(registry) : [pending];
     },
+    drain: () => changes.stop(),
     stop: async () => {
       changes.stop();
       await Promise.all([rehydration.stop(), writing.stop()]);
