@@ -20,7 +20,8 @@ type Shape =
   | { kind: "list"; item: ColumnType }
   | { kind: "array"; item: ColumnType; length: number }
   | { kind: "map"; key: ColumnType; value: ColumnType }
-  | { kind: "struct" | "union"; fields: readonly Field[] }
+  | { kind: "struct"; fields: readonly Field[] }
+  | { kind: "union"; fields: readonly Field[] }
   | { kind: "unsupported" };
 
 /** `name` is the type as SQL writes it. */

@@ -23,16 +23,6 @@ export interface Versions {
   broken: () => ReadonlyMap<string, string>;
 }
 
-interface Version {
-  macro: string;
-  users: number;
-  latest: boolean;
-  found: Found[];
-  /** Paths the macro was made with: a copy fetched anew may lie elsewhere. */
-  paths: string;
-  ready: Promise<void>;
-}
-
 export interface VersionsOptions {
   objects: Objects;
   cache: ObjectCache;
@@ -42,61 +32,47 @@ export interface VersionsOptions {
   bind: (sql: string) => Promise<void>;
   hidePaths: (text: string) => string;
   log: Log;
+  /** What several queries wait for is not stopped by the end of one of them. */
+  lifetime: AbortSignal;
+}
+
+interface Version {
+  id: string;
+  macro: string;
+  users: number;
+  latest: boolean;
+  found: Promise<Found[]>;
+  /** The macro, and the paths it reads: a copy fetched anew may lie elsewhere. */
+  defined?: { paths: string; done: Promise<void> };
 }
 
 /** Objects copied into the cache at once for one dataset. */
 const pinConcurrency = 4;
 
 export function createVersions(options: VersionsOptions): Versions {
-  const { objects, cache, execute, log } = options;
+  const { execute, log } = options;
   const versions = new Map<string, Version>();
   const broken = new Map<string, string>();
 
-  const drop = (id: string, version: Version) => {
-    if (version.latest || version.users > 0 || versions.get(id) !== version) return;
-    versions.delete(id);
+  const drop = (version: Version) => {
+    if (version.latest || version.users > 0) return;
+    if (versions.get(version.id) === version) versions.delete(version.id);
     execute([`DROP MACRO TABLE IF EXISTS ${version.macro}`]).catch((cause) =>
       log.warn("a version's macro could not be dropped", { macro: version.macro, ...describe(cause) }),
     );
   };
-  const open = (manifest: Manifest, signal: AbortSignal): { id: string; version: Version } => {
+  const use = async (manifest: Manifest, signal: AbortSignal, pins: Pinned[]): Promise<Version> => {
     const id = `${manifest.dataset_id}.${manifest.version}`;
-    const known = versions.get(id);
-    if (known) return { id, version: known };
-    const macro = `lakehouse.v_${id.replace(/[^0-9A-Za-z]/g, "_")}`;
-    const version: Version = {
-      macro,
-      users: 0,
-      latest: true,
-      found: [],
-      paths: "",
-      ready: Promise.resolve(),
-    };
-    version.ready = objects.find(manifest, signal).then((found) => {
-      version.found = found;
-    });
+    const version = versions.get(id) ?? newVersion(id, options.objects.find(manifest, options.lifetime));
     versions.set(id, version);
-    return { id, version };
-  };
-  const makeReadable = async (manifest: Manifest, signal: AbortSignal, pins: Pinned[]): Promise<Version> => {
-    const { id, version } = open(manifest, signal);
     version.users += 1;
     try {
-      await version.ready;
-      const paths = await inOrder(version.found, pinConcurrency, async (found) => {
-        if ("path" in found) return found.path;
-        const pinned = await cache
-          .pin(found.remote, signal)
-          .catch((cause) => Promise.reject(explain(cause, manifest, found.remote.key)));
-        pins.push(pinned);
-        return pinned.path;
-      });
-      await define(options, manifest, version, paths);
+      await makeReadable(options, { manifest, version, signal, pins });
       broken.delete(manifest.name);
       return version;
     } catch (cause) {
       version.users -= 1;
-      versions.delete(id);
+      if (!signal.aborted && versions.get(id) === version) versions.delete(id);
       if (cause instanceof ServiceError && cause.type === "corrupt") broken.set(manifest.name, cause.message);
       throw cause;
     }
@@ -109,13 +85,13 @@ export function createVersions(options: VersionsOptions): Versions {
         for (const pinned of pins.splice(0)) pinned.unpin();
         for (const version of held.splice(0)) {
           version.users -= 1;
-          for (const [id, known] of versions) if (known === version) drop(id, version);
+          drop(version);
         }
       };
       try {
         const sources: Source[] = [];
         for (const [name, manifest] of used) {
-          const version = await makeReadable(manifest, signal, pins);
+          const version = await use(manifest, signal, pins);
           held.push(version);
           sources.push({ name, macro: version.macro });
         }
@@ -126,12 +102,12 @@ export function createVersions(options: VersionsOptions): Versions {
       }
     },
     retire: (snapshot) => {
-      const current = new Set(
-        [...snapshot.datasets.values()].map((manifest) => `${manifest.dataset_id}.${manifest.version}`),
-      );
-      for (const [id, version] of versions) {
-        version.latest = current.has(id);
-        drop(id, version);
+      const current = new Set<string>();
+      for (const { dataset_id, version } of snapshot.datasets.values())
+        current.add(`${dataset_id}.${version}`);
+      for (const version of versions.values()) {
+        version.latest = current.has(version.id);
+        drop(version);
       }
       for (const name of broken.keys()) if (!snapshot.datasets.has(name)) broken.delete(name);
     },
@@ -139,23 +115,63 @@ export function createVersions(options: VersionsOptions): Versions {
   };
 }
 
-/** Makes the macro, once for the same paths, and binds it: what is wrong with the objects shows here. */
+function newVersion(id: string, found: Promise<Found[]>): Version {
+  found.catch(() => {}); // Whoever waits for it is told.
+  const macro = `lakehouse.v_${id.replace(/[^0-9A-Za-z]/g, "_")}`;
+  return { id, macro, users: 0, latest: true, found };
+}
+
+interface Use {
+  manifest: Manifest;
+  version: Version;
+  signal: AbortSignal;
+  pins: Pinned[];
+}
+
+async function makeReadable(
+  options: VersionsOptions,
+  { manifest, version, signal, pins }: Use,
+): Promise<void> {
+  const places = await unlessAborted(version.found, signal);
+  const paths = await inOrder(places, pinConcurrency, async (found) => {
+    if ("path" in found) return found.path;
+    const pinned = await unlessAborted(options.cache.pin(found.remote, options.lifetime), signal).catch(
+      (cause) => Promise.reject(explain(cause, manifest, found.remote.key)),
+    );
+    pins.push(pinned);
+    return pinned.path;
+  });
+  const wanted = paths.join("\n");
+  if (version.defined?.paths !== wanted) {
+    const done = define(options, { manifest, macro: version.macro, paths });
+    done.catch(() => {});
+    version.defined = { paths: wanted, done };
+  }
+  await unlessAborted(version.defined.done, signal);
+}
+
+/** The promise, or the signal's reason when that comes first. */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  if (signal.aborted) return Promise.reject(signal.reason);
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const onAbort = () => reject(signal.reason);
+  signal.addEventListener("abort", onAbort, { once: true });
+  return Promise.race([promise, aborted]).finally(() => signal.removeEventListener("abort", onAbort));
+}
+
+/** Makes the macro and binds it: what is wrong with the objects shows here. */
 async function define(
   { execute, bind, hidePaths }: VersionsOptions,
-  manifest: Manifest,
-  version: Version,
-  paths: readonly string[],
+  { manifest, macro, paths }: { manifest: Manifest; macro: string; paths: readonly string[] },
 ): Promise<void> {
-  const wanted = paths.join("\n");
-  if (version.paths === wanted && version.paths !== "") return;
+  const key = manifest.objects[0]?.key ?? "";
   const bad = badType(manifest);
-  if (bad !== undefined) throw corrupt(manifest, "", bad);
+  if (bad !== undefined) throw corrupt(manifest, key, bad);
   try {
-    await execute([readStatement(version.macro, manifest, paths)]);
-    await bind(`FROM ${version.macro}()`);
+    await execute([readStatement(macro, manifest, paths)]);
+    await bind(`FROM ${macro}()`);
   } catch (cause) {
     if (!(cause instanceof EngineError) || cause.kind === "INTERRUPT") throw cause;
-    throw corrupt(manifest, manifest.objects[0]?.key ?? "", hidePaths(cause.message), cause);
+    throw corrupt(manifest, key, hidePaths(cause.message), cause);
   }
-  version.paths = wanted;
 }

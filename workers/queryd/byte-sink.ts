@@ -1,0 +1,74 @@
+/** A growing buffer that text results are written into, byte by byte, without strings in between. */
+
+/** The size a buffer begins with; results smaller than this never grow it. */
+const bytesMin = 64 * 1024;
+const encoder = new TextEncoder();
+
+export interface ByteSink {
+  bytes: Uint8Array;
+  length: number;
+}
+
+export const createSink = (): ByteSink => ({ bytes: new Uint8Array(bytesMin), length: 0 });
+
+/** Makes sure that so many bytes fit behind what is there. */
+export function reserve(sink: ByteSink, more: number): void {
+  const needed = sink.length + more;
+  if (needed <= sink.bytes.length) return;
+  const grown = new Uint8Array(Math.max(sink.bytes.length * 2, needed));
+  grown.set(sink.bytes.subarray(0, sink.length));
+  sink.bytes = grown;
+}
+
+/** What was written; the sink begins anew. */
+export function takeBytes(sink: ByteSink): Uint8Array {
+  const taken = sink.bytes.subarray(0, sink.length);
+  sink.bytes = new Uint8Array(Math.max(bytesMin, sink.length));
+  sink.length = 0;
+  return taken;
+}
+
+export function writeByte(sink: ByteSink, byte: number): void {
+  if (sink.length === sink.bytes.length) reserve(sink, 1);
+  sink.bytes[sink.length++] = byte;
+}
+
+export function writeBytes(sink: ByteSink, source: Uint8Array): void {
+  reserve(sink, source.length);
+  sink.bytes.set(source, sink.length);
+  sink.length += source.length;
+}
+
+/** Text of ASCII characters alone. */
+export function writeAscii(sink: ByteSink, text: string): void {
+  reserve(sink, text.length);
+  const { bytes } = sink;
+  let at = sink.length;
+  for (let index = 0; index < text.length; index++) bytes[at++] = text.charCodeAt(index);
+  sink.length = at;
+}
+
+export function writeText(sink: ByteSink, text: string): void {
+  reserve(sink, text.length * 3);
+  sink.length += encoder.encodeInto(text, sink.bytes.subarray(sink.length)).written;
+}
+
+/** A safe integer. */
+export function writeInteger(sink: ByteSink, value: number): void {
+  if (value < 0 || value > 0x7fffffff) {
+    writeAscii(sink, String(value));
+    return;
+  }
+  reserve(sink, 10);
+  let digits = 1;
+  for (let rest = value; rest >= 10; rest = (rest / 10) | 0) digits++;
+  const { bytes } = sink;
+  let at = sink.length + digits;
+  sink.length = at;
+  let rest = value | 0;
+  for (; digits > 0; digits--) {
+    const tenth = (rest / 10) | 0;
+    bytes[--at] = 48 + rest - tenth * 10;
+    rest = tenth;
+  }
+}

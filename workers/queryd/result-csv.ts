@@ -1,0 +1,111 @@
+/**
+ * CSV by RFC 4180 with LF line ends: a header, then the rows. NULL is an empty field, an empty text is `""`. Nested
+ * values are their JSON, blobs base64; numbers are written in full, whatever their size.
+ */
+import {
+  type ByteSink,
+  createSink,
+  reserve,
+  takeBytes,
+  writeAscii,
+  writeByte,
+  writeBytes,
+} from "./byte-sink.ts";
+import { enumIndexAt, jsonWriter, numberWriter, type Write } from "./json-value.ts";
+import type { ResultFormat } from "./result-format.ts";
+import { isNested, plainText } from "./value-text.ts";
+import { bytesAt, isValid, type Vector } from "./vector.ts";
+
+const quote = 0x22;
+const comma = 0x2c;
+const lineEnd = 0x0a;
+const carriageReturn = 0x0d;
+
+export const csv: ResultFormat = {
+  mediaType: "text/csv",
+  contentType: "text/csv; charset=utf-8; header=present",
+  open: (columns) => {
+    const sink = createSink();
+    columns.forEach(({ name }, at) => {
+      if (at > 0) writeByte(sink, comma);
+      writeField(sink, Buffer.from(name));
+    });
+    writeByte(sink, lineEnd);
+    return {
+      add: (batch) => {
+        const writers = batch.columns.map(fieldWriter);
+        for (let row = 0; row < batch.rows; row++) {
+          for (let at = 0; at < writers.length; at++) {
+            if (at > 0) writeByte(sink, comma);
+            (writers[at] as Write)(sink, row);
+          }
+          writeByte(sink, lineEnd);
+        }
+      },
+      finish: () => {},
+      pending: () => sink.length,
+      take: () => (sink.length > 0 ? takeBytes(sink) : null),
+    };
+  },
+};
+
+function fieldWriter(vector: Vector): Write {
+  const write = valueWriter(vector);
+  if (vector.valid === null) return write;
+  return (sink, row) => {
+    if (isValid(vector, row)) write(sink, row);
+  };
+}
+
+function valueWriter(vector: Vector): Write {
+  const { type } = vector;
+  const number = numberWriter(vector, false);
+  if (number) return number;
+  if (type.kind === "boolean")
+    return (sink, row) => writeAscii(sink, vector.data.getUint8(row) === 0 ? "false" : "true");
+  if (type.kind === "text" || type.kind === "json")
+    return (sink, row) => writeField(sink, bytesAt(vector, row));
+  if (type.kind === "enum") {
+    const values = type.values.map((value) => Buffer.from(value));
+    return (sink, row) => writeField(sink, values[enumIndexAt(vector, row)] as Uint8Array);
+  }
+  if (isNested(type)) return nestedWriter(vector);
+  const text = plainText(vector);
+  if (!text) throw new Error(`no CSV form for ${type.name}`);
+  return (sink, row) => writeAscii(sink, text(row));
+}
+
+function nestedWriter(vector: Vector): Write {
+  const write = jsonWriter(vector);
+  const inside = createSink();
+  return (sink, row) => {
+    inside.length = 0;
+    write(inside, row);
+    writeField(sink, inside.bytes.subarray(0, inside.length));
+  };
+}
+
+/** Quoted where it must be, and where it is empty: an unquoted empty field is NULL. */
+function writeField(sink: ByteSink, source: Uint8Array): void {
+  if (!needsQuotes(source)) {
+    writeBytes(sink, source);
+    return;
+  }
+  reserve(sink, source.length * 2 + 2);
+  const { bytes } = sink;
+  let at = sink.length;
+  bytes[at++] = quote;
+  for (const byte of source) {
+    if (byte === quote) bytes[at++] = quote;
+    bytes[at++] = byte;
+  }
+  bytes[at++] = quote;
+  sink.length = at;
+}
+
+function needsQuotes(source: Uint8Array): boolean {
+  if (source.length === 0) return true;
+  for (const byte of source)
+    if (byte === comma || byte === quote || byte === lineEnd || byte === carriageReturn) return true;
+  return false;
+}

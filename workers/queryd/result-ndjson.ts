@@ -1,0 +1,19 @@
+/** NDJSON: one row object a line, each line ended with LF. */
+import { createSink, takeBytes } from "./byte-sink.ts";
+import type { ResultFormat } from "./result-format.ts";
+import { rowObjects } from "./rows.ts";
+
+export const ndjson: ResultFormat = {
+  mediaType: "application/x-ndjson",
+  contentType: "application/x-ndjson",
+  open: (columns) => {
+    const sink = createSink();
+    const writeRows = rowObjects(columns, { before: "", after: "\n" });
+    return {
+      add: (batch) => writeRows(sink, batch),
+      finish: () => {},
+      pending: () => sink.length,
+      take: () => (sink.length > 0 ? takeBytes(sink) : null),
+    };
+  },
+};

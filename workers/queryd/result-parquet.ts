@@ -1,0 +1,137 @@
+/** Parquet: DuckDB writes the whole file first, so that it is complete or an error; then it is sent. */
+import { type FileHandle, open, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import type { Clock } from "../../runtime/clock.ts";
+import { fail } from "../../runtime/errors.ts";
+import { type Column, type ColumnType, findType } from "./column-type.ts";
+import type { Bind, Session } from "./engine.ts";
+import { type Compiled, quoteName } from "./statement.ts";
+
+export const parquetType = "application/vnd.apache.parquet";
+
+export interface ParquetFile {
+  bytes: number;
+  /** The file, read as the stream is; it is gone from the disk already. */
+  stream: (end: (failure?: unknown) => void) => ReadableStream<Uint8Array>;
+  close: () => Promise<void>;
+}
+
+export interface ParquetOptions {
+  session: Session;
+  statement: Compiled;
+  columns: readonly Column[];
+  bind: Bind;
+  directory: string;
+  id: string;
+  bytesMax: number;
+  clock: Clock;
+  stop: (reason: Error) => void;
+}
+
+/** How often the size of a growing file is looked at, in milliseconds. */
+const watchEveryMs = 100;
+
+/** Runs the statement into a file. Rejects with `resource_exhausted` when the file outgrows its bound. */
+export async function writeParquet(options: ParquetOptions): Promise<ParquetFile> {
+  const { session, statement, columns, bind, directory, id } = options;
+  const path = join(directory, `${id}.parquet`);
+  const watching = new AbortController();
+  void watchSize(path, options, watching.signal);
+  try {
+    const target = path.replaceAll("'", "''");
+    const sql = `COPY (SELECT ${exact(columns)} FROM (${statement.sql})) TO '${target}' (FORMAT parquet, COMPRESSION zstd)`;
+    await session.rows(sql, bind);
+    const handle = await open(path, "r");
+    const { size } = await handle.stat();
+    return { bytes: size, stream: (end) => streamOf(handle, end), close: () => handle.close() };
+  } finally {
+    watching.abort();
+    await rm(path, { force: true });
+  }
+}
+
+async function watchSize(
+  path: string,
+  { clock, bytesMax, stop }: ParquetOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    const size = await stat(path).then(
+      (found) => found.size,
+      () => 0,
+    );
+    if (size > bytesMax && !signal.aborted) {
+      stop(
+        fail(
+          "resource_exhausted",
+          `the Parquet result has more than ${bytesMax} bytes, all the disk a query may use`,
+        ),
+      );
+      return;
+    }
+    await clock.sleep(watchEveryMs, signal).catch(() => {});
+  }
+}
+
+const isHuge = ({ kind }: ColumnType): boolean => kind === "hugeint" || kind === "uhugeint";
+
+/** Parquet has no integer beyond 64 bits and DuckDB writes a double instead: DECIMAL(38,0) keeps the digits, or fails. */
+const exact = (columns: readonly Column[]): string =>
+  columns
+    .map(({ name, type }) =>
+      findType(type, isHuge)
+        ? `CAST(${quoteName(name)} AS ${withDecimals(type)}) AS ${quoteName(name)}`
+        : quoteName(name),
+    )
+    .join(", ");
+
+function withDecimals(type: ColumnType): string {
+  const fields = (list: readonly { name: string; type: ColumnType }[]) =>
+    list.map((field) => `${quoteName(field.name)} ${withDecimals(field.type)}`).join(", ");
+  switch (type.kind) {
+    case "hugeint":
+    case "uhugeint":
+      return "DECIMAL(38,0)";
+    case "list":
+      return `${withDecimals(type.item)}[]`;
+    case "array":
+      return `${withDecimals(type.item)}[${type.length}]`;
+    case "map":
+      return `MAP(${withDecimals(type.key)}, ${withDecimals(type.value)})`;
+    case "struct":
+      return `STRUCT(${fields(type.fields)})`;
+    case "union":
+      return `UNION(${fields(type.fields)})`;
+    default:
+      return type.name;
+  }
+}
+
+const pieceBytes = 256 * 1024;
+
+function streamOf(handle: FileHandle, end: (failure?: unknown) => void): ReadableStream<Uint8Array> {
+  const leave = async (failure?: unknown) => {
+    await handle.close();
+    end(failure);
+  };
+  return new ReadableStream<Uint8Array>(
+    {
+      pull: async (controller) => {
+        try {
+          const { bytesRead, buffer } = await handle.read(new Uint8Array(pieceBytes));
+          if (bytesRead > 0) {
+            controller.enqueue(buffer.subarray(0, bytesRead));
+            return;
+          }
+          await leave();
+          controller.close();
+        } catch (cause) {
+          await leave(cause);
+          controller.error(cause);
+        }
+      },
+      cancel: (reason) => leave(reason),
+    },
+    { highWaterMark: 0 },
+  );
+}
