@@ -32,11 +32,12 @@ export function rfc4180(
   while (at < text.length) {
     if (quote !== "" && text[at] === quote && field === "" && !quoted) {
       quoted = true;
-      for (at += 1; ; at++) {
-        if (at >= text.length) throw new Error("a quoted field is not closed");
-        if (text[at] !== quote) field += text[at];
-        else if (text[at + 1] === quote) field += text[at++];
-        else break;
+      for (let from = at + 1; ; from = at + 2) {
+        at = text.indexOf(quote, from);
+        if (at < 0) throw new Error("a quoted field is not closed");
+        field += text.slice(from, at);
+        if (text[at + 1] !== quote) break;
+        field += quote;
       }
       at += 1;
       if (at < text.length && lineEnd() === 0 && !text.startsWith(delimiter, at))

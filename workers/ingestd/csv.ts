@@ -30,7 +30,8 @@ export const csv: Format = {
 
 function stored(parts: Part[], scan: Scan, layout: Layout, place: Place): Stored {
   const exact = () => exactTable(parts, layout, place);
-  return { tables: scan.clean ? [async () => scannedTable(parts, scan, layout, place), exact] : [exact] };
+  const plain = scan.clean && scan.longestRowBytes <= place.rowBytesMax;
+  return { tables: plain ? [async () => scannedTable(parts, scan, layout, place), exact] : [exact] };
 }
 
 function scannedTable(parts: Part[], scan: Scan, layout: Layout, place: Place): Table {

@@ -9,7 +9,7 @@ import {
   DuckDBStructType,
   type DuckDBType,
 } from "@duckdb/node-api";
-import { fail, type ServiceError } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors.ts";
 
 export type Value = string | number | boolean | null | Value[] | { [key: string]: Value };
 export type EngineRow = Record<string, Value>;
@@ -50,6 +50,11 @@ export class EngineError extends Error {
   override name = "EngineError";
 }
 
+/** DuckDB found a mistake of its own. */
+class BrokenEngine extends Error {
+  override name = "BrokenEngine";
+}
+
 export interface EngineOptions {
   /** 0: one a core. */
   threads: number;
@@ -60,54 +65,78 @@ export interface EngineOptions {
 /** An interrupt that comes before the statement has begun is lost: it is repeated until the statement has returned. */
 const interruptEveryMs = 20;
 
-export async function openEngine({ threads, memoryLimit, directory }: EngineOptions): Promise<Engine> {
-  const temporary = join(directory, "duckdb");
-  await mkdir(temporary, { recursive: true });
-  const instance = await DuckDBInstance.create(":memory:", {
-    ...(threads > 0 && { threads: String(threads) }),
-    memory_limit: memoryLimit,
-    temp_directory: temporary,
-    preserve_insertion_order: "true",
-    autoinstall_known_extensions: "false",
-    autoload_known_extensions: "false",
-    allow_community_extensions: "false",
-  });
+export async function openEngine(options: EngineOptions): Promise<Engine> {
+  let instance = await create(options);
   const stopping = new AbortController();
   const running = new Set<Promise<unknown>>();
+  /** Nothing native may be in flight when the thread ends: every call is waited for by `stop`. */
+  const tracked = <T>(work: Promise<T>): Promise<T> => {
+    const kept = work.catch(() => undefined).finally(() => running.delete(kept));
+    running.add(kept);
+    return work;
+  };
+  const connect = async () => {
+    const connection = await instance.connect();
+    await connection.run("SET enable_progress_bar = true");
+    await connection.run("SET enable_progress_bar_print = false");
+    return connection;
+  };
+  /** After an error inside DuckDB itself its instance takes no more statements; another one does. */
+  const replaceBroken = async (error: unknown, broken: DuckDBInstance) => {
+    if (!(error instanceof BrokenEngine) || stopping.signal.aborted || instance !== broken) return;
+    instance = await create(options);
+  };
 
   return {
     open: async (signal) => {
-      if (stopping.signal.aborted) throw stopped();
-      const connection = await instance.connect();
-      await connection.run("SET enable_progress_bar = true");
-      await connection.run("SET enable_progress_bar_print = false");
+      stopping.signal.throwIfAborted();
+      const own = instance;
+      const connection = await tracked(connect());
       const ended = AbortSignal.any([signal, stopping.signal]);
+      const guarded = async <T>(work: () => Promise<T>): Promise<T> => {
+        try {
+          return await tracked(interruptible(connection, ended, work));
+        } catch (error) {
+          await tracked(replaceBroken(error, own));
+          throw error;
+        }
+      };
       return {
-        run: (sql) => {
-          const work = statement(connection, sql, ended);
-          running.add(work);
-          return work.finally(() => running.delete(work));
-        },
-        describe: (query) => describe(connection, query),
+        run: (sql) =>
+          guarded(async () => (await connection.runAndReadAll(sql)).getRowObjectsJson() as EngineRow[]),
+        describe: (query) => guarded(() => describe(connection, query)),
         progress: () => share(connection),
         close: () => connection.closeSync(),
       };
     },
     stop: async () => {
-      stopping.abort(stopped());
-      await Promise.allSettled(running);
+      stopping.abort(fail("unavailable", "ingestd is stopping", { retryAfterSeconds: 1 }));
+      while (running.size > 0) await Promise.all(running);
       instance.closeSync();
     },
   };
 }
 
-const stopped = () => fail("unavailable", "ingestd is stopping", { retryAfterSeconds: 1 });
+async function create({ threads, memoryLimit, directory }: EngineOptions): Promise<DuckDBInstance> {
+  const temporary = join(directory, "duckdb");
+  await mkdir(temporary, { recursive: true });
+  return DuckDBInstance.create(":memory:", {
+    ...(threads > 0 && { threads: String(threads) }),
+    memory_limit: memoryLimit,
+    temp_directory: temporary,
+    // Rows stay in the order of the file, and the same file gives the same bytes (ADR 0032).
+    preserve_insertion_order: "true",
+    autoinstall_known_extensions: "false",
+    autoload_known_extensions: "false",
+    allow_community_extensions: "false",
+  });
+}
 
-async function statement(
+async function interruptible<T>(
   connection: DuckDBConnection,
-  sql: string,
   signal: AbortSignal,
-): Promise<EngineRow[]> {
+  work: () => Promise<T>,
+): Promise<T> {
   signal.throwIfAborted();
   let timer: ReturnType<typeof setInterval> | undefined;
   const interrupt = () => {
@@ -116,8 +145,7 @@ async function statement(
   };
   signal.addEventListener("abort", interrupt, { once: true });
   try {
-    const reader = await connection.runAndReadAll(sql);
-    return reader.getRowObjectsJson() as EngineRow[];
+    return await work();
   } catch (cause) {
     signal.throwIfAborted();
     throw translate(cause);
@@ -133,7 +161,7 @@ const share = (connection: DuckDBConnection): number | undefined => {
 };
 
 /** DuckDB tells causes apart by text alone; these two are the machine's, not the data's. */
-function translate(cause: unknown): ServiceError | EngineError {
+function translate(cause: unknown): Error {
   const message = cause instanceof Error ? cause.message : String(cause);
   if (/^Out of Memory Error/.test(message)) {
     const advice = "raise ingestd.memory_limit, or lower ingestd.row_group_rows";
@@ -144,23 +172,20 @@ function translate(cause: unknown): ServiceError | EngineError {
   if (/No space left on device|max_temp_directory_size/.test(message)) {
     return fail("storage_full", "the disk is full: nothing was registered", { cause });
   }
+  if (/^(INTERNAL|FATAL) Error/.test(message)) return new BrokenEngine(message, { cause });
   return new EngineError(message, { cause });
 }
 
 async function describe(connection: DuckDBConnection, query: string): Promise<Described[]> {
-  try {
-    const described = (await connection.runAndReadAll(`DESCRIBE ${query}`)).getRowObjectsJson();
-    const prepared = await connection.prepare(query);
-    const columns = described.map(({ column_name: name, column_type: type }, index) => ({
-      name: String(name),
-      type: String(type),
-      shape: shapeOf(prepared.columnType(index)),
-    }));
-    prepared.destroySync();
-    return columns;
-  } catch (cause) {
-    throw translate(cause);
-  }
+  const described = (await connection.runAndReadAll(`DESCRIBE ${query}`)).getRowObjectsJson();
+  const prepared = await connection.prepare(query);
+  const columns = described.map(({ column_name: name, column_type: type }, index) => ({
+    name: String(name),
+    type: String(type),
+    shape: shapeOf(prepared.columnType(index)),
+  }));
+  prepared.destroySync();
+  return columns;
 }
 
 function shapeOf(type: DuckDBType): Shape {

@@ -1,0 +1,176 @@
+/** The type of a column by inference must be the type that trying every type on every value gives. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import {
+  allNarrow,
+  checkedCast,
+  chooseType,
+  type Evidence,
+  evidence,
+  violatedColumn,
+} from "../../../workers/ingestd/inference.ts";
+import { type IngestStack, startIngestStack } from "../../support/ingest-stack.ts";
+import { seeded } from "../../support/seeded.ts";
+
+let stack: IngestStack;
+beforeAll(async () => {
+  stack = await startIngestStack();
+});
+afterAll(() => stack.stop());
+
+const quoted = (text: string) => `'${text.replaceAll("'", "''")}'`;
+const list = (values: readonly (string | null)[]) =>
+  values.map((value) => `(${value === null ? "NULL::VARCHAR" : quoted(value)})`).join(", ");
+
+/** The slow way: each type of the order, on each value, by nothing but casts. */
+async function oracle(values: readonly (string | null)[]): Promise<string> {
+  const texts = values.filter((value) => value !== null);
+  if (texts.length === 0) return "NULL";
+  const decimals = (width: number) =>
+    Array.from({ length: width - 1 }, (_, index) => `DECIMAL(${width},${index + 1})`);
+  const order = ["BOOLEAN", "BIGINT", ...decimals(18), ...decimals(38), "DOUBLE", "DATE", "TIMESTAMP"];
+  const lengths: Record<string, [number, number]> = { DATE: [10, 10], TIMESTAMP: [19, 26] };
+  for (const type of order) {
+    const [row] = await stack.query(
+      `SELECT bool_and(coalesce(TRY_CAST(v AS ${type})::VARCHAR = v, false)) FROM (VALUES ${list(texts)}) AS t(v)`,
+    );
+    const [least, most] = lengths[type] ?? [0, 1000];
+    const fits = texts.every((text) => text.length >= least && text.length <= most);
+    const words = type === "DOUBLE" && texts.some((text) => /^-?(inf|nan)/.test(text));
+    if (row?.[0] === true && fits && !words) return type;
+  }
+  return "VARCHAR";
+}
+
+async function inferred(values: readonly (string | null)[]): Promise<string> {
+  const [row] = await stack.query(
+    `SELECT to_json(${evidence("v", allNarrow)}) FROM (VALUES ${list(values)}) AS t(v)`,
+  );
+  return chooseType(JSON.parse(String(row?.[0])) as Evidence, allNarrow);
+}
+
+const told: [type: string, values: (string | null)[]][] = [
+  ["VARCHAR", ["02134", "10001"]],
+  ["VARCHAR", ["+1 555 0100"]],
+  ["VARCHAR", ["+1"]],
+  ["VARCHAR", ["1e5", "2e5"]],
+  ["VARCHAR", ["2024-13-01"]],
+  ["VARCHAR", ["2023-02-29"]],
+  ["VARCHAR", ["2024-1-5"]],
+  ["VARCHAR", ["12345678901234567890"]],
+  ["VARCHAR", ["-0"]],
+  ["VARCHAR", ["-0.00", "1.00"]],
+  ["VARCHAR", [" 1"]],
+  ["VARCHAR", ["1 "]],
+  ["VARCHAR", ["1_000"]],
+  ["VARCHAR", ["1,000"]],
+  ["VARCHAR", ["TRUE", "FALSE"]],
+  ["VARCHAR", ["true", "False"]],
+  ["VARCHAR", ["t", "f"]],
+  ["VARCHAR", ["yes", "no"]],
+  ["VARCHAR", ["0x1F"]],
+  ["VARCHAR", [".5"]],
+  ["VARCHAR", ["5."]],
+  ["VARCHAR", ["1.10", "1.1"]],
+  ["VARCHAR", ["1", "1.5"]],
+  ["VARCHAR", ["nan"]],
+  ["VARCHAR", ["inf", "-inf"]],
+  ["VARCHAR", ["Infinity"]],
+  ["VARCHAR", ["infinity"]],
+  ["VARCHAR", ["epoch"]],
+  ["VARCHAR", ["today"]],
+  ["VARCHAR", ["2024-01-01T00:00:00"]],
+  ["VARCHAR", ["2024-01-01 00:00:00Z"]],
+  ["VARCHAR", ["2024-01-01 00:00:00+00"]],
+  ["VARCHAR", ["2024-01-01 00:00"]],
+  ["VARCHAR", ["2024-01-01 00:00:00.50"]],
+  ["VARCHAR", ["2024-01-01", "2024-01-01 00:00:00"]],
+  ["VARCHAR", ["12/31/2024"]],
+  ["VARCHAR", [""]],
+  ["VARCHAR", ["1", ""]],
+  ["VARCHAR", ["9223372036854775808"]],
+  ["BIGINT", ["9223372036854775807", "-9223372036854775808", null]],
+  ["BIGINT", ["0", "1"]],
+  ["BOOLEAN", ["true", "false", null]],
+  ["DECIMAL(18,2)", ["1.10", "-22.00", "0.05", null]],
+  ["DECIMAL(38,2)", ["12345678901234567.10"]],
+  ["DECIMAL(38,20)", ["0.12345678901234567890"]],
+  ["DOUBLE", ["0.5", "0.719", "1.0"]],
+  ["DOUBLE", ["1e+20", "0.5"]],
+  ["DATE", ["2024-02-29", "0001-01-01", "9999-12-31"]],
+  ["TIMESTAMP", ["2024-01-01 00:00:00", "2024-01-01 12:34:56.789", "2024-01-01 12:34:56.000001"]],
+  ["NULL", [null, null]],
+];
+
+describe("inference", () => {
+  test.each(told)("%s for %j", async (type, values) => {
+    expect(await inferred(values)).toBe(type);
+    expect(await oracle(values)).toBe(type);
+  });
+
+  test("agrees with the slow oracle on random columns", async () => {
+    const random = seeded(11);
+    const below = (limit: number) => Math.floor(random() * limit);
+    const digits = (most: number) => Array.from({ length: 1 + below(most) }, () => below(10)).join("");
+    const kinds: (() => string)[] = [
+      () => String(below(1000)),
+      () => digits(20),
+      () => `${below(100)}.${digits(3)}`,
+      () => `-${below(10)}.${below(10)}${below(10)}`,
+      () => `${below(10)}.${below(10)}${below(10)}`,
+      () => String(random()),
+      () => (random() < 0.5 ? "true" : "false"),
+      () =>
+        `202${below(10)}-${String(1 + below(13)).padStart(2, "0")}-${String(1 + below(30)).padStart(2, "0")}`,
+      () => `2024-01-0${1 + below(9)} 0${below(10)}:00:0${below(10)}${random() < 0.3 ? `.${digits(6)}` : ""}`,
+      () => ["", " ", "x", "-0", "+1", "NULL", "nan", "1e5", "01"][below(9)] ?? "",
+    ];
+    for (let round = 0; round < 120; round++) {
+      const kind = kinds[below(kinds.length)] ?? (() => "");
+      const stray = kinds[below(kinds.length)] ?? (() => "");
+      const values = Array.from({ length: 1 + below(6) }, () =>
+        random() < 0.15 ? null : random() < 0.1 ? stray() : kind(),
+      );
+      expect(await inferred(values), JSON.stringify(values)).toBe(await oracle(values));
+    }
+  });
+
+  test("the cast that is checked row by row stops at the first value that does not hold", async () => {
+    const run = (type: string, value: string) =>
+      stack.query(`SELECT ${checkedCast("v", type, 3)} FROM (VALUES (${quoted(value)})) AS t(v)`);
+    expect(await run("BIGINT", "12")).toEqual([["12"]]);
+    const refused: [string, string][] = [
+      ["BIGINT", "012"],
+      ["DOUBLE", "1"],
+      ["DATE", "x"],
+      ["BOOLEAN", "TRUE"],
+      ["DECIMAL(18,2)", "1.1"],
+      ["NULL", "x"],
+      ["TIMESTAMP", "2024-01-01"],
+    ];
+    for (const [type, value] of refused) {
+      const message = await run(type, value).then(
+        () => "",
+        (error: Error) => error.message,
+      );
+      expect(violatedColumn(message), `${type} ${value}`).toBe(3);
+    }
+    expect(
+      violatedColumn("Invalid Input Error: CSV Error on Line: 1\nOriginal Line: lakehouse:3"),
+    ).toBeUndefined();
+  });
+
+  test("the whole file decides: a value beyond the sample widens its column, and only its column", async () => {
+    const rows = Array.from({ length: 6000 }, (_, index) => `${index},${index}.25,2024-01-01,`);
+    const late = await stack.ingest("late", `a,b,c,d\n${rows.join("\n")}\n007,1.5,2024-02-30,5\n`);
+    expect(stack.types(late.answer.manifest)).toEqual({
+      a: "VARCHAR",
+      b: "DOUBLE",
+      c: "VARCHAR",
+      d: "BIGINT",
+    });
+    expect(late.answer.rows_loaded).toBe(6001);
+    const cells = await stack.cells(late.answer.manifest);
+    expect(cells.at(-1)).toEqual(["007", "1.5", "2024-02-30", "5"]);
+    expect(cells[0]).toEqual(["0", "0.25", "2024-01-01", null]);
+  });
+});
