@@ -2,7 +2,7 @@
  * A real S3 server for tests: Ceph's RGW from Debian's packages, on free ports, its objects in memory. It is up in
  * two seconds, so every test process has its own, and it ends with that process, however that ends.
  */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
@@ -106,20 +106,32 @@ osd_data = ${root}/osd
 keyring = ${root}/keyring
 `;
 
-/** Runs the daemons until its standard input closes: the kernel closes it when this process ends. */
-const reaper = `trap 'kill -9 $pids 2>/dev/null; rm -rf "$ROOT"' EXIT
-run() { "$@" >>"$ROOT/log/out" 2>&1 </dev/null & pids="$pids $!"; }
-run ceph-mon -i a -f
-while ! ceph --connect-timeout 5 -s >/dev/null 2>&1; do kill -0 $pids || exit 1; sleep 0.05; done
-ceph osd new "$OSD" -i /dev/null >/dev/null 2>&1
-ceph-osd -i 0 --mkfs --osd-uuid "$OSD" >>"$ROOT/log/out" 2>&1
-run ceph-osd -i 0 -f
-while ! ceph osd stat 2>/dev/null | grep -q '1 up'; do kill -0 $pids || exit 1; sleep 0.05; done
-run radosgw -n client.admin -f --rgw-frontends="beast endpoint=127.0.0.1:$PORT tcp_nodelay=1"
-radosgw-admin user create --uid=lakehouse --display-name=lakehouse --access-key="$KEY" --secret="$SECRET" >>"$ROOT/log/out" 2>&1
+/**
+ * Runs the daemons until its standard input closes: the kernel closes it when this process ends, however it ends.
+ * ceph-osd sometimes asks its monitor too early ("wrong fsid") and gives up; then it is started again.
+ */
+const reaper = `trap 'kill -9 $mon $osd $rgw 2>/dev/null; exec >&-; read -r _; rm -rf "$ROOT"' EXIT
+trap 'exit 1' INT TERM HUP
+exec 2>>"$ROOT/log/out"
+daemon() { "$@" >>"$ROOT/log/out" 2>&1 </dev/null & }
+daemon ceph-mon -i a -f; mon=$!
+until ceph --connect-timeout 5 -s >/dev/null; do kill -0 $mon || exit 1; sleep 0.05; done
+ceph osd new "$OSD" -i /dev/null >/dev/null
+ceph-osd -i 0 --mkfs --osd-uuid "$OSD" >>"$ROOT/log/out"
+daemon ceph-osd -i 0 -f; osd=$!
+left=200
+until ceph osd stat | grep -q '1 up'; do
+  left=$((left - 1)); [ $left -gt 0 ] || exit 1
+  kill -0 $osd || { daemon ceph-osd -i 0 -f; osd=$!; }
+  sleep 0.05
+done
+daemon radosgw -n client.admin -f --rgw-frontends="beast endpoint=127.0.0.1:$PORT tcp_nodelay=1"; rgw=$!
+radosgw-admin user create --uid=lakehouse --display-name=lakehouse --access-key="$KEY" --secret="$SECRET" >>"$ROOT/log/out" || exit 1
 echo ready
 read -r _
 `;
+/** In a session of its own: what ends this process's children must not end the one that cleans up after them. */
+const detached = 'setsid sh -c "$REAPER" <&0 & wait';
 
 function makeKeyring(root: string, environment: Record<string, string>, monPort: number, fsid: string): void {
   const keyring = join(root, "keyring");
@@ -159,9 +171,10 @@ async function start(): Promise<TestS3> {
     string
   >;
   makeKeyring(root, environment, monPort, fsid);
-  const child = Bun.spawn(["sh", "-c", reaper], {
+  const child = Bun.spawn(["sh", "-c", detached], {
     env: {
       ...environment,
+      REAPER: reaper,
       OSD: crypto.randomUUID(),
       PORT: String(port),
       KEY: keys.accessKeyId,
@@ -178,15 +191,19 @@ async function start(): Promise<TestS3> {
   };
   const said = new TextDecoder().decode((await child.stdout.getReader().read()).value);
   if (!said.includes("ready")) {
-    const log = join(root, "log", "out");
-    const tail = existsSync(log) ? readFileSync(log, "utf8").slice(-1000) : "";
+    const tails = logTails(join(root, "log"));
     await stop();
-    throw new Error(`the S3 server did not start: ${tail}`);
+    throw new Error(`the S3 server did not start: ${tails}`);
   }
   const test = describeServer(`http://127.0.0.1:${port}`, stop);
   await test.newBucket();
   return test;
 }
+
+const logTails = (folder: string): string =>
+  readdirSync(folder)
+    .map((name) => `${name}: ${readFileSync(join(folder, name), "utf8").slice(-1500)}`)
+    .join("\n");
 
 function describeServer(endpoint: string, stop: () => Promise<void>): TestS3 {
   const server = (bucket: string, changes: Partial<S3Server> = {}): S3Server => ({

@@ -159,9 +159,8 @@ async function getObject(
     416,
   );
   if (answer.status === 200 || answer.status === 206) return answer;
-  const { text } = answer;
-  if (textOf(text, "Code") === "NoSuchKey") throw noSuchObject(name, key);
-  throw refusal(connection.place, answer.status, text);
+  if (textOf(answer.text, "Code") === "NoSuchKey") throw noSuchObject(name, key);
+  throw refusal(connection.place, answer);
 }
 
 interface Commit {

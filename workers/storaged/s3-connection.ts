@@ -122,7 +122,7 @@ export function createS3Connection({ name, server, clock, log }: ConnectionDeps)
     expect: async (request, ...statuses) => {
       const answer = await send(request);
       if (statuses.includes(answer.status)) return answer;
-      throw refusal(place, answer.status, answer.text);
+      throw refusal(place, answer);
     },
   };
 }

@@ -13,6 +13,15 @@ export interface S3Place {
   endpoint: string;
 }
 
+/** The parts of an answer that say why. */
+export interface Refused {
+  status: number;
+  /** The body, XML as a rule. */
+  text: string;
+  /** How often the request was sent. */
+  sent: number;
+}
+
 const denied = new Set([
   "AccessDenied",
   "InvalidAccessKeyId",
@@ -23,10 +32,11 @@ const denied = new Set([
 ]);
 const full = new Set(["QuotaExceeded", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded"]);
 
-/** The error for an answer that is none of those the caller expected. `body` is the answer's text. */
-export function refusal(place: S3Place, status: number, body: string): ServiceError {
+/** The error for an answer that is none of those the caller expected. */
+export function refusal(place: S3Place, { status, text: body, sent }: Refused): ServiceError {
   const code = textOf(body, "Code") ?? "";
-  const { type, text } = explain(place, status, code);
+  const said = [status, code].join(" ").trim() + (sent > 1 ? `, ${sent} times` : "");
+  const { type, text } = explain(place, { status, code, said });
   return fail(type, `bucket '${place.name}': ${text}`, {
     details: { bucket: place.name, status, ...(code !== "" && { code }) },
     cause: new Error(`${status} ${body.slice(0, 1000)}`),
@@ -35,10 +45,8 @@ export function refusal(place: S3Place, status: number, body: string): ServiceEr
 
 function explain(
   { name, bucket, endpoint }: S3Place,
-  status: number,
-  code: string,
+  { status, code, said }: { status: number; code: string; said: string },
 ): { type: ErrorType; text: string } {
-  const said = code === "" ? `${status}` : `${status} ${code}`;
   if (code === "NoSuchBucket") {
     const text = `there is no bucket '${bucket}' at ${endpoint}; create it or correct [buckets.${name}] bucket`;
     return { type: "bad_gateway", text };

@@ -183,8 +183,7 @@ function createParts({ connection, log }: UploadDeps, { key, headers, signal }: 
       // 404: an earlier try was carried out and its answer lost; the caller finds out by the mark.
       if (answer.status === 404 && answer.sent > 1) return undefined;
       // S3 answers 200 before it knows, and puts an error into the body.
-      if (answer.status !== 200 || text.includes("<Error>"))
-        throw refusal(connection.place, answer.status, text);
+      if (answer.status !== 200 || text.includes("<Error>")) throw refusal(connection.place, answer);
       return { etag: bare(textOf(text, "ETag")), sent: answer.sent };
     },
     abandon: async () => {
