@@ -217,6 +217,10 @@ export const settings = {
       [MiB, 1024 * GiB],
       "disk for cached S3 objects when httpfs cannot be loaded, in bytes",
     ),
+    httpfs_path: text(
+      "",
+      "file of DuckDB's httpfs extension, used for S3 buckets; empty: where DuckDB installs extensions",
+    ),
     queries_kept: integer(200, [1, 100_000], "ended queries that can still be listed"),
   },
 } satisfies Record<string, Record<string, Setting> | Setting>;

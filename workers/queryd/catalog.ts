@@ -1,6 +1,5 @@
 /** The catalog as queries see it: one immutable snapshot each, as new as the moment it was asked for. */
 import type { Static } from "@sinclair/typebox";
-import type { Clock } from "../../runtime/clock.ts";
 import type { Peer } from "../../runtime/contract.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
 import { describe, type Log } from "../../runtime/log.ts";
@@ -28,7 +27,6 @@ const timeoutMs = 2000;
  */
 export function createCatalog(options: {
   catalogd: Peer<Catalogd>;
-  clock: Clock;
   log: Log;
   onChange: (snapshot: Snapshot) => Promise<void>;
 }): Catalog {

@@ -37,6 +37,8 @@ export interface Cursor {
 export interface Session {
   /** Runs a marked statement (see `statement.ts`) and streams its rows. */
   open: (sql: string, bind: Bind) => Promise<Cursor>;
+  /** Runs one of the service's own statements. */
+  execute: (sql: string) => Promise<void>;
   /** Columns of a statement without running it. */
   describe: (sql: string) => Promise<Column[]>;
   /** Runs to the end; few rows, as text. */
@@ -188,6 +190,9 @@ function createSession(lane: Lane, signal: AbortSignal, clock: Clock, giveBack: 
         streaming = undefined;
       };
       return createCursor(result, () => call(() => result.fetchChunk()), onEnd);
+    },
+    execute: async (sql) => {
+      await call(() => connection.run(sql));
     },
     describe: async (sql) => {
       const statement = await prepare(sql);

@@ -1,8 +1,7 @@
 /** Parquet: DuckDB writes the whole file first, so that it is complete or an error; then it is sent. */
 import { type FileHandle, open, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
 import type { Clock } from "../../runtime/clock.ts";
-import { fail } from "../../runtime/errors.ts";
+import { fail, type ServiceError } from "../../runtime/errors.ts";
 import { type Column, type ColumnType, findType } from "./column-type.ts";
 import type { Bind, Session } from "./engine.ts";
 import { type Compiled, quoteName } from "./statement.ts";
@@ -18,14 +17,13 @@ export interface ParquetFile {
 
 export interface ParquetOptions {
   session: Session;
-  statement: Compiled;
-  columns: readonly Column[];
+  /** From `copyStatement`, to the same path. */
+  sql: string;
+  path: string;
   bind: Bind;
-  directory: string;
-  id: string;
   bytesMax: number;
   clock: Clock;
-  stop: (reason: Error) => void;
+  stop: (reason: ServiceError) => void;
 }
 
 /** How often the size of a growing file is looked at, in milliseconds. */
@@ -33,13 +31,10 @@ const watchEveryMs = 100;
 
 /** Runs the statement into a file. Rejects with `resource_exhausted` when the file outgrows its bound. */
 export async function writeParquet(options: ParquetOptions): Promise<ParquetFile> {
-  const { session, statement, columns, bind, directory, id } = options;
-  const path = join(directory, `${id}.parquet`);
+  const { session, sql, path, bind } = options;
   const watching = new AbortController();
   void watchSize(path, options, watching.signal);
   try {
-    const target = path.replaceAll("'", "''");
-    const sql = `COPY (SELECT ${exact(columns)} FROM (${statement.sql})) TO '${target}' (FORMAT parquet, COMPRESSION zstd)`;
     await session.rows(sql, bind);
     const handle = await open(path, "r");
     const { size } = await handle.stat();
@@ -71,6 +66,16 @@ async function watchSize(
     }
     await clock.sleep(watchEveryMs, signal).catch(() => {});
   }
+}
+
+/** The statement that writes the rows of another to a file. */
+export function copyStatement(inner: Compiled, columns: readonly Column[], path: string): Compiled {
+  const head = `COPY (SELECT ${exact(columns)} FROM (`;
+  const target = path.replaceAll("'", "''");
+  return {
+    sql: `${head}${inner.sql})) TO '${target}' (FORMAT parquet, COMPRESSION zstd)`,
+    prefixBytes: Buffer.byteLength(head) + inner.prefixBytes,
+  };
 }
 
 const isHuge = ({ kind }: ColumnType): boolean => kind === "hugeint" || kind === "uhugeint";

@@ -1,0 +1,205 @@
+/** One query, from its text to its answer. */
+import { join } from "node:path";
+import type { Clock } from "../../runtime/clock.ts";
+import { fail, type ServiceError } from "../../runtime/errors.ts";
+import { describe, type Log } from "../../runtime/log.ts";
+import type { Analysis, Verdict } from "./analysis.ts";
+import type { Catalog } from "./catalog.ts";
+import { type Column, findType } from "./column-type.ts";
+import { resolveDatasets } from "./datasets.ts";
+import type { Bind, Cursor, Engine, Session } from "./engine.ts";
+import { CutShortError } from "./engine-error.ts";
+import { planText, readPlan } from "./explain.ts";
+import { type GivenParameters, matchParameters } from "./parameters.ts";
+import type { QueryLife } from "./queries.ts";
+import { type Body, resultBody } from "./result-body.ts";
+import type { ResultFormat } from "./result-format.ts";
+import { copyStatement, type ParquetFile, writeParquet } from "./result-parquet.ts";
+import { type HidePaths, sqlError } from "./sql-error.ts";
+import { type Compiled, markedStatement, plainStatement, type Source } from "./statement.ts";
+import type { Versions } from "./versions.ts";
+
+export interface Machinery {
+  engine: Engine;
+  analysis: Analysis;
+  catalog: Catalog;
+  versions: Versions;
+  hidePaths: HidePaths;
+  clock: Clock;
+  log: Log;
+  /** The name of the end marker's column; unguessable, so that no statement uses it. */
+  mark: string;
+  results: { directory: string; bytesMax: number };
+}
+
+export interface SqlQuery {
+  sql: string;
+  params: GivenParameters | undefined;
+  limit: number | undefined;
+  full: boolean;
+  /** Absent for Parquet, which is written to a file first. */
+  format: ResultFormat | undefined;
+}
+
+/** A query whose answer may begin. `release` gives back what it holds; it never rejects. */
+export interface Started {
+  body: Body | { file: ParquetFile };
+  stale: boolean;
+  release: () => Promise<void>;
+}
+
+/** Runs the query until its answer may begin: the whole result when it is small, else its first rows. */
+export async function startQuery(machinery: Machinery, query: SqlQuery, life: QueryLife): Promise<Started> {
+  const { engine, catalog, versions, analysis, log } = machinery;
+  const session = await engine.session(life.signal);
+  const held: { release: () => void }[] = [];
+  const release = async () => {
+    for (const hold of held.splice(0)) hold.release();
+    await session.release().catch((cause) => log.error("a session could not be given back", describe(cause)));
+  };
+  try {
+    const { snapshot, stale } = await catalog.current();
+    const verdict = await analysis.verdict(query.sql, session);
+    const used = resolveDatasets(verdict.tables, snapshot, query.sql);
+    const hold = await versions.hold(used, life.signal);
+    held.push(hold);
+    const run: Run = { machinery, query, life, session, verdict, sources: hold.sources };
+    return { body: await start(run), stale, release };
+  } catch (cause) {
+    await release();
+    throw cause;
+  }
+}
+
+interface Run {
+  machinery: Machinery;
+  query: SqlQuery;
+  life: QueryLife;
+  session: Session;
+  verdict: Verdict;
+  sources: readonly Source[];
+}
+
+async function start(run: Run): Promise<Started["body"]> {
+  const { format } = run.query;
+  const cursor = run.verdict.statement.explain ? await explain(run) : undefined;
+  if (!format) return { file: await parquet(run, cursor) };
+  const rows = cursor ?? (await openMarked(run));
+  checkColumns(rows.columns);
+  const { query, life } = run;
+  const encoder = format.open(rows.columns, { queryId: life.id, full: query.full });
+  try {
+    const { limit } = query;
+    return await resultBody({
+      cursor: rows,
+      encoder,
+      limit,
+      elapsedMs: life.elapsedMs,
+      progress: life.progress,
+    });
+  } catch (cause) {
+    throw cause instanceof CutShortError ? await diagnose(run, cause) : translate(run, cause, marked(run));
+  }
+}
+
+const bindOf =
+  ({ query }: Run): Bind =>
+  (names) =>
+    matchParameters(names, query.params);
+
+/** One row more than asked for shows whether there are more. */
+const marked = ({ machinery, query, verdict, sources }: Run): Compiled =>
+  markedStatement(verdict.statement.body, sources, {
+    mark: machinery.mark,
+    limit: query.limit === undefined ? undefined : query.limit + 1,
+  });
+
+async function openMarked(run: Run): Promise<Cursor> {
+  const statement = marked(run);
+  return run.session
+    .open(statement.sql, bindOf(run))
+    .catch((cause) => Promise.reject(translate(run, cause, statement)));
+}
+
+const translate = (run: Run, cause: unknown, statement: Compiled): unknown => {
+  if (run.life.signal.aborted) return run.life.signal.reason;
+  return sqlError(cause, { sql: run.query.sql, prefixBytes: statement.prefixBytes }, run.machinery.hidePaths);
+};
+
+/** Types that exist inside DuckDB but have no form outside of it. */
+function checkColumns(columns: readonly Column[]): void {
+  for (const { name, type } of columns) {
+    const bad = findType(type, ({ kind }) => kind === "unsupported");
+    if (bad)
+      throw fail(
+        "sql_error",
+        `column '${name}' has the type ${bad.name}, which no result format holds: CAST it to VARCHAR or JSON`,
+      );
+  }
+}
+
+/**
+ * A stream that ended early does not say why; the query is run again, its rows thrown away, and this time its error
+ * is told. Only done before the answer has begun.
+ */
+async function diagnose(run: Run, cutShort: CutShortError): Promise<unknown> {
+  if (run.life.signal.aborted) return run.life.signal.reason;
+  const inner = marked(run);
+  const head = "EXPLAIN ANALYZE ";
+  const statement = { sql: head + inner.sql, prefixBytes: head.length + inner.prefixBytes };
+  try {
+    await run.session.rows(statement.sql, bindOf(run));
+  } catch (cause) {
+    return translate(run, cause, statement);
+  }
+  return fail("sql_error", "the query failed while its rows were read, and did not when it was run again", {
+    cause: cutShort,
+  });
+}
+
+/** The plan as a result of one row, so that every format can carry it. */
+async function explain(run: Run): Promise<Cursor> {
+  const { session, verdict, sources, machinery } = run;
+  const { analyze = false, json = false } = verdict.statement.explain ?? {};
+  const inner = plainStatement(verdict.statement.body, sources);
+  const head = `EXPLAIN (${analyze ? "ANALYZE, " : ""}FORMAT JSON) `;
+  const statement = { sql: head + inner.sql, prefixBytes: head.length + inner.prefixBytes };
+  const rows = await session
+    .rows(statement.sql, bindOf(run))
+    .catch((cause) => Promise.reject(translate(run, cause, statement)));
+  const plan = readPlan(rows[0]?.at(-1) ?? "[]");
+  const text = machinery.hidePaths(json ? JSON.stringify(plan, null, 2) : planText(plan));
+  const key = analyze ? "analyzed_plan" : "physical_plan";
+  return session.open(explained(machinery.mark).sql, () => [
+    { type: "text", value: key },
+    { type: "text", value: text },
+  ]);
+}
+
+const explained = (mark: string): Compiled =>
+  markedStatement("SELECT $1::VARCHAR AS explain_key, $2::VARCHAR AS explain_value", [], { mark });
+
+async function parquet(run: Run, explained: Cursor | undefined): Promise<ParquetFile> {
+  if (explained)
+    throw fail("unsupported_media_type", "EXPLAIN gives text; ask for application/json or text/csv");
+  const { machinery, query, life, session, verdict, sources } = run;
+  const inner = plainStatement(verdict.statement.body, sources, query.limit);
+  const columns = await session
+    .describe(inner.sql)
+    .catch((cause) => Promise.reject(translate(run, cause, inner)));
+  checkColumns(columns);
+  const { clock, results } = machinery;
+  const path = join(results.directory, `${life.id}.parquet`);
+  const statement = copyStatement(inner, columns, path);
+  const stop = (reason: ServiceError) => life.stop(reason);
+  const { sql } = statement;
+  return writeParquet({
+    session,
+    sql,
+    path,
+    bind: bindOf(run),
+    bytesMax: results.bytesMax,
+    clock,
+    stop,
+  }).catch((cause) => Promise.reject(translate(run, cause, statement)));
+}

@@ -1,0 +1,126 @@
+/** The parts of queryd, opened and put together: engine, cache, versions, catalog. */
+import { mkdir, rm } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { describe, type Log } from "../../runtime/log.ts";
+import type { Deps } from "../../runtime/service.ts";
+import type { Catalogd } from "../catalogd/contract.ts";
+import type { Storaged } from "../storaged/contract.ts";
+import { createAnalysis } from "./analysis.ts";
+import { createCatalog, type Snapshot } from "./catalog.ts";
+import { type Engine, openEngine, type Session } from "./engine.ts";
+import type { Machinery } from "./execution.ts";
+import { httpfsSettings } from "./httpfs.ts";
+import { openObjectCache } from "./object-cache.ts";
+import { createObjects } from "./objects.ts";
+import { pathHider } from "./sql-error.ts";
+import { createVersions } from "./versions.ts";
+import { type Applied, planViews } from "./views.ts";
+
+type QuerydDeps = Deps<{ catalogd: Catalogd; storaged: Storaged }>;
+
+/** `lifetime` ends what several queries share. */
+export async function openMachinery(deps: QuerydDeps, lifetime: AbortSignal): Promise<Machinery> {
+  const { config, clock, log, newId, directory, peers } = deps;
+  const folders = {
+    temporary: join(directory, "temporary"),
+    results: join(directory, "results"),
+    cache: join(directory, "cache"),
+  };
+  // What a crash left behind is nobody's.
+  for (const folder of [folders.temporary, folders.results]) {
+    await rm(folder, { recursive: true, force: true });
+    await mkdir(folder, { recursive: true });
+  }
+  const local = [...bucketFolders(deps), folders.results, folders.cache].map((folder) => `${folder}/`);
+  const { engine, readable } = await openWithHttpfs(deps, { local, temporary: folders.temporary });
+  const hidePaths = pathHider([...readable, `${directory}/`]);
+  const { execute, bind } = await ownStatements(engine, lifetime);
+  const { storaged, catalogd } = peers;
+  const maxBytes = config.queryd.cache_max_bytes;
+  const cache = await openObjectCache({ storaged, directory: folders.cache, maxBytes, newId });
+  deps.metrics.gauge("queryd_cache_bytes", "Bytes of remote objects kept on disk.", cache.bytes);
+  const objects = createObjects({ storaged, readable, timeoutMs: config.queryd.max_timeout_ms });
+  const versions = createVersions({ objects, cache, execute, bind, hidePaths, log, lifetime });
+  const onChange = viewKeeper(execute, log, versions.retire);
+  const catalog = createCatalog({ catalogd, log, onChange });
+  const mark = `end_${newId().replaceAll("-", "")}`;
+  const results = { directory: folders.results, bytesMax: config.queryd.max_temp_bytes };
+  return { engine, analysis: createAnalysis(mark), catalog, versions, hidePaths, clock, log, mark, results };
+}
+
+/** Where storaged keeps local buckets when it shares this machine: the same rule as its own. */
+function bucketFolders({ config, directory }: QuerydDeps): string[] {
+  const data = dirname(directory);
+  return Object.entries(config.buckets)
+    .filter(([, bucket]) => bucket.kind === "local")
+    .map(([name, { path }]) => resolve(typeof path === "string" ? path : join(data, "buckets", name)));
+}
+
+/** With httpfs when a bucket is in S3 and the extension is on this machine; without it such objects are copied. */
+async function openWithHttpfs(
+  { config, clock, secrets, log }: QuerydDeps,
+  { local, temporary }: { local: string[]; temporary: string },
+): Promise<{ engine: Engine; readable: string[] }> {
+  const settings = {
+    clock,
+    threads: config.queryd.threads,
+    memoryLimit: config.queryd.memory_limit,
+    maxTempBytes: config.queryd.max_temp_bytes,
+    tempDirectory: temporary,
+  };
+  const remote = httpfsSettings(config.buckets, secrets, config.queryd.httpfs_path);
+  if (remote) {
+    try {
+      const readable = [...local, ...remote.prefixes];
+      return { engine: await openEngine({ ...settings, readable, before: remote.statements }), readable };
+    } catch (cause) {
+      // The cause may quote the statement, and the statement the keys.
+      const { name } = cause instanceof Error ? cause : { name: "Error" };
+      log.info("httpfs cannot be loaded: objects in S3 are copied into the cache", { error: name });
+    }
+  }
+  return { engine: await openEngine({ ...settings, readable: local, before: [] }), readable: local };
+}
+
+/** Statements of the service itself, one after the other on a session of their own. */
+async function ownStatements(engine: Engine, lifetime: AbortSignal) {
+  const session = await engine.session(lifetime);
+  let last: Promise<unknown> = session.execute("CREATE SCHEMA lakehouse");
+  const inTurn = <T>(work: (session: Session) => Promise<T>): Promise<T> => {
+    const mine = last.catch(() => {}).then(() => work(session));
+    last = mine;
+    return mine;
+  };
+  await last;
+  return {
+    execute: (statements: readonly string[]) =>
+      inTurn(async (own) => {
+        for (const statement of statements) await own.execute(statement);
+      }),
+    bind: (sql: string) => inTurn(async (own) => void (await own.describe(sql))),
+  };
+}
+
+/** Brings the views to each new snapshot, all at once; a dataset that cannot be shown is left out and logged. */
+function viewKeeper(
+  execute: (statements: readonly string[]) => Promise<void>,
+  log: Log,
+  retire: (snapshot: Snapshot) => void,
+): (snapshot: Snapshot) => Promise<void> {
+  let applied: Applied = new Map();
+  return async (snapshot) => {
+    const plan = planViews(applied, snapshot);
+    for (const [dataset, reason] of plan.refused) log.warn("a dataset cannot be shown", { dataset, reason });
+    if (plan.statements.length > 0) {
+      try {
+        await execute(["BEGIN TRANSACTION", ...plan.statements, "COMMIT"]);
+      } catch {
+        await execute(["ROLLBACK"]).catch(() => {});
+        for (const statement of plan.statements)
+          await execute([statement]).catch((cause) => log.warn("a dataset cannot be shown", describe(cause)));
+      }
+    }
+    applied = plan.after;
+    retire(snapshot);
+  };
+}

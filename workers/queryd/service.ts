@@ -1,0 +1,216 @@
+/** queryd: the verbs and the one stream of the contract, over an engine it owns. */
+import { readJson } from "../../runtime/body.ts";
+import type { InputOf, RawContext, Running } from "../../runtime/contract.ts";
+import { fail, type ServiceError } from "../../runtime/errors.ts";
+import { describe } from "../../runtime/log.ts";
+import type { Deps } from "../../runtime/service.ts";
+import type { Catalogd } from "../catalogd/contract.ts";
+import type { Storaged } from "../storaged/contract.ts";
+import { chooseFormat } from "./accept.ts";
+import { type Queryd, SqlRequest } from "./contract.ts";
+import { type Machinery, type SqlQuery, type Started, startQuery } from "./execution.ts";
+import { openMachinery } from "./machinery.ts";
+import { createQueries, type Queries, type QueryInfo, type QueryLife } from "./queries.ts";
+import { arrow } from "./result-arrow.ts";
+import { csv } from "./result-csv.ts";
+import { json } from "./result-json.ts";
+import { ndjson } from "./result-ndjson.ts";
+import { parquetType } from "./result-parquet.ts";
+import { createTurns, type Turns } from "./turns.ts";
+
+type QuerydDeps = Deps<{ catalogd: Catalogd; storaged: Storaged }>;
+
+interface Door {
+  deps: QuerydDeps;
+  machinery: Machinery;
+  turns: Turns;
+  queries: Queries;
+  /** Queries that hold anything; the engine is closed after the last. */
+  answering: Set<Promise<void>>;
+}
+
+const offered = [json, ndjson, csv, arrow, { mediaType: parquetType }];
+
+/** Starts the service. Rejects when DuckDB cannot be opened; a catalog that does not answer yet is no reason. */
+export async function createQueryd(deps: QuerydDeps): Promise<Running<Queryd>> {
+  const { config, clock, metrics, newId, log } = deps;
+  const lifetime = new AbortController();
+  const machinery = await openMachinery(deps, lifetime.signal);
+  const { max_concurrent_queries: runningMax, max_waiting_queries: waitingMax } = config.queryd;
+  const turns = createTurns(runningMax, waitingMax);
+  const queries = createQueries({ clock, metrics, newId, keptMax: config.queryd.queries_kept });
+  metrics.gauge("queryd_queries_running", "Queries being run.", turns.running);
+  metrics.gauge("queryd_queries_waiting", "Queries waiting for their turn.", turns.waiting);
+  const answering = new Set<Promise<void>>();
+  const refreshing = refreshForEver(machinery, deps, lifetime.signal);
+  const door: Door = { deps, machinery, turns, queries, answering };
+
+  return {
+    verbs: {
+      queries: async (page) => listPage(queries.list(), page),
+      interrupt: async ({ id }) => queries.interrupt(id),
+    },
+    raw: { sql: (input, context) => answerSql(door, input, context) },
+    notReady: () => notReady(machinery),
+    stop: async () => {
+      lifetime.abort(stopping());
+      queries.stopAll(stopping());
+      await Promise.allSettled([...answering]);
+      await refreshing;
+      await machinery.engine.stop();
+      log.debug("the engine is closed");
+    },
+  };
+}
+
+const stopping = () => fail("unavailable", "the service is stopping", { retryAfterSeconds: 1 });
+
+function notReady({ catalog, versions }: Machinery): string[] {
+  const unread = catalog.known() ? [] : ["the catalog has not been read yet"];
+  return [...unread, ...versions.broken().values()];
+}
+
+/** Keeps the views and the versions close to the catalog also while nobody asks. */
+async function refreshForEver(
+  { catalog }: Machinery,
+  { clock, config, log }: QuerydDeps,
+  signal: AbortSignal,
+) {
+  while (!signal.aborted) {
+    await catalog.current().catch((cause) => log.debug("the catalog cannot be read yet", describe(cause)));
+    const waitMs = catalog.known() ? config.queryd.refresh_every_ms : firstReadEveryMs;
+    await clock.sleep(waitMs, signal).catch(() => {});
+  }
+}
+
+/** How often a catalog that was never read is asked for, in milliseconds. */
+const firstReadEveryMs = 200;
+
+type SqlInput = InputOf<Queryd["endpoints"]["sql"]>;
+
+async function answerSql(door: Door, input: SqlInput, context: RawContext): Promise<Response> {
+  const { config } = door.deps;
+  const chosen = chooseFormat(context.request.headers.get("accept"), offered);
+  const body = await readJson(context.request, SqlRequest, config.queryd.max_json_bytes);
+  const { default_timeout_ms: timeoutDefault, max_timeout_ms: timeoutMax } = config.queryd;
+  const timeoutMs = body.timeout_ms ?? Math.min(timeoutDefault, timeoutMax);
+  if (timeoutMs > timeoutMax)
+    throw fail("invalid_field", `timeout_ms: at most ${timeoutMax}, got ${timeoutMs}`, {
+      details: { field: "timeout_ms" },
+    });
+  const query: SqlQuery = {
+    sql: body.sql,
+    params: body.params,
+    limit: body.limit,
+    full: input.shape === "full",
+    format: "open" in chosen ? chosen : undefined,
+  };
+  if (query.full && query.format !== json)
+    throw fail(
+      "invalid_field",
+      "shape: only JSON results have a shape; leave it out or ask for application/json",
+    );
+  return answer(door, query, { context, timeoutMs });
+}
+
+/** Runs one query in its turn. What it holds is given back when its answer has ended, however it ends. */
+async function answer(
+  door: Door,
+  query: SqlQuery,
+  { context, timeoutMs }: { context: RawContext; timeoutMs: number },
+): Promise<Response> {
+  const life = door.queries.begin(query.sql);
+  const over = Promise.withResolvers<void>();
+  door.answering.add(over.promise);
+  const unwatch = watch(life, context.signal, { clock: door.deps.clock, timeoutMs });
+  const cleanup: (() => Promise<void> | void)[] = [unwatch];
+  const end = async (failure?: unknown) => {
+    life.end(failure);
+    for (const undo of cleanup.splice(0)) await undo();
+    over.resolve();
+    door.answering.delete(over.promise);
+  };
+  try {
+    cleanup.push(await door.turns.take(life.signal));
+    life.running();
+    const started = await startQuery(door.machinery, query, life);
+    cleanup.unshift(started.release);
+    return respond(door, { query, life, started, end: (failure) => void end(failure) });
+  } catch (cause) {
+    const failure = life.signal.aborted ? life.signal.reason : cause;
+    await end(failure);
+    throw failure;
+  }
+}
+
+/** Stops the query when its time is over or its caller went away; the function returned ends the watch. */
+function watch(
+  life: QueryLife,
+  caller: AbortSignal,
+  { clock, timeoutMs }: { clock: QuerydDeps["clock"]; timeoutMs: number },
+): () => void {
+  const done = new AbortController();
+  const gone = () => life.stop(fail("client_closed", "the caller went away"));
+  if (caller.aborted) gone();
+  caller.addEventListener("abort", gone, { once: true });
+  clock.sleep(timeoutMs, done.signal).then(
+    () => life.stop(late(timeoutMs)),
+    () => {},
+  );
+  return () => {
+    done.abort();
+    caller.removeEventListener("abort", gone);
+  };
+}
+
+const late = (timeoutMs: number): ServiceError =>
+  fail(
+    "timeout",
+    `the query did not end within ${timeoutMs} ms; give it more time by timeout_ms, or ask for less`,
+  );
+
+interface Answer {
+  query: SqlQuery;
+  life: QueryLife;
+  started: Started;
+  end: (failure?: unknown) => void;
+}
+
+function respond(door: Door, { query, life, started, end }: Answer): Response {
+  const headers = new Headers({
+    "content-type": query.format?.contentType ?? parquetType,
+    "cache-control": "no-store",
+    "x-lakehouse-query-id": life.id,
+  });
+  if (started.stale) headers.set("x-lakehouse-catalog", "stale");
+  const { body } = started;
+  if ("whole" in body) {
+    if (body.truncated) headers.set("x-lakehouse-truncated", "true");
+    end();
+    return new Response(body.whole as Uint8Array<ArrayBuffer>, { headers });
+  }
+  const ended = (failure?: unknown) => {
+    if (failure !== undefined)
+      door.deps.log.info("a result was cut off", { query_id: life.id, ...describe(failure) });
+    end(failure);
+  };
+  if ("stream" in body) return new Response(body.stream(life.signal, ended), { headers });
+  headers.set("content-length", String(body.file.bytes));
+  life.progress(0, body.file.bytes);
+  return new Response(body.file.stream(ended), { headers });
+}
+
+/** Pages of a list that is newest first: the token is the last id of the page before. */
+function listPage(
+  all: readonly QueryInfo[],
+  { page_size: size = 100, page_token: token }: { page_size?: number; page_token?: string },
+): { queries: QueryInfo[]; next_page_token?: string } {
+  const from = token === undefined ? 0 : all.findIndex(({ query_id: id }) => id === token) + 1;
+  if (token !== undefined && from === 0)
+    throw fail("invalid_field", "page_token: this page is gone; begin again without it", {
+      details: { field: "page_token" },
+    });
+  const queries = all.slice(from, from + size);
+  const last = queries.at(-1);
+  return { queries, ...(last && from + size < all.length && { next_page_token: last.query_id }) };
+}
