@@ -55,7 +55,7 @@ export function createVersions(options: VersionsOptions): Versions {
   const broken = new Map<string, string>();
 
   const drop = (version: Version) => {
-    if (version.latest || version.users > 0) return;
+    if (version.latest || version.users > 0 || options.lifetime.aborted) return;
     if (versions.get(version.id) === version) versions.delete(version.id);
     execute([`DROP MACRO TABLE IF EXISTS ${version.macro}`]).catch((cause) =>
       log.warn("a version's macro could not be dropped", { macro: version.macro, ...describe(cause) }),
