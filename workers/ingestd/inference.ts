@@ -53,9 +53,13 @@ export function holds(cell: string, type: string): string {
 const decimalPattern = "-?(0|[1-9][0-9]*)[.][0-9]+";
 const minusZeroPattern = "-0[.]0+";
 
-/** Aggregates that `chooseType` reads, as one struct per column. */
+/** No number, date or boolean is longer; casting long texts in vain is what inference would spend its time on. */
+const narrowCharactersMax = 48;
+
+/** Aggregates over a column's values that are not NULL, as one struct that `chooseType` reads. */
 export function evidence(cell: string, among: readonly Narrow[]): string {
-  const every = (condition: string) => `coalesce(bool_and(${condition}) FILTER (${cell} IS NOT NULL), true)`;
+  const every = (condition: string) =>
+    `bool_and(CASE WHEN strlen(${cell}) <= ${narrowCharactersMax} THEN ${condition} ELSE false END)`;
   const parts = among
     .filter((type) => type !== "DECIMAL")
     .map((type) => `'${type}': ${every(holds(cell, type))}`);
@@ -75,9 +79,9 @@ export function evidence(cell: string, among: readonly Narrow[]): string {
 /** One column's answer to `evidence`: integers come as text. */
 export type Evidence = Record<string, boolean | string | number | null>;
 
-/** The first type of the order that holds for every value seen. */
-export function chooseType(found: Evidence, among: readonly Narrow[]): string {
-  if (Number(found.values) === 0) return allNull;
+/** The first type of the order that holds for every value seen; without evidence there was none. */
+export function chooseType(found: Evidence | undefined, among: readonly Narrow[]): string {
+  if (found === undefined || Number(found.values) === 0) return allNull;
   for (const type of among) {
     if (found[type] !== true) continue;
     const chosen = type === "DECIMAL" ? decimalType(found) : type;

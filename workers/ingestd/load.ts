@@ -9,7 +9,8 @@ import { identifier, literal } from "./sql-text.ts";
 import {
   drift,
   finalType,
-  inferTypes,
+  inferFromAll,
+  inferFromSample,
   type Match,
   matchRegistered,
   type Registered,
@@ -88,11 +89,11 @@ async function loadTable(session: Session, table: Table, options: LoadOptions): 
     return writeParquet(session, table, { columns, ...(leaveOut && { leaveOut }) }, options);
   };
   try {
-    return await write(match?.types ?? (await inferTypes(session, table, "sample")));
+    return await write(match?.types ?? (await inferFromSample(session, table)));
   } catch (error) {
     if (!(error instanceof Violation)) throw error;
     if (error.column.forced) throw new NotHeld(error.message);
-    const types = await inferTypes(session, table, "all");
+    const types = await inferFromAll(session, table);
     if (registered) throw drift(registered, await foundTypes(session, table, registered, types));
     return write(types);
   }

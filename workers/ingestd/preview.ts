@@ -16,7 +16,7 @@ import { formats, headBytes } from "./ingest.ts";
 import { readingOf } from "./reading.ts";
 import type { IngestParts } from "./task.ts";
 import { cell as rejectCell } from "./text-table.ts";
-import { finalType, inferTypes } from "./typing.ts";
+import { finalType, inferFromAll } from "./typing.ts";
 import { openUpload, peek } from "./upload.ts";
 import { type Seen, whyText } from "./why.ts";
 import { createWorkplace } from "./workplace.ts";
@@ -148,7 +148,7 @@ async function describeFile(
   // The last way is the exact one, which knows lines.
   const table = await stored.tables.at(-1)?.(session);
   if (table === undefined) throw new Error(`${format} has no exact way of reading`);
-  const types = (await inferTypes(session, table, "all")).map(finalType);
+  const types = (await inferFromAll(session, table)).map(finalType);
   const columns = await Promise.all(
     table.columns.map(async ({ name }, index) => {
       const type = types[index] ?? "VARCHAR";

@@ -9,26 +9,48 @@ export interface TypedColumn {
   type: string;
 }
 
-/** Columns looked at in one statement: DuckDB's time grows faster than their number (4,096 at once: minutes). */
-const columnsAtOnce = 200;
-/** Rows that suggest a type; all rows are checked against it while they are written. */
-const sampleRows = 4096;
+/** Values that suggest the types; all values are checked against these while they are written. */
+const sampleValues = 64 * 1024;
+const sampleRowsMax = 4096;
+const sampleRowsMin = 32;
 
-/** Types by the first rows, or by all of them. Columns with a known type keep it. */
-export async function inferTypes(session: Session, table: Table, rows: "sample" | "all"): Promise<string[]> {
-  const types = table.columns.map(({ type }) => type);
-  const open = table.columns
-    .map((column, index) => ({ column, index }))
-    .filter(({ column }) => column.among.length > 0);
-  const source = rows === "all" ? table.relation : `(FROM ${table.sample} LIMIT ${sampleRows})`;
-  for (let at = 0; at < open.length; at += columnsAtOnce) {
-    const some = open.slice(at, at + columnsAtOnce);
-    const aggregates = some.map(({ column, index }) => `${evidence(column.cell, column.among)} AS e${index}`);
-    const [answer] = await session.run(`SELECT ${aggregates.join(", ")} FROM ${source}`);
-    for (const { column, index } of some)
-      types[index] = chooseType(answer?.[`e${index}`] as Evidence, column.among);
+/** Types by the first rows. Columns whose type is known keep it. */
+export function inferFromSample(session: Session, table: Table): Promise<string[]> {
+  const { columns, sample } = table;
+  const rows = Math.max(sampleRowsMin, Math.min(sampleRowsMax, Math.floor(sampleValues / columns.length)));
+  const types = columns.map(({ among, type }) => (among.length > 0 ? undefined : type));
+  return infer(session, table, { source: `(FROM ${sample} LIMIT ${rows})`, types });
+}
+
+/** Types by all rows. What the sample showed to be text stays text without another look: more rows never narrow. */
+export async function inferFromAll(session: Session, table: Table): Promise<string[]> {
+  const sampled = await inferFromSample(session, table);
+  const types = table.columns.map(({ among, type }, index) =>
+    among.length > 0 && sampled[index] !== "VARCHAR" ? undefined : type,
+  );
+  return infer(session, table, { source: table.relation, types });
+}
+
+/**
+ * Fills in the types that are undefined. The values of all columns go through one set of expressions, as (name,
+ * value): with a set for each column DuckDB takes minutes to plan for 4,096 of them.
+ */
+async function infer(
+  session: Session,
+  { columns }: Table,
+  { source, types }: { source: string; types: (string | undefined)[] },
+): Promise<string[]> {
+  const open = columns.filter((_, index) => types[index] === undefined);
+  const found = new Map<string, Evidence>();
+  for (const among of new Set(open.map((column) => column.among))) {
+    const cells = open.filter((column) => column.among === among).map(({ cell }) => cell);
+    const values = `${source} UNPIVOT (value FOR name IN (${cells.join(", ")}))`;
+    const answers = await session.run(
+      `SELECT name, ${evidence("value", among)} AS evidence FROM ${values} GROUP BY name`,
+    );
+    for (const { name, evidence: seen } of answers) found.set(String(name), seen as Evidence);
   }
-  return types;
+  return columns.map(({ cell, among }, index) => types[index] ?? chooseType(found.get(cell), among));
 }
 
 /** A column that is NULL throughout is text. */

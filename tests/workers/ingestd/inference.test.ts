@@ -43,7 +43,7 @@ async function oracle(values: readonly (string | null)[]): Promise<string> {
 
 async function inferred(values: readonly (string | null)[]): Promise<string> {
   const [row] = await stack.query(
-    `SELECT to_json(${evidence("v", allNarrow)}) FROM (VALUES ${list(values)}) AS t(v)`,
+    `SELECT to_json(${evidence("v", allNarrow)}) FROM (VALUES ${list(values)}) AS t(v) WHERE v IS NOT NULL`,
   );
   return chooseType(JSON.parse(String(row?.[0])) as Evidence, allNarrow);
 }
