@@ -1,5 +1,6 @@
 /** Arrow columns of values that are not nested. */
 import type { Data } from "apache-arrow";
+import { fail } from "../../runtime/errors.ts";
 import { dataOf, growing, memory, offsetsOf, typed, validity } from "./arrow-buffers.ts";
 import { arrowType } from "./arrow-types.ts";
 import { createSink, takeBytes } from "./byte-sink.ts";
@@ -65,7 +66,9 @@ export function decimalColumn(type: ColumnType): ArrowColumn {
   const checked = (vector: Vector, row: number): bigint => {
     const value = hugeAt(vector, row, type.kind !== "uhugeint");
     if (value < decimalMax && value > -decimalMax) return value;
-    throw new RangeError(
+    throw fail(
+      "sql_error",
+
       `${value} has more than 38 digits, which is all that DECIMAL holds; CAST it to VARCHAR`,
     );
   };
@@ -140,7 +143,9 @@ export function bytesColumn(type: ColumnType, bytesOfRow: (vector: Vector) => By
         ends[at] = values.length();
       }
       if (values.length() > valueBytesMax)
-        throw new RangeError(
+        throw fail(
+          "sql_error",
+
           "the text of one batch has more than 2 GiB, which is all that Arrow holds; ask for fewer rows",
         );
     },

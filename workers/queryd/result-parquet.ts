@@ -78,37 +78,42 @@ export function copyStatement(inner: Compiled, columns: readonly Column[], path:
   };
 }
 
-const isHuge = ({ kind }: ColumnType): boolean => kind === "hugeint" || kind === "uhugeint";
+/**
+ * Types of which DuckDB's Parquet keeps only a part: a double for 128-bit integers, milliseconds for intervals, no
+ * offset for times. As a DECIMAL(38,0), which fails when it is too small, or as text nothing is lost.
+ */
+const stored: Partial<Record<ColumnType["kind"], string>> = {
+  hugeint: "DECIMAL(38,0)",
+  uhugeint: "DECIMAL(38,0)",
+  interval: "VARCHAR",
+  time_tz: "VARCHAR",
+};
 
-/** Parquet has no integer beyond 64 bits and DuckDB writes a double instead: DECIMAL(38,0) keeps the digits, or fails. */
 const exact = (columns: readonly Column[]): string =>
   columns
     .map(({ name, type }) =>
-      findType(type, isHuge)
-        ? `CAST(${quoteName(name)} AS ${withDecimals(type)}) AS ${quoteName(name)}`
+      findType(type, ({ kind }) => stored[kind] !== undefined)
+        ? `CAST(${quoteName(name)} AS ${storedType(type)}) AS ${quoteName(name)}`
         : quoteName(name),
     )
     .join(", ");
 
-function withDecimals(type: ColumnType): string {
+function storedType(type: ColumnType): string {
   const fields = (list: readonly { name: string; type: ColumnType }[]) =>
-    list.map((field) => `${quoteName(field.name)} ${withDecimals(field.type)}`).join(", ");
+    list.map((field) => `${quoteName(field.name)} ${storedType(field.type)}`).join(", ");
   switch (type.kind) {
-    case "hugeint":
-    case "uhugeint":
-      return "DECIMAL(38,0)";
     case "list":
-      return `${withDecimals(type.item)}[]`;
+      return `${storedType(type.item)}[]`;
     case "array":
-      return `${withDecimals(type.item)}[${type.length}]`;
+      return `${storedType(type.item)}[${type.length}]`;
     case "map":
-      return `MAP(${withDecimals(type.key)}, ${withDecimals(type.value)})`;
+      return `MAP(${storedType(type.key)}, ${storedType(type.value)})`;
     case "struct":
       return `STRUCT(${fields(type.fields)})`;
     case "union":
       return `UNION(${fields(type.fields)})`;
     default:
-      return type.name;
+      return stored[type.kind] ?? type.name;
   }
 }
 
