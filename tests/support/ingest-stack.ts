@@ -2,13 +2,14 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
+import type { Peer } from "../../runtime/contract.ts";
 import type { Config } from "../../runtime/settings.ts";
-import { catalogd } from "../../workers/catalogd/contract.ts";
+import { type Catalogd, catalogd } from "../../workers/catalogd/contract.ts";
 import { createCatalogd } from "../../workers/catalogd/service.ts";
 import { ingestd } from "../../workers/ingestd/contract.ts";
 import { createIngestd } from "../../workers/ingestd/service.ts";
 import type { DatasetManifest, IngestAnswer } from "../../workers/ingestd/task.ts";
-import { storaged } from "../../workers/storaged/contract.ts";
+import { type Storaged, storaged } from "../../workers/storaged/contract.ts";
 import { createStoraged } from "../../workers/storaged/service.ts";
 import { configWith, startInProcess, temporaryDirectory } from "./in-process.ts";
 
@@ -21,8 +22,14 @@ export interface Sent {
   error: { type: string; message: string; details?: unknown };
 }
 
+/** Wraps the verbs of peers as ingestd sees them. */
+export interface Between {
+  storaged?: (verbs: Peer<Storaged>["verbs"]) => Peer<Storaged>["verbs"];
+  catalogd?: (verbs: Peer<Catalogd>["verbs"]) => Peer<Catalogd>["verbs"];
+}
+
 /** Starts the three services on a directory of their own. */
-export async function startIngestStack(changes: Partial<Config["ingestd"]> = {}) {
+export async function startIngestStack(changes: Partial<Config["ingestd"]> = {}, between: Between = {}) {
   const { path, remove } = temporaryDirectory("ingestd");
   const config = configWith({ data_dir: path, ingestd: { threads: 2, ...changes } });
   const stored = await startInProcess({ contract: storaged, create: createStoraged }, { config, peers: {} });
@@ -30,7 +37,11 @@ export async function startIngestStack(changes: Partial<Config["ingestd"]> = {})
     { contract: catalogd, create: createCatalogd },
     { config, peers: { storaged: stored.peer } },
   );
-  const peers = { storaged: stored.peer, catalogd: cataloged.peer };
+  const same = <T>(verbs: T): T => verbs;
+  const peers = {
+    storaged: { ...stored.peer, verbs: (between.storaged ?? same)(stored.peer.verbs) },
+    catalogd: { ...cataloged.peer, verbs: (between.catalogd ?? same)(cataloged.peer.verbs) },
+  };
   const ingesting = await startInProcess({ contract: ingestd, create: createIngestd }, { config, peers });
   const instance = await DuckDBInstance.create(":memory:");
   const connection = await instance.connect();
@@ -62,6 +73,7 @@ export async function startIngestStack(changes: Partial<Config["ingestd"]> = {})
 
   return {
     config,
+    peers,
     directory: path,
     ingestd: ingesting,
     catalogd: cataloged.peer.verbs,
