@@ -251,3 +251,8 @@ export type Config = SectionOf<Table[""]> & {
 };
 /** The sections of services that listen. */
 export type ServiceSection = "gateway" | "storaged" | "catalogd" | "ingestd" | "queryd";
+
+/** Tells a section that is one setting itself from a section of settings. */
+export function isSetting(table: object): table is Setting {
+  return "kind" in table && typeof table.kind === "string";
+}

@@ -1,7 +1,7 @@
 /** What a linter cannot say. Every rule finds nothing in the repository, and finds its own small example of a fault. */
 import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { renderToml } from "../runtime/config.ts";
+import { renderToml } from "../runtime/render-toml.ts";
 import { startOrder, topology } from "../runtime/topology.ts";
 import { dead, length, serviceFolders, telling } from "./support/tidy-files.ts";
 import { confinement, declaredCalls, givenPeers, layers } from "./support/tidy-layers.ts";

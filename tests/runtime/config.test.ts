@@ -1,7 +1,8 @@
 import { afterAll, expect, test } from "bun:test";
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type ConfigSources, defaults, loadConfig, renderToml } from "../../runtime/config.ts";
+import { type ConfigSources, defaults, loadConfig } from "../../runtime/config.ts";
+import { renderToml } from "../../runtime/render-toml.ts";
 import { loadSecrets } from "../../runtime/secrets.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 

@@ -1,0 +1,85 @@
+/** What stands around every HTTP handler: request id, limit, gate; then the form of errors, and the counting. */
+import type { Gate } from "./auth.ts";
+import type { RawContext } from "./contract.ts";
+import { fail, ServiceError, toWire } from "./errors.ts";
+import { describe, type Log } from "./log.ts";
+import type { Metrics } from "./metrics.ts";
+
+export interface GuardDeps {
+  gate: Gate;
+  log: Log;
+  metrics: Metrics;
+  newId: () => string;
+  maxConnections: number;
+  clock: { elapsed: () => number };
+}
+
+export type Handler = (request: Request, context: RawContext) => Promise<Response> | Response;
+
+/** What stands before every handler: request id, limit, gate; and behind it: error form, metrics. */
+export function createGuard(deps: GuardDeps) {
+  const requests = deps.metrics.counter("http_requests_total", "Requests by route, method and status.");
+  const seconds = deps.metrics.histogram("http_request_duration_seconds", "Time until the answer began.");
+  let open = 0;
+  deps.metrics.gauge("http_requests_open", "Requests being answered.", () => open);
+
+  return (pattern: string, handler: Handler, isOpen: boolean) =>
+    async (request: Request, address: string | undefined): Promise<Response> => {
+      const started = deps.clock.elapsed();
+      const requestId = requestIdOf(request.headers, deps.newId);
+      let response: Response;
+      open += 1;
+      try {
+        if (open > deps.maxConnections)
+          throw fail("overloaded", "too many requests at once", { retryAfterSeconds: 1 });
+        if (!isOpen) deps.gate(request, address);
+        response = await handler(request, contextOf(request, requestId));
+      } catch (error) {
+        response = failed(error, requestId, { log: deps.log, pattern });
+      } finally {
+        open -= 1;
+      }
+      response.headers.set("x-request-id", requestId);
+      requests.add(1, { route: pattern, method: request.method, status: String(response.status) });
+      seconds.observe((deps.clock.elapsed() - started) / 1000, { route: pattern });
+      return response;
+    };
+}
+
+const requestIdOf = (headers: Headers, newId: () => string): string => {
+  const given = headers.get("x-request-id");
+  return given !== null && /^[\x21-\x7e]{1,128}$/.test(given) ? given : newId();
+};
+
+function contextOf(request: Request, requestId: string): RawContext {
+  const idempotencyKey = request.headers.get("idempotency-key");
+  if (idempotencyKey === null) return { request, requestId, signal: request.signal };
+  if (!/^[\x21-\x7e]{1,255}$/.test(idempotencyKey)) {
+    throw fail("bad_request", "Idempotency-Key: expected 1 to 255 visible ASCII characters");
+  }
+  return { request, requestId, signal: request.signal, idempotencyKey };
+}
+
+/** The one place where an error becomes an HTTP answer. */
+function failed(
+  error: unknown,
+  requestId: string,
+  { log, pattern }: { log: Log; pattern: string },
+): Response {
+  const { type, message, details, retry_after_seconds: retryAfter } = toWire(error);
+  const status = error instanceof ServiceError ? error.status : 500;
+  if (!(error instanceof ServiceError))
+    log.error("unexpected failure", { request_id: requestId, route: pattern, ...describe(error) });
+  else log.debug("request refused", { request_id: requestId, route: pattern, type, error: message });
+  const headers: Record<string, string> = {};
+  if (retryAfter !== undefined) headers["retry-after"] = String(retryAfter);
+  if (status === 401) headers["www-authenticate"] = "Bearer";
+  const body = {
+    message,
+    type,
+    code: status,
+    request_id: requestId,
+    ...(details !== undefined && { details }),
+  };
+  return Response.json({ error: body }, { status, headers });
+}
