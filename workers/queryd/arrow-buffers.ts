@@ -77,10 +77,6 @@ export const offsetsOf = (bytes: Uint8Array): Int32Array =>
 // apache-arrow's types tie each kind to its own options; the builders choose kind and options together.
 export const dataOf = (type: DataType, options: object): Data => makeData({ type, ...options } as never);
 
-/** The bytes of a vector's data. */
-export const memory = ({ data }: Vector): Uint8Array =>
-  new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-
 interface TypedArray {
   new (buffer: ArrayBufferLike, offset: number, length: number): ArrayBufferView;
   readonly BYTES_PER_ELEMENT: number;

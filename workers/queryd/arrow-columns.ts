@@ -4,13 +4,14 @@ import {
   type ArrowColumn,
   bitColumn,
   bytesColumn,
+  bytesValue,
   decimalColumn,
   fixedColumn,
-  textBytes,
+  textValue,
 } from "./arrow-scalars.ts";
 import { arrowForm, arrowType, entriesType } from "./arrow-types.ts";
 import type { ColumnType, TypeOf } from "./column-type.ts";
-import { bytesAt, isValid, spanAt, type Vector } from "./vector.ts";
+import { isValid, spanAt, type Vector } from "./vector.ts";
 
 /** A column for the type. */
 export function arrowColumn(type: ColumnType): ArrowColumn {
@@ -22,9 +23,9 @@ export function arrowColumn(type: ColumnType): ArrowColumn {
     case "decimal":
       return decimalColumn(type);
     case "bytes":
-      return bytesColumn(type, (vector) => (row) => bytesAt(vector, row));
+      return bytesColumn(type, bytesValue);
     case "text":
-      return bytesColumn(type, textBytes);
+      return bytesColumn(type, textValue);
     case "list":
       return listColumn(type as TypeOf<"list" | "map">);
     case "fixed-list":

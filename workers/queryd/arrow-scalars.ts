@@ -1,13 +1,13 @@
 /** Arrow columns of values that are not nested. */
 import type { Data } from "apache-arrow";
 import { fail } from "../../runtime/errors.ts";
-import { dataOf, growing, memory, offsetsOf, typed, validity } from "./arrow-buffers.ts";
+import { dataOf, growing, offsetsOf, typed, validity } from "./arrow-buffers.ts";
 import { arrowType } from "./arrow-types.ts";
-import { createSink, takeBytes } from "./byte-sink.ts";
+import { type ByteSink, createSink, reserve, takeBytes, writeAscii, writeBytes } from "./byte-sink.ts";
 import { bytesOf, type ColumnType } from "./column-type.ts";
 import { enumIndexAt, jsonWriter } from "./json-value.ts";
 import { plainText } from "./value-text.ts";
-import { hugeAt, isValid, type Vector } from "./vector.ts";
+import { hugeAt, inlineBytesMax, isValid, memoryOf, type Vector } from "./vector.ts";
 
 export interface ArrowColumn {
   /** Appends rows of a vector of the column's type. */
@@ -26,7 +26,7 @@ export function fixedColumn(type: ColumnType): ArrowColumn {
   return {
     add: (vector, from, count) => {
       valid.add(vector, from, count);
-      values.claim(count * width).set(memory(vector).subarray(from * width, (from + count) * width));
+      values.claim(count * width).set(memoryOf(vector).subarray(from * width, (from + count) * width));
     },
     finish: () => dataOf(target, { ...valid.take(), data: typed(target, values.take()) }),
     bytes: values.length,
@@ -79,7 +79,7 @@ export function decimalColumn(type: ColumnType): ArrowColumn {
       if (width === 16) {
         if (type.kind !== "decimal")
           for (let row = from; row < from + count; row++) if (isValid(vector, row)) checked(vector, row);
-        bytes.set(memory(vector).subarray(from * 16, (from + count) * 16));
+        bytes.set(memoryOf(vector).subarray(from * 16, (from + count) * 16));
         return;
       }
       const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -99,33 +99,46 @@ const smallAt = ({ data }: Vector, row: number, width: number): bigint => {
   return width === 4 ? BigInt(data.getInt32(row * 4, true)) : data.getBigInt64(row * 8, true);
 };
 
-/** The bytes of a row's value. */
-export type BytesOfRow = (row: number) => Uint8Array;
+/** Writes the bytes of a row's value. */
+export type WriteValue = (sink: ByteSink, row: number) => void;
 
 /** Text for the types that Arrow has no form for, the same as in CSV. */
-export function textBytes(vector: Vector): BytesOfRow {
+export function textValue(vector: Vector): WriteValue {
   const { type } = vector;
   if (type.kind === "enum") {
     const values = type.values.map((value) => Buffer.from(value));
-    return (row) => values[enumIndexAt(vector, row)] as Uint8Array;
+    return (sink, row) => writeBytes(sink, values[enumIndexAt(vector, row)] as Uint8Array);
   }
   const text = plainText(vector);
-  if (text) return (row) => Buffer.from(text(row));
-  const write = jsonWriter(vector);
-  const sink = createSink();
-  return (row) => {
-    write(sink, row);
-    return takeBytes(sink);
+  return text ? (sink, row) => writeAscii(sink, text(row)) : jsonWriter(vector);
+}
+
+/** The bytes as they are; short ones lie in the vector itself. */
+export function bytesValue(vector: Vector): WriteValue {
+  const { data } = vector;
+  const memory = memoryOf(vector);
+  return (sink, row) => {
+    const length = data.getUint32(row * 16, true);
+    if (length > inlineBytesMax) {
+      writeBytes(sink, vector.longBytes(row));
+      return;
+    }
+    reserve(sink, length);
+    const { bytes } = sink;
+    const from = row * 16 + 4;
+    let end = sink.length;
+    for (let at = from; at < from + length; at++) bytes[end++] = memory[at] as number;
+    sink.length = end;
   };
 }
 
 /** Arrow's offsets have 32 bits. */
 const valueBytesMax = 2 ** 31 - 1;
 
-export function bytesColumn(type: ColumnType, bytesOfRow: (vector: Vector) => BytesOfRow): ArrowColumn {
+export function bytesColumn(type: ColumnType, writerOf: (vector: Vector) => WriteValue): ArrowColumn {
   const target = arrowType(type);
   const valid = validity();
-  const values = growing();
+  const values = createSink();
   const offsets = growing();
   const restart = () => offsets.claim(4).fill(0);
   restart();
@@ -134,34 +147,22 @@ export function bytesColumn(type: ColumnType, bytesOfRow: (vector: Vector) => By
       valid.add(vector, from, count);
       const bytes = offsets.claim(count * 4);
       const ends = new Int32Array(bytes.buffer, bytes.byteOffset, count);
-      const read = bytesOfRow(vector);
+      const write = writerOf(vector);
       for (let at = 0; at < count; at++) {
-        if (isValid(vector, from + at)) {
-          const value = read(from + at);
-          copy(value, values.claim(value.length));
-        }
-        ends[at] = values.length();
+        if (vector.valid === null || isValid(vector, from + at)) write(values, from + at);
+        ends[at] = values.length;
       }
-      if (values.length() > valueBytesMax)
+      if (values.length > valueBytesMax)
         throw fail(
           "sql_error",
-
           "the text of one batch has more than 2 GiB, which is all that Arrow holds; ask for fewer rows",
         );
     },
     finish: () => {
-      const data = { ...valid.take(), data: values.take(), valueOffsets: offsetsOf(offsets.take()) };
+      const data = { ...valid.take(), data: takeBytes(values), valueOffsets: offsetsOf(offsets.take()) };
       restart();
       return dataOf(target, data);
     },
-    bytes: values.length,
+    bytes: () => values.length,
   };
-}
-
-/** Short values are copied faster by hand than by a call. */
-const copiedByHandMax = 24;
-
-function copy(source: Uint8Array, target: Uint8Array): void {
-  if (source.length > copiedByHandMax) target.set(source);
-  else for (let at = 0; at < source.length; at++) target[at] = source[at] as number;
 }

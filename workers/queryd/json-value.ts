@@ -13,7 +13,7 @@ import {
 } from "./byte-sink.ts";
 import type { ColumnType, TypeOf } from "./column-type.ts";
 import { floatText, plainText, type TextOf, unscaledAt } from "./value-text.ts";
-import { bytesAt, isValid, spanAt, textAt, type Vector } from "./vector.ts";
+import { inlineBytesMax, isValid, memoryOf, spanAt, textAt, type Vector } from "./vector.ts";
 
 /** Writes the value of a row that is not NULL. */
 export type Write = (sink: ByteSink, row: number) => void;
@@ -39,7 +39,7 @@ function jsonValueWriter(vector: Vector): Write {
     case "boolean":
       return (sink, row) => writeAscii(sink, vector.data.getUint8(row) === 0 ? "false" : "true");
     case "text":
-      return (sink, row) => writeJsonString(sink, bytesAt(vector, row));
+      return textWriter(vector);
     case "json":
       return (sink, row) => writeJson(sink, textAt(vector, row));
     case "enum":
@@ -208,6 +208,17 @@ function mapWriter(vector: Vector, { key }: TypeOf<"map">): Write {
   };
 }
 
+/** Short text is read where it lies in the vector: an object for each value would cost more than its bytes. */
+function textWriter(vector: Vector): Write {
+  const { data } = vector;
+  const memory = memoryOf(vector);
+  return (sink, row) => {
+    const length = data.getUint32(row * 16, true);
+    if (length <= inlineBytesMax) writeJsonString(sink, memory, row * 16 + 4, length);
+    else writeJsonString(sink, vector.longBytes(row), 0, length);
+  };
+}
+
 /** A JSON column is nested as it is; text that is no JSON, as a file may hold it, becomes a string. */
 function writeJson(sink: ByteSink, text: string): void {
   try {
@@ -230,26 +241,28 @@ const short = new Map([
 ]);
 
 /** A JSON string of UTF-8 bytes, which DuckDB guarantees for text. */
-export function writeJsonString(sink: ByteSink, source: Uint8Array): void {
+function writeJsonString(sink: ByteSink, source: Uint8Array, from: number, length: number): void {
   // At worst each byte becomes six: \u001f.
-  reserve(sink, source.length * 6 + 2);
+  reserve(sink, length * 6 + 2);
   const { bytes } = sink;
   let at = sink.length;
   bytes[at++] = quote;
-  for (let index = 0; index < source.length; index++) {
+  for (let index = from; index < from + length; index++) {
     const byte = source[index] as number;
-    if (byte >= 0x20 && byte !== quote && byte !== backslash) {
-      bytes[at++] = byte;
-      continue;
-    }
-    bytes[at++] = backslash;
-    const letter = byte >= 0x20 ? byte : short.get(byte);
-    if (letter !== undefined) bytes[at++] = letter;
-    else {
-      bytes.set([0x75, 0x30, 0x30, hex[byte >> 4] as number, hex[byte & 15] as number], at);
-      at += 5;
-    }
+    if (byte >= 0x20 && byte !== quote && byte !== backslash) bytes[at++] = byte;
+    else at = writeEscape(bytes, at, byte);
   }
   bytes[at++] = quote;
   sink.length = at;
+}
+
+function writeEscape(bytes: Uint8Array, at: number, byte: number): number {
+  bytes[at] = backslash;
+  const letter = byte >= 0x20 ? byte : short.get(byte);
+  if (letter !== undefined) {
+    bytes[at + 1] = letter;
+    return at + 2;
+  }
+  bytes.set([0x75, 0x30, 0x30, hex[byte >> 4] as number, hex[byte & 15] as number], at + 1);
+  return at + 6;
 }

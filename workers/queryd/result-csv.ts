@@ -2,19 +2,11 @@
  * CSV by RFC 4180 with LF line ends: a header, then the rows. NULL is an empty field, an empty text is `""`. Nested
  * values are their JSON, blobs base64; numbers are written in full, whatever their size.
  */
-import {
-  type ByteSink,
-  createSink,
-  reserve,
-  takeBytes,
-  writeAscii,
-  writeByte,
-  writeBytes,
-} from "./byte-sink.ts";
+import { type ByteSink, createSink, reserve, takeBytes, writeAscii, writeByte } from "./byte-sink.ts";
 import { enumIndexAt, jsonWriter, numberWriter, type Write } from "./json-value.ts";
 import type { ResultFormat } from "./result-format.ts";
 import { isNested, plainText } from "./value-text.ts";
-import { bytesAt, isValid, type Vector } from "./vector.ts";
+import { inlineBytesMax, isValid, memoryOf, type Vector } from "./vector.ts";
 
 const quote = 0x22;
 const comma = 0x2c;
@@ -63,8 +55,7 @@ function valueWriter(vector: Vector): Write {
   if (number) return number;
   if (type.kind === "boolean")
     return (sink, row) => writeAscii(sink, vector.data.getUint8(row) === 0 ? "false" : "true");
-  if (type.kind === "text" || type.kind === "json")
-    return (sink, row) => writeField(sink, bytesAt(vector, row));
+  if (type.kind === "text" || type.kind === "json") return textWriter(vector);
   if (type.kind === "enum") {
     const values = type.values.map((value) => Buffer.from(value));
     return (sink, row) => writeField(sink, values[enumIndexAt(vector, row)] as Uint8Array);
@@ -73,6 +64,16 @@ function valueWriter(vector: Vector): Write {
   const text = plainText(vector);
   if (!text) throw new Error(`no CSV form for ${type.name}`);
   return (sink, row) => writeAscii(sink, text(row));
+}
+
+function textWriter(vector: Vector): Write {
+  const { data } = vector;
+  const memory = memoryOf(vector);
+  return (sink, row) => {
+    const length = data.getUint32(row * 16, true);
+    if (length <= inlineBytesMax) writeField(sink, memory, row * 16 + 4, length);
+    else writeField(sink, vector.longBytes(row), 0, length);
+  };
 }
 
 function nestedWriter(vector: Vector): Write {
@@ -86,26 +87,25 @@ function nestedWriter(vector: Vector): Write {
 }
 
 /** Quoted where it must be, and where it is empty: an unquoted empty field is NULL. */
-function writeField(sink: ByteSink, source: Uint8Array): void {
-  if (!needsQuotes(source)) {
-    writeBytes(sink, source);
-    return;
-  }
-  reserve(sink, source.length * 2 + 2);
+function writeField(sink: ByteSink, source: Uint8Array, from = 0, length = source.length): void {
+  reserve(sink, length * 2 + 2);
   const { bytes } = sink;
   let at = sink.length;
-  bytes[at++] = quote;
-  for (const byte of source) {
+  const quoted = needsQuotes(source, from, length);
+  if (quoted) bytes[at++] = quote;
+  for (let index = from; index < from + length; index++) {
+    const byte = source[index] as number;
     if (byte === quote) bytes[at++] = quote;
     bytes[at++] = byte;
   }
-  bytes[at++] = quote;
+  if (quoted) bytes[at++] = quote;
   sink.length = at;
 }
 
-function needsQuotes(source: Uint8Array): boolean {
-  if (source.length === 0) return true;
-  for (const byte of source)
+function needsQuotes(source: Uint8Array, from: number, length: number): boolean {
+  for (let at = from; at < from + length; at++) {
+    const byte = source[at];
     if (byte === comma || byte === quote || byte === lineEnd || byte === carriageReturn) return true;
-  return false;
+  }
+  return length === 0;
 }

@@ -35,6 +35,10 @@ export function bytesAt(vector: Vector, row: number): Uint8Array {
     : vector.longBytes(row);
 }
 
+/** A vector's data as bytes. */
+export const memoryOf = ({ data }: Vector): Uint8Array =>
+  new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+
 const decoder = new TextDecoder();
 export const textAt = (vector: Vector, row: number): string => decoder.decode(bytesAt(vector, row));
 
