@@ -26,9 +26,9 @@ const keys = { accessKeyId: "LAKEHOUSETEST", secretAccessKey: "lakehouse-test-se
 
 const here = globalThis as { lakehouseTestS3?: Promise<TestS3> };
 
-/** The server of this process, started at the first call. Rejects, saying why, when it cannot be had. */
+/** The server of this process, started at the first call; once more if that fails, as when a port was just taken. Rejects, saying why, when it cannot be had. */
 export function testS3(): Promise<TestS3> {
-  here.lakehouseTestS3 ??= start();
+  here.lakehouseTestS3 ??= start().catch(start);
   return here.lakehouseTestS3;
 }
 
@@ -125,13 +125,13 @@ until ceph osd stat | grep -q '1 up'; do
   kill -0 $osd || { daemon ceph-osd -i 0 -f; osd=$!; }
   sleep 0.05
 done
-daemon radosgw -n client.admin -f --rgw-frontends="beast endpoint=127.0.0.1:$PORT tcp_nodelay=1"; rgw=$!
 radosgw-admin user create --uid=lakehouse --display-name=lakehouse --access-key="$KEY" --secret="$SECRET" >>"$ROOT/log/out" || exit 1
+daemon radosgw -n client.admin -f --rgw-frontends="beast endpoint=127.0.0.1:$PORT tcp_nodelay=1"; rgw=$!
 echo ready
 read -r _
 `;
 /** In a session of its own: what ends this process's children must not end the one that cleans up after them. */
-const detached = 'setsid sh -c "$REAPER" <&0 & wait';
+const detached = 'exec 3<&0; setsid sh -c "$REAPER" <&3 & wait';
 
 function makeKeyring(root: string, environment: Record<string, string>, monPort: number, fsid: string): void {
   const keyring = join(root, "keyring");
@@ -196,7 +196,13 @@ async function start(): Promise<TestS3> {
     throw new Error(`the S3 server did not start: ${tails}`);
   }
   const test = describeServer(`http://127.0.0.1:${port}`, stop);
-  await test.newBucket();
+  try {
+    await test.newBucket();
+  } catch (cause) {
+    const tails = logTails(join(root, "log"));
+    await stop();
+    throw new Error(`the S3 server does not answer: ${tails}`, { cause });
+  }
   return test;
 }
 
