@@ -278,9 +278,7 @@ describe("column names", () => {
     expect(await stack.rows("SELECT 1 AS a, 2 AS a_1, 3 AS a")).toEqual([{ a: 1, a_1: 2, a_2: 3 }]);
   });
   test("names that mean something in JavaScript are names", async () => {
-    const text = await (
-      await stack.sql('SELECT 1 AS "__proto__", 2 AS "constructor", 4 AS "a\nb"')
-    ).text();
+    const text = await (await stack.sql('SELECT 1 AS "__proto__", 2 AS "constructor", 4 AS "a\nb"')).text();
     expect(text).toBe('[{"__proto__":1,"constructor":2,"a\\nb":4}]');
   });
 });
