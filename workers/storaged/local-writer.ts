@@ -76,7 +76,7 @@ export function createLocalWriter(deps: WriterDeps): LocalWriter {
         checkConditions(key, current?.sha256, conditions);
         if (!current) return false;
         await rm(layout.data(key));
-        syncDirectory(dirname(layout.data(key)));
+        syncNearest(dirname(layout.data(key)));
         // From here on the object is gone for good; a sidecar left by a crash belongs to nothing and is harmless.
         await rm(layout.record(key), { force: true });
         corruptions.cleared(key);
@@ -215,6 +215,18 @@ async function fileAbove(layout: Layout, key: string): Promise<string> {
     if (facts && !facts.isDirectory()) return relative(layout.root, path);
   }
   return dirname(key);
+}
+
+/** Makes the removal durable: of the file, or of its folder when another delete has pruned that already. */
+function syncNearest(folder: string): void {
+  for (let at = folder; ; at = dirname(at)) {
+    try {
+      syncDirectory(at);
+      return;
+    } catch (cause) {
+      if (errorCode(cause) !== "ENOENT" || at === dirname(at)) throw cause;
+    }
+  }
 }
 
 /** Removes empty folders from `path` upwards, up to the root, which stays. */
