@@ -118,7 +118,9 @@ test("20 ingests of different names and 5 of one name at once all end right", as
   const statuses = await Promise.all([...different, ...same].map(async (answer) => (await answer).status));
   expect(statuses).toEqual(Array(25).fill(200));
   for (let at = 0; at < 20; at++)
-    expect(await sql(product.url, `SELECT CAST(sum(id) AS BIGINT) AS s FROM batch_${at}`)).toEqual([{ s: 2 * at + 1 }]);
+    expect(await sql(product.url, `SELECT CAST(sum(id) AS BIGINT) AS s FROM batch_${at}`)).toEqual([
+      { s: 2 * at + 1 },
+    ]);
   const manifest = (await (await fetch(`${product.url}/v1/catalog/manifest/one_name`)).json()) as {
     version: number;
   };
