@@ -4,8 +4,8 @@
  * exits 1 when the process ended or an answer with status 200 was not whole.
  */
 import { parseArgs } from "node:util";
-import type { ServiceStatus } from "../../runtime/service.ts";
 import { workersPieces } from "../../scripts/make-workers.ts";
+import { type Figures, startKillable } from "../support/killable.ts";
 
 const { values } = parseArgs({
   options: { count: { type: "string", default: "100" }, seed: { type: "string", default: "1" } },
@@ -18,48 +18,8 @@ const random = () => {
   return state / 2_147_483_647;
 };
 
-interface Figures {
-  threads: number;
-  resident_mb: number;
-}
-interface Told {
-  status?: ServiceStatus[];
-  figures?: Figures;
-  replaced?: string;
-}
-
-const replaced: string[] = [];
-let heard = Promise.withResolvers<Told>();
-const product = Bun.spawn(
-  [process.execPath, new URL("../fixtures/runtime/killable-product.ts", import.meta.url).pathname],
-  {
-    env: { ...process.env, UV_THREADPOOL_SIZE: "36" },
-    stdout: "ignore",
-    stderr: "ignore",
-    ipc: (message: Told) => {
-      if (message.replaced !== undefined) replaced.push(message.replaced);
-      else heard.resolve(message);
-    },
-  },
-);
-const gone = product.exited.then((code) => {
-  throw new Error(`the process ended with ${code} (${product.signalCode})`);
-});
-gone.catch(() => {});
-
-/** One question at a time: the answer is the next message. */
-async function ask(message?: string): Promise<Told> {
-  if (message !== undefined) {
-    heard = Promise.withResolvers<Told>();
-    product.send(message);
-  }
-  return Promise.race([heard.promise, gone]);
-}
-const statusOf = async (name: string) =>
-  (await ask("status")).status?.find((service) => service.name === name);
-const figures = async () => (await ask("figures")).figures ?? { threads: 0, resident_mb: 0 };
-
-const url = (await ask()).status?.find(({ name }) => name === "gateway")?.address ?? "";
+const product = await startKillable();
+const { url } = product;
 const csv = Buffer.concat([...workersPieces({ rows: 20_000, seed: 3 })]);
 const outcomes = { answered: 0, refused: 0, cut: 0, wrong: [] as string[] };
 let over = false;
@@ -87,16 +47,6 @@ async function load(request: () => Promise<Response>, isWhole: (text: string) =>
     } catch {
       outcomes.cut += 1;
     }
-  }
-}
-
-/** A restarted service is ready with one restart more. */
-async function restarted(name: string, before: number): Promise<void> {
-  for (;;) {
-    const status = await statusOf(name);
-    if (status?.state === "ready" && status.restarts > before) return;
-    if (replaced.length > 0) throw new Error(`the process had to be replaced: ${replaced[0]}`);
-    await Bun.sleep(5);
   }
 }
 
@@ -129,23 +79,22 @@ const loads = [
 const samples: Figures[] = [];
 const started = performance.now();
 for (let cycle = 0; cycle < count; cycle++) {
-  if (cycle % Math.ceil(count / 8) === 0) samples.push(await figures());
+  if (cycle % Math.ceil(count / 8) === 0) samples.push(await product.figures());
   await Bun.sleep(random() * 200);
   const names = random() < 0.34 ? ["queryd"] : random() < 0.5 ? ["ingestd"] : ["queryd", "ingestd"];
   const restarts: number[] = [];
-  for (const name of names) restarts.push((await statusOf(name))?.restarts ?? 0);
-  for (const name of names) product.send(`kill ${name}`);
-  for (const [at, name] of names.entries()) await restarted(name, restarts[at] ?? 0);
+  for (const name of names) restarts.push((await product.status(name))?.restarts ?? 0);
+  for (const name of names) product.kill(name);
+  for (const [at, name] of names.entries()) await product.restarted(name, restarts[at] ?? 0);
 }
 over = true;
 await Promise.all(loads);
-samples.push(await figures());
+samples.push(await product.figures());
 const elapsed_s = Math.round((performance.now() - started) / 100) / 10;
 const check = await (await query("SELECT count(*) AS n FROM base", "application/json")).text();
 if (check !== '[{"n":20000}]') outcomes.wrong.push(check);
-product.send("stop");
-const code = await product.exited;
+const code = await product.stop();
 process.stdout.write(
   `${JSON.stringify({ cycles: count, seed: Number(values.seed), elapsed_s, ...outcomes, samples })}\n`,
 );
-process.exit(outcomes.wrong.length === 0 && replaced.length === 0 && code === 0 ? 0 : 1);
+process.exit(outcomes.wrong.length === 0 && code === 0 ? 0 : 1);
