@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { parse, TomlError } from "smol-toml";
 import { errorCode } from "./files.ts";
+import { nearNames } from "./nearest.ts";
 import { type Config, isSetting, type Setting, settings } from "./settings.ts";
 
 export interface LoadedConfig {
@@ -138,27 +139,10 @@ function flatten(document: Record<string, unknown>, shown: string): [string, unk
   });
 }
 
-/** The most similar known name, when it is similar enough to be a slip. */
+/** The most similar known name, when there is one that is similar enough to be a slip. */
 function nearest(name: string, known: Iterable<string>): string {
-  const ranked = [...known]
-    .map((other) => ({ other, far: distance(name, other) }))
-    .sort((a, b) => a.far - b.far);
-  const [best] = ranked;
-  return best && best.far <= Math.max(2, name.length / 4) ? `; did you mean '${best.other}'?` : "";
-}
-
-/** Levenshtein's edit distance. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, at) => at);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const change = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(change, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
+  const [best] = nearNames(name, [...known]);
+  return best === undefined ? "" : `; did you mean '${best}'?`;
 }
 
 /** What a setting takes, for people. */

@@ -1,7 +1,7 @@
 /** The registry from storage at the start: tried until storage answers. */
 import type { Clock } from "../../runtime/clock.ts";
+import { inParallel } from "../../runtime/in-parallel.ts";
 import { describe, type Log } from "../../runtime/log.ts";
-import { inParallel } from "./in-parallel.ts";
 import type { ManifestStore } from "./manifest-store.ts";
 import { isDamaged, type Registry } from "./registry.ts";
 

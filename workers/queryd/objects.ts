@@ -2,6 +2,7 @@
 import { stat } from "node:fs/promises";
 import type { Peer } from "../../runtime/contract.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
+import { inParallel } from "../../runtime/in-parallel.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import type { Manifest } from "./catalog.ts";
 import type { ObjectAddress } from "./object-cache.ts";
@@ -50,7 +51,7 @@ export function createObjects(options: {
   };
   return {
     find: (manifest, signal) =>
-      inOrder(manifest.objects, findConcurrency, (object) => findOne(manifest, object, signal)),
+      inParallel(manifest.objects, findConcurrency, (object) => findOne(manifest, object, signal)),
   };
 }
 
@@ -58,29 +59,6 @@ export function createObjects(options: {
 export function addressOf({ key, bytes, etag }: DataObject): ObjectAddress {
   const [, bucket = "primary", rest = key] = /^([A-Za-z0-9._-]+):\/\/(.*)$/s.exec(key) ?? [];
   return { bucket, key: rest, bytes, etag };
-}
-
-/** Maps with at most `width` at once, keeping order; the first failure stops the rest from starting. */
-export async function inOrder<T, R>(
-  items: readonly T[],
-  width: number,
-  work: (item: T) => Promise<R>,
-): Promise<R[]> {
-  const results: R[] = [];
-  let at = 0;
-  let failed = false;
-  const lane = async () => {
-    for (let mine = at++; mine < items.length && !failed; mine = at++) {
-      try {
-        results[mine] = await work(items[mine] as T);
-      } catch (cause) {
-        failed = true;
-        throw cause;
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(width, items.length) }, lane));
-  return results;
 }
 
 /** A file of this machine, or undefined: a storaged on another machine names paths that are not here. */

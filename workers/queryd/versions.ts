@@ -1,10 +1,11 @@
 /** Versions of datasets as DuckDB reads them: a macro each, made at its first use and dropped after its last. */
 import { ServiceError } from "../../runtime/errors.ts";
+import { inParallel } from "../../runtime/in-parallel.ts";
 import { describe, type Log } from "../../runtime/log.ts";
 import type { Manifest, Snapshot } from "./catalog.ts";
 import { EngineError } from "./engine-error.ts";
 import type { ObjectCache, Pinned } from "./object-cache.ts";
-import { corrupt, explain, type Found, inOrder, type Objects } from "./objects.ts";
+import { corrupt, explain, type Found, type Objects } from "./objects.ts";
 import type { Source } from "./statement.ts";
 import { badType, readStatement } from "./views.ts";
 
@@ -133,7 +134,7 @@ async function makeReadable(
   { manifest, version, signal, pins }: Use,
 ): Promise<void> {
   const places = await unlessAborted(version.found, signal);
-  const paths = await inOrder(places, pinConcurrency, async (found) => {
+  const paths = await inParallel(places, pinConcurrency, async (found) => {
     if ("path" in found) return found.path;
     const pinned = await unlessAborted(options.cache.pin(found.remote, options.lifetime), signal).catch(
       (cause) => Promise.reject(explain(cause, manifest, found.remote.key)),

@@ -1,8 +1,8 @@
 /** The catalog in memory: etag, names, pages, waiting. */
 import { describe, expect, test } from "bun:test";
 import { systemClock } from "../../../runtime/clock.ts";
+import { inParallel } from "../../../runtime/in-parallel.ts";
 import { createChanges } from "../../../workers/catalogd/changes.ts";
-import { inParallel } from "../../../workers/catalogd/in-parallel.ts";
 import { createNameLock } from "../../../workers/catalogd/name-lock.ts";
 import { page } from "../../../workers/catalogd/pages.ts";
 import { createRegistry, type Head } from "../../../workers/catalogd/registry.ts";
