@@ -49,7 +49,7 @@ export async function putObject(
   const upload = await bucket.receive(key, metered(request.body, limits.idle_timeout_ms, operations), {
     bytesMax,
     bytes: announced(headers),
-    contentType: headers.get("content-type") ?? undefined,
+    contentType: contentTypeOf(headers),
     signal,
   });
   const { name } = bucket.describe();
@@ -62,6 +62,16 @@ export async function putObject(
       )
     : await work();
   return Response.json(info, { status: created ? 201 : 200, headers: { etag: `"${info.etag}"` } });
+}
+
+/** Longest media type that is kept; it comes back with every answer. */
+const contentTypeCharsMax = 255;
+
+function contentTypeOf(headers: Headers): string | undefined {
+  const given = headers.get("content-type");
+  if (given === null || given.trim() === "") return undefined;
+  if (given.length <= contentTypeCharsMax && /^[\x20-\x7e]+$/.test(given)) return given.trim();
+  throw fail("bad_request", `Content-Type: expected at most ${contentTypeCharsMax} ASCII characters`);
 }
 
 const announced = (headers: Headers): number | undefined => {
