@@ -37,7 +37,7 @@ export function createCsvScan(marks: Marks, columns: number): CsvScan {
   const at: Position = {
     clean: marks.delimiter.length === 1 && (marks.delimiter[0] ?? 0) < 128,
     state: outside,
-    before: lineFeed,
+    last: lineFeed,
     fields: 1,
     rows: 0,
     blankLines: 0,
@@ -51,15 +51,18 @@ export function createCsvScan(marks: Marks, columns: number): CsvScan {
       if (!at.clean) return 0;
       const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
       const begun = at.offset;
-      at.clean = utf8.push(bytes) && !bytes.includes(0);
+      // A carriage return that ended the chunk before must have its line feed now.
+      const torn =
+        at.state === outside && at.last === carriageReturn && bytes.length > 0 && bytes[0] !== lineFeed;
+      at.clean = utf8.push(bytes) && !bytes.includes(0) && !torn;
       scan(bytes, at, marks, columns);
       return at.clean ? Math.max(0, at.rowStart - begun) : 0;
     },
     end: () => {
       const mixed = at.pairs !== 0 && at.pairs !== at.rows + at.blankLines;
-      const lone = at.before === carriageReturn && at.state === outside;
+      const lone = at.last === carriageReturn && at.state === outside;
       at.clean &&= at.state !== inQuotes && utf8.end() && !mixed && !lone;
-      if (at.offset > at.rowStart) endRow(at, at.offset, columns);
+      if (at.offset > at.rowStart) endRow(at, at.offset, at.last, columns);
       const { clean, rows, blankLines, longestRowBytes, pairs } = at;
       return { clean, rows, blankLines, longestRowBytes, lineEnd: pairs > 0 ? "\r\n" : "\n" };
     },
@@ -69,8 +72,8 @@ export function createCsvScan(marks: Marks, columns: number): CsvScan {
 interface Position {
   clean: boolean;
   state: typeof outside | typeof inQuotes | typeof afterQuote;
-  /** The byte before, outside quotes. */
-  before: number;
+  /** The last byte of the chunk before. */
+  last: number;
   fields: number;
   rows: number;
   blankLines: number;
@@ -83,8 +86,8 @@ interface Position {
 }
 
 /** Ends the row before the line feed, or the end of the file, at this offset. */
-function endRow(at: Position, end: number, columns: number): void {
-  const length = end - at.rowStart - (at.before === carriageReturn ? 1 : 0);
+function endRow(at: Position, end: number, before: number, columns: number): void {
+  const length = end - at.rowStart - (before === carriageReturn ? 1 : 0);
   if (length === 0 && at.fields === 1) at.blankLines += 1;
   else if (at.fields !== columns) at.clean = false;
   else at.rows += 1;
@@ -99,36 +102,47 @@ function scan(
   { quote, delimiter: [delimiter = 0] }: Marks,
   columns: number,
 ): void {
-  // Most bytes are above the marks and are passed over by one comparison.
-  const highest = Math.max(delimiter, quote, carriageReturn);
   const { length } = bytes;
-  for (let index = 0; index < length && at.clean; index++) {
-    if (at.state === inQuotes) {
-      const close = bytes.indexOf(quote, index);
-      if (close < 0) break;
-      at.state = afterQuote;
-      index = close;
+  // Most bytes are above the marks: they are passed over by one comparison each, which is what makes this fast.
+  const highest = Math.max(delimiter, quote, carriageReturn);
+  let index = 0;
+  while (index < length && at.clean) {
+    if (at.state !== outside) {
+      index = scanQuoted(bytes, index, at, quote, delimiter);
       continue;
     }
-    const byte = bytes[index] ?? 0;
-    if (at.state === afterQuote) {
-      at.state = byte === quote ? inQuotes : outside;
-      if (byte === quote) continue;
-      at.before = quote;
-      if (byte !== delimiter && byte !== lineFeed && byte !== carriageReturn) at.clean = false;
+    const byte = bytes[index] as number;
+    if (byte > highest) {
+      index += 1;
+      continue;
     }
-    if (at.before === carriageReturn && byte !== lineFeed) at.clean = false;
-    if (byte <= highest) {
-      if (byte === delimiter) at.fields += 1;
-      else if (byte === quote) {
-        if (at.before === delimiter || at.before === lineFeed) at.state = inQuotes;
-        else at.clean = false;
-      } else if (byte === lineFeed) {
-        if (at.before === carriageReturn) at.pairs += 1;
-        endRow(at, at.offset + index, columns);
-      }
-    }
-    at.before = byte;
+    const before = index === 0 ? at.last : (bytes[index - 1] as number);
+    if (byte === delimiter) at.fields += 1;
+    else if (byte === lineFeed) {
+      if (before === carriageReturn) at.pairs += 1;
+      endRow(at, at.offset + index, before, columns);
+    } else if (byte === quote) {
+      if (before === delimiter || before === lineFeed) at.state = inQuotes;
+      else at.clean = false;
+    } else if (byte === carriageReturn && index + 1 < length && bytes[index + 1] !== lineFeed)
+      at.clean = false;
+    index += 1;
   }
   at.offset += length;
+  at.last = bytes[length - 1] ?? at.last;
+}
+
+/** Goes on inside a quoted field, or behind its closing quote; returns where to go on. */
+function scanQuoted(bytes: Buffer, index: number, at: Position, quote: number, delimiter: number): number {
+  if (at.state === inQuotes) {
+    const close = bytes.indexOf(quote, index);
+    if (close < 0) return bytes.length;
+    at.state = afterQuote;
+    return close + 1;
+  }
+  const byte = bytes[index];
+  at.state = byte === quote ? inQuotes : outside;
+  if (byte === quote) return index + 1;
+  if (byte !== delimiter && byte !== lineFeed && byte !== carriageReturn) at.clean = false;
+  return index;
 }

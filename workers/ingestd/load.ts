@@ -1,11 +1,8 @@
 /** From a stored file to one Parquet file: types chosen, every value checked, every row accounted for. */
-import type { Static } from "@sinclair/typebox";
-import type { Column as CatalogColumn, ColumnStatistics } from "../catalogd/contract.ts";
 import { EngineError, type Session } from "./engine.ts";
-import { numberFields, readStatistics } from "./field-ids.ts";
 import type { Column, Stored, Table } from "./format.ts";
 import { holds, misfit, violatedColumn } from "./inference.ts";
-import { identifier, literal } from "./sql-text.ts";
+import { identifier } from "./sql-text.ts";
 import {
   drift,
   finalType,
@@ -16,13 +13,7 @@ import {
   type Registered,
   type TypedColumn,
 } from "./typing.ts";
-
-/** What stands in a Parquet file. */
-export interface Written {
-  rows: number;
-  columns: Static<typeof CatalogColumn>[];
-  statistics: Static<typeof ColumnStatistics>[];
-}
+import { type Target, type Written, writeQuery } from "./write-parquet.ts";
 
 export interface Loaded extends Written {
   rowsIn: number;
@@ -30,12 +21,6 @@ export interface Loaded extends Written {
   /** The rejected rows as a relation, when there are any. */
   rejects?: string;
   warnings: string[];
-}
-
-export interface Target {
-  path: string;
-  compressionLevel: number;
-  rowGroupRows: number;
 }
 
 /** The way of reading does not hold for this file: another one may. */
@@ -181,6 +166,7 @@ async function writeParquet(
   const written = await writeQuery(session, selectOf(table, plan), {
     ...target,
     rowBytes: table.rowBytes,
+    rows: table.rowsIn,
   }).catch((error) => {
     throw meaningOf(error, table, plan);
   });
@@ -199,28 +185,6 @@ async function writeParquet(
   };
 }
 
-/** Writes what a query gives to a Parquet file, with field ids and statistics. Rejects as the session does. */
-export async function writeQuery(
-  session: Session,
-  query: string,
-  target: Target & { rowBytes: number },
-): Promise<Written> {
-  const described = await session.describe(query);
-  const fields = numberFields(described);
-  const settings = [
-    "FORMAT parquet, COMPRESSION zstd, RETURN_STATS",
-    `COMPRESSION_LEVEL ${target.compressionLevel}`,
-    `ROW_GROUP_SIZE ${rowGroupRows(target.rowGroupRows, target.rowBytes, described.length)}`,
-    `FIELD_IDS ${fields.sql}`,
-  ];
-  const [answer] = await session.run(`COPY (${query}) TO ${literal(target.path)} (${settings.join(", ")})`);
-  return {
-    rows: Number(answer?.count),
-    columns: described.map(({ name, type }) => ({ name, type, nullable: true })),
-    statistics: readStatistics(answer ?? {}, fields),
-  };
-}
-
 /** What a failure to write says about the file. */
 function meaningOf(error: unknown, table: Table, { columns }: Plan): unknown {
   if (!(error instanceof EngineError)) return error;
@@ -236,17 +200,4 @@ function selectOf(table: Table, { columns, leaveOut }: Plan): string {
     return `${value} AS ${identifier(name)}`;
   });
   return `SELECT ${list.join(", ")} FROM ${table.relation}${leaveOut === undefined ? "" : ` WHERE NOT (${leaveOut})`}`;
-}
-
-/** Uncompressed bytes of a row group: each thread holds one or two, so this bounds memory however wide the rows are. */
-const rowGroupBytesMax = 96 * 1024 * 1024;
-/** What DuckDB holds for any value, in bytes. */
-const valueBytes = 16;
-/** DuckDB's vector: the least it writes at once. */
-const rowsMin = 2048;
-
-/** Rows in a row group: as configured, but fewer where rows are wide. */
-function rowGroupRows(configured: number, rowBytes: number, columns: number): number {
-  const fitting = Math.floor(rowGroupBytesMax / Math.max(1, rowBytes, columns * valueBytes));
-  return Math.max(rowsMin, Math.min(configured, fitting - (fitting % rowsMin)));
 }

@@ -2,7 +2,7 @@
 import { ServiceError } from "../../runtime/errors.ts";
 import type { Session } from "./engine.ts";
 import type { Stored } from "./format.ts";
-import { type Loaded, load, type Written, writeQuery } from "./load.ts";
+import { type Loaded, load } from "./load.ts";
 import { type Draft, openDraft, type StoredObject } from "./objects.ts";
 import { noRejects, rejectsQuery } from "./rejects.ts";
 import {
@@ -12,6 +12,7 @@ import {
   rejectsSuffix,
   type Task,
 } from "./task.ts";
+import { type Written, writeQuery } from "./write-parquet.ts";
 
 /** Who a version was made by, in its manifest. */
 const madeBy = "ingestd";
@@ -156,6 +157,7 @@ async function storeRejects(
   const written = await writeQuery(session, query, {
     path: target.path,
     rowBytes: rejectRowBytes,
+    rows: loaded.rowsRejected,
     ...parquetSettings(parts),
   });
   const object = await target.commit(name);

@@ -38,18 +38,23 @@ export async function openUpload(request: Request, rules: UploadRules): Promise<
   if (length > bytesMax + (wrapped ? envelopeBytesMax : 0)) throw tooLarge(bytesMax);
   if (request.body === null) throw fail("bad_request", "the request has no body: send a file");
   const encoding = contentEncoding(request.headers.get("content-encoding"));
-  const body = limited(readBody(request.body, rules), bytesMax + envelopeBytesMax, bytesMax);
-  const plain = encoding === undefined ? body : decompress(body, encoding);
+  const within = (chunks: Chunks, envelope = 0) => limited(chunks, bytesMax + envelope, bytesMax);
+  const envelope = wrapped ? envelopeBytesMax : 0;
+  const body = within(readBody(request.body, rules), envelope);
+  const plain = encoding === undefined ? body : within(decompress(body, encoding), envelope);
   const { file, filename } = wrapped
     ? await filePart(plain, mediaType)
     : { file: plain, filename: undefined };
-  const chunks = limited(
-    await unpacked(watched(limited(file, bytesMax, bytesMax), rules.onFile)),
-    bytesMax,
-    bytesMax,
-  );
+  const { onFile } = rules;
+  const seen = onFile === undefined ? file : watched(file, onFile);
+  const { head, all } = await peek(wrapped ? within(seen) : seen, magicBytes);
+  const compression = compressionOf(head);
+  const chunks = compression === undefined ? all : within(decompress(all, compression));
   return { chunks, ...(filename !== undefined && { filename }) };
 }
+
+/** Enough to recognise a compression. */
+const magicBytes = 4;
 
 const tooLarge = (bytesMax: number) =>
   fail(
@@ -77,9 +82,9 @@ async function* limited(chunks: Chunks, most: number, told: number): AsyncGenera
   }
 }
 
-async function* watched(chunks: Chunks, watch: UploadRules["onFile"]): AsyncGenerator<Uint8Array> {
+async function* watched(chunks: Chunks, watch: (bytes: Uint8Array) => void): AsyncGenerator<Uint8Array> {
   for await (const chunk of chunks) {
-    watch?.(chunk);
+    watch(chunk);
     yield chunk;
   }
 }
@@ -158,13 +163,6 @@ const otherField = ({ name }: Part) =>
       details: { field: name.slice(0, 100) },
     },
   );
-
-/** Decompresses what the first bytes show to be compressed. */
-async function unpacked(chunks: AsyncGenerator<Uint8Array>): Promise<Chunks> {
-  const { head, all } = await peek(chunks, 4);
-  const compression = compressionOf(head);
-  return compression === undefined ? all : decompress(all, compression);
-}
 
 export interface Peeked {
   head: Buffer;
