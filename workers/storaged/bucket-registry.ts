@@ -19,6 +19,11 @@ const S3 = closed({
   path_style: t.Optional(t.Boolean()),
 });
 
+const schemas = new Map<unknown, TSchema>([
+  ["local", Local],
+  ["s3", S3],
+]);
+
 /** A bucket's table in lakehouse.toml, checked. */
 export type BucketSetting = (Static<typeof Local> | Static<typeof S3>) & { name: string };
 
@@ -47,7 +52,7 @@ function readOne(name: string, table: Readonly<Record<string, unknown>>): Bucket
   if (!nameForm.test(name)) {
     throw new Error(`[buckets.${name}]: expected a name of 1 to 64 letters, digits, '.', '_' or '-'`);
   }
-  const schema: TSchema | undefined = { local: Local, s3: S3 }[String(table.kind)];
+  const schema = schemas.get(table.kind);
   if (!schema)
     throw new Error(`[buckets.${name}] kind: expected "local" or "s3", got ${JSON.stringify(table.kind)}`);
   try {
