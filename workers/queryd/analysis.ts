@@ -99,9 +99,11 @@ function parseError(reply: ParseReply, { sql, verb }: { sql: string; verb: strin
       "sql_error",
       "PIVOT needs its columns spelled out here: PIVOT … ON column IN (value, …) USING …",
     );
+  if (/^(SELECT|FROM|VALUES|TABLE|\()?$/.test(verb))
+    return fail("sql_error", `Parser Error: ${reply.error_message}`);
   return fail(
     "statement_not_allowed",
-    `${verb || "this statement"} is not allowed: only reading statements run (SELECT, WITH, VALUES, FROM, PIVOT, DESCRIBE, SHOW, SUMMARIZE, EXPLAIN)`,
+    `${verb} is not allowed: only reading statements run (SELECT, WITH, VALUES, FROM, PIVOT, DESCRIBE, SHOW, SUMMARIZE, EXPLAIN)`,
   );
 }
 

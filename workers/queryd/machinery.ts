@@ -13,6 +13,7 @@ import { httpfsSettings } from "./httpfs.ts";
 import { openObjectCache } from "./object-cache.ts";
 import { createObjects } from "./objects.ts";
 import { pathHider } from "./sql-error.ts";
+import { guardStatements } from "./value-guards.ts";
 import { createVersions } from "./versions.ts";
 import { type Applied, planViews } from "./views.ts";
 
@@ -35,6 +36,7 @@ export async function openMachinery(deps: QuerydDeps, lifetime: AbortSignal): Pr
   const { engine, readable } = await openWithHttpfs(deps, { local, temporary: folders.temporary });
   const hidePaths = pathHider([...readable, `${directory}/`]);
   const { execute, bind } = await ownStatements(engine, lifetime);
+  await execute(["CREATE SCHEMA lakehouse", ...guardStatements]);
   const { storaged, catalogd } = peers;
   const maxBytes = config.queryd.cache_max_bytes;
   const cache = await openObjectCache({ storaged, directory: folders.cache, maxBytes, newId });
@@ -85,13 +87,12 @@ async function openWithHttpfs(
 /** Statements of the service itself, one after the other on a session of their own. */
 async function ownStatements(engine: Engine, lifetime: AbortSignal) {
   const session = await engine.session(lifetime);
-  let last: Promise<unknown> = session.execute("CREATE SCHEMA lakehouse");
+  let last: Promise<unknown> = Promise.resolve();
   const inTurn = <T>(work: (session: Session) => Promise<T>): Promise<T> => {
     const mine = last.catch(() => {}).then(() => work(session));
     last = mine;
     return mine;
   };
-  await last;
   return {
     execute: (statements: readonly string[]) =>
       inTurn(async (own) => {

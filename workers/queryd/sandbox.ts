@@ -1,6 +1,7 @@
 /** Which statements may run: decided on DuckDB's own syntax tree, before DuckDB binds a single name. */
 import { fail, type ServiceError } from "../../runtime/errors.ts";
 import { deniedFunction, systemTables, tableFunctions } from "./sandbox-lists.ts";
+import { asksForGiant, guardedFunctions } from "./value-guards.ts";
 
 /** What a statement needs. */
 export interface Checked {
@@ -156,6 +157,15 @@ function allow(known: ReadonlySet<string>, value: unknown, node: Node): void {
 
 function checkFunction(name: string, node: Node): void {
   if (deniedFunction.test(name)) throw notAllowed(`the function ${name} is not allowed`, node);
+  if (guardedFunctions.has(name.toLowerCase()) && (node.schema || node.catalog))
+    throw notAllowed(`call ${name} without a schema`, node);
+  if (/^(format|printf)$/i.test(name)) checkPattern(name, node);
+}
+
+function checkPattern(name: string, { children, ...node }: Node): void {
+  const [first] = (Array.isArray(children) ? children : []) as { value?: { value?: unknown } }[];
+  if (first && asksForGiant(first.value?.value))
+    throw notAllowed(`${name} needs a constant pattern with widths of at most four digits`, node);
 }
 
 function checkTableFunction(call: Node): void {

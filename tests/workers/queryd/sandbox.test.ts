@@ -383,6 +383,10 @@ const forbidden = [
   "SELECT * FROM seq_scan('workers')",
   "SELECT __internal_decompress_string(1::UHUGEINT)",
   "SELECT finalize('x'::BLOB)",
+  "SELECT len(system.main.repeat('x', 4_000_000_000))",
+  "SELECT format('{:>1000000000}', 'x')",
+  "SELECT printf('%1000000000d', 1)",
+  "SELECT format(name, 1) FROM workers",
 ];
 
 /** Wording that only a statement that reached its target would give. */
