@@ -39,8 +39,8 @@ export interface Session {
   open: (sql: string, bind: Bind) => Promise<Cursor>;
   /** Runs one of the service's own statements. */
   execute: (sql: string) => Promise<void>;
-  /** Columns of a statement without running it. */
-  describe: (sql: string) => Promise<Column[]>;
+  /** Binds a statement of the service's own without running it. */
+  bind: (sql: string) => Promise<void>;
   /** Runs to the end; few rows, as text. */
   rows: (sql: string, bind?: Bind) => Promise<string[][]>;
   /** Waits until DuckDB has let go of the query, then gives the connection back. */
@@ -194,12 +194,9 @@ function createSession(lane: Lane, signal: AbortSignal, clock: Clock, giveBack: 
     execute: async (sql) => {
       await call(() => connection.run(sql));
     },
-    describe: async (sql) => {
-      const statement = await prepare(sql);
-      return Array.from({ length: statement.columnCount }, (_, at) => ({
-        name: statement.columnName(at),
-        type: columnTypeOf(statement.columnType(at).toLogicalType().logical_type),
-      }));
+    bind: async (sql) => {
+      const statement = await call(() => connection.prepare(sql));
+      statement.destroySync();
     },
     rows: async (sql, bind = () => []) => {
       const statement = await prepare(sql);

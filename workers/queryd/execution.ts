@@ -183,13 +183,11 @@ async function parquet(run: Run, explained: Cursor | undefined): Promise<Parquet
   if (explained)
     throw fail("unsupported_media_type", "EXPLAIN gives text; ask for application/json or text/csv");
   const { machinery, query, life, session, verdict, sources } = run;
-  const inner = plainStatement(verdict.statement.body, sources, query.limit);
-  const columns = await session
-    .describe(inner.sql)
-    .catch((cause) => Promise.reject(translate(run, cause, inner)));
+  const columns = await columnsOf(run);
   checkColumns(columns);
   const { clock, results } = machinery;
   const path = join(results.directory, `${life.id}.parquet`);
+  const inner = plainStatement(verdict.statement.body, sources, query.limit);
   const statement = copyStatement(inner, columns, path);
   const stop = (reason: ServiceError) => life.stop(reason);
   const { sql } = statement;
@@ -202,4 +200,17 @@ async function parquet(run: Run, explained: Cursor | undefined): Promise<Parquet
     clock,
     stop,
   }).catch((cause) => Promise.reject(translate(run, cause, statement)));
+}
+
+/** The columns of the result. Only a run with the parameters' values knows them; one without rows is cheap. */
+async function columnsOf(run: Run): Promise<readonly Column[]> {
+  const { machinery, session, verdict, sources } = run;
+  const statement = markedStatement(verdict.statement.body, sources, { mark: machinery.mark, limit: 0 });
+  try {
+    const cursor = await session.open(statement.sql, bindOf(run));
+    while (await cursor.next()) {}
+    return cursor.columns;
+  } catch (cause) {
+    throw translate(run, cause, statement);
+  }
 }

@@ -98,7 +98,7 @@ async function ownStatements(engine: Engine, lifetime: AbortSignal) {
       inTurn(async (own) => {
         for (const statement of statements) await own.execute(statement);
       }),
-    bind: (sql: string) => inTurn(async (own) => void (await own.describe(sql))),
+    bind: (sql: string) => inTurn((own) => own.bind(sql)),
   };
 }
 

@@ -10,9 +10,8 @@ export const parquetType = "application/vnd.apache.parquet";
 
 export interface ParquetFile {
   bytes: number;
-  /** The file, read as the stream is; it is gone from the disk already. */
-  stream: (end: (failure?: unknown) => void) => ReadableStream<Uint8Array>;
-  close: () => Promise<void>;
+  /** The file, read as the stream is; it is gone from the disk already. `end` is called once. */
+  stream: (signal: AbortSignal, end: (failure?: unknown) => void) => ReadableStream<Uint8Array>;
 }
 
 export interface ParquetOptions {
@@ -38,7 +37,7 @@ export async function writeParquet(options: ParquetOptions): Promise<ParquetFile
     await session.rows(sql, bind);
     const handle = await open(path, "r");
     const { size } = await handle.stat();
-    return { bytes: size, stream: (end) => streamOf(handle, end), close: () => handle.close() };
+    return { bytes: size, stream: (signal, end) => streamOf(handle, signal, end) };
   } finally {
     watching.abort();
     await rm(path, { force: true });
@@ -119,16 +118,30 @@ function storedType(type: ColumnType): string {
 
 const pieceBytes = 256 * 1024;
 
-function streamOf(handle: FileHandle, end: (failure?: unknown) => void): ReadableStream<Uint8Array> {
+function streamOf(
+  handle: FileHandle,
+  signal: AbortSignal,
+  end: (failure?: unknown) => void,
+): ReadableStream<Uint8Array> {
+  let stop = () => {};
   const leave = async (failure?: unknown) => {
+    signal.removeEventListener("abort", stop);
     await handle.close();
     end(failure);
   };
   return new ReadableStream<Uint8Array>(
     {
+      start: (controller) => {
+        stop = () => {
+          controller.error(signal.reason);
+          void leave(signal.reason);
+        };
+        signal.addEventListener("abort", stop, { once: true });
+      },
       pull: async (controller) => {
         try {
           const { bytesRead, buffer } = await handle.read(new Uint8Array(pieceBytes));
+          if (signal.aborted) return;
           if (bytesRead > 0) {
             controller.enqueue(buffer.subarray(0, bytesRead));
             return;
@@ -136,6 +149,7 @@ function streamOf(handle: FileHandle, end: (failure?: unknown) => void): Readabl
           await leave();
           controller.close();
         } catch (cause) {
+          if (signal.aborted) return;
           await leave(cause);
           controller.error(cause);
         }

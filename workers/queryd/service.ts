@@ -131,10 +131,16 @@ async function answer(
     door.answering.delete(over.promise);
   };
   try {
-    cleanup.push(await door.turns.take(life.signal));
+    const turn = await door.turns.take(life.signal);
+    cleanup.push(turn);
     life.running();
     const started = await startQuery(door.machinery, query, life);
     cleanup.unshift(started.release);
+    if ("file" in started.body) {
+      // The query is done; only its file is still to be sent.
+      await started.release();
+      turn();
+    }
     return respond(door, { query, life, started, end: (failure) => void end(failure) });
   } catch (cause) {
     const failure = life.signal.aborted ? life.signal.reason : cause;
@@ -197,7 +203,7 @@ function respond(door: Door, { query, life, started, end }: Answer): Response {
   if ("stream" in body) return new Response(body.stream(life.signal, ended), { headers });
   headers.set("content-length", String(body.file.bytes));
   life.progress(0, body.file.bytes);
-  return new Response(body.file.stream(ended), { headers });
+  return new Response(body.file.stream(life.signal, ended), { headers });
 }
 
 /** Pages of a list that is newest first: the token is the last id of the page before. */
