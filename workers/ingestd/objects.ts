@@ -2,7 +2,7 @@
 import { access, constants, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Peer } from "../../runtime/contract.ts";
-import { type ErrorType, errorStatus, fail, fromWire } from "../../runtime/errors.ts";
+import { type ErrorType, errorStatus, fail, fromWire, ServiceError } from "../../runtime/errors.ts";
 import type { Storaged } from "../storaged/contract.ts";
 
 export interface StoredObject {
@@ -11,11 +11,17 @@ export interface StoredObject {
   etag: string;
 }
 
+export interface Committed {
+  object: StoredObject;
+  /** False when an object of these bytes was there already. */
+  created: boolean;
+}
+
 export interface Draft {
   /** Where to write the file. */
   path: string;
   /** Stores what was written under `datasets/<name>/<sha256 of the bytes>.parquet`, durably. */
-  commit: (name: string) => Promise<StoredObject>;
+  commit: (name: string) => Promise<Committed>;
   /** Gives up what was not committed. */
   discard: () => Promise<void>;
 }
@@ -33,14 +39,25 @@ export async function openDraft({ storaged, directory, newId, requestId }: Objec
   const discardStage = async () => {
     await storaged.verbs.discard({ token }, { requestId });
   };
+  /** Stores unless the very object is there. */
+  const once = async (
+    key: string,
+    store: () => Promise<{ bytes: number; etag: string }>,
+  ): Promise<Committed> => {
+    try {
+      const { bytes, etag } = await store();
+      return { object: { key, bytes, etag }, created: true };
+    } catch (error) {
+      if (!(error instanceof ServiceError) || error.type !== "precondition_failed") throw error;
+      const { bytes, etag } = await storaged.verbs.head({ key }, { requestId });
+      return { object: { key, bytes, etag }, created: false };
+    }
+  };
   if (staged !== undefined && (await isVisible(staged))) {
+    const options = { requestId, timeoutMs: storeTimeoutMs };
     const commit = async (name: string) => {
       const key = await keyOf(name, staged);
-      const { bytes, etag } = await storaged.verbs.commit(
-        { token, key },
-        { requestId, timeoutMs: storeTimeoutMs },
-      );
-      return { key, bytes, etag };
+      return once(key, () => storaged.verbs.commit({ token, key, if_none_match: "*" }, options));
     };
     return { path: staged, commit, discard: discardStage };
   }
@@ -50,7 +67,7 @@ export async function openDraft({ storaged, directory, newId, requestId }: Objec
     path,
     commit: async (name) => {
       const key = await keyOf(name, path);
-      return { key, ...(await send(storaged, key, path)) };
+      return once(key, () => send(storaged, key, path));
     },
     discard: () => rm(path, { force: true }),
   };
@@ -80,7 +97,11 @@ async function send(
   key: string,
   path: string,
 ): Promise<{ bytes: number; etag: string }> {
-  const response = await storaged.fetch(`/storage/put/${key}`, { method: "PUT", body: Bun.file(path) });
+  const response = await storaged.fetch(`/storage/put/${key}`, {
+    method: "PUT",
+    headers: { "if-none-match": "*" },
+    body: Bun.file(path),
+  });
   const answer = (await response.json()) as {
     bytes: number;
     etag: string;

@@ -1,9 +1,10 @@
 /** The second half of an ingest: the stored file becomes objects, and these a version of the dataset. */
 import { ServiceError } from "../../runtime/errors.ts";
+import { describe } from "../../runtime/log.ts";
 import type { Session } from "./engine.ts";
 import type { Stored } from "./format.ts";
 import { type Loaded, load } from "./load.ts";
-import { type Draft, openDraft, type StoredObject } from "./objects.ts";
+import { type Committed, type Draft, openDraft, type StoredObject } from "./objects.ts";
 import { noRejects, rejectsQuery } from "./rejects.ts";
 import {
   type DatasetManifest,
@@ -21,8 +22,8 @@ const madeBy = "ingestd";
 const rejectRowBytes = 1024;
 
 /**
- * Loads, stores and registers. Whatever it throws, no version of the dataset was made. An object whose registration
- * failed stays in the store, because another version may use the same bytes; maintenance collects it.
+ * Loads, stores and registers. Whatever it throws, no version of the dataset was made, as far as is known. An object
+ * whose registration was refused is erased when we made it; when its outcome is not known, maintenance collects it.
  */
 export async function publish(task: Task, stored: Stored, parts: IngestParts): Promise<IngestAnswer> {
   const session = await parts.engine.open(task.job.signal);
@@ -70,7 +71,8 @@ async function publishWith(work: Work): Promise<IngestAnswer> {
     onRetry: (reason) =>
       deps.log.info("the file is read again, row by row", { request_id: task.requestId, reason }),
   });
-  const object = await target.commit(name);
+  const committed = await target.commit(name);
+  const { object } = committed;
   const rejects = await storeRejects(loaded, work);
   job.signal.throwIfAborted();
   job.enter("registering");
@@ -78,7 +80,7 @@ async function publishWith(work: Work): Promise<IngestAnswer> {
   const unchanged = before !== undefined && input.mode !== "append" && isContentOf(before, object);
   const manifest = unchanged
     ? before
-    : await register(name, input.mode ?? "replace", { object, written: loaded }, before, work);
+    : await register(name, input.mode ?? "replace", { ...committed, written: loaded }, before, work);
   return {
     job_id: job.id,
     manifest,
@@ -114,10 +116,14 @@ async function manifestOf(name: string, { task, parts }: Work): Promise<DatasetM
 const isContentOf = ({ objects }: DatasetManifest, { key }: StoredObject): boolean =>
   objects.length === 1 && objects[0]?.key === key;
 
+/** Rejects appended before: the same bad rows of the same file. */
+const holds = (before: DatasetManifest | undefined, { key }: StoredObject): boolean =>
+  before?.objects.some((object) => object.key === key) ?? false;
+
 async function register(
   name: string,
   operation: "replace" | "append",
-  { object, written }: { object: StoredObject; written: Written },
+  { object, created, written }: Committed & { written: Written },
   before: DatasetManifest | undefined,
   { task, parts }: Work,
 ): Promise<DatasetManifest> {
@@ -135,7 +141,33 @@ async function register(
     })),
     objects: [{ ...object, row_count: rows, statistics }],
   };
-  return parts.deps.peers.catalogd.verbs.register(registration, { requestId: task.requestId });
+  try {
+    return await parts.deps.peers.catalogd.verbs.register(registration, { requestId: task.requestId });
+  } catch (error) {
+    if (created && isRefusal(error)) await takeBack(object, task, parts);
+    throw error;
+  }
+}
+
+/** True when no version was made for certain; after other failures it may have been. */
+const isRefusal = (error: unknown): boolean =>
+  error instanceof ServiceError &&
+  error.status < 500 &&
+  error.type !== "timeout" &&
+  error.type !== "client_closed";
+
+/** Erases an object that we made just now, in our turn of its name, and that no version has. */
+async function takeBack({ key }: StoredObject, { requestId }: Task, { deps }: IngestParts): Promise<void> {
+  try {
+    await deps.peers.storaged.verbs.erase({ key }, { requestId });
+  } catch (error) {
+    // The refusal is what the caller must hear; the object is left to maintenance.
+    deps.log.warn("an object without a version could not be erased", {
+      request_id: requestId,
+      key,
+      ...describe(error),
+    });
+  }
 }
 
 /**
@@ -160,7 +192,10 @@ async function storeRejects(
     rows: loaded.rowsRejected,
     ...parquetSettings(parts),
   });
-  const object = await target.commit(name);
-  if (before !== undefined && task.input.mode !== "append" && isContentOf(before, object)) return undefined;
-  return { register: () => register(name, task.input.mode ?? "replace", { object, written }, before, work) };
+  const committed = await target.commit(name);
+  const mode = task.input.mode ?? "replace";
+  const known =
+    mode === "append" ? holds(before, committed.object) : before && isContentOf(before, committed.object);
+  if (known) return undefined;
+  return { register: () => register(name, mode, { ...committed, written }, before, work) };
 }

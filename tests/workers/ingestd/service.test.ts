@@ -341,6 +341,25 @@ describe("the store", () => {
     expect(answer.manifest.objects[0]?.key).toBe(`datasets/d/${answer.manifest.objects[0]?.etag}.parquet`);
   });
 
+  test("a refused registration leaves no object; one of unknown outcome leaves it", async () => {
+    const stack = await start();
+    const refused = await stack.ingest("pg_table", good);
+    expect([refused.status, refused.error.type]).toEqual([400, "invalid_name"]);
+    expect(await stack.objects()).toEqual([]);
+    await stack.ingest("Taken", good);
+    const other = await stack.ingest("taken", good);
+    expect([other.status, other.error.type]).toEqual([409, "conflict"]);
+    expect(await stack.objects()).toHaveLength(1);
+  });
+
+  test("the same rows appended twice are a 409, and the first stay", async () => {
+    const stack = await start();
+    await stack.ingest("d", good, "&mode=append");
+    const again = await stack.ingest("d", good, "&mode=append");
+    expect([again.status, again.error.type]).toEqual([409, "conflict"]);
+    expect(await stack.cells(await stack.catalogd.manifest({ name: "d" }))).toEqual([["1", "2"]]);
+  });
+
   test("a failed registration is told as it is, and leaves no file of ours", async () => {
     const stack = await start(
       {},
@@ -355,6 +374,7 @@ describe("the store", () => {
     );
     const { status, error } = await stack.ingest("d", good);
     expect([status, error.type]).toEqual([503, "unavailable"]);
+    expect(await stack.objects()).toHaveLength(1);
   });
 });
 
