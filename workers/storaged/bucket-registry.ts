@@ -9,6 +9,7 @@ import type { Bucket } from "./bucket.ts";
 import { openLocalBucket } from "./local-bucket.ts";
 import { openS3Bucket } from "./s3-bucket.ts";
 import type { S3Server } from "./s3-connection.ts";
+import { openUploadLedger } from "./upload-ledger.ts";
 
 const Local = closed({ kind: t.Literal("local"), path: t.Optional(t.String({ minLength: 1 })) });
 const S3 = closed({
@@ -79,9 +80,13 @@ export interface BucketRegistry {
 
 /** Opens every configured bucket. An S3 server that does not answer is no reason not to start: `notReady` says it. */
 export async function openBucketRegistry(deps: Deps): Promise<BucketRegistry> {
-  const buckets = new Map<string, Bucket>();
-  for (const setting of readBucketSettings(deps.config))
-    buckets.set(setting.name, await openBucket(deps, setting));
+  const settings = readBucketSettings(deps.config);
+  // All mistakes first: nothing is running yet that would have to be stopped.
+  for (const setting of settings) if (setting.kind === "s3") s3ServerOf(deps, setting);
+  const opened = await Promise.all(
+    settings.map(async (setting) => [setting.name, await openBucket(deps, setting)] as const),
+  );
+  const buckets = new Map<string, Bucket>(opened);
   return {
     get: (name) => {
       const bucket = buckets.get(name);
@@ -102,25 +107,31 @@ export async function openBucketRegistry(deps: Deps): Promise<BucketRegistry> {
 }
 
 async function openBucket(deps: Deps, setting: BucketSetting): Promise<Bucket> {
-  const { config, secrets, clock, log, newId } = deps;
-  if (setting.kind === "local")
-    return openLocalBucket({ name: setting.name, root: rootOf(config, setting), newId });
-  const keys = secrets.s3(setting.name);
+  const { config, clock, log, newId } = deps;
+  const { name } = setting;
+  if (setting.kind === "local") return openLocalBucket({ name, root: rootOf(config, setting), newId });
+  const ledger = await openUploadLedger(join(deps.directory, "uploads", name));
+  return openS3Bucket({ name, server: s3ServerOf(deps, setting), clock, log, newId, ledger });
+}
+
+/** How to reach an S3 bucket. Throws, naming the secrets file, when there are no keys for it. */
+export function s3ServerOf(
+  { config, secrets }: Pick<Deps, "config" | "secrets">,
+  { name, bucket = name, region = "us-east-1", endpoint, path_style }: Static<typeof S3> & { name: string },
+): S3Server {
+  const keys = secrets.s3(name);
   if (!keys) {
-    throw new Error(
-      `[buckets.${setting.name}] has no keys: add [s3.${setting.name}] with access_key_id and secret_access_key to ${config.secrets_path}`,
-    );
+    const remedy = `add [s3.${name}] with access_key_id and secret_access_key to ${config.secrets_path}`;
+    throw new Error(`[buckets.${name}] has no keys: ${remedy}`);
   }
-  const { name, bucket = name, region = "us-east-1", endpoint } = setting;
-  const server: S3Server = {
+  return {
     bucket,
     region,
     endpoint: (endpoint ?? `https://s3.${region}.amazonaws.com`).replace(/\/$/, ""),
     // Servers other than Amazon's rarely have a DNS name for each bucket.
-    pathStyle: setting.path_style ?? endpoint !== undefined,
+    pathStyle: path_style ?? endpoint !== undefined,
     keys,
     timeoutMs: config.storaged.s3_timeout_ms,
     retries: config.storaged.s3_retries,
   };
-  return openS3Bucket({ name, server, clock, log, newId });
 }

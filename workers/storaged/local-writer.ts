@@ -76,7 +76,7 @@ export function createLocalWriter(deps: WriterDeps): LocalWriter {
         checkConditions(key, current?.sha256, conditions);
         if (!current) return false;
         await rm(layout.data(key));
-        syncNearest(dirname(layout.data(key)));
+        await syncNearest(dirname(layout.data(key)));
         // From here on the object is gone for good; a sidecar left by a crash belongs to nothing and is harmless.
         await rm(layout.record(key), { force: true });
         corruptions.cleared(key);
@@ -160,7 +160,7 @@ async function commit(
     const previous = current && current.bytes >= 0 ? { previous: current } : {};
     await writeAtomic(record, encodeRecord({ key, current: generation, ...previous }));
     await moveTo(layout, key, staged);
-    syncDirectory(dirname(target));
+    await syncDirectory(dirname(target));
     await reader.trust(key);
     return { info: infoOf(key, generation), created: current === undefined };
   } catch (cause) {
@@ -218,10 +218,10 @@ async function fileAbove(layout: Layout, key: string): Promise<string> {
 }
 
 /** Makes the removal durable: of the file, or of its folder when another delete has pruned that already. */
-function syncNearest(folder: string): void {
+async function syncNearest(folder: string): Promise<void> {
   for (let at = folder; ; at = dirname(at)) {
     try {
-      syncDirectory(at);
+      await syncDirectory(at);
       return;
     } catch (cause) {
       if (errorCode(cause) !== "ENOENT" || at === dirname(at)) throw cause;

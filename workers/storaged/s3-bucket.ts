@@ -18,8 +18,9 @@ import { createS3Connection, type S3Answer, type S3Connection, type S3Server } f
 import { refusal } from "./s3-error.ts";
 import { createHealth } from "./s3-health.ts";
 import { listS3, wholeSeconds } from "./s3-list.ts";
-import { type Arrived, markHeader, uploadBody } from "./s3-upload.ts";
+import { type Arrived, abortUpload, markHeader, uploadBody } from "./s3-upload.ts";
 import { textOf } from "./s3-xml.ts";
+import type { UploadLedger } from "./upload-ledger.ts";
 
 /** An object replaced between its HEAD and its GET is looked at anew this often. */
 const openTries = 3;
@@ -30,13 +31,20 @@ export interface S3BucketOptions {
   clock: Clock;
   log: Log;
   newId: () => string;
+  /** Where the uploads under way are noted; those of an earlier process are aborted. */
+  ledger: UploadLedger;
 }
 
 /** Opens the bucket. The server is asked in the background: `notReady` tells when it does not answer. */
-export function openS3Bucket({ name, server, clock, log, newId }: S3BucketOptions): Bucket {
+export function openS3Bucket({ name, server, clock, log, newId, ledger }: S3BucketOptions): Bucket {
   const connection = createS3Connection({ name, server, clock, log });
   const lock = createKeyLock();
-  const probe = (signal: AbortSignal) => probeConditionalWrites(connection, newId, signal);
+  const probe = async (signal: AbortSignal) => {
+    const writes = await probeConditionalWrites(connection, newId, signal);
+    const left = ledger.left().filter(({ bucket }) => bucket === server.bucket);
+    for (const upload of left) await abortUpload({ connection, ledger }, upload, signal);
+    return writes;
+  };
   const health = createHealth<ConditionalWrites>({ name, probe, clock, log });
   const { note } = health;
   const s3: S3 = { name, connection, now: clock.now, conditional: health.probed };
@@ -54,7 +62,7 @@ export function openS3Bucket({ name, server, clock, log, newId }: S3BucketOption
     open: (key, range, signal) => note(() => openObject(s3, { key, range }, signal)),
     receive: (key, body, options) =>
       note(async () => {
-        const arrived = await uploadBody({ connection, newId, log }, key, body, options);
+        const arrived = await uploadBody({ connection, ledger, newId, log }, key, body, options);
         return {
           bytes: arrived.bytes,
           sha256: arrived.sha256,

@@ -6,6 +6,7 @@ import type { ReceiveOptions } from "./bucket.ts";
 import type { S3Connection } from "./s3-connection.ts";
 import { refusal } from "./s3-error.ts";
 import { escapeXml, textOf } from "./s3-xml.ts";
+import type { OpenUpload, UploadLedger } from "./upload-ledger.ts";
 
 /** Size of a part. S3 takes 5 MiB at least; larger ones cost memory: two for each PUT under way. */
 const partBytesMin = 8 * 1024 * 1024;
@@ -30,6 +31,7 @@ export interface Arrived {
 
 export interface UploadDeps {
   connection: S3Connection;
+  ledger: UploadLedger;
   newId: () => string;
   log: Log;
 }
@@ -135,22 +137,26 @@ interface PartsOptions {
 }
 
 /** A multipart upload that begins with its first part. One part travels while the next one is filled. */
-function createParts({ connection, log }: UploadDeps, { key, headers, signal }: PartsOptions) {
+function createParts({ connection, ledger, log }: UploadDeps, { key, headers, signal }: PartsOptions) {
   const etags: string[] = [];
-  let uploadId: string | undefined;
+  let upload: OpenUpload | undefined;
   let travelling: Promise<void> = Promise.resolve();
 
-  const begin = async () => {
+  const begin = async (): Promise<OpenUpload> => {
     const answer = await connection.expect(
       { method: "POST", key, query: { uploads: "" }, headers, signal },
       200,
     );
-    const id = textOf(answer.text, "UploadId");
-    if (id === undefined) throw fail("bad_gateway", `${connection.place.endpoint} began no multipart upload`);
-    return id;
+    const uploadId = textOf(answer.text, "UploadId");
+    if (uploadId === undefined) {
+      throw fail("bad_gateway", `${connection.place.endpoint} began no multipart upload`);
+    }
+    const begun = { bucket: connection.place.bucket, key, uploadId };
+    await ledger.begun(begun);
+    return begun;
   };
-  const send = async (id: string, number: number, body: Uint8Array<ArrayBuffer>) => {
-    const query = { partNumber: String(number), uploadId: id };
+  const send = async (uploadId: string, number: number, body: Uint8Array<ArrayBuffer>) => {
+    const query = { partNumber: String(number), uploadId };
     const answer = await connection.expect({ method: "PUT", key, query, body, signal }, 200);
     etags[number - 1] = bare(answer.headers.get("etag"));
   };
@@ -159,16 +165,16 @@ function createParts({ connection, log }: UploadDeps, { key, headers, signal }: 
   return {
     count: () => count,
     add: async (body: Uint8Array<ArrayBuffer>) => {
-      uploadId ??= await begin();
+      upload ??= await begin();
       await travelling;
       count += 1;
-      travelling = send(uploadId, count, body);
+      travelling = send(upload.uploadId, count, body);
       // Its failure is met at the next `add` or at `settled`; until then it must not count as unhandled.
       travelling.catch(() => undefined);
     },
     settled: () => travelling,
     complete: async (conditions: Record<string, string>, late: AbortSignal) => {
-      const query = { uploadId: uploadId ?? "" };
+      const query = { uploadId: upload?.uploadId ?? "" };
       const request = {
         method: "POST",
         key,
@@ -184,24 +190,30 @@ function createParts({ connection, log }: UploadDeps, { key, headers, signal }: 
       if (answer.status === 404 && answer.sent > 1) return undefined;
       // S3 answers 200 before it knows, and puts an error into the body.
       if (answer.status !== 200 || text.includes("<Error>")) throw refusal(connection.place, answer);
+      if (upload) await ledger.ended(upload);
       return { etag: bare(textOf(text, "ETag")), sent: answer.sent };
     },
     abandon: async () => {
       await travelling.catch(() => undefined);
-      if (uploadId === undefined) return;
-      const request = {
-        method: "DELETE",
-        key,
-        query: { uploadId },
-        signal: new AbortController().signal,
-      } as const;
+      if (!upload) return;
       try {
-        await connection.expect(request, 204, 404);
+        await abortUpload({ connection, ledger }, upload, new AbortController().signal);
       } catch (error) {
-        log.warn("a multipart upload could not be aborted", { key, upload: uploadId, ...describe(error) });
+        log.warn("a multipart upload could not be aborted", { ...upload, ...describe(error) });
       }
     },
   };
+}
+
+/** Gives an upload up, with the parts the server holds. One that is over already is no error. */
+export async function abortUpload(
+  { connection, ledger }: Pick<UploadDeps, "connection" | "ledger">,
+  upload: OpenUpload,
+  signal: AbortSignal,
+): Promise<void> {
+  const { key, uploadId } = upload;
+  await connection.expect({ method: "DELETE", key, query: { uploadId }, signal }, 204, 404);
+  await ledger.ended(upload);
 }
 
 const completion = (etags: readonly string[]): Uint8Array<ArrayBuffer> => {

@@ -27,8 +27,8 @@ interface Where {
 /** Opens the buckets and the journal in `deps.directory`, and serves them. */
 export async function createStoraged(deps: Deps): Promise<Running<Storaged>> {
   const { config, clock, log, metrics } = deps;
-  const journal = await openErrorJournal(deps.directory, config.storaged.error_journal_max_bytes);
   const registry = await openBucketRegistry(deps);
+  const journal = await openErrorJournal(deps.directory, config.storaged.error_journal_max_bytes);
   const operations = createOperations({ metrics, journal, clock, log });
 
   /** Runs the work on the object, counted and, when it fails, journalled. */

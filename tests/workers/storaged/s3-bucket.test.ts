@@ -1,10 +1,15 @@
-import { describe } from "bun:test";
+import { describe, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
 import { systemClock } from "../../../runtime/clock.ts";
 import { createLog } from "../../../runtime/log.ts";
 import { openS3Bucket } from "../../../workers/storaged/s3-bucket.ts";
 import { createS3Connection } from "../../../workers/storaged/s3-connection.ts";
 import { elements } from "../../../workers/storaged/s3-xml.ts";
-import { testBucket } from "../../conformance/bucket.ts";
+import { openUploadLedger } from "../../../workers/storaged/upload-ledger.ts";
+import { inPieces, noise, testBucket } from "../../conformance/bucket.ts";
+import { temporaryDirectory } from "../../support/in-process.ts";
 import { hasTestS3, testS3 } from "../../support/s3-server.ts";
 
 const log = createLog("test", "error");
@@ -15,7 +20,9 @@ describe.skipIf(!(await hasTestS3()))("S3", () => {
   testBucket("on an S3 server", async () => {
     const s3 = await testS3();
     const server = s3.server(await s3.newBucket());
-    const bucket = openS3Bucket({ name: "test", server, clock: systemClock, log, newId });
+    const directory = temporaryDirectory("uploads");
+    const ledger = await openUploadLedger(directory.path);
+    const bucket = openS3Bucket({ name: "test", server, clock: systemClock, log, newId, ledger });
     const connection = createS3Connection({ name: "test", server, clock: systemClock, log });
     return {
       bucket,
@@ -23,7 +30,36 @@ describe.skipIf(!(await hasTestS3()))("S3", () => {
         const { text } = await connection.expect({ method: "GET", query: { uploads: "" }, signal }, 200);
         return elements(text, "Upload");
       },
-      stop: () => bucket.stop(),
+      stop: async () => {
+        expect(await readdir(directory.path)).toEqual([]);
+        await bucket.stop();
+        directory.remove();
+      },
     };
+  });
+
+  test("uploads that a killed process left behind are aborted at the next start", async () => {
+    const s3 = await testS3();
+    const server = s3.server(await s3.newBucket());
+    const connection = createS3Connection({ name: "test", server, clock: systemClock, log });
+    const open = async () =>
+      elements(
+        (await connection.expect({ method: "GET", query: { uploads: "" }, signal }, 200)).text,
+        "Upload",
+      );
+    const directory = temporaryDirectory("uploads");
+    const options = { name: "test", server, clock: systemClock, log, newId };
+    const first = openS3Bucket({ ...options, ledger: await openUploadLedger(directory.path) });
+    await first.receive("left", inPieces(noise(9 << 20)), { bytesMax: 1 << 30, signal });
+    expect(await open()).toHaveLength(1);
+    writeFileSync(join(directory.path, "torn.json"), '{"bucket":"te');
+
+    const second = openS3Bucket({ ...options, ledger: await openUploadLedger(directory.path) });
+    while (second.notReady().length > 0) await Bun.sleep(1);
+    expect(await open()).toEqual([]);
+    expect(await readdir(directory.path)).toEqual([]);
+    await first.stop();
+    await second.stop();
+    directory.remove();
   });
 });
