@@ -6,6 +6,7 @@
 
 import type { Marks } from "./csv-rows.ts";
 import { createUtf8Check } from "./encoding.ts";
+import { partBytes } from "./parts.ts";
 
 export interface Scan {
   /** False means: let the exact reader decide. */
@@ -18,8 +19,8 @@ export interface Scan {
 }
 
 export interface CsvScan {
-  /** Returns how many bytes of the chunk reach to the last row that ended in it; 0 when none did, or the file is not clean. */
-  push: (chunk: Uint8Array) => number;
+  /** Returns where a part may end in the chunk: behind the row that made it `partBytes` long. */
+  push: (chunk: Uint8Array) => number[];
   end: () => Scan;
 }
 
@@ -45,10 +46,12 @@ export function createCsvScan(marks: Marks, columns: number): CsvScan {
     offset: 0,
     rowStart: 0,
     longestRowBytes: 0,
+    partStart: 0,
+    cuts: [],
   };
   return {
     push: (chunk) => {
-      if (!at.clean) return 0;
+      if (!at.clean) return [];
       const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
       const begun = at.offset;
       // A carriage return that ended the chunk before must have its line feed now.
@@ -56,7 +59,7 @@ export function createCsvScan(marks: Marks, columns: number): CsvScan {
         at.state === outside && at.last === carriageReturn && bytes.length > 0 && bytes[0] !== lineFeed;
       at.clean = utf8.push(bytes) && !bytes.includes(0) && !torn;
       scan(bytes, at, marks, columns);
-      return at.clean ? Math.max(0, at.rowStart - begun) : 0;
+      return at.cuts.splice(0).map((cut) => cut - begun);
     },
     end: () => {
       const mixed = at.pairs !== 0 && at.pairs !== at.rows + at.blankLines;
@@ -83,6 +86,9 @@ interface Position {
   offset: number;
   rowStart: number;
   longestRowBytes: number;
+  /** Of the part under way, and the ends of parts in the chunk. */
+  partStart: number;
+  cuts: number[];
 }
 
 /** Ends the row before the line feed, or the end of the file, at this offset. */
@@ -94,6 +100,10 @@ function endRow(at: Position, end: number, before: number, columns: number): voi
   if (length > at.longestRowBytes) at.longestRowBytes = length;
   at.rowStart = end + 1;
   at.fields = 1;
+  if (at.rowStart - at.partStart >= partBytes) {
+    at.partStart = at.rowStart;
+    at.cuts.push(at.rowStart);
+  }
 }
 
 function scan(

@@ -16,8 +16,7 @@ export const parquet: Format = {
     const writer = createPartWriter(place, "parquet");
     for await (const chunk of chunks) {
       place.signal.throwIfAborted();
-      // No rows to end a part with: one file.
-      await writer.write(chunk, 0);
+      await writer.write(chunk);
     }
     return stored(await writer.end(), place);
   },

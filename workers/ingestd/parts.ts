@@ -8,12 +8,16 @@ import { storageError } from "../../runtime/files.ts";
 import type { Part } from "./text-table.ts";
 import type { Workplace } from "./workplace.ts";
 
-/** Below DuckDB's 8 MB a thread, so that a file is one thread's work and never divided. */
-const partBytesTarget = 6 * 1024 * 1024;
+/**
+ * Size at which a file ends with the row under way: below DuckDB's 8 MB a thread, so that a file is one thread's work
+ * and never divided. Where files end decides where row groups end: it must follow from the rows alone, never from
+ * how they arrived, or the same rows would not give the same Parquet file.
+ */
+export const partBytes = 6 * 1024 * 1024;
 
 export interface PartWriter {
-  /** Appends bytes; the first `rowsEnd` of them end with a row (0: no row ends in them). */
-  write: (bytes: Uint8Array, rowsEnd: number) => Promise<void>;
+  /** Appends bytes, and ends a file at each of the cuts: offsets in the bytes, ascending. */
+  write: (bytes: Uint8Array, cuts?: readonly number[]) => Promise<void>;
   /** Closes the last file; empty texts have no part. */
   end: () => Promise<Part[]>;
 }
@@ -68,13 +72,15 @@ export function createPartWriter({ directory, atEnd }: Workplace, stem: string):
   atEnd(close);
 
   return {
-    write: (bytes, rowsEnd) =>
+    write: (bytes, cuts = []) =>
       telling(async () => {
-        const full = (file?.part.bytes ?? 0) + bytes.length >= partBytesTarget && rowsEnd > 0;
-        await append(full ? bytes.subarray(0, rowsEnd) : bytes);
-        if (!full) return;
-        await close();
-        await append(bytes.subarray(rowsEnd));
+        let from = 0;
+        for (const cut of cuts) {
+          await append(bytes.subarray(from, cut));
+          await close();
+          from = cut;
+        }
+        await append(bytes.subarray(from));
       }),
     end: () =>
       telling(async () => {

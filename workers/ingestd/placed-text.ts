@@ -1,7 +1,7 @@
 /** Rows written anew for DuckDB, each with the line and byte it came from: what the exact readers of text end in. */
 import { csvLine } from "./csv-text.ts";
 import type { Placed, Table } from "./format.ts";
-import { createPartWriter } from "./parts.ts";
+import { createPartWriter, partBytes } from "./parts.ts";
 import { cell, readText, type TextFile } from "./text-table.ts";
 import type { Workplace } from "./workplace.ts";
 
@@ -19,17 +19,22 @@ const placeColumns = 2;
 /** Rows of more characters are measured exactly; shorter ones by the most bytes their characters can take. */
 const measuredCharacters = 100_000;
 const bytesPerCharacterMax = 3;
+/** Keeps a part below `partBytes` in any script but for its last row. */
+const partCharactersMax = partBytes / bytesPerCharacterMax;
 
 export function openPlacedText(place: Workplace, stem: string, width: number): PlacedText {
   const writer = createPartWriter(place, stem);
-  let pending: string[] = [];
+  /** Rows not yet written; each list ends a part but the last. */
+  let pending: string[][] = [[]];
+  let partCharacters = 0;
   let rows = 0;
   let longestRowBytes = 0;
   const flush = async () => {
-    if (pending.length === 0) return;
-    const bytes = Buffer.from(pending.join(""));
-    pending = [];
-    await writer.write(bytes, bytes.length);
+    for (const [index, texts] of pending.entries()) {
+      const bytes = Buffer.from(texts.join(""));
+      await writer.write(bytes, index < pending.length - 1 ? [bytes.length] : []);
+    }
+    pending = [[]];
   };
   return {
     cell: (index) => cell(index + placeColumns),
@@ -39,7 +44,11 @@ export function openPlacedText(place: Workplace, stem: string, width: number): P
         text.length > measuredCharacters ? Buffer.byteLength(text) : text.length * bytesPerCharacterMax;
       if (most > longestRowBytes) longestRowBytes = most;
       rows += 1;
-      pending.push(text);
+      pending.at(-1)?.push(text);
+      partCharacters += text.length;
+      if (partCharacters < partCharactersMax) return;
+      partCharacters = 0;
+      pending.push([]);
     },
     flush,
     end: async (textAt) => {
