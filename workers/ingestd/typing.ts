@@ -77,11 +77,7 @@ export function matchRegistered(table: Table, registered: Registered): Match {
   const inOrder = same && registered.columns.every(({ name }, index) => table.columns[index]?.name === name);
   const known = new Set(registered.columns.map(({ name }) => name));
   const fits = table.byName ? table.columns.every(({ name }) => known.has(name)) : inOrder;
-  if (!fits)
-    throw drift(
-      registered,
-      table.columns.map(({ name, type }) => ({ name, type })),
-    );
+  if (!fits) throw drift(registered, asRegistered(table.columns, registered));
   const columns = registered.columns.map(({ name }) => byName.get(name));
   const types = registered.columns.map(({ type }) => type);
   const found = columns.map((column, index) => {
@@ -93,6 +89,16 @@ export function matchRegistered(table: Table, registered: Registered): Match {
   });
   if (found.some(({ type }, index) => type !== types[index])) throw drift(registered, found);
   return { columns, types };
+}
+
+/** The file's columns with the registered type where they may have it: their values were not looked at yet. */
+function asRegistered(columns: readonly Column[], registered: Registered): TypedColumn[] {
+  const types = new Map(registered.columns.map(({ name, type }) => [name, type]));
+  return columns.map((column, index) => {
+    const type = types.get(column.name);
+    const may = type !== undefined && column.as(type, index) !== undefined;
+    return { name: column.name, type: may ? type : column.type };
+  });
 }
 
 /** The 409 of a file that has other columns than the dataset. The details have the form of catalogd's. */
