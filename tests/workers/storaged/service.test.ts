@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
-import { writeFileSync } from "node:fs";
+import { closeSync, openSync, writeFileSync, writeSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
@@ -199,17 +199,24 @@ describe("storaged", () => {
     });
 
     test("an object that turns out corrupt in mid-stream resets the connection", async () => {
-      await put("rotten", noise(4 * MiB));
+      // Larger than what the server and the two sockets hold between them, so that its end is still unread below.
+      const bytes = 64 * MiB;
+      await put("rotten", noise(bytes));
       const path = join(directory.path, "buckets/primary/rotten");
-      const file = Buffer.from(await Bun.file(path).bytes());
+      const last = Buffer.from(
+        await Bun.file(path)
+          .slice(bytes - 1)
+          .bytes(),
+      );
       const location = await verbs().locate({ key: "rotten" });
       expect(location.kind).toBe("local");
       const response = fetch(`${server.url}storage/get/rotten`);
       const reader = (await response).body?.getReader();
       await reader?.read();
       // Overwritten in place while it is read: its bytes change under an open reader.
-      file[4 * MiB - 1] = (file[4 * MiB - 1] ?? 0) ^ 1;
-      writeFileSync(path, file);
+      const descriptor = openSync(path, "r+");
+      writeSync(descriptor, Buffer.from([(last[0] ?? 0) ^ 1]), 0, 1, bytes - 1);
+      closeSync(descriptor);
       const rest = (async () => {
         for (let next = await reader?.read(); next && !next.done; next = await reader?.read()) {}
       })();
