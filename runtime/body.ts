@@ -11,10 +11,7 @@ export function refuseLongBody(headers: Headers, bytesMax: number): void {
 
 /** The 413 of every body limit. */
 export const tooLarge = (bytes: number, bytesMax: number) =>
-  fail(
-    "too_large",
-    `the body has ${bytes > bytesMax ? `${bytes} bytes` : "more bytes"} than allowed: at most ${bytesMax}`,
-  );
+  fail("too_large", `the body has ${bytes} bytes or more; at most ${bytesMax} are allowed`);
 
 /** Reads at most `bytesMax` bytes: `too_large` beyond. */
 export async function readBytes(request: Request, bytesMax: number): Promise<Uint8Array> {

@@ -1,16 +1,15 @@
 /** Durable files: the one place that knows how a write becomes safe. */
-import { closeSync, fsyncSync, openSync } from "node:fs";
 import { type FileHandle, mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fail } from "./errors.ts";
 
 /** Makes a rename or a new entry in the directory survive a power loss. */
-export function syncDirectory(path: string): void {
-  const descriptor = openSync(path, "r");
+export async function syncDirectory(path: string): Promise<void> {
+  const handle = await open(path, "r");
   try {
-    fsyncSync(descriptor);
+    await handle.sync();
   } finally {
-    closeSync(descriptor);
+    await handle.close();
   }
 }
 
@@ -18,7 +17,9 @@ export function syncDirectory(path: string): void {
 export async function makeDirectory(path: string): Promise<void> {
   const first = await mkdir(path, { recursive: true });
   if (first === undefined) return;
-  for (let at = path; at.length >= first.length; at = dirname(at)) syncDirectory(dirname(at));
+  for (let at = path; at.length >= first.length; at = dirname(at)) {
+    await syncDirectory(dirname(at));
+  }
 }
 
 /** Makes the bytes of the file durable. */
@@ -34,7 +35,7 @@ export async function syncFile(path: string): Promise<void> {
 /** Moves a file whose bytes are durable already to its place, durably. Both are on one file system. */
 export async function renameDurably(from: string, to: string): Promise<void> {
   await rename(from, to);
-  syncDirectory(dirname(to));
+  await syncDirectory(dirname(to));
 }
 
 /**

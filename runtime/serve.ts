@@ -60,19 +60,22 @@ export function createFace(deps: FaceDeps): Face {
   const routes: Route[] = [];
   const guarded = createGuard(deps);
 
+  // One Elysia route a path, for all methods: it answers HEAD by a GET route otherwise, and loses the Content-Length.
+  const byPattern = new Map<string, Map<string, Serve>>();
   const add = (method: HttpMethod, pattern: string, handler: Handler, open = false) => {
     routes.push({ method, pattern, open, handler });
-    const serve = guarded(pattern, handler, open);
-    app.route(
-      method,
-      pattern,
-      ({ request, server }: { request: Request; server: BunServer | null }) => {
-        // Streams may be silent for long; their services watch for stalled clients themselves.
-        server?.timeout(request, 0);
-        return serve(request, server?.requestIP(request)?.address);
-      },
-      { parse: "none" } as never,
-    );
+    const methods = byPattern.get(pattern) ?? new Map<string, Serve>();
+    methods.set(method, guarded(pattern, handler, open));
+    if (byPattern.has(pattern)) return;
+    byPattern.set(pattern, methods);
+    const answer = ({ request, server }: { request: Request; server: BunServer | null }) => {
+      // Streams may be silent for long; their services watch for stalled clients themselves.
+      server?.timeout(request, 0);
+      return (methods.get(request.method) ?? lost)(request, server?.requestIP(request)?.address);
+    };
+    app.all(pattern, answer as never, { parse: "none" } as never);
+    const isFixed = !/[:*]/.test(pattern);
+    if (isFixed) app.route("HEAD", pattern, answer as never, { parse: "none" } as never);
   };
   const lost = guarded("unknown", ({ method, url }) => missing(routes, method, pathOf(url)), false);
 
@@ -110,6 +113,8 @@ export function createFace(deps: FaceDeps): Face {
     listen: (host, port) => listen(app, host, port),
   };
 }
+
+type Serve = (request: Request, address: string | undefined) => Promise<Response>;
 
 interface BunServer {
   timeout: (request: Request, seconds: number) => void;

@@ -64,18 +64,23 @@ export async function startInProcess<C extends Contract, P extends Record<string
   const idempotency = await openIdempotency(directory, systemClock);
   const newId = () => crypto.randomUUID();
   const { config, peers, secrets = { s3: () => undefined } } = options;
-  const running = await definition.create({
-    config,
-    peers,
-    secrets,
-    clock: systemClock,
-    log,
-    metrics,
-    idempotency,
-    newId,
-    directory,
-    system: () => [],
-  });
+  const running = await definition
+    .create({
+      config,
+      peers,
+      secrets,
+      clock: systemClock,
+      log,
+      metrics,
+      idempotency,
+      newId,
+      directory,
+      system: () => [],
+    })
+    .catch(async (cause) => {
+      await idempotency.close();
+      throw cause;
+    });
   const invoke = createInvoke(definition.contract, running.verbs, { idempotency, log });
   const gate = createGate(config.auth, "127.0.0.1");
   const notReady = () => running.notReady?.() ?? [];

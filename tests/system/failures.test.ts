@@ -142,3 +142,15 @@ function freePort(): number {
   server.stop(true);
   return port ?? 0;
 }
+
+test("HEAD tells an object's length over a socket, directly and through the gateway", async () => {
+  const bytes = 3_000_000;
+  await fetch(`${product.url}/v1/storage/put/head/one`, { method: "PUT", body: new Uint8Array(bytes) });
+  for (const url of [
+    `${product.addresses.storaged}/storage/get/head/one`,
+    `${product.url}/v1/storage/get/head/one`,
+  ]) {
+    const response = await fetch(url, { method: "HEAD" });
+    expect([response.status, response.headers.get("content-length")]).toEqual([200, String(bytes)]);
+  }
+});
