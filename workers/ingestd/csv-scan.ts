@@ -6,7 +6,7 @@
 
 import type { Marks } from "./csv-rows.ts";
 import { createUtf8Check } from "./encoding.ts";
-import { partBytes } from "./parts.ts";
+import { createPartRule, type PartRule } from "./part-rule.ts";
 
 export interface Scan {
   /** False means: let the exact reader decide. */
@@ -16,11 +16,23 @@ export interface Scan {
   blankLines: number;
   longestRowBytes: number;
   lineEnd: "\n" | "\r\n";
+  /** Rows in each part but the last, where they are equal. */
+  partRows: number | undefined;
+}
+
+export interface Cut {
+  /** Offset in the chunk. */
+  at: number;
+  /** Rows and bytes before it, from the beginning of the data. */
+  rows: number;
+  bytes: number;
 }
 
 export interface CsvScan {
-  /** Returns where a part may end in the chunk: behind the row that made it `partBytes` long. */
-  push: (chunk: Uint8Array) => number[];
+  /** Returns where parts end in the chunk, by the part rule. */
+  push: (chunk: Uint8Array) => Cut[];
+  /** What is known so far. */
+  soFar: () => Pick<Scan, "longestRowBytes" | "lineEnd" | "partRows">;
   end: () => Scan;
 }
 
@@ -46,7 +58,7 @@ export function createCsvScan(marks: Marks, columns: number): CsvScan {
     offset: 0,
     rowStart: 0,
     longestRowBytes: 0,
-    partStart: 0,
+    rule: createPartRule(),
     cuts: [],
   };
   return {
@@ -59,15 +71,27 @@ export function createCsvScan(marks: Marks, columns: number): CsvScan {
         at.state === outside && at.last === carriageReturn && bytes.length > 0 && bytes[0] !== lineFeed;
       at.clean = utf8.push(bytes) && !bytes.includes(0) && !torn;
       scan(bytes, at, marks, columns);
-      return at.cuts.splice(0).map((cut) => cut - begun);
+      return at.cuts.splice(0).map((cut) => ({ ...cut, at: cut.at - begun }));
     },
+    soFar: () => ({
+      longestRowBytes: at.longestRowBytes,
+      lineEnd: lineEndOf(at),
+      partRows: at.rule.partRows(),
+    }),
     end: () => {
       const mixed = at.pairs !== 0 && at.pairs !== at.rows + at.blankLines;
       const lone = at.last === carriageReturn && at.state === outside;
       at.clean &&= at.state !== inQuotes && utf8.end() && !mixed && !lone;
       if (at.offset > at.rowStart) endRow(at, at.offset, at.last, columns);
-      const { clean, rows, blankLines, longestRowBytes, pairs } = at;
-      return { clean, rows, blankLines, longestRowBytes, lineEnd: pairs > 0 ? "\r\n" : "\n" };
+      const { clean, rows, blankLines, longestRowBytes } = at;
+      return {
+        clean,
+        rows,
+        blankLines,
+        longestRowBytes,
+        lineEnd: lineEndOf(at),
+        partRows: at.rule.partRows(),
+      };
     },
   };
 }
@@ -86,10 +110,12 @@ interface Position {
   offset: number;
   rowStart: number;
   longestRowBytes: number;
-  /** Of the part under way, and the ends of parts in the chunk. */
-  partStart: number;
-  cuts: number[];
+  rule: PartRule;
+  /** Ends of parts in the chunk. */
+  cuts: Cut[];
 }
+
+const lineEndOf = ({ pairs }: Position): Scan["lineEnd"] => (pairs > 0 ? "\r\n" : "\n");
 
 /** Ends the row before the line feed, or the end of the file, at this offset. */
 function endRow(at: Position, end: number, before: number, columns: number): void {
@@ -100,9 +126,13 @@ function endRow(at: Position, end: number, before: number, columns: number): voi
   if (length > at.longestRowBytes) at.longestRowBytes = length;
   at.rowStart = end + 1;
   at.fields = 1;
-  if (at.rowStart - at.partStart >= partBytes) {
-    at.partStart = at.rowStart;
-    at.cuts.push(at.rowStart);
+  const blank = length === 0 && columns > 1;
+  if (!blank && at.rule.endRow(at.rowStart)) {
+    at.cuts.push({
+      at: at.rowStart,
+      rows: at.rows + (columns === 1 ? at.blankLines : 0),
+      bytes: at.rowStart,
+    });
   }
 }
 

@@ -5,53 +5,80 @@ import { type Layout, layoutOf, textColumn } from "./csv-layout.ts";
 import { marksOf } from "./csv-rows.ts";
 import { createCsvScan, type Scan } from "./csv-scan.ts";
 import { decodingOf, looksLikeUtf16, toUtf8 } from "./encoding.ts";
-import type { Format, Place, Reading, Source, Stored, Table } from "./format.ts";
+import type { Format, Place, Reading, Run, Source, Stored, Table } from "./format.ts";
 import { createPartWriter } from "./parts.ts";
 import { createRejects } from "./rejects.ts";
-import { cell, type Part, readText, type TextFile } from "./text-table.ts";
+import { createRuns, type RunOfParts, type Runs } from "./runs.ts";
+import { cell, type Part, readText } from "./text-table.ts";
 
 export const csv: Format = {
   store: async (source, place) => {
     const { head, chunks, markBytes } = await asUtf8(source, place.reading);
     const layout = layoutOf({ head, whole: source.whole, markBytes }, place);
-    const marks = marksOf(layout.dialect);
-    const scan = createCsvScan(marks, layout.names.length);
+    const scan = createCsvScan(marksOf(layout.dialect), layout.names.length);
     const writer = createPartWriter(place, "rows");
+    const runs = createRuns();
     let skip = layout.headerBytes;
     for await (const chunk of chunks) {
       place.signal.throwIfAborted();
       const bytes = chunk.subarray(Math.min(skip, chunk.length));
       skip -= chunk.length - bytes.length;
-      await writer.write(bytes, scan.push(bytes));
+      const cuts = scan.push(bytes);
+      const parts = await writer.write(
+        bytes,
+        cuts.map(({ at }) => at),
+      );
+      for (const run of cuts.flatMap(runs.endPart)) {
+        const known = { parts, rows: run.rows, blankLines: 0, ...scan.soFar() };
+        const table = scannedTable(known, [run], layout, place);
+        place.onRun?.(table, table.runs[0] as Run);
+      }
     }
-    return stored(await writer.end(), scan.end(), layout, place);
+    return stored(await writer.end(), { scan: scan.end(), runs }, layout, place);
   },
 };
 
-function stored(parts: Part[], scan: Scan, layout: Layout, place: Place): Stored {
+function stored(
+  parts: Part[],
+  { scan, runs }: { scan: Scan; runs: Runs },
+  layout: Layout,
+  place: Place,
+): Stored {
   const exact = () => exactTable(parts, layout, place);
-  const plain = scan.clean && scan.longestRowBytes <= place.rowBytesMax;
-  return { tables: plain ? [async () => scannedTable(parts, scan, layout, place), exact] : [exact] };
+  if (!scan.clean || scan.longestRowBytes > place.rowBytesMax) return { tables: [exact] };
+  const rows = scan.rows + (layout.names.length === 1 ? scan.blankLines : 0);
+  const scanned = async () =>
+    scannedTable({ ...scan, parts, rows }, runs.end(parts.length, rows), layout, place);
+  return { tables: [scanned, exact] };
 }
 
-function scannedTable(parts: Part[], scan: Scan, layout: Layout, place: Place): Table {
+interface Known extends Pick<Scan, "blankLines" | "longestRowBytes" | "lineEnd" | "partRows"> {
+  parts: readonly Part[];
+  rows: number;
+}
+
+function scannedTable(known: Known, runs: readonly RunOfParts[], layout: Layout, place: Place): Table {
+  const { parts, longestRowBytes, lineEnd, blankLines, rows, partRows } = known;
   const { names, dialect } = layout;
   const width = names.length;
-  const { longestRowBytes, lineEnd } = scan;
-  const file: TextFile = { parts, dialect, width, longestRowBytes, lineEnd };
-  const rows = scan.rows + (width === 1 ? scan.blankLines : 0);
-  const columns = names.map((name, index) => textColumn(name, cell(index), place.reading));
-  const bytes = parts.reduce((sum, part) => sum + part.bytes, 0);
-  const skipped = width > 1 && scan.blankLines > 0 ? [`${scan.blankLines} blank lines were skipped`] : [];
+  const read = (some: readonly Part[]) => readText({ parts: some, dialect, width, longestRowBytes, lineEnd });
   return {
-    relation: readText(file),
-    sample: readText({ ...file, parts: parts.slice(0, 1) }),
-    columns,
+    relation: read(parts),
+    sample: read(parts.slice(0, 1)),
+    columns: names.map((name, index) => textColumn(name, cell(index), place.reading)),
     rowsIn: rows,
     rejects: createRejects(place, "scanned-rejects", place.rejectRules),
-    rowBytes: rows === 0 ? 1 : bytes / rows,
+    runs: runs.map(({ from, to, rows: count }) => {
+      const some = parts.slice(from, to);
+      const bytes = some.reduce((sum, part) => sum + part.bytes, 0);
+      return { relation: read(some), rows: count, rowBytes: count === 0 ? 1 : bytes / count, partRows };
+    }),
+    early: true,
     byName: false,
-    warnings: [...layout.warnings, ...skipped],
+    warnings: [
+      ...layout.warnings,
+      ...(width > 1 && blankLines > 0 ? [`${blankLines} blank lines were skipped`] : []),
+    ],
   };
 }
 

@@ -25,6 +25,8 @@ export interface Place extends Workplace {
   columnsMax: number;
   rowBytesMax: number;
   signal: AbortSignal;
+  /** Told of each run of rows that is stored while more are received, with the table as far as it is known. */
+  onRun?: (table: Table, run: Run) => void;
 }
 
 /** A received file's beginning, and all of it as a stream (the beginning included). */
@@ -56,13 +58,25 @@ export interface Table {
   rejects: Rejects;
   /** Set where the relation tells each row's place. */
   placed?: Placed;
-  /** Average of the stored rows, in bytes. */
-  rowBytes: number;
+  /** The rows again, in the runs that become one object each. */
+  runs: Run[];
+  /** True for the table whose runs were told while it was received. */
+  early: boolean;
   /** Columns are matched with those of the registered dataset by name; else by position, too. */
   byName: boolean;
   /** What a failure to read means, for formats that DuckDB alone reads. */
   explain?: (error: EngineError) => ServiceError;
   warnings: string[];
+}
+
+/** Rows that become one object. */
+export interface Run {
+  relation: string;
+  rows: number;
+  /** Average of the stored rows, in bytes. */
+  rowBytes: number;
+  /** Rows in each stored part but the last, where they are equal. */
+  partRows: number | undefined;
 }
 
 export interface Placed {

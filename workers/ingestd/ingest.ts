@@ -8,7 +8,7 @@ import type { Format, Place, Stored } from "./format.ts";
 import { type FormatName, formatOf } from "./format-of.ts";
 import { ndjson } from "./ndjson.ts";
 import { parquet } from "./parquet-in.ts";
-import { publish } from "./publish.ts";
+import { openPublication } from "./publish.ts";
 import { readingOf } from "./reading.ts";
 import {
   type IngestAnswer,
@@ -99,16 +99,21 @@ async function inTurn(
   context: RawContext,
   parts: IngestParts,
 ): Promise<IngestAnswer> {
-  const { job } = task;
+  const { job, place } = task;
   const endTurn = await parts.turns.take(task.name, job.signal);
+  const publication = openPublication(task, parts);
   try {
     await workplace.enter();
     job.enter("receiving");
+    const { idempotencyKey } = context;
+    // With a key the answer may be known already: nothing is begun before the whole file was seen.
+    if (idempotencyKey === undefined) place.onRun = publication.early.write;
     const { stored, fingerprint } = await receive(task, context, parts.deps);
-    const work = () => publish(task, stored, parts);
-    if (context.idempotencyKey === undefined) return await work();
-    return await parts.deps.idempotency.once(`ingest ${context.idempotencyKey}`, fingerprint(), work);
+    const work = () => publication.finish(stored);
+    if (idempotencyKey === undefined) return await work();
+    return await parts.deps.idempotency.once(`ingest ${idempotencyKey}`, fingerprint(), work);
   } finally {
+    await publication.close();
     await workplace.leave();
     endTurn();
   }

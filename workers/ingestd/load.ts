@@ -1,21 +1,23 @@
 /** From a stored file to one Parquet file: types chosen, every value checked, every row accounted for. */
+
+import type { Early } from "./early.ts";
 import { EngineError, type Session } from "./engine.ts";
 import type { Column, Stored, Table } from "./format.ts";
 import { holds, misfit, violatedColumn } from "./inference.ts";
-import { identifier } from "./sql-text.ts";
+import { type NewTarget, type Piece, type Plan, planOf, writeRun } from "./run.ts";
 import {
   drift,
   finalType,
   inferFromAll,
   inferFromSample,
-  type Match,
   matchRegistered,
   type Registered,
   type TypedColumn,
 } from "./typing.ts";
-import { type Target, type Written, writeQuery } from "./write-parquet.ts";
 
-export interface Loaded extends Written {
+export interface Loaded {
+  pieces: Piece[];
+  rows: number;
   rowsIn: number;
   rowsRejected: number;
   /** The rejected rows as a relation, when there are any. */
@@ -30,12 +32,14 @@ class NotHeld extends Error {
 
 export interface LoadOptions {
   registered: Registered | undefined;
-  target: Target;
+  newTarget: NewTarget;
+  /** What was written while the file was received. */
+  early: Early | undefined;
   /** Told when a fast way of reading was given up. */
   onRetry: (reason: string) => void;
 }
 
-/** Writes the file to the target. Throws `rejected_rows`, `schema_drift`, `unprocessable` or what the engine needs. */
+/** Writes the file to new targets. Throws `rejected_rows`, `schema_drift`, `unprocessable` or what the engine needs. */
 export async function load(session: Session, stored: Stored, options: LoadOptions): Promise<Loaded> {
   let reason: unknown;
   for (const open of stored.tables) {
@@ -52,50 +56,29 @@ export async function load(session: Session, stored: Stored, options: LoadOption
   throw new Error("no way of reading this file holds", { cause: reason });
 }
 
-interface Planned {
-  name: string;
-  /** Undefined where the file lacks the column: NULL in every row. */
-  column: Column | undefined;
-  type: string;
-}
-
-interface Plan {
-  columns: Planned[];
-  /** SQL that is true for rows to leave out; they are in the rejects. */
-  leaveOut?: string;
-}
-
 async function loadTable(session: Session, table: Table, options: LoadOptions): Promise<Loaded> {
   const { registered } = options;
+  const early = table.early ? options.early : undefined;
+  if (early === undefined) await options.early?.stop();
   const match = registered && matchRegistered(table, registered);
   const leaveOut = await rejectMisfits(session, table);
-  const write = (types: readonly string[]) => {
-    const columns = planColumns(table, match, registered, types);
-    return writeParquet(session, table, { columns, ...(leaveOut && { leaveOut }) }, options);
+  const write = (types: readonly string[], written: Early | undefined) => {
+    const plan = { ...planOf(table, match, types), ...(leaveOut && { leaveOut }) };
+    return writeRuns(session, table, plan, { ...options, early: written });
   };
   try {
-    return await write(match?.types ?? (await inferFromSample(session, table)));
+    return await write(
+      (await early?.types()) ?? match?.types ?? (await inferFromSample(session, table)),
+      early,
+    );
   } catch (error) {
+    await early?.stop();
     if (!(error instanceof Violation)) throw error;
     if (error.column.forced) throw new NotHeld(error.message);
     const types = await inferFromAll(session, table);
     if (registered) throw drift(registered, await foundTypes(session, table, registered, types));
-    return write(types);
+    return write(types, undefined);
   }
-}
-
-function planColumns(
-  table: Table,
-  match: Match | undefined,
-  registered: Registered | undefined,
-  types: readonly string[],
-): Planned[] {
-  const columns: (Column | undefined)[] = match?.columns ?? table.columns;
-  return columns.map((column, index) => ({
-    name: registered?.columns[index]?.name ?? column?.name ?? "",
-    column,
-    type: types[index] ?? "VARCHAR",
-  }));
 }
 
 /** A value does not hold in the type that its column was given. */
@@ -157,27 +140,32 @@ async function rejectMisfits(
   return rows.length === 0 ? undefined : any;
 }
 
-async function writeParquet(
+/** Writes the runs that are not written yet, and accounts for every row. */
+async function writeRuns(
   session: Session,
   table: Table,
   plan: Plan,
-  { target }: LoadOptions,
+  { newTarget, early }: Pick<LoadOptions, "newTarget" | "early">,
 ): Promise<Loaded> {
-  const written = await writeQuery(session, selectOf(table, plan), {
-    ...target,
-    rowBytes: table.rowBytes,
-    rows: table.rowsIn,
-  }).catch((error) => {
-    throw meaningOf(error, table, plan);
-  });
+  const pieces: Piece[] = [];
+  for (const [index, run] of table.runs.entries()) {
+    const piece = early?.piece(index) ?? writeRun(session, run, plan, newTarget);
+    pieces.push(
+      await piece.catch((error) => {
+        throw meaningOf(error, table, plan);
+      }),
+    );
+  }
   const rejects = await table.rejects.relation();
   const rowsRejected = table.rejects.count();
+  const rows = pieces.reduce((sum, piece) => sum + piece.rows, 0);
   // Counted by three: DuckDB, the file of rejects, and whoever divided the file into rows.
-  if (written.rows + rowsRejected !== table.rowsIn) {
-    throw new NotHeld(`of ${table.rowsIn} rows ${written.rows} were loaded and ${rowsRejected} rejected`);
+  if (rows + rowsRejected !== table.rowsIn) {
+    throw new NotHeld(`of ${table.rowsIn} rows ${rows} were loaded and ${rowsRejected} rejected`);
   }
   return {
-    ...written,
+    pieces,
+    rows,
     rowsIn: table.rowsIn,
     rowsRejected,
     ...(rejects !== undefined && { rejects }),
@@ -191,13 +179,4 @@ function meaningOf(error: unknown, table: Table, { columns }: Plan): unknown {
   const violated = columns[violatedColumn(error.message) ?? -1]?.column;
   if (violated) return new Violation(violated);
   return table.explain ? table.explain(error) : new NotHeld(error.message);
-}
-
-function selectOf(table: Table, { columns, leaveOut }: Plan): string {
-  const list = columns.map(({ name, column, type }, index) => {
-    const value = column === undefined ? `NULL::${type}` : column.as(type, index);
-    if (value === undefined) throw new Error(`column '${name}' cannot be had as ${type}`);
-    return `${value} AS ${identifier(name)}`;
-  });
-  return `SELECT ${list.join(", ")} FROM ${table.relation}${leaveOut === undefined ? "" : ` WHERE NOT (${leaveOut})`}`;
 }

@@ -3,6 +3,7 @@ import { fail } from "../../runtime/errors.ts";
 import type { Described, Session } from "./engine.ts";
 import { EngineError } from "./engine.ts";
 import type { Column, Format, Place, Stored, Table } from "./format.ts";
+import { vectorRows } from "./part-rule.ts";
 import { createPartWriter } from "./parts.ts";
 import { createRejects } from "./rejects.ts";
 import { identifier, literal } from "./sql-text.ts";
@@ -57,7 +58,15 @@ async function tableOf(session: Session, parts: Part[], place: Place): Promise<T
       columns: columns.map(columnOf),
       rowsIn,
       rejects: createRejects(place, "rejects", place.rejectRules),
-      rowBytes: rowsIn === 0 ? 1 : (bytes / rowsIn) * inflation,
+      runs: [
+        {
+          relation,
+          rows: rowsIn,
+          rowBytes: rowsIn === 0 ? 1 : (bytes / rowsIn) * inflation,
+          partRows: vectorRows,
+        },
+      ],
+      early: false,
       byName: false,
       explain,
       warnings: columns.flatMap(changeOf),

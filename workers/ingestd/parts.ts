@@ -8,16 +8,9 @@ import { storageError } from "../../runtime/files.ts";
 import type { Part } from "./text-table.ts";
 import type { Workplace } from "./workplace.ts";
 
-/**
- * Size at which a file ends with the row under way: below DuckDB's 8 MB a thread, so that a file is one thread's work
- * and never divided. Where files end decides where row groups end: it must follow from the rows alone, never from
- * how they arrived, or the same rows would not give the same Parquet file.
- */
-export const partBytes = 6 * 1024 * 1024;
-
 export interface PartWriter {
-  /** Appends bytes, and ends a file at each of the cuts: offsets in the bytes, ascending. */
-  write: (bytes: Uint8Array, cuts?: readonly number[]) => Promise<void>;
+  /** Appends bytes, and ends a file at each of the cuts: offsets in the bytes, ascending. Gives the files so far. */
+  write: (bytes: Uint8Array, cuts?: readonly number[]) => Promise<readonly Part[]>;
   /** Closes the last file; empty texts have no part. */
   end: () => Promise<Part[]>;
 }
@@ -81,6 +74,7 @@ export function createPartWriter({ directory, atEnd }: Workplace, stem: string):
           from = cut;
         }
         await append(bytes.subarray(from));
+        return parts;
       }),
     end: () =>
       telling(async () => {

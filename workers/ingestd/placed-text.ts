@@ -1,7 +1,8 @@
 /** Rows written anew for DuckDB, each with the line and byte it came from: what the exact readers of text end in. */
 import { csvLine } from "./csv-text.ts";
 import type { Placed, Table } from "./format.ts";
-import { createPartWriter, partBytes } from "./parts.ts";
+import { createPartRule } from "./part-rule.ts";
+import { createPartWriter } from "./parts.ts";
 import { cell, readText, type TextFile } from "./text-table.ts";
 import type { Workplace } from "./workplace.ts";
 
@@ -11,28 +12,25 @@ export interface PlacedText {
   add: (line: number, byte: number, fields: readonly (string | null)[]) => void;
   /** Writes what was added; to be called often enough that it does not pile up. */
   flush: () => Promise<void>;
-  end: (textAt: Placed["textAt"]) => Promise<Pick<Table, "relation" | "sample" | "rowBytes" | "placed">>;
+  end: (
+    textAt: Placed["textAt"],
+  ) => Promise<Pick<Table, "relation" | "sample" | "runs" | "early" | "placed">>;
 }
 
 /** Columns before the first one of the file: line and byte. */
 const placeColumns = 2;
-/** Rows of more characters are measured exactly; shorter ones by the most bytes their characters can take. */
-const measuredCharacters = 100_000;
-const bytesPerCharacterMax = 3;
-/** Keeps a part below `partBytes` in any script but for its last row. */
-const partCharactersMax = partBytes / bytesPerCharacterMax;
-
 export function openPlacedText(place: Workplace, stem: string, width: number): PlacedText {
   const writer = createPartWriter(place, stem);
   /** Rows not yet written; each list ends a part but the last. */
   let pending: string[][] = [[]];
-  let partCharacters = 0;
+  const rule = createPartRule();
+  let bytes = 0;
   let rows = 0;
   let longestRowBytes = 0;
   const flush = async () => {
     for (const [index, texts] of pending.entries()) {
-      const bytes = Buffer.from(texts.join(""));
-      await writer.write(bytes, index < pending.length - 1 ? [bytes.length] : []);
+      const written = Buffer.from(texts.join(""));
+      await writer.write(written, index < pending.length - 1 ? [written.length] : []);
     }
     pending = [[]];
   };
@@ -40,15 +38,12 @@ export function openPlacedText(place: Workplace, stem: string, width: number): P
     cell: (index) => cell(index + placeColumns),
     add: (line, byte, fields) => {
       const text = csvLine([String(line), String(byte), ...fields]);
-      const most =
-        text.length > measuredCharacters ? Buffer.byteLength(text) : text.length * bytesPerCharacterMax;
-      if (most > longestRowBytes) longestRowBytes = most;
+      const length = Buffer.byteLength(text);
+      if (length > longestRowBytes) longestRowBytes = length;
       rows += 1;
+      bytes += length;
       pending.at(-1)?.push(text);
-      partCharacters += text.length;
-      if (partCharacters < partCharactersMax) return;
-      partCharacters = 0;
-      pending.push([]);
+      if (rule.endRow(bytes)) pending.push([]);
     },
     flush,
     end: async (textAt) => {
@@ -56,11 +51,12 @@ export function openPlacedText(place: Workplace, stem: string, width: number): P
       const parts = await writer.end();
       const dialect = { delimiter: ",", quote: '"', nulls: [] };
       const file: TextFile = { parts, dialect, width: width + placeColumns, longestRowBytes, lineEnd: "\n" };
-      const bytes = parts.reduce((sum, part) => sum + part.bytes, 0);
+      const relation = readText(file);
       return {
-        relation: readText(file),
+        relation,
         sample: readText({ ...file, parts: parts.slice(0, 1) }),
-        rowBytes: rows === 0 ? 1 : bytes / rows,
+        runs: [{ relation, rows, rowBytes: rows === 0 ? 1 : bytes / rows, partRows: rule.partRows() }],
+        early: false,
         placed: { line: `${cell(0)}::BIGINT`, byte: `${cell(1)}::BIGINT`, textAt },
       };
     },

@@ -1,11 +1,14 @@
 /** The second half of an ingest: the stored file becomes objects, and these a version of the dataset. */
 import { ServiceError } from "../../runtime/errors.ts";
 import { describe } from "../../runtime/log.ts";
+import { createEarly, type Early } from "./early.ts";
 import type { Session } from "./engine.ts";
 import type { Stored } from "./format.ts";
 import { type Loaded, load } from "./load.ts";
-import { type Committed, type Draft, openDraft, type StoredObject } from "./objects.ts";
+import { type Committed, type Draft, openDraft } from "./objects.ts";
+import { vectorRows } from "./part-rule.ts";
 import { noRejects, rejectsQuery } from "./rejects.ts";
+import type { NewTarget, Piece } from "./run.ts";
 import {
   type DatasetManifest,
   type IngestAnswer,
@@ -21,66 +24,85 @@ const madeBy = "ingestd";
 /** Rejected rows hold a row of text each: this only sizes their row groups. */
 const rejectRowBytes = 1024;
 
-/**
- * Loads, stores and registers. Whatever it throws, no version of the dataset was made, as far as is known. An object
- * whose registration was refused is erased when we made it; when its outcome is not known, maintenance collects it.
- */
-export async function publish(task: Task, stored: Stored, parts: IngestParts): Promise<IngestAnswer> {
-  const session = await parts.engine.open(task.job.signal);
-  const drafts: Draft[] = [];
-  const draft = async () => {
-    const { deps } = parts;
-    const options = {
-      storaged: deps.peers.storaged,
-      newId: deps.newId,
-      directory: task.place.directory,
-      requestId: task.requestId,
-    };
-    const made = await openDraft(options);
-    drafts.push(made);
-    return made;
-  };
-  try {
-    return await publishWith({ task, stored, parts, session, draft });
-  } finally {
-    session.close();
-    await Promise.all(drafts.map((made) => made.discard()));
-  }
+export interface Publication {
+  /** What may be written while the file is received. */
+  early: Early;
+  /**
+   * Loads, stores and registers. Whatever it throws, no version of the dataset was made, as far as is known. Objects
+   * whose registration was refused are erased when we made them; when its outcome is not known, maintenance collects
+   * them.
+   */
+  finish: (stored: Stored) => Promise<IngestAnswer>;
+  /** To be called in every case. */
+  close: () => Promise<void>;
 }
 
 interface Work {
   task: Task;
-  stored: Stored;
   parts: IngestParts;
-  session: Session;
-  draft: () => Promise<Draft>;
+  /** The dataset as it was when it was first asked for; our turn of its name keeps others from changing it. */
+  before: () => Promise<DatasetManifest | undefined>;
+  newTarget: NewTarget;
+  early: Early;
 }
 
-async function publishWith(work: Work): Promise<IngestAnswer> {
-  const { task, stored, parts, session, draft } = work;
-  const { deps } = parts;
+export function openPublication(task: Task, parts: IngestParts): Publication {
+  const { deps, engine } = parts;
+  const { requestId, job } = task;
+  const drafts: Draft[] = [];
+  const newTarget: NewTarget = async () => {
+    const { peers, newId } = deps;
+    const { directory } = task.place;
+    const draft = await openDraft({ storaged: peers.storaged, newId, directory, requestId });
+    drafts.push(draft);
+    const { compression_level: compressionLevel, row_group_rows: rowGroupRows } = deps.config.ingestd;
+    return { path: draft.path, commit: draft.commit, compressionLevel, rowGroupRows };
+  };
+  let asked: Promise<DatasetManifest | undefined> | undefined;
+  const before = () => {
+    asked ??= manifestOf(task.name, task, parts);
+    return asked;
+  };
+  const early = createEarly({ engine, signal: job.signal, registered: before, newTarget });
+  return {
+    early,
+    finish: async (stored) => {
+      const session = await engine.open(job.signal);
+      try {
+        return await finish(session, stored, { task, parts, before, newTarget, early });
+      } finally {
+        session.close();
+      }
+    },
+    close: async () => {
+      await early.stop();
+      await Promise.all(drafts.map((draft) => draft.discard()));
+    },
+  };
+}
+
+async function finish(session: Session, stored: Stored, work: Work): Promise<IngestAnswer> {
+  const { task, parts, newTarget, early } = work;
   const { input, job, name } = task;
+  const mode = input.mode ?? "replace";
   job.enter("inferring");
-  const before = await manifestOf(name, work);
-  const target = await draft();
+  const before = await work.before();
   job.enter("writing");
   job.measure(session.progress);
   const loaded = await load(session, stored, {
     registered: before,
-    target: { path: target.path, ...parquetSettings(parts) },
+    newTarget,
+    early,
     onRetry: (reason) =>
-      deps.log.info("the file is read again, row by row", { request_id: task.requestId, reason }),
+      parts.deps.log.info("the file is read again, row by row", { request_id: task.requestId, reason }),
   });
-  const committed = await target.commit(name);
-  const { object } = committed;
-  const rejects = await storeRejects(loaded, work);
+  const objects = await commitAll(loaded.pieces, name);
+  const rejects = await storeRejects(session, loaded, work);
   job.signal.throwIfAborted();
   job.enter("registering");
-  await rejects?.register();
-  const unchanged = before !== undefined && input.mode !== "append" && isContentOf(before, object);
-  const manifest = unchanged
-    ? before
-    : await register(name, input.mode ?? "replace", { ...committed, written: loaded }, before, work);
+  await rejects?.();
+  const unchanged = before !== undefined && mode === "replace" && isContentOf(before, objects);
+  const manifest = unchanged ? before : await register(name, mode, { objects, before }, work);
   return {
     job_id: job.id,
     manifest,
@@ -90,61 +112,78 @@ async function publishWith(work: Work): Promise<IngestAnswer> {
     ...(loaded.rowsRejected > 0 && { rejects: name + rejectsSuffix }),
     unchanged,
     bytes_in: job.bytesIn(),
-    bytes_out: object.bytes,
+    bytes_out: objects.reduce((sum, { object }) => sum + object.bytes, 0),
     elapsed_ms: job.elapsedMs(),
     warnings: loaded.warnings.slice(0, warningsMax),
   };
 }
 
+/** An object with what stands in it. */
+interface Laid extends Committed {
+  written: Written;
+}
+
+async function commitAll(pieces: readonly Piece[], name: string): Promise<Laid[]> {
+  const objects: Laid[] = [];
+  for (const piece of pieces) objects.push({ ...(await piece.commit(name)), written: piece });
+  return objects;
+}
+
 const warningsMax = 100;
 
-const parquetSettings = ({ deps }: IngestParts) => ({
-  compressionLevel: deps.config.ingestd.compression_level,
-  rowGroupRows: deps.config.ingestd.row_group_rows,
-});
-
 /** The latest version, or undefined when there is no such dataset. */
-async function manifestOf(name: string, { task, parts }: Work): Promise<DatasetManifest | undefined> {
+async function manifestOf(
+  name: string,
+  { requestId }: Task,
+  { deps }: IngestParts,
+): Promise<DatasetManifest | undefined> {
   try {
-    return await parts.deps.peers.catalogd.verbs.manifest({ name }, { requestId: task.requestId });
+    return await deps.peers.catalogd.verbs.manifest({ name }, { requestId });
   } catch (error) {
     if (error instanceof ServiceError && error.type === "not_found") return undefined;
     throw error;
   }
 }
 
-const isContentOf = ({ objects }: DatasetManifest, { key }: StoredObject): boolean =>
-  objects.length === 1 && objects[0]?.key === key;
+const isContentOf = ({ objects }: DatasetManifest, committed: readonly Committed[]): boolean =>
+  objects.length === committed.length &&
+  objects.every(({ key }, index) => key === committed[index]?.object.key);
 
 /** Rejects appended before: the same bad rows of the same file. */
-const holds = (before: DatasetManifest | undefined, { key }: StoredObject): boolean =>
-  before?.objects.some((object) => object.key === key) ?? false;
+const holdsAny = ({ objects }: DatasetManifest, committed: readonly Committed[]): boolean =>
+  committed.some(({ object }) => objects.some(({ key }) => key === object.key));
 
 async function register(
   name: string,
   operation: "replace" | "append",
-  { object, created, written }: Committed & { written: Written },
-  before: DatasetManifest | undefined,
+  { objects, before }: { objects: readonly Laid[]; before: DatasetManifest | undefined },
   { task, parts }: Work,
 ): Promise<DatasetManifest> {
-  const { rows, columns, statistics } = written;
-  const nulls = new Map(statistics.map((column) => [column.column, column.null_count ?? rows]));
   // A column registered as never NULL stays so as long as that is true.
   const strict = new Set(before?.columns.filter(({ nullable }) => !nullable).map((column) => column.name));
+  const hasNulls = (column: string) =>
+    objects.some(({ written: { statistics, rows } }) => {
+      const found = statistics.find((each) => each.column === column);
+      return (found?.null_count ?? rows) > 0;
+    });
   const registration = {
     name,
     operation,
     made_by: madeBy,
-    columns: columns.map((column) => ({
+    columns: (objects[0]?.written.columns ?? []).map((column) => ({
       ...column,
-      nullable: !(strict.has(column.name) && nulls.get(column.name) === 0),
+      nullable: !(strict.has(column.name) && !hasNulls(column.name)),
     })),
-    objects: [{ ...object, row_count: rows, statistics }],
+    objects: objects.map(({ object, written: { rows, statistics } }) => ({
+      ...object,
+      row_count: rows,
+      statistics,
+    })),
   };
   try {
     return await parts.deps.peers.catalogd.verbs.register(registration, { requestId: task.requestId });
   } catch (error) {
-    if (created && isRefusal(error)) await takeBack(object, task, parts);
+    if (isRefusal(error)) await takeBack(objects, task, parts);
     throw error;
   }
 }
@@ -156,46 +195,44 @@ const isRefusal = (error: unknown): boolean =>
   error.type !== "timeout" &&
   error.type !== "client_closed";
 
-/** Erases an object that we made just now, in our turn of its name, and that no version has. */
-async function takeBack({ key }: StoredObject, { requestId }: Task, { deps }: IngestParts): Promise<void> {
-  try {
-    await deps.peers.storaged.verbs.erase({ key }, { requestId });
-  } catch (error) {
-    // The refusal is what the caller must hear; the object is left to maintenance.
-    deps.log.warn("an object without a version could not be erased", {
-      request_id: requestId,
-      key,
-      ...describe(error),
-    });
+/** Erases the objects that we made just now, in our turn of their name, and that no version has. */
+async function takeBack(
+  objects: readonly Committed[],
+  { requestId }: Task,
+  { deps }: IngestParts,
+): Promise<void> {
+  for (const { object, created } of objects) {
+    try {
+      if (created) await deps.peers.storaged.verbs.erase({ key: object.key }, { requestId });
+    } catch (error) {
+      // The refusal is what the caller must hear; the object is left to maintenance.
+      const fields = { request_id: requestId, key: object.key, ...describe(error) };
+      deps.log.warn("an object without a version could not be erased", fields);
+    }
   }
 }
 
 /**
- * Stores the rejected rows. With on_error=reject a file without any also empties the rejects of the file that it
- * replaces, so that they are not taken for its own.
+ * Stores the rejected rows; gives what registers them. With on_error=reject a file without any also empties the
+ * rejects of the file that it replaces, so that they are not taken for its own.
  */
 async function storeRejects(
+  session: Session,
   loaded: Loaded,
   work: Work,
-): Promise<{ register: () => Promise<unknown> } | undefined> {
-  const { task, parts, session, draft } = work;
+): Promise<(() => Promise<unknown>) | undefined> {
+  const { task, parts, newTarget } = work;
   if (!task.place.rejectRules.allowed) return undefined;
   const name = task.name + rejectsSuffix;
-  const before = await manifestOf(name, work);
-  const stale = before !== undefined && before.row_count > 0 && task.input.mode !== "append";
-  if (loaded.rejects === undefined && !stale) return undefined;
-  const target = await draft();
-  const query = loaded.rejects === undefined ? noRejects : rejectsQuery(loaded.rejects);
-  const written = await writeQuery(session, query, {
-    path: target.path,
-    rowBytes: rejectRowBytes,
-    rows: loaded.rowsRejected,
-    ...parquetSettings(parts),
-  });
-  const committed = await target.commit(name);
   const mode = task.input.mode ?? "replace";
-  const known =
-    mode === "append" ? holds(before, committed.object) : before && isContentOf(before, committed.object);
-  if (known) return undefined;
-  return { register: () => register(name, mode, { ...committed, written }, before, work) };
+  const before = await manifestOf(name, task, parts);
+  const stale = before !== undefined && before.row_count > 0 && mode === "replace";
+  if (loaded.rejects === undefined && !stale) return undefined;
+  const target = await newTarget();
+  const query = loaded.rejects === undefined ? noRejects : rejectsQuery(loaded.rejects);
+  const extent = { rowBytes: rejectRowBytes, rows: loaded.rowsRejected, partRows: vectorRows };
+  const written = await writeQuery(session, query, { ...target, ...extent });
+  const objects = [{ ...(await target.commit(name)), written }];
+  const known = before && (mode === "append" ? holdsAny(before, objects) : isContentOf(before, objects));
+  return known ? undefined : () => register(name, mode, { objects, before }, work);
 }

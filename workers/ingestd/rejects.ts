@@ -1,7 +1,8 @@
 /** Rows that could not be loaded: written to a file as they are found, the first ones kept for the answer. */
 import { fail, type ServiceError } from "../../runtime/errors.ts";
 import { csvLine } from "./csv-text.ts";
-import { createPartWriter, partBytes } from "./parts.ts";
+import { createPartRule } from "./part-rule.ts";
+import { createPartWriter } from "./parts.ts";
 import { identifier } from "./sql-text.ts";
 import { cell, readText, type TextFile } from "./text-table.ts";
 import type { Workplace } from "./workplace.ts";
@@ -59,7 +60,8 @@ export function createRejects(place: Workplace, stem: string, { allowed, max }: 
   const writer = createPartWriter(place, stem);
   let count = 0;
   let longestRowBytes = 0;
-  let partLength = 0;
+  const rule = createPartRule();
+  let length = 0;
 
   return {
     count: () => count,
@@ -71,10 +73,8 @@ export function createRejects(place: Workplace, stem: string, { allowed, max }: 
       const { line, byte, column, reason, text } = reject;
       const bytes = Buffer.from(csvLine([String(line), String(byte), column, reason, text]));
       longestRowBytes = Math.max(longestRowBytes, bytes.length);
-      partLength += bytes.length;
-      const full = partLength >= partBytes;
-      if (full) partLength = 0;
-      await writer.write(bytes, full ? [bytes.length] : []);
+      length += bytes.length;
+      await writer.write(bytes, rule.endRow(length) ? [bytes.length] : []);
     },
     relation: async () => {
       if (count > 0 && !allowed) throw rejectedRows(listed, count, "all are listed");

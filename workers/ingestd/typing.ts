@@ -62,8 +62,8 @@ export interface Registered {
 }
 
 export interface Match {
-  /** The table's column for each registered one; undefined where the file has none, which is NULL in every row. */
-  columns: (Column | undefined)[];
+  /** Each registered column with the table's; undefined where the file has none, which is NULL in every row. */
+  columns: { name: string; column: Column | undefined }[];
   types: string[];
 }
 
@@ -78,14 +78,11 @@ export function matchRegistered(table: Table, registered: Registered): Match {
   const known = new Set(registered.columns.map(({ name }) => name));
   const fits = table.byName ? table.columns.every(({ name }) => known.has(name)) : inOrder;
   if (!fits) throw drift(registered, asRegistered(table.columns, registered));
-  const columns = registered.columns.map(({ name }) => byName.get(name));
+  const columns = registered.columns.map(({ name }) => ({ name, column: byName.get(name) }));
   const types = registered.columns.map(({ type }) => type);
-  const found = columns.map((column, index) => {
-    const type = types[index] ?? "VARCHAR";
-    return {
-      name: registered.columns[index]?.name ?? "",
-      type: column && column.as(type, index) === undefined ? column.type : type,
-    };
+  const found = registered.columns.map(({ name, type }, index) => {
+    const column = byName.get(name);
+    return { name, type: column && column.as(type, index) === undefined ? column.type : type };
   });
   if (found.some(({ type }, index) => type !== types[index])) throw drift(registered, found);
   return { columns, types };

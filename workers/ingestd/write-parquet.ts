@@ -3,6 +3,7 @@ import type { Static } from "@sinclair/typebox";
 import type { Column as CatalogColumn, ColumnStatistics } from "../catalogd/contract.ts";
 import type { Session } from "./engine.ts";
 import { numberFields, readStatistics } from "./field-ids.ts";
+import { vectorRows } from "./part-rule.ts";
 import { literal } from "./sql-text.ts";
 
 /** What stands in a Parquet file. */
@@ -23,6 +24,8 @@ export interface Extent {
   rows: number;
   /** Of one row, before compression. */
   rowBytes: number;
+  /** Row groups are a whole number of these, or each part its own: see the part rule. */
+  partRows: number | undefined;
 }
 
 /** Writes what a query gives to a Parquet file, with field ids and statistics. Rejects as the session does. */
@@ -48,19 +51,18 @@ export async function writeQuery(session: Session, query: string, target: Target
 const rowGroupBytesMax = 96 * 1024 * 1024;
 /** What DuckDB holds for any value, in bytes. */
 const valueBytes = 16;
-/** DuckDB's vector: the least it writes at once. */
-const vectorRows = 2048;
 /** Row groups that a file of some size should have, so that several threads write and read it evenly. */
 const groupsWanted = 8;
 /** Smaller row groups than this cost more than they gain. */
-const groupRowsWanted = 15 * vectorRows;
+const groupRowsMin = 30_000;
 
-/** Rows in a row group: at most as configured, fewer in small files and where rows are wide. A multiple of the vector. */
+/** Rows in a row group: at most as configured, fewer in small files and where rows are wide. */
 export function rowGroupRows(
-  { rowGroupRows: configured, rows, rowBytes }: Pick<Target, "rowGroupRows"> & Extent,
+  { rowGroupRows: configured, rows, rowBytes, partRows }: Pick<Target, "rowGroupRows"> & Extent,
   columns: number,
 ): number {
-  const wanted = Math.max(groupRowsWanted, Math.ceil(rows / groupsWanted / vectorRows) * vectorRows);
-  const fitting = Math.floor(rowGroupBytesMax / Math.max(1, rowBytes, columns * valueBytes));
-  return Math.max(vectorRows, Math.min(configured, wanted, fitting - (fitting % vectorRows)));
+  if (partRows === undefined) return vectorRows;
+  const wanted = Math.max(groupRowsMin, Math.ceil(rows / groupsWanted));
+  const fitting = rowGroupBytesMax / Math.max(1, rowBytes, columns * valueBytes);
+  return Math.max(1, Math.round(Math.min(configured, wanted, fitting) / partRows)) * partRows;
 }

@@ -70,7 +70,10 @@ async function byDuckDB({ text, delimiter, quote, width }: MadeCsv, name: string
   const bytes = Buffer.from(text);
   for (let at = 0; at < bytes.length; ) {
     const chunk = bytes.subarray(at, at + 1 + Math.floor(random() * 20));
-    await writer.write(chunk, scan.push(chunk));
+    await writer.write(
+      chunk,
+      scan.push(chunk).map((cut) => cut.at),
+    );
     at += chunk.length;
   }
   const parts = await writer.end();
