@@ -171,10 +171,7 @@ function createSession(lane: Lane, signal: AbortSignal, clock: Clock, giveBack: 
   const drop = async (): Promise<void> => {
     await end();
     // A stream that was not read to its end still holds threads and memory: the interrupt ends it.
-    if (streaming) {
-      connection.interrupt();
-      await drain(streaming);
-    }
+    if (streaming) await drain(connection, streaming, clock);
     trim(lane.prepared);
     giveBack();
   };
@@ -220,12 +217,22 @@ function trim(prepared: Map<string, DuckDBPreparedStatement>): void {
   }
 }
 
-/** Reads what is left of an interrupted stream, so that DuckDB lets go of it. */
-async function drain(result: DuckDBResult): Promise<void> {
-  try {
-    while ((await result.fetchChunk())?.rowCount) {}
-  } catch {
-    // An interrupted stream may reject instead of ending: either way it holds nothing any more.
+/** Reads what is left of a stream while interrupting it, so that DuckDB lets go of it. */
+async function drain(connection: DuckDBConnection, result: DuckDBResult, clock: Clock): Promise<void> {
+  for (let over = false; !over; ) {
+    const fetched = result.fetchChunk().then(
+      (chunk) => !chunk?.rowCount,
+      () => true, // Interrupted: it holds nothing any more.
+    );
+    let settled = false;
+    const watched = fetched.then((value) => {
+      settled = true;
+      over = value;
+    });
+    while (!settled) {
+      connection.interrupt();
+      await Promise.race([watched, clock.sleep(interruptEveryMs)]);
+    }
   }
 }
 

@@ -92,7 +92,8 @@ function streamOf(
           leave(signal.reason);
           controller.error(signal.reason);
         };
-        signal.addEventListener("abort", stop, { once: true });
+        if (signal.aborted) stop();
+        else signal.addEventListener("abort", stop, { once: true });
       },
       pull: async (controller) => {
         try {

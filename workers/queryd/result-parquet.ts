@@ -136,7 +136,8 @@ function streamOf(
           controller.error(signal.reason);
           void leave(signal.reason);
         };
-        signal.addEventListener("abort", stop, { once: true });
+        if (signal.aborted) stop();
+        else signal.addEventListener("abort", stop, { once: true });
       },
       pull: async (controller) => {
         try {
