@@ -33,6 +33,8 @@ const expressionDepthMax = 400;
 export const locks = (readable: readonly string[]): string[] => [
   "SET GLOBAL errors_as_json = true",
   "SET GLOBAL TimeZone = 'UTC'",
+  // Objects never change: their footers need not be read again for every statement.
+  "SET GLOBAL parquet_metadata_cache = true",
   `SET GLOBAL max_expression_depth = ${expressionDepthMax}`,
   `SET GLOBAL allowed_directories = [${readable.map((folder) => `'${folder.replaceAll("'", "''")}'`).join(", ")}]`,
   "SET GLOBAL enable_external_access = false",
