@@ -1,29 +1,38 @@
 /** A growing buffer that text results are written into, byte by byte, without strings in between. */
 
-/** The size a buffer begins with; results smaller than this never grow it. */
-const bytesMin = 64 * 1024;
+/** The size a buffer begins with: most results are small. */
+const bytesMin = 2 * 1024;
 const encoder = new TextEncoder();
 
 export interface ByteSink {
   bytes: Uint8Array;
   length: number;
+  /** The size of the buffer that the next write makes when there is none. */
+  bytesNext: number;
 }
 
-export const createSink = (): ByteSink => ({ bytes: new Uint8Array(bytesMin), length: 0 });
+export const createSink = (): ByteSink => ({
+  bytes: new Uint8Array(bytesMin),
+  length: 0,
+  bytesNext: bytesMin,
+});
 
 /** Makes sure that so many bytes fit behind what is there. */
 export function reserve(sink: ByteSink, more: number): void {
   const needed = sink.length + more;
   if (needed <= sink.bytes.length) return;
-  const grown = new Uint8Array(Math.max(sink.bytes.length * 2, needed));
+  const grown = new Uint8Array(Math.max(sink.bytes.length * 2, needed, sink.bytesNext));
   grown.set(sink.bytes.subarray(0, sink.length));
   sink.bytes = grown;
 }
 
-/** What was written; the sink begins anew. */
+const nothing = new Uint8Array();
+
+/** What was written; the sink begins anew, at the first write as large as it was. */
 export function takeBytes(sink: ByteSink): Uint8Array {
   const taken = sink.bytes.subarray(0, sink.length);
-  sink.bytes = new Uint8Array(Math.max(bytesMin, sink.length));
+  sink.bytes = nothing;
+  sink.bytesNext = Math.max(bytesMin, sink.length);
   sink.length = 0;
   return taken;
 }

@@ -82,7 +82,7 @@ export async function openEngine(options: EngineSettings & { clock: Clock }): Pr
   const lanes = new Set<Lane>(idle);
   const sessions = new Set<Session>();
   const connecting = new Set<Promise<unknown>>();
-  const stopping = new AbortController();
+  let stopping = false;
 
   const connect = async (): Promise<Lane> => {
     const lane = { connection: await instance.connect(), prepared: new Map() };
@@ -99,10 +99,10 @@ export async function openEngine(options: EngineSettings & { clock: Clock }): Pr
   return {
     version,
     session: async (signal) => {
-      if (stopping.signal.aborted) throw stopped();
+      if (stopping) throw stopped();
       const lane = await take();
-      if (stopping.signal.aborted) throw stopped();
-      const session = createSession(lane, AbortSignal.any([signal, stopping.signal]), options.clock, () => {
+      if (stopping) throw stopped();
+      const session = createSession(lane, signal, options.clock, () => {
         sessions.delete(session);
         idle.push(lane);
       });
@@ -110,7 +110,7 @@ export async function openEngine(options: EngineSettings & { clock: Clock }): Pr
       return session;
     },
     stop: async () => {
-      stopping.abort(stopped());
+      stopping = true;
       await Promise.allSettled([...connecting, ...[...sessions].map((session) => session.release())]);
       for (const { connection, prepared } of lanes) {
         for (const statement of prepared.values()) statement.destroySync();
@@ -126,6 +126,7 @@ const stopped = () => new EngineError("INTERRUPT", "the service is stopping");
 /** One call at a time on a connection, interrupted when the signal aborts. */
 function createCalls({ connection }: Lane, signal: AbortSignal, clock: Clock) {
   let busy: Promise<unknown> | undefined;
+  let ended = false;
   const quiet = async (): Promise<void> => {
     while (busy) {
       connection.interrupt();
@@ -136,7 +137,7 @@ function createCalls({ connection }: Lane, signal: AbortSignal, clock: Clock) {
   signal.addEventListener("abort", onAbort, { once: true });
   return {
     call: async <T>(work: () => Promise<T>): Promise<T> => {
-      if (signal.aborted) throw stopped();
+      if (signal.aborted || ended) throw stopped();
       const running = work();
       busy = running;
       try {
@@ -147,8 +148,9 @@ function createCalls({ connection }: Lane, signal: AbortSignal, clock: Clock) {
         busy = undefined;
       }
     },
-    /** Interrupts what runs and waits for it. */
+    /** Interrupts what runs and waits for it; nothing runs afterwards. */
     end: (): Promise<void> => {
+      ended = true;
       signal.removeEventListener("abort", onAbort);
       return quiet();
     },
