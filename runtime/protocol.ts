@@ -15,6 +15,8 @@ export interface Init {
   name: ServiceSection;
   config: Config;
   peers: Record<string, PeerLink>;
+  /** The services as they are at this start, itself included. */
+  services: ServiceStatus[];
 }
 
 export type ToWorker =

@@ -59,7 +59,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       native,
       clock,
       settings: config.supervisor,
-      init: { type: "init", name: slot.name, config, peers: linksOf(slot.name) },
+      init: { type: "init", name: slot.name, config, peers: linksOf(slot.name), services: status() },
     });
     slot.unit = unit;
     void unit.ended.then((end) => onEnd(slot, unit, end));

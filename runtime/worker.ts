@@ -25,6 +25,7 @@ import { loadSecrets } from "./secrets.ts";
 import { createFace, type RawHandler } from "./serve.ts";
 import type { Deps, ServiceDefinition, ServiceStatus } from "./service.ts";
 import type { Config } from "./settings.ts";
+import { urlOf } from "./wiring.ts";
 
 interface Parent {
   on: (event: "message", listener: (message: ToWorker) => void) => void;
@@ -125,7 +126,7 @@ async function begin<C extends Contract, P extends Record<string, Contract>>(
   const metrics = createMetrics();
   const newId = () => crypto.randomUUID();
   const secrets = loadSecrets(config.secrets_path);
-  let system: ServiceStatus[] = [];
+  let system = init.services;
   const deps: Deps<P> = {
     config,
     clock: systemClock,
@@ -152,6 +153,11 @@ async function begin<C extends Contract, P extends Record<string, Contract>>(
   face.rpc(invoke);
   definition.mount?.(face, deps);
   const listening = face.listen(host, port);
+  // The supervisor will say the same; until its word arrives, whoever asks this service is not told that it starts.
+  const address = urlOf(section.bind, listening.port);
+  system = system.map((service) =>
+    service.name === name ? { ...service, state: "ready", address } : service,
+  );
   const inbound = new Set<MessagePort>();
 
   const life: Life = {

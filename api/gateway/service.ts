@@ -36,11 +36,6 @@ export async function createGateway({ system, peers, clock }: Deps<Mounted>): Pr
       return { name, state: "unreachable", address: "" };
     }
   };
-  /** The supervisor's word on the gateway itself may be older than the request that is being answered. */
-  const services = () =>
-    system().map((service) =>
-      service.name === gateway.name ? { ...service, state: "ready" as const } : service,
-    );
   const supervised = ({ name, state, address, started_at, restarts, last_error }: ServiceStatus) => ({
     name,
     state,
@@ -54,20 +49,20 @@ export async function createGateway({ system, peers, clock }: Deps<Mounted>): Pr
   return {
     verbs: {
       system: async () => {
-        const known = services().map(supervised);
+        const known = system().map(supervised);
         const others = Object.entries(peers).filter(
           ([name]) => !known.some((service) => service.name === name),
         );
         const probed = await Promise.all(
           others.map(([name, peer]) => probe(name, peer as unknown as Peer<Contract>)),
         );
-        const all = [...known, ...probed];
-        return { ready: all.every(({ state }) => state === "ready"), services: all };
+        const services = [...known, ...probed];
+        return { ready: services.every(({ state }) => state === "ready"), services };
       },
     },
     raw: {},
     notReady: () =>
-      services()
+      system()
         .filter(({ state }) => state !== "ready")
         .map(
           ({ name, state, last_error }) =>
