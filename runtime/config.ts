@@ -251,3 +251,10 @@ export function parseBind(bind: string): { host: string; port: number } {
   if (port > 65_535) throw new ConfigError(`a port is at most 65535, got ${bind}`);
   return { host: bind.slice(0, at).replace(/^\[|\]$/g, ""), port };
 }
+
+/** Where this machine reaches a bind address: the wildcard listens on loopback too. */
+export function urlOf(bind: string, port: number): string {
+  const { host } = parseBind(bind);
+  const reachable = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
+  return `http://${reachable.includes(":") ? `[${reachable}]` : reachable}:${port}`;
+}

@@ -1,13 +1,13 @@
 /** Starts services in order, hands out channels, watches, restarts with backoff, rewires, stops in reverse. */
 import { type Clock, timestamp } from "./clock.ts";
-import { parseBind } from "./config.ts";
+import { parseBind, urlOf } from "./config.ts";
 import type { Log } from "./log.ts";
 import { nextRestart } from "./restart.ts";
 import type { ServiceState, ServiceStatus } from "./service.ts";
 import type { Config, ServiceSection } from "./settings.ts";
 import { startOrder, type Topology } from "./topology.ts";
 import { type Ended, startUnit, type Unit } from "./unit.ts";
-import { createWiring, type Slot, urlOf } from "./wiring.ts";
+import { createWiring, type Slot } from "./wiring.ts";
 
 export interface SupervisorOptions {
   config: Config;

@@ -1,5 +1,5 @@
 /** Who talks to whom: fresh channels between running services, and new ones when a service was replaced. */
-import { parseBind } from "./config.ts";
+import { parseBind, urlOf } from "./config.ts";
 import type { PeerLink } from "./protocol.ts";
 import type { ServiceState } from "./service.ts";
 import type { Config, ServiceSection } from "./settings.ts";
@@ -43,13 +43,6 @@ export function createWiring(slots: ReadonlyMap<ServiceSection, Slot>, topology:
       }
     },
   };
-}
-
-/** Where this machine reaches a bind address: the wildcard listens on loopback too. */
-export function urlOf(bind: string, port: number): string {
-  const { host } = parseBind(bind);
-  const reachable = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
-  return `http://${reachable.includes(":") ? `[${reachable}]` : reachable}:${port}`;
 }
 
 const remoteUrl = (name: ServiceSection, config: Config): string => {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { parentPort } from "node:worker_threads";
 import { createGate, tokensOf } from "./auth.ts";
 import { systemClock } from "./clock.ts";
-import { deepFreeze, parseBind } from "./config.ts";
+import { deepFreeze, parseBind, urlOf } from "./config.ts";
 import type { Contract, Peer } from "./contract.ts";
 import { errorCode, makeDirectory } from "./files.ts";
 import { openIdempotency } from "./idempotency.ts";
@@ -25,7 +25,6 @@ import { loadSecrets } from "./secrets.ts";
 import { createFace, type RawHandler } from "./serve.ts";
 import type { Deps, ServiceDefinition, ServiceStatus } from "./service.ts";
 import type { Config } from "./settings.ts";
-import { urlOf } from "./wiring.ts";
 
 interface Parent {
   on: (event: "message", listener: (message: ToWorker) => void) => void;
