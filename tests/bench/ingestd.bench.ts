@@ -59,8 +59,8 @@ test("a CSV of the staffing kind", async () => {
             `COPY (FROM read_csv('${file}')) TO '${path}/bare.parquet' (FORMAT parquet, COMPRESSION zstd)`,
           ),
         ),
-      direct: () => ingest(`${product.addresses.ingestd}/ingest`),
       gateway: () => ingest(`${product.url}/v1/ingest`),
+      direct: () => ingest(`${product.addresses.ingestd}/ingest`),
     });
     const bytes = Bun.file(file).size;
     report("ingest of a CSV", {

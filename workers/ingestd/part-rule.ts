@@ -16,8 +16,8 @@ export interface PartRule {
 /** About what a part should have, and what it has at most but for its last row: DuckDB divides files from 8 MB on. */
 const wantedBytes = 6_000_000;
 const mostBytes = 7_600_000;
-/** Where the width of rows is measured. */
-const measuredBytes = 1_000_000;
+/** Where the width of rows is measured: before the narrowest rows, of a byte, fill the longest part. */
+const measuredBytes = 100_000;
 /** DuckDB's vector, and how many of them make its own default row group: parts of narrow rows are not longer. */
 export const vectorRows = 2048;
 const vectorsMax = 60;
