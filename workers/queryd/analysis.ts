@@ -1,8 +1,8 @@
 /** Parses and checks a statement once; the verdict depends on the text alone and is kept. */
-import { fail } from "../../runtime/errors.ts";
+import { fail, ServiceError } from "../../runtime/errors.ts";
 import type { Session } from "./engine.ts";
 import { checkTree } from "./sandbox.ts";
-import { placeIn } from "./sql-error.ts";
+import { type Origin, placeIn } from "./sql-error.ts";
 import { markedStatement, readStatement, type Statement } from "./statement.ts";
 
 export interface Verdict {
@@ -39,15 +39,45 @@ export function createAnalysis(mark: string): Analysis {
 
 async function analyse(sql: string, session: Session, mark: string): Promise<Verdict> {
   const statement = readStatement(sql);
-  const tree = await parse(statement, { sql, session });
-  const { tables } = checkTree(tree);
-  // What was checked must be what runs: the text inside the statement that runs parses to the same tree.
-  const { sql: marked } = markedStatement(statement.body, [], { mark });
-  const outer = readReply(await session.rows(parseSql, () => [{ type: "text", value: marked }]));
-  const inner = outer.statements?.[0]?.node?.left?.from_table?.subquery?.node?.from_table?.subquery?.node;
-  if (outer.statements?.length !== 1 || shape(inner) !== shape((tree as { node: unknown }).node))
-    throw fail("statement_not_allowed", "the statement is not one query that stands for itself");
-  return { statement, tables };
+  // What is checked is what runs: the tree of the marked statement, in which the caller's is one node.
+  const marked = markedStatement(statement.body, [], { mark });
+  const reply = await parse(marked.sql, session);
+  const place = placeOfBody(reply);
+  if (!place) throw await refusal(statement, { sql, session });
+  const { node } = place;
+  delete place.node;
+  if (frame(reply) !== (await frameOf(mark, session))) throw await refusal(statement, { sql, session });
+  return { statement, tables: check(node, { sql, prefixBytes: marked.prefixBytes }) };
+}
+
+/** Checks the tree; places are turned to the caller's text. */
+function check(node: unknown, origin: Origin): Verdict["tables"] {
+  try {
+    const { tables } = checkTree(node);
+    const moved = [...tables].map(
+      ([name, at]) => [name, at === undefined ? at : at - origin.prefixBytes] as const,
+    );
+    return new Map(moved);
+  } catch (error) {
+    if (!(error instanceof ServiceError)) throw error;
+    const { position } = (error.details ?? {}) as { position?: number };
+    const details = position === undefined ? undefined : placeIn(origin, position);
+    throw fail(error.type, error.message, { ...(details && { details }) });
+  }
+}
+
+const frames = new Map<string, string>();
+
+/** The tree of a marked statement without what stands in it. */
+async function frameOf(mark: string, session: Session): Promise<string> {
+  const known = frames.get(mark);
+  if (known !== undefined) return known;
+  const reply = await parse(markedStatement("SELECT 1", [], { mark }).sql, session);
+  const place = placeOfBody(reply);
+  if (place) delete place.node;
+  const made = frame(reply);
+  frames.set(mark, made);
+  return made;
 }
 
 const parseSql = "SELECT json_serialize_sql($1::VARCHAR)";
@@ -65,27 +95,33 @@ interface ParseReply {
   statements?: { node?: TreeNode }[];
 }
 
-function readReply(rows: string[][]): ParseReply {
+/** Where the caller's statement stands in a marked one. */
+const placeOfBody = ({ statements }: ParseReply): { node?: TreeNode } | undefined => {
+  const place = statements?.[0]?.node?.left?.from_table?.subquery?.node?.from_table?.subquery;
+  return place?.node === undefined ? undefined : place;
+};
+
+async function parse(sql: string, session: Session): Promise<ParseReply> {
+  const [[text = "null"] = []] = await session.rows(parseSql, () => [{ type: "text", value: sql }]);
   try {
-    return JSON.parse(rows[0]?.[0] ?? "null");
+    return JSON.parse(text);
   } catch (cause) {
     // Only a tree that nests deeper than the JSON parser goes.
     throw fail("sql_error", "the statement is too complex to plan: it nests too deep", { cause });
   }
 }
 
-async function parse(
-  statement: Statement,
+/** Why a statement does not stand in the marked one: found by parsing it alone. */
+async function refusal(
+  { body, verb }: Statement,
   { sql, session }: { sql: string; session: Session },
-): Promise<unknown> {
-  const { body, verb } = statement;
-  const reply = readReply(await session.rows(parseSql, () => [{ type: "text", value: body }]));
-  if (reply.error) throw parseError(reply, { sql, verb });
-  const [first, ...rest] = reply.statements ?? [];
-  if (!first) throw fail("sql_error", "the statement is empty; expected SQL, as SELECT 1");
-  if (rest.length > 0)
-    throw fail("sql_error", `expected one statement, got ${rest.length + 1}: send them one by one`);
-  return first;
+): Promise<ServiceError> {
+  const reply = await parse(body, session);
+  if (reply.error) return parseError(reply, { sql, verb });
+  const count = reply.statements?.length ?? 0;
+  if (count === 0) return fail("sql_error", "the statement is empty; expected SQL, as SELECT 1");
+  if (count > 1) return fail("sql_error", `expected one statement, got ${count}: send them one by one`);
+  return fail("statement_not_allowed", "the statement is not one query that stands for itself");
 }
 
 function parseError(reply: ParseReply, { sql, verb }: { sql: string; verb: string }) {
@@ -107,6 +143,8 @@ function parseError(reply: ParseReply, { sql, verb }: { sql: string; verb: strin
   );
 }
 
-/** The tree as text, without the places in the source. */
-const shape = (node: unknown): string =>
-  JSON.stringify(node, (key, value) => (key === "query_location" ? undefined : value)) ?? "";
+/** A tree as text, without the places in the source and the names of its parameters. */
+const frame = (reply: ParseReply): string =>
+  JSON.stringify(reply, (key, value) =>
+    key === "query_location" || key === "named_param_map" ? undefined : value,
+  );

@@ -6,7 +6,7 @@ import { asksForGiant, guardedFunctions } from "./value-guards.ts";
 /** What a statement needs. */
 export interface Checked {
   /**
-   * Names in FROM that are not the statement's own: datasets, if anything. With the place of the first use. Names
+   * Names in FROM that are not the statement's own: datasets, if anything. With the byte of the first use. Names
    * of DuckDB's own views are among them even where WITH gives them: they must be datasets or nothing.
    */
   tables: Map<string, number | undefined>;
@@ -60,7 +60,10 @@ const expressions = new Set([
   "TYPE",
 ]);
 
-/** Checks the tree of one statement. Throws `statement_not_allowed` or `sql_error`. */
+/**
+ * Checks the tree of one statement. Throws `statement_not_allowed` or `sql_error`, with the byte in the parsed text as
+ * `details.position` where the tree says it.
+ */
 export function checkTree(statement: unknown): Checked {
   const walker = createWalker();
   const cost = walker.walk(statement, new Map(), 0);
