@@ -27,7 +27,7 @@ afterAll(async () => {
 });
 
 const call = (url: string) => async () => {
-  const response = await fetch(`${url}/v1/catalog/manifest/people`);
+  const response = await fetch(`${url}/catalog/manifest/people`);
   await response.text();
   expect(response.status).toBe(200);
 };
@@ -35,8 +35,8 @@ const call = (url: string) => async () => {
 test("gateway small calls: channel against HTTP proxy", async () => {
   const calls = 4000;
   const rates = await inTurn(5, {
-    channel: () => throughput(calls, 32, call(together.url)),
-    http: () => throughput(calls, 32, call(front.url)),
+    channel: () => throughput(calls, 32, call(`${together.url}/v1`)),
+    http: () => throughput(calls, 32, call(`${front.url}/v1`)),
     direct: () => throughput(calls, 32, call(together.addresses.catalogd ?? "")),
   });
   report("gateway.throughput", {
@@ -45,8 +45,8 @@ test("gateway small calls: channel against HTTP proxy", async () => {
     "service's own port calls/s": rates.direct,
     "channel/http": rates.channel / rates.http,
   });
-  const channel = await latencies(2000, call(together.url));
-  const http = await latencies(2000, call(front.url));
+  const channel = await latencies(2000, call(`${together.url}/v1`));
+  const http = await latencies(2000, call(`${front.url}/v1`));
   report("gateway.latency", {
     "channel p50 ms": quantile(channel, 0.5),
     "channel p99 ms": quantile(channel, 0.99),
