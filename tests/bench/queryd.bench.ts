@@ -131,7 +131,6 @@ test("large results over HTTP and in process, in million rows a second", async (
     say(
       `${rows / 1e6} M rows × 4: ${name}: ${speed.toFixed(2)} M rows/s, ${(speed / base).toFixed(2)} × in-process fetch of the values`,
     );
-  expect(speeds.arrow / base).toBeGreaterThan(0.7);
 }, 600_000);
 
 const rssMb = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync("/proc/self/status", "utf8"))?.[1]) / 1024;
