@@ -1,6 +1,7 @@
 /** Parses and checks a statement once; the verdict depends on the text alone and is kept. */
 import { fail, ServiceError } from "../../runtime/errors.ts";
 import type { Session } from "./engine.ts";
+import { givesFewRows } from "./few-rows.ts";
 import { checkTree } from "./sandbox.ts";
 import { type Origin, placeIn } from "./sql-error.ts";
 import { markedStatement, readStatement, type Statement } from "./statement.ts";
@@ -9,6 +10,10 @@ export interface Verdict {
   statement: Statement;
   /** Names that must be datasets, with the byte of their first use. */
   tables: ReadonlyMap<string, number | undefined>;
+  /** The result is small whatever the data. */
+  fewRows: boolean;
+  /** It was small when the statement last ran: likely again, but to be made sure. */
+  fewRowsLately: boolean;
 }
 
 export interface Analysis {
@@ -47,7 +52,8 @@ async function analyse(sql: string, session: Session, mark: string): Promise<Ver
   const { node } = place;
   delete place.node;
   if (frame(reply) !== (await frameOf(mark, session))) throw await refusal(statement, { sql, session });
-  return { statement, tables: check(node, { sql, prefixBytes: marked.prefixBytes }) };
+  const tables = check(node, { sql, prefixBytes: marked.prefixBytes });
+  return { statement, tables, fewRows: givesFewRows(node), fewRowsLately: false };
 }
 
 /** Checks the tree; places are turned to the caller's text. */

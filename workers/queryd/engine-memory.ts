@@ -147,16 +147,31 @@ function childrenOf(raw: RawVector, type: ColumnType, rows: number): Vector[] {
 
 const markType: ColumnType = { kind: "boolean", name: "BOOLEAN" };
 
+/** The rows of a chunk, or the first of them. */
+export function batchOf(
+  chunk: DataChunk,
+  types: readonly ColumnType[],
+  rows = duckdb.data_chunk_get_size(chunk),
+): Batch {
+  return {
+    rows,
+    columns:
+      rows === 0
+        ? []
+        : types.map((type, at) => vectorOf(duckdb.data_chunk_get_vector(chunk, at), type, rows)),
+  };
+}
+
 /**
  * The rows of a chunk of a marked statement. `marked` says that its last row was the end marker, which is left
  * out; a marker anywhere else is not found, and the result then counts as cut short.
  */
-export function batchOf(chunk: DataChunk, types: readonly ColumnType[]): { batch: Batch; marked: boolean } {
+export function markedBatch(
+  chunk: DataChunk,
+  types: readonly ColumnType[],
+): { batch: Batch; marked: boolean } {
   const count = duckdb.data_chunk_get_size(chunk);
   const mark = vectorOf(duckdb.data_chunk_get_vector(chunk, types.length), markType, count);
   const marked = isValid(mark, count - 1);
-  const rows = marked ? count - 1 : count;
-  const columns =
-    rows === 0 ? [] : types.map((type, at) => vectorOf(duckdb.data_chunk_get_vector(chunk, at), type, rows));
-  return { batch: { rows, columns }, marked };
+  return { batch: batchOf(chunk, types, marked ? count - 1 : count), marked };
 }

@@ -5,6 +5,7 @@ import {
   DOUBLE,
   type DuckDBConnection,
   DuckDBInstance,
+  type DuckDBMaterializedResult,
   type DuckDBPreparedStatement,
   type DuckDBResult,
   type DuckDBType,
@@ -16,9 +17,10 @@ import {
   VARCHAR,
 } from "@duckdb/node-api";
 import type { Clock } from "../../runtime/clock.ts";
+import { createCalls, drain, stopped } from "./calls.ts";
 import type { Column } from "./column-type.ts";
 import { CutShortError, EngineError, engineError } from "./engine-error.ts";
-import { batchOf, columnTypeOf } from "./engine-memory.ts";
+import { batchOf, columnTypeOf, markedBatch } from "./engine-memory.ts";
 import { configuration, type EngineSettings, locks } from "./engine-settings.ts";
 import type { Parameter, ParameterType, ParameterValue } from "./parameters.ts";
 import type { Batch } from "./vector.ts";
@@ -37,6 +39,8 @@ export interface Cursor {
 export interface Session {
   /** Runs a marked statement (see `statement.ts`) and streams its rows. */
   open: (sql: string, bind: Bind) => Promise<Cursor>;
+  /** Runs an unmarked statement that gives few rows, to its end; says how many they are. */
+  openWhole: (sql: string, bind: Bind) => Promise<Cursor & { rows: number }>;
   /** Runs one of the service's own statements. */
   execute: (sql: string) => Promise<void>;
   /** Binds a statement of the service's own without running it. */
@@ -55,8 +59,6 @@ export interface Engine {
   stop: () => Promise<void>;
 }
 
-/** An interrupt that comes before its call has begun is lost: it is repeated until the call has returned. */
-const interruptEveryMs = 10;
 /** Prepared statements kept on each connection; each may hold a file open. */
 const preparedMax = 16;
 /** Chunks are freed by the collector, which does not see their memory: it is told to look now and then. */
@@ -121,45 +123,9 @@ export async function openEngine(options: EngineSettings & { clock: Clock }): Pr
   };
 }
 
-const stopped = () => new EngineError("INTERRUPT", "the service is stopping");
-
-/** One call at a time on a connection, interrupted when the signal aborts. */
-function createCalls({ connection }: Lane, signal: AbortSignal, clock: Clock) {
-  let busy: Promise<unknown> | undefined;
-  let ended = false;
-  const quiet = async (): Promise<void> => {
-    while (busy) {
-      connection.interrupt();
-      await Promise.race([busy.catch(() => {}), clock.sleep(interruptEveryMs)]);
-    }
-  };
-  const onAbort = () => void quiet();
-  signal.addEventListener("abort", onAbort, { once: true });
-  return {
-    call: async <T>(work: () => Promise<T>): Promise<T> => {
-      if (signal.aborted || ended) throw stopped();
-      const running = work();
-      busy = running;
-      try {
-        return await running;
-      } catch (cause) {
-        throw engineError(cause);
-      } finally {
-        busy = undefined;
-      }
-    },
-    /** Interrupts what runs and waits for it; nothing runs afterwards. */
-    end: (): Promise<void> => {
-      ended = true;
-      signal.removeEventListener("abort", onAbort);
-      return quiet();
-    },
-  };
-}
-
 function createSession(lane: Lane, signal: AbortSignal, clock: Clock, giveBack: () => void): Session {
   const { connection } = lane;
-  const { call, end } = createCalls(lane, signal, clock);
+  const { call, end } = createCalls(connection, signal, clock);
   let streaming: DuckDBResult | undefined;
   let released: Promise<void> | undefined;
 
@@ -170,6 +136,12 @@ function createSession(lane: Lane, signal: AbortSignal, clock: Clock, giveBack: 
     lane.prepared.set(sql, statement);
     return statement;
   };
+  const reading = async (sql: string, bind: Bind): Promise<DuckDBPreparedStatement> => {
+    const statement = await prepare(sql);
+    bindAll(statement, bind);
+    if (statement.statementType === StatementType.SELECT) return statement;
+    throw new EngineError("Permission", "not a SELECT");
+  };
   const drop = async (): Promise<void> => {
     await end();
     // A stream that was not read to its end still holds threads and memory: the interrupt ends it.
@@ -179,16 +151,18 @@ function createSession(lane: Lane, signal: AbortSignal, clock: Clock, giveBack: 
   };
   return {
     open: async (sql, bind) => {
-      const statement = await prepare(sql);
-      bindAll(statement, bind);
-      if (statement.statementType !== StatementType.SELECT)
-        throw new EngineError("Permission", "not a SELECT");
+      const statement = await reading(sql, bind);
       const result = await call(() => statement.stream());
       streaming = result;
       const onEnd = () => {
         streaming = undefined;
       };
-      return createCursor(result, () => call(() => result.fetchChunk()), onEnd);
+      return streamCursor(result, () => call(() => result.fetchChunk()), onEnd);
+    },
+    openWhole: async (sql, bind) => {
+      const statement = await reading(sql, bind);
+      const result = await call(() => statement.run());
+      return wholeCursor(result, () => call(() => result.fetchChunk()));
     },
     execute: async (sql) => {
       await call(() => connection.run(sql));
@@ -219,25 +193,6 @@ function trim(prepared: Map<string, DuckDBPreparedStatement>): void {
   }
 }
 
-/** Reads what is left of a stream while interrupting it, so that DuckDB lets go of it. */
-async function drain(connection: DuckDBConnection, result: DuckDBResult, clock: Clock): Promise<void> {
-  for (let over = false; !over; ) {
-    const fetched = result.fetchChunk().then(
-      (chunk) => !chunk?.rowCount,
-      () => true, // Interrupted: it holds nothing any more.
-    );
-    let settled = false;
-    const watched = fetched.then((value) => {
-      settled = true;
-      over = value;
-    });
-    while (!settled) {
-      connection.interrupt();
-      await Promise.race([watched, clock.sleep(interruptEveryMs)]);
-    }
-  }
-}
-
 function bindAll(statement: DuckDBPreparedStatement, bind: Bind): void {
   const names = Array.from({ length: statement.parameterCount }, (_, at) => statement.parameterName(at + 1));
   const parameters = bind(names);
@@ -259,16 +214,14 @@ function toValue(value: ParameterValue, type: ParameterType): DuckDBValue {
   return type === "integer" ? BigInt(value as number) : (value as string | number | boolean);
 }
 
+type Fetch = () => Promise<Awaited<ReturnType<DuckDBResult["fetchChunk"]>>>;
+
+const columnsOf = (result: DuckDBResult, names: readonly string[]): Column[] =>
+  names.map((name, at) => ({ name, type: columnTypeOf(result.columnLogicalType(at).logical_type) }));
+
 /** The last column of a marked statement is NULL on every row and true on the one row that ends it. */
-function createCursor(
-  result: DuckDBResult,
-  fetch: () => Promise<Awaited<ReturnType<DuckDBResult["fetchChunk"]>>>,
-  onEnd: () => void,
-): Cursor {
-  const columns = result
-    .columnNames()
-    .slice(0, -1)
-    .map((name, at) => ({ name, type: columnTypeOf(result.columnLogicalType(at).logical_type) }));
+function streamCursor(result: DuckDBResult, fetch: Fetch, onEnd: () => void): Cursor {
+  const columns = columnsOf(result, result.columnNames().slice(0, -1));
   const types = columns.map((column) => column.type);
   let chunks = 0;
   let complete = false;
@@ -282,9 +235,19 @@ function createCursor(
     }
     if (complete) throw new CutShortError("rows came after the end marker");
     if (++chunks % chunksPerCollection === 0) Bun.gc(false);
-    const { batch, marked } = batchOf(chunk.chunk, types);
+    const { batch, marked } = markedBatch(chunk.chunk, types);
     complete = marked;
     return batch.rows === 0 ? next() : batch;
   };
   return { columns, next };
+}
+
+function wholeCursor(result: DuckDBMaterializedResult, fetch: Fetch): Cursor & { rows: number } {
+  const columns = columnsOf(result, result.columnNames());
+  const types = columns.map((column) => column.type);
+  const next = async (): Promise<Batch | null> => {
+    const chunk = await fetch();
+    return chunk?.rowCount ? batchOf(chunk.chunk, types) : null;
+  };
+  return { columns, next, rows: result.rowCount };
 }

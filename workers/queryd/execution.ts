@@ -10,6 +10,7 @@ import { resolveDatasets } from "./datasets.ts";
 import type { Bind, Cursor, Engine, Session } from "./engine.ts";
 import { CutShortError } from "./engine-error.ts";
 import { planText, readPlan } from "./explain.ts";
+import { fewRowsMax } from "./few-rows.ts";
 import { type GivenParameters, matchParameters } from "./parameters.ts";
 import type { QueryLife } from "./queries.ts";
 import { type Body, resultBody } from "./result-body.ts";
@@ -84,19 +85,21 @@ async function start(run: Run): Promise<Started["body"]> {
   const { format } = run.query;
   const cursor = run.verdict.statement.explain ? await explain(run) : undefined;
   if (!format) return { file: await parquet(run, cursor) };
-  const rows = cursor ?? (await openMarked(run));
+  const rows = cursor ?? (await openRows(run));
   checkColumns(rows.columns);
   const { query, life } = run;
   const encoder = format.open(rows.columns, { queryId: life.id, full: query.full });
   try {
     const { limit } = query;
-    return await resultBody({
+    const body = await resultBody({
       cursor: rows,
       encoder,
       limit,
       elapsedMs: life.elapsedMs,
       progress: life.progress,
     });
+    run.verdict.fewRowsLately = "whole" in body && body.rows <= fewRowsMax;
+    return body;
   } catch (cause) {
     throw cause instanceof CutShortError ? await diagnose(run, cause) : translate(run, cause, marked(run));
   }
@@ -108,16 +111,37 @@ const bindOf =
     matchParameters(names, query.params);
 
 /** One row more than asked for shows whether there are more. */
+const oneMore = ({ limit }: SqlQuery): number | undefined => (limit === undefined ? undefined : limit + 1);
+
 const marked = ({ machinery, query, verdict, sources }: Run): Compiled =>
   markedStatement(verdict.statement.body, sources, {
     mark: machinery.mark,
-    limit: query.limit === undefined ? undefined : query.limit + 1,
+    limit: oneMore(query),
   });
 
-async function openMarked(run: Run): Promise<Cursor> {
+/**
+ * Few rows are taken whole, many are streamed. A statement that gave few rows last time is run with a limit that
+ * shows when it gives more, and then again as a stream.
+ */
+async function openRows(run: Run): Promise<Cursor> {
+  const { verdict, query } = run;
+  if (verdict.fewRows || (query.limit !== undefined && query.limit < fewRowsMax))
+    return openWhole(run, oneMore(query));
+  if (verdict.fewRowsLately && query.limit === undefined) {
+    const cursor = await openWhole(run, fewRowsMax + 1);
+    if (cursor.rows <= fewRowsMax) return cursor;
+    verdict.fewRowsLately = false;
+  }
   const statement = marked(run);
   return run.session
     .open(statement.sql, bindOf(run))
+    .catch((cause) => Promise.reject(translate(run, cause, statement)));
+}
+
+function openWhole(run: Run, limit: number | undefined): Promise<Cursor & { rows: number }> {
+  const statement = plainStatement(run.verdict.statement.body, run.sources, limit);
+  return run.session
+    .openWhole(statement.sql, bindOf(run))
     .catch((cause) => Promise.reject(translate(run, cause, statement)));
 }
 

@@ -17,7 +17,7 @@ export interface Outgoing {
 }
 
 export type Body =
-  | { whole: Uint8Array; truncated: boolean }
+  | { whole: Uint8Array; rows: number; truncated: boolean }
   /** Rows are read as the stream is. `end` is called once, with what went wrong if anything did. */
   | { stream: (signal: AbortSignal, end: (failure?: unknown) => void) => ReadableStream<Uint8Array> };
 
@@ -26,7 +26,7 @@ export async function resultBody(outgoing: Outgoing): Promise<Body> {
   const pump = createPump(outgoing);
   while (outgoing.encoder.pending() < wholeBytesMax && !pump.done()) await pump.step();
   if (!pump.done()) return { stream: (signal, end) => streamOf(pump, signal, end) };
-  return { whole: pump.take() ?? new Uint8Array(), truncated: pump.truncated() };
+  return { whole: pump.take() ?? new Uint8Array(), rows: pump.rows(), truncated: pump.truncated() };
 }
 
 interface Pump {
@@ -34,6 +34,7 @@ interface Pump {
   step: () => Promise<void>;
   done: () => boolean;
   truncated: () => boolean;
+  rows: () => number;
   pending: () => number;
   take: () => Uint8Array | null;
 }
@@ -64,6 +65,7 @@ function createPump({
     },
     done: () => done,
     truncated: () => truncated,
+    rows: () => rows,
     pending: encoder.pending,
     take: () => {
       const bytes = encoder.take();

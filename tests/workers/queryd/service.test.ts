@@ -126,6 +126,12 @@ describe("answers", () => {
       expect(await stack.rows("SELECT $1 AS v", [value])).toEqual([{ v: value }]);
   });
 
+  test("a statement that gave few rows gives many when there are many", async () => {
+    const sql = "SELECT i, md5(i::VARCHAR) AS m FROM range(200_000) t(i) WHERE i < $1";
+    for (const count of [5, 7, 2048, 2049, 2050, 150_000, 3, 3, 60_000, 0, 0, 1])
+      expect([count, (await stack.rows(sql, [count])).length]).toEqual([count, count]);
+  });
+
   test("parameters work in every format", async () => {
     for (const accept of [
       "text/csv",
