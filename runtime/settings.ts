@@ -211,7 +211,6 @@ export const settings = {
       [100, 60 * minute],
       "how often a catalog in another process is asked for changes, in milliseconds",
     ),
-    verify_objects: flag(true, "check an object's checksum before its first use"),
     cache_max_bytes: integer(
       10 * GiB,
       [MiB, 1024 * GiB],

@@ -27,11 +27,13 @@ const keptCharactersMax = 16_384;
 
 export function createAnalysis(mark: string): Analysis {
   const kept = new Map<string, Verdict>();
+  let expected: string | undefined;
   return {
     verdict: async (sql, session) => {
       const known = kept.get(sql);
       if (known) return known;
-      const verdict = await analyse(sql, session, mark);
+      expected ??= await frameOf(mark, session);
+      const verdict = await analyse(sql, session, { mark, expected });
       if (sql.length <= keptCharactersMax) kept.set(sql, verdict);
       for (const oldest of kept.keys()) {
         if (kept.size <= keptMax) break;
@@ -42,7 +44,11 @@ export function createAnalysis(mark: string): Analysis {
   };
 }
 
-async function analyse(sql: string, session: Session, mark: string): Promise<Verdict> {
+async function analyse(
+  sql: string,
+  session: Session,
+  { mark, expected }: { mark: string; expected: string },
+): Promise<Verdict> {
   const statement = readStatement(sql);
   // What is checked is what runs: the tree of the marked statement, in which the caller's is one node.
   const marked = markedStatement(statement.body, [], { mark });
@@ -51,7 +57,7 @@ async function analyse(sql: string, session: Session, mark: string): Promise<Ver
   if (!place) throw await refusal(statement, { sql, session });
   const { node } = place;
   delete place.node;
-  if (frame(reply) !== (await frameOf(mark, session))) throw await refusal(statement, { sql, session });
+  if (frame(reply) !== expected) throw await refusal(statement, { sql, session });
   const tables = check(node, { sql, prefixBytes: marked.prefixBytes });
   return { statement, tables, fewRows: givesFewRows(node), fewRowsLately: false };
 }
@@ -72,18 +78,12 @@ function check(node: unknown, origin: Origin): Verdict["tables"] {
   }
 }
 
-const frames = new Map<string, string>();
-
 /** The tree of a marked statement without what stands in it. */
 async function frameOf(mark: string, session: Session): Promise<string> {
-  const known = frames.get(mark);
-  if (known !== undefined) return known;
   const reply = await parse(markedStatement("SELECT 1", [], { mark }).sql, session);
   const place = placeOfBody(reply);
   if (place) delete place.node;
-  const made = frame(reply);
-  frames.set(mark, made);
-  return made;
+  return frame(reply);
 }
 
 const parseSql = "SELECT json_serialize_sql($1::VARCHAR)";

@@ -8,6 +8,7 @@ import type { Catalogd } from "../catalogd/contract.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import { chooseFormat } from "./accept.ts";
 import { type Queryd, SqlRequest } from "./contract.ts";
+import { EngineError } from "./engine-error.ts";
 import { type Machinery, type SqlQuery, type Started, startQuery } from "./execution.ts";
 import { openMachinery } from "./machinery.ts";
 import { createQueries, type Queries, type QueryInfo, type QueryLife } from "./queries.ts";
@@ -145,9 +146,17 @@ async function answer(
   } catch (cause) {
     const failure = life.signal.aborted ? life.signal.reason : cause;
     await end(failure);
+    if (failure instanceof EngineError && failure.kind === "FATAL") endThread(failure);
     throw failure;
   }
 }
+
+/** After a fatal error DuckDB refuses every statement: only a new thread has a new DuckDB. */
+const endThread = (failure: EngineError): void => {
+  queueMicrotask(() => {
+    throw failure;
+  });
+};
 
 /** Stops the query when its time is over or its caller went away; the function returned ends the watch. */
 function watch(
