@@ -29,7 +29,11 @@ export interface QuerydStack {
   /** The rows of a statement, as JSON gives them. */
   rows: (sql: string, params?: unknown) => Promise<Record<string, unknown>[]>;
   /** Registers the rows of a statement as a dataset, in so many objects. */
-  dataset: (name: string, select: string, options?: { mode?: "append"; objects?: number }) => Promise<CatalogManifest>;
+  dataset: (
+    name: string,
+    select: string,
+    options?: { mode?: "append"; objects?: number },
+  ) => Promise<CatalogManifest>;
   /** Stops queryd and starts another on the same directory. */
   restart: () => Promise<void>;
   stop: () => Promise<void>;
@@ -65,7 +69,8 @@ export async function startQuerydStack(options: StackOptions = {}): Promise<Quer
     storaged: options.storaged?.(stored.peer) ?? stored.peer,
     catalogd: options.catalogd?.(cataloged.peer) ?? cataloged.peer,
   };
-  const start = () => startInProcess({ contract: queryd, create: createQueryd }, { config, peers, ...secrets });
+  const start = () =>
+    startInProcess({ contract: queryd, create: createQueryd }, { config, peers, ...secrets });
   const instance = await DuckDBInstance.create(":memory:", { threads: "2" });
   const maker = await instance.connect();
   let running = await start();
@@ -86,7 +91,10 @@ export async function startQuerydStack(options: StackOptions = {}): Promise<Quer
     const stored_: CatalogManifest["objects"] = [];
     for (let part = 0; part < objects; part++) {
       const file = join(path, `make-${files++}.parquet`);
-      const slice = objects === 1 ? select : `SELECT * FROM (${select}) WHERE hash(COLUMNS(*)) IS NOT NULL QUALIFY (row_number() OVER ()) % ${objects} = ${part}`;
+      const slice =
+        objects === 1
+          ? select
+          : `SELECT * FROM (${select}) WHERE hash(COLUMNS(*)) IS NOT NULL QUALIFY (row_number() OVER ()) % ${objects} = ${part}`;
       const written = await maker.runAndReadAll(`COPY (${slice}) TO '${file}' (FORMAT parquet)`);
       const key = `datasets/${name}/${files}.parquet`;
       const response = await stored.send(
@@ -99,7 +107,11 @@ export async function startQuerydStack(options: StackOptions = {}): Promise<Quer
     }
     return cataloged.peer.verbs.register({
       name,
-      columns: columns.map(([column, type]) => ({ name: String(column), type: String(type), nullable: true })),
+      columns: columns.map(([column, type]) => ({
+        name: String(column),
+        type: String(type),
+        nullable: true,
+      })),
       objects: stored_,
       ...(mode && { operation: mode }),
     });
