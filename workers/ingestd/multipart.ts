@@ -113,6 +113,15 @@ async function atEnd(source: Source): Promise<boolean> {
   return true;
 }
 
+/** Where the delimiter may begin at the end of a buffer that does not hold it: its length where it does not. */
+function beginOf(delimiter: Buffer, buffer: Buffer): number {
+  const from = Math.max(0, buffer.length - delimiter.length + 1);
+  for (let at = buffer.indexOf(carriageReturn, from); at >= 0; at = buffer.indexOf(carriageReturn, at + 1)) {
+    if (delimiter.subarray(0, buffer.length - at).equals(buffer.subarray(at))) return at;
+  }
+  return buffer.length;
+}
+
 async function* partBody(source: Source, delimiter: Buffer): AsyncGenerator<Uint8Array> {
   for (;;) {
     const at = source.buffer.indexOf(delimiter);
@@ -122,12 +131,10 @@ async function* partBody(source: Source, delimiter: Buffer): AsyncGenerator<Uint
       if (last.length > 0) yield last;
       return;
     }
-    const safe = source.buffer.length - delimiter.length + 1;
-    if (safe > 0) {
-      const piece = source.buffer.subarray(0, safe);
-      source.buffer = Buffer.from(source.buffer.subarray(safe));
-      yield piece;
-    }
+    const held = source.buffer.subarray(beginOf(delimiter, source.buffer));
+    const piece = source.buffer.subarray(0, source.buffer.length - held.length);
+    source.buffer = held;
+    if (piece.length > 0) yield piece;
     if (!(await source.more())) throw cutOff();
   }
 }

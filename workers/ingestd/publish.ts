@@ -123,10 +123,11 @@ interface Laid extends Committed {
   written: Written;
 }
 
+/** All at once, since each waits for the disk. Returns when each has ended: a draft under way cannot be discarded. */
 async function commitAll(pieces: readonly Piece[], name: string): Promise<Laid[]> {
-  const objects: Laid[] = [];
-  for (const piece of pieces) objects.push({ ...(await piece.commit(name)), written: piece });
-  return objects;
+  const laid = pieces.map(async (piece) => ({ ...(await piece.commit(name)), written: piece }));
+  await Promise.allSettled(laid);
+  return Promise.all(laid);
 }
 
 const warningsMax = 100;

@@ -8,7 +8,7 @@ export interface UploadRules {
   bytesMax: number;
   idleTimeoutMs: number;
   signal: AbortSignal;
-  clock: Pick<Clock, "sleep">;
+  clock: Pick<Clock, "sleep" | "elapsed">;
   /** Told of each piece of the body. */
   onBytes: (bytes: number) => void;
   /** Given the bytes of the file as they were sent, for a fingerprint. */
@@ -92,13 +92,17 @@ async function* watched(chunks: Chunks, watch: (bytes: Uint8Array) => void): Asy
 /** The body's chunks; a client that goes away or falls silent is an error, never an end. */
 async function* readBody(body: ReadableStream<Uint8Array>, rules: UploadRules): AsyncGenerator<Uint8Array> {
   const reader = body.getReader();
-  const cancel = () => void reader.cancel(rules.signal.reason).catch(() => undefined);
-  rules.signal.addEventListener("abort", cancel, { once: true });
+  const silence = watchSilence(rules);
+  const signal = AbortSignal.any([rules.signal, silence.signal]);
+  const cancel = () => void reader.cancel(signal.reason).catch(() => undefined);
+  signal.addEventListener("abort", cancel, { once: true });
   try {
     for (;;) {
-      rules.signal.throwIfAborted();
-      const { value, done } = await readOrTimeOut(reader, rules);
-      rules.signal.throwIfAborted();
+      signal.throwIfAborted();
+      silence.begin();
+      const { value, done } = await reader.read();
+      silence.end();
+      signal.throwIfAborted();
       if (done) return;
       rules.onBytes(value.length);
       yield value;
@@ -107,25 +111,43 @@ async function* readBody(body: ReadableStream<Uint8Array>, rules: UploadRules): 
     if (cause instanceof ServiceError) throw cause;
     throw fail("client_closed", "the upload was cut off; nothing was registered", { cause });
   } finally {
-    rules.signal.removeEventListener("abort", cancel);
+    signal.removeEventListener("abort", cancel);
+    silence.stop();
     await reader.cancel().catch(() => undefined);
   }
 }
 
-async function readOrTimeOut(
-  reader: ReadableStreamDefaultReader<Uint8Array>,
-  { clock, idleTimeoutMs }: UploadRules,
-) {
-  const stop = new AbortController();
-  const silence = clock.sleep(idleTimeoutMs, stop.signal).then(() => {
-    throw fail("timeout", `the upload was silent for ${idleTimeoutMs} ms; nothing was registered`);
-  });
-  silence.catch(() => undefined);
-  try {
-    return await Promise.race([reader.read(), silence]);
-  } finally {
-    stop.abort();
-  }
+interface Silence {
+  /** Aborts when nothing was heard for `idleTimeoutMs` while it was listened for. */
+  signal: AbortSignal;
+  begin: () => void;
+  end: () => void;
+  stop: () => void;
+}
+
+/** One timer for a whole body: with one a chunk, small chunks cost more in timers than in reading. */
+function watchSilence({ clock, idleTimeoutMs }: UploadRules): Silence {
+  const silent = new AbortController();
+  const stopping = new AbortController();
+  let since: number | undefined;
+  const watch = async () => {
+    for (let wait = idleTimeoutMs; wait > 0; ) {
+      await clock.sleep(wait, stopping.signal);
+      wait = idleTimeoutMs - (since === undefined ? 0 : clock.elapsed() - since);
+    }
+    silent.abort(fail("timeout", `the upload was silent for ${idleTimeoutMs} ms; nothing was registered`));
+  };
+  watch().catch(() => undefined);
+  return {
+    signal: silent.signal,
+    begin: () => {
+      since = clock.elapsed();
+    },
+    end: () => {
+      since = undefined;
+    },
+    stop: () => stopping.abort(),
+  };
 }
 
 async function filePart(
