@@ -20,8 +20,8 @@ export async function timed(work: () => unknown): Promise<number> {
 }
 
 /**
- * Runs the candidates in turn, A B A B …, so that a machine whose speed drifts is fair to both; gives the median of
- * each. The first round is not counted.
+ * Runs the candidates in turn, A B, B A, A B, …, so that neither a machine whose speed drifts nor what the one before
+ * left behind favours any; gives the median of each. The first round is not counted.
  */
 export async function inTurn<K extends string>(
   rounds: number,
@@ -30,7 +30,7 @@ export async function inTurn<K extends string>(
   const names = Object.keys(candidates) as K[];
   const results = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<K, number[]>;
   for (let round = 0; round <= rounds; round++) {
-    for (const name of names) {
+    for (const name of round % 2 === 0 ? names : names.toReversed()) {
       const value = await candidates[name]();
       if (round > 0) results[name].push(value);
     }

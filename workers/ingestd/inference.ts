@@ -56,13 +56,19 @@ const minusZeroPattern = "-0[.]0+";
 /** No number, date or boolean is longer; casting long texts in vain is what inference would spend its time on. */
 const narrowCharactersMax = 48;
 
+/** What DuckDB writes for a number or a date begins with a digit or a minus, and for nothing else is that worth a cast. */
+const codeOfNine = 57;
+
 /** Aggregates over a column's values that are not NULL, as one struct that `chooseType` reads. */
 export function evidence(cell: string, among: readonly Narrow[]): string {
-  const every = (condition: string) =>
-    `bool_and(CASE WHEN strlen(${cell}) <= ${narrowCharactersMax} THEN ${condition} ELSE false END)`;
+  const every = (condition: string, begins = `ascii(${cell}) <= ${codeOfNine}`) =>
+    `bool_and(CASE WHEN strlen(${cell}) <= ${narrowCharactersMax} AND ${begins} THEN ${condition} ELSE false END)`;
   const parts = among
     .filter((type) => type !== "DECIMAL")
-    .map((type) => `'${type}': ${every(holds(cell, type))}`);
+    .map(
+      (type) =>
+        `'${type}': ${type === "BOOLEAN" ? every(holds(cell, type), "true") : every(holds(cell, type))}`,
+    );
   if (among.includes("DECIMAL")) {
     const isDecimal = `regexp_full_match(${cell}, '${decimalPattern}') AND NOT regexp_full_match(${cell}, '${minusZeroPattern}')`;
     const point = `strpos(${cell}, '.')`;

@@ -67,7 +67,7 @@ export function openPublication(task: Task, parts: IngestParts): Publication {
   return {
     early,
     finish: async (stored) => {
-      const session = await engine.open(job.signal);
+      const session = await engine.open(job.signal, { measured: true });
       try {
         return await finish(session, stored, { task, parts, before, newTarget, early });
       } finally {

@@ -10,8 +10,8 @@ export interface TypedColumn {
 }
 
 /** Values that suggest the types; all values are checked against these while they are written. */
-const sampleValues = 64 * 1024;
-const sampleRowsMax = 4096;
+const sampleValues = 32 * 1024;
+const sampleRowsMax = 2048;
 const sampleRowsMin = 32;
 
 /** Types by the first rows. Columns whose type is known keep it. */
