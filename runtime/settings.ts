@@ -222,6 +222,53 @@ export const settings = {
     ),
     queries_kept: integer(200, [1, 100_000], "ended queries that can still be listed"),
   },
+  vectord: {
+    ...listening("127.0.0.1:3215"),
+    hnsw_engine: choice("usearch", ["usearch", "faiss"], "what builds and searches hnsw indexes"),
+    threads: integer(0, [0, 256], "threads for native work; 0: one a core"),
+    max_body_bytes: integer(256 * MiB, [KiB, 4 * GiB], "largest body of an add or a search, in bytes"),
+    max_metadata_bytes: integer(64 * KiB, [64, 16 * MiB], "largest metadata of an item as JSON, in bytes"),
+    max_batch_items: integer(100_000, [1, 10_000_000], "most items or queries of one request"),
+    max_waiting: integer(
+      256,
+      [1, 100_000],
+      "calls that may wait for an engine; more get 429 with Retry-After",
+    ),
+    checkpoint_bytes: integer(
+      256 * MiB,
+      [KiB, 1024 * GiB],
+      "appended bytes of an index after which its segments are folded into a checkpoint",
+    ),
+    checkpoint_segments: integer(
+      512,
+      [2, 1_000_000],
+      "appended segments of an index after which they are folded into a checkpoint",
+    ),
+    compact_deleted_percent: integer(
+      30,
+      [1, 100],
+      "share of deleted rows at which an index is compacted by itself, in percent",
+    ),
+  },
+  embedd: {
+    ...listening("127.0.0.1:3216"),
+    default_model: text("local", "model of requests that name none"),
+    cache_max_bytes: integer(256 * MiB, [0, 1024 * GiB], "memory for cached vectors, in bytes; 0: none"),
+    max_batch_texts: integer(10_000, [1, 1_000_000], "most texts of one request"),
+    max_text_bytes: integer(MiB, [1, 64 * MiB], "longest text, in bytes"),
+    max_waiting: integer(
+      1024,
+      [1, 100_000],
+      "texts that may wait for a provider; more get 429 with Retry-After",
+    ),
+    timeout_ms: integer(minute, [100, 60 * minute], "longest wait for a provider's answer, in milliseconds"),
+    retries: integer(2, [0, 10], "tries again after a provider's 429, 503 or dropped connection"),
+    ollama_url: text("http://127.0.0.1:11434", "where Ollama answers"),
+    openai_url: text(
+      "https://api.openai.com/v1",
+      "base URL of an OpenAI-compatible API; its key is the secret embedd.openai_api_key",
+    ),
+  },
 } satisfies Record<string, Record<string, Setting> | Setting>;
 
 type ValueOf<S> = S extends { kind: "choice"; choices: readonly (infer C)[] }

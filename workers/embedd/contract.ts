@@ -1,0 +1,62 @@
+/** embedd: text in, vectors out. See README.md beside this file. */
+import { Bytes, closed, contract, get, internal, post, raw, t } from "../../runtime/contract.ts";
+
+const model = t.Optional(
+  t.String({
+    minLength: 1,
+    maxLength: 200,
+    description: "`local`, `ollama/<name>`, `openai/<name>`; [embedd] default_model unless given.",
+  }),
+);
+const text = t.String({ minLength: 1 });
+
+/** One model that can be asked for. */
+export const ModelInfo = closed({
+  id: t.String(),
+  provider: t.String(),
+  /** Absent until the provider has answered once. */
+  dimension: t.Optional(t.Integer({ minimum: 1 })),
+  /** Longest text, in tokens of the model as the provider counts them; absent when it does not say. */
+  window: t.Optional(t.Integer({ minimum: 1 })),
+  is_default: t.Boolean(),
+});
+
+export const embedd = contract("embedd", {
+  embed: post("/embed", {
+    summary: "Vectors of texts, in their order. `cached` says how many came from the cache.",
+    body: closed({ model, text: t.Optional(text), texts: t.Optional(t.Array(text, { minItems: 1 })) }),
+    reply: closed({
+      model: t.String(),
+      dimension: t.Integer({ minimum: 1 }),
+      vectors: t.Array(t.Array(t.Number())),
+      cached: t.Integer({ minimum: 0 }),
+    }),
+  }),
+  embeddings: raw(["POST"], "/embeddings", {
+    summary: "The same in OpenAI's shape: {input, model, encoding_format?, dimensions?}.",
+    consumes: ["application/json"],
+    produces: ["application/json"],
+  }),
+  models: get("/embed/models", {
+    summary: "The models that can be asked for, and which providers answer.",
+    reply: closed({
+      models: t.Array(ModelInfo),
+      providers: t.Array(
+        closed({ name: t.String(), available: t.Boolean(), reason: t.Optional(t.String()) }),
+      ),
+    }),
+  }),
+
+  // Between services.
+  vectorsOf: internal({
+    summary: "As `embed`; the vectors are the bytes of one Float32Array, row by row, handed over.",
+    body: closed({ model, texts: t.Array(text, { minItems: 1 }) }),
+    reply: closed({
+      model: t.String(),
+      dimension: t.Integer({ minimum: 1 }),
+      vectors: Bytes,
+      cached: t.Integer({ minimum: 0 }),
+    }),
+  }),
+});
+export type Embedd = typeof embedd;

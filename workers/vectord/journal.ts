@@ -1,0 +1,58 @@
+/** What makes an index durable, as the rest of vectord sees it. LHV1 is behind it: see lhv1.ts. */
+import type { Static } from "@sinclair/typebox";
+import type { Batch, Upserts } from "./batch.ts";
+import type { IndexConfig, Snapshot } from "./contract.ts";
+
+export type Config = Static<typeof IndexConfig>;
+
+/** The live rows at some moment, for a checkpoint: in row order, in pieces of any size. */
+export interface Contents {
+  count: number;
+  pieces: AsyncIterable<Upserts> | Iterable<Upserts>;
+  /** Writes the engine's structure over exactly these rows to the path, or returns false. */
+  saveEngine?: (path: string) => Promise<boolean>;
+}
+
+/** What was found at the start. To be read once, in order: the checkpoint's rows, then the batches after it. */
+export interface Recovered {
+  config: Config;
+  rows: AsyncIterable<Upserts>;
+  batches: AsyncIterable<Batch>;
+  /** A local file of the engine's structure over the checkpoint's rows; absent when none was kept or it is damaged. */
+  engine?: { path: string; rows: number };
+  /** What was found damaged and how that was dealt with. */
+  problems: string[];
+}
+
+/** The durable side of one index. Appends are applied in the order of the calls. */
+export interface Journal {
+  /** Resolves when the batch is durable; batches that wait together are written together. */
+  append: (batch: Batch) => Promise<void>;
+  /** Bytes and segments since the checkpoint: what recovery would read again. */
+  sinceCheckpoint: () => { segments: number; bytes: number };
+  /**
+   * Replaces everything appended before the call by these contents, atomically, while appends go on. `mark` is taken
+   * by `position()` at the very moment the contents describe.
+   */
+  checkpoint: (contents: Contents, mark: number) => Promise<void>;
+  /** The number of batches appended so far, in the order of the calls. */
+  position: () => number;
+  storedBytes: () => number;
+  snapshot: () => Promise<Static<typeof Snapshot>>;
+  snapshots: () => Promise<Static<typeof Snapshot>[]>;
+  dropSnapshot: (id: string) => Promise<void>;
+  /** Waits for what is under way. */
+  close: () => Promise<void>;
+}
+
+/** All indexes in the bucket, under `vectors/<name>/`. */
+export interface Journals {
+  list: () => Promise<string[]>;
+  /** Makes an empty index, durably. Throws `conflict`. */
+  create: (config: Config) => Promise<Journal>;
+  /** Opens what is there. Throws `not_found`, or `corrupt` naming the object when nothing sound is left. */
+  open: (name: string) => Promise<{ journal: Journal; recovered: Recovered }>;
+  /** Makes a snapshot of `name` the contents of `as`, which replaces an index of that name atomically. */
+  restore: (name: string, snapshot: string, as: string) => Promise<void>;
+  drop: (name: string) => Promise<void>;
+}
