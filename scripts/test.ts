@@ -44,6 +44,8 @@ async function step(name: string, command: string[]): Promise<Step> {
   const startedAt = performance.now();
   const child = Bun.spawn([process.execPath, ...command], {
     cwd: root,
+    // As the product sets it for itself: services in the tests' thread share one pool of native workers.
+    env: { ...process.env, UV_THREADPOOL_SIZE: process.env.UV_THREADPOOL_SIZE ?? "64" },
     stdio: ["ignore", "inherit", "inherit"],
   });
   const stop = (): void => child.kill("SIGTERM");

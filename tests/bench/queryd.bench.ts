@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
 import { inTurn, latencies, quantile, timed } from "../support/measure.ts";
+import { ingest, type Product, startProduct } from "../support/product.ts";
 import { type QuerydStack, startQuerydStack } from "../support/queryd-stack.ts";
 
 const rows = 2_000_000;
@@ -65,32 +66,46 @@ const small: [name: string, sql: string][] = [
   ],
 ];
 
-test("small queries over HTTP and in process", async () => {
-  for (const [name, sql] of small) {
-    const overHttp = async () => void (await (await post(sql, "application/json")).text());
-    const inProcess = async () => void (await connection.runAndReadAll(sql)).getRowObjectsJson();
-    let round = 0;
-    const fresh = async () => void (await (await post(`${sql} -- ${round++}`, "application/json")).text());
-    const all: Record<string, number[]> = { http: [], process: [], fresh: [] };
-    for (let at = 0; at < 6; at++) {
-      const [http, process_, first] = [
-        await latencies(150, overHttp),
-        await latencies(150, inProcess),
-        await latencies(150, fresh),
-      ];
-      if (at === 0) continue;
-      all.http?.push(...http);
-      all.process?.push(...process_);
-      all.fresh?.push(...first);
-    }
-    const shown = (key: string) =>
-      `${(quantile(all[key] ?? [], 0.5)).toFixed(2)} / ${quantile(all[key] ?? [], 0.99).toFixed(2)}`;
-    const over = quantile(all.http ?? [], 0.5) - quantile(all.process ?? [], 0.5);
-    say(
-      `small query, ${name}: p50 / p99 ms: POST /sql ${shown("http")}, text never seen before ${shown("fresh")}, in process ${shown("process")}; p50 over in process ${over.toFixed(2)} ms`,
-    );
+test("small queries through the gateway and in process", async () => {
+  const product = await startProduct();
+  try {
+    const csv = Array.from({ length: 1000 }, (_, id) => `${id},team ${id},${id % 7}`).join("\n");
+    await (await ingest(product.url, "name=teams", `id,name,site\n${csv}\n`)).text();
+    for (const [name, sql] of small) await compareSmall(product, name, sql);
+  } finally {
+    await product.end();
   }
 }, 300_000);
+
+async function compareSmall({ url }: Pick<Product, "url">, name: string, sql: string): Promise<void> {
+  const send = async (text: string) => {
+    const response = await fetch(`${url}/v1/sql`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ sql: text }),
+    });
+    await response.text();
+    expect(response.status).toBe(200);
+  };
+  let round = 0;
+  const candidates: Record<string, () => Promise<void>> = {
+    http: () => send(sql),
+    process: async () => void (await connection.runAndReadAll(sql)).getRowObjectsJson(),
+    fresh: () => send(`${sql} -- ${round++}`),
+  };
+  const all: Record<string, number[]> = { http: [], process: [], fresh: [] };
+  for (let at = 0; at < 6; at++) {
+    for (const [key, call] of Object.entries(candidates)) {
+      const found = await latencies(150, call);
+      if (at > 0) all[key]?.push(...found);
+    }
+  }
+  const p = (key: string, share: number) => quantile(all[key] ?? [], share);
+  const shown = (key: string) => `${p(key, 0.5).toFixed(2)} / ${p(key, 0.99).toFixed(2)}`;
+  say(
+    `small query, ${name}: p50 / p99 ms: POST /v1/sql ${shown("http")}, text never seen before ${shown("fresh")}, in process ${shown("process")}; p50 over in process ${(p("http", 0.5) - p("process", 0.5)).toFixed(2)} ms`,
+  );
+}
 
 /** Reads the whole answer and throws it away. */
 async function drained(accept: string): Promise<number> {

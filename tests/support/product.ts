@@ -1,5 +1,6 @@
 /** The real product as a process of its own, on free ports and a directory of its own. */
 import { join } from "node:path";
+import { topology } from "../../runtime/topology.ts";
 import { temporaryDirectory } from "./in-process.ts";
 
 export interface Product {
@@ -23,8 +24,9 @@ export interface ProductOptions {
   flags?: readonly string[];
 }
 
-const services = ["GATEWAY", "STORAGED", "CATALOGD", "INGESTD", "QUERYD"];
-const anyPort = Object.fromEntries(services.map((name) => [`LH_${name}_BIND`, "127.0.0.1:0"]));
+const anyPort = Object.fromEntries(
+  Object.keys(topology).map((name) => [`LH_${name.toUpperCase()}_BIND`, "127.0.0.1:0"]),
+);
 
 /** Environment of this process without what would configure the product. */
 const plainEnv = (): Record<string, string> =>
