@@ -117,7 +117,7 @@ export type RawOf<C extends Contract> = {
 /** A peer as its caller sees it: verbs over whatever transport there is, and HTTP for streams. */
 export interface Peer<C extends Contract> {
   verbs: ClientOf<C>;
-  /** Fetches a raw endpoint: `path` as in the contract, with query. Auth is added; the body is streamed. */
+  /** Fetches a raw endpoint: `path` as in the contract, with query. Auth is added; the body is streamed and handed over. */
   fetch: (path: string, init?: RequestInit) => Promise<Response>;
 }
 

@@ -1,8 +1,9 @@
 /** A transport is one function, `Call`. Everything here makes one or serves one. */
 
-import { decode, encode } from "./codec.ts";
 import type { CallContext, CallOptions, ClientOf, Contract } from "./contract.ts";
 import { fail, fromWire, toWire, type WireError } from "./errors.ts";
+import { createExchanges, type Exchanges, isExchange } from "./exchange.ts";
+import { serveExchanges } from "./exchange-server.ts";
 
 export type Call = (verb: string, input: unknown, options?: CallOptions) => Promise<unknown>;
 /** The serving side of a call: validates, runs, throws ServiceErrors. */
@@ -59,6 +60,7 @@ export const overLocal =
 /** A caller's end of a MessageChannel that survives its peer: a new port can be attached after a restart. */
 export interface PortTransport {
   call: Call;
+  fetch: Exchanges["fetch"];
   attach: (port: MessagePort) => void;
   /** Rejects what is pending; later calls fail until `attach`. */
   detach: (reason: string) => void;
@@ -66,6 +68,7 @@ export interface PortTransport {
 
 export function overPort(peer: string, limits: CallLimits): PortTransport {
   const waiting = new Map<number, (reply: PortReply) => void>();
+  const exchanges = createExchanges(peer, limits.inFlightMax);
   let current: MessagePort | undefined;
   let lastId = 0;
 
@@ -74,12 +77,15 @@ export function overPort(peer: string, limits: CallLimits): PortTransport {
     current = undefined;
     for (const settle of [...waiting.values()])
       settle({ id: 0, error: { type: "unavailable", message: reason, retry_after_seconds: 1 } });
+    exchanges.detach(reason);
   };
 
   const attach = (port: MessagePort) => {
     detach(`${peer} was replaced`);
     current = port;
-    port.onmessage = ({ data }: MessageEvent<PortReply>) => waiting.get(data.id)?.(data);
+    exchanges.attach(port);
+    port.onmessage = ({ data }: MessageEvent) =>
+      isExchange(data) ? exchanges.take(data) : waiting.get(data.id)?.(data);
     port.addEventListener("close", () => {
       if (current === port) detach(`${peer} went away`);
     });
@@ -125,17 +131,34 @@ export function overPort(peer: string, limits: CallLimits): PortTransport {
       done();
     }
   };
-  return { call, attach, detach };
+  return { call, fetch: exchanges.fetch, attach, detach };
 }
 
-/** Serves calls that arrive on a port, until it closes. `inFlightMax` bounds what one caller may have open. */
-export function servePort(port: MessagePort, invoke: Invoke, inFlightMax: number): void {
+export interface PortServing {
+  invoke: Invoke;
+  /** Answers requests, as a socket's would be. */
+  fetch: (request: Request) => Promise<Response>;
+  /** What one caller may have open, of calls and of requests. */
+  inFlightMax: number;
+}
+
+/** Serves what arrives on a port, until it closes. `idle` resolves when no request is open. */
+export function servePort(
+  port: MessagePort,
+  { invoke, fetch, inFlightMax }: PortServing,
+): { idle: () => Promise<void> } {
   const running = new Map<number, AbortController>();
+  const exchanges = serveExchanges(port, fetch, inFlightMax);
   port.addEventListener("close", () => {
+    exchanges.close();
     for (const controller of running.values())
       controller.abort(fail("client_closed", "the caller went away"));
   });
-  port.onmessage = ({ data }: MessageEvent<PortCall | PortCancel>) => {
+  port.onmessage = ({ data }: MessageEvent) => {
+    if (isExchange(data)) return exchanges.take(data);
+    take(data);
+  };
+  const take = (data: PortCall | PortCancel) => {
     if ("cancel" in data) return running.get(data.id)?.abort(fail("client_closed", "the caller gave up"));
     if (running.size >= inFlightMax)
       return port.postMessage({ id: data.id, error: toWire(tooMany("this service", { inFlightMax })) });
@@ -146,6 +169,7 @@ export function servePort(port: MessagePort, invoke: Invoke, inFlightMax: number
       send(port, { id: data.id, ...reply });
     });
   };
+  return { idle: exchanges.idle };
 }
 
 function send(port: MessagePort, reply: PortReply): void {
@@ -157,75 +181,8 @@ function send(port: MessagePort, reply: PortReply): void {
   }
 }
 
-/** In another process, or on another host: `POST <url>/rpc/<verb>`. */
-export const overHttp = (
-  target: { peer: string; url: () => string; headers: Record<string, string> },
-  limits: CallLimits,
-): Call => {
-  let inFlight = 0;
-  return async (verb, input, options = {}) => {
-    if (inFlight >= limits.inFlightMax) throw tooMany(target.peer, limits);
-    const { signal, done } = deadline(options, limits, `${target.peer}.${verb}`);
-    inFlight += 1;
-    try {
-      const response = await fetch(`${target.url()}/rpc/${verb}`, {
-        method: "POST",
-        body: encode(input),
-        headers: rpcHeaders(target.headers, options),
-        signal,
-      });
-      return unwrap(target.peer, new Uint8Array(await response.arrayBuffer()), response);
-    } catch (cause) {
-      throw asCallError(target.peer, cause, signal);
-    } finally {
-      inFlight -= 1;
-      done();
-    }
-  };
-};
-
 /** The media type of encoded calls and answers; a proxy's page or another server has another. */
 export const rpcMediaType = "application/vnd.lakehouse.rpc";
-
-const rpcHeaders = (
-  base: Record<string, string>,
-  { requestId, idempotencyKey }: CallOptions,
-): Record<string, string> => ({
-  ...base,
-  "content-type": rpcMediaType,
-  ...(requestId && { "x-request-id": requestId }),
-  ...(idempotencyKey && { "idempotency-key": idempotencyKey }),
-});
-
-function unwrap(peer: string, bytes: Uint8Array, response: Response): unknown {
-  if (response.headers.get("content-type") === rpcMediaType) {
-    const { value, error } = decode(bytes) as { value?: unknown; error?: WireError };
-    if (error) throw fromWire(error);
-    return value;
-  }
-  const refusal = refusalOf(bytes);
-  if (refusal) throw fromWire(refusal);
-  throw fail(
-    "bad_gateway",
-    `${peer} answered ${response.status} without an encoded reply: is its url right?`,
-  );
-}
-
-/** An error in the form of the public API, as auth and limits give it before a call is looked at. */
-function refusalOf(bytes: Uint8Array): WireError | undefined {
-  try {
-    const { error } = JSON.parse(new TextDecoder().decode(bytes));
-    return typeof error?.type === "string" && typeof error.message === "string" ? error : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function asCallError(peer: string, cause: unknown, signal: AbortSignal): unknown {
-  if (signal.aborted) return signal.reason;
-  if (cause instanceof Error && cause.name === "ServiceError") return cause;
-  return fail("unavailable", `${peer} cannot be reached`, { cause, retryAfterSeconds: 1 });
-}
 
 /** Runs a call and gives its outcome as data; never rejects, never leaks an internal message. */
 export const answer = (
@@ -258,11 +215,12 @@ const contextOf = (
   ...(idempotencyKey && { idempotencyKey }),
 });
 
-const tooMany = (peer: string, { inFlightMax }: { inFlightMax: number }) =>
+/** The refusal of a caller that has too much open. */
+export const tooMany = (peer: string, { inFlightMax }: { inFlightMax: number }) =>
   fail("overloaded", `more than ${inFlightMax} calls to ${peer} are open`, { retryAfterSeconds: 1 });
 
 /** One signal for the caller's abort and the deadline; `done` releases the timer. */
-function deadline(
+export function deadline(
   options: CallOptions,
   limits: { timeoutMs: number },
   what: string,

@@ -12,15 +12,8 @@ import { createInvoke } from "./invoke.ts";
 import { createLog, describe, type Log } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
 import type { FromWorker, Init, PeerLink, ToWorker } from "./protocol.ts";
-import {
-  type Call,
-  type CallLimits,
-  client,
-  overHttp,
-  overPort,
-  type PortTransport,
-  servePort,
-} from "./rpc.ts";
+import { type Call, type CallLimits, client, overPort, type PortTransport, servePort } from "./rpc.ts";
+import { overHttp } from "./rpc-http.ts";
 import { loadSecrets } from "./secrets.ts";
 import { createFace, type RawHandler } from "./serve.ts";
 import type { Deps, ServiceDefinition, ServiceStatus } from "./service.ts";
@@ -157,12 +150,12 @@ async function begin<C extends Contract, P extends Record<string, Contract>>(
   system = system.map((service) =>
     service.name === name ? { ...service, state: "ready", address } : service,
   );
-  const inbound = new Set<MessagePort>();
+  const inbound = new Map<MessagePort, { idle: () => Promise<void> }>();
+  const fetch = (request: Request) => face.fetch(request, "127.0.0.1");
 
   const life: Life = {
     serve: (peerPort) => {
-      inbound.add(peerPort);
-      servePort(peerPort, invoke, config.rpc.in_flight_max);
+      inbound.set(peerPort, servePort(peerPort, { invoke, fetch, inFlightMax: config.rpc.in_flight_max }));
     },
     relink: links.relink,
     setSystem: (services) => {
@@ -171,11 +164,11 @@ async function begin<C extends Contract, P extends Record<string, Contract>>(
     stop: async (drainMs) => {
       draining = true;
       running.drain?.();
-      const closed = listening.close(drainMs);
-      if (drainMs === 0) for (const peerPort of inbound) peerPort.close();
-      await Promise.race([closed, systemClock.sleep(drainMs)]);
+      const served = [listening.close(drainMs), ...[...inbound.values()].map(({ idle }) => idle())];
+      if (drainMs === 0) for (const peerPort of inbound.keys()) peerPort.close();
+      await Promise.race([Promise.all(served), systemClock.sleep(drainMs)]);
       await running.stop();
-      for (const peerPort of inbound) peerPort.close();
+      for (const peerPort of inbound.keys()) peerPort.close();
       await idempotency.close();
     },
   };
@@ -207,18 +200,30 @@ function createLinks<P extends Record<string, Contract>>(
       const transport = overPort(name, limits);
       if (link.local) ports.set(name, transport);
       relink(name, link);
-      const call: Call = link.local ? transport.call : overHttp({ peer: name, url, headers }, limits);
-      return [name, { verbs: client(contract, call), fetch: createFetch(url, headers) }];
+      if (link.local)
+        return [
+          name,
+          { verbs: client(contract, transport.call), fetch: authorized(transport.fetch, headers) },
+        ];
+      const call: Call = overHttp({ peer: name, url, headers }, limits);
+      return [name, { verbs: client(contract, call), fetch: authorized(overSocket(url), headers) }];
     }),
   ) as unknown as { [N in keyof P]: Peer<P[N]> };
   return { peers, relink };
 }
 
-const createFetch =
-  (url: () => string, auth: Record<string, string>): Peer<Contract>["fetch"] =>
+type Fetch = Peer<Contract>["fetch"];
+
+const authorized =
+  (fetch: Fetch, auth: Record<string, string>): Fetch =>
   (path, init = {}) => {
     const headers = new Headers(init.headers);
     for (const [name, value] of Object.entries(auth)) headers.set(name, value);
-    // Bytes pass as they are: decoding them here would leave a content-encoding header that no longer holds.
-    return fetch(url() + path, { ...init, headers, redirect: "manual", decompress: false } as RequestInit);
+    return fetch(path, { ...init, headers });
   };
+
+/** Bytes pass as they are: decoding them here would leave a content-encoding header that no longer holds. */
+const overSocket =
+  (url: () => string): Fetch =>
+  (path, init = {}) =>
+    fetch(url() + path, { ...init, redirect: "manual", decompress: false } as RequestInit);

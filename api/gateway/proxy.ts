@@ -1,6 +1,6 @@
 /** Streams between a client and a service: unbuffered in both directions, aborts passed on. */
 import type { Contract, Peer, RawContext } from "../../runtime/contract.ts";
-import { fail } from "../../runtime/errors.ts";
+import { fail, ServiceError } from "../../runtime/errors.ts";
 
 /** Headers of one connection, not of the message (RFC 9110 §7.6.1); `host` and the token are the gateway's own. */
 const connectionHeaders = [
@@ -51,6 +51,7 @@ export async function proxy(
     return new Response(response.body, { status: response.status, headers: forwarded(response.headers, []) });
   } catch (cause) {
     if (controller.signal.aborted) throw controller.signal.reason;
+    if (cause instanceof ServiceError) throw cause;
     throw fail("unavailable", `${name} cannot be reached`, { cause, retryAfterSeconds: 1 });
   } finally {
     clearTimeout(timer);

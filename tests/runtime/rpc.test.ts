@@ -9,13 +9,15 @@ import { openIdempotency } from "../../runtime/idempotency.ts";
 import { createInvoke } from "../../runtime/invoke.ts";
 import { createLog } from "../../runtime/log.ts";
 import { createMetrics } from "../../runtime/metrics.ts";
-import { client, type Invoke, overHttp, overLocal, overPort, servePort } from "../../runtime/rpc.ts";
+import { client, type Invoke, overLocal, overPort, servePort } from "../../runtime/rpc.ts";
+import { overHttp } from "../../runtime/rpc-http.ts";
 import { createFace } from "../../runtime/serve.ts";
 import { testTransport } from "../conformance/transport.ts";
 import { definition, echo } from "../fixtures/runtime/echo.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 
 const limits = { timeoutMs: 10_000, inFlightMax: 1000 };
+const nothing = async () => new Response(null, { status: 404 });
 const log = createLog("echo", "error", () => {});
 
 async function serving(): Promise<{ invoke: Invoke; remove: () => Promise<void> }> {
@@ -54,7 +56,7 @@ testTransport("local", async () => {
 testTransport("port", async () => {
   const { invoke, remove } = await serving();
   const { port1, port2 } = new MessageChannel();
-  servePort(port2, invoke, 1000);
+  servePort(port2, { invoke, fetch: nothing, inFlightMax: 1000 });
   const { call, attach, detach } = overPort("echo", limits);
   attach(port1);
   return { verbs: client(echo, call), stop: () => remove().then(() => detach("over")) };
@@ -73,7 +75,7 @@ test("a port that closes rejects what is pending; a new one serves the same clie
   const verbs = client(echo, call);
   expect(verbs.say({ text: "nobody" })).rejects.toMatchObject({ type: "unavailable" });
   const first = new MessageChannel();
-  servePort(first.port2, invoke, 10);
+  servePort(first.port2, { invoke, fetch: nothing, inFlightMax: 10 });
   attach(first.port1);
   const waiting = verbs.wait({});
   await verbs.say({ text: "begun" });
@@ -81,7 +83,7 @@ test("a port that closes rejects what is pending; a new one serves the same clie
   expect(waiting).rejects.toMatchObject({ type: "unavailable", status: 503 });
   await waiting.catch(() => {});
   const second = new MessageChannel();
-  servePort(second.port2, invoke, 10);
+  servePort(second.port2, { invoke, fetch: nothing, inFlightMax: 10 });
   attach(second.port1);
   expect(await verbs.say({ text: "again" })).toEqual({ text: "again" });
   await remove();
@@ -90,7 +92,7 @@ test("a port that closes rejects what is pending; a new one serves the same clie
 test("calls beyond the bound are refused, on both ends", async () => {
   const { invoke, remove } = await serving();
   const { port1, port2 } = new MessageChannel();
-  servePort(port2, invoke, 1);
+  servePort(port2, { invoke, fetch: nothing, inFlightMax: 1 });
   const transport = overPort("echo", { timeoutMs: 1000, inFlightMax: 2 });
   transport.attach(port1);
   const verbs = client(echo, transport.call);
@@ -105,7 +107,7 @@ test("calls beyond the bound are refused, on both ends", async () => {
 test("a reply that cannot be cloned is an internal error, not a wait for the deadline", async () => {
   const { invoke, remove } = await serving();
   const { port1, port2 } = new MessageChannel();
-  servePort(port2, invoke, 10);
+  servePort(port2, { invoke, fetch: nothing, inFlightMax: 10 });
   const { call, attach, detach } = overPort("echo", limits);
   attach(port1);
   expect(call("uncloneable", {})).rejects.toMatchObject({ type: "internal" });

@@ -245,9 +245,13 @@ function streamCursor(result: DuckDBResult, fetch: Fetch, onEnd: () => void): Cu
 function wholeCursor(result: DuckDBMaterializedResult, fetch: Fetch): Cursor & { rows: number } {
   const columns = columnsOf(result, result.columnNames());
   const types = columns.map((column) => column.type);
+  let left = result.rowCount;
   const next = async (): Promise<Batch | null> => {
+    if (left === 0) return null;
     const chunk = await fetch();
-    return chunk?.rowCount ? batchOf(chunk.chunk, types) : null;
+    if (!chunk?.rowCount) throw new CutShortError(`${left} rows of a whole result are missing`);
+    left -= chunk.rowCount;
+    return batchOf(chunk.chunk, types);
   };
   return { columns, next, rows: result.rowCount };
 }

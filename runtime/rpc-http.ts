@@ -1,0 +1,72 @@
+/** Calls between processes: `POST <url>/rpc/<verb>`. */
+import { decode, encode } from "./codec.ts";
+import type { CallOptions } from "./contract.ts";
+import { fail, fromWire, type WireError } from "./errors.ts";
+import { type Call, type CallLimits, deadline, rpcMediaType, tooMany } from "./rpc.ts";
+
+/** In another process, or on another host: `POST <url>/rpc/<verb>`. */
+export const overHttp = (
+  target: { peer: string; url: () => string; headers: Record<string, string> },
+  limits: CallLimits,
+): Call => {
+  let inFlight = 0;
+  return async (verb, input, options = {}) => {
+    if (inFlight >= limits.inFlightMax) throw tooMany(target.peer, limits);
+    const { signal, done } = deadline(options, limits, `${target.peer}.${verb}`);
+    inFlight += 1;
+    try {
+      const response = await fetch(`${target.url()}/rpc/${verb}`, {
+        method: "POST",
+        body: encode(input),
+        headers: rpcHeaders(target.headers, options),
+        signal,
+      });
+      return unwrap(target.peer, new Uint8Array(await response.arrayBuffer()), response);
+    } catch (cause) {
+      throw asCallError(target.peer, cause, signal);
+    } finally {
+      inFlight -= 1;
+      done();
+    }
+  };
+};
+
+const rpcHeaders = (
+  base: Record<string, string>,
+  { requestId, idempotencyKey }: CallOptions,
+): Record<string, string> => ({
+  ...base,
+  "content-type": rpcMediaType,
+  ...(requestId && { "x-request-id": requestId }),
+  ...(idempotencyKey && { "idempotency-key": idempotencyKey }),
+});
+
+function unwrap(peer: string, bytes: Uint8Array, response: Response): unknown {
+  if (response.headers.get("content-type") === rpcMediaType) {
+    const { value, error } = decode(bytes) as { value?: unknown; error?: WireError };
+    if (error) throw fromWire(error);
+    return value;
+  }
+  const refusal = refusalOf(bytes);
+  if (refusal) throw fromWire(refusal);
+  throw fail(
+    "bad_gateway",
+    `${peer} answered ${response.status} without an encoded reply: is its url right?`,
+  );
+}
+
+/** An error in the form of the public API, as auth and limits give it before a call is looked at. */
+function refusalOf(bytes: Uint8Array): WireError | undefined {
+  try {
+    const { error } = JSON.parse(new TextDecoder().decode(bytes));
+    return typeof error?.type === "string" && typeof error.message === "string" ? error : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function asCallError(peer: string, cause: unknown, signal: AbortSignal): unknown {
+  if (signal.aborted) return signal.reason;
+  if (cause instanceof Error && cause.name === "ServiceError") return cause;
+  return fail("unavailable", `${peer} cannot be reached`, { cause, retryAfterSeconds: 1 });
+}
