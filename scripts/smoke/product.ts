@@ -2,11 +2,11 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { topology } from "../../runtime/topology.ts";
 
 const root = resolve(import.meta.dir, "../..");
 const startTimeoutMs = 60_000;
 const requestTimeoutMs = 60_000;
-const services = ["gateway", "storaged", "catalogd", "ingestd", "queryd"];
 
 /** An answer with its body read: JSON where it is JSON, else text. */
 export interface Answer {
@@ -83,7 +83,7 @@ function gatewayAddress(log: ReadableStream<Uint8Array>): { address: Promise<str
 /** Starts the product and waits until its gateway answers. Throws with the end of its log when it does not start. */
 export async function startProduct({ flags = [], env = {}, directory }: StartOptions = {}): Promise<Product> {
   const data = directory ?? newDirectory();
-  const binds = services.map((name) => `--${name}.bind=127.0.0.1:0`);
+  const binds = Object.keys(topology).map((name) => `--${name}.bind=127.0.0.1:0`);
   const given = [`--data_dir=${data}`, "--secrets_path=/nonexistent", ...binds, ...flags];
   const inherited = Object.entries(process.env).filter(([name]) => !/^(LH_|AUTH_)/.test(name));
   const child = Bun.spawn([process.execPath, join(root, "runtime/main.ts"), ...given], {
