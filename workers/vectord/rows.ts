@@ -1,0 +1,141 @@
+/**
+ * The rows of one index in memory: append-only. A row has an id, a vector and metadata that never change; an item
+ * that is replaced or deleted leaves a dead row behind, which compaction drops.
+ */
+import type { Batch, Metadata, Upserts } from "./batch.ts";
+import { addRow, type Bitmap, emptyBitmap, removeRow } from "./bitmap.ts";
+import type { VectorBlocks } from "./vector-blocks.ts";
+
+/** The rows at one moment: later batches do not change it. */
+export interface View {
+  /** Rows there were, dead ones too. */
+  total: number;
+  /** Rows that were alive. */
+  live: number;
+  alive: Bitmap;
+}
+
+export interface Applied {
+  added: number;
+  replaced: number;
+  deleted: number;
+  /** Ids to delete that were not there. */
+  missing: number;
+}
+
+export interface Rows {
+  blocks: VectorBlocks;
+  /** Takes the whole batch in one step; a view sees all of it or nothing. */
+  apply: (batch: Batch) => Applied;
+  view: () => View;
+  /** The row that is alive under the id. */
+  find: (id: string) => number | undefined;
+  id: (row: number) => string;
+  metadata: (row: number) => Metadata | undefined;
+  total: () => number;
+  live: () => number;
+  /** Grows with the rows and stays with an item through compactions: what pages of a scroll go by. */
+  sequence: (row: number) => number;
+  /** The first row whose sequence is above. */
+  after: (sequence: number) => number;
+  /** Bytes of ids and row tables, roughly; metadata is not counted. */
+  bytes: () => number;
+}
+
+/** `numbers` gives the sequence of each row to come, for rows that are copied from an older store. */
+export function createRows(blocks: VectorBlocks, numbers?: (row: number) => number): Rows {
+  const rowOf = new Map<string, number>();
+  const ids: string[] = [];
+  const metadata: (Metadata | undefined)[] = [];
+  const sequences: number[] = [];
+  const alive = createAlive();
+  let idCharacters = 0;
+
+  const remove = (id: string): boolean => {
+    const row = rowOf.get(id);
+    if (row === undefined) return false;
+    rowOf.delete(id);
+    alive.remove(row);
+    return true;
+  };
+  const append = ({ ids: newIds, vectors, metadata: newMetadata }: Upserts): number => {
+    let replaced = 0;
+    blocks.append(vectors);
+    for (const [at, id] of newIds.entries()) {
+      if (remove(id)) replaced += 1;
+      const row = ids.length;
+      rowOf.set(id, row);
+      sequences.push(numbers?.(row) ?? (sequences.at(-1) ?? -1) + 1);
+      ids.push(id);
+      metadata.push(newMetadata[at]);
+      alive.add(row);
+      idCharacters += id.length;
+    }
+    return replaced;
+  };
+
+  return {
+    blocks,
+    apply: ({ deletes, upserts }) => {
+      const deleted = deletes.filter(remove).length;
+      const replaced = append(upserts);
+      const { length } = upserts.ids;
+      return { added: length - replaced, replaced, deleted, missing: deletes.length - deleted };
+    },
+    view: () => ({ total: ids.length, live: rowOf.size, alive: alive.freeze() }),
+    find: (id) => rowOf.get(id),
+    id: (row) => ids[row] ?? "",
+    metadata: (row) => metadata[row],
+    total: () => ids.length,
+    live: () => rowOf.size,
+    sequence: (row) => sequences[row] ?? 0,
+    after: (sequence) => firstAbove(sequences, sequence),
+    bytes: () => idCharacters + ids.length * rowBytes,
+  };
+}
+
+/** Map entry, two array slots and the sequence of a row, in bytes; from the heap's growth over a million rows. */
+const rowBytes = 64;
+
+/** Bits that are copied before they change when somebody holds them. */
+function createAlive(): {
+  add: (row: number) => void;
+  remove: (row: number) => void;
+  freeze: () => Bitmap;
+} {
+  let bits = emptyBitmap(1024);
+  let held = false;
+  const own = (rows: number) => {
+    const room = bits.length * 32 >= rows ? bits.length * 32 : rows * 2;
+    if (!held && room === bits.length * 32) return;
+    const copy = emptyBitmap(room);
+    copy.set(bits);
+    bits = copy;
+    held = false;
+  };
+  return {
+    add: (row) => {
+      own(row + 1);
+      addRow(bits, row);
+    },
+    remove: (row) => {
+      own(row + 1);
+      removeRow(bits, row);
+    },
+    freeze: () => {
+      held = true;
+      return bits;
+    },
+  };
+}
+
+function firstAbove(sequences: readonly number[], sequence: number): number {
+  let low = 0;
+  let high = sequences.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((sequences[middle] ?? 0) > sequence) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
