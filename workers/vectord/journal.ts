@@ -13,12 +13,15 @@ export interface Contents {
   saveEngine?: (path: string) => Promise<boolean>;
 }
 
-/** What was found at the start. To be read once, in order: the checkpoint's rows, then the batches after it. */
+/**
+ * What was found at the start. To be read once, in order, to the end and before the first append: the checkpoint's
+ * rows, then the batches after it. Reading throws `corrupt` naming the object when one is damaged or missing.
+ */
 export interface Recovered {
   config: Config;
   rows: AsyncIterable<Upserts>;
   batches: AsyncIterable<Batch>;
-  /** A local file of the engine's structure over the checkpoint's rows; absent when none was kept or it is damaged. */
+  /** A local file of the engine's structure over the checkpoint's rows, there until the next checkpoint; absent when none was kept or it is damaged. */
   engine?: { path: string; rows: number };
   /** What was found damaged and how that was dealt with. */
   problems: string[];
@@ -26,8 +29,13 @@ export interface Recovered {
 
 /** The durable side of one index. Appends are applied in the order of the calls. */
 export interface Journal {
-  /** Resolves when the batch is durable; batches that wait together are written together. */
-  append: (batch: Batch) => Promise<void>;
+  /**
+   * Resolves when the batch is durable; batches that wait together are written together. `apply` is called at that
+   * very moment, in the order of the calls and in step with `position`: take the batch into memory there, so that
+   * memory, `position` and what a restart finds agree. After an error the batch is not in memory; a restart may find
+   * it when its outcome was unknown and nothing was appended since. The batch may not change before.
+   */
+  append: (batch: Batch, apply?: () => void) => Promise<void>;
   /** Bytes and segments since the checkpoint: what recovery would read again. */
   sinceCheckpoint: () => { segments: number; bytes: number };
   /**
@@ -35,13 +43,14 @@ export interface Journal {
    * by `position()` at the very moment the contents describe.
    */
   checkpoint: (contents: Contents, mark: number) => Promise<void>;
-  /** The number of batches appended so far, in the order of the calls. */
+  /** The number of batches that are durable, in the order of the calls. */
   position: () => number;
   storedBytes: () => number;
-  snapshot: () => Promise<Static<typeof Snapshot>>;
+  /** Keeps what is durable at the moment of the call; `count` is the number of items in it. */
+  snapshot: (count: number) => Promise<Static<typeof Snapshot>>;
   snapshots: () => Promise<Static<typeof Snapshot>[]>;
   dropSnapshot: (id: string) => Promise<void>;
-  /** Waits for what is under way. */
+  /** Finishes the appends that wait and the checkpoint under way; then the journal takes nothing more. */
   close: () => Promise<void>;
 }
 
@@ -52,7 +61,8 @@ export interface Journals {
   create: (config: Config) => Promise<Journal>;
   /** Opens what is there. Throws `not_found`, or `corrupt` naming the object when nothing sound is left. */
   open: (name: string) => Promise<{ journal: Journal; recovered: Recovered }>;
-  /** Makes a snapshot of `name` the contents of `as`, which replaces an index of that name atomically. */
+  /** Makes a snapshot of `name` the contents of `as`, which replaces an index of that name atomically: a journal of `as` that is open takes nothing more, and the index is opened again. Snapshots of `as` stay. */
   restore: (name: string, snapshot: string, as: string) => Promise<void>;
+  /** Also drops what is damaged. Throws `not_found`. */
   drop: (name: string) => Promise<void>;
 }
