@@ -118,6 +118,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       stopping.abort(fail("unavailable", "ingestd is stopping", { retryAfterSeconds: 1 }));
       while (running.size > 0) await Promise.all(running);
       instance.closeSync();
+      // Native results belong to the collector; those that it has not seen when the thread ends are never freed.
+      Bun.gc(true);
     },
   };
 }

@@ -119,6 +119,8 @@ export async function openEngine(options: EngineSettings & { clock: Clock }): Pr
         connection.closeSync();
       }
       instance.closeSync();
+      // Native results belong to the collector; those that it has not seen when the thread ends are never freed.
+      Bun.gc(true);
     },
   };
 }
