@@ -20,8 +20,7 @@ export type RawHandler = (input: never, context: RawContext) => Promise<Response
 interface Route {
   method: HttpMethod;
   pattern: string;
-  open: boolean;
-  handler: Handler;
+  serve: Serve;
 }
 
 export interface Face {
@@ -63,19 +62,28 @@ export function createFace(deps: FaceDeps): Face {
   // One Elysia route a path, for all methods: it answers HEAD by a GET route otherwise, and loses the Content-Length.
   const byPattern = new Map<string, Map<string, Serve>>();
   const add = (method: HttpMethod, pattern: string, handler: Handler, open = false) => {
-    routes.push({ method, pattern, open, handler });
+    const serve = guarded(pattern, handler, open);
+    routes.push({ method, pattern, serve });
+    // As Elysia does it: a path that is written out goes before one with parameters.
+    routes.sort((a, b) => parametersIn(a.pattern) - parametersIn(b.pattern));
     const methods = byPattern.get(pattern) ?? new Map<string, Serve>();
-    methods.set(method, guarded(pattern, handler, open));
+    methods.set(method, serve);
     if (byPattern.has(pattern)) return;
     byPattern.set(pattern, methods);
     const answer = ({ request, server }: { request: Request; server: BunServer | null }) => {
       // Streams may be silent for long; their services watch for stalled clients themselves.
       server?.timeout(request, 0);
-      return (methods.get(request.method) ?? lost)(request, server?.requestIP(request)?.address);
+      const found = methods.get(request.method) ?? serveOf(request);
+      return found(request, server?.requestIP(request)?.address);
     };
     app.all(pattern, answer as never, { parse: "none" } as never);
     const isFixed = !/[:*]/.test(pattern);
     if (isFixed) app.route("HEAD", pattern, answer as never, { parse: "none" } as never);
+  };
+  /** Another method of this very path may belong to a pattern with parameters. */
+  const serveOf = ({ method, url }: Request): Serve => {
+    const path = pathOf(url);
+    return routes.find((route) => route.method === method && matches(route.pattern, path))?.serve ?? lost;
   };
   const lost = guarded("unknown", ({ method, url }) => missing(routes, method, pathOf(url)), false);
 
@@ -103,13 +111,7 @@ export function createFace(deps: FaceDeps): Face {
       }
     },
     rpc: (invoke) => add("POST", "/rpc/:verb", rpcHandler(invoke)),
-    fetch: async (request, address) => {
-      const path = pathOf(request.url);
-      const route = routes.find(({ method, pattern }) => method === request.method && matches(pattern, path));
-      return route
-        ? guarded(route.pattern, route.handler, route.open)(request, address)
-        : lost(request, address);
-    },
+    fetch: (request, address) => serveOf(request)(request, address),
     listen: (host, port) => listen(app, host, port),
   };
 }
@@ -136,6 +138,8 @@ function listen(app: Elysia, hostname: string, port: number): Listening {
     },
   };
 }
+
+const parametersIn = (pattern: string): number => pattern.split(/[:*]/).length - 1;
 
 const matches = (pattern: string, path: string): boolean => {
   try {

@@ -10,10 +10,25 @@ import { d3 } from "./smoke/d3.ts";
 import { d4 } from "./smoke/d4.ts";
 import { d5 } from "./smoke/d5.ts";
 import { d6 } from "./smoke/d6.ts";
+import { g1 } from "./smoke/g1.ts";
+import { g1p } from "./smoke/g1p.ts";
+import { g2 } from "./smoke/g2.ts";
 import { runSmoke, type Smoke } from "./smoke/smoke.ts";
 import { storagedCap } from "./smoke/storaged-cap.ts";
 
-const smokes: Readonly<Record<string, Smoke>> = { d1, d2, d3, d4, d5, d6, storaged_cap: storagedCap, auth };
+const smokes: Readonly<Record<string, Smoke>> = {
+  d1,
+  d2,
+  d3,
+  d4,
+  d5,
+  d6,
+  g1,
+  g1p,
+  g2,
+  storaged_cap: storagedCap,
+  auth,
+};
 
 const print = (line: string): void => {
   process.stdout.write(`${line}\n`);

@@ -1,4 +1,10 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { createGate } from "../../runtime/auth.ts";
+import { systemClock } from "../../runtime/clock.ts";
+import { defaults } from "../../runtime/config.ts";
+import { createLog } from "../../runtime/log.ts";
+import { createMetrics } from "../../runtime/metrics.ts";
+import { createFace } from "../../runtime/serve.ts";
 import { definition } from "../fixtures/runtime/echo.ts";
 import { type ApiCase, runCases } from "../support/api-case.ts";
 import { configWith, type InProcess, startInProcess, temporaryDirectory } from "../support/in-process.ts";
@@ -282,4 +288,36 @@ test("requests are counted by route, not by path", async () => {
   const page = await (await service.send(new Request("http://localhost/metrics"))).text();
   expect(page).toContain('lakehouse_http_requests_total{route="/echo/:id",method="GET",status="200"}');
   expect(page).not.toContain("secret-id");
+});
+
+test("a path that is written out goes first, and leaves other methods to a pattern", async () => {
+  const log = createLog("paths", "error", () => {});
+  const face = createFace({
+    name: "paths",
+    gate: createGate(defaults().auth, "127.0.0.1"),
+    log,
+    metrics: createMetrics(),
+    newId: () => crypto.randomUUID(),
+    notReady: () => [],
+    clock: systemClock,
+    maxConnections: 10,
+    maxJsonBytes: 1000,
+  });
+  face.route("GET", "/items/:id", () => new Response("one item"));
+  face.route("POST", "/items/:id", () => new Response("changed"));
+  face.route("POST", "/items/scroll", () => new Response("a page"));
+  const { port, close } = face.listen("127.0.0.1", 0);
+  const rows = [
+    ["GET", "/items/7", "one item"],
+    ["GET", "/items/scroll", "one item"],
+    ["POST", "/items/scroll", "a page"],
+    ["POST", "/items/7", "changed"],
+  ] as const;
+  for (const [method, path, text] of rows) {
+    const url = `http://127.0.0.1:${port}${path}`;
+    expect(await (await fetch(url, { method })).text()).toBe(text);
+    expect(await (await face.fetch(new Request(url, { method }))).text()).toBe(text);
+  }
+  expect((await fetch(`http://127.0.0.1:${port}/items/scroll`, { method: "PUT" })).status).toBe(405);
+  await close(100);
 });
