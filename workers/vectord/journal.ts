@@ -35,7 +35,7 @@ export interface Journal {
    * memory, `position` and what a restart finds agree. After an error the batch is not in memory; a restart may find
    * it when its outcome was unknown and nothing was appended since. The batch may not change before.
    */
-  append: (batch: Batch, apply?: () => void) => Promise<void>;
+  append: (batch: Batch, apply: () => void) => Promise<void>;
   /** Bytes and segments since the checkpoint: what recovery would read again. */
   sinceCheckpoint: () => { segments: number; bytes: number };
   /**
@@ -46,8 +46,8 @@ export interface Journal {
   /** The number of batches that are durable, in the order of the calls. */
   position: () => number;
   storedBytes: () => number;
-  /** Keeps what is durable at the moment of the call; `count` is the number of items in it. */
-  snapshot: (count: number) => Promise<Static<typeof Snapshot>>;
+  /** Keeps what is durable at a moment during the call, at which `count` is asked for the number of items. */
+  snapshot: (count: () => number) => Promise<Static<typeof Snapshot>>;
   snapshots: () => Promise<Static<typeof Snapshot>[]>;
   dropSnapshot: (id: string) => Promise<void>;
   /** Finishes the appends that wait and the checkpoint under way; then the journal takes nothing more. */

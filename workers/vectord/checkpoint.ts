@@ -1,0 +1,107 @@
+/** Makes a checkpoint durable: one object with the rows and, where the engine has something to keep, one with that. */
+import { open, stat } from "node:fs/promises";
+import { describe, type Log } from "../../runtime/log.ts";
+import type { Upserts } from "./batch.ts";
+import { readCheckpoint, writeCheckpoint } from "./checkpoint-file.ts";
+import type { Contents } from "./journal.ts";
+import { corrupt } from "./lhv1.ts";
+import type { Checkpoint } from "./manifest.ts";
+import { checkpointKey, engineKey } from "./object-keys.ts";
+import type { ObjectStore } from "./object-store.ts";
+
+export interface CheckpointPlace {
+  name: string;
+  incarnation: string;
+  id: string;
+  dimension: number;
+}
+
+export interface Watch {
+  /** The object is about to be there. */
+  use: (key: string) => void;
+  /** Throws when the work is in vain by now. */
+  guard: () => void;
+}
+
+/** Writes the objects; the manifest does not name them yet. */
+export async function saveCheckpoint(
+  { store, log }: { store: ObjectStore; log: Log },
+  place: CheckpointPlace,
+  contents: Contents,
+  { use, guard }: Watch,
+): Promise<Checkpoint> {
+  const { name, incarnation, id, dimension } = place;
+  const key = checkpointKey(name, incarnation, id);
+  use(key);
+  const draft = await store.draft();
+  try {
+    const file = await open(draft.path, "w");
+    const facts = { id, dimension, rows: contents.count };
+    const chain = await writeCheckpoint(facts, contents.pieces, async (bytes) => {
+      guard();
+      await file.writeFile(bytes);
+    }).finally(() => file.close());
+    const bytes = await draft.commit(key);
+    const enginePlace = engineKey(name, incarnation, id);
+    use(enginePlace);
+    const engine = await saveEngine(store, enginePlace, contents).catch((error) => {
+      log.warn("the engine's structure was not kept; it is built again at the next start", describe(error));
+      return undefined;
+    });
+    return { id, key, bytes, rows: contents.count, chain, ...(engine && { engine }) };
+  } finally {
+    await draft.discard();
+  }
+}
+
+async function saveEngine(
+  store: ObjectStore,
+  key: string,
+  { saveEngine }: Contents,
+): Promise<Checkpoint["engine"]> {
+  if (!saveEngine) return undefined;
+  const draft = await store.draft();
+  try {
+    if (!(await saveEngine(draft.path))) return undefined;
+    const sha256 = await sha256Of(draft.path);
+    return { key, sha256, bytes: await draft.commit(key) };
+  } finally {
+    await draft.discard();
+  }
+}
+
+async function sha256Of(path: string): Promise<string> {
+  const hash = new Bun.CryptoHasher("sha256");
+  for await (const chunk of Bun.file(path).stream()) hash.update(chunk);
+  return hash.digest("hex");
+}
+
+/** The rows of a checkpoint, piece by piece. Throws `corrupt` naming the object. */
+export async function* loadCheckpoint(
+  store: ObjectStore,
+  dimension: number,
+  checkpoint: Checkpoint,
+): AsyncGenerator<Upserts> {
+  const { source, release } = await store.open(checkpoint.key);
+  try {
+    if (source.bytes !== checkpoint.bytes) {
+      throw corrupt(checkpoint.key, `it has ${source.bytes} bytes, ${checkpoint.bytes} were written`);
+    }
+    yield* readCheckpoint(source, { ...checkpoint, dimension });
+  } finally {
+    await release();
+  }
+}
+
+/** The engine's file, whole as it was written. Throws `corrupt` when it is not. */
+export async function loadEngine(
+  store: ObjectStore,
+  { key, bytes, sha256 }: NonNullable<Checkpoint["engine"]>,
+): Promise<{ path: string; release: () => Promise<void> }> {
+  const { path, etag, release } = await store.open(key);
+  // On a local bucket the etag is the SHA-256 of bytes that storaged has just verified.
+  const whole = etag === sha256 || ((await stat(path)).size === bytes && (await sha256Of(path)) === sha256);
+  if (whole) return { path, release };
+  await release();
+  throw corrupt(key, "it is not what was written");
+}

@@ -1,0 +1,192 @@
+/** The durable side of all indexes, in the primary bucket under `vectors/`. */
+import { join } from "node:path";
+import type { Clock } from "../../runtime/clock.ts";
+import type { Peer } from "../../runtime/contract.ts";
+import { fail } from "../../runtime/errors.ts";
+import { inParallel } from "../../runtime/in-parallel.ts";
+import { describe, type Log } from "../../runtime/log.ts";
+import type { Storaged } from "../storaged/contract.ts";
+import type { Batch, Upserts } from "./batch.ts";
+import { loadCheckpoint, loadEngine } from "./checkpoint.ts";
+import { eraseAll } from "./garbage.ts";
+import type { Journal, Journals, Recovered } from "./journal.ts";
+import type { Manifest } from "./manifest.ts";
+import { createManifest, manifestFile, readManifest } from "./manifest-file.ts";
+import { indexesPrefix, indexPrefix, manifestKey, segmentOf } from "./object-keys.ts";
+import { isFailure, type ObjectStore, openObjectStore } from "./object-store.ts";
+import { type JournalOptions, type OpenJournal, openJournal } from "./open-journal.ts";
+import { replay, type SegmentRef } from "./recovery.ts";
+import { copySnapshot } from "./restore.ts";
+import { createTurns, type Turns } from "./turns.ts";
+
+export interface JournalsOptions {
+  storaged: Peer<Storaged>;
+  log: Log;
+  clock: Clock;
+  newId: () => string;
+  /** Absolute; for copies of objects that are not on this machine, in a folder of its own. */
+  directory: string;
+}
+
+/** Indexes that are looked at at once. */
+const looksAtOnce = 16;
+
+interface State extends JournalOptions {
+  /** Journals that are open, by name. */
+  open: Map<string, OpenJournal>;
+  /** Whatever makes, opens or ends an index of a name goes on one after the other. */
+  inTurn: Turns;
+}
+
+/** Opens the durable side; asks nothing of storaged yet. One process owns the bucket's indexes at a time. */
+export async function openJournals(options: JournalsOptions): Promise<Journals> {
+  const { storaged, newId, directory } = options;
+  const store = await openObjectStore({ storaged, newId, directory: join(directory, "objects") });
+  const state: State = { ...options, store, open: new Map(), inTurn: createTurns() };
+  return {
+    list: () => list(state),
+    create: ({ ...config }) =>
+      state.inTurn(config.name, async () => {
+        const first = { name: config.name, write: "", config, incarnation: newId(), base: 0, snapshots: [] };
+        const file = await createManifest(state, first);
+        return remember(state, config.name, { file, objects: new Map(), segments: [] }, () => {});
+      }),
+    open: (name) => state.inTurn(name, () => open(state, name)),
+    restore: (name, snapshot, as) => state.inTurn(as, () => restore(state, name, snapshot, as)),
+    drop: (name) => state.inTurn(name, () => drop(state, name)),
+  };
+}
+
+/** Names with a manifest. Folders without one are what a drop or a restore that was cut off has left: removed. */
+async function list(state: State): Promise<string[]> {
+  const { store, log, inTurn } = state;
+  const names = await store.folders(indexesPrefix);
+  const present = await inParallel(names, looksAtOnce, (name) =>
+    inTurn(name, async () => {
+      const objects = await store.list(indexPrefix(name));
+      if (objects.has(manifestKey(name))) return true;
+      await eraseAll(store, log, objects.keys());
+      return false;
+    }),
+  );
+  return names.filter((_, at) => present[at]);
+}
+
+function remember(
+  state: State,
+  name: string,
+  found: Parameters<typeof openJournal>[1],
+  closed: () => void,
+): Journal {
+  const opened = openJournal(state, found, () => {
+    closed();
+    if (state.open.get(name) === opened) state.open.delete(name);
+  });
+  state.open.set(name, opened);
+  return opened.journal;
+}
+
+async function open(state: State, name: string): Promise<{ journal: Journal; recovered: Recovered }> {
+  const { store } = state;
+  if (state.open.has(name)) throw fail("conflict", `the index '${name}' is open already`);
+  const read = await readManifest(store, name);
+  if (!read) throw fail("not_found", `there is no index '${name}'`);
+  const { manifest, etag } = read;
+  const objects = await store.list(indexPrefix(name));
+  objects.delete(manifestKey(name));
+  const segments = segmentsOf(manifest, objects);
+  const problems: string[] = [];
+  const engine = await engineOf(store, manifest, problems);
+  const file = manifestFile(state, manifest, etag);
+  const journal = remember(state, name, { file, objects, segments }, () => {
+    engine?.release().catch((error) => state.log.warn("a copy was not removed", describe(error)));
+  });
+  const { config, checkpoint, incarnation, base } = manifest;
+  const { dimension } = config;
+  const recovered: Recovered = {
+    config,
+    rows: checkpoint ? loadCheckpoint(store, dimension, checkpoint) : noRows(),
+    batches: flat(replay(store, { name, incarnation, dimension, base, segments }, problems)),
+    ...(engine && checkpoint && { engine: { path: engine.path, rows: checkpoint.rows } }),
+    problems,
+  };
+  return { journal, recovered };
+}
+
+async function* noRows(): AsyncGenerator<Upserts> {}
+
+async function* flat(groups: AsyncIterable<Batch[]>): AsyncGenerator<Batch> {
+  for await (const group of groups) yield* group;
+}
+
+/** The segments after the checkpoint, ascending. */
+export function segmentsOf(
+  { name, incarnation, base }: Pick<Manifest, "name" | "incarnation" | "base">,
+  objects: ReadonlyMap<string, number>,
+): SegmentRef[] {
+  const found: SegmentRef[] = [];
+  for (const [key, bytes] of objects) {
+    const segment = segmentOf(name, key);
+    if (segment?.incarnation !== incarnation || segment.sequence <= base) continue;
+    found.push({ sequence: segment.sequence, key, bytes });
+  }
+  return found.sort((a, b) => a.sequence - b.sequence);
+}
+
+/** The engine's file; without it the engine is built again from the rows. */
+async function engineOf(store: ObjectStore, { checkpoint }: Manifest, problems: string[]) {
+  if (!checkpoint?.engine) return undefined;
+  try {
+    return await loadEngine(store, checkpoint.engine);
+  } catch (error) {
+    if (!isFailure(error, "corrupt")) throw error;
+    problems.push(`'${checkpoint.engine.key}' is damaged: the engine is built again from the rows`);
+    return undefined;
+  }
+}
+
+async function restore(state: State, name: string, snapshotId: string, as: string): Promise<void> {
+  const { store, newId } = state;
+  const source = state.open.get(name);
+  const from = source?.file.current() ?? (await readManifest(store, name))?.manifest;
+  if (!from) throw fail("not_found", `there is no index '${name}'`);
+  const snapshot = from.snapshots.find(({ id }) => id === snapshotId);
+  if (!snapshot) throw fail("not_found", `'${name}' has no snapshot '${snapshotId}'`);
+  const release = source?.keep(snapshot);
+  try {
+    const contents = await copySnapshot(store, name, snapshot, { name: as, incarnation: newId() });
+    const replace = (manifest: Manifest): Manifest => ({ ...contents, snapshots: manifest.snapshots });
+    const opened = state.open.get(as);
+    if (opened) {
+      const why = fail("conflict", `the index '${as}' was replaced by a snapshot; open it again`);
+      await opened.end(why, async () => {
+        await opened.file.change(replace);
+      });
+      state.open.delete(as);
+      return;
+    }
+    const present = await readManifest(store, as);
+    if (present) await manifestFile(state, present.manifest, present.etag).change(replace);
+    else await createManifest(state, contents);
+  } finally {
+    release?.();
+  }
+}
+
+/** The manifest goes first: from then on there is no such index, and the rest is garbage. */
+async function drop(state: State, name: string): Promise<void> {
+  const { store, log } = state;
+  const eraseManifest = async () => {
+    if (await store.erase(manifestKey(name))) return;
+    throw fail("not_found", `there is no index '${name}'`);
+  };
+  const opened = state.open.get(name);
+  if (opened) await opened.end(fail("not_found", `the index '${name}' was dropped`), eraseManifest);
+  else await eraseManifest();
+  state.open.delete(name);
+  const left = await store.list(indexPrefix(name)).catch((error) => {
+    log.warn("a dropped index left objects, removed at the next start", { name, ...describe(error) });
+    return new Map<string, number>();
+  });
+  await eraseAll(store, log, left.keys());
+}

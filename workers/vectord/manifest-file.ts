@@ -1,0 +1,98 @@
+/** The manifest in the store: read, and swapped by etag, so that of two writers one fails. */
+import { fail } from "../../runtime/errors.ts";
+import { decodeManifest, encodeManifest, type Manifest } from "./manifest.ts";
+import { manifestKey } from "./object-keys.ts";
+import { isFailure, type ObjectStore } from "./object-store.ts";
+
+export interface ManifestFile {
+  current: () => Manifest;
+  /** The current one, and those whose write failed and may still arrive: what any of them names is needed. */
+  possible: () => Manifest[];
+  /** Replaces the manifest, durably; one change after the other. Throws `conflict` when somebody else did. */
+  change: (edit: (manifest: Manifest) => Manifest) => Promise<Manifest>;
+}
+
+export interface FileOptions {
+  store: ObjectStore;
+  newId: () => string;
+}
+
+/** Reads the manifest of an index; undefined when there is none. Throws `corrupt`. */
+export async function readManifest(
+  store: ObjectStore,
+  name: string,
+): Promise<{ manifest: Manifest; etag: string } | undefined> {
+  const key = manifestKey(name);
+  const read = await store.read(key);
+  return read && { manifest: await decodeManifest(key, name, read.bytes), etag: read.etag };
+}
+
+/** Writes the first manifest of an index. Throws `conflict` when there is one. */
+export async function createManifest(options: FileOptions, manifest: Manifest): Promise<ManifestFile> {
+  const first = { ...manifest, write: options.newId() };
+  const key = manifestKey(first.name);
+  try {
+    const { etag } = await options.store.write(key, encodeManifest(first), { if_none_match: "*" });
+    return manifestFile(options, first, etag);
+  } catch (error) {
+    const found = await readManifest(options.store, first.name);
+    if (found?.manifest.write === first.write) return manifestFile(options, first, found.etag);
+    if (!found) throw error;
+    throw fail("conflict", `there is an index '${first.name}' already; choose another name or drop it`, {
+      cause: error,
+    });
+  }
+}
+
+/** The file of a manifest that was read. */
+export function manifestFile(options: FileOptions, manifest: Manifest, etag: string): ManifestFile {
+  const { store, newId } = options;
+  const key = manifestKey(manifest.name);
+  let known = { manifest, etag };
+  let attempts: Manifest[] = [];
+  let tail: Promise<unknown> = Promise.resolve();
+
+  /** Tries once. False: the manifest was another than the known one, which is known now. */
+  const swap = async (next: Manifest): Promise<boolean> => {
+    try {
+      const { etag } = await store.write(key, encodeManifest(next), { if_match: known.etag });
+      known = { manifest: next, etag };
+      return true;
+    } catch (error) {
+      const before = attempts;
+      attempts = [...before, next];
+      const found = await readManifest(store, next.name);
+      if (found?.manifest.write === next.write) {
+        known = found;
+        return true;
+      }
+      if (!isFailure(error, "precondition_failed")) throw error;
+      attempts = before;
+      if (!found || !before.some(({ write }) => write === found.manifest.write)) {
+        throw fail("conflict", `'${key}' was changed by another process; open the index again`, {
+          cause: error,
+        });
+      }
+      known = found;
+      return false;
+    }
+  };
+  const change: ManifestFile["change"] = async (edit) => {
+    for (;;) {
+      if (await swap({ ...edit(known.manifest), write: newId() })) {
+        attempts = [];
+        return known.manifest;
+      }
+    }
+  };
+
+  return {
+    current: () => known.manifest,
+    possible: () => [known.manifest, ...attempts],
+    change: (edit) => {
+      const changed = tail.then(() => change(edit));
+      tail = changed.catch(() => {});
+      return changed;
+    },
+  };
+}

@@ -1,0 +1,261 @@
+/** One index that is open for appending: its segments, checkpoints and snapshots. */
+import { type Clock, timestamp } from "../../runtime/clock.ts";
+import { fail, type ServiceError } from "../../runtime/errors.ts";
+import { describe, type Log } from "../../runtime/log.ts";
+import { type Appends, createAppends } from "./appends.ts";
+import type { Batch } from "./batch.ts";
+import { saveCheckpoint } from "./checkpoint.ts";
+import { eraseAll, neededBy } from "./garbage.ts";
+import type { Journal } from "./journal.ts";
+import { addSnapshot, listSnapshots, removeSnapshot } from "./kept-snapshots.ts";
+import type { KeptSnapshot } from "./manifest.ts";
+import type { ManifestFile } from "./manifest-file.ts";
+import { segmentKey } from "./object-keys.ts";
+import type { ObjectStore } from "./object-store.ts";
+import type { SegmentRef } from "./recovery.ts";
+import { writeSegment } from "./segment-object.ts";
+import { createTurns } from "./turns.ts";
+
+export interface JournalOptions {
+  store: ObjectStore;
+  log: Log;
+  clock: Clock;
+  newId: () => string;
+}
+
+/** What was found of the index when it was opened. */
+export interface Found {
+  file: ManifestFile;
+  /** Sizes by key of all its objects but the manifest. */
+  objects: Map<string, number>;
+  /** Those after the checkpoint, ascending. */
+  segments: SegmentRef[];
+}
+
+export interface OpenJournal {
+  journal: Journal;
+  file: ManifestFile;
+  /** Does what ends this journal, such as a drop, while nothing is written; if that fails, the journal goes on. */
+  end: (why: ServiceError, work: () => Promise<void>) => Promise<void>;
+  /** What the snapshot needs stays until it is released. */
+  keep: (snapshot: KeptSnapshot) => () => void;
+}
+
+interface State extends Found {
+  options: JournalOptions;
+  appends: Appends;
+  /** Since the checkpoint; `last` is the position of the last batch, 0 for those that were found. */
+  tail: (SegmentRef & { last: number })[];
+  /** Objects being written, and snapshots being read. */
+  inUse: Set<string>;
+  kept: Set<KeptSnapshot>;
+  /** Why nothing is taken any more. */
+  ended: ServiceError | undefined;
+  closing: boolean;
+}
+
+/** Opens it; `closed` is called once. Removes in the background what the manifest does not need. */
+export function openJournal(options: JournalOptions, found: Found, closed: () => void): OpenJournal {
+  const { file } = found;
+  const inTurn = createTurns();
+  const state = createState(options, found);
+  const { appends } = state;
+  const exclusively = <T>(work: () => Promise<T>) => inTurn("checkpoint", work);
+  const refuseEnded = () => {
+    if (state.ended) throw state.ended;
+  };
+  void exclusively(() => claimAndSweep(state));
+
+  const journal: Journal = {
+    append: async (batch, apply) => {
+      refuseEnded();
+      checkBatch(batch, file.current().config.dimension);
+      await appends.append(batch, apply);
+    },
+    position: appends.position,
+    sinceCheckpoint: () => ({ segments: state.tail.length, bytes: tailBytes(state) }),
+    storedBytes: () => [...state.objects.values()].reduce((sum, bytes) => sum + bytes, 0),
+    checkpoint: (contents, mark) => {
+      if (mark > appends.position()) throw new RangeError(`mark ${mark} is beyond ${appends.position()}`);
+      return exclusively(async () => {
+        refuseEnded();
+        await checkpoint(state, contents, mark);
+      });
+    },
+    snapshot: async (count) => {
+      refuseEnded();
+      const { newId, clock } = options;
+      return addSnapshot(file, { id: newId(), created_at: timestamp(clock) }, () => ({
+        count: count(),
+        last: appends.acknowledged(),
+        segmentBytes: tailBytes(state),
+      }));
+    },
+    snapshots: async () => listSnapshots(file),
+    dropSnapshot: async (id) => {
+      refuseEnded();
+      await removeSnapshot(file, id);
+      await exclusively(() => sweep(state));
+    },
+    close: async () => {
+      state.ended ??= fail("unavailable", `the index '${file.current().name}' is closed`);
+      state.closing = true;
+      await appends.drained();
+      await exclusively(async () => {});
+      closed();
+    },
+  };
+  const end: OpenJournal["end"] = async (why, work) => {
+    state.ended ??= why;
+    await exclusively(async () => {
+      const hold = await appends.hold();
+      try {
+        await endBy(state, why, work);
+        appends.refuse(why);
+      } finally {
+        hold.release();
+      }
+    });
+  };
+  const keep: OpenJournal["keep"] = (snapshot) => {
+    state.kept.add(snapshot);
+    return () => state.kept.delete(snapshot);
+  };
+  return { journal, file, end, keep };
+}
+
+function createState(options: JournalOptions, found: Found): State {
+  const last = found.segments.at(-1)?.sequence ?? found.file.current().base;
+  const state: State = {
+    ...found,
+    options,
+    tail: found.segments.map((segment) => ({ ...segment, last: 0 })),
+    inUse: new Set(),
+    kept: new Set(),
+    ended: undefined,
+    closing: false,
+    appends: createAppends({
+      sequence: last,
+      acknowledged: last,
+      write: (batches, place) => write(state, batches, place),
+      written: ({ sequence }, last) => {
+        const key = keyOf(state, sequence);
+        state.tail.push({ sequence, key, bytes: state.objects.get(key) ?? 0, last });
+      },
+    }),
+  };
+  return state;
+}
+
+/**
+ * Does the work that ends the journal. When it fails the journal goes on, but only once it is certain that a manifest
+ * whose write failed will not take its place later: what is appended then would be lost.
+ */
+async function endBy(state: State, why: ServiceError, work: () => Promise<void>): Promise<void> {
+  const { file } = state;
+  const { name, incarnation } = file.current();
+  try {
+    await work();
+  } catch (error) {
+    if (file.possible().length > 1) {
+      state.ended = fail("unavailable", `whether '${name}' was replaced is not known; restart vectord`);
+      await file.change((manifest) => manifest);
+    }
+    if (file.current().incarnation !== incarnation) {
+      state.ended = why;
+      return;
+    }
+    state.ended = undefined;
+    throw error;
+  }
+}
+
+const tailBytes = ({ tail }: State): number => tail.reduce((sum, { bytes }) => sum + bytes, 0);
+
+const keyOf = ({ file }: State, sequence: number): string =>
+  segmentKey(file.current().name, file.current().incarnation, sequence);
+
+/** Throws for a batch that would not read back the same. */
+function checkBatch({ deletes, upserts: { ids, vectors, metadata } }: Batch, dimension: number): void {
+  const broken = [...deletes, ...ids].find((id) => !id.isWellFormed());
+  if (broken !== undefined) {
+    throw fail(
+      "invalid_field",
+      `id ${JSON.stringify(broken)}: expected valid Unicode, got half a surrogate pair`,
+    );
+  }
+  if (vectors.length !== ids.length * dimension || metadata.length !== ids.length) {
+    throw new RangeError(
+      `${ids.length} ids, ${vectors.length} numbers of dimension ${dimension}, ${metadata.length} metadata`,
+    );
+  }
+}
+
+async function write(
+  state: State,
+  batches: readonly Batch[],
+  place: { sequence: number; previous: number },
+): Promise<void> {
+  const { incarnation, config } = state.file.current();
+  const key = keyOf(state, place.sequence);
+  const id = state.options.newId();
+  // Until it is acknowledged its size is not known, and it may be there all the same.
+  state.objects.set(key, 0);
+  const head = { ...place, id, incarnation, dimension: config.dimension };
+  state.objects.set(key, await writeSegment(state.options.store, key, head, batches));
+}
+
+async function checkpoint(state: State, contents: Parameters<Journal["checkpoint"]>[0], mark: number) {
+  const { file, options } = state;
+  const { name, incarnation, config } = file.current();
+  const use = (key: string) => state.inUse.add(key);
+  try {
+    const place = { name, incarnation, id: options.newId(), dimension: config.dimension };
+    const guard = () => {
+      if (state.ended && !state.closing) throw state.ended;
+    };
+    const saved = await saveCheckpoint(options, place, contents, { use, guard });
+    state.objects.set(saved.key, saved.bytes);
+    if (saved.engine) state.objects.set(saved.engine.key, saved.engine.bytes);
+    await file.change((manifest) => ({ ...manifest, checkpoint: saved, base: baseAt(state, mark) }));
+  } finally {
+    state.inUse.clear();
+  }
+  const { base } = file.current();
+  state.tail = state.tail.filter(({ sequence }) => sequence > base);
+  await sweep(state);
+}
+
+/** The last segment whose batches are all within the mark. A segment in part is read again: that changes nothing. */
+function baseAt({ tail, file }: State, mark: number): number {
+  let { base } = file.current();
+  for (const { sequence, last } of tail) {
+    if (last > mark) break;
+    base = sequence;
+  }
+  return base;
+}
+
+const garbageOf = ({ file, kept, inUse, objects }: State): string[] => {
+  const manifests = file.possible();
+  const [current] = manifests;
+  const reading = current ? [{ ...current, snapshots: [...kept] }] : [];
+  const needed = neededBy(file.current().name, [...manifests, ...reading]);
+  return [...objects.keys()].filter((key) => !inUse.has(key) && !needed(key));
+};
+
+async function sweep(state: State): Promise<void> {
+  const { store, log } = state.options;
+  for (const key of await eraseAll(store, log, garbageOf(state))) state.objects.delete(key);
+}
+
+/** Before the first removal the manifest is written anew: a write of an earlier process that is still under way fails then. */
+async function claimAndSweep(state: State): Promise<void> {
+  if (garbageOf(state).length === 0) return;
+  try {
+    await state.file.change((manifest) => manifest);
+    await sweep(state);
+  } catch (error) {
+    state.options.log.warn("what an earlier run has left could not be removed", describe(error));
+  }
+}

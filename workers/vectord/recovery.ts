@@ -1,0 +1,110 @@
+/**
+ * Reads segments again, in order, and decides which of them count.
+ *
+ * Each names the one that was acknowledged before it. A segment that the next one passes over was written with an
+ * unknown outcome and reported as failed: it does not count, whole or damaged. The last one counts: it may have been
+ * acknowledged. So does a damaged one that another names or that is the last: it is an error, and so is a gap.
+ */
+import type { Batch } from "./batch.ts";
+import { corrupt } from "./lhv1.ts";
+import { segmentKey } from "./object-keys.ts";
+import { isFailure, type ObjectStore } from "./object-store.ts";
+import { decodeSegment } from "./segment.ts";
+
+export interface SegmentRef {
+  sequence: number;
+  key: string;
+  bytes: number;
+}
+
+export interface Chain {
+  name: string;
+  incarnation: string;
+  dimension: number;
+  /** The segment that the first one follows. */
+  base: number;
+  /** Those after it, ascending. */
+  segments: readonly SegmentRef[];
+  /** The segment it must end with, where that is known. */
+  last?: number;
+}
+
+interface Whole {
+  sequence: number;
+  batches: Batch[];
+}
+interface Damaged {
+  sequence: number;
+  damage: unknown;
+}
+
+/**
+ * The batches of each segment that counts. Throws `corrupt` naming the object; what was passed over is added to
+ * `problems`.
+ */
+export async function* replay(store: ObjectStore, chain: Chain, problems: string[]): AsyncGenerator<Batch[]> {
+  let { base } = chain;
+  let whole: Whole | undefined;
+  let damaged: Damaged[] = [];
+  const missing = (sequence: number) =>
+    corrupt(
+      segmentKey(chain.name, chain.incarnation, sequence),
+      "it is missing, and later segments follow it",
+    );
+  const passOver = (sequences: number[]) => {
+    for (const sequence of sequences) {
+      problems.push(
+        `${segmentKey(chain.name, chain.incarnation, sequence)}: passed over, it was never acknowledged`,
+      );
+    }
+  };
+
+  for (const segment of chain.segments) {
+    const found = await load(store, chain, segment);
+    if ("damage" in found) {
+      damaged.push(found);
+      continue;
+    }
+    const { previous } = found;
+    const named = damaged.find(({ sequence }) => sequence === previous);
+    if (named) throw named.damage;
+    if (whole !== undefined && previous === whole.sequence) {
+      yield whole.batches;
+      base = whole.sequence;
+    } else if (previous === base) {
+      if (whole) passOver([whole.sequence]);
+    } else throw missing(previous);
+    passOver(damaged.map(({ sequence }) => sequence));
+    damaged = [];
+    whole = found;
+  }
+  if (damaged[0]) throw damaged[0].damage;
+  if (whole) {
+    yield whole.batches;
+    base = whole.sequence;
+  }
+  if (chain.last !== undefined && base !== chain.last) throw missing(chain.last);
+}
+
+async function load(
+  store: ObjectStore,
+  chain: Chain,
+  { key, bytes, sequence }: SegmentRef,
+): Promise<(Whole & { previous: number }) | Damaged> {
+  try {
+    const { source, release } = await store.source(key, bytes);
+    try {
+      const { head, batches } = await decodeSegment(source);
+      const { incarnation, dimension } = chain;
+      if (head.incarnation !== incarnation || head.sequence !== sequence || head.dimension !== dimension) {
+        throw corrupt(key, `it is segment ${head.sequence} of '${head.incarnation}', copied here`);
+      }
+      return { sequence, previous: head.previous, batches };
+    } finally {
+      await release();
+    }
+  } catch (damage) {
+    if (isFailure(damage, "corrupt")) return { sequence, damage };
+    throw damage;
+  }
+}
