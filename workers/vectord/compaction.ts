@@ -1,7 +1,7 @@
 /** A new generation without dead rows, made beside the one that serves. */
 import type { Clock } from "../../runtime/clock.ts";
 import type { Upserts } from "./batch.ts";
-import { type Bitmap, addRow, emptyBitmap, hasRow, rowsOf } from "./bitmap.ts";
+import { addRow, type Bitmap, emptyBitmap, hasRow, rowsOf } from "./bitmap.ts";
 import type { Generation } from "./generation.ts";
 import { rowPieces, upsertsOf } from "./row-pieces.ts";
 import { createRows, type Rows, type View } from "./rows.ts";

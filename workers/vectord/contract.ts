@@ -62,6 +62,8 @@ export const IndexInfo = t.Composite(
       memory_bytes: t.Integer({ minimum: 0 }),
       stored_bytes: t.Integer({ minimum: 0 }),
       aliases: t.Array(t.String()),
+      /** What was found damaged at the last start and how that was dealt with. */
+      problems: t.Optional(t.Array(t.String())),
     }),
   ],
   { additionalProperties: false },
@@ -145,7 +147,12 @@ export const vectord = contract("vectord", {
   list: get("/vectors/index", {
     summary: "The indexes by name.",
     query: closed(pageFields),
-    reply: closed({ indexes: t.Array(IndexInfo), ...nextPage }),
+    reply: closed({
+      indexes: t.Array(IndexInfo),
+      /** Indexes that could not be opened, with the reason. */
+      unreadable: t.Optional(t.Array(closed({ name, reason: t.String() }))),
+      ...nextPage,
+    }),
   }),
   info: get("/vectors/index/:name", { summary: "One index.", params: Name, reply: IndexInfo }),
   drop: del("/vectors/index/:name", {
@@ -157,6 +164,7 @@ export const vectord = contract("vectord", {
     summary:
       "Adds or replaces items, all or none, durably: JSON {items: [{id, vector, metadata?}]}, or an Arrow IPC stream with columns id, vector and metadata.",
     params: Name,
+    query: closed({ embedding_model: searchOptions.embedding_model }),
     consumes: ["application/json", "application/vnd.apache.arrow.stream"],
     produces: ["application/json"],
   }),

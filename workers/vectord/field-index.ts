@@ -40,8 +40,7 @@ export function createFieldIndex(path: string): FieldIndex {
     else if (typeof value === "number") {
       found.values.push(value);
       found.rows.push(row);
-    }
-    else if (value === null) nothing.add(row);
+    } else if (value === null) nothing.add(row);
     else (value ? yes : no).add(row);
   };
   const visitTexts = (test: (text: string) => boolean, into: Bitmap) => {

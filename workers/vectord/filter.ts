@@ -75,7 +75,8 @@ function parseEntry(name: string, value: unknown, spot: Spot): Condition {
   const place = `${spot.place}.${name.slice(0, 100)}`;
   spot.budget.left -= 1;
   if (spot.budget.left < 0) throw wrong(place, `a filter may have at most ${conditionsMax} conditions`);
-  if (name === "not") return { kind: "not", of: parseObject(value, { ...spot, place, depth: spot.depth + 1 }) };
+  if (name === "not")
+    return { kind: "not", of: parseObject(value, { ...spot, place, depth: spot.depth + 1 }) };
   if (name !== "and" && name !== "or") return parseField(name, value, { ...spot, place });
   if (!Array.isArray(value) || value.length === 0)
     throw wrong(place, `expected a list of at least one filter, got ${show(value)}`);

@@ -12,7 +12,12 @@ export function visitPath(metadata: Metadata, path: string, visit: (value: Scala
   return descend(metadata, path.split("."), 0, visit) || direct;
 }
 
-function descend(value: unknown, steps: readonly string[], at: number, visit: (value: Scalar) => void): boolean {
+function descend(
+  value: unknown,
+  steps: readonly string[],
+  at: number,
+  visit: (value: Scalar) => void,
+): boolean {
   const step = steps[at];
   if (step === undefined) return visitValue(value, visit);
   if (Array.isArray(value)) {

@@ -37,7 +37,7 @@ export async function nearest(index: Searched, query: Query): Promise<Near[][]> 
   // From here on the moment is fixed: no await before everything that changes was read.
   const view = index.rows.view();
   const covered = Math.min(index.engine.covered(), view.total);
-  const among = query.filter ? matchingRows(index, query.filter, view) : view.alive;
+  const among = query.filter ? rowsMatching(index, query.filter, view) : view.alive;
   const matching = query.filter ? countRows(among) : view.live;
   const scope: Scope = { view, covered, among, matching };
   const k = Math.min(query.k, matching);
@@ -56,7 +56,12 @@ interface Scope {
   matching: number;
 }
 
-function matchingRows({ fields }: Searched, filter: Condition, { total, alive }: View): Bitmap {
+/** The live rows of the view that match; `prepare` was awaited for the filter. */
+export function rowsMatching(
+  { fields }: Pick<Searched, "rows" | "fields">,
+  filter: Condition,
+  { total, alive }: View,
+): Bitmap {
   const rows = fields.matching(filter, total);
   intersect(rows, alive);
   return rows;

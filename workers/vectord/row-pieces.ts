@@ -10,7 +10,8 @@ const pieceBytes = 4 * 1024 * 1024;
 export function* rowPieces(rows: Rows, view: View): Generator<Upserts> {
   const live = rowsOf(view.alive);
   const size = Math.max(1, Math.floor(pieceBytes / (rows.blocks.dimension * 4)));
-  for (let from = 0; from < live.length; from += size) yield upsertsOf(rows, live.subarray(from, from + size));
+  for (let from = 0; from < live.length; from += size)
+    yield upsertsOf(rows, live.subarray(from, from + size));
 }
 
 /** Copies of some rows. */

@@ -28,8 +28,6 @@ interface UpkeepDeps {
   /** Puts the new generation in the place of the current one; whoever uses the old one still may. */
   replace: (next: Generation) => void;
   openEngine: (blocks: VectorBlocks) => Promise<Engine>;
-  /** The journal's position that the rows describe. */
-  position: () => number;
 }
 
 export interface Load {
@@ -67,7 +65,12 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
   const load = (): Load => {
     const { rows } = current();
     const live = rows.live();
-    return { ...journal.sinceCheckpoint(), live, dead: rows.total() - live, storedBytes: journal.storedBytes() };
+    return {
+      ...journal.sinceCheckpoint(),
+      live,
+      dead: rows.total() - live,
+      storedBytes: journal.storedBytes(),
+    };
   };
   const once = (work: () => Promise<void>): Promise<void> => {
     const turn = work().finally(() => {
@@ -113,10 +116,10 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
 }
 
 /** Writes the rows as they are; the engine's structure with them when there are no dead rows it would need. */
-async function checkpoint({ journal, current, position }: UpkeepDeps): Promise<void> {
+async function checkpoint({ journal, current }: UpkeepDeps): Promise<void> {
   const { rows, engine, holdAt } = current();
   const view = rows.view();
-  const mark = position();
+  const mark = journal.position();
   const keepsEngine = view.live === view.total && engine.save !== undefined;
   const release = keepsEngine ? await holdAt(view.total) : undefined;
   try {
@@ -136,10 +139,10 @@ function contents({ rows, engine }: Pick<Generation, "rows" | "engine">, view: V
 }
 
 async function compact(deps: UpkeepDeps, signal: AbortSignal): Promise<void> {
-  const { clock, log, journal, current, replace, openEngine, position } = deps;
+  const { clock, log, journal, current, replace, openEngine } = deps;
   const old = current();
   const view = old.rows.view();
-  const mark = position();
+  const mark = journal.position();
   const copy = await copyLive(old.rows, view, clock, signal);
   const engine = await openEngine(copy.rows.blocks);
   const next = createGeneration({ rows: copy.rows, engine, clock, log });

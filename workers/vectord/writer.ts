@@ -1,4 +1,4 @@
-/** The order of writes to one index: what is durable is applied, one batch after the other as they were appended. */
+/** Writes to one index: durable first, then in memory, in one order. */
 import { fail } from "../../runtime/errors.ts";
 import type { Batch } from "./batch.ts";
 import type { Journal } from "./journal.ts";
@@ -12,39 +12,39 @@ export interface Writer {
    * go before it. Nothing is written for undefined.
    */
   writeAfterLook: (look: () => Promise<Batch | undefined>) => Promise<Applied | undefined>;
-  /** The journal's position after the last batch that was applied: what the rows describe. */
-  position: () => number;
   /** Refuses further writes and waits for those under way. */
   close: () => Promise<void>;
 }
 
 /** `apply` is called in the order of the appends, with batches that are durable. */
 export function createWriter(
-  journal: Pick<Journal, "append" | "position">,
+  journal: Pick<Journal, "append">,
   apply: (batch: Batch) => Applied,
   waitingMax: number,
 ): Writer {
-  let last: Promise<unknown> = Promise.resolve();
+  const open = new Set<Promise<unknown>>();
   let looking: Promise<unknown> | undefined;
   let waiting = 0;
-  let position = journal.position();
   let closed = false;
 
   const append = async (batch: Batch): Promise<Applied> => {
-    const before = last;
-    const durable = journal.append(batch);
-    const mark = journal.position();
-    const done = (async () => {
-      const [written] = await Promise.allSettled([durable, before]);
-      if (written.status === "rejected") throw written.reason;
-      position = mark;
-      return apply(batch);
-    })();
-    last = done.catch(() => undefined);
-    return done;
+    let applied: Applied = { added: 0, replaced: 0, deleted: 0, missing: 0 };
+    const durable = journal.append(batch, () => {
+      applied = apply(batch);
+    });
+    open.add(durable);
+    try {
+      await durable;
+    } finally {
+      open.delete(durable);
+    }
+    return applied;
+  };
+  const refuseWhenClosed = () => {
+    if (closed) throw fail("unavailable", "the index is being closed or replaced", { retryAfterSeconds: 1 });
   };
   const counted = async <T>(work: () => Promise<T>): Promise<T> => {
-    if (closed) throw fail("unavailable", "the index is being closed or replaced", { retryAfterSeconds: 1 });
+    refuseWhenClosed();
     if (waiting >= waitingMax)
       throw fail("too_many_requests", `${waiting} writes to this index wait already; try again later`, {
         retryAfterSeconds: 1,
@@ -52,10 +52,22 @@ export function createWriter(
     waiting += 1;
     try {
       while (looking) await looking;
+      refuseWhenClosed();
       return await work();
     } finally {
       waiting -= 1;
     }
+  };
+  const appendAfterLook = async (look: () => Promise<Batch | undefined>, opened: () => void) => {
+    let written: Promise<Applied> | undefined;
+    try {
+      await Promise.allSettled([...open]);
+      const batch = await look();
+      if (batch) written = append(batch);
+    } finally {
+      opened();
+    }
+    return written;
   };
 
   return {
@@ -64,36 +76,14 @@ export function createWriter(
       counted(() => {
         const turn = Promise.withResolvers<void>();
         looking = turn.promise;
-        const opened = () => {
+        return appendAfterLook(look, () => {
           looking = undefined;
           turn.resolve();
-        };
-        return appendAfterLook(last, look, append, opened);
+        });
       }),
-    position: () => position,
     close: async () => {
       closed = true;
-      while (waiting > 0) {
-        await looking;
-        await last;
-      }
+      while (looking || open.size > 0) await Promise.allSettled([looking, ...open]);
     },
   };
-}
-
-async function appendAfterLook(
-  last: Promise<unknown>,
-  look: () => Promise<Batch | undefined>,
-  append: (batch: Batch) => Promise<Applied>,
-  opened: () => void,
-): Promise<Applied | undefined> {
-  let written: Promise<Applied> | undefined;
-  try {
-    await last;
-    const batch = await look();
-    if (batch) written = append(batch);
-  } finally {
-    opened();
-  }
-  return written;
 }

@@ -1,0 +1,114 @@
+/** The verbs about whole indexes: making, listing, dropping, compacting, snapshots. */
+
+import type { Clock } from "../../runtime/clock.ts";
+import { timestamp } from "../../runtime/clock.ts";
+import type { InputOf, ReplyOf, VerbsOf } from "../../runtime/contract.ts";
+import { fail } from "../../runtime/errors.ts";
+import type { Vectord } from "./contract.ts";
+import {
+  defaultConnectivity,
+  defaultEfConstruction,
+  defaultEfSearch,
+  defaultQuantization,
+} from "./defaults.ts";
+import { type Indexes, taken } from "./indexes.ts";
+import type { Config } from "./journal.ts";
+import type { LiveIndex } from "./live-index.ts";
+import type { Names } from "./names.ts";
+
+type IndexVerbs = Pick<VerbsOf<Vectord>, "create" | "list" | "info" | "drop" | "compact">;
+type SnapshotVerbs = Pick<VerbsOf<Vectord>, "snapshots" | "snapshot" | "restore" | "dropSnapshot">;
+type Info = ReplyOf<Vectord["endpoints"]["info"]>;
+
+const pageSizeDefault = 100;
+
+export function indexVerbs(indexes: Indexes, names: Names, clock: Pick<Clock, "now">): IndexVerbs {
+  const infoOf = (live: LiveIndex): Info => ({ ...live.info(), aliases: names.aliasesOf(live.config.name) });
+  return {
+    create: async (input) => {
+      names.refuseAlias(input.name);
+      return infoOf(await indexes.create(configOf(input, clock)));
+    },
+    list: async ({ page_size: size = pageSizeDefault, page_token: after }) => {
+      const all = indexes.open().sort((a, b) => (a.config.name < b.config.name ? -1 : 1));
+      const rest = after === undefined ? all : all.filter(({ config }) => config.name > after);
+      const page = rest.slice(0, size);
+      const last = page.at(-1);
+      const unreadable = indexes.unreadable();
+      return {
+        indexes: page.map(infoOf),
+        ...(unreadable.length > 0 && { unreadable }),
+        ...(last && rest.length > size && { next_page_token: last.config.name }),
+      };
+    },
+    info: async ({ name }) => infoOf(names.resolve(name)),
+    drop: async ({ name }) => {
+      const index = ownName(name, indexes, names);
+      const aliases = names.aliases().of(index);
+      if (aliases.length > 0)
+        throw fail(
+          "conflict",
+          `the alias ${aliases.join(", ")} points to index '${index}'; switch or drop it first`,
+        );
+      await indexes.drop(index);
+      return { dropped: true, name: index };
+    },
+    compact: async ({ name }) => {
+      const live = names.resolve(name);
+      await live.compact();
+      return infoOf(live);
+    },
+  };
+}
+
+/** An alias is not followed where an index is destroyed: the caller must say which one. */
+function ownName(name: string, indexes: Indexes, names: Names): string {
+  const target = indexes.has(name) ? undefined : names.aliases().target(name);
+  if (target === undefined) return name;
+  throw fail(
+    "conflict",
+    `'${name}' is an alias of index '${target}'; drop the alias, or the index by its name`,
+  );
+}
+
+function configOf(input: InputOf<Vectord["endpoints"]["create"]>, clock: Pick<Clock, "now">): Config {
+  const { name, dimension } = input;
+  return {
+    name,
+    dimension,
+    metric: "cosine",
+    type: "hnsw",
+    quantization: defaultQuantization,
+    connectivity: defaultConnectivity,
+    ef_construction: defaultEfConstruction,
+    ef_search: defaultEfSearch,
+    ...input,
+    created_at: timestamp(clock),
+  };
+}
+
+export function snapshotVerbs(indexes: Indexes, names: Names): SnapshotVerbs {
+  return {
+    snapshots: async ({ name }) => ({ snapshots: await names.resolve(name).journal.snapshots() }),
+    snapshot: ({ name }) => names.resolve(name).snapshot(),
+    restore: async ({ name, snapshot, as }) => {
+      const from = sourceOf(name, indexes, names);
+      const to = as ?? from;
+      if (to !== from) {
+        names.refuseAlias(to);
+        if (indexes.has(to)) throw taken(to);
+      }
+      const live = await indexes.restore(from, snapshot, to);
+      return { ...live.info(), aliases: names.aliasesOf(to) };
+    },
+    dropSnapshot: async ({ name, snapshot }) => {
+      await names.resolve(name).journal.dropSnapshot(snapshot);
+      return { dropped: true };
+    },
+  };
+}
+
+/** The index's own name; it may be damaged, for a snapshot is how it comes back. */
+function sourceOf(name: string, indexes: Indexes, names: Names): string {
+  return indexes.has(name) ? name : names.resolve(name).config.name;
+}

@@ -1,0 +1,122 @@
+/** What is done with items: adding, searching, deleting, reading; by whichever door. */
+import type { CallContext, RawContext, RawOf, VerbsOf } from "../../runtime/contract.ts";
+import { fail } from "../../runtime/errors.ts";
+import type { Deps } from "../../runtime/service.ts";
+import { readAdd } from "./add-body.ts";
+import type { Vectord } from "./contract.ts";
+import { parseFilter } from "./filter.ts";
+import { hitsOf, itemOf } from "./hits.ts";
+import type { Items } from "./items.ts";
+import type { LiveIndex } from "./live-index.ts";
+import type { Measures } from "./measures.ts";
+import type { Names } from "./names.ts";
+import { scroll } from "./scroll.ts";
+import { type Question, question, readSearch } from "./search-body.ts";
+import { floatsOf } from "./vectors.ts";
+
+type ItemVerbs = Pick<VerbsOf<Vectord>, "remove" | "item" | "scroll" | "addVectors" | "searchVectors">;
+
+export interface ItemParts {
+  deps: Pick<Deps, "config" | "idempotency" | "newId">;
+  names: Names;
+  measures: Measures;
+}
+
+export function itemVerbs(parts: ItemParts): ItemVerbs {
+  const { deps, names } = parts;
+  const settings = deps.config.vectord;
+  const life = deps.newId();
+  return {
+    remove: async ({ name, ids, filter }, { signal }) => {
+      const live = names.resolve(name);
+      return live.remove(whichOf(ids, filter), signal);
+    },
+    item: async ({ name, id }) => {
+      const live = names.resolve(name);
+      const rows = live.rows();
+      const row = rows.find(id);
+      if (row === undefined)
+        throw fail("not_found", `index '${live.config.name}' has no item '${id.slice(0, 100)}'`);
+      return itemOf(rows, row, { metadata: true, vector: true });
+    },
+    scroll: async ({ name, ...input }, { signal }) =>
+      scroll(names.resolve(name), { name, ...input }, { life, signal }),
+    addVectors: ({ name, ids, vectors, metadata, embedding_model: model }) => {
+      const live = names.resolve(name);
+      const items: Items = {
+        ids,
+        vectors: floatsOf(vectors, live.config),
+        metadata: metadata ? metadata.map((fields) => fields ?? undefined) : ids.map(() => undefined),
+        ...(model !== undefined && { embeddingModel: model }),
+      };
+      return added(live, items, parts);
+    },
+    searchVectors: async ({ name, vectors, ...options }, { signal }) => {
+      const live = names.resolve(name);
+      const asked = question(floatsOf(vectors, live.config), true, options, live.config, settings);
+      return { results: await answers(live, asked, signal, parts) };
+    },
+  };
+}
+
+/** The streams: bodies as they come over HTTP. */
+export function itemStreams(parts: ItemParts): RawOf<Vectord> {
+  const { deps, names } = parts;
+  const settings = deps.config.vectord;
+  return {
+    add: async ({ name, embedding_model: model }, context) => {
+      const live = names.resolve(name);
+      const items = await readAdd(context.request, live.config, settings);
+      const all = model === undefined ? items : { ...items, embeddingModel: sameModel(items, model) };
+      return Response.json(await onceAdded(live, all, context, parts));
+    },
+    search: async (input, { request, signal }) => {
+      const live = names.resolve(input.name);
+      const asked = await readSearch(request, input, live.config, settings);
+      const results = await answers(live, asked, signal, parts);
+      return Response.json({ results: asked.isBatch ? results : (results[0] ?? []) });
+    },
+  };
+}
+
+function sameModel({ embeddingModel }: Items, model: string): string {
+  if (embeddingModel === undefined || embeddingModel === model) return model;
+  throw fail("bad_request", `the query names the embedding model '${model}', the body '${embeddingModel}'`);
+}
+
+/** With an Idempotency-Key, the same items are added once in 24 hours; the body's form does not matter. */
+function onceAdded(live: LiveIndex, items: Items, { idempotencyKey }: RawContext, parts: ItemParts) {
+  const work = () => added(live, items, parts);
+  if (idempotencyKey === undefined) return work();
+  const hash = new Bun.CryptoHasher("sha256")
+    .update(JSON.stringify([live.config.name, items.ids, items.metadata, items.embeddingModel]))
+    .update(items.vectors);
+  return parts.deps.idempotency.once(`add ${idempotencyKey}`, hash.digest("hex"), work);
+}
+
+function added(live: LiveIndex, items: Items, { measures }: ItemParts) {
+  return measures.add(items.ids.length, () => live.add(items));
+}
+
+function whichOf(ids: string[] | undefined, filter: unknown) {
+  if ((ids === undefined) === (filter === undefined))
+    throw fail("bad_request", "expected either 'ids' or 'filter', which say what to delete");
+  if (ids) return { ids };
+  const condition = parseFilter(filter);
+  if (condition) return { filter: condition };
+  throw fail("invalid_field", "filter: {} would delete every item; name a condition, or drop the index", {
+    details: { field: "filter" },
+  });
+}
+
+async function answers(
+  live: LiveIndex,
+  asked: Question,
+  signal: CallContext["signal"],
+  { measures }: ItemParts,
+) {
+  return measures.search(asked.vectors.length / live.config.dimension, async () => {
+    const { rows, found } = await live.search({ ...asked, signal });
+    return found.map((near) => hitsOf(near, rows, live.config, asked.include));
+  });
+}

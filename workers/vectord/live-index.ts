@@ -1,0 +1,222 @@
+/** One open index: its rows and engine in memory, and the journal that makes them durable. */
+import type { Static } from "@sinclair/typebox";
+import type { Clock } from "../../runtime/clock.ts";
+import { ServiceError } from "../../runtime/errors.ts";
+import { describe, type Log } from "../../runtime/log.ts";
+import type { Config as Settings } from "../../runtime/settings.ts";
+import type { Batch, Upserts } from "./batch.ts";
+import { rowsOf } from "./bitmap.ts";
+import type { IndexInfo } from "./contract.ts";
+import type { Engine, Engines } from "./engine.ts";
+import type { Condition } from "./filter.ts";
+import { createGeneration, type Generation } from "./generation.ts";
+import { checkItems, type Items } from "./items.ts";
+import type { Config, Journal, Recovered } from "./journal.ts";
+import { type Near, nearest, type Query, rowsMatching } from "./near-rows.ts";
+import { type Applied, createRows, type Rows } from "./rows.ts";
+import { createUpkeep } from "./upkeep.ts";
+import { createVectorBlocks, type VectorBlocks } from "./vector-blocks.ts";
+import { createWriter } from "./writer.ts";
+
+export interface LiveIndex {
+  config: Config;
+  journal: Pick<Journal, "snapshots" | "dropSnapshot">;
+  snapshot: () => ReturnType<Journal["snapshot"]>;
+  /** Checks all of the items, then adds them durably. */
+  add: (items: Items) => Promise<{ added: number; replaced: number; count: number }>;
+  remove: (which: { ids: string[] } | { filter: Condition }, signal: AbortSignal) => Promise<Removed>;
+  /** One list a query, and the rows they stand for. */
+  search: (query: Query) => Promise<{ rows: Rows; found: Near[][] }>;
+  /** The rows as they are. Not to be held across an await. */
+  rows: () => Rows;
+  /** Live rows that match, ascending, from the first whose sequence is above; at most `most`. */
+  page: (page: Page) => Promise<{ rows: Rows; found: Uint32Array }>;
+  compact: () => Promise<void>;
+  info: () => Omit<Static<typeof IndexInfo>, "aliases">;
+  close: () => Promise<void>;
+}
+
+interface Removed {
+  deleted: number;
+  missing: number;
+  count: number;
+}
+
+interface Page {
+  after: number | undefined;
+  most: number;
+  filter?: Condition;
+  signal: AbortSignal;
+}
+
+export interface LiveDeps {
+  settings: Settings["vectord"];
+  clock: Clock;
+  log: Log;
+  engines: Engines;
+}
+
+/** Makes the index of an empty journal live. */
+export const startLive = (
+  deps: LiveDeps,
+  config: Config,
+  journal: Journal,
+  engine: Engine,
+  blocks: VectorBlocks,
+) => assemble(deps, { config, journal, problems: [] }, generationOf(deps, createRows(blocks), engine));
+
+/** Reads what was recovered into memory; the engine covers it in the background where no file of it was kept. */
+export async function recoverLive(
+  deps: LiveDeps,
+  journal: Journal,
+  recovered: Recovered,
+): Promise<LiveIndex> {
+  const { config } = recovered;
+  const problems = [...recovered.problems];
+  const blocks = createVectorBlocks(config.dimension);
+  const rows = createRows(blocks);
+  for await (const upserts of recovered.rows) rows.apply({ deletes: [], upserts });
+  const engine = await reopenEngine(deps, recovered, blocks, problems);
+  for await (const batch of recovered.batches) rows.apply(batch);
+  for (const problem of problems) deps.log.warn("recovered with a problem", { index: config.name, problem });
+  return assemble(deps, { config, journal, problems }, generationOf(deps, rows, engine));
+}
+
+const generationOf = ({ clock, log }: LiveDeps, rows: Rows, engine: Engine): Generation =>
+  createGeneration({ rows, engine, clock, log });
+
+async function reopenEngine(
+  { engines, log }: LiveDeps,
+  { config, engine }: Recovered,
+  blocks: VectorBlocks,
+  problems: string[],
+): Promise<Engine> {
+  if (engine && engine.rows <= blocks.rows()) {
+    try {
+      return await engines.open(config, blocks, engine);
+    } catch (error) {
+      if (error instanceof ServiceError && error.type === "unavailable") throw error;
+      log.warn("the engine's file cannot be read", { index: config.name, ...describe(error) });
+      problems.push("the file of the engine's structure could not be read: it is built again");
+    }
+  }
+  return engines.open(config, blocks);
+}
+
+interface Parts {
+  config: Config;
+  journal: Journal;
+  problems: readonly string[];
+}
+
+function assemble(deps: LiveDeps, { config, journal, problems }: Parts, first: Generation): LiveIndex {
+  const { settings, clock, engines } = deps;
+  const log = named(deps.log, config.name);
+  let current = first;
+  const apply = (batch: Batch): Applied => {
+    const applied = current.rows.apply(batch);
+    current.cover();
+    return applied;
+  };
+  const writer = createWriter(journal, apply, settings.max_waiting);
+  const upkeep = createUpkeep({
+    settings,
+    clock,
+    log,
+    journal,
+    current: () => current,
+    replace: (next) => {
+      const old = current;
+      current = next;
+      old.close().catch((error) => log.error("the old generation did not close", describe(error)));
+    },
+    openEngine: (blocks) => engines.open(config, blocks),
+  });
+  current.cover();
+
+  return {
+    config,
+    journal,
+    add: async (items) => {
+      checkItems(items, config, settings);
+      const { ids, vectors, metadata } = items;
+      const { added, replaced } = await writer.write({ deletes: [], upserts: { ids, vectors, metadata } });
+      upkeep.check();
+      return { added, replaced, count: current.rows.live() };
+    },
+    remove: async (which, signal) => {
+      const applied =
+        "ids" in which
+          ? await writer.write({ deletes: [...new Set(which.ids)], upserts: nothing })
+          : await writer.writeAfterLook(() => deletesOf(current, which.filter, signal));
+      upkeep.check();
+      const { deleted, missing } = applied ?? { deleted: 0, missing: 0 };
+      return { deleted, missing, count: current.rows.live() };
+    },
+    search: (query) => {
+      const generation = current;
+      return generation.use(async () => ({ rows: generation.rows, found: await nearest(generation, query) }));
+    },
+    rows: () => current.rows,
+    page: (page) => pageOf(current, page),
+    compact: upkeep.compact,
+    snapshot: () => journal.snapshot(current.rows.live()),
+    info: () => infoOf(config, current, journal, problems),
+    close: async () => {
+      await writer.close();
+      await upkeep.stop();
+      await current.close();
+      await journal.close();
+    },
+  };
+}
+
+const nothing: Upserts = { ids: [], vectors: new Float32Array(), metadata: [] };
+
+const named = (log: Log, index: string): Log => {
+  const at =
+    (write: Log["info"]): Log["info"] =>
+    (msg, fields) =>
+      write(msg, { index, ...fields });
+  return { ...log, debug: at(log.debug), info: at(log.info), warn: at(log.warn), error: at(log.error) };
+};
+
+async function deletesOf(
+  { rows, fields }: Generation,
+  filter: Condition,
+  signal: AbortSignal,
+): Promise<Batch | undefined> {
+  await fields.prepare(filter, signal);
+  const found = rowsOf(rowsMatching({ rows, fields }, filter, rows.view()));
+  if (found.length === 0) return undefined;
+  return { deletes: Array.from(found, (row) => rows.id(row)), upserts: nothing };
+}
+
+async function pageOf(
+  { rows, fields }: Generation,
+  { after, most, filter, signal }: Page,
+): Promise<{ rows: Rows; found: Uint32Array }> {
+  if (filter) await fields.prepare(filter, signal);
+  const view = rows.view();
+  const bits = filter ? rowsMatching({ rows, fields }, filter, view) : view.alive;
+  const from = after === undefined ? 0 : rows.after(after);
+  return { rows, found: rowsOf(bits, from, most) };
+}
+
+function infoOf(
+  config: Config,
+  { rows, engine }: Generation,
+  journal: Journal,
+  problems: readonly string[],
+): Omit<Static<typeof IndexInfo>, "aliases"> {
+  return {
+    ...config,
+    engine: engine.name,
+    count: rows.live(),
+    deleted: rows.total() - rows.live(),
+    indexed: engine.covered(),
+    memory_bytes: rows.blocks.bytes() + rows.bytes() + engine.memoryBytes(),
+    stored_bytes: journal.storedBytes(),
+    ...(problems.length > 0 && { problems: [...problems] }),
+  };
+}

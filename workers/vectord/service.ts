@@ -1,0 +1,59 @@
+/** vectord: its verbs over the open indexes, their journals in storage and the engines' threads. */
+import type { Running } from "../../runtime/contract.ts";
+import { fail } from "../../runtime/errors.ts";
+import type { Deps } from "../../runtime/service.ts";
+import type { Storaged } from "../storaged/contract.ts";
+import { aliasVerbs } from "./alias-verbs.ts";
+import type { Vectord } from "./contract.ts";
+import { openEngines } from "./engines.ts";
+import { indexVerbs, snapshotVerbs } from "./index-verbs.ts";
+import { openIndexes } from "./indexes.ts";
+import { type ItemParts, itemStreams, itemVerbs } from "./item-verbs.ts";
+import { openJournals } from "./journals.ts";
+import { createMeasures } from "./measures.ts";
+import { openNames } from "./names.ts";
+
+/** How long the start waits for the indexes before it goes on opening them in the background, in milliseconds. */
+const startWaitMs = 5000;
+
+/** Opens the indexes and serves them, each as soon as it is there. A damaged one is reported; the others work. */
+export async function createVectord(deps: Deps<{ storaged: Storaged }>): Promise<Running<Vectord>> {
+  const { config, clock, log, metrics, newId, directory } = deps;
+  const { storaged } = deps.peers;
+  const { threads, max_waiting: maxWaiting, hnsw_engine: hnswEngine } = config.vectord;
+  const engines = await openEngines({ threads, maxWaiting, hnswEngine, log, metrics });
+  const journals = await openJournals({ storaged, log, clock, newId, directory });
+  const indexes = openIndexes({ settings: config.vectord, clock, log, engines, journals });
+  const names = openNames(indexes, storaged.verbs, { clock, log });
+  const parts: ItemParts = { deps, names, measures: createMeasures(metrics, clock, indexes) };
+  let stopping = false;
+
+  const over = new AbortController();
+  const waited = clock.sleep(startWaitMs, over.signal).catch(() => undefined);
+  await Promise.race([Promise.all([indexes.opened, names.opened]), waited]);
+  over.abort();
+
+  const refusing =
+    <I, C, R>(work: (input: I, context: C) => Promise<R>) =>
+    async (input: I, context: C): Promise<R> => {
+      if (stopping) throw fail("unavailable", "vectord is stopping", { retryAfterSeconds: 1 });
+      return work(input, context);
+    };
+  const { add, search } = itemStreams(parts);
+  return {
+    verbs: {
+      ...indexVerbs(indexes, names, clock),
+      ...snapshotVerbs(indexes, names),
+      ...aliasVerbs(indexes, names),
+      ...itemVerbs(parts),
+    },
+    raw: { add: refusing(add), search: refusing(search) },
+    notReady: () => [...indexes.pending(), ...names.pending()],
+    stop: async () => {
+      stopping = true;
+      await names.stop();
+      await indexes.stop();
+      await engines.stop();
+    },
+  };
+}

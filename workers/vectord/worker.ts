@@ -1,0 +1,7 @@
+/** The entry of vectord's Worker. */
+import { runService } from "../../runtime/worker.ts";
+import { storaged } from "../storaged/contract.ts";
+import { vectord } from "./contract.ts";
+import { createVectord } from "./service.ts";
+
+runService({ contract: vectord, peers: { storaged }, create: createVectord });
