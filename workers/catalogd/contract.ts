@@ -127,6 +127,12 @@ export const catalogd = contract("catalogd", {
     reply: closed({ catalog_etag: t.String() }),
   }),
 
+  admit: internal({
+    summary:
+      "Throws what `register` would throw of the name alone: that it is reserved, or taken in another case.",
+    body: Name,
+    reply: closed({}),
+  }),
   snapshot: internal({
     summary:
       "Every manifest, or nothing when the catalog's etag is still `known`: one cheap call keeps a reader current.",

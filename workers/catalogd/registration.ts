@@ -46,7 +46,8 @@ export function checkRegistration({ name, columns, objects, made_by = "" }: Regi
   );
 }
 
-function checkName(name: string): void {
+/** Throws `invalid_name` for a name that SQL has its own use for. */
+export function checkName(name: string): void {
   if (!reservedNames.has(fold(name)) && !reservedPrefix.test(name)) return;
   const all = `${[...reservedNames].join(", ")} and names that begin with duckdb_, pg_, pragma_ or sqlite_`;
   throw fail("invalid_name", `'${name}' is reserved: SQL has its own use for ${all}`);

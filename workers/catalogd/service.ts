@@ -12,7 +12,7 @@ import { createNameLock } from "./name-lock.ts";
 import { checkObjects } from "./object-check.ts";
 import { page } from "./pages.ts";
 import { planDrop, planRegistration } from "./plan.ts";
-import { checkRegistration } from "./registration.ts";
+import { checkName, checkRegistration } from "./registration.ts";
 import { createRegistry, type Registry } from "./registry.ts";
 import { type Rehydration, startRehydration } from "./rehydration.ts";
 import { isLive, type Manifest } from "./version.ts";
@@ -119,6 +119,11 @@ function readVerbs(registry: Registry, changes: Changes): Pick<VerbsOf<Catalogd>
   };
   return {
     manifest: async ({ name }) => registry.manifest(name),
+    admit: async ({ name }) => {
+      checkName(name);
+      registry.refuseCaseClash(name);
+      return {};
+    },
     list: async ({ page_size = pageSizeDefault, page_token }) => {
       const { items, next } = page(registry.manifests(), { token: page_token, size: page_size });
       return {
@@ -162,11 +167,12 @@ function gated(rehydration: Rehydration, verbs: VerbsOf<Catalogd>): VerbsOf<Cata
         throw fail("unavailable", `catalogd is ${pending}`, { retryAfterSeconds: 1 });
       return verb(input, context);
     };
-  const { register, drop, manifest, list, changes, snapshot } = verbs;
+  const { register, drop, manifest, admit, list, changes, snapshot } = verbs;
   return {
     register: gate(register),
     drop: gate(drop),
     manifest: gate(manifest),
+    admit: gate(admit),
     list: gate(list),
     changes: gate(changes),
     snapshot: gate(snapshot),

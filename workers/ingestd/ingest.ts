@@ -103,6 +103,8 @@ async function inTurn(
   const endTurn = await parts.turns.take(task.name, job.signal);
   const publication = openPublication(task, parts);
   try {
+    // Before the body: an upload is long, and a name that cannot be is known now.
+    await parts.deps.peers.catalogd.verbs.admit({ name: task.name }, { requestId: task.requestId });
     await workplace.enter();
     job.enter("receiving");
     const { idempotencyKey } = context;

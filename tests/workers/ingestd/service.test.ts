@@ -214,6 +214,19 @@ describe("what is given up", () => {
     await nothingOf(stack, "d");
   });
 
+  test("a name that cannot be is refused before the body is read", async () => {
+    const stack = await start();
+    expect((await stack.ingest("Taken", good)).status).toBe(200);
+    for (const [name, status, type] of [
+      ["pg_tables", 400, "invalid_name"],
+      ["taken", 409, "conflict"],
+    ] as const) {
+      // A body that never comes: whoever waited for it would wait for ever.
+      const { status: told, error } = await stack.ingest(name, slowBody().body);
+      expect([told, error.type]).toEqual([status, type]);
+    }
+  });
+
   test("a silent upload times out", async () => {
     const stack = await start({ idle_timeout_ms: 50 } as never);
     const upload = slowBody();
