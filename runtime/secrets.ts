@@ -1,4 +1,4 @@
-/** Keys for S3 buckets, from a TOML file of their own that only its owner may read. */
+/** Keys for S3 buckets and model providers, from a TOML file of their own that only its owner may read. */
 import { readFileSync, statSync } from "node:fs";
 import { parse } from "smol-toml";
 import { errorCode } from "./files.ts";
@@ -12,42 +12,74 @@ export interface S3Keys {
 export interface Secrets {
   /** The keys of a bucket by its name in lakehouse.toml, or undefined when the file names none. */
   s3: (bucket: string) => S3Keys | undefined;
+  /** The key of a model provider, as `openai`: the file's, or else the variable OPENAI_API_KEY. */
+  provider: (name: string) => string | undefined;
 }
 
-const expected = 'expected [s3.<bucket>] with access_key_id = "…" and secret_access_key = "…"';
+const expected =
+  'expected [s3.<bucket>] with access_key_id = "…" and secret_access_key = "…", or [providers.<name>] with api_key = "…"';
 
 /**
  * Reads the secrets file. A missing file is an empty one; one that others can read, that does not parse or
- * holds anything unknown is refused, and the message never repeats its content.
+ * holds anything unknown is refused, and the message never repeats its content. An explicit key wins over `env`.
  */
-export function loadSecrets(path: string): Secrets {
+export function loadSecrets(path: string, env: Record<string, string | undefined> = process.env): Secrets {
+  const document = readDocument(path);
+  const buckets = new Map(
+    Object.entries(tableOf(path, document, "s3")).map(([name, keys]) => [name, readKeys(path, name, keys)]),
+  );
+  const providers = new Map(
+    Object.entries(tableOf(path, document, "providers")).map(([name, table]) => [
+      name,
+      readProvider(path, name, table),
+    ]),
+  );
+  return {
+    s3: (bucket) => buckets.get(bucket),
+    provider: (name) => providers.get(name) ?? (env[keyVariable(name)] || undefined),
+  };
+}
+
+/** `ollama-cloud` → `OLLAMA_CLOUD_API_KEY`. */
+const keyVariable = (provider: string): string => `${provider.replace(/\W/g, "_").toUpperCase()}_API_KEY`;
+
+function readDocument(path: string): Record<string, unknown> {
   let text: string;
   try {
     const { mode } = statSync(path);
     if ((mode & 0o007) !== 0) throw new Error(`${path} is readable by everyone: run chmod 600 ${path}`);
     text = readFileSync(path, "utf8");
   } catch (cause) {
-    if (errorCode(cause) === "ENOENT") return { s3: () => undefined };
+    if (errorCode(cause) === "ENOENT") return {};
     throw cause;
   }
-  const buckets = new Map(
-    Object.entries(readBuckets(path, text)).map(([name, keys]) => [name, readKeys(path, name, keys)]),
-  );
-  return { s3: (bucket) => buckets.get(bucket) };
-}
-
-function readBuckets(path: string, text: string): Record<string, unknown> {
   let document: Record<string, unknown>;
   try {
     document = parse(text);
   } catch {
     throw new Error(`${path} is not valid TOML: ${expected}`);
   }
-  const unknown = Object.keys(document).find((key) => key !== "s3");
+  const unknown = Object.keys(document).find((key) => key !== "s3" && key !== "providers");
   if (unknown !== undefined) throw new Error(`${path}: unknown section '${unknown}'; ${expected}`);
-  const { s3 = {} } = document;
-  if (typeof s3 !== "object" || s3 === null) throw new Error(`${path}: s3 is not a table; ${expected}`);
-  return s3 as Record<string, unknown>;
+  return document;
+}
+
+function tableOf(path: string, document: Record<string, unknown>, section: string): Record<string, unknown> {
+  const table = document[section] ?? {};
+  if (typeof table !== "object" || table === null)
+    throw new Error(`${path}: ${section} is not a table; ${expected}`);
+  return table as Record<string, unknown>;
+}
+
+function readProvider(path: string, name: string, table: unknown): string {
+  const fields = (typeof table === "object" && table !== null ? table : {}) as Record<string, unknown>;
+  const unknown = Object.keys(fields).find((key) => key !== "api_key");
+  if (unknown !== undefined)
+    throw new Error(`${path}: unknown key providers.${name}.${unknown}; ${expected}`);
+  const { api_key: key } = fields;
+  if (typeof key !== "string" || key === "")
+    throw new Error(`${path}: providers.${name} has no api_key; ${expected}`);
+  return key;
 }
 
 function readKeys(path: string, bucket: string, table: unknown): S3Keys {

@@ -64,7 +64,7 @@ export const settings = {
     data_dir: text("./data", "everything the product writes on this machine"),
     secrets_path: text(
       "/etc/lakehouse/secrets.toml",
-      "TOML with [s3.<bucket>] keys; must not be world-readable",
+      "TOML with keys, [s3.<bucket>] and [providers.<name>]; must not be world-readable",
     ),
   },
   log: { level: choice("info", ["debug", "info", "warn", "error"], "least level that is logged") },
@@ -254,19 +254,23 @@ export const settings = {
     ...listening("127.0.0.1:3216"),
     default_model: text("local", "model of requests that name none"),
     cache_max_bytes: integer(256 * MiB, [0, 1024 * GiB], "memory for cached vectors, in bytes; 0: none"),
-    max_batch_texts: integer(10_000, [1, 1_000_000], "most texts of one request"),
+    max_batch_texts: integer(2048, [1, 1_000_000], "most texts of one request"),
     max_text_bytes: integer(MiB, [1, 64 * MiB], "longest text, in bytes"),
     max_waiting: integer(
-      1024,
-      [1, 100_000],
+      8192,
+      [1, 1_000_000],
       "texts that may wait for a provider; more get 429 with Retry-After",
     ),
     timeout_ms: integer(minute, [100, 60 * minute], "longest wait for a provider's answer, in milliseconds"),
-    retries: integer(2, [0, 10], "tries again after a provider's 429, 503 or dropped connection"),
+    retries: integer(
+      2,
+      [0, 10],
+      "tries again after a provider's 429, 503, openai's 5xx, or a connection that broke",
+    ),
     ollama_url: text("http://127.0.0.1:11434", "where Ollama answers"),
     openai_url: text(
       "https://api.openai.com/v1",
-      "base URL of an OpenAI-compatible API; its key is the secret embedd.openai_api_key",
+      "base URL of an OpenAI-compatible API; its key is the secret [providers.openai] api_key",
     ),
   },
 } satisfies Record<string, Record<string, Setting> | Setting>;

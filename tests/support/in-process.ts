@@ -63,7 +63,7 @@ export async function startInProcess<C extends Contract, P extends Record<string
   const metrics = createMetrics();
   const idempotency = await openIdempotency(directory, systemClock);
   const newId = () => crypto.randomUUID();
-  const { config, peers, secrets = { s3: () => undefined } } = options;
+  const { config, peers, secrets = { s3: () => undefined, provider: () => undefined } } = options;
   const running = await definition
     .create({
       config,

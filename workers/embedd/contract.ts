@@ -21,6 +21,16 @@ export const ModelInfo = closed({
   is_default: t.Boolean(),
 });
 
+/** OpenAI's body. `input` is looked at by hand, so that token numbers are refused with the reason. */
+export const OpenAiRequest = closed({
+  model,
+  input: t.Unknown({ description: "A text, or a list of texts." }),
+  encoding_format: t.Optional(t.Union([t.Literal("float"), t.Literal("base64")])),
+  dimensions: t.Optional(t.Integer({ minimum: 1, maximum: 65_536 })),
+  /** Taken for OpenAI's sake; nothing is done with it. */
+  user: t.Optional(t.String({ maxLength: 1000 })),
+});
+
 export const embedd = contract("embedd", {
   embed: post("/embed", {
     summary: "Vectors of texts, in their order. `cached` says how many came from the cache.",

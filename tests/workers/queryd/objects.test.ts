@@ -265,7 +265,7 @@ describe.if(s3)("objects in S3", () => {
     const bucket = await server.newBucket();
     options = {
       buckets: { primary: { kind: "s3", bucket, endpoint: server.endpoint, path_style: true } },
-      secrets: { s3: () => server.keys },
+      secrets: { s3: () => server.keys, provider: () => undefined },
       queryd: { httpfs_path: Bun.env.LAKEHOUSE_HTTPFS ?? "" },
     };
   });

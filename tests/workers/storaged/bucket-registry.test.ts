@@ -95,8 +95,10 @@ describe("bucket configuration", () => {
     const config = configOf({});
     const keys = { accessKeyId: "id", secretAccessKey: "secret" };
     const far = { name: "far", kind: "s3" } as const;
-    const withKeys = { config, secrets: { s3: () => keys } };
-    expect(() => s3ServerOf({ config, secrets: { s3: () => undefined } }, far)).toThrow(
+    const withKeys = { config, secrets: { s3: () => keys, provider: () => undefined } };
+    expect(() =>
+      s3ServerOf({ config, secrets: { s3: () => undefined, provider: () => undefined } }, far),
+    ).toThrow(
       `[buckets.far] has no keys: add [s3.far] with access_key_id and secret_access_key to ${config.secrets_path}`,
     );
     expect(s3ServerOf(withKeys, far)).toMatchObject({
@@ -125,7 +127,10 @@ describe("bucket configuration", () => {
       storaged: { s3_retries: 0, s3_timeout_ms: 1000 },
       buckets: { primary: local, far: { kind: "s3", endpoint: "http://127.0.0.1:1" } },
     });
-    const secrets = { s3: () => ({ accessKeyId: "id", secretAccessKey: "a-secret" }) };
+    const secrets = {
+      s3: () => ({ accessKeyId: "id", secretAccessKey: "a-secret" }),
+      provider: () => undefined,
+    };
     const service = await startInProcess(
       { contract: storaged, create: createStoraged },
       { config, secrets, peers: {} },

@@ -1,0 +1,183 @@
+/** The provider `ollama`, by Ollama's native API: its OpenAI-compatible one cannot be told not to cut texts. */
+import type { Clock } from "../../runtime/clock.ts";
+import { fail, ServiceError } from "../../runtime/errors.ts";
+import {
+  connectionFailure,
+  type EmbedCall,
+  hostOf,
+  type KnownModel,
+  limitBody,
+  PassingFailure,
+  type Provider,
+  quoted,
+  TextTooLong,
+} from "./provider.ts";
+import { passedOnSeconds, retryAfterMs } from "./retry.ts";
+
+/** As Ollama 0.1 to 0.40 and the llama-server inside it say that a text does not fit. */
+const tooLong =
+  /input (length|tokens)?\s*exceeds|exceed(s|_)\s*(the )?(available )?(maximum )?context|input is too large to process/i;
+const missing = /model .*not found|try pulling/i;
+const advice = "start it with 'ollama serve', or set [embedd] ollama_url";
+
+/** Bytes of an answer: for each text 64 KiB, which 4096 numbers of 16 digits take, and some more. */
+const answerBytes = (texts: number): number => (texts + 16) * 65_536;
+
+/** Models whose details are asked for, and at how many at once. */
+const modelsMax = 200;
+const showsAtOnce = 4;
+
+export function createOllama({ url, clock }: { url: string; clock: Pick<Clock, "now"> }): Provider {
+  const base = url.replace(/\/+$/, "");
+  const ask = askOllama(base);
+
+  const embed = async ({ name, texts, signal }: EmbedCall) => {
+    const id = `ollama/${name}`;
+    const body = { model: name, input: texts, truncate: false };
+    const { status, headers, text } = await ask("/api/embed", {
+      body,
+      signal,
+      model: id,
+      bytesMax: answerBytes(texts.length),
+    });
+    if (status !== 200) throw refused({ status, headers, text, base, name, clock });
+    const { embeddings, prompt_eval_count: tokens } = parsed(text, id);
+    return { vectors: embeddings, ...(typeof tokens === "number" && { tokens }) };
+  };
+
+  const models = async (signal: AbortSignal): Promise<KnownModel[]> => {
+    const { status, text } = await ask("/api/tags", { signal, bytesMax: answerBytes(0) });
+    const list = status === 200 ? parsed(text, undefined).models : undefined;
+    if (!Array.isArray(list))
+      throw fail("bad_gateway", `ollama at ${hostOf(base)} answered ${status} to /api/tags: is it Ollama?`);
+    const names = list
+      .map((model) => String(model?.name ?? ""))
+      .filter((name) => name !== "")
+      .slice(0, modelsMax);
+    const known: (KnownModel | undefined)[] = [];
+    for (let at = 0; at < names.length; at += showsAtOnce)
+      known.push(...(await Promise.all(names.slice(at, at + showsAtOnce).map((name) => show(name, signal)))));
+    return known.filter((model) => model !== undefined);
+  };
+
+  /** The model's figures, or undefined when it says that it makes no embeddings. */
+  const show = async (name: string, signal: AbortSignal): Promise<KnownModel | undefined> => {
+    const { status, text } = await ask("/api/show", {
+      body: { model: name },
+      signal,
+      bytesMax: answerBytes(64),
+    });
+    const { capabilities, model_info: info } = status === 200 ? parsed(text, undefined) : {};
+    if (Array.isArray(capabilities) && !capabilities.includes("embedding")) return undefined;
+    const figure = (end: string) =>
+      Object.entries(info ?? {}).find(
+        ([key, value]) => key.endsWith(end) && Number.isSafeInteger(value),
+      )?.[1];
+    const dimension = figure(".embedding_length");
+    const window = figure(".context_length");
+    return {
+      name,
+      ...(typeof dimension === "number" && { dimension }),
+      ...(typeof window === "number" && { window }),
+    };
+  };
+
+  return {
+    name: "ollama",
+    limits: { texts: 64, bytes: 512 * 1024, calls: 4 },
+    shortens: false,
+    embed,
+    models,
+  };
+}
+
+interface Said {
+  status: number;
+  headers: Headers;
+  text: string;
+}
+
+const askOllama =
+  (base: string) =>
+  async (
+    path: string,
+    {
+      body,
+      signal,
+      model,
+      bytesMax,
+    }: { body?: object; signal: AbortSignal; model?: string; bytesMax: number },
+  ): Promise<Said> => {
+    try {
+      const response = await fetch(base + path, {
+        method: body ? "POST" : "GET",
+        ...(body && { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
+        redirect: "manual",
+        signal,
+      });
+      const text = await limitBody(response, bytesMax, "ollama").text();
+      return { status: response.status, headers: response.headers, text };
+    } catch (cause) {
+      if (signal.aborted) throw signal.reason;
+      if (cause instanceof ServiceError) throw cause;
+      throw connectionFailure(cause, { provider: "ollama", url: base, advice, ...(model && { model }) });
+    }
+  };
+
+interface OllamaAnswer {
+  embeddings?: unknown;
+  prompt_eval_count?: unknown;
+  models?: unknown;
+  capabilities?: unknown;
+  model_info?: Record<string, unknown>;
+  error?: unknown;
+}
+
+/** An answer with status 200 that is no JSON was cut off on the way. */
+function parsed(text: string, model: string | undefined): OllamaAnswer {
+  try {
+    return Object(JSON.parse(text)) as OllamaAnswer;
+  } catch (cause) {
+    const about = model === undefined ? "" : ` for model '${model}'`;
+    throw new PassingFailure(
+      fail("bad_gateway", `ollama's answer${about} was cut off or is no JSON: try again`, { cause }),
+    );
+  }
+}
+
+function refused({
+  status,
+  headers,
+  text,
+  base,
+  name,
+  clock,
+}: Said & { base: string; name: string; clock: Pick<Clock, "now"> }) {
+  const id = `ollama/${name}`;
+  const words = errorOf(text);
+  if (words !== undefined && tooLong.test(words)) return new TextTooLong(`Ollama says: ${quoted(words)}`);
+  if (status === 429 || status === 503) {
+    const waitMs = retryAfterMs(headers, clock);
+    const busy = `ollama is busy (model '${id}'): ${quoted(words ?? "")}`;
+    const type = status === 429 ? "too_many_requests" : "overloaded";
+    return new PassingFailure(fail(type, busy, { retryAfterSeconds: passedOnSeconds(waitMs) }), waitMs);
+  }
+  if (status === 404 && words !== undefined && missing.test(words))
+    return fail("bad_gateway", `ollama at ${hostOf(base)} has no model '${name}': run 'ollama pull ${name}'`);
+  if (words === undefined)
+    return fail(
+      "bad_gateway",
+      `${hostOf(base)} answered ${status} to /api/embed (model '${id}'): is ollama_url an Ollama?`,
+    );
+  return fail("bad_gateway", `ollama refused model '${id}' with ${status}: ${quoted(words)}`);
+}
+
+/** What Ollama says in `{"error": "…"}`, or undefined when something else answered. */
+function errorOf(text: string): string | undefined {
+  try {
+    const { error } = Object(JSON.parse(text)) as OllamaAnswer;
+    return typeof error === "string" ? error : undefined;
+  } catch {
+    return undefined;
+  }
+}

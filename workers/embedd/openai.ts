@@ -1,0 +1,166 @@
+/** The provider `openai`: any server with OpenAI's API, through the `openai` package, which only this file imports. */
+import OpenAI, { APIConnectionError, APIError } from "openai";
+import type { Clock } from "../../runtime/clock.ts";
+import { fail, ServiceError } from "../../runtime/errors.ts";
+import {
+  connectionFailure,
+  type EmbedCall,
+  hostOf,
+  limitBody,
+  PassingFailure,
+  type Provider,
+  quoted,
+  TextTooLong,
+} from "./provider.ts";
+import { passedOnSeconds, retryAfterMs } from "./retry.ts";
+
+export interface OpenAiOptions {
+  url: string;
+  /** The secret; absent for servers that need none. */
+  key: string | undefined;
+  clock: Pick<Clock, "now">;
+}
+
+/** As OpenAI, vLLM, llama.cpp and text-embeddings-inference say that a text, or a whole batch, is too long. */
+const tooLong =
+  /maximum (context|input) length|context_length_exceeded|exceed_context_size|max_tokens_per_request|must have less than \d+ tokens|exceeds? (the )?(max|context|available)|input is too large to process/i;
+const keyAdvice = "set [providers.openai] api_key in secrets.toml, or the variable OPENAI_API_KEY";
+const advice = "start it, or set [embedd] openai_url";
+
+/** Where OpenAI itself answers, which nobody may call without a key. */
+const openAiHost = "api.openai.com";
+const modelsMax = 1000;
+const answerBytes = 64 * 1024 * 1024;
+
+export function createOpenAi(options: OpenAiOptions): Provider {
+  const { url, key } = options;
+  const client = new OpenAI({
+    apiKey: key ?? "none",
+    adminAPIKey: null,
+    organization: null,
+    project: null,
+    baseURL: url,
+    // Tries and deadlines are the same for every provider: retry.ts.
+    maxRetries: 0,
+    timeout: 24 * 60 * 60 * 1000,
+    logLevel: "off",
+    fetch: async (target, init) => {
+      const headers = new Headers(init?.headers);
+      if (key === undefined) headers.delete("authorization");
+      const response = await fetch(target, { ...init, headers, redirect: "manual" });
+      return limitBody(response, answerBytes, "openai");
+    },
+  });
+
+  const embed = async ({ name, texts, dimensions, signal }: EmbedCall) => {
+    const shape = dimensions === undefined ? {} : { dimensions };
+    try {
+      const answer = await client.embeddings.create(
+        { model: name, input: [...texts], encoding_format: "base64", ...shape },
+        { signal },
+      );
+      const tokens = answer.usage?.prompt_tokens;
+      return { vectors: inOrder(answer.data, texts.length), ...(typeof tokens === "number" && { tokens }) };
+    } catch (cause) {
+      if (signal.aborted) throw signal.reason;
+      throw failureOf(cause, { ...options, id: `openai/${name}`, shortened: dimensions !== undefined });
+    }
+  };
+
+  const models = async (signal: AbortSignal) => {
+    if (key === undefined && hostOf(url) === openAiHost)
+      throw fail("bad_gateway", `there is no key: ${keyAdvice}`);
+    try {
+      const { data } = await client.models.list({ signal });
+      const names = (Array.isArray(data) ? data : []).map(({ id }) => String(id)).slice(0, modelsMax);
+      // Servers list every model they have. Where some are named for embedding, those are meant.
+      const named = names.filter((name) => /embed/i.test(name));
+      return (named.length > 0 ? named : names).map((name) => ({ name }));
+    } catch (cause) {
+      if (signal.aborted) throw signal.reason;
+      const failure = failureOf(cause, { ...options, id: undefined, shortened: false });
+      throw failure instanceof PassingFailure ? failure.error : failure;
+    }
+  };
+
+  return {
+    name: "openai",
+    limits: { texts: 256, bytes: 256 * 1024, calls: 4 },
+    shortens: true,
+    embed,
+    models,
+  };
+}
+
+/** The vectors by their `index`; undefined where the answer has no such list, for the check to refuse. */
+function inOrder(data: unknown, count: number): unknown {
+  if (!Array.isArray(data) || data.length !== count) return data;
+  const vectors = new Array<unknown>(count).fill(undefined);
+  data.forEach((item: { index?: unknown; embedding?: unknown } | null, at) => {
+    const index = typeof item?.index === "number" ? item.index : at;
+    if (index in vectors && vectors[index] === undefined) vectors[index] = decoded(item?.embedding);
+  });
+  return vectors;
+}
+
+/** Servers that do not know `encoding_format` answer lists of numbers. */
+function decoded(embedding: unknown): unknown {
+  if (typeof embedding !== "string") return embedding;
+  const bytes = Buffer.from(embedding, "base64");
+  if (bytes.length === 0 || bytes.length % 4 !== 0) return undefined;
+  return new Float32Array(new Uint8Array(bytes).buffer);
+}
+
+interface About extends OpenAiOptions {
+  id: string | undefined;
+  shortened: boolean;
+}
+
+function failureOf(cause: unknown, about: About): Error {
+  if (cause instanceof ServiceError) return cause;
+  const { id, url } = about;
+  const model = id === undefined ? {} : { model: id };
+  if (cause instanceof APIConnectionError)
+    return connectionFailure(rootOf(cause), { provider: "openai", url, advice, ...model });
+  if (cause instanceof APIError && cause.status !== undefined) return answered(cause, about);
+  // Whatever else the package throws, it threw over an answer that it could not read.
+  return connectionFailure(cause, { provider: "openai", url, advice, ...model });
+}
+
+/** The package wraps what fetch threw, once or twice. */
+function rootOf(cause: unknown): unknown {
+  let root = cause;
+  while (root instanceof Error && root.cause !== undefined) root = root.cause;
+  return root;
+}
+
+function answered(cause: APIError, { id, url, key, clock, shortened }: About): Error {
+  const { status = 0, code } = cause;
+  const words = quoted(cause.message, key);
+  const who = id === undefined ? `openai at ${hostOf(url)}` : `openai at ${hostOf(url)} (model '${id}')`;
+  // What a server says of a wrong key may hold the key.
+  if (status === 401 || status === 403)
+    return fail("bad_gateway", `${who} refused the key with ${status}: ${keyAdvice}`);
+  if (tooLong.test(words) || tooLong.test(String(code)))
+    return new TextTooLong(`OpenAI's API says: ${words}`);
+  if (status === 404)
+    return fail(
+      "bad_gateway",
+      `${who} knows no such model: GET /embed/models lists those it has. It says: ${words}`,
+    );
+  if (code === "insufficient_quota")
+    return fail("bad_gateway", `${who} says that the account's quota is used up`);
+  const waitMs = retryAfterMs(new Headers(cause.headers), clock);
+  const seconds = { retryAfterSeconds: passedOnSeconds(waitMs) };
+  if (status === 429)
+    return new PassingFailure(fail("too_many_requests", `${who} is busy: ${words}`, seconds), waitMs);
+  if (status === 503)
+    return new PassingFailure(fail("overloaded", `${who} is busy: ${words}`, seconds), waitMs);
+  const failed = fail("bad_gateway", `${who} failed: ${words}`);
+  if (status >= 500) return new PassingFailure(failed, waitMs);
+  if (shortened && status === 400)
+    return fail("invalid_field", `dimensions: ${who} refused the request: ${words}`, {
+      details: { field: "dimensions" },
+    });
+  return failed;
+}

@@ -1,0 +1,125 @@
+/** What turns texts into vectors: one interface, one file an implementation, one suite (tests/conformance/embedding-provider.ts). */
+import { fail, type ServiceError } from "../../runtime/errors.ts";
+
+export interface EmbedCall {
+  /** The model as the provider calls it, as `nomic-embed-text`. */
+  name: string;
+  /** At most `limits.texts` of them, none empty. */
+  texts: readonly string[];
+  /** Length of the vectors that is wanted; only for providers that `shortens`. */
+  dimensions?: number;
+  signal: AbortSignal;
+}
+
+/** As it came: `checkAnswer` looks at it before anybody uses it. */
+export interface Answer {
+  /** One a text, in their order: typed arrays or lists of numbers. */
+  vectors: unknown;
+  /** Tokens of the whole call as the provider counted them. */
+  tokens?: number;
+}
+
+export interface KnownModel {
+  name: string;
+  dimension?: number;
+  /** Longest text, in the model's tokens. */
+  window?: number;
+}
+
+export interface ProviderLimits {
+  /** Texts of one call. */
+  texts: number;
+  /** UTF-8 bytes of one call's texts; a longer text goes alone. */
+  bytes: number;
+  /** Calls at once; more wait in line. */
+  calls: number;
+}
+
+export interface Provider {
+  /** What model ids begin with, and metrics are labelled with. */
+  name: string;
+  limits: ProviderLimits;
+  /** Whether `dimensions` may be asked for. */
+  shortens: boolean;
+  /**
+   * One call, tried once. Throws TextTooLong when a text of it does not fit the model's window, PassingFailure when
+   * another try may help, a ServiceError otherwise, and the signal's reason when that aborts.
+   */
+  embed: (call: EmbedCall) => Promise<Answer>;
+  /** The models it has now. Throws a ServiceError when it cannot say. */
+  models: (signal: AbortSignal) => Promise<KnownModel[]>;
+}
+
+/** A text does not fit the model's window. Which one, the batcher finds out. */
+export class TextTooLong extends Error {}
+
+/** A failure that may pass: tried again while there is time, and then told as `error`. */
+export class PassingFailure extends Error {
+  readonly error: ServiceError;
+  /** What the provider asked to wait, in milliseconds. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(error: ServiceError, retryAfterMs?: number) {
+    super(error.message, { cause: error });
+    this.error = error;
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/** The provider's own words in a message: one line, at most 300 characters, and never the key. */
+export function quoted(words: string, secret?: string): string {
+  const clean = secret ? words.replaceAll(secret, "[hidden]") : words;
+  const line = clean.replace(/\s+/g, " ").trim();
+  return line.length > 300 ? `${line.slice(0, 300)}…` : line;
+}
+
+/** Host and port of a URL: what may be shown, for a URL can hold a password. */
+export const hostOf = (url: string): string => new URL(url).host;
+
+/** Codes of failures where nobody listens: another try would not help. */
+const nobodyThere = new Set([
+  "ConnectionRefused",
+  "ECONNREFUSED",
+  "FailedToOpenSocket",
+  "ENOTFOUND",
+  "DNSException",
+]);
+
+/**
+ * What a fetch that threw means. `advice` says how to make the provider answer; a connection that was made and then
+ * broke may be better at the next try.
+ */
+export function connectionFailure(
+  cause: unknown,
+  { provider, url, model, advice }: { provider: string; url: string; model?: string; advice: string },
+): ServiceError | PassingFailure {
+  const code = (cause as { code?: unknown } | null)?.code;
+  const about = model === undefined ? "" : ` for model '${model}'`;
+  if (typeof code === "string" && nobodyThere.has(code))
+    return fail("bad_gateway", `${provider} cannot be reached at ${hostOf(url)}${about}: ${advice}`, {
+      cause,
+    });
+  const broken = fail(
+    "bad_gateway",
+    `${provider} at ${hostOf(url)} broke off its answer${about}: try again`,
+    { cause },
+  );
+  return new PassingFailure(broken);
+}
+
+/** Passes the body through, and fails it with 502 beyond `bytesMax`: an answer must not fill the memory. */
+export function limitBody(response: Response, bytesMax: number, provider: string): Response {
+  if (!response.body) return response;
+  let bytes = 0;
+  const limit = new TransformStream<Uint8Array, Uint8Array>({
+    transform: (chunk, controller) => {
+      bytes += chunk.length;
+      if (bytes <= bytesMax) controller.enqueue(chunk);
+      else controller.error(fail("bad_gateway", `${provider} answered more than ${bytesMax} bytes`));
+    },
+  });
+  return new Response(response.body.pipeThrough(limit), {
+    status: response.status,
+    headers: response.headers,
+  });
+}

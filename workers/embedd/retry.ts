@@ -1,0 +1,78 @@
+/** One provider call with its deadline, tried again as long as that helps. */
+import type { Clock } from "../../runtime/clock.ts";
+import { fail } from "../../runtime/errors.ts";
+import { PassingFailure } from "./provider.ts";
+
+/** First wait between two tries when the provider names none; doubled each time. The openai package takes 500 ms. */
+const backoffMs = 250;
+/** Longest `Retry-After` that is passed on, in seconds. */
+const retryAfterMaxSeconds = 3600;
+
+export interface RetryRules {
+  /** Tries after the first. */
+  retries: number;
+  /** For all tries together, in milliseconds. */
+  timeoutMs: number;
+  clock: Clock;
+  /** As `ollama (model 'ollama/x')`, for messages. */
+  what: string;
+}
+
+/**
+ * Runs the work, again after a PassingFailure: at once no, but after what the provider asked for, and never past the
+ * deadline. Throws the failure's error when tries or time are used up, `deadline_exceeded` when the work takes
+ * longer, and the signal's reason when that aborts.
+ */
+export async function withRetries<T>(
+  work: (signal: AbortSignal) => Promise<T>,
+  signal: AbortSignal,
+  { retries, timeoutMs, clock, what }: RetryRules,
+): Promise<T> {
+  const controller = new AbortController();
+  const stop = () => controller.abort(signal.reason);
+  if (signal.aborted) stop();
+  signal.addEventListener("abort", stop, { once: true });
+  const end = clock.elapsed() + timeoutMs;
+  clock.sleep(timeoutMs, controller.signal).then(
+    () => controller.abort(fail("deadline_exceeded", `${what} did not answer within ${timeoutMs} ms`)),
+    () => {},
+  );
+  try {
+    for (let attempt = 0; ; attempt++) {
+      const failure = await tried(work, controller.signal);
+      if (!(failure instanceof PassingFailure)) return failure.value;
+      const waitMs = failure.retryAfterMs ?? backoffMs * 2 ** attempt;
+      if (attempt >= retries || clock.elapsed() + waitMs >= end) throw failure.error;
+      await clock.sleep(waitMs, controller.signal);
+    }
+  } finally {
+    signal.removeEventListener("abort", stop);
+    controller.abort();
+  }
+}
+
+async function tried<T>(
+  work: (signal: AbortSignal) => Promise<T>,
+  signal: AbortSignal,
+): Promise<{ value: T } | PassingFailure> {
+  try {
+    signal.throwIfAborted();
+    return { value: await work(signal) };
+  } catch (cause) {
+    if (signal.aborted) throw signal.reason;
+    if (cause instanceof PassingFailure) return cause;
+    throw cause;
+  }
+}
+
+/** What `Retry-After` asks for, in milliseconds: seconds or an HTTP date; undefined when absent or senseless. */
+export function retryAfterMs(headers: Headers, clock: Pick<Clock, "now">): number | undefined {
+  const text = headers.get("retry-after");
+  if (text === null) return undefined;
+  const seconds = /^\d{1,9}(\.\d+)?$/.test(text) ? Number(text) : (Date.parse(text) - clock.now()) / 1000;
+  return Number.isFinite(seconds) ? Math.max(0, seconds * 1000) : undefined;
+}
+
+/** The same for our own `Retry-After`: whole seconds, at least 1. */
+export const passedOnSeconds = (waitMs: number | undefined): number =>
+  Math.min(retryAfterMaxSeconds, Math.max(1, Math.ceil((waitMs ?? 1000) / 1000)));

@@ -1,0 +1,105 @@
+/** embedd: its verbs and its one OpenAI-shaped endpoint, over providers and a cache. */
+import { readJson } from "../../runtime/body.ts";
+import type { RawContext, Running } from "../../runtime/contract.ts";
+import { fail } from "../../runtime/errors.ts";
+import { transferring } from "../../runtime/rpc.ts";
+import type { Deps } from "../../runtime/service.ts";
+import { type Embedd, OpenAiRequest } from "./contract.ts";
+import { createEmbedder, type Embedded, type Embedder } from "./embedder.ts";
+import { lexicalDimension } from "./lexical-embedding.ts";
+import { createLocalModel } from "./local-model.ts";
+import { findModel, type Model, shortened } from "./model-id.ts";
+import { createModelList } from "./model-list.ts";
+import { createOllama } from "./ollama.ts";
+import { createOpenAi } from "./openai.ts";
+import { openAiAnswer, textsOf } from "./openai-shape.ts";
+import type { Provider } from "./provider.ts";
+import { checkTexts, refusal } from "./texts.ts";
+
+/** Starts the service. Rejects when `default_model` is no model id; providers need not answer yet. */
+export async function createEmbedd(deps: Deps): Promise<Running<Embedd>> {
+  const { config, clock, metrics } = deps;
+  const providers = createProviders(deps);
+  const model = (id: string = config.embedd.default_model) => findModel(id, providers);
+  const usual = defaultModel(config.embedd.default_model, providers);
+  const embedder = createEmbedder({ config: config.embedd, clock, metrics });
+  const lifetime = new AbortController();
+  const dimensionOf = (id: string) => embedder.dimensionOf(model(id));
+  const models = createModelList({ providers, defaultModel: usual.id, clock, dimensionOf });
+  const limits = { textsMax: config.embedd.max_batch_texts, textBytesMax: config.embedd.max_text_bytes };
+
+  const embed = (chosen: Model, texts: string[], fieldName: string, signal: AbortSignal, one = false) => {
+    const field = (at: number) => (one || at < 0 ? fieldName : `${fieldName}.${at}`);
+    checkTexts(texts, field, limits);
+    return embedder.embed(chosen, texts, { signal: AbortSignal.any([signal, lifetime.signal]), field });
+  };
+
+  return {
+    verbs: {
+      embed: async ({ model: id, text, texts }, { signal }) => {
+        if ((text === undefined) === (texts === undefined))
+          throw refusal(
+            "texts",
+            `expected either text or texts, got ${text === undefined ? "neither" : "both"}`,
+          );
+        const chosen = model(id);
+        const one = text !== undefined;
+        const answer = await embed(chosen, texts ?? [text ?? ""], one ? "text" : "texts", signal, one);
+        const { dimension, rows, cached } = answer;
+        return { model: chosen.id, dimension, vectors: rows.map((row) => Array.from(row)), cached };
+      },
+      vectorsOf: async ({ model: id, texts }, { signal }) => {
+        const chosen = model(id);
+        const answer = await embed(chosen, texts, "texts", signal);
+        const vectors = joined(answer);
+        const { dimension, cached } = answer;
+        return transferring({ model: chosen.id, dimension, vectors, cached }, [vectors.buffer]);
+      },
+      models: async () => models(),
+    },
+    raw: {
+      embeddings: async (_input, { request, signal }: RawContext) => {
+        const body = await readJson(request, OpenAiRequest, config.embedd.max_json_bytes);
+        const chosen = model(body.model);
+        const known = knownLength(chosen, embedder);
+        const shaped = shortened(chosen, body.dimensions, known);
+        const answer = await embed(shaped, textsOf(body.input), "input", signal, !Array.isArray(body.input));
+        return Response.json(openAiAnswer(chosen.id, answer, body.encoding_format ?? "float"));
+      },
+    },
+    stop: async () => {
+      lifetime.abort(stopping());
+    },
+  };
+}
+
+const stopping = () => fail("unavailable", "the service is stopping", { retryAfterSeconds: 1 });
+
+function createProviders({ config, clock, secrets }: Deps): Provider[] {
+  const { ollama_url: ollamaUrl, openai_url: openAiUrl } = config.embedd;
+  return [
+    createLocalModel(clock),
+    createOllama({ url: ollamaUrl, clock }),
+    createOpenAi({ url: openAiUrl, key: secrets.provider("openai"), clock }),
+  ];
+}
+
+/** A default that no request could use stops the start. */
+function defaultModel(id: string, providers: readonly Provider[]): Model {
+  try {
+    return findModel(id, providers);
+  } catch (cause) {
+    throw new Error(`embedd.default_model: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** What the model's vectors have; those of the embedded model before it was ever asked. */
+const knownLength = (model: Model, embedder: Embedder): number | undefined =>
+  model.provider.name === "local" ? lexicalDimension : embedder.dimensionOf(model);
+
+/** All vectors, row by row, in a buffer of their own. */
+function joined({ rows, dimension }: Embedded): Uint8Array<ArrayBuffer> {
+  const all = new Float32Array(rows.length * dimension);
+  for (const [at, row] of rows.entries()) all.set(row, at * dimension);
+  return new Uint8Array(all.buffer);
+}

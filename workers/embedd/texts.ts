@@ -1,0 +1,35 @@
+/** What may be embedded. */
+import { fail } from "../../runtime/errors.ts";
+
+export interface TextLimits {
+  textsMax: number;
+  textBytesMax: number;
+}
+
+/**
+ * Throws `invalid_field` naming the place: none or too many, empty or blank, too long, or half a surrogate pair,
+ * which no provider could be told and which would share its hash with other texts.
+ */
+export function checkTexts(
+  texts: readonly string[],
+  field: (at: number) => string,
+  { textsMax, textBytesMax }: TextLimits,
+): void {
+  if (texts.length > textsMax)
+    throw refusal(field(-1), `at most ${textsMax} texts a request, got ${texts.length}; send them in parts`);
+  texts.forEach((text, at) => {
+    if (text.trim() === "") throw refusal(field(at), "expected text, got nothing but white space");
+    const bytes = Buffer.byteLength(text);
+    if (bytes > textBytesMax)
+      throw refusal(field(at), `at most ${textBytesMax} bytes of UTF-8, got ${bytes}; split it`);
+    if (!text.isWellFormed())
+      throw refusal(
+        field(at),
+        "half a surrogate pair, as \\ud800 without its other half; send whole characters",
+      );
+  });
+}
+
+/** An `invalid_field` that names the field. */
+export const refusal = (field: string, why: string) =>
+  fail("invalid_field", `${field}: ${why}`, { details: { field } });

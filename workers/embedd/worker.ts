@@ -1,0 +1,6 @@
+/** The entry of embedd's Worker. */
+import { runService } from "../../runtime/worker.ts";
+import { embedd } from "./contract.ts";
+import { createEmbedd } from "./service.ts";
+
+runService({ contract: embedd, create: createEmbedd });
