@@ -135,9 +135,15 @@ export const catalogd = contract("catalogd", {
   }),
   snapshot: internal({
     summary:
-      "Every manifest, or nothing when the catalog's etag is still `known`: one cheap call keeps a reader current.",
+      "Every manifest; or nothing when the catalog's etag is still `known`; or, for an etag of late, with `removed`, only what changed since.",
     body: closed({ known: t.Optional(t.String()) }),
-    reply: closed({ catalog_etag: t.String(), manifests: t.Optional(t.Array(Manifest)), unreadable }),
+    reply: closed({
+      catalog_etag: t.String(),
+      manifests: t.Optional(t.Array(Manifest)),
+      /** Datasets that are no more. Where it is absent, `manifests` are all there are. */
+      removed: t.Optional(t.Array(t.String())),
+      unreadable,
+    }),
   }),
 });
 export type Catalogd = typeof catalogd;

@@ -26,6 +26,8 @@ export interface Registry {
   /** All datasets, by name. The same array until something changes. */
   manifests: () => readonly Manifest[];
   damaged: () => readonly Damaged[];
+  /** What changed since the catalog had this etag; undefined when that is too long ago, or never was. */
+  since: (etag: string) => { changed: Manifest[]; removed: string[] } | undefined;
   /** Equal for equal content, also after a restart: the XOR of a hash of each head. */
   etag: () => string;
 }
@@ -37,10 +39,14 @@ export function createRegistry(): Registry {
   const sum = new Uint8Array(hashBytes);
   let etag = hex(sum);
   let manifests: readonly Manifest[] | undefined;
+  /** The latest changes: the etag before each, and its name. */
+  const changes: { before: string; name: string }[] = [];
 
   return {
     put: (head) => {
       const { name } = head;
+      changes.push({ before: etag, name });
+      if (changes.length > 2 * changesKept) changes.splice(0, changesKept);
       const before = heads.get(name);
       if (before) toggle(sum, before);
       toggle(sum, head);
@@ -74,6 +80,16 @@ export function createRegistry(): Registry {
       return manifests;
     },
     damaged: () => [...heads.values()].filter(isDamaged),
+    since: (known) => {
+      const from = changes.findLastIndex(({ before }) => before === known);
+      if (from < 0) return undefined;
+      const names = [...new Set(changes.slice(from).map(({ name }) => name))];
+      const found = names.map((name) => ({ name, head: heads.get(name) }));
+      return {
+        changed: found.flatMap(({ head }) => (head !== undefined && isLiveHead(head) ? [head] : [])),
+        removed: found.flatMap(({ name, head }) => (head !== undefined && isLiveHead(head) ? [] : [name])),
+      };
+    },
     etag: () => etag,
   };
 }
@@ -84,6 +100,9 @@ function readable(head: Head | undefined): Version | undefined {
   if (isDamaged(head)) throw fail("corrupt", `dataset '${head.name}': ${head.reason}`);
   return head;
 }
+
+/** A reader that is behind by more is given everything. */
+const changesKept = 512;
 
 /** Half of SHA-256: 128 bits keep two catalogs apart. */
 const hashBytes = 16;

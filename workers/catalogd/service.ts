@@ -140,6 +140,8 @@ function readVerbs(registry: Registry, changes: Changes): Pick<VerbsOf<Catalogd>
     snapshot: async ({ known }) => {
       const catalog_etag = registry.etag();
       if (known === catalog_etag) return { catalog_etag };
+      const news = known === undefined ? undefined : registry.since(known);
+      if (news) return { catalog_etag, manifests: news.changed, removed: news.removed, ...unreadable() };
       return { catalog_etag, manifests: [...registry.manifests()], ...unreadable() };
     },
   };

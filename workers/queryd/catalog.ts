@@ -40,10 +40,11 @@ export function createCatalog(options: {
     const known = snapshot ? { known: snapshot.etag } : {};
     const reply = await catalogd.verbs.snapshot(known, { timeoutMs });
     if (reply.manifests) {
-      const fresh = {
-        etag: reply.catalog_etag,
-        datasets: new Map(reply.manifests.map((manifest) => [manifest.name, manifest])),
-      };
+      // With `removed` the reply is what changed since the snapshot, else it is everything.
+      const datasets = new Map(reply.removed ? snapshot?.datasets : []);
+      for (const name of reply.removed ?? []) datasets.delete(name);
+      for (const manifest of reply.manifests) datasets.set(manifest.name, manifest);
+      const fresh = { etag: reply.catalog_etag, datasets };
       await onChange(fresh);
       snapshot = fresh;
     }

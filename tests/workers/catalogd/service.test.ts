@@ -206,9 +206,31 @@ describe("changes and snapshot", () => {
     const dropped = catalog.verbs.changes({ since: after });
     await catalog.verbs.drop({ name: "news" });
     expect((await dropped).catalog_etag).not.toBe(after);
-    expect(
-      (await catalog.verbs.snapshot({ known: after })).manifests?.some(({ name }) => name === "news"),
-    ).toBe(false);
+    expect(await catalog.verbs.snapshot({ known: after })).toMatchObject({
+      manifests: [],
+      removed: ["news"],
+    });
+  });
+
+  test("what changed since any state seen, applied to it, is what there is now", async () => {
+    const seen: Awaited<ReturnType<typeof catalog.verbs.snapshot>>[] = [await catalog.verbs.snapshot({})];
+    for (const [step, name] of ["d1", "d2", "d1", "d3", "d2", "d1"].entries()) {
+      if (step === 4) await catalog.verbs.drop({ name });
+      else await register(name, []);
+      seen.push(await catalog.verbs.snapshot({}));
+    }
+    const now = seen.at(-1);
+    for (const state of seen) {
+      const news = await catalog.verbs.snapshot({ known: state.catalog_etag });
+      const names = new Map((state.manifests ?? []).map((manifest) => [manifest.name, manifest]));
+      for (const name of news.removed ?? []) names.delete(name);
+      for (const manifest of news.manifests ?? []) names.set(manifest.name, manifest);
+      const sorted = [...names.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+      expect(sorted).toEqual(now?.manifests as never);
+      expect(news.catalog_etag).toBe(now?.catalog_etag as string);
+      expect(news.manifests?.length ?? 0).toBeLessThanOrEqual(3);
+    }
+    expect((await catalog.verbs.snapshot({ known: "another" })).removed).toBeUndefined();
   });
 
   test("without `since` or patience the answer is at once", async () => {
