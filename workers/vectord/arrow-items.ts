@@ -144,6 +144,7 @@ function firstOfLists(lists: Data, { ids, at, config }: Place): number {
 function metadataOf(table: Table, ids: readonly string[]): (Metadata | undefined)[] {
   const fields = table.schema.fields.filter(({ name }) => name !== "id" && name !== "vector");
   const columns = fields.map(({ name, type }) => ({ name, type, values: column(table, name) }));
+  const nested = fields.some(({ name }) => name === "metadata");
   return ids.map((_, at) => {
     const entries: [string, unknown][] = [];
     for (const { name, type, values } of columns) {
@@ -152,8 +153,8 @@ function metadataOf(table: Table, ids: readonly string[]): (Metadata | undefined
       if (name === "metadata") entries.push(...Object.entries(objectOf(value, type, nameOfItem(ids, at))));
       else entries.push([name, jsonOf(value, type)]);
     }
-    const twice = entries.length > columns.length && repeated(entries.map(([name]) => name));
-    if (twice)
+    const twice = nested ? repeated(entries.map(([name]) => name)) : undefined;
+    if (twice !== undefined)
       throw wrong(`${nameOfItem(ids, at)}: field '${twice}' is in column metadata and a column of its own`);
     return entries.length === 0 ? undefined : Object.fromEntries(entries);
   });
