@@ -518,7 +518,12 @@ describe("filters", () => {
         "filter",
         "33 fields",
       ),
-      filter("1025 conditions", { or: Array.from({ length: 1025 }, () => ({ a: 1 })) }, "filter.or[1023].a", "1024"),
+      filter(
+        "1025 conditions",
+        { or: Array.from({ length: 1025 }, () => ({ a: 1 })) },
+        "filter.or[1023].a",
+        "1024",
+      ),
       search(
         "filter: an unknown field matches nothing",
         { filter: { nope: 1 } },
