@@ -66,8 +66,8 @@ const owners: readonly (readonly [RegExp, readonly string[]])[] = [
     ["workers/ingestd/engine.ts", "workers/queryd/engine.ts", "scripts/doctor/toolchain.ts"],
   ],
   [/^hyparquet(-writer)?$/, ["workers/catalogd/manifest.ts"]],
-  [/^faiss-node$/, ["workers/vectord/faiss.ts", "scripts/faiss.ts"]],
-  [/^usearch$/, ["workers/vectord/usearch.ts"]],
+  [/^faiss-node$/, ["workers/vectord/faiss-engine.ts", "scripts/faiss.ts"]],
+  [/^usearch$/, ["workers/vectord/usearch-engine.ts"]],
   [/^elysia$/, ["runtime/serve.ts"]],
 ];
 

@@ -1,0 +1,187 @@
+/** The engines of all indexes, over a fixed number of threads. */
+import { availableParallelism } from "node:os";
+import { fail, type ServiceError } from "../../runtime/errors.ts";
+import type { Log } from "../../runtime/log.ts";
+import type { Metrics } from "../../runtime/metrics.ts";
+import type { Engine, EngineSpec, Engines, Neighbours } from "./engine.ts";
+import { type EngineHost, startEngineHost } from "./engine-host.ts";
+import { type NewBlocks, type PackedNeighbours, unpack } from "./engine-protocol.ts";
+import { type IndexPlan, planIndex } from "./index-type.ts";
+import { refuseQuantization } from "./usearch-engine.ts";
+import type { VectorBlocks } from "./vector-blocks.ts";
+
+export interface EnginesOptions {
+  /** JavaScript threads that hold engines; 0: one a core. */
+  threads: number;
+  /** Searches that may be open at once, over all engines. */
+  maxWaiting: number;
+  hnswEngine: "usearch" | "faiss";
+  log: Log;
+  metrics?: Metrics;
+}
+
+interface Pool {
+  options: EnginesOptions;
+  host: (plan: IndexPlan) => EngineHost;
+  /** Counts a search as open while it is. Throws `too_many_requests`. */
+  admitted: <T>(work: () => Promise<T>) => Promise<T>;
+  /** Engines that are open, by how to close them. */
+  closers: Set<() => Promise<void>>;
+}
+
+/**
+ * All FAISS indexes of this process live in one thread: faiss-node 0.5.1 keeps its constructors in static variables,
+ * and the process ends when a thread makes an index after another has loaded it.
+ */
+let faissHost: EngineHost | undefined;
+
+/** Starts no thread before the first index needs it. */
+export async function openEngines(options: EnginesOptions): Promise<Engines> {
+  const { threads, log } = options;
+  const cores = availableParallelism();
+  const hosts = new Set<EngineHost>();
+  const closers: Pool["closers"] = new Set();
+  let isStopping = false;
+  const start = (ended: () => void): EngineHost => {
+    if (isStopping) throw fail("unavailable", "the service stops");
+    return startEngineHost(cores, { log, ended });
+  };
+  const leastUsed = () => {
+    const [least] = [...hosts].sort((a, b) => a.engines() - b.engines());
+    if (least && (least.engines() === 0 || hosts.size >= (threads || cores))) return least;
+    const host = start(() => void hosts.delete(host));
+    hosts.add(host);
+    return host;
+  };
+  const forFaiss = () => {
+    const host =
+      faissHost ??
+      start(() => {
+        if (faissHost === host) faissHost = undefined;
+      });
+    faissHost = host;
+    return host;
+  };
+  const pool: Pool = {
+    options,
+    host: ({ engine }) => (engine === "faiss" ? forFaiss() : leastUsed()),
+    admitted: admission(options),
+    closers,
+  };
+  return {
+    open: (spec, blocks, built) => openEngine(pool, { spec, blocks }, built),
+    stop: async () => {
+      isStopping = true;
+      await Promise.allSettled([...closers].map((close) => close()));
+      const idle = faissHost?.engines() === 0 ? [faissHost] : [];
+      await Promise.all([...hosts, ...idle].map((host) => host.stop()));
+    },
+  };
+}
+
+/** Lets so many searches be open at once. */
+function admission({ maxWaiting, metrics }: EnginesOptions): Pool["admitted"] {
+  let open = 0;
+  metrics?.gauge("vectord_engine_calls", "Searches that wait for or run in an engine.", () => open);
+  const refused = metrics?.counter(
+    "vectord_engine_refused_total",
+    "Searches refused because too many waited.",
+  );
+  return async (work) => {
+    if (open >= maxWaiting) {
+      refused?.add();
+      const message = `${open} searches wait already, the most there may be: try again`;
+      throw fail("too_many_requests", message, { retryAfterSeconds: 1 });
+    }
+    open += 1;
+    try {
+      return await work();
+    } finally {
+      open -= 1;
+    }
+  };
+}
+
+/** An engine as its thread knows it. */
+interface Remote {
+  host: EngineHost;
+  engine: number;
+  spec: EngineSpec;
+  plan: IndexPlan;
+  blocks: VectorBlocks;
+  /** The blocks the thread has not been handed yet; counts them as handed. */
+  news: () => NewBlocks;
+  state: { covered: number; bytes: number; ended?: ServiceError };
+}
+
+async function openEngine(
+  pool: Pool,
+  { spec, blocks }: { spec: EngineSpec; blocks: VectorBlocks },
+  built?: { path: string; rows: number },
+): Promise<Engine> {
+  const plan = planIndex(spec, pool.options.hnswEngine);
+  if (plan.engine === "usearch") refuseQuantization(spec);
+  const host = pool.host(plan);
+  const state: Remote["state"] = { covered: 0, bytes: 0 };
+  const engine = host.enter({
+    progress: (covered, bytes) => {
+      state.covered = covered;
+      state.bytes = bytes;
+    },
+    ended: (why) => {
+      state.ended = why;
+    },
+  });
+  let handed = 0;
+  const news = () => {
+    const from = handed;
+    const buffers = blocks.buffers().slice(from);
+    handed += buffers.length;
+    return { from, buffers };
+  };
+  const remote = { host, engine, spec, plan, blocks, news, state };
+  try {
+    await host.ask(engine, { type: "open", spec, plan, blocks: news(), ...(built ? { built } : {}) });
+  } catch (cause) {
+    host.leave(engine);
+    throw cause;
+  }
+  return engineOver(pool, remote);
+}
+
+function engineOver(
+  { admitted, closers }: Pool,
+  { host, engine, spec, plan, blocks, state, news }: Remote,
+): Engine {
+  const neighbours = async (answer: Promise<unknown>): Promise<Neighbours[]> =>
+    unpack((await answer) as PackedNeighbours);
+  const close = async () => {
+    if (!closers.delete(close)) return;
+    try {
+      if (!state.ended) await host.ask(engine, { type: "close" });
+    } finally {
+      host.leave(engine);
+    }
+  };
+  closers.add(close);
+  return {
+    name: plan.engine,
+    covered: () => state.covered,
+    memoryBytes: () => state.bytes,
+    add: async (rows, signal) => {
+      if (rows > blocks.rows()) throw new RangeError(`there are ${blocks.rows()} rows, not ${rows}`);
+      await host.ask(engine, { type: "add", rows, blocks: news() }, signal);
+    },
+    search: (queries, { k, ef = spec.ef_search, signal }) =>
+      admitted(() => neighbours(host.ask(engine, { type: "search", queries, k, ef }, signal))),
+    exact: (queries, among, { k, signal }) =>
+      admitted(() =>
+        neighbours(host.ask(engine, { type: "exact", queries, k, among, blocks: news() }, signal)),
+      ),
+    save:
+      plan.engine === "exact"
+        ? undefined
+        : async (path) => (await host.ask(engine, { type: "save", path })) as number,
+    close,
+  };
+}

@@ -1,0 +1,24 @@
+/** What a native library must be able to do to stand behind an engine: usearch-engine.ts and faiss-engine.ts. */
+
+/** For each query the same number of places; those without a row hold `nobody`. */
+export interface Candidates {
+  rows: Uint32Array;
+  wanted: number;
+}
+
+export const nobody = 0xffff_ffff;
+
+/** Lives in an engine thread; every call blocks it, so the caller asks for little at a time. */
+export interface Graph {
+  covered: () => number;
+  /** Takes in the rows after those it covers, up to `to`; all of them lie in one block. */
+  add: (to: number) => void;
+  /** How many of its candidates, nearest first, are scored again by the f32 rows to find the `k` nearest. */
+  scored: (k: number, wanted: number) => number;
+  /** The nearest by its own, possibly rounded, distances; it looks among `wanted` candidates, as HNSW's `ef` says. */
+  search: (queries: Float32Array, wanted: number) => Candidates;
+  /** Writes what it built to a file that `path` may not name yet. */
+  write: (path: string) => void;
+  /** Native memory, in bytes; estimated where the library does not tell. */
+  bytes: () => number;
+}
