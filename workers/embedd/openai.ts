@@ -52,7 +52,13 @@ export function createOpenAi(options: OpenAiOptions): Provider {
     },
   });
 
+  const needsKey = () => {
+    if (key === undefined && hostOf(url) === openAiHost)
+      throw fail("bad_gateway", `openai at ${openAiHost} takes no call without a key: ${keyAdvice}`);
+  };
+
   const embed = async ({ name, texts, dimensions, signal }: EmbedCall) => {
+    needsKey();
     const shape = dimensions === undefined ? {} : { dimensions };
     try {
       const answer = await client.embeddings.create(
@@ -68,8 +74,7 @@ export function createOpenAi(options: OpenAiOptions): Provider {
   };
 
   const models = async (signal: AbortSignal) => {
-    if (key === undefined && hostOf(url) === openAiHost)
-      throw fail("bad_gateway", `there is no key: ${keyAdvice}`);
+    needsKey();
     try {
       const { data } = await client.models.list({ signal });
       const names = (Array.isArray(data) ? data : []).map(({ id }) => String(id)).slice(0, modelsMax);
