@@ -300,7 +300,14 @@ export type Config = SectionOf<Table[""]> & {
     : SectionOf<Table[K]>;
 };
 /** The sections of services that listen. */
-export type ServiceSection = "gateway" | "storaged" | "catalogd" | "ingestd" | "queryd";
+export type ServiceSection =
+  | "gateway"
+  | "storaged"
+  | "catalogd"
+  | "ingestd"
+  | "queryd"
+  | "vectord"
+  | "embedd";
 
 /** Tells a section that is one setting itself from a section of settings. */
 export function isSetting(table: object): table is Setting {

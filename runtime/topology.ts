@@ -20,9 +20,11 @@ export const topology: Topology = {
   catalogd: { worker: worker("workers/catalogd"), calls: ["storaged"], native: false },
   ingestd: { worker: worker("workers/ingestd"), calls: ["storaged", "catalogd"], native: true },
   queryd: { worker: worker("workers/queryd"), calls: ["storaged", "catalogd"], native: true },
+  vectord: { worker: worker("workers/vectord"), calls: ["storaged"], native: true },
+  embedd: { worker: worker("workers/embedd"), calls: [], native: false },
   gateway: {
     worker: worker("api/gateway"),
-    calls: ["storaged", "catalogd", "ingestd", "queryd"],
+    calls: ["storaged", "catalogd", "ingestd", "queryd", "vectord", "embedd"],
     native: false,
   },
 };

@@ -5,16 +5,18 @@ import type { Invoke } from "../../runtime/rpc.ts";
 import type { Face, RawHandler } from "../../runtime/serve.ts";
 import type { Deps, ServiceStatus } from "../../runtime/service.ts";
 import { catalogd } from "../../workers/catalogd/contract.ts";
+import { embedd } from "../../workers/embedd/contract.ts";
 import { ingestd } from "../../workers/ingestd/contract.ts";
 import { queryd } from "../../workers/queryd/contract.ts";
 import { storaged } from "../../workers/storaged/contract.ts";
+import { vectord } from "../../workers/vectord/contract.ts";
 import { type Gateway, gateway } from "./contract.ts";
 import { docsPage } from "./docs-page.ts";
 import { openApi } from "./openapi.ts";
 import { proxy } from "./proxy.ts";
 
 /** The services behind the gateway, in the order of the API page. */
-export const mounted = { ingestd, catalogd, queryd, storaged };
+export const mounted = { ingestd, catalogd, queryd, vectord, embedd, storaged };
 type Mounted = typeof mounted;
 
 /** How long a service in another process may take to say how it is. */

@@ -47,11 +47,11 @@ async function refuses({ check }: Stage, lake: Lake, name: string): Promise<void
         { id: "good", vector: Array(dimension).fill(1) },
         { id: "bad", vector: [1, 2, 3] },
       ];
-      const message = expectError(await addItems(lake, name, batch), 400, "invalid_field");
+      const message = expectError(await addItems(lake, name, batch), 400, "bad_request");
       expectTrue(message.includes(String(dimension)) && message.includes("3"), message);
       expectStatus(await lake.send(`/v1/vectors/index/${name}/items/good`), 404);
       const search = await postJson(lake, `/v1/vectors/index/${name}/search`, { vector: [1], k: 1 });
-      expectError(search, 400, "invalid_field");
+      expectError(search, 400, "bad_request");
     },
   );
   await check("an id twice in a batch is a 400", async () => {
