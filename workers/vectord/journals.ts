@@ -60,7 +60,7 @@ export async function openJournals(options: JournalsOptions): Promise<Journals> 
 /** Names with a manifest. Folders without one are what a drop or a restore that was cut off has left: removed. */
 async function list(state: State): Promise<string[]> {
   const { store, log, inTurn } = state;
-  const names = await store.folders(indexesPrefix);
+  const names = (await store.folders(indexesPrefix)).sort();
   const present = await inParallel(names, looksAtOnce, (name) =>
     inTurn(name, async () => {
       const objects = await store.list(indexPrefix(name));
