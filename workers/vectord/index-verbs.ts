@@ -72,7 +72,7 @@ function ownName(name: string, indexes: Indexes, names: Names): string {
 }
 
 function configOf(input: InputOf<Vectord["endpoints"]["create"]>, clock: Pick<Clock, "now">): Config {
-  const { name, dimension } = input;
+  const { name, dimension, ...chosen } = input;
   return {
     name,
     dimension,
@@ -82,7 +82,7 @@ function configOf(input: InputOf<Vectord["endpoints"]["create"]>, clock: Pick<Cl
     connectivity: defaultConnectivity,
     ef_construction: defaultEfConstruction,
     ef_search: defaultEfSearch,
-    ...input,
+    ...chosen,
     created_at: timestamp(clock),
   };
 }

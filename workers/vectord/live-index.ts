@@ -160,7 +160,7 @@ function assemble(deps: LiveDeps, { config, journal, problems }: Parts, first: G
     rows: () => current.rows,
     page: (page) => pageOf(current, page),
     compact: upkeep.compact,
-    snapshot: () => journal.snapshot(current.rows.live()),
+    snapshot: () => journal.snapshot(() => current.rows.live()),
     info: () => infoOf(config, current, journal, problems),
     close: async () => {
       await writer.close();

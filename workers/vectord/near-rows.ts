@@ -84,7 +84,8 @@ async function exactly(index: Searched, query: Query, scope: Scope, from: number
 async function throughEngine(index: Searched, query: Query, scope: Scope): Promise<Near[][]> {
   const { covered, among, matching, view } = scope;
   const inside = matching === view.total ? covered : countRows(among, covered);
-  const situation = { k: query.k, ef: query.ef, covered, matching: inside };
+  const isWhole = matching === view.total;
+  const situation = { k: query.k, ef: query.ef, covered, matching: inside, isWhole };
   const plan = inside === 0 ? undefined : planSearch(situation);
   if (plan?.kind === "exact") return exactly(index, query, scope, 0);
   const [tail, head] = await Promise.all([
