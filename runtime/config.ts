@@ -7,7 +7,8 @@ import { resolve } from "node:path";
 import { parse, TomlError } from "smol-toml";
 import { errorCode } from "./files.ts";
 import { nearNames } from "./nearest.ts";
-import { type Config, isSetting, type Setting, settings } from "./settings.ts";
+import { isSetting, type Setting } from "./setting.ts";
+import { type Config, settings } from "./settings.ts";
 
 export interface LoadedConfig {
   config: Config;

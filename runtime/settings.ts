@@ -3,52 +3,25 @@
  * written from this table, the Config type is derived from it, and a test holds the file to it.
  */
 
-interface Common<T> {
-  default: T;
-  /** One line for lakehouse.toml; names the unit. */
-  doc: string;
-}
-export type Setting =
-  | (Common<string> & { kind: "text"; pattern?: RegExp; expected?: string; secret?: boolean })
-  | (Common<string> & { kind: "choice"; choices: readonly string[] })
-  | (Common<number> & { kind: "integer"; min: number; max: number })
-  | (Common<boolean> & { kind: "flag" })
-  | (Common<string[]> & { kind: "list"; secret?: boolean })
-  | (Common<Record<string, number>> & { kind: "sizes" })
-  | (Common<Record<string, Record<string, unknown>>> & { kind: "tables" });
-
-const text = (
-  value: string,
-  doc: string,
-  rule: { pattern?: RegExp; expected?: string; secret?: boolean } = {},
-) => ({ kind: "text", default: value, doc, ...rule }) as const;
-const choice = <const C extends readonly string[]>(value: C[number], choices: C, doc: string) =>
-  ({ kind: "choice", default: value, choices, doc }) as const;
-const integer = (value: number, range: readonly [min: number, max: number], doc: string) =>
-  ({ kind: "integer", default: value, min: range[0], max: range[1], doc }) as const;
-const flag = (value: boolean, doc: string) => ({ kind: "flag", default: value, doc }) as const;
-const list = (value: string[], doc: string, rule: { secret?: boolean } = {}) =>
-  ({ kind: "list", default: value, doc, ...rule }) as const;
-const sizes = (value: Record<string, number>, doc: string) =>
-  ({ kind: "sizes", default: value, doc }) as const;
-const tables = (value: Record<string, Record<string, unknown>>, doc: string) =>
-  ({ kind: "tables", default: value, doc }) as const;
-
-const KiB = 1024;
-const MiB = 1024 * KiB;
-const GiB = 1024 * MiB;
-const second = 1000;
-const minute = 60 * second;
-
-const address = {
-  pattern: /^(\[[0-9a-fA-F:.]+\]|[^\s:[\]]+):\d{1,5}$/,
-  expected: "host:port, as 127.0.0.1:3110 or [::1]:3110",
-};
-const url = { pattern: /^(https?:\/\/\S+)?$/, expected: "an http:// or https:// URL, or nothing" };
-const memory = {
-  pattern: /^\d+(\.\d+)?\s?(KB|MB|GB|TB|KiB|MiB|GiB|TiB)$/,
-  expected: "a size with its unit, as 2GB",
-};
+import {
+  address,
+  choice,
+  flag,
+  GiB,
+  integer,
+  KiB,
+  list,
+  MiB,
+  memory,
+  minute,
+  type Setting,
+  second,
+  sizes,
+  tables,
+  text,
+  url,
+  type ValueOf,
+} from "./setting.ts";
 
 /** What every service that listens has. */
 const listening = (bind: string) => ({
@@ -275,22 +248,6 @@ export const settings = {
   },
 } satisfies Record<string, Record<string, Setting> | Setting>;
 
-type ValueOf<S> = S extends { kind: "choice"; choices: readonly (infer C)[] }
-  ? C
-  : S extends { kind: "text" }
-    ? string
-    : S extends { kind: "integer" }
-      ? number
-      : S extends { kind: "flag" }
-        ? boolean
-        : S extends { kind: "list" }
-          ? readonly string[]
-          : S extends { kind: "sizes" }
-            ? Readonly<Record<string, number>>
-            : S extends { kind: "tables" }
-              ? Readonly<Record<string, Readonly<Record<string, unknown>>>>
-              : never;
-
 type SectionOf<S> = { readonly [K in keyof S]: ValueOf<S[K]> };
 type Table = typeof settings;
 /** The whole configuration: top-level keys and one object a section. */
@@ -299,17 +256,7 @@ export type Config = SectionOf<Table[""]> & {
     ? ValueOf<Table[K]>
     : SectionOf<Table[K]>;
 };
-/** The sections of services that listen. */
-export type ServiceSection =
-  | "gateway"
-  | "storaged"
-  | "catalogd"
-  | "ingestd"
-  | "queryd"
-  | "vectord"
-  | "embedd";
-
-/** Tells a section that is one setting itself from a section of settings. */
-export function isSetting(table: object): table is Setting {
-  return "kind" in table && typeof table.kind === "string";
-}
+/** The sections of services: those that listen. */
+export type ServiceSection = {
+  [K in keyof Table]: Table[K] extends { bind: unknown } ? K : never;
+}[keyof Table];

@@ -2,7 +2,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { topology } from "../../runtime/topology.ts";
+import { defaults } from "../../runtime/config.ts";
+import { listening } from "../doctor/configuration.ts";
 
 const root = resolve(import.meta.dir, "../..");
 const startTimeoutMs = 60_000;
@@ -83,7 +84,7 @@ function gatewayAddress(log: ReadableStream<Uint8Array>): { address: Promise<str
 /** Starts the product and waits until its gateway answers. Throws with the end of its log when it does not start. */
 export async function startProduct({ flags = [], env = {}, directory }: StartOptions = {}): Promise<Product> {
   const data = directory ?? newDirectory();
-  const binds = Object.keys(topology).map((name) => `--${name}.bind=127.0.0.1:0`);
+  const binds = listening(defaults()).map((name) => `--${name}.bind=127.0.0.1:0`);
   const given = [`--data_dir=${data}`, "--secrets_path=/nonexistent", ...binds, ...flags];
   const inherited = Object.entries(process.env).filter(([name]) => !/^(LH_|AUTH_)/.test(name));
   const child = Bun.spawn([process.execPath, join(root, "runtime/main.ts"), ...given], {
