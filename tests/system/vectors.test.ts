@@ -1,0 +1,13 @@
+/** A short slice of the campaign: `bun tests/campaigns/vectors.ts` is the long one. */
+import { expect, test } from "bun:test";
+
+test("vectors survive SIGKILL at random instants: nothing acknowledged is lost, nothing half done", async () => {
+  const run = Bun.spawn([process.execPath, "tests/campaigns/vectors.ts", "--count", "5", "--seed", "7"], {
+    stdout: "pipe",
+    stderr: "inherit",
+  });
+  const outcome = JSON.parse(await new Response(run.stdout).text());
+  expect(outcome).toMatchObject({ cycles: 5, wrong: [] });
+  expect(outcome.acknowledged).toBeGreaterThan(5);
+  expect(await run.exited).toBe(0);
+}, 120_000);
