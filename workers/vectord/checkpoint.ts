@@ -93,15 +93,18 @@ export async function* loadCheckpoint(
   }
 }
 
-/** The engine's file, whole as it was written. Throws `corrupt` when it is not. */
+/** The engine's file, whole as it was written, there until it is released. Throws `corrupt` when it is not. */
 export async function loadEngine(
   store: ObjectStore,
   { key, bytes, sha256 }: NonNullable<Checkpoint["engine"]>,
 ): Promise<{ path: string; release: () => Promise<void> }> {
-  const { path, etag, release } = await store.open(key);
+  const { path, etag, close, release } = await store.open(key);
   // On a local bucket the etag is the SHA-256 of bytes that storaged has just verified.
   const whole = etag === sha256 || ((await stat(path)).size === bytes && (await sha256Of(path)) === sha256);
-  if (whole) return { path, release };
+  if (whole) {
+    await close();
+    return { path, release };
+  }
   await release();
   throw corrupt(key, "it is not what was written");
 }

@@ -49,7 +49,7 @@ export async function openJournals(options: JournalsOptions): Promise<Journals> 
       state.inTurn(config.name, async () => {
         const first = { name: config.name, write: "", config, incarnation: newId(), base: 0, snapshots: [] };
         const file = await createManifest(state, first);
-        return remember(state, config.name, { file, objects: new Map(), segments: [] }, () => {});
+        return remember(state, config.name, { file, objects: new Map(), segments: [] }, async () => {});
       }),
     open: (name) => state.inTurn(name, () => open(state, name)),
     restore: (name, snapshot, as) => state.inTurn(as, () => restore(state, name, snapshot, as)),
@@ -76,11 +76,11 @@ function remember(
   state: State,
   name: string,
   found: Parameters<typeof openJournal>[1],
-  closed: () => void,
+  closed: () => Promise<void>,
 ): Journal {
-  const opened = openJournal(state, found, () => {
-    closed();
+  const opened = openJournal(state, found, async () => {
     if (state.open.get(name) === opened) state.open.delete(name);
+    await closed();
   });
   state.open.set(name, opened);
   return opened.journal;
@@ -98,8 +98,8 @@ async function open(state: State, name: string): Promise<{ journal: Journal; rec
   const problems: string[] = [];
   const engine = await engineOf(store, manifest, problems);
   const file = manifestFile(state, manifest, etag);
-  const journal = remember(state, name, { file, objects, segments }, () => {
-    engine?.release().catch((error) => state.log.warn("a copy was not removed", describe(error)));
+  const journal = remember(state, name, { file, objects, segments }, async () => {
+    await engine?.release();
   });
   const { config, checkpoint, incarnation, base } = manifest;
   const { dimension } = config;

@@ -32,6 +32,9 @@ export interface OpenObject {
   source: Source;
   /** Strong; on local buckets the SHA-256 of the bytes, which were verified. */
   etag: string;
+  /** The path stays, the source is not read any more. */
+  close: () => Promise<void>;
+  /** Also removes the file where it is a copy. */
   release: () => Promise<void>;
 }
 
@@ -252,19 +255,33 @@ async function openFile({ storaged, newId, directory }: StoreOptions, key: strin
     if (handle) {
       const { bytes, etag } = location.info;
       const source = fileSource(key, handle, bytes);
-      return { path: location.path, source, etag, release: () => handle.close() };
+      const close = closing(handle);
+      return { path: location.path, source, etag, close, release: close };
     }
   }
   const path = join(directory, newId());
-  const response = await storaged.fetch(pathOf("get", key));
-  if (!response.ok) throw await refusal(response);
-  const bytes = await Bun.write(path, response);
-  const handle = await open(path, "r");
-  const release = async () => {
-    await handle.close();
-    await rm(path, { force: true });
+  const remove = () => rm(path, { force: true });
+  try {
+    const response = await storaged.fetch(pathOf("get", key));
+    if (!response.ok) throw await refusal(response);
+    const bytes = await Bun.write(path, response);
+    const handle = await open(path, "r");
+    const close = closing(handle);
+    const release = () => close().then(remove);
+    return { path, source: fileSource(key, handle, bytes), etag: location.info.etag, close, release };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+/** Closes it once, however often it is called. */
+function closing(handle: FileHandle): () => Promise<void> {
+  let closed: Promise<void> | undefined;
+  return () => {
+    closed ??= handle.close();
+    return closed;
   };
-  return { path, source: fileSource(key, handle, bytes), etag: location.info.etag, release };
 }
 
 const fileSource = (key: string, handle: FileHandle, bytes: number): Source => ({

@@ -55,7 +55,7 @@ interface State extends Found {
 }
 
 /** Opens it; `closed` is called once. Removes in the background what the manifest does not need. */
-export function openJournal(options: JournalOptions, found: Found, closed: () => void): OpenJournal {
+export function openJournal(options: JournalOptions, found: Found, closed: () => Promise<void>): OpenJournal {
   const { file } = found;
   const inTurn = createTurns();
   const state = createState(options, found);
@@ -102,7 +102,7 @@ export function openJournal(options: JournalOptions, found: Found, closed: () =>
       state.closing = true;
       await appends.drained();
       await exclusively(async () => {});
-      closed();
+      await closed();
     },
   };
   const end: OpenJournal["end"] = async (why, work) => {

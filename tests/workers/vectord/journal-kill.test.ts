@@ -40,7 +40,7 @@ async function killed(directory: string, random: () => number, told: Told): Prom
     doom(random() * lifeMs);
   }
   await child.exited;
-  expect(child.signalCode).toBe("SIGKILL");
+  expect({ code: child.exitCode, signal: child.signalCode }).toEqual({ code: null, signal: "SIGKILL" });
   for (const line of text.split("\n").slice(0, -1)) {
     const [what = "", name = "", number = "", count] = line.split(" ");
     if (what === "snap") told.snapshots.push({ name, id: number, count: Number(count) });
