@@ -29,6 +29,8 @@ export interface Batcher {
   fetch: (model: Model, texts: readonly Wanted[], signal: AbortSignal) => Promise<Fetched[]>;
   /** Texts that wait or are on their way. */
   waiting: () => number;
+  /** Refuses everybody in line and whoever comes later, and ends the calls. */
+  stop: (reason: Error) => void;
 }
 
 /** A text that is too long for the model, named by its key. */
@@ -63,31 +65,9 @@ interface Lane {
 export function createBatcher(fetchBatch: FetchBatch, waitingMax: number): Batcher {
   const open = new Map<string, Entry>();
   const lanes = new Map<Provider, Lane>();
+  let stopped: Error | undefined;
 
-  const settle = (entry: Entry, outcome: (done: Entry["done"]) => void) => {
-    entry.settled = true;
-    if (open.get(entry.key) === entry) open.delete(entry.key);
-    outcome(entry.done);
-  };
-
-  /** Fetches the entries; when one is too long, halves them until it is alone, so that only it fails. */
-  const run = async (model: Model, entries: Entry[], signal: AbortSignal): Promise<void> => {
-    try {
-      const fetched = await fetchBatch(model, entries, signal);
-      for (const [at, entry] of entries.entries())
-        settle(entry, ({ resolve }) => resolve(fetched[at] as Fetched));
-    } catch (cause) {
-      if (cause instanceof TextTooLong && entries.length > 1) {
-        const half = Math.ceil(entries.length / 2);
-        await run(model, entries.slice(0, half), signal);
-        return run(model, entries.slice(half), signal);
-      }
-      for (const entry of entries) {
-        const reason = cause instanceof TextTooLong ? new TextFailure(entry.key, cause) : cause;
-        settle(entry, ({ reject }) => reject(reason));
-      }
-    }
-  };
+  const { settle, run } = createDelivery(fetchBatch, open);
 
   const pump = (provider: Provider, lane: Lane) => {
     while (lane.running < provider.limits.calls) {
@@ -131,6 +111,7 @@ export function createBatcher(fetchBatch: FetchBatch, waitingMax: number): Batch
 
   const fetch: Batcher["fetch"] = async (model, texts, signal) => {
     signal.throwIfAborted();
+    if (stopped) throw stopped;
     const fresh = texts.filter(({ key }) => !open.has(key));
     if (open.size + fresh.length > waitingMax) throw full(open.size, fresh.length, waitingMax);
     if (fresh.length > 0) enqueue(model, fresh);
@@ -144,7 +125,46 @@ export function createBatcher(fetchBatch: FetchBatch, waitingMax: number): Batch
     }
   };
 
-  return { fetch, waiting: () => open.size };
+  const stop = (reason: Error) => {
+    stopped = reason;
+    for (const { queues } of lanes.values()) queues.clear();
+    for (const entry of [...open.values()]) {
+      settle(entry, ({ reject }) => reject(reason));
+      entry.batch?.controller.abort(reason);
+    }
+  };
+
+  return { fetch, waiting: () => open.size, stop };
+}
+
+/** How entries get their answer or refusal, and leave `open`. */
+function createDelivery(fetchBatch: FetchBatch, open: Map<string, Entry>) {
+  const settle = (entry: Entry, outcome: (done: Entry["done"]) => void) => {
+    entry.settled = true;
+    if (open.get(entry.key) === entry) open.delete(entry.key);
+    outcome(entry.done);
+  };
+
+  /** Fetches the entries; when one is too long, halves them until it is alone, so that only it fails. */
+  const run = async (model: Model, entries: Entry[], signal: AbortSignal): Promise<void> => {
+    try {
+      const fetched = await fetchBatch(model, entries, signal);
+      for (const [at, entry] of entries.entries())
+        settle(entry, ({ resolve }) => resolve(fetched[at] as Fetched));
+    } catch (cause) {
+      if (cause instanceof TextTooLong && entries.length > 1) {
+        const half = Math.ceil(entries.length / 2);
+        await run(model, entries.slice(0, half), signal);
+        return run(model, entries.slice(half), signal);
+      }
+      for (const entry of entries) {
+        const reason = cause instanceof TextTooLong ? new TextFailure(entry.key, cause) : cause;
+        settle(entry, ({ reject }) => reject(reason));
+      }
+    }
+  };
+
+  return { settle, run };
 }
 
 function newEntry(key: string, text: string): Entry {

@@ -28,6 +28,8 @@ export interface Embedder {
   ) => Promise<Embedded>;
   /** Length of the model's vectors, as soon as it has answered. */
   dimensionOf: (model: Model) => number | undefined;
+  /** Ends the calls under way; who waits for them, and who asks later, gets the reason. */
+  stop: (reason: Error) => void;
 }
 
 interface EmbedderDeps {
@@ -62,7 +64,7 @@ export function createEmbedder(deps: EmbedderDeps): Embedder {
     const tokens = Math.round(fetched.reduce((sum, share) => sum + share.tokens, 0));
     return { dimension, rows, cached: found.filter((vector) => vector !== undefined).length, tokens };
   };
-  return { embed, dimensionOf: memory.dimensionOf };
+  return { embed, dimensionOf: memory.dimensionOf, stop: batcher.stop };
 }
 
 /** What is known of the models: vectors and their length. */

@@ -69,7 +69,10 @@ async function tried<T>(
 export function retryAfterMs(headers: Headers, clock: Pick<Clock, "now">): number | undefined {
   const text = headers.get("retry-after");
   if (text === null) return undefined;
-  const seconds = /^\d{1,9}(\.\d+)?$/.test(text) ? Number(text) : (Date.parse(text) - clock.now()) / 1000;
+  const isDate = /^[A-Z][a-z]{2}, .* GMT$/.test(text);
+  const seconds = isDate
+    ? (Date.parse(text) - clock.now()) / 1000
+    : Number(/^\d{1,9}(\.\d+)?$/.exec(text)?.[0]);
   return Number.isFinite(seconds) ? Math.max(0, seconds * 1000) : undefined;
 }
 

@@ -1,7 +1,7 @@
 /** embedd: its verbs and its one OpenAI-shaped endpoint, over providers and a cache. */
 import { readJson } from "../../runtime/body.ts";
 import type { RawContext, Running } from "../../runtime/contract.ts";
-import { fail } from "../../runtime/errors.ts";
+import { fail, ServiceError } from "../../runtime/errors.ts";
 import { transferring } from "../../runtime/rpc.ts";
 import type { Deps } from "../../runtime/service.ts";
 import { type Embedd, OpenAiRequest } from "./contract.ts";
@@ -23,15 +23,18 @@ export async function createEmbedd(deps: Deps): Promise<Running<Embedd>> {
   const model = (id: string = config.embedd.default_model) => findModel(id, providers);
   const usual = defaultModel(config.embedd.default_model, providers);
   const embedder = createEmbedder({ config: config.embedd, clock, metrics });
-  const lifetime = new AbortController();
   const dimensionOf = (id: string) => embedder.dimensionOf(model(id));
   const models = createModelList({ providers, defaultModel: usual.id, clock, dimensionOf });
   const limits = { textsMax: config.embedd.max_batch_texts, textBytesMax: config.embedd.max_text_bytes };
 
-  const embed = (chosen: Model, texts: string[], fieldName: string, signal: AbortSignal, one = false) => {
-    const field = (at: number) => (one || at < 0 ? fieldName : `${fieldName}.${at}`);
+  const embed = async (
+    chosen: Model,
+    texts: string[],
+    { name, one = false, signal }: { name: string; one?: boolean; signal: AbortSignal },
+  ) => {
+    const field = (at: number) => (one || at < 0 ? name : `${name}.${at}`);
     checkTexts(texts, field, limits);
-    return embedder.embed(chosen, texts, { signal: AbortSignal.any([signal, lifetime.signal]), field });
+    return embedder.embed(chosen, texts, { signal, field }).catch(goneIf(signal));
   };
 
   return {
@@ -44,13 +47,14 @@ export async function createEmbedd(deps: Deps): Promise<Running<Embedd>> {
           );
         const chosen = model(id);
         const one = text !== undefined;
-        const answer = await embed(chosen, texts ?? [text ?? ""], one ? "text" : "texts", signal, one);
+        const place = { name: one ? "text" : "texts", one, signal };
+        const answer = await embed(chosen, texts ?? [text ?? ""], place);
         const { dimension, rows, cached } = answer;
         return { model: chosen.id, dimension, vectors: rows.map((row) => Array.from(row)), cached };
       },
       vectorsOf: async ({ model: id, texts }, { signal }) => {
         const chosen = model(id);
-        const answer = await embed(chosen, texts, "texts", signal);
+        const answer = await embed(chosen, texts, { name: "texts", signal });
         const vectors = joined(answer);
         const { dimension, cached } = answer;
         return transferring({ model: chosen.id, dimension, vectors, cached }, [vectors.buffer]);
@@ -63,15 +67,24 @@ export async function createEmbedd(deps: Deps): Promise<Running<Embedd>> {
         const chosen = model(body.model);
         const known = knownLength(chosen, embedder);
         const shaped = shortened(chosen, body.dimensions, known);
-        const answer = await embed(shaped, textsOf(body.input), "input", signal, !Array.isArray(body.input));
+        const place = { name: "input", one: !Array.isArray(body.input), signal };
+        const answer = await embed(shaped, textsOf(body.input), place);
         return Response.json(openAiAnswer(chosen.id, answer, body.encoding_format ?? "float"));
       },
     },
     stop: async () => {
-      lifetime.abort(stopping());
+      embedder.stop(stopping());
     },
   };
 }
+
+/** HTTP's signal gives no reason of ours; a caller who went away is no failure of this service. */
+const goneIf =
+  (signal: AbortSignal) =>
+  (cause: unknown): never => {
+    if (!signal.aborted || cause instanceof ServiceError) throw cause;
+    throw fail("client_closed", "the caller went away", { cause });
+  };
 
 const stopping = () => fail("unavailable", "the service is stopping", { retryAfterSeconds: 1 });
 

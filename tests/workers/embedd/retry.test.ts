@@ -1,0 +1,120 @@
+/** Tries, waits and deadlines, on a clock that the test moves. */
+import { expect, test } from "bun:test";
+import { fail } from "../../../runtime/errors.ts";
+import { PassingFailure } from "../../../workers/embedd/provider.ts";
+import { passedOnSeconds, retryAfterMs, withRetries } from "../../../workers/embedd/retry.ts";
+
+/** A clock that jumps to the end of whatever sleeps, except of deadlines, which it passes when told. */
+function jumpingClock(deadlineMs: number) {
+  let now = 0;
+  const slept: number[] = [];
+  let expire = () => {};
+  return {
+    slept,
+    expire: () => expire(),
+    clock: {
+      now: () => now,
+      elapsed: () => now,
+      sleep: (ms: number, signal?: AbortSignal) => {
+        if (ms === deadlineMs)
+          return new Promise<void>((resolve, reject) => {
+            expire = resolve;
+            signal?.addEventListener("abort", () => reject(signal.reason));
+          });
+        slept.push(ms);
+        now += ms;
+        return Promise.resolve();
+      },
+    },
+  };
+}
+
+const busy = (waitMs?: number) =>
+  new PassingFailure(fail("overloaded", "busy", { retryAfterSeconds: 7 }), waitMs);
+const rules = (time: ReturnType<typeof jumpingClock>, retries = 2) => ({
+  retries,
+  timeoutMs: 10_000,
+  clock: time.clock,
+  what: "it",
+});
+const never = () => new AbortController().signal;
+
+test("tries again after the wait the provider asked for, else after one that doubles", async () => {
+  for (const [waitMs, slept] of [
+    [3000, [3000, 3000]],
+    [undefined, [250, 500]],
+  ] as const) {
+    const time = jumpingClock(10_000);
+    let tries = 0;
+    const work = async () => {
+      if (++tries < 3) throw busy(waitMs);
+      return "done";
+    };
+    expect(await withRetries(work, never(), rules(time))).toBe("done");
+    expect(time.slept).toEqual([...slept]);
+  }
+});
+
+test("gives up after its tries, with the provider's own error", async () => {
+  const time = jumpingClock(10_000);
+  let tries = 0;
+  const work = async () => {
+    tries += 1;
+    throw busy();
+  };
+  await expect(withRetries(work, never(), rules(time, 1))).rejects.toMatchObject({
+    type: "overloaded",
+    retryAfterSeconds: 7,
+  });
+  expect(tries).toBe(2);
+});
+
+test("does not wait past its deadline: it says at once what the provider said", async () => {
+  const time = jumpingClock(10_000);
+  await expect(withRetries(() => Promise.reject(busy(60_000)), never(), rules(time))).rejects.toMatchObject({
+    type: "overloaded",
+  });
+  expect(time.slept).toEqual([]);
+});
+
+test("does not try again what will not pass", async () => {
+  const time = jumpingClock(10_000);
+  let tries = 0;
+  const work = async () => {
+    tries += 1;
+    throw fail("bad_gateway", "no");
+  };
+  await expect(withRetries(work, never(), rules(time))).rejects.toMatchObject({ type: "bad_gateway" });
+  expect(tries).toBe(1);
+});
+
+test("ends work that takes too long", async () => {
+  const time = jumpingClock(10_000);
+  const work = (signal: AbortSignal) =>
+    new Promise<never>((_, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason));
+      time.expire();
+    });
+  await expect(withRetries(work, never(), rules(time))).rejects.toMatchObject({
+    type: "deadline_exceeded",
+    message: "it did not answer within 10000 ms",
+  });
+});
+
+test("reads Retry-After as seconds and as a date, and passes on whole seconds", () => {
+  const clock = { now: () => Date.parse("2026-01-01T00:00:00Z") };
+  const rows: [string | undefined, number | undefined][] = [
+    ["3", 3000],
+    ["0.5", 500],
+    ["Thu, 01 Jan 2026 00:00:10 GMT", 10_000],
+    ["Wed, 31 Dec 2025 00:00:00 GMT", 0],
+    ["soon", undefined],
+    ["-1", undefined],
+    [undefined, undefined],
+  ];
+  for (const [text, ms] of rows)
+    expect(retryAfterMs(new Headers(text === undefined ? {} : { "retry-after": text }), clock)).toBe(
+      ms as number,
+    );
+  expect([undefined, 0, 200, 1001, 1e9].map((ms) => passedOnSeconds(ms))).toEqual([1, 1, 1, 2, 3600]);
+});
