@@ -122,6 +122,21 @@ test("secrets", () => {
   expect(loadSecrets(join(directory.path, "absent")).s3("primary")).toBeUndefined();
 });
 
+test("keys of model providers: the file's, or else the environment's", () => {
+  const file = "[providers.openai]\napi_key = 'from-file'\n";
+  const env = { OPENAI_API_KEY: "from-env", OLLAMA_CLOUD_API_KEY: "cloud", KIMI_API_KEY: "" };
+  const both = loadSecrets(secretsFile(keys + file), env);
+  expect(both.provider("openai")).toBe("from-file");
+  expect(both.s3("primary")?.accessKeyId).toBe("id");
+  const absent = loadSecrets(join(directory.path, "absent"), env);
+  expect(["openai", "ollama-cloud", "kimi", "other"].map(absent.provider)).toEqual([
+    "from-env",
+    "cloud",
+    undefined,
+    undefined,
+  ]);
+});
+
 const badSecrets: [name: string, text: string, mode: number, message: RegExp][] = [
   ["a world-readable file", keys, 0o644, /readable by everyone: run chmod 600/],
   ["broken TOML", `${keys}oops hidden-value`, 0o600, /is not valid TOML/],
@@ -129,6 +144,22 @@ const badSecrets: [name: string, text: string, mode: number, message: RegExp][] 
   ["an unknown key", `${keys}token = 'hidden-value'`, 0o600, /unknown key s3\.primary\.token/],
   ["half a pair", "[s3.primary]\naccess_key_id = 'id'", 0o600, /s3\.primary is incomplete/],
   ["no table", "s3 = 5", 0o600, /s3 is not a table/],
+  ["a provider without a key", "[providers.openai]\n", 0o600, /providers\.openai has no api_key/],
+  ["an empty key", "[providers.openai]\napi_key = ''", 0o600, /providers\.openai has no api_key/],
+  ["a key that is no text", "[providers.openai]\napi_key = 5", 0o600, /providers\.openai has no api_key/],
+  [
+    "an unknown key of a provider",
+    "[providers.openai]\napi_key = 'hidden-value'\nurl = 'x'",
+    0o600,
+    /unknown key providers\.openai\.url/,
+  ],
+  [
+    "a key in the wrong place",
+    "[providers]\nopenai = 'hidden-value'",
+    0o600,
+    /providers\.openai has no api_key/,
+  ],
+  ["providers that are no table", "providers = 'hidden-value'", 0o600, /providers is not a table/],
 ];
 for (const [name, text, mode, message] of badSecrets) {
   test(`secrets: refuses ${name} without repeating it`, () => {
