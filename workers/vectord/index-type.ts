@@ -23,12 +23,18 @@ const coarse = /^IVF(\d{1,5})(?:_HNSW(\d{1,3}))?$/;
 const code = /^(Flat|SQ4|SQ6|SQ8|SQfp16|PQ[1-9]\d{0,3})$/;
 const graph = /^HNSW(\d{1,3})(?:[,_](Flat|SQ4|SQ6|SQ8|SQfp16|PQ[1-9]\d{0,3}))?$/;
 
-/** FAISS asks for 39 rows a centroid, and a code of 8 bits has 256 of them. */
-const rowsPerCentroid = 39;
-const codeRows = 256 * rowsPerCentroid;
+/** What FAISS asks for to learn where its lists lie. */
+const rowsPerList = 39;
+/**
+ * A product code has 256 centroids a part. FAISS asks for 39 rows each here too and warns below, but takes four times
+ * as long with them, and whatever a code rounds away the f32 rows put right.
+ */
+const codeRows = 256 * 10;
 /** A scalar's range is learnt from few. */
 const rangeRows = 1024;
-const listsOfIvf = 256;
+/** Lists that an `ivf_…` index begins with at least, and `ivf_pq` at most: its codes are learnt from the same rows. */
+const listsMin = 64;
+const pqListsMax = 256;
 /** Numbers FAISS may be trained with at once: its binding takes a list of doubles, 512 MiB of them. */
 const trainingNumbersMax = 64 * 1024 * 1024;
 const connectivityMax = 512;
@@ -45,7 +51,7 @@ export function planIndex(spec: EngineSpec, hnswEngine: "usearch" | "faiss"): In
   if (type === "hnsw" && hnswEngine === "usearch") return { engine: "usearch" };
   if (type === "hnsw")
     return planFactory(`HNSW${spec.connectivity},${hnswStorage[spec.quantization]}`, dimension);
-  const ivf = { engine: "faiss", factory: "", lists: listsOfIvf } as const;
+  const ivf = { engine: "faiss", factory: "", lists: listsMin } as const;
   if (type === "ivf_flat") return { ...ivf, family: type, learnFrom: 0 };
   if (type === "ivf_pq") return { ...ivf, family: type, learnFrom: codeRows };
   return planFactory(type, dimension);
@@ -73,7 +79,7 @@ function planFactory(factory: string, dimension: number): FaissPlan {
     lists: Number(lists ?? 0),
     learnFrom,
   };
-  const listsMax = Math.floor(trainingNumbersMax / dimension / rowsPerCentroid);
+  const listsMax = Math.floor(trainingNumbersMax / dimension / rowsPerList);
   if (lists !== undefined && (plan.lists < 1 || plan.lists > listsMax)) {
     throw refuse(
       `type '${factory}' has ${plan.lists} lists: expected 1 to ${listsMax} at dimension ${dimension}`,
@@ -112,11 +118,11 @@ function checkLinks(text: string | undefined): void {
 
 /** How many rows there must be before FAISS can learn from them; 0 when it needs not. */
 export const trainingRows = ({ lists, learnFrom }: Pick<FaissPlan, "lists" | "learnFrom">): number =>
-  Math.max(lists * rowsPerCentroid, learnFrom);
+  Math.max(lists * rowsPerList, learnFrom);
 
-/** The lists of an `ivf_…` over so many rows: 4 √rows as FAISS advises, a power of two that training suffices for. */
+/** The lists of an `ivf_…` over so many rows: 4 √rows as FAISS advises, a power of two that the rows suffice for. */
 function listsFor(rows: number, dimension: number): number {
-  const most = Math.min(rows, trainingNumbersMax / dimension) / rowsPerCentroid;
+  const most = Math.min(rows, trainingNumbersMax / dimension) / rowsPerList;
   return 2 ** Math.floor(Math.log2(Math.max(1, Math.min(most, 4 * Math.sqrt(rows)))));
 }
 
@@ -124,11 +130,12 @@ function listsFor(rows: number, dimension: number): number {
 export function factoryFor(plan: FaissPlan, rows: number, dimension: number): string {
   if (plan.family === "factory") return plan.factory;
   const lists = listsFor(Math.max(rows, trainingRows(plan)), dimension);
-  return `IVF${lists},${plan.family === "ivf_flat" ? "Flat" : `PQ${codesOf(dimension)}`}`;
+  if (plan.family === "ivf_flat") return `IVF${lists},Flat`;
+  return `IVF${Math.min(lists, pqListsMax)},PQ${codesOf(dimension)}`;
 }
 
-/** Bytes of a product code: one for 8 dimensions, or as near to that as the dimension divides. */
+/** Bytes of a product code: one for 16 dimensions, or as near to that as the dimension divides. */
 function codesOf(dimension: number): number {
-  for (let codes = Math.ceil(dimension / 8); codes > 1; codes--) if (dimension % codes === 0) return codes;
+  for (let codes = Math.ceil(dimension / 16); codes > 1; codes--) if (dimension % codes === 0) return codes;
   return 1;
 }
