@@ -156,7 +156,7 @@ function addPieces(add: Add, word: string, weight: number): void {
 /** Length 1. Features that cancel out to nothing, in practice never, leave the first axis. */
 function normalize(sums: Float64Array, into: Float32Array): void {
   let square = 0;
-  for (const value of sums) square += value * value;
+  for (let at = 0; at < sums.length; at++) square += (sums[at] as number) ** 2;
   if (square === 0) {
     into[0] = 1;
     return;

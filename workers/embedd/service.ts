@@ -69,7 +69,7 @@ export async function createEmbedd(deps: Deps): Promise<Running<Embedd>> {
         const shaped = shortened(chosen, body.dimensions, known);
         const place = { name: "input", one: !Array.isArray(body.input), signal };
         const answer = await embed(shaped, textsOf(body.input), place);
-        return Response.json(openAiAnswer(chosen.id, answer, body.encoding_format ?? "float"));
+        return openAiAnswer(chosen.id, answer, body.encoding_format ?? "float");
       },
     },
     stop: async () => {

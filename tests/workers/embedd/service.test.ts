@@ -409,6 +409,15 @@ describe("the openai package as a client", () => {
     }
   });
 
+  test("gets long lists whole and in order", async () => {
+    const input = Array.from({ length: 200 }, () => fresh());
+    const { data } = await sdk.embeddings.create({ model: nomic, input, encoding_format: "float" });
+    expect(data.map(({ index }) => index)).toEqual(input.map((_, at) => at));
+    expect(data.map(({ embedding }) => embedding)).toEqual(
+      input.map((text) => standInVector(text, ollamaDimension)),
+    );
+  });
+
   test("gets one vector for one text, and the tokens that the provider counted", async () => {
     const answer = await sdk.embeddings.create({ model: nomic, input: fresh("two") });
     expect(answer.data.length).toBe(1);
