@@ -167,20 +167,32 @@ export function damage({ dataDir }: JournalStack, key: string): void {
   expect(readFileSync(path).length).toBe(bytes.length);
 }
 
-/** Lets writes fail as planned: before or after they had their effect. */
+/**
+ * Lets writes of the next calls fail as planned: `before` or `after` they had their effect, or with an effect that
+ * comes `late`, when `arrive` is called.
+ */
 export function createFaults() {
-  let steps: ("before" | "after")[] = [];
+  let steps: ("before" | "after" | "late" | "well")[] = [];
+  let late: (() => Promise<unknown>) | undefined;
   return {
     plan: (...next: typeof steps): void => {
       steps = next;
     },
+    /** The outcome of the late write. */
+    arrive: () =>
+      late?.().then(
+        () => "written",
+        (error) => error.type,
+      ),
     between: (verbs: StorageVerbs): StorageVerbs => ({
       ...verbs,
-      write: async (...call) => {
+      write: async (input, ...options) => {
         const step = steps.shift();
         if (step === "before") throw fail("storage_full", "no space");
-        const answer = await verbs.write(...call);
-        if (step === "after") throw fail("deadline_exceeded", "no answer");
+        const copy = { ...input, bytes: input.bytes.slice() };
+        if (step === "late") late = () => verbs.write(copy);
+        const answer = step === "late" ? undefined : await verbs.write(input, ...options);
+        if (step === "after" || !answer) throw fail("deadline_exceeded", "no answer");
         return answer;
       },
     }),

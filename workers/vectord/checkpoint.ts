@@ -16,23 +16,15 @@ export interface CheckpointPlace {
   dimension: number;
 }
 
-export interface Watch {
-  /** The object is about to be there. */
-  use: (key: string) => void;
-  /** Throws when the work is in vain by now. */
-  guard: () => void;
-}
-
-/** Writes the objects; the manifest does not name them yet. */
+/** Writes the objects, which the manifest does not name yet; `guard` throws when that is in vain by now. */
 export async function saveCheckpoint(
   { store, log }: { store: ObjectStore; log: Log },
   place: CheckpointPlace,
   contents: Contents,
-  { use, guard }: Watch,
+  guard: () => void,
 ): Promise<Checkpoint> {
   const { name, incarnation, id, dimension } = place;
   const key = checkpointKey(name, incarnation, id);
-  use(key);
   const draft = await store.draft();
   try {
     const file = await open(draft.path, "w");
@@ -42,9 +34,7 @@ export async function saveCheckpoint(
       await file.writeFile(bytes);
     }).finally(() => file.close());
     const bytes = await draft.commit(key);
-    const enginePlace = engineKey(name, incarnation, id);
-    use(enginePlace);
-    const engine = await saveEngine(store, enginePlace, contents).catch((error) => {
+    const engine = await saveEngine(store, engineKey(name, incarnation, id), contents).catch((error) => {
       log.warn("the engine's structure was not kept; it is built again at the next start", describe(error));
       return undefined;
     });

@@ -6,11 +6,11 @@ import { type Appends, createAppends } from "./appends.ts";
 import type { Batch } from "./batch.ts";
 import { saveCheckpoint } from "./checkpoint.ts";
 import { eraseAll, neededBy } from "./garbage.ts";
-import type { Journal } from "./journal.ts";
+import type { Contents, Journal } from "./journal.ts";
 import { addSnapshot, listSnapshots, removeSnapshot } from "./kept-snapshots.ts";
 import type { KeptSnapshot } from "./manifest.ts";
 import type { ManifestFile } from "./manifest-file.ts";
-import { segmentKey } from "./object-keys.ts";
+import { checkpointKey, engineKey, segmentKey } from "./object-keys.ts";
 import type { ObjectStore } from "./object-store.ts";
 import type { SegmentRef } from "./recovery.ts";
 import { writeSegment } from "./segment-object.ts";
@@ -46,8 +46,7 @@ interface State extends Found {
   appends: Appends;
   /** Since the checkpoint; `last` is the position of the last batch, 0 for those that were found. */
   tail: (SegmentRef & { last: number })[];
-  /** Objects being written, and snapshots being read. */
-  inUse: Set<string>;
+  /** Those being read by a restore. */
   kept: Set<KeptSnapshot>;
   /** Why nothing is taken any more. */
   ended: ServiceError | undefined;
@@ -130,7 +129,6 @@ function createState(options: JournalOptions, found: Found): State {
     ...found,
     options,
     tail: found.segments.map((segment) => ({ ...segment, last: 0 })),
-    inUse: new Set(),
     kept: new Set(),
     ended: undefined,
     closing: false,
@@ -205,22 +203,19 @@ async function write(
   state.objects.set(key, await writeSegment(state.options.store, key, head, batches));
 }
 
-async function checkpoint(state: State, contents: Parameters<Journal["checkpoint"]>[0], mark: number) {
-  const { file, options } = state;
+async function checkpoint(state: State, contents: Contents, mark: number): Promise<void> {
+  const { file, options, objects } = state;
   const { name, incarnation, config } = file.current();
-  const use = (key: string) => state.inUse.add(key);
-  try {
-    const place = { name, incarnation, id: options.newId(), dimension: config.dimension };
-    const guard = () => {
-      if (state.ended && !state.closing) throw state.ended;
-    };
-    const saved = await saveCheckpoint(options, place, contents, { use, guard });
-    state.objects.set(saved.key, saved.bytes);
-    if (saved.engine) state.objects.set(saved.engine.key, saved.engine.bytes);
-    await file.change((manifest) => ({ ...manifest, checkpoint: saved, base: baseAt(state, mark) }));
-  } finally {
-    state.inUse.clear();
-  }
+  const place = { name, incarnation, id: options.newId(), dimension: config.dimension };
+  // Should anything fail from here on, they may be there all the same, and the next sweep removes them.
+  objects.set(checkpointKey(name, incarnation, place.id), 0);
+  if (contents.saveEngine) objects.set(engineKey(name, incarnation, place.id), 0);
+  const saved = await saveCheckpoint(options, place, contents, () => {
+    if (state.ended && !state.closing) throw state.ended;
+  });
+  objects.set(saved.key, saved.bytes);
+  if (saved.engine) objects.set(saved.engine.key, saved.engine.bytes);
+  await file.change((manifest) => ({ ...manifest, checkpoint: saved, base: baseAt(state, mark) }));
   const { base } = file.current();
   state.tail = state.tail.filter(({ sequence }) => sequence > base);
   await sweep(state);
@@ -236,12 +231,12 @@ function baseAt({ tail, file }: State, mark: number): number {
   return base;
 }
 
-const garbageOf = ({ file, kept, inUse, objects }: State): string[] => {
+const garbageOf = ({ file, kept, objects }: State): string[] => {
   const manifests = file.possible();
   const [current] = manifests;
   const reading = current ? [{ ...current, snapshots: [...kept] }] : [];
   const needed = neededBy(file.current().name, [...manifests, ...reading]);
-  return [...objects.keys()].filter((key) => !inUse.has(key) && !needed(key));
+  return [...objects.keys()].filter((key) => !needed(key));
 };
 
 async function sweep(state: State): Promise<void> {

@@ -93,6 +93,71 @@ describe("a storaged that fails", () => {
   });
 });
 
+describe("a write that arrives when nobody waits for it any more", () => {
+  test("of a segment: passed over", async () => {
+    const faults = createFaults();
+    const stack = await start({ between: faults.between });
+    const journal = await stack.journals.create(configOf("a"));
+    await add(journal, "1");
+    faults.plan("late");
+    await expect(add(journal, "2")).rejects.toMatchObject({ type: "deadline_exceeded" });
+    await add(journal, "3");
+    expect(await faults.arrive()).toBe("written");
+    await add(journal, "4");
+    expect(idsOf((await reopen(stack, "a", journal)).batches)).toEqual(["1", "3", "4"]);
+  });
+
+  test("of a checkpoint: its objects are there as long as it may arrive", async () => {
+    const faults = createFaults();
+    const stack = await start({ between: faults.between });
+    const journal = await stack.journals.create(configOf("a"));
+    await add(journal, "1");
+    faults.plan("late");
+    await expect(journal.checkpoint(contentsOf("1"), 1)).rejects.toMatchObject({ type: "deadline_exceeded" });
+    await add(journal, "2");
+    const { id } = await journal.snapshot(() => 2);
+    expect(await faults.arrive()).toBe("precondition_failed");
+    faults.plan("late");
+    await expect(journal.checkpoint(contentsOf("1", "2"), 2)).rejects.toMatchObject({
+      type: "deadline_exceeded",
+    });
+    expect(await faults.arrive()).toBe("written");
+    await journal.dropSnapshot(id);
+    await add(journal, "3");
+    const found = await reopen(stack, "a", journal);
+    expect(rowIds(found.rows)).toEqual(["1", "2"]);
+    expect(idsOf(found.batches)).toEqual(["3"]);
+  });
+
+  test("of a checkpoint of a process that was killed: refused once its objects were removed", async () => {
+    const faults = createFaults();
+    const stack = await start({ between: faults.between });
+    const journal = await stack.journals.create(configOf("a"));
+    await add(journal, "1");
+    faults.plan("late");
+    await expect(journal.checkpoint(contentsOf("1"), 1)).rejects.toMatchObject({ type: "deadline_exceeded" });
+    const found = await reopen(stack);
+    await found.journal.close();
+    expect((await keysOf(stack)).filter((key) => key.includes("checkpoints"))).toEqual([]);
+    expect(await faults.arrive()).toBe("precondition_failed");
+    expect(idsOf((await reopen(stack)).batches)).toEqual(["1"]);
+  });
+
+  test("of a restore: refused, for the index has gone on", async () => {
+    const faults = createFaults();
+    const stack = await start({ between: faults.between });
+    const journal = await stack.journals.create(configOf("a"));
+    await add(journal, "1");
+    const { id } = await journal.snapshot(() => 1);
+    await add(journal, "2");
+    faults.plan("well", "late");
+    await expect(stack.journals.restore("a", id, "a")).rejects.toMatchObject({ type: "deadline_exceeded" });
+    await add(journal, "3");
+    expect(await faults.arrive()).toBe("precondition_failed");
+    expect(idsOf((await reopen(stack, "a", journal)).batches)).toEqual(["1", "2", "3"]);
+  });
+});
+
 describe("damage", () => {
   async function three(stack: JournalStack): Promise<{ segments: string[]; checkpoint: string }> {
     const journal = await stack.journals.create(configOf("a"));
@@ -168,10 +233,12 @@ describe("a second writer", () => {
     const journal = await stack.journals.create(configOf("a"));
     const other = (await (await stack.again()).open("a")).journal;
     await add(journal, "1");
+    await add(journal, "2");
     await expect(add(other, "x")).rejects.toMatchObject({ type: "conflict" });
     await expect(add(other, "y")).rejects.toMatchObject({ type: "conflict" });
     await other.checkpoint(contentsOf(), 0);
     await expect(journal.checkpoint(contentsOf("1"), 1)).rejects.toMatchObject({ type: "conflict" });
-    expect(idsOf((await reopen(stack, "a", journal)).batches)).toEqual(["1"]);
+    for (const id of ["3", "4"]) await add(journal, id);
+    expect(idsOf((await reopen(stack, "a", journal)).batches)).toEqual(["1", "2", "3", "4"]);
   });
 });

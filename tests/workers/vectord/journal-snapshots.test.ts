@@ -97,17 +97,22 @@ describe("snapshots", () => {
     await journal.close();
   });
 
-  test("a damaged one is corrupt and leaves the target as it was", async () => {
-    const stack = await start();
-    const { journal, empty } = await withSnapshots(stack.journals);
-    await journal.close();
-    damage(stack, (await keysOf(stack)).filter((key) => key.includes("segments"))[0] ?? "");
-    const target = await stack.journals.create(configOf("b"));
-    await add(target, "kept");
-    await expect(stack.journals.restore("a", empty.id, "b")).rejects.toMatchObject({ type: "corrupt" });
-    await add(target, "too");
-    expect(idsOf((await reopen(stack, "b", target)).batches)).toEqual(["kept", "too"]);
-  });
+  test.each(["damaged", "missing"])(
+    "with a %s object is corrupt and leaves the target as it was",
+    async (how) => {
+      const stack = await start();
+      const { journal, empty } = await withSnapshots(stack.journals);
+      await journal.close();
+      const [key = ""] = (await keysOf(stack)).filter((key) => key.includes("segments"));
+      if (how === "damaged") damage(stack, key);
+      else await stack.storage.peer.verbs.erase({ key });
+      const target = await stack.journals.create(configOf("b"));
+      await add(target, "kept");
+      await expect(stack.journals.restore("a", empty.id, "b")).rejects.toMatchObject({ type: "corrupt" });
+      await add(target, "too");
+      expect(idsOf((await reopen(stack, "b", target)).batches)).toEqual(["kept", "too"]);
+    },
+  );
 });
 
 describe("names", () => {

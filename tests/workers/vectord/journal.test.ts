@@ -163,14 +163,18 @@ describe("checkpoints", () => {
     const found = await reopen(stack, "a", journal);
     expect(found.recovered.engine?.rows).toBe(1);
     expect(readFileSync(found.recovered.engine?.path ?? "", "utf8")).toBe("the graph");
-    damage(stack, (await keysOf(stack)).find((key) => key.endsWith(".engine")) ?? "");
+    const engine = (await keysOf(stack)).find((key) => key.endsWith(".engine")) ?? "";
+    damage(stack, engine);
     const damaged = await reopen(stack, "a", found.journal);
     expect(damaged.recovered.engine).toBeUndefined();
     expect(damaged.recovered.problems.join()).toContain("built again from the rows");
     expect(rowIds(damaged.rows)).toEqual(["1"]);
-    await damaged.journal.checkpoint({ ...contentsOf("1"), saveEngine: async () => false }, 0);
+    await stack.storage.peer.verbs.write({ key: engine, bytes: Buffer.from("the GRAPH") });
+    const other = await reopen(stack, "a", damaged.journal);
+    expect(other.recovered.engine).toBeUndefined();
+    await other.journal.checkpoint({ ...contentsOf("1"), saveEngine: async () => false }, 0);
     expect((await keysOf(stack)).filter((key) => key.endsWith(".engine"))).toEqual([]);
-    await damaged.journal.checkpoint(
+    await other.journal.checkpoint(
       { ...contentsOf("1"), saveEngine: () => Promise.reject(new Error("no memory")) },
       0,
     );

@@ -99,6 +99,14 @@ const kinds: { name: string; bytes: Bytes; read: (bytes: Bytes) => Promise<unkno
   { name: "manifest", bytes: encodeManifest(manifest), read: readManifest, content: manifest },
 ];
 
+/** The same with other content of the same length. */
+const swapped: Upserts = { ...odd, vectors: odd.vectors.toReversed(), ids: ["b", ...odd.ids.slice(1)] };
+const otherBytes: Record<string, Bytes> = {
+  segment: joined(encodeSegment(place, [{ deletes: ["gone", "ö"], upserts: swapped }, ...batches.slice(1)])),
+  checkpoint: (await checkpointBytes([swapped, rowsOf(["1", "2", "3"])])).bytes,
+  manifest: encodeManifest({ ...manifest, write: "write-2" }),
+};
+
 /** Begins of the sections, by the lengths they state. */
 function boundaries(bytes: Bytes): number[] {
   const view = new DataView(bytes.buffer);
@@ -172,6 +180,20 @@ describe.each(kinds)("$name", ({ name, bytes, read, content }) => {
       const next = sections[at + 1];
       if (next) await refused(read(joined([head, ...sections.toSpliced(at, 2, next, sections[at] ?? head)])));
     }
+  });
+
+  test("a section of another object, whole in itself, is noticed", async () => {
+    const other = otherBytes[name] ?? bytes;
+    expect(other.length).toBe(bytes.length);
+    const starts = [...boundaries(bytes).filter((_, at) => at % 3 === 1), bytes.length];
+    const differs = (_: number, at: number) =>
+      !Buffer.from(bytes.subarray(starts[at], starts[at + 1])).equals(
+        other.subarray(starts[at], starts[at + 1]),
+      );
+    const found = starts.findIndex(differs);
+    const [at, to] = [starts[found], starts[found + 1]];
+    expect(to).toBeLessThan(bytes.length);
+    await refused(read(joined([bytes.subarray(0, at), other.subarray(at, to), bytes.subarray(to)])));
   });
 
   test("another kind is refused", async () => {
