@@ -20,7 +20,7 @@ const expected =
 // FAISS throws through its binding at some of what it does not know, which would end the process: only this is let in.
 const transform = /^(L2norm|PCAR?|RR|OPQ(?=\d))(\d{1,5})?(?:_(\d{1,5}))?$/;
 const coarse = /^IVF(\d{1,5})(?:_HNSW(\d{1,3}))?$/;
-const code = /^(Flat|SQ4|SQ6|SQ8|SQfp16|PQ[1-9]\d{0,3})$/;
+const code = /^(Flat|SQ4|SQ6|SQ8|SQfp16|PQ[1-9]\d{0,3}(?:np)?)$/;
 const graph = /^HNSW(\d{1,3})(?:[,_](Flat|SQ4|SQ6|SQ8|SQfp16|PQ[1-9]\d{0,3}))?$/;
 
 /** What FAISS asks for to learn where its lists lie. */
@@ -128,10 +128,11 @@ function listsFor(rows: number, dimension: number): number {
 
 /** The factory string that FAISS gets, once so many rows are there to learn from. */
 export function factoryFor(plan: FaissPlan, rows: number, dimension: number): string {
-  if (plan.family === "factory") return plan.factory;
+  // Codes that are not learnt for polysemous search, which this binding cannot ask for: 20 times as quick.
+  if (plan.family === "factory") return plan.factory.replace(/(^|,)(PQ\d+)$/, "$1$2np");
   const lists = listsFor(Math.max(rows, trainingRows(plan)), dimension);
   if (plan.family === "ivf_flat") return `IVF${lists},Flat`;
-  return `IVF${Math.min(lists, pqListsMax)},PQ${codesOf(dimension)}`;
+  return `IVF${Math.min(lists, pqListsMax)},PQ${codesOf(dimension)}np`;
 }
 
 /** Bytes of a product code: one for 16 dimensions, or as near to that as the dimension divides. */

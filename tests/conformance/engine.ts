@@ -1,0 +1,288 @@
+/** What every engine of vectord must do alike: one suite, run for each. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { copyFileSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { ServiceError } from "../../runtime/errors.ts";
+import type { Engine, EngineSpec, Engines, Neighbours } from "../../workers/vectord/engine.ts";
+import { createVectorBlocks, type VectorBlocks } from "../../workers/vectord/vector-blocks.ts";
+import { clustered } from "../support/clustered.ts";
+import { temporaryDirectory } from "../support/in-process.ts";
+
+export interface EngineCase {
+  name: string;
+  spec: Pick<EngineSpec, "type" | "metric" | "quantization">;
+  engine: string;
+  /** Of the true ten nearest, over all queries. */
+  recallMin: number;
+  /** Rows it must have before it covers any. */
+  learnsFrom?: number;
+}
+
+const dimension = 32;
+const rows = 5000;
+const queryCount = 40;
+const { vectors, queries } = clustered(rows, dimension, queryCount);
+const vector = (row: number): Float32Array => vectors.subarray(row * dimension, (row + 1) * dimension);
+const query = (at: number): Float32Array => queries.subarray(at * dimension, (at + 1) * dimension);
+
+/** The definition of the contract, in the plainest way. */
+function distanceBetween(metric: EngineSpec["metric"], a: Float32Array, b: Float32Array): number {
+  const sum = (of: (x: number, y: number) => number) => a.reduce((all, x, at) => all + of(x, b[at] ?? 0), 0);
+  if (metric === "l2") return sum((x, y) => (x - y) ** 2);
+  const dot = sum((x, y) => x * y);
+  if (metric === "ip") return -dot;
+  return 1 - dot / Math.sqrt(a.reduce((all, x) => all + x * x, 0) * b.reduce((all, x) => all + x * x, 0));
+}
+
+function truth(
+  metric: EngineSpec["metric"],
+  of: Float32Array,
+  among: readonly number[],
+  k: number,
+): Neighbours {
+  const all = among.map((row) => ({ row, distance: distanceBetween(metric, of, vector(row)) }));
+  const nearest = all.sort((a, b) => a.distance - b.distance).slice(0, k);
+  return {
+    rows: Uint32Array.from(nearest, ({ row }) => row),
+    distances: Float32Array.from(nearest, ({ distance }) => distance),
+  };
+}
+
+const numbers = (from: number, to: number): number[] =>
+  Array.from({ length: to - from }, (_, at) => from + at);
+const only = (answers: Neighbours[]): Neighbours => {
+  expect(answers.length).toBe(1);
+  return answers[0] as Neighbours;
+};
+const refusal = async (work: Promise<unknown>): Promise<ServiceError> => {
+  const error = await work.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(ServiceError);
+  return error as ServiceError;
+};
+/** Equal but for the last digits of a sum in another order. */
+const expectClose = (found: Float32Array, expected: Float32Array) => {
+  expect(found.length).toBe(expected.length);
+  for (const [at, distance] of expected.entries()) {
+    expect(Math.abs((found[at] ?? Number.NaN) - distance)).toBeLessThanOrEqual(
+      1e-5 * Math.max(1, Math.abs(distance)),
+    );
+  }
+};
+
+type Damage = [name: string, damage: (path: string, bytes: Buffer) => void, says: string];
+/** Ways to damage a file that an engine wrote, and what the refusal says. */
+const damages: Damage[] = [
+  ["cut short", (path, bytes) => truncateSync(path, bytes.length - 100), "its end is missing"],
+  [
+    "cut in the middle",
+    (path, bytes) => truncateSync(path, Math.floor(bytes.length / 2)),
+    "its end is missing",
+  ],
+  ["empty", (path) => truncateSync(path, 0), "it has 0 bytes"],
+  [
+    "longer",
+    (path, bytes) => writeFileSync(path, Buffer.concat([bytes, Buffer.from("more")])),
+    "its end is missing",
+  ],
+  ...[0, 0.01, 0.5, 0.99].map(
+    (share): Damage => [
+      `with a bit turned at ${share * 100} %`,
+      (path, bytes) => {
+        const at = Math.floor((bytes.length - 32) * share);
+        bytes.writeUInt8(bytes.readUInt8(at) ^ 4, at);
+        writeFileSync(path, bytes);
+      },
+      "its bytes changed",
+    ],
+  ),
+];
+
+/** Registers the suite for one engine; `open` gives the engines it belongs to. */
+export function testEngine(given: EngineCase, open: () => Engines): void {
+  const { metric } = given.spec;
+  const spec: EngineSpec = {
+    dimension,
+    connectivity: 16,
+    ef_construction: 128,
+    ef_search: 96,
+    ...given.spec,
+  };
+
+  describe(`engine ${given.name}`, () => {
+    const home = temporaryDirectory("engine");
+    let blocks: VectorBlocks;
+    let engine: Engine;
+    beforeAll(async () => {
+      blocks = createVectorBlocks(dimension);
+      engine = await open().open(spec, blocks);
+    });
+    afterAll(async () => {
+      await engine.close();
+      home.remove();
+    });
+
+    test("covers nothing and finds nothing at first", async () => {
+      expect(engine.name).toBe(given.engine);
+      expect(engine.covered()).toBe(0);
+      expect(await engine.search(query(0), { k: 3 })).toEqual([
+        { rows: new Uint32Array(), distances: new Float32Array() },
+      ]);
+      expect(only(await engine.exact(query(0), { from: 0, to: 0 }, { k: 3 })).rows.length).toBe(0);
+      expect(only(await engine.exact(query(0), { rows: new Uint32Array() }, { k: 3 })).rows.length).toBe(0);
+    });
+
+    test("searches exactly what it does not cover", async () => {
+      blocks.append(vectors);
+      const from = 37;
+      const answers = await engine.exact(queries, { from, to: rows }, { k: 5 });
+      for (const [at, answer] of answers.entries()) {
+        const expected = truth(metric, query(at), numbers(from, rows), 5);
+        expect(answer.rows).toEqual(expected.rows);
+        expectClose(answer.distances, expected.distances);
+      }
+      expect(engine.covered()).toBe(0);
+    });
+
+    test("covers what it is told, no sooner than it can", async () => {
+      if (given.learnsFrom !== undefined) {
+        await engine.add(given.learnsFrom - 1);
+        expect(engine.covered()).toBe(0);
+      }
+      await engine.add(4000);
+      expect(engine.covered()).toBe(4000);
+      const found = only(await engine.search(vector(4500), { k: rows }));
+      expect(Math.max(...found.rows)).toBeLessThan(4000);
+      await engine.add(rows);
+      await engine.add(10);
+      expect(engine.covered()).toBe(rows);
+    });
+
+    test("finds the nearest, by their exact distances", async () => {
+      const answers = await engine.search(queries, { k: 10 });
+      let hits = 0;
+      for (const [at, answer] of answers.entries()) {
+        const expected = truth(metric, query(at), numbers(0, rows), 10);
+        const wanted = new Set(expected.rows);
+        hits += answer.rows.filter((row) => wanted.has(row)).length;
+        const distances = Float32Array.from(answer.rows, (row) =>
+          distanceBetween(metric, query(at), vector(row)),
+        );
+        expectClose(answer.distances, distances);
+        expect(answer.distances).toEqual(answer.distances.toSorted());
+      }
+      expect(hits / (queryCount * 10)).toBeGreaterThanOrEqual(given.recallMin);
+    });
+
+    test("answers many queries, alone and at once, with the same", async () => {
+      const together = await engine.search(queries, { k: 7 });
+      const apart = numbers(0, queryCount).map((at) => engine.search(query(at), { k: 7 }));
+      expect((await Promise.all(apart)).map(only)).toEqual(together);
+      const mixed = await Promise.all([engine.search(query(3), { k: 2 }), engine.search(query(3), { k: 9 })]);
+      expect(mixed.map((answers) => only(answers).rows.length)).toEqual([2, 9]);
+    });
+
+    test("gives no more than there are, and each once", async () => {
+      const { rows: found } = only(await engine.exact(query(1), { from: rows - 3, to: rows }, { k: 10 }));
+      expect(found.toSorted()).toEqual(Uint32Array.from(numbers(rows - 3, rows)));
+      const many = only(await engine.search(query(1), { k: 500 }));
+      expect(new Set(many.rows).size).toBe(many.rows.length);
+      if (given.learnsFrom === undefined) expect(many.rows.length).toBe(500);
+    });
+
+    const lists: [name: string, rows: number[]][] = [
+      ["one row", [4711]],
+      ["few rows", [0, 1, 2, 4095, 4096, 4999]],
+      ["every third row", numbers(0, rows).filter((row) => row % 3 === 0)],
+      ["all rows but one", numbers(1, rows)],
+    ];
+    test.each(lists.map(([name, among]) => ({ name, among })))(
+      "searches exactly among $name",
+      async ({ among }) => {
+        for (const k of [1, 10, 300]) {
+          const answers = await engine.exact(queries, { rows: Uint32Array.from(among) }, { k });
+          expect(answers.length).toBe(queryCount);
+          const expected = truth(metric, query(5), among, k);
+          expect(answers[5]?.rows).toEqual(expected.rows);
+          expectClose(answers[5]?.distances ?? new Float32Array(), expected.distances);
+        }
+      },
+    );
+
+    test("leaves the caller his queries", async () => {
+      const mine = query(2).slice();
+      await engine.search(mine, { k: 1 });
+      await engine.exact(mine, { from: 0, to: rows }, { k: 1 });
+      expect(mine).toEqual(query(2));
+    });
+
+    test("a call that is cancelled rejects with the reason, and the others are answered", async () => {
+      const reason = new Error("the client left");
+      const control = new AbortController();
+      const calls = [
+        engine.search(query(0), { k: 1, signal: AbortSignal.abort(reason) }),
+        engine.search(queries, { k: 5, signal: control.signal }),
+        engine.exact(queries, { from: 0, to: rows }, { k: 5, signal: control.signal }),
+      ];
+      const ended = Promise.allSettled(calls);
+      const other = engine.search(query(0), { k: 5 });
+      control.abort(reason);
+      expect(await ended).toEqual(calls.map(() => ({ status: "rejected", reason })));
+      expect(only(await other).rows.length).toBe(5);
+    });
+
+    test("a cancelled add leaves a sound engine that goes on from there", async () => {
+      const again = await open().open(spec, blocks);
+      const control = new AbortController();
+      const adding = again.add(rows, control.signal).catch((reason: unknown) => reason);
+      control.abort(new Error("not now"));
+      expect(await adding).toEqual(new Error("not now"));
+      await again.add(rows);
+      expect(again.covered()).toBe(rows);
+      expect(only(await again.search(vector(8), { k: 1 })).rows.length).toBe(1);
+      await again.close();
+      expect((await refusal(again.search(query(0), { k: 1 }))).type).toBe("unavailable");
+    });
+
+    test("what was saved opens again, answers the same and grows", async () => {
+      if (engine.save === undefined) return;
+      const path = join(home.path, "whole");
+      const some = await open().open(spec, blocks);
+      await some.add(4500);
+      const covered = (await some.save?.(path)) ?? 0;
+      expect(covered).toBe(4500);
+      const before = await some.search(queries, { k: 10 });
+      await some.close();
+      const reopened = await open().open(spec, blocks, { path, rows: covered });
+      expect(reopened.covered()).toBe(4500);
+      expect(await reopened.search(queries, { k: 10 })).toEqual(before);
+      await reopened.add(rows);
+      expect(reopened.covered()).toBe(rows);
+      await reopened.close();
+      const wrong = await refusal(open().open(spec, blocks, { path, rows: 4501 }));
+      expect(wrong.type).toBe("corrupt");
+      expect(wrong.message).toContain("it covers 4500 rows, expected 4501");
+      const other = await refusal(
+        open().open({ ...spec, ef_construction: 64 }, blocks, { path, rows: 4500 }),
+      );
+      expect(other.message).toContain("it was built for another index");
+      for (const [name, damage, says] of damages) {
+        const damaged = join(home.path, name);
+        copyFileSync(path, damaged);
+        damage(damaged, readFileSync(path));
+        const error = await refusal(open().open(spec, blocks, { path: damaged, rows: 4500 }));
+        expect([name, error.type, error.message]).toEqual([name, "corrupt", expect.stringContaining(says)]);
+      }
+      const missing = await refusal(open().open(spec, blocks, { path: join(home.path, "none"), rows: 1 }));
+      expect(missing.type).toBe("corrupt");
+    });
+
+    test("a file that cannot be written is an error, not the end", async () => {
+      if (engine.save === undefined) return;
+      await refusal(engine.save(join(home.path, "no", "such", "folder")));
+      expect(only(await engine.search(query(0), { k: 1 })).rows.length).toBe(1);
+    });
+  });
+}
