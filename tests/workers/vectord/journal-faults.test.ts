@@ -235,7 +235,7 @@ describe("a second writer", () => {
     await add(journal, "1");
     await add(journal, "2");
     await expect(add(other, "x")).rejects.toMatchObject({ type: "conflict" });
-    await expect(add(other, "y")).rejects.toMatchObject({ type: "conflict" });
+    for (const id of ["y", "z"]) await expect(add(other, id)).rejects.toMatchObject({ type: "conflict" });
     await other.checkpoint(contentsOf(), 0);
     await expect(journal.checkpoint(contentsOf("1"), 1)).rejects.toMatchObject({ type: "conflict" });
     for (const id of ["3", "4"]) await add(journal, id);
