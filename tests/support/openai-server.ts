@@ -70,7 +70,13 @@ function embeddings({ body, headers }: Received, reply: Reply): Sent {
   if (model === "embed-full" && reply.failing())
     return reply.json(503, refusal("The engine is currently overloaded", "server_error"), retryAfter);
   if (model === "embed-broken" && reply.failing())
-    return reply.json(500, refusal("The server had an error while processing your request", "server_error"));
+    return reply.json(
+      500,
+      refusal(
+        `The server had an error while processing your request (${headers.authorization})`,
+        "server_error",
+      ),
+    );
   if (model === "embed-quota")
     return reply.json(
       429,

@@ -4,7 +4,7 @@
  */
 import { fail } from "../../runtime/errors.ts";
 import { keyOf, type Model } from "./model-id.ts";
-import { type Provider, TextTooLong } from "./provider.ts";
+import { type Provider, type ProviderLimits, TextTooLong } from "./provider.ts";
 
 export interface Wanted {
   /** Of model and text; what makes two texts the same. */
@@ -44,6 +44,8 @@ export class TextFailure extends Error {
 }
 
 interface Entry extends Wanted {
+  /** What its request still has in line. */
+  request: Set<Entry>;
   bytes: number;
   waiters: number;
   settled: boolean;
@@ -56,10 +58,10 @@ interface Batch {
   controller: AbortController;
 }
 
-/** The line of one provider: a queue for each model, served in turn. */
+/** The line of one provider: a queue for each model, in it the requests, both served in turn. */
 interface Lane {
   running: number;
-  queues: Map<string, { model: Model; entries: Set<Entry> }>;
+  queues: Map<string, { model: Model; requests: Set<Set<Entry>> }>;
 }
 
 export function createBatcher(fetchBatch: FetchBatch, waitingMax: number): Batcher {
@@ -86,22 +88,24 @@ export function createBatcher(fetchBatch: FetchBatch, waitingMax: number): Batch
     const lane = lanes.get(provider) ?? { running: 0, queues: new Map() };
     lanes.set(provider, lane);
     const key = keyOf(model);
-    const queue = lane.queues.get(key) ?? { model, entries: new Set() };
+    const queue = lane.queues.get(key) ?? { model, requests: new Set() };
     lane.queues.set(key, queue);
-    for (const { key, text } of wanted) {
-      const entry = newEntry(key, text);
-      open.set(key, entry);
-      queue.entries.add(entry);
+    const request = new Set<Entry>();
+    queue.requests.add(request);
+    for (const text of wanted) {
+      const entry = newEntry(text, request);
+      open.set(entry.key, entry);
+      request.add(entry);
     }
     // Later in this turn, so that what is asked for at once travels at once.
     queueMicrotask(() => pump(provider, lane));
   };
 
   /** Called when nobody waits for the entry: it leaves the line, or ends its batch when that is alone too. */
-  const abandon = (model: Model, entry: Entry) => {
+  const abandon = (entry: Entry) => {
     if (!entry.batch) {
       open.delete(entry.key);
-      lanes.get(model.provider)?.queues.get(keyOf(model))?.entries.delete(entry);
+      entry.request.delete(entry);
       return;
     }
     if (entry.batch.entries.some(({ waiters, settled }) => waiters > 0 && !settled)) return;
@@ -121,7 +125,7 @@ export function createBatcher(fetchBatch: FetchBatch, waitingMax: number): Batch
       return await unlessAborted(Promise.all(entries.map(({ done }) => done.promise)), signal);
     } finally {
       for (const entry of entries) entry.waiters -= 1;
-      for (const entry of entries) if (entry.waiters === 0 && !entry.settled) abandon(model, entry);
+      for (const entry of entries) if (entry.waiters === 0 && !entry.settled) abandon(entry);
     }
   };
 
@@ -167,33 +171,46 @@ function createDelivery(fetchBatch: FetchBatch, open: Map<string, Entry>) {
   return { settle, run };
 }
 
-function newEntry(key: string, text: string): Entry {
+function newEntry({ key, text }: Wanted, request: Set<Entry>): Entry {
   const done = Promise.withResolvers<Fetched>();
   // Whoever waits hears of a failure; an entry that nobody waits for may fail unheard.
   done.promise.catch(() => {});
-  return { key, text, bytes: Buffer.byteLength(text), waiters: 0, settled: false, done };
+  return { key, text, request, bytes: Buffer.byteLength(text), waiters: 0, settled: false, done };
 }
 
-/** Takes the first texts of the queue whose turn it is, as many as one call may have. */
+/** Takes texts of the model whose turn it is, as many as one call may have. */
 function nextBatch({ limits }: Provider, lane: Lane): { model: Model; batch: Batch } | undefined {
-  for (const [key, { model, entries }] of lane.queues) {
-    lane.queues.delete(key);
-    if (entries.size === 0) continue;
-    const batch: Batch = { entries: [], controller: new AbortController() };
-    let bytes = 0;
-    for (const entry of entries) {
-      bytes += entry.bytes;
-      const isFull = batch.entries.length >= limits.texts || bytes > limits.bytes;
-      if (isFull && batch.entries.length > 0) break;
-      entries.delete(entry);
-      entry.batch = batch;
-      batch.entries.push(entry);
-    }
+  for (const [key, queue] of lane.queues) {
     // Behind the others, so that one model's long list does not hold up theirs.
-    if (entries.size > 0) lane.queues.set(key, { model, entries });
-    return { model, batch };
+    lane.queues.delete(key);
+    const entries = takeInTurn(queue.requests, limits);
+    if (queue.requests.size > 0) lane.queues.set(key, queue);
+    if (entries.length === 0) continue;
+    const batch: Batch = { entries, controller: new AbortController() };
+    for (const entry of entries) entry.batch = batch;
+    return { model: queue.model, batch };
   }
   return undefined;
+}
+
+/** One text of each request in turn, so that a single one beside a long list is in the next batch. */
+function takeInTurn(requests: Set<Set<Entry>>, limits: ProviderLimits): Entry[] {
+  const taken: Entry[] = [];
+  let bytes = 0;
+  for (const request of requests) {
+    const [entry] = request;
+    const isFull = taken.length >= limits.texts || bytes + (entry?.bytes ?? 0) > limits.bytes;
+    // It stays where it is, and is the first of the next batch.
+    if (entry && isFull && taken.length > 0) break;
+    requests.delete(request);
+    if (!entry) continue;
+    request.delete(entry);
+    taken.push(entry);
+    bytes += entry.bytes;
+    // At the end, where this loop comes by again.
+    if (request.size > 0) requests.add(request);
+  }
+  return taken;
 }
 
 const full = (waiting: number, asked: number, most: number) =>

@@ -97,6 +97,26 @@ describe("what travels together", () => {
     expect(far.calls.map(({ texts }) => texts)).toEqual([["first"], ["second", "third"]]);
   });
 
+  test("requests take turns, so that a single text does not wait for a long list", async () => {
+    const far = farSide();
+    const batcher = createBatcher(far.fetchBatch, 100);
+    const model = modelOf();
+    const list = ["a1", "a2", "a3", "a4", "a5", "a6", "a7"];
+    const long = batcher.fetch(model, wanted(...list), never());
+    const first = await far.call(0);
+    const single = batcher.fetch(model, wanted("query"), never());
+    first.answer();
+    (await far.call(1)).answer();
+    expect(lengths(await single)).toEqual([5]);
+    (await far.call(2)).answer();
+    expect(lengths(await long)).toEqual(list.map((text) => text.length));
+    expect(far.calls.map(({ texts }) => texts)).toEqual([
+      ["a1", "a2", "a3"],
+      ["a4", "query", "a5"],
+      ["a6", "a7"],
+    ]);
+  });
+
   test("models take turns, so that a long list of one does not hold up another", async () => {
     const far = farSide();
     const batcher = createBatcher(far.fetchBatch, 100);
