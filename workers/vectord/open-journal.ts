@@ -11,6 +11,7 @@ import { addSnapshot, listSnapshots, removeSnapshot } from "./kept-snapshots.ts"
 import type { KeptSnapshot } from "./manifest.ts";
 import type { ManifestFile } from "./manifest-file.ts";
 import { checkpointKey, engineKey, segmentKey } from "./object-keys.ts";
+import { createObjectSizes, type ObjectSizes } from "./object-sizes.ts";
 import type { ObjectStore } from "./object-store.ts";
 import type { SegmentRef } from "./recovery.ts";
 import { writeSegment } from "./segment-object.ts";
@@ -27,7 +28,7 @@ export interface JournalOptions {
 export interface Found {
   file: ManifestFile;
   /** Sizes by key of all its objects but the manifest. */
-  objects: Map<string, number>;
+  objects: ReadonlyMap<string, number>;
   /** Those after the checkpoint, ascending. */
   segments: SegmentRef[];
 }
@@ -41,7 +42,8 @@ export interface OpenJournal {
   keep: (snapshot: KeptSnapshot) => () => void;
 }
 
-interface State extends Found {
+interface State extends Omit<Found, "objects"> {
+  objects: ObjectSizes;
   options: JournalOptions;
   appends: Appends;
   /** Since the checkpoint; `last` is the position of the last batch, 0 for those that were found. */
@@ -73,7 +75,7 @@ export function openJournal(options: JournalOptions, found: Found, closed: () =>
     },
     position: appends.position,
     sinceCheckpoint: () => ({ segments: state.tail.length, bytes: tailBytes(state) }),
-    storedBytes: () => [...state.objects.values()].reduce((sum, bytes) => sum + bytes, 0),
+    storedBytes: state.objects.total,
     checkpoint: (contents, mark) => {
       if (mark > appends.position()) throw new RangeError(`mark ${mark} is beyond ${appends.position()}`);
       return exclusively(async () => {
@@ -127,6 +129,7 @@ function createState(options: JournalOptions, found: Found): State {
   const last = found.segments.at(-1)?.sequence ?? found.file.current().base;
   const state: State = {
     ...found,
+    objects: createObjectSizes(found.objects),
     options,
     tail: found.segments.map((segment) => ({ ...segment, last: 0 })),
     kept: new Set(),
@@ -138,7 +141,7 @@ function createState(options: JournalOptions, found: Found): State {
       write: (batches, place) => write(state, batches, place),
       written: ({ sequence }, last) => {
         const key = keyOf(state, sequence);
-        state.tail.push({ sequence, key, bytes: state.objects.get(key) ?? 0, last });
+        state.tail.push({ sequence, key, bytes: state.objects.get(key), last });
       },
     }),
   };
@@ -236,7 +239,7 @@ const garbageOf = ({ file, kept, objects }: State): string[] => {
   const [current] = manifests;
   const reading = current ? [{ ...current, snapshots: [...kept] }] : [];
   const needed = neededBy(file.current().name, [...manifests, ...reading]);
-  return [...objects.keys()].filter((key) => !needed(key));
+  return objects.keys().filter((key) => !needed(key));
 };
 
 async function sweep(state: State): Promise<void> {
