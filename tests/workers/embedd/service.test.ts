@@ -14,6 +14,7 @@ import { type EmbeddStack, startEmbeddStack } from "../../support/embedd-stack.t
 import { configWith, startInProcess, temporaryDirectory } from "../../support/in-process.ts";
 import { ollamaDimension, ollamaWindow } from "../../support/ollama-server.ts";
 import { openAiDimension, openAiKey } from "../../support/openai-server.ts";
+import { seeded } from "../../support/seeded.ts";
 import { standInVector } from "../../support/stand-in.ts";
 
 let stack: EmbeddStack;
@@ -253,6 +254,36 @@ describe("calls", () => {
     expect(await outcome).toMatchObject({ type: "unavailable" });
     await stack.ollama.gone(1);
   });
+});
+
+test("a storm of overlapping requests, of which many are given up: who stays gets the right vectors", async () => {
+  const service = await stack.another({ cache_max_bytes: 20_000 });
+  const random = seeded(11);
+  const pool = Array.from({ length: 80 }, () => fresh("storm"));
+  const outcomes = await Promise.all(
+    Array.from({ length: 400 }, async () => {
+      const texts = Array.from(
+        { length: 1 + Math.floor(random() * 12) },
+        () => pool[Math.floor(random() * 80)] ?? "",
+      );
+      const leaving = new AbortController();
+      const leaves = random() < 0.4;
+      const turns = Math.floor(random() * 6);
+      const asked = service.peer.verbs.embed({ model: nomic, texts }, { signal: leaving.signal });
+      if (leaves) {
+        for (let at = 0; at < turns; at++) await new Promise((resolve) => setImmediate(resolve));
+        leaving.abort();
+      }
+      const [outcome] = await Promise.allSettled([asked]);
+      if (outcome.status === "fulfilled")
+        expect(outcome.value.vectors).toEqual(texts.map((text) => standInVector(text, ollamaDimension)));
+      else expect([leaves, outcome.reason.type]).toEqual([true, "client_closed"]);
+      return outcome.status;
+    }),
+  );
+  expect(outcomes.filter((status) => status === "fulfilled").length).toBeGreaterThan(200);
+  const page = await (await service.send(new Request("http://localhost/metrics"))).text();
+  expect(page).toContain("lakehouse_embedd_texts_waiting 0\n");
 });
 
 describe("a model that was replaced by another", () => {
