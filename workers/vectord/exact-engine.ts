@@ -20,7 +20,7 @@ export interface ExactQuestion {
 /** Queries in one native call: with 4,096 rows about 15 ms, and 16 bytes of its memory a row and query. */
 const queriesMax = 64;
 /** Rows × queries below which a loop here beats copying the rows together for usearch: measured in ADR 0063. */
-const loopMax = 4096;
+const loopMax = 64;
 /** Rows copied together at once, 16 MiB. */
 const gatheredNumbersMax = 4 * 1024 * 1024;
 /** Candidates beside k: usearch's distances differ from ours in their last digits. */
