@@ -15,6 +15,7 @@ import {
   readAll,
   reopen,
   rowIds,
+  rowsOf,
 } from "../../support/vector-journals.ts";
 
 const start = perTest();
@@ -86,6 +87,39 @@ describe("snapshots", () => {
     await found.journal.close();
     // manifest, checkpoint and segment of the index; the same of the full snapshot; a segment of the other.
     expect(await keysOf(stack)).toHaveLength(6);
+  });
+
+  test("restored in place while a checkpoint is written: that is given up", async () => {
+    const stack = await start();
+    const journal = await stack.journals.create(configOf("a"));
+    await add(journal, "1");
+    const { id } = await journal.snapshot(() => 1);
+    await add(journal, "2");
+    const begun = Promise.withResolvers<void>();
+    const gate = Promise.withResolvers<void>();
+    async function* pieces() {
+      yield rowsOf(["1"]);
+      begun.resolve();
+      await gate.promise;
+      yield rowsOf(["2"]);
+    }
+    const checkpoint = journal.checkpoint({ count: 2, pieces: pieces() }, 2).catch((error) => error.type);
+    await begun.promise;
+    const restored = stack.journals.restore("a", id, "a");
+    const refused = async (): Promise<string> => {
+      for (;;) {
+        const type = await add(journal, "3").catch((error) => error.type);
+        if (type !== undefined) return type;
+      }
+    };
+    expect(await refused()).toBe("conflict");
+    gate.resolve();
+    await restored;
+    expect(await checkpoint).toBe("conflict");
+    const found = await reopen(stack, "a", journal);
+    expect(contents(found)).toEqual({ rows: [], batches: ["1"] });
+    await found.journal.close();
+    expect((await keysOf(stack)).filter((key) => key.includes("checkpoints"))).toEqual([]);
   });
 
   test("of unknown name, of unknown index: not_found", async () => {
