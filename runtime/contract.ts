@@ -49,6 +49,8 @@ export interface Verb extends Shapes {
   reply: TSchema;
   /** HTTP status of success, 200 unless told. */
   status?: number;
+  /** Changes nothing, though it is no GET: an Idempotency-Key has nothing to remember. */
+  reads?: true;
   /** Where set, HTTP answers carry this strong etag, and `If-None-Match` is answered with 304. */
   etag?: (reply: never) => string;
 }

@@ -20,7 +20,7 @@ export function createInvoke<C extends Contract>(
     const checked = check(inputSchema(endpoint), input ?? {}, "the request");
     const run = () => (verbs as Record<string, AnyVerb>)[verb]?.(checked, context) as Promise<unknown>;
     const { idempotencyKey } = context;
-    const mutates = endpoint.kind === "verb" && endpoint.method !== "GET";
+    const mutates = endpoint.kind === "verb" && endpoint.method !== "GET" && !endpoint.reads;
     try {
       if (!idempotencyKey || !mutates) return await run();
       return await idempotency.once(idempotencyKey, fingerprint(verb, checked), run);

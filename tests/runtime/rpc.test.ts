@@ -3,6 +3,7 @@ import { createGate } from "../../runtime/auth.ts";
 import { systemClock } from "../../runtime/clock.ts";
 import { decode, encode } from "../../runtime/codec.ts";
 import { defaults } from "../../runtime/config.ts";
+import { closed, contract, post, t } from "../../runtime/contract.ts";
 import { fail } from "../../runtime/errors.ts";
 import { makeDirectory } from "../../runtime/files.ts";
 import { openIdempotency } from "../../runtime/idempotency.ts";
@@ -158,4 +159,21 @@ test("an encoded call that is cut, deep or strange is refused", () => {
   }
   expect(() => encode({ f: () => 1 })).toThrow(fail("bad_request", "a function cannot be sent").message);
   expect(() => encode(new Map())).toThrow("class Map");
+});
+
+test("a call that only reads remembers nothing under an idempotency key", async () => {
+  const directory = temporaryDirectory("reads");
+  await makeDirectory(directory.path);
+  const idempotency = await openIdempotency(directory.path, systemClock);
+  const body = closed({ text: t.String() });
+  const counted = contract("counted", {
+    read: post("/read", { reads: true, summary: "Reads.", body, reply: t.Integer() }),
+  });
+  let runs = 0;
+  const invoke = createInvoke(counted, { read: async () => ++runs }, { idempotency, log });
+  const context = { requestId: "r", idempotencyKey: "same", signal: new AbortController().signal };
+  expect(await invoke("read", { text: "a" }, context)).toBe(1);
+  expect(await invoke("read", { text: "b" }, context)).toBe(2);
+  await idempotency.close();
+  directory.remove();
 });

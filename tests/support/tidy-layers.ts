@@ -68,6 +68,8 @@ const owners: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^hyparquet(-writer)?$/, ["workers/catalogd/manifest.ts"]],
   [/^faiss-node$/, ["workers/vectord/faiss-engine.ts", "scripts/faiss.ts"]],
   [/^usearch$/, ["workers/vectord/usearch-engine.ts"]],
+  [/^@duckdb\/node-bindings$/, ["workers/queryd/engine-memory.ts"]],
+  [/^openai$/, ["workers/embedd/openai.ts"]],
   [/^elysia$/, ["runtime/serve.ts"]],
 ];
 

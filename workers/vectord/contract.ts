@@ -202,6 +202,7 @@ export const vectord = contract("vectord", {
     reply: Item,
   }),
   scroll: post("/vectors/index/:name/items/scroll", {
+    reads: true,
     summary: "Items in the order they were added, page by page.",
     params: Name,
     body: closed({
