@@ -34,7 +34,7 @@ export async function copyLive(
   };
   const live = rowsOf(view.alive);
   let taken = 0;
-  for (const upserts of rowPieces(old, view)) {
+  for (const upserts of rowPieces(old, view, signal)) {
     take(live.subarray(taken, taken + upserts.ids.length), upserts);
     taken += upserts.ids.length;
     await clock.sleep(0, signal);

@@ -66,6 +66,14 @@ export function createGeneration({ rows, engine, clock, log }: GenerationDeps): 
     });
   };
 
+  let closed: Promise<void> | undefined;
+  const close = async () => {
+    closing.abort(new Error("the index is closing"));
+    await covering;
+    while (open.size > 0) await Promise.allSettled([...open]);
+    await engine.close();
+  };
+
   return {
     rows,
     engine,
@@ -90,11 +98,9 @@ export function createGeneration({ rows, engine, clock, log }: GenerationDeps): 
         cover();
       };
     },
-    close: async () => {
-      closing.abort(new Error("the index is closing"));
-      await covering;
-      while (open.size > 0) await Promise.allSettled([...open]);
-      await engine.close();
+    close: () => {
+      closed ??= close();
+      return closed;
     },
   };
 }

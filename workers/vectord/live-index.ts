@@ -77,7 +77,12 @@ export async function recoverLive(
   const rows = createRows(blocks);
   for await (const upserts of recovered.rows) rows.apply({ deletes: [], upserts });
   const engine = await reopenEngine(deps, recovered, blocks, problems);
-  for await (const batch of recovered.batches) rows.apply(batch);
+  try {
+    for await (const batch of recovered.batches) rows.apply(batch);
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
   for (const problem of problems) deps.log.warn("recovered with a problem", { index: config.name, problem });
   return assemble(deps, { config, journal, problems }, generationOf(deps, rows, engine));
 }

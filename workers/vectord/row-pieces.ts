@@ -6,12 +6,14 @@ import type { Rows, View } from "./rows.ts";
 /** Vectors of a piece, in bytes: a copy of that many takes about a millisecond. */
 const pieceBytes = 4 * 1024 * 1024;
 
-/** Pieces in row order. The view is fixed, so they may be taken at any pace. */
-export function* rowPieces(rows: Rows, view: View): Generator<Upserts> {
+/** Pieces in row order. The view is fixed, so they may be taken at any pace; an abort ends them with its reason. */
+export function* rowPieces(rows: Rows, view: View, signal: AbortSignal): Generator<Upserts> {
   const live = rowsOf(view.alive);
   const size = Math.max(1, Math.floor(pieceBytes / (rows.blocks.dimension * 4)));
-  for (let from = 0; from < live.length; from += size)
+  for (let from = 0; from < live.length; from += size) {
+    signal.throwIfAborted();
     yield upsertsOf(rows, live.subarray(from, from + size));
+  }
 }
 
 /** Copies of some rows. */

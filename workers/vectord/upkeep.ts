@@ -81,7 +81,7 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
   };
   const run = async (what: "compaction" | "checkpoint") => {
     const began = clock.elapsed();
-    await (what === "compaction" ? compact(deps, stopping.signal) : checkpoint(deps));
+    await (what === "compaction" ? compact(deps, stopping.signal) : checkpoint(deps, stopping.signal));
     log.info(`${what} done`, { elapsed_ms: Math.round(clock.elapsed() - began), ...load() });
   };
   const inBackground = async (what: "compaction" | "checkpoint") => {
@@ -116,22 +116,26 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
 }
 
 /** Writes the rows as they are; the engine's structure with them when there are no dead rows it would need. */
-async function checkpoint({ journal, current }: UpkeepDeps): Promise<void> {
+async function checkpoint({ journal, current }: UpkeepDeps, signal: AbortSignal): Promise<void> {
   const { rows, engine, holdAt } = current();
   const view = rows.view();
   const mark = journal.position();
   const keepsEngine = view.live === view.total && engine.save !== undefined;
   const release = keepsEngine ? await holdAt(view.total) : undefined;
   try {
-    await journal.checkpoint(contents({ rows, engine }, view), mark);
+    await journal.checkpoint(contents({ rows, engine }, view, signal), mark);
   } finally {
     release?.();
   }
 }
 
-function contents({ rows, engine }: Pick<Generation, "rows" | "engine">, view: View): Contents {
+function contents(
+  { rows, engine }: Pick<Generation, "rows" | "engine">,
+  view: View,
+  signal: AbortSignal,
+): Contents {
   const { save } = engine;
-  const whole = { count: view.live, pieces: rowPieces(rows, view) };
+  const whole = { count: view.live, pieces: rowPieces(rows, view, signal) };
   if (!save || view.live !== view.total || view.total === 0) return whole;
   const saveEngine = async (path: string) =>
     engine.covered() === view.total && (await save(path)) === view.total;
@@ -151,7 +155,7 @@ async function compact(deps: UpkeepDeps, signal: AbortSignal): Promise<void> {
     signal.addEventListener("abort", closing, { once: true });
     const release = await next.holdAt(view.live);
     const whole = copy.rows.view();
-    await journal.checkpoint(contents(next, whole), mark);
+    await journal.checkpoint(contents(next, whole, signal), mark);
     await copy.follow(signal);
     // No await from here to `replace`: no batch may come between.
     copy.catchUp();

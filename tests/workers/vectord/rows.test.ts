@@ -61,7 +61,7 @@ test("pieces are the live rows in order", () => {
   const rows = newRows();
   rows.apply(batch([], ["a", "b", "c"]));
   rows.apply(batch(["b"], ["a"]));
-  const pieces = [...rowPieces(rows, rows.view())];
+  const pieces = [...rowPieces(rows, rows.view(), signal)];
   expect(pieces.flatMap(({ ids }) => ids)).toEqual(["c", "a"]);
 });
 
