@@ -234,7 +234,11 @@ export function testEngine(given: EngineCase, open: () => Engines): void {
     });
 
     test("a cancelled add leaves a sound engine that goes on from there", async () => {
-      const again = await open().open(spec, blocks);
+      const fresh = createVectorBlocks(dimension);
+      const again = await open().open(spec, fresh);
+      fresh.append(vectors);
+      const gone = AbortSignal.abort(new Error("gone"));
+      await expect(again.add(rows, gone)).rejects.toThrow("gone");
       const control = new AbortController();
       const adding = again.add(rows, control.signal).catch((reason: unknown) => reason);
       control.abort(new Error("not now"));

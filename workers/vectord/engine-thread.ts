@@ -69,8 +69,14 @@ async function begin(call: Call, ask: Ask): Promise<void> {
   }
   if (ask.type === "add") {
     learning.add(call.call);
-    await engine.learn(ask.rows);
-    if (!learning.delete(call.call)) return; // It was cancelled meanwhile.
+    const isWanted = await engine.learn(ask.rows).then(
+      () => learning.delete(call.call),
+      (error: unknown) => {
+        learning.delete(call.call);
+        throw error;
+      },
+    );
+    if (!isWanted) return;
     engineOf(call);
     const all = { ...waiting, done: () => done(call, undefined), progress: () => progress(call) };
     return queue.add({ ...all, rows: ask.rows });

@@ -170,14 +170,16 @@ function engineOver(
     memoryBytes: () => state.bytes,
     add: async (rows, signal) => {
       if (rows > blocks.rows()) throw new RangeError(`there are ${blocks.rows()} rows, not ${rows}`);
+      signal?.throwIfAborted(); // Before the blocks count as handed over.
       await host.ask(engine, { type: "add", rows, blocks: news() }, signal);
     },
     search: (queries, { k, ef = spec.ef_search, signal }) =>
       admitted(() => neighbours(host.ask(engine, { type: "search", queries, k, ef }, signal))),
     exact: (queries, among, { k, signal }) =>
-      admitted(() =>
-        neighbours(host.ask(engine, { type: "exact", queries, k, among, blocks: news() }, signal)),
-      ),
+      admitted(async () => {
+        signal?.throwIfAborted();
+        return neighbours(host.ask(engine, { type: "exact", queries, k, among, blocks: news() }, signal));
+      }),
     save:
       plan.engine === "exact"
         ? undefined

@@ -84,7 +84,10 @@ function makeIndex(spec: EngineSpec, factory: string): Index {
   }
 }
 
-/** FAISS has no setter for probes and candidates in this binding, but its file has both. Its defaults of candidates while building, searching, and the third field of its HNSW section. */
+/**
+ * The binding has no setter for probes and candidates, but a file without rows has both: these are FAISS's defaults of
+ * candidates while building, of candidates while searching, and the field after them.
+ */
 const hnswFields = Buffer.from(new Int32Array([40, 16, 1]).buffer);
 
 /** Sets `nprobe` and `efConstruction` in a file without rows, where FAISS keeps them. */
