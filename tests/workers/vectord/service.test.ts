@@ -392,6 +392,21 @@ describe("restart and compaction", () => {
   });
 });
 
+describe("limits", () => {
+  test("more writes than may wait: 429 with Retry-After, and nothing of them is done", async () => {
+    const stack = await startVectordStack({ settings: { max_waiting: 2 } });
+    await stack.post("/index", { name: "w", dimension: 2 });
+    const add = (at: number) => stack.post("/index/w/add", { items: [{ id: `${at}`, vector: [1, at] }] });
+    const answers = await Promise.all(Array.from({ length: 20 }, (_, at) => add(at)));
+    const refused = answers.filter(({ status }) => status === 429);
+    expect(refused.length).toBeGreaterThan(0);
+    expect(refused[0]?.headers.get("retry-after")).toBe("1");
+    expect(refused[0]?.body.error.type).toBe("too_many_requests");
+    expect((await stack.get("/index/w")).body.count).toBe(20 - refused.length);
+    await stack.stop();
+  });
+});
+
 describe("snapshots", () => {
   test("restore brings back what was, in place or under another name", async () => {
     const stack = await startVectordStack();
