@@ -11,7 +11,7 @@ export interface Pace {
 }
 
 /** Finds the number of units that take one slice; at most twice as many or half as few from one to the next. */
-export function createPace(first: number, most: number): Pace {
+export function createPace(first: number, most: number, least = 1): Pace {
   let units = first;
   return {
     units: () => units,
@@ -19,7 +19,7 @@ export function createPace(first: number, most: number): Pace {
       // A slice that had little to do says nothing about one that has much.
       if (done < units && ms < sliceMs) return;
       const ideal = (done * sliceMs) / Math.max(ms, 0.01);
-      units = Math.round(Math.min(most, Math.max(1, Math.min(units * 2, Math.max(units / 2, ideal)))));
+      units = Math.round(Math.min(most, Math.max(least, Math.min(units * 2, Math.max(units / 2, ideal)))));
     },
   };
 }
