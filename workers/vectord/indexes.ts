@@ -94,8 +94,20 @@ export function openIndexes(deps: IndexesDeps): Indexes {
       }),
     restore: (name, snapshot, as) =>
       replacing(as, "being restored", async (slot) => {
-        await journals.restore(name, snapshot, as);
-        if (slot?.state === "open") await closeQuietly(slot.live, log);
+        const close = async () => {
+          if (slot?.state === "open") await closeQuietly(slot.live, log);
+        };
+        try {
+          await journals.restore(name, snapshot, as);
+        } catch (error) {
+          // Whether it was replaced is not known: what there is now is read again.
+          if (error instanceof ServiceError && error.type === "unavailable" && slot?.state === "open") {
+            await close();
+            await open(as).catch(() => undefined);
+          }
+          throw error;
+        }
+        await close();
         return open(as);
       }),
     opened,

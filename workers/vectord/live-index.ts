@@ -72,7 +72,7 @@ export async function recoverLive(
   recovered: Recovered,
 ): Promise<LiveIndex> {
   const { config } = recovered;
-  const problems = [...recovered.problems];
+  const problems: string[] = [];
   const blocks = createVectorBlocks(config.dimension);
   const rows = createRows(blocks);
   for await (const upserts of recovered.rows) rows.apply({ deletes: [], upserts });
@@ -83,6 +83,8 @@ export async function recoverLive(
     await engine.close();
     throw error;
   }
+  // The journal finds some of them only while its batches are read.
+  problems.unshift(...recovered.problems);
   for (const problem of problems) deps.log.warn("recovered with a problem", { index: config.name, problem });
   return assemble(deps, { config, journal, problems }, generationOf(deps, rows, engine));
 }
