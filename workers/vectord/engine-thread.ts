@@ -17,6 +17,7 @@ const queue = createEngineQueue();
 const engines = new Map<number, LocalEngine>();
 /** Adds that wait for FAISS to learn, which is not the queue's work. */
 const learning = new Set<number>();
+const begun = new Set<Promise<void>>();
 let threads = 1;
 
 interface Call {
@@ -98,10 +99,14 @@ thread.onmessage = ({ data }) => {
   if (data.type === "stop") {
     for (const engine of engines.values()) close(engine, "the service stops");
     engines.clear();
-    thread.postMessage({ type: "stopped" });
+    // What learns or saves still has files to clear away.
+    void Promise.allSettled(begun).then(() => thread.postMessage({ type: "stopped" }));
   }
   if (data.type === "ask") {
     const call = { call: data.call, engine: data.engine };
-    begin(call, data.ask).catch((error: unknown) => failed(call, error));
+    const work = begin(call, data.ask)
+      .catch((error: unknown) => failed(call, error))
+      .finally(() => begun.delete(work));
+    begun.add(work);
   }
 };

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { cpSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createLog } from "../../../runtime/log.ts";
 import { createMetrics } from "../../../runtime/metrics.ts";
@@ -245,6 +246,18 @@ describe("engines", () => {
     }
     await engine.close();
     await engines.stop();
+  });
+
+  test("stopping ends what FAISS learns, and leaves nothing behind", async () => {
+    const before = readdirSync(tmpdir()).filter((name) => name.startsWith("lakehouse-faiss-"));
+    const engines = await openEngines({ threads: 1, maxWaiting: 9, hnswEngine: "usearch", log });
+    const engine = await engines.open({ ...spec, type: "IVF512,PQ8" }, filled());
+    const adding = engine.add(rows).catch((reason: unknown) => reason);
+    await engine.search(queries, { k: 1 });
+    await engines.stop();
+    expect(await adding).toMatchObject({ type: "unavailable" });
+    const after = readdirSync(tmpdir()).filter((name) => name.startsWith("lakehouse-faiss-"));
+    expect(after).toEqual(before);
   });
 
   test("a thread that dies takes its engines along, and the next is opened in a new one", async () => {
