@@ -1,23 +1,11 @@
 /** Vectors that lie in clusters, as embeddings of real texts do, the same for the same seed on every machine. */
 
-export interface ClusteredVectors {
-  /** rows × dimension. */
-  rows: Float32Array;
-  /** queries × dimension, from the same clusters and not among the rows. */
+export interface Clustered {
+  /** Row by row. */
+  vectors: Float32Array;
+  /** Drawn like the vectors, and none of them. */
   queries: Float32Array;
 }
-
-export interface Shape {
-  rows: number;
-  queries: number;
-  dimension: number;
-  seed: number;
-  /** One to 200 rows unless told. */
-  clusters?: number;
-}
-
-/** How far points lie around the centre of their cluster, in units of the centres' own spread. */
-const spread = 0.5;
 
 /** Mulberry32: 32 bits of state, uniform in [0, 1). */
 function uniform(seed: number): () => number {
@@ -30,41 +18,49 @@ function uniform(seed: number): () => number {
   };
 }
 
-/** Near enough to normal, and cheap: the sum of four uniforms, centred, with variance 1. */
-const normal = (random: () => number): number =>
-  (random() + random() + random() + random() - 2) * Math.sqrt(3);
-
-export function clusteredVectors({ rows, queries, dimension, seed, clusters }: Shape): ClusteredVectors {
+/** Spread inside a cluster along few directions and a little along all; there are √rows clusters. */
+export function clustered(rows: number, dimension: number, queries: number, seed = 1): Clustered {
   const random = uniform(seed);
-  const count = clusters ?? Math.max(1, Math.ceil(rows / 200));
-  const centres = Float32Array.from({ length: count * dimension }, () => normal(random));
-  const points = (length: number) => {
-    const made = new Float32Array(length * dimension);
-    for (let row = 0; row < length; row++) {
-      const centre = Math.floor(random() * count) * dimension;
-      for (let at = 0; at < dimension; at++)
-        made[row * dimension + at] = (centres[centre + at] ?? 0) + spread * normal(random);
+  // Four uniform numbers are normal enough, and quick.
+  const normal = () => (random() + random() + random() + random() - 2) * 1.732;
+  const filled = (length: number) => Float32Array.from({ length }, normal);
+  const clusters = Math.max(1, Math.round(Math.sqrt(rows)));
+  const directions = Math.min(24, dimension);
+  const centres = filled(clusters * dimension);
+  const axes = filled(directions * dimension);
+  const draw = (count: number): Float32Array => {
+    const drawn = new Float32Array(count * dimension);
+    for (let row = 0; row < count; row++) {
+      const centre = Math.floor(random() * clusters) * dimension;
+      const along = Array.from({ length: directions }, () => normal() * 0.15);
+      for (let i = 0; i < dimension; i++) {
+        let value = (centres[centre + i] as number) + 0.1 * (random() - 0.5);
+        for (let axis = 0; axis < directions; axis++) {
+          value += (along[axis] as number) * (axes[axis * dimension + i] as number);
+        }
+        drawn[row * dimension + i] = value;
+      }
     }
-    return made;
+    return drawn;
   };
-  return { rows: points(rows), queries: points(queries) };
+  return { vectors: draw(rows), queries: draw(queries) };
 }
 
 /** The k nearest rows to a query by cosine, found by looking at every row; `keep` leaves rows out. */
 export function nearestByCosine(
-  { rows, dimension }: { rows: Float32Array; dimension: number },
+  { vectors, dimension }: { vectors: Float32Array; dimension: number },
   query: Float32Array,
   k: number,
   keep: (row: number) => boolean = () => true,
 ): number[] {
   const found: { row: number; score: number }[] = [];
-  const length = rows.length / dimension;
+  const length = vectors.length / dimension;
   for (let row = 0; row < length; row++) {
     if (!keep(row)) continue;
     let dot = 0;
     let own = 0;
     for (let at = 0; at < dimension; at++) {
-      const value = rows[row * dimension + at] ?? 0;
+      const value = vectors[row * dimension + at] ?? 0;
       dot += value * (query[at] ?? 0);
       own += value * value;
     }

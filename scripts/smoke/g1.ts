@@ -1,4 +1,4 @@
-import { clusteredVectors, nearestByCosine } from "../make-vectors.ts";
+import { clustered, nearestByCosine } from "../make-vectors.ts";
 import type { Lake } from "./product.ts";
 import { freshName } from "./requests.ts";
 import { expectEqual, expectError, expectStatus, expectTrue, type Smoke, type Stage } from "./smoke.ts";
@@ -8,14 +8,14 @@ const dimension = 64;
 const count = 2000;
 const k = 10;
 const recallWanted = 0.99;
-const data = clusteredVectors({ rows: count, queries: 50, dimension, seed: 1 });
+const data = clustered(count, dimension, 50, 1);
 const vectorAt = (from: Float32Array, row: number) => from.subarray(row * dimension, (row + 1) * dimension);
 const states = ["IL", "IN", "WI", "OH"];
 
 const items = () =>
   Array.from({ length: count }, (_, row) => ({
     id: `w-${row}`,
-    vector: [...vectorAt(data.rows, row)],
+    vector: [...vectorAt(data.vectors, row)],
     metadata: { state: states[row % states.length], row },
   }));
 
@@ -30,7 +30,7 @@ async function recall(
   let wanted = 0;
   for (let query = 0; query < data.queries.length / dimension; query++) {
     const vector = vectorAt(data.queries, query);
-    const truth = nearestByCosine({ rows: data.rows, dimension }, vector, k, keep);
+    const truth = nearestByCosine({ vectors: data.vectors, dimension }, vector, k, keep);
     const hits = await searchHits(lake, name, { vector: [...vector], k, ...(filter && { filter }) });
     const ids = new Set(hits.map(({ id }) => id));
     wanted += truth.length;
@@ -97,7 +97,7 @@ export const g1: Smoke = {
       expectTrue(Math.min(quarter, twenty) >= recallWanted, `recall ${quarter} and ${twenty}`);
     });
     await check("an item under the same id replaces; a deleted one is gone", async () => {
-      const [vector, other] = [vectorAt(data.rows, 0), vectorAt(data.rows, 1)];
+      const [vector, other] = [vectorAt(data.vectors, 0), vectorAt(data.vectors, 1)];
       expectStatus(
         await addItems(lake, name, [{ id: "w-1", vector: [...vector], metadata: { new: true } }]),
         200,

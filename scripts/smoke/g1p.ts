@@ -1,4 +1,4 @@
-import { clusteredVectors } from "../make-vectors.ts";
+import { clustered } from "../make-vectors.ts";
 import type { Lake } from "./product.ts";
 import { expectEqual, expectStatus, expectTrue, type Smoke } from "./smoke.ts";
 import { addItems, createIndex, type Hit, postJson, searchHits } from "./vectors.ts";
@@ -7,7 +7,7 @@ const name = "smoke_durable";
 const dimension = 32;
 const batchRows = 250;
 const batches = 8;
-const data = clusteredVectors({ rows: batchRows * batches, queries: 20, dimension, seed: 2 });
+const data = clustered(batchRows * batches, dimension, 20, 2);
 const vectorAt = (from: Float32Array, row: number) => [
   ...from.subarray(row * dimension, (row + 1) * dimension),
 ];
@@ -15,7 +15,7 @@ const vectorAt = (from: Float32Array, row: number) => [
 const batch = (index: number) =>
   Array.from({ length: batchRows }, (_, at) => {
     const row = index * batchRows + at;
-    return { id: `w-${row}`, vector: vectorAt(data.rows, row), metadata: { batch: index } };
+    return { id: `w-${row}`, vector: vectorAt(data.vectors, row), metadata: { batch: index } };
   });
 
 /** What every query finds, exactly: the state of an index as its users see it. */

@@ -2,6 +2,7 @@
 import { afterAll, expect, test } from "bun:test";
 import { exactSearch, Index, type MetricKind, type ScalarKind } from "usearch";
 import { createLog } from "../../runtime/log.ts";
+import { clustered } from "../../scripts/make-vectors.ts";
 import {
   defaultConnectivity,
   defaultEfConstruction,
@@ -11,7 +12,6 @@ import {
 import type { Engine, EngineSpec, Neighbours } from "../../workers/vectord/engine.ts";
 import { openEngines } from "../../workers/vectord/engines.ts";
 import { createVectorBlocks } from "../../workers/vectord/vector-blocks.ts";
-import { clustered } from "../support/clustered.ts";
 import { inTurn, latencies, quantile, report, throughput, timed } from "../support/measure.ts";
 
 const rows = Number(process.env.LAKEHOUSE_BENCH_ROWS ?? 10_000);

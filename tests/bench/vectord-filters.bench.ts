@@ -5,6 +5,7 @@
 import { afterAll, expect, test } from "bun:test";
 import { systemClock } from "../../runtime/clock.ts";
 import { createLog } from "../../runtime/log.ts";
+import { clustered } from "../../scripts/make-vectors.ts";
 import * as defaults from "../../workers/vectord/defaults.ts";
 import { openEngines } from "../../workers/vectord/engines.ts";
 import { parseFilter } from "../../workers/vectord/filter.ts";
@@ -12,7 +13,6 @@ import { createMetadataIndex } from "../../workers/vectord/metadata-index.ts";
 import { nearest } from "../../workers/vectord/near-rows.ts";
 import { createRows } from "../../workers/vectord/rows.ts";
 import { createVectorBlocks } from "../../workers/vectord/vector-blocks.ts";
-import { clustered } from "../support/clustered.ts";
 import { latencies, median, report, timed } from "../support/measure.ts";
 
 const items = Number(process.env.LAKEHOUSE_BENCH_ROWS ?? 10_000);

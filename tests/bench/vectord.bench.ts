@@ -19,7 +19,7 @@ import {
   vectorFromArray,
 } from "apache-arrow";
 import { type BatchMatches, exactSearch, Index, MetricKind, type ScalarKind } from "usearch";
-import { clusteredVectors, nearestByCosine } from "../../scripts/make-vectors.ts";
+import { clustered, nearestByCosine } from "../../scripts/make-vectors.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 import { latencies, median, quantile, report, throughput, timed } from "../support/measure.ts";
 import { memoryOf, type Product, startProduct } from "../support/product.ts";
@@ -27,7 +27,7 @@ import { memoryOf, type Product, startProduct } from "../support/product.ts";
 const rows = Number(process.env.LAKEHOUSE_BENCH_ROWS ?? 100_000);
 const dimension = 768;
 const k = 10;
-const data = clusteredVectors({ rows, queries: 200, dimension, seed: 1 });
+const data = clustered(rows, dimension, 200, 1);
 const queries = Array.from({ length: 200 }, (_, at) =>
   data.queries.subarray(at * dimension, (at + 1) * dimension),
 );
@@ -42,7 +42,7 @@ beforeAll(() => {
   truth = nativeTruth();
   for (const at of [0, 7, 42])
     expect(truth[at]).toEqual(
-      nearestByCosine({ rows: data.rows, dimension }, queries[at] as Float32Array, k),
+      nearestByCosine({ vectors: data.vectors, dimension }, queries[at] as Float32Array, k),
     );
 }, 300_000);
 afterAll(async () => {
@@ -52,7 +52,7 @@ afterAll(async () => {
 
 /** Exact neighbours by usearch's scan; a few are checked against a plain loop. */
 function nativeTruth(): number[][] {
-  const found = exactSearch(data.rows, data.queries, dimension, k, MetricKind.Cos) as BatchMatches;
+  const found = exactSearch(data.vectors, data.queries, dimension, k, MetricKind.Cos) as BatchMatches;
   return queries.map((_, at) => [...found.get(at).keys].map(Number));
 }
 
@@ -103,7 +103,7 @@ function arrowBatch(from: number, to: number): Uint8Array {
   );
   const child = new Field("item", new Float32(), false);
   const type = new FixedSizeList(dimension, child);
-  const values = data.rows.slice(from * dimension, to * dimension);
+  const values = data.vectors.slice(from * dimension, to * dimension);
   const vectors = makeData({
     type,
     length: to - from,
@@ -190,7 +190,7 @@ test("search and build beside raw usearch", async () => {
   const settings = (await send("/index/bench", {})) as Settings;
   const before = process.memoryUsage().rss;
   const raw = openRaw(settings);
-  const rawMs = await timed(() => raw.add(keysFrom(0, rows), data.rows, 0));
+  const rawMs = await timed(() => raw.add(keysFrom(0, rows), data.vectors, 0));
   const rawBytes = process.memoryUsage().rss - before;
   report(`vectors: build of ${rows} × ${dimension}`, {
     "product, durable, ms": built.durable,
@@ -214,7 +214,7 @@ test("search and build beside raw usearch", async () => {
 /** A durable add beside the engine's own of the same batch, at the same size. */
 async function compareAdds(raw: Index): Promise<void> {
   const batch = 1000;
-  const fresh = clusteredVectors({ rows: 6 * batch, queries: 0, dimension, seed: 2 }).rows;
+  const fresh = clustered(6 * batch, dimension, 0, 2).vectors;
   const times: Record<string, number[]> = { product: [], raw: [] };
   for (let turn = 0; turn < 6; turn++) {
     const some = fresh.slice(turn * batch * dimension, (turn + 1) * batch * dimension);
@@ -243,7 +243,7 @@ test("recall under filters, against a plain loop", async () => {
     let found = 0;
     const times: number[] = [];
     for (const query of queries.slice(0, 30)) {
-      const wanted = nearestByCosine({ rows: data.rows, dimension }, query, k, (row) => row < limit);
+      const wanted = nearestByCosine({ vectors: data.vectors, dimension }, query, k, (row) => row < limit);
       let answer: number[] = [];
       times.push(
         await timed(async () => {
@@ -282,7 +282,7 @@ async function lance(recall: number): Promise<{ measured: Measured; ef: number; 
   const items = (from: number) =>
     Array.from({ length: Math.min(piece, rows - from) }, (_, at) => ({
       id: from + at,
-      vector: Array.from(data.rows.subarray((from + at) * dimension, (from + at + 1) * dimension)),
+      vector: Array.from(data.vectors.subarray((from + at) * dimension, (from + at + 1) * dimension)),
     }));
   const table = await database.createTable("bench", items(0));
   for (let from = piece; from < rows; from += piece) await table.add(items(from));
@@ -320,7 +320,7 @@ async function faissFlat(): Promise<Measured | undefined> {
   const piece = 1000;
   for (let from = 0; from < rows; from += piece) {
     const some = Array.from({ length: Math.min(piece, rows - from) }, (_, at) =>
-      unit(data.rows.subarray((from + at) * dimension, (from + at + 1) * dimension)),
+      unit(data.vectors.subarray((from + at) * dimension, (from + at + 1) * dimension)),
     );
     index.add(some.flat());
   }

@@ -3,9 +3,9 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { copyFileSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ServiceError } from "../../runtime/errors.ts";
+import { clustered } from "../../scripts/make-vectors.ts";
 import type { Engine, EngineSpec, Engines, Neighbours } from "../../workers/vectord/engine.ts";
 import { createVectorBlocks, type VectorBlocks } from "../../workers/vectord/vector-blocks.ts";
-import { clustered } from "../support/clustered.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 
 export interface EngineCase {

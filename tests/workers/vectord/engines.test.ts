@@ -4,11 +4,11 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createLog } from "../../../runtime/log.ts";
 import { createMetrics } from "../../../runtime/metrics.ts";
+import { clustered } from "../../../scripts/make-vectors.ts";
 import type { EngineSpec, Engines } from "../../../workers/vectord/engine.ts";
 import { openEngines } from "../../../workers/vectord/engines.ts";
 import { createVectorBlocks } from "../../../workers/vectord/vector-blocks.ts";
 import { type EngineCase, testEngine } from "../../conformance/engine.ts";
-import { clustered } from "../../support/clustered.ts";
 import { temporaryDirectory } from "../../support/in-process.ts";
 
 const lines: string[] = [];
