@@ -1,5 +1,6 @@
 /** Small calls through the gateway: over channels inside one process, beside the same over HTTP to other processes. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { topology } from "../../runtime/topology.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 import { inTurn, latencies, quantile, report, throughput } from "../support/measure.ts";
 import { ingest, type Product, startProduct } from "../support/product.ts";
@@ -11,7 +12,9 @@ let front: Product;
 
 beforeAll(async () => {
   together = await startProduct({ dataDir: homes[0].path });
-  const services = "storaged,catalogd,ingestd,queryd";
+  const services = Object.keys(topology)
+    .filter((name) => name !== "gateway")
+    .join(",");
   behind = await startProduct({ dataDir: homes[1].path, flags: ["--only", services] });
   const urls = Object.entries(behind.addresses).map(([name, url]) => [`LH_${name.toUpperCase()}_URL`, url]);
   front = await startProduct({

@@ -1,5 +1,6 @@
 /** What a client sees when a query fails in its middle, and what one process costs when a service is alone in it. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { topology } from "../../runtime/topology.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 import { ingest, type Product, sql, startProduct } from "../support/product.ts";
 
@@ -81,15 +82,17 @@ test("over max_ingest_bytes: 413, nothing registered, nothing left behind", asyn
 
 test("services in processes of their own work over HTTP with the token", async () => {
   const home = temporaryDirectory("apart");
-  const ports = { storaged: 0, catalogd: 0, ingestd: 0, queryd: 0 };
+  const behind = Object.keys(topology).filter((name) => name !== "gateway");
   const env = {
     AUTH_TOKEN: "t0ken",
-    ...Object.fromEntries(
-      Object.keys(ports).map((name) => [`LH_${name.toUpperCase()}_BIND`, `127.0.0.1:${freePort()}`]),
-    ),
+    ...Object.fromEntries(behind.map((name) => [`LH_${name.toUpperCase()}_BIND`, `127.0.0.1:${freePort()}`])),
   };
   const data = await startProduct({ dataDir: home.path, env, flags: ["--only", "storaged,catalogd"] });
-  const work = await startProduct({ dataDir: home.path, env, flags: ["--only", "ingestd,queryd"] });
+  const work = await startProduct({
+    dataDir: home.path,
+    env,
+    flags: ["--only", "ingestd,queryd,vectord,embedd"],
+  });
   const front = await startProduct({ dataDir: home.path, env, flags: ["--only", "gateway"] });
   const auth = { authorization: "Bearer t0ken" };
   expect((await fetch(`${front.url}/v1/system`)).status).toBe(401);
@@ -107,6 +110,13 @@ test("services in processes of their own work over HTTP with the token", async (
     headers: { ...auth, "content-type": "application/json" },
   });
   expect(await rows.json()).toEqual([{ id: 1, zip: "02134" }]);
+  const index = { name: "apart", dimension: 2 };
+  const made = await fetch(`${front.url}/v1/vectors/index`, {
+    method: "POST",
+    body: JSON.stringify(index),
+    headers: { ...auth, "content-type": "application/json" },
+  });
+  expect(made.status).toBe(201);
   const system = (await (await fetch(`${front.url}/v1/system`, { headers: auth })).json()) as {
     ready: boolean;
     services: { name: string }[];
