@@ -202,19 +202,22 @@ async function makeParents(layout: Layout, key: string): Promise<void> {
       return await makeDirectory(dirname(layout.data(key)));
     } catch (cause) {
       const code = errorCode(cause);
-      if (code === "ENOTDIR" || code === "EEXIST") throw clash(key, await fileAbove(layout, key));
-      if (code !== "ENOENT" || tried === renameTries) throw cause;
+      const isTaken = code === "ENOTDIR" || code === "EEXIST";
+      const other = isTaken ? await fileAbove(layout, key) : undefined;
+      if (other !== undefined) throw clash(key, other);
+      // A folder that was pruned while it was being made: it is made again.
+      if ((!isTaken && code !== "ENOENT") || tried === renameTries) throw cause;
     }
   }
 }
 
-/** The object that stands where the key needs a folder. */
-async function fileAbove(layout: Layout, key: string): Promise<string> {
+/** The object that stands where the key needs a folder, if there is one. */
+async function fileAbove(layout: Layout, key: string): Promise<string | undefined> {
   for (let path = dirname(layout.data(key)); path !== layout.root; path = dirname(path)) {
     const facts = await lstat(path).catch(() => undefined);
     if (facts && !facts.isDirectory()) return relative(layout.root, path);
   }
-  return dirname(key);
+  return undefined;
 }
 
 /** Makes the removal durable: of the file, or of its folder when another delete has pruned that already. */
