@@ -144,3 +144,23 @@ export function outgoingBody(
     },
   };
 }
+
+type Reader = ReadableStreamDefaultReader<Uint8Array>;
+type Read = Awaited<ReturnType<Reader["read"]>>;
+
+/** What a reader has already, without waiting for it: its next read, or undefined; and the reader to go on with. */
+export async function readSoon(reader: Reader): Promise<{ soon: Read | undefined; reader: Reader }> {
+  const pending = reader.read();
+  // A failure is told by whoever reads next.
+  pending.catch(() => undefined);
+  const later = new Promise<undefined>((resolve) => setImmediate(() => resolve(undefined)));
+  const soon = await Promise.race([pending, later]);
+  if (soon) return { soon, reader };
+  let next: Promise<Read> | undefined = pending;
+  const read = () => {
+    const now = next ?? reader.read();
+    next = undefined;
+    return now;
+  };
+  return { soon, reader: { read, cancel: (reason?: unknown) => reader.cancel(reason) } as Reader };
+}

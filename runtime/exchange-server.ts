@@ -1,5 +1,5 @@
 /** The serving end of the exchanges of exchange.ts: frames become a request, and its answer becomes frames. */
-import { incomingBody, type OutgoingBody, outgoingBody } from "./body-port.ts";
+import { incomingBody, type OutgoingBody, outgoingBody, readSoon } from "./body-port.ts";
 import { fail, fromWire, type ServiceError, toWire } from "./errors.ts";
 import type { Content, Frame, Open, RequestHead, ResponseHead, Rest } from "./exchange.ts";
 
@@ -101,31 +101,11 @@ function answerOne(
 
 /** Reads the beginning of an answer: one that ends with its first chunk is whole. */
 async function begin(
-  reader: ReadableStreamDefaultReader<Uint8Array>,
+  answer: ReadableStreamDefaultReader<Uint8Array>,
 ): Promise<{ whole: Uint8Array } | (Rest & { whole?: undefined })> {
-  const first = await reader.read();
+  const first = await answer.read();
   if (first.done) return { whole: new Uint8Array() };
-  const second = reader.read();
-  // Rejections are told by whoever reads next.
-  second.catch(() => undefined);
-  const soon = await Promise.race([
-    second,
-    new Promise<"later">((resolve) => setImmediate(resolve, "later")),
-  ]);
-  if (soon !== "later" && soon.done) return { whole: first.value };
-  return { first: [first.value], reader: afterPending(reader, second) };
-}
-
-/** The reader again, with the read that is under way as its next. */
-function afterPending(
-  reader: ReadableStreamDefaultReader<Uint8Array>,
-  pending: ReturnType<typeof reader.read>,
-): ReadableStreamDefaultReader<Uint8Array> {
-  let next: typeof pending | undefined = pending;
-  const read = () => {
-    const now = next ?? reader.read();
-    next = undefined;
-    return now;
-  };
-  return { read, cancel: (reason?: unknown) => reader.cancel(reason) } as typeof reader;
+  const { soon, reader } = await readSoon(answer);
+  if (soon?.done) return { whole: first.value };
+  return { first: soon ? [first.value, soon.value] : [first.value], reader };
 }

@@ -3,7 +3,7 @@
  * the meaning they have over a socket: bodies are streams with backpressure, going away is noticed, an answer that
  * breaks off is an error and never an end.
  */
-import { type BodyFrame, incomingBody, type OutgoingBody, outgoingBody } from "./body-port.ts";
+import { type BodyFrame, incomingBody, type OutgoingBody, outgoingBody, readSoon } from "./body-port.ts";
 import { fail, fromWire, type ServiceError, toWire, type WireError } from "./errors.ts";
 
 export interface RequestHead {
@@ -160,7 +160,7 @@ export interface Rest {
   first: Uint8Array[];
 }
 
-/** A body that is there already, or whose first chunk is all of it, travels with the head. */
+/** A body that is there already travels with the head; one that is slow to begin does not hold the head up. */
 async function contentOf(
   body: RequestInit["body"],
   headers: [string, string][],
@@ -171,10 +171,10 @@ async function contentOf(
   const type = whole.headers.get("content-type");
   if (type !== null && !has("content-type")) headers.push(["content-type", type]);
   if (body instanceof Blob && !has("content-length")) headers.push(["content-length", String(body.size)]);
-  const reader = (whole.body as ReadableStream<Uint8Array>).getReader();
-  const { value, done } = await reader.read();
-  if (done) return { content: { whole: new Uint8Array() } };
+  const { soon, reader } = await readSoon((whole.body as ReadableStream<Uint8Array>).getReader());
+  if (soon === undefined) return { content: { streamed: true }, rest: { reader, first: [] } };
+  if (soon.done) return { content: { whole: new Uint8Array() } };
   const length = headers.find(([name]) => name === "content-length")?.[1];
-  if (length === String(value.length)) return { content: { whole: value } };
-  return { content: { streamed: true }, rest: { reader, first: [value] } };
+  if (length === String(soon.value.length)) return { content: { whole: soon.value } };
+  return { content: { streamed: true }, rest: { reader, first: [soon.value] } };
 }

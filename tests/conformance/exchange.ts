@@ -73,6 +73,10 @@ export function createSubject(): Subject {
       }
       return new Response(String(read));
     },
+    "/heard": async (request) => {
+      noticed.push("heard");
+      return new Response(String((await request.bytes()).length));
+    },
     "/upload": async (request) => {
       try {
         await request.bytes();
@@ -176,6 +180,21 @@ function streams(fetch: () => Fetch, subject: Subject): void {
     expect(subject.made()).toBeLessThan(32 * 1024 * 1024);
     await reader.cancel();
     await until(() => subject.noticed.includes("answer cancelled"));
+  });
+  test("a request is heard of before its body begins", async () => {
+    const begun = Promise.withResolvers<void>();
+    const body = new ReadableStream<Uint8Array>({
+      pull: async (controller) => {
+        await begun.promise;
+        controller.enqueue(new Uint8Array(piece));
+        controller.close();
+      },
+    });
+    const init = { method: "POST", body, duplex: "half" };
+    const answer = fetch()("/heard", init as RequestInit);
+    await until(() => subject.noticed.includes("heard"));
+    begun.resolve();
+    expect(await (await answer).text()).toBe(String(piece));
   });
   test("a body that is read slowly is sent slowly", async () => {
     let sent = 0;
