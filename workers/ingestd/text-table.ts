@@ -17,7 +17,10 @@ export interface Part {
   bytes: number;
 }
 
-/** DuckDB's defaults. */
+/**
+ * DuckDB's defaults. A thread takes a quarter of a buffer, at most 8 MB: with a smaller buffer a part would be divided
+ * between threads, and they lose their place in quoted line ends.
+ */
 const lineBytesDefault = 2_000_000;
 const bufferBytesDefault = 32_000_000;
 
