@@ -2,6 +2,7 @@
 import type { Static, TSchema } from "@sinclair/typebox";
 import { fail } from "./errors.ts";
 import { check } from "./validate.ts";
+import { wholeOf } from "./whole.ts";
 
 /** Refuses a body that announces more bytes than allowed, before any is read. */
 export function refuseLongBody(headers: Headers, bytesMax: number): void {
@@ -16,6 +17,11 @@ export const tooLarge = (bytes: number, bytesMax: number) =>
 /** Reads at most `bytesMax` bytes: `too_large` beyond. */
 export async function readBytes(request: Request, bytesMax: number): Promise<Uint8Array> {
   refuseLongBody(request.headers, bytesMax);
+  const whole = wholeOf(request);
+  if (whole) {
+    if (whole.length > bytesMax) throw tooLarge(whole.length, bytesMax);
+    return whole;
+  }
   if (!request.body) return new Uint8Array();
   const chunks: Uint8Array[] = [];
   let bytes = 0;

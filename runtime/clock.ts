@@ -6,6 +6,8 @@ export interface Clock {
   elapsed: () => number;
   /** Resolves after `ms`, or rejects with the signal's reason. */
   sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
+  /** Calls `work` after `ms`, unless the function returned is called before. */
+  after: (ms: number, work: () => void) => () => void;
 }
 
 export const systemClock: Clock = {
@@ -24,6 +26,10 @@ export const systemClock: Clock = {
       };
       signal?.addEventListener("abort", stop, { once: true });
     }),
+  after: (ms, work) => {
+    const timer = setTimeout(work, ms);
+    return () => clearTimeout(timer);
+  },
 };
 
 /** RFC 3339 in UTC with milliseconds. */

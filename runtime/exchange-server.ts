@@ -2,6 +2,7 @@
 import { incomingBody, type OutgoingBody, outgoingBody, readSoon } from "./body-port.ts";
 import { fail, fromWire, type ServiceError, toWire } from "./errors.ts";
 import type { Content, Frame, Open, RequestHead, ResponseHead, Rest } from "./exchange.ts";
+import { wholeOf, wholeRequest } from "./whole.ts";
 
 /** The serving end of exchanges on one port. */
 export interface ExchangeServer {
@@ -59,18 +60,20 @@ function answerOne(
   };
   const respond = async () => {
     const { method, path, headers } = open;
-    const body = incoming?.stream ?? whole;
-    const response = await fetch(
-      new Request(`http://localhost${path}`, {
-        method,
-        headers,
-        signal: controller.signal,
-        ...(body !== undefined && { body, duplex: "half" }),
-      } as RequestInit),
-    );
+    const url = `http://localhost${path}`;
+    const init = { method, headers, signal: controller.signal };
+    const request = whole
+      ? wholeRequest(url, whole, init)
+      : new Request(url, {
+          ...init,
+          ...(incoming && { body: incoming.stream, duplex: "half" }),
+        } as RequestInit);
+    const response = await fetch(request);
     // What the service did not read, nobody will.
     if (incoming && !incoming.stream.locked) void incoming.stream.cancel();
     const head: ResponseHead = { status: response.status, headers: [...response.headers] };
+    const known = wholeOf(response);
+    if (known) return post({ head, whole: known });
     if (response.body === null) return post({ head });
     const reader = response.body.getReader();
     const begun = await begin(reader);

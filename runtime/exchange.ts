@@ -5,6 +5,7 @@
  */
 import { type BodyFrame, incomingBody, type OutgoingBody, outgoingBody, readSoon } from "./body-port.ts";
 import { fail, fromWire, type ServiceError, toWire, type WireError } from "./errors.ts";
+import { wholeResponse } from "./whole.ts";
 
 export interface RequestHead {
   method: string;
@@ -121,8 +122,9 @@ function caller(port: MessagePort, id: number, signal: AbortSignal | undefined, 
   signal?.addEventListener("abort", leave, { once: true });
 
   const answered = ({ head, whole, streamed }: { head: ResponseHead } & Content) => {
-    const body = whole?.length ? whole : null;
-    outcome.answer(new Response((streamed ? incoming.stream : body) as BodyInit | null, head));
+    outcome.answer(
+      whole?.length ? wholeResponse(whole, head) : new Response(streamed ? incoming.stream : null, head),
+    );
     if (!streamed) end();
   };
   return {
@@ -166,6 +168,7 @@ async function contentOf(
   headers: [string, string][],
 ): Promise<{ content: Content; rest?: Rest }> {
   if (body === undefined || body === null) return { content: {} };
+  if (body instanceof Uint8Array) return { content: { whole: body } };
   const whole = new Response(body);
   const has = (name: string) => headers.some(([each]) => each === name);
   const type = whole.headers.get("content-type");

@@ -16,6 +16,7 @@ export const searchOf = (url: string): URLSearchParams => {
 
 /** Decoded parameters of a path that matches the pattern, or undefined when it does not. */
 export function matchPath(pattern: string, path: string): Record<string, string> | undefined {
+  if (!/[:*]/.test(pattern)) return pattern === path ? {} : undefined;
   const wanted = pattern.split("/");
   const given = path.split("/");
   const open = wanted.at(-1) === "*";

@@ -83,6 +83,8 @@ export function createFace(deps: FaceDeps): Face {
   /** Another method of this very path may belong to a pattern with parameters. */
   const serveOf = ({ method, url }: Request): Serve => {
     const path = pathOf(url);
+    const fixed = byPattern.get(path)?.get(method);
+    if (fixed) return fixed;
     return routes.find((route) => route.method === method && matches(route.pattern, path))?.serve ?? lost;
   };
   const lost = guarded("unknown", ({ method, url }) => missing(routes, method, pathOf(url)), false);

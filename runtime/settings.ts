@@ -189,6 +189,11 @@ export const settings = {
       [MiB, 1024 * GiB],
       "disk for cached S3 objects when httpfs cannot be loaded, in bytes",
     ),
+    resident_max_bytes: integer(
+      64 * MiB,
+      [0, 1024 * GiB],
+      "small datasets kept in memory while they are asked for, in bytes of their text; 0: none",
+    ),
     httpfs_path: text(
       "",
       "file of DuckDB's httpfs extension, used for S3 buckets; empty: where DuckDB installs extensions",

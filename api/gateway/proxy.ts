@@ -1,6 +1,7 @@
 /** Streams between a client and a service: unbuffered in both directions, aborts passed on. */
 import type { Contract, Peer, RawContext } from "../../runtime/contract.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
+import { wholeOf, wholeResponse } from "../../runtime/whole.ts";
 
 /** Headers of one connection, not of the message (RFC 9110 §7.6.1); `host` and the token are the gateway's own. */
 const connectionHeaders = [
@@ -13,13 +14,24 @@ const connectionHeaders = [
   "transfer-encoding",
   "upgrade",
 ];
-const requestOnly = ["host", "authorization", "expect"];
+const ofAnswers = new Set(connectionHeaders);
+const ofRequests = new Set([...connectionHeaders, "host", "authorization", "expect", "x-request-id"]);
 
-function forwarded(headers: Headers, drop: readonly string[]): Headers {
-  const copy = new Headers(headers);
-  const named = (headers.get("connection") ?? "").split(",").map((name) => name.trim());
-  for (const name of [...connectionHeaders, ...drop, ...named]) if (/^[\w-]+$/.test(name)) copy.delete(name);
-  return copy;
+function forwarded(headers: Headers, drop: ReadonlySet<string>): [string, string][] {
+  const named = headers
+    .get("connection")
+    ?.toLowerCase()
+    .split(/[\s,]+/);
+  return [...headers].filter(([name]) => !drop.has(name) && !named?.includes(name));
+}
+
+/** Bodies announced as this short are taken whole: reading a stream costs more than the wait. */
+const shortBytesMax = 64 * 1024;
+
+async function bodyOf(request: Request): Promise<Uint8Array | ReadableStream<Uint8Array> | null> {
+  const announced = request.headers.get("content-length");
+  if (announced === null || announced === "0" || Number(announced) > shortBytesMax) return request.body;
+  return request.bytes();
 }
 
 export interface Proxied {
@@ -35,8 +47,8 @@ export async function proxy(
   path: string,
   { request, requestId, signal }: RawContext,
 ): Promise<Response> {
-  const headers = forwarded(request.headers, requestOnly);
-  headers.set("x-request-id", requestId);
+  const headers = forwarded(request.headers, ofRequests);
+  headers.push(["x-request-id", requestId]);
   const controller = new AbortController();
   const timer = setTimeout(
     () => controller.abort(fail("deadline_exceeded", `${name} did not answer within ${timeoutMs} ms`)),
@@ -45,10 +57,13 @@ export async function proxy(
   const leave = () => controller.abort(fail("client_closed", "the client went away"));
   signal.addEventListener("abort", leave, { once: true });
   try {
-    const { method, body } = request;
+    const { method } = request;
+    const body = await bodyOf(request);
     const init = { method, headers, body, signal: controller.signal, duplex: "half" } as RequestInit;
     const response = await peer.fetch(path, init);
-    return new Response(response.body, { status: response.status, headers: forwarded(response.headers, []) });
+    const head = { status: response.status, headers: forwarded(response.headers, ofAnswers) };
+    const whole = wholeOf(response);
+    return whole ? wholeResponse(whole, head) : new Response(response.body, head);
   } catch (cause) {
     if (controller.signal.aborted) throw controller.signal.reason;
     if (cause instanceof ServiceError) throw cause;

@@ -2,6 +2,7 @@
 import { afterAll, expect, test } from "bun:test";
 import { appendFileSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { systemClock } from "../../runtime/clock.ts";
 import { closed, contract, get, post, t } from "../../runtime/contract.ts";
 import { makeDirectory, writeAtomic } from "../../runtime/files.ts";
 import { openIdempotency } from "../../runtime/idempotency.ts";
@@ -18,7 +19,7 @@ const hour = 3_600_000;
 
 test("idempotent answers survive a restart, end after a day, and damage costs only the damaged line", async () => {
   let now = 1000;
-  const clock = { now: () => now, elapsed: () => now, sleep: async () => {} };
+  const clock = { ...systemClock, now: () => now, elapsed: () => now, sleep: async () => {} };
   let runs = 0;
   const work = async () => ({ run: ++runs });
   const open = () => openIdempotency(directory.path, clock);

@@ -1,4 +1,5 @@
 /** `/embeddings` as OpenAI's API defines it: what comes in, and what goes out. */
+import { wholeResponse } from "../../runtime/whole.ts";
 import type { Embedded } from "./embedder.ts";
 import { refusal } from "./texts.ts";
 
@@ -43,7 +44,7 @@ export async function openAiAnswer(
   }
   const usage = JSON.stringify({ prompt_tokens: tokens, total_tokens: tokens });
   const body = `{"object":"list","data":[${parts.join(",")}],"model":${JSON.stringify(model)},"usage":${usage}}`;
-  return new Response(body, { headers: { "content-type": "application/json" } });
+  return wholeResponse(new TextEncoder().encode(body), { headers: { "content-type": "application/json" } });
 }
 
 const base64Of = ({ buffer, byteOffset, byteLength }: Float32Array): string =>

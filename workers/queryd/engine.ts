@@ -164,7 +164,7 @@ function createSession(lane: Lane, signal: AbortSignal, clock: Clock, giveBack: 
     openWhole: async (sql, bind) => {
       const statement = await reading(sql, bind);
       const result = await call(() => statement.run());
-      return wholeCursor(result, () => call(() => result.fetchChunk()));
+      return wholeCursor(result);
     },
     execute: async (sql) => {
       await call(() => connection.run(sql));
@@ -244,16 +244,13 @@ function streamCursor(result: DuckDBResult, fetch: Fetch, onEnd: () => void): Cu
   return { columns, next };
 }
 
-function wholeCursor(result: DuckDBMaterializedResult, fetch: Fetch): Cursor & { rows: number } {
+function wholeCursor(result: DuckDBMaterializedResult): Cursor & { rows: number } {
   const columns = columnsOf(result, result.columnNames());
   const types = columns.map((column) => column.type);
-  let left = result.rowCount;
-  const next = async (): Promise<Batch | null> => {
-    if (left === 0) return null;
-    const chunk = await fetch();
-    if (!chunk?.rowCount) throw new CutShortError(`${left} rows of a whole result are missing`);
-    left -= chunk.rowCount;
-    return batchOf(chunk.chunk, types);
-  };
-  return { columns, next, rows: result.rowCount };
+  const { chunkCount, rowCount } = result;
+  let at = 0;
+  // They are in memory: no thread has to be asked for them.
+  const next = async (): Promise<Batch | null> =>
+    at === chunkCount ? null : batchOf(result.getChunk(at++).chunk, types);
+  return { columns, next, rows: rowCount };
 }

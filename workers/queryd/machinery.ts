@@ -12,6 +12,7 @@ import type { Machinery } from "./execution.ts";
 import { httpfsSettings } from "./httpfs.ts";
 import { openObjectCache } from "./object-cache.ts";
 import { createObjects } from "./objects.ts";
+import { createResidents } from "./residents.ts";
 import { pathHider } from "./sql-error.ts";
 import { guardStatements } from "./value-guards.ts";
 import { createVersions } from "./versions.ts";
@@ -35,14 +36,16 @@ export async function openMachinery(deps: QuerydDeps, lifetime: AbortSignal): Pr
   const local = [...bucketFolders(deps), folders.results, folders.cache].map((folder) => `${folder}/`);
   const { engine, readable } = await openWithHttpfs(deps, { local, temporary: folders.temporary });
   const hidePaths = pathHider([...readable, `${directory}/`]);
-  const { execute, bind } = await ownStatements(engine, lifetime);
+  const { execute, bind, inTurn } = await ownStatements(engine, lifetime);
   await execute(["CREATE SCHEMA lakehouse", ...guardStatements]);
   const { storaged, catalogd } = peers;
   const maxBytes = config.queryd.cache_max_bytes;
   const cache = await openObjectCache({ storaged, directory: folders.cache, maxBytes, newId });
   deps.metrics.gauge("queryd_cache_bytes", "Bytes of remote objects kept on disk.", cache.bytes);
   const objects = createObjects({ storaged, readable, timeoutMs: config.queryd.max_timeout_ms });
-  const versions = createVersions({ objects, cache, execute, bind, hidePaths, log, lifetime });
+  const residents = createResidents({ maxBytes: config.queryd.resident_max_bytes, inTurn, log });
+  deps.metrics.gauge("queryd_resident_bytes", "Text of small datasets kept in memory.", residents.bytes);
+  const versions = createVersions({ objects, cache, residents, execute, bind, hidePaths, log, lifetime });
   const onChange = viewKeeper(execute, log, versions.retire);
   const catalog = createCatalog({ catalogd, log, onChange });
   const mark = `end_${newId().replaceAll("-", "")}`;
@@ -99,6 +102,7 @@ async function ownStatements(engine: Engine, lifetime: AbortSignal) {
         for (const statement of statements) await own.execute(statement);
       }),
     bind: (sql: string) => inTurn((own) => own.bind(sql)),
+    inTurn,
   };
 }
 

@@ -4,6 +4,7 @@ import type { InputOf, RawContext, Running } from "../../runtime/contract.ts";
 import { fail, type ServiceError } from "../../runtime/errors.ts";
 import { describe } from "../../runtime/log.ts";
 import type { Deps } from "../../runtime/service.ts";
+import { wholeResponse } from "../../runtime/whole.ts";
 import type { Catalogd } from "../catalogd/contract.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import { chooseFormat } from "./accept.ts";
@@ -164,16 +165,12 @@ function watch(
   caller: AbortSignal,
   { clock, timeoutMs }: { clock: QuerydDeps["clock"]; timeoutMs: number },
 ): () => void {
-  const done = new AbortController();
   const gone = () => life.stop(fail("client_closed", "the caller went away"));
   if (caller.aborted) gone();
   caller.addEventListener("abort", gone, { once: true });
-  clock.sleep(timeoutMs, done.signal).then(
-    () => life.stop(late(timeoutMs)),
-    () => {},
-  );
+  const forget = clock.after(timeoutMs, () => life.stop(late(timeoutMs)));
   return () => {
-    done.abort();
+    forget();
     caller.removeEventListener("abort", gone);
   };
 }
@@ -202,7 +199,7 @@ function respond(door: Door, { query, life, started, end }: Answer): Response {
   if ("whole" in body) {
     if (body.truncated) headers.set("x-lakehouse-truncated", "true");
     end();
-    return new Response(body.whole as Uint8Array<ArrayBuffer>, { headers });
+    return wholeResponse(body.whole, { headers });
   }
   const ended = (failure?: unknown) => {
     if (failure !== undefined)

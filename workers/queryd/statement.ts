@@ -58,10 +58,10 @@ function readExplain(all: readonly Token[]): { explain: Explain; end: number; ve
 const badOption = (option: string) =>
   fail("sql_error", `EXPLAIN: unknown option ${option || "at the end"}; expected ANALYZE or FORMAT JSON`);
 
-/** What a dataset's name stands for in one statement: a macro that reads one version of it. */
+/** What a dataset's name stands for in one statement: a relation of ours that holds one version of it. */
 export interface Source {
   name: string;
-  macro: string;
+  relation: string;
 }
 
 export interface Compiled {
@@ -79,7 +79,7 @@ export const quoteName = (name: string): string => `"${name.replaceAll('"', '""'
 const prelude = (sources: readonly Source[]): string =>
   sources.length === 0
     ? ""
-    : `WITH ${sources.map(({ name, macro }) => `${quoteName(name)} AS NOT MATERIALIZED (FROM ${macro}())`).join(", ")} `;
+    : `WITH ${sources.map(({ name, relation }) => `${quoteName(name)} AS NOT MATERIALIZED (FROM ${relation})`).join(", ")} `;
 
 const compiled = (before: string, body: string, after: string): Compiled => ({
   sql: `${before}${body}${after}`,

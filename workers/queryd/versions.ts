@@ -6,6 +6,7 @@ import type { Manifest, Snapshot } from "./catalog.ts";
 import { EngineError } from "./engine-error.ts";
 import type { ObjectCache, Pinned } from "./object-cache.ts";
 import { corrupt, explain, type Found, type Objects } from "./objects.ts";
+import type { Residents } from "./residents.ts";
 import type { Source } from "./statement.ts";
 import { badType, readStatement } from "./views.ts";
 
@@ -27,6 +28,7 @@ export interface Versions {
 export interface VersionsOptions {
   objects: Objects;
   cache: ObjectCache;
+  residents: Residents;
   /** Runs statements of ours, one after the other. */
   execute: (statements: readonly string[]) => Promise<void>;
   /** Binds a statement without running it. */
@@ -58,7 +60,7 @@ export function createVersions(options: VersionsOptions): Versions {
   const drop = (version: Version) => {
     if (version.latest || version.users > 0 || options.lifetime.aborted) return;
     if (versions.get(version.id) === version) versions.delete(version.id);
-    execute([`DROP MACRO TABLE IF EXISTS ${version.macro}`]).catch((cause) =>
+    execute(options.residents.drop(version.macro)).catch((cause) =>
       log.warn("a version's macro could not be dropped", { macro: version.macro, ...describe(cause) }),
     );
   };
@@ -94,7 +96,7 @@ export function createVersions(options: VersionsOptions): Versions {
         for (const [name, manifest] of used) {
           const version = await use(manifest, signal, pins);
           held.push(version);
-          sources.push({ name, macro: version.macro });
+          sources.push({ name, relation: options.residents.use({ manifest, macro: version.macro }) });
         }
         return { sources, release };
       } catch (cause) {

@@ -2,6 +2,7 @@
 import type { CallContext, RawContext, RawOf, VerbsOf } from "../../runtime/contract.ts";
 import { fail } from "../../runtime/errors.ts";
 import type { Deps } from "../../runtime/service.ts";
+import { jsonResponse } from "../../runtime/whole.ts";
 import { readAdd } from "./add-body.ts";
 import type { Vectord } from "./contract.ts";
 import { parseFilter } from "./filter.ts";
@@ -68,13 +69,13 @@ export function itemStreams(parts: ItemParts): RawOf<Vectord> {
       const live = names.resolve(name);
       const items = await readAdd(context.request, live.config, settings);
       const all = model === undefined ? items : { ...items, embeddingModel: sameModel(items, model) };
-      return Response.json(await onceAdded(live, all, context, parts));
+      return jsonResponse(await onceAdded(live, all, context, parts));
     },
     search: async (input, { request, signal }) => {
       const live = names.resolve(input.name);
       const asked = await readSearch(request, input, live.config, settings);
       const results = await answers(live, asked, signal, parts);
-      return Response.json({ results: asked.isBatch ? results : (results[0] ?? []) });
+      return jsonResponse({ results: asked.isBatch ? results : (results[0] ?? []) });
     },
   };
 }

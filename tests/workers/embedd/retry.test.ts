@@ -1,5 +1,6 @@
 /** Tries, waits and deadlines, on a clock that the test moves. */
 import { expect, test } from "bun:test";
+import { systemClock } from "../../../runtime/clock.ts";
 import { fail } from "../../../runtime/errors.ts";
 import { PassingFailure } from "../../../workers/embedd/provider.ts";
 import { passedOnSeconds, retryAfterMs, withRetries } from "../../../workers/embedd/retry.ts";
@@ -13,6 +14,7 @@ function jumpingClock(deadlineMs: number) {
     slept,
     expire: () => expire(),
     clock: {
+      ...systemClock,
       now: () => now,
       elapsed: () => now,
       sleep: (ms: number, signal?: AbortSignal) => {
