@@ -14,18 +14,35 @@ export const searchOf = (url: string): URLSearchParams => {
   return new URLSearchParams(at < 0 ? "" : url.slice(at + 1));
 };
 
+/** Patterns are few, and compared with every request: they are taken apart once. */
+const taken = new Map<string, readonly string[]>();
+
+function partsOf(pattern: string): readonly string[] {
+  const known = taken.get(pattern);
+  if (known) return known;
+  const parts = pattern.split("/");
+  taken.set(pattern, parts);
+  return parts;
+}
+
+/** Whether a path, in its parts between slashes, fits the pattern; its encoding may still be malformed. */
+export function isMatch(pattern: string, given: readonly string[]): boolean {
+  const wanted = partsOf(pattern);
+  const open = wanted.at(-1) === "*";
+  if (open ? given.length < wanted.length : given.length !== wanted.length) return false;
+  return wanted.every(
+    (part, at) => part === given[at] || part.startsWith(":") || (open && at === wanted.length - 1),
+  );
+}
+
 /** Decoded parameters of a path that matches the pattern, or undefined when it does not. */
 export function matchPath(pattern: string, path: string): Record<string, string> | undefined {
-  if (!/[:*]/.test(pattern)) return pattern === path ? {} : undefined;
-  const wanted = pattern.split("/");
   const given = path.split("/");
-  const open = wanted.at(-1) === "*";
-  if (open ? given.length < wanted.length : given.length !== wanted.length) return undefined;
+  if (!isMatch(pattern, given)) return undefined;
   const params: Record<string, string> = {};
-  for (const [at, part] of wanted.entries()) {
-    if (open && at === wanted.length - 1) params.key = decode(given.slice(at).join("/"));
+  for (const [at, part] of partsOf(pattern).entries()) {
+    if (part === "*") params.key = decode(given.slice(at).join("/"));
     else if (part.startsWith(":")) params[part.slice(1)] = decode(given[at] ?? "");
-    else if (part !== given[at]) return undefined;
   }
   return params;
 }

@@ -5,7 +5,7 @@ import { decode, encode } from "./codec.ts";
 import type { CallContext, Contract, Endpoint, HttpMethod, Raw, RawContext, Verb } from "./contract.ts";
 import { fail } from "./errors.ts";
 import { createGuard, type GuardDeps, type Handler } from "./guard.ts";
-import { matchPath, pathOf, searchOf } from "./route.ts";
+import { isMatch, matchPath, pathOf, searchOf } from "./route.ts";
 import { answer, type Invoke, rpcMediaType } from "./rpc.ts";
 import { check, fromQuery, inputSchema } from "./validate.ts";
 
@@ -82,10 +82,8 @@ export function createFace(deps: FaceDeps): Face {
   };
   /** Another method of this very path may belong to a pattern with parameters. */
   const serveOf = ({ method, url }: Request): Serve => {
-    const path = pathOf(url);
-    const fixed = byPattern.get(path)?.get(method);
-    if (fixed) return fixed;
-    return routes.find((route) => route.method === method && matches(route.pattern, path))?.serve ?? lost;
+    const parts = pathOf(url).split("/");
+    return routes.find((route) => route.method === method && isMatch(route.pattern, parts))?.serve ?? lost;
   };
   const lost = guarded("unknown", ({ method, url }) => missing(routes, method, pathOf(url)), false);
 
@@ -143,17 +141,10 @@ function listen(app: Elysia, hostname: string, port: number): Listening {
 
 const parametersIn = (pattern: string): number => pattern.split(/[:*]/).length - 1;
 
-const matches = (pattern: string, path: string): boolean => {
-  try {
-    return matchPath(pattern, path) !== undefined;
-  } catch {
-    return true; // Malformed encoding: the handler says so.
-  }
-};
-
 function missing(routes: readonly Route[], method: string, path: string): never {
+  const parts = path.split("/");
   const others = [
-    ...new Set(routes.filter(({ pattern }) => matches(pattern, path)).map((route) => route.method)),
+    ...new Set(routes.filter(({ pattern }) => isMatch(pattern, parts)).map((route) => route.method)),
   ];
   if (others.length > 0)
     throw fail("method_not_allowed", `${method} is not allowed here; expected ${others.join(" or ")}`);

@@ -46,26 +46,29 @@ export function createEngineQueue(): EngineQueue {
   const turns = [() => searchTurn(searches), () => stepTurn(exacts), () => addTurn(adds)];
   let next = 0;
   let scheduled = false;
+  let idle = true;
 
   const turn = () => {
     scheduled = false;
+    idle = false;
     for (let tries = 0; tries < turns.length; tries++) {
       const at = next++ % turns.length;
       if (queues[at]?.length === 0) continue;
       turns[at]?.();
       break;
     }
-    schedule();
+    idle = queues.every(({ length }) => length === 0);
+    if (!idle) schedule(setImmediate);
   };
-  /** Behind the messages that have come, so that a cancelled call is not begun. */
-  const schedule = () => {
-    if (scheduled || queues.every(({ length }) => length === 0)) return;
+  /** The first turn comes at once; the others behind the messages that have come, so that a cancelled call is not begun. */
+  const schedule = (soon: (work: () => void) => void) => {
+    if (scheduled) return;
     scheduled = true;
-    setImmediate(turn);
+    soon(turn);
   };
   const enter = <J extends Waiting>(queue: J[], job: J) => {
     queue.push(job);
-    schedule();
+    schedule(idle ? queueMicrotask : setImmediate);
   };
   return {
     search: (job) => enter(searches, { ...job, answers: [] }),
