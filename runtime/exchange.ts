@@ -3,7 +3,14 @@
  * the meaning they have over a socket: bodies are streams with backpressure, going away is noticed, an answer that
  * breaks off is an error and never an end.
  */
-import { type BodyFrame, incomingBody, type OutgoingBody, outgoingBody, readSoon } from "./body-port.ts";
+import {
+  type BodyFrame,
+  type IncomingBody,
+  incomingBody,
+  type OutgoingBody,
+  outgoingBody,
+  readSoon,
+} from "./body-port.ts";
 import { fail, fromWire, type ServiceError, toWire, type WireError } from "./errors.ts";
 import { wholeResponse } from "./whole.ts";
 
@@ -91,13 +98,14 @@ interface Outcome {
   end: () => void;
 }
 
+const goneAway = toWire(fail("client_closed", "the caller went away"));
+
 function caller(port: MessagePort, id: number, signal: AbortSignal | undefined, outcome: Outcome) {
   const post = (frame: object, transfer: ArrayBuffer[] = []) =>
     port.postMessage({ exchange: id, ...frame }, transfer);
-  const incoming = incomingBody((body) => ("cancel" in body ? forget() : post({ body })));
+  let incoming: IncomingBody | undefined;
   let outgoing: OutgoingBody | undefined;
   let isOver = false;
-  const goneAway = toWire(fail("client_closed", "the caller went away"));
   const end = () => {
     isOver = true;
     signal?.removeEventListener("abort", leave);
@@ -106,7 +114,7 @@ function caller(port: MessagePort, id: number, signal: AbortSignal | undefined, 
   };
   const give = (reason: unknown, error: ServiceError) => {
     if (isOver) return;
-    incoming.fail(error);
+    incoming?.fail(error);
     outcome.refuse(reason);
     end();
   };
@@ -122,10 +130,12 @@ function caller(port: MessagePort, id: number, signal: AbortSignal | undefined, 
   signal?.addEventListener("abort", leave, { once: true });
 
   const answered = ({ head, whole, streamed }: { head: ResponseHead } & Content) => {
-    outcome.answer(
-      whole?.length ? wholeResponse(whole, head) : new Response(streamed ? incoming.stream : null, head),
-    );
-    if (!streamed) end();
+    if (streamed) {
+      incoming = incomingBody((body) => ("cancel" in body ? forget() : post({ body })));
+      return outcome.answer(new Response(incoming.stream, head));
+    }
+    outcome.answer(whole?.length ? wholeResponse(whole, head) : new Response(null, head));
+    end();
   };
   return {
     fail: (error: ServiceError) => give(error, error),
@@ -135,7 +145,7 @@ function caller(port: MessagePort, id: number, signal: AbortSignal | undefined, 
       else if ("body" in frame) {
         const { body } = frame;
         if ("taken" in body || "cancel" in body) return outgoing?.take(body);
-        incoming.take(body);
+        incoming?.take(body);
         if ("end" in body || "broken" in body) end();
       }
     },

@@ -207,7 +207,7 @@ async function inputOf(
   { prefix, maxJsonBytes }: { prefix: string; maxJsonBytes: number },
 ) {
   const params = matchPath(prefix + endpoint.path, pathOf(request.url)) ?? {};
-  const query = fromQuery(endpoint.query, searchOf(request.url));
+  const query = request.url.includes("?") ? fromQuery(endpoint.query, searchOf(request.url)) : {};
   const misplaced = Object.keys(query).find((name) => !Object.hasOwn(endpoint.query?.properties ?? {}, name));
   if (misplaced !== undefined) throw unknownQuery(endpoint, misplaced);
   const body = endpoint.kind === "verb" && endpoint.body ? await readJsonObject(request, maxJsonBytes) : {};
