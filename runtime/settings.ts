@@ -251,6 +251,28 @@ export const settings = {
       "base URL of an OpenAI-compatible API; its key is the secret [providers.openai] api_key",
     ),
   },
+  pathwayd: {
+    ...listening("127.0.0.1:3217"),
+    max_content_bytes: integer(256 * KiB, [KiB, 64 * MiB], "largest content of a trace, as JSON, in bytes"),
+    max_traces: integer(1_000_000, [1, 1_000_000_000], "traces kept, with those retired; more get 429"),
+  },
+  matrixd: {
+    ...listening("127.0.0.1:3218"),
+    corpus_timeout_ms: integer(
+      10 * second,
+      [1, 10 * minute],
+      "longest wait for one corpus in a search that names none, in milliseconds",
+    ),
+  },
+  observerd: {
+    ...listening("127.0.0.1:3219"),
+    ring_operations: integer(2000, [1, 10_000_000], "latest operations kept in memory"),
+    recent_scenarios: integer(10, [1, 10_000], "latest scenario operations shown by stats"),
+  },
+  chatd: {
+    ...listening("127.0.0.1:3220"),
+    default_model: text("", "model of requests that name none; empty: they are refused"),
+  },
 } satisfies Record<string, Record<string, Setting> | Setting>;
 
 type SectionOf<S> = { readonly [K in keyof S]: ValueOf<S[K]> };

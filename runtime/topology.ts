@@ -22,9 +22,32 @@ export const topology: Topology = {
   queryd: { worker: worker("workers/queryd"), calls: ["storaged", "catalogd"], native: true },
   vectord: { worker: worker("workers/vectord"), calls: ["storaged"], native: true },
   embedd: { worker: worker("workers/embedd"), calls: [], native: false },
+  pathwayd: { worker: worker("workers/pathwayd"), calls: [], native: false },
+  matrixd: {
+    worker: worker("workers/matrixd"),
+    calls: ["catalogd", "queryd", "vectord", "embedd", "pathwayd"],
+    native: false,
+  },
+  chatd: { worker: worker("workers/chatd"), calls: [], native: false },
+  observerd: {
+    worker: worker("workers/observerd"),
+    calls: ["storaged", "pathwayd", "matrixd", "chatd"],
+    native: false,
+  },
   gateway: {
     worker: worker("api/gateway"),
-    calls: ["storaged", "catalogd", "ingestd", "queryd", "vectord", "embedd"],
+    calls: [
+      "storaged",
+      "catalogd",
+      "ingestd",
+      "queryd",
+      "vectord",
+      "embedd",
+      "pathwayd",
+      "matrixd",
+      "chatd",
+      "observerd",
+    ],
     native: false,
   },
 };

@@ -5,8 +5,12 @@ import type { Invoke } from "../../runtime/rpc.ts";
 import type { Face, RawHandler } from "../../runtime/serve.ts";
 import type { Deps, ServiceStatus } from "../../runtime/service.ts";
 import { catalogd } from "../../workers/catalogd/contract.ts";
+import { chatd } from "../../workers/chatd/contract.ts";
 import { embedd } from "../../workers/embedd/contract.ts";
 import { ingestd } from "../../workers/ingestd/contract.ts";
+import { matrixd } from "../../workers/matrixd/contract.ts";
+import { observerd } from "../../workers/observerd/contract.ts";
+import { pathwayd } from "../../workers/pathwayd/contract.ts";
 import { queryd } from "../../workers/queryd/contract.ts";
 import { storaged } from "../../workers/storaged/contract.ts";
 import { vectord } from "../../workers/vectord/contract.ts";
@@ -16,7 +20,18 @@ import { openApi } from "./openapi.ts";
 import { proxy } from "./proxy.ts";
 
 /** The services behind the gateway, in the order of the API page. */
-export const mounted = { ingestd, catalogd, queryd, vectord, embedd, storaged };
+export const mounted = {
+  ingestd,
+  catalogd,
+  queryd,
+  vectord,
+  embedd,
+  pathwayd,
+  matrixd,
+  observerd,
+  chatd,
+  storaged,
+};
 type Mounted = typeof mounted;
 
 /** How long a service in another process may take to say how it is. */

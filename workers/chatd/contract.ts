@@ -1,0 +1,98 @@
+/** chatd: one door to every language model. See README.md beside this file. */
+import { closed, contract, get, internal, raw, t } from "../../runtime/contract.ts";
+
+const count = t.Integer({ minimum: 0 });
+
+/** One finished call of a model; never its key, its content only when configured. */
+export const Call = closed({
+  /** Grows by one with each call. */
+  sequence: t.Integer({ minimum: 1 }),
+  at: t.String({ format: "date-time" }),
+  request_id: t.String(),
+  provider: t.String(),
+  model: t.String(),
+  /** `ok`, or the error's type. */
+  outcome: t.String(),
+  error: t.Optional(t.String()),
+  streamed: t.Boolean(),
+  duration_ms: t.Number({ minimum: 0 }),
+  first_token_ms: t.Optional(t.Number({ minimum: 0 })),
+  /** Providers tried before this one. */
+  fallbacks: count,
+  retries: count,
+  cached: t.Boolean(),
+  prompt_tokens: t.Optional(count),
+  completion_tokens: t.Optional(count),
+  cost_usd: t.Optional(t.Number({ minimum: 0 })),
+  input: t.Optional(t.String()),
+  output: t.Optional(t.String()),
+});
+
+export const chatd = contract("chatd", {
+  chat: raw(["POST"], "/chat", {
+    summary: "A conversation: {model | models, messages, …}. With stream: true, server-sent events.",
+    consumes: ["application/json"],
+    produces: ["application/json", "text/event-stream"],
+  }),
+  completions: raw(["POST"], "/chat/completions", {
+    summary: "The same in OpenAI's shape: its clients work unchanged.",
+    consumes: ["application/json"],
+    produces: ["application/json", "text/event-stream"],
+  }),
+  providers: get("/chat/providers", {
+    summary: "Each provider, and whether it can be used: its key is there and it answers.",
+    reply: t.Record(t.String(), t.Boolean()),
+  }),
+  providerDetails: get("/chat/providers/details", {
+    summary: "Each provider with its address, key presence, reachability, limits and use.",
+    reply: closed({
+      providers: t.Array(
+        closed({
+          name: t.String(),
+          kind: t.String(),
+          base_url: t.String(),
+          has_key: t.Boolean(),
+          reachable: t.Boolean(),
+          reason: t.Optional(t.String()),
+          in_flight: count,
+          spent_usd: t.Number({ minimum: 0 }),
+        }),
+      ),
+    }),
+  }),
+  models: get("/models", {
+    summary: "The models of every provider that answers, in OpenAI's shape.",
+    reply: closed({
+      object: t.Literal("list"),
+      data: t.Array(
+        closed({ id: t.String(), object: t.Literal("model"), created: count, owned_by: t.String() }),
+      ),
+    }),
+  }),
+
+  // Between services.
+  complete: internal({
+    summary: "One answer as text, not streamed.",
+    body: closed({
+      model: t.Optional(t.String({ minLength: 1, maxLength: 200 })),
+      system: t.Optional(t.String()),
+      prompt: t.String({ minLength: 1 }),
+      /** A JSON schema the answer must follow. */
+      schema: t.Optional(t.Record(t.String(), t.Unknown())),
+      max_tokens: t.Optional(t.Integer({ minimum: 1 })),
+    }),
+    reply: closed({ text: t.String(), model: t.String() }),
+  }),
+  calls: internal({
+    summary: "Calls finished after a sequence number, oldest first; waits up to `wait_ms` for one.",
+    body: closed({ after: count, wait_ms: t.Optional(t.Integer({ minimum: 0, maximum: 60_000 })) }),
+    reply: closed({
+      calls: t.Array(Call),
+      /** Of this start of the service: sequences begin anew with another. */
+      life: t.String(),
+      /** Calls forgotten before they were read. */
+      missed: count,
+    }),
+  }),
+});
+export type Chatd = typeof chatd;

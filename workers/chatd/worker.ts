@@ -1,0 +1,6 @@
+/** The entry of chatd's Worker. */
+import { runService } from "../../runtime/worker.ts";
+import { chatd } from "./contract.ts";
+import { createChatd } from "./service.ts";
+
+runService({ contract: chatd, create: createChatd });

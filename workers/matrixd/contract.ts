@@ -1,0 +1,347 @@
+/** matrixd: retrieval over many corpora, and what worked before. See README.md beside this file. */
+import {
+  closed,
+  contract,
+  del,
+  get,
+  internal,
+  nextPage,
+  pageFields,
+  post,
+  put,
+  raw,
+  t,
+} from "../../runtime/contract.ts";
+
+const name = t.String({
+  pattern: "^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$",
+  description: "Name of a corpus or profile.",
+});
+const column = t.String({ minLength: 1, maxLength: 200 });
+const columns = t.Array(column, { maxItems: 200, uniqueItems: true });
+const query = t.String({ minLength: 1, maxLength: 32 * 1024 });
+const sqlText = t.String({ minLength: 1, maxLength: 256 * 1024 });
+const tags = t.Array(t.String({ minLength: 1, maxLength: 200 }), { maxItems: 100, uniqueItems: true });
+const time = t.String({ format: "date-time" });
+const count = t.Integer({ minimum: 0 });
+const share = t.Number({ minimum: 0, maximum: 1 });
+const k = t.Integer({ minimum: 1, maximum: 1000 });
+const id = t.String({ minLength: 1, maxLength: 512 });
+export const Metadata = t.Record(t.String(), t.Unknown());
+export const Mode = t.Union([t.Literal("vector"), t.Literal("lexical"), t.Literal("hybrid")]);
+
+/** What a corpus is made of; exactly one of `dataset` and `sql`. */
+export const CorpusSpec = closed({
+  name,
+  dataset: t.Optional(t.String({ minLength: 1, maxLength: 200 })),
+  sql: t.Optional(sqlText),
+  id_column: column,
+  text_columns: t.Array(column, { minItems: 1, maxItems: 100, uniqueItems: true }),
+  metadata_columns: t.Optional(columns),
+  /** embedd's default unless given. Another model means a new build. */
+  model: t.Optional(t.String({ minLength: 1, maxLength: 200 })),
+});
+
+export const Corpus = t.Composite(
+  [
+    CorpusSpec,
+    closed({
+      state: t.Union([t.Literal("building"), t.Literal("ready"), t.Literal("failed"), t.Literal("damaged")]),
+      rows: count,
+      dimension: t.Optional(t.Integer({ minimum: 1 })),
+      /** Grows with each swap. */
+      generation: count,
+      built_at: t.Optional(time),
+      /** The dataset's version that was read. */
+      dataset_version: t.Optional(count),
+      last_error: t.Optional(t.String()),
+    }),
+  ],
+  { additionalProperties: false },
+);
+
+export const Job = closed({
+  job_id: t.String(),
+  corpus: name,
+  state: t.Union([
+    t.Literal("queued"),
+    t.Literal("running"),
+    t.Literal("done"),
+    t.Literal("failed"),
+    t.Literal("cancelled"),
+  ]),
+  step: t.String(),
+  rows_read: count,
+  rows_total: t.Optional(count),
+  /** Rows whose text was new or changed, and was embedded. */
+  embedded: count,
+  unchanged: count,
+  removed: count,
+  started_at: time,
+  finished_at: t.Optional(time),
+  error: t.Optional(closed({ type: t.String(), message: t.String() })),
+});
+
+/** Every part of a hit's score by name: `vector`, `lexical`, `fused`, `playbook`, `rerank`. */
+const Parts = t.Record(t.String(), t.Number());
+
+export const MatrixHit = closed({
+  id,
+  corpus: name,
+  score: t.Number(),
+  parts: Parts,
+  text: t.Optional(t.String()),
+  metadata: Metadata,
+  /** Why it stands where it stands, when playbooks had a say. */
+  playbooks: t.Optional(
+    t.Array(
+      closed({
+        playbook_id: t.String(),
+        similarity: t.Number(),
+        boost: t.Number(),
+        injected: t.Boolean(),
+        because: t.String(),
+      }),
+    ),
+  ),
+});
+
+export const SearchBody = closed({
+  query_text: t.Optional(query),
+  query_vector: t.Optional(t.Array(t.Number(), { minItems: 1, maxItems: 65_536 })),
+  /** Those of the active profile unless given. */
+  corpora: t.Optional(t.Array(name, { minItems: 1, maxItems: 100, uniqueItems: true })),
+  k: t.Optional(k),
+  per_corpus_k: t.Optional(k),
+  /** On metadata, in vectord's grammar. */
+  filter: t.Optional(t.Record(t.String(), t.Unknown())),
+  /** A SQL predicate over the corpus's dataset or statement, as `state = 'IL' AND availability > 0.5`. */
+  sql_filter: t.Optional(t.String({ minLength: 1, maxLength: 64 * 1024 })),
+  /** `hybrid` unless given. */
+  mode: t.Optional(Mode),
+  /** Weights of the modes in the fusion. */
+  weights: t.Optional(closed({ vector: t.Optional(share), lexical: t.Optional(share) })),
+  use_playbook: t.Optional(t.Boolean()),
+  rerank: t.Optional(t.Boolean()),
+  /** Adds the row's text to each hit. */
+  include_text: t.Optional(t.Boolean()),
+  /** Longest wait for one corpus; a slower one is reported in `errors`. */
+  timeout_ms: t.Optional(t.Integer({ minimum: 1, maximum: 600_000 })),
+});
+
+export const Playbook = closed({
+  playbook_id: t.String(),
+  query_text: query,
+  answer_id: id,
+  corpus: name,
+  /** How good the answer was, 0 to 1. */
+  score: share,
+  tags,
+  /** The pathway trace it came from; retired with it. */
+  trace_uid: t.Optional(t.String({ minLength: 1, maxLength: 256 })),
+  note: t.Optional(t.String({ maxLength: 4096 })),
+  helpful: count,
+  harmful: count,
+  created_at: time,
+  updated_at: time,
+  /** Other wordings that were merged into this one. */
+  aliases: t.Optional(t.Array(query)),
+});
+
+export const Profile = closed({
+  name,
+  model: t.Optional(t.String({ minLength: 1, maxLength: 200 })),
+  corpora: t.Array(name, { minItems: 1, maxItems: 100, uniqueItems: true }),
+  mode: t.Optional(Mode),
+  k: t.Optional(k),
+  use_playbook: t.Optional(t.Boolean()),
+  weights: t.Optional(closed({ vector: t.Optional(share), lexical: t.Optional(share) })),
+  /** Settings handed to vectord's searches, as `ef`. */
+  index: t.Optional(closed({ ef: t.Optional(t.Integer({ minimum: 1, maximum: 10_000 })) })),
+  bucket: t.Optional(t.String({ minLength: 1, maxLength: 100 })),
+  active: t.Optional(t.Boolean()),
+});
+
+export const Chunk = closed({
+  id,
+  text: t.String({ maxLength: 256 * 1024 }),
+  path: t.Optional(t.String({ maxLength: 4096 })),
+  symbols: t.Optional(t.Array(t.String({ maxLength: 500 }), { maxItems: 1000 })),
+  /** Of the retrieval that found it. */
+  score: t.Optional(t.Number()),
+});
+
+export const matrixd = contract("matrixd", {
+  build: post("/matrix/corpora", {
+    summary: "Builds a corpus, or refreshes it when it is there: only rows that changed are embedded. A job.",
+    status: 202,
+    body: CorpusSpec,
+    reply: closed({ job_id: t.String(), corpus: name, refresh: t.Boolean() }),
+  }),
+  corpora: get("/matrix/corpora", {
+    summary: "The corpora and their states.",
+    query: closed({ ...pageFields }),
+    reply: closed({ corpora: t.Array(Corpus), ...nextPage }),
+  }),
+  corpus: get("/matrix/corpora/:name", { summary: "One corpus.", params: closed({ name }), reply: Corpus }),
+  drop: del("/matrix/corpora/:name", {
+    summary: "Deletes a corpus with its index; its playbooks stay and rest.",
+    params: closed({ name }),
+    reply: closed({ name }),
+  }),
+  jobs: get("/matrix/jobs", {
+    summary: "Jobs, newest first.",
+    query: closed({ ...pageFields }),
+    reply: closed({ jobs: t.Array(Job), ...nextPage }),
+  }),
+  job: get("/matrix/jobs/:job_id", {
+    summary: "One job.",
+    params: closed({ job_id: t.String({ maxLength: 200 }) }),
+    reply: Job,
+  }),
+  cancel: del("/matrix/jobs/:job_id", {
+    summary: "Stops a job; the corpus stays as it was.",
+    params: closed({ job_id: t.String({ maxLength: 200 }) }),
+    reply: Job,
+  }),
+  jobEvents: raw(["GET"], "/matrix/jobs/:job_id/events", {
+    summary: "The job's progress as server-sent events; the last one is its end.",
+    params: closed({ job_id: t.String({ maxLength: 200 }) }),
+    produces: ["text/event-stream"],
+  }),
+  search: post("/matrix/search", {
+    reads: true,
+    summary:
+      "The best rows of all corpora asked. A corpus that fails or is late is reported beside the others' hits.",
+    body: SearchBody,
+    reply: closed({
+      hits: t.Array(MatrixHit),
+      errors: t.Array(closed({ corpus: name, type: t.String(), message: t.String() })),
+      mode: Mode,
+      profile: t.Optional(name),
+      /** What each step took, in milliseconds. */
+      took_ms: t.Record(t.String(), t.Number()),
+    }),
+  }),
+  relevance: post("/matrix/relevance", {
+    reads: true,
+    summary: "Scores chunks against a focus, drops what is only adjacent, and says why.",
+    body: closed({
+      focus: closed({
+        path: t.Optional(t.String({ maxLength: 4096 })),
+        symbols: t.Optional(t.Array(t.String({ minLength: 1, maxLength: 500 }), { maxItems: 1000 })),
+        terms: t.Optional(t.Array(t.String({ minLength: 1, maxLength: 500 }), { maxItems: 1000 })),
+      }),
+      chunks: t.Array(Chunk, { maxItems: 10_000 }),
+      threshold: t.Optional(share),
+    }),
+    reply: closed({
+      kept: t.Array(closed({ id, score: share, because: t.Array(t.String()) })),
+      dropped: t.Array(closed({ id, score: share, because: t.Array(t.String()) })),
+      threshold: share,
+    }),
+  }),
+  downgrade: post("/matrix/downgrade", {
+    reads: true,
+    summary: "Whether retrieved context helps this model with this task, or is withheld.",
+    body: closed({
+      model: t.String({ minLength: 1, maxLength: 200 }),
+      task: t.String({ minLength: 1, maxLength: 64 * 1024 }),
+      /** As `codereview`, `fill`, `answer`. */
+      task_class: t.Optional(t.String({ minLength: 1, maxLength: 100 })),
+      /** Of the chunks that would be given, as `relevance` scored them. */
+      relevance: t.Optional(t.Array(share, { maxItems: 10_000 })),
+      context_chars: t.Optional(count),
+      /** Overrides the rule. */
+      force: t.Optional(t.Union([t.Literal("use"), t.Literal("withhold")])),
+    }),
+    reply: closed({
+      decision: t.Union([t.Literal("use"), t.Literal("withhold")]),
+      model_class: t.Union([t.Literal("weak"), t.Literal("strong"), t.Literal("unknown")]),
+      because: t.Array(t.String()),
+    }),
+  }),
+  record: post("/matrix/playbooks/record", {
+    summary: "Remembers that an answer worked for a query; one that says the same is strengthened instead.",
+    status: 201,
+    body: closed({
+      query_text: query,
+      answer_id: id,
+      corpus: name,
+      score: t.Optional(share),
+      tags: t.Optional(tags),
+      trace_uid: t.Optional(t.String({ minLength: 1, maxLength: 256 })),
+      note: t.Optional(t.String({ maxLength: 4096 })),
+    }),
+    reply: closed({ playbook: Playbook, merged: t.Boolean() }),
+  }),
+  playbooks: get("/matrix/playbooks", {
+    summary: "Playbooks, newest first.",
+    query: closed({
+      corpus: t.Optional(name),
+      tag: t.Optional(t.String({ minLength: 1, maxLength: 200 })),
+      ...pageFields,
+    }),
+    reply: closed({ playbooks: t.Array(Playbook), ...nextPage }),
+  }),
+  playbook: get("/matrix/playbooks/:playbook_id", {
+    summary: "One playbook.",
+    params: closed({ playbook_id: t.String({ maxLength: 200 }) }),
+    reply: Playbook,
+  }),
+  helpful: post("/matrix/playbooks/:playbook_id/helpful", {
+    summary: "Counts that it helped.",
+    params: closed({ playbook_id: t.String({ maxLength: 200 }) }),
+    reply: Playbook,
+  }),
+  harmful: post("/matrix/playbooks/:playbook_id/harmful", {
+    summary: "Counts that it misled; enough of it undoes the boost.",
+    params: closed({ playbook_id: t.String({ maxLength: 200 }) }),
+    reply: Playbook,
+  }),
+  forget: del("/matrix/playbooks/:playbook_id", {
+    summary: "Takes a playbook out for good.",
+    params: closed({ playbook_id: t.String({ maxLength: 200 }) }),
+    reply: closed({ playbook_id: t.String() }),
+  }),
+  consolidate: post("/matrix/playbooks/consolidate", {
+    summary: "Merges playbooks that say the same, and drops those that have faded or mislead.",
+    body: closed({ dry_run: t.Optional(t.Boolean()) }),
+    reply: closed({
+      merged: t.Array(closed({ kept: t.String(), gone: t.Array(t.String()) })),
+      dropped: t.Array(closed({ playbook_id: t.String(), because: t.String() })),
+    }),
+  }),
+  putProfile: put("/matrix/profiles/:name", {
+    summary: "Makes or replaces a profile; an active one changes at once.",
+    params: closed({ name }),
+    body: t.Omit(Profile, ["name", "active"], { additionalProperties: false }),
+    reply: Profile,
+  }),
+  profiles: get("/matrix/profiles", {
+    summary: "All profiles, and which is active.",
+    reply: closed({ profiles: t.Array(Profile), active: t.Optional(name) }),
+  }),
+  activate: post("/matrix/profiles/:name/activate", {
+    summary: "Searches that name no corpora use this profile from now on.",
+    params: closed({ name }),
+    reply: closed({ active: name, previous: t.Optional(name) }),
+  }),
+  rollback: post("/matrix/profiles/rollback", {
+    summary: "Back to the profile that was active before.",
+    reply: closed({ active: t.Optional(name), previous: t.Optional(name) }),
+  }),
+  dropProfile: del("/matrix/profiles/:name", {
+    summary: "Deletes a profile that is not active.",
+    params: closed({ name }),
+    reply: closed({ name }),
+  }),
+
+  // Between services.
+  playbooksSince: internal({
+    summary: "Playbooks changed since a time, for training sets; those of retired traces are left out.",
+    body: closed({ since: t.Optional(time), until: t.Optional(time) }),
+    reply: closed({ playbooks: t.Array(Playbook), retired: count }),
+  }),
+});
+export type Matrixd = typeof matrixd;

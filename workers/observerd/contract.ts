@@ -1,0 +1,174 @@
+/** observerd: what happened, and what to learn from it. See README.md beside this file. */
+import { closed, contract, get, nextPage, pageFields, post, raw, t } from "../../runtime/contract.ts";
+
+const word = t.String({ minLength: 1, maxLength: 200 });
+const text = t.String({ maxLength: 64 * 1024 });
+const time = t.String({ format: "date-time" });
+const count = t.Integer({ minimum: 0 });
+
+/** What a caller tells of one operation. */
+const told = {
+  endpoint: t.String({
+    minLength: 1,
+    maxLength: 1000,
+    description: "What was called, as /v1/sql or a tool's name.",
+  }),
+  success: t.Boolean(),
+  duration_ms: t.Number({ minimum: 0 }),
+  /** When it began; now unless told. */
+  timestamp: t.Optional(time),
+  input_summary: t.Optional(text),
+  output_summary: t.Optional(text),
+  error: t.Optional(text),
+  model: t.Optional(word),
+  /** Ties the operations of one run, session or trace together. */
+  run_id: t.Optional(word),
+  /** The pathway trace this operation followed or made. */
+  trace_uid: t.Optional(word),
+  attributes: t.Optional(t.Record(t.String(), t.Unknown())),
+};
+
+export const Operation = closed({
+  id: t.String(),
+  ...told,
+  timestamp: time,
+  source: word,
+});
+
+export const FailureCluster = closed({
+  /** Stable: of endpoint, error class and normalised message. */
+  signature: t.String(),
+  endpoint: t.String(),
+  error_class: t.String(),
+  /** The message with numbers, ids, quoted values and paths replaced by placeholders. */
+  message: t.String(),
+  count,
+  first_seen: time,
+  last_seen: time,
+  /** Failures an hour, over the time between the first and the last. */
+  rate_per_hour: t.Number({ minimum: 0 }),
+  escalated_at: t.Optional(time),
+  /** The newest few, newest first. */
+  examples: t.Array(Operation),
+});
+
+const Verdict = t.Union([t.Literal("accept"), t.Literal("reject"), t.Literal("needs_human")]);
+
+export const Review = closed({
+  id: t.String(),
+  at: time,
+  verdict: Verdict,
+  /** 0 to 1. */
+  confidence: t.Number({ minimum: 0, maximum: 1 }),
+  reasons: t.Array(closed({ rule: t.String(), weight: t.Number(), detail: t.String() })),
+  /** `heuristic`, or the model that was asked. */
+  reviewer: t.String(),
+  run_id: t.Optional(word),
+});
+
+export const observerd = contract("observerd", {
+  event: post("/observer/event", {
+    summary: "Records one operation: in the log, the ring and the statistics when this has answered.",
+    body: closed({ source: t.Optional(word), ...told }),
+    reply: closed({ id: t.String(), timestamp: time, source: word }),
+  }),
+  events: get("/observer/events", {
+    summary: "The operations in the ring, newest first.",
+    query: closed({
+      source: t.Optional(word),
+      endpoint: t.Optional(t.String({ minLength: 1, maxLength: 1000 })),
+      success: t.Optional(t.Boolean()),
+      run_id: t.Optional(word),
+      since: t.Optional(time),
+      ...pageFields,
+    }),
+    reply: closed({ events: t.Array(Operation), ...nextPage }),
+  }),
+  stats: get("/observer/stats", {
+    summary: "Totals of all time, by source, and the latest scenario operations.",
+    reply: closed({
+      total: count,
+      successes: count,
+      failures: count,
+      by_source: t.Record(t.String(), count),
+      recent_scenario_ops: t.Array(Operation),
+    }),
+  }),
+  failures: get("/observer/failures", {
+    summary: "Clusters of failures alike, the most frequent first.",
+    query: closed({
+      endpoint: t.Optional(t.String({ minLength: 1, maxLength: 1000 })),
+      since: t.Optional(time),
+      ...pageFields,
+    }),
+    reply: closed({ clusters: t.Array(FailureCluster), ...nextPage }),
+  }),
+  review: post("/observer/review", {
+    summary:
+      "Judges one output: by rules first, by a model through chatd when one is configured and the rules are not sure.",
+    body: closed({
+      task: text,
+      output: text,
+      /** What the output was made from; claims that are in none of it count against it. */
+      evidence: t.Optional(t.Array(text, { maxItems: 100 })),
+      run_id: t.Optional(word),
+      trace_uid: t.Optional(word),
+      /** Rules alone, whatever is configured. */
+      heuristic_only: t.Optional(t.Boolean()),
+    }),
+    reply: Review,
+  }),
+  distill: post("/observer/distill", {
+    summary: "Turns recorded runs, reviews and playbooks into training sets in the primary bucket.",
+    body: closed({
+      /** `supervised`: prompt and good answer. `preference`: prompt, chosen, rejected. */
+      kinds: t.Optional(
+        t.Array(t.Union([t.Literal("supervised"), t.Literal("preference")]), {
+          minItems: 1,
+          uniqueItems: true,
+        }),
+      ),
+      since: t.Optional(time),
+      until: t.Optional(time),
+      sources: t.Optional(t.Array(word, { minItems: 1 })),
+      min_confidence: t.Optional(t.Number({ minimum: 0, maximum: 1 })),
+    }),
+    reply: closed({
+      sets: t.Array(
+        closed({
+          kind: t.String(),
+          /** Key in bucket `primary`; JSON lines. */
+          key: t.String(),
+          etag: t.String(),
+          examples: count,
+          bytes: count,
+        }),
+      ),
+      /** What was left out, and why. */
+      skipped: t.Record(t.String(), count),
+    }),
+  }),
+  loops: get("/observer/loops", {
+    summary: "The background loops: whether they are on, how often, when they last ran and what they did.",
+    reply: closed({
+      loops: t.Array(
+        closed({
+          name: t.String(),
+          enabled: t.Boolean(),
+          interval_ms: count,
+          runs: count,
+          last_run_at: t.Optional(time),
+          last_duration_ms: t.Optional(t.Number()),
+          last_result: t.Optional(t.String()),
+          last_error: t.Optional(t.String()),
+        }),
+      ),
+    }),
+  }),
+  traces: raw(["POST"], "/observer/otlp/v1/traces", {
+    summary: "OTLP/HTTP traces as JSON: each span is recorded as an operation.",
+    consumes: ["application/json"],
+    produces: ["application/json"],
+  }),
+});
+export type Observerd = typeof observerd;

@@ -1,0 +1,153 @@
+/** pathwayd: memory of traces, append-only. See README.md beside this file. */
+import { closed, contract, get, internal, nextPage, pageFields, post, t } from "../../runtime/contract.ts";
+
+const uid = t.String({ minLength: 1, maxLength: 256, description: "Identifier of a trace." });
+const tag = t.String({ minLength: 1, maxLength: 200 });
+const tags = t.Array(tag, { maxItems: 100, uniqueItems: true });
+const time = t.String({ format: "date-time" });
+/** Any JSON value but null. */
+const content = t.Unknown({ description: "What happened, as JSON." });
+const embedding = t.Array(t.Number(), { minItems: 1, maxItems: 65_536 });
+
+export const Trace = closed({
+  uid,
+  content,
+  tags,
+  created_at: time,
+  updated_at: time,
+  /** The trace this one supersedes. */
+  predecessor: t.Optional(uid),
+  /** The trace that superseded this one; such a trace is found only when asked for. */
+  successor: t.Optional(uid),
+  retired: t.Boolean(),
+  retired_at: t.Optional(time),
+  reason: t.Optional(t.String({ maxLength: 4096 })),
+  replay_count: t.Integer({ minimum: 0 }),
+  last_replayed_at: t.Optional(time),
+  embedding: t.Optional(embedding),
+});
+
+const New = { content, tags: t.Optional(tags), embedding: t.Optional(embedding) };
+
+export const pathwayd = contract("pathwayd", {
+  add: post("/pathway/add", {
+    summary: "Remembers a trace. A uid that is taken is a conflict.",
+    status: 201,
+    body: closed({ uid: t.Optional(uid), ...New }),
+    reply: Trace,
+  }),
+  addIdempotent: post("/pathway/add_idempotent", {
+    summary:
+      "As `add`; a live trace with the same uid and content, or without a uid the same content and tags, is given back instead.",
+    body: closed({ uid: t.Optional(uid), ...New }),
+    reply: closed({ trace: Trace, created: t.Boolean() }),
+  }),
+  update: post("/pathway/update", {
+    summary: "Replaces content, tags or embedding of a live trace; what it was stays in its history.",
+    body: closed({
+      uid,
+      content: t.Optional(content),
+      tags: t.Optional(tags),
+      embedding: t.Optional(embedding),
+    }),
+    reply: Trace,
+  }),
+  revise: post("/pathway/revise", {
+    summary: "A new trace, with a new uid, that supersedes a live one.",
+    status: 201,
+    body: closed({
+      uid,
+      new_uid: t.Optional(uid),
+      ...New,
+      reason: t.Optional(t.String({ maxLength: 4096 })),
+    }),
+    reply: Trace,
+  }),
+  retire: post("/pathway/retire", {
+    summary: "Takes a trace out of every search for good; its history stays.",
+    body: closed({ uid, reason: t.Optional(t.String({ maxLength: 4096 })) }),
+    reply: Trace,
+  }),
+  replay: post("/pathway/replay", {
+    summary: "Counts one use of a live trace.",
+    body: closed({ uid }),
+    reply: Trace,
+  }),
+  get: get("/pathway/get/:uid", {
+    summary: "One trace as it is now, retired or not; or as it was at a time.",
+    params: closed({ uid }),
+    query: closed({ as_of: t.Optional(time) }),
+    reply: Trace,
+  }),
+  history: get("/pathway/history/:uid", {
+    summary: "The chain a trace belongs to, oldest first, and every change of each.",
+    params: closed({ uid }),
+    query: closed({ ...pageFields }),
+    reply: closed({
+      traces: t.Array(Trace),
+      changes: t.Array(
+        closed({
+          sequence: t.Integer({ minimum: 1 }),
+          at: time,
+          kind: t.Union(
+            (["add", "update", "revise", "supersede", "retire", "replay"] as const).map((kind) =>
+              t.Literal(kind),
+            ),
+          ),
+          uid,
+          /** The trace after the change, for add, update and revise. */
+          trace: t.Optional(Trace),
+          reason: t.Optional(t.String()),
+        }),
+      ),
+      ...nextPage,
+    }),
+  }),
+  search: post("/pathway/search", {
+    reads: true,
+    summary:
+      "Live traces that match every condition given: the best first with `text` or `vector`, else the newest.",
+    body: closed({
+      tags: t.Optional(tags),
+      /** Whether all tags must be there (default) or one. */
+      match: t.Optional(t.Union([t.Literal("all"), t.Literal("any")])),
+      text: t.Optional(t.String({ minLength: 1, maxLength: 10_000 })),
+      vector: t.Optional(embedding),
+      since: t.Optional(time),
+      until: t.Optional(time),
+      /** What the answer would have been at this time. */
+      as_of: t.Optional(time),
+      include_retired: t.Optional(t.Boolean()),
+      include_superseded: t.Optional(t.Boolean()),
+      ...pageFields,
+    }),
+    reply: closed({
+      results: t.Array(Trace),
+      /** With `text` or `vector`: one a result, larger is better. */
+      scores: t.Optional(t.Array(t.Number())),
+      ...nextPage,
+    }),
+  }),
+  stats: get("/pathway/stats", {
+    summary: "Counts, sizes, and what was found damaged in the log.",
+    reply: closed({
+      total: t.Integer({ minimum: 0 }),
+      live: t.Integer({ minimum: 0 }),
+      retired: t.Integer({ minimum: 0 }),
+      superseded: t.Integer({ minimum: 0 }),
+      replays: t.Integer({ minimum: 0 }),
+      log_bytes: t.Integer({ minimum: 0 }),
+      log_records: t.Integer({ minimum: 0 }),
+      damaged_lines: t.Integer({ minimum: 0 }),
+      problems: t.Array(t.String()),
+    }),
+  }),
+
+  // Between services.
+  alive: internal({
+    summary: "Which of the traces may still be used: there, not retired, not superseded.",
+    body: closed({ uids: t.Array(uid, { maxItems: 10_000 }) }),
+    reply: closed({ alive: t.Array(uid) }),
+  }),
+});
+export type Pathwayd = typeof pathwayd;

@@ -1,0 +1,6 @@
+/** The entry of pathwayd's Worker. */
+import { runService } from "../../runtime/worker.ts";
+import { pathwayd } from "./contract.ts";
+import { createPathwayd } from "./service.ts";
+
+runService({ contract: pathwayd, create: createPathwayd });
