@@ -1,0 +1,18 @@
+/** The operations as the parts of observerd share them. */
+import type { Static } from "@sinclair/typebox";
+import type { InputOf } from "../../runtime/contract.ts";
+import type { Observerd, Operation as OperationSchema } from "./contract.ts";
+
+export type Operation = Static<typeof OperationSchema>;
+export type Told = InputOf<Observerd["endpoints"]["event"]>;
+
+export interface Operations {
+  /** Resolves when all are in the log; they are in the ring, the statistics and the clusters then. In order. */
+  record: (told: readonly Told[]) => Promise<Operation[]>;
+  /** The operations in the ring, oldest first. */
+  recent: () => readonly Operation[];
+  /** All operations of the log that began in this time, oldest first as recorded; reads the disk. */
+  recorded: (span: { since?: string | undefined; until?: string | undefined }) => AsyncIterable<Operation>;
+  /** Called with each operation after it was recorded. */
+  onRecorded: (listener: (operation: Operation) => void) => void;
+}
