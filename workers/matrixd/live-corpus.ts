@@ -8,7 +8,7 @@ import type { Static } from "@sinclair/typebox";
 import type { Corpus } from "./contract.ts";
 
 /** The metadata field of vectord's items that holds the row's number; no column may have this name. */
-export const rowField = "$row";
+export const rowField = "@row";
 
 export interface CorpusRow {
   number: number;
