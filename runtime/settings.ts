@@ -22,6 +22,7 @@ import {
   url,
   type ValueOf,
 } from "./setting.ts";
+import { observerdSettings } from "./settings-observerd.ts";
 
 /** What every service that listens has. */
 const listening = (bind: string) => ({
@@ -105,7 +106,7 @@ export const settings = {
     ...listening("127.0.0.1:3211"),
     max_put_bytes: integer(256 * MiB, [1, 1024 * GiB], "largest object a PUT may store, in bytes"),
     max_put_bytes_by_prefix: sizes(
-      { "vectors/": 4 * GiB, "datasets/": 64 * GiB },
+      { "vectors/": 4 * GiB, "datasets/": 64 * GiB, "distill/": 64 * GiB },
       "larger limits for keys under a prefix, in bytes",
     ),
     max_concurrent_puts: integer(16, [1, 10_000], "PUTs at once; more get 503 with Retry-After"),
@@ -266,8 +267,7 @@ export const settings = {
   },
   observerd: {
     ...listening("127.0.0.1:3219"),
-    ring_operations: integer(2000, [1, 10_000_000], "latest operations kept in memory"),
-    recent_scenarios: integer(10, [1, 10_000], "latest scenario operations shown by stats"),
+    ...observerdSettings,
   },
   chatd: {
     ...listening("127.0.0.1:3220"),

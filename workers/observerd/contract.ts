@@ -107,7 +107,7 @@ export const observerd = contract("observerd", {
     summary:
       "Judges one output: by rules first, by a model through chatd when one is configured and the rules are not sure.",
     body: closed({
-      task: text,
+      task: t.String({ minLength: 1, maxLength: 64 * 1024 }),
       output: text,
       /** What the output was made from; claims that are in none of it count against it. */
       evidence: t.Optional(t.Array(text, { maxItems: 100 })),
@@ -130,16 +130,21 @@ export const observerd = contract("observerd", {
       ),
       since: t.Optional(time),
       until: t.Optional(time),
-      sources: t.Optional(t.Array(word, { minItems: 1 })),
+      /** Sources of operations, and `review` and `playbook` for those; all unless given. */
+      sources: t.Optional(t.Array(word, { minItems: 1, maxItems: 100, uniqueItems: true })),
+      /** Answers judged with less are left out; 0.6 unless given. */
       min_confidence: t.Optional(t.Number({ minimum: 0, maximum: 1 })),
     }),
     reply: closed({
+      /** Key in bucket `primary`: counts, sources, span and the SHA-256 of each set. Written last. */
+      manifest: t.String(),
       sets: t.Array(
         closed({
           kind: t.String(),
           /** Key in bucket `primary`; JSON lines. */
           key: t.String(),
           etag: t.String(),
+          sha256: t.String(),
           examples: count,
           bytes: count,
         }),
