@@ -1,0 +1,44 @@
+/** What observerd's section has beside what every service that listens has. */
+import { flag, GiB, integer, KiB, MiB, minute, second, text } from "./setting.ts";
+
+const interval = (value: number, what: string) =>
+  integer(value, [10, 24 * 60 * minute], `${what}, in milliseconds`);
+
+export const observerdSettings = {
+  ring_operations: integer(2000, [1, 10_000_000], "latest operations kept in memory"),
+  ring_max_bytes: integer(64 * MiB, [KiB, 64 * GiB], "memory for them, in bytes of their JSON"),
+  recent_scenarios: integer(10, [1, 10_000], "latest scenario operations shown by stats"),
+  max_event_bytes: integer(256 * KiB, [KiB, 8 * MiB], "largest operation as JSON, in bytes"),
+  segment_bytes: integer(
+    16 * MiB,
+    [4 * KiB, GiB],
+    "bytes of operations after which the log goes on in a new file",
+  ),
+  retained_bytes: integer(
+    GiB,
+    [16 * KiB, 1024 * GiB],
+    "disk for the log, in bytes; beyond, the oldest files go and the totals stay",
+  ),
+  failure_clusters: integer(500, [1, 100_000], "failure clusters kept; the least recently seen leave first"),
+  review_model: text("", "model that chatd asks for reviews and escalations; empty: none is asked"),
+  chat_calls: flag(true, "record the calls chatd finishes as operations"),
+  error_analysis: flag(true, "loop: rates of failure clusters, and which of them grow"),
+  error_analysis_interval_ms: interval(minute, "how often"),
+  playbook_consolidation: flag(true, "loop: matrixd merges and drops playbooks"),
+  playbook_consolidation_interval_ms: interval(60 * minute, "how often"),
+  playbook_consolidation_timeout_ms: integer(
+    5 * minute,
+    [100, 60 * minute],
+    "longest wait for matrixd, in milliseconds",
+  ),
+  overseer_corrections: flag(true, "loop: each line of overseer_corrections_path becomes an operation"),
+  overseer_corrections_interval_ms: interval(5 * second, "how often"),
+  overseer_corrections_path: text("", "JSON lines to follow; empty: none"),
+  overseer_corrections_max_lines: integer(1000, [1, 1_000_000], "most lines taken in one run"),
+  escalation: flag(true, "loop: a failure cluster that is over the threshold is brought up once a window"),
+  escalation_interval_ms: interval(minute, "how often"),
+  escalation_threshold: integer(20, [1, 1_000_000], "failures of a cluster within the window"),
+  escalation_window_ms: integer(60 * minute, [second, 30 * 24 * 60 * minute], "the window, in milliseconds"),
+  escalation_max: integer(3, [1, 1000], "most clusters brought up in one run"),
+  escalation_timeout_ms: integer(2 * minute, [100, 60 * minute], "longest wait for chatd, in milliseconds"),
+} as const;
