@@ -1,0 +1,68 @@
+/** The keys of `[chatd]` beside those of every service, and the tables of providers and models it reads. */
+import { flag, GiB, integer, KiB, MiB, minute, second, tables, text } from "./setting.ts";
+
+export const chatdSettings = {
+  default_model: text("", "model of requests that name none; empty: they are refused"),
+  connect_timeout_ms: integer(
+    5 * second,
+    [0, 10 * minute],
+    "silence after which a provider is asked whether it takes connections, and again so long for that, in milliseconds; 0: never asked",
+  ),
+  first_token_timeout_ms: integer(
+    2 * minute,
+    [10, 60 * minute],
+    "longest wait for a stream's first token, in milliseconds",
+  ),
+  idle_timeout_ms: integer(minute, [10, 60 * minute], "longest wait between two tokens, in milliseconds"),
+  total_timeout_ms: integer(
+    9 * minute,
+    [10, 24 * 60 * minute],
+    "longest time of one provider's answer with all its tries, in milliseconds",
+  ),
+  retries: integer(2, [0, 10], "tries again after a provider's 408, 429, 5xx or a connection that broke"),
+  retry_after_max_ms: integer(
+    10 * second,
+    [0, 10 * minute],
+    "longest Retry-After of a provider that is waited for, in milliseconds",
+  ),
+  max_concurrent: integer(256, [1, 65_535], "calls of one provider at once; more get 429 with Retry-After"),
+  context_tokens: integer(
+    8192,
+    [64, 16 * MiB],
+    "window that Ollama is asked for, prompt and answer together, in tokens",
+  ),
+  answer_max_bytes: integer(64 * MiB, [KiB, GiB], "largest answer of a provider, in bytes"),
+  heartbeat_ms: integer(
+    15 * second,
+    [10, 10 * minute],
+    "silence in a stream after which a comment is sent, in milliseconds",
+  ),
+  cache_max_bytes: integer(
+    64 * MiB,
+    [0, 1024 * GiB],
+    "memory for answers that callers asked to be remembered, in bytes; 0: none",
+  ),
+  cache_ttl_ms: integer(
+    60 * minute,
+    [1, 30 * 24 * 60 * minute],
+    "how long an answer is remembered, in milliseconds",
+  ),
+  calls_kept: integer(1000, [1, 1_000_000], "finished calls kept for observerd to read"),
+  record_content: flag(false, "keep what was asked and answered with those calls"),
+};
+
+export const providerSettings = tables(
+  {
+    ollama: { kind: "ollama", base_url: "http://127.0.0.1:11434" },
+    ollama_cloud: { kind: "ollama", base_url: "https://ollama.com" },
+    openrouter: { kind: "openai", base_url: "https://openrouter.ai/api/v1" },
+    opencode: { kind: "openai", base_url: "https://opencode.ai/zen/v1" },
+    kimi: { kind: "openai", base_url: "https://api.moonshot.ai/v1" },
+  },
+  'one table a model provider: kind = "ollama" or "openai" (any compatible API), base_url, enabled, needs_key, stream_usage, budget_usd_per_day, budget_tokens_per_day, and chatd\'s timeouts, retries, max_concurrent, context_tokens; a key is the secret [providers.<name>] api_key or <NAME>_API_KEY',
+);
+
+export const modelSettings = tables(
+  {},
+  'one table a model: [models.<alias>] use = ["provider/model", …] in order of preference; or [models."provider/model"] input_usd_per_million, output_usd_per_million, context_tokens',
+);
