@@ -2,7 +2,8 @@
 import { fail, ServiceError } from "../../runtime/errors.ts";
 import type { Session } from "./engine.ts";
 import { givesFewRows } from "./few-rows.ts";
-import { checkTree } from "./sandbox.ts";
+import { withOwnSchema } from "./own-schema.ts";
+import { type Checked, checkTree } from "./sandbox.ts";
 import { type Origin, placeIn } from "./sql-error.ts";
 import { markedStatement, readStatement, type Statement } from "./statement.ts";
 
@@ -58,18 +59,30 @@ async function analyse(
   const { node } = place;
   delete place.node;
   if (frame(reply) !== expected) throw await refusal(statement, { sql, session });
-  const tables = check(node, { sql, prefixBytes: marked.prefixBytes });
+  const { tables, informationSchema } = check(node, { sql, prefixBytes: marked.prefixBytes });
+  if (informationSchema.length > 0)
+    return analyse(replaced(sql, informationSchema), session, { mark, expected });
   return { statement, tables, fewRows: givesFewRows(node), fewRowsLately: false };
 }
 
+function replaced(sql: string, places: readonly number[]): string {
+  const text = withOwnSchema(sql, places);
+  if (text === undefined)
+    throw fail("sql_error", "write information_schema as one plain name: information_schema.tables");
+  return text;
+}
+
 /** Checks the tree; places are turned to the caller's text. */
-function check(node: unknown, origin: Origin): Verdict["tables"] {
+function check(node: unknown, origin: Origin): Checked {
   try {
-    const { tables } = checkTree(node);
+    const { tables, informationSchema } = checkTree(node);
     const moved = [...tables].map(
       ([name, at]) => [name, at === undefined ? at : at - origin.prefixBytes] as const,
     );
-    return new Map(moved);
+    return {
+      tables: new Map(moved),
+      informationSchema: informationSchema.map((at) => at - origin.prefixBytes),
+    };
   } catch (error) {
     if (!(error instanceof ServiceError)) throw error;
     const { position } = (error.details ?? {}) as { position?: number };

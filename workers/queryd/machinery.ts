@@ -12,6 +12,7 @@ import type { Machinery } from "./execution.ts";
 import { httpfsSettings } from "./httpfs.ts";
 import { openObjectCache } from "./object-cache.ts";
 import { createObjects } from "./objects.ts";
+import { ownSchemaStatements } from "./own-schema.ts";
 import { createResidents } from "./residents.ts";
 import { pathHider } from "./sql-error.ts";
 import { guardStatements } from "./value-guards.ts";
@@ -37,7 +38,7 @@ export async function openMachinery(deps: QuerydDeps, lifetime: AbortSignal): Pr
   const { engine, readable } = await openWithHttpfs(deps, { local, temporary: folders.temporary });
   const hidePaths = pathHider([...readable, `${directory}/`]);
   const { execute, bind, inTurn } = await ownStatements(engine, lifetime);
-  await execute(["CREATE SCHEMA lakehouse", ...guardStatements]);
+  await execute(["CREATE SCHEMA lakehouse", ...guardStatements, ...ownSchemaStatements]);
   const { storaged, catalogd } = peers;
   const maxBytes = config.queryd.cache_max_bytes;
   const cache = await openObjectCache({ storaged, directory: folders.cache, maxBytes, newId });

@@ -1,5 +1,6 @@
 /** Which statements may run: decided on DuckDB's own syntax tree, before DuckDB binds a single name. */
 import { fail, type ServiceError } from "../../runtime/errors.ts";
+import { ownViews } from "./own-schema.ts";
 import { deniedFunction, systemTables, tableFunctions } from "./sandbox-lists.ts";
 import { asksForGiant, guardedFunctions } from "./value-guards.ts";
 
@@ -10,6 +11,8 @@ export interface Checked {
    * of DuckDB's own views are among them even where WITH gives them: they must be datasets or nothing.
    */
   tables: Map<string, number | undefined>;
+  /** Bytes where information_schema is named, each for `withOwnSchema`. */
+  informationSchema: number[];
 }
 
 type Node = Record<string, unknown>;
@@ -69,7 +72,7 @@ export function checkTree(statement: unknown): Checked {
   const cost = walker.walk(statement, new Map(), 0);
   if (cost.joins > joinsMax) throw tooComplex(`${cost.joins} joins; at most ${joinsMax}`);
   if (cost.tables > tablesMax) throw tooComplex(`${cost.tables} tables; at most ${tablesMax}`);
-  return { tables: walker.tables };
+  return { tables: walker.tables, informationSchema: walker.informationSchema };
 }
 
 const tooComplex = (found: string) => fail("sql_error", `the statement is too complex to plan: ${found}`);
@@ -81,6 +84,7 @@ const sum = (left: Cost, right: Cost): Cost => ({
 
 function createWalker() {
   const tables = new Map<string, number | undefined>();
+  const informationSchema: number[] = [];
 
   const walk = (value: unknown, scope: Scope, depth: number): Cost => {
     if (typeof value !== "object" || value === null) return free;
@@ -116,7 +120,7 @@ function createWalker() {
     const place = placeOf(node);
     if (node.at_clause) throw fail("sql_error", `AT on '${name}' is not supported`, { details: place });
     if (node.schema_name || node.catalog_name) {
-      checkQualified(node);
+      if (checkQualified(node) === "information_schema") informationSchema.push(place?.position ?? 0);
       return { tables: 1, joins: 0 };
     }
     const known = scope.get(name.toLowerCase());
@@ -129,7 +133,7 @@ function createWalker() {
     if (!tables.has(name)) tables.set(name, place?.position);
     return { tables: 1, joins: 0 };
   };
-  return { walk, tables };
+  return { walk, tables, informationSchema };
 }
 
 const isQuery = (node: Node): boolean => "cte_map" in node;
@@ -185,18 +189,13 @@ function checkShow(node: Node): void {
     throw notAllowed("this SHOW is not allowed; SHOW TABLES lists the datasets", node);
 }
 
-const informationSchema = /^(tables|columns|schemata)$/i;
-
-function checkQualified(node: Node): void {
+function checkQualified(node: Node): "information_schema" | "own" {
   const schema = String(node.schema_name);
   const catalog = String(node.catalog_name);
   const name = String(node.table_name);
-  if (
-    /^information_schema$/i.test(schema) &&
-    /^(memory|system)?$/i.test(catalog) &&
-    informationSchema.test(name)
-  )
-    return;
+  if (/^information_schema$/i.test(schema) && /^(memory|system)?$/i.test(catalog) && ownViews.test(name))
+    return "information_schema";
+  if (schema === "lakehouse" && catalog === "" && ownViews.test(name)) return "own";
   if (/^main$/i.test(schema) && /^(memory)?$/i.test(catalog) && !systemTables.test(name))
     throw fail("sql_error", `write ${name} instead of ${schema}.${name}: datasets have no schema`, {
       details: placeOf(node),
