@@ -1,5 +1,5 @@
 /** What observerd's section has beside what every service that listens has. */
-import { flag, GiB, integer, KiB, MiB, minute, second, text } from "./setting.ts";
+import { flag, GiB, integer, KiB, MiB, minute, second, text, url } from "./setting.ts";
 
 const interval = (value: number, what: string) =>
   integer(value, [10, 24 * 60 * minute], `${what}, in milliseconds`);
@@ -21,6 +21,39 @@ export const observerdSettings = {
   ),
   failure_clusters: integer(500, [1, 100_000], "failure clusters kept; the least recently seen leave first"),
   review_model: text("", "model that chatd asks for reviews and escalations; empty: none is asked"),
+  review_timeout_ms: integer(
+    30 * second,
+    [1, 10 * minute],
+    "longest wait for the judging model, in milliseconds",
+  ),
+  max_otlp_bytes: integer(16 * MiB, [KiB, GiB], "largest OTLP body, unpacked, in bytes"),
+  max_otlp_spans: integer(10_000, [1, 1_000_000], "most spans of one OTLP request"),
+  otlp_export_url: text(
+    "",
+    "OTLP/HTTP traces endpoint that operations are sent to, as https://cloud.langfuse.com/api/public/otel/v1/traces; empty: none",
+    url,
+  ),
+  otlp_export_provider: text(
+    "langfuse",
+    "the secret [providers.<this>] api_key that opens otlp_export_url; user:password is sent as Basic, else as Bearer",
+  ),
+  otlp_export_queue: integer(
+    2048,
+    [1, 1_000_000],
+    "operations that may wait to be exported; more are dropped and counted",
+  ),
+  otlp_export_batch: integer(512, [1, 100_000], "most operations exported at once"),
+  otlp_export_interval_ms: interval(5 * second, "longest wait for a batch to fill"),
+  otlp_export_timeout_ms: integer(
+    10 * second,
+    [10, 10 * minute],
+    "longest wait for the endpoint's answer, in milliseconds",
+  ),
+  otlp_export_retries: integer(
+    5,
+    [0, 100],
+    "tries again after 429, 502, 503, 504 or a connection that broke",
+  ),
   chat_calls: flag(true, "record the calls chatd finishes as operations"),
   error_analysis: flag(true, "loop: rates of failure clusters, and which of them grow"),
   error_analysis_interval_ms: interval(minute, "how often"),

@@ -1,0 +1,153 @@
+/** Rules on what an output claims: numbers, names and quotations that its evidence does or does not hold. */
+import { type Finding, type Rule, type Subject, someOf } from "./review-rule.ts";
+
+// Log-odds, as in review-form.ts.
+const contradicted = -3;
+const unsupportedEach = -1;
+/** However many claims are unsupported, this is all they weigh. */
+const unsupportedMost = -4;
+const supportedMost = 1.5;
+/** With fewer supported claims the bonus is smaller. */
+const supportedFully = 3;
+const unchecked = -0.5;
+
+export interface Claims {
+  /** As they count: `1,200` is 1200, `85 %` is 85. */
+  numbers: string[];
+  names: string[];
+  quotations: string[];
+}
+
+const numberPattern =
+  /(?<![\p{L}\p{N}.-])[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?|(?<![\p{L}\p{N}.])[-+]?\d+(?:\.\d+)?/gu;
+
+/** A number as written, as it counts: no thousands separators, no trailing zeros, no plus. */
+export function canonicalNumber(text: string): string {
+  const value = Number(text.replaceAll(",", ""));
+  return Number.isSafeInteger(value) || /\./.test(text) ? String(value) : text.replaceAll(",", "");
+}
+
+const numbersOf = (text: string): string[] => (text.match(numberPattern) ?? []).map(canonicalNumber);
+
+/** `1.` and `2)` at the beginning of a line count the line. */
+const withoutListMarks = (text: string): string => text.replace(/^\s*\d{1,3}[.)]\s/gm, "");
+
+const quotePattern = /["“]([^"“”\n]{3,300})["”]/g;
+/** Two or more capitalised words in a row, or an identifier such as OSHA-10. */
+const namePattern = /\b\p{Lu}[\p{L}'’-]+(?:\s+\p{Lu}[\p{L}'’-]+)+|\b\p{Lu}{2,}-?\d[\p{L}\p{N}-]*\b/gu;
+/** A capitalised word that begins a sentence may be any word. */
+const sentenceStart = /(^|[.!?:]\s+|\n\s*[-*•]?\s*)$/;
+
+/** A name at the beginning of a sentence loses its first word when more than one is left: "The Acme Corp". */
+function namesOf(text: string): string[] {
+  return [...text.matchAll(namePattern)].flatMap((match) => {
+    const words = match[0].split(/\s+/);
+    const starts = sentenceStart.test(text.slice(0, match.index));
+    const isPlain =
+      /^(The|A|An|In|On|At|For|From|With|This|That|These|Those|It|He|She|We|They|Our|His|Her|Its)$/;
+    const kept = starts && isPlain.test(words[0] ?? "") ? words.slice(1) : words;
+    return kept.length > 1 || /\d/.test(match[0]) ? [kept.join(" ")] : [];
+  });
+}
+
+/** What an output states that could be wrong, each once. */
+export function claimsOf(output: string): Claims {
+  const text = withoutListMarks(output);
+  return {
+    numbers: [...new Set(numbersOf(text.replace(/\b\p{Lu}{2,}-?\d[\p{L}\p{N}-]*\b/gu, " ")))],
+    names: [...new Set(namesOf(text))],
+    quotations: [...new Set([...text.matchAll(quotePattern)].map((match) => match[1] ?? ""))],
+  };
+}
+
+const flat = (text: string): string =>
+  text
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}]+/gu, " ")
+    .trim();
+
+/** Claims of the output that stand in none of the texts, and how many stand there. */
+function unsupportedClaims({ numbers, names, quotations }: Claims, texts: readonly string[]) {
+  const known = new Set(texts.flatMap(numbersOf));
+  const all = ` ${texts.map(flat).join(" ")} `;
+  const lacks = (text: string) => !all.includes(` ${flat(text)} `);
+  const missing = [
+    ...numbers.filter((number) => !known.has(number) && !known.has(percentOf(number))),
+    ...names.filter(lacks),
+    ...quotations.filter((text) => !all.includes(flat(text))),
+  ];
+  return { missing, supported: numbers.length + names.length + quotations.length - missing.length };
+}
+
+/** 85 where the evidence says 0.85. */
+const percentOf = (number: string): string => String(Number((Number(number) / 100).toFixed(6)));
+
+const supportRule: Rule = ({ task, output, evidence }) => {
+  const claims = claimsOf(output);
+  const total = claims.numbers.length + claims.names.length + claims.quotations.length;
+  if (total === 0) return [];
+  // What the task itself says may be repeated, but proves nothing.
+  const own = unsupportedClaims(claims, [task]).missing;
+  if (evidence.length === 0) {
+    if (own.length === 0) return [];
+    return [
+      { rule: "unchecked_claims", weight: unchecked, detail: `no evidence was given for ${someOf(own)}` },
+    ];
+  }
+  const { missing } = unsupportedClaims(claims, [...evidence, task]);
+  const { supported } = unsupportedClaims(claims, evidence);
+  const found: Finding[] = [];
+  if (missing.length > 0) {
+    const weight = Math.max(unsupportedMost, unsupportedEach * missing.length);
+    found.push({ rule: "unsupported_claims", weight, detail: `in none of the evidence: ${someOf(missing)}` });
+  }
+  if (supported > 0) {
+    const share = supported / (supported + missing.length);
+    const weight = round(supportedMost * share * Math.min(1, supported / supportedFully));
+    found.push({
+      rule: "supported_claims",
+      weight,
+      detail: `${supported} of ${total} claims are in the evidence`,
+    });
+  }
+  return found;
+};
+
+const round = (value: number): number => Math.round(value * 100) / 100;
+
+/** `availability is 0.9`, `rate: 25`, `pay of $21.50`: a word that says what the number is of. */
+const labelled =
+  /([\p{L}][\p{L}_]{2,})["']?\s*(?:is|are|was|were|=|:|of|equals|at)\s*["']?[$€£]?([-+]?\d[\d,]*(?:\.\d+)?)(?![\p{L}\p{N}-])/giu;
+
+function labelledNumbers(text: string): Map<string, Set<string>> {
+  const found = new Map<string, Set<string>>();
+  for (const [, label = "", number = ""] of text.matchAll(labelled)) {
+    const key = label.toLowerCase();
+    const numbers = found.get(key) ?? new Set();
+    found.set(key, numbers.add(canonicalNumber(number.replace(/,$/, ""))));
+  }
+  return found;
+}
+
+/** A number the evidence gives under the same word, but never as this one. */
+const contradictionRule: Rule = ({ output, evidence }) => {
+  if (evidence.length === 0) return [];
+  const told = labelledNumbers(evidence.join("\n"));
+  const wrong = [...labelledNumbers(output)].flatMap(([label, numbers]) => {
+    const right = told.get(label);
+    if (!right) return [];
+    const has = (number: string) => right.has(number) || right.has(percentOf(number));
+    return [...numbers]
+      .filter((number) => !has(number))
+      .map((number) => `${label} ${number}, evidence says ${[...right].slice(0, 3).join(" or ")}`);
+  });
+  return wrong.length === 0
+    ? []
+    : [{ rule: "contradicts_evidence", weight: contradicted, detail: someOf(wrong) }];
+};
+
+/** All rules on claims. */
+export const claimRules = (subject: Subject): Finding[] => [
+  ...contradictionRule(subject),
+  ...supportRule(subject),
+];

@@ -1,0 +1,43 @@
+/** The verb that judges outputs: rules first, a model when they are not sure, and the log before the answer. */
+
+import { timestamp } from "../../runtime/clock.ts";
+import type { VerbsOf } from "../../runtime/contract.ts";
+import type { Observerd } from "./contract.ts";
+import type { Parts } from "./parts.ts";
+import type { Review } from "./review-log.ts";
+import { secondOpinion } from "./review-model.ts";
+import { type Judgement, judge } from "./review-verdict.ts";
+
+/** A review that has answered is on stable storage. It is no operation: judging is not what is observed. */
+export function reviewVerbs({ deps, reviews }: Parts): Pick<VerbsOf<Observerd>, "review"> {
+  const { config, clock, metrics, newId, peers } = deps;
+  const { review_model: model, review_timeout_ms: timeoutMs } = config.observerd;
+  const verdicts = metrics.counter(
+    "observerd_reviews_total",
+    "Outputs judged, by verdict and kind of reviewer.",
+  );
+  return {
+    review: async (input, context) => {
+      const { task, output, evidence = [], run_id: runId, trace_uid: traceUid } = input;
+      const subject = { task, output, evidence };
+      const rules = judge(subject);
+      const isUnsure = rules.verdict === "needs_human" && model !== "" && !input.heuristic_only;
+      const chatd = peers.chatd.verbs;
+      const judged: Judgement & { reviewer: string } = isUnsure
+        ? await secondOpinion(subject, rules, { chatd, model, timeoutMs }, context)
+        : { ...rules, reviewer: "heuristic" };
+      const review: Review = {
+        id: newId(),
+        at: timestamp(clock),
+        ...judged,
+        ...(runId !== undefined && { run_id: runId }),
+      };
+      await reviews.add({ review, task, output, ...(traceUid !== undefined && { trace_uid: traceUid }) });
+      verdicts.add(1, {
+        verdict: review.verdict,
+        reviewer: review.reviewer === "heuristic" ? "heuristic" : "model",
+      });
+      return review;
+    },
+  };
+}
