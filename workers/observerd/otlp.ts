@@ -1,0 +1,148 @@
+/** OTLP/HTTP in: traces in the JSON encoding become operations. */
+import { readBytes, tooLarge } from "../../runtime/body.ts";
+import type { RawOf } from "../../runtime/contract.ts";
+import { fail } from "../../runtime/errors.ts";
+import { jsonResponse } from "../../runtime/whole.ts";
+import type { Observerd } from "./contract.ts";
+import type { Told } from "./operations.ts";
+import { operationOf } from "./otlp-operation.ts";
+import { type ReadSpans, readSpans, type Span } from "./otlp-span.ts";
+import type { Parts } from "./parts.ts";
+
+/** Spans remembered so that one sent again, after an answer that was lost, is not recorded twice. */
+const rememberedMax = 20_000;
+/** Reasons that are told of spans that were not taken. */
+const reasonsMax = 5;
+
+/**
+ * Answers as OTLP does: 200 with `{}` when all spans were taken, with `partialSuccess` when some were not. Operations
+ * are on stable storage then. A body that is no OTLP request is refused whole.
+ */
+export function otlpStreams({ deps, operations }: Parts): Pick<RawOf<Observerd>, "traces"> {
+  const { config, metrics } = deps;
+  const {
+    max_otlp_bytes: bytesMax,
+    max_otlp_spans: spansMax,
+    max_event_bytes: eventBytesMax,
+  } = config.observerd;
+  const counted = metrics.counter(
+    "observerd_otlp_spans_total",
+    "Spans that arrived by OTLP, by what became of them.",
+  );
+  const known = new Set<string>();
+
+  /** Notes spans as recorded; the oldest are forgotten. */
+  const remember = (keys: readonly string[]) => {
+    for (const key of keys) known.add(key);
+    for (const key of known) {
+      if (known.size <= rememberedMax) break;
+      known.delete(key);
+    }
+  };
+
+  return {
+    traces: async (_input, { request }) => {
+      const read = readSpans(await readRequest(request, bytesMax), spansMax);
+      const { fresh, told } = chosen(read, known, eventBytesMax);
+      const repeated = read.spans.length - fresh.length;
+      if (told.length > 0) await operations.record(told);
+      remember(fresh);
+      counted.add(told.length, { outcome: "recorded" });
+      counted.add(repeated, { outcome: "repeated" });
+      counted.add(read.rejected.length, { outcome: "rejected" });
+      return jsonResponse(answerOf(read.rejected));
+    },
+  };
+}
+
+const keyOf = ({ traceId, spanId }: Span): string => traceId + spanId;
+
+/** The spans that are new, as operations; one that is too large for an operation joins the rejected. */
+function chosen(
+  read: ReadSpans,
+  known: ReadonlySet<string>,
+  eventBytesMax: number,
+): { fresh: string[]; told: Told[] } {
+  const fresh = new Map<string, Told>();
+  const kept = read.spans.filter((span) => {
+    const key = keyOf(span);
+    if (known.has(key) || fresh.has(key)) return true;
+    const told = operationOf(span);
+    const bytes = Buffer.byteLength(JSON.stringify(told));
+    if (bytes > eventBytesMax) {
+      const name = span.name.slice(0, 60);
+      read.rejected.push(`span '${name}': ${bytes} bytes as an operation, at most ${eventBytesMax}`);
+      return false;
+    }
+    fresh.set(key, told);
+    return true;
+  });
+  read.spans = kept;
+  return { fresh: [...fresh.keys()], told: [...fresh.values()] };
+}
+
+/** 64-bit counts are texts in protobuf's JSON. */
+function answerOf(rejected: readonly string[]): Record<string, unknown> {
+  if (rejected.length === 0) return {};
+  const shown = rejected.slice(0, reasonsMax).join("; ");
+  const more = rejected.length > reasonsMax ? `; and ${rejected.length - reasonsMax} more` : "";
+  return { partialSuccess: { rejectedSpans: String(rejected.length), errorMessage: shown + more } };
+}
+
+async function readRequest(request: Request, bytesMax: number): Promise<Record<string, unknown>> {
+  const type = request.headers.get("content-type") ?? "application/json";
+  if (/protobuf/i.test(type)) {
+    throw fail(
+      "unsupported_media_type",
+      `expected OTLP as JSON, got ${type.slice(0, 100)}: set the exporter's protocol to http/json (OTEL_EXPORTER_OTLP_PROTOCOL=http/json)`,
+    );
+  }
+  if (!/^application\/json\s*(;|$)/i.test(type)) {
+    throw fail(
+      "unsupported_media_type",
+      `expected Content-Type: application/json, got ${type.slice(0, 100)}`,
+    );
+  }
+  const bytes = await unpacked(request, bytesMax);
+  if (bytes.length === 0) throw fail("invalid_json", "the body is empty; expected an OTLP request as JSON");
+  const value = parse(bytes);
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw fail("invalid_json", "expected a JSON object with resourceSpans");
+  return value as Record<string, unknown>;
+}
+
+function parse(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch (cause) {
+    const what = cause instanceof SyntaxError ? `valid JSON: ${cause.message}` : "valid UTF-8";
+    throw fail("invalid_json", `the body is not ${what}`, { cause });
+  }
+}
+
+/** The body's bytes, unpacked when they are packed: `too_large` as soon as they are too many. */
+async function unpacked(request: Request, bytesMax: number): Promise<Uint8Array> {
+  const encoding = (request.headers.get("content-encoding") ?? "identity").trim().toLowerCase();
+  if (encoding !== "gzip" && encoding !== "identity") {
+    throw fail(
+      "unsupported_media_type",
+      `expected Content-Encoding gzip or none, got ${encoding.slice(0, 50)}`,
+    );
+  }
+  const bytes = await readBytes(request, bytesMax);
+  if (encoding === "identity") return bytes;
+  const chunks: Uint8Array[] = [];
+  let total = 0;
+  const stream = new Blob([bytes as Uint8Array<ArrayBuffer>]).stream();
+  try {
+    for await (const chunk of stream.pipeThrough(new DecompressionStream("gzip"))) {
+      total += chunk.length;
+      if (total > bytesMax) break;
+      chunks.push(chunk);
+    }
+  } catch (cause) {
+    throw fail("bad_request", "Content-Encoding says gzip, but the body cannot be unpacked", { cause });
+  }
+  if (total > bytesMax) throw tooLarge(total, bytesMax);
+  return Buffer.concat(chunks);
+}
