@@ -6,6 +6,7 @@ import { ConfigError, loadConfig, parseBind } from "./config.ts";
 import { makeDirectory } from "./files.ts";
 import { lockDirectory } from "./lock.ts";
 import { createLog, describe } from "./log.ts";
+import { notifySystemd } from "./notify.ts";
 import { loadSecrets } from "./secrets.ts";
 import type { Config, ServiceSection } from "./settings.ts";
 import { type Supervisor, startSupervisor } from "./supervisor.ts";
@@ -97,6 +98,9 @@ async function main(): Promise<void> {
   });
   stop.arm(supervisor);
   process.stdout.write(greeting(supervisor));
+  const silence = notifySystemd(`READY=1\nSTATUS=running ${only.join(", ")}`);
+  if (silence !== undefined)
+    log.warn("systemd could not be told that the start is done", { reason: silence });
 
   function restartProcess(reason: string): void {
     log.error("the process is replaced", { reason });
@@ -133,6 +137,7 @@ function onSignals(log: ReturnType<typeof createLog>) {
     if (asked) process.exit(signal === "SIGINT" ? 130 : 143);
     asked = true;
     log.info("stopping", { signal });
+    notifySystemd("STOPPING=1");
     (supervisor?.stop() ?? Promise.resolve()).then(
       () => process.exit(0),
       (error) => {

@@ -4,6 +4,8 @@ import type { ServiceSection } from "./settings.ts";
 export interface Node {
   worker: URL;
   calls: readonly ServiceSection[];
+  /** Those of its calls without which it does nothing at all: where each is a unit of systemd, they stop together. */
+  needs: readonly ServiceSection[];
   /**
    * Holds native calls (DuckDB). Ending its thread while one is in flight aborts the whole process, so it is never
    * terminated before it said `closed`.
@@ -16,22 +18,34 @@ export type Topology = Readonly<Record<ServiceSection, Node>>;
 const worker = (path: string) => new URL(`../${path}/worker.ts`, import.meta.url);
 
 export const topology: Topology = {
-  storaged: { worker: worker("workers/storaged"), calls: [], native: false },
-  catalogd: { worker: worker("workers/catalogd"), calls: ["storaged"], native: false },
-  ingestd: { worker: worker("workers/ingestd"), calls: ["storaged", "catalogd"], native: true },
-  queryd: { worker: worker("workers/queryd"), calls: ["storaged", "catalogd"], native: true },
-  vectord: { worker: worker("workers/vectord"), calls: ["storaged"], native: true },
-  embedd: { worker: worker("workers/embedd"), calls: [], native: false },
-  pathwayd: { worker: worker("workers/pathwayd"), calls: [], native: false },
+  storaged: { worker: worker("workers/storaged"), calls: [], needs: [], native: false },
+  catalogd: { worker: worker("workers/catalogd"), calls: ["storaged"], needs: ["storaged"], native: false },
+  ingestd: {
+    worker: worker("workers/ingestd"),
+    calls: ["storaged", "catalogd"],
+    needs: ["storaged", "catalogd"],
+    native: true,
+  },
+  queryd: {
+    worker: worker("workers/queryd"),
+    calls: ["storaged", "catalogd"],
+    needs: ["catalogd"],
+    native: true,
+  },
+  vectord: { worker: worker("workers/vectord"), calls: ["storaged"], needs: ["storaged"], native: true },
+  embedd: { worker: worker("workers/embedd"), calls: [], needs: [], native: false },
+  pathwayd: { worker: worker("workers/pathwayd"), calls: [], needs: [], native: false },
   matrixd: {
     worker: worker("workers/matrixd"),
     calls: ["catalogd", "queryd", "vectord", "embedd", "pathwayd"],
+    needs: ["embedd", "vectord"],
     native: false,
   },
-  chatd: { worker: worker("workers/chatd"), calls: [], native: false },
+  chatd: { worker: worker("workers/chatd"), calls: [], needs: [], native: false },
   observerd: {
     worker: worker("workers/observerd"),
     calls: ["storaged", "pathwayd", "matrixd", "chatd"],
+    needs: [],
     native: false,
   },
   gateway: {
@@ -48,6 +62,7 @@ export const topology: Topology = {
       "chatd",
       "observerd",
     ],
+    needs: [],
     native: false,
   },
 };

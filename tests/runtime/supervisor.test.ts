@@ -9,6 +9,7 @@ const fixture = (name: string) => new URL(`../fixtures/runtime/${name}-worker.ts
 const node = (name: string, calls: Topology["gateway"]["calls"] = [], native = false) => ({
   worker: fixture(name),
   calls,
+  needs: [],
   native,
 });
 const quick = {
