@@ -144,6 +144,8 @@ export const Playbook = closed({
   harmful: count,
   created_at: time,
   updated_at: time,
+  /** When it was last recorded or called helpful: it fades from then on. */
+  confirmed_at: time,
   /** Other wordings that were merged into this one. */
   aliases: t.Optional(t.Array(query)),
 });
@@ -280,6 +282,8 @@ export const matrixd = contract("matrixd", {
     query: closed({
       corpus: t.Optional(name),
       tag: t.Optional(t.String({ minLength: 1, maxLength: 200 })),
+      /** Those of traces that were retired or superseded, too. */
+      include_retired: t.Optional(t.Boolean()),
       ...pageFields,
     }),
     reply: closed({ playbooks: t.Array(Playbook), ...nextPage }),
@@ -310,6 +314,8 @@ export const matrixd = contract("matrixd", {
     reply: closed({
       merged: t.Array(closed({ kept: t.String(), gone: t.Array(t.String()) })),
       dropped: t.Array(closed({ playbook_id: t.String(), because: t.String() })),
+      /** There was more to do than one call does. */
+      more: t.Boolean(),
     }),
   }),
   putProfile: put("/matrix/profiles/:name", {

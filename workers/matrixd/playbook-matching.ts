@@ -1,0 +1,88 @@
+/** Finds the playbooks that fit a query: every wording of the corpora asked is compared, slice by slice. */
+import type { Clock } from "../../runtime/clock.ts";
+import { type BoostFacts, boostBecause, boostOf } from "./playbook-boost.ts";
+import { nearest } from "./playbook-likeness.ts";
+import type { PlaybookMatch, PlaybookMatches } from "./playbook-match.ts";
+import type { PlaybookEntry, Wording } from "./playbook-state.ts";
+import type { PlaybookStore } from "./playbook-store.ts";
+import type { PlaybookTraces } from "./playbook-traces.ts";
+import { inSlices } from "./playbook-turns.ts";
+import { unit, type WordingVectors } from "./playbook-wordings.ts";
+
+/** Answers that playbooks speak for in one search; filters of the search may still leave some of them out. */
+const matchesMax = 50;
+
+export interface MatchingParts {
+  store: Pick<PlaybookStore, "state">;
+  vectors: WordingVectors;
+  traces: PlaybookTraces;
+  clock: Pick<Clock, "now" | "elapsed">;
+  settings: { playbook_half_life_days: number; playbook_similarity_percent: number };
+}
+
+interface Near {
+  entry: PlaybookEntry;
+  facts: BoostFacts;
+  boost: number;
+}
+
+/** The matcher. One answer is spoken for once, by the playbook with the largest boost: boosts do not add up. */
+export function createPlaybookMatches(parts: MatchingParts): PlaybookMatches {
+  const { store, vectors, traces, clock, settings } = parts;
+  const factsOf = ({ playbook }: PlaybookEntry, similarity: number): BoostFacts => ({
+    similarity,
+    score: playbook.score,
+    helpful: playbook.helpful,
+    harmful: playbook.harmful,
+    ageMs: Math.max(0, clock.now() - Date.parse(playbook.confirmed_at)),
+    halfLifeDays: settings.playbook_half_life_days,
+  });
+  const least = settings.playbook_similarity_percent / 100;
+
+  return {
+    match: async ({ vector, model }, corpora, signal) => {
+      const entries = corpora.flatMap((corpus) => [...store.state.ofCorpus(corpus)]);
+      if (entries.length === 0) return [];
+      const known = vectors(model);
+      const unknown: Wording[] = [];
+      // One that misled or faded adds nothing at the best similarity: it is not even compared.
+      const heard: PlaybookEntry[] = [];
+      await inSlices(entries, { clock, signal }, (entry) => {
+        if (boostOf(factsOf(entry, 1)) === 0) return;
+        heard.push(entry);
+        for (const wording of entry.wordings) if (!known.get(wording)) unknown.push(wording);
+      });
+      if (unknown.length > 0) await known.embed(unknown, signal);
+
+      const query = unit(vector);
+      const near: Near[] = [];
+      await inSlices(heard, { clock, signal }, (entry) => {
+        const similarity = nearest(query, entry, known);
+        if (similarity < least) return;
+        const facts = factsOf(entry, similarity);
+        near.push({ entry, facts, boost: boostOf(facts) });
+      });
+      const matched = near.map(({ entry }) => entry);
+      const alive = new Set(await traces.surelyAlive(matched, signal));
+      return bestOfAnswers(near.filter(({ entry }) => alive.has(entry)));
+    },
+  };
+}
+
+const shown = (text: string): string => (text.length > 80 ? `${text.slice(0, 80)}…` : text);
+
+const byBoost = (a: Near, b: Near): number =>
+  b.boost - a.boost || (a.entry.playbook.playbook_id < b.entry.playbook.playbook_id ? -1 : 1);
+
+function bestOfAnswers(near: Near[]): PlaybookMatch[] {
+  const answers = new Map<string, PlaybookMatch>();
+  for (const { entry, facts, boost } of near.filter((one) => one.boost > 0).sort(byBoost)) {
+    const { playbook_id, corpus, answer_id, query_text } = entry.playbook;
+    const key = JSON.stringify([corpus, answer_id]);
+    if (answers.has(key)) continue;
+    const because = `it answered '${shown(query_text)}': ${boostBecause(facts)}`;
+    answers.set(key, { playbook_id, corpus, answer_id, similarity: facts.similarity, boost, because });
+    if (answers.size === matchesMax) break;
+  }
+  return [...answers.values()];
+}

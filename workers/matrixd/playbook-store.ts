@@ -1,0 +1,124 @@
+/**
+ * Playbooks on disk: a log of changes, each the whole playbook after it. A change is in memory only when it is on
+ * stable storage. Changes of one answer come one after another; those of others share an fsync.
+ */
+import { join } from "node:path";
+import { fail } from "../../runtime/errors.ts";
+import { type LogReport, openLineLog } from "../../runtime/line-log.ts";
+import { describe, type Log } from "../../runtime/log.ts";
+import { createPlaybookState, type PlaybookChange, type PlaybookState } from "./playbook-state.ts";
+
+/** Records beyond those that live before the log is written anew: a start replays at most about twice what lives. */
+const compactAboveRecords = 1000;
+
+/** Changes that may wait for their turn at one answer. */
+const waitingPerAnswerMax = 256;
+
+export interface PlaybookStore {
+  state: Omit<PlaybookState, "apply">;
+  /** Runs `plan` when no other change of the answer is under way, and stores what it gives before it resolves. */
+  change: <R>(answer: string, plan: () => Promise<Planned<R>>) => Promise<R>;
+  /** What was found damaged; empty when nothing was. */
+  problems: () => string[];
+  close: () => Promise<void>;
+}
+
+export interface Planned<R> {
+  change?: PlaybookChange;
+  result: R;
+}
+
+/** Opens `<directory>/playbooks.log`. Throws `corrupt` when it is another format or a newer version. */
+export async function openPlaybookStore(directory: string, log: Log): Promise<PlaybookStore> {
+  const state = createPlaybookState();
+  const file = await openLineLog<PlaybookChange>({
+    path: join(directory, "playbooks.log"),
+    format: "lakehouse.playbooks",
+    version: 1,
+    replay: state.apply,
+  });
+  const problems = problemsOf(file.report);
+  for (const problem of problems) log.warn("playbooks damaged", { problem });
+  if (file.report.torn) log.warn("playbooks: an unfinished last line was cut off", { ...file.report.torn });
+
+  let records = file.report.records;
+  let compactAt = 2 * state.size() + compactAboveRecords;
+  let writing = 0;
+  let compaction: Promise<void> | undefined;
+  let compacted = Promise.withResolvers<void>();
+
+  /** Waits for what is being written, so that what the new log holds is exactly what memory holds. */
+  const compact = async () => {
+    try {
+      await file.rewrite([...state.all()].map(({ playbook }) => ({ put: [playbook], gone: [] })));
+      records = state.size();
+    } catch (cause) {
+      log.warn("playbooks: the log could not be compacted", describe(cause));
+    }
+    compactAt = Math.max(records, 2 * state.size()) + compactAboveRecords;
+    compaction = undefined;
+    compacted.resolve();
+  };
+  const write = async (change: PlaybookChange) => {
+    while (compaction) await compaction;
+    writing += 1;
+    try {
+      await file.append(change);
+      state.apply(change);
+      records += 1;
+    } finally {
+      writing -= 1;
+      if (records > compactAt && !compaction) {
+        compacted = Promise.withResolvers();
+        compaction = compacted.promise;
+      }
+      if (compaction && writing === 0) void compact();
+    }
+  };
+  const inTurn = createAnswerTurns();
+  return {
+    state,
+    change: (answer, plan) =>
+      inTurn(answer, async () => {
+        const { change, result } = await plan();
+        if (change) await write(change);
+        return result;
+      }),
+    problems: () => problems,
+    close: async () => {
+      while (compaction) await compaction;
+      await file.close();
+    },
+  };
+}
+
+const problemsOf = ({ damaged, damagedCount }: LogReport): string[] => {
+  const [first] = damaged;
+  if (!first) return [];
+  const lines = damagedCount === 1 ? "a line" : `${damagedCount} lines`;
+  return [
+    `playbooks.log: ${lines} damaged (${first.reason}), the first at byte ${first.offset}; the rest is served`,
+  ];
+};
+
+/** One piece of work an answer at a time, in the order of the calls. */
+function createAnswerTurns() {
+  const lines = new Map<string, { last: Promise<unknown>; waiting: number }>();
+  return async <R>(answer: string, work: () => Promise<R>): Promise<R> => {
+    const line = lines.get(answer) ?? { last: Promise.resolve(), waiting: 0 };
+    if (line.waiting >= waitingPerAnswerMax)
+      throw fail("too_many_requests", `${line.waiting} changes of this answer's playbooks are waiting`, {
+        retryAfterSeconds: 1,
+      });
+    lines.set(answer, line);
+    line.waiting += 1;
+    const mine = line.last.then(work);
+    line.last = mine.catch(() => undefined);
+    try {
+      return await mine;
+    } finally {
+      line.waiting -= 1;
+      if (line.waiting === 0) lines.delete(answer);
+    }
+  };
+}

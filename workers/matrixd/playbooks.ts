@@ -1,0 +1,91 @@
+/** Playbooks: what worked before, kept on disk, matched to queries, counted, merged and let go. */
+import type { Clock } from "../../runtime/clock.ts";
+import type { ClientOf, VerbsOf } from "../../runtime/contract.ts";
+import type { Log } from "../../runtime/log.ts";
+import type { Metrics } from "../../runtime/metrics.ts";
+import type { Config } from "../../runtime/settings.ts";
+import type { Embedd } from "../embedd/contract.ts";
+import type { Pathwayd } from "../pathwayd/contract.ts";
+import type { Matrixd } from "./contract.ts";
+import type { Corpora } from "./live-corpus.ts";
+import { createConsolidation } from "./playbook-consolidation.ts";
+import type { PlaybookMatches } from "./playbook-match.ts";
+import { createPlaybookMatches } from "./playbook-matching.ts";
+import { pageOf } from "./playbook-pages.ts";
+import { countVoice, forget, found, record } from "./playbook-recording.ts";
+import { openPlaybookStore } from "./playbook-store.ts";
+import { createPlaybookTraces } from "./playbook-traces.ts";
+import { createWordingVectors } from "./playbook-wordings.ts";
+
+export interface PlaybookParts {
+  directory: string;
+  clock: Clock;
+  log: Log;
+  metrics: Metrics;
+  newId: () => string;
+  settings: Config["matrixd"];
+  embedd: Pick<ClientOf<Embedd>, "vectorsOf">;
+  pathwayd: Pick<ClientOf<Pathwayd>, "alive">;
+  corpora: Pick<Corpora, "hold">;
+}
+
+type PlaybookVerbs = Pick<
+  VerbsOf<Matrixd>,
+  "record" | "playbooks" | "playbook" | "helpful" | "harmful" | "forget" | "consolidate" | "playbooksSince"
+>;
+
+export interface Playbooks {
+  verbs: PlaybookVerbs;
+  matches: PlaybookMatches;
+  /** What is damaged, for readiness. */
+  problems: () => string[];
+  close: () => Promise<void>;
+}
+
+/** Opens the playbooks of `<directory>/playbooks.log`. Throws `corrupt` when the log is another format or newer. */
+export async function openPlaybooks(given: PlaybookParts): Promise<Playbooks> {
+  const store = await openPlaybookStore(given.directory, given.log);
+  const vectors = createWordingVectors(given.embedd);
+  const traces = createPlaybookTraces(given.pathwayd, given.log);
+  const parts = { ...given, store, vectors, traces };
+  given.metrics.gauge("matrixd_playbooks", "Playbooks kept.", () => store.state.size());
+  return {
+    verbs: playbookVerbs(parts),
+    matches: createPlaybookMatches(parts),
+    problems: store.problems,
+    close: store.close,
+  };
+}
+
+type Opened = PlaybookParts & {
+  store: Awaited<ReturnType<typeof openPlaybookStore>>;
+  vectors: ReturnType<typeof createWordingVectors>;
+  traces: ReturnType<typeof createPlaybookTraces>;
+};
+
+function playbookVerbs(parts: Opened): PlaybookVerbs {
+  const { store, traces } = parts;
+  const consolidate = createConsolidation(parts);
+  return {
+    record: (input, context) => record(parts, input, context),
+    playbooks: (input, { signal }) => pageOf(parts, input, signal),
+    playbook: async ({ playbook_id }) => found(store, playbook_id).playbook,
+    helpful: async ({ playbook_id }) => countVoice(parts, playbook_id, "helpful"),
+    harmful: async ({ playbook_id }) => countVoice(parts, playbook_id, "harmful"),
+    forget: async ({ playbook_id }) => forget(parts, playbook_id),
+    consolidate: ({ dry_run: dryRun = false }, { signal }) => consolidate({ dryRun, signal }),
+    playbooksSince: async ({ since, until }, { signal }) => {
+      const from = since === undefined ? Number.NEGATIVE_INFINITY : Date.parse(since);
+      const to = until === undefined ? Number.POSITIVE_INFINITY : Date.parse(until);
+      const changed = [...store.state.all()].filter(({ playbook }) => {
+        const at = Date.parse(playbook.updated_at);
+        return from <= at && at < to;
+      });
+      const living = await traces.alive(changed, { signal });
+      return {
+        playbooks: living.map(({ playbook }) => playbook),
+        retired: changed.length - living.length,
+      };
+    },
+  };
+}
