@@ -1,0 +1,99 @@
+/** What one corpus puts forward for a search. */
+import type { CorpusRow, LiveCorpus } from "./live-corpus.ts";
+import type { RowSet } from "./row-set.ts";
+import type { SearchParts } from "./search-parts.ts";
+import type { SearchPlan } from "./search-plan.ts";
+import type { Stopwatch } from "./search-stopwatch.ts";
+import type { SqlFilters } from "./sql-filter.ts";
+import { nearestRows } from "./vector-search.ts";
+
+/** A row that may become a hit. */
+export interface Candidate {
+  corpus: string;
+  row: CorpusRow;
+  /** Cosine, when it was found by vector. */
+  vector?: number;
+  /** BM25, when it was found by words. */
+  lexical?: number;
+}
+
+/** A corpus that answered. */
+export interface Asked {
+  name: string;
+  live: LiveCorpus;
+  candidates: Map<number, Candidate>;
+  /** The rows that sql_filter lets through. */
+  among: RowSet | undefined;
+  /** The query as the corpus's model sees it; absent when nothing needed it. */
+  vector: Float32Array | undefined;
+}
+
+export interface Tools {
+  parts: SearchParts;
+  sqlFilters: SqlFilters;
+  /** The query's vector by a model, made once for all corpora that use it. */
+  vectorOf: (model: string) => Promise<Float32Array>;
+  watch: Stopwatch;
+}
+
+/** Runs the modes side by side. Throws what any of them throws: half an answer would look like a whole one. */
+export async function askCorpus(
+  { parts, sqlFilters, vectorOf, watch }: Tools,
+  live: LiveCorpus,
+  plan: SearchPlan,
+  signal: AbortSignal,
+): Promise<Asked> {
+  const { name } = live.info;
+  const { sqlFilter, filter, candidates: k, mode, text, ef } = plan;
+  const needsVector = mode !== "lexical" || plan.usePlaybook;
+  const [among, vector] = await Promise.all([
+    sqlFilter === undefined
+      ? undefined
+      : watch("sql_filter", () => sqlFilters.rowsWhere(live, sqlFilter, signal)),
+    needsVector ? watch("embed", () => vectorOf(live.model)) : undefined,
+  ]);
+  signal.throwIfAborted();
+  const [near, worded] = await Promise.all([
+    mode === "lexical" || vector === undefined
+      ? []
+      : watch("vector", () =>
+          nearestRows(parts.peers.vectord, live, { vector, k, filter, among, ef, signal }),
+        ),
+    mode === "vector" || text === undefined
+      ? []
+      : watch("lexical", () => wordedRows(live, { text, k, filter, among, signal })),
+  ]);
+  const candidates = new Map<number, Candidate>();
+  for (const { row, score } of near) candidates.set(row.number, { corpus: name, row, vector: score });
+  for (const { row, score } of worded) {
+    const known = candidates.get(row.number);
+    if (known) known.lexical = score;
+    else candidates.set(row.number, { corpus: name, row, lexical: score });
+  }
+  return { name, live, candidates, among, vector };
+}
+
+/** The best rows by words, best first. */
+async function wordedRows(
+  live: LiveCorpus,
+  {
+    text,
+    k,
+    filter,
+    among,
+    signal,
+  }: {
+    text: string;
+    k: number;
+    filter: SearchPlan["filter"];
+    among: RowSet | undefined;
+    signal: AbortSignal;
+  },
+): Promise<{ row: CorpusRow; score: number }[]> {
+  if (among?.numbers.length === 0) return [];
+  const ask = { text, k, signal, ...(filter && { filter }), ...(among && { among: among.numbers }) };
+  const found = await live.lexical(ask);
+  const scores = new Map(found.map(({ number, score }) => [number, score]));
+  const rows = await live.read(found.map(({ number }) => number));
+  return rows.map((row) => ({ row, score: scores.get(row.number) ?? 0 }));
+}
