@@ -1,0 +1,114 @@
+/** `list_datasets` and `get_manifest`: what there is to query. */
+import type { Static } from "@sinclair/typebox";
+import { t } from "../../runtime/contract.ts";
+import { inputSchema } from "../../runtime/validate.ts";
+import { catalogd, type Manifest, type Summary } from "../../workers/catalogd/contract.ts";
+import { fitting } from "./fitting.ts";
+import type { GatewayClient } from "./gateway-client.ts";
+import { derive } from "./schemas.ts";
+import { reading, type Tool } from "./tool.ts";
+
+type Dataset = Static<typeof Summary>;
+export type BoundedManifest = Static<typeof Manifest> & {
+  columns_omitted?: number;
+  objects_omitted?: number;
+};
+
+const { list, manifest } = catalogd.endpoints;
+const datasetsPerPage = 50;
+
+const listInput = derive(inputSchema(list), {
+  refine: {
+    page_size: { maximum: 200, default: datasetsPerPage, description: "Most datasets of one answer." },
+    page_token: { description: "The next_page_token of the answer before." },
+  },
+});
+
+/** A dataset in one line. */
+export const datasetLine = ({ name, row_count, columns, version, created_at }: Dataset): string =>
+  `${name}: ${row_count} rows, ${columns} columns, version ${version} of ${created_at}`;
+
+export const listDatasets = (gateway: GatewayClient): Tool => ({
+  name: "list_datasets",
+  description:
+    "Lists the datasets (SQL tables) of this Lakehouse by name, with their sizes. Start here. get_manifest tells a dataset's columns; query_sql reads its rows.",
+  annotations: reading("List datasets"),
+  input: listInput,
+  output: list.reply,
+  call: async (input, { signal }) => {
+    const structured = await gateway.call(list, { page_size: datasetsPerPage, ...input }, { signal });
+    const { datasets, unreadable = [], next_page_token } = structured;
+    const lines = datasets.map(datasetLine);
+    if (lines.length === 0)
+      lines.push("There are no datasets yet: POST a file to /v1/ingest?name=… of the gateway.");
+    for (const { name, reason } of unreadable) lines.push(`${name}: cannot be read (${reason})`);
+    if (next_page_token !== undefined)
+      lines.push(`There are more: list_datasets ${JSON.stringify({ page_token: next_page_token })}`);
+    return { structured, text: lines.join("\n") };
+  },
+});
+
+const omitted = (what: string) =>
+  t.Optional(t.Integer({ minimum: 1, description: `${what} left out, because the answer has a bound.` }));
+
+const manifestOutput = derive(manifest.reply, {
+  add: { columns_omitted: omitted("Columns"), objects_omitted: omitted("Objects") },
+});
+
+/** The manifest with as many columns, and then objects, as fit into an answer. */
+export function boundedManifest(whole: Static<typeof Manifest>): {
+  manifest: BoundedManifest;
+  lines: string[];
+} {
+  const instead = "GET /v1/catalog/manifest/{name} of the gateway gives it whole";
+  const columns = fitting(whole.columns, {
+    line: ({ name, type, nullable }) => `  ${name} ${type}${nullable ? "" : " NOT NULL"}`,
+    instead,
+    share: 0.6,
+  });
+  // Statistics of very wide rows may leave no room for even one object: none are shown then.
+  const objects = fittingOrNone(whole.objects);
+  return {
+    manifest: {
+      ...whole,
+      columns: columns.kept,
+      objects: objects.kept,
+      ...(columns.omitted > 0 && { columns_omitted: columns.omitted }),
+      ...(objects.omitted > 0 && { objects_omitted: objects.omitted }),
+    },
+    lines: columns.lines,
+  };
+}
+
+function fittingOrNone(objects: Static<typeof Manifest>["objects"]): {
+  kept: typeof objects;
+  omitted: number;
+} {
+  try {
+    return fitting(objects, { line: ({ key }) => key, instead: "", share: 0.4 });
+  } catch {
+    return { kept: [], omitted: objects.length };
+  }
+}
+
+export const getManifest = (gateway: GatewayClient): Tool => ({
+  name: "get_manifest",
+  description:
+    "Describes one dataset: its columns with their SQL types, its row count, version and Parquet objects with column statistics (null counts, smallest and largest values). Call it before writing SQL.",
+  annotations: reading("Describe a dataset"),
+  input: derive(inputSchema(manifest), {
+    refine: { name: { description: "The dataset's name, as list_datasets gives it." } },
+  }),
+  output: manifestOutput,
+  call: async ({ name }, { signal }) => {
+    const whole = await gateway.call(manifest, { name: String(name) }, { signal });
+    const { manifest: structured, lines } = boundedManifest(whole);
+    const head = `${whole.name}, version ${whole.version} of ${whole.created_at} (${whole.operation} by ${whole.made_by}): ${whole.row_count} rows, ${whole.bytes} bytes in ${whole.objects.length} objects, ${whole.columns.length} columns:`;
+    const more = structured.columns_omitted;
+    const tail =
+      more === undefined
+        ? []
+        : [`  … and ${more} columns more; DESCRIBE ${whole.name} with query_sql pages them`];
+    return { structured, text: [head, ...lines, ...tail].join("\n") };
+  },
+});

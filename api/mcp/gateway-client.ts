@@ -1,0 +1,161 @@
+/** The gateway over HTTP: the only way by which this server reaches the product. */
+import type { Endpoint, InputOf, ReplyOf, Verb } from "../../runtime/contract.ts";
+import { check } from "../../runtime/validate.ts";
+import { GatewayFailure, refused, unreachable } from "./failure.ts";
+
+export interface CallOptions {
+  /** Aborting it ends the request, and with it the work behind the gateway. */
+  signal: AbortSignal;
+}
+
+export interface GatewayClient {
+  /** As http://127.0.0.1:3110. */
+  readonly url: string;
+  /** Calls an endpoint of a contract; the answer is checked against it. Throws GatewayFailure. */
+  call: <E extends Verb>(endpoint: E, input: InputOf<E>, options: CallOptions) => Promise<ReplyOf<E>>;
+  /** Posts JSON to a streaming endpoint; answers when its head is good, the body unread. */
+  post: (path: string, body: unknown, options: CallOptions) => Promise<Response>;
+}
+
+export interface GatewayOptions {
+  url: string;
+  /** Asked before each request, so that a token file may change under a running server. */
+  token: () => string | undefined;
+}
+
+/** The largest JSON answer that is read: a manifest of many objects is some MB. */
+const answerBytesMax = 64 * 1024 * 1024;
+
+export function createGatewayClient({ url, token }: GatewayOptions): GatewayClient {
+  // An HTTP_PROXY of the environment is for the world outside, and would be handed the token.
+  const proxy = isLoopback(url) ? { proxy: false as const } : {};
+  const send = async (path: string, init: RequestInit, { signal }: CallOptions): Promise<Response> => {
+    const headers = new Headers(init.headers);
+    const bearer = bearerOf(token);
+    if (bearer !== undefined) headers.set("authorization", `Bearer ${bearer}`);
+    let response: Response;
+    try {
+      // Redirects are not followed: the token is for this gateway alone. Bun's own timeout is off: `signal` is the deadline.
+      const all: BunFetchRequestInit = {
+        ...init,
+        headers,
+        redirect: "manual",
+        signal,
+        timeout: false,
+        ...proxy,
+      };
+      response = await fetch(`${url}/v1${path}`, all);
+    } catch (cause) {
+      if (signal.aborted) throw signal.reason;
+      throw unreachable(url, cause);
+    }
+    if (response.ok) return response;
+    throw refused(url, response.status, await textOf(response, signal, url));
+  };
+  return {
+    url,
+    call: async (endpoint, input, options) => {
+      const { path, init } = requestOf(endpoint, input as Record<string, unknown>);
+      const response = await send(path, init, options);
+      const value = parsed(await textOf(response, options.signal, url), url);
+      return checked(endpoint, value) as ReplyOf<typeof endpoint>;
+    },
+    post: (path, body, options) => send(path, jsonBody("POST", body), options),
+  };
+}
+
+const isLoopback = (url: string): boolean =>
+  /^(localhost|127(\.\d+){3}|\[::1\])$/.test(new URL(url).hostname);
+
+/** The token, read anew; a file that went away since the start is told as what it is. */
+function bearerOf(token: GatewayOptions["token"]): string | undefined {
+  try {
+    return token();
+  } catch (cause) {
+    throw new GatewayFailure({ type: "unauthorized", message: (cause as Error).message, cause });
+  }
+}
+
+const jsonBody = (method: string, body: unknown): RequestInit => ({
+  method,
+  headers: { "content-type": "application/json", accept: "application/json" },
+  body: JSON.stringify(body),
+});
+
+/** The path with its `:name` parts filled from the input. */
+export const filledPath = (path: string, input: Record<string, unknown>): string =>
+  path.replace(/:(\w+)/g, (_, name: string) => encodeURIComponent(String(input[name])));
+
+/** Path, query and body of a call, each from the one input object, as the contract says. */
+function requestOf(endpoint: Verb, input: Record<string, unknown>): { path: string; init: RequestInit } {
+  const given = (schema: { properties: object } | undefined): [string, unknown][] =>
+    Object.keys(schema?.properties ?? {}).flatMap((name) =>
+      input[name] === undefined ? [] : [[name, input[name]] as [string, unknown]],
+    );
+  const query = new URLSearchParams(given(endpoint.query).map(([name, value]) => [name, String(value)]));
+  const path = filledPath(endpoint.path, input);
+  const { method, body } = endpoint;
+  return {
+    path: query.size > 0 ? `${path}?${query}` : path,
+    init: body ? jsonBody(method, Object.fromEntries(given(body))) : { method },
+  };
+}
+
+function checked(endpoint: Endpoint & { reply: Verb["reply"] }, value: unknown): unknown {
+  try {
+    return check(endpoint.reply, value, "the answer");
+  } catch (cause) {
+    throw new GatewayFailure({
+      type: "bad_gateway",
+      message: `the gateway's answer has another form than expected (${(cause as Error).message}): is it of the same version as this server?`,
+    });
+  }
+}
+
+function parsed(text: string, url: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new GatewayFailure({
+      type: "bad_gateway",
+      message: `${url} does not answer in JSON: is it the gateway?`,
+    });
+  }
+}
+
+/** The answer as text. A body that breaks off, or that is larger than the bound, is a failure, never a part. */
+export async function textOf(response: Response, signal: AbortSignal, url: string): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  let bytes = 0;
+  for await (const chunk of chunksOf(response, signal, url)) {
+    bytes += chunk.length;
+    if (bytes > answerBytesMax) {
+      throw new GatewayFailure({
+        type: "too_large",
+        message: `the gateway's answer is larger than ${answerBytesMax} bytes`,
+      });
+    }
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text + decoder.decode();
+}
+
+/** The body's chunks; leaving the loop early ends the request. */
+export async function* chunksOf(
+  response: Response,
+  signal: AbortSignal,
+  url: string,
+): AsyncGenerator<Uint8Array> {
+  if (!response.body) return;
+  try {
+    for await (const chunk of response.body) yield chunk;
+  } catch (cause) {
+    if (signal.aborted) throw signal.reason;
+    throw new GatewayFailure({
+      type: "unavailable",
+      message: `the answer of ${url} broke off in its middle: nothing of it was used`,
+      cause,
+    });
+  }
+}

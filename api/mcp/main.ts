@@ -1,0 +1,110 @@
+/** `bun run mcp [--gateway URL]`: the product as MCP tools over stdio. Nothing but protocol reaches stdout. */
+import { Console } from "node:console";
+import type { Server } from "@modelcontextprotocol/server";
+import { type ServeStdioOptions, StdioServerTransport, serveStdio } from "@modelcontextprotocol/server/stdio";
+import { systemClock } from "../../runtime/clock.ts";
+import { createLog, describe, type Level, levels } from "../../runtime/log.ts";
+import { readArguments, type Settings, usage } from "./arguments.ts";
+import { followCatalog } from "./follow-catalog.ts";
+import { createGatewayClient } from "./gateway-client.ts";
+import { limitMessages, messageBytesMax } from "./message-limit.ts";
+import { createObservation } from "./observation.ts";
+import { createResources } from "./resources.ts";
+import { createServer } from "./server.ts";
+import { createTools } from "./tools.ts";
+
+/** Longest wait for the last observations when the session ends. */
+const farewellMs = 1000;
+
+// Whatever a package prints must not stand between messages.
+Object.assign(globalThis.console, new Console(process.stderr, process.stderr));
+
+const level = levels.find((name) => name === process.env.LH_LOG_LEVEL) ?? ("info" satisfies Level);
+const log = createLog("mcp", level);
+
+function settingsOrExit(): Settings {
+  try {
+    const settings = readArguments(process.argv.slice(2), process.env);
+    if (settings !== "help") return settings;
+    process.stderr.write(`${usage}\n`);
+    process.exit(0);
+  } catch (cause) {
+    process.stderr.write(`${(cause as Error).message}\n${usage}\n`);
+    process.exit(2);
+  }
+}
+
+/** Serves one client until it closes its end, or a signal. */
+async function serve({ gateway: url, token }: Settings): Promise<void> {
+  const gateway = createGatewayClient({ url, token });
+  const observation = createObservation({ gateway, log, runId: crypto.randomUUID() });
+  const ended = new AbortController();
+  const parts = {
+    ...{ tools: createTools(gateway, systemClock), resources: createResources(gateway), observation },
+    ...{ clock: systemClock, log, hide: (text: string) => hidden(text, token) },
+  };
+  const follow = (server: Server): void => {
+    const changed = () =>
+      server.sendResourceListChanged().catch((cause) => log.debug("not told", describe(cause)));
+    const { signal } = ended;
+    followCatalog({ gateway, clock: systemClock, log, changed, signal }).catch((cause) =>
+      log.error("following the catalog ended", describe(cause)),
+    );
+  };
+  const factory: Parameters<typeof serveStdio>[0] = ({ era }) => {
+    const server = createServer(parts);
+    // Clients of the older protocol may be told nothing before they said `initialized`.
+    if (era === "modern") follow(server);
+    else server.oninitialized = () => follow(server);
+    return server;
+  };
+  const { transport, closed } = stdio();
+  const options: ServeStdioOptions = {
+    transport,
+    onerror: (cause) => log.warn("message not understood", { reason: cause.message.slice(0, 500) }),
+  };
+  const session = serveStdio(factory, options);
+  log.info("serving", { gateway: url, protocol: "MCP over stdio" });
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => session.close());
+  await closed();
+  ended.abort(new Error("the session ended"));
+  await Promise.race([observation.settled(), systemClock.sleep(farewellMs)]);
+}
+
+/** The transport over this process's stdin and stdout, and its end. */
+function stdio(): { transport: StdioServerTransport; closed: () => Promise<void> } {
+  const limited = limitMessages(({ bytes, id }) => {
+    log.warn("message dropped: it is too long", { bytes });
+    const message = `the message has ${bytes} bytes; at most ${messageBytesMax} are taken`;
+    if (id !== undefined)
+      transport.send({ jsonrpc: "2.0", id, error: { code: -32600, message } }).catch(() => undefined);
+  });
+  const transport = new StdioServerTransport(process.stdin.pipe(limited), process.stdout);
+  const closed = () =>
+    new Promise<void>((resolve) => {
+      // serveStdio has put its own listener there, and looks at it when the transport ends.
+      const inner = transport.onclose;
+      transport.onclose = () => {
+        inner?.();
+        resolve();
+      };
+    });
+  return { transport, closed };
+}
+
+/** The text without the token, should anything have repeated it. */
+function hidden(text: string, token: Settings["token"]): string {
+  try {
+    const secret = token();
+    return secret === undefined ? text : text.replaceAll(secret, "[hidden]");
+  } catch {
+    return text;
+  }
+}
+
+// Calls do not depend on each other: what went wrong in one is logged, and the session goes on.
+process.on("unhandledRejection", (cause) => log.error("unhandled rejection", describe(cause)));
+process.on("uncaughtException", (cause) => log.error("uncaught exception", describe(cause)));
+
+await serve(settingsOrExit());
+process.exit(0);

@@ -1,0 +1,71 @@
+/** Bounds the messages that come in: the SDK's transport would end the session at a line that is too long. */
+import { Transform } from "node:stream";
+
+/** Under the SDK's own 10 MB, with room for what it has not taken yet. */
+export const messageBytesMax = 8 * 1024 * 1024;
+
+/** Enough to hold the id of a dropped message, at its beginning or end. */
+const keptBytes = 512;
+const newline = 0x0a;
+
+export interface DroppedMessage {
+  bytes: number;
+  /** The request's id, where it stands as the first or last member, as clients write it. */
+  id?: string | number;
+}
+
+/** Passes whole lines on; of a line over the bound nothing but what `dropped` is told. */
+export function limitMessages(
+  dropped: (message: DroppedMessage) => void,
+  bytesMax = messageBytesMax,
+): Transform {
+  let pieces: Buffer[] = [];
+  let bytes = 0;
+  /** Of the line that is being dropped. */
+  let begin = "";
+  let end: Buffer = Buffer.alloc(0);
+
+  const take = (piece: Buffer): void => {
+    bytes += piece.length;
+    if (bytes <= bytesMax) {
+      pieces.push(piece);
+      return;
+    }
+    if (pieces.length > 0) {
+      const start = Buffer.concat(pieces.slice(0, 4));
+      begin = start.toString("latin1", 0, keptBytes);
+      pieces = [];
+    }
+    end = Buffer.concat([end, piece.subarray(-keptBytes)]).subarray(-keptBytes);
+  };
+  const finish = (through: Transform): void => {
+    if (bytes <= bytesMax) through.push(Buffer.concat(pieces));
+    else dropped({ bytes, ...idOf(begin, end.toString("latin1")) });
+    pieces = [];
+    bytes = 0;
+    begin = "";
+    end = Buffer.alloc(0);
+  };
+
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      let rest = chunk;
+      for (let at = rest.indexOf(newline); at >= 0; at = rest.indexOf(newline)) {
+        take(rest.subarray(0, at + 1));
+        finish(this);
+        rest = rest.subarray(at + 1);
+      }
+      if (rest.length > 0) take(rest);
+      done();
+    },
+  });
+}
+
+const value = String.raw`(-?\d{1,15}|"[^"\\]{1,200}")`;
+const first = new RegExp(String.raw`^\s*\{(?:\s*"jsonrpc"\s*:\s*"2\.0"\s*,)?\s*"id"\s*:\s*${value}\s*,`);
+const last = new RegExp(String.raw`,\s*"id"\s*:\s*${value}\s*\}\s*$`);
+
+function idOf(begin: string, end: string): { id?: string | number } {
+  const found = first.exec(begin)?.[1] ?? last.exec(end)?.[1];
+  return found === undefined ? {} : { id: JSON.parse(found) };
+}

@@ -1,0 +1,34 @@
+/** Progress notifications of a call whose client asked for them. */
+import type { ProgressToken } from "@modelcontextprotocol/server";
+import type { Clock } from "../../runtime/clock.ts";
+
+const everyMs = 1000;
+
+export interface Progress {
+  /** What the call is at, for the next notification. */
+  at: (message: string) => void;
+  stop: () => void;
+}
+
+type Send = (params: { progressToken: ProgressToken; progress: number; message: string }) => Promise<void>;
+
+/** Tells each second how long the call has run, which always grows, and what it is at. Without a token it is silent. */
+export function createProgress(token: ProgressToken | undefined, clock: Clock, send: Send): Progress {
+  if (token === undefined) return { at: () => {}, stop: () => {} };
+  let message = "working";
+  let seconds = 0;
+  let cancel = (): void => {};
+  const tick = (): void => {
+    seconds++;
+    // A client that is gone takes no notifications; its calls are cancelled by the transport's end.
+    send({ progressToken: token, progress: seconds, message: `${message} (${seconds} s)` }).catch(() => {});
+    cancel = clock.after(everyMs, tick);
+  };
+  cancel = clock.after(everyMs, tick);
+  return {
+    at: (now) => {
+      message = now;
+    },
+    stop: () => cancel(),
+  };
+}

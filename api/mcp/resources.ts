@@ -1,0 +1,95 @@
+/** Datasets as resources: `lakehouse://datasets/{name}` is the manifest with sample rows. */
+import type {
+  CompleteResult,
+  ListResourcesResult,
+  ListResourceTemplatesResult,
+  ReadResourceResult,
+} from "@modelcontextprotocol/server";
+import { catalogd } from "../../workers/catalogd/contract.ts";
+import { queryd } from "../../workers/queryd/contract.ts";
+import { boundedManifest, datasetLine } from "./dataset-tools.ts";
+import { fitting } from "./fitting.ts";
+import { type GatewayClient, textOf } from "./gateway-client.ts";
+
+const prefix = "lakehouse://datasets/";
+const mimeType = "application/json";
+const resourcesPerPage = 100;
+const sampleRows = 20;
+/** As many as the protocol lets a completion answer. */
+const completionsMax = 100;
+
+export interface Resources {
+  list: (cursor: string | undefined, signal: AbortSignal) => Promise<ListResourcesResult>;
+  templates: () => ListResourceTemplatesResult;
+  /** Undefined when the address is none of a dataset. Throws what the gateway says, `not_found` among it. */
+  read: (uri: string, signal: AbortSignal) => Promise<ReadResourceResult> | undefined;
+  /** Names of datasets that begin so. */
+  complete: (begin: string, signal: AbortSignal) => Promise<CompleteResult>;
+}
+
+export function createResources(gateway: GatewayClient): Resources {
+  const { list, manifest } = catalogd.endpoints;
+  return {
+    list: async (cursor, signal) => {
+      const page = { page_size: resourcesPerPage, ...(cursor !== undefined && { page_token: cursor }) };
+      const { datasets, next_page_token } = await gateway.call(list, page, { signal });
+      return {
+        resources: datasets.map((dataset) => ({
+          uri: prefix + dataset.name,
+          name: dataset.name,
+          title: `Dataset ${dataset.name}`,
+          description: datasetLine(dataset),
+          mimeType,
+        })),
+        ...(next_page_token !== undefined && { nextCursor: next_page_token }),
+      };
+    },
+    templates: () => ({
+      resourceTemplates: [
+        {
+          uriTemplate: `${prefix}{name}`,
+          name: "dataset",
+          title: "Dataset",
+          description: "A dataset's manifest (columns, types, counts) with its first rows.",
+          mimeType,
+        },
+      ],
+    }),
+    read: (uri, signal) => {
+      const name = datasetOf(uri);
+      if (name === undefined) return undefined;
+      return (async () => {
+        const whole = await gateway.call(manifest, { name }, { signal });
+        const content = {
+          manifest: boundedManifest(whole).manifest,
+          sample_rows: await sample(gateway, name, signal),
+        };
+        return { contents: [{ uri, mimeType, text: JSON.stringify(content, null, 1) }] };
+      })();
+    },
+    complete: async (begin, signal) => {
+      const { datasets } = await gateway.call(list, { page_size: 1000 }, { signal });
+      const names = datasets.map(({ name }) => name).filter((name) => name.startsWith(begin));
+      const values = names.slice(0, completionsMax);
+      return { completion: { values, total: names.length, hasMore: names.length > values.length } };
+    },
+  };
+}
+
+const datasetOf = (uri: string): string | undefined => {
+  if (!uri.startsWith(prefix)) return undefined;
+  try {
+    return decodeURIComponent(uri.slice(prefix.length));
+  } catch {
+    return undefined;
+  }
+};
+
+/** The first rows, as many of them as fit. */
+async function sample(gateway: GatewayClient, name: string, signal: AbortSignal): Promise<unknown[]> {
+  // The catalog has just given a manifest of this name, so it holds letters, digits and _ alone.
+  const statement = { sql: `SELECT * FROM "${name}" LIMIT ${sampleRows}` };
+  const response = await gateway.post(queryd.endpoints.sql.path, statement, { signal });
+  const rows: unknown[] = JSON.parse(await textOf(response, signal, gateway.url));
+  return fitting(rows, { line: () => "", instead: `SELECT some columns of ${name} with query_sql` }).kept;
+}

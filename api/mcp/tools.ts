@@ -1,0 +1,19 @@
+/** The seven tools, in the order in which an agent meets them. */
+import type { Clock } from "../../runtime/clock.ts";
+import { getManifest, listDatasets } from "./dataset-tools.ts";
+import type { GatewayClient } from "./gateway-client.ts";
+import { recordPlaybook, searchMatrix } from "./matrix-tools.ts";
+import { querySql } from "./query-sql.ts";
+import type { Tool } from "./tool.ts";
+import { embedText, searchVectors } from "./vector-tools.ts";
+
+/** The tools over a gateway. */
+export const createTools = (gateway: GatewayClient, clock: Clock): Tool[] => [
+  listDatasets(gateway),
+  getManifest(gateway),
+  querySql(gateway, clock),
+  embedText(gateway),
+  searchVectors(gateway),
+  searchMatrix(gateway),
+  recordPlaybook(gateway),
+];

@@ -1,0 +1,140 @@
+/** `embed_text` and `search_vectors`: text to vectors to the nearest items. */
+import type { Static } from "@sinclair/typebox";
+import { closed, t } from "../../runtime/contract.ts";
+import { fail } from "../../runtime/errors.ts";
+import { check, inputSchema } from "../../runtime/validate.ts";
+import { embedd } from "../../workers/embedd/contract.ts";
+import { Hit, SearchBody, vectord } from "../../workers/vectord/contract.ts";
+import { GatewayFailure } from "./failure.ts";
+import { fitting } from "./fitting.ts";
+import { filledPath, type GatewayClient, textOf } from "./gateway-client.ts";
+import { derive, together } from "./schemas.ts";
+import { reading, type Tool } from "./tool.ts";
+
+const { embed } = embedd.endpoints;
+const { info, search } = vectord.endpoints;
+
+/** Vectors are long, and agents pay for every number. */
+const textsMax = 8;
+/** JSON characters of the vectors of one answer: eight of 4096 numbers. */
+const vectorCharsMax = 800_000;
+const hitsDefault = 10;
+
+export const embedText = (gateway: GatewayClient): Tool => ({
+  name: "embed_text",
+  description:
+    "Turns text into embedding vectors, in the order of the texts. The numbers stand in structuredContent. To search by text there is no need for it: search_vectors and search_matrix take text.",
+  annotations: reading("Embed text"),
+  input: derive(inputSchema(embed), {
+    refine: {
+      text: { description: "One text. Give either text or texts." },
+      texts: { maxItems: textsMax, description: "Several texts. Give either text or texts." },
+    },
+  }),
+  output: embed.reply,
+  call: async (input, { signal }) => {
+    const structured = await gateway.call(embed, input, { signal });
+    const { model, dimension, vectors, cached } = structured;
+    if (JSON.stringify(vectors).length > vectorCharsMax)
+      throw fail(
+        "too_large",
+        `${vectors.length} vectors of ${dimension} numbers are more than an answer holds: give fewer texts`,
+      );
+    const shown = vectors.map(
+      (vector, at) => `${at}: [${vector.slice(0, 8).join(", ")}${dimension > 8 ? ", …" : ""}]`,
+    );
+    const head = `${vectors.length} × ${dimension} numbers by model ${model}, ${cached} from the cache:`;
+    return { structured, text: [head, ...shown].join("\n") };
+  },
+});
+
+const searchInput = derive(together(info.params, SearchBody), {
+  // One question a call; vectors in the answer would fill an agent's context.
+  omit: ["vectors", "include", "embedding_model"],
+  refine: {
+    name: { description: "Name of the vector index, or of an alias." },
+    vector: { description: "The question as a vector of the index's dimension. Give either text or vector." },
+    k: { maximum: 100, default: hitsDefault, description: "How many hits." },
+    filter: {
+      description:
+        'On metadata: {"state":"IL"}, {"rate":{"gte":20,"lt":30}}, {"role":{"in":["Welder","Nurse"]}}, {"and":[…]}, {"or":[…]}, {"not":{…}}.',
+    },
+    ef: { description: "Candidates looked at: more finds better and takes longer." },
+    exact: { description: "Compare with every item instead of by the index." },
+  },
+  add: {
+    text: t.Optional(
+      t.String({ minLength: 1, description: "The question as text; embedded by the index's own model." }),
+    ),
+  },
+});
+
+const searchOutput = closed({
+  results: t.Array(Hit),
+  results_omitted: t.Optional(
+    t.Integer({ minimum: 1, description: "Hits left out, because the answer has a bound." }),
+  ),
+});
+const searchReply = closed({ results: t.Array(Hit) });
+
+type Question = Omit<Static<typeof SearchBody>, "vectors"> & { name: string; text?: string };
+
+export const searchVectors = (gateway: GatewayClient): Tool => ({
+  name: "search_vectors",
+  description:
+    "Finds the items of one vector index that are nearest to a text or a vector, with their metadata; filter narrows by metadata first. For corpora of rows with ranking and remembered answers use search_matrix.",
+  annotations: reading("Search a vector index"),
+  input: searchInput,
+  output: searchOutput,
+  call: async (input, { signal, at }) => {
+    const { name, text, vector, k = hitsDefault, ...rest } = input as Question;
+    if ((text === undefined) === (vector === undefined))
+      throw fail("invalid_field", `expected text or vector, got ${text === undefined ? "neither" : "both"}`);
+    at("searching");
+    const asked = text === undefined ? { vector } : await embedded(gateway, { name, text }, signal);
+    const response = await gateway.post(
+      filledPath(search.path, { name }),
+      { ...asked, k, ...rest, include: ["metadata"] },
+      { signal },
+    );
+    const results = hitsOf(await textOf(response, signal, gateway.url));
+    const { kept, lines, omitted } = fitting(results, {
+      line: ({ id, score, metadata }, place) =>
+        `${place + 1}. ${id} score ${score}${metadata === undefined ? "" : ` ${JSON.stringify(metadata)}`}`,
+      instead: "its metadata is too long; read it by GET /v1/vectors/index/{name}/items/{id} of the gateway",
+    });
+    if (results.length === 0) lines.push("No item matches.");
+    if (omitted > 0) lines.push(`${omitted} hits more were left out: ask for fewer, or narrow by filter.`);
+    return {
+      structured: { results: kept, ...(omitted > 0 && { results_omitted: omitted }) },
+      text: lines.join("\n"),
+    };
+  },
+});
+
+/** The text's vector by the index's model; vectord refuses it when the models differ after all. */
+async function embedded(
+  gateway: GatewayClient,
+  { name, text }: { name: string; text: string },
+  signal: AbortSignal,
+) {
+  const { embedding_model } = await gateway.call(info, { name }, { signal });
+  const { vectors } = await gateway.call(
+    embed,
+    { text, ...(embedding_model !== undefined && { model: embedding_model }) },
+    { signal },
+  );
+  return { vector: vectors[0], ...(embedding_model !== undefined && { embedding_model }) };
+}
+
+function hitsOf(text: string): Static<typeof searchReply>["results"] {
+  try {
+    return check(searchReply, JSON.parse(text), "the answer").results;
+  } catch (cause) {
+    throw new GatewayFailure({
+      type: "bad_gateway",
+      message: "the search's answer has another form than expected",
+      cause,
+    });
+  }
+}
