@@ -1,8 +1,10 @@
 /** The one way into a service's verbs, whatever the door: validate, remember, run, log what was not expected. */
+import type { Clock } from "./clock.ts";
 import type { Contract, VerbsOf } from "./contract.ts";
 import { fail, ServiceError } from "./errors.ts";
 import type { Idempotency } from "./idempotency.ts";
 import { describe, type Log } from "./log.ts";
+import type { Metrics } from "./metrics.ts";
 import type { Invoke } from "./rpc.ts";
 import { check, inputSchema } from "./validate.ts";
 
@@ -27,6 +29,31 @@ export function createInvoke<C extends Contract>(
     } catch (error) {
       report(log, `${contract.name}.${verb}`, context.requestId, error);
       throw error;
+    }
+  };
+}
+
+/** Counts calls and their time by verb: those over channels pass no HTTP face that would count them. */
+export function counted(
+  { endpoints }: Contract,
+  invoke: Invoke,
+  { metrics, clock }: { metrics: Metrics; clock: Pick<Clock, "elapsed"> },
+): Invoke {
+  const calls = metrics.counter("calls_total", "Calls of verbs, by verb and outcome.");
+  const seconds = metrics.histogram("call_duration_seconds", "Time of a call, by verb.");
+  return async (verb, input, context) => {
+    const started = clock.elapsed();
+    let outcome = "ok";
+    try {
+      return await invoke(verb, input, context);
+    } catch (error) {
+      outcome = error instanceof ServiceError ? error.type : "internal";
+      throw error;
+    } finally {
+      // A name that is no verb comes from outside and must not become a label.
+      const known = Object.hasOwn(endpoints, verb) ? verb : "unknown";
+      calls.add(1, { verb: known, outcome });
+      seconds.observe((clock.elapsed() - started) / 1000, { verb: known });
     }
   };
 }

@@ -8,7 +8,7 @@ import { deepFreeze, parseBind, urlOf } from "./config.ts";
 import type { Contract, Peer } from "./contract.ts";
 import { errorCode, makeDirectory } from "./files.ts";
 import { openIdempotency } from "./idempotency.ts";
-import { createInvoke } from "./invoke.ts";
+import { counted, createInvoke } from "./invoke.ts";
 import { createLog, describe, type Log } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
 import type { FromWorker, Init, PeerLink, ToWorker } from "./protocol.ts";
@@ -133,7 +133,10 @@ async function begin<C extends Contract, P extends Record<string, Contract>>(
   };
 
   const running = await definition.create(deps);
-  const invoke = createInvoke(contract, running.verbs, { idempotency, log });
+  const invoke = counted(contract, createInvoke(contract, running.verbs, { idempotency, log }), {
+    metrics,
+    clock: systemClock,
+  });
   const { host, port } = parseBind(section.bind);
   let draining = false;
   const notReady = () => [...(draining ? ["stopping"] : []), ...(running.notReady?.() ?? [])];

@@ -7,7 +7,7 @@ import { closed, contract, post, t } from "../../runtime/contract.ts";
 import { fail } from "../../runtime/errors.ts";
 import { makeDirectory } from "../../runtime/files.ts";
 import { openIdempotency } from "../../runtime/idempotency.ts";
-import { createInvoke } from "../../runtime/invoke.ts";
+import { counted, createInvoke } from "../../runtime/invoke.ts";
 import { createLog } from "../../runtime/log.ts";
 import { createMetrics } from "../../runtime/metrics.ts";
 import { client, type Invoke, overLocal, overPort, servePort } from "../../runtime/rpc.ts";
@@ -176,4 +176,21 @@ test("a call that only reads remembers nothing under an idempotency key", async 
   expect(await invoke("read", { text: "b" }, context)).toBe(2);
   await idempotency.close();
   directory.remove();
+});
+
+test("calls are counted by verb and outcome, and a name that is no verb becomes no label", async () => {
+  const { invoke, remove } = await serving();
+  const metrics = createMetrics();
+  const measured = counted(echo, invoke, { metrics, clock: systemClock });
+  const context = { requestId: "r", signal: new AbortController().signal };
+  await measured("say", { text: "a" }, context);
+  await measured("say", { text: "b" }, context);
+  expect(await measured("say", { wrong: 1 }, context).catch((error) => error.type)).toBe("unknown_field");
+  expect(await measured("sayy", {}, context).catch((error) => error.type)).toBe("not_found");
+  const lines = metrics.text().split("\n");
+  expect(lines).toContain('lakehouse_calls_total{verb="say",outcome="ok"} 2');
+  expect(lines).toContain('lakehouse_calls_total{verb="say",outcome="unknown_field"} 1');
+  expect(lines).toContain('lakehouse_calls_total{verb="unknown",outcome="not_found"} 1');
+  expect(lines).toContain('lakehouse_call_duration_seconds_count{verb="say"} 3');
+  await remove();
 });
