@@ -4,6 +4,7 @@ import type { RowSet } from "./row-set.ts";
 import type { SearchParts } from "./search-parts.ts";
 import type { SearchPlan } from "./search-plan.ts";
 import type { Stopwatch } from "./search-stopwatch.ts";
+import { wordedRows } from "./search-words.ts";
 import type { SqlFilters } from "./sql-filter.ts";
 import { nearestRows } from "./vector-search.ts";
 
@@ -71,29 +72,4 @@ export async function askCorpus(
     else candidates.set(row.number, { corpus: name, row, lexical: score });
   }
   return { name, live, candidates, among, vector };
-}
-
-/** The best rows by words, best first. */
-async function wordedRows(
-  live: LiveCorpus,
-  {
-    text,
-    k,
-    filter,
-    among,
-    signal,
-  }: {
-    text: string;
-    k: number;
-    filter: SearchPlan["filter"];
-    among: RowSet | undefined;
-    signal: AbortSignal;
-  },
-): Promise<{ row: CorpusRow; score: number }[]> {
-  if (among?.numbers.length === 0) return [];
-  const ask = { text, k, signal, ...(filter && { filter }), ...(among && { among: among.numbers }) };
-  const found = await live.lexical(ask);
-  const scores = new Map(found.map(({ number, score }) => [number, score]));
-  const rows = await live.read(found.map(({ number }) => number));
-  return rows.map((row) => ({ row, score: scores.get(row.number) ?? 0 }));
 }
