@@ -1,5 +1,6 @@
 /** One batch to an OTLP endpoint: tried again as the protocol says, never with the key in what is told. */
 import type { Clock } from "../../runtime/clock.ts";
+import { errorCode } from "../../runtime/files.ts";
 
 /** What became of a batch. */
 export type Sent =
@@ -69,20 +70,26 @@ async function once(
       signal: controller.signal,
     });
     const text = await readSome(response);
-    if (response.ok) return { sent: taken(text) };
+    if (response.ok) return { sent: taken(withoutKey(text, key)) };
     const why = `it answered ${response.status}`;
     if (!retryable.has(response.status)) return { sent: { outcome: "refused", why } };
     const waitMs = retryAfterMs(response.headers, clock);
     return { why, ...(waitMs !== undefined && { waitMs }) };
-  } catch {
+  } catch (cause) {
     signal.throwIfAborted();
-    const isLate = controller.signal.aborted;
-    return { why: isLate ? `it did not answer within ${timeoutMs} ms` : "it could not be reached" };
+    if (controller.signal.aborted) return { why: `it did not answer within ${timeoutMs} ms` };
+    return { why: `it could not be reached (${errorCode(cause) ?? "no code"})` };
   } finally {
     cancel();
     signal.removeEventListener("abort", stop);
   }
 }
+
+/** Endpoints repeat what they were sent when they complain. */
+const withoutKey = (text: string, key: string | undefined): string =>
+  key === undefined
+    ? text
+    : text.replaceAll(authorizationOf(key).split(" ")[1] ?? key, "[hidden]").replaceAll(key, "[hidden]");
 
 /** The beginning of the answer; the rest is not waited for. */
 async function readSome(response: Response): Promise<string> {

@@ -15,7 +15,7 @@ const nanosOf = (ms: number): string => String(BigInt(Math.round(ms * 1e6)));
 
 type AnyValue = { stringValue: string } | { boolValue: boolean } | { doubleValue: number };
 
-function valueOf(value: unknown): AnyValue {
+function anyValueOf(value: unknown): AnyValue {
   if (typeof value === "string") return { stringValue: value };
   if (typeof value === "boolean") return { boolValue: value };
   if (typeof value === "number") return { doubleValue: value };
@@ -24,7 +24,7 @@ function valueOf(value: unknown): AnyValue {
 
 const attributesOf = (values: Record<string, unknown>): { key: string; value: AnyValue }[] =>
   Object.entries(values).flatMap(([key, value]) =>
-    value === undefined ? [] : [{ key, value: valueOf(value) }],
+    value === undefined ? [] : [{ key, value: anyValueOf(value) }],
   );
 
 function spanOf(operation: Operation): Record<string, unknown> {

@@ -15,6 +15,9 @@ const arrivedByOtlp = new Set(["otlp", "langfuse"]);
 /** How long stopping may wait for the last batches, in milliseconds. */
 const lastWordsMs = 2000;
 
+/** Langfuse takes batches up to 3.5 MB; a span is a little larger than its operation. */
+const batchCharsMax = 2 * 1024 * 1024;
+
 /**
  * Begins to send each operation that is recorded to `otlp_export_url`; does nothing while that is empty. Recording
  * never waits for it: what the queue cannot hold is dropped and counted.
@@ -48,7 +51,7 @@ export function startExport({ deps, operations }: Pick<Parts, "deps" | "operatio
   });
 
   const sendNext = async (): Promise<void> => {
-    const batch = queue.slice(0, batchMax);
+    const batch = nextBatch(queue, batchMax);
     const sent = await sendBatch(JSON.stringify(requestOf(batch)), endpoint, ended.signal);
     queue.splice(0, batch.length);
     if (sent.outcome !== "sent") {
@@ -90,6 +93,16 @@ export function startExport({ deps, operations }: Pick<Parts, "deps" | "operatio
       log.warn("operations were not exported before the end", { dropped: queue.length });
     },
   };
+}
+
+/** The oldest operations, as many as one request may hold; always one. */
+function nextBatch(queue: readonly Operation[], batchMax: number): Operation[] {
+  let chars = 0;
+  const end = queue.slice(0, batchMax).findIndex((operation) => {
+    chars += JSON.stringify(operation).length;
+    return chars > batchCharsMax;
+  });
+  return queue.slice(0, end < 0 ? batchMax : Math.max(1, end));
 }
 
 /** A user and password in the URL are a key like any other, and leave the URL. */

@@ -1,0 +1,171 @@
+/**
+ * The working set of one distillation: a database on disk that is thrown away, so that memory does not grow with the
+ * log. Joins, duplicates and the order of lines are SQLite's work.
+ */
+import { Database } from "bun:sqlite";
+import type { Answer, Message, Playbook, Provenance, RunReview } from "./distill-answer.ts";
+import type { Operation } from "./operations.ts";
+import type { Judged } from "./review-log.ts";
+
+/** An answer as it is kept, with the hash that names it: the last word on order. */
+export type KeptAnswer = Omit<Answer, "prompt"> & { key: string; prompt: Message[] };
+
+const schema = `
+  PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -16384;
+  CREATE TABLE operations (run TEXT, at INTEGER, duration REAL, seq INTEGER PRIMARY KEY, json TEXT);
+  CREATE TABLE reviews (key TEXT PRIMARY KEY, seq INTEGER, json TEXT);
+  CREATE TABLE verdicts (run TEXT PRIMARY KEY, json TEXT);
+  CREATE TABLE playbooks (seq INTEGER PRIMARY KEY, json TEXT);
+  CREATE TABLE traces (uid TEXT PRIMARY KEY, alive INTEGER NOT NULL DEFAULT 0);
+  CREATE TABLE answers (key TEXT PRIMARY KEY, asked TEXT, at TEXT, verdict TEXT, confidence REAL, json TEXT);
+`;
+
+const hash = (...texts: string[]): string => {
+  const hasher = new Bun.CryptoHasher("sha256");
+  // Lengths first: no two lists of texts have the same bytes.
+  for (const text of texts) hasher.update(`${text.length}:${text}`);
+  return hasher.digest("hex");
+};
+
+const parsed = <T>(row: unknown): T => JSON.parse((row as { json: string }).json) as T;
+
+export type DistillStore = ReturnType<typeof openDistillStore>;
+
+/** Makes the database at `path`, where no file may be. */
+export function openDistillStore(path: string) {
+  const db = new Database(path, { create: true, strict: true });
+  db.run(schema);
+  db.run("BEGIN");
+  const insert = {
+    operation: db.query("INSERT INTO operations (run, at, duration, json) VALUES (?, ?, ?, ?)"),
+    review: db.query("INSERT OR REPLACE INTO reviews (key, seq, json) VALUES (?, ?, ?)"),
+    verdict: db.query("INSERT OR REPLACE INTO verdicts (run, json) VALUES (?, ?)"),
+    playbook: db.query("INSERT INTO playbooks (json) VALUES (?)"),
+    trace: db.query("INSERT OR IGNORE INTO traces (uid) VALUES (?)"),
+    alive: db.query("UPDATE traces SET alive = 1 WHERE uid = ?"),
+    answer: db.query(
+      "INSERT OR REPLACE INTO answers (key, asked, at, verdict, confidence, json) VALUES (?, ?, ?, ?, ?, ?)",
+    ),
+  };
+  let reviews = 0;
+  const noteTrace = (uid: string | undefined) => {
+    if (uid !== undefined) insert.trace.run(uid);
+  };
+  return {
+    addOperation: (operation: Operation) => {
+      noteTrace(operation.trace_uid);
+      const run = operation.run_id === undefined ? `operation ${operation.id}` : `run ${operation.run_id}`;
+      insert.operation.run(
+        run,
+        Date.parse(operation.timestamp),
+        operation.duration_ms,
+        JSON.stringify(operation),
+      );
+    },
+    /** A later review of the same task and output takes the place of an earlier one. */
+    addReview: (judged: Judged) => {
+      noteTrace(judged.trace_uid);
+      insert.review.run(hash(judged.task, judged.output), ++reviews, JSON.stringify(judged));
+    },
+    /** The latest verdict on a run counts. */
+    addVerdict: (run: string, { id, verdict, confidence }: RunReview) => {
+      insert.verdict.run(`run ${run}`, JSON.stringify({ id, verdict, confidence }));
+    },
+    addPlaybook: (playbook: Playbook) => {
+      noteTrace(playbook.trace_uid);
+      insert.playbook.run(JSON.stringify(playbook));
+    },
+    markAlive: (uids: readonly string[]) => {
+      for (const uid of uids) insert.alive.run(uid);
+    },
+    areAlive: ({ trace_uids: uids = [] }: Provenance): boolean =>
+      uids.every((uid) => {
+        const row = db.query("SELECT alive FROM traces WHERE uid = ?").get(uid);
+        return (row as { alive: number } | null)?.alive === 1;
+      }),
+    traces: function* (): Generator<string> {
+      for (const row of db.query("SELECT uid FROM traces ORDER BY uid").iterate())
+        yield (row as { uid: string }).uid;
+    },
+    verdictOf: (run: string | undefined): RunReview | undefined => {
+      if (run === undefined) return undefined;
+      const row = db.query("SELECT json FROM verdicts WHERE run = ?").get(`run ${run}`);
+      return row === null ? undefined : parsed<RunReview>(row);
+    },
+    /** Run by run, in order of time; a run longer than `most` gives undefined. What encloses comes before what is inside. */
+    runs: (most: number) => runs(db, most),
+    reviews: () => each<Judged>(db, "SELECT json FROM reviews ORDER BY seq"),
+    playbooks: () => each<Playbook>(db, "SELECT json FROM playbooks ORDER BY seq"),
+    /** Keeps the answer; says what was wrong when another of the same words stands there. */
+    addAnswer: (answer: Answer) => addAnswer(db, insert.answer, answer),
+    answers: (verdict: Answer["verdict"]) =>
+      each<KeptAnswer>(db, `SELECT json FROM answers WHERE verdict = '${verdict}' ORDER BY at, key`),
+    /** The best accepted answer and the rejected ones of each prompt that has both. */
+    pairs: (rejectedMost: number) => pairs(db, rejectedMost),
+    /** Answers that are contradicted. */
+    contradicted: (): number => {
+      const row = db.query("SELECT count(*) AS n FROM answers WHERE verdict = 'both'").get();
+      return (row as { n: number }).n;
+    },
+    close: () => db.close(),
+  };
+}
+
+function* each<T>(db: Database, sql: string): Generator<T> {
+  for (const row of db.query(sql).iterate()) yield parsed<T>(row);
+}
+
+function* runs(db: Database, most: number): Generator<Operation[] | undefined> {
+  const sql = "SELECT run, json FROM operations ORDER BY run, at, duration DESC, seq";
+  let current: string | undefined;
+  let operations: Operation[] = [];
+  let count = 0;
+  const whole = () => (count > most ? undefined : operations);
+  for (const row of db.query(sql).iterate()) {
+    const { run } = row as { run: string };
+    if (run !== current) {
+      if (current !== undefined) yield whole();
+      [current, operations, count] = [run, [], 0];
+    }
+    count += 1;
+    if (count <= most) operations.push(parsed<Operation>(row));
+  }
+  if (current !== undefined) yield whole();
+}
+
+/** `both`: accepted here and rejected there, so it goes into no set. */
+function addAnswer(
+  db: Database,
+  insert: { run: (...values: (string | number)[]) => unknown },
+  answer: Answer,
+): "new" | "duplicate" {
+  const prompt = JSON.stringify(answer.prompt);
+  const key = hash(prompt, answer.answer);
+  const before = db.query("SELECT verdict, confidence FROM answers WHERE key = ?").get(key) as {
+    verdict: string;
+    confidence: number;
+  } | null;
+  const agrees = before === null || before.verdict === answer.verdict;
+  if (before && agrees && before.confidence >= answer.confidence) return "duplicate";
+  const verdict = agrees ? answer.verdict : "both";
+  const kept: KeptAnswer = { ...answer, key };
+  insert.run(key, hash(prompt), answer.at, verdict, answer.confidence, JSON.stringify(kept));
+  return before ? "duplicate" : "new";
+}
+
+function* pairs(db: Database, most: number): Generator<{ chosen: KeptAnswer; rejected: KeptAnswer[] }> {
+  const asked = db.query(
+    `SELECT asked FROM answers GROUP BY asked
+     HAVING sum(verdict = 'accept') > 0 AND sum(verdict = 'reject') > 0 ORDER BY min(at), asked`,
+  );
+  const best = db.query(
+    "SELECT json FROM answers WHERE asked = ?1 AND verdict = ?2 ORDER BY confidence DESC, key LIMIT ?3",
+  );
+  db.run("CREATE INDEX IF NOT EXISTS by_prompt ON answers (asked, verdict)");
+  for (const row of asked.iterate()) {
+    const prompt = (row as { asked: string }).asked;
+    const [chosen] = best.all(prompt, "accept", 1);
+    const rejected = best.all(prompt, "reject", most).map((other) => parsed<KeptAnswer>(other));
+    if (chosen !== undefined) yield { chosen: parsed<KeptAnswer>(chosen), rejected };
+  }
+}
