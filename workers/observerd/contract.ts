@@ -5,6 +5,10 @@ const word = t.String({ minLength: 1, maxLength: 200 });
 const text = t.String({ maxLength: 64 * 1024 });
 const time = t.String({ format: "date-time" });
 const count = t.Integer({ minimum: 0 });
+const sourceWord = t.String({
+  pattern: "^[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,63}$",
+  description: "mcp, scenario, langfuse, overseer_correction, chatd, otlp, or a word of the caller's own.",
+});
 
 /** What a caller tells of one operation. */
 const told = {
@@ -45,9 +49,15 @@ export const FailureCluster = closed({
   count,
   first_seen: time,
   last_seen: time,
-  /** Failures an hour, over the time between the first and the last. */
+  /** Failures an hour, over the time between the first and the last; within an hour, their number. */
   rate_per_hour: t.Number({ minimum: 0 }),
+  /** Failures within the last `observerd.escalation_window_ms`. */
+  recent: count,
+  /** At least three of them, and half as many again as in the window before. */
+  growing: t.Boolean(),
   escalated_at: t.Optional(time),
+  /** What the model made of it when it was escalated. */
+  diagnosis: t.Optional(t.String()),
   /** The newest few, newest first. */
   examples: t.Array(Operation),
 });
@@ -69,7 +79,7 @@ export const Review = closed({
 export const observerd = contract("observerd", {
   event: post("/observer/event", {
     summary: "Records one operation: in the log, the ring and the statistics when this has answered.",
-    body: closed({ source: t.Optional(word), ...told }),
+    body: closed({ source: t.Optional(sourceWord), ...told }),
     reply: closed({ id: t.String(), timestamp: time, source: word }),
   }),
   events: get("/observer/events", {

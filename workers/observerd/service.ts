@@ -1,14 +1,118 @@
-/** observerd: to be written. */
-import type { Running } from "../../runtime/contract.ts";
-import type { Deps } from "../../runtime/service.ts";
-import type { Chatd } from "../chatd/contract.ts";
-import type { Matrixd } from "../matrixd/contract.ts";
-import type { Pathwayd } from "../pathwayd/contract.ts";
-import type { Storaged } from "../storaged/contract.ts";
+/** observerd: its verbs over the log of operations, and the loops beside them. */
+import type { Running, VerbsOf } from "../../runtime/contract.ts";
+import { fail } from "../../runtime/errors.ts";
+import { type ChatCalls, followChatCalls } from "./chat-calls.ts";
 import type { Observerd } from "./contract.ts";
+import { type Loop, type Loops, startLoops } from "./loops.ts";
+import { overseerCorrections } from "./loops-corrections.ts";
+import { errorAnalysis, escalation } from "./loops-failures.ts";
+import { measureOperations } from "./operations-metrics.ts";
+import { eventsPage, failuresPage } from "./operations-pages.ts";
+import { type OperationsStore, openOperations } from "./operations-store.ts";
+import type { ObserverdDeps } from "./parts.ts";
+import { reviewVerbs } from "./review.ts";
+import { openReviews } from "./review-log.ts";
 
-export async function createObserverd(
-  _: Deps<{ storaged: Storaged; pathwayd: Pathwayd; matrixd: Matrixd; chatd: Chatd }>,
-): Promise<Running<Observerd>> {
-  return { verbs: {} as never, raw: {} as never, stop: async () => {} };
+/** Starts the service: it answers for all it ever recorded when this resolves. Peers need not run. */
+export async function createObserverd(deps: ObserverdDeps): Promise<Running<Observerd>> {
+  const operations = await openOperations(deps);
+  const reviews = await openReviews(deps);
+  const parts = { deps, operations, reviews };
+  measureOperations(operations, deps);
+  const chat = deps.config.observerd.chat_calls ? followChat(operations, deps) : undefined;
+  const loops = startLoops(backgroundLoops(operations, deps), deps);
+
+  return {
+    verbs: {
+      ...operationVerbs({ operations, chat, loops, deps }),
+      ...reviewVerbs(parts),
+      distill: async () => {
+        throw fail("unavailable", "training sets cannot be made yet");
+      },
+    },
+    raw: {
+      traces: async () => {
+        throw fail("unavailable", "traces cannot be taken yet");
+      },
+    },
+    notReady: () => [...operations.problems(), ...reviews.problems()],
+    stop: async () => {
+      await Promise.all([loops.stop(), chat?.stop()]);
+      await Promise.all([operations.close(), reviews.close()]);
+    },
+  };
+}
+
+const followChat = (operations: OperationsStore, { clock, log, metrics, peers }: ObserverdDeps): ChatCalls =>
+  followChatCalls(operations, { verbs: peers.chatd.verbs, clock, log, metrics });
+
+type OperationVerbs = Pick<VerbsOf<Observerd>, "event" | "events" | "stats" | "failures" | "loops">;
+
+function operationVerbs({
+  operations,
+  chat,
+  loops,
+  deps,
+}: {
+  operations: OperationsStore;
+  chat: ChatCalls | undefined;
+  loops: Loops;
+  deps: ObserverdDeps;
+}): OperationVerbs {
+  const { stats, ring, clusters } = operations.state;
+  return {
+    event: async (told) => {
+      const [operation] = await operations.record([told]);
+      if (!operation) throw new Error("nothing was recorded");
+      const { id, timestamp, source } = operation;
+      return { id, timestamp, source };
+    },
+    events: async (query) => {
+      await chat?.catchUp();
+      return eventsPage(ring, query);
+    },
+    stats: async () => {
+      await chat?.catchUp();
+      return stats.read();
+    },
+    failures: async (query) => {
+      await chat?.catchUp();
+      return failuresPage(clusters.list(deps.clock.now()), query);
+    },
+    loops: async () => ({ loops: loops.list() }),
+  };
+}
+
+function backgroundLoops(store: OperationsStore, { config, clock, log, peers }: ObserverdDeps): Loop[] {
+  const section = config.observerd;
+  return [
+    {
+      name: "error_analysis",
+      enabled: section.error_analysis,
+      intervalMs: section.error_analysis_interval_ms,
+      run: errorAnalysis({ store, clock, log }),
+    },
+    {
+      name: "playbook_consolidation",
+      enabled: section.playbook_consolidation,
+      intervalMs: section.playbook_consolidation_interval_ms,
+      run: async (signal) => {
+        const timeoutMs = section.playbook_consolidation_timeout_ms;
+        const { merged, dropped } = await peers.matrixd.verbs.consolidate({}, { signal, timeoutMs });
+        return `${merged.length} merged, ${dropped.length} dropped`;
+      },
+    },
+    {
+      name: "overseer_corrections",
+      enabled: section.overseer_corrections,
+      intervalMs: section.overseer_corrections_interval_ms,
+      run: overseerCorrections({ store, log, section, nowMs: clock.now }),
+    },
+    {
+      name: "escalation",
+      enabled: section.escalation,
+      intervalMs: section.escalation_interval_ms,
+      run: escalation({ store, clock, log, section, chat: peers.chatd.verbs }),
+    },
+  ];
 }

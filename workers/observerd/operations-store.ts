@@ -1,0 +1,84 @@
+/** Operations: told, checked, in the log, then in ring, statistics and clusters. */
+import { describe } from "../../runtime/log.ts";
+import type { Operation, Operations, Told } from "./operations.ts";
+import type { Line, Marks } from "./operations-line.ts";
+import { openOperationsLog } from "./operations-log.ts";
+import { createState, type State } from "./operations-state.ts";
+import { inUtc, operationOf } from "./operations-told.ts";
+import type { ObserverdDeps } from "./parts.ts";
+
+/** What a follower took of its source: an operation, or nothing, and how far that brings it. */
+export interface Taken {
+  told?: Told;
+  marks: Marks;
+}
+
+export interface OperationsStore extends Operations {
+  state: State;
+  /** Records each with its mark, in one line: after a crash both are there or neither. In order. */
+  take: (taken: readonly Taken[]) => Promise<void>;
+  /** Resolves when the lines, which are no operations, are on stable storage and applied. */
+  note: (lines: readonly Line[]) => Promise<void>;
+  /** Damage of the log, for `/readyz`. */
+  problems: () => string[];
+  files: () => number;
+  close: () => Promise<void>;
+}
+
+/** Opens the log in the service's directory and brings everything back. */
+export async function openOperations({
+  config,
+  clock,
+  newId,
+  directory,
+  log: journal,
+}: Pick<ObserverdDeps, "config" | "clock" | "newId" | "directory" | "log">): Promise<OperationsStore> {
+  const section = config.observerd;
+  const state = createState(section);
+  const listeners: ((operation: Operation) => void)[] = [];
+  const tell = (operation: Operation) => {
+    for (const listener of listeners) {
+      try {
+        listener(operation);
+      } catch (cause) {
+        journal.error("a listener to operations failed", describe(cause));
+      }
+    }
+  };
+  const log = await openOperationsLog({
+    directory,
+    state,
+    log: journal,
+    segmentBytes: section.segment_bytes,
+    retainedBytes: section.retained_bytes,
+    ringOperations: section.ring_operations,
+    onApplied: ({ operation }) => operation && tell(operation),
+  });
+  const made = (told: Told): Operation =>
+    operationOf(told, { id: newId(), nowMs: clock.now(), bytesMax: section.max_event_bytes });
+
+  return {
+    state,
+    record: async (told) => {
+      const operations = told.map(made);
+      await log.append(operations.map((operation) => ({ operation })));
+      return operations;
+    },
+    take: (taken) =>
+      log.append(taken.map(({ told, marks }) => ({ ...(told && { operation: made(told) }), marks }))),
+    note: log.append,
+    recent: state.ring.operations,
+    recorded: async function* ({ since, until }) {
+      const from = since === undefined ? "" : inUtc(since, "since");
+      const to = until === undefined ? undefined : inUtc(until, "until");
+      for await (const { operation } of log.lines()) {
+        if (!operation || operation.timestamp < from) continue;
+        if (to === undefined || operation.timestamp < to) yield operation;
+      }
+    },
+    onRecorded: (listener) => listeners.push(listener),
+    problems: log.problems,
+    files: log.files,
+    close: log.close,
+  };
+}

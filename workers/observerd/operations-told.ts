@@ -1,0 +1,65 @@
+/** What a caller told, as an operation: the defaults, and what a schema cannot say. */
+import { fail } from "../../runtime/errors.ts";
+import type { Operation, Told } from "./operations.ts";
+
+/** Sources the product itself knows; callers may use words of their own. */
+export const knownSources: readonly string[] = [
+  "api",
+  "mcp",
+  "scenario",
+  "langfuse",
+  "overseer_correction",
+  "chatd",
+  "otlp",
+];
+/** The source of what is told without one. */
+export const defaultSource = "api";
+
+/** How far ahead a caller's clock may be, in milliseconds; beyond, the time is a mistake. */
+const aheadMaxMs = 24 * 60 * 60 * 1000;
+
+/** Milliseconds since the epoch of an RFC 3339 time. Throws `invalid_field` for one that no calendar has. */
+export function timeOf(text: string, field: string): number {
+  const ms = Date.parse(text);
+  const [, year, month, day] = /^(\d{4})-(\d\d)-(\d\d)/.exec(text) ?? [];
+  // Date.parse takes 30 February for 1 March.
+  const daysInMonth = new Date(Date.UTC(Number(year), Number(month), 0)).getUTCDate();
+  if (Number.isFinite(ms) && Number(day) <= daysInMonth) return ms;
+  throw fail(
+    "invalid_field",
+    `${field}: expected a time as 2026-01-31T12:00:00Z, got ${JSON.stringify(text)}`,
+    {
+      details: { field },
+    },
+  );
+}
+
+/** The same instant in UTC with milliseconds: texts of this form compare as their times do. */
+export const inUtc = (text: string, field: string): string => new Date(timeOf(text, field)).toISOString();
+
+/** Bytes of a value as JSON. */
+export const jsonBytes = (value: unknown): number => Buffer.byteLength(JSON.stringify(value));
+
+/**
+ * The operation to record. Throws `invalid_field` for a time that is none or lies more than a day ahead, and
+ * `too_large` over `bytesMax`.
+ */
+export function operationOf(
+  told: Told,
+  { id, nowMs, bytesMax }: { id: string; nowMs: number; bytesMax: number },
+): Operation {
+  const { timestamp, source = defaultSource, ...rest } = told;
+  const ms = timestamp === undefined ? nowMs : timeOf(timestamp, "timestamp");
+  if (ms > nowMs + aheadMaxMs)
+    throw fail("invalid_field", `timestamp: ${timestamp} is more than a day ahead of this machine's clock`, {
+      details: { field: "timestamp" },
+    });
+  const operation = { id, timestamp: new Date(ms).toISOString(), source, ...rest };
+  const bytes = jsonBytes(operation);
+  if (bytes > bytesMax)
+    throw fail(
+      "too_large",
+      `the operation has ${bytes} bytes as JSON, at most ${bytesMax} are taken (observerd.max_event_bytes): shorten its texts or attributes`,
+    );
+  return operation;
+}
