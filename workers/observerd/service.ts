@@ -1,14 +1,16 @@
 /** observerd: its verbs over the log of operations, and the loops beside them. */
 import type { Running, VerbsOf } from "../../runtime/contract.ts";
-import { fail } from "../../runtime/errors.ts";
 import { type ChatCalls, followChatCalls } from "./chat-calls.ts";
 import type { Observerd } from "./contract.ts";
+import { distillVerbs } from "./distill.ts";
+import { startExport } from "./export.ts";
 import { type Loop, type Loops, startLoops } from "./loops.ts";
 import { overseerCorrections } from "./loops-corrections.ts";
 import { errorAnalysis, escalation } from "./loops-failures.ts";
 import { measureOperations } from "./operations-metrics.ts";
 import { eventsPage, failuresPage } from "./operations-pages.ts";
 import { type OperationsStore, openOperations } from "./operations-store.ts";
+import { otlpStreams } from "./otlp.ts";
 import type { ObserverdDeps } from "./parts.ts";
 import { reviewVerbs } from "./review.ts";
 import { openReviews } from "./review-log.ts";
@@ -19,6 +21,7 @@ export async function createObserverd(deps: ObserverdDeps): Promise<Running<Obse
   const reviews = await openReviews(deps);
   const parts = { deps, operations, reviews };
   measureOperations(operations, deps);
+  const exported = startExport(parts);
   const chat = deps.config.observerd.chat_calls ? followChat(operations, deps) : undefined;
   const loops = startLoops(backgroundLoops(operations, deps), deps);
 
@@ -26,18 +29,13 @@ export async function createObserverd(deps: ObserverdDeps): Promise<Running<Obse
     verbs: {
       ...operationVerbs({ operations, chat, loops, deps }),
       ...reviewVerbs(parts),
-      distill: async () => {
-        throw fail("unavailable", "training sets cannot be made yet");
-      },
+      ...distillVerbs(parts),
     },
-    raw: {
-      traces: async () => {
-        throw fail("unavailable", "traces cannot be taken yet");
-      },
-    },
+    raw: otlpStreams(parts),
     notReady: () => [...operations.problems(), ...reviews.problems()],
     stop: async () => {
       await Promise.all([loops.stop(), chat?.stop()]);
+      await exported.stop();
       await Promise.all([operations.close(), reviews.close()]);
     },
   };
