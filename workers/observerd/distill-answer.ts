@@ -26,6 +26,8 @@ export interface Answer {
   answer: string;
   verdict: "accept" | "reject";
   confidence: number;
+  /** Whether somebody judged the answer, or the outcome of its run has to speak for it. */
+  basis: "judged" | "outcome";
   /** RFC 3339: when it was given. */
   at: string;
   provenance: Provenance;
@@ -74,8 +76,8 @@ export function answersOfRun(operations: readonly Operation[], review: RunReview
   if (correction) {
     const right = correction.output_summary ?? "";
     const both: Answer[] = [
-      { ...base, answer: right, verdict: "accept", confidence: corrected },
-      { ...base, answer: given, verdict: "reject", confidence: corrected },
+      { ...base, answer: right, verdict: "accept", confidence: corrected, basis: "judged" },
+      { ...base, answer: given, verdict: "reject", confidence: corrected, basis: "judged" },
     ];
     return right === given
       ? { answers: [], skipped: [...skipped, "contradicted"] }
@@ -84,7 +86,8 @@ export function answersOfRun(operations: readonly Operation[], review: RunReview
   const verdict = review?.verdict ?? (operations.every(({ success }) => success) ? "accept" : "reject");
   const confidence = review?.confidence ?? unreviewed;
   const judged = verdict === "accept" ? "accept" : "reject";
-  return { answers: [{ ...base, answer: given, verdict: judged, confidence }], skipped };
+  const basis = review ? "judged" : "outcome";
+  return { answers: [{ ...base, answer: given, verdict: judged, confidence, basis }], skipped };
 }
 
 function turnsOf(operations: readonly Operation[]) {
@@ -129,7 +132,8 @@ export function answersOfReview({ review, task, output, trace_uid: uid }: Judged
     ...(uid !== undefined && { trace_uids: [uid] }),
   };
   const prompt: Message[] = [{ role: "user", content: task }];
-  return { answers: [{ prompt, answer: output, verdict, confidence, at, provenance }], skipped: [] };
+  const answer: Answer = { prompt, answer: output, verdict, confidence, basis: "judged", at, provenance };
+  return { answers: [answer], skipped: [] };
 }
 
 /** A playbook holds no answer's text but its place: what is trained is to choose the row. */
@@ -153,6 +157,7 @@ export function answersOfPlaybook(playbook: Playbook): Yield {
       answer,
       verdict: misled ? "reject" : "accept",
       confidence: Math.round((misled ? votes : votes * score) * 1000) / 1000,
+      basis: "judged",
       at: playbook.updated_at,
       provenance: {
         playbook_id: playbook.playbook_id,

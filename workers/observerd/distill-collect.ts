@@ -62,11 +62,12 @@ export async function collect(
     read.playbooks = playbooks.length;
     read.retiredPlaybooks = retired;
   }
-  for (const uids of inBatches([...store.traces()], tracesAtOnce)) {
+  for (let uids = store.tracesAfter("", tracesAtOnce); uids.length > 0; ) {
     const { alive } = await deps.peers.pathwayd.verbs
       .alive({ uids }, options)
       .catch(failed("pathwayd", "tell which traces live"));
     store.markAlive(alive);
+    uids = store.tracesAfter(uids.at(-1) ?? "", tracesAtOnce);
   }
   return read;
 }
@@ -79,10 +80,6 @@ const failed =
     if (type === "client_closed" || type === "unavailable" || type === "overloaded") throw cause;
     throw fail("bad_gateway", `${peer} could not ${what} (${type}): nothing was written`, { cause });
   };
-
-function* inBatches<T>(items: readonly T[], size: number): Generator<T[]> {
-  for (let at = 0; at < items.length; at += size) yield items.slice(at, at + size);
-}
 
 /** Turns what was read into answers; counts what is left out, by reason. */
 export async function settle(

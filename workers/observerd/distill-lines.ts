@@ -8,13 +8,15 @@ const rejectedMost = 8;
 interface LineProvenance extends Provenance {
   verdict: Answer["verdict"];
   confidence: number;
+  basis: Answer["basis"];
   at: string;
 }
 
-const provenanceOf = ({ provenance, verdict, confidence, at }: KeptAnswer): LineProvenance => ({
+const provenanceOf = ({ provenance, verdict, confidence, basis, at }: KeptAnswer): LineProvenance => ({
   ...provenance,
   verdict,
   confidence,
+  basis,
   at,
 });
 

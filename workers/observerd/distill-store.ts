@@ -18,6 +18,7 @@ const schema = `
   CREATE TABLE playbooks (seq INTEGER PRIMARY KEY, json TEXT);
   CREATE TABLE traces (uid TEXT PRIMARY KEY, alive INTEGER NOT NULL DEFAULT 0);
   CREATE TABLE answers (key TEXT PRIMARY KEY, asked TEXT, at TEXT, verdict TEXT, confidence REAL, json TEXT);
+  CREATE INDEX by_prompt ON answers (asked, verdict);
 `;
 
 const hash = (...texts: string[]): string => {
@@ -83,10 +84,12 @@ export function openDistillStore(path: string) {
         const row = db.query("SELECT alive FROM traces WHERE uid = ?").get(uid);
         return (row as { alive: number } | null)?.alive === 1;
       }),
-    traces: function* (): Generator<string> {
-      for (const row of db.query("SELECT uid FROM traces ORDER BY uid").iterate())
-        yield (row as { uid: string }).uid;
-    },
+    /** The next traces in order after this one, at most so many. */
+    tracesAfter: (uid: string, most: number): string[] =>
+      db
+        .query("SELECT uid FROM traces WHERE uid > ? ORDER BY uid LIMIT ?")
+        .all(uid, most)
+        .map((row) => (row as { uid: string }).uid),
     verdictOf: (run: string | undefined): RunReview | undefined => {
       if (run === undefined) return undefined;
       const row = db.query("SELECT json FROM verdicts WHERE run = ?").get(`run ${run}`);
@@ -133,7 +136,10 @@ function* runs(db: Database, most: number): Generator<Operation[] | undefined> {
   if (current !== undefined) yield whole();
 }
 
-/** `both`: accepted here and rejected there, so it goes into no set. */
+/**
+ * `both`: accepted here and rejected there, so it goes into no set; but who judged the answer itself outweighs the mere
+ * outcome of a run.
+ */
 function addAnswer(
   db: Database,
   insert: { run: (...values: (string | number)[]) => unknown },
@@ -141,13 +147,14 @@ function addAnswer(
 ): "new" | "duplicate" {
   const prompt = JSON.stringify(answer.prompt);
   const key = hash(prompt, answer.answer);
-  const before = db.query("SELECT verdict, confidence FROM answers WHERE key = ?").get(key) as {
-    verdict: string;
-    confidence: number;
-  } | null;
-  const agrees = before === null || before.verdict === answer.verdict;
-  if (before && agrees && before.confidence >= answer.confidence) return "duplicate";
-  const verdict = agrees ? answer.verdict : "both";
+  const row = db.query("SELECT verdict, json FROM answers WHERE key = ?").get(key);
+  const before = row === null ? undefined : parsed<KeptAnswer>(row);
+  const agrees = before === undefined || (row as { verdict: string }).verdict === answer.verdict;
+  const outweighs = before?.basis === "outcome" && answer.basis === "judged";
+  const isOutweighed = before?.basis === "judged" && answer.basis === "outcome";
+  if (before && (isOutweighed || (agrees && !outweighs && before.confidence >= answer.confidence)))
+    return "duplicate";
+  const verdict = agrees || outweighs ? answer.verdict : "both";
   const kept: KeptAnswer = { ...answer, key };
   insert.run(key, hash(prompt), answer.at, verdict, answer.confidence, JSON.stringify(kept));
   return before ? "duplicate" : "new";
@@ -161,7 +168,6 @@ function* pairs(db: Database, most: number): Generator<{ chosen: KeptAnswer; rej
   const best = db.query(
     "SELECT json FROM answers WHERE asked = ?1 AND verdict = ?2 ORDER BY confidence DESC, key LIMIT ?3",
   );
-  db.run("CREATE INDEX IF NOT EXISTS by_prompt ON answers (asked, verdict)");
   for (const row of asked.iterate()) {
     const prompt = (row as { asked: string }).asked;
     const [chosen] = best.all(prompt, "accept", 1);
