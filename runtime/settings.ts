@@ -296,10 +296,10 @@ export const settings = {
       [1, 100],
       "least cosine of a query and a playbook's wording, in percent",
     ),
-    weak_models: list([], "further models that context helps, as parts of names: my-tiny, *-7b-*"),
+    weak_models: list([], "further models that context helps, as parts of their names"),
     strong_models: list(
       [],
-      "further models that context may hurt, as parts of names; they win over weak_models",
+      "further models that context may hurt, as parts of their names; they win over weak_models",
     ),
   },
   observerd: {

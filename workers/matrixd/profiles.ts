@@ -1,0 +1,142 @@
+/**
+ * Profiles on disk: each change appends the whole state to a checksummed log, so that it is there whole or not at all,
+ * and a damaged line falls back to the state before it. One change at a time.
+ */
+import { join } from "node:path";
+import type { VerbsOf } from "../../runtime/contract.ts";
+import { openLineLog } from "../../runtime/line-log.ts";
+import { describe, type Log } from "../../runtime/log.ts";
+import type { Matrixd } from "./contract.ts";
+import { checkProfile, type ProfileChecks } from "./profile-check.ts";
+import {
+  activated,
+  noProfiles,
+  type ProfileFields,
+  type ProfileState,
+  profileNamed,
+  rolledBack,
+  withoutProfile,
+  withProfile,
+} from "./profile-state.ts";
+
+/** States in the log before it is written anew with the latest two. */
+const statesMax = 100;
+
+type ProfileVerbs = Pick<
+  VerbsOf<Matrixd>,
+  "putProfile" | "profiles" | "activate" | "rollback" | "dropProfile"
+>;
+type Shown = ProfileFields & { active: boolean };
+
+export interface Profiles {
+  verbs: ProfileVerbs;
+  /**
+   * The active profile, or undefined when none is. Read it once a search, so that no search mixes two: it is used when
+   * the search names no corpora, and what the search says itself wins over it.
+   */
+  active: () => Shown | undefined;
+  /** What is damaged, for readiness. */
+  problems: () => string[];
+  close: () => Promise<void>;
+}
+
+export type ProfileParts = ProfileChecks & { directory: string; log: Log };
+
+/** Opens `<directory>/profiles.log`. Throws `corrupt` when it is another format or a newer version. */
+export async function openProfiles(parts: ProfileParts): Promise<Profiles> {
+  const store = await openProfileStore(parts);
+  const activeOf = (state: ProfileState) => state.active ?? undefined;
+  const shown = (profile: ProfileFields): Shown => ({
+    ...profile,
+    active: profile.name === store.state().active,
+  });
+  return {
+    problems: store.problems,
+    close: store.close,
+    active: () => {
+      const { profiles, active } = store.state();
+      const profile = profiles.find(({ name }) => name === active);
+      return profile && shown(profile);
+    },
+    verbs: {
+      putProfile: async (profile, { signal }) => {
+        await checkProfile(parts, profile, signal);
+        await store.change((state) => withProfile(state, profile));
+        return shown(profile);
+      },
+      profiles: async () => {
+        const { profiles, active } = store.state();
+        return { profiles: profiles.map(shown), ...(active !== null && { active }) };
+      },
+      activate: async ({ name }, { signal }) => {
+        await checkProfile(parts, profileNamed(store.state(), name), signal);
+        const { before } = await store.change((state) => activated(state, name));
+        return { active: name, ...named("previous", activeOf(before)) };
+      },
+      rollback: async () => {
+        const { before, after } = await store.change(rolledBack);
+        return { ...named("active", activeOf(after)), ...named("previous", activeOf(before)) };
+      },
+      dropProfile: async ({ name }) => {
+        await store.change((state) => withoutProfile(state, name));
+        return { name };
+      },
+    },
+  };
+}
+
+const named = <K extends string>(key: K, value: string | undefined): { [P in K]?: string } =>
+  (value === undefined ? {} : { [key]: value }) as { [P in K]?: string };
+
+async function openProfileStore({ directory, log }: ProfileParts) {
+  let state = noProfiles;
+  const file = await openLineLog<ProfileState>({
+    path: join(directory, "profiles.log"),
+    format: "lakehouse.profiles",
+    version: 1,
+    replay: (stored) => {
+      // A record of another shape throws here, and counts as damaged.
+      state = { profiles: [...stored.profiles], active: stored.active, before: [...stored.before] };
+    },
+  });
+  const { damaged, damagedCount, records } = file.report;
+  const problems =
+    damagedCount === 0
+      ? []
+      : [
+          `profiles.log: ${damagedCount} damaged at byte ${damaged[0]?.offset}; the latest whole state is served`,
+        ];
+  for (const problem of problems) log.warn("profiles damaged", { problem });
+  let states = records;
+  let last: Promise<unknown> = Promise.resolve();
+
+  const change = async (plan: (state: ProfileState) => ProfileState) => {
+    const before = state;
+    const after = plan(before);
+    if (after === before) return { before, after };
+    await file.append(after);
+    state = after;
+    states += 1;
+    if (states > statesMax) {
+      await file
+        .rewrite([before, after])
+        .catch((cause) => log.warn("profiles: the log could not be compacted", describe(cause)));
+      states = 2;
+    }
+    return { before, after };
+  };
+  return {
+    state: () => state,
+    problems: () => problems,
+    /** Stores what `plan` makes of the state; the same state is no change. */
+    change: (plan: (state: ProfileState) => ProfileState) => {
+      const mine = last.then(() => change(plan));
+      last = mine.catch(() => undefined);
+      return mine;
+    },
+    close: async () => {
+      await last;
+      await file.close();
+    },
+  };
+}
