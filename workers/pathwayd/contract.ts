@@ -1,12 +1,18 @@
 /** pathwayd: memory of traces, append-only. See README.md beside this file. */
 import { closed, contract, get, internal, nextPage, pageFields, post, t } from "../../runtime/contract.ts";
 
-const uid = t.String({ minLength: 1, maxLength: 256, description: "Identifier of a trace." });
+/** `.` and `..` could not stand in a path. */
+const uid = t.String({
+  minLength: 1,
+  maxLength: 256,
+  pattern: "^(?!\\.{1,2}$)[^\\u0000-\\u001f\\u007f]+$",
+  description: "Identifier of a trace: no control characters, not `.` or `..`.",
+});
 const tag = t.String({ minLength: 1, maxLength: 200 });
 const tags = t.Array(tag, { maxItems: 100, uniqueItems: true });
 const time = t.String({ format: "date-time" });
-/** Any JSON value but null. */
-const content = t.Unknown({ description: "What happened, as JSON." });
+/** Any JSON value but null, at most 64 levels deep. Numbers are doubles. */
+const content = t.Unknown({ description: "What happened: any JSON but null." });
 const embedding = t.Array(t.Number(), { minItems: 1, maxItems: 65_536 });
 
 export const Trace = closed({
@@ -14,6 +20,7 @@ export const Trace = closed({
   content,
   tags,
   created_at: time,
+  /** When content, tags or embedding were last set. */
   updated_at: time,
   /** The trace this one supersedes. */
   predecessor: t.Optional(uid),
@@ -21,6 +28,7 @@ export const Trace = closed({
   successor: t.Optional(uid),
   retired: t.Boolean(),
   retired_at: t.Optional(time),
+  /** Why it was retired. */
   reason: t.Optional(t.String({ maxLength: 4096 })),
   replay_count: t.Integer({ minimum: 0 }),
   last_replayed_at: t.Optional(time),
@@ -38,12 +46,13 @@ export const pathwayd = contract("pathwayd", {
   }),
   addIdempotent: post("/pathway/add_idempotent", {
     summary:
-      "As `add`; a live trace with the same uid and content, or without a uid the same content and tags, is given back instead.",
+      "As `add`; a live trace with the same uid and content, or without a uid the same content and tags, is given back instead. The order of fields and of tags does not matter.",
     body: closed({ uid: t.Optional(uid), ...New }),
     reply: closed({ trace: Trace, created: t.Boolean() }),
   }),
   update: post("/pathway/update", {
-    summary: "Replaces content, tags or embedding of a live trace; what it was stays in its history.",
+    summary:
+      "Replaces content, tags or embedding of a live trace; what it was stays in its history. New content without an embedding drops the old one, which was made of the old content.",
     body: closed({
       uid,
       content: t.Optional(content),
@@ -53,7 +62,8 @@ export const pathwayd = contract("pathwayd", {
     reply: Trace,
   }),
   revise: post("/pathway/revise", {
-    summary: "A new trace, with a new uid, that supersedes a live one.",
+    summary:
+      "A new trace, with a new uid, that supersedes a live one; without tags it takes those of the old one.",
     status: 201,
     body: closed({
       uid,
@@ -64,7 +74,8 @@ export const pathwayd = contract("pathwayd", {
     reply: Trace,
   }),
   retire: post("/pathway/retire", {
-    summary: "Takes a trace out of every search for good; its history stays.",
+    summary:
+      "Takes a trace out of every search for good; its history stays. One that is retired already is given back as it is.",
     body: closed({ uid, reason: t.Optional(t.String({ maxLength: 4096 })) }),
     reply: Trace,
   }),
@@ -80,7 +91,8 @@ export const pathwayd = contract("pathwayd", {
     reply: Trace,
   }),
   history: get("/pathway/history/:uid", {
-    summary: "The chain a trace belongs to, oldest first, and every change of each.",
+    summary:
+      "Every change of the chain a trace belongs to, what it superseded and what superseded it, in order; and the traces that a page's changes belong to, oldest first, as they are now.",
     params: closed({ uid }),
     query: closed({ ...pageFields }),
     reply: closed({
@@ -111,9 +123,13 @@ export const pathwayd = contract("pathwayd", {
       tags: t.Optional(tags),
       /** Whether all tags must be there (default) or one. */
       match: t.Optional(t.Union([t.Literal("all"), t.Literal("any")])),
+      /** Words to rank by, any of them; not together with `vector`. */
       text: t.Optional(t.String({ minLength: 1, maxLength: 10_000 })),
+      /** Ranks the traces that have an embedding of this length by cosine. */
       vector: t.Optional(embedding),
+      /** Created at or after this. */
       since: t.Optional(time),
+      /** Created at or before this. */
       until: t.Optional(time),
       /** What the answer would have been at this time. */
       as_of: t.Optional(time),
@@ -138,8 +154,22 @@ export const pathwayd = contract("pathwayd", {
       replays: t.Integer({ minimum: 0 }),
       log_bytes: t.Integer({ minimum: 0 }),
       log_records: t.Integer({ minimum: 0 }),
+      /** Lines that could not be read at the start and still stand in the log. */
       damaged_lines: t.Integer({ minimum: 0 }),
+      /** Changes known to have been made that no line holds any more. */
+      lost_changes: t.Integer({ minimum: 0 }),
       problems: t.Array(t.String()),
+    }),
+  }),
+
+  compact: post("/pathway/compact", {
+    summary:
+      "Writes the log anew without losing history: replays are packed, damaged lines set aside in a file beside it. It happens by itself when it pays.",
+    body: closed({}),
+    reply: closed({
+      bytes_before: t.Integer({ minimum: 0 }),
+      bytes_after: t.Integer({ minimum: 0 }),
+      log_records: t.Integer({ minimum: 0 }),
     }),
   }),
 

@@ -1,8 +1,206 @@
-/** pathwayd: to be written. */
-import type { Running } from "../../runtime/contract.ts";
+/** pathwayd: its verbs over the book in memory and the log on disk. */
+import type { CallContext, Running, VerbsOf } from "../../runtime/contract.ts";
+import { fail } from "../../runtime/errors.ts";
 import type { Deps } from "../../runtime/service.ts";
+import { type Book, createBook, headAt } from "./book.ts";
+import { type Contents, checkContent, checkTexts, checkVector } from "./content.ts";
 import type { Pathwayd } from "./contract.ts";
+import type { Draft } from "./draft.ts";
+import { isLive, traceOf } from "./head.ts";
+import { history } from "./history.ts";
+import { createTimes, formatTime } from "./instant.ts";
+import {
+  planAdd,
+  planAddIdempotent,
+  planReplay,
+  planRetire,
+  planRevise,
+  planUpdate,
+  unknownUid,
+} from "./plan.ts";
+import { type SearchDeps, search, settledTime } from "./search.ts";
+import { countOf } from "./sequences.ts";
+import { openStore, type Store } from "./store.ts";
+import { createTexts } from "./texts.ts";
+import { createUpkeep } from "./upkeep.ts";
+import { createWriter, type Writer } from "./writer.ts";
 
-export async function createPathwayd(_: Deps): Promise<Running<Pathwayd>> {
-  return { verbs: {} as never, raw: {} as never, stop: async () => {} };
+/** Reads the log and serves it. Throws `corrupt` when a newer version wrote it. */
+export async function createPathwayd(deps: Deps): Promise<Running<Pathwayd>> {
+  const { config, clock, log, directory } = deps;
+  const times = createTimes(clock);
+  const texts = createTexts({ book: () => book, clock });
+  const book: Book = createBook({ onContent: texts.touch });
+  const started = clock.elapsed();
+  const store = await openStore(directory, book);
+  times.saw(book.lastAt());
+  for (const problem of store.problems()) log.error("damage in the log", { problem });
+  log.info("log read", { traces: book.entries.length, ms: Math.round(clock.elapsed() - started) });
+  const upkeep = createUpkeep({ book, store, limits: config.pathwayd, log });
+  const writer = createWriter({
+    book,
+    store,
+    times,
+    limits: { waitingMax: config.pathwayd.max_waiting, logBytesMax: config.pathwayd.max_log_bytes },
+    ...upkeep,
+  });
+  gauges(deps, { book, store, writer });
+  return {
+    raw: {},
+    verbs: {
+      ...writeVerbs(deps, writer),
+      ...readVerbs({ book, texts, times, settled: writer.settled }),
+      stats: async () => statsOf(book, store),
+      compact: async () => {
+        const outcome = await writer.compact();
+        log.info("log compacted", outcome);
+        return outcome;
+      },
+    },
+    notReady: store.damage,
+    stop: async () => {
+      await writer.stop();
+      texts.close();
+    },
+  };
+}
+
+type Write = "add" | "addIdempotent" | "update" | "revise" | "retire" | "replay";
+type Read = "get" | "history" | "search" | "alive";
+type Given = {
+  content?: unknown;
+  tags?: string[];
+  embedding?: number[];
+  uid?: string;
+  new_uid?: string;
+  reason?: string;
+};
+
+/** What a line holds beside content and embedding, and what a number of an embedding takes; in bytes, about. */
+const lineBytes = 400;
+const numberBytes = 22;
+
+function writeVerbs({ config, newId, metrics }: Deps, { write }: Writer): Pick<VerbsOf<Pathwayd>, Write> {
+  const { max_content_bytes, max_traces } = config.pathwayd;
+  const limits = { tracesMax: max_traces };
+  const changes = metrics.counter("pathwayd_changes_total", "Changes stored, by kind.");
+  const commit = async <R>(
+    kind: string,
+    given: Given,
+    { signal }: CallContext,
+    plan: (draft: Draft) => R,
+  ): Promise<R> => {
+    const bytes = checked(given, max_content_bytes);
+    const value = await write({ plan, bytes, signal, ...(kind === "retire" && { always: true }) });
+    changes.add(1, { kind });
+    return value;
+  };
+  return {
+    add: async (input, context) => {
+      const contents = { ...contentsOf(input), uid: input.uid ?? newId() };
+      return traceOf(await commit("add", input, context, (draft) => planAdd(draft, contents, limits)));
+    },
+    addIdempotent: async (input, context) => {
+      const contents = { ...contentsOf(input), uid: input.uid, newUid: newId() };
+      const plan = (draft: Draft) => planAddIdempotent(draft, contents, limits);
+      const { head, created } = await commit("add_idempotent", input, context, plan);
+      return { trace: traceOf(head), created };
+    },
+    update: async (input, context) => {
+      const { content, tags, embedding } = input;
+      if (content === undefined && !tags && !embedding)
+        throw fail("bad_request", "expected at least one of content, tags and embedding to update");
+      return traceOf(await commit("update", input, context, (draft) => planUpdate(draft, input)));
+    },
+    revise: async (input, context) => {
+      const { uid, content, tags, embedding, reason } = input;
+      const revision = { uid, newUid: input.new_uid ?? newId(), content, tags, embedding, reason };
+      return traceOf(await commit("revise", input, context, (draft) => planRevise(draft, revision, limits)));
+    },
+    retire: async ({ uid, reason }, context) =>
+      traceOf(
+        await commit("retire", { uid, ...(reason !== undefined && { reason }) }, context, (draft) =>
+          planRetire(draft, { uid, reason }),
+        ),
+      ),
+    replay: async ({ uid }, context) =>
+      traceOf(await commit("replay", {}, context, (draft) => planReplay(draft, uid))),
+  };
+}
+
+/** Checks what the schema cannot say; the bytes it will take in the log, about. */
+function checked(
+  { content, tags = [], embedding = [], uid, new_uid, reason }: Given,
+  bytesMax: number,
+): number {
+  checkTexts("uid", uid === undefined ? [] : [uid]);
+  checkTexts("new_uid", new_uid === undefined ? [] : [new_uid]);
+  checkTexts("reason", reason === undefined ? [] : [reason]);
+  checkTexts("tags", tags);
+  if (embedding.length > 0) checkVector("embedding", embedding);
+  const contentBytes = content === undefined ? 0 : checkContent(content, bytesMax);
+  const texts = [...tags, reason ?? ""].reduce((sum, text) => sum + 3 * text.length, 0);
+  return contentBytes + texts + embedding.length * numberBytes + lineBytes;
+}
+
+const contentsOf = ({ content, tags = [], embedding }: Given): Contents => ({
+  content,
+  tags,
+  ...(embedding && { embedding }),
+});
+
+function readVerbs(deps: SearchDeps): Pick<VerbsOf<Pathwayd>, Read> {
+  const { book } = deps;
+  return {
+    get: async ({ uid, as_of }) => {
+      const at = as_of === undefined ? undefined : await settledTime(as_of, deps);
+      const entry = book.find(uid);
+      if (!entry) throw unknownUid(uid);
+      const head = at === undefined ? entry.head : headAt(entry, at);
+      if (head) return traceOf(head);
+      throw fail(
+        "not_found",
+        `trace '${uid}' was not there yet: it was made at ${formatTime(entry.head.created)}`,
+        {
+          details: { uid },
+        },
+      );
+    },
+    history: async (input) => history(input, book),
+    search: (input, { signal }) => search(input, deps, signal),
+    alive: async ({ uids }) => ({
+      alive: uids.filter((uid) => {
+        const entry = book.find(uid);
+        return entry !== undefined && isLive(entry.head);
+      }),
+    }),
+  };
+}
+
+function statsOf(book: Book, store: Store) {
+  const { live, retired, superseded, replays } = book.counts();
+  return {
+    total: book.entries.length,
+    live,
+    retired,
+    superseded,
+    replays,
+    log_bytes: store.bytes(),
+    log_records: store.records(),
+    damaged_lines: store.damagedLines(),
+    lost_changes: countOf(book.lost()),
+    problems: store.problems(),
+  };
+}
+
+function gauges(
+  { metrics }: Deps,
+  { book, store, writer }: { book: Book; store: Store; writer: Writer },
+): void {
+  metrics.gauge("pathwayd_traces", "Traces, with those retired and superseded.", () => book.entries.length);
+  metrics.gauge("pathwayd_traces_live", "Traces that may be shown.", () => book.counts().live);
+  metrics.gauge("pathwayd_log_bytes", "Size of the log.", store.bytes);
+  metrics.gauge("pathwayd_damaged_lines", "Lines of the log that cannot be read.", store.damagedLines);
+  metrics.gauge("pathwayd_lost_changes", "Changes that no line holds any more.", () => countOf(book.lost()));
+  metrics.gauge("pathwayd_waiting", "Changes that wait to be stored.", writer.waiting);
 }

@@ -1,0 +1,227 @@
+/** All traces in memory, as the log tells them: what each is now, and every change that made it so. */
+import { type Change, fromSteps, type LogRecord, linesOf, type Replays, toSteps } from "./change.ts";
+import { type Contents, textOf } from "./content.ts";
+import { advance, type Head } from "./head.ts";
+import { createSameness } from "./sameness.ts";
+import { createSequences, type Range } from "./sequences.ts";
+
+export interface Entry {
+  /** Place in the order of creation. */
+  readonly ordinal: number;
+  head: Head;
+  /** All but replays, in order. */
+  readonly changes: Change[];
+  /** The replays, in order: sequences and times. */
+  readonly replays: { readonly seqs: number[]; readonly ats: number[] };
+}
+
+export interface Counts {
+  live: number;
+  retired: number;
+  superseded: number;
+  replays: number;
+  /** Replays that have a line of their own, which packing would save. */
+  singleReplays: number;
+  /** Changes of traces whose beginning was lost. */
+  orphans: number;
+}
+
+export interface Book {
+  /** Takes a record into account; one that is known already changes nothing. Throws for one that does not fit. */
+  apply: (record: LogRecord) => void;
+  find: (uid: string) => Entry | undefined;
+  /** In the order of creation. */
+  entries: readonly Entry[];
+  /** A live trace with this content and these tags, the oldest. */
+  same: (contents: Contents) => Iterable<Head>;
+  counts: () => Counts;
+  lastSequence: () => number;
+  /** The latest time of a change. */
+  lastAt: () => number;
+  /** Times of the changes that set content or tags, in order. */
+  contentTimes: readonly number[];
+  /** Sequences that no line holds, those noted before included. */
+  lost: () => Range[];
+  /** Of these, those that the log does not know as lost yet. */
+  missing: () => Range[];
+  /** Everything, in as few lines as keep all of it. */
+  records: () => Iterable<LogRecord>;
+  /** Takes note that the log is made of `records` now. */
+  rewritten: () => void;
+}
+
+export interface BookOptions {
+  /** Called for each trace whose content or tags were set. */
+  onContent: (ordinal: number) => void;
+}
+
+export function createBook({ onContent }: BookOptions): Book {
+  const shelf = createShelf();
+  const { find, entries, counts } = shelf;
+  const orphans: Change[] = [];
+  const contentTimes: number[] = [];
+  const gaps = createGaps();
+  const sameness = createSameness((uid) => find(uid)?.head);
+  let lastAt = 0;
+
+  const applyReplay = (change: Extract<Change, { kind: "replay" }>) => {
+    const entry = find(change.uid);
+    if (!entry) orphans.push(change);
+    else {
+      shelf.set(entry, change);
+      entry.replays.seqs.push(change.seq);
+      entry.replays.ats.push(change.at);
+      counts.replays += 1;
+    }
+    lastAt = Math.max(lastAt, change.at);
+  };
+  const applyOther = (change: Change) => {
+    const known = find(change.uid);
+    const begins = change.kind === "add" || change.kind === "revise";
+    if (!known && !begins) {
+      orphans.push(change);
+      return;
+    }
+    const entry = shelf.set(known, change);
+    entry.changes.push(change);
+    if (!begins && change.kind !== "update") return;
+    contentTimes.push(Math.max(change.at, contentTimes.at(-1) ?? 0));
+    sameness.add(entry.head);
+    onContent(entry.ordinal);
+  };
+  const applyChange = (change: Change) => {
+    if (gaps.sequences.has(change.seq)) return;
+    if (change.kind !== "replay") applyOther(change);
+    else {
+      applyReplay(change);
+      counts.singleReplays += 1;
+    }
+    gaps.sequences.mark(change.seq);
+    lastAt = Math.max(lastAt, change.at);
+    const supersede =
+      change.kind === "revise" ? supersedeOf(change, find(change.predecessor)?.head) : undefined;
+    if (supersede) applyChange(supersede);
+  };
+  const applyReplays = ({ uid, seqs, ats }: Replays) => {
+    const times = fromSteps(ats);
+    for (const [at, seq] of fromSteps(seqs).entries())
+      if (gaps.sequences.mark(seq)) applyReplay({ kind: "replay", uid, seq, at: times[at] ?? 0 });
+  };
+  return {
+    find,
+    entries,
+    contentTimes,
+    same: sameness.find,
+    counts: () => ({ ...counts, orphans: orphans.length }),
+    lastSequence: gaps.sequences.last,
+    lastAt: () => lastAt,
+    lost: gaps.all,
+    missing: gaps.sequences.missing,
+    apply: (record) => {
+      if (record.kind === "replays") applyReplays(record);
+      else if (record.kind === "lost") gaps.note(record.ranges);
+      else applyChange(record);
+    },
+    records: () => packed(gaps.all(), entries, orphans),
+    rewritten: () => {
+      gaps.note(gaps.sequences.missing());
+      counts.singleReplays = 0;
+    },
+  };
+}
+
+/** The line of the supersede may have been torn off: the revise alone stands for both. */
+function supersedeOf(revise: Extract<Change, { kind: "revise" }>, old: Head | undefined): Change | undefined {
+  if (!old || old.successor !== undefined) return undefined;
+  return { kind: "supersede", seq: revise.seq + 1, at: revise.at, uid: old.uid, successor: revise.uid };
+}
+
+/** The sequences there are, and those known to be lost. */
+function createGaps() {
+  const sequences = createSequences();
+  const noted: Range[] = [];
+  return {
+    sequences,
+    noted,
+    all: (): Range[] => [...noted, ...sequences.missing()].sort(([a], [b]) => a - b),
+    note: (ranges: readonly Range[]): void => {
+      for (const [from, to] of ranges) {
+        noted.push([from, to]);
+        for (let sequence = from; sequence <= to; sequence++) sequences.mark(sequence);
+      }
+    },
+  };
+}
+
+/** The traces by uid and in their order, and how many there are of each kind. */
+function createShelf() {
+  const byUid = new Map<string, Entry>();
+  const entries: Entry[] = [];
+  const counts = { live: 0, retired: 0, superseded: 0, replays: 0, singleReplays: 0 };
+  const tally = ({ retired, successor }: Head, by: 1 | -1) => {
+    if (retired) counts.retired += by;
+    else if (successor !== undefined) counts.superseded += by;
+    else counts.live += by;
+  };
+  return {
+    entries,
+    counts,
+    find: (uid: string) => byUid.get(uid),
+    /** Moves the trace on, or begins it. Throws, and changes nothing, when the change does not fit. */
+    set: (entry: Entry | undefined, change: Change): Entry => {
+      const head = advance(entry?.head, change);
+      if (entry) {
+        tally(entry.head, -1);
+        entry.head = head;
+      }
+      const made = entry ?? { ordinal: entries.length, head, changes: [], replays: { seqs: [], ats: [] } };
+      if (!entry) {
+        byUid.set(change.uid, made);
+        entries.push(made);
+      }
+      tally(head, 1);
+      return made;
+    },
+  };
+}
+
+/** What is lost, all changes in their order, then the replays of each trace in one record. */
+function* packed(lost: Range[], entries: readonly Entry[], orphans: readonly Change[]): Generator<LogRecord> {
+  if (lost.length > 0) yield { kind: "lost", ranges: lost };
+  const changes = [...entries.flatMap((entry) => entry.changes), ...orphans].sort((a, b) => a.seq - b.seq);
+  for (const change of changes) for (let line = 0; line < linesOf(change); line++) yield change;
+  for (const { head, replays } of entries) {
+    if (replays.seqs.length === 0) continue;
+    yield { kind: "replays", uid: head.uid, seqs: toSteps(replays.seqs), ats: toSteps(replays.ats) };
+  }
+}
+
+/** The trace as it was at the time, all changes up to it included; undefined when it was not there yet. */
+export function headAt({ head, changes, replays }: Entry, at: number): Head | undefined {
+  if (head.created > at) return undefined;
+  const isPresent = (changes.at(-1)?.at ?? 0) <= at && (replays.ats.at(-1) ?? 0) <= at;
+  if (isPresent) return head;
+  let then: Head | undefined;
+  for (const change of changes) if (change.at <= at) then = advance(then, change);
+  const count = countUpTo(replays.ats, at);
+  const replayed = replays.ats[count - 1];
+  return then && { ...then, replays: count, ...(replayed !== undefined && { replayed }) };
+}
+
+/** How many of the ascending numbers are at most `limit`. */
+export function countUpTo(ascending: readonly number[], limit: number): number {
+  let low = 0;
+  let high = ascending.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((ascending[middle] ?? 0) <= limit) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** What of a trace is searched by words. */
+export const textsOf = ({ content, tags }: Head): { content: string; tags: string } => ({
+  content: textOf(content),
+  tags: tags.join("\n"),
+});

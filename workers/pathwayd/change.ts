@@ -1,0 +1,69 @@
+/** What a line of the log holds: one change, as it was made. Times are microseconds since the epoch. */
+import type { Static, TProperties } from "@sinclair/typebox";
+import { closed, t } from "../../runtime/contract.ts";
+
+/** Name and version in the head of the log. */
+export const logFormat = { format: "lakehouse.pathway", version: 1 } as const;
+
+const sequence = t.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER });
+const text = t.String({ minLength: 1 });
+const content = t.Unknown();
+const tags = t.Array(t.String());
+const embedding = t.Array(t.Number());
+const range = t.Tuple([sequence, sequence]);
+
+const change = <K extends string, P extends TProperties>(kind: K, properties: P) =>
+  closed({ kind: t.Literal(kind), seq: sequence, at: t.Integer(), uid: text, ...properties });
+
+export const Change = t.Union([
+  change("add", { content, tags, embedding: t.Optional(embedding) }),
+  change("revise", {
+    content,
+    tags,
+    embedding: t.Optional(embedding),
+    predecessor: text,
+    reason: t.Optional(t.String()),
+  }),
+  /** Follows each revise, with the next sequence: either line alone keeps the old trace from coming back. */
+  change("supersede", { successor: text }),
+  change("update", {
+    content: t.Optional(content),
+    tags: t.Optional(tags),
+    embedding: t.Optional(embedding),
+  }),
+  /** Stands in two lines, so that damage to one does not bring the trace back. */
+  change("retire", { reason: t.Optional(t.String()) }),
+  change("replay", {}),
+]);
+export type Change = Static<typeof Change>;
+
+/** Many replays of one trace: sequences and times, the first as it is and then the steps. */
+const Replays = closed({
+  kind: t.Literal("replays"),
+  uid: text,
+  seqs: t.Array(sequence, { minItems: 1 }),
+  ats: t.Array(t.Integer(), { minItems: 1 }),
+});
+export type Replays = Static<typeof Replays>;
+
+/** Sequences whose lines were lost to damage, noted when the log was written anew. */
+const Lost = closed({ kind: t.Literal("lost"), ranges: t.Array(range) });
+
+export const LogRecord = t.Union([...Change.anyOf, Replays, Lost]);
+export type LogRecord = Static<typeof LogRecord>;
+
+/** The lines a change is written in. */
+export const linesOf = (record: Change): number => (record.kind === "retire" ? 2 : 1);
+
+/** Numbers as the first and the steps between them: short, as they follow each other closely. */
+export const toSteps = (numbers: readonly number[]): number[] =>
+  numbers.map((value, at) => value - (at === 0 ? 0 : (numbers[at - 1] ?? 0)));
+
+/** The inverse of `toSteps`. */
+export function fromSteps(steps: readonly number[]): number[] {
+  let value = 0;
+  return steps.map((step) => {
+    value += step;
+    return value;
+  });
+}

@@ -1,0 +1,61 @@
+/** Changes being decided: the state as it will be once those decided before, and not stored yet, are applied. */
+import type { Book } from "./book.ts";
+import type { Change } from "./change.ts";
+import { type Contents, isSame } from "./content.ts";
+import { advance, type Head, isLive } from "./head.ts";
+import type { Times } from "./instant.ts";
+import { createSameness } from "./sameness.ts";
+
+type Without<C> = C extends Change ? Omit<C, "seq" | "at"> : never;
+/** A change before it has its sequence and its time. */
+export type Intent = Without<Change>;
+
+export interface Draft {
+  find: (uid: string) => Head | undefined;
+  /** A live trace with this content and these tags, the oldest. */
+  findSame: (contents: Contents) => Head | undefined;
+  /** How many traces there are. */
+  size: () => number;
+  /** Decides the changes, all at one time; gives the first one's trace after it. */
+  make: (first: Intent, ...more: Intent[]) => Head;
+  /** What was decided, in order. */
+  changes: readonly Change[];
+}
+
+export function createDraft(book: Book, times: Pick<Times, "next">): Draft {
+  const heads = new Map<string, Head>();
+  const changes: Change[] = [];
+  const find = (uid: string) => heads.get(uid) ?? book.find(uid)?.head;
+  let sequence = book.lastSequence();
+  const made = createSameness(find);
+  let added = 0;
+  const isStill = (head: Head, contents: Contents) => isLive(head) && isSame(head, contents);
+  const make = (intent: Intent, at: number): Head => {
+    const change = { ...intent, seq: ++sequence, at } as Change;
+    const before = find(change.uid);
+    const head = advance(before, change);
+    if (!before) added += 1;
+    heads.set(change.uid, head);
+    if ("content" in change || "tags" in change) made.add(head);
+    changes.push(change);
+    return head;
+  };
+  return {
+    find,
+    changes,
+    size: () => book.entries.length + added,
+    findSame: (contents) => {
+      for (const { uid } of book.same(contents)) {
+        const head = find(uid);
+        if (head && isStill(head, contents)) return head;
+      }
+      return made.find(contents).next().value ?? undefined;
+    },
+    make: (first, ...more) => {
+      const at = times.next();
+      const head = make(first, at);
+      for (const intent of more) make(intent, at);
+      return head;
+    },
+  };
+}

@@ -1,0 +1,94 @@
+/** A trace at one moment, and how each change moves it on: the one rule by which the log is read. */
+import type { Static } from "@sinclair/typebox";
+import type { Change } from "./change.ts";
+import type { Trace } from "./contract.ts";
+import { formatTime } from "./instant.ts";
+
+export interface Head {
+  readonly uid: string;
+  readonly content: unknown;
+  readonly tags: readonly string[];
+  readonly embedding?: readonly number[];
+  /** Length of the embedding as a vector. */
+  readonly norm: number;
+  readonly created: number;
+  readonly updated: number;
+  readonly predecessor?: string;
+  readonly successor?: string;
+  readonly retired?: { at: number; reason?: string };
+  readonly replays: number;
+  readonly replayed?: number;
+}
+
+/** Whether it may be shown without being asked for. */
+export const isLive = ({ retired, successor }: Head): boolean =>
+  retired === undefined && successor === undefined;
+
+/** Euclidean length. */
+export const normOf = (vector: readonly number[] = []): number => {
+  let sum = 0;
+  for (const value of vector) sum += value * value;
+  return Math.sqrt(sum);
+};
+
+/** The trace after the change. Throws when the change does not fit: the log was tampered with. */
+export function advance(head: Head | undefined, change: Change): Head {
+  const { uid, at, kind } = change;
+  if (kind === "add" || kind === "revise") {
+    if (head) throw new Error(`${kind} of a uid that is taken`);
+    const { content, tags, embedding } = change;
+    return {
+      uid,
+      content,
+      tags,
+      ...(embedding && { embedding }),
+      norm: normOf(embedding),
+      created: at,
+      updated: at,
+      ...(kind === "revise" && { predecessor: change.predecessor }),
+      replays: 0,
+    };
+  }
+  if (!head) throw new Error(`${kind} of an unknown uid`);
+  if (kind === "update") return updated(head, change);
+  if (kind === "supersede") {
+    if (head.successor !== undefined) throw new Error("supersede of a superseded trace");
+    return { ...head, successor: change.successor };
+  }
+  if (kind === "retire") {
+    const retired = { at, ...(change.reason !== undefined && { reason: change.reason }) };
+    return head.retired ? head : { ...head, retired };
+  }
+  return { ...head, replays: head.replays + 1, replayed: at };
+}
+
+/** New content drops the embedding of the old content. */
+function updated(head: Head, change: Extract<Change, { kind: "update" }>): Head {
+  const { embedding: old, ...rest } = head;
+  const embedding = change.embedding ?? (change.content === undefined ? old : undefined);
+  return {
+    ...rest,
+    content: change.content ?? head.content,
+    tags: change.tags ?? head.tags,
+    ...(embedding && { embedding }),
+    norm: embedding === old ? head.norm : normOf(embedding),
+    updated: change.at,
+  };
+}
+
+/** The trace as callers see it. */
+export const traceOf = (head: Head): Static<typeof Trace> => ({
+  uid: head.uid,
+  content: head.content,
+  tags: [...head.tags],
+  created_at: formatTime(head.created),
+  updated_at: formatTime(head.updated),
+  ...(head.predecessor !== undefined && { predecessor: head.predecessor }),
+  ...(head.successor !== undefined && { successor: head.successor }),
+  retired: head.retired !== undefined,
+  ...(head.retired && { retired_at: formatTime(head.retired.at) }),
+  ...(head.retired?.reason !== undefined && { reason: head.retired.reason }),
+  replay_count: head.replays,
+  ...(head.replayed !== undefined && { last_replayed_at: formatTime(head.replayed) }),
+  ...(head.embedding && { embedding: [...head.embedding] }),
+});

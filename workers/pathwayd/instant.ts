@@ -1,0 +1,65 @@
+/** Times in microseconds since the epoch: fine enough that every change has its own, so that `as_of` is exact. */
+import type { Clock } from "../../runtime/clock.ts";
+import { fail } from "../../runtime/errors.ts";
+
+const form = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
+
+/** Microseconds of an RFC 3339 time; what is finer is cut. Throws `invalid_field` naming the field. */
+export function parseTime(text: string, field: string): number {
+  const [, year, month, day, hour, minute, second, fraction = "", zone] = form.exec(text) ?? [];
+  const local = Date.UTC(
+    Number(year),
+    Number(month) - 1,
+    Number(day),
+    Number(hour),
+    Number(minute),
+    Number(second),
+  );
+  // A day or an hour that does not exist is moved by Date.UTC: it reads back differently.
+  const readsBack = !Number.isNaN(local) && new Date(local).toISOString().startsWith(text.slice(0, 19));
+  if (!readsBack || zone === undefined)
+    throw fail(
+      "invalid_field",
+      `${field}: expected a time such as 2026-01-31T12:00:00Z, got ${text.slice(0, 80)}`,
+      {
+        details: { field },
+      },
+    );
+  const offset =
+    zone === "Z" ? 0 : Number(`${zone[0]}1`) * (Number(zone.slice(1, 3)) * 60 + Number(zone.slice(4)));
+  return (local - offset * 60_000) * 1000 + Number(fraction.padEnd(6, "0").slice(0, 6));
+}
+
+/** RFC 3339 in UTC with microseconds. */
+export function formatTime(micros: number): string {
+  const ms = Math.floor(micros / 1000);
+  const rest = String(micros - ms * 1000).padStart(3, "0");
+  return `${new Date(ms).toISOString().slice(0, -1)}${rest}Z`;
+}
+
+export interface Times {
+  /** A time for a change: later than all that were given or seen before, whatever the clock does. */
+  next: () => number;
+  /** The present: no change has a later time, and once it was told, none made afterwards has an earlier one. */
+  now: () => number;
+  /** Takes note of a time that a change has. */
+  saw: (micros: number) => void;
+}
+
+export function createTimes(clock: Pick<Clock, "now">): Times {
+  let last = 0;
+  const saw = (micros: number) => {
+    last = Math.max(last, micros);
+  };
+  return {
+    next: () => {
+      last = Math.max(Math.floor(clock.now() * 1000), last + 1);
+      return last;
+    },
+    now: () => {
+      saw(Math.floor(clock.now() * 1000));
+      return last;
+    },
+    saw,
+  };
+}

@@ -1,0 +1,21 @@
+/** One page of items: bounded in number and in bytes. */
+
+/** About the largest answer, in bytes of JSON; one item goes out whatever its size. */
+const pageBytesMax = 8 * 1024 * 1024;
+
+/** The items after the first `skip` that fit; `more` tells whether any follow. */
+export function takePage<T>(
+  items: Iterable<T>,
+  { skip, size, bytesOf }: { skip: number; size: number; bytesOf: (item: T) => number },
+): { page: T[]; more: boolean } {
+  const page: T[] = [];
+  let passed = 0;
+  let bytes = 0;
+  for (const item of items) {
+    if (passed++ < skip) continue;
+    bytes += bytesOf(item);
+    if (page.length === size || (page.length > 0 && bytes > pageBytesMax)) return { page, more: true };
+    page.push(item);
+  }
+  return { page, more: false };
+}

@@ -1,0 +1,124 @@
+/** What each request changes, decided from the state alone: no clock, no disk. */
+import { fail } from "../../runtime/errors.ts";
+import { type Contents, isSameContent } from "./content.ts";
+import type { Draft } from "./draft.ts";
+import { type Head, isLive } from "./head.ts";
+
+export interface Limits {
+  tracesMax: number;
+}
+
+/** A live trace, or throws `not_found` or `conflict`. */
+function liveHead(draft: Draft, uid: string, toDo: string): Head {
+  const head = draft.find(uid);
+  if (!head) throw unknownUid(uid);
+  if (isLive(head)) return head;
+  throw fail("conflict", `trace '${uid}' ${stateOf(head)} and cannot be ${toDo}`, {
+    details: { uid, retired: head.retired !== undefined, successor: head.successor },
+  });
+}
+
+export const unknownUid = (uid: string) =>
+  fail("not_found", `there is no trace '${uid}'`, { details: { uid } });
+
+const stateOf = ({ retired, successor }: Head): string =>
+  retired ? "is retired" : successor === undefined ? "exists" : `was superseded by '${successor}'`;
+
+function refuseTaken(draft: Draft, uid: string, { tracesMax }: Limits): void {
+  const head = draft.find(uid);
+  if (head)
+    throw fail("conflict", `uid '${uid}' is taken: that trace ${stateOf(head)}`, {
+      details: { uid, retired: head.retired !== undefined, successor: head.successor },
+    });
+  if (draft.size() >= tracesMax)
+    throw fail(
+      "too_many_requests",
+      `${draft.size()} traces are kept, as many as pathwayd.max_traces allows: raise it`,
+    );
+}
+
+const contentsOf = ({ content, tags, embedding }: Contents) => ({
+  content,
+  tags: [...tags],
+  ...(embedding && { embedding: [...embedding] }),
+});
+
+export function planAdd(
+  draft: Draft,
+  { uid, ...contents }: Contents & { uid: string },
+  limits: Limits,
+): Head {
+  refuseTaken(draft, uid, limits);
+  return draft.make({ kind: "add", uid, ...contentsOf(contents) });
+}
+
+/** `uid` is what the caller named, `newUid` what a new trace gets without it. */
+export function planAddIdempotent(
+  draft: Draft,
+  { uid, newUid, ...contents }: Contents & { uid: string | undefined; newUid: string },
+  limits: Limits,
+): { head: Head; created: boolean } {
+  const named = uid === undefined ? undefined : draft.find(uid);
+  const known = uid === undefined ? draft.findSame(contents) : named;
+  if (known && isLive(known) && isSameContent(known.content, contents.content))
+    return { head: known, created: false };
+  return { head: planAdd(draft, { ...contents, uid: uid ?? newUid }, limits), created: true };
+}
+
+export function planUpdate(
+  draft: Draft,
+  { uid, content, tags, embedding }: { uid: string } & Partial<Contents>,
+): Head {
+  liveHead(draft, uid, "updated");
+  return draft.make({
+    kind: "update",
+    uid,
+    ...(content !== undefined && { content }),
+    ...(tags && { tags: [...tags] }),
+    ...(embedding && { embedding: [...embedding] }),
+  });
+}
+
+export interface Revision {
+  uid: string;
+  newUid: string;
+  content: unknown;
+  tags: readonly string[] | undefined;
+  embedding: readonly number[] | undefined;
+  reason: string | undefined;
+}
+
+export function planRevise(
+  draft: Draft,
+  { uid, newUid, content, tags, embedding, reason }: Revision,
+  limits: Limits,
+): Head {
+  const old = liveHead(draft, uid, "revised");
+  if (newUid === uid)
+    throw fail(
+      "invalid_field",
+      `new_uid: a trace cannot supersede itself; leave it out, or use /pathway/update`,
+      {
+        details: { field: "new_uid" },
+      },
+    );
+  refuseTaken(draft, newUid, limits);
+  const contents = contentsOf({ content, tags: tags ?? old.tags, ...(embedding && { embedding }) });
+  return draft.make(
+    { kind: "revise", uid: newUid, predecessor: uid, ...contents, ...(reason !== undefined && { reason }) },
+    { kind: "supersede", uid, successor: newUid },
+  );
+}
+
+/** A superseded trace may be retired too; one that is retired stays as it is. */
+export function planRetire(draft: Draft, { uid, reason }: { uid: string; reason: string | undefined }): Head {
+  const head = draft.find(uid);
+  if (!head) throw unknownUid(uid);
+  if (head.retired) return head;
+  return draft.make({ kind: "retire", uid, ...(reason !== undefined && { reason }) });
+}
+
+export function planReplay(draft: Draft, uid: string): Head {
+  liveHead(draft, uid, "replayed");
+  return draft.make({ kind: "replay", uid });
+}

@@ -1,0 +1,37 @@
+/** Finds live traces by what they hold, so that equal adds make one trace. */
+import { type Contents, digestOf, isSame } from "./content.ts";
+import { type Head, isLive } from "./head.ts";
+
+export interface Sameness {
+  /** Takes note of what the trace holds now. */
+  add: (head: Head) => void;
+  /** Live traces with this content and these tags, in the order they came to hold them. */
+  find: (contents: Contents) => Generator<Head, undefined>;
+}
+
+export function createSameness(headOf: (uid: string) => Head | undefined): Sameness {
+  /** Most contents belong to one trace: a set is made for the second. */
+  const uids = new Map<number, string | Set<string>>();
+  return {
+    add: (head) => {
+      const digest = digestOf(head);
+      const known = uids.get(digest);
+      if (known === undefined) uids.set(digest, head.uid);
+      else if (typeof known === "string") uids.set(digest, new Set([known, head.uid]));
+      else known.add(head.uid);
+    },
+    find: function* (contents) {
+      const digest = digestOf(contents);
+      const known = uids.get(digest) ?? [];
+      for (const uid of typeof known === "string" ? [known] : known) {
+        const head = headOf(uid);
+        if (head && isLive(head)) {
+          if (isSame(head, contents)) yield head;
+        } else if (typeof known === "string") uids.delete(digest);
+        // What is retired or superseded stays so: it need not be looked at again.
+        else if (known instanceof Set) known.delete(uid);
+      }
+      return undefined;
+    },
+  };
+}

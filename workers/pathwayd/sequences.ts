@@ -1,0 +1,62 @@
+/** Which sequence numbers were seen: two lines may hold the same change, and a gap is a change that was lost. */
+
+/** Numbers in a page of the bitmap. */
+const pageNumbers = 65_536;
+
+/** From and to, both included. */
+export type Range = [from: number, to: number];
+
+export interface Sequences {
+  /** Whether the number is new. */
+  mark: (sequence: number) => boolean;
+  has: (sequence: number) => boolean;
+  last: () => number;
+  /** What lies below the last one and was not seen. */
+  missing: () => Range[];
+}
+
+export function createSequences(): Sequences {
+  // In pages, so that one absurd number of a damaged log costs one page.
+  const pages = new Map<number, Uint8Array>();
+  let last = 0;
+  const has = (sequence: number): boolean =>
+    pages.get(Math.floor(sequence / pageNumbers))?.[sequence % pageNumbers] === 1;
+  return {
+    has,
+    last: () => last,
+    mark: (sequence) => {
+      if (has(sequence)) return false;
+      const number = Math.floor(sequence / pageNumbers);
+      const page = pages.get(number) ?? new Uint8Array(pageNumbers);
+      pages.set(number, page);
+      page[sequence % pageNumbers] = 1;
+      last = Math.max(last, sequence);
+      return true;
+    },
+    missing: () => {
+      const ranges: Range[] = [];
+      let next = 1;
+      for (const number of [...pages.keys()].sort((a, b) => a - b)) {
+        const page = pages.get(number) ?? new Uint8Array();
+        for (let at = page.indexOf(1); at >= 0; at = page.indexOf(1, at + 1)) {
+          const sequence = number * pageNumbers + at;
+          if (sequence > next) ranges.push([next, sequence - 1]);
+          next = sequence + 1;
+        }
+      }
+      return ranges;
+    },
+  };
+}
+
+/** How many numbers the ranges hold. */
+export const countOf = (ranges: readonly Range[]): number =>
+  ranges.reduce((sum, [from, to]) => sum + to - from + 1, 0);
+
+const rangesShown = 10;
+
+/** Ranges for people: `3, 7–9`. */
+export function describeRanges(ranges: readonly Range[]): string {
+  const shown = ranges.slice(0, rangesShown).map(([from, to]) => (from === to ? `${from}` : `${from}–${to}`));
+  return ranges.length > rangesShown ? `${shown.join(", ")}, …` : shown.join(", ");
+}

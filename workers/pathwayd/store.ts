@@ -1,0 +1,112 @@
+/** The log on disk and the book it makes; what was found damaged in it. */
+import { readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { type LineLog, type LogReport, openLineLog } from "../../runtime/line-log.ts";
+import { check } from "../../runtime/validate.ts";
+import type { Book } from "./book.ts";
+import { type Change, LogRecord, linesOf, logFormat } from "./change.ts";
+import { countOf, describeRanges } from "./sequences.ts";
+
+export const logName = "traces.log";
+
+export interface Store {
+  /** Resolves when the changes are on stable storage: all of them, or none when it rejects. */
+  append: (changes: readonly Change[]) => Promise<void>;
+  /** Writes the log anew from the book. Nothing may be appended meanwhile. */
+  compact: () => Promise<{ bytes_before: number; bytes_after: number; log_records: number }>;
+  bytes: () => number;
+  records: () => number;
+  /** Damaged lines that still stand in the log. */
+  damagedLines: () => number;
+  /** Reasons for not being ready: damage that nobody has dealt with. */
+  damage: () => string[];
+  /** All that is known to be wrong or to have been. */
+  problems: () => string[];
+  close: () => Promise<void>;
+}
+
+/** Damaged lines named in a message; the rest are counted. */
+const linesShown = 10;
+
+/** Opens the log, applies every record to the book. Throws `corrupt` for a newer version. */
+export async function openStore(directory: string, book: Book): Promise<Store> {
+  await removeUnfinished(directory);
+  const log = await openLineLog<LogRecord>({
+    path: join(directory, logName),
+    ...logFormat,
+    replay: (record) => book.apply(check(LogRecord, record, "a record")),
+  });
+  let records = log.report.records;
+  let damaged = log.report.damagedCount;
+  let setAside = 0;
+  const damage = () => {
+    const missing = book.missing();
+    const found = damaged > 0 ? [damagedText(log.report)] : [];
+    if (missing.length > 0)
+      found.push(`${logName}: ${countOf(missing)} changes are lost (sequence ${describeRanges(missing)})`);
+    return found.map(
+      (text) => `${text}; the rest is served. POST /pathway/compact takes note and sets the lines aside`,
+    );
+  };
+  return {
+    append: async (changes) => {
+      const written = changes.flatMap((change) =>
+        Array.from({ length: linesOf(change) }, () => log.append(change)),
+      );
+      // Asked for together they are one write: they succeed or fail together.
+      await Promise.all(written);
+      records += written.length;
+    },
+    compact: async () => {
+      const bytes_before = log.bytes();
+      let count = 0;
+      await log.rewrite(counted(book.records(), () => ++count));
+      book.rewritten();
+      records = count;
+      setAside += damaged;
+      damaged = 0;
+      return { bytes_before, bytes_after: log.bytes(), log_records: records };
+    },
+    bytes: log.bytes,
+    records: () => records,
+    damagedLines: () => damaged,
+    damage,
+    problems: () => [...damage(), ...past(log, book, setAside)],
+    close: log.close,
+  };
+}
+
+function* counted<T>(items: Iterable<T>, count: () => void): Generator<T> {
+  for (const item of items) {
+    count();
+    yield item;
+  }
+}
+
+function damagedText({ damaged, damagedCount }: LogReport): string {
+  const shown = damaged.slice(0, linesShown).map(({ line, reason }) => `${line} (${reason})`);
+  const more = damagedCount > shown.length ? ", …" : "";
+  return `${logName}: ${damagedCount} damaged lines were skipped: ${shown.join(", ")}${more}`;
+}
+
+/** What is known and needs nobody any more. */
+function past({ report }: LineLog<LogRecord>, book: Book, setAside: number): string[] {
+  const problems: string[] = [];
+  if (report.torn)
+    problems.push(
+      `${logName}: a last line of ${report.torn.bytes} bytes was cut short and dropped at the start`,
+    );
+  if (setAside > 0) problems.push(`${setAside} damaged lines were set aside in ${logName}.damaged`);
+  const noted = countOf(book.lost()) - countOf(book.missing());
+  if (noted > 0) problems.push(`${noted} changes were lost to damage earlier`);
+  const { orphans } = book.counts();
+  if (orphans > 0) problems.push(`${orphans} changes belong to traces whose beginning was lost`);
+  return problems;
+}
+
+/** What a kill in the middle of a compaction left. */
+async function removeUnfinished(directory: string): Promise<void> {
+  const names = await readdir(directory);
+  const parts = names.filter((name) => /^\..*\.part$/.test(name));
+  for (const name of parts) await rm(join(directory, name), { force: true });
+}

@@ -1,0 +1,65 @@
+/** Lexical search by SQLite's FTS5, in memory: Porter stems, without accents, ranked by BM25 (k1 1.2, b 0.75). */
+import { Database } from "bun:sqlite";
+import { fail } from "../../runtime/errors.ts";
+
+export interface TextDocument {
+  id: number;
+  content: string;
+  tags: string;
+}
+
+export interface TextHit {
+  id: number;
+  /** Larger is better. */
+  score: number;
+}
+
+export interface TextIndex {
+  /** Adds the documents, replacing those with the same ids. */
+  put: (documents: readonly TextDocument[]) => void;
+  /** All documents with any of the words, in no order. */
+  search: (words: readonly string[]) => TextHit[];
+  close: () => void;
+}
+
+/** Words of one search: each costs a list of documents, and SQLite bounds the size of an expression. */
+const wordsMax = 200;
+
+/** The words of a search, each once. Throws `invalid_field` for a text without any or with too many. */
+export function wordsOf(text: string): string[] {
+  const words = [...new Set(text.toLowerCase().match(/[\p{L}\p{N}\p{M}\p{Co}]+/gu) ?? [])];
+  const details = { field: "text" };
+  if (words.length === 0)
+    throw fail("invalid_field", "text: expected at least one word or number", { details });
+  if (words.length > wordsMax)
+    throw fail("invalid_field", `text: ${words.length} different words, at most ${wordsMax}`, { details });
+  return words;
+}
+
+/** Makes an empty index. Contentless: SQLite keeps the words, the texts stay where they are. */
+export function createTextIndex(): TextIndex {
+  const database = new Database(":memory:");
+  database.run(
+    "CREATE VIRTUAL TABLE texts USING fts5(content, tags, content='', contentless_delete=1, tokenize='porter unicode61 remove_diacritics 2')",
+  );
+  const insert = database.prepare("INSERT INTO texts(rowid, content, tags) VALUES (?, ?, ?)");
+  const remove = database.prepare("DELETE FROM texts WHERE rowid = ?");
+  const select = database.prepare("SELECT rowid, bm25(texts) FROM texts WHERE texts MATCH ?");
+  const known = new Set<number>();
+  const put = database.transaction((documents: readonly TextDocument[]) => {
+    for (const { id, content, tags } of documents) {
+      if (known.has(id)) remove.run(id);
+      insert.run(id, content, tags);
+      known.add(id);
+    }
+  });
+  return {
+    put: (documents) => put(documents),
+    // Quoted, no word is an operator of FTS5's.
+    search: (words) =>
+      select
+        .values(words.map((word) => `"${word}"`).join(" OR "))
+        .map(([id, score]) => ({ id: Number(id), score: -Number(score) })),
+    close: () => database.close(),
+  };
+}

@@ -1,0 +1,92 @@
+/** Words of all traces, as they are now and, for `as_of`, as they were: scores depend on what else was there. */
+import type { Clock } from "../../runtime/clock.ts";
+import { fail } from "../../runtime/errors.ts";
+import { type Book, countUpTo, headAt, textsOf } from "./book.ts";
+import { createTextIndex, type TextDocument, type TextHit, type TextIndex } from "./text-index.ts";
+
+export interface Texts {
+  /** Takes note that the trace's content or tags were set. */
+  touch: (ordinal: number) => void;
+  /** Traces with any of the words as of the time, in no order. Throws `overloaded`. */
+  search: (words: readonly string[], at: number, signal: AbortSignal) => Promise<TextHit[]>;
+  close: () => void;
+}
+
+/** Traces indexed in one transaction: some 5 ms of work, after which others have their turn. */
+const sliceTraces = 512;
+/** Past indexes kept; each is as large as the present one. */
+const pastKept = 2;
+/** Searches of the past that may wait for one another. */
+const waitingMax = 16;
+
+export function createTexts({ book, clock }: { book: () => Book; clock: Pick<Clock, "sleep"> }): Texts {
+  const present = createTextIndex();
+  const dirty = new Set<number>();
+  /** By how many times content had been set. */
+  const past = new Map<number, TextIndex>();
+  let turn: Promise<unknown> = Promise.resolve();
+  let waiting = 0;
+
+  const flush = () => {
+    const heads = [...dirty].flatMap((ordinal) => documentOf(ordinal, book().entries[ordinal]?.head));
+    dirty.clear();
+    present.put(heads);
+  };
+  const searchPast = async (words: readonly string[], key: number, at: number, signal: AbortSignal) => {
+    const index = past.get(key) ?? (await build(book(), { at, clock, signal }));
+    past.delete(key);
+    past.set(key, index);
+    for (const [oldest, { close }] of past) {
+      if (past.size <= pastKept) break;
+      past.delete(oldest);
+      close();
+    }
+    return index.search(words);
+  };
+  return {
+    touch: (ordinal) => {
+      dirty.add(ordinal);
+      if (dirty.size >= sliceTraces) flush();
+    },
+    search: async (words, at, signal) => {
+      const key = countUpTo(book().contentTimes, at);
+      if (key === book().contentTimes.length) {
+        flush();
+        return present.search(words);
+      }
+      if (waiting >= waitingMax)
+        throw fail("overloaded", `${waitingMax} searches of the past wait already`, { retryAfterSeconds: 1 });
+      waiting += 1;
+      const mine = turn.then(() => searchPast(words, key, at, signal));
+      turn = mine.catch(() => undefined);
+      return mine.finally(() => {
+        waiting -= 1;
+      });
+    },
+    close: () => {
+      for (const index of [present, ...past.values()]) index.close();
+    },
+  };
+}
+
+const documentOf = (id: number, head: Parameters<typeof textsOf>[0] | undefined): TextDocument[] =>
+  head ? [{ id, ...textsOf(head) }] : [];
+
+/** Indexes the traces as they were. What was then does not change while this goes on. */
+async function build(
+  { entries }: Book,
+  { at, clock, signal }: { at: number; clock: Pick<Clock, "sleep">; signal: AbortSignal },
+): Promise<TextIndex> {
+  const index = createTextIndex();
+  try {
+    for (let from = 0; from < entries.length; from += sliceTraces) {
+      const slice = entries.slice(from, from + sliceTraces);
+      index.put(slice.flatMap((entry) => documentOf(entry.ordinal, headAt(entry, at))));
+      await clock.sleep(0, signal);
+    }
+    return index;
+  } catch (cause) {
+    index.close();
+    throw cause;
+  }
+}
