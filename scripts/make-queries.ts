@@ -5,7 +5,7 @@
  * `bun scripts/make-queries.ts [--documents 2000] [--queries 200] [--seed 1]` prints it as JSON lines.
  */
 import { parseArgs } from "node:util";
-import { cities, roles, shifts, type Wordings } from "./query-tables.ts";
+import { cities, employers, remarks, roles, shifts, type Wordings } from "./query-tables.ts";
 
 export interface LabelledDocument {
   id: string;
@@ -41,6 +41,7 @@ interface Facts {
   skills: readonly number[];
   city: number;
   shift: number;
+  employer: number;
 }
 
 interface Need {
@@ -48,6 +49,7 @@ interface Need {
   skill?: number;
   city?: number;
   shift?: number;
+  employer?: number;
 }
 
 /** Fewer make a query whose measure jumps, more one that anything answers. */
@@ -102,13 +104,14 @@ function person(dice: Dice, at: number): Facts {
     skills: [first, second],
     city: dice.below(cities.length),
     shift: dice.below(shifts.length),
+    employer: dice.below(employers.length),
   };
 }
 
 const skillsOf = (role: number): readonly Wordings[] => roles[role]?.skills ?? [];
 
 /** What a person has, as somebody might ask for it. */
-function needOf(dice: Dice, { role, skills, city, shift }: Facts): Need {
+function needOf(dice: Dice, { role, skills, city, shift, employer }: Facts): Need {
   const skill = dice.pick(skills);
   return dice.pick<Need>([
     { role, city },
@@ -116,6 +119,7 @@ function needOf(dice: Dice, { role, skills, city, shift }: Facts): Need {
     { role, skill, shift },
     { role, city, shift },
     { role, skill },
+    { role, employer },
     { role, skill, city },
   ]);
 }
@@ -124,22 +128,30 @@ const fits = (facts: Facts, need: Need): boolean =>
   (need.role ?? facts.role) === facts.role &&
   (need.city ?? facts.city) === facts.city &&
   (need.shift ?? facts.shift) === facts.shift &&
+  (need.employer ?? facts.employer) === facts.employer &&
   (need.skill === undefined || facts.skills.includes(need.skill));
 
 function documentOf(dice: Dice, facts: Facts): LabelledDocument {
-  const { role, skills, city, shift } = facts;
+  const { role, skills, city, shift, employer } = facts;
   const said = (wordings: Wordings | undefined) => dice.pick(wordings ?? [""]);
   const [one, two] = skills.map((skill) => said(skillsOf(role)[skill]));
   const years = 1 + dice.below(15);
   const work = said(roles[role]?.names);
   const place = said(cities[city]);
   const time = said(shifts[shift]);
-  const text = dice.pick([
-    `${work} in ${place}, ${years} years. ${one}; ${two}. Works ${time}.`,
-    `Lives near ${place}. ${years} years as ${work}, good at ${one}. Also ${two}. Available: ${time}.`,
-    `${time} only. ${work}. ${one} and ${two}, ${years} years. ${place}.`,
-    `${place}: experienced ${work}, knows ${two}, has done ${one} for ${years} years, prefers ${time}.`,
+  const past = said(employers[employer]);
+  const summary = dice.pick([
+    `${work} in ${place}, ${years} years, lately with ${past}. ${one}; ${two}. Works ${time}.`,
+    `Lives near ${place}. ${years} years as ${work}, good at ${one}. Also ${two}. Last at ${past}. Available: ${time}.`,
+    `${time} only. ${work}. ${one} and ${two}, ${years} years, ${past}. ${place}.`,
+    `${place}: experienced ${work}, knows ${two}, has done ${one} for ${years} years at ${past}, prefers ${time}.`,
   ]);
+  const from = dice.below(remarks.length);
+  const noted = Array.from(
+    { length: 1 + dice.below(4) },
+    (_, at) => remarks[(from + at * 5) % remarks.length],
+  );
+  const text = `${summary} ${noted.join(" ")}`;
   const plain = (wordings: Wordings | undefined) => wordings?.[0] ?? "";
   return {
     id: facts.id,
@@ -150,7 +162,7 @@ function documentOf(dice: Dice, facts: Facts): LabelledDocument {
   };
 }
 
-function wordingOf(dice: Dice, { role, skill, city, shift }: Need): string {
+function wordingOf(dice: Dice, { role, skill, city, shift, employer }: Need): string {
   const parts: string[] = [];
   if (role !== undefined) parts.push(dice.pick(roles[role]?.names ?? []));
   if (role !== undefined && skill !== undefined)
@@ -158,6 +170,8 @@ function wordingOf(dice: Dice, { role, skill, city, shift }: Need): string {
   if (city !== undefined)
     parts.push(dice.pick(["in ", "near ", "around ", ""]) + dice.pick(cities[city] ?? []));
   if (shift !== undefined) parts.push(dice.pick(["for ", "", "on "]) + dice.pick(shifts[shift] ?? []));
+  if (employer !== undefined)
+    parts.push(dice.pick(["from ", "who was at ", ""]) + dice.pick(employers[employer] ?? []));
   const from = dice.below(parts.length);
   const turned = [...parts.slice(from), ...parts.slice(0, from)];
   const opening = dice.pick(["", "", "need ", "looking for ", "do we have ", "who is a "]);

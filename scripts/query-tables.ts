@@ -122,3 +122,49 @@ export const shifts: readonly Wordings[] = [
   ["weekends", "weekend shift", "Saturday and Sunday"],
   ["evenings", "second shift", "swing shift"],
 ];
+
+/** Where people worked: names that stand for themselves. */
+export const employers: readonly Wordings[] = [
+  ["Kestrel Foods", "Kestrel"],
+  ["Norbrook Steel", "Norbrook"],
+  ["Halvorsen Freight", "Halvorsen"],
+  ["Ardmore General", "Ardmore General Hospital"],
+  ["Tessellate Labs", "Tessellate"],
+  ["Quillfeather Hotels", "Quillfeather"],
+  ["Bramwell & Oates", "Bramwell and Oates"],
+  ["Ostrander Cold Chain", "Ostrander"],
+  ["Vantor Aerospace", "Vantor"],
+  ["Pellucid Water", "Pellucid"],
+  ["Dunmore Logistics", "Dunmore"],
+  ["Cassowary Build", "Cassowary"],
+  ["Ivarson Mills", "Ivarson"],
+  ["Lumen Ridge", "Lumen Ridge Energy"],
+  ["Marchetti Kitchens", "Marchetti"],
+  ["Obsidian Parcel", "Obsidian"],
+  ["Rookwood Schools", "Rookwood"],
+  ["Saltmarsh Clinics", "Saltmarsh"],
+  ["Thornbury Rail", "Thornbury"],
+  ["Wexcombe Dairy", "Wexcombe"],
+];
+
+/** What recruiters note beside: it tells of everybody, and names things that are not what the person does now. */
+export const remarks: readonly string[] = [
+  "Reliable and on time, asks good questions, and the last two supervisors would take them back.",
+  "Started as a cook, then as a driver, before changing trade; not interested in going back.",
+  "Moved here from Dallas with the family and will not relocate again.",
+  "Has a brother who is a welder and a sister who is a nurse.",
+  "Prefers long assignments over single days, and texts over calls.",
+  "Turned down a night shift once because of school runs; may have changed.",
+  "Speaks some Spanish, reads drawings a little, and is learning spreadsheets.",
+  "Needs steel-toed boots; owns a car and a valid licence.",
+  "Safety minded: no incident in the file, and a clean drug screen in spring.",
+  "Asked about a raise twice; pay is at the middle of the range for the region.",
+  "Used to live in Chicago, later in Atlanta, and knows both markets.",
+  "Interviewed well, a bit shy at first, careful with paperwork.",
+  "Can work weekends when asked a week ahead, never on Sunday morning.",
+  "Trained new people on the floor for a season and liked it.",
+  "Left one warehouse job after the site closed; reference is on file.",
+  "Wants to get certified for something better paid next year.",
+  "Was ill for a month in winter and is fully back.",
+  "The client praised the handover notes and the tidy workplace.",
+];

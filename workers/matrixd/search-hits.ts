@@ -11,7 +11,7 @@ import { inOrder, type Ranked } from "./search-ranking.ts";
 import type { Stopwatch } from "./search-stopwatch.ts";
 
 /** How much of a score the second look decides: ADR 0096. */
-const rerankShare = 0.5;
+const rerankShare = 0.75;
 
 interface Material {
   ranked: readonly Ranked[];
