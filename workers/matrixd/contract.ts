@@ -49,6 +49,10 @@ export const Corpus = t.Composite(
       state: t.Union([t.Literal("building"), t.Literal("ready"), t.Literal("failed"), t.Literal("damaged")]),
       rows: count,
       dimension: t.Optional(t.Integer({ minimum: 1 })),
+      /** The vector index that holds it now. */
+      index: t.Optional(t.String()),
+      /** Of the job that works on it. */
+      job_id: t.Optional(t.String()),
       /** Grows with each swap. */
       generation: count,
       built_at: t.Optional(time),
@@ -77,6 +81,10 @@ export const Job = closed({
   embedded: count,
   unchanged: count,
   removed: count,
+  /** New or changed rows whose text columns are empty: kept, and found by neither words nor vectors. */
+  without_text: count,
+  /** Whether rows of the corpus as it was are kept. */
+  refresh: t.Boolean(),
   started_at: time,
   finished_at: t.Optional(time),
   error: t.Optional(closed({ type: t.String(), message: t.String() })),

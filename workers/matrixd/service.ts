@@ -1,4 +1,5 @@
-/** matrixd: to be written. */
+/** matrixd's verbs, over corpora, searches, playbooks, profiles and rules. */
+import { join } from "node:path";
 import type { Running } from "../../runtime/contract.ts";
 import type { Deps } from "../../runtime/service.ts";
 import type { Catalogd } from "../catalogd/contract.ts";
@@ -7,9 +8,48 @@ import type { Pathwayd } from "../pathwayd/contract.ts";
 import type { Queryd } from "../queryd/contract.ts";
 import type { Vectord } from "../vectord/contract.ts";
 import type { Matrixd } from "./contract.ts";
+import { createCorpora } from "./corpora.ts";
+import { corporaRaw, corporaVerbs } from "./corpora-verbs.ts";
+import { createUpkeep } from "./corpus-upkeep.ts";
+import { openJobs } from "./jobs.ts";
+import { startLexicon } from "./lexicon.ts";
 
-export async function createMatrixd(
-  _: Deps<{ catalogd: Catalogd; queryd: Queryd; vectord: Vectord; embedd: Embedd; pathwayd: Pathwayd }>,
-): Promise<Running<Matrixd>> {
-  return { verbs: {} as never, raw: {} as never, stop: async () => {} };
+export type MatrixDeps = Deps<{
+  catalogd: Catalogd;
+  queryd: Queryd;
+  vectord: Vectord;
+  embedd: Embedd;
+  pathwayd: Pathwayd;
+}>;
+
+/** Starts matrixd. Jobs that an earlier run did not end have failed; what they left is cleared away. */
+export async function createMatrixd(deps: MatrixDeps): Promise<Running<Matrixd>> {
+  const { config, clock, log, newId, directory, peers } = deps;
+  const lexicon = startLexicon(log);
+  const upkeep = createUpkeep({ clock, log });
+  const jobs = await openJobs(join(directory, "jobs.jsonl"), { clock, log, newId });
+  const tools = {
+    peers,
+    clock,
+    lexicon,
+    upkeep,
+    newId,
+    readMs: config.queryd.max_timeout_ms,
+    metadataBytesMax: config.vectord.max_metadata_bytes - rowFieldBytes,
+  };
+  const corpora = await createCorpora(directory, tools, { jobs, log });
+
+  return {
+    verbs: { ...corporaVerbs({ corpora, jobs }) } as never,
+    raw: corporaRaw({ jobs }),
+    notReady: () => corpora.damages(),
+    stop: async () => {
+      await jobs.stop();
+      await upkeep.stop();
+      await lexicon.stop();
+    },
+  };
 }
+
+/** What the number of a row adds to its metadata in vectord, at most. */
+const rowFieldBytes = 32;

@@ -1,0 +1,89 @@
+/** What a start finds of corpora on the disk. */
+import { readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { ServiceError } from "../../runtime/errors.ts";
+import { makeDirectory, syncDirectory } from "../../runtime/files.ts";
+import type { Log } from "../../runtime/log.ts";
+import type { Build } from "./corpus-build.ts";
+import { type Entry, isNewer, noteDamage } from "./corpus-entry.ts";
+import { discard, type Tools } from "./corpus-job.ts";
+import { type CorpusRecord, databaseFile, nameOfDirectory, readRecord } from "./corpus-record.ts";
+import { discardBuild, sweepBuild } from "./corpus-upkeep.ts";
+
+/** Opens all corpora. What crashes left is cleared away in the background; so are databases looked through. */
+export async function openCorpora(directory: string, tools: Tools, log: Log): Promise<Map<string, Entry>> {
+  await makeDirectory(directory);
+  const entries = new Map<string, Entry>();
+  for (const name of (await readdir(directory)).sort()) {
+    const entry = await openCorpus(join(directory, name), name, tools, log);
+    if (!entry) continue;
+    entries.set(entry.record.name, entry);
+    if (entry.damage)
+      log.error("a corpus is damaged", { corpus: entry.record.name, reason: entry.damage.reason });
+  }
+  return entries;
+}
+
+async function openCorpus(
+  directory: string,
+  directoryName: string,
+  tools: Tools,
+  log: Log,
+): Promise<Entry | undefined> {
+  const record = await readRecord(directory);
+  if (record === null) {
+    // Its making was never answered.
+    await rm(directory, { recursive: true, force: true });
+    return undefined;
+  }
+  if ("reason" in record) return unusable(directory, nameOfDirectory(directoryName), record);
+  const entry: Entry = { directory, record, written: Promise.resolve() };
+  if (record.dropped) {
+    clearCorpus(entry, tools);
+    return undefined;
+  }
+  for (const build of record.builds)
+    if (build.id !== record.live)
+      discard(entry, { ...build, file: databaseFile(directory, build.id) }, tools);
+  await openLive(entry, record, tools, log);
+  return entry;
+}
+
+const unusable = (directory: string, name: string, damage: NonNullable<Entry["damage"]>): Entry => {
+  const spec = { name, id_column: "?", text_columns: ["?"] };
+  return { directory, record: { name, spec, builds: [] }, damage, written: Promise.resolve() };
+};
+
+async function openLive(entry: Entry, record: CorpusRecord, tools: Tools, log: Log): Promise<void> {
+  const { lexicon, peers, upkeep } = tools;
+  const found = record.builds.find(({ id }) => id === record.live);
+  if (!found) return;
+  const file = databaseFile(entry.directory, found.id);
+  try {
+    const state = await lexicon.ask(file, "open", {});
+    const build: Build = { ...found, file, state, holds: new Map(), released: () => {} };
+    build.released = () => upkeep.attend(build.id, () => sweepBuild(build, lexicon, peers));
+    entry.live = build;
+    upkeep.attend(build.id, () => sweepBuild(build, lexicon, peers));
+    upkeep.attend(`${build.id} check`, async () => {
+      await lexicon.ask(file, "check", {}).catch((cause) => {
+        noteDamage(entry, build, cause);
+        if (!entry.damage) throw cause;
+        log.error("a corpus is damaged", { corpus: record.name, reason: entry.damage.reason });
+      });
+    });
+  } catch (cause) {
+    if (!(cause instanceof ServiceError)) throw cause;
+    entry.damage = { reason: cause.message, isNewer: isNewer(cause) };
+  }
+}
+
+/** Deletes all of a dropped corpus in the background. */
+export function clearCorpus({ directory, record }: Entry, { lexicon, peers, upkeep }: Tools): void {
+  upkeep.attend(directory, async () => {
+    for (const build of record.builds)
+      await discardBuild({ ...build, file: databaseFile(directory, build.id) }, lexicon, peers);
+    await rm(directory, { recursive: true, force: true });
+    await syncDirectory(join(directory, ".."));
+  });
+}

@@ -1,0 +1,128 @@
+/** The corpora there are: searched, built, refreshed and dropped by name. */
+import { join } from "node:path";
+import type { Static } from "@sinclair/typebox";
+import { fail } from "../../runtime/errors.ts";
+import { makeDirectory } from "../../runtime/files.ts";
+import type { Log } from "../../runtime/log.ts";
+import type { Corpus } from "./contract.ts";
+import { clearCorpus, openCorpora } from "./corpora-start.ts";
+import { holdBuild } from "./corpus-build.ts";
+import {
+  canRefresh,
+  changeRecord,
+  corpusInfo,
+  type Entry,
+  noteDamage,
+  unsearchable,
+} from "./corpus-entry.ts";
+import { refuseNewer, type Tools, workOn } from "./corpus-job.ts";
+import { type Spec, writeRecord } from "./corpus-record.ts";
+import { findSource } from "./corpus-source.ts";
+import type { Jobs } from "./jobs.ts";
+import type { Corpora } from "./live-corpus.ts";
+
+export interface OpenCorpora extends Corpora {
+  /** Throws `not_found`. */
+  get: (name: string) => Static<typeof Corpus>;
+  /** Begins a job. Throws when the source or its columns are not there, or the corpus has a job already. */
+  submit: (spec: Spec, signal: AbortSignal) => Promise<{ job_id: string; corpus: string; refresh: boolean }>;
+  /** Gone when it resolves; its job is cancelled. Throws `not_found`. */
+  drop: (name: string) => Promise<void>;
+  /** Why the service is not whole. */
+  damages: () => string[];
+}
+
+/** Most corpora there may be: each has files and an index open. */
+const corporaMax = 1000;
+
+/** Opens what there is in `<directory>/corpora`. */
+export async function createCorpora(
+  directory: string,
+  tools: Tools,
+  { jobs, log }: { jobs: Jobs; log: Log },
+): Promise<OpenCorpora> {
+  const home = join(directory, "corpora");
+  const entries = await openCorpora(home, tools, log);
+  const inTurn = createTurns();
+  const entryOf = (name: string): Entry => {
+    const entry = entries.get(name);
+    if (!entry)
+      throw fail("not_found", `there is no corpus '${name}'; GET /matrix/corpora lists those there are`);
+    return entry;
+  };
+  const infoOf = (entry: Entry) => corpusInfo(entry, jobs.of(entry.record.name)?.job_id);
+  const sorted = () => [...entries.values()].sort((a, b) => (a.record.name < b.record.name ? -1 : 1));
+
+  const makeEntry = async (spec: Spec): Promise<Entry> => {
+    if (entries.size >= corporaMax)
+      throw fail("resource_exhausted", `there are ${corporaMax} corpora already; drop one first`);
+    const place = join(home, `${spec.name}.${tools.newId().slice(0, 8)}`);
+    const record = { name: spec.name, spec, builds: [] };
+    await makeDirectory(place);
+    await writeRecord(place, record);
+    const entry = { directory: place, record, written: Promise.resolve() };
+    entries.set(spec.name, entry);
+    return entry;
+  };
+
+  return {
+    hold: (name) => {
+      const entry = entryOf(name);
+      const { live, damage } = entry;
+      if (!live || damage) throw unsearchable(entry, jobs.of(name)?.job_id);
+      return holdBuild(live, infoOf(entry), tools.lexicon, (cause) => noteDamage(entry, live, cause));
+    },
+    list: () => sorted().map(infoOf),
+    get: (name) => infoOf(entryOf(name)),
+    submit: async (spec, signal) => {
+      const source = await findSource(spec, tools.peers, signal);
+      return inTurn(async () => {
+        const known = entries.get(spec.name);
+        if (known?.damage?.isNewer) throw refuseNewer(known);
+        const entry = known ?? (await makeEntry(spec));
+        const refresh = canRefresh(spec, entry);
+        const job = await jobs
+          .submit(spec.name, refresh, (running) => workOn(entry, { spec, source }, tools, running))
+          .catch((cause) => {
+            if (!known) forget(entries, entry, tools);
+            throw cause;
+          });
+        return { job_id: job.job_id, corpus: spec.name, refresh };
+      });
+    },
+    drop: (name) =>
+      inTurn(async () => {
+        const entry = entryOf(name);
+        const job = jobs.of(name);
+        if (job) await jobs.cancel(job.job_id);
+        await changeRecord(entry, (record) => ({ ...record, dropped: true }));
+        forget(entries, entry, tools);
+      }),
+    damages: () =>
+      sorted().flatMap(({ record, damage }) =>
+        damage ? [`corpus '${record.name}' is damaged: ${damage.reason}`] : [],
+      ),
+  };
+}
+
+/** Takes a corpus away; its files and indexes go when nobody reads them any more. */
+function forget(entries: Map<string, Entry>, entry: Entry, tools: Tools): void {
+  const { live } = entry;
+  entries.delete(entry.record.name);
+  const clear = () => {
+    if (!live || live.holds.size === 0) clearCorpus(entry, tools);
+  };
+  if (live) live.isGone = true;
+  if (live) live.released = clear;
+  clear();
+}
+
+/** One at a time: two requests may be about the same name. */
+function createTurns(): <R>(work: () => Promise<R>) => Promise<R> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const mine = last.then(work);
+    last = mine.catch(() => undefined);
+    return mine;
+  };
+}

@@ -1,0 +1,77 @@
+/** A build of a corpus that can be searched, and who holds which of its generations. */
+import type { Static } from "@sinclair/typebox";
+import type { Corpus } from "./contract.ts";
+import { parseFilter } from "./corpus-filter.ts";
+import type { Lexicon } from "./lexicon.ts";
+import type { LexiconState } from "./lexicon-database.ts";
+import type { LiveCorpus } from "./live-corpus.ts";
+
+export interface Build {
+  id: string;
+  /** vectord's. */
+  index: string;
+  file: string;
+  state: LexiconState;
+  /** How many hold each generation. */
+  holds: Map<number, number>;
+  /** It is no longer the corpus's, and goes when nobody holds it. */
+  isGone?: true;
+  /** Called when a generation is let go of. */
+  released: () => void;
+}
+
+/** Ids looked up in one go: between two the thread serves others. */
+const idsAtOnce = 10_000;
+
+/** The oldest generation that is still read. */
+export const oldestHeld = ({ holds, state }: Build): number => Math.min(state.generation, ...holds.keys());
+
+/** Holds the present generation. `failed` hears of every failure of its database. */
+export function holdBuild(
+  build: Build,
+  info: Static<typeof Corpus>,
+  lexicon: Lexicon,
+  failed: (cause: unknown) => void,
+): LiveCorpus {
+  const { file, holds } = build;
+  const { generation, rows, index, model = "", dimension = 0 } = build.state;
+  holds.set(generation, (holds.get(generation) ?? 0) + 1);
+  let isHeld = true;
+  const told = <R>(work: Promise<R>): Promise<R> =>
+    work.catch((cause) => {
+      failed(cause);
+      throw cause;
+    });
+  return {
+    info,
+    generation,
+    rows,
+    index,
+    model,
+    dimension,
+    lexical: async ({ text, k, filter, among, signal }) => {
+      const condition = filter && parseFilter(filter);
+      const question = { generation, text, k, condition, among };
+      return told(lexicon.ask(file, "lexical", question, { signal }));
+    },
+    read: (numbers, { text = false } = {}) => told(lexicon.ask(file, "read", { generation, numbers, text })),
+    numbersOf: async (ids) => {
+      const found: (number | undefined)[] = [];
+      for (let from = 0; from < ids.length; from += idsAtOnce) {
+        const some = ids.slice(from, from + idsAtOnce);
+        found.push(...(await told(lexicon.ask(file, "numbersOf", { generation, ids: some }))));
+      }
+      return found;
+    },
+    release: () => {
+      if (!isHeld) return;
+      isHeld = false;
+      const left = (holds.get(generation) ?? 1) - 1;
+      if (left > 0) holds.set(generation, left);
+      else {
+        holds.delete(generation);
+        build.released();
+      }
+    },
+  };
+}

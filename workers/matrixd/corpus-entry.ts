@@ -1,0 +1,96 @@
+/** One corpus as the service knows it. */
+import type { Static } from "@sinclair/typebox";
+import { fail, ServiceError } from "../../runtime/errors.ts";
+import type { Corpus } from "./contract.ts";
+import type { Build } from "./corpus-build.ts";
+import { type CorpusRecord, type Spec, type Unusable, writeRecord } from "./corpus-record.ts";
+
+export interface Entry {
+  directory: string;
+  record: CorpusRecord;
+  live?: Build;
+  /** Why nothing can be read of it. */
+  damage?: Unusable;
+  /** The end of the writes of its record: they follow each other. */
+  written: Promise<void>;
+}
+
+/** Changes the record, durably. */
+export function changeRecord(entry: Entry, change: (record: CorpusRecord) => CorpusRecord): Promise<void> {
+  const mine = entry.written.then(async () => {
+    const record = change(entry.record);
+    await writeRecord(entry.directory, record);
+    entry.record = record;
+  });
+  entry.written = mine.catch(() => undefined);
+  return mine;
+}
+
+/** Takes note of a database that turned out to be damaged while it was read. */
+export function noteDamage(entry: Entry, build: Build, cause: unknown): void {
+  if (!(cause instanceof ServiceError) || cause.type !== "corrupt" || entry.live !== build) return;
+  entry.damage ??= { reason: cause.message, isNewer: isNewer(cause) };
+}
+
+/** Whether a database was refused for its format's version. */
+export const isNewer = ({ details }: ServiceError): boolean =>
+  (details as { newer?: unknown } | undefined)?.newer === true;
+
+/** What is told of a corpus. */
+export function corpusInfo(
+  { record, live, damage }: Entry,
+  jobId: string | undefined,
+): Static<typeof Corpus> {
+  const lastError = damage?.reason ?? record.last_error;
+  const { model, ...spec } = live?.state.spec ?? record.spec;
+  const used = live?.state.model ?? model;
+  const common = {
+    ...spec,
+    ...(used !== undefined && { model: used }),
+    ...(jobId !== undefined && { job_id: jobId }),
+  };
+  if (!live)
+    return {
+      ...common,
+      state: damage ? "damaged" : jobId === undefined ? "failed" : "building",
+      rows: 0,
+      generation: 0,
+      ...(lastError !== undefined && { last_error: lastError }),
+      ...(lastError === undefined &&
+        jobId === undefined && { last_error: "its first build was interrupted" }),
+    };
+  const { generation, rows, index, dimension, built_at, dataset_version } = live.state;
+  return {
+    ...common,
+    state: damage ? "damaged" : "ready",
+    rows,
+    generation,
+    index,
+    ...(dimension !== undefined && { dimension }),
+    ...(built_at !== undefined && { built_at }),
+    ...(dataset_version !== undefined && { dataset_version }),
+    ...(lastError !== undefined && { last_error: lastError }),
+  };
+}
+
+/** What a search that cannot use the corpus is told. */
+export function unsearchable({ record, damage }: Entry, jobId: string | undefined): ServiceError {
+  const { name } = record;
+  if (damage) return fail("corrupt", `corpus '${name}' is damaged: ${damage.reason}`);
+  if (jobId !== undefined)
+    return fail("unavailable", `corpus '${name}' is being built for the first time by job ${jobId}`, {
+      retryAfterSeconds: 1,
+    });
+  const why = record.last_error ?? "its first build was interrupted";
+  return fail("conflict", `corpus '${name}' has never been built: ${why}; build it again`);
+}
+
+/** Whether the rows that are there can stay where they did not change: the same columns and the same model. */
+export function canRefresh(spec: Spec, { live, damage }: Entry): boolean {
+  if (!live || damage) return false;
+  const { spec: old, model } = live.state;
+  const columns = ({ id_column, text_columns, metadata_columns = [] }: Spec) =>
+    JSON.stringify([id_column, text_columns, metadata_columns]);
+  const isSameModel = spec.model === undefined || spec.model === model || spec.model === old.model;
+  return isSameModel && columns(spec) === columns(old);
+}

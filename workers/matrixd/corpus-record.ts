@@ -1,0 +1,78 @@
+/**
+ * What is written of a corpus beside its databases: `corpora/<name>.<id>/corpus.json`. It names every build before
+ * anything of the build is made, here or in vectord, so that a start can clear away all that is not live.
+ */
+import { join } from "node:path";
+import type { Static } from "@sinclair/typebox";
+import { readOrNull, writeAtomic } from "../../runtime/files.ts";
+import type { CorpusSpec } from "./contract.ts";
+
+export type Spec = Static<typeof CorpusSpec>;
+
+/** A database and an index in vectord. */
+export interface BuildRecord {
+  id: string;
+  index: string;
+}
+
+export interface CorpusRecord {
+  name: string;
+  /** As it was last asked for. */
+  spec: Spec;
+  /** The build that searches use. */
+  live?: string;
+  builds: BuildRecord[];
+  last_error?: string;
+  /** It is no more, and what is left of it is being cleared away. */
+  dropped?: true;
+}
+
+/** Why a record cannot be used. One of a newer format is left alone; a damaged one may be built over. */
+export interface Unusable {
+  reason: string;
+  isNewer: boolean;
+}
+
+const format = "lakehouse.corpus";
+const version = 1;
+const fileName = "corpus.json";
+
+/** The record of a corpus's directory; null when there is none, as after a crash in the middle of making it. */
+export async function readRecord(directory: string): Promise<CorpusRecord | Unusable | null> {
+  const bytes = await readOrNull(join(directory, fileName));
+  if (bytes === null) return null;
+  const [head = "", body = ""] = new TextDecoder().decode(bytes).split("\n");
+  const found = headOf(head);
+  if (found?.format === format && found.version > version)
+    return {
+      reason: `written in format ${found.version}, and this version of Lakehouse reads up to ${version}`,
+      isNewer: true,
+    };
+  if (found?.format !== format || found.crc32 !== checksum(body))
+    return { reason: `the checksum of ${fileName} does not fit; build the corpus again`, isNewer: false };
+  return JSON.parse(body);
+}
+
+function headOf(line: string): { format: string; version: number; crc32: string } | undefined {
+  try {
+    return JSON.parse(line);
+  } catch {
+    // No head at all: told as a checksum that does not fit.
+    return undefined;
+  }
+}
+
+/** Writes it durably. */
+export function writeRecord(directory: string, record: CorpusRecord): Promise<void> {
+  const body = JSON.stringify(record);
+  const head = JSON.stringify({ format, version, crc32: checksum(body) });
+  return writeAtomic(join(directory, fileName), `${head}\n${body}\n`);
+}
+
+const checksum = (text: string): string => Bun.hash.crc32(text).toString(16).padStart(8, "0");
+
+/** The database of a build. */
+export const databaseFile = (directory: string, build: string): string => join(directory, `${build}.sqlite`);
+
+/** The corpus's name, from its directory's. */
+export const nameOfDirectory = (directory: string): string => directory.slice(0, directory.lastIndexOf("."));

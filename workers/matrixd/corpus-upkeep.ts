@@ -1,0 +1,88 @@
+/** What is cleared away behind builds: dead rows, their vectors, whole builds. It is tried until it works. */
+import { rm } from "node:fs/promises";
+import { dirname } from "node:path";
+import type { Clock } from "../../runtime/clock.ts";
+import { ServiceError } from "../../runtime/errors.ts";
+import { syncDirectory } from "../../runtime/files.ts";
+import type { Log } from "../../runtime/log.ts";
+import { type Build, oldestHeld } from "./corpus-build.ts";
+import type { Peers } from "./corpus-peers.ts";
+import type { Lexicon } from "./lexicon.ts";
+
+/** Wait before what failed is tried again: a peer that is away has that long to come back. */
+const againMs = 15_000;
+
+export interface Upkeep {
+  /** Does the work in the background; a failure is logged and it is tried again later. One at a time under one name. */
+  attend: (name: string, work: () => Promise<void>) => void;
+  /** Lets what is under way end, and begins no more. */
+  stop: () => Promise<void>;
+}
+
+export function createUpkeep({ clock, log }: { clock: Clock; log: Log }): Upkeep {
+  const running = new Map<string, Promise<void>>();
+  const wanted = new Map<string, () => Promise<void>>();
+  const timers = new Set<() => void>();
+  let isStopped = false;
+
+  const attend = (name: string, work: () => Promise<void>) => {
+    if (isStopped) return;
+    if (running.has(name)) {
+      wanted.set(name, work);
+      return;
+    }
+    const done = work()
+      .catch((error: unknown) => {
+        log.warn("clearing away behind a corpus failed; it is tried again", { name, error: String(error) });
+        const cancel = clock.after(againMs, () => {
+          timers.delete(cancel);
+          attend(name, work);
+        });
+        timers.add(cancel);
+      })
+      .finally(() => {
+        running.delete(name);
+        const next = wanted.get(name);
+        wanted.delete(name);
+        if (next) attend(name, next);
+      });
+    running.set(name, done);
+  };
+  return {
+    attend,
+    stop: async () => {
+      isStopped = true;
+      for (const cancel of timers) cancel();
+      await Promise.all(running.values());
+    },
+  };
+}
+
+/** Deletes the rows that no generation in use has, and their vectors. */
+export async function sweepBuild(build: Build, lexicon: Lexicon, { vectord }: Peers): Promise<void> {
+  const { file, index } = build;
+  if (build.isGone) return;
+  while ((await lexicon.ask(file, "purge", { from: oldestHeld(build) })) > 0);
+  for (;;) {
+    const numbers = await lexicon.ask(file, "garbage", {});
+    if (numbers.length === 0) return;
+    await vectord.verbs.remove({ name: index, ids: numbers.map(String) }).catch(unlessGone);
+    await lexicon.ask(file, "forgetGarbage", { numbers });
+  }
+}
+
+/** Deletes a build's index and files. */
+export async function discardBuild(
+  { file, index }: { file: string; index: string },
+  lexicon: Lexicon,
+  { vectord }: Peers,
+): Promise<void> {
+  await vectord.verbs.drop({ name: index }).catch(unlessGone);
+  await lexicon.close(file);
+  for (const end of ["", "-wal", "-shm", "-journal"]) await rm(`${file}${end}`, { force: true });
+  await syncDirectory(dirname(file));
+}
+
+const unlessGone = (cause: unknown): void => {
+  if (!(cause instanceof ServiceError && cause.type === "not_found")) throw cause;
+};

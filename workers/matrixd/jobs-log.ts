@@ -1,0 +1,40 @@
+/** What is known of jobs, on the disk: each is written when it is taken and when it has ended. */
+import type { Static } from "@sinclair/typebox";
+import { openLineLog } from "../../runtime/line-log.ts";
+import type { Log } from "../../runtime/log.ts";
+import type { Job } from "./contract.ts";
+
+export type JobFacts = Static<typeof Job>;
+
+export interface JobsLog {
+  /** The latest of each job, oldest job first. */
+  known: JobFacts[];
+  /** Resolves when it is on stable storage. */
+  write: (facts: JobFacts) => Promise<void>;
+  close: () => Promise<void>;
+}
+
+/** Records in the file at which it is written anew with those that are still listed. */
+const recordsMax = 2000;
+
+/** Opens the log; `listed` gives the jobs to keep when it is written anew. */
+export async function openJobsLog(path: string, log: Log, listed: () => JobFacts[]): Promise<JobsLog> {
+  const known = new Map<string, JobFacts>();
+  let records = 0;
+  const replay = (facts: JobFacts) => {
+    records += 1;
+    known.set(facts.job_id, facts);
+  };
+  const file = await openLineLog<JobFacts>({ path, format: "lakehouse.matrix-jobs", version: 1, replay });
+  if (file.report.damagedCount > 0) log.warn("the log of jobs has damaged lines", { ...file.report });
+  return {
+    known: [...known.values()],
+    write: async (facts) => {
+      await file.append(facts);
+      if (++records < recordsMax) return;
+      records = 0;
+      await file.rewrite(listed());
+    },
+    close: file.close,
+  };
+}

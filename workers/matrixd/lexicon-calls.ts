@@ -1,0 +1,39 @@
+/** What can be asked of a thread that works on corpora's databases, and how it is asked. */
+import type { WireError } from "../../runtime/errors.ts";
+import type { LexiconState } from "./lexicon-database.ts";
+import type { LexicalQuestion } from "./lexicon-read.ts";
+import type { PendingRow, RowShape, Staged } from "./lexicon-write.ts";
+import type { CorpusRow } from "./live-corpus.ts";
+
+/** One function a question: what it takes beside the database's file, and what it answers. */
+export interface LexiconCalls {
+  create: (input: { state: LexiconState }) => void;
+  /** Opens the file and takes back what an unfinished refresh left. */
+  open: (input: object) => LexiconState;
+  /** Looks through the whole file. */
+  check: (input: object) => void;
+  begin: (input: object) => void;
+  stage: (input: { lines: Uint8Array; shape: RowShape }) => Staged;
+  countPending: (input: object) => number;
+  pending: (input: { after: number; rowsMax: number; bytesMax: number }) => PendingRow[];
+  removeUnseen: (input: object) => number;
+  finish: (input: { changes: Omit<LexiconState, "generation" | "rows" | "last"> }) => LexiconState;
+  undo: (input: object) => void;
+  purge: (input: { from: number }) => number;
+  garbage: (input: object) => number[];
+  forgetGarbage: (input: { numbers: readonly number[] }) => void;
+  lexical: (input: LexicalQuestion) => { number: number; score: number }[];
+  read: (input: { generation: number; numbers: readonly number[]; text: boolean }) => CorpusRow[];
+  numbersOf: (input: { generation: number; ids: readonly string[] }) => (number | undefined)[];
+  /** Lets go of the file. */
+  close: (input: object) => void;
+}
+export type LexiconCall = keyof LexiconCalls;
+export type InputOf<C extends LexiconCall> = Parameters<LexiconCalls[C]>[0];
+export type AnswerOf<C extends LexiconCall> = ReturnType<LexiconCalls[C]>;
+
+export type ToThread = { type: "ask"; file: string; call: LexiconCall; input: unknown } | { type: "stop" };
+export type FromThread =
+  | { type: "done"; value: unknown }
+  | { type: "failed"; error: WireError; cause: Record<string, unknown> }
+  | { type: "stopped" };

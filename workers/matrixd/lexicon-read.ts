@@ -1,0 +1,97 @@
+/** What searches ask of a corpus's database. */
+import type { Database } from "bun:sqlite";
+import { type Condition, matches } from "./corpus-filter.ts";
+import { damaged, digestOf } from "./lexicon-database.ts";
+import type { CorpusRow } from "./live-corpus.ts";
+
+export interface LexicalQuestion {
+  generation: number;
+  text: string;
+  k: number;
+  condition?: Condition | undefined;
+  among?: readonly number[] | undefined;
+}
+
+/** Most words of a query that are looked for; the first ones. */
+const wordsMax = 128;
+
+/** A row that is live in a generation; bound twice. */
+const isLive = "r.born <= ? AND (r.died IS NULL OR r.died > ?)";
+
+/**
+ * The query as FTS5 takes it: each word quoted, any of them. Words are runs of letters and digits, as the tokenizer
+ * sees them, so that `OSHA-10` finds rows with either part and best those with both. Undefined when there is none.
+ */
+export function matchExpression(text: string): string | undefined {
+  const words = new Set(text.toLowerCase().match(/[\p{L}\p{N}\p{M}\p{Co}]+/gu));
+  if (words.size === 0) return undefined;
+  return [...words]
+    .slice(0, wordsMax)
+    .map((word) => `"${word}"`)
+    .join(" OR ");
+}
+
+/** Best first by BM25, at most k. FTS5 gives smaller numbers to better rows; here larger is better. */
+export function lexicalRows(
+  database: Database,
+  question: LexicalQuestion,
+): { number: number; score: number }[] {
+  const { generation, text, k, condition, among } = question;
+  const expression = matchExpression(text);
+  if (expression === undefined || k <= 0) return [];
+  const ranked = database
+    .query("SELECT rowid AS number, rank FROM words WHERE words MATCH ? ORDER BY rank, rowid")
+    .iterate(expression) as IterableIterator<{ number: number; rank: number }>;
+  const live = database.query(`SELECT 1 FROM rows r WHERE r.number = ? AND ${isLive}`);
+  const metadata = database.query("SELECT metadata FROM content WHERE number = ?");
+  const allowed = among && new Set(among);
+  const hits: { number: number; score: number }[] = [];
+  for (const { number, rank } of ranked) {
+    if (allowed && !allowed.has(number)) continue;
+    if (live.get(number, generation, generation) === null) continue;
+    if (condition) {
+      const found = metadata.get(number) as { metadata: string } | null;
+      if (!found || !matches(condition, JSON.parse(found.metadata))) continue;
+    }
+    hits.push({ number, score: -rank });
+    if (hits.length === k || hits.length === allowed?.size) break;
+  }
+  return hits;
+}
+
+/** The live rows of these numbers in their order. Throws `corrupt` for a row whose bytes are not what was written. */
+export function readRows(
+  database: Database,
+  { generation, numbers, text }: { generation: number; numbers: readonly number[]; text: boolean },
+): CorpusRow[] {
+  const query = database.query(
+    `SELECT r.id, r.digest, c.text, c.metadata FROM rows r LEFT JOIN content c ON c.number = r.number
+     WHERE r.number = ? AND ${isLive}`,
+  );
+  return numbers.flatMap((number) => {
+    const row = query.get(number, generation, generation) as StoredRow | null;
+    if (!row) return [];
+    const { id, digest, metadata } = row;
+    if (row.text === null || metadata === null || !equal(digest, digestOf(id, row.text, metadata)))
+      throw damaged(`row ${number} is not what was written`);
+    return [{ number, id, metadata: JSON.parse(metadata), ...(text && { text: row.text }) }];
+  });
+}
+
+interface StoredRow {
+  id: string;
+  digest: Uint8Array;
+  text: string | null;
+  metadata: string | null;
+}
+
+const equal = (one: Uint8Array, other: Uint8Array): boolean => Buffer.compare(one, other) === 0;
+
+/** The numbers of live rows by their ids. */
+export function numbersOfIds(
+  database: Database,
+  { generation, ids }: { generation: number; ids: readonly string[] },
+): (number | undefined)[] {
+  const query = database.query(`SELECT r.number FROM rows r WHERE r.id = ? AND ${isLive}`);
+  return ids.map((id) => (query.get(id, generation, generation) as { number: number } | null)?.number);
+}
