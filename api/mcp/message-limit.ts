@@ -21,22 +21,15 @@ export function limitMessages(
 ): Transform {
   let pieces: Buffer[] = [];
   let bytes = 0;
-  /** Of the line that is being dropped. */
   let begin = "";
   let end: Buffer = Buffer.alloc(0);
 
   const take = (piece: Buffer): void => {
     bytes += piece.length;
-    if (bytes <= bytesMax) {
-      pieces.push(piece);
-      return;
-    }
-    if (pieces.length > 0) {
-      const start = Buffer.concat(pieces.slice(0, 4));
-      begin = start.toString("latin1", 0, keptBytes);
-      pieces = [];
-    }
+    if (begin.length < keptBytes) begin += piece.toString("latin1", 0, keptBytes - begin.length);
     end = Buffer.concat([end, piece.subarray(-keptBytes)]).subarray(-keptBytes);
+    if (bytes <= bytesMax) pieces.push(piece);
+    else pieces = [];
   };
   const finish = (through: Transform): void => {
     if (bytes <= bytesMax) through.push(Buffer.concat(pieces));
@@ -61,7 +54,7 @@ export function limitMessages(
   });
 }
 
-const value = String.raw`(-?\d{1,15}|"[^"\\]{1,200}")`;
+const value = String.raw`(-?\d{1,15}|"[ !#-[\]-~]{1,200}")`;
 const first = new RegExp(String.raw`^\s*\{(?:\s*"jsonrpc"\s*:\s*"2\.0"\s*,)?\s*"id"\s*:\s*${value}\s*,`);
 const last = new RegExp(String.raw`,\s*"id"\s*:\s*${value}\s*\}\s*$`);
 
