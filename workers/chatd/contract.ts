@@ -55,7 +55,10 @@ export const chatd = contract("chatd", {
           reachable: t.Boolean(),
           reason: t.Optional(t.String()),
           in_flight: count,
+          max_concurrent: count,
+          /** Today, in UTC. */
           spent_usd: t.Number({ minimum: 0 }),
+          spent_tokens: t.Number({ minimum: 0 }),
         }),
       ),
     }),

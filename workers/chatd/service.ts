@@ -1,8 +1,104 @@
-/** chatd: to be written. */
-import type { Running } from "../../runtime/contract.ts";
+/** chatd: its verbs and its two doors for conversations, over providers, quotas and a cache. */
+import type { Static } from "@sinclair/typebox";
+import { readJsonObject } from "../../runtime/body.ts";
+import type { RawContext, Running } from "../../runtime/contract.ts";
 import type { Deps } from "../../runtime/service.ts";
+import { createAnswerCache } from "./answer-cache.ts";
+import { httpAnswer } from "./answer-http.ts";
+import { type Asker, answerTo } from "./answering.ts";
+import { createCalls } from "./calls.ts";
 import type { Chatd } from "./contract.ts";
+import { type Ask, readAsk } from "./conversation.ts";
+import { createModelNames } from "./model-names.ts";
+import { createObserver, textIn } from "./observation.ts";
+import { readProviderSettings } from "./provider-setting.ts";
+import { createRegistry, modelList } from "./registry.ts";
+import { openSpendBook } from "./spend-book.ts";
 
-export async function createChatd(_: Deps): Promise<Running<Chatd>> {
-  return { verbs: {} as never, raw: {} as never, stop: async () => {} };
+/** Starts the service. Rejects when a provider or model is badly configured; none of them need answer yet. */
+export async function createChatd(deps: Deps): Promise<Running<Chatd>> {
+  const { config, clock, log, metrics, newId } = deps;
+  const { chatd } = config;
+  const settings = readProviderSettings(config);
+  const names = createModelNames(
+    config,
+    settings.map(({ name }) => name),
+  );
+  const book = await openSpendBook(deps.directory, { clock, log });
+  const registry = createRegistry(deps, settings, book);
+  const calls = createCalls({ kept: chatd.calls_kept, life: newId(), clock });
+  const cache = createAnswerCache({ bytesMax: chatd.cache_max_bytes, ttlMs: chatd.cache_ttl_ms, clock });
+  const observer = createObserver({ calls, clock, log, metrics, recordContent: chatd.record_content });
+  const inFlight = () => registry.all().reduce((sum, { quota }) => sum + quota.inFlight(), 0);
+  metrics.gauge("chatd_calls_in_flight", "Calls of providers in flight.", inFlight);
+  metrics.gauge("chatd_cache_bytes", "Memory taken by remembered answers.", cache.bytes);
+
+  const answer = (ask: Ask, asker: Asker) =>
+    answerTo(ask, asker, { clock, names, registered: registry.get, cache, observer });
+  const door = async ({ request, requestId, signal }: RawContext, own: boolean): Promise<Response> => {
+    const given = await readJsonObject(request, chatd.max_json_bytes);
+    const { headers } = request;
+    const ask = readAsk(given, { own, defaultModel: chatd.default_model, headers });
+    const { heartbeat_ms: heartbeatMs } = chatd;
+    return httpAnswer(await answer(ask, { requestId, signal }), ask, { own, requestId, clock, heartbeatMs });
+  };
+
+  return {
+    verbs: {
+      providers: async () => {
+        const seen = await registry.seen();
+        return Object.fromEntries([...seen].map(([name, { reason }]) => [name, reason === undefined]));
+      },
+      providerDetails: async () => {
+        const seen = await registry.seen();
+        const providers = registry.all().map(({ setting, hasKey, quota }) => {
+          const reason = seen.get(setting.name)?.reason;
+          const { usd, tokens } = book.spent(setting.name);
+          return {
+            name: setting.name,
+            kind: setting.kind,
+            base_url: setting.baseUrl,
+            has_key: hasKey,
+            reachable: reason === undefined,
+            ...(reason !== undefined && { reason }),
+            in_flight: quota.inFlight(),
+            max_concurrent: setting.maxConcurrent,
+            spent_usd: usd,
+            spent_tokens: tokens,
+          };
+        });
+        return { providers };
+      },
+      models: () => modelList(registry, names),
+      complete: async (input, { requestId, signal }) => {
+        const { whole, about } = await answer(askOf(input, chatd.default_model), { requestId, signal });
+        return { text: whole ? textIn(whole) : "", model: about.target.id };
+      },
+      calls: ({ after, wait_ms: waitMs = 0 }, { signal }) => calls.after(after, { waitMs, signal }),
+    },
+    raw: {
+      chat: (_input, context) => door(context, true),
+      completions: (_input, context) => door(context, false),
+    },
+    drain: calls.drain,
+    stop: async () => {
+      calls.drain();
+      await book.close();
+    },
+  };
+}
+
+type Complete = Static<Chatd["endpoints"]["complete"]["body"]>;
+
+function askOf({ model, system, prompt, schema, max_tokens }: Complete, defaultModel: string): Ask {
+  const given = {
+    model,
+    messages: [
+      ...(system === undefined ? [] : [{ role: "system", content: system }]),
+      { role: "user", content: prompt },
+    ],
+    ...(max_tokens !== undefined && { max_tokens }),
+    ...(schema && { response_format: { type: "json_schema", json_schema: { name: "answer", schema } } }),
+  };
+  return readAsk(given, { own: true, defaultModel, headers: new Headers() });
 }

@@ -1,0 +1,178 @@
+/** What a request may say: OpenAI's fields, checked where a mistake would be silent, and the product's own. */
+import type { Static, TObject } from "@sinclair/typebox";
+import { closed, t } from "../../runtime/contract.ts";
+import { fail } from "../../runtime/errors.ts";
+import { check } from "../../runtime/validate.ts";
+import { checkMessages } from "./messages.ts";
+import type { Json } from "./provider.ts";
+
+export type CacheUse = "off" | "use" | "refresh";
+
+/** A conversation to be answered. */
+export interface Ask {
+  /** Names of models, the preferred one first; never empty. */
+  models: string[];
+  /** In OpenAI's shape, without the fields below. */
+  body: Json;
+  streamed: boolean;
+  streamOptions: Json;
+  cache: CacheUse;
+  /** Window to ask Ollama for, in tokens. */
+  contextTokens?: number;
+}
+
+const anything = t.Optional(t.Unknown());
+const number = (minimum: number, maximum: number) => t.Optional(t.Number({ minimum, maximum }));
+const countFrom = (minimum: number, maximum = 10_000_000) => t.Optional(t.Integer({ minimum, maximum }));
+const modelName = t.String({ minLength: 1, maxLength: 200 });
+const object = t.Object({}, { additionalProperties: true });
+const FunctionTool = t.Object(
+  {
+    name: t.String({ pattern: "^[A-Za-z0-9_.-]{1,128}$" }),
+    description: t.Optional(t.String()),
+    parameters: t.Optional(object),
+  },
+  { additionalProperties: true },
+);
+
+/** Fields of OpenAI's API that are read or mapped here. */
+const fields = {
+  model: t.Optional(modelName),
+  models: t.Optional(t.Array(modelName, { minItems: 1, maxItems: 8 })),
+  messages: t.Array(object, { minItems: 1, maxItems: 10_000 }),
+  stream: t.Optional(t.Boolean()),
+  stream_options: t.Optional(
+    t.Object({ include_usage: t.Optional(t.Boolean()) }, { additionalProperties: true }),
+  ),
+  temperature: number(0, 2),
+  top_p: number(0, 1),
+  frequency_penalty: number(-2, 2),
+  presence_penalty: number(-2, 2),
+  max_tokens: countFrom(1),
+  max_completion_tokens: countFrom(1),
+  n: countFrom(1, 128),
+  seed: t.Optional(t.Integer()),
+  stop: anything,
+  tools: t.Optional(
+    t.Array(
+      t.Object({ type: t.String(), function: t.Optional(FunctionTool) }, { additionalProperties: true }),
+      {
+        maxItems: 512,
+      },
+    ),
+  ),
+  tool_choice: anything,
+  parallel_tool_calls: t.Optional(t.Boolean()),
+  response_format: t.Optional(
+    t.Object(
+      {
+        type: t.Union([t.Literal("text"), t.Literal("json_object"), t.Literal("json_schema")]),
+        json_schema: t.Optional(
+          t.Object(
+            { name: t.String({ minLength: 1 }), schema: t.Optional(object) },
+            { additionalProperties: true },
+          ),
+        ),
+      },
+      { additionalProperties: true },
+    ),
+  ),
+  logprobs: t.Optional(t.Boolean()),
+  top_logprobs: countFrom(0, 20),
+  reasoning_effort: t.Optional(t.String()),
+};
+
+const OpenAiShape = t.Object(fields, { additionalProperties: true });
+
+/** `/chat` names every field it takes, so that a slip of the pen is told. */
+const OwnShape = closed({
+  ...fields,
+  cache: t.Optional(t.Union([t.Literal("off"), t.Literal("use"), t.Literal("refresh")])),
+  context_tokens: countFrom(64, 16_777_216),
+  audio: anything,
+  function_call: anything,
+  functions: anything,
+  logit_bias: anything,
+  metadata: anything,
+  modalities: anything,
+  prediction: anything,
+  prompt_cache_key: anything,
+  safety_identifier: anything,
+  service_tier: anything,
+  store: anything,
+  user: anything,
+  verbosity: anything,
+  web_search_options: anything,
+});
+
+/** The header by which a caller asks for the response cache, and is told what it did. */
+export const cacheHeader = "x-lakehouse-cache";
+
+/** `own`: the shape of `/chat`, which refuses unknown fields; else OpenAI's, which passes them on. */
+export function readAsk(
+  given: Json,
+  { own, defaultModel, headers }: { own: boolean; defaultModel: string; headers: Headers },
+): Ask {
+  // Clients send null for what they leave to the server.
+  const present = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null));
+  const shape: TObject = own ? OwnShape : OpenAiShape;
+  const read = check(shape, present, "the body") as Static<typeof OwnShape>;
+  checkMessages(read.messages);
+  checkTogether(read);
+  // biome-ignore format: one line a group
+  const { model, models, stream, stream_options: streamOptions = {}, cache, context_tokens: contextTokens, ...rest } = read;
+  const body: Json = own ? rest : { ...rest, ...passedOn(read) };
+  return {
+    models: modelsOf(model, models, defaultModel),
+    body,
+    streamed: stream ?? false,
+    streamOptions,
+    cache: own && cache !== undefined ? cache : cacheOf(headers),
+    ...(own && contextTokens !== undefined && { contextTokens }),
+  };
+}
+
+/** In OpenAI's shape these two words are not ours. */
+const passedOn = ({ cache, context_tokens }: { cache?: unknown; context_tokens?: unknown }): Json => ({
+  ...(cache !== undefined && { cache }),
+  ...(context_tokens !== undefined && { context_tokens }),
+});
+
+function modelsOf(model: string | undefined, models: string[] | undefined, usual: string): string[] {
+  if (model === undefined && models === undefined && usual === "")
+    throw refusal("model", "expected the name of a model, it is missing; or set [chatd] default_model");
+  const first = model ?? (models === undefined ? usual : undefined);
+  return [...(first === undefined ? [] : [first]), ...(models ?? [])];
+}
+
+function cacheOf(headers: Headers): CacheUse {
+  const asked = headers.get(cacheHeader)?.toLowerCase() ?? "off";
+  if (asked === "off" || asked === "use" || asked === "refresh") return asked;
+  throw refusal(cacheHeader, `expected off, use or refresh, got ${asked.slice(0, 40)}`);
+}
+
+/** What no schema says: fields that need each other. */
+function checkTogether(read: Static<typeof OpenAiShape>): void {
+  const { stop, tools, response_format: format, stream_options: options } = read;
+  const stops = Array.isArray(stop) ? stop : stop === undefined ? [] : [stop];
+  if (stops.length > 16 || stops.some((text) => typeof text !== "string" || text === ""))
+    throw refusal("stop", "expected text or a list of at most 16 texts, none empty");
+  tools?.forEach((tool, at) => {
+    if (tool.type === "function" && tool.function === undefined)
+      throw refusal(`tools.${at}.function`, "expected an object with name and parameters, it is missing");
+  });
+  if (format?.type === "json_schema" && format.json_schema?.schema === undefined)
+    throw refusal("response_format.json_schema", "expected an object with name and schema");
+  if (options !== undefined && read.stream !== true)
+    throw refusal("stream_options", "they are for streams: send stream: true with them");
+  if (read.top_logprobs !== undefined && read.logprobs !== true)
+    throw refusal("top_logprobs", "they need logprobs: true");
+  if (isNamed(read.tool_choice) && (tools ?? []).length === 0)
+    throw refusal("tool_choice", "there are no tools to choose from");
+}
+
+const isNamed = (choice: unknown): boolean =>
+  choice === "required" || (typeof choice === "object" && choice !== null);
+
+const refusal = (field: string, expected: string) =>
+  fail("invalid_field", `${field}: ${expected}`, { details: { field } });

@@ -1,0 +1,146 @@
+/** Ollama's answers as OpenAI's, and the evidence in them that a prompt was cut. */
+import { failure, type Json, type ProviderFailure } from "./provider.ts";
+
+interface OllamaMessage {
+  content?: unknown;
+  thinking?: unknown;
+  tool_calls?: Json[];
+}
+
+/** One record of `/api/chat`. */
+export interface OllamaRecord {
+  message?: OllamaMessage;
+  done?: unknown;
+  done_reason?: unknown;
+  prompt_eval_count?: unknown;
+  eval_count?: unknown;
+  error?: unknown;
+}
+
+/** What a whole answer is made with; `at` in seconds since the epoch. */
+export interface AnswerHead {
+  id: string;
+  model: string;
+  at: number;
+}
+
+/** Turns the records of one answer into chunks; it remembers which tools were called. */
+export function chunkMaker({ id, model, at }: AnswerHead) {
+  let calls = 0;
+  let isFirst = true;
+  const chunk = (choices: Json[], usage?: Json): Json => ({
+    id,
+    object: "chat.completion.chunk",
+    created: at,
+    model,
+    choices,
+    ...(usage && { usage }),
+  });
+  return (record: OllamaRecord): Json[] => {
+    const { content, thinking, tool_calls: made = [] } = record.message ?? {};
+    const delta: Json = isFirst ? { role: "assistant", content: "" } : {};
+    if (typeof content === "string" && (content !== "" || isFirst)) delta.content = content;
+    if (typeof thinking === "string" && thinking !== "") delta.reasoning = thinking;
+    if (made.length > 0)
+      delta.tool_calls = made.map((call, index) => ({
+        index: calls + index,
+        ...toolCall(call, id, calls + index),
+      }));
+    calls += made.length;
+    isFirst = false;
+    const isDone = record.done === true;
+    const chunks: Json[] = [];
+    if (Object.keys(delta).length > 0) chunks.push(chunk([{ index: 0, delta, finish_reason: null }]));
+    if (isDone) {
+      chunks.push(chunk([{ index: 0, delta: {}, finish_reason: finishReason(record, calls) }]));
+      const usage = usageOf(record);
+      if (usage) chunks.push(chunk([], usage));
+    }
+    return chunks;
+  };
+}
+
+/** A whole answer as a `chat.completion`. */
+export function completionOf(record: OllamaRecord, { id, model, at }: AnswerHead): Json {
+  const { content, thinking, tool_calls: made = [] } = record.message ?? {};
+  const usage = usageOf(record);
+  const message = {
+    role: "assistant",
+    content: made.length > 0 && content === "" ? null : (content ?? ""),
+    refusal: null,
+    ...(typeof thinking === "string" && thinking !== "" && { reasoning: thinking }),
+    ...(made.length > 0 && { tool_calls: made.map((call, at) => toolCall(call, id, at)) }),
+  };
+  return {
+    id,
+    object: "chat.completion",
+    created: at,
+    model,
+    choices: [{ index: 0, message, logprobs: null, finish_reason: finishReason(record, made.length) }],
+    ...(usage && { usage }),
+  };
+}
+
+/** Ids are Ollama's where it has any: newer releases give them. */
+function toolCall(call: Json, answer: string, at: number): Json {
+  const { name, arguments: given } = Object(call.function) as Json;
+  return {
+    id: typeof call.id === "string" && call.id !== "" ? call.id : `call_${answer.slice(-12)}_${at}`,
+    type: "function",
+    function: { name, arguments: typeof given === "string" ? given : JSON.stringify(given ?? {}) },
+  };
+}
+
+const finishReason = ({ done_reason: reason }: OllamaRecord, calls: number): string => {
+  if (reason === "length") return "length";
+  return calls > 0 ? "tool_calls" : "stop";
+};
+
+function usageOf({ prompt_eval_count: prompt, eval_count: completion }: OllamaRecord): Json | undefined {
+  if (typeof prompt !== "number" && typeof completion !== "number") return undefined;
+  const [read, written] = [Number(prompt ?? 0), Number(completion ?? 0)];
+  return { prompt_tokens: read, completion_tokens: written, total_tokens: read + written };
+}
+
+/**
+ * More bytes than any tokenizer puts into one token, on the average of a long text: English has about 4, source code
+ * with its spaces at most 8.
+ */
+const bytesPerTokenMax = 12;
+/** Texts shorter than this may be all spaces. */
+const evidenceBytes = 4096;
+
+/** Refuses before asking what cannot fit: a text has at least so many tokens. */
+export function refuseTooLong(textBytes: number, { window, id }: { window: number; id: string }): void {
+  const least = Math.floor(textBytes / bytesPerTokenMax);
+  if (least > window)
+    throw overWindow(id, window, `it has ${textBytes} bytes, which is ${least} tokens or more`);
+}
+
+/**
+ * Refuses an answer to a prompt that was cut all the same: releases before `truncate` was known ignore it. The
+ * prompt that was read then fills the window, or is far too short for the text.
+ */
+export function refuseCut(
+  { prompt_eval_count: read }: OllamaRecord,
+  { textBytes, window, id }: { textBytes: number; window: number; id: string },
+): void {
+  if (typeof read !== "number" || read <= 0) return;
+  if (read >= window) throw overWindow(id, window, `${read} tokens were read, all the window has`);
+  if (textBytes > evidenceBytes && textBytes / read > bytesPerTokenMax)
+    throw overWindow(id, window, `of ${textBytes} bytes only ${read} tokens were read`);
+}
+
+const overWindow = (id: string, window: number, evidence: string): ProviderFailure =>
+  failure(
+    "unprocessable",
+    `the conversation does not fit the window of ${window} tokens that model '${id}' has here: ${evidence}. Shorten it, or raise context_tokens; nothing is cut silently`,
+    "next",
+  );
+
+/** UTF-8 bytes of all that is text in the messages. */
+export function textBytesOf(messages: readonly Json[]): number {
+  let bytes = 0;
+  for (const { content } of messages) if (typeof content === "string") bytes += Buffer.byteLength(content);
+  return bytes;
+}

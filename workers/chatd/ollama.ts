@@ -1,0 +1,187 @@
+/** Ollama, by its native API: the one compatible with OpenAI's cannot be told how large the window is. */
+import type { Clock } from "../../runtime/clock.ts";
+import { type BodyLimit, piecesOf, textOf } from "./answer-body.ts";
+import { linesOf } from "./event-lines.ts";
+import {
+  type AnswerHead,
+  chunkMaker,
+  completionOf,
+  type OllamaRecord,
+  refuseCut,
+  refuseTooLong,
+  textBytesOf,
+} from "./ollama-answer.ts";
+import { ignoredByOllama, ollamaRequest } from "./ollama-request.ts";
+import {
+  connectionFailure,
+  failure,
+  hostOf,
+  type Json,
+  type Provider,
+  type ProviderCall,
+  ProviderFailure,
+  quoted,
+} from "./provider.ts";
+import type { ProviderSetting } from "./provider-setting.ts";
+import { type Refusal, refusedAnswer } from "./refused-answer.ts";
+
+export interface OllamaOptions {
+  setting: ProviderSetting;
+  key: string | undefined;
+  clock: Pick<Clock, "now" | "after">;
+  newId: () => string;
+  answerBytesMax: number;
+}
+
+const modelsMax = 2000;
+
+export function createOllama(options: OllamaOptions): Provider {
+  const { setting, key, clock, newId } = options;
+  const { name } = setting;
+  const about = (id: string): Refusal => ({ name, url: setting.baseUrl, id, key, clock });
+  const limit: BodyLimit = { bytesMax: options.answerBytesMax, name };
+  const headOf = ({ id }: ProviderCall): AnswerHead => ({
+    id: `chatcmpl-${newId().replaceAll("-", "")}`,
+    model: id,
+    at: Math.floor(clock.now() / 1000),
+  });
+
+  const ask = async (
+    call: ProviderCall,
+    streamed: boolean,
+  ): Promise<{ response: Response; textBytes: number }> => {
+    const request = ollamaRequest(call, streamed);
+    const textBytes = textBytesOf(request.messages as Json[]);
+    refuseTooLong(textBytes, { window: call.contextTokens, id: call.id });
+    const response = await send(options, "/api/chat", { body: request, signal: call.signal });
+    call.onAnswer();
+    if (!response.ok) throw await refusal(response, limit, about(call.id));
+    return { response, textBytes };
+  };
+
+  async function* stream(call: ProviderCall): AsyncGenerator<Json> {
+    try {
+      const { response, textBytes } = await ask(call, true);
+      const make = chunkMaker(headOf(call));
+      let isWhole = false;
+      const pieces = piecesOf(response, limit, { isWhole: () => isWhole, clock });
+      for await (const line of linesOf(pieces)) {
+        if (line.trim() === "") continue;
+        const record = recordOf(line, about(call.id));
+        if (record.done === true) refuseCut(record, { textBytes, window: call.contextTokens, id: call.id });
+        isWhole = record.done === true;
+        yield* make(record);
+        if (isWhole) return;
+      }
+      throw failure(
+        "bad_gateway",
+        `${name} ended the answer of model '${call.id}' before it was whole`,
+        "again",
+      );
+    } catch (cause) {
+      throw failureOf(cause, call.signal, about(call.id));
+    }
+  }
+
+  return {
+    name,
+    stream,
+    complete: async (call) => {
+      try {
+        const { response, textBytes } = await ask(call, false);
+        const record = recordOf(await textOf(response, limit), about(call.id));
+        if (record.done !== true || typeof record.message !== "object") throw unreadable(about(call.id));
+        refuseCut(record, { textBytes, window: call.contextTokens, id: call.id });
+        return completionOf(record, headOf(call));
+      } catch (cause) {
+        throw failureOf(cause, call.signal, about(call.id));
+      }
+    },
+    models: async (signal) => {
+      try {
+        const response = await send(options, "/api/tags", { signal });
+        if (!response.ok) throw await refusal(response, limit, about("models"));
+        const { models } = Object(JSON.parse(await textOf(response, limit))) as {
+          models?: { name?: unknown }[];
+        };
+        if (!Array.isArray(models)) throw unreadable(about("models"));
+        return models.slice(0, modelsMax).map((model) => String(Object(model).name));
+      } catch (cause) {
+        throw failureOf(cause, signal, about("models"));
+      }
+    },
+    ignored: ignoredByOllama,
+  };
+}
+
+async function send(
+  { setting, key }: OllamaOptions,
+  path: string,
+  { body, signal }: { body?: Json; signal: AbortSignal },
+): Promise<Response> {
+  const headers: Record<string, string> = key === undefined ? {} : { authorization: `Bearer ${key}` };
+  if (body) headers["content-type"] = "application/json";
+  return fetch(setting.baseUrl + path, {
+    method: body ? "POST" : "GET",
+    headers,
+    ...(body && { body: JSON.stringify(body) }),
+    redirect: "manual",
+    signal,
+  });
+}
+
+/** One record; one that tells an error is thrown as such, in whatever place of the stream it stands. */
+function recordOf(line: string, about: Refusal): OllamaRecord {
+  let record: unknown;
+  try {
+    record = JSON.parse(line);
+  } catch {
+    throw unreadable(about);
+  }
+  if (typeof record !== "object" || record === null) throw unreadable(about);
+  const { error } = record as OllamaRecord;
+  if (error === undefined) return record as OllamaRecord;
+  const words = typeof error === "string" ? error : JSON.stringify(error);
+  throw refusedAnswer({ status: 502, words, code: undefined, headers: new Headers() }, about);
+}
+
+const unreadable = ({ name, id }: Refusal): ProviderFailure =>
+  failure(
+    "bad_gateway",
+    `${name} answered model '${id}' with something that is no answer of Ollama's API`,
+    "again",
+  );
+
+/** Ollama says `{"error": "…"}`; whatever else answers is none. */
+async function refusal(response: Response, limit: BodyLimit, about: Refusal): Promise<ProviderFailure> {
+  const text = await textOf(response, limit);
+  const { status, headers } = response;
+  const words = wordsOf(text);
+  if (status === 404 && /not found|try pulling/i.test(words ?? "") && about.name === "ollama")
+    return failure("not_found", missing(about), "next");
+  return refusedAnswer({ status, words: words ?? text.slice(0, 2000), code: undefined, headers }, about);
+}
+
+function missing({ url, id, key }: Refusal): string {
+  const prefix = id.includes("/")
+    ? ` (and no provider is named '${quoted(id.split("/")[0] ?? "", key)}')`
+    : "";
+  return `ollama at ${hostOf(url)} has no model '${id}'${prefix}: run 'ollama pull ${id}'; GET /models lists what there is`;
+}
+
+function wordsOf(text: string): string | undefined {
+  try {
+    const { error } = Object(JSON.parse(text)) as OllamaRecord;
+    return error === undefined ? undefined : typeof error === "string" ? error : JSON.stringify(error);
+  } catch {
+    return undefined;
+  }
+}
+
+function failureOf(cause: unknown, signal: AbortSignal, about: Refusal): unknown {
+  if (cause instanceof ProviderFailure) return cause;
+  if (signal.aborted) return signal.reason;
+  if (cause instanceof RangeError) return failure("bad_gateway", `${about.name}: ${cause.message}`, "next");
+  if (cause instanceof SyntaxError) return unreadable(about);
+  return connectionFailure(cause, about);
+}

@@ -1,0 +1,181 @@
+/** Providers with OpenAI's API, through the `openai` package, which only this file of the service imports. */
+import OpenAI, { APIConnectionError, APIError } from "openai";
+import type { Clock } from "../../runtime/clock.ts";
+import { type BodyLimit, limitBody, piecesOf, textOf } from "./answer-body.ts";
+import { eventsOf } from "./event-lines.ts";
+import {
+  connectionFailure,
+  failure,
+  type Json,
+  type Provider,
+  type ProviderCall,
+  ProviderFailure,
+  quoted,
+} from "./provider.ts";
+import type { ProviderSetting } from "./provider-setting.ts";
+import { type Refusal, refusedAnswer, refusedInStream } from "./refused-answer.ts";
+
+export interface OpenAiOptions {
+  setting: ProviderSetting;
+  /** The secret; absent for servers that need none. */
+  key: string | undefined;
+  clock: Pick<Clock, "now" | "after">;
+  answerBytesMax: number;
+}
+
+const modelsMax = 2000;
+
+export function createOpenAi(options: OpenAiOptions): Provider {
+  const { setting, key, clock } = options;
+  const { name } = setting;
+  const client = createClient(options);
+  const limit: BodyLimit = { bytesMax: options.answerBytesMax, name };
+  const about = (id: string): Refusal => ({ name, url: setting.baseUrl, id, key, clock });
+
+  /** The raw answer: its stream is read here, for the package takes one that ends early for a whole one. */
+  const ask = async (call: ProviderCall, more: Json): Promise<Response> => {
+    const body = { ...call.body, ...more, model: call.model };
+    try {
+      const asked = client.chat.completions.create(body as never, { signal: call.signal });
+      const response = await asked.asResponse();
+      call.onAnswer();
+      return response;
+    } catch (cause) {
+      throw failureOf(cause, call.signal, about(call.id));
+    }
+  };
+
+  async function* stream(call: ProviderCall): AsyncGenerator<Json> {
+    const usage = setting.streamUsage ? { include_usage: true } : {};
+    const streamOptions = { ...call.streamOptions, ...usage };
+    const hasOptions = Object.keys(streamOptions).length > 0;
+    const response = await ask(call, { stream: true, ...(hasOptions && { stream_options: streamOptions }) });
+    try {
+      yield* chunksOf(response, about(call.id), { limit, clock });
+    } catch (cause) {
+      throw failureOf(cause, call.signal, about(call.id));
+    }
+  }
+
+  return {
+    name,
+    complete: async (call) => {
+      const response = await ask(call, {});
+      try {
+        return completionOf(await textOf(response, limit), about(call.id));
+      } catch (cause) {
+        throw failureOf(cause, call.signal, about(call.id));
+      }
+    },
+    stream,
+    models: async (signal) => {
+      try {
+        const response = await client.models.list({ signal }).asResponse();
+        const { data } = parsed(await textOf(response, limit), about("models"));
+        return (Array.isArray(data) ? data : []).slice(0, modelsMax).map((model) => String(Object(model).id));
+      } catch (cause) {
+        throw failureOf(cause, signal, about("models"));
+      }
+    },
+    ignored: () => [],
+  };
+}
+
+const createClient = ({ setting, key, answerBytesMax }: OpenAiOptions): OpenAI =>
+  new OpenAI({
+    apiKey: key ?? "none",
+    adminAPIKey: null,
+    organization: null,
+    project: null,
+    baseURL: setting.baseUrl,
+    // Tries and deadlines are the same for every provider: attempts.ts.
+    maxRetries: 0,
+    timeout: 24 * 60 * 60 * 1000,
+    logLevel: "off",
+    fetch: async (target, init) => {
+      const headers = new Headers(init?.headers);
+      if (key === undefined) headers.delete("authorization");
+      const response = await fetch(target, { ...init, headers, redirect: "manual" });
+      // The package reads what is no success.
+      return response.ok ? response : limitBody(response, { bytesMax: answerBytesMax, name: setting.name });
+    },
+  });
+
+async function* chunksOf(
+  response: Response,
+  about: Refusal,
+  { limit, clock }: { limit: BodyLimit; clock: Pick<Clock, "after"> },
+): AsyncGenerator<Json> {
+  let chunks = 0;
+  let isWhole = false;
+  const pieces = piecesOf(response, limit, { isWhole: () => isWhole, clock });
+  for await (const { event, data } of eventsOf(pieces)) {
+    isWhole = data === "[DONE]";
+    if (isWhole) return;
+    const chunk = parsed(data, about);
+    if (event === "error" || (chunk.error !== undefined && chunk.error !== null))
+      throw refusedInStream(chunk.error ?? chunk, about);
+    if (!Array.isArray(chunk.choices)) throw unreadable(about);
+    chunks += 1;
+    yield chunk;
+  }
+  // Not even one event: some other server answers here.
+  if (chunks === 0) throw unreadable(about);
+  throw cutOff(about);
+}
+
+function completionOf(text: string, about: Refusal): Json {
+  const answer = parsed(text, about);
+  // OpenRouter answers 200 and tells the failure of whom it asked in the body.
+  if (answer.error !== undefined && answer.error !== null) throw refusedInStream(answer.error, about);
+  if (!Array.isArray(answer.choices) || answer.choices.length === 0) throw unreadable(about);
+  for (const choice of answer.choices as Json[])
+    if (typeof Object(choice).message !== "object") throw unreadable(about);
+  return answer;
+}
+
+function parsed(text: string, about: Refusal): Json {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Json;
+  } catch {
+    // Told below: what could not be read is no part of a message.
+  }
+  throw unreadable(about);
+}
+
+const unreadable = ({ name, id }: Refusal): ProviderFailure =>
+  failure(
+    "bad_gateway",
+    `${name} answered model '${id}' with something that is no answer of OpenAI's API`,
+    "again",
+  );
+const cutOff = ({ name, id }: Refusal): ProviderFailure =>
+  failure("bad_gateway", `${name} ended the answer of model '${id}' before it was whole`, "again");
+
+function failureOf(cause: unknown, signal: AbortSignal, about: Refusal): unknown {
+  if (cause instanceof ProviderFailure) return cause;
+  if (signal.aborted) return signal.reason;
+  if (cause instanceof APIError && !(cause instanceof APIConnectionError) && cause.status !== undefined)
+    return refusedAnswer(
+      {
+        status: cause.status,
+        words: cause.message,
+        code: cause.code,
+        headers: new Headers(cause.headers),
+      },
+      about,
+    );
+  const root = rootOf(cause);
+  if (root instanceof ProviderFailure) return root;
+  if (root instanceof RangeError)
+    return failure("bad_gateway", `${about.name}: ${quoted(root.message)}`, "next");
+  return connectionFailure(root, about);
+}
+
+/** The package wraps what fetch threw, once or twice. */
+function rootOf(cause: unknown): unknown {
+  let root = cause;
+  while (root instanceof Error && root.cause !== undefined) root = root.cause;
+  return root;
+}

@@ -1,0 +1,107 @@
+/** What answers conversations: one interface, one file a kind of API, one suite (tests/conformance/chat-provider.ts). */
+import { type ErrorExtra, type ErrorType, fail, type ServiceError } from "../../runtime/errors.ts";
+
+/** JSON as OpenAI's API has it. Fields nobody here knows pass through untouched. */
+export type Json = Record<string, unknown>;
+
+export interface ProviderCall {
+  /** The model as the provider calls it. */
+  model: string;
+  /** The model as callers name it, for messages: `openrouter/vendor/name`. */
+  id: string;
+  /** The request in OpenAI's shape, without `model`, `stream` and `stream_options`. */
+  body: Json;
+  /** What the caller gave of `stream_options`. */
+  streamOptions: Json;
+  /** Window to ask for, where the provider can be asked. */
+  contextTokens: number;
+  /** To be called when the provider shows the first sign of life: its answer's head. */
+  onAnswer: () => void;
+  signal: AbortSignal;
+}
+
+export interface Provider {
+  name: string;
+  /** One call, tried once: a `chat.completion`. Throws a ProviderFailure, or the signal's reason. */
+  complete: (call: ProviderCall) => Promise<Json>;
+  /**
+   * One call, tried once: `chat.completion.chunk`s as they come. It ends only when the provider said that the answer
+   * is whole; every other end is a ProviderFailure.
+   */
+  stream: (call: ProviderCall) => AsyncGenerator<Json>;
+  /** The models it has now. Throws a ProviderFailure when it cannot say. */
+  models: (signal: AbortSignal) => Promise<string[]>;
+  /** Fields of the request that it has no use for and leaves out. */
+  ignored: (body: Json) => string[];
+}
+
+/** What is done about a failure: ask the same provider again, ask the next model, or tell the caller at once. */
+export type Remedy = "again" | "next" | "none";
+
+export class ProviderFailure extends Error {
+  readonly error: ServiceError;
+  readonly remedy: Remedy;
+  /** What the provider asked to wait, in milliseconds. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(error: ServiceError, remedy: Remedy, retryAfterMs?: number) {
+    super(error.message);
+    this.error = error;
+    this.remedy = remedy;
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/** Makes the failure to throw. */
+export const failure = (
+  type: ErrorType,
+  message: string,
+  remedy: Remedy,
+  extra: ErrorExtra & { retryAfterMs?: number | undefined } = {},
+): ProviderFailure => {
+  const { retryAfterMs, ...rest } = extra;
+  return new ProviderFailure(fail(type, message, rest), remedy, retryAfterMs);
+};
+
+const wordsMax = 300;
+/** Forms of keys that providers give out, for answers that repeat one they were not given by us. */
+const keyForms = /\b(sk|pk|key|Bearer)[-_ ][A-Za-z0-9_-]{12,}/g;
+
+/** A provider's own words in a message: one line, at most 300 characters, and never a key. */
+export function quoted(words: string, key?: string): string {
+  const hidden = key === undefined ? words : words.replaceAll(key, "[hidden]");
+  const line = hidden
+    .slice(0, 4 * wordsMax)
+    .replace(keyForms, "[hidden]")
+    .replace(/<[^>]*>/g, " ")
+    .replace(/[\p{Cc}\s]+/gu, " ")
+    .trim();
+  return line.length > wordsMax ? `${line.slice(0, wordsMax)}…` : line;
+}
+
+/** Host and port of a URL: what may be shown, for a URL can hold a password. */
+export const hostOf = (url: string): string => new URL(url).host;
+
+/** Codes of failures where nobody listens: another try of the same address would not help. */
+const nobodyThere = new Set([
+  "ConnectionRefused",
+  "ECONNREFUSED",
+  "FailedToOpenSocket",
+  "ENOTFOUND",
+  "DNSException",
+]);
+
+/** What a fetch that threw means: nobody there is for the next model, a broken connection is tried again. */
+export function connectionFailure(
+  cause: unknown,
+  { name, url, id }: { name: string; url: string; id: string },
+): ProviderFailure {
+  const code = (cause as { code?: unknown } | null)?.code;
+  if (typeof code === "string" && nobodyThere.has(code))
+    return failure(
+      "bad_gateway",
+      `${name} cannot be reached at ${hostOf(url)} for model '${id}': start it, or set [providers.${name}] base_url`,
+      "next",
+    );
+  return failure("bad_gateway", `${name} at ${hostOf(url)} broke off its answer for model '${id}'`, "again");
+}

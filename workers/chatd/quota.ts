@@ -1,0 +1,57 @@
+/** What a provider may be used for: calls at once, and dollars and tokens a day. */
+import type { Clock } from "../../runtime/clock.ts";
+import { failure } from "./provider.ts";
+import type { ProviderSetting } from "./provider-setting.ts";
+import type { SpendBook, Spent } from "./spend-book.ts";
+
+export interface Quota {
+  /** Takes a place, given back by the function returned. Throws a ProviderFailure when there is none. */
+  enter: () => () => void;
+  /** Counts what a call took. */
+  spend: (amount: Spent) => void;
+  inFlight: () => number;
+}
+
+const dayMs = 24 * 60 * 60 * 1000;
+
+/** A call is let in while anything is left, so that the last ones may go beyond the budget: by what those in flight take. */
+export function createQuota(setting: ProviderSetting, book: SpendBook, clock: Pick<Clock, "now">): Quota {
+  const { name, maxConcurrent, budgetUsdPerDay, budgetTokensPerDay } = setting;
+  let inFlight = 0;
+  const refuseSpent = () => {
+    const { usd, tokens } = book.spent(name);
+    const over =
+      budgetUsdPerDay !== undefined && usd >= budgetUsdPerDay
+        ? `${budgetUsdPerDay} USD`
+        : budgetTokensPerDay !== undefined && tokens >= budgetTokensPerDay
+          ? `${budgetTokensPerDay} tokens`
+          : undefined;
+    if (over === undefined) return;
+    const retryAfterSeconds = Math.ceil((dayMs - (clock.now() % dayMs)) / 1000);
+    throw failure("too_many_requests", `the budget of ${over} a day for ${name} is used up`, "next", {
+      retryAfterSeconds,
+    });
+  };
+  return {
+    inFlight: () => inFlight,
+    spend: (amount) => book.add(name, amount),
+    enter: () => {
+      refuseSpent();
+      if (inFlight >= maxConcurrent)
+        throw failure(
+          "too_many_requests",
+          `${name} has ${maxConcurrent} calls in flight, all it may`,
+          "next",
+          {
+            retryAfterSeconds: 1,
+          },
+        );
+      inFlight += 1;
+      let isInside = true;
+      return () => {
+        if (isInside) inFlight -= 1;
+        isInside = false;
+      };
+    },
+  };
+}

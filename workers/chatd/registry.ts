@@ -1,0 +1,117 @@
+/** The providers that are configured: made once, asked now and then whether they answer. */
+import { fail } from "../../runtime/errors.ts";
+import type { Deps } from "../../runtime/service.ts";
+import type { ModelNames } from "./model-names.ts";
+import { createOllama } from "./ollama.ts";
+import { createOpenAi } from "./openai.ts";
+import { failure, hostOf, type Provider, ProviderFailure } from "./provider.ts";
+import type { ProviderSetting } from "./provider-setting.ts";
+import { createQuota, type Quota } from "./quota.ts";
+import { keyAdvice } from "./refused-answer.ts";
+import type { SpendBook } from "./spend-book.ts";
+
+export interface Registered {
+  setting: ProviderSetting;
+  provider: Provider;
+  quota: Quota;
+  hasKey: boolean;
+  /** Throws a ProviderFailure when it takes no call without a key and there is none. */
+  refuseWithoutKey: (id: string) => void;
+}
+
+/** What a provider said when it was last asked for its models. */
+interface Seen {
+  models: string[];
+  /** Why it cannot be used; undefined when it can. */
+  reason?: string;
+}
+
+export interface Registry {
+  get: (name: string) => Registered;
+  all: () => Registered[];
+  /** What each provider says of itself, asked at most every few seconds. */
+  seen: () => Promise<Map<string, Seen>>;
+}
+
+/** How long what a provider said is repeated, and how long it may take to say it. */
+const seenMs = 10_000;
+const probeTimeoutMs = 4000;
+
+export function createRegistry(deps: Deps, settings: readonly ProviderSetting[], book: SpendBook): Registry {
+  const registered = new Map(settings.map((setting) => [setting.name, register(deps, setting, book)]));
+  let last: { at: number; seen: Promise<Map<string, Seen>> } | undefined;
+  const ask = async () =>
+    new Map(
+      await Promise.all(
+        [...registered.values()].map(
+          async (each) => [each.setting.name, await probe(each, deps.clock)] as const,
+        ),
+      ),
+    );
+  return {
+    get: (name) => {
+      const found = registered.get(name);
+      if (!found) throw fail("not_found", `there is no provider '${name}'`);
+      return found;
+    },
+    all: () => [...registered.values()],
+    seen: () => {
+      const now = deps.clock.elapsed();
+      if (last === undefined || now - last.at > seenMs) last = { at: now, seen: ask() };
+      return last.seen;
+    },
+  };
+}
+
+function register(
+  { config, clock, secrets, newId }: Deps,
+  setting: ProviderSetting,
+  book: SpendBook,
+): Registered {
+  const key = secrets.provider(setting.name);
+  const answerBytesMax = config.chatd.answer_max_bytes;
+  const options = { setting, key, clock, newId, answerBytesMax };
+  const isLacking = setting.needsKey && key === undefined;
+  return {
+    setting,
+    provider: setting.kind === "ollama" ? createOllama(options) : createOpenAi(options),
+    quota: createQuota(setting, book, clock),
+    hasKey: key !== undefined,
+    refuseWithoutKey: (id) => {
+      if (isLacking)
+        throw failure(
+          "bad_gateway",
+          `${setting.name} at ${hostOf(setting.baseUrl)} takes no call without a key (model '${id}'): ${keyAdvice(setting.name)}`,
+          "next",
+        );
+    },
+  };
+}
+
+async function probe({ provider, refuseWithoutKey }: Registered, clock: Deps["clock"]): Promise<Seen> {
+  const controller = new AbortController();
+  const stop = clock.after(probeTimeoutMs, () =>
+    controller.abort(
+      failure("deadline_exceeded", `${provider.name} did not answer within ${probeTimeoutMs} ms`, "next"),
+    ),
+  );
+  try {
+    refuseWithoutKey("any");
+    return { models: await provider.models(controller.signal) };
+  } catch (cause) {
+    if (!(cause instanceof ProviderFailure)) throw cause;
+    return { models: [], reason: cause.error.message };
+  } finally {
+    stop();
+  }
+}
+
+/** Models of every provider that answers, and the aliases, in OpenAI's shape. */
+export async function modelList({ seen }: Registry, names: ModelNames) {
+  const data = [...(await seen())].flatMap(([provider, { models }]) =>
+    models.map((model) => entry(names.idOf(provider, model), provider)),
+  );
+  return { object: "list" as const, data: [...names.aliases.map((alias) => entry(alias, "alias")), ...data] };
+}
+
+const entry = (id: string, owner: string) => ({ id, object: "model" as const, created: 0, owned_by: owner });

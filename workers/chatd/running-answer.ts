@@ -1,0 +1,107 @@
+/** An answer under way: its chunks as they pass, and everything that is settled once when it ends, however it ends. */
+import type { Clock } from "../../runtime/clock.ts";
+import { fail, type ServiceError } from "../../runtime/errors.ts";
+import type { About } from "./answering.ts";
+import { hasToken, type Opened } from "./attempts.ts";
+import type { Deadline } from "./deadline.ts";
+import type { ModelFacts } from "./model-names.ts";
+import { type Observer, textIn } from "./observation.ts";
+import { type Json, ProviderFailure } from "./provider.ts";
+import type { ProviderSetting } from "./provider-setting.ts";
+import type { Quota } from "./quota.ts";
+import { roughTokens, usageOf } from "./usage.ts";
+
+/** What an answer holds on to, and lets go of at its end. */
+export interface Running {
+  about: About;
+  facts: ModelFacts;
+  setting: ProviderSetting;
+  quota: Quota;
+  /** Gives the place back. */
+  leave: () => void;
+  /** Remembers a whole answer; absent when nobody asked for that. */
+  keep: ((texts: string[]) => void) | undefined;
+  clock: Clock;
+  observer: Observer;
+}
+
+/** Settles a whole answer and names its model as callers do. */
+export function settle(whole: Json, deadline: Deadline, running: Running): Json {
+  deadline.end();
+  running.leave();
+  const { about, facts, observer } = running;
+  const named = { ...whole, model: about.target.id };
+  about.observed.usage = usageOf(whole.usage, facts);
+  about.observed.output = textIn(whole);
+  spend(running);
+  running.keep?.([JSON.stringify(named)]);
+  observer.finish(about.observed);
+  return named;
+}
+
+/** A stream that goes on: it is read as fast as its caller reads, and let go when the caller leaves. */
+export function runningStream(
+  { prelude, rest, deadline }: Exclude<Opened, { whole: Json }>,
+  running: Running,
+  signal: AbortSignal,
+): { chunks: AsyncGenerator<Json>; leave: (reason: ServiceError) => void } {
+  const { about, observer, clock } = running;
+  const { observed } = about;
+  const texts: string[] | undefined = running.keep && [];
+  let isOver = false;
+  const finish = (cause?: unknown) => {
+    if (isOver) return;
+    isOver = true;
+    signal.removeEventListener("abort", gone);
+    deadline.end();
+    running.leave();
+    spend(running);
+    if (cause === undefined && texts) running.keep?.(texts);
+    observer.finish(observed, cause);
+  };
+  const leave = (reason: ServiceError) => {
+    if (isOver) return;
+    deadline.abort(reason);
+    finish(reason);
+  };
+  const gone = () => leave(fail("client_closed", "the caller went away"));
+  if (signal.aborted) gone();
+  else signal.addEventListener("abort", gone, { once: true });
+
+  const pass = (chunk: Json): Json => {
+    const named = { ...chunk, model: about.target.id };
+    if (observed.firstTokenAt === undefined && hasToken(chunk)) observed.firstTokenAt = clock.elapsed();
+    if (typeof chunk.usage === "object" && chunk.usage !== null)
+      observed.usage = usageOf(chunk.usage, running.facts);
+    observed.output += textIn(chunk);
+    texts?.push(JSON.stringify(named));
+    return named;
+  };
+
+  async function* chunks(): AsyncGenerator<Json> {
+    try {
+      for (const chunk of prelude) yield pass(chunk);
+      while (rest) {
+        deadline.expect(running.setting.idleTimeoutMs, "further token");
+        const { done, value } = await rest.next();
+        deadline.rest();
+        if (done) break;
+        yield pass(value);
+      }
+    } catch (cause) {
+      const error = cause instanceof ProviderFailure ? cause.error : cause;
+      finish(error);
+      throw error;
+    }
+    finish();
+  }
+  return { chunks: chunks(), leave };
+}
+
+/** Counts against the budget what the provider counted, or else what a text of that length has. */
+function spend({ about: { observed }, quota }: Running): void {
+  const { promptTokens, completionTokens, costUsd } = observed.usage ?? {};
+  const prompt = promptTokens ?? roughTokens(JSON.stringify(observed.messages).length);
+  const completion = completionTokens ?? roughTokens(observed.output.length);
+  quota.spend({ usd: costUsd ?? 0, tokens: prompt + completion });
+}
