@@ -15,6 +15,8 @@ export interface Entry {
   readonly replays: { readonly seqs: number[]; readonly ats: number[] };
 }
 
+type Replay = Extract<Change, { kind: "replay" }>;
+
 export interface Counts {
   live: number;
   retired: number;
@@ -64,15 +66,8 @@ export function createBook({ onContent }: BookOptions): Book {
   const sameness = createSameness((uid) => find(uid)?.head);
   let lastAt = 0;
 
-  const applyReplay = (change: Extract<Change, { kind: "replay" }>) => {
-    const entry = find(change.uid);
-    if (!entry) orphans.push(change);
-    else {
-      shelf.set(entry, change);
-      entry.replays.seqs.push(change.seq);
-      entry.replays.ats.push(change.at);
-      counts.replays += 1;
-    }
+  const applyReplay = (change: Replay) => {
+    if (!shelf.replay(change)) orphans.push(change);
     lastAt = Math.max(lastAt, change.at);
   };
   const applyOther = (change: Change) => {
@@ -116,7 +111,7 @@ export function createBook({ onContent }: BookOptions): Book {
     lastSequence: gaps.sequences.last,
     lastAt: () => lastAt,
     lost: gaps.all,
-    missing: gaps.sequences.missing,
+    missing: gaps.missing,
     apply: (record) => {
       if (record.kind === "replays") applyReplays(record);
       else if (record.kind === "lost") gaps.note(record.ranges);
@@ -124,7 +119,7 @@ export function createBook({ onContent }: BookOptions): Book {
     },
     records: () => packed(gaps.all(), entries, orphans),
     rewritten: () => {
-      gaps.note(gaps.sequences.missing());
+      gaps.note(gaps.missing());
       counts.singleReplays = 0;
     },
   };
@@ -136,15 +131,26 @@ function supersedeOf(revise: Extract<Change, { kind: "revise" }>, old: Head | un
   return { kind: "supersede", seq: revise.seq + 1, at: revise.at, uid: old.uid, successor: revise.uid };
 }
 
+/** A log that says more is forged: to count up to it would take forever. */
+const lostRangeMax = 10_000_000;
+
 /** The sequences there are, and those known to be lost. */
 function createGaps() {
   const sequences = createSequences();
   const noted: Range[] = [];
+  /** Found once the log is read: what is written from then on leaves no gap. */
+  let missing: Range[] | undefined;
+  const find = (): Range[] => {
+    missing ??= sequences.missing();
+    return missing;
+  };
   return {
     sequences,
-    noted,
-    all: (): Range[] => [...noted, ...sequences.missing()].sort(([a], [b]) => a - b),
+    missing: find,
+    all: (): Range[] => [...noted, ...find()].sort(([a], [b]) => a - b),
     note: (ranges: readonly Range[]): void => {
+      if (ranges.some(([from, to]) => to - from > lostRangeMax)) throw new Error("a lost range without end");
+      missing = undefined;
       for (const [from, to] of ranges) {
         noted.push([from, to]);
         for (let sequence = from; sequence <= to; sequence++) sequences.mark(sequence);
@@ -163,26 +169,33 @@ function createShelf() {
     else if (successor !== undefined) counts.superseded += by;
     else counts.live += by;
   };
-  return {
-    entries,
-    counts,
-    find: (uid: string) => byUid.get(uid),
-    /** Moves the trace on, or begins it. Throws, and changes nothing, when the change does not fit. */
-    set: (entry: Entry | undefined, change: Change): Entry => {
-      const head = advance(entry?.head, change);
-      if (entry) {
-        tally(entry.head, -1);
-        entry.head = head;
-      }
-      const made = entry ?? { ordinal: entries.length, head, changes: [], replays: { seqs: [], ats: [] } };
-      if (!entry) {
-        byUid.set(change.uid, made);
-        entries.push(made);
-      }
-      tally(head, 1);
-      return made;
-    },
+  const find = (uid: string) => byUid.get(uid);
+  /** Moves the trace on, or begins it. Throws, and changes nothing, when the change does not fit. */
+  const set = (entry: Entry | undefined, change: Change): Entry => {
+    const head = advance(entry?.head, change);
+    if (entry) {
+      tally(entry.head, -1);
+      entry.head = head;
+    }
+    const made = entry ?? { ordinal: entries.length, head, changes: [], replays: { seqs: [], ats: [] } };
+    if (!entry) {
+      byUid.set(change.uid, made);
+      entries.push(made);
+    }
+    tally(head, 1);
+    return made;
   };
+  /** Counts the replay; false when there is no such trace. */
+  const replay = (change: Replay): boolean => {
+    const entry = find(change.uid);
+    if (!entry) return false;
+    set(entry, change);
+    entry.replays.seqs.push(change.seq);
+    entry.replays.ats.push(change.at);
+    counts.replays += 1;
+    return true;
+  };
+  return { entries, counts, find, set, replay };
 }
 
 /** What is lost, all changes in their order, then the replays of each trace in one record. */
