@@ -1,10 +1,11 @@
 /** OTLP/HTTP in: traces in the JSON encoding become operations. */
 import { readBytes, tooLarge } from "../../runtime/body.ts";
 import type { RawOf } from "../../runtime/contract.ts";
-import { fail } from "../../runtime/errors.ts";
+import { fail, ServiceError } from "../../runtime/errors.ts";
 import { jsonResponse } from "../../runtime/whole.ts";
 import type { Observerd } from "./contract.ts";
 import type { Told } from "./operations.ts";
+import { operationOf as recordedOperation } from "./operations-told.ts";
 import { operationOf } from "./otlp-operation.ts";
 import { type ReadSpans, readSpans, type Span } from "./otlp-span.ts";
 import type { Parts } from "./parts.ts";
@@ -43,7 +44,9 @@ export function otlpStreams({ deps, operations }: Parts): Pick<RawOf<Observerd>,
   return {
     traces: async (_input, { request }) => {
       const read = readSpans(await readRequest(request, bytesMax), spansMax);
-      const { fresh, told } = chosen(read, known, eventBytesMax);
+      const refusal = (told: Told) =>
+        refusalOf(told, { id: deps.newId(), nowMs: deps.clock.now(), bytesMax: eventBytesMax });
+      const { fresh, told } = chosen(read, known, refusal);
       const repeated = read.spans.length - fresh.length;
       if (told.length > 0) await operations.record(told);
       remember(fresh);
@@ -57,28 +60,34 @@ export function otlpStreams({ deps, operations }: Parts): Pick<RawOf<Observerd>,
 
 const keyOf = ({ traceId, spanId }: Span): string => traceId + spanId;
 
-/** The spans that are new, as operations; one that is too large for an operation joins the rejected. */
+/** The spans that are new, as operations; one that cannot be an operation joins the rejected. */
 function chosen(
   read: ReadSpans,
   known: ReadonlySet<string>,
-  eventBytesMax: number,
+  refusal: (told: Told) => string | undefined,
 ): { fresh: string[]; told: Told[] } {
   const fresh = new Map<string, Told>();
-  const kept = read.spans.filter((span) => {
+  read.spans = read.spans.filter((span) => {
     const key = keyOf(span);
     if (known.has(key) || fresh.has(key)) return true;
     const told = operationOf(span);
-    const bytes = Buffer.byteLength(JSON.stringify(told));
-    if (bytes > eventBytesMax) {
-      const name = span.name.slice(0, 60);
-      read.rejected.push(`span '${name}': ${bytes} bytes as an operation, at most ${eventBytesMax}`);
-      return false;
-    }
-    fresh.set(key, told);
-    return true;
+    const why = refusal(told);
+    if (why === undefined) fresh.set(key, told);
+    else read.rejected.push(`span '${span.name.slice(0, 60)}': ${why}`);
+    return why === undefined;
   });
-  read.spans = kept;
   return { fresh: [...fresh.keys()], told: [...fresh.values()] };
+}
+
+/** Why the log would not take it; one bad span must not take the others with it. */
+function refusalOf(told: Told, as: Parameters<typeof recordedOperation>[1]): string | undefined {
+  try {
+    recordedOperation(told, as);
+    return undefined;
+  } catch (cause) {
+    if (cause instanceof ServiceError) return cause.message;
+    throw cause;
+  }
 }
 
 /** 64-bit counts are texts in protobuf's JSON. */

@@ -3,7 +3,7 @@ import { type Finding, type Rule, type Subject, someOf } from "./review-rule.ts"
 
 // Log-odds, as in review-form.ts.
 const contradicted = -3;
-const unsupportedEach = -1;
+const unsupportedEach = -1.25;
 /** However many claims are unsupported, this is all they weigh. */
 const unsupportedMost = -4;
 const supportedMost = 1.5;
@@ -115,9 +115,12 @@ const supportRule: Rule = ({ task, output, evidence }) => {
 
 const round = (value: number): number => Math.round(value * 100) / 100;
 
-/** `availability is 0.9`, `rate: 25`, `pay of $21.50`: a word that says what the number is of. */
+/**
+ * `availability is 0.9`, `rate: 25`, `pay of $21.50`: a word that says what the number is of. It begins where a word
+ * does, so that a long text without numbers costs no more than its length.
+ */
 const labelled =
-  /([\p{L}][\p{L}_]{2,})["']?\s*(?:is|are|was|were|=|:|of|equals|at)\s*["']?[$€£]?([-+]?\d[\d,]*(?:\.\d+)?)(?![\p{L}\p{N}-])/giu;
+  /(?<![\p{L}_])(\p{L}[\p{L}_]{2,60})(?![\p{L}_])["']?\s*(?:is|are|was|were|=|:|of|equals|at)\s*["']?[$€£]?([-+]?\d[\d,]*(?:\.\d+)?)(?![\p{L}\p{N}-])/giu;
 
 function labelledNumbers(text: string): Map<string, Set<string>> {
   const found = new Map<string, Set<string>>();
