@@ -5,13 +5,14 @@ import type {
   ListResourceTemplatesResult,
   ReadResourceResult,
 } from "@modelcontextprotocol/server";
-import { catalogd } from "../../workers/catalogd/contract.ts";
+import { catalogd, DatasetName } from "../../workers/catalogd/contract.ts";
 import { queryd } from "../../workers/queryd/contract.ts";
 import { boundedManifest, datasetLine } from "./dataset-tools.ts";
 import { fitting } from "./fitting.ts";
 import { type GatewayClient, textOf } from "./gateway-client.ts";
 
 const prefix = "lakehouse://datasets/";
+const isDatasetName = new RegExp(DatasetName.pattern ?? "(?!)");
 const mimeType = "application/json";
 const resourcesPerPage = 100;
 const sampleRows = 20;
@@ -76,18 +77,15 @@ export function createResources(gateway: GatewayClient): Resources {
   };
 }
 
-const datasetOf = (uri: string): string | undefined => {
+function datasetOf(uri: string): string | undefined {
   if (!uri.startsWith(prefix)) return undefined;
-  try {
-    return decodeURIComponent(uri.slice(prefix.length));
-  } catch {
-    return undefined;
-  }
-};
+  const name = uri.slice(prefix.length);
+  return isDatasetName.test(name) ? name : undefined;
+}
 
 /** The first rows, as many of them as fit. */
 async function sample(gateway: GatewayClient, name: string, signal: AbortSignal): Promise<unknown[]> {
-  // The catalog has just given a manifest of this name, so it holds letters, digits and _ alone.
+  // The name holds letters, digits and _ alone.
   const statement = { sql: `SELECT * FROM "${name}" LIMIT ${sampleRows}` };
   const response = await gateway.post(queryd.endpoints.sql.path, statement, { signal });
   const rows: unknown[] = JSON.parse(await textOf(response, signal, gateway.url));

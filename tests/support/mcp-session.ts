@@ -1,8 +1,12 @@
 /** The MCP server as a process of its own: under the official client, or spoken to line by line. */
 import { join } from "node:path";
-import { Client, type ClientOptions } from "@modelcontextprotocol/client";
+import {
+  type CallToolResult,
+  Client,
+  type ClientOptions,
+  type RequestOptions,
+} from "@modelcontextprotocol/client";
 import { getDefaultEnvironment, StdioClientTransport } from "@modelcontextprotocol/client/stdio";
-import type { CallToolResult } from "@modelcontextprotocol/server";
 
 const main = join(import.meta.dir, "../../api/mcp/main.ts");
 
@@ -13,11 +17,18 @@ export interface SessionOptions {
   client?: ClientOptions;
 }
 
+export interface Answer {
+  isError: boolean;
+  text: string;
+  /** The structured content; empty when there is none. */
+  data: Record<string, unknown>;
+}
+
 export interface Session {
   client: Client;
   pid: number;
   /** Calls a tool and gives its answer, whether good or `isError`. */
-  call: (name: string, input?: Record<string, unknown>) => Promise<CallToolResult>;
+  call: (name: string, input?: Record<string, unknown>, options?: RequestOptions) => Promise<Answer>;
   /** What it wrote to stderr so far. */
   log: () => string;
   close: () => Promise<void>;
@@ -46,15 +57,18 @@ export async function startSession({
   return {
     client: official,
     pid: transport.pid ?? 0,
-    call: (name, input) => official.callTool({ name, arguments: input ?? {} }) as Promise<CallToolResult>,
+    call: async (name, input = {}, options) =>
+      answerOf(await official.callTool({ name, arguments: input }, options)),
     log: () => log,
     close: () => official.close(),
   };
 }
 
-/** The text of an answer. */
-export const textOf = ({ content }: CallToolResult): string =>
-  content.map((part) => (part.type === "text" ? part.text : "")).join("\n");
+const answerOf = ({ content, isError, structuredContent }: CallToolResult): Answer => ({
+  isError: isError === true,
+  text: content.map((part) => (part.type === "text" ? part.text : "")).join("\n"),
+  data: (structuredContent ?? {}) as Record<string, unknown>,
+});
 
 type Message = Record<string, unknown> & { id?: unknown; method?: string };
 
