@@ -11,8 +11,13 @@ import type { Matrixd } from "./contract.ts";
 import { createCorpora } from "./corpora.ts";
 import { corporaRaw, corporaVerbs } from "./corpora-verbs.ts";
 import { createUpkeep } from "./corpus-upkeep.ts";
+import { downgradeVerbs } from "./downgrade-verbs.ts";
 import { openJobs } from "./jobs.ts";
 import { startLexicon } from "./lexicon.ts";
+import { openPlaybooks } from "./playbooks.ts";
+import { openProfiles } from "./profiles.ts";
+import { relevanceVerbs } from "./relevance-verbs.ts";
+import { searchVerbs } from "./search.ts";
 
 export type MatrixDeps = Deps<{
   catalogd: Catalogd;
@@ -24,7 +29,7 @@ export type MatrixDeps = Deps<{
 
 /** Starts matrixd. Jobs that an earlier run did not end have failed; what they left is cleared away. */
 export async function createMatrixd(deps: MatrixDeps): Promise<Running<Matrixd>> {
-  const { config, clock, log, newId, directory, peers } = deps;
+  const { config, clock, log, metrics, newId, directory, peers } = deps;
   const lexicon = startLexicon(log);
   const upkeep = createUpkeep({ clock, log });
   const jobs = await openJobs(join(directory, "jobs.jsonl"), { clock, log, newId });
@@ -38,14 +43,48 @@ export async function createMatrixd(deps: MatrixDeps): Promise<Running<Matrixd>>
     metadataBytesMax: config.vectord.max_metadata_bytes - rowFieldBytes,
   };
   const corpora = await createCorpora(directory, tools, { jobs, log });
+  const { pathwayd, embedd, ...others } = peers;
+  const playbooks = await openPlaybooks({
+    directory,
+    clock,
+    log,
+    metrics,
+    newId,
+    corpora,
+    settings: config.matrixd,
+    embedd: embedd.verbs,
+    pathwayd: pathwayd.verbs,
+  });
+  const profiles = await openProfiles({
+    directory,
+    log,
+    corpora,
+    catalogd: peers.catalogd.verbs,
+  });
+  const search = searchVerbs({
+    corpora,
+    playbooks: playbooks.matches,
+    profile: profiles.active,
+    clock,
+    corpusTimeoutMs: config.matrixd.corpus_timeout_ms,
+    peers: { ...others, embedd },
+  });
 
   return {
-    verbs: { ...corporaVerbs({ corpora, jobs }) } as never,
+    verbs: {
+      ...corporaVerbs({ corpora, jobs }),
+      ...search,
+      ...playbooks.verbs,
+      ...profiles.verbs,
+      ...relevanceVerbs(clock),
+      ...downgradeVerbs(config.matrixd),
+    },
     raw: corporaRaw({ jobs }),
-    notReady: () => corpora.damages(),
+    notReady: () => [...corpora.damages(), ...playbooks.problems(), ...profiles.problems()],
     stop: async () => {
       await jobs.stop();
       await upkeep.stop();
+      await Promise.all([playbooks.close(), profiles.close()]);
       await lexicon.stop();
     },
   };
