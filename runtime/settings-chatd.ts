@@ -20,6 +20,11 @@ export const chatdSettings = {
     "longest time of one provider's answer with all its tries, in milliseconds",
   ),
   retries: integer(2, [0, 10], "tries again after a provider's 408, 429, 5xx or a connection that broke"),
+  retry_wait_ms: integer(
+    250,
+    [1, minute],
+    "first wait between two tries when the provider names none, doubled each time, in milliseconds",
+  ),
   retry_after_max_ms: integer(
     10 * second,
     [0, 10 * minute],

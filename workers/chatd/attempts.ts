@@ -5,8 +5,6 @@ import { createDeadline, type Deadline } from "./deadline.ts";
 import { failure, hostOf, type Json, type Provider, type ProviderCall, ProviderFailure } from "./provider.ts";
 import type { ProviderSetting } from "./provider-setting.ts";
 
-/** First wait between two tries when the provider names none; doubled each time. The openai package takes 500 ms. */
-const backoffMs = 250;
 /** Chunks held back until one of them brings a token: a role, an empty text. */
 const preludeMax = 64;
 
@@ -49,7 +47,7 @@ export async function attempt(asked: Attempted, { clock, signal, onRetry }: Atte
     for (let tries = 0; ; tries++) {
       const outcome = await tried(() => once(asked, deadline, clock));
       if (!(outcome instanceof ProviderFailure)) return outcome;
-      const waitMs = outcome.retryAfterMs ?? backoffMs * 2 ** tries;
+      const waitMs = outcome.retryAfterMs ?? setting.retryWaitMs * 2 ** tries;
       const isWorthIt = outcome.remedy === "again" && tries < setting.retries;
       if (!isWorthIt || waitMs > setting.retryAfterMaxMs || clock.elapsed() + waitMs >= end) throw outcome;
       deadline.rest();

@@ -100,14 +100,14 @@ export function createOllama(options: OllamaOptions): Provider {
     models: async (signal) => {
       try {
         const response = await send(options, "/api/tags", { signal });
-        if (!response.ok) throw await refusal(response, limit, about("models"));
+        if (!response.ok) throw await refusal(response, limit, about(""));
         const { models } = Object(JSON.parse(await textOf(response, limit))) as {
           models?: { name?: unknown }[];
         };
-        if (!Array.isArray(models)) throw unreadable(about("models"));
+        if (!Array.isArray(models)) throw unreadable(about(""));
         return models.slice(0, modelsMax).map((model) => String(Object(model).name));
       } catch (cause) {
-        throw failureOf(cause, signal, about("models"));
+        throw failureOf(cause, signal, about(""));
       }
     },
     ignored: ignoredByOllama,

@@ -71,10 +71,10 @@ export function createOpenAi(options: OpenAiOptions): Provider {
     models: async (signal) => {
       try {
         const response = await client.models.list({ signal }).asResponse();
-        const { data } = parsed(await textOf(response, limit), about("models"));
+        const { data } = parsed(await textOf(response, limit), about(""));
         return (Array.isArray(data) ? data : []).slice(0, modelsMax).map((model) => String(Object(model).id));
       } catch (cause) {
-        throw failureOf(cause, signal, about("models"));
+        throw failureOf(cause, signal, about(""));
       }
     },
     ignored: () => [],

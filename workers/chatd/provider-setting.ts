@@ -21,6 +21,7 @@ const Table = closed({
   first_token_timeout_ms: ms(10),
   idle_timeout_ms: ms(10),
   total_timeout_ms: ms(10),
+  retry_wait_ms: ms(1),
   retry_after_max_ms: ms(0),
   retries: t.Optional(t.Integer({ minimum: 0, maximum: 10 })),
   max_concurrent: t.Optional(t.Integer({ minimum: 1, maximum: 65_535 })),
@@ -42,6 +43,7 @@ export interface ProviderSetting {
   firstTokenTimeoutMs: number;
   idleTimeoutMs: number;
   totalTimeoutMs: number;
+  retryWaitMs: number;
   retryAfterMaxMs: number;
   retries: number;
   maxConcurrent: number;
@@ -91,6 +93,7 @@ function readOne(
     firstTokenTimeoutMs: table.first_token_timeout_ms ?? all.first_token_timeout_ms,
     idleTimeoutMs: table.idle_timeout_ms ?? all.idle_timeout_ms,
     totalTimeoutMs: table.total_timeout_ms ?? all.total_timeout_ms,
+    retryWaitMs: table.retry_wait_ms ?? all.retry_wait_ms,
     retryAfterMaxMs: table.retry_after_max_ms ?? all.retry_after_max_ms,
     retries: table.retries ?? all.retries,
     maxConcurrent: table.max_concurrent ?? all.max_concurrent,

@@ -91,17 +91,21 @@ const nobodyThere = new Set([
   "DNSException",
 ]);
 
+/** The model in a message; an empty id is of no model, as when a provider is asked what it has. */
+const ofModel = (id: string): string => (id === "" ? "" : ` for model '${id}'`);
+
 /** What a fetch that threw means: nobody there is for the next model, a broken connection is tried again. */
 export function connectionFailure(
   cause: unknown,
   { name, url, id }: { name: string; url: string; id: string },
 ): ProviderFailure {
+  const about = ofModel(id);
   const code = (cause as { code?: unknown } | null)?.code;
   if (typeof code === "string" && nobodyThere.has(code))
     return failure(
       "bad_gateway",
-      `${name} cannot be reached at ${hostOf(url)} for model '${id}': start it, or set [providers.${name}] base_url`,
+      `${name} cannot be reached at ${hostOf(url)}${about}: start it, or set [providers.${name}] base_url`,
       "next",
     );
-  return failure("bad_gateway", `${name} at ${hostOf(url)} broke off its answer for model '${id}'`, "again");
+  return failure("bad_gateway", `${name} at ${hostOf(url)} broke off its answer${about}`, "again");
 }

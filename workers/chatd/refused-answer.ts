@@ -35,7 +35,7 @@ export function refusedAnswer(
 ): ProviderFailure {
   const { name, url, id, key } = about;
   const words = quoted(said, key);
-  const who = `${name} at ${hostOf(url)} (model '${id}')`;
+  const who = id === "" ? `${name} at ${hostOf(url)}` : `${name} at ${hostOf(url)} (model '${id}')`;
   // What a server says of a wrong key may hold the key.
   if (status === 401 || status === 403)
     return moderated.test(`${words} ${code}`)

@@ -81,7 +81,7 @@ function register(
       if (isLacking)
         throw failure(
           "bad_gateway",
-          `${setting.name} at ${hostOf(setting.baseUrl)} takes no call without a key (model '${id}'): ${keyAdvice(setting.name)}`,
+          `${setting.name} at ${hostOf(setting.baseUrl)} takes no call without a key${id === "" ? "" : ` (model '${id}')`}: ${keyAdvice(setting.name)}`,
           "next",
         );
     },
@@ -96,7 +96,7 @@ async function probe({ provider, refuseWithoutKey }: Registered, clock: Deps["cl
     ),
   );
   try {
-    refuseWithoutKey("any");
+    refuseWithoutKey("");
     return { models: await provider.models(controller.signal) };
   } catch (cause) {
     if (!(cause instanceof ProviderFailure)) throw cause;

@@ -1,0 +1,187 @@
+/** What every kind of chat provider must do: one suite, run for each against the model server, streaming and not. */
+import { beforeEach, describe, expect, test } from "bun:test";
+import { ask, type ChatdStack, chatKey } from "../support/chatd-stack.ts";
+import { eventsIn, textOfEvents } from "../support/sse-text.ts";
+
+interface FaultRow {
+  fault: string;
+  /** Of the whole answer, and of a stream that failed before its first token. */
+  status: number;
+  type: string;
+  /** Calls that reach the provider with one retry. */
+  calls: number;
+  says?: string;
+}
+
+/** Faults before anything was said. */
+const faults: FaultRow[] = [
+  { fault: "busy", status: 429, type: "too_many_requests", calls: 2, says: "limits its callers" },
+  { fault: "full", status: 503, type: "overloaded", calls: 2, says: "overloaded" },
+  { fault: "broken", status: 502, type: "bad_gateway", calls: 2, says: "failed with 500" },
+  { fault: "page", status: 502, type: "bad_gateway", calls: 2, says: "500" },
+  { fault: "moved", status: 502, type: "bad_gateway", calls: 1, says: "302" },
+  { fault: "missing", status: 404, type: "not_found", calls: 1, says: "missing" },
+  { fault: "refused", status: 400, type: "bad_request", calls: 1, says: "temperature" },
+  { fault: "long", status: 422, type: "unprocessable", calls: 1, says: "longer than" },
+  { fault: "poor", status: 502, type: "bad_gateway", calls: 1, says: "credit" },
+  { fault: "forbidden", status: 502, type: "bad_gateway", calls: 1, says: "refused the key" },
+  { fault: "cut", status: 502, type: "bad_gateway", calls: 2 },
+  { fault: "error", status: 502, type: "bad_gateway", calls: 2, says: "it went wrong" },
+  { fault: "malformed", status: 502, type: "bad_gateway", calls: 2, says: "no answer of" },
+  { fault: "strange", status: 502, type: "bad_gateway", calls: 2 },
+  { fault: "silent", status: 502, type: "bad_gateway", calls: 2 },
+  { fault: "hang", status: 504, type: "deadline_exceeded", calls: 1, says: "within" },
+  { fault: "huge", status: 502, type: "bad_gateway", calls: 1, says: "more than" },
+];
+
+/** Faults after two tokens of a stream. */
+const midway = [
+  { fault: "cut@2", type: "bad_gateway" },
+  { fault: "error@2", type: "bad_gateway" },
+  { fault: "malformed@2", type: "bad_gateway" },
+  { fault: "silent@2", type: "bad_gateway" },
+  { fault: "hang@2", type: "deadline_exceeded" },
+];
+
+/** `prefix` is of the provider's models; timeouts of the stack must be short, retries one, answers at most 1 MB. */
+export function chatProviderSuite(kind: string, prefix: string, stackOf: () => ChatdStack): void {
+  const post = (model: string, more: object = {}) =>
+    stackOf().post("/chat/completions", ask(prefix + model, more));
+
+  describe(`${kind} provider`, () => {
+    beforeEach(async () => {
+      await stackOf().models.reset();
+      await stackOf().models.set({ retryAfter: "0" });
+    });
+
+    test("answers whole", async () => {
+      const response = await post("good");
+      expect(response.status).toBe(200);
+      const body = await response.json();
+      expect(body).toMatchObject({
+        object: "chat.completion",
+        model: `${prefix}good`,
+        choices: [
+          {
+            index: 0,
+            message: { role: "assistant", content: "the answer is forty two" },
+            finish_reason: "stop",
+          },
+        ],
+        usage: { prompt_tokens: 4, completion_tokens: 5, total_tokens: 9 },
+      });
+    });
+
+    test("answers in a stream of the same text, ended by [DONE]", async () => {
+      const response = await post("good", { stream: true });
+      expect(response.headers.get("content-type")).toStartWith("text/event-stream");
+      const events = eventsIn(await response.text());
+      expect(textOfEvents(events)).toBe("the answer is forty two");
+      expect(events.at(-1)?.data).toBe("[DONE]");
+      const chunks = events.slice(0, -1).map(({ data }) => JSON.parse(data));
+      expect(chunks.every(({ model, usage }) => model === `${prefix}good` && usage === undefined)).toBe(true);
+      expect(chunks.at(-1).choices[0].finish_reason).toBe("stop");
+    });
+
+    test("tells a stream's usage to who asked for it", async () => {
+      const response = await post("good", { stream: true, stream_options: { include_usage: true } });
+      const events = eventsIn(await response.text());
+      const last = JSON.parse(events.at(-2)?.data ?? "");
+      expect(last).toMatchObject({ choices: [], usage: { prompt_tokens: 4, completion_tokens: 5 } });
+    });
+
+    test("calls tools: ids and arguments as text, and takes their answers", async () => {
+      const parameters = { type: "object", properties: { city: { type: "string" } } };
+      const tools = [{ type: "function", function: { name: "weather", parameters } }];
+      const called = await (await post("good", { tools })).json();
+      const [call] = called.choices[0].message.tool_calls;
+      expect(call).toMatchObject({
+        type: "function",
+        function: { name: "weather", arguments: '{"city":"Ann"}' },
+      });
+      expect(called.choices[0].finish_reason).toBe("tool_calls");
+      const messages = [
+        { role: "user", content: "weather?" },
+        { role: "assistant", content: null, tool_calls: [call] },
+        { role: "tool", tool_call_id: call.id, content: "rain" },
+      ];
+      const after = await stackOf().post("/chat/completions", { model: `${prefix}good`, messages, tools });
+      expect((await after.json()).choices[0].message.content).toBe("the answer is forty two");
+      const events = eventsIn(await (await post("good", { tools, stream: true })).text());
+      const deltas = events
+        .slice(0, -1)
+        .flatMap(({ data }) => JSON.parse(data).choices[0]?.delta.tool_calls ?? []);
+      expect(deltas[0]).toMatchObject({ index: 0, type: "function", function: { name: "weather" } });
+      expect(typeof deltas[0].id).toBe("string");
+      expect(deltas.map((delta) => delta.function.arguments).join("")).toBe('{"city":"Ann"}');
+    });
+
+    test("keeps to a JSON schema", async () => {
+      const schema = { type: "object", properties: { name: { type: "string" }, age: { type: "integer" } } };
+      const response_format = { type: "json_schema", json_schema: { name: "person", schema } };
+      const answer = await (await post("good", { response_format })).json();
+      expect(JSON.parse(answer.choices[0].message.content)).toEqual({ name: "Ann", age: 7 });
+    });
+
+    for (const row of faults)
+      for (const stream of [false, true])
+        test(`${row.fault}${stream ? ", streamed," : ""} is ${row.status} ${row.type}`, async () => {
+          const response = await post(row.fault, { stream });
+          const text = await response.text();
+          expect(`${response.status} ${text}`).toStartWith(`${row.status} `);
+          const { error } = JSON.parse(text);
+          expect(error).toMatchObject({ type: row.type, code: row.status });
+          expect(error.message).toContain(row.says ?? row.fault);
+          expect(error.message).not.toContain("<");
+          expect(error.message.length).toBeLessThan(600);
+          expect(text).not.toContain(chatKey);
+          expect((await stackOf().models.requests()).length).toBe(row.calls);
+          if (row.status === 429) expect(response.headers.get("retry-after")).toBe("1");
+          await stackOf().models.until({ active: 0 });
+        });
+
+    for (const { fault, type } of midway)
+      test(`${fault} is told by an error event, and never by [DONE]`, async () => {
+        const response = await post(fault, { stream: true });
+        expect(response.status).toBe(200);
+        const text = await response.text();
+        const events = eventsIn(text);
+        // A connection that is cut may lose what was under way.
+        expect("the answer").toStartWith(textOfEvents(events));
+        expect(textOfEvents(events)).toStartWith(fault === "cut@2" ? "the" : "the answer");
+        const last = events.at(-1);
+        expect(last?.event).toBe("error");
+        const { error } = JSON.parse(last?.data ?? "");
+        expect(error).toMatchObject({ type, request_id: response.headers.get("x-request-id") });
+        expect(text).not.toContain("[DONE]");
+        expect(text).not.toContain(chatKey);
+        expect((await stackOf().models.requests()).length).toBe(1);
+        await stackOf().models.until({ active: 0 });
+      });
+
+    test.each([false, true])("a fault that passes is tried again (stream: %p)", async (stream) => {
+      for (const fault of ["busy*1", "full*1", "broken*1", "cut*1", "malformed*1", "error*1", "silent*1"]) {
+        const response = await post(fault, { stream });
+        expect(`${fault} ${response.status}`).toBe(`${fault} 200`);
+        expect(await response.text()).toContain("forty");
+        expect(response.headers.get("x-lakehouse-retries")).toBe("1");
+      }
+    });
+
+    test.each([false, true])("who goes away ends the call within 100 ms (stream: %p)", async (stream) => {
+      const { models } = stackOf();
+      const controller = new AbortController();
+      const model = `${prefix}${stream ? "hang@2" : "held"}`;
+      const sent = stackOf().post("/chat/completions", ask(model, { stream }), { signal: controller.signal });
+      const failed = sent.then((response) => response.text()).catch(() => "gone");
+      await models.until({ active: 1 });
+      if (stream) await sent;
+      const leftAt = Date.now();
+      controller.abort();
+      await models.until({ active: 0, cancelled: 1 });
+      await failed;
+      const [request] = await models.requests();
+      expect((request?.cancelledAt ?? Number.POSITIVE_INFINITY) - leftAt).toBeLessThan(100);
+    });
+  });
+}

@@ -1,0 +1,22 @@
+/** Both kinds of provider through the suite that every kind must pass. */
+import { afterAll, beforeAll } from "bun:test";
+import { chatProviderSuite } from "../../conformance/chat-provider.ts";
+import { type ChatdStack, startChatdStack } from "../../support/chatd-stack.ts";
+
+let stack: ChatdStack;
+beforeAll(async () => {
+  stack = await startChatdStack({
+    chatd: {
+      retries: 1,
+      first_token_timeout_ms: 300,
+      idle_timeout_ms: 300,
+      total_timeout_ms: 600,
+      answer_max_bytes: 1_000_000,
+    },
+    keys: { ollama: "sk-chat-hidden-0123456789abcdef" },
+  });
+});
+afterAll(() => stack.stop());
+
+chatProviderSuite("ollama", "", () => stack);
+chatProviderSuite("openai", "other/", () => stack);
