@@ -1,6 +1,7 @@
 /**
- * `bun run smoke [name…] [--gateway URL]`: the acceptance smokes, each against a product that it starts itself on free
- * ports and a directory of its own, or against the one at URL (token from AUTH_TOKEN). Prints a line a check.
+ * `bun run smoke [name…] [--mode one|apart|mixed] [--gateway URL]`: the acceptance smokes, each against a product that
+ * it starts itself on free ports and a directory of its own (in one process, a process a service, or some together), or
+ * against the one at URL (token from AUTH_TOKEN). Prints a line a check.
  */
 import { parseArgs } from "node:util";
 import { auth } from "./smoke/auth.ts";
@@ -13,6 +14,7 @@ import { d6 } from "./smoke/d6.ts";
 import { g1 } from "./smoke/g1.ts";
 import { g1p } from "./smoke/g1p.ts";
 import { g2 } from "./smoke/g2.ts";
+import { modes } from "./smoke/product.ts";
 import { runSmoke, type Smoke } from "./smoke/smoke.ts";
 import { storagedCap } from "./smoke/storaged-cap.ts";
 
@@ -41,12 +43,17 @@ const names = (): string =>
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
-    options: { gateway: { type: "string" } },
+    options: { gateway: { type: "string" }, mode: { type: "string", default: "one" } },
     allowPositionals: true,
   });
   const unknown = positionals.find((name) => !Object.hasOwn(smokes, name));
   if (unknown !== undefined) {
     print(`there is no smoke '${unknown}'; expected some of\n${names()}`);
+    return 2;
+  }
+  const mode = modes.find((each) => each === values.mode);
+  if (mode === undefined) {
+    print(`--mode: expected one of ${modes.join(", ")}, got '${values.mode}'`);
     return 2;
   }
   const chosen = Object.entries(smokes).filter(
@@ -58,7 +65,7 @@ async function main(): Promise<number> {
   for (const [name, smoke] of chosen) {
     print(`${name}: ${smoke.about}`);
     const gateway = values.gateway?.replace(/\/$/, "");
-    const outcome = await runSmoke(name, smoke, { gateway, token: process.env.AUTH_TOKEN, print });
+    const outcome = await runSmoke(name, smoke, { gateway, token: process.env.AUTH_TOKEN, mode, print });
     passed += outcome.passed;
     failed += outcome.failed;
     if (outcome.failed > 0) failing.push(name);

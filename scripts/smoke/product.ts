@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { defaults } from "../../runtime/config.ts";
+import type { ServiceSection } from "../../runtime/settings.ts";
 import { listening } from "../doctor/configuration.ts";
 
 const root = resolve(import.meta.dir, "../..");
@@ -59,62 +60,123 @@ export function lakeAt(gateway: string, token?: string): Lake {
   return { gateway, open, send: async (target, init) => read(await open(target, init)) };
 }
 
-/** Reads the log until the gateway tells its address; the log goes on being read, so that the pipe never fills. */
-function gatewayAddress(log: ReadableStream<Uint8Array>): { address: Promise<string>; lines: string[] } {
-  const { promise, resolve: found, reject } = Promise.withResolvers<string>();
+/** The services of each process: all in one, each in its own, or some together. They reach each other over HTTP then. */
+const groups = {
+  one: (names: readonly ServiceSection[]) => [names],
+  apart: (names: readonly ServiceSection[]) => names.map((name) => [name]),
+  mixed: (names: readonly ServiceSection[]) => {
+    const data = ["storaged", "catalogd", "vectord"];
+    return [names.filter((name) => data.includes(name)), names.filter((name) => !data.includes(name))];
+  },
+};
+export type Mode = keyof typeof groups;
+export const modes = Object.keys(groups) as Mode[];
+
+/** One process of the product. */
+interface Part {
+  child: Bun.Subprocess<"ignore", "ignore", "pipe">;
+  /** What it logs; read all the while, so that the pipe never fills. */
+  lines: string[];
+  /** Resolves with the addresses of its services when all are ready; rejects when it ends before. */
+  ready: Promise<Map<string, string>>;
+}
+
+function startPart(
+  only: readonly string[],
+  data: string,
+  words: readonly string[],
+  env: Record<string, string>,
+): Part {
+  const inherited = Object.entries(process.env).filter(([name]) => !/^(LH_|AUTH_)/.test(name));
+  const child = Bun.spawn(
+    [process.execPath, join(root, "runtime/main.ts"), "--only", only.join(","), ...words],
+    { cwd: data, env: { ...Object.fromEntries(inherited), ...env }, stdio: ["ignore", "ignore", "pipe"] },
+  );
+  const { promise: ready, resolve: found, reject } = Promise.withResolvers<Map<string, string>>();
+  ready.catch(() => undefined);
   const lines: string[] = [];
   const follow = async (): Promise<void> => {
     const decoder = new TextDecoder();
+    const addresses = new Map<string, string>();
     let rest = "";
-    for await (const bytes of log) {
+    for await (const bytes of child.stderr) {
       const parts = (rest + decoder.decode(bytes, { stream: true })).split("\n");
       rest = parts.pop() ?? "";
       for (const line of parts) {
         lines.push(line);
-        const address = /"service ready".*"name":"gateway","address":"([^"]+)"/.exec(line)?.[1];
-        if (address !== undefined) found(address);
+        const [, name, address] = /"service ready".*"name":"(\w+)","address":"([^"]+)"/.exec(line) ?? [];
+        if (name !== undefined && address !== undefined) addresses.set(name, address);
+        if (addresses.size === only.length) found(addresses);
       }
     }
     reject(new Error(`the product ended before it was ready:\n${[...lines, rest].slice(-10).join("\n")}`));
   };
   follow().catch(reject);
-  return { address: promise, lines };
+  return { child, lines, ready };
+}
+
+/** Below those that the system gives to outgoing connections, which could take one before its service does. */
+const ports = { first: 20_000, count: 12_000 };
+
+/** As many addresses that nobody listens on now. */
+function freeAddresses(count: number): string[] {
+  const servers: ReturnType<typeof Bun.serve>[] = [];
+  while (servers.length < count) {
+    const port = ports.first + Math.floor(Math.random() * ports.count);
+    try {
+      servers.push(Bun.serve({ hostname: "127.0.0.1", port, fetch: () => new Response() }));
+    } catch {
+      // Taken: another one.
+    }
+  }
+  const addresses = servers.map(({ port }) => `127.0.0.1:${port}`);
+  for (const server of servers) void server.stop(true);
+  return addresses;
 }
 
 /** Starts the product and waits until its gateway answers. Throws with the end of its log when it does not start. */
-export async function startProduct({ flags = [], env = {}, directory }: StartOptions = {}): Promise<Product> {
+export async function startProduct(
+  { flags = [], env = {}, directory }: StartOptions = {},
+  mode: Mode = "one",
+): Promise<Product> {
   const data = directory ?? newDirectory();
-  const binds = listening(defaults()).map((name) => `--${name}.bind=127.0.0.1:0`);
-  const given = [`--data_dir=${data}`, "--secrets_path=/nonexistent", ...binds, ...flags];
-  const inherited = Object.entries(process.env).filter(([name]) => !/^(LH_|AUTH_)/.test(name));
-  const child = Bun.spawn([process.execPath, join(root, "runtime/main.ts"), ...given], {
-    cwd: data,
-    env: { ...Object.fromEntries(inherited), ...env },
-    stdio: ["ignore", "ignore", "pipe"],
-  });
+  const names = listening(defaults());
+  const addresses = mode === "one" ? names.map(() => "127.0.0.1:0") : freeAddresses(names.length);
+  const binds = names.map((name, at) => `--${name}.bind=${addresses[at]}`);
+  const words = [`--data_dir=${data}`, "--secrets_path=/nonexistent", ...binds, ...flags];
+  const parts = groups[mode](names).map((only) => startPart(only, data, words, env));
+  const kill = async () => {
+    for (const { child } of parts) child.kill("SIGKILL");
+    await Promise.all(parts.map(({ child }) => child.exited));
+  };
   const remove = (): void => {
     if (directory === undefined) rmSync(data, { recursive: true, force: true });
   };
-  const { address, lines } = gatewayAddress(child.stderr);
-  const timer = setTimeout(() => child.kill("SIGKILL"), startTimeoutMs);
+  const timer = setTimeout(() => void kill(), startTimeoutMs);
   try {
-    const lake = lakeAt(await address, env.AUTH_TOKEN);
+    const ready = await Promise.all(parts.map((part) => part.ready));
+    const gateway = ready.map((some) => some.get("gateway")).find((each) => each !== undefined) ?? "";
     return {
-      ...lake,
-      runs: () => child.exitCode === null && child.signalCode === null,
-      errors: () => lines.splice(0).filter((line) => line.includes('"level":"error"')),
+      ...lakeAt(gateway, env.AUTH_TOKEN),
+      runs: () => parts.every(({ child }) => child.exitCode === null && child.signalCode === null),
+      errors: () =>
+        parts.flatMap(({ lines }) => lines.splice(0).filter((line) => line.includes('"level":"error"'))),
       end: async (signal) => {
-        child.kill(signal);
-        await child.exited;
-        remove();
-        if (signal !== "SIGKILL" && child.exitCode !== 0) {
-          throw new Error(`the product stopped with ${child.exitCode}:\n${lines.slice(-10).join("\n")}`);
+        // Callers before those they call, as the supervisor of one process does it.
+        for (const { child } of parts.toReversed()) {
+          child.kill(signal);
+          await child.exited;
         }
+        remove();
+        const bad = parts.find(({ child }) => signal !== "SIGKILL" && child.exitCode !== 0);
+        if (bad)
+          throw new Error(
+            `the product stopped with ${bad.child.exitCode}:\n${bad.lines.slice(-10).join("\n")}`,
+          );
       },
     };
   } catch (cause) {
-    child.kill("SIGKILL");
-    await child.exited;
+    await kill();
     remove();
     throw cause;
   } finally {

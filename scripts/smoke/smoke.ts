@@ -5,6 +5,7 @@ import {
   type Answer,
   type Lake,
   lakeAt,
+  type Mode,
   newDirectory,
   type Product,
   type StartOptions,
@@ -37,6 +38,8 @@ export interface Outcome {
 export interface SmokeOptions {
   gateway?: string | undefined;
   token?: string | undefined;
+  /** How the products that are started here run. */
+  mode: Mode;
   print: (line: string) => void;
 }
 
@@ -44,7 +47,7 @@ export interface SmokeOptions {
 export async function runSmoke(
   name: string,
   smoke: Smoke,
-  { gateway, token, print }: SmokeOptions,
+  { gateway, token, mode, print }: SmokeOptions,
 ): Promise<Outcome> {
   const outcome: Outcome = { passed: 0, failed: 0 };
   if (gateway !== undefined && smoke.ownProduct) {
@@ -54,7 +57,7 @@ export async function runSmoke(
   const started: Product[] = [];
   const directories: string[] = [];
   const start = async (options?: StartOptions): Promise<Product> => {
-    const product = await startProduct(options);
+    const product = await startProduct(options, mode);
     started.push(product);
     return product;
   };
