@@ -22,6 +22,8 @@ export interface ProductOptions {
   dataDir?: string;
   env?: Record<string, string>;
   flags?: readonly string[];
+  /** What the program is started by, such as `ip netns exec NAME`. */
+  by?: readonly string[];
 }
 
 const anyPort = Object.fromEntries(
@@ -36,15 +38,23 @@ const plainEnv = (): Record<string, string> =>
   >;
 
 /** Starts it and waits until it greets; rejects with its log when it ends first. */
-export async function startProduct({ dataDir, env = {}, flags = [] }: ProductOptions = {}): Promise<Product> {
+export async function startProduct({
+  dataDir,
+  env = {},
+  flags = [],
+  by = [],
+}: ProductOptions = {}): Promise<Product> {
   const own = dataDir === undefined ? temporaryDirectory("product") : undefined;
   const directory = dataDir ?? own?.path ?? "";
-  const process_ = Bun.spawn([process.execPath, join(import.meta.dir, "../../runtime/main.ts"), ...flags], {
-    cwd: directory,
-    env: { ...plainEnv(), ...anyPort, LH_DATA_DIR: join(directory, "data"), ...env },
-    stdout: "pipe",
-    stderr: "pipe",
-  });
+  const process_ = Bun.spawn(
+    [...by, process.execPath, join(import.meta.dir, "../../runtime/main.ts"), ...flags],
+    {
+      cwd: directory,
+      env: { ...plainEnv(), ...anyPort, LH_DATA_DIR: join(directory, "data"), ...env },
+      stdout: "pipe",
+      stderr: "pipe",
+    },
+  );
   const chunks: string[] = [];
   const logged = collect(process_.stderr, (text) => chunks.push(text));
   const greeting = Promise.withResolvers<string>();
@@ -96,10 +106,15 @@ export async function sql<Row = Record<string, unknown>>(url: string, statement:
 }
 
 /** Uploads a file as multipart, as `curl -F file=@…` does. */
-export async function ingest(url: string, query: string, content: Blob | string): Promise<Response> {
+export async function ingest(
+  url: string,
+  query: string,
+  content: Blob | string,
+  headers: Record<string, string> = {},
+): Promise<Response> {
   const form = new FormData();
   form.set("file", typeof content === "string" ? new Blob([content]) : content, "file.csv");
-  return fetch(`${url}/v1/ingest?${query}`, { method: "POST", body: form });
+  return fetch(`${url}/v1/ingest?${query}`, { method: "POST", body: form, headers });
 }
 
 /** Resident memory of a process in bytes: now, and its highest so far. */
