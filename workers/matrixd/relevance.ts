@@ -33,8 +33,12 @@ const strengths = {
 const genericShare = 0.2;
 /** So many terms found are as good as all of them. */
 const termsEnough = 8;
-/** What is left of a chunk that shares its directory or generic words alone. */
+/** What is left of a chunk that shares its directory or generic words alone, and the most it comes to. */
 const adjacentShare = 0.5;
+const adjacentMax = 0.25;
+
+/** Terms and reasons that an answer names; more are counted. */
+const namedMax = 8;
 
 /** A chunk below it is dropped unless told: half of the terms keep one, a neighbour alone does not. */
 export const thresholdDefault = 0.3;
@@ -60,10 +64,7 @@ interface Evidence {
 
 /** Prepares the focus once; the function it gives scores one chunk. */
 export function relevanceTo(focus: Focus): (chunk: Static<typeof Chunk>) => Relevance {
-  const symbols = [...new Set(focus.symbols ?? [])].map(symbolOf).filter(({ words }) => words.length > 0);
-  const terms = [...new Set((focus.terms ?? []).map(folded))]
-    .map(termOf)
-    .filter(({ stems }) => stems.length > 0);
+  const { symbols, terms } = prepared(focus);
   return (chunk) => {
     const words = wordsOf(chunk.text);
     const defined = symbols.length > 0 ? definedIn(chunk.text) : new Set<string>();
@@ -77,13 +78,25 @@ export function relevanceTo(focus: Focus): (chunk: Static<typeof Chunk>) => Rele
   };
 }
 
+/** A focus that is generic altogether is taken at its word: there is nothing better to go by. */
+function prepared(focus: Focus): { symbols: FocusSymbol[]; terms: Term[] } {
+  const symbols = [...new Set(focus.symbols ?? [])].map(symbolOf).filter(({ words }) => words.length > 0);
+  const terms = [...new Set((focus.terms ?? []).map(folded))]
+    .map(termOf)
+    .filter(({ stems }) => stems.length > 0);
+  if ([...symbols, ...terms].some(({ weight }) => weight === 1)) return { symbols, terms };
+  const whole = <T extends { weight: number }>(each: T): T => ({ ...each, weight: 1 });
+  return { symbols: symbols.map(whole), terms: terms.map(whole) };
+}
+
 function judged(evidence: readonly Evidence[]): Relevance {
   const score = 1 - evidence.reduce((left, { strength }) => left * (1 - strength), 1);
-  const because = evidence.map((each) => each.because);
+  const because = evidence.slice(0, namedMax).map((each) => each.because);
+  if (evidence.length > namedMax) because.push(`and ${evidence.length - namedMax} more`);
   if (evidence.length === 0) return { score: 0, because: ["nothing of the focus is in it"] };
   if (!evidence.every(({ adjacent }) => adjacent)) return { score: rounded(score), because };
   return {
-    score: rounded(score * adjacentShare),
+    score: rounded(Math.min(adjacentMax, score * adjacentShare)),
     because: [...because, "only adjacent: nothing of its own is in the focus"],
   };
 }
@@ -100,7 +113,7 @@ function pathEvidence(focus: string | undefined, path: string | undefined): Evid
   return [{ strength, because: `${says} ${focus}` }];
 }
 
-interface Symbol {
+interface FocusSymbol {
   name: string;
   /** Its last part as it is written: `get` of `Store.get`. */
   last: string;
@@ -109,14 +122,14 @@ interface Symbol {
   weight: number;
 }
 
-function symbolOf(name: string): Symbol {
+function symbolOf(name: string): FocusSymbol {
   const identifiers = [...name.matchAll(/[\p{L}_$][\p{L}\p{N}_$]*/gu)].map(([each]) => each);
   const words = identifiers.map(folded);
   return { name, last: identifiers.at(-1) ?? "", words, weight: words.every(isGeneric) ? genericShare : 1 };
 }
 
 function symbolEvidence(
-  { name, last, words, weight }: Symbol,
+  { name, last, words, weight }: FocusSymbol,
   { names }: WordsOfText,
   defined: ReadonlySet<string>,
 ): Evidence[] {
@@ -139,9 +152,6 @@ function termOf(text: string): Term {
   const words = termWords(text);
   return { text, stems: words.map(stem), weight: words.every(isGeneric) ? genericShare : 1 };
 }
-
-/** Terms that the evidence names; more are counted. */
-const namedMax = 8;
 
 function termEvidence(terms: readonly Term[], { stems }: WordsOfText): Evidence[] {
   if (terms.length === 0) return [];
