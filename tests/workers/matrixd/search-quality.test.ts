@@ -1,0 +1,42 @@
+/** Retrieval on a labelled set: that hybrid pays, that a second look pays, that playbooks pay. Numbers: ADR 0094, 0096. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { labelledSet } from "../../../scripts/make-queries.ts";
+import { type MatrixdStack, startMatrixdStack } from "../../support/matrixd-stack.ts";
+import { buildLabelled, measure, qualityOf, recordAnswers } from "../../support/retrieval.ts";
+
+const set = labelledSet({ documents: 1500, queries: 150, seed: 1 });
+let stack: MatrixdStack;
+beforeAll(async () => {
+  stack = await startMatrixdStack();
+  await buildLabelled(stack, set);
+}, 60_000);
+afterAll(() => stack.stop());
+
+test("the measures are those of the books", () => {
+  expect(qualityOf(["a", "x", "b"], ["a", "b"])).toEqual({
+    recall: 1,
+    ndcg: (1 + 1 / Math.log2(4)) / (1 + 1 / Math.log2(3)),
+  });
+  expect(qualityOf([], ["a"])).toEqual({ recall: 0, ndcg: 0 });
+});
+
+test("hybrid is at least as good as the better of its two, and a second look better still", async () => {
+  const [vector, lexical, hybrid] = [
+    await measure(stack, set, { mode: "vector" }),
+    await measure(stack, set, { mode: "lexical" }),
+    await measure(stack, set, { mode: "hybrid" }),
+  ];
+  expect(hybrid.recall).toBeGreaterThanOrEqual(Math.max(vector.recall, lexical.recall));
+  expect(hybrid.ndcg).toBeGreaterThanOrEqual(Math.max(vector.ndcg, lexical.ndcg));
+  const again = await measure(stack, set, { rerank: true });
+  expect(again.ndcg).toBeGreaterThan(hybrid.ndcg + 0.05);
+}, 60_000);
+
+test("answers recorded for one wording help the other", async () => {
+  const before = await measure(stack, set, { use_playbook: true }, 1);
+  await recordAnswers(stack, set);
+  const after = await measure(stack, set, { use_playbook: true }, 1);
+  const without = await measure(stack, set, {}, 1);
+  expect(without).toEqual(before);
+  expect(after.ndcg).toBeGreaterThan(before.ndcg + 0.02);
+}, 60_000);
