@@ -22,6 +22,7 @@ export type Condition =
 /** vectord's bounds: the same filter is taken by both or by none. */
 const depthMax = 16;
 const conditionsMax = 1024;
+const fieldsMax = 32;
 const valuesMax = 65_536;
 const pathMax = 512;
 
@@ -31,7 +32,15 @@ const rangeOperators = ["gt", "gte", "lt", "lte"];
 /** The checked form, or undefined for a filter without conditions. Throws `invalid_field` naming the place. */
 export function parseFilter(filter: unknown): Condition | undefined {
   if (isObject(filter) && Object.keys(filter).length === 0) return undefined;
-  return parseObject(filter, { place: "filter", depth: 1, budget: { left: conditionsMax } });
+  const condition = parseObject(filter, { place: "filter", depth: 1, budget: { left: conditionsMax } });
+  const fields = new Set(pathsOf(condition)).size;
+  if (fields > fieldsMax) throw wrong("filter", `names ${fields} fields; at most ${fieldsMax} are allowed`);
+  return condition;
+}
+
+function pathsOf(condition: Condition): string[] {
+  if (condition.kind === "not") return pathsOf(condition.of);
+  return "path" in condition ? [condition.path] : condition.of.flatMap(pathsOf);
 }
 
 interface Spot {
