@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import type { ClientOf, Contract, Peer } from "../../runtime/contract.ts";
 import { fail } from "../../runtime/errors.ts";
+import type { Secrets } from "../../runtime/secrets.ts";
 import type { Config } from "../../runtime/settings.ts";
 import type { Call as CallSchema, Chatd } from "../../workers/chatd/contract.ts";
 import type { Matrixd } from "../../workers/matrixd/contract.ts";
@@ -28,6 +29,7 @@ export interface ObserverdOptions {
   chatd?: Partial<ClientOf<Chatd>>;
   matrixd?: Partial<ClientOf<Matrixd>>;
   peers?: Partial<ObserverdDeps["peers"]>;
+  secrets?: Secrets;
 }
 
 const played = <C extends Contract>(name: string, verbs: Partial<ClientOf<C>> | undefined): Peer<C> => {
@@ -39,7 +41,7 @@ const played = <C extends Contract>(name: string, verbs: Partial<ClientOf<C>> | 
 
 /** Starts it over a directory; what a test does not play is away. */
 export function startObserverd(options: ObserverdOptions): Promise<InProcessObserverd> {
-  const { dataDir, section = {}, chatd, matrixd, peers = {} } = options;
+  const { dataDir, section = {}, chatd, matrixd, peers = {}, secrets } = options;
   return startInProcess<typeof observerd, { [N in keyof ObserverdDeps["peers"]]: Contract }>(
     { contract: observerd, create: createObserverd as never },
     {
@@ -51,6 +53,7 @@ export function startObserverd(options: ObserverdOptions): Promise<InProcessObse
         chatd: played<Chatd>("chatd", chatd),
         ...peers,
       } as never,
+      ...(secrets && { secrets }),
     },
   );
 }

@@ -10,8 +10,9 @@ const hexHash = (text: string, digits: number): string => {
 const traceIdOf = ({ id, run_id: run }: Operation): string =>
   run !== undefined && /^[0-9a-f]{32}$/.test(run) && /[^0]/.test(run) ? run : hexHash(run ?? id, 32);
 
-/** 64-bit integers are texts in OTLP's JSON. */
-const nanosOf = (ms: number): string => String(BigInt(Math.round(ms * 1e6)));
+/** Whole milliseconds, and more of them, as nanoseconds: 64-bit integers are texts in OTLP's JSON. */
+const nanosOf = (ms: number, moreMs: number): string =>
+  String(BigInt(ms) * 1_000_000n + BigInt(Math.round(moreMs * 1e6)));
 
 type AnyValue = { stringValue: string } | { boolValue: boolean } | { doubleValue: number };
 
@@ -36,8 +37,8 @@ function spanOf(operation: Operation): Record<string, unknown> {
     spanId: hexHash(operation.id, 16),
     name: operation.endpoint,
     kind: 1,
-    startTimeUnixNano: nanosOf(began),
-    endTimeUnixNano: nanosOf(began + operation.duration_ms),
+    startTimeUnixNano: nanosOf(began, 0),
+    endTimeUnixNano: nanosOf(began, operation.duration_ms),
     attributes: attributesOf({
       ...operation.attributes,
       "lakehouse.operation_id": operation.id,
