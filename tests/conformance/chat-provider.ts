@@ -180,6 +180,8 @@ export function chatProviderSuite(kind: string, prefix: string, stackOf: () => C
       controller.abort();
       await models.until({ active: 0, cancelled: 1 });
       await failed;
+      const { calls } = await stackOf().service.peer.verbs.calls({ after: 0 });
+      expect(calls.at(-1)?.outcome).toBe("client_closed");
       const [request] = await models.requests();
       expect((request?.cancelledAt ?? Number.POSITIVE_INFINITY) - leftAt).toBeLessThan(100);
     });

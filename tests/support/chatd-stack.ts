@@ -1,4 +1,5 @@
 /** chatd in this thread over a model server in a process of its own. */
+import { join } from "node:path";
 import type { Config } from "../../runtime/settings.ts";
 import { chatd } from "../../workers/chatd/contract.ts";
 import { createChatd } from "../../workers/chatd/service.ts";
@@ -79,7 +80,8 @@ export async function startChatdStack(changes: Changes = {}): Promise<ChatdStack
     directory: own,
   }: Changes) => {
     const config = configWith({
-      data_dir: own ?? directory.path,
+      // Each has spending of its own.
+      data_dir: own ?? join(directory.path, String(services.length)),
       chatd: { retries: 1, retry_wait_ms: 20, ...section },
       providers: {
         ollama: { base_url: models.url },

@@ -78,7 +78,8 @@ interface Fault {
 
 /** `cut@2` or `cut*1@2`: the fault of this call, or none when it has passed. */
 function faultOf(model: string): Fault {
-  const [, kind = "", times, after] = /^([a-z-]+)(?:\*(\d+))?(?:@(\d+))?(?::latest)?$/.exec(model) ?? [];
+  const [, kind = "", times, after] =
+    /^(?:.*\/)?([a-z-]+)(?:\*(\d+))?(?:@(\d+))?(?::latest)?$/.exec(model) ?? [];
   const calls = (state.calls.get(model) ?? 0) + 1;
   state.calls.set(model, calls);
   const hasPassed = times !== undefined && calls > Number(times);
@@ -164,7 +165,9 @@ async function stream({ dialect, call, response, fault, said }: Answering): Prom
     if (at === fault.after && fault.kind !== "good" && fault.kind !== "slow") {
       if (fault.kind === "hang") return void response.flushHeaders();
       if (fault.kind === "held") await state.held.promise;
-      if (fault.kind === "cut") return void response.write("", () => response.socket?.destroy());
+      // What was sent is given time to arrive: a connection that is reset loses what was not read.
+      if (fault.kind === "cut")
+        return void setTimeout(() => response.socket?.destroy(), fault.after === 0 ? 0 : 30);
       if (fault.kind === "silent") return void response.end();
       if (fault.kind === "malformed") return void response.end(dialect.malformed);
       if (fault.kind === "error")

@@ -60,11 +60,16 @@ export function runningStream(
     observer.finish(observed, cause);
   };
   const leave = (reason: ServiceError) => {
-    if (isOver) return;
-    deadline.abort(reason);
     finish(reason);
+    deadline.abort(reason);
   };
-  const gone = () => leave(fail("client_closed", "the caller went away"));
+  // Whether or not anybody reads: who stops reading holds nothing longer than the deadline.
+  const late = () => {
+    const { reason } = deadline.signal;
+    finish(signal.aborted ? left() : reason instanceof ProviderFailure ? reason.error : reason);
+  };
+  deadline.signal.addEventListener("abort", late, { once: true });
+  const gone = () => leave(left());
   if (signal.aborted) gone();
   else signal.addEventListener("abort", gone, { once: true });
 
@@ -97,6 +102,8 @@ export function runningStream(
   }
   return { chunks: chunks(), leave };
 }
+
+const left = (): ServiceError => fail("client_closed", "the caller went away");
 
 /** Counts against the budget what the provider counted, or else what a text of that length has. */
 function spend({ about: { observed }, quota }: Running): void {

@@ -1,0 +1,193 @@
+/** The official `openai` package, pointed at the gateway of a real product, and what that product logged meanwhile. */
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import OpenAI, {
+  APIError,
+  BadRequestError,
+  InternalServerError,
+  NotFoundError,
+  RateLimitError,
+  UnprocessableEntityError,
+} from "openai";
+import { chatKey, type ModelServer, startModelServer } from "../../support/chatd-stack.ts";
+import { type Product, startProduct } from "../../support/product.ts";
+
+let models: ModelServer;
+let product: Product;
+let openai: OpenAI;
+beforeAll(async () => {
+  models = await startModelServer();
+  const tables = `{ ollama = { base_url = "${models.url}" }, other = { kind = "openai", base_url = "${models.url}/v1", needs_key = true } }`;
+  product = await startProduct({
+    env: {
+      LH_PROVIDERS: tables,
+      OTHER_API_KEY: chatKey,
+      AUTH_TOKEN: "gateway-token-of-tests",
+      LH_LOG_LEVEL: "debug",
+      LH_CHATD_RETRY_WAIT_MS: "20",
+      LH_CHATD_IDLE_TIMEOUT_MS: "400",
+      LH_CHATD_FIRST_TOKEN_TIMEOUT_MS: "400",
+      LH_CHATD_TOTAL_TIMEOUT_MS: "3000",
+    },
+  });
+  openai = new OpenAI({ baseURL: `${product.url}/v1`, apiKey: "gateway-token-of-tests", maxRetries: 0 });
+});
+beforeEach(() => models.reset());
+afterAll(async () => {
+  await product.end();
+  await models.stop();
+});
+
+const messages = [{ role: "user" as const, content: "what is the answer?" }];
+const kinds = ["", "other/"];
+const failureOf = (work: Promise<unknown>): Promise<unknown> =>
+  work.then(
+    () => "no error",
+    (cause) => cause,
+  );
+
+describe.each(kinds)("the openai package, models '%s…'", (prefix) => {
+  test("gets an answer", async () => {
+    const answer = await openai.chat.completions.create({ model: `${prefix}good`, messages });
+    expect(answer.choices[0]?.message.content).toBe("the answer is forty two");
+    expect(answer.usage?.total_tokens).toBe(9);
+    expect(answer.model).toBe(`${prefix}good`);
+  });
+
+  test("gets a stream, its usage and its end", async () => {
+    const stream = await openai.chat.completions.create({
+      model: `${prefix}good`,
+      messages,
+      stream: true,
+      stream_options: { include_usage: true },
+    });
+    let text = "";
+    let tokens = 0;
+    for await (const chunk of stream) {
+      text += chunk.choices[0]?.delta.content ?? "";
+      tokens += chunk.usage?.total_tokens ?? 0;
+    }
+    expect([text, tokens]).toEqual(["the answer is forty two", 9]);
+  });
+
+  test("its stream helper puts a tool call together", async () => {
+    const parameters = { type: "object", properties: { city: { type: "string" } } };
+    const tools = [{ type: "function" as const, function: { name: "weather", parameters } }];
+    const final = await openai.chat.completions
+      .stream({ model: `${prefix}good`, messages, tools })
+      .finalChatCompletion();
+    const [call] = final.choices[0]?.message.tool_calls ?? [];
+    expect(call).toMatchObject({ function: { name: "weather", arguments: '{"city":"Ann"}' } });
+  });
+
+  test("runs tools until there is an answer", async () => {
+    const asked: unknown[] = [];
+    const runner = openai.chat.completions.runTools({
+      model: `${prefix}good`,
+      messages,
+      tools: [
+        {
+          type: "function",
+          function: {
+            name: "weather",
+            description: "the weather of a city",
+            parameters: { type: "object", properties: { city: { type: "string" } } },
+            parse: JSON.parse,
+            function: (given: object) => {
+              asked.push(given);
+              return "rain";
+            },
+          },
+        },
+      ],
+    });
+    expect(await runner.finalContent()).toBe("the answer is forty two");
+    expect(asked).toEqual([{ city: "Ann" }]);
+  });
+
+  test("parses an answer in the form it asked for", async () => {
+    const schema = { type: "object", properties: { name: { type: "string" }, age: { type: "integer" } } };
+    const answer = await openai.chat.completions.parse({
+      model: `${prefix}good`,
+      messages,
+      response_format: { type: "json_schema", json_schema: { name: "person", schema, strict: true } },
+    });
+    expect(answer.choices[0]?.message.parsed as unknown).toEqual({ name: "Ann", age: 7 });
+  });
+
+  test("makes its classes of errors", async () => {
+    await models.set({ retryAfter: "60" });
+    const rows = [
+      ["busy", RateLimitError, 429],
+      ["missing", NotFoundError, 404],
+      ["refused", BadRequestError, 400],
+      ["long", UnprocessableEntityError, 422],
+      ["broken", InternalServerError, 502],
+    ] as const;
+    for (const [model, kind, status] of rows) {
+      const cause = await failureOf(openai.chat.completions.create({ model: prefix + model, messages }));
+      expect(cause).toBeInstanceOf(kind);
+      expect((cause as APIError).status).toBe(status);
+      expect((cause as APIError).headers?.get("retry-after") ?? "none").toBe(status === 429 ? "60" : "none");
+    }
+  });
+
+  test("is told of a failure in mid-stream", async () => {
+    for (const fault of ["cut@2", "error@2", "silent@2", "malformed@2", "hang@2"]) {
+      const stream = await openai.chat.completions.create({ model: prefix + fault, messages, stream: true });
+      let text = "";
+      const read = async () => {
+        for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? "";
+      };
+      const cause = await failureOf(read());
+      expect(cause).toBeInstanceOf(APIError);
+      expect((cause as APIError).message).toContain(prefix + fault);
+      expect(text).toStartWith("the");
+    }
+    await models.until({ active: 0 });
+  });
+
+  test("gets tokens as they come, and its leaving reaches the provider within 100 ms", async () => {
+    const stream = await openai.chat.completions.create({ model: `${prefix}hang@2`, messages, stream: true });
+    const iterator = stream[Symbol.asyncIterator]();
+    // The provider sent two tokens and is silent: whoever buffered would hold them.
+    expect((await iterator.next()).value?.choices[0]?.delta.content).toBe("the");
+    expect((await iterator.next()).value?.choices[0]?.delta.content).toBe(" answer");
+    const leftAt = Date.now();
+    stream.controller.abort();
+    await models.until({ active: 0, cancelled: 1 });
+    const [request] = await models.requests();
+    expect((request?.cancelledAt ?? Number.POSITIVE_INFINITY) - leftAt).toBeLessThan(100);
+  });
+
+  test("leaving before the first token reaches the provider, too", async () => {
+    const controller = new AbortController();
+    const asked = openai.chat.completions.create(
+      { model: `${prefix}held`, messages },
+      { signal: controller.signal },
+    );
+    const failed = failureOf(asked);
+    await models.until({ active: 1 });
+    const leftAt = Date.now();
+    controller.abort();
+    await models.until({ active: 0, cancelled: 1 });
+    const [request] = await models.requests();
+    expect((request?.cancelledAt ?? Number.POSITIVE_INFINITY) - leftAt).toBeLessThan(100);
+    await failed;
+  });
+});
+
+test("lists the models", async () => {
+  const ids: string[] = [];
+  for await (const { id } of openai.models.list()) ids.push(id);
+  expect(ids).toContain("good");
+  expect(ids).toContain("other/good");
+});
+
+test("the product logged the calls that failed, and no key or token", async () => {
+  await failureOf(openai.chat.completions.create({ model: "other/broken", messages }));
+  while (!product.log().includes("a chat failed")) await new Promise((resolve) => setImmediate(resolve));
+  const log = product.log();
+  expect(log).not.toContain(chatKey);
+  expect(log).not.toContain("gateway-token-of-tests");
+  expect(log).not.toContain("what is the answer?");
+});
