@@ -27,6 +27,8 @@ const pollMs = 20_000;
 const pollSlackMs = 5_000;
 /** What who asks for statistics waits for chatd, at most. */
 const catchUpMs = 250;
+/** Wait after a poll that brought nothing. */
+const pauseMs = 100;
 /** Wait after a poll that failed: chatd is away, or starts. */
 const retryMs = 1_000;
 /** Starts of chatd whose calls are told apart: an answer of the last one may come late. */
@@ -86,7 +88,8 @@ export function followChatCalls(
   /** One answer at a time, so that two that overlap record nothing twice. */
   let turn: Promise<unknown> = Promise.resolve();
 
-  const record = ({ calls, life }: Calls): Promise<void> => {
+  /** Gives how many were new. */
+  const record = ({ calls, life }: Calls): Promise<number> => {
     const mine = turn.then(async () => {
       const done = sequenceOf(marks(), life);
       const taken: Taken[] = [];
@@ -96,13 +99,14 @@ export function followChatCalls(
         taken.push({ told: toldOf(call), marks: { chat } });
       }
       if (taken.length > 0) await store.take(taken);
+      return taken.length;
     });
     turn = mine.catch(() => undefined);
     return mine;
   };
 
   /** Asks for what follows the latest mark; of a chatd that was started anew, for all it has. */
-  const ask = async (waitMs: number, timeoutMs: number): Promise<void> => {
+  const ask = async (waitMs: number, timeoutMs: number): Promise<number> => {
     const latest = marks().at(-1);
     const options = { timeoutMs, signal: stopped.signal };
     const after = latest?.sequence ?? 0;
@@ -113,7 +117,7 @@ export function followChatCalls(
       missed.add(answer.missed);
       log.warn("chatd forgot calls before they were read", { calls: answer.missed });
     }
-    await record(answer);
+    return record(answer);
   };
 
   /** chatd was started anew or is away when a poll fails: the one after it waits for nothing, to learn which. */
@@ -121,8 +125,10 @@ export function followChatCalls(
     let waitMs = 0;
     while (!stopped.signal.aborted) {
       try {
-        await ask(waitMs, waitMs + pollSlackMs);
+        const taken = await ask(waitMs, waitMs + pollSlackMs);
         waitMs = pollMs;
+        // One that does not wait must not be asked without end.
+        if (taken === 0) await clock.sleep(pauseMs, stopped.signal).catch(() => undefined);
       } catch (cause) {
         if (stopped.signal.aborted) return;
         if (waitMs > 0) log.warn("chatd's calls cannot be read; they are asked for again", describe(cause));
@@ -134,7 +140,9 @@ export function followChatCalls(
   const following = follow();
 
   return {
-    catchUp: () => ask(0, catchUpMs).catch((cause) => log.debug("chatd did not catch up", describe(cause))),
+    catchUp: async () => {
+      await ask(0, catchUpMs).catch((cause) => log.debug("chatd did not catch up", describe(cause)));
+    },
     stop: async () => {
       stopped.abort(new Error("observerd stops"));
       await following;

@@ -36,6 +36,8 @@ const examplesMax = 5;
 const exampleCharsMax = 1000;
 /** Buckets in a window: a count over it is at most this part too large. */
 const bucketsInWindow = 20;
+/** Those of two windows, which are compared, and some between. */
+const bucketsMax = 2 * bucketsInWindow + 4;
 const hourMs = 60 * 60 * 1000;
 
 /** Failures an hour between two times; what came within less than an hour is counted as an hour's. */
@@ -77,7 +79,7 @@ export function createClusters(options: { clustersMax: number; windowMs: number 
         ...seen(known, failure.timestamp),
         count: known.count + 1,
         examples: [shortened(failure), ...known.examples].slice(0, examplesMax),
-        buckets: counted(known.buckets, Date.parse(failure.timestamp), { widthMs, keptMs: 2 * windowMs }),
+        buckets: counted(known.buckets, Date.parse(failure.timestamp), widthMs),
       });
       trim();
     },
@@ -143,17 +145,15 @@ const seen = (span: { first_seen: string; last_seen: string }, timestamp: string
   return { first_seen, last_seen: later.at(-1) ?? timestamp };
 };
 
-/** One more at the time; buckets older than `keptMs` before the newest are dropped. */
-function counted(
-  buckets: Kept["buckets"],
-  ms: number,
-  { widthMs, keptMs }: { widthMs: number; keptMs: number },
-): Kept["buckets"] {
+/**
+ * One more at the time. The latest buckets stay, by their number and not by their age: one failure with a clock that is
+ * ahead must not push out what happens now.
+ */
+function counted(buckets: Kept["buckets"], ms: number, widthMs: number): Kept["buckets"] {
   const start = Math.floor(ms / widthMs) * widthMs;
   const counts = new Map(buckets);
   counts.set(start, (counts.get(start) ?? 0) + 1);
-  const newest = Math.max(...counts.keys());
-  return [...counts].filter(([at]) => at >= newest - keptMs - 2 * widthMs);
+  return [...counts].sort(([a], [b]) => a - b).slice(-bucketsMax);
 }
 
 /** An example that many clusters can hold: texts cut, attributes left out when they are long. */

@@ -154,7 +154,7 @@ async function recover(options: OperationsLogOptions): Promise<{
   const newest = numbers.at(-1);
   if (newest === undefined) return { sealed: [], problems };
   if (start === numbers.length - 1) {
-    const current = await reopen(newest, { directory, state, older, problems });
+    const current = await reopen(newest, { directory, state, log: options.log, older, problems });
     return { sealed: numbers.slice(0, -1), current, problems };
   }
   state.remember(older, 0);
@@ -172,11 +172,13 @@ async function reopen(
   {
     directory,
     state,
+    log: journal,
     older,
     problems,
   }: {
     directory: string;
     state: State;
+    log: Log;
     older: Operation[];
     problems: string[];
   },
@@ -194,6 +196,9 @@ async function reopen(
     },
   });
   const { report } = log;
+  // Nobody was told that it was recorded.
+  if (report.torn)
+    journal.info("an unfinished last line was cut off", { file: nameOf(path), ...report.torn });
   for (const { line } of report.damaged) note(problems, damaged(path, line));
   if (report.damagedCount > report.damaged.length)
     note(problems, `${nameOf(path)}: ${report.damagedCount} lines are damaged in all`);
