@@ -14,6 +14,7 @@ import { d6 } from "./smoke/d6.ts";
 import { g1 } from "./smoke/g1.ts";
 import { g1p } from "./smoke/g1p.ts";
 import { g2 } from "./smoke/g2.ts";
+import { pathway } from "./smoke/pathway.ts";
 import { modes } from "./smoke/product.ts";
 import { runSmoke, type Smoke } from "./smoke/smoke.ts";
 import { storagedCap } from "./smoke/storaged-cap.ts";
@@ -29,6 +30,7 @@ const smokes: Readonly<Record<string, Smoke>> = {
   g1p,
   g2,
   storaged_cap: storagedCap,
+  pathway,
   auth,
 };
 
