@@ -11,11 +11,14 @@ import { d3 } from "./smoke/d3.ts";
 import { d4 } from "./smoke/d4.ts";
 import { d5 } from "./smoke/d5.ts";
 import { d6 } from "./smoke/d6.ts";
+import { downgrade } from "./smoke/downgrade.ts";
 import { g1 } from "./smoke/g1.ts";
 import { g1p } from "./smoke/g1p.ts";
 import { g2 } from "./smoke/g2.ts";
 import { pathway } from "./smoke/pathway.ts";
+import { playbook } from "./smoke/playbook.ts";
 import { modes } from "./smoke/product.ts";
+import { relevance } from "./smoke/relevance.ts";
 import { runSmoke, type Smoke } from "./smoke/smoke.ts";
 import { storagedCap } from "./smoke/storaged-cap.ts";
 
@@ -30,6 +33,9 @@ const smokes: Readonly<Record<string, Smoke>> = {
   g1p,
   g2,
   storaged_cap: storagedCap,
+  relevance,
+  downgrade,
+  playbook,
   pathway,
   auth,
 };
