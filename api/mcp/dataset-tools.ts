@@ -3,7 +3,7 @@ import type { Static } from "@sinclair/typebox";
 import { t } from "../../runtime/contract.ts";
 import { inputSchema } from "../../runtime/validate.ts";
 import { catalogd, type Manifest, type Summary } from "../../workers/catalogd/contract.ts";
-import { fitting } from "./fitting.ts";
+import { fitting, fittingOrNone } from "./fitting.ts";
 import type { GatewayClient } from "./gateway-client.ts";
 import { derive } from "./schemas.ts";
 import { reading, type Tool } from "./tool.ts";
@@ -67,7 +67,7 @@ export function boundedManifest(whole: Static<typeof Manifest>): {
     share: 0.6,
   });
   // Statistics of very wide rows may leave no room for even one object: none are shown then.
-  const objects = fittingOrNone(whole.objects);
+  const objects = fittingOrNone(whole.objects, { share: 0.4 });
   return {
     manifest: {
       ...whole,
@@ -78,17 +78,6 @@ export function boundedManifest(whole: Static<typeof Manifest>): {
     },
     lines: columns.lines,
   };
-}
-
-function fittingOrNone(objects: Static<typeof Manifest>["objects"]): {
-  kept: typeof objects;
-  omitted: number;
-} {
-  try {
-    return fitting(objects, { line: ({ key }) => key, instead: "", share: 0.4 });
-  } catch {
-    return { kept: [], omitted: objects.length };
-  }
 }
 
 export const getManifest = (gateway: GatewayClient): Tool => ({

@@ -73,6 +73,19 @@ function errorIn(text: string): NonNullable<ErrorBody["error"]> {
   }
 }
 
+/** The same failure with the names there are, where a name was not found: an agent has no other way to learn them. */
+export async function withNames(
+  cause: unknown,
+  what: string,
+  names: () => Promise<string[]>,
+): Promise<unknown> {
+  if (!(cause instanceof GatewayFailure) || cause.type !== "not_found") return cause;
+  const known = await names().catch(() => undefined);
+  if (known === undefined) return cause;
+  const listed = known.length === 0 ? `there are no ${what} yet` : `${what} there are: ${known.join(", ")}`;
+  return new GatewayFailure({ ...cause.failure, type: "not_found", message: `${cause.message}; ${listed}` });
+}
+
 /** What to do, by the error's type. */
 const advice: Readonly<Record<string, string>> = {
   unauthorized:
@@ -81,8 +94,7 @@ const advice: Readonly<Record<string, string>> = {
   statement_not_allowed:
     "Only reading statements over registered datasets run: SELECT, WITH, VALUES, DESCRIBE, SHOW, SUMMARIZE, EXPLAIN.",
   sql_error: "Correct the statement. list_datasets names the datasets, get_manifest their columns and types.",
-  not_found:
-    "Check the name: list_datasets names the datasets; GET /v1/vectors/index and /v1/matrix/corpora the rest.",
+  not_found: "Check the name: list_datasets names the datasets.",
   timeout: "Ask for less (aggregate, filter, LIMIT), or give a larger timeout_ms.",
   resource_exhausted: "Ask for less: aggregate or filter first, and select fewer columns.",
   too_many_requests: "Wait a little and call again.",

@@ -22,7 +22,20 @@ export interface Fit<T> {
 }
 
 /** As many of the first items as fit, with their lines. Throws `too_large` when there are some and none fits. */
-export function fitting<T>(items: readonly T[], { line, instead, share = 1 }: Fit<T>): Fitted<T> {
+export function fitting<T>(items: readonly T[], { line, instead, share }: Fit<T>): Fitted<T> {
+  const fitted = fittingOrNone(items, { line, ...(share !== undefined && { share }) });
+  if (fitted.kept.length > 0 || items.length === 0) return fitted;
+  throw fail(
+    "too_large",
+    `the first of ${items.length} entries alone is larger than an answer may be: ${instead}`,
+  );
+}
+
+/** As many of the first items as fit, be it none; beside things that matter more. */
+export function fittingOrNone<T>(
+  items: readonly T[],
+  { line = () => "", share = 1 }: Partial<Omit<Fit<T>, "instead">>,
+): Fitted<T> {
   const kept: T[] = [];
   const lines: string[] = [];
   let text = 0;
@@ -35,10 +48,5 @@ export function fitting<T>(items: readonly T[], { line, instead, share = 1 }: Fi
     kept.push(item);
     lines.push(written);
   }
-  if (kept.length === 0 && items.length > 0)
-    throw fail(
-      "too_large",
-      `the first of ${items.length} entries alone is larger than an answer may be: ${instead}`,
-    );
   return { kept, lines, omitted: items.length - kept.length };
 }

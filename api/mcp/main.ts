@@ -92,11 +92,14 @@ function stdio(): { transport: StdioServerTransport; closed: () => Promise<void>
   return { transport, closed };
 }
 
+/** What is shorter stands in words by chance. */
+const tokenCharsMin = 6;
+
 /** The text without the token, should anything have repeated it. */
 function hidden(text: string, token: Settings["token"]): string {
   try {
     const secret = token();
-    return secret === undefined ? text : text.replaceAll(secret, "[hidden]");
+    return secret === undefined || secret.length < tokenCharsMin ? text : text.replaceAll(secret, "[hidden]");
   } catch {
     return text;
   }

@@ -2,6 +2,7 @@
 import { t } from "../../runtime/contract.ts";
 import { inputSchema } from "../../runtime/validate.ts";
 import { matrixd } from "../../workers/matrixd/contract.ts";
+import { withNames } from "./failure.ts";
 import { fitting } from "./fitting.ts";
 import type { GatewayClient } from "./gateway-client.ts";
 import { derive } from "./schemas.ts";
@@ -53,7 +54,9 @@ export const searchMatrix = (gateway: GatewayClient): Tool => ({
   output: searchOutput,
   call: async ({ k = hitsDefault, ...rest }, { signal, at }) => {
     at("searching");
-    const reply = await gateway.call(search, { ...rest, k: k as number }, { signal });
+    const reply = await gateway.call(search, { ...rest, k: k as number }, { signal }).catch(async (cause) => {
+      throw await withNames(cause, "corpora", () => corpusNames(gateway, signal));
+    });
     const { kept, lines, omitted } = fitting(reply.hits, {
       line: ({ id, corpus, score, metadata, text, playbooks = [] }, place) =>
         [
@@ -72,6 +75,13 @@ export const searchMatrix = (gateway: GatewayClient): Tool => ({
     return { structured, text: lines.join("\n") };
   },
 });
+
+const namesMax = 50;
+
+async function corpusNames(gateway: GatewayClient, signal: AbortSignal): Promise<string[]> {
+  const { corpora } = await gateway.call(matrixd.endpoints.corpora, { page_size: namesMax }, { signal });
+  return corpora.map(({ name }) => name);
+}
 
 export const recordPlaybook = (gateway: GatewayClient): Tool => ({
   name: "record_playbook",

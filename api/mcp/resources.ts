@@ -8,7 +8,7 @@ import type {
 import { catalogd, DatasetName } from "../../workers/catalogd/contract.ts";
 import { queryd } from "../../workers/queryd/contract.ts";
 import { boundedManifest, datasetLine } from "./dataset-tools.ts";
-import { fitting } from "./fitting.ts";
+import { fittingOrNone } from "./fitting.ts";
 import { type GatewayClient, textOf } from "./gateway-client.ts";
 
 const prefix = "lakehouse://datasets/";
@@ -63,7 +63,7 @@ export function createResources(gateway: GatewayClient): Resources {
         const whole = await gateway.call(manifest, { name }, { signal });
         const content = {
           manifest: boundedManifest(whole).manifest,
-          sample_rows: await sample(gateway, name, signal),
+          ...(await sample(gateway, name, signal)),
         };
         return { contents: [{ uri, mimeType, text: JSON.stringify(content, null, 1) }] };
       })();
@@ -84,10 +84,11 @@ function datasetOf(uri: string): string | undefined {
 }
 
 /** The first rows, as many of them as fit. */
-async function sample(gateway: GatewayClient, name: string, signal: AbortSignal): Promise<unknown[]> {
+async function sample(gateway: GatewayClient, name: string, signal: AbortSignal): Promise<object> {
   // The name holds letters, digits and _ alone.
   const statement = { sql: `SELECT * FROM "${name}" LIMIT ${sampleRows}` };
   const response = await gateway.post(queryd.endpoints.sql.path, statement, { signal });
   const rows: unknown[] = JSON.parse(await textOf(response, signal, gateway.url));
-  return fitting(rows, { line: () => "", instead: `SELECT some columns of ${name} with query_sql` }).kept;
+  const { kept, omitted } = fittingOrNone(rows, {});
+  return { sample_rows: kept, ...(omitted > 0 && { sample_rows_omitted: omitted }) };
 }

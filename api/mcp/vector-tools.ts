@@ -5,7 +5,7 @@ import { fail } from "../../runtime/errors.ts";
 import { check, inputSchema } from "../../runtime/validate.ts";
 import { embedd } from "../../workers/embedd/contract.ts";
 import { Hit, SearchBody, vectord } from "../../workers/vectord/contract.ts";
-import { GatewayFailure } from "./failure.ts";
+import { GatewayFailure, withNames } from "./failure.ts";
 import { fitting } from "./fitting.ts";
 import { filledPath, type GatewayClient, textOf } from "./gateway-client.ts";
 import { derive, together } from "./schemas.ts";
@@ -91,13 +91,10 @@ export const searchVectors = (gateway: GatewayClient): Tool => ({
     if ((text === undefined) === (vector === undefined))
       throw fail("invalid_field", `expected text or vector, got ${text === undefined ? "neither" : "both"}`);
     at("searching");
-    const asked = text === undefined ? { vector } : await embedded(gateway, { name, text }, signal);
-    const response = await gateway.post(
-      filledPath(search.path, { name }),
-      { ...asked, k, ...rest, include: ["metadata"] },
-      { signal },
-    );
-    const results = hitsOf(await textOf(response, signal, gateway.url));
+    const options = { k, ...rest, include: ["metadata"] };
+    const results = await found(gateway, { name, text, vector }, options, signal).catch(async (cause) => {
+      throw await withNames(cause, "indexes", () => indexNames(gateway, signal));
+    });
     const { kept, lines, omitted } = fitting(results, {
       line: ({ id, score, metadata }, place) =>
         `${place + 1}. ${id} score ${score}${metadata === undefined ? "" : ` ${JSON.stringify(metadata)}`}`,
@@ -111,6 +108,25 @@ export const searchVectors = (gateway: GatewayClient): Tool => ({
     };
   },
 });
+
+async function found(
+  gateway: GatewayClient,
+  { name, text, vector }: { name: string; text: string | undefined; vector: number[] | undefined },
+  options: object,
+  signal: AbortSignal,
+): Promise<Static<typeof Hit>[]> {
+  const asked = text === undefined ? { vector } : await embedded(gateway, { name, text }, signal);
+  const body = { ...asked, ...options };
+  const response = await gateway.post(filledPath(search.path, { name }), body, { signal });
+  return hitsOf(await textOf(response, signal, gateway.url));
+}
+
+const namesMax = 50;
+
+async function indexNames(gateway: GatewayClient, signal: AbortSignal): Promise<string[]> {
+  const { indexes } = await gateway.call(vectord.endpoints.list, { page_size: namesMax }, { signal });
+  return indexes.flatMap(({ name, aliases }) => [name, ...aliases]);
+}
 
 /** The text's vector by the index's model; vectord refuses it when the models differ after all. */
 async function embedded(
