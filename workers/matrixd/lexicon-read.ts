@@ -31,32 +31,56 @@ export function matchExpression(text: string): string | undefined {
     .join(" OR ");
 }
 
+interface Ranked {
+  number: number;
+  rank: number;
+}
+
+/** More than asked for, where nothing but dead rows can be in the way: SQLite keeps the best so many instead of sorting all. */
+const slack = 64;
+
 /** Best first by BM25, at most k. FTS5 gives smaller numbers to better rows; here larger is better. */
 export function lexicalRows(
   database: Database,
   question: LexicalQuestion,
 ): { number: number; score: number }[] {
-  const { generation, text, k, condition, among } = question;
+  const { text, k, condition, among } = question;
   const expression = matchExpression(text);
   if (expression === undefined || k <= 0) return [];
-  const ranked = database
-    .query("SELECT rowid AS number, rank FROM words WHERE words MATCH ? ORDER BY rank, rowid")
-    .iterate(expression) as IterableIterator<{ number: number; rank: number }>;
+  const ranked = (limit: number) =>
+    database
+      .query("SELECT rowid AS number, rank FROM words WHERE words MATCH ? ORDER BY rank, rowid LIMIT ?")
+      .iterate(expression, limit) as IterableIterator<Ranked>;
+  if (!condition && !among) {
+    const hits = bestOf(database, ranked(k + slack), question);
+    if (hits.rows.length === k || hits.seen < k + slack) return hits.rows;
+  }
+  return bestOf(database, ranked(-1), question).rows;
+}
+
+/** The first k that are live, allowed and match; and how many were looked at. */
+function bestOf(
+  database: Database,
+  ranked: Iterable<Ranked>,
+  { generation, k, condition, among }: LexicalQuestion,
+): { rows: { number: number; score: number }[]; seen: number } {
   const live = database.query(`SELECT 1 FROM rows r WHERE r.number = ? AND ${isLive}`);
   const metadata = database.query("SELECT metadata FROM content WHERE number = ?");
   const allowed = among && new Set(among);
-  const hits: { number: number; score: number }[] = [];
+  const rows: { number: number; score: number }[] = [];
+  let seen = 0;
   for (const { number, rank } of ranked) {
+    seen += 1;
     if (allowed && !allowed.has(number)) continue;
     if (live.get(number, generation, generation) === null) continue;
     if (condition) {
       const found = metadata.get(number) as { metadata: string } | null;
       if (!found || !matches(condition, JSON.parse(found.metadata))) continue;
     }
-    hits.push({ number, score: -rank });
-    if (hits.length === k || hits.length === allowed?.size) break;
+    rows.push({ number, score: -rank });
+    if (rows.length === k || rows.length === allowed?.size) break;
   }
-  return hits;
+  return { rows, seen };
 }
 
 /** The live rows of these numbers in their order. Throws `corrupt` for a row whose bytes are not what was written. */

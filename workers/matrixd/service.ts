@@ -10,10 +10,10 @@ import type { Vectord } from "../vectord/contract.ts";
 import type { Matrixd } from "./contract.ts";
 import { createCorpora } from "./corpora.ts";
 import { corporaRaw, corporaVerbs } from "./corpora-verbs.ts";
-import { createUpkeep } from "./corpus-upkeep.ts";
+import { createUpkeep, type Upkeep } from "./corpus-upkeep.ts";
 import { downgradeVerbs } from "./downgrade-verbs.ts";
 import { openJobs } from "./jobs.ts";
-import { startLexicon } from "./lexicon.ts";
+import { type Lexicon, startLexicon } from "./lexicon.ts";
 import { openPlaybooks } from "./playbooks.ts";
 import { openProfiles } from "./profiles.ts";
 import { relevanceVerbs } from "./relevance-verbs.ts";
@@ -29,9 +29,18 @@ export type MatrixDeps = Deps<{
 
 /** Starts matrixd. Jobs that an earlier run did not end have failed; what they left is cleared away. */
 export async function createMatrixd(deps: MatrixDeps): Promise<Running<Matrixd>> {
-  const { config, clock, log, metrics, newId, directory, peers } = deps;
+  const { clock, log } = deps;
   const lexicon = startLexicon(log);
   const upkeep = createUpkeep({ clock, log });
+  return assemble(deps, lexicon, upkeep).catch(async (cause) => {
+    await upkeep.stop();
+    await lexicon.stop();
+    throw cause;
+  });
+}
+
+async function assemble(deps: MatrixDeps, lexicon: Lexicon, upkeep: Upkeep): Promise<Running<Matrixd>> {
+  const { config, clock, log, metrics, newId, directory, peers } = deps;
   const jobs = await openJobs(join(directory, "jobs.jsonl"), { clock, log, newId });
   const tools = {
     peers,

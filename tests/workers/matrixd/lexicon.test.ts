@@ -128,6 +128,18 @@ describe("generations", () => {
     expect(numbersOfIds(database, { generation: 2, ids: ["b", "c", "d"] })).toEqual([4, undefined, 5]);
   });
 
+  test("however many dead rows are in the way, all live ones are found", () => {
+    const { database } = fresh();
+    const rows = (mark: string) =>
+      Array.from({ length: 200 }, (_, at) => ({ i: `${at}`, t0: `same ${mark}` }));
+    refreshed(database, rows("first"));
+    refreshed(database, rows("second"));
+    const hits = (k: number) => lexicalRows(database, { generation: 2, text: "same", k });
+    expect(hits(150)).toHaveLength(150);
+    expect(hits(1000)).toHaveLength(200);
+    expect(hits(1000).every(({ number }) => number > 200)).toBe(true);
+  });
+
   test("rows of generations nobody reads go, and their vectors are named for deletion", () => {
     const { database } = fresh();
     refreshed(database, before);
@@ -326,7 +338,10 @@ describe("filters mean what they mean in vectord", () => {
     return pick(scalars);
   };
   const rangeOf = () => {
-    const ends = pick([scalars.filter((one) => typeof one === "number"), ["IL", "10", "\uffff", "😀", ""]]);
+    const ends: readonly unknown[] = pick<unknown[]>([
+      scalars.filter((one) => typeof one === "number"),
+      ["IL", "10", "\uffff", "😀", ""],
+    ]);
     return {
       [pick(["gt", "gte"])]: pick(ends),
       ...(random() < 0.5 && { [pick(["lt", "lte"])]: pick(ends) }),
