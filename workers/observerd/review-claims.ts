@@ -33,30 +33,39 @@ const numbersOf = (text: string): string[] => (text.match(numberPattern) ?? []).
 const withoutListMarks = (text: string): string => text.replace(/^\s*\d{1,3}[.)]\s/gm, "");
 
 const quotePattern = /["“]([^"“”\n]{3,300})["”]/g;
-/** Two or more capitalised words in a row, or an identifier such as OSHA-10. */
-const namePattern = /\b\p{Lu}[\p{L}'’-]+(?:\s+\p{Lu}[\p{L}'’-]+)+|\b\p{Lu}{2,}-?\d[\p{L}\p{N}-]*\b/gu;
-/** A capitalised word that begins a sentence may be any word. */
-const sentenceStart = /(^|[.!?:]\s+|\n\s*[-*•]?\s*)$/;
+/** Capitalised words in a row, or an identifier such as OSHA-10. */
+const namePattern = /\b\p{Lu}{2,}-?\d[\p{L}\p{N}-]*\b|\b\p{Lu}[\p{L}'’-]+(?:[ \t]+\p{Lu}[\p{L}'’-]+)*/gu;
+/** What stands before the first word of a sentence, a line or a list's item. */
+const sentenceStart = /([.!?:"“”(]\s*|(^|\n)[\s>#*•-]*)$/;
+const startChars = 20;
 
-/** A name at the beginning of a sentence loses its first word when more than one is left: "The Acme Corp". */
+/** Where a sentence begins any word has a capital: the first of a row is left out there, unless two make a name. */
 function namesOf(text: string): string[] {
   return [...text.matchAll(namePattern)].flatMap((match) => {
-    const words = match[0].split(/\s+/);
-    const starts = sentenceStart.test(text.slice(0, match.index));
-    const isPlain =
-      /^(The|A|An|In|On|At|For|From|With|This|That|These|Those|It|He|She|We|They|Our|His|Her|Its)$/;
-    const kept = starts && isPlain.test(words[0] ?? "") ? words.slice(1) : words;
-    return kept.length > 1 || /\d/.test(match[0]) ? [kept.join(" ")] : [];
+    const [name] = match;
+    if (/\d/.test(name)) return [name];
+    const words = name.split(/[ \t]+/);
+    const starts = sentenceStart.test(text.slice(Math.max(0, match.index - startChars), match.index));
+    const kept = starts && (words.length === 1 || plainWord.test(words[0] ?? "")) ? words.slice(1) : words;
+    // One word in capitals alone is an abbreviation of the trade, as SQL.
+    return kept.length > 1 || /^\p{Lu}\p{Ll}/u.test(kept[0] ?? "") ? [kept.join(" ")] : [];
   });
 }
+
+const plainWord =
+  /^(The|A|An|In|On|At|For|From|With|This|That|These|Those|It|He|She|We|They|Our|His|Her|Its|And|But|Yes|No|Dear|I)$/;
+
+/** Claims of a kind that are looked at: each may have to be sought in megabytes of evidence. */
+const claimsMost = 200;
+const once = (claims: readonly string[]): string[] => [...new Set(claims)].slice(0, claimsMost);
 
 /** What an output states that could be wrong, each once. */
 export function claimsOf(output: string): Claims {
   const text = withoutListMarks(output);
   return {
-    numbers: [...new Set(numbersOf(text.replace(/\b\p{Lu}{2,}-?\d[\p{L}\p{N}-]*\b/gu, " ")))],
-    names: [...new Set(namesOf(text))],
-    quotations: [...new Set([...text.matchAll(quotePattern)].map((match) => match[1] ?? ""))],
+    numbers: once(numbersOf(text.replace(/\b\p{Lu}{2,}-?\d[\p{L}\p{N}-]*\b/gu, " "))),
+    names: once(namesOf(text)),
+    quotations: once([...text.matchAll(quotePattern)].map((match) => match[1] ?? "")),
   };
 }
 
@@ -66,17 +75,15 @@ const flat = (text: string): string =>
     .replace(/[^\p{L}\p{N}]+/gu, " ")
     .trim();
 
-/** Claims of the output that stand in none of the texts, and how many stand there. */
-function unsupportedClaims({ numbers, names, quotations }: Claims, texts: readonly string[]) {
+/** The claims that stand in none of the texts. */
+function missingFrom(texts: readonly string[], { numbers, names, quotations }: Claims): Set<string> {
   const known = new Set(texts.flatMap(numbersOf));
   const all = ` ${texts.map(flat).join(" ")} `;
-  const lacks = (text: string) => !all.includes(` ${flat(text)} `);
-  const missing = [
+  return new Set([
     ...numbers.filter((number) => !known.has(number) && !known.has(percentOf(number))),
-    ...names.filter(lacks),
+    ...names.filter((text) => !all.includes(` ${flat(text)} `)),
     ...quotations.filter((text) => !all.includes(flat(text))),
-  ];
-  return { missing, supported: numbers.length + names.length + quotations.length - missing.length };
+  ]);
 }
 
 /** 85 where the evidence says 0.85. */
@@ -87,23 +94,24 @@ const supportRule: Rule = ({ task, output, evidence }) => {
   const total = claims.numbers.length + claims.names.length + claims.quotations.length;
   if (total === 0) return [];
   // What the task itself says may be repeated, but proves nothing.
-  const own = unsupportedClaims(claims, [task]).missing;
+  const own = missingFrom([task], claims);
   if (evidence.length === 0) {
-    if (own.length === 0) return [];
-    return [
-      { rule: "unchecked_claims", weight: unchecked, detail: `no evidence was given for ${someOf(own)}` },
-    ];
+    if (own.size === 0) return [];
+    const detail = `no evidence was given for ${someOf([...own])}`;
+    return [{ rule: "unchecked_claims", weight: unchecked, detail }];
   }
-  const { missing } = unsupportedClaims(claims, [...evidence, task]);
-  const { supported } = unsupportedClaims(claims, evidence);
+  const unproven = missingFrom(evidence, claims);
+  const missing = [...unproven].filter((claim) => own.has(claim));
+  const supported = total - unproven.size;
   const found: Finding[] = [];
   if (missing.length > 0) {
     const weight = Math.max(unsupportedMost, unsupportedEach * missing.length);
     found.push({ rule: "unsupported_claims", weight, detail: `in none of the evidence: ${someOf(missing)}` });
   }
   if (supported > 0) {
+    // Squared: one wrong claim spoils more than its share.
     const share = supported / (supported + missing.length);
-    const weight = round(supportedMost * share * Math.min(1, supported / supportedFully));
+    const weight = round(supportedMost * share ** 2 * Math.min(1, supported / supportedFully));
     found.push({
       rule: "supported_claims",
       weight,

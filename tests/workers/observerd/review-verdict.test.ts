@@ -31,7 +31,7 @@ const rows: Row[] = [
     evidence: [worker],
     verdict: "accept",
     rule: "supported_claims",
-    says: "2 of 2 claims",
+    says: "3 of 3 claims",
     not: ["unsupported_claims", "contradicts_evidence"],
   },
   {
@@ -247,11 +247,13 @@ test("numbers count by their value", () => {
   ]);
 });
 
-test("claims are numbers, names of more than one word, identifiers and quotations; list marks are none", () => {
-  const text = '1. The Acme Corp hired 1,200 people.\n2) She holds OSHA-10 and said "lift with care".';
+test("claims are numbers, names, identifiers and quotations; list marks are none", () => {
+  const text =
+    '1. The Acme Corp hired 1,200 people.\n2) She holds OSHA-10 and said "lift with care".\n' +
+    "Forklifts are at Chicago; ask Ann in SQL. Maria Lopez knows";
   expect(claimsOf(text)).toEqual({
     numbers: ["1200"],
-    names: ["Acme Corp", "OSHA-10"],
+    names: ["Acme Corp", "OSHA-10", "Chicago", "Ann", "Maria Lopez"],
     quotations: ["lift with care"],
   });
 });
