@@ -5,6 +5,7 @@
  */
 import { parseArgs } from "node:util";
 import { auth } from "./smoke/auth.ts";
+import { chat } from "./smoke/chat.ts";
 import { d1 } from "./smoke/d1.ts";
 import { d2 } from "./smoke/d2.ts";
 import { d3 } from "./smoke/d3.ts";
@@ -37,6 +38,7 @@ const smokes: Readonly<Record<string, Smoke>> = {
   downgrade,
   playbook,
   pathway,
+  chat,
   auth,
 };
 

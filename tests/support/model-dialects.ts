@@ -134,7 +134,9 @@ export const openai: Dialect = {
           { index: 0, id: "call_1", type: "function", function: { name: called.name, arguments: "" } },
           { index: 0, function: { arguments: given.slice(0, 4) } },
           { index: 0, function: { arguments: given.slice(4) } },
-        ].map((call) => delta({ tool_calls: [call] }))
+        ].map((call, at) =>
+          delta({ ...(at === 0 && { role: "assistant", content: null }), tool_calls: [call] }),
+        )
       : [];
     const first = answer.tokens.map((content, at) =>
       delta(at === 0 ? { role: "assistant", content } : { content }),

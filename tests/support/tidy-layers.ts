@@ -71,7 +71,7 @@ const owners: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^faiss-node$/, ["workers/vectord/faiss-engine.ts", "scripts/faiss.ts"]],
   [/^usearch$/, ["workers/vectord/usearch-engine.ts"]],
   [/^@duckdb\/node-bindings$/, ["workers/queryd/engine-memory.ts"]],
-  [/^openai$/, ["workers/embedd/openai.ts"]],
+  [/^openai$/, ["workers/embedd/openai.ts", "workers/chatd/openai.ts"]],
   [/^elysia$/, ["runtime/serve.ts"]],
 ];
 
