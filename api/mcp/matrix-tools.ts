@@ -69,6 +69,9 @@ export const searchMatrix = (gateway: GatewayClient): Tool => ({
     if (reply.hits.length === 0) lines.push("Nothing was found.");
     if (omitted > 0)
       lines.push(`${omitted} hits more were left out: ask for fewer, or leave include_text out.`);
+    // An agent has no other way to learn the names.
+    if (reply.errors.some(({ type }) => type === "not_found"))
+      lines.push(`corpora there are: ${(await corpusNames(gateway, signal)).join(", ") || "none yet"}`);
     for (const { corpus, type, message } of reply.errors)
       lines.push(`corpus ${corpus} failed: ${message} (${type})`);
     const structured = { ...reply, hits: kept, ...(omitted > 0 && { hits_omitted: omitted }) };
