@@ -96,8 +96,8 @@ function backgroundLoops(store: OperationsStore, { config, clock, log, peers }: 
       intervalMs: section.playbook_consolidation_interval_ms,
       run: async (signal) => {
         const timeoutMs = section.playbook_consolidation_timeout_ms;
-        const { merged, dropped } = await peers.matrixd.verbs.consolidate({}, { signal, timeoutMs });
-        return `${merged.length} merged, ${dropped.length} dropped`;
+        const { merged, dropped, more } = await peers.matrixd.verbs.consolidate({}, { signal, timeoutMs });
+        return `${merged.length} merged, ${dropped.length} dropped${more ? ", more next time" : ""}`;
       },
     },
     {

@@ -16,16 +16,22 @@ afterAll(async () => {
 });
 
 const whole = { endpoint: "/v1/sql", success: true, duration_ms: 3 };
-const event = (body: ApiCase["body"], more: Partial<ApiCase> = {}) =>
-  ({ method: "POST", path: "/observer/event", body, status: 400, type: "invalid_field", ...more }) as const;
-const get = (path: string, more: Partial<ApiCase> = {}) =>
-  ({
-    path: `/observer/${path}`,
-    status: 400,
-    type: "invalid_field",
-    lacks: [directory.path],
-    ...more,
-  }) as const;
+type Row = Omit<ApiCase, "name">;
+const event = (body: ApiCase["body"], more: Partial<ApiCase> = {}): Row => ({
+  method: "POST",
+  path: "/observer/event",
+  body,
+  status: 400,
+  type: "invalid_field",
+  ...more,
+});
+const get = (path: string, more: Partial<ApiCase> = {}): Row => ({
+  path: `/observer/${path}`,
+  status: 400,
+  type: "invalid_field",
+  lacks: [directory.path],
+  ...more,
+});
 const changed = (more: object) => event({ ...whole, ...more });
 const { endpoint: _, ...withoutEndpoint } = whole;
 const { success: __, ...withoutSuccess } = whole;
