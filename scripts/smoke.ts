@@ -16,6 +16,8 @@ import { downgrade } from "./smoke/downgrade.ts";
 import { g1 } from "./smoke/g1.ts";
 import { g1p } from "./smoke/g1p.ts";
 import { g2 } from "./smoke/g2.ts";
+import { matrix } from "./smoke/matrix.ts";
+import { mcp } from "./smoke/mcp.ts";
 import { pathway } from "./smoke/pathway.ts";
 import { playbook } from "./smoke/playbook.ts";
 import { modes } from "./smoke/product.ts";
@@ -34,11 +36,13 @@ const smokes: Readonly<Record<string, Smoke>> = {
   g1p,
   g2,
   storaged_cap: storagedCap,
+  matrix,
   relevance,
   downgrade,
   playbook,
   pathway,
   chat,
+  mcp,
   auth,
 };
 
