@@ -48,6 +48,8 @@ export const misleads = (voices: Voices): boolean =>
 export interface BoostFacts extends Voices {
   /** Cosine of the query and the nearest wording. */
   similarity: number;
+  /** [matrixd] playbook_similarity_percent, as a cosine: less is another question. */
+  leastSimilarity: number;
   /** How good the answer was, 0 to 1. */
   score: number;
   /** Since it was last recorded or called helpful. */
@@ -66,10 +68,19 @@ export function boostOf(facts: BoostFacts): number {
 export function boostBecause(facts: BoostFacts): string {
   const { score, helpful, harmful, ageMs, halfLifeDays } = facts;
   return (
-    `similarity ${near(facts).toFixed(3)} × score ${score.toFixed(2)} × usefulness ${usefulnessOf(facts).toFixed(2)} ` +
+    `nearness ${near(facts).toFixed(3)} (similarity ${facts.similarity.toFixed(3)}, from ${facts.leastSimilarity} on) × score ${score.toFixed(2)} × usefulness ${usefulnessOf(facts).toFixed(2)} ` +
     `(${helpful} helpful, ${harmful} harmful) × freshness ${freshnessOf(ageMs, halfLifeDays).toFixed(2)} ` +
     `(${Math.floor(ageMs / dayMs)} days) = ${boostOf(facts).toFixed(4)} of at most ${boostMax.toFixed(4)}`
   );
 }
 
-const near = ({ similarity }: BoostFacts): number => Math.min(1, Math.max(0, similarity));
+/**
+ * 0 where similarity begins to count, 1 for the same words. Similarity itself would let a question about another place
+ * count half as much as the same question: on labelled queries that cost more than all true matches gained (ADR 0096).
+ */
+function near({ similarity, leastSimilarity }: BoostFacts): number {
+  const reach = 1 - leastSimilarity;
+  return reach > 0
+    ? Math.min(1, Math.max(0, (similarity - leastSimilarity) / reach))
+    : Number(similarity >= 1);
+}

@@ -29,16 +29,16 @@ interface Near {
 /** The matcher. One answer is spoken for once, by the playbook with the largest boost: boosts do not add up. */
 export function createPlaybookMatches(parts: MatchingParts): PlaybookMatches {
   const { store, vectors, traces, clock, settings } = parts;
+  const least = settings.playbook_similarity_percent / 100;
   const factsOf = ({ playbook }: PlaybookEntry, similarity: number): BoostFacts => ({
     similarity,
+    leastSimilarity: least,
     score: playbook.score,
     helpful: playbook.helpful,
     harmful: playbook.harmful,
     ageMs: Math.max(0, clock.now() - Date.parse(playbook.confirmed_at)),
     halfLifeDays: settings.playbook_half_life_days,
   });
-  const least = settings.playbook_similarity_percent / 100;
-
   return {
     match: async ({ vector, model }, corpora, signal) => {
       const entries = corpora.flatMap((corpus) => [...store.state.ofCorpus(corpus)]);
@@ -52,7 +52,7 @@ export function createPlaybookMatches(parts: MatchingParts): PlaybookMatches {
         heard.push(entry);
         for (const wording of entry.wordings) if (!known.get(wording)) unknown.push(wording);
       });
-      if (unknown.length > 0) await known.embed(unknown, signal);
+      if (unknown.length > 0) await known.fill(unknown, signal);
 
       const query = unit(vector);
       const near: Near[] = [];

@@ -12,6 +12,9 @@ import type { Stopwatch } from "./search-stopwatch.ts";
 
 /** How much of a score the second look decides: ADR 0096. */
 const rerankShare = 0.75;
+/** Rows that are looked at again: further down, what looks right is more and more often wrong (ADR 0096). */
+const lookedMin = 50;
+const lookedPerHit = 3;
 
 interface Material {
   ranked: readonly Ranked[];
@@ -25,7 +28,9 @@ export async function toHits(
   { ranked, asked, reasons, watch }: Material,
   plan: SearchPlan,
 ): Promise<Static<typeof MatrixHit>[]> {
-  const best = plan.rerank ? ranked.slice(0, plan.candidates) : ranked.slice(0, plan.k);
+  const best = plan.rerank
+    ? ranked.slice(0, Math.max(lookedMin, lookedPerHit * plan.k))
+    : ranked.slice(0, plan.k);
   const texts =
     plan.rerank || plan.includeText ? await watch("text", () => readTexts(asked, best)) : new Map();
   const looks = plan.rerank

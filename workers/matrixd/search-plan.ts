@@ -32,6 +32,8 @@ export interface SearchPlan {
 const kDefault = 10;
 /** Candidates of a corpus by each mode: enough that a row in both lists is found in both (ADR 0094). */
 const candidatesMin = 50;
+/** A second look gains from better fused ranks, which longer lists give. */
+const candidatesToLookAgain = 100;
 const candidatesPerHit = 3;
 /** The contract's bound on `per_corpus_k`. */
 const candidatesMax = 1000;
@@ -53,7 +55,10 @@ export function planSearch(
   const mode = modeOf(input, profile);
   checkQuery(input, mode);
   const k = input.k ?? profile?.k ?? kDefault;
-  const spread = Math.min(candidatesMax, Math.max(candidatesMin, candidatesPerHit * k));
+  const spread = Math.min(
+    candidatesMax,
+    Math.max(input.rerank ? candidatesToLookAgain : candidatesMin, candidatesPerHit * k),
+  );
   return {
     text: input.query_text,
     vector: input.query_vector && Float32Array.from(input.query_vector),

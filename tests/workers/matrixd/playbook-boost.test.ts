@@ -13,7 +13,15 @@ import {
 import { seeded } from "../../support/seeded.ts";
 
 const dayMs = 86_400_000;
-const best: BoostFacts = { similarity: 1, score: 1, helpful: 0, harmful: 0, ageMs: 0, halfLifeDays: 90 };
+const best: BoostFacts = {
+  similarity: 1,
+  leastSimilarity: 0.45,
+  score: 1,
+  helpful: 0,
+  harmful: 0,
+  ageMs: 0,
+  halfLifeDays: 90,
+};
 const rrf = (rank: number): number => 1 / (60 + rank);
 
 describe("usefulness", () => {
@@ -59,6 +67,7 @@ describe("boost", () => {
     for (let at = 0; at < 5000; at++) {
       const facts = {
         similarity: random() * 2.4 - 1.2,
+        leastSimilarity: random() < 0.1 ? 1 : random(),
         score: random(),
         helpful: Math.floor(random() * 1e6 ** random()),
         harmful: Math.floor(random() * 1e6 ** random()),
@@ -84,10 +93,14 @@ describe("boost", () => {
     expect(2 * rrf(20) + boostOf({ ...best, similarity: 0.6 })).toBeGreaterThan(2 * rrf(1));
   });
   test("lifts a row from rank 20 of one list to the top once it helped twice", () => {
-    expect(rrf(20) + boostOf({ ...best, similarity: 0.6, helpful: 2 })).toBeGreaterThan(2 * rrf(1));
+    expect(rrf(20) + boostOf({ ...best, similarity: 0.75, helpful: 2 })).toBeGreaterThan(2 * rrf(1));
   });
   test("brings an answer that no list has to the top for the same question", () => {
     expect(boostOf(best)).toBeGreaterThan(2 * rrf(1));
+  });
+  test("begins at nothing where similarity begins to count", () => {
+    expect(boostOf({ ...best, similarity: 0.45 })).toBe(0);
+    expect(boostOf({ ...best, similarity: 0.725 })).toBeCloseTo(boostOf(best) / 2, 12);
   });
   test("does not let a weak memory beat a good row", () => {
     expect(boostOf({ ...best, similarity: 0.45, score: 0.5 })).toBeLessThan(rrf(20));

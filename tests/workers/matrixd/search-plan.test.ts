@@ -30,6 +30,7 @@ describe("planSearch", () => {
 
   test("asks each corpus for enough rows, within the contract's bound", () => {
     expect(plan({ ...words, k: 100 }).candidates).toBe(300);
+    expect(plan({ ...words, rerank: true }).candidates).toBe(100);
     expect(plan({ ...words, k: 1000 }).candidates).toBe(1000);
     expect(plan({ ...words, k: 100, per_corpus_k: 5 }).candidates).toBe(5);
   });

@@ -123,7 +123,7 @@ for (const mode of modes) {
         expect(metadata.availability).toBeGreaterThan(0.9);
       }
       const both = await search({
-        query_text,
+        query_text: "forklift operator card",
         mode,
         k: 20,
         filter: { role: "Welder" },
