@@ -1,0 +1,67 @@
+/** What providers took today: kept over restarts, gone with the day, never wrong by a damaged file. */
+import { afterEach, expect, test } from "bun:test";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { createLog } from "../../../runtime/log.ts";
+import { openSpendBook } from "../../../workers/chatd/spend-book.ts";
+import { temporaryDirectory } from "../../support/in-process.ts";
+
+const directories: { remove: () => void }[] = [];
+const fresh = (): string => {
+  const directory = temporaryDirectory("spend");
+  directories.push(directory);
+  return directory.path;
+};
+afterEach(() => {
+  for (const { remove } of directories.splice(0)) remove();
+});
+
+const lines: string[] = [];
+const log = createLog("chatd", "info", (line) => lines.push(line));
+const noon = Date.UTC(2026, 0, 1, 12);
+const at = (now: { ms: number }) => ({ now: () => now.ms, after: () => () => {} });
+
+test("sums outlive the process and end with the day", async () => {
+  const directory = fresh();
+  const now = { ms: noon };
+  const first = await openSpendBook(directory, { clock: at(now), log });
+  first.add("a", { usd: 1.5, tokens: 10 });
+  first.add("a", { usd: 0.5, tokens: 5 });
+  await first.close();
+  const second = await openSpendBook(directory, { clock: at(now), log });
+  expect(second.spent("a")).toEqual({ usd: 2, tokens: 15 });
+  expect(second.spent("b")).toEqual({ usd: 0, tokens: 0 });
+  now.ms += 12 * 60 * 60 * 1000;
+  expect(second.spent("a")).toEqual({ usd: 0, tokens: 0 });
+  await second.close();
+  const third = await openSpendBook(directory, { clock: at(now), log });
+  expect(third.spent("a")).toEqual({ usd: 0, tokens: 0 });
+});
+
+test("every damaged file is told and counted anew", async () => {
+  const directory = fresh();
+  const path = join(directory, "spend.json");
+  const book = await openSpendBook(directory, { clock: at({ ms: noon }), log });
+  book.add("a", { usd: 1, tokens: 10 });
+  await book.close();
+  const whole = readFileSync(path);
+  for (let place = 0; place < whole.length; place++) {
+    for (const bytes of [
+      whole.subarray(0, place),
+      Buffer.from(whole).fill((whole[place] ?? 0) ^ 1, place, place + 1),
+    ]) {
+      writeFileSync(path, bytes);
+      lines.length = 0;
+      const opened = await openSpendBook(directory, { clock: at({ ms: noon }), log });
+      const told = lines.some((line) => line.includes("damaged"));
+      expect([place, told, opened.spent("a").usd]).toEqual([place, true, 0]);
+    }
+  }
+});
+
+test("a newer format is refused by name", async () => {
+  const directory = fresh();
+  const body = JSON.stringify({ version: 2, day: "2026-01-01", spent: {} });
+  writeFileSync(join(directory, "spend.json"), JSON.stringify({ crc32: Bun.hash.crc32(body), body }));
+  expect(openSpendBook(directory, { clock: at({ ms: noon }), log })).rejects.toThrow("format 2");
+});
