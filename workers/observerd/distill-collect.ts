@@ -10,7 +10,7 @@ const tracesAtOnce = 1000;
 /** A run with more operations is no conversation. */
 const runOperationsMax = 200;
 /** How often the work lets others of this thread have their turn. */
-const pauseEvery = 500;
+const pauseEvery = 50;
 
 export interface Asked {
   since?: string | undefined;

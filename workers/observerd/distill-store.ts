@@ -18,7 +18,10 @@ const schema = `
   CREATE TABLE playbooks (seq INTEGER PRIMARY KEY, json TEXT);
   CREATE TABLE traces (uid TEXT PRIMARY KEY, alive INTEGER NOT NULL DEFAULT 0);
   CREATE TABLE answers (key TEXT PRIMARY KEY, asked TEXT, at TEXT, verdict TEXT, confidence REAL, json TEXT);
-  CREATE INDEX by_prompt ON answers (asked, verdict);
+  CREATE INDEX by_prompt ON answers (verdict, asked);
+  -- Kept while rows come, so that no question has to sort them all at once and hold the thread meanwhile.
+  CREATE INDEX by_run ON operations (run, at, duration DESC, seq);
+  CREATE INDEX by_time ON answers (verdict, at, key);
 `;
 
 const hash = (...texts: string[]): string => {
@@ -161,9 +164,10 @@ function addAnswer(
 }
 
 function* pairs(db: Database, most: number): Generator<{ chosen: KeptAnswer; rejected: KeptAnswer[] }> {
+  // In the order of the index, so that the first row does not wait for a sort of all.
   const asked = db.query(
-    `SELECT asked FROM answers GROUP BY asked
-     HAVING sum(verdict = 'accept') > 0 AND sum(verdict = 'reject') > 0 ORDER BY min(at), asked`,
+    `SELECT DISTINCT asked FROM answers AS one WHERE verdict = 'reject' AND EXISTS
+     (SELECT 1 FROM answers WHERE verdict = 'accept' AND asked = one.asked) ORDER BY asked`,
   );
   const best = db.query(
     "SELECT json FROM answers WHERE asked = ?1 AND verdict = ?2 ORDER BY confidence DESC, key LIMIT ?3",
