@@ -18,6 +18,7 @@ import { g1p } from "./smoke/g1p.ts";
 import { g2 } from "./smoke/g2.ts";
 import { matrix } from "./smoke/matrix.ts";
 import { mcp } from "./smoke/mcp.ts";
+import { observer } from "./smoke/observer.ts";
 import { pathway } from "./smoke/pathway.ts";
 import { playbook } from "./smoke/playbook.ts";
 import { modes } from "./smoke/product.ts";
@@ -36,6 +37,7 @@ const smokes: Readonly<Record<string, Smoke>> = {
   g1p,
   g2,
   storaged_cap: storagedCap,
+  observer,
   matrix,
   relevance,
   downgrade,
