@@ -143,6 +143,8 @@ function pageOf(
   const page: Row[] = [];
   let text = lines.join("\n").length;
   let json = JSON.stringify(columns).length;
+  if (text > textCharsMax || json > jsonCharsMax)
+    throw tooWide(`the heading of its ${columns.length} columns`, json);
   for (const raw of rows.slice(offset, offset + pageSize)) {
     const row: Row = JSON.parse(raw);
     const line = tableRow(columns, row);
@@ -152,15 +154,16 @@ function pageOf(
     page.push(row);
     lines.push(line);
   }
-  if (page.length === 0 && offset < rows.length) {
-    const chars = rows[offset]?.length ?? 0;
-    throw fail(
-      "too_large",
-      `row ${offset + 1} with its ${columns.length} columns has ${chars} characters, more than an answer holds: select fewer columns, or parts of long values by substring()`,
-    );
-  }
+  if (page.length === 0 && offset < rows.length)
+    throw tooWide(`row ${offset + 1} with its ${columns.length} columns`, rows[offset]?.length ?? 0);
   return { rows: page, lines };
 }
+
+const tooWide = (what: string, chars: number) =>
+  fail(
+    "too_large",
+    `${what} has ${chars} characters or more, which no answer holds: select fewer columns, or parts of long values by substring()`,
+  );
 
 type Statement = Static<typeof SqlRequest>;
 
@@ -179,25 +182,24 @@ async function run(
   const scanner = createRowScanner();
   const decoder = new TextDecoder();
   const rows: string[] = [];
-  let chars = 0;
+  let taken = 0;
   for await (const chunk of chunksOf(response, signal, gateway.url)) {
-    for (const row of scanner.push(decoder.decode(chunk, { stream: true }))) {
-      chars += row.length;
-      rows.push(row);
-    }
+    const piece = decoder.decode(chunk, { stream: true });
+    taken += piece.length;
+    rows.push(...scanner.push(piece));
     at(`${rows.length} rows so far`);
+    if (taken <= resultCharsMax) continue;
     // Leaving the loop ends the request, and that the statement.
-    if (chars > resultCharsMax) {
-      const elapsed_ms = Math.round(clock.elapsed() - began);
-      return {
-        sql: statement.sql,
-        ...columnsOf(scanner),
-        rows,
-        truncated: true,
-        elapsed_ms,
-        query_id: queryId,
-      };
-    }
+    if (rows.length === 0) throw tooWide("the first row alone", resultCharsMax);
+    const elapsed_ms = Math.round(clock.elapsed() - began);
+    return {
+      sql: statement.sql,
+      ...columnsOf(scanner),
+      rows,
+      truncated: true,
+      elapsed_ms,
+      query_id: queryId,
+    };
   }
   try {
     const { truncated, elapsed_ms, query_id } = scanner.tail();
