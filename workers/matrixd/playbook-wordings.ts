@@ -2,14 +2,19 @@
  * Vectors of wordings by model: computed when first needed, in batches, and kept while the wording lives. Rows have
  * length 1, so that the cosine is their product.
  */
+import type { Clock } from "../../runtime/clock.ts";
 import type { ClientOf } from "../../runtime/contract.ts";
 import { fail } from "../../runtime/errors.ts";
+import { describe, type Log } from "../../runtime/log.ts";
 import type { Embedd } from "../embedd/contract.ts";
 import type { Wording } from "./playbook-state.ts";
 
 /** Wordings of one call to embedd: what it takes by default, and bounded in bytes below its largest call. */
 const batchTexts = 256;
 const batchChars = 512 * 1024;
+
+/** Longest wait of a search for the wordings that a start or another model left to embed, in milliseconds. */
+const fillWaitMs = 1000;
 
 /** Models whose vectors are kept; the one unused longest goes. 100,000 wordings of 768 numbers are 300 MB a model. */
 const modelsMax = 2;
@@ -19,15 +24,28 @@ export interface ModelVectors {
   get: (wording: Wording) => Float32Array | undefined;
   /** Embeds these wordings, so that `get` has them when it resolves. Rejects with embedd's error. */
   embed: (wordings: readonly Wording[], signal: AbortSignal) => Promise<void>;
+  /**
+   * The same for as many as there may be, oldest first: the youngest are there when it resolves, and the others if they
+   * come within `fillWaitMs`; else they come in the background.
+   */
+  fill: (wordings: readonly Wording[], signal: AbortSignal) => Promise<void>;
+}
+
+export interface WordingParts {
+  embedd: Pick<ClientOf<Embedd>, "vectorsOf">;
+  clock: Pick<Clock, "sleep">;
+  log: Log;
+  /** Ends what fills in the background. */
+  stopped: AbortSignal;
 }
 
 /** The vectors of a model; whoever holds them keeps them, also when the model was dropped meanwhile. */
 export type WordingVectors = (model: string) => ModelVectors;
 
-export function createWordingVectors(embedd: Pick<ClientOf<Embedd>, "vectorsOf">): WordingVectors {
+export function createWordingVectors(parts: WordingParts): WordingVectors {
   const models = new Map<string, ModelVectors>();
   return (model) => {
-    const known = models.get(model) ?? createModelVectors(embedd, model);
+    const known = models.get(model) ?? createModelVectors(parts, model);
     models.delete(model);
     models.set(model, known);
     const [oldest] = models.keys();
@@ -36,19 +54,41 @@ export function createWordingVectors(embedd: Pick<ClientOf<Embedd>, "vectorsOf">
   };
 }
 
-function createModelVectors(embedd: Pick<ClientOf<Embedd>, "vectorsOf">, model: string): ModelVectors {
+function createModelVectors({ embedd, clock, log, stopped }: WordingParts, model: string): ModelVectors {
   const rows = new WeakMap<Wording, Float32Array>();
+  let filling: Promise<void> | undefined;
+
+  const embed: ModelVectors["embed"] = async (wordings, signal) => {
+    for (const batch of batches(wordings)) {
+      const texts = batch.map(({ text }) => text);
+      const { vectors, dimension } = await embedd.vectorsOf({ model, texts }, { signal });
+      // Copied: the bytes may begin anywhere in their buffer, and floats may not.
+      const all = new Float32Array(vectors.slice().buffer);
+      for (const [at, wording] of batch.entries())
+        rows.set(wording, unit(all.subarray(at * dimension, (at + 1) * dimension)));
+    }
+  };
+  const inBackground = async (wordings: readonly Wording[]) => {
+    try {
+      await embed(wordings, stopped);
+    } catch (cause) {
+      // The next search asks again, and hears of an embedd that is down by its own call.
+      if (!stopped.aborted) log.warn("playbooks could not all be embedded", { model, ...describe(cause) });
+    } finally {
+      filling = undefined;
+    }
+  };
   return {
     get: (wording) => rows.get(wording),
-    embed: async (wordings, signal) => {
-      for (const batch of batches(wordings)) {
-        const texts = batch.map(({ text }) => text);
-        const { vectors, dimension } = await embedd.vectorsOf({ model, texts }, { signal });
-        // Copied: the bytes may begin anywhere in their buffer, and floats may not.
-        const all = new Float32Array(vectors.slice().buffer);
-        for (const [at, wording] of batch.entries())
-          rows.set(wording, unit(all.subarray(at * dimension, (at + 1) * dimension)));
-      }
+    embed,
+    fill: async (wordings, signal) => {
+      await embed(wordings.slice(-batchTexts), signal);
+      const older = wordings.slice(0, -batchTexts).reverse();
+      if (older.length === 0) return;
+      filling ??= inBackground(older);
+      const enough = new AbortController();
+      const over = AbortSignal.any([signal, enough.signal]);
+      await Promise.race([filling, clock.sleep(fillWaitMs, over)]).finally(() => enough.abort());
     },
   };
 }

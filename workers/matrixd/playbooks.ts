@@ -45,7 +45,8 @@ export interface Playbooks {
 /** Opens the playbooks of `<directory>/playbooks.log`. Throws `corrupt` when the log is another format or newer. */
 export async function openPlaybooks(given: PlaybookParts): Promise<Playbooks> {
   const store = await openPlaybookStore(given.directory, given.log);
-  const vectors = createWordingVectors(given.embedd);
+  const stop = new AbortController();
+  const vectors = createWordingVectors({ ...given, stopped: stop.signal });
   const traces = createPlaybookTraces(given.pathwayd, given.log);
   const parts = { ...given, store, vectors, traces };
   given.metrics.gauge("matrixd_playbooks", "Playbooks kept.", () => store.state.size());
@@ -53,7 +54,10 @@ export async function openPlaybooks(given: PlaybookParts): Promise<Playbooks> {
     verbs: playbookVerbs(parts),
     matches: createPlaybookMatches(parts),
     problems: store.problems,
-    close: store.close,
+    close: () => {
+      stop.abort();
+      return store.close();
+    },
   };
 }
 
