@@ -26,6 +26,7 @@ const pageSizeDefault = 20;
 
 interface Found {
   head: Head;
+  ordinal: number;
   score?: number;
 }
 
@@ -55,12 +56,8 @@ export async function search(
   const { page_size = pageSizeDefault, page_token, ...conditions } = input;
   const matches = matcherOf(conditions);
   const { at, skip } = await placeOf(page_token, conditions, deps);
-  const ranked = await rank(conditions, at, deps, signal);
-  const { page, more } = takePage(matching(ranked, { at, matches }), {
-    skip,
-    size: page_size,
-    bytesOf: ({ head }) => bytesOf(head),
-  });
+  const found = await rank(conditions, { at, matches, most: skip + page_size + 1 }, deps, signal);
+  const { page, more } = takePage(found, { skip, size: page_size, bytesOf: ({ head }) => bytesOf(head) });
   const isRanked = input.text !== undefined || input.vector !== undefined;
   return {
     results: page.map(({ head }) => traceOf(head)),
@@ -109,63 +106,69 @@ function matcherOf(input: SearchInput): (head: Head) => boolean {
     (tags.length === 0 || isTagged(head));
 }
 
-interface Candidate {
-  entry: Entry;
-  score?: number;
+interface View {
+  at: number;
+  matches: (head: Head) => boolean;
 }
 
-/** The best first; equal ones and those without a score the newest first. */
+/** What matches, the best first; without a ranking condition, and among equals, the newest first. */
 async function rank(
   { text, vector }: SearchInput,
-  at: number,
+  view: View & { most: number },
   { book, texts }: SearchDeps,
   signal: AbortSignal,
-): Promise<Iterable<Candidate>> {
+): Promise<Iterable<Found>> {
   if (vector) {
     checkVector("vector", vector);
-    return byScore(nearest(book, vector, at));
+    return best(nearest(book, vector, view), view.most);
   }
-  if (text === undefined) return newest(book);
-  const hits = await texts.search(wordsOf(text), at, signal);
-  return byScore(
-    hits.flatMap(({ id, score }) => {
-      const entry = book.entries[id];
-      return entry ? [{ entry, score }] : [];
-    }),
-  );
+  if (text === undefined) return newest(book, view);
+  const hits = await texts.search(wordsOf(text), view.at, signal);
+  const found = hits.flatMap(({ id, score }): Required<Found>[] => {
+    const head = headOf(book.entries[id], book, view);
+    return head ? [{ head, score, ordinal: id }] : [];
+  });
+  return best(found, view.most);
 }
 
-const byScore = (candidates: Required<Candidate>[]): Candidate[] =>
-  candidates.sort((a, b) => b.score - a.score || b.entry.ordinal - a.entry.ordinal);
+/** The trace as of the time, when it matches. */
+function headOf(entry: Entry | undefined, book: Book, { at, matches }: View): Head | undefined {
+  const head = at >= book.lastAt() ? entry?.head : entry && headAt(entry, at);
+  return head && matches(head) ? head : undefined;
+}
 
-function* newest({ entries }: Book): Generator<Candidate> {
-  for (let at = entries.length - 1; at >= 0; at--) {
-    const entry = entries[at];
-    if (entry) yield { entry };
+/** The first `most` in order, and those that are equal to the last: numbers alone are sorted far faster than all of it. */
+function best(found: readonly Required<Found>[], most: number): Found[] {
+  const scores = Float64Array.from(found, ({ score }) => score).sort();
+  const least = scores[scores.length - most] ?? Number.NEGATIVE_INFINITY;
+  return found
+    .filter(({ score }) => score >= least)
+    .sort((a, b) => b.score - a.score || b.ordinal - a.ordinal);
+}
+
+function* newest(book: Book, view: View): Generator<Found> {
+  for (let ordinal = book.entries.length - 1; ordinal >= 0; ordinal--) {
+    const head = headOf(book.entries[ordinal], book, view);
+    if (head) yield { head, ordinal };
   }
 }
 
 /** Cosine with every trace whose embedding has the same length. */
-function nearest({ entries }: Book, vector: readonly number[], at: number): Required<Candidate>[] {
+function nearest(book: Book, vector: readonly number[], view: View): Required<Found>[] {
   const length = normOf(vector);
-  const found: Required<Candidate>[] = [];
-  for (const entry of entries) {
-    const { embedding, norm } = headAt(entry, at) ?? {};
-    if (!embedding || norm === undefined || embedding.length !== vector.length) continue;
-    let dot = 0;
-    for (let i = 0; i < vector.length; i++) dot += (vector[i] as number) * (embedding[i] as number);
+  const found: Required<Found>[] = [];
+  for (let ordinal = 0; ordinal < book.entries.length; ordinal++) {
+    const head = headOf(book.entries[ordinal], book, view);
+    if (head?.embedding?.length !== vector.length) continue;
     // Rounding may carry it a hair beyond 1.
-    found.push({ entry, score: Math.max(-1, Math.min(1, dot / length / norm)) });
+    const cosine = dot(vector, head.embedding) / length / head.norm;
+    found.push({ head, ordinal, score: Math.max(-1, Math.min(1, cosine)) });
   }
   return found;
 }
 
-function* matching(
-  candidates: Iterable<Candidate>,
-  { at, matches }: { at: number; matches: (head: Head) => boolean },
-): Generator<Found> {
-  for (const { entry, score } of candidates) {
-    const head = headAt(entry, at);
-    if (head && matches(head)) yield { head, ...(score !== undefined && { score }) };
-  }
+function dot(a: readonly number[], b: readonly number[]): number {
+  let sum = 0;
+  for (let at = 0; at < a.length; at++) sum += (a[at] ?? 0) * (b[at] ?? 0);
+  return sum;
 }
