@@ -105,7 +105,7 @@ let state = rowsOf(0);
 const started = performance.now();
 let cycle = 0;
 let columns: string[] = [];
-/** Within which the process is killed: somewhat longer than a job takes here, which the first build tells. */
+/** Within which the process is killed: it grows and shrinks until about half of the jobs end before. */
 let windowMs = 0;
 
 async function load(next: Map<string, string>): Promise<{ job: string | undefined; isEnded: boolean }> {
@@ -139,6 +139,7 @@ async function verify(next: Map<string, string>, taken: Awaited<ReturnType<typeo
   if (taken.isEnded && !isNew) wrong(`cycle ${cycle}: what had ended is not there`);
   if (corpus.rows !== found.size) wrong(`cycle ${cycle}: ${corpus.rows} rows told, ${found.size} found`);
   outcomes[taken.isEnded ? "ended" : isNew ? "replaced" : "kept"] += 1;
+  windowMs *= isNew ? 0.8 : 1.25;
   state = isNew ? next : state;
   if (taken.job !== undefined) {
     const { body: job } = await call("GET", `/matrix/jobs/${taken.job}`);
@@ -155,7 +156,7 @@ await ingest(product.url, "name=people", csvOf(state));
 const began = performance.now();
 const { body: first } = await call("POST", "/matrix/corpora", specOf(columns));
 while ((await call("GET", `/matrix/jobs/${first.job_id}`)).body.state !== "done") await Bun.sleep(5);
-windowMs = (performance.now() - began) * 1.3;
+windowMs = (performance.now() - began) * 3;
 for (; cycle < count && outcomes.wrong.length === 0; cycle++) {
   const next = rowsOf(cycle + 1);
   await ingest(product.url, "name=people", csvOf(next));
