@@ -6,7 +6,7 @@ export const chatdSettings = {
   connect_timeout_ms: integer(
     5 * second,
     [0, 10 * minute],
-    "silence after which a provider is asked whether it takes connections, and again so long for that, in milliseconds; 0: never asked",
+    "silence after which it is checked whether a provider is there at all, in milliseconds; 0: never",
   ),
   first_token_timeout_ms: integer(
     2 * minute,

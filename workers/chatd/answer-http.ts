@@ -39,12 +39,15 @@ export function httpAnswer(answer: Answer, ask: Ask, options: HttpOptions): Resp
 /** Names of models may hold any character; headers may not. */
 const headersOf = ({ target, cache, failed, ignored, observed }: About): Record<string, string> => ({
   "x-lakehouse-provider": target.provider,
-  "x-lakehouse-model": encodeURI(target.id),
+  "x-lakehouse-model": encodeURI(target.id.toWellFormed()),
   [cacheHeader]: cache,
   ...(failed.length > 0 && { "x-lakehouse-fallbacks": String(failed.length) }),
   ...(observed.retries > 0 && { "x-lakehouse-retries": String(observed.retries) }),
   ...(ignored.length > 0 && {
-    "x-lakehouse-ignored": ignored.map(encodeURIComponent).join(",").slice(0, 1000),
+    "x-lakehouse-ignored": ignored
+      .map((name) => encodeURIComponent(name.toWellFormed()))
+      .join(",")
+      .slice(0, 1000),
   }),
 });
 

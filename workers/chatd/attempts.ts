@@ -1,6 +1,6 @@
 /** One model asked for one answer: deadlines, tries, and the first token of a stream. */
 import type { Clock } from "../../runtime/clock.ts";
-import { takesConnections } from "./connect-check.ts";
+import { isThere } from "./connect-check.ts";
 import { createDeadline, type Deadline } from "./deadline.ts";
 import { failure, hostOf, type Json, type Provider, type ProviderCall, ProviderFailure } from "./provider.ts";
 import type { ProviderSetting } from "./provider-setting.ts";
@@ -103,15 +103,15 @@ export function hasToken({ choices }: Json): boolean {
   });
 }
 
-/** A provider that says nothing for long is asked whether it takes connections at all. Stopped by the function returned. */
+/** A provider that says nothing for long is asked whether it is there at all. Stopped by the function returned. */
 function doorbell(setting: ProviderSetting, id: string, deadline: Deadline, clock: Clock): () => void {
   const { connectTimeoutMs: ms, baseUrl, name } = setting;
   if (ms === 0) return () => {};
   let isAnswered = false;
   const stop = clock.after(ms, async () => {
-    if (await takesConnections(baseUrl, { ms, clock })) return;
+    if (await isThere(baseUrl, { ms, clock })) return;
     if (isAnswered) return;
-    const why = `${name} cannot be reached at ${hostOf(baseUrl)} for model '${id}': it took no connection within ${ms} ms`;
+    const why = `${name} cannot be reached at ${hostOf(baseUrl)} for model '${id}': nobody took a connection within ${ms} ms`;
     deadline.abort(failure("bad_gateway", why, "next"));
   });
   return () => {

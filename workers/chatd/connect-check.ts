@@ -1,11 +1,21 @@
-/** Whether anybody takes connections at an address. Bun's fetch has no timeout of its own for connecting. */
+/** Whether anybody is at an address. Bun's fetch has no timeout of its own for connecting. */
 import type { Clock } from "../../runtime/clock.ts";
 
-/** Opens a connection and closes it again: false when that fails or takes longer than `ms`. */
-export async function takesConnections(
-  url: string,
-  { ms, clock }: { ms: number; clock: Pick<Clock, "after"> },
-): Promise<boolean> {
+export interface CheckOptions {
+  /** For each of the two ways, in milliseconds. */
+  ms: number;
+  clock: Pick<Clock, "after">;
+}
+
+/**
+ * Whether the address takes a connection, which a busy server does as well; or else whether a request to it is
+ * answered, which an HTTP proxy in between does.
+ */
+export async function isThere(url: string, options: CheckOptions): Promise<boolean> {
+  return (await takesConnections(url, options)) || (await answers(url, options));
+}
+
+async function takesConnections(url: string, { ms, clock }: CheckOptions): Promise<boolean> {
   const { protocol, hostname, port } = new URL(url);
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const stop = clock.after(ms, () => resolve(false));
@@ -25,6 +35,19 @@ export async function takesConnections(
   connecting.catch(() => resolve(false));
   try {
     return await promise;
+  } finally {
+    stop();
+  }
+}
+
+async function answers(url: string, { ms, clock }: CheckOptions): Promise<boolean> {
+  const controller = new AbortController();
+  const stop = clock.after(ms, () => controller.abort());
+  try {
+    await fetch(url, { method: "HEAD", redirect: "manual", signal: controller.signal });
+    return true;
+  } catch {
+    return false;
   } finally {
     stop();
   }

@@ -4,6 +4,7 @@ import { closed, t } from "../../runtime/contract.ts";
 import { fail } from "../../runtime/errors.ts";
 import { check } from "../../runtime/validate.ts";
 import { checkMessages } from "./messages.ts";
+import { refuseDeep } from "./nesting.ts";
 import type { Json } from "./provider.ts";
 
 export type CacheUse = "off" | "use" | "refresh";
@@ -115,6 +116,7 @@ export function readAsk(
 ): Ask {
   // Clients send null for what they leave to the server.
   const present = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null));
+  refuseDeep(present);
   const shape: TObject = own ? OwnShape : OpenAiShape;
   const read = check(shape, present, "the body") as Static<typeof OwnShape>;
   checkMessages(read.messages);

@@ -115,6 +115,8 @@ async function* chunksOf(
     const chunk = parsed(data, about);
     if (event === "error" || (chunk.error !== undefined && chunk.error !== null))
       throw refusedInStream(chunk.error ?? chunk, about);
+    // Some servers tell the usage in a chunk that has no choices at all.
+    if (chunk.usage !== undefined) chunk.choices ??= [];
     if (!Array.isArray(chunk.choices)) throw unreadable(about);
     chunks += 1;
     yield chunk;

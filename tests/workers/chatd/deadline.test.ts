@@ -1,9 +1,17 @@
 /** Deadlines by a clock that the test moves, and the check whether anybody takes connections. */
 import { describe, expect, test } from "bun:test";
 import { systemClock } from "../../../runtime/clock.ts";
-import { takesConnections } from "../../../workers/chatd/connect-check.ts";
+import { attempt } from "../../../workers/chatd/attempts.ts";
+import { isThere } from "../../../workers/chatd/connect-check.ts";
 import { createDeadline } from "../../../workers/chatd/deadline.ts";
-import { ProviderFailure, quoted } from "../../../workers/chatd/provider.ts";
+import {
+  type Json,
+  type Provider,
+  type ProviderCall,
+  ProviderFailure,
+  quoted,
+} from "../../../workers/chatd/provider.ts";
+import type { ProviderSetting } from "../../../workers/chatd/provider-setting.ts";
 
 /** A clock that stands until it is moved. */
 function handClock() {
@@ -92,13 +100,29 @@ describe("deadlines", () => {
   });
 });
 
-test("an address is asked whether it takes connections", async () => {
+test("an address is asked whether anybody is there", async () => {
   const server = Bun.serve({ port: 0, fetch: () => new Response("x") });
-  const check = (url: string) => takesConnections(url, { ms: 300, clock: systemClock });
+  const check = (url: string) => isThere(url, { ms: 300, clock: systemClock });
   expect(await check(`http://127.0.0.1:${server.port}/v1`)).toBe(true);
   server.stop(true);
   expect(await check("http://127.0.0.1:1/v1")).toBe(false);
-  expect(await check("http://nowhere.invalid/v1")).toBe(false);
+});
+
+test("a provider that is silent because nobody is there is given up early", async () => {
+  const silent = {
+    name: "x",
+    complete: ({ signal }: ProviderCall) =>
+      new Promise<Json>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
+  } as Provider;
+  const times = { connectTimeoutMs: 30, totalTimeoutMs: 60_000, firstTokenTimeoutMs: 60_000, retries: 0 };
+  const setting = { name: "x", baseUrl: "http://127.0.0.1:1/v1", ...times } as ProviderSetting;
+  const call = { model: "m", id: "x/m", body: {}, streamOptions: {}, contextTokens: 100 };
+  const options = { clock: systemClock, signal: new AbortController().signal, onRetry: () => {} };
+  const cause = await attempt({ provider: silent, setting, call, streamed: false }, options).catch(
+    (error) => error,
+  );
+  expect(cause).toBeInstanceOf(ProviderFailure);
+  expect(cause.message).toContain("nobody took a connection within 30 ms");
 });
 
 test("a provider's words are one short line without markup, marks or keys", () => {

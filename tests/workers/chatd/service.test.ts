@@ -47,6 +47,14 @@ describe("models", () => {
     expect((await response.json()).model).toBe(id);
   });
 
+  test("a name may hold any character", async () => {
+    const response = await post(ask("good ü\ud800 x"));
+    expect([response.status, response.headers.get("x-lakehouse-model")]).toEqual([
+      200,
+      "good%20%C3%BC%EF%BF%BD%20x",
+    ]);
+  });
+
   test("a request that names none gets the default", async () => {
     const response = await post({ messages: [{ role: "user", content: "hi" }] });
     expect((await response.json()).model).toBe("good");
