@@ -1,6 +1,8 @@
 /** The tools' schemas are those of the contracts: nothing is written twice. */
 import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
 import type { TSchema } from "@sinclair/typebox";
+import { readArguments } from "../../api/mcp/arguments.ts";
 import { createGatewayClient } from "../../api/mcp/gateway-client.ts";
 import { derive, plain } from "../../api/mcp/schemas.ts";
 import { createTools } from "../../api/mcp/tools.ts";
@@ -160,4 +162,18 @@ describe.each(origins)("$name", ({ name, input, ownInput, output, ownOutput }) =
 test("a field that the contract lost is found when the tool is made", () => {
   expect(() => derive(SqlRequest, { refine: { gone: {} } })).toThrow("the contract has no field 'gone'");
   expect(() => derive(SqlRequest, { omit: ["gone"] })).toThrow("gone");
+});
+
+test("the guide's configurations are JSON that starts this server, and it names each tool", async () => {
+  const guide = await Bun.file(join(import.meta.dir, "../../docs/mcp.md")).text();
+  const blocks = [...guide.matchAll(/```json\n([\s\S]*?)```/g)].map(([, text = ""]) => JSON.parse(text));
+  expect(blocks).toHaveLength(3);
+  for (const { mcpServers, servers } of blocks) {
+    const { command, args } = (mcpServers ?? servers).lakehouse;
+    expect([command, ...args.slice(0, 4)]).toEqual(["bun", "run", "--cwd", "/path/to/lakehouse", "mcp"]);
+    expect(readArguments(args.slice(4), {})).toMatchObject({ gateway: "http://127.0.0.1:3110" });
+  }
+  for (const { name } of tools) expect(guide).toContain(`| \`${name}\` |`);
+  const { scripts } = await Bun.file(join(import.meta.dir, "../../package.json")).json();
+  expect(scripts.mcp).toBe("bun scripts/setup.ts api/mcp/main.ts");
 });
