@@ -12,9 +12,13 @@ const runOperationsMax = 200;
 /** How often the work lets others of this thread have their turn. */
 const pauseEvery = 50;
 
-export interface Asked {
+/** RFC 3339, the end excluded. */
+export interface Span {
   since?: string | undefined;
-  until: string;
+  until?: string | undefined;
+}
+
+interface Asked extends Span {
   sources?: readonly string[] | undefined;
   context: CallContext;
 }
@@ -43,7 +47,8 @@ export async function collect(
     store.addOperation(operation);
   }
   const inSpan = (at: string) =>
-    (since === undefined || Date.parse(at) >= Date.parse(since)) && Date.parse(at) < Date.parse(until);
+    (since === undefined || Date.parse(at) >= Date.parse(since)) &&
+    (until === undefined || Date.parse(at) < Date.parse(until));
   for await (const judged of reviews.all()) {
     signal.throwIfAborted();
     const { review } = judged;
@@ -56,7 +61,10 @@ export async function collect(
   const options = { requestId, signal };
   if (wants("playbook")) {
     const { playbooks, retired } = await deps.peers.matrixd.verbs
-      .playbooksSince({ ...(since !== undefined && { since }), until }, options)
+      .playbooksSince(
+        { ...(since !== undefined && { since }), ...(until !== undefined && { until }) },
+        options,
+      )
       .catch(failed("matrixd", "tell its playbooks"));
     for (const playbook of playbooks) store.addPlaybook(playbook);
     read.playbooks = playbooks.length;

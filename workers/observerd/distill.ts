@@ -6,7 +6,7 @@ import { timestamp } from "../../runtime/clock.ts";
 import type { CallContext, InputOf, ReplyOf, VerbsOf } from "../../runtime/contract.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
 import type { Observerd } from "./contract.ts";
-import { collect, type Read, settle } from "./distill-collect.ts";
+import { collect, type Read, type Span, settle } from "./distill-collect.ts";
 import { preferenceLines, supervisedLines } from "./distill-lines.ts";
 import { type DistillStore, openDistillStore } from "./distill-store.ts";
 import { storeFile, writeLines } from "./distill-write.ts";
@@ -57,7 +57,7 @@ interface Work {
 async function distill(parts: Parts, { request, context, store, directory }: Work): Promise<Answer> {
   const { deps } = parts;
   const at = timestamp(deps.clock);
-  const span = spanOf(request, at);
+  const span = spanOf(request);
   const read = await collect(parts, store, { ...span, sources: request.sources, context });
   const skipped = await settle(store, request.min_confidence ?? confidenceMin, context.signal);
   add(skipped, "retired_trace", read.retiredPlaybooks);
@@ -71,7 +71,9 @@ async function distill(parts: Parts, { request, context, store, directory }: Wor
       const { examples, bytes, sha256 } = await writeLines(path, lines, context.signal);
       const key = `${folder}/${kind}.jsonl`;
       stored.push(key);
-      const etag = await storeFile(deps.peers.storaged, key, path, context).catch(asPeer("storaged"));
+      const etag = await storeFile(deps.peers.storaged, key, path, context).catch(
+        asPeer("storaged", context),
+      );
       sets.push({ kind, key, etag, sha256, examples, bytes });
     }
     const manifest = `${folder}/manifest.json`;
@@ -80,7 +82,7 @@ async function distill(parts: Parts, { request, context, store, directory }: Wor
     const bytes = new TextEncoder().encode(`${JSON.stringify(content, null, 2)}\n`);
     await deps.peers.storaged.verbs
       .write({ key: manifest, bytes }, optionsOf(context))
-      .catch(asPeer("storaged"));
+      .catch(asPeer("storaged", context));
     return { manifest, sets, skipped };
   } catch (cause) {
     await eraseAll(parts, stored);
@@ -91,32 +93,31 @@ async function distill(parts: Parts, { request, context, store, directory }: Wor
 /** The part of a context that goes on to peers. */
 const optionsOf = ({ requestId, signal }: CallContext) => ({ requestId, signal });
 
-function spanOf({ since, until }: Request, now: string): { since?: string | undefined; until: string } {
-  const end = until ?? now;
-  if (since !== undefined && !(Date.parse(since) < Date.parse(end)))
-    throw fail("invalid_field", `since: expected a time before until (${end}), got ${since}`);
-  return { since, until: end };
+/** Without an end everything counts that is there, what was recorded this very moment too. */
+function spanOf({ since, until }: Request): Span {
+  if (since !== undefined && until !== undefined && !(Date.parse(since) < Date.parse(until)))
+    throw fail("invalid_field", `since: expected a time before until (${until}), got ${since}`);
+  return { since, until };
 }
 
 const add = (counts: Record<string, number>, reason: string, count: number): void => {
   if (count > 0) counts[reason] = (counts[reason] ?? 0) + count;
 };
 
-/** A peer's failure is a gateway's: what it refuses of ours is not the caller's mistake. */
+/** Failures of a peer that are told as they are; of the rest our caller only needs to know who failed. */
+const passedOn = new Set(["unavailable", "overloaded", "deadline_exceeded", "storage_full", "client_closed"]);
+
 const asPeer =
-  (name: string) =>
+  (name: string, { signal }: CallContext) =>
   (cause: unknown): never => {
-    if (!(cause instanceof ServiceError)) throw cause;
-    if (
-      ["unavailable", "overloaded", "deadline_exceeded", "storage_full", "client_closed"].includes(cause.type)
-    )
-      throw cause;
-    throw fail("bad_gateway", `${name} could not store the set: ${cause.message}`, { cause });
+    if (signal.aborted || (cause instanceof ServiceError && passedOn.has(cause.type))) throw cause;
+    const why = cause instanceof ServiceError ? `: ${cause.message}` : "";
+    throw fail("bad_gateway", `${name} could not store the set${why}`, { cause });
   };
 
 interface Made {
   at: string;
-  span: { since?: string | undefined; until: string };
+  span: Span;
   request: Request;
   read: Read;
   sets: Answer["sets"];

@@ -2,7 +2,7 @@
 import { fail } from "../../runtime/errors.ts";
 import { type Attributes, attributesOf, leftOut } from "./otlp-value.ts";
 
-export interface SpanEvent {
+interface SpanEvent {
   name: string;
   attributes: Attributes;
 }

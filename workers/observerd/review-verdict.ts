@@ -6,9 +6,9 @@ import type { Review } from "./review-log.ts";
 import type { Finding, Subject } from "./review-rule.ts";
 
 /** Probability of a good output from which it is accepted; a clean, checked answer without evidence reaches 0.79. */
-export const acceptFrom = 0.75;
+const acceptFrom = 0.75;
 /** Probability up to which it is rejected. Between the two the rules are not sure. */
-export const rejectTo = 0.25;
+const rejectTo = 0.25;
 
 export interface Judgement {
   verdict: Review["verdict"];
