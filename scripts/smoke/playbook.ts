@@ -1,5 +1,5 @@
 import { workersPieces } from "../make-workers.ts";
-import { buildCorpus, type MatrixHit, matrixHits } from "./corpora.ts";
+import { buildCorpus, type MatrixHit, matrixSearch } from "./matrix-requests.ts";
 import type { Lake } from "./product.ts";
 import { freshName, ingest } from "./requests.ts";
 import { expectEqual, expectError, expectStatus, expectTrue, type Smoke, type Stage } from "./smoke.ts";
@@ -10,8 +10,17 @@ const asked = "forklift operator with OSHA-10 near Chicago";
 const paraphrased = "who in the Chicago area can operate a forklift and has OSHA-10";
 const sql_filter = "state = 'IL' AND availability > 0.5";
 
+type Hit = MatrixHit & { metadata?: Record<string, unknown> };
+
+/** The hits of a search in which no corpus fails. */
+async function hitsOf(lake: Lake, search: object): Promise<Hit[]> {
+  const { hits, errors } = await matrixSearch(lake, search);
+  expectEqual(errors, []);
+  return hits;
+}
+
 /** The place of the row among the hits, from 1; 0 when it is not there. */
-const rankOf = (hits: readonly MatrixHit[], id: string): number => hits.findIndex((hit) => hit.id === id) + 1;
+const rankOf = (hits: readonly Hit[], id: string): number => hits.findIndex((hit) => hit.id === id) + 1;
 
 async function record(lake: Lake, body: object): Promise<{ playbook_id: string; merged: boolean }> {
   const answer = await postJson(lake, "/v1/matrix/playbooks/record", body);
@@ -24,7 +33,7 @@ async function record(lake: Lake, body: object): Promise<{ playbook_id: string; 
 interface Scene {
   lake: Lake;
   corpus: string;
-  search: (use_playbook: boolean) => Promise<MatrixHit[]>;
+  search: (use_playbook: boolean) => Promise<Hit[]>;
   /** A row far down, and its place. */
   answer_id: string;
   before: number;
@@ -49,7 +58,7 @@ async function recording({ check }: Stage, scene: Scene): Promise<void> {
   await check("without playbooks the answer stands far down", async () => {
     const hits = await search(true);
     expectTrue(
-      hits.every(({ metadata, playbooks }) => metadata.state === "IL" && playbooks === undefined),
+      hits.every(({ metadata, playbooks }) => metadata?.state === "IL" && playbooks === undefined),
       JSON.stringify(hits[0]),
     );
     scene.before = Math.min(15, hits.length);
@@ -143,7 +152,7 @@ export const playbook: Smoke = {
       lake: product,
       corpus,
       search: (use_playbook) =>
-        matrixHits(product, { query_text: paraphrased, corpora: [corpus], k: 50, sql_filter, use_playbook }),
+        hitsOf(product, { query_text: paraphrased, corpora: [corpus], k: 50, sql_filter, use_playbook }),
       answer_id: "",
       before: 0,
       playbook_id: "",
