@@ -38,7 +38,7 @@ export const corporaVerbs = ({ corpora, jobs }: { corpora: OpenCorpora; jobs: Jo
   cancel: async ({ job_id }) => jobs.cancel(job_id),
 });
 
-/** Their streams. */
-export const corporaRaw = ({ jobs }: { jobs: Jobs }): RawOf<Matrixd> => ({
-  jobEvents: async ({ job_id }, { signal }) => jobEvents(jobs, job_id, signal),
+/** Their streams, which end when `draining` aborts. */
+export const corporaRaw = (jobs: Jobs, draining: AbortSignal): RawOf<Matrixd> => ({
+  jobEvents: async ({ job_id }, { signal }) => jobEvents(jobs, job_id, AbortSignal.any([signal, draining])),
 });

@@ -61,9 +61,8 @@ export function createUpkeep({ clock, log }: { clock: Clock; log: Log }): Upkeep
 /** Deletes the rows that no generation in use has, and their vectors. */
 export async function sweepBuild(build: Build, lexicon: Lexicon, { vectord }: Peers): Promise<void> {
   const { file, index } = build;
-  if (build.isGone) return;
-  while ((await lexicon.ask(file, "purge", { from: oldestHeld(build) })) > 0);
-  for (;;) {
+  while (!build.isGone && (await lexicon.ask(file, "purge", { from: oldestHeld(build) })) > 0);
+  while (!build.isGone) {
     const numbers = await lexicon.ask(file, "garbage", {});
     if (numbers.length === 0) return;
     await vectord.verbs.remove({ name: index, ids: numbers.map(String) }).catch(unlessGone);

@@ -8,12 +8,12 @@ const heartbeatMs = 10_000;
 /** `progress` with the job whenever it changed, then one `done`, `failed` or `cancelled`. Throws `not_found` before it begins. */
 export function jobEvents(jobs: Jobs, id: string, signal: AbortSignal): Response {
   jobs.get(id);
-  const events = eventsOf(jobs, id);
+  const events = eventsOf(jobs, id, signal);
   const text = new TextEncoder();
   const stream = new ReadableStream<Uint8Array>({
     pull: async (controller) => {
       const { value, done } = await events.next();
-      if (done || signal.aborted) controller.close();
+      if (done) controller.close();
       else controller.enqueue(text.encode(value));
     },
     cancel: async () => {
@@ -25,10 +25,10 @@ export function jobEvents(jobs: Jobs, id: string, signal: AbortSignal): Response
   });
 }
 
-async function* eventsOf(jobs: Jobs, id: string): AsyncGenerator<string> {
+async function* eventsOf(jobs: Jobs, id: string, signal: AbortSignal): AsyncGenerator<string> {
   let told = "";
   let silentMs = 0;
-  for (;;) {
+  while (!signal.aborted) {
     const job = jobs.get(id);
     if (job.state !== "queued" && job.state !== "running") {
       yield event(job.state, job);

@@ -42,6 +42,8 @@ interface Entry {
   facts: JobFacts;
   abort: AbortController;
   wake: Set<() => void>;
+  /** Takes it out of the line; false when its work has begun. */
+  leave: () => boolean;
 }
 
 /** Ended jobs that can still be asked about. */
@@ -62,7 +64,7 @@ export async function openJobs(
   const file = await openJobsLog(path, log, () => [...entries.values()].map(({ facts }) => facts));
   for (const known of file.known) {
     const facts = isOver({ facts: known }) ? known : ended(known, clock, "failed", interrupted);
-    entries.set(facts.job_id, { facts, abort: new AbortController(), wake: new Set() });
+    entries.set(facts.job_id, { facts, abort: new AbortController(), wake: new Set(), leave: () => false });
     if (facts !== known) await file.write(facts);
   }
   forget(entries);
@@ -75,7 +77,8 @@ export async function openJobs(
   };
   const of = (corpus: string) =>
     [...entries.values()].find((entry) => entry.facts.corpus === corpus && !isOver(entry))?.facts;
-  const end = async (entry: Entry, facts: JobFacts) => {
+  const end = async (entry: Entry, failure: unknown) => {
+    const facts = finished(entry, clock, failure);
     // Told when it is durable; a log that cannot be written costs the record, not the job.
     await file.write(facts).catch((error: unknown) => log.error("a job's end was not recorded", { error }));
     entry.facts = facts;
@@ -100,9 +103,8 @@ export async function openJobs(
         entries.delete(facts.job_id);
         throw cause;
       });
-      enqueue(async () => {
-        const failure = await run(entry, work, log);
-        await end(entry, finished(entry, clock, failure));
+      entry.leave = enqueue(async () => {
+        await end(entry, await run(entry, work, log));
       });
       return facts;
     },
@@ -112,13 +114,13 @@ export async function openJobs(
     cancel: async (id) => {
       const entry = entryOf(id);
       const reason = `the job was cancelled by DELETE /matrix/jobs/${id}; the corpus is as it was`;
-      await abort(entry, fail("client_closed", reason));
+      await abort(entry, fail("client_closed", reason), end);
       return entryOf(id).facts;
     },
     changed: (id, ms) => change(entryOf(id), ms, clock),
     stop: async () => {
       const reason = fail("unavailable", interrupted.message);
-      await Promise.all([...entries.values()].map((entry) => abort(entry, reason)));
+      await Promise.all([...entries.values()].map((entry) => abort(entry, reason, end)));
       await file.close();
     },
   };
@@ -143,9 +145,14 @@ async function change(entry: Entry, ms: number, clock: Clock): Promise<void> {
   entry.wake.delete(awake);
 }
 
-/** Aborts a job that is not over, and resolves when it is. */
-async function abort(entry: Entry, reason: ServiceError): Promise<void> {
+/** Aborts a job that is not over, and resolves when it is; one that has not begun is over at once, by `end`. */
+async function abort(
+  entry: Entry,
+  reason: ServiceError,
+  end: (entry: Entry, failure: unknown) => Promise<void>,
+): Promise<void> {
   if (!isOver(entry)) entry.abort.abort(reason);
+  if (entry.leave()) await end(entry, reason);
   while (!isOver(entry)) await new Promise<void>((resolve) => entry.wake.add(resolve));
 }
 
@@ -168,7 +175,7 @@ function newEntry(job: { id: string; corpus: string; refresh: boolean; clock: Cl
     without_text: 0,
     started_at: timestamp(job.clock),
   };
-  return { facts, abort: new AbortController(), wake: new Set() };
+  return { facts, abort: new AbortController(), wake: new Set(), leave: () => false };
 }
 
 /** Does the work; what it threw, or undefined. */
@@ -227,7 +234,7 @@ const ended = (
 });
 
 /** Work in the order it came, a few at once. */
-function createLine(): { enqueue: (work: () => Promise<void>) => void; waiting: () => number } {
+function createLine(): { enqueue: (work: () => Promise<void>) => () => boolean; waiting: () => number } {
   const line: (() => Promise<void>)[] = [];
   let running = 0;
   const next = () => {
@@ -245,6 +252,11 @@ function createLine(): { enqueue: (work: () => Promise<void>) => void; waiting: 
     enqueue: (work) => {
       line.push(work);
       next();
+      return () => {
+        const at = line.indexOf(work);
+        if (at >= 0) line.splice(at, 1);
+        return at >= 0;
+      };
     },
     waiting: () => line.length,
   };

@@ -1,6 +1,7 @@
 /** matrixd's verbs, over corpora, searches, playbooks, profiles and rules. */
 import { join } from "node:path";
 import type { Running } from "../../runtime/contract.ts";
+import type { Metrics } from "../../runtime/metrics.ts";
 import type { Deps } from "../../runtime/service.ts";
 import type { Catalogd } from "../catalogd/contract.ts";
 import type { Embedd } from "../embedd/contract.ts";
@@ -8,7 +9,7 @@ import type { Pathwayd } from "../pathwayd/contract.ts";
 import type { Queryd } from "../queryd/contract.ts";
 import type { Vectord } from "../vectord/contract.ts";
 import type { Matrixd } from "./contract.ts";
-import { createCorpora } from "./corpora.ts";
+import { createCorpora, type OpenCorpora } from "./corpora.ts";
 import { corporaRaw, corporaVerbs } from "./corpora-verbs.ts";
 import { createUpkeep, type Upkeep } from "./corpus-upkeep.ts";
 import { downgradeVerbs } from "./downgrade-verbs.ts";
@@ -52,6 +53,8 @@ async function assemble(deps: MatrixDeps, lexicon: Lexicon, upkeep: Upkeep): Pro
     metadataBytesMax: config.vectord.max_metadata_bytes - rowFieldBytes,
   };
   const corpora = await createCorpora(directory, tools, { jobs, log });
+  measure(metrics, corpora);
+  const draining = new AbortController();
   const { pathwayd, embedd, ...others } = peers;
   const playbooks = await openPlaybooks({
     directory,
@@ -88,15 +91,25 @@ async function assemble(deps: MatrixDeps, lexicon: Lexicon, upkeep: Upkeep): Pro
       ...relevanceVerbs(clock),
       ...downgradeVerbs(config.matrixd),
     },
-    raw: corporaRaw({ jobs }),
+    raw: corporaRaw(jobs, draining.signal),
     notReady: () => [...corpora.damages(), ...playbooks.problems(), ...profiles.problems()],
+    drain: () => draining.abort(),
     stop: async () => {
+      draining.abort();
       await jobs.stop();
       await upkeep.stop();
       await Promise.all([playbooks.close(), profiles.close()]);
       await lexicon.stop();
     },
   };
+}
+
+function measure(metrics: Metrics, { list }: OpenCorpora): void {
+  const ready = () => list().filter(({ state }) => state === "ready");
+  metrics.gauge("matrixd_corpora", "Corpora that can be searched.", () => ready().length);
+  metrics.gauge("matrixd_corpus_rows", "Rows of the corpora that can be searched.", () =>
+    ready().reduce((sum, { rows }) => sum + rows, 0),
+  );
 }
 
 /** What the number of a row adds to its metadata in vectord, at most. */

@@ -104,9 +104,10 @@ test("a job that is cancelled while it waits never begins", async () => {
   const { job_id } = await jobs.submit("c", false, async () => {
     isBegun = true;
   });
-  const cancelled = jobs.cancel(job_id);
+  // The others still run.
+  expect(await jobs.cancel(job_id)).toMatchObject({ state: "cancelled", error: { type: "client_closed" } });
   for (const { open: end } of first) end();
-  expect(await cancelled).toMatchObject({ state: "cancelled", error: { type: "client_closed" } });
+  for (const id of ["job-1", "job-2"]) expect((await over(id)).state).toBe("done");
   expect(isBegun).toBe(false);
 });
 
@@ -168,6 +169,17 @@ test("only the latest are kept", async () => {
   expect(jobs.list()).toHaveLength(200);
   expect(jobs.list()[0]?.job_id).toBe("job-205");
   expect(() => jobs.get("job-5")).toThrow("forgotten after a while");
+});
+
+test("events end when the service drains", async () => {
+  const { work, open: end } = held();
+  const { job_id } = await jobs.submit("a", false, work);
+  const draining = new AbortController();
+  const text = jobEvents(jobs, job_id, draining.signal).text();
+  await jobs.changed(job_id, 5);
+  draining.abort();
+  expect(await text).not.toContain("event: done");
+  end();
 });
 
 test("events tell each step and the end, and nothing after it", async () => {
