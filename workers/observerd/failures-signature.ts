@@ -4,7 +4,7 @@
  */
 import type { Operation } from "./operations.ts";
 
-export interface Rule {
+interface Rule {
   name: string;
   pattern: RegExp;
   placeholder: string;
@@ -12,7 +12,7 @@ export interface Rule {
 
 const month = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*";
 
-export const messageRules: readonly Rule[] = [
+const messageRules: readonly Rule[] = [
   // What is quoted is a value, whatever it holds. An apostrophe inside a word (don't) opens nothing.
   { name: "double quotes", pattern: /"(?:[^"\\\n]|\\.){0,500}"/g, placeholder: "<quoted>" },
   { name: "backquotes", pattern: /`[^`\n]{0,500}`/g, placeholder: "<quoted>" },

@@ -13,7 +13,7 @@ export interface Loop {
   run: (signal: AbortSignal) => Promise<string>;
 }
 
-export type LoopStatus = ReplyOf<Observerd["endpoints"]["loops"]>["loops"][number];
+type LoopStatus = ReplyOf<Observerd["endpoints"]["loops"]>["loops"][number];
 
 export interface Loops {
   list: () => LoopStatus[];

@@ -4,6 +4,7 @@
  * one before is read to its end: what is counted is always one checkpoint and the lines after it, never more or less.
  */
 import { rm, stat } from "node:fs/promises";
+import { errorCode } from "../../runtime/files.ts";
 import { type LineLog, openLineLog } from "../../runtime/line-log.ts";
 import { describe, type Log } from "../../runtime/log.ts";
 import type { Operation } from "./operations.ts";
@@ -23,7 +24,7 @@ export interface OperationsLog {
   close: () => Promise<void>;
 }
 
-export interface OperationsLogOptions {
+interface OperationsLogOptions {
   directory: string;
   state: State;
   log: Log;
@@ -89,18 +90,10 @@ export async function openOperationsLog(options: OperationsLogOptions): Promise<
         turnOverWhenFull();
       }
     },
-    lines: async function* () {
+    lines: () => {
       const { number, log: open } = current;
-      const files = [
-        ...sealed.map((sealedNumber) => ({ number: sealedNumber })),
-        { number, end: open.bytes() },
-      ];
-      for (const { number: file, ...until } of files) {
-        const path = segmentPath(directory, file);
-        const onDamaged = (line: number) => note(problems, damaged(path, line));
-        // A file may have been let go meanwhile.
-        if (await stat(path).catch(() => undefined)) yield* segmentLines(path, { ...until, onDamaged });
-      }
+      const files = [...sealed.map((before) => ({ number: before })), { number, end: open.bytes() }];
+      return linesOf(files, directory, problems);
     },
     problems: () => [...problems],
     files: () => sealed.length + 1,
@@ -120,6 +113,35 @@ const note = (problems: string[], problem: string): void => {
 const nameOf = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
 const damaged = (path: string, line: number): string =>
   `${nameOf(path)}: line ${line} is damaged and was left out`;
+
+/**
+ * The lines of these files, oldest first. Each checkpoint tells how many operations came before it: where they were
+ * fewer, lines are missing that no checksum misses.
+ */
+async function* linesOf(
+  files: readonly { number: number; end?: number }[],
+  directory: string,
+  problems: string[],
+): AsyncGenerator<Line> {
+  let counted: number | undefined;
+  for (const { number, ...until } of files) {
+    const path = segmentPath(directory, number);
+    const onDamaged = (line: number) => note(problems, damaged(path, line));
+    try {
+      for await (const line of segmentLines(path, { ...until, onDamaged })) {
+        const before = line.base?.stats.total;
+        if (before !== undefined && counted !== undefined && counted < before)
+          note(problems, `operations before ${nameOf(path)}: ${before - counted} cannot be read`);
+        counted = before ?? counted;
+        if (line.operation && counted !== undefined) counted += 1;
+        yield line;
+      }
+    } catch (cause) {
+      // It was let go meanwhile, being the oldest.
+      if (errorCode(cause) !== "ENOENT") throw cause;
+    }
+  }
+}
 
 /** Starts the file after this number with what the state is now. */
 async function begin(directory: string, after: number, state: State): Promise<Current> {

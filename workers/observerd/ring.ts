@@ -1,7 +1,7 @@
 /** The latest operations in memory: a bounded number of them, and of bytes. */
 import type { Operation } from "./operations.ts";
 
-export interface RingEntry {
+interface RingEntry {
   /** Grows with each operation; a page goes on below the one it ended with. */
   ordinal: number;
   operation: Operation;

@@ -1,5 +1,6 @@
 /** chatd's calls: each is an operation once, whatever restarts. */
 import { afterEach, expect, test } from "bun:test";
+import { join } from "node:path";
 import { fail } from "../../../runtime/errors.ts";
 import { advanced, toldOf } from "../../../workers/observerd/chat-calls.ts";
 import { temporaryDirectory } from "../../support/in-process.ts";
@@ -9,6 +10,7 @@ import {
   playChatCalls,
   startObserverd,
 } from "../../support/observerd-stack.ts";
+import { startProduct } from "../../support/product.ts";
 
 let home = temporaryDirectory("chat-calls");
 let service: InProcessObserverd;
@@ -92,6 +94,26 @@ test("calls that chatd forgot are counted", async () => {
   await chats();
   const text = await (await service.send(new Request("http://localhost/metrics"))).text();
   expect(text).toMatch(/lakehouse_observerd_chat_calls_missed_total [1-9]/);
+});
+
+test("calls of the real chatd: a provider that is away is a failure of its class", async () => {
+  service = await startObserverd({ dataDir: home.path, section: { chat_calls: false } });
+  const product = await startProduct({
+    flags: ["--only", "chatd,observerd,gateway", "--chatd.default_model=ollama/none"],
+    env: { LH_SECRETS_PATH: join(home.path, "none.toml") },
+  });
+  try {
+    for (let n = 1; n <= 3; n++) {
+      const body = JSON.stringify({ messages: [{ role: "user", content: "hello" }] });
+      const headers = { "content-type": "application/json" };
+      const answer = await fetch(`${product.url}/v1/chat`, { method: "POST", headers, body });
+      expect(answer.status).toBeGreaterThanOrEqual(400);
+      const stats = await (await fetch(`${product.url}/v1/observer/stats`)).json();
+      expect(stats).toMatchObject({ total: n, failures: n, by_source: { chatd: n } });
+    }
+  } finally {
+    await product.end();
+  }
 });
 
 const call: ChatCall = {

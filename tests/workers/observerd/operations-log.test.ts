@@ -242,7 +242,20 @@ describe("damage", () => {
     expect(read).toBe(49);
     expect(again.log.problems()).toEqual([
       expect.stringMatching(/^operations-00000002\.log: line \d+ is damaged/),
+      "operations before operations-00000003.log: 1 cannot be read",
     ]);
+    await again.log.close();
+  });
+
+  test("a line that is missing from an old file is told, though no checksum misses it", async () => {
+    const { directory, before } = await filled(50);
+    const path = segmentPath(directory, 2);
+    const lines = readFileSync(path, "utf8").split("\n");
+    writeFileSync(path, [...lines.slice(0, -3), ""].join("\n"));
+    const again = await opened(directory, { ringOperations: 5 });
+    expect(again.state.stats.read()).toEqual(before.stats);
+    for await (const _ of again.log.lines());
+    expect(again.log.problems()).toEqual(["operations before operations-00000003.log: 2 cannot be read"]);
     await again.log.close();
   });
 
