@@ -64,7 +64,8 @@ export function createGatewayClient({ url, token }: GatewayOptions): GatewayClie
   };
 }
 
-const isLoopback = (url: string): boolean =>
+/** Whether the address is this machine's. */
+export const isLoopback = (url: string): boolean =>
   /^(localhost|127(\.\d+){3}|\[::1\])$/.test(new URL(url).hostname);
 
 /** The token, read anew; a file that went away since the start is told as what it is. */

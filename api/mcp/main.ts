@@ -6,7 +6,7 @@ import { systemClock } from "../../runtime/clock.ts";
 import { createLog, describe, type Level, levels } from "../../runtime/log.ts";
 import { readArguments, type Settings, usage } from "./arguments.ts";
 import { followCatalog } from "./follow-catalog.ts";
-import { createGatewayClient } from "./gateway-client.ts";
+import { createGatewayClient, isLoopback } from "./gateway-client.ts";
 import { limitMessages, messageBytesMax } from "./message-limit.ts";
 import { createObservation } from "./observation.ts";
 import { createResources } from "./resources.ts";
@@ -64,6 +64,8 @@ async function serve({ gateway: url, token }: Settings): Promise<void> {
     onerror: (cause) => log.warn("message not understood", { reason: cause.message.slice(0, 500) }),
   };
   const session = serveStdio(factory, options);
+  if (url.startsWith("http:") && !isLoopback(url))
+    log.warn("the gateway is on another machine and not behind https: token and data are sent in the clear");
   log.info("serving", { gateway: url, protocol: "MCP over stdio" });
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => session.close());
   await closed();

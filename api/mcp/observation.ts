@@ -6,8 +6,8 @@ import type { GatewayClient } from "./gateway-client.ts";
 
 export interface ToolCall {
   tool: string;
-  /** Of the arguments, as they came. */
-  input: unknown;
+  /** Of the arguments, in short. */
+  input: string;
   beganAt: string;
   durationMs: number;
   /** What the client was told, when it failed. */
@@ -40,7 +40,7 @@ export function createObservation({ gateway, log, runId }: ObservationOptions): 
     try {
       const event = {
         ...{ source: "mcp", endpoint: tool, success: error === undefined, duration_ms: durationMs },
-        ...{ timestamp: beganAt, run_id: runId, input_summary: summaryOf(input) },
+        ...{ timestamp: beganAt, run_id: runId, input_summary: input },
         ...(error !== undefined && { error: error.slice(0, errorCharsMax) }),
       };
       await gateway.call(observerd.endpoints.event, event, { signal: AbortSignal.timeout(sendTimeoutMs) });

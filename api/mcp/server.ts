@@ -13,7 +13,7 @@ import { fail, ServiceError } from "../../runtime/errors.ts";
 import { describe, type Log } from "../../runtime/log.ts";
 import { check } from "../../runtime/validate.ts";
 import { failureText, GatewayFailure } from "./failure.ts";
-import { beginning, type Observation } from "./observation.ts";
+import { beginning, type Observation, summaryOf } from "./observation.ts";
 import { createProgress } from "./progress.ts";
 import type { Resources } from "./resources.ts";
 import { plain } from "./schemas.ts";
@@ -102,14 +102,14 @@ async function callTool(
   );
   const observe = (error?: string) =>
     observation.record({
-      ...{ tool: tool.name, input, beganAt, durationMs: sinceMs() },
+      ...{ tool: tool.name, input: hide(summaryOf(input)), beganAt, durationMs: sinceMs() },
       ...(error !== undefined && { error }),
     });
   try {
     if (isOver) throw fail("too_many_requests", `${callsMax} calls of this session are at work already`);
     const checked = check(tool.input, input, "the arguments");
     const { structured, text } = await tool.call(checked, { signal: deadline.signal, at: progress.at });
-    check(tool.output, structured, "the answer");
+    checkAnswer(tool, structured);
     observe();
     return { content: [{ type: "text", text }], structuredContent: structured };
   } catch (cause) {
@@ -121,6 +121,15 @@ async function callTool(
   } finally {
     progress.stop();
     deadline.done();
+  }
+}
+
+/** An answer that its own schema refuses is this server's mistake, whatever the arguments were. */
+function checkAnswer({ name, output }: Tool, structured: unknown): void {
+  try {
+    check(output, structured, "the answer");
+  } catch (cause) {
+    throw new Error(`the answer of ${name} does not fit its schema`, { cause });
   }
 }
 

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { temporaryDirectory } from "../support/in-process.ts";
 import { type Session, startSession } from "../support/mcp-session.ts";
 import { ingest, type Product, startProduct } from "../support/product.ts";
+import { seeded } from "../support/seeded.ts";
 
 const token = "a-token-that-nobody-may-see";
 const home = temporaryDirectory("mcp-bad-input");
@@ -351,6 +352,30 @@ describe("tools", () => {
     });
     for (const part of says) expect(text).toContain(part);
     for (const part of ["node_modules", "    at ", "/root/", ".ts:"]) expect(text).not.toContain(part);
+  });
+
+  test("arguments made up at random get an answer or a clear error, never a fault inside (400, seed 9)", async () => {
+    const random = seeded(9);
+    const below = (count: number): number => Math.floor(random() * count);
+    const { tools } = await session.client.listTools();
+    const scalars = ["", "workers", "profiles", "SELECT 1", "\u0000", "💥", -1, 0, 1, 2.5, 1e308, true, null];
+    const value = (deep: number): unknown => {
+      const kind = below(deep > 2 ? 1 : 4);
+      if (kind === 2) return Array.from({ length: below(4) }, () => value(deep + 1));
+      if (kind === 3)
+        return Object.fromEntries(Array.from({ length: below(3) }, (_, at) => [`k${at}`, value(deep + 1)]));
+      return scalars[below(scalars.length)];
+    };
+    for (let round = 0; round < 400; round++) {
+      const tool = tools[below(tools.length)];
+      const fields = Object.keys(tool?.inputSchema.properties ?? {});
+      const chosen = fields.filter(() => below(3) === 0);
+      const input = Object.fromEntries(chosen.map((field) => [field, value(0)]));
+      const { text } = await session.call(tool?.name ?? "", input);
+      expect({ tool: tool?.name, input, text }).not.toMatchObject({
+        text: expect.stringMatching(/failed inside|status 5/),
+      });
+    }
   });
 
   test("a tool that is not there is an error of the protocol that names those there are", async () => {
