@@ -258,7 +258,7 @@ export const settings = {
     max_content_bytes: integer(256 * KiB, [KiB, 64 * MiB], "largest content of a trace, as JSON, in bytes"),
     max_traces: integer(1_000_000, [1, 1_000_000_000], "traces kept, with those retired; more get 429"),
     max_log_bytes: integer(
-      GiB,
+      512 * MiB,
       [KiB, 2047 * MiB],
       "largest log, which is held in memory too, in bytes; beyond, only retire is taken",
     ),

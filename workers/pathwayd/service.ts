@@ -1,6 +1,7 @@
 /** pathwayd: its verbs over the book in memory and the log on disk. */
 import type { CallContext, Running, VerbsOf } from "../../runtime/contract.ts";
-import { fail } from "../../runtime/errors.ts";
+import { fail, ServiceError } from "../../runtime/errors.ts";
+import { describe } from "../../runtime/log.ts";
 import type { Deps } from "../../runtime/service.ts";
 import { type Book, createBook, headAt } from "./book.ts";
 import { type Contents, checkContent, checkTexts, checkVector } from "./content.ts";
@@ -21,12 +22,52 @@ import {
 import { type SearchDeps, search, settledTime } from "./search.ts";
 import { countOf } from "./sequences.ts";
 import { openStore, type Store } from "./store.ts";
-import { createTexts } from "./texts.ts";
+import { createTexts, type Texts } from "./texts.ts";
 import { createUpkeep } from "./upkeep.ts";
 import { createWriter, type Writer } from "./writer.ts";
 
-/** Reads the log and serves it. Throws `corrupt` when a newer version wrote it. */
+/** How long the start waits for the log before it goes on reading it in the background, in milliseconds. */
+const startWaitMs = 5000;
+
+/** Reads the log and serves it; 503 until it is read. Throws `corrupt` when a newer version wrote it. */
 export async function createPathwayd(deps: Deps): Promise<Running<Pathwayd>> {
+  let memory: Memory | undefined;
+  const opening = openMemory(deps).then((opened) => {
+    memory = opened;
+  });
+  const over = new AbortController();
+  const waited = deps.clock.sleep(startWaitMs, over.signal).catch(() => undefined);
+  await Promise.race([opening, waited]);
+  over.abort();
+  let pending = "pathwayd is reading its log";
+  // Nobody waits any more whom a failure could be thrown at.
+  const opened = opening.catch((cause) => {
+    pending = `pathwayd cannot read its log: ${cause instanceof ServiceError ? cause.message : "see its errors"}`;
+    deps.log.error("the log cannot be read", describe(cause));
+  });
+  return {
+    raw: {},
+    verbs: gated(() => {
+      if (memory) return memory.verbs;
+      throw fail("unavailable", "pathwayd has not read its log: see /readyz", { retryAfterSeconds: 1 });
+    }),
+    notReady: () => memory?.store.damage() ?? [pending],
+    stop: async () => {
+      await opened;
+      await memory?.writer.stop();
+      memory?.texts.close();
+    },
+  };
+}
+
+interface Memory {
+  verbs: VerbsOf<Pathwayd>;
+  store: Store;
+  writer: Writer;
+  texts: Texts;
+}
+
+async function openMemory(deps: Deps): Promise<Memory> {
   const { config, clock, log, directory } = deps;
   const times = createTimes(clock);
   const texts = createTexts({ book: () => book, clock });
@@ -36,32 +77,48 @@ export async function createPathwayd(deps: Deps): Promise<Running<Pathwayd>> {
   times.saw(book.lastAt());
   for (const problem of store.problems()) log.error("damage in the log", { problem });
   log.info("log read", { traces: book.entries.length, ms: Math.round(clock.elapsed() - started) });
-  const upkeep = createUpkeep({ book, store, limits: config.pathwayd, log });
   const writer = createWriter({
     book,
     store,
     times,
     limits: { waitingMax: config.pathwayd.max_waiting, logBytesMax: config.pathwayd.max_log_bytes },
-    ...upkeep,
+    ...createUpkeep({ book, store, limits: config.pathwayd, log }),
   });
   gauges(deps, { book, store, writer });
+  const compact = async () => {
+    const outcome = await writer.compact();
+    log.info("log compacted", outcome);
+    return outcome;
+  };
+  const verbs = {
+    ...writeVerbs(deps, writer),
+    ...readVerbs({ book, texts, times, settled: writer.settled }),
+    stats: async () => statsOf(book, store),
+    compact,
+  };
+  return { verbs, store, writer, texts };
+}
+
+/** Until the log is read nobody is told that a trace does not exist. */
+function gated(opened: () => VerbsOf<Pathwayd>): VerbsOf<Pathwayd> {
+  type Verb<I, R> = (input: I, context: CallContext) => Promise<R>;
+  const gate =
+    <I, R>(choose: (verbs: VerbsOf<Pathwayd>) => Verb<I, R>): Verb<I, R> =>
+    async (input, context) =>
+      choose(opened())(input, context);
   return {
-    raw: {},
-    verbs: {
-      ...writeVerbs(deps, writer),
-      ...readVerbs({ book, texts, times, settled: writer.settled }),
-      stats: async () => statsOf(book, store),
-      compact: async () => {
-        const outcome = await writer.compact();
-        log.info("log compacted", outcome);
-        return outcome;
-      },
-    },
-    notReady: store.damage,
-    stop: async () => {
-      await writer.stop();
-      texts.close();
-    },
+    add: gate((verbs) => verbs.add),
+    addIdempotent: gate((verbs) => verbs.addIdempotent),
+    update: gate((verbs) => verbs.update),
+    revise: gate((verbs) => verbs.revise),
+    retire: gate((verbs) => verbs.retire),
+    replay: gate((verbs) => verbs.replay),
+    get: gate((verbs) => verbs.get),
+    history: gate((verbs) => verbs.history),
+    search: gate((verbs) => verbs.search),
+    stats: gate((verbs) => verbs.stats),
+    compact: gate((verbs) => verbs.compact),
+    alive: gate((verbs) => verbs.alive),
   };
 }
 

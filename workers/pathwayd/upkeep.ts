@@ -5,7 +5,7 @@ import type { Book } from "./book.ts";
 import type { Store } from "./store.ts";
 
 /** Length of the line of a replay with a short uid, in bytes; packed it takes about 12. */
-const replayLineBytes = 130;
+const replayLineBytes = 100;
 /** After a failure the log grows by this much before another try. */
 const retryGrowth = 1.1;
 

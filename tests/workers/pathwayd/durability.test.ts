@@ -153,6 +153,33 @@ describe("damage", () => {
   });
 });
 
+test("a log that takes long is read in the background; until then every verb says so", async () => {
+  const path = stack.directory();
+  await filled(path);
+  // The start does not wait at all.
+  const clock = { ...systemClock, sleep: () => Promise.resolve() };
+  const memory = await stack.start(path, { clock });
+  expect(memory.notReady()).toEqual(["pathwayd is reading its log"]);
+  const { verbs } = memory;
+  const asked = await Promise.allSettled([
+    verbs.stats({}),
+    verbs.add({ content: 1 }),
+    verbs.get({ uid: "c" }),
+  ]);
+  for (const outcome of asked)
+    expect(outcome).toMatchObject({
+      status: "rejected",
+      reason: { type: "unavailable", retryAfterSeconds: 1 },
+    });
+  while (memory.notReady().length > 0) await new Promise(setImmediate);
+  expect(await uidsFound(memory)).toEqual(["c"]);
+
+  await forgeLog(path, [], 2);
+  const newer = await stack.again(memory, path, { clock });
+  while (!newer.notReady().join().includes("newer version (2)")) await new Promise(setImmediate);
+  await expect(newer.verbs.stats({})).rejects.toMatchObject({ type: "unavailable" });
+});
+
 describe("writing", () => {
   test("a batch that cannot be stored is refused whole, leaves nothing, and the next is stored", async () => {
     const path = stack.directory();
