@@ -136,7 +136,9 @@ interface Answering {
 async function whole({ dialect, call, response, fault, said }: Answering): Promise<void> {
   const text = JSON.stringify(dialect.whole(said));
   if (fault.kind === "hang") return;
-  if (fault.kind === "slow") await Bun.sleep(state.settings.delayMs ?? 50);
+  // Half to one and a half of the delay, in an order that is always the same: equal ones would march in step.
+  if (fault.kind === "slow")
+    await Bun.sleep((state.settings.delayMs ?? 50) * (0.5 + ((state.counted.requests * 0.618) % 1)));
   if (fault.kind === "held") await state.held.promise;
   if (fault.kind === "malformed") return plain(response, '{"choices": [{"mess');
   if (fault.kind === "strange") return plain(response, '{"hello":"world"}');

@@ -93,13 +93,19 @@ const createClient = ({ setting, key, answerBytesMax }: OpenAiOptions): OpenAI =
     timeout: 24 * 60 * 60 * 1000,
     logLevel: "off",
     fetch: async (target, init) => {
-      const headers = new Headers(init?.headers);
-      if (key === undefined) headers.delete("authorization");
-      const response = await fetch(target, { ...init, headers, redirect: "manual" });
+      const headers = key === undefined ? withoutKey(init?.headers) : init?.headers;
+      const response = await fetch(target, { ...init, ...(headers && { headers }), redirect: "manual" });
       // The package reads what is no success.
       return response.ok ? response : limitBody(response, { bytesMax: answerBytesMax, name: setting.name });
     },
   });
+
+/** The package sends a key whether or not there is one. */
+function withoutKey(given: RequestInit["headers"]): Headers {
+  const headers = new Headers(given);
+  headers.delete("authorization");
+  return headers;
+}
 
 async function* chunksOf(
   response: Response,
