@@ -16,6 +16,18 @@ const Opinion = t.Object(
   { additionalProperties: false },
 );
 
+/** The same for providers, in the few words of JSON Schema that all of them take: no bounds, no alternatives. */
+const opinionSchema = {
+  type: "object",
+  properties: {
+    verdict: { type: "string", enum: ["accept", "reject", "needs_human"] },
+    confidence: { type: "number", description: "0 to 1" },
+    reason: { type: "string" },
+  },
+  required: ["verdict", "confidence", "reason"],
+  additionalProperties: false,
+};
+
 /** Evidence beyond this is left out of the question, in characters. */
 const evidenceCharsMax = 32 * 1024;
 const answerTokensMax = 500;
@@ -49,7 +61,7 @@ export async function secondOpinion(
         model,
         system,
         prompt: questionOf(subject),
-        schema: JSON.parse(JSON.stringify(Opinion)),
+        schema: opinionSchema,
         max_tokens: answerTokensMax,
       },
       { requestId, signal, timeoutMs },
