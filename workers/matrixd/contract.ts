@@ -318,7 +318,11 @@ export const matrixd = contract("matrixd", {
   }),
   consolidate: post("/matrix/playbooks/consolidate", {
     summary: "Merges playbooks that say the same, and drops those that have faded or mislead.",
-    body: closed({ dry_run: t.Optional(t.Boolean()) }),
+    body: closed({
+      dry_run: t.Optional(t.Boolean()),
+      /** Sets lines of the log that cannot be read aside, so that readiness no longer names them. */
+      accept_damage: t.Optional(t.Boolean()),
+    }),
     reply: closed({
       merged: t.Array(closed({ kept: t.String(), gone: t.Array(t.String()) })),
       dropped: t.Array(closed({ playbook_id: t.String(), because: t.String() })),

@@ -18,8 +18,10 @@ export interface PlaybookStore {
   state: Omit<PlaybookState, "apply">;
   /** Runs `plan` when no other change of the answer is under way, and stores what it gives before it resolves. */
   change: <R>(answer: string, plan: () => Promise<Planned<R>>) => Promise<R>;
-  /** What was found damaged; empty when nothing was. */
+  /** What was found damaged; empty when nothing was, or when it was accepted. */
   problems: () => string[];
+  /** Sets damaged lines aside in `playbooks.log.damaged`; rejects when the log cannot be written. */
+  acceptDamage: () => Promise<void>;
   close: () => Promise<void>;
 }
 
@@ -37,30 +39,36 @@ export async function openPlaybookStore(directory: string, log: Log): Promise<Pl
     version: 1,
     replay: state.apply,
   });
-  const problems = problemsOf(file.report);
+  let problems = problemsOf(file.report);
   for (const problem of problems) log.warn("playbooks damaged", { problem });
   if (file.report.torn) log.warn("playbooks: an unfinished last line was cut off", { ...file.report.torn });
 
   let records = file.report.records;
   let compactAt = 2 * state.size() + compactAboveRecords;
   let writing = 0;
-  let compaction: Promise<void> | undefined;
-  let compacted = Promise.withResolvers<void>();
+  let compaction: { done: Promise<void>; begin: () => void } | undefined;
 
-  /** Waits for what is being written, so that what the new log holds is exactly what memory holds. */
-  const compact = async () => {
+  const rewrite = async () => {
     try {
       await file.rewrite([...state.all()].map(({ playbook }) => ({ put: [playbook], gone: [] })));
       records = state.size();
-    } catch (cause) {
-      log.warn("playbooks: the log could not be compacted", describe(cause));
+    } finally {
+      compactAt = Math.max(records, 2 * state.size()) + compactAboveRecords;
+      compaction = undefined;
     }
-    compactAt = Math.max(records, 2 * state.size()) + compactAboveRecords;
-    compaction = undefined;
-    compacted.resolve();
+  };
+  /** Begins when nothing is being written, so that what the new log holds is exactly what memory holds. */
+  const compact = (): Promise<void> => {
+    if (compaction) return compaction.done;
+    const { promise: idle, resolve: begin } = Promise.withResolvers<void>();
+    const done = idle.then(rewrite);
+    compaction = { done, begin };
+    if (writing === 0) begin();
+    return done;
   };
   const write = async (change: PlaybookChange) => {
-    while (compaction) await compaction;
+    // Nothing may come between the look and the count: an append that a compaction does not see would be lost.
+    while (compaction) await compaction.done.catch(() => undefined);
     writing += 1;
     try {
       await file.append(change);
@@ -68,11 +76,9 @@ export async function openPlaybookStore(directory: string, log: Log): Promise<Pl
       records += 1;
     } finally {
       writing -= 1;
-      if (records > compactAt && !compaction) {
-        compacted = Promise.withResolvers();
-        compaction = compacted.promise;
-      }
-      if (compaction && writing === 0) void compact();
+      if (records > compactAt)
+        compact().catch((cause) => log.warn("playbooks: the log could not be compacted", describe(cause)));
+      if (writing === 0) compaction?.begin();
     }
   };
   const inTurn = createAnswerTurns();
@@ -85,8 +91,13 @@ export async function openPlaybookStore(directory: string, log: Log): Promise<Pl
         return result;
       }),
     problems: () => problems,
+    acceptDamage: async () => {
+      if (problems.length === 0) return;
+      await compact();
+      problems = [];
+    },
     close: async () => {
-      while (compaction) await compaction;
+      while (compaction) await compaction.done.catch(() => undefined);
       await file.close();
     },
   };

@@ -77,7 +77,10 @@ function playbookVerbs(parts: Opened): PlaybookVerbs {
     helpful: async ({ playbook_id }) => countVoice(parts, playbook_id, "helpful"),
     harmful: async ({ playbook_id }) => countVoice(parts, playbook_id, "harmful"),
     forget: async ({ playbook_id }) => forget(parts, playbook_id),
-    consolidate: ({ dry_run: dryRun = false }, { signal }) => consolidate({ dryRun, signal }),
+    consolidate: async ({ dry_run: dryRun = false, accept_damage = false }, { signal }) => {
+      if (accept_damage && !dryRun) await store.acceptDamage();
+      return consolidate({ dryRun, signal });
+    },
     playbooksSince: async ({ since, until }, { signal }) => {
       const from = since === undefined ? Number.NEGATIVE_INFINITY : Date.parse(since);
       const to = until === undefined ? Number.POSITIVE_INFINITY : Date.parse(until);

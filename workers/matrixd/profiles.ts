@@ -100,7 +100,7 @@ async function openProfileStore({ directory, log }: ProfileParts) {
     },
   });
   const { damaged, damagedCount, records } = file.report;
-  const problems =
+  let problems =
     damagedCount === 0
       ? []
       : [
@@ -110,6 +110,15 @@ async function openProfileStore({ directory, log }: ProfileParts) {
   let states = records;
   let last: Promise<unknown> = Promise.resolve();
 
+  const compact = async (before: ProfileState, after: ProfileState) => {
+    try {
+      await file.rewrite([before, after]);
+      problems = [];
+    } catch (cause) {
+      log.warn("profiles: the log could not be compacted", describe(cause));
+    }
+    states = 2;
+  };
   const change = async (plan: (state: ProfileState) => ProfileState) => {
     const before = state;
     const after = plan(before);
@@ -117,12 +126,8 @@ async function openProfileStore({ directory, log }: ProfileParts) {
     await file.append(after);
     state = after;
     states += 1;
-    if (states > statesMax) {
-      await file
-        .rewrite([before, after])
-        .catch((cause) => log.warn("profiles: the log could not be compacted", describe(cause)));
-      states = 2;
-    }
+    // Who changes profiles has seen what is left of them: damaged lines go to `profiles.log.damaged`.
+    if (states > statesMax || problems.length > 0) await compact(before, after);
     return { before, after };
   };
   return {

@@ -65,6 +65,15 @@ describe("damage", () => {
     const kept = (await all(again)).map(({ playbook_id }) => playbook_id);
     expect(kept.sort()).toEqual(ids.filter((_, place) => place !== 4).sort());
     expect(again.notReady().join()).toContain("playbooks.log: a line damaged (checksum)");
+    await again.verbs.consolidate({ dry_run: true, accept_damage: true });
+    expect(again.notReady()).toHaveLength(1);
+    await again.verbs.consolidate({ accept_damage: true });
+    expect(again.notReady()).toEqual([]);
+    expect(readFileSync(`${file}.damaged`, "latin1")).toContain("uestion");
+    await close(again);
+    const clean = await open(stack.directory);
+    expect(clean.notReady()).toEqual([]);
+    expect(await all(clean)).toHaveLength(9);
   });
 
   test("a later change heals what a damaged line held", async () => {
