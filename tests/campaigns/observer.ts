@@ -18,6 +18,7 @@ const count = Number(values.count);
 const random = seeded(Number(values.seed));
 const home = temporaryDirectory("campaign-observer");
 const corrections = join(home.path, "overseer_corrections.jsonl");
+const windowMs = 1000;
 /** Small, so that new files and the end of old ones are always near. */
 const flags = [
   "--only",
@@ -28,7 +29,7 @@ const flags = [
   "--observerd.overseer_corrections_interval_ms=10",
   "--observerd.escalation_interval_ms=10",
   "--observerd.escalation_threshold=5",
-  "--observerd.escalation_window_ms=1000",
+  `--observerd.escalation_window_ms=${windowMs}`,
 ];
 
 interface Counted {
@@ -51,7 +52,15 @@ interface Stats {
   by_source: Record<string, number>;
 }
 
-const outcomes = { acknowledged: 0, unanswered: 0, kept: 0, lines: 0, files: 0, wrong: [] as string[] };
+const outcomes = {
+  acknowledged: 0,
+  unanswered: 0,
+  kept: 0,
+  lines: 0,
+  files: 0,
+  escalations: 0,
+  wrong: [] as string[],
+};
 
 async function get<T>(address: string, path: string): Promise<T> {
   const response = await fetch(`${address}${path}`);
@@ -150,8 +159,27 @@ async function verify(address: string, all: Writer[], cycle: number): Promise<vo
   const inClusters = clusters.reduce((total, cluster) => total + cluster.count, 0);
   if (inClusters !== failures)
     outcomes.wrong.push(`cycle ${cycle}: ${inClusters} of ${failures} failures in clusters`);
+  await escalations(join(product.dataDir, "observerd"));
   const ready = await fetch(`${address}/readyz`);
   if (!ready.ok) outcomes.wrong.push(`cycle ${cycle}: ${await ready.text()}`);
+}
+
+const escalated = new Set<string>();
+
+/** A cluster is escalated at most once a window, as the log has it. */
+async function escalations(directory: string): Promise<void> {
+  const last = new Map<string, number>();
+  const names = [...new Bun.Glob("operations-*.log").scanSync(directory)].sort();
+  for (const name of names) {
+    for (const line of (await Bun.file(join(directory, name)).text()).split("\n")) {
+      if (!line.includes('"record":{"escalated"')) continue;
+      const { signature, at } = JSON.parse(line).record.escalated;
+      const gap = Date.parse(at) - (last.get(signature) ?? Number.NEGATIVE_INFINITY);
+      last.set(signature, Date.parse(at));
+      escalated.add(`${signature} ${at}`);
+      if (gap < windowMs) outcomes.wrong.push(`${signature} was escalated twice within ${gap} ms`);
+    }
+  }
 }
 
 const all: Writer[] = Array.from({ length: 4 }, (_, number) => ({
@@ -178,6 +206,7 @@ for (; cycle < count && outcomes.wrong.length === 0; cycle++) {
   await verify(address(), all, cycle);
 }
 const names = [...new Bun.Glob("operations-*.log").scanSync(join(product.dataDir, "observerd"))];
+outcomes.escalations = escalated.size;
 outcomes.files = Math.max(...names.map((name) => Number(/\d+/.exec(name)?.[0])));
 await product.end();
 home.remove();
