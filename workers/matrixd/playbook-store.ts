@@ -63,8 +63,11 @@ export async function openPlaybookStore(directory: string, log: Log): Promise<Pl
     const { promise: idle, resolve: begin } = Promise.withResolvers<void>();
     const done = idle.then(rewrite);
     compaction = { done, begin };
-    if (writing === 0) begin();
+    beginWhenIdle();
     return done;
+  };
+  const beginWhenIdle = () => {
+    if (writing === 0) compaction?.begin();
   };
   const write = async (change: PlaybookChange) => {
     // Nothing may come between the look and the count: an append that a compaction does not see would be lost.
@@ -78,7 +81,7 @@ export async function openPlaybookStore(directory: string, log: Log): Promise<Pl
       writing -= 1;
       if (records > compactAt)
         compact().catch((cause) => log.warn("playbooks: the log could not be compacted", describe(cause)));
-      if (writing === 0) compaction?.begin();
+      beginWhenIdle();
     }
   };
   const inTurn = createAnswerTurns();
