@@ -82,7 +82,8 @@ async function build(
     for (let from = 0; from < entries.length; from += sliceTraces) {
       const slice = entries.slice(from, from + sliceTraces);
       index.put(slice.flatMap((entry) => documentOf(entry.ordinal, headAt(entry, at))));
-      await clock.sleep(0, signal);
+      if (signal.aborted) throw fail("client_closed", "the caller went away");
+      await clock.sleep(0);
     }
     return index;
   } catch (cause) {

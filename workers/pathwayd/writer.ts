@@ -94,7 +94,8 @@ export function createWriter(options: WriterOptions): Writer {
   };
   const refuseWhenFull = (bytes: number) => {
     if (stopping) throw fail("unavailable", "pathwayd is stopping", { retryAfterSeconds: 1 });
-    if (queue.length < limits.waitingMax && queuedBytes + bytes <= waitingBytesMax) return;
+    const fits = queuedBytes === 0 || queuedBytes + bytes <= waitingBytesMax;
+    if (queue.length < limits.waitingMax && fits) return;
     throw fail("too_many_requests", `${queue.length} changes wait to be stored already`, {
       retryAfterSeconds: 1,
     });

@@ -132,3 +132,15 @@ test("searches of the past that come at once share what they build, and too many
   expect(new Set(refused)).toEqual(new Set(["overloaded"]));
   expect((await search(times[20])).results.length).toBe(21);
 });
+
+test("a caller that goes away ends what its search of the past builds, and the next caller is answered", async () => {
+  const { verbs } = await stack.start(stack.directory(), { clock: heldClock() });
+  const times: string[] = [];
+  for (let n = 0; n < 3; n++) times.push((await verbs.add({ content: `word ${n}` })).created_at);
+  const past = { text: "word", as_of: times[1] as string };
+  const gone = new AbortController();
+  const given = verbs.search(past, { signal: gone.signal });
+  gone.abort();
+  await expect(given).rejects.toMatchObject({ type: "client_closed" });
+  expect((await verbs.search(past)).results.length).toBe(2);
+});
