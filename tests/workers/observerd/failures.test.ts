@@ -61,7 +61,7 @@ describe("a message", () => {
     for (const part of parts) {
       const began = performance.now();
       normaliseMessage(part.repeat(100_000));
-      expect(performance.now() - began).toBeLessThan(500);
+      expect(performance.now() - began).toBeLessThan(2000);
     }
   });
 });
