@@ -11,7 +11,7 @@ export interface Weights {
 }
 
 /** Measured on labelled queries with the embedded model: ADR 0094. */
-export const defaultWeights: Weights = { vector: 0.6, lexical: 0.4 };
+export const defaultWeights: Weights = { vector: 0.1, lexical: 0.9 };
 
 const constant = 60;
 

@@ -44,9 +44,9 @@ export function planAmong(
 
 /** More than the average, so that the first answer mostly suffices. */
 const spare = 1.5;
-/** A list so short costs less than anything else. */
+/** A list of 2,000 took 14 ms over 25,000 rows of 768 numbers, asking for 1,000 rows about as much (ADR 0095). */
 const listedMin = 2000;
-/** Asking for more than so many rows costs more than a list of 65,536. */
+/** Asking for so many took 16 ms there, a list of 12,000 took 41: rows asked for are also read to see whether they live. */
 const widenedMax = 2000;
 
 /** A filter for the rows of the set, together with another; several lists where one would be too long. */

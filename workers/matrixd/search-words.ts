@@ -1,5 +1,6 @@
 /** The rows of one corpus that have the query's words, best first. */
 import type { CorpusRow, LiveCorpus } from "./live-corpus.ts";
+import { termsOf } from "./rerank.ts";
 import { planAmong, type RowSet } from "./row-set.ts";
 
 export interface WordsAsk {
@@ -25,7 +26,9 @@ export async function wordedRows(
   return rows.map((row) => ({ row, score: scores.get(row.number) ?? 0 }));
 }
 
-async function find(live: LiveCorpus, { text, k, filter, among, signal }: WordsAsk) {
+/** Function words stand in nearly every row: looking for them costs much and ranks badly (ADR 0094). */
+async function find(live: LiveCorpus, { text: query, k, filter, among, signal }: WordsAsk) {
+  const text = termsOf(query).join(" ") || query;
   const ask = { text, k, signal, ...(filter && { filter }) };
   if (among === undefined) return live.lexical(ask);
   if (among.numbers.length === 0) return [];
