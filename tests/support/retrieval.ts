@@ -49,7 +49,10 @@ export async function buildLabelled(stack: MatrixdStack, { documents }: Labelled
   const values = documents.map(
     ({ id, text: what, role, city, shift }) => `(${[id, what, role, city, shift].map(text).join(", ")})`,
   );
-  await stack.dataset("labelled", `SELECT * FROM (VALUES ${values.join(",")}) AS d(id, what, role, city, shift)`);
+  await stack.dataset(
+    "labelled",
+    `SELECT * FROM (VALUES ${values.join(",")}) AS d(id, what, role, city, shift)`,
+  );
   await stack.build({
     name: "labelled",
     dataset: "labelled",
