@@ -4,6 +4,9 @@ import type { CallOptions } from "./contract.ts";
 import { fail, fromWire, type WireError } from "./errors.ts";
 import { type Call, type CallLimits, deadline, rpcMediaType, tooMany } from "./rpc.ts";
 
+/** Services reach each other without the proxy that HTTP_PROXY may name: it would see tokens and know no loopback. */
+export const direct = { proxy: false } as unknown as RequestInit;
+
 /** In another process, or on another host: `POST <url>/rpc/<verb>`. */
 export const overHttp = (
   target: { peer: string; url: () => string; headers: Record<string, string> },
@@ -20,6 +23,7 @@ export const overHttp = (
         body: encode(input),
         headers: rpcHeaders(target.headers, options),
         signal,
+        ...direct,
       });
       return unwrap(target.peer, new Uint8Array(await response.arrayBuffer()), response);
     } catch (cause) {

@@ -123,7 +123,7 @@ export function overPort(peer: string, limits: CallLimits): PortTransport {
         ...(requestId && { requestId }),
         ...(idempotencyKey && { idempotencyKey }),
       };
-      port.postMessage(message, options.transfer ?? []);
+      sendCall(port, message, options.transfer ?? []);
       return await promise;
     } finally {
       waiting.delete(id);
@@ -132,6 +132,16 @@ export function overPort(peer: string, limits: CallLimits): PortTransport {
     }
   };
   return { call, fetch: exchanges.fetch, attach, detach };
+}
+
+/** Cloning recurses: what nests some 100,000 levels deep does not pass. */
+function sendCall(port: MessagePort, message: PortCall, transfer: ArrayBuffer[]): void {
+  try {
+    port.postMessage(message, transfer);
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    throw fail("bad_request", "the request nests too deep", { cause });
+  }
 }
 
 export interface PortServing {

@@ -13,7 +13,7 @@ import { createLog, describe, type Log } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
 import type { FromWorker, Init, PeerLink, ToWorker } from "./protocol.ts";
 import { type Call, type CallLimits, client, overPort, type PortTransport, servePort } from "./rpc.ts";
-import { overHttp } from "./rpc-http.ts";
+import { direct, overHttp } from "./rpc-http.ts";
 import { loadSecrets } from "./secrets.ts";
 import { createFace, type RawHandler } from "./serve.ts";
 import type { Deps, ServiceDefinition, ServiceStatus } from "./service.ts";
@@ -229,4 +229,4 @@ const authorized =
 const overSocket =
   (url: () => string): Fetch =>
   (path, init = {}) =>
-    fetch(url() + path, { ...init, redirect: "manual", decompress: false } as RequestInit);
+    fetch(url() + path, { ...init, ...direct, redirect: "manual", decompress: false } as RequestInit);

@@ -38,7 +38,7 @@ async function start(urls?: { embedd: string; vectord: string }) {
       vectord: { ...bind, url: urls?.vectord ?? "" },
       embedd: { ...bind, url: urls?.embedd ?? "" },
     }),
-    topology: { ...topology, gateway: asker } as Topology,
+    topology: { ...topology, gateway: asker } as unknown as Topology,
     only: urls ? ["gateway"] : ["storaged", "vectord", "embedd", "gateway"],
     clock: systemClock,
     log: createLog("supervisor", "error", () => {}),

@@ -6,7 +6,7 @@ const script = join(import.meta.dir, "../../scripts/smoke.ts");
 
 async function run(smoke: Smoke, gateway?: string) {
   const lines: string[] = [];
-  const outcome = await runSmoke("x", smoke, { gateway, print: (line) => lines.push(line) });
+  const outcome = await runSmoke("x", smoke, { gateway, mode: "one", print: (line) => lines.push(line) });
   return { ...outcome, told: lines.join("\n") };
 }
 
@@ -54,7 +54,9 @@ describe("a smoke", () => {
       },
     };
     const gateway = `http://localhost:${elsewhere.port}`;
-    expect(await runSmoke("x", smoke, { gateway, token: "t", print: (line) => lines.push(line) })).toEqual({
+    expect(
+      await runSmoke("x", smoke, { gateway, token: "t", mode: "one", print: (line) => lines.push(line) }),
+    ).toEqual({
       passed: 1,
       failed: 0,
     });

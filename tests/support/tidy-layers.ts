@@ -5,7 +5,8 @@ import { importsOf, packageOf, type Rule, type Tree } from "./tidy-tree.ts";
 const supervising = ["main", "supervisor", "topology", "unit", "wiring", "restart", "lock"];
 const isSupervising = (path: string): boolean => supervising.some((name) => path === `runtime/${name}.ts`);
 const isKit = (path: string): boolean => path.startsWith("runtime/") && !isSupervising(path);
-const isContract = (path: string): boolean => /^workers\/[^/]+\/contract\.ts$/.test(path);
+/** A large contract has its shapes in a file beside it. */
+const isContract = (path: string): boolean => /^workers\/[^/]+\/(contract|schemas)\.ts$/.test(path);
 const folderOf = (path: string): string => path.slice(0, path.lastIndexOf("/") + 1);
 const isFile = (target: string): boolean => /^(runtime|workers|api|scripts|tests)\//.test(target);
 

@@ -4,7 +4,6 @@ import type { Static } from "@sinclair/typebox";
 import { fail } from "../../runtime/errors.ts";
 import { makeDirectory } from "../../runtime/files.ts";
 import type { Log } from "../../runtime/log.ts";
-import type { Corpus } from "./contract.ts";
 import { clearCorpus, openCorpora } from "./corpora-start.ts";
 import { holdBuild } from "./corpus-build.ts";
 import {
@@ -20,6 +19,7 @@ import { type Spec, writeRecord } from "./corpus-record.ts";
 import { findSource } from "./corpus-source.ts";
 import type { Jobs } from "./jobs.ts";
 import type { Corpora } from "./live-corpus.ts";
+import type { Corpus } from "./schemas.ts";
 
 export interface OpenCorpora extends Corpora {
   /** Throws `not_found`. */

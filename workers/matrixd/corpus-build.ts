@@ -1,10 +1,10 @@
 /** A build of a corpus that can be searched, and who holds which of its generations. */
 import type { Static } from "@sinclair/typebox";
-import type { Corpus } from "./contract.ts";
 import { parseFilter } from "./corpus-filter.ts";
 import type { Lexicon } from "./lexicon.ts";
 import type { LexiconState } from "./lexicon-database.ts";
 import type { LiveCorpus } from "./live-corpus.ts";
+import type { Corpus } from "./schemas.ts";
 
 export interface Build {
   id: string;

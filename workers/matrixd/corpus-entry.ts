@@ -1,9 +1,9 @@
 /** One corpus as the service knows it. */
 import type { Static } from "@sinclair/typebox";
 import { fail, ServiceError } from "../../runtime/errors.ts";
-import type { Corpus } from "./contract.ts";
 import type { Build } from "./corpus-build.ts";
 import { type CorpusRecord, type Spec, type Unusable, writeRecord } from "./corpus-record.ts";
+import type { Corpus } from "./schemas.ts";
 
 export interface Entry {
   directory: string;

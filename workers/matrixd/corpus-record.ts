@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import type { Static } from "@sinclair/typebox";
 import { readOrNull, writeAtomic } from "../../runtime/files.ts";
-import type { CorpusSpec } from "./contract.ts";
+import type { CorpusSpec } from "./schemas.ts";
 
 export type Spec = Static<typeof CorpusSpec>;
 

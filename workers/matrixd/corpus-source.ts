@@ -2,9 +2,9 @@
 import type { Static } from "@sinclair/typebox";
 import { type ErrorType, fail, fromWire } from "../../runtime/errors.ts";
 import { check } from "../../runtime/validate.ts";
-import type { CorpusSpec } from "./contract.ts";
 import { ErrorBody, type Peers } from "./corpus-peers.ts";
 import { rowField } from "./live-corpus.ts";
+import type { CorpusSpec } from "./schemas.ts";
 
 type Spec = Static<typeof CorpusSpec>;
 

@@ -2,7 +2,7 @@
 import type { Static } from "@sinclair/typebox";
 import { openLineLog } from "../../runtime/line-log.ts";
 import type { Log } from "../../runtime/log.ts";
-import type { Job } from "./contract.ts";
+import type { Job } from "./schemas.ts";
 
 export type JobFacts = Static<typeof Job>;
 

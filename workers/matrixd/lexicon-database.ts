@@ -8,7 +8,7 @@
 import { Database, SQLiteError } from "bun:sqlite";
 import type { Static } from "@sinclair/typebox";
 import { fail } from "../../runtime/errors.ts";
-import type { CorpusSpec } from "./contract.ts";
+import type { CorpusSpec } from "./schemas.ts";
 
 /** What a database holds, as of its latest swap. */
 export interface LexiconState {

@@ -5,7 +5,7 @@
  * and its own number under `rowField`, so that row sets can be filters.
  */
 import type { Static } from "@sinclair/typebox";
-import type { Corpus } from "./contract.ts";
+import type { Corpus } from "./schemas.ts";
 
 /** The metadata field of vectord's items that holds the row's number; no column may have this name. */
 export const rowField = "@row";

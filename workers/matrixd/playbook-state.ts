@@ -1,6 +1,6 @@
 /** The playbooks in memory, and the records that make them: what the log holds is replayed through `apply`. */
 import type { Static } from "@sinclair/typebox";
-import type { Playbook } from "./contract.ts";
+import type { Playbook } from "./schemas.ts";
 
 export type PlaybookFields = Readonly<Static<typeof Playbook>>;
 

@@ -2,7 +2,7 @@
 import type { Static } from "@sinclair/typebox";
 import { fail } from "../../runtime/errors.ts";
 import { nearNames } from "../../runtime/nearest.ts";
-import type { Profile } from "./contract.ts";
+import type { Profile } from "./schemas.ts";
 
 export type ProfileFields = Omit<Static<typeof Profile>, "active">;
 

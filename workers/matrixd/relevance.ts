@@ -7,7 +7,6 @@
  * Irrelevant Context" (arXiv 2302.00093). The strengths were set by hand and are held to labelled chunks by a test.
  */
 import type { Static } from "@sinclair/typebox";
-import type { Chunk } from "./contract.ts";
 import { type PathNearness, pathNearness } from "./relevance-path.ts";
 import {
   definedIn,
@@ -18,6 +17,7 @@ import {
   type WordsOfText,
   wordsOf,
 } from "./relevance-words.ts";
+import type { Chunk } from "./schemas.ts";
 
 const strengths = {
   path: { file: 0.9, name: 0.5, companion: 0.4, directory: 0.15, none: 0 } satisfies Record<

@@ -1,9 +1,9 @@
 /** The best candidates as hits, after a second look when it was asked for. */
 import type { Static } from "@sinclair/typebox";
-import type { MatrixHit } from "./contract.ts";
 import { fusedMax } from "./fusion.ts";
 import type { CorpusRow } from "./live-corpus.ts";
 import { type Looked, lookAgain } from "./rerank.ts";
+import type { MatrixHit } from "./schemas.ts";
 import type { Asked, Candidate } from "./search-corpus.ts";
 import type { SearchPlan } from "./search-plan.ts";
 import type { Reasons } from "./search-playbooks.ts";

@@ -6,9 +6,9 @@ import type { Catalogd } from "../catalogd/contract.ts";
 import type { Embedd } from "../embedd/contract.ts";
 import type { Queryd } from "../queryd/contract.ts";
 import type { Vectord } from "../vectord/contract.ts";
-import type { Profile } from "./contract.ts";
 import type { Corpora } from "./live-corpus.ts";
 import type { PlaybookMatches } from "./playbook-match.ts";
+import type { Profile } from "./schemas.ts";
 
 export interface SearchParts {
   corpora: Pick<Corpora, "hold">;

@@ -2,8 +2,9 @@
 import type { Static } from "@sinclair/typebox";
 import type { InputOf } from "../../runtime/contract.ts";
 import { fail, type ServiceError } from "../../runtime/errors.ts";
-import type { Matrixd, Mode, Profile } from "./contract.ts";
+import type { Matrixd } from "./contract.ts";
 import { defaultWeights, type Weights } from "./fusion.ts";
+import type { Mode, Profile } from "./schemas.ts";
 
 export type SearchInput = InputOf<Matrixd["endpoints"]["search"]>;
 

@@ -1,8 +1,8 @@
 /** Answers that worked for queries like this one: those among the candidates are lifted, others are brought in. */
 import type { Static } from "@sinclair/typebox";
-import type { MatrixHit } from "./contract.ts";
 import type { PlaybookMatch } from "./playbook-match.ts";
 import { rowSet } from "./row-set.ts";
+import type { MatrixHit } from "./schemas.ts";
 import type { Asked, Candidate } from "./search-corpus.ts";
 import type { SearchParts } from "./search-parts.ts";
 import type { SearchPlan } from "./search-plan.ts";

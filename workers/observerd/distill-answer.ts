@@ -1,6 +1,6 @@
 /** What a training set is made of: an answer to a prompt, judged, and where each comes from. Pure. */
 import type { Static } from "@sinclair/typebox";
-import type { Playbook as PlaybookSchema } from "../matrixd/contract.ts";
+import type { Playbook as PlaybookSchema } from "../matrixd/schemas.ts";
 import type { Operation } from "./operations.ts";
 import type { Judged, Review } from "./review-log.ts";
 

@@ -1,0 +1,51 @@
+/** What the sections of pathwayd and matrixd have beside what every service that listens has. */
+import { integer, KiB, list, MiB, minute, second } from "./setting.ts";
+
+export const pathwaydSettings = {
+  max_content_bytes: integer(256 * KiB, [KiB, 64 * MiB], "largest content of a trace, as JSON, in bytes"),
+  max_traces: integer(1_000_000, [1, 1_000_000_000], "traces kept, with those retired; more get 429"),
+  max_log_bytes: integer(
+    512 * MiB,
+    [KiB, 2047 * MiB],
+    "largest log, which is held in memory too, in bytes; beyond, only retire is taken",
+  ),
+  max_waiting: integer(
+    8192,
+    [1, 1_000_000],
+    "changes that may wait to be stored; more get 429 with Retry-After",
+  ),
+  compact_min_bytes: integer(
+    16 * MiB,
+    [KiB, 2047 * MiB],
+    "size from which the log is compacted by itself, in bytes",
+  ),
+  compact_replay_percent: integer(
+    50,
+    [1, 100],
+    "share of single replays in the log at which it is compacted by itself, in percent",
+  ),
+};
+
+export const matrixdSettings = {
+  corpus_timeout_ms: integer(
+    10 * second,
+    [1, 10 * minute],
+    "longest wait for one corpus in a search that names none, in milliseconds",
+  ),
+  max_playbooks: integer(100_000, [1, 10_000_000], "playbooks kept; more get 429"),
+  playbook_half_life_days: integer(
+    90,
+    [0, 36_500],
+    "days after which a playbook that nobody confirms counts half; 0: it never fades",
+  ),
+  playbook_similarity_percent: integer(
+    45,
+    [1, 100],
+    "least cosine of a query and a playbook's wording, in percent",
+  ),
+  weak_models: list([], "further models that context helps, as parts of their names"),
+  strong_models: list(
+    [],
+    "further models that context may hurt, as parts of their names; they win over weak_models",
+  ),
+};
