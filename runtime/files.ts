@@ -40,14 +40,18 @@ export async function renameDurably(from: string, to: string): Promise<void> {
 
 /**
  * Writes a whole file so that a crash leaves either the old one or the new one: a temporary file beside the
- * target, fsync, rename, fsync of the directory.
+ * target, fsync, rename, fsync of the directory. Content in pieces is written as it is made.
  */
-export async function writeAtomic(path: string, content: Uint8Array | string): Promise<void> {
+export async function writeAtomic(
+  path: string,
+  content: Uint8Array | string | Iterable<string>,
+): Promise<void> {
   const temporary = join(dirname(path), `.${crypto.randomUUID()}.part`);
   try {
     const handle = await open(temporary, "wx");
     try {
-      await handle.writeFile(content);
+      const isWhole = typeof content === "string" || content instanceof Uint8Array;
+      for (const piece of isWhole ? [content] : content) await handle.appendFile(piece);
       await handle.sync();
     } finally {
       await handle.close();

@@ -99,9 +99,7 @@ export async function openLineLog<T>(options: LineLogOptions<T>): Promise<LineLo
       inTurn(async () => {
         const kept = aside.splice(0);
         if (kept.length > 0) await appendAside(`${path}.damaged`, kept);
-        const lines = [first];
-        for (const record of records) lines.push(lineOf(record));
-        await tail.replace(lines.join(""));
+        await tail.replace(pieces(first, records));
       }),
     close: () => inTurn(tail.close),
   };
@@ -141,15 +139,27 @@ async function openTail(path: string) {
         throw storageError(cause, "write");
       }
     },
-    replace: async (text: string) => {
-      await writeAtomic(path, text);
+    replace: async (texts: Iterable<string>) => {
+      await writeAtomic(path, texts);
       await handle.close();
       handle = await open(path, "a");
-      size = Buffer.byteLength(text);
+      size = (await handle.stat()).size;
       broken = false;
     },
     close: () => handle.close(),
   };
+}
+
+/** The text of a whole log, piece by piece. */
+function* pieces<T>(first: string, records: Iterable<T>): Generator<string> {
+  let text = first;
+  for (const record of records) {
+    text += lineOf(record);
+    if (text.length < pieceBytes) continue;
+    yield text;
+    text = "";
+  }
+  yield text;
 }
 
 async function appendAside(path: string, lines: readonly Uint8Array[]): Promise<void> {
@@ -162,78 +172,114 @@ async function appendAside(path: string, lines: readonly Uint8Array[]): Promise<
   }
 }
 
-/** Reads the file piece by piece; `aside` are the damaged lines as they stand. */
+/** Reads and replays what there is; `aside` are the damaged lines as they stand. */
 async function load<T>(options: LineLogOptions<T>): Promise<{ report: LogReport; aside: Uint8Array[] }> {
+  const { path, replay } = options;
   const report: LogReport = { records: 0, bytes: 0, damaged: [], damagedCount: 0 };
   const aside: Uint8Array[] = [];
-  const file = await open(options.path, "r").catch((cause) => {
-    if (errorCode(cause) === "ENOENT") return undefined;
-    throw cause;
-  });
-  if (!file) return { report, aside };
-  let line = 0;
-  let rest: Uint8Array = new Uint8Array();
-  const take = (bytes: Uint8Array) => {
-    line += 1;
-    const reason = readLine(bytes, line, options);
-    if (reason === undefined) report.records += line === 1 ? 0 : 1;
+  for await (const { line, offset, bytes } of linesOf(path)) {
+    if (bytes.at(-1) !== newline) {
+      report.torn = { offset, bytes: bytes.length };
+      break;
+    }
+    report.bytes += bytes.length;
+    const { reason, value } = readLine(bytes);
+    const damage = reason ?? (line === 1 ? checkHead(value, options) : refusal(replay, value as T));
+    if (damage === undefined) report.records += line === 1 ? 0 : 1;
     else {
       report.damagedCount += 1;
-      aside.push(Buffer.concat([bytes, Buffer.from("\n")]));
+      aside.push(bytes.slice());
       if (report.damaged.length < reportedMax)
-        report.damaged.push({ line, offset: report.bytes, bytes: bytes.length + 1, reason });
+        report.damaged.push({ line, offset, bytes: bytes.length, reason: damage });
     }
-    report.bytes += bytes.length + 1;
-  };
-  try {
-    for (;;) {
-      const piece = Buffer.allocUnsafe(pieceBytes);
-      const { bytesRead } = await file.read(piece, 0, pieceBytes);
-      if (bytesRead === 0) break;
-      let text: Uint8Array = Buffer.concat([rest, piece.subarray(0, bytesRead)]);
-      for (let end = text.indexOf(10); end >= 0; end = text.indexOf(10)) {
-        take(text.subarray(0, end));
-        text = text.subarray(end + 1);
-      }
-      rest = text;
-    }
-  } finally {
-    await file.close();
   }
-  if (rest.length > 0) report.torn = { offset: report.bytes, bytes: rest.length };
   return { report, aside };
 }
 
-/** Why the line cannot be taken, or undefined. */
-function readLine<T>(
-  bytes: Uint8Array,
-  line: number,
-  { path, format, version, replay }: LineLogOptions<T>,
-): DamagedLine["reason"] | undefined {
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-  const record = text.subarray(head, -1);
-  const isFormed =
-    text.length > head &&
-    text.at(-1) === 0x7d &&
-    text.toString("latin1", 0, prefix.length) === prefix &&
-    text.toString("latin1", prefix.length + 8, head) === middle;
-  if (!isFormed) return "form";
-  if (checksum(record) !== text.toString("latin1", prefix.length, prefix.length + 8)) return "checksum";
-  const value = JSON.parse(record.toString());
-  if (line > 1) {
-    try {
-      replay(value as T);
-      return undefined;
-    } catch {
-      return "form";
-    }
+/**
+ * The records in the first `end` bytes of a log (all of them unless given), in order, read from the disk and not held;
+ * an unfinished last line is passed over. `onDamaged` is told the number, from 1, of each line that cannot be read.
+ */
+export async function* readLineLog<T>(
+  path: string,
+  { end, onDamaged }: { end?: number; onDamaged?: (line: number) => void } = {},
+): AsyncGenerator<T> {
+  for await (const { line, bytes } of linesOf(path, end)) {
+    if (bytes.at(-1) !== newline) return;
+    const { reason, value } = readLine(bytes);
+    if (reason !== undefined) onDamaged?.(line);
+    else if (line > 1) yield value as T;
   }
-  if (value.format !== format)
-    throw fail("corrupt", `${path} is no ${format} log: it says ${JSON.stringify(value.format)}`);
-  if (!(value.version <= version))
+}
+
+const newline = 0x0a;
+
+/** The lines of a file, each with its line end; the last may lack one. None when there is no file. */
+async function* linesOf(
+  path: string,
+  end = Number.POSITIVE_INFINITY,
+): AsyncGenerator<{ line: number; offset: number; bytes: Buffer }> {
+  const file = await open(path, "r").catch((cause) => {
+    if (errorCode(cause) === "ENOENT") return undefined;
+    throw cause;
+  });
+  if (!file) return;
+  let line = 0;
+  let offset = 0;
+  let rest = Buffer.alloc(0);
+  try {
+    for (let at = 0; at < end; ) {
+      const piece = Buffer.allocUnsafe(pieceBytes);
+      const { bytesRead } = await file.read(piece, 0, Math.min(pieceBytes, end - at), at);
+      if (bytesRead === 0) break;
+      at += bytesRead;
+      rest =
+        rest.length === 0
+          ? piece.subarray(0, bytesRead)
+          : Buffer.concat([rest, piece.subarray(0, bytesRead)]);
+      for (let stop = rest.indexOf(newline) + 1; stop > 0; stop = rest.indexOf(newline) + 1) {
+        yield { line: ++line, offset, bytes: rest.subarray(0, stop) };
+        offset += stop;
+        rest = rest.subarray(stop);
+      }
+    }
+    if (rest.length > 0) yield { line: line + 1, offset, bytes: rest };
+  } finally {
+    await file.close();
+  }
+}
+
+/** The record of a line that ends with its line end, or why it is none. */
+function readLine(line: Buffer): { reason?: DamagedLine["reason"]; value?: unknown } {
+  const record = line.subarray(head, -2);
+  const isFormed =
+    line.length > head + 2 &&
+    line.at(-2) === 0x7d &&
+    line.toString("latin1", 0, prefix.length) === prefix &&
+    line.toString("latin1", prefix.length + 8, head) === middle;
+  if (!isFormed) return { reason: "form" };
+  if (checksum(record) !== line.toString("latin1", prefix.length, prefix.length + 8))
+    return { reason: "checksum" };
+  return { value: JSON.parse(record.toString()) };
+}
+
+function refusal<T>(replay: (record: T) => void, record: T): DamagedLine["reason"] | undefined {
+  try {
+    replay(record);
+    return undefined;
+  } catch {
+    return "form";
+  }
+}
+
+/** Throws for a log that is another or newer than this code. */
+function checkHead<T>(value: unknown, { path, format, version }: LineLogOptions<T>): undefined {
+  const found = value as { format?: unknown; version?: unknown };
+  if (found.format !== format)
+    throw fail("corrupt", `${path} is no ${format} log: it says ${JSON.stringify(found.format)}`);
+  if (!(Number(found.version) <= version))
     throw fail(
       "corrupt",
-      `${path} was written by a newer version (${value.version}) than this one reads (${version}): start the newer program`,
+      `${path} was written by a newer version (${found.version}) than this one reads (${version}): start the newer program`,
     );
-  return undefined;
 }

@@ -5,11 +5,11 @@
  */
 import { rm, stat } from "node:fs/promises";
 import { errorCode } from "../../runtime/files.ts";
-import { type LineLog, openLineLog } from "../../runtime/line-log.ts";
+import { type LineLog, openLineLog, readLineLog } from "../../runtime/line-log.ts";
 import { describe, type Log } from "../../runtime/log.ts";
 import type { Operation } from "./operations.ts";
 import type { Line } from "./operations-line.ts";
-import { hasBase, segmentFormat, segmentLines, segmentNumbers, segmentPath } from "./operations-segment.ts";
+import { hasBase, segmentFormat, segmentNumbers, segmentPath } from "./operations-segment.ts";
 import type { State } from "./operations-state.ts";
 
 export interface OperationsLog {
@@ -128,7 +128,7 @@ async function* linesOf(
     const path = segmentPath(directory, number);
     const onDamaged = (line: number) => note(problems, damaged(path, line));
     try {
-      for await (const line of segmentLines(path, { ...until, onDamaged })) {
+      for await (const line of readLineLog<Line>(path, { ...until, onDamaged })) {
         const before = line.base?.stats.total;
         if (before !== undefined && counted !== undefined && counted < before)
           note(problems, `operations before ${nameOf(path)}: ${before - counted} cannot be read`);
@@ -183,7 +183,7 @@ async function recover(options: OperationsLogOptions): Promise<{
   for (const number of numbers.slice(start)) {
     const path = segmentPath(directory, number);
     const onDamaged = (line: number) => note(problems, damaged(path, line));
-    for await (const line of segmentLines(path, { onDamaged })) state.apply(line);
+    for await (const line of readLineLog<Line>(path, { onDamaged })) state.apply(line);
   }
   return { sealed: numbers, problems };
 }
@@ -239,7 +239,8 @@ async function latestOperations(
     const path = segmentPath(directory, number);
     const own: Operation[] = [];
     const onDamaged = (line: number) => note(problems, damaged(path, line));
-    for await (const { operation } of segmentLines(path, { onDamaged })) if (operation) own.push(operation);
+    for await (const { operation } of readLineLog<Line>(path, { onDamaged }))
+      if (operation) own.push(operation);
     latest = [...own, ...latest].slice(-ringOperations);
   }
   return latest;
