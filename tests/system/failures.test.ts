@@ -91,7 +91,7 @@ test("services in processes of their own work over HTTP with the token", async (
   const work = await startProduct({
     dataDir: home.path,
     env,
-    flags: ["--only", "ingestd,queryd,vectord,embedd"],
+    flags: ["--only", behind.filter((name) => name !== "storaged" && name !== "catalogd").join(",")],
   });
   const front = await startProduct({ dataDir: home.path, env, flags: ["--only", "gateway"] });
   const auth = { authorization: "Bearer t0ken" };
