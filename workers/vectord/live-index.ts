@@ -171,7 +171,11 @@ function assemble(deps: LiveDeps, { config, journal, problems }: Parts, first: G
     info: () => infoOf(config, current, journal, problems),
     close: async () => {
       await writer.close();
-      await upkeep.stop();
+      const stopped = upkeep.stop();
+      // A checkpoint may be waiting for the graph, which takes long to build: closing ends that.
+      await current.close();
+      await stopped;
+      // A compaction may have put another generation in its place meanwhile.
       await current.close();
       await journal.close();
     },

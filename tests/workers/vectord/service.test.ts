@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as arrow from "apache-arrow";
+import { clustered } from "../../../scripts/make-vectors.ts";
 import { temporaryDirectory } from "../../support/in-process.ts";
 import { seeded } from "../../support/seeded.ts";
 import { startVectordStack, type VectordStack } from "../../support/vectord-stack.ts";
@@ -278,6 +279,29 @@ describe("scroll", () => {
 });
 
 describe("restart and compaction", () => {
+  test("a stop does not wait until a checkpoint has its graph, and loses nothing", async () => {
+    const directory = temporaryDirectory("vectord-stop");
+    const settings = { checkpoint_segments: 1, checkpoint_bytes: 1024 * 1024 };
+    const dimension = 256;
+    const rows = 12_000;
+    const { vectors } = clustered(rows, dimension, 1, 5);
+    const first = await startVectordStack({ directory: directory.path, settings });
+    await first.post("/index", { name: "a", dimension });
+    await first.vectord.addVectors({
+      name: "a",
+      ids: Array.from({ length: rows }, (_, row) => `r${row}`),
+      vectors: new Uint8Array(vectors.buffer.slice(0)),
+    });
+    await first.running.stop();
+    const { indexed } = await first.vectord.info({ name: "a" });
+    expect(indexed).toBeLessThan(rows);
+    await first.stop();
+    const second = await startVectordStack({ directory: directory.path, settings });
+    expect(await second.vectord.info({ name: "a" })).toMatchObject({ count: rows, deleted: 0 });
+    await second.stop();
+    directory.remove();
+  });
+
   test("the same items and results after restarts, with and without a checkpoint", async () => {
     const directory = temporaryDirectory("vectord-restart");
     let stack = await startVectordStack({ directory: directory.path });
