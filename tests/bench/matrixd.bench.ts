@@ -15,7 +15,7 @@ let product: Product;
 const shown = ({ recall, ndcg }: Quality): string =>
   `recall@10 ${recall.toFixed(4)} nDCG@10 ${ndcg.toFixed(4)}`;
 
-for (const seed of [1, 2, 3]) {
+for (const seed of [11, 12, 13]) {
   test(`quality on labelled queries, seed ${seed}`, async () => {
     const set = labelledSet({ documents: 2000, queries: 300, seed });
     const stack = await startMatrixdStack();
@@ -25,7 +25,7 @@ for (const seed of [1, 2, 3]) {
       await measure(stack, set, { mode: "lexical" }),
       await measure(stack, set, { mode: "hybrid" }),
     ];
-    const again = await measure(stack, set, { rerank: true });
+    const fused = await measure(stack, set, { rerank: false });
     const other = await measure(stack, set, {}, 1);
     await recordAnswers(stack, set);
     const taught = await measure(stack, set, { use_playbook: true }, 1);
@@ -34,7 +34,7 @@ for (const seed of [1, 2, 3]) {
       vector: shown(vector),
       lexical: shown(lexical),
       hybrid: shown(hybrid),
-      "hybrid with a second look": shown(again),
+      "hybrid without its second look": shown(fused),
       "hybrid, other wordings": shown(other),
       "the same with playbooks of the first wordings": shown(taught),
       "gain by playbooks, nDCG": (taught.ndcg - other.ndcg).toFixed(4),
@@ -99,7 +99,7 @@ for (const [name, more] of [
   ["hybrid", {}],
   ["vector", { mode: "vector" }],
   ["lexical", { mode: "lexical" }],
-  ["hybrid with a second look", { rerank: true }],
+  ["hybrid without its second look", { rerank: false }],
   ["hybrid with a filter", { filter: { state: "IL" } }],
   ["hybrid with sql_filter, rare, seen before", { sql_filter }],
   ["hybrid with sql_filter, common, seen before", { sql_filter: "availability > 0.1" }],

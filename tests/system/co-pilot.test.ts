@@ -65,8 +65,11 @@ const facts = async (ids: readonly string[]) =>
      FROM workers WHERE CAST(worker_id AS VARCHAR) IN (${ids.map((id) => `'${id}'`).join(", ")})`,
   );
 
-/** Of 20 hits. The embedded model compares parts of words: among half a million people some come near by their parts. */
-const aboutMin = { vector: 15, lexical: 18, hybrid: 18 };
+/**
+ * Of 20 hits. The embedded model compares parts of words; a second look, which hybrid searches take, puts someone with
+ * the card in the city before a forklift operator elsewhere, once nobody is left who has everything.
+ */
+const aboutMin = { vector: 15, lexical: 18, hybrid: 14 };
 
 for (const mode of ["vector", "lexical", "hybrid"] as const) {
   test(`${mode}: every hit fits the predicate, and is about forklifts`, async () => {
@@ -86,8 +89,8 @@ test("a second look brings those first who have everything", async () => {
     metadata.city === "Chicago" &&
     String(metadata.certifications).includes("OSHA-10");
   const [plain, again] = [
+    await search({ query_text: asked, k: 10, rerank: false }),
     await search({ query_text: asked, k: 10 }),
-    await search({ query_text: asked, k: 10, rerank: true }),
   ];
   report("co-pilot: of the first ten, those with role, card and city", {
     hybrid: plain.filter(everything).length,

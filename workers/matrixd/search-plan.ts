@@ -56,9 +56,10 @@ export function planSearch(
   const mode = modeOf(input, profile);
   checkQuery(input, mode);
   const k = input.k ?? profile?.k ?? kDefault;
+  const rerank = input.rerank ?? mode === "hybrid";
   const spread = Math.min(
     candidatesMax,
-    Math.max(input.rerank ? candidatesToLookAgain : candidatesMin, candidatesPerHit * k),
+    Math.max(rerank ? candidatesToLookAgain : candidatesMin, candidatesPerHit * k),
   );
   return {
     text: input.query_text,
@@ -71,7 +72,7 @@ export function planSearch(
     filter: input.filter,
     sqlFilter: input.sql_filter,
     usePlaybook: input.use_playbook ?? profile?.use_playbook ?? false,
-    rerank: input.rerank ?? false,
+    rerank,
     includeText: input.include_text ?? false,
     timeoutMs: input.timeout_ms ?? corpusTimeoutMs,
     ef: profile?.index?.ef,

@@ -20,16 +20,17 @@ test("the measures are those of the books", () => {
   expect(qualityOf([], ["a"])).toEqual({ recall: 0, ndcg: 0 });
 });
 
-test("hybrid is at least as good as the better of its two, and a second look better still", async () => {
+test("hybrid is much better than either of its two, by its second look above all", async () => {
   const [vector, lexical, hybrid] = [
     await measure(stack, set, { mode: "vector" }),
     await measure(stack, set, { mode: "lexical" }),
     await measure(stack, set, { mode: "hybrid" }),
   ];
-  expect(hybrid.recall).toBeGreaterThanOrEqual(Math.max(vector.recall, lexical.recall));
-  expect(hybrid.ndcg).toBeGreaterThanOrEqual(Math.max(vector.ndcg, lexical.ndcg));
-  const again = await measure(stack, set, { rerank: true });
-  expect(again.ndcg).toBeGreaterThan(hybrid.ndcg + 0.05);
+  expect(hybrid.recall).toBeGreaterThan(Math.max(vector.recall, lexical.recall) + 0.05);
+  expect(hybrid.ndcg).toBeGreaterThan(Math.max(vector.ndcg, lexical.ndcg) + 0.05);
+  const fused = await measure(stack, set, { rerank: false });
+  expect(hybrid.ndcg).toBeGreaterThan(fused.ndcg + 0.05);
+  expect(fused.ndcg).toBeGreaterThan(vector.ndcg);
 }, 60_000);
 
 test("answers recorded for one wording help the other", async () => {
