@@ -56,7 +56,9 @@ function expectation(error: ValueError): string {
   const came = error.value === undefined ? "it is missing" : `got ${shorten(error.value)}`;
   const choices = literals(error.schema);
   if (choices) return `expected one of ${choices.join(", ")}, ${came}`;
-  const { pattern } = error.schema;
+  const { pattern, type } = error.schema;
+  if (error.type === ValueErrorType.ObjectRequiredProperty)
+    return typeof type === "string" ? `expected ${type}, it is missing` : "it is missing";
   if (error.type === ValueErrorType.StringPattern) return `expected text matching ${pattern}, ${came}`;
   return `${error.message.charAt(0).toLowerCase()}${error.message.slice(1)}, ${came}`;
 }

@@ -194,3 +194,18 @@ test("calls are counted by verb and outcome, and a name that is no verb becomes 
   expect(lines).toContain('lakehouse_call_duration_seconds_count{verb="say"} 3');
   await remove();
 });
+
+test("what nests too deep to be cloned is the caller's mistake, and the channel lives on", async () => {
+  const { invoke, remove } = await serving();
+  const { port1, port2 } = new MessageChannel();
+  servePort(port2, { invoke, fetch: nothing, inFlightMax: 1000 });
+  const transport = overPort("echo", limits);
+  transport.attach(port1);
+  let deep: unknown = 1;
+  for (let level = 0; level < 200_000; level++) deep = [deep];
+  const error = await transport.call("say", { text: deep }).catch((cause) => cause);
+  expect(error).toMatchObject({ type: "bad_request", message: "the request nests too deep" });
+  expect(await transport.call("say", { text: "still there" })).toEqual({ text: "still there" });
+  port1.close();
+  await remove();
+});
