@@ -4,11 +4,11 @@
  */
 import { afterAll, expect, test } from "bun:test";
 import { systemClock } from "../../runtime/clock.ts";
+import { parseFilter } from "../../runtime/filter.ts";
 import { createLog } from "../../runtime/log.ts";
 import { clustered } from "../../scripts/make-vectors.ts";
 import * as defaults from "../../workers/vectord/defaults.ts";
 import { openEngines } from "../../workers/vectord/engines.ts";
-import { parseFilter } from "../../workers/vectord/filter.ts";
 import { createMetadataIndex } from "../../workers/vectord/metadata-index.ts";
 import { nearest } from "../../workers/vectord/near-rows.ts";
 import { createRows } from "../../workers/vectord/rows.ts";

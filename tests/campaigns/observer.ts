@@ -171,7 +171,11 @@ async function escalations(directory: string): Promise<void> {
   const last = new Map<string, number>();
   const names = [...new Bun.Glob("operations-*.log").scanSync(directory)].sort();
   for (const name of names) {
-    for (const line of (await Bun.file(join(directory, name)).text()).split("\n")) {
+    // Retention may let go of the oldest meanwhile.
+    const text = await Bun.file(join(directory, name))
+      .text()
+      .catch(() => "");
+    for (const line of text.split("\n")) {
       if (!line.includes('"record":{"escalated"')) continue;
       const { signature, at } = JSON.parse(line).record.escalated;
       const gap = Date.parse(at) - (last.get(signature) ?? Number.NEGATIVE_INFINITY);

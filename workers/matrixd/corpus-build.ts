@@ -1,6 +1,6 @@
 /** A build of a corpus that can be searched, and who holds which of its generations. */
 import type { Static } from "@sinclair/typebox";
-import { parseFilter } from "./corpus-filter.ts";
+import { parseFilter } from "../../runtime/filter.ts";
 import type { Lexicon } from "./lexicon.ts";
 import type { LexiconState } from "./lexicon-database.ts";
 import type { LiveCorpus } from "./live-corpus.ts";

@@ -1,6 +1,7 @@
 /** What searches ask of a corpus's database. */
 import type { Database } from "bun:sqlite";
-import { type Condition, matches } from "./corpus-filter.ts";
+import type { Condition } from "../../runtime/filter.ts";
+import { matches } from "./corpus-filter.ts";
 import { damaged, digestOf } from "./lexicon-database.ts";
 import type { CorpusRow } from "./live-corpus.ts";
 

@@ -1,7 +1,8 @@
 /** One metadata field of one index: which rows hold which value. */
+
+import type { Bound, Scalar } from "../../runtime/filter.ts";
 import type { Metadata } from "./batch.ts";
 import { addRow, type Bitmap, emptyBitmap, unite } from "./bitmap.ts";
-import type { Bound, Scalar } from "./filter.ts";
 import { visitPath } from "./metadata-path.ts";
 import { createNumberRuns } from "./number-runs.ts";
 

@@ -1,11 +1,11 @@
 /** What is done with items: adding, searching, deleting, reading; by whichever door. */
 import type { CallContext, RawContext, RawOf, VerbsOf } from "../../runtime/contract.ts";
 import { fail } from "../../runtime/errors.ts";
+import { parseFilter } from "../../runtime/filter.ts";
 import type { Deps } from "../../runtime/service.ts";
 import { jsonResponse } from "../../runtime/whole.ts";
 import { readAdd } from "./add-body.ts";
 import type { Vectord } from "./contract.ts";
-import { parseFilter } from "./filter.ts";
 import { hitsOf, itemOf } from "./hits.ts";
 import type { Items } from "./items.ts";
 import type { LiveIndex } from "./live-index.ts";

@@ -2,13 +2,13 @@
 import type { Static } from "@sinclair/typebox";
 import type { Clock } from "../../runtime/clock.ts";
 import { ServiceError } from "../../runtime/errors.ts";
+import type { Condition } from "../../runtime/filter.ts";
 import { describe, type Log } from "../../runtime/log.ts";
 import type { Config as Settings } from "../../runtime/settings.ts";
 import type { Batch, Upserts } from "./batch.ts";
 import { rowsOf } from "./bitmap.ts";
 import type { IndexInfo } from "./contract.ts";
 import type { Engine, Engines } from "./engine.ts";
-import type { Condition } from "./filter.ts";
 import { createGeneration, type Generation } from "./generation.ts";
 import { checkItems, type Items } from "./items.ts";
 import type { Config, Journal, Recovered } from "./journal.ts";

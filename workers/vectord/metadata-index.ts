@@ -3,10 +3,10 @@
  * other work goes on, and learns new rows when it is next asked: adding costs nothing for fields nobody filters.
  */
 import type { Clock } from "../../runtime/clock.ts";
+import { type Condition, pathsOf } from "../../runtime/filter.ts";
 import type { Metadata } from "./batch.ts";
 import { type Bitmap, complement, emptyBitmap, intersect, unite } from "./bitmap.ts";
 import { createFieldIndex, type FieldIndex } from "./field-index.ts";
-import { type Condition, pathsOf } from "./filter.ts";
 
 export interface MetadataIndex {
   /** Readies the fields of the condition; what is added afterwards `matching` still learns by itself. */

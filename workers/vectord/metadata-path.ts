@@ -1,6 +1,7 @@
 /** Where a filter's path leads in an item's metadata. */
+
+import type { Scalar } from "../../runtime/filter.ts";
 import type { Metadata } from "./batch.ts";
-import type { Scalar } from "./filter.ts";
 
 /**
  * Visits every scalar at the path; lists are looked into, at every step. A field whose name is the whole path, dots

@@ -2,9 +2,10 @@
  * The nearest rows to some queries, as of one moment: what the engine covers is searched through it, the rows added
  * since are compared one by one, dead and filtered rows are skipped, and the parts are merged.
  */
+
+import type { Condition } from "../../runtime/filter.ts";
 import { type Bitmap, countRows, hasRow, intersect, rowsOf } from "./bitmap.ts";
 import type { Engine, Neighbours } from "./engine.ts";
-import type { Condition } from "./filter.ts";
 import type { MetadataIndex } from "./metadata-index.ts";
 import { type Plan, planSearch, planWider, type Situation } from "./planner.ts";
 import type { Rows, View } from "./rows.ts";

@@ -4,8 +4,8 @@
  */
 import type { InputOf, ReplyOf } from "../../runtime/contract.ts";
 import { fail } from "../../runtime/errors.ts";
+import { parseFilter } from "../../runtime/filter.ts";
 import type { Vectord } from "./contract.ts";
-import { parseFilter } from "./filter.ts";
 import { itemOf } from "./hits.ts";
 import type { LiveIndex } from "./live-index.ts";
 import type { Rows } from "./rows.ts";

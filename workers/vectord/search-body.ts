@@ -2,9 +2,9 @@
 import { readBytes, readJson } from "../../runtime/body.ts";
 import type { InputOf } from "../../runtime/contract.ts";
 import { fail } from "../../runtime/errors.ts";
+import { type Condition, parseFilter } from "../../runtime/filter.ts";
 import type { Config as Settings } from "../../runtime/settings.ts";
 import { SearchBody, type Vectord } from "./contract.ts";
-import { type Condition, parseFilter } from "./filter.ts";
 import { checkModel } from "./items.ts";
 import type { Config } from "./journal.ts";
 import { checkVectors, floatsOf, type NameOf, packVectors } from "./vectors.ts";

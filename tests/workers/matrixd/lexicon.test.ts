@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { openSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { matches, parseFilter } from "../../../workers/matrixd/corpus-filter.ts";
+import { parseFilter } from "../../../runtime/filter.ts";
+import { matches } from "../../../workers/matrixd/corpus-filter.ts";
 import {
   checkDatabase,
   createDatabase,

@@ -1,10 +1,10 @@
 /** How a search is done, and that what it finds is right at every selectivity, with dead rows and rows not covered. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { systemClock } from "../../../runtime/clock.ts";
+import { parseFilter } from "../../../runtime/filter.ts";
 import { createLog } from "../../../runtime/log.ts";
 import type { Engine, Engines } from "../../../workers/vectord/engine.ts";
 import { openEngines } from "../../../workers/vectord/engines.ts";
-import { parseFilter } from "../../../workers/vectord/filter.ts";
 import { createMetadataIndex } from "../../../workers/vectord/metadata-index.ts";
 import { nearest, type Searched } from "../../../workers/vectord/near-rows.ts";
 import { planSearch, planWider, type Situation } from "../../../workers/vectord/planner.ts";

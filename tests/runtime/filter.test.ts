@@ -1,11 +1,11 @@
 /** Filters: what each condition matches, and random ones against a plain reading of the grammar. */
 import { describe, expect, test } from "bun:test";
-import { systemClock } from "../../../runtime/clock.ts";
-import type { Metadata } from "../../../workers/vectord/batch.ts";
-import { rowsOf } from "../../../workers/vectord/bitmap.ts";
-import { parseFilter } from "../../../workers/vectord/filter.ts";
-import { createMetadataIndex } from "../../../workers/vectord/metadata-index.ts";
-import { seeded } from "../../support/seeded.ts";
+import { systemClock } from "../../runtime/clock.ts";
+import { parseFilter } from "../../runtime/filter.ts";
+import type { Metadata } from "../../workers/vectord/batch.ts";
+import { rowsOf } from "../../workers/vectord/bitmap.ts";
+import { createMetadataIndex } from "../../workers/vectord/metadata-index.ts";
+import { seeded } from "../support/seeded.ts";
 
 /** Whole numbers below a bound, the same for the same seed. */
 const dice = (seed: number) => {

@@ -12,7 +12,7 @@
  * matches nothing. `gt … lte` compare numbers, or texts by their code units, which sorts RFC 3339 times.
  * `contains` finds a piece of a text, case and all. Fields named and, or, not cannot be filtered.
  */
-import { fail, type ServiceError } from "../../runtime/errors.ts";
+import { fail, type ServiceError } from "./errors.ts";
 
 export type Scalar = string | number | boolean | null;
 
