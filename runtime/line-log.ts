@@ -6,6 +6,7 @@
 import { type FileHandle, open, truncate } from "node:fs/promises";
 import { fail } from "./errors.ts";
 import { appendDurably, errorCode, storageError, syncFile, writeAtomic } from "./files.ts";
+import { createTurns } from "./turns.ts";
 
 /** A line that could not be read. */
 export interface DamagedLine {
@@ -102,16 +103,6 @@ export async function openLineLog<T>(options: LineLogOptions<T>): Promise<LineLo
         await tail.replace(pieces(first, records));
       }),
     close: () => inTurn(tail.close),
-  };
-}
-
-/** One piece of work at a time, in the order of the calls. */
-function createTurns(): <R>(work: () => Promise<R>) => Promise<R> {
-  let last: Promise<unknown> = Promise.resolve();
-  return (work) => {
-    const mine = last.then(work);
-    last = mine.catch(() => undefined);
-    return mine;
   };
 }
 

@@ -4,6 +4,7 @@ import type { Static } from "@sinclair/typebox";
 import { fail } from "../../runtime/errors.ts";
 import { makeDirectory } from "../../runtime/files.ts";
 import type { Log } from "../../runtime/log.ts";
+import { createTurns } from "../../runtime/turns.ts";
 import { clearCorpus, openCorpora } from "./corpora-start.ts";
 import { holdBuild } from "./corpus-build.ts";
 import {
@@ -43,6 +44,7 @@ export async function createCorpora(
 ): Promise<OpenCorpora> {
   const home = join(directory, "corpora");
   const entries = await openCorpora(home, tools, log);
+  // Two requests may be about the same name.
   const inTurn = createTurns();
   const entryOf = (name: string): Entry => {
     const entry = entries.get(name);
@@ -115,14 +117,4 @@ function forget(entries: Map<string, Entry>, entry: Entry, tools: Tools): void {
   if (live) live.isGone = true;
   if (live) live.released = clear;
   clear();
-}
-
-/** One at a time: two requests may be about the same name. */
-function createTurns(): <R>(work: () => Promise<R>) => Promise<R> {
-  let last: Promise<unknown> = Promise.resolve();
-  return (work) => {
-    const mine = last.then(work);
-    last = mine.catch(() => undefined);
-    return mine;
-  };
 }

@@ -3,6 +3,7 @@ import { mkdir, rm } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { describe, type Log } from "../../runtime/log.ts";
 import type { Deps } from "../../runtime/service.ts";
+import { createTurns } from "../../runtime/turns.ts";
 import type { Catalogd } from "../catalogd/contract.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import { createAnalysis } from "./analysis.ts";
@@ -91,12 +92,8 @@ async function openWithHttpfs(
 /** Statements of the service itself, one after the other on a session of their own. */
 async function ownStatements(engine: Engine, lifetime: AbortSignal) {
   const session = await engine.session(lifetime);
-  let last: Promise<unknown> = Promise.resolve();
-  const inTurn = <T>(work: (session: Session) => Promise<T>): Promise<T> => {
-    const mine = last.catch(() => {}).then(() => work(session));
-    last = mine;
-    return mine;
-  };
+  const turns = createTurns();
+  const inTurn = <T>(work: (session: Session) => Promise<T>): Promise<T> => turns(() => work(session));
   return {
     execute: (statements: readonly string[]) =>
       inTurn(async (own) => {
