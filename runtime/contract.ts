@@ -3,6 +3,7 @@
  * types, the validation, the HTTP routes, the MessageChannel protocol and the OpenAPI document.
  */
 import { type Static, type TObject, type TProperties, type TSchema, Type } from "@sinclair/typebox";
+import type { Durable } from "./durable.ts";
 
 export { Type as t };
 
@@ -131,6 +132,8 @@ export interface Running<C extends Contract> {
   notReady?: () => string[];
   /** Ends what only waits, such as long polls and event streams, so that draining need not wait for it. */
   drain?: () => void;
+  /** What it keeps on stable storage, for `fsck` and `backup`; absent where it keeps nothing of its own. */
+  durable?: Durable;
   /** Finishes what is under way, interrupts what is long, closes native handles. Afterwards the thread may end. */
   stop: () => Promise<void>;
 }

@@ -5,8 +5,10 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "./clock.ts";
+import type { Durable } from "./durable.ts";
 import { fail } from "./errors.ts";
 import { appendDurably, readOrNull, writeAtomic } from "./files.ts";
+import { bothPoints, holdFiles } from "./held-files.ts";
 
 export interface Idempotency {
   /**
@@ -29,6 +31,8 @@ const windowMs = 24 * 60 * 60 * 1000;
 /** Keys kept; beyond, the oldest are forgotten first, so that the log cannot grow without bound. */
 const entriesMax = 100_000;
 
+const fileName = "idempotency.log";
+
 const checksum = (text: string): string => Bun.hash.xxHash64(text).toString(16).padStart(16, "0");
 const line = (entry: Entry): string => {
   const json = JSON.stringify(entry);
@@ -42,7 +46,7 @@ function parseLine(text: string): Entry | null {
 }
 
 export async function openIdempotency(directory: string, clock: Clock): Promise<Idempotency> {
-  const path = join(directory, "idempotency.log");
+  const path = join(directory, fileName);
   const entries = await load(path, clock.now());
   const running = new Map<string, { fingerprint: string; answer: Promise<unknown> }>();
   const log: FileHandle = await open(path, "a");
@@ -83,16 +87,44 @@ export async function openIdempotency(directory: string, clock: Clock): Promise<
 
 /** Reads the log, drops what is too old or damaged, and writes it anew when anything was dropped. */
 async function load(path: string, now: number): Promise<Map<string, Entry>> {
-  const bytes = await readOrNull(path);
-  const lines =
-    bytes === null
-      ? []
-      : new TextDecoder()
-          .decode(bytes)
-          .split("\n")
-          .filter((text) => text !== "");
+  const { lines, torn } = await linesIn(path);
   const kept = lines.map(parseLine).filter((entry) => entry !== null && now - entry.at < windowMs) as Entry[];
   const entries = new Map(kept.slice(-entriesMax).map((entry) => [entry.key, entry]));
-  if (entries.size !== lines.length) await writeAtomic(path, [...entries.values()].map(line).join(""));
+  if (torn || entries.size !== lines.length)
+    await writeAtomic(path, [...entries.values()].map(line).join(""));
   return entries;
+}
+
+/** The lines of the log; the last one of a writer that was killed is torn, and was never acknowledged. */
+async function linesIn(path: string): Promise<{ lines: string[]; torn: boolean }> {
+  const bytes = await readOrNull(path);
+  const lines = bytes === null ? [] : new TextDecoder().decode(bytes).split("\n");
+  return { lines: lines.slice(0, -1), torn: (lines.at(-1) ?? "") !== "" };
+}
+
+/**
+ * What a service keeps, with its remembered answers. They are fixed first: an answer that is in a point stands for a
+ * change that is in it as well.
+ */
+export function withAnswers({ directory }: { directory: string }, name: string, kept?: Durable): Durable {
+  const answers = () => holdFiles(directory, [fileName]);
+  return {
+    inspect: async function* (signal) {
+      const { lines } = await linesIn(join(directory, fileName));
+      for (const [at, text] of lines.entries()) {
+        if (parseLine(text) !== null) continue;
+        yield {
+          finding: {
+            severity: "damage",
+            place: `${name}/${fileName} line ${at + 1}`,
+            problem: "its checksum does not hold: the answer to one Idempotency-Key is lost",
+            remedy:
+              "nothing to mend: the line goes at the next start; a repeated request with that key runs again",
+          },
+        };
+      }
+      if (kept) yield* kept.inspect(signal);
+    },
+    point: kept ? () => bothPoints(answers, kept.point) : answers,
+  };
 }

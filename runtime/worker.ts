@@ -2,22 +2,22 @@
 
 import { join } from "node:path";
 import { parentPort } from "node:worker_threads";
-import { createGate, tokensOf } from "./auth.ts";
+import { createGate } from "./auth.ts";
 import { systemClock } from "./clock.ts";
 import { deepFreeze, parseBind, urlOf } from "./config.ts";
-import type { Contract, Peer } from "./contract.ts";
+import type { Contract } from "./contract.ts";
+import { durable, durableDoors } from "./durable-doors.ts";
 import { errorCode, makeDirectory } from "./files.ts";
-import { openIdempotency } from "./idempotency.ts";
+import { openIdempotency, withAnswers } from "./idempotency.ts";
 import { counted, createInvoke } from "./invoke.ts";
+import { createLinks } from "./links.ts";
 import { createLog, describe, type Log } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
 import type { FromWorker, Init, PeerLink, ToWorker } from "./protocol.ts";
-import { type Call, type CallLimits, client, overPort, type PortTransport, servePort } from "./rpc.ts";
-import { direct, overHttp } from "./rpc-http.ts";
+import { servePort } from "./rpc.ts";
 import { loadSecrets } from "./secrets.ts";
 import { createFace, type RawHandler } from "./serve.ts";
 import type { Deps, ServiceDefinition, ServiceStatus } from "./service.ts";
-import type { Config } from "./settings.ts";
 
 interface Parent {
   on: (event: "message", listener: (message: ToWorker) => void) => void;
@@ -102,6 +102,12 @@ function act(life: Life, message: ToWorker): void {
   if (message.type === "system") life.setSystem(message.services);
 }
 
+type Handlers = Record<string, RawHandler>;
+
+/** The supervisor will say the same; until its word arrives, whoever asks this service is not told that it starts. */
+const readyAt = (services: ServiceStatus[], name: string, address: string): ServiceStatus[] =>
+  services.map((service) => (service.name === name ? { ...service, state: "ready", address } : service));
+
 async function begin<C extends Contract, P extends Record<string, Contract>>(
   definition: ServiceDefinition<C, P>,
   init: Init,
@@ -140,19 +146,17 @@ async function begin<C extends Contract, P extends Record<string, Contract>>(
   const { host, port } = parseBind(section.bind);
   let draining = false;
   const notReady = () => [...(draining ? ["stopping"] : []), ...(running.notReady?.() ?? [])];
-  const gate = createGate(config.auth, host);
+  const doors = durableDoors({ name, durable: withAnswers(deps, name, running.durable), ...deps });
   const limits = { maxConnections: section.max_connections, maxJsonBytes: section.max_json_bytes };
+  const gate = createGate(config.auth, host);
   const face = createFace({ name, gate, log, metrics, newId, notReady, clock: systemClock, ...limits });
   face.verbs(contract, invoke);
-  face.raw(contract, running.raw as unknown as Record<string, RawHandler>);
+  face.raw(contract, running.raw as unknown as Handlers);
+  face.raw(durable, doors.raw as unknown as Handlers);
   face.rpc(invoke);
   definition.mount?.(face, deps);
   const listening = face.listen(host, port);
-  // The supervisor will say the same; until its word arrives, whoever asks this service is not told that it starts.
-  const address = urlOf(section.bind, listening.port);
-  system = system.map((service) =>
-    service.name === name ? { ...service, state: "ready", address } : service,
-  );
+  system = readyAt(system, name, urlOf(section.bind, listening.port));
   const inbound = new Map<MessagePort, { idle: () => Promise<void> }>();
   const fetch = (request: Request) => face.fetch(request, "127.0.0.1");
 
@@ -170,6 +174,7 @@ async function begin<C extends Contract, P extends Record<string, Contract>>(
       const served = [listening.close(drainMs), ...[...inbound.values()].map(({ idle }) => idle())];
       if (drainMs === 0) for (const peerPort of inbound.keys()) peerPort.close();
       await Promise.race([Promise.all(served), systemClock.sleep(drainMs)]);
+      await doors.stop();
       await running.stop();
       for (const peerPort of inbound.keys()) peerPort.close();
       await idempotency.close();
@@ -177,56 +182,3 @@ async function begin<C extends Contract, P extends Record<string, Contract>>(
   };
   return { life, port: listening.port };
 }
-
-/** The clients of a service's peers, which live on while the peers are replaced behind them. */
-function createLinks<P extends Record<string, Contract>>(
-  contracts: P,
-  given: Record<string, PeerLink>,
-  config: Config,
-) {
-  const limits: CallLimits = { timeoutMs: config.rpc.timeout_ms, inFlightMax: config.rpc.in_flight_max };
-  const [token] = tokensOf(config.auth);
-  const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
-  const urls = new Map<string, string>();
-  const ports = new Map<string, PortTransport>();
-  const relink = (name: string, { url, port }: PeerLink) => {
-    urls.set(name, url);
-    if (port) ports.get(name)?.attach(port);
-    else ports.get(name)?.detach(`${name} is not running`);
-  };
-
-  const peers = Object.fromEntries(
-    Object.entries(contracts).map(([name, contract]): [string, Peer<Contract>] => {
-      const link = given[name];
-      if (!link) throw new Error(`topology.ts does not let this service call ${name}`);
-      const url = () => urls.get(name) ?? link.url;
-      const transport = overPort(name, limits);
-      if (link.local) ports.set(name, transport);
-      relink(name, link);
-      if (link.local)
-        return [
-          name,
-          { verbs: client(contract, transport.call), fetch: authorized(transport.fetch, headers) },
-        ];
-      const call: Call = overHttp({ peer: name, url, headers }, limits);
-      return [name, { verbs: client(contract, call), fetch: authorized(overSocket(url), headers) }];
-    }),
-  ) as unknown as { [N in keyof P]: Peer<P[N]> };
-  return { peers, relink };
-}
-
-type Fetch = Peer<Contract>["fetch"];
-
-const authorized =
-  (fetch: Fetch, auth: Record<string, string>): Fetch =>
-  (path, init = {}) => {
-    const headers = new Headers(init.headers);
-    for (const [name, value] of Object.entries(auth)) headers.set(name, value);
-    return fetch(path, { ...init, headers });
-  };
-
-/** Bytes pass as they are: decoding them here would leave a content-encoding header that no longer holds. */
-const overSocket =
-  (url: () => string): Fetch =>
-  (path, init = {}) =>
-    fetch(url() + path, { ...init, ...direct, redirect: "manual", decompress: false } as RequestInit);

@@ -1,5 +1,7 @@
 /** The one public door: every contract under /v1, small calls over channels, streams proxied. */
 import type { Contract, Peer, RawContext, Running } from "../../runtime/contract.ts";
+import { durable } from "../../runtime/durable-doors.ts";
+import { fail } from "../../runtime/errors.ts";
 import { pathOf } from "../../runtime/route.ts";
 import type { Invoke } from "../../runtime/rpc.ts";
 import type { Face, RawHandler } from "../../runtime/serve.ts";
@@ -17,7 +19,7 @@ import { vectord } from "../../workers/vectord/contract.ts";
 import { type Gateway, gateway } from "./contract.ts";
 import { docsPage } from "./docs-page.ts";
 import { openApi } from "./openapi.ts";
-import { proxy } from "./proxy.ts";
+import { type Proxied, proxy } from "./proxy.ts";
 
 /** The services behind the gateway, in the order of the API page. */
 export const mounted = {
@@ -99,8 +101,10 @@ export function mountServices(face: Face, { config, peers }: Deps<Mounted>): voi
     face.verbs(contract, forward(peer), "/v1");
     face.raw(contract, streams(contract, { name, peer, timeoutMs: config.gateway.proxy_timeout_ms }), "/v1");
   }
+  face.raw(durable, kept(peers, config.gateway.proxy_timeout_ms), "/v1");
   const document = openApi([
     gateway,
+    { contract: durable, prefix: "/v1" },
     ...Object.values(mounted).map((contract) => ({ contract, prefix: "/v1" })),
   ]);
   const page = docsPage(document);
@@ -126,12 +130,29 @@ const forward =
       context,
     ) as Promise<unknown>;
 
-function streams(contract: Contract, target: Parameters<typeof proxy>[0]): Record<string, RawHandler> {
-  const raw = Object.entries(contract.endpoints).filter(([, endpoint]) => endpoint.kind === "raw");
-  const pass: RawHandler = (_, context: RawContext) => {
-    const { url } = context.request;
-    const at = url.indexOf("?");
-    return proxy(target, pathOf(url).slice("/v1".length) + (at < 0 ? "" : url.slice(at)), context);
-  };
-  return Object.fromEntries(raw.map(([name]) => [name, pass]));
+function streams(contract: Contract, target: Proxied): Record<string, RawHandler> {
+  return forEachRaw(contract, (_, context) => pass(target, context));
+}
+
+/** What each service keeps, by its name in the path. */
+function kept(peers: Deps<Mounted>["peers"], timeoutMs: number): Record<string, RawHandler> {
+  return forEachRaw(durable, ({ service: name }: { service: string }, context) => {
+    const peer = (peers as unknown as Record<string, Peer<Contract>>)[name];
+    if (!peer)
+      throw fail("not_found", `there is no service '${name}'; expected ${Object.keys(peers).join(", ")}`);
+    return pass({ name, peer, timeoutMs }, context);
+  });
+}
+
+const forEachRaw = (contract: Contract, handler: RawHandler): Record<string, RawHandler> =>
+  Object.fromEntries(
+    Object.entries(contract.endpoints).flatMap(([name, { kind }]) =>
+      kind === "raw" ? [[name, handler] as const] : [],
+    ),
+  );
+
+function pass(target: Proxied, context: RawContext): Promise<Response> {
+  const { url } = context.request;
+  const at = url.indexOf("?");
+  return proxy(target, pathOf(url).slice("/v1".length) + (at < 0 ? "" : url.slice(at)), context);
 }

@@ -1,0 +1,127 @@
+/** The doors to what a service keeps: the same for every service, under its name; the gateway passes them on. */
+import type { Clock } from "./clock.ts";
+import { closed, contract, type RawContext, raw, t } from "./contract.ts";
+import type { Durable, Point } from "./durable.ts";
+import { fail } from "./errors.ts";
+
+const Service = closed({
+  service: t.String({ maxLength: 64, description: "Name of a service, as storaged." }),
+});
+const OfPoint = closed({ ...Service.properties, id: t.String({ maxLength: 64 }) });
+const lines = ["application/x-ndjson"];
+
+/** The doors. Lines end with `{"end":{"count":n}}`; an answer without it is not whole. */
+export const durable = contract("durable", {
+  inspect: raw(["GET"], "/durable/:service/inspect", {
+    summary: "Reads again everything the service keeps: a line each finding and each step; changes nothing.",
+    params: Service,
+    produces: lines,
+  }),
+  point: raw(["POST"], "/durable/:service/points", {
+    summary: "Fixes what the service keeps now: a line with the id, then one each file.",
+    params: Service,
+    produces: lines,
+  }),
+  file: raw(["GET"], "/durable/:service/points/:id/*", {
+    summary: "The bytes of one file of a point.",
+    params: closed({ ...OfPoint.properties, key: t.String({ maxLength: 4096 }) }),
+    produces: ["application/octet-stream"],
+  }),
+  release: raw(["DELETE"], "/durable/:service/points/:id", {
+    summary: "Lets a point go. One that nobody asks for is let go after ten minutes.",
+    params: OfPoint,
+  }),
+});
+
+/** A point that nobody reads any more, such as that of a backup that was killed, is let go after this long. */
+const idleMs = 10 * 60_000;
+/** Points at once; each may hold what was deleted since. */
+const pointsMax = 8;
+
+export interface DurableDoorsDeps {
+  name: string;
+  durable: Durable;
+  newId: () => string;
+  clock: Pick<Clock, "after">;
+}
+
+/** What answers at the doors of one service. `stop` lets every point go. */
+export function durableDoors({ name, durable: kept, newId, clock }: DurableDoorsDeps) {
+  const points = new Map<string, { point: Point; cancel: () => void }>();
+  const release = async (id: string) => {
+    const held = points.get(id);
+    points.delete(id);
+    held?.cancel();
+    await held?.point.end();
+  };
+  const watch = (id: string) => clock.after(idleMs, () => void release(id));
+  const own = (service: string) => {
+    if (service !== name) throw fail("not_found", `this is ${name}, not '${service}'`);
+  };
+  const used = (id: string): Point => {
+    const held = points.get(id);
+    if (!held)
+      throw fail("not_found", `${name} holds no point '${id}': it was let go, or the service restarted`);
+    held.cancel();
+    held.cancel = watch(id);
+    return held.point;
+  };
+  return {
+    raw: {
+      inspect: async ({ service }: { service: string }, { signal }: RawContext) => {
+        own(service);
+        return linesOf(kept.inspect(signal));
+      },
+      point: async ({ service }: { service: string }) => {
+        own(service);
+        if (points.size >= pointsMax)
+          throw fail("too_many_requests", `${name} holds ${pointsMax} points: let one go`, {
+            retryAfterSeconds: 60,
+          });
+        const id = newId();
+        const point = await kept.point();
+        points.set(id, { point, cancel: watch(id) });
+        return linesOf(listed(id, point, () => used(id)));
+      },
+      file: async ({ service, id, key }: { service: string; id: string; key: string }) => {
+        own(service);
+        return new Response(await used(id).open(key), {
+          headers: { "content-type": "application/octet-stream" },
+        });
+      },
+      release: async ({ service, id }: { service: string; id: string }) => {
+        own(service);
+        used(id);
+        await release(id);
+        return new Response(null, { status: 204 });
+      },
+    },
+    stop: async () => void (await Promise.all([...points.keys()].map(release))),
+  };
+}
+
+async function* listed(id: string, point: Point, use: () => void): AsyncIterable<object> {
+  yield { point: { id } };
+  for await (const file of point.files()) {
+    use();
+    yield { file };
+  }
+}
+
+/** Lines of JSON with a last one that counts them. What throws breaks the answer off, so that it is not taken for whole. */
+function linesOf(values: AsyncIterable<object>): Response {
+  const encoder = new TextEncoder();
+  const iterator = values[Symbol.asyncIterator]();
+  let count = 0;
+  const body = new ReadableStream<Uint8Array>({
+    pull: async (controller) => {
+      const { done, value } = await iterator.next();
+      const line = done ? { end: { count } } : value;
+      count += 1;
+      controller.enqueue(encoder.encode(`${JSON.stringify(line)}\n`));
+      if (done) controller.close();
+    },
+    cancel: async () => void (await iterator.return?.()),
+  });
+  return new Response(body, { headers: { "content-type": "application/x-ndjson" } });
+}

@@ -1,0 +1,60 @@
+/** A service's clients of the services it calls, whatever the way to them is. */
+import { tokensOf } from "./auth.ts";
+import type { Contract, Peer } from "./contract.ts";
+import type { PeerLink } from "./protocol.ts";
+import { type Call, type CallLimits, client, overPort, type PortTransport } from "./rpc.ts";
+import { direct, overHttp } from "./rpc-http.ts";
+import type { Config } from "./settings.ts";
+
+/** The clients of a service's peers, which live on while the peers are replaced behind them. */
+export function createLinks<P extends Record<string, Contract>>(
+  contracts: P,
+  given: Record<string, PeerLink>,
+  config: Config,
+) {
+  const limits: CallLimits = { timeoutMs: config.rpc.timeout_ms, inFlightMax: config.rpc.in_flight_max };
+  const [token] = tokensOf(config.auth);
+  const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  const urls = new Map<string, string>();
+  const ports = new Map<string, PortTransport>();
+  const relink = (name: string, { url, port }: PeerLink) => {
+    urls.set(name, url);
+    if (port) ports.get(name)?.attach(port);
+    else ports.get(name)?.detach(`${name} is not running`);
+  };
+
+  const peers = Object.fromEntries(
+    Object.entries(contracts).map(([name, contract]): [string, Peer<Contract>] => {
+      const link = given[name];
+      if (!link) throw new Error(`topology.ts does not let this service call ${name}`);
+      const url = () => urls.get(name) ?? link.url;
+      const transport = overPort(name, limits);
+      if (link.local) ports.set(name, transport);
+      relink(name, link);
+      if (link.local)
+        return [
+          name,
+          { verbs: client(contract, transport.call), fetch: authorized(transport.fetch, headers) },
+        ];
+      const call: Call = overHttp({ peer: name, url, headers }, limits);
+      return [name, { verbs: client(contract, call), fetch: authorized(overSocket(url), headers) }];
+    }),
+  ) as unknown as { [N in keyof P]: Peer<P[N]> };
+  return { peers, relink };
+}
+
+type Fetch = Peer<Contract>["fetch"];
+
+const authorized =
+  (fetch: Fetch, auth: Record<string, string>): Fetch =>
+  (path, init = {}) => {
+    const headers = new Headers(init.headers);
+    for (const [name, value] of Object.entries(auth)) headers.set(name, value);
+    return fetch(path, { ...init, headers });
+  };
+
+/** Bytes pass as they are: decoding them here would leave a content-encoding header that no longer holds. */
+const overSocket =
+  (url: () => string): Fetch =>
+  (path, init = {}) =>
+    fetch(url() + path, { ...init, ...direct, redirect: "manual", decompress: false } as RequestInit);
