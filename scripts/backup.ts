@@ -1,0 +1,2 @@
+process.stderr.write("backup: not built yet\n");
+process.exit(2);

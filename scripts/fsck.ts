@@ -1,0 +1,2 @@
+process.stderr.write("fsck: not built yet\n");
+process.exit(2);

@@ -1,0 +1,2 @@
+process.stderr.write("restore: not built yet\n");
+process.exit(2);

@@ -1,0 +1,2 @@
+process.stderr.write("runbook: not built yet\n");
+process.exit(2);
