@@ -2,7 +2,7 @@
 import { fromWire, type ServiceError, toWire, type WireError } from "./errors.ts";
 
 export type BodyFrame =
-  | { chunk: Uint8Array }
+  | { chunks: Uint8Array[] }
   | { end: true }
   | { broken: WireError }
   /** Bytes that the reader took. */
@@ -13,9 +13,9 @@ export type BodyFrame =
 export type SendFrame = (frame: BodyFrame, transfer?: ArrayBuffer[]) => void;
 
 /** Bytes under way before the sender waits for its reader. */
-const windowBytes = 1024 * 1024;
-/** Bytes taken before the reader says so: few messages, and the sender never waits for a whole window. */
-const acknowledgeBytes = windowBytes / 4;
+const windowBytes = 2 * 1024 * 1024;
+/** Bytes that are worth a frame of their own while the reader has others to read. */
+const frameBytes = windowBytes / 4;
 
 /** The reading end of a body. */
 export interface IncomingBody {
@@ -26,17 +26,11 @@ export interface IncomingBody {
 }
 
 export function incomingBody(send: SendFrame): IncomingBody {
-  let queue: Uint8Array[] = [];
+  let queue: Uint8Array[][] = [];
   let isEnded = false;
   let failure: ServiceError | undefined;
   let wake = () => {};
-  let taken = 0;
-  const acknowledge = (bytes: number) => {
-    taken += bytes;
-    if (taken < acknowledgeBytes) return;
-    send({ taken });
-    taken = 0;
-  };
+  let given = 0;
   const fail = (reason: ServiceError) => {
     if (isEnded) return;
     failure ??= reason;
@@ -45,17 +39,22 @@ export function incomingBody(send: SendFrame): IncomingBody {
   };
   const stream = new ReadableStream<Uint8Array>(
     {
+      /** Asked for when all that was given before is read: a frame's chunks are given at once. */
       pull: async (controller) => {
+        if (given > 0) send({ taken: given });
+        given = 0;
         while (queue.length === 0 && !isEnded && failure === undefined) {
           await new Promise<void>((resolve) => {
             wake = resolve;
           });
         }
         if (failure) return controller.error(failure);
-        const chunk = queue.shift();
-        if (chunk === undefined) return controller.close();
-        controller.enqueue(chunk);
-        acknowledge(chunk.length);
+        const chunks = queue.shift();
+        if (chunks === undefined) return controller.close();
+        for (const chunk of chunks) {
+          controller.enqueue(chunk);
+          given += chunk.length;
+        }
       },
       cancel: () => {
         queue = [];
@@ -68,7 +67,7 @@ export function incomingBody(send: SendFrame): IncomingBody {
     stream,
     fail,
     take: (frame) => {
-      if ("chunk" in frame) queue.push(frame.chunk);
+      if ("chunks" in frame) queue.push(frame.chunks);
       else if ("end" in frame) isEnded = true;
       else if ("broken" in frame) fail(fromWire(frame.broken));
       wake();
@@ -92,26 +91,38 @@ export interface SendOptions {
   handOver: boolean;
 }
 
-/** Sends what a reader gives. A source that fails breaks the body on the other side, too. */
+/**
+ * Sends what a reader gives, at once while the other side waits for it, and gathered into frames while it does not: a
+ * message costs more than the bytes in it. A source that fails breaks the body on the other side, too.
+ */
 export function outgoingBody(
   reader: ReadableStreamDefaultReader<Uint8Array>,
   send: SendFrame,
   { first = [], handOver }: SendOptions,
 ): OutgoingBody {
-  let credit = windowBytes;
+  let underWay = 0;
+  let gathered: Uint8Array[] = [];
+  let gatheredBytes = 0;
   let isStopped = false;
   let wake = () => {};
+  const flush = () => {
+    if (gatheredBytes === 0 || isStopped) return;
+    const owned = handOver ? gathered.flatMap(({ buffer, byteLength }) => ownedBy(buffer, byteLength)) : [];
+    send({ chunks: gathered }, owned);
+    underWay += gatheredBytes;
+    gathered = [];
+    gatheredBytes = 0;
+  };
   const pass = async (chunk: Uint8Array) => {
-    while (credit <= 0 && !isStopped) {
+    while (underWay + gatheredBytes >= windowBytes && !isStopped) {
       await new Promise<void>((resolve) => {
         wake = resolve;
       });
     }
-    if (isStopped || chunk.length === 0) return;
-    credit -= chunk.length;
-    const { buffer, byteLength } = chunk;
-    const owned = handOver && buffer instanceof ArrayBuffer && buffer.byteLength === byteLength;
-    send({ chunk }, owned ? [buffer] : []);
+    if (chunk.length === 0) return;
+    gathered.push(chunk);
+    gatheredBytes += chunk.length;
+    if (underWay === 0 || gatheredBytes >= frameBytes) flush();
   };
   const run = async () => {
     try {
@@ -119,11 +130,16 @@ export function outgoingBody(
       while (!isStopped) {
         const { value, done } = await reader.read();
         if (isStopped) return;
-        if (done) return send({ end: true });
-        await pass(value);
+        if (!done) await pass(value);
+        else {
+          flush();
+          return send({ end: true });
+        }
       }
     } catch (error) {
-      if (!isStopped) send({ broken: toWire(error) });
+      if (isStopped) return;
+      flush();
+      send({ broken: toWire(error) });
     }
   };
   const stop = (reason: unknown) => {
@@ -139,11 +155,15 @@ export function outgoingBody(
     take: (frame) => {
       if ("cancel" in frame) stop("the reader wants no more");
       if (!("taken" in frame)) return;
-      credit += frame.taken;
+      underWay -= frame.taken;
+      if (underWay === 0) flush();
       wake();
     },
   };
 }
+
+const ownedBy = (buffer: ArrayBufferLike, bytes: number): ArrayBuffer[] =>
+  buffer instanceof ArrayBuffer && buffer.byteLength === bytes ? [buffer] : [];
 
 type Reader = ReadableStreamDefaultReader<Uint8Array>;
 type Read = Awaited<ReturnType<Reader["read"]>>;
