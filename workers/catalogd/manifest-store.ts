@@ -14,6 +14,8 @@ export interface ManifestStore {
   append: (version: Version, requestId: string) => Promise<boolean>;
   /** The highest version number of each name. */
   latest: (name?: string) => Promise<Map<string, number>>;
+  /** Every version number of each name, ascending, and the keys among them that are no manifest's. */
+  versions: (name?: string) => Promise<{ versions: Map<string, number[]>; strange: string[] }>;
   /** A version, or why it cannot be read. Rejects when storage could not be asked. */
   read: (name: string, version: number) => Promise<Head>;
 }
@@ -42,18 +44,24 @@ export const createManifestStore = ({ list, read, write }: Objects): ManifestSto
   },
 
   latest: async (name) => {
-    const prefix = name === undefined ? manifestPrefix : manifestFolder(name);
-    const versions = new Map<string, number>();
-    let page_token: string | undefined;
-    do {
-      const page = await list({ prefix, page_size: 10_000, ...(page_token !== undefined && { page_token }) });
-      for (const key of [...page.objects.map((object) => object.key), ...(page.corrupt ?? [])]) {
-        const found = parseManifestKey(key);
-        if (found) versions.set(found.name, Math.max(found.version, versions.get(found.name) ?? 0));
-      }
-      page_token = page.next_page_token;
-    } while (page_token !== undefined);
-    return versions;
+    const highest = new Map<string, number>();
+    for await (const key of manifestKeys(list, name)) {
+      const found = parseManifestKey(key);
+      if (found) highest.set(found.name, Math.max(found.version, highest.get(found.name) ?? 0));
+    }
+    return highest;
+  },
+
+  versions: async (name) => {
+    const versions = new Map<string, number[]>();
+    const strange: string[] = [];
+    for await (const key of manifestKeys(list, name)) {
+      const found = parseManifestKey(key);
+      if (!found) strange.push(key);
+      else if (!versions.get(found.name)?.push(found.version)) versions.set(found.name, [found.version]);
+    }
+    for (const numbers of versions.values()) numbers.sort((a, b) => a - b);
+    return { versions, strange };
   },
 
   read: async (name, version) => {
@@ -71,3 +79,15 @@ export const createManifestStore = ({ list, read, write }: Objects): ManifestSto
 
 /** Outcomes that asking again does not change; others mean that storage could not be asked. */
 const lasting = new Set(["corrupt", "too_large", "internal"]);
+
+/** Whatever is where manifests are, damaged or not. */
+async function* manifestKeys(list: Objects["list"], name?: string): AsyncGenerator<string> {
+  const prefix = name === undefined ? manifestPrefix : manifestFolder(name);
+  for (let page_token: string | undefined; ; ) {
+    const page = await list({ prefix, page_size: 10_000, ...(page_token !== undefined && { page_token }) });
+    for (const { key } of page.objects) yield key;
+    yield* page.corrupt ?? [];
+    page_token = page.next_page_token;
+    if (page_token === undefined) return;
+  }
+}

@@ -1,12 +1,15 @@
 /** catalogd: its verbs over the registry in memory and the manifests in storage. */
 import type { Running, VerbsOf } from "../../runtime/contract.ts";
+import type { Durable } from "../../runtime/durable.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
+import { holdFiles } from "../../runtime/held-files.ts";
 import type { Metrics } from "../../runtime/metrics.ts";
 import type { Deps } from "../../runtime/service.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import { type Changes, createChanges } from "./changes.ts";
 import { type Commit, type Committed, createCommit } from "./commit.ts";
 import type { Catalogd } from "./contract.ts";
+import { type InspectionDeps, inspectCatalog } from "./inspection.ts";
 import { createManifestStore } from "./manifest-store.ts";
 import { createNameLock } from "./name-lock.ts";
 import { checkObjects } from "./object-check.ts";
@@ -59,12 +62,34 @@ export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promis
       return pending === undefined ? damageReasons(registry) : [pending];
     },
     drain: () => changes.stop(),
+    durable: kept(
+      {
+        store,
+        registry,
+        lock,
+        objects: deps.peers.storaged.verbs,
+        clock,
+        concurrency,
+        directory: deps.directory,
+      },
+      rehydration,
+    ),
     stop: async () => {
       changes.stop();
       await Promise.all([rehydration.stop(), writing.stop()]);
     },
   };
 }
+
+/** What the catalog keeps are objects in storage, which are in storaged's points. */
+const kept = (deps: InspectionDeps & { directory: string }, rehydration: Rehydration): Durable => ({
+  inspect: (signal) => {
+    const pending = rehydration.pending();
+    if (pending !== undefined) throw fail("unavailable", `catalogd is ${pending}`, { retryAfterSeconds: 1 });
+    return inspectCatalog(deps, signal);
+  },
+  point: () => holdFiles(deps.directory, []),
+});
 
 type Write = "register" | "drop";
 type Read = Exclude<keyof VerbsOf<Catalogd>, Write>;

@@ -1,0 +1,182 @@
+/** Reads the whole catalog again: every manifest, what it refers to, and what memory says of it. Changes nothing. */
+import type { Clock } from "../../runtime/clock.ts";
+import type { Peer } from "../../runtime/contract.ts";
+import type { Finding, Inspected } from "../../runtime/durable.ts";
+import { inParallel } from "../../runtime/in-parallel.ts";
+import type { Storaged } from "../storaged/contract.ts";
+import { chainProblems } from "./chain.ts";
+import { manifestFolder, manifestKey } from "./manifest-key.ts";
+import type { ManifestStore } from "./manifest-store.ts";
+import type { NameLock } from "./name-lock.ts";
+import { beginAnew, createReferences, type References, referenceDamage } from "./object-references.ts";
+import { fold } from "./registration.ts";
+import { isDamaged, type Registry } from "./registry.ts";
+import { leftoverObjects } from "./unreferenced.ts";
+import type { Version } from "./version.ts";
+
+export interface InspectionDeps {
+  store: Pick<ManifestStore, "versions" | "read">;
+  registry: Registry;
+  lock: NameLock;
+  objects: Pick<Peer<Storaged>["verbs"], "head" | "list">;
+  clock: Pick<Clock, "now">;
+  /** Manifests read at once, and objects asked for. */
+  concurrency: number;
+}
+
+const damage = (place: string, problem: string, remedy: string): { finding: Finding } => ({
+  finding: { severity: "damage", place: `primary://${place}`, problem, remedy },
+});
+
+/** Everything that catalogd keeps. Throws what storage throws when it cannot be asked. */
+export async function* inspectCatalog(deps: InspectionDeps, signal: AbortSignal): AsyncGenerator<Inspected> {
+  const { store, registry } = deps;
+  const { versions, strange } = await store.versions();
+  yield* strange.map(strangeKey);
+  const total = [...versions.values()].reduce((sum, { length }) => sum + length, 0);
+  const reading: Reading = {
+    references: createReferences(),
+    heads: new Map(),
+    readable: true,
+    done: 0,
+    total,
+  };
+  for (const [name, numbers] of versions) yield* inspectChain(deps, { name, numbers, reading, signal });
+  const inMemory = [...registry.manifests(), ...registry.damaged()].map(({ name }) => name);
+  for (const name of new Set([...versions.keys(), ...inMemory])) {
+    const finding = await compareWithMemory(deps, name);
+    if (finding) yield finding;
+  }
+  yield* inspectObjects(deps, reading, signal);
+  // What a manifest that cannot be read refers to is not known: nothing may be called a leftover then.
+  if (reading.readable) yield* leftoverObjects(deps, reading.references, signal);
+}
+
+/** What was read so far. */
+interface Reading {
+  references: References;
+  /** The highest number of each name. */
+  heads: Map<string, number>;
+  /** Whether every manifest was there and whole. */
+  readable: boolean;
+  /** Manifests read, and how many there are. */
+  done: number;
+  total: number;
+}
+
+const strangeKey = (key: string): Inspected => ({
+  finding: {
+    severity: "leftover",
+    place: `primary://${key}`,
+    problem: "it is where manifests are, and its name is none of a manifest",
+    remedy: `delete it: DELETE /v1/storage/delete/${key}`,
+  },
+});
+
+interface Chain {
+  name: string;
+  /** Ascending. */
+  numbers: readonly number[];
+  reading: Reading;
+  signal: AbortSignal;
+}
+
+async function* inspectChain(deps: InspectionDeps, chain: Chain): AsyncGenerator<Inspected> {
+  const { name, numbers, reading, signal } = chain;
+  const last = numbers.at(-1) ?? 0;
+  reading.heads.set(name, last);
+  let before: Version | "unknown" | undefined;
+  let expected = 1;
+  for (let at = 0; at < numbers.length; at += deps.concurrency) {
+    signal.throwIfAborted();
+    const some = numbers.slice(at, at + deps.concurrency);
+    const found = await inParallel(some, deps.concurrency, (number) => deps.store.read(name, number));
+    for (const head of found) {
+      const { version } = head;
+      if (version > expected) {
+        yield missing(name, expected, version - 1);
+        reading.readable = false;
+        before = "unknown";
+      }
+      const place = manifestKey(name, version);
+      if (isDamaged(head)) {
+        yield damage(place, head.reason, remedyOfManifest(name, version, last));
+        reading.readable = false;
+        before = "unknown";
+      } else {
+        const problems = chainProblems(before, head);
+        if (problems.length > 0)
+          yield damage(place, problems.join("; "), remedyOfManifest(name, version, last));
+        reading.references.add(head);
+        before = head;
+      }
+      expected = version + 1;
+      reading.done += 1;
+    }
+    yield { progress: { done: reading.done, total: reading.total, of: "manifests" } };
+  }
+}
+
+function missing(name: string, from: number, to: number): Inspected {
+  const more = to > from ? `, and all up to version ${to}` : "";
+  const back = `put it back from a backup (bun run restore, or PUT /v1/storage/put/${manifestKey(name, from)})`;
+  return damage(
+    manifestKey(name, from),
+    `it is missing, and later versions are there${more}`,
+    `${back}; without one, nothing that is served is lost; ${beginAnew(name)}`,
+  );
+}
+
+function remedyOfManifest(name: string, version: number, last: number): string {
+  const put = `put it back from a backup (bun run restore, or PUT /v1/storage/put/${manifestKey(name, version)}), then restart catalogd`;
+  if (version < last) return `${put}; without one, nothing that is served is lost; ${beginAnew(name)}`;
+  return version === 1
+    ? `${put}; without one, delete it, restart catalogd and ingest the files of '${name}' again`
+    : `${put}; without one, delete it and restart catalogd: version ${version - 1} is the latest then`;
+}
+
+/** In the name's turn, so that no version is being written while storage and memory are looked at. */
+const compareWithMemory = ({ store, registry, lock }: InspectionDeps, name: string) =>
+  lock(fold(name), async (): Promise<Inspected | undefined> => {
+    const stored = (await store.versions(name)).versions.get(name)?.at(-1);
+    const damaged = registry.damaged().find((head) => head.name === name);
+    const known = damaged ?? registry.head(name);
+    const restart = "restart catalogd: it reads what is in storage again";
+    if (stored === undefined) {
+      if (!known) return undefined;
+      const problem = `catalogd holds version ${known.version} of '${name}', and no manifest of it is in storage`;
+      const remedy = `put its manifests back from a backup (bun run restore); or ${restart}, and '${name}' is no more`;
+      return damage(manifestFolder(name), problem, remedy);
+    }
+    const place = manifestKey(name, stored);
+    if (known?.version !== stored) {
+      const held = known ? `version ${known.version}` : "nothing";
+      const problem = `it is the latest of '${name}' in storage, and catalogd holds ${held}`;
+      return damage(place, problem, `${restart}; or put back from a backup what is missing in storage`);
+    }
+    const read = await store.read(name, stored);
+    // Damage of the file itself is told with the chain.
+    if (isDamaged(read) || (!damaged && Bun.deepEquals(read, known, true))) return undefined;
+    return damage(place, `catalogd holds another version ${stored} of '${name}' than this`, restart);
+  });
+
+async function* inspectObjects(
+  { objects, concurrency }: InspectionDeps,
+  { references, heads }: Reading,
+  signal: AbortSignal,
+): AsyncGenerator<Inspected> {
+  const total = references.count();
+  const isHead = (name: string, version: number) => heads.get(name) === version;
+  const all = [...references.all()];
+  for (let at = 0; at < total; at += objectsAStep) {
+    signal.throwIfAborted();
+    const some = all.slice(at, at + objectsAStep);
+    const found = await inParallel(some, concurrency, (reference) =>
+      referenceDamage(objects.head, reference, { isHead, signal }),
+    );
+    for (const finding of found) if (finding) yield { finding };
+    yield { progress: { done: Math.min(total, at + objectsAStep), total, of: "objects of datasets" } };
+  }
+}
+
+const objectsAStep = 256;
