@@ -2,6 +2,7 @@
 import { type Clock, timestamp } from "./clock.ts";
 import { parseBind, urlOf } from "./config.ts";
 import type { Log } from "./log.ts";
+import type { Live } from "./reload.ts";
 import { nextRestart } from "./restart.ts";
 import type { ServiceState, ServiceStatus } from "./service.ts";
 import type { Config, ServiceSection } from "./settings.ts";
@@ -22,6 +23,8 @@ export interface SupervisorOptions {
 
 export interface Supervisor {
   status: () => ServiceStatus[];
+  /** Takes on what changed in the configuration; resolves when it holds in every service that runs. */
+  reload: (live: Live) => Promise<void>;
   /** Ends one service as a crash would, for drills and tests; it is restarted by the rules. */
   kill: (name: ServiceSection) => void;
   /** Drains and stops all, callers first. */
@@ -36,7 +39,8 @@ const fatalCodes = new Set(["EADDRINUSE", "EACCES", "EADDRNOTAVAIL"]);
  * failure of a service leaves it to the restart rules while the others start.
  */
 export async function startSupervisor(options: SupervisorOptions): Promise<Supervisor> {
-  const { config, topology, only, clock, log } = options;
+  const { topology, only, clock, log } = options;
+  let { config } = options;
   const slots = new Map(only.map((name) => [name, emptySlot(name, config)]));
   let stopping = false;
 
@@ -52,16 +56,14 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   };
   const { linksOf, rewireCallersOf } = createWiring(slots, topology, config);
 
-  const launch = async (slot: Slot): Promise<Ended | undefined> => {
-    const { worker, native } = topology[slot.name];
-    const unit = startUnit({
-      worker,
-      native,
-      clock,
-      settings: config.supervisor,
-      init: { type: "init", name: slot.name, config, peers: linksOf(slot.name), services: status() },
-    });
+  const prepare = (name: ServiceSection): Unit => {
+    const { worker, native } = topology[name];
+    return startUnit({ name, worker, native, clock, settings: config.supervisor });
+  };
+  const launch = async (slot: Slot, unit = prepare(slot.name)): Promise<Ended | undefined> => {
     slot.unit = unit;
+    const peers = linksOf(slot.name);
+    unit.begin({ type: "init", name: slot.name, config, peers, services: status() });
     void unit.ended.then((end) => onEnd(slot, unit, end));
     try {
       slot.url = urlOf(config[slot.name].bind, await unit.ready);
@@ -103,15 +105,43 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     for (const level of levels) await Promise.all(level.map((name) => stopSlot(slots.get(name), config)));
   };
 
-  for (const level of startOrder(restrict(topology, only))) {
-    const ends = await Promise.all(level.map((name) => launch(slots.get(name) as Slot)));
-    const fatal = ends.find((end) => end?.code !== undefined && fatalCodes.has(end.code));
-    if (!fatal) continue;
+  // All threads load their modules at once; each service starts when those it calls are up.
+  const prepared = new Map(only.map((name) => [name, prepare(name)]));
+  const fatal = await startAll(restrict(topology, only), (name) =>
+    launch(slots.get(name) as Slot, prepared.get(name)),
+  );
+  if (fatal) {
     await stop();
+    await Promise.all([...prepared.values()].map((unit) => unit.stop(0)));
     throw new Error(fatal.message);
   }
   broadcast();
-  return { status, stop, kill: (name) => void slots.get(name)?.unit?.stop(0) };
+  /** Services that start from now on are given it, those that run are told. */
+  const reload = async (live: Live) => {
+    config = { ...config, ...live };
+    await Promise.all([...slots.values()].map(({ unit }) => unit?.reload(live)));
+  };
+  return { status, reload, stop, kill: (name) => void slots.get(name)?.unit?.stop(0) };
+}
+
+/**
+ * Launches each service as soon as those it calls are up, or have failed in a way that restarts may mend: nobody waits
+ * for a service that it does not need. The answer is the end that no restart can mend, when there is one.
+ */
+async function startAll(
+  nodes: Readonly<Record<ServiceSection, { calls: readonly ServiceSection[] }>>,
+  launch: (name: ServiceSection) => Promise<Ended | undefined>,
+): Promise<Ended | undefined> {
+  const isFatal = (end: Ended | undefined) => end?.code !== undefined && fatalCodes.has(end.code);
+  const starts = new Map<ServiceSection, Promise<Ended | undefined>>();
+  for (const name of startOrder(nodes).flat()) {
+    const callees = Promise.all(nodes[name].calls.map((callee) => starts.get(callee)));
+    starts.set(
+      name,
+      callees.then((ends) => ends.find(isFatal) ?? launch(name)),
+    );
+  }
+  return (await Promise.all(starts.values())).find(isFatal);
 }
 
 async function stopSlot(slot: Slot | undefined, { supervisor }: Config): Promise<void> {

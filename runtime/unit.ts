@@ -2,12 +2,13 @@
 import { Worker } from "node:worker_threads";
 import type { Clock } from "./clock.ts";
 import type { FromWorker, Init, ToWorker } from "./protocol.ts";
+import type { Live } from "./reload.ts";
 import type { Config } from "./settings.ts";
 
 export interface UnitOptions {
+  name: string;
   worker: URL;
   native: boolean;
-  init: Init;
   clock: Clock;
   settings: Config["supervisor"];
 }
@@ -20,18 +21,22 @@ export interface Ended {
 }
 
 export interface Unit {
+  /** Lets the service start, once: until then its thread loads its modules and waits. */
+  begin: (init: Init) => void;
   /** The port it listens on; rejects with an Ended when it ends first. */
   ready: Promise<number>;
   /** Resolves once, when the thread is gone or was given up. */
   ended: Promise<Ended>;
   send: (message: ToWorker, transfer?: MessagePort[]) => void;
+  /** Gives it what changed in the configuration; resolves when that holds, or when it ended before. */
+  reload: (live: Live) => Promise<void>;
   /** Drains and ends it; resolves like `ended`. */
   stop: (drainMs: number) => Promise<Ended>;
 }
 
-/** Starts the worker. `transfer` are the ports inside `init`. */
-export function startUnit({ worker, native, init, clock, settings }: UnitOptions): Unit {
-  const thread = new Worker(worker, { name: init.name } as ConstructorParameters<typeof Worker>[1]);
+/** Starts the thread of a service. */
+export function startUnit({ name, worker, native, clock, settings }: UnitOptions): Unit {
+  const thread = new Worker(worker, { name } as ConstructorParameters<typeof Worker>[1]);
   const ready = Promise.withResolvers<number>();
   const ended = Promise.withResolvers<Ended>();
   const closed = Promise.withResolvers<void>();
@@ -39,6 +44,7 @@ export function startUnit({ worker, native, init, clock, settings }: UnitOptions
   let cause: { message: string; code?: string } | undefined;
   let lastHeard = clock.elapsed();
   let isReady = false;
+  const reloading: (() => void)[] = [];
 
   const finish = (stuck: boolean, fallback: string) => {
     clearInterval(heartbeat);
@@ -61,6 +67,7 @@ export function startUnit({ worker, native, init, clock, settings }: UnitOptions
       isReady = true;
       ready.resolve(message.port);
     }
+    if (message.type === "reloaded") reloading.shift()?.();
     if (message.type === "fatal") {
       cause ??=
         message.code === undefined
@@ -92,12 +99,20 @@ export function startUnit({ worker, native, init, clock, settings }: UnitOptions
     clearTimeout(timer);
   };
 
-  const ports = Object.values(init.peers).flatMap(({ port }) => (port ? [port] : []));
-  send(init, ports);
   return {
+    begin: (init) => {
+      const ports = Object.values(init.peers).flatMap(({ port }) => (port ? [port] : []));
+      send(init, ports);
+    },
     ready: ready.promise,
     ended: ended.promise,
     send,
+    reload: async (live) => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      reloading.push(resolve);
+      send({ type: "reload", live });
+      await Promise.race([promise, ended.promise]);
+    },
     stop: async (drainMs) => {
       clearInterval(heartbeat);
       cause ??= { message: "stopped" };

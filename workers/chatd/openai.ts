@@ -1,5 +1,8 @@
-/** Providers with OpenAI's API, through the `openai` package, which only this file of the service imports. */
-import OpenAI, { APIConnectionError, APIError } from "openai";
+/**
+ * Providers with OpenAI's API, through the `openai` package, which only this file of the service imports: with the first
+ * call, since it takes a start longer than the rest of chatd.
+ */
+import type OpenAI from "openai";
 import type { Clock } from "../../runtime/clock.ts";
 import { type BodyLimit, limitBody, piecesOf, textOf } from "./answer-body.ts";
 import { eventsOf } from "./event-lines.ts";
@@ -28,7 +31,11 @@ const modelsMax = 2000;
 export function createOpenAi(options: OpenAiOptions): Provider {
   const { setting, key, clock } = options;
   const { name } = setting;
-  const client = createClient(options);
+  let client: Promise<OpenAI> | undefined;
+  const connected = () => {
+    client ??= createClient(options);
+    return client;
+  };
   const limit: BodyLimit = { bytesMax: options.answerBytesMax, name };
   const about = (id: string): Refusal => ({ name, url: setting.baseUrl, id, key, clock });
 
@@ -36,12 +43,13 @@ export function createOpenAi(options: OpenAiOptions): Provider {
   const ask = async (call: ProviderCall, more: Json): Promise<Response> => {
     const body = { ...call.body, ...more, model: call.model };
     try {
-      const asked = client.chat.completions.create(body as never, { signal: call.signal });
+      const { chat } = await connected();
+      const asked = chat.completions.create(body as never, { signal: call.signal });
       const response = await asked.asResponse();
       call.onAnswer();
       return response;
     } catch (cause) {
-      throw failureOf(cause, call.signal, about(call.id));
+      throw await failureOf(cause, call.signal, about(call.id));
     }
   };
 
@@ -53,7 +61,7 @@ export function createOpenAi(options: OpenAiOptions): Provider {
     try {
       yield* chunksOf(response, about(call.id), { limit, clock });
     } catch (cause) {
-      throw failureOf(cause, call.signal, about(call.id));
+      throw await failureOf(cause, call.signal, about(call.id));
     }
   }
 
@@ -64,25 +72,27 @@ export function createOpenAi(options: OpenAiOptions): Provider {
       try {
         return completionOf(await textOf(response, limit), about(call.id));
       } catch (cause) {
-        throw failureOf(cause, call.signal, about(call.id));
+        throw await failureOf(cause, call.signal, about(call.id));
       }
     },
     stream,
     models: async (signal) => {
       try {
-        const response = await client.models.list({ signal }).asResponse();
+        const { models } = await connected();
+        const response = await models.list({ signal }).asResponse();
         const { data } = parsed(await textOf(response, limit), about(""));
         return (Array.isArray(data) ? data : []).slice(0, modelsMax).map((model) => String(Object(model).id));
       } catch (cause) {
-        throw failureOf(cause, signal, about(""));
+        throw await failureOf(cause, signal, about(""));
       }
     },
     ignored: () => [],
   };
 }
 
-const createClient = ({ setting, key, answerBytesMax }: OpenAiOptions): OpenAI =>
-  new OpenAI({
+async function createClient({ setting, key, answerBytesMax }: OpenAiOptions): Promise<OpenAI> {
+  const { default: Client } = await import("openai");
+  return new Client({
     apiKey: key ?? "none",
     adminAPIKey: null,
     organization: null,
@@ -99,6 +109,7 @@ const createClient = ({ setting, key, answerBytesMax }: OpenAiOptions): OpenAI =
       return response.ok ? response : limitBody(response, { bytesMax: answerBytesMax, name: setting.name });
     },
   });
+}
 
 /** The package sends a key whether or not there is one. */
 function withoutKey(given: RequestInit["headers"]): Headers {
@@ -161,9 +172,10 @@ const unreadable = ({ name, id }: Refusal): ProviderFailure =>
 const cutOff = ({ name, id }: Refusal): ProviderFailure =>
   failure("bad_gateway", `${name} ended the answer of model '${id}' before it was whole`, "again");
 
-function failureOf(cause: unknown, signal: AbortSignal, about: Refusal): unknown {
+async function failureOf(cause: unknown, signal: AbortSignal, about: Refusal): Promise<unknown> {
   if (cause instanceof ProviderFailure) return cause;
   if (signal.aborted) return signal.reason;
+  const { APIConnectionError, APIError } = await import("openai");
   if (cause instanceof APIError && !(cause instanceof APIConnectionError) && cause.status !== undefined)
     return refusedAnswer(
       {

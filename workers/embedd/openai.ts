@@ -1,5 +1,8 @@
-/** The provider `openai`: any server with OpenAI's API, through the `openai` package, which only this file imports. */
-import OpenAI, { APIConnectionError, APIError } from "openai";
+/**
+ * The provider `openai`: any server with OpenAI's API, through the `openai` package, which only this file imports: with
+ * the first call, since it takes a start longer than the rest of embedd.
+ */
+import type { APIError, OpenAI } from "openai";
 import type { Clock } from "../../runtime/clock.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
 import {
@@ -34,7 +37,62 @@ const answerBytes = 64 * 1024 * 1024;
 
 export function createOpenAi(options: OpenAiOptions): Provider {
   const { url, key } = options;
-  const client = new OpenAI({
+  let client: Promise<OpenAI> | undefined;
+  const connected = () => {
+    client ??= createClient(options);
+    return client;
+  };
+
+  const needsKey = () => {
+    if (key === undefined && hostOf(url) === openAiHost)
+      throw fail("bad_gateway", `openai at ${openAiHost} takes no call without a key: ${keyAdvice}`);
+  };
+
+  const embed = async ({ name, texts, dimensions, signal }: EmbedCall) => {
+    needsKey();
+    const shape = dimensions === undefined ? {} : { dimensions };
+    try {
+      const { embeddings } = await connected();
+      const answer = await embeddings.create(
+        { model: name, input: [...texts], encoding_format: "base64", ...shape },
+        { signal },
+      );
+      const tokens = answer.usage?.prompt_tokens;
+      return { vectors: inOrder(answer.data, texts.length), ...(typeof tokens === "number" && { tokens }) };
+    } catch (cause) {
+      if (signal.aborted) throw signal.reason;
+      throw await failureOf(cause, { ...options, id: `openai/${name}`, shortened: dimensions !== undefined });
+    }
+  };
+
+  const models = async (signal: AbortSignal) => {
+    needsKey();
+    try {
+      const { models } = await connected();
+      const { data } = await models.list({ signal });
+      const names = (Array.isArray(data) ? data : []).map(({ id }) => String(id)).slice(0, modelsMax);
+      // Servers list every model they have. Where some are named for embedding, those are meant.
+      const named = names.filter((name) => /embed/i.test(name));
+      return (named.length > 0 ? named : names).map((name) => ({ name }));
+    } catch (cause) {
+      if (signal.aborted) throw signal.reason;
+      const failure = await failureOf(cause, { ...options, id: undefined, shortened: false });
+      throw failure instanceof PassingFailure ? failure.error : failure;
+    }
+  };
+
+  return {
+    name: "openai",
+    limits: { texts: 256, bytes: 256 * 1024, calls: 4 },
+    shortens: true,
+    embed,
+    models,
+  };
+}
+
+async function createClient({ url, key }: OpenAiOptions): Promise<OpenAI> {
+  const { default: Client } = await import("openai");
+  return new Client({
     apiKey: key ?? "none",
     adminAPIKey: null,
     organization: null,
@@ -51,50 +109,6 @@ export function createOpenAi(options: OpenAiOptions): Provider {
       return limitBody(response, answerBytes, "openai");
     },
   });
-
-  const needsKey = () => {
-    if (key === undefined && hostOf(url) === openAiHost)
-      throw fail("bad_gateway", `openai at ${openAiHost} takes no call without a key: ${keyAdvice}`);
-  };
-
-  const embed = async ({ name, texts, dimensions, signal }: EmbedCall) => {
-    needsKey();
-    const shape = dimensions === undefined ? {} : { dimensions };
-    try {
-      const answer = await client.embeddings.create(
-        { model: name, input: [...texts], encoding_format: "base64", ...shape },
-        { signal },
-      );
-      const tokens = answer.usage?.prompt_tokens;
-      return { vectors: inOrder(answer.data, texts.length), ...(typeof tokens === "number" && { tokens }) };
-    } catch (cause) {
-      if (signal.aborted) throw signal.reason;
-      throw failureOf(cause, { ...options, id: `openai/${name}`, shortened: dimensions !== undefined });
-    }
-  };
-
-  const models = async (signal: AbortSignal) => {
-    needsKey();
-    try {
-      const { data } = await client.models.list({ signal });
-      const names = (Array.isArray(data) ? data : []).map(({ id }) => String(id)).slice(0, modelsMax);
-      // Servers list every model they have. Where some are named for embedding, those are meant.
-      const named = names.filter((name) => /embed/i.test(name));
-      return (named.length > 0 ? named : names).map((name) => ({ name }));
-    } catch (cause) {
-      if (signal.aborted) throw signal.reason;
-      const failure = failureOf(cause, { ...options, id: undefined, shortened: false });
-      throw failure instanceof PassingFailure ? failure.error : failure;
-    }
-  };
-
-  return {
-    name: "openai",
-    limits: { texts: 256, bytes: 256 * 1024, calls: 4 },
-    shortens: true,
-    embed,
-    models,
-  };
 }
 
 /** The vectors by their `index`; undefined where the answer has no such list, for the check to refuse. */
@@ -121,8 +135,9 @@ interface About extends OpenAiOptions {
   shortened: boolean;
 }
 
-function failureOf(cause: unknown, about: About): Error {
+async function failureOf(cause: unknown, about: About): Promise<Error> {
   if (cause instanceof ServiceError) return cause;
+  const { APIConnectionError, APIError } = await import("openai");
   const { id, url } = about;
   const model = id === undefined ? {} : { model: id };
   if (cause instanceof APIConnectionError)

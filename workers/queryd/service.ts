@@ -13,7 +13,6 @@ import { EngineError } from "./engine-error.ts";
 import { type Machinery, type SqlQuery, type Started, startQuery } from "./execution.ts";
 import { openMachinery } from "./machinery.ts";
 import { createQueries, type Queries, type QueryInfo, type QueryLife } from "./queries.ts";
-import { arrow } from "./result-arrow.ts";
 import { csv } from "./result-csv.ts";
 import { json } from "./result-json.ts";
 import { ndjson } from "./result-ndjson.ts";
@@ -31,6 +30,11 @@ interface Door {
   answering: Set<Promise<void>>;
 }
 
+/** Loaded when it is first asked for: its package takes a start longer than all others of queryd but DuckDB. */
+const arrow = {
+  mediaType: "application/vnd.apache.arrow.stream",
+  load: async () => (await import("./result-arrow.ts")).arrow,
+};
 const offered = [json, ndjson, csv, arrow, { mediaType: parquetType }];
 
 /** Starts the service. Rejects when DuckDB cannot be opened; a catalog that does not answer yet is no reason. */
@@ -105,7 +109,7 @@ async function answerSql(door: Door, input: SqlInput, context: RawContext): Prom
     params: body.params,
     limit: body.limit,
     full: input.shape === "full",
-    format: "open" in chosen ? chosen : undefined,
+    format: "load" in chosen ? await chosen.load() : "open" in chosen ? chosen : undefined,
   };
   if (query.full && query.format !== json)
     throw fail(

@@ -2,7 +2,6 @@
 import { readBytes, readJson } from "../../runtime/body.ts";
 import { fail } from "../../runtime/errors.ts";
 import type { Config as Settings } from "../../runtime/settings.ts";
-import { arrowItems } from "./arrow-items.ts";
 import { AddBody } from "./contract.ts";
 import { type Items, nameOfItem } from "./items.ts";
 import type { Config } from "./journal.ts";
@@ -23,8 +22,11 @@ export async function readAdd(
       "unsupported_media_type",
       "expected the Arrow IPC stream format, application/vnd.apache.arrow.stream, not the file format",
     );
-  if (arrowTypes.test(type))
+  if (arrowTypes.test(type)) {
+    // Its package is most of what a start of vectord would have to load.
+    const { arrowItems } = await import("./arrow-items.ts");
     return arrowItems(await readBytes(request, settings.max_body_bytes), config, settings.max_batch_items);
+  }
   if (type !== "" && !/json|x-www-form-urlencoded/i.test(type))
     throw fail(
       "unsupported_media_type",
