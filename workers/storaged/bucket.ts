@@ -1,5 +1,6 @@
 /** What every bucket can do, wherever its bytes are. One conformance suite holds all implementations to it. */
 import type { Static } from "@sinclair/typebox";
+import type { Finding } from "../../runtime/durable.ts";
 import { fail } from "../../runtime/errors.ts";
 import type {
   BucketInfo as BucketInfoSchema,
@@ -84,7 +85,20 @@ export interface Bucket {
   locate: (key: string, signal: AbortSignal) => Promise<Location>;
   /** Present when callers on this machine can write a file in place of sending a body. */
   staging?: Staging;
+  /**
+   * Keeps the bytes that the object has now under another name, without copying them. The caller sees to it that it
+   * does not change meanwhile. Absent where the store has no such names.
+   */
+  keep?: (key: string) => Promise<Kept>;
+  /** What takes room and belongs to no object. */
+  leftovers?: () => AsyncIterable<Finding>;
   stop: () => Promise<void>;
+}
+
+/** The bytes of an object that may have changed since. */
+export interface Kept {
+  open: () => Promise<ReadableStream<Uint8Array>>;
+  drop: () => Promise<void>;
 }
 
 export interface Staging {

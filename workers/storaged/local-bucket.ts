@@ -1,13 +1,14 @@
 /** A bucket on this machine's disk. README.md tells the design; object-record.ts what makes it safe. */
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { copyFile, link, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ServiceError } from "../../runtime/errors.ts";
-import { makeDirectory, readOrNull, writeAtomic } from "../../runtime/files.ts";
-import type { Bucket, ListPage, ListQuery, ObjectInfo, OpenObject, Staging } from "./bucket.ts";
+import { errorCode, makeDirectory, readOrNull, writeAtomic } from "../../runtime/files.ts";
+import type { Bucket, Kept, ListPage, ListQuery, ObjectInfo, OpenObject, Staging } from "./bucket.ts";
 import { noSuchObject } from "./bucket.ts";
 import { createCorruptions } from "./corruptions.ts";
 import { createKeyLock } from "./key-lock.ts";
 import { type Layout, layoutOf } from "./local-layout.ts";
+import { leftovers } from "./local-leftovers.ts";
 import { walk } from "./local-list.ts";
 import { createLocalReader, infoOf, type LocalReader } from "./local-reader.ts";
 import { createLocalWriter, type LocalWriter } from "./local-writer.ts";
@@ -29,8 +30,10 @@ export interface LocalBucketOptions {
 export async function openLocalBucket({ name, root, newId }: LocalBucketOptions): Promise<Bucket> {
   const layout = layoutOf(root);
   await checkFormat(name, layout);
-  await rm(layout.staging, { recursive: true, force: true });
-  await makeDirectory(layout.staging);
+  for (const path of [layout.staging, layout.points]) {
+    await rm(path, { recursive: true, force: true });
+    await makeDirectory(path);
+  }
 
   const lock = createKeyLock();
   const corruptions = createCorruptions(name);
@@ -61,6 +64,8 @@ export async function openLocalBucket({ name, root, newId }: LocalBucketOptions)
       return { kind: "local", path: layout.data(key), info: infoOf(key, opened.generation) };
     },
     staging: stagingIn(layout, writer),
+    keep: (key) => keep(layout.data(key), join(layout.points, newId())),
+    leftovers: () => leftovers(layout, lock),
     stop: async () => {},
   };
 }
@@ -82,6 +87,18 @@ async function openObject(
     await opened.handle.close();
     throw error;
   }
+}
+
+/** File systems without second names of a file. */
+const noLinks = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "EMLINK"]);
+
+/** Bytes are never written in place: a second name keeps them. */
+async function keep(data: string, path: string): Promise<Kept> {
+  await link(data, path).catch((cause) => {
+    if (!noLinks.has(errorCode(cause) ?? "")) throw cause;
+    return copyFile(data, path);
+  });
+  return { open: async () => Bun.file(path).stream(), drop: () => rm(path, { force: true }) };
 }
 
 /** Each staged file has a folder of its own: DuckDB writes a temporary file beside its target. */

@@ -15,6 +15,10 @@ export interface Layout {
   record: (key: string) => string;
   /** Unfinished bodies; emptied at every start. */
   staging: string;
+  /** Sidecars, in folders by the first two digits of their names. */
+  records: string;
+  /** Second names of objects that a point needs; emptied at every start. */
+  points: string;
   /** The version of this layout, so that an older program refuses what it does not know. */
   format: string;
 }
@@ -30,6 +34,8 @@ export function layoutOf(root: string): Layout {
       return join(own, "meta", name.slice(0, 2), `${name}.json`);
     },
     staging: join(own, "staging"),
+    records: join(own, "meta"),
+    points: join(own, "points"),
     format: join(own, "format.json"),
   };
 }

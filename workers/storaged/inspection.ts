@@ -1,0 +1,86 @@
+/** Reads every object of a bucket again. */
+import type { Clock } from "../../runtime/clock.ts";
+import type { Finding, Inspected } from "../../runtime/durable.ts";
+import { ServiceError } from "../../runtime/errors.ts";
+import type { Bucket, ListPage } from "./bucket.ts";
+import { compareKeys } from "./keys.ts";
+
+const pageSize = 1000;
+/** Longest work between two words on how far it is. */
+const tellMs = 200;
+
+interface Inspection {
+  clock: Pick<Clock, "elapsed">;
+  signal: AbortSignal;
+}
+
+/** Findings and progress. A bucket whose server does not answer is one finding. */
+export async function* inspectBucket(
+  bucket: Bucket,
+  { clock, signal }: Inspection,
+): AsyncGenerator<Inspected> {
+  const { name } = bucket.describe();
+  const state = { done: 0, total: 0, of: `objects of ${name}` };
+  let told = clock.elapsed();
+  const due = () => {
+    if (clock.elapsed() - told < tellMs) return false;
+    told = clock.elapsed();
+    return true;
+  };
+  try {
+    for await (const keys of pages(bucket, signal)) {
+      state.total += keys.length;
+      if (due()) yield { progress: { ...state, total: 0 } };
+    }
+    for await (const keys of pages(bucket, signal)) {
+      for (const key of keys) {
+        for await (const finding of readWhole(bucket, key, signal)) {
+          if (finding) yield { finding };
+          if (due()) yield { progress: { ...state } };
+        }
+        state.done += 1;
+      }
+    }
+    for await (const finding of bucket.leftovers?.() ?? [])
+      yield { finding: { ...finding, place: `${name}://${finding.place}` } };
+  } catch (error) {
+    signal.throwIfAborted();
+    yield { finding: unreadable(`${name}://`, error) };
+  }
+  yield { progress: { ...state, total: state.done } };
+}
+
+async function* pages(bucket: Bucket, signal: AbortSignal): AsyncGenerator<string[]> {
+  let pageToken: string | undefined;
+  do {
+    const page: ListPage = await bucket.list({ prefix: "", pageSize, pageToken, signal });
+    yield [...page.objects.map(({ key }) => key), ...page.corrupt].sort(compareKeys);
+    pageToken = page.nextPageToken;
+  } while (pageToken !== undefined);
+}
+
+/** What is wrong with the object, if anything; undefined now and then while it is read. */
+async function* readWhole(
+  bucket: Bucket,
+  key: string,
+  signal: AbortSignal,
+): AsyncGenerator<Finding | undefined> {
+  try {
+    const { body } = await bucket.open(key, undefined, signal);
+    for await (const _ of body) yield undefined;
+  } catch (error) {
+    signal.throwIfAborted();
+    // Deleted since it was listed.
+    if (error instanceof ServiceError && error.type === "not_found") return;
+    yield unreadable(`${bucket.describe().name}://${key}`, error);
+  }
+}
+
+function unreadable(place: string, error: unknown): Finding {
+  const problem = error instanceof Error ? error.message : String(error);
+  const isCorrupt = error instanceof ServiceError && error.type === "corrupt";
+  const remedy = isCorrupt
+    ? "restore it from a backup and PUT it again; when nothing refers to it, DELETE it"
+    : "see that the disk or the server of the bucket answers, and look again";
+  return { severity: "damage", place, problem, remedy };
+}

@@ -1,0 +1,31 @@
+/** The buckets as the service uses them: whatever changes an object goes through the gate. */
+import type { Bucket, Upload } from "./bucket.ts";
+import type { BucketRegistry } from "./bucket-registry.ts";
+import type { ChangeGate } from "./change-gate.ts";
+
+/** The same buckets; commits and removals wait for those who keep what was there. */
+export function watchedBuckets(registry: BucketRegistry, gate: ChangeGate): BucketRegistry {
+  const buckets = new Map(registry.all().map((bucket) => [bucket.describe().name, watched(bucket, gate)]));
+  return {
+    ...registry,
+    get: (name) => buckets.get(name) ?? registry.get(name),
+    all: () => [...buckets.values()],
+  };
+}
+
+function watched(bucket: Bucket, gate: ChangeGate): Bucket {
+  const { name } = bucket.describe();
+  const upload = (key: string, arrived: Upload): Upload => ({
+    ...arrived,
+    commit: (conditions) => gate.change(name, key, () => arrived.commit(conditions)),
+  });
+  const { staging } = bucket;
+  return {
+    ...bucket,
+    receive: async (key, body, options) => upload(key, await bucket.receive(key, body, options)),
+    remove: (key, conditions, signal) => gate.change(name, key, () => bucket.remove(key, conditions, signal)),
+    ...(staging && {
+      staging: { ...staging, adopt: async (key, path) => upload(key, await staging.adopt(key, path)) },
+    }),
+  };
+}
