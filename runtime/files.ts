@@ -1,7 +1,7 @@
 /** Durable files: the one place that knows how a write becomes safe. */
 import { type FileHandle, mkdir, open, readFile, rename, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
-import { fail } from "./errors.ts";
+import { basename, dirname, join } from "node:path";
+import { fail, type ServiceError } from "./errors.ts";
 
 /** Makes a rename or a new entry in the directory survive a power loss. */
 export async function syncDirectory(path: string): Promise<void> {
@@ -15,7 +15,9 @@ export async function syncDirectory(path: string): Promise<void> {
 
 /** Creates the directory with its parents, each of them durable. */
 export async function makeDirectory(path: string): Promise<void> {
-  const first = await mkdir(path, { recursive: true });
+  const first = await mkdir(path, { recursive: true }).catch((cause) => {
+    throw storageError(cause, `make the directory '${basename(path)}'`);
+  });
   if (first === undefined) return;
   for (let at = path; at.length >= first.length; at = dirname(at)) {
     await syncDirectory(dirname(at));
@@ -83,12 +85,48 @@ export async function appendDurably(handle: FileHandle, content: string): Promis
 export const errorCode = (error: unknown): string | undefined =>
   typeof error === "object" && error !== null && "code" in error ? String(error.code) : undefined;
 
-const fullCodes = new Set(["ENOSPC", "EDQUOT", "EROFS"]);
+/** What the system's and SQLite's codes say of a disk that takes no writes, and what an operator does about it. */
+const refusals: Readonly<Record<string, string>> = {
+  ENOSPC: "the disk is full",
+  EDQUOT: "the disk's quota is used up",
+  EROFS: "the disk is read-only",
+  SQLITE_FULL: "the disk is full",
+  SQLITE_READONLY: "the disk is read-only",
+  SQLITE_IOERR_WRITE: "the disk takes no writes",
+  SQLITE_IOERR_FSYNC: "the disk takes no writes",
+  SQLITE_IOERR_TRUNCATE: "the disk takes no writes",
+};
+const remedies: Readonly<Record<string, string>> = {
+  "the disk is full": "free space on it",
+  "the disk's quota is used up": "free space or raise the quota",
+  "the disk is read-only": "find out why (the kernel's log says) and make it writable",
+  "the disk takes no writes": "look at the kernel's log for what is wrong with it",
+};
+
+/** The same, from libraries that pass on the system's words and no code. */
+const words: readonly [RegExp, string][] = [
+  [/No space left on device/, "ENOSPC"],
+  [/Disk quota exceeded/, "EDQUOT"],
+  [/Read-only file system/, "EROFS"],
+];
+
+const refused = (code: string, operation: string, cause: unknown): ServiceError | undefined => {
+  const why = refusals[code];
+  if (why === undefined) return undefined;
+  const remedy = `${remedies[why]}; writes then work again, without a restart`;
+  return fail("storage_full", `cannot ${operation}: ${why} (${code}): ${remedy}`, { cause });
+};
 
 /** Turns "no space" and "read-only" into the 507 that operators look for; anything else is passed on as it is. */
 export const storageError = (cause: unknown, operation: string): unknown =>
-  fullCodes.has(errorCode(cause) ?? "")
-    ? fail("storage_full", `cannot ${operation}: the disk is full or read-only (${errorCode(cause)})`, {
-        cause,
-      })
-    : cause;
+  refused(errorCode(cause) ?? "", operation, cause) ?? cause;
+
+/** As `storageError`, for errors of native libraries that say it in words; undefined for all others. */
+export function storageErrorInWords(
+  text: string,
+  operation: string,
+  cause: unknown,
+): ServiceError | undefined {
+  const code = words.find(([pattern]) => pattern.test(text))?.[1];
+  return code === undefined ? undefined : refused(code, operation, cause);
+}

@@ -2,6 +2,7 @@
 import type { Gate } from "./auth.ts";
 import type { RawContext } from "./contract.ts";
 import { fail, ServiceError, toWire } from "./errors.ts";
+import { storageError } from "./files.ts";
 import { describe, type Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 
@@ -35,7 +36,7 @@ export function createGuard(deps: GuardDeps) {
         if (!isOpen) deps.gate(request, address);
         response = await handler(request, contextOf(request, requestId));
       } catch (error) {
-        response = failed(error, requestId, { log: deps.log, pattern });
+        response = failed(storageError(error, "write"), requestId, { log: deps.log, pattern });
       } finally {
         open -= 1;
       }

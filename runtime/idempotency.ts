@@ -2,13 +2,15 @@
  * `Idempotency-Key`: the same key and request within 24 hours gets the first answer again; the same key with
  * another request is a 409. Answers are kept in a checksummed log that survives a crash.
  */
-import { type FileHandle, open } from "node:fs/promises";
+import { truncate } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "./clock.ts";
 import type { Durable } from "./durable.ts";
-import { fail } from "./errors.ts";
-import { appendDurably, readOrNull, writeAtomic } from "./files.ts";
+import { fail, ServiceError } from "./errors.ts";
+import { readOrNull, writeAtomic } from "./files.ts";
 import { bothPoints, holdFiles } from "./held-files.ts";
+import { openLogTail } from "./log-tail.ts";
+import { createTurns } from "./turns.ts";
 
 export interface Idempotency {
   /**
@@ -49,57 +51,97 @@ export async function openIdempotency(directory: string, clock: Clock): Promise<
   const path = join(directory, fileName);
   const entries = await load(path, clock.now());
   const running = new Map<string, { fingerprint: string; answer: Promise<unknown> }>();
-  const log: FileHandle = await open(path, "a");
+  /** Of work that is done, but could not be written down: a repeated request writes it and does nothing else. */
+  const unwritten = new Set<Entry>();
+  const tail = await openLogTail(path);
+  const inTurn = createTurns();
 
-  const remember = async (entry: Entry) => {
-    await appendDurably(log, line(entry));
+  const keep = (entry: Entry) => {
+    entries.delete(entry.key);
     entries.set(entry.key, entry);
-    for (const oldest of entries.keys()) {
+    unwritten.add(entry);
+    for (const [key, oldest] of entries) {
       if (entries.size <= entriesMax) break;
-      entries.delete(oldest);
+      entries.delete(key);
+      unwritten.delete(oldest);
     }
+  };
+  const write = (entry: Entry) =>
+    inTurn(async () => {
+      if (!unwritten.has(entry)) return;
+      await tail.append(line(entry)).catch((cause) => {
+        throw notRemembered(cause);
+      });
+      unwritten.delete(entry);
+    });
+  const run = async <T>(key: string, fingerprint: string, work: () => Promise<T>): Promise<T> => {
+    const value = await work();
+    const entry = { key, fingerprint, at: clock.now(), answer: value ?? null };
+    keep(entry);
+    await write(entry);
+    return value;
   };
 
   return {
     once: async <T>(key: string, fingerprint: string, work: () => Promise<T>): Promise<T> => {
       const known = entries.get(key);
-      const current = known && clock.now() - known.at < windowMs ? known : undefined;
-      const earlier = current ?? running.get(key);
+      const current = known && isCurrent(known, clock.now()) ? known : undefined;
+      const earlier = running.get(key) ?? current;
       if (earlier && earlier.fingerprint !== fingerprint) {
         throw fail("idempotency_conflict", "this Idempotency-Key was used for another request");
       }
-      if (current) return current.answer as T;
       const shared = running.get(key);
       if (shared) return shared.answer as Promise<T>;
-      const answer = work();
+      if (current) {
+        await write(current);
+        return current.answer as T;
+      }
+      const answer = run(key, fingerprint, work);
       running.set(key, { fingerprint, answer });
       try {
-        const value = await answer;
-        await remember({ key, fingerprint, at: clock.now(), answer: value ?? null });
-        return value;
+        return await answer;
       } finally {
         running.delete(key);
       }
     },
-    close: () => log.close(),
+    close: () => inTurn(tail.close),
   };
 }
 
+/** A clock that was set back makes an entry look as if it came from the future: it still counts. */
+const isCurrent = ({ at }: Entry, now: number): boolean => now - at < windowMs;
+
+/** The work is done: what the caller has to know is how to get its answer without doing it twice. */
+const notRemembered = (cause: unknown): unknown =>
+  cause instanceof ServiceError
+    ? fail(
+        cause.type,
+        `this was carried out, but the answer for its Idempotency-Key could not be kept: ${cause.message}. Then send it again with the same key: it is not carried out twice`,
+        { cause },
+      )
+    : cause;
+
 /** Reads the log, drops what is too old or damaged, and writes it anew when anything was dropped. */
 async function load(path: string, now: number): Promise<Map<string, Entry>> {
-  const { lines, torn } = await linesIn(path);
-  const kept = lines.map(parseLine).filter((entry) => entry !== null && now - entry.at < windowMs) as Entry[];
+  const { lines, whole, torn } = await linesIn(path);
+  const kept = lines.map(parseLine).filter((entry) => entry !== null && isCurrent(entry, now)) as Entry[];
   const entries = new Map(kept.slice(-entriesMax).map((entry) => [entry.key, entry]));
-  if (torn || entries.size !== lines.length)
-    await writeAtomic(path, [...entries.values()].map(line).join(""));
+  // Needs no space, unlike writing it anew.
+  if (torn) await truncate(path, whole);
+  if (entries.size !== lines.length)
+    await writeAtomic(path, [...entries.values()].map(line).join("")).catch((cause) => {
+      // On a full disk the longer log does as well, until the next start.
+      if (!(cause instanceof ServiceError)) throw cause;
+    });
   return entries;
 }
 
 /** The lines of the log; the last one of a writer that was killed is torn, and was never acknowledged. */
-async function linesIn(path: string): Promise<{ lines: string[]; torn: boolean }> {
-  const bytes = await readOrNull(path);
-  const lines = bytes === null ? [] : new TextDecoder().decode(bytes).split("\n");
-  return { lines: lines.slice(0, -1), torn: (lines.at(-1) ?? "") !== "" };
+async function linesIn(path: string): Promise<{ lines: string[]; whole: number; torn: boolean }> {
+  const bytes = (await readOrNull(path)) ?? new Uint8Array();
+  const whole = bytes.lastIndexOf(0x0a) + 1;
+  const lines = new TextDecoder().decode(bytes.subarray(0, whole)).split("\n");
+  return { lines: lines.slice(0, -1), whole, torn: whole < bytes.length };
 }
 
 /**

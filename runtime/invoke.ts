@@ -2,6 +2,7 @@
 import type { Clock } from "./clock.ts";
 import type { Contract, VerbsOf } from "./contract.ts";
 import { fail, ServiceError } from "./errors.ts";
+import { storageError } from "./files.ts";
 import type { Idempotency } from "./idempotency.ts";
 import { describe, type Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
@@ -26,7 +27,8 @@ export function createInvoke<C extends Contract>(
     try {
       if (!idempotencyKey || !mutates) return await run();
       return await idempotency.once(idempotencyKey, fingerprint(verb, checked), run);
-    } catch (error) {
+    } catch (cause) {
+      const error = storageError(cause, "write");
       report(log, `${contract.name}.${verb}`, context.requestId, error);
       throw error;
     }

@@ -5,7 +5,8 @@
  */
 import { type FileHandle, open, truncate } from "node:fs/promises";
 import { fail } from "./errors.ts";
-import { appendDurably, errorCode, storageError, syncFile, writeAtomic } from "./files.ts";
+import { errorCode, syncFile, writeAtomic } from "./files.ts";
+import { openLogTail } from "./log-tail.ts";
 import { createTurns } from "./turns.ts";
 
 /** A line that could not be read. */
@@ -35,6 +36,8 @@ export interface LineLog<T> {
   append: (record: T) => Promise<void>;
   /** Size of the file, in bytes. */
   bytes: () => number;
+  /** Runs the work while nothing is written: these bytes of the file are all that was acknowledged, and no more. */
+  atRest: <R>(work: (bytes: number) => Promise<R>) => Promise<R>;
   /** Replaces all records, atomically; what is appended meanwhile comes after them. Damaged lines go to `<path>.damaged`. */
   rewrite: (records: Iterable<T>) => Promise<void>;
   /** Waits for what is being appended. */
@@ -74,7 +77,7 @@ export async function openLineLog<T>(options: LineLogOptions<T>): Promise<LineLo
   }
   const first = lineOf({ format, version });
   if (report.bytes === 0) await writeAtomic(path, first);
-  const tail = await openTail(path);
+  const tail = await openLogTail(path);
   const inTurn = createTurns();
   let waiting: { text: string; resolve: () => void; reject: (cause: unknown) => void }[] = [];
 
@@ -96,6 +99,7 @@ export async function openLineLog<T>(options: LineLogOptions<T>): Promise<LineLo
         if (waiting.length === 1) void inTurn(flush);
       }),
     bytes: tail.bytes,
+    atRest: (work) => inTurn(() => work(tail.bytes())),
     rewrite: (records) =>
       inTurn(async () => {
         const kept = aside.splice(0);
@@ -103,41 +107,6 @@ export async function openLineLog<T>(options: LineLogOptions<T>): Promise<LineLo
         await tail.replace(pieces(first, records));
       }),
     close: () => inTurn(tail.close),
-  };
-}
-
-/** The end of a file that is written to; a failed write leaves nothing behind. */
-async function openTail(path: string) {
-  let handle: FileHandle = await open(path, "a");
-  let size = (await handle.stat()).size;
-  let broken = false;
-  /** What a failed write left behind was acknowledged to nobody. */
-  const cutBack = async () => {
-    await handle.truncate(size);
-    await handle.datasync();
-    broken = false;
-  };
-  return {
-    bytes: () => size,
-    append: async (text: string) => {
-      try {
-        if (broken) await cutBack();
-        await appendDurably(handle, text);
-        size += Buffer.byteLength(text);
-      } catch (cause) {
-        broken = true;
-        await cutBack().catch(() => undefined);
-        throw storageError(cause, "write");
-      }
-    },
-    replace: async (texts: Iterable<string>) => {
-      await writeAtomic(path, texts);
-      await handle.close();
-      handle = await open(path, "a");
-      size = (await handle.stat()).size;
-      broken = false;
-    },
-    close: () => handle.close(),
   };
 }
 
@@ -206,15 +175,23 @@ export async function* readLineLog<T>(
 const newline = 0x0a;
 
 /** The lines of a file, each with its line end; the last may lack one. None when there is no file. */
-async function* linesOf(
-  path: string,
-  end = Number.POSITIVE_INFINITY,
-): AsyncGenerator<{ line: number; offset: number; bytes: Buffer }> {
+async function* linesOf(path: string, end?: number): AsyncGenerator<Line> {
   const file = await open(path, "r").catch((cause) => {
     if (errorCode(cause) === "ENOENT") return undefined;
     throw cause;
   });
-  if (!file) return;
+  if (file) yield* linesIn(file, end);
+}
+
+interface Line {
+  /** From 1. */
+  line: number;
+  offset: number;
+  bytes: Buffer;
+}
+
+/** The lines in the first `end` bytes of an open file, which is closed in the end. */
+export async function* linesIn(file: FileHandle, end = Number.POSITIVE_INFINITY): AsyncGenerator<Line> {
   let line = 0;
   let offset = 0;
   let rest = Buffer.alloc(0);
@@ -241,7 +218,7 @@ async function* linesOf(
 }
 
 /** The record of a line that ends with its line end, or why it is none. */
-function readLine(line: Buffer): { reason?: DamagedLine["reason"]; value?: unknown } {
+export function readLine(line: Buffer): { reason?: DamagedLine["reason"]; value?: unknown } {
   const record = line.subarray(head, -2);
   const isFormed =
     line.length > head + 2 &&

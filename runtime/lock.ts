@@ -3,13 +3,16 @@
  * ends, however it ends, and no process identifier is ever mistaken for another.
  */
 import { Database } from "bun:sqlite";
+import { closeSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { errorCode } from "./files.ts";
 
 /** Held until given back: a database that is garbage collected would let go of its lock. */
 const held = new Set<Database>();
 
-/** Takes the directory or throws, naming it. Returns how to give it back. */
+/** Takes the directory or throws, naming it and why: another process has it, or it cannot be written. Returns how to give it back. */
 export function lockDirectory(directory: string): () => void {
+  refuseReadOnly(directory);
   const database = new Database(join(directory, "lock.sqlite"), { create: true });
   try {
     database.run("PRAGMA locking_mode = EXCLUSIVE");
@@ -25,4 +28,26 @@ export function lockDirectory(directory: string): () => void {
     held.delete(database);
     database.close();
   };
+}
+
+/**
+ * A service could answer nothing but errors where it cannot write at all. A disk that is merely full is another matter:
+ * what is there can be read.
+ */
+function refuseReadOnly(directory: string): void {
+  const probe = join(directory, ".probe");
+  try {
+    closeSync(openSync(probe, "w"));
+    rmSync(probe);
+  } catch (cause) {
+    const code = errorCode(cause) ?? "";
+    if (code === "EROFS")
+      throw new Error(`${directory} is on a read-only disk: make it writable, then start again`, { cause });
+    if (code === "EACCES" || code === "EPERM")
+      throw new Error(
+        `${directory} may not be written by this user: give it to the user that runs Lakehouse, or set data_dir`,
+        { cause },
+      );
+    if (code !== "ENOSPC" && code !== "EDQUOT") throw cause;
+  }
 }

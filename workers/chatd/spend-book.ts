@@ -19,6 +19,8 @@ export interface SpendBook {
 
 /** What `kill -9` may forget, in milliseconds: money is counted, not accounted. */
 const saveEveryMs = 1000;
+/** Wait before a write that failed is tried again, in milliseconds: a full disk need not fill the log as well. */
+const retryMs = 10_000;
 const formatVersion = 1;
 
 /** Opens `spend.json`. One that is damaged is told in the log, and counting starts anew. */
@@ -41,6 +43,7 @@ export async function openSpendBook(
   };
   let stopTimer: (() => void) | undefined;
   let saving = Promise.resolve();
+  let closed = false;
   const save = () => {
     stopTimer?.();
     stopTimer = undefined;
@@ -48,7 +51,10 @@ export async function openSpendBook(
     const line = JSON.stringify({ crc32: Bun.hash.crc32(body), body });
     saving = saving
       .then(() => writeAtomic(path, line))
-      .catch((cause) => log.error("spend.json cannot be written", describe(cause)));
+      .catch((cause) => {
+        log.error("spend.json cannot be written; it is tried again", describe(cause));
+        if (!closed) stopTimer ??= clock.after(retryMs, save);
+      });
   };
 
   return {
@@ -63,6 +69,7 @@ export async function openSpendBook(
       stopTimer ??= clock.after(saveEveryMs, save);
     },
     close: async () => {
+      closed = true;
       if (stopTimer) save();
       await saving;
     },

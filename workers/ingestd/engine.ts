@@ -10,6 +10,7 @@ import {
   type DuckDBType,
 } from "@duckdb/node-api";
 import { fail } from "../../runtime/errors.ts";
+import { storageErrorInWords } from "../../runtime/files.ts";
 
 export type Value = string | number | boolean | null | Value[] | { [key: string]: Value };
 export type EngineRow = Record<string, Value>;
@@ -167,7 +168,7 @@ const share = (connection: DuckDBConnection): number | undefined => {
   return percentage >= 0 ? Math.min(1, percentage / 100) : undefined;
 };
 
-/** DuckDB tells causes apart by text alone; these two are the machine's, not the data's. */
+/** DuckDB tells causes apart by text alone; these are the machine's, not the data's. */
 function translate(cause: unknown): Error {
   const message = cause instanceof Error ? cause.message : String(cause);
   if (/^Out of Memory Error/.test(message)) {
@@ -176,9 +177,10 @@ function translate(cause: unknown): Error {
       cause,
     });
   }
-  if (/No space left on device|max_temp_directory_size/.test(message)) {
+  const full = storageErrorInWords(message, "keep the file while it is read", cause);
+  if (full) return full;
+  if (/max_temp_directory_size/.test(message))
     return fail("storage_full", "the disk is full: nothing was registered", { cause });
-  }
   if (/^(INTERNAL|FATAL) Error/.test(message)) return new BrokenEngine(message, { cause });
   return new EngineError(message, { cause });
 }

@@ -1,7 +1,7 @@
 /** Builds and refreshes: those that wait, run, and the latest that ended. What is told of them outlives the process. */
 import { type Clock, timestamp } from "../../runtime/clock.ts";
 import { fail, ServiceError, toWire } from "../../runtime/errors.ts";
-import type { Log } from "../../runtime/log.ts";
+import { describe, type Log } from "../../runtime/log.ts";
 import { type JobFacts, openJobsLog } from "./jobs-log.ts";
 
 export type { JobFacts };
@@ -65,7 +65,9 @@ export async function openJobs(
   for (const known of file.known) {
     const facts = isOver({ facts: known }) ? known : ended(known, clock, "failed", interrupted);
     entries.set(facts.job_id, { facts, abort: new AbortController(), wake: new Set(), leave: () => false });
-    if (facts !== known) await file.write(facts);
+    // The next start says it again.
+    if (facts !== known)
+      await file.write(facts).catch((cause) => log.error("a job's end was not recorded", describe(cause)));
   }
   forget(entries);
 
@@ -80,7 +82,7 @@ export async function openJobs(
   const end = async (entry: Entry, failure: unknown) => {
     const facts = finished(entry, clock, failure);
     // Told when it is durable; a log that cannot be written costs the record, not the job.
-    await file.write(facts).catch((error: unknown) => log.error("a job's end was not recorded", { error }));
+    await file.write(facts).catch((cause) => log.error("a job's end was not recorded", describe(cause)));
     entry.facts = facts;
     wake(entry);
     forget(entries);

@@ -8,6 +8,7 @@
 import { Database, SQLiteError } from "bun:sqlite";
 import type { Static } from "@sinclair/typebox";
 import { fail } from "../../runtime/errors.ts";
+import { storageError } from "../../runtime/files.ts";
 import type { CorpusSpec } from "./schemas.ts";
 
 /** What a database holds, as of its latest swap. */
@@ -142,7 +143,6 @@ export const damaged = (why: string, cause?: unknown) =>
   });
 
 const damageCodes = /^SQLITE_(CORRUPT|NOTADB|CANTOPEN|IOERR_SHORT_READ|FORMAT)/;
-const fullCodes = /^SQLITE_(FULL|READONLY)/;
 
 /** Runs work on a database; SQLite's words for damage and a full disk become `corrupt` and `storage_full`. */
 export function guarded<R>(work: () => R): R {
@@ -152,10 +152,6 @@ export function guarded<R>(work: () => R): R {
     if (!(cause instanceof SQLiteError)) throw cause;
     const { code = "" } = cause;
     if (damageCodes.test(code)) throw damaged(code, cause);
-    if (fullCodes.test(code))
-      throw fail("storage_full", `cannot write the corpus: the disk is full or read-only (${code})`, {
-        cause,
-      });
-    throw cause;
+    throw storageError(cause, "write the corpus");
   }
 }

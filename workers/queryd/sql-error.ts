@@ -1,5 +1,6 @@
 /** DuckDB's errors as a caller may see them: its message, the place in the caller's text, and no path. */
 import { fail, type ServiceError } from "../../runtime/errors.ts";
+import { storageErrorInWords } from "../../runtime/files.ts";
 import { EngineError } from "./engine-error.ts";
 
 /** How places in the statement that was run relate to the caller's text. */
@@ -50,6 +51,8 @@ const statementKinds = new Set([
 export function sqlError(cause: unknown, origin: Origin, hide: HidePaths): unknown {
   if (!(cause instanceof EngineError)) return cause;
   const message = hide(cause.message);
+  const full = storageErrorInWords(message, "keep what the query needs beside memory", cause);
+  if (full) return full;
   if (cause.kind === "Out of Memory") {
     return fail(
       "resource_exhausted",

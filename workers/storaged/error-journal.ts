@@ -65,14 +65,22 @@ export async function openErrorJournal(directory: string, fileBytesMax: number):
   let queue: Promise<unknown> = Promise.resolve();
 
   const rotate = async () => {
-    await current.handle.close();
-    await rm(join(directory, nameOf(current.number - 1)), { force: true });
-    current = await openFile(directory, current.number + 1);
+    const old = current;
+    // Room first: on a full disk the old file makes it.
+    await rm(join(directory, nameOf(old.number - 1)), { force: true });
+    current = await openFile(directory, old.number + 1);
+    await old.handle.close();
   };
   const write = async (line: string) => {
     const bytes = Buffer.byteLength(line);
     if (current.bytes > 0 && current.bytes + bytes > fileBytesMax) await rotate();
-    await current.handle.appendFile(line);
+    try {
+      await current.handle.appendFile(line);
+    } catch (cause) {
+      // A half line would take the next one with it.
+      await current.handle.truncate(current.bytes).catch(() => undefined);
+      throw cause;
+    }
     current.bytes += bytes;
   };
 

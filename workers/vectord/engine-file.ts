@@ -42,7 +42,9 @@ export async function sealFile(
     trailer.writeBigUInt64LE(builtFor(spec, engine), 8);
     trailer.writeUInt32LE(rows, 16);
     trailer.writeBigUInt64LE(await hashOf(file, size), 24);
-    await file.write(trailer, 0, trailerBytes, size);
+    const { bytesWritten } = await file.write(trailer, 0, trailerBytes, size);
+    if (bytesWritten < trailerBytes)
+      throw fail("storage_full", "cannot write the engine's file: the disk is full: free space on it");
   } finally {
     await file.close();
   }

@@ -66,7 +66,7 @@ async function writeSample(
         const row = Math.floor(((first + at) * rows) / wanted);
         piece.set(shared.range(row, row + 1), at * shared.dimension);
       }
-      await file.write(new Uint8Array(piece.buffer));
+      await file.writeFile(new Uint8Array(piece.buffer));
     }
   } finally {
     await file.close();
