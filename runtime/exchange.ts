@@ -150,7 +150,7 @@ function caller(port: MessagePort, id: number, signal: AbortSignal | undefined, 
       }
     },
     begin: async (path: string, { method = "GET", headers, body }: RequestInit) => {
-      const head: RequestHead = { method, path, headers: [...new Headers(headers)] };
+      const head: RequestHead = { method, path, headers: pairsOf(headers) };
       try {
         const { content, rest } = await contentOf(body, head.headers);
         if (isOver) return void rest?.reader.cancel().catch(() => undefined);
@@ -166,6 +166,10 @@ function caller(port: MessagePort, id: number, signal: AbortSignal | undefined, 
     },
   };
 }
+
+/** Pairs are taken as they are: whoever made them has just read them from other headers. */
+const pairsOf = (headers: RequestInit["headers"]): [string, string][] =>
+  Array.isArray(headers) ? (headers as [string, string][]) : [...new Headers(headers)];
 
 export interface Rest {
   reader: ReadableStreamDefaultReader<Uint8Array>;

@@ -31,6 +31,31 @@ const labelText = (labels: Labels): string => {
   const pairs = Object.entries(labels).map(([key, value]) => `${key}="${escapeLabel(value)}"`);
   return pairs.length === 0 ? "" : `{${pairs.join(",")}}`;
 };
+/** What tells the series of one metric apart, made without escaping: it is asked for with every request. */
+const keyOf = (labels: Labels): string => {
+  let key = "";
+  for (const name in labels) key += `${name}\0${labels[name]}\0`;
+  return key;
+};
+
+interface Series<T> {
+  text: string;
+  value: T;
+}
+
+/** The series of the labels, begun when it is new; beyond `seriesMax` one for all others. */
+function seriesOf<T>(all: Map<string, Series<T>>, labels: Labels, begin: () => T): Series<T> {
+  const key = keyOf(labels);
+  const known = all.get(key);
+  if (known) return known;
+  if (all.size >= seriesMax && key !== keyOf(others)) return seriesOf(all, others, begin);
+  const series = { text: labelText(labels), value: begin() };
+  all.set(key, series);
+  return series;
+}
+
+const others: Labels = { series: "other" };
+
 const withLe = (series: string, le: string): string =>
   series === "" ? `{le="${le}"}` : `${series.slice(0, -1)},le="${le}"}`;
 
@@ -47,15 +72,16 @@ export function createMetrics(prefix = "lakehouse_"): Metrics {
   return {
     counter: (short, help) => {
       const name = prefix + short;
-      const series = new Map<string, number>([]);
+      const all = new Map<string, Series<number>>();
       define(
         name,
-        () => header(name, help, "counter") + [...series].map(([key, n]) => `${name}${key} ${n}\n`).join(""),
+        () =>
+          header(name, help, "counter") +
+          [...all.values()].map(({ text, value }) => `${name}${text} ${value}\n`).join(""),
       );
       return {
         add: (amount = 1, labels = {}) => {
-          const key = bounded(series, labelText(labels));
-          series.set(key, (series.get(key) ?? 0) + amount);
+          seriesOf(all, labels, () => 0).value += amount;
         },
       };
     },
@@ -65,22 +91,21 @@ export function createMetrics(prefix = "lakehouse_"): Metrics {
     },
     histogram: (short, help, buckets = latencyBuckets) => {
       const name = prefix + short;
-      const series = new Map<string, HistogramState>();
+      const all = new Map<string, Series<HistogramState>>();
+      const begin = () => ({ counts: buckets.map(() => 0), sum: 0, count: 0 });
       define(
         name,
         () =>
           header(name, help, "histogram") +
-          [...series].map(([key, s]) => histogramText(name, key, s, buckets)).join(""),
+          [...all.values()].map(({ text, value }) => histogramText(name, text, value, buckets)).join(""),
       );
       return {
         observe: (value, labels = {}) => {
-          const key = bounded(series, labelText(labels));
-          const state = series.get(key) ?? { counts: buckets.map(() => 0), sum: 0, count: 0 };
+          const { value: state } = seriesOf(all, labels, begin);
           const at = buckets.findIndex((limit) => value <= limit);
           if (at >= 0) state.counts[at] = (state.counts[at] ?? 0) + 1;
           state.sum += value;
           state.count += 1;
-          series.set(key, state);
         },
       };
     },
@@ -93,9 +118,6 @@ interface HistogramState {
   sum: number;
   count: number;
 }
-
-const bounded = (series: ReadonlyMap<string, unknown>, key: string): string =>
-  series.has(key) || series.size < seriesMax ? key : '{series="other"}';
 
 function histogramText(
   name: string,
