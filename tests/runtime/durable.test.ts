@@ -1,0 +1,168 @@
+import { afterAll, expect, test } from "bun:test";
+import { appendFileSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { systemClock } from "../../runtime/clock.ts";
+import type { Durable } from "../../runtime/durable.ts";
+import { durable, durableDoors } from "../../runtime/durable-doors.ts";
+import { bothPoints, holdFiles } from "../../runtime/held-files.ts";
+import { openIdempotency, withAnswers } from "../../runtime/idempotency.ts";
+import { createLog } from "../../runtime/log.ts";
+import { createMetrics } from "../../runtime/metrics.ts";
+import { createFace, type RawHandler } from "../../runtime/serve.ts";
+import { temporaryDirectory } from "../support/in-process.ts";
+
+const directory = temporaryDirectory("durable");
+afterAll(directory.remove);
+const at = (name: string) => join(directory.path, name);
+
+/** The doors of a service named `thing`, its clock in the test's hands. */
+function doorsOf(kept: Durable) {
+  const due: (() => void)[] = [];
+  const after = (_: number, work: () => void) => {
+    due.push(work);
+    return () => {};
+  };
+  const clock = { ...systemClock, after };
+  let last = 0;
+  const doors = durableDoors({ name: "thing", durable: kept, newId: () => `p${++last}`, clock });
+  const face = createFace({
+    name: "thing",
+    gate: () => {},
+    log: createLog("thing", "error", () => {}),
+    metrics: createMetrics(),
+    newId: () => "r",
+    notReady: () => [],
+    clock: systemClock,
+    maxConnections: 10,
+    maxJsonBytes: 1000,
+  });
+  face.raw(durable, doors.raw as unknown as Record<string, RawHandler>);
+  const send = (method: string, path: string) =>
+    face.fetch(new Request(`http://localhost/durable/${path}`, { method }));
+  return { doors, send, due };
+}
+
+const linesOf = async (response: Response) =>
+  (await response.text())
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+
+const logs: Durable = {
+  inspect: async function* () {
+    yield { progress: { done: 1, total: 2, of: "lines" } };
+    yield { finding: { severity: "damage", place: "thing/a.log line 2", problem: "p", remedy: "r" } };
+  },
+  point: () => holdFiles(directory.path, ["a.log", "replaced.json", "never-written"]),
+};
+
+test("a point stays what it was, whatever is written meanwhile", async () => {
+  writeFileSync(at("a.log"), "one\ntwo\n");
+  writeFileSync(at("replaced.json"), "before");
+  const { send } = doorsOf(logs);
+  const [head, ...files] = await linesOf(await send("POST", "thing/points"));
+  expect(head).toEqual({ point: { id: "p1" } });
+  expect(files).toEqual([
+    { file: { path: "a.log", bytes: 8 } },
+    { file: { path: "replaced.json", bytes: 6 } },
+    { end: { count: 3 } },
+  ]);
+  appendFileSync(at("a.log"), "three\n");
+  writeFileSync(at("replaced.part"), "after all");
+  renameSync(at("replaced.part"), at("replaced.json"));
+  expect(await (await send("GET", "thing/points/p1/a.log")).text()).toBe("one\ntwo\n");
+  expect(await (await send("GET", "thing/points/p1/replaced.json")).text()).toBe("before");
+  // Read twice, it is the same.
+  expect(await (await send("GET", "thing/points/p1/a.log")).text()).toBe("one\ntwo\n");
+  expect((await send("DELETE", "thing/points/p1")).status).toBe(204);
+  expect((await send("GET", "thing/points/p1/a.log")).status).toBe(404);
+});
+
+test.each([
+  ["another service", "GET", "other/inspect", "this is thing, not 'other'"],
+  ["a point nobody made", "GET", "thing/points/p9/a.log", "holds no point 'p9'"],
+  ["letting go of it", "DELETE", "thing/points/p9", "holds no point 'p9'"],
+  ["a file that is not of it", "GET", "thing/points/p1/b.log", "this point has no file 'b.log'"],
+  ["a way out of the directory", "GET", "thing/points/p1/..%2Fa.log", "this point has no file '../a.log'"],
+])("%s is not found", async (_, method, path, message) => {
+  const { send } = doorsOf(logs);
+  await (await send("POST", "thing/points")).text();
+  const response = await send(method, path);
+  expect([response.status, (await response.json()).error.message]).toEqual([
+    404,
+    expect.stringContaining(message),
+  ]);
+});
+
+test("a point that nobody asks for is let go, and so are all at the end; there is a most of them", async () => {
+  const { send, due, doors } = doorsOf(logs);
+  for (let n = 0; n < 8; n++) expect((await send("POST", "thing/points")).status).toBe(200);
+  const ninth = await send("POST", "thing/points");
+  expect([ninth.status, ninth.headers.get("retry-after")]).toEqual([429, "60"]);
+  due[0]?.();
+  await Bun.sleep(0);
+  expect((await send("GET", "thing/points/p1/a.log")).status).toBe(404);
+  expect((await send("POST", "thing/points")).status).toBe(200);
+  await doors.stop();
+  expect((await send("GET", "thing/points/p2/a.log")).status).toBe(404);
+});
+
+test("what breaks an inspection breaks its answer: it is never taken for whole", async () => {
+  const broken = doorsOf({
+    ...logs,
+    inspect: async function* () {
+      yield { progress: { done: 0, total: 1, of: "lines" } };
+      throw new Error("the disk went away");
+    },
+  });
+  const response = await broken.send("GET", "thing/inspect");
+  expect(response.status).toBe(200);
+  await expect(response.text()).rejects.toThrow();
+  const whole = await linesOf(await doorsOf(logs).send("GET", "thing/inspect"));
+  expect(whole.at(-1)).toEqual({ end: { count: 2 } });
+});
+
+test("two points are fixed in order, and both are let go when the second fails", async () => {
+  const ended: string[] = [];
+  const named = (name: string) => async () => {
+    const point = await holdFiles(directory.path, ["a.log"]);
+    return { ...point, end: async () => void ended.push(name) };
+  };
+  const failing = async () => {
+    throw new Error("no");
+  };
+  await expect(bothPoints(named("first"), failing)).rejects.toThrow("no");
+  expect(ended).toEqual(["first"]);
+  const both = await bothPoints(named("first"), named("second"));
+  await both.end();
+  expect(ended).toEqual(["first", "first", "second"]);
+});
+
+test("remembered answers are part of what a service keeps, and a damaged one is found", async () => {
+  const own = temporaryDirectory("answers");
+  const idempotency = await openIdempotency(own.path, systemClock);
+  for (const key of ["a", "b", "c"]) await idempotency.once(key, "same", async () => ({ key }));
+  await idempotency.close();
+  const kept = withAnswers({ directory: own.path }, "thing");
+  const found = async () => {
+    const all = [];
+    for await (const each of kept.inspect(new AbortController().signal)) all.push(each);
+    return all;
+  };
+  expect(await found()).toEqual([]);
+  const path = join(own.path, "idempotency.log");
+  const text = await Bun.file(path).text();
+  await Bun.write(path, text.replace('"key":"b"', '"key":"x"'));
+  expect(await found()).toMatchObject([
+    { finding: { severity: "damage", place: "thing/idempotency.log line 2" } },
+  ]);
+  // A line that a killed writer left half is no damage: it goes at the start, and the next is whole.
+  await Bun.write(path, `${text}${text.slice(0, 30)}`);
+  expect(await found()).toEqual([]);
+  const again = await openIdempotency(own.path, systemClock);
+  await again.once("d", "same", async () => ({}));
+  await again.close();
+  expect(await found()).toEqual([]);
+  expect((await Bun.file(path).text()).trim().split("\n")).toHaveLength(4);
+  own.remove();
+});
