@@ -1,2 +1,136 @@
-process.stderr.write("runbook: not built yet\n");
-process.exit(2);
+/**
+ * `bun run runbook [--until HEADING] [--page FILE]`: runs every command of REPLICATION.md, in order, on a machine made
+ * fresh for it. A block that does not do what the page says ends it with 1, the block and what was printed.
+ */
+import { resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { type Block, blocksOf, printed, stepsOf } from "./runbook/blocks.ts";
+import { bootMachine, type Machine, noMachine } from "./runbook/machine.ts";
+
+const root = resolve(import.meta.dir, "..");
+/** The slowest are those that install packages. */
+const blockTimeoutMs = 10 * 60_000;
+const say = (line: string) => void process.stdout.write(`${line}\n`);
+
+/** What may stand behind ```sh: anything else is a slip of the pen. */
+const marks = new Set(["online", "fails", "background", "host-b"]);
+
+/**
+ * A terminal is one shell that goes on from block to block: where it is and what it exported are kept, functions and
+ * options are not.
+ */
+const inTerminal = (text: string): string => `
+set -euo pipefail
+terminal=/run/terminal
+[ -f $terminal ] && . $terminal
+trap '{ export -p; printf "cd %q\\n" "$PWD"; } > /run/terminal' EXIT
+${text}`;
+
+/** Runs one block; undefined when it did what the page says, else what was wrong. */
+async function wrongWith(block: Block, machine: Machine): Promise<string | undefined> {
+  const options = { online: block.marks.has("online"), timeoutMs: blockTimeoutMs };
+  if (block.language === "console") {
+    for (const { command, expected } of stepsOf(block.text)) {
+      const { code, output } = await machine.run(inTerminal(`{ ${command}\n} 2>&1`), options);
+      if (!printed(output, expected))
+        return `$ ${command}\nexpected:\n${expected}\nprinted (exit ${code ?? "none: it took too long"}):\n${output.trim()}`;
+    }
+    return undefined;
+  }
+  const script = block.marks.has("background")
+    ? `setsid bash -euc ${quoted(block.text)} > /tmp/background.log 2>&1 < /dev/null &`
+    : block.text;
+  const { code, output } = await machine.run(inTerminal(script), options);
+  const shown = `${block.text.trim()}\nexit ${code ?? "none: it took too long"}, printed:\n${output.trim()}`;
+  if (block.marks.has("fails")) return code === undefined || code === 0 ? `should fail: ${shown}` : undefined;
+  return code === 0 ? undefined : shown;
+}
+
+const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
+
+/** Whether the shell can read it: what is left where nothing can be run. */
+function unreadable(block: Block): string | undefined {
+  const text =
+    block.language === "sh"
+      ? block.text
+      : stepsOf(block.text)
+          .map((step) => step.command)
+          .join("\n");
+  const { exitCode, stderr } = Bun.spawnSync(["bash", "-n"], { stdin: new TextEncoder().encode(text) });
+  return exitCode === 0 ? undefined : stderr.toString();
+}
+
+export interface Told {
+  ran: number;
+  checked: number;
+  /** The first block that did not do what the page says. */
+  wrong?: { block: Block; why: string };
+}
+
+/** Runs the blocks in order on a machine of their own, and stops at the first that is wrong. */
+export async function runBlocks(
+  blocks: readonly Block[],
+  note: (block: Block, ms: number) => void,
+): Promise<Told> {
+  const machines = new Map<string, Machine>();
+  const told: Told = { ran: 0, checked: 0 };
+  try {
+    for (const block of blocks) {
+      const name = block.marks.has("host-b") ? "host-b" : "host-a";
+      const machine = machines.get(name) ?? (await bootMachine(name));
+      machines.set(name, machine);
+      const startedAt = performance.now();
+      const why = await wrongWith(block, machine);
+      note(block, performance.now() - startedAt);
+      if (why !== undefined) return { ...told, wrong: { block, why } };
+      told.ran++;
+    }
+    return told;
+  } finally {
+    await Promise.all([...machines.values()].map((machine) => machine.end()));
+  }
+}
+
+async function main(): Promise<number> {
+  const options = { until: { type: "string" }, page: { type: "string", default: "REPLICATION.md" } } as const;
+  const { values } = parseArgs({ options });
+  const all = blocksOf(await Bun.file(resolve(root, values.page)).text());
+  const end =
+    values.until === undefined ? all.length : all.findIndex(({ section }) => section === values.until);
+  if (end < 0) throw new Error(`--until: there is no heading '${values.until}'`);
+  const blocks = all.slice(0, end);
+  for (const block of blocks) {
+    const strange = [...block.marks].find((mark) => !marks.has(mark));
+    const why =
+      strange === undefined ? unreadable(block) : `unknown mark '${strange}': ${[...marks].join(", ")}`;
+    if (why !== undefined) return tell(values.page, { ran: 0, checked: 0, wrong: { block, why } });
+  }
+  const missing = noMachine();
+  if (missing !== undefined) {
+    say(`runbook: nothing was run, since no machine can be made here: ${missing}`);
+    say(`runbook: ${blocks.length} blocks checked for their syntax alone`);
+    return 0;
+  }
+  const told = await runBlocks(blocks, ({ section, line }, ms) =>
+    say(`${values.page}:${line}  ${(ms / 1000).toFixed(1).padStart(5)} s  ${section}`),
+  );
+  return tell(values.page, told, blocks.length);
+}
+
+function tell(page: string, { ran, wrong }: Told, total = 0): number {
+  if (wrong === undefined) say(`runbook: all ${ran} blocks did what the page says`);
+  else {
+    say(`\n${page}:${wrong.block.line}: ${wrong.block.section}\n${wrong.why}`);
+    say(`\nrunbook: ${ran} of ${total} blocks ran, then one went wrong`);
+  }
+  return wrong === undefined ? 0 : 1;
+}
+
+if (import.meta.main) {
+  try {
+    process.exit(await main());
+  } catch (cause) {
+    process.stderr.write(`${cause instanceof Error ? cause.message : cause}\n`);
+    process.exit(2);
+  }
+}

@@ -1,0 +1,195 @@
+/** A machine made fresh, to try commands on that would change this one: scripts/runbook/boot.sh in namespaces. */
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+
+const root = resolve(import.meta.dir, "../..");
+const bootTimeoutMs = 60_000;
+
+export interface Outcome {
+  /** Of the shell; undefined when it was ended because it took too long. */
+  code: number | undefined;
+  /** Both streams, as a terminal would show them. */
+  output: string;
+}
+
+export interface RunOptions {
+  /** With this machine's network instead of its own loopback, to reach package registries. */
+  online?: boolean;
+  timeoutMs: number;
+  /** The shell goes on; what it prints until it ends is `output()` of the answer. */
+  onOutput?: (text: string) => void;
+}
+
+export interface Machine {
+  name: string;
+  /** Process id of its systemd, as this machine sees it. */
+  pid: number;
+  /** Runs a script by bash as root, with an empty environment. */
+  run: (script: string, options: RunOptions) => Promise<Outcome>;
+  /** Ends it with all that runs on it. */
+  end: () => Promise<void>;
+}
+
+/** Why no such machine can be made here, or undefined. */
+export function noMachine(): string | undefined {
+  if (process.platform !== "linux") return "it takes Linux";
+  if (process.getuid?.() !== 0) return "it takes root";
+  for (const tool of ["unshare", "nsenter", "pivot_root", "ip", "git"])
+    if (Bun.which(tool) === null) return `${tool} is missing`;
+  if (!existsSync("/lib/systemd/systemd")) return "systemd is missing";
+  if (cgroupMount() === undefined) return "there is no cgroup2";
+  const tried = Bun.spawnSync([
+    "unshare",
+    "--pid",
+    "--fork",
+    "--mount",
+    "--net",
+    "--uts",
+    "--ipc",
+    "--cgroup",
+    "true",
+  ]);
+  return tried.exitCode === 0 ? undefined : `namespaces cannot be made: ${tried.stderr.toString().trim()}`;
+}
+
+const cgroupMount = (): string | undefined =>
+  readFileSync("/proc/mounts", "utf8")
+    .split("\n")
+    .map((line) => line.split(" "))
+    .find(([, , kind]) => kind === "cgroup2")?.[1];
+
+/** The tree as it is committed, with what is changed in it, as a bare repository. */
+async function sourceIn(directory: string): Promise<string> {
+  const clone = join(directory, "clone");
+  const bare = join(directory, "lakehouse.git");
+  const git = (cwd: string, words: string[], stdin?: Uint8Array) => {
+    const done = Bun.spawnSync(["git", "-c", "safe.directory=*", ...words], { cwd, ...(stdin && { stdin }) });
+    if (done.exitCode !== 0) throw new Error(`git ${words[0]}: ${done.stderr.toString().trim()}`);
+    return done.stdout;
+  };
+  git(root, ["clone", "--quiet", "--no-hardlinks", root, clone]);
+  const changes = git(root, ["diff", "--binary", "HEAD"]);
+  if (changes.length > 0) {
+    git(clone, ["apply", "--whitespace=nowarn"], changes);
+    git(clone, [
+      "-c",
+      "user.name=runbook",
+      "-c",
+      "user.email=runbook@localhost",
+      "commit",
+      "-qam",
+      "as it is",
+    ]);
+  }
+  git(directory, ["clone", "--quiet", "--bare", clone, bare]);
+  return bare;
+}
+
+const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** Boots one; `name` is its host name. Throws with what its boot printed when it does not come up. */
+export async function bootMachine(name: string): Promise<Machine> {
+  const directory = mkdtempSync(join(tmpdir(), "lakehouse-machine-"));
+  const cgroup = join(cgroupMount() ?? "", `lakehouse-${process.pid}-${name}`);
+  const mount = join(directory, "mount");
+  mkdirSync(mount);
+  mkdirSync(cgroup);
+  const end = async () => {
+    writeFileSync(join(cgroup, "cgroup.kill"), "1");
+    await child?.exited;
+    await removeGroup(cgroup);
+    rmSync(directory, { recursive: true, force: true });
+  };
+  let child: Bun.Subprocess<"ignore", "pipe", "pipe"> | undefined;
+  try {
+    const source = await sourceIn(directory);
+    const words = ["--fork", "--pid", "--mount", "--net", "--uts", "--ipc", "--cgroup", "--kill-child"];
+    // Into the group before the namespace is made, so that the group is the machine's root.
+    const enter = 'echo 0 > "$1/cgroup.procs"; shift; exec "$@"';
+    const boot = ["bash", join(import.meta.dir, "boot.sh"), mount, source, name];
+    child = Bun.spawn(["bash", "-c", enter, "boot", cgroup, "unshare", ...words, ...boot], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const said = new Response(child.stderr).text();
+    const pid = await Promise.race([booted(child.pid), child.exited.then(() => undefined)]);
+    if (pid === undefined) throw new Error(`the machine does not boot: ${(await said).trim()}`);
+    return { name, pid, run: (script, options) => enterAndRun(pid, script, options), end };
+  } catch (cause) {
+    await end();
+    throw cause;
+  }
+}
+
+/** Waits until its systemd has started what there is to start. */
+async function booted(unshare: number): Promise<number> {
+  const until = performance.now() + bootTimeoutMs;
+  while (performance.now() < until) {
+    const pid = Number(readText(`/proc/${unshare}/task/${unshare}/children`).trim().split(" ")[0]);
+    if (pid > 0 && readText(`/proc/${pid}/comm`).trim() === "systemd") {
+      const wait = "systemctl is-system-running --wait || systemctl is-system-running | grep -q degraded";
+      const { code } = await enterAndRun(pid, wait, { timeoutMs: bootTimeoutMs });
+      if (code === 0) return pid;
+    }
+    await Bun.sleep(50);
+  }
+  throw new Error(`the machine did not come up within ${bootTimeoutMs} ms`);
+}
+
+/** Empty for a process that is gone. */
+const readText = (path: string): string => {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+};
+
+async function enterAndRun(pid: number, script: string, options: RunOptions): Promise<Outcome> {
+  const namespaces = ["-m", "-u", "-i", "-p", "-C", ...(options.online ? [] : ["-n"])];
+  const environment = ["env", "-i", "HOME=/root", `PATH=${systemPath}`, "LANG=C.UTF-8", "TERM=dumb"];
+  const shell = Bun.spawn(
+    ["nsenter", "-t", String(pid), ...namespaces, "--", ...environment, "bash", "-c", script],
+    { stdio: ["ignore", "pipe", "pipe"], cwd: "/" },
+  );
+  let output = "";
+  const collect = async (stream: ReadableStream<Uint8Array>) => {
+    const decoder = new TextDecoder();
+    for await (const bytes of stream) {
+      const text = decoder.decode(bytes, { stream: true });
+      output += text;
+      options.onOutput?.(text);
+    }
+  };
+  const reading = Promise.all([collect(shell.stdout), collect(shell.stderr)]);
+  const timer = setTimeout(() => shell.kill("SIGKILL"), options.timeoutMs);
+  const code = await shell.exited;
+  clearTimeout(timer);
+  // What a script left behind in the background holds the pipes: its output is waited for only a moment.
+  await Promise.race([reading, Bun.sleep(200)]);
+  return { code: shell.signalCode === "SIGKILL" ? undefined : code, output };
+}
+
+/** A group and those that its systemd made in it, innermost first. */
+async function removeGroup(path: string): Promise<void> {
+  for (const entry of readdirSync(path, { withFileTypes: true }))
+    if (entry.isDirectory()) await removeGroup(join(path, entry.name));
+  for (let tries = 0; ; tries++) {
+    try {
+      return rmdirSync(path);
+    } catch (cause) {
+      if (tries === 100) throw cause;
+      // The kernel takes a moment to reap those it has killed.
+      await Bun.sleep(50);
+    }
+  }
+}
