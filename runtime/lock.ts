@@ -10,6 +10,8 @@ import { errorCode } from "./files.ts";
 /** Held until given back: a database that is garbage collected would let go of its lock. */
 const held = new Set<Database>();
 
+const noRoomHint = "is there room on its disk, and does it have working file locks?";
+
 /** Takes the directory or throws, naming it and why: another process has it, or it cannot be written. Returns how to give it back. */
 export function lockDirectory(directory: string): () => void {
   refuseReadOnly(directory);
@@ -19,6 +21,9 @@ export function lockDirectory(directory: string): () => void {
     database.run("BEGIN EXCLUSIVE");
   } catch (cause) {
     database.close();
+    const code = errorCode(cause) ?? "";
+    if (!code.startsWith("SQLITE_BUSY"))
+      throw new Error(`${directory} cannot be locked (${code}): ${noRoomHint}`, { cause });
     throw new Error(`${directory} is in use by another process: is Lakehouse already running on it?`, {
       cause,
     });

@@ -10,10 +10,15 @@ export interface Deed {
   prepare?: (url: string) => Promise<unknown>;
   /** The n-th. Resolves with the answer. */
   act: (url: string, n: number) => Promise<Response>;
-  /** What of the n-th is there, to be compared with `expected`. */
+  /** What of the n-th is there, to be compared with `expected`; `absent` when nothing is. */
   find: (url: string, n: number) => Promise<unknown>;
   expected: (n: number) => unknown;
+  /** Looking for it does it when it was not done. */
+  findActs?: boolean;
 }
+
+export const absent = "absent";
+const orAbsent = (found: string[] | undefined) => (found?.length === 0 ? absent : found);
 
 export const json = (
   url: string,
@@ -54,7 +59,7 @@ const dataset: Deed = {
     sql(
       url,
       `SELECT count(*)::INTEGER AS n, (sum(id) - 50 * ${n}::BIGINT * 1000)::INTEGER AS s FROM drill_${n}`,
-    ).catch((cause) => cause.message),
+    ).catch((cause) => (/there is no dataset/.test(cause.message) ? absent : cause.message)),
   expected: () => [{ n: 50, s: 1225 }],
 };
 
@@ -63,15 +68,22 @@ const version: Deed = {
   name: "version",
   prepare: (url) => ingest(url, "name=versions", rowsOf(999_999)),
   act: (url, n) => ingest(url, "name=versions&mode=append", rowsOf(n)),
-  find: async (url, n) =>
-    (await sql(url, `SELECT count(*)::INTEGER AS n FROM versions WHERE id = ${n * 1000 + 7}`))[0],
-  expected: () => ({ n: 1 }),
+  find: async (url, n) => {
+    const range = `id BETWEEN ${n * 1000} AND ${n * 1000 + 999}`;
+    const [row] = await sql<{ n: number }>(url, `SELECT count(*)::INTEGER AS n FROM versions WHERE ${range}`);
+    return row?.n === 0 ? absent : row;
+  },
+  expected: () => ({ n: 50 }),
 };
 
 const object: Deed = {
   name: "object",
   act: (url, n) => fetch(`${url}/v1/storage/put/drill/${n}.txt`, { method: "PUT", body: noise(n, 20_000) }),
-  find: async (url, n) => (await fetch(`${url}/v1/storage/get/drill/${n}.txt`)).text(),
+  find: async (url, n) => {
+    const answer = await fetch(`${url}/v1/storage/get/drill/${n}.txt`);
+    const text = await answer.text();
+    return answer.status === 404 ? absent : text;
+  },
   expected: (n) => noise(n, 20_000),
 };
 
@@ -87,20 +99,22 @@ const vectors: Deed = {
       })),
     }),
   find: async (url, n) =>
-    ((await read(url, `/v1/vectors/index/drill/items/v${n}-9`)).metadata as { n: number } | undefined)?.n,
+    ((await read(url, `/v1/vectors/index/drill/items/v${n}-9`)).metadata as { n: number } | undefined)?.n ??
+    absent,
   expected: (n) => n,
 };
 
 const trace: Deed = {
   name: "trace",
   act: (url, n) => json(url, "/v1/pathway/add", { uid: `t${n}`, content: { text: noise(n, 2000) } }),
-  find: async (url, n) => (await read(url, `/v1/pathway/get/t${n}`)).content,
+  find: async (url, n) => (await read(url, `/v1/pathway/get/t${n}`)).content ?? absent,
   expected: (n) => ({ text: noise(n, 2000) }),
 };
 
 /** The same request and key again must give the first answer, whatever happened since. */
 const keyed: Deed = {
   name: "keyed",
+  findActs: true,
   act: (url, n) => addKeyed(url, n),
   find: async (url, n) => {
     const again = await addKeyed(url, n);
@@ -147,7 +161,7 @@ const corpora: Deed = {
       mode: "lexical",
       k: 1,
     });
-    return ((await answer.json()) as { hits?: { id: string }[] }).hits?.map(({ id }) => id);
+    return ((await answer.json()) as { hits?: { id: string }[] }).hits?.map(({ id }) => id) ?? absent;
   },
   expected: () => ["a"],
 };
@@ -164,7 +178,7 @@ const playbook: Deed = {
     }),
   find: async (url, n) => {
     const { playbooks } = await read(url, `/v1/matrix/playbooks?tag=p${n}&include_retired=true`);
-    return (playbooks as { note: string }[] | undefined)?.map(({ note }) => note);
+    return orAbsent((playbooks as { note: string }[] | undefined)?.map(({ note }) => note));
   },
   expected: (n) => [noise(n, 1000)],
 };
@@ -174,15 +188,15 @@ const profile: Deed = {
   act: (url, n) =>
     json(
       url,
-      `/v1/matrix/profiles/profile-${n % 20}`,
+      `/v1/matrix/profiles/profile-${n}`,
       { corpora: ["places"], k: (n % 50) + 1 },
       { method: "PUT" },
     ),
   find: async (url, n) =>
-    ((await read(url, "/v1/matrix/profiles")).profiles as { name: string }[] | undefined)?.some(
-      ({ name }) => name === `profile-${n % 20}`,
-    ),
-  expected: () => true,
+    ((await read(url, "/v1/matrix/profiles")).profiles as { name: string }[] | undefined)?.find(
+      ({ name }) => name === `profile-${n}`,
+    )?.name ?? absent,
+  expected: (n) => `profile-${n}`,
 };
 
 const event: Deed = {
@@ -196,10 +210,10 @@ const event: Deed = {
       run_id: `run-${n}`,
       input_summary: noise(n, 400),
     }),
-  find: async (url, n) =>
-    (
-      (await read(url, `/v1/observer/events?run_id=run-${n}`)).events as { run_id: string }[] | undefined
-    )?.map(({ run_id }) => run_id),
+  find: async (url, n) => {
+    const { events } = await read(url, `/v1/observer/events?run_id=run-${n}`);
+    return orAbsent((events as { run_id: string }[] | undefined)?.map(({ run_id }) => run_id));
+  },
   expected: (n) => [`run-${n}`],
 };
 
@@ -254,3 +268,72 @@ export const questions: readonly { name: string; ask: (url: string) => Promise<R
     { name: "readiness", ask: (url) => fetch(`${url}/readyz`), status: 200 },
     { name: "the system", ask: (url) => fetch(`${url}/v1/system`), status: 200 },
   ];
+
+/** Does the n-th of one kind. A 507 must say why and what to do; any other refusal is a fault, and thrown. */
+export async function done(deed: Deed, url: string, n: number, why: RegExp): Promise<boolean> {
+  const answer = await deed.act(url, n);
+  const text = await answer.text();
+  if (answer.ok) return true;
+  const { type, message } = (JSON.parse(text) as { error: { type: string; message: string } }).error;
+  if (answer.status !== 507 || type !== "storage_full" || !why.test(message))
+    throw new Error(`${deed.name} ${n}: ${answer.status} ${text}`);
+  return false;
+}
+
+/** What was acknowledged and what was refused, by kind. */
+export class Ledger {
+  readonly acknowledged = new Map<string, number[]>();
+  readonly refused = new Map<string, number[]>();
+
+  note(deed: Deed, n: number, acknowledged: boolean): void {
+    const book = acknowledged ? this.acknowledged : this.refused;
+    book.set(deed.name, [...(book.get(deed.name) ?? []), n]);
+  }
+
+  /** All that is wrong: acknowledged and not there, or refused and there in part. */
+  async faults(url: string): Promise<string[]> {
+    const faults: string[] = [];
+    const say = (deed: Deed, n: number, what: string, found: unknown) =>
+      faults.push(`${deed.name} ${n} ${what}: ${JSON.stringify(found)?.slice(0, 300)}`);
+    for (const deed of deeds) {
+      for (const n of this.acknowledged.get(deed.name) ?? []) {
+        const found = await deed.find(url, n);
+        if (!Bun.deepEquals(found, deed.expected(n))) say(deed, n, "was acknowledged and is lost", found);
+      }
+      if (deed.findActs) continue;
+      for (const n of this.refused.get(deed.name) ?? []) {
+        const found = await deed.find(url, n);
+        if (found !== absent && !Bun.deepEquals(found, deed.expected(n)))
+          say(deed, n, "was refused and is there in part", found);
+      }
+    }
+    return faults;
+  }
+}
+
+/** The questions that are not answered as they must be. */
+export async function unanswered(url: string): Promise<string[]> {
+  const faults: string[] = [];
+  for (const { name, ask, status } of questions) {
+    const answer = await ask(url);
+    const text = await answer.text();
+    if (answer.status !== status) faults.push(`${name}: ${answer.status} ${text.slice(0, 300)}`);
+  }
+  return faults;
+}
+
+/** Damage that the services find in what they keep. */
+export async function damageOf(url: string, services: readonly string[]): Promise<string[]> {
+  const found: string[] = [];
+  for (const service of services) {
+    const answer = await fetch(`${url}/v1/durable/${service}/inspect`);
+    const lines = (await answer.text())
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    if (answer.status !== 200 || lines.at(-1)?.end === undefined)
+      found.push(`${service}: ${JSON.stringify(lines.at(-1))}`);
+    for (const { finding } of lines) if (finding?.severity === "damage") found.push(JSON.stringify(finding));
+  }
+  return found;
+}

@@ -171,6 +171,13 @@ const share = (connection: DuckDBConnection): number | undefined => {
 /** DuckDB tells causes apart by text alone; these are the machine's, not the data's. */
 function translate(cause: unknown): Error {
   const message = cause instanceof Error ? cause.message : String(cause);
+  // Its temporary files are bounded by the room that the disk has, and by nothing else.
+  if (/max_temp_directory_size|failed to offload data block/.test(message))
+    return fail(
+      "storage_full",
+      "the disk is full: nothing was registered; free space on it, or raise ingestd.memory_limit",
+      { cause },
+    );
   if (/^Out of Memory Error/.test(message)) {
     const advice = "raise ingestd.memory_limit, or lower ingestd.row_group_rows";
     return fail("resource_exhausted", `the file needs more memory than ingestd may use: ${advice}`, {
@@ -179,8 +186,6 @@ function translate(cause: unknown): Error {
   }
   const full = storageErrorInWords(message, "keep the file while it is read", cause);
   if (full) return full;
-  if (/max_temp_directory_size/.test(message))
-    return fail("storage_full", "the disk is full: nothing was registered", { cause });
   if (/^(INTERNAL|FATAL) Error/.test(message)) return new BrokenEngine(message, { cause });
   return new EngineError(message, { cause });
 }

@@ -53,6 +53,7 @@ export function sqlError(cause: unknown, origin: Origin, hide: HidePaths): unkno
   const message = hide(cause.message);
   const full = storageErrorInWords(message, "keep what the query needs beside memory", cause);
   if (full) return full;
+  if (/failed to offload data block.*\/0 bytes used/.test(message)) return noRoomToSpill(cause);
   if (cause.kind === "Out of Memory") {
     return fail(
       "resource_exhausted",
@@ -67,6 +68,14 @@ export function sqlError(cause: unknown, origin: Origin, hide: HidePaths): unkno
   if (cause.kind === "Unknown" || !statementKinds.has(cause.kind)) return cause;
   return sqlFailure(`${cause.kind} Error: ${message}`, cause, origin);
 }
+
+/** DuckDB bounds its temporary files by the room that the disk has: a bound of nothing is a full disk. */
+const noRoomToSpill = (cause: EngineError): ServiceError =>
+  fail(
+    "storage_full",
+    "the query needs more than memory, and the disk is full: free space on it, or raise queryd.memory_limit",
+    { cause },
+  );
 
 function sqlFailure(message: string, cause: EngineError, origin: Origin): ServiceError {
   const details = cause.position === undefined ? undefined : placeIn(origin, cause.position);
