@@ -2,10 +2,10 @@
  * One typed, frozen configuration, read once: built-in defaults, then the file, then `LH_…` variables, then
  * flags. Each value remembers where it came from.
  */
-import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { parse, TomlError } from "smol-toml";
-import { errorCode } from "./files.ts";
+import { readAuthFile } from "./auth-file.ts";
+import { ConfigError } from "./config-error.ts";
+import { parseToml, placeOf, readText } from "./config-file.ts";
 import { nearNames } from "./nearest.ts";
 import { isSetting, type Setting } from "./setting.ts";
 import { type Config, settings } from "./settings.ts";
@@ -15,10 +15,9 @@ export interface LoadedConfig {
   /** Key, as `gateway.bind`, to where its value came from: `default`, a file, a variable or a flag. */
   provenance: ReadonlyMap<string, string>;
   warnings: string[];
+  /** Files that were read, and those that were named and are not there; as absolute paths. */
+  files: { read: string[]; absent: string[] };
 }
-
-/** What stops a start; the message names the file, variable or flag, the key and what is expected. */
-export class ConfigError extends Error {}
 
 /** Every key, as `gateway.bind`, with its setting. Sections that are one table themselves have no dot. */
 const keys: ReadonlyMap<string, Setting> = new Map(
@@ -50,91 +49,105 @@ export interface ConfigSources {
 
 /** Reads all sources. Throws ConfigError on the first thing that is wrong. */
 export function loadConfig({ file, directory = ".", env = {}, flags = [] }: ConfigSources): LoadedConfig {
-  const values = new Map<string, unknown>();
-  const provenance = new Map<string, string>([...keys.keys()].map((key) => [key, "default"]));
-  const warnings: string[] = [];
-  const set = (key: string, value: unknown, source: string) => {
-    values.set(key, checked(key, value, source));
-    provenance.set(key, source);
+  const loading: Loading = {
+    values: new Map(),
+    provenance: new Map([...keys.keys()].map((key) => [key, "default"])),
+    warnings: [],
+    files: { read: [], absent: [] },
+    directory,
   };
-
   const path = file ?? env.LH_CONFIG ?? "lakehouse.toml";
   const asked = file !== undefined || env.LH_CONFIG !== undefined;
-  for (const [key, value] of readFile(resolve(directory, path), path, asked, warnings)) set(key, value, path);
+  takeFile(loading, path, asked);
   for (const [name, text] of Object.entries(env)) {
     if (!name.startsWith("LH_") || name === "LH_CONFIG" || text === undefined) continue;
     const key = variables.get(name);
     if (key === undefined)
       throw new ConfigError(`${name}: unknown variable${nearest(name, variables.keys())}`);
-    set(key, fromText(key, text, name), name);
+    take(loading, key, fromText(key, text, name), name);
   }
   for (const flag of flags) {
     const [key = "", ...rest] = flag.split("=");
-    if (!keys.has(key)) throw new ConfigError(`--${key}: unknown key${nearest(key, keys.keys())}`);
-    set(key, fromText(key, rest.join("="), `--${key}`), `--${key}`);
+    const setting = keys.get(key);
+    if (!setting) throw new ConfigError(`--${key}: unknown key${nearest(key, keys.keys())}`);
+    if (isSecret(setting)) {
+      throw new ConfigError(
+        `--${key} is refused: every user of the machine can read command lines; ` +
+          `set it in lakehouse.toml, in the file of auth.env_file, or as ${variableOf(key)}`,
+      );
+    }
+    take(loading, key, fromText(key, rest.join("="), `--${key}`), `--${key}`);
   }
-  takeTokens(values, provenance, env);
+  takeTokens(loading, env);
+  const { values, provenance, warnings, files } = loading;
   values.set("data_dir", resolve(directory, String(values.get("data_dir") ?? settings[""].data_dir.default)));
-  return { config: assemble(values), provenance, warnings };
+  return { config: assemble(values), provenance, warnings, files };
 }
 
-/** The environment gives tokens when the configuration does not; an explicit token wins. */
-function takeTokens(
-  values: Map<string, unknown>,
-  provenance: Map<string, string>,
-  env: Record<string, string | undefined>,
-): void {
-  const name = String(values.get("auth.token_env") ?? settings.auth.token_env.default);
-  const token = env[name];
-  if (!values.get("auth.token") && token) {
-    values.set("auth.token", token);
-    provenance.set("auth.token", name);
+/** What is known so far. */
+interface Loading extends Omit<LoadedConfig, "config" | "provenance"> {
+  values: Map<string, unknown>;
+  provenance: Map<string, string>;
+  directory: string;
+}
+
+/** Sets a value when it is a good one. `place` is where exactly it stands, for the message when it is not. */
+function take({ values, provenance }: Loading, key: string, value: unknown, source: string, place = source) {
+  values.set(key, checked(key, value, place));
+  provenance.set(key, source);
+}
+
+function takeFile(loading: Loading, shown: string, asked: boolean): void {
+  const path = resolve(loading.directory, shown);
+  const text = readText(path, shown);
+  loading.files[text === undefined ? "absent" : "read"].push(path);
+  if (text === undefined) {
+    if (asked)
+      loading.warnings.push(`${shown} does not exist: going on with defaults, environment and flags`);
+    return;
   }
-  const secondary = env.AUTH_SECONDARY_TOKEN;
+  for (const [key, value] of flatten(parseToml(text, shown), (name) => placeOf(text, shown, name)))
+    take(loading, key, value, shown, placeOf(text, shown, key));
+}
+
+/**
+ * Tokens that the configuration does not give come from the file of `auth.env_file`, else from the environment; an
+ * explicit token wins. Where there is such a file the environment is not asked: it may hold what the file said when
+ * the process started.
+ */
+function takeTokens(loading: Loading, env: Record<string, string | undefined>): void {
+  const { values, files, directory, warnings } = loading;
+  const name = String(values.get("auth.token_env") ?? settings.auth.token_env.default);
+  const shown = String(values.get("auth.env_file") ?? "");
+  const path = resolve(directory, shown);
+  const inFile = shown === "" ? undefined : readAuthFile(path, [name, secondaryVariable]);
+  if (shown !== "") files[inFile ? "read" : "absent"].push(path);
+  if (shown !== "" && !inFile) warnings.push(`${shown} does not exist: tokens come from the environment`);
+  const given = (variable: string) => (inFile ? inFile.get(variable) : env[variable]);
+  const sourceOf = (variable: string) => (inFile ? shown : variable);
+
+  const token = given(name);
+  if (!values.get("auth.token") && token) take(loading, "auth.token", token, sourceOf(name));
+  const secondary = given(secondaryVariable);
   if (secondary) {
     const before = (values.get("auth.secondary_tokens") as string[] | undefined) ?? [];
-    values.set("auth.secondary_tokens", [
-      ...before,
-      ...secondary
-        .split(",")
-        .map((text) => text.trim())
-        .filter(Boolean),
-    ]);
-    provenance.set("auth.secondary_tokens", "AUTH_SECONDARY_TOKEN");
+    const more = fromText("auth.secondary_tokens", secondary, secondaryVariable) as string[];
+    take(loading, "auth.secondary_tokens", [...before, ...more], sourceOf(secondaryVariable));
   }
 }
 
-function readFile(path: string, shown: string, asked: boolean, warnings: string[]): [string, unknown][] {
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (cause) {
-    if (errorCode(cause) !== "ENOENT") throw new ConfigError(`${shown} cannot be read: ${errorCode(cause)}`);
-    if (asked) warnings.push(`${shown} does not exist: going on with defaults, environment and flags`);
-    return [];
-  }
-  return flatten(parseToml(text, shown), shown);
-}
+const secondaryVariable = "AUTH_SECONDARY_TOKEN";
 
-function parseToml(text: string, shown: string): Record<string, unknown> {
-  try {
-    return parse(text);
-  } catch (cause) {
-    if (!(cause instanceof TomlError)) throw cause;
-    const [first = ""] = cause.message.split("\n");
-    throw new ConfigError(`${shown}:${cause.line}:${cause.column}: ${first}`);
-  }
-}
-
-function flatten(document: Record<string, unknown>, shown: string): [string, unknown][] {
+function flatten(document: Record<string, unknown>, place: (key: string) => string): [string, unknown][] {
+  const unknown = (key: string) =>
+    new ConfigError(`${place(key)}: unknown key '${key}'${nearest(key, keys.keys())}`);
   return Object.entries(document).flatMap(([name, value]): [string, unknown][] => {
     if (keys.has(name)) return [[name, value]];
     const isSection = Object.hasOwn(settings, name) && typeof value === "object" && value !== null;
-    if (!isSection) throw new ConfigError(`${shown}: unknown key '${name}'${nearest(name, keys.keys())}`);
+    if (!isSection) throw unknown(name);
     return Object.entries(value).map(([key, field]) => {
       const full = `${name}.${key}`;
-      if (!keys.has(full))
-        throw new ConfigError(`${shown}: unknown key '${full}'${nearest(full, keys.keys())}`);
+      if (!keys.has(full)) throw unknown(full);
       return [full, field];
     });
   });
@@ -158,13 +171,15 @@ export function expectation(setting: Setting): string {
     case "flag":
       return "true or false";
     case "list":
-      return "a list of texts";
+      return setting.expected === undefined ? "a list of texts" : `a list of ${setting.expected}`;
     case "sizes":
       return "a table of prefix = bytes";
     case "tables":
       return "tables";
   }
 }
+
+const isSecret = (setting: Setting): boolean => "secret" in setting && setting.secret === true;
 
 const isTable = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
@@ -182,7 +197,10 @@ const fits = (setting: Setting, value: unknown): boolean => {
     case "flag":
       return typeof value === "boolean";
     case "list":
-      return Array.isArray(value) && value.every((item) => typeof item === "string");
+      return (
+        Array.isArray(value) &&
+        value.every((item) => typeof item === "string" && (setting.fits?.(item) ?? true))
+      );
     case "sizes":
       return (
         isTable(value) &&
@@ -197,7 +215,8 @@ function checked(key: string, value: unknown, source: string): unknown {
   const setting = keys.get(key);
   if (!setting) throw new ConfigError(`${source}: unknown key '${key}'`);
   if (fits(setting, value)) return value;
-  const came = "secret" in setting && setting.secret ? "something else" : JSON.stringify(value);
+  // Tables may hold what belongs into the secrets file.
+  const came = isSecret(setting) || setting.kind === "tables" ? "something else" : JSON.stringify(value);
   throw new ConfigError(`${source}: ${key} expects ${expectation(setting)}, got ${came}`);
 }
 

@@ -13,8 +13,7 @@ export function createLinks<P extends Record<string, Contract>>(
   config: Config,
 ) {
   const limits: CallLimits = { timeoutMs: config.rpc.timeout_ms, inFlightMax: config.rpc.in_flight_max };
-  const [token] = tokensOf(config.auth);
-  const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  let headers = bearer(config.auth);
   const urls = new Map<string, string>();
   const ports = new Map<string, PortTransport>();
   const relink = (name: string, { url, port }: PeerLink) => {
@@ -29,27 +28,43 @@ export function createLinks<P extends Record<string, Contract>>(
       if (!link) throw new Error(`topology.ts does not let this service call ${name}`);
       const url = () => urls.get(name) ?? link.url;
       const transport = overPort(name, limits);
+      // In this process nobody asks for a token.
       if (link.local) ports.set(name, transport);
       relink(name, link);
-      if (link.local)
-        return [
-          name,
-          { verbs: client(contract, transport.call), fetch: authorized(transport.fetch, headers) },
-        ];
-      const call: Call = overHttp({ peer: name, url, headers }, limits);
-      return [name, { verbs: client(contract, call), fetch: authorized(overSocket(url), headers) }];
+      if (link.local) return [name, { verbs: client(contract, transport.call), fetch: transport.fetch }];
+      const target = {
+        peer: name,
+        url,
+        get headers() {
+          return headers;
+        },
+      };
+      const call: Call = overHttp(target, limits);
+      return [name, { verbs: client(contract, call), fetch: asOneself(overSocket(url), () => headers) }];
     }),
   ) as unknown as { [N in keyof P]: Peer<P[N]> };
-  return { peers, relink };
+  /** Requests that begin from now on carry the token of `auth`. */
+  const present = (auth: Config["auth"]) => {
+    headers = bearer(auth);
+  };
+  return { peers, relink, present };
 }
 
 type Fetch = Peer<Contract>["fetch"];
 
-const authorized =
-  (fetch: Fetch, auth: Record<string, string>): Fetch =>
+/** Services accept several tokens while these are rotated, and present the first. */
+function bearer(auth: Config["auth"]): Readonly<Record<string, string>> {
+  const [token] = tokensOf(auth);
+  return token === undefined ? {} : { authorization: `Bearer ${token}` };
+}
+
+/** The request is the calling service's own: its token, and not the address it was itself called from. */
+const asOneself =
+  (fetch: Fetch, auth: () => Readonly<Record<string, string>>): Fetch =>
   (path, init = {}) => {
     const headers = new Headers(init.headers);
-    for (const [name, value] of Object.entries(auth)) headers.set(name, value);
+    headers.delete("x-forwarded-for");
+    for (const [name, value] of Object.entries(auth())) headers.set(name, value);
     return fetch(path, { ...init, headers });
   };
 

@@ -1,15 +1,19 @@
 /** `bun run supervisor [--only NAME,…] [--config FILE] [--section.key=value …]` */
 import { join } from "node:path";
-import { bindRefusal } from "./auth.ts";
 import { systemClock } from "./clock.ts";
-import { ConfigError, loadConfig, parseBind } from "./config.ts";
+import { loadConfig } from "./config.ts";
+import { ConfigError } from "./config-error.ts";
 import { makeDirectory } from "./files.ts";
 import { lockDirectory } from "./lock.ts";
 import { createLog, describe } from "./log.ts";
-import { notifySystemd } from "./notify.ts";
+import { notifySystemd, reloadingState } from "./notify.ts";
+import { refuseOpenBinds } from "./reload.ts";
+import { createReloading } from "./reloading.ts";
+import { refuseUnfinishedRestore } from "./restore-mark.ts";
 import { loadSecrets } from "./secrets.ts";
 import type { Config, ServiceSection } from "./settings.ts";
 import { type Supervisor, startSupervisor } from "./supervisor.ts";
+import { watchTerminal } from "./terminal.ts";
 import { topology } from "./topology.ts";
 
 const help = `bun run supervisor [options]
@@ -59,35 +63,25 @@ function services(value: string | undefined): ServiceSection[] {
     });
 }
 
-/** What keeps a start from being safe, found before anything runs. */
-function refuseUnsafe(config: Config, only: readonly ServiceSection[]): void {
-  for (const name of only) {
-    const refusal = bindRefusal(
-      name,
-      parseBind(config[name].bind).host,
-      config.auth,
-      config[name].allow_nonloopback,
-    );
-    if (refusal !== undefined) throw new ConfigError(refusal);
-  }
-  loadSecrets(config.secrets_path);
-}
-
 async function main(): Promise<void> {
   const words = process.argv.slice(2);
   if (words.includes("--help")) return void process.stdout.write(help);
   const { only, file, flags } = parseArguments(words);
-  const { config, warnings } = loadConfig({ ...(file !== undefined && { file }), flags, env: process.env });
+  const sources = { ...(file !== undefined && { file }), flags, env: process.env };
+  const loaded = loadConfig(sources);
+  const { config, warnings } = loaded;
   const log = createLog("supervisor", config.log.level);
   for (const warning of warnings) log.warn(warning);
-  refuseUnsafe(config, only);
+  refuseOpenBinds(config, only);
+  loadSecrets(config.secrets_path);
+  refuseUnfinishedRestore(config.data_dir, process.env);
   enlargeWorkPool(config);
   for (const name of only) {
     const directory = join(config.data_dir, name);
     await makeDirectory(directory);
     lockDirectory(directory);
   }
-  const stop = onSignals(log);
+  const signals = onSignals(log);
   const supervisor = await startSupervisor({
     config,
     topology,
@@ -96,9 +90,15 @@ async function main(): Promise<void> {
     log,
     restartProcess,
   });
-  stop.arm(supervisor);
+  const reload = createReloading({ sources, first: loaded, only, log, apply: supervisor.reload });
+  const ready = `READY=1\nSTATUS=running ${only.join(", ")}`;
+  signals.arm(supervisor, async () => {
+    notifySystemd(reloadingState());
+    await reload();
+    notifySystemd(ready);
+  });
   process.stdout.write(greeting(supervisor));
-  const silence = notifySystemd(`READY=1\nSTATUS=running ${only.join(", ")}`);
+  const silence = notifySystemd(ready);
   if (silence !== undefined)
     log.warn("systemd could not be told that the start is done", { reason: silence });
 
@@ -129,8 +129,13 @@ function enlargeWorkPool({ queryd, ingestd }: Config): void {
   replaceImage({ ...process.env, UV_THREADPOOL_SIZE: String(needed) });
 }
 
-/** The first SIGTERM or SIGINT drains and stops; a second one ends the process at once. */
+/**
+ * The first SIGTERM or SIGINT drains and stops; a second one ends the process at once. SIGHUP reads the configuration
+ * again, unless it says that the terminal is closed.
+ */
 function onSignals(log: ReturnType<typeof createLog>) {
+  const armed = Promise.withResolvers<() => Promise<void>>();
+  const terminal = watchTerminal();
   let supervisor: Supervisor | undefined;
   let asked = false;
   const stop = (signal: NodeJS.Signals) => {
@@ -146,11 +151,18 @@ function onSignals(log: ReturnType<typeof createLog>) {
       },
     );
   };
+  const hangUp = async () => {
+    if (await terminal.isClosed()) return stop("SIGHUP");
+    const reload = await armed.promise;
+    if (!asked) await reload();
+  };
+  process.on("SIGHUP", () => void hangUp());
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
   return {
-    arm: (started: Supervisor) => {
+    arm: (started: Supervisor, reload: () => Promise<void>) => {
       supervisor = started;
+      armed.resolve(reload);
     },
   };
 }

@@ -1,6 +1,23 @@
 /** Readiness for systemd (`Type=notify`): sd_notify(3) of libsystemd, which every machine with systemd has. */
 import { dlopen, FFIType } from "bun:ffi";
 
+const monotonicClock = 1;
+
+/** The state before a reload: systemd takes READY=1 for its end only when it came later than this moment. */
+export function reloadingState(): string {
+  const library = dlopen("libc.so.6", {
+    clock_gettime: { args: [FFIType.i32, FFIType.ptr], returns: FFIType.i32 },
+  });
+  try {
+    const time = new BigInt64Array(2);
+    library.symbols.clock_gettime(monotonicClock, time);
+    const [seconds = 0n, nanoseconds = 0n] = time;
+    return `RELOADING=1\nMONOTONIC_USEC=${seconds * 1_000_000n + nanoseconds / 1000n}`;
+  } finally {
+    library.close();
+  }
+}
+
 /**
  * Tells systemd of a new state, as in `READY=1`; nothing where no systemd waits for it. Returns why it could not, or
  * undefined.

@@ -1,4 +1,5 @@
 /** What the supervisor and its workers say to each other. */
+import type { Live } from "./reload.ts";
 import type { ServiceStatus } from "./service.ts";
 import type { Config, ServiceSection } from "./settings.ts";
 
@@ -24,6 +25,8 @@ export type ToWorker =
   | { type: "serve"; port: MessagePort }
   | { type: "peer"; name: string; link: PeerLink }
   | { type: "system"; services: ServiceStatus[] }
+  /** Holds for requests that begin afterwards; answered with `reloaded`. */
+  | { type: "reload"; live: Live }
   | { type: "ping"; n: number }
   | { type: "stop"; drainMs: number };
 
@@ -32,5 +35,6 @@ export type FromWorker =
   /** It could not start, or met an error it did not expect; it closes down by itself and says `closed`. */
   | { type: "fatal"; message: string; code?: string }
   | { type: "pong"; n: number }
+  | { type: "reloaded" }
   /** Nothing native is in flight any more: the thread may be ended. */
   | { type: "closed" };

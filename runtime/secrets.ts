@@ -1,4 +1,5 @@
 /** Keys for S3 buckets and model providers, from a TOML file of their own that only its owner may read. */
+import { createHash } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { parse } from "smol-toml";
 import { errorCode } from "./files.ts";
@@ -38,6 +39,16 @@ export function loadSecrets(path: string, env: Record<string, string | undefined
     s3: (bucket) => buckets.get(bucket),
     provider: (name) => providers.get(name) ?? (env[keyVariable(name)] || undefined),
   };
+}
+
+/** Tells two contents of the file apart without keeping either; undefined without a file. */
+export function secretsDigest(path: string): string | undefined {
+  try {
+    return createHash("sha256").update(readFileSync(path)).digest("hex");
+  } catch (cause) {
+    if (errorCode(cause) === "ENOENT") return undefined;
+    throw cause;
+  }
 }
 
 /** `ollama-cloud` → `OLLAMA_CLOUD_API_KEY`. */

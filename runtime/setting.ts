@@ -1,16 +1,22 @@
 /** What a setting may be: the kinds that settings.ts is written in, the units it counts in, the forms it expects. */
+import { addressRanges, isAddressRange } from "./addresses.ts";
 
 interface Common<T> {
   default: T;
   /** One line for lakehouse.toml; names the unit. */
   doc: string;
 }
+/** What each item of a list must be, and how to say so. */
+interface ItemRule {
+  fits?: (item: string) => boolean;
+  expected?: string;
+}
 export type Setting =
   | (Common<string> & { kind: "text"; pattern?: RegExp; expected?: string; secret?: boolean })
   | (Common<string> & { kind: "choice"; choices: readonly string[] })
   | (Common<number> & { kind: "integer"; min: number; max: number })
   | (Common<boolean> & { kind: "flag" })
-  | (Common<string[]> & { kind: "list"; secret?: boolean })
+  | (Common<string[]> & { kind: "list"; secret?: boolean } & ItemRule)
   | (Common<Record<string, number>> & { kind: "sizes" })
   | (Common<Record<string, Record<string, unknown>>> & { kind: "tables" });
 
@@ -24,7 +30,7 @@ export const choice = <const C extends readonly string[]>(value: C[number], choi
 export const integer = (value: number, range: readonly [min: number, max: number], doc: string) =>
   ({ kind: "integer", default: value, min: range[0], max: range[1], doc }) as const;
 export const flag = (value: boolean, doc: string) => ({ kind: "flag", default: value, doc }) as const;
-export const list = (value: string[], doc: string, rule: { secret?: boolean } = {}) =>
+export const list = (value: string[], doc: string, rule: { secret?: boolean } & ItemRule = {}) =>
   ({ kind: "list", default: value, doc, ...rule }) as const;
 export const sizes = (value: Record<string, number>, doc: string) =>
   ({ kind: "sizes", default: value, doc }) as const;
@@ -41,6 +47,14 @@ export const address = {
   pattern: /^(\[[0-9a-fA-F:.]+\]|[^\s:[\]]+):\d{1,5}$/,
   expected: "host:port, as 127.0.0.1:3110 or [::1]:3110",
 };
+/** What may stand behind `Bearer` (RFC 6750 §2.1). */
+const tokenPattern = /^([A-Za-z0-9._~+/-]+=*)?$/;
+export const token = {
+  pattern: tokenPattern,
+  fits: (item: string) => tokenPattern.test(item),
+  expected: "letters, digits and - . _ ~ + /, with = only at the end",
+};
+export const addresses = { fits: isAddressRange, expected: addressRanges };
 export const url = { pattern: /^(https?:\/\/\S+)?$/, expected: "an http:// or https:// URL, or nothing" };
 export const memory = {
   pattern: /^\d+(\.\d+)?\s?(KB|MB|GB|TB|KiB|MiB|GiB|TiB)$/,

@@ -10,7 +10,6 @@ import {
   GiB,
   integer,
   KiB,
-  list,
   MiB,
   memory,
   minute,
@@ -22,6 +21,7 @@ import {
   url,
   type ValueOf,
 } from "./setting.ts";
+import { authSettings } from "./settings-auth.ts";
 import { chatdSettings, modelSettings, providerSettings } from "./settings-chatd.ts";
 import { matrixdSettings, pathwaydSettings } from "./settings-memory.ts";
 import { observerdSettings } from "./settings-observerd.ts";
@@ -44,12 +44,7 @@ export const settings = {
     ),
   },
   log: { level: choice("info", ["debug", "info", "warn", "error"], "least level that is logged") },
-  auth: {
-    token: text("", "bearer token every request must carry; empty: none", { secret: true }),
-    token_env: text("AUTH_TOKEN", "environment variable that gives the token when auth.token is empty"),
-    secondary_tokens: list([], "tokens accepted beside the first, while rotating", { secret: true }),
-    allowed_ips: list([], "addresses or CIDRs that may call; empty: all"),
-  },
+  auth: authSettings,
   supervisor: {
     start_timeout_ms: integer(
       30 * second,

@@ -56,10 +56,8 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   };
   const { linksOf, rewireCallersOf } = createWiring(slots, topology, config);
 
-  const prepare = (name: ServiceSection): Unit => {
-    const { worker, native } = topology[name];
-    return startUnit({ name, worker, native, clock, settings: config.supervisor });
-  };
+  const prepare = (name: ServiceSection) =>
+    startUnit({ ...topology[name], name, clock, settings: config.supervisor });
   const launch = async (slot: Slot, unit = prepare(slot.name)): Promise<Ended | undefined> => {
     slot.unit = unit;
     const peers = linksOf(slot.name);
@@ -70,8 +68,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       slot.startedAt = timestamp(clock);
       setState(slot, "ready");
       rewireCallersOf(slot.name);
-      log.info("service ready", { name: slot.name, address: slot.url });
-      return undefined;
+      return void log.info("service ready", { name: slot.name, address: slot.url });
     } catch (end) {
       return end as Ended;
     }
@@ -86,11 +83,8 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     const waitMs = nextRestart(slot.recent, now, config.supervisor);
     slot.recent = [...slot.recent.filter((at) => now - at < config.supervisor.restart_window_ms), now];
     setState(slot, waitMs === undefined ? "failed" : "restarting");
-    log.error(waitMs === undefined ? "service failed: no more restarts" : "service ended", {
-      name: slot.name,
-      error: end.message,
-      restart_in_ms: waitMs,
-    });
+    const fields = { name: slot.name, error: end.message, restart_in_ms: waitMs };
+    log.error(waitMs === undefined ? "service failed: no more restarts" : "service ended", fields);
     if (waitMs === undefined) return;
     setTimeout(() => {
       if (stopping) return;
@@ -116,12 +110,15 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     throw new Error(fatal.message);
   }
   broadcast();
-  /** Services that start from now on are given it, those that run are told. */
-  const reload = async (live: Live) => {
+  const reload = (live: Live) => {
     config = { ...config, ...live };
-    await Promise.all([...slots.values()].map(({ unit }) => unit?.reload(live)));
+    return tellAll(slots.values(), live);
   };
   return { status, reload, stop, kill: (name) => void slots.get(name)?.unit?.stop(0) };
+}
+
+async function tellAll(slots: Iterable<Slot>, live: Live): Promise<void> {
+  await Promise.all([...slots].map(({ unit }) => unit?.reload(live)));
 }
 
 /**

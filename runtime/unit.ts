@@ -44,7 +44,6 @@ export function startUnit({ name, worker, native, clock, settings }: UnitOptions
   let cause: { message: string; code?: string } | undefined;
   let lastHeard = clock.elapsed();
   let isReady = false;
-  const reloading: (() => void)[] = [];
 
   const finish = (stuck: boolean, fallback: string) => {
     clearInterval(heartbeat);
@@ -61,18 +60,17 @@ export function startUnit({ name, worker, native, clock, settings }: UnitOptions
   const send = (message: ToWorker, transfer: MessagePort[] = []) =>
     thread.postMessage(message, transfer as never);
 
+  const reloads = createReloads((live) => send({ type: "reload", live }), ended.promise);
   thread.on("message", (message: FromWorker) => {
     lastHeard = clock.elapsed();
     if (message.type === "ready") {
       isReady = true;
       ready.resolve(message.port);
     }
-    if (message.type === "reloaded") reloading.shift()?.();
+    if (message.type === "reloaded") reloads.done();
     if (message.type === "fatal") {
-      cause ??=
-        message.code === undefined
-          ? { message: message.message }
-          : { message: message.message, code: message.code };
+      const { message: text, code } = message;
+      cause ??= { message: text, ...(code !== undefined && { code }) };
       void expectClosed(settings.stop_timeout_ms);
     }
     if (message.type === "closed") {
@@ -100,19 +98,11 @@ export function startUnit({ name, worker, native, clock, settings }: UnitOptions
   };
 
   return {
-    begin: (init) => {
-      const ports = Object.values(init.peers).flatMap(({ port }) => (port ? [port] : []));
-      send(init, ports);
-    },
+    begin: (init) => send(init, portsOf(init)),
     ready: ready.promise,
     ended: ended.promise,
     send,
-    reload: async (live) => {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      reloading.push(resolve);
-      send({ type: "reload", live });
-      await Promise.race([promise, ended.promise]);
-    },
+    reload: reloads.ask,
     stop: async (drainMs) => {
       clearInterval(heartbeat);
       cause ??= { message: "stopped" };
@@ -120,5 +110,22 @@ export function startUnit({ name, worker, native, clock, settings }: UnitOptions
       await expectClosed(drainMs + settings.stop_timeout_ms);
       return ended.promise;
     },
+  };
+}
+
+const portsOf = ({ peers }: Init): MessagePort[] =>
+  Object.values(peers).flatMap(({ port }) => (port ? [port] : []));
+
+/** Reloads that the thread was told of and has not answered; it answers in their order. */
+function createReloads(tell: (live: Live) => void, ended: Promise<Ended>) {
+  const waiting: (() => void)[] = [];
+  return {
+    ask: async (live: Live): Promise<void> => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      waiting.push(resolve);
+      tell(live);
+      await Promise.race([promise, ended]);
+    },
+    done: (): void => waiting.shift()?.(),
   };
 }

@@ -2,7 +2,7 @@
 
 import { join } from "node:path";
 import { parentPort } from "node:worker_threads";
-import { createGate } from "./auth.ts";
+import { createChangingGate, sameProcess } from "./auth.ts";
 import { systemClock } from "./clock.ts";
 import { deepFreeze, parseBind, urlOf } from "./config.ts";
 import type { Contract } from "./contract.ts";
@@ -14,6 +14,7 @@ import { createLinks } from "./links.ts";
 import { createLog, describe, type Log } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
 import type { FromWorker, Init, PeerLink, ToWorker } from "./protocol.ts";
+import type { Live } from "./reload.ts";
 import { servePort } from "./rpc.ts";
 import { loadSecrets } from "./secrets.ts";
 import { createFace, type RawHandler } from "./serve.ts";
@@ -29,6 +30,7 @@ interface Life {
   serve: (port: MessagePort) => void;
   relink: (name: string, link: PeerLink) => void;
   setSystem: (services: ServiceStatus[]) => void;
+  reload: (live: Live) => void;
   stop: (drainMs: number) => Promise<void>;
 }
 
@@ -89,7 +91,10 @@ export function runService<C extends Contract, P extends Record<string, Contract
         return void end(message.drainMs);
       default:
         void started.promise.then(
-          (life) => act(life, message),
+          (life) => {
+            act(life, message);
+            if (message.type === "reload") say({ type: "reloaded" });
+          },
           () => {},
         );
     }
@@ -100,6 +105,7 @@ function act(life: Life, message: ToWorker): void {
   if (message.type === "serve") life.serve(message.port);
   if (message.type === "peer") life.relink(message.name, message.link);
   if (message.type === "system") life.setSystem(message.services);
+  if (message.type === "reload") life.reload(message.live);
 }
 
 type Handlers = Record<string, RawHandler>;
@@ -114,41 +120,37 @@ async function begin<C extends Contract, P extends Record<string, Contract>>(
   log: Log,
 ): Promise<{ life: Life; port: number }> {
   const { contract } = definition;
-  const { name } = init;
-  const config = deepFreeze(init.config);
+  const [name, config] = [init.name, deepFreeze(init.config)];
   const section = config[name];
-  const links = createLinks(definition.peers ?? ({} as P), init.peers, config);
+  const { peers, relink, present } = createLinks(definition.peers ?? ({} as P), init.peers, config);
   const directory = join(config.data_dir, name);
   await makeDirectory(directory);
   const idempotency = await openIdempotency(directory, systemClock);
   const metrics = createMetrics();
   const newId = () => crypto.randomUUID();
-  const secrets = loadSecrets(config.secrets_path);
   let system = init.services;
   const deps: Deps<P> = {
     config,
     clock: systemClock,
     log,
     metrics,
-    secrets,
+    secrets: loadSecrets(config.secrets_path),
     idempotency,
     newId,
     directory,
-    peers: links.peers,
+    peers,
     system: () => system,
   };
 
   const running = await definition.create(deps);
-  const invoke = counted(contract, createInvoke(contract, running.verbs, { idempotency, log }), {
-    metrics,
-    clock: systemClock,
-  });
+  const plain = createInvoke(contract, running.verbs, { idempotency, log });
+  const invoke = counted(contract, plain, { metrics, clock: systemClock });
   const { host, port } = parseBind(section.bind);
   let draining = false;
   const notReady = () => [...(draining ? ["stopping"] : []), ...(running.notReady?.() ?? [])];
   const doors = durableDoors({ name, durable: withAnswers(deps, name, running.durable), ...deps });
   const limits = { maxConnections: section.max_connections, maxJsonBytes: section.max_json_bytes };
-  const gate = createGate(config.auth, host);
+  const { gate, change } = createChangingGate(config.auth, host);
   const face = createFace({ name, gate, log, metrics, newId, notReady, clock: systemClock, ...limits });
   face.verbs(contract, invoke);
   face.raw(contract, running.raw as unknown as Handlers);
@@ -157,28 +159,45 @@ async function begin<C extends Contract, P extends Record<string, Contract>>(
   definition.mount?.(face, deps);
   const listening = face.listen(host, port);
   system = readyAt(system, name, urlOf(section.bind, listening.port));
-  const inbound = new Map<MessagePort, { idle: () => Promise<void> }>();
-  const fetch = (request: Request) => face.fetch(request, "127.0.0.1");
+  const fetch = (request: Request) => face.fetch(request, sameProcess);
+  const inbound = createInbound({ invoke, fetch, inFlightMax: config.rpc.in_flight_max });
 
   const life: Life = {
-    serve: (peerPort) => {
-      inbound.set(peerPort, servePort(peerPort, { invoke, fetch, inFlightMax: config.rpc.in_flight_max }));
-    },
-    relink: links.relink,
+    serve: inbound.serve,
+    relink,
     setSystem: (services) => {
       system = services;
+    },
+    reload: ({ auth, log: { level } }) => {
+      change(auth);
+      present(auth);
+      log.setLevel(level);
     },
     stop: async (drainMs) => {
       draining = true;
       running.drain?.();
-      const served = [listening.close(drainMs), ...[...inbound.values()].map(({ idle }) => idle())];
-      if (drainMs === 0) for (const peerPort of inbound.keys()) peerPort.close();
+      const served = [listening.close(drainMs), inbound.idle()];
+      if (drainMs === 0) inbound.close();
       await Promise.race([Promise.all(served), systemClock.sleep(drainMs)]);
       await doors.stop();
       await running.stop();
-      for (const peerPort of inbound.keys()) peerPort.close();
+      inbound.close();
       await idempotency.close();
     },
   };
   return { life, port: listening.port };
+}
+
+/** The channels that callers in this process have to this service. */
+function createInbound(options: Parameters<typeof servePort>[1]) {
+  const ports = new Map<MessagePort, { idle: () => Promise<void> }>();
+  return {
+    serve: (port: MessagePort): void => void ports.set(port, servePort(port, options)),
+    idle: async (): Promise<void> => {
+      await Promise.all([...ports.values()].map(({ idle }) => idle()));
+    },
+    close: () => {
+      for (const port of ports.keys()) port.close();
+    },
+  };
 }

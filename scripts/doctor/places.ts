@@ -1,20 +1,30 @@
-/** Where the product writes and listens: disk and ports. */
-import { closeSync, existsSync, fsyncSync, openSync, rmSync, statfsSync, writeSync } from "node:fs";
-import { connect } from "node:net";
+/** Where the product writes: the disk of data_dir, its locks, and who holds it. */
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  writeSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
-import { isLoopback } from "../../runtime/auth.ts";
-import { parseBind } from "../../runtime/config.ts";
-import type { Config, ServiceSection } from "../../runtime/settings.ts";
-import { broken, type Check, messageOf, ok } from "./check.ts";
-import { listening } from "./configuration.ts";
+import { lockDirectory } from "../../runtime/lock.ts";
+import type { Config } from "../../runtime/settings.ts";
+import { type Check, messageOf, missing, ok, run } from "./check.ts";
 
 const GiB = 1024 ** 3;
 /** Below this an ingest of the default size may fill the disk. */
 const freeBytesMin = GiB;
-const portTimeoutMs = 2000;
+/** An object is two files, and a dataset some. */
+const freeFilesMin = 10_000;
+const lockTimeoutMs = 10_000;
 
 /** The folder itself, or the nearest one above it that exists. */
-const existing = (path: string): string => (existsSync(path) ? path : existing(dirname(path)));
+export const existing = (path: string): string => (existsSync(path) ? path : existing(dirname(path)));
 
 /** Writes one block, makes it durable and takes it away again; in milliseconds. */
 function timeFsync(directory: string): number {
@@ -34,67 +44,97 @@ function timeFsync(directory: string): number {
   }
 }
 
+/** Whether it can be written durably, and has room for bytes and files. */
 export function dataDirectory({ data_dir }: Config): Check {
+  const name = "data directory";
   const at = existing(data_dir);
   try {
-    const { bavail, bsize } = statfsSync(at);
+    const { bavail, bsize, files, ffree } = statfsSync(at);
     const free = bavail * bsize;
-    const found = `${data_dir}: ${(free / GiB).toFixed(1)} GiB free, fsync ${timeFsync(at).toFixed(1)} ms`;
-    if (free >= freeBytesMin) return ok("data directory", true, found);
-    return broken("data directory", true, found, `free at least 1 GiB, or set data_dir to a larger disk`);
+    // Some file systems make inodes as they need them and count none.
+    const lacksFiles = files > 0 && ffree < freeFilesMin;
+    const inodes = files > 0 ? `, ${ffree} inodes free` : "";
+    const space = `${data_dir}: ${(free / GiB).toFixed(1)} GiB free${inodes}`;
+    if (free < freeBytesMin)
+      return missing(name, true, space, `free at least 1 GiB there, or set LH_DATA_DIR to a larger disk`);
+    if (lacksFiles)
+      return missing(name, true, space, `remove files there, or set LH_DATA_DIR to a disk with more inodes`);
+    return ok(name, true, `${space}, fsync ${timeFsync(at).toFixed(1)} ms`);
   } catch (cause) {
-    const fix = `make ${at} writable for this user, or set data_dir (LH_DATA_DIR) elsewhere`;
-    return broken("data directory", true, `${data_dir}: ${messageOf(cause)}`, fix);
+    const fix = `make ${at} writable for this user, or set LH_DATA_DIR to a folder that is`;
+    return missing(name, true, `${data_dir}: ${messageOf(cause)}`, fix);
   }
 }
 
-const isOpen = (host: string, port: number): Promise<boolean> =>
-  new Promise((resolve) => {
-    const socket = connect({ host, port, timeout: portTimeoutMs });
-    const end = (open: boolean): void => {
-      socket.destroy();
-      resolve(open);
-    };
-    socket.on("connect", () => end(true));
-    socket.on("error", () => end(false));
-    socket.on("timeout", () => end(false));
-  });
+/** `f_type` of file systems that lie on other machines: statfs(2), and linux/magic.h. */
+const networkTypes: ReadonlyMap<number, string> = new Map([
+  [0x6969, "NFS"],
+  [0x517b, "SMB"],
+  [0xff534d42, "CIFS"],
+  [0xfe534d42, "SMB2"],
+  [0x5346414f, "AFS"],
+  [0x00c36400, "Ceph"],
+  [0x01021997, "9p"],
+  [0x65735546, "FUSE"],
+  [0x0bd00bd0, "Lustre"],
+]);
 
-/** Which service answers there, if it is one of Lakehouse's. */
-async function serviceAt(origin: string): Promise<string | undefined> {
+/** A lock that this process takes must keep another one out. */
+export async function fileLocks({ data_dir }: Config, type?: number): Promise<Check> {
+  const name = "file locks";
+  const at = existing(data_dir);
+  const network = networkTypes.get((type ?? statfsSync(at).type) >>> 0);
+  const where = network === undefined ? "" : `, on a network file system (${network})`;
+  const fix = `set LH_DATA_DIR to a folder on a local disk (ext4, xfs): data may be lost on ${network ?? "this one"}`;
+  const folder = join(at, `.doctor-${crypto.randomUUID()}`);
   try {
-    const response = await fetch(`${origin}/health`, { signal: AbortSignal.timeout(portTimeoutMs) });
-    const { service } = (await response.json()) as { service?: unknown };
-    return typeof service === "string" ? service : undefined;
-  } catch {
-    return undefined; // something else answers, or nothing
+    await Bun.write(join(folder, "lock.sqlite"), "");
+    const giveBack = lockDirectory(folder);
+    try {
+      const code = `const { Database } = require("bun:sqlite"); const database = new Database(process.argv.at(-1)); try { database.run("BEGIN EXCLUSIVE") } catch { process.exit(3) }`;
+      const file = join(folder, "lock.sqlite");
+      const { code: ended } = await run([process.execPath, "-e", code, file], { timeoutMs: lockTimeoutMs });
+      if (ended !== 3) return missing(name, true, `a lock keeps no other process out${where}`, fix);
+    } finally {
+      giveBack();
+    }
+  } catch (cause) {
+    return missing(name, true, `cannot be taken in ${at}: ${messageOf(cause)}${where}`, fix);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
+  return network === undefined
+    ? ok(name, true, "keep other processes out")
+    : missing(name, false, `work${where}`, fix);
 }
 
-/** Free, held by the service it belongs to, or taken by another program. */
-async function portOf(
-  config: Config,
-  name: ServiceSection,
-): Promise<{ state: "free" | "ours" | "taken"; bind: string }> {
-  const { bind } = config[name];
-  const { host, port } = parseBind(bind);
-  const reached = isLoopback(host) ? host : "127.0.0.1";
-  if (port === 0 || !(await isOpen(reached, port))) return { state: "free", bind };
-  const service = await serviceAt(`http://${reached.includes(":") ? `[${reached}]` : reached}:${port}`);
-  return { state: service === name ? "ours" : "taken", bind };
+/** The processes that hold the data directory's locks, by /proc/locks, which shows a lock's inode and its process. */
+function holders(data_dir: string): number[] {
+  const services = existsSync(data_dir) ? readdirSync(data_dir) : [];
+  const inodes = services
+    .map((name) => join(data_dir, name, "lock.sqlite"))
+    .filter((file) => existsSync(file))
+    .map((file) => String(statSync(file).ino));
+  const lines = readFileSync("/proc/locks", "utf8").matchAll(/ (\d+) [0-9a-f]+:[0-9a-f]+:(\d+) /g);
+  const pids = [...lines].filter(([, , inode]) => inodes.includes(inode ?? "")).map(([, pid]) => Number(pid));
+  return [...new Set(pids)];
 }
 
-export async function ports(config: Config): Promise<Check> {
-  const names = listening(config);
-  const found = await Promise.all(names.map((name) => portOf(config, name)));
-  const taken = names.filter((_, at) => found[at]?.state === "taken");
-  const running = found.filter(({ state }) => state === "ours").length;
-  const told =
-    running === 0
-      ? `${names.length} free`
-      : `${running} of ${names.length} held by this Lakehouse, the others free`;
-  if (taken.length === 0) return ok("ports", true, told);
-  const list = taken.map((name) => `${name} (${config[name].bind})`).join(", ");
-  const fix = `stop what listens there (ss -ltnp), or set LH_${taken[0]?.toUpperCase()}_BIND to another address`;
-  return broken("ports", true, `taken by another program: ${list}`, fix);
+const commandOf = (pid: number): string => {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ").trim().slice(0, 120);
+  } catch {
+    return "of another user";
+  }
+};
+
+/** Another Lakehouse on the same data directory keeps this one from starting. `answers`: one answers at our ports. */
+export function owner({ data_dir }: Config, answers: boolean): Check {
+  const name = "data owner";
+  const pids = existsSync("/proc/locks") ? holders(data_dir) : [];
+  if (pids.length === 0) return ok(name, true, "no process holds the data directory");
+  const list = pids.map((pid) => `${pid} (${commandOf(pid)})`).join(", ");
+  if (answers) return ok(name, true, `held by the Lakehouse that answers here: ${list}`);
+  const found = `held by ${list}, which does not listen where this configuration says`;
+  return missing(name, true, found, `kill ${pids.join(" ")}, or set LH_DATA_DIR to another folder`);
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { addressList, bindRefusal, createGate, isLoopback } from "../../runtime/auth.ts";
+import { addressList, isLoopback } from "../../runtime/addresses.ts";
+import { bindRefusal, createGate } from "../../runtime/auth.ts";
 import { configWith } from "../support/in-process.ts";
 
 const auth = (changes: object) => configWith({ auth: changes }).auth;
