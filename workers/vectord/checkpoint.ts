@@ -60,6 +60,20 @@ async function saveEngine(
   }
 }
 
+/** Throws `corrupt` unless the engine's file is what was written; all of it is read. */
+export async function checkEngine(
+  store: ObjectStore,
+  { key, bytes, sha256 }: NonNullable<Checkpoint["engine"]>,
+): Promise<void> {
+  const { path, release } = await store.open(key);
+  try {
+    if ((await stat(path)).size !== bytes || (await sha256Of(path)) !== sha256)
+      throw corrupt(key, "it is not what was written");
+  } finally {
+    await release();
+  }
+}
+
 async function sha256Of(path: string): Promise<string> {
   const hash = new Bun.CryptoHasher("sha256");
   for await (const chunk of Bun.file(path).stream()) hash.update(chunk);

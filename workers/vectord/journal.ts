@@ -1,5 +1,6 @@
 /** What makes an index durable, as the rest of vectord sees it. LHV1 is behind it: see lhv1.ts. */
 import type { Static } from "@sinclair/typebox";
+import type { Inspected } from "../../runtime/durable.ts";
 import type { Batch, Upserts } from "./batch.ts";
 import type { IndexConfig, Snapshot } from "./contract.ts";
 
@@ -46,6 +47,8 @@ export interface Journal {
   /** The number of batches that are durable, in the order of the calls. */
   position: () => number;
   storedBytes: () => number;
+  /** Whether an object of the contents was found damaged: a checkpoint puts whole ones in its place. */
+  isDamaged: () => boolean;
   /** Keeps what is durable at a moment during the call, at which `count` is asked for the number of items. */
   snapshot: (count: () => number) => Promise<Static<typeof Snapshot>>;
   snapshots: () => Promise<Static<typeof Snapshot>[]>;
@@ -65,4 +68,9 @@ export interface Journals {
   restore: (name: string, snapshot: string, as: string) => Promise<void>;
   /** Also drops what is damaged. Throws `not_found`. */
   drop: (name: string) => Promise<void>;
+  /**
+   * Reads every object again. `count` gives the live rows of an open index, undefined while there are none to compare
+   * with; it is asked at the moment that is inspected.
+   */
+  inspect: (count: (name: string) => number | undefined, signal: AbortSignal) => AsyncIterable<Inspected>;
 }

@@ -10,6 +10,7 @@ import type { Batch, Upserts } from "./batch.ts";
 import { loadCheckpoint, loadEngine } from "./checkpoint.ts";
 import { eraseAll } from "./garbage.ts";
 import type { Journal, Journals, Recovered } from "./journal.ts";
+import { inspectJournals } from "./journal-inspection.ts";
 import type { Manifest } from "./manifest.ts";
 import { createManifest, manifestFile, readManifest } from "./manifest-file.ts";
 import { indexesPrefix, indexPrefix, manifestKey, segmentOf } from "./object-keys.ts";
@@ -32,6 +33,7 @@ export interface JournalsOptions {
 const looksAtOnce = 16;
 
 interface State extends JournalOptions {
+  storaged: Peer<Storaged>;
   /** Journals that are open, by name. */
   open: Map<string, OpenJournal>;
   /** Whatever makes, opens or ends an index of a name goes on one after the other. */
@@ -54,6 +56,7 @@ export async function openJournals(options: JournalsOptions): Promise<Journals> 
     open: (name) => state.inTurn(name, () => open(state, name)),
     restore: (name, snapshot, as) => state.inTurn(as, () => restore(state, name, snapshot, as)),
     drop: (name) => state.inTurn(name, () => drop(state, name)),
+    inspect: (count, signal) => inspectJournals({ ...state, count }, signal),
   };
 }
 
@@ -98,10 +101,11 @@ async function open(state: State, name: string): Promise<{ journal: Journal; rec
   const problems: string[] = [];
   const engine = await engineOf(store, manifest, problems);
   const file = manifestFile(state, manifest, etag);
+  const { config, checkpoint, incarnation, base } = manifest;
   const journal = remember(state, name, { file, objects, segments }, async () => {
     await engine?.release();
   });
-  const { config, checkpoint, incarnation, base } = manifest;
+  if (checkpoint?.engine && !engine) state.open.get(name)?.foundDamaged([checkpoint.engine.key]);
   const { dimension } = config;
   const recovered: Recovered = {
     config,

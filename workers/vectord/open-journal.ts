@@ -7,6 +7,7 @@ import type { Batch } from "./batch.ts";
 import { saveCheckpoint } from "./checkpoint.ts";
 import { eraseAll, neededBy } from "./garbage.ts";
 import type { Contents, Journal } from "./journal.ts";
+import { isAnyNeeded, type Look, momentOf } from "./journal-look.ts";
 import { addSnapshot, listSnapshots, removeSnapshot } from "./kept-snapshots.ts";
 import type { KeptSnapshot } from "./manifest.ts";
 import type { ManifestFile } from "./manifest-file.ts";
@@ -15,7 +16,7 @@ import { createObjectSizes, type ObjectSizes } from "./object-sizes.ts";
 import type { ObjectStore } from "./object-store.ts";
 import type { SegmentRef } from "./recovery.ts";
 import { writeSegment } from "./segment-object.ts";
-import { createTurns } from "./turns.ts";
+import { createLane } from "./turns.ts";
 
 export interface JournalOptions {
   store: ObjectStore;
@@ -40,6 +41,10 @@ export interface OpenJournal {
   end: (why: ServiceError, work: () => Promise<void>) => Promise<void>;
   /** What the snapshot needs stays until it is released. */
   keep: (snapshot: KeptSnapshot) => () => void;
+  /** What is there at this moment. Its objects stay until it is released. */
+  look: () => Look;
+  /** These objects turned out to be damaged. */
+  foundDamaged: (keys: Iterable<string>) => void;
 }
 
 interface State extends Omit<Found, "objects"> {
@@ -48,8 +53,9 @@ interface State extends Omit<Found, "objects"> {
   appends: Appends;
   /** Since the checkpoint; `last` is the position of the last batch, 0 for those that were found. */
   tail: (SegmentRef & { last: number })[];
-  /** Those being read by a restore. */
+  /** Those being read by a restore or an inspection. */
   kept: Set<KeptSnapshot>;
+  damaged: Set<string>;
   /** Why nothing is taken any more. */
   ended: ServiceError | undefined;
   closing: boolean;
@@ -58,10 +64,9 @@ interface State extends Omit<Found, "objects"> {
 /** Opens it; `closed` is called once. Removes in the background what the manifest does not need. */
 export function openJournal(options: JournalOptions, found: Found, closed: () => Promise<void>): OpenJournal {
   const { file } = found;
-  const inTurn = createTurns();
+  const { run: exclusively, isIdle } = createLane();
   const state = createState(options, found);
   const { appends } = state;
-  const exclusively = <T>(work: () => Promise<T>) => inTurn("checkpoint", work);
   const refuseEnded = () => {
     if (state.ended) throw state.ended;
   };
@@ -76,6 +81,7 @@ export function openJournal(options: JournalOptions, found: Found, closed: () =>
     position: appends.position,
     sinceCheckpoint: () => ({ segments: state.tail.length, bytes: tailBytes(state) }),
     storedBytes: state.objects.total,
+    isDamaged: () => isAnyNeeded(file.current(), state.damaged),
     checkpoint: (contents, mark) => {
       if (mark > appends.position()) throw new RangeError(`mark ${mark} is beyond ${appends.position()}`);
       return exclusively(async () => {
@@ -85,8 +91,7 @@ export function openJournal(options: JournalOptions, found: Found, closed: () =>
     },
     snapshot: async (count) => {
       refuseEnded();
-      const { newId, clock } = options;
-      return addSnapshot(file, { id: newId(), created_at: timestamp(clock) }, () => ({
+      return addSnapshot(file, namedNow(options), () => ({
         count: count(),
         last: appends.acknowledged(),
         segmentBytes: tailBytes(state),
@@ -122,7 +127,32 @@ export function openJournal(options: JournalOptions, found: Found, closed: () =>
     state.kept.add(snapshot);
     return () => state.kept.delete(snapshot);
   };
-  return { journal, file, end, keep };
+  return {
+    journal,
+    file,
+    end,
+    keep,
+    look: () => look(state, { isQuiet: isIdle(), keep, sweep: () => exclusively(() => sweep(state)) }),
+    foundDamaged: (keys) => {
+      state.damaged = new Set([...state.damaged, ...keys]);
+    },
+  };
+}
+
+function look(
+  state: State,
+  parts: { isQuiet: boolean; keep: OpenJournal["keep"]; sweep: () => Promise<void> },
+): Look {
+  const manifest = state.file.current();
+  const last = state.appends.acknowledged();
+  const isQuiet = parts.isQuiet && state.kept.size === 0;
+  const releases = [momentOf(manifest, last), ...manifest.snapshots].map(parts.keep);
+  const release = () => {
+    for (const each of releases) each();
+    // What a checkpoint could not remove meanwhile.
+    if (!state.ended && garbageOf(state).length > 0) void parts.sweep();
+  };
+  return { manifest, last, isQuiet, release };
 }
 
 function createState(options: JournalOptions, found: Found): State {
@@ -133,6 +163,7 @@ function createState(options: JournalOptions, found: Found): State {
     options,
     tail: found.segments.map((segment) => ({ ...segment, last: 0 })),
     kept: new Set(),
+    damaged: new Set(),
     ended: undefined,
     closing: false,
     appends: createAppends({
@@ -170,6 +201,8 @@ async function endBy(state: State, why: ServiceError, work: () => Promise<void>)
     throw error;
   }
 }
+
+const namedNow = ({ newId, clock }: JournalOptions) => ({ id: newId(), created_at: timestamp(clock) });
 
 const tailBytes = ({ tail }: State): number => tail.reduce((sum, { bytes }) => sum + bytes, 0);
 

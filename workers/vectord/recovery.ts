@@ -29,11 +29,11 @@ export interface Chain {
   last?: number;
 }
 
-interface Whole {
+export interface Whole {
   sequence: number;
   batches: Batch[];
 }
-interface Damaged {
+export interface Damaged {
   sequence: number;
   damage: unknown;
 }
@@ -60,7 +60,7 @@ export async function* replay(store: ObjectStore, chain: Chain, problems: string
   };
 
   for (const segment of chain.segments) {
-    const found = await load(store, chain, segment);
+    const found = await loadSegment(store, chain, segment);
     if ("damage" in found) {
       damaged.push(found);
       continue;
@@ -86,9 +86,10 @@ export async function* replay(store: ObjectStore, chain: Chain, problems: string
   if (chain.last !== undefined && base !== chain.last) throw missing(chain.last);
 }
 
-async function load(
+/** One segment of the chain, or what is wrong with it. */
+export async function loadSegment(
   store: ObjectStore,
-  chain: Chain,
+  chain: Pick<Chain, "incarnation" | "dimension">,
   { key, bytes, sequence }: SegmentRef,
 ): Promise<(Whole & { previous: number }) | Damaged> {
   try {

@@ -8,6 +8,7 @@ import type { Vectord } from "./contract.ts";
 import { openEngines } from "./engines.ts";
 import { indexVerbs, snapshotVerbs } from "./index-verbs.ts";
 import { openIndexes } from "./indexes.ts";
+import { keptOf } from "./inspection.ts";
 import { type ItemParts, itemStreams, itemVerbs } from "./item-verbs.ts";
 import { openJournals } from "./journals.ts";
 import { createMeasures } from "./measures.ts";
@@ -48,6 +49,7 @@ export async function createVectord(deps: Deps<{ storaged: Storaged }>): Promise
       ...itemVerbs(parts),
     },
     raw: { add: refusing(add), search: refusing(search) },
+    durable: keptOf({ indexes, names, journals, storaged: storaged.verbs, directory }),
     notReady: () => [...indexes.pending(), ...names.pending()],
     stop: async () => {
       stopping = true;

@@ -105,7 +105,7 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
       while (working) await working;
       stopping.signal.throwIfAborted();
       const { dead, segments } = load();
-      if (dead === 0 && segments === 0) return;
+      if (dead === 0 && segments === 0 && !journal.isDamaged()) return;
       await once(() => run(dead === 0 ? "checkpoint" : "compaction"));
     },
     stop: async () => {

@@ -1,0 +1,65 @@
+/** All that vectord keeps: the aliases, and the objects of every index. */
+import type { Peer } from "../../runtime/contract.ts";
+import type { Durable, Finding, Inspected } from "../../runtime/durable.ts";
+import { ServiceError } from "../../runtime/errors.ts";
+import { holdFiles } from "../../runtime/held-files.ts";
+import type { Storaged } from "../storaged/contract.ts";
+import { aliasesKey, openAliases } from "./aliases.ts";
+import type { Indexes } from "./indexes.ts";
+import type { Journals } from "./journal.ts";
+import type { Names } from "./names.ts";
+
+export interface InspectionParts {
+  indexes: Indexes;
+  names: Names;
+  journals: Journals;
+  storaged: Pick<Peer<Storaged>["verbs"], "read" | "write">;
+  directory: string;
+}
+
+/** What it keeps are objects in storage, which are in storaged's points. */
+export const keptOf = (parts: InspectionParts): Durable => ({
+  inspect: (signal) => inspect(parts, signal),
+  point: () => holdFiles(parts.directory, []),
+});
+
+async function* inspect(parts: InspectionParts, signal: AbortSignal): AsyncGenerator<Inspected> {
+  const { indexes, names, journals } = parts;
+  // Before every index was tried once it is not known which there are.
+  await Promise.all([indexes.opened, names.opened]);
+  for (const finding of await inspectAliases(parts)) yield { finding };
+  const count = (name: string) =>
+    indexes
+      .open()
+      .find(({ config }) => config.name === name)
+      ?.rows()
+      .live();
+  yield* journals.inspect(count, signal);
+}
+
+const damage = (problem: string, remedy: string): Finding => ({
+  severity: "damage",
+  place: `primary://${aliasesKey}`,
+  problem,
+  remedy,
+});
+
+async function inspectAliases({ indexes, storaged }: InspectionParts): Promise<Finding[]> {
+  const stored = await openAliases(storaged).catch((error: unknown) => {
+    if (error instanceof ServiceError && error.type === "corrupt") return error;
+    throw error;
+  });
+  if (stored instanceof ServiceError) {
+    const remedy = `put it back from a backup (bun run restore), or DELETE /v1/storage/delete/${aliasesKey} to begin without aliases; then restart vectord`;
+    return [damage(stored.message, remedy)];
+  }
+  return stored
+    .list()
+    .filter(({ index }) => !indexes.has(index))
+    .map(({ alias, index }) =>
+      damage(
+        `alias '${alias}' points to index '${index}', which does not exist`,
+        `point it to one that does (PUT /v1/vectors/alias/${alias}), or drop it (DELETE /v1/vectors/alias/${alias})`,
+      ),
+    );
+}

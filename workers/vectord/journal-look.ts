@@ -1,0 +1,27 @@
+/** A look at an open journal: what its index is made of at one moment, held until it was read. */
+import { neededBy } from "./garbage.ts";
+import type { KeptSnapshot, Manifest } from "./manifest.ts";
+
+export interface Look {
+  manifest: Manifest;
+  /** The last segment that is acknowledged. */
+  last: number;
+  /** Whether nothing is being written or removed that the manifest does not name. */
+  isQuiet: boolean;
+  release: () => void;
+}
+
+/** What is there now, in the form of a snapshot that nobody asked for. */
+export const momentOf = (
+  { config, incarnation, checkpoint, base }: Manifest,
+  last: number,
+): KeptSnapshot => ({
+  ...{ id: "", created_at: "", count: 0, bytes: 0, config, incarnation, base, last },
+  ...(checkpoint && { checkpoint }),
+});
+
+/** Whether the contents need one of these; what snapshots need does not count, as it is never written anew. */
+export function isAnyNeeded(manifest: Manifest, keys: ReadonlySet<string>): boolean {
+  const isNeeded = neededBy(manifest.name, [{ ...manifest, snapshots: [] }]);
+  return [...keys].some(isNeeded);
+}
