@@ -1,0 +1,101 @@
+/** The doors of a running Lakehouse to what its services keep, reached through the gateway. */
+import type { PointFile } from "../../runtime/durable.ts";
+import { BackupError } from "./repository.ts";
+
+/** A point that a service holds. `files` may be read once. */
+export interface HeldPoint {
+  service: string;
+  files: () => AsyncIterable<PointFile>;
+  /** Throws `Unreadable` when the service says that the file is damaged. */
+  open: (path: string) => Promise<ReadableStream<Uint8Array>>;
+  /** Keeps the service from letting it go. */
+  touch: () => Promise<void>;
+  release: () => Promise<void>;
+}
+
+/** The file is damaged where it is kept: everything else can go on. */
+export class Unreadable extends Error {}
+
+export interface Doors {
+  gateway: string;
+  point: (service: string) => Promise<HeldPoint>;
+}
+
+/** The gateway's own door is at its port; the others are behind it. */
+const baseOf = (service: string) => (service === "gateway" ? "/durable/gateway" : `/v1/durable/${service}`);
+
+export function doorsAt(gateway: string, token: string): Doors {
+  const send = async (method: string, path: string): Promise<Response> => {
+    const headers = token === "" ? {} : { authorization: `Bearer ${token}` };
+    try {
+      return await fetch(gateway + path, { method, headers, timeout: false } as RequestInit);
+    } catch (cause) {
+      throw new BackupError(
+        `no Lakehouse answers at ${gateway} (${(cause as Error).message}). A backup is taken from a running one: start it ` +
+          "with bun run supervisor, or name its gateway with --gateway URL",
+        { cause },
+      );
+    }
+  };
+  const expect = async (method: string, service: string, path: string): Promise<Response> => {
+    const response = await send(method, baseOf(service) + path);
+    if (response.ok) return response;
+    throw await refusal(service, response);
+  };
+  return {
+    gateway,
+    point: async (service) => {
+      const { body } = await expect("POST", service, "/points");
+      const lines = linesOf(service, body ?? new ReadableStream());
+      const first = await lines.next();
+      const id = (first.value as { point?: { id?: string } } | undefined)?.point?.id;
+      if (first.done || id === undefined) throw new BackupError(`${service} answered without a point`);
+      const place = (path: string) => `/points/${id}/${path.split("/").map(encodeURIComponent).join("/")}`;
+      return {
+        service,
+        files: () => filesOf(service, lines),
+        open: async (path) => (await expect("GET", service, place(path))).body ?? new ReadableStream(),
+        // Whatever is asked for, it counts as used.
+        touch: async () => void (await (await send("GET", baseOf(service) + place("-"))).text()),
+        release: async () => {
+          await lines.return(undefined);
+          await (await send("DELETE", `${baseOf(service)}/points/${id}`)).text();
+        },
+      };
+    },
+  };
+}
+
+async function refusal(service: string, response: Response): Promise<Error> {
+  const text = await response.text();
+  const [, type = ""] = /"type":"(\w+)"/.exec(text) ?? [];
+  const [, message = text.slice(0, 300)] = /"message":("(?:[^"\\]|\\.)*")/.exec(text) ?? [];
+  const told = message.startsWith('"') ? String(JSON.parse(message)) : message;
+  if (type === "corrupt") return new Unreadable(told);
+  if (response.status === 401)
+    return new BackupError(`${told}. The token comes from AUTH_TOKEN or the configuration (--config FILE)`);
+  return new BackupError(`${service} answered ${response.status}: ${told}. A backup needs every service`);
+}
+
+async function* filesOf(service: string, lines: AsyncIterable<object>): AsyncGenerator<PointFile> {
+  for await (const line of lines) {
+    if ("file" in line) yield line.file as PointFile;
+    if ("end" in line) return;
+  }
+  throw new BackupError(`${service} broke off its list of files: see its log`);
+}
+
+/** Lines of JSON as they come. What is no whole line at the end is left out, as the last one is known. */
+async function* linesOf(service: string, body: ReadableStream<Uint8Array>): AsyncGenerator<object> {
+  const decoder = new TextDecoder();
+  let rest = "";
+  try {
+    for await (const chunk of body) {
+      const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) yield JSON.parse(line);
+    }
+  } catch (cause) {
+    throw new BackupError(`${service} broke off its list of files: ${(cause as Error).message}`, { cause });
+  }
+}

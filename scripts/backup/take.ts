@@ -1,0 +1,122 @@
+/** Takes a backup: a point of every service first, quickly; then what the points hold, as far as it is not there yet. */
+import type { PointFile } from "../../runtime/durable.ts";
+import { inParallel } from "../../runtime/in-parallel.ts";
+import { startOrder, topology } from "../../runtime/topology.ts";
+import type { ProgressBar } from "../progress.ts";
+import { type Doors, type HeldPoint, Unreadable } from "./doors.ts";
+import type { Damaged, KeptFile } from "./point-file.ts";
+import { BackupError, Mismatch, type Repository } from "./repository.ts";
+
+/** Files copied at once: small ones wait for the disk more than for anything else. */
+const copiesAtOnce = 8;
+/** A service lets a point go that nobody uses for ten minutes: while others are copied it is asked for. */
+const touchMs = 2 * 60_000;
+
+export interface Taken {
+  point: string;
+  files: number;
+  bytes: number;
+  /** Of these, what was not in the backup yet. */
+  copied_files: number;
+  copied_bytes: number;
+  damaged: Damaged[];
+}
+
+/**
+ * Those that refer to others before those they refer to: what the point of a caller names is then in the point of
+ * the callee, as nothing that is referred to is erased.
+ */
+export const pointOrder = (): string[] => startOrder(topology).reverse().flat();
+
+/** Takes the backup and seals it. Throws a BackupError; then there is no new point, and what was copied stays. */
+export async function takeBackup(doors: Doors, repository: Repository, bar: ProgressBar): Promise<Taken> {
+  const held: HeldPoint[] = [];
+  const at = new Date().toISOString();
+  const touching = setInterval(() => {
+    for (const point of held) point.touch().catch(() => undefined);
+  }, touchMs);
+  try {
+    for (const service of pointOrder()) held.push(await doors.point(service));
+    const wanted: Wanted[] = [];
+    for (const point of held) {
+      for await (const file of point.files()) {
+        wanted.push({ point, file });
+        bar.step(0, 0, `${wanted.length} files found, of ${point.service}`);
+      }
+    }
+    const copied = await copyAll(wanted, repository, bar);
+    const point = await repository.seal({ at, files: copied.files, damaged: copied.damaged });
+    const bytes = copied.files.reduce((sum, file) => sum + file.bytes, 0);
+    const { copied_files, copied_bytes, damaged } = copied;
+    return { point, files: copied.files.length, bytes, copied_files, copied_bytes, damaged };
+  } finally {
+    clearInterval(touching);
+    // Those that cannot be told any more are let go by their services.
+    await Promise.all(held.map((point) => point.release().catch(() => undefined)));
+  }
+}
+
+interface Wanted {
+  point: HeldPoint;
+  file: PointFile;
+}
+
+async function copyAll(wanted: readonly Wanted[], repository: Repository, bar: ProgressBar) {
+  const known = await knownObjects(repository);
+  const files: KeptFile[] = [];
+  const damaged: Damaged[] = [];
+  const total = wanted.reduce((sum, { file }) => sum + file.bytes, 0);
+  const copied = { copied_files: 0, copied_bytes: 0 };
+  let done = 0;
+  await inParallel(wanted, copiesAtOnce, async ({ point, file }) => {
+    const { service } = point;
+    const sha256 = file.sha256 ?? known.get(identityOf(file));
+    const is = sha256 !== undefined && (await repository.has({ sha256, bytes: file.bytes }));
+    try {
+      const blob = is ? { sha256, bytes: file.bytes } : await copy({ point, file }, repository);
+      files.push({ ...file, service, ...blob });
+      if (!is) copied.copied_files += 1;
+      if (!is) copied.copied_bytes += file.bytes;
+    } catch (error) {
+      if (!(error instanceof Unreadable || error instanceof Mismatch)) throw error;
+      damaged.push({ service, path: file.path, problem: error.message });
+    }
+    done += file.bytes;
+    bar.step(done, total, `${service}/${file.path}`);
+  });
+  const byPlace = (a: { service: string; path: string }, b: { service: string; path: string }) =>
+    a.service < b.service || (a.service === b.service && a.path < b.path) ? -1 : 1;
+  return { files: files.sort(byPlace), damaged: damaged.sort(byPlace), ...copied };
+}
+
+async function copy({ point, file }: Wanted, repository: Repository) {
+  const body = await point.open(file.path);
+  try {
+    return await repository.add(body, {
+      bytes: file.bytes,
+      ...(file.sha256 !== undefined && { sha256: file.sha256 }),
+    });
+  } catch (cause) {
+    if (cause instanceof Mismatch || cause instanceof BackupError) throw cause;
+    throw new BackupError(
+      `${point.service} broke off ${file.path}: ${(cause as Error).message}. Run the backup again: it goes on where it was`,
+      { cause },
+    );
+  }
+}
+
+/** What an object is known by where its hash is not: the etag of an S3 server is not one. */
+const identityOf = ({ bytes, object }: PointFile): string =>
+  object ? JSON.stringify([object.bucket, object.key, object.etag, bytes]) : "";
+
+/** The hashes of the objects of the newest point that can be read. */
+async function knownObjects(repository: Repository): Promise<Map<string, string>> {
+  for (const name of (await repository.points()).reverse()) {
+    const record = await repository.read(name).catch(() => undefined);
+    if (record)
+      return new Map(
+        record.files.filter(({ object }) => object).map((file) => [identityOf(file), file.sha256]),
+      );
+  }
+  return new Map();
+}
