@@ -92,7 +92,26 @@ export function createOpenAi(options: OpenAiOptions): Provider {
 
 async function createClient({ setting, key, answerBytesMax }: OpenAiOptions): Promise<OpenAI> {
   const { default: Client } = await import("openai");
-  return new Client({
+  const head = {
+    accept: "application/json",
+    "content-type": "application/json",
+    ...(key !== undefined && { authorization: `Bearer ${key}` }),
+  };
+  /** Its own way to a request's head, from five lists of headers, is half of what a call costs. */
+  class PlainHeads extends Client {
+    override async buildRequest(asked: Parameters<OpenAI["buildRequest"]>[0]) {
+      const { method, path, query, body, signal } = asked;
+      const req = {
+        method,
+        headers: new Headers(head),
+        ...(signal && { signal }),
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+      };
+      return { req, url: this.buildURL(path, query as Json), timeout: this.timeout };
+    }
+  }
+  return new PlainHeads({
+    // It refuses to be without; servers that need none are sent none.
     apiKey: key ?? "none",
     adminAPIKey: null,
     organization: null,
@@ -103,19 +122,11 @@ async function createClient({ setting, key, answerBytesMax }: OpenAiOptions): Pr
     timeout: 24 * 60 * 60 * 1000,
     logLevel: "off",
     fetch: async (target, init) => {
-      const headers = key === undefined ? withoutKey(init?.headers) : init?.headers;
-      const response = await fetch(target, { ...init, ...(headers && { headers }), redirect: "manual" });
+      const response = await fetch(target, { ...init, redirect: "manual" });
       // The package reads what is no success.
       return response.ok ? response : limitBody(response, { bytesMax: answerBytesMax, name: setting.name });
     },
   });
-}
-
-/** The package sends a key whether or not there is one. */
-function withoutKey(given: RequestInit["headers"]): Headers {
-  const headers = new Headers(given);
-  headers.delete("authorization");
-  return headers;
 }
 
 async function* chunksOf(
