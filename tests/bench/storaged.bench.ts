@@ -7,19 +7,18 @@ import { noise } from "../conformance/bucket.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 import { inTurn, report, throughput, timed } from "../support/measure.ts";
 import { type Product, startProduct } from "../support/product.ts";
-import { hasTestS3, testS3 } from "../support/s3-server.ts";
+import { testS3Servers } from "../support/s3-server.ts";
 
 const MiB = 1024 * 1024;
 const home = temporaryDirectory("bench-storaged");
 const piece = noise(MiB);
-const withS3 = await hasTestS3();
+const [s3] = await testS3Servers();
 let product: Product;
 let url: string;
 
 beforeAll(async () => {
   let far = "";
-  if (withS3) {
-    const s3 = await testS3();
+  if (s3) {
     const { bucket, endpoint } = s3.server(await s3.newBucket());
     far = `[buckets.far]\nkind = "s3"\nbucket = "${bucket}"\nendpoint = "${endpoint}"\n`;
     const { accessKeyId, secretAccessKey } = s3.keys;
@@ -118,7 +117,7 @@ test("storaged: small objects", async () => {
 
 const large: { bucket: string; pieces: number }[] = [
   { bucket: "primary", pieces: 2048 },
-  ...(withS3 ? [{ bucket: "far", pieces: 1024 }] : []),
+  ...(s3 ? [{ bucket: "far", pieces: 1024 }] : []),
 ];
 for (const { bucket, pieces } of large) {
   test(`storaged: memory while ${pieces} MiB go in and out of '${bucket}'`, async () => {

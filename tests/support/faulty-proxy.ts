@@ -21,6 +21,8 @@ export interface Rule {
   method?: string;
   /** Found in the request's path and query. */
   path?: RegExp;
+  /** Only requests with `If-Match` or `If-None-Match`. */
+  conditional?: true;
   times: number;
   fault: Fault;
 }
@@ -42,9 +44,14 @@ export async function startFaultyProxy(upstream: string): Promise<FaultyProxy> {
   let rules: Rule[] = [];
   let seen: string[] = [];
 
-  const faultOf = ({ method = "GET", url = "/" }: IncomingMessage): Fault | undefined => {
+  const faultOf = ({ method = "GET", url = "/", headers }: IncomingMessage): Fault | undefined => {
+    const isConditional = "if-match" in headers || "if-none-match" in headers;
     const rule = rules.find(
-      (each) => each.times > 0 && (each.method ?? method) === method && (each.path?.test(url) ?? true),
+      (each) =>
+        each.times > 0 &&
+        (each.method ?? method) === method &&
+        (each.path?.test(url) ?? true) &&
+        (isConditional || !each.conditional),
     );
     if (rule) rule.times -= 1;
     return rule?.fault;

@@ -48,8 +48,14 @@ export const BucketInfo = closed({
   kind: t.Union([t.Literal("local"), t.Literal("s3")]),
   endpoint: t.Optional(t.String()),
   region: t.Optional(t.String()),
-  /** Whether conditional writes are done by the store itself or guarded by a lock in storaged. */
-  conditional_writes: t.Union([t.Literal("native"), t.Literal("locked")]),
+  conditional_writes: t.Union([t.Literal("native"), t.Literal("locked"), t.Literal("unknown")], {
+    description:
+      "Who decides a write with If-Match or If-None-Match: `native`, the store itself; `locked`, storaged, which holds for the writes of one storaged; `unknown`, the server has not answered yet.",
+  }),
+  server: t.Optional(t.String({ description: "What the S3 server calls itself." })),
+  lacks: t.Optional(
+    t.Array(t.String(), { description: "What the S3 server does otherwise than Amazon's, found by trial." }),
+  ),
 });
 
 export const JournalEntry = closed({

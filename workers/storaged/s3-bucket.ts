@@ -13,11 +13,11 @@ import {
 } from "./bucket.ts";
 import { createKeyLock } from "./key-lock.ts";
 import { type RangeRequest, resolveRange } from "./range.ts";
-import { type ConditionalWrites, probeConditionalWrites } from "./s3-conditional.ts";
 import { createS3Connection, type S3Answer, type S3Connection, type S3Server } from "./s3-connection.ts";
 import { refusal } from "./s3-error.ts";
 import { createHealth } from "./s3-health.ts";
 import { listS3, wholeSeconds } from "./s3-list.ts";
+import { probeServer, type Supports } from "./s3-probe.ts";
 import { type Arrived, abortUpload, markHeader, uploadBody } from "./s3-upload.ts";
 import { textOf } from "./s3-xml.ts";
 import type { UploadLedger } from "./upload-ledger.ts";
@@ -38,16 +38,30 @@ export interface S3BucketOptions {
 /** Opens the bucket. The server is asked in the background: `notReady` tells when it does not answer. */
 export function openS3Bucket({ name, server, clock, log, newId, ledger }: S3BucketOptions): Bucket {
   const connection = createS3Connection({ name, server, clock, log });
+  let last = "";
+  /** Once, and again only when it has changed: a server is asked anew whenever it was not well. */
+  const tell = (supports: Supports) => {
+    const { conditional_writes, ...found } = told(supports);
+    const line = { bucket: name, endpoint: server.endpoint, conditional_writes, ...found };
+    if (JSON.stringify(line) !== last) log.info("what the S3 server supports", line);
+    last = JSON.stringify(line);
+  };
   const lock = createKeyLock();
   const probe = async (signal: AbortSignal) => {
-    const writes = await probeConditionalWrites(connection, newId, signal);
+    const supports = await probeServer(connection, newId, signal);
+    tell(supports);
     const left = ledger.left().filter(({ bucket }) => bucket === server.bucket);
     for (const upload of left) await abortUpload({ connection, ledger }, upload, signal);
-    return writes;
+    return supports;
   };
-  const health = createHealth<ConditionalWrites>({ name, probe, clock, log });
-  const { note } = health;
-  const s3: S3 = { name, connection, now: clock.now, conditional: health.probed };
+  const health = createHealth<Supports>({ name, probe, clock, log });
+  /** Runs the work unless the server would take the key for another one. */
+  const note = <R>(key: string, work: () => Promise<R>): Promise<R> =>
+    health.note(async () => {
+      if (key.includes("\\") && !(await health.probed()).keepsBackslash) throw backslash(name, key);
+      return work();
+    });
+  const s3: S3 = { name, connection, now: clock.now, probed: health.probed };
 
   return {
     describe: () => ({
@@ -55,19 +69,19 @@ export function openS3Bucket({ name, server, clock, log, newId, ledger }: S3Buck
       kind: "s3",
       endpoint: server.endpoint,
       region: server.region,
-      conditional_writes: health.found()?.mode ?? "locked",
+      ...told(health.found()),
     }),
     notReady: health.reasons,
-    head: (key, signal) => note(() => headObject(s3, key, signal)),
-    open: (key, range, signal) => note(() => openObject(s3, { key, range }, signal)),
+    head: (key, signal) => note(key, () => headObject(s3, key, signal)),
+    open: (key, range, signal) => note(key, () => openObject(s3, { key, range }, signal)),
     receive: (key, body, options) =>
-      note(async () => {
+      note(key, async () => {
         const arrived = await uploadBody({ connection, ledger, newId, log }, key, body, options);
         return {
           bytes: arrived.bytes,
           sha256: arrived.sha256,
           commit: (conditions) =>
-            note(() =>
+            health.note(() =>
               lock(key, () =>
                 commit(s3, { key, arrived, conditions, contentType: options.contentType }, options.signal),
               ),
@@ -75,21 +89,34 @@ export function openS3Bucket({ name, server, clock, log, newId, ledger }: S3Buck
           discard: arrived.abandon,
         };
       }),
-    remove: (key, conditions, signal) => note(() => lock(key, () => remove(s3, { key, conditions }, signal))),
-    list: (query) => note(() => listS3(connection, query)),
+    remove: (key, conditions, signal) =>
+      note(key, () => lock(key, () => remove(s3, { key, conditions }, signal))),
+    list: (query) => health.note(() => listS3(connection, query)),
     locate: async (key, signal) => {
-      const info = await note(() => headObject(s3, key, signal));
+      const info = await note(key, () => headObject(s3, key, signal));
       return { kind: "s3", url: `s3://${server.bucket}/${key}`, info };
     },
     stop: health.stop,
   };
 }
 
+/** What operators are shown of a trial's outcome. */
+const told = (supports: Supports | undefined) => ({
+  conditional_writes: supports?.writes.mode ?? ("unknown" as const),
+  ...(supports?.server !== undefined && { server: supports.server }),
+  ...(supports && { lacks: supports.lacks }),
+});
+
+const backslash = (bucket: string, key: string) =>
+  fail("invalid_key", `the server of bucket '${bucket}' takes '\\' in a key for '/': use another character`, {
+    details: { bucket, key: key.slice(0, 200) },
+  });
+
 interface S3 {
   name: string;
   connection: S3Connection;
   now: () => number;
-  conditional: () => Promise<ConditionalWrites>;
+  probed: () => Promise<Supports>;
 }
 
 /** What servers call bytes whose type nobody gave. */
@@ -223,12 +250,12 @@ function describeLost(
 }
 
 async function conditionHeaders(
-  { conditional }: S3,
+  { probed }: S3,
   { ifMatch, ifNoneMatch }: Conditions,
   before: S3Answer | undefined,
 ): Promise<Record<string, string>> {
   if (ifMatch === undefined && ifNoneMatch === undefined) return {};
-  const writes = await conditional();
+  const { writes } = await probed();
   if (writes.mode === "locked") return {};
   if (ifNoneMatch !== undefined) return { "if-none-match": "*" };
   // "*" means any: the one that was looked at will do.

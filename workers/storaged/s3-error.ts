@@ -56,7 +56,7 @@ function explain(
   if (code === "EntityTooLarge")
     return { type: "too_large", text: `${endpoint} takes no object of this size (${said})` };
   if (denied.has(code) || status === 401 || status === 403) {
-    const text = `access denied by ${endpoint} (${said}); check [s3.${name}] in the secrets file, and this machine's clock`;
+    const text = `access denied by ${endpoint} (${said}); check [s3.${name}] in the secrets file, this machine's clock, and that the key may list, read, write and delete in '${bucket}'`;
     return { type: "bad_gateway", text };
   }
   if (status >= 300 && status < 400) {

@@ -6,7 +6,7 @@ import type { Peer } from "../../../runtime/contract.ts";
 import { fail } from "../../../runtime/errors.ts";
 import type { Storaged } from "../../../workers/storaged/contract.ts";
 import { type QuerydStack, type StackOptions, startQuerydStack } from "../../support/queryd-stack.ts";
-import { hasTestS3, testS3 } from "../../support/s3-server.ts";
+import { testS3Servers } from "../../support/s3-server.ts";
 
 let stack: QuerydStack;
 const start = async (options: StackOptions = {}) => {
@@ -257,11 +257,9 @@ describe("objects that are not on this machine", () => {
     });
 });
 
-const s3 = await hasTestS3();
-describe.if(s3)("objects in S3", () => {
+describe.each(await testS3Servers())("objects in S3 on $name", (server) => {
   let options: StackOptions;
   beforeAll(async () => {
-    const server = await testS3();
     const bucket = await server.newBucket();
     options = {
       buckets: { primary: { kind: "s3", bucket, endpoint: server.endpoint, path_style: true } },

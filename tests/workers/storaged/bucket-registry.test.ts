@@ -153,7 +153,7 @@ describe("bucket configuration", () => {
       kind: "s3",
       endpoint: "http://127.0.0.1:1",
       region: "us-east-1",
-      conditional_writes: "locked",
+      conditional_writes: "unknown",
     });
     await service.stop();
   });

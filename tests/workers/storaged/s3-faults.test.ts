@@ -9,10 +9,11 @@ import { elements } from "../../../workers/storaged/s3-xml.ts";
 import type { UploadLedger } from "../../../workers/storaged/upload-ledger.ts";
 import { fetchText, noise, refusal, store } from "../../conformance/bucket.ts";
 import { type FaultyProxy, startFaultyProxy } from "../../support/faulty-proxy.ts";
-import { hasTestS3, type TestS3, testS3 } from "../../support/s3-server.ts";
+import { testS3Servers } from "../../support/s3-server.ts";
 
 const { signal } = new AbortController();
-const log = createLog("test", "error");
+const lines: Record<string, unknown>[] = [];
+const log = createLog("test", "info", (line) => lines.push(JSON.parse(line)));
 const newId = () => crypto.randomUUID();
 const MiB = 1024 * 1024;
 const secret = "wrong-secret-that-must-not-be-told";
@@ -23,8 +24,7 @@ const forgetful: UploadLedger = { left: () => [], begun: async () => {}, ended: 
 /** Time passes faster between two tries. */
 const clock = { ...systemClock, sleep: (_: number, stop?: AbortSignal) => systemClock.sleep(5, stop) };
 
-describe.skipIf(!(await hasTestS3()))("S3 server with faults", () => {
-  let s3: TestS3;
+describe.each(await testS3Servers())("$name with faults", (s3) => {
   let proxy: FaultyProxy;
   let bucketName: string;
   const opened: Bucket[] = [];
@@ -55,7 +55,6 @@ describe.skipIf(!(await hasTestS3()))("S3 server with faults", () => {
   };
 
   beforeAll(async () => {
-    s3 = await testS3();
     bucketName = await s3.newBucket();
     proxy = await startFaultyProxy(s3.endpoint);
   });
@@ -235,21 +234,91 @@ describe.skipIf(!(await hasTestS3()))("S3 server with faults", () => {
     expect(proxy.seen().filter((line) => line.includes("abandoned"))).toHaveLength(1);
   });
 
-  test("conditional writes are native where the server honours them, else locked", async () => {
-    const native = await openCalm();
-    expect(native.describe().conditional_writes).toBe("native");
-    // A server that ignores the headers, as several do: the second write of the probe succeeds.
-    proxy.add({ method: "PUT", path: /probe/, times: 99, fault: { kind: "status", status: 200 } });
-    const locked = open();
-    for (; locked.notReady().length > 0; ) await Bun.sleep(1);
-    proxy.clear();
-    expect(locked.describe().conditional_writes).toBe("locked");
-    const winners = await Promise.all(
-      Array.from({ length: 8 }, (_, at) =>
-        store(locked, "locked", `${at}`, { ifNoneMatch: "*" }).catch(() => undefined),
-      ),
-    );
-    expect(winners.filter((winner) => winner)).toHaveLength(1);
+  test("what the server supports is told once, and again when it has changed", async () => {
+    lines.length = 0;
+    const bucket = open();
+    expect(bucket.describe()).toMatchObject({ conditional_writes: "unknown" });
+    expect(bucket.describe()).not.toHaveProperty("lacks");
+    const told = () => lines.filter(({ msg }) => msg === "what the S3 server supports");
+    const again = async () => {
+      proxy.add({ times: 3, path: /doubt/, fault: { kind: "status", status: 500 } });
+      await refusal(bucket.head("doubt", signal));
+      while (bucket.notReady().length > 0) await Bun.sleep(1);
+    };
+    while (bucket.notReady().length > 0) await Bun.sleep(1);
+    await again();
+    expect(told()).toHaveLength(1);
+    expect(told()[0]).toMatchObject({
+      bucket: "far",
+      endpoint: proxy.endpoint,
+      conditional_writes: "native",
+    });
+    proxy.add({ path: /probe/, conditional: true, times: 99, fault: { kind: "status", status: 200 } });
+    await again();
+    expect(told()).toHaveLength(2);
+    expect(told()[1]).toMatchObject({ conditional_writes: "locked" });
+  });
+
+  const honoured: { name: string; status?: number; mode: string; lacks: string }[] = [
+    { name: "honours conditions", mode: "native", lacks: "" },
+    { name: "ignores them", status: 200, mode: "locked", lacks: "answers 200 to If-None-Match: *" },
+    {
+      name: "does not know them",
+      status: 501,
+      mode: "locked",
+      lacks: "answers 501 to If-Match on a missing",
+    },
+  ];
+  for (const { name, status, mode, lacks } of honoured) {
+    test(`a server that ${name}: ${mode}, and of many that create one does`, async () => {
+      const fault = { kind: "status", status: status ?? 0 } as const;
+      if (status) proxy.add({ path: /probe/, conditional: true, times: 99, fault });
+      const bucket = open();
+      while (bucket.notReady().length > 0) await Bun.sleep(1);
+      const told = bucket.describe();
+      expect(told.conditional_writes).toBe(mode as "native");
+      expect(told.lacks?.join()).toContain(lacks);
+      proxy.clear();
+      const key = `many/${crypto.randomUUID()}`;
+      const winners = await Promise.all(
+        Array.from({ length: 8 }, (_, at) =>
+          store(bucket, key, `${at}`, { ifNoneMatch: "*" }).catch((error) => error.type),
+        ),
+      );
+      expect(winners.filter((winner) => winner === "precondition_failed")).toHaveLength(7);
+      const listed = await bucket.list({ prefix: "", pageSize: 1000, signal });
+      expect(listed.objects.some((object) => object.key.includes("probe"))).toBe(false);
+    });
+  }
+
+  const refusing = [
+    { what: "writes", method: "PUT", says: "the trial at the start was to write '.lakehouse/probe/" },
+    { what: "deletes", method: "DELETE", says: "the trial at the start was to delete '.lakehouse/probe/" },
+    { what: "lists", method: "GET", says: "the trial at the start was to list '.lakehouse/probe/" },
+  ];
+  for (const { what, method, says } of refusing) {
+    test(`a server that refuses ${what} is not ready, and says what it refused and the remedy`, async () => {
+      const body = "<Error><Code>AccessDenied</Code></Error>";
+      proxy.add({ method, times: 1000, fault: { kind: "status", status: 403, body } });
+      const bucket = open();
+      while (!bucket.notReady().join().includes("denied")) await Bun.sleep(1);
+      const [reason = ""] = bucket.notReady();
+      for (const text of ["bucket 'far': access denied", "may list, read, write and delete", says])
+        expect(reason).toContain(text);
+      expect(bucket.describe().conditional_writes).toBe("unknown");
+      proxy.clear();
+      while (bucket.notReady().length > 0) await Bun.sleep(1);
+      expect(bucket.describe().conditional_writes).toBe("native");
+    });
+  }
+
+  test("a list that does not go on is an error, not a loop", async () => {
+    const bucket = await openCalm();
+    const page = `<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken></ListBucketResult>`;
+    proxy.add({ path: /list-type/, times: 9, fault: { kind: "status", status: 200, body: page } });
+    const error = await refusal(bucket.list({ prefix: "", pageSize: 5, signal }));
+    expect(error.message).toContain("says that its list goes on, and gives nothing more");
+    expect(proxy.seen().filter((line) => line.includes("list-type"))).toHaveLength(2);
   });
 
   test("an object's keys and a full server have their own errors", async () => {

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { hasTestS3, testS3 } from "../../support/s3-server.ts";
+import { testS3Servers } from "../../support/s3-server.ts";
 import {
   add,
   batchOf,
@@ -82,10 +82,8 @@ test("a refused PUT is storaged's own error, and the index goes on", async () =>
   expect(idsOf((await reopen(stack, "a", journal)).batches)).toEqual(["1"]);
 });
 
-const s3 = await hasTestS3();
-describe.if(s3)("objects in S3", () => {
+describe.each(await testS3Servers())("objects in S3 on $name", (server) => {
   test("a whole life", async () => {
-    const server = await testS3();
     const bucket = await server.newBucket();
     const stack = await start({
       config: { buckets: { primary: { kind: "s3", bucket, endpoint: server.endpoint, path_style: true } } },

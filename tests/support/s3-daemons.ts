@@ -1,0 +1,95 @@
+/** Daemons of a test's own: installed where they are missing, on free ports, and gone with the process that asked for them. */
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir, userInfo } from "node:os";
+import { join } from "node:path";
+
+/** Installs Debian packages, as root or by `sudo -n`, unless all programs are there. Throws with what apt-get said. */
+export function installPackages(programs: readonly string[], packages: readonly string[]): void {
+  if (programs.every((program) => Bun.which(program))) return;
+  if (!Bun.which("apt-get")) throw new Error(`no apt-get here to install ${packages.join(" ")}`);
+  const asRoot = userInfo().uid === 0 ? [] : ["sudo", "-n"];
+  const apt = (...words: string[]) =>
+    Bun.spawnSync([...asRoot, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-y", "-q", ...words], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+  const wanted = ["install", "--no-install-recommends", ...packages];
+  if (apt(...wanted).exitCode === 0) return;
+  apt("update");
+  const { exitCode, stderr } = apt(...wanted);
+  if (exitCode !== 0)
+    throw new Error(`apt-get install ${packages.join(" ")} failed: ${stderr.toString().slice(-500)}`);
+}
+
+/** Ports that nobody listens on now. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer();
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      server.once("error", reject).listen(0, "127.0.0.1", resolve);
+      await promise;
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => {
+    const address = server.address();
+    return typeof address === "object" && address ? address.port : 0;
+  });
+  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
+  return ports;
+}
+
+/** A new directory for what the daemons keep, with `log/` in it. */
+export function newRoot(): string {
+  const root = mkdtempSync(join(tmpdir(), "lakehouse-s3-"));
+  mkdirSync(join(root, "log"));
+  return root;
+}
+
+/**
+ * Around a script that starts its daemons by `daemon`: runs them until its standard input closes, which the kernel
+ * does when this process ends, however it ends.
+ */
+const reaper = (script: string): string => `daemons=
+trap 'kill -9 $daemons 2>/dev/null; exec >&-; read -r _; rm -rf "$ROOT"' EXIT
+trap 'exit 1' INT TERM HUP
+exec 2>>"$ROOT/log/out"
+daemon() { "$@" >>"$ROOT/log/out" 2>&1 </dev/null & daemons="$daemons $!"; }
+${script}echo ready
+read -r _
+`;
+/** In a session of its own: what ends this process's children must not end the one that cleans up after them. */
+const detached = 'exec 3<&0; setsid sh -c "$REAPER" <&3 & wait';
+
+export interface Held {
+  /** Ends the daemons and removes what they kept. */
+  stop: () => Promise<void>;
+  /** The ends of their logs. */
+  said: () => string;
+}
+
+/** Runs the script and waits until it has come to its end; throws with the ends of the logs when it does not. */
+export async function holdDaemons(root: string, script: string, env: Record<string, string>): Promise<Held> {
+  const child = Bun.spawn(["sh", "-c", detached], {
+    cwd: root,
+    env: { ...env, ROOT: root, REAPER: reaper(script) },
+    stdio: ["pipe", "pipe", "ignore"],
+  });
+  child.unref();
+  const stop = async () => {
+    child.stdin.end();
+    await child.exited;
+    rmSync(root, { recursive: true, force: true });
+  };
+  const logs = join(root, "log");
+  const said = (): string =>
+    readdirSync(logs)
+      .map((name) => `${name}: ${readFileSync(join(logs, name), "utf8").slice(-1500)}`)
+      .join("\n");
+  const first = new TextDecoder().decode((await child.stdout.getReader().read()).value);
+  if (first.includes("ready")) return { stop, said };
+  const why = said();
+  await stop();
+  throw new Error(`the S3 server did not start: ${why}`);
+}
