@@ -83,10 +83,11 @@ export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promis
 
 /** What the catalog keeps are objects in storage, which are in storaged's points. */
 const kept = (deps: InspectionDeps & { directory: string }, rehydration: Rehydration): Durable => ({
-  inspect: (signal) => {
+  inspect: async function* (signal) {
+    await rehydration.attempted;
     const pending = rehydration.pending();
     if (pending !== undefined) throw fail("unavailable", `catalogd is ${pending}`, { retryAfterSeconds: 1 });
-    return inspectCatalog(deps, signal);
+    yield* inspectCatalog(deps, signal);
   },
   point: () => holdFiles(deps.directory, []),
 });

@@ -47,7 +47,7 @@ export async function* inspectJournals(deps: InspectionDeps, signal: AbortSignal
       }
       seen.add(step.value);
       const done = Math.min(seen.size, folders.length);
-      yield { progress: { done, total: folders.length, of: `objects of indexes, '${name}'` } };
+      yield { progress: { done, total: folders.length, of: "objects of indexes" } };
     }
   }
 }
