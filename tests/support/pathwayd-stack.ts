@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Clock, systemClock } from "../../runtime/clock.ts";
 import type { ClientOf } from "../../runtime/contract.ts";
+import type { Durable } from "../../runtime/durable.ts";
 import { makeDirectory } from "../../runtime/files.ts";
 import { openIdempotency } from "../../runtime/idempotency.ts";
 import { createInvoke } from "../../runtime/invoke.ts";
@@ -19,6 +20,7 @@ export interface Memory {
   verbs: ClientOf<Pathwayd>;
   notReady: () => string[];
   metrics: () => string;
+  durable: Durable;
   log: LogLines;
   stop: () => Promise<void>;
 }
@@ -57,6 +59,7 @@ export async function openMemory(dataDir: string, options: MemoryOptions = {}): 
     verbs: client(pathwayd, overLocal(invoke, { timeoutMs: 60_000, inFlightMax: 100_000 })),
     notReady: () => running.notReady?.() ?? [],
     metrics: metrics.text,
+    durable: running.durable as Durable,
     log: lines,
     stop: async () => {
       await running.stop();

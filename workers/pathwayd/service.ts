@@ -7,6 +7,7 @@ import { type Book, createBook, headAt } from "./book.ts";
 import { type Contents, checkContent, checkTexts, checkVector } from "./content.ts";
 import type { Pathwayd } from "./contract.ts";
 import type { Draft } from "./draft.ts";
+import { durableLog } from "./durable.ts";
 import { isLive, traceOf } from "./head.ts";
 import { history } from "./history.ts";
 import { createTimes, formatTime } from "./instant.ts";
@@ -52,6 +53,10 @@ export async function createPathwayd(deps: Deps): Promise<Running<Pathwayd>> {
       throw fail("unavailable", "pathwayd has not read its log: see /readyz", { retryAfterSeconds: 1 });
     }),
     notReady: () => memory?.store.damage() ?? [pending],
+    durable: durableLog(deps.directory, () => {
+      if (memory) return memory.store;
+      throw fail("unavailable", pending, { retryAfterSeconds: 1 });
+    }),
     stop: async () => {
       await opened;
       await memory?.writer.stop();

@@ -22,6 +22,8 @@ export interface Store {
   damage: () => string[];
   /** All that is known to be wrong or to have been. */
   problems: () => string[];
+  /** Runs the work between two writes. */
+  atRest: LineLog<LogRecord>["atRest"];
   close: () => Promise<void>;
 }
 
@@ -72,6 +74,7 @@ export async function openStore(directory: string, book: Book): Promise<Store> {
     damagedLines: () => damaged,
     damage,
     problems: () => [...damage(), ...past(log, book, setAside)],
+    atRest: log.atRest,
     close: log.close,
   };
 }

@@ -1,0 +1,43 @@
+/** The log as operators handle it: its first bytes are a point, and it is read again line by line. */
+import type { Durable } from "../../runtime/durable.ts";
+import { holdFiles } from "../../runtime/held-files.ts";
+import { damage, inspectLineLog } from "../../runtime/inspect-line-log.ts";
+import { check } from "../../runtime/validate.ts";
+import { fromSteps, LogRecord, logFormat } from "./change.ts";
+import { countOf, createSequences, describeRanges } from "./sequences.ts";
+import { logName, type Store } from "./store.ts";
+
+const remedy =
+  "POST /v1/pathway/compact: it writes the log anew from memory. What /readyz calls damaged or lost is not in memory either: to have it back, restore pathwayd from a backup first";
+
+/** All else is made from the log at the start. `opened` throws while it is being read. */
+export function durableLog(directory: string, opened: () => Pick<Store, "atRest">): Durable {
+  return {
+    point: async () => opened().atRest(() => holdFiles(directory, [logName, `${logName}.damaged`])),
+    inspect: async function* (signal) {
+      const log = opened();
+      const seen = createSequences();
+      yield* inspectLineLog<LogRecord>({
+        directory,
+        file: logName,
+        service: "pathwayd",
+        ...logFormat,
+        log,
+        check: (record) => mark(seen, check(LogRecord, record, "a record")),
+        remedy: () => remedy,
+        signal,
+      });
+      const missing = seen.missing();
+      if (missing.length === 0) return;
+      const changes = `${countOf(missing)} changes stand in no line of it (sequence ${describeRanges(missing)})`;
+      yield damage(`pathwayd/${logName}`, changes, remedy);
+    },
+  };
+}
+
+function mark(seen: ReturnType<typeof createSequences>, record: LogRecord): void {
+  if (record.kind === "replays") for (const sequence of fromSteps(record.seqs)) seen.mark(sequence);
+  else if (record.kind === "lost")
+    for (const [from, to] of record.ranges) for (let at = from; at <= to; at++) seen.mark(at);
+  else seen.mark(record.seq);
+}
