@@ -27,8 +27,10 @@ const pollMs = 20_000;
 const pollSlackMs = 5_000;
 /** What who asks for statistics waits for chatd, at most. */
 const catchUpMs = 250;
-/** Wait after a poll that brought nothing. */
-const pauseMs = 100;
+/** Wait between polls: calls that end meanwhile are read and written together, not each for itself. */
+const gatherMs = 200;
+/** Calls of one answer that are so many that more may wait: then the next poll follows at once. */
+const manyCalls = 200;
 /** Wait after a poll that failed: chatd is away, or starts. */
 const retryMs = 1_000;
 /** Starts of chatd whose calls are told apart: an answer of the last one may come late. */
@@ -127,8 +129,7 @@ export function followChatCalls(
       try {
         const taken = await ask(waitMs, waitMs + pollSlackMs);
         waitMs = pollMs;
-        // One that does not wait must not be asked without end.
-        if (taken === 0) await clock.sleep(pauseMs, stopped.signal).catch(() => undefined);
+        if (taken < manyCalls) await clock.sleep(gatherMs, stopped.signal).catch(() => undefined);
       } catch (cause) {
         if (stopped.signal.aborted) return;
         if (waitMs > 0) log.warn("chatd's calls cannot be read; they are asked for again", describe(cause));
