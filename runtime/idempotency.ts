@@ -24,8 +24,15 @@ export interface Idempotency {
 interface Entry {
   key: string;
   fingerprint: string;
+  /** By the wall clock, milliseconds since the epoch: for the next start. */
   at: number;
   answer: unknown;
+}
+
+/** When it ends is told by the monotonic clock: one that is set forward or back forgets no key while we run. */
+interface Kept {
+  entry: Entry;
+  endsMs: number;
 }
 
 /** The draft standard for Idempotency-Key leaves the window to the server; ours is promised in the README. */
@@ -49,7 +56,11 @@ function parseLine(text: string): Entry | null {
 
 export async function openIdempotency(directory: string, clock: Clock): Promise<Idempotency> {
   const path = join(directory, fileName);
-  const entries = await load(path, clock.now());
+  const entries = new Map<string, Kept>();
+  for (const entry of await load(path, clock.now())) {
+    const ageMs = Math.max(0, clock.now() - entry.at);
+    entries.set(entry.key, { entry, endsMs: clock.elapsed() + windowMs - ageMs });
+  }
   const running = new Map<string, { fingerprint: string; answer: Promise<unknown> }>();
   /** Of work that is done, but could not be written down: a repeated request writes it and does nothing else. */
   const unwritten = new Set<Entry>();
@@ -58,12 +69,12 @@ export async function openIdempotency(directory: string, clock: Clock): Promise<
 
   const keep = (entry: Entry) => {
     entries.delete(entry.key);
-    entries.set(entry.key, entry);
+    entries.set(entry.key, { entry, endsMs: clock.elapsed() + windowMs });
     unwritten.add(entry);
     for (const [key, oldest] of entries) {
       if (entries.size <= entriesMax) break;
       entries.delete(key);
-      unwritten.delete(oldest);
+      unwritten.delete(oldest.entry);
     }
   };
   const write = (entry: Entry) =>
@@ -85,7 +96,7 @@ export async function openIdempotency(directory: string, clock: Clock): Promise<
   return {
     once: async <T>(key: string, fingerprint: string, work: () => Promise<T>): Promise<T> => {
       const known = entries.get(key);
-      const current = known && isCurrent(known, clock.now()) ? known : undefined;
+      const current = known && clock.elapsed() < known.endsMs ? known.entry : undefined;
       const earlier = running.get(key) ?? current;
       if (earlier && earlier.fingerprint !== fingerprint) {
         throw fail("idempotency_conflict", "this Idempotency-Key was used for another request");
@@ -108,9 +119,6 @@ export async function openIdempotency(directory: string, clock: Clock): Promise<
   };
 }
 
-/** A clock that was set back makes an entry look as if it came from the future: it still counts. */
-const isCurrent = ({ at }: Entry, now: number): boolean => now - at < windowMs;
-
 /** The work is done: what the caller has to know is how to get its answer without doing it twice. */
 const notRemembered = (cause: unknown): unknown =>
   cause instanceof ServiceError
@@ -122,18 +130,19 @@ const notRemembered = (cause: unknown): unknown =>
     : cause;
 
 /** Reads the log, drops what is too old or damaged, and writes it anew when anything was dropped. */
-async function load(path: string, now: number): Promise<Map<string, Entry>> {
+async function load(path: string, now: number): Promise<Entry[]> {
   const { lines, whole, torn } = await linesIn(path);
-  const kept = lines.map(parseLine).filter((entry) => entry !== null && isCurrent(entry, now)) as Entry[];
-  const entries = new Map(kept.slice(-entriesMax).map((entry) => [entry.key, entry]));
+  const read = lines.map(parseLine).filter((entry) => entry !== null && now - entry.at < windowMs) as Entry[];
+  const latest = new Map(read.map((entry) => [entry.key, entry]));
+  const kept = [...latest.values()].slice(-entriesMax);
   // Needs no space, unlike writing it anew.
   if (torn) await truncate(path, whole);
-  if (entries.size !== lines.length)
-    await writeAtomic(path, [...entries.values()].map(line).join("")).catch((cause) => {
+  if (kept.length !== lines.length)
+    await writeAtomic(path, kept.map(line).join("")).catch((cause) => {
       // On a full disk the longer log does as well, until the next start.
       if (!(cause instanceof ServiceError)) throw cause;
     });
-  return entries;
+  return kept;
 }
 
 /** The lines of the log; the last one of a writer that was killed is torn, and was never acknowledged. */

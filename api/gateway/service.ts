@@ -61,7 +61,7 @@ export async function createGateway({ system, peers, clock }: Deps<Mounted>): Pr
     address,
     restarts,
     ...(started_at !== undefined &&
-      state === "ready" && { uptime_seconds: (clock.now() - Date.parse(started_at)) / 1000 }),
+      state === "ready" && { uptime_seconds: Math.max(0, clock.now() - Date.parse(started_at)) / 1000 }),
     ...(last_error !== undefined && { last_error }),
   });
 

@@ -40,12 +40,16 @@ export function errorAnalysis({ store, clock, log }: Omit<Given, "section">): ()
   };
 }
 
-/** Whether a cluster is to be brought up: over the threshold, and not within the window already. */
+/**
+ * Whether a cluster is to be brought up: over the threshold, and not within the window already. One that was brought up
+ * in the future was so by a clock that has been set back since.
+ */
 export const isDue = (
   { recent, escalated_at }: Pick<FailureCluster, "recent" | "escalated_at">,
   { threshold, windowMs, nowMs }: { threshold: number; windowMs: number; nowMs: number },
 ): boolean =>
-  recent >= threshold && (escalated_at === undefined || nowMs - Date.parse(escalated_at) >= windowMs);
+  recent >= threshold &&
+  (escalated_at === undefined || Math.abs(nowMs - Date.parse(escalated_at)) >= windowMs);
 
 /**
  * Brings up the clusters that are due: a log line each, and one question to a model where one is configured. That it

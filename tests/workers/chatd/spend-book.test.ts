@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { createLog } from "../../../runtime/log.ts";
 import { openSpendBook } from "../../../workers/chatd/spend-book.ts";
 import { temporaryDirectory } from "../../support/in-process.ts";
+import { makeSmallDisk, mountable } from "../../support/small-disk.ts";
 
 const directories: { remove: () => void }[] = [];
 const fresh = (): string => {
@@ -65,3 +66,48 @@ test("a newer format is refused by name", async () => {
   writeFileSync(join(directory, "spend.json"), JSON.stringify({ crc32: Bun.hash.crc32(body), body }));
   expect(openSpendBook(directory, { clock: at({ ms: noon }), log })).rejects.toThrow("format 2");
 });
+
+test("a clock that is set back and forward spends no day's budget twice, over a restart as well", async () => {
+  const directory = fresh();
+  const now = { ms: noon };
+  const dayMs = 24 * 60 * 60 * 1000;
+  const book = await openSpendBook(directory, { clock: at(now), log });
+  book.add("a", { usd: 1, tokens: 1 });
+  now.ms = noon - dayMs;
+  expect(book.spent("a").usd).toBe(0);
+  book.add("a", { usd: 2, tokens: 2 });
+  now.ms = noon + 365 * dayMs;
+  expect(book.spent("a").usd).toBe(0);
+  await book.close();
+  const again = await openSpendBook(directory, { clock: at(now), log });
+  now.ms = noon;
+  expect(again.spent("a").usd).toBe(1);
+  now.ms = noon - dayMs;
+  expect(again.spent("a").usd).toBe(2);
+});
+
+test.skipIf(!mountable.includes("tmpfs"))(
+  "what a full disk refused is written when there is room",
+  async () => {
+    const disk = makeSmallDisk("tmpfs", 1024 * 1024);
+    try {
+      const timers: (() => void)[] = [];
+      const clock = {
+        now: () => noon,
+        after: (_: number, work: () => void) => (timers.push(work), () => {}),
+      };
+      const book = await openSpendBook(disk.path, { clock, log });
+      disk.fill();
+      book.add("a", { usd: 1, tokens: 1 });
+      timers.shift()?.();
+      while (timers.length === 0) await Bun.sleep(1);
+      disk.empty();
+      timers.shift()?.();
+      await book.close();
+      const again = await openSpendBook(disk.path, { clock, log });
+      expect(again.spent("a").usd).toBe(1);
+    } finally {
+      disk.remove();
+    }
+  },
+);
