@@ -2,10 +2,12 @@
  * `bun run runbook [--until HEADING] [--page FILE]`: runs every command of REPLICATION.md, in order, on a machine made
  * fresh for it. A block that does not do what the page says ends it with 1, the block and what was printed.
  */
-import { resolve } from "node:path";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { type Block, blocksOf, printed, stepsOf } from "./runbook/blocks.ts";
-import { bootMachine, type Machine, noMachine } from "./runbook/machine.ts";
+import { bootMachine, connect, type Machine, noMachine } from "./runbook/machine.ts";
 
 const root = resolve(import.meta.dir, "..");
 /** The slowest are those that install packages. */
@@ -13,7 +15,7 @@ const blockTimeoutMs = 10 * 60_000;
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 
 /** What may stand behind ```sh: anything else is a slip of the pen. */
-const marks = new Set(["online", "fails", "background", "host-b"]);
+const marks = new Set(["online", "fails", "background", "host-b", "container"]);
 
 /**
  * A terminal is one shell that goes on from block to block: where it is and what it exported are kept, functions and
@@ -23,7 +25,7 @@ const inTerminal = (text: string): string => `
 set -euo pipefail
 terminal=/run/terminal
 [ -f $terminal ] && . $terminal
-trap '{ export -p; printf "cd %q\\n" "$PWD"; } > /run/terminal' EXIT
+trap '{ export -p; declare -f; printf "cd %q\\n" "$PWD"; } > /run/terminal' EXIT
 ${text}`;
 
 /** Runs one block; undefined when it did what the page says, else what was wrong. */
@@ -48,8 +50,10 @@ async function wrongWith(block: Block, machine: Machine): Promise<string | undef
 
 const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
-/** Whether the shell can read it: what is left where nothing can be run. */
-function unreadable(block: Block): string | undefined {
+/** What is wrong with a block without running it: a mark that does not exist, or a syntax that bash cannot read. */
+export function faultOf(block: Block): string | undefined {
+  const strange = [...block.marks].find((mark) => !marks.has(mark));
+  if (strange !== undefined) return `unknown mark '${strange}': expected some of ${[...marks].join(", ")}`;
   const text =
     block.language === "sh"
       ? block.text
@@ -72,13 +76,24 @@ export async function runBlocks(
   blocks: readonly Block[],
   note: (block: Block, ms: number) => void,
 ): Promise<Told> {
+  const shared = mkdtempSync(join(tmpdir(), "lakehouse-shared-"));
   const machines = new Map<string, Machine>();
+  const machineOf = async (name: string): Promise<Machine> => {
+    const running = machines.get(name);
+    if (running !== undefined) return running;
+    const machine = await bootMachine(name, shared);
+    for (const other of machines.values()) connect(other, machine);
+    machines.set(name, machine);
+    return machine;
+  };
   const told: Told = { ran: 0, checked: 0 };
   try {
     for (const block of blocks) {
-      const name = block.marks.has("host-b") ? "host-b" : "host-a";
-      const machine = machines.get(name) ?? (await bootMachine(name));
-      machines.set(name, machine);
+      if (block.marks.has("container")) {
+        told.checked++;
+        continue;
+      }
+      const machine = await machineOf(block.marks.has("host-b") ? "host-b" : "host-a");
       const startedAt = performance.now();
       const why = await wrongWith(block, machine);
       note(block, performance.now() - startedAt);
@@ -88,6 +103,7 @@ export async function runBlocks(
     return told;
   } finally {
     await Promise.all([...machines.values()].map((machine) => machine.end()));
+    rmSync(shared, { recursive: true, force: true });
   }
 }
 
@@ -100,9 +116,7 @@ async function main(): Promise<number> {
   if (end < 0) throw new Error(`--until: there is no heading '${values.until}'`);
   const blocks = all.slice(0, end);
   for (const block of blocks) {
-    const strange = [...block.marks].find((mark) => !marks.has(mark));
-    const why =
-      strange === undefined ? unreadable(block) : `unknown mark '${strange}': ${[...marks].join(", ")}`;
+    const why = faultOf(block);
     if (why !== undefined) return tell(values.page, { ran: 0, checked: 0, wrong: { block, why } });
   }
   const missing = noMachine();

@@ -1,11 +1,13 @@
 #!/bin/bash
 # A machine made fresh: this one's system, less what is Lakehouse's or its user's, with every change kept in memory and
 # forgotten at the end. It has its own processes, mounts, network (loopback alone) and systemd.
-# Run as: unshare --fork --pid --mount --net --uts --ipc --cgroup boot.sh DIRECTORY SOURCE NAME
+# Run as: unshare --fork --pid --mount --net --uts --ipc --cgroup boot.sh DIRECTORY SOURCE NAME SHARED
 #   DIRECTORY  an empty one to mount at
 #   SOURCE     a bare git repository; the machine finds it at https://git.example.com/lakehouse.git
+#   NAME       its host name
+#   SHARED     a directory that several machines see at /mnt/shared
 set -euo pipefail
-here=$1 source=$2 name=$3
+here=$1 source=$2 name=$3 shared=$4
 
 mount --make-rprivate /
 mount -t tmpfs -o mode=755 tmpfs "$here"
@@ -46,7 +48,13 @@ cat >> "$root/etc/gitconfig" <<'END'
 [url "/srv/lakehouse.git"]
 	insteadOf = https://git.example.com/lakehouse.git
 END
-echo "127.0.0.1 lake.example.com" >> "$root/etc/hosts"
+mkdir -p "$root/mnt/shared"
+mount --bind "$shared" "$root/mnt/shared"
+cat > "$root/etc/hosts" <<'END'
+127.0.0.1 localhost lake.example.com
+198.18.0.1 host-a
+198.18.0.2 host-b
+END
 echo "$name" > "$root/etc/hostname"
 hostname "$name"
 ip link set lo up

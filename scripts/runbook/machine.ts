@@ -97,8 +97,11 @@ async function sourceIn(directory: string): Promise<string> {
 
 const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/** Boots one; `name` is its host name. Throws with what its boot printed when it does not come up. */
-export async function bootMachine(name: string): Promise<Machine> {
+/**
+ * Boots one; `name` is its host name, `shared` a directory that it sees at /mnt/shared. Throws with what its boot
+ * printed when it does not come up.
+ */
+export async function bootMachine(name: string, shared: string): Promise<Machine> {
   const directory = mkdtempSync(join(tmpdir(), "lakehouse-machine-"));
   const cgroup = join(cgroupMount() ?? "", `lakehouse-${process.pid}-${name}`);
   const mount = join(directory, "mount");
@@ -116,7 +119,7 @@ export async function bootMachine(name: string): Promise<Machine> {
     const words = ["--fork", "--pid", "--mount", "--net", "--uts", "--ipc", "--cgroup", "--kill-child"];
     // Into the group before the namespace is made, so that the group is the machine's root.
     const enter = 'echo 0 > "$1/cgroup.procs"; shift; exec "$@"';
-    const boot = ["bash", join(import.meta.dir, "boot.sh"), mount, source, name];
+    const boot = ["bash", join(import.meta.dir, "boot.sh"), mount, source, name, shared];
     child = Bun.spawn(["bash", "-c", enter, "boot", cgroup, "unshare", ...words, ...boot], {
       stdio: ["ignore", "pipe", "pipe"],
     });
@@ -127,6 +130,19 @@ export async function bootMachine(name: string): Promise<Machine> {
   } catch (cause) {
     await end();
     throw cause;
+  }
+}
+
+/** A cable between two machines, with the addresses that their /etc/hosts name. */
+export function connect(a: Machine, b: Machine): void {
+  const inside = ({ pid }: Machine, ...words: string[]) => {
+    const done = Bun.spawnSync(["nsenter", "-t", String(pid), "-n", "ip", ...words]);
+    if (done.exitCode !== 0) throw new Error(`ip ${words.join(" ")}: ${done.stderr.toString().trim()}`);
+  };
+  inside(a, "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", String(b.pid));
+  for (const [at, machine] of [a, b].entries()) {
+    inside(machine, "addr", "add", `198.18.0.${at + 1}/30`, "dev", "eth0");
+    inside(machine, "link", "set", "eth0", "up");
   }
 }
 
