@@ -1,9 +1,9 @@
 /** A line log read again while it is in use: every line, as it stands on the disk now. */
-import { type FileHandle, open, stat } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 import type { Finding, Inspected } from "./durable.ts";
 import { errorCode } from "./files.ts";
-import { type LineLog, linesIn, readLine } from "./line-log.ts";
+import { linesIn, readLine } from "./line-log.ts";
 
 export interface LineLogInspection<T> {
   directory: string;
@@ -12,8 +12,8 @@ export interface LineLogInspection<T> {
   service: string;
   format: string;
   version: number;
-  /** The open log; absent for a file that nothing is appended to any more. */
-  log?: Pick<LineLog<T>, "atRest">;
+  /** The file as `openToInspect` gave it, between two writes; undefined when it is gone. */
+  opened: OpenedLog | undefined;
   /** Called with each whole record; one it throws at is damaged. */
   check?: (record: T) => void;
   /** For a line that cannot be read. */
@@ -26,9 +26,8 @@ const stepBytes = 1024 * 1024;
 
 /** Findings: lines that cannot be read, a file that is cut or gone, and lines that were set aside earlier. */
 export async function* inspectLineLog<T>(given: LineLogInspection<T>): AsyncGenerator<Inspected> {
-  const { file, service, remedy, signal } = given;
+  const { file, service, remedy, signal, opened } = given;
   const place = `${service}/${file}`;
-  const opened = await openAtRest(given);
   if (opened) yield* inspectLines(opened, given);
   else yield damage(place, "the file is gone", remedy(1));
   signal.throwIfAborted();
@@ -44,26 +43,20 @@ export async function* inspectLineLog<T>(given: LineLogInspection<T>): AsyncGene
     };
 }
 
-interface Opened {
+export interface OpenedLog {
   handle: FileHandle;
   /** That were acknowledged. */
   bytes: number;
 }
 
-async function openAtRest<T>({ directory, file, log }: LineLogInspection<T>): Promise<Opened | undefined> {
-  const path = join(directory, file);
-  try {
-    if (log) return await log.atRest(async (bytes) => ({ handle: await open(path, "r"), bytes }));
-    const handle = await open(path, "r");
-    return { handle, bytes: (await handle.stat()).size };
-  } catch (cause) {
-    if (errorCode(cause) === "ENOENT") return undefined;
-    throw cause;
-  }
+/** Opens a file of which so many bytes were acknowledged: all of them where nothing is appended any more. */
+export async function openToInspect(path: string, bytes?: number): Promise<OpenedLog | undefined> {
+  const handle = await openIfThere(path);
+  return handle && { handle, bytes: bytes ?? (await handle.stat()).size };
 }
 
 async function* inspectLines<T>(
-  { handle, bytes: end }: Opened,
+  { handle, bytes: end }: OpenedLog,
   given: LineLogInspection<T>,
 ): AsyncGenerator<Inspected> {
   const { file, service, remedy, signal } = given;
@@ -104,10 +97,18 @@ function problemOf<T>(bytes: Buffer, line: number, { format, version, check }: L
 }
 
 async function sizeOf(path: string): Promise<number> {
+  const handle = await openIfThere(path);
+  if (!handle) return 0;
+  const { size } = await handle.stat();
+  await handle.close();
+  return size;
+}
+
+async function openIfThere(path: string): Promise<FileHandle | undefined> {
   try {
-    return (await stat(path)).size;
+    return await open(path, "r");
   } catch (cause) {
-    if (errorCode(cause) === "ENOENT") return 0;
+    if (errorCode(cause) === "ENOENT") return undefined;
     throw cause;
   }
 }

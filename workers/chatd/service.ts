@@ -80,6 +80,7 @@ export async function createChatd(deps: Deps): Promise<Running<Chatd>> {
       chat: (_input, context) => door(context, true),
       completions: (_input, context) => door(context, false),
     },
+    durable: book.durable,
     drain: calls.drain,
     stop: async () => {
       calls.drain();

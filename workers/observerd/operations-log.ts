@@ -9,7 +9,7 @@ import { type LineLog, openLineLog, readLineLog } from "../../runtime/line-log.t
 import { describe, type Log } from "../../runtime/log.ts";
 import type { Operation } from "./operations.ts";
 import type { Line } from "./operations-line.ts";
-import { hasBase, segmentFormat, segmentNumbers, segmentPath } from "./operations-segment.ts";
+import { hasBase, segmentFormat, segmentName, segmentNumbers, segmentPath } from "./operations-segment.ts";
 import type { State } from "./operations-state.ts";
 
 export interface OperationsLog {
@@ -17,6 +17,11 @@ export interface OperationsLog {
   append: (lines: readonly Line[]) => Promise<void>;
   /** What the files hold now, oldest first; reads the disk. */
   lines: () => AsyncIterable<Line>;
+  /**
+   * Runs the work while nothing is written and no file begins or goes: with the names of all files, oldest first, and
+   * how much of the last was acknowledged.
+   */
+  atRest: <R>(work: (files: string[], bytes: number) => Promise<R>) => Promise<R>;
   /** Damage that was found, each with its file. */
   problems: () => string[];
   files: () => number;
@@ -94,6 +99,18 @@ export async function openOperationsLog(options: OperationsLogOptions): Promise<
       const { number, log: open } = current;
       const files = [...sealed.map((before) => ({ number: before })), { number, end: open.bytes() }];
       return linesOf(files, directory, problems);
+    },
+    atRest: async (work) => {
+      while (turning) await turning;
+      const names = [...sealed, current.number].map(segmentName);
+      const done = current.log.atRest((bytes) => work(names, bytes));
+      turning = done
+        .then(() => undefined)
+        .catch(() => undefined)
+        .finally(() => {
+          turning = undefined;
+        });
+      return done;
     },
     problems: () => [...problems],
     files: () => sealed.length + 1,

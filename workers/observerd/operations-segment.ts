@@ -8,8 +8,10 @@ export const segmentFormat = { format: "lakehouse.operations", version: 1 } as c
 
 const digits = 8;
 /** `operations-00000012.log`. */
+export const segmentName = (number: number): string =>
+  `operations-${String(number).padStart(digits, "0")}.log`;
 export const segmentPath = (directory: string, number: number): string =>
-  join(directory, `operations-${String(number).padStart(digits, "0")}.log`);
+  join(directory, segmentName(number));
 
 /** The numbers of the files there are, ascending. */
 export async function segmentNumbers(directory: string): Promise<number[]> {

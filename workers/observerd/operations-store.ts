@@ -2,7 +2,7 @@
 import { describe } from "../../runtime/log.ts";
 import type { Operation, Operations, Told } from "./operations.ts";
 import type { Line, Marks } from "./operations-line.ts";
-import { openOperationsLog } from "./operations-log.ts";
+import { type OperationsLog, openOperationsLog } from "./operations-log.ts";
 import { createState, type State } from "./operations-state.ts";
 import { inUtc, operationOf } from "./operations-told.ts";
 import type { ObserverdDeps } from "./parts.ts";
@@ -19,6 +19,7 @@ export interface OperationsStore extends Operations {
   take: (taken: readonly Taken[]) => Promise<void>;
   /** Resolves when the lines, which are no operations, are on stable storage and applied. */
   note: (lines: readonly Line[]) => Promise<void>;
+  atRest: OperationsLog["atRest"];
   /** Damage of the log, for `/readyz`. */
   problems: () => string[];
   files: () => number;
@@ -77,6 +78,7 @@ export async function openOperations({
       }
     },
     onRecorded: (listener) => listeners.push(listener),
+    atRest: log.atRest,
     problems: log.problems,
     files: log.files,
     close: log.close,

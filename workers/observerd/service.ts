@@ -3,6 +3,7 @@ import type { Running, VerbsOf } from "../../runtime/contract.ts";
 import { type ChatCalls, followChatCalls } from "./chat-calls.ts";
 import type { Observerd } from "./contract.ts";
 import { distillVerbs } from "./distill.ts";
+import { durableLogs } from "./durable.ts";
 import { startExport } from "./export.ts";
 import { type Loop, type Loops, startLoops } from "./loops.ts";
 import { overseerCorrections } from "./loops-corrections.ts";
@@ -33,6 +34,7 @@ export async function createObserverd(deps: ObserverdDeps): Promise<Running<Obse
     },
     raw: otlpStreams(parts),
     notReady: () => [...operations.problems(), ...reviews.problems()],
+    durable: durableLogs(deps.directory, { operations, reviews }),
     stop: async () => {
       await Promise.all([loops.stop(), chat?.stop()]);
       await exported.stop();

@@ -1,7 +1,8 @@
 /** The log as operators handle it: its first bytes are a point, and it is read again line by line. */
+import { join } from "node:path";
 import type { Durable } from "../../runtime/durable.ts";
 import { holdFiles } from "../../runtime/held-files.ts";
-import { damage, inspectLineLog } from "../../runtime/inspect-line-log.ts";
+import { damage, inspectLineLog, openToInspect } from "../../runtime/inspect-line-log.ts";
 import { check } from "../../runtime/validate.ts";
 import { fromSteps, LogRecord, logFormat } from "./change.ts";
 import { countOf, createSequences, describeRanges } from "./sequences.ts";
@@ -22,7 +23,7 @@ export function durableLog(directory: string, opened: () => Pick<Store, "atRest"
         file: logName,
         service: "pathwayd",
         ...logFormat,
-        log,
+        opened: await log.atRest((bytes) => openToInspect(join(directory, logName), bytes)),
         check: (record) => mark(seen, check(LogRecord, record, "a record")),
         remedy: () => remedy,
         signal,
