@@ -4,49 +4,9 @@
  * against the one at URL (token from AUTH_TOKEN). Prints a line a check.
  */
 import { parseArgs } from "node:util";
-import { auth } from "./smoke/auth.ts";
-import { chat } from "./smoke/chat.ts";
-import { d1 } from "./smoke/d1.ts";
-import { d2 } from "./smoke/d2.ts";
-import { d3 } from "./smoke/d3.ts";
-import { d4 } from "./smoke/d4.ts";
-import { d5 } from "./smoke/d5.ts";
-import { d6 } from "./smoke/d6.ts";
-import { downgrade } from "./smoke/downgrade.ts";
-import { g1 } from "./smoke/g1.ts";
-import { g1p } from "./smoke/g1p.ts";
-import { g2 } from "./smoke/g2.ts";
-import { matrix } from "./smoke/matrix.ts";
-import { mcp } from "./smoke/mcp.ts";
-import { observer } from "./smoke/observer.ts";
-import { pathway } from "./smoke/pathway.ts";
-import { playbook } from "./smoke/playbook.ts";
+import { smokes } from "./smoke/all.ts";
 import { modes } from "./smoke/product.ts";
-import { relevance } from "./smoke/relevance.ts";
-import { runSmoke, type Smoke } from "./smoke/smoke.ts";
-import { storagedCap } from "./smoke/storaged-cap.ts";
-
-const smokes: Readonly<Record<string, Smoke>> = {
-  d1,
-  d2,
-  d3,
-  d4,
-  d5,
-  d6,
-  g1,
-  g1p,
-  g2,
-  storaged_cap: storagedCap,
-  observer,
-  matrix,
-  relevance,
-  downgrade,
-  playbook,
-  pathway,
-  chat,
-  mcp,
-  auth,
-};
+import { runSmoke } from "./smoke/smoke.ts";
 
 const print = (line: string): void => {
   process.stdout.write(`${line}\n`);

@@ -40,6 +40,8 @@ export interface SmokeOptions {
   token?: string | undefined;
   /** How the products that are started here run. */
   mode: Mode;
+  /** More flags for every product over this data directory, such as where its objects are. */
+  flagsOf?: (directory: string) => Promise<readonly string[]>;
   print: (line: string) => void;
 }
 
@@ -47,7 +49,7 @@ export interface SmokeOptions {
 export async function runSmoke(
   name: string,
   smoke: Smoke,
-  { gateway, token, mode, print }: SmokeOptions,
+  { gateway, token, mode, flagsOf = async () => [], print }: SmokeOptions,
 ): Promise<Outcome> {
   const outcome: Outcome = { passed: 0, failed: 0 };
   if (gateway !== undefined && smoke.ownProduct) {
@@ -56,8 +58,15 @@ export async function runSmoke(
   }
   const started: Product[] = [];
   const directories: string[] = [];
-  const start = async (options?: StartOptions): Promise<Product> => {
-    const product = await startProduct(options, mode);
+  const directory = (): string => {
+    const path = newDirectory();
+    directories.push(path);
+    return path;
+  };
+  const start = async (options: StartOptions = {}): Promise<Product> => {
+    const data = options.directory ?? directory();
+    const flags = [...(await flagsOf(data)), ...(options.flags ?? [])];
+    const product = await startProduct({ ...options, directory: data, flags }, mode);
     started.push(product);
     return product;
   };
@@ -73,11 +82,6 @@ export async function runSmoke(
       print(`  FAIL  ${name}: ${what}`);
       for (const line of [...why.split("\n"), ...logged]) print(`        ${line}`);
     }
-  };
-  const directory = (): string => {
-    const path = newDirectory();
-    directories.push(path);
-    return path;
   };
   const lake = async (options?: StartOptions): Promise<Lake> =>
     gateway === undefined ? start(options) : lakeAt(gateway, token);
