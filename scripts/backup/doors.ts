@@ -5,6 +5,7 @@ import { BackupError } from "./repository.ts";
 /** A point that a service holds. `files` may be read once. */
 export interface HeldPoint {
   service: string;
+  id: string;
   files: () => AsyncIterable<PointFile>;
   /** Throws `Unreadable` when the service says that the file is damaged. */
   open: (path: string) => Promise<ReadableStream<Uint8Array>>;
@@ -19,6 +20,8 @@ export class Unreadable extends Error {}
 export interface Doors {
   gateway: string;
   point: (service: string) => Promise<HeldPoint>;
+  /** Lets a point go. One that is gone already is no error. */
+  release: (service: string, id: string) => Promise<void>;
 }
 
 /** The gateway's own door is at its port; the others are behind it. */
@@ -42,8 +45,11 @@ export function doorsAt(gateway: string, token: string): Doors {
     if (response.ok) return response;
     throw await refusal(service, response);
   };
+  const release: Doors["release"] = async (service, id) =>
+    void (await (await send("DELETE", `${baseOf(service)}/points/${id}`)).text());
   return {
     gateway,
+    release,
     point: async (service) => {
       const { body } = await expect("POST", service, "/points");
       const lines = linesOf(service, body ?? new ReadableStream());
@@ -53,13 +59,14 @@ export function doorsAt(gateway: string, token: string): Doors {
       const place = (path: string) => `/points/${id}/${path.split("/").map(encodeURIComponent).join("/")}`;
       return {
         service,
+        id,
         files: () => filesOf(service, lines),
         open: async (path) => (await expect("GET", service, place(path))).body ?? new ReadableStream(),
         // Whatever is asked for, it counts as used.
         touch: async () => void (await (await send("GET", baseOf(service) + place("-"))).text()),
         release: async () => {
           await lines.return(undefined);
-          await (await send("DELETE", `${baseOf(service)}/points/${id}`)).text();
+          await release(service, id);
         },
       };
     },

@@ -48,16 +48,19 @@ export function* encodePoint({ at, files, damaged }: PointRecord): Generator<str
     hasher.update(text);
     yield text;
   }
-  yield `${JSON.stringify({ seal: { lines: lines.length, sha256: hasher.digest("hex") } })}\n`;
+  yield sealOf(lines.length, hasher.digest("hex"));
 }
+
+const sealOf = (lines: number, sha256: string): string => `${JSON.stringify({ seal: { lines, sha256 } })}\n`;
 
 /** The inverse. Throws an Error that says what is wrong: cut short, changed, a newer format, a path that leads away. */
 export function decodePoint(text: string): PointRecord {
   const end = text.lastIndexOf("\n", text.length - 2) + 1;
   const body = text.slice(0, end);
-  const { seal } = parse(text.slice(end)) as { seal?: { lines: number; sha256: string } };
-  if (!seal || !text.endsWith("\n")) throw new Error("it is not complete: its last line is missing");
-  if (hash(body) !== seal.sha256) throw new Error("it was changed: its checksum does not hold");
+  if (!text.startsWith('{"seal":', end) || !text.endsWith("\n"))
+    throw new Error("it is not complete: its last line is missing");
+  if (text.slice(end) !== sealOf(body.split("\n").length - 1, hash(body)))
+    throw new Error("it was changed: its checksum does not hold");
   const [head, ...lines] = body
     .slice(0, -1)
     .split("\n")

@@ -36,8 +36,8 @@ export interface Repository {
   blobPath: (sha256: string) => string;
   /** Whether there is a blob of that size. Blobs get their name when they are whole. */
   has: (blob: Blob) => Promise<boolean>;
-  /** Keeps the bytes durably. With `sha256` given, bytes of another hash are refused with a `Mismatch`. */
-  add: (body: AsyncIterable<Uint8Array>, expected: Partial<Blob>) => Promise<Blob>;
+  /** Keeps the bytes durably, unless they are there. Bytes that are not those expected are refused with a `Mismatch`. */
+  add: (body: AsyncIterable<Uint8Array>, expected: Partial<Blob>) => Promise<Blob & { isNew: boolean }>;
   /** Makes the point one: its blobs are there. Returns its name. */
   seal: (record: PointRecord) => Promise<string>;
   /** Drops all but the newest points, then the blobs that none of those left has. Counts what went. */
@@ -77,7 +77,7 @@ export async function openRepository(path: string, { write }: OpenOptions): Prom
     points,
     read,
     blobPath,
-    has: async ({ sha256, bytes }) => (await sizeOf(blobPath(sha256))) === bytes,
+    has: (blob) => isThere(blobPath, blob),
     add: (body, expected) => addBlob(path, blobPath, body, expected),
     seal: async (record) => {
       const name = nameOf(record.at);
@@ -147,38 +147,48 @@ async function addBlob(
   blobPath: Repository["blobPath"],
   body: AsyncIterable<Uint8Array>,
   expected: Partial<Blob>,
-): Promise<Blob> {
+): Promise<Blob & { isNew: boolean }> {
   const incoming = join(path, "incoming", crypto.randomUUID());
   const hasher = new Bun.CryptoHasher("sha256");
-  let bytes = 0;
+  const blob = { sha256: "", bytes: 0 };
   try {
     const handle = await onDisk(path, () => open(incoming, "wx"));
     try {
       for await (const chunk of body) {
         hasher.update(chunk);
-        bytes += chunk.length;
+        blob.bytes += chunk.length;
         await onDisk(path, () => handle.writeFile(chunk));
       }
+      blob.sha256 = hasher.digest("hex");
+      checkArrived(blob, expected);
       await onDisk(path, () => handle.sync());
     } finally {
       await handle.close();
     }
-    const sha256 = hasher.digest("hex");
-    if (expected.bytes !== undefined && expected.bytes !== bytes)
-      throw new Mismatch(`it has ${bytes} bytes in place of ${expected.bytes}`);
-    if (expected.sha256 !== undefined && expected.sha256 !== sha256)
-      throw new Mismatch("its bytes do not match the checksum they were stored with");
+    const isNew = !(await isThere(blobPath, blob));
+    const target = blobPath(blob.sha256);
     await onDisk(path, async () => {
-      const folder = dirname(blobPath(sha256));
-      if (await mkdir(folder, { recursive: true })) await syncDirectory(dirname(folder));
-      await renameDurably(incoming, blobPath(sha256));
+      if (!isNew) return rm(incoming);
+      if (await mkdir(dirname(target), { recursive: true })) await syncDirectory(dirname(dirname(target)));
+      await renameDurably(incoming, target);
     });
-    return { sha256, bytes };
+    return { ...blob, isNew };
   } catch (error) {
-    await rm(incoming, { force: true });
+    // What cannot be removed now goes when the next backup begins.
+    await rm(incoming, { force: true }).catch(() => undefined);
     throw error;
   }
 }
+
+function checkArrived({ sha256, bytes }: Blob, expected: Partial<Blob>): void {
+  if (expected.bytes !== undefined && expected.bytes !== bytes)
+    throw new Mismatch(`it has ${bytes} bytes in place of ${expected.bytes}`);
+  if (expected.sha256 !== undefined && expected.sha256 !== sha256)
+    throw new Mismatch("its bytes do not match the checksum they were stored with");
+}
+
+const isThere = async (blobPath: Repository["blobPath"], { sha256, bytes }: Blob): Promise<boolean> =>
+  (await sizeOf(blobPath(sha256))) === bytes;
 
 interface Places extends Pick<Repository, "path" | "points" | "read" | "blobPath"> {
   pointPath: (name: string) => string;

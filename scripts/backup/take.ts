@@ -1,5 +1,8 @@
 /** Takes a backup: a point of every service first, quickly; then what the points hold, as far as it is not there yet. */
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import type { PointFile } from "../../runtime/durable.ts";
+import { readOrNull, writeAtomic } from "../../runtime/files.ts";
 import { inParallel } from "../../runtime/in-parallel.ts";
 import { startOrder, topology } from "../../runtime/topology.ts";
 import type { ProgressBar } from "../progress.ts";
@@ -35,8 +38,11 @@ export async function takeBackup(doors: Doors, repository: Repository, bar: Prog
   const touching = setInterval(() => {
     for (const point of held) point.touch().catch(() => undefined);
   }, touchMs);
+  const holding = join(repository.path, "holding.json");
+  await releaseThoseOf(holding, doors);
   try {
     for (const service of pointOrder()) held.push(await doors.point(service));
+    await writeAtomic(holding, JSON.stringify(held.map(({ service, id }) => ({ service, id }))));
     const wanted: Wanted[] = [];
     for (const point of held) {
       for await (const file of point.files()) {
@@ -53,7 +59,17 @@ export async function takeBackup(doors: Doors, repository: Repository, bar: Prog
     clearInterval(touching);
     // Those that cannot be told any more are let go by their services.
     await Promise.all(held.map((point) => point.release().catch(() => undefined)));
+    await rm(holding, { force: true });
   }
+}
+
+/** Lets the points of a backup that was killed go: a service holds a few at once, for ten minutes each. */
+async function releaseThoseOf(holding: string, doors: Doors): Promise<void> {
+  const bytes = await readOrNull(holding);
+  if (!bytes) return;
+  const left = JSON.parse(new TextDecoder().decode(bytes)) as { service: string; id: string }[];
+  await Promise.all(left.map(({ service, id }) => doors.release(service, id)));
+  await rm(holding);
 }
 
 interface Wanted {
@@ -71,12 +87,14 @@ async function copyAll(wanted: readonly Wanted[], repository: Repository, bar: P
   await inParallel(wanted, copiesAtOnce, async ({ point, file }) => {
     const { service } = point;
     const sha256 = file.sha256 ?? known.get(identityOf(file));
-    const is = sha256 !== undefined && (await repository.has({ sha256, bytes: file.bytes }));
+    const isThere = sha256 !== undefined && (await repository.has({ sha256, bytes: file.bytes }));
     try {
-      const blob = is ? { sha256, bytes: file.bytes } : await copy({ point, file }, repository);
+      const { isNew, ...blob } = isThere
+        ? { sha256, bytes: file.bytes, isNew: false }
+        : await copy({ point, file }, repository);
       files.push({ ...file, service, ...blob });
-      if (!is) copied.copied_files += 1;
-      if (!is) copied.copied_bytes += file.bytes;
+      if (isNew) copied.copied_files += 1;
+      if (isNew) copied.copied_bytes += file.bytes;
     } catch (error) {
       if (!(error instanceof Unreadable || error instanceof Mismatch)) throw error;
       damaged.push({ service, path: file.path, problem: error.message });

@@ -1,0 +1,64 @@
+/** Writers of everything that the product keeps, and what must be there of it after a restore. */
+import { type Deed, deeds, Ledger } from "./deeds.ts";
+
+export interface Writing {
+  /** What has been acknowledged so far; nobody may have lost it later on. */
+  acknowledged: () => Map<string, number[]>;
+  /** Waits until each kind has been done this often more. */
+  more: (times: number) => Promise<void>;
+  /** No new ones; resolves when those under way have ended, however. */
+  stop: () => Promise<void>;
+  /** What is to be true of a restored point: those acknowledged are whole, all others whole or not there at all. */
+  expected: (acknowledged: Map<string, number[]>) => Ledger;
+}
+
+/** One writer for each kind, numbers from `first`. An answer that is no success, or none, is looked at as unknown. */
+export function startWriting(url: string, first = 0, kinds: readonly Deed[] = deeds): Writing {
+  const begun = new Map<string, number[]>(kinds.map(({ name }) => [name, []]));
+  const acknowledged = new Map<string, number[]>(kinds.map(({ name }) => [name, []]));
+  let over = false;
+  let wake = () => {};
+  const write = async (deed: Deed) => {
+    for (let n = first; !over; n++) {
+      begun.get(deed.name)?.push(n);
+      const ok = await deed.act(url, n).then(
+        async (answer) => {
+          await answer.text();
+          return answer.ok;
+        },
+        () => false,
+      );
+      if (ok) acknowledged.get(deed.name)?.push(n);
+      else await Bun.sleep(20);
+      wake();
+    }
+  };
+  const writers = kinds.map(write);
+  const copy = () => new Map([...acknowledged].map(([name, numbers]) => [name, [...numbers]]));
+  return {
+    acknowledged: copy,
+    more: async (times) => {
+      const before = copy();
+      const enough = () =>
+        kinds.every(
+          ({ name }) => (acknowledged.get(name)?.length ?? 0) >= (before.get(name)?.length ?? 0) + times,
+        );
+      while (!enough()) {
+        const { promise, resolve } = Promise.withResolvers<void>();
+        wake = resolve;
+        await promise;
+      }
+    },
+    stop: async () => {
+      over = true;
+      await Promise.all(writers);
+    },
+    expected: (known) => {
+      const ledger = new Ledger();
+      for (const deed of kinds)
+        for (const n of begun.get(deed.name) ?? [])
+          ledger.note(deed, n, known.get(deed.name)?.includes(n) ?? false);
+      return ledger;
+    },
+  };
+}
