@@ -1,7 +1,6 @@
 import { afterAll, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { loadSecrets } from "../../runtime/secrets.ts";
 import { topology } from "../../runtime/topology.ts";
 import { unitFiles } from "../../scripts/units.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
@@ -109,13 +108,3 @@ test("systemd hears of the start and the stop", async () => {
     await listener.exited;
   }
 }, 60_000);
-
-test("the examples of secrets are read as they stand", () => {
-  const example = join(import.meta.dir, "../../deploy/etc-lakehouse/secrets.toml.example");
-  const path = join(directory.path, "secrets.toml");
-  writeFileSync(path, readFileSync(example), { mode: 0o640 });
-  const secrets = loadSecrets(path, {});
-  expect(secrets.s3("primary")?.accessKeyId).toBe("EXAMPLEKEYOFPRIMARY");
-  expect(secrets.s3("archive")?.sessionToken).toBe("example-session-token");
-  expect(secrets.provider("openai")).toBe("example-key");
-});
