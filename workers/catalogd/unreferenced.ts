@@ -41,7 +41,7 @@ export async function* leftoverObjects(
       folder.bytes += bytes;
       if (folder.keys.length < namedMax) folder.keys.push(key);
     }
-    yield { progress: { done: seen, total: 0, of: "objects that may be left over" } };
+    yield { progress: { done: seen, total: seen, of: "objects under datasets/" } };
     page_token = page.next_page_token;
     if (page_token === undefined) break;
   }

@@ -36,7 +36,9 @@ export async function* inspectJournals(deps: InspectionDeps, signal: AbortSignal
   const keys = [...(await deps.store.list(indexesPrefix)).keys()];
   const folders = keys.filter((key) => key.includes("/", indexesPrefix.length));
   const names = new Set(folders.map((key) => key.slice(indexesPrefix.length).split("/")[0] ?? ""));
+  const total = folders.length;
   const seen = new Set<string>();
+  const progress = (done: number): Inspected => ({ progress: { done, total, of: "objects of indexes" } });
   for (const name of new Set([...names, ...deps.open.keys()])) {
     signal.throwIfAborted();
     const reading = inspectOne(deps, name, signal);
@@ -46,10 +48,10 @@ export async function* inspectJournals(deps: InspectionDeps, signal: AbortSignal
         break;
       }
       seen.add(step.value);
-      const done = Math.min(seen.size, folders.length);
-      yield { progress: { done, total: folders.length, of: "objects of indexes" } };
+      yield progress(Math.min(seen.size, total));
     }
   }
+  yield progress(total);
 }
 
 type Stored = { manifest: Manifest } | { damage: string } | undefined;
