@@ -5,6 +5,7 @@ import { decode, encode } from "./codec.ts";
 import type { CallContext, Contract, Endpoint, HttpMethod, Raw, RawContext, Verb } from "./contract.ts";
 import { fail } from "./errors.ts";
 import { createGuard, type GuardDeps, type Handler } from "./guard.ts";
+import { measureThread } from "./measure-thread.ts";
 import { isMatch, matchPath, pathOf, searchOf } from "./route.ts";
 import { answer, type Invoke, rpcMediaType } from "./rpc.ts";
 import { check, fromQuery, inputSchema } from "./validate.ts";
@@ -87,6 +88,7 @@ export function createFace(deps: FaceDeps): Face {
   };
   const lost = guarded("unknown", ({ method, url }) => missing(routes, method, pathOf(url)), false);
 
+  measureThread(deps.metrics);
   addHealth(add, deps);
   app.all("*", ({ request, server }) => lost(request, server?.requestIP(request)?.address), {
     parse: "none",

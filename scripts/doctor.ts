@@ -1,48 +1,45 @@
 /**
- * `bun run doctor [--json] [--config FILE]`: probes all that Lakehouse depends on and tells the fix of each thing that
- * is missing. Ends with 1 only when something required is. Its own imports are Bun's, so that it runs before setup.
+ * `bun run doctor [--json] [--config FILE]`: probes all that Lakehouse depends on as it is configured, and tells the fix
+ * of each thing that is missing. Ends with 1 only when something required is. Its own imports are Bun's, so that it runs
+ * before setup. With --json: `{ "ok": boolean, "checks": [Check, …] }`, a Check as in doctor/check.ts.
  */
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { broken, type Check, messageOf } from "./doctor/check.ts";
-import { clock, memory } from "./doctor/machine.ts";
-import { bunVersion, duckdb, faiss, hook, packages } from "./doctor/toolchain.ts";
+import { bounded, type Check, messageOf, missing } from "./doctor/check.ts";
+import { bunVersion, faiss, hook, native, packages } from "./doctor/toolchain.ts";
 
 const root = resolve(import.meta.dir, "..");
 
-/** The modules that read the configuration need the packages. */
-async function readers() {
-  try {
-    const [configuration, places] = await Promise.all([
-      import("./doctor/configuration.ts"),
-      import("./doctor/places.ts"),
-    ]);
-    return { ...configuration, ...places };
-  } catch (cause) {
-    return { absent: messageOf(cause) };
-  }
-}
+/** What needs no configuration. */
+const installation = (): Promise<Check[]>[] => [
+  bounded("bun", true, bunVersion),
+  bounded("packages", true, packages),
+  bounded("duckdb", true, () => native(root, "duckdb")),
+  bounded("usearch", true, () => native(root, "usearch")),
+  bounded("sqlite words", true, () => native(root, "sqlite words")),
+  bounded("git hook", false, () => hook(root)),
+];
 
+/** What does; its modules need the packages. */
 async function configured(file: string | undefined): Promise<Check[]> {
-  const read = await readers();
-  if ("absent" in read) {
-    const found = `cannot be read without the packages: ${read.absent}`;
-    return [broken("configuration", true, found, "bun scripts/setup.ts")];
+  try {
+    const { probeConfigured } = await import("./doctor/configured.ts");
+    return await probeConfigured(root, file);
+  } catch (cause) {
+    const found = `cannot be read without the packages: ${messageOf(cause)}`;
+    const unread = missing("configuration", true, found, "bun scripts/setup.ts");
+    return [unread, ...(await bounded("faiss", false, () => faiss(root, false)))];
   }
-  const { check, config } = read.readConfiguration(root, file);
-  if (config === undefined) return [check];
-  const local = [check, read.binds(config), read.dataDirectory(config), await read.ports(config)];
-  return [...local, read.secrets(config), ...(await read.s3(config))];
 }
 
-const line = ({ name, required, ok, found, fix }: Check): string => {
-  const state = ok ? "ok      " : required ? "MISSING " : "optional";
-  return `${state}  ${name.padEnd(16)} ${found}${fix === undefined ? "" : `\n          ${"".padEnd(16)} fix: ${fix}`}`;
+const line = ({ name, required, state, found, fix }: Check): string => {
+  const shown = state === "ok" ? "ok      " : required ? "MISSING " : "optional";
+  return `${shown}  ${name.padEnd(18)} ${found}${fix === undefined ? "" : `\n          ${"".padEnd(18)} fix: ${fix}`}`;
 };
 
 function summary(checks: readonly Check[]): string {
   const count = (required: boolean): number =>
-    checks.filter((check) => !check.ok && check.required === required).length;
+    checks.filter((check) => check.state === "missing" && check.required === required).length;
   const rest = count(false) === 0 ? "" : `; ${count(false)} optional missing`;
   return count(true) === 0
     ? `doctor: everything required is here${rest}`
@@ -52,14 +49,13 @@ function summary(checks: readonly Check[]): string {
 async function main(): Promise<number> {
   const options = { json: { type: "boolean" }, config: { type: "string" } } as const;
   const { values } = parseArgs({ options });
-  const installation = [bunVersion(), packages(), duckdb(root), faiss(), hook(root)];
-  const checks = [...installation, memory(), clock(root), ...(await configured(values.config))];
-  const missing = checks.some((check) => check.required && !check.ok);
+  const checks = (await Promise.all([...installation(), configured(values.config)])).flat();
+  const isLacking = checks.some(({ required, state }) => required && state === "missing");
   const text = values.json
-    ? JSON.stringify({ ok: !missing, checks }, null, 2)
+    ? JSON.stringify({ ok: !isLacking, checks }, null, 2)
     : [...checks.map(line), "", summary(checks)].join("\n");
   process.stdout.write(`${text}\n`);
-  return missing ? 1 : 0;
+  return isLacking ? 1 : 0;
 }
 
 if (import.meta.main) {

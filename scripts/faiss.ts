@@ -40,14 +40,16 @@ function run(command: string[], timeoutMs: number, cwd = home): { ok: boolean; o
 }
 
 /** Loads the binding in a process of its own, where a broken library harms nobody, and finds a neighbour. */
-const probe =
+export const faissProbe =
   'const { IndexFlatL2 } = require("faiss-node"); const index = new IndexFlatL2(2); index.add([0, 0, 3, 4]); ' +
   "process.exit(index.search([3, 3], 1).labels[0] === 1 ? 0 : 1)";
 
+export const hasFaissBinding = (): boolean => existsSync(binding);
+
 /** Whether the binding is there, loads and answers; if not, why. */
 export function probeFaiss(): { ok: boolean; why: string } {
-  if (!existsSync(binding)) return { ok: false, why: "the binding was not built" };
-  const { ok, output } = run([process.execPath, "--no-install", "-e", probe], 20_000);
+  if (!hasFaissBinding()) return { ok: false, why: "the binding was not built" };
+  const { ok, output } = run([process.execPath, "--no-install", "-e", faissProbe], 20_000);
   return ok ? { ok, why: "" } : { ok, why: firstError(output) };
 }
 

@@ -1,12 +1,14 @@
 /**
  * `bun run status [--gateway URL] [--every SECONDS] [--once] [--json]`: a live table of the services: state, restarts,
- * load, latency, what waits, and the disk. The token, where one is set, comes from AUTH_TOKEN.
+ * load, latency, what waits, memory and disk. The token, where one is set, comes from the configuration or AUTH_TOKEN.
+ * Ends with 0 when every service is ready, 1 when not, 2 when the gateway does not answer or the command is wrong.
  */
-import { statfsSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { loadConfig } from "../runtime/config.ts";
+import { tokensOf } from "../runtime/auth.ts";
+import { loadConfig, parseBind, urlOf } from "../runtime/config.ts";
 import { type Page, readPage, rowOf } from "./status/pages.ts";
-import { type Disk, type Row, render } from "./status/table.ts";
+import { type Look, type Process, render } from "./status/table.ts";
+import { createUsage, type Usage } from "./status/usage.ts";
 
 interface Listed {
   name: string;
@@ -18,54 +20,84 @@ interface Listed {
 }
 
 const timeoutMs = 3000;
+const usage = "usage: bun run status [--gateway URL] [--every SECONDS] [--once] [--json]\n";
 
-const headers = (): Record<string, string> => {
-  const token = process.env.AUTH_TOKEN;
-  return token === undefined || token === "" ? {} : { authorization: `Bearer ${token}` };
-};
+/** Where to look, with what right; the configuration's own unless told. */
+interface Place {
+  gateway: string;
+  token: string | undefined;
+  dataDir: string | undefined;
+}
 
-async function ask(url: string): Promise<Response> {
-  const response = await fetch(url, { headers: headers(), signal: AbortSignal.timeout(timeoutMs) });
+/** Without a configuration that can be read the defaults are looked at: `bun run doctor` says what is wrong with it. */
+function configured(): Place {
+  try {
+    const { config } = loadConfig({ env: process.env });
+    const { bind, url } = config.gateway;
+    const gateway = url === "" ? urlOf(bind, parseBind(bind).port) : url;
+    return { gateway, token: tokensOf(config.auth)[0], dataDir: config.data_dir };
+  } catch {
+    return {
+      gateway: "http://127.0.0.1:3110",
+      token: process.env.AUTH_TOKEN || undefined,
+      dataDir: undefined,
+    };
+  }
+}
+
+async function ask(url: string, token: string | undefined): Promise<Response> {
+  const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  const response = await fetch(url, { headers, signal: AbortSignal.timeout(timeoutMs) });
   if (response.ok) return response;
   const hint = response.status === 401 ? "; set AUTH_TOKEN to the token of auth.token" : "";
   throw new Error(`${url} answered ${response.status}${hint}`);
 }
 
 /** The metrics of a service; undefined when it does not answer, which its state tells already. */
-const pageOf = (address: string): Promise<Page | undefined> =>
-  ask(`${address}/metrics`).then(
+const pageOf = (address: string, token: string | undefined): Promise<Page | undefined> =>
+  ask(`${address}/metrics`, token).then(
     async (response) => readPage(await response.text(), performance.now()),
     () => undefined,
   );
 
-/** The disk of this machine's data directory; undefined where the product runs elsewhere. */
-function disk(): Disk | undefined {
-  try {
-    const path = loadConfig({ flags: [], env: process.env }).config.data_dir;
-    const { bavail, blocks, bsize } = statfsSync(path);
-    return { path, freeBytes: bavail * bsize, totalBytes: blocks * bsize };
-  } catch {
-    return undefined;
-  }
-}
+const hostOf = (address: string): string => (URL.canParse(address) ? new URL(address).hostname : "");
 
 /** One look: a row a service. Rates and latencies are those since the look before, or since the start. */
-async function look(gateway: string, before: Map<string, Page>): Promise<Row[]> {
-  const { services } = (await (await ask(`${gateway}/v1/system`)).json()) as { services: Listed[] };
-  return Promise.all(
+async function look({ gateway, token }: Place, before: Map<string, Page>, used: Usage): Promise<Look> {
+  const { services } = (await (await ask(`${gateway}/v1/system`, token)).json()) as { services: Listed[] };
+  // Processes of two machines may have the same number.
+  const processes = new Map<string, Process>();
+  const rows = await Promise.all(
     services.map(async (service) => {
-      const page = await pageOf(service.name === "gateway" ? gateway : service.address);
+      const page = await pageOf(service.name === "gateway" ? gateway : service.address, token);
       const row = rowOf(service, page, before.get(service.name));
+      const bytes = await used.of(service.name);
       if (page) before.set(service.name, page);
-      return row;
+      return {
+        page,
+        host: hostOf(service.address),
+        row: { ...row, ...(bytes !== undefined && { disk_bytes: bytes }) },
+      };
     }),
   );
+  for (const { page, host, row } of rows) {
+    if (page?.pid === undefined) continue;
+    const key = `${host} ${page.pid}`;
+    const { services: names = [] } = processes.get(key) ?? {};
+    processes.set(key, {
+      pid: page.pid,
+      resident_bytes: page.residentBytes ?? 0,
+      services: [...names, row.name],
+    });
+  }
+  const disk = used.disk();
+  return { services: rows.map(({ row }) => row), processes: [...processes.values()], ...(disk && { disk }) };
 }
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
-      gateway: { type: "string", default: "http://127.0.0.1:3110" },
+      gateway: { type: "string" },
       every: { type: "string", default: "2" },
       once: { type: "boolean", default: false },
       json: { type: "boolean", default: false },
@@ -76,24 +108,34 @@ async function main(): Promise<number> {
     process.stderr.write(`--every: expected seconds, 0.1 or more, got '${values.every}'\n`);
     return 2;
   }
-  const gateway = values.gateway.replace(/\/$/, "");
+  const own = configured();
+  const place = { ...own, gateway: (values.gateway ?? own.gateway).replace(/\/$/, "") };
   const live = process.stdout.isTTY && !values.once && !values.json;
   const before = new Map<string, Page>();
+  const used = createUsage(own.dataDir);
   for (;;) {
-    const rows = await look(gateway, before);
-    const free = disk();
-    const text = values.json
-      ? JSON.stringify({ services: rows, ...(free && { disk: free }) })
-      : render(rows, free);
+    const found = await look(place, before, used).catch((cause: Error) => cause);
+    if (found instanceof Error && !live) throw found;
+    const text =
+      found instanceof Error
+        ? told(found)
+        : values.json
+          ? JSON.stringify(found)
+          : render(found, process.stdout.columns);
     process.stdout.write(`${live ? "\u001b[2J\u001b[H" : ""}${text}\n`);
-    if (!live) return rows.every(({ state }) => state === "ready") ? 0 : 1;
+    if (!live)
+      return found instanceof Error || !found.services.every(({ state }) => state === "ready") ? 1 : 0;
     await Bun.sleep(everyMs);
   }
 }
 
+const told = (cause: Error): string => `the gateway does not answer: ${cause.message}`;
+
 try {
   process.exitCode = await main();
-} catch (error) {
-  process.stderr.write(`the gateway does not answer: ${(error as Error).message}\n`);
-  process.exitCode = 1;
+} catch (cause) {
+  const error = cause as Error & { code?: string };
+  const isMisused = error.code?.startsWith("ERR_PARSE_ARGS") ?? false;
+  process.stderr.write(isMisused ? `${error.message}\n${usage}` : `${told(error)}\n`);
+  process.exitCode = 2;
 }

@@ -1,112 +1,116 @@
-/** What is configured: the file and its overrides, binds, secrets, buckets on S3. */
-import { existsSync } from "node:fs";
-import { bindRefusal } from "../../runtime/auth.ts";
-import { loadConfig, parseBind } from "../../runtime/config.ts";
+/** What is configured: the file and its overrides, binds, tokens, secrets. */
+import { existsSync, statSync } from "node:fs";
+import { resolve } from "node:path";
+import { isLoopback } from "../../runtime/addresses.ts";
+import { bindRefusal, tokensOf } from "../../runtime/auth.ts";
+import { defaults, type LoadedConfig, loadConfig, parseBind } from "../../runtime/config.ts";
 import { loadSecrets } from "../../runtime/secrets.ts";
-import type { Config, ServiceSection } from "../../runtime/settings.ts";
-import { broken, type Check, messageOf, ok } from "./check.ts";
+import type { Config } from "../../runtime/settings.ts";
+import { type Check, messageOf, missing, ok } from "./check.ts";
+import { listening } from "./ports.ts";
 
-const s3TimeoutMs = 5000;
-/** S3 signatures are refused beyond a quarter of an hour. */
-const skewMaxMs = 5 * 60_000;
+/** Shorter ones can be guessed: 16 characters of base64 are 96 bits. */
+const tokenLengthMin = 16;
 
-/** The sections that listen, from the configuration itself. */
-export const listening = (config: Config): ServiceSection[] =>
-  Object.entries(config)
-    .filter(([, section]) => typeof section === "object" && "bind" in section)
-    .map(([name]) => name as ServiceSection);
+export interface Read {
+  checks: Check[];
+  loaded?: LoadedConfig;
+}
 
 /** Reads the configuration as a start would; without one the checks that need it are left out. */
-export function readConfiguration(root: string, file: string | undefined): { check: Check; config?: Config } {
+export function readConfiguration(root: string, file: string | undefined): Read {
   try {
-    const sources = { directory: root, env: process.env, ...(file !== undefined && { file }) };
-    const { config, provenance, warnings } = loadConfig(sources);
+    const sources = { directory: root, ...(file !== undefined && { file }) };
+    const loaded = loadConfig({ ...sources, env: process.env });
+    const { provenance, warnings } = loaded;
     const own = [...provenance].filter(([, source]) => source !== "default" && !source.endsWith(".toml"));
     const overridden = own.map(([key, source]) => `${key} from ${source}`).join(", ");
-    const found = [file ?? "lakehouse.toml", overridden, ...warnings].filter(Boolean).join("; ");
-    return { check: ok("configuration", true, found), config };
+    const found = [file ?? process.env.LH_CONFIG ?? "lakehouse.toml", overridden, ...warnings];
+    const env = process.env.LH_CONFIG === undefined ? {} : { LH_CONFIG: process.env.LH_CONFIG };
+    const inFile = loadConfig({ ...sources, env });
+    const check = ok("configuration", true, found.filter(Boolean).join("; "));
+    return { checks: [check, shadows(loaded, inFile)], loaded };
   } catch (cause) {
-    return {
-      check: broken(
-        "configuration",
-        true,
-        messageOf(cause),
-        "mend what the message names; lakehouse.toml lists every key",
-      ),
-    };
+    const fix = "mend what the message names; lakehouse.toml lists every key";
+    return { checks: [missing("configuration", true, messageOf(cause), fix)] };
   }
 }
 
+const at = (config: Config, key: string): unknown =>
+  key.split(".").reduce((value: unknown, part) => (value as Record<string, unknown>)[part], config);
+
+/** Variables that change what somebody set in the file: easily forgotten in a shell. */
+function shadows(loaded: LoadedConfig, inFile: LoadedConfig): Check {
+  const usual = defaults();
+  const text = (config: Config, key: string) => JSON.stringify(at(config, key));
+  const shadowing = [...loaded.provenance].filter(
+    ([key, source]) =>
+      source !== inFile.provenance.get(key) &&
+      inFile.provenance.get(key) !== "default" &&
+      key !== "data_dir" &&
+      text(inFile.config, key) !== text(usual, key) &&
+      text(inFile.config, key) !== text(loaded.config, key),
+  );
+  if (shadowing.length === 0) return ok("environment", false, "changes nothing that the file sets");
+  const list = shadowing.map(([key, source]) => `${source} shadows ${key} of the file`).join("; ");
+  const fix = `unset ${shadowing.map(([, source]) => source).join(" ")}, or take the line out of the file`;
+  return missing("environment", false, list, fix);
+}
+
+/** The gate of a start, and what was let through it on purpose. */
 export function binds(config: Config): Check {
-  const refusals = listening(config).flatMap((name) => {
+  const outside = listening(config).filter((name) => !isLoopback(parseBind(config[name].bind).host));
+  const refusals = outside.flatMap((name) => {
     const { bind, allow_nonloopback } = config[name];
     return bindRefusal(name, parseBind(bind).host, config.auth, allow_nonloopback) ?? [];
   });
-  if (refusals.length === 0) return ok("bind gate", true, "every address may be bound");
-  return broken("bind gate", true, refusals.join("; "), "set AUTH_TOKEN, or bind to 127.0.0.1");
+  if (refusals.length > 0)
+    return missing("bind gate", true, refusals.join("; "), "set AUTH_TOKEN, or bind to 127.0.0.1");
+  if (outside.length === 0) return ok("bind gate", true, "every service listens on this machine alone");
+  if (tokensOf(config.auth).length > 0)
+    return ok("bind gate", true, `${outside.join(", ")} open to the network, with a token`);
+  const found = `${outside.join(", ")} open to the network without a token (allow_nonloopback)`;
+  return missing(
+    "bind gate",
+    false,
+    found,
+    "set AUTH_TOKEN: whoever reaches the address may read and write all",
+  );
 }
 
-const s3Buckets = (config: Config): [string, Readonly<Record<string, unknown>>][] =>
-  Object.entries(config.buckets).filter(([, { kind }]) => kind === "s3");
+const worldReadable = (path: string): boolean => existsSync(path) && (statSync(path).mode & 0o004) !== 0;
+
+/** Tokens that cannot be guessed, in no file that everyone can read. */
+export function tokens(root: string, { config, provenance }: LoadedConfig): Check {
+  const all = tokensOf(config.auth);
+  if (all.length === 0) return ok("tokens", true, "none: this machine's own names only");
+  const open = ["auth.token", "auth.secondary_tokens"]
+    .map((key) => resolve(root, provenance.get(key) ?? ""))
+    .find((path) => path !== root && worldReadable(path));
+  if (open !== undefined)
+    return missing("tokens", true, `${open} holds a token and is readable by everyone`, `chmod o= ${open}`);
+  const short = all.filter((token) => token.length < tokenLengthMin).length;
+  if (short === 0) return ok("tokens", true, `${all.length}, each of ${tokenLengthMin} characters or more`);
+  const found = `${short} of ${all.length} shorter than ${tokenLengthMin} characters`;
+  return missing("tokens", true, found, 'AUTH_TOKEN="$(openssl rand -base64 32)"');
+}
 
 export function secrets(config: Config): Check {
   const path = config.secrets_path;
-  const buckets = s3Buckets(config).map(([name]) => name);
+  const buckets = Object.entries(config.buckets).flatMap(([name, { kind }]) => (kind === "s3" ? [name] : []));
   try {
     const loaded = loadSecrets(path);
     const without = buckets.filter((name) => loaded.s3(name) === undefined);
     if (without.length > 0) {
       const fix = `add [s3.${without[0]}] with access_key_id and secret_access_key to ${path}, then: chmod 600 ${path}`;
-      return broken("secrets", true, `no keys for ${without.join(", ")}`, fix);
+      return missing("secrets", true, `no keys for ${without.join(", ")}`, fix);
     }
-    const found = existsSync(path)
-      ? `${path}, not readable by everyone`
-      : `${path} does not exist; no bucket needs it`;
-    return ok("secrets", true, found);
+    if (existsSync(path)) return ok("secrets", true, `${path}, not readable by everyone`);
+    return ok("secrets", true, `${path} does not exist; no bucket needs it`);
   } catch (cause) {
-    return broken(
-      "secrets",
-      true,
-      messageOf(cause),
-      `chmod 600 ${path}, and see deploy/etc-lakehouse/secrets.toml.example`,
-    );
+    const fix = worldReadable(path)
+      ? `chmod 600 ${path}`
+      : "mend what the message names; see deploy/etc-lakehouse/secrets.toml.example";
+    return missing("secrets", true, messageOf(cause), fix);
   }
-}
-
-/** Lists each S3 bucket, and compares clocks with its server. */
-export async function s3(config: Config): Promise<Check[]> {
-  return Promise.all(
-    s3Buckets(config).map(async ([name, { bucket = name, endpoint, region }]) => {
-      const title = `bucket ${name}`;
-      try {
-        const keys = loadSecrets(config.secrets_path).s3(name);
-        const options = {
-          ...keys,
-          bucket: String(bucket),
-          ...(endpoint !== undefined && { endpoint: String(endpoint) }),
-        };
-        const client = new Bun.S3Client({
-          ...options,
-          ...(region !== undefined && { region: String(region) }),
-        });
-        const late = Bun.sleep(s3TimeoutMs).then(() =>
-          Promise.reject(new Error(`no answer in ${s3TimeoutMs} ms`)),
-        );
-        await Promise.race([client.list({ maxKeys: 1 }), late]);
-        return await clockAgainst(title, endpoint);
-      } catch (cause) {
-        const fix = `check buckets.${name} (endpoint, bucket, region), its keys in ${config.secrets_path}, and that the server runs`;
-        return broken(title, true, messageOf(cause).split("\n")[0] ?? "", fix);
-      }
-    }),
-  );
-}
-
-async function clockAgainst(title: string, endpoint: unknown): Promise<Check> {
-  if (typeof endpoint !== "string") return ok(title, true, "answers");
-  const { headers } = await fetch(endpoint, { signal: AbortSignal.timeout(s3TimeoutMs) });
-  const skewMs = Date.parse(headers.get("date") ?? "") - Date.now();
-  if (!(Math.abs(skewMs) > skewMaxMs)) return ok(title, true, "answers");
-  const found = `answers, but its clock is ${Math.round(skewMs / 1000)} s off ours`;
-  return broken(title, true, found, "set this machine's clock (timedatectl set-ntp true)");
 }

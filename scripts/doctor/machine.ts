@@ -1,30 +1,95 @@
-/** What the machine offers: memory and clock. */
+/** What the machine offers: cores, memory, open files, clock. */
+import { existsSync, readFileSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
-import { broken, type Check, ok } from "./check.ts";
+import { join } from "node:path";
+import type { Config } from "../../runtime/settings.ts";
+import { type Check, missing, ok, run } from "./check.ts";
 
 const GiB = 1024 ** 3;
-const memoryBytesMin = 2 * GiB;
+const inGiB = (bytes: number): string => `${(bytes / GiB).toFixed(1)} GiB`;
+/** The product itself, idle: Bun, its threads and what they have loaded (docs/benchmarks.md), with room to work. */
+const ownBytes = 0.5 * GiB;
+/** Connections, segments of indexes and DuckDB's files together; what the units of systemd allow is 65536. */
+const openFilesMin = 8192;
 
-export function memory(): Check {
-  const found = `${availableParallelism()} cores, ${(totalmem() / GiB).toFixed(1)} GiB`;
-  if (totalmem() >= memoryBytesMin) return ok("memory", false, found);
-  return broken(
-    "memory",
-    false,
-    found,
-    "set ingestd.memory_limit and queryd.memory_limit below what is there",
-  );
+/** The cgroup's memory limit in bytes, or undefined where there is none: version 2, then 1. */
+export function groupLimit(root = "/"): number | undefined {
+  const membership = join(root, "proc/self/cgroup");
+  const path = existsSync(membership) ? /^0::(.*)$/m.exec(readFileSync(membership, "utf8"))?.[1] : undefined;
+  // A group is bounded by those above it as well.
+  const parts = (path ?? "/").split("/").filter(Boolean);
+  const groups = parts.map((_, at) => parts.slice(0, at + 1).join("/"));
+  const files = ["", ...groups].map((group) => join(root, "sys/fs/cgroup", group, "memory.max"));
+  const limits = [...files, join(root, "sys/fs/cgroup/memory/memory.limit_in_bytes")]
+    .filter((file) => existsSync(file))
+    .map((file) => Number(readFileSync(file, "utf8").trim()))
+    .filter((limit) => limit > 0 && limit < totalmem());
+  return limits.length === 0 ? undefined : Math.min(...limits);
 }
 
-/** A clock before the newest commit is wrong: versions and expiry stand on it. */
-export function clock(root: string): Check {
-  const commit = Bun.spawnSync(["git", "log", "-1", "--format=%ct"], {
-    cwd: root,
-    stdio: ["ignore", "pipe", "ignore"],
-  });
-  const committedMs = Number(commit.stdout.toString().trim()) * 1000;
+const units: Readonly<Record<string, number>> = {
+  K: 1e3,
+  M: 1e6,
+  G: 1e9,
+  T: 1e12,
+  Ki: 2 ** 10,
+  Mi: 2 ** 20,
+  Gi: 2 ** 30,
+  Ti: 2 ** 40,
+};
+
+/** `2GB` or `1.5 GiB` in bytes. */
+export function bytesOf(size: string): number {
+  const [, number, unit] = /^([\d.]+)\s?([KMGT]i?)B$/.exec(size) ?? [];
+  return Number(number) * (units[unit ?? ""] ?? Number.NaN);
+}
+
+/** What the configuration lets grow, in bytes, largest first. */
+const allowed = (config: Config): [string, number][] =>
+  (
+    [
+      ["queryd.memory_limit", bytesOf(config.queryd.memory_limit)],
+      ["ingestd.memory_limit", bytesOf(config.ingestd.memory_limit)],
+      ["embedd.cache_max_bytes", config.embedd.cache_max_bytes],
+      ["queryd.resident_max_bytes", config.queryd.resident_max_bytes],
+      ["chatd.cache_max_bytes", config.chatd.cache_max_bytes],
+      ["observerd.ring_max_bytes", config.observerd.ring_max_bytes],
+    ] satisfies [string, number][]
+  ).sort((a, b) => b[1] - a[1]);
+
+/** Required is that each DuckDB alone fits; that all fit at once is better. Vector indexes come on top. */
+export function memory(config: Config, limit = groupLimit()): Check {
+  const there = limit ?? totalmem();
+  const parts = allowed(config);
+  const wanted = parts.reduce((sum, [, bytes]) => sum + bytes, ownBytes);
+  const whose = limit === undefined ? "" : " (limit of the cgroup)";
+  const found = `${inGiB(there)}${whose}; the configuration lets ${inGiB(wanted)} be used, and vector indexes beside`;
+  const isAlone = parts.every(([, bytes]) => ownBytes + bytes <= there);
+  if (wanted <= there) return ok("memory", false, found);
+  const each = Math.max(0.1, (there - ownBytes) / 3e9).toFixed(1);
+  const fix = `LH_QUERYD_MEMORY_LIMIT=${each}GB LH_INGESTD_MEMORY_LIMIT=${each}GB, or give it more memory`;
+  return missing("memory", !isAlone, found, fix);
+}
+
+export function cores(): Check {
+  const count = availableParallelism();
+  if (count >= 2) return ok("cores", false, `${count}`);
+  return missing("cores", false, `${count}`, "give it 2 cores: queries and ingests keep one busy");
+}
+
+/** Bun raises the soft limit to the hard one. */
+export function openFiles(limits = readFileSync("/proc/self/limits", "utf8")): Check {
+  const hard = /^Max open files\s+\S+\s+(\S+)/m.exec(limits)?.[1] ?? "unlimited";
+  if (hard === "unlimited" || Number(hard) >= openFilesMin) return ok("open files", false, `at most ${hard}`);
+  const fix = `ulimit -Hn ${openFilesMin} as root before the start, or LimitNOFILE=65536 in the unit`;
+  return missing("open files", false, `at most ${hard}`, fix);
+}
+
+/** A clock before the newest commit is wrong: versions and expiry stand on it. S3 servers are asked for theirs. */
+export async function clock(root: string): Promise<Check> {
+  const { code, out } = await run(["git", "log", "-1", "--format=%ct"], { cwd: root, timeoutMs: 5000 });
   const now = new Date();
   const found = now.toISOString();
-  if (commit.exitCode !== 0 || now.getTime() >= committedMs) return ok("clock", false, found);
-  return broken("clock", false, `${found} is before the newest commit`, "timedatectl set-ntp true");
+  if (code !== 0 || now.getTime() >= Number(out) * 1000) return ok("clock", true, found);
+  return missing("clock", true, `${found} is before the newest commit`, "timedatectl set-ntp true");
 }

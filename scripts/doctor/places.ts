@@ -6,6 +6,8 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
+  realpathSync,
   rmSync,
   statfsSync,
   statSync,
@@ -110,14 +112,32 @@ export async function fileLocks({ data_dir }: Config, type?: number): Promise<Ch
 
 /** The processes that hold the data directory's locks, by /proc/locks, which shows a lock's inode and its process. */
 function holders(data_dir: string): number[] {
-  const services = existsSync(data_dir) ? readdirSync(data_dir) : [];
-  const inodes = services
+  const names = existsSync(data_dir) ? readdirSync(data_dir) : [];
+  const inodes = names
+    // Our own probe's lock has a name with a dot.
+    .filter((name) => !name.startsWith("."))
     .map((name) => join(data_dir, name, "lock.sqlite"))
     .filter((file) => existsSync(file))
     .map((file) => String(statSync(file).ino));
   const lines = readFileSync("/proc/locks", "utf8").matchAll(/ (\d+) [0-9a-f]+:[0-9a-f]+:(\d+) /g);
   const pids = [...lines].filter(([, , inode]) => inodes.includes(inode ?? "")).map(([, pid]) => Number(pid));
-  return [...new Set(pids)];
+  return [...new Set(pids)].filter((pid) => mayHaveOpen(pid, realpathSync(data_dir)));
+}
+
+/** A file elsewhere may have the same inode: the process must have one of ours open, or hide what it has. */
+function mayHaveOpen(pid: number, folder: string): boolean {
+  try {
+    const files = readdirSync(`/proc/${pid}/fd`).map((each) => {
+      try {
+        return readlinkSync(`/proc/${pid}/fd/${each}`);
+      } catch {
+        return ""; // closed meanwhile
+      }
+    });
+    return files.some((file) => file.startsWith(`${folder}/`) && file.endsWith("/lock.sqlite"));
+  } catch {
+    return true;
+  }
 }
 
 const commandOf = (pid: number): string => {

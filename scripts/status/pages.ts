@@ -8,6 +8,10 @@ export interface Page {
   requests: number;
   open: number;
   waiting: number;
+  uptimeSeconds?: number;
+  heapBytes?: number;
+  residentBytes?: number;
+  pid?: number;
   /** Requests at most as slow as each bound, in seconds; ascending. */
   buckets: Map<number, number>;
 }
@@ -17,6 +21,14 @@ const durations = /^lakehouse_(?:http_request|call)_duration_seconds_bucket\{(?:
 const totals = /^lakehouse_(?:http_requests|calls)_total(?:\{.*\})? (\S+)$/;
 const openNow = /^lakehouse_http_requests_open (\S+)$/;
 const waitingNow = /^lakehouse_\w*waiting(?:\{.*\})? (\S+)$/;
+
+const ofThread = /^lakehouse_(uptime_seconds|heap_bytes|process_resident_bytes|process_id) (\S+)$/;
+const fields = {
+  uptime_seconds: "uptimeSeconds",
+  heap_bytes: "heapBytes",
+  process_resident_bytes: "residentBytes",
+  process_id: "pid",
+} as const;
 
 /** Reads a page of Prometheus' text format. */
 export function readPage(text: string, at: number): Page {
@@ -31,6 +43,8 @@ export function readPage(text: string, at: number): Page {
     }
     page.requests += Number(totals.exec(line)?.[1] ?? 0);
     page.open += Number(openNow.exec(line)?.[1] ?? 0);
+    const [, field, value] = ofThread.exec(line) ?? [];
+    if (field !== undefined) page[fields[field as keyof typeof fields]] = Number(value);
     page.waiting += Number(waitingNow.exec(line)?.[1] ?? 0);
   }
   return page;
@@ -61,12 +75,16 @@ export function rowOf(
     ...(lastError !== undefined && { last_error: lastError }),
   };
   if (!page) return row;
+  // The supervisor's word, where it is there, else the service's own.
+  const up = uptime ?? page.uptimeSeconds;
   const before = earlier && earlier.requests <= page.requests ? earlier : undefined;
-  const seconds = before ? (page.at - before.at) / 1000 : uptime;
+  const seconds = before ? (page.at - before.at) / 1000 : up;
   const p50 = quantileMs(0.5, page, before);
   const p99 = quantileMs(0.99, page, before);
   return {
     ...row,
+    ...(up !== undefined && { uptime_seconds: up }),
+    ...(page.heapBytes !== undefined && { heap_bytes: page.heapBytes }),
     ...(seconds && { requests_per_second: (page.requests - (before?.requests ?? 0)) / seconds }),
     // One of them is the look itself.
     open: Math.max(0, page.open - 1),

@@ -4,6 +4,7 @@ export interface Row {
   name: string;
   state: string;
   uptime_seconds?: number;
+  /** Unknown for a service in another process than the gateway. */
   restarts?: number;
   requests_per_second?: number;
   open?: number;
@@ -11,13 +12,29 @@ export interface Row {
   /** Upper bounds: as fine as the buckets of the histogram. */
   p50_ms?: number;
   p99_ms?: number;
+  /** The service's own JavaScript heap; what its process takes beside is in `processes`. */
+  heap_bytes?: number;
+  /** What it keeps under the data directory, when that is on this machine; storaged's is the buckets too. */
+  disk_bytes?: number;
   last_error?: string;
+}
+
+export interface Process {
+  pid: number;
+  resident_bytes: number;
+  services: string[];
 }
 
 export interface Disk {
   path: string;
-  freeBytes: number;
-  totalBytes: number;
+  free_bytes: number;
+  total_bytes: number;
+}
+
+export interface Look {
+  services: Row[];
+  processes: Process[];
+  disk?: Disk;
 }
 
 const number = (value: number | undefined, digits = 0): string =>
@@ -31,47 +48,73 @@ function age(seconds: number | undefined): string {
   return seconds < 172_800 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86_400)} d`;
 }
 
-const GiB = 1024 ** 3;
-const heads = [
-  "service",
-  "state",
-  "up",
-  "restarts",
-  "req/s",
-  "open",
-  "waiting",
-  "p50 ms",
-  "p99 ms",
-  "last error",
-];
+const sizes = ["B", "KiB", "MiB", "GiB", "TiB"];
 
-/** Columns as wide as what is in them. */
-export function render(rows: readonly Row[], disk: Disk | undefined): string {
-  const cells = rows.map((row) => [
-    row.name,
-    row.state,
-    age(row.uptime_seconds),
-    number(row.restarts),
-    number(row.requests_per_second, 1),
-    number(row.open),
-    number(row.waiting),
-    bound(row.p50_ms),
-    bound(row.p99_ms),
-    (row.last_error ?? "").slice(0, 80),
-  ]);
-  const widths = heads.map((head, at) =>
-    Math.max(head.length, ...cells.map((line) => (line[at] ?? "").length)),
+function size(bytes: number | undefined): string {
+  if (bytes === undefined) return "–";
+  const power = Math.min(sizes.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10));
+  const value = bytes / 1024 ** power;
+  return `${value < 10 && power > 0 ? value.toFixed(1) : Math.round(value)} ${sizes[power]}`;
+}
+
+interface Column {
+  head: string;
+  cell: (row: Row) => string;
+  /** Columns with a higher one go first when the terminal is too narrow. */
+  spare: number;
+  left?: boolean;
+}
+
+const columns: readonly Column[] = [
+  { head: "service", cell: ({ name }) => name, spare: 0, left: true },
+  { head: "state", cell: ({ state }) => state, spare: 0, left: true },
+  { head: "up", cell: (row) => age(row.uptime_seconds), spare: 5 },
+  { head: "restarts", cell: (row) => number(row.restarts), spare: 4 },
+  { head: "req/s", cell: (row) => number(row.requests_per_second, 1), spare: 1 },
+  { head: "open", cell: (row) => number(row.open), spare: 3 },
+  { head: "waiting", cell: (row) => number(row.waiting), spare: 1 },
+  { head: "p50 ms", cell: (row) => bound(row.p50_ms), spare: 6 },
+  { head: "p99 ms", cell: (row) => bound(row.p99_ms), spare: 2 },
+  { head: "heap", cell: (row) => size(row.heap_bytes), spare: 8 },
+  { head: "disk", cell: (row) => size(row.disk_bytes), spare: 7 },
+];
+const gap = "  ";
+
+const widthsOf = (shown: readonly Column[], rows: readonly Row[]): number[] =>
+  shown.map(({ head, cell }) => Math.max(head.length, ...rows.map((row) => cell(row).length)));
+
+/** The columns that fit, each as wide as what is in it. */
+function fitting(rows: readonly Row[], width: number): Column[] {
+  let shown = [...columns];
+  for (;;) {
+    const taken = widthsOf(shown, rows).reduce((sum, each) => sum + each + gap.length, -gap.length);
+    const most = Math.max(...shown.map(({ spare }) => spare));
+    if (taken <= width || most === 0) return shown;
+    shown = shown.filter(({ spare }) => spare !== most);
+  }
+}
+
+const cut = (text: string, width: number): string =>
+  text.length <= width ? text : `${text.slice(0, Math.max(1, width - 1))}…`;
+
+/** A table no wider than `width`; below it what is wrong, the processes and the disk. */
+export function render({ services, processes, disk }: Look, width = 120): string {
+  const shown = fitting(services, width);
+  const widths = widthsOf(shown, services);
+  const line = (cells: readonly string[]) =>
+    cells
+      .map((cell, at) => (shown[at]?.left ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0)))
+      .join(gap)
+      .trimEnd();
+  const table = [shown.map(({ head }) => head), ...services.map((row) => shown.map(({ cell }) => cell(row)))];
+  const errors = services
+    .filter(({ last_error }) => last_error)
+    .map(({ name, last_error }) => `${name}: ${last_error?.replaceAll("\n", " ")}`);
+  const memory = processes.map(
+    ({ pid, resident_bytes, services: names }) =>
+      `process ${pid}: ${size(resident_bytes)} resident, ${names.length === services.length ? "all services" : names.join(", ")}`,
   );
-  const lines = [heads, ...cells].map((line) =>
-    line
-      .map((cell, at) =>
-        at < 2 || at === heads.length - 1 ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0),
-      )
-      .join("  ")
-      .trimEnd(),
-  );
-  const free = disk
-    ? `\ndisk ${disk.path}: ${(disk.freeBytes / GiB).toFixed(1)} of ${(disk.totalBytes / GiB).toFixed(1)} GiB free`
-    : "";
-  return `${lines.join("\n")}${free}`;
+  const free = disk ? [`disk ${disk.path}: ${size(disk.free_bytes)} of ${size(disk.total_bytes)} free`] : [];
+  const parts = [table.map(line), errors, [...memory, ...free]].filter((lines) => lines.length > 0);
+  return parts.map((lines) => lines.map((text) => cut(text, width)).join("\n")).join("\n\n");
 }

@@ -33,23 +33,83 @@ test("every service with its state and load, as a table and as JSON", async () =
   const { code, out } = await status(["--once", "--gateway", product.url]);
   expect(code).toBe(0);
   for (const name of Object.keys(product.addresses)) expect(out).toMatch(new RegExp(`^${name} +ready `, "m"));
-  expect(out).toMatch(/^disk .+ GiB free$/m);
+  expect(out).toMatch(/^disk .+ [GT]iB free$/m);
+  expect(out).toMatch(new RegExp(`^process ${product.pid}: \\d+ MiB resident, all services$`, "m"));
   const json = JSON.parse((await status(["--json", "--gateway", `${product.url}/`])).out);
   const queryd = json.services.find(({ name }: { name: string }) => name === "queryd");
   expect(queryd).toMatchObject({ state: "ready", restarts: 0, open: 0, waiting: 0 });
   expect(queryd.requests_per_second).toBeGreaterThan(0);
   expect(queryd.p99_ms).toBeGreaterThan(0);
+  expect(queryd.heap_bytes).toBeGreaterThan(1_000_000);
+  const storaged = json.services.find(({ name }: { name: string }) => name === "storaged");
+  expect(storaged.disk_bytes).toBeGreaterThan(0);
+  expect(json.processes).toMatchObject([{ pid: product.pid, services: { length: json.services.length } }]);
+  expect(json.disk.free_bytes).toBeGreaterThan(0);
 });
 
 test("what keeps it from looking is told", async () => {
   const locked = await status(["--once", "--gateway", product.url], { AUTH_TOKEN: "" });
-  expect(locked).toMatchObject({ code: 1, out: "" });
+  expect(locked).toMatchObject({ code: 2, out: "" });
   expect(locked.err).toContain("answered 401; set AUTH_TOKEN");
   const nobody = await status(["--once", "--gateway", "http://127.0.0.1:1"]);
-  expect(nobody.code).toBe(1);
+  expect(nobody.code).toBe(2);
   expect(nobody.err).toContain("the gateway does not answer");
   const never = await status(["--every", "never"]);
   expect(never).toMatchObject({ code: 2, err: "--every: expected seconds, 0.1 or more, got 'never'\n" });
+  const odd = await status(["--nonsense"]);
+  expect(odd.code).toBe(2);
+  expect(odd.err).toContain("usage: bun run status");
+});
+
+test("the gateway's address and the token come from the configuration, too", async () => {
+  const env = { AUTH_TOKEN: "", LH_AUTH_TOKEN: "a-token", LH_GATEWAY_BIND: new URL(product.url).host };
+  expect(await status(["--once"], env)).toMatchObject({ code: 0 });
+});
+
+test("services in other processes: those that answer have their numbers, the others are told, and end it with 1", async () => {
+  const elsewhere = Object.keys(product.addresses).filter((name) => name !== "gateway" && name !== "chatd");
+  const flags = elsewhere.map((name) =>
+    name === "queryd" ? `--${name}.url=${product.addresses[name]}` : `--${name}.url=http://127.0.0.1:1`,
+  );
+  const door = await startProduct({
+    env: { AUTH_TOKEN: "a-token" },
+    flags: ["--only", "chatd,gateway", ...flags],
+  });
+  try {
+    const { code, out } = await status(["--once", "--gateway", door.url]);
+    expect(code).toBe(1);
+    expect(out).toMatch(/^storaged +unreachable +–/m);
+    expect(out).toMatch(/^queryd +ready +\d+ (s|min) +– /m);
+    expect(out).toMatch(
+      new RegExp(`^process ${door.pid}: \\d+ MiB resident, gateway, chatd|chatd, gateway$`, "m"),
+    );
+    expect(out).toMatch(new RegExp(`^process ${product.pid}: \\d+ MiB resident, queryd$`, "m"));
+  } finally {
+    await door.end();
+  }
+});
+
+test("a narrow terminal: the columns that matter stay, and no line is longer", () => {
+  const row = {
+    name: "storaged",
+    state: "restarting",
+    uptime_seconds: 60,
+    restarts: 12,
+    requests_per_second: 1234.5,
+  };
+  const more = { open: 12, waiting: 7, p50_ms: 1, p99_ms: 250, heap_bytes: 3e7, disk_bytes: 5e9 };
+  const look = {
+    services: [{ ...row, ...more, last_error: "x".repeat(300) }],
+    processes: [{ pid: 1, resident_bytes: 3e8, services: ["storaged"] }],
+  };
+  for (const width of [40, 60, 80, 200]) {
+    const lines = render(look, width).split("\n");
+    for (const line of lines) expect(line.length).toBeLessThanOrEqual(width);
+    expect(lines[1]).toMatch(/^storaged +restarting/);
+  }
+  expect(render(look, 60)).toContain("waiting");
+  expect(render(look, 60)).not.toContain("heap");
+  expect(render(look, 200)).toMatch(/12 +7 +≤1 +≤250 +29 MiB +4.7 GiB$/m);
 });
 
 test("rates and latencies are those since the look before; a service started anew counts from nothing", () => {
@@ -81,7 +141,8 @@ test("rates and latencies are those since the look before; a service started ane
     p99_ms: 100,
   });
   expect(rowOf(service, page(5, 2000), page(10, 0)).requests_per_second).toBe(0.05);
-  expect(
-    render([rowOf({ name: "x", state: "failed", last_error: "why" }, undefined, undefined)], undefined),
-  ).toMatch(/^x +failed +– +– +– +– +– +– +– +why$/m);
+  const failed = rowOf({ name: "x", state: "failed", last_error: "why" }, undefined, undefined);
+  const text = render({ services: [failed], processes: [] });
+  expect(text).toMatch(/^x +failed +– +– +– +– +– +– +– +– +–$/m);
+  expect(text).toContain("x: why");
 });

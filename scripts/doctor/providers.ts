@@ -1,0 +1,209 @@
+/** Model providers and the place traces are sent to: whether they answer, with the key that is configured. */
+import { defaults } from "../../runtime/config.ts";
+import { loadSecrets, type Secrets } from "../../runtime/secrets.ts";
+import type { Config } from "../../runtime/settings.ts";
+import { type Check, messageOf, missing, ok } from "./check.ts";
+
+const answerTimeoutMs = 6000;
+
+interface Probe {
+  name: string;
+  required: boolean;
+  probe: () => Check | Promise<Check>;
+}
+
+/** The secrets, or none where they cannot be read: the check `secrets` says why. */
+export function secretsOf(config: Config): Secrets {
+  try {
+    return loadSecrets(config.secrets_path);
+  } catch {
+    return { s3: () => undefined, provider: () => undefined };
+  }
+}
+
+const keyVariable = (provider: string): string => `${provider.replace(/\W/g, "_").toUpperCase()}_API_KEY`;
+const keyFix = (provider: string, { secrets_path }: Config): string =>
+  `put [providers.${provider}] api_key into ${secrets_path}, or set ${keyVariable(provider)}`;
+
+/** The names of the models a server has. Throws what is wrong, in a few words, never the key. */
+async function modelsOf(kind: unknown, base: string, key: string | undefined): Promise<string[]> {
+  const url = `${base.replace(/\/+$/, "")}${kind === "ollama" ? "/api/tags" : "/models"}`;
+  const headers: Record<string, string> = key === undefined ? {} : { authorization: `Bearer ${key}` };
+  let response: Response;
+  try {
+    response = await fetch(url, {
+      headers,
+      redirect: "manual",
+      signal: AbortSignal.timeout(answerTimeoutMs),
+    });
+  } catch (cause) {
+    const late = cause instanceof Error && cause.name === "TimeoutError";
+    throw new Error(late ? `${url} did not answer within ${answerTimeoutMs} ms` : `nobody answers at ${url}`);
+  }
+  const text = await response.text();
+  if (response.status === 401 || response.status === 403)
+    throw new KeyRefused(`${url} refuses the key with ${response.status}`);
+  if (!response.ok) throw new Error(`${url} answered ${response.status}`);
+  try {
+    const { models, data } = JSON.parse(text) as { models?: { name: string }[]; data?: { id: string }[] };
+    const names = models?.map(({ name }) => name) ?? data?.map(({ id }) => id);
+    if (names !== undefined) return names;
+  } catch {
+    // Told below.
+  }
+  throw new Error(`${url} answers something that is no list of models`);
+}
+
+class KeyRefused extends Error {}
+
+/** `nomic` of a configuration is `nomic:latest` of Ollama. */
+const has = (models: readonly string[], name: string): boolean =>
+  models.includes(name) || models.includes(`${name}:latest`);
+
+/** Providers of embeddings: required is the one of the default model. */
+export function embeddingProbes(config: Config): Probe[] {
+  const { default_model, ollama_url, openai_url } = config.embedd;
+  const [prefix, ...rest] = default_model.split("/");
+  const model = rest.join("/");
+  const key = secretsOf(config).provider("openai");
+  const local: Probe = {
+    name: "embedding local",
+    required: prefix === "local",
+    probe: () => ok("embedding local", prefix === "local", "built in"),
+  };
+  return [
+    local,
+    server("embedding ollama", {
+      kind: "ollama",
+      base: ollama_url,
+      key: undefined,
+      required: prefix === "ollama",
+      model: prefix === "ollama" ? model : undefined,
+      fix: `ollama serve, or set embedd.ollama_url`,
+      keyFix: "",
+      config,
+    }),
+    server("embedding openai", {
+      kind: "openai",
+      base: openai_url,
+      key,
+      lacksKey: key === undefined && new URL(openai_url).host === "api.openai.com",
+      required: prefix === "openai",
+      model: prefix === "openai" ? model : undefined,
+      fix: `start it, or correct embedd.openai_url`,
+      keyFix: keyFix("openai", config),
+      config,
+    }),
+  ];
+}
+
+interface Server {
+  kind: unknown;
+  base: string;
+  key: string | undefined;
+  lacksKey?: boolean;
+  required: boolean;
+  model: string | undefined;
+  fix: string;
+  keyFix: string;
+  config: Config;
+}
+
+function server(name: string, { kind, base, key, lacksKey, required, model, fix, keyFix }: Server): Probe {
+  const probe = async (): Promise<Check> => {
+    if (lacksKey) return missing(name, required, `no key for ${base}`, keyFix);
+    try {
+      const models = await modelsOf(kind, base, key);
+      if (model === undefined || has(models, model)) {
+        const which = model === undefined ? `${models.length} models` : `has ${model}`;
+        return ok(name, required, `${base}: ${which}`);
+      }
+      const pull =
+        kind === "ollama"
+          ? `ollama pull ${model}`
+          : `name a model that it has: ${models.slice(0, 3).join(", ")}`;
+      return missing(name, required, `${base} does not have ${model}`, pull);
+    } catch (cause) {
+      return missing(name, required, messageOf(cause), cause instanceof KeyRefused ? keyFix : fix);
+    }
+  };
+  return { name, required, probe };
+}
+
+const isLocal = (url: string): boolean =>
+  /^(localhost|127\.[\d.]+|\[::1\]|10\.[\d.]+|192\.168\.[\d.]+)$/.test(new URL(url).hostname);
+
+/** The providers that a configured model names: `provider/model`, an alias of `[models.*]`, or a bare name, Ollama's. */
+function used(config: Config): { provider: string; model: string }[] {
+  const names = Object.entries(config.models).flatMap(([alias, { use }]) =>
+    Array.isArray(use) ? use.map(String) : alias === "" ? [] : [],
+  );
+  const aliases = new Set(Object.keys(config.models));
+  const asked = [config.chatd.default_model, config.observerd.review_model];
+  const providers = [...Object.keys(defaults().providers), ...Object.keys(config.providers)];
+  return [...asked.filter((name) => name !== "" && !aliases.has(name)), ...names].map((name) => {
+    const slash = name.indexOf("/");
+    const provider = name.slice(0, Math.max(0, slash));
+    return providers.includes(provider)
+      ? { provider, model: name.slice(slash + 1) }
+      : { provider: "ollama", model: name };
+  });
+}
+
+/** Chat providers: required are those a configured model names, and those somebody added. */
+export function chatProbes(config: Config): Probe[] {
+  const usual: Record<string, Readonly<Record<string, unknown>>> = defaults().providers;
+  const wanted = used(config);
+  const secrets = secretsOf(config);
+  const names = [...new Set([...Object.keys(usual), ...Object.keys(config.providers)])];
+  return names.flatMap((provider) => {
+    const table: Record<string, unknown> = { ...usual[provider], ...config.providers[provider] };
+    if (table.enabled === false || typeof table.base_url !== "string") return [];
+    const key = secrets.provider(provider);
+    const needsKey = table.needs_key ?? !isLocal(table.base_url);
+    const models = wanted.filter((each) => each.provider === provider).map(({ model }) => model);
+    return server(`chat ${provider}`, {
+      kind: table.kind,
+      base: table.base_url,
+      key,
+      lacksKey: needsKey === true && key === undefined,
+      required: models.length > 0 || !Object.hasOwn(usual, provider),
+      model: models[0],
+      fix: `start it, correct providers.${provider}.base_url, or set enabled = false there`,
+      keyFix: keyFix(provider, config),
+      config,
+    });
+  });
+}
+
+/** Where operations are sent, as Langfuse: an empty batch is taken, or refused for its key. */
+export async function otlpExport(config: Config): Promise<Check> {
+  const name = "trace export";
+  const { otlp_export_url: url, otlp_export_provider: provider } = config.observerd;
+  if (url === "") return ok(name, false, "not configured (observerd.otlp_export_url)");
+  const key = secretsOf(config).provider(provider);
+  const basic = key?.includes(":") ? `Basic ${Buffer.from(key).toString("base64")}` : `Bearer ${key}`;
+  try {
+    const response = await fetch(url, {
+      method: "POST",
+      headers: { "content-type": "application/json", ...(key !== undefined && { authorization: basic }) },
+      body: '{"resourceSpans":[]}',
+      redirect: "manual",
+      signal: AbortSignal.timeout(answerTimeoutMs),
+    });
+    await response.body?.cancel();
+    if (response.ok) return ok(name, true, `${url} takes traces`);
+    const refused = response.status === 401 || response.status === 403;
+    const found = `${url} answered ${response.status}${key === undefined ? ", and there is no key" : ""}`;
+    return missing(
+      name,
+      true,
+      found,
+      refused ? keyFix(provider, config) : "correct observerd.otlp_export_url",
+    );
+  } catch (cause) {
+    const late = cause instanceof Error && cause.name === "TimeoutError";
+    const found = late ? `${url} did not answer within ${answerTimeoutMs} ms` : `nobody answers at ${url}`;
+    return missing(name, true, found, "start it, or correct observerd.otlp_export_url");
+  }
+}

@@ -1,0 +1,88 @@
+/** What one machine cannot show: limits of a cgroup, network file systems, stale units, probes that hang. */
+import { afterAll, expect, test } from "bun:test";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { bounded, ok, run } from "../../scripts/doctor/check.ts";
+import { units } from "../../scripts/doctor/installation.ts";
+import { bytesOf, groupLimit, memory, openFiles } from "../../scripts/doctor/machine.ts";
+import { fileLocks } from "../../scripts/doctor/places.ts";
+import { unitFiles } from "../../scripts/units.ts";
+import { configWith, temporaryDirectory } from "../support/in-process.ts";
+
+const { path, remove } = temporaryDirectory("doctor-parts");
+afterAll(remove);
+
+const GiB = 1024 ** 3;
+
+test("the memory limit is the least of the group's and of those above it", () => {
+  const root = join(path, "root");
+  const write = (file: string, content: string) => {
+    mkdirSync(join(root, file, ".."), { recursive: true });
+    writeFileSync(join(root, file), content);
+  };
+  expect(groupLimit(root)).toBeUndefined();
+  write("proc/self/cgroup", "0::/system.slice/lakehouse.service\n");
+  write("sys/fs/cgroup/system.slice/memory.max", `${3 * GiB}\n`);
+  write("sys/fs/cgroup/system.slice/lakehouse.service/memory.max", "max\n");
+  expect(groupLimit(root)).toBe(3 * GiB);
+  write("sys/fs/cgroup/system.slice/lakehouse.service/memory.max", `${GiB}\n`);
+  expect(groupLimit(root)).toBe(GiB);
+});
+
+test("memory: what is configured against what is there, and the limits it names fit", () => {
+  const config = configWith({});
+  expect(memory(config, 16 * GiB).state).toBe("ok");
+  expect(memory(config, 4 * GiB)).toMatchObject({ state: "missing", required: false });
+  const tight = memory(config, 2 * GiB);
+  expect(tight).toMatchObject({ state: "missing", required: true });
+  const [, limit = ""] = /LH_QUERYD_MEMORY_LIMIT=(\S+)/.exec(tight.fix ?? "") ?? [];
+  const mended = configWith({ queryd: { memory_limit: limit }, ingestd: { memory_limit: limit } });
+  expect(memory(mended, 2 * GiB)).toMatchObject({ state: "ok" });
+});
+
+test("sizes as DuckDB writes them", () => {
+  expect(["2GB", "1.5 GiB", "100MB", "1TiB"].map(bytesOf)).toEqual([2e9, 1.5 * GiB, 1e8, 1024 * GiB]);
+});
+
+test("open files", () => {
+  const limits = (hard: string) =>
+    `Limit  Soft Limit  Hard Limit  Units\nMax open files            1024                 ${hard}    files\n`;
+  expect(openFiles(limits("1024")).state).toBe("missing");
+  expect(openFiles(limits("65536")).state).toBe("ok");
+  expect(openFiles(limits("unlimited")).state).toBe("ok");
+});
+
+test("a network file system is told, though its locks work", async () => {
+  const config = configWith({ data_dir: path });
+  expect(await fileLocks(config)).toMatchObject({ state: "ok", required: true });
+  expect(await fileLocks(config, 0x6969)).toMatchObject({
+    state: "missing",
+    required: false,
+    found: "work, on a network file system (NFS)",
+  });
+});
+
+test("units of systemd that are installed must be those of this version", () => {
+  const folder = join(path, "units");
+  mkdirSync(folder);
+  expect(units(folder)).toMatchObject({ state: "ok", found: "none are installed" });
+  for (const [name, content] of unitFiles()) writeFileSync(join(folder, name), content);
+  writeFileSync(join(folder, "nginx.service"), "");
+  expect(units(folder)).toMatchObject({ state: "ok", found: expect.stringContaining("13 installed") });
+  writeFileSync(join(folder, "lakehouse-queryd.service"), "[Service]\n");
+  writeFileSync(join(folder, "lakehouse-gone.service"), "");
+  const stale = units(folder);
+  expect(stale).toMatchObject({ state: "missing", required: false });
+  expect(stale.found).toContain("lakehouse-queryd.service");
+  expect(stale.fix).toStartWith(`rm ${join(folder, "lakehouse-gone.service")}; `);
+});
+
+test("a probe that hangs or breaks is a check that is missing", async () => {
+  const hung = await bounded("slow", true, () => new Promise<never>(() => {}), 20);
+  expect(hung).toMatchObject([{ name: "slow", required: true, state: "missing" }]);
+  const broke = await bounded("odd", false, () => Promise.reject(new Error("why")));
+  expect(broke).toMatchObject([{ name: "odd", required: false, state: "missing", found: "why" }]);
+  expect(await bounded("well", true, () => ok("well", true, "is"))).toEqual([ok("well", true, "is")]);
+  expect((await run(["sleep", "60"], { timeoutMs: 50 })).code).not.toBe(0);
+  expect((await run(["nobody-has-this-program"], { timeoutMs: 1000 })).code).toBe(-1);
+});
