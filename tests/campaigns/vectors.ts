@@ -1,16 +1,23 @@
 /**
  * Kills the product with SIGKILL at random instants while items are added, replaced and deleted, searches run, and
- * checkpoints and compactions follow each other: `bun tests/campaigns/vectors.ts [--count 200] [--seed 1]`. After each
- * restart every acknowledged add must be there with its vector, every acknowledged delete must not, and a batch whose
- * answer was not seen must be there whole or not at all. Prints one JSON line; exits 1 when something was wrong.
+ * checkpoints and compactions follow each other, on disk or with the primary bucket on a real S3 server:
+ * `bun tests/campaigns/vectors.ts [--count 200] [--seed 1] [--s3 rgw|seaweedfs]`. After each restart every
+ * acknowledged add must be there with its vector, every acknowledged delete must not, and a batch whose answer was not
+ * seen must be there whole or not at all. Prints one JSON line; exits 1 when something was wrong.
  */
 import { parseArgs } from "node:util";
 import { temporaryDirectory } from "../support/in-process.ts";
 import { type Product, startProduct } from "../support/product.ts";
+import { bucketFlags } from "../support/s3-lake.ts";
+import { s3Names, testS3 } from "../support/s3-server.ts";
 import { seeded } from "../support/seeded.ts";
 
 const { values } = parseArgs({
-  options: { count: { type: "string", default: "200" }, seed: { type: "string", default: "1" } },
+  options: {
+    count: { type: "string", default: "200" },
+    seed: { type: "string", default: "1" },
+    s3: { type: "string" },
+  },
 });
 const count = Number(values.count);
 const random = seeded(Number(values.seed));
@@ -20,12 +27,17 @@ const dimension = 8;
 const index = "campaign";
 const writers = 3;
 const idsOfWriter = 60;
+const home = temporaryDirectory("campaign-vectors");
+const server = s3Names.find((name) => name === values.s3);
+if (values.s3 !== undefined && !server) throw new Error(`--s3: expected one of ${s3Names.join(", ")}`);
+const s3 = server && (await testS3(server));
 /** Small, so that checkpoints and compactions are always near. */
 const flags = [
   "--only",
   "storaged,vectord",
   "--vectord.checkpoint_segments=6",
   "--vectord.compact_deleted_percent=20",
+  ...(s3 ? await bucketFlags(home.path, { primary: s3 }) : []),
 ];
 
 /** id to the version of its vector; what a writer knows is stored. */
@@ -55,7 +67,6 @@ const after = (state: State, { upserts, deletes }: Change): State => {
 };
 
 const outcomes = { acknowledged: 0, unanswered: 0, kept: 0, lost: 0, searches: 0, wrong: [] as string[] };
-const home = temporaryDirectory("campaign-vectors");
 
 async function post(address: string, path: string, body: object): Promise<Response> {
   return fetch(`${address}/vectors${path}`, {
@@ -187,6 +198,7 @@ for (; cycle < count && outcomes.wrong.length === 0; cycle++) {
 }
 await product.end();
 home.remove();
+await s3?.stop();
 const elapsed_s = Math.round((performance.now() - started) / 100) / 10;
 process.stdout.write(
   `${JSON.stringify({ cycles: cycle, seed: Number(values.seed), elapsed_s, ...outcomes })}\n`,
