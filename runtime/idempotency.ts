@@ -57,10 +57,8 @@ function parseLine(text: string): Entry | null {
 export async function openIdempotency(directory: string, clock: Clock): Promise<Idempotency> {
   const path = join(directory, fileName);
   const entries = new Map<string, Kept>();
-  for (const entry of await load(path, clock.now())) {
-    const ageMs = Math.max(0, clock.now() - entry.at);
+  for (const { entry, ageMs } of await load(path, clock.now()))
     entries.set(entry.key, { entry, endsMs: clock.elapsed() + windowMs - ageMs });
-  }
   const running = new Map<string, { fingerprint: string; answer: Promise<unknown> }>();
   /** Of work that is done, but could not be written down: a repeated request writes it and does nothing else. */
   const unwritten = new Set<Entry>();
@@ -129,20 +127,32 @@ const notRemembered = (cause: unknown): unknown =>
       )
     : cause;
 
-/** Reads the log, drops what is too old or damaged, and writes it anew when anything was dropped. */
-async function load(path: string, now: number): Promise<Entry[]> {
+/** Reads the log, drops what is too old or damaged, and writes it anew when anything has changed. */
+async function load(path: string, now: number): Promise<{ entry: Entry; ageMs: number }[]> {
   const { lines, whole, torn } = await linesIn(path);
-  const read = lines.map(parseLine).filter((entry) => entry !== null && now - entry.at < windowMs) as Entry[];
-  const latest = new Map(read.map((entry) => [entry.key, entry]));
-  const kept = [...latest.values()].slice(-entriesMax);
+  const read = lines.map(parseLine).filter((entry) => entry !== null) as Entry[];
+  const latest = new Map(aged(read, now).map((each) => [each.entry.key, each]));
+  const kept = [...latest.values()].filter(({ ageMs }) => ageMs < windowMs).slice(-entriesMax);
   // Needs no space, unlike writing it anew.
   if (torn) await truncate(path, whole);
   if (kept.length !== lines.length)
-    await writeAtomic(path, kept.map(line).join("")).catch((cause) => {
+    await writeAtomic(path, kept.map(({ entry }) => line(entry)).join("")).catch((cause) => {
       // On a full disk the longer log does as well, until the next start.
       if (!(cause instanceof ServiceError)) throw cause;
     });
   return kept;
+}
+
+/**
+ * The clock may have been set back or forward while they were made. None is older than one that stands before it, and
+ * one from the future is new: a key may be kept for too long by that, and never ends early.
+ */
+function aged(entries: readonly Entry[], now: number): { entry: Entry; ageMs: number }[] {
+  let latest = 0;
+  return entries.map((entry) => {
+    latest = Math.max(latest, entry.at);
+    return { entry, ageMs: Math.max(0, now - latest) };
+  });
 }
 
 /** The lines of the log; the last one of a writer that was killed is torn, and was never acknowledged. */

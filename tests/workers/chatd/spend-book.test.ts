@@ -94,7 +94,10 @@ test.skipIf(!mountable.includes("tmpfs"))(
       const timers: (() => void)[] = [];
       const clock = {
         now: () => noon,
-        after: (_: number, work: () => void) => (timers.push(work), () => {}),
+        after: (_: number, work: () => void) => {
+          timers.push(work);
+          return () => {};
+        },
       };
       const book = await openSpendBook(disk.path, { clock, log });
       disk.fill();
