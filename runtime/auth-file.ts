@@ -37,7 +37,7 @@ export function parseAuthFile(
   names: readonly string[],
 ): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
-  for (const [at, content] of text.split("\n").entries()) {
+  for (const [at, content] of text.split(/\r?\n/).entries()) {
     if (/^\s*([#;].*)?$/.test(content)) continue;
     const refuse = (why: string) => new ConfigError(`${shown}:${at + 1}: ${why}`);
     const [, name = "", bare, double, single] = line.exec(content) ?? [];

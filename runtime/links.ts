@@ -3,7 +3,7 @@ import { tokensOf } from "./auth.ts";
 import type { Contract, Peer } from "./contract.ts";
 import type { PeerLink } from "./protocol.ts";
 import { type Call, type CallLimits, client, overPort, type PortTransport } from "./rpc.ts";
-import { direct, overHttp } from "./rpc-http.ts";
+import { direct, overHttp, refusedToken } from "./rpc-http.ts";
 import type { Config } from "./settings.ts";
 
 /** The clients of a service's peers, which live on while the peers are replaced behind them. */
@@ -40,7 +40,10 @@ export function createLinks<P extends Record<string, Contract>>(
         },
       };
       const call: Call = overHttp(target, limits);
-      return [name, { verbs: client(contract, call), fetch: asOneself(overSocket(url), () => headers) }];
+      return [
+        name,
+        { verbs: client(contract, call), fetch: asOneself(name, overSocket(url), () => headers) },
+      ];
     }),
   ) as unknown as { [N in keyof P]: Peer<P[N]> };
   /** Requests that begin from now on carry the token of `auth`. */
@@ -60,12 +63,15 @@ function bearer(auth: Config["auth"]): Readonly<Record<string, string>> {
 
 /** The request is the calling service's own: its token, and not the address it was itself called from. */
 const asOneself =
-  (fetch: Fetch, auth: () => Readonly<Record<string, string>>): Fetch =>
-  (path, init = {}) => {
+  (peer: string, fetch: Fetch, auth: () => Readonly<Record<string, string>>): Fetch =>
+  async (path, init = {}) => {
     const headers = new Headers(init.headers);
     headers.delete("x-forwarded-for");
     for (const [name, value] of Object.entries(auth())) headers.set(name, value);
-    return fetch(path, { ...init, headers });
+    const response = await fetch(path, { ...init, headers });
+    if (response.status !== 401) return response;
+    await response.body?.cancel();
+    throw refusedToken(peer);
   };
 
 /** Bytes pass as they are: decoding them here would leave a content-encoding header that no longer holds. */

@@ -51,6 +51,7 @@ function unwrap(peer: string, bytes: Uint8Array, response: Response): unknown {
     if (error) throw fromWire(error);
     return value;
   }
+  if (response.status === 401) throw refusedToken(peer);
   const refusal = refusalOf(bytes);
   if (refusal) throw fromWire(refusal);
   throw fail(
@@ -58,6 +59,10 @@ function unwrap(peer: string, bytes: Uint8Array, response: Response): unknown {
     `${peer} answered ${response.status} without an encoded reply: is its url right?`,
   );
 }
+
+/** The caller of this service can do nothing about it: its own token was right. */
+export const refusedToken = (peer: string) =>
+  fail("bad_gateway", `${peer} refuses the token of its callers: give every process the same auth.token`);
 
 /** An error in the form of the public API, as auth and limits give it before a call is looked at. */
 function refusalOf(bytes: Uint8Array): WireError | undefined {
