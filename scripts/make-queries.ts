@@ -5,6 +5,7 @@
  * `bun scripts/make-queries.ts [--documents 2000] [--queries 200] [--seed 1]` prints it as JSON lines.
  */
 import { parseArgs } from "node:util";
+import { createProgress } from "./progress.ts";
 import { cities, employers, remarks, roles, shifts, type Wordings } from "./query-tables.ts";
 
 export interface LabelledDocument {
@@ -76,8 +77,11 @@ interface Dice {
   pick: <T>(list: readonly T[]) => T;
 }
 
-/** The same set for the same options, on every machine. */
-export function labelledSet({ documents: count, queries: wanted, seed }: LabelledOptions): LabelledSet {
+/** The same set for the same options, on every machine. `onQuery` is told how many queries there are so far. */
+export function labelledSet(
+  { documents: count, queries: wanted, seed }: LabelledOptions,
+  onQuery: (queries: number) => void = () => {},
+): LabelledSet {
   const dice = diceOf(seed);
   const people = Array.from({ length: count }, (_, at) => person(dice, at));
   const documents = people.map((facts) => documentOf(dice, facts));
@@ -89,6 +93,7 @@ export function labelledSet({ documents: count, queries: wanted, seed }: Labelle
     const wordings = [wordingOf(dice, need), wordingOf(dice, need)] as const;
     if (wordings[0] === wordings[1]) continue;
     queries.push({ id: `q${queries.length}`, wordings, relevant });
+    onQuery(queries.length);
   }
   return { documents, queries };
 }
@@ -196,10 +201,13 @@ function slip(dice: Dice, word: string): string {
 if (import.meta.main) {
   const text = { type: "string" } as const;
   const { values } = parseArgs({ options: { documents: text, queries: text, seed: text } });
-  const { documents, queries } = labelledSet({
+  const options = {
     documents: Number(values.documents ?? 2000),
     queries: Number(values.queries ?? 200),
     seed: Number(values.seed ?? 1),
-  });
+  };
+  const bar = createProgress("queries", { unit: "queries" });
+  const { documents, queries } = labelledSet(options, (made) => bar.step(made, options.queries));
+  bar.end();
   for (const line of [...documents, ...queries]) process.stdout.write(`${JSON.stringify(line)}\n`);
 }

@@ -1,4 +1,5 @@
 /** Vectors that lie in clusters, as embeddings of real texts do, the same for the same seed on every machine. */
+import { createProgress } from "./progress.ts";
 
 export interface Clustered {
   /** Row by row. */
@@ -6,6 +7,9 @@ export interface Clustered {
   /** Drawn like the vectors, and none of them. */
   queries: Float32Array;
 }
+
+/** A row takes some microseconds. */
+const rowsToldOnce = 256;
 
 /** Mulberry32: 32 bits of state, uniform in [0, 1). */
 function uniform(seed: number): () => number {
@@ -20,6 +24,7 @@ function uniform(seed: number): () => number {
 
 /** Spread inside a cluster along few directions and a little along all; there are √rows clusters. */
 export function clustered(rows: number, dimension: number, queries: number, seed = 1): Clustered {
+  const bar = createProgress("vectors", { unit: "rows" });
   const random = uniform(seed);
   // Four uniform numbers are normal enough, and quick.
   const normal = () => (random() + random() + random() + random() - 2) * 1.732;
@@ -40,10 +45,13 @@ export function clustered(rows: number, dimension: number, queries: number, seed
         }
         drawn[row * dimension + i] = value;
       }
+      if (row % rowsToldOnce === 0) bar.step(row, count);
     }
     return drawn;
   };
-  return { vectors: draw(rows), queries: draw(queries) };
+  const made = { vectors: draw(rows), queries: draw(queries) };
+  bar.end();
+  return made;
 }
 
 /** The k nearest rows to a query by cosine, found by looking at every row; `keep` leaves rows out. */

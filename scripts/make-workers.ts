@@ -4,6 +4,7 @@
  * so a shorter file of the same seed is the beginning of a longer one.
  */
 import { parseArgs } from "node:util";
+import { createProgress } from "./progress.ts";
 import { places } from "./staffing-places.ts";
 import { firstNames, lastNames, praise, trades, wishes } from "./staffing-tables.ts";
 
@@ -135,14 +136,18 @@ const needsQuotes = /[",\r\n]/;
 const quoted = (field: string): string =>
   needsQuotes.test(field) ? `"${field.replaceAll('"', '""')}"` : field;
 
-/** The file's bytes, in pieces of about 1 MiB; memory does not grow with the rows. */
-export function* workersPieces({ rows, seed }: WorkersOptions): Generator<Uint8Array> {
+/** The file's bytes, in pieces of about 1 MiB; memory does not grow with the rows. `onPiece` is told the rows so far. */
+export function* workersPieces(
+  { rows, seed }: WorkersOptions,
+  onPiece: (rows: number) => void = () => {},
+): Generator<Uint8Array> {
   const encoder = new TextEncoder();
   let piece = `${workerColumns.join(",")}\n`;
   for (let row = 0; row < rows; row++) {
     piece += `${workerRow(seed, row).map(quoted).join(",")}\n`;
     if (piece.length < pieceChars) continue;
     yield encoder.encode(piece);
+    onPiece(row + 1);
     piece = "";
   }
   if (piece !== "") yield encoder.encode(piece);
@@ -178,14 +183,16 @@ function readArguments(): WorkersOptions & { out: string } {
 
 /** Writes the file and returns its bytes. */
 async function write({ out, ...options }: WorkersOptions & { out: string }): Promise<number> {
+  const bar = createProgress("workers", { unit: "rows" });
   const sink = (out === "-" ? Bun.stdout : Bun.file(out)).writer();
   let bytes = 0;
-  for (const piece of workersPieces(options)) {
+  for (const piece of workersPieces(options, (rows) => bar.step(rows, options.rows))) {
     sink.write(piece);
     await sink.flush();
     bytes += piece.length;
   }
   await sink.end();
+  bar.end();
   return bytes;
 }
 

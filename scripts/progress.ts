@@ -56,9 +56,11 @@ export function lineOf(label: string, { done, total, note, unit, seconds }: Stat
     total > 0 ? `[${"#".repeat(full)}${".".repeat(barWidth - full)}] ${Math.floor(share * 100)}% ` : "";
   const amount = total > 0 ? `${amountOf(done, unit)} of ${amountOf(total, unit)}` : amountOf(done, unit);
   const rate = seconds > 0 ? done / seconds : 0;
+  const pace =
+    rate >= 1 || done === 0 ? `${amountOf(Math.round(rate), unit)}/s` : `${(1 / rate).toFixed(1)} s each`;
   const left = total > done && rate > 0 ? `, ${durationOf((total - done) / rate)} left` : "";
   const told = note === undefined ? "" : `, ${note}`;
-  return `${label} ${bar}${amount}, ${amountOf(Math.round(rate), unit)}/s${left}${told}`;
+  return `${label} ${bar}${amount}, ${pace}${left}${told}`;
 }
 
 function amountOf(count: number, unit: string): string {

@@ -6,6 +6,7 @@
  * when something was wrong.
  */
 import { parseArgs } from "node:util";
+import { createProgress } from "../../scripts/progress.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 import { ingest, type Product, startProduct } from "../support/product.ts";
 import { seeded } from "../support/seeded.ts";
@@ -165,6 +166,7 @@ const began = performance.now();
 const { body: first } = await call("POST", "/matrix/corpora", specOf(columns));
 while ((await call("GET", `/matrix/jobs/${first.job_id}`)).body.state !== "done") await Bun.sleep(5);
 windowMs = (performance.now() - began) * 3;
+const bar = createProgress("matrix", { unit: "cycles" });
 for (; cycle < count && outcomes.wrong.length === 0; cycle++) {
   const next = rowsOf(cycle + 1);
   await ingest(product.url, "name=people", csvOf(next));
@@ -179,7 +181,9 @@ for (; cycle < count && outcomes.wrong.length === 0; cycle++) {
   }
   product = await start();
   await verify(next, taken);
+  bar.step(cycle + 1, count, `${outcomes.searches} searches checked`);
 }
+bar.end();
 await product.end();
 home.remove();
 const elapsed_s = Math.round((performance.now() - started) / 100) / 10;

@@ -7,6 +7,7 @@
 import { appendFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { createProgress } from "../../scripts/progress.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 import { type Product, startProduct } from "../support/product.ts";
 import { seeded } from "../support/seeded.ts";
@@ -197,6 +198,7 @@ const started = performance.now();
 let product: Product = await startProduct({ dataDir: home.path, flags });
 const address = () => product.addresses.observerd ?? "";
 let cycle = 0;
+const bar = createProgress("observer", { unit: "cycles" });
 for (; cycle < count && outcomes.wrong.length === 0; cycle++) {
   const signal = { stopped: false };
   const correcting = correct(signal);
@@ -208,7 +210,9 @@ for (; cycle < count && outcomes.wrong.length === 0; cycle++) {
   await Promise.allSettled([...loads, correcting]);
   product = await startProduct({ dataDir: home.path, flags });
   await verify(address(), all, cycle);
+  bar.step(cycle + 1, count, `${outcomes.acknowledged} acknowledged`);
 }
+bar.end();
 const names = [...new Bun.Glob("operations-*.log").scanSync(join(product.dataDir, "observerd"))];
 outcomes.escalations = escalated.size;
 outcomes.files = Math.max(...names.map((name) => Number(/\d+/.exec(name)?.[0])));

@@ -5,6 +5,7 @@
  * all; no retired or superseded trace may be found. Prints one JSON line; exits 1 when something was wrong.
  */
 import { parseArgs } from "node:util";
+import { createProgress } from "../../scripts/progress.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 import { type Product, startProduct } from "../support/product.ts";
 import { seeded } from "../support/seeded.ts";
@@ -168,6 +169,7 @@ const started = performance.now();
 let cycle = 0;
 let product: Product = await startProduct({ dataDir: home.path, flags });
 const address = () => product.addresses.pathwayd ?? "";
+const bar = createProgress("pathway", { unit: "cycles" });
 for (; cycle < count && outcomes.wrong.length === 0; cycle++) {
   const loads = [...all.map((writer) => write(address(), writer)), compact(address())];
   for (const load of loads) load.catch(() => undefined);
@@ -176,7 +178,9 @@ for (; cycle < count && outcomes.wrong.length === 0; cycle++) {
   await Promise.allSettled(loads);
   product = await startProduct({ dataDir: home.path, flags });
   await verify(address(), all, cycle);
+  bar.step(cycle + 1, count, `${outcomes.acknowledged} acknowledged`);
 }
+bar.end();
 await product.end();
 home.remove();
 const elapsed_s = Math.round((performance.now() - started) / 100) / 10;

@@ -5,6 +5,7 @@
  * Prints one JSON line; exits 1 when something was wrong.
  */
 import { parseArgs } from "node:util";
+import { createProgress } from "../../scripts/progress.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 import { ingest, type Product, startProduct } from "../support/product.ts";
 import { seeded } from "../support/seeded.ts";
@@ -219,6 +220,7 @@ const started = performance.now();
 let cycle = 0;
 product = await startProduct({ dataDir: home.path, flags });
 await prepare();
+const bar = createProgress("playbooks", { unit: "cycles" });
 for (; cycle < count && outcomes.wrong.length === 0; cycle++) {
   const loads = [...all.map(write), activate(), searchAndConsolidate()];
   for (const load of loads) load.catch(() => undefined);
@@ -227,7 +229,9 @@ for (; cycle < count && outcomes.wrong.length === 0; cycle++) {
   await Promise.allSettled(loads);
   product = await startProduct({ dataDir: home.path, flags });
   await verify(all, cycle);
+  bar.step(cycle + 1, count, `${outcomes.acknowledged} acknowledged`);
 }
+bar.end();
 await product.end();
 home.remove();
 const elapsed_s = Math.round((performance.now() - started) / 100) / 10;

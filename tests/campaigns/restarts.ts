@@ -5,6 +5,7 @@
  */
 import { parseArgs } from "node:util";
 import { workersPieces } from "../../scripts/make-workers.ts";
+import { createProgress } from "../../scripts/progress.ts";
 import { type Figures, startKillable } from "../support/killable.ts";
 
 const { values } = parseArgs({
@@ -78,6 +79,7 @@ const loads = [
 
 const samples: Figures[] = [];
 const started = performance.now();
+const bar = createProgress("restarts", { unit: "cycles" });
 for (let cycle = 0; cycle < count; cycle++) {
   if (cycle % Math.ceil(count / 8) === 0) samples.push(await product.figures());
   await Bun.sleep(random() * 200);
@@ -86,7 +88,9 @@ for (let cycle = 0; cycle < count; cycle++) {
   for (const name of names) restarts.push((await product.status(name))?.restarts ?? 0);
   for (const name of names) product.kill(name);
   for (const [at, name] of names.entries()) await product.restarted(name, restarts[at] ?? 0);
+  bar.step(cycle + 1, count, `${outcomes.answered} answered`);
 }
+bar.end();
 over = true;
 await Promise.all(loads);
 samples.push(await product.figures());

@@ -6,6 +6,7 @@
  * seen must be there whole or not at all. Prints one JSON line; exits 1 when something was wrong.
  */
 import { parseArgs } from "node:util";
+import { createProgress } from "../../scripts/progress.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 import { type Product, startProduct } from "../support/product.ts";
 import { bucketFlags } from "../support/s3-lake.ts";
@@ -187,6 +188,7 @@ let cycle = 0;
 let product: Product = await startProduct({ dataDir: home.path, flags });
 const address = () => product.addresses.vectord ?? "";
 await (await post(address(), "/index", { name: index, dimension })).text();
+const bar = createProgress("vectors", { unit: "cycles" });
 for (; cycle < count && outcomes.wrong.length === 0; cycle++) {
   const loads = [...all.map((writer) => write(address(), writer)), searchAndCompact(address())];
   for (const load of loads) load.catch(() => undefined);
@@ -195,7 +197,9 @@ for (; cycle < count && outcomes.wrong.length === 0; cycle++) {
   await Promise.allSettled(loads);
   product = await startProduct({ dataDir: home.path, flags });
   await verify(address(), all, cycle);
+  bar.step(cycle + 1, count, `${outcomes.acknowledged} acknowledged`);
 }
+bar.end();
 await product.end();
 home.remove();
 await s3?.stop();

@@ -1,4 +1,5 @@
 /** Measuring for benchmarks: alternating rounds, medians, ratios. */
+import { createProgress } from "../../scripts/progress.ts";
 
 /** The middle of the values. */
 export function median(values: readonly number[]): number {
@@ -29,12 +30,18 @@ export async function inTurn<K extends string>(
 ): Promise<Record<K, number>> {
   const names = Object.keys(candidates) as K[];
   const results = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<K, number[]>;
+  const bar = createProgress("bench", { unit: "runs" });
+  const total = (rounds + 1) * names.length;
+  let done = 0;
   for (let round = 0; round <= rounds; round++) {
     for (const name of round % 2 === 0 ? names : names.toReversed()) {
       const value = await candidates[name]();
       if (round > 0) results[name].push(value);
+      done += 1;
+      bar.step(done, total, name);
     }
   }
+  bar.end();
   return Object.fromEntries(names.map((name) => [name, median(results[name])])) as Record<K, number>;
 }
 
