@@ -1,3 +1,5 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { type Answer, lakeAt, type Product, type StartOptions } from "./product.ts";
 import { expectError, expectStatus, expectTrue, type Smoke, type Stage } from "./smoke.ts";
 
@@ -29,7 +31,7 @@ const postures: Posture[] = [
   },
   {
     about: "a token",
-    options: { flags: ["--auth.token=first-token"], env: { AUTH_TOKEN: "from-environment" } },
+    options: { env: { LH_AUTH_TOKEN: "first-token", AUTH_TOKEN: "from-environment" } },
     rows: [
       { what: "no token", status: 401 },
       { what: "a wrong token", headers: bearer("wrong"), status: 401 },
@@ -66,7 +68,7 @@ const postures: Posture[] = [
   },
   {
     about: "addresses and a token",
-    options: { flags: ["--auth.allowed_ips=127.0.0.1,::1", "--auth.token=first-token"] },
+    options: { flags: ["--auth.allowed_ips=127.0.0.1,::1"], env: { LH_AUTH_TOKEN: "first-token" } },
     rows: [
       { what: "the right address without a token", status: 401 },
       { what: "both", headers: bearer("first-token"), status: 200 },
@@ -93,6 +95,51 @@ async function postureHolds({ check, start }: Stage, { about, options, rows }: P
   await product.end("SIGTERM");
 }
 
+/** Three reloads take the token from the old to the new one; nobody is turned away between them. */
+async function rotationHolds({ check, start, directory }: Stage): Promise<void> {
+  const file = join(directory(), "auth.env");
+  const put = (text: string) => writeFileSync(file, text, { mode: 0o600 });
+  put("AUTH_TOKEN=old-token\n");
+  const product = await start({ env: { LH_AUTH_ENV_FILE: file } });
+  const caller = lakeAt(product.gateway);
+  const gets = async (token: string, status: Row["status"]) =>
+    expectRow(await caller.send(path, { headers: bearer(token) }), status);
+  const steps: { what: string; file: string; old: Row["status"]; next: Row["status"] }[] = [
+    {
+      what: "both tokens",
+      file: "AUTH_TOKEN=old-token\nAUTH_SECONDARY_TOKEN=new-token\n",
+      old: 200,
+      next: 200,
+    },
+    {
+      what: "both, the new one first",
+      file: "AUTH_TOKEN=new-token\nAUTH_SECONDARY_TOKEN=old-token\n",
+      old: 200,
+      next: 200,
+    },
+    { what: "the new one alone", file: "AUTH_TOKEN=new-token\n", old: 401, next: 200 },
+  ];
+  for (const { what, file: text, old, next } of steps) {
+    await check(`reload: ${what}`, async () => {
+      put(text);
+      await product.reload();
+      await gets("old-token", old);
+      await gets("new-token", next);
+    });
+  }
+  await check("reload: a mistake in the file is told and changes nothing", async () => {
+    put("AUTH TOKEN\n");
+    const said = await product.reload().then(
+      () => "it was taken",
+      (cause) => String(cause),
+    );
+    expectTrue(said.includes("it stays as it was") && said.includes("auth.env:1"), said);
+    await gets("new-token", 200);
+    product.errors();
+  });
+  await product.end("SIGTERM");
+}
+
 /** A start that must fail; returns what it said. */
 async function refusedStart(start: Stage["start"], options: StartOptions): Promise<string> {
   let product: Product;
@@ -107,11 +154,16 @@ async function refusedStart(start: Stage["start"], options: StartOptions): Promi
 const everywhere = "--gateway.bind=0.0.0.0:0";
 
 export const auth: Smoke = {
-  about: "who may call: loopback, token, rotation, addresses; and what may not be bound",
+  about: "who may call: loopback, token, rotation by reload, addresses; and what may not be bound",
   ownProduct: true,
   async run(stage) {
     const { check, start } = stage;
     for (const posture of postures) await postureHolds(stage, posture);
+    await rotationHolds(stage);
+    await check("a token on the command line is refused, and not repeated", async () => {
+      const said = await refusedStart(start, { flags: ["--auth.token=first-token"] });
+      expectTrue(said.includes("--auth.token is refused") && !said.includes("first-token"), said);
+    });
     await check("a non-loopback bind without a token is refused", async () => {
       const said = await refusedStart(start, { flags: [everywhere] });
       expectTrue(said.includes("refuse non-loopback bind without auth.token"), said);

@@ -39,6 +39,8 @@ export interface Product extends Lake {
   runs: () => boolean;
   /** The lines it logged as errors since this was last asked. */
   errors: () => string[];
+  /** Has every process read its configuration again (SIGHUP); rejects when one refuses what it finds. */
+  reload: () => Promise<void>;
   /** Ends the process and waits for it; everything but SIGKILL drains first. */
   end: (signal: "SIGTERM" | "SIGKILL") => Promise<void>;
 }
@@ -115,6 +117,20 @@ function startPart(
   return { child, lines, ready };
 }
 
+async function reloadPart({ child, lines }: Part): Promise<void> {
+  const said = () => lines.filter((line) => line.includes('"msg":"configuration '));
+  const before = said().length;
+  const deadline = performance.now() + requestTimeoutMs;
+  child.kill("SIGHUP");
+  while (said().length === before) {
+    if (child.exitCode !== null || performance.now() > deadline)
+      throw new Error("SIGHUP: the configuration was not read again");
+    await Bun.sleep(10);
+  }
+  const [last = ""] = said().slice(-1);
+  if (last.includes('"level":"error"')) throw new Error(last);
+}
+
 /** Below those that the system gives to outgoing connections, which could take one before its service does. */
 const ports = { first: 20_000, count: 12_000 };
 
@@ -161,6 +177,9 @@ export async function startProduct(
       runs: () => parts.every(({ child }) => child.exitCode === null && child.signalCode === null),
       errors: () =>
         parts.flatMap(({ lines }) => lines.splice(0).filter((line) => line.includes('"level":"error"'))),
+      reload: async () => {
+        await Promise.all(parts.map(reloadPart));
+      },
       end: async (signal) => {
         // Callers before those they call, as the supervisor of one process does it.
         for (const { child } of parts.toReversed()) {
