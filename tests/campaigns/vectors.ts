@@ -192,7 +192,7 @@ const bar = createProgress("vectors", { unit: "cycles" });
 for (; cycle < count && outcomes.wrong.length === 0; cycle++) {
   const loads = [...all.map((writer) => write(address(), writer)), searchAndCompact(address())];
   for (const load of loads) load.catch(() => undefined);
-  await Bun.sleep(random() * 300);
+  await Bun.sleep(random() * (s3 ? 3000 : 300));
   await product.end("SIGKILL");
   await Promise.allSettled(loads);
   product = await startProduct({ dataDir: home.path, flags });
