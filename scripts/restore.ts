@@ -56,15 +56,16 @@ async function restore(repository: Repository, point: string, target: Target, wo
   const entered = await enterTarget(target, point);
   try {
     const objects = target.services.includes("storaged") ? record.files.filter(({ object }) => object) : [];
+    let renamed: Awaited<ReturnType<typeof restoreObjects>> = [];
     if (target.services.includes("storaged")) {
       const bar = createProgress("restore", { unit: "bytes" });
       const storage = await startStorage(words);
-      await restoreObjects(repository, objects, storage, { bar, ...entered }).finally(async () => {
+      renamed = await restoreObjects(repository, objects, storage, { bar, ...entered }).finally(async () => {
         bar.end();
         await storage.end();
       });
     }
-    const files = await restoreFiles(repository, record, target);
+    const files = await restoreFiles(repository, record, target, renamed);
     await leaveTarget(target);
     const bytes = objects.reduce((sum, file) => sum + file.bytes, 0);
     return {

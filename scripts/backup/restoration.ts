@@ -1,6 +1,7 @@
 /** Puts a point back: all of it is checked first, then written, then compared. */
 import { open, readdir, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import type { Static } from "@sinclair/typebox";
 import {
   errorCode,
   makeDirectory,
@@ -13,6 +14,7 @@ import {
 import { inParallel } from "../../runtime/in-parallel.ts";
 import { lockDirectory } from "../../runtime/lock.ts";
 import { restoreMark } from "../../runtime/restore-mark.ts";
+import { type FormerEtag, formerEtagsFile } from "../../workers/storaged/contract.ts";
 import type { ProgressBar } from "../progress.ts";
 import type { KeptFile, PointRecord } from "./point-file.ts";
 import { BackupError, type Repository } from "./repository.ts";
@@ -97,13 +99,16 @@ export async function leaveTarget({ dataDir }: Target): Promise<void> {
   await syncDirectory(dataDir);
 }
 
-/** Puts the objects back by storaged. Those that are there already, from a restore that was killed, are left. */
+/**
+ * Puts the objects back by storaged. Those that are there already, from a restore that was killed, are left. Returns
+ * those whose etags are others now.
+ */
 export async function restoreObjects(
   repository: Repository,
   files: readonly KeptFile[],
   storage: Storage,
   { bar, isNew, begin }: { bar: ProgressBar } & Pick<Entered, "isNew" | "begin">,
-): Promise<void> {
+): Promise<Static<typeof FormerEtag>[]> {
   const kinds = await storage.buckets();
   const wanted = new Map<string, Map<string, KeptFile>>([...kinds.keys()].map((name) => [name, new Map()]));
   for (const file of files) {
@@ -124,7 +129,7 @@ export async function restoreObjects(
     done += file.bytes;
     bar.step(done, total, file.path);
   });
-  await compareObjects(wanted, storage, kinds);
+  return compareObjects(wanted, storage, kinds);
 }
 
 interface Places {
@@ -165,21 +170,28 @@ async function put(repository: Repository, file: KeptFile, { storage, kinds }: P
 }
 
 /** Every bucket holds exactly the point's objects. */
-async function compareObjects(wanted: Wanted, storage: Storage, kinds: Map<string, string>): Promise<void> {
+async function compareObjects(
+  wanted: Wanted,
+  storage: Storage,
+  kinds: Map<string, string>,
+): Promise<Static<typeof FormerEtag>[]> {
+  const renamed: Static<typeof FormerEtag>[] = [];
   for (const [bucket, files] of wanted) {
     let count = 0;
-    for await (const object of storage.list(bucket)) {
+    for await (const { key, bytes, etag } of storage.list(bucket)) {
       count += 1;
-      if (!isSame(object, files.get(object.key), kinds.get(bucket)))
-        throw new BackupError(
-          `after the restore '${object.key}' of bucket '${bucket}' is not what the point has`,
-        );
+      const file = files.get(key);
+      if (!isSame({ key, bytes, etag }, file, kinds.get(bucket)))
+        throw new BackupError(`after the restore '${key}' of bucket '${bucket}' is not what the point has`);
+      const before = file?.object?.etag;
+      if (before !== undefined && before !== etag) renamed.push({ bucket, key, now: etag, before });
     }
     if (count !== files.size)
       throw new BackupError(
         `after the restore bucket '${bucket}' has ${count} objects, the point ${files.size}`,
       );
   }
+  return renamed;
 }
 
 /** Writes the files of services into their directories, durably, and reads them again. */
@@ -187,6 +199,7 @@ export async function restoreFiles(
   repository: Repository,
   { files }: PointRecord,
   { dataDir, services }: Target,
+  renamed: readonly Static<typeof FormerEtag>[],
 ): Promise<number> {
   // What storaged wrote for itself while it took the objects.
   if (services.includes("storaged")) await rm(join(dataDir, "storaged"), { recursive: true, force: true });
@@ -203,6 +216,11 @@ export async function restoreFiles(
     for await (const chunk of Bun.file(path).stream()) hash.update(chunk);
     if (hash.digest("hex") !== file.sha256)
       throw new BackupError(`${path} was written, and reads as something else: check the disk`);
+  }
+  if (renamed.length > 0) {
+    const path = join(dataDir, "storaged", formerEtagsFile);
+    await makeDirectory(dirname(path));
+    await writeAtomic(path, renamed.map((line) => `${JSON.stringify(line)}\n`).join(""));
   }
   return own.length;
 }

@@ -90,6 +90,8 @@ export interface Bucket {
    * does not change meanwhile. Absent where the store has no such names.
    */
   keep?: (key: string) => Promise<Kept>;
+  /** The SHA-256 of an object's bytes. Absent where etags are something else. */
+  hashOf?: (info: ObjectInfo) => string;
   /** What takes room and belongs to no object. */
   leftovers?: () => AsyncIterable<Finding>;
   stop: () => Promise<void>;

@@ -68,6 +68,16 @@ export const JournalEntry = closed({
   request_id: t.String(),
 });
 
+/** In storaged's directory after a restore: a line for each object that would have another etag in its new place. */
+export const formerEtagsFile = "etags.jsonl";
+export const FormerEtag = closed({
+  bucket: t.String(),
+  key: t.String(),
+  /** What the new place says it is, and what it is known by. */
+  now: t.String(),
+  before: t.String(),
+});
+
 export const storaged = contract("storaged", {
   put: raw(["PUT"], "/storage/put/*", {
     summary: "Stores the body under the key. If-Match / If-None-Match: * are honoured (412).",

@@ -65,6 +65,7 @@ export async function openLocalBucket({ name, root, newId }: LocalBucketOptions)
     },
     staging: stagingIn(layout, writer),
     keep: (key) => keep(layout.data(key), join(layout.points, newId())),
+    hashOf: ({ etag }) => etag,
     leftovers: () => leftovers(layout, lock),
     stop: async () => {},
   };

@@ -182,13 +182,13 @@ async function nowOrEarlier(
 
 const pathOf = (bucket: Bucket, key: string) => `objects/${bucket.describe().name}/${key}`;
 
-function fileOf(bucket: Bucket, { key, bytes, etag, content_type }: ObjectInfo): PointFile {
-  const { name, kind } = bucket.describe();
+function fileOf(bucket: Bucket, info: ObjectInfo): PointFile {
+  const { key, bytes, etag, content_type } = info;
+  const { name } = bucket.describe();
   return {
     path: pathOf(bucket, key),
     bytes,
-    // On disk the etag is the hash.
-    ...(kind === "local" && { sha256: etag }),
+    ...(bucket.hashOf && { sha256: bucket.hashOf(info) }),
     object: { bucket: name, key, etag, ...(content_type !== undefined && { content_type }) },
   };
 }

@@ -9,6 +9,7 @@ import { createChangeGate } from "./change-gate.ts";
 import type { Storaged } from "./contract.ts";
 import { storagedDurable } from "./durable.ts";
 import { openErrorJournal } from "./error-journal.ts";
+import { withFormerEtags } from "./former-etags.ts";
 import { getObject } from "./get-request.ts";
 import { checkPrefix, parseAddress } from "./keys.ts";
 import { createOperations, type Operation } from "./operations.ts";
@@ -31,7 +32,10 @@ interface Where {
 export async function createStoraged(deps: Deps): Promise<Running<Storaged>> {
   const { config, clock, log, metrics } = deps;
   const gate = createChangeGate();
-  const registry = watchedBuckets(await openBucketRegistry(deps), gate);
+  const registry = watchedBuckets(
+    await withFormerEtags(await openBucketRegistry(deps), deps.directory),
+    gate,
+  );
   const journal = await openErrorJournal(deps.directory, config.storaged.error_journal_max_bytes);
   const operations = createOperations({ metrics, journal, clock, log });
 
