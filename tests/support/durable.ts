@@ -7,6 +7,13 @@ import type { Durable, Finding, Point } from "../../runtime/durable.ts";
 
 /** Copies all files of a point, holds their sizes against what was told, and lets it go. The paths. */
 export async function copyPoint(point: Point, directory: string): Promise<string[]> {
+  const paths = await copyFiles(point, directory);
+  await point.end();
+  return paths;
+}
+
+/** The same for a point that is held on to. */
+export async function copyFiles(point: Point, directory: string): Promise<string[]> {
   const paths: string[] = [];
   for await (const { path, bytes } of point.files()) {
     const target = join(directory, path);
@@ -16,7 +23,6 @@ export async function copyPoint(point: Point, directory: string): Promise<string
     await writeFile(target, content);
     paths.push(path);
   }
-  await point.end();
   return paths;
 }
 

@@ -94,9 +94,9 @@ export async function openSpendBook(
         return holdFiles(directory, [fileName]);
       },
       inspect: async function* () {
-        const found = contentOf(await readOrNull(path));
+        const problem = problemOf(await readOrNull(path));
         yield { progress: { done: 1, total: 1, of: `chatd/${fileName}` } };
-        if (found === "damaged") yield damage(`chatd/${fileName}`, problem, remedy);
+        if (problem !== undefined) yield damage(`chatd/${fileName}`, problem, remedy);
       },
     },
     close: async () => {
@@ -107,7 +107,6 @@ export async function openSpendBook(
   };
 }
 
-const problem = "its checksum does not hold: what providers took today would be counted anew after a start";
 const remedy =
   "nothing to mend: the next call that is counted writes it anew from memory; after a start a provider may be used up to one more budget of the day";
 
@@ -130,5 +129,15 @@ function contentOf(bytes: Uint8Array | null): Content | "damaged" | undefined {
   } catch (cause) {
     if (cause instanceof Error && cause.message.startsWith("spend.json has format")) throw cause;
     return "damaged";
+  }
+}
+
+function problemOf(bytes: Uint8Array | null): string | undefined {
+  try {
+    return contentOf(bytes) === "damaged"
+      ? "its checksum does not hold: after a start, what providers took today would be counted anew"
+      : undefined;
+  } catch (cause) {
+    return cause instanceof Error ? cause.message : String(cause);
   }
 }

@@ -9,6 +9,7 @@ import { type Entry, isNewer, noteDamage } from "./corpus-entry.ts";
 import { discard, type Tools } from "./corpus-job.ts";
 import { type CorpusRecord, databaseFile, nameOfDirectory, readRecord } from "./corpus-record.ts";
 import { discardBuild, sweepBuild } from "./corpus-upkeep.ts";
+import { rowField } from "./live-corpus.ts";
 
 /** Opens all corpora. What crashes left is cleared away in the background; so are databases looked through. */
 export async function openCorpora(directory: string, tools: Tools, log: Log): Promise<Map<string, Entry>> {
@@ -64,6 +65,7 @@ async function openLive(entry: Entry, record: CorpusRecord, tools: Tools, log: L
     const build: Build = { ...found, file, state, holds: new Map(), released: () => {} };
     build.released = () => upkeep.attend(build.id, () => sweepBuild(build, lexicon, peers));
     entry.live = build;
+    upkeep.attend(`${build.id} restored`, () => clearLeftOut(build, record.name, tools, log));
     upkeep.attend(build.id, () => sweepBuild(build, lexicon, peers));
     upkeep.attend(`${build.id} check`, async () => {
       await lexicon.ask(file, "check", {}).catch((cause) => {
@@ -76,6 +78,27 @@ async function openLive(entry: Entry, record: CorpusRecord, tools: Tools, log: L
     if (!(cause instanceof ServiceError)) throw cause;
     entry.damage = { reason: cause.message, isNewer: isNewer(cause) };
   }
+}
+
+/** What a database that came from a backup never heard of: vectors that were added before vectord's part of it was. */
+async function clearLeftOut(
+  { file, index }: Build,
+  corpus: string,
+  { lexicon, peers }: Tools,
+  log: Log,
+): Promise<void> {
+  const leftOut = await lexicon.ask(file, "leftOut", {});
+  if (leftOut === null) return;
+  const filter = { [rowField]: { gt: leftOut.after, lte: leftOut.upTo } };
+  const { deleted } = await peers.vectord.verbs.remove({ name: index, filter }).catch((cause) => {
+    if (cause instanceof ServiceError && cause.type === "not_found") return { deleted: 0 };
+    throw cause;
+  });
+  await lexicon.ask(file, "forgetLeftOut", {});
+  log.info("a corpus came from a backup; vectors younger than it are cleared away", {
+    corpus,
+    vectors: deleted,
+  });
 }
 
 /** Deletes all of a dropped corpus in the background. */

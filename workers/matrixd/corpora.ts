@@ -29,6 +29,7 @@ export interface OpenCorpora extends Corpora {
   submit: (spec: Spec, signal: AbortSignal) => Promise<{ job_id: string; corpus: string; refresh: boolean }>;
   /** Gone when it resolves; its job is cancelled. Throws `not_found`. */
   drop: (name: string) => Promise<void>;
+  entries: () => Entry[];
   /** Why the service is not whole. */
   damages: () => string[];
 }
@@ -100,6 +101,7 @@ export async function createCorpora(
         await changeRecord(entry, (record) => ({ ...record, dropped: true }));
         forget(entries, entry, tools);
       }),
+    entries: sorted,
     damages: () =>
       sorted().flatMap(({ record, damage }) =>
         damage ? [`corpus '${record.name}' is damaged: ${damage.reason}`] : [],

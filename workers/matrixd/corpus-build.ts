@@ -26,6 +26,24 @@ const idsAtOnce = 10_000;
 /** The oldest generation that is still read. */
 export const oldestHeld = ({ holds, state }: Build): number => Math.min(state.generation, ...holds.keys());
 
+/** Holds the present generation: none of its rows goes, here or in vectord, until the function returned is called. */
+export function holdGeneration(build: Build): () => void {
+  const { holds } = build;
+  const { generation } = build.state;
+  holds.set(generation, (holds.get(generation) ?? 0) + 1);
+  let isHeld = true;
+  return () => {
+    if (!isHeld) return;
+    isHeld = false;
+    const left = (holds.get(generation) ?? 1) - 1;
+    if (left > 0) holds.set(generation, left);
+    else {
+      holds.delete(generation);
+      build.released();
+    }
+  };
+}
+
 /** Holds the present generation. `failed` hears of every failure of its database. */
 export function holdBuild(
   build: Build,
@@ -33,10 +51,9 @@ export function holdBuild(
   lexicon: Lexicon,
   failed: (cause: unknown) => void,
 ): LiveCorpus {
-  const { file, holds } = build;
+  const { file } = build;
   const { generation, rows, index, model = "", dimension = 0 } = build.state;
-  holds.set(generation, (holds.get(generation) ?? 0) + 1);
-  let isHeld = true;
+  const release = holdGeneration(build);
   const told = <R>(work: Promise<R>): Promise<R> =>
     work.catch((cause) => {
       failed(cause);
@@ -63,15 +80,6 @@ export function holdBuild(
       }
       return found;
     },
-    release: () => {
-      if (!isHeld) return;
-      isHeld = false;
-      const left = (holds.get(generation) ?? 1) - 1;
-      if (left > 0) holds.set(generation, left);
-      else {
-        holds.delete(generation);
-        build.released();
-      }
-    },
+    release,
   };
 }

@@ -11,6 +11,8 @@ export interface Entry {
   live?: Build;
   /** Why nothing can be read of it. */
   damage?: Unusable;
+  /** An inspection found rows or words of it that are not what was written: the next build makes a new one. */
+  isDoubtful?: true;
   /** The end of the writes of its record: they follow each other. */
   written: Promise<void>;
 }
@@ -23,6 +25,16 @@ export function changeRecord(entry: Entry, change: (record: CorpusRecord) => Cor
     entry.record = record;
   });
   entry.written = mine.catch(() => undefined);
+  return mine;
+}
+
+/** Runs the work while the record stands still, on the disk as in memory. */
+export function recordAtRest<R>(entry: Entry, work: () => Promise<R>): Promise<R> {
+  const mine = entry.written.then(work);
+  entry.written = mine.then(
+    () => undefined,
+    () => undefined,
+  );
   return mine;
 }
 
@@ -86,8 +98,8 @@ export function unsearchable({ record, damage }: Entry, jobId: string | undefine
 }
 
 /** Whether the rows that are there can stay where they did not change: the same columns and the same model. */
-export function canRefresh(spec: Spec, { live, damage }: Entry): boolean {
-  if (!live || damage) return false;
+export function canRefresh(spec: Spec, { live, damage, isDoubtful }: Entry): boolean {
+  if (!live || damage || isDoubtful) return false;
   const { spec: old, model } = live.state;
   const columns = ({ id_column, text_columns, metadata_columns = [] }: Spec) =>
     JSON.stringify([id_column, text_columns, metadata_columns]);

@@ -40,12 +40,18 @@ const keepModel = (spec: Spec, { spec: old, model }: LexiconState): Spec => {
   return { ...spec, ...(kept !== undefined && { model: kept }) };
 };
 
-/** An index that is gone or damaged has to be filled anew. */
-async function hasIndex({ state, index }: Build, { peers }: Tools, signal: AbortSignal): Promise<boolean> {
-  if (state.dimension === undefined) return false;
+/** An index that is gone, damaged or lacks vectors has to be filled anew. */
+async function hasIndex(
+  { state, index, file }: Build,
+  { peers, lexicon }: Tools,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { dimension, generation } = state;
+  if (dimension === undefined) return false;
   try {
-    await peers.vectord.verbs.info({ name: index }, { signal });
-    return true;
+    const { count } = await peers.vectord.verbs.info({ name: index }, { signal });
+    // It may hold more: those of dead rows go after a while.
+    return count >= (await lexicon.ask(file, "countTexts", { generation }, { signal }));
   } catch (cause) {
     if (cause instanceof ServiceError && (cause.type === "not_found" || cause.type === "corrupt"))
       return false;
@@ -123,6 +129,7 @@ async function changeOver(
   const others = entry.record.builds.filter(({ id }) => id !== made.id);
   entry.live = build;
   delete entry.damage;
+  delete entry.isDoubtful;
   for (const other of others) {
     const gone = { ...other, file: databaseFile(entry.directory, other.id) };
     if (old?.id === other.id) discardWhenFree(entry, old, tools);

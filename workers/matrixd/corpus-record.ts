@@ -35,11 +35,11 @@ export interface Unusable {
 
 const format = "lakehouse.corpus";
 const version = 1;
-const fileName = "corpus.json";
+export const recordName = "corpus.json";
 
 /** The record of a corpus's directory; null when there is none, as after a crash in the middle of making it. */
 export async function readRecord(directory: string): Promise<CorpusRecord | Unusable | null> {
-  const bytes = await readOrNull(join(directory, fileName));
+  const bytes = await readOrNull(join(directory, recordName));
   if (bytes === null) return null;
   const [head = "", body = ""] = new TextDecoder().decode(bytes).split("\n");
   const found = headOf(head);
@@ -49,7 +49,7 @@ export async function readRecord(directory: string): Promise<CorpusRecord | Unus
       isNewer: true,
     };
   if (found?.format !== format || found.crc32 !== checksum(body))
-    return { reason: `the checksum of ${fileName} does not fit; build the corpus again`, isNewer: false };
+    return { reason: `the checksum of ${recordName} does not fit; build the corpus again`, isNewer: false };
   return JSON.parse(body);
 }
 
@@ -66,7 +66,7 @@ function headOf(line: string): { format: string; version: number; crc32: string 
 export function writeRecord(directory: string, record: CorpusRecord): Promise<void> {
   const body = JSON.stringify(record);
   const head = JSON.stringify({ format, version, crc32: checksum(body) });
-  return writeAtomic(join(directory, fileName), `${head}\n${body}\n`);
+  return writeAtomic(join(directory, recordName), `${head}\n${body}\n`);
 }
 
 const checksum = (text: string): string => Bun.hash.crc32(text).toString(16).padStart(8, "0");

@@ -1,6 +1,6 @@
 /** What is known of jobs, on the disk: each is written when it is taken and when it has ended. */
 import type { Static } from "@sinclair/typebox";
-import { openLineLog } from "../../runtime/line-log.ts";
+import { type LineLog, openLineLog } from "../../runtime/line-log.ts";
 import type { Log } from "../../runtime/log.ts";
 import type { Job } from "./schemas.ts";
 
@@ -11,8 +11,12 @@ export interface JobsLog {
   known: JobFacts[];
   /** Resolves when it is on stable storage. */
   write: (facts: JobFacts) => Promise<void>;
+  atRest: LineLog<JobFacts>["atRest"];
   close: () => Promise<void>;
 }
+
+export const jobsName = "jobs.jsonl";
+export const jobsFormat = { format: "lakehouse.matrix-jobs", version: 1 } as const;
 
 /** Records in the file at which it is written anew with those that are still listed. */
 const recordsMax = 2000;
@@ -25,7 +29,7 @@ export async function openJobsLog(path: string, log: Log, listed: () => JobFacts
     records += 1;
     known.set(facts.job_id, facts);
   };
-  const file = await openLineLog<JobFacts>({ path, format: "lakehouse.matrix-jobs", version: 1, replay });
+  const file = await openLineLog<JobFacts>({ path, ...jobsFormat, replay });
   if (file.report.damagedCount > 0) log.warn("the log of jobs has damaged lines", { ...file.report });
   return {
     known: [...known.values()],
@@ -35,6 +39,7 @@ export async function openJobsLog(path: string, log: Log, listed: () => JobFacts
       records = 0;
       await file.rewrite(listed());
     },
+    atRest: file.atRest,
     close: file.close,
   };
 }

@@ -2,7 +2,7 @@
 import { type Clock, timestamp } from "../../runtime/clock.ts";
 import { fail, ServiceError, toWire } from "../../runtime/errors.ts";
 import { describe, type Log } from "../../runtime/log.ts";
-import { type JobFacts, openJobsLog } from "./jobs-log.ts";
+import { type JobFacts, type JobsLog, openJobsLog } from "./jobs-log.ts";
 
 export type { JobFacts };
 
@@ -34,6 +34,8 @@ export interface Jobs {
   cancel: (id: string) => Promise<JobFacts>;
   /** Resolves when the job has changed, or after `ms`. */
   changed: (id: string, ms: number) => Promise<void>;
+  /** Runs the work between two writes of the log. */
+  atRest: JobsLog["atRest"];
   /** Aborts all and resolves when all have ended. */
   stop: () => Promise<void>;
 }
@@ -120,6 +122,7 @@ export async function openJobs(
       return entryOf(id).facts;
     },
     changed: (id, ms) => change(entryOf(id), ms, clock),
+    atRest: file.atRest,
     stop: async () => {
       const reason = fail("unavailable", interrupted.message);
       await Promise.all([...entries.values()].map((entry) => abort(entry, reason, end)));

@@ -1,6 +1,8 @@
 /** What can be asked of a thread that works on corpora's databases, and how it is asked. */
 import type { WireError } from "../../runtime/errors.ts";
+import type { LeftOut } from "./lexicon-copy.ts";
 import type { LexiconState } from "./lexicon-database.ts";
+import type { InspectionStep } from "./lexicon-inspect.ts";
 import type { LexicalQuestion } from "./lexicon-read.ts";
 import type { PendingRow, RowShape, Staged } from "./lexicon-write.ts";
 import type { CorpusRow } from "./live-corpus.ts";
@@ -22,6 +24,16 @@ export interface LexiconCalls {
   purge: (input: { from: number }) => number;
   garbage: (input: object) => number[];
   forgetGarbage: (input: { numbers: readonly number[] }) => void;
+  leftOut: (input: object) => LeftOut | null;
+  forgetLeftOut: (input: object) => void;
+  /** How many rows of a generation have text, and so a vector each. */
+  countTexts: (input: { generation: number }) => number;
+  /** Writes a copy as of the state to the path. */
+  copy: (input: { to: string; state: LexiconState }) => void;
+  /** Goes on with an inspection of this id, or begins it; `isOver` ends it. */
+  inspect: (input: { id: string }) => InspectionStep;
+  /** Ends one that nobody goes on with. */
+  endInspection: (input: { id: string }) => void;
   lexical: (input: LexicalQuestion) => { number: number; score: number }[];
   read: (input: { generation: number; numbers: readonly number[]; text: boolean }) => CorpusRow[];
   numbersOf: (input: { generation: number; ids: readonly string[] }) => (number | undefined)[];

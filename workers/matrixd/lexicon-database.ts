@@ -33,6 +33,8 @@ export interface LexiconState {
 const formatVersion = 1;
 
 /** Porter stems English words; accents are folded. Words of other languages pass through. */
+export const tokenizer = "porter unicode61 remove_diacritics 2";
+
 const schema = `
   CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
   CREATE TABLE rows (
@@ -48,7 +50,7 @@ const schema = `
   CREATE TABLE content (number INTEGER PRIMARY KEY, text TEXT NOT NULL, metadata TEXT NOT NULL);
   CREATE TABLE garbage (number INTEGER PRIMARY KEY);
   CREATE VIRTUAL TABLE words USING fts5 (
-    text, content='', contentless_delete=1, tokenize='porter unicode61 remove_diacritics 2'
+    text, content='', contentless_delete=1, tokenize='${tokenizer}'
   );
   PRAGMA user_version = ${formatVersion};
 `;

@@ -112,6 +112,12 @@ interface StoredRow {
 
 const equal = (one: Uint8Array, other: Uint8Array): boolean => Buffer.compare(one, other) === 0;
 
+/** How many live rows have text. */
+export function countTexts(database: Database, { generation }: { generation: number }): number {
+  const counted = database.query(`SELECT count(*) AS n FROM rows r WHERE r.has_text = 1 AND ${isLive}`);
+  return (counted.get(generation, generation) as { n: number }).n;
+}
+
 /** The numbers of live rows by their ids. */
 export function numbersOfIds(
   database: Database,

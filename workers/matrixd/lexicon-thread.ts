@@ -3,8 +3,10 @@ import type { Database } from "bun:sqlite";
 import { toWire } from "../../runtime/errors.ts";
 import { describe } from "../../runtime/log.ts";
 import type { AnswerOf, FromThread, InputOf, LexiconCall, ToThread } from "./lexicon-calls.ts";
+import { copyDatabase, forgetLeftOut, leftOut } from "./lexicon-copy.ts";
 import { checkDatabase, createDatabase, guarded, openDatabase, readState } from "./lexicon-database.ts";
-import { lexicalRows, numbersOfIds, readRows } from "./lexicon-read.ts";
+import { inspectDatabase } from "./lexicon-inspect.ts";
+import { countTexts, lexicalRows, numbersOfIds, readRows } from "./lexicon-read.ts";
 import * as write from "./lexicon-write.ts";
 
 interface Thread {
@@ -28,10 +30,35 @@ function close(file: string): void {
   databases.delete(file);
 }
 
+/** An inspection works this long before others have their turn, in milliseconds. */
+const turnMs = 200;
+const inspections = new Map<string, ReturnType<typeof inspectDatabase>>();
+
+function inspect(file: string, id: string): AnswerOf<"inspect"> {
+  const steps = inspections.get(id) ?? inspectDatabase(file);
+  inspections.set(id, steps);
+  const until = performance.now() + turnMs;
+  for (let last = { problems: [] as string[], done: 0, total: 1 }; ; ) {
+    const { value, done } = steps.next();
+    if (done) inspections.delete(id);
+    if (done) return { ...last, problems: [], isOver: true };
+    last = value;
+    if (last.problems.length > 0 || performance.now() > until) return { ...last, isOver: false };
+  }
+}
+
+function endInspection(id: string): void {
+  inspections.get(id)?.return(undefined);
+  inspections.delete(id);
+}
+
 type Answers = { [C in LexiconCall]: (database: Database, input: InputOf<C>) => AnswerOf<C> };
 
-/** All but those that make and close databases. */
-const answers: Omit<Answers, "create" | "close"> = {
+/** Those that open and close databases by themselves. */
+type Own = "create" | "close" | "copy" | "inspect" | "endInspection";
+
+/** All others. */
+const answers: Omit<Answers, Own> = {
   open: (database) => {
     write.undo(database);
     return readState(database);
@@ -47,17 +74,25 @@ const answers: Omit<Answers, "create" | "close"> = {
   purge: (database, { from }) => write.purge(database, from),
   garbage: (database) => write.garbage(database),
   forgetGarbage: (database, { numbers }) => write.forgetGarbage(database, numbers),
+  leftOut,
+  forgetLeftOut,
+  countTexts,
   lexical: lexicalRows,
   read: readRows,
   numbersOf: numbersOfIds,
 };
 
+const own: { [C in Own]: (file: string, input: InputOf<C>) => AnswerOf<C> } = {
+  create: (file, { state }) => void databases.set(file, createDatabase(file, state)),
+  close,
+  copy: (file, { to, state }) => copyDatabase(file, to, state),
+  inspect: (file, { id }) => inspect(file, id),
+  endInspection: (_file, { id }) => endInspection(id),
+};
+const isOwn = (call: LexiconCall): call is Own => Object.hasOwn(own, call);
+
 function answer(file: string, call: LexiconCall, input: unknown): unknown {
-  if (call === "close") return close(file);
-  if (call === "create") {
-    databases.set(file, createDatabase(file, (input as InputOf<"create">).state));
-    return undefined;
-  }
+  if (isOwn(call)) return own[call](file, input as never);
   return answers[call](databaseOf(file), input as never);
 }
 

@@ -18,7 +18,11 @@ const writing: ReadonlySet<LexiconCall> = new Set<LexiconCall>([
   "purge",
   "garbage",
   "forgetGarbage",
+  "leftOut",
+  "forgetLeftOut",
 ]);
+/** What takes long and is asked by operators: a thread of its own does it. */
+const aside: ReadonlySet<LexiconCall> = new Set<LexiconCall>(["copy", "inspect", "endInspection"]);
 
 /** Threads that read, beside the one that writes: WAL lets them go on while it does. */
 const readers = 2;
@@ -45,18 +49,27 @@ export interface Lexicon {
 export function startLexicon(log: Log): Lexicon {
   const writer = startThread(log);
   const reading = Array.from({ length: readers }, () => startThread(log));
+  // Started when it is first needed: most days it is not.
+  let apart: LexiconThread | undefined;
+  const threadOf = (file: string, call: LexiconCall): LexiconThread => {
+    if (writing.has(call)) return writer;
+    if (!aside.has(call)) return readerOf(file);
+    apart ??= startThread(log);
+    return apart;
+  };
   const readerOf = (file: string) => reading[Bun.hash.crc32(file) % readers] ?? writer;
   return {
     ask: async (file, call, input, options = {}) => {
-      const thread = writing.has(call) ? writer : readerOf(file);
-      return (await thread.ask({ type: "ask", file, call, input }, options)) as AnswerOf<typeof call>;
+      return (await threadOf(file, call).ask({ type: "ask", file, call, input }, options)) as AnswerOf<
+        typeof call
+      >;
     },
     close: async (file) => {
       const ask = { type: "ask", file, call: "close", input: {} } as const;
       await Promise.all([readerOf(file), writer].map((thread) => thread.ask(ask, {})));
     },
     stop: async () => {
-      await Promise.all([writer, ...reading].map((thread) => thread.stop()));
+      await Promise.all([writer, ...reading, ...(apart ? [apart] : [])].map((thread) => thread.stop()));
     },
   };
 }

@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import { fail } from "../../runtime/errors.ts";
-import { type LogReport, openLineLog } from "../../runtime/line-log.ts";
+import { type LineLog, type LogReport, openLineLog } from "../../runtime/line-log.ts";
 import { describe, type Log } from "../../runtime/log.ts";
 import { createPlaybookState, type PlaybookChange, type PlaybookState } from "./playbook-state.ts";
 
@@ -20,7 +20,8 @@ export interface PlaybookStore {
   change: <R>(answer: string, plan: () => Promise<Planned<R>>) => Promise<R>;
   /** What was found damaged; empty when nothing was, or when it was accepted. */
   problems: () => string[];
-  /** Sets damaged lines aside in `playbooks.log.damaged`; rejects when the log cannot be written. */
+  atRest: LineLog<PlaybookChange>["atRest"];
+  /** Writes the log anew; damaged lines are set aside in `playbooks.log.damaged`. Rejects when the log cannot be written. */
   acceptDamage: () => Promise<void>;
   close: () => Promise<void>;
 }
@@ -30,13 +31,15 @@ export interface Planned<R> {
   result: R;
 }
 
+export const playbooksName = "playbooks.log";
+export const playbooksFormat = { format: "lakehouse.playbooks", version: 1 } as const;
+
 /** Opens `<directory>/playbooks.log`. Throws `corrupt` when it is another format or a newer version. */
 export async function openPlaybookStore(directory: string, log: Log): Promise<PlaybookStore> {
   const state = createPlaybookState();
   const file = await openLineLog<PlaybookChange>({
-    path: join(directory, "playbooks.log"),
-    format: "lakehouse.playbooks",
-    version: 1,
+    path: join(directory, playbooksName),
+    ...playbooksFormat,
     replay: state.apply,
   });
   let problems = problemsOf(file.report);
@@ -94,8 +97,8 @@ export async function openPlaybookStore(directory: string, log: Log): Promise<Pl
         return result;
       }),
     problems: () => problems,
+    atRest: file.atRest,
     acceptDamage: async () => {
-      if (problems.length === 0) return;
       await compact();
       problems = [];
     },

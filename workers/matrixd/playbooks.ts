@@ -13,7 +13,7 @@ import type { PlaybookMatches } from "./playbook-match.ts";
 import { createPlaybookMatches } from "./playbook-matching.ts";
 import { pageOf } from "./playbook-pages.ts";
 import { countVoice, forget, found, record } from "./playbook-recording.ts";
-import { openPlaybookStore } from "./playbook-store.ts";
+import { openPlaybookStore, type PlaybookStore } from "./playbook-store.ts";
 import { createPlaybookTraces } from "./playbook-traces.ts";
 import { createWordingVectors } from "./playbook-wordings.ts";
 
@@ -37,6 +37,8 @@ type PlaybookVerbs = Pick<
 export interface Playbooks {
   verbs: PlaybookVerbs;
   matches: PlaybookMatches;
+  atRest: PlaybookStore["atRest"];
+  all: PlaybookStore["state"]["all"];
   /** What is damaged, for readiness. */
   problems: () => string[];
   close: () => Promise<void>;
@@ -53,6 +55,8 @@ export async function openPlaybooks(given: PlaybookParts): Promise<Playbooks> {
   return {
     verbs: playbookVerbs(parts),
     matches: createPlaybookMatches(parts),
+    atRest: store.atRest,
+    all: store.state.all,
     problems: store.problems,
     close: () => {
       stop.abort();

@@ -1,11 +1,11 @@
 /**
- * Profiles on disk: each change appends the whole state to a checksummed log, so that it is there whole or not at all,
- * and a damaged line falls back to the state before it. One change at a time.
+ * Profiles on disk: each change writes a checksummed log of the state before it and the one after, so that it is there
+ * whole or not at all, and a damaged line falls back to the state before it. One change at a time.
  */
 import { join } from "node:path";
 import type { VerbsOf } from "../../runtime/contract.ts";
-import { openLineLog } from "../../runtime/line-log.ts";
-import { describe, type Log } from "../../runtime/log.ts";
+import { type LineLog, openLineLog } from "../../runtime/line-log.ts";
+import type { Log } from "../../runtime/log.ts";
 import type { Matrixd } from "./contract.ts";
 import { checkProfile, type ProfileChecks } from "./profile-check.ts";
 import {
@@ -19,8 +19,8 @@ import {
   withProfile,
 } from "./profile-state.ts";
 
-/** States in the log before it is written anew with the latest two. */
-const statesMax = 100;
+export const profilesName = "profiles.log";
+export const profilesFormat = { format: "lakehouse.profiles", version: 1 } as const;
 
 type ProfileVerbs = Pick<
   VerbsOf<Matrixd>,
@@ -35,6 +35,7 @@ export interface Profiles {
    * the search names no corpora, and what the search says itself wins over it.
    */
   active: () => Shown | undefined;
+  atRest: LineLog<ProfileState>["atRest"];
   /** What is damaged, for readiness. */
   problems: () => string[];
   close: () => Promise<void>;
@@ -51,6 +52,7 @@ export async function openProfiles(parts: ProfileParts): Promise<Profiles> {
     active: profile.name === store.state().active,
   });
   return {
+    atRest: store.atRest,
     problems: store.problems,
     close: store.close,
     active: () => {
@@ -91,15 +93,14 @@ const named = <K extends string>(key: K, value: string | undefined): { [P in K]?
 async function openProfileStore({ directory, log }: ProfileParts) {
   let state = noProfiles;
   const file = await openLineLog<ProfileState>({
-    path: join(directory, "profiles.log"),
-    format: "lakehouse.profiles",
-    version: 1,
+    path: join(directory, profilesName),
+    ...profilesFormat,
     replay: (stored) => {
       // A record of another shape throws here, and counts as damaged.
       state = { profiles: [...stored.profiles], active: stored.active, before: [...stored.before] };
     },
   });
-  const { damaged, damagedCount, records } = file.report;
+  const { damaged, damagedCount } = file.report;
   let problems =
     damagedCount === 0
       ? []
@@ -107,32 +108,22 @@ async function openProfileStore({ directory, log }: ProfileParts) {
           `profiles.log: ${damagedCount} damaged at byte ${damaged[0]?.offset}; the latest whole state is served`,
         ];
   for (const problem of problems) log.warn("profiles damaged", { problem });
-  let states = records;
   let last: Promise<unknown> = Promise.resolve();
 
-  const compact = async (before: ProfileState, after: ProfileState) => {
-    try {
-      await file.rewrite([before, after]);
-      problems = [];
-    } catch (cause) {
-      log.warn("profiles: the log could not be compacted", describe(cause));
-    }
-    states = 2;
-  };
   const change = async (plan: (state: ProfileState) => ProfileState) => {
     const before = state;
     const after = plan(before);
     if (after === before) return { before, after };
-    await file.append(after);
-    state = after;
-    states += 1;
     // Who changes profiles has seen what is left of them: damaged lines go to `profiles.log.damaged`.
-    if (states > statesMax || problems.length > 0) await compact(before, after);
+    await file.rewrite([before, after]);
+    state = after;
+    problems = [];
     return { before, after };
   };
   return {
     state: () => state,
     problems: () => problems,
+    atRest: file.atRest,
     /** Stores what `plan` makes of the state; the same state is no change. */
     change: (plan: (state: ProfileState) => ProfileState) => {
       const mine = last.then(() => change(plan));

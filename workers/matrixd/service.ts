@@ -10,10 +10,13 @@ import type { Queryd } from "../queryd/contract.ts";
 import type { Vectord } from "../vectord/contract.ts";
 import type { Matrixd } from "./contract.ts";
 import { createCorpora, type OpenCorpora } from "./corpora.ts";
+import { clearCopies } from "./corpora-point.ts";
 import { corporaRaw, corporaVerbs } from "./corpora-verbs.ts";
 import { createUpkeep, type Upkeep } from "./corpus-upkeep.ts";
 import { downgradeVerbs } from "./downgrade-verbs.ts";
+import { durableMatrix } from "./durable.ts";
 import { openJobs } from "./jobs.ts";
+import { jobsName } from "./jobs-log.ts";
 import { type Lexicon, startLexicon } from "./lexicon.ts";
 import { openPlaybooks } from "./playbooks.ts";
 import { openProfiles } from "./profiles.ts";
@@ -42,7 +45,8 @@ export async function createMatrixd(deps: MatrixDeps): Promise<Running<Matrixd>>
 
 async function assemble(deps: MatrixDeps, lexicon: Lexicon, upkeep: Upkeep): Promise<Running<Matrixd>> {
   const { config, clock, log, metrics, newId, directory, peers } = deps;
-  const jobs = await openJobs(join(directory, "jobs.jsonl"), { clock, log, newId });
+  await clearCopies(directory);
+  const jobs = await openJobs(join(directory, jobsName), { clock, log, newId });
   const tools = {
     peers,
     clock,
@@ -93,6 +97,19 @@ async function assemble(deps: MatrixDeps, lexicon: Lexicon, upkeep: Upkeep): Pro
     },
     raw: corporaRaw(jobs, draining.signal),
     notReady: () => [...corpora.damages(), ...playbooks.problems(), ...profiles.problems()],
+    durable: durableMatrix({
+      directory,
+      lexicon,
+      newId,
+      log,
+      upkeep,
+      peers,
+      jobs,
+      playbooks,
+      profiles,
+      entries: corpora.entries,
+      pathwayd: pathwayd.verbs,
+    }),
     drain: () => draining.abort(),
     stop: async () => {
       draining.abort();

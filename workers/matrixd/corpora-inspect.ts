@@ -1,0 +1,144 @@
+/** Corpora read again: their records, every row and word of their databases, and whether vectord has their vectors. */
+import { basename } from "node:path";
+import type { Inspected } from "../../runtime/durable.ts";
+import { ServiceError } from "../../runtime/errors.ts";
+import { damage } from "../../runtime/inspect-line-log.ts";
+import { type Build, holdGeneration } from "./corpus-build.ts";
+import { type Entry, recordAtRest } from "./corpus-entry.ts";
+import type { Peers } from "./corpus-peers.ts";
+import { databaseFile, readRecord, recordName } from "./corpus-record.ts";
+import type { Upkeep } from "./corpus-upkeep.ts";
+import type { Lexicon } from "./lexicon.ts";
+
+export interface InspectParts {
+  entries: () => Entry[];
+  lexicon: Lexicon;
+  peers: Pick<Peers, "vectord">;
+  upkeep: Pick<Upkeep, "isIdle">;
+  newId: () => string;
+}
+
+const buildAgain = ({ record: { name } }: Entry): string =>
+  `build the corpus again: POST /v1/matrix/corpora with what GET /v1/matrix/corpora/${name} says of it; a new build replaces this one, and searches go on`;
+
+export async function* inspectCorpora(parts: InspectParts, signal: AbortSignal): AsyncGenerator<Inspected> {
+  const entries = parts.entries();
+  for (const [at, entry] of entries.entries()) {
+    signal.throwIfAborted();
+    yield { progress: { done: at, total: entries.length, of: "corpora of matrixd" } };
+    const { live } = entry;
+    const record = yield* inspectRecord(entry);
+    if (!record || !live || live.isGone) continue;
+    const release = holdGeneration(live);
+    try {
+      yield* inspectBuild(entry, live, parts, signal);
+    } finally {
+      release();
+    }
+  }
+  yield* inspectUnnamed(parts, signal);
+  yield { progress: { done: entries.length, total: entries.length, of: "corpora of matrixd" } };
+}
+
+/** Answers whether the rest of the corpus can be looked at. */
+async function* inspectRecord(entry: Entry): AsyncGenerator<Inspected, boolean> {
+  const place = `matrixd/corpora/${basename(entry.directory)}`;
+  if (entry.damage) {
+    const { reason, isNewer } = entry.damage;
+    const remedy = isNewer
+      ? "run that version, or drop the corpus and build it again"
+      : "build the corpus again with POST /v1/matrix/corpora, or restore matrixd from a backup";
+    yield damage(place, `the corpus is damaged: ${reason}`, remedy);
+    return false;
+  }
+  const found = await recordAtRest(entry, async () =>
+    entry.record.dropped ? entry.record : readRecord(entry.directory),
+  );
+  const problem = found === null ? "the file is gone" : "reason" in found ? found.reason : undefined;
+  if (problem !== undefined) yield damage(`${place}/${recordName}`, problem, buildAgain(entry));
+  return true;
+}
+
+async function* inspectBuild(
+  entry: Entry,
+  live: Build,
+  { lexicon, peers, newId }: InspectParts,
+  signal: AbortSignal,
+): AsyncGenerator<Inspected> {
+  const { file, index } = live;
+  const { generation } = live.state;
+  const place = databaseFile(`matrixd/corpora/${basename(entry.directory)}`, live.id);
+  const id = newId();
+  try {
+    for (;;) {
+      const { problems, done, total, isOver } = await lexicon.ask(file, "inspect", { id }, { signal });
+      for (const problem of problems) {
+        if (entry.live === live) entry.isDoubtful = true;
+        yield damage(place, problem, buildAgain(entry));
+      }
+      yield { progress: { done, total, of: `rows and words of corpus ${entry.record.name}` } };
+      if (isOver) break;
+    }
+  } finally {
+    await lexicon.ask(file, "endInspection", { id });
+  }
+  if (entry.isDoubtful) return;
+  const texts = await lexicon.ask(file, "countTexts", { generation }, { signal });
+  const lacking = await vectorsLacking(peers, index, texts, signal);
+  if (lacking) yield damage(`vectord index ${index}`, lacking.problem, lacking.remedy ?? buildAgain(entry));
+}
+
+async function vectorsLacking(
+  { vectord }: InspectParts["peers"],
+  name: string,
+  texts: number,
+  signal: AbortSignal,
+): Promise<{ problem: string; remedy?: string } | undefined> {
+  try {
+    const { count } = await vectord.verbs.info({ name }, { signal });
+    if (count >= texts) return undefined;
+    return { problem: `it has ${count} vectors for ${texts} rows with text` };
+  } catch (cause) {
+    signal.throwIfAborted();
+    if (!(cause instanceof ServiceError)) throw cause;
+    if (cause.type === "not_found" || cause.type === "corrupt")
+      return { problem: `it cannot be searched: ${cause.message}` };
+    const remedy = "see that vectord is ready (GET /readyz), and inspect again";
+    return { problem: `it could not be asked for: ${cause.message}`, remedy };
+  }
+}
+
+/** How matrixd names its indexes. */
+const ownName = /^matrix-.+-[0-9a-f]{8}$/;
+
+/** Indexes that no corpus names: builds that were begun after the backup which this was restored from. */
+async function* inspectUnnamed(
+  { entries, peers: { vectord }, upkeep }: InspectParts,
+  signal: AbortSignal,
+): AsyncGenerator<Inspected> {
+  const found: string[] = [];
+  for (let token: string | undefined; ; ) {
+    const page = await vectord.verbs
+      .list({ ...(token !== undefined && { page_token: token }) }, { signal })
+      .catch((cause) => {
+        if (cause instanceof ServiceError && !signal.aborted) return undefined;
+        throw cause;
+      });
+    // Told already for each corpus.
+    if (!page) return;
+    found.push(...page.indexes.map(({ name }) => name).filter((name) => ownName.test(name)));
+    token = page.next_page_token;
+    if (token === undefined) break;
+  }
+  const named = new Set(entries().flatMap(({ record }) => record.builds.map(({ index }) => index)));
+  if (!upkeep.isIdle()) return;
+  for (const name of found.filter((each) => !named.has(each)))
+    yield {
+      finding: {
+        severity: "leftover",
+        place: `vectord index ${name}`,
+        problem: "it is named as those of corpora are, and no corpus has it",
+        remedy: `DELETE /v1/vectors/index/${name}, unless it is your own`,
+      },
+    };
+}
