@@ -1,0 +1,60 @@
+/** Objects that a restore put elsewhere, with the etags from before. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Bucket } from "../../../workers/storaged/bucket.ts";
+import type { BucketRegistry } from "../../../workers/storaged/bucket-registry.ts";
+import { formerEtagsFile } from "../../../workers/storaged/contract.ts";
+import { withFormerEtags } from "../../../workers/storaged/former-etags.ts";
+import { openLocalBucket } from "../../../workers/storaged/local-bucket.ts";
+import { refusal, store } from "../../conformance/bucket.ts";
+import { temporaryDirectory } from "../../support/in-process.ts";
+
+const { signal } = new AbortController();
+
+describe("an object that was restored elsewhere", () => {
+  const home = temporaryDirectory("etags");
+  let registry: BucketRegistry;
+  let bucket: Bucket;
+  let now = "";
+  beforeAll(async () => {
+    const newId = () => crypto.randomUUID();
+    const inner = await openLocalBucket({ name: "primary", root: join(home.path, "primary"), newId });
+    registry = { all: () => [inner], get: () => inner, stop: async () => {} };
+    now = (await store(inner, "a", "1")).info.etag;
+    await store(inner, "b", "1");
+    const line = { bucket: "primary", key: "a", now, before: "former-1" };
+    writeFileSync(join(home.path, formerEtagsFile), `${JSON.stringify(line)}\n`);
+    bucket = (await withFormerEtags(registry, home.path)).get("primary");
+  });
+  afterAll(() => home.remove());
+
+  test("is told by its former etag everywhere; its hash stays its hash", async () => {
+    expect((await bucket.head("a", signal)).etag).toBe("former-1");
+    const { info, body } = await bucket.open("a", undefined, signal);
+    await body.cancel();
+    expect(info.etag).toBe("former-1");
+    expect((await bucket.locate("a", signal)).info.etag).toBe("former-1");
+    const { objects } = await bucket.list({ prefix: "", pageSize: 10, signal });
+    expect(objects.map(({ etag }) => etag)).toEqual(["former-1", now]);
+    expect(objects.map((object) => bucket.hashOf?.(object))).toEqual([now, now]);
+  });
+
+  test("meets conditions on its former etag, and has a new one when it is replaced", async () => {
+    expect((await refusal(store(bucket, "a", "2", { ifMatch: "another" }))).type).toBe("precondition_failed");
+    const { info } = await store(bucket, "a", "2", { ifMatch: "former-1" });
+    expect(info.etag).not.toBe("former-1");
+    expect((await bucket.head("a", signal)).etag).toBe(info.etag);
+    expect((await refusal(store(bucket, "a", "3", { ifMatch: "former-1" }))).type).toBe(
+      "precondition_failed",
+    );
+    await bucket.remove("a", { ifMatch: info.etag }, signal);
+  });
+
+  test("a damaged list is told with what to do", async () => {
+    writeFileSync(join(home.path, formerEtagsFile), '{"bucket":\n');
+    expect(withFormerEtags(registry, home.path)).rejects.toThrow("restore the backup once more");
+    writeFileSync(join(home.path, formerEtagsFile), '{"bucket":1}\n');
+    expect(withFormerEtags(registry, home.path)).rejects.toThrow(formerEtagsFile);
+  });
+});
