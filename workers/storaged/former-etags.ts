@@ -3,6 +3,7 @@
  * other ones of the same bytes than a disk or another server does.
  */
 import { join } from "node:path";
+import type { Static } from "@sinclair/typebox";
 import { readOrNull } from "../../runtime/files.ts";
 import { check } from "../../runtime/validate.ts";
 import type { Bucket, Conditions, ObjectInfo, Upload } from "./bucket.ts";
@@ -18,7 +19,7 @@ export async function withFormerEtags(registry: BucketRegistry, directory: strin
   if (bytes === null) return registry;
   const former = new Map<string, Known>();
   for (const line of new TextDecoder().decode(bytes).split("\n").slice(0, -1)) {
-    const { bucket, key, now, before } = check(FormerEtag, parse(line, path), path);
+    const { bucket, key, now, before } = parse(line, path);
     former.set(bucket, (former.get(bucket) ?? new Map()).set(key, { now, before }));
   }
   const buckets = new Map(
@@ -35,9 +36,9 @@ export async function withFormerEtags(registry: BucketRegistry, directory: strin
   };
 }
 
-function parse(line: string, path: string): unknown {
+function parse(line: string, path: string): Static<typeof FormerEtag> {
   try {
-    return JSON.parse(line);
+    return check(FormerEtag, JSON.parse(line), path);
   } catch (cause) {
     throw new Error(`${path} is damaged: restore the backup once more, into a new directory`, { cause });
   }
