@@ -130,6 +130,8 @@ export interface Running<C extends Contract> {
   raw: RawOf<C>;
   /** Reasons for not being ready; empty when ready. Cheap: it is asked often. */
   notReady?: () => string[];
+  /** The same of services in other processes that it speaks for; bounded in time. */
+  othersNotReady?: () => Promise<string[]>;
   /** Ends what only waits, such as long polls and event streams, so that draining need not wait for it. */
   drain?: () => void;
   /** What it keeps on stable storage, for `fsck` and `backup`; absent where it keeps nothing of its own. */

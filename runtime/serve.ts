@@ -12,7 +12,7 @@ import { check, fromQuery, inputSchema } from "./validate.ts";
 
 export interface FaceDeps extends GuardDeps {
   name: string;
-  notReady: () => string[];
+  notReady: () => string[] | Promise<string[]>;
   maxJsonBytes: number;
 }
 
@@ -158,8 +158,8 @@ function addHealth(
   deps: FaceDeps,
 ): void {
   const health = () => Response.json({ status: "ok", service: deps.name });
-  const ready = () => {
-    const reasons = deps.notReady();
+  const ready = async () => {
+    const reasons = await deps.notReady();
     return Response.json(
       { ready: reasons.length === 0, reasons },
       { status: reasons.length === 0 ? 200 : 503 },

@@ -5,7 +5,7 @@ import { parentPort } from "node:worker_threads";
 import { createChangingGate, sameProcess } from "./auth.ts";
 import { systemClock } from "./clock.ts";
 import { deepFreeze, parseBind, urlOf } from "./config.ts";
-import type { Contract } from "./contract.ts";
+import type { Contract, Running } from "./contract.ts";
 import { durable, durableDoors } from "./durable-doors.ts";
 import { errorCode, makeDirectory } from "./files.ts";
 import { openIdempotency, withAnswers } from "./idempotency.ts";
@@ -109,6 +109,13 @@ function act(life: Life, message: ToWorker): void {
 }
 
 type Handlers = Record<string, RawHandler>;
+type Readiness = Pick<Running<Contract>, "notReady" | "othersNotReady">;
+
+const reasonsOf = async (running: Readiness, draining: boolean): Promise<string[]> => [
+  ...(draining ? ["stopping"] : []),
+  ...(running.notReady?.() ?? []),
+  ...((await running.othersNotReady?.()) ?? []),
+];
 
 /** The supervisor will say the same; until its word arrives, whoever asks this service is not told that it starts. */
 const readyAt = (services: ServiceStatus[], name: string, address: string): ServiceStatus[] =>
@@ -147,7 +154,7 @@ async function begin<C extends Contract, P extends Record<string, Contract>>(
   const invoke = counted(contract, plain, { metrics, clock: systemClock });
   const { host, port } = parseBind(section.bind);
   let draining = false;
-  const notReady = () => [...(draining ? ["stopping"] : []), ...(running.notReady?.() ?? [])];
+  const notReady = () => reasonsOf(running, draining);
   const doors = durableDoors({ name, durable: withAnswers(deps, name, running.durable), ...deps });
   const limits = { maxConnections: section.max_connections, maxJsonBytes: section.max_json_bytes };
   const { gate, change } = createChangingGate(config.auth, host);

@@ -36,11 +36,19 @@ export const mounted = {
 };
 type Mounted = typeof mounted;
 
+/** A service as it said itself that it is. */
+interface Probed {
+  name: string;
+  state: string;
+  address: string;
+  last_error?: string;
+}
+
 /** How long a service in another process may take to say how it is. */
 const probeTimeoutMs = 2000;
 
 export async function createGateway({ system, peers, clock }: Deps<Mounted>): Promise<Running<Gateway>> {
-  const probe = async (name: string, peer: Peer<Contract>) => {
+  const probe = async (name: string, peer: Peer<Contract>): Promise<Probed> => {
     try {
       const response = await peer.fetch("/readyz", { signal: AbortSignal.timeout(probeTimeoutMs) });
       const { reasons } = (await response.json()) as { reasons?: string[] };
@@ -65,31 +73,34 @@ export async function createGateway({ system, peers, clock }: Deps<Mounted>): Pr
     ...(last_error !== undefined && { last_error }),
   });
 
+  /** Services of other processes, asked all at once. */
+  const probeOthers = () => {
+    const known = new Set(system().map(({ name }) => name));
+    const others = Object.entries(peers).filter(([name]) => !known.has(name));
+    return Promise.all(others.map(([name, peer]) => probe(name, peer as unknown as Peer<Contract>)));
+  };
+
   return {
     verbs: {
       system: async () => {
-        const known = system().map(supervised);
-        const others = Object.entries(peers).filter(
-          ([name]) => !known.some((service) => service.name === name),
-        );
-        const probed = await Promise.all(
-          others.map(([name, peer]) => probe(name, peer as unknown as Peer<Contract>)),
-        );
-        const services = [...known, ...probed];
+        const services = [...system().map(supervised), ...(await probeOthers())];
         return { ready: services.every(({ state }) => state === "ready"), services };
       },
     },
     raw: {},
-    notReady: () =>
-      system()
-        .filter(({ state }) => state !== "ready")
-        .map(
-          ({ name, state, last_error }) =>
-            `${name}: ${state}${last_error === undefined ? "" : ` (${last_error})`}`,
-        ),
+    notReady: () => reasonsOf(system()),
+    othersNotReady: async () => reasonsOf(await probeOthers()),
     stop: async () => {},
   };
 }
+
+const reasonsOf = (services: readonly Pick<Probed, "name" | "state" | "last_error">[]): string[] =>
+  services
+    .filter(({ state }) => state !== "ready")
+    .map(
+      ({ name, state, last_error }) =>
+        `${name}: ${state}${last_error === undefined ? "" : ` (${last_error})`}`,
+    );
 
 const originOf = (url: string): string => (url === "" ? "" : new URL(url).origin);
 
