@@ -51,7 +51,7 @@ export async function inspectService(
   } catch (cause) {
     throw new Unreachable(`${gateway.url} does not answer any more: ${(cause as Error).message}`);
   }
-  if (!response.ok) return refusal(gateway, response);
+  if (!response.ok) return refusal(gateway, service, response);
   let count = 0;
   try {
     for await (const line of linesOf(response)) {
@@ -72,7 +72,8 @@ const isEnd = (line: object, count: number): boolean =>
 const broken = (what: string): string =>
   `${what}: not everything was checked. See the log of the service, and ask again`;
 
-async function refusal({ url }: Gateway, response: Response): Promise<string> {
+async function refusal(gateway: Gateway, service: string, response: Response): Promise<string> {
+  const { url } = gateway;
   const text = await response.text();
   const message = messageIn(text) ?? text.slice(0, 300);
   if (response.status === 401)
@@ -80,7 +81,22 @@ async function refusal({ url }: Gateway, response: Response): Promise<string> {
       `${url} refuses the token: ${message}. Set AUTH_TOKEN, or auth.token in --config FILE`,
     );
   if (response.status === 403) throw new Unreachable(`${url} refuses this machine: ${message}`);
-  return `${response.status}: ${message}`;
+  return `${response.status}: ${message}${await whyDown(gateway, service)}`;
+}
+
+/** What the supervisor knows of a service that does not serve. */
+async function whyDown(gateway: Gateway, service: string): Promise<string> {
+  try {
+    const { services } = (await (await send(gateway, "/v1/system")).json()) as System;
+    const { state, last_error } = services.find(({ name }) => name === service) ?? {};
+    return state === undefined || state === "ready" ? "" : `; it is ${state}: ${last_error ?? "see its log"}`;
+  } catch {
+    return "";
+  }
+}
+
+interface System {
+  services: { name: string; state: string; last_error?: string }[];
 }
 
 function messageIn(text: string): string | undefined {

@@ -42,7 +42,7 @@ async function greeting(stream: ReadableStream<Uint8Array>): Promise<string | un
     let text = "";
     for await (const chunk of stream) {
       text += decoder.decode(chunk, { stream: true });
-      const [, gateway] = /^ {2}gateway +(http:\S+)$/m.exec(text) ?? [];
+      const [, gateway] = /^ {2}gateway +(http:\S+) /m.exec(text) ?? [];
       if (gateway !== undefined && text.includes("Lakehouse is running")) resolve(gateway);
     }
     resolve(undefined);

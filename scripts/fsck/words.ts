@@ -40,7 +40,7 @@ export function readWords(words: readonly string[]): Words {
 }
 
 function given(word: string, value: string | undefined): string {
-  if (value !== undefined && value !== "") return value;
+  if (value !== undefined && value !== "" && !value.startsWith("-")) return value;
   throw new UsageError(`${word.replace(/=$/, "")} needs a value\n${usage}`);
 }
 

@@ -1,7 +1,8 @@
 /** All that vectord keeps: the aliases, and the objects of every index. */
+import type { Clock } from "../../runtime/clock.ts";
 import type { Peer } from "../../runtime/contract.ts";
 import type { Durable, Finding, Inspected } from "../../runtime/durable.ts";
-import { ServiceError } from "../../runtime/errors.ts";
+import { fail, ServiceError } from "../../runtime/errors.ts";
 import { holdFiles } from "../../runtime/held-files.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import { aliasesKey, openAliases } from "./aliases.ts";
@@ -15,6 +16,7 @@ export interface InspectionParts {
   journals: Journals;
   storaged: Pick<Peer<Storaged>["verbs"], "read" | "write">;
   directory: string;
+  clock: Pick<Clock, "sleep">;
 }
 
 /** What it keeps are objects in storage, which are in storaged's points. */
@@ -24,9 +26,8 @@ export const keptOf = (parts: InspectionParts): Durable => ({
 });
 
 async function* inspect(parts: InspectionParts, signal: AbortSignal): AsyncGenerator<Inspected> {
-  const { indexes, names, journals } = parts;
-  // Before every index was tried once it is not known which there are.
-  await Promise.all([indexes.opened, names.opened]);
+  const { indexes, journals } = parts;
+  await untilOpened(parts, signal);
   for (const finding of await inspectAliases(parts)) yield { finding };
   const count = (name: string) =>
     indexes
@@ -36,6 +37,21 @@ async function* inspect(parts: InspectionParts, signal: AbortSignal): AsyncGener
       .live();
   yield* journals.inspect(count, signal);
 }
+
+/** Before every index was tried once it is not known which there are. Throws `unavailable` when that takes long. */
+async function untilOpened({ indexes, names, clock }: InspectionParts, signal: AbortSignal): Promise<void> {
+  const over = new AbortController();
+  const waited = clock.sleep(openWaitMs, AbortSignal.any([signal, over.signal])).then(
+    () => true,
+    () => false,
+  );
+  const isLate = await Promise.race([Promise.all([indexes.opened, names.opened]).then(() => false), waited]);
+  over.abort();
+  signal.throwIfAborted();
+  if (isLate) throw fail("unavailable", "vectord is opening its indexes", { retryAfterSeconds: 10 });
+}
+
+const openWaitMs = 20_000;
 
 const damage = (problem: string, remedy: string): Finding => ({
   severity: "damage",

@@ -49,7 +49,7 @@ export async function createVectord(deps: Deps<{ storaged: Storaged }>): Promise
       ...itemVerbs(parts),
     },
     raw: { add: refusing(add), search: refusing(search) },
-    durable: keptOf({ indexes, names, journals, storaged: storaged.verbs, directory }),
+    durable: keptOf({ indexes, names, journals, storaged: storaged.verbs, directory, clock }),
     notReady: () => [...indexes.pending(), ...names.pending()],
     stop: async () => {
       stopping = true;
