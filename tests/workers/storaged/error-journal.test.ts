@@ -3,6 +3,7 @@ import { appendFileSync, readdirSync, readFileSync, statSync, truncateSync, writ
 import { join } from "node:path";
 import { type JournalEntry, openErrorJournal } from "../../../workers/storaged/error-journal.ts";
 import { temporaryDirectory } from "../../support/in-process.ts";
+import { makeSmallDisk, mountable } from "../../support/small-disk.ts";
 
 const entry = (number: number, bucket = "primary"): JournalEntry => ({
   at: "2026-01-01T00:00:00.000Z",
@@ -107,4 +108,36 @@ describe("error journal", () => {
     }
     await journal.close();
   });
+
+  test.skipIf(!mountable.includes("tmpfs"))(
+    "a full disk costs the entries that it refused and no other, also when a new file was due",
+    async () => {
+      const disk = makeSmallDisk("tmpfs", 256 * 1024);
+      try {
+        const journal = await openErrorJournal(disk.path, 16 * 1024);
+        const long = (number: number) => ({ ...entry(number), message: "m".repeat(1500) });
+        let number = 0;
+        while (readdirSync(disk.path).length < 2) await journal.append(long(number++)).catch(() => {});
+        const kept = new Set<number>();
+        const append = async () => {
+          const at = number++;
+          await journal.append(long(at)).then(
+            () => kept.add(at),
+            () => undefined,
+          );
+        };
+        for (let cycle = 0; cycle < 3; cycle++) {
+          disk.fill();
+          for (let at = 0; at < 12; at++) await append();
+          disk.empty();
+          for (let at = 0; at < 4; at++) await append();
+        }
+        const last = [...kept].slice(-4).reverse();
+        expect(keys((await journal.read({ pageSize: 4 })).errors)).toEqual(last);
+        await journal.close();
+      } finally {
+        disk.remove();
+      }
+    },
+  );
 });
