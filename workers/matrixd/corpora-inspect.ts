@@ -7,14 +7,14 @@ import { type Build, holdGeneration } from "./corpus-build.ts";
 import { type Entry, recordAtRest } from "./corpus-entry.ts";
 import type { Peers } from "./corpus-peers.ts";
 import { databaseFile, readRecord, recordName } from "./corpus-record.ts";
-import type { Upkeep } from "./corpus-upkeep.ts";
 import type { Lexicon } from "./lexicon.ts";
 
 export interface InspectParts {
   entries: () => Entry[];
   lexicon: Lexicon;
   peers: Pick<Peers, "vectord">;
-  upkeep: Pick<Upkeep, "isIdle">;
+  /** Indexes that go anyway. */
+  leaving: ReadonlySet<string>;
   newId: () => string;
 }
 
@@ -113,7 +113,7 @@ const ownName = /^matrix-.+-[0-9a-f]{8}$/;
 
 /** Indexes that no corpus names: builds that were begun after the backup which this was restored from. */
 async function* inspectUnnamed(
-  { entries, peers: { vectord }, upkeep }: InspectParts,
+  { entries, peers: { vectord }, leaving }: InspectParts,
   signal: AbortSignal,
 ): AsyncGenerator<Inspected> {
   const found: string[] = [];
@@ -131,8 +131,7 @@ async function* inspectUnnamed(
     if (token === undefined) break;
   }
   const named = new Set(entries().flatMap(({ record }) => record.builds.map(({ index }) => index)));
-  if (!upkeep.isIdle()) return;
-  for (const name of found.filter((each) => !named.has(each)))
+  for (const name of found.filter((each) => !named.has(each) && !leaving.has(each)))
     yield {
       finding: {
         severity: "leftover",

@@ -102,7 +102,9 @@ async function clearLeftOut(
 }
 
 /** Deletes all of a dropped corpus in the background. */
-export function clearCorpus({ directory, record }: Entry, { lexicon, peers, upkeep }: Tools): void {
+export function clearCorpus({ directory, record }: Entry, tools: Tools): void {
+  const { lexicon, peers, upkeep, leaving } = tools;
+  for (const { index } of record.builds) leaving.add(index);
   upkeep.attend(directory, async () => {
     for (const build of record.builds)
       await discardBuild({ ...build, file: databaseFile(directory, build.id) }, lexicon, peers);

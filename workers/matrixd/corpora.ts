@@ -113,6 +113,7 @@ export async function createCorpora(
 function forget(entries: Map<string, Entry>, entry: Entry, tools: Tools): void {
   const { live } = entry;
   entries.delete(entry.record.name);
+  for (const { index } of entry.record.builds) tools.leaving.add(index);
   const clear = () => {
     if (!live || live.holds.size === 0) clearCorpus(entry, tools);
   };

@@ -12,6 +12,8 @@ import { needsRebuild, type RefreshTask, refresh } from "./refresh.ts";
 export interface Tools
   extends Pick<RefreshTask, "peers" | "clock" | "lexicon" | "readMs" | "metadataBytesMax"> {
   upkeep: Upkeep;
+  /** Indexes of dropped corpora: they go when nobody reads them any more. */
+  leaving: Set<string>;
   newId: () => string;
 }
 

@@ -15,8 +15,6 @@ const againMs = 15_000;
 export interface Upkeep {
   /** Does the work in the background; a failure is logged and it is tried again later. One at a time under one name. */
   attend: (name: string, work: () => Promise<void>) => void;
-  /** Whether nothing is being cleared away, or waits to be. */
-  isIdle: () => boolean;
   /** Lets what is under way end, and begins no more. */
   stop: () => Promise<void>;
 }
@@ -52,7 +50,6 @@ export function createUpkeep({ clock, log }: { clock: Clock; log: Log }): Upkeep
   };
   return {
     attend,
-    isIdle: () => running.size === 0 && timers.size === 0,
     stop: async () => {
       isStopped = true;
       for (const cancel of timers) cancel();

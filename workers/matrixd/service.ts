@@ -47,8 +47,10 @@ async function assemble(deps: MatrixDeps, lexicon: Lexicon, upkeep: Upkeep): Pro
   const { config, clock, log, metrics, newId, directory, peers } = deps;
   await clearCopies(directory);
   const jobs = await openJobs(join(directory, jobsName), { clock, log, newId });
+  const leaving = new Set<string>();
   const tools = {
     peers,
+    leaving,
     clock,
     lexicon,
     upkeep,
@@ -98,15 +100,7 @@ async function assemble(deps: MatrixDeps, lexicon: Lexicon, upkeep: Upkeep): Pro
     raw: corporaRaw(jobs, draining.signal),
     notReady: () => [...corpora.damages(), ...playbooks.problems(), ...profiles.problems()],
     durable: durableMatrix({
-      directory,
-      lexicon,
-      newId,
-      log,
-      upkeep,
-      peers,
-      jobs,
-      playbooks,
-      profiles,
+      ...{ directory, lexicon, newId, log, peers, leaving, jobs, playbooks, profiles },
       entries: corpora.entries,
       pathwayd: pathwayd.verbs,
     }),

@@ -74,6 +74,9 @@ const liveFile = (name: string): string => {
   );
   return join(home(), "corpora", directory, file);
 };
+const cleared = async (name: string) => {
+  while (!told("came from a backup").some(({ corpus }) => corpus === name)) await Bun.sleep(5);
+};
 const told = (text: string) =>
   stack.matrixd.log.filter(({ msg, message }) => `${msg ?? message}`.includes(text));
 
@@ -109,7 +112,7 @@ describe("points", () => {
       expect(await find("older", `${row}`, "lexical")).toEqual([`r${row}`]);
     }
     expect(await find("older", "promoted", "lexical")).toEqual([]);
-    while (told("came from a backup").length === 0) await Bun.sleep(5);
+    await cleared("older");
     expect(await findingsOf(durable())).toEqual([]);
     expect((await stack.verbs.playbooks({})).playbooks).toHaveLength(1);
 
@@ -134,7 +137,7 @@ describe("points", () => {
     await restoreFrom(copy);
     await point.end();
     expect((await find("replaced", "worker 5 of replaced", "vector"))[0]).toBe("r5");
-    while (told("came from a backup").length < 2) await Bun.sleep(5);
+    await cleared("replaced");
     expect(await findingsOf(durable())).toEqual([
       {
         severity: "leftover",
@@ -177,26 +180,29 @@ describe("points", () => {
         if (at % 20 === 0) await stack.verbs.consolidate({ dry_run: true });
       }
     })();
-    for (let round = 0; round < 6; round++) {
-      for (const until = builds + 1; builds < until; ) await Bun.sleep(5);
-      const before = { ids: [...recorded], corpus: await stack.verbs.corpus({ name: "busy" }) };
-      const copy = fresh();
-      const paths = await copyPoint(await durable().point(), copy);
-      const [file = ""] = paths.filter((path) => /^corpora\/busy\..*sqlite$/.test(path));
-      const database = openDatabase(join(copy, file));
-      const state = readState(database);
-      database.close();
-      expect(state.generation).toBeGreaterThanOrEqual(before.corpus.generation);
-      const problems = [...inspectDatabase(join(copy, file))].flatMap((step) => step.problems);
-      expect(problems).toEqual([]);
-      const log = await Bun.file(join(copy, "playbooks.log")).text();
-      for (const id of before.ids) expect(log).toContain(id);
-      expect(log.endsWith("\n")).toBe(true);
-      const record = await Bun.file(join(copy, file, "..", "corpus.json")).text();
-      expect(record).toContain(`"live":"${file.slice(-15, -7)}"`);
-      expect(await findingsOf(durable())).toEqual([]);
+    try {
+      for (let round = 0; round < 6; round++) {
+        for (const until = builds + 1; builds < until; ) await Bun.sleep(5);
+        const before = { ids: [...recorded], corpus: await stack.verbs.corpus({ name: "busy" }) };
+        const copy = fresh();
+        const paths = await copyPoint(await durable().point(), copy);
+        const [file = ""] = paths.filter((path) => /^corpora\/busy\..*sqlite$/.test(path));
+        const database = openDatabase(join(copy, file));
+        const state = readState(database);
+        database.close();
+        expect(state.generation).toBeGreaterThanOrEqual(before.corpus.generation);
+        const problems = [...inspectDatabase(join(copy, file))].flatMap((step) => step.problems);
+        expect(problems).toEqual([]);
+        const log = await Bun.file(join(copy, "playbooks.log")).text();
+        for (const id of before.ids) expect(log).toContain(id);
+        expect(log.endsWith("\n")).toBe(true);
+        const record = await Bun.file(join(copy, file, "..", "corpus.json")).text();
+        expect(record).toContain(`"live":"${file.slice(-15, -7)}"`);
+        expect(await findingsOf(durable())).toEqual([]);
+      }
+    } finally {
+      isOver = true;
     }
-    isOver = true;
     await Promise.all([refreshing, dropping, recording]);
   }, 120_000);
 });
