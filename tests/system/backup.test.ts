@@ -137,3 +137,14 @@ describe("a backup through a gateway with a token", () => {
     await again.end();
   }, 120_000);
 });
+
+test("a slice of the campaign that kills backups, restores and the product", async () => {
+  const campaign = join(import.meta.dir, "../campaigns/backup.ts");
+  const child = Bun.spawn([process.execPath, campaign, "--count=2", "--seed=5"], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const told = JSON.parse(await new Response(child.stdout).text());
+  expect(told.wrong).toEqual([]);
+  expect(told.restored).toBe(1);
+  expect(await child.exited).toBe(0);
+}, 400_000);
