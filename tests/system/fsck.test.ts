@@ -75,8 +75,12 @@ const kinds: readonly Kind[] = [
     path: /^matrixd\/corpora\/[^/]+\/corpus\.json$/,
     place: (path) => dirname(path),
   },
-  { name: "indexes of words", path: /^matrixd\/corpora\/[^/]+\/\w+\.sqlite$/, batch: "words" },
-  { name: "small files", path: /^\w+\/[\w-]+\.json$/ },
+  {
+    name: "indexes of words",
+    path: /^matrixd\/corpora\/[^/]+\/\w+\.sqlite$/,
+    place: (path) => dirname(path),
+    batch: "words",
+  },
 ];
 
 const keysIn = (all: readonly string[]): string[] =>
@@ -259,7 +263,12 @@ describe("the product, stopped", () => {
     cpSync(original, copy, { recursive: true });
     const format = join(copy, "data", bucket, ".lakehouse/format.json");
     hurt(format, "cut");
-    const { code, out } = await runFsck(["--gateway.bind=127.0.0.1:1", `--data_dir=${join(copy, "data")}`]);
+    const { code, out } = await runFsck([
+      "storaged",
+      "catalogd",
+      "--gateway.bind=127.0.0.1:1",
+      `--data_dir=${join(copy, "data")}`,
+    ]);
     expect(code).toBe(2);
     expect(out).toContain("storaged   NOT CHECKED: 503");
     expect(out).toContain(format);
