@@ -70,7 +70,7 @@ const owners: readonly (readonly [RegExp, readonly string[]])[] = [
   ],
   [/^hyparquet(-writer)?$/, ["workers/catalogd/manifest.ts"]],
   [/^faiss-node$/, ["workers/vectord/faiss-engine.ts", "scripts/faiss.ts"]],
-  [/^usearch$/, ["workers/vectord/usearch-engine.ts"]],
+  [/^usearch$/, ["workers/vectord/usearch-engine.ts", "scripts/doctor/toolchain.ts"]],
   [/^@duckdb\/node-bindings$/, ["workers/queryd/engine-memory.ts"]],
   [/^openai$/, ["workers/embedd/openai.ts", "workers/chatd/openai.ts"]],
   [/^elysia$/, ["runtime/serve.ts"]],
