@@ -93,6 +93,8 @@ function service(unit: Unit): string {
     `WorkingDirectory=${home}`,
     `ExecStart=${home}/node_modules/.bin/bun ${home}/runtime/main.ts ${unit.arguments}`,
     "ExecReload=/bin/kill -HUP $MAINPID",
+    // The signal is only sent by then; a reload takes milliseconds, and `systemctl reload` is to return after it.
+    "ExecReload=/bin/sleep 1",
     "Environment=LH_DATA_DIR=/var/lib/lakehouse",
     `Environment=LH_AUTH_ENV_FILE=${configuration}/auth.env`,
     ...unit.environmentFiles.map((file) => `EnvironmentFile=-${configuration}/${file}`),
