@@ -35,10 +35,20 @@ const parsed = <T>(row: unknown): T => JSON.parse((row as { json: string }).json
 
 export type DistillStore = ReturnType<typeof openDistillStore>;
 
+function emptyDatabase(path: string): Database {
+  const db = new Database(path, { create: true, strict: true });
+  try {
+    db.run(schema);
+    return db;
+  } catch (cause) {
+    db.close();
+    throw cause;
+  }
+}
+
 /** Makes the database at `path`, where no file may be. */
 export function openDistillStore(path: string) {
-  const db = new Database(path, { create: true, strict: true });
-  db.run(schema);
+  const db = emptyDatabase(path);
   db.run("BEGIN");
   const insert = {
     operation: db.query("INSERT INTO operations (run, at, duration, json) VALUES (?, ?, ?, ?)"),

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { timestamp } from "../../runtime/clock.ts";
 import type { CallContext, InputOf, ReplyOf, VerbsOf } from "../../runtime/contract.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
+import { describe } from "../../runtime/log.ts";
 import type { Observerd } from "./contract.ts";
 import { collect, type Read, type Span, settle } from "./distill-collect.ts";
 import { preferenceLines, supervisedLines } from "./distill-lines.ts";
@@ -34,13 +35,16 @@ export function distillVerbs(parts: Parts): Pick<VerbsOf<Observerd>, "distill"> 
         });
       }
       busy = true;
-      mkdirSync(directory, { recursive: true });
-      const store = openDistillStore(join(directory, "working.sqlite"));
+      let store: DistillStore | undefined;
       try {
+        mkdirSync(directory, { recursive: true });
+        store = openDistillStore(join(directory, "working.sqlite"));
         return await distill(parts, { request, context, store, directory });
       } finally {
-        store.close();
-        await rm(directory, { recursive: true, force: true });
+        store?.close();
+        await rm(directory, { recursive: true, force: true }).catch((cause) =>
+          parts.deps.log.warn("what a distillation worked on could not be cleared away", describe(cause)),
+        );
         busy = false;
       }
     },

@@ -19,6 +19,7 @@ import {
   observerdDirectory,
   startObserverd,
 } from "../../support/observerd-stack.ts";
+import { makeSmallDisk, mountable } from "../../support/small-disk.ts";
 
 type Told = InputOf<Observerd["endpoints"]["event"]>;
 type Playbook = ReplyOf<Matrixd["endpoints"]["playbook"]>;
@@ -388,6 +389,30 @@ describe("a peer that fails leaves nothing behind", () => {
       service = await start({ storaged: failing(put) });
       await fails({ type, status, says });
     });
+
+  test.skipIf(!mountable.includes("tmpfs"))("the disk is full, and has room again", async () => {
+    const disk = makeSmallDisk("tmpfs", 1024 * 1024);
+    try {
+      await service.stop();
+      service = await startObserverd({
+        dataDir: disk.path,
+        peers: { storaged: store.peer, pathwayd: traces.peer, matrixd: matrix.peer },
+      });
+      await event({ success: true });
+      for (const leave of [0, 8192, 40_960]) {
+        disk.fill(leave);
+        const error = await refused();
+        expect([error.type, error.status]).toEqual(["storage_full", 507]);
+        expect(error.message).toContain("the disk is full");
+        disk.empty();
+      }
+      await service.peer.verbs.distill({});
+      await service.stop();
+      service = await start();
+    } finally {
+      disk.remove();
+    }
+  });
 
   test("pathwayd is away", async () => {
     await service.stop();
