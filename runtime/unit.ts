@@ -42,7 +42,8 @@ export function startUnit({ name, worker, native, clock, settings }: UnitOptions
   const closed = Promise.withResolvers<void>();
   ready.promise.catch(() => {});
   let cause: { message: string; code?: string } | undefined;
-  let lastHeard = clock.elapsed();
+  // Before it begins nothing is expected of it.
+  let lastHeard = Number.POSITIVE_INFINITY;
   let isReady = false;
 
   const finish = (stuck: boolean, fallback: string) => {
@@ -98,7 +99,10 @@ export function startUnit({ name, worker, native, clock, settings }: UnitOptions
   };
 
   return {
-    begin: (init) => send(init, portsOf(init)),
+    begin: (init) => {
+      lastHeard = clock.elapsed();
+      send(init, portsOf(init));
+    },
     ready: ready.promise,
     ended: ended.promise,
     send,
