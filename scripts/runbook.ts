@@ -146,6 +146,7 @@ function tell(page: string, { ran, checked, wrong }: Told, total: number): numbe
 }
 
 if (import.meta.main) {
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
   try {
     process.exit(await main());
   } catch (cause) {

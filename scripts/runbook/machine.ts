@@ -117,8 +117,12 @@ export async function bootMachine(name: string, shared: string): Promise<Machine
       await Bun.sleep(50);
     removeGroup(cgroup);
     rmSync(directory, { recursive: true, force: true });
+    process.off("exit", atExit);
   };
   let child: Bun.Subprocess<"ignore", "pipe", "pipe"> | undefined;
+  // A program that is interrupted leaves no machine running behind it.
+  const atExit = () => void (existsSync(cgroup) && writeFileSync(join(cgroup, "cgroup.kill"), "1"));
+  process.once("exit", atExit);
   try {
     const source = await sourceIn(directory);
     const words = ["--fork", "--pid", "--mount", "--net", "--uts", "--ipc", "--cgroup", "--kill-child"];
