@@ -1,5 +1,5 @@
 import { clustered } from "../make-vectors.ts";
-import type { Lake } from "./product.ts";
+import type { Lake, Product } from "./product.ts";
 import { expectEqual, expectStatus, expectTrue, type Smoke } from "./smoke.ts";
 import { addItems, createIndex, type Hit, postJson, searchHits } from "./vectors.ts";
 
@@ -7,6 +7,7 @@ const name = "smoke_durable";
 const dimension = 32;
 const batchRows = 250;
 const batches = 8;
+const openTimeoutMs = 60_000;
 const data = clustered(batchRows * batches, dimension, 20, 2);
 const vectorAt = (from: Float32Array, row: number) => [
   ...from.subarray(row * dimension, (row + 1) * dimension),
@@ -32,6 +33,14 @@ const countOf = async ({ send }: Lake): Promise<number> => {
   return (info.body as { count: number }).count;
 };
 
+/** A start reads every index, and answers 503 for one until it has. */
+async function opened(lake: Product): Promise<Product> {
+  const end = Date.now() + openTimeoutMs;
+  while ((await lake.send(`/v1/vectors/index/${name}`)).status === 503 && Date.now() < end)
+    await Bun.sleep(20);
+  return lake;
+}
+
 export const g1p: Smoke = {
   about: "vectors survive a stop and kill -9: the same items, the same answers",
   ownProduct: true,
@@ -49,7 +58,7 @@ export const g1p: Smoke = {
       const before = await found(lake);
       await check(`after ${signal} and a start every search finds what it found`, async () => {
         await lake.end(signal);
-        lake = await start({ directory: home });
+        lake = await opened(await start({ directory: home }));
         expectEqual(await found(lake), before);
       });
     }
@@ -57,7 +66,7 @@ export const g1p: Smoke = {
       expectStatus(await addItems(lake, name, batch(batches - 1)), 200);
       expectStatus(await postJson(lake, `/v1/vectors/index/${name}/delete`, { ids: ["w-0"] }), 200);
       await lake.end("SIGKILL");
-      lake = await start({ directory: home });
+      lake = await opened(await start({ directory: home }));
       expectEqual(await countOf(lake), (batches - 1) * batchRows - 1);
       expectStatus(await lake.send(`/v1/vectors/index/${name}/items/w-0`), 404);
       const last = batch(batches - 1).at(-1);
