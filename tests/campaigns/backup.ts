@@ -27,7 +27,7 @@ let product: Product = await startProduct({ dataDir: home.path });
 for (const deed of deeds) await deed.prepare?.(product.url);
 let next = 0;
 /** What restored points are held against: all writers there were, each with what was acknowledged before. */
-let past: { writing: Writing; acknowledged: Map<string, number[]> }[] = [];
+const past: { writing: Writing; acknowledged: Map<string, number[]> }[] = [];
 let writing = startWriting(product.url, next);
 const startAgain = async () => {
   past.push({ writing, acknowledged: writing.acknowledged() });
@@ -100,11 +100,14 @@ for (let round = 0; round < count; round++) {
   outcomes.completed += 1;
   const verified = await command("backup", [kept, "--verify"], { cwd: home.path });
   if (verified.code !== 0) wrong(`after kills: ${verified.out}`);
+  // Nobody writes meanwhile: what is looked for would grow faster than it is found.
+  await product.end("SIGKILL");
+  await writing.stop();
   await checkRestored(JSON.parse(ran.out).point, known);
+  await startAgain();
 }
 await product.end("SIGKILL");
 await writing.stop();
-past = [];
 home.remove();
 process.stdout.write(`${JSON.stringify({ count, seed: Number(values.seed), ...outcomes })}\n`);
 process.exit(outcomes.wrong.length === 0 ? 0 : 1);
