@@ -1,5 +1,6 @@
 /** The doors of a running Lakehouse to what its services keep, reached through the gateway. */
 import type { PointFile } from "../../runtime/durable.ts";
+import { errorCode } from "../../runtime/files.ts";
 import { BackupError } from "./repository.ts";
 
 /** A point that a service holds. `files` may be read once. */
@@ -34,7 +35,7 @@ export function doorsAt(gateway: string, token: string): Doors {
       return await fetch(gateway + path, { method, headers, timeout: false } as RequestInit);
     } catch (cause) {
       throw new BackupError(
-        `no Lakehouse answers at ${gateway} (${(cause as Error).message}). A backup is taken from a running one: start it ` +
+        `no Lakehouse answers at ${gateway} (${errorCode(cause) ?? (cause as Error).message}). A backup is taken from a running one: start it ` +
           "with bun run supervisor, or name its gateway with --gateway URL",
         { cause },
       );
