@@ -108,7 +108,7 @@ describe("a process a service, on one host", () => {
       await lake.start(name);
       expect(await unanswered(lake.url)).toEqual([]);
     },
-    120_000,
+    300_000,
   );
 
   test("`status` tells which one is missing", async () => {

@@ -19,5 +19,5 @@ test.skipIf(!mountable.includes("tmpfs"))(
     expect(acknowledged).toBeGreaterThan(0);
     expect(refused).toBeGreaterThan(0);
   },
-  180_000,
+  300_000,
 );

@@ -45,7 +45,7 @@ describe.skipIf(!mountable.includes("tmpfs"))(
       product = await startProduct({ dataDir: home.path });
       await prepare(product.url);
       expect(await doAll(ledger, product.url, 0)).toEqual([]);
-    }, 120_000);
+    }, 300_000);
     afterAll(async () => {
       await product?.end("SIGKILL");
       disk?.remove();
@@ -69,7 +69,7 @@ describe.skipIf(!mountable.includes("tmpfs"))(
         expect(await ledger.faults(product.url)).toEqual([]);
       }
       expect(await damageOf(product.url, services)).toEqual([]);
-    }, 120_000);
+    }, 300_000);
   },
 );
 
@@ -84,7 +84,7 @@ describe.skipIf(!mountable.includes("ext4"))("the whole disk fails and is read-o
     product = await startProduct({ dataDir: disk.path });
     await prepare(product.url);
     expect(await doAll(ledger, product.url, 0)).toEqual([]);
-  }, 120_000);
+  }, 300_000);
   afterAll(async () => {
     await product?.end("SIGKILL");
     disk?.remove();
@@ -95,7 +95,7 @@ describe.skipIf(!mountable.includes("ext4"))("the whole disk fails and is read-o
     expect(await doAll(ledger, product.url, 1)).toEqual(deeds.map(({ name }) => name));
     expect(await unanswered(product.url)).toEqual([]);
     expect(await ledger.faults(product.url)).toEqual([]);
-  }, 120_000);
+  }, 300_000);
 
   test("a start on it is refused with the reason; when the disk is mended all is there", async () => {
     await product.end("SIGKILL");
@@ -109,7 +109,7 @@ describe.skipIf(!mountable.includes("ext4"))("the whole disk fails and is read-o
     expect(await damageOf(product.url, services)).toEqual([]);
     expect(await doAll(ledger, product.url, 2)).toEqual([]);
     expect(await product.end()).toBe(0);
-  }, 120_000);
+  }, 300_000);
 });
 
 test.skipIf(!mountable.includes("tmpfs"))(
