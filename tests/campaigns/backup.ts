@@ -82,7 +82,8 @@ for (let round = 0; round < count; round++) {
     await product.end("SIGKILL");
     const code = await child.exited;
     const said = await ended;
-    if (code !== 0 && / {4}at |^unexpected: /m.test(said)) wrong(`a backup of a killed product says: ${said}`);
+    if (code !== 0 && / {4}at |^unexpected: /m.test(said))
+      wrong(`a backup of a killed product says: ${said}`);
     outcomes.cut += 1;
     await writing.stop();
     await startAgain();
