@@ -4,8 +4,10 @@ import { readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Durable } from "../../../runtime/durable.ts";
 import { aliasesKey } from "../../../workers/vectord/aliases.ts";
+import { sourceOf } from "../../../workers/vectord/lhv1.ts";
 import { decodeManifest, encodeManifest } from "../../../workers/vectord/manifest.ts";
 import { manifestKey } from "../../../workers/vectord/object-keys.ts";
+import { decodeSegment, encodeSegment } from "../../../workers/vectord/segment.ts";
 import { findingsOf } from "../../support/durable.ts";
 import { temporaryDirectory } from "../../support/in-process.ts";
 import { startVectordStack, type VectordStack } from "../../support/vectord-stack.ts";
@@ -249,6 +251,14 @@ const rows: Row[] = [
     count: all,
   },
   {
+    name: "memory and storage differ",
+    hurt: async () => emptySegment(await keyLike(segment)),
+    problem: "index 'x' has 312 items in memory, and its objects give 315",
+    remedy: "restart vectord: it opens what is in storage",
+    mend: restart,
+    count: 315,
+  },
+  {
     name: "the aliases are damaged",
     hurt: async () => {
       ok(await stack.put("/alias/other", { index: "x" }));
@@ -278,6 +288,14 @@ const rows: Row[] = [
   },
 ];
 let kept: Uint8Array;
+
+/** A whole segment in the place of another: nothing but the count can tell. */
+async function emptySegment(key: string): Promise<string> {
+  const { bytes } = await stack.storaged.read({ key });
+  const { head } = await decodeSegment(sourceOf(key, new Uint8Array(bytes)));
+  await stack.storaged.write({ key, bytes: new Uint8Array(Buffer.concat([...encodeSegment(head, [])])) });
+  return manifestKey("x");
+}
 
 describe("what is damaged is told, and what to do helps", () => {
   test.each(rows)("$name", async ({ hurt, problem, remedy, mend, count }) => {
