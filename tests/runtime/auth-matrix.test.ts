@@ -52,8 +52,14 @@ const vias = ["direct", "trusted proxy", "untrusted proxy"] as const;
 type Via = (typeof vias)[number];
 
 /** What is presented, and the token it amounts to. */
-const presented: { name: string; headers: [string, string][]; is?: "primary" | "secondary" }[] = [
+const presented: {
+  name: string;
+  headers: [string, string][];
+  is?: "primary" | "secondary";
+  host?: string;
+}[] = [
   { name: "no header", headers: [] },
+  { name: "a foreign Host", headers: [], host: "rebind.example" },
   { name: "another scheme", headers: [["Authorization", `Basic ${primary}`]] },
   { name: "a wrong token", headers: [["Authorization", "Bearer 0123456789abcdef-primarx"]] },
   { name: "a prefix", headers: [["Authorization", `Bearer ${primary.slice(0, -1)}`]] },
@@ -98,7 +104,7 @@ function expected(bind: Bind, auth: Auth, via: Via, given: Presented, request: (
   const caller = via === "trusted proxy" ? "client" : "direct";
   if (auth.ips !== "all" && auth.ips !== caller) return 403;
   if (auth.tokens.length > 0 && !(given.is !== undefined && auth.tokens.includes(given.is))) return 401;
-  // Without a token a loopback bind answers this machine's own names; all requests here carry one.
+  if (auth.tokens.length === 0 && bind.loopback && given.host !== undefined) return 403;
   return request.status;
 }
 
@@ -175,12 +181,13 @@ describe.each(binds)("bound to $name", (bind) => {
     const wrong: string[] = [];
     const cases = presented.flatMap((given) => requests.map((request) => ({ given, request })));
     await each(cases, async ({ given, request }) => {
-      const headers = [["Host", `${name}:${door.port}`], ...given.headers, ...forwarded(via)] as const;
+      const host: [string, string] = ["Host", given.host ?? `${name}:${door.port}`];
+      const headers = [host, ...given.headers, ...forwarded(via)];
       const { status, text } = await sendRaw({
         host: bind.at,
         port: door.port,
         ...request,
-        headers: headers as [string, string][],
+        headers,
       });
       const right = expected(bind, auth, via, given, request);
       const about = `${request.method} ${request.path} with ${given.name}`;
