@@ -1,4 +1,4 @@
-import { afterAll, expect, test } from "bun:test";
+import { afterAll, afterEach, expect, test } from "bun:test";
 import { appendFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../../runtime/clock.ts";
@@ -15,6 +15,12 @@ const directory = temporaryDirectory("durable");
 afterAll(directory.remove);
 const at = (name: string) => join(directory.path, name);
 
+/** Points hold files open; none outlives its test. */
+const opened: { stop: () => Promise<void> }[] = [];
+afterEach(async () => {
+  for (const doors of opened.splice(0)) await doors.stop();
+});
+
 /** The doors of a service named `thing`, its clock in the test's hands. */
 function doorsOf(kept: Durable) {
   const due: (() => void)[] = [];
@@ -25,6 +31,7 @@ function doorsOf(kept: Durable) {
   const clock = { ...systemClock, after };
   let last = 0;
   const doors = durableDoors({ name: "thing", durable: kept, newId: () => `p${++last}`, clock });
+  opened.push(doors);
   const face = createFace({
     name: "thing",
     gate: () => {},
@@ -126,7 +133,13 @@ test("two points are fixed in order, and both are let go when the second fails",
   const ended: string[] = [];
   const named = (name: string) => async () => {
     const point = await holdFiles(directory.path, ["a.log"]);
-    return { ...point, end: async () => void ended.push(name) };
+    return {
+      ...point,
+      end: async () => {
+        ended.push(name);
+        await point.end();
+      },
+    };
   };
   const failing = async () => {
     throw new Error("no");
