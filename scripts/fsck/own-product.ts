@@ -23,6 +23,16 @@ export async function startOwn(
     ...listening(defaults()).map((name) => `--${name}.bind=127.0.0.1:0`),
   ];
   const child = Bun.spawn([process.execPath, main, ...words], { stdio: ["ignore", "pipe", "pipe"] });
+  // Whoever ends the check ends what was started for it.
+  for (const [signal, code] of [
+    ["SIGTERM", 143],
+    ["SIGINT", 130],
+    ["SIGHUP", 129],
+  ] as const)
+    process.once(signal, () => {
+      child.kill("SIGTERM");
+      void child.exited.then(() => process.exit(code));
+    });
   const end = async (): Promise<void> => {
     child.kill("SIGTERM");
     await child.exited;
