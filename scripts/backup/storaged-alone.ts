@@ -8,6 +8,12 @@ import { BackupError } from "./repository.ts";
 const root = resolve(import.meta.dir, "../..");
 const startTimeoutMs = 120_000;
 const pageSize = 1000;
+/** That of a restore that was killed just before is still ending. */
+const triesMax = 20;
+const againMs = 500;
+/** It ends with this process, even by SIGKILL: its input ends then. */
+const untilInputEnds =
+  'exec 3<&0; "$@" 3<&- & child=$!; { cat <&3; kill "$child"; } > /dev/null 2>&1 & wait "$child"';
 
 /** An object as storaged lists it. */
 export interface Listed {
@@ -26,10 +32,14 @@ export interface Storage {
 }
 
 /** Starts it on a free port of this machine with a token of its own. Throws a BackupError with the end of its log. */
-export async function startStorage({ file, flags }: Pick<Words, "file" | "flags">): Promise<Storage> {
+export async function startStorage(
+  { file, flags }: Pick<Words, "file" | "flags">,
+  tries = triesMax,
+): Promise<Storage> {
   const token = crypto.randomUUID();
   const child = Bun.spawn(
     [
+      ...["sh", "-c", untilInputEnds, "sh"],
       process.execPath,
       resolve(root, "runtime/main.ts"),
       "--only=storaged",
@@ -42,20 +52,25 @@ export async function startStorage({ file, flags }: Pick<Words, "file" | "flags"
     ],
     {
       env: { ...process.env, LH_AUTH_TOKEN: token, LH_AUTH_ALLOWED_IPS: "", [restoringVariable]: "1" },
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: ["pipe", "pipe", "pipe"],
     },
   );
   const end = async () => {
-    child.kill("SIGTERM");
+    await child.stdin.end();
     await child.exited;
   };
-  const timer = setTimeout(() => child.kill("SIGKILL"), startTimeoutMs);
+  const timer = setTimeout(() => void child.stdin.end(), startTimeoutMs);
   const log = tailOf(child.stderr);
   const address = await greeting(child.stdout);
   clearTimeout(timer);
   if (address === undefined) {
-    await child.exited;
-    throw new BackupError(`storaged did not start:\n${await log}`);
+    await end();
+    const said = await log;
+    if (tries > 1 && said.includes("in use")) {
+      await Bun.sleep(againMs);
+      return startStorage({ file, flags }, tries - 1);
+    }
+    throw new BackupError(`storaged did not start:\n${said}`);
   }
   void drain(child.stdout);
   return { ...doorsOf(address, token), end };
