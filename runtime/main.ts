@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { systemClock } from "./clock.ts";
 import { loadConfig } from "./config.ts";
 import { ConfigError } from "./config-error.ts";
+import { lackingVariables } from "./environment.ts";
 import { makeDirectory } from "./files.ts";
 import { lockDirectory } from "./lock.ts";
 import { createLog, describe } from "./log.ts";
@@ -11,7 +12,7 @@ import { refuseOpenBinds } from "./reload.ts";
 import { createReloading } from "./reloading.ts";
 import { refuseUnfinishedRestore } from "./restore-mark.ts";
 import { loadSecrets } from "./secrets.ts";
-import type { Config, ServiceSection } from "./settings.ts";
+import type { ServiceSection } from "./settings.ts";
 import { type Supervisor, startSupervisor } from "./supervisor.ts";
 import { watchTerminal } from "./terminal.ts";
 import { topology } from "./topology.ts";
@@ -75,7 +76,8 @@ async function main(): Promise<void> {
   refuseOpenBinds(config, only);
   loadSecrets(config.secrets_path);
   refuseUnfinishedRestore(config.data_dir, process.env);
-  enlargeWorkPool(config);
+  const lacking = lackingVariables(config, process.env);
+  if (Object.keys(lacking).length > 0) replaceImage({ ...process.env, ...lacking });
   for (const name of only) {
     const directory = join(config.data_dir, name);
     await makeDirectory(directory);
@@ -114,19 +116,6 @@ async function main(): Promise<void> {
 function replaceImage(env: NodeJS.ProcessEnv): void {
   const command = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
   process.execve?.(process.execPath, command, env as Record<string, string>);
-}
-
-/** Threads for file reads and small calls, beside those that long native calls hold. */
-const poolHeadroom = 16;
-
-/**
- * Native calls hold a thread of the process's work pool until they return, and the pool has one a core unless the
- * environment of the process says otherwise before it starts: docs/decisions/0040-work-pool.md.
- */
-function enlargeWorkPool({ queryd, ingestd }: Config): void {
-  const needed = queryd.max_concurrent_queries + ingestd.max_concurrent_ingests + poolHeadroom;
-  if (Number(process.env.UV_THREADPOOL_SIZE ?? 0) >= needed) return;
-  replaceImage({ ...process.env, UV_THREADPOOL_SIZE: String(needed) });
 }
 
 /**
