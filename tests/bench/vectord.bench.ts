@@ -34,7 +34,7 @@ const queries = Array.from({ length: 200 }, (_, at) =>
 const texts = new Map<Float32Array, string>();
 const home = temporaryDirectory("bench-vectord");
 /** The first is unmeasured: caches fill, code is compiled. */
-const rounds = 4;
+const rounds = 7;
 
 let product: Product;
 let truth: number[][];
@@ -69,24 +69,38 @@ interface Measured {
   qps: number;
 }
 
-/** Recall first, then latencies one after another, then queries a second with several open. */
-async function measure(
-  search: (query: Float32Array) => Promise<number[]>,
-  concurrency: number,
-): Promise<Measured> {
-  const recall = recallOf(await Promise.all(queries.map(search)));
-  let turn = 0;
-  const next = () => search(queries[turn++ % queries.length] as Float32Array);
-  const all: number[] = [];
-  const rates: number[] = [];
-  for (let round = 0; round < rounds; round++) {
-    const times = await latencies(200, next);
-    const rate = await throughput(600, concurrency, next);
-    if (round === 0) continue;
-    all.push(...times);
-    rates.push(rate);
+interface Way {
+  search: (query: Float32Array) => Promise<number[]>;
+  /** Queries that are open at once when they are counted by the second. */
+  concurrency: number;
+}
+
+/**
+ * Recall first; then, round after round and in turn, since a machine's speed drifts, latencies one after another and
+ * queries a second with several open.
+ */
+async function measure<K extends string>(ways: Record<K, Way>): Promise<Record<K, Measured>> {
+  const all = [];
+  for (const [name, { search, concurrency }] of Object.entries(ways) as [K, Way][]) {
+    const recall = recallOf(await Promise.all(queries.map(search)));
+    let turn = 0;
+    const next = () => search(queries[turn++ % queries.length] as Float32Array);
+    all.push({ name, recall, next, concurrency, times: [] as number[], rates: [] as number[] });
   }
-  return { recall, p50: quantile(all, 0.5), p99: quantile(all, 0.99), qps: median(rates) };
+  for (let round = 0; round < rounds; round++) {
+    for (const { next, concurrency, times, rates } of round % 2 === 0 ? all : all.toReversed()) {
+      const some = await latencies(200, next);
+      const rate = await throughput(600, concurrency, next);
+      if (round === 0) continue;
+      times.push(...some);
+      rates.push(rate);
+    }
+  }
+  const measured = all.map(({ name, recall, times, rates }) => [
+    name,
+    { recall, p50: quantile(times, 0.5), p99: quantile(times, 0.99), qps: median(rates) },
+  ]);
+  return Object.fromEntries(measured) as Record<K, Measured>;
 }
 
 const shown = (name: string, { recall, p50, p99, qps }: Measured) => ({
@@ -220,9 +234,14 @@ test("search and build beside raw usearch", async () => {
     "product grows MiB": (full.resident - idle.resident) / 2 ** 20,
     "raw usearch grows MiB": rawBytes / 2 ** 20,
   });
-  const inProcess = await measure(async (query) => [...raw.search(query, k, 1).keys].map(Number), 1);
-  const json = await measure(searchText, 16);
-  const floats = await measure(searchFloats, 16);
+  const { inProcess, floats, json } = await measure({
+    inProcess: {
+      search: async (query) => [...raw.search(query, k, 1).keys].map(Number),
+      concurrency: 1,
+    },
+    floats: { search: searchFloats, concurrency: 16 },
+    json: { search: searchText, concurrency: 16 },
+  });
   report(`vectors: search of ${rows} × ${dimension}, k ${k}`, {
     ...shown("raw usearch", inProcess),
     ...shown("through the gateway, floats", floats),
@@ -282,21 +301,28 @@ test("recall under filters, against a plain loop", async () => {
 }, 600_000);
 
 test("beside LanceDB embedded and FAISS flat", async () => {
-  const gateway = await measure((query) => searchRows(query), 16);
-  const peer = await lance(gateway.recall);
+  const search = (query: Float32Array) => searchRows(query);
+  const recall = recallOf(await Promise.all(queries.map(search)));
+  const peer = await lance(recall);
   const flat = await faissFlat();
+  const ways: Record<string, Way> & Record<"product" | "lance", Way> = {
+    product: { search, concurrency: 16 },
+    lance: { search: peer.search, concurrency: 16 },
+    ...(flat && { flat: { search: flat, concurrency: 1 } }),
+  };
+  const measured: Record<string, Measured> & Record<"product" | "lance", Measured> = await measure(ways);
   report("vectors: peers", {
-    ...shown("product through its gateway", gateway),
-    ...shown("LanceDB", peer.measured),
+    ...shown("product through its gateway", measured.product),
+    ...shown("LanceDB", measured.lance),
     "LanceDB ef": peer.ef,
     "LanceDB build ms": peer.buildMs,
-    ...(flat && shown("FAISS flat", flat)),
-    "product/LanceDB queries/s": gateway.qps / peer.measured.qps,
+    ...(measured.flat && shown("FAISS flat", measured.flat)),
+    "product/LanceDB queries/s": measured.product.qps / measured.lance.qps,
   });
 }, 1_200_000);
 
 /** LanceDB with the smallest ef that reaches the recall. */
-async function lance(recall: number): Promise<{ measured: Measured; ef: number; buildMs: number }> {
+async function lance(recall: number): Promise<{ search: Way["search"]; ef: number; buildMs: number }> {
   process.env.LANCEDB_LOG = "error";
   const { connect, Index: LanceIndex } = await import("@lancedb/lancedb");
   const database = await connect(`${home.path}/lance`);
@@ -327,12 +353,12 @@ async function lance(recall: number): Promise<{ measured: Measured; ef: number; 
   for (const ef of [30, 60, 100, 200, 400, 800]) {
     const reached = recallOf(await Promise.all(queries.map(search(ef))));
     if (reached < recall - 0.002 && ef < 800) continue;
-    return { measured: await measure(search(ef), 16), ef, buildMs };
+    return { search: search(ef), ef, buildMs };
   }
   throw new Error("unreachable");
 }
 
-async function faissFlat(): Promise<Measured | undefined> {
+async function faissFlat(): Promise<Way["search"] | undefined> {
   const { default: faiss } = await import("faiss-node").catch(() => ({ default: undefined }));
   if (faiss === undefined) return undefined;
   const index = new faiss.IndexFlatIP(dimension);
@@ -347,5 +373,5 @@ async function faissFlat(): Promise<Measured | undefined> {
     );
     index.add(some.flat());
   }
-  return measure(async (query) => index.search(unit(query), k).labels, 1);
+  return async (query) => index.search(unit(query), k).labels;
 }
