@@ -5,9 +5,12 @@ import { fail } from "./errors.ts";
 import type { Config } from "./settings.ts";
 
 /** Lets a request through or throws `bad_request` (400), `unauthorized` (401) or `forbidden` (403). */
-export type Gate = (request: { headers: Headers }, address: string | undefined) => void;
+export type Gate = (request: { headers: Headers }, from: Caller) => void;
 
-/** The address of callers in this process, who are not asked; no socket has it and no header can name it. */
+/** Where a request comes from: what the socket's address is, for who has to know; or this very process. */
+export type Caller = typeof sameProcess | (() => string | undefined);
+
+/** Callers in this process, who are not asked; no socket is one and no header can name it. */
 export const sameProcess = "same process";
 
 /** Every token that is accepted: the first and those of a rotation. */
@@ -19,9 +22,9 @@ export function createGate(auth: Config["auth"], host: string): Gate {
   const tokens = tokensOf(auth).map(digest);
   const callerMayBe = auth.allowed_ips.length > 0 ? addressGate(auth) : undefined;
   const ownNamesOnly = tokens.length === 0 && isLoopback(host);
-  return ({ headers }, address) => {
-    if (address === sameProcess) return;
-    callerMayBe?.(headers, address);
+  return ({ headers }, from) => {
+    if (from === sameProcess) return;
+    callerMayBe?.(headers, from());
     if (tokens.length > 0 && !matches(tokens, headers.get("authorization"))) {
       throw fail("unauthorized", "expected a valid token in Authorization: Bearer <token>");
     }
@@ -32,7 +35,7 @@ export function createGate(auth: Config["auth"], host: string): Gate {
 /** A gate whose rules can be replaced while requests come in; each request meets one set of rules. */
 export function createChangingGate(auth: Config["auth"], host: string) {
   let now = createGate(auth, host);
-  const gate: Gate = (request, address) => now(request, address);
+  const gate: Gate = (request, from) => now(request, from);
   const change = (next: Config["auth"]) => {
     now = createGate(next, host);
   };

@@ -1,5 +1,5 @@
 /** What stands around every HTTP handler: request id, limit, gate; then the form of errors, and the counting. */
-import type { Gate } from "./auth.ts";
+import type { Caller, Gate } from "./auth.ts";
 import type { RawContext } from "./contract.ts";
 import { fail, ServiceError, toWire } from "./errors.ts";
 import { storageError } from "./files.ts";
@@ -25,7 +25,7 @@ export function createGuard(deps: GuardDeps) {
   deps.metrics.gauge("http_requests_open", "Requests being answered.", () => open);
 
   return (pattern: string, handler: Handler, isOpen: boolean) =>
-    async (request: Request, address: string | undefined): Promise<Response> => {
+    async (request: Request, from: Caller): Promise<Response> => {
       const started = deps.clock.elapsed();
       const requestId = requestIdOf(request.headers, deps.newId);
       let response: Response;
@@ -33,7 +33,7 @@ export function createGuard(deps: GuardDeps) {
       try {
         if (open > deps.maxConnections)
           throw fail("overloaded", "too many requests at once", { retryAfterSeconds: 1 });
-        if (!isOpen) deps.gate(request, address);
+        if (!isOpen) deps.gate(request, from);
         response = await handler(request, contextOf(request, requestId));
       } catch (error) {
         response = failed(storageError(error, "write"), requestId, { log: deps.log, pattern });

@@ -1,5 +1,6 @@
 /** The HTTP face of a service: its contract's routes on Elysia, with health, metrics, errors, auth and limits. */
 import { Elysia } from "elysia";
+import type { Caller } from "./auth.ts";
 import { readBytes, readJsonObject } from "./body.ts";
 import { decode, encode } from "./codec.ts";
 import type { CallContext, Contract, Endpoint, HttpMethod, Raw, RawContext, Verb } from "./contract.ts";
@@ -34,7 +35,7 @@ export interface Face {
   /** Mounts `POST /rpc/:verb`, the door for services in other processes. */
   rpc: (invoke: Invoke) => void;
   /** Answers one request without a socket. */
-  fetch: (request: Request, address?: string) => Promise<Response>;
+  fetch: (request: Request, from?: Caller) => Promise<Response>;
   /** Listens; throws when the address is taken. */
   listen: (host: string, port: number) => Listening;
 }
@@ -75,7 +76,7 @@ export function createFace(deps: FaceDeps): Face {
       // Streams may be silent for long; their services watch for stalled clients themselves.
       server?.timeout(request, 0);
       const found = methods.get(request.method) ?? serveOf(request);
-      return found(request, server?.requestIP(request)?.address);
+      return found(request, () => server?.requestIP(request)?.address);
     };
     app.all(pattern, answer as never, { parse: "none" } as never);
     const isFixed = !/[:*]/.test(pattern);
@@ -90,7 +91,7 @@ export function createFace(deps: FaceDeps): Face {
 
   measureThread(deps.metrics);
   addHealth(add, deps);
-  app.all("*", ({ request, server }) => lost(request, server?.requestIP(request)?.address), {
+  app.all("*", ({ request, server }) => lost(request, () => server?.requestIP(request)?.address), {
     parse: "none",
   } as never);
   return {
@@ -113,12 +114,12 @@ export function createFace(deps: FaceDeps): Face {
       }
     },
     rpc: (invoke) => add("POST", "/rpc/:verb", rpcHandler(invoke)),
-    fetch: (request, address) => serveOf(request)(request, address),
+    fetch: (request, from = () => undefined) => serveOf(request)(request, from),
     listen: (host, port) => listen(app, host, port),
   };
 }
 
-type Serve = (request: Request, address: string | undefined) => Promise<Response>;
+type Serve = (request: Request, from: Caller) => Promise<Response>;
 
 interface BunServer {
   timeout: (request: Request, seconds: number) => void;

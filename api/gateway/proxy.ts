@@ -1,7 +1,7 @@
 /** Streams between a client and a service: unbuffered in both directions, aborts passed on. */
 import type { Contract, Peer, RawContext } from "../../runtime/contract.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
-import { wholeOf, wholeResponse } from "../../runtime/whole.ts";
+import { wholeOf } from "../../runtime/whole.ts";
 
 /** Headers of one connection, not of the message (RFC 9110 §7.6.1); `host` and the token are the gateway's own. */
 const connectionHeaders = [
@@ -61,9 +61,12 @@ export async function proxy(
     const body = await bodyOf(request);
     const init = { method, headers, body, signal: controller.signal, duplex: "half" } as RequestInit;
     const response = await peer.fetch(path, init);
-    const head = { status: response.status, headers: forwarded(response.headers, ofAnswers) };
-    const whole = wholeOf(response);
-    return whole ? wholeResponse(whole, head) : new Response(response.body, head);
+    // Made in this process, where there is no connection that its headers could be about.
+    if (wholeOf(response)) return response;
+    return new Response(response.body, {
+      status: response.status,
+      headers: forwarded(response.headers, ofAnswers),
+    });
   } catch (cause) {
     if (controller.signal.aborted) throw controller.signal.reason;
     if (cause instanceof ServiceError) throw cause;

@@ -19,6 +19,7 @@ export function createQuota(setting: ProviderSetting, book: SpendBook, clock: Pi
   const { name, maxConcurrent, budgetUsdPerDay, budgetTokensPerDay } = setting;
   let inFlight = 0;
   const refuseSpent = () => {
+    if (budgetUsdPerDay === undefined && budgetTokensPerDay === undefined) return;
     const { usd, tokens } = book.spent(name);
     const over =
       budgetUsdPerDay !== undefined && usd >= budgetUsdPerDay
