@@ -20,7 +20,7 @@ afterAll(async () => {
 });
 
 const concurrency = 64;
-const rounds = 3;
+const rounds = 7;
 const calls = 1500;
 const messages = [{ role: "user", content: "what is the answer?" }];
 

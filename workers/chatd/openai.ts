@@ -97,20 +97,25 @@ async function createClient({ setting, key, answerBytesMax }: OpenAiOptions): Pr
     "content-type": "application/json",
     ...(key !== undefined && { authorization: `Bearer ${key}` }),
   };
-  /** Its own way to a request's head, from five lists of headers, is half of what a call costs. */
-  class PlainHeads extends Client {
+  /** Its own ways to a request's head, from five lists of headers, and to a deadline are most of what a call costs. */
+  class PlainClient extends Client {
     override async buildRequest(asked: Parameters<OpenAI["buildRequest"]>[0]) {
       const { method, path, query, body, signal } = asked;
       const req = {
-        method,
+        method: method.toUpperCase(),
         headers: new Headers(head),
         ...(signal && { signal }),
         ...(body !== undefined && { body: JSON.stringify(body) }),
       };
       return { req, url: this.buildURL(path, query as Json), timeout: this.timeout };
     }
+    override async fetchWithTimeout(url: RequestInfo, init: RequestInit | undefined) {
+      const response = await fetch(url, { ...init, redirect: "manual" });
+      // The package reads what is no success.
+      return response.ok ? response : limitBody(response, { bytesMax: answerBytesMax, name: setting.name });
+    }
   }
-  return new PlainHeads({
+  return new PlainClient({
     // It refuses to be without; servers that need none are sent none.
     apiKey: key ?? "none",
     adminAPIKey: null,
@@ -119,13 +124,7 @@ async function createClient({ setting, key, answerBytesMax }: OpenAiOptions): Pr
     baseURL: setting.baseUrl,
     // Tries and deadlines are the same for every provider: attempts.ts.
     maxRetries: 0,
-    timeout: 24 * 60 * 60 * 1000,
     logLevel: "off",
-    fetch: async (target, init) => {
-      const response = await fetch(target, { ...init, redirect: "manual" });
-      // The package reads what is no success.
-      return response.ok ? response : limitBody(response, { bytesMax: answerBytesMax, name: setting.name });
-    },
   });
 }
 
