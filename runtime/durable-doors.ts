@@ -2,7 +2,9 @@
 import type { Clock } from "./clock.ts";
 import { closed, contract, type RawContext, raw, t } from "./contract.ts";
 import type { Durable, Point } from "./durable.ts";
-import { fail } from "./errors.ts";
+import { fail, toWire } from "./errors.ts";
+import { storageError } from "./files.ts";
+import { describe, type Log } from "./log.ts";
 
 const Service = closed({
   service: t.String({ maxLength: 64, description: "Name of a service, as storaged." }),
@@ -10,7 +12,10 @@ const Service = closed({
 const OfPoint = closed({ ...Service.properties, id: t.String({ maxLength: 64 }) });
 const lines = ["application/x-ndjson"];
 
-/** The doors. Lines end with `{"end":{"count":n}}`; an answer without it is not whole. */
+/**
+ * The doors. Lines end with `{"end":{"count":n}}`; an answer without it is not whole, and one that had to be given up
+ * says why in a last line, `{"error":{"type","message"}}`.
+ */
 export const durable = contract("durable", {
   inspect: raw(["GET"], "/durable/:service/inspect", {
     summary: "Reads again everything the service keeps: a line each finding and each step; changes nothing.",
@@ -21,6 +26,10 @@ export const durable = contract("durable", {
     summary: "Fixes what the service keeps now: a line with the id, then one each file.",
     params: Service,
     produces: lines,
+  }),
+  keep: raw(["POST"], "/durable/:service/points/:id", {
+    summary: "Keeps a point for another ten minutes.",
+    params: OfPoint,
   }),
   file: raw(["GET"], "/durable/:service/points/:id/*", {
     summary: "The bytes of one file of a point.",
@@ -43,10 +52,11 @@ export interface DurableDoorsDeps {
   durable: Durable;
   newId: () => string;
   clock: Pick<Clock, "after">;
+  log: Pick<Log, "error">;
 }
 
 /** What answers at the doors of one service. `stop` lets every point go. */
-export function durableDoors({ name, durable: kept, newId, clock }: DurableDoorsDeps) {
+export function durableDoors({ name, durable: kept, newId, clock, log }: DurableDoorsDeps) {
   const points = new Map<string, { point: Point; cancel: () => void }>();
   const release = async (id: string) => {
     const held = points.get(id);
@@ -70,7 +80,7 @@ export function durableDoors({ name, durable: kept, newId, clock }: DurableDoors
     raw: {
       inspect: async ({ service }: { service: string }, { signal }: RawContext) => {
         own(service);
-        return linesOf(kept.inspect(signal));
+        return linesOf(kept.inspect(signal), log);
       },
       point: async ({ service }: { service: string }) => {
         own(service);
@@ -81,7 +91,15 @@ export function durableDoors({ name, durable: kept, newId, clock }: DurableDoors
         const id = newId();
         const point = await kept.point();
         points.set(id, { point, cancel: watch(id) });
-        return linesOf(listed(id, point, () => used(id)));
+        return linesOf(
+          listed(id, point, () => used(id)),
+          log,
+        );
+      },
+      keep: async ({ service, id }: { service: string; id: string }) => {
+        own(service);
+        used(id);
+        return new Response(null, { status: 204 });
       },
       file: async ({ service, id, key }: { service: string; id: string; key: string }) => {
         own(service);
@@ -108,18 +126,27 @@ async function* listed(id: string, point: Point, use: () => void): AsyncIterable
   }
 }
 
-/** Lines of JSON with a last one that counts them. What throws breaks the answer off, so that it is not taken for whole. */
-function linesOf(values: AsyncIterable<object>): Response {
+/** Lines of JSON, with a last one that counts them or says why they end too early. */
+function linesOf(values: AsyncIterable<object>, log: Pick<Log, "error">): Response {
   const encoder = new TextEncoder();
   const iterator = values[Symbol.asyncIterator]();
   let count = 0;
+  const next = async (): Promise<{ line: object; isLast: boolean }> => {
+    try {
+      const { done, value } = await iterator.next();
+      return { line: done ? { end: { count } } : value, isLast: done === true };
+    } catch (cause) {
+      log.error("what is kept could not be read to its end", describe(cause));
+      const { type, message } = toWire(storageError(cause, "read"));
+      return { line: { error: { type, message } }, isLast: true };
+    }
+  };
   const body = new ReadableStream<Uint8Array>({
     pull: async (controller) => {
-      const { done, value } = await iterator.next();
-      const line = done ? { end: { count } } : value;
+      const { line, isLast } = await next();
       count += 1;
       controller.enqueue(encoder.encode(`${JSON.stringify(line)}\n`));
-      if (done) controller.close();
+      if (isLast) controller.close();
     },
     cancel: async () => void (await iterator.return?.()),
   });

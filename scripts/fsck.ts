@@ -5,7 +5,8 @@
  */
 import { parseBind, urlOf } from "../runtime/config.ts";
 import type { Config } from "../runtime/settings.ts";
-import { type Gateway, inspectService, isRunning, Unreachable } from "./fsck/door.ts";
+import type { Gateway } from "./doors.ts";
+import { inspectService, isRunning, Unreachable } from "./fsck/door.ts";
 import { startOwn } from "./fsck/own-product.ts";
 import { createReport, terminal } from "./fsck/report.ts";
 import { configOf, readWords, servicesOf, UsageError, usage, type Words } from "./fsck/words.ts";

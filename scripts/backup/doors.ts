@@ -1,6 +1,7 @@
 /** The doors of a running Lakehouse to what its services keep, reached through the gateway. */
 import type { PointFile } from "../../runtime/durable.ts";
 import { errorCode } from "../../runtime/files.ts";
+import { BrokenOff, knock, linesOf } from "../doors.ts";
 import { BackupError } from "./repository.ts";
 
 /** A point that a service holds. `files` may be read once. */
@@ -25,14 +26,10 @@ export interface Doors {
   release: (service: string, id: string) => Promise<void>;
 }
 
-/** The gateway's own door is at its port; the others are behind it. */
-const baseOf = (service: string) => (service === "gateway" ? "/durable/gateway" : `/v1/durable/${service}`);
-
 export function doorsAt(gateway: string, token: string): Doors {
-  const send = async (method: string, path: string): Promise<Response> => {
-    const headers = token === "" ? {} : { authorization: `Bearer ${token}` };
+  const send = async (method: string, service: string, path: string): Promise<Response> => {
     try {
-      return await fetch(gateway + path, { method, headers, timeout: false } as RequestInit);
+      return await knock({ url: gateway, token }, service, path, method);
     } catch (cause) {
       throw new BackupError(
         `no Lakehouse answers at ${gateway} (${errorCode(cause) ?? (cause as Error).message}). A backup is taken from a running one: start it ` +
@@ -42,18 +39,17 @@ export function doorsAt(gateway: string, token: string): Doors {
     }
   };
   const expect = async (method: string, service: string, path: string): Promise<Response> => {
-    const response = await send(method, baseOf(service) + path);
+    const response = await send(method, service, path);
     if (response.ok) return response;
     throw await refusal(service, response);
   };
   const release: Doors["release"] = async (service, id) =>
-    void (await (await send("DELETE", `${baseOf(service)}/points/${id}`)).text());
+    void (await (await send("DELETE", service, `/points/${id}`)).text());
   return {
     gateway,
     release,
     point: async (service) => {
-      const { body } = await expect("POST", service, "/points");
-      const lines = linesOf(service, body ?? new ReadableStream());
+      const lines = linesOf(await expect("POST", service, "/points"));
       const first = await lines.next();
       const id = (first.value as { point?: { id?: string } } | undefined)?.point?.id;
       if (first.done || id === undefined) throw new BackupError(`${service} answered without a point`);
@@ -63,8 +59,7 @@ export function doorsAt(gateway: string, token: string): Doors {
         id,
         files: () => filesOf(service, lines),
         open: async (path) => (await expect("GET", service, place(path))).body ?? new ReadableStream(),
-        // Whatever is asked for, it counts as used.
-        touch: async () => void (await (await send("GET", baseOf(service) + place("-"))).text()),
+        touch: async () => void (await (await send("POST", service, `/points/${id}`)).text()),
         release: async () => {
           await lines.return(undefined);
           await release(service, id);
@@ -86,24 +81,10 @@ async function refusal(service: string, response: Response): Promise<Error> {
 }
 
 async function* filesOf(service: string, lines: AsyncIterable<object>): AsyncGenerator<PointFile> {
-  for await (const line of lines) {
-    if ("file" in line) yield line.file as PointFile;
-    if ("end" in line) return;
-  }
-  throw new BackupError(`${service} broke off its list of files: see its log`);
-}
-
-/** Lines of JSON as they come. What is no whole line at the end is left out, as the last one is known. */
-async function* linesOf(service: string, body: ReadableStream<Uint8Array>): AsyncGenerator<object> {
-  const decoder = new TextDecoder();
-  let rest = "";
   try {
-    for await (const chunk of body) {
-      const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-      rest = lines.pop() ?? "";
-      for (const line of lines) yield JSON.parse(line);
-    }
+    for await (const line of lines) if ("file" in line) yield line.file as PointFile;
   } catch (cause) {
-    throw new BackupError(`${service} broke off its list of files: ${(cause as Error).message}`, { cause });
+    if (!(cause instanceof BrokenOff)) throw cause;
+    throw new BackupError(`${service} broke off its list of files: ${cause.message}`, { cause });
   }
 }

@@ -1,10 +1,6 @@
 /** Asks one service of a running Lakehouse to read again what it keeps. */
 import type { Finding, Progress } from "../../runtime/durable.ts";
-
-export interface Gateway {
-  url: string;
-  token: string;
-}
+import { ask, BrokenOff, type Gateway, knock, linesOf } from "../doors.ts";
 
 /** Nothing can be checked at all; the message says why and what to do. */
 export class Unreachable extends Error {}
@@ -14,21 +10,10 @@ export interface Listener {
   progress: (progress: Progress) => void;
 }
 
-/** The gateway's own door is at its port; the others are behind it. */
-const pathOf = (service: string): string =>
-  service === "gateway" ? "/durable/gateway/inspect" : `/v1/durable/${service}/inspect`;
-
-const send = ({ url, token }: Gateway, path: string): Promise<Response> => {
-  const headers = token === "" ? {} : { authorization: `Bearer ${token}` };
-  // An inspection takes as long as it takes, and a proxy has no business with the token of this machine.
-  const isLocal = /^https?:\/\/(localhost|127\.|\[::1\])/.test(url);
-  return fetch(url + path, { headers, timeout: false, ...(isLocal && { proxy: false }) } as RequestInit);
-};
-
 /** Whether a Lakehouse answers there. */
 export async function isRunning(gateway: Gateway): Promise<boolean> {
   try {
-    const health = await (await send(gateway, "/health")).text();
+    const health = await (await ask(gateway, "/health")).text();
     if (/"service":\s*"gateway"/.test(health)) return true;
   } catch {
     return false;
@@ -47,30 +32,25 @@ export async function inspectService(
 ): Promise<string | undefined> {
   let response: Response;
   try {
-    response = await send(gateway, pathOf(service));
+    response = await knock(gateway, service, "/inspect");
   } catch (cause) {
     throw new Unreachable(`${gateway.url} does not answer any more: ${(cause as Error).message}`);
   }
   if (!response.ok) return refusal(gateway, service, response);
-  let count = 0;
   try {
     for await (const line of linesOf(response)) {
       if ("finding" in line) listener.finding(line.finding as Finding);
       if ("progress" in line) listener.progress(line.progress as Progress);
-      if (isEnd(line, count)) return undefined;
-      count += 1;
     }
-    return broken("its answer ended without an end");
+    return undefined;
   } catch (cause) {
-    return broken(`its answer broke off (${(cause as Error).message})`);
+    if (cause instanceof BrokenOff) return broken(cause.message);
+    throw cause;
   }
 }
 
-const isEnd = (line: object, count: number): boolean =>
-  "end" in line && (line.end as { count?: number }).count === count;
-
-const broken = (what: string): string =>
-  `${what}: not everything was checked. See the log of the service, and ask again`;
+const broken = (why: string): string =>
+  `its answer broke off (${why}): not everything was checked. See the log of the service, and ask again`;
 
 async function refusal(gateway: Gateway, service: string, response: Response): Promise<string> {
   const { url } = gateway;
@@ -87,7 +67,7 @@ async function refusal(gateway: Gateway, service: string, response: Response): P
 /** What the supervisor knows of a service that does not serve. */
 async function whyDown(gateway: Gateway, service: string): Promise<string> {
   try {
-    const { services } = (await (await send(gateway, "/v1/system")).json()) as System;
+    const { services } = (await (await ask(gateway, "/v1/system")).json()) as System;
     const { state, last_error } = services.find(({ name }) => name === service) ?? {};
     return state === undefined || state === "ready" ? "" : `; it is ${state}: ${last_error ?? "see its log"}`;
   } catch {
@@ -104,16 +84,5 @@ function messageIn(text: string): string | undefined {
     return JSON.parse(text).error.message;
   } catch {
     return undefined;
-  }
-}
-
-/** Lines of JSON as they come. A last one without a line end is no line. */
-async function* linesOf({ body }: Response): AsyncGenerator<object> {
-  const decoder = new TextDecoder();
-  let rest = "";
-  for await (const chunk of body ?? []) {
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-    rest = lines.pop() ?? "";
-    for (const line of lines) yield JSON.parse(line);
   }
 }

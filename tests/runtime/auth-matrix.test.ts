@@ -130,11 +130,12 @@ interface Door extends Listening {
 function open({ bind }: { bind: string }): Door {
   const { gate, change } = createChangingGate(configWith({}).auth, bind);
   const said: string[] = [];
+  const log = createLog("gate", "debug", (line) => said.push(line));
   const metrics = createMetrics();
   const face: Face = createFace({
     name: "gate",
     gate,
-    log: createLog("gate", "debug", (line) => said.push(line)),
+    log,
     metrics,
     newId: () => crypto.randomUUID(),
     notReady: () => [],
@@ -148,6 +149,7 @@ function open({ bind }: { bind: string }): Door {
     durable: kept as never,
     newId: () => "id",
     clock: systemClock,
+    log,
   });
   face.raw(durable, doors.raw as unknown as Record<string, RawHandler>);
   face.rpc(async () => ({}));

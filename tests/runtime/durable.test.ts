@@ -29,13 +29,14 @@ function doorsOf(kept: Durable) {
     return () => {};
   };
   const clock = { ...systemClock, after };
+  const log = createLog("thing", "error", () => {});
   let last = 0;
-  const doors = durableDoors({ name: "thing", durable: kept, newId: () => `p${++last}`, clock });
+  const doors = durableDoors({ name: "thing", durable: kept, newId: () => `p${++last}`, clock, log });
   opened.push(doors);
   const face = createFace({
     name: "thing",
     gate: () => {},
-    log: createLog("thing", "error", () => {}),
+    log,
     metrics: createMetrics(),
     newId: () => "r",
     notReady: () => [],
@@ -81,6 +82,7 @@ test("a point stays what it was, whatever is written meanwhile", async () => {
   expect(await (await send("GET", "thing/points/p1/replaced.json")).text()).toBe("before");
   // Read twice, it is the same.
   expect(await (await send("GET", "thing/points/p1/a.log")).text()).toBe("one\ntwo\n");
+  expect((await send("POST", "thing/points/p1")).status).toBe(204);
   expect((await send("DELETE", "thing/points/p1")).status).toBe(204);
   expect((await send("GET", "thing/points/p1/a.log")).status).toBe(404);
 });
@@ -89,6 +91,7 @@ test.each([
   ["another service", "GET", "other/inspect", "this is thing, not 'other'"],
   ["a point nobody made", "GET", "thing/points/p9/a.log", "holds no point 'p9'"],
   ["letting go of it", "DELETE", "thing/points/p9", "holds no point 'p9'"],
+  ["keeping it", "POST", "thing/points/p9", "holds no point 'p9'"],
   ["a file that is not of it", "GET", "thing/points/p1/b.log", "this point has no file 'b.log'"],
   ["a way out of the directory", "GET", "thing/points/p1/..%2Fa.log", "this point has no file '../a.log'"],
 ])("%s is not found", async (_, method, path, message) => {
@@ -114,17 +117,17 @@ test("a point that nobody asks for is let go, and so are all at the end; there i
   expect((await send("GET", "thing/points/p2/a.log")).status).toBe(404);
 });
 
-test("what breaks an inspection breaks its answer: it is never taken for whole", async () => {
+test("an inspection that breaks says why, and its answer is never taken for whole", async () => {
   const broken = doorsOf({
     ...logs,
     inspect: async function* () {
       yield { progress: { done: 0, total: 1, of: "lines" } };
-      throw new Error("the disk went away");
+      throw Object.assign(new Error("no space"), { code: "ENOSPC" });
     },
   });
-  const response = await broken.send("GET", "thing/inspect");
-  expect(response.status).toBe(200);
-  await expect(response.text()).rejects.toThrow();
+  const [, last, ...more] = await linesOf(await broken.send("GET", "thing/inspect"));
+  expect(last).toEqual({ error: { type: "storage_full", message: expect.stringContaining("ENOSPC") } });
+  expect(more).toEqual([]);
   const whole = await linesOf(await doorsOf(logs).send("GET", "thing/inspect"));
   expect(whole.at(-1)).toEqual({ end: { count: 2 } });
 });
