@@ -48,5 +48,5 @@ export async function* linesOf({ body }: Response): AsyncGenerator<object> {
     if (cause instanceof BrokenOff) throw cause;
     throw new BrokenOff((cause as Error).message, { cause });
   }
-  throw new BrokenOff("its answer ended without an end");
+  throw new BrokenOff("it ended without an end");
 }

@@ -106,7 +106,9 @@ const answered: {
     name: "an answer without its end",
     answers: { vectord: () => new Response(lines({ progress: { done: 1, total: 2, of: "objects" } })) },
     code: 2,
-    says: ["vectord    NOT CHECKED: its answer broke off (: not everything was checked"],
+    says: [
+      "vectord    NOT CHECKED: its answer broke off (it ended without an end): not everything was checked",
+    ],
   },
   {
     name: "an answer that lost a line",
