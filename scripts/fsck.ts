@@ -38,7 +38,7 @@ async function find(words: Words, config: Config): Promise<Found> {
   if (await isRunning(gateway)) return { gateway, end };
   process.stderr.write(`none runs at ${configured}: one is started on ${config.data_dir} for the check\n`);
   const own = await startOwn(words, { dataDir: config.data_dir, configured });
-  return { gateway: { url: own.gateway, token }, end: own.end };
+  return { gateway: { url: own.address, token }, end: own.end };
 }
 
 async function main(): Promise<number> {

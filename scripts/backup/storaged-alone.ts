@@ -1,20 +1,15 @@
 /** storaged alone over a data directory that is being restored: objects go in by its door, to disk and S3 alike. */
-import { resolve } from "node:path";
 import { restoringVariable } from "../../runtime/restore-mark.ts";
+import { NotStarted, startChild } from "../child.ts";
 import type { Words } from "./command-line.ts";
 import type { KeptFile } from "./point-file.ts";
 import { BackupError } from "./repository.ts";
 
-const root = resolve(import.meta.dir, "../..");
 const startTimeoutMs = 120_000;
 const pageSize = 1000;
 /** That of a restore that was killed just before is still ending. */
 const triesMax = 20;
 const againMs = 500;
-/** It ends with this process, even by SIGKILL: its input ends then. */
-const untilInputEnds =
-  'exec 3<&0; "$@" 3<&- & child=$!; { cat <&3; kill "$child"; } > /dev/null 2>&1 & wait "$child"';
-
 /** An object as storaged lists it. */
 export interface Listed {
   key: string;
@@ -37,43 +32,26 @@ export async function startStorage(
   tries = triesMax,
 ): Promise<Storage> {
   const token = crypto.randomUUID();
-  const child = Bun.spawn(
-    [
-      ...["sh", "-c", untilInputEnds, "sh"],
-      process.execPath,
-      resolve(root, "runtime/main.ts"),
-      "--only=storaged",
-      ...(file === undefined ? [] : [`--config=${file}`]),
-      ...flags.map((flag) => `--${flag}`),
-      "--storaged.bind=127.0.0.1:0",
-      // What was stored may be stored again, however large.
-      `--storaged.max_put_bytes=${2 ** 40}`,
-      "--storaged.max_put_bytes_by_prefix={}",
-    ],
-    {
-      env: { ...process.env, LH_AUTH_TOKEN: token, LH_AUTH_ALLOWED_IPS: "", [restoringVariable]: "1" },
-      stdio: ["pipe", "pipe", "pipe"],
-    },
-  );
-  const end = async () => {
-    await child.stdin.end();
-    await child.exited;
-  };
-  const timer = setTimeout(() => void child.stdin.end(), startTimeoutMs);
-  const log = tailOf(child.stderr);
-  const address = await greeting(child.stdout);
-  clearTimeout(timer);
-  if (address === undefined) {
-    await end();
-    const said = await log;
-    if (tries > 1 && said.includes("in use")) {
-      await Bun.sleep(againMs);
-      return startStorage({ file, flags }, tries - 1);
-    }
-    throw new BackupError(`storaged did not start:\n${said}`);
+  const words = [
+    "--only=storaged",
+    ...(file === undefined ? [] : [`--config=${file}`]),
+    ...flags.map((flag) => `--${flag}`),
+    "--storaged.bind=127.0.0.1:0",
+    // What was stored may be stored again, however large.
+    `--storaged.max_put_bytes=${2 ** 40}`,
+    "--storaged.max_put_bytes_by_prefix={}",
+  ];
+  const env = { LH_AUTH_TOKEN: token, LH_AUTH_ALLOWED_IPS: "", [restoringVariable]: "1" };
+  try {
+    const { address, end } = await startChild({ words, service: "storaged", env, timeoutMs: startTimeoutMs });
+    return { ...doorsOf(address, token), end };
+  } catch (cause) {
+    if (!(cause instanceof NotStarted)) throw cause;
+    if (tries <= 1 || !cause.log.includes("in use"))
+      throw new BackupError(`storaged did not start: ${cause.message}`, { cause });
+    await Bun.sleep(againMs);
+    return startStorage({ file, flags }, tries - 1);
   }
-  void drain(child.stdout);
-  return { ...doorsOf(address, token), end };
 }
 
 function doorsOf(address: string, token: string): Omit<Storage, "end"> {
@@ -122,32 +100,4 @@ function doorsOf(address: string, token: string): Omit<Storage, "end"> {
       return ((await response.json()) as { etag: string }).etag;
     },
   };
-}
-
-/** The address it tells when it runs; undefined when it ends before. */
-async function greeting(stream: ReadableStream<Uint8Array>): Promise<string | undefined> {
-  const reader = stream.getReader();
-  const decoder = new TextDecoder();
-  try {
-    for (let text = ""; ; ) {
-      const { done, value } = await reader.read();
-      if (done) return undefined;
-      text += decoder.decode(value, { stream: true });
-      const [, address] = /^ {2}storaged +(http:\S+)/m.exec(text) ?? [];
-      if (address !== undefined) return address;
-    }
-  } finally {
-    reader.releaseLock();
-  }
-}
-
-async function drain(stream: ReadableStream<Uint8Array>): Promise<void> {
-  for await (const _ of stream);
-}
-
-async function tailOf(stream: ReadableStream<Uint8Array>): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
-  for await (const chunk of stream) text = (text + decoder.decode(chunk, { stream: true })).slice(-2000);
-  return text;
 }

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { tokensOf } from "../../runtime/auth.ts";
 import type { Config } from "../../runtime/settings.ts";
+import { startChild } from "../child.ts";
 import { type Check, messageOf, missing, ok } from "./check.ts";
 import { existing } from "./places.ts";
 
@@ -140,46 +141,23 @@ async function abilitiesOf(bucket: string, ask: () => Promise<string>): Promise<
 }
 
 /** storaged alone with this bucket, and a local one as primary where it is not that itself. */
-async function startStoraged(bucket: string, table: Table, { root, file }: Surroundings) {
+async function startStoraged(bucket: string, table: Table, { file }: Surroundings) {
   const scratch = mkdtempSync(join(tmpdir(), "lakehouse-doctor-"));
   const buckets = { ...(bucket !== "primary" && { primary: { kind: "local" } }), [bucket]: table };
-  const child = Bun.spawn(
-    [
-      ...[process.execPath, "runtime/main.ts", "--only", "storaged", `--data_dir=${scratch}`],
-      ...["--storaged.bind=127.0.0.1:0", "--auth.allowed_ips=", "--log.level=info"],
-      `--buckets=${inlineToml(buckets)}`,
-      ...(file === undefined ? [] : ["--config", file]),
-    ],
-    { cwd: root, env: process.env, stdio: ["ignore", "ignore", "pipe"] },
-  );
-  const end = async () => {
-    child.kill("SIGKILL");
-    await child.exited;
-    rmSync(scratch, { recursive: true, force: true });
-  };
-  const timer = setTimeout(() => child.kill("SIGKILL"), startTimeoutMs);
+  const words = [
+    ...["--only", "storaged", `--data_dir=${scratch}`],
+    ...["--storaged.bind=127.0.0.1:0", "--auth.allowed_ips="],
+    `--buckets=${inlineToml(buckets)}`,
+    ...(file === undefined ? [] : ["--config", file]),
+  ];
+  const remove = () => rmSync(scratch, { recursive: true, force: true });
   try {
-    return { url: await addressOf(child.stderr), end };
+    const { address: url, end } = await startChild({ words, service: "storaged", timeoutMs: startTimeoutMs });
+    return { url, end: () => end().finally(remove) };
   } catch (cause) {
-    await end();
+    remove();
     throw cause;
-  } finally {
-    clearTimeout(timer);
   }
-}
-
-/** Reads the log until the service says where it listens; throws its last complaint when it ends before. */
-async function addressOf(log: ReadableStream<Uint8Array>): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
-  for await (const bytes of log) {
-    text += decoder.decode(bytes, { stream: true });
-    const [, address] = /"service ready".*"address":"([^"]+)"/.exec(text) ?? [];
-    if (address !== undefined) return address;
-    const [, failure] = /"unexpected failure[^\n]*"error":"((?:[^"\\]|\\.)*)"/.exec(text) ?? [];
-    if (failure !== undefined) throw new Error(JSON.parse(`"${failure}"`));
-  }
-  throw new Error(`storaged does not start: ${text.trim().split("\n").at(-1)?.slice(0, 300) ?? ""}`);
 }
 
 /** As `{ primary = { kind = "s3" } }`; JSON's texts, numbers and booleans are TOML's. */

@@ -156,9 +156,10 @@ export interface Outcome {
   openMax: number;
 }
 
-/** What the requests need. */
+/** What the requests need, once all services are ready: those in processes of their own wait for each other. */
 export async function prepare({ url }: Lake, token: string): Promise<void> {
   const authorization = `Bearer ${token}`;
+  while (!(await fetch(`${url}/readyz`, { headers: { authorization } })).ok) await Bun.sleep(50);
   const send = async (path: string, init: RequestInit) => {
     const headers = { ...(init.headers as Record<string, string>), authorization };
     const response = await fetch(url + path, { ...init, headers });
