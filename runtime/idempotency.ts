@@ -9,6 +9,7 @@ import type { Durable } from "./durable.ts";
 import { fail, ServiceError } from "./errors.ts";
 import { readOrNull, writeAtomic } from "./files.ts";
 import { bothPoints, holdFiles } from "./held-files.ts";
+import type { Log } from "./log.ts";
 import { openLogTail } from "./log-tail.ts";
 import { createTurns } from "./turns.ts";
 
@@ -54,10 +55,18 @@ function parseLine(text: string): Entry | null {
   return JSON.parse(json) as Entry;
 }
 
-export async function openIdempotency(directory: string, clock: Clock): Promise<Idempotency> {
+/** Opens the log in the directory; damaged lines are told and left out. */
+export async function openIdempotency(
+  directory: string,
+  clock: Clock,
+  log?: Pick<Log, "warn">,
+): Promise<Idempotency> {
   const path = join(directory, fileName);
   const entries = new Map<string, Kept>();
-  for (const { entry, ageMs } of await load(path, clock.now()))
+  const { kept, damaged } = await load(path, clock.now());
+  if (damaged > 0)
+    log?.warn("answers to Idempotency-Keys are lost: their lines were damaged", { path, damaged });
+  for (const { entry, ageMs } of kept)
     entries.set(entry.key, { entry, endsMs: clock.elapsed() + windowMs - ageMs });
   const running = new Map<string, { fingerprint: string; answer: Promise<unknown> }>();
   /** Of work that is done, but could not be written down: a repeated request writes it and does nothing else. */
@@ -128,7 +137,10 @@ const notRemembered = (cause: unknown): unknown =>
     : cause;
 
 /** Reads the log, drops what is too old or damaged, and writes it anew when anything has changed. */
-async function load(path: string, now: number): Promise<{ entry: Entry; ageMs: number }[]> {
+async function load(
+  path: string,
+  now: number,
+): Promise<{ kept: { entry: Entry; ageMs: number }[]; damaged: number }> {
   const { lines, whole, torn } = await linesIn(path);
   const read = lines.map(parseLine).filter((entry) => entry !== null) as Entry[];
   const latest = new Map(aged(read, now).map((each) => [each.entry.key, each]));
@@ -140,7 +152,7 @@ async function load(path: string, now: number): Promise<{ entry: Entry; ageMs: n
       // On a full disk the longer log does as well, until the next start.
       if (!(cause instanceof ServiceError)) throw cause;
     });
-  return kept;
+  return { kept, damaged: lines.length - read.length };
 }
 
 /**

@@ -165,7 +165,10 @@ function greeting(supervisor: Supervisor): string {
     gateway === undefined
       ? ""
       : `\nAPI:   ${gateway}/docs\nTry:   printf 'id,name\\n1,Ann\\n' | curl -sS --data-binary @- '${gateway}/v1/ingest?name=people'\n       curl -sS ${gateway}/v1/sql -d '{"sql":"SELECT * FROM people"}'\n`;
-  return `Lakehouse is running. Ctrl-C stops it.\n${lines.join("\n")}\n${hint}`;
+  const away = supervisor.status().filter(({ state }) => state !== "ready");
+  const told = away.map(({ name, state, last_error: why }) => `${name} is ${state}${why ? ` (${why})` : ""}`);
+  const but = told.length === 0 ? "" : `, but not all of it: ${told.join("; ")}`;
+  return `Lakehouse is running${but}. Ctrl-C stops it.\n${lines.join("\n")}\n${hint}`;
 }
 
 try {

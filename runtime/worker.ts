@@ -132,7 +132,7 @@ async function begin<C extends Contract, P extends Record<string, Contract>>(
   const { peers, relink, present } = createLinks(definition.peers ?? ({} as P), init.peers, config);
   const directory = join(config.data_dir, name);
   await makeDirectory(directory);
-  const idempotency = await openIdempotency(directory, systemClock);
+  const idempotency = await openIdempotency(directory, systemClock, log);
   const metrics = createMetrics();
   const newId = () => crypto.randomUUID();
   let system = init.services;

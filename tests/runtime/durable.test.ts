@@ -175,10 +175,15 @@ test("remembered answers are part of what a service keeps, and a damaged one is 
   // A line that a killed writer left half is no damage: it goes at the start, and the next is whole.
   await Bun.write(path, `${text}${text.slice(0, 30)}`);
   expect(await found()).toEqual([]);
-  const again = await openIdempotency(own.path, systemClock);
+  const warned: unknown[] = [];
+  const again = await openIdempotency(own.path, systemClock, { warn: (...what) => warned.push(what) });
+  expect(warned).toEqual([]);
   await again.once("d", "same", async () => ({}));
   await again.close();
   expect(await found()).toEqual([]);
   expect((await Bun.file(path).text()).trim().split("\n")).toHaveLength(4);
+  await Bun.write(path, (await Bun.file(path).text()).replace('"key":"b"', '"key":"x"'));
+  await (await openIdempotency(own.path, systemClock, { warn: (...what) => warned.push(what) })).close();
+  expect(warned).toEqual([[expect.stringContaining("lost"), { path, damaged: 1 }]]);
   own.remove();
 });
