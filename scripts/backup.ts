@@ -3,12 +3,13 @@
  * writes go on. `--list` and `--verify` look at a backup, and need no Lakehouse.
  */
 import { parseBind, urlOf } from "../runtime/config.ts";
-import { configOf, readWords, run, UsageError } from "./backup/command-line.ts";
+import { readWords, run } from "./backup/command-line.ts";
 import { doorsAt } from "./backup/doors.ts";
 import { openRepository, type Repository } from "./backup/repository.ts";
 import { takeBackup } from "./backup/take.ts";
 import { verify } from "./backup/verification.ts";
 import { createProgress } from "./progress.ts";
+import { configOf, UsageError } from "./words.ts";
 
 const usage = `bun run backup DIR [options]     takes a backup of a running Lakehouse into DIR
   --gateway URL        where it runs; otherwise gateway.bind of the configuration

@@ -9,7 +9,8 @@ import type { Gateway } from "./doors.ts";
 import { inspectService, isRunning, Unreachable } from "./fsck/door.ts";
 import { startOwn } from "./fsck/own-product.ts";
 import { createReport, terminal } from "./fsck/report.ts";
-import { configOf, readWords, servicesOf, UsageError, usage, type Words } from "./fsck/words.ts";
+import { readWords, servicesOf, usage, type Words } from "./fsck/words.ts";
+import { configOf, UsageError } from "./words.ts";
 
 /** The gateway of the configuration, as a program on this machine reaches it. */
 function configuredGateway({ gateway }: Config): string {

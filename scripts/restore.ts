@@ -3,12 +3,13 @@
  * the configuration, which must be new. Lakehouse must not run on it, and refuses to start until the restore is whole.
  */
 import { topology } from "../runtime/topology.ts";
-import { configOf, readWords, run, UsageError, type Words } from "./backup/command-line.ts";
+import { readWords, run, type Words } from "./backup/command-line.ts";
 import { BackupError, openRepository, type Repository } from "./backup/repository.ts";
 import { enterTarget, leaveTarget, restoreFiles, restoreObjects, type Target } from "./backup/restoration.ts";
 import { startStorage } from "./backup/storaged-alone.ts";
 import { verify } from "./backup/verification.ts";
 import { createProgress } from "./progress.ts";
+import { configOf, UsageError } from "./words.ts";
 
 const usage = `bun run restore DIR [options]    puts the newest point of the backup in DIR into a new data directory
   --at POINT           another point; bun run backup DIR --list shows them

@@ -1,21 +1,13 @@
 /** What backup and restore share at the command line. */
 
-import { loadConfig } from "../../runtime/config.ts";
-import { ConfigError } from "../../runtime/config-error.ts";
-import type { Config } from "../../runtime/settings.ts";
+import { type ConfigWords, UsageError } from "../words.ts";
 import { BackupError } from "./repository.ts";
 
-/** Wrong words: they are told with what is expected, and the exit code is 2. */
-export class UsageError extends Error {}
-
-export interface Words {
+export interface Words extends ConfigWords {
   /** The one word that is no option. */
   directory: string;
   options: Record<string, string>;
   switches: Set<string>;
-  /** `--section.key=value`, and the file, as the supervisor takes them. */
-  flags: string[];
-  file: string | undefined;
 }
 
 /** Takes the words apart. `--section.key=value` and `--data_dir=…` are settings. */
@@ -45,16 +37,6 @@ export function readWords(
   }
   if (read.directory === "") throw new UsageError(`expected the directory of the backup\n${usage}`);
   return { ...read, file: read.options.config };
-}
-
-/** The configuration the words lead to. */
-export function configOf({ file, flags }: Words): Config {
-  try {
-    return loadConfig({ ...(file !== undefined && { file }), flags, env: process.env }).config;
-  } catch (cause) {
-    if (cause instanceof ConfigError) throw new UsageError(cause.message);
-    throw cause;
-  }
 }
 
 /** Runs the command: its exit code, or 2 for wrong words and 1 for what failed, told in plain words. */

@@ -1,8 +1,7 @@
-/** The words of the command line, and the configuration they lead to. */
-import { loadConfig } from "../../runtime/config.ts";
-import { ConfigError } from "../../runtime/config-error.ts";
+/** The words of the command line. */
 import type { Config } from "../../runtime/settings.ts";
 import { listening } from "../doctor/ports.ts";
+import { type ConfigWords, UsageError } from "../words.ts";
 
 export const usage = `usage: bun run fsck [SERVICE…] [--gateway URL] [--json] [--config FILE] [--SECTION.KEY=VALUE …]
   SERVICE…      only these; all of them unless told
@@ -11,16 +10,11 @@ export const usage = `usage: bun run fsck [SERVICE…] [--gateway URL] [--json] 
   --json        one JSON document on stdout
   --config      instead of lakehouse.toml; any of its keys as --SECTION.KEY=VALUE, as --data_dir=/srv/lakehouse`;
 
-/** Wrong words; the message says what is expected. */
-export class UsageError extends Error {}
-
-export interface Words {
+export interface Words extends ConfigWords {
   services: string[];
   /** Without a `/` at its end. */
   gateway?: string;
   json: boolean;
-  file?: string;
-  flags: string[];
 }
 
 /** Takes the words apart. Throws UsageError. */
@@ -47,16 +41,6 @@ function given(word: string, value: string | undefined): string {
 function addressOf(text: string): string {
   if (/^https?:\/\/[^/]+\/?$/.test(text) && URL.canParse(text)) return text.replace(/\/$/, "");
   throw new UsageError(`--gateway: expected an address such as http://127.0.0.1:3110, got '${text}'`);
-}
-
-/** The configuration as a start with these words would have it. Throws UsageError. */
-export function configOf({ file, flags }: Words): Config {
-  try {
-    return loadConfig({ ...(file !== undefined && { file }), flags, env: process.env }).config;
-  } catch (cause) {
-    if (cause instanceof ConfigError) throw new UsageError(cause.message);
-    throw cause;
-  }
 }
 
 /** The services to ask, in the order in which they stand on each other. Throws UsageError. */
