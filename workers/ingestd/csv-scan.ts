@@ -151,11 +151,10 @@ function scan(
       index = scanQuoted(bytes, index, at, quote, delimiter);
       continue;
     }
-    const byte = bytes[index] as number;
-    if (byte > highest) {
-      index += 1;
-      continue;
-    }
+    let byte = bytes[index] as number;
+    // Nothing else is looked at on the way: three bytes in four end here.
+    while (byte > highest && ++index < length) byte = bytes[index] as number;
+    if (index === length) break;
     const before = index === 0 ? at.last : (bytes[index - 1] as number);
     if (byte === delimiter) at.fields += 1;
     else if (byte === lineFeed) {
