@@ -89,8 +89,12 @@ export async function startIngestStack(changes: Partial<Config["ingestd"]> = {},
       (await query(`SELECT COLUMNS(*)::VARCHAR FROM ${await relation(manifest)}`)) as (string | null)[][],
     types: (manifest: DatasetManifest) =>
       Object.fromEntries(manifest.columns.map(({ name, type }) => [name, type])),
-    /** What is in ingestd's work directory: empty when nothing is left behind. */
-    leftovers: () => readdirSync(join(path, "ingestd", "work")).filter((name) => name !== "duckdb"),
+    /** What stays in ingestd's work directory: after an answer its files are cleared away, which is waited for. */
+    leftovers: async () => {
+      const left = () => readdirSync(join(path, "ingestd", "work")).filter((name) => name !== "duckdb");
+      for (let tries = 0; left().length > 0 && tries < 500; tries++) await Bun.sleep(10);
+      return left();
+    },
     objects: async () =>
       (await stored.peer.verbs.list({ prefix: "datasets/" })).objects.map(({ key }) => key),
     stop: async () => {

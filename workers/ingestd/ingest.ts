@@ -3,12 +3,13 @@ import { join } from "node:path";
 import type { RawContext } from "../../runtime/contract.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
 import { storageError } from "../../runtime/files.ts";
+import { describe } from "../../runtime/log.ts";
 import { csv } from "./csv.ts";
 import type { Format, Place, Stored } from "./format.ts";
 import { type FormatName, formatOf } from "./format-of.ts";
 import { ndjson } from "./ndjson.ts";
 import { parquet } from "./parquet-in.ts";
-import { openPublication } from "./publish.ts";
+import { openPublication, type Publication } from "./publish.ts";
 import { readingOf } from "./reading.ts";
 import {
   type IngestAnswer,
@@ -99,26 +100,45 @@ async function inTurn(
   context: RawContext,
   parts: IngestParts,
 ): Promise<IngestAnswer> {
-  const { job, place } = task;
-  const endTurn = await parts.turns.take(task.name, job.signal);
+  const endTurn = await parts.turns.take(task.name, task.job.signal);
   const publication = openPublication(task, parts);
+  /** The turn ends when nothing is left, so that it bounds the disk that is taken as well. */
+  const leave = () => publication.close().finally(workplace.leave).finally(endTurn);
+  let answer: IngestAnswer;
   try {
-    // Before the body: an upload is long, and a name that cannot be is known now.
-    await parts.deps.peers.catalogd.verbs.admit({ name: task.name }, { requestId: task.requestId });
-    await workplace.enter();
-    job.enter("receiving");
-    const { idempotencyKey } = context;
-    // With a key the answer may be known already: nothing is begun before the whole file was seen.
-    if (idempotencyKey === undefined) place.onRun = publication.early.write;
-    const { stored, fingerprint } = await receive(task, context, parts.deps);
-    const work = () => publication.finish(stored);
-    if (idempotencyKey === undefined) return await work();
-    return await parts.deps.idempotency.once(`ingest ${idempotencyKey}`, fingerprint(), work);
-  } finally {
-    await publication.close();
-    await workplace.leave();
-    endTurn();
+    answer = await received(task, { workplace, publication, context, parts });
+  } catch (error) {
+    await leave();
+    throw error;
   }
+  // Who asked need not wait until the files are gone.
+  leave().catch((cause) => parts.deps.log.error("files of an ingest stay behind", describe(cause)));
+  return answer;
+}
+
+interface Entered {
+  workplace: OwnWorkplace;
+  publication: Publication;
+  context: RawContext;
+  parts: IngestParts;
+}
+
+async function received(
+  task: Task,
+  { workplace, publication, context, parts }: Entered,
+): Promise<IngestAnswer> {
+  const { job, place } = task;
+  // Before the body: an upload is long, and a name that cannot be is known now.
+  await parts.deps.peers.catalogd.verbs.admit({ name: task.name }, { requestId: task.requestId });
+  await workplace.enter();
+  job.enter("receiving");
+  const { idempotencyKey } = context;
+  // With a key the answer may be known already: nothing is begun before the whole file was seen.
+  if (idempotencyKey === undefined) place.onRun = publication.early.write;
+  const { stored, fingerprint } = await receive(task, context, parts.deps);
+  const work = () => publication.finish(stored);
+  if (idempotencyKey === undefined) return await work();
+  return await parts.deps.idempotency.once(`ingest ${idempotencyKey}`, fingerprint(), work);
 }
 
 /** Stores the body. The fingerprint stands for the file and the parameters; only asked for with an Idempotency-Key. */

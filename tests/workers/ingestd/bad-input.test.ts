@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => stack.stop());
 afterEach(async () => {
-  expect(stack.leftovers()).toEqual([]);
+  expect(await stack.leftovers()).toEqual([]);
   expect((await stack.catalogd.list({})).datasets.map(({ name }) => name)).toEqual(["known"]);
 });
 

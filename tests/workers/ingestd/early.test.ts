@@ -87,7 +87,7 @@ describe("a file of several runs", () => {
     await stack.send(new Request("http://localhost/ingest/jobs/early", { method: "DELETE" }));
     wait.resolve();
     expect((await cancelled).error.type).toBe("client_closed");
-    expect(stack.leftovers()).toEqual([]);
+    expect(await stack.leftovers()).toEqual([]);
     expect((await stack.objects()).filter((key) => key.startsWith("datasets/cancelled/"))).toEqual([]);
   }, 60_000);
 

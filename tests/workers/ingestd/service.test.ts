@@ -14,7 +14,7 @@ async function start(...args: Parameters<typeof startIngestStack>): Promise<Inge
 }
 afterEach(async () => {
   for (const stack of stacks.splice(0)) {
-    expect(stack.leftovers()).toEqual([]);
+    expect(await stack.leftovers()).toEqual([]);
     await stack.stop();
   }
 });
