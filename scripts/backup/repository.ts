@@ -125,6 +125,9 @@ function lockBackup(path: string): () => void {
   }
 }
 
+/** What systems say of a place where nothing can be written. */
+const unwritable = new Set(["EACCES", "EPERM", "ENOTDIR", "EEXIST", "ENOENT"]);
+
 /** A failure of the backup's own disk, told as that. */
 async function onDisk<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
@@ -132,8 +135,7 @@ async function onDisk<T>(path: string, work: () => Promise<T>): Promise<T> {
   } catch (cause) {
     const told = storageError(cause, "write");
     const code = errorCode(cause);
-    if (told === cause && code !== "EACCES" && code !== "EPERM" && code !== "ENOTDIR" && code !== "EEXIST")
-      throw cause;
+    if (told === cause && !unwritable.has(code ?? "")) throw cause;
     const why = told === cause ? `it cannot be written to (${code})` : (told as Error).message;
     throw new BackupError(
       `the backup in ${path}: ${why}. Mend that and run the command again: it goes on where it was`,

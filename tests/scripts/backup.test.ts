@@ -358,3 +358,9 @@ test.skipIf(process.getuid?.() === 0)("a directory that may not be written to is
   expect(ran.err).toContain("cannot be written to");
   expect(ran.code).toBe(1);
 });
+
+test("a place where no directory can be is told", async () => {
+  const ran = await command("backup", ["/proc/lakehouse"], { cwd: "/" });
+  expect(ran.err).toContain("cannot be written to (ENOENT)");
+  expect(ran.code).toBe(1);
+});
