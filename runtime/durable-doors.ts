@@ -58,13 +58,17 @@ export interface DurableDoorsDeps {
 /** What answers at the doors of one service. `stop` lets every point go. */
 export function durableDoors({ name, durable: kept, newId, clock, log }: DurableDoorsDeps) {
   const points = new Map<string, { point: Point; cancel: () => void }>();
+  let beingTaken = 0;
   const release = async (id: string) => {
     const held = points.get(id);
     points.delete(id);
     held?.cancel();
     await held?.point.end();
   };
-  const watch = (id: string) => clock.after(idleMs, () => void release(id));
+  /** For who cannot be told: what fails to be let go goes at the next start. */
+  const releaseQuietly = (id: string) =>
+    release(id).catch((cause) => log.error("a point could not be let go", { id, ...describe(cause) }));
+  const watch = (id: string) => clock.after(idleMs, () => void releaseQuietly(id));
   const own = (service: string) => {
     if (service !== name) throw fail("not_found", `this is ${name}, not '${service}'`);
   };
@@ -84,12 +88,15 @@ export function durableDoors({ name, durable: kept, newId, clock, log }: Durable
       },
       point: async ({ service }: { service: string }) => {
         own(service);
-        if (points.size >= pointsMax)
+        if (points.size + beingTaken >= pointsMax)
           throw fail("too_many_requests", `${name} holds ${pointsMax} points: let one go`, {
             retryAfterSeconds: 60,
           });
         const id = newId();
-        const point = await kept.point();
+        beingTaken += 1;
+        const point = await kept.point().finally(() => {
+          beingTaken -= 1;
+        });
         points.set(id, { point, cancel: watch(id) });
         return linesOf(
           listed(id, point, () => used(id)),
@@ -114,7 +121,7 @@ export function durableDoors({ name, durable: kept, newId, clock, log }: Durable
         return new Response(null, { status: 204 });
       },
     },
-    stop: async () => void (await Promise.all([...points.keys()].map(release))),
+    stop: async () => void (await Promise.all([...points.keys()].map(releaseQuietly))),
   };
 }
 

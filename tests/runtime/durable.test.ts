@@ -117,6 +117,21 @@ test("a point that nobody asks for is let go, and so are all at the end; there i
   expect((await send("GET", "thing/points/p2/a.log")).status).toBe(404);
 });
 
+test("a point that cannot be let go ends nothing else, and many at once are no more than allowed", async () => {
+  const failing = async () => {
+    throw new Error("the disk went away");
+  };
+  const { send, due, doors } = doorsOf({
+    ...logs,
+    point: async () => ({ ...(await holdFiles(directory.path, [])), end: failing }),
+  });
+  const answers = await Promise.all(Array.from({ length: 12 }, () => send("POST", "thing/points")));
+  expect(answers.filter(({ status }) => status === 200)).toHaveLength(8);
+  await Promise.all(answers.map((answer) => answer.text()));
+  due[0]?.();
+  await doors.stop();
+});
+
 test("an inspection that breaks says why, and its answer is never taken for whole", async () => {
   const broken = doorsOf({
     ...logs,
