@@ -21,6 +21,7 @@ export interface InspectParts {
 const buildAgain = ({ record: { name } }: Entry): string =>
   `build the corpus again: POST /v1/matrix/corpora with what GET /v1/matrix/corpora/${name} says of it; a new build replaces this one, and searches go on`;
 
+/** Throws when vectord cannot be asked. */
 export async function* inspectCorpora(parts: InspectParts, signal: AbortSignal): AsyncGenerator<Inspected> {
   const entries = parts.entries();
   for (const [at, entry] of entries.entries()) {
@@ -85,7 +86,7 @@ async function* inspectBuild(
   if (entry.isDoubtful) return;
   const texts = await lexicon.ask(file, "countTexts", { generation }, { signal });
   const lacking = await vectorsLacking(peers, index, texts, signal);
-  if (lacking) yield damage(`vectord index ${index}`, lacking.problem, lacking.remedy ?? buildAgain(entry));
+  if (lacking !== undefined) yield damage(`vectord index ${index}`, lacking, buildAgain(entry));
 }
 
 async function vectorsLacking(
@@ -93,18 +94,15 @@ async function vectorsLacking(
   name: string,
   texts: number,
   signal: AbortSignal,
-): Promise<{ problem: string; remedy?: string } | undefined> {
+): Promise<string | undefined> {
   try {
     const { count } = await vectord.verbs.info({ name }, { signal });
-    if (count >= texts) return undefined;
-    return { problem: `it has ${count} vectors for ${texts} rows with text` };
+    return count >= texts ? undefined : `it has ${count} vectors for ${texts} rows with text`;
   } catch (cause) {
-    signal.throwIfAborted();
-    if (!(cause instanceof ServiceError)) throw cause;
-    if (cause.type === "not_found" || cause.type === "corrupt")
-      return { problem: `it cannot be searched: ${cause.message}` };
-    const remedy = "see that vectord is ready (GET /readyz), and inspect again";
-    return { problem: `it could not be asked for: ${cause.message}`, remedy };
+    const isDamage =
+      cause instanceof ServiceError && (cause.type === "not_found" || cause.type === "corrupt");
+    if (isDamage) return `it cannot be searched: ${cause.message}`;
+    throw cause;
   }
 }
 
@@ -118,14 +116,7 @@ async function* inspectUnnamed(
 ): AsyncGenerator<Inspected> {
   const found: string[] = [];
   for (let token: string | undefined; ; ) {
-    const page = await vectord.verbs
-      .list({ ...(token !== undefined && { page_token: token }) }, { signal })
-      .catch((cause) => {
-        if (cause instanceof ServiceError && !signal.aborted) return undefined;
-        throw cause;
-      });
-    // Told already for each corpus.
-    if (!page) return;
+    const page = await vectord.verbs.list({ ...(token !== undefined && { page_token: token }) }, { signal });
     found.push(...page.indexes.map(({ name }) => name).filter((name) => ownName.test(name)));
     token = page.next_page_token;
     if (token === undefined) break;

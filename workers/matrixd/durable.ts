@@ -82,8 +82,16 @@ export function durableMatrix(parts: DurableParts): Durable {
           signal,
         });
       }
-      yield* inspectTraces(parts, signal);
-      yield* inspectCorpora(parts, signal);
+      let unasked: ServiceError | undefined;
+      for (const inspect of [inspectTraces, inspectCorpora])
+        try {
+          yield* inspect(parts, signal);
+        } catch (cause) {
+          if (!(cause instanceof ServiceError) || signal.aborted) throw cause;
+          unasked ??= cause;
+        }
+      // Nothing is damaged by that: what could be looked at was, and the rest is said not to be checked.
+      if (unasked) throw unasked;
     },
   };
 }
@@ -91,7 +99,7 @@ export function durableMatrix(parts: DurableParts): Durable {
 /** As pathwayd takes them at once. */
 const uidsMax = 10_000;
 
-/** A playbook whose trace is not there is never shown; one whose trace is retired is silent, and that is right. */
+/** Throws when pathwayd cannot be asked. A playbook whose trace is not there is never shown; one whose trace is retired is silent, and that is right. */
 async function* inspectTraces(
   { playbooks, pathwayd }: Pick<DurableParts, "playbooks" | "pathwayd">,
   signal: AbortSignal,
@@ -103,30 +111,19 @@ async function* inspectTraces(
   }
   const uids = [...byTrace.keys()];
   const of = "traces of playbooks";
-  try {
-    for (let from = 0; from < uids.length; from += uidsMax) {
-      yield { progress: { done: from, total: uids.length, of } };
-      const some = uids.slice(from, from + uidsMax);
-      const alive = new Set((await pathwayd.alive({ uids: some }, { signal })).alive);
-      for (const uid of some) {
-        if (alive.has(uid) || (await isThere(pathwayd, uid, signal))) continue;
-        for (const { playbook_id: id } of byTrace.get(uid) ?? [])
-          yield damage(
-            `matrixd/${playbooksName} playbook ${id}`,
-            `it came from trace '${uid}', which pathwayd does not have: it is never shown`,
-            `restore pathwayd and matrixd from one backup, or DELETE /v1/matrix/playbooks/${id}`,
-          );
-      }
+  for (let from = 0; from < uids.length; from += uidsMax) {
+    yield { progress: { done: from, total: uids.length, of } };
+    const some = uids.slice(from, from + uidsMax);
+    const alive = new Set((await pathwayd.alive({ uids: some }, { signal })).alive);
+    for (const uid of some) {
+      if (alive.has(uid) || (await isThere(pathwayd, uid, signal))) continue;
+      for (const { playbook_id: id } of byTrace.get(uid) ?? [])
+        yield damage(
+          `matrixd/${playbooksName} playbook ${id}`,
+          `it came from trace '${uid}', which pathwayd does not have: it is never shown`,
+          `restore pathwayd and matrixd from one backup, or DELETE /v1/matrix/playbooks/${id}`,
+        );
     }
-  } catch (cause) {
-    signal.throwIfAborted();
-    if (!(cause instanceof ServiceError)) throw cause;
-    const remedy = "see that pathwayd is ready (GET /readyz), and inspect again";
-    yield damage(
-      `matrixd/${playbooksName}`,
-      `pathwayd cannot be asked for their traces: ${cause.message}`,
-      remedy,
-    );
   }
 }
 

@@ -15,8 +15,19 @@ import { type MatrixdPeers, type MatrixdStack, startMatrixdStack } from "../../s
 
 let stack: MatrixdStack;
 const lostTraces = new Set<string>();
+let isVectordAway = false;
 const peers = (all: MatrixdPeers): MatrixdPeers => ({
   ...all,
+  vectord: {
+    ...all.vectord,
+    verbs: {
+      ...all.vectord.verbs,
+      info: async (input, options) => {
+        if (isVectordAway) throw fail("unavailable", "vectord is not running");
+        return all.vectord.verbs.info(input, options);
+      },
+    },
+  },
   pathwayd: {
     ...all.pathwayd,
     verbs: {
@@ -254,6 +265,23 @@ describe("inspections", () => {
     expect(placesOf(await findingsOf(durable()))).toEqual([`vectord index ${index}`]);
     await stack.build(spec("vectors"));
     expect(await findingsOf(durable())).toEqual([]);
+  });
+
+  test("a vectord that cannot be asked is no damage: the rest is read, and the inspection says what was not", async () => {
+    await make("alone");
+    await stack.build(spec("alone"));
+    isVectordAway = true;
+    const seen: string[] = [];
+    const inspect = async () => {
+      for await (const each of durable().inspect(new AbortController().signal))
+        seen.push("finding" in each ? each.finding.place : each.progress.of);
+    };
+    await expect(inspect()).rejects.toThrow("vectord is not running");
+    isVectordAway = false;
+    expect(seen).toContain("rows and words of corpus alone");
+    expect(seen.filter((place) => place.startsWith("vectord index"))).toEqual([]);
+    expect(await findingsOf(durable())).toEqual([]);
+    await stack.verbs.drop({ name: "alone" });
   });
 
   test("a damaged record of a corpus is found, before a start and after", async () => {
