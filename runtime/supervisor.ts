@@ -1,4 +1,4 @@
-/** Starts services in order, hands out channels, watches, restarts with backoff, rewires, stops in reverse. */
+/** Starts each service when those it calls are up, hands out channels, watches, restarts with backoff, rewires, stops in reverse. */
 import { type Clock, timestamp } from "./clock.ts";
 import { parseBind, urlOf } from "./config.ts";
 import type { Log } from "./log.ts";

@@ -64,7 +64,7 @@ async function verifyAll(repository: Repository, json: boolean): Promise<number>
       faults.length === 0
         ? "every checksum holds"
         : `${faults.length} ${faults.length === 1 ? "fault" : "faults"}. Remove the files named, and take a backup: it copies anew what still exists`;
-    say(`${names.length} points, ${blobs} blobs, ${sizeOf(bytes)}: ${told}`);
+    say(`${names.length} point${names.length === 1 ? "" : "s"}, ${blobs} blobs, ${sizeOf(bytes)}: ${told}`);
   }
   return faults.length === 0 ? 0 : 1;
 }
