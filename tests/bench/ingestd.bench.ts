@@ -3,10 +3,18 @@
  * `COPY (FROM read_csv(file)) TO parquet` of the same file: the staffing CSV, 500,000 rows unless
  * LAKEHOUSE_BENCH_ROWS says otherwise.
  */
-import { expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { workersPieces } from "../../scripts/make-workers.ts";
+import { csv } from "../../workers/ingestd/csv.ts";
+import { openEngine } from "../../workers/ingestd/engine.ts";
+import type { Place } from "../../workers/ingestd/format.ts";
+import { type NewTarget, planOf, writeRun } from "../../workers/ingestd/run.ts";
+import { inferFromSample } from "../../workers/ingestd/typing.ts";
+import { peek } from "../../workers/ingestd/upload.ts";
+import { createWorkplace } from "../../workers/ingestd/workplace.ts";
+import { createWriters } from "../../workers/ingestd/writers.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 import { inTurn, report, timed } from "../support/measure.ts";
 import { startProduct } from "../support/product.ts";
@@ -33,15 +41,19 @@ async function upload(url: string, file: string): Promise<Answer> {
   return (await new Response(curl.stdout).json()) as Answer;
 }
 
-test("a CSV of the staffing kind", async () => {
-  const { path, remove } = temporaryDirectory("bench-ingestd");
-  const file = join(path, "workers.csv");
+const { path, remove } = temporaryDirectory("bench-ingestd");
+const file = join(path, "workers.csv");
+beforeAll(async () => {
   const writer = Bun.file(file).writer({ highWaterMark: 8 << 20 });
   for (const piece of workersPieces({ rows, seed: 1 })) {
     writer.write(piece);
     await writer.flush();
   }
   await writer.end();
+});
+afterAll(remove);
+
+test("a CSV of the staffing kind", async () => {
   const bare = await DuckDBInstance.create(":memory:");
   const connection = await bare.connect();
   const product = await startProduct({ flags: [`--ingestd.max_ingest_bytes=${2 ** 34}`] });
@@ -76,6 +88,54 @@ test("a CSV of the staffing kind", async () => {
     await product.end();
     connection.closeSync();
     bare.closeSync();
-    remove();
+  }
+});
+
+test("the runs of a CSV, one after the other on all cores and beside each other on one each", async () => {
+  const { signal } = new AbortController();
+  const workplace = createWorkplace(join(path, "work"));
+  const place: Place = {
+    ...workplace,
+    reading: { nulls: [], types: new Map() },
+    rejectRules: { allowed: false, max: 0 },
+    columnsMax: 4096,
+    rowBytesMax: 2 ** 24,
+    signal,
+  };
+  let drafts = 0;
+  const newTarget: NewTarget = async () => ({
+    path: join(path, `${drafts++}.parquet`),
+    seal: async () => {},
+    commit: () => Promise.reject(new Error("not to be stored")),
+    compressionLevel: 1,
+    rowGroupRows: 122_880,
+  });
+  await workplace.enter();
+  const engine = await openEngine({ threads: 0, memoryLimit: "2GB", directory: join(path, "duckdb") });
+  const session = await engine.open(signal);
+  try {
+    const { head, whole, all } = await peek(Bun.file(file).stream(), 2 ** 20);
+    const [open] = (await csv.store({ head, whole, chunks: all }, place)).tables;
+    const table = await open?.(session);
+    if (table === undefined) throw new Error("the file is not clean");
+    const plan = planOf(table, undefined, await inferFromSample(session, table));
+    const writers = createWriters({ engine, signal, newTarget });
+    const medians = await inTurn(rounds, {
+      inTurn: () =>
+        timed(async () => {
+          for (const run of table.runs) await writeRun(session, run, plan, newTarget);
+        }),
+      beside: () => timed(() => Promise.all(table.runs.map((run) => writers.begin(run, plan)))),
+    });
+    report("runs of a CSV", {
+      runs: table.runs.length,
+      "in turn, on all cores, ms": medians.inTurn,
+      "beside each other, on one each, ms": medians.beside,
+      ratio: medians.beside / medians.inTurn,
+    });
+  } finally {
+    session.close();
+    await engine.stop();
+    await workplace.leave();
   }
 });

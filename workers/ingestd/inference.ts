@@ -19,7 +19,7 @@ export function checkedCast(cell: string, type: string, index: number): string {
   if (type === "VARCHAR") return cell;
   const stop = `error('${violation(index)}')`;
   if (type === allNull) return `CASE WHEN ${cell} IS NULL THEN NULL::VARCHAR ELSE ${stop} END`;
-  return `CASE WHEN ${cell} IS NULL THEN NULL WHEN ${holds(cell, type)} THEN TRY_CAST(${cell} AS ${type}) ELSE ${stop} END`;
+  return `CASE WHEN ${holds(cell, type)} THEN TRY_CAST(${cell} AS ${type}) ELSE ${stop} END`;
 }
 
 /** The same for a type that was asked for: it need not read back to the same text. */
@@ -37,16 +37,17 @@ export function violatedColumn(message: string): number | undefined {
   return found ? Number(found[1]) : undefined;
 }
 
-/** True for a text that the type holds without loss; the cell is not NULL. */
+/** True for NULL, and for a text that the type holds without loss; never NULL itself, which would be one branch more. */
 export function holds(cell: string, type: string): string {
-  const back = `CAST(TRY_CAST(${cell} AS ${type}) AS VARCHAR) = ${cell}`;
+  const back = `${cell} IS NOT DISTINCT FROM CAST(TRY_CAST(${cell} AS ${type}) AS VARCHAR)`;
+  const unlessNull = (condition: string) => `coalesce(${condition}, true)`;
   if (type === "VARCHAR") return "true";
-  if (type === "BOOLEAN") return `${cell} IN ('true', 'false')`;
+  if (type === "BOOLEAN") return unlessNull(`${cell} IN ('true', 'false')`);
   // DuckDB also reads and writes 'inf' and 'nan' as doubles, 'infinity' as a date: as data these are words.
-  if (type === "DOUBLE") return `coalesce(isfinite(TRY_CAST(${cell} AS DOUBLE)) AND ${back}, false)`;
-  if (type === "DATE") return `coalesce(length(${cell}) = 10 AND ${back}, false)`;
-  if (type === "TIMESTAMP") return `coalesce(length(${cell}) BETWEEN 19 AND 26 AND ${back}, false)`;
-  return `coalesce(${back}, false)`;
+  if (type === "DOUBLE") return `${back} AND ${unlessNull(`isfinite(TRY_CAST(${cell} AS DOUBLE))`)}`;
+  if (type === "DATE") return `${back} AND ${unlessNull(`strlen(${cell}) = 10`)}`;
+  if (type === "TIMESTAMP") return `${back} AND ${unlessNull(`strlen(${cell}) BETWEEN 19 AND 26`)}`;
+  return back;
 }
 
 /** The text of a DECIMAL: as DuckDB writes it, so no `+`, no leading zeros, no minus zero. */

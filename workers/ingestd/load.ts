@@ -1,9 +1,9 @@
 /** From a stored file to one Parquet file: types chosen, every value checked, every row accounted for. */
 
 import type { Early } from "./early.ts";
-import { EngineError, type Session } from "./engine.ts";
-import type { Column, Stored, Table } from "./format.ts";
+import type { Column, Run, Stored, Table } from "./format.ts";
 import { holds, misfit, violatedColumn } from "./inference.ts";
+import { EngineError, isExhausted, type Session } from "./instance.ts";
 import { type NewTarget, type Piece, type Plan, planOf, writeRun } from "./run.ts";
 import {
   drift,
@@ -14,6 +14,7 @@ import {
   type Registered,
   type TypedColumn,
 } from "./typing.ts";
+import type { Writers } from "./writers.ts";
 
 export interface Loaded {
   pieces: Piece[];
@@ -33,6 +34,7 @@ class NotHeld extends Error {
 export interface LoadOptions {
   registered: Registered | undefined;
   newTarget: NewTarget;
+  writers: Writers;
   /** What was written while the file was received. */
   early: Early | undefined;
   /** Told when a fast way of reading was given up. */
@@ -57,9 +59,9 @@ export async function load(session: Session, stored: Stored, options: LoadOption
 }
 
 async function loadTable(session: Session, table: Table, options: LoadOptions): Promise<Loaded> {
-  const { registered } = options;
+  const { registered, writers } = options;
   const early = table.early ? options.early : undefined;
-  if (early === undefined) await options.early?.stop();
+  if (early === undefined) await writers.giveUp();
   const match = registered && matchRegistered(table, registered);
   const leaveOut = await rejectMisfits(session, table);
   const write = (types: readonly string[], written: Early | undefined) => {
@@ -72,7 +74,7 @@ async function loadTable(session: Session, table: Table, options: LoadOptions): 
       early,
     );
   } catch (error) {
-    await early?.stop();
+    await writers.giveUp();
     if (!(error instanceof Violation)) throw error;
     if (error.column.forced) throw new NotHeld(error.message);
     const types = await inferFromAll(session, table);
@@ -145,16 +147,24 @@ async function writeRuns(
   session: Session,
   table: Table,
   plan: Plan,
-  { newTarget, early }: Pick<LoadOptions, "newTarget" | "early">,
+  { newTarget, writers, early }: Pick<LoadOptions, "newTarget" | "writers" | "early">,
 ): Promise<Loaded> {
+  const meaning = (error: unknown) => {
+    throw meaningOf(error, table, plan);
+  };
+  const onAllCores = (run: Run) => writeRun(session, run, plan, newTarget);
+  const last = table.runs.length - 1;
+  // The last run is written by all cores: those that the others leave are not idle meanwhile.
+  const writing = table.runs.map(
+    (run, index) => early?.piece(index) ?? (index < last ? writers.begin(run, plan) : onAllCores(run)),
+  );
+  const ended = await Promise.allSettled(writing);
   const pieces: Piece[] = [];
   for (const [index, run] of table.runs.entries()) {
-    const piece = early?.piece(index) ?? writeRun(session, run, plan, newTarget);
-    pieces.push(
-      await piece.catch((error) => {
-        throw meaningOf(error, table, plan);
-      }),
-    );
+    const piece = ended[index];
+    if (piece?.status === "fulfilled") pieces.push(piece.value);
+    else if (index < last && isExhausted(piece?.reason)) pieces.push(await onAllCores(run).catch(meaning));
+    else meaning(piece?.reason);
   }
   const rejects = await table.rejects.relation();
   const rowsRejected = table.rejects.count();

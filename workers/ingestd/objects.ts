@@ -20,6 +20,8 @@ export interface Committed {
 export interface Draft {
   /** Where to write the file. */
   path: string;
+  /** Hashes what was written, and makes it durable where it is: `commit` has little left to do then. */
+  seal: () => Promise<void>;
   /** Stores what was written under `datasets/<name>/<sha256 of the bytes>.parquet`, durably. */
   commit: (name: string) => Promise<Committed>;
   /** Gives up what was not committed. */
@@ -55,22 +57,21 @@ export async function openDraft({ storaged, directory, newId, requestId }: Objec
   };
   if (staged !== undefined && (await isVisible(staged))) {
     const options = { requestId, timeoutMs: storeTimeoutMs };
-    const commit = async (name: string) => {
-      const key = await keyOf(name, staged);
-      return once(key, () => storaged.verbs.commit({ token, key, if_none_match: "*" }, options));
-    };
-    return { path: staged, commit, discard: discardStage };
+    return draftOf({
+      path: staged,
+      hashed: async () => (await storaged.verbs.seal({ token }, options)).sha256,
+      store: (key) => once(key, () => storaged.verbs.commit({ token, key, if_none_match: "*" }, options)),
+      discard: discardStage,
+    });
   }
   await discardStage();
   const path = join(directory, `${newId()}.parquet`);
-  return {
+  return draftOf({
     path,
-    commit: async (name) => {
-      const key = await keyOf(name, path);
-      return once(key, () => send(storaged, key, path));
-    },
+    hashed: () => hashOf(path),
+    store: (key) => once(key, () => send(storaged, key, path)),
     discard: () => rm(path, { force: true }),
-  };
+  });
 }
 
 /** Hashing and syncing a large object takes longer than other calls. */
@@ -86,10 +87,35 @@ async function isVisible(path: string): Promise<boolean> {
   }
 }
 
-async function keyOf(name: string, path: string): Promise<string> {
+interface DraftParts extends Pick<Draft, "path" | "discard"> {
+  hashed: () => Promise<string>;
+  store: (key: string) => Promise<Committed>;
+}
+
+/** A file is hashed once, and not taken away meanwhile. */
+function draftOf({ path, hashed, store, discard }: DraftParts): Draft {
+  let sealed: Promise<string> | undefined;
+  const seal = () => {
+    sealed ??= hashed();
+    return sealed;
+  };
+  return {
+    path,
+    seal: async () => {
+      await seal();
+    },
+    commit: async (name) => store(`datasets/${name}/${await seal()}.parquet`),
+    discard: async () => {
+      await sealed?.catch(() => undefined);
+      await discard();
+    },
+  };
+}
+
+async function hashOf(path: string): Promise<string> {
   const hash = new Bun.CryptoHasher("sha256");
   for await (const chunk of Bun.file(path).stream()) hash.update(chunk);
-  return `datasets/${name}/${hash.digest("hex")}.parquet`;
+  return hash.digest("hex");
 }
 
 async function send(

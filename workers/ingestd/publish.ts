@@ -2,8 +2,8 @@
 import { ServiceError } from "../../runtime/errors.ts";
 import { describe } from "../../runtime/log.ts";
 import { createEarly, type Early } from "./early.ts";
-import type { Session } from "./engine.ts";
 import type { Stored } from "./format.ts";
+import type { Session } from "./instance.ts";
 import { type Loaded, load } from "./load.ts";
 import { type Committed, type Draft, openDraft } from "./objects.ts";
 import { vectorRows } from "./part-rule.ts";
@@ -17,6 +17,7 @@ import {
   type Task,
 } from "./task.ts";
 import { type Written, writeQuery } from "./write-parquet.ts";
+import { createWriters, type Writers } from "./writers.ts";
 
 /** Who a version was made by, in its manifest. */
 const madeBy = "ingestd";
@@ -43,6 +44,7 @@ interface Work {
   /** The dataset as it was when it was first asked for; our turn of its name keeps others from changing it. */
   before: () => Promise<DatasetManifest | undefined>;
   newTarget: NewTarget;
+  writers: Writers;
   early: Early;
 }
 
@@ -56,33 +58,35 @@ export function openPublication(task: Task, parts: IngestParts): Publication {
     const draft = await openDraft({ storaged: peers.storaged, newId, directory, requestId });
     drafts.push(draft);
     const { compression_level: compressionLevel, row_group_rows: rowGroupRows } = deps.config.ingestd;
-    return { path: draft.path, commit: draft.commit, compressionLevel, rowGroupRows };
+    const { path, seal, commit } = draft;
+    return { path, seal, commit, compressionLevel, rowGroupRows };
   };
   let asked: Promise<DatasetManifest | undefined> | undefined;
   const before = () => {
     asked ??= manifestOf(task.name, task, parts);
     return asked;
   };
-  const early = createEarly({ engine, signal: job.signal, registered: before, newTarget });
+  const writers = createWriters({ engine, signal: job.signal, newTarget });
+  const early = createEarly({ engine, signal: job.signal, registered: before, writers });
   return {
     early,
     finish: async (stored) => {
       const session = await engine.open(job.signal, { measured: true });
       try {
-        return await finish(session, stored, { task, parts, before, newTarget, early });
+        return await finish(session, stored, { task, parts, before, newTarget, writers, early });
       } finally {
         session.close();
       }
     },
     close: async () => {
-      await early.stop();
+      await writers.giveUp();
       await Promise.all(drafts.map((draft) => draft.discard()));
     },
   };
 }
 
 async function finish(session: Session, stored: Stored, work: Work): Promise<IngestAnswer> {
-  const { task, parts, newTarget, early } = work;
+  const { task, parts, newTarget, writers, early } = work;
   const { input, job, name } = task;
   const mode = input.mode ?? "replace";
   job.enter("inferring");
@@ -92,6 +96,7 @@ async function finish(session: Session, stored: Stored, work: Work): Promise<Ing
   const loaded = await load(session, stored, {
     registered: before,
     newTarget,
+    writers,
     early,
     onRetry: (reason) =>
       parts.deps.log.info("the file is read again, row by row", { request_id: task.requestId, reason }),

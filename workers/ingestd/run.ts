@@ -1,6 +1,7 @@
 /** One run of rows into one Parquet file, by a plan of columns and types. */
-import type { Session } from "./engine.ts";
+
 import type { Column, Run, Table } from "./format.ts";
+import type { Session } from "./instance.ts";
 import type { Draft } from "./objects.ts";
 import { identifier } from "./sql-text.ts";
 import type { Match } from "./typing.ts";
@@ -28,7 +29,7 @@ export function planOf(table: Table, match: Match | undefined, types: readonly s
 }
 
 /** A place for one more file. */
-export type NewTarget = () => Promise<Target & Pick<Draft, "commit">>;
+export type NewTarget = () => Promise<Target & Pick<Draft, "seal" | "commit">>;
 
 /** A file that was written. */
 export interface Piece extends Written {
@@ -40,6 +41,8 @@ export async function writeRun(session: Session, run: Run, plan: Plan, newTarget
   const target = await newTarget();
   const { rows, rowBytes, partRows } = run;
   const written = await writeQuery(session, selectOf(run, plan), { ...target, rows, rowBytes, partRows });
+  // Meanwhile other runs are written; a failure is told by `commit`.
+  target.seal().catch(() => undefined);
   return { ...written, commit: target.commit };
 }
 

@@ -1,6 +1,6 @@
 /**
  * Runs of parts: each becomes one object. The first run is short, so that writing begins early while the rest is still
- * received; later ones double, so that objects stay few. Like the parts, runs follow from the rows alone.
+ * received; later ones are longer, so that objects stay few. Like the parts, runs follow from the rows alone.
  */
 import type { Cut } from "./csv-scan.ts";
 
@@ -21,6 +21,10 @@ export interface Runs {
 /** Text in the first run, and at most in a later one. */
 const firstBytes = 48_000_000;
 const mostBytes = 384_000_000;
+/** So many in turn are as long as each other, since as many are written beside each other on the smallest machine. */
+const alike = 2;
+
+const lengthOf = (index: number): number => Math.min(mostBytes, firstBytes * 2 ** Math.floor(index / alike));
 
 export function createRuns(): Runs {
   const runs: RunOfParts[] = [];
@@ -29,7 +33,7 @@ export function createRuns(): Runs {
   return {
     endPart: ({ rows, bytes }) => {
       parts += 1;
-      if (bytes - from.bytes < Math.min(mostBytes, firstBytes * 2 ** runs.length)) return [];
+      if (bytes - from.bytes < lengthOf(runs.length)) return [];
       const run = { from: from.part, to: parts, rows: rows - from.rows };
       from = { part: parts, rows, bytes };
       runs.push(run);

@@ -28,7 +28,7 @@ export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>>
     max_concurrent_ingests: atOnce,
     max_waiting_ingests: waiting,
   } = config.ingestd;
-  const engine = await openEngine({ threads, memoryLimit, directory: workDirectory });
+  const engine = await openEngine({ threads, memoryLimit, directory: join(workDirectory, "duckdb") });
   const jobs = createJobs(clock, config.ingestd.jobs_kept);
   const turns = createTurns(atOnce, waiting);
   const parts: IngestParts = { deps, engine, jobs, turns, workDirectory };

@@ -103,11 +103,21 @@ export interface Kept {
   drop: () => Promise<void>;
 }
 
+/** A staged file as it was when it was made durable: the hash of its bytes, and what tells whether they changed since. */
+export interface Sealed {
+  sha256: string;
+  bytes: number;
+  mtime_ns: string;
+  ino: string;
+}
+
 export interface Staging {
   /** An empty directory of the bucket's file system that will be deleted on start and on `discard`. */
   reserve: (token: string) => Promise<string>;
-  /** Takes the file as if its bytes had been received: durable and hashed. */
-  adopt: (key: string, path: string) => Promise<Upload>;
+  /** Makes the file durable, and reads it. */
+  seal: (path: string) => Promise<Sealed>;
+  /** Takes the file as if its bytes had been received. As long as it is what was sealed it is not read again. */
+  adopt: (key: string, path: string, sealed?: Sealed) => Promise<Upload>;
   release: (token: string) => Promise<void>;
 }
 

@@ -155,6 +155,12 @@ export const storaged = contract("storaged", {
     body: closed({ bucket }),
     reply: closed({ token: t.String(), path: t.Optional(t.String()) }),
   }),
+  seal: internal({
+    summary:
+      "Makes a staged file that is whole durable, and tells the SHA-256 of its bytes. A commit has little left to do then.",
+    body: closed({ token: t.String() }),
+    reply: closed({ sha256: t.String(), bytes: t.Integer() }),
+  }),
   commit: internal({
     summary:
       "Makes the staged file the object: durable, atomic. With if_none_match an existing object is a 412.",

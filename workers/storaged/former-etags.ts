@@ -85,7 +85,10 @@ function renamed(bucket: Bucket, known: Known): Bucket {
       },
     }),
     ...(staging && {
-      staging: { ...staging, adopt: async (key, path) => upload(key, await staging.adopt(key, path)) },
+      staging: {
+        ...staging,
+        adopt: async (key, ...file) => upload(key, await staging.adopt(key, ...file)),
+      },
     }),
   };
 }

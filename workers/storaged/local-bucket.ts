@@ -112,6 +112,7 @@ function stagingIn(layout: Layout, writer: LocalWriter): Staging {
       await writeFile(path, "", { flag: "wx" });
       return path;
     },
+    seal: writer.seal,
     adopt: writer.adopt,
     release: (token) => rm(folderOf(token), { recursive: true, force: true }),
   };

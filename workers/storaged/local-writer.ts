@@ -8,6 +8,8 @@ import {
   type Conditions,
   checkConditions,
   type ReceiveOptions,
+  type Sealed,
+  type Staging,
   type Upload,
   type Written,
 } from "./bucket.ts";
@@ -31,7 +33,8 @@ export interface WriterDeps {
 
 export interface LocalWriter {
   receive: (key: string, body: AsyncIterable<Uint8Array>, options: ReceiveOptions) => Promise<Upload>;
-  adopt: (key: string, path: string) => Promise<Upload>;
+  seal: Staging["seal"];
+  adopt: Staging["adopt"];
   remove: (key: string, conditions: Conditions) => Promise<boolean>;
 }
 
@@ -57,17 +60,20 @@ export function createLocalWriter(deps: WriterDeps): LocalWriter {
         throw storageError(cause, `store '${key}'`);
       }
     },
-    adopt: async (key, path) => {
-      checkFitsDisk(key);
-      const handle = await openStaged(path);
+    seal: async (path) => {
       try {
-        await handle.sync();
-        const sha256 = await hashFile(handle);
-        return uploadOf(key, path, await generationFrom(handle, sha256));
+        return await seal(path);
+      } catch (cause) {
+        throw storageError(cause, "store a staged file");
+      }
+    },
+    adopt: async (key, path, sealed) => {
+      checkFitsDisk(key);
+      try {
+        const kept = sealed !== undefined && (await isStill(path, sealed));
+        return uploadOf(key, path, kept ? sealed : await seal(path));
       } catch (cause) {
         throw storageError(cause, `store '${key}'`);
-      } finally {
-        await handle.close();
       }
     },
     remove: (key, conditions) =>
@@ -108,13 +114,34 @@ async function stage(
   }
 }
 
+/** Makes a file that another wrote durable. */
+async function seal(path: string): Promise<Sealed> {
+  const handle = await openStaged(path);
+  try {
+    await handle.sync();
+    return await generationFrom(handle, await hashFile(handle));
+  } finally {
+    await handle.close();
+  }
+}
+
+async function isStill(path: string, { bytes, mtime_ns, ino }: Sealed): Promise<boolean> {
+  const facts = await lstat(path, { bigint: true });
+  return (
+    facts.isFile() &&
+    Number(facts.size) === bytes &&
+    String(facts.mtimeNs) === mtime_ns &&
+    String(facts.ino) === ino
+  );
+}
+
 async function openStaged(path: string): Promise<FileHandle> {
   const facts = await lstat(path);
   if (!facts.isFile()) throw fail("bad_request", "the staged file is no longer a plain file; stage again");
   return open(path, "r+");
 }
 
-async function generationFrom(handle: FileHandle, sha256: string): Promise<Generation> {
+async function generationFrom(handle: FileHandle, sha256: string): Promise<Sealed> {
   const { size, mtimeNs, ino } = await handle.stat({ bigint: true });
   return { sha256, bytes: Number(size), mtime_ns: String(mtimeNs), ino: String(ino) };
 }

@@ -166,7 +166,7 @@ const conditionsOf = ({
 });
 
 type ObjectVerbs = Pick<VerbsOf<Storaged>, "read" | "write" | "erase" | "head" | "locate">;
-type StageVerbs = Pick<VerbsOf<Storaged>, "stage" | "commit" | "discard">;
+type StageVerbs = Pick<VerbsOf<Storaged>, "stage" | "seal" | "commit" | "discard">;
 
 function objectVerbs({ on }: Parts): ObjectVerbs {
   const about = (where: Where, { requestId }: CallContext) => ({ where, requestId, expected: lookedFor });
@@ -216,6 +216,14 @@ function stageVerbs({ deps, registry, operations, on }: Parts): StageVerbs {
         stages.add(token, { bucket, path, staging });
         return { token, path };
       }),
+    seal: async ({ token }, { requestId }) => {
+      const stage = stages.look(token);
+      return operations.run({ operation: "seal", bucket: stage.bucket, key: "", requestId }, async () => {
+        const sealed = await stage.staging.seal(stage.path);
+        stage.sealed = sealed;
+        return { sha256: sealed.sha256, bytes: sealed.bytes };
+      });
+    },
     commit: (input, { requestId }) =>
       on("commit", { where: input, requestId, expected: ["precondition_failed"] }, async (bucket, key) => {
         const { token } = input;
@@ -228,7 +236,7 @@ function stageVerbs({ deps, registry, operations, on }: Parts): StageVerbs {
               `the file was staged for bucket '${stage.bucket}', not for '${name}'; stage again`,
             );
           }
-          const upload: Upload = await stage.staging.adopt(key, stage.path);
+          const upload: Upload = await stage.staging.adopt(key, stage.path, stage.sealed);
           return (await upload.commit(conditionsOf(input))).info;
         } finally {
           await stage.staging.release(token);

@@ -1,7 +1,7 @@
 /** Files handed out for callers on this machine to write objects into. Only these can be committed. */
 import type { Clock } from "../../runtime/clock.ts";
 import { fail } from "../../runtime/errors.ts";
-import type { Staging } from "./bucket.ts";
+import type { Sealed, Staging } from "./bucket.ts";
 
 /** Files handed out and neither committed nor given up: more mean that callers leak them. */
 const openMax = 1024;
@@ -12,10 +12,13 @@ export interface Stage {
   bucket: string;
   path: string;
   staging: Staging;
+  sealed?: Sealed;
 }
 
 export interface Stages {
   add: (token: string, stage: Stage) => void;
+  /** The file, which stays. `not_found` as below. */
+  look: (token: string) => Stage;
   /** Takes the file out: it can be committed once. `not_found` for a token that is unknown or used. */
   take: (token: string) => Stage;
   /** Takes the file out if it is there. */
@@ -26,6 +29,13 @@ export interface Stages {
 
 export function createStages(clock: Clock): Stages {
   const open = new Map<string, Stage & { since: number }>();
+  const known = (stage: Stage | undefined): Stage => {
+    if (stage) return stage;
+    throw fail(
+      "not_found",
+      "there is no staged file with this token: it was committed, given up or lost in a restart; stage again",
+    );
+  };
   const drop = (token: string) => {
     const stage = open.get(token);
     open.delete(token);
@@ -34,14 +44,8 @@ export function createStages(clock: Clock): Stages {
   return {
     add: (token, stage) => open.set(token, { ...stage, since: clock.elapsed() }),
     drop,
-    take: (token) => {
-      const stage = drop(token);
-      if (stage) return stage;
-      throw fail(
-        "not_found",
-        "there is no staged file with this token: it was committed, given up or lost in a restart; stage again",
-      );
-    },
+    look: (token) => known(open.get(token)),
+    take: (token) => known(drop(token)),
     makeRoom: async () => {
       for (const [token, { since, staging }] of open) {
         if (clock.elapsed() - since < forgottenMs) break;

@@ -25,7 +25,10 @@ function watched(bucket: Bucket, gate: ChangeGate): Bucket {
     receive: async (key, body, options) => upload(key, await bucket.receive(key, body, options)),
     remove: (key, conditions, signal) => gate.change(name, key, () => bucket.remove(key, conditions, signal)),
     ...(staging && {
-      staging: { ...staging, adopt: async (key, path) => upload(key, await staging.adopt(key, path)) },
+      staging: {
+        ...staging,
+        adopt: async (key, ...file) => upload(key, await staging.adopt(key, ...file)),
+      },
     }),
   };
 }

@@ -310,7 +310,7 @@ describe("a CSV with", () => {
     const wide = await outcome(`${header}\n${row(1)}\n${row(2)}\n`);
     expect(wide.cells).toEqual([1, 2].map((at) => row(at).split(",")));
     expect(new Set(Object.values(wide.types))).toEqual(new Set(["BIGINT"]));
-  });
+  }, 30_000);
 
   test("twenty megabytes of quoted line ends, over many parts and threads, equals the RFC's reading", async () => {
     const random = seeded(3);

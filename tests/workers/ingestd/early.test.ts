@@ -75,6 +75,18 @@ describe("a file of several runs", () => {
     expect(keys).toEqual(taken.answer.manifest.objects.map(({ key }) => key));
   }, 60_000);
 
+  test("whose runs need more memory than one core has is written with all of it, as the same objects", async () => {
+    const { answer } = await stack.ingest("ample", chunked(large, 400_000));
+    const small = await startIngestStack({ memory_limit: "200MB" });
+    try {
+      const { answer: scarce } = await small.ingest("ample", chunked(large, 400_000));
+      const keys = ({ manifest }: typeof answer) => manifest.objects.map(({ key }) => key);
+      expect(keys(scarce)).toEqual(keys(answer));
+    } finally {
+      await small.stop();
+    }
+  }, 60_000);
+
   test("that is cancelled while its first run is written leaves nothing", async () => {
     const wait = Promise.withResolvers<void>();
     let sent = 0;
@@ -128,18 +140,20 @@ describe("the part rule", () => {
   });
 });
 
-test("runs double from 48 to 384 megabytes, and there is always one", () => {
+test("runs double by pairs from 48 to 384 megabytes, and there is always one", () => {
   const runs = createRuns();
   const ended = Array.from({ length: 200 }, (_, part) =>
     runs.endPart({ rows: (part + 1) * 10, bytes: (part + 1) * 6_000_000 }),
   ).flat();
   expect(ended.map(({ from, to, rows: count }) => [to - from, count])).toEqual([
     [8, 80],
+    [8, 80],
+    [16, 160],
     [16, 160],
     [32, 320],
-    [64, 640],
+    [32, 320],
     [64, 640],
   ]);
-  expect(runs.end(200, 2000).at(-1)).toEqual({ from: 184, to: 200, rows: 160 });
+  expect(runs.end(200, 2000).at(-1)).toEqual({ from: 176, to: 200, rows: 240 });
   expect(createRuns().end(0, 0)).toEqual([{ from: 0, to: 0, rows: 0 }]);
 });

@@ -262,6 +262,34 @@ describe("storaged", () => {
       expect(await staging()).toEqual([]);
     });
 
+    test("a sealed file is committed as it was sealed, and as it is when it was changed since", async () => {
+      const sha256 = (text: string) => new Bun.CryptoHasher("sha256").update(text).digest("hex");
+      const seal = async (key: string, change: (path: string) => void) => {
+        const { token, path = "" } = await verbs().stage({});
+        writeFileSync(path, "sealed");
+        const sealed = await verbs().seal({ token });
+        change(path);
+        return { sealed, info: await verbs().commit({ token, key }) };
+      };
+      const kept = await seal("sealed/kept", () => {});
+      expect(kept.sealed).toEqual({ sha256: sha256("sealed"), bytes: 6 });
+      expect(kept.info).toMatchObject({ etag: sha256("sealed"), bytes: 6 });
+      const changed = await seal("sealed/changed", (path) => writeFileSync(path, "change"));
+      expect(changed.info.etag).toBe(sha256("change"));
+      expect(Buffer.from((await verbs().read({ key: "sealed/changed" })).bytes).toString()).toBe("change");
+    });
+
+    test("what stage did not hand out is not sealed", async () => {
+      const gone = await verbs().stage({});
+      await verbs().discard({ token: gone.token });
+      for (const token of ["", "unknown", gone.token])
+        expect((await refused(verbs().seal({ token }))).type).toBe("not_found");
+      const { token, path = "" } = await verbs().stage({});
+      await Bun.spawn(["ln", "-sf", "/etc/passwd", path]).exited;
+      expect((await refused(verbs().seal({ token }))).message).toContain("no longer a plain file");
+      await verbs().discard({ token });
+    });
+
     test("a file that a program put in place by a rename is committed too", async () => {
       const { token, path = "" } = await verbs().stage({});
       writeFileSync(`${path}.tmp`, "renamed");

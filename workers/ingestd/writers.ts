@@ -1,0 +1,50 @@
+/** Runs written beside each other, each on one core. */
+import type { Engine } from "./engine.ts";
+import type { Run } from "./format.ts";
+import { isExhausted } from "./instance.ts";
+import { type NewTarget, type Piece, type Plan, writeRun } from "./run.ts";
+
+export interface Writers {
+  /** Begins to write a run as soon as a core is free for it, those that came before first. Rejects as the session does. */
+  begin: (run: Run, plan: Plan | Promise<Plan>) => Promise<Piece>;
+  /** Interrupts what is under way, and waits for its end. */
+  giveUp: () => Promise<void>;
+}
+
+export interface WritersOptions {
+  engine: Engine;
+  signal: AbortSignal;
+  newTarget: NewTarget;
+}
+
+export function createWriters({ engine, signal, newTarget }: WritersOptions): Writers {
+  let given = new AbortController();
+  const underWay = new Set<Promise<unknown>>();
+  const write = async (run: Run, plan: Plan, own: AbortController) => {
+    const session = await engine.openAlone(AbortSignal.any([signal, own.signal]));
+    try {
+      return await writeRun(session, run, plan, newTarget);
+    } catch (error) {
+      // The file will not be read like this: the rest need not be written.
+      if (!isExhausted(error)) own.abort(error);
+      throw error;
+    } finally {
+      session.close();
+    }
+  };
+  return {
+    begin: (run, planned) => {
+      const own = given;
+      const work = Promise.resolve(planned).then((plan) => write(run, plan, own));
+      // Whoever asks for it hears of its failure; when nobody does, it does not matter.
+      const settled = work.catch(() => undefined).finally(() => underWay.delete(settled));
+      underWay.add(settled);
+      return work;
+    },
+    giveUp: async () => {
+      given.abort();
+      given = new AbortController();
+      await Promise.all(underWay);
+    },
+  };
+}
