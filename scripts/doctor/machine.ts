@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
 import { join } from "node:path";
+import { memoryBytes } from "../../runtime/setting.ts";
 import type { Config } from "../../runtime/settings.ts";
 import { type Check, missing, ok, run } from "./check.ts";
 
@@ -27,29 +28,12 @@ export function groupLimit(root = "/"): number | undefined {
   return limits.length === 0 ? undefined : Math.min(...limits);
 }
 
-const units: Readonly<Record<string, number>> = {
-  K: 1e3,
-  M: 1e6,
-  G: 1e9,
-  T: 1e12,
-  Ki: 2 ** 10,
-  Mi: 2 ** 20,
-  Gi: 2 ** 30,
-  Ti: 2 ** 40,
-};
-
-/** `2GB` or `1.5 GiB` in bytes. */
-export function bytesOf(size: string): number {
-  const [, number, unit] = /^([\d.]+)\s?([KMGT]i?)B$/.exec(size) ?? [];
-  return Number(number) * (units[unit ?? ""] ?? Number.NaN);
-}
-
 /** What the configuration lets grow, in bytes, largest first. */
 const allowed = (config: Config): [string, number][] =>
   (
     [
-      ["queryd.memory_limit", bytesOf(config.queryd.memory_limit)],
-      ["ingestd.memory_limit", bytesOf(config.ingestd.memory_limit)],
+      ["queryd.memory_limit", memoryBytes(config.queryd.memory_limit)],
+      ["ingestd.memory_limit", memoryBytes(config.ingestd.memory_limit)],
       ["embedd.cache_max_bytes", config.embedd.cache_max_bytes],
       ["queryd.resident_max_bytes", config.queryd.resident_max_bytes],
       ["chatd.cache_max_bytes", config.chatd.cache_max_bytes],

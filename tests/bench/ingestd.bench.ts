@@ -111,7 +111,7 @@ test("the runs of a CSV, one after the other on all cores and beside each other 
     rowGroupRows: 122_880,
   });
   await workplace.enter();
-  const engine = await openEngine({ threads: 0, memoryLimit: "2GB", directory: join(path, "duckdb") });
+  const engine = await openEngine({ threads: 0, memoryBytes: 2e9, directory: join(path, "duckdb") });
   const session = await engine.open(signal);
   try {
     const { head, whole, all } = await peek(Bun.file(file).stream(), 2 ** 20);

@@ -2,9 +2,10 @@
 import { afterAll, expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { memoryBytes } from "../../runtime/setting.ts";
 import { bounded, ok, run } from "../../scripts/doctor/check.ts";
 import { units } from "../../scripts/doctor/installation.ts";
-import { bytesOf, groupLimit, memory, openFiles } from "../../scripts/doctor/machine.ts";
+import { groupLimit, memory, openFiles } from "../../scripts/doctor/machine.ts";
 import { fileLocks } from "../../scripts/doctor/places.ts";
 import { unitFiles } from "../../scripts/units.ts";
 import { configWith, temporaryDirectory } from "../support/in-process.ts";
@@ -41,7 +42,7 @@ test("memory: what is configured against what is there, and the limits it names 
 });
 
 test("sizes as DuckDB writes them", () => {
-  expect(["2GB", "1.5 GiB", "100MB", "1TiB"].map(bytesOf)).toEqual([2e9, 1.5 * GiB, 1e8, 1024 * GiB]);
+  expect(["2GB", "1.5 GiB", "100MB", "1TiB"].map(memoryBytes)).toEqual([2e9, 1.5 * GiB, 1e8, 1024 * GiB]);
 });
 
 test("open files", () => {

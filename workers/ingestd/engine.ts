@@ -12,7 +12,10 @@ import { createTurns } from "./turns.ts";
 export interface Engine {
   /** A session on all cores, whose statements are interrupted when the signal aborts. */
   open: (signal: AbortSignal, options?: SessionOptions) => Promise<Session>;
-  /** The same on one core, as soon as one is free: the first come first. To be closed in every case. */
+  /**
+   * The same on one core, as soon as one is free: the first come first. To be closed in every case. With too little
+   * memory to share, on all cores.
+   */
   openAlone: (signal: AbortSignal) => Promise<Session>;
   /** Interrupts every statement, waits until all have returned, and closes DuckDB: the thread may end then. */
   stop: () => Promise<void>;
@@ -21,49 +24,37 @@ export interface Engine {
 export interface EngineOptions {
   /** 0: one a core. */
   threads: number;
-  /** For all instances together, as DuckDB takes it: `2GB`. */
-  memoryLimit: string;
+  /** For all instances together, in bytes. */
+  memoryBytes: number;
   /** For what does not fit into memory. */
   directory: string;
 }
 
 /** Instances of one core: a file is not received faster than about so many write it. */
 const aloneMax = 4;
-/** Part of the memory that each of them has: with 2 GB, room for two of the largest row groups. */
-const aloneShare = 1 / 8;
+/** Memory of each of them: room for two of the largest row groups. Together they have half of all at most. */
+const aloneBytes = 240_000_000;
 
-export async function openEngine({ threads, memoryLimit, directory }: EngineOptions): Promise<Engine> {
-  const count = Math.min(aloneMax, threads > 0 ? threads : availableParallelism());
+export async function openEngine({ threads, memoryBytes, directory }: EngineOptions): Promise<Engine> {
+  const cores = threads > 0 ? threads : availableParallelism();
+  const count = Math.min(aloneMax, cores, Math.floor(memoryBytes / 2 / aloneBytes));
   const stopping = new AbortController();
-  const all = await openInstance({
-    threads,
-    memoryLimit: partOf(memoryLimit, 1 - count * aloneShare),
-    directory: join(directory, "all"),
-  });
   const opened: Promise<Instance>[] = [];
-  const idle: (() => Promise<Instance>)[] = Array.from({ length: count }, (_, index) => {
-    let instance: Promise<Instance> | undefined;
-    return () => {
-      if (instance) return instance;
-      const own = join(directory, `alone-${index}`);
-      const opening = openInstance({
-        threads: 1,
-        memoryLimit: partOf(memoryLimit, aloneShare),
-        directory: own,
-      });
-      opened.push(opening);
-      opening.catch(() => {
-        instance = undefined;
-      });
-      instance = opening;
-      return opening;
-    };
-  });
+  const open = (name: string, size: { threads: number; memoryBytes: number }) => {
+    const instance = openInstance({ ...size, directory: join(directory, name) });
+    opened.push(instance);
+    return instance;
+  };
+  const all = await open("all", { threads, memoryBytes: memoryBytes - count * aloneBytes });
+  const idle = Array.from({ length: count }, (_, index) =>
+    whenAsked(() => open(`alone-${index}`, { threads: 1, memoryBytes: aloneBytes })),
+  );
   const turns = createTurns(count, Number.POSITIVE_INFINITY);
 
   return {
     open: all.open,
     openAlone: async (signal) => {
+      if (count === 0) return all.open(signal);
       const endTurn = await turns.take(undefined, AbortSignal.any([signal, stopping.signal]));
       const instance = idle.pop();
       if (instance === undefined) throw new Error("more turns than instances");
@@ -72,6 +63,7 @@ export async function openEngine({ threads, memoryLimit, directory }: EngineOpti
         endTurn();
       };
       try {
+        stopping.signal.throwIfAborted();
         const session = await (await instance()).open(signal);
         return {
           ...session,
@@ -87,7 +79,7 @@ export async function openEngine({ threads, memoryLimit, directory }: EngineOpti
     },
     stop: async () => {
       stopping.abort(fail("unavailable", "ingestd is stopping", { retryAfterSeconds: 1 }));
-      const instances = await Promise.allSettled([all, ...opened]);
+      const instances = await Promise.allSettled(opened);
       await Promise.all(
         instances.map((each) => (each.status === "fulfilled" ? each.value.stop() : undefined)),
       );
@@ -95,6 +87,14 @@ export async function openEngine({ threads, memoryLimit, directory }: EngineOpti
   };
 }
 
-/** `2GB` by an eighth is `0.25GB`; what has no number is left for DuckDB to refuse. */
-const partOf = (memoryLimit: string, part: number): string =>
-  memoryLimit.replace(/^\s*[0-9.]+/, (number) => String(Number(number) * part));
+/** Opened at the first call, once; after a failure the next call tries again. */
+function whenAsked<T>(open: () => Promise<T>): () => Promise<T> {
+  let opening: Promise<T> | undefined;
+  return () => {
+    opening ??= open().catch((error) => {
+      opening = undefined;
+      throw error;
+    });
+    return opening;
+  };
+}

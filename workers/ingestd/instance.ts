@@ -67,7 +67,7 @@ class BrokenEngine extends Error {
 export interface InstanceOptions {
   /** 0: one a core. */
   threads: number;
-  memoryLimit: string;
+  memoryBytes: number;
   /** Of its own: for what does not fit into memory. */
   directory: string;
 }
@@ -129,11 +129,11 @@ export async function openInstance(options: InstanceOptions): Promise<Instance> 
   };
 }
 
-async function create({ threads, memoryLimit, directory }: InstanceOptions): Promise<DuckDBInstance> {
+async function create({ threads, memoryBytes, directory }: InstanceOptions): Promise<DuckDBInstance> {
   await mkdir(directory, { recursive: true });
   return DuckDBInstance.create(":memory:", {
     ...(threads > 0 && { threads: String(threads) }),
-    memory_limit: memoryLimit,
+    memory_limit: `${memoryBytes}B`,
     temp_directory: directory,
     // Rows stay in the order of the file, and the same file gives the same bytes (ADR 0032).
     preserve_insertion_order: "true",

@@ -3,6 +3,7 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Running } from "../../runtime/contract.ts";
 import { fail } from "../../runtime/errors.ts";
+import { memoryBytes } from "../../runtime/setting.ts";
 import type { Ingestd } from "./contract.ts";
 import { openEngine } from "./engine.ts";
 import { jobEvents } from "./events.ts";
@@ -28,7 +29,11 @@ export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>>
     max_concurrent_ingests: atOnce,
     max_waiting_ingests: waiting,
   } = config.ingestd;
-  const engine = await openEngine({ threads, memoryLimit, directory: join(workDirectory, "duckdb") });
+  const engine = await openEngine({
+    threads,
+    memoryBytes: memoryBytes(memoryLimit),
+    directory: join(workDirectory, "duckdb"),
+  });
   const jobs = createJobs(clock, config.ingestd.jobs_kept);
   const turns = createTurns(atOnce, waiting);
   const parts: IngestParts = { deps, engine, jobs, turns, workDirectory };

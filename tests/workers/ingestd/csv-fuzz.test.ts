@@ -27,7 +27,7 @@ let engine: Engine;
 let session: Session;
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), "lakehouse-fuzz-"));
-  engine = await openEngine({ threads: 2, memoryLimit: "1GB", directory });
+  engine = await openEngine({ threads: 2, memoryBytes: 1e9, directory });
   session = await engine.open(new AbortController().signal);
 });
 afterAll(async () => {

@@ -75,7 +75,7 @@ describe("a file of several runs", () => {
     expect(keys).toEqual(taken.answer.manifest.objects.map(({ key }) => key));
   }, 60_000);
 
-  test("whose runs need more memory than one core has is written with all of it, as the same objects", async () => {
+  test("becomes the same objects where there is too little memory to write runs beside each other", async () => {
     const { answer } = await stack.ingest("ample", chunked(large, 400_000));
     const small = await startIngestStack({ memory_limit: "200MB" });
     try {

@@ -1,0 +1,185 @@
+/** DuckDB on all cores and on one each: who waits, what stops, and how runs become files beside each other. */
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { fail } from "../../../runtime/errors.ts";
+import { textColumn } from "../../../workers/ingestd/csv-layout.ts";
+import { type Engine, openEngine } from "../../../workers/ingestd/engine.ts";
+import type { Table } from "../../../workers/ingestd/format.ts";
+import { load } from "../../../workers/ingestd/load.ts";
+import { createRejects } from "../../../workers/ingestd/rejects.ts";
+import type { NewTarget } from "../../../workers/ingestd/run.ts";
+import { createWorkplace } from "../../../workers/ingestd/workplace.ts";
+import { createWriters, type Writers } from "../../../workers/ingestd/writers.ts";
+import { temporaryDirectory } from "../../support/in-process.ts";
+
+let home: ReturnType<typeof temporaryDirectory>;
+let engine: Engine;
+const { signal } = new AbortController();
+beforeEach(async () => {
+  home = temporaryDirectory("engine");
+  engine = await openEngine({ threads: 2, memoryBytes: 2e9, directory: join(home.path, "duckdb") });
+});
+afterEach(async () => {
+  await engine.stop();
+  home.remove();
+});
+
+/** Far more than a test waits for, and interrupted at once. */
+const endless = "SELECT count(*) FROM range(1_000_000_000_000) a, range(1_000_000) b";
+const told = (work: Promise<unknown>) => work.then(String, (error: Error) => error.message);
+
+describe("sessions of one core", () => {
+  test("are as many as cores; the next waits for one to be closed", async () => {
+    const first = await engine.openAlone(signal);
+    const second = await engine.openAlone(signal);
+    let came = false;
+    const third = engine.openAlone(signal).then((session) => {
+      came = true;
+      return session;
+    });
+    expect(await first.run("SELECT current_setting('threads')::INTEGER AS n")).toEqual([{ n: 1 }]);
+    expect(came).toBe(false);
+    first.close();
+    (await third).close();
+    second.close();
+  });
+
+  test("one that gives up while it waits takes no turn", async () => {
+    const sessions = [await engine.openAlone(signal), await engine.openAlone(signal)];
+    const giving = new AbortController();
+    const waiting = told(engine.openAlone(giving.signal));
+    giving.abort(new Error("gone"));
+    expect(await waiting).toBe("gone");
+    for (const session of sessions) session.close();
+    for (const session of [await engine.openAlone(signal), await engine.openAlone(signal)]) session.close();
+  });
+
+  test("stopping interrupts what runs and refuses what waits", async () => {
+    const sessions = [await engine.openAlone(signal), await engine.openAlone(signal)];
+    const running = sessions.map((session) => told(session.run(endless)));
+    const waiting = told(engine.openAlone(signal));
+    await engine.stop();
+    const stopped = "ingestd is stopping";
+    expect(await Promise.all([...running, waiting])).toEqual([stopped, stopped, stopped]);
+    engine = await openEngine({ threads: 2, memoryBytes: 2e9, directory: join(home.path, "again") });
+  });
+
+  test("with too little memory to share all cores are taken", async () => {
+    const small = await openEngine({ threads: 2, memoryBytes: 4e8, directory: join(home.path, "small") });
+    const session = await small.openAlone(signal);
+    expect(await session.run("SELECT current_setting('threads')::INTEGER AS n")).toEqual([{ n: 2 }]);
+    session.close();
+    await small.stop();
+  });
+});
+
+describe("runs of a file", () => {
+  const paths: string[] = [];
+  const newTarget: NewTarget = async () => {
+    const path = join(home.path, `${paths.length}.parquet`);
+    paths.push(path);
+    return {
+      path,
+      seal: async () => {},
+      commit: () => Promise.reject(new Error("not asked for")),
+      compressionLevel: 1,
+      rowGroupRows: 122_880,
+    };
+  };
+  /** Ten thousand numbers a run, but for the last value of the first. */
+  const tableOf = (values: readonly string[]): Table => {
+    const relations = values.map(
+      (value, run) =>
+        `(SELECT CASE WHEN i = 9999 THEN '${value}' ELSE (i + ${run} * 10_000)::VARCHAR END AS c0 FROM range(10_000) t(i))`,
+    );
+    const place = { ...createWorkplace(join(home.path, "work")), signal };
+    return {
+      relation: `(${relations.map((relation) => `FROM ${relation}`).join(" UNION ALL ")})`,
+      sample: relations[0] ?? "",
+      columns: [textColumn("n", "c0", { nulls: [], types: new Map() })],
+      rowsIn: values.length * 10_000,
+      rejects: createRejects(place, "rejects", { allowed: false, max: 0 }),
+      runs: relations.map((relation) => ({ relation, rows: 10_000, rowBytes: 8, partRows: 2048 })),
+      early: false,
+      byName: false,
+      warnings: [],
+    };
+  };
+  const loaded = async (values: readonly string[], writers: Writers) => {
+    const session = await engine.open(signal);
+    const stored = { tables: [async () => tableOf(values)] };
+    const options = { registered: undefined, newTarget, writers, early: undefined, onRetry: () => {} };
+    try {
+      return await load(session, stored, options);
+    } finally {
+      session.close();
+    }
+  };
+  const typesOf = ({ pieces }: Awaited<ReturnType<typeof load>>) =>
+    pieces.map(({ rows, columns }) => [rows, columns[0]?.type]);
+
+  test("become a file each", async () => {
+    const writers = createWriters({ engine, signal, newTarget });
+    expect(typesOf(await loaded(["1", "2", "3"], writers))).toEqual(Array(3).fill([10_000, "BIGINT"]));
+  });
+
+  test("that one core has too little memory for are written on all", async () => {
+    let begun = 0;
+    const exhausted: Writers = {
+      begin: () => {
+        begun += 1;
+        return Promise.reject(fail("resource_exhausted", "the file needs more memory"));
+      },
+      giveUp: async () => {},
+    };
+    expect(typesOf(await loaded(["1", "2", "3"], exhausted))).toEqual(Array(3).fill([10_000, "BIGINT"]));
+    expect(begun).toBe(2);
+  });
+
+  test("are all written again when a value of one does not hold, whichever it is in", async () => {
+    for (const at of [0, 1, 2]) {
+      const values = ["1", "2", "3"].with(at, "a word");
+      const writers = createWriters({ engine, signal, newTarget });
+      expect(typesOf(await loaded(values, writers))).toEqual(Array(3).fill([10_000, "VARCHAR"]));
+    }
+  });
+
+  test("one that fails ends those beside it with its reason, and none is left under way", async () => {
+    const writers = createWriters({ engine, signal, newTarget });
+    const plan = {
+      columns: [
+        { name: "n", column: textColumn("n", "c0", { nulls: [], types: new Map() }), type: "BIGINT" },
+      ],
+    };
+    const run = (relation: string) => ({ relation, rows: 1, rowBytes: 8, partRows: 2048 });
+    const long = told(
+      writers.begin(run("(SELECT i::VARCHAR AS c0 FROM range(1_000_000_000_000) t(i))"), plan),
+    );
+    const wrong = told(writers.begin(run("(SELECT 'a word' AS c0)"), plan));
+    const reason = "Invalid Input Error: lakehouse:0";
+    expect(await Promise.all([long, wrong])).toEqual([reason, reason]);
+    await writers.giveUp();
+    for (const session of [await engine.openAlone(signal), await engine.openAlone(signal)]) session.close();
+  });
+
+  test("what is given up is interrupted, and others can be begun after it", async () => {
+    const writers = createWriters({ engine, signal, newTarget });
+    const table = tableOf(["1"]);
+    const plan = { columns: [{ name: "n", column: table.columns[0], type: "BIGINT" }] };
+    const long = told(
+      writers.begin(
+        {
+          relation: "(SELECT i::VARCHAR AS c0 FROM range(1_000_000_000_000) t(i))",
+          rows: 1,
+          rowBytes: 8,
+          partRows: 2048,
+        },
+        plan,
+      ),
+    );
+    await Bun.sleep(20);
+    await writers.giveUp();
+    expect(await long).toContain("aborted");
+    expect((await writers.begin(table.runs[0] as Table["runs"][number], plan)).rows).toBe(10_000);
+  });
+});
