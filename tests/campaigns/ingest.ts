@@ -4,6 +4,7 @@
  * counted, groups compared with a count made from the file's own rows, and every value as text with the file's text,
  * in the order of the file. Prints one JSON line; exits 1 when anything differs.
  */
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { workerColumns, workerRow, workersPieces } from "../../scripts/make-workers.ts";
@@ -30,6 +31,8 @@ const home = temporaryDirectory("campaign-ingest");
 const file = join(home.path, "workers.csv");
 
 async function writeFile(seed: number): Promise<void> {
+  // A writer does not shorten a file that is there.
+  rmSync(file, { force: true });
   const sink = Bun.file(file).writer();
   for (const piece of workersPieces({ rows, seed })) {
     sink.write(piece);
@@ -105,8 +108,8 @@ try {
     const answer = await new Response(curl.stdout).text();
     await product.end("SIGKILL");
     product = await startProduct({ dataDir: home.path, flags });
-    if (!answer.includes(`"rows_loaded":${rows},`)) wrong.push(`${name}: ${answer.slice(0, 500)}`);
-    await verify(product, name, seed);
+    if (answer.includes(`"rows_loaded":${rows},`)) await verify(product, name, seed);
+    else wrong.push(`${name}: the answer was '${answer.slice(0, 500)}'`);
     progress.step(round + 1, count);
   }
 } finally {
