@@ -1,8 +1,9 @@
 /** One model asked for one answer: deadlines, tries, and the first token of a stream. */
 import type { Clock } from "../../runtime/clock.ts";
+import { hostOf } from "../../runtime/foreign.ts";
 import { isThere } from "./connect-check.ts";
 import { createDeadline, type Deadline } from "./deadline.ts";
-import { failure, hostOf, type Json, type Provider, type ProviderCall, ProviderFailure } from "./provider.ts";
+import { failure, type Json, type Provider, type ProviderCall, ProviderFailure } from "./provider.ts";
 import type { ProviderSetting } from "./provider-setting.ts";
 
 /** Chunks held back until one of them brings a token: a role, an empty text. */

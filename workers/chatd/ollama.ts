@@ -1,5 +1,6 @@
 /** Ollama, by its native API: the one compatible with OpenAI's cannot be told how large the window is. */
 import type { Clock } from "../../runtime/clock.ts";
+import { hostOf, quoted } from "../../runtime/foreign.ts";
 import { type BodyLimit, piecesOf, textOf } from "./answer-body.ts";
 import { linesOf } from "./event-lines.ts";
 import {
@@ -15,12 +16,10 @@ import { ignoredByOllama, ollamaRequest } from "./ollama-request.ts";
 import {
   connectionFailure,
   failure,
-  hostOf,
   type Json,
   type Provider,
   type ProviderCall,
   ProviderFailure,
-  quoted,
 } from "./provider.ts";
 import type { ProviderSetting } from "./provider-setting.ts";
 import { type Refusal, refusedAnswer } from "./refused-answer.ts";

@@ -4,6 +4,7 @@
  */
 import type OpenAI from "openai";
 import type { Clock } from "../../runtime/clock.ts";
+import { quoted } from "../../runtime/foreign.ts";
 import { type BodyLimit, limitBody, piecesOf, textOf } from "./answer-body.ts";
 import { eventsOf } from "./event-lines.ts";
 import {
@@ -13,7 +14,6 @@ import {
   type Provider,
   type ProviderCall,
   ProviderFailure,
-  quoted,
 } from "./provider.ts";
 import type { ProviderSetting } from "./provider-setting.ts";
 import { type Refusal, refusedAnswer, refusedInStream } from "./refused-answer.ts";

@@ -1,5 +1,6 @@
 /** What answers conversations: one interface, one file a kind of API, one suite (tests/conformance/chat-provider.ts). */
 import { type ErrorExtra, type ErrorType, fail, type ServiceError } from "../../runtime/errors.ts";
+import { hostOf, isNobodyThere } from "../../runtime/foreign.ts";
 
 /** JSON as OpenAI's API has it. Fields nobody here knows pass through untouched. */
 export type Json = Record<string, unknown>;
@@ -63,34 +64,6 @@ export const failure = (
   return new ProviderFailure(fail(type, message, rest), remedy, retryAfterMs);
 };
 
-const wordsMax = 300;
-/** Forms of keys that providers give out, for answers that repeat one they were not given by us. */
-const keyForms = /\b(sk|pk|key|Bearer)[-_ ][A-Za-z0-9_-]{12,}/g;
-
-/** A provider's own words in a message: one line, at most 300 characters, and never a key. */
-export function quoted(words: string, key?: string): string {
-  const hidden = key === undefined ? words : words.replaceAll(key, "[hidden]");
-  const line = hidden
-    .slice(0, 4 * wordsMax)
-    .replace(keyForms, "[hidden]")
-    .replace(/<[^>]*>/g, " ")
-    .replace(/[\p{Cc}\s]+/gu, " ")
-    .trim();
-  return line.length > wordsMax ? `${line.slice(0, wordsMax)}…` : line;
-}
-
-/** Host and port of a URL: what may be shown, for a URL can hold a password. */
-export const hostOf = (url: string): string => new URL(url).host;
-
-/** Codes of failures where nobody listens: another try of the same address would not help. */
-const nobodyThere = new Set([
-  "ConnectionRefused",
-  "ECONNREFUSED",
-  "FailedToOpenSocket",
-  "ENOTFOUND",
-  "DNSException",
-]);
-
 /** The model in a message; an empty id is of no model, as when a provider is asked what it has. */
 const ofModel = (id: string): string => (id === "" ? "" : ` for model '${id}'`);
 
@@ -100,8 +73,7 @@ export function connectionFailure(
   { name, url, id }: { name: string; url: string; id: string },
 ): ProviderFailure {
   const about = ofModel(id);
-  const code = (cause as { code?: unknown } | null)?.code;
-  if (typeof code === "string" && nobodyThere.has(code))
+  if (isNobodyThere(cause))
     return failure(
       "bad_gateway",
       `${name} cannot be reached at ${hostOf(url)}${about}: start it, or set [providers.${name}] base_url`,

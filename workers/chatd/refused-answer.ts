@@ -1,7 +1,8 @@
 /** What a provider's refusal means: our status, and what is done about it. One table for all providers. */
 import type { Clock } from "../../runtime/clock.ts";
 import type { ErrorType } from "../../runtime/errors.ts";
-import { failure, hostOf, type Json, type ProviderFailure, quoted, type Remedy } from "./provider.ts";
+import { retryAfterMs as askedToWait, hostOf, passedOnSeconds, quoted } from "../../runtime/foreign.ts";
+import { failure, type Json, type ProviderFailure, type Remedy } from "./provider.ts";
 
 /** Who refused. */
 export interface Refusal {
@@ -46,7 +47,7 @@ export function refusedAnswer(
   if (status === 402 || usedUp.test(`${words} ${code}`))
     return failure("bad_gateway", `${who} says that the account's credit is used up`, "next");
   if (status === 404) return failure("not_found", `${who} knows no such model: ${words}`, "next");
-  const retryAfterMs = retryAfter(headers, about.clock);
+  const retryAfterMs = askedToWait(headers, about.clock);
   if (status === 429) return busy("too_many_requests", `${who} limits its callers: ${words}`, retryAfterMs);
   if (status === 503 || status === 529)
     return busy("overloaded", `${who} is overloaded: ${words}`, retryAfterMs);
@@ -84,23 +85,3 @@ const busy = (type: ErrorType, message: string, retryAfterMs: number | undefined
 /** Where a provider's key is put. */
 export const keyAdvice = (name: string): string =>
   `set [providers.${name}] api_key in the secrets file, or the variable ${name.replace(/\W/g, "_").toUpperCase()}_API_KEY`;
-
-/** What the provider asks to wait, in milliseconds; undefined when it says nothing or nonsense. */
-export function retryAfter(headers: Headers, clock: Pick<Clock, "now">): number | undefined {
-  const inMs = Number(/^\d{1,9}(\.\d+)?$/.exec(headers.get("retry-after-ms") ?? "")?.[0]);
-  if (Number.isFinite(inMs)) return inMs;
-  const text = headers.get("retry-after");
-  if (text === null) return undefined;
-  const isDate = /^[A-Z][a-z]{2}, .* GMT$/.test(text);
-  const seconds = isDate
-    ? (Date.parse(text) - clock.now()) / 1000
-    : Number(/^\d{1,9}(\.\d+)?$/.exec(text)?.[0]);
-  return Number.isFinite(seconds) ? Math.max(0, seconds * 1000) : undefined;
-}
-
-/** Longest `Retry-After` that is passed on, in seconds. */
-const retryAfterMaxSeconds = 86_400;
-
-/** The same for our own `Retry-After`: whole seconds, at least 1. */
-const passedOnSeconds = (waitMs: number | undefined): number =>
-  Math.min(retryAfterMaxSeconds, Math.max(1, Math.ceil((waitMs ?? 1000) / 1000)));

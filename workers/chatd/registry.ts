@@ -1,10 +1,11 @@
 /** The providers that are configured: made once, asked now and then whether they answer. */
 import { fail } from "../../runtime/errors.ts";
+import { hostOf } from "../../runtime/foreign.ts";
 import type { Deps } from "../../runtime/service.ts";
 import type { ModelNames } from "./model-names.ts";
 import { createOllama } from "./ollama.ts";
 import { createOpenAi } from "./openai.ts";
-import { failure, hostOf, type Provider, ProviderFailure } from "./provider.ts";
+import { failure, type Provider, ProviderFailure } from "./provider.ts";
 import type { ProviderSetting } from "./provider-setting.ts";
 import { createQuota, type Quota } from "./quota.ts";
 import { keyAdvice } from "./refused-answer.ts";

@@ -1,18 +1,16 @@
 /** The provider `ollama`, by Ollama's native API: its OpenAI-compatible one cannot be told not to cut texts. */
 import type { Clock } from "../../runtime/clock.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
+import { hostOf, passedOnSeconds, quoted, retryAfterMs } from "../../runtime/foreign.ts";
 import {
   connectionFailure,
   type EmbedCall,
-  hostOf,
   type KnownModel,
   limitBody,
   PassingFailure,
   type Provider,
-  quoted,
   TextTooLong,
 } from "./provider.ts";
-import { passedOnSeconds, retryAfterMs } from "./retry.ts";
 
 /** As Ollama 0.1 to 0.40 and the llama-server inside it say that a text does not fit. */
 const tooLong =

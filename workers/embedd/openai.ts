@@ -5,17 +5,15 @@
 import type { APIError, OpenAI } from "openai";
 import type { Clock } from "../../runtime/clock.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
+import { hostOf, passedOnSeconds, quoted, retryAfterMs } from "../../runtime/foreign.ts";
 import {
   connectionFailure,
   type EmbedCall,
-  hostOf,
   limitBody,
   PassingFailure,
   type Provider,
-  quoted,
   TextTooLong,
 } from "./provider.ts";
-import { passedOnSeconds, retryAfterMs } from "./retry.ts";
 
 export interface OpenAiOptions {
   url: string;

@@ -1,5 +1,6 @@
 /** What turns texts into vectors: one interface, one file an implementation, one suite (tests/conformance/embedding-provider.ts). */
 import { fail, type ServiceError } from "../../runtime/errors.ts";
+import { hostOf, isNobodyThere } from "../../runtime/foreign.ts";
 
 export interface EmbedCall {
   /** The model as the provider calls it, as `nomic-embed-text`. */
@@ -66,25 +67,6 @@ export class PassingFailure extends Error {
   }
 }
 
-/** The provider's own words in a message: one line, at most 300 characters, and never the key. */
-export function quoted(words: string, secret?: string): string {
-  const clean = secret ? words.replaceAll(secret, "[hidden]") : words;
-  const line = clean.replace(/\s+/g, " ").trim();
-  return line.length > 300 ? `${line.slice(0, 300)}…` : line;
-}
-
-/** Host and port of a URL: what may be shown, for a URL can hold a password. */
-export const hostOf = (url: string): string => new URL(url).host;
-
-/** Codes of failures where nobody listens: another try would not help. */
-const nobodyThere = new Set([
-  "ConnectionRefused",
-  "ECONNREFUSED",
-  "FailedToOpenSocket",
-  "ENOTFOUND",
-  "DNSException",
-]);
-
 /**
  * What a fetch that threw means. `advice` says how to make the provider answer; a connection that was made and then
  * broke may be better at the next try.
@@ -93,9 +75,8 @@ export function connectionFailure(
   cause: unknown,
   { provider, url, model, advice }: { provider: string; url: string; model?: string; advice: string },
 ): ServiceError | PassingFailure {
-  const code = (cause as { code?: unknown } | null)?.code;
   const about = model === undefined ? "" : ` for model '${model}'`;
-  if (typeof code === "string" && nobodyThere.has(code))
+  if (isNobodyThere(cause))
     return fail("bad_gateway", `${provider} cannot be reached at ${hostOf(url)}${about}: ${advice}`, {
       cause,
     });

@@ -5,8 +5,6 @@ import { PassingFailure } from "./provider.ts";
 
 /** First wait between two tries when the provider names none; doubled each time. The openai package takes 500 ms. */
 const backoffMs = 250;
-/** Longest `Retry-After` that is passed on, in seconds. */
-const retryAfterMaxSeconds = 3600;
 
 export interface RetryRules {
   /** Tries after the first. */
@@ -64,18 +62,3 @@ async function tried<T>(
     throw cause;
   }
 }
-
-/** What `Retry-After` asks for, in milliseconds: seconds or an HTTP date; undefined when absent or senseless. */
-export function retryAfterMs(headers: Headers, clock: Pick<Clock, "now">): number | undefined {
-  const text = headers.get("retry-after");
-  if (text === null) return undefined;
-  const isDate = /^[A-Z][a-z]{2}, .* GMT$/.test(text);
-  const seconds = isDate
-    ? (Date.parse(text) - clock.now()) / 1000
-    : Number(/^\d{1,9}(\.\d+)?$/.exec(text)?.[0]);
-  return Number.isFinite(seconds) ? Math.max(0, seconds * 1000) : undefined;
-}
-
-/** The same for our own `Retry-After`: whole seconds, at least 1. */
-export const passedOnSeconds = (waitMs: number | undefined): number =>
-  Math.min(retryAfterMaxSeconds, Math.max(1, Math.ceil((waitMs ?? 1000) / 1000)));

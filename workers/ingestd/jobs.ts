@@ -57,7 +57,7 @@ interface Entry {
   wake: Set<() => void>;
 }
 
-const isOver = ({ state }: Entry): boolean => state === "done" || state === "failed";
+export const isOver = ({ state }: { state: JobState }): boolean => state === "done" || state === "failed";
 
 export function createJobs(clock: Clock, keptMax: number): Jobs {
   const entries = new Map<string, Entry>();

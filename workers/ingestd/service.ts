@@ -3,19 +3,17 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Running } from "../../runtime/contract.ts";
 import { fail } from "../../runtime/errors.ts";
+import { jobEvents } from "../../runtime/job-events.ts";
+import { pageOf } from "../../runtime/pages.ts";
 import { memoryBytes } from "../../runtime/setting.ts";
 import type { Ingestd } from "./contract.ts";
 import { openEngine } from "./engine.ts";
-import { jobEvents } from "./events.ts";
 import { ingest } from "./ingest.ts";
-import { createJobs } from "./jobs.ts";
+import { createJobs, isOver } from "./jobs.ts";
 import { measureIngests } from "./measures.ts";
 import { preview } from "./preview.ts";
 import type { IngestDeps, IngestParts } from "./task.ts";
 import { createTurns } from "./turns.ts";
-
-/** Jobs on a page of a list unless told otherwise. */
-const pageSizeDefault = 100;
 
 /** Starts ingestd. What an earlier run left in its work directory is removed. */
 export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>> {
@@ -45,12 +43,9 @@ export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>>
 
   return {
     verbs: {
-      jobs: async ({ page_size: size = pageSizeDefault, page_token: after }) => {
-        const all = jobs.list();
-        const start = after === undefined ? 0 : all.findIndex(({ job_id }) => job_id === after) + 1;
-        const page = all.slice(start, start + size);
-        const last = page.at(-1);
-        return { jobs: page, ...(last && start + size < all.length && { next_page_token: last.job_id }) };
+      jobs: async (asked) => {
+        const { page, next } = pageOf(jobs.list(), asked, ({ job_id }) => job_id);
+        return { jobs: page, ...next };
       },
       job: async ({ id }) => jobs.get(id),
       cancel: async ({ id }) => jobs.cancel(id),
@@ -64,7 +59,7 @@ export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>>
         refuseWhenStopping();
         return preview(input, context, parts);
       },
-      events: async ({ id }, { signal }) => jobEvents(jobs, id, signal),
+      events: async ({ id }, { signal }) => jobEvents(jobs, id, { isOver, signal }),
     },
     stop: async () => {
       stopping = true;

@@ -54,7 +54,7 @@ const keptMax = 200;
 const atOnceMax = 2;
 const waitingMax = 64;
 
-const isOver = ({ facts: { state } }: Pick<Entry, "facts">): boolean =>
+export const isOver = ({ state }: Pick<JobFacts, "state">): boolean =>
   state !== "queued" && state !== "running";
 
 /** Opens the jobs' log. Jobs that an earlier run did not end have failed: `interrupted`. */
@@ -65,7 +65,7 @@ export async function openJobs(
   const entries = new Map<string, Entry>();
   const file = await openJobsLog(path, log, () => [...entries.values()].map(({ facts }) => facts));
   for (const known of file.known) {
-    const facts = isOver({ facts: known }) ? known : ended(known, clock, "failed", interrupted);
+    const facts = isOver(known) ? known : ended(known, clock, "failed", interrupted);
     entries.set(facts.job_id, { facts, abort: new AbortController(), wake: new Set(), leave: () => false });
     // The next start says it again.
     if (facts !== known)
@@ -80,7 +80,7 @@ export async function openJobs(
     return entry;
   };
   const of = (corpus: string) =>
-    [...entries.values()].find((entry) => entry.facts.corpus === corpus && !isOver(entry))?.facts;
+    [...entries.values()].find((entry) => entry.facts.corpus === corpus && !isOver(entry.facts))?.facts;
   const end = async (entry: Entry, failure: unknown) => {
     const facts = finished(entry, clock, failure);
     // Told when it is durable; a log that cannot be written costs the record, not the job.
@@ -132,7 +132,7 @@ export async function openJobs(
 }
 
 function forget(entries: Map<string, Entry>): void {
-  const over = [...entries.values()].filter(isOver);
+  const over = [...entries.values()].filter(({ facts }) => isOver(facts));
   for (const { facts } of over.slice(0, Math.max(0, over.length - keptMax))) entries.delete(facts.job_id);
 }
 
@@ -156,9 +156,9 @@ async function abort(
   reason: ServiceError,
   end: (entry: Entry, failure: unknown) => Promise<void>,
 ): Promise<void> {
-  if (!isOver(entry)) entry.abort.abort(reason);
+  if (!isOver(entry.facts)) entry.abort.abort(reason);
   if (entry.leave()) await end(entry, reason);
-  while (!isOver(entry)) await new Promise<void>((resolve) => entry.wake.add(resolve));
+  while (!isOver(entry.facts)) await new Promise<void>((resolve) => entry.wake.add(resolve));
 }
 
 const wake = (entry: Entry): void => {

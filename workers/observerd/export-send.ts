@@ -1,6 +1,7 @@
 /** One batch to an OTLP endpoint: tried again as the protocol says, never with the key in what is told. */
 import type { Clock } from "../../runtime/clock.ts";
 import { errorCode } from "../../runtime/files.ts";
+import { retryAfterMs } from "../../runtime/foreign.ts";
 
 /** What became of a batch. */
 export type Sent =
@@ -73,7 +74,7 @@ async function once(
     if (response.ok) return { sent: taken(withoutKey(text, key)) };
     const why = `it answered ${response.status}`;
     if (!retryable.has(response.status)) return { sent: { outcome: "refused", why } };
-    const waitMs = retryAfterMs(response.headers, clock);
+    const waitMs = askedWaitMs(response.headers, clock);
     return { why, ...(waitMs !== undefined && { waitMs }) };
   } catch (cause) {
     signal.throwIfAborted();
@@ -123,10 +124,8 @@ function taken(text: string): Sent {
   };
 }
 
-/** What `Retry-After` asks for in milliseconds: seconds or a date; undefined when absent or senseless. */
-export function retryAfterMs(headers: Headers, clock: Pick<Clock, "now">): number | undefined {
-  const text = headers.get("retry-after")?.trim();
-  if (!text) return undefined;
-  const ms = /^\d{1,9}$/.test(text) ? Number(text) * 1000 : Date.parse(text) - clock.now();
-  return Number.isFinite(ms) ? Math.min(retryAfterMaxMs, Math.max(0, ms)) : undefined;
+/** What the endpoint asks to wait, within what is worth waiting for; undefined when it asks for nothing. */
+export function askedWaitMs(headers: Headers, clock: Pick<Clock, "now">): number | undefined {
+  const waitMs = retryAfterMs(headers, clock);
+  return waitMs === undefined ? undefined : Math.min(retryAfterMaxMs, waitMs);
 }

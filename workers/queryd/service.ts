@@ -3,6 +3,7 @@ import { readJson } from "../../runtime/body.ts";
 import type { InputOf, RawContext, Running } from "../../runtime/contract.ts";
 import { fail, type ServiceError } from "../../runtime/errors.ts";
 import { describe } from "../../runtime/log.ts";
+import { pageOf } from "../../runtime/pages.ts";
 import type { Deps } from "../../runtime/service.ts";
 import { wholeResponse } from "../../runtime/whole.ts";
 import type { Catalogd } from "../catalogd/contract.ts";
@@ -12,7 +13,7 @@ import { type Queryd, SqlRequest } from "./contract.ts";
 import { EngineError } from "./engine-error.ts";
 import { type Machinery, type SqlQuery, type Started, startQuery } from "./execution.ts";
 import { openMachinery } from "./machinery.ts";
-import { createQueries, type Queries, type QueryInfo, type QueryLife } from "./queries.ts";
+import { createQueries, type Queries, type QueryLife } from "./queries.ts";
 import { csv } from "./result-csv.ts";
 import { json } from "./result-json.ts";
 import { ndjson } from "./result-ndjson.ts";
@@ -53,7 +54,10 @@ export async function createQueryd(deps: QuerydDeps): Promise<Running<Queryd>> {
 
   return {
     verbs: {
-      queries: async (page) => listPage(queries.list(), page),
+      queries: async (asked) => {
+        const { page, next } = pageOf(queries.list(), asked, ({ query_id: id }) => id);
+        return { queries: page, ...next };
+      },
       interrupt: async ({ id }) => queries.interrupt(id),
     },
     raw: { sql: (input, context) => answerSql(door, input, context) },
@@ -214,19 +218,4 @@ function respond(door: Door, { query, life, started, end }: Answer): Response {
   headers.set("content-length", String(body.file.bytes));
   life.progress(0, body.file.bytes);
   return new Response(body.file.stream(life.signal, ended), { headers });
-}
-
-/** Pages of a list that is newest first: the token is the last id of the page before. */
-function listPage(
-  all: readonly QueryInfo[],
-  { page_size: size = 100, page_token: token }: { page_size?: number; page_token?: string },
-): { queries: QueryInfo[]; next_page_token?: string } {
-  const from = token === undefined ? 0 : all.findIndex(({ query_id: id }) => id === token) + 1;
-  if (token !== undefined && from === 0)
-    throw fail("invalid_field", "page_token: this page is gone; begin again without it", {
-      details: { field: "page_token" },
-    });
-  const queries = all.slice(from, from + size);
-  const last = queries.at(-1);
-  return { queries, ...(last && from + size < all.length && { next_page_token: last.query_id }) };
 }

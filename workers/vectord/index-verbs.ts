@@ -1,9 +1,9 @@
 /** The verbs about whole indexes: making, listing, dropping, compacting, snapshots. */
-
 import type { Clock } from "../../runtime/clock.ts";
 import { timestamp } from "../../runtime/clock.ts";
 import type { InputOf, ReplyOf, VerbsOf } from "../../runtime/contract.ts";
 import { fail } from "../../runtime/errors.ts";
+import { pageById } from "../../runtime/pages.ts";
 import type { Vectord } from "./contract.ts";
 import {
   defaultConnectivity,
@@ -20,8 +20,6 @@ type IndexVerbs = Pick<VerbsOf<Vectord>, "create" | "list" | "info" | "drop" | "
 type SnapshotVerbs = Pick<VerbsOf<Vectord>, "snapshots" | "snapshot" | "restore" | "dropSnapshot">;
 type Info = ReplyOf<Vectord["endpoints"]["info"]>;
 
-const pageSizeDefault = 100;
-
 export function indexVerbs(indexes: Indexes, names: Names, clock: Pick<Clock, "now">): IndexVerbs {
   const infoOf = (live: LiveIndex): Info => ({ ...live.info(), aliases: names.aliasesOf(live.config.name) });
   return {
@@ -29,16 +27,13 @@ export function indexVerbs(indexes: Indexes, names: Names, clock: Pick<Clock, "n
       names.refuseAlias(input.name);
       return infoOf(await indexes.create(configOf(input, clock)));
     },
-    list: async ({ page_size: size = pageSizeDefault, page_token: after }) => {
-      const all = indexes.open().sort((a, b) => (a.config.name < b.config.name ? -1 : 1));
-      const rest = after === undefined ? all : all.filter(({ config }) => config.name > after);
-      const page = rest.slice(0, size);
-      const last = page.at(-1);
+    list: async (asked) => {
+      const { page, next } = pageById(indexes.open(), asked, ({ config }) => config.name);
       const unreadable = indexes.unreadable();
       return {
         indexes: page.map(infoOf),
         ...(unreadable.length > 0 && { unreadable }),
-        ...(last && rest.length > size && { next_page_token: last.config.name }),
+        ...next,
       };
     },
     info: async ({ name }) => infoOf(names.resolve(name)),

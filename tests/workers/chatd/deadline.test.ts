@@ -9,7 +9,6 @@ import {
   type Provider,
   type ProviderCall,
   ProviderFailure,
-  quoted,
 } from "../../../workers/chatd/provider.ts";
 import type { ProviderSetting } from "../../../workers/chatd/provider-setting.ts";
 
@@ -123,12 +122,4 @@ test("a provider that is silent because nobody is there is given up early", asyn
   );
   expect(cause).toBeInstanceOf(ProviderFailure);
   expect(cause.message).toContain("nobody took a connection within 30 ms");
-});
-
-test("a provider's words are one short line without markup, marks or keys", () => {
-  const words = `<html><b>no\n\u0000 way</b> sk-abcdefghijklmnop ${"long ".repeat(200)} secret`;
-  const line = quoted(words, "secret");
-  expect(line).toStartWith("no way [hidden] long");
-  expect(line.length).toBeLessThanOrEqual(301);
-  expect(quoted("the key is s3cr3t-value", "s3cr3t-value")).toBe("the key is [hidden]");
 });

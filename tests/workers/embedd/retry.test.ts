@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { systemClock } from "../../../runtime/clock.ts";
 import { fail } from "../../../runtime/errors.ts";
 import { PassingFailure } from "../../../workers/embedd/provider.ts";
-import { passedOnSeconds, retryAfterMs, withRetries } from "../../../workers/embedd/retry.ts";
+import { withRetries } from "../../../workers/embedd/retry.ts";
 
 /** A clock that jumps to the end of whatever sleeps, except of deadlines, which it passes when told. */
 function jumpingClock(deadlineMs: number) {
@@ -101,22 +101,4 @@ test("ends work that takes too long", async () => {
     type: "deadline_exceeded",
     message: "it did not answer within 10000 ms",
   });
-});
-
-test("reads Retry-After as seconds and as a date, and passes on whole seconds", () => {
-  const clock = { now: () => Date.parse("2026-01-01T00:00:00Z") };
-  const rows: [string | undefined, number | undefined][] = [
-    ["3", 3000],
-    ["0.5", 500],
-    ["Thu, 01 Jan 2026 00:00:10 GMT", 10_000],
-    ["Wed, 31 Dec 2025 00:00:00 GMT", 0],
-    ["soon", undefined],
-    ["-1", undefined],
-    [undefined, undefined],
-  ];
-  for (const [text, ms] of rows)
-    expect(retryAfterMs(new Headers(text === undefined ? {} : { "retry-after": text }), clock)).toBe(
-      ms as number,
-    );
-  expect([undefined, 0, 200, 1001, 1e9].map((ms) => passedOnSeconds(ms))).toEqual([1, 1, 1, 2, 3600]);
 });

@@ -1011,6 +1011,13 @@ describe("preview and jobs", () => {
       type: "not_found",
     },
     {
+      name: "a page that is gone",
+      method: "GET",
+      path: "/ingest/jobs?page_token=nope",
+      status: 400,
+      type: "invalid_field",
+    },
+    {
       name: "a page of no size",
       method: "GET",
       path: "/ingest/jobs?page_size=0",

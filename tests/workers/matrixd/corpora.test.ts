@@ -166,6 +166,12 @@ describe("bad input", () => {
       },
       { name: "events of an unknown job", path: "/matrix/jobs/none/events", status: 404, type: "not_found" },
       { name: "a page of nothing", path: "/matrix/corpora?page_size=0", status: 400, type: "invalid_field" },
+      {
+        name: "a page that is gone",
+        path: "/matrix/jobs?page_token=nope",
+        status: 400,
+        type: "invalid_field",
+      },
       { name: "an unknown parameter", path: "/matrix/jobs?state=done", status: 400, type: "unknown_field" },
       {
         name: "no JSON",

@@ -4,9 +4,9 @@ import { appendFileSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../../../runtime/clock.ts";
 import { fail } from "../../../runtime/errors.ts";
+import { jobEvents } from "../../../runtime/job-events.ts";
 import { createLog } from "../../../runtime/log.ts";
-import { type Jobs, openJobs, type RunningJob } from "../../../workers/matrixd/jobs.ts";
-import { jobEvents } from "../../../workers/matrixd/jobs-events.ts";
+import { isOver, type Jobs, openJobs, type RunningJob } from "../../../workers/matrixd/jobs.ts";
 import { temporaryDirectory } from "../../support/in-process.ts";
 
 let home: ReturnType<typeof temporaryDirectory>;
@@ -175,7 +175,7 @@ test("events end when the service drains", async () => {
   const { work, open: end } = held();
   const { job_id } = await jobs.submit("a", false, work);
   const draining = new AbortController();
-  const text = jobEvents(jobs, job_id, draining.signal).text();
+  const text = jobEvents(jobs, job_id, { isOver, signal: draining.signal }).text();
   await jobs.changed(job_id, 5);
   draining.abort();
   expect(await text).not.toContain("event: done");
@@ -185,7 +185,8 @@ test("events end when the service drains", async () => {
 test("events tell each step and the end, and nothing after it", async () => {
   const { work, begun, open: end } = held();
   const { job_id } = await jobs.submit("a", false, work);
-  const response = jobEvents(jobs, job_id, new AbortController().signal);
+  const following = { isOver, signal: new AbortController().signal };
+  const response = jobEvents(jobs, job_id, following);
   expect(response.headers.get("content-type")).toStartWith("text/event-stream");
   const text = response.text();
   const job = await begun;
@@ -196,5 +197,5 @@ test("events tell each step and the end, and nothing after it", async () => {
   const events = (await text).split("\n\n").filter((part) => part !== "");
   expect(events.at(-1)).toStartWith("event: done\n");
   expect(events.slice(0, -1).every((event) => event.startsWith("event: progress\ndata: {"))).toBe(true);
-  expect(() => jobEvents(jobs, "none", new AbortController().signal)).toThrow("there is no job");
+  expect(() => jobEvents(jobs, "none", following)).toThrow("there is no job");
 });
