@@ -6,27 +6,17 @@
  */
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { workerColumns, workerRow, workersPieces } from "../../scripts/make-workers.ts";
-import { createProgress } from "../../scripts/progress.ts";
+import { campaignRules, runCampaign } from "../support/campaign.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 import { type Product, sql, startProduct } from "../support/product.ts";
 
-const { values } = parseArgs({
-  options: {
-    count: { type: "string", default: "3" },
-    rows: { type: "string", default: "500000" },
-    seed: { type: "string", default: "1" },
-  },
-});
-const [count, rows, firstSeed] = [values.count, values.rows, values.seed].map(Number) as [
-  number,
-  number,
-  number,
-];
+const rules = campaignRules(3, ["rows"]);
+const rows = Number(rules.given("rows") ?? 500_000);
 const flags = [`--ingestd.max_ingest_bytes=${2 ** 40}`];
 const groupedBy = ["state", "role", "shift", "active"] as const;
-const wrong: string[] = [];
+const outcomes = { rows, wrong: [] as string[] };
+const { wrong } = outcomes;
 const home = temporaryDirectory("campaign-ingest");
 const file = join(home.path, "workers.csv");
 
@@ -97,11 +87,13 @@ async function* linesOf(answer: Response): AsyncGenerator<string> {
   if (rest !== "") wrong.push(`the answer ended within a line: ${rest.slice(0, 200)}`);
 }
 
-const progress = createProgress("ingest", { unit: "rounds" });
 let product = await startProduct({ dataDir: home.path, flags });
-try {
-  for (let round = 0; round < count; round++) {
-    const [seed, name] = [firstSeed + round, `workers_${round}`];
+await runCampaign({
+  name: "ingest",
+  rules,
+  outcomes,
+  cycle: async (cycle) => {
+    const [seed, name] = [rules.seed + cycle, `workers_${cycle}`];
     await writeFile(seed);
     const url = `${product.url}/v1/ingest?name=${name}`;
     const curl = Bun.spawn(["curl", "--silent", "--form", `file=@${file}`, url], { stdout: "pipe" });
@@ -110,11 +102,10 @@ try {
     product = await startProduct({ dataDir: home.path, flags });
     if (answer.includes(`"rows_loaded":${rows},`)) await verify(product, name, seed);
     else wrong.push(`${name}: the answer was '${answer.slice(0, 500)}'`);
-    progress.step(round + 1, count);
-  }
-} finally {
-  await product.end();
-  home.remove();
-}
-process.stdout.write(`${JSON.stringify({ count, rows, seed: firstSeed, wrong: wrong.slice(0, 20) })}\n`);
-process.exit(wrong.length === 0 ? 0 : 1);
+    return `${rows} rows each`;
+  },
+  end: async () => {
+    await product.end();
+    home.remove();
+  },
+});

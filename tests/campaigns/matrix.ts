@@ -5,17 +5,12 @@
  * killed job left must go, here and in vectord, and the job must be told as interrupted. Prints one JSON line; exits 1
  * when something was wrong.
  */
-import { parseArgs } from "node:util";
-import { createProgress } from "../../scripts/progress.ts";
+import { campaignRules, runCampaign } from "../support/campaign.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 import { ingest, type Product, startProduct } from "../support/product.ts";
-import { seeded } from "../support/seeded.ts";
 
-const { values } = parseArgs({
-  options: { count: { type: "string", default: "100" }, seed: { type: "string", default: "1" } },
-});
-const count = Number(values.count);
-const random = seeded(Number(values.seed));
+const rules = campaignRules(100);
+const { random } = rules;
 const flags = ["--only", "gateway,storaged,catalogd,ingestd,queryd,vectord,embedd,pathwayd,matrixd"];
 const home = temporaryDirectory("campaign-matrix");
 const outcomes = {
@@ -111,7 +106,6 @@ const specOf = (more: string[]) => ({
 });
 
 let state = rowsOf(0);
-const started = performance.now();
 let cycle = 0;
 let columns: string[] = [];
 /** Within which the process is killed: it grows and shrinks until about half of the jobs end before. */
@@ -166,28 +160,29 @@ const began = performance.now();
 const { body: first } = await call("POST", "/matrix/corpora", specOf(columns));
 while ((await call("GET", `/matrix/jobs/${first.job_id}`)).body.state !== "done") await Bun.sleep(5);
 windowMs = (performance.now() - began) * 3;
-const bar = createProgress("matrix", { unit: "cycles" });
-for (; cycle < count && outcomes.wrong.length === 0; cycle++) {
-  const next = rowsOf(cycle + 1);
-  await ingest(product.url, "name=people", csvOf(next));
-  // Now and then other columns, so that a whole build takes the place of the old one.
-  if (random() < 0.3) columns = columns.length === 0 ? ["state"] : [];
-  const taken = await load(next);
-  // Now and then the start, which clears away, is killed too.
-  if (random() < 0.3) {
+await runCampaign({
+  name: "matrix",
+  rules,
+  outcomes,
+  cycle: async (at) => {
+    cycle = at;
+    const next = rowsOf(cycle + 1);
+    await ingest(product.url, "name=people", csvOf(next));
+    // Now and then other columns, so that a whole build takes the place of the old one.
+    if (random() < 0.3) columns = columns.length === 0 ? ["state"] : [];
+    const taken = await load(next);
+    // Now and then the start, which clears away, is killed too.
+    if (random() < 0.3) {
+      product = await start();
+      await Bun.sleep(random() * 50);
+      await product.end("SIGKILL");
+    }
     product = await start();
-    await Bun.sleep(random() * 50);
-    await product.end("SIGKILL");
-  }
-  product = await start();
-  await verify(next, taken);
-  bar.step(cycle + 1, count, `${outcomes.searches} searches checked`);
-}
-bar.end();
-await product.end();
-home.remove();
-const elapsed_s = Math.round((performance.now() - started) / 100) / 10;
-process.stdout.write(
-  `${JSON.stringify({ cycles: cycle, seed: Number(values.seed), elapsed_s, ...outcomes })}\n`,
-);
-process.exit(outcomes.wrong.length === 0 ? 0 : 1);
+    await verify(next, taken);
+    return `${outcomes.searches} searches checked`;
+  },
+  end: async () => {
+    await product.end();
+    home.remove();
+  },
+});

@@ -4,27 +4,20 @@
  * After each restart every acknowledged object and row must be there, and what was not answered must be there whole or
  * not at all. Prints one JSON line; exits 1 when something was wrong.
  */
-import { parseArgs } from "node:util";
 import { noise } from "../conformance/bucket.ts";
+import { campaignRules, runCampaign } from "../support/campaign.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 import { type Product, startProduct } from "../support/product.ts";
 import { bucketFlags } from "../support/s3-lake.ts";
 import { s3Names, testS3 } from "../support/s3-server.ts";
-import { seeded } from "../support/seeded.ts";
 
-const { values } = parseArgs({
-  options: {
-    count: { type: "string", default: "50" },
-    seed: { type: "string", default: "1" },
-    s3: { type: "string" },
-  },
-});
-const count = Number(values.count);
-const random = seeded(Number(values.seed));
+const rules = campaignRules(50, ["s3"]);
+const { random } = rules;
 const pick = (below: number) => Math.floor(random() * below);
 const home = temporaryDirectory("campaign-objects");
-const server = s3Names.find((name) => name === values.s3);
-if (values.s3 !== undefined && !server) throw new Error(`--s3: expected one of ${s3Names.join(", ")}`);
+const asked = rules.given("s3");
+const server = s3Names.find((name) => name === asked);
+if (asked !== undefined && !server) throw new Error(`--s3: expected one of ${s3Names.join(", ")}`);
 const s3 = server && (await testS3(server));
 const flags = [
   ...["--only", "storaged,catalogd,ingestd,queryd"],
@@ -135,22 +128,25 @@ function ingester(name: string): Writer {
 }
 
 const writers = [putter("a"), putter("b"), ingester("one"), ingester("two")];
-const started = performance.now();
-let cycle = 0;
 let product = await start();
-for (; cycle < count && outcomes.wrong.length === 0; cycle++) {
-  const running = product;
-  const loads = writers.map((writer) => writer.work(running));
-  for (const load of loads) load.catch(() => undefined);
-  await Bun.sleep(100 + random() * 900);
-  await product.end("SIGKILL");
-  await Promise.allSettled(loads);
-  product = await start();
-  for (const writer of writers) await writer.verify(product);
-}
-await product.end();
-home.remove();
-await s3?.stop();
-const elapsed_s = Math.round((performance.now() - started) / 100) / 10;
-process.stdout.write(`${JSON.stringify({ s3: server, cycles: cycle, elapsed_s, ...outcomes })}\n`);
-process.exit(outcomes.wrong.length === 0 ? 0 : 1);
+await runCampaign({
+  name: "objects",
+  rules,
+  outcomes,
+  cycle: async () => {
+    const running = product;
+    const loads = writers.map((writer) => writer.work(running));
+    for (const load of loads) load.catch(() => undefined);
+    await Bun.sleep(100 + random() * 900);
+    await product.end("SIGKILL");
+    await Promise.allSettled(loads);
+    product = await start();
+    for (const writer of writers) await writer.verify(product);
+    return `${outcomes.acknowledged} acknowledged`;
+  },
+  end: async () => {
+    await product.end();
+    home.remove();
+    await s3?.stop();
+  },
+});

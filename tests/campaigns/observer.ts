@@ -6,17 +6,12 @@
  */
 import { appendFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
-import { createProgress } from "../../scripts/progress.ts";
+import { campaignRules, runCampaign } from "../support/campaign.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 import { type Product, startProduct } from "../support/product.ts";
-import { seeded } from "../support/seeded.ts";
 
-const { values } = parseArgs({
-  options: { count: { type: "string", default: "100" }, seed: { type: "string", default: "1" } },
-});
-const count = Number(values.count);
-const random = seeded(Number(values.seed));
+const rules = campaignRules(100);
+const { random } = rules;
 const home = temporaryDirectory("campaign-observer");
 const corrections = join(home.path, "overseer_corrections.jsonl");
 const windowMs = 1000;
@@ -194,32 +189,30 @@ const all: Writer[] = Array.from({ length: 4 }, (_, number) => ({
   open: undefined,
   last: "",
 }));
-const started = performance.now();
 let product: Product = await startProduct({ dataDir: home.path, flags });
 const address = () => product.addresses.observerd ?? "";
-let cycle = 0;
-const bar = createProgress("observer", { unit: "cycles" });
-for (; cycle < count && outcomes.wrong.length === 0; cycle++) {
-  const signal = { stopped: false };
-  const correcting = correct(signal);
-  const loads = all.map((writer) => write(address(), writer));
-  for (const load of loads) load.catch(() => undefined);
-  await Bun.sleep(random() * 300);
-  await product.end("SIGKILL");
-  signal.stopped = true;
-  await Promise.allSettled([...loads, correcting]);
-  product = await startProduct({ dataDir: home.path, flags });
-  await verify(address(), all, cycle);
-  bar.step(cycle + 1, count, `${outcomes.acknowledged} acknowledged`);
-}
-bar.end();
-const names = [...new Bun.Glob("operations-*.log").scanSync(join(product.dataDir, "observerd"))];
-outcomes.escalations = escalated.size;
-outcomes.files = Math.max(...names.map((name) => Number(/\d+/.exec(name)?.[0])));
-await product.end();
-home.remove();
-const elapsed_s = Math.round((performance.now() - started) / 100) / 10;
-process.stdout.write(
-  `${JSON.stringify({ cycles: cycle, seed: Number(values.seed), elapsed_s, ...outcomes })}\n`,
-);
-process.exit(outcomes.wrong.length === 0 ? 0 : 1);
+await runCampaign({
+  name: "observer",
+  rules,
+  outcomes,
+  cycle: async (cycle) => {
+    const signal = { stopped: false };
+    const correcting = correct(signal);
+    const loads = all.map((writer) => write(address(), writer));
+    for (const load of loads) load.catch(() => undefined);
+    await Bun.sleep(random() * 300);
+    await product.end("SIGKILL");
+    signal.stopped = true;
+    await Promise.allSettled([...loads, correcting]);
+    product = await startProduct({ dataDir: home.path, flags });
+    await verify(address(), all, cycle);
+    return `${outcomes.acknowledged} acknowledged`;
+  },
+  end: async () => {
+    const names = [...new Bun.Glob("operations-*.log").scanSync(join(product.dataDir, "observerd"))];
+    outcomes.escalations = escalated.size;
+    outcomes.files = Math.max(...names.map((name) => Number(/\d+/.exec(name)?.[0])));
+    await product.end();
+    home.remove();
+  },
+});

@@ -4,17 +4,12 @@
  * restart every acknowledged change must be there, in order; one whose answer was not seen must be there whole or not at
  * all; no retired or superseded trace may be found. Prints one JSON line; exits 1 when something was wrong.
  */
-import { parseArgs } from "node:util";
-import { createProgress } from "../../scripts/progress.ts";
+import { campaignRules, runCampaign } from "../support/campaign.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 import { type Product, startProduct } from "../support/product.ts";
-import { seeded } from "../support/seeded.ts";
 
-const { values } = parseArgs({
-  options: { count: { type: "string", default: "100" }, seed: { type: "string", default: "1" } },
-});
-const count = Number(values.count);
-const random = seeded(Number(values.seed));
+const rules = campaignRules(100);
+const { random } = rules;
 const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)] as T;
 
 const writers = 4;
@@ -165,26 +160,24 @@ const all: Writer[] = Array.from({ length: writers }, (_, number) => ({
   made: 0,
   open: undefined,
 }));
-const started = performance.now();
-let cycle = 0;
 let product: Product = await startProduct({ dataDir: home.path, flags });
 const address = () => product.addresses.pathwayd ?? "";
-const bar = createProgress("pathway", { unit: "cycles" });
-for (; cycle < count && outcomes.wrong.length === 0; cycle++) {
-  const loads = [...all.map((writer) => write(address(), writer)), compact(address())];
-  for (const load of loads) load.catch(() => undefined);
-  await Bun.sleep(random() * lifeMs);
-  await product.end("SIGKILL");
-  await Promise.allSettled(loads);
-  product = await startProduct({ dataDir: home.path, flags });
-  await verify(address(), all, cycle);
-  bar.step(cycle + 1, count, `${outcomes.acknowledged} acknowledged`);
-}
-bar.end();
-await product.end();
-home.remove();
-const elapsed_s = Math.round((performance.now() - started) / 100) / 10;
-process.stdout.write(
-  `${JSON.stringify({ cycles: cycle, seed: Number(values.seed), elapsed_s, ...outcomes })}\n`,
-);
-process.exit(outcomes.wrong.length === 0 ? 0 : 1);
+await runCampaign({
+  name: "pathway",
+  rules,
+  outcomes,
+  cycle: async (cycle) => {
+    const loads = [...all.map((writer) => write(address(), writer)), compact(address())];
+    for (const load of loads) load.catch(() => undefined);
+    await Bun.sleep(random() * lifeMs);
+    await product.end("SIGKILL");
+    await Promise.allSettled(loads);
+    product = await startProduct({ dataDir: home.path, flags });
+    await verify(address(), all, cycle);
+    return `${outcomes.acknowledged} acknowledged`;
+  },
+  end: async () => {
+    await product.end();
+    home.remove();
+  },
+});

@@ -4,17 +4,12 @@
  * After each restart every acknowledged change must be there, and one whose answer was not seen whole or not at all.
  * Prints one JSON line; exits 1 when something was wrong.
  */
-import { parseArgs } from "node:util";
-import { createProgress } from "../../scripts/progress.ts";
+import { campaignRules, runCampaign } from "../support/campaign.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 import { ingest, type Product, startProduct } from "../support/product.ts";
-import { seeded } from "../support/seeded.ts";
 
-const { values } = parseArgs({
-  options: { count: { type: "string", default: "100" }, seed: { type: "string", default: "1" } },
-});
-const count = Number(values.count);
-const random = seeded(Number(values.seed));
+const rules = campaignRules(100);
+const { random } = rules;
 const pick = (below: number) => Math.floor(random() * below);
 const flags = ["--only", "gateway,storaged,catalogd,ingestd,queryd,vectord,embedd,pathwayd,matrixd"];
 const home = temporaryDirectory("campaign-playbooks");
@@ -216,26 +211,24 @@ const all: Writer[] = Array.from({ length: writers }, (_, number) => ({
   ids: new Map(),
   open: undefined,
 }));
-const started = performance.now();
-let cycle = 0;
 product = await startProduct({ dataDir: home.path, flags });
 await prepare();
-const bar = createProgress("playbooks", { unit: "cycles" });
-for (; cycle < count && outcomes.wrong.length === 0; cycle++) {
-  const loads = [...all.map(write), activate(), searchAndConsolidate()];
-  for (const load of loads) load.catch(() => undefined);
-  await Bun.sleep(random() * 400);
-  await product.end("SIGKILL");
-  await Promise.allSettled(loads);
-  product = await startProduct({ dataDir: home.path, flags });
-  await verify(all, cycle);
-  bar.step(cycle + 1, count, `${outcomes.acknowledged} acknowledged`);
-}
-bar.end();
-await product.end();
-home.remove();
-const elapsed_s = Math.round((performance.now() - started) / 100) / 10;
-process.stdout.write(
-  `${JSON.stringify({ cycles: cycle, seed: Number(values.seed), elapsed_s, ...outcomes })}\n`,
-);
-process.exit(outcomes.wrong.length === 0 ? 0 : 1);
+await runCampaign({
+  name: "playbooks",
+  rules,
+  outcomes,
+  cycle: async (cycle) => {
+    const loads = [...all.map(write), activate(), searchAndConsolidate()];
+    for (const load of loads) load.catch(() => undefined);
+    await Bun.sleep(random() * 400);
+    await product.end("SIGKILL");
+    await Promise.allSettled(loads);
+    product = await startProduct({ dataDir: home.path, flags });
+    await verify(all, cycle);
+    return `${outcomes.acknowledged} acknowledged`;
+  },
+  end: async () => {
+    await product.end();
+    home.remove();
+  },
+});

@@ -5,23 +5,15 @@
  * acknowledged add must be there with its vector, every acknowledged delete must not, and a batch whose answer was not
  * seen must be there whole or not at all. Prints one JSON line; exits 1 when something was wrong.
  */
-import { parseArgs } from "node:util";
-import { createProgress } from "../../scripts/progress.ts";
+import { campaignRules, runCampaign } from "../support/campaign.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 import { type Product, startProduct } from "../support/product.ts";
 import { bucketFlags } from "../support/s3-lake.ts";
 import { s3Names, testS3 } from "../support/s3-server.ts";
 import { seeded } from "../support/seeded.ts";
 
-const { values } = parseArgs({
-  options: {
-    count: { type: "string", default: "200" },
-    seed: { type: "string", default: "1" },
-    s3: { type: "string" },
-  },
-});
-const count = Number(values.count);
-const random = seeded(Number(values.seed));
+const rules = campaignRules(200, ["s3"]);
+const { random } = rules;
 const pick = (below: number) => Math.floor(random() * below);
 
 const dimension = 8;
@@ -29,8 +21,9 @@ const index = "campaign";
 const writers = 3;
 const idsOfWriter = 60;
 const home = temporaryDirectory("campaign-vectors");
-const server = s3Names.find((name) => name === values.s3);
-if (values.s3 !== undefined && !server) throw new Error(`--s3: expected one of ${s3Names.join(", ")}`);
+const asked = rules.given("s3");
+const server = s3Names.find((name) => name === asked);
+if (asked !== undefined && !server) throw new Error(`--s3: expected one of ${s3Names.join(", ")}`);
 const s3 = server && (await testS3(server));
 /** Small, so that checkpoints and compactions are always near. */
 const flags = [
@@ -183,28 +176,26 @@ const all: Writer[] = Array.from({ length: writers }, (_, number) => ({
   open: undefined,
   version: 0,
 }));
-const started = performance.now();
-let cycle = 0;
 let product: Product = await startProduct({ dataDir: home.path, flags });
 const address = () => product.addresses.vectord ?? "";
 await (await post(address(), "/index", { name: index, dimension })).text();
-const bar = createProgress("vectors", { unit: "cycles" });
-for (; cycle < count && outcomes.wrong.length === 0; cycle++) {
-  const loads = [...all.map((writer) => write(address(), writer)), searchAndCompact(address())];
-  for (const load of loads) load.catch(() => undefined);
-  await Bun.sleep(random() * (s3 ? 3000 : 300));
-  await product.end("SIGKILL");
-  await Promise.allSettled(loads);
-  product = await startProduct({ dataDir: home.path, flags });
-  await verify(address(), all, cycle);
-  bar.step(cycle + 1, count, `${outcomes.acknowledged} acknowledged`);
-}
-bar.end();
-await product.end();
-home.remove();
-await s3?.stop();
-const elapsed_s = Math.round((performance.now() - started) / 100) / 10;
-process.stdout.write(
-  `${JSON.stringify({ cycles: cycle, seed: Number(values.seed), elapsed_s, ...outcomes })}\n`,
-);
-process.exit(outcomes.wrong.length === 0 ? 0 : 1);
+await runCampaign({
+  name: "vectors",
+  rules,
+  outcomes,
+  cycle: async (cycle) => {
+    const loads = [...all.map((writer) => write(address(), writer)), searchAndCompact(address())];
+    for (const load of loads) load.catch(() => undefined);
+    await Bun.sleep(random() * (s3 ? 3000 : 300));
+    await product.end("SIGKILL");
+    await Promise.allSettled(loads);
+    product = await startProduct({ dataDir: home.path, flags });
+    await verify(address(), all, cycle);
+    return `${outcomes.acknowledged} acknowledged`;
+  },
+  end: async () => {
+    await product.end();
+    home.remove();
+    await s3?.stop();
+  },
+});
