@@ -3,13 +3,13 @@
  * writes go on. `--list` and `--verify` look at a backup, and need no Lakehouse.
  */
 import { parseBind, urlOf } from "../runtime/config.ts";
-import { readWords, run } from "./backup/command-line.ts";
+import { directoryOf, run } from "./backup/command-line.ts";
 import { doorsAt } from "./backup/doors.ts";
 import { openRepository, type Repository } from "./backup/repository.ts";
 import { takeBackup } from "./backup/take.ts";
 import { verify } from "./backup/verification.ts";
 import { createProgress } from "./progress.ts";
-import { configOf, UsageError } from "./words.ts";
+import { configOf, gatewayOf, readWords, UsageError } from "./words.ts";
 
 const usage = `bun run backup DIR [options]     takes a backup of a running Lakehouse into DIR
   --gateway URL        where it runs; otherwise gateway.bind of the configuration
@@ -98,7 +98,9 @@ async function main(words: string[]): Promise<number> {
     say(usage.trimEnd());
     return 0;
   }
-  const read = readWords(words, { valued: ["gateway", "keep"], plain: ["list", "verify", "json"], usage });
+  const taken = { options: ["gateway", "keep"], switches: ["list", "verify", "json"], usage };
+  const read = readWords(words, taken);
+  const directory = directoryOf(read, usage);
   const { options, switches } = read;
   const json = switches.has("json");
   const looks = switches.has("list") || switches.has("verify");
@@ -109,17 +111,13 @@ async function main(words: string[]): Promise<number> {
   const keep = options.keep === undefined ? undefined : Number(options.keep);
   if (keep !== undefined && !(Number.isSafeInteger(keep) && keep > 0))
     throw new UsageError(`--keep: expected how many points to keep, 1 or more, got '${options.keep}'`);
-  if (options.gateway !== undefined && !/^https?:\/\/[^/]+\/?$/.test(options.gateway))
-    throw new UsageError(
-      `--gateway: expected an address such as http://127.0.0.1:3110, got '${options.gateway}'`,
-    );
-
-  const repositoryAt = (write: boolean) => openRepository(read.directory, { write });
+  const asked = gatewayOf(read);
+  const repositoryAt = (write: boolean) => openRepository(directory, { write });
   if (switches.has("verify")) return verifyAll(await repositoryAt(false), json);
   if (switches.has("list")) return list(await repositoryAt(false), json);
   const config = configOf(read);
   const { port } = parseBind(config.gateway.bind);
-  const gateway = (options.gateway ?? urlOf(config.gateway.bind, port)).replace(/\/$/, "");
+  const gateway = asked ?? urlOf(config.gateway.bind, port);
   const repository = await repositoryAt(true);
   try {
     return await take(repository, { gateway, token: config.auth.token, keep, json });

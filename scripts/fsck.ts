@@ -9,7 +9,7 @@ import type { Gateway } from "./doors.ts";
 import { inspectService, isRunning, Unreachable } from "./fsck/door.ts";
 import { startOwn } from "./fsck/own-product.ts";
 import { createReport, terminal } from "./fsck/report.ts";
-import { readWords, servicesOf, usage, type Words } from "./fsck/words.ts";
+import { type FsckWords, fsckWords, servicesOf, usage } from "./fsck/words.ts";
 import { configOf, UsageError } from "./words.ts";
 
 /** The gateway of the configuration, as a program on this machine reaches it. */
@@ -24,7 +24,7 @@ interface Found {
 }
 
 /** The Lakehouse that runs, or one that is started for the check. */
-async function find(words: Words, config: Config): Promise<Found> {
+async function find(words: FsckWords, config: Config): Promise<Found> {
   const { token } = config.auth;
   const end = async (): Promise<void> => {};
   if (words.gateway !== undefined) {
@@ -48,7 +48,7 @@ async function main(): Promise<number> {
     terminal.print(usage);
     return 0;
   }
-  const words = readWords(given);
+  const words = fsckWords(given);
   const config = configOf(words);
   const services = servicesOf(words, config);
   const { gateway, end } = await find(words, config);

@@ -3,13 +3,13 @@
  * the configuration, which must be new. Lakehouse must not run on it, and refuses to start until the restore is whole.
  */
 import { topology } from "../runtime/topology.ts";
-import { readWords, run, type Words } from "./backup/command-line.ts";
+import { directoryOf, run } from "./backup/command-line.ts";
 import { BackupError, openRepository, type Repository } from "./backup/repository.ts";
 import { enterTarget, leaveTarget, restoreFiles, restoreObjects, type Target } from "./backup/restoration.ts";
 import { startStorage } from "./backup/storaged-alone.ts";
 import { verify } from "./backup/verification.ts";
 import { createProgress } from "./progress.ts";
-import { configOf, UsageError } from "./words.ts";
+import { configOf, readWords, UsageError, type Words } from "./words.ts";
 
 const usage = `bun run restore DIR [options]    puts the newest point of the backup in DIR into a new data directory
   --at POINT           another point; bun run backup DIR --list shows them
@@ -87,9 +87,9 @@ async function main(words: string[]): Promise<number> {
     say(usage.trimEnd());
     return 0;
   }
-  const read = readWords(words, { valued: ["at", "only"], plain: ["json"], usage });
+  const read = readWords(words, { options: ["at", "only"], switches: ["json"], usage });
   const target = { dataDir: configOf(read).data_dir, services: servicesOf(read.options.only) };
-  const repository = await openRepository(read.directory, { write: false });
+  const repository = await openRepository(directoryOf(read, usage), { write: false });
   const point = await choose(repository, read.options.at);
   const started = performance.now();
   await checkWhole(repository, point);

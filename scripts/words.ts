@@ -13,6 +13,48 @@ export interface ConfigWords {
   flags: string[];
 }
 
+/** The words of a command, taken apart. */
+export interface Words extends ConfigWords {
+  /** Those that are no options, in their order. */
+  plain: string[];
+  options: Record<string, string>;
+  switches: Set<string>;
+}
+
+/** What a command takes beside the configuration. */
+export interface Taken {
+  /** Names of options that have a value, as `--keep 3` or `--keep=3`. */
+  options: readonly string[];
+  switches: readonly string[];
+  usage: string;
+}
+
+/** Takes the words apart; `--section.key=value` and `--data_dir=…` are settings. Throws UsageError. */
+export function readWords(words: readonly string[], { options, switches, usage }: Taken): Words {
+  const read: Words = { plain: [], options: {}, switches: new Set(), flags: [] };
+  const valued = ["config", ...options];
+  const left = [...words];
+  for (let word = left.shift(); word !== undefined; word = left.shift()) {
+    const [, name = "", given] = /^--(\w+)(?:=(.*))?$/s.exec(word) ?? [];
+    if (valued.includes(name)) {
+      const value = given ?? left.shift() ?? "";
+      if (value === "" || value.startsWith("-")) throw new UsageError(`--${name} needs a value\n${usage}`);
+      read.options[name] = value;
+    } else if (switches.includes(name) && given === undefined) read.switches.add(name);
+    else if (/^--[\w.]+=/.test(word)) read.flags.push(word.slice(2));
+    else if (word.startsWith("-")) throw new UsageError(`unexpected option '${word}'\n${usage}`);
+    else read.plain.push(word);
+  }
+  return { ...read, file: read.options.config };
+}
+
+/** The address of a gateway, without a `/` at its end. Throws UsageError. */
+export function gatewayOf({ options: { gateway } }: Words): string | undefined {
+  if (gateway === undefined || (/^https?:\/\/[^/]+\/?$/.test(gateway) && URL.canParse(gateway)))
+    return gateway?.replace(/\/$/, "");
+  throw new UsageError(`--gateway: expected an address such as http://127.0.0.1:3110, got '${gateway}'`);
+}
+
 /** The configuration as a start with these words would have it. Throws UsageError. */
 export function configOf({ file, flags }: ConfigWords): Config {
   try {

@@ -1,7 +1,7 @@
 /** storaged alone over a data directory that is being restored: objects go in by its door, to disk and S3 alike. */
 import { restoringVariable } from "../../runtime/restore-mark.ts";
 import { NotStarted, startChild } from "../child.ts";
-import type { Words } from "./command-line.ts";
+import type { ConfigWords } from "../words.ts";
 import type { KeptFile } from "./point-file.ts";
 import { BackupError } from "./repository.ts";
 
@@ -28,7 +28,7 @@ export interface Storage {
 
 /** Starts it on a free port of this machine with a token of its own. Throws a BackupError with the end of its log. */
 export async function startStorage(
-  { file, flags }: Pick<Words, "file" | "flags">,
+  { file, flags }: ConfigWords,
   tries = triesMax,
 ): Promise<Storage> {
   const token = crypto.randomUUID();

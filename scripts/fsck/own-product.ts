@@ -2,15 +2,15 @@
 import { defaults } from "../../runtime/config.ts";
 import { type Child, NotStarted, startChild } from "../child.ts";
 import { listening } from "../doctor/ports.ts";
+import type { ConfigWords } from "../words.ts";
 import { Unreachable } from "./door.ts";
-import type { Words } from "./words.ts";
 
 /** Rehydrating a large catalog and opening many indexes takes a while, on a slow disk above all. */
 const startTimeoutMs = 10 * 60_000;
 
 /** Starts it and waits until it serves. Throws Unreachable with the reason when it does not start. */
 export async function startOwn(
-  { file, flags }: Pick<Words, "file" | "flags">,
+  { file, flags }: ConfigWords,
   { dataDir, configured }: { dataDir: string; configured: string },
 ): Promise<Child> {
   const words = [

@@ -1,7 +1,7 @@
 /** The words of the command line. */
 import type { Config } from "../../runtime/settings.ts";
 import { listening } from "../doctor/ports.ts";
-import { type ConfigWords, UsageError } from "../words.ts";
+import { type ConfigWords, gatewayOf, readWords, UsageError } from "../words.ts";
 
 export const usage = `usage: bun run fsck [SERVICE…] [--gateway URL] [--json] [--config FILE] [--SECTION.KEY=VALUE …]
   SERVICE…      only these; all of them unless told
@@ -10,41 +10,22 @@ export const usage = `usage: bun run fsck [SERVICE…] [--gateway URL] [--json] 
   --json        one JSON document on stdout
   --config      instead of lakehouse.toml; any of its keys as --SECTION.KEY=VALUE, as --data_dir=/srv/lakehouse`;
 
-export interface Words extends ConfigWords {
+export interface FsckWords extends ConfigWords {
   services: string[];
   /** Without a `/` at its end. */
-  gateway?: string;
+  gateway: string | undefined;
   json: boolean;
 }
 
 /** Takes the words apart. Throws UsageError. */
-export function readWords(words: readonly string[]): Words {
-  const read: Words = { services: [], json: false, flags: [] };
-  const left = [...words];
-  for (let word = left.shift(); word !== undefined; word = left.shift()) {
-    const [, name, value] = /^--(gateway|config)(?:=(.*))?$/s.exec(word) ?? [];
-    if (name === "gateway") read.gateway = addressOf(given(word, value ?? left.shift()));
-    else if (name === "config") read.file = given(word, value ?? left.shift());
-    else if (word === "--json") read.json = true;
-    else if (/^--[\w.]+=/.test(word)) read.flags.push(word.slice(2));
-    else if (word.startsWith("-")) throw new UsageError(`unexpected option '${word}'\n${usage}`);
-    else if (!read.services.includes(word)) read.services.push(word);
-  }
-  return read;
-}
-
-function given(word: string, value: string | undefined): string {
-  if (value !== undefined && value !== "" && !value.startsWith("-")) return value;
-  throw new UsageError(`${word.replace(/=$/, "")} needs a value\n${usage}`);
-}
-
-function addressOf(text: string): string {
-  if (/^https?:\/\/[^/]+\/?$/.test(text) && URL.canParse(text)) return text.replace(/\/$/, "");
-  throw new UsageError(`--gateway: expected an address such as http://127.0.0.1:3110, got '${text}'`);
+export function fsckWords(words: readonly string[]): FsckWords {
+  const read = readWords(words, { options: ["gateway"], switches: ["json"], usage });
+  const { plain, switches, file, flags } = read;
+  return { services: plain, gateway: gatewayOf(read), json: switches.has("json"), file, flags };
 }
 
 /** The services to ask, in the order in which they stand on each other. Throws UsageError. */
-export function servicesOf({ services }: Words, config: Config): string[] {
+export function servicesOf({ services }: Pick<FsckWords, "services">, config: Config): string[] {
   const all: string[] = listening(config);
   const unknown = services.find((name) => !all.includes(name));
   if (unknown !== undefined)
