@@ -58,6 +58,12 @@ const flip = (key: string) => {
   bytes[middle] = (bytes[middle] as number) ^ 1;
   writeFileSync(fileOf(key), bytes);
 };
+/** Damages the last object of a kind, and names it. */
+const flipOne = async (kind: RegExp): Promise<string> => {
+  const key = await keyLike(kind);
+  flip(key);
+  return key;
+};
 
 /** A checkpoint with its engine, then segments that replace, add and delete. */
 beforeEach(async () => {
@@ -102,11 +108,7 @@ const beginAnew = async () => {
 const rows: Row[] = [
   ...[checkpoint, engine, segment].map((kind) => ({
     name: `${kind} of an open index is damaged`,
-    hurt: async () => {
-      const key = await keyLike(kind);
-      flip(key);
-      return key;
-    },
+    hurt: () => flipOne(kind),
     problem: "index 'x' needs it for its contents",
     remedy: live,
     mend: compact,
@@ -116,9 +118,7 @@ const rows: Row[] = [
     name: "the engine of an open index with nothing to fold is damaged",
     hurt: async () => {
       await compact();
-      const key = await keyLike(engine);
-      flip(key);
-      return key;
+      return flipOne(engine);
     },
     problem: "index 'x' needs it for its contents",
     remedy: live,
@@ -141,9 +141,7 @@ const rows: Row[] = [
     name: "a checkpoint that a snapshot needs too is damaged",
     hurt: async () => {
       await takeSnapshot();
-      const key = await keyLike(checkpoint);
-      flip(key);
-      return key;
+      return flipOne(checkpoint);
     },
     problem: "for its contents and snapshot",
     remedy: "; then delete what cannot be restored",
@@ -161,8 +159,7 @@ const rows: Row[] = [
     hurt: async () => {
       await takeSnapshot();
       await add(1000, 7);
-      const key = await keyLike(segment);
-      flip(key);
+      const key = await flipOne(segment);
       await restart();
       return key;
     },
@@ -174,8 +171,7 @@ const rows: Row[] = [
   {
     name: "a checkpoint is damaged and the index cannot be opened",
     hurt: async () => {
-      const key = await keyLike(checkpoint);
-      flip(key);
+      const key = await flipOne(checkpoint);
       await restart();
       return key;
     },
@@ -188,8 +184,7 @@ const rows: Row[] = [
     name: "the engine is damaged and vectord was restarted, which built it from the rows",
     hurt: async () => {
       await compact();
-      const key = await keyLike(engine);
-      flip(key);
+      const key = await flipOne(engine);
       await restart();
       return key;
     },

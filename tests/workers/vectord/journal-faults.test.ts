@@ -17,6 +17,15 @@ import {
 
 const start = perTest();
 
+/** A journal with item 1, over a storaged whose faults are planned. */
+async function begun() {
+  const faults = createFaults();
+  const stack = await start({ between: faults.between });
+  const journal = await stack.journals.create(configOf("a"));
+  await add(journal, "1");
+  return { faults, stack, journal };
+}
+
 describe("a storaged that fails", () => {
   test.each([
     ["before", ["1", "3"]],
@@ -45,10 +54,7 @@ describe("a storaged that fails", () => {
   );
 
   test("and a last batch of unknown outcome: whole or not at all", async () => {
-    const faults = createFaults();
-    const stack = await start({ between: faults.between });
-    const journal = await stack.journals.create(configOf("a"));
-    await add(journal, "1");
+    const { faults, stack, journal } = await begun();
     faults.plan("after");
     await expect(add(journal, "2")).rejects.toMatchObject({ type: "deadline_exceeded" });
     const found = await reopen(stack, "a", journal);
@@ -60,10 +66,7 @@ describe("a storaged that fails", () => {
   test.each(["before", "after"] as const)(
     "%s the manifest was swapped: the checkpoint counts or does not",
     async (when) => {
-      const faults = createFaults();
-      const stack = await start({ between: faults.between });
-      const journal = await stack.journals.create(configOf("a"));
-      await add(journal, "1");
+      const { faults, stack, journal } = await begun();
       faults.plan(when);
       const done = await journal.checkpoint(contentsOf("1"), 1).then(
         () => true,
@@ -95,10 +98,7 @@ describe("a storaged that fails", () => {
 
 describe("a write that arrives when nobody waits for it any more", () => {
   test("of a segment: passed over", async () => {
-    const faults = createFaults();
-    const stack = await start({ between: faults.between });
-    const journal = await stack.journals.create(configOf("a"));
-    await add(journal, "1");
+    const { faults, stack, journal } = await begun();
     faults.plan("late");
     await expect(add(journal, "2")).rejects.toMatchObject({ type: "deadline_exceeded" });
     await add(journal, "3");
@@ -108,10 +108,7 @@ describe("a write that arrives when nobody waits for it any more", () => {
   });
 
   test("of a checkpoint: its objects are there as long as it may arrive", async () => {
-    const faults = createFaults();
-    const stack = await start({ between: faults.between });
-    const journal = await stack.journals.create(configOf("a"));
-    await add(journal, "1");
+    const { faults, stack, journal } = await begun();
     faults.plan("late");
     await expect(journal.checkpoint(contentsOf("1"), 1)).rejects.toMatchObject({ type: "deadline_exceeded" });
     await add(journal, "2");
@@ -130,10 +127,7 @@ describe("a write that arrives when nobody waits for it any more", () => {
   });
 
   test("of a checkpoint of a process that was killed: refused once its objects were removed", async () => {
-    const faults = createFaults();
-    const stack = await start({ between: faults.between });
-    const journal = await stack.journals.create(configOf("a"));
-    await add(journal, "1");
+    const { faults, stack, journal } = await begun();
     faults.plan("late");
     await expect(journal.checkpoint(contentsOf("1"), 1)).rejects.toMatchObject({ type: "deadline_exceeded" });
     const found = await reopen(stack);
@@ -144,10 +138,7 @@ describe("a write that arrives when nobody waits for it any more", () => {
   });
 
   test("of a restore: refused, for the index has gone on", async () => {
-    const faults = createFaults();
-    const stack = await start({ between: faults.between });
-    const journal = await stack.journals.create(configOf("a"));
-    await add(journal, "1");
+    const { faults, stack, journal } = await begun();
     const { id } = await journal.snapshot(() => 1);
     await add(journal, "2");
     faults.plan("well", "late");
@@ -213,10 +204,7 @@ describe("damage", () => {
   });
 
   test("a damaged segment that was never acknowledged is passed over", async () => {
-    const faults = createFaults();
-    const stack = await start({ between: faults.between });
-    const journal = await stack.journals.create(configOf("a"));
-    await add(journal, "1");
+    const { faults, stack, journal } = await begun();
     faults.plan("after");
     await expect(add(journal, "2")).rejects.toMatchObject({ type: "deadline_exceeded" });
     await add(journal, "3");
