@@ -27,10 +27,7 @@ export interface Storage {
 }
 
 /** Starts it on a free port of this machine with a token of its own. Throws a BackupError with the end of its log. */
-export async function startStorage(
-  { file, flags }: ConfigWords,
-  tries = triesMax,
-): Promise<Storage> {
+export async function startStorage({ file, flags }: ConfigWords, tries = triesMax): Promise<Storage> {
   const token = crypto.randomUUID();
   const words = [
     "--only=storaged",

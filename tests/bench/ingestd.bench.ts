@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { workersPieces } from "../../scripts/make-workers.ts";
 import { csv } from "../../workers/ingestd/csv.ts";
-import { openEngine } from "../../workers/ingestd/engine.ts";
+import { openEngines } from "../../workers/ingestd/engines.ts";
 import type { Place } from "../../workers/ingestd/format.ts";
 import { type NewTarget, planOf, writeRun } from "../../workers/ingestd/run.ts";
 import { inferFromSample } from "../../workers/ingestd/typing.ts";
@@ -111,15 +111,15 @@ test("the runs of a CSV, one after the other on all cores and beside each other 
     rowGroupRows: 122_880,
   });
   await workplace.enter();
-  const engine = await openEngine({ threads: 0, memoryBytes: 2e9, directory: join(path, "duckdb") });
-  const session = await engine.open(signal);
+  const engines = await openEngines({ threads: 0, memoryBytes: 2e9, directory: join(path, "duckdb") });
+  const session = await engines.open(signal);
   try {
     const { head, whole, all } = await peek(Bun.file(file).stream(), 2 ** 20);
     const [open] = (await csv.store({ head, whole, chunks: all }, place)).tables;
     const table = await open?.(session);
     if (table === undefined) throw new Error("the file is not clean");
     const plan = planOf(table, undefined, await inferFromSample(session, table));
-    const writers = createWriters({ engine, signal, newTarget });
+    const writers = createWriters({ engines, signal, newTarget });
     const medians = await inTurn(rounds, {
       inTurn: () =>
         timed(async () => {
@@ -135,7 +135,7 @@ test("the runs of a CSV, one after the other on all cores and beside each other 
     });
   } finally {
     session.close();
-    await engine.stop();
+    await engines.stop();
     await workplace.leave();
   }
 });

@@ -66,7 +66,7 @@ export const layers: Rule = (tree) =>
 const owners: readonly (readonly [RegExp, readonly string[]])[] = [
   [
     /^@duckdb\/node-api$/,
-    ["workers/ingestd/instance.ts", "workers/queryd/engine.ts", "scripts/doctor/toolchain.ts"],
+    ["workers/ingestd/engine.ts", "workers/queryd/engine.ts", "scripts/doctor/toolchain.ts"],
   ],
   [/^hyparquet(-writer)?$/, ["workers/catalogd/manifest.ts"]],
   [/^faiss-node$/, ["workers/vectord/faiss-engine.ts", "scripts/faiss.ts"]],

@@ -1,11 +1,10 @@
 /** An answer under way: its chunks as they pass, and everything that is settled once when it ends, however it ends. */
 import type { Clock } from "../../runtime/clock.ts";
 import { fail, type ServiceError } from "../../runtime/errors.ts";
-import type { About } from "./answering.ts";
 import { hasToken, type Opened } from "./attempts.ts";
 import type { Deadline } from "./deadline.ts";
-import type { ModelFacts } from "./model-names.ts";
-import { type Observer, textIn } from "./observation.ts";
+import type { ModelFacts, Target } from "./model-names.ts";
+import { type Observation, type Observer, textIn } from "./observation.ts";
 import { type Json, ProviderFailure } from "./provider.ts";
 import type { ProviderSetting } from "./provider-setting.ts";
 import type { Quota } from "./quota.ts";
@@ -13,7 +12,7 @@ import { roughTokens, usageOf } from "./usage.ts";
 
 /** What an answer holds on to, and lets go of at its end. */
 export interface Running {
-  about: About;
+  about: { target: Pick<Target, "id">; observed: Observation };
   facts: ModelFacts;
   setting: ProviderSetting;
   quota: Quota;

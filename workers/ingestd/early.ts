@@ -2,7 +2,7 @@
  * Writing while receiving: runs of a CSV that is clean so far are written in the background, with the types that the
  * first rows suggest. Whether that was right is known at the end; if not, what was written is given up.
  */
-import type { Engine } from "./engine.ts";
+import type { Engines } from "./engines.ts";
 import type { Run, Table } from "./format.ts";
 import { type Piece, planOf } from "./run.ts";
 import { inferFromSample, matchRegistered, type Registered } from "./typing.ts";
@@ -18,18 +18,18 @@ export interface Early {
 }
 
 export interface EarlyOptions {
-  engine: Engine;
+  engines: Engines;
   signal: AbortSignal;
   registered: () => Promise<Registered | undefined>;
   writers: Writers;
 }
 
-export function createEarly({ engine, signal, registered, writers }: EarlyOptions): Early {
+export function createEarly({ engines, signal, registered, writers }: EarlyOptions): Early {
   const pieces: Promise<Piece>[] = [];
   let begun: ReturnType<typeof begin> | undefined;
 
   const begin = async (table: Table) => {
-    const session = await engine.open(signal);
+    const session = await engines.open(signal);
     try {
       const before = await registered();
       const match = before && matchRegistered(table, before);

@@ -2,8 +2,8 @@
 import type { ServiceError } from "../../runtime/errors.ts";
 import type { Chunks } from "./decompress.ts";
 import type { Encoding } from "./encoding.ts";
+import type { EngineError, Session } from "./engine.ts";
 import type { Narrow } from "./inference.ts";
-import type { EngineError, Session } from "./instance.ts";
 import type { RejectRules, Rejects } from "./rejects.ts";
 import type { Workplace } from "./workplace.ts";
 

@@ -1,9 +1,9 @@
 /** From a stored file to one Parquet file: types chosen, every value checked, every row accounted for. */
 
 import type { Early } from "./early.ts";
+import { EngineError, isExhausted, type Session } from "./engine.ts";
 import type { Column, Run, Stored, Table } from "./format.ts";
 import { holds, misfit, violatedColumn } from "./inference.ts";
-import { EngineError, isExhausted, type Session } from "./instance.ts";
 import { type NewTarget, type Piece, type Plan, planOf, writeRun } from "./run.ts";
 import {
   drift,

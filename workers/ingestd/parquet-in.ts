@@ -1,8 +1,8 @@
 /** Parquet in: read whole by DuckDB, and written anew with our field ids, row groups and statistics. */
 import { fail } from "../../runtime/errors.ts";
+import type { Described, Session } from "./engine.ts";
+import { EngineError } from "./engine.ts";
 import type { Column, Format, Place, Stored, Table } from "./format.ts";
-import type { Described, Session } from "./instance.ts";
-import { EngineError } from "./instance.ts";
 import { vectorRows } from "./part-rule.ts";
 import { createPartWriter } from "./parts.ts";
 import { createRejects } from "./rejects.ts";

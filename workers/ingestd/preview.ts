@@ -8,11 +8,11 @@ import type { ingestd, Previewed } from "./contract.ts";
 import { asUtf8 } from "./csv.ts";
 import { type Layout, layoutOf } from "./csv-layout.ts";
 import { marksOf, parseRow } from "./csv-rows.ts";
+import type { Session } from "./engine.ts";
 import type { Place, Source, Table } from "./format.ts";
 import { type FormatName, formatOf } from "./format-of.ts";
 import { holds } from "./inference.ts";
 import { formats, headBytes } from "./ingest.ts";
-import type { Session } from "./instance.ts";
 import { readingOf } from "./reading.ts";
 import type { IngestParts } from "./task.ts";
 import { cell as rejectCell } from "./text-table.ts";
@@ -37,7 +37,7 @@ export async function preview(
   context: RawContext,
   parts: IngestParts,
 ): Promise<Response> {
-  const { deps, turns, workDirectory, engine } = parts;
+  const { deps, turns, workDirectory, engines } = parts;
   const workplace = createWorkplace(join(workDirectory, deps.newId()));
   const place: Place = {
     ...workplace,
@@ -51,7 +51,7 @@ export async function preview(
   try {
     await workplace.enter();
     const look = await beginning(input, context, place, parts);
-    const session = await engine.open(context.signal);
+    const session = await engines.open(context.signal);
     try {
       return Response.json(await describeFile(session, look, place, input.rows ?? rowsDefault));
     } finally {

@@ -2,8 +2,8 @@
 import { ServiceError } from "../../runtime/errors.ts";
 import { describe } from "../../runtime/log.ts";
 import { createEarly, type Early } from "./early.ts";
+import type { Session } from "./engine.ts";
 import type { Stored } from "./format.ts";
-import type { Session } from "./instance.ts";
 import { type Loaded, load } from "./load.ts";
 import { type Committed, type Draft, openDraft } from "./objects.ts";
 import { vectorRows } from "./part-rule.ts";
@@ -49,7 +49,7 @@ interface Work {
 }
 
 export function openPublication(task: Task, parts: IngestParts): Publication {
-  const { deps, engine } = parts;
+  const { deps, engines } = parts;
   const { requestId, job } = task;
   const drafts: Draft[] = [];
   const newTarget: NewTarget = async () => {
@@ -66,12 +66,12 @@ export function openPublication(task: Task, parts: IngestParts): Publication {
     asked ??= manifestOf(task.name, task, parts);
     return asked;
   };
-  const writers = createWriters({ engine, signal: job.signal, newTarget });
-  const early = createEarly({ engine, signal: job.signal, registered: before, writers });
+  const writers = createWriters({ engines, signal: job.signal, newTarget });
+  const early = createEarly({ engines, signal: job.signal, registered: before, writers });
   return {
     early,
     finish: async (stored) => {
-      const session = await engine.open(job.signal, { measured: true });
+      const session = await engines.open(job.signal, { measured: true });
       try {
         return await finish(session, stored, { task, parts, before, newTarget, writers, early });
       } finally {

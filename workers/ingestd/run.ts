@@ -1,7 +1,7 @@
 /** One run of rows into one Parquet file, by a plan of columns and types. */
 
+import type { Session } from "./engine.ts";
 import type { Column, Run, Table } from "./format.ts";
-import type { Session } from "./instance.ts";
 import type { Draft } from "./objects.ts";
 import { identifier } from "./sql-text.ts";
 import type { Match } from "./typing.ts";

@@ -7,7 +7,7 @@ import { jobEvents } from "../../runtime/job-events.ts";
 import { pageOf } from "../../runtime/pages.ts";
 import { memoryBytes } from "../../runtime/setting.ts";
 import type { Ingestd } from "./contract.ts";
-import { openEngine } from "./engine.ts";
+import { openEngines } from "./engines.ts";
 import { ingest } from "./ingest.ts";
 import { createJobs, isOver } from "./jobs.ts";
 import { measureIngests } from "./measures.ts";
@@ -27,14 +27,14 @@ export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>>
     max_concurrent_ingests: atOnce,
     max_waiting_ingests: waiting,
   } = config.ingestd;
-  const engine = await openEngine({
+  const engines = await openEngines({
     threads,
     memoryBytes: memoryBytes(memoryLimit),
     directory: join(workDirectory, "duckdb"),
   });
   const jobs = createJobs(clock, config.ingestd.jobs_kept);
   const turns = createTurns(atOnce, waiting);
-  const parts: IngestParts = { deps, engine, jobs, turns, workDirectory };
+  const parts: IngestParts = { deps, engines, jobs, turns, workDirectory };
   const measured = measureIngests(deps.metrics, turns, clock);
   let stopping = false;
   const refuseWhenStopping = () => {
@@ -64,7 +64,7 @@ export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>>
     stop: async () => {
       stopping = true;
       await jobs.stop();
-      await engine.stop();
+      await engines.stop();
       await rm(workDirectory, { recursive: true, force: true });
     },
   };

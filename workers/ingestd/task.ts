@@ -5,7 +5,7 @@ import type { Deps } from "../../runtime/service.ts";
 import type { Catalogd, Manifest } from "../catalogd/contract.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import type { Ingested, ingestd } from "./contract.ts";
-import type { Engine } from "./engine.ts";
+import type { Engines } from "./engines.ts";
 import type { Place } from "./format.ts";
 import type { Jobs, RunningJob } from "./jobs.ts";
 import type { Turns } from "./turns.ts";
@@ -17,7 +17,7 @@ export type DatasetManifest = Static<typeof Manifest>;
 
 export interface IngestParts {
   deps: IngestDeps;
-  engine: Engine;
+  engines: Engines;
   jobs: Jobs;
   turns: Turns;
   /** Holds one directory per ingest under way. */

@@ -1,8 +1,8 @@
 /** Which type each column gets: the registered one, the one asked for, or the one its values show. */
 import { fail, type ServiceError } from "../../runtime/errors.ts";
+import type { Session } from "./engine.ts";
 import type { Column, Table } from "./format.ts";
 import { allNull, chooseType, type Evidence, evidence } from "./inference.ts";
-import type { Session } from "./instance.ts";
 
 export interface TypedColumn {
   name: string;

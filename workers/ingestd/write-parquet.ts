@@ -1,8 +1,8 @@
 /** Parquet files as open tables need them: field ids, statistics, Zstandard, row groups sized for parallel reads. */
 import type { Static } from "@sinclair/typebox";
 import type { Column as CatalogColumn, ColumnStatistics } from "../catalogd/contract.ts";
+import type { Session } from "./engine.ts";
 import { numberFields, readStatistics } from "./field-ids.ts";
-import type { Session } from "./instance.ts";
 import { vectorRows } from "./part-rule.ts";
 import { literal } from "./sql-text.ts";
 

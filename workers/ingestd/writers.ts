@@ -1,7 +1,8 @@
 /** Runs written beside each other, each on one core. */
-import type { Engine } from "./engine.ts";
+
+import { isExhausted } from "./engine.ts";
+import type { Engines } from "./engines.ts";
 import type { Run } from "./format.ts";
-import { isExhausted } from "./instance.ts";
 import { type NewTarget, type Piece, type Plan, writeRun } from "./run.ts";
 
 export interface Writers {
@@ -12,16 +13,16 @@ export interface Writers {
 }
 
 export interface WritersOptions {
-  engine: Engine;
+  engines: Engines;
   signal: AbortSignal;
   newTarget: NewTarget;
 }
 
-export function createWriters({ engine, signal, newTarget }: WritersOptions): Writers {
+export function createWriters({ engines, signal, newTarget }: WritersOptions): Writers {
   let given = new AbortController();
   const underWay = new Set<Promise<unknown>>();
   const write = async (run: Run, plan: Plan, own: AbortController) => {
-    const session = await engine.openAlone(AbortSignal.any([signal, own.signal]));
+    const session = await engines.openAlone(AbortSignal.any([signal, own.signal]));
     try {
       return await writeRun(session, run, plan, newTarget);
     } catch (error) {

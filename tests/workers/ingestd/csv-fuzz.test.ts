@@ -8,8 +8,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isBlank, marksOf, parseRow, problemOf, textOf } from "../../../workers/ingestd/csv-rows.ts";
 import { createCsvScan } from "../../../workers/ingestd/csv-scan.ts";
-import { type Engine, openEngine } from "../../../workers/ingestd/engine.ts";
-import type { Session } from "../../../workers/ingestd/instance.ts";
+import type { Session } from "../../../workers/ingestd/engine.ts";
+import { type Engines, openEngines } from "../../../workers/ingestd/engines.ts";
 import { createPartWriter } from "../../../workers/ingestd/parts.ts";
 import { readText } from "../../../workers/ingestd/text-table.ts";
 import { createWorkplace } from "../../../workers/ingestd/workplace.ts";
@@ -23,16 +23,16 @@ const count = Number(process.env.LAKEHOUSE_FUZZ_COUNT ?? 600);
 type Cells = (string | null)[][];
 
 let directory: string;
-let engine: Engine;
+let engines: Engines;
 let session: Session;
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), "lakehouse-fuzz-"));
-  engine = await openEngine({ threads: 2, memoryBytes: 1e9, directory });
-  session = await engine.open(new AbortController().signal);
+  engines = await openEngines({ threads: 2, memoryBytes: 1e9, directory });
+  session = await engines.open(new AbortController().signal);
 });
 afterAll(async () => {
   session.close();
-  await engine.stop();
+  await engines.stop();
   rmSync(directory, { recursive: true });
 });
 

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { fail } from "../../../runtime/errors.ts";
 import { textColumn } from "../../../workers/ingestd/csv-layout.ts";
-import { type Engine, openEngine } from "../../../workers/ingestd/engine.ts";
+import { type Engines, openEngines } from "../../../workers/ingestd/engines.ts";
 import type { Table } from "../../../workers/ingestd/format.ts";
 import { load } from "../../../workers/ingestd/load.ts";
 import { createRejects } from "../../../workers/ingestd/rejects.ts";
@@ -13,14 +13,14 @@ import { createWriters, type Writers } from "../../../workers/ingestd/writers.ts
 import { temporaryDirectory } from "../../support/in-process.ts";
 
 let home: ReturnType<typeof temporaryDirectory>;
-let engine: Engine;
+let engines: Engines;
 const { signal } = new AbortController();
 beforeEach(async () => {
   home = temporaryDirectory("engine");
-  engine = await openEngine({ threads: 2, memoryBytes: 2e9, directory: join(home.path, "duckdb") });
+  engines = await openEngines({ threads: 2, memoryBytes: 2e9, directory: join(home.path, "duckdb") });
 });
 afterEach(async () => {
-  await engine.stop();
+  await engines.stop();
   home.remove();
 });
 
@@ -30,10 +30,10 @@ const told = (work: Promise<unknown>) => work.then(String, (error: Error) => err
 
 describe("sessions of one core", () => {
   test("are as many as cores; the next waits for one to be closed", async () => {
-    const first = await engine.openAlone(signal);
-    const second = await engine.openAlone(signal);
+    const first = await engines.openAlone(signal);
+    const second = await engines.openAlone(signal);
     let came = false;
-    const third = engine.openAlone(signal).then((session) => {
+    const third = engines.openAlone(signal).then((session) => {
       came = true;
       return session;
     });
@@ -45,27 +45,27 @@ describe("sessions of one core", () => {
   });
 
   test("one that gives up while it waits takes no turn", async () => {
-    const sessions = [await engine.openAlone(signal), await engine.openAlone(signal)];
+    const sessions = [await engines.openAlone(signal), await engines.openAlone(signal)];
     const giving = new AbortController();
-    const waiting = told(engine.openAlone(giving.signal));
+    const waiting = told(engines.openAlone(giving.signal));
     giving.abort(new Error("gone"));
     expect(await waiting).toBe("gone");
     for (const session of sessions) session.close();
-    for (const session of [await engine.openAlone(signal), await engine.openAlone(signal)]) session.close();
+    for (const session of [await engines.openAlone(signal), await engines.openAlone(signal)]) session.close();
   });
 
   test("stopping interrupts what runs and refuses what waits", async () => {
-    const sessions = [await engine.openAlone(signal), await engine.openAlone(signal)];
+    const sessions = [await engines.openAlone(signal), await engines.openAlone(signal)];
     const running = sessions.map((session) => told(session.run(endless)));
-    const waiting = told(engine.openAlone(signal));
-    await engine.stop();
+    const waiting = told(engines.openAlone(signal));
+    await engines.stop();
     const stopped = "ingestd is stopping";
     expect(await Promise.all([...running, waiting])).toEqual([stopped, stopped, stopped]);
-    engine = await openEngine({ threads: 2, memoryBytes: 2e9, directory: join(home.path, "again") });
+    engines = await openEngines({ threads: 2, memoryBytes: 2e9, directory: join(home.path, "again") });
   });
 
   test("with too little memory to share all cores are taken", async () => {
-    const small = await openEngine({ threads: 2, memoryBytes: 4e8, directory: join(home.path, "small") });
+    const small = await openEngines({ threads: 2, memoryBytes: 4e8, directory: join(home.path, "small") });
     const session = await small.openAlone(signal);
     expect(await session.run("SELECT current_setting('threads')::INTEGER AS n")).toEqual([{ n: 2 }]);
     session.close();
@@ -106,7 +106,7 @@ describe("runs of a file", () => {
     };
   };
   const loaded = async (values: readonly string[], writers: Writers) => {
-    const session = await engine.open(signal);
+    const session = await engines.open(signal);
     const stored = { tables: [async () => tableOf(values)] };
     const options = { registered: undefined, newTarget, writers, early: undefined, onRetry: () => {} };
     try {
@@ -119,7 +119,7 @@ describe("runs of a file", () => {
     pieces.map(({ rows, columns }) => [rows, columns[0]?.type]);
 
   test("become a file each", async () => {
-    const writers = createWriters({ engine, signal, newTarget });
+    const writers = createWriters({ engines, signal, newTarget });
     expect(typesOf(await loaded(["1", "2", "3"], writers))).toEqual(Array(3).fill([10_000, "BIGINT"]));
   });
 
@@ -139,13 +139,13 @@ describe("runs of a file", () => {
   test("are all written again when a value of one does not hold, whichever it is in", async () => {
     for (const at of [0, 1, 2]) {
       const values = ["1", "2", "3"].with(at, "a word");
-      const writers = createWriters({ engine, signal, newTarget });
+      const writers = createWriters({ engines, signal, newTarget });
       expect(typesOf(await loaded(values, writers))).toEqual(Array(3).fill([10_000, "VARCHAR"]));
     }
   });
 
   test("one that fails ends those beside it with its reason, and none is left under way", async () => {
-    const writers = createWriters({ engine, signal, newTarget });
+    const writers = createWriters({ engines, signal, newTarget });
     const plan = {
       columns: [
         { name: "n", column: textColumn("n", "c0", { nulls: [], types: new Map() }), type: "BIGINT" },
@@ -159,11 +159,11 @@ describe("runs of a file", () => {
     const reason = "Invalid Input Error: lakehouse:0";
     expect(await Promise.all([long, wrong])).toEqual([reason, reason]);
     await writers.giveUp();
-    for (const session of [await engine.openAlone(signal), await engine.openAlone(signal)]) session.close();
+    for (const session of [await engines.openAlone(signal), await engines.openAlone(signal)]) session.close();
   });
 
   test("what is given up is interrupted, and others can be begun after it", async () => {
-    const writers = createWriters({ engine, signal, newTarget });
+    const writers = createWriters({ engines, signal, newTarget });
     const table = tableOf(["1"]);
     const plan = { columns: [{ name: "n", column: table.columns[0], type: "BIGINT" }] };
     const long = told(
