@@ -1,14 +1,15 @@
 /**
- * `bun run status [--gateway URL] [--every SECONDS] [--once] [--json]`: a live table of the services: state, restarts,
- * load, latency, what waits, memory and disk. The token, where one is set, comes from the configuration or AUTH_TOKEN.
- * Ends with 0 when every service is ready, 1 when not, 2 when the gateway does not answer or the command is wrong.
+ * `bun run status [--gateway URL] [--every SECONDS] [--once] [--json] [--config FILE]`: a live table of the services:
+ * state, restarts, load, latency, what waits, memory and disk. The token, where one is set, comes from the configuration
+ * or AUTH_TOKEN. Ends with 0 when every service is ready, 1 when not, 2 when the gateway does not answer or the command
+ * is wrong.
  */
-import { parseArgs } from "node:util";
 import { tokensOf } from "../runtime/auth.ts";
-import { loadConfig, parseBind, urlOf } from "../runtime/config.ts";
+import { parseBind, urlOf } from "../runtime/config.ts";
 import { type Page, readPage, rowOf } from "./status/pages.ts";
 import { type Look, type Process, render } from "./status/table.ts";
 import { createUsage, type Usage } from "./status/usage.ts";
+import { type ConfigWords, configOf, gatewayOf, readWords, UsageError } from "./words.ts";
 
 interface Listed {
   name: string;
@@ -20,7 +21,11 @@ interface Listed {
 }
 
 const timeoutMs = 3000;
-const usage = "usage: bun run status [--gateway URL] [--every SECONDS] [--once] [--json]\n";
+const usage = `usage: bun run status [--gateway URL] [--every SECONDS] [--once] [--json] [--config FILE] [--SECTION.KEY=VALUE …]
+  --gateway   of another Lakehouse than the configured one; the token comes from the configuration or AUTH_TOKEN
+  --every     seconds between two looks, 2 unless told
+  --once      one look and no more, as where the output is no terminal
+  --json      the same as one line of JSON`;
 
 /** Where to look, with what right; the configuration's own unless told. */
 interface Place {
@@ -29,14 +34,18 @@ interface Place {
   dataDir: string | undefined;
 }
 
-/** Without a configuration that can be read the defaults are looked at: `bun run doctor` says what is wrong with it. */
-function configured(): Place {
+/**
+ * Where the configuration says. Without one that can be read the defaults are looked at, unless the command names it:
+ * `bun run doctor` says what is wrong with it.
+ */
+function configured(words: ConfigWords): Place {
   try {
-    const { config } = loadConfig({ env: process.env });
+    const config = configOf(words);
     const { bind, url } = config.gateway;
     const gateway = url === "" ? urlOf(bind, parseBind(bind).port) : url;
     return { gateway, token: tokensOf(config.auth)[0], dataDir: config.data_dir };
-  } catch {
+  } catch (cause) {
+    if (words.file !== undefined || words.flags.length > 0) throw cause;
     return {
       gateway: "http://127.0.0.1:3110",
       token: process.env.AUTH_TOKEN || undefined,
@@ -95,22 +104,21 @@ async function look({ gateway, token }: Place, before: Map<string, Page>, used: 
 }
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      gateway: { type: "string" },
-      every: { type: "string", default: "2" },
-      once: { type: "boolean", default: false },
-      json: { type: "boolean", default: false },
-    },
-  });
-  const everyMs = Number(values.every) * 1000;
-  if (!(everyMs >= 100)) {
-    process.stderr.write(`--every: expected seconds, 0.1 or more, got '${values.every}'\n`);
-    return 2;
+  const given = process.argv.slice(2);
+  if (given.includes("--help")) {
+    process.stdout.write(`${usage}\n`);
+    return 0;
   }
-  const own = configured();
-  const place = { ...own, gateway: (values.gateway ?? own.gateway).replace(/\/$/, "") };
-  const live = process.stdout.isTTY && !values.once && !values.json;
+  const words = readWords(given, { options: ["gateway", "every"], switches: ["once", "json"], usage });
+  const [strange] = words.plain;
+  if (strange !== undefined) throw new UsageError(`unexpected word '${strange}'\n${usage}`);
+  const everyMs = Number(words.options.every ?? 2) * 1000;
+  if (!(everyMs >= 100))
+    throw new UsageError(`--every: expected seconds, 0.1 or more, got '${words.options.every}'`);
+  const own = configured(words);
+  const place = { ...own, gateway: gatewayOf(words) ?? own.gateway };
+  const json = words.switches.has("json");
+  const live = process.stdout.isTTY && !words.switches.has("once") && !json;
   const before = new Map<string, Page>();
   const used = createUsage(own.dataDir);
   for (;;) {
@@ -119,7 +127,7 @@ async function main(): Promise<number> {
     const text =
       found instanceof Error
         ? told(found)
-        : values.json
+        : json
           ? JSON.stringify(found)
           : render(found, process.stdout.columns);
     process.stdout.write(`${live ? "\u001b[2J\u001b[H" : ""}${text}\n`);
@@ -134,8 +142,6 @@ const told = (cause: Error): string => `the gateway does not answer: ${cause.mes
 try {
   process.exitCode = await main();
 } catch (cause) {
-  const error = cause as Error & { code?: string };
-  const isMisused = error.code?.startsWith("ERR_PARSE_ARGS") ?? false;
-  process.stderr.write(isMisused ? `${error.message}\n${usage}` : `${told(error)}\n`);
+  process.stderr.write(`${cause instanceof UsageError ? cause.message : told(cause as Error)}\n`);
   process.exitCode = 2;
 }

@@ -1,4 +1,5 @@
 /** What commands share at the command line beside their own words: the configuration, as a start would have it. */
+import { existsSync } from "node:fs";
 import { loadConfig } from "../runtime/config.ts";
 import { ConfigError } from "../runtime/config-error.ts";
 import type { Config } from "../runtime/settings.ts";
@@ -55,8 +56,12 @@ export function gatewayOf({ options: { gateway } }: Words): string | undefined {
   throw new UsageError(`--gateway: expected an address such as http://127.0.0.1:3110, got '${gateway}'`);
 }
 
-/** The configuration as a start with these words would have it. Throws UsageError. */
+/**
+ * The configuration as a start with these words would have it. Throws UsageError, also for a file that is not there: a
+ * start warns and goes on with the defaults, but a command would work on another data directory than was meant.
+ */
 export function configOf({ file, flags }: ConfigWords): Config {
+  if (file !== undefined && !existsSync(file)) throw new UsageError(`--config: there is no file '${file}'`);
   try {
     return loadConfig({ ...(file !== undefined && { file }), flags, env: process.env }).config;
   } catch (cause) {

@@ -260,6 +260,12 @@ const backupRows: Row[] = [
 
 const into = (path: string) => `--data_dir=${path}-data`;
 const restoreRows: Row[] = [
+  {
+    name: "a configuration that is not there: another directory would be written to than was meant",
+    words: (path) => [path, "--config", "/there/is/none.toml"],
+    code: 2,
+    says: "--config: there is no file '/there/is/none.toml'",
+  },
   { name: "help", words: () => ["--help"], code: 0, says: "--at POINT" },
   {
     name: "an unknown service",

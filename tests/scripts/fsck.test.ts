@@ -196,6 +196,11 @@ const refused: { name: string; words: string[]; env?: Record<string, string>; sa
     says: "got 'http://localhost/v1'",
   },
   { name: "a configuration without a file", words: ["--config"], says: "--config needs a value" },
+  {
+    name: "a configuration that is not there",
+    words: ["--config", "/there/is/none.toml"],
+    says: "--config: there is no file '/there/is/none.toml'",
+  },
   { name: "an unknown key", words: ["--data_dri=/x"], says: "--data_dri: unknown key" },
   { name: "a bad variable", words: [], env: { LH_DATA_DRI: "x" }, says: "LH_DATA_DRI: unknown variable" },
   {

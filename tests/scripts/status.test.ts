@@ -54,16 +54,32 @@ test("what keeps it from looking is told", async () => {
   const nobody = await status(["--once", "--gateway", "http://127.0.0.1:1"]);
   expect(nobody.code).toBe(2);
   expect(nobody.err).toContain("the gateway does not answer");
-  const never = await status(["--every", "never"]);
-  expect(never).toMatchObject({ code: 2, err: "--every: expected seconds, 0.1 or more, got 'never'\n" });
-  const odd = await status(["--nonsense"]);
-  expect(odd.code).toBe(2);
-  expect(odd.err).toContain("usage: bun run status");
+});
+
+test.each([
+  [["--every", "never"], "--every: expected seconds, 0.1 or more, got 'never'"],
+  [["--every"], "--every needs a value\nusage: bun run status"],
+  [["--nonsense"], "unexpected option '--nonsense'\nusage: bun run status"],
+  [["now"], "unexpected word 'now'\nusage: bun run status"],
+  [
+    ["--gateway", "localhost"],
+    "--gateway: expected an address such as http://127.0.0.1:3110, got 'localhost'",
+  ],
+  [["--config", "/there/is/none.toml"], "--config: there is no file '/there/is/none.toml'"],
+  [["--gateway.bond=x"], "--gateway.bond: unknown key; did you mean 'gateway.bind'?"],
+])("%j is refused with what is expected", async (words, says) => {
+  const { code, out, err } = await status(words);
+  expect([code, out]).toEqual([2, ""]);
+  expect(err).toContain(says);
 });
 
 test("the gateway's address and the token come from the configuration, too", async () => {
   const env = { AUTH_TOKEN: "", LH_AUTH_TOKEN: "a-token", LH_GATEWAY_BIND: new URL(product.url).host };
   expect(await status(["--once"], env)).toMatchObject({ code: 0 });
+  const words = [`--gateway.bind=${new URL(product.url).host}`, "--auth.token_env=OWN_TOKEN"];
+  expect(await status(["--once", ...words], { AUTH_TOKEN: "", OWN_TOKEN: "a-token" })).toMatchObject({
+    code: 0,
+  });
 });
 
 test("services in other processes: those that answer have their numbers, the others are told, and end it with 1", async () => {
