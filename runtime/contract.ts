@@ -52,6 +52,8 @@ export interface Verb extends Shapes {
   status?: number;
   /** Changes nothing, though it is no GET: an Idempotency-Key has nothing to remember. */
   reads?: true;
+  /** May take much longer than other calls: the gateway waits for its answer as long as for a stream's first byte. */
+  long?: true;
   /** Where set, HTTP answers carry this strong etag, and `If-None-Match` is answered with 304. */
   etag?: (reply: never) => string;
 }

@@ -96,7 +96,7 @@ export const settings = {
     proxy_timeout_ms: integer(
       10 * minute,
       [second, 24 * 60 * minute],
-      "longest wait for a service's first byte, in milliseconds",
+      "longest wait for a service's first byte, or for a call that may take long, in milliseconds",
     ),
   },
   storaged: {

@@ -1,5 +1,5 @@
 /** The one public door: every contract under /v1, small calls over channels, streams proxied. */
-import type { Contract, Peer, RawContext, Running } from "../../runtime/contract.ts";
+import type { CallOptions, Contract, Peer, RawContext, Running } from "../../runtime/contract.ts";
 import { durable } from "../../runtime/durable-doors.ts";
 import { fail } from "../../runtime/errors.ts";
 import { pathOf } from "../../runtime/route.ts";
@@ -109,8 +109,9 @@ export function mountServices(face: Face, { config, peers }: Deps<Mounted>): voi
   for (const [name, contract] of Object.entries(mounted)) {
     const peer = (peers as unknown as Record<string, Peer<Contract>>)[name];
     if (!peer) continue;
-    face.verbs(contract, forward(peer), "/v1");
-    mountStreams(face, contract, { name, peer, timeoutMs: config.gateway.proxy_timeout_ms });
+    const target = { name, peer, timeoutMs: config.gateway.proxy_timeout_ms };
+    face.verbs(contract, forward(contract, target), "/v1");
+    mountStreams(face, contract, target);
   }
   face.raw(durable, kept(peers, config.gateway.proxy_timeout_ms), "/v1");
   // Made when it is first asked for: it is a sixth of what the gateway's start takes.
@@ -141,13 +142,17 @@ function describeApi(): { page: string; json: string } {
   return { page: docsPage(document), json: JSON.stringify(document, null, 2) };
 }
 
-const forward =
-  ({ verbs }: Peer<Contract>): Invoke =>
-  (verb, input, context) =>
-    (verbs as Record<string, (input: unknown, options: unknown) => Promise<unknown>>)[verb]?.(
-      input,
-      context,
-    ) as Promise<unknown>;
+/** Calls have the deadline of calls between services; long ones that of streams. */
+function forward({ endpoints }: Contract, { peer, timeoutMs }: Proxied): Invoke {
+  const verbs = peer.verbs as Record<string, (input: unknown, options: CallOptions) => Promise<unknown>>;
+  const isLong = (verb: string) => {
+    const endpoint = endpoints[verb];
+    return endpoint?.kind === "verb" && endpoint.long === true;
+  };
+  const long = new Set(Object.keys(endpoints).filter(isLong));
+  return (verb, input, context) =>
+    verbs[verb]?.(input, long.has(verb) ? { ...context, timeoutMs } : context) as Promise<unknown>;
+}
 
 /** Passed on as they come: the service itself says what is wrong with a request, and would look at it again. */
 function mountStreams(face: Face, contract: Contract, target: Proxied): void {

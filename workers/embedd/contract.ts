@@ -33,6 +33,7 @@ export const OpenAiRequest = closed({
 
 export const embedd = contract("embedd", {
   embed: post("/embed", {
+    long: true,
     reads: true,
     summary: "Vectors of texts, in their order. `cached` says how many came from the cache.",
     body: closed({ model, text: t.Optional(text), texts: t.Optional(t.Array(text, { minItems: 1 })) }),

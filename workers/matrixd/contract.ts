@@ -167,6 +167,7 @@ export const matrixd = contract("matrixd", {
     reply: closed({ playbook_id: t.String() }),
   }),
   consolidate: post("/matrix/playbooks/consolidate", {
+    long: true,
     summary: "Merges playbooks that say the same, and drops those that have faded or mislead.",
     body: closed({
       dry_run: t.Optional(t.Boolean()),

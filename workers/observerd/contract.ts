@@ -114,6 +114,7 @@ export const observerd = contract("observerd", {
     reply: closed({ clusters: t.Array(FailureCluster), ...nextPage }),
   }),
   review: post("/observer/review", {
+    long: true,
     summary:
       "Judges one output: by rules first, by a model through chatd when one is configured and the rules are not sure.",
     body: closed({
@@ -129,6 +130,7 @@ export const observerd = contract("observerd", {
     reply: Review,
   }),
   distill: post("/observer/distill", {
+    long: true,
     summary: "Turns recorded runs, reviews and playbooks into training sets in the primary bucket.",
     body: closed({
       /** `supervised`: prompt and good answer. `preference`: prompt, chosen, rejected. */

@@ -163,6 +163,7 @@ export const pathwayd = contract("pathwayd", {
   }),
 
   compact: post("/pathway/compact", {
+    long: true,
     summary:
       "Writes the log anew without losing history: replays are packed, damaged lines set aside in a file beside it. It happens by itself when it pays.",
     body: closed({}),

@@ -213,6 +213,7 @@ export const vectord = contract("vectord", {
     reply: closed({ items: t.Array(Item), ...nextPage }),
   }),
   compact: post("/vectors/index/:name/compact", {
+    long: true,
     summary: "Rewrites the index without deleted rows, in the background of searches; answers when done.",
     params: Name,
     reply: IndexInfo,
@@ -223,12 +224,14 @@ export const vectord = contract("vectord", {
     reply: closed({ snapshots: t.Array(Snapshot) }),
   }),
   snapshot: post("/vectors/index/:name/snapshots", {
+    long: true,
     summary: "Keeps the index as it is now: 201.",
     status: 201,
     params: Name,
     reply: Snapshot,
   }),
   restore: post("/vectors/index/:name/snapshots/:snapshot/restore", {
+    long: true,
     summary: "Makes the index what it was at the snapshot, or creates it `as` another name.",
     params: closed({ name, snapshot: t.String({ maxLength: 64 }) }),
     body: closed({ as: t.Optional(name) }),
