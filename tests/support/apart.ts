@@ -1,5 +1,5 @@
 /** Every service in a process of its own on this host, as units of an operator would run them. */
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { topology } from "../../runtime/topology.ts";
 import { type Product, startProduct } from "./product.ts";
 
@@ -76,6 +76,14 @@ export async function startApart(directory: string, env: Record<string, string>)
       }
       process.kill(product.pid, "SIGSTOP");
       held.add(name);
+      while (!isHeld(product.pid)) await Bun.sleep(1);
     },
   };
 }
+
+/** The signal takes a moment to reach every thread; until then the process may still answer. */
+const isHeld = (pid: number): boolean =>
+  readdirSync(`/proc/${pid}/task`).every((thread) => {
+    const status = readFileSync(`/proc/${pid}/task/${thread}/status`, "utf8");
+    return /^State:\s+T/m.test(status);
+  });

@@ -100,12 +100,15 @@ describe("a process a service, on one host", () => {
     async ({ name, way }) => {
       await lake.send(name, way);
       const others = Object.entries(own).filter(([other]) => other !== name);
-      await Promise.all([
-        expectRefused(name, way),
-        expectTold(name),
-        ...others.map(([other, ask]) => expectWorks(other, ask)),
-      ]);
-      await lake.start(name);
+      try {
+        await Promise.all([
+          expectRefused(name, way),
+          expectTold(name),
+          ...others.map(([other, ask]) => expectWorks(other, ask)),
+        ]);
+      } finally {
+        await lake.start(name);
+      }
       expect(await unanswered(lake.url)).toEqual([]);
     },
     300_000,
