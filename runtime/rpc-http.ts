@@ -4,11 +4,8 @@ import type { CallOptions } from "./contract.ts";
 import { fail, fromWire, type WireError } from "./errors.ts";
 import { type Call, type CallLimits, deadline, rpcMediaType, tooMany } from "./rpc.ts";
 
-/**
- * Services reach each other without the proxy that HTTP_PROXY may name: it would see tokens and know no loopback. And
- * Bun gives up on a server that is silent for five minutes: how long to wait is for the callers to say.
- */
-export const direct = { proxy: false, timeout: false } as unknown as RequestInit;
+/** Services reach each other without the proxy that HTTP_PROXY may name: it would see tokens and know no loopback. */
+export const direct = { proxy: false } as unknown as RequestInit;
 
 /** In another process, or on another host: `POST <url>/rpc/<verb>`. */
 export const overHttp = (
