@@ -154,10 +154,12 @@ async function writeRuns(
   };
   const onAllCores = (run: Run) => writeRun(session, run, plan, newTarget);
   const last = table.runs.length - 1;
-  // The last run is written by all cores: those that the others leave are not idle meanwhile.
-  const writing = table.runs.map(
-    (run, index) => early?.piece(index) ?? (index < last ? writers.begin(run, plan) : onAllCores(run)),
-  );
+  // The last run is written by all cores, when the others begin to leave some: none is idle to the end.
+  const write = (run: Run, index: number) => {
+    if (index < last) return writers.begin(run, plan);
+    return last === 0 ? onAllCores(run) : writers.after(() => onAllCores(run));
+  };
+  const writing = table.runs.map((run, index) => early?.piece(index) ?? write(run, index));
   const ended = await Promise.allSettled(writing);
   const pieces: Piece[] = [];
   for (const [index, run] of table.runs.entries()) {

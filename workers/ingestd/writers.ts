@@ -8,6 +8,8 @@ import { type NewTarget, type Piece, type Plan, writeRun } from "./run.ts";
 export interface Writers {
   /** Begins to write a run as soon as a core is free for it, those that came before first. Rejects as the session does. */
   begin: (run: Run, plan: Plan | Promise<Plan>) => Promise<Piece>;
+  /** Does the work as soon as the runs that were begun before leave a core free. Rejects as the work does. */
+  after: <T>(work: () => Promise<T>) => Promise<T>;
   /** Interrupts what is under way, and waits for its end. */
   giveUp: () => Promise<void>;
 }
@@ -41,6 +43,14 @@ export function createWriters({ engines, signal, newTarget }: WritersOptions): W
       const settled = work.catch(() => undefined).finally(() => underWay.delete(settled));
       underWay.add(settled);
       return work;
+    },
+    after: async (work) => {
+      const free = await engines.openAlone(AbortSignal.any([signal, given.signal]));
+      try {
+        return await work();
+      } finally {
+        free.close();
+      }
     },
     giveUp: async () => {
       given.abort();

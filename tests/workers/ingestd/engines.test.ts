@@ -130,6 +130,7 @@ describe("runs of a file", () => {
         begun += 1;
         return Promise.reject(fail("resource_exhausted", "the file needs more memory"));
       },
+      after: (work) => work(),
       giveUp: async () => {},
     };
     expect(typesOf(await loaded(["1", "2", "3"], exhausted))).toEqual(Array(3).fill([10_000, "BIGINT"]));
@@ -160,6 +161,24 @@ describe("runs of a file", () => {
     expect(await Promise.all([long, wrong])).toEqual([reason, reason]);
     await writers.giveUp();
     for (const session of [await engines.openAlone(signal), await engines.openAlone(signal)]) session.close();
+  });
+
+  test("the last waits until the others leave a core free, and ends with them when they are given up", async () => {
+    const writers = createWriters({ engines, signal, newTarget });
+    const busy = [await engines.openAlone(signal), await engines.openAlone(signal)];
+    const order: string[] = [];
+    const last = writers.after(async () => order.push("last"));
+    await Bun.sleep(5);
+    order.push("free");
+    busy.pop()?.close();
+    await last;
+    expect(order).toEqual(["free", "last"]);
+    const other = await engines.openAlone(signal);
+    const never = told(writers.after(async () => order.push("never")));
+    await writers.giveUp();
+    expect(await never).toContain("aborted");
+    for (const session of [...busy, other]) session.close();
+    expect(order).toEqual(["free", "last"]);
   });
 
   test("what is given up is interrupted, and others can be begun after it", async () => {
