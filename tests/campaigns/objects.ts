@@ -5,7 +5,7 @@
  * not at all. Prints one JSON line; exits 1 when something was wrong.
  */
 import { noise } from "../conformance/bucket.ts";
-import { campaignRules, runCampaign } from "../support/campaign.ts";
+import { campaignRules, killDuring, runCampaign } from "../support/campaign.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 import { type Product, startProduct } from "../support/product.ts";
 import { bucketFlags } from "../support/s3-lake.ts";
@@ -136,10 +136,7 @@ await runCampaign({
   cycle: async () => {
     const running = product;
     const loads = writers.map((writer) => writer.work(running));
-    for (const load of loads) load.catch(() => undefined);
-    await Bun.sleep(100 + random() * 900);
-    await product.end("SIGKILL");
-    await Promise.allSettled(loads);
+    await killDuring(product, loads, 100 + random() * 900);
     product = await start();
     for (const writer of writers) await writer.verify(product);
     return `${outcomes.acknowledged} acknowledged`;

@@ -4,7 +4,7 @@
  * restart every acknowledged change must be there, in order; one whose answer was not seen must be there whole or not at
  * all; no retired or superseded trace may be found. Prints one JSON line; exits 1 when something was wrong.
  */
-import { campaignRules, runCampaign } from "../support/campaign.ts";
+import { campaignRules, killDuring, runCampaign } from "../support/campaign.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 import { type Product, startProduct } from "../support/product.ts";
 
@@ -168,10 +168,7 @@ await runCampaign({
   outcomes,
   cycle: async (cycle) => {
     const loads = [...all.map((writer) => write(address(), writer)), compact(address())];
-    for (const load of loads) load.catch(() => undefined);
-    await Bun.sleep(random() * lifeMs);
-    await product.end("SIGKILL");
-    await Promise.allSettled(loads);
+    await killDuring(product, loads, random() * lifeMs);
     product = await startProduct({ dataDir: home.path, flags });
     await verify(address(), all, cycle);
     return `${outcomes.acknowledged} acknowledged`;

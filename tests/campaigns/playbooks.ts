@@ -4,7 +4,7 @@
  * After each restart every acknowledged change must be there, and one whose answer was not seen whole or not at all.
  * Prints one JSON line; exits 1 when something was wrong.
  */
-import { campaignRules, runCampaign } from "../support/campaign.ts";
+import { campaignRules, killDuring, runCampaign } from "../support/campaign.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 import { ingest, type Product, startProduct } from "../support/product.ts";
 
@@ -219,10 +219,7 @@ await runCampaign({
   outcomes,
   cycle: async (cycle) => {
     const loads = [...all.map(write), activate(), searchAndConsolidate()];
-    for (const load of loads) load.catch(() => undefined);
-    await Bun.sleep(random() * 400);
-    await product.end("SIGKILL");
-    await Promise.allSettled(loads);
+    await killDuring(product, loads, random() * 400);
     product = await startProduct({ dataDir: home.path, flags });
     await verify(all, cycle);
     return `${outcomes.acknowledged} acknowledged`;

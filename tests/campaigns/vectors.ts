@@ -5,7 +5,7 @@
  * acknowledged add must be there with its vector, every acknowledged delete must not, and a batch whose answer was not
  * seen must be there whole or not at all. Prints one JSON line; exits 1 when something was wrong.
  */
-import { campaignRules, runCampaign } from "../support/campaign.ts";
+import { campaignRules, killDuring, runCampaign } from "../support/campaign.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 import { type Product, startProduct } from "../support/product.ts";
 import { bucketFlags } from "../support/s3-lake.ts";
@@ -185,10 +185,7 @@ await runCampaign({
   outcomes,
   cycle: async (cycle) => {
     const loads = [...all.map((writer) => write(address(), writer)), searchAndCompact(address())];
-    for (const load of loads) load.catch(() => undefined);
-    await Bun.sleep(random() * (s3 ? 3000 : 300));
-    await product.end("SIGKILL");
-    await Promise.allSettled(loads);
+    await killDuring(product, loads, random() * (s3 ? 3000 : 300));
     product = await startProduct({ dataDir: home.path, flags });
     await verify(address(), all, cycle);
     return `${outcomes.acknowledged} acknowledged`;

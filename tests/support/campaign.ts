@@ -1,6 +1,7 @@
 /** Campaigns: cycles with a seed and a count, until one of them shows something wrong; one JSON line tells what came of it. */
 import { parseArgs } from "node:util";
 import { createProgress } from "../../scripts/progress.ts";
+import type { Product } from "./product.ts";
 import { seeded } from "./seeded.ts";
 
 export interface CampaignRules {
@@ -54,4 +55,12 @@ export async function runCampaign({ name, rules, outcomes, cycle, end }: Campaig
   const elapsed_s = Math.round((performance.now() - started) / 100) / 10;
   process.stdout.write(`${JSON.stringify({ cycles, seed, elapsed_s, ...outcomes })}\n`);
   process.exit(outcomes.wrong.length === 0 ? 0 : 1);
+}
+
+/** Lets the work go on for a while, ends the product with SIGKILL, and waits until all of it has heard of that. */
+export async function killDuring(product: Product, work: Promise<unknown>[], ms: number): Promise<void> {
+  for (const each of work) each.catch(() => undefined);
+  await Bun.sleep(ms);
+  await product.end("SIGKILL");
+  await Promise.allSettled(work);
 }
