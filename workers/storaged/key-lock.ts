@@ -1,11 +1,15 @@
 /** One writer at a time for each key; readers never wait. */
 
-/** Runs `work` after all earlier work on the same key has ended, whatever its outcome. */
-export type KeyLock = <T>(key: string, work: () => Promise<T>) => Promise<T>;
+export interface KeyLock {
+  /** Runs `work` after all earlier work on the same key has ended, whatever its outcome. */
+  <T>(key: string, work: () => Promise<T>): Promise<T>;
+  /** Resolves when all work that is under way now, on any key, has ended. */
+  settled: () => Promise<void>;
+}
 
 export function createKeyLock(): KeyLock {
   const tails = new Map<string, Promise<unknown>>();
-  return async (key, work) => {
+  const lock = async <T>(key: string, work: () => Promise<T>): Promise<T> => {
     const run = (tails.get(key) ?? Promise.resolve()).then(work);
     const tail = run.catch(() => undefined);
     tails.set(key, tail);
@@ -15,4 +19,8 @@ export function createKeyLock(): KeyLock {
       if (tails.get(key) === tail) tails.delete(key);
     }
   };
+  const settled = async () => {
+    await Promise.all(tails.values());
+  };
+  return Object.assign(lock, { settled });
 }

@@ -20,22 +20,25 @@ export async function* leftovers(layout: Layout, lock: KeyLock): AsyncGenerator<
 }
 
 async function problemOf(path: string, layout: Layout, lock: KeyLock): Promise<string | undefined> {
+  if (basename(path).endsWith(".part")) {
+    // One that is being written is in place, or gone, when the writers of this moment have ended.
+    await lock.settled();
+    return (await isThere(path)) ? "a sidecar that was never completed" : undefined;
+  }
   const key = await keyOf(path);
   // What a damaged sidecar belonged to is found with its object.
-  if (key === undefined) {
-    return basename(path).endsWith(".part") ? "a sidecar that was never completed" : undefined;
-  }
-  if (key === null || layout.record(key) !== path) return undefined;
+  if (key === undefined || key === null || layout.record(key) !== path) return undefined;
   return lock(key, async () => {
-    const isThere = async (name: string) =>
-      stat(name).then(
-        (facts) => facts.isFile(),
-        () => false,
-      );
     const isAlone = (await isThere(path)) && !(await isThere(layout.data(key)));
     return isAlone ? `the sidecar of '${key}', which is no object (any more)` : undefined;
   });
 }
+
+const isThere = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (facts) => facts.isFile(),
+    () => false,
+  );
 
 /** The key that a sidecar names; undefined when it cannot be read, null when it is gone. */
 async function keyOf(path: string): Promise<string | undefined | null> {
