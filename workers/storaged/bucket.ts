@@ -103,7 +103,10 @@ export interface Kept {
   drop: () => Promise<void>;
 }
 
-/** A staged file as it was when it was made durable: the hash of its bytes, and what tells whether they changed since. */
+/**
+ * A file whose bytes were hashed, and what tells whether it has changed since. Inode and time are decimal text: they
+ * exceed what a JSON number holds.
+ */
 export interface Sealed {
   sha256: string;
   bytes: number;

@@ -18,7 +18,7 @@ import { hashFile } from "./file-stream.ts";
 import type { KeyLock } from "./key-lock.ts";
 import { checkFitsDisk, type Layout } from "./local-layout.ts";
 import { infoOf, type LocalReader } from "./local-reader.ts";
-import { encodeRecord, type Generation } from "./object-record.ts";
+import { encodeRecord, type Generation, isStill } from "./object-record.ts";
 
 /** A delete may remove the empty folder a writer has just made: then it is made again. */
 const renameTries = 5;
@@ -70,8 +70,9 @@ export function createLocalWriter(deps: WriterDeps): LocalWriter {
     adopt: async (key, path, sealed) => {
       checkFitsDisk(key);
       try {
-        const kept = sealed !== undefined && (await isStill(path, sealed));
-        return uploadOf(key, path, kept ? sealed : await seal(path));
+        const facts = await lstat(path, { bigint: true });
+        const isKept = sealed !== undefined && facts.isFile() && isStill(sealed, facts);
+        return uploadOf(key, path, isKept ? sealed : await seal(path));
       } catch (cause) {
         throw storageError(cause, `store '${key}'`);
       }
@@ -123,16 +124,6 @@ async function seal(path: string): Promise<Sealed> {
   } finally {
     await handle.close();
   }
-}
-
-async function isStill(path: string, { bytes, mtime_ns, ino }: Sealed): Promise<boolean> {
-  const facts = await lstat(path, { bigint: true });
-  return (
-    facts.isFile() &&
-    Number(facts.size) === bytes &&
-    String(facts.mtimeNs) === mtime_ns &&
-    String(facts.ino) === ino
-  );
 }
 
 async function openStaged(path: string): Promise<FileHandle> {

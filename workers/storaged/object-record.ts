@@ -4,13 +4,10 @@
  * and size say which of the two is on disk.
  */
 import { errorCode, readOrNull } from "../../runtime/files.ts";
+import type { Sealed } from "./bucket.ts";
 
-/** One version of an object's bytes. Inode and time are decimal text: they exceed what a JSON number holds. */
-export interface Generation {
-  sha256: string;
-  bytes: number;
-  mtime_ns: string;
-  ino: string;
+/** One version of an object's bytes. */
+export interface Generation extends Sealed {
   content_type?: string;
 }
 
@@ -77,10 +74,14 @@ function parse(text: string): { format?: unknown; checksum?: unknown; record?: u
 
 /** The generation that the file on disk is by its facts, without reading it; undefined when neither fits. */
 export function generationOf(record: ObjectRecord, facts: FileFacts): Generation | undefined {
-  const fits = ({ bytes, mtime_ns, ino }: Generation) =>
-    BigInt(bytes) === facts.size && BigInt(mtime_ns) === facts.mtimeNs && BigInt(ino) === facts.ino;
-  return [record.current, record.previous].find((generation) => generation && fits(generation));
+  return [record.current, record.previous].find((generation) => generation && isStill(generation, facts));
 }
+
+/** True for a file that has not changed since its bytes were hashed, as far as its facts tell. */
+export const isStill = (
+  { bytes, mtime_ns, ino }: Sealed,
+  facts: Pick<FileFacts, "size" | "mtimeNs" | "ino">,
+): boolean => BigInt(bytes) === facts.size && BigInt(mtime_ns) === facts.mtimeNs && BigInt(ino) === facts.ino;
 
 /** The generation whose bytes these are, with the facts the file has now. */
 export function generationByHash(
