@@ -155,17 +155,16 @@ async function writeRuns(
   const onAllCores = (run: Run) => writeRun(session, run, plan, newTarget);
   const last = table.runs.length - 1;
   // The last run is written by all cores, when the others begin to leave some: none is idle to the end.
-  const write = (run: Run, index: number) => {
-    if (index < last) return writers.begin(run, plan);
-    return last === 0 ? onAllCores(run) : writers.after(() => onAllCores(run));
-  };
-  const writing = table.runs.map((run, index) => early?.piece(index) ?? write(run, index));
-  const ended = await Promise.allSettled(writing);
+  const lastRun = (run: Run) => (last === 0 ? onAllCores(run) : writers.after(() => onAllCores(run)));
+  const beside = table.runs.map(
+    (run, index) => early?.piece(index) ?? (index < last ? writers.begin(run, plan) : undefined),
+  );
+  const ended = await Promise.allSettled(table.runs.map((run, index) => beside[index] ?? lastRun(run)));
   const pieces: Piece[] = [];
   for (const [index, run] of table.runs.entries()) {
     const piece = ended[index];
     if (piece?.status === "fulfilled") pieces.push(piece.value);
-    else if (index < last && isExhausted(piece?.reason)) pieces.push(await onAllCores(run).catch(meaning));
+    else if (beside[index] && isExhausted(piece?.reason)) pieces.push(await onAllCores(run).catch(meaning));
     else meaning(piece?.reason);
   }
   const rejects = await table.rejects.relation();

@@ -1,5 +1,4 @@
 /** Runs written beside each other, each on one core. */
-
 import { isExhausted } from "./engine.ts";
 import type { Engines } from "./engines.ts";
 import type { Run } from "./format.ts";

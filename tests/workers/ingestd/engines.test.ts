@@ -137,6 +137,20 @@ describe("runs of a file", () => {
     expect(begun).toBe(2);
   });
 
+  test("and so is the last one, where the file ended with a run that was written early", async () => {
+    const session = await engines.open(signal);
+    const early = {
+      write: () => {},
+      types: async () => ["BIGINT"],
+      piece: () => Promise.reject(fail("resource_exhausted", "the file needs more memory")),
+    };
+    const stored = { tables: [async () => ({ ...tableOf(["1", "2"]), early: true })] };
+    const writers = createWriters({ engines, signal, newTarget });
+    const options = { registered: undefined, newTarget, writers, early, onRetry: () => {} };
+    expect(typesOf(await load(session, stored, options))).toEqual(Array(2).fill([10_000, "BIGINT"]));
+    session.close();
+  });
+
   test("are all written again when a value of one does not hold, whichever it is in", async () => {
     for (const at of [0, 1, 2]) {
       const values = ["1", "2", "3"].with(at, "a word");
