@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { renderToml } from "../runtime/render-toml.ts";
 import { startOrder, topology } from "../runtime/topology.ts";
-import { dead, length, serviceFolders, telling } from "./support/tidy-files.ts";
+import { dead, length, rooms, serviceFolders, telling } from "./support/tidy-files.ts";
 import { confinement, declaredCalls, givenPeers, layers } from "./support/tidy-layers.ts";
 import * as text from "./support/tidy-text.ts";
 import { type Rule, repositoryTree, treeOf } from "./support/tidy-tree.ts";
@@ -32,10 +32,32 @@ const rows: Row[] = [
     finds: "workers/a/README.md: missing",
   },
   {
-    name: "a service has noun files beside them and nothing else",
+    name: "a service has noun files and rooms beside them and nothing else",
     rule: serviceFolders,
-    example: { "workers/a/deep/er.ts": "" },
-    finds: "workers/a/deep/er.ts: a service holds",
+    example: { "workers/a/very/deep/er.ts": "" },
+    finds: "workers/a/very/deep/er.ts: a service holds",
+  },
+  {
+    name: "rooms have a door",
+    rule: rooms,
+    example: { "workers/a/journal/segment.ts": "" },
+    finds: "workers/a/journal/: a room has a door, workers/a/journal/journal.ts",
+  },
+  {
+    name: "rooms are entered through their doors",
+    rule: rooms,
+    example: {
+      "workers/a/service.ts": 'import { x } from "./journal/segment.ts";\n',
+      "workers/a/journal/journal.ts": 'import { x } from "./segment.ts";\n',
+      "workers/a/journal/segment.ts": "",
+    },
+    finds: "workers/a/service.ts imports workers/a/journal/segment.ts: a room is entered through its door",
+  },
+  {
+    name: "rooms hold few files",
+    rule: rooms,
+    example: Object.fromEntries(Array.from({ length: 15 }, (_, n) => [`runtime/rpc/part-${n}.ts`, ""])),
+    finds: "15 files, at most 14",
   },
   { name: "names tell", rule: telling, example: { "runtime/utils.ts": "" }, finds: "runtime/utils.ts" },
   {

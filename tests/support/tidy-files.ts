@@ -15,11 +15,40 @@ export const serviceFolders: Rule = (tree) =>
     const strange = under(tree, folder)
       .filter(
         (path) =>
-          !fixed.includes(path.slice(folder.length)) && !/^[a-z0-9-]+\.ts$/.test(path.slice(folder.length)),
+          !fixed.includes(path.slice(folder.length)) &&
+          !/^([a-z0-9-]+\/)?[a-z0-9-]+\.ts$/.test(path.slice(folder.length)),
       )
-      .map((path) => `${path}: a service holds its fixed files and <noun>.ts files`);
+      .map((path) => `${path}: a service holds its fixed files, <noun>.ts files, and rooms of them`);
     return [...missing, ...strange];
   });
+
+/** A room is `<folder>/<room>/` of a service or of the runtime; its door is the file of its own name. */
+const roomOf = (path: string): string | undefined =>
+  /^(workers\/[^/]+\/[^/]+|runtime\/[^/]+)\/[^/]+\.ts$/.exec(path)?.[1];
+const roomFilesMax = 14;
+
+/** Each room has a door, holds few files, and is entered through its door alone. */
+export const rooms: Rule = (tree) => {
+  const product = under(tree, "", ".ts").filter((path) => !path.startsWith("tests/"));
+  const inside = Map.groupBy(
+    product.filter((path) => roomOf(path) !== undefined),
+    (path) => roomOf(path) ?? "",
+  );
+  const doorOf = (room: string) => `${room}/${posix.basename(room)}.ts`;
+  const shapes = [...inside].flatMap(([room, files]) => [
+    ...(tree.has(doorOf(room)) ? [] : [`${room}/: a room has a door, ${doorOf(room)}`]),
+    ...(files.length > roomFilesMax ? [`${room}/: ${files.length} files, at most ${roomFilesMax}`] : []),
+  ]);
+  const intrusions = product.flatMap((path) =>
+    importsOf(path, tree.get(path) ?? "")
+      .filter((target) => {
+        const room = roomOf(target);
+        return room !== undefined && room !== roomOf(path) && target !== doorOf(room);
+      })
+      .map((target) => `${path} imports ${target}: a room is entered through its door`),
+  );
+  return [...shapes, ...intrusions];
+};
 
 export const telling: Rule = (tree) =>
   [...tree.keys()]

@@ -7,7 +7,7 @@ const isSupervising = (path: string): boolean => supervising.some((name) => path
 const isKit = (path: string): boolean => path.startsWith("runtime/") && !isSupervising(path);
 /** A large contract has its shapes in a file beside it. */
 const isContract = (path: string): boolean => /^workers\/[^/]+\/(contract|schemas)\.ts$/.test(path);
-const folderOf = (path: string): string => path.slice(0, path.lastIndexOf("/") + 1);
+const serviceOf = (path: string): string => `${path.split("/").slice(0, 2).join("/")}/`;
 const isFile = (target: string): boolean => /^(runtime|workers|api|scripts|tests)\//.test(target);
 
 /** Why the file may not import the target, or undefined when it may. */
@@ -24,7 +24,7 @@ function layerFault(path: string, target: string): string | undefined {
       ? undefined
       : "a contract imports runtime/contract.ts and other contracts alone";
   }
-  const own = path.startsWith("workers/") ? target.startsWith(folderOf(path)) : sameTop(path, target);
+  const own = path.startsWith("workers/") ? target.startsWith(serviceOf(path)) : sameTop(path, target);
   return own || isKit(target) || isContract(target)
     ? undefined
     : "imports reach the kit, contracts and the own folder alone";
