@@ -25,13 +25,9 @@ export async function copyLive(
   clock: Pick<Clock, "sleep">,
   signal: AbortSignal,
 ): Promise<Copy> {
-  const sequences: number[] = [];
-  const beyond = () => (sequences.at(-1) ?? -1) + 1;
-  const rows = createRows(createVectorBlocks(old.blocks.dimension), (row) => sequences[row] ?? beyond());
-  const take = (chosen: Uint32Array, upserts: Upserts = upsertsOf(old, chosen)) => {
-    for (const row of chosen) sequences.push(old.sequence(row));
-    rows.apply({ deletes: [], upserts });
-  };
+  const rows = createRows(createVectorBlocks(old.blocks.dimension), old.sequences);
+  const take = (chosen: Uint32Array, upserts: Upserts = upsertsOf(old, chosen)) =>
+    rows.apply({ deletes: [], upserts }, Array.from(chosen, old.sequence));
   const live = rowsOf(view.alive);
   let taken = 0;
   for (const upserts of rowPieces(old, view, signal)) {

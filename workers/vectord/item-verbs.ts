@@ -26,7 +26,6 @@ export interface ItemParts {
 export function itemVerbs(parts: ItemParts): ItemVerbs {
   const { deps, names } = parts;
   const settings = deps.config.vectord;
-  const life = deps.newId();
   return {
     remove: async ({ name, ids, filter }, { signal }) => {
       const live = names.resolve(name);
@@ -40,8 +39,7 @@ export function itemVerbs(parts: ItemParts): ItemVerbs {
         throw fail("not_found", `index '${live.config.name}' has no item '${id.slice(0, 100)}'`);
       return itemOf(rows, row, { metadata: true, vector: true });
     },
-    scroll: async ({ name, ...input }, { signal }) =>
-      scroll(names.resolve(name), { name, ...input }, { life, signal }),
+    scroll: async (input, { signal }) => scroll(names.resolve(input.name), input, signal),
     addVectors: ({ name, ids, vectors, metadata, embedding_model: model }) => {
       const live = names.resolve(name);
       const items: Items = {

@@ -20,6 +20,8 @@ import { createWriter } from "./writer.ts";
 
 export interface LiveIndex {
   config: Config;
+  /** Tells this opening of the index from every other: row sequences mean something within it only. */
+  life: string;
   journal: Pick<Journal, "snapshots" | "dropSnapshot">;
   snapshot: () => ReturnType<Journal["snapshot"]>;
   /** Checks all of the items, then adds them durably. */
@@ -53,6 +55,7 @@ export interface LiveDeps {
   settings: Settings["vectord"];
   clock: Clock;
   log: Log;
+  newId: () => string;
   engines: Engines;
 }
 
@@ -143,6 +146,7 @@ function assemble(deps: LiveDeps, { config, journal, problems }: Parts, first: G
 
   return {
     config,
+    life: deps.newId(),
     journal,
     add: async (items) => {
       checkItems(items, config, settings);

@@ -25,8 +25,11 @@ export interface Applied {
 
 export interface Rows {
   blocks: VectorBlocks;
-  /** Takes the whole batch in one step; a view sees all of it or nothing. */
-  apply: (batch: Batch) => Applied;
+  /**
+   * Takes the whole batch in one step; a view sees all of it or nothing. Items copied from an older store bring the
+   * sequences they have there; others get new ones. Throws RangeError for sequences that do not ascend.
+   */
+  apply: (batch: Batch, sequences?: readonly number[]) => Applied;
   view: () => View;
   /** The row that is alive under the id. */
   find: (id: string) => number | undefined;
@@ -34,6 +37,8 @@ export interface Rows {
   metadata: (row: number) => Metadata | undefined;
   total: () => number;
   live: () => number;
+  /** Where new sequences come from, for the store that takes the place of this one. */
+  sequences: Sequences;
   /** Grows with the rows and stays with an item through compactions: what pages of a scroll go by. */
   sequence: (row: number) => number;
   /** The first row whose sequence is above. */
@@ -42,8 +47,17 @@ export interface Rows {
   bytes: () => number;
 }
 
-/** `numbers` gives the sequence of each row to come, for rows that are copied from an older store. */
-export function createRows(blocks: VectorBlocks, numbers?: (row: number) => number): Rows {
+/** Numbers of one index, shared by the stores that follow each other: none is given twice, not after a compaction either. */
+export interface Sequences {
+  next: () => number;
+}
+
+export function createSequences(): Sequences {
+  let last = -1;
+  return { next: () => ++last };
+}
+
+export function createRows(blocks: VectorBlocks, from: Sequences = createSequences()): Rows {
   const rowOf = new Map<string, number>();
   const ids: string[] = [];
   const metadata: (Metadata | undefined)[] = [];
@@ -58,14 +72,22 @@ export function createRows(blocks: VectorBlocks, numbers?: (row: number) => numb
     alive.remove(row);
     return true;
   };
-  const append = ({ ids: newIds, vectors, metadata: newMetadata }: Upserts): number => {
+  const number = (sequence: number) => {
+    const last = sequences.at(-1) ?? -1;
+    if (sequence <= last) throw new RangeError(`a row after sequence ${last} cannot have ${sequence}`);
+    sequences.push(sequence);
+  };
+  const append = (
+    { ids: newIds, vectors, metadata: newMetadata }: Upserts,
+    given?: readonly number[],
+  ): number => {
     let replaced = 0;
     blocks.append(vectors);
     for (const [at, id] of newIds.entries()) {
       if (remove(id)) replaced += 1;
       const row = ids.length;
       rowOf.set(id, row);
-      sequences.push(numbers?.(row) ?? (sequences.at(-1) ?? -1) + 1);
+      number(given?.[at] ?? from.next());
       ids.push(id);
       metadata.push(newMetadata[at]);
       alive.add(row);
@@ -76,9 +98,9 @@ export function createRows(blocks: VectorBlocks, numbers?: (row: number) => numb
 
   return {
     blocks,
-    apply: ({ deletes, upserts }) => {
+    apply: ({ deletes, upserts }, given) => {
       const deleted = deletes.filter(remove).length;
-      const replaced = append(upserts);
+      const replaced = append(upserts, given);
       const { length } = upserts.ids;
       return { added: length - replaced, replaced, deleted, missing: deletes.length - deleted };
     },
@@ -88,6 +110,7 @@ export function createRows(blocks: VectorBlocks, numbers?: (row: number) => numb
     metadata: (row) => metadata[row],
     total: () => ids.length,
     live: () => rowOf.size,
+    sequences: from,
     sequence: (row) => sequences[row] ?? 0,
     after: (sequence) => firstAbove(sequences, sequence),
     bytes: () => idCharacters + ids.length * rowBytes,

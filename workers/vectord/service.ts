@@ -24,7 +24,7 @@ export async function createVectord(deps: Deps<{ storaged: Storaged }>): Promise
   const { threads, max_waiting: maxWaiting, hnsw_engine: hnswEngine } = config.vectord;
   const engines = await openEngines({ threads, maxWaiting, hnswEngine, log, metrics });
   const journals = await openJournals({ storaged, log, clock, newId, directory });
-  const indexes = openIndexes({ settings: config.vectord, clock, log, engines, journals });
+  const indexes = openIndexes({ settings: config.vectord, clock, log, newId, engines, journals });
   const names = openNames(indexes, storaged.verbs, { clock, log });
   const parts: ItemParts = { deps, names, measures: createMeasures(metrics, clock, indexes) };
   let stopping = false;
