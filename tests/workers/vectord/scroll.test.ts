@@ -120,7 +120,10 @@ async function end(trial: Trial) {
 const one = (trial: Trial) => changes[trial.below(changes.length)]?.(trial);
 
 describe("paged scroll = the live items", () => {
-  for (const [type, seeds] of [["flat", 6], ["hnsw", 2]] as const)
+  for (const [type, seeds] of [
+    ["flat", 6],
+    ["hnsw", 2],
+  ] as const)
     test(`${type}: after any sequence of changes and restarts`, async () => {
       for (let seed = 1; seed <= seeds; seed++) {
         const trial = await trialOf(seed, type);
@@ -137,7 +140,10 @@ describe("paged scroll = the live items", () => {
   test("and while it changes between pages; over a restart the place is found again, or said to be lost", async () => {
     for (let seed = 100; seed < 106; seed++) {
       const trial = await trialOf(seed, "flat");
-      await add(trial, Array.from({ length: 24 }, (_, at) => `i${at}`));
+      await add(
+        trial,
+        Array.from({ length: 24 }, (_, at) => `i${at}`),
+      );
       for (let at = 0; at < 8; at++) {
         await expectScroll(trial, () => Promise.resolve(one(trial)));
         await expectScroll(trial, async () => {
