@@ -5,6 +5,7 @@ import type { PeerLink } from "./protocol.ts";
 import { type Call, type CallLimits, client, overPort, type PortTransport } from "./rpc.ts";
 import { direct, overHttp, refusedToken } from "./rpc-http.ts";
 import type { Config } from "./settings.ts";
+import { fetchAsSent } from "./upstream.ts";
 
 /** The clients of a service's peers, which live on while the peers are replaced behind them. */
 export function createLinks<P extends Record<string, Contract>>(
@@ -78,4 +79,4 @@ const asOneself =
 const overSocket =
   (url: () => string): Fetch =>
   (path, init = {}) =>
-    fetch(url() + path, { ...init, ...direct, redirect: "manual", decompress: false } as RequestInit);
+    fetchAsSent(url() + path, { ...init, ...direct });

@@ -3,6 +3,7 @@ import { decode, encode } from "./codec.ts";
 import type { CallOptions } from "./contract.ts";
 import { fail, fromWire, type WireError } from "./errors.ts";
 import { type Call, type CallLimits, deadline, rpcMediaType, tooMany } from "./rpc.ts";
+import { type BodyLimit, bytesOf, fetchAsSent } from "./upstream.ts";
 
 /** Services reach each other without the proxy that HTTP_PROXY may name: it would see tokens and know no loopback. */
 export const direct = { proxy: false } as unknown as RequestInit;
@@ -18,14 +19,14 @@ export const overHttp = (
     const { signal, done } = deadline(options, limits, `${target.peer}.${verb}`);
     inFlight += 1;
     try {
-      const response = await fetch(`${target.url()}/rpc/${verb}`, {
+      const response = await fetchAsSent(`${target.url()}/rpc/${verb}`, {
         method: "POST",
         body: encode(input),
         headers: rpcHeaders(target.headers, options),
         signal,
         ...direct,
       });
-      return unwrap(target.peer, new Uint8Array(await response.arrayBuffer()), response);
+      return unwrap(target.peer, await bytesOf(response, replyLimit(target.peer)), response);
     } catch (cause) {
       throw asCallError(target.peer, cause, signal);
     } finally {
@@ -34,6 +35,13 @@ export const overHttp = (
     }
   };
 };
+
+/** Replies hold an object of storaged at most, as calls do, and that in memory of both sides. */
+const replyBytesMax = 512 * 1024 * 1024;
+const replyLimit = (peer: string): BodyLimit => ({
+  bytesMax: replyBytesMax,
+  tooMuch: () => fail("bad_gateway", `${peer} answered more than ${replyBytesMax} bytes`),
+});
 
 const rpcHeaders = (
   base: Record<string, string>,

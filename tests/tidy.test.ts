@@ -146,6 +146,12 @@ const rows: Row[] = [
     finds: "workers/a/store.ts:1",
   },
   {
+    name: "servers of others are asked in one place",
+    rule: text.upstreams,
+    example: { "workers/a/service.ts": "const answer = await fetch(url, init);\n" },
+    finds: "workers/a/service.ts:1: runtime/upstream.ts asks servers",
+  },
+  {
     name: "no trace of one machine",
     rule: text.machineTraces,
     example: { "docs/a.md": `cd /work/${"main"}\n` },

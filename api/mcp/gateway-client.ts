@@ -1,5 +1,6 @@
 /** The gateway over HTTP: the only way by which this server reaches the product. */
 import type { Endpoint, InputOf, ReplyOf, Verb } from "../../runtime/contract.ts";
+import { fetchUpstream } from "../../runtime/upstream.ts";
 import { check } from "../../runtime/validate.ts";
 import { GatewayFailure, refused, unreachable } from "./failure.ts";
 
@@ -39,12 +40,11 @@ export function createGatewayClient({ url, token }: GatewayOptions): GatewayClie
       const all: BunFetchRequestInit = {
         ...init,
         headers,
-        redirect: "manual",
         signal,
         timeout: false,
         ...proxy,
       };
-      response = await fetch(`${url}/v1${path}`, all);
+      response = await fetchUpstream(`${url}/v1${path}`, all);
     } catch (cause) {
       if (signal.aborted) throw signal.reason;
       throw unreachable(url, cause);

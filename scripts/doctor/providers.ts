@@ -2,9 +2,15 @@
 import { defaults } from "../../runtime/config.ts";
 import { loadSecrets, type Secrets } from "../../runtime/secrets.ts";
 import type { Config } from "../../runtime/settings.ts";
+import { type BodyLimit, fetchUpstream, textOf } from "../../runtime/upstream.ts";
 import { type Check, messageOf, missing, ok } from "./check.ts";
 
 const answerTimeoutMs = 6000;
+/** Lists of models have some hundred KiB at most. */
+const listLimit = (url: string): BodyLimit => ({
+  bytesMax: 16 * 1024 * 1024,
+  tooMuch: () => new Error(`${url} answers more than a list of models`),
+});
 
 interface Probe {
   name: string;
@@ -31,16 +37,15 @@ async function modelsOf(kind: unknown, base: string, key: string | undefined): P
   const headers: Record<string, string> = key === undefined ? {} : { authorization: `Bearer ${key}` };
   let response: Response;
   try {
-    response = await fetch(url, {
+    response = await fetchUpstream(url, {
       headers,
-      redirect: "manual",
       signal: AbortSignal.timeout(answerTimeoutMs),
     });
   } catch (cause) {
     const late = cause instanceof Error && cause.name === "TimeoutError";
     throw new Error(late ? `${url} did not answer within ${answerTimeoutMs} ms` : `nobody answers at ${url}`);
   }
-  const text = await response.text();
+  const text = await textOf(response, listLimit(url));
   if (response.status === 401 || response.status === 403)
     throw new KeyRefused(`${url} refuses the key with ${response.status}`);
   if (!response.ok) throw new Error(`${url} answered ${response.status}`);
@@ -184,11 +189,10 @@ export async function otlpExport(config: Config): Promise<Check> {
   const key = secretsOf(config).provider(provider);
   const basic = key?.includes(":") ? `Basic ${Buffer.from(key).toString("base64")}` : `Bearer ${key}`;
   try {
-    const response = await fetch(url, {
+    const response = await fetchUpstream(url, {
       method: "POST",
       headers: { "content-type": "application/json", ...(key !== undefined && { authorization: basic }) },
       body: '{"resourceSpans":[]}',
-      redirect: "manual",
       signal: AbortSignal.timeout(answerTimeoutMs),
     });
     await response.body?.cancel();

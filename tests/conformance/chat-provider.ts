@@ -31,6 +31,7 @@ const faults: FaultRow[] = [
   { fault: "strange", status: 502, type: "bad_gateway", calls: 2 },
   { fault: "silent", status: 502, type: "bad_gateway", calls: 2 },
   { fault: "hang", status: 504, type: "deadline_exceeded", calls: 1, says: "within" },
+  { fault: "bomb", status: 502, type: "bad_gateway", calls: 1, says: "more than" },
   { fault: "huge", status: 502, type: "bad_gateway", calls: 1, says: "more than" },
 ];
 
@@ -81,6 +82,10 @@ export function chatProviderSuite(kind: string, prefix: string, stackOf: () => C
       const chunks = events.slice(0, -1).map(({ data }) => JSON.parse(data));
       expect(chunks.every(({ model, usage }) => model === `${prefix}good` && usage === undefined)).toBe(true);
       expect(chunks.at(-1).choices[0].finish_reason).toBe("stop");
+    });
+
+    test.each([false, true])("reads what the provider compressed (stream: %p)", async (stream) => {
+      expect(await (await post("coded", { stream })).text()).toContain("forty");
     });
 
     test("tells a stream's usage to who asked for it", async () => {

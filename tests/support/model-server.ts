@@ -5,6 +5,7 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { gzipSync } from "node:zlib";
 import { type Dialect, ollama, openai, type Said } from "./model-dialects.ts";
 
 /** What a test sets. */
@@ -133,9 +134,22 @@ interface Answering {
   said: Said;
 }
 
+/** 64 MiB of spaces, as 64 KiB of gzip. */
+let bomb: Uint8Array | undefined;
+function sendBomb(response: ServerResponse, type: string): void {
+  bomb ??= gzipSync(Buffer.alloc(64 * 1024 * 1024, " "));
+  response.writeHead(200, { "content-type": type, "content-encoding": "gzip" });
+  response.end(bomb);
+}
+
 async function whole({ dialect, call, response, fault, said }: Answering): Promise<void> {
   const text = JSON.stringify(dialect.whole(said));
   if (fault.kind === "hang") return;
+  if (fault.kind === "bomb") return sendBomb(response, "application/json");
+  if (fault.kind === "coded") {
+    response.writeHead(200, { "content-type": "application/json", "content-encoding": "gzip" });
+    return void response.end(gzipSync(text));
+  }
   // Half to one and a half of the delay, in an order that is always the same: equal ones would march in step.
   if (fault.kind === "slow")
     await Bun.sleep((state.settings.delayMs ?? 50) * (0.5 + ((state.counted.requests * 0.618) % 1)));
@@ -159,6 +173,11 @@ async function stream({ dialect, call, response, fault, said }: Answering): Prom
   const delayMs = state.settings.delayMs ?? (fault.kind === "slow" ? 50 : 0);
   if (fault.kind === "hang" && fault.after === 0) return;
   if (fault.kind === "strange") return plain(response, "<html>welcome</html>");
+  if (fault.kind === "bomb") return sendBomb(response, dialect.streamType);
+  if (fault.kind === "coded") {
+    response.writeHead(200, { "content-type": dialect.streamType, "content-encoding": "gzip" });
+    return void response.end(gzipSync(lines.join("")));
+  }
   response.writeHead(200, { "content-type": dialect.streamType });
   if (fault.kind === "good" && delayMs === 0) return void response.end(lines.join(""));
   if (fault.kind === "huge") return void response.end(lines[0]?.replace("the", "x".repeat(3_000_000)));

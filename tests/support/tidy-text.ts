@@ -33,6 +33,14 @@ export const ambient = lines(
   "below runtime/ clock, configuration and log are given",
 );
 
+/** Files whose `fetch` is their own, not the global one. */
+const ownFetch = new Set(["runtime/links.ts", "runtime/exchange-server.ts", "runtime/upstream.ts"]);
+export const upstreams = lines(
+  (path) => /^(runtime|workers|api)\/.*\.ts$/.test(path) && !ownFetch.has(path),
+  /(?<![.\w])fetch\([^)]|\.fetch === |globalThis\.fetch/,
+  "runtime/upstream.ts asks servers: Bun's fetch unpacks without a bound",
+);
+
 const machine = /\/work\/(main|shared)\b|registry\.npmjs|pypi\.org|deb\.debian\.org|static\.crates/;
 export const machineTraces = lines(
   (path) => !path.startsWith("tests/support/tidy-"),

@@ -1,5 +1,6 @@
 /** Whether anybody is at an address. Bun's fetch has no timeout of its own for connecting. */
 import type { Clock } from "../../runtime/clock.ts";
+import { fetchAsSent } from "../../runtime/upstream.ts";
 
 export interface CheckOptions {
   /** For each of the two ways, in milliseconds. */
@@ -44,7 +45,7 @@ async function answers(url: string, { ms, clock }: CheckOptions): Promise<boolea
   const controller = new AbortController();
   const stop = clock.after(ms, () => controller.abort());
   try {
-    await fetch(url, { method: "HEAD", redirect: "manual", signal: controller.signal });
+    await fetchAsSent(url, { method: "HEAD", signal: controller.signal });
     return true;
   } catch {
     return false;

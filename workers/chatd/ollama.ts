@@ -1,7 +1,7 @@
 /** Ollama, by its native API: the one compatible with OpenAI's cannot be told how large the window is. */
 import type { Clock } from "../../runtime/clock.ts";
 import { hostOf, quoted } from "../../runtime/foreign.ts";
-import { type BodyLimit, piecesOf, textOf } from "./answer-body.ts";
+import { type BodyLimit, fetchUpstream, piecesOf, textOf } from "../../runtime/upstream.ts";
 import { linesOf } from "./event-lines.ts";
 import {
   type AnswerHead,
@@ -14,6 +14,7 @@ import {
 } from "./ollama-answer.ts";
 import { ignoredByOllama, ollamaRequest } from "./ollama-request.ts";
 import {
+  answerLimit,
   connectionFailure,
   failure,
   type Json,
@@ -38,7 +39,7 @@ export function createOllama(options: OllamaOptions): Provider {
   const { setting, key, clock, newId } = options;
   const { name } = setting;
   const about = (id: string): Refusal => ({ name, url: setting.baseUrl, id, key, clock });
-  const limit: BodyLimit = { bytesMax: options.answerBytesMax, name };
+  const limit = answerLimit(options.answerBytesMax, name);
   const headOf = ({ id }: ProviderCall): AnswerHead => ({
     id: `chatcmpl-${newId().replaceAll("-", "")}`,
     model: id,
@@ -120,11 +121,10 @@ async function send(
 ): Promise<Response> {
   const headers: Record<string, string> = key === undefined ? {} : { authorization: `Bearer ${key}` };
   if (body) headers["content-type"] = "application/json";
-  return fetch(setting.baseUrl + path, {
+  return fetchUpstream(setting.baseUrl + path, {
     method: body ? "POST" : "GET",
     headers,
     ...(body && { body: JSON.stringify(body) }),
-    redirect: "manual",
     signal,
   });
 }

@@ -5,9 +5,10 @@
 import type OpenAI from "openai";
 import type { Clock } from "../../runtime/clock.ts";
 import { quoted } from "../../runtime/foreign.ts";
-import { type BodyLimit, limitBody, piecesOf, textOf } from "./answer-body.ts";
+import { type BodyLimit, fetchUpstream, limitBody, piecesOf, textOf } from "../../runtime/upstream.ts";
 import { eventsOf } from "./event-lines.ts";
 import {
+  answerLimit,
   connectionFailure,
   failure,
   type Json,
@@ -36,7 +37,7 @@ export function createOpenAi(options: OpenAiOptions): Provider {
     client ??= createClient(options);
     return client;
   };
-  const limit: BodyLimit = { bytesMax: options.answerBytesMax, name };
+  const limit = answerLimit(options.answerBytesMax, name);
   const about = (id: string): Refusal => ({ name, url: setting.baseUrl, id, key, clock });
 
   /** The raw answer: its stream is read here, for the package takes one that ends early for a whole one. */
@@ -109,10 +110,10 @@ async function createClient({ setting, key, answerBytesMax }: OpenAiOptions): Pr
       };
       return { req, url: this.buildURL(path, query as Json), timeout: this.timeout };
     }
-    override async fetchWithTimeout(url: RequestInfo, init: RequestInit | undefined) {
-      const response = await fetch(url, { ...init, redirect: "manual" });
+    override async fetchWithTimeout(url: string | URL, init: RequestInit | undefined) {
+      const response = await fetchUpstream(url, init);
       // The package reads what is no success.
-      return response.ok ? response : limitBody(response, { bytesMax: answerBytesMax, name: setting.name });
+      return response.ok ? response : limitBody(response, answerLimit(answerBytesMax, setting.name));
     }
   }
   return new PlainClient({

@@ -1,6 +1,7 @@
 /** What answers conversations: one interface, one file a kind of API, one suite (tests/conformance/chat-provider.ts). */
 import { type ErrorExtra, type ErrorType, fail, type ServiceError } from "../../runtime/errors.ts";
 import { hostOf, isNobodyThere } from "../../runtime/foreign.ts";
+import { type BodyLimit, UnknownEncoding } from "../../runtime/upstream.ts";
 
 /** JSON as OpenAI's API has it. Fields nobody here knows pass through untouched. */
 export type Json = Record<string, unknown>;
@@ -64,6 +65,12 @@ export const failure = (
   return new ProviderFailure(fail(type, message, rest), remedy, retryAfterMs);
 };
 
+/** How much a provider may answer. */
+export const answerLimit = (bytesMax: number, name: string): BodyLimit => ({
+  bytesMax,
+  tooMuch: () => failure("bad_gateway", `${name} answered more than ${bytesMax} bytes`, "next"),
+});
+
 /** The model in a message; an empty id is of no model, as when a provider is asked what it has. */
 const ofModel = (id: string): string => (id === "" ? "" : ` for model '${id}'`);
 
@@ -79,5 +86,7 @@ export function connectionFailure(
       `${name} cannot be reached at ${hostOf(url)}${about}: start it, or set [providers.${name}] base_url`,
       "next",
     );
+  if (cause instanceof UnknownEncoding)
+    return failure("bad_gateway", `${name} at ${hostOf(url)}${about}: ${cause.message}`, "next");
   return failure("bad_gateway", `${name} at ${hostOf(url)} broke off its answer${about}`, "again");
 }

@@ -2,11 +2,12 @@
 import type { Clock } from "../../runtime/clock.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
 import { hostOf, passedOnSeconds, quoted, retryAfterMs } from "../../runtime/foreign.ts";
+import { fetchUpstream, textOf } from "../../runtime/upstream.ts";
 import {
+  answerLimit,
   connectionFailure,
   type EmbedCall,
   type KnownModel,
-  limitBody,
   PassingFailure,
   type Provider,
   TextTooLong,
@@ -107,13 +108,12 @@ const askOllama =
     }: { body?: object; signal: AbortSignal; model?: string; bytesMax: number },
   ): Promise<Said> => {
     try {
-      const response = await fetch(base + path, {
+      const response = await fetchUpstream(base + path, {
         method: body ? "POST" : "GET",
         ...(body && { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
-        redirect: "manual",
         signal,
       });
-      const text = await limitBody(response, bytesMax, "ollama").text();
+      const text = await textOf(response, answerLimit(bytesMax, "ollama"));
       return { status: response.status, headers: response.headers, text };
     } catch (cause) {
       if (signal.aborted) throw signal.reason;

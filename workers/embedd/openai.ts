@@ -6,10 +6,11 @@ import type { APIError, OpenAI } from "openai";
 import type { Clock } from "../../runtime/clock.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
 import { hostOf, passedOnSeconds, quoted, retryAfterMs } from "../../runtime/foreign.ts";
+import { fetchUpstream, limitBody } from "../../runtime/upstream.ts";
 import {
+  answerLimit,
   connectionFailure,
   type EmbedCall,
-  limitBody,
   PassingFailure,
   type Provider,
   TextTooLong,
@@ -103,8 +104,8 @@ async function createClient({ url, key }: OpenAiOptions): Promise<OpenAI> {
     fetch: async (target, init) => {
       const headers = new Headers(init?.headers);
       if (key === undefined) headers.delete("authorization");
-      const response = await fetch(target, { ...init, headers, redirect: "manual" });
-      return limitBody(response, answerBytes, "openai");
+      const response = await fetchUpstream(target as string | URL, { ...init, headers });
+      return limitBody(response, answerLimit(answerBytes, "openai"));
     },
   });
 }

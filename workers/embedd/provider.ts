@@ -1,6 +1,7 @@
 /** What turns texts into vectors: one interface, one file an implementation, one suite (tests/conformance/embedding-provider.ts). */
 import { fail, type ServiceError } from "../../runtime/errors.ts";
 import { hostOf, isNobodyThere } from "../../runtime/foreign.ts";
+import { type BodyLimit, UnknownEncoding } from "../../runtime/upstream.ts";
 
 export interface EmbedCall {
   /** The model as the provider calls it, as `nomic-embed-text`. */
@@ -80,6 +81,8 @@ export function connectionFailure(
     return fail("bad_gateway", `${provider} cannot be reached at ${hostOf(url)}${about}: ${advice}`, {
       cause,
     });
+  if (cause instanceof UnknownEncoding)
+    return fail("bad_gateway", `${provider} at ${hostOf(url)}${about}: ${cause.message}`);
   const broken = fail(
     "bad_gateway",
     `${provider} at ${hostOf(url)} broke off its answer${about}: try again`,
@@ -88,19 +91,8 @@ export function connectionFailure(
   return new PassingFailure(broken);
 }
 
-/** Passes the body through, and fails it with 502 beyond `bytesMax`: an answer must not fill the memory. */
-export function limitBody(response: Response, bytesMax: number, provider: string): Response {
-  if (!response.body) return response;
-  let bytes = 0;
-  const limit = new TransformStream<Uint8Array, Uint8Array>({
-    transform: (chunk, controller) => {
-      bytes += chunk.length;
-      if (bytes <= bytesMax) controller.enqueue(chunk);
-      else controller.error(fail("bad_gateway", `${provider} answered more than ${bytesMax} bytes`));
-    },
-  });
-  return new Response(response.body.pipeThrough(limit), {
-    status: response.status,
-    headers: response.headers,
-  });
-}
+/** How much a provider may answer: a 502 beyond it, for an answer must not fill the memory. */
+export const answerLimit = (bytesMax: number, provider: string): BodyLimit => ({
+  bytesMax,
+  tooMuch: () => fail("bad_gateway", `${provider} answered more than ${bytesMax} bytes`),
+});

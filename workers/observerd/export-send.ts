@@ -2,6 +2,7 @@
 import type { Clock } from "../../runtime/clock.ts";
 import { errorCode } from "../../runtime/files.ts";
 import { retryAfterMs } from "../../runtime/foreign.ts";
+import { fetchUpstream, UnknownEncoding } from "../../runtime/upstream.ts";
 
 /** What became of a batch. */
 export type Sent =
@@ -59,15 +60,13 @@ async function once(
   signal.addEventListener("abort", stop, { once: true });
   const cancel = clock.after(timeoutMs, () => controller.abort());
   try {
-    const response = await fetch(url, {
+    const response = await fetchUpstream(url, {
       method: "POST",
       headers: {
         "content-type": "application/json",
         ...(key !== undefined && { authorization: authorizationOf(key) }),
       },
       body,
-      // The key belongs to this endpoint and to none it points to.
-      redirect: "manual",
       signal: controller.signal,
     });
     const text = await readSome(response);
@@ -79,6 +78,7 @@ async function once(
   } catch (cause) {
     signal.throwIfAborted();
     if (controller.signal.aborted) return { why: `it did not answer within ${timeoutMs} ms` };
+    if (cause instanceof UnknownEncoding) return { sent: { outcome: "refused", why: cause.message } };
     return { why: `it could not be reached (${errorCode(cause) ?? "no code"})` };
   } finally {
     cancel();

@@ -3,7 +3,8 @@ import type { Clock } from "../../runtime/clock.ts";
 import { fail } from "../../runtime/errors.ts";
 import type { Log } from "../../runtime/log.ts";
 import type { S3Keys } from "../../runtime/secrets.ts";
-import { collect, within } from "./body-stream.ts";
+import { fetchAsSent, textOf } from "../../runtime/upstream.ts";
+import { within } from "./body-stream.ts";
 import { refusal, type S3Place, silent, unreachable } from "./s3-error.ts";
 import { encodePath, encodeQuery, sign } from "./sigv4.ts";
 
@@ -78,19 +79,17 @@ export function createS3Connection({ name, server, clock, log }: ConnectionDeps)
     signal.addEventListener("abort", end, { once: true });
     const timeoutMs = server.timeoutMs + Math.ceil((body?.length ?? 0) / bytesPerMs);
     try {
-      const work = fetch(url, {
+      const work = fetchAsSent(url, {
         method,
         headers: { ...headers, "accept-encoding": "identity" },
         ...(body && { body }),
         signal: stop.signal,
-        redirect: "manual",
-        decompress: false,
       });
       const response = await within(work, timeoutMs, () => silent(place, timeoutMs));
       const answered = bodyOf(place, response, { timeoutMs: server.timeoutMs, stop, signal });
       const { status } = response;
       const streamed = request.streamed === true && (status === 200 || status === 206);
-      const text = streamed || method === "HEAD" ? "" : await textIn(answered);
+      const text = streamed || method === "HEAD" ? "" : await textIn(place, answered);
       return { status, headers: response.headers, sent, text, body: answered };
     } catch (cause) {
       stop.abort();
@@ -146,8 +145,15 @@ interface BodyOptions {
   signal: AbortSignal;
 }
 
-const textIn = async (body: ReadableStream<Uint8Array>): Promise<string> =>
-  new TextDecoder().decode(await collect(body));
+/** Answers that are read whole: a page of 1000 keys, each 1 KiB and written as XML, is the longest. */
+const wholeBytesMax = 16 * 1024 * 1024;
+
+const textIn = ({ name, endpoint }: S3Place, body: ReadableStream<Uint8Array>): Promise<string> =>
+  textOf(new Response(body), {
+    bytesMax: wholeBytesMax,
+    tooMuch: () =>
+      fail("bad_gateway", `bucket '${name}': ${endpoint} answered more than ${wholeBytesMax} bytes`),
+  });
 
 /** The answer's body; a body that is shorter than its Content-Length is an error, however cleanly it ended. */
 function bodyOf(place: S3Place, response: Response, { timeoutMs, stop, signal }: BodyOptions) {
