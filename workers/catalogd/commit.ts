@@ -1,8 +1,8 @@
 /** The one way a dataset gets a new version: planned from the head, written durably, then seen by readers. */
 import { fail } from "../../runtime/errors.ts";
+import { fold } from "../../runtime/sql-name.ts";
 import type { ManifestStore } from "./manifest-store.ts";
 import type { NameLock } from "./name-lock.ts";
-import { fold } from "./registration.ts";
 import type { Registry } from "./registry.ts";
 import type { Version } from "./version.ts";
 
@@ -10,6 +10,8 @@ export interface Proposal {
   name: string;
   /** The version to write, or the head itself when nothing is to change. Pure: it is asked again after a lost race. */
   plan: (head: Version | undefined) => Version;
+  /** The version ends the dataset: one whose columns no query can use has an end, too. */
+  drops?: boolean;
   /** What must hold before the write; asked once, after the first plan, so that a refused plan costs nothing. */
   check?: () => Promise<void>;
 }
@@ -49,10 +51,10 @@ export function createCommit(deps: {
     announce();
   };
 
-  return ({ name, plan, check }, { requestId, signal }) =>
+  return ({ name, plan, check, drops }, { requestId, signal }) =>
     lock(fold(name), async () => {
       for (let attempt = 1; attempt <= attemptsMax; attempt++) {
-        const head = registry.head(name);
+        const head = registry.head(name, drops);
         const version = plan(head);
         if (attempt === 1) await check?.();
         if (version === head) return { version, changed: false };

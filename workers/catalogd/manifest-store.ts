@@ -1,11 +1,12 @@
 /** Manifests in storage: one immutable object a version, written under a number that nobody else can take. */
 import type { Peer } from "../../runtime/contract.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
+import { columnProblem } from "../../runtime/sql-type.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import { decodeManifest, encodeManifest } from "./manifest.ts";
 import { manifestFolder, manifestKey, manifestPrefix, parseManifestKey } from "./manifest-key.ts";
 import type { Head } from "./registry.ts";
-import type { Version } from "./version.ts";
+import { isLive, type Version } from "./version.ts";
 
 type Objects = Pick<Peer<Storaged>["verbs"], "list" | "read" | "write">;
 
@@ -68,14 +69,20 @@ export const createManifestStore = ({ list, read, write }: Objects): ManifestSto
     const key = manifestKey(name, version);
     try {
       const found = await decodeManifest((await read({ key })).bytes);
-      if (found.name === name && found.version === version) return found;
-      throw fail("corrupt", `it holds version ${found.version} of '${found.name}'`);
+      if (found.name !== name || found.version !== version)
+        throw fail("corrupt", `it holds version ${found.version} of '${found.name}'`);
+      // Earlier versions of the program took any text as a type; one bad dataset must not end every query.
+      const wrong = isLive(found) ? columnProblem(found.columns) : undefined;
+      return wrong ? { name, version, reason: unusableReason(key, wrong.problem), unusable: found } : found;
     } catch (error) {
       if (!(error instanceof ServiceError) || !lasting.has(error.type)) throw error;
       return { name, version, reason: `its manifest ${key} cannot be used: ${error.message}` };
     }
   },
 });
+
+const unusableReason = (key: string, problem: string): string =>
+  `its manifest ${key} cannot be used: ${problem}; drop the dataset and ingest its files again`;
 
 /** Outcomes that asking again does not change; others mean that storage could not be asked. */
 const lasting = new Set(["corrupt", "too_large", "internal"]);

@@ -1,5 +1,7 @@
 /** What a registration must hold beyond the form that the contract checks. */
 import { fail } from "../../runtime/errors.ts";
+import { fold } from "../../runtime/sql-name.ts";
+import { columnProblem } from "../../runtime/sql-type.ts";
 import type { Column, DataObject } from "./version.ts";
 
 export interface Registration {
@@ -17,10 +19,6 @@ export interface Registration {
 const reservedNames = new Set(["information_schema", "main", "pg_catalog", "system", "temp"]);
 const reservedPrefix = /^(duckdb|pg|pragma|sqlite)_/i;
 
-/** SQL compares identifiers without regard to the case of ASCII letters, and of no others (as DuckDB does). */
-export const fold = (identifier: string): string =>
-  identifier.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
-
 /** `primary://key` and `key` are one object. */
 export const canonicalKey = (key: string): string =>
   key.startsWith("primary://") ? key.slice("primary://".length) : key;
@@ -29,15 +27,12 @@ export const canonicalKey = (key: string): string =>
 export function checkRegistration({ name, columns, objects, made_by = "" }: Registration): void {
   checkName(name);
   checkText("made_by", made_by);
-  for (const [at, column] of columns.entries()) {
-    checkText(`columns.${at}.name`, column.name);
-    checkText(`columns.${at}.type`, column.type);
+  const wrong = columnProblem(columns);
+  if (wrong) {
+    const { field, problem, twice } = wrong;
+    const details = { details: { field, ...(twice !== undefined && { twice }) } };
+    throw fail(twice === undefined ? "invalid_field" : "unprocessable", `${field}: ${problem}`, details);
   }
-  refuseTwice(
-    "columns",
-    columns.map((column) => fold(column.name)),
-    "SQL does not tell upper case from lower",
-  );
   for (const [at, object] of objects.entries()) checkObject(`objects.${at}`, object, columns);
   refuseTwice(
     "objects",

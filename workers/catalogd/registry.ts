@@ -1,6 +1,6 @@
 /** The catalog in memory: the head of every name, and one etag that stands for all of them. */
 import { fail } from "../../runtime/errors.ts";
-import { fold } from "./registration.ts";
+import { fold } from "../../runtime/sql-name.ts";
 import { isLive, type Manifest, type Version } from "./version.ts";
 
 /** A head that cannot be read; the name is taken, and nothing older is served in its place. */
@@ -9,6 +9,8 @@ export interface Damaged {
   version: number;
   /** Names the file and says what is wrong with it. */
   reason: string;
+  /** Set where the file is whole and only what it says cannot be: such a dataset can be dropped. */
+  unusable?: Version;
 }
 export type Head = Version | Damaged;
 
@@ -17,8 +19,8 @@ export const isDamaged = (head: Head | undefined): head is Damaged => head !== u
 export interface Registry {
   /** Makes this the head of its name. */
   put: (head: Head) => void;
-  /** The latest version or tombstone; throws `corrupt` when it cannot be read. */
-  head: (name: string) => Version | undefined;
+  /** The latest version or tombstone; throws `corrupt` when it cannot be read, or used unless that is `toDrop`. */
+  head: (name: string, toDrop?: boolean) => Version | undefined;
   /** The dataset; throws `not_found` or `corrupt`. */
   manifest: (name: string) => Manifest;
   /** Throws `conflict` when a dataset has this name in another case. */
@@ -56,7 +58,10 @@ export function createRegistry(): Registry {
       etag = hex(sum);
       manifests = undefined;
     },
-    head: (name) => readable(heads.get(name)),
+    head: (name, toDrop = false) => {
+      const head = heads.get(name);
+      return toDrop && isDamaged(head) && head.unusable ? head.unusable : readable(head);
+    },
     manifest: (name) => {
       const head = readable(heads.get(name));
       if (isLive(head)) return head;

@@ -131,7 +131,10 @@ function writeVerbs(
       return counted(commit({ name, plan, check }, context));
     },
     drop: async ({ name }, context) => {
-      await commit({ name, plan: (head) => planDrop(head, name, { now: clock.now() }) }, context);
+      await commit(
+        { name, drops: true, plan: (head) => planDrop(head, name, { now: clock.now() }) },
+        context,
+      );
       drops.add();
       return { name, dropped: true };
     },

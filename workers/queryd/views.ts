@@ -2,8 +2,9 @@
  * What DESCRIBE, SHOW TABLES and information_schema see: one view a dataset with its columns and no rows behind it.
  * Queries never read these views (see `prelude` in statement.ts); one that did would fail, not answer wrongly.
  */
+
+import { columnProblem, parseSqlType, sqlOf } from "../../runtime/sql-type.ts";
 import type { Manifest, Snapshot } from "./catalog.ts";
-import { tokens } from "./sql-tokens.ts";
 import { quoteName } from "./statement.ts";
 
 /** The views that exist: lower-case name to the statement that made it. */
@@ -45,40 +46,22 @@ const shapeStatement = (manifest: Manifest): string =>
   `CREATE OR REPLACE VIEW main.${quoteName(manifest.name)} AS SELECT ${nullColumns(manifest)} WHERE error('this view has no rows') IS NULL`;
 
 const nullColumns = ({ columns }: Manifest): string =>
-  columns.map(({ name, type }) => `CAST(NULL AS ${type}) AS ${quoteName(name)}`).join(", ");
+  columns.map(({ name, type }) => `CAST(NULL AS ${typeSql(type)}) AS ${quoteName(name)}`).join(", ");
 
 /** A macro that reads one version of a dataset from its objects, with the columns and types of its manifest. */
 export function readStatement(macro: string, manifest: Manifest, paths: readonly string[]): string {
   const head = `CREATE OR REPLACE MACRO ${macro}() AS TABLE SELECT`;
   if (paths.length === 0) return `${head} ${nullColumns(manifest)} WHERE false`;
   const columns = manifest.columns.map(
-    ({ name, type }) => `CAST(${quoteName(name)} AS ${type}) AS ${quoteName(name)}`,
+    ({ name, type }) => `CAST(${quoteName(name)} AS ${typeSql(type)}) AS ${quoteName(name)}`,
   );
   const files = paths.map((path) => `'${path.replaceAll("'", "''")}'`).join(", ");
   // A folder named like a=b above an object is no partition column.
   return `${head} ${columns.join(", ")} FROM read_parquet([${files}], hive_partitioning = false)`;
 }
 
-/**
- * Type names come from whoever registered the dataset and become part of a statement: words, quoted names, numbers,
- * brackets and commas inside them, and nothing that could end the CAST.
- */
-export function badType({ columns }: Manifest): string | undefined {
-  const bad = columns.find(({ type }) => !isTypeName(type));
-  return bad && `column '${bad.name}' has no valid type: ${bad.type.slice(0, 100)}`;
-}
+/** Types come from whoever registered the dataset: what becomes part of a statement is written anew from the parsed type. */
+const typeSql = (type: string): string => sqlOf(parseSqlType(type));
 
-const part = /^([A-Z_][A-Z0-9_]*|[()[\],]|)$/;
-
-function isTypeName(text: string): boolean {
-  let depth = 0;
-  let end = 0;
-  for (const token of tokens(text)) {
-    if (!part.test(token.text) || !/^ *$/.test(text.slice(end, token.start))) return false;
-    if (token.text === "(" || token.text === "[") depth++;
-    if (token.text === ")" || token.text === "]") depth--;
-    if (depth < 0 || (depth === 0 && token.text === ",")) return false;
-    end = token.end;
-  }
-  return depth === 0 && end === text.length && text !== "";
-}
+/** Why the columns cannot be read by any query; undefined when they can. */
+export const badType = ({ columns }: Manifest): string | undefined => columnProblem(columns)?.problem;

@@ -54,6 +54,21 @@ const withColumn = (changes: Record<string, unknown>) => ({
   columns: [{ name: "id", type: "BIGINT", nullable: false, ...changes }],
 });
 
+const badTypes: readonly (readonly [string, string, string])[] = [
+  ["no type", "FROBNICATE", "'FROBNICATE' is no type that columns have"],
+  ["a statement", "INTEGER); DROP TABLE x", "at character 8: expected the end of the type"],
+  ["not closed", "STRUCT(a INTEGER", "expected ',' or ')'"],
+  ["a map of one type", "MAP(VARCHAR)", "MAP(KEY, VALUE)"],
+  ["a decimal of 39 digits", "DECIMAL(39,2)", "expected 1 to 38 digits"],
+  ["a struct without fields", "STRUCT()", "expected the name of a field"],
+  ["a struct with a nameless field", 'STRUCT("" INTEGER)', "a name is empty"],
+  ["a struct with a field twice", "STRUCT(a INTEGER, A INTEGER)", "the field 'A' twice"],
+  ["a union", "UNION(a INTEGER)", "'UNION' is no type"],
+  ["too deep by lists", `INTEGER${"[]".repeat(17)}`, "it nests 17 levels deep; types nest at most 16 levels"],
+  ["too deep by structs", `${"STRUCT(a ".repeat(100)}INTEGER${")".repeat(100)}`, "it nests 100 levels deep"],
+  ["deeper than can be counted", "STRUCT(a ".repeat(7000), "over 1000 levels"],
+];
+
 const names: readonly (readonly [string, unknown])[] = [
   ["empty", ""],
   ["a digit first", "1a"],
@@ -192,6 +207,13 @@ const contents: ApiCase[] = [
     ...invalid,
     lacks: ["A".repeat(200)],
   }),
+  ...badTypes.map(([what, type, contains]) =>
+    post(`a type that is ${what}`, withColumn({ type }), {
+      ...invalid,
+      contains: ["columns.0.type", contains],
+      lacks: ["A".repeat(200)],
+    }),
+  ),
   post("nullable as text", withColumn({ nullable: "yes" }), { ...invalid, contains: ["columns.0.nullable"] }),
   post(
     "the same column twice",
@@ -201,7 +223,7 @@ const contents: ApiCase[] = [
   post(
     "columns that differ by case",
     { ...good, columns: ["Zip", "ZIP"].map((name) => ({ name, type: "VARCHAR", nullable: true })) },
-    { ...refused, contains: ["'zip' is there twice", "upper case"] },
+    { ...refused, contains: ["'ZIP' is there twice", "upper case"] },
   ),
   post("negative bytes", withObject({ bytes: -1 }), { ...invalid, contains: ["objects.0.bytes"] }),
   post("bytes of a fraction", withObject({ bytes: 1.5 }), invalid),

@@ -1,10 +1,11 @@
 /** Decisions without I/O: drift, fingerprints, the next version. */
 import { describe, expect, test } from "bun:test";
 import { ServiceError } from "../../../runtime/errors.ts";
+import { fold } from "../../../runtime/sql-name.ts";
 import { type Drift, driftError, schemaDrift } from "../../../workers/catalogd/drift.ts";
 import { schemaFingerprint } from "../../../workers/catalogd/fingerprint.ts";
 import { planDrop, planRegistration } from "../../../workers/catalogd/plan.ts";
-import { canonicalKey, fold, type Registration } from "../../../workers/catalogd/registration.ts";
+import { canonicalKey, type Registration } from "../../../workers/catalogd/registration.ts";
 import type { Column, DataObject, Version } from "../../../workers/catalogd/version.ts";
 
 const columns: Column[] = [

@@ -156,6 +156,37 @@ describe("a manifest", () => {
   });
 });
 
+test("columns that no query can use close their dataset alone; it can be dropped and made anew", async () => {
+  const stored: readonly (readonly [string, { name: string; type: string }, string])[] = [
+    ["typed", { name: "id", type: "NO_SUCH_TYPE" }, "'NO_SUCH_TYPE' is no type"],
+    ["deep", { name: "id", type: `BIGINT${"[]".repeat(100)}` }, "nests 100 levels deep"],
+    ["named", { name: "", type: "BIGINT" }, "a name is empty"],
+  ];
+  await register("well");
+  for (const [name, column] of stored) {
+    const manifest = await register(name);
+    const columns = [{ ...column, nullable: true }];
+    const key = manifestKey(name, 1);
+    await store().write({ key, bytes: encodeManifest({ ...manifest, columns }) });
+  }
+  await restart();
+  const { reasons } = await ready();
+  expect(reasons.toSorted()).toEqual([
+    expect.stringContaining("dataset 'deep'"),
+    expect.stringContaining("dataset 'named'"),
+    expect.stringContaining("dataset 'typed'"),
+  ]);
+  expect((await catalog.verbs.list({})).datasets.map(({ name }) => name)).toEqual(["well"]);
+  for (const [name, , reason] of stored) {
+    const corrupt = { type: "corrupt", message: expect.stringContaining(reason) };
+    await expect(catalog.verbs.manifest({ name })).rejects.toMatchObject(corrupt);
+    await expect(register(name)).rejects.toMatchObject(corrupt);
+    expect(await catalog.verbs.drop({ name })).toEqual({ name, dropped: true });
+    expect((await register(name)).version).toBe(3);
+  }
+  expect((await ready()).reasons ?? []).toEqual([]);
+});
+
 test("an older version that is damaged does not matter to the head; strange files are no versions", async () => {
   await register("old");
   const head = await catalog.verbs.register({

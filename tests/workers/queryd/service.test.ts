@@ -1,7 +1,7 @@
 /** queryd as a whole: the catalog it follows, the queries it lists, stops and bounds. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "bun:test";
 import { fail } from "../../../runtime/errors.ts";
-import { type QuerydStack, startQuerydStack } from "../../support/queryd-stack.ts";
+import { type QuerydStack, type StackOptions, startQuerydStack } from "../../support/queryd-stack.ts";
 
 const endless =
   "SELECT count(*) FROM range(10_000_000) a, range(10_000_000) b WHERE hash(a.range + b.range) = 7";
@@ -22,6 +22,25 @@ async function until(stack: QuerydStack, state: string, count: number) {
 
 const typeOf = async (response: Response) =>
   ((await response.json()) as { error?: { type: string } }).error?.type ?? response.status;
+
+/** The catalog as an earlier version could have stored it: these datasets have these types. */
+const storedTypes = new Map<string, string>();
+const withStoredTypes: NonNullable<StackOptions["catalogd"]> = (peer) => ({
+  ...peer,
+  verbs: {
+    ...peer.verbs,
+    snapshot: async (...asked) => {
+      const { manifests, ...reply } = await peer.verbs.snapshot(...asked);
+      if (manifests === undefined) return reply;
+      const changed = manifests.map((manifest) => {
+        const type = storedTypes.get(manifest.name);
+        const columns = manifest.columns.map((column) => ({ ...column, type: type ?? column.type }));
+        return { ...manifest, columns };
+      });
+      return { ...reply, manifests: changed };
+    },
+  },
+});
 
 describe("answers", () => {
   let stack: QuerydStack;
@@ -223,7 +242,9 @@ describe("the catalog", () => {
     expect(await stack.rows("SELECT * FROM turned")).toEqual([{ b: 2, a: "1" }]);
   });
 
-  test("a type that is no type harms its own dataset alone", async () => {
+  test("a type that is no type is refused by the catalog, and one that was stored harms its own dataset alone", async () => {
+    const stack = await startQuerydStack({ catalogd: withStoredTypes });
+    onTestFinished(stack.stop);
     const { objects } = await stack.dataset("good", "SELECT 1 AS a");
     const evil = [
       "INTEGER) AS a, getenv('HOME'",
@@ -233,12 +254,19 @@ describe("the catalog", () => {
       "NO_SUCH_TYPE",
       "INTEGER /* */",
     ];
-    for (const [at, type] of evil.entries())
-      await stack.catalogd.peer.verbs.register({
+    for (const [at, type] of evil.entries()) {
+      storedTypes.set(`evil_${at}`, type);
+      const registered = (type: string) => ({
         name: `evil_${at}`,
         columns: [{ name: "a", type, nullable: true }],
         objects,
       });
+      await expect(stack.catalogd.peer.verbs.register(registered(type))).rejects.toMatchObject({
+        type: "invalid_field",
+        message: expect.stringContaining("columns.0.type"),
+      });
+      await stack.catalogd.peer.verbs.register(registered("INTEGER"));
+    }
     for (const at of evil.keys()) {
       const response = await stack.sql(`SELECT * FROM evil_${at}`);
       expect([evil[at], response.status, await typeOf(response)]).toEqual([evil[at], 500, "corrupt"]);
