@@ -121,6 +121,40 @@ export function chatProviderSuite(kind: string, prefix: string, stackOf: () => C
       expect(deltas.map((delta) => delta.function.arguments).join("")).toBe('{"city":"Ann"}');
     });
 
+    test.each([false, true])("calls the tool that it must call (stream: %p)", async (stream) => {
+      const number = { type: "object", properties: { n: { $ref: "#/$defs/count" } }, required: ["n"] };
+      const tools = [
+        { type: "function", function: { name: "city", parameters: { type: "object", properties: {} } } },
+        {
+          type: "function",
+          function: { name: "count", parameters: { ...number, $defs: { count: { type: "integer" } } } },
+        },
+        { type: "function", function: { name: "stop" } },
+      ];
+      const named = (name: string) => ({ type: "function", function: { name } });
+      // As OpenAI itself ends such answers: `stop` where a function was named.
+      const rows = [
+        { tool_choice: named("count"), called: "count", given: { n: 7 }, finish: "stop" },
+        { tool_choice: named("stop"), called: "stop", given: {}, finish: "stop" },
+        { tool_choice: "required", tools: tools.slice(0, 2), called: "count", given: { n: 7 } },
+        { tool_choice: "required", tools: tools.slice(0, 1), called: "city", given: {} },
+      ];
+      for (const { called, given, finish = "tool_calls", ...row } of rows) {
+        const response = await post("good", { tools, stream, ...row });
+        const [choice] = stream
+          ? [joined(eventsIn(await response.text()))]
+          : (await response.json()).choices.map((each: { message: object }) => ({
+              ...each,
+              ...each.message,
+            }));
+        expect(choice).toMatchObject({ content: null, finish_reason: finish });
+        expect(choice.tool_calls.length).toBe(1);
+        const [{ id, type, function: made }] = choice.tool_calls;
+        expect([typeof id, type, made.name]).toEqual(["string", "function", called]);
+        expect(JSON.parse(made.arguments)).toEqual(given);
+      }
+    });
+
     test("keeps to a JSON schema", async () => {
       const schema = { type: "object", properties: { name: { type: "string" }, age: { type: "integer" } } };
       const response_format = { type: "json_schema", json_schema: { name: "person", schema } };
@@ -191,4 +225,18 @@ export function chatProviderSuite(kind: string, prefix: string, stackOf: () => C
       expect((request?.cancelledAt ?? Number.POSITIVE_INFINITY) - leftAt).toBeLessThan(100);
     });
   });
+}
+
+/** What the deltas of a stream make together, where one tool is called. */
+function joined(events: { data: string }[]) {
+  const choices = events.slice(0, -1).flatMap(({ data }) => JSON.parse(data).choices);
+  const made = { id: "", type: "", function: { name: "", arguments: "" } };
+  const text = choices.map(({ delta }) => delta.content ?? "").join("");
+  for (const call of choices.flatMap(({ delta }) => delta.tool_calls ?? [])) {
+    Object.assign(made, call.id && { id: call.id, type: call.type });
+    made.function.name += call.function.name ?? "";
+    made.function.arguments += call.function.arguments;
+  }
+  const finish = choices.findLast(({ finish_reason }) => finish_reason !== null);
+  return { content: text === "" ? null : text, tool_calls: [made], finish_reason: finish?.finish_reason };
 }

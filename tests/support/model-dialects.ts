@@ -24,18 +24,27 @@ export interface Dialect {
 }
 
 /** A value that follows a JSON schema, for answers in a form that was asked for. */
-function example(schema: Json): unknown {
+function example(schema: Json, root: Json = schema): unknown {
+  if (typeof schema.$ref === "string") {
+    const path = schema.$ref.split("/").slice(1);
+    return example(
+      path.reduce((at, key) => at[key] as Json, root),
+      root,
+    );
+  }
+  // The last of several, so that it is told from the first.
+  if (Array.isArray(schema.anyOf)) return example(schema.anyOf.at(-1) as Json, root);
   if (Array.isArray(schema.enum)) return schema.enum[0];
   switch (schema.type) {
     case "object":
       return Object.fromEntries(
         Object.entries((schema.properties ?? {}) as Record<string, Json>).map(([name, each]) => [
           name,
-          example(each),
+          example(each, root),
         ]),
       );
     case "array":
-      return [example((schema.items ?? { type: "string" }) as Json)];
+      return [example((schema.items ?? { type: "string" }) as Json, root)];
     case "integer":
     case "number":
       return 7;
@@ -53,14 +62,18 @@ const textsOf = (body: Json): string =>
 
 function said(body: Json, { text, schema }: { text: string | undefined; schema: unknown }): Said {
   const messages = body.messages as Json[];
-  const [tool] = (body.tools ?? []) as { function: { name: string; parameters?: Json } }[];
+  const tools = (body.tools ?? []) as { function: { name: string; parameters?: Json } }[];
+  const choice = Object(body.tool_choice) as { function?: { name?: string } };
+  const named = tools.find((each) => each.function.name === choice.function?.name);
+  // As OpenAI's models with several tools and no preference: any of them, here the last.
+  const tool = named ?? (body.tool_choice === "required" ? tools.at(-1) : tools[0]);
   const wantsTool = tool !== undefined && messages.at(-1)?.role === "user";
   const spoken = schema ? JSON.stringify(example(schema as Json)) : (text ?? "the answer is forty two");
   return {
     model: String(body.model),
     tokens: wantsTool ? [] : (spoken.match(/\s*\S+/g) ?? []),
     promptTokens: standInTokens(textsOf(body)),
-    finish: wantsTool ? "tool_calls" : "stop",
+    finish: wantsTool && !named ? "tool_calls" : "stop",
     ...(wantsTool && {
       tool: {
         name: tool.function.name,

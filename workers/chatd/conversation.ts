@@ -169,12 +169,32 @@ function checkTogether(read: Static<typeof OpenAiShape>): void {
     throw refusal("stream_options", "they are for streams: send stream: true with them");
   if (read.top_logprobs !== undefined && read.logprobs !== true)
     throw refusal("top_logprobs", "they need logprobs: true");
-  if (isNamed(read.tool_choice) && (tools ?? []).length === 0)
-    throw refusal("tool_choice", "there are no tools to choose from");
+  checkToolChoice(read.tool_choice, tools ?? []);
 }
 
-const isNamed = (choice: unknown): boolean =>
-  choice === "required" || (typeof choice === "object" && choice !== null);
+type Tools = NonNullable<Static<typeof OpenAiShape>["tools"]>;
+
+/** Only what no provider could do: what else a choice may be, the provider knows. */
+function checkToolChoice(choice: unknown, tools: Tools): void {
+  const isObject = typeof choice === "object" && choice !== null;
+  if (choice !== undefined && !isObject && !["none", "auto", "required"].includes(String(choice)))
+    throw refusal(
+      "tool_choice",
+      `expected none, auto, required or a function, got ${JSON.stringify(choice)}`,
+    );
+  if (choice === undefined || choice === "none" || choice === "auto") return;
+  if (tools.length === 0) throw refusal("tool_choice", "there are no tools to choose from");
+  const { type, function: named, allowed_tools: allowed } = Object(choice) as Json;
+  const has = (tool: unknown) => {
+    const { name } = Object((Object(tool) as Json).function) as Json;
+    return tools.some((each) => each.function?.name === name);
+  };
+  if (type === "function" && !has({ function: named }))
+    throw refusal("tool_choice.function.name", "expected the name of one of the tools");
+  const { tools: listed } = Object(allowed) as { tools?: unknown };
+  if (type === "allowed_tools" && !(Array.isArray(listed) && listed.length > 0 && listed.some(has)))
+    throw refusal("tool_choice.allowed_tools.tools", "expected some of the tools");
+}
 
 const refusal = (field: string, expected: string) =>
   fail("invalid_field", `${field}: ${expected}`, { details: { field } });

@@ -1,4 +1,5 @@
 /** Ollama's answers as OpenAI's, and the evidence in them that a prompt was cut. */
+import type { Called, callReader, ForcedCall } from "./forced-call.ts";
 import { failure, type Json, type ProviderFailure } from "./provider.ts";
 
 interface OllamaMessage {
@@ -25,7 +26,7 @@ export interface AnswerHead {
 }
 
 /** Turns the records of one answer into chunks; it remembers which tools were called. */
-export function chunkMaker({ id, model, at }: AnswerHead) {
+export function chunkMaker({ id, model, at }: AnswerHead, forced?: Forced) {
   let calls = 0;
   let isFirst = true;
   const chunk = (choices: Json[], usage?: Json): Json => ({
@@ -37,22 +38,25 @@ export function chunkMaker({ id, model, at }: AnswerHead) {
     ...(usage && { usage }),
   });
   return (record: OllamaRecord): Json[] => {
-    const { content, thinking, tool_calls: made = [] } = record.message ?? {};
-    const delta: Json = isFirst ? { role: "assistant", content: "" } : {};
-    if (typeof content === "string" && (content !== "" || isFirst)) delta.content = content;
+    const { content: said, thinking, tool_calls: made = [] } = record.message ?? {};
+    const written = forced && pieceOf(forced, record);
+    const content = forced ? "" : said;
+    const delta: Json = isFirst ? { role: "assistant", content: forced ? null : "" } : {};
+    if (typeof content === "string" && (content !== "" || (isFirst && !forced))) delta.content = content;
     if (typeof thinking === "string" && thinking !== "") delta.reasoning = thinking;
     if (made.length > 0)
       delta.tool_calls = made.map((call, index) => ({
         index: calls + index,
         ...toolCall(call, id, calls + index),
       }));
+    if (written) delta.tool_calls = [forcedDelta(written, id)];
     calls += made.length;
     isFirst = false;
     const isDone = record.done === true;
     const chunks: Json[] = [];
     if (Object.keys(delta).length > 0) chunks.push(chunk([{ index: 0, delta, finish_reason: null }]));
     if (isDone) {
-      chunks.push(chunk([{ index: 0, delta: {}, finish_reason: finishReason(record, calls) }]));
+      chunks.push(chunk([{ index: 0, delta: {}, finish_reason: finishReason(record, calls, forced) }]));
       const usage = usageOf(record);
       if (usage) chunks.push(chunk([], usage));
     }
@@ -60,9 +64,35 @@ export function chunkMaker({ id, model, at }: AnswerHead) {
   };
 }
 
+/** A call that had to be made, and the reader of what is written for it. */
+export interface Forced {
+  call: ForcedCall;
+  reader: ReturnType<typeof callReader>;
+}
+
+/** What a record adds to the call. */
+function pieceOf({ reader }: Forced, { message, done, done_reason: reason }: OllamaRecord) {
+  const content = typeof message?.content === "string" ? message.content : "";
+  const taken = reader.take(content);
+  const last = done === true ? reader.end(reason === "length") : undefined;
+  if (!taken || !last) return taken ?? last;
+  return { ...taken, ...last, arguments: `${taken.arguments}${last.arguments}` };
+}
+
+const forcedDelta = ({ name, arguments: given }: Partial<Called>, answer: string): Json => ({
+  index: 0,
+  ...(name !== undefined && { id: callId(answer, 0), type: "function" }),
+  function: { ...(name !== undefined && { name }), arguments: given ?? "" },
+});
+
+const callId = (answer: string, at: number): string => `call_${answer.slice(-12)}_${at}`;
+
 /** A whole answer as a `chat.completion`. */
-export function completionOf(record: OllamaRecord, { id, model, at }: AnswerHead): Json {
-  const { content, thinking, tool_calls: made = [] } = record.message ?? {};
+export function completionOf(record: OllamaRecord, { id, model, at }: AnswerHead, forced?: Forced): Json {
+  const written = forced && pieceOf(forced, record);
+  const { thinking } = record.message ?? {};
+  const content = forced ? "" : record.message?.content;
+  const made = written ? [{ function: written }] : (record.message?.tool_calls ?? []);
   const usage = usageOf(record);
   const message = {
     role: "assistant",
@@ -76,7 +106,9 @@ export function completionOf(record: OllamaRecord, { id, model, at }: AnswerHead
     object: "chat.completion",
     created: at,
     model,
-    choices: [{ index: 0, message, logprobs: null, finish_reason: finishReason(record, made.length) }],
+    choices: [
+      { index: 0, message, logprobs: null, finish_reason: finishReason(record, made.length, forced) },
+    ],
     ...(usage && { usage }),
   };
 }
@@ -85,14 +117,15 @@ export function completionOf(record: OllamaRecord, { id, model, at }: AnswerHead
 function toolCall(call: Json, answer: string, at: number): Json {
   const { name, arguments: given } = Object(call.function) as Json;
   return {
-    id: typeof call.id === "string" && call.id !== "" ? call.id : `call_${answer.slice(-12)}_${at}`,
+    id: typeof call.id === "string" && call.id !== "" ? call.id : callId(answer, at),
     type: "function",
     function: { name, arguments: typeof given === "string" ? given : JSON.stringify(given ?? {}) },
   };
 }
 
-const finishReason = ({ done_reason: reason }: OllamaRecord, calls: number): string => {
+const finishReason = ({ done_reason: reason }: OllamaRecord, calls: number, forced?: Forced): string => {
   if (reason === "length") return "length";
+  if (forced) return forced.call.finish;
   return calls > 0 ? "tool_calls" : "stop";
 };
 

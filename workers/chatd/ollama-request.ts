@@ -1,4 +1,5 @@
 /** OpenAI's request as Ollama's native one. What would change the answer and cannot be said to Ollama is refused. */
+import { chosenTools, formOf, wordsFor } from "./forced-call.ts";
 import { failure, type Json, type ProviderCall, type ProviderFailure } from "./provider.ts";
 
 /** Sampling fields and their names among Ollama's options. */
@@ -45,27 +46,27 @@ export function ollamaRequest({ body, model, id, contextTokens }: ProviderCall, 
   const options: Json = { num_ctx: contextTokens };
   for (const [name, option] of Object.entries(optionNames))
     if (body[name] !== undefined) options[option] = body[name];
-  const tools = body.tool_choice === "none" ? undefined : body.tools;
-  const format = formatOf(body.response_format as Json | undefined);
+  const { tools, forced } = chosenTools(body);
+  const format = forced ? formOf(forced) : formatOf(body.response_format as Json | undefined);
+  const messages = messagesOf(body.messages as Json[], id);
   return {
     model,
-    messages: messagesOf(body.messages as Json[], id),
+    messages: forced ? withWords(messages, wordsFor(forced)) : messages,
     stream: streamed,
     // Ollama shortens a prompt that does not fit, and drops its beginning while answering, unless told.
     truncate: false,
     shift: false,
     options,
-    ...(tools !== undefined && { tools }),
+    // With tools before it, Ollama would look for calls of its own in what it is asked to write.
+    ...(tools.length > 0 && !forced && { tools }),
     ...(format !== undefined && { format }),
     ...thinking(body.reasoning_effort),
   };
 }
 
 function refuseImpossible(body: Json, id: string): void {
-  const { n, tool_choice: choice, tools } = body;
+  const { n, tools } = body;
   if (n !== undefined && n !== 1) throw cannot(id, "n", "gives one answer: send n: 1");
-  if (choice !== undefined && choice !== "auto" && choice !== "none")
-    throw cannot(id, "tool_choice", "chooses tools itself: send auto or none");
   const named = impossible.find((name) => body[name] !== undefined && body[name] !== false);
   if (named !== undefined) throw cannot(id, named, "cannot be asked for that: leave it out");
   const custom = (tools as Json[] | undefined)?.findIndex(({ type }) => type !== "function") ?? -1;
@@ -79,6 +80,15 @@ const cannot = (id: string, field: string, why: string): ProviderFailure =>
 function formatOf(format: Json | undefined): unknown {
   if (format?.type === "json_object") return "json";
   return format?.type === "json_schema" ? (format.json_schema as Json).schema : undefined;
+}
+
+/** In the system message there is, for templates of models know one. */
+function withWords(messages: Json[], words: string): Json[] {
+  const at = messages.findIndex(({ role }) => role === "system");
+  if (at < 0) return [{ role: "system", content: words }, ...messages];
+  return messages.map((message, index) =>
+    index === at ? { ...message, content: `${message.content}\n\n${words}` } : message,
+  );
 }
 
 function thinking(effort: unknown): Json {

@@ -3,10 +3,12 @@ import type { Clock } from "../../runtime/clock.ts";
 import { hostOf, quoted } from "../../runtime/foreign.ts";
 import { type BodyLimit, fetchUpstream, piecesOf, textOf } from "../../runtime/upstream.ts";
 import { linesOf } from "./event-lines.ts";
+import { callReader, chosenTools } from "./forced-call.ts";
 import {
   type AnswerHead,
   chunkMaker,
   completionOf,
+  type Forced,
   type OllamaRecord,
   refuseCut,
   refuseTooLong,
@@ -62,7 +64,7 @@ export function createOllama(options: OllamaOptions): Provider {
   async function* stream(call: ProviderCall): AsyncGenerator<Json> {
     try {
       const { response, textBytes } = await ask(call, true);
-      const make = chunkMaker(headOf(call));
+      const make = chunkMaker(headOf(call), forcedBy(call, name));
       let isWhole = false;
       const pieces = piecesOf(response, limit, { isWhole: () => isWhole, clock });
       for await (const line of linesOf(pieces)) {
@@ -92,7 +94,7 @@ export function createOllama(options: OllamaOptions): Provider {
         const record = recordOf(await textOf(response, limit), about(call.id));
         if (record.done !== true || typeof record.message !== "object") throw unreadable(about(call.id));
         refuseCut(record, { textBytes, window: call.contextTokens, id: call.id });
-        return completionOf(record, headOf(call));
+        return completionOf(record, headOf(call), forcedBy(call, name));
       } catch (cause) {
         throw failureOf(cause, call.signal, about(call.id));
       }
@@ -112,6 +114,12 @@ export function createOllama(options: OllamaOptions): Provider {
     },
     ignored: ignoredByOllama,
   };
+}
+
+/** The call that the model has to make, which it is not told as such. */
+function forcedBy({ body, id }: ProviderCall, name: string): Forced | undefined {
+  const { forced } = chosenTools(body);
+  return forced && { call: forced, reader: callReader(forced, { name, id }) };
 }
 
 async function send(

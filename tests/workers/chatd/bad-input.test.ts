@@ -139,10 +139,22 @@ const both = at(
     field("several answers of Ollama", { n: 2 }, "n: ollama"),
     field("logprobs of Ollama", { logprobs: true }, "logprobs: ollama"),
     field("logit_bias of Ollama", { logit_bias: { 1: 2 } }, "logit_bias"),
+    field("a choice that is none", { tool_choice: "any" }, "expected none, auto, required or a function"),
     field(
-      "a tool chosen for Ollama",
-      { tools: [{ type: "function", function: { name: "f" } }], tool_choice: "required" },
-      "tool_choice: ollama",
+      "a tool chosen that is not there",
+      {
+        tools: [{ type: "function", function: { name: "f" } }],
+        tool_choice: { type: "function", function: { name: "g" } },
+      },
+      "tool_choice.function.name: expected the name of one of the tools",
+    ),
+    field(
+      "tools allowed that are not there",
+      {
+        tools: [{ type: "function", function: { name: "f" } }],
+        tool_choice: { type: "allowed_tools", allowed_tools: { mode: "required", tools: [] } },
+      },
+      "tool_choice.allowed_tools.tools",
     ),
     field("a custom tool for Ollama", { tools: [{ type: "custom", custom: { name: "f" } }] }, "tools.0.type"),
     message(
