@@ -5,7 +5,8 @@
  */
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { bounded, type Check, messageOf, missing } from "./doctor/check.ts";
+import { messageOf } from "./command.ts";
+import { bounded, type Check, missing } from "./doctor/check.ts";
 import { bunVersion, faiss, hook, native, packages } from "./doctor/toolchain.ts";
 
 const root = resolve(import.meta.dir, "..");

@@ -5,6 +5,7 @@ import { renderToml } from "../runtime/render-toml.ts";
 import { startOrder, topology } from "../runtime/topology.ts";
 import { dead, length, rooms, serviceFolders, telling } from "./support/tidy-files.ts";
 import { confinement, declaredCalls, givenPeers, layers } from "./support/tidy-layers.ts";
+import * as setup from "./support/tidy-setup.ts";
 import * as text from "./support/tidy-text.ts";
 import { type Rule, repositoryTree, treeOf } from "./support/tidy-tree.ts";
 
@@ -204,6 +205,41 @@ const rows: Row[] = [
     rule: text.usedPackages,
     example: { "package.json": JSON.stringify({ ...manifest, dependencies: { leftpad: "1.0.0" } }) },
     finds: "nothing imports leftpad",
+  },
+  {
+    name: "no script drops the cause of a failure",
+    rule: setup.droppedCauses,
+    example: { "scripts/a.ts": "try {\n  b();\n} catch (cause) {\n  return { ok: false };\n}\n" },
+    finds: "scripts/a.ts:3: the cause is dropped",
+  },
+  {
+    name: "nor by naming none",
+    rule: setup.droppedCauses,
+    example: { "scripts/a.ts": "try {\n  b();\n} catch {\n  return undefined;\n}\n" },
+    finds: "scripts/a.ts:3: the cause is dropped",
+  },
+  {
+    name: "a process' bound is a whole number",
+    rule: setup.processBounds,
+    example: { "scripts/a.ts": "const until = 1;\nBun.spawnSync(command, { timeout: until - now() });\n" },
+    finds: "scripts/a.ts:2: a process' timeout",
+  },
+  {
+    name: "what is not a test imports no package of development",
+    rule: setup.developmentPackages,
+    example: {
+      "package.json": JSON.stringify({ ...manifest, devDependencies: { leftpad: "1.0.0" } }),
+      "scripts/a.ts": 'import { pad } from "leftpad";\n',
+    },
+    finds: "scripts/a.ts: imports leftpad",
+  },
+  {
+    name: "the lockfile holds every platform's native parts",
+    rule: setup.lockedPlatforms,
+    example: {
+      "bun.lock": '    "a": ["a@1", "", { "optionalDependencies": { "a-darwin": "1" } }, "sha512-"],\n',
+    },
+    finds: "bun.lock: a-darwin is missing",
   },
 ];
 

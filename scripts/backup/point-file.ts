@@ -79,6 +79,7 @@ function parse(line: string): object {
   try {
     return JSON.parse(line) ?? {};
   } catch {
+    // A line that is no JSON has none of the fields: the caller says which are missing, and where.
     return {};
   }
 }

@@ -8,7 +8,8 @@ import { join, resolve } from "node:path";
 import { tokensOf } from "../../runtime/auth.ts";
 import type { Config } from "../../runtime/settings.ts";
 import { startChild } from "../child.ts";
-import { type Check, messageOf, missing, ok } from "./check.ts";
+import { messageOf } from "../command.ts";
+import { type Check, missing, ok } from "./check.ts";
 import { existing } from "./places.ts";
 
 const startTimeoutMs = 15_000;

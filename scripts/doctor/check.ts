@@ -1,3 +1,5 @@
+import { messageOf } from "../command.ts";
+
 /** One thing Lakehouse depends on, and how it is. `bun run doctor --json` prints a list of these: stable names and states. */
 export interface Check {
   /** As `data directory` or `bucket primary`. */
@@ -24,8 +26,6 @@ export const missing = (name: string, required: boolean, found: string, fix: str
   found,
   fix,
 });
-
-export const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
 
 /** Longest time of one probe, in milliseconds: a start of storaged on a busy machine takes some seconds. */
 const probeTimeoutMs = 30_000;
@@ -56,29 +56,5 @@ export async function bounded(
     return [missing(name, required, messageOf(cause), "mend what the message names")];
   } finally {
     clearTimeout(timer);
-  }
-}
-
-/** Runs a command without a shell, at most so long; what it printed, and how it ended. Never rejects. */
-export async function run(
-  command: readonly string[],
-  { timeoutMs, cwd, env }: { timeoutMs: number; cwd?: string; env?: Record<string, string> },
-): Promise<{ code: number; out: string; err: string }> {
-  try {
-    const child = Bun.spawn([...command], {
-      ...(cwd !== undefined && { cwd }),
-      ...(env && { env }),
-      timeout: timeoutMs,
-      killSignal: "SIGKILL",
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    const [out, err, code] = await Promise.all([
-      new Response(child.stdout).text(),
-      new Response(child.stderr).text(),
-      child.exited,
-    ]);
-    return { code, out: out.trim(), err: err.trim() || (child.killed ? `ended after ${timeoutMs} ms` : "") };
-  } catch (cause) {
-    return { code: -1, out: "", err: messageOf(cause) };
   }
 }

@@ -6,7 +6,8 @@ import { bindRefusal, tokensOf } from "../../runtime/auth.ts";
 import { defaults, type LoadedConfig, loadConfig, parseBind } from "../../runtime/config.ts";
 import { loadSecrets } from "../../runtime/secrets.ts";
 import type { Config } from "../../runtime/settings.ts";
-import { type Check, messageOf, missing, ok } from "./check.ts";
+import { messageOf } from "../command.ts";
+import { type Check, missing, ok } from "./check.ts";
 import { listening } from "./ports.ts";
 
 /** Shorter ones can be guessed: 16 characters of base64 are 96 bits. */

@@ -4,7 +4,8 @@ import { availableParallelism, totalmem } from "node:os";
 import { join } from "node:path";
 import { memoryBytes } from "../../runtime/setting.ts";
 import type { Config } from "../../runtime/settings.ts";
-import { type Check, missing, ok, run } from "./check.ts";
+import { run } from "../command.ts";
+import { type Check, missing, ok } from "./check.ts";
 
 const GiB = 1024 ** 3;
 const inGiB = (bytes: number): string => `${(bytes / GiB).toFixed(1)} GiB`;
@@ -61,8 +62,15 @@ export function cores(): Check {
   return missing("cores", false, `${count}`, "give it 2 cores: queries and ingests keep one busy");
 }
 
+/** Linux alone shows a process its limits as a file; elsewhere a shell's `ulimit` says the same. */
+export function ownLimits(file = "/proc/self/limits"): string {
+  if (existsSync(file)) return readFileSync(file, "utf8");
+  const hard = Bun.spawnSync(["sh", "-c", "ulimit -Hn"]).stdout.toString().trim();
+  return `Max open files  ${hard}  ${hard}  files`;
+}
+
 /** Bun raises the soft limit to the hard one. */
-export function openFiles(limits = readFileSync("/proc/self/limits", "utf8")): Check {
+export function openFiles(limits = ownLimits()): Check {
   const hard = /^Max open files\s+\S+\s+(\S+)/m.exec(limits)?.[1] ?? "unlimited";
   if (hard === "unlimited" || Number(hard) >= openFilesMin) return ok("open files", false, `at most ${hard}`);
   const fix = `ulimit -Hn ${openFilesMin} as root before the start, or LimitNOFILE=65536 in the unit`;

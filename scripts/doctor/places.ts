@@ -16,7 +16,8 @@ import {
 import { dirname, join } from "node:path";
 import { lockDirectory } from "../../runtime/lock.ts";
 import type { Config } from "../../runtime/settings.ts";
-import { type Check, messageOf, missing, ok, run } from "./check.ts";
+import { messageOf, run } from "../command.ts";
+import { type Check, missing, ok } from "./check.ts";
 
 const GiB = 1024 ** 3;
 /** Below this an ingest of the default size may fill the disk. */
@@ -136,6 +137,7 @@ function mayHaveOpen(pid: number, folder: string): boolean {
     });
     return files.some((file) => file.startsWith(`${folder}/`) && file.endsWith("/lock.sqlite"));
   } catch {
+    // Another user's process hides what it has open.
     return true;
   }
 }
@@ -144,6 +146,7 @@ const commandOf = (pid: number): string => {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ").trim().slice(0, 120);
   } catch {
+    // The kernel shows it to its user and to root alone.
     return "of another user";
   }
 };

@@ -3,7 +3,8 @@ import { defaults } from "../../runtime/config.ts";
 import { loadSecrets, type Secrets } from "../../runtime/secrets.ts";
 import type { Config } from "../../runtime/settings.ts";
 import { type BodyLimit, fetchUpstream, textOf } from "../../runtime/upstream.ts";
-import { type Check, messageOf, missing, ok } from "./check.ts";
+import { messageOf } from "../command.ts";
+import { type Check, missing, ok } from "./check.ts";
 
 const answerTimeoutMs = 6000;
 /** Lists of models have some hundred KiB at most. */
@@ -23,6 +24,7 @@ export function secretsOf(config: Config): Secrets {
   try {
     return loadSecrets(config.secrets_path);
   } catch {
+    // The check "secrets" says why.
     return { s3: () => undefined, provider: () => undefined };
   }
 }
@@ -30,6 +32,12 @@ export function secretsOf(config: Config): Secrets {
 const keyVariable = (provider: string): string => `${provider.replace(/\W/g, "_").toUpperCase()}_API_KEY`;
 const keyFix = (provider: string, { secrets_path }: Config): string =>
   `put [providers.${provider}] api_key into ${secrets_path}, or set ${keyVariable(provider)}`;
+
+/** Why a request got no answer: the reason tells a wrong port from a wrong certificate. */
+const unreachable = (url: string, cause: unknown): string =>
+  cause instanceof Error && cause.name === "TimeoutError"
+    ? `${url} did not answer within ${answerTimeoutMs} ms`
+    : `nobody answers at ${url}: ${messageOf(cause)}`;
 
 /** The names of the models a server has. Throws what is wrong, in a few words, never the key. */
 async function modelsOf(kind: unknown, base: string, key: string | undefined): Promise<string[]> {
@@ -42,8 +50,7 @@ async function modelsOf(kind: unknown, base: string, key: string | undefined): P
       signal: AbortSignal.timeout(answerTimeoutMs),
     });
   } catch (cause) {
-    const late = cause instanceof Error && cause.name === "TimeoutError";
-    throw new Error(late ? `${url} did not answer within ${answerTimeoutMs} ms` : `nobody answers at ${url}`);
+    throw new Error(unreachable(url, cause), { cause });
   }
   const text = await textOf(response, listLimit(url));
   if (response.status === 401 || response.status === 403)
@@ -53,8 +60,8 @@ async function modelsOf(kind: unknown, base: string, key: string | undefined): P
     const { models, data } = JSON.parse(text) as { models?: { name: string }[]; data?: { id: string }[] };
     const names = models?.map(({ name }) => name) ?? data?.map(({ id }) => id);
     if (names !== undefined) return names;
-  } catch {
-    // Told below.
+  } catch (cause) {
+    throw new Error(`${url} answers something that is no list of models: ${messageOf(cause)}`, { cause });
   }
   throw new Error(`${url} answers something that is no list of models`);
 }
@@ -206,8 +213,6 @@ export async function otlpExport(config: Config): Promise<Check> {
       refused ? keyFix(provider, config) : "correct observerd.otlp_export_url",
     );
   } catch (cause) {
-    const late = cause instanceof Error && cause.name === "TimeoutError";
-    const found = late ? `${url} did not answer within ${answerTimeoutMs} ms` : `nobody answers at ${url}`;
-    return missing(name, true, found, "start it, or correct observerd.otlp_export_url");
+    return missing(name, true, unreachable(url, cause), "start it, or correct observerd.otlp_export_url");
   }
 }

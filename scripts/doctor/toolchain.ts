@@ -1,8 +1,10 @@
 /** What was installed: Bun, packages, native parts, the hook. */
+
+import { run } from "../command.ts";
 import { faissProbe, firstError, hasFaissBinding } from "../faiss.ts";
 import { hookPath, hookState } from "../hooks.ts";
 import { installed, wanted } from "../setup.ts";
-import { type Check, missing, ok, run } from "./check.ts";
+import { type Check, missing, ok } from "./check.ts";
 
 const probeTimeoutMs = 20_000;
 
@@ -14,7 +16,7 @@ export function bunVersion(): Check {
 }
 
 export function packages(): Check {
-  if (installed(wanted().stamp)) return ok("packages", true, "as in bun.lock");
+  if (installed(wanted().stamp, "production")) return ok("packages", true, "as in bun.lock");
   return missing("packages", true, "missing, or not those of bun.lock", "bun scripts/setup.ts");
 }
 

@@ -16,6 +16,7 @@ export async function isRunning(gateway: Gateway): Promise<boolean> {
     const health = await (await ask(gateway, "/health")).text();
     if (/"service":\s*"gateway"/.test(health)) return true;
   } catch {
+    // Nobody there: the caller says so, and starts a product of its own.
     return false;
   }
   throw new Unreachable(`${gateway.url} is not the gateway of a Lakehouse: name it with --gateway URL`);
@@ -71,6 +72,7 @@ async function whyDown(gateway: Gateway, service: string): Promise<string> {
     const { state, last_error } = services.find(({ name }) => name === service) ?? {};
     return state === undefined || state === "ready" ? "" : `; it is ${state}: ${last_error ?? "see its log"}`;
   } catch {
+    // Only adds to a refusal that is told anyway.
     return "";
   }
 }
@@ -83,6 +85,7 @@ function messageIn(text: string): string | undefined {
   try {
     return JSON.parse(text).error.message;
   } catch {
+    // Not an error of ours: its text is shown as it is.
     return undefined;
   }
 }

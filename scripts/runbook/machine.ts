@@ -11,6 +11,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { messageOf } from "../command.ts";
 
 const root = resolve(import.meta.dir, "../..");
 const bootTimeoutMs = 120_000;
@@ -170,11 +171,12 @@ async function booted(unshare: number): Promise<number> {
   throw new Error(`the machine did not come up within ${bootTimeoutMs} ms`);
 }
 
-/** Empty for a process that is gone. */
+/** Empty for what is gone, as the file of a process that ended. */
 const readText = (path: string): string => {
   try {
     return readFileSync(path, "utf8");
-  } catch {
+  } catch (cause) {
+    if (!/ENOENT|ESRCH|ENODEV/.test(messageOf(cause))) throw cause;
     return "";
   }
 };

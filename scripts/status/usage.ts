@@ -24,6 +24,7 @@ export function createUsage(data_dir: string | undefined): Usage {
       const sums = await Promise.all(folders.map((folder) => bytesUnder(join(data_dir, folder))));
       return sums.reduce((sum, bytes) => sum + bytes, 0);
     } catch {
+      // Shown as unknown: another user's folder, or one that is not there yet.
       return undefined;
     }
   };
@@ -41,6 +42,7 @@ export function createUsage(data_dir: string | undefined): Usage {
         const { bavail, blocks, bsize } = statfsSync(data_dir);
         return { path: data_dir, free_bytes: bavail * bsize, total_bytes: blocks * bsize };
       } catch {
+        // Shown as unknown, as above.
         return undefined;
       }
     },

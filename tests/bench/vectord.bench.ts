@@ -20,6 +20,7 @@ import {
 } from "apache-arrow";
 import { type BatchMatches, exactSearch, Index, MetricKind, type ScalarKind } from "usearch";
 import { clustered, nearestByCosine } from "../../scripts/make-vectors.ts";
+import { lanceDb } from "../support/bench-peers.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 import { latencies, median, quantile, report, throughput, timed } from "../support/measure.ts";
 import { memoryOf, type Product, startProduct } from "../support/product.ts";
@@ -323,7 +324,7 @@ test("beside LanceDB embedded and FAISS flat", async () => {
 /** LanceDB with the smallest ef that reaches the recall. */
 async function lance(recall: number): Promise<{ search: Way["search"]; ef: number; buildMs: number }> {
   process.env.LANCEDB_LOG = "error";
-  const { connect, Index: LanceIndex } = await import("@lancedb/lancedb");
+  const { connect, Index: LanceIndex } = await lanceDb();
   const database = await connect(`${home.path}/lance`);
   const started = performance.now();
   const piece = 5000;

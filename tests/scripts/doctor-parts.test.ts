@@ -3,9 +3,10 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { memoryBytes } from "../../runtime/setting.ts";
-import { bounded, ok, run } from "../../scripts/doctor/check.ts";
+import { run } from "../../scripts/command.ts";
+import { bounded, ok } from "../../scripts/doctor/check.ts";
 import { units } from "../../scripts/doctor/installation.ts";
-import { groupLimit, memory, openFiles } from "../../scripts/doctor/machine.ts";
+import { groupLimit, memory, openFiles, ownLimits } from "../../scripts/doctor/machine.ts";
 import { fileLocks } from "../../scripts/doctor/places.ts";
 import { unitFiles } from "../../scripts/units.ts";
 import { configWith, temporaryDirectory } from "../support/in-process.ts";
@@ -51,6 +52,9 @@ test("open files", () => {
   expect(openFiles(limits("1024")).state).toBe("missing");
   expect(openFiles(limits("65536")).state).toBe("ok");
   expect(openFiles(limits("unlimited")).state).toBe("ok");
+  // Where there is no /proc, as on macOS, the shell says the same.
+  const hard = (text: string) => /^Max open files\s+\S+\s+(\S+)/m.exec(text)?.[1];
+  expect(hard(ownLimits("/proc/nowhere"))).toBe(hard(ownLimits()));
 });
 
 test("a network file system is told, though its locks work", async () => {

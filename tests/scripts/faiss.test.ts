@@ -1,13 +1,22 @@
 import { describe, expect, test } from "bun:test";
 import { once } from "node:events";
-import { cpSync, mkdirSync, readdirSync, symlinkSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { probeFaiss } from "../../scripts/faiss.ts";
+import { compilation, installFix, type Machine, permission } from "../../scripts/faiss-platform.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 
 const root = join(import.meta.dir, "../..");
-const { ok: built, why } = probeFaiss();
+const { ok: built, why } = await probeFaiss();
 
 describe(built ? "FAISS" : `FAISS (not built: ${why}; run: bun scripts/faiss.ts)`, () => {
   test.skipIf(!built)("loads in a Worker and finds neighbours", async () => {
@@ -22,7 +31,8 @@ describe(built ? "FAISS" : `FAISS (not built: ${why}; run: bun scripts/faiss.ts)
 function cloneWithoutBinding(path: string): string {
   mkdirSync(join(path, "scripts"));
   mkdirSync(join(path, "node_modules"));
-  cpSync(join(root, "scripts/faiss.ts"), join(path, "scripts/faiss.ts"));
+  for (const name of ["faiss.ts", "faiss-platform.ts", "command.ts"])
+    cpSync(join(root, "scripts", name), join(path, "scripts", name));
   for (const name of readdirSync(join(root, "node_modules"))) {
     if (name !== "faiss-node")
       symlinkSync(join(root, "node_modules", name), join(path, "node_modules", name));
@@ -52,6 +62,12 @@ describe("making the binding", () => {
     expect(exitCode).toBe(1);
     expect(output).toContain("FAISS is not available");
     expect(output).toContain("apt-get install libfaiss-dev libopenblas-dev g++");
+    // Every step that failed has its own words: which, the command, what it printed, what comes next.
+    expect(output).toMatch(/^faiss: FAILED: fetching the prebuilt FAISS binding \(/m);
+    expect(output).toMatch(/^faiss: {3}\$ .*prebuild-install\/bin\.js --runtime napi$/m);
+    expect(output).toContain("next: it is built from source here");
+    expect(output).toContain("FAILED: building the FAISS binding from source (after 0 s)");
+    expect(output).toContain('| Executable not found in $PATH: "g++"');
   });
 
   test("it can be switched off", async () => {
@@ -93,5 +109,109 @@ describe("making the binding", () => {
     expect(exitCode).toBe(0);
     expect(asked).toHaveLength(1);
     expect(asked[0]).toMatch(/^\/v0\.5\.1\/faiss-node-v0\.5\.1-napi-v\d+-/);
+  });
+});
+
+/**
+ * A machine without FAISS: `g++` fails until `apt-get install` ran, then gives the binding of this clone. Both write
+ * down how they were called.
+ */
+function machineWithoutFaiss(path: string) {
+  const script = cloneWithoutBinding(path);
+  const bin = join(path, "bin");
+  const calls = join(path, "calls");
+  mkdirSync(bin);
+  const program = (name: string, text: string) =>
+    writeFileSync(join(bin, name), `#!/bin/sh\necho "${name} $*" >> ${calls}\n${text}\n`, { mode: 0o755 });
+  for (const tool of ["sh", "env", "cp", "touch", "grep"])
+    symlinkSync(Bun.which(tool) ?? "", join(bin, tool));
+  const there = join(root, "node_modules/faiss-node/build/Release/faiss-node.node");
+  program(
+    "g++",
+    `[ -e ${path}/installed ] || { echo "fatal error: faiss/Index.h: no such file" >&2; exit 1; }
+while [ "$1" != -o ]; do shift; done; cp ${there} "$2"`,
+  );
+  program("apt-cache", `[ ! -e ${path}/updated ] || echo "  Candidate: 1"`);
+  program("apt-get", `case "$*" in *update*) touch ${path}/updated;; *) touch ${path}/installed;; esac`);
+  const env = { HOME: path, PATH: bin, npm_config_faiss_node_binary_host: "http://127.0.0.1:1" };
+  const called = () => (existsSync(calls) ? readFileSync(calls, "utf8") : "");
+  return { script, env, called };
+}
+
+describe.skipIf(!built || process.getuid?.() !== 0)("on a machine without FAISS, as root", () => {
+  test("apt-get runs, after saying what it will install and why; and the binding is there", async () => {
+    const { path, remove } = temporaryDirectory("faiss");
+    const { script, env, called } = machineWithoutFaiss(path);
+    const { exitCode, output } = await make(script, env);
+    expect(called()).toMatch(
+      /apt-get -q -y update\napt-get -q -y install .* libfaiss-dev libopenblas-dev g\+\+\n/,
+    );
+    remove();
+    expect(output).toMatch(
+      /FAISS indexes need libfaiss-dev, libopenblas-dev, g\+\+ of the system: .*\n.*LAKEHOUSE_INSTALL=off/,
+    );
+    expect(output).toContain("FAISS is ready (built)");
+    expect(exitCode).toBe(0);
+  });
+
+  test("LAKEHOUSE_INSTALL=off installs nothing into the system, and says so", async () => {
+    const { path, remove } = temporaryDirectory("faiss");
+    const { script, env, called } = machineWithoutFaiss(path);
+    const { exitCode, output } = await make(script, { ...env, LAKEHOUSE_INSTALL: "off" });
+    expect(called()).not.toContain("apt-get");
+    remove();
+    expect(output).toContain("no system packages are installed (LAKEHOUSE_INSTALL=off)");
+    expect(output).toContain("To get it: install FAISS");
+    expect(exitCode).toBe(1);
+  });
+});
+
+describe("permission to install into the system", () => {
+  const debian: Machine = {
+    platform: "linux",
+    isRoot: false,
+    has: () => true,
+    install: undefined,
+    hasTerminal: true,
+  };
+  test.each<[string, Partial<Machine>, string]>([
+    ["root", { isRoot: true }, "given"],
+    ["root without a terminal", { isRoot: true, hasTerminal: false }, "given"],
+    ["root that said no", { isRoot: true, install: "off" }, "none: LAKEHOUSE_INSTALL=off"],
+    ["sudo and a terminal", {}, "ask"],
+    ["sudo that said no", { install: "off" }, "none: LAKEHOUSE_INSTALL=off"],
+    [
+      "sudo without a terminal",
+      { hasTerminal: false },
+      "none: it takes root, and there is no terminal to ask at",
+    ],
+    ["neither root nor sudo", { has: (tool) => tool !== "sudo" }, "none: it takes root"],
+    [
+      "no apt-get",
+      { isRoot: true, has: (tool) => tool !== "apt-get" },
+      "none: only apt-get is known to this set-up",
+    ],
+    ["darwin", { platform: "darwin", isRoot: true }, "none: only apt-get is known to this set-up"],
+  ])("%s", (_, facts, expected) => {
+    const found = permission({ ...debian, ...facts });
+    expect(found.kind === "none" ? `none: ${found.why}` : found.kind).toBe(expected);
+  });
+});
+
+describe("what building takes", () => {
+  const sources = { shim: "idx.h", headers: ["node-api"], source: "faiss.cc", binding: "faiss-node.node" };
+  test("on Linux, by g++ with OpenBLAS", () => {
+    const command = compilation(sources, "linux", "arm64").join(" ");
+    expect(command).toMatch(/^g\+\+ .* -fopenmp .* -lfaiss -lopenblas -lgomp$/);
+    expect(installFix("linux")).toContain("apt-get install libfaiss-dev libopenblas-dev g++");
+  });
+
+  test("on macOS, by clang with what Homebrew installed", () => {
+    const command = compilation(sources, "darwin", "arm64").join(" ");
+    expect(command).toMatch(/^clang\+\+ .* -bundle -undefined dynamic_lookup .* -lfaiss -lomp$/);
+    expect(command).toContain("-I/opt/homebrew/opt/faiss/include");
+    expect(compilation(sources, "darwin", "x64").join(" ")).toContain("-L/usr/local/opt/libomp/lib");
+    expect(installFix("darwin")).toContain("brew install faiss libomp");
+    expect(installFix("darwin")).not.toContain("apt-get");
   });
 });

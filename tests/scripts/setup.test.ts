@@ -2,9 +2,20 @@ import { Database } from "bun:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { PackageSet } from "../../scripts/setup.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 
+type Setup = typeof import("../../scripts/setup.ts");
+
 const root = join(import.meta.dir, "../..");
+const setupFiles = [
+  "setup.ts",
+  "command.ts",
+  "disk-usage.ts",
+  "npm-parent.ts",
+  "faiss.ts",
+  "faiss-platform.ts",
+];
 const started = "started\n";
 const command = `
   process.on("SIGTERM", () => { process.stdout.write("stopped by SIGTERM\\n"); process.exit(7); });
@@ -22,7 +33,7 @@ let remove = (): void => undefined;
 beforeEach(() => {
   ({ path: clone, remove } = temporaryDirectory("setup"));
   mkdirSync(join(clone, "scripts"));
-  for (const name of ["setup.ts", "npm-parent.ts", "faiss.ts"]) {
+  for (const name of setupFiles) {
     cpSync(join(root, "scripts", name), join(clone, "scripts", name));
   }
   for (const name of ["package.json", "bun.lock"]) cpSync(join(root, name), join(clone, name));
@@ -31,14 +42,21 @@ beforeEach(() => {
 afterEach(() => remove());
 
 /** Marks the packages as installed, as the last step of a setup does. */
-async function markInstalled(): Promise<void> {
-  const { wanted } = (await import(join(clone, "scripts/setup.ts"))) as { wanted: () => { stamp: string } };
+async function markInstalled(set: PackageSet = "production"): Promise<void> {
+  const { wanted, stampOf } = (await import(join(clone, "scripts/setup.ts"))) as Setup;
   mkdirSync(join(clone, "node_modules"), { recursive: true });
-  writeFileSync(join(clone, "node_modules/.lakehouse-setup"), wanted().stamp);
+  writeFileSync(join(clone, "node_modules/.lakehouse-setup"), stampOf(wanted().stamp, set));
 }
 
-function run(words: string[], { env = {}, argv0 }: { env?: Record<string, string>; argv0?: string } = {}) {
-  const setup = [process.execPath, join(clone, "scripts/setup.ts"), "command.ts", ...words];
+interface RunOptions {
+  env?: Record<string, string>;
+  argv0?: string;
+  development?: boolean;
+}
+
+function run(words: string[], { env = {}, argv0, development = false }: RunOptions = {}) {
+  const option = development ? ["--development"] : [];
+  const setup = [process.execPath, join(clone, "scripts/setup.ts"), ...option, "command.ts", ...words];
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("npm_"));
   const all = { ...(Object.fromEntries(inherited) as Record<string, string>), ...env };
   const line = argv0 === undefined ? setup : ["sh", "-c", '"$@"; exit', "npm", ...setup];
@@ -109,7 +127,9 @@ describe("the cold path", () => {
     const child = run([], { env: nowhere() });
     const err = await textOf(child.stderr);
     expect(await child.exited).toBe(1);
-    expect(err).toContain("setup: the packages could not be installed");
+    expect(err).toMatch(/^setup: FAILED: installing packages \(exit code 1, after \d+ s\)$/m);
+    expect(err).toMatch(/^setup: {3}\$ .*install --frozen-lockfile --production --omit=peer$/m);
+    expect(err).toContain("setup:   the packages could not be installed");
     expect(err).toContain("registry must be reachable");
     expect(existsSync(join(clone, "node_modules"))).toBe(false);
   });
@@ -131,7 +151,23 @@ describe("the cold path", () => {
     writeFileSync(join(clone, "bun.lock"), `${readFileSync(join(clone, "bun.lock"), "utf8")}\n`);
     const child = run([], { env: nowhere() });
     const err = await textOf(child.stderr);
-    expect(err).toContain("setup: installing packages");
+    expect(err).toContain("setup: installing the packages that the product needs");
+    expect(err).toMatch(/about \d+ MB to fetch, \d+ MB on disk/);
     expect(await child.exited).toBe(1);
+  });
+
+  test("tests ask for the packages of development too, and what has those has the product's", async () => {
+    await markInstalled("production");
+    const lacking = run([], { env: nowhere(), development: true });
+    expect(await textOf(lacking.stderr)).toContain(
+      "setup: installing all packages, those of development too",
+    );
+    expect(await lacking.exited).toBe(1);
+    await markInstalled("all");
+    for (const development of [true, false]) {
+      const child = run([], { env: nowhere(), development });
+      await child.stdin.end();
+      expect(await child.exited).toBe(5);
+    }
   });
 });
