@@ -1,6 +1,7 @@
 /** Request bodies that are read whole: JSON within a bound. */
 import type { Static, TSchema } from "@sinclair/typebox";
-import { fail } from "./errors.ts";
+import { fail, ServiceError } from "./errors.ts";
+import { parseJson } from "./json.ts";
 import { check } from "./validate.ts";
 import { wholeOf } from "./whole.ts";
 
@@ -52,7 +53,7 @@ export async function readJsonObject(request: Request, bytesMax: number): Promis
     );
   }
   const bytes = await readBytes(request, bytesMax);
-  const value = parseJson(bytes);
+  const value = parseBody(bytes);
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw fail("invalid_json", "expected a JSON object as the body");
   }
@@ -68,7 +69,7 @@ export async function readJson<S extends TSchema>(
   return check(schema, await readJsonObject(request, bytesMax), "the body");
 }
 
-function parseJson(bytes: Uint8Array): unknown {
+function parseBody(bytes: Uint8Array): unknown {
   if (bytes.length === 0) throw fail("invalid_json", "the body is empty; expected a JSON object");
   let text: string;
   try {
@@ -77,8 +78,9 @@ function parseJson(bytes: Uint8Array): unknown {
     throw fail("invalid_json", "the body is not valid UTF-8", { cause });
   }
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch (cause) {
+    if (cause instanceof ServiceError) throw cause;
     throw fail("invalid_json", `the body is not valid JSON: ${(cause as Error).message}`, { cause });
   }
 }

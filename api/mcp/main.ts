@@ -7,7 +7,7 @@ import { createLog, describe, type Level, levels } from "../../runtime/log.ts";
 import { readArguments, type Settings, usage } from "./arguments.ts";
 import { followCatalog } from "./follow-catalog.ts";
 import { createGatewayClient, isLoopback } from "./gateway-client.ts";
-import { limitMessages, messageBytesMax } from "./message-limit.ts";
+import { limitMessages } from "./message-limit.ts";
 import { createObservation } from "./observation.ts";
 import { createResources } from "./resources.ts";
 import { createServer } from "./server.ts";
@@ -75,11 +75,10 @@ async function serve({ gateway: url, token }: Settings): Promise<void> {
 
 /** The transport over this process's stdin and stdout, and its end. */
 function stdio(): { transport: StdioServerTransport; closed: () => Promise<void> } {
-  const limited = limitMessages(({ bytes, id }) => {
-    log.warn("message dropped: it is too long", { bytes });
-    const message = `the message has ${bytes} bytes; at most ${messageBytesMax} are taken`;
+  const limited = limitMessages(({ bytes, why, id }) => {
+    log.warn("message dropped", { bytes, why });
     if (id !== undefined)
-      transport.send({ jsonrpc: "2.0", id, error: { code: -32600, message } }).catch(() => undefined);
+      transport.send({ jsonrpc: "2.0", id, error: { code: -32600, message: why } }).catch(() => undefined);
   });
   const transport = new StdioServerTransport(process.stdin.pipe(limited), process.stdout);
   const closed = () =>

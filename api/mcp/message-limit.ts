@@ -1,5 +1,10 @@
-/** Bounds the messages that come in: the SDK's transport would end the session at a line that is too long. */
+/**
+ * Looks at the messages that come in before the SDK does, whose transport would end the session at a line that is too
+ * long, and round numbers that cannot be kept exactly.
+ */
 import { Transform } from "node:stream";
+import { ServiceError } from "../../runtime/errors.ts";
+import { parseJson } from "../../runtime/json.ts";
 
 /** Under the SDK's own 10 MB, with room for what it has not taken yet. */
 export const messageBytesMax = 8 * 1024 * 1024;
@@ -10,11 +15,13 @@ const newline = 0x0a;
 
 export interface DroppedMessage {
   bytes: number;
+  /** For the client. */
+  why: string;
   /** The request's id, where it stands as the first or last member, as clients write it. */
   id?: string | number;
 }
 
-/** Passes whole lines on; of a line over the bound nothing but what `dropped` is told. */
+/** Passes whole lines on; of a line over the bound, or with such a number, nothing but what `dropped` is told. */
 export function limitMessages(
   dropped: (message: DroppedMessage) => void,
   bytesMax = messageBytesMax,
@@ -32,8 +39,13 @@ export function limitMessages(
     else pieces = [];
   };
   const finish = (through: Transform): void => {
-    if (bytes <= bytesMax) through.push(Buffer.concat(pieces));
-    else dropped({ bytes, ...idOf(begin, end.toString("latin1")) });
+    const line = Buffer.concat(pieces);
+    const why =
+      bytes > bytesMax
+        ? `the message has ${bytes} bytes; at most ${bytesMax} are taken`
+        : changedNumber(line.toString());
+    if (why === undefined) through.push(line);
+    else dropped({ bytes, why, ...idOf(begin, end.toString("latin1")) });
     pieces = [];
     bytes = 0;
     begin = "";
@@ -52,6 +64,16 @@ export function limitMessages(
       done();
     },
   });
+}
+
+/** What is wrong with a number in it. What is no JSON is the SDK's to refuse. */
+function changedNumber(line: string): string | undefined {
+  try {
+    parseJson(line);
+    return undefined;
+  } catch (cause) {
+    return cause instanceof ServiceError ? cause.message : undefined;
+  }
 }
 
 const value = String.raw`(-?\d{1,15}|"[ !#-[\]-~]{1,200}")`;

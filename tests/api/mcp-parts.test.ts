@@ -175,8 +175,23 @@ describe("message limit", () => {
     for (const pieceBytes of [1, 7, 100_000]) {
       const { out, dropped } = await through(`{"a":1}\n${line}\n\n{"b":2}\r\n`, pieceBytes, 1000);
       expect(out).toBe('{"a":1}\n\n{"b":2}\r\n');
-      expect(dropped).toEqual([{ bytes: line.length + 1, ...(id !== undefined && { id }) }]);
+      const bytes = line.length + 1;
+      const why = `the message has ${bytes} bytes; at most 1000 are taken`;
+      expect(dropped).toEqual([{ bytes, why, ...(id !== undefined && { id }) }]);
     }
+  });
+
+  test("a message with a number that would be rounded is dropped with the place, the others pass", async () => {
+    const line = (number: string) => `{"jsonrpc":"2.0","id":3,"params":{"arguments":{"n":[${number}]}}}\n`;
+    const { out, dropped } = await through(
+      `${line("1e23")}${line("9007199254740993")}nonsense 1e400\n`,
+      9,
+      1000,
+    );
+    expect(out).toBe(`${line("1e23")}nonsense 1e400\n`);
+    expect(dropped).toEqual([
+      { bytes: 73, id: 3, why: expect.stringContaining("params.arguments.n.0: 9007199254740993 cannot") },
+    ]);
   });
 });
 

@@ -5,6 +5,7 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { ServiceError } from "../../runtime/errors.ts";
 import { errorCode } from "../../runtime/files.ts";
+import { parseJson } from "../../runtime/json.ts";
 import type { Log } from "../../runtime/log.ts";
 import type { Config } from "../../runtime/settings.ts";
 import { check } from "../../runtime/validate.ts";
@@ -28,7 +29,7 @@ const begin: FileMark = { offset: 0, headBytes: 0, headCrc32: 0, skipped: 0 };
  * `overseer_correction`, `success` true and `duration_ms` 0. Throws for what is no JSON object or has a wrong field.
  */
 export function correctionOf(line: string): Told {
-  const value: unknown = JSON.parse(line);
+  const value: unknown = parseJson(line);
   if (typeof value !== "object" || value === null || Array.isArray(value))
     throw new Error("not a JSON object");
   const entries = Object.entries(value);

@@ -2,6 +2,7 @@
 import { readBytes, tooLarge } from "../../runtime/body.ts";
 import type { RawOf } from "../../runtime/contract.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
+import { parseJsonWithTexts } from "../../runtime/json.ts";
 import { jsonResponse } from "../../runtime/whole.ts";
 import type { Observerd } from "./contract.ts";
 import type { Told } from "./operations.ts";
@@ -122,7 +123,8 @@ async function readRequest(request: Request, bytesMax: number): Promise<Record<s
 
 function parse(bytes: Uint8Array): unknown {
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    // OTLP writes 64-bit integers as text or number; those a float cannot hold are text from here on.
+    return parseJsonWithTexts(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (cause) {
     const what = cause instanceof SyntaxError ? `valid JSON: ${cause.message}` : "valid UTF-8";
     throw fail("invalid_json", `the body is not ${what}`, { cause });

@@ -11,7 +11,8 @@ import {
   tableFromIPC,
   type Vector,
 } from "apache-arrow";
-import { fail, type ServiceError } from "../../runtime/errors.ts";
+import { fail, ServiceError } from "../../runtime/errors.ts";
+import { parseJson } from "../../runtime/json.ts";
 import { checkArrowStream } from "./arrow-stream.ts";
 import { checkArrowType, jsonOf } from "./arrow-values.ts";
 import type { Metadata } from "./batch.ts";
@@ -167,8 +168,10 @@ function objectOf(value: unknown, type: DataType, name: string): object {
   if (typeof value !== "string") return jsonOf(value, type) as object;
   let parsed: unknown;
   try {
-    parsed = JSON.parse(value);
+    parsed = parseJson(value);
   } catch (cause) {
+    if (cause instanceof ServiceError)
+      throw fail(cause.type, `Arrow stream: ${name}: ${cause.message}`, { details: cause.details });
     throw fail("bad_request", `Arrow stream: ${name}: metadata is not valid JSON`, { cause });
   }
   if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed))

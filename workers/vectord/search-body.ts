@@ -1,8 +1,9 @@
 /** The body of `search`: JSON, or 32-bit floats with the rest in the query. */
 import { readBytes, readJson } from "../../runtime/body.ts";
 import type { InputOf } from "../../runtime/contract.ts";
-import { fail } from "../../runtime/errors.ts";
+import { fail, ServiceError } from "../../runtime/errors.ts";
 import { type Condition, parseFilter } from "../../runtime/filter.ts";
+import { parseJson } from "../../runtime/json.ts";
 import type { Config as Settings } from "../../runtime/settings.ts";
 import { SearchBody, type Vectord } from "./contract.ts";
 import { checkModel } from "./items.ts";
@@ -135,8 +136,10 @@ export function included(parts: readonly string[] = ["metadata"]): Include {
 
 function parsed(filter: string): unknown {
   try {
-    return JSON.parse(filter);
+    return parseJson(filter);
   } catch (cause) {
+    if (cause instanceof ServiceError)
+      throw fail(cause.type, `filter: ${cause.message}`, { details: cause.details });
     throw fail("invalid_field", "filter: expected JSON in the query parameter", {
       cause,
       details: { field: "filter" },
