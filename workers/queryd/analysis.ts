@@ -7,14 +7,14 @@ import { type Checked, checkTree } from "./sandbox.ts";
 import { type Origin, placeIn } from "./sql-error.ts";
 import { markedStatement, readStatement, type Statement } from "./statement.ts";
 
-export interface Verdict {
+export interface Verdict extends Omit<Checked, "informationSchema"> {
   statement: Statement;
-  /** Names that must be datasets, with the byte of their first use. */
-  tables: ReadonlyMap<string, number | undefined>;
   /** The result is small whatever the data. */
   fewRows: boolean;
   /** It was small when the statement last ran: likely again, but to be made sure. */
   fewRowsLately: boolean;
+  /** What it was bound with when its plan was found to read nothing else; see `bound-plan.ts`. */
+  bound: Set<string>;
 }
 
 export interface Analysis {
@@ -59,10 +59,10 @@ async function analyse(
   const { node } = place;
   delete place.node;
   if (frame(reply) !== expected) throw await refusal(statement, { sql, session });
-  const { tables, informationSchema } = check(node, { sql, prefixBytes: marked.prefixBytes });
+  const { informationSchema, ...checked } = check(node, { sql, prefixBytes: marked.prefixBytes });
   if (informationSchema.length > 0)
     return analyse(replaced(sql, informationSchema), session, { mark, expected });
-  return { statement, tables, fewRows: givesFewRows(node), fewRowsLately: false };
+  return { ...checked, statement, fewRows: givesFewRows(node), fewRowsLately: false, bound: new Set() };
 }
 
 function replaced(sql: string, places: readonly number[]): string {
@@ -75,11 +75,12 @@ function replaced(sql: string, places: readonly number[]): string {
 /** Checks the tree; places are turned to the caller's text. */
 function check(node: unknown, origin: Origin): Checked {
   try {
-    const { tables, informationSchema } = checkTree(node);
+    const { tables, informationSchema, ...rest } = checkTree(node);
     const moved = [...tables].map(
       ([name, at]) => [name, at === undefined ? at : at - origin.prefixBytes] as const,
     );
     return {
+      ...rest,
       tables: new Map(moved),
       informationSchema: informationSchema.map((at) => at - origin.prefixBytes),
     };

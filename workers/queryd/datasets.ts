@@ -2,36 +2,38 @@
 import { fail, type ServiceError } from "../../runtime/errors.ts";
 import { nearNames } from "../../runtime/nearest.ts";
 import type { Manifest, Snapshot } from "./catalog.ts";
-import { systemTables } from "./sandbox-lists.ts";
 import { placeIn } from "./sql-error.ts";
+import { foldName } from "./table-name.ts";
 
 /**
- * The datasets a statement uses, by the name it uses. A name in the very same letters wins; else letter case does not
- * matter, as everywhere in SQL. Throws `sql_error` with names that come near.
+ * The datasets a statement uses, by the name it uses; `given` are the folded names of its own. A name in the very same
+ * letters wins; else letter case does not matter, as everywhere in SQL. A dataset is held also where the name is the
+ * statement's own: DuckDB decides which of both is meant. Throws `sql_error` with names that come near.
  */
 export function resolveDatasets(
-  tables: ReadonlyMap<string, number | undefined>,
+  { tables, given }: { tables: ReadonlyMap<string, number | undefined>; given: ReadonlySet<string> },
   snapshot: Snapshot,
   sql: string,
 ): Map<string, Manifest> {
   const used = new Map<string, Manifest>();
-  const byLowerName = new Map<string, Manifest>();
+  const byFolded = new Map<string, Manifest>();
   for (const [name, position] of tables) {
     const manifest = find(name, snapshot);
+    if (!manifest && given.has(foldName(name))) continue;
     if (!manifest)
       throw unknown(
         name,
         snapshot,
         position === undefined ? undefined : placeIn({ sql, prefixBytes: 0 }, position),
       );
-    const before = byLowerName.get(name.toLowerCase());
+    const before = byFolded.get(foldName(name));
     if (before && before !== manifest)
       throw fail(
         "sql_error",
         `'${before.name}' and '${manifest.name}' differ in letter case alone: a statement can use one of them`,
       );
     if (!before) used.set(name, manifest);
-    byLowerName.set(name.toLowerCase(), manifest);
+    byFolded.set(foldName(name), manifest);
   }
   return used;
 }
@@ -39,8 +41,8 @@ export function resolveDatasets(
 function find(name: string, { datasets }: Snapshot): Manifest | undefined {
   const exact = datasets.get(name);
   if (exact) return exact;
-  const lower = name.toLowerCase();
-  const alike = [...datasets.values()].filter((manifest) => manifest.name.toLowerCase() === lower);
+  const folded = foldName(name);
+  const alike = [...datasets.values()].filter((manifest) => foldName(manifest.name) === folded);
   if (alike.length > 1)
     throw fail(
       "sql_error",
@@ -50,11 +52,7 @@ function find(name: string, { datasets }: Snapshot): Manifest | undefined {
 }
 
 function unknown(name: string, snapshot: Snapshot, place: unknown): ServiceError {
-  if (systemTables.test(name))
-    return fail("statement_not_allowed", `the table '${name}' is not open to queries`, { details: place });
   const near = nearNames(name, [...snapshot.datasets.keys()]);
   const hint = near.length > 0 ? `; did you mean ${near.join(" or ")}?` : "; SHOW TABLES lists them";
   return fail("sql_error", `there is no dataset '${name.slice(0, 200)}'${hint}`, { details: place });
 }
-
-/** Hints given, and names looked at: a catalog may be large. */

@@ -4,6 +4,7 @@ import type { Clock } from "../../runtime/clock.ts";
 import { fail, type ServiceError } from "../../runtime/errors.ts";
 import { describe, type Log } from "../../runtime/log.ts";
 import type { Analysis, Verdict } from "./analysis.ts";
+import { checkBound } from "./bound-plan.ts";
 import type { Catalog } from "./catalog.ts";
 import { type Column, findType } from "./column-type.ts";
 import { resolveDatasets } from "./datasets.ts";
@@ -11,7 +12,7 @@ import type { Bind, Cursor, Engine, Session } from "./engine.ts";
 import { CutShortError } from "./engine-error.ts";
 import { planText, readPlan } from "./explain.ts";
 import { fewRowsMax } from "./few-rows.ts";
-import { type GivenParameters, matchParameters } from "./parameters.ts";
+import { type GivenParameters, matchParameters, parametersOf } from "./parameters.ts";
 import type { QueryLife } from "./queries.ts";
 import { type Body, resultBody } from "./result-body.ts";
 import type { ResultFormat } from "./result-format.ts";
@@ -61,10 +62,14 @@ export async function startQuery(machinery: Machinery, query: SqlQuery, life: Qu
   try {
     const { snapshot, stale } = await catalog.current();
     const verdict = await analysis.verdict(query.sql, session);
-    const used = resolveDatasets(verdict.tables, snapshot, query.sql);
+    const parameters = parametersOf(verdict.parameters, query.params);
+    const used = resolveDatasets(verdict, snapshot, query.sql);
     const hold = await versions.hold(used, life.signal);
     held.push(hold);
     const run: Run = { machinery, query, life, session, verdict, sources: hold.sources };
+    await checkBound({ verdict, used, parameters, mark: machinery.mark }, session).catch((cause) =>
+      Promise.reject(translate(run, cause, { sql: query.sql, prefixBytes: 0 })),
+    );
     return { body: await start(run), stale, release };
   } catch (cause) {
     await release();
@@ -210,7 +215,8 @@ async function parquet(run: Run, explained: Cursor | undefined): Promise<Parquet
   const columns = await columnsOf(run);
   checkColumns(columns);
   const { clock, results } = machinery;
-  const path = join(results.directory, `${life.id}.parquet`);
+  // Other statements may read this folder too, if anything let them: the mark is what nobody can guess.
+  const path = join(results.directory, `${machinery.mark}-${life.id}.parquet`);
   const inner = plainStatement(verdict.statement.body, sources, query.limit);
   const statement = copyStatement(inner, columns, path);
   const stop = (reason: ServiceError) => life.stop(reason);

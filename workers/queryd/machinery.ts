@@ -1,5 +1,5 @@
 /** The parts of queryd, opened and put together: engine, cache, versions, catalog. */
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir, realpath, rm } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { describe, type Log } from "../../runtime/log.ts";
 import type { Deps } from "../../runtime/service.ts";
@@ -14,6 +14,7 @@ import { httpfsSettings } from "./httpfs.ts";
 import { openObjectCache } from "./object-cache.ts";
 import { createObjects } from "./objects.ts";
 import { ownSchemaStatements } from "./own-schema.ts";
+import { openReadableFolder } from "./readable.ts";
 import { createResidents } from "./residents.ts";
 import { pathHider } from "./sql-error.ts";
 import { guardStatements } from "./value-guards.ts";
@@ -24,30 +25,46 @@ type QuerydDeps = Deps<{ catalogd: Catalogd; storaged: Storaged }>;
 
 /** `lifetime` ends what several queries share. */
 export async function openMachinery(deps: QuerydDeps, lifetime: AbortSignal): Promise<Machinery> {
-  const { config, clock, log, newId, directory, peers } = deps;
+  const { config, clock, log, newId, peers } = deps;
+  await mkdir(deps.directory, { recursive: true });
+  // DuckDB compares paths as they are without symbolic links.
+  const directory = await realpath(deps.directory);
   const folders = {
     temporary: join(directory, "temporary"),
     results: join(directory, "results"),
     cache: join(directory, "cache"),
+    readable: join(directory, "readable"),
   };
   // What a crash left behind is nobody's.
   for (const folder of [folders.temporary, folders.results]) {
     await rm(folder, { recursive: true, force: true });
     await mkdir(folder, { recursive: true });
   }
-  const local = [...bucketFolders(deps), folders.results, folders.cache].map((folder) => `${folder}/`);
-  const { engine, readable } = await openWithHttpfs(deps, { local, temporary: folders.temporary });
-  const hidePaths = pathHider([...readable, `${directory}/`]);
+  const folder = await openReadableFolder(folders.readable);
+  const local = [folders.readable, folders.results].map((folder) => `${folder}/`);
+  const { engine, remote } = await openWithHttpfs(deps, { local, temporary: folders.temporary });
+  const inPlace = [...bucketFolders(deps).map((folder) => `${folder}/`), ...remote];
+  const hidePaths = pathHider([...inPlace, `${directory}/`]);
   const { execute, bind, inTurn } = await ownStatements(engine, lifetime);
   await execute(["CREATE SCHEMA lakehouse", ...guardStatements, ...ownSchemaStatements]);
   const { storaged, catalogd } = peers;
   const maxBytes = config.queryd.cache_max_bytes;
   const cache = await openObjectCache({ storaged, directory: folders.cache, maxBytes, newId });
   deps.metrics.gauge("queryd_cache_bytes", "Bytes of remote objects kept on disk.", cache.bytes);
-  const objects = createObjects({ storaged, readable, timeoutMs: config.queryd.max_timeout_ms });
+  const objects = createObjects({ storaged, inPlace, timeoutMs: config.queryd.max_timeout_ms });
   const residents = createResidents({ maxBytes: config.queryd.resident_max_bytes, inTurn, log });
   deps.metrics.gauge("queryd_resident_bytes", "Text of small datasets kept in memory.", residents.bytes);
-  const versions = createVersions({ objects, cache, residents, execute, bind, hidePaths, log, lifetime });
+  const versions = createVersions({
+    objects,
+    cache,
+    folder,
+    residents,
+    execute,
+    bind,
+    hidePaths,
+    log,
+    lifetime,
+  });
   const onChange = viewKeeper(execute, log, versions.retire);
   const catalog = createCatalog({ catalogd, log, onChange });
   const mark = `end_${newId().replaceAll("-", "")}`;
@@ -67,7 +84,7 @@ function bucketFolders({ config, directory }: QuerydDeps): string[] {
 async function openWithHttpfs(
   { config, clock, secrets, log }: QuerydDeps,
   { local, temporary }: { local: string[]; temporary: string },
-): Promise<{ engine: Engine; readable: string[] }> {
+): Promise<{ engine: Engine; remote: string[] }> {
   const settings = {
     clock,
     threads: config.queryd.threads,
@@ -75,18 +92,18 @@ async function openWithHttpfs(
     maxTempBytes: config.queryd.max_temp_bytes,
     tempDirectory: temporary,
   };
-  const remote = httpfsSettings(config.buckets, secrets, config.queryd.httpfs_path);
-  if (remote) {
+  const httpfs = httpfsSettings(config.buckets, secrets, config.queryd.httpfs_path);
+  if (httpfs) {
     try {
-      const readable = [...local, ...remote.prefixes];
-      return { engine: await openEngine({ ...settings, readable, before: remote.statements }), readable };
+      const { prefixes: remote, statements: before } = httpfs;
+      return { engine: await openEngine({ ...settings, readable: [...local, ...remote], before }), remote };
     } catch (cause) {
       // The cause may quote the statement, and the statement the keys.
       const { name } = cause instanceof Error ? cause : { name: "Error" };
       log.info("httpfs cannot be loaded: objects in S3 are copied into the cache", { error: name });
     }
   }
-  return { engine: await openEngine({ ...settings, readable: local, before: [] }), readable: local };
+  return { engine: await openEngine({ ...settings, readable: local, before: [] }), remote: [] };
 }
 
 /** Statements of the service itself, one after the other on a session of their own. */

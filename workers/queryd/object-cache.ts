@@ -129,7 +129,9 @@ function onceAtATime(work: Copy["whole"]): Copy["whole"] {
 }
 
 const sha256 = (text: string): string => new Bun.CryptoHasher("sha256").update(text).digest("hex");
-const idOf = ({ bucket, key, etag }: ObjectAddress): string => sha256(JSON.stringify([bucket, key, etag]));
+/** One object with these very bytes, as letters and digits. */
+export const idOf = ({ bucket, key, etag }: ObjectAddress): string =>
+  sha256(JSON.stringify([bucket, key, etag]));
 const copyName = /^([0-9a-f]{64})\.([0-9a-f]{64})\.parquet$/;
 
 interface Leftover {

@@ -1,4 +1,4 @@
-/** Where DuckDB reads an object: in place on this machine's disk, in S3 by httpfs, or from the cache. */
+/** Where an object's bytes are: on this machine's disk, in S3 where httpfs reads them, or to be copied. */
 import { stat } from "node:fs/promises";
 import type { Peer } from "../../runtime/contract.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
@@ -9,8 +9,8 @@ import type { ObjectAddress } from "./object-cache.ts";
 
 export type DataObject = Manifest["objects"][number];
 
-/** One object, found and checked: readable at a path, or to be copied into the cache first. */
-export type Found = { path: string } | { remote: ObjectAddress };
+/** One object, found and checked: a file of this machine, an URL that DuckDB reads, or one to be copied first. */
+export type Found = { address: ObjectAddress } & ({ file: string } | { url: string } | { remote: true });
 
 export interface Objects {
   /** Finds the objects of a dataset, each checked once; rejects with `corrupt` naming dataset and object. */
@@ -22,12 +22,12 @@ const findConcurrency = 8;
 
 export function createObjects(options: {
   storaged: Peer<Storaged>;
-  /** Folders and URL prefixes DuckDB may read. */
-  readable: readonly string[];
+  /** Folders of local buckets, and URL prefixes DuckDB may read. */
+  inPlace: readonly string[];
   timeoutMs: number;
 }): Objects {
-  const { storaged, readable, timeoutMs } = options;
-  const isReadable = (path: string) => readable.some((folder) => path.startsWith(folder));
+  const { storaged, inPlace, timeoutMs } = options;
+  const isInPlace = (path: string) => inPlace.some((folder) => path.startsWith(folder));
 
   const findOne = async (manifest: Manifest, object: DataObject, signal: AbortSignal): Promise<Found> => {
     const address = addressOf(object);
@@ -44,10 +44,10 @@ export function createObjects(options: {
         `it has ${bytes} bytes and etag ${etag}, the catalog says ${object.bytes} and ${object.etag}`,
       );
     }
-    if (location.kind === "s3" && isReadable(location.url)) return { path: location.url };
-    if (location.kind === "local" && isReadable(location.path) && (await sizeOf(location.path)) === bytes)
-      return { path: location.path };
-    return { remote: address };
+    if (location.kind === "s3" && isInPlace(location.url)) return { address, url: location.url };
+    if (location.kind === "local" && isInPlace(location.path) && (await sizeOf(location.path)) === bytes)
+      return { address, file: location.path };
+    return { address, remote: true };
   };
   return {
     find: (manifest, signal) =>

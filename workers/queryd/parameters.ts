@@ -23,6 +23,24 @@ export function matchParameters(names: readonly string[], given: GivenParameters
   return byName(names, given as Readonly<Record<string, unknown>>);
 }
 
+/**
+ * The values of all parameters of a statement by name; `named` are its parameters, some of them more than once.
+ * Throws `invalid_field` when params has others, or the statement leaves a number out.
+ */
+export function parametersOf(
+  named: readonly string[],
+  given: GivenParameters | undefined,
+): ReadonlyMap<string, Parameter> {
+  const names = [...new Set(named)];
+  const highest = Math.max(0, ...names.filter((name) => positional.test(name)).map(Number));
+  if (highest > names.length)
+    throw refuse(
+      `the statement uses $${highest} and ${names.length} in all: number them from $1 without gaps`,
+    );
+  const values = matchParameters(names, given);
+  return new Map(names.map((name, at) => [name, values[at] as Parameter]));
+}
+
 const positional = /^\d+$/;
 
 function byPosition(names: readonly string[], given: readonly unknown[]): Parameter[] {

@@ -2,21 +2,25 @@
 import { fail, type ServiceError } from "../../runtime/errors.ts";
 import { ownViews } from "./own-schema.ts";
 import { deniedFunction, systemTables, tableFunctions } from "./sandbox-lists.ts";
+import { foldName, isTableName } from "./table-name.ts";
 import { asksForGiant, guardedFunctions } from "./value-guards.ts";
 
 /** What a statement needs. */
 export interface Checked {
-  /**
-   * Names in FROM that are not the statement's own: datasets, if anything. With the byte of the first use. Names
-   * of DuckDB's own views are among them even where WITH gives them: they must be datasets or nothing.
-   */
+  /** Every name read as a table, with the byte of its first use: a dataset, or a name that WITH gives. */
   tables: Map<string, number | undefined>;
+  /** The names that WITH gives anywhere, folded. Where each is known is left to DuckDB: nothing safe depends on it. */
+  given: ReadonlySet<string>;
+  /** The parameters by name, each as often as it stands in the statement. */
+  parameters: string[];
+  /** It lists datasets: by SHOW, or through a view of ours over DuckDB's catalog. */
+  listing: boolean;
   /** Bytes where information_schema is named, each for `withOwnSchema`. */
   informationSchema: number[];
 }
 
 type Node = Record<string, unknown>;
-/** The names WITH gives at some point of the statement, in lower case, and what each costs to plan. */
+/** The names WITH gives at some point of the statement, folded, and what each costs to plan: an estimate. */
 type Scope = ReadonlyMap<string, Cost>;
 interface Cost {
   tables: number;
@@ -72,7 +76,8 @@ export function checkTree(statement: unknown): Checked {
   const cost = walker.walk(statement, new Map(), 0);
   if (cost.joins > joinsMax) throw tooComplex(`${cost.joins} joins; at most ${joinsMax}`);
   if (cost.tables > tablesMax) throw tooComplex(`${cost.tables} tables; at most ${tablesMax}`);
-  return { tables: walker.tables, informationSchema: walker.informationSchema };
+  const { tables, given, parameters, informationSchema } = walker;
+  return { tables, given, parameters, listing: walker.listing(), informationSchema };
 }
 
 const tooComplex = (found: string) => fail("sql_error", `the statement is too complex to plan: ${found}`);
@@ -84,7 +89,10 @@ const sum = (left: Cost, right: Cost): Cost => ({
 
 function createWalker() {
   const tables = new Map<string, number | undefined>();
+  const given = new Set<string>();
+  const parameters: string[] = [];
   const informationSchema: number[] = [];
+  let listing = false;
 
   const walk = (value: unknown, scope: Scope, depth: number): Cost => {
     if (typeof value !== "object" || value === null) return free;
@@ -93,6 +101,8 @@ function createWalker() {
       return value.reduce<Cost>((cost, item) => sum(cost, walk(item, scope, depth + 1)), free);
     const node = value as Node;
     checkNode(node);
+    if (node.type === "SHOW_REF" && !node.query) listing = true;
+    if (node.class === "PARAMETER") parameters.push(String(node.identifier));
     if (isQuery(node)) return walkQuery(node, scope, depth);
     const own =
       node.type === "BASE_TABLE"
@@ -108,10 +118,13 @@ function createWalker() {
   /** A name is known to the WITH items after it and to the query; to itself only when it is recursive. */
   const walkQuery = (node: Node, scope: Scope, depth: number): Cost => {
     const known = new Map(scope);
-    for (const { key, value } of cteItems(node)) known.set(key.toLowerCase(), walk(value, known, depth + 3));
+    for (const { key, value } of cteItems(node)) {
+      given.add(foldName(key));
+      known.set(foldName(key), walk(value, known, depth + 3));
+    }
     const { cte_map: _, ...rest } = node;
     if (node.type === "RECURSIVE_CTE_NODE" || node.type === "CTE_NODE")
-      known.set(String(node.cte_name ?? node.ctename).toLowerCase(), free);
+      known.set(foldName(String(node.cte_name ?? node.ctename)), free);
     return walkParts(rest, known, depth);
   };
 
@@ -120,20 +133,20 @@ function createWalker() {
     const place = placeOf(node);
     if (node.at_clause) throw fail("sql_error", `AT on '${name}' is not supported`, { details: place });
     if (node.schema_name || node.catalog_name) {
+      listing = true;
       if (checkQualified(node) === "information_schema") informationSchema.push(place?.position ?? 0);
       return { tables: 1, joins: 0 };
     }
-    const known = scope.get(name.toLowerCase());
-    if (known && !systemTables.test(name)) return sum(known, { tables: 1, joins: 0 });
-    if (/[/\\.:*?[\]]/.test(name))
+    if (systemTables.test(name)) throw notAllowed(`the table '${name}' is not open to queries`, node);
+    if (!isTableName(name))
       throw notAllowed(
-        `'${name.slice(0, 200)}' is not a dataset: only registered datasets can be read`,
+        `'${name.slice(0, 200)}' is not a dataset: only registered datasets can be read, and what WITH names may have letters, digits, spaces and _ $ @ # - in its name`,
         node,
       );
     if (!tables.has(name)) tables.set(name, place?.position);
-    return { tables: 1, joins: 0 };
+    return sum(scope.get(foldName(name)) ?? free, { tables: 1, joins: 0 });
   };
-  return { walk, tables, informationSchema };
+  return { walk, tables, given, parameters, informationSchema, listing: () => listing };
 }
 
 const isQuery = (node: Node): boolean => "cte_map" in node;
@@ -164,7 +177,7 @@ function allow(known: ReadonlySet<string>, value: unknown, node: Node): void {
 
 function checkFunction(name: string, node: Node): void {
   if (deniedFunction.test(name)) throw notAllowed(`the function ${name} is not allowed`, node);
-  if (guardedFunctions.has(name.toLowerCase()) && (node.schema || node.catalog))
+  if (guardedFunctions.has(foldName(name)) && (node.schema || node.catalog))
     throw notAllowed(`call ${name} without a schema`, node);
   if (/^(format|printf)$/i.test(name)) checkPattern(name, node);
 }
@@ -177,7 +190,7 @@ function checkPattern(name: string, { children, ...node }: Node): void {
 
 function checkTableFunction(call: Node): void {
   const name = String(call.function_name);
-  if (!tableFunctions.has(name.toLowerCase()))
+  if (!tableFunctions.has(foldName(name)))
     throw notAllowed(`the table function ${name} is not allowed: only registered datasets can be read`, call);
 }
 

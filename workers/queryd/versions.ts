@@ -4,8 +4,9 @@ import { inParallel } from "../../runtime/in-parallel.ts";
 import { describe, type Log } from "../../runtime/log.ts";
 import type { Manifest, Snapshot } from "./catalog.ts";
 import { EngineError } from "./engine-error.ts";
-import type { ObjectCache, Pinned } from "./object-cache.ts";
+import { idOf, type ObjectAddress, type ObjectCache } from "./object-cache.ts";
 import { corrupt, explain, type Found, type Objects } from "./objects.ts";
+import type { Readable, ReadableFolder } from "./readable.ts";
 import type { Residents } from "./residents.ts";
 import type { Source } from "./statement.ts";
 import { badType, readStatement } from "./views.ts";
@@ -28,6 +29,8 @@ export interface Versions {
 export interface VersionsOptions {
   objects: Objects;
   cache: ObjectCache;
+  /** What DuckDB may read. */
+  folder: ReadableFolder;
   residents: Residents;
   /** Runs statements of ours, one after the other. */
   execute: (statements: readonly string[]) => Promise<void>;
@@ -39,12 +42,17 @@ export interface VersionsOptions {
   lifetime: AbortSignal;
 }
 
+/** Lets go of something held for one query. */
+type Release = () => void;
+
 interface Version {
   id: string;
   macro: string;
   users: number;
   latest: boolean;
   found: Promise<Found[]>;
+  /** Objects on this disk, within DuckDB's reach as long as the version is held. */
+  links: Map<string, Readable>;
   /** The macro, and the paths it reads: a copy fetched anew may lie elsewhere. */
   defined?: { paths: string; done: Promise<void> };
 }
@@ -57,14 +65,20 @@ export function createVersions(options: VersionsOptions): Versions {
   const versions = new Map<string, Version>();
   const broken = new Map<string, string>();
 
+  const isKnown = (version: Version) => versions.get(version.id) === version;
+  const unlink = (version: Version) => {
+    if (version.users > 0 || (version.latest && isKnown(version))) return;
+    for (const { remove } of version.links.values()) remove();
+    version.links.clear();
+  };
   const drop = (version: Version) => {
     if (version.latest || version.users > 0 || options.lifetime.aborted) return;
-    if (versions.get(version.id) === version) versions.delete(version.id);
+    if (isKnown(version)) versions.delete(version.id);
     execute(options.residents.drop(version.macro)).catch((cause) =>
       log.warn("a version's macro could not be dropped", { macro: version.macro, ...describe(cause) }),
     );
   };
-  const use = async (manifest: Manifest, signal: AbortSignal, pins: Pinned[]): Promise<Version> => {
+  const use = async (manifest: Manifest, signal: AbortSignal, pins: Release[]): Promise<Version> => {
     const id = `${manifest.dataset_id}.${manifest.version}`;
     const version = versions.get(id) ?? newVersion(id, options.objects.find(manifest, options.lifetime));
     versions.set(id, version);
@@ -75,20 +89,22 @@ export function createVersions(options: VersionsOptions): Versions {
       return version;
     } catch (cause) {
       version.users -= 1;
-      if (!signal.aborted && versions.get(id) === version) versions.delete(id);
+      if (!signal.aborted && isKnown(version)) versions.delete(id);
+      unlink(version);
       if (cause instanceof ServiceError && cause.type === "corrupt") broken.set(manifest.name, cause.message);
       throw cause;
     }
   };
   return {
     hold: async (used, signal) => {
-      const pins: Pinned[] = [];
+      const pins: Release[] = [];
       const held: Version[] = [];
       const release = () => {
-        for (const pinned of pins.splice(0)) pinned.unpin();
+        for (const unpin of pins.splice(0)) unpin();
         for (const version of held.splice(0)) {
           version.users -= 1;
           drop(version);
+          unlink(version);
         }
       };
       try {
@@ -111,6 +127,7 @@ export function createVersions(options: VersionsOptions): Versions {
       for (const version of versions.values()) {
         version.latest = current.has(version.id);
         drop(version);
+        unlink(version);
       }
       for (const name of broken.keys()) if (!snapshot.datasets.has(name)) broken.delete(name);
     },
@@ -121,29 +138,20 @@ export function createVersions(options: VersionsOptions): Versions {
 function newVersion(id: string, found: Promise<Found[]>): Version {
   found.catch(() => {}); // Whoever waits for it is told.
   const macro = `lakehouse.v_${id.replace(/[^0-9A-Za-z]/g, "_")}`;
-  return { id, macro, users: 0, latest: true, found };
+  return { id, macro, users: 0, latest: true, found, links: new Map() };
 }
 
 interface Use {
   manifest: Manifest;
   version: Version;
   signal: AbortSignal;
-  pins: Pinned[];
+  pins: Release[];
 }
 
-async function makeReadable(
-  options: VersionsOptions,
-  { manifest, version, signal, pins }: Use,
-): Promise<void> {
+async function makeReadable(options: VersionsOptions, use: Use): Promise<void> {
+  const { manifest, version, signal } = use;
   const places = await unlessAborted(version.found, signal);
-  const paths = await inParallel(places, pinConcurrency, async (found) => {
-    if ("path" in found) return found.path;
-    const pinned = await unlessAborted(options.cache.pin(found.remote, options.lifetime), signal).catch(
-      (cause) => Promise.reject(explain(cause, manifest, found.remote.key)),
-    );
-    pins.push(pinned);
-    return pinned.path;
-  });
+  const paths = await inParallel(places, pinConcurrency, (found) => within(options, found, use));
   const wanted = paths.join("\n");
   if (version.defined?.paths !== wanted) {
     const done = define(options, { manifest, macro: version.macro, paths });
@@ -151,6 +159,43 @@ async function makeReadable(
     version.defined = { paths: wanted, done };
   }
   await unlessAborted(version.defined.done, signal);
+}
+
+/** Brings one object within DuckDB's reach and gives its path. */
+async function within(options: VersionsOptions, found: Found, use: Use): Promise<string> {
+  if ("url" in found) return found.url;
+  const id = idOf(found.address);
+  const known = use.version.links.get(id);
+  if (known) return known.path;
+  const link = "file" in found ? await linked(options, id, found.file) : undefined;
+  if (!link) return copied(options, found.address, use);
+  // Another query of the same version may have been first.
+  if (use.version.links.has(id)) link.remove();
+  else use.version.links.set(id, link);
+  return link.path;
+}
+
+/** Undefined where the disk refuses a link, as between file systems: then a copy is read. */
+async function linked({ folder, log }: VersionsOptions, id: string, file: string) {
+  return folder.add(id, file).catch((cause) => {
+    log.info("an object cannot be linked and is copied into the cache", describe(cause));
+    return undefined;
+  });
+}
+
+async function copied(
+  { cache, folder, lifetime }: VersionsOptions,
+  address: ObjectAddress,
+  { manifest, signal, pins }: Use,
+): Promise<string> {
+  const pinned = await unlessAborted(cache.pin(address, lifetime), signal).catch((cause) =>
+    Promise.reject(explain(cause, manifest, address.key)),
+  );
+  pins.push(pinned.unpin);
+  const link = await folder.add(idOf(address), pinned.path);
+  // Out of reach before the copy may be dropped.
+  pins.push(link.remove);
+  return link.path;
 }
 
 /** The promise, or the signal's reason when that comes first. */

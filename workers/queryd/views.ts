@@ -6,8 +6,9 @@
 import { columnProblem, parseSqlType, sqlOf } from "../../runtime/sql-type.ts";
 import type { Manifest, Snapshot } from "./catalog.ts";
 import { quoteName } from "./statement.ts";
+import { foldName } from "./table-name.ts";
 
-/** The views that exist: lower-case name to the statement that made it. */
+/** The views that exist: folded name to the statement that made it. */
 export type Applied = ReadonlyMap<string, string>;
 
 export interface Plan {
@@ -23,7 +24,7 @@ export function planViews(before: Applied, snapshot: Snapshot): Plan {
   const refused = new Map<string, string>();
   const statements: string[] = [];
   for (const manifest of snapshot.datasets.values()) {
-    const reason = after.has(manifest.name.toLowerCase())
+    const reason = after.has(foldName(manifest.name))
       ? "another dataset's name differs in letter case alone"
       : badType(manifest);
     if (reason !== undefined) {
@@ -31,8 +32,8 @@ export function planViews(before: Applied, snapshot: Snapshot): Plan {
       continue;
     }
     const statement = shapeStatement(manifest);
-    if (before.get(manifest.name.toLowerCase()) !== statement) statements.push(statement);
-    after.set(manifest.name.toLowerCase(), statement);
+    if (before.get(foldName(manifest.name)) !== statement) statements.push(statement);
+    after.set(foldName(manifest.name), statement);
   }
   const gone = [...before.keys()].filter((name) => !after.has(name));
   return {
@@ -48,10 +49,13 @@ const shapeStatement = (manifest: Manifest): string =>
 const nullColumns = ({ columns }: Manifest): string =>
   columns.map(({ name, type }) => `CAST(NULL AS ${typeSql(type)}) AS ${quoteName(name)}`).join(", ");
 
+/** A dataset's columns with their types, and no rows. */
+export const emptyRows = (manifest: Manifest): string => `SELECT ${nullColumns(manifest)} WHERE false`;
+
 /** A macro that reads one version of a dataset from its objects, with the columns and types of its manifest. */
 export function readStatement(macro: string, manifest: Manifest, paths: readonly string[]): string {
   const head = `CREATE OR REPLACE MACRO ${macro}() AS TABLE SELECT`;
-  if (paths.length === 0) return `${head} ${nullColumns(manifest)} WHERE false`;
+  if (paths.length === 0) return `CREATE OR REPLACE MACRO ${macro}() AS TABLE ${emptyRows(manifest)}`;
   const columns = manifest.columns.map(
     ({ name, type }) => `CAST(${quoteName(name)} AS ${typeSql(type)}) AS ${quoteName(name)}`,
   );

@@ -1,0 +1,87 @@
+/**
+ * What a statement reads once DuckDB has bound it, read from DuckDB's own plan before anything runs. The datasets are
+ * taken out of it, columns without rows in their place: then nothing may be left that reads. The check of the text
+ * (`sandbox.ts`) decides the same by names; this one by what the names came to mean.
+ */
+import { fail } from "../../runtime/errors.ts";
+import type { Verdict } from "./analysis.ts";
+import type { Manifest } from "./catalog.ts";
+import type { Session } from "./engine.ts";
+import { EngineError } from "./engine-error.ts";
+import type { Parameter } from "./parameters.ts";
+import { tableFunctions } from "./sandbox-lists.ts";
+import { kindOf } from "./sql-error.ts";
+import { markedStatement } from "./statement.ts";
+import { emptyRows } from "./views.ts";
+import { withValues } from "./written-values.ts";
+
+export interface Bound {
+  verdict: Verdict;
+  /** The datasets by the names the statement uses; their types have been checked. */
+  used: ReadonlyMap<string, Manifest>;
+  /** The values of the parameters by name. */
+  parameters: ReadonlyMap<string, Parameter>;
+  mark: string;
+}
+
+/** Combinations of versions and types that are remembered for one statement. */
+const rememberedMax = 8;
+const planSql = "SELECT json_serialize_plan($1::VARCHAR)";
+
+interface PlanReply {
+  error: boolean;
+  error_type?: string;
+  error_message?: string;
+  position?: string;
+  plans?: unknown;
+}
+
+/**
+ * Throws `statement_not_allowed` when the statement reads anything but its datasets. What DuckDB finds wrong with it
+ * is an `EngineError`, with the byte in the caller's text.
+ */
+export async function checkBound(bound: Bound, session: Session): Promise<void> {
+  const { verdict, used, parameters, mark } = bound;
+  const key = keyOf(bound);
+  if (verdict.bound.has(key)) return;
+  const { body } = verdict.statement;
+  const written = withValues(body, verdict.parameters, parameters);
+  const sources = [...used].map(([name, manifest]) => ({ name, relation: `(${emptyRows(manifest)})` }));
+  const { sql, prefixBytes } = markedStatement(written.sql, sources, { mark });
+  const [[text = "null"] = []] = await session.rows(planSql, () => [{ type: "text", value: sql }]);
+  const reply: PlanReply = JSON.parse(text);
+  if (reply.error) {
+    const { error_type: kind = "", error_message: message = "", position } = reply;
+    const place = position === undefined ? undefined : written.placeIn(Number(position) - prefixBytes);
+    throw new EngineError(kindOf(kind), message, place);
+  }
+  const others = readsOf(reply.plans).filter((name) => !mayRead(name, verdict.listing));
+  if (others.length > 0)
+    throw fail("statement_not_allowed", "the statement reads something that is no registered dataset");
+  if (verdict.bound.size >= rememberedMax) verdict.bound.clear();
+  verdict.bound.add(key);
+}
+
+/** The datasets' versions and the parameters' types: all that the plan depends on beside the text. */
+const keyOf = ({ used, parameters }: Bound): string =>
+  JSON.stringify([
+    [...used].map(([name, { dataset_id, version }]) => [name, dataset_id, version]),
+    [...parameters].map(([name, { type }]) => [name, type]),
+  ]);
+
+/** Views of ours read DuckDB's lists of tables, columns and types. */
+const mayRead = (name: string, listing: boolean): boolean =>
+  tableFunctions.has(name) || (listing && /^duckdb_(tables|views|columns|schemas|types)$/.test(name));
+
+/** The functions by which a plan reads: tables, files and lists alike. */
+function readsOf(plan: unknown): string[] {
+  const found: string[] = [];
+  const walk = (value: unknown): void => {
+    if (typeof value !== "object" || value === null) return;
+    const { type, name } = value as { type?: unknown; name?: unknown };
+    if (type === "LOGICAL_GET") found.push(String(name));
+    for (const part of Object.values(value)) walk(part);
+  };
+  walk(plan);
+  return found;
+}
