@@ -121,6 +121,16 @@ describe("a type that is refused", () => {
   for (const [type, reason] of refused)
     test(JSON.stringify(type), () => expect(() => parseSqlType(type)).toThrow(reason));
 
+  test("many columns of many lists are refused together", () => {
+    const columns = (count: number, levels: number) =>
+      Array.from({ length: count }, (_, at) => ({ name: `c${at}`, type: `INTEGER${"[]".repeat(levels)}` }));
+    expect(columnProblem(columns(64, 16))).toBeUndefined();
+    expect(columnProblem(columns(16_384, 8))).toBeUndefined();
+    expect(columnProblem(columns(65, 16))).toMatchObject({
+      problem: expect.stringContaining("lists within lists in 65 columns"),
+    });
+  });
+
   test("columns are told apart as SQL tells them apart", () => {
     const named = (...names: string[]) => columnProblem(names.map((name) => ({ name, type: "DATE" })));
     expect(named("a", "b", "É", "é", "k", "\u212a")).toBeUndefined();

@@ -8,7 +8,7 @@ import { csv } from "./csv.ts";
 import type { Format, Place, Stored } from "./format.ts";
 import { type FormatName, formatOf } from "./format-of.ts";
 import { ndjson } from "./ndjson.ts";
-import { parquet } from "./parquet-in.ts";
+import { parquet } from "./parquet/parquet.ts";
 import { openPublication, type Publication } from "./publish.ts";
 import { readingOf } from "./reading.ts";
 import {

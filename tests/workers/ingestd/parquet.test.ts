@@ -97,7 +97,28 @@ describe("Parquet in", () => {
       "interval",
       (await parquetOf("SELECT INTERVAL 1 DAY AS wait")) as unknown as BodyInit,
     );
-    expect([status, error.message.includes("'wait' is an INTERVAL")]).toEqual([422, true]);
+    expect([status, error.message.includes("'wait' is INTERVAL in the file, which no type")]).toEqual([
+      422,
+      true,
+    ]);
+  });
+
+  test("a time beyond the day is refused before DuckDB fails on it, at any depth", async () => {
+    const deep = (value: string) => `{'x': [MAP {'k': ${value}}], 'y': NULL::TIME[]}`;
+    const query = (value: string) => `SELECT ${deep(value)} AS a UNION ALL SELECT NULL`;
+    const whole = await stack.ingest(
+      "day",
+      (await parquetOf(query("'24:00:00'::TIME"))) as unknown as BodyInit,
+    );
+    expect(`${whole.status} ${whole.error.message}`).toBe("200 ");
+    for (const type of ["TIME", "TIME_NS"]) {
+      const bytes = Buffer.from(await parquetOf(query(`'10:00:00'::${type}`), ", COMPRESSION uncompressed"));
+      const ten = Buffer.alloc(8);
+      ten.writeBigInt64LE(36_000_000_000n * (type === "TIME" ? 1n : 1000n));
+      for (let at = bytes.indexOf(ten); at >= 0; at = bytes.indexOf(ten)) bytes.fill(0xff, at, at + 8);
+      const { status, error } = await stack.ingest("beyond", bytes as unknown as BodyInit);
+      expect([status, error.message]).toEqual([422, expect.stringContaining("1 values beyond the 24 hours")]);
+    }
   });
 
   test("another type than the registered one is a 409", async () => {

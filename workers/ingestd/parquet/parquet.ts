@@ -1,13 +1,17 @@
 /** Parquet in: read whole by DuckDB, and written anew with our field ids, row groups and statistics. */
-import { fail } from "../../runtime/errors.ts";
-import type { Described, Session } from "./engine.ts";
-import { EngineError } from "./engine.ts";
-import type { Column, Format, Place, Stored, Table } from "./format.ts";
-import { vectorRows } from "./part-rule.ts";
-import { createPartWriter } from "./parts.ts";
-import { createRejects } from "./rejects.ts";
-import { identifier, literal } from "./sql-text.ts";
-import type { Part } from "./text-table.ts";
+import { fail } from "../../../runtime/errors.ts";
+import { columnProblem } from "../../../runtime/sql-type.ts";
+import type { Described, Session } from "../engine.ts";
+import { EngineError } from "../engine.ts";
+import type { Column, Format, Place, Stored, Table } from "../format.ts";
+import { vectorRows } from "../part-rule.ts";
+import { createPartWriter } from "../parts.ts";
+import { createRejects } from "../rejects.ts";
+import { identifier, literal } from "../sql-text.ts";
+import type { Part } from "../text-table.ts";
+import { checkNames, checkTimes, checkTypes } from "./exactness.ts";
+import { readSchema } from "./footer.ts";
+import { writerOf } from "./writer.ts";
 
 export const parquet: Format = {
   store: async ({ chunks }, place) => {
@@ -42,14 +46,24 @@ const withoutPaths = (message: string, { directory }: Place): string => {
 
 async function tableOf(session: Session, parts: Part[], place: Place): Promise<Table> {
   const path = parts[0]?.path ?? "";
-  const relation = `read_parquet(${literal(path)})`;
+  // A folder named like a=b above the file is no column.
+  const relation = `read_parquet(${literal(path)}, hive_partitioning = false)`;
   const explain = (error: EngineError) => broken(error, place);
+  // Before DuckDB sees the file: what nests too deep ends the process.
+  const schema = await readSchema(path);
+  checkNames(schema);
   try {
-    const columns = await session.describe(`FROM ${relation}`);
+    const { warnings, ...writer } = await writerOf(session, path);
+    const described = await session.describe(`FROM ${relation}`);
+    checkTypes(schema, described, writer);
+    const columns = described.map((column, index) =>
+      schema[index]?.element.logical_type?.type === "NULL" ? { ...column, type: noType } : column,
+    );
     const [facts] = await session.run(
       `SELECT sum(num_rows)::BIGINT AS rows FROM parquet_file_metadata(${literal(path)})`,
     );
-    checkColumns(columns, place);
+    checkColumns(described, place);
+    await checkTimes(session, relation, described);
     const rowsIn = Number(facts?.rows ?? 0);
     const bytes = parts.reduce((sum, part) => sum + part.bytes, 0);
     return {
@@ -69,7 +83,7 @@ async function tableOf(session: Session, parts: Part[], place: Place): Promise<T
       early: false,
       byName: false,
       explain,
-      warnings: columns.flatMap(changeOf),
+      warnings: [...columns.flatMap(changeOf), ...warnings],
     };
   } catch (error) {
     throw error instanceof EngineError ? explain(error) : error;
@@ -82,19 +96,16 @@ const inflation = 5;
 function checkColumns(columns: readonly Described[], { columnsMax }: Place): void {
   if (columns.length > columnsMax)
     throw fail("unprocessable", `the file has ${columns.length} columns; at most ${columnsMax} are taken`);
-  const interval = columns.find(({ type }) => /\bINTERVAL\b/.test(type));
-  if (interval) {
-    throw fail(
-      "unprocessable",
-      `column '${interval.name}' is an INTERVAL, which open table formats do not have: write it as text or a number`,
-    );
-  }
-  const unnamed = columns.find(({ name }) => name === "");
-  if (unnamed) throw fail("unprocessable", "a column of the Parquet file has no name");
+  const wrong = columnProblem(columns);
+  if (wrong) throw fail("unprocessable", wrong.problem, { details: { field: wrong.field } });
 }
+
+/** Of a column that is NULL throughout by its type. DuckDB makes INTEGER of it; in every format it is text here. */
+const noType = "NULL";
 
 /** Types that open table formats lack, and the one that holds all their values. Nested ones are left as they are. */
 const widened: Record<string, string> = {
+  [noType]: "VARCHAR",
   TINYINT: "INTEGER",
   SMALLINT: "INTEGER",
   UTINYINT: "INTEGER",

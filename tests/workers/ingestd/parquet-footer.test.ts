@@ -1,0 +1,124 @@
+/** Parquet files that no native code may see, and footers that are none. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { typeNestingMax } from "../../../runtime/sql-type.ts";
+import { type IngestStack, startIngestStack } from "../../support/ingest-stack.ts";
+
+let stack: IngestStack;
+beforeAll(async () => {
+  stack = await startIngestStack();
+});
+afterAll(() => stack.stop());
+
+const folder = join(import.meta.dir, "../../fixtures/ingestd/parquet");
+
+/** A file of groups one inside the other, without rows. */
+function nestedGroups(levels: number, kind: "group" | "list"): Uint8Array {
+  const children = [0x15, 0x02];
+  const required = [0x35, 0x00, 0x18, 1, 97];
+  const group = [...required, ...children, 0];
+  const list = [
+    [...required, ...children, 0x15, 0x06, 0],
+    [0x35, 0x04, 0x18, 1, 97, ...children, 0],
+  ].flat();
+  const elements = kind === "group" ? Array(levels).fill(group) : Array(levels).fill(list);
+  const count = varint(1 + elements.length * (kind === "group" ? 1 : 2) + 1);
+  const schema = [0x48, 1, 114, ...children, 0, ...elements.flat(), 0x15, 0x02, 0x25, 0x00, 0x18, 1, 97, 0];
+  const footer = Buffer.from([0x15, 2, 0x19, 0xfc, ...count, ...schema, 0x16, 0, 0x19, 0x0c, 0]);
+  const tail = Buffer.alloc(8);
+  tail.writeUInt32LE(footer.length);
+  tail.write("PAR1", 4);
+  return Buffer.concat([Buffer.from("PAR1"), footer, tail]);
+}
+
+function varint(value: number): number[] {
+  return value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...varint(value >>> 7)];
+}
+
+describe("nesting", () => {
+  const deepest = typeNestingMax;
+  test("as deep as types go, of groups and of lists", async () => {
+    for (const kind of ["group", "list"] as const) {
+      const { status, answer, error } = await stack.ingest(
+        `deep_${kind}`,
+        nestedGroups(deepest, kind) as unknown as BodyInit,
+      );
+      expect(`${status} ${error.message}`).toBe("200 ");
+      expect(answer.manifest.columns[0]?.type).toBe(
+        kind === "list"
+          ? `INTEGER${"[]".repeat(deepest)}`
+          : `${"STRUCT(a ".repeat(deepest)}INTEGER${")".repeat(deepest)}`,
+      );
+    }
+  });
+
+  for (const kind of ["group", "list"] as const)
+    for (const levels of [deepest + 1, 100, 20_000])
+      test(`${levels} levels of ${kind} are refused before DuckDB sees them`, async () => {
+        const body = nestedGroups(levels, kind) as unknown as BodyInit;
+        for (const { status, error } of [
+          await stack.ingest("deeper", body),
+          await stack.post("/ingest/preview", body),
+        ])
+          expect([status, error.message]).toEqual([
+            422,
+            `the schema of the Parquet file nests ${levels} levels deep; types nest at most ${deepest} levels`,
+          ]);
+      });
+
+  test("thirty lists that hold a value are refused at once", async () => {
+    const path = join(stack.directory, "thirty.parquet");
+    await stack.query(`COPY (SELECT ${"[".repeat(30)}1${"]".repeat(30)} AS a) TO '${path}' (FORMAT parquet)`);
+    const { status, error } = await stack.ingest("thirty", Bun.file(path));
+    expect([status, error.message]).toEqual([422, expect.stringContaining("nests 30 levels deep")]);
+  });
+});
+
+/** Whole files that break off, and footers that are none: each with what is said. */
+const footers: readonly (readonly [string, (file: Buffer) => Buffer, string])[] = [
+  ["cut off", (file) => file.subarray(0, -1), "it does not end with PAR1"],
+  ["of eight bytes", () => Buffer.from("PAR1PAR1"), "more than the file"],
+  [
+    "with a footer longer than the file",
+    (file) => Buffer.concat([file.subarray(0, -8), Buffer.from([0xff, 0xff, 0xff, 0x7f]), file.subarray(-4)]),
+    "more than the file",
+  ],
+  ["with a footer of zeros", (file) => file.fill(0, 4, file.length - 8), "is damaged"],
+  [
+    "with a schema that ends early",
+    () => withSchema([0x19, 0x2c, 0x48, 1, 114, 0x15, 0x04, 0, 0x15, 0x02, 0x25, 0, 0x18, 1, 97, 0]),
+    "a group has too few elements",
+  ],
+  [
+    "with a schema that goes on",
+    () => withSchema([0x19, 0x2c, 0x48, 1, 114, 0x15, 0x00, 0, 0x15, 0x02, 0x25, 0, 0x18, 1, 97, 0]),
+    "more elements than its groups",
+  ],
+  [
+    "with a schema of a billion elements",
+    () => withSchema([0x19, 0xfc, ...varint(1e9)]),
+    "at most 262144 are taken",
+  ],
+  [
+    "with half a million structs in one element",
+    () => withSchema([0x19, 0x1c, ...Array(500_000).fill(0x1c)]),
+    "is damaged",
+  ],
+];
+
+function withSchema(bytes: number[]): Buffer {
+  const footer = Buffer.from([0x15, 2, ...bytes, 0x16, 0, 0x19, 0x0c, 0]);
+  const tail = Buffer.alloc(8);
+  tail.writeUInt32LE(footer.length);
+  tail.write("PAR1", 4);
+  return Buffer.concat([Buffer.from("PAR1"), footer, tail]);
+}
+
+describe("a file", () => {
+  for (const [what, make, message] of footers)
+    test(what, async () => {
+      const file = make(Buffer.from(await Bun.file(join(folder, "text.parquet")).bytes()));
+      const { status, error } = await stack.ingest("footer", file as unknown as BodyInit);
+      expect([status, error.message]).toEqual([422, expect.stringContaining(message)]);
+    });
+});

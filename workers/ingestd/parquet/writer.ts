@@ -1,0 +1,35 @@
+/** What the writer of a Parquet file left in its key-value metadata. */
+import { type DataType, RecordBatchReader, Type } from "apache-arrow";
+import type { Session } from "../engine.ts";
+import { literal } from "../sql-text.ts";
+import type { Writer } from "./exactness.ts";
+
+const arrowKey = "ARROW:schema";
+/** Spark's timestamps have microseconds, whatever they are written as. */
+const sparkKeys = /^org\.apache\.spark\./;
+
+/** Asks DuckDB for the metadata. A schema of Arrow that cannot be read is a warning: durations would pass for numbers. */
+export async function writerOf(session: Session, path: string): Promise<Writer & { warnings: string[] }> {
+  const rows = await session.run(
+    `SELECT CASE WHEN octet_length(key) < 256 THEN key::VARCHAR END AS key,
+      CASE WHEN key = ${literal(arrowKey)}::BLOB THEN value::VARCHAR END AS value FROM parquet_kv_metadata(${literal(path)})`,
+  );
+  const microseconds = rows.some(({ key }) => sparkKeys.test(String(key)));
+  const arrow = rows.find(({ key }) => key === arrowKey)?.value;
+  if (typeof arrow !== "string") return { microseconds, durations: [], warnings: [] };
+  const durations = durationsIn(arrow);
+  const warning = `the ${arrowKey} in the file cannot be read: durations in it would pass for whole numbers`;
+  return { microseconds, durations: durations ?? [], warnings: durations ? [] : [warning] };
+}
+
+function durationsIn(base64: string): string[] | undefined {
+  try {
+    const reader = RecordBatchReader.from(Buffer.from(base64, "base64")).open();
+    return reader.schema.fields.flatMap(({ name, type }) => (holdsDuration(type) ? [name] : []));
+  } catch {
+    return undefined;
+  }
+}
+
+const holdsDuration = (type: DataType): boolean =>
+  type.typeId === Type.Duration || (type.children ?? []).some((field) => holdsDuration(field.type));
