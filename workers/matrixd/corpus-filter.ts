@@ -1,5 +1,31 @@
-/** Whether the metadata of one row meets a filter, where no vector is asked for; vectord's indexes mean the same (ADR 0068). */
-import type { Bound, Condition, Scalar } from "../../runtime/filter.ts";
+/** Filters over the metadata of a corpus: which fields they may name, and, where no vector is asked for, whether a row meets one; vectord's indexes mean the same (ADR 0068). */
+import type { Static } from "@sinclair/typebox";
+import { fail } from "../../runtime/errors.ts";
+import { type Bound, type Condition, parseFilter, pathsOf, type Scalar } from "../../runtime/filter.ts";
+import { nearNames } from "../../runtime/nearest.ts";
+import type { Corpus } from "./schemas.ts";
+
+/**
+ * Throws `invalid_field` for a filter that names a field no row of the corpus can have: its columns are declared, so a
+ * misspelt one is a mistake and not a filter without hits.
+ */
+export function checkFields(
+  filter: Record<string, unknown>,
+  { name, metadata_columns: columns = [] }: Pick<Static<typeof Corpus>, "name" | "metadata_columns">,
+): void {
+  const condition = parseFilter(filter);
+  const isKnown = (path: string) =>
+    columns.some((column) => path === column || path.startsWith(`${column}.`));
+  const stray = condition && pathsOf(condition).find((path) => !isKnown(path));
+  if (stray === undefined) return;
+  const [near] = nearNames(stray, columns);
+  const shown = columns.slice(0, 50).join(", ");
+  throw fail(
+    "invalid_field",
+    `filter.${stray.slice(0, 100)}: corpus '${name}' has no metadata column of this name${near ? `; did you mean '${near}'?` : ""}; it has ${shown || "none"}`,
+    { details: { field: `filter.${stray.slice(0, 100)}` } },
+  );
+}
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);

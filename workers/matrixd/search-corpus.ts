@@ -1,4 +1,5 @@
 /** What one corpus puts forward for a search. */
+import { checkFields } from "./corpus-filter.ts";
 import type { CorpusRow, LiveCorpus } from "./live-corpus.ts";
 import type { RowSet } from "./row-set.ts";
 import type { SearchParts } from "./search-parts.ts";
@@ -46,6 +47,7 @@ export async function askCorpus(
 ): Promise<Asked> {
   const { name } = live.info;
   const { sqlFilter, filter, candidates: k, mode, text, ef } = plan;
+  if (filter !== undefined) checkFields(filter, live.info);
   const needsVector = mode !== "lexical" || plan.usePlaybook;
   const [among, vector] = await Promise.all([
     sqlFilter === undefined

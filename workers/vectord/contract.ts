@@ -19,7 +19,7 @@ const Name = closed({ name });
 const id = t.String({
   minLength: 1,
   maxLength: 512,
-  description: "Identifier of an item: at most 512 characters.",
+  description: "Identifier of an item: at most 512 characters, not `.` or `..`.",
 });
 const k = t.Integer({ minimum: 1, maximum: 10_000 });
 

@@ -66,6 +66,11 @@ function checkIds(ids: readonly string[]): void {
       );
     if (!id.isWellFormed())
       throw fail("bad_request", `item ${at}: the id is not valid Unicode: half a surrogate pair`);
+    if (id === "." || id === "..")
+      throw fail(
+        "bad_request",
+        `item ${at}: '${id}' cannot be an id: no URL can name it, so it could not be read back; give it another`,
+      );
     const first = seen.get(id);
     if (first !== undefined)
       throw fail(

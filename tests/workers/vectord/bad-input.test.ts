@@ -160,6 +160,12 @@ describe("add", () => {
         },
         { ...bad, contains: ["item 2 ('d')", "duplicate id", "item 0"] },
       ),
+      ...[".", ".."].map((id) =>
+        add(`the id ${id}, which no URL can name`, item({ id }), {
+          ...bad,
+          contains: [`item 0: '${id}'`, "could not be read back"],
+        }),
+      ),
       add("no items", { items: [] }, { ...invalid, contains: ["items"] }),
       add("items that are no list", { items: {} }, { ...invalid, contains: ["items"] }),
       add("nothing", {}, { ...invalid, contains: ["items"] }),
@@ -289,6 +295,9 @@ describe("arrow", () => {
         "null",
       ]),
       addArrow("an empty id", stream({ id: texts([""]), vector: floats(1, 3) }), ["item 0", "1 to 512"]),
+      addArrow("an id that no URL can name", stream({ id: texts([".."]), vector: floats(1, 3) }), [
+        "item 0: '..'",
+      ]),
       addArrow("the same id twice", stream({ id: texts(["p", "p"]), vector: floats(2, 3) }), [
         "duplicate id",
       ]),

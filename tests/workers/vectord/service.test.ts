@@ -155,6 +155,35 @@ describe("one index", () => {
     expect([other.status, other.body.error.type]).toEqual([409, "idempotency_conflict"]);
   });
 
+  test("whatever id is taken can be read back, and be deleted", async () => {
+    const ids = [
+      "...",
+      "%2e%2e",
+      "a/../b",
+      "/",
+      "\\",
+      "?",
+      "#x",
+      " ",
+      "scroll",
+      "é%",
+      "💥",
+      "..%2f",
+      "\u0000",
+      "a\nb",
+    ];
+    const items = ids.map((id) => ({ id, vector: [1, 1] }));
+    expect((await stack.post("/index/a/add", { items })).status).toBe(200);
+    for (const id of ids) {
+      const { status, body } = await stack.get(`/index/a/items/${encodeURIComponent(id)}`);
+      expect([id, status, body.id]).toEqual([id, 200, id]);
+    }
+    expect((await stack.post("/index/a/delete", { ids: [...ids, ".."] })).body).toMatchObject({
+      deleted: ids.length,
+      missing: 1,
+    });
+  });
+
   test("Arrow: types of metadata", async () => {
     const column = <T extends arrow.DataType>(values: unknown[], type: T) =>
       arrow.vectorFromArray(values as never, type);
