@@ -15,6 +15,7 @@ import { loadSecrets } from "./secrets.ts";
 import type { ServiceSection } from "./settings.ts";
 import { type Supervisor, startSupervisor } from "./supervisor.ts";
 import { watchTerminal } from "./terminal.ts";
+import { ownThreadId, readThread } from "./thread-time.ts";
 import { topology } from "./topology.ts";
 
 const help = `bun run supervisor [options]
@@ -83,6 +84,10 @@ async function main(): Promise<void> {
     await makeDirectory(directory);
     lockDirectory(directory);
   }
+  if (ownThreadId() === undefined)
+    log.warn(
+      "the system does not tell what a thread does (no /proc): a service that hangs is reported, not replaced",
+    );
   const signals = onSignals(log);
   const supervisor = await startSupervisor({
     config,
@@ -90,6 +95,7 @@ async function main(): Promise<void> {
     only,
     clock: systemClock,
     log,
+    readThread,
     restartProcess,
   });
   const reload = createReloading({ sources, first: loaded, only, log, apply: supervisor.reload });

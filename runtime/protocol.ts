@@ -27,14 +27,16 @@ export type ToWorker =
   | { type: "system"; services: ServiceStatus[] }
   /** Holds for requests that begin afterwards; answered with `reloaded`. */
   | { type: "reload"; live: Live }
-  | { type: "ping"; n: number }
+  | { type: "ping" }
   | { type: "stop"; drainMs: number };
 
 export type FromWorker =
+  /** Its first word: the system's number of its thread, where the system tells one. */
+  | { type: "thread"; id: number | undefined }
   | { type: "ready"; port: number }
   /** It could not start, or met an error it did not expect; it closes down by itself and says `closed`. */
   | { type: "fatal"; message: string; code?: string }
-  | { type: "pong"; n: number }
+  | { type: "pong" }
   | { type: "reloaded" }
   /** Nothing native is in flight any more: the thread may be ended. */
   | { type: "closed" };

@@ -39,7 +39,8 @@ export interface ServiceDefinition<
   mount?: (face: Face, deps: Deps<Peers>) => void;
 }
 
-export type ServiceState = "starting" | "ready" | "restarting" | "failed" | "stopping" | "stopped";
+/** `hung`: it does not answer and does nothing; it is ready again as soon as it answers. */
+export type ServiceState = "starting" | "ready" | "hung" | "restarting" | "failed" | "stopping" | "stopped";
 
 /** One service as the supervisor sees it. */
 export interface ServiceStatus {

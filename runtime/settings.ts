@@ -64,7 +64,12 @@ export const settings = {
     heartbeat_timeout_ms: integer(
       10 * second,
       [50, 10 * minute],
-      "silence after which a service counts as hung, in milliseconds",
+      "silence after which a service that uses no processor time counts as hung, in milliseconds of heartbeats",
+    ),
+    busy_timeout_ms: integer(
+      5 * minute,
+      [50, 24 * 60 * minute],
+      "processor time that a service may use without an answer before it counts as hung, in milliseconds",
     ),
     backoff_ms: integer(
       50,

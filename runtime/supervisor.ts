@@ -1,23 +1,21 @@
 /** Starts each service when those it calls are up, hands out channels, watches, restarts with backoff, rewires, stops in reverse. */
-import { type Clock, timestamp } from "./clock.ts";
+import { timestamp } from "./clock.ts";
 import { parseBind, urlOf } from "./config.ts";
 import type { Log } from "./log.ts";
 import type { Live } from "./reload.ts";
 import { nextRestart } from "./restart.ts";
 import type { ServiceState, ServiceStatus } from "./service.ts";
 import type { Config, ServiceSection } from "./settings.ts";
+import { createThreads, type ThreadsOptions } from "./threads.ts";
 import { startOrder, type Topology } from "./topology.ts";
-import { type Ended, startUnit, type Unit } from "./unit.ts";
+import type { Ended, Unit } from "./unit.ts";
+import type { Health } from "./watchdog.ts";
 import { createWiring, type Slot } from "./wiring.ts";
 
-export interface SupervisorOptions {
-  config: Config;
-  topology: Topology;
+export interface SupervisorOptions extends ThreadsOptions {
   /** The services to run in this process. */
   only: readonly ServiceSection[];
-  clock: Clock;
-  log: Log;
-  /** Called when a thread is stuck in native calls: the process must be replaced. */
+  /** Called when a service that ends is stuck in native calls: the process must be replaced. */
   restartProcess: (reason: string) => void;
 }
 
@@ -42,13 +40,12 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   const { topology, only, clock, log } = options;
   let { config } = options;
   const slots = new Map(only.map((name) => [name, emptySlot(name, config)]));
+  const nodes = restrict(topology, only);
   let stopping = false;
-
   const status = () => [...slots.values()].map(statusOf);
   const broadcast = () => {
-    const services = status();
     for (const { unit, state } of slots.values())
-      if (state === "ready") unit?.send({ type: "system", services });
+      if (state === "ready") unit?.send({ type: "system", services: status() });
   };
   const setState = (slot: Slot, state: ServiceState) => {
     slot.state = state;
@@ -56,22 +53,26 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   };
   const { linksOf, rewireCallersOf } = createWiring(slots, topology, config);
 
-  const prepare = (name: ServiceSection) =>
-    startUnit({ ...topology[name], name, clock, settings: config.supervisor });
-  const launch = async (slot: Slot, unit = prepare(slot.name)): Promise<Ended | undefined> => {
+  const threads = createThreads(options, (name, unit, health) => {
+    const slot = slots.get(name);
+    if (slot?.unit === unit && !stopping) setState(slot, noteHealth(slot, unit, health, log));
+  });
+  const launch = (slot: Slot, unit = threads.start(slot.name)): Promise<Ended | undefined> => {
     slot.unit = unit;
-    const peers = linksOf(slot.name);
-    unit.begin({ type: "init", name: slot.name, config, peers, services: status() });
+    const { name } = slot;
+    unit.begin({ type: "init", name, config, peers: linksOf(name), services: status() });
     void unit.ended.then((end) => onEnd(slot, unit, end));
-    try {
-      slot.url = urlOf(config[slot.name].bind, await unit.ready);
+    const ready = unit.ready.then((port) => {
+      slot.url = urlOf(config[name].bind, port);
       slot.startedAt = timestamp(clock);
       setState(slot, "ready");
-      rewireCallersOf(slot.name);
-      return void log.info("service ready", { name: slot.name, address: slot.url });
-    } catch (end) {
-      return end as Ended;
-    }
+      rewireCallersOf(name);
+      log.info("service ready", { name, address: slot.url });
+    });
+    return Promise.race([ready, unit.hung]).then(
+      () => undefined,
+      (end) => end as Ended,
+    );
   };
 
   const onEnd = (slot: Slot, unit: Unit, end: Ended) => {
@@ -79,34 +80,30 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     slot.unit = undefined;
     slot.lastError = end.message;
     if (end.stuck) return options.restartProcess(`${slot.name}: ${end.message}`);
-    const now = clock.elapsed();
-    const waitMs = nextRestart(slot.recent, now, config.supervisor);
-    slot.recent = [...slot.recent.filter((at) => now - at < config.supervisor.restart_window_ms), now];
+    const waitMs = countRestart(slot, clock.elapsed(), config.supervisor);
     setState(slot, waitMs === undefined ? "failed" : "restarting");
     const fields = { name: slot.name, error: end.message, restart_in_ms: waitMs };
     log.error(waitMs === undefined ? "service failed: no more restarts" : "service ended", fields);
     if (waitMs === undefined) return;
-    setTimeout(() => {
+    clock.after(waitMs, () => {
       if (stopping) return;
       slot.restarts += 1;
       void launch(slot);
-    }, waitMs);
+    });
   };
 
   const stop = async () => {
     stopping = true;
-    const levels = startOrder(restrict(topology, only)).reverse();
-    for (const level of levels) await Promise.all(level.map((name) => stopSlot(slots.get(name), config)));
+    for (const level of startOrder(nodes).reverse())
+      await Promise.all(level.map((name) => stopSlot(slots.get(name), config)));
+    await threads.end();
   };
 
   // All threads load their modules at once; each service starts when those it calls are up.
-  const prepared = new Map(only.map((name) => [name, prepare(name)]));
-  const fatal = await startAll(restrict(topology, only), (name) =>
-    launch(slots.get(name) as Slot, prepared.get(name)),
-  );
+  const prepared = new Map(only.map((name) => [name, threads.start(name)]));
+  const fatal = await startAll(nodes, (name) => launch(slots.get(name) as Slot, prepared.get(name)));
   if (fatal) {
     await stop();
-    await Promise.all([...prepared.values()].map((unit) => unit.stop(0)));
     throw new Error(fatal.message);
   }
   broadcast();
@@ -115,6 +112,26 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     return tellAll(slots.values(), live);
   };
   return { status, reload, stop, kill: (name) => void slots.get(name)?.unit?.stop(0) };
+}
+
+/** Milliseconds until it is started again, or undefined when it was restarted too often. */
+function countRestart(slot: Slot, now: number, rule: Config["supervisor"]): number | undefined {
+  const waitMs = nextRestart(slot.recent, now, rule);
+  slot.recent = [...slot.recent.filter((at) => now - at < rule.restart_window_ms), now];
+  return waitMs;
+}
+
+/** Tells of a service that falls silent or answers again; its state from now on. */
+function noteHealth(slot: Slot, unit: Unit, health: Health, log: Log): ServiceState {
+  const { name } = slot;
+  if (health.state === "hung") {
+    slot.lastError = health.message;
+    log.error("service hung", { name, error: health.message });
+    return "hung";
+  }
+  if (health.state === "well") log.info("service answers again", { name });
+  else log.warn("service busy: it does not answer while it works", { name, reason: health.message });
+  return unit.isReady() ? "ready" : "starting";
 }
 
 async function tellAll(slots: Iterable<Slot>, live: Live): Promise<void> {

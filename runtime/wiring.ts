@@ -25,7 +25,9 @@ export function createWiring(slots: ReadonlyMap<ServiceSection, Slot>, topology:
   const connect = (callee: ServiceSection): PeerLink => {
     const slot = slots.get(callee);
     if (!slot) return { url: remoteUrl(callee, config), local: false };
-    if (slot.state !== "ready" || !slot.unit) return { url: slot.url, local: true };
+    // One that hangs takes its channels when it goes on.
+    const isThere = slot.state === "ready" || slot.state === "hung";
+    if (!isThere || !slot.unit) return { url: slot.url, local: true };
     const { port1, port2 } = new MessageChannel();
     slot.unit.send({ type: "serve", port: port2 }, [port2]);
     return { url: slot.url, local: true, port: port1 };

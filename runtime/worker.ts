@@ -86,7 +86,7 @@ export function runService<C extends Contract, P extends Record<string, Contract
         );
         return;
       case "ping":
-        return say({ type: "pong", n: message.n });
+        return say({ type: "pong" });
       case "stop":
         return void end(message.drainMs);
       default:

@@ -4,7 +4,7 @@ import { closed, contract, get, t } from "../../runtime/contract.ts";
 export const Service = closed({
   name: t.String(),
   state: t.String({
-    description: "starting, ready, not_ready, restarting, failed, stopping, stopped or unreachable",
+    description: "starting, ready, not_ready, hung, restarting, failed, stopping, stopped or unreachable",
   }),
   address: t.String(),
   uptime_seconds: t.Optional(t.Number()),

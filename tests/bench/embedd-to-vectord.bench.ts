@@ -6,6 +6,7 @@ import { expect, test } from "bun:test";
 import { systemClock } from "../../runtime/clock.ts";
 import { createLog } from "../../runtime/log.ts";
 import { startSupervisor } from "../../runtime/supervisor.ts";
+import { readThread } from "../../runtime/thread-time.ts";
 import { type Topology, topology } from "../../runtime/topology.ts";
 import { workerColumns, workerRow } from "../../scripts/make-workers.ts";
 import { configWith, temporaryDirectory } from "../support/in-process.ts";
@@ -42,6 +43,7 @@ async function start(urls?: { embedd: string; vectord: string }) {
     only: urls ? ["gateway"] : ["storaged", "vectord", "embedd", "gateway"],
     clock: systemClock,
     log: createLog("supervisor", "error", () => {}),
+    readThread,
     restartProcess: () => {},
   });
   const address = supervisor.status().find(({ name }) => name === "gateway")?.address;

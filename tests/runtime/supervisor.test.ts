@@ -1,7 +1,11 @@
 import { afterEach, expect, test } from "bun:test";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { systemClock } from "../../runtime/clock.ts";
 import { createLog } from "../../runtime/log.ts";
-import { type Supervisor, startSupervisor } from "../../runtime/supervisor.ts";
+import type { ServiceStatus } from "../../runtime/service.ts";
+import { type Supervisor, type SupervisorOptions, startSupervisor } from "../../runtime/supervisor.ts";
+import { readThread } from "../../runtime/thread-time.ts";
 import type { Topology } from "../../runtime/topology.ts";
 import { configWith, temporaryDirectory } from "../support/in-process.ts";
 
@@ -12,12 +16,24 @@ const node = (name: string, calls: Topology["gateway"]["calls"] = [], native = f
   needs: [],
   native,
 });
+/** Heartbeats are quick, and so many may pass in silence that only a thread that is stuck for good uses them up. */
 const quick = {
   heartbeat_ms: 20,
-  heartbeat_timeout_ms: 300,
+  heartbeat_timeout_ms: 600_000,
   backoff_ms: 10,
   restart_limit: 3,
-  stop_timeout_ms: 2000,
+};
+/** For services that hang: 50 heartbeats, more than a thread that is starved waits for its garbage collector. */
+const watchful = { heartbeat_timeout_ms: 1000 };
+
+const ownDirectory = () => {
+  const directory = temporaryDirectory("supervisor");
+  stops.push(directory.remove);
+  return directory;
+};
+const makePipe = (path: string) => {
+  mkdirSync(dirname(path), { recursive: true });
+  expect(Bun.spawnSync(["mkfifo", path]).exitCode).toBe(0);
 };
 
 const stops: (() => Promise<void> | void)[] = [];
@@ -30,10 +46,18 @@ interface Started {
   call: (verb: string, input?: unknown) => Promise<{ status: number; body: never }>;
   state: (name: string) => string | undefined;
   replaced: string[];
+  /** What the supervisor logged so far, a line each. */
+  logged: () => string[];
+  /** A path in the test's own directory. */
+  path: (name: string) => string;
 }
 
-async function start(nodes: Partial<Topology>, supervisorSettings = {}): Promise<Started> {
-  const directory = temporaryDirectory("supervisor");
+async function start(
+  nodes: Partial<Topology>,
+  supervisorSettings = {},
+  given: Partial<Pick<SupervisorOptions, "clock" | "readThread">> & { directory?: string } = {},
+): Promise<Started> {
+  const directory = given.directory ? { path: given.directory } : ownDirectory();
   const bind = { bind: "127.0.0.1:0" };
   const config = configWith({
     data_dir: directory.path,
@@ -44,19 +68,24 @@ async function start(nodes: Partial<Topology>, supervisorSettings = {}): Promise
     queryd: bind,
   });
   const replaced: string[] = [];
+  const lines: string[] = [];
   const supervisor = await startSupervisor({
     config,
     topology: nodes as Topology,
     only: Object.keys(nodes) as never,
     clock: systemClock,
-    log: createLog("supervisor", "error", () => {}),
+    log: createLog("supervisor", "info", (line) => lines.push(line)),
+    readThread,
     restartProcess: (reason) => replaced.push(reason),
+    ...given,
   });
-  stops.push(directory.remove, supervisor.stop);
+  stops.push(supervisor.stop);
   const address = () => supervisor.status().find(({ name }) => name === "gateway")?.address;
   return {
     supervisor,
     replaced,
+    logged: () => lines,
+    path: (name) => join(directory.path, name),
     call: async (verb, input = {}) => {
       const response = await fetch(`${address()}/call/${verb}`, {
         method: "POST",
@@ -69,14 +98,9 @@ async function start(nodes: Partial<Topology>, supervisorSettings = {}): Promise
   };
 }
 
-/** Asks until the answer holds; the deadline is only there to end a broken run. */
-async function until(holds: () => boolean | Promise<boolean>, ms = 10_000): Promise<number> {
-  const started = performance.now();
-  while (!(await holds())) {
-    if (performance.now() - started > ms) throw new Error("it never held");
-    await Bun.sleep(2);
-  }
-  return performance.now() - started;
+/** Asks until the answer holds; the test's own limit ends a run in which it never does. */
+async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await holds())) await Bun.sleep(2);
 }
 
 const pair = { storaged: node("echo"), gateway: node("caller", ["storaged"]) };
@@ -112,22 +136,92 @@ test("a crashed service: callers get unavailable at once, and work again without
   );
 });
 
-test("a hung service is noticed and replaced", async () => {
-  const { call, supervisor } = await start(pair, { heartbeat_timeout_ms: 300 });
+test("a hung service is noticed and replaced alone", async () => {
+  const { call, supervisor } = await start(pair, watchful);
   await call("hang");
   await until(() => (supervisor.status()[0]?.restarts ?? 0) > 0);
   await until(async () => (await call("say", { text: "alive" })).status === 200);
   expect(supervisor.status()[0]?.last_error).toStartWith("hung: silent for");
+  expect(supervisor.status()[1]?.restarts).toBe(0);
 });
 
-test("a hung service that holds native calls asks for a new process and is never terminated", async () => {
-  const { call, replaced } = await start(
-    { ...pair, storaged: node("echo", [], true) },
-    { stop_timeout_ms: 100, heartbeat_timeout_ms: 300 },
+for (const native of [false, true])
+  test(`a ${native ? "native " : ""}service that works without an answer is busy, and is left alone`, async () => {
+    const nodes = { ...pair, storaged: node("echo", [], native) };
+    const { call, supervisor, replaced, logged, path } = await start(nodes, watchful);
+    const before = supervisor.status()[0];
+    await call("spin", { until: path("done") });
+    const notes = () => logged().filter((line) => /"msg":"service (busy|answers)[^}]*"storaged"/.test(line));
+    const isBusy = () => notes().at(-1)?.includes("service busy") ?? false;
+    await until(isBusy);
+    expect(supervisor.status()[0]).toEqual(before as never);
+    writeFileSync(path("done"), "");
+    await until(() => !isBusy());
+    expect(await call("say", { text: "it is the same" })).toMatchObject({ status: 200 });
+    expect(supervisor.status()[0]).toEqual(before as never);
+    expect(replaced).toEqual([]);
+  });
+
+test("a service that works in a circle is replaced when it has used its processor time", async () => {
+  const { call, supervisor } = await start(pair, { ...watchful, busy_timeout_ms: 300 });
+  await call("spin");
+  await until(() => supervisor.status()[0]?.restarts === 1 && supervisor.status()[0]?.state === "ready");
+  expect(supervisor.status()[0]?.last_error).toMatch(
+    /^hung: silent for \d+ ms; it used \d+ ms of processor time$/,
   );
-  await call("hang");
-  await until(() => replaced.length > 0);
-  expect(replaced[0]).toStartWith("storaged: hung");
+  expect((await call("say", { text: "alive" })).status).toBe(200);
+});
+
+test("a hung native service is reported and not replaced, and is ready again when it answers", async () => {
+  const { call, supervisor, replaced, logged, path } = await start(
+    { ...pair, storaged: node("echo", [], true) },
+    watchful,
+  );
+  const pipe = path("pipe");
+  makePipe(pipe);
+  const { started_at } = supervisor.status()[0] ?? {};
+  await call("block", { pipe });
+  await until(() => supervisor.status()[0]?.state === "hung");
+  // The callers are told, too.
+  const told = async () => ((await call("system")).body as ServiceStatus[])[0];
+  await until(async () => (await told())?.state === "hung");
+  expect(await told()).toMatchObject({ restarts: 0, last_error: expect.stringMatching(/^hung: silent/) });
+  const waiting = call("say", { text: "late, and answered" });
+  writeFileSync(pipe, "go on");
+  expect((await waiting).status).toBe(200);
+  await until(() => supervisor.status()[0]?.state === "ready");
+  expect(supervisor.status()[0]).toMatchObject({ restarts: 0, started_at });
+  expect(replaced).toEqual([]);
+  const lines = logged().map((line) => JSON.parse(line));
+  expect(lines).toContainEqual(
+    expect.objectContaining({ level: "error", msg: "service hung", name: "storaged" }),
+  );
+  expect(lines).toContainEqual(expect.objectContaining({ msg: "service answers again", name: "storaged" }));
+});
+
+test("a native service that hangs in its start keeps nobody else from starting", async () => {
+  const directory = ownDirectory().path;
+  const pipe = join(directory, "storaged", "pipe");
+  makePipe(pipe);
+  const nodes = { ...pair, storaged: node("blocked", [], true) };
+  const { call, supervisor, state } = await start(nodes, { start_timeout_ms: 1000 }, { directory });
+  await until(() => state("storaged") === "hung" && state("gateway") === "ready");
+  writeFileSync(pipe, "go on");
+  await until(async () => (await call("say", { text: "late" })).status === 200);
+  expect(supervisor.status()[0]).toMatchObject({ state: "ready", restarts: 0 });
+});
+
+test("where the system does not tell what a thread does, silence is reported and nobody is replaced", async () => {
+  const given = { readThread: () => undefined };
+  const { call, supervisor, path } = await start(pair, watchful, given);
+  const pipe = path("pipe");
+  makePipe(pipe);
+  await call("block", { pipe });
+  await until(() => supervisor.status()[0]?.state === "hung");
+  expect(supervisor.status()[0]?.last_error).toContain("what it does is not known here");
+  writeFileSync(pipe, "go on");
+  await until(() => supervisor.status()[0]?.state === "ready");
+  expect(supervisor.status()[0]?.restarts).toBe(0);
 });
 
 test("a service that crashes in a loop is left failed and reported; the others work", async () => {
@@ -145,10 +239,8 @@ test("a service that crashes in a loop is left failed and reported; the others w
 test("an address that is taken stops the start with its reason", async () => {
   const { supervisor } = await start(pair);
   const taken = supervisor.status()[1]?.address.replace("http://", "") ?? "";
-  const directory = temporaryDirectory("supervisor");
-  stops.push(directory.remove);
   const config = configWith({
-    data_dir: directory.path,
+    data_dir: ownDirectory().path,
     supervisor: quick,
     storaged: { bind: "127.0.0.1:0" },
     gateway: { bind: taken },
@@ -159,12 +251,13 @@ test("an address that is taken stops the start with its reason", async () => {
     only: ["storaged", "gateway"],
     clock: systemClock,
     log: createLog("supervisor", "error", () => {}),
+    readThread,
     restartProcess: () => {},
   });
   expect(String(await second.catch((error) => error))).toMatch(/in use/i);
 });
 
-test("stops within the drain time although a call is open", async () => {
+test("stops although a call is open", async () => {
   const { call, supervisor } = await start(pair, { stop_timeout_ms: 200 });
   const open = call("wait").catch((error: Error) => error);
   await call("say", { text: "warm" });

@@ -1,6 +1,7 @@
 /** Every service in a process of its own on this host, as units of an operator would run them. */
-import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { topology } from "../../runtime/topology.ts";
+import { isHeld } from "./held.ts";
 import { type Product, startProduct } from "./product.ts";
 
 export const apartNames = Object.keys(topology);
@@ -80,10 +81,3 @@ export async function startApart(directory: string, env: Record<string, string>)
     },
   };
 }
-
-/** The signal takes a moment to reach every thread; until then the process may still answer. */
-const isHeld = (pid: number): boolean =>
-  readdirSync(`/proc/${pid}/task`).every((thread) => {
-    const status = readFileSync(`/proc/${pid}/task/${thread}/status`, "utf8");
-    return /^State:\s+T/m.test(status);
-  });

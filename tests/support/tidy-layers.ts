@@ -2,7 +2,17 @@
 import { importsOf, packageOf, type Rule, type Tree } from "./tidy-tree.ts";
 
 /** The supervisor's side of runtime/: it starts the services, so none of them may know it. */
-const supervising = ["main", "supervisor", "topology", "unit", "wiring", "restart", "lock"];
+const supervising = [
+  "main",
+  "supervisor",
+  "topology",
+  "unit",
+  "threads",
+  "wiring",
+  "watchdog",
+  "restart",
+  "lock",
+];
 const isSupervising = (path: string): boolean => supervising.some((name) => path === `runtime/${name}.ts`);
 const isKit = (path: string): boolean => path.startsWith("runtime/") && !isSupervising(path);
 /** A large contract has its shapes in a file beside it. */

@@ -5,6 +5,7 @@ import { systemClock } from "../../runtime/clock.ts";
 import { defaults, loadConfig } from "../../runtime/config.ts";
 import { createLog } from "../../runtime/log.ts";
 import { startSupervisor } from "../../runtime/supervisor.ts";
+import { readThread } from "../../runtime/thread-time.ts";
 import type { Topology } from "../../runtime/topology.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 import { startProduct } from "../support/product.ts";
@@ -144,6 +145,7 @@ test("a service that is started again after a reload has the new configuration",
     only: ["storaged"],
     clock: systemClock,
     log: createLog("supervisor", "error", () => {}),
+    readThread,
     restartProcess: () => {},
   });
   const status = async (token: string) => {
