@@ -1,17 +1,24 @@
 /** The one way a dataset gets a new version: planned from the head, written durably, then seen by readers. */
 import { fail } from "../../runtime/errors.ts";
+import type { Log } from "../../runtime/log.ts";
 import { fold } from "../../runtime/sql-name.ts";
 import type { ManifestStore } from "./manifest-store.ts";
 import type { NameLock } from "./name-lock.ts";
 import type { Registry } from "./registry.ts";
+import { createTogether } from "./together.ts";
 import type { Version } from "./version.ts";
 
-export interface Proposal {
+export interface Change {
   name: string;
   /** The version to write, or the head itself when nothing is to change. Pure: it is asked again after a lost race. */
   plan: (head: Version | undefined) => Version;
   /** The version ends the dataset: one whose columns no query can use has an end, too. */
   drops?: boolean;
+}
+
+export interface Proposal {
+  /** Of different names; all are committed, or none is. */
+  changes: readonly Change[];
   /** What must hold before the write; asked once, after the first plan, so that a refused plan costs nothing. */
   check?: () => Promise<void>;
 }
@@ -22,53 +29,69 @@ export interface Committed<V = Version> {
   changed: boolean;
 }
 
+/** Gives what became of each change. */
 export type Commit = (
   proposal: Proposal,
   context: { requestId: string; signal: AbortSignal },
-) => Promise<Committed>;
+) => Promise<Committed[]>;
 
 /** Times a number may be taken by another writer before the commit is given up. */
 const attemptsMax = 8;
 
 /**
  * Makes `commit`. Commits of one name, in whatever case, take turns; what `plan` or `check` throws is passed on and
- * nothing is written. When storage fails in mid-write the outcome is unknown: the next commit finds out, because the
- * number is taken or free.
+ * nothing is written. Several names are committed by one write: the manifest of the first holds the versions of the others
+ * whole, and theirs are written after it, at the latest at the next start. When storage fails in mid-write the outcome is
+ * unknown: the next commit finds out, because the number is taken or free.
  */
 export function createCommit(deps: {
   store: ManifestStore;
   registry: Registry;
   lock: NameLock;
+  log: Log;
   /** Called after each change of the registry. */
   announce: () => void;
 }): Commit {
   const { store, registry, lock, announce } = deps;
+  const together = createTogether(deps);
 
-  const catchUp = async (name: string) => {
+  const catchUp = async (name: string, requestId: string) => {
     const version = (await store.latest(name)).get(name);
     if (version === undefined) return;
-    registry.put(await store.read(name, version));
+    const { head, also } = await store.readCommit(name, version);
+    registry.put(head);
+    for (const other of also) {
+      await together.follow(other, requestId);
+      const latest = (await store.latest(other.name)).get(other.name) ?? other.version;
+      registry.put(await store.read(other.name, latest));
+    }
     announce();
   };
+  /** In the turns of all names: in one order, so that no two commits wait for each other. */
+  const inTurns = <T>([name, ...rest]: readonly string[], work: () => Promise<T>): Promise<T> =>
+    name === undefined ? work() : lock(name, () => inTurns(rest, work));
 
-  return ({ name, plan, check, drops }, { requestId, signal }) =>
-    lock(fold(name), async () => {
+  return ({ changes, check }, { requestId, signal }) => {
+    const names = new Set(changes.map(({ name }) => fold(name)));
+    return inTurns([...names].sort(), async () => {
       for (let attempt = 1; attempt <= attemptsMax; attempt++) {
-        const head = registry.head(name, drops);
-        const version = plan(head);
+        await together.settle(names, requestId);
+        const planned = changes.map(({ name, plan, drops }) => {
+          const head = registry.head(name, drops);
+          const version = plan(head);
+          return { version, changed: version !== head };
+        });
         if (attempt === 1) await check?.();
-        if (version === head) return { version, changed: false };
+        const [carrier, ...also] = planned.filter(({ changed }) => changed).map(({ version }) => version);
+        if (carrier === undefined) return planned;
         if (signal.aborted) throw fail("client_closed", "the caller went away before anything was written");
-        if (await store.append(version, requestId)) {
-          registry.put(version);
-          announce();
-          return { version, changed: true };
-        }
-        await catchUp(name);
+        if (await together.write([carrier, ...also], requestId)) return planned;
+        await catchUp(carrier.name, requestId);
       }
       throw fail(
         "conflict",
-        `another writer takes every next version of '${name}': give the catalog one owner`,
+        `another writer takes every next version of '${changes.map(({ name }) => name).join("' or '")}': give the catalog one owner`,
       );
     });
+  };
 }

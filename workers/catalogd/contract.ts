@@ -129,9 +129,25 @@ export const catalogd = contract("catalogd", {
 
   admit: internal({
     summary:
-      "Throws what `register` would throw of the name alone: that it is reserved, or taken in another case.",
+      "Throws what `register` would throw of the name alone: that it is reserved, or taken in another case. Gives the number of its next version.",
     body: Name,
-    reply: closed({}),
+    reply: closed({ next_version: t.Integer({ minimum: 1 }) }),
+  }),
+  commit: internal({
+    summary: "Makes a new version of each of several datasets, or of none of them.",
+    body: closed({
+      registrations: t.Array(
+        closed({
+          ...registration,
+          /** The number that the version is to have; with another one all is a `conflict`. */
+          version: t.Optional(t.Integer({ minimum: 1 })),
+          /** Other columns than the registered ones are no drift: for `replace`. */
+          new_columns: t.Optional(t.Boolean()),
+        }),
+        { minItems: 1, maxItems: 8 },
+      ),
+    }),
+    reply: closed({ manifests: t.Array(Manifest) }),
   }),
   snapshot: internal({
     summary:

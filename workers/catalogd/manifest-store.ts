@@ -3,7 +3,7 @@ import type { Peer } from "../../runtime/contract.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
 import { columnProblem } from "../../runtime/sql-type.ts";
 import type { Storaged } from "../storaged/contract.ts";
-import { decodeManifest, encodeManifest } from "./manifest.ts";
+import { decodeCommit, encodeManifest } from "./manifest.ts";
 import { manifestFolder, manifestKey, manifestPrefix, parseManifestKey } from "./manifest-key.ts";
 import type { Head } from "./registry.ts";
 import { isLive, type Version } from "./version.ts";
@@ -11,22 +11,24 @@ import { isLive, type Version } from "./version.ts";
 type Objects = Pick<Peer<Storaged>["verbs"], "list" | "read" | "write">;
 
 export interface ManifestStore {
-  /** Writes the version durably; false when its number is taken. */
-  append: (version: Version, requestId: string) => Promise<boolean>;
+  /** Writes the version durably, and by it commits those of other names; false when its number is taken. */
+  append: (version: Version, requestId: string, also?: readonly Version[]) => Promise<boolean>;
   /** The highest version number of each name. */
   latest: (name?: string) => Promise<Map<string, number>>;
   /** Every version number of each name, ascending, and the keys among them that are no manifest's. */
   versions: (name?: string) => Promise<{ versions: Map<string, number[]>; strange: string[] }>;
   /** A version, or why it cannot be read. Rejects when storage could not be asked. */
   read: (name: string, version: number) => Promise<Head>;
+  /** The same with the versions that it commits. */
+  readCommit: (name: string, version: number) => Promise<{ head: Head; also: Version[] }>;
 }
 
 /** What `storaged.read` gives in one piece; a manifest beyond could be written but not read again. */
 const manifestBytesMax = 64 * 1024 * 1024;
 
 export const createManifestStore = ({ list, read, write }: Objects): ManifestStore => ({
-  append: async (version, requestId) => {
-    const bytes = encodeManifest(version);
+  append: async (version, requestId, also = []) => {
+    const bytes = encodeManifest(version, also);
     if (bytes.length > manifestBytesMax) {
       const text = `the manifest of '${version.name}' would have ${bytes.length} bytes, at most ${manifestBytesMax}`;
       throw fail("resource_exhausted", `${text}: replace its objects by fewer, larger ones`);
@@ -65,21 +67,30 @@ export const createManifestStore = ({ list, read, write }: Objects): ManifestSto
     return { versions, strange };
   },
 
-  read: async (name, version) => {
-    const key = manifestKey(name, version);
-    try {
-      const found = await decodeManifest((await read({ key })).bytes);
-      if (found.name !== name || found.version !== version)
-        throw fail("corrupt", `it holds version ${found.version} of '${found.name}'`);
-      // Earlier versions of the program took any text as a type; one bad dataset must not end every query.
-      const wrong = isLive(found) ? columnProblem(found.columns) : undefined;
-      return wrong ? { name, version, reason: unusableReason(key, wrong.problem), unusable: found } : found;
-    } catch (error) {
-      if (!(error instanceof ServiceError) || !lasting.has(error.type)) throw error;
-      return { name, version, reason: `its manifest ${key} cannot be used: ${error.message}` };
-    }
-  },
+  read: async (name, version) => (await readCommit(read, name, version)).head,
+  readCommit: (name, version) => readCommit(read, name, version),
 });
+
+async function readCommit(
+  read: Objects["read"],
+  name: string,
+  version: number,
+): Promise<{ head: Head; also: Version[] }> {
+  const key = manifestKey(name, version);
+  try {
+    const { version: found, also } = await decodeCommit((await read({ key })).bytes);
+    if (found.name !== name || found.version !== version)
+      throw fail("corrupt", `it holds version ${found.version} of '${found.name}'`);
+    // Earlier versions of the program took any text as a type; one bad dataset must not end every query.
+    const wrong = isLive(found) ? columnProblem(found.columns) : undefined;
+    const unusable = wrong && { name, version, reason: unusableReason(key, wrong.problem), unusable: found };
+    return { head: unusable ?? found, also };
+  } catch (error) {
+    if (!(error instanceof ServiceError) || !lasting.has(error.type)) throw error;
+    const reason = `its manifest ${key} cannot be used: ${error.message}`;
+    return { head: { name, version, reason }, also: [] };
+  }
+}
 
 const unusableReason = (key: string, problem: string): string =>
   `its manifest ${key} cannot be used: ${problem}; drop the dataset and ingest its files again`;

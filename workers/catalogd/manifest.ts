@@ -71,16 +71,19 @@ const fields: readonly Field[] = [
   text("made_by"),
   utcMicros("created_at"),
 ];
-const schema: SchemaElement[] = [{ name: "manifest", num_children: fields.length }, ...fields.flat()];
+/** Only where versions of other names are committed by this one: as JSON, whole. */
+const also = text("also");
 
-/** The file of a version, sealed. Throws when a number is no safe integer. */
-export function encodeManifest(version: Version): Uint8Array {
+/** The file of a version, sealed, with what is committed by it. Throws when a number is no safe integer. */
+export function encodeManifest(version: Version, together: readonly Version[] = []): Uint8Array {
   const row: Record<string, unknown> = { ...version, created_at: new Date(version.created_at) };
+  const written = together.length === 0 ? fields : [...fields, also];
+  if (together.length > 0) row.also = JSON.stringify(together);
   const writer = new ByteWriter();
-  const written = parquetWrite({
+  const waits = parquetWrite({
     writer,
-    schema,
-    columnData: fields.map(([{ name }]) => ({ name, data: [stored(row[name]) ?? null] })),
+    schema: [{ name: "manifest", num_children: written.length }, ...written.flat()],
+    columnData: written.map(([{ name }]) => ({ name, data: [stored(row[name]) ?? null] })),
     // One row: bounds would repeat the row.
     statistics: false,
     kvMetadata: [
@@ -89,12 +92,16 @@ export function encodeManifest(version: Version): Uint8Array {
     ],
     createdBy: "lakehouse catalogd",
   });
-  if (written) throw new Error("writing to memory cannot wait");
+  if (waits) throw new Error("writing to memory cannot wait");
   return seal(writer.getBytes());
 }
 
-/** The inverse of `encodeManifest`. Throws `corrupt`, saying why, for a damaged file and one of a newer format. */
-export async function decodeManifest(bytes: Uint8Array): Promise<Version> {
+/** The version in a file of `encodeManifest`. Throws `corrupt`, saying why, for a damaged file and one of a newer format. */
+export const decodeManifest = async (bytes: Uint8Array): Promise<Version> =>
+  (await decodeCommit(bytes)).version;
+
+/** The same with the versions of other names that are committed by it. */
+export async function decodeCommit(bytes: Uint8Array): Promise<{ version: Version; also: Version[] }> {
   checkSeal(bytes);
   try {
     const file = bytes.slice().buffer;
@@ -102,7 +109,8 @@ export async function decodeManifest(bytes: Uint8Array): Promise<Version> {
     checkFormat(metadata.key_value_metadata?.find(({ key }) => key === formatKey)?.value);
     const rows = await parquetReadObjects({ file, metadata });
     if (rows.length !== 1) throw fail("corrupt", `it has ${rows.length} rows instead of one`);
-    return restored(rows[0]) as Version;
+    const { also = "[]", ...version } = restored(rows[0]) as Version & { also?: string };
+    return { version, also: JSON.parse(also) as Version[] };
   } catch (cause) {
     if (cause instanceof ServiceError) throw cause;
     throw fail("corrupt", "it does not read as a manifest", { cause });

@@ -26,14 +26,27 @@ export function planRegistration(
   registration: Registration,
   given: Given,
 ): Version {
-  const { name, columns, operation = "replace", made_by = "client" } = registration;
+  const {
+    name,
+    columns,
+    operation = "replace",
+    made_by = "client",
+    version,
+    new_columns = false,
+  } = registration;
   const live = isLive(head) ? head : undefined;
   const fingerprint = schemaFingerprint(columns);
-  if (live && live.schema_fingerprint !== fingerprint)
+  const next = (head?.version ?? 0) + 1;
+  if (version !== undefined && version !== next)
+    throw fail("conflict", `the next version of '${name}' is ${next}, not ${version}`, {
+      details: { next_version: next },
+    });
+  if (live && live.schema_fingerprint !== fingerprint && !(new_columns && operation === "replace"))
     throw driftError(name, schemaDrift(live.columns, columns));
   const objects =
     live && operation === "append" ? appended(live, registration.objects) : registration.objects;
-  if (live && Bun.deepEquals(live.objects, objects, true)) return live;
+  const same = live?.schema_fingerprint === fingerprint;
+  if (live && same && Bun.deepEquals(live.objects, objects, true)) return live;
   return {
     dataset_id: live?.dataset_id ?? given.newId(),
     name,

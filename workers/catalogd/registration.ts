@@ -10,6 +10,10 @@ export interface Registration {
   objects: DataObject[];
   operation?: "replace" | "append";
   made_by?: string;
+  /** The number that the version is to have. */
+  version?: number;
+  /** Other columns than the registered ones are no drift. */
+  new_columns?: boolean;
 }
 
 /**

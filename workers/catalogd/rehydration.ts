@@ -34,9 +34,18 @@ export function startRehydration(deps: {
 
   const attempt = async () => {
     const began = clock.elapsed();
-    const latest = [...(await store.latest())];
-    const heads = await inParallel(latest, concurrency, ([name, version]) => store.read(name, version));
-    for (const head of heads) {
+    const latest = await store.latest();
+    const commits = await inParallel([...latest], concurrency, ([name, version]) =>
+      store.readCommit(name, version),
+    );
+    const heads = new Map(commits.map(({ head }) => [head.name, head]));
+    // A version that was committed by another one's manifest, and whose own was not written before the end.
+    for (const version of commits.flatMap(({ also }) => also)) {
+      if ((latest.get(version.name) ?? 0) >= version.version) continue;
+      await store.append(version, "rehydration");
+      heads.set(version.name, version);
+    }
+    for (const head of heads.values()) {
       if (isDamaged(head))
         log.error("a dataset cannot be served", { dataset: head.name, reason: head.reason });
       registry.put(head);

@@ -5,9 +5,10 @@ import { fail, ServiceError } from "../../runtime/errors.ts";
 import { holdFiles } from "../../runtime/held-files.ts";
 import type { Metrics } from "../../runtime/metrics.ts";
 import type { Deps } from "../../runtime/service.ts";
+import { twiceNamed } from "../../runtime/sql-name.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import { type Changes, createChanges } from "./changes.ts";
-import { type Commit, type Committed, createCommit } from "./commit.ts";
+import { type Change, type Commit, type Committed, createCommit } from "./commit.ts";
 import type { Catalogd } from "./contract.ts";
 import { type InspectionDeps, inspectCatalog } from "./inspection.ts";
 import { createManifestStore } from "./manifest-store.ts";
@@ -15,7 +16,7 @@ import { createNameLock } from "./name-lock.ts";
 import { checkObjects } from "./object-check.ts";
 import { page } from "./pages.ts";
 import { planDrop, planRegistration } from "./plan.ts";
-import { checkName, checkRegistration } from "./registration.ts";
+import { checkName, checkRegistration, type Registration } from "./registration.ts";
 import { createRegistry, type Registry } from "./registry.ts";
 import { type Rehydration, startRehydration } from "./rehydration.ts";
 import { isLive, type Manifest } from "./version.ts";
@@ -41,7 +42,7 @@ export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promis
     etag: registry.etag,
   });
   const lock = createNameLock(waitingPerNameMax);
-  const commit = createCommit({ store, registry, lock, announce: changes.announce });
+  const commit = createCommit({ store, registry, lock, log, announce: changes.announce });
   const concurrency = config.catalogd.rehydrate_concurrency;
   const rehydration = startRehydration({ store, registry, concurrency, clock, log });
   const writing = createWriting(commit);
@@ -92,7 +93,7 @@ const kept = (deps: InspectionDeps & { directory: string }, rehydration: Rehydra
   point: () => holdFiles(deps.directory, []),
 });
 
-type Write = "register" | "drop";
+type Write = "register" | "commit" | "drop";
 type Read = Exclude<keyof VerbsOf<Catalogd>, Write>;
 
 function writeVerbs(
@@ -105,36 +106,54 @@ function writeVerbs(
     "catalogd_conflicts_total",
     "Registrations refused as conflicts, by type.",
   );
-  const counted = async (work: Promise<Committed>): Promise<Manifest> => {
+  const counted = async (work: Promise<Committed[]>): Promise<Manifest[]> => {
     try {
-      const { version, changed } = await work;
-      if (!isLive(version)) throw new Error("a registration made a tombstone");
-      registers.add(1, {
-        outcome: !changed ? "unchanged" : version.parent === undefined ? "created" : version.operation,
+      return (await work).map(({ version, changed }) => {
+        if (!isLive(version)) throw new Error("a registration made a tombstone");
+        registers.add(1, {
+          outcome: !changed ? "unchanged" : version.parent === undefined ? "created" : version.operation,
+        });
+        return version;
       });
-      return version;
     } catch (error) {
       if (error instanceof ServiceError && error.status === 409) conflicts.add(1, { type: error.type });
       throw error;
     }
   };
 
-  return {
-    register: async (registration, context) => {
-      checkRegistration(registration);
-      const { name, objects } = registration;
-      const plan: Parameters<Commit>[0]["plan"] = (head) => {
+  const registerAll = (
+    registrations: readonly Registration[],
+    context: Parameters<Commit>[1],
+  ): Promise<Manifest[]> => {
+    for (const registration of registrations) checkRegistration(registration);
+    const changes = registrations.map((registration): Change => {
+      const { name } = registration;
+      const plan: Change["plan"] = (head) => {
         registry.refuseCaseClash(name);
         return planRegistration(head, registration, { now: clock.now(), newId });
       };
-      const check = () => checkObjects(peers.storaged.verbs.head, objects, context);
-      return counted(commit({ name, plan, check }, context));
+      return { name, plan };
+    });
+    const objects = registrations.flatMap((registration) => registration.objects);
+    const check = () => checkObjects(peers.storaged.verbs.head, objects, context);
+    return counted(commit({ changes, check }, context));
+  };
+
+  return {
+    register: async (registration, context) => {
+      const [manifest] = await registerAll([registration], context);
+      return manifest as Manifest;
+    },
+    commit: async ({ registrations }, context) => {
+      const names = registrations.map(({ name }) => name);
+      const twice = twiceNamed(names);
+      if (twice !== undefined)
+        throw fail("unprocessable", `'${twice}' is there twice: a commit changes each dataset once`);
+      return { manifests: await registerAll(registrations, context) };
     },
     drop: async ({ name }, context) => {
-      await commit(
-        { name, drops: true, plan: (head) => planDrop(head, name, { now: clock.now() }) },
-        context,
-      );
+      const plan: Change["plan"] = (head) => planDrop(head, name, { now: clock.now() });
+      await commit({ changes: [{ name, drops: true, plan }] }, context);
       drops.add();
       return { name, dropped: true };
     },
@@ -151,7 +170,7 @@ function readVerbs(registry: Registry, changes: Changes): Pick<VerbsOf<Catalogd>
     admit: async ({ name }) => {
       checkName(name);
       registry.refuseCaseClash(name);
-      return {};
+      return { next_version: (registry.head(name)?.version ?? 0) + 1 };
     },
     list: async ({ page_size = pageSizeDefault, page_token }) => {
       const { items, next } = page(registry.manifests(), { token: page_token, size: page_size });
@@ -198,9 +217,10 @@ function gated(rehydration: Rehydration, verbs: VerbsOf<Catalogd>): VerbsOf<Cata
         throw fail("unavailable", `catalogd is ${pending}`, { retryAfterSeconds: 1 });
       return verb(input, context);
     };
-  const { register, drop, manifest, admit, list, changes, snapshot } = verbs;
+  const { register, commit, drop, manifest, admit, list, changes, snapshot } = verbs;
   return {
     register: gate(register),
+    commit: gate(commit),
     drop: gate(drop),
     manifest: gate(manifest),
     admit: gate(admit),

@@ -60,7 +60,9 @@ test(`${kills} kills, seed ${seed}`, async () => {
       const catalog = await startCatalog(directory.path);
       expect(catalog.catalogd.running.notReady?.()).toEqual([]);
       const { manifests = [] } = await catalog.verbs.snapshot({});
-      for (const name of ["a", "b", "c"]) {
+      const [p, q] = ["p", "q"].map((name) => manifests.find((manifest) => manifest.name === name));
+      expect([p?.version, p?.made_by]).toEqual([q?.version, q?.made_by]);
+      for (const name of ["a", "b", "c", "p", "q"]) {
         const chain = await chainOf(catalog, name);
         for (const manifest of acknowledged.filter((made) => made.name === name))
           expect(chain[manifest.version - 1]).toEqual(manifest);
