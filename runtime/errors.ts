@@ -26,6 +26,7 @@ export const errorStatus = {
   unprocessable: 422,
   rejected_rows: 422,
   resource_exhausted: 422,
+  engine_crashed: 422,
   too_many_requests: 429,
   client_closed: 499,
   internal: 500,

@@ -47,7 +47,7 @@ export interface Exchanges {
   take: (frame: Frame) => void;
   attach: (port: MessagePort) => void;
   /** Fails what is open. */
-  detach: (reason: string) => void;
+  detach: (reason: ServiceError) => void;
 }
 
 /** One exchange as its caller has it. */
@@ -66,7 +66,7 @@ export function createExchanges(peer: string, inFlightMax: number): Exchanges {
     },
     detach: (reason) => {
       port = undefined;
-      for (const each of [...open.values()]) each.fail(fail("unavailable", reason, { retryAfterSeconds: 1 }));
+      for (const each of [...open.values()]) each.fail(reason);
     },
     take: (frame) => open.get(frame.exchange)?.take(frame),
     fetch: async (path, init = {}) => {

@@ -1,7 +1,7 @@
 /** A transport is one function, `Call`. Everything here makes one or serves one. */
 
 import type { CallContext, CallOptions, ClientOf, Contract } from "./contract.ts";
-import { fail, fromWire, toWire, type WireError } from "./errors.ts";
+import { fail, fromWire, type ServiceError, toWire, type WireError } from "./errors.ts";
 import { createExchanges, type Exchanges, isExchange } from "./exchange.ts";
 import { serveExchanges } from "./exchange-server.ts";
 
@@ -62,8 +62,8 @@ export interface PortTransport {
   call: Call;
   fetch: Exchanges["fetch"];
   attach: (port: MessagePort) => void;
-  /** Rejects what is pending; later calls fail until `attach`. */
-  detach: (reason: string) => void;
+  /** Rejects what is pending, as `unavailable` for a reason in words; later calls fail until `attach`. */
+  detach: (reason: string | ServiceError) => void;
 }
 
 export function overPort(peer: string, limits: CallLimits): PortTransport {
@@ -72,12 +72,12 @@ export function overPort(peer: string, limits: CallLimits): PortTransport {
   let current: MessagePort | undefined;
   let lastId = 0;
 
-  const detach = (reason: string) => {
+  const detach = (reason: string | ServiceError) => {
     current?.close();
     current = undefined;
-    for (const settle of [...waiting.values()])
-      settle({ id: 0, error: { type: "unavailable", message: reason, retry_after_seconds: 1 } });
-    exchanges.detach(reason);
+    const error = typeof reason === "string" ? fail("unavailable", reason, { retryAfterSeconds: 1 }) : reason;
+    for (const settle of [...waiting.values()]) settle({ id: 0, error: toWire(error) });
+    exchanges.detach(error);
   };
 
   const attach = (port: MessagePort) => {

@@ -24,7 +24,7 @@ export const topology: Topology = {
     worker: worker("workers/ingestd"),
     calls: ["storaged", "catalogd"],
     needs: ["storaged", "catalogd"],
-    native: true,
+    native: false,
   },
   queryd: {
     worker: worker("workers/queryd"),

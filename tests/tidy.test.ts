@@ -112,7 +112,7 @@ const rows: Row[] = [
     name: "native and format packages are confined",
     rule: confinement,
     example: { "workers/queryd/views.ts": 'import { DuckDBInstance } from "@duckdb/node-api";\n' },
-    finds: "only workers/ingestd/engine.ts, workers/queryd/engine.ts",
+    finds: "only workers/ingestd/duckdb/instance.ts, workers/queryd/engine.ts",
   },
   {
     name: "calls are declared in the topology",

@@ -8,7 +8,6 @@ import { join } from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { workersPieces } from "../../scripts/make-workers.ts";
 import { csv } from "../../workers/ingestd/csv.ts";
-import { openEngines } from "../../workers/ingestd/engines.ts";
 import type { Place } from "../../workers/ingestd/format.ts";
 import { type NewTarget, planOf, writeRun } from "../../workers/ingestd/run.ts";
 import { inferFromSample } from "../../workers/ingestd/typing.ts";
@@ -16,6 +15,7 @@ import { peek } from "../../workers/ingestd/upload.ts";
 import { createWorkplace } from "../../workers/ingestd/workplace.ts";
 import { createWriters } from "../../workers/ingestd/writers.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
+import { enginesIn } from "../support/ingest-engines.ts";
 import { inTurn, report, timed } from "../support/measure.ts";
 import { startProduct } from "../support/product.ts";
 
@@ -111,7 +111,7 @@ test("the runs of a CSV, one after the other on all cores and beside each other 
     rowGroupRows: 122_880,
   });
   await workplace.enter();
-  const engines = await openEngines({ threads: 0, memoryBytes: 2e9, directory: join(path, "duckdb") });
+  const engines = enginesIn(path, { threads: 0 });
   const session = await engines.open(signal);
   try {
     const { head, whole, all } = await peek(Bun.file(file).stream(), 2 ** 20);

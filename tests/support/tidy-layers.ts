@@ -76,7 +76,7 @@ export const layers: Rule = (tree) =>
 const owners: readonly (readonly [RegExp, readonly string[]])[] = [
   [
     /^@duckdb\/node-api$/,
-    ["workers/ingestd/engine.ts", "workers/queryd/engine.ts", "scripts/doctor/toolchain.ts"],
+    ["workers/ingestd/duckdb/instance.ts", "workers/queryd/engine.ts", "scripts/doctor/toolchain.ts"],
   ],
   [/^hyparquet-writer$/, ["workers/catalogd/manifest.ts"]],
   [/^hyparquet$/, ["workers/catalogd/manifest.ts", "workers/ingestd/parquet/footer.ts"]],

@@ -1,23 +1,30 @@
 /**
- * DuckDB for ingesting: one engine on all cores, and a few of one core each. Several threads that write one file have
- * to put their rows in order, which takes about a fifth of the processor time; beside each other, with a file each,
- * they need not (ADR 0034).
+ * DuckDB for ingesting, in child processes: sessions on all cores, and a few of one core each. Several threads that
+ * write one file have to put their rows in order, which takes about a fifth of the processor time; beside each other,
+ * with a file each, they need not (ADR 0034).
  */
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
-import { fail } from "../../runtime/errors.ts";
-import { type Engine, openEngine, type Session, type SessionOptions } from "./engine.ts";
+import { createChildPool, stopped } from "../../runtime/child/child.ts";
+import type { Clock } from "../../runtime/clock.ts";
+import type { Log } from "../../runtime/log.ts";
+import type { Metrics } from "../../runtime/metrics.ts";
+import { ingestEngine } from "./duckdb/duckdb.ts";
+import { openSession, type Session } from "./engine.ts";
 import { createTurns } from "./turns.ts";
 
 export interface Engines {
   /** A session on all cores, whose statements are interrupted when the signal aborts. */
-  open: (signal: AbortSignal, options?: SessionOptions) => Promise<Session>;
+  open: (signal: AbortSignal, options?: { measured?: boolean }) => Promise<Session>;
   /**
    * The same on one core, as soon as one is free: the first come first. To be closed in every case. With too little
    * memory to share, on all cores.
    */
   openAlone: (signal: AbortSignal) => Promise<Session>;
-  /** Interrupts every statement, waits until all have returned, and closes DuckDB: the thread may end then. */
+  /** Resolves, as soon as a core is free, with the function that frees it again. */
+  core: (signal: AbortSignal) => Promise<() => void>;
+  /** Has a process ready before the first ingest. */
+  warm: () => void;
+  /** Ends every statement and its process. */
   stop: () => Promise<void>;
 }
 
@@ -28,71 +35,97 @@ export interface EnginesOptions {
   memoryBytes: number;
   /** For what does not fit into memory. */
   directory: string;
+  /** Further folders in which files are written or read, asked for when a process starts. */
+  folders: () => Promise<readonly string[]>;
+  clock: Clock;
+  log: Log;
+  metrics: Metrics;
 }
 
-/** Engines of one core: a file is not received faster than about so many write it. */
+/** Sessions of one core: a file is not received faster than about so many write it. */
 const aloneMax = 4;
 /** Memory of each of them: room for two of the largest row groups. Together they have half of all at most. */
 const aloneBytes = 240_000_000;
+/** Calls that are no statements are answered at once, but for a busy machine. */
+const callTimeoutMs = 60_000;
+/** DuckDB ends an interrupted statement after at most a batch of rows. */
+const graceMs = 1000;
 
-export async function openEngines({ threads, memoryBytes, directory }: EnginesOptions): Promise<Engines> {
+export function openEngines(options: EnginesOptions): Engines {
+  const { threads, memoryBytes, directory } = options;
   const cores = threads > 0 ? threads : availableParallelism();
   const count = Math.min(aloneMax, cores, Math.floor(memoryBytes / 2 / aloneBytes));
+  const pool = createChildPool({
+    contract: ingestEngine,
+    entry: new URL("./duckdb/main.ts", import.meta.url),
+    init: { directory },
+    readable: [],
+    writable: async () => [directory, ...(await options.folders())],
+    openFilesMax: 1024,
+    limits: { timeoutMs: callTimeoutMs, inFlightMax: 64 },
+    idleMax: 1 + count,
+    graceMs,
+    memoryBytesMax: memoryBytes,
+    clock: options.clock,
+    log: options.log,
+    metrics: options.metrics,
+  });
   const stopping = new AbortController();
-  const opened: Promise<Engine>[] = [];
-  const open = (name: string, size: { threads: number; memoryBytes: number }) => {
-    const engine = openEngine({ ...size, directory: join(directory, name) });
-    opened.push(engine);
-    return engine;
-  };
-  const all = await open("all", { threads, memoryBytes: memoryBytes - count * aloneBytes });
-  const idle = Array.from({ length: count }, (_, index) =>
-    whenAsked(() => open(`alone-${index}`, { threads: 1, memoryBytes: aloneBytes })),
-  );
-  const turns = createTurns(count, Number.POSITIVE_INFINITY);
+  const shares = createShares(memoryBytes - count * aloneBytes);
+  const turns = createTurns(Math.max(1, count), Number.POSITIVE_INFINITY);
 
+  const open: Engines["open"] = async (signal, { measured = false } = {}) => {
+    const lease = await pool.lease(signal);
+    const share = shares.take(
+      (bytes) => void lease.verbs.limit({ memoryBytes: bytes }).catch(() => undefined),
+    );
+    const close = () => {
+      share.end();
+      lease.release();
+    };
+    const request = { threads, memoryBytes: share.bytes, measured };
+    return openSession({ ...lease, release: close }, request, signal);
+  };
   return {
-    open: all.open,
+    open,
     openAlone: async (signal) => {
-      if (count === 0) return all.open(signal);
+      if (count === 0) return open(signal);
       const endTurn = await turns.take(undefined, AbortSignal.any([signal, stopping.signal]));
-      const engine = idle.pop();
-      if (engine === undefined) throw new Error("more turns than engines");
-      const leave = () => {
-        idle.push(engine);
+      const lease = await pool.lease(signal).catch((error) => {
         endTurn();
-      };
-      try {
-        stopping.signal.throwIfAborted();
-        const session = await (await engine()).open(signal);
-        return {
-          ...session,
-          close: () => {
-            session.close();
-            leave();
-          },
-        };
-      } catch (error) {
-        leave();
         throw error;
-      }
+      });
+      const close = () => {
+        endTurn();
+        lease.release();
+      };
+      const request = { threads: 1, memoryBytes: aloneBytes, measured: false };
+      return openSession({ ...lease, release: close }, request, signal);
     },
-    stop: async () => {
-      stopping.abort(fail("unavailable", "ingestd is stopping", { retryAfterSeconds: 1 }));
-      const engines = await Promise.allSettled(opened);
-      await Promise.all(engines.map((each) => (each.status === "fulfilled" ? each.value.stop() : undefined)));
+    core: (signal) => turns.take(undefined, AbortSignal.any([signal, stopping.signal])),
+    warm: pool.warm,
+    stop: () => {
+      stopping.abort(stopped());
+      return pool.stop();
     },
   };
 }
 
-/** Opened at the first call, once; after a failure the next call tries again. */
-function whenAsked<T>(open: () => Promise<T>): () => Promise<T> {
-  let opening: Promise<T> | undefined;
-  return () => {
-    opening ??= open().catch((error) => {
-      opening = undefined;
-      throw error;
-    });
-    return opening;
+/** Divides memory evenly among those who have a share of it, anew whenever one comes or goes. */
+function createShares(totalBytes: number) {
+  const holders = new Set<(bytes: number) => void>();
+  const each = () => Math.floor(totalBytes / Math.max(1, holders.size));
+  const tell = (except?: (bytes: number) => void) => {
+    for (const limit of holders) if (limit !== except) limit(each());
+  };
+  return {
+    take: (limit: (bytes: number) => void) => {
+      holders.add(limit);
+      tell(limit);
+      const end = () => {
+        if (holders.delete(limit)) tell();
+      };
+      return { bytes: each(), end };
+    },
   };
 }

@@ -5,7 +5,7 @@
 
 import type { Static } from "@sinclair/typebox";
 import type { ColumnStatistics } from "../catalogd/contract.ts";
-import type { EngineRow, Shape, Value } from "./engine.ts";
+import type { EngineRow, Shape, Value } from "./duckdb/duckdb.ts";
 import { identifier, literal } from "./sql-text.ts";
 
 export interface FieldIds {

@@ -74,6 +74,14 @@ export async function openDraft({ storaged, directory, newId, requestId }: Objec
   });
 }
 
+/** The folders in which drafts may lie beside `directory`. Rejects as storaged does: without it nothing is ingested. */
+export async function stagingFolders(storaged: Peer<Storaged>): Promise<string[]> {
+  const { token, path } = await storaged.verbs.stage({});
+  await storaged.verbs.discard({ token });
+  // Each file lies in a folder of its own, in one folder for all.
+  return path === undefined ? [] : [dirname(dirname(path))];
+}
+
 /** Hashing and syncing a large object takes longer than other calls. */
 const storeTimeoutMs = 10 * 60 * 1000;
 

@@ -11,6 +11,7 @@ import { openEngines } from "./engines.ts";
 import { ingest } from "./ingest.ts";
 import { createJobs, isOver } from "./jobs.ts";
 import { measureIngests } from "./measures.ts";
+import { stagingFolders } from "./objects.ts";
 import { preview } from "./preview.ts";
 import type { IngestDeps, IngestParts } from "./task.ts";
 import { createTurns } from "./turns.ts";
@@ -27,11 +28,14 @@ export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>>
     max_concurrent_ingests: atOnce,
     max_waiting_ingests: waiting,
   } = config.ingestd;
-  const engines = await openEngines({
+  const engines = openEngines({
+    ...deps,
     threads,
     memoryBytes: memoryBytes(memoryLimit),
-    directory: join(workDirectory, "duckdb"),
+    directory: workDirectory,
+    folders: () => stagingFolders(deps.peers.storaged),
   });
+  engines.warm();
   const jobs = createJobs(clock, config.ingestd.jobs_kept);
   const turns = createTurns(atOnce, waiting);
   const parts: IngestParts = { deps, engines, jobs, turns, workDirectory };

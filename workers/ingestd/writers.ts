@@ -44,11 +44,11 @@ export function createWriters({ engines, signal, newTarget }: WritersOptions): W
       return work;
     },
     after: async (work) => {
-      const free = await engines.openAlone(AbortSignal.any([signal, given.signal]));
+      const free = await engines.core(AbortSignal.any([signal, given.signal]));
       try {
         return await work();
       } finally {
-        free.close();
+        free();
       }
     },
     giveUp: async () => {

@@ -9,11 +9,12 @@ import { join } from "node:path";
 import { isBlank, marksOf, parseRow, problemOf, textOf } from "../../../workers/ingestd/csv-rows.ts";
 import { createCsvScan } from "../../../workers/ingestd/csv-scan.ts";
 import type { Session } from "../../../workers/ingestd/engine.ts";
-import { type Engines, openEngines } from "../../../workers/ingestd/engines.ts";
+import type { Engines } from "../../../workers/ingestd/engines.ts";
 import { createPartWriter } from "../../../workers/ingestd/parts.ts";
 import { readText } from "../../../workers/ingestd/text-table.ts";
 import { createWorkplace } from "../../../workers/ingestd/workplace.ts";
 import { type MadeCsv, makeCsv } from "../../support/csv-maker.ts";
+import { enginesIn } from "../../support/ingest-engines.ts";
 import { rfc4180 } from "../../support/rfc4180.ts";
 import { seeded } from "../../support/seeded.ts";
 
@@ -27,7 +28,7 @@ let engines: Engines;
 let session: Session;
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), "lakehouse-fuzz-"));
-  engines = await openEngines({ threads: 2, memoryBytes: 1e9, directory });
+  engines = enginesIn(directory, { memoryBytes: 1e9 });
   session = await engines.open(new AbortController().signal);
 });
 afterAll(async () => {

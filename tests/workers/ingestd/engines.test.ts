@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { fail } from "../../../runtime/errors.ts";
 import { textColumn } from "../../../workers/ingestd/csv-layout.ts";
-import { type Engines, openEngines } from "../../../workers/ingestd/engines.ts";
+import type { Engines } from "../../../workers/ingestd/engines.ts";
 import type { Table } from "../../../workers/ingestd/format.ts";
 import { load } from "../../../workers/ingestd/load.ts";
 import { createRejects } from "../../../workers/ingestd/rejects.ts";
@@ -11,13 +11,14 @@ import type { NewTarget } from "../../../workers/ingestd/run.ts";
 import { createWorkplace } from "../../../workers/ingestd/workplace.ts";
 import { createWriters, type Writers } from "../../../workers/ingestd/writers.ts";
 import { temporaryDirectory } from "../../support/in-process.ts";
+import { enginesIn } from "../../support/ingest-engines.ts";
 
 let home: ReturnType<typeof temporaryDirectory>;
 let engines: Engines;
 const { signal } = new AbortController();
 beforeEach(async () => {
   home = temporaryDirectory("engine");
-  engines = await openEngines({ threads: 2, memoryBytes: 2e9, directory: join(home.path, "duckdb") });
+  engines = enginesIn(home.path);
 });
 afterEach(async () => {
   await engines.stop();
@@ -59,13 +60,13 @@ describe("sessions of one core", () => {
     const running = sessions.map((session) => told(session.run(endless)));
     const waiting = told(engines.openAlone(signal));
     await engines.stop();
-    const stopped = "ingestd is stopping";
+    const stopped = "the service is stopping";
     expect(await Promise.all([...running, waiting])).toEqual([stopped, stopped, stopped]);
-    engines = await openEngines({ threads: 2, memoryBytes: 2e9, directory: join(home.path, "again") });
+    engines = enginesIn(home.path);
   });
 
   test("with too little memory to share all cores are taken", async () => {
-    const small = await openEngines({ threads: 2, memoryBytes: 4e8, directory: join(home.path, "small") });
+    const small = enginesIn(home.path, { memoryBytes: 4e8 });
     const session = await small.openAlone(signal);
     expect(await session.run("SELECT current_setting('threads')::INTEGER AS n")).toEqual([{ n: 2 }]);
     session.close();

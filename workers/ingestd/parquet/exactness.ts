@@ -2,7 +2,8 @@
 import { fail, type ServiceError } from "../../../runtime/errors.ts";
 import { nameProblem, twiceNamed } from "../../../runtime/sql-name.ts";
 import { columnProblem, leavesOf, parseSqlType, type SqlType } from "../../../runtime/sql-type.ts";
-import type { Described, Session } from "../engine.ts";
+import type { Described } from "../duckdb/duckdb.ts";
+import type { Session } from "../engine.ts";
 import { identifier, literal } from "../sql-text.ts";
 import { anyType, type FileType, fileTypeOf } from "./exact-types.ts";
 import type { SchemaNode } from "./footer.ts";

@@ -1,8 +1,8 @@
 /** Parquet in: read whole by DuckDB, and written anew with our field ids, row groups and statistics. */
 import { fail } from "../../../runtime/errors.ts";
 import { columnProblem } from "../../../runtime/sql-type.ts";
-import type { Described, Session } from "../engine.ts";
-import { EngineError } from "../engine.ts";
+import type { Described } from "../duckdb/duckdb.ts";
+import { EngineError, type Session } from "../engine.ts";
 import type { Column, Format, Place, Stored, Table } from "../format.ts";
 import { vectorRows } from "../part-rule.ts";
 import { createPartWriter } from "../parts.ts";

@@ -1,0 +1,179 @@
+/**
+ * Native work in disposable processes: a pool of children of one kind, each held by one piece of work, watched, killed
+ * when it must end, and replaced. What crashes, hangs or eats memory there is the error of that work alone.
+ */
+import type { Clock } from "../clock.ts";
+import type { ClientOf, Contract } from "../contract.ts";
+import { fail, type ServiceError } from "../errors.ts";
+import { describe, type Log } from "../log.ts";
+import type { Metrics } from "../metrics.ts";
+import { ownMemory } from "./own-memory.ts";
+import { type Child, type ChildOptions, startChild } from "./spawn.ts";
+
+export interface ChildPoolOptions<C extends Contract> extends ChildOptions<C> {
+  /** Children kept while nothing is to be done. */
+  idleMax: number;
+  /** How long work that was told to end may go on before its child is killed, in milliseconds. */
+  graceMs: number;
+  /** Memory of the work of all children together, in bytes: without what they share, and what each needs to be there. */
+  memoryBytesMax: number;
+  clock: Clock;
+  log: Log;
+  metrics: Metrics;
+}
+
+/** A child held by one piece of work. */
+export interface Lease<C extends Contract> {
+  pid: number;
+  verbs: ClientOf<C>;
+  fetch: Child<C>["fetch"];
+  /** Ends the child and what it does. */
+  kill: (reason: ServiceError) => void;
+  /** Resolves when the process is gone, with what its callers were told. */
+  ended: Promise<ServiceError>;
+  /** Gives it back; when its work was told to end, as soon as it has. Later calls change nothing. */
+  release: () => void;
+}
+
+export interface ChildPool<C extends Contract> {
+  /** A child of one's own, started where none is idle. The signal aborts when what it does is to end. */
+  lease: (signal: AbortSignal) => Promise<Lease<C>>;
+  /** Has one ready before it is asked for. */
+  warm: () => void;
+  /** Kills all; what waits rejects with `unavailable`. */
+  stop: () => Promise<void>;
+}
+
+/** How often memory is measured while children work: at 2 GB/s, what a core can touch, a child outgrows its bound by 100 MB. */
+const measureEveryMs = 50;
+
+/** What a process of Bun with DuckDB takes for itself before it does anything: 55 to 70 MB were measured. */
+const bareBytes = 80_000_000;
+
+export function createChildPool<C extends Contract>(options: ChildPoolOptions<C>): ChildPool<C> {
+  const { contract, log } = options;
+  const all = new Set<Child<C>>();
+  const leased = new Set<Child<C>>();
+  const idle: Child<C>[] = [];
+  /** One that is started before it is asked for. */
+  let ahead: Promise<Child<C> | undefined> | undefined;
+  let stopping = false;
+  const count = countedEnds(options, () => all.size);
+  const watch = createWatch(leased, options);
+
+  const start = async (): Promise<Child<C>> => {
+    if (stopping) throw stopped();
+    const child = await startChild(options);
+    all.add(child);
+    if (stopping) child.kill(stopped());
+    void child.ended.then((why) => {
+      all.delete(child);
+      idle.splice(0, idle.length, ...idle.filter((other) => other !== child));
+      if (!leased.delete(child)) return;
+      count(why);
+      warm();
+    });
+    return child;
+  };
+  const warm = () => {
+    if (stopping || idle.length > 0 || ahead !== undefined || options.idleMax === 0) return;
+    ahead = start().catch((cause) => {
+      log.warn("a child process could not be started ahead", { child: contract.name, ...describe(cause) });
+      return undefined;
+    });
+    void ahead.then((child) => {
+      ahead = undefined;
+      if (child !== undefined && all.has(child)) idle.push(child);
+    });
+  };
+  /** The child started ahead is whoever's takes it first. */
+  const take = async (): Promise<Child<C>> => {
+    while (idle.length === 0 && ahead !== undefined) await ahead;
+    return idle.pop() ?? start();
+  };
+  const giveBack = async (child: Child<C>, signal: AbortSignal) => {
+    if (signal.aborted) await untilAtRest(child, options);
+    if (!leased.delete(child)) return;
+    if (idle.length < options.idleMax && !stopping) idle.push(child);
+    else child.kill(stopped());
+  };
+  return {
+    warm,
+    lease: async (signal) => {
+      const child = await take();
+      leased.add(child);
+      watch();
+      let isReleased = false;
+      const release = () => {
+        if (isReleased) return;
+        isReleased = true;
+        void giveBack(child, signal);
+      };
+      return { ...child, release };
+    },
+    stop: async () => {
+      stopping = true;
+      await ahead;
+      for (const child of all) child.kill(stopped());
+      await Promise.all([...all].map(({ ended }) => ended));
+    },
+  };
+}
+
+/** Resolves when nothing runs in the child any more: it is killed when that takes longer than the grace. */
+async function untilAtRest(
+  child: Child<Contract>,
+  { clock, graceMs }: Pick<ChildPoolOptions<Contract>, "clock" | "graceMs">,
+): Promise<void> {
+  const late = () => child.kill(fail("timeout", "the work did not end when it was told to"));
+  const forgive = clock.after(graceMs, late);
+  await Promise.race([child.rest().catch(() => undefined), child.ended]);
+  forgive();
+}
+
+function countedEnds({ contract, metrics }: ChildPoolOptions<Contract>, running: () => number) {
+  metrics.gauge("child_processes", "Child processes that run.", running);
+  const ends = metrics.counter(
+    "child_process_ends_total",
+    "Child processes that ended while they worked, by cause.",
+  );
+  return (why: ServiceError) => ends.add(1, { child: contract.name, cause: why.type });
+}
+
+/** What work gets that comes when its service stops. */
+export const stopped = () => fail("unavailable", "the service is stopping", { retryAfterSeconds: 1 });
+
+/** Kills the largest of the children that work while all together are too large. */
+function createWatch<C extends Contract>(
+  leased: ReadonlySet<Child<C>>,
+  { clock, memoryBytesMax }: ChildPoolOptions<C>,
+): () => void {
+  let watching = false;
+  const look = () => {
+    const sizes = [...leased].map((child) => ({
+      child,
+      bytes: Math.max(0, ownMemory(child.pid) - bareBytes),
+    }));
+    const total = sizes.reduce((sum, { bytes }) => sum + bytes, 0);
+    if (total <= memoryBytesMax) return;
+    const largest = sizes.reduce((a, b) => (b.bytes > a.bytes ? b : a));
+    largest.child.kill(tooLarge(largest.bytes, total, memoryBytesMax));
+  };
+  const run = async () => {
+    watching = true;
+    while (leased.size > 0) {
+      look();
+      await clock.sleep(measureEveryMs);
+    }
+    watching = false;
+  };
+  return () => void (watching || run());
+}
+
+const megabytes = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`;
+
+const tooLarge = (bytes: number, total: number, bytesMax: number): ServiceError =>
+  fail(
+    "resource_exhausted",
+    `the work took ${megabytes(bytes)} of memory, with others ${megabytes(total)}; ${megabytes(bytesMax)} are allowed`,
+  );

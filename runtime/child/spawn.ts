@@ -1,0 +1,146 @@
+/**
+ * A child process that does native work for a service: what crashes, hangs or eats memory there ends the child alone.
+ * A child serves one contract over a socket, as services serve theirs over channels; it is confined, where the system
+ * can, and killed without asking.
+ */
+import { dirname, resolve } from "node:path";
+import type { ClientOf, Contract } from "../contract.ts";
+import { fail, type ServiceError } from "../errors.ts";
+import { makeDirectory } from "../files.ts";
+import type { Log } from "../log.ts";
+import { type CallLimits, client, overPort } from "../rpc.ts";
+import { beginVerb, restVerb } from "../serve-child.ts";
+import { openSocketPort, socketDescriptor } from "../socket-port.ts";
+import type { Confinement } from "./confine.ts";
+
+export interface ChildOptions<C extends Contract> {
+  contract: C;
+  /** The program: a file that calls `serveChild`. */
+  entry: URL;
+  /** What `create` in the child gets: JSON, bigint and typed arrays. */
+  init: unknown;
+  /** Folders that it may read, and in which it may write, beside the program and the system's libraries. */
+  readable: readonly string[];
+  writable: () => Promise<readonly string[]>;
+  openFilesMax: number;
+  limits: CallLimits;
+  log: Log;
+}
+
+export interface Child<C extends Contract> {
+  pid: number;
+  verbs: ClientOf<C>;
+  /** Fetches one of its streams. */
+  fetch: (path: string, init?: RequestInit) => Promise<Response>;
+  /** Resolves when nothing that was asked of it runs any more. */
+  rest: () => Promise<void>;
+  /** Ends it at once; what waits for it rejects with the reason. */
+  kill: (reason: ServiceError) => void;
+  /** Resolves when the process is gone, with what its callers were told. */
+  ended: Promise<ServiceError>;
+}
+
+const root = resolve(import.meta.dir, "../..");
+const program = ["runtime", "workers", "node_modules", "package.json", "tsconfig.json", "bunfig.toml"];
+/** What Bun and DuckDB read of the system: libraries, time zones, and the size of the machine. */
+const system = [
+  ...["/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/dev/null", "/dev/urandom"],
+  ...["/proc/self", "/proc/meminfo", "/proc/cpuinfo", "/proc/sys/vm", "/sys/kernel/mm", "/sys/fs/cgroup"],
+  "/sys/devices/system/cpu",
+];
+/** Nothing of the parent's environment but what tunes the runtime: no secret is in reach of native code. */
+const passedOn = /^(TZ|LANG|LC_ALL|LD_LIBRARY_PATH|UV_THREADPOOL_SIZE|BUN_JSC_\w+)$/;
+
+/** Starts a child; rejects with `unavailable` when it does not come up. */
+export async function startChild<C extends Contract>(options: ChildOptions<C>): Promise<Child<C>> {
+  const { contract, log } = options;
+  const writable = await options.writable();
+  for (const folder of writable) await makeDirectory(folder);
+  const process_ = Bun.spawn(commandOf(options, writable), {
+    // Where a relative name leads nowhere, and no .env file lies.
+    cwd: "/",
+    env: childEnvironment(),
+    // Its stdout belongs to nobody: native code may print there.
+    stdio: ["ignore", "ignore", "pipe", "pipe"],
+  });
+  void logWords(process_.stderr, log, contract.name);
+  let reason: ServiceError | undefined;
+  const transport = overPort(contract.name, options.limits);
+  const kill = (why: ServiceError) => {
+    reason ??= why;
+    process_.kill("SIGKILL");
+  };
+  const ended = process_.exited.then(() => {
+    const why = reason ?? crashed(contract.name, process_);
+    if (reason === undefined)
+      log.warn("a child process crashed", { child: contract.name, error: why.message });
+    transport.detach(why);
+    return why;
+  });
+  const socket = (process_.stdio as unknown as number[])[socketDescriptor] as number;
+  transport.attach(await openSocketPort(socket, () => process_.kill("SIGKILL")));
+  try {
+    const { unconfined } = (await transport.call(beginVerb, options.init)) as { unconfined: string[] };
+    if (unconfined.length > 0)
+      log.warn("this system cannot confine a child process", { child: contract.name, lacks: unconfined });
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    const why = fail("unavailable", `${contract.name} did not start: ${message}`, {
+      retryAfterSeconds: 1,
+      cause,
+    });
+    kill(why);
+    throw why;
+  }
+  return {
+    pid: process_.pid,
+    verbs: client(contract, transport.call),
+    fetch: transport.fetch,
+    rest: async () => void (await transport.call(restVerb, {})),
+    kill,
+    ended,
+  };
+}
+
+function commandOf(
+  { entry, readable, openFilesMax }: ChildOptions<Contract>,
+  writable: readonly string[],
+): string[] {
+  const path = Bun.fileURLToPath(entry);
+  const run = [process.execPath, "--no-install"];
+  if (process.platform !== "linux") return [...run, path];
+  const confinement: Confinement = {
+    readable: [
+      ...program.map((name) => resolve(root, name)),
+      process.execPath,
+      dirname(path),
+      ...system,
+      ...readable,
+    ],
+    writable,
+    listable: [root],
+    openFilesMax,
+  };
+  return [...run, resolve(import.meta.dir, "launch.ts"), JSON.stringify(confinement), path];
+}
+
+const childEnvironment = (): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(process.env).filter((pair): pair is [string, string] => passedOn.test(pair[0])),
+  );
+
+const crashed = (
+  name: string,
+  { signalCode, exitCode }: { signalCode: number | string | null; exitCode: number | null },
+) =>
+  fail(
+    "engine_crashed",
+    `the process of ${name} ended by ${signalCode ?? `exit code ${exitCode}`}; nothing else was affected`,
+  );
+
+/** A child has no log of its own: what it writes to stderr, such as the report of a crash, is in its parent's. */
+async function logWords(stderr: ReadableStream<Uint8Array>, log: Log, child: string): Promise<void> {
+  const decoder = new TextDecoder();
+  for await (const bytes of stderr)
+    log.warn("a child process wrote", { child, stderr: decoder.decode(bytes, { stream: true }).trim() });
+}

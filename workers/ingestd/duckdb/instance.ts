@@ -1,0 +1,121 @@
+/** DuckDB, the only file of ingestd that knows it: one instance, and the connection of the ingest that has the process. */
+import {
+  type DuckDBConnection,
+  DuckDBInstance,
+  DuckDBListType,
+  DuckDBMapType,
+  DuckDBStructType,
+  type DuckDBType,
+} from "@duckdb/node-api";
+import type { VerbsOf } from "../../../runtime/contract.ts";
+import { fail } from "../../../runtime/errors.ts";
+import { storageErrorInWords } from "../../../runtime/files.ts";
+import type { Described, EngineRow, IngestEngine, Refusal, Shape } from "./duckdb.ts";
+
+/** An interrupt that comes before the statement has begun is lost: it is repeated until the statement has returned. */
+const interruptEveryMs = 20;
+
+/** Opens DuckDB, with a folder of its own for what does not fit into memory. */
+export async function openDuckDb({ directory }: { directory: string }): Promise<VerbsOf<IngestEngine>> {
+  const instance = await DuckDBInstance.create(":memory:", {
+    temp_directory: directory,
+    // Rows stay in the order of the file, and the same file gives the same bytes (ADR 0032).
+    preserve_insertion_order: "true",
+    autoinstall_known_extensions: "false",
+    autoload_known_extensions: "false",
+    allow_community_extensions: "false",
+  });
+  /** Settings change beside a statement that runs. */
+  const control = await instance.connect();
+  let connection = await instance.connect();
+  const limit = (bytes: number) => control.run(`SET GLOBAL memory_limit = '${bytes}B'`);
+  const guarded = <T>(signal: AbortSignal, work: () => Promise<T>): Promise<T | Refusal> =>
+    interruptible(connection, signal, work).catch(refusal);
+
+  return {
+    open: async ({ threads, memoryBytes, measured }) => {
+      connection.closeSync();
+      connection = await instance.connect();
+      await control.run(threads > 0 ? `SET GLOBAL threads = ${threads}` : "RESET GLOBAL threads");
+      await limit(memoryBytes);
+      if (measured) await connection.run("SET enable_progress_bar = true");
+      if (measured) await connection.run("SET enable_progress_bar_print = false");
+      return null;
+    },
+    run: ({ sql }, { signal }) =>
+      guarded(signal, async () => ({
+        rows: (await connection.runAndReadAll(sql)).getRowObjectsJson() as EngineRow[],
+      })),
+    describe: ({ query }, { signal }) =>
+      guarded(signal, async () => ({ columns: await describe(connection, query) })),
+    progress: async () => {
+      const { percentage } = connection.progress;
+      return percentage >= 0 ? { share: Math.min(1, percentage / 100) } : {};
+    },
+    limit: async ({ memoryBytes }) => {
+      // What is in use cannot be taken away: the pool's own bound holds for that.
+      await limit(memoryBytes).catch(() => undefined);
+      return null;
+    },
+  };
+}
+
+async function interruptible<T>(
+  connection: DuckDBConnection,
+  signal: AbortSignal,
+  work: () => Promise<T>,
+): Promise<T> {
+  signal.throwIfAborted();
+  let timer: ReturnType<typeof setInterval> | undefined;
+  const interrupt = () => {
+    connection.interrupt();
+    timer ??= setInterval(() => connection.interrupt(), interruptEveryMs);
+  };
+  signal.addEventListener("abort", interrupt, { once: true });
+  try {
+    return await work();
+  } finally {
+    signal.removeEventListener("abort", interrupt);
+    clearInterval(timer);
+  }
+}
+
+/** DuckDB tells causes apart by text alone. Rejects where the machine failed and not the data. */
+function refusal(cause: unknown): Refusal {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  // Its temporary files are bounded by the room that the disk has, and by nothing else.
+  if (/max_temp_directory_size|failed to offload data block/.test(message))
+    throw fail(
+      "storage_full",
+      "the disk is full: nothing was registered; free space on it, or raise ingestd.memory_limit",
+      { cause },
+    );
+  if (/^Out of Memory Error/.test(message)) {
+    const advice = "raise ingestd.memory_limit, or lower ingestd.row_group_rows";
+    throw fail("resource_exhausted", `the file needs more memory than ingestd may use: ${advice}`, { cause });
+  }
+  const full = storageErrorInWords(message, "keep the file while it is read", cause);
+  if (full) throw full;
+  return { refused: message, broken: /^(INTERNAL|FATAL) Error/.test(message) };
+}
+
+async function describe(connection: DuckDBConnection, query: string): Promise<Described[]> {
+  const described = (await connection.runAndReadAll(`DESCRIBE ${query}`)).getRowObjectsJson();
+  const prepared = await connection.prepare(query);
+  const columns = described.map(({ column_name: name, column_type: type }, index) => ({
+    name: String(name),
+    type: String(type),
+    shape: shapeOf(prepared.columnType(index)),
+  }));
+  prepared.destroySync();
+  return columns;
+}
+
+function shapeOf(type: DuckDBType): Shape {
+  if (type instanceof DuckDBListType) return { child: shapeOf(type.valueType) };
+  if (type instanceof DuckDBMapType) return { key: shapeOf(type.keyType), child: shapeOf(type.valueType) };
+  if (!(type instanceof DuckDBStructType)) return {};
+  return {
+    fields: type.entryNames.map((name, index) => ({ name, shape: shapeOf(type.entryTypes[index] ?? type) })),
+  };
+}

@@ -1,0 +1,6 @@
+/** The program of a child process of ingestd. */
+import { serveChild } from "../../../runtime/serve-child.ts";
+import { ingestEngine } from "./duckdb.ts";
+import { openDuckDb } from "./instance.ts";
+
+await serveChild(ingestEngine, async (init: { directory: string }) => ({ verbs: await openDuckDb(init) }));
