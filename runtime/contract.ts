@@ -34,12 +34,17 @@ export interface RawContext extends CallContext {
   request: Request;
 }
 
+/** The form of an endpoint's errors where it is not ours: OpenAI's clients read `code` as text. */
+export type ErrorForm = "openai";
+
 interface Shapes {
   /** `:name` parts of the path. A trailing `*` is given as the parameter `key`. */
   params?: TObject;
   query?: TObject;
   /** One sentence for the API page. */
   summary: string;
+  /** Ours unless told. */
+  errors?: ErrorForm;
 }
 
 export interface Verb extends Shapes {

@@ -45,6 +45,8 @@ export interface ErrorExtra {
   details?: unknown;
   /** Seconds for the `Retry-After` header; only on errors where nothing was done. */
   retryAfterSeconds?: number;
+  /** `false` where the caller's trying again is of no use: `X-Should-Retry`, which OpenAI's clients obey. */
+  shouldRetry?: false | undefined;
   /** What went wrong inside; logged, never sent. */
   cause?: unknown;
 }
@@ -55,12 +57,14 @@ export interface WireError {
   message: string;
   details?: unknown;
   retry_after_seconds?: number;
+  should_retry?: false;
 }
 
 export class ServiceError extends Error {
   readonly type: ErrorType;
   readonly details: unknown;
   readonly retryAfterSeconds: number | undefined;
+  readonly shouldRetry: false | undefined;
 
   constructor(type: ErrorType, message: string, extra: ErrorExtra = {}) {
     super(message, extra.cause === undefined ? undefined : { cause: extra.cause });
@@ -68,6 +72,7 @@ export class ServiceError extends Error {
     this.type = type;
     this.details = extra.details;
     this.retryAfterSeconds = extra.retryAfterSeconds;
+    this.shouldRetry = extra.shouldRetry;
   }
 
   get status(): number {
@@ -79,6 +84,15 @@ export class ServiceError extends Error {
 export const fail = (type: ErrorType, message: string, extra?: ErrorExtra): ServiceError =>
   new ServiceError(type, message, extra);
 
+/** The same error, told as one that trying again will not mend. */
+export const final = ({ type, message, details, retryAfterSeconds, cause }: ServiceError): ServiceError =>
+  fail(type, message, {
+    details,
+    cause,
+    ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
+    shouldRetry: false,
+  });
+
 /**
  * What may be told to a caller. An error that is not a ServiceError is unexpected: the caller gets a bare
  * `internal`, and whoever serves the call logs the original.
@@ -88,6 +102,7 @@ export function toWire(error: unknown): WireError {
   const wire: WireError = { type: error.type, message: error.message };
   if (error.details !== undefined) wire.details = error.details;
   if (error.retryAfterSeconds !== undefined) wire.retry_after_seconds = error.retryAfterSeconds;
+  if (error.shouldRetry === false) wire.should_retry = false;
   return wire;
 }
 
@@ -96,6 +111,7 @@ export function fromWire(wire: WireError): ServiceError {
   const extra: ErrorExtra = {};
   if (wire.details !== undefined) extra.details = wire.details;
   if (wire.retry_after_seconds !== undefined) extra.retryAfterSeconds = wire.retry_after_seconds;
+  if (wire.should_retry === false) extra.shouldRetry = false;
   const known = Object.hasOwn(errorStatus, wire.type);
   return new ServiceError(known ? wire.type : "internal", known ? wire.message : "internal error", extra);
 }

@@ -1,10 +1,11 @@
 /** What stands around every HTTP handler: request id, limit, gate; then the form of errors, and the counting. */
 import type { Caller, Gate } from "./auth.ts";
-import type { RawContext } from "./contract.ts";
+import type { ErrorForm, RawContext } from "./contract.ts";
 import { fail, ServiceError, toWire } from "./errors.ts";
 import { storageError } from "./files.ts";
 import { describe, type Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
+import { openAiError } from "./openai-error.ts";
 
 export interface GuardDeps {
   gate: Gate;
@@ -24,7 +25,7 @@ export function createGuard(deps: GuardDeps) {
   let open = 0;
   deps.metrics.gauge("http_requests_open", "Requests being answered.", () => open);
 
-  return (pattern: string, handler: Handler, isOpen: boolean) =>
+  return (pattern: string, handler: Handler, isOpen: boolean, form?: ErrorForm) =>
     async (request: Request, from: Caller): Promise<Response> => {
       const started = deps.clock.elapsed();
       const requestId = requestIdOf(request.headers, deps.newId);
@@ -36,7 +37,7 @@ export function createGuard(deps: GuardDeps) {
         if (!isOpen) deps.gate(request, from);
         response = await handler(request, contextOf(request, requestId));
       } catch (error) {
-        response = failed(storageError(error, "write"), requestId, { log: deps.log, pattern });
+        response = failed(storageError(error, "write"), requestId, { log: deps.log, pattern, form });
       } finally {
         open -= 1;
       }
@@ -65,16 +66,22 @@ function contextOf(request: Request, requestId: string): RawContext {
 function failed(
   error: unknown,
   requestId: string,
-  { log, pattern }: { log: Log; pattern: string },
+  { log, pattern, form }: { log: Log; pattern: string; form: ErrorForm | undefined },
 ): Response {
-  const { type, message, details, retry_after_seconds: retryAfter } = toWire(error);
+  const wire = toWire(error);
+  const { type, message, details, retry_after_seconds: retryAfter } = wire;
   const status = error instanceof ServiceError ? error.status : 500;
   if (!(error instanceof ServiceError))
     log.error("unexpected failure", { request_id: requestId, route: pattern, ...describe(error) });
   else log.debug("request refused", { request_id: requestId, route: pattern, type, error: message });
   const headers: Record<string, string> = {};
   if (retryAfter !== undefined) headers["retry-after"] = String(retryAfter);
+  if (wire.should_retry === false) headers["x-should-retry"] = "false";
   if (status === 401) headers["www-authenticate"] = "Bearer";
+  if (form === "openai") {
+    const { status, ...body } = openAiError(wire, requestId);
+    return Response.json(body, { status, headers });
+  }
   const body = {
     message,
     type,

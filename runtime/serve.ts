@@ -3,7 +3,16 @@ import { Elysia } from "elysia";
 import type { Caller } from "./auth.ts";
 import { readBytes, readJsonObject } from "./body.ts";
 import { decode, encode } from "./codec.ts";
-import type { CallContext, Contract, Endpoint, HttpMethod, Raw, RawContext, Verb } from "./contract.ts";
+import type {
+  CallContext,
+  Contract,
+  Endpoint,
+  ErrorForm,
+  HttpMethod,
+  Raw,
+  RawContext,
+  Verb,
+} from "./contract.ts";
 import { fail } from "./errors.ts";
 import { createGuard, type GuardDeps, type Handler } from "./guard.ts";
 import { measureThread } from "./measure-thread.ts";
@@ -27,7 +36,7 @@ interface Route {
 
 export interface Face {
   /** Adds one route; for what is not in a contract, such as a page. */
-  route: (method: HttpMethod, pattern: string, handler: Handler) => void;
+  route: (method: HttpMethod, pattern: string, handler: Handler, errors?: ErrorForm) => void;
   /** Mounts the verbs of a contract under a prefix. */
   verbs: (contract: Contract, invoke: Invoke, prefix?: string) => void;
   /** Mounts the streams of a contract under a prefix. */
@@ -63,8 +72,13 @@ export function createFace(deps: FaceDeps): Face {
 
   // One Elysia route a path, for all methods: it answers HEAD by a GET route otherwise, and loses the Content-Length.
   const byPattern = new Map<string, Map<string, Serve>>();
-  const add = (method: HttpMethod, pattern: string, handler: Handler, open = false) => {
-    const serve = guarded(pattern, handler, open);
+  const add = (
+    method: HttpMethod,
+    pattern: string,
+    handler: Handler,
+    { open = false, errors }: { open?: boolean; errors?: ErrorForm | undefined } = {},
+  ) => {
+    const serve = guarded(pattern, handler, open, errors);
     routes.push({ method, pattern, serve });
     // As Elysia does it: a path that is written out goes before one with parameters.
     routes.sort((a, b) => parametersIn(a.pattern) - parametersIn(b.pattern));
@@ -95,14 +109,15 @@ export function createFace(deps: FaceDeps): Face {
     parse: "none",
   } as never);
   return {
-    route: (method, pattern, handler) => add(method, pattern, handler),
+    route: (method, pattern, handler, errors) => add(method, pattern, handler, { errors }),
     verbs: (contract, invoke, prefix = "") => {
       for (const [verb, endpoint] of Object.entries(contract.endpoints)) {
         if (endpoint.kind !== "verb") continue;
         const handler = verbHandler(verb, endpoint, invoke, { prefix, maxJsonBytes: deps.maxJsonBytes });
-        add(endpoint.method, prefix + endpoint.path, handler);
+        const { errors } = endpoint;
+        add(endpoint.method, prefix + endpoint.path, handler, { errors });
         if (endpoint.method === "GET")
-          add("HEAD", prefix + endpoint.path, async (...args) => headOf(await handler(...args)));
+          add("HEAD", prefix + endpoint.path, async (...args) => headOf(await handler(...args)), { errors });
       }
     },
     raw: (contract, handlers, prefix = "") => {
@@ -110,7 +125,9 @@ export function createFace(deps: FaceDeps): Face {
         const handler = handlers[name];
         if (endpoint.kind !== "raw" || !handler) continue;
         for (const method of endpoint.methods)
-          add(method, prefix + endpoint.path, rawHandler(endpoint, handler, prefix));
+          add(method, prefix + endpoint.path, rawHandler(endpoint, handler, prefix), {
+            errors: endpoint.errors,
+          });
       }
     },
     rpc: (invoke) => add("POST", "/rpc/:verb", rpcHandler(invoke)),
@@ -155,7 +172,7 @@ function missing(routes: readonly Route[], method: string, path: string): never 
 }
 
 function addHealth(
-  add: (method: HttpMethod, pattern: string, handler: Handler, open?: boolean) => void,
+  add: (method: HttpMethod, pattern: string, handler: Handler, options?: { open: boolean }) => void,
   deps: FaceDeps,
 ): void {
   const health = () => Response.json({ status: "ok", service: deps.name });
@@ -171,8 +188,8 @@ function addHealth(
       headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
     });
   for (const method of ["GET", "HEAD"] as const) {
-    add(method, "/health", health, true);
-    add(method, "/livez", health, true);
+    add(method, "/health", health, { open: true });
+    add(method, "/livez", health, { open: true });
     add(method, "/readyz", ready);
     add(method, "/metrics", metrics);
   }

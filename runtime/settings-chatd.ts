@@ -59,6 +59,7 @@ export const chatdSettings = {
 export const providerSettings = tables(
   {
     ollama: { kind: "ollama", base_url: "http://127.0.0.1:11434" },
+    openai: { kind: "openai", base_url: "https://api.openai.com/v1" },
     ollama_cloud: { kind: "ollama", base_url: "https://ollama.com" },
     openrouter: { kind: "openai", base_url: "https://openrouter.ai/api/v1" },
     opencode: { kind: "openai", base_url: "https://opencode.ai/zen/v1" },

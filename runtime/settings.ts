@@ -248,11 +248,8 @@ export const settings = {
       [0, 10],
       "tries again after a provider's 429, 503, openai's 5xx, or a connection that broke",
     ),
-    ollama_url: text("http://127.0.0.1:11434", "where Ollama answers"),
-    openai_url: text(
-      "https://api.openai.com/v1",
-      "base URL of an OpenAI-compatible API; its key is the secret [providers.openai] api_key",
-    ),
+    ollama_url: text("", "another Ollama for embedd alone; empty: [providers.ollama] base_url"),
+    openai_url: text("", "another openai for embedd alone; empty: [providers.openai] base_url"),
   },
   pathwayd: {
     ...listening("127.0.0.1:3217"),

@@ -47,7 +47,7 @@ export function openApi(contracts: readonly Mounted[]): Document {
     openapi: "3.1.0",
     info: { title: "Lakehouse", version: "1", description: "Files become SQL tables, behind one gateway." },
     components: {
-      schemas: { Error: errorSchema },
+      schemas: { Error: errorSchema, OpenAiError: openAiErrorSchema },
       securitySchemes: { token: { type: "http", scheme: "bearer" } },
     },
     security: [{}, { token: [] }],
@@ -73,6 +73,25 @@ const errorSchema = {
   },
 };
 
+const openAiErrorSchema = {
+  type: "object",
+  required: ["error"],
+  properties: {
+    error: {
+      type: "object",
+      required: ["message", "type", "code", "param", "request_id"],
+      properties: {
+        message: { type: "string", description: "For people: what was expected, what came, what to do." },
+        type: { type: "string", description: "As OpenAI's: invalid_request_error, server_error, …" },
+        code: { type: "string", description: "As OpenAI's: context_length_exceeded, model_not_found, …" },
+        param: { type: ["string", "null"], description: "The field that is wrong." },
+        request_id: { type: "string" },
+        details: { description: "Facts that depend on the code." },
+      },
+    },
+  },
+};
+
 function operation(operationId: string, tag: string, endpoint: Verb | Raw): Operation {
   const parameters = [...parametersOf("path", endpoint.params), ...parametersOf("query", endpoint.query)];
   const body = requestBody(endpoint);
@@ -84,7 +103,12 @@ function operation(operationId: string, tag: string, endpoint: Verb | Raw): Oper
     ...(body && { requestBody: body }),
     responses: {
       ...success(endpoint),
-      default: { description: "An error.", content: json({ $ref: "#/components/schemas/Error" }) },
+      default: {
+        description: "An error.",
+        content: json({
+          $ref: `#/components/schemas/${endpoint.errors === "openai" ? "OpenAiError" : "Error"}`,
+        }),
+      },
     },
   };
 }

@@ -159,7 +159,7 @@ function mountStreams(face: Face, contract: Contract, target: Proxied): void {
   for (const endpoint of Object.values(contract.endpoints)) {
     if (endpoint.kind !== "raw") continue;
     for (const method of endpoint.methods)
-      face.route(method, `/v1${endpoint.path}`, (_, context) => pass(target, context));
+      face.route(method, `/v1${endpoint.path}`, (_, context) => pass(target, context), endpoint.errors);
   }
 }
 

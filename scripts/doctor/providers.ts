@@ -1,5 +1,7 @@
 /** Model providers and the place traces are sent to: whether they answer, with the key that is configured. */
 import { defaults } from "../../runtime/config.ts";
+import { localModel } from "../../runtime/model-names.ts";
+import { readModelProviders } from "../../runtime/model-providers.ts";
 import { loadSecrets, type Secrets } from "../../runtime/secrets.ts";
 import type { Config } from "../../runtime/settings.ts";
 import { type BodyLimit, fetchUpstream, textOf } from "../../runtime/upstream.ts";
@@ -72,41 +74,34 @@ class KeyRefused extends Error {}
 const has = (models: readonly string[], name: string): boolean =>
   models.includes(name) || models.includes(`${name}:latest`);
 
-/** Providers of embeddings: required is the one of the default model. */
+/** Providers of embeddings, each where embedd asks it: required is the one of the default model. */
 export function embeddingProbes(config: Config): Probe[] {
-  const { default_model, ollama_url, openai_url } = config.embedd;
-  const [prefix, ...rest] = default_model.split("/");
-  const model = rest.join("/");
-  const key = secretsOf(config).provider("openai");
+  const { default_model: id, ollama_url: ollama, openai_url: openai } = config.embedd;
+  const isLocalModel = id === localModel;
+  const wanted = isLocalModel ? undefined : targetOf(id, config);
   const local: Probe = {
     name: "embedding local",
-    required: prefix === "local",
-    probe: () => ok("embedding local", prefix === "local", "built in"),
+    required: isLocalModel,
+    probe: () => ok("embedding local", isLocalModel, "built in"),
   };
-  return [
-    local,
-    server("embedding ollama", {
-      kind: "ollama",
-      base: ollama_url,
-      key: undefined,
-      required: prefix === "ollama",
-      model: prefix === "ollama" ? model : undefined,
-      fix: `ollama serve, or set embedd.ollama_url`,
-      keyFix: "",
-      config,
-    }),
-    server("embedding openai", {
-      kind: "openai",
-      base: openai_url,
+  const asked = new Set(["ollama", "openai", wanted?.provider]);
+  const providers = readModelProviders(config, { ollama, openai }).filter(({ name }) => asked.has(name));
+  const probes = providers.map(({ name, kind, baseUrl: base, needsKey }) => {
+    const key = secretsOf(config).provider(name);
+    const isWanted = wanted?.provider === name;
+    return server(`embedding ${name}`, {
+      kind,
+      base,
       key,
-      lacksKey: key === undefined && new URL(openai_url).host === "api.openai.com",
-      required: prefix === "openai",
-      model: prefix === "openai" ? model : undefined,
-      fix: `start it, or correct embedd.openai_url`,
-      keyFix: keyFix("openai", config),
+      lacksKey: needsKey && key === undefined,
+      required: isWanted,
+      model: isWanted ? wanted.model : undefined,
+      fix: `${kind === "ollama" ? "ollama serve" : "start it"}, or correct providers.${name}.base_url`,
+      keyFix: keyFix(name, config),
       config,
-    }),
-  ];
+    });
+  });
+  return [local, ...probes];
 }
 
 interface Server {
@@ -145,21 +140,26 @@ function server(name: string, { kind, base, key, lacksKey, required, model, fix,
 const isLocal = (url: string): boolean =>
   /^(localhost|127\.[\d.]+|\[::1\]|10\.[\d.]+|192\.168\.[\d.]+)$/.test(new URL(url).hostname);
 
-/** The providers that a configured model names: `provider/model`, an alias of `[models.*]`, or a bare name, Ollama's. */
+/** The provider of a configured model: `provider/model`, or a bare name, Ollama's. */
+function targetOf(name: string, config: Config): { provider: string; model: string } {
+  const providers = [...Object.keys(defaults().providers), ...Object.keys(config.providers)];
+  const slash = name.indexOf("/");
+  const provider = name.slice(0, Math.max(0, slash));
+  return providers.includes(provider)
+    ? { provider, model: name.slice(slash + 1) }
+    : { provider: "ollama", model: name };
+}
+
+/** The providers that configured models name, by themselves or by an alias of `[models.*]`. */
 function used(config: Config): { provider: string; model: string }[] {
-  const names = Object.entries(config.models).flatMap(([alias, { use }]) =>
-    Array.isArray(use) ? use.map(String) : alias === "" ? [] : [],
+  const names = Object.values(config.models).flatMap(({ use }) =>
+    Array.isArray(use) ? use.map(String) : [],
   );
   const aliases = new Set(Object.keys(config.models));
   const asked = [config.chatd.default_model, config.observerd.review_model];
-  const providers = [...Object.keys(defaults().providers), ...Object.keys(config.providers)];
-  return [...asked.filter((name) => name !== "" && !aliases.has(name)), ...names].map((name) => {
-    const slash = name.indexOf("/");
-    const provider = name.slice(0, Math.max(0, slash));
-    return providers.includes(provider)
-      ? { provider, model: name.slice(slash + 1) }
-      : { provider: "ollama", model: name };
-  });
+  return [...asked.filter((name) => name !== "" && !aliases.has(name)), ...names].map((name) =>
+    targetOf(name, config),
+  );
 }
 
 /** Chat providers: required are those a configured model names, and those somebody added. */

@@ -1,5 +1,6 @@
 /** What every kind of chat provider must do: one suite, run for each against the model server, streaming and not. */
 import { beforeEach, describe, expect, test } from "bun:test";
+import { expectOpenAi } from "../support/api-case.ts";
 import { ask, type ChatdStack, chatKey } from "../support/chatd-stack.ts";
 import { eventsIn, textOfEvents } from "../support/sse-text.ts";
 
@@ -10,21 +11,54 @@ interface FaultRow {
   type: string;
   /** Calls that reach the provider with one retry. */
   calls: number;
+  /** At the doors with OpenAI's errors: the code where it is not the type, the status where it is another. */
+  code?: string;
+  openAiStatus?: number;
   says?: string;
 }
 
 /** Faults before anything was said. */
 const faults: FaultRow[] = [
-  { fault: "busy", status: 429, type: "too_many_requests", calls: 2, says: "limits its callers" },
-  { fault: "full", status: 503, type: "overloaded", calls: 2, says: "overloaded" },
+  {
+    fault: "busy",
+    status: 429,
+    type: "too_many_requests",
+    code: "rate_limit_exceeded",
+    calls: 2,
+    says: "limits its callers",
+  },
+  { fault: "full", status: 503, type: "overloaded", code: "server_overloaded", calls: 2, says: "overloaded" },
   { fault: "broken", status: 502, type: "bad_gateway", calls: 2, says: "failed with 500" },
   { fault: "page", status: 502, type: "bad_gateway", calls: 2, says: "500" },
   { fault: "moved", status: 502, type: "bad_gateway", calls: 1, says: "302" },
-  { fault: "missing", status: 404, type: "not_found", calls: 1, says: "missing" },
+  { fault: "missing", status: 404, type: "not_found", code: "model_not_found", calls: 1, says: "missing" },
   { fault: "refused", status: 400, type: "bad_request", calls: 1, says: "temperature" },
-  { fault: "long", status: 422, type: "unprocessable", calls: 1, says: "longer than" },
-  { fault: "poor", status: 502, type: "bad_gateway", calls: 1, says: "credit" },
-  { fault: "forbidden", status: 502, type: "bad_gateway", calls: 1, says: "refused the key" },
+  {
+    fault: "long",
+    status: 422,
+    type: "unprocessable",
+    code: "context_length_exceeded",
+    openAiStatus: 400,
+    calls: 1,
+    says: "longer than",
+  },
+  {
+    fault: "poor",
+    status: 502,
+    type: "bad_gateway",
+    code: "insufficient_quota",
+    openAiStatus: 429,
+    calls: 1,
+    says: "credit",
+  },
+  {
+    fault: "forbidden",
+    status: 502,
+    type: "bad_gateway",
+    code: "provider_key_refused",
+    calls: 1,
+    says: "refused the key",
+  },
   { fault: "cut", status: 502, type: "bad_gateway", calls: 2 },
   { fault: "error", status: 502, type: "bad_gateway", calls: 2, says: "it went wrong" },
   { fault: "malformed", status: 502, type: "bad_gateway", calls: 2, says: "no answer of" },
@@ -167,16 +201,22 @@ export function chatProviderSuite(kind: string, prefix: string, stackOf: () => C
         test(`${row.fault}${stream ? ", streamed," : ""} is ${row.status} ${row.type}`, async () => {
           const response = await post(row.fault, { stream });
           const text = await response.text();
-          expect(`${response.status} ${text}`).toStartWith(`${row.status} `);
+          const status = row.openAiStatus ?? row.status;
+          expect(`${response.status} ${text}`).toStartWith(`${status} `);
           const { error } = JSON.parse(text);
-          expect(error).toMatchObject({ type: row.type, code: row.status });
+          expectOpenAi(error, status, row.code ?? row.type);
+          // What was tried here, and what no trying mends, OpenAI's clients do not try again.
+          expect(response.headers.get("x-should-retry")).toBe("false");
           expect(error.message).toContain(row.says ?? row.fault);
           expect(error.message).not.toContain("<");
           expect(error.message.length).toBeLessThan(600);
           expect(text).not.toContain(chatKey);
           expect((await stackOf().models.requests()).length).toBe(row.calls);
-          if (row.status === 429) expect(response.headers.get("retry-after")).toBe("1");
+          if (row.fault === "busy") expect(response.headers.get("retry-after")).toBe("1");
           await stackOf().models.until({ active: 0 });
+          const own = await stackOf().post("/chat", ask(prefix + row.fault, { stream }));
+          const { error: told } = JSON.parse(await own.text());
+          expect(told).toMatchObject({ type: row.type, code: row.status, message: error.message });
         });
 
     for (const { fault, type } of midway)
@@ -191,7 +231,8 @@ export function chatProviderSuite(kind: string, prefix: string, stackOf: () => C
         const last = events.at(-1);
         expect(last?.event).toBe("error");
         const { error } = JSON.parse(last?.data ?? "");
-        expect(error).toMatchObject({ type, request_id: response.headers.get("x-request-id") });
+        expectOpenAi(error, 502, type);
+        expect(error.request_id).toBe(response.headers.get("x-request-id"));
         expect(text).not.toContain("[DONE]");
         expect(text).not.toContain(chatKey);
         expect((await stackOf().models.requests()).length).toBe(1);

@@ -56,7 +56,7 @@ describe("doctor", () => {
       ...["cores", "open files", "clock", "systemd units", "memory", "bind gate", "tokens", "secrets"],
       ...["data directory", "file locks"],
       ...["data owner", "bucket primary", "embedding local", "embedding ollama", "embedding openai"],
-      ...["ollama", "ollama_cloud", "openrouter", "opencode", "kimi"].map((name) => `chat ${name}`),
+      ...["ollama", "openai", "ollama_cloud", "openrouter", "opencode", "kimi"].map((name) => `chat ${name}`),
       ...["trace export", "faiss"],
     ]);
     for (const service of services) expect(named(diagnosis, `port ${service}`)?.state).toBe("ok");

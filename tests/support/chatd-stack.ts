@@ -85,6 +85,7 @@ export async function startChatdStack(changes: Changes = {}): Promise<ChatdStack
       chatd: { retries: 1, retry_wait_ms: 20, ...section },
       providers: {
         ollama: { base_url: models.url },
+        openai: { enabled: false },
         ollama_cloud: { enabled: false },
         openrouter: { enabled: false },
         opencode: { enabled: false },

@@ -25,7 +25,12 @@ export async function startEmbeddStack(changes: Changes = {}): Promise<EmbeddSta
   const services: InProcess<typeof embedd>[] = [];
   const another = async (more: Changes) => {
     const urls = { ollama_url: ollama.url, openai_url: `${openai.url}/v1` };
-    const config = configWith({ data_dir: directory.path, embedd: { ...urls, ...more } });
+    const off = { enabled: false };
+    const config = configWith({
+      data_dir: directory.path,
+      embedd: { ...urls, ...more },
+      providers: { ollama_cloud: off, openrouter: off, opencode: off, kimi: off },
+    });
     const secrets = { s3: () => undefined, provider: () => openAiKey };
     const service = await startInProcess(
       { contract: embedd, create: createEmbedd },

@@ -263,6 +263,15 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
     changed();
     return chat(path === "/api/chat" ? ollama : openai, call, response);
   }
+  if (path === "/v1/embeddings" || path === "/api/embed") {
+    state.requests.push(call);
+    const { input } = body as { input: string | unknown[] };
+    const count = typeof input === "string" || typeof input[0] === "number" ? 1 : input.length;
+    const vectors = Array.from({ length: count }, () => [0.6, 0.8]);
+    if (path === "/api/embed") return json(response, 200, { model: body.model, embeddings: vectors });
+    const data = vectors.map((embedding, index) => ({ object: "embedding", index, embedding }));
+    return json(response, 200, { object: "list", data, model: body.model, usage: { prompt_tokens: 1 } });
+  }
   const names = ["good", "tools", "busy"];
   if (path === "/v1/models")
     return json(response, 200, {

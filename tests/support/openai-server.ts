@@ -82,7 +82,10 @@ function embeddings({ body, headers }: Received, reply: Reply): Sent {
       429,
       refusal("You exceeded your current quota", "insufficient_quota", "insufficient_quota"),
     );
-  const texts = (Array.isArray(body.input) ? body.input : [body.input]) as string[];
+  const given = Array.isArray(body.input) ? body.input : [body.input];
+  // One list of numbers is one text of tokens; each of them counts as a word.
+  const lists = typeof given[0] === "number" ? [given] : given;
+  const texts = lists.map((each) => (Array.isArray(each) ? each.join(" ") : String(each)));
   const longest = Math.max(...texts.map(standInTokens));
   if (longest > openAiWindow)
     return reply.json(

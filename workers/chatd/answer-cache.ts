@@ -1,7 +1,7 @@
 /** Answers that callers asked to be remembered: by the exact request, bounded in bytes and time. Failures never come in. */
 import type { Clock } from "../../runtime/clock.ts";
+import type { Target } from "../../runtime/model-names.ts";
 import type { Ask } from "./conversation.ts";
-import type { Target } from "./model-names.ts";
 
 /** Who answered, and what: a completion, or the chunks of a stream, as JSON. */
 export interface Remembered {

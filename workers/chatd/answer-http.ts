@@ -1,5 +1,6 @@
 /** An answer as an HTTP response: OpenAI's shape to the letter, or the same with the product's extras. */
 import type { Clock } from "../../runtime/clock.ts";
+import { namesInHeader } from "../../runtime/openai-error.ts";
 import { jsonResponse } from "../../runtime/whole.ts";
 import type { About, Answer } from "./answering.ts";
 import { type Ask, cacheHeader } from "./conversation.ts";
@@ -24,7 +25,14 @@ export function httpAnswer(answer: Answer, ask: Ask, options: HttpOptions): Resp
   const chunks = wantsUsage ? answer.chunks : withoutUsage(answer.chunks);
   const last = () =>
     own ? { object: "chat.completion.chunk", choices: [], lakehouse: extrasOf(about) } : undefined;
-  const stream = eventStream(chunks, { clock, heartbeatMs, requestId, leave: answer.leave, last });
+  const stream = eventStream(chunks, {
+    clock,
+    heartbeatMs,
+    requestId,
+    leave: answer.leave,
+    last,
+    errors: own ? undefined : "openai",
+  });
   return new Response(stream, {
     headers: {
       "content-type": "text/event-stream; charset=utf-8",
@@ -44,10 +52,7 @@ const headersOf = ({ target, cache, failed, ignored, observed }: About): Record<
   ...(failed.length > 0 && { "x-lakehouse-fallbacks": String(failed.length) }),
   ...(observed.retries > 0 && { "x-lakehouse-retries": String(observed.retries) }),
   ...(ignored.length > 0 && {
-    "x-lakehouse-ignored": ignored
-      .map((name) => encodeURIComponent(name.toWellFormed()))
-      .join(",")
-      .slice(0, 1000),
+    "x-lakehouse-ignored": namesInHeader(ignored),
   }),
 });
 

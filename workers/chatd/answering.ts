@@ -1,10 +1,10 @@
 /** From a conversation to its answer: the cache, then one model after the other until one answers. */
 import type { Clock } from "../../runtime/clock.ts";
-import { fail, type ServiceError } from "../../runtime/errors.ts";
+import { fail, final, type ServiceError } from "../../runtime/errors.ts";
+import { localModel, type ModelNames, noModel, type Target } from "../../runtime/model-names.ts";
 import { type AnswerCache, cacheKey, type Remembered } from "./answer-cache.ts";
 import { attempt, type Opened } from "./attempts.ts";
 import type { Ask } from "./conversation.ts";
-import type { ModelNames, Target } from "./model-names.ts";
 import type { Observation, Observer } from "./observation.ts";
 import { ProviderFailure as Failure, type Json } from "./provider.ts";
 import type { Registered } from "./registry.ts";
@@ -48,6 +48,10 @@ export interface Asker {
 
 /** Answers a conversation. Rejects with a ServiceError when no model did. */
 export async function answerTo(ask: Ask, asker: Asker, deps: AnsweringDeps): Promise<Answer> {
+  if (ask.models.includes(localModel))
+    throw fail("not_found", `model '${localModel}' makes vectors alone: POST /embeddings takes it`, {
+      details: noModel,
+    });
   const targets = deps.names.resolve(ask.models);
   const observed = observationOf(ask, asker, targets, deps.clock);
   const key = ask.cache === "off" ? undefined : cacheKey(ask, targets);
@@ -160,15 +164,25 @@ function fromCache(
   return { about, chunks: chunks(), leave: () => {} };
 }
 
+/** Longest `Retry-After` that OpenAI's clients wait for, in seconds. */
+const waitedForMax = 60;
+
 /** What the caller is told: the last failure, and those before it. */
-function errorOf(cause: unknown, { failed }: About, signal: AbortSignal): unknown {
+function errorOf(cause: unknown, { failed, observed }: About, signal: AbortSignal): unknown {
   if (signal.aborted) return fail("client_closed", "the caller went away");
   if (!(cause instanceof Failure)) return cause;
-  const { error } = cause;
+  const { remedy } = cause;
+  const isTried = observed.retries > 0 || failed.length > 0;
+  const isAskedToWait =
+    cause.error.retryAfterSeconds !== undefined && cause.error.retryAfterSeconds <= waitedForMax;
+  // The client's own tries would multiply with ours, or be of no use.
+  const isFinal = isTried || (remedy !== "again" && !isAskedToWait);
+  const error = isFinal ? final(cause.error) : cause.error;
   if (failed.length === 0) return error;
   const before = failed.map(({ model, message }) => `${model}: ${message}`).join("; ");
   return fail(error.type, `${error.message} (tried before: ${before})`, {
     details: { failed, ...(typeof error.details === "object" && error.details) },
     ...(error.retryAfterSeconds !== undefined && { retryAfterSeconds: error.retryAfterSeconds }),
+    shouldRetry: error.shouldRetry,
   });
 }

@@ -28,6 +28,9 @@ export const Call = closed({
   output: t.Optional(t.String()),
 });
 
+/** A model in OpenAI's shape. */
+const Model = closed({ id: t.String(), object: t.Literal("model"), created: count, owned_by: t.String() });
+
 export const chatd = contract("chatd", {
   chat: raw(["POST"], "/chat", {
     summary: "A conversation: {model | models, messages, …}. With stream: true, server-sent events.",
@@ -35,6 +38,7 @@ export const chatd = contract("chatd", {
     produces: ["application/json", "text/event-stream"],
   }),
   completions: raw(["POST"], "/chat/completions", {
+    errors: "openai",
     summary: "The same in OpenAI's shape: its clients work unchanged.",
     consumes: ["application/json"],
     produces: ["application/json", "text/event-stream"],
@@ -63,13 +67,18 @@ export const chatd = contract("chatd", {
       ),
     }),
   }),
+  model: get("/models/*", {
+    errors: "openai",
+    summary: "One model by its name, which may hold slashes.",
+    params: closed({ key: t.String({ minLength: 1, maxLength: 200 }) }),
+    reply: Model,
+  }),
   models: get("/models", {
-    summary: "The models of every provider that answers, in OpenAI's shape.",
+    errors: "openai",
+    summary: "The models of every provider that answers, and `local`: for conversations and vectors.",
     reply: closed({
       object: t.Literal("list"),
-      data: t.Array(
-        closed({ id: t.String(), object: t.Literal("model"), created: count, owned_by: t.String() }),
-      ),
+      data: t.Array(Model),
     }),
   }),
 

@@ -1,6 +1,8 @@
 /** An answer as server-sent events: each chunk at once, comments in silence, and an `error` event where it breaks off. */
 import type { Clock } from "../../runtime/clock.ts";
+import type { ErrorForm } from "../../runtime/contract.ts";
 import { errorStatus, fail, type ServiceError, toWire } from "../../runtime/errors.ts";
+import { openAiError } from "../../runtime/openai-error.ts";
 import type { Json } from "./provider.ts";
 
 const encoder = new TextEncoder();
@@ -11,6 +13,8 @@ export interface EventStreamOptions {
   requestId: string;
   /** Ends the answer when the reader goes. */
   leave: (reason: ServiceError) => void;
+  /** OpenAI's errors in place of ours. */
+  errors: ErrorForm | undefined;
   /** Data sent after the last chunk. */
   last: () => Json | undefined;
 }
@@ -45,7 +49,7 @@ export function eventStream(
           const extra = last();
           send(`${extra ? `data: ${JSON.stringify(extra)}\n\n` : ""}data: [DONE]\n\n`);
         } catch (cause) {
-          send(errorEvent(cause, options.requestId));
+          send(errorEvent(cause, options));
         }
         controller.close();
       },
@@ -55,9 +59,12 @@ export function eventStream(
   );
 }
 
-/** The product's form of errors, as an event. */
-function errorEvent(cause: unknown, requestId: string): string {
-  const { type, message, details } = toWire(cause);
+/** An error as an event, in the form of the door. */
+function errorEvent(cause: unknown, { requestId, errors }: EventStreamOptions): string {
+  const wire = toWire(cause);
+  if (errors === "openai")
+    return `event: error\ndata: ${JSON.stringify({ error: openAiError(wire, requestId).error })}\n\n`;
+  const { type, message, details } = wire;
   const error = {
     message,
     type,

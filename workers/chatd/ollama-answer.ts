@@ -1,6 +1,7 @@
 /** Ollama's answers as OpenAI's, and the evidence in them that a prompt was cut. */
 import type { Called, callReader, ForcedCall } from "./forced-call.ts";
 import { failure, type Json, type ProviderFailure } from "./provider.ts";
+import { overLong } from "./refused-answer.ts";
 
 interface OllamaMessage {
   content?: unknown;
@@ -169,6 +170,7 @@ const overWindow = (id: string, window: number, evidence: string): ProviderFailu
     "unprocessable",
     `the conversation does not fit the window of ${window} tokens that model '${id}' has here: ${evidence}. Shorten it, or raise context_tokens; nothing is cut silently`,
     "next",
+    { details: overLong },
   );
 
 /** UTF-8 bytes of all that is text in the messages. */

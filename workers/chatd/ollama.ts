@@ -1,6 +1,7 @@
 /** Ollama, by its native API: the one compatible with OpenAI's cannot be told how large the window is. */
 import type { Clock } from "../../runtime/clock.ts";
 import { hostOf, quoted } from "../../runtime/foreign.ts";
+import { noModel } from "../../runtime/model-names.ts";
 import { type BodyLimit, fetchUpstream, piecesOf, textOf } from "../../runtime/upstream.ts";
 import { linesOf } from "./event-lines.ts";
 import { callReader, chosenTools } from "./forced-call.ts";
@@ -165,7 +166,7 @@ async function refusal(response: Response, limit: BodyLimit, about: Refusal): Pr
   const { status, headers } = response;
   const words = wordsOf(text);
   if (status === 404 && /not found|try pulling/i.test(words ?? "") && about.name === "ollama")
-    return failure("not_found", missing(about), "next");
+    return failure("not_found", missing(about), "next", { details: noModel });
   return refusedAnswer({ status, words: words ?? text.slice(0, 2000), code: undefined, headers }, about);
 }
 

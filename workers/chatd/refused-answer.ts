@@ -2,6 +2,8 @@
 import type { Clock } from "../../runtime/clock.ts";
 import type { ErrorType } from "../../runtime/errors.ts";
 import { retryAfterMs as askedToWait, hostOf, passedOnSeconds, quoted } from "../../runtime/foreign.ts";
+import { noModel } from "../../runtime/model-names.ts";
+import { keyAdvice } from "../../runtime/model-providers.ts";
 import { failure, type Json, type ProviderFailure, type Remedy } from "./provider.ts";
 
 /** Who refused. */
@@ -40,13 +42,22 @@ export function refusedAnswer(
   // What a server says of a wrong key may hold the key.
   if (status === 401 || status === 403)
     return moderated.test(`${words} ${code}`)
-      ? failure("unprocessable", `${who} declined the content`, "next")
-      : failure("bad_gateway", `${who} refused the key with ${status}: ${keyAdvice(name)}`, "next");
+      ? failure("unprocessable", `${who} declined the content`, "next", {
+          details: { code: "content_policy_violation" },
+        })
+      : failure("bad_gateway", `${who} refused the key with ${status}: ${keyAdvice(name)}`, "next", {
+          details: { code: "provider_key_refused" },
+        });
   if (tooLong.test(`${words} ${code}`))
-    return failure("unprocessable", `the conversation is longer than ${who} takes: ${words}`, "next");
+    return failure("unprocessable", `the conversation is longer than ${who} takes: ${words}`, "next", {
+      details: overLong,
+    });
   if (status === 402 || usedUp.test(`${words} ${code}`))
-    return failure("bad_gateway", `${who} says that the account's credit is used up`, "next");
-  if (status === 404) return failure("not_found", `${who} knows no such model: ${words}`, "next");
+    return failure("bad_gateway", `${who} says that the account's credit is used up`, "next", {
+      details: { code: "insufficient_quota" },
+    });
+  if (status === 404)
+    return failure("not_found", `${who} knows no such model: ${words}`, "next", { details: noModel });
   const retryAfterMs = askedToWait(headers, about.clock);
   if (status === 429) return busy("too_many_requests", `${who} limits its callers: ${words}`, retryAfterMs);
   if (status === 503 || status === 529)
@@ -61,6 +72,9 @@ export function refusedAnswer(
   const remedy: Remedy = passing.has(status) ? "again" : "next";
   return failure("bad_gateway", `${who} failed with ${status}: ${words}`, remedy, { retryAfterMs });
 }
+
+/** How OpenAI calls a conversation that is too long. */
+export const overLong = { code: "context_length_exceeded", field: "messages" };
 
 /** An error inside an answer that began with 200. */
 export function refusedInStream(error: unknown, about: Refusal): ProviderFailure {
@@ -81,7 +95,3 @@ export function refusedInStream(error: unknown, about: Refusal): ProviderFailure
 
 const busy = (type: ErrorType, message: string, retryAfterMs: number | undefined) =>
   failure(type, message, "again", { retryAfterMs, retryAfterSeconds: passedOnSeconds(retryAfterMs) });
-
-/** Where a provider's key is put. */
-export const keyAdvice = (name: string): string =>
-  `set [providers.${name}] api_key in the secrets file, or the variable ${name.replace(/\W/g, "_").toUpperCase()}_API_KEY`;

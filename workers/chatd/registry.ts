@@ -1,14 +1,14 @@
 /** The providers that are configured: made once, asked now and then whether they answer. */
 import { fail } from "../../runtime/errors.ts";
 import { hostOf } from "../../runtime/foreign.ts";
+import { localModel, type ModelNames, noModel } from "../../runtime/model-names.ts";
+import { keyAdvice } from "../../runtime/model-providers.ts";
 import type { Deps } from "../../runtime/service.ts";
-import type { ModelNames } from "./model-names.ts";
 import { createOllama } from "./ollama.ts";
 import { createOpenAi } from "./openai.ts";
 import { failure, type Provider, ProviderFailure } from "./provider.ts";
 import type { ProviderSetting } from "./provider-setting.ts";
 import { createQuota, type Quota } from "./quota.ts";
-import { keyAdvice } from "./refused-answer.ts";
 import type { SpendBook } from "./spend-book.ts";
 
 export interface Registered {
@@ -107,12 +107,28 @@ async function probe({ provider, refuseWithoutKey }: Registered, clock: Deps["cl
   }
 }
 
-/** Models of every provider that answers, and the aliases, in OpenAI's shape. */
-export async function modelList({ seen }: Registry, names: ModelNames) {
+/** Models of every provider that answers, the aliases and the model inside embedd, in OpenAI's shape. */
+export async function modelList({ seen }: Pick<Registry, "seen">, names: ModelNames) {
   const data = [...(await seen())].flatMap(([provider, { models }]) =>
     models.map((model) => entry(names.idOf(provider, model), provider)),
   );
-  return { object: "list" as const, data: [...names.aliases.map((alias) => entry(alias, "alias")), ...data] };
+  const aliases = names.aliases.map((alias) => entry(alias, "alias"));
+  return { object: "list" as const, data: [...aliases, entry(localModel, "lakehouse"), ...data] };
+}
+
+/** One of them by any of its names. Throws `not_found`, or why its provider cannot be asked. */
+export async function oneModel({ seen }: Pick<Registry, "seen">, names: ModelNames, name: string) {
+  if (names.aliases.includes(name)) return entry(name, "alias");
+  if (name === localModel) return entry(name, "lakehouse");
+  const [target] = names.resolve([name]);
+  const { models, reason } = (target && (await seen()).get(target.provider)) ?? { models: [] };
+  if (reason !== undefined) throw fail("bad_gateway", reason, { shouldRetry: false });
+  // Ollama's models without a tag are the latest.
+  const found = models.find((model) => model === target?.model || model === `${target?.model}:latest`);
+  if (target && found !== undefined) return entry(target.id, target.provider);
+  throw fail("not_found", `there is no model '${name}': GET /models lists what there is`, {
+    details: noModel,
+  });
 }
 
 const entry = (id: string, owner: string) => ({ id, object: "model" as const, created: 0, owned_by: owner });

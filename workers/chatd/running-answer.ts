@@ -1,9 +1,9 @@
 /** An answer under way: its chunks as they pass, and everything that is settled once when it ends, however it ends. */
 import type { Clock } from "../../runtime/clock.ts";
 import { fail, type ServiceError } from "../../runtime/errors.ts";
+import type { ModelFacts, Target } from "../../runtime/model-names.ts";
 import { hasToken, type Opened } from "./attempts.ts";
 import type { Deadline } from "./deadline.ts";
-import type { ModelFacts, Target } from "./model-names.ts";
 import { type Observation, type Observer, textIn } from "./observation.ts";
 import { type Json, ProviderFailure } from "./provider.ts";
 import type { ProviderSetting } from "./provider-setting.ts";

@@ -2,6 +2,7 @@
 import type { Static } from "@sinclair/typebox";
 import { readJsonObject } from "../../runtime/body.ts";
 import type { RawContext, Running } from "../../runtime/contract.ts";
+import { createModelNames } from "../../runtime/model-names.ts";
 import type { Deps } from "../../runtime/service.ts";
 import { createAnswerCache } from "./answer-cache.ts";
 import { httpAnswer } from "./answer-http.ts";
@@ -9,10 +10,9 @@ import { type Asker, answerTo } from "./answering.ts";
 import { createCalls } from "./calls.ts";
 import type { Chatd } from "./contract.ts";
 import { type Ask, readAsk } from "./conversation.ts";
-import { createModelNames } from "./model-names.ts";
 import { createObserver, textIn } from "./observation.ts";
 import { readProviderSettings } from "./provider-setting.ts";
-import { createRegistry, modelList } from "./registry.ts";
+import { createRegistry, modelList, oneModel } from "./registry.ts";
 import { openSpendBook } from "./spend-book.ts";
 
 /** Starts the service. Rejects when a provider or model is badly configured; none of them need answer yet. */
@@ -69,6 +69,7 @@ export async function createChatd(deps: Deps): Promise<Running<Chatd>> {
         });
         return { providers };
       },
+      model: ({ key }) => oneModel(registry, names, key),
       models: () => modelList(registry, names),
       complete: async (input, { requestId, signal }) => {
         const { whole, about } = await answer(askOf(input, chatd.default_model), { requestId, signal });

@@ -1,5 +1,5 @@
 /** What an answer took: tokens as the provider counted them, and dollars where its price is known. */
-import type { ModelFacts } from "./model-names.ts";
+import type { ModelFacts } from "../../runtime/model-names.ts";
 import type { Json } from "./provider.ts";
 
 export interface Usage {

@@ -1,11 +1,12 @@
 /** embedd: text in, vectors out. See README.md beside this file. */
+import type { Static } from "@sinclair/typebox";
 import { Bytes, closed, contract, get, internal, post, raw, t } from "../../runtime/contract.ts";
 
 const model = t.Optional(
   t.String({
     minLength: 1,
     maxLength: 200,
-    description: "`local`, `ollama/<name>`, `openai/<name>`; [embedd] default_model unless given.",
+    description: "`local`, or any model that GET /models lists; [embedd] default_model unless given.",
   }),
 );
 const text = t.String({ minLength: 1 });
@@ -21,15 +22,21 @@ export const ModelInfo = closed({
   is_default: t.Boolean(),
 });
 
-/** OpenAI's body. `input` is looked at by hand, so that token numbers are refused with the reason. */
-export const OpenAiRequest = closed({
-  model,
-  input: t.Unknown({ description: "A text, or a list of texts." }),
-  encoding_format: t.Optional(t.Union([t.Literal("float"), t.Literal("base64")])),
-  dimensions: t.Optional(t.Integer({ minimum: 1, maximum: 65_536 })),
-  /** Taken for OpenAI's sake; nothing is done with it. */
-  user: t.Optional(t.String({ maxLength: 1000 })),
-});
+/** OpenAI's body. `input` is looked at by hand; fields that are not named go to providers with OpenAI's API. */
+export const OpenAiRequest = t.Object(
+  {
+    model,
+    input: t.Unknown({
+      description: "A text, a list of texts, or for providers with OpenAI's API token numbers.",
+    }),
+    encoding_format: t.Optional(t.Union([t.Literal("float"), t.Literal("base64")])),
+    dimensions: t.Optional(t.Integer({ minimum: 1, maximum: 65_536 })),
+    /** Taken for OpenAI's sake; nothing is done with it. */
+    user: t.Optional(t.String({ maxLength: 1000 })),
+  },
+  { additionalProperties: true },
+);
+export type OpenAiBody = Static<typeof OpenAiRequest> & Record<string, unknown>;
 
 export const embedd = contract("embedd", {
   embed: post("/embed", {
@@ -45,6 +52,7 @@ export const embedd = contract("embedd", {
     }),
   }),
   embeddings: raw(["POST"], "/embeddings", {
+    errors: "openai",
     summary: "The same in OpenAI's shape: {input, model, encoding_format?, dimensions?}.",
     consumes: ["application/json"],
     produces: ["application/json"],

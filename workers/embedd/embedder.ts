@@ -108,11 +108,18 @@ function createFetch({ config, clock, metrics }: EmbedderDeps, memory: Memory): 
   const { retries, timeout_ms: timeoutMs } = config;
 
   return async (model, wanted, signal) => {
-    const { provider, name, dimensions } = model;
+    const { provider, name, dimensions, inTokens, extras } = model;
     const texts = wanted.map(({ text }) => text);
     const call = (inner: AbortSignal) =>
       count(provider.name, texts.length, () =>
-        provider.embed({ name, texts, signal: inner, ...(dimensions !== undefined && { dimensions }) }),
+        provider.embed({
+          name,
+          texts,
+          signal: inner,
+          ...(dimensions !== undefined && { dimensions }),
+          ...(inTokens && { inTokens }),
+          ...(extras && { extras }),
+        }),
       );
     const what = `${provider.name} (model '${model.id}')`;
     const answer = await withRetries(call, signal, { retries, timeoutMs, clock, what });
@@ -146,7 +153,7 @@ const named =
     throw fail(
       "unprocessable",
       `${field(at)} is longer than model '${model.id}' takes; split it, for nothing is cut silently. ${cause.message}`,
-      { details: { field: field(at), index: at, model: model.id } },
+      { details: { code: "context_length_exceeded", field: field(at), index: at, model: model.id } },
     );
   };
 

@@ -34,7 +34,7 @@ export function createLocalModel(clock: Pick<Clock, "elapsed">): Provider {
     name: "local",
     // One call at once: more would only take turns. Small ones, so that a short text waits for no long list.
     limits: { texts: 256, bytes: 1024 * 1024, calls: 1 },
-    shortens: false,
+    open: false,
     embed,
     models: async () => [{ name: "", dimension: lexicalDimension }],
   };

@@ -1,51 +1,61 @@
-/** Model ids: `local`, `ollama/<name>`, `openai/<name>`. */
+/** Models that make vectors: `local`, and those of the providers by the names that conversations have for them. */
 import { fail } from "../../runtime/errors.ts";
+import { localModel, type ModelNames, noModel } from "../../runtime/model-names.ts";
 import type { Provider } from "./provider.ts";
 
-/** One model at one provider, and the length of vectors asked of it. */
-export interface Model {
-  /** As callers write it and indexes remember it. */
+/** What a request asks beside the texts; vectors of different shapes are kept apart. */
+export interface Shape {
+  /** Length of vectors that is asked for. */
+  dimensions?: number;
+  /** The texts are lists of token numbers, as JSON. */
+  inTokens?: boolean;
+  /** Fields of the request that nobody here knows. */
+  extras?: Readonly<Record<string, unknown>>;
+}
+
+/** One model at one provider. */
+export interface Model extends Shape {
+  /** `local` or `<provider>/<name>`: as indexes remember it. */
   id: string;
   /** As the provider calls it; empty for `local`. */
   name: string;
   provider: Provider;
-  dimensions?: number;
 }
 
-const expected =
-  "expected 'local', 'ollama/<name>' or 'openai/<name>'; GET /embed/models lists those that answer";
-
 /**
- * Finds the provider of an id. Throws `invalid_field` for an id no provider could have, `not_found` for one of a
- * provider that does not exist. Whether the provider has the model, only the provider knows.
+ * Finds the provider of a name. Throws `invalid_field` for one that no provider could have or that means several models,
+ * `not_found` for one of a provider that does not exist. Whether the provider has the model, only the provider knows.
  */
-export function findModel(id: string, providers: readonly Provider[]): Model {
+export function findModel(
+  id: string,
+  { names, providers }: { names: ModelNames; providers: readonly Provider[] },
+): Model {
   if (!/^[\x21-\x7e]+$/.test(id))
     throw fail("invalid_field", `model: visible ASCII characters only; ${expected}`, {
       details: { field: "model" },
     });
-  const slash = id.indexOf("/");
-  const [prefix, name] = slash < 0 ? [id, ""] : [id.slice(0, slash), id.slice(slash + 1)];
-  const provider = providers.find((candidate) => candidate.name === prefix);
-  const isNamed = slash >= 0;
-  if (!provider || (prefix === "local") === isNamed) throw unknownModel(id, provider);
-  if (isNamed && name === "") throw unknownModel(id, provider);
-  return { id, name, provider };
+  const named = (name: string) => providers.find((candidate) => candidate.name === name);
+  const local = named(localModel);
+  if (id === localModel && local) return { id, name: "", provider: local };
+  const targets = names.resolve([id]);
+  const [target] = targets;
+  if (targets.length > 1)
+    throw fail(
+      "invalid_field",
+      `model: '${id}' means ${targets.map((each) => each.id).join(", ")}, and vectors of several models do not go together; name one`,
+      { details: { field: "model" } },
+    );
+  const provider = target && named(target.provider);
+  if (!provider) throw fail("not_found", `there is no model '${id}': ${expected}`, { details: noModel });
+  return { id: `${provider.name}/${target.model}`, name: target.model, provider };
 }
 
-const unknownModel = (id: string, provider: Provider | undefined) =>
-  fail(
-    "not_found",
-    provider && provider.name !== "local"
-      ? `'${id}' names no model of ${provider.name}: ${expected}`
-      : `there is no model '${id}': ${expected}`,
-    { details: { model: id } },
-  );
+const expected = "expected 'local' or '<provider>/<name>'; GET /embed/models lists those that answer";
 
 /** The model with vectors of another length. Throws `invalid_field` where the model has but one. */
 export function shortened(model: Model, dimensions: number | undefined, known: number | undefined): Model {
   if (dimensions === undefined || dimensions === known) return model;
-  if (model.provider.shortens) return { ...model, dimensions };
+  if (model.provider.open) return { ...model, dimensions };
   const length = known === undefined ? "one length" : `${known} numbers`;
   throw fail(
     "invalid_field",
@@ -55,5 +65,10 @@ export function shortened(model: Model, dimensions: number | undefined, known: n
 }
 
 /** What cache and queue tell models apart by. */
-export const keyOf = ({ id, dimensions }: Model): string =>
-  dimensions === undefined ? id : `${id}#${dimensions}`;
+export const keyOf = ({ id, dimensions, inTokens, extras }: Model): string =>
+  [
+    id,
+    ...(dimensions === undefined ? [] : [dimensions]),
+    ...(inTokens ? ["tokens"] : []),
+    ...(extras ? [JSON.stringify(Object.entries(extras).sort(([a], [b]) => (a < b ? -1 : 1)))] : []),
+  ].join("#");

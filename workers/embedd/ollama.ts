@@ -1,23 +1,29 @@
-/** The provider `ollama`, by Ollama's native API: its OpenAI-compatible one cannot be told not to cut texts. */
+/** Providers that are Ollama, by its native API: its OpenAI-compatible one cannot be told not to cut texts. */
 import type { Clock } from "../../runtime/clock.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
 import { hostOf, passedOnSeconds, quoted, retryAfterMs } from "../../runtime/foreign.ts";
+import { noModel } from "../../runtime/model-names.ts";
 import { fetchUpstream, textOf } from "../../runtime/upstream.ts";
 import {
   answerLimit,
   connectionFailure,
   type EmbedCall,
   type KnownModel,
+  keyRefused,
   PassingFailure,
   type Provider,
   TextTooLong,
+  withoutKey,
 } from "./provider.ts";
 
 /** As Ollama 0.1 to 0.40 and the llama-server inside it say that a text does not fit. */
 const tooLong =
   /input (length|tokens)?\s*exceeds|exceed(s|_)\s*(the )?(available )?(maximum )?context|input is too large to process/i;
 const missing = /model .*not found|try pulling/i;
-const advice = "start it with 'ollama serve', or set [embedd] ollama_url";
+const adviceFor = (name: string): string =>
+  name === "ollama"
+    ? "start it with 'ollama serve', or set [providers.ollama] base_url"
+    : `set [providers.${name}] base_url`;
 
 /** Bytes of an answer: for each text 64 KiB, which 4096 numbers of 16 digits take, and some more. */
 const answerBytes = (texts: number): number => (texts + 16) * 65_536;
@@ -26,12 +32,27 @@ const answerBytes = (texts: number): number => (texts + 16) * 65_536;
 const modelsMax = 200;
 const showsAtOnce = 4;
 
-export function createOllama({ url, clock }: { url: string; clock: Pick<Clock, "now"> }): Provider {
+export interface OllamaOptions {
+  /** As configured: `ollama`, or of a table of one's own. */
+  provider?: string;
+  url: string;
+  /** The secret; absent for servers that need none. */
+  key?: string | undefined;
+  needsKey?: boolean;
+  clock: Pick<Clock, "now">;
+}
+
+export function createOllama(options: OllamaOptions): Provider {
+  const { provider = "ollama", url, key, needsKey = false, clock } = options;
   const base = url.replace(/\/+$/, "");
-  const ask = askOllama(base);
+  const asked = askOllama({ provider, base, key });
+  const ask: typeof asked = (...given) => {
+    if (needsKey && key === undefined) throw withoutKey(provider, base);
+    return asked(...given);
+  };
 
   const embed = async ({ name, texts, signal }: EmbedCall) => {
-    const id = `ollama/${name}`;
+    const id = `${provider}/${name}`;
     const body = { model: name, input: texts, truncate: false };
     const { status, headers, text } = await ask("/api/embed", {
       body,
@@ -39,16 +60,19 @@ export function createOllama({ url, clock }: { url: string; clock: Pick<Clock, "
       model: id,
       bytesMax: answerBytes(texts.length),
     });
-    if (status !== 200) throw refused({ status, headers, text, base, name, clock });
-    const { embeddings, prompt_eval_count: tokens } = parsed(text, id);
+    if (status !== 200) throw refused({ status, headers, text, base, name, provider, key, clock });
+    const { embeddings, prompt_eval_count: tokens } = parsed(text, { provider, id });
     return { vectors: embeddings, ...(typeof tokens === "number" && { tokens }) };
   };
 
   const models = async (signal: AbortSignal): Promise<KnownModel[]> => {
     const { status, text } = await ask("/api/tags", { signal, bytesMax: answerBytes(0) });
-    const list = status === 200 ? parsed(text, undefined).models : undefined;
+    const list = status === 200 ? parsed(text, { provider }).models : undefined;
     if (!Array.isArray(list))
-      throw fail("bad_gateway", `ollama at ${hostOf(base)} answered ${status} to /api/tags: is it Ollama?`);
+      throw fail(
+        "bad_gateway",
+        `${provider} at ${hostOf(base)} answered ${status} to /api/tags: is it Ollama?`,
+      );
     const names = list
       .map((model) => String(model?.name ?? ""))
       .filter((name) => name !== "")
@@ -66,7 +90,7 @@ export function createOllama({ url, clock }: { url: string; clock: Pick<Clock, "
       signal,
       bytesMax: answerBytes(64),
     });
-    const { capabilities, model_info: info } = status === 200 ? parsed(text, undefined) : {};
+    const { capabilities, model_info: info } = status === 200 ? parsed(text, { provider }) : {};
     if (Array.isArray(capabilities) && !capabilities.includes("embedding")) return undefined;
     const figure = (end: string) =>
       Object.entries(info ?? {}).find(
@@ -82,9 +106,9 @@ export function createOllama({ url, clock }: { url: string; clock: Pick<Clock, "
   };
 
   return {
-    name: "ollama",
+    name: provider,
     limits: { texts: 64, bytes: 512 * 1024, calls: 4 },
-    shortens: false,
+    open: false,
     embed,
     models,
   };
@@ -97,7 +121,7 @@ interface Said {
 }
 
 const askOllama =
-  (base: string) =>
+  ({ provider, base, key }: { provider: string; base: string; key: string | undefined }) =>
   async (
     path: string,
     {
@@ -110,15 +134,20 @@ const askOllama =
     try {
       const response = await fetchUpstream(base + path, {
         method: body ? "POST" : "GET",
-        ...(body && { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
+        headers: {
+          ...(body && { "content-type": "application/json" }),
+          ...(key !== undefined && { authorization: `Bearer ${key}` }),
+        },
+        ...(body && { body: JSON.stringify(body) }),
         signal,
       });
-      const text = await textOf(response, answerLimit(bytesMax, "ollama"));
+      const text = await textOf(response, answerLimit(bytesMax, provider));
       return { status: response.status, headers: response.headers, text };
     } catch (cause) {
       if (signal.aborted) throw signal.reason;
       if (cause instanceof ServiceError) throw cause;
-      throw connectionFailure(cause, { provider: "ollama", url: base, advice, ...(model && { model }) });
+      const advice = adviceFor(provider);
+      throw connectionFailure(cause, { provider, url: base, advice, ...(model && { model }) });
     }
   };
 
@@ -132,13 +161,13 @@ interface OllamaAnswer {
 }
 
 /** An answer with status 200 that is no JSON was cut off on the way. */
-function parsed(text: string, model: string | undefined): OllamaAnswer {
+function parsed(text: string, { provider, id }: { provider: string; id?: string }): OllamaAnswer {
   try {
     return Object(JSON.parse(text)) as OllamaAnswer;
   } catch (cause) {
-    const about = model === undefined ? "" : ` for model '${model}'`;
+    const about = id === undefined ? "" : ` for model '${id}'`;
     throw new PassingFailure(
-      fail("bad_gateway", `ollama's answer${about} was cut off or is no JSON: try again`, { cause }),
+      fail("bad_gateway", `${provider}'s answer${about} was cut off or is no JSON: try again`, { cause }),
     );
   }
 }
@@ -149,26 +178,44 @@ function refused({
   text,
   base,
   name,
+  provider,
+  key,
   clock,
-}: Said & { base: string; name: string; clock: Pick<Clock, "now"> }) {
-  const id = `ollama/${name}`;
+}: Said & {
+  base: string;
+  name: string;
+  provider: string;
+  key: string | undefined;
+  clock: Pick<Clock, "now">;
+}) {
+  const id = `${provider}/${name}`;
+  if (status === 401 || status === 403) return keyRefused(`${provider} at ${hostOf(base)}`, status, provider);
   const words = errorOf(text);
-  if (words !== undefined && tooLong.test(words)) return new TextTooLong(`Ollama says: ${quoted(words)}`);
+  if (words !== undefined && tooLong.test(words))
+    return new TextTooLong(`Ollama says: ${quoted(words, key)}`);
   if (status === 429 || status === 503) {
     const waitMs = retryAfterMs(headers, clock);
-    const busy = `ollama is busy (model '${id}'): ${quoted(words ?? "")}`;
+    const busy = `${provider} is busy (model '${id}'): ${quoted(words ?? "", key)}`;
     const type = status === 429 ? "too_many_requests" : "overloaded";
     return new PassingFailure(fail(type, busy, { retryAfterSeconds: passedOnSeconds(waitMs) }), waitMs);
   }
   if (status === 404 && words !== undefined && missing.test(words))
-    return fail("bad_gateway", `ollama at ${hostOf(base)} has no model '${name}': run 'ollama pull ${name}'`);
+    return fail(
+      "bad_gateway",
+      `${provider} at ${hostOf(base)} has no model '${name}'${prefixOf(name)}: run 'ollama pull ${name}'; GET /embed/models lists what there is`,
+      { details: noModel },
+    );
   if (words === undefined)
     return fail(
       "bad_gateway",
-      `${hostOf(base)} answered ${status} to /api/embed (model '${id}'): is ollama_url an Ollama?`,
+      `${hostOf(base)} answered ${status} to /api/embed (model '${id}'): is that an Ollama?`,
     );
-  return fail("bad_gateway", `ollama refused model '${id}' with ${status}: ${quoted(words)}`);
+  return fail("bad_gateway", `${provider} refused model '${id}' with ${status}: ${quoted(words, key)}`);
 }
+
+/** A name whose beginning was meant as a provider's. */
+const prefixOf = (name: string): string =>
+  name.includes("/") ? ` (and no provider is named '${quoted(name.split("/")[0] ?? "")}')` : "";
 
 /** What Ollama says in `{"error": "…"}`, or undefined when something else answered. */
 function errorOf(text: string): string | undefined {

@@ -1,23 +1,65 @@
 /** `/embeddings` as OpenAI's API defines it: what comes in, and what goes out. */
+import { namesInHeader } from "../../runtime/openai-error.ts";
 import { wholeResponse } from "../../runtime/whole.ts";
+import { type OpenAiBody, OpenAiRequest } from "./contract.ts";
 import type { Embedded } from "./embedder.ts";
+import type { Model } from "./model-id.ts";
 import { refusal } from "./texts.ts";
 
+/** What `input` holds: texts, or lists of token numbers, as JSON. */
+export interface Input {
+  texts: string[];
+  inTokens: boolean;
+  /** One text, not in a list. */
+  isOne: boolean;
+}
+
 /**
- * The texts of `input`: one, or a list of them. Token numbers are refused, for they mean something to one model's
- * tokenizer alone.
+ * Reads `input`: a text, a list of texts, a list of token numbers, or a list of such lists. Token numbers mean something
+ * to the tokenizer of the model alone: providers that do not take them refuse them, with what to do.
  */
-export function textsOf(input: unknown): string[] {
-  const list = Array.isArray(input) ? input : [input];
+export function inputOf(input: unknown, { id, provider }: Model): Input {
+  const isOne = !Array.isArray(input) || typeof input[0] === "number";
+  const list = isOne ? [input] : input;
   if (list.length === 0) throw refusal("input", "expected text or a list of texts, got an empty list");
-  list.forEach((item, at) => {
-    if (typeof item === "string") return;
-    const field = Array.isArray(input) ? `input.${at}` : "input";
-    if (typeof item === "number" || Array.isArray(item))
-      throw refusal(field, "token numbers are not taken; send the text itself");
-    throw refusal(field, `expected text, got ${item === null ? "null" : typeof item}`);
+  const inTokens = Array.isArray(list[0]);
+  const texts = list.map((item, at) => {
+    const field = isOne ? "input" : `input.${at}`;
+    if (Array.isArray(item) && inTokens) return tokensOf(item, field);
+    if (typeof item === "string" && !inTokens) return item;
+    const came = item === null ? "null" : Array.isArray(item) ? "a list" : typeof item;
+    throw refusal(
+      field,
+      `expected ${inTokens ? "a list of token numbers, as the first is" : "text"}, got ${came}`,
+    );
   });
-  return list as string[];
+  if (inTokens && !provider.open)
+    throw refusal(
+      "input",
+      `token numbers mean nothing to '${id}'; send the text itself (LangChain: check_embedding_ctx_length=False)`,
+    );
+  return { texts, inTokens, isOne };
+}
+
+function tokensOf(tokens: readonly unknown[], field: string): string {
+  if (tokens.length === 0) throw refusal(field, "expected token numbers, got an empty list");
+  const wrong = tokens.findIndex((token) => !Number.isInteger(token) || (token as number) < 0);
+  if (wrong >= 0)
+    throw refusal(`${field}.${wrong}`, `expected a token number, got ${JSON.stringify(tokens[wrong])}`);
+  return JSON.stringify(tokens);
+}
+
+const ours = new Set(Object.keys(OpenAiRequest.properties));
+
+/** What a request asks of the model beside the texts, and what the model has no use for. */
+export function shapeOf(
+  { provider }: Model,
+  body: OpenAiBody,
+): { extras?: Record<string, unknown>; ignored: string[] } {
+  const names = Object.keys(body).filter((name) => !ours.has(name) && body[name] !== null);
+  if (names.length === 0) return { ignored: [] };
+  if (!provider.open) return { ignored: names };
+  return { extras: Object.fromEntries(names.map((name) => [name, body[name]])), ignored: [] };
 }
 
 /** Vectors written between two pauses: 50,000 numbers take some milliseconds. */
@@ -30,7 +72,7 @@ const rowsAtOnce = 64;
 export async function openAiAnswer(
   model: string,
   { rows, tokens }: Embedded,
-  format: "float" | "base64",
+  { format, ignored }: { format: "float" | "base64"; ignored: readonly string[] },
 ): Promise<Response> {
   const parts: string[] = [];
   for (let from = 0; from < rows.length; from += rowsAtOnce) {
@@ -44,7 +86,12 @@ export async function openAiAnswer(
   }
   const usage = JSON.stringify({ prompt_tokens: tokens, total_tokens: tokens });
   const body = `{"object":"list","data":[${parts.join(",")}],"model":${JSON.stringify(model)},"usage":${usage}}`;
-  return wholeResponse(new TextEncoder().encode(body), { headers: { "content-type": "application/json" } });
+  return wholeResponse(new TextEncoder().encode(body), {
+    headers: {
+      "content-type": "application/json",
+      ...(ignored.length > 0 && { "x-lakehouse-ignored": namesInHeader(ignored) }),
+    },
+  });
 }
 
 const base64Of = ({ buffer, byteOffset, byteLength }: Float32Array): string =>

@@ -1,23 +1,29 @@
 /**
- * The provider `openai`: any server with OpenAI's API, through the `openai` package, which only this file imports: with
+ * Providers with OpenAI's API, as OpenAI itself, through the `openai` package, which only this file imports: with
  * the first call, since it takes a start longer than the rest of embedd.
  */
 import type { APIError, OpenAI } from "openai";
 import type { Clock } from "../../runtime/clock.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
 import { hostOf, passedOnSeconds, quoted, retryAfterMs } from "../../runtime/foreign.ts";
+import { noModel } from "../../runtime/model-names.ts";
 import { fetchUpstream, limitBody } from "../../runtime/upstream.ts";
 import {
   answerLimit,
   connectionFailure,
   type EmbedCall,
+  keyRefused,
   PassingFailure,
   type Provider,
   TextTooLong,
+  withoutKey,
 } from "./provider.ts";
 
 export interface OpenAiOptions {
+  /** As configured: `openai`, or of a table of one's own. */
+  provider: string;
   url: string;
+  needsKey: boolean;
   /** The secret; absent for servers that need none. */
   key: string | undefined;
   clock: Pick<Clock, "now">;
@@ -26,46 +32,46 @@ export interface OpenAiOptions {
 /** As OpenAI, vLLM, llama.cpp and text-embeddings-inference say that a text, or a whole batch, is too long. */
 const tooLong =
   /maximum (context|input) length|context_length_exceeded|exceed_context_size|max_tokens_per_request|must have less than \d+ tokens|exceeds? (the )?(max|context|available)|input is too large to process/i;
-const keyAdvice = "set [providers.openai] api_key in secrets.toml, or the variable OPENAI_API_KEY";
-const advice = "start it, or set [embedd] openai_url";
-
-/** Where OpenAI itself answers, which nobody may call without a key. */
-const openAiHost = "api.openai.com";
+const adviceFor = (provider: string): string => `start it, or set [providers.${provider}] base_url`;
 const modelsMax = 1000;
 const answerBytes = 64 * 1024 * 1024;
 
 export function createOpenAi(options: OpenAiOptions): Provider {
-  const { url, key } = options;
+  const { provider, url, key, needsKey } = options;
   let client: Promise<OpenAI> | undefined;
   const connected = () => {
     client ??= createClient(options);
     return client;
   };
 
-  const needsKey = () => {
-    if (key === undefined && hostOf(url) === openAiHost)
-      throw fail("bad_gateway", `openai at ${openAiHost} takes no call without a key: ${keyAdvice}`);
+  const refuseWithoutKey = () => {
+    if (needsKey && key === undefined) throw withoutKey(provider, url);
   };
 
-  const embed = async ({ name, texts, dimensions, signal }: EmbedCall) => {
-    needsKey();
+  const embed = async ({ name, texts, dimensions, inTokens, extras, signal }: EmbedCall) => {
+    refuseWithoutKey();
     const shape = dimensions === undefined ? {} : { dimensions };
     try {
       const { embeddings } = await connected();
       const answer = await embeddings.create(
-        { model: name, input: [...texts], encoding_format: "base64", ...shape },
+        { ...extras, model: name, input: inputOf(texts, inTokens), encoding_format: "base64", ...shape },
         { signal },
       );
       const tokens = answer.usage?.prompt_tokens;
       return { vectors: inOrder(answer.data, texts.length), ...(typeof tokens === "number" && { tokens }) };
     } catch (cause) {
       if (signal.aborted) throw signal.reason;
-      throw await failureOf(cause, { ...options, id: `openai/${name}`, shortened: dimensions !== undefined });
+      throw await failureOf(cause, {
+        ...options,
+        id: `${provider}/${name}`,
+        shortened: dimensions !== undefined,
+        isOpen: inTokens === true || extras !== undefined,
+      });
     }
   };
 
   const models = async (signal: AbortSignal) => {
-    needsKey();
+    refuseWithoutKey();
     try {
       const { models } = await connected();
       const { data } = await models.list({ signal });
@@ -75,21 +81,25 @@ export function createOpenAi(options: OpenAiOptions): Provider {
       return (named.length > 0 ? named : names).map((name) => ({ name }));
     } catch (cause) {
       if (signal.aborted) throw signal.reason;
-      const failure = await failureOf(cause, { ...options, id: undefined, shortened: false });
+      const failure = await failureOf(cause, { ...options, id: undefined, shortened: false, isOpen: false });
       throw failure instanceof PassingFailure ? failure.error : failure;
     }
   };
 
   return {
-    name: "openai",
+    name: provider,
     limits: { texts: 256, bytes: 256 * 1024, calls: 4 },
-    shortens: true,
+    open: true,
     embed,
     models,
   };
 }
 
-async function createClient({ url, key }: OpenAiOptions): Promise<OpenAI> {
+/** Token numbers travel through the line as text. */
+const inputOf = (texts: readonly string[], inTokens = false): string[] =>
+  inTokens ? texts.map((text) => JSON.parse(text)) : [...texts];
+
+async function createClient({ provider, url, key }: OpenAiOptions): Promise<OpenAI> {
   const { default: Client } = await import("openai");
   return new Client({
     apiKey: key ?? "none",
@@ -105,7 +115,7 @@ async function createClient({ url, key }: OpenAiOptions): Promise<OpenAI> {
       const headers = new Headers(init?.headers);
       if (key === undefined) headers.delete("authorization");
       const response = await fetchUpstream(target as string | URL, { ...init, headers });
-      return limitBody(response, answerLimit(answerBytes, "openai"));
+      return limitBody(response, answerLimit(answerBytes, provider));
     },
   });
 }
@@ -132,18 +142,21 @@ function decoded(embedding: unknown): unknown {
 interface About extends OpenAiOptions {
   id: string | undefined;
   shortened: boolean;
+  /** Token numbers or unknown fields were passed on. */
+  isOpen: boolean;
 }
 
 async function failureOf(cause: unknown, about: About): Promise<Error> {
   if (cause instanceof ServiceError) return cause;
   const { APIConnectionError, APIError } = await import("openai");
-  const { id, url } = about;
+  const { provider, id, url } = about;
+  const advice = adviceFor(provider);
   const model = id === undefined ? {} : { model: id };
   if (cause instanceof APIConnectionError)
-    return connectionFailure(rootOf(cause), { provider: "openai", url, advice, ...model });
+    return connectionFailure(rootOf(cause), { provider, url, advice, ...model });
   if (cause instanceof APIError && cause.status !== undefined) return answered(cause, about);
   // Whatever else the package throws, it threw over an answer that it could not read.
-  return connectionFailure(cause, { provider: "openai", url, advice, ...model });
+  return connectionFailure(cause, { provider, url, advice, ...model });
 }
 
 /** The package wraps what fetch threw, once or twice. */
@@ -153,22 +166,23 @@ function rootOf(cause: unknown): unknown {
   return root;
 }
 
-function answered(cause: APIError, { id, url, key, clock, shortened }: About): Error {
+function answered(cause: APIError, { provider, id, url, key, clock, shortened, isOpen }: About): Error {
   const { status = 0, code } = cause;
   const words = quoted(cause.message, key);
-  const who = id === undefined ? `openai at ${hostOf(url)}` : `openai at ${hostOf(url)} (model '${id}')`;
-  // What a server says of a wrong key may hold the key.
-  if (status === 401 || status === 403)
-    return fail("bad_gateway", `${who} refused the key with ${status}: ${keyAdvice}`);
+  const who = `${provider} at ${hostOf(url)}${id === undefined ? "" : ` (model '${id}')`}`;
+  if (status === 401 || status === 403) return keyRefused(who, status, provider);
   if (tooLong.test(words) || tooLong.test(String(code)))
     return new TextTooLong(`OpenAI's API says: ${words}`);
   if (status === 404)
     return fail(
       "bad_gateway",
       `${who} knows no such model: GET /embed/models lists those it has. It says: ${words}`,
+      { details: noModel },
     );
   if (code === "insufficient_quota")
-    return fail("bad_gateway", `${who} says that the account's quota is used up`);
+    return fail("bad_gateway", `${who} says that the account's quota is used up`, {
+      details: { code: "insufficient_quota" },
+    });
   const waitMs = retryAfterMs(new Headers(cause.headers), clock);
   const seconds = { retryAfterSeconds: passedOnSeconds(waitMs) };
   if (status === 429)
@@ -181,5 +195,8 @@ function answered(cause: APIError, { id, url, key, clock, shortened }: About): E
     return fail("invalid_field", `dimensions: ${who} refused the request: ${words}`, {
       details: { field: "dimensions" },
     });
+  // Something else than texts was passed on as it came: its sender can mend it.
+  if (isOpen && (status === 400 || status === 422))
+    return fail("bad_request", `${who} refused the request: ${words}`);
   return failed;
 }

@@ -1,6 +1,7 @@
 /** What turns texts into vectors: one interface, one file an implementation, one suite (tests/conformance/embedding-provider.ts). */
 import { fail, type ServiceError } from "../../runtime/errors.ts";
 import { hostOf, isNobodyThere } from "../../runtime/foreign.ts";
+import { keyAdvice } from "../../runtime/model-providers.ts";
 import { type BodyLimit, UnknownEncoding } from "../../runtime/upstream.ts";
 
 export interface EmbedCall {
@@ -8,8 +9,12 @@ export interface EmbedCall {
   name: string;
   /** At most `limits.texts` of them, none empty. */
   texts: readonly string[];
-  /** Length of the vectors that is wanted; only for providers that `shortens`. */
+  /** Length of the vectors that is wanted; only for providers that are `open`. */
   dimensions?: number;
+  /** The texts are lists of token numbers, as JSON; only for providers that are `open`. */
+  inTokens?: boolean;
+  /** Fields of the request that nobody here knows; only for providers that are `open`. */
+  extras?: Readonly<Record<string, unknown>>;
   signal: AbortSignal;
 }
 
@@ -41,8 +46,8 @@ export interface Provider {
   /** What model ids begin with, and metrics are labelled with. */
   name: string;
   limits: ProviderLimits;
-  /** Whether `dimensions` may be asked for. */
-  shortens: boolean;
+  /** Takes what OpenAI's API has and others have not: `dimensions`, token numbers, fields of its own. */
+  open: boolean;
   /**
    * One call, tried once. Throws TextTooLong when a text of it does not fit the model's window, PassingFailure when
    * another try may help, a ServiceError otherwise, and the signal's reason when that aborts.
@@ -90,6 +95,18 @@ export function connectionFailure(
   );
   return new PassingFailure(broken);
 }
+
+/** A provider that takes no call without a key, and has none. */
+export const withoutKey = (provider: string, url: string): ServiceError =>
+  fail("bad_gateway", `${provider} at ${hostOf(url)} takes no call without a key: ${keyAdvice(provider)}`, {
+    details: keyCode,
+  });
+
+/** What a server says of a wrong key may hold the key. */
+export const keyRefused = (who: string, status: number, provider: string): ServiceError =>
+  fail("bad_gateway", `${who} refused the key with ${status}: ${keyAdvice(provider)}`, { details: keyCode });
+
+const keyCode = { code: "provider_key_refused" };
 
 /** How much a provider may answer: a 502 beyond it, for an answer must not fill the memory. */
 export const answerLimit = (bytesMax: number, provider: string): BodyLimit => ({

@@ -1,6 +1,6 @@
 /** One provider call with its deadline, tried again as long as that helps. */
 import type { Clock } from "../../runtime/clock.ts";
-import { fail } from "../../runtime/errors.ts";
+import { fail, final } from "../../runtime/errors.ts";
 import { PassingFailure } from "./provider.ts";
 
 /** First wait between two tries when the provider names none; doubled each time. The openai package takes 500 ms. */
@@ -40,7 +40,8 @@ export async function withRetries<T>(
       const failure = await tried(work, controller.signal);
       if (!(failure instanceof PassingFailure)) return failure.value;
       const waitMs = failure.retryAfterMs ?? backoffMs * 2 ** attempt;
-      if (attempt >= retries || clock.elapsed() + waitMs >= end) throw failure.error;
+      if (attempt >= retries || clock.elapsed() + waitMs >= end)
+        throw attempt > 0 ? final(failure.error) : failure.error;
       await clock.sleep(waitMs, controller.signal);
     }
   } finally {

@@ -1,10 +1,12 @@
 /** embedd: its verbs and its one OpenAI-shaped endpoint, over providers and a cache. */
 import { readJson } from "../../runtime/body.ts";
 import type { RawContext, Running } from "../../runtime/contract.ts";
-import { fail, ServiceError } from "../../runtime/errors.ts";
+import { fail, final, ServiceError } from "../../runtime/errors.ts";
+import { createModelNames, localModel, type ModelNames } from "../../runtime/model-names.ts";
+import { readModelProviders } from "../../runtime/model-providers.ts";
 import { transferring } from "../../runtime/rpc.ts";
 import type { Deps } from "../../runtime/service.ts";
-import { type Embedd, OpenAiRequest } from "./contract.ts";
+import { type Embedd, type OpenAiBody, OpenAiRequest } from "./contract.ts";
 import { createEmbedder, type Embedded, type Embedder } from "./embedder.ts";
 import { lexicalDimension } from "./lexical-embedding.ts";
 import { createLocalModel } from "./local-model.ts";
@@ -12,16 +14,17 @@ import { findModel, type Model, shortened } from "./model-id.ts";
 import { createModelList } from "./model-list.ts";
 import { createOllama } from "./ollama.ts";
 import { createOpenAi } from "./openai.ts";
-import { openAiAnswer, textsOf } from "./openai-shape.ts";
+import { inputOf, openAiAnswer, shapeOf } from "./openai-shape.ts";
 import type { Provider } from "./provider.ts";
 import { checkTexts, refusal } from "./texts.ts";
 
 /** Starts the service. Rejects when `default_model` is no model id; providers need not answer yet. */
 export async function createEmbedd(deps: Deps): Promise<Running<Embedd>> {
   const { config, clock, metrics } = deps;
-  const providers = createProviders(deps);
-  const model = (id: string = config.embedd.default_model) => findModel(id, providers);
-  const usual = defaultModel(config.embedd.default_model, providers);
+  const known = knownModels(deps);
+  const { providers } = known;
+  const model = (id: string = config.embedd.default_model) => findModel(id, known);
+  const usual = defaultModel(config.embedd.default_model, known);
   const embedder = createEmbedder({ config: config.embedd, clock, metrics });
   const dimensionOf = (id: string) => embedder.dimensionOf(model(id));
   const models = createModelList({ providers, defaultModel: usual.id, clock, dimensionOf });
@@ -63,13 +66,14 @@ export async function createEmbedd(deps: Deps): Promise<Running<Embedd>> {
     },
     raw: {
       embeddings: async (_input, { request, signal }: RawContext) => {
-        const body = await readJson(request, OpenAiRequest, config.embedd.max_json_bytes);
+        const body: OpenAiBody = await readJson(request, OpenAiRequest, config.embedd.max_json_bytes);
         const chosen = model(body.model);
+        const { ignored, ...extras } = shapeOf(chosen, body);
+        const { texts, inTokens, isOne } = inputOf(body.input, chosen);
         const known = knownLength(chosen, embedder);
-        const shaped = shortened(chosen, body.dimensions, known);
-        const place = { name: "input", one: !Array.isArray(body.input), signal };
-        const answer = await embed(shaped, textsOf(body.input), place);
-        return openAiAnswer(chosen.id, answer, body.encoding_format ?? "float");
+        const shaped = { ...shortened(chosen, body.dimensions, known), ...extras, inTokens };
+        const answer = await embed(shaped, texts, { name: "input", one: isOne, signal }).catch(told);
+        return openAiAnswer(chosen.id, answer, { format: body.encoding_format ?? "float", ignored });
       },
     },
     stop: async () => {
@@ -88,19 +92,31 @@ const goneIf =
 
 const stopping = () => fail("unavailable", "the service is stopping", { retryAfterSeconds: 1 });
 
-function createProviders({ config, clock, secrets }: Deps): Provider[] {
-  const { ollama_url: ollamaUrl, openai_url: openAiUrl } = config.embedd;
-  return [
-    createLocalModel(clock),
-    createOllama({ url: ollamaUrl, clock }),
-    createOpenAi({ url: openAiUrl, key: secrets.provider("openai"), clock }),
-  ];
+/** A provider's failure was tried again here where that could help: OpenAI's clients would do it once more. */
+const told = (cause: unknown): never => {
+  const isTried = cause instanceof ServiceError && /^(bad_gateway|deadline_exceeded)$/.test(cause.type);
+  throw isTried ? final(cause) : cause;
+};
+
+/** The providers of `[providers.*]`, as chatd has them, and the model inside. */
+function knownModels({ config, clock, secrets }: Deps): { names: ModelNames; providers: Provider[] } {
+  const { ollama_url: ollama, openai_url: openai } = config.embedd;
+  const configured = readModelProviders(config, { ollama, openai });
+  const names = createModelNames(
+    config,
+    configured.map(({ name }) => name),
+  );
+  const providers = configured.map(({ name: provider, kind, baseUrl: url, needsKey }) => {
+    const options = { provider, url, needsKey, key: secrets.provider(provider), clock };
+    return kind === "ollama" ? createOllama(options) : createOpenAi(options);
+  });
+  return { names, providers: [createLocalModel(clock), ...providers] };
 }
 
 /** A default that no request could use stops the start. */
-function defaultModel(id: string, providers: readonly Provider[]): Model {
+function defaultModel(id: string, known: Parameters<typeof findModel>[1]): Model {
   try {
-    return findModel(id, providers);
+    return findModel(id, known);
   } catch (cause) {
     throw new Error(`embedd.default_model: ${(cause as Error).message}`, { cause });
   }
@@ -108,7 +124,7 @@ function defaultModel(id: string, providers: readonly Provider[]): Model {
 
 /** What the model's vectors have; those of the embedded model before it was ever asked. */
 const knownLength = (model: Model, embedder: Embedder): number | undefined =>
-  model.provider.name === "local" ? lexicalDimension : embedder.dimensionOf(model);
+  model.id === localModel ? lexicalDimension : embedder.dimensionOf(model);
 
 /** All vectors, row by row, in a buffer of their own. */
 function joined({ rows, dimension }: Embedded): Uint8Array<ArrayBuffer> {

@@ -18,7 +18,15 @@ afterAll(() => stack.stop());
 type Row = Omit<ApiCase, "path" | "method">;
 const at = (paths: readonly string[], rows: readonly Row[]): ApiCase[] =>
   paths.flatMap((path) =>
-    rows.map((row) => ({ method: "POST", path, lacks: [chatKey], ...row, name: `${path}: ${row.name}` })),
+    rows.map((row) => ({
+      method: "POST",
+      path,
+      lacks: [chatKey],
+      ...row,
+      ...(path === "/chat/completions" && { openAi: row.openAi ?? true }),
+      ...(path === "/chat" && { openAi: undefined }),
+      name: `${path}: ${row.name}`,
+    })),
   );
 
 const messages = [{ role: "user", content: "hi" }];

@@ -6,7 +6,6 @@ import OpenAI, {
   InternalServerError,
   NotFoundError,
   RateLimitError,
-  UnprocessableEntityError,
 } from "openai";
 import { chatKey, type ModelServer, startModelServer } from "../../support/chatd-stack.ts";
 import { type Product, startProduct } from "../../support/product.ts";
@@ -117,16 +116,16 @@ describe.each(kinds)("the openai package, models '%s…'", (prefix) => {
   test("makes its classes of errors", async () => {
     await models.set({ retryAfter: "60" });
     const rows = [
-      ["busy", RateLimitError, 429],
-      ["missing", NotFoundError, 404],
-      ["refused", BadRequestError, 400],
-      ["long", UnprocessableEntityError, 422],
-      ["broken", InternalServerError, 502],
+      ["busy", RateLimitError, 429, "rate_limit_exceeded"],
+      ["missing", NotFoundError, 404, "model_not_found"],
+      ["refused", BadRequestError, 400, "bad_request"],
+      ["long", BadRequestError, 400, "context_length_exceeded"],
+      ["broken", InternalServerError, 502, "bad_gateway"],
     ] as const;
-    for (const [model, kind, status] of rows) {
+    for (const [model, kind, status, code] of rows) {
       const cause = await failureOf(openai.chat.completions.create({ model: prefix + model, messages }));
       expect(cause).toBeInstanceOf(kind);
-      expect((cause as APIError).status).toBe(status);
+      expect(cause).toMatchObject({ status, code });
       expect((cause as APIError).headers?.get("retry-after") ?? "none").toBe(status === 429 ? "60" : "none");
     }
   });
@@ -174,6 +173,52 @@ describe.each(kinds)("the openai package, models '%s…'", (prefix) => {
     expect((request?.cancelledAt ?? Number.POSITIVE_INFINITY) - leftAt).toBeLessThan(100);
     await failed;
   });
+});
+
+test("its own tries do not multiply ours", async () => {
+  const usual = new OpenAI({ baseURL: `${product.url}/v1`, apiKey: "gateway-token-of-tests" });
+  for (const [model, calls] of [
+    ["broken", 3],
+    ["other/broken", 3],
+    ["other/forbidden", 1],
+    ["other/refused", 1],
+  ] as const) {
+    await models.reset();
+    expect(await failureOf(usual.chat.completions.create({ model, messages }))).toBeInstanceOf(APIError);
+    expect((await models.requests()).length).toBe(calls);
+  }
+});
+
+test("a wrong token is told in OpenAI's form by the gateway itself", async () => {
+  const stranger = new OpenAI({ baseURL: `${product.url}/v1`, apiKey: "wrong", maxRetries: 0 });
+  for (const work of [
+    () => stranger.chat.completions.create({ model: "good", messages }),
+    () => stranger.models.list(),
+    () => stranger.embeddings.create({ model: "local", input: "a" }),
+  ])
+    expect(await failureOf(Promise.resolve(work()))).toMatchObject({ status: 401, code: "invalid_api_key" });
+});
+
+test("finds a model by any name that it lists, and embeds with those that make vectors", async () => {
+  const ids = (await openai.models.list()).data.map(({ id }) => id);
+  expect(ids).toContain("local");
+  for (const id of ids) expect((await openai.models.retrieve(id)).id).toBe(id);
+  expect(await openai.models.retrieve("ollama/good")).toMatchObject({ id: "good", owned_by: "ollama" });
+  const missing = await failureOf(openai.models.retrieve("other/absent/x"));
+  expect(missing).toMatchObject({ status: 404, code: "model_not_found", param: "model" });
+  const wrong = await failureOf(openai.chat.completions.create({ model: "local", messages }));
+  expect(wrong).toMatchObject({ status: 404, code: "model_not_found" });
+  for (const [model, input] of [
+    ["local", "a"],
+    ["good", "a"],
+    ["ollama/good", "a"],
+    ["other/good", "a"],
+    ["other/good", [1, 2, 3]],
+    ["other/good", [[1, 2], [3]]],
+  ] as const) {
+    const { data } = await openai.embeddings.create({ model, input: input as string });
+    expect(data.length).toBe(typeof input === "string" || typeof input[0] === "number" ? 1 : 2);
+  }
 });
 
 test("lists the models", async () => {

@@ -8,7 +8,7 @@ function modelOf(limits: Partial<ProviderLimits> = {}, id = "test/model"): Model
   const provider = {
     name: "test",
     limits: { texts: 3, bytes: 1000, calls: 1, ...limits },
-    shortens: false,
+    open: false,
     embed: () => Promise.reject(new Error("the line does not call it")),
     models: async () => [],
   };

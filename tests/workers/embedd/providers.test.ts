@@ -27,7 +27,13 @@ testEmbeddingProvider("ollama", async () => {
 
 testEmbeddingProvider("openai", async () => {
   const server = await startOpenAiServer();
-  const provider = createOpenAi({ url: `${server.url}/v1`, key: openAiKey, clock });
+  const provider = createOpenAi({
+    provider: "openai",
+    needsKey: false,
+    url: `${server.url}/v1`,
+    key: openAiKey,
+    clock,
+  });
   return {
     provider,
     model: "text-embedding-3-small",
@@ -83,7 +89,13 @@ describe("openai alone", () => {
     await server.set({ open: true });
     process.env.OPENAI_API_KEY = openAiKey;
     try {
-      const provider = createOpenAi({ url: `${server.url}/v1`, key: undefined, clock });
+      const provider = createOpenAi({
+        provider: "openai",
+        needsKey: false,
+        url: `${server.url}/v1`,
+        key: undefined,
+        clock,
+      });
       await provider.embed({ name: "text-embedding-3-small", texts: ["one"], signal });
       const [request] = await server.requests();
       expect(Object.keys(request?.headers ?? {})).not.toContain("authorization");
@@ -94,7 +106,13 @@ describe("openai alone", () => {
   });
 
   test("never calls OpenAI itself without a key", async () => {
-    const provider = createOpenAi({ url: "https://api.openai.com/v1", key: undefined, clock });
+    const provider = createOpenAi({
+      provider: "openai",
+      needsKey: true,
+      url: "https://api.openai.com/v1",
+      key: undefined,
+      clock,
+    });
     await expect(provider.embed({ name: "x", texts: ["one"], signal })).rejects.toThrow(
       /without a key: set \[providers\.openai\]/,
     );
@@ -103,7 +121,13 @@ describe("openai alone", () => {
 
   test.each(["embed-floats", "embed-shuffled"])("understands a server as %s", async (name) => {
     await server.reset();
-    const provider = createOpenAi({ url: `${server.url}/v1`, key: openAiKey, clock });
+    const provider = createOpenAi({
+      provider: "openai",
+      needsKey: false,
+      url: `${server.url}/v1`,
+      key: openAiKey,
+      clock,
+    });
     const texts = ["one", "two", "three"];
     const good = await provider.embed({ name: "text-embedding-3-small", texts, signal });
     const other = await provider.embed({ name, texts, signal });
@@ -113,7 +137,13 @@ describe("openai alone", () => {
   });
 
   test("lists models named for embedding", async () => {
-    const provider = createOpenAi({ url: `${server.url}/v1`, key: openAiKey, clock });
+    const provider = createOpenAi({
+      provider: "openai",
+      needsKey: false,
+      url: `${server.url}/v1`,
+      key: openAiKey,
+      clock,
+    });
     const names = (await provider.models(signal)).map(({ name }) => name);
     expect(names).toContain("text-embedding-3-small");
     expect(names).not.toContain("gpt-4o");

@@ -357,7 +357,7 @@ test("a wrong key is a 502 that says where keys come from, and no answer or log 
   const model = "openai/text-embedding-3-small";
   const refusal = await service.peer.verbs.embed({ model, text: "a" }).catch((cause: unknown) => cause);
   expect(refusal).toMatchObject({ type: "bad_gateway" });
-  expect((refusal as Error).message).toContain("set [providers.openai] api_key in secrets.toml");
+  expect((refusal as Error).message).toContain("set [providers.openai] api_key in the secrets file");
   const { providers } = await service.peer.verbs.models({});
   expect(JSON.stringify([refusal, (refusal as Error).message, providers, service.log])).not.toContain(
     "hidden-value",
@@ -367,8 +367,8 @@ test("a wrong key is a 502 that says where keys come from, and no answer or log 
 });
 
 test("a default model that no provider could have stops the start", async () => {
-  await expect(stack.another({ default_model: "nomic-embed-text" })).rejects.toThrow(
-    /^embedd\.default_model: there is no model 'nomic-embed-text'/,
+  await expect(stack.another({ default_model: "openai/" })).rejects.toThrow(
+    /^embedd\.default_model: model 'openai\/' names a provider and no model/,
   );
 });
 
@@ -449,6 +449,44 @@ describe("the openai package as a client", () => {
     );
   });
 
+  test("passes token numbers and fields of its own on, apart from others in the cache", async () => {
+    await stack.openai.reset();
+    const model = "openai/text-embedding-3-small";
+    const tokens = fresh().length;
+    const ask = (input: unknown, more: object = {}) =>
+      sdk.embeddings.create({ model, input: input as string, ...more }).withResponse();
+    expect((await ask([tokens, 2])).data.data.length).toBe(1);
+    expect((await ask([[tokens, 3], [4]])).data.data.length).toBe(2);
+    const text = fresh();
+    await ask(text);
+    await ask(text, { input_type: "query", truncate: null });
+    await ask(text, { input_type: "query" });
+    const bodies = (await stack.openai.requests()).map(({ body }) => body);
+    expect(bodies.map(({ input, input_type }) => [input, input_type])).toEqual([
+      [[[tokens, 2]], undefined],
+      [[[tokens, 3], [4]], undefined],
+      [[text], undefined],
+      [[text], "query"],
+    ]);
+    // Who has no use for a field says so.
+    const local = await sdk.embeddings
+      .create({ model: "local", input: "a", input_type: "query" } as never)
+      .withResponse();
+    expect(local.response.headers.get("x-lakehouse-ignored")).toBe("input_type");
+  });
+
+  test("is not made to try again what was tried here", async () => {
+    const usual = new OpenAI({ baseURL: sdk.baseURL, apiKey: "any", fetch: sdk["fetch"], maxRetries: 2 });
+    for (const [model, calls] of [
+      ["openai/embed-broken", 3],
+      ["openai/embed-quota", 1],
+    ] as const) {
+      await stack.openai.reset();
+      await usual.embeddings.create({ model, input: fresh() }).catch(() => undefined);
+      expect((await stack.openai.requests()).length).toBe(calls);
+    }
+  });
+
   test("gets one vector for one text, and the tokens that the provider counted", async () => {
     const answer = await sdk.embeddings.create({ model: nomic, input: fresh("two") });
     expect(answer.data.length).toBe(1);
@@ -470,21 +508,23 @@ describe("the openai package as a client", () => {
 
   test("throws its own errors, with our message, type and field", async () => {
     const fault = async (work: Promise<unknown>) => work.catch((cause: unknown) => cause);
-    const missing = await fault(sdk.embeddings.create({ model: "text-embedding-3-small", input: "a" }));
+    const missing = await fault(sdk.embeddings.create({ model: "absent", input: "a" }));
     expect(missing).toBeInstanceOf(OpenAI.NotFoundError);
-    expect((missing as Error).message).toContain("there is no model 'text-embedding-3-small'");
+    expect((missing as Error).message).toContain("has no model 'absent'");
+    expect(missing).toMatchObject({ code: "model_not_found", param: "model" });
     const tokens = await fault(sdk.embeddings.create({ model: "local", input: [1, 2] }));
     expect(tokens).toBeInstanceOf(OpenAI.BadRequestError);
-    expect(tokens).toMatchObject({ type: "invalid_field", status: 400 });
+    expect(tokens).toMatchObject({ code: "invalid_value", param: "input", status: 400 });
     const long = await fault(
       sdk.embeddings.create({ model: nomic, input: "word ".repeat(ollamaWindow + 1) }),
     );
-    expect(long).toBeInstanceOf(OpenAI.UnprocessableEntityError);
+    expect(long).toBeInstanceOf(OpenAI.BadRequestError);
+    expect(long).toMatchObject({ code: "context_length_exceeded", param: "input" });
     const busy = await fault(sdk.embeddings.create({ model: "openai/embed-busy", input: fresh() }));
     expect(busy).toBeInstanceOf(OpenAI.RateLimitError);
     expect((busy as InstanceType<typeof OpenAI.RateLimitError>).headers?.get("retry-after")).toBe("1");
     const away = await fault(sdk.embeddings.create({ model: "ollama/absent", input: "a" }));
-    expect(away).toMatchObject({ status: 502, type: "bad_gateway" });
+    expect(away).toMatchObject({ status: 404, code: "model_not_found" });
     expect(JSON.stringify(away)).not.toContain(openAiKey);
   });
 });

@@ -1,9 +1,12 @@
-/** What a model's name means: an alias, a provider's prefix, or a bare name for Ollama. And what `[models.*]` says of it. */
+/**
+ * What a model's name means, for conversations and vectors alike: an alias, a provider's prefix, or a bare name for
+ * Ollama. And what `[models.*]` says of it.
+ */
 import type { Static } from "@sinclair/typebox";
-import { closed, t } from "../../runtime/contract.ts";
-import { fail, ServiceError } from "../../runtime/errors.ts";
-import type { Deps } from "../../runtime/service.ts";
-import { check } from "../../runtime/validate.ts";
+import { closed, t } from "./contract.ts";
+import { fail, ServiceError } from "./errors.ts";
+import type { Config } from "./settings.ts";
+import { check } from "./validate.ts";
 
 const Alias = closed({
   use: t.Array(t.String({ minLength: 1, maxLength: 200 }), { minItems: 1, maxItems: 8 }),
@@ -14,6 +17,12 @@ const Facts = closed({
   context_tokens: t.Optional(t.Integer({ minimum: 64, maximum: 16_777_216 })),
 });
 export type ModelFacts = Static<typeof Facts>;
+
+/** How OpenAI calls a model that is not there. */
+export const noModel = { code: "model_not_found", field: "model" };
+
+/** The model inside, of embedd alone. */
+export const localModel = "local";
 
 /** One model at one provider. */
 export interface Target {
@@ -39,7 +48,7 @@ const bareProvider = "ollama";
 const targetsMax = 16;
 
 /** Checks `[models.*]`; throws an Error that names the table and what is wrong. */
-export function createModelNames(config: Deps["config"], providers: readonly string[]): ModelNames {
+export function createModelNames(config: Pick<Config, "models">, providers: readonly string[]): ModelNames {
   const aliases = new Map<string, readonly string[]>();
   const facts = new Map<string, ModelFacts>();
   for (const [name, table] of Object.entries(config.models)) {
@@ -89,11 +98,14 @@ function targetOf(name: string, providers: readonly string[]): Target {
   const provider = isPrefixed ? prefix : bareProvider;
   const model = isPrefixed ? name.slice(slash + 1) : name;
   if (model === "")
-    throw fail("not_found", `model '${name}' names a provider and no model: expected ${prefix}/<model>`);
+    throw fail("not_found", `model '${name}' names a provider and no model: expected ${prefix}/<model>`, {
+      details: noModel,
+    });
   if (!providers.includes(provider))
     throw fail(
       "not_found",
       `model '${name}': its prefix is no provider, and ollama is switched off; expected <provider>/<model> with one of ${providers.join(", ") || "none"}`,
+      { details: noModel },
     );
   return { id: idOf(provider, model, providers), provider, model };
 }
