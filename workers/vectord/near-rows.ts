@@ -7,7 +7,7 @@ import type { Condition } from "../../runtime/filter.ts";
 import { type Bitmap, countRows, hasRow, intersect, rowsOf } from "./bitmap.ts";
 import type { Engine, Neighbours } from "./engine.ts";
 import type { MetadataIndex } from "./metadata-index.ts";
-import { type Plan, planSearch, planWider, type Situation } from "./planner.ts";
+import { type Plan, planSearch, planWider, remainingMin, type Situation } from "./planner.ts";
 import type { Rows, View } from "./rows.ts";
 
 export interface Searched {
@@ -124,7 +124,8 @@ async function throughGraph(
     const short: number[] = [];
     for (const [at, number] of open.entries()) {
       const near = nearOf(found[at]).filter(({ row }) => row < covered && hasRow(scope.among, row));
-      if (near.length < wanted) short.push(number);
+      const isWide = matching === covered || near.length >= remainingMin(wanted, matching);
+      if (near.length < wanted || !isWide) short.push(number);
       else results[number] = near.slice(0, query.k);
     }
     open = short;

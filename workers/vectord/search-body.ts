@@ -8,6 +8,7 @@ import type { Config as Settings } from "../../runtime/settings.ts";
 import { SearchBody, type Vectord } from "./contract.ts";
 import { checkModel } from "./items.ts";
 import type { Config } from "./journal.ts";
+import { defaultEf } from "./planner.ts";
 import { checkVectors, floatsOf, type NameOf, packVectors } from "./vectors.ts";
 
 export interface Question {
@@ -104,7 +105,7 @@ export function question(
   config: Config,
   settings: Settings["vectord"],
 ): Question {
-  const { k = kDefault, ef = config.ef_search, exact = false } = options;
+  const { k = kDefault, ef = defaultEf(k, config.ef_search), exact = false } = options;
   checkModel(options.embedding_model, config);
   const include = included(options.include);
   const queries = vectors.length / config.dimension;
