@@ -105,7 +105,7 @@ test("the runs of a CSV, one after the other on all cores and beside each other 
   let drafts = 0;
   const newTarget: NewTarget = async () => ({
     path: join(path, `${drafts++}.parquet`),
-    seal: async () => {},
+    seal: async () => "",
     commit: () => Promise.reject(new Error("not to be stored")),
     compressionLevel: 1,
     rowGroupRows: 122_880,

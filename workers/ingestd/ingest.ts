@@ -9,7 +9,7 @@ import type { Format, Place, Stored } from "./format.ts";
 import { type FormatName, formatOf } from "./format-of.ts";
 import { ndjson } from "./ndjson.ts";
 import { parquet } from "./parquet/parquet.ts";
-import { openPublication, type Publication } from "./publish.ts";
+import { openPublication, type Publication } from "./publishing/publishing.ts";
 import { readingOf } from "./reading.ts";
 import {
   type IngestAnswer,
@@ -135,10 +135,14 @@ async function received(
   const { idempotencyKey } = context;
   // With a key the answer may be known already: nothing is begun before the whole file was seen.
   if (idempotencyKey === undefined) place.onRun = publication.early.write;
-  const { stored, fingerprint } = await receive(task, context, parts.deps);
-  const work = () => publication.finish(stored);
-  if (idempotencyKey === undefined) return await work();
-  return await parts.deps.idempotency.once(`ingest ${idempotencyKey}`, fingerprint(), work);
+  const { stored, filename, fingerprint } = await receive(task, context, parts.deps);
+  if (idempotencyKey === undefined)
+    return await publication.finish(stored, { filename, identity: undefined });
+  const known = fingerprint();
+  const identity = `${idempotencyKey} ${known}`;
+  return await parts.deps.idempotency.once(`ingest ${idempotencyKey}`, known, () =>
+    publication.finish(stored, { filename, identity }),
+  );
 }
 
 /** Stores the body. The fingerprint stands for the file and the parameters; only asked for with an Idempotency-Key. */
@@ -146,7 +150,7 @@ async function receive(
   { input, place, job }: Task,
   { request, idempotencyKey }: RawContext,
   { config, clock }: IngestDeps,
-): Promise<{ stored: Stored; fingerprint: () => string }> {
+): Promise<{ stored: Stored; filename: string | undefined; fingerprint: () => string }> {
   const hash = new Bun.CryptoHasher("sha256");
   const upload = await openUpload(request, {
     bytesMax: config.ingestd.max_ingest_bytes,
@@ -162,6 +166,7 @@ async function receive(
     const stored = await formats[format].store({ head, whole, chunks: all }, place);
     return {
       stored,
+      filename: upload.filename,
       fingerprint: () => hash.update(JSON.stringify(Object.entries(input).sort())).digest("hex"),
     };
   } finally {

@@ -21,8 +21,8 @@ export interface Loaded {
   rows: number;
   rowsIn: number;
   rowsRejected: number;
-  /** The rejected rows as a relation, when there are any. */
-  rejects?: string;
+  /** The rejected rows as a relation, when there are any, and what stands for their content. */
+  rejects?: { relation: string; digest: string };
   warnings: string[];
 }
 
@@ -179,7 +179,7 @@ async function writeRuns(
     rows,
     rowsIn: table.rowsIn,
     rowsRejected,
-    ...(rejects !== undefined && { rejects }),
+    ...(rejects !== undefined && { rejects: { relation: rejects, digest: table.rejects.digest() } }),
     warnings: table.warnings,
   };
 }

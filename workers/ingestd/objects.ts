@@ -20,10 +20,10 @@ export interface Committed {
 export interface Draft {
   /** Where to write the file. */
   path: string;
-  /** Hashes what was written, and makes it durable where it is: `commit` has little left to do then. */
-  seal: () => Promise<void>;
-  /** Stores what was written under `datasets/<name>/<sha256 of the bytes>.parquet`, durably. */
-  commit: (name: string) => Promise<Committed>;
+  /** Hashes what was written, and makes it durable where it is; gives its SHA-256. `commit` has little left to do then. */
+  seal: () => Promise<string>;
+  /** Stores what was written under the key, durably. */
+  commit: (key: string) => Promise<Committed>;
   /** Gives up what was not committed. */
   discard: () => Promise<void>;
 }
@@ -109,10 +109,11 @@ function draftOf({ path, hashed, store, discard }: DraftParts): Draft {
   };
   return {
     path,
-    seal: async () => {
+    seal,
+    commit: async (key) => {
       await seal();
+      return store(key);
     },
-    commit: async (name) => store(`datasets/${name}/${await seal()}.parquet`),
     discard: async () => {
       await sealed?.catch(() => undefined);
       await discard();

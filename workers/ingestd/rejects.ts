@@ -3,7 +3,7 @@ import { fail, type ServiceError } from "../../runtime/errors.ts";
 import { csvLine } from "./csv-text.ts";
 import { createPartRule } from "./part-rule.ts";
 import { createPartWriter } from "./parts.ts";
-import { identifier } from "./sql-text.ts";
+import { identifier, literal } from "./sql-text.ts";
 import { cell, readText, type TextFile } from "./text-table.ts";
 import type { Workplace } from "./workplace.ts";
 
@@ -24,6 +24,8 @@ export interface Rejects {
   add: (reject: Reject) => Promise<void>;
   /** The rows as a relation of text, in the order of `rejectColumns`; undefined when there are none. */
   relation: () => Promise<string | undefined>;
+  /** SHA-256 of the rows in their order. */
+  digest: () => string;
 }
 
 export interface RejectRules {
@@ -40,16 +42,29 @@ export const rejectColumns = [
   { name: "text", type: "VARCHAR" },
 ] as const;
 
-/** The rejects dataset: typed, in the order of the file. */
-export const rejectsQuery = (relation: string): string => {
-  const columns = rejectColumns.map(
-    ({ name, type }, index) => `${cell(index)}::${type} AS ${identifier(name)}`,
-  );
-  return `SELECT ${columns.join(", ")} FROM ${relation} ORDER BY "line", "byte"`;
-};
+/** Where rejected rows come from: the same for all of one ingest. */
+export interface Origin {
+  /** As the client calls the file, when it says. */
+  file: string | undefined;
+  job: string;
+  /** The version of the dataset that has the rows which were not rejected. */
+  version: number;
+}
 
-/** The same without a row. */
-export const noRejects = `SELECT ${rejectColumns.map(({ name, type }) => `NULL::${type} AS ${identifier(name)}`).join(", ")} WHERE false`;
+/** The rejects dataset: typed, in the order of the file; without a relation it has no rows. */
+export function rejectsQuery(relation: string | undefined, { file, job, version }: Origin): string {
+  const value = (index: number) => (relation === undefined ? "NULL" : cell(index));
+  const columns = rejectColumns.map(
+    ({ name, type }, index) => `${value(index)}::${type} AS ${identifier(name)}`,
+  );
+  const origin = [
+    `${file === undefined ? "NULL" : literal(file)}::VARCHAR AS file`,
+    `${literal(job)}::VARCHAR AS job`,
+    `${version}::BIGINT AS version`,
+  ];
+  const from = relation === undefined ? "WHERE false" : `FROM ${relation} ORDER BY "line", "byte"`;
+  return `SELECT ${[...columns, ...origin].join(", ")} ${from}`;
+}
 
 /** Rows listed in an error, and the characters of each that are shown. */
 const listedMax = 20;
@@ -62,8 +77,10 @@ export function createRejects(place: Workplace, stem: string, { allowed, max }: 
   let longestRowBytes = 0;
   const rule = createPartRule();
   let length = 0;
+  const hash = new Bun.CryptoHasher("sha256");
 
   return {
+    digest: () => hash.copy().digest("hex"),
     count: () => count,
     add: async (reject) => {
       count += 1;
@@ -74,6 +91,7 @@ export function createRejects(place: Workplace, stem: string, { allowed, max }: 
       const bytes = Buffer.from(csvLine([String(line), String(byte), column, reason, text]));
       longestRowBytes = Math.max(longestRowBytes, bytes.length);
       length += bytes.length;
+      hash.update(bytes);
       await writer.write(bytes, rule.endRow(length) ? [bytes.length] : []);
     },
     relation: async () => {

@@ -32,9 +32,7 @@ export function planOf(table: Table, match: Match | undefined, types: readonly s
 export type NewTarget = () => Promise<Target & Pick<Draft, "seal" | "commit">>;
 
 /** A file that was written. */
-export interface Piece extends Written {
-  commit: Draft["commit"];
-}
+export interface Piece extends Written, Pick<Draft, "seal" | "commit"> {}
 
 /** Rejects as the session does. */
 export async function writeRun(session: Session, run: Run, plan: Plan, newTarget: NewTarget): Promise<Piece> {
@@ -43,7 +41,7 @@ export async function writeRun(session: Session, run: Run, plan: Plan, newTarget
   const written = await writeQuery(session, selectOf(run, plan), { ...target, rows, rowBytes, partRows });
   // Meanwhile other runs are written; a failure is told by `commit`.
   target.seal().catch(() => undefined);
-  return { ...written, commit: target.commit };
+  return { ...written, seal: target.seal, commit: target.commit };
 }
 
 function selectOf({ relation }: Run, { columns, leaveOut }: Plan): string {

@@ -33,5 +33,13 @@ export interface Task {
   requestId: string;
 }
 
+/** What is known of the request when its file was received. */
+export interface Arrival {
+  /** As the client calls the file, when it says. */
+  filename: string | undefined;
+  /** Stands for the Idempotency-Key with the file and the parameters; undefined without a key. */
+  identity: string | undefined;
+}
+
 /** The dataset of a dataset's rejected rows is called by its name and this. */
 export const rejectsSuffix = "__rejects";

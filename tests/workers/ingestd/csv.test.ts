@@ -366,8 +366,11 @@ describe("rejected rows", () => {
       column: "VARCHAR",
       reason: "VARCHAR",
       text: "VARCHAR",
+      file: "VARCHAR",
+      job: "VARCHAR",
+      version: "BIGINT",
     });
-    expect(await stack.cells(rejects)).toEqual([
+    expect((await stack.cells(rejects)).map((row) => row.slice(0, 5))).toEqual([
       ["3", "8", "a", "expected 2 fields, found 1 (byte 8)", "3"],
       ["4", "10", "b", "expected 2 fields, found 3 (byte 10)", '4,"x\ny",5'],
       ["6", "20", "a", "text after the closing quote (byte 23)", '"q"z,6'],
@@ -404,7 +407,7 @@ describe("rejected rows", () => {
     const bytes = latin1("\xef\xbb\xbfa,b\n1,2\n3,\xff\n");
     await stack.ingest("bytes", bytes as unknown as BodyInit, "&on_error=reject");
     const [row] = await stack.cells(await stack.catalogd.manifest({ name: "bytes__rejects" }));
-    expect(row).toEqual(["3", "11", "b", "not valid UTF-8 (byte 13)", "3,\ufffd"]);
+    expect(row?.slice(0, 5)).toEqual(["3", "11", "b", "not valid UTF-8 (byte 13)", "3,\ufffd"]);
   });
 
   test("may be all there is", async () => {

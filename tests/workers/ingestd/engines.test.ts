@@ -81,7 +81,7 @@ describe("runs of a file", () => {
     paths.push(path);
     return {
       path,
-      seal: async () => {},
+      seal: async () => "",
       commit: () => Promise.reject(new Error("not asked for")),
       compressionLevel: 1,
       rowGroupRows: 122_880,

@@ -365,21 +365,13 @@ describe("the store", () => {
     expect(await stack.objects()).toHaveLength(1);
   });
 
-  test("the same rows appended twice are a 409, and the first stay", async () => {
-    const stack = await start();
-    await stack.ingest("d", good, "&mode=append");
-    const again = await stack.ingest("d", good, "&mode=append");
-    expect([again.status, again.error.type]).toEqual([409, "conflict"]);
-    expect(await stack.cells(await stack.catalogd.manifest({ name: "d" }))).toEqual([["1", "2"]]);
-  });
-
   test("a failed registration is told as it is, and leaves no file of ours", async () => {
     const stack = await start(
       {},
       {
         catalogd: (verbs) => ({
           ...verbs,
-          register: async () => {
+          commit: async () => {
             throw fail("unavailable", "catalogd is away", { retryAfterSeconds: 1 });
           },
         }),

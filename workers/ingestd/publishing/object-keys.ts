@@ -1,0 +1,29 @@
+/**
+ * Where objects are: `datasets/<name>/<sha256 of the bytes>.parquet`, so that the same file gives the same object. An object
+ * is in a version once; rows that are appended a second time get a key of their own. Pure.
+ */
+
+/** The key without its ending. */
+export const keyOf = (name: string, hash: string): string => `datasets/${name}/${hash}`;
+
+/** Of an append with an Idempotency-Key: by it a retry finds what its forerunner has registered. */
+export const tagOf = (identity: string | undefined): string =>
+  identity === undefined
+    ? ""
+    : `-${new Bun.CryptoHasher("sha256").update(identity).digest("hex").slice(0, 16)}`;
+
+/** A key for each hash that is not held, the shortest that is free: `<hash><tag>`, `<hash><tag>-2`, … */
+export function freshKeys(
+  name: string,
+  hashes: readonly string[],
+  { held, tag }: { held: readonly string[]; tag: string },
+): string[] {
+  const taken = new Set(held);
+  return hashes.map((hash) => {
+    const stem = `${keyOf(name, hash)}${tag}`;
+    let key = `${stem}.parquet`;
+    for (let copy = 2; taken.has(key); copy++) key = `${stem}-${copy}.parquet`;
+    taken.add(key);
+    return key;
+  });
+}

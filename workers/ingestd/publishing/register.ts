@@ -1,0 +1,224 @@
+/** Rows and rejected rows become versions of their datasets: both, or neither. */
+import type { InputOf } from "../../../runtime/contract.ts";
+import { ServiceError } from "../../../runtime/errors.ts";
+import { describe } from "../../../runtime/log.ts";
+import type { Catalogd } from "../../catalogd/contract.ts";
+import type { Session } from "../engine.ts";
+import type { Loaded } from "../load.ts";
+import type { Committed } from "../objects.ts";
+import { vectorRows } from "../part-rule.ts";
+import { type Origin, rejectsQuery } from "../rejects.ts";
+import type { NewTarget, Piece } from "../run.ts";
+import { type Arrival, type DatasetManifest, type IngestParts, rejectsSuffix, type Task } from "../task.ts";
+import { type Written, writeQuery } from "../write-parquet.ts";
+import { freshKeys, keyOf, tagOf } from "./object-keys.ts";
+
+/** Who a version was made by, in its manifest. */
+const madeBy = "ingestd";
+/** Rejected rows hold a row of text each: this only sizes their row groups. */
+const rejectRowBytes = 1024;
+/** Other writers of a name may take a version's number between asking for it and the commit; more often it is theirs. */
+const attemptsMax = 5;
+
+type Registration = InputOf<Catalogd["endpoints"]["commit"]>["registrations"][number];
+
+export interface Content {
+  loaded: Loaded;
+  before: DatasetManifest | undefined;
+  rejectsBefore: DatasetManifest | undefined;
+}
+
+interface Work {
+  task: Task;
+  parts: IngestParts;
+  arrival: Arrival;
+  newTarget: NewTarget;
+}
+
+/** An object with what stands in it. */
+interface Laid extends Committed {
+  written: Written;
+}
+
+export interface Registered {
+  manifest: DatasetManifest;
+  /** True when no version of the dataset was made, because it has this content already. */
+  unchanged: boolean;
+  bytesOut: number;
+  warnings: string[];
+}
+
+/**
+ * Stores what was written and registers it by one commit. Objects of a commit that was refused are erased when we made
+ * them; when its outcome is not known, maintenance collects them.
+ */
+export async function register(session: Session, content: Content, work: Work): Promise<Registered> {
+  const { task, parts, arrival } = work;
+  const { loaded, before } = content;
+  const { name } = task;
+  const mode = task.input.mode ?? "replace";
+  const tag = tagOf(mode === "append" ? arrival.identity : undefined);
+  const done = tag !== "" && before?.objects.some(({ key }) => key.includes(tag));
+  if (before && done) return { manifest: before, unchanged: true, bytesOut: 0, warnings: [] };
+  const held = mode === "append" ? (before?.objects ?? []) : [];
+  const objects = await storeAll(loaded.pieces, { name, held: held.map(({ key }) => key), tag });
+  const bytesOut = objects.reduce((sum, { object }) => sum + object.bytes, 0);
+  const unchanged = before !== undefined && mode === "replace" && isContentOf(before, objects);
+  const main = unchanged ? [] : [registrationOf(name, mode, objects, before)];
+  for (let attempt = 1; ; attempt++) {
+    const version = unchanged ? before.version : await nextVersion(work);
+    const rejects = await storeRejects(session, content, { ...work, version });
+    const registrations = [
+      ...main.map((registration) => ({ ...registration, ...(rejects.registration && { version }) })),
+      ...(rejects.registration ? [rejects.registration] : []),
+    ];
+    const { warnings } = rejects;
+    if (registrations.length === 0)
+      return { manifest: before as DatasetManifest, unchanged, bytesOut, warnings };
+    try {
+      const { manifests } = await parts.deps.peers.catalogd.verbs.commit(
+        { registrations },
+        { requestId: task.requestId },
+      );
+      return {
+        manifest: unchanged ? before : (manifests[0] as DatasetManifest),
+        unchanged,
+        bytesOut,
+        warnings,
+      };
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      await takeBack(rejects.objects, work);
+      if (isOvertaken(error) && attempt < attemptsMax) continue;
+      await takeBack(objects, work);
+      throw error;
+    }
+  }
+}
+
+const nextVersion = async ({ task, parts }: Work): Promise<number> => {
+  const { name, requestId } = task;
+  return (await parts.deps.peers.catalogd.verbs.admit({ name }, { requestId })).next_version;
+};
+
+/** All at once, since each waits for the disk. Returns when each has ended: a draft under way cannot be discarded. */
+async function storeAll(
+  pieces: readonly Piece[],
+  { name, held, tag }: { name: string; held: readonly string[]; tag: string },
+): Promise<Laid[]> {
+  const sealed = pieces.map((piece) => piece.seal());
+  await Promise.allSettled(sealed);
+  const keys = freshKeys(name, await Promise.all(sealed), { held, tag });
+  const laid = pieces.map(async (piece, at) => ({ ...(await piece.commit(keys[at] ?? "")), written: piece }));
+  await Promise.allSettled(laid);
+  return Promise.all(laid);
+}
+
+const isContentOf = ({ objects }: DatasetManifest, committed: readonly Committed[]): boolean =>
+  objects.length === committed.length &&
+  objects.every(({ key }, index) => key === committed[index]?.object.key);
+
+function registrationOf(
+  name: string,
+  operation: "replace" | "append",
+  objects: readonly Laid[],
+  before: DatasetManifest | undefined,
+): Registration {
+  // A column registered as never NULL stays so as long as that is true.
+  const strict = new Set(before?.columns.filter(({ nullable }) => !nullable).map((column) => column.name));
+  const hasNulls = (column: string) =>
+    objects.some(({ written: { statistics, rows } }) => {
+      const found = statistics.find((each) => each.column === column);
+      return (found?.null_count ?? rows) > 0;
+    });
+  return {
+    name,
+    operation,
+    made_by: madeBy,
+    columns: (objects[0]?.written.columns ?? []).map((column) => ({
+      ...column,
+      nullable: !(strict.has(column.name) && !hasNulls(column.name)),
+    })),
+    objects: objects.map(({ object, written: { rows, statistics } }) => ({
+      ...object,
+      row_count: rows,
+      statistics,
+    })),
+  };
+}
+
+interface Rejected {
+  registration?: Registration;
+  objects: Laid[];
+  warnings: string[];
+}
+
+/**
+ * Stores the rejected rows, and says how to register them. With on_error=reject a file without any also empties the
+ * rejects of the file that it replaces, so that they are not taken for its own.
+ */
+async function storeRejects(
+  session: Session,
+  { loaded, rejectsBefore: before }: Content,
+  { task, arrival, newTarget, version }: Work & { version: number },
+): Promise<Rejected> {
+  const mode = task.input.mode ?? "replace";
+  const none: Rejected = { objects: [], warnings: [] };
+  if (!task.place.rejectRules.allowed) return none;
+  const stale = before !== undefined && before.row_count > 0 && mode === "replace";
+  if (loaded.rejects === undefined && !stale) return none;
+  const name = task.name + rejectsSuffix;
+  const [known] = before?.objects ?? [];
+  // The rows alone name the object, not the job that rejected them: the same file again changes nothing.
+  const folder = keyOf(name, loaded.rejects?.digest ?? "none");
+  if (mode === "replace" && before?.objects.length === 1 && known?.key.startsWith(folder)) return none;
+  const target = await newTarget();
+  const origin: Origin = { file: arrival.filename, job: task.job.id, version };
+  const extent = { rowBytes: rejectRowBytes, rows: loaded.rowsRejected, partRows: vectorRows };
+  const query = rejectsQuery(loaded.rejects?.relation, origin);
+  const written = await writeQuery(session, query, { ...target, ...extent });
+  const key = `${folder}-${(await target.seal()).slice(0, 16)}.parquet`;
+  const objects = [{ ...(await target.commit(key)), written }];
+  const drifts = before !== undefined && !sameColumns(before, written);
+  const registration = registrationOf(name, drifts ? "replace" : mode, objects, before);
+  if (!drifts) return { registration, objects, warnings: [] };
+  const warning = `${name} has other columns than before: rows rejected by earlier versions of the program stay in its version ${before.version}`;
+  return {
+    registration: { ...registration, new_columns: true },
+    objects,
+    warnings: mode === "append" ? [warning] : [],
+  };
+}
+
+const sameColumns = ({ columns }: DatasetManifest, written: Written): boolean =>
+  columns.length === written.columns.length &&
+  columns.every(({ name, type }, at) => {
+    const column = written.columns[at];
+    return name === column?.name && type === column.type;
+  });
+
+/** True when no version was made for certain; after other failures it may have been. */
+const isRefusal = (error: unknown): error is ServiceError =>
+  error instanceof ServiceError &&
+  error.status < 500 &&
+  error.type !== "timeout" &&
+  error.type !== "client_closed";
+
+/** The number that the rejects name was taken meanwhile. */
+const isOvertaken = ({ type, details }: ServiceError): boolean =>
+  type === "conflict" && typeof details === "object" && details !== null && "next_version" in details;
+
+/** Erases the objects that we made just now, in our turn of their name, and that no version has. */
+async function takeBack(objects: readonly Committed[], { task, parts }: Work): Promise<void> {
+  const { deps } = parts;
+  const { requestId } = task;
+  for (const { object, created } of objects) {
+    try {
+      if (created) await deps.peers.storaged.verbs.erase({ key: object.key }, { requestId });
+    } catch (error) {
+      // The refusal is what the caller must hear; the object is left to maintenance.
+      const fields = { request_id: requestId, key: object.key, ...describe(error) };
+      deps.log.warn("an object without a version could not be erased", fields);
+    }
+  }
+}
