@@ -18,10 +18,13 @@ export interface ChildService<C extends Contract> {
 /** Exchanges that may be open at once; a child serves one lease at a time. */
 const inFlightMax = 64;
 
-/** The entry of every child. `create` gets what the parent gave; its failure is the failure of the start. */
+/**
+ * The entry of every child. `create` gets what the parent gave and a folder of the child's own; its failure is the
+ * failure of the start.
+ */
 export async function serveChild<C extends Contract>(
   contract: C,
-  create: (init: never) => Promise<ChildService<C>>,
+  create: (init: never, scratch: string) => Promise<ChildService<C>>,
 ): Promise<void> {
   const running = new Set<Promise<unknown>>();
   let service: ChildService<C> | undefined;
@@ -41,7 +44,8 @@ export async function serveChild<C extends Contract>(
   const invoke: Invoke = async (verb, input, context) => {
     if (verb === restVerb) return rest();
     if (verb === beginVerb) {
-      service = await create(input as never);
+      const { init, scratch } = input as { init: never; scratch: string };
+      service = await create(init, scratch);
       return { unconfined: (process.env[unconfinedVariable] ?? "").split(" ").filter((name) => name !== "") };
     }
     const endpoint = contract.endpoints[verb];

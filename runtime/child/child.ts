@@ -5,25 +5,27 @@
 import type { Clock } from "../clock.ts";
 import type { ClientOf, Contract } from "../contract.ts";
 import { fail, type ServiceError } from "../errors.ts";
-import { describe, type Log } from "../log.ts";
+import { describe } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import { ownMemory } from "./own-memory.ts";
 import { type Child, type ChildOptions, startChild } from "./spawn.ts";
+import { createSupply } from "./supply.ts";
 
 export interface ChildPoolOptions<C extends Contract> extends ChildOptions<C> {
-  /** Children kept while nothing is to be done. */
-  idleMax: number;
+  /** Children kept for however long nothing is to be done; more are kept for half a minute. */
+  idleMin: number;
   /** How long work that was told to end may go on before its child is killed, in milliseconds. */
   graceMs: number;
   /** Memory of the work of all children together, in bytes: without what they share, and what each needs to be there. */
   memoryBytesMax: number;
   clock: Clock;
-  log: Log;
   metrics: Metrics;
 }
 
 /** A child held by one piece of work. */
 export interface Lease<C extends Contract> {
+  /** The same for every lease of one child: what is known of it can be kept by this. */
+  identity: object;
   pid: number;
   verbs: ClientOf<C>;
   fetch: Child<C>["fetch"];
@@ -36,7 +38,10 @@ export interface Lease<C extends Contract> {
 }
 
 export interface ChildPool<C extends Contract> {
-  /** A child of one's own, started where none is idle. The signal aborts when what it does is to end. */
+  /**
+   * A child of one's own: an idle one, the first that another gives back, or a new one. The signal aborts when what it
+   * does is to end. Rejects with `unavailable` when no child can be started.
+   */
   lease: (signal: AbortSignal) => Promise<Lease<C>>;
   /** Has one ready before it is asked for. */
   warm: () => void;
@@ -46,29 +51,29 @@ export interface ChildPool<C extends Contract> {
 
 /** How often memory is measured while children work: at 2 GB/s, what a core can touch, a child outgrows its bound by 100 MB. */
 const measureEveryMs = 50;
-
 /** What a process of Bun with DuckDB takes for itself before it does anything: 55 to 70 MB were measured. */
 const bareBytes = 80_000_000;
+/** Children started at once: a start takes a tenth of a second of a core, and those that work give theirs back sooner. */
+const startsMax = 2;
+/** How long a child that is not needed is kept, in milliseconds. */
+const idleMs = 30_000;
 
 export function createChildPool<C extends Contract>(options: ChildPoolOptions<C>): ChildPool<C> {
-  const { contract, log } = options;
   const all = new Set<Child<C>>();
   const leased = new Set<Child<C>>();
-  const idle: Child<C>[] = [];
-  /** One that is started before it is asked for. */
-  let ahead: Promise<Child<C> | undefined> | undefined;
-  let stopping = false;
+  const supply = createSupply<Child<C>>(() => startOne(), startsMax);
   const count = countedEnds(options, () => all.size);
   const watch = createWatch(leased, options);
+  let stopping = false;
 
-  const start = async (): Promise<Child<C>> => {
+  const startOne = async (): Promise<Child<C>> => {
     if (stopping) throw stopped();
     const child = await startChild(options);
     all.add(child);
     if (stopping) child.kill(stopped());
     void child.ended.then((why) => {
       all.delete(child);
-      idle.splice(0, idle.length, ...idle.filter((other) => other !== child));
+      supply.remove(child);
       if (!leased.delete(child)) return;
       count(why);
       warm();
@@ -76,31 +81,30 @@ export function createChildPool<C extends Contract>(options: ChildPoolOptions<C>
     return child;
   };
   const warm = () => {
-    if (stopping || idle.length > 0 || ahead !== undefined || options.idleMax === 0) return;
-    ahead = start().catch((cause) => {
-      log.warn("a child process could not be started ahead", { child: contract.name, ...describe(cause) });
-      return undefined;
-    });
-    void ahead.then((child) => {
-      ahead = undefined;
-      if (child !== undefined && all.has(child)) idle.push(child);
-    });
+    if (!stopping && options.idleMin > 0)
+      supply.prepare((cause) =>
+        options.log.warn("a child process could not be started ahead", {
+          child: options.contract.name,
+          ...describe(cause),
+        }),
+      );
   };
-  /** The child started ahead is whoever's takes it first. */
-  const take = async (): Promise<Child<C>> => {
-    while (idle.length === 0 && ahead !== undefined) await ahead;
-    return idle.pop() ?? start();
+  const reap = () => {
+    while (supply.spare() > options.idleMin) supply.drop()?.kill(stopped());
   };
+  let forgetReap = () => {};
   const giveBack = async (child: Child<C>, signal: AbortSignal) => {
     if (signal.aborted) await untilAtRest(child, options);
-    if (!leased.delete(child)) return;
-    if (idle.length < options.idleMax && !stopping) idle.push(child);
-    else child.kill(stopped());
+    if (child.isGone() || !leased.delete(child)) return;
+    if (stopping) return child.kill(stopped());
+    supply.give(child);
+    forgetReap();
+    forgetReap = options.clock.after(idleMs, reap);
   };
   return {
     warm,
     lease: async (signal) => {
-      const child = await take();
+      const child = await supply.take(signal);
       leased.add(child);
       watch();
       let isReleased = false;
@@ -109,13 +113,15 @@ export function createChildPool<C extends Contract>(options: ChildPoolOptions<C>
         isReleased = true;
         void giveBack(child, signal);
       };
-      return { ...child, release };
+      return { ...child, identity: child, release };
     },
     stop: async () => {
       stopping = true;
-      await ahead;
+      forgetReap();
+      supply.refuse(stopped());
+      await supply.started();
       for (const child of all) child.kill(stopped());
-      await Promise.all([...all].map(({ ended }) => ended));
+      await Promise.all([...all].map(({ cleared }) => cleared));
     },
   };
 }

@@ -3,7 +3,8 @@
  * A child serves one contract over a socket, as services serve theirs over channels; it is confined, where the system
  * can, and killed without asking.
  */
-import { dirname, resolve } from "node:path";
+import { rm } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 import type { ClientOf, Contract } from "../contract.ts";
 import { fail, type ServiceError } from "../errors.ts";
 import { makeDirectory } from "../files.ts";
@@ -19,10 +20,14 @@ export interface ChildOptions<C extends Contract> {
   entry: URL;
   /** What `create` in the child gets: JSON, bigint and typed arrays. */
   init: unknown;
-  /** Folders that it may read, and in which it may write, beside the program and the system's libraries. */
+  /** Each child has a folder of its own in this one, as long as it lives. */
+  scratch: string;
+  /** Folders that it may read, and in which it may write, beside its own, the program and the system's libraries. */
   readable: readonly string[];
   writable: () => Promise<readonly string[]>;
   openFilesMax: number;
+  /** Connections are refused unless it needs them. */
+  network?: true;
   limits: CallLimits;
   log: Log;
 }
@@ -36,8 +41,12 @@ export interface Child<C extends Contract> {
   rest: () => Promise<void>;
   /** Ends it at once; what waits for it rejects with the reason. */
   kill: (reason: ServiceError) => void;
+  /** True from the moment at which its callers are told of its end. */
+  isGone: () => boolean;
   /** Resolves when the process is gone, with what its callers were told. */
   ended: Promise<ServiceError>;
+  /** Resolves when its folder is gone, too. */
+  cleared: Promise<void>;
 }
 
 const root = resolve(import.meta.dir, "../..");
@@ -54,7 +63,8 @@ const passedOn = /^(TZ|LANG|LC_ALL|LD_LIBRARY_PATH|UV_THREADPOOL_SIZE|BUN_JSC_\w
 /** Starts a child; rejects with `unavailable` when it does not come up. */
 export async function startChild<C extends Contract>(options: ChildOptions<C>): Promise<Child<C>> {
   const { contract, log } = options;
-  const writable = await options.writable();
+  const scratch = join(options.scratch, crypto.randomUUID());
+  const writable = [scratch, ...(await options.writable())];
   for (const folder of writable) await makeDirectory(folder);
   const process_ = Bun.spawn(commandOf(options, writable), {
     // Where a relative name leads nowhere, and no .env file lies.
@@ -70,17 +80,22 @@ export async function startChild<C extends Contract>(options: ChildOptions<C>): 
     reason ??= why;
     process_.kill("SIGKILL");
   };
+  let isGone = false;
   const ended = process_.exited.then(() => {
+    isGone = true;
     const why = reason ?? crashed(contract.name, process_);
     if (reason === undefined)
       log.warn("a child process crashed", { child: contract.name, error: why.message });
     transport.detach(why);
     return why;
   });
+  const cleared = ended.then(() => rm(scratch, { recursive: true, force: true }));
   const socket = (process_.stdio as unknown as number[])[socketDescriptor] as number;
   transport.attach(await openSocketPort(socket, () => process_.kill("SIGKILL")));
   try {
-    const { unconfined } = (await transport.call(beginVerb, options.init)) as { unconfined: string[] };
+    const { unconfined } = (await transport.call(beginVerb, { init: options.init, scratch })) as {
+      unconfined: string[];
+    };
     if (unconfined.length > 0)
       log.warn("this system cannot confine a child process", { child: contract.name, lacks: unconfined });
   } catch (cause) {
@@ -98,12 +113,14 @@ export async function startChild<C extends Contract>(options: ChildOptions<C>): 
     fetch: transport.fetch,
     rest: async () => void (await transport.call(restVerb, {})),
     kill,
+    isGone: () => isGone,
     ended,
+    cleared,
   };
 }
 
 function commandOf(
-  { entry, readable, openFilesMax }: ChildOptions<Contract>,
+  { entry, readable, openFilesMax, network }: ChildOptions<Contract>,
   writable: readonly string[],
 ): string[] {
   const path = Bun.fileURLToPath(entry);
@@ -120,6 +137,7 @@ function commandOf(
     writable,
     listable: [root],
     openFilesMax,
+    network: network ?? false,
   };
   return [...run, resolve(import.meta.dir, "launch.ts"), JSON.stringify(confinement), path];
 }

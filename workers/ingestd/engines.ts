@@ -35,7 +35,7 @@ export interface EnginesOptions {
   memoryBytes: number;
   /** For what does not fit into memory. */
   directory: string;
-  /** Further folders in which files are written or read, asked for when a process starts. */
+  /** Folders in which files are written and read, asked for when a process starts. */
   folders: () => Promise<readonly string[]>;
   clock: Clock;
   log: Log;
@@ -58,12 +58,13 @@ export function openEngines(options: EnginesOptions): Engines {
   const pool = createChildPool({
     contract: ingestEngine,
     entry: new URL("./duckdb/main.ts", import.meta.url),
-    init: { directory },
+    init: {},
+    scratch: directory,
     readable: [],
-    writable: async () => [directory, ...(await options.folders())],
+    writable: options.folders,
     openFilesMax: 1024,
     limits: { timeoutMs: callTimeoutMs, inFlightMax: 64 },
-    idleMax: 1 + count,
+    idleMin: 1,
     graceMs,
     memoryBytesMax: memoryBytes,
     clock: options.clock,

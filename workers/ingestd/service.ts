@@ -32,8 +32,8 @@ export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>>
     ...deps,
     threads,
     memoryBytes: memoryBytes(memoryLimit),
-    directory: workDirectory,
-    folders: () => stagingFolders(deps.peers.storaged),
+    directory: join(workDirectory, "duckdb"),
+    folders: async () => [workDirectory, ...(await stagingFolders(deps.peers.storaged))],
   });
   engines.warm();
   const jobs = createJobs(clock, config.ingestd.jobs_kept);

@@ -16,7 +16,7 @@ import type { Described, EngineRow, IngestEngine, Refusal, Shape } from "./duckd
 const interruptEveryMs = 20;
 
 /** Opens DuckDB, with a folder of its own for what does not fit into memory. */
-export async function openDuckDb({ directory }: { directory: string }): Promise<VerbsOf<IngestEngine>> {
+export async function openDuckDb(directory: string): Promise<VerbsOf<IngestEngine>> {
   const instance = await DuckDBInstance.create(":memory:", {
     temp_directory: directory,
     // Rows stay in the order of the file, and the same file gives the same bytes (ADR 0032).

@@ -3,4 +3,4 @@ import { serveChild } from "../../../runtime/serve-child.ts";
 import { ingestEngine } from "./duckdb.ts";
 import { openDuckDb } from "./instance.ts";
 
-await serveChild(ingestEngine, async (init: { directory: string }) => ({ verbs: await openDuckDb(init) }));
+await serveChild(ingestEngine, async (_init, scratch) => ({ verbs: await openDuckDb(scratch) }));
