@@ -32,10 +32,11 @@ export function parametersOf(
   given: GivenParameters | undefined,
 ): ReadonlyMap<string, Parameter> {
   const names = [...new Set(named)];
-  const highest = Math.max(0, ...names.filter((name) => positional.test(name)).map(Number));
-  if (highest > names.length)
+  const numbers = new Set(names.filter((name) => positional.test(name)).map(Number));
+  const missing = [...numbers].findIndex((_, at) => !numbers.has(at + 1)) + 1;
+  if (missing > 0)
     throw refuse(
-      `the statement uses $${highest} and ${names.length} in all: number them from $1 without gaps`,
+      `the statement uses $${Math.max(...numbers)} and not $${missing}: number its parameters from $1 without gaps`,
     );
   const values = matchParameters(names, given);
   return new Map(names.map((name, at) => [name, values[at] as Parameter]));

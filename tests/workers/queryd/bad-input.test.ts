@@ -1,5 +1,5 @@
 /** What callers get wrong, as rows: the status, the type, and what the message says. */
-import { afterAll, beforeAll, describe } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { type ApiCase, runCases } from "../../support/api-case.ts";
 import { type QuerydStack, startQuerydStack } from "../../support/queryd-stack.ts";
 
@@ -266,6 +266,21 @@ const parameters: ApiCase[] = [
     { type: "invalid_field", contains: ["$c"] },
   ),
   bad(
+    "a number that leaves others out",
+    { sql: "SELECT $2", params: [1] },
+    { type: "invalid_field", contains: ["uses $2 and not $1"] },
+  ),
+  bad(
+    "a gap in the numbers",
+    { sql: "SELECT $1, $4, $2", params: [1, 2, 3] },
+    { type: "invalid_field", contains: ["uses $4 and not $3"] },
+  ),
+  bad(
+    "a number from nothing",
+    { sql: "SELECT $0", params: [1] },
+    { type: "sql_error", contains: ["write parameters as $1"] },
+  ),
+  bad(
     "an object as a value",
     { sql: "SELECT $1", params: [{ a: 1 }] },
     { type: "invalid_field", contains: ["params.0", "CAST"] },
@@ -277,7 +292,7 @@ const parameters: ApiCase[] = [
   ),
   bad("an integer that JSON cannot hold", '{"sql": "SELECT $1", "params": [12345678901234567890]}', {
     type: "invalid_field",
-    contains: ["2^53", "text"],
+    contains: ["cannot be kept exactly", "text"],
   }),
   bad(
     "params that are text",
@@ -345,6 +360,27 @@ const fine: ApiCase = {
   status: 200,
   contains: ['[{"count_star()":200000}]'],
 };
+
+/** Statements with parameters of every kind, and what may be given for them: each pair has an answer. */
+const asked = [
+  ...["$2", "$1, $3", "$0", "$01", "$1, ?", "?, ?", "?1", "$a, $A", "$1, $a", "$1a", "?a", "$ü", "$1000"],
+  ...["'$1', $1", "$$a $1$$, $1", "$x$ $1 $x$, $1", "1 -- $1", "/* ? */ ?", "$99999999999999999999"],
+  ...["unnest($1)", "$1[1]", "interval ($1) day", "$1 LIKE $2", "list_transform($1, x -> x + $2)"],
+  ...["* FROM range($1)", "* FROM json_each($1)", "id FROM workers LIMIT $1", "DATE '2020-01-01' + $1"],
+].map((select) => `SELECT ${select}`);
+const given: unknown[] = [
+  ...[undefined, [], [1], [1, 2], ["x"], [null], [[1, 2]], [[]], [[null]], [[1, "x"]], [true], [1.5]],
+  ...[["a\0b"], ["it's \ud800"], { a: 1 }, { a: 1, b: 2 }, { A: 1 }, { 1: 1 }, { "": 1 }, {}, [[[1], [2]]]],
+  ...[{ constructor: 1 }, ["x".repeat(50_000)], [{ a: 1 }]],
+];
+test("every pair of parameters asked for and given has an answer", async () => {
+  for (const text of asked)
+    for (const params of given) {
+      const response = await stack.sql({ sql: text, ...(params !== undefined && { params }) });
+      expect(`${text} ${JSON.stringify(params)?.slice(0, 50)} ${response.status}`).toMatch(/ (200|400|422)$/);
+      await response.body?.cancel();
+    }
+});
 
 describe("requests", () => runCases([...requests, fine], () => stack.send));
 describe("statements", () => runCases([...statements, fine], () => stack.send));
