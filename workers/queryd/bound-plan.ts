@@ -4,6 +4,7 @@
  * (`sandbox.ts`) decides the same by names; this one by what the names came to mean.
  */
 import { fail } from "../../runtime/errors.ts";
+import { tooDeep, typeNestingMax } from "../../runtime/sql-type.ts";
 import type { Verdict } from "./analysis.ts";
 import type { Manifest } from "./catalog.ts";
 import type { Session } from "./engine.ts";
@@ -55,9 +56,11 @@ export async function checkBound(bound: Bound, session: Session): Promise<void> 
     const place = position === undefined ? undefined : written.placeIn(Number(position) - prefixBytes);
     throw new EngineError(kindOf(kind), message, place);
   }
-  const others = readsOf(reply.plans).filter((name) => !mayRead(name, verdict.listing));
-  if (others.length > 0)
+  const { reads, levels, types } = factsOf(reply.plans);
+  if (!reads.every((name) => mayRead(name, verdict.listing)))
     throw fail("statement_not_allowed", "the statement reads something that is no registered dataset");
+  if (types.has("VARIANT")) throw fail("sql_error", "VARIANT is not supported: use JSON, or CAST to VARCHAR");
+  if (levels > typeNestingMax) throw fail("sql_error", `a value of the statement ${tooDeep(levels)}`);
   if (verdict.bound.size >= rememberedMax) verdict.bound.clear();
   verdict.bound.add(key);
 }
@@ -73,15 +76,31 @@ const keyOf = ({ used, parameters }: Bound): string =>
 const mayRead = (name: string, listing: boolean): boolean =>
   tableFunctions.has(name) || (listing && /^duckdb_(tables|views|columns|schemas|types)$/.test(name));
 
-/** The functions by which a plan reads: tables, files and lists alike. */
-function readsOf(plan: unknown): string[] {
-  const found: string[] = [];
-  const walk = (value: unknown): void => {
+interface Facts {
+  /** The functions by which the plan reads: tables, files and lists alike. */
+  reads: string[];
+  /** The names of all types in it. */
+  types: Set<string>;
+  /** The levels of its deepest type. */
+  levels: number;
+}
+
+/** Types with a level of their own; a MAP is told as a list of structs, which have it. */
+const nesting = new Set(["LIST", "ARRAY", "STRUCT", "UNION"]);
+
+function factsOf(plan: unknown): Facts {
+  const facts: Facts = { reads: [], types: new Set(), levels: 0 };
+  /** `levels` are those of the type that holds the value. */
+  const walk = (value: unknown, levels: number): void => {
     if (typeof value !== "object" || value === null) return;
-    const { type, name } = value as { type?: unknown; name?: unknown };
-    if (type === "LOGICAL_GET") found.push(String(name));
-    for (const part of Object.values(value)) walk(part);
+    const { type, name, id } = value as { type?: unknown; name?: unknown; id?: unknown };
+    if (type === "LOGICAL_GET") facts.reads.push(String(name));
+    const isType = typeof id === "string" && "type_info" in value;
+    if (isType) facts.types.add(id);
+    const inside = isType && nesting.has(id) ? levels + 1 : levels;
+    facts.levels = Math.max(facts.levels, inside);
+    for (const part of Object.values(value)) walk(part, inside);
   };
-  walk(plan);
-  return found;
+  walk(plan, 0);
+  return facts;
 }

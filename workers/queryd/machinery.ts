@@ -11,6 +11,7 @@ import { createCatalog, type Snapshot } from "./catalog.ts";
 import { type Engine, openEngine, type Session } from "./engine.ts";
 import type { Machinery } from "./execution.ts";
 import { httpfsSettings } from "./httpfs.ts";
+import { jsonGuardStatements } from "./json-guards.ts";
 import { openObjectCache } from "./object-cache.ts";
 import { createObjects } from "./objects.ts";
 import { ownSchemaStatements } from "./own-schema.ts";
@@ -46,7 +47,12 @@ export async function openMachinery(deps: QuerydDeps, lifetime: AbortSignal): Pr
   const inPlace = [...bucketFolders(deps).map((folder) => `${folder}/`), ...remote];
   const hidePaths = pathHider([...inPlace, `${directory}/`]);
   const { execute, bind, inTurn } = await ownStatements(engine, lifetime);
-  await execute(["CREATE SCHEMA lakehouse", ...guardStatements, ...ownSchemaStatements]);
+  await execute([
+    "CREATE SCHEMA lakehouse",
+    ...guardStatements,
+    ...jsonGuardStatements,
+    ...ownSchemaStatements,
+  ]);
   const { storaged, catalogd } = peers;
   const maxBytes = config.queryd.cache_max_bytes;
   const cache = await openObjectCache({ storaged, directory: folders.cache, maxBytes, newId });

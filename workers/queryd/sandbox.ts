@@ -1,5 +1,7 @@
 /** Which statements may run: decided on DuckDB's own syntax tree, before DuckDB binds a single name. */
 import { fail, type ServiceError } from "../../runtime/errors.ts";
+import { typeNestingMax } from "../../runtime/sql-type.ts";
+import { guardedJson, nestsTooDeep, structuring } from "./json-guards.ts";
 import { ownViews } from "./own-schema.ts";
 import { deniedFunction, systemTables, tableFunctions } from "./sandbox-lists.ts";
 import { foldName, isTableName } from "./table-name.ts";
@@ -177,15 +179,28 @@ function allow(known: ReadonlySet<string>, value: unknown, node: Node): void {
 
 function checkFunction(name: string, node: Node): void {
   if (deniedFunction.test(name)) throw notAllowed(`the function ${name} is not allowed`, node);
-  if (guardedFunctions.has(foldName(name)) && (node.schema || node.catalog))
+  const folded = foldName(name);
+  if ((guardedFunctions.has(folded) || guardedJson.has(folded)) && (node.schema || node.catalog))
     throw notAllowed(`call ${name} without a schema`, node);
+  if (structuring.has(folded) && nestsTooDeep(constantOf(node, 1)))
+    throw notAllowed(
+      `${name} needs its structure as a constant text that nests at most ${typeNestingMax} levels`,
+      node,
+    );
   if (/^(format|printf)$/i.test(name)) checkPattern(name, node);
 }
 
-function checkPattern(name: string, { children, ...node }: Node): void {
-  const [first] = (Array.isArray(children) ? children : []) as { value?: { value?: unknown } }[];
-  if (first && asksForGiant(first.value?.value))
+function checkPattern(name: string, node: Node): void {
+  const pattern = constantOf(node, 0);
+  if (pattern !== undefined && asksForGiant(pattern))
     throw notAllowed(`${name} needs a constant pattern with widths of at most four digits`, node);
+}
+
+/** The constant that is given for an argument, null for any other expression; undefined when there is no such argument. */
+function constantOf({ children }: Node, argument: number): unknown {
+  const list = (Array.isArray(children) ? children : []) as { value?: { value?: unknown } }[];
+  const given = list[argument];
+  return given === undefined ? undefined : (given.value?.value ?? null);
 }
 
 function checkTableFunction(call: Node): void {
