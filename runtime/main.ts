@@ -7,7 +7,7 @@ import { lackingVariables } from "./environment.ts";
 import { makeDirectory } from "./files.ts";
 import { lockDirectory } from "./lock.ts";
 import { createLog, describe } from "./log.ts";
-import { notifySystemd, reloadingState } from "./notify.ts";
+import { notifyReloading, notifySystemd } from "./notify.ts";
 import { refuseOpenBinds } from "./reload.ts";
 import { createReloading } from "./reloading.ts";
 import { refuseUnfinishedRestore } from "./restore-mark.ts";
@@ -78,7 +78,10 @@ async function main(): Promise<void> {
   loadSecrets(config.secrets_path);
   refuseUnfinishedRestore(config.data_dir, process.env);
   const lacking = lackingVariables(config, process.env);
-  if (Object.keys(lacking).length > 0) replaceImage({ ...process.env, ...lacking });
+  if (Object.keys(lacking).length > 0) {
+    replaceImage({ ...process.env, ...lacking });
+    log.warn("a process cannot begin anew in place here: set these before the start for full speed", lacking);
+  }
   for (const name of only) {
     const directory = join(config.data_dir, name);
     await makeDirectory(directory);
@@ -101,7 +104,7 @@ async function main(): Promise<void> {
   const reload = createReloading({ sources, first: loaded, only, log, apply: supervisor.reload });
   const ready = `READY=1\nSTATUS=running ${only.join(", ")}`;
   signals.arm(supervisor, async () => {
-    notifySystemd(reloadingState());
+    notifyReloading();
     await reload();
     notifySystemd(ready);
   });

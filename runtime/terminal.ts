@@ -1,5 +1,5 @@
 /** SIGHUP has two meanings: "read your configuration again", and "the terminal you run in is closed". */
-import { closeSync, openSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 
 /** A session whose leader ends hears of it before the kernel takes the terminal away, in milliseconds. */
 const settlesMs = 50;
@@ -29,8 +29,18 @@ function hasTerminal(): boolean {
   }
 }
 
-/** The first bit of the ignored signals is SIGHUP (proc(5)). */
-function ignoresHangup(): boolean {
-  const [, ignored = "0"] = /^SigIgn:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8")) ?? [];
+/**
+ * The first bit of the ignored signals is SIGHUP: proc(5), and where there is no such file, as on macOS, ps(1). Where
+ * neither tells, a closed terminal stops the product, as it stops others.
+ */
+export function ignoresHangup(status = "/proc/self/status"): boolean {
+  const [, ignored = "0"] = existsSync(status)
+    ? (/^SigIgn:\s*([0-9a-f]+)$/m.exec(readFileSync(status, "utf8")) ?? [])
+    : (/^\s*(?:0x)?([0-9a-f]+)\s*$/.exec(ignoredByPs()) ?? []);
   return (BigInt(`0x${ignored}`) & 1n) === 1n;
 }
+
+const ignoredByPs = (): string =>
+  Bun.which("ps") === null
+    ? ""
+    : Bun.spawnSync(["ps", "-o", "ignored=", "-p", String(process.pid)]).stdout.toString();

@@ -79,8 +79,9 @@ export interface Step {
   progress?: () => string;
 }
 
-/** A step that takes longer says so each time this has passed. */
+/** A step that takes longer says that it goes on: first after this, then ever more seldom. */
 const signOfLifeMs = 5000;
+const signOfLifeMsMax = 60_000;
 /** The end of a compiler's or package manager's output is where it says what went wrong. */
 const linesMax = 8;
 
@@ -91,12 +92,16 @@ const linesMax = 8;
 export async function runStep(step: Step, say: Say): Promise<boolean> {
   const startedAt = performance.now();
   const seconds = (): string => `${((performance.now() - startedAt) / 1000).toFixed(0)} s`;
-  const alive = setInterval(
-    () => say(`… still ${step.name}: ${[seconds(), step.progress?.()].filter(Boolean).join(", ")}`),
-    signOfLifeMs,
-  );
+  let alive: Timer | undefined;
+  const showLife = (ms: number): void => {
+    alive = setTimeout(() => {
+      say(`… still ${step.name}: ${[seconds(), step.progress?.()].filter(Boolean).join(", ")}`);
+      showLife(Math.min(2 * ms, signOfLifeMsMax));
+    }, ms);
+  };
+  showLife(signOfLifeMs);
   const ran = await (step.shown ? runShown(step) : run(step.command, step));
-  clearInterval(alive);
+  clearTimeout(alive);
   if (ran.code === 0) return true;
   const how = ran.code === -1 ? "" : `exit code ${ran.code}, `;
   say(`FAILED: ${step.name} (${how}after ${seconds()})`);

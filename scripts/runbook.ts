@@ -6,49 +6,15 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { type Block, blocksOf, printed, stepsOf } from "./runbook/blocks.ts";
-import { bootMachine, connect, type Machine, noMachine } from "./runbook/machine.ts";
+import { bootMachine, connect, type Machine, noMachine } from "./machine/machine.ts";
+import { type Block, blocksOf, stepsOf } from "./runbook/blocks.ts";
+import { wrongWith } from "./runbook/terminal.ts";
 
 const root = resolve(import.meta.dir, "..");
-/** The slowest are those that install packages. */
-const blockTimeoutMs = 10 * 60_000;
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 
 /** What may stand behind ```sh: anything else is a slip of the pen. */
 const marks = new Set(["online", "fails", "background", "host-b", "container"]);
-
-/**
- * A terminal is one shell that goes on from block to block: where it is and what it exported are kept, functions and
- * options are not.
- */
-const inTerminal = (text: string): string => `
-set -euo pipefail
-terminal=/run/terminal
-[ -f $terminal ] && . $terminal
-trap '{ export -p; declare -f; printf "cd %q\\n" "$PWD"; } > /run/terminal' EXIT
-${text}`;
-
-/** Runs one block; undefined when it did what the page says, else what was wrong. */
-async function wrongWith(block: Block, machine: Machine): Promise<string | undefined> {
-  const options = { online: block.marks.has("online"), timeoutMs: blockTimeoutMs };
-  if (block.language === "console") {
-    for (const { command, expected } of stepsOf(block.text)) {
-      const { code, output } = await machine.run(inTerminal(`{ ${command}\n} 2>&1`), options);
-      if (!printed(output, expected))
-        return `$ ${command}\nexpected:\n${expected}\nprinted (exit ${code ?? "none: it took too long"}):\n${output.trim()}`;
-    }
-    return undefined;
-  }
-  const script = block.marks.has("background")
-    ? `setsid bash -euc ${quoted(block.text)} > /tmp/background.log 2>&1 < /dev/null &`
-    : block.text;
-  const { code, output } = await machine.run(inTerminal(script), options);
-  const shown = `${block.text.trim()}\nexit ${code ?? "none: it took too long"}, printed:\n${output.trim()}`;
-  if (block.marks.has("fails")) return code === undefined || code === 0 ? `should fail: ${shown}` : undefined;
-  return code === 0 ? undefined : shown;
-}
-
-const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
 /** What is wrong with a block without running it: a mark that does not exist, or a syntax that bash cannot read. */
 export function faultOf(block: Block): string | undefined {

@@ -225,6 +225,12 @@ const rows: Row[] = [
     finds: "scripts/a.ts:2: a process' timeout",
   },
   {
+    name: "nothing needs Linux alone",
+    rule: setup.otherSystems,
+    example: { "runtime/a.ts": 'export const stat = readFileSync("/proc/self/stat", "utf8");\n' },
+    finds: "runtime/a.ts: asks what Linux alone has",
+  },
+  {
     name: "what is not a test imports no package of development",
     rule: setup.developmentPackages,
     example: {

@@ -151,10 +151,35 @@ const commandOf = (pid: number): string => {
   }
 };
 
-/** Another Lakehouse on the same data directory keeps this one from starting. `answers`: one answers at our ports. */
-export function owner({ data_dir }: Config, answers: boolean): Check {
+/** Whether any process holds a lock of the data directory, where the system does not tell which. */
+function isHeld(data_dir: string): boolean {
+  const names = existsSync(data_dir) ? readdirSync(data_dir) : [];
+  const folders = names.filter((name) => !name.startsWith(".")).map((name) => join(data_dir, name));
+  return folders
+    .filter((folder) => existsSync(join(folder, "lock.sqlite")))
+    .some((folder) => {
+      try {
+        lockDirectory(folder)();
+        return false;
+      } catch (cause) {
+        if (/in use by another process/.test(messageOf(cause))) return true;
+        throw cause;
+      }
+    });
+}
+
+/**
+ * Another Lakehouse on the same data directory keeps this one from starting. `answers`: one answers at our ports.
+ * `locks` is where Linux tells of locks.
+ */
+export function owner({ data_dir }: Config, answers: boolean, locks = "/proc/locks"): Check {
   const name = "data owner";
-  const pids = existsSync("/proc/locks") ? holders(data_dir) : [];
+  if (!existsSync(locks)) {
+    if (answers || !isHeld(data_dir)) return ok(name, true, "no other process holds the data directory");
+    const fix = `stop the process that lsof ${join(data_dir, "*/lock.sqlite")} names, or set LH_DATA_DIR to another folder`;
+    return missing(name, true, "held by a process which does not listen where this configuration says", fix);
+  }
+  const pids = holders(data_dir);
   if (pids.length === 0) return ok(name, true, "no process holds the data directory");
   const list = pids.map((pid) => `${pid} (${commandOf(pid)})`).join(", ");
   if (answers) return ok(name, true, `held by the Lakehouse that answers here: ${list}`);

@@ -1,7 +1,7 @@
 /** REPLICATION.md does what it says. All of it: `bun run runbook`. */
 import { describe, expect, test } from "bun:test";
+import { noMachine } from "../../scripts/machine/machine.ts";
 import { type Block, blocksOf, printed, stepsOf } from "../../scripts/runbook/blocks.ts";
-import { noMachine } from "../../scripts/runbook/machine.ts";
 import { faultOf, runBlocks } from "../../scripts/runbook.ts";
 
 const page = blocksOf(await Bun.file("REPLICATION.md").text());

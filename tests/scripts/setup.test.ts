@@ -108,7 +108,7 @@ describe("the warm path", () => {
     "when the npm in front dies, the command is told to stop",
     async () => {
       await markInstalled();
-      const npm = run(["wait"], { argv0: "npm exec bun", env: { npm_config_npm_version: "11.0.0" } });
+      const npm = run(["wait"], { argv0: "npm exec bun" });
       await until(npm.stdout, started);
       npm.kill("SIGKILL");
       await until(npm.stdout, "stopped by SIGTERM");

@@ -58,6 +58,19 @@ function callAt(text: string, open: number): string {
   return text.slice(open);
 }
 
+/** Files and calls that other systems do not have. */
+const ofLinuxAlone = /["'`]\/(?:proc|sys)\/|\bdlopen\(|\bprocess\.execve\(/;
+const knowsOthers = /\bexistsSync\(|\bcatch\b|\bprocess\.platform\b|typeof process\.execve/;
+
+/** Nothing may need Linux alone: who asks it knows what to do where there is no answer. */
+export const otherSystems: Rule = (tree) =>
+  [...tree]
+    .filter(([path, text]) => isProduct(path) && ofLinuxAlone.test(text) && !knowsOthers.test(text))
+    .map(
+      ([path]) =>
+        `${path}: asks what Linux alone has, and does not know what to do elsewhere (existsSync, catch, process.platform)`,
+    );
+
 interface Manifest {
   devDependencies?: Record<string, string>;
 }

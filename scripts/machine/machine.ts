@@ -1,5 +1,6 @@
-/** A machine made fresh, to try commands on that would change this one: scripts/runbook/boot.sh in namespaces. */
+/** A machine made fresh, to try commands on that would change this one: scripts/machine/boot.sh in namespaces. */
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -32,9 +33,16 @@ export interface RunOptions {
   onOutput?: (text: string) => void;
 }
 
+/** What a machine is made of. */
+export type Base =
+  /** This machine's system, under systemd, with a network of its own. */
+  | { kind: "systemd" }
+  /** A root with next to nothing, with this machine's network: files laid over it, and variables of every command. */
+  | { kind: "bare"; lower: string; extra: string; env: Readonly<Record<string, string>> };
+
 export interface Machine {
   name: string;
-  /** Process id of its systemd, as this machine sees it. */
+  /** Its process 1, as this machine sees it. */
   pid: number;
   /** Runs a script by bash as root, with an empty environment. */
   run: (script: string, options: RunOptions) => Promise<Outcome>;
@@ -42,25 +50,31 @@ export interface Machine {
   end: () => Promise<void>;
 }
 
+const namespacesOf: Record<Base["kind"], string[]> = {
+  systemd: ["--pid", "--mount", "--net", "--uts", "--ipc", "--cgroup"],
+  bare: ["--pid", "--mount", "--uts", "--ipc"],
+};
+const toolsOf: Record<Base["kind"], string[]> = {
+  systemd: ["unshare", "nsenter", "pivot_root", "ip", "git"],
+  bare: ["unshare", "nsenter", "pivot_root", "git"],
+};
+
+/** The mounts that boot.sh makes, in small: where this works, a boot that fails is a fault. */
+const trial = `mount --make-rprivate / && mount -t tmpfs tmpfs "$1" && cd "$1" && mkdir upper work root &&
+mount -t overlay overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" root && mount -t proc proc root/proc &&
+mkdir -p root/mnt && cd root && pivot_root . mnt && umount -l /mnt`;
+
 /** Why no such machine can be made here, or undefined. */
-export function noMachine(): string | undefined {
+export function noMachine(kind: Base["kind"] = "systemd"): string | undefined {
   if (process.platform !== "linux") return "it takes Linux";
   if (process.getuid?.() !== 0) return "it takes root";
-  for (const tool of ["unshare", "nsenter", "pivot_root", "ip", "git"])
-    if (Bun.which(tool) === null) return `${tool} is missing`;
-  if (!existsSync("/lib/systemd/systemd")) return "systemd is missing";
-  if (cgroupMount() === undefined) return "there is no cgroup2";
-  const tried = Bun.spawnSync([
-    "unshare",
-    "--pid",
-    "--fork",
-    "--mount",
-    "--net",
-    "--uts",
-    "--ipc",
-    "--cgroup",
-    "true",
-  ]);
+  for (const tool of toolsOf[kind]) if (Bun.which(tool) === null) return `${tool} is missing`;
+  if (kind === "systemd" && !existsSync("/lib/systemd/systemd")) return "systemd is missing";
+  if (kind === "systemd" && cgroupMount() === undefined) return "there is no cgroup2";
+  const directory = mkdtempSync(join(tmpdir(), "lakehouse-trial-"));
+  const words = ["unshare", "--fork", ...namespacesOf[kind], "sh", "-c", trial, "trial", directory];
+  const tried = Bun.spawnSync(words, { stdio: ["ignore", "pipe", "pipe"] });
+  rmSync(directory, { recursive: true, force: true });
   return tried.exitCode === 0 ? undefined : `namespaces cannot be made: ${tried.stderr.toString().trim()}`;
 }
 
@@ -81,8 +95,14 @@ async function sourceIn(directory: string): Promise<string> {
   };
   git(root, ["clone", "--quiet", "--no-hardlinks", root, clone]);
   const changes = git(root, ["diff", "--binary", "HEAD"]);
-  if (changes.length > 0) {
-    git(clone, ["apply", "--whitespace=nowarn"], changes);
+  const added = git(root, ["ls-files", "-z", "--others", "--exclude-standard"])
+    .toString()
+    .split("\0")
+    .filter(Boolean);
+  for (const path of added) cpSync(join(root, path), join(clone, path), { recursive: true });
+  if (changes.length > 0 || added.length > 0) {
+    if (changes.length > 0) git(clone, ["apply", "--whitespace=nowarn"], changes);
+    git(clone, ["add", "--all"]);
     git(clone, [
       "-c",
       "user.name=runbook",
@@ -103,44 +123,71 @@ const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
  * Boots one; `name` is its host name, `shared` a directory that it sees at /mnt/shared. Throws with what its boot
  * printed when it does not come up.
  */
-export async function bootMachine(name: string, shared: string): Promise<Machine> {
+export async function bootMachine(
+  name: string,
+  shared: string,
+  base: Base = { kind: "systemd" },
+): Promise<Machine> {
   const directory = mkdtempSync(join(tmpdir(), "lakehouse-machine-"));
-  const cgroup = join(cgroupMount() ?? "", `lakehouse-${process.pid}-${name}`);
   const mount = join(directory, "mount");
   mkdirSync(mount);
-  mkdirSync(cgroup);
-  const end = async () => {
-    writeFileSync(join(cgroup, "cgroup.kill"), "1");
-    await child?.exited;
-    // The kernel takes a moment to reap those it has killed, a long one on a busy machine.
-    const until = performance.now() + endTimeoutMs;
-    while (readText(join(cgroup, "cgroup.events")).includes("populated 1") && performance.now() < until)
-      await Bun.sleep(50);
-    removeGroup(cgroup);
-    rmSync(directory, { recursive: true, force: true });
-    process.off("exit", atExit);
-  };
+  const group = base.kind === "systemd" ? makeGroup(name) : undefined;
   let child: Bun.Subprocess<"ignore", "pipe", "pipe"> | undefined;
-  // A program that is interrupted leaves no machine running behind it.
-  const atExit = () => void (existsSync(cgroup) && writeFileSync(join(cgroup, "cgroup.kill"), "1"));
-  process.once("exit", atExit);
+  // A program that is interrupted leaves no machine running behind it: process 1 ends with unshare (--kill-child).
+  const kill = () => {
+    group?.kill();
+    child?.kill("SIGKILL");
+  };
+  const end = async () => {
+    kill();
+    await child?.exited;
+    await group?.remove();
+    rmSync(directory, { recursive: true, force: true });
+    process.off("exit", kill);
+  };
+  process.once("exit", kill);
   try {
     const source = await sourceIn(directory);
-    const words = ["--fork", "--pid", "--mount", "--net", "--uts", "--ipc", "--cgroup", "--kill-child"];
-    // Into the group before the namespace is made, so that the group is the machine's root.
-    const enter = 'echo 0 > "$1/cgroup.procs"; shift; exec "$@"';
-    const boot = ["bash", join(import.meta.dir, "boot.sh"), mount, source, name, shared];
-    child = Bun.spawn(["bash", "-c", enter, "boot", cgroup, "unshare", ...words, ...boot], {
-      stdio: ["ignore", "pipe", "pipe"],
-    });
+    const { lower, extra } = base.kind === "bare" ? base : { lower: "/", extra: "" };
+    const words = ["unshare", "--fork", "--kill-child", ...namespacesOf[base.kind]];
+    const boot = [
+      "bash",
+      join(import.meta.dir, "boot.sh"),
+      base.kind,
+      mount,
+      lower,
+      source,
+      name,
+      shared,
+      extra,
+    ];
+    child = Bun.spawn([...(group?.enter ?? []), ...words, ...boot], { stdio: ["ignore", "pipe", "pipe"] });
     const said = new Response(child.stderr).text();
-    const pid = await Promise.race([booted(child.pid), child.exited.then(() => undefined)]);
+    const pid = await Promise.race([booted(child.pid, base), child.exited.then(() => undefined)]);
     if (pid === undefined) throw new Error(`the machine does not boot: ${(await said).trim()}`);
-    return { name, pid, run: (script, options) => enterAndRun(pid, script, options), end };
+    return { name, pid, run: (script, options) => enterAndRun(pid, base, script, options), end };
   } catch (cause) {
     await end();
     throw cause;
   }
+}
+
+/** A control group for a machine: its systemd makes more in it. */
+function makeGroup(name: string) {
+  const path = join(cgroupMount() ?? "", `lakehouse-${process.pid}-${name}`);
+  mkdirSync(path);
+  return {
+    // Into the group before the namespace is made, so that the group is the machine's root.
+    enter: ["bash", "-c", 'echo 0 > "$1/cgroup.procs"; shift; exec "$@"', "enter", path],
+    kill: () => void (existsSync(path) && writeFileSync(join(path, "cgroup.kill"), "1")),
+    remove: async () => {
+      // The kernel takes a moment to reap those it has killed, a long one on a busy machine.
+      const until = performance.now() + endTimeoutMs;
+      while (readText(join(path, "cgroup.events")).includes("populated 1") && performance.now() < until)
+        await Bun.sleep(50);
+      removeGroup(path);
+    },
+  };
 }
 
 /** A cable between two machines, with the addresses that their /etc/hosts name. */
@@ -156,14 +203,17 @@ export function connect(a: Machine, b: Machine): void {
   }
 }
 
-/** Waits until its systemd has started what there is to start. */
-async function booted(unshare: number): Promise<number> {
+/** Waits until it has started what there is to start. */
+async function booted(unshare: number, base: Base): Promise<number> {
+  const [process1, wait] =
+    base.kind === "systemd"
+      ? ["systemd", "systemctl is-system-running --wait || systemctl is-system-running | grep -q degraded"]
+      : ["bash", "test -e /run/booted"];
   const until = performance.now() + bootTimeoutMs;
   while (performance.now() < until) {
     const pid = Number(readText(`/proc/${unshare}/task/${unshare}/children`).trim().split(" ")[0]);
-    if (pid > 0 && readText(`/proc/${pid}/comm`).trim() === "systemd") {
-      const wait = "systemctl is-system-running --wait || systemctl is-system-running | grep -q degraded";
-      const { code } = await enterAndRun(pid, wait, { timeoutMs: bootTimeoutMs });
+    if (pid > 0 && readText(`/proc/${pid}/comm`).trim() === process1) {
+      const { code } = await enterAndRun(pid, base, wait, { timeoutMs: bootTimeoutMs });
       if (code === 0) return pid;
     }
     await Bun.sleep(50);
@@ -181,9 +231,21 @@ const readText = (path: string): string => {
   }
 };
 
-async function enterAndRun(pid: number, script: string, options: RunOptions): Promise<Outcome> {
-  const namespaces = ["-m", "-u", "-i", "-p", "-C", ...(options.online ? [] : ["-n"])];
-  const environment = ["env", "-i", "HOME=/root", `PATH=${systemPath}`, "LANG=C.UTF-8", "TERM=dumb"];
+async function enterAndRun(pid: number, base: Base, script: string, options: RunOptions): Promise<Outcome> {
+  const own = base.kind === "systemd" ? ["-C", ...(options.online ? [] : ["-n"])] : [];
+  const namespaces = ["-m", "-u", "-i", "-p", ...own];
+  const variables = Object.entries(base.kind === "bare" ? base.env : {}).map(
+    ([name, value]) => `${name}=${value}`,
+  );
+  const environment = [
+    "env",
+    "-i",
+    "HOME=/root",
+    `PATH=${systemPath}`,
+    "LANG=C.UTF-8",
+    "TERM=dumb",
+    ...variables,
+  ];
   const shell = Bun.spawn(
     ["nsenter", "-t", String(pid), ...namespaces, "--", ...environment, "bash", "-c", script],
     { stdio: ["ignore", "pipe", "pipe"], cwd: "/" },
