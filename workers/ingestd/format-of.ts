@@ -25,10 +25,35 @@ export interface Hints {
   head: Buffer;
   asked?: FormatName | undefined;
   filename?: string | undefined;
+  /** As in a Content-Type header. */
+  mediaType?: string | undefined;
 }
 
-/** Throws `unsupported_media_type` for formats that are not taken, `unprocessable` where the bytes contradict what was asked. */
-export function formatOf({ head, asked, filename }: Hints): FormatName {
+/** Media types that name a format; others, such as curl's form and octet-stream, say nothing of the file. */
+const formatsByType: Record<string, FormatName> = {
+  "text/csv": "csv",
+  "application/csv": "csv",
+  "text/tab-separated-values": "csv",
+  "application/x-ndjson": "ndjson",
+  "application/ndjson": "ndjson",
+  "application/jsonl": "ndjson",
+  "application/jsonlines": "ndjson",
+  "application/x-jsonlines": "ndjson",
+  "application/json-lines": "ndjson",
+  "application/json": "ndjson",
+  "application/vnd.apache.parquet": "parquet",
+  "application/x-parquet": "parquet",
+};
+
+const typedAs = (mediaType = ""): FormatName | undefined =>
+  formatsByType[mediaType.split(";")[0]?.trim().toLowerCase() ?? ""];
+
+/**
+ * What was asked for decides, then the media type, the name, and the first bytes. Throws `unsupported_media_type` for formats that are not taken, `unprocessable` where the bytes contradict what was asked.
+ */
+export function formatOf({ head, asked: parameter, filename, mediaType }: Hints): FormatName {
+  const asked = parameter ?? typedAs(mediaType);
+  const by = parameter === undefined ? `Content-Type ${mediaType}` : `format=${parameter}`;
   const start = head.toString("latin1", 0, 16);
   const other = others.find(({ magic }) => start.startsWith(magic));
   if (other) {
@@ -41,7 +66,7 @@ export function formatOf({ head, asked, filename }: Hints): FormatName {
     throw fail("unprocessable", "the Parquet file is encrypted: send it decrypted");
   const isParquet = start.startsWith("PAR1");
   if (isParquet && asked !== undefined && asked !== "parquet")
-    throw fail("unprocessable", `the file is Parquet, but format=${asked} was asked for`);
+    throw fail("unprocessable", `the file is Parquet, but ${by} was sent with it`);
   if (asked === "parquet" && !isParquet)
     throw fail("unprocessable", "the file is not Parquet: it does not begin with PAR1");
   if (isParquet) return "parquet";

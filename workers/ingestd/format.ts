@@ -5,6 +5,7 @@ import type { Encoding } from "./encoding.ts";
 import type { EngineError, Session } from "./engine.ts";
 import type { Narrow } from "./inference.ts";
 import type { RejectRules, Rejects } from "./rejects.ts";
+import type { Registered } from "./typing.ts";
 import type { Workplace } from "./workplace.ts";
 
 /** How the client asked for the file to be read. */
@@ -25,6 +26,8 @@ export interface Place extends Workplace {
   columnsMax: number;
   rowBytesMax: number;
   signal: AbortSignal;
+  /** The columns of the dataset that the file is loaded into, when there is one. */
+  registered?: () => Promise<Registered | undefined>;
   /** Told of each run of rows that is stored while more are received, with the table as far as it is known. */
   onRun?: (table: Table, run: Run) => void;
 }
@@ -96,6 +99,8 @@ export interface Column {
   type: string;
   /** Asked for by the client: a value that does not convert makes its row a bad one. */
   forced: boolean;
+  /** Whether `as` of this type is a cast that some value may not pass; as for texts when absent. */
+  mayMiss?: (type: string) => boolean;
   /** SQL for the value as this type, or undefined when the column can never be had so. `index` names it in errors. */
   as: (type: string, index: number) => string | undefined;
 }

@@ -132,6 +132,7 @@ async function received(
   await parts.deps.peers.catalogd.verbs.admit({ name: task.name }, { requestId: task.requestId });
   await workplace.enter();
   job.enter("receiving");
+  place.registered = publication.registered;
   const { idempotencyKey } = context;
   // With a key the answer may be known already: nothing is begun before the whole file was seen.
   if (idempotencyKey === undefined) place.onRun = publication.early.write;
@@ -162,11 +163,12 @@ async function receive(
   });
   const { head, whole, all } = await peek(upload.chunks, headBytes);
   try {
-    const format = formatOf({ head, asked: input.format, filename: upload.filename });
+    const { filename, mediaType } = upload;
+    const format = formatOf({ head, asked: input.format, filename, mediaType });
     const stored = await formats[format].store({ head, whole, chunks: all }, place);
     return {
       stored,
-      filename: upload.filename,
+      filename,
       fingerprint: () => hash.update(JSON.stringify(Object.entries(input).sort())).digest("hex"),
     };
   } finally {

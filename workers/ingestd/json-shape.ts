@@ -1,14 +1,15 @@
 /**
  * What all the values at one place of an NDJSON file have in common, and the type that holds each of them: whole
  * numbers BIGINT, other numbers DOUBLE when a double has exactly that value, objects STRUCT, arrays lists. Numbers
- * that neither holds stay text as they are written; values of different kinds stay JSON text. Pure.
+ * that neither holds stay text as they are written, and so do columns of different scalars (300 beside "Up" is the text
+ * 300). Objects or arrays beside other values stay JSON text, in which a string keeps its quotes. Pure.
  */
 import type { JsonValue } from "./json-value.ts";
 import { identifier } from "./sql-text.ts";
 
 export interface JsonShape {
   /** Undefined while only null was seen. */
-  kind?: "boolean" | "int" | "number" | "string" | "object" | "array" | "mixed";
+  kind?: "boolean" | "int" | "number" | "string" | "scalar" | "object" | "array" | "mixed";
   /** All integers fit 64 bits. */
   fits64: boolean;
   /** All numbers are exactly those of doubles. */
@@ -35,7 +36,12 @@ export function addValue(shape: JsonShape, value: JsonValue): void {
   }
 }
 
-const mix = (before: string, now: string) => (isNumeric(before) && isNumeric(now) ? "number" : "mixed");
+function mix(before: string, now: string): "number" | "scalar" | "mixed" {
+  if (isNumeric(before) && isNumeric(now)) return "number";
+  return isScalar(before) && isScalar(now) ? "scalar" : "mixed";
+}
+
+const isScalar = (kind: string): boolean => !["object", "array", "mixed"].includes(kind);
 const isNumeric = (kind: string): boolean => kind === "int" || kind === "number";
 
 export function fieldOf(shape: JsonShape, key: string): JsonShape {
@@ -83,7 +89,7 @@ export interface JsonColumnType {
 /** The type of a column. Anything that has no exact type is JSON text, and nothing of it is lost. */
 export function columnTypeOf(shape: JsonShape): JsonColumnType {
   const { kind } = shape;
-  if (kind === undefined || kind === "string") return { type: "VARCHAR", as: "plain" };
+  if (kind === undefined || kind === "string" || kind === "scalar") return { type: "VARCHAR", as: "plain" };
   if (isNumeric(kind)) return { type: scalarType(shape) ?? "VARCHAR", as: "plain" };
   if (kind === "boolean") return { type: "BOOLEAN", as: "plain" };
   const nested = kind === "mixed" ? undefined : nestedType(shape);

@@ -10,6 +10,7 @@ import {
   finalType,
   inferFromAll,
   inferFromSample,
+  type Match,
   matchRegistered,
   type Registered,
   type TypedColumn,
@@ -77,6 +78,14 @@ async function loadTable(session: Session, table: Table, options: LoadOptions): 
     await writers.giveUp();
     if (!(error instanceof Violation)) throw error;
     if (error.column.forced) throw new NotHeld(error.message);
+    if (match && table.rejects.allowed) {
+      // Only a table with places can tell which rows these are.
+      if (!table.placed) throw new NotHeld(error.message);
+      const misfits = await rejectRows(session, table, registeredChecks(match));
+      const condition = [leaveOut, misfits].filter((each) => each !== undefined).join(" OR ");
+      const plan = { ...planOf(table, match, match.types), ...(condition !== "" && { leaveOut: condition }) };
+      return writeRuns(session, table, plan, { ...options, early: undefined });
+    }
     const types = await inferFromAll(session, table);
     if (registered) throw drift(registered, await foundTypes(session, table, registered, types));
     return write(types, undefined);
@@ -115,27 +124,56 @@ async function foundTypes(
 /** Rows with misfits read at once; more are an error by any sensible max_rejects. */
 const misfitsMax = 1_000_000;
 
+/** SQL that is true for the values of a column that are not to be loaded, and why. */
+interface Check {
+  column: Column;
+  misses: string;
+  reason: string;
+}
+
 /** Sets rows aside whose values do not convert to a type that was asked for; gives the condition that finds them. */
-async function rejectMisfits(
+const rejectMisfits = (session: Session, table: Table): Promise<string | undefined> =>
+  rejectRows(
+    session,
+    table,
+    table.columns
+      .filter((column) => column.forced && column.type !== "VARCHAR")
+      .map((column) => ({
+        column,
+        misses: misfit(column.cell, column.type),
+        reason: `not a value of type ${column.type}`,
+      })),
+  );
+
+/** Of the columns whose values a cast to the registered type looks at. */
+const registeredChecks = ({ columns, types }: Match): Check[] =>
+  columns.flatMap(({ column }, index) => {
+    const type = types[index] ?? "VARCHAR";
+    if (!column || column.forced || !(column.mayMiss?.(type) ?? column.among.length > 0)) return [];
+    const reason = `not a value of the registered type ${type}`;
+    return [{ column, misses: `NOT (${holds(column.cell, type)})`, reason }];
+  });
+
+/** Sets rows aside for the first check that they do not pass; gives the condition that finds them. */
+async function rejectRows(
   session: Session,
-  { columns, placed, relation, rejects }: Table,
+  { placed, relation, rejects }: Table,
+  checks: readonly Check[],
 ): Promise<string | undefined> {
-  const forced = columns.filter((column) => column.forced && column.type !== "VARCHAR");
-  if (!placed || forced.length === 0) return undefined;
-  const which = forced.map(({ cell, type }, index) => `WHEN ${misfit(cell, type)} THEN ${index}`).join(" ");
-  const any = forced.map(({ cell, type }) => `(${misfit(cell, type)})`).join(" OR ");
+  if (!placed || checks.length === 0) return undefined;
+  const which = checks.map(({ misses }, index) => `WHEN ${misses} THEN ${index}`).join(" ");
+  const any = checks.map(({ misses }) => `(${misses})`).join(" OR ");
   const rows = await session.run(
     `SELECT ${placed.line} AS line, ${placed.byte} AS byte, CASE ${which} END AS which FROM ${relation} WHERE ${any} LIMIT ${misfitsMax}`,
   );
   for (const row of rows) {
-    const column = forced[Number(row.which)];
+    const found = checks[Number(row.which)];
     const byte = Number(row.byte);
-    const reason = `not a value of type ${column?.type}`;
     await rejects.add({
       line: Number(row.line),
       byte,
-      column: column?.name ?? null,
-      reason,
+      column: found?.column.name ?? null,
+      reason: found?.reason ?? "",
       text: await placed.textAt(byte),
     });
   }

@@ -1,17 +1,18 @@
 /** NDJSON: one object a line. All lines are read for the shape of each column before any is written for DuckDB. */
 import { fail } from "../../runtime/errors.ts";
+import { columnProblem, parseSqlType, type SqlType, sqlOf } from "../../runtime/sql-type.ts";
 import { asUtf8 } from "./csv.ts";
-import { checkTypes, textColumn } from "./csv-layout.ts";
+import { checkTypes } from "./csv-layout.ts";
 import { nameColumns } from "./dialect.ts";
 import { firstInvalidByte } from "./encoding.ts";
-import type { Column, Format, Place, Stored, Table } from "./format.ts";
-import { checkedCast, narrowStrings } from "./inference.ts";
-import { addValue, columnTypeOf, emptyShape, type JsonColumnType, type JsonShape } from "./json-shape.ts";
+import type { Format, Place, Stored, Table } from "./format.ts";
+import { columnOf, type Planned, plan, warningOf } from "./json-columns.ts";
+import { fits, valueFits } from "./json-fit.ts";
+import { addValue, emptyShape, type JsonShape } from "./json-shape.ts";
 import { JsonError, type JsonValue, parseJson, plainText } from "./json-value.ts";
 import { createPartWriter, readParts } from "./parts.ts";
 import { openPlacedText, type PlacedText } from "./placed-text.ts";
 import { createRejects, type Rejects } from "./rejects.ts";
-import { literal } from "./sql-text.ts";
 import type { Part } from "./text-table.ts";
 
 const lineFeed = 10;
@@ -40,11 +41,14 @@ const stored = (lines: Lines, place: Place): Stored => ({ tables: [() => tableOf
 /** One JSON document over many lines is what people send instead. */
 function refuseDocuments(head: Buffer): void {
   const start = head.toString("utf8", 0, 4096).trimStart();
-  const advice = "send one object a line (jq -c '.[]' file.json makes that of an array)";
-  if (start.startsWith("[")) throw fail("unprocessable", `the file is a JSON array, not NDJSON: ${advice}`);
-  if (/^\{\s*[\r\n]/.test(start))
-    throw fail("unprocessable", `the file is JSON over several lines, not NDJSON: ${advice}`);
-  if (start === "") throw fail("unprocessable", "the file is empty: expected one JSON object a line");
+  const expected = (found: string) =>
+    fail(
+      "unprocessable",
+      `expected one object a line, found ${found}: jq -c '.[]' file.json makes that of an array of objects`,
+    );
+  if (start.startsWith("[")) throw expected("a JSON array");
+  if (/^\{\s*[\r\n]/.test(start)) throw expected("JSON over several lines");
+  if (start === "") throw fail("unprocessable", "the file is empty: expected one object a line");
 }
 
 /**
@@ -52,19 +56,30 @@ function refuseDocuments(head: Buffer): void {
  * more, they are written once more by what all lines showed.
  */
 async function tableOf(lines: Lines, place: Place): Promise<Table> {
-  const shape = emptyShape();
-  await eachLine(lines, place, undefined, ({ value }) => addValue(shape, value), planLines);
-  const planned = plan(shape);
-  const first = await write(lines, place, { shape, columns: planned, stem: "first" });
+  const began = emptyShape();
+  await eachLine(lines, place, undefined, ({ value }) => addValue(began, value), planLines);
+  const planned = plan(began);
+  const first = await write(lines, place, { shape: began, columns: planned, stem: "first" });
+  const strict = await strictTypes(began, place);
+  const shape = strict.size === 0 ? began : emptyShape();
+  const shapeOnly = ({ value }: Line) => misfitOf(value, strict) ?? addValue(shape, value);
+  if (strict.size > 0) await eachLine(lines, place, undefined, shapeOnly);
   const final = plan(shape);
   const settled =
+    strict.size === 0 &&
     JSON.stringify(final.map(({ key, as }) => [key, as])) ===
-    JSON.stringify(planned.map(({ key, as }) => [key, as]));
-  const written = settled ? first : await write(lines, place, { shape, columns: final, stem: "final" });
+      JSON.stringify(planned.map(({ key, as }) => [key, as]));
+  const written = settled
+    ? first
+    : await write(lines, place, { shape, columns: final, stem: "final", strict });
+  // Bad lines say more than that there is no good one.
+  if (final.length === 0) await written.rejects.relation();
   if (final.length === 0)
     throw fail("unprocessable", "no line holds a key: there are no columns to register");
   const { names, warnings } = nameColumns(final.map(({ key }) => key));
   checkTypes(names, place.reading);
+  const wrong = columnProblem(final.map(({ type }, index) => ({ name: names[index] ?? "", type })));
+  if (wrong) throw fail("unprocessable", wrong.problem, { details: { field: wrong.field } });
   const { good, rejects, rowsIn, blankLines } = written;
   const table = await good.end((byte) => lineAt(lines, byte));
   return {
@@ -83,16 +98,32 @@ async function tableOf(lines: Lines, place: Place): Promise<Table> {
   };
 }
 
-/** Lines that the first plan is made from. */
-const planLines = 1000;
-
-interface Planned extends JsonColumnType {
-  key: string;
-  shape: JsonShape;
+/** Columns with values that the registered type does not hold, where such lines may be rejected: by key. */
+async function strictTypes(
+  { fields }: JsonShape,
+  { rejectRules, registered, reading }: Place,
+): Promise<Map<string, SqlType>> {
+  const strict = new Map<string, SqlType>();
+  if (!rejectRules.allowed) return strict;
+  for (const { name, type } of (await registered?.())?.columns ?? []) {
+    const shape = fields.get(name);
+    const wanted = parseSqlType(type);
+    if (shape && !reading.types.has(name) && !fits(shape, wanted)) strict.set(name, wanted);
+  }
+  return strict;
 }
 
-const plan = ({ fields }: JsonShape): Planned[] =>
-  [...fields].map(([key, shape]) => ({ key, shape, ...columnTypeOf(shape) }));
+/** The column whose registered type does not hold the line's value. */
+function misfitOf({ fields }: JsonValue, strict: ReadonlyMap<string, SqlType>): string | undefined {
+  for (const [key, type] of strict) {
+    const value = fields?.get(key);
+    if (value && !valueFits(value, type)) return key;
+  }
+  return undefined;
+}
+
+/** Lines that the first plan is made from. */
+const planLines = 1000;
 
 interface Written {
   good: PlacedText;
@@ -104,12 +135,17 @@ interface Written {
 async function write(
   lines: Lines,
   place: Place,
-  to: { shape: JsonShape; columns: Planned[]; stem: string },
+  to: { shape: JsonShape; columns: Planned[]; stem: string; strict?: ReadonlyMap<string, SqlType> },
 ): Promise<Written> {
-  const { shape, columns, stem } = to;
+  const { shape, columns, stem, strict = new Map() } = to;
   const good = openPlacedText(place, stem, Math.max(1, columns.length));
   const rejects = createRejects(place, `${stem}-rejects`, place.rejectRules);
   const counts = await eachLine(lines, place, { rejects, good }, ({ value, line, byte }) => {
+    const column = misfitOf(value, strict);
+    if (column !== undefined) {
+      const reason = `not a value of the registered type ${sqlOf(strict.get(column))}`;
+      return rejects.add({ line, byte, column, reason, text: value.text });
+    }
     addValue(shape, value);
     if (shape.fields.size > place.columnsMax) {
       throw fail(
@@ -122,6 +158,7 @@ async function write(
       byte,
       columns.map(({ key, as }) => cellText(value.fields?.get(key), as)),
     );
+    return undefined;
   });
   return { good, rejects, ...counts };
 }
@@ -142,7 +179,7 @@ async function eachLine(
   { parts, byteBase }: Lines,
   place: Place,
   sinks: { rejects: Rejects; good: PlacedText } | undefined,
-  take: (line: Line) => void,
+  take: (line: Line) => unknown,
   most = Number.POSITIVE_INFINITY,
 ): Promise<{ rowsIn: number; blankLines: number }> {
   let number = 0;
@@ -154,8 +191,10 @@ async function eachLine(
       const byte = byteBase + (offsets[index] ?? 0);
       const parsed = parseLine(bytes);
       if (parsed === undefined) blankLines += 1;
-      else if (typeof parsed !== "string") take({ value: parsed, line: number, byte });
-      else
+      else if (typeof parsed !== "string") {
+        const taken = take({ value: parsed, line: number, byte });
+        if (taken instanceof Promise) await taken;
+      } else
         await sinks?.rejects.add({
           line: number,
           byte,
@@ -224,25 +263,4 @@ async function lineAt({ parts, byteBase }: Lines, byte: number): Promise<string>
     if (end >= 0) break;
   }
   return text.toString("utf8");
-}
-
-function columnOf(planned: Planned, name: string, cell: string, place: Place): Column {
-  const { type, structure, shape, as: written } = planned;
-  if (place.reading.types.has(name)) return textColumn(name, cell, place.reading);
-  const among = shape.kind === "string" ? narrowStrings : [];
-  const as = (wanted: string, index: number): string | undefined => {
-    if (shape.kind === "string" || shape.kind === undefined) return checkedCast(cell, wanted, index);
-    if (wanted === type && structure) return `from_json(${cell}, ${literal(structure)})`;
-    if (wanted === type || (wanted === "DOUBLE" && shape.kind === "int" && shape.exact))
-      return `CAST(${cell} AS ${wanted})`;
-    return wanted === "VARCHAR" && written === "json" ? cell : undefined;
-  };
-  return { name, cell, among, type, forced: false, as };
-}
-
-function warningOf({ key, shape: { kind }, type }: Planned): string[] {
-  if (type !== "VARCHAR" || kind === undefined || kind === "string") return [];
-  if (kind === "int" || kind === "number")
-    return [`'${key}' stays text: a number in it fits neither 64 bits nor a double exactly`];
-  return [`'${key}' stays JSON text: its values have no type in common`];
 }

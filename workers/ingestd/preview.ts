@@ -89,7 +89,12 @@ async function beginning(
     onBytes: () => undefined,
   });
   const { head, whole, all } = await peek(upload.chunks, lookBytes);
-  const format = formatOf({ head, asked: input.format, filename: upload.filename });
+  const format = formatOf({
+    head,
+    asked: input.format,
+    filename: upload.filename,
+    mediaType: upload.mediaType,
+  });
   if (format === "parquet")
     return { format, source: { head, whole, chunks: all }, bytes: head.length, whole: true };
   await all.return(undefined);

@@ -19,6 +19,8 @@ export interface Reject {
 }
 
 export interface Rejects {
+  /** Whether bad rows are set aside, and no error. */
+  allowed: boolean;
   count: () => number;
   /** Throws `rejected_rows` when that is one too many. */
   add: (reject: Reject) => Promise<void>;
@@ -80,6 +82,7 @@ export function createRejects(place: Workplace, stem: string, { allowed, max }: 
   const hash = new Bun.CryptoHasher("sha256");
 
   return {
+    allowed,
     digest: () => hash.copy().digest("hex"),
     count: () => count,
     add: async (reject) => {

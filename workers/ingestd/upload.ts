@@ -18,6 +18,8 @@ export interface UploadRules {
 export interface Upload {
   /** As the client calls the file, when it says. */
   filename?: string;
+  /** Of the file itself, when the client says: of the part of a form, else of the body. */
+  mediaType?: string;
   /** Decompressed. */
   chunks: Chunks;
 }
@@ -42,15 +44,19 @@ export async function openUpload(request: Request, rules: UploadRules): Promise<
   const envelope = wrapped ? envelopeBytesMax : 0;
   const body = within(readBody(request.body, rules), envelope);
   const plain = encoding === undefined ? body : within(decompress(body, encoding), envelope);
-  const { file, filename } = wrapped
+  const { file, filename, contentType } = wrapped
     ? await filePart(plain, mediaType)
-    : { file: plain, filename: undefined };
+    : { file: plain, filename: undefined, contentType: mediaType };
   const { onFile } = rules;
   const seen = onFile === undefined ? file : watched(file, onFile);
   const { head, all } = await peek(wrapped ? within(seen) : seen, magicBytes);
   const compression = compressionOf(head);
   const chunks = compression === undefined ? all : within(decompress(all, compression));
-  return { chunks, ...(filename !== undefined && { filename }) };
+  return {
+    chunks,
+    ...(filename !== undefined && { filename }),
+    ...(contentType !== undefined && { mediaType: contentType }),
+  };
 }
 
 /** Enough to recognise a compression. */
@@ -153,7 +159,7 @@ function watchSilence({ clock, idleTimeoutMs }: UploadRules): Silence {
 async function filePart(
   body: Chunks,
   mediaType: string,
-): Promise<{ file: Chunks; filename: string | undefined }> {
+): Promise<{ file: Chunks; filename: string | undefined; contentType: string | undefined }> {
   const parts = multipart(body, mediaType);
   const first = await parts.next();
   if (first.done) throw fail("bad_request", "the multipart body has no part; expected a field 'file'");
@@ -161,7 +167,8 @@ async function filePart(
     await parts.return(undefined);
     throw otherField(first.value);
   }
-  return { file: fileOf(first.value, parts), filename: first.value.filename };
+  const { filename, contentType } = first.value;
+  return { file: fileOf(first.value, parts), filename, contentType };
 }
 
 async function* fileOf(part: Part, parts: AsyncGenerator<Part>): AsyncGenerator<Uint8Array> {

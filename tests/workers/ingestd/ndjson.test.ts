@@ -149,6 +149,33 @@ const taken: [name: string, lines: string[], expected: Taken][] = [
     ['{"a":1}\r', "", " \r", '{"a":2}'],
     { types: { a: "BIGINT" }, cells: [["1"], ["2"]], warnings: ["2 blank lines were skipped"] },
   ],
+  [
+    "scalars of several kinds are the text of each, as it is written",
+    ['{"t":"Up"}', '{"t":300}', '{"t":1.50}', '{"t":true}', '{"t":null}', '{"t":"say \\"x\\""}', '{"t":-0}'],
+    {
+      types: { t: "VARCHAR" },
+      cells: [["Up"], ["300"], ["1.50"], ["true"], [null], ['say "x"'], ["-0"]],
+      warnings: ["'t' is text: its values are of several kinds, as numbers beside texts"],
+    },
+  ],
+  [
+    "an object beside scalars makes JSON text of all, in which a string has its quotes",
+    ['{"t":"x"}', '{"t":1}', '{"t":{"a":[1,"b"]}}'],
+    {
+      types: { t: "VARCHAR" },
+      cells: [['"x"'], ["1"], ['{"a":[1,"b"]}']],
+      warnings: ["'t' stays JSON text: its values have no type in common"],
+    },
+  ],
+  [
+    "scalars of several kinds inside a list make JSON text of it",
+    ['{"t":["x",1.50]}'],
+    {
+      types: { t: "VARCHAR" },
+      cells: [['["x",1.50]']],
+      warnings: ["'t' stays JSON text: its values have no type in common"],
+    },
+  ],
 ];
 
 describe("NDJSON", () => {
@@ -162,7 +189,7 @@ describe("NDJSON", () => {
     expect(types).toEqual({ a: "VARCHAR", b: "VARCHAR", c: "BIGINT[]" });
     expect([cells[0], cells.at(-1)]).toEqual([
       ["0", "x", null],
-      ['"seven"', null, "[1]"],
+      ["seven", null, "[1]"],
     ]);
   });
 
@@ -198,6 +225,122 @@ describe("NDJSON", () => {
   test("a type asked for is checked value by value", async () => {
     const { types, cells } = await outcome(['{"zip":"02134","n":5}'], "&types=zip:INTEGER,n:VARCHAR");
     expect({ types, cells }).toEqual({ types: { zip: "INTEGER", n: "VARCHAR" }, cells: [["2134", "5"]] });
+  });
+});
+
+describe("a content type that is given", () => {
+  const arrays = "[1,2]\n[3,4]\n";
+  const objects = '{"a":1}\n';
+  /** Content type, text, and what comes of it: the columns, or a part of the error. */
+  const typed: readonly (readonly [string, string, string[] | string])[] = [
+    ["application/x-ndjson", arrays, "expected one object a line, found a JSON array"],
+    ["application/x-ndjson; charset=utf-8", "a,b\n1,2\n", "not valid JSON"],
+    ["Application/JSONL", objects, ["a"]],
+    ["application/json", '[{"a":1}]', "expected one object a line, found a JSON array"],
+    ["text/csv", objects, ['{"a":1}']],
+    ["text/csv", arrays, ["[1", "2]"]],
+    ["application/vnd.apache.parquet", objects, "the file is not Parquet"],
+    ["application/octet-stream", objects, ["a"]],
+    ["application/x-www-form-urlencoded", arrays, ["[1", "2]"]],
+  ];
+  for (const [type, text, expected] of typed)
+    test(`${type} decides of ${JSON.stringify(text)}`, async () => {
+      const sent = await stack.ingest(`typed_${made++}`, text, "", { "content-type": type });
+      const form = new FormData();
+      form.append("file", new File([text], "x", { type }));
+      const inForm = await stack.ingest(`typed_${made++}`, form as unknown as BodyInit);
+      for (const { status, answer, error } of [sent, inForm]) {
+        if (typeof expected === "string")
+          expect([status, error.message]).toEqual([422, expect.stringContaining(expected)]);
+        else expect([status, Object.keys(stack.types(answer.manifest))]).toEqual([200, expected]);
+      }
+      const looked = await stack.post("/ingest/preview", text, { "content-type": type });
+      expect(looked.status).toBe(sent.status);
+    });
+
+  test("a parameter decides before it, and it before the name", async () => {
+    const csv = { "content-type": "text/csv" };
+    const asked = await stack.ingest("asked", objects, "&format=ndjson", csv);
+    expect(stack.types(asked.answer.manifest)).toEqual({ a: "BIGINT" });
+    const form = new FormData();
+    form.append("file", new File(["a\n1\n"], "x.ndjson", { type: "text/csv" }));
+    expect((await stack.ingest("named_csv", form as unknown as BodyInit)).status).toBe(200);
+  });
+});
+
+describe("nesting", () => {
+  const lists = (levels: number) => `{"v":${"[".repeat(levels)}1${"]".repeat(levels)}}\n`;
+  const objects = (levels: number) => `{"v":${'{"a":'.repeat(levels)}1${"}".repeat(levels)}}\n`;
+
+  test("is taken as deep as types go", async () => {
+    for (const text of [lists(16), objects(16)]) {
+      const { status, error } = await stack.ingest("deepest", text);
+      expect(`${status} ${error.message}`).toBe("200 ");
+      await stack.catalogd.drop({ name: "deepest" });
+    }
+  });
+
+  test("beyond is refused with the depth and the limit", async () => {
+    for (const make of [lists, objects])
+      for (const levels of [17, 60, 99])
+        for (const { status, error } of [
+          await stack.ingest("deeper", make(levels)),
+          await stack.post("/ingest/preview", make(levels)),
+        ])
+          expect([status, error.message]).toEqual([
+            422,
+            expect.stringContaining(`nests ${levels} levels deep; types nest at most 16 levels`),
+          ]);
+  });
+
+  test("of JSON text is no nesting of a type", async () => {
+    const { types } = await outcome([lists(60).trim(), '{"v":"x"}']);
+    expect(types).toEqual({ v: "VARCHAR" });
+  });
+});
+
+describe("a value that does not fit the registered type", () => {
+  const registered = '{"n":1,"d":1.5,"b":true,"day":"2024-01-31","s":{"x":1,"l":["a"]},"t":"x"}\n';
+  /** A line, and the column it is rejected for; undefined when it is loaded. */
+  const lines: readonly (readonly [string, string?])[] = [
+    ['{"n":2,"d":2,"b":false,"day":"2024-02-29","s":{"x":2},"t":300}'],
+    ['{"n":"two"}', "n"],
+    ['{"n":1.5}', "n"],
+    ['{"n":9223372036854775808}', "n"],
+    ['{"d":1.10}'],
+    ['{"d":0.1234567890123456789}', "d"],
+    ['{"b":1}', "b"],
+    ['{"day":"soon"}', "day"],
+    ['{"s":{"x":"1"}}', "s"],
+    ['{"s":{"y":1}}', "s"],
+    ['{"s":[]}', "s"],
+    ['{"s":{"l":["b",null]}}'],
+    ['{"t":true}'],
+  ];
+
+  test("is a reject where rejects are asked for, and a 409 where not", async () => {
+    await stack.ingest("fit", registered);
+    const body = lines.map(([line]) => `${line}\n`).join("");
+    const strict = await stack.ingest("fit", body, "&mode=append");
+    expect([strict.status, strict.error.type]).toEqual([409, "schema_drift"]);
+    const { status, answer, error } = await stack.ingest("fit", body, "&mode=append&on_error=reject");
+    expect(`${status} ${error.message}`).toBe("200 ");
+    const rejects = await stack.cells(await stack.catalogd.manifest({ name: "fit__rejects" }));
+    const expected = lines.flatMap(([text, column], at) => (column ? [[String(at + 1), column, text]] : []));
+    expect(rejects.map(([line, , column, , text]) => [line ?? "", column ?? "", text ?? ""])).toEqual(
+      expected,
+    );
+    expect(new Set(rejects.map(([, , column, reason]) => `${column}: ${reason}`))).toContain(
+      "n: not a value of the registered type BIGINT",
+    );
+    expect(answer.rows_loaded).toBe(lines.length - expected.length);
+    const cells = (await stack.cells(answer.manifest)).slice(1);
+    expect(cells).toEqual([
+      ["2", "2.0", "false", "2024-02-29", "{'x': 2, 'l': NULL}", "300"],
+      [null, "1.1", null, null, null, null],
+      [null, null, null, null, "{'x': NULL, 'l': [b, NULL]}", null],
+      [null, null, null, null, null, "true"],
+    ]);
   });
 });
 

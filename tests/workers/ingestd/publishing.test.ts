@@ -113,6 +113,30 @@ describe("rejected rows", () => {
   });
 });
 
+describe("a CSV value that does not fit the registered type", () => {
+  test("is a reject where rejects are asked for, and a 409 where not", async () => {
+    const stack = await start();
+    await stack.ingest("d", "n,day,t\n1,2024-01-31,x\n");
+    const body = 'n,day,t\n2,2024-02-29,y\ntwo,2024-03-01,"z\nz"\n3,soon,w\n04,2024-03-02,v\n5\n,,u\n';
+    const strict = await stack.ingest("d", body.replace("5\n", ""), append);
+    expect([strict.status, strict.error.type]).toEqual([409, "schema_drift"]);
+    const { status, answer, error } = await stack.ingest("d", body, reject + append);
+    expect(`${status} ${error.message}`).toBe("200 ");
+    expect([answer.rows_in, answer.rows_loaded, answer.rows_rejected]).toEqual([6, 2, 4]);
+    expect(await stack.cells(answer.manifest)).toEqual([
+      ["1", "2024-01-31", "x"],
+      ["2", "2024-02-29", "y"],
+      [null, null, "u"],
+    ]);
+    expect((await rowsOf(stack, "d__rejects"))?.map((row) => [row[0], ...row.slice(2, 5)])).toEqual([
+      ["3", "n", "not a value of the registered type BIGINT", 'two,2024-03-01,"z\nz"'],
+      ["5", "day", "not a value of the registered type DATE", "3,soon,w"],
+      ["6", "n", "not a value of the registered type BIGINT", "04,2024-03-02,v"],
+      ["7", "n", expect.stringContaining("expected 3 fields, found 1"), "5"],
+    ]);
+  });
+});
+
 describe("an append", () => {
   test("of equal rows appends them, as often as it is sent", async () => {
     const stack = await start();

@@ -18,6 +18,8 @@ import { createWriters, type Writers } from "../writers.ts";
 import { register } from "./register.ts";
 
 export interface Publication {
+  /** The dataset as it is, asked for once. */
+  registered: () => Promise<DatasetManifest | undefined>;
   /** What may be written while the file is received. */
   early: Early;
   /**
@@ -62,6 +64,7 @@ export function openPublication(task: Task, parts: IngestParts): Publication {
   const writers = createWriters({ engines, signal: job.signal, newTarget });
   const early = createEarly({ engines, signal: job.signal, registered: before, writers });
   return {
+    registered: before,
     early,
     finish: async (stored, arrival) => {
       const session = await engines.open(job.signal, { measured: true });

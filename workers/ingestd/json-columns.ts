@@ -1,0 +1,55 @@
+/** The columns of an NDJSON file, and SQL for their values. */
+import { parseSqlType } from "../../runtime/sql-type.ts";
+import { textColumn } from "./csv-layout.ts";
+import type { Column, Place } from "./format.ts";
+import { checkedCast, narrowStrings } from "./inference.ts";
+import { fits, structureOf } from "./json-fit.ts";
+import { columnTypeOf, type JsonColumnType, type JsonShape } from "./json-shape.ts";
+import { literal } from "./sql-text.ts";
+
+export interface Planned extends JsonColumnType {
+  key: string;
+  shape: JsonShape;
+}
+
+/** A column for each key of the objects. */
+export const plan = ({ fields }: JsonShape): Planned[] =>
+  [...fields].map(([key, shape]) => ({ key, shape, ...columnTypeOf(shape) }));
+
+/** The column in a table whose `cell` has the value's characters, or its JSON text. */
+export function columnOf(planned: Planned, name: string, cell: string, place: Place): Column {
+  const { type, shape, as: written } = planned;
+  if (place.reading.types.has(name)) return textColumn(name, cell, place.reading);
+  const among = shape.kind === "string" ? narrowStrings : [];
+  const isText = shape.kind === "string" || shape.kind === undefined;
+  const isNumber = shape.kind === "int" || shape.kind === "number";
+  const held = (wanted: string) => wanted === type || (wanted === "DOUBLE" && isNumber && shape.exact);
+  const as = (wanted: string, index: number): string | undefined => {
+    if (isText) return checkedCast(cell, wanted, index);
+    if (written === "json") return nestedCast(cell, planned, wanted);
+    if (held(wanted)) return `CAST(${cell} AS ${wanted})`;
+    if (wanted === "VARCHAR") return cell;
+    // A number in a type that JSON does not have, such as DECIMAL: by its digits.
+    return isNumber && fits(shape, parseSqlType(wanted)) ? checkedCast(cell, wanted, index) : undefined;
+  };
+  const mayMiss = (wanted: string) => isText || (isNumber && !held(wanted) && wanted !== "VARCHAR");
+  return { name, cell, among, type, forced: false, as, mayMiss };
+}
+
+/** Objects and arrays as a type: their own, JSON text, or a registered one that holds them all. */
+function nestedCast(cell: string, { type, structure, shape }: Planned, wanted: string): string | undefined {
+  if (wanted === "VARCHAR") return cell;
+  const registered = parseSqlType(wanted);
+  const wide = wanted === type ? structure : fits(shape, registered) ? structureOf(registered) : undefined;
+  return wide && `from_json(${cell}, ${literal(wide)})`;
+}
+
+/** What a caller should know of a column that has no narrower type. */
+export function warningOf({ key, shape: { kind }, type }: Planned): string[] {
+  if (type !== "VARCHAR" || kind === undefined || kind === "string") return [];
+  if (kind === "int" || kind === "number")
+    return [`'${key}' stays text: a number in it fits neither 64 bits nor a double exactly`];
+  if (kind === "scalar")
+    return [`'${key}' is text: its values are of several kinds, as numbers beside texts`];
+  return [`'${key}' stays JSON text: its values have no type in common`];
+}
