@@ -5,7 +5,7 @@ import { fail } from "./errors.ts";
 import type { Config } from "./settings.ts";
 
 /** Lets a request through or throws `bad_request` (400), `unauthorized` (401) or `forbidden` (403). */
-export type Gate = (request: { headers: Headers }, from: Caller) => void;
+export type Gate = (request: { method?: string; headers: Headers }, from: Caller) => void;
 
 /** Where a request comes from: what the socket's address is, for who has to know; or this very process. */
 export type Caller = typeof sameProcess | (() => string | undefined);
@@ -22,13 +22,13 @@ export function createGate(auth: Config["auth"], host: string): Gate {
   const tokens = tokensOf(auth).map(digest);
   const callerMayBe = auth.allowed_ips.length > 0 ? addressGate(auth) : undefined;
   const ownNamesOnly = tokens.length === 0 && isLoopback(host);
-  return ({ headers }, from) => {
+  return ({ method, headers }, from) => {
     if (from === sameProcess) return;
     callerMayBe?.(headers, from());
     if (tokens.length > 0 && !matches(tokens, headers.get("authorization"))) {
       throw fail("unauthorized", "expected a valid token in Authorization: Bearer <token>");
     }
-    if (ownNamesOnly) refuseForeignPages(headers);
+    if (ownNamesOnly) refuseForeignPages(method, headers);
   };
 }
 
@@ -68,7 +68,7 @@ function matches(tokens: readonly Buffer[], header: string | null): boolean {
 }
 
 /** A web page elsewhere can reach a loopback port (by its own script, or by DNS that points here): refuse it. */
-function refuseForeignPages(headers: Headers): void {
+function refuseForeignPages(method: string | undefined, headers: Headers): void {
   const host = headers.get("host");
   if (host !== null && !isLoopback(hostname(host))) {
     throw fail("forbidden", "without auth.token only this machine's own names are answered (Host)");
@@ -77,7 +77,22 @@ function refuseForeignPages(headers: Headers): void {
   if (origin !== null && !isLoopback(hostname(origin.replace(/^https?:\/\//i, "")))) {
     throw fail("forbidden", "without auth.token only this machine's own pages are answered (Origin)");
   }
+  if (headers.get("sec-fetch-site") === "cross-site")
+    throw fail(
+      "forbidden",
+      "without auth.token only this machine's own pages are answered (Sec-Fetch-Site); open the address by itself",
+    );
+  const isOwn = origin === null || origin.replace(/^https?:\/\//i, "").toLowerCase() === host?.toLowerCase();
+  if (!isOwn && method === "POST" && sentWithoutAsking.test(headers.get("content-type") ?? ""))
+    throw fail(
+      "forbidden",
+      "without auth.token a page of another port is answered only when it names what it sends, as Content-Type: application/json",
+    );
 }
+
+/** Media types that a browser lets any page POST without asking the server first (Fetch standard, CORS-safelisted). */
+const sentWithoutAsking =
+  /^\s*($|;|,|(application\/x-www-form-urlencoded|multipart\/form-data|text\/plain)\s*($|;|,))/i;
 
 const hostname = (authority: string): string => authority.replace(/:\d+$/, "");
 

@@ -1,7 +1,9 @@
 /** Request bodies that are read whole: JSON within a bound. */
 import type { Static, TSchema } from "@sinclair/typebox";
+import { isPlain } from "./content-encoding.ts";
 import { fail, ServiceError } from "./errors.ts";
 import { parseJson } from "./json.ts";
+import { decodeBody } from "./request-encoding.ts";
 import { check } from "./validate.ts";
 import { wholeOf } from "./whole.ts";
 
@@ -15,8 +17,14 @@ export function refuseLongBody(headers: Headers, bytesMax: number): void {
 export const tooLarge = (bytes: number, bytesMax: number) =>
   fail("too_large", `the body has ${bytes} bytes or more; at most ${bytesMax} are allowed`);
 
-/** Reads at most `bytesMax` bytes: `too_large` beyond. */
+/** Reads at most `bytesMax` bytes, with its Content-Encoding undone: `too_large` beyond. */
 export async function readBytes(request: Request, bytesMax: number): Promise<Uint8Array> {
+  const bytes = await readAsSent(request, bytesMax);
+  const encoding = request.headers.get("content-encoding");
+  return encoding === null || isPlain(encoding) ? bytes : decodeBody(bytes, encoding, bytesMax);
+}
+
+async function readAsSent(request: Request, bytesMax: number): Promise<Uint8Array> {
   refuseLongBody(request.headers, bytesMax);
   const whole = wholeOf(request);
   if (whole) {

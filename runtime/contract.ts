@@ -41,6 +41,11 @@ interface Shapes {
   /** `:name` parts of the path. A trailing `*` is given as the parameter `key`. */
   params?: TObject;
   query?: TObject;
+  /**
+   * The last name of the path may be given in the query instead, at the path without it: a URL cannot hold `..`, and
+   * some clients do not encode what they put into a path.
+   */
+  inQuery?: true;
   /** One sentence for the API page. */
   summary: string;
   /** Ours unless told. */
@@ -80,6 +85,10 @@ export interface Raw extends Shapes {
   consumes?: string[];
   /** Media types of the answer, for documentation. */
   produces?: string[];
+  /** Changes nothing, though it is no GET. */
+  reads?: true;
+  /** JSON, NDJSON and CSV go out in the Content-Encoding that the caller asks for. */
+  compressed?: true;
 }
 
 export type Endpoint = Verb | Internal | Raw;
@@ -165,17 +174,53 @@ export function contract<const E extends Endpoints>(name: string, endpoints: E):
   return { name, endpoints };
 }
 
+/** Whether a call may change something: then an Idempotency-Key stands for it. */
+export const mutates = (endpoint: Endpoint): boolean => {
+  if (endpoint.kind === "internal" || endpoint.reads) return false;
+  return methodsOf(endpoint).some((method) => method !== "GET" && method !== "HEAD");
+};
+
 /** The parts of an endpoint's input, each a closed object. */
 export const inputSchemas = (endpoint: Endpoint): TObject[] => {
   const { params, query, body } = endpoint as { params?: TObject; query?: TObject; body?: TObject };
   return [params, query, body].filter((schema) => schema !== undefined);
 };
 
-const routesOf = (endpoint: Endpoint): string[] => {
-  if (endpoint.kind === "internal") return [];
-  if (endpoint.kind === "raw") return endpoint.methods.map((method) => `${method} ${endpoint.path}`);
-  return [`${endpoint.method} ${endpoint.path}`];
-};
+const routesOf = (endpoint: Endpoint): string[] =>
+  endpoint.kind === "internal"
+    ? []
+    : placesOf(endpoint).flatMap(({ path }) => methodsOf(endpoint).map((method) => `${method} ${path}`));
+
+export const methodsOf = (endpoint: Verb | Raw): readonly HttpMethod[] =>
+  endpoint.kind === "raw" ? endpoint.methods : [endpoint.method];
+
+/** Where an endpoint answers, and what of its input stands in the path and in the query there. */
+export interface Place {
+  path: string;
+  params?: TObject | undefined;
+  query?: TObject | undefined;
+}
+
+/** The endpoint's path; with `inQuery` also the one without its last name. */
+export function placesOf({ path, params, query, inQuery }: Verb | Raw): Place[] {
+  const own = { path, params, query };
+  if (!inQuery || !params) return [own];
+  const cut = path.lastIndexOf("/");
+  const last = path
+    .slice(cut + 1)
+    .replace(/^\*$/, "key")
+    .replace(/^:/, "");
+  const { [last]: moved, ...left } = params.properties;
+  if (!moved) throw new Error(`${path}: its last part is no name`);
+  return [
+    own,
+    {
+      path: path.slice(0, cut),
+      params: closed(left),
+      query: closed({ [last]: moved, ...query?.properties }),
+    },
+  ];
+}
 
 type VerbSpec = Omit<Verb, "kind" | "method" | "path">;
 const verb =

@@ -15,6 +15,7 @@ export const errorStatus = {
   statement_not_allowed: 403,
   not_found: 404,
   method_not_allowed: 405,
+  not_acceptable: 406,
   timeout: 408,
   conflict: 409,
   schema_drift: 409,
@@ -28,6 +29,7 @@ export const errorStatus = {
   resource_exhausted: 422,
   engine_crashed: 422,
   too_many_requests: 429,
+  headers_too_large: 431,
   client_closed: 499,
   internal: 500,
   corrupt: 500,
@@ -47,6 +49,8 @@ export interface ErrorExtra {
   retryAfterSeconds?: number;
   /** `false` where the caller's trying again is of no use: `X-Should-Retry`, which OpenAI's clients obey. */
   shouldRetry?: false | undefined;
+  /** Headers of the HTTP answer, such as `allow`; they go no further than the face where the error is thrown. */
+  headers?: Record<string, string>;
   /** What went wrong inside; logged, never sent. */
   cause?: unknown;
 }
@@ -65,6 +69,7 @@ export class ServiceError extends Error {
   readonly details: unknown;
   readonly retryAfterSeconds: number | undefined;
   readonly shouldRetry: false | undefined;
+  readonly headers: Record<string, string>;
 
   constructor(type: ErrorType, message: string, extra: ErrorExtra = {}) {
     super(message, extra.cause === undefined ? undefined : { cause: extra.cause });
@@ -73,6 +78,7 @@ export class ServiceError extends Error {
     this.details = extra.details;
     this.retryAfterSeconds = extra.retryAfterSeconds;
     this.shouldRetry = extra.shouldRetry;
+    this.headers = extra.headers ?? {};
   }
 
   get status(): number {

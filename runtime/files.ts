@@ -3,6 +3,9 @@ import { type FileHandle, mkdir, open, readFile, rename, rm } from "node:fs/prom
 import { basename, dirname, join } from "node:path";
 import { fail, type ServiceError } from "./errors.ts";
 
+/** The umask of every program that keeps data, as of the units: what any part of it writes is its owner's alone. */
+export const ownerOnly = 0o077;
+
 /** Makes a rename or a new entry in the directory survive a power loss. */
 export async function syncDirectory(path: string): Promise<void> {
   const handle = await open(path, "r");

@@ -1,5 +1,5 @@
 /** What stands around every HTTP handler: request id, limit, gate; then the form of errors, and the counting. */
-import type { Caller, Gate } from "./auth.ts";
+import { type Caller, type Gate, sameProcess } from "./auth.ts";
 import type { ErrorForm, RawContext } from "./contract.ts";
 import { fail, ServiceError, toWire } from "./errors.ts";
 import { storageError } from "./files.ts";
@@ -34,6 +34,7 @@ export function createGuard(deps: GuardDeps) {
       try {
         if (open > deps.maxConnections)
           throw fail("overloaded", "too many requests at once", { retryAfterSeconds: 1 });
+        if (from !== sameProcess) refuseLongHead(request);
         if (!isOpen) deps.gate(request, from);
         response = await handler(request, contextOf(request, requestId));
       } catch (error) {
@@ -46,6 +47,23 @@ export function createGuard(deps: GuardDeps) {
       seconds.observe((deps.clock.elapsed() - started) / 1000, { route: pattern });
       return response;
     };
+}
+
+/** As most servers have it: URL and headers together, in bytes. The server itself takes more, so that we can answer. */
+const headBytesMax = 16 * 1024;
+
+/** What `main.ts` lets Bun read: beyond, it answers a bare 431 and closes. */
+export const headBytesRead = 1024 * 1024;
+
+function refuseLongHead({ url, headers }: Request): void {
+  // A character is one byte: Bun gives a URL percent-encoded and headers as Latin-1.
+  let bytes = url.length;
+  for (const [name, value] of headers) bytes += name.length + value.length + 4;
+  if (bytes > headBytesMax)
+    throw fail(
+      "headers_too_large",
+      `URL and headers have ${bytes} bytes; at most ${headBytesMax} are allowed. Put what is long into the body`,
+    );
 }
 
 const requestIdOf = (headers: Headers, newId: () => string): string => {
@@ -74,7 +92,7 @@ function failed(
   if (!(error instanceof ServiceError))
     log.error("unexpected failure", { request_id: requestId, route: pattern, ...describe(error) });
   else log.debug("request refused", { request_id: requestId, route: pattern, type, error: message });
-  const headers: Record<string, string> = {};
+  const headers: Record<string, string> = error instanceof ServiceError ? { ...error.headers } : {};
   if (retryAfter !== undefined) headers["retry-after"] = String(retryAfter);
   if (wire.should_retry === false) headers["x-should-retry"] = "false";
   if (status === 401) headers["www-authenticate"] = "Bearer";

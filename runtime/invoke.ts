@@ -1,6 +1,6 @@
 /** The one way into a service's verbs, whatever the door: validate, remember, run, log what was not expected. */
 import type { Clock } from "./clock.ts";
-import type { Contract, VerbsOf } from "./contract.ts";
+import { type Contract, mutates, type VerbsOf } from "./contract.ts";
 import { fail, ServiceError } from "./errors.ts";
 import { storageError } from "./files.ts";
 import type { Idempotency } from "./idempotency.ts";
@@ -23,9 +23,8 @@ export function createInvoke<C extends Contract>(
     const checked = check(inputSchema(endpoint), input ?? {}, "the request");
     const run = () => (verbs as Record<string, AnyVerb>)[verb]?.(checked, context) as Promise<unknown>;
     const { idempotencyKey } = context;
-    const mutates = endpoint.kind === "verb" && endpoint.method !== "GET" && !endpoint.reads;
     try {
-      if (!idempotencyKey || !mutates) return await run();
+      if (!idempotencyKey || !mutates(endpoint)) return await run();
       return await idempotency.once(idempotencyKey, fingerprint(verb, checked), run);
     } catch (cause) {
       const error = storageError(cause, "write");

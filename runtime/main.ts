@@ -1,10 +1,12 @@
 /** `bun run supervisor [--only NAME,…] [--config FILE] [--section.key=value …]` */
+import http from "node:http";
 import { join } from "node:path";
 import { systemClock } from "./clock.ts";
 import { loadConfig } from "./config.ts";
 import { ConfigError } from "./config-error.ts";
 import { lackingVariables } from "./environment.ts";
-import { makeDirectory } from "./files.ts";
+import { makeDirectory, ownerOnly } from "./files.ts";
+import { headBytesRead } from "./guard.ts";
 import { lockDirectory } from "./lock.ts";
 import { createLog, describe } from "./log.ts";
 import { notifyReloading, notifySystemd } from "./notify.ts";
@@ -66,6 +68,10 @@ function services(value: string | undefined): ServiceSection[] {
 }
 
 async function main(): Promise<void> {
+  process.umask(ownerOnly);
+  // Bun answers longer heads with a bare 431 itself; the guard refuses them in the form of all errors. It is one
+  // setting for the whole process, which the types of node:http do not know.
+  Object.assign(http, { maxHeaderSize: headBytesRead });
   const words = process.argv.slice(2);
   if (words.includes("--help")) return void process.stdout.write(help);
   const { only, file, flags } = parseArguments(words);

@@ -1,21 +1,24 @@
 /** The HTTP face of a service: its contract's routes on Elysia, with health, metrics, errors, auth and limits. */
 import { Elysia } from "elysia";
+import { encodeAnswer } from "./answer-encoding.ts";
 import type { Caller } from "./auth.ts";
 import { readBytes, readJsonObject } from "./body.ts";
 import { decode, encode } from "./codec.ts";
-import type {
-  CallContext,
-  Contract,
-  Endpoint,
-  ErrorForm,
-  HttpMethod,
-  Raw,
-  RawContext,
-  Verb,
+import {
+  type CallContext,
+  type Contract,
+  type ErrorForm,
+  type HttpMethod,
+  type Place,
+  placesOf,
+  type Raw,
+  type RawContext,
+  type Verb,
 } from "./contract.ts";
 import { fail } from "./errors.ts";
 import { createGuard, type GuardDeps, type Handler } from "./guard.ts";
 import { measureThread } from "./measure-thread.ts";
+import { isAsSent, pathIsChanged, routesOfPaths } from "./path-as-sent.ts";
 import { isMatch, matchPath, pathOf, searchOf } from "./route.ts";
 import { answer, type Invoke, rpcMediaType } from "./rpc.ts";
 import { check, fromQuery, inputSchema } from "./validate.ts";
@@ -59,14 +62,7 @@ export interface Listening {
 const idleTimeoutSeconds = 255;
 
 export function createFace(deps: FaceDeps): Face {
-  const app = new Elysia({
-    serve: {
-      reusePort: false,
-      development: false,
-      idleTimeout: idleTimeoutSeconds,
-      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-    },
-  });
+  const app = new Elysia();
   const routes: Route[] = [];
   const guarded = createGuard(deps);
 
@@ -102,6 +98,9 @@ export function createFace(deps: FaceDeps): Face {
     return routes.find((route) => route.method === method && isMatch(route.pattern, parts))?.serve ?? lost;
   };
   const lost = guarded("unknown", ({ method, url }) => missing(routes, method, pathOf(url)), false);
+  const changed = guarded("unknown", pathIsChanged, false);
+  /** Where nobody knows what was sent, such as for a path with a slash at its end. */
+  const unclear: Serve = (request, from) => (serveOf(request) === lost ? lost : changed)(request, from);
 
   measureThread(deps.metrics);
   addHealth(add, deps);
@@ -113,28 +112,33 @@ export function createFace(deps: FaceDeps): Face {
     verbs: (contract, invoke, prefix = "") => {
       for (const [verb, endpoint] of Object.entries(contract.endpoints)) {
         if (endpoint.kind !== "verb") continue;
-        const handler = verbHandler(verb, endpoint, invoke, { prefix, maxJsonBytes: deps.maxJsonBytes });
         const { errors } = endpoint;
-        add(endpoint.method, prefix + endpoint.path, handler, { errors });
-        if (endpoint.method === "GET")
-          add("HEAD", prefix + endpoint.path, async (...args) => headOf(await handler(...args)), { errors });
+        for (const place of placesUnder(prefix, endpoint)) {
+          const handler = verbHandler(verb, endpoint, invoke, { place, maxJsonBytes: deps.maxJsonBytes });
+          add(endpoint.method, place.path, handler, { errors });
+          if (endpoint.method === "GET")
+            add("HEAD", place.path, async (...args) => headOf(await handler(...args)), { errors });
+        }
       }
     },
     raw: (contract, handlers, prefix = "") => {
       for (const [name, endpoint] of Object.entries(contract.endpoints)) {
         const handler = handlers[name];
         if (endpoint.kind !== "raw" || !handler) continue;
-        for (const method of endpoint.methods)
-          add(method, prefix + endpoint.path, rawHandler(endpoint, handler, prefix), {
-            errors: endpoint.errors,
-          });
+        const { errors } = endpoint;
+        for (const place of placesUnder(prefix, endpoint))
+          for (const method of endpoint.methods)
+            add(method, place.path, rawHandler(endpoint, handler, place), { errors });
       }
     },
     rpc: (invoke) => add("POST", "/rpc/:verb", rpcHandler(invoke)),
     fetch: (request, from = () => undefined) => serveOf(request)(request, from),
-    listen: (host, port) => listen(app, host, port),
+    listen: (host, port) => listen({ app, changed, unclear }, host, port),
   };
 }
+
+const placesUnder = (prefix: string, endpoint: Verb | Raw): Place[] =>
+  placesOf(endpoint).map((place) => ({ ...place, path: prefix + place.path }));
 
 type Serve = (request: Request, from: Caller) => Promise<Response>;
 
@@ -143,10 +147,34 @@ interface BunServer {
   requestIP: (request: Request) => { address: string } | null;
 }
 
-function listen(app: Elysia, hostname: string, port: number): Listening {
-  app.listen({ hostname: hostname.replace(/^\[|\]$/g, ""), port, reusePort: false });
-  const { server } = app;
-  if (!server?.port) throw new Error(`cannot listen on ${hostname}:${port}`);
+interface Doors {
+  app: Elysia;
+  /** Answers a request whose path Bun has changed. */
+  changed: Serve;
+  /** Answers one whose path may be changed. */
+  unclear: Serve;
+}
+
+function listen({ app, changed, unclear }: Doors, hostname: string, port: number): Listening {
+  const from =
+    (server: BunServer, request: Request): (() => string | undefined) =>
+    () =>
+      server.requestIP(request)?.address;
+  const server = Bun.serve({
+    hostname: hostname.replace(/^\[|\]$/g, ""),
+    port,
+    reusePort: false,
+    development: false,
+    idleTimeout: idleTimeoutSeconds,
+    maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+    routes: routesOfPaths<BunServer>((request, segments, server) =>
+      isAsSent(request.url, segments) ? app.fetch(request) : changed(request, from(server, request)),
+    ),
+    fetch: (request, server) =>
+      pathOf(request.url) === "/" ? app.fetch(request) : unclear(request, from(server, request)),
+  });
+  app.server = server as never;
+  if (!server.port) throw new Error(`cannot listen on ${hostname}:${port}`);
   return {
     port: server.port,
     close: async (ms) => {
@@ -167,7 +195,9 @@ function missing(routes: readonly Route[], method: string, path: string): never 
     ...new Set(routes.filter(({ pattern }) => isMatch(pattern, parts)).map((route) => route.method)),
   ];
   if (others.length > 0)
-    throw fail("method_not_allowed", `${method} is not allowed here; expected ${others.join(" or ")}`);
+    throw fail("method_not_allowed", `${method} is not allowed here; expected ${others.join(" or ")}`, {
+      headers: { allow: others.join(", ") },
+    });
   throw fail("not_found", `there is nothing at ${path.slice(0, 200)}`);
 }
 
@@ -199,7 +229,7 @@ function verbHandler(
   verb: string,
   endpoint: Verb,
   invoke: Invoke,
-  options: { prefix: string; maxJsonBytes: number },
+  options: { place: Place; maxJsonBytes: number },
 ): Handler {
   return async (request, context) => {
     const input = await inputOf(endpoint, request, options);
@@ -224,12 +254,12 @@ const isKnown = (header: string | null, etag: string): boolean =>
 async function inputOf(
   endpoint: Verb | Raw,
   request: Request,
-  { prefix, maxJsonBytes }: { prefix: string; maxJsonBytes: number },
+  { place, maxJsonBytes }: { place: Place; maxJsonBytes: number },
 ) {
-  const params = matchPath(prefix + endpoint.path, pathOf(request.url)) ?? {};
-  const query = request.url.includes("?") ? fromQuery(endpoint.query, searchOf(request.url)) : {};
-  const misplaced = Object.keys(query).find((name) => !Object.hasOwn(endpoint.query?.properties ?? {}, name));
-  if (misplaced !== undefined) throw unknownQuery(endpoint, misplaced);
+  const params = matchPath(place.path, pathOf(request.url)) ?? {};
+  const query = request.url.includes("?") ? fromQuery(place.query, searchOf(request.url)) : {};
+  const misplaced = Object.keys(query).find((name) => !Object.hasOwn(place.query?.properties ?? {}, name));
+  if (misplaced !== undefined) throw unknownQuery(place, misplaced);
   const body = endpoint.kind === "verb" && endpoint.body ? await readJsonObject(request, maxJsonBytes) : {};
   const clash = Object.keys(body).find((name) => Object.hasOwn(params, name) || Object.hasOwn(query, name));
   if (clash !== undefined)
@@ -237,18 +267,19 @@ async function inputOf(
   return { ...params, ...query, ...body };
 }
 
-const unknownQuery = (endpoint: Endpoint, name: string) => {
-  const known = Object.keys((endpoint as Raw).query?.properties ?? {});
+const unknownQuery = (place: Place, name: string) => {
+  const known = Object.keys(place.query?.properties ?? {});
   const expected = known.length === 0 ? "expected none" : `expected ${known.join(", ")}`;
   return fail("unknown_field", `unknown query parameter '${name}'; ${expected}`, {
     details: { field: name },
   });
 };
 
-function rawHandler(endpoint: Raw, handler: RawHandler, prefix: string): Handler {
+function rawHandler(endpoint: Raw, handler: RawHandler, place: Place): Handler {
   return async (request, context) => {
-    const input = await inputOf(endpoint, request, { prefix, maxJsonBytes: 0 });
-    return handler(check(inputSchema(endpoint), input, "the request") as never, context);
+    const input = await inputOf(endpoint, request, { place, maxJsonBytes: 0 });
+    const response = await handler(check(inputSchema(endpoint), input, "the request") as never, context);
+    return endpoint.compressed ? encodeAnswer(request, response) : response;
   };
 }
 

@@ -3,6 +3,7 @@ import { FormatRegistry, type Static, type TObject, type TSchema, Type } from "@
 import { type TypeCheck, TypeCompiler, type ValueError, ValueErrorType } from "@sinclair/typebox/compiler";
 import { type Endpoint, inputSchemas } from "./contract.ts";
 import { fail, type ServiceError } from "./errors.ts";
+import { withoutNulls } from "./nulls.ts";
 
 FormatRegistry.Set("uuid", (text) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text));
 FormatRegistry.Set("date-time", (text) =>
@@ -19,11 +20,15 @@ function checker(schema: TSchema): TypeCheck<TSchema> {
   return made;
 }
 
-/** Returns the value, typed, or throws `unknown_field` or `invalid_field` naming the place in `what`. */
+/**
+ * Returns the value, typed, or throws `unknown_field` or `invalid_field` naming the place in `what`. `null` in an
+ * optional field is the field's absence, unless its schema takes null; the value that is given does not change.
+ */
 export function check<S extends TSchema>(schema: S, value: unknown, what: string): Static<S> {
   const checked = checker(schema);
-  if (checked.Check(value)) return value as Static<S>;
-  throw explain(checked, value, what);
+  const given = withoutNulls(schema, value);
+  if (checked.Check(given)) return given as Static<S>;
+  throw explain(checked, given, what);
 }
 
 function explain(checked: TypeCheck<TSchema>, value: unknown, what: string): ServiceError {

@@ -1,7 +1,17 @@
 /** The one public door: every contract under /v1, small calls over channels, streams proxied. */
-import type { CallOptions, Contract, Peer, RawContext, Running } from "../../runtime/contract.ts";
+import {
+  type CallOptions,
+  type Contract,
+  mutates,
+  type Peer,
+  placesOf,
+  type RawContext,
+  type Running,
+} from "../../runtime/contract.ts";
 import { durable } from "../../runtime/durable-doors.ts";
 import { fail } from "../../runtime/errors.ts";
+import type { Handler } from "../../runtime/guard.ts";
+import type { Idempotency } from "../../runtime/idempotency.ts";
 import { pathOf } from "../../runtime/route.ts";
 import type { Invoke } from "../../runtime/rpc.ts";
 import type { Face, RawHandler } from "../../runtime/serve.ts";
@@ -105,13 +115,14 @@ const reasonsOf = (services: readonly Pick<Probed, "name" | "state" | "last_erro
 const originOf = (url: string): string => (url === "" ? "" : new URL(url).origin);
 
 /** Puts every service's contract under /v1, and the API's description beside them. */
-export function mountServices(face: Face, { config, peers }: Deps<Mounted>): void {
+export function mountServices(face: Face, { config, peers, idempotency }: Deps<Mounted>): void {
   for (const [name, contract] of Object.entries(mounted)) {
     const peer = (peers as unknown as Record<string, Peer<Contract>>)[name];
     if (!peer) continue;
     const target = { name, peer, timeoutMs: config.gateway.proxy_timeout_ms };
-    face.verbs(contract, forward(contract, target), "/v1");
-    mountStreams(face, contract, target);
+    const once = oneOperation(contract, idempotency);
+    face.verbs(contract, forward(contract, target, once), "/v1");
+    mountStreams(face, contract, target, once);
   }
   face.raw(durable, kept(peers, config.gateway.proxy_timeout_ms), "/v1");
   // Made when it is first asked for: it is a sixth of what the gateway's start takes.
@@ -142,34 +153,52 @@ function describeApi(): { page: string; json: string } {
   return { page: docsPage(document), json: JSON.stringify(document, null, 2) };
 }
 
+/** Binds a request's Idempotency-Key to its endpoint: with another one, whoever serves it, it is a 409. */
+type Once = (endpoint: string, context: Pick<RawContext, "idempotencyKey">) => Promise<void>;
+
+/** The answer itself is remembered by the service, with the whole request. */
+function oneOperation({ name, endpoints }: Contract, idempotency: Idempotency): Once {
+  return async (endpoint, { idempotencyKey }) => {
+    const found = endpoints[endpoint];
+    if (idempotencyKey === undefined || !found || !mutates(found)) return;
+    await idempotency.once(idempotencyKey, `${name}.${endpoint}`, async () => null);
+  };
+}
+
 /** Calls have the deadline of calls between services; long ones that of streams. */
-function forward({ endpoints }: Contract, { peer, timeoutMs }: Proxied): Invoke {
+function forward({ endpoints }: Contract, { peer, timeoutMs }: Proxied, once: Once): Invoke {
   const verbs = peer.verbs as Record<string, (input: unknown, options: CallOptions) => Promise<unknown>>;
   const isLong = (verb: string) => {
     const endpoint = endpoints[verb];
     return endpoint?.kind === "verb" && endpoint.long === true;
   };
   const long = new Set(Object.keys(endpoints).filter(isLong));
-  return (verb, input, context) =>
-    verbs[verb]?.(input, long.has(verb) ? { ...context, timeoutMs } : context) as Promise<unknown>;
+  return async (verb, input, context) => {
+    if (context.idempotencyKey !== undefined) await once(verb, context);
+    return verbs[verb]?.(input, long.has(verb) ? { ...context, timeoutMs } : context);
+  };
 }
 
 /** Passed on as they come: the service itself says what is wrong with a request, and would look at it again. */
-function mountStreams(face: Face, contract: Contract, target: Proxied): void {
-  for (const endpoint of Object.values(contract.endpoints)) {
+function mountStreams(face: Face, contract: Contract, target: Proxied, once: Once): void {
+  for (const [name, endpoint] of Object.entries(contract.endpoints)) {
     if (endpoint.kind !== "raw") continue;
-    for (const method of endpoint.methods)
-      face.route(method, `/v1${endpoint.path}`, (_, context) => pass(target, context), endpoint.errors);
+    const handler: Handler = async (_, context) => {
+      await once(name, context);
+      return pass(target, context);
+    };
+    for (const { path } of placesOf(endpoint))
+      for (const method of endpoint.methods) face.route(method, `/v1${path}`, handler, endpoint.errors);
   }
 }
 
 /** What each service keeps, by its name in the path. */
 function kept(peers: Deps<Mounted>["peers"], timeoutMs: number): Record<string, RawHandler> {
   const handler = ({ service: name }: { service: string }, context: RawContext) => {
-    const peer = (peers as unknown as Record<string, Peer<Contract>>)[name];
+    const peer = Object.hasOwn(peers, name) ? peers[name as keyof Mounted] : undefined;
     if (!peer)
       throw fail("not_found", `there is no service '${name}'; expected ${Object.keys(peers).join(", ")}`);
-    return pass({ name, peer, timeoutMs }, context);
+    return pass({ name, peer: peer as unknown as Peer<Contract>, timeoutMs }, context);
   };
   return Object.fromEntries(Object.keys(durable.endpoints).map((name) => [name, handler]));
 }

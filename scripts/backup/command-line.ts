@@ -1,4 +1,5 @@
 /** What backup and restore share at the command line. */
+import { ownerOnly } from "../../runtime/files.ts";
 import { UsageError, type Words } from "../words.ts";
 import { BackupError } from "./repository.ts";
 
@@ -11,8 +12,9 @@ export function directoryOf({ plain }: Words, usage: string): string {
   return directory;
 }
 
-/** Runs the command: its exit code, or 2 for wrong words and 1 for what failed, told in plain words. */
+/** Runs the command; what it writes is its owner's alone. Its exit code, or 2 for wrong words and 1 for what failed, told in plain words. */
 export async function run(command: (words: string[]) => Promise<number>): Promise<void> {
+  process.umask(ownerOnly);
   try {
     process.exitCode = await command(process.argv.slice(2));
   } catch (error) {

@@ -23,9 +23,10 @@ describe("Host and Origin on a loopback bind without a token", () => {
     });
   });
   afterAll(() => server.stop(true));
-  const status = async (...headers: [string, string][]) =>
-    (await sendRaw({ host: "127.0.0.1", port: server.port ?? 0, method: "GET", path: "/v1/system", headers }))
+  const statusOf = async (method: string, ...headers: [string, string][]) =>
+    (await sendRaw({ host: "127.0.0.1", port: server.port ?? 0, method, path: "/v1/system", headers }))
       .status;
+  const status = (...headers: [string, string][]) => statusOf("GET", ...headers);
 
   const hosts: [string, 200 | 403][] = [
     ["localhost", 200],
@@ -93,6 +94,42 @@ describe("Host and Origin on a loopback bind without a token", () => {
   ];
   test.each(origins)("Origin: %p is answered %p", async (origin, right) => {
     expect(await status(["Host", "localhost:3110"], ["Origin", origin])).toBe(right);
+  });
+
+  test("a page of another site cannot begin anything, even by an image", async () => {
+    const host: [string, string] = ["Host", "localhost:3110"];
+    expect(await status(host, ["Sec-Fetch-Site", "cross-site"])).toBe(403);
+    expect(await statusOf("POST", host, ["Sec-Fetch-Site", "cross-site"])).toBe(403);
+    for (const site of ["none", "same-origin", "same-site"])
+      expect(await status(host, ["Sec-Fetch-Site", site])).toBe(200);
+  });
+
+  const host: [string, string] = ["Host", "127.0.0.1:3110"];
+  const form = "application/x-www-form-urlencoded";
+  const posts: [origin: string | undefined, type: string | undefined, right: 200 | 403][] = [
+    [undefined, form, 200],
+    [undefined, undefined, 200],
+    ["http://127.0.0.1:3110", form, 200],
+    ["http://127.0.0.1:3110", undefined, 200],
+    ["http://127.0.0.1:8080", form, 403],
+    ["http://localhost:3110", form, 403],
+    ["http://127.0.0.1:8080", undefined, 403],
+    ["http://127.0.0.1:8080", "text/plain", 403],
+    ["http://127.0.0.1:8080", "text/plain;charset=UTF-8", 403],
+    ["http://127.0.0.1:8080", " Text/Plain ; a=application/json", 403],
+    ["http://127.0.0.1:8080", "multipart/form-data; boundary=x", 403],
+    ["http://127.0.0.1:8080", "; application/json", 403],
+    ["http://127.0.0.1:8080", "application/json", 200],
+    ["http://127.0.0.1:8080", "application/json; charset=utf-8", 200],
+    ["http://127.0.0.1:8080", "text/csv", 200],
+  ];
+  test.each(posts)("POST from Origin %p as %p is %p", async (origin, type, right) => {
+    const headers = [
+      host,
+      ...(origin === undefined ? [] : ([["Origin", origin]] as [string, string][])),
+      ...(type === undefined ? [] : ([["Content-Type", type]] as [string, string][])),
+    ];
+    expect(await statusOf("POST", ...headers)).toBe(right);
   });
 
   test("two of a kind are not one that is right", async () => {

@@ -33,12 +33,14 @@ const Model = closed({ id: t.String(), object: t.Literal("model"), created: coun
 
 export const chatd = contract("chatd", {
   chat: raw(["POST"], "/chat", {
+    reads: true,
     summary: "A conversation: {model | models, messages, …}. With stream: true, server-sent events.",
     consumes: ["application/json"],
     produces: ["application/json", "text/event-stream"],
   }),
   completions: raw(["POST"], "/chat/completions", {
     errors: "openai",
+    reads: true,
     summary: "The same in OpenAI's shape: its clients work unchanged.",
     consumes: ["application/json"],
     produces: ["application/json", "text/event-stream"],

@@ -53,6 +53,7 @@ export const embedd = contract("embedd", {
   }),
   embeddings: raw(["POST"], "/embeddings", {
     errors: "openai",
+    reads: true,
     summary: "The same in OpenAI's shape: {input, model, encoding_format?, dimensions?}.",
     consumes: ["application/json"],
     produces: ["application/json"],

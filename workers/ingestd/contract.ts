@@ -104,6 +104,7 @@ export const ingestd = contract("ingestd", {
     produces: ["application/json"],
   }),
   preview: raw(["POST"], "/ingest/preview", {
+    reads: true,
     summary: "Says dialect, types, the first rows and warnings of a file, and stores nothing.",
     query: closed({ ...reading, rows: t.Optional(t.Integer({ minimum: 1, maximum: 1000 })) }),
     consumes: ["multipart/form-data", "application/octet-stream"],

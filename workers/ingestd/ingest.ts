@@ -141,7 +141,7 @@ async function received(
     return await publication.finish(stored, { filename, identity: undefined });
   const known = fingerprint();
   const identity = `${idempotencyKey} ${known}`;
-  return await parts.deps.idempotency.once(`ingest ${idempotencyKey}`, known, () =>
+  return await parts.deps.idempotency.once(idempotencyKey, known, () =>
     publication.finish(stored, { filename, identity }),
   );
 }

@@ -1,5 +1,5 @@
 /** OTLP/HTTP in: traces in the JSON encoding become operations. */
-import { readBytes, tooLarge } from "../../runtime/body.ts";
+import { readBytes } from "../../runtime/body.ts";
 import type { RawOf } from "../../runtime/contract.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
 import { parseJsonWithTexts } from "../../runtime/json.ts";
@@ -113,7 +113,7 @@ async function readRequest(request: Request, bytesMax: number): Promise<Record<s
       `expected Content-Type: application/json, got ${type.slice(0, 100)}`,
     );
   }
-  const bytes = await unpacked(request, bytesMax);
+  const bytes = await readBytes(request, bytesMax);
   if (bytes.length === 0) throw fail("invalid_json", "the body is empty; expected an OTLP request as JSON");
   const value = parse(bytes);
   if (typeof value !== "object" || value === null || Array.isArray(value))
@@ -129,31 +129,4 @@ function parse(bytes: Uint8Array): unknown {
     const what = cause instanceof SyntaxError ? `valid JSON: ${cause.message}` : "valid UTF-8";
     throw fail("invalid_json", `the body is not ${what}`, { cause });
   }
-}
-
-/** The body's bytes, unpacked when they are packed: `too_large` as soon as they are too many. */
-async function unpacked(request: Request, bytesMax: number): Promise<Uint8Array> {
-  const encoding = (request.headers.get("content-encoding") ?? "identity").trim().toLowerCase();
-  if (encoding !== "gzip" && encoding !== "identity") {
-    throw fail(
-      "unsupported_media_type",
-      `expected Content-Encoding gzip or none, got ${encoding.slice(0, 50)}`,
-    );
-  }
-  const bytes = await readBytes(request, bytesMax);
-  if (encoding === "identity") return bytes;
-  const chunks: Uint8Array[] = [];
-  let total = 0;
-  const stream = new Blob([bytes as Uint8Array<ArrayBuffer>]).stream();
-  try {
-    for await (const chunk of stream.pipeThrough(new DecompressionStream("gzip"))) {
-      total += chunk.length;
-      if (total > bytesMax) break;
-      chunks.push(chunk);
-    }
-  } catch (cause) {
-    throw fail("bad_request", "Content-Encoding says gzip, but the body cannot be unpacked", { cause });
-  }
-  if (total > bytesMax) throw tooLarge(total, bytesMax);
-  return Buffer.concat(chunks);
 }

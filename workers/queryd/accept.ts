@@ -9,7 +9,7 @@ interface Range {
 
 /**
  * The format with the highest quality; among equals the one named most exactly, then the one offered first. No
- * header or `*` + `/*` gives the first. Throws `unsupported_media_type` listing what there is.
+ * header or `*` + `/*` gives the first. Throws `not_acceptable` listing what there is.
  */
 export function chooseFormat<F extends { mediaType: string }>(
   header: string | null,
@@ -25,7 +25,7 @@ export function chooseFormat<F extends { mediaType: string }>(
   if (best.quality > 0) return best.format;
   const list = offered.map(({ mediaType }) => mediaType).join(", ");
   throw fail(
-    "unsupported_media_type",
+    "not_acceptable",
     `Accept: ${header?.slice(0, 200)} names no format of results; expected one of ${list}`,
   );
 }

@@ -29,9 +29,11 @@ export const SqlRequest = closed({
 
 export const queryd = contract("queryd", {
   sql: raw(["POST"], "/sql", {
+    reads: true,
     summary:
       "Runs one reading statement over the registered datasets. Accept selects the format; results stream.",
     query: closed({ shape: t.Optional(t.Union([t.Literal("rows"), t.Literal("full")])) }),
+    compressed: true,
     consumes: ["application/json"],
     produces: [
       "application/json",

@@ -209,8 +209,7 @@ const explained = (mark: string): Compiled =>
   markedStatement("SELECT $1::VARCHAR AS explain_key, $2::VARCHAR AS explain_value", [], { mark });
 
 async function parquet(run: Run, explained: Cursor | undefined): Promise<ParquetFile> {
-  if (explained)
-    throw fail("unsupported_media_type", "EXPLAIN gives text; ask for application/json or text/csv");
+  if (explained) throw fail("not_acceptable", "EXPLAIN gives text; ask for application/json or text/csv");
   const { machinery, query, life, session, verdict, sources } = run;
   const columns = await columnsOf(run);
   checkColumns(columns);

@@ -80,6 +80,7 @@ export const FormerEtag = closed({
 
 export const storaged = contract("storaged", {
   put: raw(["PUT"], "/storage/put/*", {
+    inQuery: true,
     summary: "Stores the body under the key. If-Match / If-None-Match: * are honoured (412).",
     params: Key,
     query: InBucket,
@@ -87,12 +88,14 @@ export const storaged = contract("storaged", {
     produces: ["application/json"],
   }),
   get: raw(["GET", "HEAD"], "/storage/get/*", {
+    inQuery: true,
     summary: "Streams the object. Range gives 206, If-None-Match gives 304.",
     params: Key,
     query: InBucket,
     produces: ["application/octet-stream"],
   }),
   remove: raw(["DELETE"], "/storage/delete/*", {
+    inQuery: true,
     summary: "Deletes the object: 204, or 404 when there is none. If-Match is honoured.",
     params: Key,
     query: InBucket,

@@ -2,6 +2,7 @@
  * Where a local bucket keeps things. Objects are plain files under the root, so that DuckDB reads them in place
  * and people can look; everything else is under `<root>/.lakehouse/`.
  */
+import { lstat } from "node:fs/promises";
 import { join } from "node:path";
 import { fail } from "../../runtime/errors.ts";
 
@@ -47,4 +48,19 @@ export function checkFitsDisk(key: string): void {
   const got = Buffer.byteLength(long);
   const text = `in a local bucket a segment of a key has at most ${nameBytesMax} bytes, got one of ${got}: put a '/' into it`;
   throw fail("invalid_key", text, { details: { segment: long.slice(0, 200) } });
+}
+
+/**
+ * The first folder on the way to the key that is a link, if there is one: it may lead out of the bucket, so nothing
+ * behind it is the bucket's. The root itself may be one, which the configuration names.
+ */
+export async function linkAbove(root: string, key: string): Promise<string | undefined> {
+  const folders = key.split("/").slice(0, -1);
+  for (let depth = 1; depth <= folders.length; depth++) {
+    const folder = folders.slice(0, depth).join("/");
+    const facts = await lstat(join(root, folder)).catch(() => undefined);
+    if (facts === undefined) return undefined;
+    if (facts.isSymbolicLink()) return folder;
+  }
+  return undefined;
 }

@@ -4,6 +4,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { errorCode } from "../../runtime/files.ts";
 import { compareKeys, reservedPrefix } from "./keys.ts";
+import { linkAbove } from "./local-layout.ts";
 
 /** One line of a listing: an object's key, or a common prefix (ending in `/`). */
 export interface Entry {
@@ -21,8 +22,9 @@ export interface Walk {
 }
 
 /** The entries whose names begin with the prefix and come after `after`, in the order of `compareKeys`. */
-export function walk(plan: Walk): AsyncGenerator<Entry> {
-  return walkFolder(plan, plan.prefix.slice(0, plan.prefix.lastIndexOf("/") + 1));
+export async function* walk(plan: Walk): AsyncGenerator<Entry> {
+  if ((await linkAbove(plan.root, plan.prefix)) !== undefined) return;
+  yield* walkFolder(plan, plan.prefix.slice(0, plan.prefix.lastIndexOf("/") + 1));
 }
 
 async function* walkFolder(plan: Walk, folder: string): AsyncGenerator<Entry> {

@@ -1,13 +1,13 @@
 /** Reads objects of a local bucket: one generation a reader, checked against its SHA-256 before it counts as whole. */
 import { constants } from "node:fs";
-import { type FileHandle, open, stat } from "node:fs/promises";
+import { type FileHandle, lstat, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { errorCode, makeDirectory, writeAtomic } from "../../runtime/files.ts";
 import type { ObjectInfo } from "./bucket.ts";
 import type { Corruptions } from "./corruptions.ts";
 import { fileStream, hashFile } from "./file-stream.ts";
 import type { KeyLock } from "./key-lock.ts";
-import type { Layout } from "./local-layout.ts";
+import { type Layout, linkAbove } from "./local-layout.ts";
 import {
   encodeRecord,
   type FileFacts,
@@ -101,7 +101,7 @@ export function createLocalReader({ layout, lock, corruptions }: ReaderDeps): Lo
     settle,
     verify,
     peek: async (key) => {
-      const facts = await factsAt(layout.data(key));
+      const facts = await factsAt(layout, key);
       if (!facts) return undefined;
       const record = await readRecord(layout.record(key), key);
       const generation = record && "current" in record ? generationOf(record, facts) : undefined;
@@ -111,7 +111,7 @@ export function createLocalReader({ layout, lock, corruptions }: ReaderDeps): Lo
       return opened?.generation;
     },
     trust: async (key) => {
-      const facts = await factsAt(layout.data(key));
+      const facts = await factsAt(layout, key);
       if (facts) verified.add(facts);
       corruptions.cleared(key);
     },
@@ -131,7 +131,7 @@ export function createLocalReader({ layout, lock, corruptions }: ReaderDeps): Lo
 
 /** Opens file and sidecar as they are now. `generation` is undefined when they do not fit together. */
 async function look(layout: Layout, key: string) {
-  const file = await openFile(layout.data(key));
+  const file = await openFile(layout, key);
   if (!file) return undefined;
   const record = await readRecord(layout.record(key), key);
   const generation = record && "current" in record ? generationOf(record, file.facts) : undefined;
@@ -147,10 +147,15 @@ export function infoOf(key: string, generation: Generation): ObjectInfo {
 
 const absent = new Set(["ENOENT", "ENOTDIR", "EISDIR", "ELOOP", "ENAMETOOLONG"]);
 
-async function openFile(path: string): Promise<{ handle: FileHandle; facts: FileFacts } | undefined> {
+/** Links are not followed, neither at the end of the path nor in it: they are no objects. */
+async function openFile(
+  layout: Layout,
+  key: string,
+): Promise<{ handle: FileHandle; facts: FileFacts } | undefined> {
+  if ((await linkAbove(layout.root, key)) !== undefined) return undefined;
   let handle: FileHandle;
   try {
-    handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    handle = await open(layout.data(key), constants.O_RDONLY | constants.O_NOFOLLOW);
   } catch (cause) {
     if (absent.has(errorCode(cause) ?? "")) return undefined;
     throw cause;
@@ -162,9 +167,10 @@ async function openFile(path: string): Promise<{ handle: FileHandle; facts: File
 }
 
 /** Status of the file at the path; undefined when there is none, or a directory. */
-async function factsAt(path: string): Promise<FileFacts | undefined> {
+async function factsAt(layout: Layout, key: string): Promise<FileFacts | undefined> {
+  if ((await linkAbove(layout.root, key)) !== undefined) return undefined;
   try {
-    const facts = await stat(path, { bigint: true });
+    const facts = await lstat(layout.data(key), { bigint: true });
     return facts.isFile() ? facts : undefined;
   } catch (cause) {
     if (absent.has(errorCode(cause) ?? "")) return undefined;

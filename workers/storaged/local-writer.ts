@@ -16,7 +16,7 @@ import {
 import type { Corruptions } from "./corruptions.ts";
 import { hashFile } from "./file-stream.ts";
 import type { KeyLock } from "./key-lock.ts";
-import { checkFitsDisk, type Layout } from "./local-layout.ts";
+import { checkFitsDisk, type Layout, linkAbove } from "./local-layout.ts";
 import { infoOf, type LocalReader } from "./local-reader.ts";
 import { encodeRecord, type Generation, isStill } from "./object-record.ts";
 
@@ -215,6 +215,13 @@ async function refuseFolder(layout: Layout, key: string): Promise<void> {
 }
 
 async function makeParents(layout: Layout, key: string): Promise<void> {
+  const link = await linkAbove(layout.root, key);
+  if (link !== undefined)
+    throw fail(
+      "conflict",
+      `'${link}' is a link in the bucket's folder, and links are not followed: choose another key, or give what it leads to a bucket of its own`,
+      { details: { key, link } },
+    );
   for (let tried = 1; ; tried++) {
     try {
       return await makeDirectory(dirname(layout.data(key)));

@@ -1,10 +1,16 @@
 /** The few facts read from S3's XML answers. They are flat and written by machines: no general parser is needed. */
 
-const entities: Record<string, string> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'" };
+const entities = new Map([
+  ["amp", "&"],
+  ["lt", "<"],
+  ["gt", ">"],
+  ["quot", '"'],
+  ["apos", "'"],
+]);
 const decode = (text: string): string =>
   text.replace(/&(?:#x([0-9a-f]+)|#(\d+)|(\w+));/gi, (whole, hex, decimal, name) => {
     if (hex !== undefined) return String.fromCodePoint(Number.parseInt(hex, 16));
-    return decimal === undefined ? (entities[name] ?? whole) : String.fromCodePoint(Number(decimal));
+    return decimal === undefined ? (entities.get(name) ?? whole) : String.fromCodePoint(Number(decimal));
   });
 
 /** The content of every element of that name, still XML. */

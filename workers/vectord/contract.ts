@@ -169,6 +169,7 @@ export const vectord = contract("vectord", {
     produces: ["application/json"],
   }),
   search: raw(["POST"], "/vectors/index/:name/search", {
+    reads: true,
     summary:
       "Nearest items: JSON {vector | vectors, k, filter?, ef?, exact?, include?}, or float32 vectors as application/octet-stream with the rest in the query. With `vectors` results are one list a vector.",
     params: Name,
@@ -197,6 +198,7 @@ export const vectord = contract("vectord", {
     }),
   }),
   item: get("/vectors/index/:name/items/:id", {
+    inQuery: true,
     summary: "One item with its vector.",
     params: closed({ name, id }),
     reply: Item,

@@ -88,9 +88,9 @@ function onceAdded(live: LiveIndex, items: Items, { idempotencyKey }: RawContext
   const work = () => added(live, items, parts);
   if (idempotencyKey === undefined) return work();
   const hash = new Bun.CryptoHasher("sha256")
-    .update(JSON.stringify([live.config.name, items.ids, items.metadata, items.embeddingModel]))
+    .update(JSON.stringify(["add", live.config.name, items.ids, items.metadata, items.embeddingModel]))
     .update(items.vectors);
-  return parts.deps.idempotency.once(`add ${idempotencyKey}`, hash.digest("hex"), work);
+  return parts.deps.idempotency.once(idempotencyKey, hash.digest("hex"), work);
 }
 
 function added(live: LiveIndex, items: Items, { measures }: ItemParts) {

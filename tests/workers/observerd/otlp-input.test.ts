@@ -53,7 +53,7 @@ const refused: ApiCase[] = [
   {
     name: "an encoding nobody reads",
     ...post,
-    headers: { ...json, "content-encoding": "br" },
+    headers: { ...json, "content-encoding": "compress" },
     body: "{}",
     status: 415,
     type: "unsupported_media_type",

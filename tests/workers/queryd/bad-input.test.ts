@@ -98,8 +98,8 @@ const requests: ApiCase[] = [
     { sql: "SELECT 1" },
     {
       headers: { accept: "image/png", "content-type": "application/json" },
-      status: 415,
-      type: "unsupported_media_type",
+      status: 406,
+      type: "not_acceptable",
       contains: ["application/json", "text/csv", "arrow", "parquet"],
     },
   ),
@@ -108,8 +108,8 @@ const requests: ApiCase[] = [
     { sql: "SELECT 1" },
     {
       headers: { accept: "*/*;q=0", "content-type": "application/json" },
-      status: 415,
-      type: "unsupported_media_type",
+      status: 406,
+      type: "not_acceptable",
     },
   ),
   bad(
@@ -117,8 +117,8 @@ const requests: ApiCase[] = [
     { sql: "EXPLAIN SELECT 1" },
     {
       headers: { accept: "application/vnd.apache.parquet", "content-type": "application/json" },
-      status: 415,
-      type: "unsupported_media_type",
+      status: 406,
+      type: "not_acceptable",
     },
   ),
   bad(

@@ -9,6 +9,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  symlinkSync,
   truncateSync,
   utimesSync,
   writeFileSync,
@@ -53,6 +54,40 @@ describe("bucket on local disk", () => {
     }
     expect(bucket.notReady().join()).toMatch(new RegExp(`object '${key}' is corrupt: .*${reason}`));
   };
+
+  test("links in the bucket's folder are not followed, by no door", async () => {
+    const outside = temporaryDirectory("outside");
+    writeFileSync(join(outside.path, "secret"), "not the bucket's");
+    symlinkSync(outside.path, join(directory.path, "link"));
+    mkdirSync(join(directory.path, "real"));
+    symlinkSync(outside.path, join(directory.path, "real/below"));
+    symlinkSync(join(outside.path, "secret"), join(directory.path, "file"));
+    for (const key of ["link/new", "link/deep/new", "real/below/new", "link/secret"]) {
+      const refused = await refusal(store(bucket, key, "bytes"));
+      expect([refused.type, refused.message]).toEqual(["conflict", expect.stringContaining("is a link")]);
+      for (const work of [
+        () => bucket.head(key, signal),
+        () => bucket.locate(key, signal),
+        () => bucket.open(key, undefined, signal),
+      ])
+        expect((await refusal(work())).type).toBe("not_found");
+      expect(await bucket.remove(key, {}, signal)).toBe(false);
+    }
+    expect((await refusal(bucket.head("file", signal))).type).toBe("not_found");
+    for (const prefix of ["", "link/", "real/below/"]) {
+      const { objects } = await bucket.list({ prefix, pageSize: 10, signal });
+      expect(objects).toEqual([]);
+    }
+    expect(await readdir(outside.path)).toEqual(["secret"]);
+    outside.remove();
+    // The root itself may be one: the configuration names it.
+    const linked = `${directory.path}-link`;
+    symlinkSync(directory.path, linked);
+    const there = await open(linked);
+    await store(there, "a/b", "bytes");
+    expect(await fetchText(there, "a/b")).toBe("bytes");
+    rmSync(linked);
+  });
 
   test("objects are plain files that others can read", async () => {
     await store(bucket, "datasets/a.parquet", "bytes");
