@@ -84,6 +84,8 @@ function ofUnion(variants: readonly TSchema[]): Drop | null {
   return each.length === 0 ? null : (value) => each.reduce((kept, drop) => drop(kept), value);
 }
 
-/** `t.Unknown()` is not among them: an optional field of any form is absent with null, too. */
+/** Where any value is taken, null may be one: its service says what it makes of it. */
 const takesNull = (schema: TSchema): boolean =>
-  KindGuard.IsNull(schema) || (KindGuard.IsUnion(schema) && schema.anyOf.some(takesNull));
+  KindGuard.IsNull(schema) ||
+  KindGuard.IsUnknown(schema) ||
+  (KindGuard.IsUnion(schema) && schema.anyOf.some(takesNull));

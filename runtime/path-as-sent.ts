@@ -49,10 +49,10 @@ function isSame(part: string, segment: string): boolean {
   }
 }
 
-/** The answer where it has not, or where nobody can know. */
-export function pathIsChanged(): never {
+/** The answer where it has not, or where nobody can know: 400 where the changed path would be acted on, else 404. */
+export function refuseChanged(isServed: boolean): never {
   throw fail(
-    "bad_request",
+    isServed ? "bad_request" : "not_found",
     `the path has an empty segment, '.', '..', a backslash, or more than ${segmentsMax} segments: URLs are read without them. Give such a name in the query, where the endpoint takes it there`,
   );
 }

@@ -18,7 +18,7 @@ import {
 import { fail } from "./errors.ts";
 import { createGuard, type GuardDeps, type Handler } from "./guard.ts";
 import { measureThread } from "./measure-thread.ts";
-import { isAsSent, pathIsChanged, routesOfPaths } from "./path-as-sent.ts";
+import { isAsSent, refuseChanged, routesOfPaths } from "./path-as-sent.ts";
 import { isMatch, matchPath, pathOf, searchOf } from "./route.ts";
 import { answer, type Invoke, rpcMediaType } from "./rpc.ts";
 import { check, fromQuery, inputSchema } from "./validate.ts";
@@ -98,7 +98,7 @@ export function createFace(deps: FaceDeps): Face {
     return routes.find((route) => route.method === method && isMatch(route.pattern, parts))?.serve ?? lost;
   };
   const lost = guarded("unknown", ({ method, url }) => missing(routes, method, pathOf(url)), false);
-  const changed = guarded("unknown", pathIsChanged, false);
+  const changed = guarded("unknown", (request) => refuseChanged(serveOf(request) !== lost), false);
   /** Where nobody knows what was sent, such as for a path with a slash at its end. */
   const unclear: Serve = (request, from) => (serveOf(request) === lost ? lost : changed)(request, from);
 
