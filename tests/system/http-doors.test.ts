@@ -51,7 +51,8 @@ describe.each(["__proto__", "constructor", "toString", "hasOwnProperty"])(
           );
           const text = await response.text();
           // 502: a provider of models that nothing here answers for.
-          if (response.status >= 500 && response.status !== 502) wrong.push(`${name} ${method} ${filled}: ${response.status} ${text}`);
+          if (response.status >= 500 && response.status !== 502)
+            wrong.push(`${name} ${method} ${filled}: ${response.status} ${text}`);
         }),
       );
       expect(wrong).toEqual([]);
