@@ -16,7 +16,7 @@ export async function exactTable(parts: readonly Part[], layout: Layout, place: 
   const { names } = layout;
   const rejects = createRejects(place, "exact-rejects", place.rejectRules);
   const good = openPlacedText(place, "exact", names.length);
-  const reader: Reader = { layout, place, rejects, good, rows: 0, blankLines: 0 };
+  const reader: Reader = { layout, place, rejects, good, rows: 0, blankLines: 0, spans: [] };
   for await (const batch of rowBatches(parts, layout, place)) await takeRows(batch, reader);
   const table = await good.end(async (byte) => rowTextAt(parts, byte - layout.byteBase, layout));
   const skipped = reader.blankLines > 0 ? [`${reader.blankLines} blank lines were skipped`] : [];
@@ -26,9 +26,16 @@ export async function exactTable(parts: readonly Part[], layout: Layout, place: 
     rowsIn: reader.rows - reader.blankLines,
     rejects,
     byName: false,
-    warnings: [...layout.warnings, ...skipped],
+    warnings: [...layout.warnings, ...skipped, ...reader.spans.slice(0, spansTold).map(spanWarning)],
   };
 }
+
+/** Lines of a bad row that need no word: texts with line ends inside have so many. */
+const linesUntold = 10;
+const spansTold = 20;
+
+const spanWarning = ({ line, lines }: { line: number; lines: number }): string =>
+  `the rejected row that begins on line ${line} spans ${lines} lines: a quote that is opened by mistake swallows the rows after it`;
 
 interface Batch {
   buffer: Buffer;
@@ -45,11 +52,14 @@ interface Reader {
   good: PlacedText;
   rows: number;
   blankLines: number;
+  /** Bad rows of many lines: where each begins, and how many. */
+  spans: { line: number; lines: number }[];
 }
 
 async function takeRows({ buffer, rows, offset, line: firstLine }: Batch, reader: Reader): Promise<void> {
   const { layout, rejects, good } = reader;
   const { names, dialect } = layout;
+  const { spans } = reader;
   let line = firstLine;
   for (const row of rows) {
     const byte = layout.byteBase + offset + row.start;
@@ -57,7 +67,9 @@ async function takeRows({ buffer, rows, offset, line: firstLine }: Batch, reader
     if (names.length > 1 && isBlank(row)) reader.blankLines += 1;
     else if (problem) {
       const column = names[problem.field] ?? null;
-      const detail = `${problem.reason} (byte ${layout.byteBase + offset + problem.at})`;
+      const far = row.lines > linesUntold ? `; it spans ${row.lines} lines` : "";
+      const detail = `${problem.reason} (byte ${layout.byteBase + offset + problem.at})${far}`;
+      if (far !== "") spans.push({ line, lines: row.lines });
       await rejects.add({ line, byte, column, reason: detail, text: rawText(buffer, row) });
     } else
       good.add(

@@ -42,6 +42,7 @@ export interface Problem {
 
 const lineFeed = 10;
 const carriageReturn = 13;
+const backslash = 92;
 
 /** A dialect with its characters as bytes. */
 export interface Marks {
@@ -120,10 +121,16 @@ function quotedField(
     if (close + 1 >= buffer.length && !last) return undefined;
     const field = { start: open + 1, end: close, quoted: true, doubled };
     if (isFieldEnd(buffer, close + 1, marks)) return { field, next: close + 1 };
-    row.problem ??= { field: row.fields.length, at: close + 1, reason: "text after the closing quote" };
+    row.problem ??= { field: row.fields.length, at: close + 1, reason: afterQuote(buffer, close) };
     return { field, next: lineEndAt(buffer, close + 1) };
   }
 }
+
+/** JavaScript, MySQL and others write \\" for a quote inside quotes; RFC 4180 knows "" alone. */
+const afterQuote = (buffer: Buffer, close: number): string =>
+  buffer[close - 1] === backslash
+    ? "text after the closing quote, which a backslash precedes: send escape=\\ if it escapes quotes here"
+    : "text after the closing quote";
 
 function unclosed(buffer: Buffer, open: number, row: Row): Parsed {
   row.problem ??= { field: row.fields.length, at: open, reason: "the quote that opens here is never closed" };

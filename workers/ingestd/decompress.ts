@@ -5,10 +5,11 @@ import { fail } from "../../runtime/errors.ts";
 export type Chunks = AsyncIterable<Uint8Array>;
 export type Compression = "gzip" | "zstd";
 
-/** The compression that these first bytes announce. */
+/** The compression that these first bytes announce. A zstd file may begin with a skippable frame, as pzstd writes them. */
 export function compressionOf(head: Uint8Array): Compression | undefined {
   if (head[0] === 0x1f && head[1] === 0x8b) return "gzip";
-  return head[0] === 0x28 && head[1] === 0xb5 && head[2] === 0x2f && head[3] === 0xfd ? "zstd" : undefined;
+  const magic = Buffer.from(head.subarray(0, 4)).toString("hex");
+  return magic === "28b52ffd" || /^5.2a4d18$/.test(magic) ? "zstd" : undefined;
 }
 
 /**

@@ -289,6 +289,11 @@ describe("a CSV with", () => {
     const gzip = gzipSync(text);
     expect(await outcome(gzip)).toEqual(one);
     expect(await outcome(zstdCompressSync(Buffer.from(text)))).toEqual(one);
+    const skippable = (first: number) => Buffer.from([first, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3]);
+    for (const first of [0x50, 0x5f])
+      expect(await outcome(Buffer.concat([skippable(first), zstdCompressSync(Buffer.from(text))]))).toEqual(
+        one,
+      );
     const members = Buffer.concat([gzipSync("a,b\n"), gzipSync("1,2\n")]);
     expect(await outcome(members)).toEqual(one);
     const encoded = await stack.ingest(newName(), gzip, "", { "content-encoding": "gzip" });
@@ -408,6 +413,35 @@ describe("rejected rows", () => {
     await stack.ingest("bytes", bytes as unknown as BodyInit, "&on_error=reject");
     const [row] = await stack.cells(await stack.catalogd.manifest({ name: "bytes__rejects" }));
     expect(row?.slice(0, 5)).toEqual(["3", "11", "b", "not valid UTF-8 (byte 13)", "3,\ufffd"]);
+  });
+
+  test("of many lines are counted in lines, with a warning; few lines are not", async () => {
+    const lines = Array.from({ length: 1000 }, (_, at) =>
+      at === 9 ? `${at + 1},"open` : `${at + 1},ok ${at + 1}`,
+    );
+    const text = `id,note\n${lines.join("\n")}\n`;
+    const { status, answer } = await stack.ingest("stray", text, "&on_error=reject");
+    expect([status, answer.rows_in, answer.rows_rejected]).toEqual([200, 10, 1]);
+    const [row] = await stack.cells(await stack.catalogd.manifest({ name: "stray__rejects" }));
+    const opened = text.indexOf('"');
+    expect(row?.[3]).toBe(`the quote that opens here is never closed (byte ${opened}); it spans 991 lines`);
+    expect(answer.warnings).toEqual([expect.stringContaining("begins on line 11 spans 991 lines: a quote")]);
+    const strict = await stack.ingest("stray", text);
+    expect([strict.status, strict.error.message]).toEqual([
+      422,
+      expect.stringContaining("it spans 991 lines"),
+    ]);
+    const few = await stack.ingest("few_lines", 'a,b\n1,2\n"x\ny"z,3\n', "&on_error=reject");
+    expect([few.answer.rows_rejected, few.answer.warnings]).toEqual([1, []]);
+  });
+
+  test("that a backslash before a quote explains tell line, byte and the way out", async () => {
+    const text = 'id,said\n1,"she said \\"yes\\" twice"\n2,"plain"\n';
+    const { status, error } = await stack.ingest("backslash", text);
+    expect(status).toBe(422);
+    expect(error.message).toContain(
+      "line 2, column 'said': text after the closing quote, which a backslash precedes: send escape=\\ if it escapes quotes here (byte 22)",
+    );
   });
 
   test("may be all there is", async () => {
