@@ -112,6 +112,15 @@ export function toWire(error: unknown): WireError {
   return wire;
 }
 
+/** The form of an error in an HTTP body. */
+export const errorBody = ({ type, message, details }: WireError, requestId: string) => ({
+  message,
+  type,
+  code: errorStatus[type],
+  request_id: requestId,
+  ...(details !== undefined && { details }),
+});
+
 /** The inverse of `toWire`, on the caller's side. */
 export function fromWire(wire: WireError): ServiceError {
   const extra: ErrorExtra = {};

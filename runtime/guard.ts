@@ -1,7 +1,7 @@
 /** What stands around every HTTP handler: request id, limit, gate; then the form of errors, and the counting. */
 import { type Caller, type Gate, sameProcess } from "./auth.ts";
 import type { ErrorForm, RawContext } from "./contract.ts";
-import { fail, ServiceError, toWire } from "./errors.ts";
+import { errorBody, fail, ServiceError, toWire } from "./errors.ts";
 import { storageError } from "./files.ts";
 import { describe, type Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
@@ -87,7 +87,7 @@ function failed(
   { log, pattern, form }: { log: Log; pattern: string; form: ErrorForm | undefined },
 ): Response {
   const wire = toWire(error);
-  const { type, message, details, retry_after_seconds: retryAfter } = wire;
+  const { type, message, retry_after_seconds: retryAfter } = wire;
   const status = error instanceof ServiceError ? error.status : 500;
   if (!(error instanceof ServiceError))
     log.error("unexpected failure", { request_id: requestId, route: pattern, ...describe(error) });
@@ -100,12 +100,5 @@ function failed(
     const { status, ...body } = openAiError(wire, requestId);
     return Response.json(body, { status, headers });
   }
-  const body = {
-    message,
-    type,
-    code: status,
-    request_id: requestId,
-    ...(details !== undefined && { details }),
-  };
-  return Response.json({ error: body }, { status, headers });
+  return Response.json({ error: errorBody(wire, requestId) }, { status, headers });
 }

@@ -189,6 +189,27 @@ export function chatProviderSuite(kind: string, prefix: string, stackOf: () => C
       }
     });
 
+    test("goes on with a text, whole and in a stream", async () => {
+      const send = (more: object) =>
+        stackOf().post("/completions", { model: `${prefix}good`, prompt: "and so on", ...more });
+      const whole = await (await send({ max_tokens: 9, suffix: "." })).json();
+      expect(whole).toMatchObject({
+        object: "text_completion",
+        model: `${prefix}good`,
+        choices: [{ text: "the answer is forty two", index: 0, logprobs: null, finish_reason: "stop" }],
+        usage: { prompt_tokens: 3, completion_tokens: 5 },
+      });
+      expect(whole.id).toStartWith("cmpl-");
+      const events = eventsIn(await (await send({ stream: true })).text());
+      expect(events.pop()?.data).toBe("[DONE]");
+      const chunks = events.map(({ data }) => JSON.parse(data));
+      expect(chunks.map(({ choices }) => choices[0].text).join("")).toBe("the answer is forty two");
+      expect(chunks.every(({ object, usage }) => object === "text_completion" && !usage)).toBe(true);
+      expect(chunks.at(-1).choices[0].finish_reason).toBe("stop");
+      const [first] = await stackOf().models.requests();
+      expect(first?.body).toMatchObject({ prompt: "and so on", suffix: "." });
+    });
+
     test("keeps to a JSON schema", async () => {
       const schema = { type: "object", properties: { name: { type: "string" }, age: { type: "integer" } } };
       const response_format = { type: "json_schema", json_schema: { name: "person", schema } };

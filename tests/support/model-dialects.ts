@@ -167,6 +167,44 @@ export const openai: Dialect = {
   errorEvent: (message) => event({ error: { message, type: "server_error", code: 502 } }),
 };
 
+/** The same about a text that goes on: `/v1/completions`. */
+const asMessages = (body: Json): Json => ({
+  ...body,
+  messages: [{ role: "user", content: [body.prompt].flat().join(" ") }],
+});
+export const openaiText: Dialect = {
+  ...openai,
+  answer: (body, kind, text) => openai.answer(asMessages(body), kind, text),
+  whole: (answer) => ({
+    id: "cmpl-stand-in",
+    object: "text_completion",
+    created: 1,
+    model: answer.model,
+    choices: [{ text: answer.tokens.join(""), index: 0, logprobs: null, finish_reason: answer.finish }],
+    usage: usageOf(answer),
+  }),
+  lines: (answer, body) => {
+    const chunk = (choices: Json[], more: Json = {}) =>
+      event({
+        id: "cmpl-stand-in",
+        object: "text_completion",
+        created: 1,
+        model: answer.model,
+        choices,
+        ...more,
+      });
+    const part = (text: string, finish: string | null = null) =>
+      chunk([{ text, index: 0, logprobs: null, finish_reason: finish }]);
+    const options = Object(body.stream_options) as Json;
+    return [
+      ...answer.tokens.map((token) => part(token)),
+      part("", answer.finish),
+      ...(options.include_usage === true ? [chunk([], { usage: usageOf(answer) })] : []),
+      event("[DONE]"),
+    ];
+  },
+};
+
 /** The window of the stand-in, where none is asked for. */
 const usualWindow = 4096;
 
@@ -211,6 +249,19 @@ export const ollama: Dialect = {
   },
   error: (words) => ({ error: words }),
   errorEvent: (words) => `${JSON.stringify({ error: words })}\n`,
+};
+
+/** `/api/generate`: the text stands beside the rest. */
+export const ollamaText: Dialect = {
+  ...ollama,
+  answer: (body, kind, text) => ollama.answer(asMessages(body), kind, text),
+  whole: (answer) => ({ model: answer.model, response: answer.tokens.join(""), ...endOf(answer) }),
+  lines: (answer) => [
+    ...answer.tokens.map(
+      (token) => `${JSON.stringify({ model: answer.model, response: token, done: false })}\n`,
+    ),
+    `${JSON.stringify({ model: answer.model, response: "", ...endOf(answer) })}\n`,
+  ],
 };
 
 const endOf = (answer: Said): Json => ({

@@ -6,7 +6,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { gzipSync } from "node:zlib";
-import { type Dialect, ollama, openai, type Said } from "./model-dialects.ts";
+import { type Dialect, ollama, ollamaText, openai, openaiText, type Said } from "./model-dialects.ts";
 
 /** What a test sets. */
 export interface ModelSettings {
@@ -238,6 +238,13 @@ async function control(verb: string, body: Record<string, unknown>): Promise<unk
   return counted;
 }
 
+const dialects: Record<string, Dialect> = {
+  "/api/chat": ollama,
+  "/api/generate": ollamaText,
+  "/v1/chat/completions": openai,
+  "/v1/completions": openaiText,
+};
+
 async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const parts: Buffer[] = [];
   for await (const part of request) parts.push(part as Buffer);
@@ -247,8 +254,8 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
   if (path.startsWith("/control/"))
     return json(response, 200, await control(path.slice("/control/".length), body));
   const call: ModelRequest = { path, headers: request.headers as Record<string, string>, body };
-  const isChat = path === "/api/chat" || path === "/v1/chat/completions";
-  if (isChat) {
+  const dialect = dialects[path];
+  if (dialect) {
     state.requests.push(call);
     state.counted.requests += 1;
     state.counted.active += 1;
@@ -261,7 +268,7 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
       changed();
     });
     changed();
-    return chat(path === "/api/chat" ? ollama : openai, call, response);
+    return chat(dialect, call, response);
   }
   if (path === "/v1/embeddings" || path === "/api/embed") {
     state.requests.push(call);

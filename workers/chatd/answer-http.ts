@@ -1,38 +1,35 @@
-/** An answer as an HTTP response: OpenAI's shape to the letter, or the same with the product's extras. */
+/** An answer as an HTTP response, in the words of the door where it was asked for. */
 import type { Clock } from "../../runtime/clock.ts";
-import { namesInHeader } from "../../runtime/openai-error.ts";
+import { errorBody } from "../../runtime/errors.ts";
+import { namesInHeader, openAiError } from "../../runtime/openai-error.ts";
 import { jsonResponse } from "../../runtime/whole.ts";
 import type { About, Answer } from "./answering.ts";
 import { type Ask, cacheHeader } from "./conversation.ts";
-import { eventStream } from "./event-stream.ts";
+import { event, eventStream, type Framing } from "./event-stream.ts";
 import type { Json } from "./provider.ts";
 
+/** How a door tells an answer, which comes as a `chat.completion` or its chunks. */
+export interface Door {
+  whole: (whole: Json, about: About) => Json;
+  chunks: (chunks: AsyncGenerator<Json>, about: About) => AsyncGenerator<Json>;
+  framing: (about: About, requestId: string) => Framing;
+}
+
 export interface HttpOptions {
-  /** `/chat`, which tells more in the body. */
-  own: boolean;
+  door: Door;
   requestId: string;
   clock: Pick<Clock, "after">;
   heartbeatMs: number;
 }
 
-export function httpAnswer(answer: Answer, ask: Ask, options: HttpOptions): Response {
-  const { own, requestId, clock, heartbeatMs } = options;
+export function httpAnswer(answer: Answer, options: HttpOptions): Response {
+  const { door, requestId, clock, heartbeatMs } = options;
   const { about } = answer;
   const headers = headersOf(about);
-  if (answer.whole !== undefined)
-    return jsonResponse(own ? { ...answer.whole, lakehouse: extrasOf(about) } : answer.whole, headers);
-  const wantsUsage = own || ask.streamOptions.include_usage === true;
-  const chunks = wantsUsage ? answer.chunks : withoutUsage(answer.chunks);
-  const last = () =>
-    own ? { object: "chat.completion.chunk", choices: [], lakehouse: extrasOf(about) } : undefined;
-  const stream = eventStream(chunks, {
-    clock,
-    heartbeatMs,
-    requestId,
-    leave: answer.leave,
-    last,
-    errors: own ? undefined : "openai",
-  });
+  if (answer.whole !== undefined) return jsonResponse(door.whole(answer.whole, about), headers);
+  const { leave } = answer;
+  const framing = door.framing(about, requestId);
+  const stream = eventStream(door.chunks(answer.chunks, about), { clock, heartbeatMs, leave, framing });
   return new Response(stream, {
     headers: {
       "content-type": "text/event-stream; charset=utf-8",
@@ -43,6 +40,32 @@ export function httpAnswer(answer: Answer, ask: Ask, options: HttpOptions): Resp
     },
   });
 }
+
+/** Events of OpenAI's: data alone, and `[DONE]`. */
+export const openAiFraming = (requestId: string): Framing => ({
+  chunk: (chunk) => event(chunk),
+  end: () => event("[DONE]"),
+  broken: (error) => event({ error: openAiError(error, requestId).error }, "error"),
+});
+
+/** `/chat/completions`: OpenAI's shape to the letter. */
+export const chatDoor = ({ streamOptions }: Ask): Door => ({
+  whole: (whole) => whole,
+  chunks: (chunks) => (streamOptions.include_usage === true ? chunks : withoutUsage(chunks)),
+  framing: (_about, requestId) => openAiFraming(requestId),
+});
+
+/** `/chat`: the same with the product's extras, and its errors. */
+export const ownDoor: Door = {
+  whole: (whole, about) => ({ ...whole, lakehouse: extrasOf(about) }),
+  chunks: (chunks) => chunks,
+  framing: (about, requestId) => ({
+    ...openAiFraming(requestId),
+    end: () =>
+      event({ object: "chat.completion.chunk", choices: [], lakehouse: extrasOf(about) }) + event("[DONE]"),
+    broken: (error) => event({ error: errorBody(error, requestId) }, "error"),
+  }),
+};
 
 /** Names of models may hold any character; headers may not. */
 const headersOf = ({ target, cache, failed, ignored, observed }: About): Record<string, string> => ({
@@ -67,7 +90,7 @@ const extrasOf = ({ target, cache, failed, ignored, observed }: About): Json => 
 });
 
 /** Every stream is asked for its usage; who did not ask for it does not see it. */
-async function* withoutUsage(chunks: AsyncGenerator<Json>): AsyncGenerator<Json> {
+export async function* withoutUsage(chunks: AsyncGenerator<Json>): AsyncGenerator<Json> {
   for await (const { usage, ...chunk } of chunks) {
     const isUsageAlone = usage !== undefined && usage !== null && (chunk.choices as unknown[]).length === 0;
     if (!isUsageAlone) yield chunk;

@@ -88,7 +88,7 @@ function observationOf(
     fallbacks: 0,
     retries: 0,
     cached: false,
-    messages: ask.body.messages,
+    messages: ask.body.messages ?? ask.body.prompt,
     output: "",
   };
 }
@@ -138,7 +138,7 @@ async function oneAnswer(
     leave();
     throw cause;
   }
-  about.ignored = provider.ignored(ask.body);
+  about.ignored = [...(ask.leftOut ?? []), ...provider.ignored(ask.body)];
   const keep = key === undefined ? undefined : (texts: string[]) => deps.cache.put(key, { target, texts });
   const running = { about, facts, setting, quota, leave, keep, clock: deps.clock, observer: deps.observer };
   if (opened.whole !== undefined) return { about, whole: settle(opened.whole, opened.deadline, running) };

@@ -45,6 +45,18 @@ export const chatd = contract("chatd", {
     consumes: ["application/json"],
     produces: ["application/json", "text/event-stream"],
   }),
+  textCompletions: raw(["POST"], "/completions", {
+    errors: "openai",
+    summary: "A text that goes on, in OpenAI's older shape: {model, prompt, suffix?, …}.",
+    consumes: ["application/json"],
+    produces: ["application/json", "text/event-stream"],
+  }),
+  responses: raw(["POST"], "/responses", {
+    errors: "openai",
+    summary: "A conversation in the shape of OpenAI's Responses: {model, input, tools?, …}. Nothing is kept.",
+    consumes: ["application/json"],
+    produces: ["application/json", "text/event-stream"],
+  }),
   providers: get("/chat/providers", {
     summary: "Each provider, and whether it can be used: its key is there and it answers.",
     reply: t.Record(t.String(), t.Boolean()),

@@ -17,6 +17,8 @@ export interface Ask {
   body: Json;
   streamed: boolean;
   streamOptions: Json;
+  /** Fields of the request that no provider is told. */
+  leftOut?: string[];
   cache: CacheUse;
   /** Window to ask Ollama for, in tokens. */
   contextTokens?: number;
@@ -36,11 +38,10 @@ const FunctionTool = t.Object(
   { additionalProperties: true },
 );
 
-/** Fields of OpenAI's API that are read or mapped here. */
-const fields = {
+/** Fields that conversations and texts have alike. */
+export const sampling = {
   model: t.Optional(modelName),
   models: t.Optional(t.Array(modelName, { minItems: 1, maxItems: 8 })),
-  messages: t.Array(object, { minItems: 1, maxItems: 10_000 }),
   stream: t.Optional(t.Boolean()),
   stream_options: t.Optional(
     t.Object({ include_usage: t.Optional(t.Boolean()) }, { additionalProperties: true }),
@@ -50,10 +51,16 @@ const fields = {
   frequency_penalty: number(-2, 2),
   presence_penalty: number(-2, 2),
   max_tokens: countFrom(1),
-  max_completion_tokens: countFrom(1),
   n: countFrom(1, 128),
   seed: t.Optional(t.Integer()),
   stop: anything,
+};
+
+/** Fields of OpenAI's API that are read or mapped here. */
+const fields = {
+  ...sampling,
+  messages: t.Array(object, { minItems: 1, maxItems: 10_000 }),
+  max_completion_tokens: countFrom(1),
   tools: t.Optional(
     t.Array(
       t.Object({ type: t.String(), function: t.Optional(FunctionTool) }, { additionalProperties: true }),
@@ -109,18 +116,37 @@ const OwnShape = closed({
 /** The header by which a caller asks for the response cache, and is told what it did. */
 export const cacheHeader = "x-lakehouse-cache";
 
-/** `own`: the shape of `/chat`, which refuses unknown fields; else OpenAI's, which passes them on. */
-export function readAsk(
+export interface AskOptions {
+  /** The shape of `/chat`, which refuses unknown fields; else OpenAI's, which passes them on. */
+  own: boolean;
+  defaultModel: string;
+  headers: Headers;
+}
+
+/** A conversation, checked. */
+export function readAsk(given: Json, options: AskOptions): Ask {
+  return askWith(given, options, (present) => {
+    const shape: TObject = options.own ? OwnShape : OpenAiShape;
+    const read = check(shape, present, "the body") as Static<typeof OwnShape>;
+    checkMessages(read.messages);
+    checkTogether(read);
+    return read;
+  });
+}
+
+type Read = Json & Pick<Static<typeof OwnShape>, "cache" | "context_tokens" | keyof typeof sampling>;
+
+/** What is asked, of fields that `checked` has looked at. */
+export function askWith(
   given: Json,
-  { own, defaultModel, headers }: { own: boolean; defaultModel: string; headers: Headers },
+  { own, defaultModel, headers }: AskOptions,
+  checked: (present: Json) => Read,
 ): Ask {
   // Clients send null for what they leave to the server.
   const present = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null));
   refuseDeep(present);
-  const shape: TObject = own ? OwnShape : OpenAiShape;
-  const read = check(shape, present, "the body") as Static<typeof OwnShape>;
-  checkMessages(read.messages);
-  checkTogether(read);
+  const read = checked(present);
+  checkStream(read);
   // biome-ignore format: one line a group
   const { model, models, stream, stream_options: streamOptions = {}, cache, context_tokens: contextTokens, ...rest } = read;
   const body: Json = own ? rest : { ...rest, ...passedOn(read) };
@@ -153,20 +179,23 @@ function cacheOf(headers: Headers): CacheUse {
   throw refusal(cacheHeader, `expected off, use or refresh, got ${asked.slice(0, 40)}`);
 }
 
-/** What no schema says: fields that need each other. */
-function checkTogether(read: Static<typeof OpenAiShape>): void {
-  const { stop, tools, response_format: format, stream_options: options } = read;
+function checkStream({ stop, stream, stream_options: options }: Read): void {
   const stops = Array.isArray(stop) ? stop : stop === undefined ? [] : [stop];
   if (stops.length > 16 || stops.some((text) => typeof text !== "string" || text === ""))
     throw refusal("stop", "expected text or a list of at most 16 texts, none empty");
+  if (options !== undefined && stream !== true)
+    throw refusal("stream_options", "they are for streams: send stream: true with them");
+}
+
+/** What no schema says: fields that need each other. */
+function checkTogether(read: Static<typeof OpenAiShape>): void {
+  const { tools, response_format: format } = read;
   tools?.forEach((tool, at) => {
     if (tool.type === "function" && tool.function === undefined)
       throw refusal(`tools.${at}.function`, "expected an object with name and parameters, it is missing");
   });
   if (format?.type === "json_schema" && format.json_schema?.schema === undefined)
     throw refusal("response_format.json_schema", "expected an object with name and schema");
-  if (options !== undefined && read.stream !== true)
-    throw refusal("stream_options", "they are for streams: send stream: true with them");
   if (read.top_logprobs !== undefined && read.logprobs !== true)
     throw refusal("top_logprobs", "they need logprobs: true");
   checkToolChoice(read.tool_choice, tools ?? []);

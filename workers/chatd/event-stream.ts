@@ -1,30 +1,35 @@
 /** An answer as server-sent events: each chunk at once, comments in silence, and an `error` event where it breaks off. */
 import type { Clock } from "../../runtime/clock.ts";
-import type { ErrorForm } from "../../runtime/contract.ts";
-import { errorStatus, fail, type ServiceError, toWire } from "../../runtime/errors.ts";
-import { openAiError } from "../../runtime/openai-error.ts";
+import { fail, type ServiceError, toWire, type WireError } from "../../runtime/errors.ts";
 import type { Json } from "./provider.ts";
 
 const encoder = new TextEncoder();
 
+/** How a door writes its events. */
+export interface Framing {
+  chunk: (chunk: Json) => string;
+  /** What stands at the end of a whole answer alone. */
+  end: () => string;
+  /** What stands at the end of one that broke off. */
+  broken: (error: WireError) => string;
+}
+
+/** One event. */
+export const event = (data: unknown, name?: string): string =>
+  `${name === undefined ? "" : `event: ${name}\n`}data: ${typeof data === "string" ? data : JSON.stringify(data)}\n\n`;
+
 export interface EventStreamOptions {
   clock: Pick<Clock, "after">;
   heartbeatMs: number;
-  requestId: string;
   /** Ends the answer when the reader goes. */
   leave: (reason: ServiceError) => void;
-  /** OpenAI's errors in place of ours. */
-  errors: ErrorForm | undefined;
-  /** Data sent after the last chunk. */
-  last: () => Json | undefined;
+  framing: Framing;
 }
 
-/** `[DONE]` stands at the end of a whole answer alone. */
 export function eventStream(
   chunks: AsyncGenerator<Json>,
-  options: EventStreamOptions,
+  { clock, heartbeatMs, leave, framing }: EventStreamOptions,
 ): ReadableStream<Uint8Array> {
-  const { clock, heartbeatMs, leave, last } = options;
   let next: Promise<IteratorResult<Json>> | undefined;
   /** The next chunk, or undefined when it lets itself be waited for. */
   const nextOrSilence = async () => {
@@ -45,11 +50,10 @@ export function eventStream(
           const got = await nextOrSilence();
           if (got === undefined) return send(": waiting\n\n");
           next = undefined;
-          if (!got.done) return send(`data: ${JSON.stringify(got.value)}\n\n`);
-          const extra = last();
-          send(`${extra ? `data: ${JSON.stringify(extra)}\n\n` : ""}data: [DONE]\n\n`);
+          if (!got.done) return send(framing.chunk(got.value));
+          send(framing.end());
         } catch (cause) {
-          send(errorEvent(cause, options));
+          send(framing.broken(toWire(cause)));
         }
         controller.close();
       },
@@ -57,20 +61,4 @@ export function eventStream(
     },
     { highWaterMark: 0 },
   );
-}
-
-/** An error as an event, in the form of the door. */
-function errorEvent(cause: unknown, { requestId, errors }: EventStreamOptions): string {
-  const wire = toWire(cause);
-  if (errors === "openai")
-    return `event: error\ndata: ${JSON.stringify({ error: openAiError(wire, requestId).error })}\n\n`;
-  const { type, message, details } = wire;
-  const error = {
-    message,
-    type,
-    code: errorStatus[type],
-    request_id: requestId,
-    ...(details !== undefined && { details }),
-  };
-  return `event: error\ndata: ${JSON.stringify({ error })}\n\n`;
 }

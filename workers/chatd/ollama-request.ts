@@ -16,6 +16,10 @@ const optionNames: Readonly<Record<string, string>> = {
 
 const mapped = new Set([
   ...Object.keys(optionNames),
+  "prompt",
+  "suffix",
+  "echo",
+  "best_of",
   "messages",
   "tools",
   "tool_choice",
@@ -40,28 +44,48 @@ const impossible = [
 export const ignoredByOllama = (body: Json): string[] =>
   Object.keys(body).filter((name) => !mapped.has(name) && !impossible.includes(name));
 
-/** The body of `/api/chat`. Throws a ProviderFailure for what Ollama cannot do: another provider may. */
-export function ollamaRequest({ body, model, id, contextTokens }: ProviderCall, streamed: boolean): Json {
+/** The body of `/api/generate`, for a text that goes on. Throws as `ollamaRequest`. */
+export function ollamaTextRequest(call: ProviderCall, streamed: boolean): Json {
+  const { body, model, id } = call;
   refuseImpossible(body, id);
-  const options: Json = { num_ctx: contextTokens };
-  for (const [name, option] of Object.entries(optionNames))
-    if (body[name] !== undefined) options[option] = body[name];
+  const { prompt, suffix, echo, best_of: bestOf } = body;
+  if (echo === true) throw cannot(id, "echo", "does not repeat the prompt: leave it out");
+  if (bestOf !== undefined && bestOf !== 1) throw cannot(id, "best_of", "gives one answer: leave it out");
+  const [text, ...others] = Array.isArray(prompt) ? prompt : [prompt];
+  if (typeof text !== "string" || others.length > 0)
+    throw cannot(id, "prompt", "takes one text: send it as text, not as tokens, and one at a time");
+  return {
+    model,
+    prompt: text,
+    ...(suffix !== undefined && { suffix }),
+    ...commonOf(call, streamed),
+  };
+}
+
+/** The body of `/api/chat`. Throws a ProviderFailure for what Ollama cannot do: another provider may. */
+export function ollamaRequest(call: ProviderCall, streamed: boolean): Json {
+  const { body, model, id } = call;
+  refuseImpossible(body, id);
   const { tools, forced } = chosenTools(body);
   const format = forced ? formOf(forced) : formatOf(body.response_format as Json | undefined);
   const messages = messagesOf(body.messages as Json[], id);
   return {
     model,
     messages: forced ? withWords(messages, wordsFor(forced)) : messages,
-    stream: streamed,
-    // Ollama shortens a prompt that does not fit, and drops its beginning while answering, unless told.
-    truncate: false,
-    shift: false,
-    options,
+    ...commonOf(call, streamed),
     // With tools before it, Ollama would look for calls of its own in what it is asked to write.
     ...(tools.length > 0 && !forced && { tools }),
     ...(format !== undefined && { format }),
     ...thinking(body.reasoning_effort),
   };
+}
+
+function commonOf({ body, contextTokens }: ProviderCall, streamed: boolean): Json {
+  const options: Json = { num_ctx: contextTokens };
+  for (const [name, option] of Object.entries(optionNames))
+    if (body[name] !== undefined) options[option] = body[name];
+  // Ollama shortens a prompt that does not fit, and drops its beginning while answering, unless told.
+  return { stream: streamed, truncate: false, shift: false, options };
 }
 
 function refuseImpossible(body: Json, id: string): void {

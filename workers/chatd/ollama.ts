@@ -15,7 +15,7 @@ import {
   refuseTooLong,
   textBytesOf,
 } from "./ollama-answer.ts";
-import { ignoredByOllama, ollamaRequest } from "./ollama-request.ts";
+import { ignoredByOllama, ollamaRequest, ollamaTextRequest } from "./ollama-request.ts";
 import {
   answerLimit,
   connectionFailure,
@@ -53,10 +53,9 @@ export function createOllama(options: OllamaOptions): Provider {
     call: ProviderCall,
     streamed: boolean,
   ): Promise<{ response: Response; textBytes: number }> => {
-    const request = ollamaRequest(call, streamed);
-    const textBytes = textBytesOf(request.messages as Json[]);
+    const { path, request, textBytes } = requestFor(call, streamed);
     refuseTooLong(textBytes, { window: call.contextTokens, id: call.id });
-    const response = await send(options, "/api/chat", { body: request, signal: call.signal });
+    const response = await send(options, path, { body: request, signal: call.signal });
     call.onAnswer();
     if (!response.ok) throw await refusal(response, limit, about(call.id));
     return { response, textBytes };
@@ -117,6 +116,17 @@ export function createOllama(options: OllamaOptions): Provider {
   };
 }
 
+/** What is sent where: a text that goes on has a path of its own. */
+function requestFor(call: ProviderCall, streamed: boolean) {
+  if (call.body.prompt === undefined) {
+    const request = ollamaRequest(call, streamed);
+    return { path: "/api/chat", request, textBytes: textBytesOf(request.messages as Json[]) };
+  }
+  const request = ollamaTextRequest(call, streamed);
+  const texts = [request.prompt, request.suffix].map((content) => ({ content }));
+  return { path: "/api/generate", request, textBytes: textBytesOf(texts) };
+}
+
 /** The call that the model has to make, which it is not told as such. */
 function forcedBy({ body, id }: ProviderCall, name: string): Forced | undefined {
   const { forced } = chosenTools(body);
@@ -148,10 +158,16 @@ function recordOf(line: string, about: Refusal): OllamaRecord {
   }
   if (typeof record !== "object" || record === null) throw unreadable(about);
   const { error } = record as OllamaRecord;
-  if (error === undefined) return record as OllamaRecord;
+  if (error === undefined) return messageIn(record as OllamaRecord);
   const words = typeof error === "string" ? error : JSON.stringify(error);
   throw refusedAnswer({ status: 502, words, code: undefined, headers: new Headers() }, about);
 }
+
+/** `/api/generate` has its text beside the rest, `/api/chat` in a message. */
+const messageIn = (record: OllamaRecord & { response?: unknown; thinking?: unknown }): OllamaRecord => {
+  const { response: content, thinking } = record;
+  return typeof content === "string" ? { ...record, message: { content, thinking } } : record;
+};
 
 const unreadable = ({ name, id }: Refusal): ProviderFailure =>
   failure(

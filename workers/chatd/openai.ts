@@ -44,8 +44,9 @@ export function createOpenAi(options: OpenAiOptions): Provider {
   const ask = async (call: ProviderCall, more: Json): Promise<Response> => {
     const body = { ...call.body, ...more, model: call.model };
     try {
-      const { chat } = await connected();
-      const asked = chat.completions.create(body as never, { signal: call.signal });
+      const { chat, completions } = await connected();
+      const door = (isText(call) ? completions : chat.completions) as typeof chat.completions;
+      const asked = door.create(body as never, { signal: call.signal });
       const response = await asked.asResponse();
       call.onAnswer();
       return response;
@@ -60,7 +61,8 @@ export function createOpenAi(options: OpenAiOptions): Provider {
     const hasOptions = Object.keys(streamOptions).length > 0;
     const response = await ask(call, { stream: true, ...(hasOptions && { stream_options: streamOptions }) });
     try {
-      yield* chunksOf(response, about(call.id), { limit, clock });
+      for await (const chunk of chunksOf(response, about(call.id), { limit, clock }))
+        yield isText(call) ? asConversation(chunk, "delta") : chunk;
     } catch (cause) {
       throw await failureOf(cause, call.signal, about(call.id));
     }
@@ -71,7 +73,7 @@ export function createOpenAi(options: OpenAiOptions): Provider {
     complete: async (call) => {
       const response = await ask(call, {});
       try {
-        return completionOf(await textOf(response, limit), about(call.id));
+        return completionOf(await textOf(response, limit), about(call.id), isText(call));
       } catch (cause) {
         throw await failureOf(cause, call.signal, about(call.id));
       }
@@ -154,8 +156,9 @@ async function* chunksOf(
   throw cutOff(about);
 }
 
-function completionOf(text: string, about: Refusal): Json {
-  const answer = parsed(text, about);
+function completionOf(text: string, about: Refusal, ofText: boolean): Json {
+  const raw = parsed(text, about);
+  const answer = ofText ? asConversation(raw, "message") : raw;
   // OpenRouter answers 200 and tells the failure of whom it asked in the body.
   if (answer.error !== undefined && answer.error !== null) throw refusedInStream(answer.error, about);
   if (!Array.isArray(answer.choices) || answer.choices.length === 0) throw unreadable(about);
@@ -163,6 +166,20 @@ function completionOf(text: string, about: Refusal): Json {
     if (typeof Object(choice).message !== "object") throw unreadable(about);
   return answer;
 }
+
+/** A text that goes on, which has a door of its own. */
+const isText = ({ body }: ProviderCall): boolean => body.prompt !== undefined;
+
+/** What that door answers, as a completion of a conversation or its chunk. */
+const asConversation = (answer: Json, part: "message" | "delta"): Json => ({
+  ...answer,
+  ...(Array.isArray(answer.choices) && {
+    choices: (answer.choices as Json[]).map(({ text, ...choice }) => ({
+      ...choice,
+      ...(typeof text === "string" && { [part]: { role: "assistant", content: text } }),
+    })),
+  }),
+});
 
 function parsed(text: string, about: Refusal): Json {
   try {

@@ -1,15 +1,14 @@
-/** chatd: its verbs and its two doors for conversations, over providers, quotas and a cache. */
+/** chatd: its verbs and its doors for conversations, over providers, quotas and a cache. */
 import type { Static } from "@sinclair/typebox";
-import { readJsonObject } from "../../runtime/body.ts";
-import type { RawContext, Running } from "../../runtime/contract.ts";
+import type { Running } from "../../runtime/contract.ts";
 import { createModelNames } from "../../runtime/model-names.ts";
 import type { Deps } from "../../runtime/service.ts";
 import { createAnswerCache } from "./answer-cache.ts";
-import { httpAnswer } from "./answer-http.ts";
 import { type Asker, answerTo } from "./answering.ts";
 import { createCalls } from "./calls.ts";
 import type { Chatd } from "./contract.ts";
 import { type Ask, readAsk } from "./conversation.ts";
+import { doorsOf } from "./doors.ts";
 import { createObserver, textIn } from "./observation.ts";
 import { readProviderSettings } from "./provider-setting.ts";
 import { createRegistry, modelList, oneModel } from "./registry.ts";
@@ -35,14 +34,6 @@ export async function createChatd(deps: Deps): Promise<Running<Chatd>> {
 
   const answer = (ask: Ask, asker: Asker) =>
     answerTo(ask, asker, { clock, names, registered: registry.get, cache, observer });
-  const door = async ({ request, requestId, signal }: RawContext, own: boolean): Promise<Response> => {
-    const given = await readJsonObject(request, chatd.max_json_bytes);
-    const { headers } = request;
-    const ask = readAsk(given, { own, defaultModel: chatd.default_model, headers });
-    const { heartbeat_ms: heartbeatMs } = chatd;
-    return httpAnswer(await answer(ask, { requestId, signal }), ask, { own, requestId, clock, heartbeatMs });
-  };
-
   return {
     verbs: {
       providers: async () => {
@@ -77,10 +68,7 @@ export async function createChatd(deps: Deps): Promise<Running<Chatd>> {
       },
       calls: ({ after, wait_ms: waitMs = 0 }, { signal }) => calls.after(after, { waitMs, signal }),
     },
-    raw: {
-      chat: (_input, context) => door(context, true),
-      completions: (_input, context) => door(context, false),
-    },
+    raw: doorsOf(deps, answer),
     durable: book.durable,
     drain: calls.drain,
     stop: async () => {

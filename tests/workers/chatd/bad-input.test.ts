@@ -23,8 +23,7 @@ const at = (paths: readonly string[], rows: readonly Row[]): ApiCase[] =>
       path,
       lacks: [chatKey],
       ...row,
-      ...(path === "/chat/completions" && { openAi: row.openAi ?? true }),
-      ...(path === "/chat" && { openAi: undefined }),
+      openAi: path === "/chat" ? undefined : (row.openAi ?? true),
       name: `${path}: ${row.name}`,
     })),
   );
@@ -241,11 +240,79 @@ const own = at(
   ],
 );
 
+const itemOf = (name: string, item: unknown, ...contains: string[]): Row => ({
+  name,
+  body: { model: "good", input: [item] },
+  ...badField,
+  contains,
+});
+const asked = (name: string, more: object, ...contains: string[]): Row => ({
+  name,
+  body: { model: "good", input: "hi", ...more },
+  ...badField,
+  contains,
+});
+const responses = at(
+  ["/responses"],
+  [
+    { name: "no body", status: 400, type: "invalid_json" },
+    { name: "no input", body: { model: "good" }, ...badField, contains: ["input"] },
+    {
+      name: "no items",
+      body: { model: "good", input: [] },
+      ...badField,
+      contains: ["input: expected a text"],
+    },
+    { name: "no model", body: { input: "hi" }, ...badField, contains: ['"param":"model"'] },
+    itemOf("an item that is text", "hi", "input.0: expected an object"),
+    itemOf("an unknown item", { type: "web_search_call" }, "input.0.type", "function_call_output"),
+    itemOf("an item that was kept", { type: "item_reference", id: "x" }, "input.0.type", "send the items"),
+    itemOf("a call without its id", { type: "function_call", name: "f", arguments: "{}" }, "input.0.call_id"),
+    itemOf("an output of no call", { type: "function_call_output", output: "x" }, "input.0.call_id"),
+    itemOf("a file", { role: "user", content: [{ type: "input_file", file_id: "f" }] }, "content.0.type"),
+    itemOf("a kept image", { role: "user", content: [{ type: "input_image", file_id: "f" }] }, "image_url"),
+    itemOf("an unknown role", { role: "robot", content: "x" }, "role"),
+    asked("a conversation that was kept", { conversation: "c" }, "conversation: nothing is kept"),
+    asked("an earlier response", { previous_response_id: "r" }, '"param":"previous_response_id"'),
+    asked("a prompt that was kept", { prompt: { id: "p" } }, "prompt: nothing is kept"),
+    asked("work in the background", { background: true }, "background"),
+    asked("cutting", { truncation: "auto" }, "truncation: nothing is cut"),
+    asked("logprobs", { include: ["message.output_text.logprobs"] }, "/chat/completions"),
+    asked("a tool of OpenAI's", { tools: [{ type: "web_search" }] }, "tools.0.type: expected function"),
+    asked("a tool without name", { tools: [{ type: "function" }] }, "tools.0.name"),
+    asked("a choice of no tool", { tool_choice: { type: "mcp" } }, "tool_choice.type"),
+    asked("no tokens", { max_output_tokens: 0 }, "max_output_tokens"),
+    asked("a format without schema", { text: { format: { type: "json_schema", name: "x" } } }, "schema"),
+  ],
+);
+const prompted = (name: string, more: object, ...contains: string[]): Row => ({
+  name,
+  body: { model: "good", prompt: "hi", ...more },
+  ...badField,
+  contains,
+});
+const texts = at(
+  ["/completions"],
+  [
+    { name: "no prompt", body: { model: "good" }, ...badField, contains: ["prompt"] },
+    prompted("a prompt that is an object", { prompt: {} }, '"param":"prompt"'),
+    prompted("no prompts", { prompt: [] }, "prompt: expected a text"),
+    prompted("tokens for Ollama", { prompt: [1, 2] }, "prompt: ollama", "takes one text"),
+    prompted("several prompts for Ollama", { prompt: ["a", "b"] }, "prompt: ollama"),
+    prompted("the prompt again, of Ollama", { echo: true }, "echo: ollama"),
+    prompted("the best of Ollama", { best_of: 2 }, "best_of: ollama"),
+    prompted("logprobs of Ollama", { logprobs: 2 }, "logprobs: ollama"),
+    prompted("options of a stream that is none", { stream_options: {} }, "stream: true"),
+  ],
+);
+
 describe("bad input", () => {
   runCases(
     [
       ...both,
       ...own,
+      ...responses,
+      ...texts,
       { name: "GET of /chat", path: "/chat", status: 405, type: "method_not_allowed" },
       {
         name: "a query",

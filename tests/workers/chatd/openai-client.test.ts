@@ -113,6 +113,102 @@ describe.each(kinds)("the openai package, models '%s…'", (prefix) => {
     expect(answer.choices[0]?.message.parsed as unknown).toEqual({ name: "Ann", age: 7 });
   });
 
+  test("goes on with a text", async () => {
+    const model = `${prefix}good`;
+    const whole = await openai.completions.create({ model, prompt: "and so on" });
+    expect(whole.choices[0]?.text).toBe("the answer is forty two");
+    const stream = await openai.completions.create({ model, prompt: "and so on", stream: true });
+    let text = "";
+    for await (const { choices } of stream) text += choices[0]?.text ?? "";
+    expect(text).toBe("the answer is forty two");
+  });
+
+  test("gets a response, its tool calls, and goes on with them", async () => {
+    const model = `${prefix}good`;
+    const whole = await openai.responses.create({ model, instructions: "be brief", input: "what is it?" });
+    expect(whole).toMatchObject({
+      object: "response",
+      status: "completed",
+      model,
+      store: false,
+      output_text: "the answer is forty two",
+      usage: { input_tokens: 5, output_tokens: 5, total_tokens: 10 },
+    });
+    const parameters = { type: "object", properties: { city: { type: "string" } } };
+    const tools = [{ type: "function" as const, name: "weather", parameters, strict: false }];
+    const asked = { model, input: "weather?", tools, tool_choice: "required" as const };
+    const called = await openai.responses.create(asked);
+    const call = called.output.find(({ type }) => type === "function_call");
+    expect(call).toMatchObject({ name: "weather", arguments: '{"city":"Ann"}', status: "completed" });
+    const { call_id } = call as { call_id: string };
+    const after = await openai.responses.create({
+      model,
+      tools,
+      input: [
+        { role: "user", content: [{ type: "input_text", text: "weather?" }] },
+        ...called.output,
+        { type: "function_call_output", call_id, output: "rain" },
+      ] as never,
+    });
+    expect(after.output_text).toBe("the answer is forty two");
+    const messages = (await models.requests()).at(-1)?.body.messages as { role: string }[];
+    expect(messages.map(({ role }) => role)).toEqual(["user", "assistant", "tool"]);
+  });
+
+  test("its stream helper puts a response together, text and calls", async () => {
+    const model = `${prefix}good`;
+    const stream = openai.responses.stream({ model, input: "what is it?" });
+    let text = "";
+    stream.on("response.output_text.delta", ({ delta }) => {
+      text += delta;
+    });
+    const final = await stream.finalResponse();
+    expect([text, final.output_text, final.status]).toEqual([
+      "the answer is forty two",
+      "the answer is forty two",
+      "completed",
+    ]);
+    expect(final.usage?.total_tokens).toBe(8);
+    const parameters = { type: "object", properties: { city: { type: "string" } } };
+    const tools = [{ type: "function" as const, name: "weather", parameters, strict: false }];
+    const called = await openai.responses.stream({ model, input: "weather?", tools }).finalResponse();
+    expect(called.output).toMatchObject([
+      { type: "function_call", name: "weather", arguments: '{"city":"Ann"}', status: "completed" },
+    ]);
+  });
+
+  test("parses a response in the form it asked for", async () => {
+    const schema = { type: "object", properties: { name: { type: "string" }, age: { type: "integer" } } };
+    const answer = await openai.responses.parse({
+      model: `${prefix}good`,
+      input: "who?",
+      text: { format: { type: "json_schema", name: "person", schema, strict: true } },
+    });
+    expect(answer.output_parsed as unknown).toEqual({ name: "Ann", age: 7 });
+  });
+
+  test("is told when a response breaks off, and what cannot be said", async () => {
+    const model = `${prefix}cut@2`;
+    const stream = await openai.responses.create({ model, input: "x", stream: true });
+    const types: string[] = [];
+    const read = async () => {
+      for await (const { type } of stream) types.push(type);
+    };
+    expect(await failureOf(read())).toMatchObject({ code: "bad_gateway" });
+    expect(types.slice(0, 4)).toEqual([
+      "response.created",
+      "response.in_progress",
+      "response.output_item.added",
+      "response.content_part.added",
+    ]);
+    expect(types).not.toContain("response.completed");
+    const refused = await failureOf(
+      openai.responses.create({ model: `${prefix}good`, input: "x", previous_response_id: "resp_1" }),
+    );
+    expect(refused).toMatchObject({ status: 400, param: "previous_response_id", code: "invalid_value" });
+    await models.until({ active: 0 });
+  });
+
   test("makes its classes of errors", async () => {
     await models.set({ retryAfter: "60" });
     const rows = [

@@ -476,7 +476,7 @@ describe("the openai package as a client", () => {
   });
 
   test("is not made to try again what was tried here", async () => {
-    const usual = new OpenAI({ baseURL: sdk.baseURL, apiKey: "any", fetch: sdk["fetch"], maxRetries: 2 });
+    const usual = sdk.withOptions({ maxRetries: 2 });
     for (const [model, calls] of [
       ["openai/embed-broken", 3],
       ["openai/embed-quota", 1],

@@ -1,0 +1,36 @@
+/** `/responses`, OpenAI's newer door: what is asked there, and how it is told. Nothing is kept between two requests. */
+import { openAiError } from "../../../runtime/openai-error.ts";
+import type { Door } from "../answer-http.ts";
+import { event } from "../event-stream.ts";
+import type { Json } from "../provider.ts";
+import { eventsOf } from "./events.ts";
+import { type Head, itemsOf, responseOf } from "./output.ts";
+import { type ResponsesAsk, readResponsesAsk } from "./request.ts";
+
+/** `id` is new for each response; `at` in seconds since the epoch. */
+function doorOf({ given }: ResponsesAsk, { id, at }: Omit<Head, "given">): Door {
+  const head: Head = { id: `resp_${id.replaceAll("-", "")}`, at, given };
+  let sent = 0;
+  const numbered = (each: Json): string => event({ ...each, sequence_number: sent++ }, String(each.type));
+  return {
+    whole: ({ choices, model, usage }) => {
+      const [choice] = choices as Json[];
+      const finish = choice?.finish_reason;
+      return responseOf(itemsOf(choice ?? {}, head), head, { finish, model, usage });
+    },
+    chunks: (chunks) => eventsOf(chunks, head),
+    framing: (_about, requestId) => ({
+      chunk: numbered,
+      // The last event says it.
+      end: () => "",
+      broken: (wire) => {
+        const { error } = openAiError(wire, requestId);
+        const { code, message, param } = error;
+        return numbered({ type: "error", code, message, param, error });
+      },
+    }),
+  };
+}
+
+/** How a request is read, and how its answer is told. */
+export const responses = { read: readResponsesAsk, doorOf };

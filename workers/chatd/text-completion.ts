@@ -1,0 +1,64 @@
+/** `/completions`, OpenAI's older door: a text goes on. Inside it is an answer like any other; only the words differ. */
+import type { Static } from "@sinclair/typebox";
+import { t } from "../../runtime/contract.ts";
+import { fail } from "../../runtime/errors.ts";
+import { check } from "../../runtime/validate.ts";
+import { type Door, openAiFraming, withoutUsage } from "./answer-http.ts";
+import { type Ask, type AskOptions, askWith, sampling } from "./conversation.ts";
+import type { Json } from "./provider.ts";
+
+const Prompt = t.Object(
+  {
+    ...sampling,
+    prompt: t.Unknown(),
+    suffix: t.Optional(t.String()),
+    echo: t.Optional(t.Boolean()),
+    best_of: t.Optional(t.Integer({ minimum: 1, maximum: 128 })),
+    logprobs: t.Optional(t.Integer({ minimum: 0, maximum: 20 })),
+  },
+  { additionalProperties: true },
+);
+
+/** Checks a request; fields that are not known go to the provider. */
+export function readTextAsk(given: Json, options: AskOptions): Ask {
+  return askWith(given, options, (present) => {
+    const read: Static<typeof Prompt> = check(Prompt, present, "the body");
+    checkPrompt(read.prompt);
+    return read;
+  });
+}
+
+/** A text, a list of texts, a list of token numbers, or a list of such lists. */
+function checkPrompt(prompt: unknown): void {
+  const isTokens = (value: unknown) =>
+    Array.isArray(value) && value.length > 0 && value.every(Number.isInteger);
+  const isTexts =
+    Array.isArray(prompt) && prompt.length > 0 && prompt.every((text) => typeof text === "string");
+  const isLists = Array.isArray(prompt) && prompt.length > 0 && prompt.every(isTokens);
+  if (typeof prompt === "string" || isTexts || isTokens(prompt) || isLists) return;
+  throw fail("invalid_field", "prompt: expected a text, a list of texts, or lists of token numbers", {
+    details: { field: "prompt" },
+  });
+}
+
+/** As the request asked for its usage. */
+export const textDoor = ({ streamOptions }: Ask): Door => ({
+  whole: textCompletion,
+  chunks: async function* (chunks) {
+    const wanted = streamOptions.include_usage === true ? chunks : withoutUsage(chunks);
+    for await (const chunk of wanted) yield textCompletion(chunk);
+  },
+  framing: (_about, requestId) => openAiFraming(requestId),
+});
+
+/** A completion of a conversation, or a chunk of it, in the older words. */
+const textCompletion = ({ choices, id, ...rest }: Json): Json => ({
+  ...rest,
+  id: String(id).replace(/^chatcmpl-/, "cmpl-"),
+  object: "text_completion",
+  choices: (choices as Json[]).map(({ message, delta, ...choice }) => ({
+    text: String((Object(message ?? delta) as Json).content ?? ""),
+    logprobs: null,
+    ...choice,
+  })),
+});
