@@ -79,7 +79,7 @@ const owners: readonly (readonly [RegExp, readonly string[]])[] = [
     ["workers/ingestd/duckdb/instance.ts", "workers/queryd/engine.ts", "scripts/doctor/toolchain.ts"],
   ],
   [/^hyparquet-writer$/, ["workers/catalogd/manifest.ts"]],
-  [/^hyparquet$/, ["workers/catalogd/manifest.ts", "workers/ingestd/parquet/footer.ts"]],
+  [/^hyparquet$/, ["workers/catalogd/manifest.ts", "runtime/parquet-schema.ts"]],
   [/^faiss-node$/, ["workers/vectord/faiss-engine.ts", "scripts/faiss.ts"]],
   [/^usearch$/, ["workers/vectord/usearch-engine.ts", "scripts/doctor/toolchain.ts"]],
   [/^@duckdb\/node-bindings$/, ["workers/queryd/engine-memory.ts"]],

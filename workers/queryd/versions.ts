@@ -2,6 +2,7 @@
 import { ServiceError } from "../../runtime/errors.ts";
 import { inParallel } from "../../runtime/in-parallel.ts";
 import { describe, type Log } from "../../runtime/log.ts";
+import { readSchema } from "../../runtime/parquet-schema.ts";
 import type { Manifest, Snapshot } from "./catalog.ts";
 import { EngineError } from "./engine-error.ts";
 import { idOf, type ObjectAddress, type ObjectCache } from "./object-cache.ts";
@@ -53,6 +54,8 @@ interface Version {
   found: Promise<Found[]>;
   /** Objects on this disk, within DuckDB's reach as long as the version is held. */
   links: Map<string, Readable>;
+  /** Objects whose schema was looked at, by key. */
+  checked: Set<string>;
   /** The macro, and the paths it reads: a copy fetched anew may lie elsewhere. */
   defined?: { paths: string; done: Promise<void> };
 }
@@ -138,7 +141,7 @@ export function createVersions(options: VersionsOptions): Versions {
 function newVersion(id: string, found: Promise<Found[]>): Version {
   found.catch(() => {}); // Whoever waits for it is told.
   const macro = `lakehouse.v_${id.replace(/[^0-9A-Za-z]/g, "_")}`;
-  return { id, macro, users: 0, latest: true, found, links: new Map() };
+  return { id, macro, users: 0, latest: true, found, links: new Map(), checked: new Set() };
 }
 
 interface Use {
@@ -152,6 +155,7 @@ async function makeReadable(options: VersionsOptions, use: Use): Promise<void> {
   const { manifest, version, signal } = use;
   const places = await unlessAborted(version.found, signal);
   const paths = await inParallel(places, pinConcurrency, (found) => within(options, found, use));
+  await checkSchemas(version, manifest, paths);
   const wanted = paths.join("\n");
   if (version.defined?.paths !== wanted) {
     const done = define(options, { manifest, macro: version.macro, paths });
@@ -159,6 +163,26 @@ async function makeReadable(options: VersionsOptions, use: Use): Promise<void> {
     version.defined = { paths: wanted, done };
   }
   await unlessAborted(version.defined.done, signal);
+}
+
+/**
+ * An object may have been put into storage by anyone: one that nests too deep would end the process. Those that DuckDB
+ * fetches by a URL are not looked at.
+ */
+async function checkSchemas(
+  { checked }: Version,
+  manifest: Manifest,
+  paths: readonly string[],
+): Promise<void> {
+  await inParallel([...paths.entries()], pinConcurrency, async ([at, path]) => {
+    const key = manifest.objects[at]?.key ?? "";
+    if (checked.has(key) || path.includes("://")) return;
+    await readSchema(path).catch((cause: unknown) => {
+      const isOfTheFile = cause instanceof ServiceError && cause.type === "unprocessable";
+      throw isOfTheFile ? corrupt(manifest, key, cause.message, cause) : cause;
+    });
+    checked.add(key);
+  });
 }
 
 /** Brings one object within DuckDB's reach and gives its path. */

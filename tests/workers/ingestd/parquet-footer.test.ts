@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { typeNestingMax } from "../../../runtime/sql-type.ts";
 import { type IngestStack, startIngestStack } from "../../support/ingest-stack.ts";
+import { nestedGroups, parquetOf, varint } from "../../support/parquet-bytes.ts";
 
 let stack: IngestStack;
 beforeAll(async () => {
@@ -11,29 +12,6 @@ beforeAll(async () => {
 afterAll(() => stack.stop());
 
 const folder = join(import.meta.dir, "../../fixtures/ingestd/parquet");
-
-/** A file of groups one inside the other, without rows. */
-function nestedGroups(levels: number, kind: "group" | "list"): Uint8Array {
-  const children = [0x15, 0x02];
-  const required = [0x35, 0x00, 0x18, 1, 97];
-  const group = [...required, ...children, 0];
-  const list = [
-    [...required, ...children, 0x15, 0x06, 0],
-    [0x35, 0x04, 0x18, 1, 97, ...children, 0],
-  ].flat();
-  const elements = kind === "group" ? Array(levels).fill(group) : Array(levels).fill(list);
-  const count = varint(1 + elements.length * (kind === "group" ? 1 : 2) + 1);
-  const schema = [0x48, 1, 114, ...children, 0, ...elements.flat(), 0x15, 0x02, 0x25, 0x00, 0x18, 1, 97, 0];
-  const footer = Buffer.from([0x15, 2, 0x19, 0xfc, ...count, ...schema, 0x16, 0, 0x19, 0x0c, 0]);
-  const tail = Buffer.alloc(8);
-  tail.writeUInt32LE(footer.length);
-  tail.write("PAR1", 4);
-  return Buffer.concat([Buffer.from("PAR1"), footer, tail]);
-}
-
-function varint(value: number): number[] {
-  return value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...varint(value >>> 7)];
-}
 
 describe("nesting", () => {
   const deepest = typeNestingMax;
@@ -86,33 +64,25 @@ const footers: readonly (readonly [string, (file: Buffer) => Buffer, string])[] 
   ["with a footer of zeros", (file) => file.fill(0, 4, file.length - 8), "is damaged"],
   [
     "with a schema that ends early",
-    () => withSchema([0x19, 0x2c, 0x48, 1, 114, 0x15, 0x04, 0, 0x15, 0x02, 0x25, 0, 0x18, 1, 97, 0]),
+    () => parquetOf([0x19, 0x2c, 0x48, 1, 114, 0x15, 0x04, 0, 0x15, 0x02, 0x25, 0, 0x18, 1, 97, 0]),
     "a group has too few elements",
   ],
   [
     "with a schema that goes on",
-    () => withSchema([0x19, 0x2c, 0x48, 1, 114, 0x15, 0x00, 0, 0x15, 0x02, 0x25, 0, 0x18, 1, 97, 0]),
+    () => parquetOf([0x19, 0x2c, 0x48, 1, 114, 0x15, 0x00, 0, 0x15, 0x02, 0x25, 0, 0x18, 1, 97, 0]),
     "more elements than its groups",
   ],
   [
     "with a schema of a billion elements",
-    () => withSchema([0x19, 0xfc, ...varint(1e9)]),
+    () => parquetOf([0x19, 0xfc, ...varint(1e9)]),
     "at most 262144 are taken",
   ],
   [
     "with half a million structs in one element",
-    () => withSchema([0x19, 0x1c, ...Array(500_000).fill(0x1c)]),
+    () => parquetOf([0x19, 0x1c, ...Array(500_000).fill(0x1c)]),
     "is damaged",
   ],
 ];
-
-function withSchema(bytes: number[]): Buffer {
-  const footer = Buffer.from([0x15, 2, ...bytes, 0x16, 0, 0x19, 0x0c, 0]);
-  const tail = Buffer.alloc(8);
-  tail.writeUInt32LE(footer.length);
-  tail.write("PAR1", 4);
-  return Buffer.concat([Buffer.from("PAR1"), footer, tail]);
-}
 
 describe("a file", () => {
   for (const [what, make, message] of footers)

@@ -1,6 +1,7 @@
 /** queryd as a whole: the catalog it follows, the queries it lists, stops and bounds. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "bun:test";
 import { fail } from "../../../runtime/errors.ts";
+import { nestedGroups } from "../../support/parquet-bytes.ts";
 import { type QuerydStack, type StackOptions, startQuerydStack } from "../../support/queryd-stack.ts";
 
 const endless =
@@ -273,6 +274,23 @@ describe("the catalog", () => {
     }
     expect(await stack.rows("SELECT * FROM good")).toEqual([{ a: 1 }]);
     expect((await stack.rows("SHOW TABLES")).map(({ name }) => name)).toContain("good");
+  });
+
+  test("an object that was put into storage and nests too deep harms its own dataset alone", async () => {
+    const { objects } = await stack.dataset("good", "SELECT 1 AS a");
+    const key = "datasets/deep/by-hand.parquet";
+    const { write } = stack.storaged.peer.verbs;
+    const { bytes, etag } = await write({ key, bytes: new Uint8Array(nestedGroups(20_000, "group")) });
+    const deep = { key, bytes, etag, row_count: 0, statistics: [] };
+    const columns = [{ name: "a", type: "INTEGER", nullable: true }];
+    await stack.catalogd.peer.verbs.register({ name: "deep", columns, objects: [...objects, deep] });
+    const response = await stack.sql("SELECT * FROM deep");
+    expect(response.status).toBe(500);
+    const { error } = (await response.json()) as { error: { type: string; message: string } };
+    expect(error.type).toBe("corrupt");
+    expect(error.message).toContain(key);
+    expect(error.message).toContain("nests 20000 levels deep; types nest at most 16 levels");
+    expect(await stack.rows("SELECT * FROM good")).toEqual([{ a: 1 }]);
   });
 
   test("a query keeps the objects it began with", async () => {

@@ -1,12 +1,12 @@
 /** Whether what DuckDB reads of a Parquet file is what the file holds: every difference is an error that names the column. */
 import { fail, type ServiceError } from "../../../runtime/errors.ts";
+import type { SchemaNode } from "../../../runtime/parquet-schema.ts";
 import { nameProblem, twiceNamed } from "../../../runtime/sql-name.ts";
 import { columnProblem, leavesOf, parseSqlType, type SqlType } from "../../../runtime/sql-type.ts";
 import type { Described } from "../duckdb/duckdb.ts";
 import type { Session } from "../engine.ts";
 import { identifier, literal } from "../sql-text.ts";
 import { anyType, type FileType, fileTypeOf } from "./exact-types.ts";
-import type { SchemaNode } from "./footer.ts";
 
 const refusal = (text: string, column: string): ServiceError =>
   fail("unprocessable", text, { details: { column } });

@@ -1,5 +1,6 @@
 /** Parquet in: read whole by DuckDB, and written anew with our field ids, row groups and statistics. */
 import { fail } from "../../../runtime/errors.ts";
+import { readSchema } from "../../../runtime/parquet-schema.ts";
 import { columnProblem } from "../../../runtime/sql-type.ts";
 import type { Described } from "../duckdb/duckdb.ts";
 import { EngineError, type Session } from "../engine.ts";
@@ -10,7 +11,6 @@ import { createRejects } from "../rejects.ts";
 import { identifier, literal } from "../sql-text.ts";
 import type { Part } from "../text-table.ts";
 import { checkNames, checkTimes, checkTypes } from "./exactness.ts";
-import { readSchema } from "./footer.ts";
 import { writerOf } from "./writer.ts";
 
 export const parquet: Format = {

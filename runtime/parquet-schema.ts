@@ -4,8 +4,8 @@
  */
 import { parquetMetadata, type SchemaElement } from "hyparquet";
 import { deserializeTCompactProtocol, readVarInt } from "hyparquet/src/thrift.js";
-import { fail } from "../../../runtime/errors.ts";
-import { tooDeep, typeNestingMax } from "../../../runtime/sql-type.ts";
+import { fail } from "./errors.ts";
+import { tooDeep, typeNestingMax } from "./sql-type.ts";
 
 export type { SchemaElement };
 
