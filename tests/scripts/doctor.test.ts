@@ -303,7 +303,6 @@ test.skipIf(!s3Servers.some(({ name }) => name === "rgw"))(
     expect(named(keyless, "secrets")?.found).toBe("no keys for wrong, absent, far");
     expect(readFileSync(secrets, "utf8")).toContain("s3.wrong");
   },
-  180_000,
 );
 
 const disposable = <S extends { stop: () => Promise<void> }>(server: S) => ({

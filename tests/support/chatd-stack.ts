@@ -5,6 +5,7 @@ import { chatd } from "../../workers/chatd/contract.ts";
 import { createChatd } from "../../workers/chatd/service.ts";
 import { configWith, type InProcess, startInProcess, temporaryDirectory } from "./in-process.ts";
 import type { Counted, ModelRequest, ModelSettings } from "./model-server.ts";
+import { type PatientClock, patientClock } from "./patient-clock.ts";
 
 /** The model server as its test sees it. */
 export interface ModelServer {
@@ -51,6 +52,8 @@ export const chatKey = "sk-chat-hidden-0123456789abcdef";
 export interface ChatdStack {
   service: InProcess<typeof chatd>;
   models: ModelServer;
+  /** Of all its services: limits run out when the test says so. */
+  clock: PatientClock;
   /** Another service over the same server. */
   another: (changes: Changes) => Promise<InProcess<typeof chatd>>;
   /** Sends JSON to a path. */
@@ -71,6 +74,7 @@ export interface Changes {
 export async function startChatdStack(changes: Changes = {}): Promise<ChatdStack> {
   const directory = temporaryDirectory("chatd");
   const models = await startModelServer();
+  const clock = patientClock();
   const services: InProcess<typeof chatd>[] = [];
   const another = async ({
     chatd: section = {},
@@ -82,7 +86,14 @@ export async function startChatdStack(changes: Changes = {}): Promise<ChatdStack
     const config = configWith({
       // Each has spending of its own.
       data_dir: own ?? join(directory.path, String(services.length)),
-      chatd: { retries: 1, retry_wait_ms: 20, ...section },
+      // The limit on tokens ends before that on the whole.
+      chatd: {
+        retries: 1,
+        retry_wait_ms: 20,
+        first_token_timeout_ms: 100_000,
+        idle_timeout_ms: 100_000,
+        ...section,
+      },
       providers: {
         ollama: { base_url: models.url },
         openai: { enabled: false },
@@ -99,7 +110,7 @@ export async function startChatdStack(changes: Changes = {}): Promise<ChatdStack
     const secrets = { s3: () => undefined, provider: (name: string) => ({ other: chatKey, ...keys })[name] };
     const service = await startInProcess(
       { contract: chatd, create: createChatd },
-      { config, peers: {}, secrets },
+      { config, peers: {}, secrets, clock },
     );
     services.push(service);
     return service;
@@ -108,6 +119,7 @@ export async function startChatdStack(changes: Changes = {}): Promise<ChatdStack
   return {
     service,
     models,
+    clock,
     another,
     post: (path, body, init) => postTo(service, path, body, init),
     stop: async () => {

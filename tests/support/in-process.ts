@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createGate } from "../../runtime/auth.ts";
-import { systemClock } from "../../runtime/clock.ts";
+import { type Clock, systemClock } from "../../runtime/clock.ts";
 import { defaults } from "../../runtime/config.ts";
 import type { Contract, Peer } from "../../runtime/contract.ts";
 import { makeDirectory } from "../../runtime/files.ts";
@@ -16,12 +16,13 @@ import type { Secrets } from "../../runtime/secrets.ts";
 import { createFace, type RawHandler } from "../../runtime/serve.ts";
 import type { Deps, ServiceDefinition } from "../../runtime/service.ts";
 import type { Config } from "../../runtime/settings.ts";
+import { patient } from "./patience.ts";
 
-/** Defaults with some sections changed: `configWith({ data_dir, queryd: { threads: 1 } })`. */
+/** Defaults with long time limits and some sections changed: `configWith({ data_dir, queryd: { threads: 1 } })`. */
 export function configWith(
   changes: { [S in keyof Config]?: Config[S] extends string ? string : Partial<Config[S]> },
 ): Config {
-  const base = defaults();
+  const base = patient(defaults());
   const merged = Object.entries(changes).map(([key, value]) => {
     const before = (base as Record<string, unknown>)[key];
     return [
@@ -53,7 +54,7 @@ export interface InProcess<C extends Contract> {
 /** Starts a service over its real peers. `directory` of the service is `<data_dir>/<name>`. */
 export async function startInProcess<C extends Contract, P extends Record<string, Contract>>(
   definition: ServiceDefinition<C, P>,
-  options: { config: Config; peers: Deps<P>["peers"]; secrets?: Secrets },
+  options: { config: Config; peers: Deps<P>["peers"]; secrets?: Secrets; clock?: Clock },
 ): Promise<InProcess<C>> {
   const { name } = definition.contract;
   const directory = join(options.config.data_dir, name);
@@ -64,12 +65,13 @@ export async function startInProcess<C extends Contract, P extends Record<string
   const idempotency = await openIdempotency(directory, systemClock);
   const newId = () => crypto.randomUUID();
   const { config, peers, secrets = { s3: () => undefined, provider: () => undefined } } = options;
+  const { clock = systemClock } = options;
   const running = await definition
     .create({
       config,
       peers,
       secrets,
-      clock: systemClock,
+      clock,
       log,
       metrics,
       idempotency,
@@ -91,13 +93,13 @@ export async function startInProcess<C extends Contract, P extends Record<string
     metrics,
     newId,
     notReady,
-    clock: systemClock,
+    clock,
     maxConnections: 1000,
     maxJsonBytes: 8 << 20,
   });
   face.verbs(definition.contract, invoke);
   face.raw(definition.contract, running.raw as unknown as Record<string, RawHandler>);
-  const limits = { timeoutMs: 60_000, inFlightMax: 10_000 };
+  const limits = { timeoutMs: 600_000, inFlightMax: 10_000 };
   return {
     peer: {
       verbs: client(definition.contract, overLocal(invoke, limits)),

@@ -24,7 +24,6 @@ export interface ModelRequest {
   headers: Record<string, string>;
   body: Record<string, unknown>;
   /** When the caller went away before the answer was whole, in milliseconds since the epoch. */
-  cancelledAt?: number;
 }
 
 export interface Counted {
@@ -32,6 +31,8 @@ export interface Counted {
   connections: number;
   /** Requests whose answer is not at its end. */
   active: number;
+  /** Answers that wait for `release`. */
+  held: number;
   cancelled: number;
   requests: number;
 }
@@ -50,10 +51,17 @@ const state: State = {
   settings: {},
   requests: [],
   calls: new Map(),
-  counted: { connections: 0, active: 0, cancelled: 0, requests: 0 },
+  counted: { connections: 0, active: 0, held: 0, cancelled: 0, requests: 0 },
   held: Promise.withResolvers(),
   watchers: new Set(),
 };
+
+async function hold(): Promise<void> {
+  state.counted.held += 1;
+  changed();
+  await state.held.promise;
+  state.counted.held -= 1;
+}
 
 const changed = (): void => {
   for (const watch of [...state.watchers]) watch();
@@ -153,7 +161,7 @@ async function whole({ dialect, call, response, fault, said }: Answering): Promi
   // Half to one and a half of the delay, in an order that is always the same: equal ones would march in step.
   if (fault.kind === "slow")
     await Bun.sleep((state.settings.delayMs ?? 50) * (0.5 + ((state.counted.requests * 0.618) % 1)));
-  if (fault.kind === "held") await state.held.promise;
+  if (fault.kind === "held") await hold();
   if (fault.kind === "malformed") return plain(response, '{"choices": [{"mess');
   if (fault.kind === "strange") return plain(response, '{"hello":"world"}');
   if (fault.kind === "silent") return plain(response, "");
@@ -185,10 +193,9 @@ async function stream({ dialect, call, response, fault, said }: Answering): Prom
     if (response.destroyed) return;
     if (at === fault.after && fault.kind !== "good" && fault.kind !== "slow") {
       if (fault.kind === "hang") return void response.flushHeaders();
-      if (fault.kind === "held") await state.held.promise;
-      // What was sent is given time to arrive: a connection that is reset loses what was not read.
-      if (fault.kind === "cut")
-        return void setTimeout(() => response.socket?.destroy(), fault.after === 0 ? 0 : 30);
+      if (fault.kind === "held") await hold();
+      // Closed in order, so that what was sent arrives: a connection that is reset loses what was not read.
+      if (fault.kind === "cut") return void response.socket?.end();
       if (fault.kind === "silent") return void response.end();
       if (fault.kind === "malformed") return void response.end(dialect.malformed);
       if (fault.kind === "error")
@@ -263,7 +270,6 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
       state.counted.active -= 1;
       if (!response.writableFinished && !response.writableEnded) {
         state.counted.cancelled += 1;
-        call.cancelledAt = Date.now();
       }
       changed();
     });

@@ -25,3 +25,18 @@ export const textOfEvents = (events: readonly SentEvent[]): string =>
     .flatMap(({ data }) => JSON.parse(data).choices as { delta?: { content?: string } }[])
     .map(({ delta }) => delta?.content ?? "")
     .join("");
+
+/** The whole body of an answer as text; once `mark` has arrived, `meanwhile` is called again and again until the end. */
+export async function readTo(response: Response, mark: string, meanwhile: () => void): Promise<string> {
+  const decoder = new TextDecoder();
+  // Chunk by chunk: iterating over the stream waits for more of them.
+  const reader = (response.body as ReadableStream<Uint8Array>).getReader();
+  let text = "";
+  let timer: ReturnType<typeof setInterval> | undefined;
+  for (let read = await reader.read(); !read.done; read = await reader.read()) {
+    text += decoder.decode(read.value, { stream: true });
+    if (text.includes(mark)) timer ??= setInterval(meanwhile, 2);
+  }
+  clearInterval(timer);
+  return text;
+}

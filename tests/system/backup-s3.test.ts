@@ -54,11 +54,11 @@ describe.each(await testS3Servers())("a backup of a product on $name", (s3) => {
     for (const deed of kinds) await deed.prepare?.(product.url);
     writing = startWriting(product.url, 0, kinds);
     await writing.more(2);
-  }, 240_000);
+  });
   afterAll(async () => {
     await product?.end("SIGKILL");
     home.remove();
-  }, 60_000);
+  });
 
   test("is taken while writes go on; a second one reads again only what is new", async () => {
     const { copied_bytes } = await backup();
@@ -71,7 +71,7 @@ describe.each(await testS3Servers())("a backup of a product on $name", (s3) => {
     expect(second.copied_bytes).toBeLessThan(large.length);
     await writing.stop();
     await product.end("SIGKILL");
-  }, 240_000);
+  });
 
   test("goes back into another bucket of the server, and not over one that holds something", async () => {
     const env = await envOn();
@@ -81,13 +81,13 @@ describe.each(await testS3Servers())("a backup of a product on $name", (s3) => {
     expect(refused.err).toContain("bucket 'primary' is not empty");
     expect((await restore("elsewhere/data", env)).err).toContain("bucket 'primary' is not empty");
     await check("there", env);
-  }, 240_000);
+  });
 
   test("goes back onto a disk", async () => {
     const ran = await restore("local/data", {});
     if (ran.code !== 0) throw new Error(ran.err);
     await check("local", {});
-  }, 240_000);
+  });
 
   test("goes from there to the server again, and its datasets are known by the same etags", async () => {
     product = await startProduct({ dataDir: join(home.path, "local") });
@@ -99,5 +99,5 @@ describe.each(await testS3Servers())("a backup of a product on $name", (s3) => {
     const ran = await restore("again/data", env);
     if (ran.code !== 0) throw new Error(ran.err);
     await check("again", env);
-  }, 240_000);
+  });
 });

@@ -44,11 +44,11 @@ describe("a backup of a running product", () => {
     for (const deed of deeds) await deed.prepare?.(product.url);
     writing = startWriting(product.url);
     await writing.more(2);
-  }, 240_000);
+  });
   afterAll(async () => {
     await product?.end("SIGKILL");
     home.remove();
-  }, 60_000);
+  });
 
   test("is taken while everything is written to", async () => {
     before = writing.acknowledged();
@@ -59,7 +59,7 @@ describe("a backup of a running product", () => {
     expect(told.damaged).toEqual([]);
     expect(told.files).toBeGreaterThan(20);
     await writing.more(1);
-  }, 240_000);
+  });
 
   test("a second one copies only what is new, and drops nothing of the first", async () => {
     const { files, bytes, copied_files, copied_bytes } = JSON.parse((await backup()).out);
@@ -67,7 +67,7 @@ describe("a backup of a running product", () => {
     expect(copied_bytes).toBeLessThan(bytes);
     const verified = await command("backup", [kept, "--verify", "--json"], { cwd: home.path });
     expect(JSON.parse(verified.out)).toMatchObject({ points: 2, faults: [] });
-  }, 240_000);
+  });
 
   test("after kill -9 the point comes back whole, the same bytes each time", async () => {
     await product.end("SIGKILL");
@@ -79,14 +79,14 @@ describe("a backup of a running product", () => {
     const content = contentOf(join(home.path, "first/data"));
     expect(content.size).toBeGreaterThan(20);
     expect(contentOf(join(home.path, "second/data"))).toEqual(content);
-  }, 240_000);
+  });
 
   test("all that was acknowledged before is there, nothing is half, and questions are answered", async () => {
     product = await startProduct({ dataDir: join(home.path, "first") });
     expect(await writing.expected(before).faults(product.url)).toEqual([]);
     expect(await unanswered(product.url)).toEqual([]);
     expect(await damageOf(product.url, services)).toEqual([]);
-  }, 240_000);
+  });
 
   test("the restored product goes on: new deeds, and another backup of it", async () => {
     const more = startWriting(product.url, 100_000);
@@ -94,7 +94,7 @@ describe("a backup of a running product", () => {
     await more.stop();
     expect(await more.expected(more.acknowledged()).faults(product.url)).toEqual([]);
     expect((await backup()).code).toBe(0);
-  }, 240_000);
+  });
 });
 
 describe("a backup through a gateway with a token", () => {
@@ -102,11 +102,11 @@ describe("a backup through a gateway with a token", () => {
   let product: Product;
   beforeAll(async () => {
     product = await startProduct({ dataDir: home.path, env: { AUTH_TOKEN: token } });
-  }, 120_000);
+  });
   afterAll(async () => {
     await product?.end();
     home.remove();
-  }, 60_000);
+  });
   const words = () => [join(home.path, "kept"), "--gateway", product.url];
 
   test("is refused without it and with another, and says where it comes from", async () => {
@@ -115,7 +115,7 @@ describe("a backup through a gateway with a token", () => {
       expect(ran.code).toBe(1);
       expect(ran.err).toContain("The token comes from AUTH_TOKEN or the configuration");
     }
-  }, 120_000);
+  });
 
   test("is taken with it, and its object comes back with its type", async () => {
     const authorization = `Bearer ${token}`;
@@ -135,7 +135,7 @@ describe("a backup through a gateway with a token", () => {
     expect(await answer.text()).toBe("hello");
     expect(answer.headers.get("content-type")).toBe("text/plain");
     await again.end();
-  }, 120_000);
+  });
 });
 
 test("a slice of the campaign that kills backups, restores and the product", async () => {
@@ -147,4 +147,4 @@ test("a slice of the campaign that kills backups, restores and the product", asy
   expect(told.wrong).toEqual([]);
   expect(told.restored).toBe(1);
   expect(await child.exited).toBe(0);
-}, 400_000);
+});

@@ -53,7 +53,7 @@ beforeAll(async () => {
   const events = await (await fetch(`${product.url}/v1/matrix/jobs/${job_id}/events`)).text();
   const last = JSON.parse(/data: (.*)\n+$/.exec(events)?.[1] ?? "{}");
   expect(last).toMatchObject({ state: "done", embedded: rows });
-}, 900_000);
+});
 afterAll(() => product?.end());
 
 /** What SQL says of the ids. */
@@ -80,7 +80,7 @@ for (const mode of ["vector", "lexical", "hybrid"] as const) {
     expect(known.filter(({ holds }) => !holds)).toEqual([]);
     const about = known.filter(({ text }) => /forklift/i.test(text)).length;
     expect(about).toBeGreaterThanOrEqual(aboutMin[mode]);
-  }, 120_000);
+  });
 }
 
 test("a second look brings those first who have everything", async () => {
@@ -98,7 +98,7 @@ test("a second look brings those first who have everything", async () => {
   });
   expect(everything(again[0] as Hit)).toBe(true);
   expect(again.filter(everything).length).toBeGreaterThanOrEqual(plain.filter(everything).length);
-}, 120_000);
+});
 
 test("an answer that worked is lifted for other words, and harm undoes that", async () => {
   const deep = { query_text: reworded, k: 200, use_playbook: true };
@@ -129,7 +129,7 @@ test("an answer that worked is lifted for other words, and harm undoes that", as
   expect(hit?.playbooks?.[0]).toMatchObject({ playbook_id: playbook.playbook_id });
   expect(rankOf(plain, answer.id)).toBe(30);
   expect(rankOf(undone, answer.id)).toBe(30);
-}, 120_000);
+});
 
 test("an answer that no list has is brought in, unless the predicate forbids it", async () => {
   const [other] = await sql<{ id: string }>(
@@ -151,4 +151,4 @@ test("an answer that no list has is brought in, unless the predicate forbids it"
   const brought = hits.find(({ id }) => id === other?.id);
   expect(brought?.playbooks).toMatchObject([{ injected: true }]);
   expect(hits.some(({ id }) => id === outside?.id)).toBe(false);
-}, 120_000);
+});

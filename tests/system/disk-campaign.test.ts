@@ -19,5 +19,4 @@ test.skipIf(!mountable.includes("tmpfs"))(
     expect(acknowledged).toBeGreaterThan(0);
     expect(refused).toBeGreaterThan(0);
   },
-  300_000,
 );

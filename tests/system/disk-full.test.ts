@@ -39,11 +39,11 @@ describe.each([...mountable])("a full disk (%s)", (kind) => {
     await start();
     for (const deed of deeds) await deed.prepare?.(product.url);
     await doAll(0);
-  }, 300_000);
+  });
   afterAll(async () => {
     await product?.end("SIGKILL");
     disk?.remove();
-  }, 60_000);
+  });
 
   test("refuses writes with a clear 507 and answers questions; writes work again when there is room", async () => {
     disk.fill();
@@ -62,7 +62,7 @@ describe.each([...mountable])("a full disk (%s)", (kind) => {
     await doAll(10);
     for (const { name } of deeds) expect(ledger.acknowledged.get(name)).toContain(10);
     expect(await ledger.faults(product.url)).toEqual([]);
-  }, 300_000);
+  });
 
   test("a query that needs the disk is told so, and works when there is room", async () => {
     disk.fill();
@@ -75,7 +75,7 @@ describe.each([...mountable])("a full disk (%s)", (kind) => {
     }
     disk.empty();
     expect((await asked(product.url, large, "application/vnd.apache.parquet")).status).toBe(200);
-  }, 300_000);
+  });
 
   test("a kill and a start on a full disk lose nothing; all of it is whole", async () => {
     disk.fill();
@@ -92,7 +92,7 @@ describe.each([...mountable])("a full disk (%s)", (kind) => {
     await start();
     expect(await ledger.faults(product.url)).toEqual([]);
     expect(await damageOf(product.url, services)).toEqual([]);
-  }, 300_000);
+  });
 });
 
 test.skipIf(!mountable.includes("tmpfs"))(
@@ -110,5 +110,4 @@ test.skipIf(!mountable.includes("tmpfs"))(
       disk.remove();
     }
   },
-  300_000,
 );

@@ -143,7 +143,7 @@ beforeAll(async () => {
   mkdirSync(original);
   product = await startProduct({ dataDir: original });
   await fill(product.url);
-}, 300_000);
+});
 afterAll(async () => {
   await product?.end();
   home.remove();
@@ -163,7 +163,7 @@ test("nothing is found while it is written", async () => {
   }
   writing = false;
   await work;
-}, 300_000);
+});
 
 describe("the product, stopped", () => {
   beforeAll(async () => {
@@ -189,19 +189,15 @@ describe("the product, stopped", () => {
   };
   const kindOf = (path: string): Kind | undefined => kinds.find((kind) => kind.path.test(path));
 
-  test(
-    "is whole",
-    () =>
-      withDamage(
-        "whole",
-        () => {},
-        async (url) => {
-          const ran = await fsck(url);
-          expect({ places: placesIn(ran), code: ran.code }).toEqual({ places: [], code: 0 });
-        },
-      ),
-    300_000,
-  );
+  test("is whole", () =>
+    withDamage(
+      "whole",
+      () => {},
+      async (url) => {
+        const ran = await fsck(url);
+        expect({ places: placesIn(ran), code: ran.code }).toEqual({ places: [], code: 0 });
+      },
+    ));
 
   test("every file is of a kind that is checked, or exempt for a reason", () => {
     const files = filesIn(join(original, "data"));
@@ -235,28 +231,24 @@ describe("the product, stopped", () => {
             expect({ unnamed, code: ran.code }).toEqual({ unnamed: [], code: 1 });
           },
         );
-      }, 300_000);
+      });
     }
   }
 
-  test(
-    "an answer that is remembered is damaged under the running service",
-    () =>
-      withDamage(
-        "running",
-        () => {},
-        async (url) => {
-          const path = "pathwayd/idempotency.log";
-          hurt(join(home.path, "running/data", path), "flip");
-          const ran = await fsck(url, ["pathwayd"]);
-          expect({ places: placesIn(ran), code: ran.code }).toEqual({
-            places: [expect.stringContaining(path)],
-            code: 1,
-          });
-        },
-      ),
-    300_000,
-  );
+  test("an answer that is remembered is damaged under the running service", () =>
+    withDamage(
+      "running",
+      () => {},
+      async (url) => {
+        const path = "pathwayd/idempotency.log";
+        hurt(join(home.path, "running/data", path), "flip");
+        const ran = await fsck(url, ["pathwayd"]);
+        expect({ places: placesIn(ran), code: ran.code }).toEqual({
+          places: [expect.stringContaining(path)],
+          code: 1,
+        });
+      },
+    ));
 
   test("a bucket whose format is damaged: storaged does not start, and fsck says why", async () => {
     const copy = join(home.path, "format");
@@ -272,5 +264,5 @@ describe("the product, stopped", () => {
     expect(code).toBe(2);
     expect(out).toContain("storaged   NOT CHECKED: 503");
     expect(out).toContain(format);
-  }, 300_000);
+  });
 });

@@ -61,13 +61,13 @@ describe.skipIf(!canMakeNamespaces())("gateway and services on two hosts", () =>
       by: ["ip", "netns", "exec", namespace],
     });
     front = await startProduct({ dataDir: `${home.path}/front`, env, flags: ["--only", "gateway"] });
-  }, 60_000);
+  });
   afterAll(async () => {
     await front?.end();
     await services?.end();
     run("ip", "netns", "del", namespace);
     home.remove();
-  }, 60_000);
+  });
 
   const send = (path: string, init: RequestInit = {}) =>
     fetch(front.url + path, {
@@ -129,5 +129,5 @@ describe.skipIf(!canMakeNamespaces())("gateway and services on two hosts", () =>
       expect([503, 504]).toContain(answer.status);
     }
     expect(((await (await send("/v1/system")).json()) as { ready: boolean }).ready).toBe(true);
-  }, 60_000);
+  });
 });

@@ -45,12 +45,12 @@ describe.skipIf(!mountable.includes("tmpfs"))(
       product = await startProduct({ dataDir: home.path });
       await prepare(product.url);
       expect(await doAll(ledger, product.url, 0)).toEqual([]);
-    }, 300_000);
+    });
     afterAll(async () => {
       await product?.end("SIGKILL");
       disk?.remove();
       home.remove();
-    }, 60_000);
+    });
 
     test("what needs objects is refused with a 507, all else goes on; nothing has to be restarted", async () => {
       for (const n of [1, 3]) {
@@ -69,7 +69,7 @@ describe.skipIf(!mountable.includes("tmpfs"))(
         expect(await ledger.faults(product.url)).toEqual([]);
       }
       expect(await damageOf(product.url, services)).toEqual([]);
-    }, 300_000);
+    });
   },
 );
 
@@ -84,18 +84,18 @@ describe.skipIf(!mountable.includes("ext4"))("the whole disk fails and is read-o
     product = await startProduct({ dataDir: disk.path });
     await prepare(product.url);
     expect(await doAll(ledger, product.url, 0)).toEqual([]);
-  }, 300_000);
+  });
   afterAll(async () => {
     await product?.end("SIGKILL");
     disk?.remove();
-  }, 60_000);
+  });
 
   test("every write is refused with a 507 and questions are answered", async () => {
     disk.fail();
     expect(await doAll(ledger, product.url, 1)).toEqual(deeds.map(({ name }) => name));
     expect(await unanswered(product.url)).toEqual([]);
     expect(await ledger.faults(product.url)).toEqual([]);
-  }, 300_000);
+  });
 
   test("a start on it is refused with the reason; when the disk is mended all is there", async () => {
     await product.end("SIGKILL");
@@ -109,7 +109,7 @@ describe.skipIf(!mountable.includes("ext4"))("the whole disk fails and is read-o
     expect(await damageOf(product.url, services)).toEqual([]);
     expect(await doAll(ledger, product.url, 2)).toEqual([]);
     expect(await product.end()).toBe(0);
-  }, 300_000);
+  });
 });
 
 test.skipIf(!mountable.includes("tmpfs"))(
@@ -128,5 +128,4 @@ test.skipIf(!mountable.includes("tmpfs"))(
       home.remove();
     }
   },
-  60_000,
 );

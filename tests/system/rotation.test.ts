@@ -11,7 +11,7 @@ describe.each(["one", "apart"] as const)("a rotation, services in %p process", (
   beforeAll(async () => {
     lake = await startLake(mode, tokens.old);
     await prepare(lake, tokens.old);
-  }, 180_000);
+  });
   afterAll(() => lake?.end(), 60_000);
 
   test("fails no request, and ends with the old token refused everywhere", async () => {
@@ -27,5 +27,5 @@ describe.each(["one", "apart"] as const)("a rotation, services in %p process", (
     expect(new Set(await statusesOf(lake, tokens.old))).toEqual(new Set([401]));
     expect(new Set(await statusesOf(lake, tokens.next))).toEqual(new Set([200]));
     for (const token of Object.values(tokens)) expect(lake.printed()).not.toContain(token);
-  }, 180_000);
+  });
 });

@@ -17,31 +17,23 @@ describe.each(servers)("the product on $name", (s3) => {
     ["g1p", "one"],
     ["d6", "apart"],
   ] as const;
-  test.each(spine)(
-    "smoke %s, mode %s",
-    async (name, mode) => {
-      const lines: string[] = [];
-      const smoke = smokes[name];
-      if (!smoke) throw new Error(`there is no smoke ${name}`);
-      const flagsOf = flagsOnS3(s3);
-      const outcome = await runSmoke(name, smoke, { mode, flagsOf, print: (line) => lines.push(line) });
-      expect(outcome.failed, lines.join("\n")).toBe(0);
-      expect(outcome.passed).toBeGreaterThan(2);
-    },
-    180_000,
-  );
+  test.each(spine)("smoke %s, mode %s", async (name, mode) => {
+    const lines: string[] = [];
+    const smoke = smokes[name];
+    if (!smoke) throw new Error(`there is no smoke ${name}`);
+    const flagsOf = flagsOnS3(s3);
+    const outcome = await runSmoke(name, smoke, { mode, flagsOf, print: (line) => lines.push(line) });
+    expect(outcome.failed, lines.join("\n")).toBe(0);
+    expect(outcome.passed).toBeGreaterThan(2);
+  });
 
-  test.each(["objects", "vectors"])(
-    "%s survive SIGKILL at random instants",
-    async (campaign) => {
-      const words = [`tests/campaigns/${campaign}.ts`, "--count", "2", "--seed", "3", "--s3", s3.name];
-      const run = Bun.spawn([process.execPath, ...words], { stdout: "pipe", stderr: "inherit" });
-      const outcome = JSON.parse(await new Response(run.stdout).text());
-      expect(outcome).toMatchObject({ cycles: 2, wrong: [] });
-      expect(await run.exited).toBe(0);
-    },
-    180_000,
-  );
+  test.each(["objects", "vectors"])("%s survive SIGKILL at random instants", async (campaign) => {
+    const words = [`tests/campaigns/${campaign}.ts`, "--count", "2", "--seed", "3", "--s3", s3.name];
+    const run = Bun.spawn([process.execPath, ...words], { stdout: "pipe", stderr: "inherit" });
+    const outcome = JSON.parse(await new Response(run.stdout).text());
+    expect(outcome).toMatchObject({ cycles: 2, wrong: [] });
+    expect(await run.exited).toBe(0);
+  });
 });
 
 const [first, second] = servers;
@@ -52,11 +44,11 @@ describe.skipIf(!first || !second)("buckets in several places", () => {
     if (!first || !second) return;
     const flags = await bucketFlags(home.path, { primary: first, archive: second, cold: "local" });
     product = await startProduct({ dataDir: home.path, flags });
-  }, 60_000);
+  });
   afterAll(async () => {
     await product?.end();
     home.remove();
-  }, 60_000);
+  });
   const get = async (path: string) => (await fetch(`${product.url}/v1/storage/${path}`)).json();
 
   test("each object is in the bucket that was named, and nowhere else", async () => {

@@ -127,4 +127,4 @@ test("no secret is in anything the product prints, answers, keeps or shows to th
   home.remove();
   expect(seen).toEqual([]);
   expect(product.log()).toContain('"level":"debug"');
-}, 120_000);
+});

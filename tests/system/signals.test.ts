@@ -67,7 +67,7 @@ test("systemd hears when a reload begins and when it is done", async () => {
     listener.kill("SIGKILL");
     await listening;
   }
-}, 120_000);
+});
 
 /** Runs the product in a terminal of its own, by `script`, through a shell that writes its process id. */
 function inTerminal(by: string) {
@@ -105,26 +105,21 @@ withTerminals(
     await until(() => product.log().includes('"msg":"stopping","signal":"SIGHUP"'));
     await until(() => !existsSync(`/proc/${product.pid()}`));
   },
-  120_000,
 );
 
-withTerminals(
-  "under nohup it outlives the terminal",
-  async () => {
-    const product = inTerminal("nohup");
-    await product.ready();
-    const address = /"address":"(http:[^"]+)"/.exec(product.log())?.[1] ?? "";
-    await product.close();
-    expect((await fetch(`${address}/health`)).status).toBe(200);
-    process.kill(product.pid(), "SIGHUP");
-    await until(() => product.log().includes('"configuration reloaded"'));
-    expect((await fetch(`${address}/health`)).status).toBe(200);
-    expect(product.log()).not.toContain("stopping");
-    process.kill(product.pid(), "SIGTERM");
-    await until(() => !existsSync(`/proc/${product.pid()}`));
-  },
-  120_000,
-);
+withTerminals("under nohup it outlives the terminal", async () => {
+  const product = inTerminal("nohup");
+  await product.ready();
+  const address = /"address":"(http:[^"]+)"/.exec(product.log())?.[1] ?? "";
+  await product.close();
+  expect((await fetch(`${address}/health`)).status).toBe(200);
+  process.kill(product.pid(), "SIGHUP");
+  await until(() => product.log().includes('"configuration reloaded"'));
+  expect((await fetch(`${address}/health`)).status).toBe(200);
+  expect(product.log()).not.toContain("stopping");
+  process.kill(product.pid(), "SIGTERM");
+  await until(() => !existsSync(`/proc/${product.pid()}`));
+});
 
 test("a service that is started again after a reload has the new configuration", async () => {
   const path = directory();
@@ -159,4 +154,4 @@ test("a service that is started again after a reload has the new configuration",
   await until(() => supervisor.status()[0]?.restarts === 1 && supervisor.status()[0]?.state === "ready");
   expect([await status("old"), await status("new")]).toEqual([401, 200]);
   await supervisor.stop();
-}, 120_000);
+});

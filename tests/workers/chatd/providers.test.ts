@@ -8,9 +8,6 @@ beforeAll(async () => {
   stack = await startChatdStack({
     chatd: {
       retries: 1,
-      first_token_timeout_ms: 300,
-      idle_timeout_ms: 300,
-      total_timeout_ms: 600,
       answer_max_bytes: 1_000_000,
     },
     keys: { ollama: "sk-chat-hidden-0123456789abcdef" },

@@ -315,7 +315,7 @@ describe("a CSV with", () => {
     const wide = await outcome(`${header}\n${row(1)}\n${row(2)}\n`);
     expect(wide.cells).toEqual([1, 2].map((at) => row(at).split(",")));
     expect(new Set(Object.values(wide.types))).toEqual(new Set(["BIGINT"]));
-  }, 30_000);
+  });
 
   test("twenty megabytes of quoted line ends, over many parts and threads, equals the RFC's reading", async () => {
     const random = seeded(3);
@@ -354,7 +354,7 @@ describe("a CSV with", () => {
     expect(again.answer.unchanged).toBe(true);
     // Clean: DuckDB read it as it came.
     expect(stack.ingestd.log.filter(({ msg }) => msg === "the file is read again, row by row")).toEqual([]);
-  }, 60_000);
+  });
 });
 
 describe("rejected rows", () => {

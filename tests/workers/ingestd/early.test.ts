@@ -48,7 +48,7 @@ describe("a file of several runs", () => {
     // With a key nothing is written early; the objects are the same.
     const keyed = await stack.ingest("runs", chunked(large, 500_000), "", { "idempotency-key": "early" });
     expect(keyed.answer.unchanged).toBe(true);
-  }, 60_000);
+  });
 
   test("whose last row breaks a type is written again, with the type of all rows", async () => {
     const { answer } = await stack.ingest(
@@ -59,7 +59,7 @@ describe("a file of several runs", () => {
     expect(answer.manifest.row_count).toBe(rows + 1);
     const keys = (await stack.objects()).filter((key) => key.startsWith("datasets/late/"));
     expect(keys.sort()).toEqual(answer.manifest.objects.map(({ key }) => key).sort());
-  }, 60_000);
+  });
 
   test("whose last row is broken is read row by row, and leaves no object of the first try", async () => {
     const body = () => chunked(Buffer.concat([large, Buffer.from("7\n")]), 400_000);
@@ -73,7 +73,7 @@ describe("a file of several runs", () => {
     ]);
     const keys = (await stack.objects()).filter((key) => key.startsWith("datasets/broken/"));
     expect(keys).toEqual(taken.answer.manifest.objects.map(({ key }) => key));
-  }, 60_000);
+  });
 
   test("becomes the same objects where there is too little memory to write runs beside each other", async () => {
     const { answer } = await stack.ingest("ample", chunked(large, 400_000));
@@ -85,7 +85,7 @@ describe("a file of several runs", () => {
     } finally {
       await small.stop();
     }
-  }, 60_000);
+  });
 
   test("that is cancelled while its first run is written leaves nothing", async () => {
     const wait = Promise.withResolvers<void>();
@@ -101,13 +101,13 @@ describe("a file of several runs", () => {
     expect((await cancelled).error.type).toBe("client_closed");
     expect(await stack.leftovers()).toEqual([]);
     expect((await stack.objects()).filter((key) => key.startsWith("datasets/cancelled/"))).toEqual([]);
-  }, 60_000);
+  });
 
   test("for a dataset with other columns is a 409", async () => {
     await stack.ingest("drift", "id,when,remark\n1,2024-01-01,x\n");
     const { status, error } = await stack.ingest("drift", chunked(large, 400_000));
     expect([status, error.type]).toEqual([409, "schema_drift"]);
-  }, 60_000);
+  });
 });
 
 describe("the part rule", () => {

@@ -135,7 +135,7 @@ describe("points", () => {
     expect(all.filter((id) => Number(id.slice(1)) % 10 === 9)).toEqual([]);
     expect(all).toHaveLength(270);
     expect(await findingsOf(durable())).toEqual([]);
-  }, 60_000);
+  });
 
   test("a build that replaced the one of the point is a leftover after the restore, and the remedy takes it away", async () => {
     await make("replaced");
@@ -159,7 +159,7 @@ describe("points", () => {
     ]);
     await stack.vectord.peer.verbs.drop({ name: index });
     expect(await findingsOf(durable())).toEqual([]);
-  }, 60_000);
+  });
 
   test("points under refreshes, builds, drops and recordings are whole", async () => {
     await make("busy");
@@ -215,7 +215,7 @@ describe("points", () => {
       isOver = true;
     }
     await Promise.all([refreshing, dropping, recording]);
-  }, 120_000);
+  });
 });
 
 describe("inspections", () => {

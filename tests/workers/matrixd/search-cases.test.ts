@@ -17,7 +17,7 @@ beforeAll(async () => {
     text_columns: ["what"],
     metadata_columns: ["state"],
   });
-}, 60_000);
+});
 afterAll(() => stack.stop());
 
 type Refused = [name: string, body: object | string, status: number, type: string, ...contains: string[]];

@@ -9,7 +9,7 @@ let stack: MatrixdStack;
 beforeAll(async () => {
   stack = await startMatrixdStack();
   await buildLabelled(stack, set);
-}, 60_000);
+});
 afterAll(() => stack.stop());
 
 test("the measures are those of the books", () => {
@@ -31,7 +31,7 @@ test("hybrid is much better than either of its two, by its second look above all
   const fused = await measure(stack, set, { rerank: false });
   expect(hybrid.ndcg).toBeGreaterThan(fused.ndcg + 0.05);
   expect(fused.ndcg).toBeGreaterThan(vector.ndcg);
-}, 60_000);
+});
 
 test("answers recorded for one wording help the other", async () => {
   const before = await measure(stack, set, { use_playbook: true }, 1);
@@ -40,4 +40,4 @@ test("answers recorded for one wording help the other", async () => {
   const without = await measure(stack, set, {}, 1);
   expect(without).toEqual(before);
   expect(after.ndcg).toBeGreaterThan(before.ndcg + 0.02);
-}, 60_000);
+});

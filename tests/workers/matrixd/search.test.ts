@@ -66,7 +66,7 @@ beforeAll(async () => {
     text_columns: ["role", "city"],
     metadata_columns: ["city"],
   });
-}, 60_000);
+});
 afterAll(() => stack.stop());
 
 // biome-ignore lint/suspicious/noExplicitAny: hits of many shapes.

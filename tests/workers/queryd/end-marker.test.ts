@@ -128,4 +128,4 @@ for (const name of chosen)
       clearTimeout(timer);
       if (interrupted !== undefined) expect(interrupted).toBe(want);
     }
-  }, 600_000);
+  });

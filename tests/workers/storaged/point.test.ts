@@ -152,7 +152,7 @@ describe(`points while six writers write, seed ${seed}`, () => {
       const scratch = join(store.path, "scratch");
       expect(existsSync(scratch) ? await readdir(scratch) : []).toEqual([]);
       store.remove();
-    }, 120_000);
+    });
   }
 });
 

@@ -98,7 +98,7 @@ test(`${kills} kills, seed ${seed}`, async () => {
   } finally {
     directory.remove();
   }
-}, 600_000);
+});
 
 /** Every snapshot that is there restores to what it was; objects that nothing needs are gone. */
 async function checkSnapshots(stack: JournalStack, name: string, told: Told): Promise<number> {

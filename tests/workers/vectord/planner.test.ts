@@ -89,7 +89,7 @@ beforeAll(async () => {
     },
   };
   index = { rows, engine: watched, asked, fields: createMetadataIndex(rows, systemClock) };
-}, 60_000);
+});
 afterAll(async () => {
   await engine.close();
   await engines.stop();

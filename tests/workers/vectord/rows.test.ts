@@ -92,7 +92,7 @@ test("a copy that follows ends with the same items in the same order, whatever h
       expect(copy.rows.sequence(to)).toBe(rows.sequence(from));
     }
   }
-}, 60_000);
+});
 
 describe("bitmaps", () => {
   test("do what sets do", () => {

@@ -370,7 +370,7 @@ describe("restart and compaction", () => {
     expect((await stack.post("/index/r/search", { vectors, k: 5 })).body).toEqual(graph);
     await stack.stop();
     directory.remove();
-  }, 60_000);
+  });
 
   test("compaction by itself, under writes and searches: no item is lost, doubled or stale", async () => {
     const stack = await startVectordStack({
@@ -414,7 +414,7 @@ describe("restart and compaction", () => {
     expect(stack.log.filter(({ level }) => level === "error")).toEqual([]);
     expect(stack.log.filter(({ msg }) => msg === "compaction done").length).toBeGreaterThan(1);
     await stack.stop();
-  }, 60_000);
+  });
 
   test("deleting by a filter sees every earlier add and no later one goes before it", async () => {
     const stack = await startVectordStack();
