@@ -16,7 +16,7 @@ export interface ModelServer {
   counted: () => Promise<Counted>;
   /** Resolves when the counts are these. */
   until: (counts: Partial<Counted>) => Promise<void>;
-  /** Lets the model `held` go on. */
+  /** Lets the model `held` go on, and `cut@2` be cut. */
   release: () => Promise<void>;
   stop: () => Promise<void>;
 }

@@ -194,8 +194,11 @@ async function stream({ dialect, call, response, fault, said }: Answering): Prom
     if (at === fault.after && fault.kind !== "good" && fault.kind !== "slow") {
       if (fault.kind === "hang") return void response.flushHeaders();
       if (fault.kind === "held") await hold();
-      // Closed in order, so that what was sent arrives: a connection that is reset loses what was not read.
-      if (fault.kind === "cut") return void response.socket?.end();
+      if (fault.kind === "cut") {
+        // A connection that is reset loses what was not read: it is when the test has read.
+        if (fault.after > 0) await hold();
+        return void response.socket?.destroy();
+      }
       if (fault.kind === "silent") return void response.end();
       if (fault.kind === "malformed") return void response.end(dialect.malformed);
       if (fault.kind === "error")
