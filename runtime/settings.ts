@@ -182,6 +182,11 @@ export const settings = {
       [1, 24 * 60 * minute],
       "longest deadline a query may ask for, in milliseconds",
     ),
+    numbers: choice(
+      "json",
+      ["json", "string"],
+      "how JSON results write 64-bit integers and decimals, where a request does not say",
+    ),
     refresh_every_ms: integer(
       30 * second,
       [100, 60 * minute],

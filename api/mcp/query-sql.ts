@@ -3,6 +3,7 @@ import type { Static } from "@sinclair/typebox";
 import type { Clock } from "../../runtime/clock.ts";
 import { closed, t } from "../../runtime/contract.ts";
 import { fail } from "../../runtime/errors.ts";
+import { parseRows } from "../../runtime/json-rows.ts";
 import { queryd, SqlRequest } from "../../workers/queryd/contract.ts";
 import { GatewayFailure } from "./failure.ts";
 import { jsonCharsMax, textCharsMax } from "./fitting.ts";
@@ -55,7 +56,7 @@ const output = closed({
   columns: t.Array(closed({ name: t.String(), type: t.String() })),
   rows: t.Array(t.Record(t.String(), t.Unknown()), {
     description:
-      "One object a row. Integers beyond 2^53 and long decimals are strings; times RFC 3339; blobs base64; NULL null.",
+      "One object a row. Integers beyond 2^53 and decimals of more than 15 digits are strings; times RFC 3339; blobs base64; NULL null.",
   }),
   row_count: t.Integer({ minimum: 0, description: "Rows in this answer." }),
   first_row: t.Integer({ minimum: 0, description: "Position of the first of them in the result, from 0." }),
@@ -146,7 +147,7 @@ function pageOf(
   if (text > textCharsMax || json > jsonCharsMax)
     throw tooWide(`the heading of its ${columns.length} columns`, json);
   for (const raw of rows.slice(offset, offset + pageSize)) {
-    const row: Row = JSON.parse(raw);
+    const row = parseRows(raw) as Row;
     const line = tableRow(columns, row);
     text += line.length + 1;
     json += raw.length + 1;
@@ -177,7 +178,9 @@ async function run(
   at("waiting for the first rows");
   const began = clock.elapsed();
   const body = { ...statement, limit: statement.limit ?? rowsMax };
-  const response = await gateway.post(`${queryd.endpoints.sql.path}?shape=full`, body, { signal });
+  const response = await gateway.post(`${queryd.endpoints.sql.path}?shape=full&numbers=json`, body, {
+    signal,
+  });
   const queryId = response.headers.get("x-lakehouse-query-id") ?? "";
   const scanner = createRowScanner();
   const decoder = new TextDecoder();

@@ -5,6 +5,7 @@ import type {
   ListResourceTemplatesResult,
   ReadResourceResult,
 } from "@modelcontextprotocol/server";
+import { parseRows } from "../../runtime/json-rows.ts";
 import { catalogd, DatasetName } from "../../workers/catalogd/contract.ts";
 import { queryd } from "../../workers/queryd/contract.ts";
 import { boundedManifest, datasetLine } from "./dataset-tools.ts";
@@ -87,8 +88,8 @@ function datasetOf(uri: string): string | undefined {
 async function sample(gateway: GatewayClient, name: string, signal: AbortSignal): Promise<object> {
   // The name holds letters, digits and _ alone.
   const statement = { sql: `SELECT * FROM "${name}" LIMIT ${sampleRows}` };
-  const response = await gateway.post(queryd.endpoints.sql.path, statement, { signal });
-  const rows: unknown[] = JSON.parse(await textOf(response, signal, gateway.url));
+  const response = await gateway.post(`${queryd.endpoints.sql.path}?numbers=json`, statement, { signal });
+  const rows = parseRows(await textOf(response, signal, gateway.url)) as unknown[];
   const { kept, omitted } = fittingOrNone(rows, {});
   return { sample_rows: kept, ...(omitted > 0 && { sample_rows_omitted: omitted }) };
 }

@@ -129,7 +129,7 @@ async function ask(
   signal: AbortSignal,
   accept = "application/json",
 ): Promise<Response> {
-  const response = await queryd.fetch("/sql", {
+  const response = await queryd.fetch("/sql?numbers=json", {
     method: "POST",
     headers: { "content-type": "application/json", accept },
     body: JSON.stringify(body),

@@ -1,9 +1,13 @@
 /** What a build or refresh does to a corpus's database. Nothing of it is seen before `finish`. */
 import type { Database } from "bun:sqlite";
 import { fail } from "../../runtime/errors.ts";
+import { parseRows } from "../../runtime/json-rows.ts";
 import { digestOf, type LexiconState, readState, writeState } from "./lexicon-database.ts";
 
-/** How rows come from queryd: `i` the id, `t0…` the texts, `m0…` the values of the metadata columns. */
+/**
+ * How rows come from queryd: `i` the id, `t0…` the texts, `m0…` the values of the metadata columns; numbers that a
+ * double would change are kept as text.
+ */
 export interface RowShape {
   idColumn: string;
   texts: number;
@@ -49,7 +53,7 @@ export function stage(database: Database, lines: Uint8Array, shape: RowShape): S
   database.transaction(() => {
     for (const line of new TextDecoder().decode(lines).split("\n")) {
       if (line === "") continue;
-      const row = rowOf(JSON.parse(line), shape);
+      const row = rowOf(parseRows(line) as Record<string, unknown>, shape);
       const isNew = put(row);
       staged.rows += 1;
       if (!isNew) staged.unchanged += 1;

@@ -32,8 +32,16 @@ export const queryd = contract("queryd", {
     reads: true,
     summary:
       "Runs one reading statement over the registered datasets. Accept selects the format; results stream.",
-    query: closed({ shape: t.Optional(t.Union([t.Literal("rows"), t.Literal("full")])) }),
     compressed: true,
+    query: closed({
+      shape: t.Optional(t.Union([t.Literal("rows"), t.Literal("full")])),
+      numbers: t.Optional(
+        t.Union([t.Literal("json"), t.Literal("string")], {
+          description:
+            "json: integers and decimals are JSON numbers, digit by digit. string: BIGINT, UBIGINT, HUGEINT, UHUGEINT, BIGNUM and DECIMAL are strings, for readers that take every number for a double. Default: queryd.numbers.",
+        }),
+      ),
+    }),
     consumes: ["application/json"],
     produces: [
       "application/json",

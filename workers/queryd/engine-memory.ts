@@ -41,7 +41,7 @@ function timestampOf(name: string, unit: TimestampUnit, zoned = false): TypeOf<"
 
 const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 const fieldsText = (fields: readonly Field[]): string =>
-  fields.map(({ name, type }) => `${quote(name)} ${type.name}`).join(", ");
+  fields.map(({ name, type }) => (name === "" ? type.name : `${quote(name)} ${type.name}`)).join(", ");
 
 /** The type tree of a column. */
 export function columnTypeOf(type: LogicalType): ColumnType {

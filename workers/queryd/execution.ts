@@ -12,6 +12,7 @@ import type { Bind, Cursor, Engine, Session } from "./engine.ts";
 import { CutShortError } from "./engine-error.ts";
 import { planText, readPlan } from "./explain.ts";
 import { fewRowsMax } from "./few-rows.ts";
+import type { Numbers } from "./number-writer.ts";
 import { type GivenParameters, matchParameters, parametersOf } from "./parameters.ts";
 import type { QueryLife } from "./queries.ts";
 import { type Body, resultBody } from "./result-body.ts";
@@ -39,6 +40,7 @@ export interface SqlQuery {
   params: GivenParameters | undefined;
   limit: number | undefined;
   full: boolean;
+  numbers: Numbers;
   /** Absent for Parquet, which is written to a file first. */
   format: ResultFormat | undefined;
 }
@@ -93,7 +95,11 @@ async function start(run: Run): Promise<Started["body"]> {
   const rows = cursor ?? (await openRows(run));
   checkColumns(rows.columns);
   const { query, life } = run;
-  const encoder = format.open(rows.columns, { queryId: life.id, full: query.full });
+  const encoder = format.open(rows.columns, {
+    queryId: life.id,
+    full: query.full,
+    numbers: query.numbers,
+  });
   try {
     const { limit } = query;
     const body = await resultBody({

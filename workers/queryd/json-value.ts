@@ -1,29 +1,20 @@
 /**
- * DuckDB values as JSON. Integers beyond 2^53, decimals of more digits than a double holds, HUGEINT, NaN and
- * infinities are strings: a reader that parses numbers as doubles, as most do, loses nothing.
+ * DuckDB values as JSON. The form of a value depends on its type and on what the caller asked for, never on the value:
+ * a reader that learns a column's type from the first rows is right about the others. NaN and infinities alone are
+ * strings among numbers, for JSON has no others.
  */
-import {
-  type ByteSink,
-  reserve,
-  writeAscii,
-  writeByte,
-  writeBytes,
-  writeInteger,
-  writeText,
-} from "./byte-sink.ts";
+import { type ByteSink, reserve, writeAscii, writeByte, writeBytes, writeText } from "./byte-sink.ts";
 import type { ColumnType, TypeOf } from "./column-type.ts";
-import { floatText, plainText, type TextOf, unscaledAt } from "./value-text.ts";
+import { isLong, type Numbers, numberWriter, type Write } from "./number-writer.ts";
+import { plainText, type TextOf } from "./value-text.ts";
 import { inlineBytesMax, isValid, memoryOf, spanAt, textAt, type Vector } from "./vector.ts";
-
-/** Writes the value of a row that is not NULL. */
-export type Write = (sink: ByteSink, row: number) => void;
 
 const quote = 0x22;
 const backslash = 0x5c;
 
 /** A writer for any row of the vector, NULL included. */
-export function jsonWriter(vector: Vector): Write {
-  const write = jsonValueWriter(vector);
+export function jsonWriter(vector: Vector, numbers: Numbers = "json"): Write {
+  const write = jsonValueWriter(vector, numbers);
   if (vector.valid === null) return write;
   return (sink, row) => {
     if (isValid(vector, row)) write(sink, row);
@@ -31,10 +22,10 @@ export function jsonWriter(vector: Vector): Write {
   };
 }
 
-function jsonValueWriter(vector: Vector): Write {
+function jsonValueWriter(vector: Vector, numbers: Numbers): Write {
   const { type } = vector;
   const number = numberWriter(vector, true);
-  if (number) return number;
+  if (number) return numbers === "string" && isLong(type) ? quotedAscii(number) : number;
   switch (type.kind) {
     case "boolean":
       return (sink, row) => writeAscii(sink, vector.data.getUint8(row) === 0 ? "false" : "true");
@@ -44,20 +35,15 @@ function jsonValueWriter(vector: Vector): Write {
       return (sink, row) => writeJson(sink, textAt(vector, row));
     case "enum":
       return enumWriter(vector, type);
-    case "decimal":
-      return decimalWriter(vector);
     case "list":
     case "array":
-      return listWriter(vector);
+      return listWriter(vector, numbers);
     case "map":
-      return mapWriter(vector, type);
+      return mapWriter(vector, type, numbers);
     case "struct":
-      return structWriter(
-        vector,
-        type.fields.map(({ name }) => name),
-      );
+      return structWriter(vector, type, numbers);
     case "union":
-      return unionWriter(vector, type);
+      return unionWriter(vector, type, numbers);
     default:
       return quotedWriter(plainText(vector), type);
   }
@@ -68,67 +54,13 @@ const quotedWriter = (text: TextOf | undefined, type: ColumnType): Write => {
   return (sink, row) => writeAscii(sink, `"${text(row)}"`);
 };
 
-/** A writer for integers and floating-point numbers; in JSON, what is no JSON number is quoted. */
-export function numberWriter({ type, data }: Vector, json: boolean): Write | undefined {
-  switch (type.kind) {
-    case "int8":
-      return (sink, row) => writeInteger(sink, data.getInt8(row));
-    case "uint8":
-      return (sink, row) => writeInteger(sink, data.getUint8(row));
-    case "int16":
-      return (sink, row) => writeInteger(sink, data.getInt16(row * 2, true));
-    case "uint16":
-      return (sink, row) => writeInteger(sink, data.getUint16(row * 2, true));
-    case "int32":
-      return (sink, row) => writeInteger(sink, data.getInt32(row * 4, true));
-    case "uint32":
-      return (sink, row) => writeInteger(sink, data.getUint32(row * 4, true));
-    case "int64":
-    case "uint64":
-      return longWriter(data, type.kind === "int64", json);
-    case "float":
-      return (sink, row) => writeDouble(sink, data.getFloat32(row * 4, true), json, floatText);
-    case "double":
-      return (sink, row) => writeDouble(sink, data.getFloat64(row * 8, true), json, String);
-    default:
-      return undefined;
-  }
-}
-
-/** 64-bit integers without a bigint where a double holds them. */
-const longWriter =
-  (data: DataView, signed: boolean, json: boolean): Write =>
+const quotedAscii =
+  (write: Write): Write =>
   (sink, row) => {
-    const at = row * 8;
-    const high = signed ? data.getInt32(at + 4, true) : data.getUint32(at + 4, true);
-    const value = high * 4_294_967_296 + data.getUint32(at, true);
-    if (Number.isSafeInteger(value)) {
-      writeInteger(sink, value);
-      return;
-    }
-    const exact = signed ? data.getBigInt64(at, true) : data.getBigUint64(at, true);
-    writeAscii(sink, json ? `"${exact}"` : String(exact));
+    writeByte(sink, quote);
+    write(sink, row);
+    writeByte(sink, quote);
   };
-
-function writeDouble(sink: ByteSink, value: number, json: boolean, text: (value: number) => string): void {
-  if (Number.isFinite(value)) writeAscii(sink, Object.is(value, -0) ? "-0" : text(value));
-  else writeAscii(sink, json ? `"${value}"` : String(value));
-}
-
-/** Digits that every double keeps, whatever the number (IEEE 754 binary64: DBL_DIG). */
-const doubleDigits = 15;
-const doubleMax = 10n ** BigInt(doubleDigits);
-
-function decimalWriter(vector: Vector): Write {
-  const text = plainText(vector) as TextOf;
-  if ((vector.type as TypeOf<"decimal">).width <= doubleDigits)
-    return (sink, row) => writeAscii(sink, text(row));
-  return (sink, row) => {
-    const value = unscaledAt(vector, row);
-    const fits = value < doubleMax && value > -doubleMax;
-    writeAscii(sink, fits ? text(row) : `"${text(row)}"`);
-  };
-}
 
 /** The index of an enum's value in its dictionary. */
 export function enumIndexAt({ data, type }: Vector, row: number): number {
@@ -142,9 +74,9 @@ function enumWriter(vector: Vector, { values }: TypeOf<"enum">): Write {
   return (sink, row) => writeBytes(sink, quoted[enumIndexAt(vector, row)] as Uint8Array);
 }
 
-function listWriter(vector: Vector): Write {
+function listWriter(vector: Vector, numbers: Numbers): Write {
   const { type, children } = vector;
-  const item = jsonWriter(children[0] as Vector);
+  const item = jsonWriter(children[0] as Vector, numbers);
   return (sink, row) => {
     const { offset, length } =
       type.kind === "array" ? { offset: row * type.length, length: type.length } : spanAt(vector, row);
@@ -161,24 +93,28 @@ function listWriter(vector: Vector): Write {
 export const keysOf = (names: readonly string[]): Uint8Array[] =>
   names.map((name, at) => Buffer.from(`${at > 0 ? "," : ""}${JSON.stringify(name)}:`));
 
-function structWriter({ children }: Vector, names: readonly string[]): Write {
-  const keys = keysOf(names);
-  const fields = children.map(jsonWriter);
+/** An object; the fields of `row(1, 'x')` have no names and become a list. */
+function structWriter({ children }: Vector, { fields }: TypeOf<"struct">, numbers: Numbers): Write {
+  const isList = fields.every(({ name }) => name === "");
+  const keys = isList
+    ? fields.map((_, at) => Buffer.from(at > 0 ? "," : ""))
+    : keysOf(fields.map(({ name }) => name));
+  const writers = children.map((child) => jsonWriter(child, numbers));
   return (sink, row) => {
-    writeByte(sink, 0x7b);
-    for (let at = 0; at < fields.length; at++) {
+    writeByte(sink, isList ? 0x5b : 0x7b);
+    for (let at = 0; at < writers.length; at++) {
       writeBytes(sink, keys[at] as Uint8Array);
-      (fields[at] as Write)(sink, row);
+      (writers[at] as Write)(sink, row);
     }
-    writeByte(sink, 0x7d);
+    writeByte(sink, isList ? 0x5d : 0x7d);
   };
 }
 
 /** One member, as an object with its tag: {"tag": value}. */
-function unionWriter({ children }: Vector, { fields }: TypeOf<"union">): Write {
+function unionWriter({ children }: Vector, { fields }: TypeOf<"union">, numbers: Numbers): Write {
   const tags = children[0] as Vector;
   const keys = fields.map(({ name }) => Buffer.from(`{${JSON.stringify(name)}:`));
-  const members = children.slice(1).map(jsonWriter);
+  const members = children.slice(1).map((child) => jsonWriter(child, numbers));
   return (sink, row) => {
     const tag = tags.data.getUint8(row);
     writeBytes(sink, keys[tag] as Uint8Array);
@@ -189,22 +125,43 @@ function unionWriter({ children }: Vector, { fields }: TypeOf<"union">): Write {
 
 const keyIsText = ({ kind }: ColumnType): boolean => kind === "text" || kind === "enum";
 
-/** Text keys give an object; keys of any other type a list of {"key", "value"}, which keeps their type. */
-function mapWriter(vector: Vector, { key }: TypeOf<"map">): Write {
-  const [keys, values] = vector.children.map(jsonWriter) as [Write, Write];
-  const isObject = keyIsText(key);
+/**
+ * Text keys give an object; keys of any other type a list of {"key", "value"}, which keeps their type. A map that has
+ * a key twice, as only files make them, is a list too: an object would lose one.
+ */
+function mapWriter(vector: Vector, { key }: TypeOf<"map">, numbers: Numbers): Write {
+  const [keys, values] = vector.children.map((child) => jsonWriter(child, numbers)) as [Write, Write];
+  const writeList: Write = (sink, row) => {
+    const { offset, length } = spanAt(vector, row);
+    writeByte(sink, 0x5b);
+    for (let at = offset; at < offset + length; at++) {
+      writeAscii(sink, at > offset ? ',{"key":' : '{"key":');
+      keys(sink, at);
+      writeAscii(sink, ',"value":');
+      values(sink, at);
+      writeByte(sink, 0x7d);
+    }
+    writeByte(sink, 0x5d);
+  };
+  if (!keyIsText(key)) return writeList;
   return (sink, row) => {
     const { offset, length } = spanAt(vector, row);
-    writeByte(sink, isObject ? 0x7b : 0x5b);
+    const start = sink.length;
+    const seen = new Set<string>();
+    writeByte(sink, 0x7b);
     for (let at = offset; at < offset + length; at++) {
       if (at > offset) writeByte(sink, 0x2c);
-      if (!isObject) writeAscii(sink, '{"key":');
+      const from = sink.length;
       keys(sink, at);
-      writeAscii(sink, isObject ? ":" : ',"value":');
+      if (length > 1) seen.add(Buffer.from(sink.bytes.subarray(from, sink.length)).toString("latin1"));
+      writeByte(sink, 0x3a);
       values(sink, at);
-      if (!isObject) writeByte(sink, 0x7d);
     }
-    writeByte(sink, isObject ? 0x7d : 0x5d);
+    writeByte(sink, 0x7d);
+    if (length > 1 && seen.size < length) {
+      sink.length = start;
+      writeList(sink, row);
+    }
   };
 }
 

@@ -3,7 +3,8 @@
  * values are their JSON, blobs base64; numbers are written in full, whatever their size.
  */
 import { type ByteSink, createSink, reserve, takeBytes, writeAscii, writeByte } from "./byte-sink.ts";
-import { enumIndexAt, jsonWriter, numberWriter, type Write } from "./json-value.ts";
+import { enumIndexAt, jsonWriter } from "./json-value.ts";
+import { numberWriter, type Write } from "./number-writer.ts";
 import type { ResultFormat } from "./result-format.ts";
 import { isNested, plainText } from "./value-text.ts";
 import { inlineBytesMax, isValid, memoryOf, type Vector } from "./vector.ts";

@@ -1,5 +1,6 @@
 /** What a result can be sent as. One file a format; a conformance suite holds all of them to the same rules. */
 import type { Column } from "./column-type.ts";
+import type { Numbers } from "./number-writer.ts";
 import type { Batch } from "./vector.ts";
 
 export interface ResultSummary {
@@ -20,10 +21,18 @@ export interface ResultEncoder {
   take: () => Uint8Array | null;
 }
 
+/** What a format may say or take account of beside the rows. */
+export interface About {
+  queryId: string;
+  /** With columns and a summary. */
+  full: boolean;
+  numbers: Numbers;
+}
+
 export interface ResultFormat {
   mediaType: string;
   /** The media type with its parameters, as the answer carries it. */
   contentType: string;
   /** Throws `sql_error` for a column the format has no form for. */
-  open: (columns: readonly Column[], about: { queryId: string; full: boolean }) => ResultEncoder;
+  open: (columns: readonly Column[], about: About) => ResultEncoder;
 }

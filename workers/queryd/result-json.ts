@@ -17,9 +17,9 @@ const tail = (queryId: string, { rows, truncated, elapsedMs }: ResultSummary): s
 export const json: ResultFormat = {
   mediaType: "application/json",
   contentType: "application/json",
-  open: (columns, { queryId, full }): ResultEncoder => {
+  open: (columns, { queryId, full, numbers }): ResultEncoder => {
     const sink = createSink();
-    const writeRows = rowObjects(columns, { before: ",", after: "" });
+    const writeRows = rowObjects(columns, { before: ",", after: "", numbers });
     writeText(sink, full ? `${head(columns)}[` : "[");
     return {
       add: (batch) => writeRows(sink, batch),

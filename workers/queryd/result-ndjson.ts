@@ -6,9 +6,9 @@ import { rowObjects } from "./rows.ts";
 export const ndjson: ResultFormat = {
   mediaType: "application/x-ndjson",
   contentType: "application/x-ndjson",
-  open: (columns) => {
+  open: (columns, { numbers }) => {
     const sink = createSink();
-    const writeRows = rowObjects(columns, { before: "", after: "\n" });
+    const writeRows = rowObjects(columns, { before: "", after: "\n", numbers });
     return {
       add: (batch) => writeRows(sink, batch),
       finish: () => {},

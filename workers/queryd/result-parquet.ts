@@ -88,10 +88,14 @@ const stored: Partial<Record<ColumnType["kind"], string>> = {
   time_tz: "VARCHAR",
 };
 
+/** `row(1, 'x')`: fields of Parquet need names. */
+const isRow = (type: ColumnType): boolean =>
+  type.kind === "struct" && type.fields.every(({ name }) => name === "");
+
 const exact = (columns: readonly Column[]): string =>
   columns
     .map(({ name, type }) =>
-      findType(type, ({ kind }) => stored[kind] !== undefined)
+      findType(type, (inside) => stored[inside.kind] !== undefined || isRow(inside))
         ? `CAST(${quoteName(name)} AS ${storedType(type)}) AS ${quoteName(name)}`
         : quoteName(name),
     )
@@ -99,7 +103,9 @@ const exact = (columns: readonly Column[]): string =>
 
 function storedType(type: ColumnType): string {
   const fields = (list: readonly { name: string; type: ColumnType }[]) =>
-    list.map((field) => `${quoteName(field.name)} ${storedType(field.type)}`).join(", ");
+    list
+      .map((field, at) => `${quoteName(field.name || String(at + 1))} ${storedType(field.type)}`)
+      .join(", ");
   switch (type.kind) {
     case "list":
       return `${storedType(type.item)}[]`;

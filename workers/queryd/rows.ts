@@ -1,7 +1,8 @@
 /** Rows of a batch as JSON objects, one after the other. */
 import { type ByteSink, writeByte, writeBytes } from "./byte-sink.ts";
 import type { Column } from "./column-type.ts";
-import { jsonWriter, keysOf, type Write } from "./json-value.ts";
+import { jsonWriter, keysOf } from "./json-value.ts";
+import type { Numbers, Write } from "./number-writer.ts";
 import type { Batch } from "./vector.ts";
 
 /** Writes the rows of a batch behind those before. */
@@ -10,14 +11,14 @@ export type WriteRows = (sink: ByteSink, batch: Batch) => void;
 /** Rows as `{"a":1,"b":"x"}`, each preceded by `before` (but the very first) and followed by `after`. */
 export function rowObjects(
   columns: readonly Column[],
-  { before, after }: { before: string; after: string },
+  { before, after, numbers }: { before: string; after: string; numbers: Numbers },
 ): WriteRows {
   const keys = keysOf(columns.map(({ name }) => name));
   const separator = Buffer.from(before);
   const end = Buffer.from(after);
   let first = true;
   return (sink, batch) => {
-    const writers = batch.columns.map(jsonWriter);
+    const writers = batch.columns.map((column) => jsonWriter(column, numbers));
     for (let row = 0; row < batch.rows; row++) {
       if (!first) writeBytes(sink, separator);
       first = false;

@@ -113,12 +113,18 @@ async function answerSql(door: Door, input: SqlInput, context: RawContext): Prom
     params: body.params,
     limit: body.limit,
     full: input.shape === "full",
+    numbers: input.numbers ?? config.queryd.numbers,
     format: "load" in chosen ? await chosen.load() : "open" in chosen ? chosen : undefined,
   };
   if (query.full && query.format !== json)
     throw fail(
       "invalid_field",
       "shape: only JSON results have a shape; leave it out or ask for application/json",
+    );
+  if (input.numbers !== undefined && query.format !== json && query.format !== ndjson)
+    throw fail(
+      "invalid_field",
+      "numbers: only JSON and NDJSON write numbers in two ways; leave it out or ask for one of these",
     );
   return answer(door, query, { context, timeoutMs });
 }

@@ -34,7 +34,7 @@ describe("local objects", () => {
   test("are read in place, and nothing is copied", async () => {
     await start();
     await stack.dataset("many", "SELECT range AS i FROM range(100)", { objects: 3 });
-    expect(await stack.rows("SELECT count(*) AS n, sum(i) AS s FROM many")).toEqual([{ n: 100, s: "4950" }]);
+    expect(await stack.rows("SELECT count(*) AS n, sum(i) AS s FROM many")).toEqual([{ n: 100, s: 4950 }]);
     expect(copies()).toEqual([]);
   });
 
@@ -184,7 +184,7 @@ describe("objects that are not on this machine", () => {
     bytes[50] = (bytes[50] ?? 0) ^ 1;
     await stack.restart();
     writeFileSync(join(cacheFolder(), name), bytes);
-    expect(await stack.rows("SELECT sum(i) AS s FROM far")).toEqual([{ s: "499500" }]);
+    expect(await stack.rows("SELECT sum(i) AS s FROM far")).toEqual([{ s: 499500 }]);
     expect([downloads, copies().length]).toEqual([3, 2]);
   });
 

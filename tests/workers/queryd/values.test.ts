@@ -25,46 +25,50 @@ const values: [sql: string, json: string, csv?: string][] = [
   ["NULL", "null", ""],
   ["true", "true"],
   ["9007199254740991", "9007199254740991"],
-  ["9007199254740992", '"9007199254740992"', "9007199254740992"],
+  ["9007199254740992", "9007199254740992", "9007199254740992"],
   ["-9007199254740991", "-9007199254740991"],
-  ["-9007199254740992", '"-9007199254740992"', "-9007199254740992"],
+  ["-9007199254740992", "-9007199254740992", "-9007199254740992"],
   ["-2147483648", "-2147483648"],
   ["4294967296", "4294967296"],
-  ["18446744073709551615::UBIGINT", '"18446744073709551615"', "18446744073709551615"],
-  ["1::HUGEINT", '"1"', "1"],
+  ["18446744073709551615::UBIGINT", "18446744073709551615", "18446744073709551615"],
+  ["1::HUGEINT", "1", "1"],
   [
     "(-170141183460469231731687303715884105728)::HUGEINT",
-    '"-170141183460469231731687303715884105728"',
+    "-170141183460469231731687303715884105728",
     "-170141183460469231731687303715884105728",
   ],
   [
     "340282366920938463463374607431768211455::UHUGEINT",
-    '"340282366920938463463374607431768211455"',
+    "340282366920938463463374607431768211455",
     "340282366920938463463374607431768211455",
   ],
   [
     "'-123456789012345678901234567890123456789012'::BIGNUM",
-    '"-123456789012345678901234567890123456789012"',
+    "-123456789012345678901234567890123456789012",
     "-123456789012345678901234567890123456789012",
   ],
-  ["0::BIGNUM", '"0"', "0"],
+  ["0::BIGNUM", "0", "0"],
   ["1.10", "1.10"],
   ["0.05::DECIMAL(4,2)", "0.05"],
   ["-0.05::DECIMAL(9,2)", "-0.05"],
   ["12345.678::DECIMAL(18,3)", "12345.678"],
   ["999999999999.999::DECIMAL(18,3)", "999999999999.999"],
-  ["1000000000000.001::DECIMAL(18,3)", '"1000000000000.001"', "1000000000000.001"],
+  ["1000000000000.001::DECIMAL(18,3)", "1000000000000.001", "1000000000000.001"],
   [
     "0.1::DECIMAL(38,37)",
-    '"0.1000000000000000000000000000000000000"',
+    "0.1000000000000000000000000000000000000",
     "0.1000000000000000000000000000000000000",
   ],
   ["5::DECIMAL(10,0)", "5"],
   ["0.1::DOUBLE", "0.1"],
   ["1e300::DOUBLE", "1e+300"],
-  ["'-0'::DOUBLE", "-0"],
+  ["'-0'::DOUBLE", "-0.0"],
+  ["'-0'::FLOAT", "-0.0"],
+  ["1::DOUBLE", "1.0", "1"],
+  ["-9007199254740993::DOUBLE", "-9007199254740992.0", "-9007199254740992"],
+  ["1e21::DOUBLE", "1e+21"],
   ["0.1::FLOAT", "0.1"],
-  ["16777217::FLOAT", "16777216"],
+  ["16777217::FLOAT", "16777216.0", "16777216"],
   ["'nan'::DOUBLE", '"NaN"', "NaN"],
   ["'inf'::FLOAT", '"Infinity"', "Infinity"],
   ["'-inf'::DOUBLE", '"-Infinity"', "-Infinity"],
@@ -138,8 +142,8 @@ const values: [sql: string, json: string, csv?: string][] = [
   ],
   [
     "{'d': DATE '2024-01-01', 'h': 5::HUGEINT, 'l': [{'x': 'y'}]}",
-    '{"d":"2024-01-01","h":"5","l":[{"x":"y"}]}',
-    '"{""d"":""2024-01-01"",""h"":""5"",""l"":[{""x"":""y""}]}"',
+    '{"d":"2024-01-01","h":5,"l":[{"x":"y"}]}',
+    '"{""d"":""2024-01-01"",""h"":5,""l"":[{""x"":""y""}]}"',
   ],
   ["MAP {'k': 1, '__proto__': 2}", '{"k":1,"__proto__":2}', '"{""k"":1,""__proto__"":2}"'],
   [
@@ -150,6 +154,13 @@ const values: [sql: string, json: string, csv?: string][] = [
   ["MAP {}::MAP(VARCHAR, INTEGER)", "{}"],
   ["union_value(num := 2)::UNION(num INTEGER, str VARCHAR)", '{"num":2}', '"{""num"":2}"'],
   ["'{\"a\": [1,\n 2]}'::JSON", '{"a": [1,  2]}', '"{""a"": [1,\n 2]}"'],
+  ["row(1, 'x')", '[1,"x"]', '"[1,""x""]"'],
+  ["[row(1, row('a', NULL))]", '[[1,["a",null]]]', '"[[1,[""a"",null]]]"'],
+  [
+    '\'{"a":1,"b":2,"a":3}\'::JSON::MAP(VARCHAR, INTEGER)',
+    '[{"key":"a","value":1},{"key":"b","value":2},{"key":"a","value":3}]',
+    '"[{""key"":""a"",""value"":1},{""key"":""b"",""value"":2},{""key"":""a"",""value"":3}]"',
+  ],
   ["'12345678901234567890.5'::JSON", "12345678901234567890.5"],
   ["'null'::JSON", "null"],
 ];
@@ -186,6 +197,68 @@ describe("one value", () => {
       "SELECT i AS v, i::VARCHAR AS w FROM (SELECT to_months(((hash(range) % 90)::INTEGER - 45)) + to_days(((hash(range + 7) % 70)::INTEGER - 35)) + to_microseconds(((hash(range * 3) % 7_200_000_000_000)::BIGINT - 3_600_000_000_000)) AS i FROM range(3000))",
     );
     for (const { v, w } of rows) expect(v).toBe(w);
+  });
+});
+
+/** A value of each type that is small, and one that a double changes; then their forms with `numbers=string`. */
+const numbers: [type: string, small: string, long: string, form: "number" | "string"][] = [
+  ["TINYINT", "1", "-128", "number"],
+  ["UINTEGER", "1", "4294967295", "number"],
+  ["BIGINT", "1", "9007199254740993", "string"],
+  ["UBIGINT", "1", "18446744073709551615", "string"],
+  ["HUGEINT", "1", "-170141183460469231731687303715884105728", "string"],
+  ["UHUGEINT", "1", "340282366920938463463374607431768211455", "string"],
+  ["BIGNUM", "1", "123456789012345678901234567890123456789012", "string"],
+  ["DECIMAL(4,2)", "1.00", "-99.99", "string"],
+  ["DECIMAL(18,3)", "1.000", "123456789012345.678", "string"],
+  ["DECIMAL(38,2)", "1.00", "123456789012345678901234567890123456.78", "string"],
+  ["DOUBLE", "1.0", "0.1", "number"],
+  ["FLOAT", "1.0", "16777216.0", "number"],
+];
+
+describe("the form of a number", () => {
+  for (const [type, small, long, form] of numbers)
+    test(`${type} is decided by its type alone`, async () => {
+      const value = `{'v': [v], 'm': MAP {v: v}, 'u': union_value(n := v), 'r': row(v)}`;
+      const statement = `SELECT v, ${value} AS n FROM (VALUES ('${small}'::${type}), ('${long}'), (NULL)) t(v)`;
+      const rowsOf = (quote: string) =>
+        [small, long].map((text) => {
+          const v = quote + text + quote;
+          return `{"v":${v},"n":{"v":[${v}],"m":[{"key":${v},"value":${v}}],"u":{"n":${v}},"r":[${v}]}}`;
+        });
+      for (const [search, quote] of [
+        ["", ""],
+        ["?numbers=json", ""],
+        ["?numbers=string", form === "string" ? '"' : ""],
+      ] as const) {
+        const sql = `SELECT * FROM (${statement}) WHERE v IS NOT NULL`;
+        const expected = rowsOf(quote);
+        const json = await (await stack.sql(sql, { search })).text();
+        expect(json).toBe(`[${expected.join(",")}]`);
+        const full = `${search || "?numbers=json"}&shape=full`;
+        expect(await (await stack.sql(sql, { search: full })).text()).toContain(`"rows":${json},`);
+        const lines = await stack.sql(sql, { search, accept: "application/x-ndjson" });
+        expect(await lines.text()).toBe(expected.map((line) => `${line}\n`).join(""));
+      }
+      const nulls = await stack.sql(`SELECT v FROM (${statement}) WHERE v IS NULL`, {
+        search: "?numbers=string",
+      });
+      expect(await nulls.text()).toBe('[{"v":null}]');
+    });
+
+  test("the service's own default is a setting, and other formats have no such choice", async () => {
+    const other = await startQuerydStack({ queryd: { numbers: "string" } });
+    try {
+      expect(await (await other.sql("SELECT 1::BIGINT AS v")).text()).toBe('[{"v":"1"}]');
+      expect(await (await other.sql("SELECT 1::BIGINT AS v", { search: "?numbers=json" })).text()).toBe(
+        '[{"v":1}]',
+      );
+      expect(await (await other.sql("SELECT 1::BIGINT AS v", { accept: "text/csv" })).text()).toBe("v\n1\n");
+      const csv = await other.sql("SELECT 1", { search: "?numbers=json", accept: "text/csv" });
+      expect([csv.status, await csv.text()]).toEqual([400, expect.stringContaining("numbers")]);
+    } finally {
+      await other.stop();
+    }
   });
 });
 
