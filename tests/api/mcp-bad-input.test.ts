@@ -150,6 +150,15 @@ const rows: Row[] = [
     says: ["read_csv"],
   },
   {
+    name: "a file of the machine by a name of WITH",
+    tool: "query_sql",
+    input: {
+      sql: 'WITH RECURSIVE "/x/a.csv" AS (FROM "/x/a.csv" UNION ALL FROM "/x/a.csv") FROM "/x/a.csv"',
+    },
+    type: "statement_not_allowed",
+    says: ["is not a dataset"],
+  },
+  {
     name: "a value that does not convert",
     tool: "query_sql",
     input: { sql: "SELECT CAST(name AS INT) FROM workers" },

@@ -126,6 +126,12 @@ describe("bad input", () => {
         403,
         "statement_not_allowed",
       ),
+      post(
+        "SQL that reads a file by a name of WITH",
+        withSql('WITH "/x/Kelvin \u212A.parquet" AS (SELECT 1 AS id) FROM "/x/kelvin k.parquet"'),
+        403,
+        "statement_not_allowed",
+      ),
       post("two statements", withSql("SELECT 1; SELECT 2"), 400, "sql_error"),
       post(
         "SQL that leaves its brackets",

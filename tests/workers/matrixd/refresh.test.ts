@@ -138,7 +138,7 @@ describe("refresh", () => {
         (2, '  ', '', 0, [], NULL, true),
         (3, NULL, 'gamma', NULL, NULL, NULL, false)) t(id, a, b, n, list, seen, flag)`,
     );
-    const metadata_columns = ["n", "list", "seen", "flag"];
+    const metadata_columns = ["n", "list", "seen", "flag", "id"];
     const job = await stack.build({
       name: "odd",
       dataset: "odd",
@@ -156,9 +156,10 @@ describe("refresh", () => {
     const byId = new Map(body.hits.map((hit: { id: string }) => [hit.id, hit]));
     expect(byId.get("9007199254740993")).toMatchObject({
       text: "alpha",
-      metadata: { n: 1.5, list: [1, 2], seen: "2024-01-02T03:04:05Z", flag: null },
+      // A number that a double would change is a text.
+      metadata: { n: 1.5, list: [1, 2], seen: "2024-01-02T03:04:05Z", flag: null, id: "9007199254740993" },
     });
-    expect(byId.get("3")).toMatchObject({ text: "gamma", metadata: { n: null, flag: false } });
+    expect(byId.get("3")).toMatchObject({ text: "gamma", metadata: { n: null, flag: false, id: 3 } });
     expect((await stack.verbs.corpus({ name: "odd" })).rows).toBe(3);
   });
 

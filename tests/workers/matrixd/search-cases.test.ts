@@ -130,6 +130,16 @@ const rows: Refused[] = [
   ["a comment left open", { ...good, sql_filter: "1=1 /*" }, 400, "sql_error", "sql_filter"],
   ["two statements", { ...good, sql_filter: "1=1; DROP TABLE people" }, 400, "sql_error", "sql_filter"],
   ["a file", { ...good, sql_filter: "EXISTS (FROM read_text('/etc/passwd'))" }, 403, "statement_not_allowed"],
+  [
+    "a file by a name of WITH",
+    {
+      ...good,
+      sql_filter:
+        'EXISTS (WITH RECURSIVE "/x/a.parquet" AS (FROM "/x/a.parquet" UNION ALL FROM "/x/a.parquet" WHERE false) FROM "/x/a.parquet")',
+    },
+    403,
+    "statement_not_allowed",
+  ],
   ["a parameter", { ...good, sql_filter: "state = $1" }, 400, "invalid_field", "sql_filter"],
   ["a timeout of 0", { ...good, timeout_ms: 0 }, 400, "invalid_field", "timeout_ms"],
   ["use_playbook as text", { ...good, use_playbook: "yes" }, 400, "invalid_field", "use_playbook"],
