@@ -4,13 +4,21 @@ import { createServer } from "node:net";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 
-/** Installs Debian packages, as root or by `sudo -n`, unless all programs are there. Throws with what apt-get said. */
+/**
+ * Installs Debian packages as root, after saying so, unless all programs are there or LAKEHOUSE_INSTALL=off. Throws with
+ * what apt-get said.
+ */
 export function installPackages(programs: readonly string[], packages: readonly string[]): void {
   if (programs.every((program) => Bun.which(program))) return;
   if (!Bun.which("apt-get")) throw new Error(`no apt-get here to install ${packages.join(" ")}`);
-  const asRoot = userInfo().uid === 0 ? [] : ["sudo", "-n"];
+  const fix = `apt-get install ${packages.join(" ")}`;
+  if (process.env.LAKEHOUSE_INSTALL === "off") throw new Error(`LAKEHOUSE_INSTALL=off; ${fix}`);
+  if (userInfo().uid !== 0) throw new Error(`it takes root: ${fix}`);
+  process.stderr.write(
+    `tests need ${packages.join(", ")}: installing by apt-get (LAKEHOUSE_INSTALL=off: never)\n`,
+  );
   const apt = (...words: string[]) =>
-    Bun.spawnSync([...asRoot, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-y", "-q", ...words], {
+    Bun.spawnSync(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-y", "-q", ...words], {
       stdio: ["ignore", "pipe", "pipe"],
     });
   const wanted = ["install", "--no-install-recommends", ...packages];
