@@ -55,8 +55,8 @@ const namespacesOf: Record<Base["kind"], string[]> = {
   bare: ["--pid", "--mount", "--uts", "--ipc"],
 };
 const toolsOf: Record<Base["kind"], string[]> = {
-  systemd: ["unshare", "nsenter", "pivot_root", "ip", "git"],
-  bare: ["unshare", "nsenter", "pivot_root", "git"],
+  systemd: ["setpriv", "unshare", "nsenter", "pivot_root", "ip", "git"],
+  bare: ["setpriv", "unshare", "nsenter", "pivot_root", "git"],
 };
 
 /** The mounts that boot.sh makes, in small: where this works, a boot that fails is a fault. */
@@ -133,7 +133,7 @@ export async function bootMachine(
   mkdirSync(mount);
   const group = base.kind === "systemd" ? makeGroup(name) : undefined;
   let child: Bun.Subprocess<"ignore", "pipe", "pipe"> | undefined;
-  // A program that is interrupted leaves no machine running behind it: process 1 ends with unshare (--kill-child).
+  // Process 1 ends with unshare (--kill-child), which ends with this process, however that ends (--pdeathsig).
   const kill = () => {
     group?.kill();
     child?.kill("SIGKILL");
@@ -142,14 +142,21 @@ export async function bootMachine(
     kill();
     await child?.exited;
     await group?.remove();
-    rmSync(directory, { recursive: true, force: true });
-    process.off("exit", kill);
+    forget();
+    process.off("exit", atExit);
   };
-  process.once("exit", kill);
+  const forget = () => rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
+  // A program that is interrupted leaves nothing behind it.
+  const atExit = () => {
+    kill();
+    forget();
+  };
+  process.once("exit", atExit);
   try {
     const source = await sourceIn(directory);
     const { lower, extra } = base.kind === "bare" ? base : { lower: "/", extra: "" };
-    const words = ["unshare", "--fork", "--kill-child", ...namespacesOf[base.kind]];
+    const words = ["setpriv", "--pdeathsig", "KILL"];
+    words.push("unshare", "--fork", "--kill-child", ...namespacesOf[base.kind]);
     const boot = [
       "bash",
       join(import.meta.dir, "boot.sh"),
