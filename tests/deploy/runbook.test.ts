@@ -1,6 +1,7 @@
 /** REPLICATION.md does what it says. All of it: `bun run runbook`. */
 import { describe, expect, test } from "bun:test";
 import { noMachine } from "../../scripts/machine/machine.ts";
+import { lineOf } from "../../scripts/progress.ts";
 import { type Block, blocksOf, printed, stepsOf } from "../../scripts/runbook/blocks.ts";
 import { faultOf, runBlocks } from "../../scripts/runbook.ts";
 
@@ -29,6 +30,9 @@ describe("blocks", () => {
     ]);
     expect(printed('{"id":"7f","n":2}\n', '{"id":"…","n":2}')).toBe(true);
     expect(printed('{"id":"7f","n":3}\n', '{"id":"…","n":2}')).toBe(false);
+    // On a slow machine a bar shows how far it is.
+    const state = { done: 5, total: 10, note: undefined, unit: "rows", seconds: 1 };
+    expect(printed(`${lineOf("workers", state)}\ndone\n`, "done")).toBe(true);
   });
 
   const rows = [
