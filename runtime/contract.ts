@@ -38,6 +38,10 @@ export interface RawContext extends CallContext {
 export type ErrorForm = "openai";
 
 interface Shapes {
+  /** HTTP statuses of its errors beside those that any endpoint of its kind may answer with. */
+  refusals?: readonly number[];
+  /** Headers that it reads, each in a sentence. */
+  headers?: Readonly<Record<string, string>>;
   /** `:name` parts of the path. A trailing `*` is given as the parameter `key`. */
   params?: TObject;
   query?: TObject;
@@ -81,10 +85,14 @@ export interface Raw extends Shapes {
   kind: "raw";
   methods: HttpMethod[];
   path: string;
-  /** Media types of the request body, for documentation. */
-  consumes?: string[];
-  /** Media types of the answer, for documentation. */
-  produces?: string[];
+  /** The request's body by its media type. */
+  consumes?: Readonly<Record<string, TSchema>>;
+  /** The answer's body by its media type; what has none, as 204, is among the statuses alone. */
+  produces?: Readonly<Record<string, TSchema>>;
+  /** Every HTTP status that is no error; [200] unless told. */
+  statuses?: readonly number[];
+  /** Headers of the answer that say something of their own, each in a sentence. */
+  answerHeaders?: Readonly<Record<string, string>>;
   /** Changes nothing, though it is no GET. */
   reads?: true;
   /** JSON, NDJSON and CSV go out in the Content-Encoding that the caller asks for. */
@@ -251,6 +259,12 @@ export const raw = <
 /** A closed object: fields that are not named here are refused. */
 export const closed = <P extends TProperties>(properties: P) =>
   Type.Object(properties, { additionalProperties: false });
+
+/** A body of bytes, or of text that is no JSON, such as CSV. */
+export const Binary = Type.Unsafe<Uint8Array>({ type: "string", format: "binary" });
+
+/** Lines of JSON, or server-sent events: read one by one, as they come. */
+export const Lines = (description: string) => Type.String({ description });
 
 /** Bytes on any transport. */
 export const Bytes = Type.Uint8Array();

@@ -1,6 +1,6 @@
 /** The doors to what a service keeps: the same for every service, under its name; the gateway passes them on. */
 import type { Clock } from "./clock.ts";
-import { closed, contract, type RawContext, raw, t } from "./contract.ts";
+import { Binary, closed, contract, Lines, type RawContext, raw, t } from "./contract.ts";
 import type { Durable, Point } from "./durable.ts";
 import { fail, toWire } from "./errors.ts";
 import { storageError } from "./files.ts";
@@ -10,7 +10,7 @@ const Service = closed({
   service: t.String({ maxLength: 64, description: "Name of a service, as storaged." }),
 });
 const OfPoint = closed({ ...Service.properties, id: t.String({ maxLength: 64 }) });
-const lines = ["application/x-ndjson"];
+const lines = { "application/x-ndjson": Lines("A JSON object a line; the last is `end` or `error`.") };
 
 /**
  * The doors. Lines end with `{"end":{"count":n}}`; an answer without it is not whole, and one that had to be given up
@@ -30,15 +30,17 @@ export const durable = contract("durable", {
   keep: raw(["POST"], "/durable/:service/points/:id", {
     summary: "Keeps a point for another ten minutes.",
     params: OfPoint,
+    statuses: [204],
   }),
   file: raw(["GET"], "/durable/:service/points/:id/*", {
     summary: "The bytes of one file of a point.",
     params: closed({ ...OfPoint.properties, key: t.String({ maxLength: 4096 }) }),
-    produces: ["application/octet-stream"],
+    produces: { "application/octet-stream": Binary },
   }),
   release: raw(["DELETE"], "/durable/:service/points/:id", {
     summary: "Lets a point go. One that nobody asks for is let go after ten minutes.",
     params: OfPoint,
+    statuses: [204],
   }),
 });
 

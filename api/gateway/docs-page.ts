@@ -66,9 +66,8 @@ function body({ requestBody }: Operation): string {
 }
 
 function answers({ responses }: Operation): string {
-  const [, success] = Object.entries(responses)[0] ?? [];
-  const content = (success as { content?: Record<string, { schema: unknown }> } | undefined)?.content ?? {};
-  return Object.entries(content)
+  const success = Object.entries(responses).find(([status, { content }]) => status < "300" && content)?.[1];
+  return Object.entries(success?.content ?? {})
     .map(([type, { schema }]) => `<p>Answer <code>${text(type)}</code></p>${schemaBlock(schema)}`)
     .join("");
 }
@@ -81,6 +80,7 @@ const schemaBlock = (schema: unknown): string => {
 interface JsonSchema {
   type?: string;
   const?: unknown;
+  enum?: unknown[];
   anyOf?: JsonSchema[];
   items?: JsonSchema;
   properties?: Record<string, JsonSchema>;
@@ -94,6 +94,7 @@ function shape(schema: unknown, depth = 0): string {
   const {
     type,
     const: constant,
+    enum: choices,
     anyOf,
     items,
     properties,
@@ -102,12 +103,15 @@ function shape(schema: unknown, depth = 0): string {
     maximum,
   } = schema as JsonSchema;
   if (constant !== undefined) return JSON.stringify(constant);
+  if (choices) return choices.map((choice) => JSON.stringify(choice)).join(" | ");
   if (anyOf) return anyOf.map((option) => shape(option, depth)).join(" | ");
   if (items) return `${shape(items, depth)}[]`;
   if (properties) {
     const pad = "  ".repeat(depth + 1);
-    const fields = Object.entries(properties).map(
-      ([name, field]) => `${pad}${name}${required.includes(name) ? "" : "?"}: ${shape(field, depth + 1)}`,
+    const fields = Object.entries(properties).map(([name, field]) =>
+      required.includes(name)
+        ? `${pad}${name}: ${shape(field, depth + 1)}`
+        : `${pad}${name}?: ${shape(field, depth + 1).replace(/ \| null$/, "")}`,
     );
     return `{\n${fields.join("\n")}\n${"  ".repeat(depth)}}`;
   }

@@ -1,31 +1,50 @@
-/** The OpenAPI 3.1 document, derived from the contracts: TypeBox schemas are JSON Schema already. */
+/** The OpenAPI 3.1 document, derived from the contracts: nothing of an endpoint is written here. */
 import type { TObject, TSchema } from "@sinclair/typebox";
-import type { Contract, Raw, Verb } from "../../runtime/contract.ts";
+import {
+  type Contract,
+  methodsOf,
+  mutates,
+  type Place,
+  placesOf,
+  type Raw,
+  type Verb,
+} from "../../runtime/contract.ts";
+import { wireSchema } from "./openapi-schema.ts";
 
+type Schema = Record<string, unknown>;
+type Content = Record<string, { schema: Schema }>;
+type Headers = Record<string, { description: string; schema: Schema }>;
+export interface Answer {
+  description: string;
+  headers: Headers;
+  content?: Content;
+}
 export interface Operation {
   operationId: string;
   tags: string[];
   summary: string;
   parameters: Parameter[];
-  requestBody?: { required: boolean; content: Record<string, { schema: unknown }> };
-  responses: Record<string, unknown>;
+  requestBody?: { required: boolean; content: Content };
+  responses: Record<string, Answer>;
 }
 export interface Parameter {
   name: string;
-  in: "path" | "query";
+  in: "path" | "query" | "header";
   required: boolean;
   description?: string;
-  schema: unknown;
+  schema: Schema;
 }
 export interface Document {
   openapi: "3.1.0";
   info: { title: string; version: string; description: string };
+  servers: { url: string; description: string }[];
   components: unknown;
   security: unknown[];
   paths: Record<string, Record<string, Operation>>;
 }
 
 type Mounted = Contract | { contract: Contract; prefix: string };
+type Endpoint = Verb | Raw;
 
 /** Describes all public endpoints of the contracts, each under its prefix. */
 export function openApi(contracts: readonly Mounted[]): Document {
@@ -34,18 +53,33 @@ export function openApi(contracts: readonly Mounted[]): Document {
     const { contract, prefix } = "contract" in mounted ? mounted : { contract: mounted, prefix: "" };
     for (const [name, endpoint] of Object.entries(contract.endpoints)) {
       if (endpoint.kind === "internal") continue;
-      const path = (prefix + endpoint.path).replace(/:(\w+)/g, "{$1}").replace(/\*$/, "{key}");
-      const methods = endpoint.kind === "raw" ? endpoint.methods : [endpoint.method];
-      paths[path] ??= {};
-      for (const method of methods) {
-        const id = `${contract.name}.${name}${method === "HEAD" ? ".head" : ""}`;
-        Object.assign(paths[path], { [method.toLowerCase()]: operation(id, contract.name, endpoint) });
+      for (const [at, place] of placesOf(endpoint).entries()) {
+        const path = (prefix + place.path).replace(/:(\w+)/g, "{$1}").replace(/\*$/, "{key}");
+        const methods = Object.fromEntries(
+          methodsOf(endpoint).map((method) => {
+            const operationId = [
+              contract.name,
+              name,
+              ...(at > 0 ? ["byQuery"] : []),
+              ...(method === "HEAD" ? ["head"] : []),
+            ].join(".");
+            return [
+              method.toLowerCase(),
+              { operationId, tags: [contract.name], ...operation(endpoint, place, method) },
+            ];
+          }),
+        );
+        paths[path] = { ...paths[path], ...methods };
       }
     }
   }
   return {
     openapi: "3.1.0",
     info: { title: "Lakehouse", version: "1", description: "Files become SQL tables, behind one gateway." },
+    servers: [
+      { url: "/", description: "Where this document comes from." },
+      { url: "http://127.0.0.1:3110", description: "The gateway as it is installed." },
+    ],
     components: {
       schemas: { Error: errorSchema, OpenAiError: openAiErrorSchema },
       securitySchemes: { token: { type: "http", scheme: "bearer" } },
@@ -55,65 +89,55 @@ export function openApi(contracts: readonly Mounted[]): Document {
   };
 }
 
-const errorSchema = {
+const errorOf = (properties: Schema): Schema => ({
   type: "object",
   required: ["error"],
   properties: {
-    error: {
-      type: "object",
-      required: ["message", "type", "code", "request_id"],
-      properties: {
-        message: { type: "string", description: "For people: what was expected, what came, what to do." },
-        type: { type: "string", description: "Stable and snake_case, for programs." },
-        code: { type: "integer", description: "The HTTP status." },
-        request_id: { type: "string" },
-        details: { description: "Facts that depend on the type." },
-      },
-    },
+    error: { type: "object", required: Object.keys(properties), properties: { ...properties, details } },
   },
-};
+});
+const details = { description: "Facts that depend on the type." };
+const message = { type: "string", description: "For people: what was expected, what came, what to do." };
+const request_id = { type: "string" };
 
-const openAiErrorSchema = {
-  type: "object",
-  required: ["error"],
-  properties: {
-    error: {
-      type: "object",
-      required: ["message", "type", "code", "param", "request_id"],
-      properties: {
-        message: { type: "string", description: "For people: what was expected, what came, what to do." },
-        type: { type: "string", description: "As OpenAI's: invalid_request_error, server_error, …" },
-        code: { type: "string", description: "As OpenAI's: context_length_exceeded, model_not_found, …" },
-        param: { type: ["string", "null"], description: "The field that is wrong." },
-        request_id: { type: "string" },
-        details: { description: "Facts that depend on the code." },
-      },
-    },
-  },
-};
+const errorSchema = errorOf({
+  message,
+  type: { type: "string", description: "Stable and snake_case, for programs." },
+  code: { type: "integer", description: "The HTTP status." },
+  request_id,
+});
 
-function operation(operationId: string, tag: string, endpoint: Verb | Raw): Operation {
-  const parameters = [...parametersOf("path", endpoint.params), ...parametersOf("query", endpoint.query)];
-  const body = requestBody(endpoint);
+const openAiErrorSchema = errorOf({
+  message,
+  type: { type: "string", description: "Of OpenAI's types." },
+  code: { type: "string", description: "Of OpenAI's codes where it has one for this, else our type." },
+  param: { type: ["string", "null"], description: "The field that is wrong." },
+  request_id,
+});
+
+function operation(
+  endpoint: Endpoint,
+  place: Place,
+  method: string,
+): Pick<Operation, "summary" | "parameters" | "requestBody" | "responses"> {
+  const content = bodiesOf(endpoint);
   return {
-    operationId,
-    tags: [tag],
     summary: endpoint.summary,
-    parameters,
-    ...(body && { requestBody: body }),
-    responses: {
-      ...success(endpoint),
-      default: {
-        description: "An error.",
-        content: json({
-          $ref: `#/components/schemas/${endpoint.errors === "openai" ? "OpenAiError" : "Error"}`,
-        }),
-      },
-    },
+    parameters: [
+      ...parametersOf("path", place.params),
+      ...parametersOf("query", place.query),
+      ...Object.entries(headersOf(endpoint)).map(([name, description]) => ({
+        name,
+        in: "header" as const,
+        required: false,
+        description,
+        schema: { type: "string" },
+      })),
+    ],
+    ...(content && { requestBody: { required: true, content } }),
+    responses: { ...successes(endpoint, method), ...refusals(endpoint, place) },
   };
 }
-
-const json = (schema: unknown) => ({ "application/json": { schema } });
 
 function parametersOf(place: "path" | "query", schema: TObject | undefined): Parameter[] {
   return Object.entries(schema?.properties ?? {}).map(([name, property]: [string, TSchema]) => ({
@@ -121,29 +145,130 @@ function parametersOf(place: "path" | "query", schema: TObject | undefined): Par
     in: place,
     required: place === "path" || (schema?.required ?? []).includes(name),
     ...(property.description !== undefined && { description: property.description }),
-    schema: property,
+    schema: wireSchema(property, "answered"),
   }));
 }
 
-function requestBody(endpoint: Verb | Raw): Operation["requestBody"] {
-  if (endpoint.kind === "verb") return endpoint.body && { required: true, content: json(endpoint.body) };
-  if (!endpoint.consumes) return undefined;
-  const content = endpoint.consumes.map((type) => [
-    type,
-    { schema: type === "multipart/form-data" ? fileForm : {} },
-  ]);
-  return { required: true, content: Object.fromEntries(content) };
+function headersOf(endpoint: Endpoint): Record<string, string> {
+  return {
+    ...endpoint.headers,
+    ...(mutates(endpoint) && {
+      "idempotency-key":
+        "The same request with the same key within 24 hours is carried out once, and answered alike.",
+    }),
+    ...("etag" in endpoint && { "if-none-match": "304 where the answer has one of these etags." }),
+  };
 }
 
-const fileForm = {
-  type: "object",
-  required: ["file"],
-  properties: { file: { type: "string", contentMediaType: "application/octet-stream" } },
+const contentOf = (schemas: Readonly<Record<string, TSchema>>, direction: "sent" | "answered"): Content =>
+  Object.fromEntries(
+    Object.entries(schemas).map(([type, schema]) => [type, { schema: wireSchema(schema, direction) }]),
+  );
+
+function bodiesOf(endpoint: Endpoint): Content | undefined {
+  if (endpoint.kind === "raw") return endpoint.consumes && contentOf(endpoint.consumes, "sent");
+  return endpoint.body && contentOf({ "application/json": endpoint.body }, "sent");
+}
+
+/** Statuses that have no body. */
+const bodiless = new Set([204, 304]);
+const successWords = new Map([
+  [201, "Made."],
+  [202, "Begun."],
+  [204, "Done."],
+  [206, "A part of it."],
+  [304, "It is what the caller has."],
+]);
+
+function successes(endpoint: Endpoint, method: string): Record<string, Answer> {
+  const statuses =
+    endpoint.kind === "raw"
+      ? (endpoint.statuses ?? [200])
+      : [endpoint.status ?? 200, ...(endpoint.etag ? [304] : [])];
+  const produces =
+    endpoint.kind === "raw" ? (endpoint.produces ?? {}) : { "application/json": endpoint.reply };
+  const content = contentOf(produces, "answered");
+  const headers = answerHeadersOf(endpoint);
+  return Object.fromEntries(
+    statuses.map((status) => [
+      String(status),
+      {
+        description: successWords.get(status) ?? "Success.",
+        headers,
+        ...(!bodiless.has(status) && method !== "HEAD" && { content }),
+      },
+    ]),
+  );
+}
+
+const text = { type: "string" };
+const requestId = {
+  "x-request-id": {
+    description: "Names the request in logs: the caller's own, or one that was made.",
+    schema: text,
+  },
 };
 
-function success(endpoint: Verb | Raw): Record<string, unknown> {
-  if (endpoint.kind === "verb")
-    return { [endpoint.status ?? 200]: { description: "Success.", content: json(endpoint.reply) } };
-  const content = Object.fromEntries((endpoint.produces ?? []).map((type) => [type, { schema: {} }]));
-  return { "2XX": { description: "Success.", content } };
+const answerHeadersOf = (endpoint: Endpoint): Headers => ({
+  ...requestId,
+  ...("etag" in endpoint && { etag: { description: "Strong: of the answer.", schema: text } }),
+  ...Object.fromEntries(
+    Object.entries((endpoint.kind === "raw" && endpoint.answerHeaders) || {}).map(([name, description]) => [
+      name,
+      { description, schema: text },
+    ]),
+  ),
+  ...(endpoint.kind === "raw" &&
+    endpoint.compressed && {
+      "content-encoding": { description: "What `Accept-Encoding` asked for.", schema: text },
+    }),
+});
+
+const refusalWords: Readonly<Record<number, string>> = {
+  400: "What was asked for is wrong.",
+  401: "No token, or a wrong one.",
+  402: "The budget is spent.",
+  403: "This caller may not.",
+  404: "There is nothing of this name.",
+  406: "There is no such form of the answer.",
+  408: "It took longer than it may.",
+  409: "It contradicts what is there, or what the Idempotency-Key stands for.",
+  412: "The condition does not hold.",
+  413: "The body is too large.",
+  415: "The body is of another kind.",
+  416: "The object has no such span.",
+  422: "The content cannot be worked on.",
+  429: "Too many at once.",
+  431: "URL and headers are too long.",
+  500: "A fault of the server's, or damaged data.",
+  502: "Another server answered wrongly.",
+  503: "Not now: try again.",
+  504: "Nothing answered in time.",
+  507: "The disk is full.",
+};
+
+/** Those that any endpoint of this kind may give, and its own. */
+function refusals(endpoint: Endpoint, { params, query }: Place): Record<string, Answer> {
+  const hasNames = params !== undefined || (endpoint.inQuery && query !== undefined);
+  const takesBody = bodiesOf(endpoint) !== undefined;
+  const statuses = new Set([
+    ...[400, 401, 403, 431, 500, 503, 504],
+    ...(hasNames ? [404] : []),
+    ...(takesBody ? [413, 415] : []),
+    ...(mutates(endpoint) ? [409, 507] : []),
+    ...(endpoint.refusals ?? []),
+  ]);
+  const form = endpoint.errors === "openai" ? "OpenAiError" : "Error";
+  const content = { "application/json": { schema: { $ref: `#/components/schemas/${form}` } } };
+  const retryAfter = { "retry-after": { description: "Seconds to wait.", schema: text } };
+  return Object.fromEntries(
+    [...statuses].sort().map((status) => [
+      String(status),
+      {
+        description: refusalWords[status] ?? "An error.",
+        headers: { ...requestId, ...([429, 503].includes(status) && retryAfter) },
+        content,
+      },
+    ]),
+  );
 }

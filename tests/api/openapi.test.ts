@@ -5,9 +5,11 @@ import { docsPage } from "../../api/gateway/docs-page.ts";
 import { openApi } from "../../api/gateway/openapi.ts";
 import { mounted } from "../../api/gateway/service.ts";
 import type { Contract } from "../../runtime/contract.ts";
+import { durable } from "../../runtime/durable-doors.ts";
 
 const document = openApi([
   gateway,
+  { contract: durable, prefix: "/v1" },
   ...Object.values(mounted).map((contract) => ({ contract, prefix: "/v1" })),
 ]);
 
@@ -46,5 +48,64 @@ describe("OpenAPI", () => {
     for (const { path } of operations) expect(page).toContain(path);
     const hostile = { ...document, info: { ...document.info, title: "<script>alert(1)</script>" } };
     expect(docsPage(hostile)).not.toContain("<script>");
+  });
+
+  /** A schema that says what comes: never `{}`, which a generator makes `unknown`. */
+  const isTyped = (schema: Record<string, unknown>): boolean =>
+    Array.isArray(schema.anyOf)
+      ? schema.anyOf.every(isTyped)
+      : typeof schema.type === "string" || typeof schema.$ref === "string";
+
+  test("every body that goes in or comes out has a type", () => {
+    const untyped = operations.flatMap(({ path, method, operation }) => {
+      const where = `${method} ${path}`;
+      const bodies = Object.entries(operation.requestBody?.content ?? {});
+      const answers = Object.entries(operation.responses);
+      const answered = answers.flatMap(([status, { content }]) =>
+        Object.entries(content ?? {}).map(([type, { schema }]) => [`${status} ${type}`, schema] as const),
+      );
+      const parts = [...bodies.map(([type, { schema }]) => [type, schema] as const), ...answered];
+      return parts.filter(([, schema]) => !isTyped(schema)).map(([part]) => `${where} ${part}`);
+    });
+    expect(untyped).toEqual([]);
+  });
+  test("every operation tells its answers, those without a body too, and its errors in their form", () => {
+    for (const { path, method, operation } of operations) {
+      const good = Object.entries(operation.responses).filter(([status]) => status < "400");
+      expect([path, good.length > 0]).toEqual([path, true]);
+      for (const [status, { content, headers, description }] of Object.entries(operation.responses)) {
+        expect([path, status, description.length > 3]).toEqual([path, status, true]);
+        expect(headers["x-request-id"]).toBeDefined();
+        const isBare = status === "204" || status === "304" || (method === "head" && status < "400");
+        expect([path, status, content === undefined]).toEqual([path, status, isBare]);
+      }
+      for (const status of ["400", "401", "403", "431", "500", "503", "504"])
+        expect(operation.responses[status]?.content?.["application/json"]?.schema.$ref).toStartWith(
+          "#/components/schemas/",
+        );
+    }
+  });
+  test("says which bodies are taken: JSON with null for what is left out, forms, bytes", () => {
+    const sql = document.paths["/v1/sql"]?.post?.requestBody?.content["application/json"]?.schema as never;
+    for (const body of [{ sql: "x" }, { sql: "x", limit: null }, { sql: "x", params: [1] }])
+      expect(Value.Check(sql, body)).toBe(true);
+    for (const body of [{}, { sql: null }, { sql: "x", nonsense: 1 }])
+      expect(Value.Check(sql, body)).toBe(false);
+    const content = (path: string, method = "post") =>
+      Object.keys(document.paths[path]?.[method]?.requestBody?.content ?? {});
+    expect(content("/v1/ingest")).toContain("multipart/form-data");
+    expect(content("/v1/vectors/index/{name}/add")).toEqual([
+      "application/json",
+      "application/vnd.apache.arrow.stream",
+    ]);
+    expect(content("/v1/chat/completions")).toEqual(["application/json"]);
+    expect(document.servers.map(({ url }) => url)).toEqual(["/", "http://127.0.0.1:3110"]);
+  });
+  test("a name that no path can hold has a place in the query", () => {
+    const { parameters } = document.paths["/v1/vectors/index/{name}/items"]?.get ?? { parameters: [] };
+    expect(parameters.map((parameter) => [parameter.in, parameter.name, parameter.required])).toEqual([
+      ["path", "name", true],
+      ["query", "id", true],
+    ]);
   });
 });

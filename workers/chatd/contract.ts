@@ -1,5 +1,15 @@
 /** chatd: one door to every language model. See README.md beside this file. */
-import { closed, contract, get, internal, raw, t } from "../../runtime/contract.ts";
+import { closed, contract, get, internal, Lines, raw, t } from "../../runtime/contract.ts";
+import {
+  Completion,
+  OpenAiShape,
+  OwnCompletion,
+  OwnShape,
+  ResponsesAnswer,
+  ResponsesShape,
+  TextCompletion,
+  TextShape,
+} from "./schemas.ts";
 
 const count = t.Integer({ minimum: 0 });
 
@@ -31,31 +41,66 @@ export const Call = closed({
 /** A model in OpenAI's shape. */
 const Model = closed({ id: t.String(), object: t.Literal("model"), created: count, owned_by: t.String() });
 
+const chunks = Lines("Events with a `chat.completion.chunk` each as JSON; the last says [DONE].");
+const cacheHeader = {
+  "x-lakehouse-cache": "`off`, `use` or `refresh`: whether an answer may come from the cache.",
+};
+const answerHeaders = {
+  "x-lakehouse-provider": "Who answered.",
+  "x-lakehouse-model": "The model that answered, percent-encoded.",
+  "x-lakehouse-cache": "What the cache did.",
+  "x-lakehouse-fallbacks": "Models that were tried before, if any.",
+  "x-lakehouse-retries": "Tries beyond the first, if any.",
+  "x-lakehouse-ignored": "Fields that the model has no use for, if any.",
+};
+/** What a provider answers, or does not. */
+const refusals = [402, 404, 408, 422, 429, 502];
+
 export const chatd = contract("chatd", {
   chat: raw(["POST"], "/chat", {
     reads: true,
     summary: "A conversation: {model | models, messages, …}. With stream: true, server-sent events.",
-    consumes: ["application/json"],
-    produces: ["application/json", "text/event-stream"],
+    consumes: { "application/json": OwnShape },
+    produces: { "application/json": OwnCompletion, "text/event-stream": chunks },
+    headers: cacheHeader,
+    answerHeaders,
+    refusals,
   }),
   completions: raw(["POST"], "/chat/completions", {
     errors: "openai",
     reads: true,
     summary: "The same in OpenAI's shape: its clients work unchanged.",
-    consumes: ["application/json"],
-    produces: ["application/json", "text/event-stream"],
+    consumes: { "application/json": OpenAiShape },
+    produces: { "application/json": Completion, "text/event-stream": chunks },
+    headers: cacheHeader,
+    answerHeaders,
+    refusals,
   }),
   textCompletions: raw(["POST"], "/completions", {
     errors: "openai",
+    reads: true,
     summary: "A text that goes on, in OpenAI's older shape: {model, prompt, suffix?, …}.",
-    consumes: ["application/json"],
-    produces: ["application/json", "text/event-stream"],
+    consumes: { "application/json": TextShape },
+    produces: {
+      "application/json": TextCompletion,
+      "text/event-stream": Lines("Events with a `text_completion` each as JSON; the last says [DONE]."),
+    },
+    headers: cacheHeader,
+    answerHeaders,
+    refusals,
   }),
   responses: raw(["POST"], "/responses", {
     errors: "openai",
+    reads: true,
     summary: "A conversation in the shape of OpenAI's Responses: {model, input, tools?, …}. Nothing is kept.",
-    consumes: ["application/json"],
-    produces: ["application/json", "text/event-stream"],
+    consumes: { "application/json": ResponsesShape },
+    produces: {
+      "application/json": ResponsesAnswer,
+      "text/event-stream": Lines("Events of OpenAI's Responses, each as JSON."),
+    },
+    headers: cacheHeader,
+    answerHeaders,
+    refusals,
   }),
   providers: get("/chat/providers", {
     summary: "Each provider, and whether it can be used: its key is there and it answers.",

@@ -1,11 +1,11 @@
 /** What a request may say: OpenAI's fields, checked where a mistake would be silent, and the product's own. */
 import type { Static, TObject } from "@sinclair/typebox";
-import { closed, t } from "../../runtime/contract.ts";
 import { fail } from "../../runtime/errors.ts";
 import { check } from "../../runtime/validate.ts";
 import { checkMessages } from "./messages.ts";
 import { refuseDeep } from "./nesting.ts";
 import type { Json } from "./provider.ts";
+import { OpenAiShape, OwnShape, type sampling } from "./schemas.ts";
 
 export type CacheUse = "off" | "use" | "refresh";
 
@@ -23,95 +23,6 @@ export interface Ask {
   /** Window to ask Ollama for, in tokens. */
   contextTokens?: number;
 }
-
-const anything = t.Optional(t.Unknown());
-const number = (minimum: number, maximum: number) => t.Optional(t.Number({ minimum, maximum }));
-const countFrom = (minimum: number, maximum = 10_000_000) => t.Optional(t.Integer({ minimum, maximum }));
-const modelName = t.String({ minLength: 1, maxLength: 200 });
-const object = t.Object({}, { additionalProperties: true });
-const FunctionTool = t.Object(
-  {
-    name: t.String({ pattern: "^[A-Za-z0-9_.-]{1,128}$" }),
-    description: t.Optional(t.String()),
-    parameters: t.Optional(object),
-  },
-  { additionalProperties: true },
-);
-
-/** Fields that conversations and texts have alike. */
-export const sampling = {
-  model: t.Optional(modelName),
-  models: t.Optional(t.Array(modelName, { minItems: 1, maxItems: 8 })),
-  stream: t.Optional(t.Boolean()),
-  stream_options: t.Optional(
-    t.Object({ include_usage: t.Optional(t.Boolean()) }, { additionalProperties: true }),
-  ),
-  temperature: number(0, 2),
-  top_p: number(0, 1),
-  frequency_penalty: number(-2, 2),
-  presence_penalty: number(-2, 2),
-  max_tokens: countFrom(1),
-  n: countFrom(1, 128),
-  seed: t.Optional(t.Integer()),
-  stop: anything,
-};
-
-/** Fields of OpenAI's API that are read or mapped here. */
-const fields = {
-  ...sampling,
-  messages: t.Array(object, { minItems: 1, maxItems: 10_000 }),
-  max_completion_tokens: countFrom(1),
-  tools: t.Optional(
-    t.Array(
-      t.Object({ type: t.String(), function: t.Optional(FunctionTool) }, { additionalProperties: true }),
-      {
-        maxItems: 512,
-      },
-    ),
-  ),
-  tool_choice: anything,
-  parallel_tool_calls: t.Optional(t.Boolean()),
-  response_format: t.Optional(
-    t.Object(
-      {
-        type: t.Union([t.Literal("text"), t.Literal("json_object"), t.Literal("json_schema")]),
-        json_schema: t.Optional(
-          t.Object(
-            { name: t.String({ minLength: 1 }), schema: t.Optional(object) },
-            { additionalProperties: true },
-          ),
-        ),
-      },
-      { additionalProperties: true },
-    ),
-  ),
-  logprobs: t.Optional(t.Boolean()),
-  top_logprobs: countFrom(0, 20),
-  reasoning_effort: t.Optional(t.String()),
-};
-
-const OpenAiShape = t.Object(fields, { additionalProperties: true });
-
-/** `/chat` names every field it takes, so that a slip of the pen is told. */
-const OwnShape = closed({
-  ...fields,
-  cache: t.Optional(t.Union([t.Literal("off"), t.Literal("use"), t.Literal("refresh")])),
-  context_tokens: countFrom(64, 16_777_216),
-  audio: anything,
-  function_call: anything,
-  functions: anything,
-  logit_bias: anything,
-  metadata: anything,
-  modalities: anything,
-  prediction: anything,
-  prompt_cache_key: anything,
-  safety_identifier: anything,
-  service_tier: anything,
-  store: anything,
-  user: anything,
-  verbosity: anything,
-  web_search_options: anything,
-});
 
 /** The header by which a caller asks for the response cache, and is told what it did. */
 export const cacheHeader = "x-lakehouse-cache";

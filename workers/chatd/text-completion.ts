@@ -1,28 +1,16 @@
 /** `/completions`, OpenAI's older door: a text goes on. Inside it is an answer like any other; only the words differ. */
 import type { Static } from "@sinclair/typebox";
-import { t } from "../../runtime/contract.ts";
 import { fail } from "../../runtime/errors.ts";
 import { check } from "../../runtime/validate.ts";
 import { type Door, openAiFraming, withoutUsage } from "./answer-http.ts";
-import { type Ask, type AskOptions, askWith, sampling } from "./conversation.ts";
+import { type Ask, type AskOptions, askWith } from "./conversation.ts";
 import type { Json } from "./provider.ts";
-
-const Prompt = t.Object(
-  {
-    ...sampling,
-    prompt: t.Unknown(),
-    suffix: t.Optional(t.String()),
-    echo: t.Optional(t.Boolean()),
-    best_of: t.Optional(t.Integer({ minimum: 1, maximum: 128 })),
-    logprobs: t.Optional(t.Integer({ minimum: 0, maximum: 20 })),
-  },
-  { additionalProperties: true },
-);
+import { TextShape } from "./schemas.ts";
 
 /** Checks a request; fields that are not known go to the provider. */
 export function readTextAsk(given: Json, options: AskOptions): Ask {
   return askWith(given, options, (present) => {
-    const read: Static<typeof Prompt> = check(Prompt, present, "the body");
+    const read: Static<typeof TextShape> = check(TextShape, present, "the body");
     checkPrompt(read.prompt);
     return read;
   });

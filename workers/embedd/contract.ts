@@ -38,6 +38,20 @@ export const OpenAiRequest = t.Object(
 );
 export type OpenAiBody = Static<typeof OpenAiRequest> & Record<string, unknown>;
 
+/** OpenAI's answer; with `encoding_format: base64` an embedding is the bytes of its 32-bit floats. */
+export const OpenAiEmbeddings = closed({
+  object: t.Literal("list"),
+  data: t.Array(
+    closed({
+      object: t.Literal("embedding"),
+      index: t.Integer({ minimum: 0 }),
+      embedding: t.Union([t.Array(t.Number()), t.String()]),
+    }),
+  ),
+  model: t.String(),
+  usage: closed({ prompt_tokens: t.Integer({ minimum: 0 }), total_tokens: t.Integer({ minimum: 0 }) }),
+});
+
 export const embedd = contract("embedd", {
   embed: post("/embed", {
     long: true,
@@ -55,8 +69,9 @@ export const embedd = contract("embedd", {
     errors: "openai",
     reads: true,
     summary: "The same in OpenAI's shape: {input, model, encoding_format?, dimensions?}.",
-    consumes: ["application/json"],
-    produces: ["application/json"],
+    consumes: { "application/json": OpenAiRequest },
+    produces: { "application/json": OpenAiEmbeddings },
+    answerHeaders: { "x-lakehouse-ignored": "Fields that the model has no use for." },
   }),
   models: get("/embed/models", {
     summary: "The models that can be asked for, and which providers answer.",

@@ -1,5 +1,16 @@
 /** ingestd: files become typed, registered datasets. See README.md beside this file. */
-import { closed, contract, del, get, nextPage, pageFields, raw, t } from "../../runtime/contract.ts";
+import {
+  Binary,
+  closed,
+  contract,
+  del,
+  get,
+  Lines,
+  nextPage,
+  pageFields,
+  raw,
+  t,
+} from "../../runtime/contract.ts";
 import { DatasetName, Manifest } from "../catalogd/contract.ts";
 
 /** How to read the file. Delimiter, encoding and types are found out when absent; there is a header unless told otherwise. */
@@ -87,6 +98,9 @@ export const Previewed = closed({
   warnings: t.Array(t.String()),
 });
 
+/** A form as browsers send it. */
+const FileForm = t.Object({ file: Binary });
+
 const JobId = closed({ id: t.String({ maxLength: 64 }) });
 
 export const ingestd = contract("ingestd", {
@@ -94,21 +108,25 @@ export const ingestd = contract("ingestd", {
     summary:
       "Loads a CSV, NDJSON or Parquet file (gzip and zstd too) as a dataset: multipart field `file`, or the raw body.",
     query: closed(ingesting),
-    consumes: [
-      "multipart/form-data",
-      "text/csv",
-      "application/x-ndjson",
-      "application/vnd.apache.parquet",
-      "application/octet-stream",
-    ],
-    produces: ["application/json"],
+    consumes: {
+      "application/octet-stream": Binary,
+      "multipart/form-data": FileForm,
+      "text/csv": Binary,
+      "application/x-ndjson": Lines("A JSON object a row."),
+      "application/vnd.apache.parquet": Binary,
+    },
+    produces: { "application/json": Ingested },
+    headers: { "x-lakehouse-job-id": "A name for the job, chosen by the caller, to follow it by." },
+    answerHeaders: { "x-lakehouse-job-id": "The job, as /ingest/jobs lists it." },
+    refusals: [408, 422, 429],
   }),
   preview: raw(["POST"], "/ingest/preview", {
     reads: true,
     summary: "Says dialect, types, the first rows and warnings of a file, and stores nothing.",
     query: closed({ ...reading, rows: t.Optional(t.Integer({ minimum: 1, maximum: 1000 })) }),
-    consumes: ["multipart/form-data", "application/octet-stream"],
-    produces: ["application/json"],
+    consumes: { "application/octet-stream": Binary, "multipart/form-data": FileForm },
+    produces: { "application/json": Previewed },
+    refusals: [408, 422, 429],
   }),
   jobs: get("/ingest/jobs", {
     summary: "Ingests under way and the latest that ended, newest first.",
@@ -124,7 +142,11 @@ export const ingestd = contract("ingestd", {
   events: raw(["GET"], "/ingest/jobs/:id/events", {
     summary: "Progress as server-sent events: `progress` with the job, then `done` or `failed`.",
     params: JobId,
-    produces: ["text/event-stream"],
+    produces: {
+      "text/event-stream": Lines(
+        "Events `progress`, each with the job as JSON; the last is `done` or `failed`.",
+      ),
+    },
   }),
 });
 export type Ingestd = typeof ingestd;

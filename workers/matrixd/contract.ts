@@ -5,6 +5,7 @@ import {
   del,
   get,
   internal,
+  Lines,
   nextPage,
   pageFields,
   post,
@@ -67,7 +68,11 @@ export const matrixd = contract("matrixd", {
   jobEvents: raw(["GET"], "/matrix/jobs/:job_id/events", {
     summary: "The job's progress as server-sent events; the last one is its end.",
     params: closed({ job_id: t.String({ maxLength: 200 }) }),
-    produces: ["text/event-stream"],
+    produces: {
+      "text/event-stream": Lines(
+        "Events `progress`, each with the job as JSON; the last is `done` or `failed`.",
+      ),
+    },
   }),
   search: post("/matrix/search", {
     reads: true,

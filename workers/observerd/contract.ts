@@ -76,6 +76,14 @@ export const Review = closed({
   run_id: t.Optional(word),
 });
 
+const any = t.Object({}, { additionalProperties: true });
+/** OpenTelemetry's `ExportTraceServiceRequest` as JSON: what stands in it is theirs. */
+const OtlpTraces = t.Object({ resourceSpans: t.Optional(t.Array(any)) }, { additionalProperties: true });
+/** `{}` where all was taken. */
+const OtlpAnswer = closed({
+  partialSuccess: t.Optional(closed({ rejectedSpans: t.String(), errorMessage: t.String() })),
+});
+
 export const observerd = contract("observerd", {
   event: post("/observer/event", {
     summary: "Records one operation: in the log, the ring and the statistics when this has answered.",
@@ -184,8 +192,8 @@ export const observerd = contract("observerd", {
   }),
   traces: raw(["POST"], "/observer/otlp/v1/traces", {
     summary: "OTLP/HTTP traces as JSON: each span is recorded as an operation.",
-    consumes: ["application/json"],
-    produces: ["application/json"],
+    consumes: { "application/json": OtlpTraces },
+    produces: { "application/json": OtlpAnswer },
   }),
 });
 export type Observerd = typeof observerd;

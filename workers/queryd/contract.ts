@@ -1,5 +1,16 @@
 /** queryd: read-only SQL over registered datasets. See README.md beside this file. */
-import { closed, contract, del, get, nextPage, pageFields, raw, t } from "../../runtime/contract.ts";
+import {
+  Binary,
+  closed,
+  contract,
+  del,
+  get,
+  Lines,
+  nextPage,
+  pageFields,
+  raw,
+  t,
+} from "../../runtime/contract.ts";
 
 export const Query = closed({
   query_id: t.String(),
@@ -27,6 +38,21 @@ export const SqlRequest = closed({
   limit: t.Optional(t.Integer({ minimum: 0 })),
 });
 
+const Row = t.Record(t.String(), t.Unknown());
+
+/** The answer as JSON: rows, or with `?shape=full` rows with what is told of them. */
+export const SqlResult = t.Union([
+  t.Array(Row),
+  closed({
+    columns: t.Array(closed({ name: t.String(), type: t.String() })),
+    rows: t.Array(Row),
+    row_count: t.Integer({ minimum: 0 }),
+    truncated: t.Boolean(),
+    elapsed_ms: t.Number({ minimum: 0 }),
+    query_id: t.String(),
+  }),
+]);
+
 export const queryd = contract("queryd", {
   sql: raw(["POST"], "/sql", {
     reads: true,
@@ -42,14 +68,20 @@ export const queryd = contract("queryd", {
         }),
       ),
     }),
-    consumes: ["application/json"],
-    produces: [
-      "application/json",
-      "application/x-ndjson",
-      "text/csv",
-      "application/vnd.apache.arrow.stream",
-      "application/vnd.apache.parquet",
-    ],
+    refusals: [406, 408, 422, 429],
+    answerHeaders: {
+      "x-lakehouse-query-id": "The query, as /sql/queries lists it.",
+      "x-lakehouse-truncated": "`true` where `limit` left rows out.",
+      "x-lakehouse-catalog": "`stale` where the catalog could not be asked for changes.",
+    },
+    consumes: { "application/json": SqlRequest },
+    produces: {
+      "application/json": SqlResult,
+      "application/x-ndjson": Lines("A JSON object a row."),
+      "text/csv": Binary,
+      "application/vnd.apache.arrow.stream": Binary,
+      "application/vnd.apache.parquet": Binary,
+    },
   }),
   queries: get("/sql/queries", {
     summary: "Queries under way and the latest that ended, newest first.",

@@ -1,5 +1,6 @@
 /** vectord: named vector indexes with metadata. See README.md beside this file. */
 import {
+  Binary,
   Bytes,
   closed,
   contract,
@@ -119,6 +120,9 @@ export const AddBody = closed({
   embedding_model: t.Optional(t.String({ minLength: 1, maxLength: 200 })),
 });
 
+/** What `search` answers: hits of the only vector, or one list a vector. */
+export const Found = closed({ results: t.Union([t.Array(Hit), t.Array(t.Array(Hit))]) });
+
 /** What `add` answers. */
 export const Added = closed({
   added: t.Integer({ minimum: 0 }),
@@ -165,8 +169,8 @@ export const vectord = contract("vectord", {
       "Adds or replaces items, all or none, durably: JSON {items: [{id, vector, metadata?}]}, or an Arrow IPC stream with columns id, vector and metadata.",
     params: Name,
     query: closed({ embedding_model: searchOptions.embedding_model }),
-    consumes: ["application/json", "application/vnd.apache.arrow.stream"],
-    produces: ["application/json"],
+    consumes: { "application/json": AddBody, "application/vnd.apache.arrow.stream": Binary },
+    produces: { "application/json": Added },
   }),
   search: raw(["POST"], "/vectors/index/:name/search", {
     reads: true,
@@ -181,8 +185,8 @@ export const vectord = contract("vectord", {
       include: t.Optional(t.String({ description: "Comma separated, for binary bodies." })),
       embedding_model: searchOptions.embedding_model,
     }),
-    consumes: ["application/json", "application/octet-stream"],
-    produces: ["application/json"],
+    consumes: { "application/json": SearchBody, "application/octet-stream": Binary },
+    produces: { "application/json": Found },
   }),
   remove: post("/vectors/index/:name/delete", {
     summary: "Deletes items by id or by filter, durably. Unknown ids are counted, not an error.",

@@ -1,33 +1,10 @@
 /** A request of `/responses` as a conversation that every provider understands. Nothing is kept between two of them. */
-import { type Static, Type as t } from "@sinclair/typebox";
+import type { Static } from "@sinclair/typebox";
 import { check } from "../../../runtime/validate.ts";
 import { type Ask, type AskOptions, readAsk } from "../conversation.ts";
 import type { Json } from "../provider.ts";
+import { ResponsesShape } from "../schemas.ts";
 import { conversationOf, refusal } from "./input.ts";
-
-const object = t.Object({}, { additionalProperties: true });
-const Request = t.Object(
-  {
-    input: t.Unknown(),
-    instructions: t.Optional(t.String()),
-    max_output_tokens: t.Optional(t.Integer({ minimum: 1 })),
-    tools: t.Optional(t.Array(object, { maxItems: 512 })),
-    tool_choice: t.Optional(t.Unknown()),
-    text: t.Optional(
-      t.Object(
-        { format: t.Optional(object), verbosity: t.Optional(t.String()) },
-        { additionalProperties: true },
-      ),
-    ),
-    reasoning: t.Optional(t.Object({ effort: t.Optional(t.String()) }, { additionalProperties: true })),
-    store: t.Optional(t.Boolean()),
-    background: t.Optional(t.Boolean()),
-    truncation: t.Optional(t.String()),
-    include: t.Optional(t.Array(t.String())),
-    stream_options: t.Optional(object),
-  },
-  { additionalProperties: true },
-);
 
 /** Fields that mean something kept on the other side. */
 const ofState = ["previous_response_id", "conversation", "prompt"];
@@ -43,7 +20,7 @@ export function readResponsesAsk(given: Json, options: Omit<AskOptions, "own">):
   const kept = ofState.find((name) => present[name] !== undefined);
   if (kept !== undefined)
     throw refusal(kept, "nothing is kept between two requests: send the conversation itself as input");
-  const read = check(Request, present, "the body") as Static<typeof Request> & Json;
+  const read = check(ResponsesShape, present, "the body") as Static<typeof ResponsesShape> & Json;
   const { input, instructions, tools, tool_choice: choice, text, reasoning } = read;
   // biome-ignore format: one line a group
   const { max_output_tokens: most, store, background, truncation, include = [], stream_options: streamOptions, max_tool_calls: calls, ...rest } = read;
