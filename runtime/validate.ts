@@ -92,14 +92,19 @@ export function inputSchema(endpoint: Endpoint): TObject {
   return made;
 }
 
-/** Query text as the schema's types; what does not convert is left as text, for `check` to refuse. */
+/** Query text as the schema's types, a list from a name given several times; what does not convert is left as text, for `check` to refuse. */
 export function fromQuery(schema: TObject | undefined, search: URLSearchParams): Record<string, unknown> {
   const input: Record<string, unknown> = {};
   for (const [name, text] of search) {
-    if (Object.hasOwn(input, name)) throw fail("invalid_field", `${name}: given more than once in the query`);
     const property: TSchema | undefined =
       schema && Object.hasOwn(schema.properties, name) ? schema.properties[name] : undefined;
-    Object.defineProperty(input, name, { value: convert(property, text), enumerable: true, writable: true });
+    const before = Object.hasOwn(input, name) ? input[name] : undefined;
+    const isList = property?.type === "array";
+    if (before !== undefined && !isList)
+      throw fail("invalid_field", `${name}: given more than once in the query`);
+    const converted = convert(isList ? property.items : property, text);
+    const value = isList ? [...((before as unknown[]) ?? []), converted] : converted;
+    Object.defineProperty(input, name, { value, enumerable: true, writable: true });
   }
   return input;
 }

@@ -22,6 +22,11 @@ export const Column = closed({
   /** A DuckDB type name, such as VARCHAR, BIGINT, DECIMAL(18,3) or STRUCT(a INTEGER). */
   type: t.String({ minLength: 1, maxLength: 65_536 }),
   nullable: t.Boolean(),
+  /**
+   * How the column's values were written as text, where that was in one form: `fixed`, as DuckDB writes the type
+   * (10.00), or `shortest` (10). Absent where they came as no text; a later version keeps it.
+   */
+  form: t.Optional(t.Union([t.Literal("fixed"), t.Literal("shortest")])),
 });
 
 /** Per column, as DuckDB's RETURN_STATS gives them: bounds as text, because that is exact for every type. */

@@ -51,13 +51,17 @@ const statistics = [
   text("min", "OPTIONAL"),
   text("max", "OPTIONAL"),
 ];
-const fields: readonly Field[] = [
+const column = [text("name"), text("type"), flag("nullable")];
+/** Forms of texts came later: a version without any is written as it was before there were any. */
+const columnWithForm = [...column, text("form", "OPTIONAL")];
+
+const fieldsOf = ({ columns }: Version): readonly Field[] => [
   text("dataset_id"),
   text("name"),
   int64("version"),
   int64("parent", "OPTIONAL"),
   text("schema_fingerprint"),
-  structs("columns", [text("name"), text("type"), flag("nullable")]),
+  structs("columns", columns.some(({ form }) => form !== undefined) ? columnWithForm : column),
   structs("objects", [
     text("key"),
     int64("bytes"),
@@ -76,6 +80,7 @@ const also = text("also");
 
 /** The file of a version, sealed, with what is committed by it. Throws when a number is no safe integer. */
 export function encodeManifest(version: Version, together: readonly Version[] = []): Uint8Array {
+  const fields = fieldsOf(version);
   const row: Record<string, unknown> = { ...version, created_at: new Date(version.created_at) };
   const written = together.length === 0 ? fields : [...fields, also];
   if (together.length > 0) row.also = JSON.stringify(together);

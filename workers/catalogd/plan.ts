@@ -4,7 +4,7 @@ import { driftError, schemaDrift } from "./drift.ts";
 import { schemaFingerprint } from "./fingerprint.ts";
 import { versionMax } from "./manifest-key.ts";
 import { canonicalKey, type Registration } from "./registration.ts";
-import { type DataObject, isLive, type Manifest, type Version } from "./version.ts";
+import { type Column, type DataObject, isLive, type Manifest, type Version } from "./version.ts";
 
 /** What a decision takes from outside. */
 export interface Given {
@@ -26,26 +26,20 @@ export function planRegistration(
   registration: Registration,
   given: Given,
 ): Version {
-  const {
-    name,
-    columns,
-    operation = "replace",
-    made_by = "client",
-    version,
-    new_columns = false,
-  } = registration;
+  const { name, operation = "replace", made_by = "client", version, new_columns = false } = registration;
   const live = isLive(head) ? head : undefined;
-  const fingerprint = schemaFingerprint(columns);
+  const fingerprint = schemaFingerprint(registration.columns);
   const next = (head?.version ?? 0) + 1;
   if (version !== undefined && version !== next)
     throw fail("conflict", `the next version of '${name}' is ${next}, not ${version}`, {
       details: { next_version: next },
     });
   if (live && live.schema_fingerprint !== fingerprint && !(new_columns && operation === "replace"))
-    throw driftError(name, schemaDrift(live.columns, columns));
+    throw driftError(name, schemaDrift(live.columns, registration.columns));
+  const same = live?.schema_fingerprint === fingerprint;
+  const columns = live && same ? withForms(name, live.columns, registration.columns) : registration.columns;
   const objects =
     live && operation === "append" ? appended(live, registration.objects) : registration.objects;
-  const same = live?.schema_fingerprint === fingerprint;
   if (live && same && Bun.deepEquals(live.objects, objects, true)) return live;
   return {
     dataset_id: live?.dataset_id ?? given.newId(),
@@ -59,6 +53,25 @@ export function planRegistration(
     operation,
     made_by,
   };
+}
+
+/**
+ * The same columns with the forms that are registered: who does not name a form keeps it, another one is drift. A
+ * column without any has the fixed one, as those of manifests that know none.
+ */
+function withForms(name: string, live: readonly Column[], proposed: readonly Column[]): Column[] {
+  const columns = proposed.map((column, index) => {
+    const form = column.form ?? live[index]?.form;
+    return form === undefined ? column : { ...column, form };
+  });
+  const changed = columns.filter(({ form = "fixed" }, index) => form !== (live[index]?.form ?? "fixed"));
+  if (changed.length === 0) return columns;
+  const told = ({ type, form }: Column) => (form === "shortest" ? `${type} shortest` : type);
+  const retyped = changed.map((column) => {
+    const before = live.find((each) => each.name === column.name) ?? column;
+    return { name: column.name, from: told(before), to: told(column) };
+  });
+  throw driftError(name, { ...schemaDrift(live, proposed), retyped });
 }
 
 /** The tombstone that ends a dataset; version numbers go on after it. Throws `not_found` when there is no dataset. */

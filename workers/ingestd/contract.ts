@@ -16,14 +16,39 @@ import { DatasetName, Manifest } from "../catalogd/contract.ts";
 /** How to read the file. Delimiter, encoding and types are found out when absent; there is a header unless told otherwise. */
 const reading = {
   format: t.Optional(t.Union([t.Literal("csv"), t.Literal("ndjson"), t.Literal("parquet")])),
-  delimiter: t.Optional(t.String({ minLength: 1, maxLength: 4 })),
+  delimiter: t.Optional(
+    t.String({ minLength: 1, maxLength: 8, description: "At most 4 bytes, or `tab` or `space`." }),
+  ),
   quote: t.Optional(t.String({ maxLength: 1, description: "One character, or empty for none." })),
+  escape: t.Optional(
+    t.String({
+      maxLength: 1,
+      description: "Stands before a quote or itself inside quotes, such as a backslash.",
+    }),
+  ),
+  comment: t.Optional(t.String({ maxLength: 1, description: "Lines that begin with it are skipped." })),
+  skip: t.Optional(t.Integer({ minimum: 0, maximum: 10_000, description: "Lines before the header." })),
   header: t.Optional(t.Boolean()),
   encoding: t.Optional(t.Union([t.Literal("utf-8"), t.Literal("utf-16"), t.Literal("latin-1")])),
   null: t.Optional(
-    t.String({ maxLength: 64, description: "The text that stands for NULL beside the empty field." }),
+    t.Array(t.String({ maxLength: 64 }), {
+      maxItems: 100,
+      description: "A text that stands for NULL beside the empty field; may be given several times.",
+    }),
   ),
-  types: t.Optional(t.String({ maxLength: 65_536, description: "col:TYPE,col:TYPE" })),
+  types: t.Optional(
+    t.String({ maxLength: 65_536, description: 'col:TYPE,col:TYPE, or a JSON object {"col":"TYPE"}.' }),
+  ),
+  date_format: t.Optional(t.String({ minLength: 1, maxLength: 64, description: "As strptime: %d/%m/%Y." })),
+  timestamp_format: t.Optional(
+    t.String({ minLength: 1, maxLength: 64, description: "As strptime: %d/%b/%Y:%H:%M:%S %z." }),
+  ),
+  infer: t.Optional(
+    t.Union([t.Literal("exact"), t.Literal("values")], {
+      description:
+        "`exact`: a type only where every text reads back. `values`: by value, whatever its notation; NA and the like are NULL.",
+    }),
+  ),
 };
 
 const ingesting = {
@@ -85,8 +110,27 @@ export const BadRow = closed({
 /** The answer of a preview. */
 export const Previewed = closed({
   format: t.String(),
-  dialect: t.Optional(closed({ delimiter: t.String(), quote: t.String(), header: t.Boolean() })),
-  columns: t.Array(closed({ name: t.String(), type: t.String(), why: t.String() })),
+  dialect: t.Optional(
+    closed({
+      delimiter: t.String(),
+      quote: t.String(),
+      header: t.Boolean(),
+      escape: t.Optional(t.String()),
+      comment: t.Optional(t.String()),
+      /** Lines before the header or the first row, as they were left out. */
+      skip: t.Optional(t.Integer()),
+      /** Excel's first line, such as `sep=;`, which says the delimiter. */
+      sep_line: t.Optional(t.String()),
+    }),
+  ),
+  columns: t.Array(
+    closed({
+      name: t.String(),
+      type: t.String(),
+      form: t.Optional(t.Literal("shortest")),
+      why: t.String(),
+    }),
+  ),
   /** The first rows, as text, in the order of the columns. */
   rows: t.Array(t.Array(t.Union([t.String(), t.Null()]))),
   rows_seen: t.Integer(),

@@ -16,14 +16,19 @@ export async function exactTable(parts: readonly Part[], layout: Layout, place: 
   const { names } = layout;
   const rejects = createRejects(place, "exact-rejects", place.rejectRules);
   const good = openPlacedText(place, "exact", names.length);
-  const reader: Reader = { layout, place, rejects, good, rows: 0, blankLines: 0, spans: [] };
+  const reader: Reader = { layout, place, rejects, good, rows: 0, blankLines: 0, comments: 0, spans: [] };
   for await (const batch of rowBatches(parts, layout, place)) await takeRows(batch, reader);
   const table = await good.end(async (byte) => rowTextAt(parts, byte - layout.byteBase, layout));
-  const skipped = reader.blankLines > 0 ? [`${reader.blankLines} blank lines were skipped`] : [];
+  const skipped = [
+    ...(reader.blankLines > 0 ? [`${reader.blankLines} blank lines were skipped`] : []),
+    ...(reader.comments > 0
+      ? [`${reader.comments} lines that begin with the comment '${layout.dialect.comment}' were skipped`]
+      : []),
+  ];
   return {
     ...table,
     columns: names.map((name, index) => textColumn(name, good.cell(index), place.reading)),
-    rowsIn: reader.rows - reader.blankLines,
+    rowsIn: reader.rows - reader.blankLines - reader.comments,
     rejects,
     byName: false,
     warnings: [...layout.warnings, ...skipped, ...reader.spans.slice(0, spansTold).map(spanWarning)],
@@ -36,6 +41,30 @@ const spansTold = 20;
 
 const spanWarning = ({ line, lines }: { line: number; lines: number }): string =>
   `the rejected row that begins on line ${line} spans ${lines} lines: a quote that is opened by mistake swallows the rows after it`;
+
+/** Bytes that are read again for the line of a row. */
+const lineSearchBytes = 16 * 1024 * 1024;
+
+/** The line of the row at this index among those that are loaded; undefined where it lies far into the file. */
+export async function lineOfRow(
+  parts: readonly Part[],
+  layout: Layout,
+  place: Place,
+  index: number,
+): Promise<number | undefined> {
+  let left = index;
+  for await (const { rows, line: first, offset } of rowBatches(parts, layout, place)) {
+    let line = first;
+    for (const row of rows) {
+      const isLoaded = layout.names.length === 1 || !isBlank(row);
+      if (isLoaded && left === 0) return line;
+      if (isLoaded) left -= 1;
+      line += row.lines;
+    }
+    if (offset > lineSearchBytes) return undefined;
+  }
+  return undefined;
+}
 
 interface Batch {
   buffer: Buffer;
@@ -52,6 +81,7 @@ interface Reader {
   good: PlacedText;
   rows: number;
   blankLines: number;
+  comments: number;
   /** Bad rows of many lines: where each begins, and how many. */
   spans: { line: number; lines: number }[];
 }
@@ -63,8 +93,9 @@ async function takeRows({ buffer, rows, offset, line: firstLine }: Batch, reader
   let line = firstLine;
   for (const row of rows) {
     const byte = layout.byteBase + offset + row.start;
-    const problem = problemOf(buffer, row, names.length);
-    if (names.length > 1 && isBlank(row)) reader.blankLines += 1;
+    const problem = row.isComment ? undefined : problemOf(buffer, row, names.length);
+    if (row.isComment) reader.comments += 1;
+    else if (names.length > 1 && isBlank(row)) reader.blankLines += 1;
     else if (problem) {
       const column = names[problem.field] ?? null;
       const far = row.lines > linesUntold ? `; it spans ${row.lines} lines` : "";

@@ -8,6 +8,10 @@ import { firstInvalidByte } from "./encoding.ts";
 export interface Dialect {
   delimiter: string;
   quote: string;
+  /** Stands before a quote or itself inside quotes; a doubled quote stands for one in any case. */
+  escape?: string;
+  /** Lines that begin with it are no rows. */
+  comment?: string;
   /** Unquoted texts that mean NULL, beside the empty field. */
   nulls: readonly string[];
 }
@@ -20,6 +24,8 @@ export interface Row {
   lines: number;
   /** Raw bounds of the fields, without quotes. */
   fields: Field[];
+  /** A line that is no row. */
+  isComment?: true;
   /** Set when a field is not as it should be. */
   problem?: Problem;
 }
@@ -42,19 +48,41 @@ export interface Problem {
 
 const lineFeed = 10;
 const carriageReturn = 13;
-const backslash = 92;
+const backslash = 0x5c;
+/** U+FEFF in UTF-8. */
+export const byteOrderMark = Buffer.from("\ufeff");
 
 /** A dialect with its characters as bytes. */
 export interface Marks {
   delimiter: Buffer;
   /** -1 when no character quotes. */
   quote: number;
+  /** -1 when it is the quote itself, or none. */
+  escape: number;
+  /** -1 when there are no comments. */
+  comment: number;
+  /** Several delimiters in a row are one, and those at the ends of a line none: columns lined up by spaces. */
+  runs: boolean;
 }
 
-export const marksOf = ({ delimiter, quote }: Pick<Dialect, "delimiter" | "quote">): Marks => ({
+export const marksOf = ({
+  delimiter,
+  quote,
+  escape: escaping = "",
+  comment = "",
+}: Omit<Dialect, "nulls">): Marks => ({
   delimiter: Buffer.from(delimiter),
-  quote: quote === "" ? -1 : quote.charCodeAt(0),
+  quote: codeOf(quote),
+  escape: escaping === quote ? -1 : codeOf(escaping),
+  comment: codeOf(comment),
+  runs: delimiter === " ",
 });
+
+const codeOf = (character: string): number => (character === "" ? -1 : character.charCodeAt(0));
+
+/** True for what DuckDB reads as it is: the rest is read by `parseRow` alone. */
+export const isPlain = ({ delimiter, escape: escaping, comment, runs }: Marks): boolean =>
+  delimiter.length === 1 && (delimiter[0] ?? 0) < 128 && escaping < 0 && comment < 0 && !runs;
 
 /**
  * Parses the row at `start`. Returns undefined when the buffer ends before the row does and `last` is false: the
@@ -63,17 +91,34 @@ export const marksOf = ({ delimiter, quote }: Pick<Dialect, "delimiter" | "quote
  */
 export function parseRow(buffer: Buffer, start: number, last: boolean, marks: Marks): Row | undefined {
   const row: Row = { start, next: start, lines: 0, fields: [] };
-  let at = start;
+  if (buffer[start] === marks.comment) return comment(buffer, last, row);
+  let at = afterRun(buffer, start, marks);
   for (;;) {
     const field =
       buffer[at] === marks.quote ? quotedField(buffer, at, last, row, marks) : bareField(buffer, at, marks);
     if (field === undefined) return undefined;
     row.fields.push(field.field);
-    at = field.next;
+    at = afterRun(buffer, field.next, marks);
     if (at >= buffer.length) return last ? { ...row, next: buffer.length } : undefined;
+    if (marks.runs && !isLineEnd(buffer[at])) continue;
     if (startsWith(buffer, at, marks.delimiter)) at += marks.delimiter.length;
     else return endRow(buffer, at, last, row);
   }
+}
+
+const isLineEnd = (byte: number | undefined): boolean => byte === lineFeed || byte === carriageReturn;
+
+function afterRun(buffer: Buffer, start: number, { runs, delimiter }: Marks): number {
+  let at = start;
+  while (runs && buffer[at] === delimiter[0]) at += 1;
+  return at;
+}
+
+function comment(buffer: Buffer, last: boolean, row: Row): Row | undefined {
+  const end = lineEndAt(buffer, row.start);
+  if (end === buffer.length) return last ? { ...row, next: end, isComment: true } : undefined;
+  const ended = endRow(buffer, end, last, row);
+  return ended && { ...ended, isComment: true };
 }
 
 /** Consumes the line end at `at`. A carriage return at the very end of the buffer may have a line feed to come. */
@@ -111,7 +156,19 @@ function quotedField(
   let from = open + 1;
   for (;;) {
     const close = buffer.indexOf(marks.quote, from);
-    if (close < 0) return last ? unclosed(buffer, open, row) : undefined;
+    if (marks.escape >= 0) {
+      const escaping = buffer.indexOf(marks.escape, from);
+      if (escaping >= 0 && (close < 0 || escaping < close)) {
+        if (escaping + 1 >= buffer.length && !last) return undefined;
+        const next = buffer[escaping + 1];
+        const escapes = next === marks.quote || next === marks.escape;
+        doubled ||= escapes;
+        row.lines += lineEnds(buffer, from, escaping);
+        from = escaping + (escapes ? 2 : 1);
+        continue;
+      }
+    }
+    if (close < 0) return last ? unclosed(buffer, open, row, marks) : undefined;
     row.lines += lineEnds(buffer, from, close);
     if (buffer[close + 1] === marks.quote) {
       doubled = true;
@@ -121,19 +178,24 @@ function quotedField(
     if (close + 1 >= buffer.length && !last) return undefined;
     const field = { start: open + 1, end: close, quoted: true, doubled };
     if (isFieldEnd(buffer, close + 1, marks)) return { field, next: close + 1 };
-    row.problem ??= { field: row.fields.length, at: close + 1, reason: afterQuote(buffer, close) };
+    const advice = escapeAdvice(buffer, open, close + 1, marks);
+    const reason = `text after the closing quote${advice}`;
+    row.problem ??= { field: row.fields.length, at: close + 1, reason };
     return { field, next: lineEndAt(buffer, close + 1) };
   }
 }
 
 /** JavaScript, MySQL and others write \\" for a quote inside quotes; RFC 4180 knows "" alone. */
-const afterQuote = (buffer: Buffer, close: number): string =>
-  buffer[close - 1] === backslash
-    ? "text after the closing quote, which a backslash precedes: send escape=\\ if it escapes quotes here"
-    : "text after the closing quote";
+function escapeAdvice(buffer: Buffer, open: number, end: number, { quote, escape: escaping }: Marks): string {
+  const text = buffer.subarray(open + 1, end);
+  if (escaping >= 0 || !text.includes(Buffer.from([backslash, quote]))) return "";
+  return ", which a backslash precedes: send escape=\\ if it escapes quotes here";
+}
 
-function unclosed(buffer: Buffer, open: number, row: Row): Parsed {
-  row.problem ??= { field: row.fields.length, at: open, reason: "the quote that opens here is never closed" };
+function unclosed(buffer: Buffer, open: number, row: Row, marks: Marks): Parsed {
+  const advice = escapeAdvice(buffer, open, buffer.length, marks);
+  const reason = `the quote that opens here is never closed${advice.replace("which", "and a quote that")}`;
+  row.problem ??= { field: row.fields.length, at: open, reason };
   row.lines += lineEnds(buffer, open + 1, buffer.length);
   const field = { start: open + 1, end: buffer.length, quoted: true, doubled: false };
   return { field, next: buffer.length };
@@ -174,6 +236,10 @@ export const isBlank = ({ fields: [only, second] }: Row): boolean =>
 export function problemOf(buffer: Buffer, row: Row, columns: number): Problem | undefined {
   if (row.problem) return row.problem;
   const bytes = buffer.subarray(row.start, row.next);
+  if (startsWith(buffer, row.start, byteOrderMark)) {
+    const reason = "a byte order mark inside the file, as where two files were joined: remove it";
+    return { field: 0, at: row.start, reason };
+  }
   const invalid = firstInvalidByte(bytes);
   if (invalid >= 0) return inField(row, row.start + invalid, "not valid UTF-8");
   const zero = bytes.indexOf(0);
@@ -189,8 +255,27 @@ function inField(row: Row, at: number, reason: string): Problem {
 }
 
 /** The text of a field; null where it means NULL. */
-export function textOf(buffer: Buffer, field: Field, { quote, nulls }: Dialect): string | null {
+export function textOf(
+  buffer: Buffer,
+  field: Field,
+  { quote, escape: escaping = "", nulls }: Dialect,
+): string | null {
   const text = buffer.toString("utf8", field.start, field.end);
+  if (field.doubled && escaping !== "" && escaping !== quote) return withoutEscapes(text, quote, escaping);
   if (field.doubled) return text.replaceAll(quote + quote, quote);
   return !field.quoted && (text === "" || nulls.includes(text)) ? null : text;
+}
+
+/** An escape that stands before neither quote nor itself is a character as any other: C:\temp. */
+function withoutEscapes(text: string, quote: string, escaping: string): string {
+  let plain = "";
+  for (let at = 0; at < text.length; at++) {
+    const next = text[at + 1];
+    const pair =
+      (text[at] === escaping && (next === quote || next === escaping)) ||
+      (text[at] === quote && next === quote);
+    if (pair) at += 1;
+    plain += text[at];
+  }
+  return plain;
 }

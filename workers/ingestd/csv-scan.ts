@@ -4,7 +4,7 @@
  * rows counted here must be the number that DuckDB loads. Anything else is left to the exact reader (csv-rows.ts).
  */
 
-import type { Marks } from "./csv-rows.ts";
+import { byteOrderMark, isPlain, type Marks } from "./csv-rows.ts";
 import { createUtf8Check } from "./encoding.ts";
 import { createPartRule, type PartRule } from "./part-rule.ts";
 
@@ -47,8 +47,9 @@ const afterQuote = 2;
 
 export function createCsvScan(marks: Marks, columns: number): CsvScan {
   const utf8 = createUtf8Check();
+  const hasMark = createMarkCheck();
   const at: Position = {
-    clean: marks.delimiter.length === 1 && (marks.delimiter[0] ?? 0) < 128,
+    clean: isPlain(marks),
     state: outside,
     last: lineFeed,
     fields: 1,
@@ -69,7 +70,7 @@ export function createCsvScan(marks: Marks, columns: number): CsvScan {
       // A carriage return that ended the chunk before must have its line feed now.
       const torn =
         at.state === outside && at.last === carriageReturn && bytes.length > 0 && bytes[0] !== lineFeed;
-      at.clean = utf8.push(bytes) && !bytes.includes(0) && !torn;
+      at.clean = utf8.push(bytes) && !bytes.includes(0) && !hasMark(bytes) && !torn;
       scan(bytes, at, marks, columns);
       return at.cuts.splice(0).map((cut) => ({ ...cut, at: cut.at - begun }));
     },
@@ -93,6 +94,17 @@ export function createCsvScan(marks: Marks, columns: number): CsvScan {
         partRows: at.rule.partRows(),
       };
     },
+  };
+}
+
+/** Finds byte order marks, also those that lie across two chunks. */
+function createMarkCheck(): (bytes: Buffer) => boolean {
+  const { length } = byteOrderMark;
+  let tail: Buffer = Buffer.alloc(0);
+  return (bytes) => {
+    const seam = Buffer.concat([tail, bytes.subarray(0, length - 1)]);
+    tail = Buffer.concat([tail, bytes.subarray(-length + 1)]).subarray(-length + 1);
+    return bytes.includes(byteOrderMark) || seam.includes(byteOrderMark);
   };
 }
 

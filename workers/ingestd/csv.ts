@@ -1,6 +1,6 @@
 /** CSV: stored while it is scanned; read by DuckDB as it is when clean, else row by row. */
 import { fail } from "../../runtime/errors.ts";
-import { exactTable } from "./csv-exact.ts";
+import { exactTable, lineOfRow } from "./csv-exact.ts";
 import { type Layout, layoutOf, textColumn } from "./csv-layout.ts";
 import { marksOf } from "./csv-rows.ts";
 import { createCsvScan, type Scan } from "./csv-scan.ts";
@@ -31,7 +31,7 @@ export const csv: Format = {
       for (const run of cuts.flatMap(runs.endPart)) {
         const known = { parts, rows: run.rows, blankLines: 0, ...scan.soFar() };
         const table = scannedTable(known, [run], layout, place);
-        place.onRun?.(table, table.runs[0] as Run);
+        if (table.early) place.onRun?.(table, table.runs[0] as Run);
       }
     }
     return stored(await writer.end(), { scan: scan.end(), runs }, layout, place);
@@ -73,7 +73,9 @@ function scannedTable(known: Known, runs: readonly RunOfParts[], layout: Layout,
       const bytes = some.reduce((sum, part) => sum + part.bytes, 0);
       return { relation: read(some), rows: count, rowBytes: count === 0 ? 1 : bytes / count, partRows };
     }),
-    early: true,
+    // By value all rows are looked at before any is written.
+    early: place.reading.byValue !== true,
+    lineOf: (index) => lineOfRow(parts, layout, place, index),
     byName: false,
     warnings: [
       ...layout.warnings,

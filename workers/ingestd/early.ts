@@ -5,7 +5,7 @@
 import type { Engines } from "./engines.ts";
 import type { Run, Table } from "./format.ts";
 import { type Piece, planOf } from "./run.ts";
-import { inferFromSample, matchRegistered, type Registered } from "./typing.ts";
+import { inferTypes, matchRegistered, type Registered } from "./typing.ts";
 import type { Writers } from "./writers.ts";
 
 export interface Early {
@@ -33,7 +33,7 @@ export function createEarly({ engines, signal, registered, writers }: EarlyOptio
     try {
       const before = await registered();
       const match = before && matchRegistered(table, before);
-      const types = match?.types ?? (await inferFromSample(session, table));
+      const types = match?.types ?? (await inferTypes(session, table));
       return { types, plan: planOf(table, match, types) };
     } finally {
       session.close();

@@ -64,6 +64,11 @@ export function formatOf({ head, asked: parameter, filename, mediaType }: Hints)
   }
   if (start.startsWith("PARE"))
     throw fail("unprocessable", "the Parquet file is encrypted: send it decrypted");
+  if (asked !== "parquet" && looksLikeMarkup(head))
+    throw fail(
+      "unprocessable",
+      "the file is an HTML or XML page, not a table: an error page, or a page to sign in, may have been saved in its place",
+    );
   const isParquet = start.startsWith("PAR1");
   if (isParquet && asked !== undefined && asked !== "parquet")
     throw fail("unprocessable", `the file is Parquet, but ${by} was sent with it`);
@@ -76,6 +81,12 @@ export function formatOf({ head, asked: parameter, filename, mediaType }: Hints)
   if (named !== undefined) return "ndjson";
   return looksLikeJson(head) ? "ndjson" : "csv";
 }
+
+/** A page as servers send it, instead of a file. No header of a table begins so. */
+const looksLikeMarkup = (head: Buffer): boolean =>
+  /^(\xef\xbb\xbf)?\s*(<!--.*?-->\s*)?<(!doctype|html|head|body|title|\?xml)\b/is.test(
+    head.toString("latin1", 0, 1024),
+  );
 
 /** An object, or an array of objects, at the very beginning. No sensible CSV header has this form. */
 const looksLikeJson = (head: Buffer): boolean =>

@@ -4,6 +4,7 @@ import type { Chunks } from "./decompress.ts";
 import type { Encoding } from "./encoding.ts";
 import type { EngineError, Session } from "./engine.ts";
 import type { Narrow } from "./inference.ts";
+import type { Notation } from "./notation.ts";
 import type { RejectRules, Rejects } from "./rejects.ts";
 import type { Registered } from "./typing.ts";
 import type { Workplace } from "./workplace.ts";
@@ -14,9 +15,25 @@ export interface Reading {
   quote?: string;
   header?: boolean;
   encoding?: Encoding;
+  /** Stands before a quote or itself inside quotes. */
+  escape?: string;
+  /** Lines that begin with it are no rows. */
+  comment?: string;
+  /** Lines before the header. */
+  skip?: number;
   nulls: readonly string[];
-  /** Types asked for, by column name. */
-  types: ReadonlyMap<string, string>;
+  /** Types asked for, by folded column name. */
+  types: ReadonlyMap<string, AskedType>;
+  /** Types by value (`infer=values`), not by text. */
+  byValue?: boolean;
+  dateFormat?: string;
+  timestampFormat?: string;
+}
+
+export interface AskedType {
+  /** The column as the client wrote it. */
+  name: string;
+  type: string;
 }
 
 /** Where and within which bounds a file is stored and read. */
@@ -61,6 +78,8 @@ export interface Table {
   rejects: Rejects;
   /** Set where the relation tells each row's place. */
   placed?: Placed;
+  /** The line of the row at this index; undefined where finding it would take too long. */
+  lineOf?: (index: number) => Promise<number | undefined>;
   /** The rows again, in the runs that become one object each. */
   runs: Run[];
   /** True for the table whose runs were told while it was received. */
@@ -95,6 +114,8 @@ export interface Column {
   cell: string;
   /** Types to look for, in order. */
   among: readonly Narrow[];
+  /** How the column's text stands for values, where the column is text. */
+  notation?: Notation;
   /** The type when none of them holds. */
   type: string;
   /** Asked for by the client: a value that does not convert makes its row a bad one. */

@@ -1,10 +1,12 @@
 /** The columns of an NDJSON file, and SQL for their values. */
+import { fold } from "../../runtime/sql-name.ts";
 import { parseSqlType } from "../../runtime/sql-type.ts";
 import { textColumn } from "./csv-layout.ts";
 import type { Column, Place } from "./format.ts";
 import { checkedCast, narrowStrings } from "./inference.ts";
 import { fits, structureOf } from "./json-fit.ts";
 import { columnTypeOf, type JsonColumnType, type JsonShape } from "./json-shape.ts";
+import { type Notation, sqlType } from "./notation.ts";
 import { literal } from "./sql-text.ts";
 
 export interface Planned extends JsonColumnType {
@@ -19,22 +21,31 @@ export const plan = ({ fields }: JsonShape): Planned[] =>
 /** The column in a table whose `cell` has the value's characters, or its JSON text. */
 export function columnOf(planned: Planned, name: string, cell: string, place: Place): Column {
   const { type, shape, as: written } = planned;
-  if (place.reading.types.has(name)) return textColumn(name, cell, place.reading);
-  const among = shape.kind === "string" ? narrowStrings : [];
+  const { reading } = place;
   const isText = shape.kind === "string" || shape.kind === undefined;
+  if (isText || reading.types.has(fold(name))) {
+    const among = reading.byValue ? undefined : shape.kind === "string" ? narrowStrings : [];
+    return { ...textColumn(name, cell, reading, among), mayMiss: () => true };
+  }
   const isNumber = shape.kind === "int" || shape.kind === "number";
   const held = (wanted: string) => wanted === type || (wanted === "DOUBLE" && isNumber && shape.exact);
-  const as = (wanted: string, index: number): string | undefined => {
-    if (isText) return checkedCast(cell, wanted, index);
+  const as = (asked: string, index: number): string | undefined => {
+    const wanted = sqlType(asked);
     if (written === "json") return nestedCast(cell, planned, wanted);
     if (held(wanted)) return `CAST(${cell} AS ${wanted})`;
     if (wanted === "VARCHAR") return cell;
-    // A number in a type that JSON does not have, such as DECIMAL: by its digits.
-    return isNumber && fits(shape, parseSqlType(wanted)) ? checkedCast(cell, wanted, index) : undefined;
+    // A number in a type that JSON does not have, such as DECIMAL: by its value, in whatever digits.
+    return isNumber && fits(shape, parseSqlType(wanted))
+      ? checkedCast(cell, wanted, index, numbers)
+      : undefined;
   };
-  const mayMiss = (wanted: string) => isText || (isNumber && !held(wanted) && wanted !== "VARCHAR");
-  return { name, cell, among, type, forced: false, as, mayMiss };
+  const mayMiss = (wanted: string) => isNumber && !held(sqlType(wanted)) && wanted !== "VARCHAR";
+  const column = { name, cell, among: [], type, forced: false, as, mayMiss };
+  return isNumber ? { ...column, notation: numbers } : column;
 }
+
+/** A number in JSON has one value, and no form. */
+const numbers: Notation = { mode: "asked" };
 
 /** Objects and arrays as a type: their own, JSON text, or a registered one that holds them all. */
 function nestedCast(cell: string, { type, structure, shape }: Planned, wanted: string): string | undefined {

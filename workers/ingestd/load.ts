@@ -3,18 +3,21 @@
 import type { Early } from "./early.ts";
 import { EngineError, isExhausted, type Session } from "./engine.ts";
 import type { Column, Run, Stored, Table } from "./format.ts";
-import { holds, misfit, violatedColumn } from "./inference.ts";
+import { violatedColumn } from "./inference.ts";
+import { holds } from "./notation.ts";
 import { type NewTarget, type Piece, type Plan, planOf, writeRun } from "./run.ts";
+import { textWarnings } from "./text-warnings.ts";
 import {
   drift,
   finalType,
   inferFromAll,
-  inferFromSample,
+  inferTypes,
   type Match,
   matchRegistered,
   type Registered,
   type TypedColumn,
 } from "./typing.ts";
+import { whyNot } from "./why.ts";
 import type { Writers } from "./writers.ts";
 
 export interface Loaded {
@@ -65,17 +68,18 @@ async function loadTable(session: Session, table: Table, options: LoadOptions): 
   if (early === undefined) await writers.giveUp();
   const match = registered && matchRegistered(table, registered);
   const leaveOut = await rejectMisfits(session, table);
-  const write = (types: readonly string[], written: Early | undefined) => {
+  const write = async (types: readonly string[], written: Early | undefined) => {
     const plan = { ...planOf(table, match, types), ...(leaveOut && { leaveOut }) };
-    return writeRuns(session, table, plan, { ...options, early: written });
+    const loaded = await writeRuns(session, table, plan, { ...options, early: written });
+    const warnings = await textWarnings(session, { table, plan, loaded, isNew: registered === undefined });
+    return { ...loaded, warnings: [...loaded.warnings, ...warnings] };
   };
   try {
-    return await write(
-      (await early?.types()) ?? match?.types ?? (await inferFromSample(session, table)),
-      early,
-    );
+    return await write((await early?.types()) ?? match?.types ?? (await inferTypes(session, table)), early);
   } catch (error) {
     await writers.giveUp();
+    // What DuckDB cannot read of a text as it came, it can as we write it anew.
+    if (error instanceof EngineError && table.lineOf) throw new NotHeld(error.message);
     if (!(error instanceof Violation)) throw error;
     if (error.column.forced) throw new NotHeld(error.message);
     if (match && table.rejects.allowed) {
@@ -109,9 +113,9 @@ async function foundTypes(
   types: readonly string[],
 ): Promise<TypedColumn[]> {
   const before = new Map(registered.columns.map(({ name, type }) => [name, type]));
-  const checks = table.columns.map(({ name, cell, among }, index) => {
+  const checks = table.columns.map(({ name, cell, among, notation }, index) => {
     const type = before.get(name);
-    const held = type === undefined || among.length === 0 ? "true" : holds(cell, type);
+    const held = type === undefined || among.length === 0 ? "true" : holds(cell, type, notation);
     return `coalesce(bool_and(${held}) FILTER (${cell} IS NOT NULL), true) AS h${index}`;
   });
   const [answer] = await session.run(`SELECT ${checks.join(", ")} FROM ${table.relation}`);
@@ -121,6 +125,8 @@ async function foundTypes(
   });
 }
 
+/** Characters of a value that its reason is found from. */
+const shownCharacters = 100;
 /** Rows with misfits read at once; more are an error by any sensible max_rejects. */
 const misfitsMax = 1_000_000;
 
@@ -128,21 +134,17 @@ const misfitsMax = 1_000_000;
 interface Check {
   column: Column;
   misses: string;
-  reason: string;
+  reason: (text: string) => string;
 }
 
 /** Sets rows aside whose values do not convert to a type that was asked for; gives the condition that finds them. */
-const rejectMisfits = (session: Session, table: Table): Promise<string | undefined> =>
+export const rejectMisfits = (session: Session, table: Table): Promise<string | undefined> =>
   rejectRows(
     session,
     table,
     table.columns
       .filter((column) => column.forced && column.type !== "VARCHAR")
-      .map((column) => ({
-        column,
-        misses: misfit(column.cell, column.type),
-        reason: `not a value of type ${column.type}`,
-      })),
+      .map((column) => checkOf(column, column.type, "type")),
   );
 
 /** Of the columns whose values a cast to the registered type looks at. */
@@ -150,9 +152,14 @@ const registeredChecks = ({ columns, types }: Match): Check[] =>
   columns.flatMap(({ column }, index) => {
     const type = types[index] ?? "VARCHAR";
     if (!column || column.forced || !(column.mayMiss?.(type) ?? column.among.length > 0)) return [];
-    const reason = `not a value of the registered type ${type}`;
-    return [{ column, misses: `NOT (${holds(column.cell, type)})`, reason }];
+    return [checkOf(column, type, "registered type")];
   });
+
+const checkOf = (column: Column, type: string, what: string): Check => ({
+  column,
+  misses: `NOT (${holds(column.cell, type, column.notation)})`,
+  reason: (text) => whyNot(text, { type, what, notation: column.notation }),
+});
 
 /** Sets rows aside for the first check that they do not pass; gives the condition that finds them. */
 async function rejectRows(
@@ -161,10 +168,12 @@ async function rejectRows(
   checks: readonly Check[],
 ): Promise<string | undefined> {
   if (!placed || checks.length === 0) return undefined;
-  const which = checks.map(({ misses }, index) => `WHEN ${misses} THEN ${index}`).join(" ");
+  const first = (of: (check: Check, index: number) => string | number) =>
+    `CASE ${checks.map((check, index) => `WHEN ${check.misses} THEN ${of(check, index)}`).join(" ")} END`;
   const any = checks.map(({ misses }) => `(${misses})`).join(" OR ");
   const rows = await session.run(
-    `SELECT ${placed.line} AS line, ${placed.byte} AS byte, CASE ${which} END AS which FROM ${relation} WHERE ${any} LIMIT ${misfitsMax}`,
+    `SELECT ${placed.line} AS line, ${placed.byte} AS byte, ${first((_, index) => index)} AS which,
+      ${first(({ column }) => `left(${column.cell}, ${shownCharacters})`)} AS text FROM ${relation} WHERE ${any} LIMIT ${misfitsMax}`,
   );
   for (const row of rows) {
     const found = checks[Number(row.which)];
@@ -173,7 +182,7 @@ async function rejectRows(
       line: Number(row.line),
       byte,
       column: found?.column.name ?? null,
-      reason: found?.reason ?? "",
+      reason: found?.reason(String(row.text)) ?? "",
       text: await placed.textAt(byte),
     });
   }

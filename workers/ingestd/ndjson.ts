@@ -1,5 +1,6 @@
 /** NDJSON: one object a line. All lines are read for the shape of each column before any is written for DuckDB. */
 import { fail } from "../../runtime/errors.ts";
+import { fold } from "../../runtime/sql-name.ts";
 import { columnProblem, parseSqlType, type SqlType, sqlOf } from "../../runtime/sql-type.ts";
 import { asUtf8 } from "./csv.ts";
 import { checkTypes } from "./csv-layout.ts";
@@ -10,6 +11,7 @@ import { columnOf, type Planned, plan, warningOf } from "./json-columns.ts";
 import { fits, valueFits } from "./json-fit.ts";
 import { addValue, emptyShape, type JsonShape } from "./json-shape.ts";
 import { JsonError, type JsonValue, parseJson, plainText } from "./json-value.ts";
+import { sqlType } from "./notation.ts";
 import { createPartWriter, readParts } from "./parts.ts";
 import { openPlacedText, type PlacedText } from "./placed-text.ts";
 import { createRejects, type Rejects } from "./rejects.ts";
@@ -107,8 +109,8 @@ async function strictTypes(
   if (!rejectRules.allowed) return strict;
   for (const { name, type } of (await registered?.())?.columns ?? []) {
     const shape = fields.get(name);
-    const wanted = parseSqlType(type);
-    if (shape && !reading.types.has(name) && !fits(shape, wanted)) strict.set(name, wanted);
+    const wanted = parseSqlType(sqlType(type));
+    if (shape && !reading.types.has(fold(name)) && !fits(shape, wanted)) strict.set(name, wanted);
   }
   return strict;
 }

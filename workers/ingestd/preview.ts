@@ -11,11 +11,14 @@ import { marksOf, parseRow } from "./csv-rows.ts";
 import type { Session } from "./engine.ts";
 import type { Place, Source, Table } from "./format.ts";
 import { type FormatName, formatOf } from "./format-of.ts";
-import { holds } from "./inference.ts";
 import { formats, headBytes } from "./ingest.ts";
+import { rejectMisfits } from "./load.ts";
+import { formOf, holds, type Notation, sqlType } from "./notation.ts";
 import { readingOf } from "./reading.ts";
+import { planOf } from "./run.ts";
 import type { IngestParts } from "./task.ts";
 import { cell as rejectCell } from "./text-table.ts";
+import { textWarnings } from "./text-warnings.ts";
 import { finalType, inferFromAll } from "./typing.ts";
 import { openUpload, peek } from "./upload.ts";
 import { type Seen, whyText } from "./why.ts";
@@ -120,9 +123,9 @@ async function wholeRows(
     { head: text.subarray(0, headBytes), whole: whole && text.length <= headBytes, markBytes },
     place,
   );
-  let end = 0;
+  let end = layout.headerBytes;
   for (
-    let row = parseRow(text, 0, whole, marksOf(layout.dialect));
+    let row = parseRow(text, end, whole, marksOf(layout.dialect));
     row;
     row = parseRow(text, end, whole, marksOf(layout.dialect))
   ) {
@@ -153,11 +156,20 @@ async function describeFile(
   // The last way is the exact one, which knows lines.
   const table = await stored.tables.at(-1)?.(session);
   if (table === undefined) throw new Error(`${format} has no exact way of reading`);
-  const types = (await inferFromAll(session, table)).map(finalType);
+  await rejectMisfits(session, table);
+  const inferred = await inferFromAll(session, table);
+  const types = inferred.map(finalType);
+  const plan = planOf(table, undefined, inferred);
   const columns = await Promise.all(
     table.columns.map(async ({ name }, index) => {
       const type = types[index] ?? "VARCHAR";
-      return { name, type, why: await whyOf(session, table, index, type) };
+      const form = formOf(type);
+      return {
+        name,
+        type: sqlType(type),
+        ...(form === "shortest" && { form }),
+        why: await whyOf(session, table, index, type),
+      };
     }),
   );
   const list = table.columns.map(({ cell }, index) => `CAST(${cell} AS VARCHAR) AS v${index}`).join(", ");
@@ -168,7 +180,11 @@ async function describeFile(
       dialect: {
         delimiter: layout.dialect.delimiter,
         quote: layout.dialect.quote,
-        header: layout.headerLines > 0,
+        header: place.reading.header !== false,
+        ...(layout.dialect.escape && { escape: layout.dialect.escape }),
+        ...(layout.dialect.comment && { comment: layout.dialect.comment }),
+        ...(layout.skip > 0 && { skip: layout.skip }),
+        ...(layout.sepLine !== undefined && { sep_line: layout.sepLine }),
       },
     }),
     columns,
@@ -178,7 +194,10 @@ async function describeFile(
     whole_file: whole,
     bad_rows: table.rejects.count(),
     problems: await problemsOf(session, table),
-    warnings: table.warnings,
+    warnings: [
+      ...table.warnings,
+      ...(await textWarnings(session, { table, plan, loaded: { pieces: [] }, isNew: true })),
+    ],
   };
 }
 
@@ -193,7 +212,7 @@ async function whyOf(
   if (column.forced) return "asked for by types";
   const { cell, among } = column;
   if (type !== "VARCHAR")
-    return among.length > 0 ? `every value reads back to the same text` : "by the kind of its JSON values";
+    return among.length > 0 ? whyTyped(column.notation, type) : "by the kind of its JSON values";
   if (among.length === 0) return "by the kind of its JSON values";
   const line = `${placed.line} AS line, ${cell} AS text`;
   const seen = await session.run(
@@ -202,14 +221,19 @@ async function whyOf(
   if (seen.length === 0) return "no values: text until there are some";
   // A value that breaks what nearly all others are may come late.
   const promising = among
-    .filter((narrow) => narrow !== "DECIMAL")
-    .map((narrow) => holds(cell, narrow))
+    .filter((narrow) => !narrow.startsWith("DECIMAL"))
+    .map((narrow) => holds(cell, narrow, column.notation))
     .join(" OR ");
   const first = await session.run(
     `SELECT ${line} FROM ${relation} WHERE ${cell} IS NOT NULL AND NOT (${promising}) LIMIT 1`,
   );
   return whyText([...first, ...seen].map(seenOf));
 }
+
+const whyTyped = (notation: Notation | undefined, type: string): string => {
+  if (notation?.mode === "values") return "every value is one by infer=values";
+  return `every value reads back to the same ${type.startsWith("TIMESTAMP WITH") ? "instant" : "text"}`;
+};
 
 const seenOf = ({ line, text }: Record<string, unknown>): Seen => ({
   line: Number(line),

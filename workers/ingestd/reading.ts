@@ -1,38 +1,71 @@
 /** The parameters that say how a file is to be read, checked before anything of the file is. */
 import type { InputOf } from "../../runtime/contract.ts";
 import { fail } from "../../runtime/errors.ts";
+import { fold } from "../../runtime/sql-name.ts";
 import type { ingestd } from "./contract.ts";
-import type { Reading } from "./format.ts";
+import { checkDialect } from "./dialect-rules.ts";
+import type { AskedType, Reading } from "./format.ts";
+import { JsonError, type JsonValue, parseJson, plainText } from "./json-value.ts";
+import { zoned } from "./notation.ts";
 
 type Asked = Omit<InputOf<(typeof ingestd.endpoints)["preview"]>, "rows" | "format">;
 
-/** What DuckDB takes as a delimiter, in bytes. */
-const delimiterBytesMax = 4;
+/** Delimiters by name, for shells and addresses in which they are hard to write. */
+const delimiterNames: Record<string, string> = { "\\t": "\t", tab: "\t", space: " " };
 
-/** Throws `invalid_field` for what cannot be meant. */
-export function readingOf({ delimiter, quote, header, encoding, null: nullText, types }: Asked): Reading {
-  const divided = delimiter === "\\t" ? "\t" : delimiter;
-  if (divided !== undefined && (/[\n\r\0]/.test(divided) || Buffer.byteLength(divided) > delimiterBytesMax)) {
-    throw fail("invalid_field", `delimiter: expected at most ${delimiterBytesMax} bytes without a line end`);
-  }
-  if (quote !== undefined && quote !== "" && !/^[!-~]$/.test(quote)) {
-    throw fail("invalid_field", "quote: expected one visible ASCII character, or nothing for none");
-  }
-  const quoting = quote ?? '"';
-  if (divided !== undefined && quoting !== "" && divided.includes(quoting)) {
-    throw fail("invalid_field", "delimiter and quote: expected different characters");
-  }
-  const inNull = [quoting, divided ?? "", "\n", "\r"].find((mark) => mark !== "" && nullText?.includes(mark));
-  if (inNull !== undefined)
-    throw fail("invalid_field", "null: expected a text without quote, delimiter and line end");
+/** Throws `invalid_field` for what cannot be meant. What depends on the file is checked when its dialect is known. */
+export function readingOf(asked: Asked): Reading {
+  const { quote, header, encoding, escape: escaping, comment, skip } = asked;
+  const delimiter =
+    asked.delimiter === undefined ? undefined : (delimiterNames[asked.delimiter] ?? asked.delimiter);
+  const nulls = [...new Set(asked.null ?? [])].filter((text) => text !== "");
+  const given = { delimiter: delimiter !== undefined, quote: quote !== undefined };
+  const marks = {
+    ...(delimiter !== undefined && { delimiter }),
+    ...(escaping !== undefined && { escape: escaping }),
+  };
+  checkDialect({ ...marks, quote: quote ?? '"', nulls, ...(comment !== undefined && { comment }) }, given);
   return {
-    ...(divided !== undefined && { delimiter: divided }),
+    ...marks,
     ...(quote !== undefined && { quote }),
+    ...(comment !== undefined && { comment }),
     ...(header !== undefined && { header }),
     ...(encoding !== undefined && { encoding }),
-    nulls: nullText === undefined || nullText === "" ? [] : [nullText],
-    types: parseTypes(types ?? ""),
+    skip: skip ?? 0,
+    nulls,
+    types: parseTypes(asked.types ?? ""),
+    byValue: asked.infer === "values",
+    ...formatsOf(asked),
   };
+}
+
+function formatsOf({
+  date_format: date,
+  timestamp_format: timestamp,
+}: Asked): Pick<Reading, "dateFormat" | "timestampFormat"> {
+  if (date !== undefined) checkFormat("date_format", date, false);
+  if (timestamp !== undefined) checkFormat("timestamp_format", timestamp, true);
+  return {
+    ...(date !== undefined && { dateFormat: date }),
+    ...(timestamp !== undefined && { timestampFormat: timestamp }),
+  };
+}
+
+/** The specifiers that DuckDB reads, but for names of zones and numbers of weeks, which do not make an instant. */
+const specifiers = /%(-[dmyHIMSj]|[aAbBdfgHIjmMnpSyY%]|z$)/g;
+const dayAndMonth = /%-?j|%-?d.*%(-?m|b|B)|%(-?m|b|B).*%-?d/;
+
+/** Throws `invalid_field` unless the format tells one day, and for timestamps a time, and nothing is unknown in it. */
+function checkFormat(name: string, format: string, timed: boolean): void {
+  const expected = timed
+    ? "expected a format as strptime has it, with year, month, day and hour, such as %d/%m/%Y %H:%M:%S; an offset %z at its end"
+    : "expected a format as strptime has it, with year, month and day, such as %d/%m/%Y";
+  const unknown = /%.?/.exec(format.replace(specifiers, ""))?.[0];
+  if (unknown !== undefined) throw fail("invalid_field", `${name}: '${unknown}' is not taken; ${expected}`);
+  const whole = /%-?[yY]/.test(format) && dayAndMonth.test(format.replaceAll("\n", " "));
+  const hours = /%-?H|%-?I.*%p|%p.*%-?I/.test(format);
+  if (!whole || hours !== timed || /\0/.test(format) || (!timed && format.includes("%z")))
+    throw fail("invalid_field", `${name}: ${expected}, got '${format}'`);
 }
 
 /**
@@ -63,31 +96,60 @@ const typeNames: Record<string, string> = {
   TIME: "TIME",
   TIMESTAMP: "TIMESTAMP",
   DATETIME: "TIMESTAMP",
+  TIMESTAMPTZ: zoned,
+  [zoned]: zoned,
   UUID: "UUID",
 };
 const expectedTypes = `${[...new Set(Object.values(typeNames))].join(", ")} or DECIMAL(width,scale)`;
 
-/** `col:TYPE,"a, b":DECIMAL(10,2)`: a name with a comma, colon or quote is quoted. */
-export function parseTypes(text: string): Map<string, string> {
-  const types = new Map<string, string>();
-  const pattern = /\s*(?:"((?:[^"]|"")+)"|([^",:]+?))\s*:\s*([A-Za-z0-9_]+(?:\s*\([^)]*\))?)\s*(,|$)/y;
-  while (pattern.lastIndex < text.length) {
-    const at = pattern.lastIndex;
-    const found = pattern.exec(text);
-    if (!found)
-      throw fail(
-        "invalid_field",
-        `types: expected col:TYPE,col:TYPE; cannot read '${text.slice(at, at + 60)}'`,
-      );
-    const name = found[1]?.replaceAll('""', '"') ?? found[2] ?? "";
-    if (types.has(name)) throw fail("invalid_field", `types: column '${name}' is given twice`);
-    types.set(name, typeOf(name, found[3] ?? ""));
+/**
+ * `col:TYPE,"a, b":DECIMAL(10,2)`, where a name with a comma, colon or quote is quoted; or a JSON object of names and
+ * types, in which any name can be written. By folded name.
+ */
+export function parseTypes(text: string): Map<string, AskedType> {
+  const types = new Map<string, AskedType>();
+  for (const [name, type] of text.trimStart().startsWith("{") ? typesInJson(text) : typesInList(text)) {
+    if (types.has(fold(name))) throw fail("invalid_field", `types: column '${name}' is given twice`);
+    types.set(fold(name), { name, type: typeOf(name, type) });
   }
   return types;
 }
 
+const expectedForm = 'expected col:TYPE,col:TYPE or {"col":"TYPE"}';
+
+function* typesInList(text: string): Generator<[name: string, type: string]> {
+  const pattern =
+    /\s*(?:"((?:[^"]|"")+)"|([^",:]+?))\s*:\s*([A-Za-z0-9_]+(?: [A-Za-z]+)*(?:\s*\([^)]*\))?)\s*(,|$)/y;
+  while (pattern.lastIndex < text.length) {
+    const at = pattern.lastIndex;
+    const found = pattern.exec(text);
+    if (!found)
+      throw fail("invalid_field", `types: ${expectedForm}; cannot read '${text.slice(at, at + 60)}'`);
+    yield [found[1]?.replaceAll('""', '"') ?? found[2] ?? "", found[3] ?? ""];
+  }
+}
+
+function typesInJson(text: string): [name: string, type: string][] {
+  try {
+    const { kind, fields = new Map<string, JsonValue>() } = parseJson(text.trim());
+    if (kind !== "object") throw new JsonError("expected an object");
+    return [...fields].map(([name, value]) => {
+      if (value.kind === "string") return [name, plainText(value.text)];
+      throw fail(
+        "invalid_field",
+        `types: column '${name}': expected the name of a type, got ${value.text.slice(0, 60)}`,
+      );
+    });
+  } catch (error) {
+    if (!(error instanceof JsonError)) throw error;
+    throw fail("invalid_field", `types: ${expectedForm}; not JSON: ${error.message}`);
+  }
+}
+
 function typeOf(column: string, written: string): string {
-  const known = typeNames[written.toUpperCase()];
+  const known = Object.hasOwn(typeNames, written.toUpperCase())
+    ? typeNames[written.toUpperCase()]
+    : undefined;
   if (known !== undefined) return known;
   const decimal = /^(?:DECIMAL|NUMERIC)\s*\(\s*(\d{1,2})\s*,\s*(\d{1,2})\s*\)$/i.exec(written);
   const [width, scale] = [Number(decimal?.[1]), Number(decimal?.[2])];

@@ -2,9 +2,10 @@
 
 import type { Session } from "./engine.ts";
 import type { Column, Run, Table } from "./format.ts";
+import { formOf, sqlType } from "./notation.ts";
 import type { Draft } from "./objects.ts";
 import { identifier } from "./sql-text.ts";
-import type { Match } from "./typing.ts";
+import { type Match, valueAs } from "./typing.ts";
 import { type Target, type Written, writeQuery } from "./write-parquet.ts";
 
 export interface Planned {
@@ -32,7 +33,10 @@ export function planOf(table: Table, match: Match | undefined, types: readonly s
 export type NewTarget = () => Promise<Target & Pick<Draft, "seal" | "commit">>;
 
 /** A file that was written. */
-export interface Piece extends Written, Pick<Draft, "seal" | "commit"> {}
+export interface Piece extends Written, Pick<Draft, "seal" | "commit"> {
+  /** Where it lies until it is committed. */
+  path: string;
+}
 
 /** Rejects as the session does. */
 export async function writeRun(session: Session, run: Run, plan: Plan, newTarget: NewTarget): Promise<Piece> {
@@ -41,12 +45,24 @@ export async function writeRun(session: Session, run: Run, plan: Plan, newTarget
   const written = await writeQuery(session, selectOf(run, plan), { ...target, rows, rowBytes, partRows });
   // Meanwhile other runs are written; a failure is told by `commit`.
   target.seal().catch(() => undefined);
-  return { ...written, seal: target.seal, commit: target.commit };
+  const columns = written.columns.map((column, index) => withForm(column, plan.columns[index]));
+  return { ...written, columns, path: target.path, seal: target.seal, commit: target.commit };
+}
+
+/** The form of a column's texts; what came as no text has one only where it joins such a column. */
+function withForm(
+  written: Written["columns"][number],
+  planned: Planned | undefined,
+): Written["columns"][number] {
+  const form = planned && formOf(planned.type);
+  const column = planned?.column;
+  const isText = column === undefined || column.among.length > 0 || column.forced;
+  return form === undefined || (form === "fixed" && !isText) ? written : { ...written, form };
 }
 
 function selectOf({ relation }: Run, { columns, leaveOut }: Plan): string {
   const list = columns.map(({ name, column, type }, index) => {
-    const value = column === undefined ? `NULL::${type}` : column.as(type, index);
+    const value = column === undefined ? `NULL::${sqlType(type)}` : valueAs(column, type, index);
     if (value === undefined) throw new Error(`column '${name}' cannot be had as ${type}`);
     return `${value} AS ${identifier(name)}`;
   });

@@ -3,6 +3,8 @@ import { fail, type ServiceError } from "../../runtime/errors.ts";
 import type { Session } from "./engine.ts";
 import type { Column, Table } from "./format.ts";
 import { allNull, chooseType, type Evidence, evidence } from "./inference.ts";
+import { inShortestForm, inUtc, sqlType, zoned } from "./notation.ts";
+import type { DatasetManifest } from "./task.ts";
 
 export interface TypedColumn {
   name: string;
@@ -14,6 +16,14 @@ const sampleValues = 32 * 1024;
 const sampleRowsMax = 2048;
 const sampleRowsMin = 32;
 
+/** Types to write by: what the first rows suggest, or by value what all rows show. */
+export const inferTypes = (session: Session, table: Table): Promise<string[]> =>
+  readsByValue(table) ? inferFromAll(session, table) : inferFromSample(session, table);
+
+/** By value a sample tells too little: its words for NULL may hide any type. */
+const readsByValue = ({ columns }: Table): boolean =>
+  columns.some(({ notation }) => notation?.mode === "values");
+
 /** Types by the first rows. Columns whose type is known keep it. */
 export function inferFromSample(session: Session, table: Table): Promise<string[]> {
   const { columns, sample } = table;
@@ -24,7 +34,7 @@ export function inferFromSample(session: Session, table: Table): Promise<string[
 
 /** Types by all rows. What the sample showed to be text stays text without another look: more rows never narrow. */
 export async function inferFromAll(session: Session, table: Table): Promise<string[]> {
-  const sampled = await inferFromSample(session, table);
+  const sampled = readsByValue(table) ? [] : await inferFromSample(session, table);
   const types = table.columns.map(({ among, type }, index) =>
     among.length > 0 && sampled[index] !== "VARCHAR" ? undefined : type,
   );
@@ -43,23 +53,39 @@ async function infer(
   const open = columns.filter((_, index) => types[index] === undefined);
   const found = new Map<string, Evidence>();
   for (const among of new Set(open.map((column) => column.among))) {
-    const cells = open.filter((column) => column.among === among).map(({ cell }) => cell);
+    const alike = open.filter((column) => column.among === among);
+    const cells = alike.map(({ cell }) => cell);
+    const notation = alike[0]?.notation;
     const values = `${source} UNPIVOT (value FOR name IN (${cells.join(", ")}))`;
     const answers = await session.run(
-      `SELECT name, ${evidence("value", among)} AS evidence FROM ${values} GROUP BY name`,
+      `SELECT name, ${evidence("value", among, notation)} AS evidence FROM ${values} GROUP BY name`,
     );
     for (const { name, evidence: seen } of answers) found.set(String(name), seen as Evidence);
   }
   return columns.map(({ cell, among }, index) => types[index] ?? chooseType(found.get(cell), among));
 }
 
-/** A column that is NULL throughout is text. */
-export const finalType = (type: string): string => (type === allNull ? "VARCHAR" : type);
+/** A column that is NULL throughout is text, and instants in UTC are instants. */
+export const finalType = (type: string): string =>
+  type === allNull ? "VARCHAR" : type === inUtc ? zoned : type;
 
 export interface Registered {
   name: string;
   columns: readonly TypedColumn[];
 }
+
+/** A version's columns, their types with the form of their texts. */
+export const registeredOf = ({ name, columns }: Pick<DatasetManifest, "name" | "columns">): Registered => ({
+  name,
+  columns: columns.map((column) => ({
+    name: column.name,
+    type: column.form === "shortest" ? inShortestForm(column.type) : column.type,
+  })),
+});
+
+/** SQL for the column's value as this type. What is no text has no form. */
+export const valueAs = ({ as, notation }: Column, type: string, index: number): string | undefined =>
+  as(notation === undefined ? sqlType(type) : type, index);
 
 export interface Match {
   /** Each registered column with the table's; undefined where the file has none, which is NULL in every row. */
@@ -82,7 +108,7 @@ export function matchRegistered(table: Table, registered: Registered): Match {
   const types = registered.columns.map(({ type }) => type);
   const found = registered.columns.map(({ name, type }, index) => {
     const column = byName.get(name);
-    return { name, type: column && column.as(type, index) === undefined ? column.type : type };
+    return { name, type: column && valueAs(column, type, index) === undefined ? column.type : type };
   });
   if (found.some(({ type }, index) => type !== types[index])) throw drift(registered, found);
   return { columns, types };
@@ -93,7 +119,7 @@ function asRegistered(columns: readonly Column[], registered: Registered): Typed
   const types = new Map(registered.columns.map(({ name, type }) => [name, type]));
   return columns.map((column, index) => {
     const type = types.get(column.name);
-    const may = type !== undefined && column.as(type, index) !== undefined;
+    const may = type !== undefined && valueAs(column, type, index) !== undefined;
     return { name: column.name, type: may ? type : column.type };
   });
 }

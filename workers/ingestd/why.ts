@@ -1,4 +1,5 @@
-/** Why a column of text stays text, in words for the person who looks at a preview. Pure. */
+/** Why a text is not what it might be, in words for people: a column that stays text, a value that does not fit. Pure. */
+import { type Notation, sqlType, zoned } from "./notation.ts";
 
 export interface Seen {
   text: string;
@@ -40,4 +41,54 @@ export function whyText(values: readonly Seen[]): string {
     if (found) return `stays text: ${reason}, '${shown(found.text)}' on line ${found.line}`;
   }
   return "text";
+}
+
+interface Expected {
+  type: string;
+  /** What the type is: one that was asked for, or a registered one. */
+  what: string;
+  notation: Notation | undefined;
+}
+
+/** Why a text is no value of the type, where it is plainly something else than a word. */
+export function whyNot(text: string, { type: written, what, notation }: Expected): string {
+  const type = sqlType(written);
+  const exact = notation === undefined || notation.mode === "exact";
+  const form =
+    written === type ? undefined : `it is not written in its ${written.slice(type.length + 1)} form`;
+  const reason = exact ? form : misfitOf(text.trim(), type, notation);
+  return `not a value of the ${what} ${type}${reason === undefined ? "" : `: ${reason}`}`.replace(
+    " the type ",
+    " type ",
+  );
+}
+
+const numberPattern = /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i;
+const timestampPattern = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d/;
+
+function misfitOf(text: string, type: string, notation?: Notation): string | undefined {
+  const format = type === "DATE" ? notation?.dateFormat : notation?.timestampFormat;
+  if (format !== undefined && /^(DATE|TIMESTAMP)/.test(type))
+    return `'${shown(text)}' does not read back by ${format}`;
+  if (numberPattern.test(text)) return numberMisfit(text, type);
+  if (timestampPattern.test(text)) {
+    const offset = /([-+]\d\d(:?\d\d)?|Z)$/.exec(text.slice(16))?.[1];
+    if (type === "TIMESTAMP" && offset)
+      return `an offset has no place in it, and '${offset}' would be lost: TIMESTAMPTZ keeps the instant`;
+    if (type === zoned && !offset) return "expected an offset from UTC behind it, such as Z or +01:00";
+    if (type === "DATE") return "its time would be lost: TIMESTAMP keeps it";
+  }
+  if (type === "BOOLEAN") return "expected true or false";
+  return undefined;
+}
+
+function numberMisfit(text: string, type: string): string | undefined {
+  const scale = /^DECIMAL\(\d+,(\d+)\)$/.exec(type)?.[1];
+  if (type === "BOOLEAN") return "expected true or false";
+  if (scale !== undefined) return `'${shown(text)}' has more digits than it holds, or a minus zero`;
+  if (type === "DOUBLE" || type === "FLOAT") return `no ${type} is exactly '${shown(text)}'`;
+  if (type !== "BIGINT" && type !== "INTEGER") return undefined;
+  if (/e/i.test(text)) return "an exponent has no place in it: DOUBLE or DECIMAL takes it";
+  if (/\.\d*[1-9]/.test(text)) return `'${shown(text)}' has a fraction: DOUBLE or DECIMAL keeps it`;
+  return `'${shown(text)}' is beyond its range, or a minus zero`;
 }

@@ -6,6 +6,7 @@ import { withOwnSchema } from "./own-schema.ts";
 import { type Checked, checkTree } from "./sandbox.ts";
 import { type Origin, placeIn } from "./sql-error.ts";
 import { markedStatement, readStatement, type Statement } from "./statement.ts";
+import { renamedColumns } from "./text-form.ts";
 
 export interface Verdict extends Omit<Checked, "informationSchema"> {
   statement: Statement;
@@ -13,6 +14,8 @@ export interface Verdict extends Omit<Checked, "informationSchema"> {
   fewRows: boolean;
   /** It was small when the statement last ran: likely again, but to be made sure. */
   fewRowsLately: boolean;
+  /** Aliases of plain columns, for the form of their texts. */
+  renamed?: ReadonlyMap<string, string>;
   /** What it was bound with when its plan was found to read nothing else; see `bound-plan.ts`. */
   bound: Set<string>;
 }
@@ -62,7 +65,14 @@ async function analyse(
   const { informationSchema, ...checked } = check(node, { sql, prefixBytes: marked.prefixBytes });
   if (informationSchema.length > 0)
     return analyse(replaced(sql, informationSchema), session, { mark, expected });
-  return { ...checked, statement, fewRows: givesFewRows(node), fewRowsLately: false, bound: new Set() };
+  return {
+    ...checked,
+    statement,
+    fewRows: givesFewRows(node),
+    fewRowsLately: false,
+    renamed: renamedColumns(node),
+    bound: new Set(),
+  };
 }
 
 function replaced(sql: string, places: readonly number[]): string {

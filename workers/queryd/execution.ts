@@ -5,7 +5,7 @@ import { fail, type ServiceError } from "../../runtime/errors.ts";
 import { describe, type Log } from "../../runtime/log.ts";
 import type { Analysis, Verdict } from "./analysis.ts";
 import { checkBound } from "./bound-plan.ts";
-import type { Catalog } from "./catalog.ts";
+import type { Catalog, Manifest } from "./catalog.ts";
 import { type Column, findType } from "./column-type.ts";
 import { resolveDatasets } from "./datasets.ts";
 import type { Bind, Cursor, Engine, Session } from "./engine.ts";
@@ -20,6 +20,7 @@ import type { ResultFormat } from "./result-format.ts";
 import { copyStatement, type ParquetFile, writeParquet } from "./result-parquet.ts";
 import { type HidePaths, sqlError } from "./sql-error.ts";
 import { type Compiled, markedStatement, plainStatement, type Source } from "./statement.ts";
+import { formsOf } from "./text-form.ts";
 import type { Versions } from "./versions.ts";
 
 export interface Machinery {
@@ -68,7 +69,7 @@ export async function startQuery(machinery: Machinery, query: SqlQuery, life: Qu
     const used = resolveDatasets(verdict, snapshot, query.sql);
     const hold = await versions.hold(used, life.signal);
     held.push(hold);
-    const run: Run = { machinery, query, life, session, verdict, sources: hold.sources };
+    const run: Run = { machinery, query, life, session, verdict, sources: hold.sources, used };
     await checkBound({ verdict, used, parameters, mark: machinery.mark }, session).catch((cause) =>
       Promise.reject(translate(run, cause, { sql: query.sql, prefixBytes: 0 })),
     );
@@ -86,6 +87,7 @@ interface Run {
   session: Session;
   verdict: Verdict;
   sources: readonly Source[];
+  used: ReadonlyMap<string, Manifest>;
 }
 
 async function start(run: Run): Promise<Started["body"]> {
@@ -95,10 +97,12 @@ async function start(run: Run): Promise<Started["body"]> {
   const rows = cursor ?? (await openRows(run));
   checkColumns(rows.columns);
   const { query, life } = run;
+  const forms = formsOf(rows.columns, run.verdict.renamed ?? new Map(), run.used.values());
   const encoder = format.open(rows.columns, {
     queryId: life.id,
     full: query.full,
     numbers: query.numbers,
+    forms,
   });
   try {
     const { limit } = query;

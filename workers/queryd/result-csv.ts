@@ -1,12 +1,21 @@
 /**
  * CSV by RFC 4180 with LF line ends: a header, then the rows. NULL is an empty field, an empty text is `""`. Nested
- * values are their JSON, blobs base64; numbers are written in full, whatever their size.
+ * values are their JSON, blobs base64; numbers are written in full, whatever their size, in the form they came in.
+ * What ingestd reads of it has the same types and values: so a TIMESTAMP is written as SQL writes it, without a zone.
  */
 import { type ByteSink, createSink, reserve, takeBytes, writeAscii, writeByte } from "./byte-sink.ts";
 import { enumIndexAt, jsonWriter } from "./json-value.ts";
 import { numberWriter, type Write } from "./number-writer.ts";
 import type { ResultFormat } from "./result-format.ts";
-import { isNested, plainText } from "./value-text.ts";
+import type { TextForm } from "./text-form.ts";
+import {
+  fixedDoubleText,
+  isNested,
+  plainText,
+  shortestText,
+  type TextOf,
+  wallClockText,
+} from "./value-text.ts";
 import { inlineBytesMax, isValid, memoryOf, type Vector } from "./vector.ts";
 
 const quote = 0x22;
@@ -17,7 +26,7 @@ const carriageReturn = 0x0d;
 export const csv: ResultFormat = {
   mediaType: "text/csv",
   contentType: "text/csv; charset=utf-8; header=present",
-  open: (columns) => {
+  open: (columns, { forms = [] }) => {
     const sink = createSink();
     columns.forEach(({ name }, at) => {
       if (at > 0) writeByte(sink, comma);
@@ -26,7 +35,7 @@ export const csv: ResultFormat = {
     writeByte(sink, lineEnd);
     return {
       add: (batch) => {
-        const writers = batch.columns.map(fieldWriter);
+        const writers = batch.columns.map((vector, at) => fieldWriter(vector, forms[at]));
         for (let row = 0; row < batch.rows; row++) {
           for (let at = 0; at < writers.length; at++) {
             if (at > 0) writeByte(sink, comma);
@@ -42,16 +51,18 @@ export const csv: ResultFormat = {
   },
 };
 
-function fieldWriter(vector: Vector): Write {
-  const write = valueWriter(vector);
+function fieldWriter(vector: Vector, form: TextForm | undefined): Write {
+  const write = valueWriter(vector, form);
   if (vector.valid === null) return write;
   return (sink, row) => {
     if (isValid(vector, row)) write(sink, row);
   };
 }
 
-function valueWriter(vector: Vector): Write {
+function valueWriter(vector: Vector, form: TextForm | undefined): Write {
   const { type } = vector;
+  const formed = formedText(vector, form);
+  if (formed) return (sink, row) => writeAscii(sink, formed(row));
   const number = numberWriter(vector, false);
   if (number) return number;
   if (type.kind === "boolean")
@@ -65,6 +76,19 @@ function valueWriter(vector: Vector): Write {
   const text = plainText(vector);
   if (!text) throw new Error(`no CSV form for ${type.name}`);
   return (sink, row) => writeAscii(sink, text(row));
+}
+
+/** Numbers in a form that is recorded, and timestamps that have no zone. */
+function formedText(vector: Vector, form: TextForm | undefined): TextOf | undefined {
+  const { type, data } = vector;
+  if (type.kind === "timestamp" && !type.zoned)
+    return (row) => wallClockText(data.getBigInt64(row * 8, true), type.unit);
+  if (type.kind === "double") {
+    const text: TextOf = (row) => fixedDoubleText(data.getFloat64(row * 8, true));
+    return form === "fixed" ? text : (row) => text(row).replace(/\.0$/, "");
+  }
+  const text = type.kind === "decimal" && form === "shortest" ? plainText(vector) : undefined;
+  return text && ((row) => shortestText(text(row)));
 }
 
 function textWriter(vector: Vector): Write {

@@ -1,6 +1,7 @@
 /** What a result can be sent as. One file a format; a conformance suite holds all of them to the same rules. */
 import type { Column } from "./column-type.ts";
 import type { Numbers } from "./number-writer.ts";
+import type { TextForm } from "./text-form.ts";
 import type { Batch } from "./vector.ts";
 
 export interface ResultSummary {
@@ -27,6 +28,8 @@ export interface About {
   /** With columns and a summary. */
   full: boolean;
   numbers: Numbers;
+  /** By column: how its numbers were written where they came as text. */
+  forms?: readonly (TextForm | undefined)[];
 }
 
 export interface ResultFormat {

@@ -1,6 +1,7 @@
 /** DuckDB's errors as a caller may see them: its message, the place in the caller's text, and no path. */
 import { fail, type ServiceError } from "../../runtime/errors.ts";
 import { storageErrorInWords } from "../../runtime/files.ts";
+import { castHint } from "./cast-hint.ts";
 import { EngineError } from "./engine-error.ts";
 
 /** How places in the statement that was run relate to the caller's text. */
@@ -71,7 +72,10 @@ export function sqlError(cause: unknown, origin: Origin, hide: HidePaths): unkno
       cause,
     });
   if (cause.kind === "Unknown" || !statementKinds.has(cause.kind)) return cause;
-  return sqlFailure(`${cause.kind} Error: ${message}`, cause, origin);
+  const place = cause.position === undefined ? undefined : placeIn(origin, cause.position);
+  const hint = castHint(message, origin.sql, place?.position);
+  const told = `${cause.kind} Error: ${message.trimEnd()}${hint === undefined ? "" : `\nHint: ${hint}`}`;
+  return fail("sql_error", told, { cause, ...(place && { details: place }) });
 }
 
 /** DuckDB bounds its temporary files by the room that the disk has: a bound of nothing is a full disk. */
@@ -81,11 +85,6 @@ const noRoomToSpill = (cause: EngineError): ServiceError =>
     "the query needs more than memory, and the disk is full: free space on it, or raise queryd.memory_limit",
     { cause },
   );
-
-function sqlFailure(message: string, cause: EngineError, origin: Origin): ServiceError {
-  const details = cause.position === undefined ? undefined : placeIn(origin, cause.position);
-  return fail("sql_error", message, { cause, ...(details && { details }) });
-}
 
 /** Line and column from 1, position from 0, in characters of the caller's text; undefined when outside of it. */
 export function placeIn(

@@ -72,6 +72,21 @@ function withPoint(digits: string, scale: number): string {
   return `${sign}${padded.slice(0, -scale)}.${padded.slice(-scale)}`;
 }
 
+/** A decimal without zeros behind the point, and without a point that nothing follows. */
+export const shortestText = (text: string): string =>
+  text.includes(".") ? text.replace(/\.?0+$/, "") : text;
+
+/** As DuckDB writes a DOUBLE: 10.0, 1e-07, 1e+16; the digits are the same as JavaScript's. */
+export function fixedDoubleText(value: number): string {
+  if (!Number.isFinite(value)) return String(value);
+  if (Object.is(value, -0)) return "-0.0";
+  const [digits = "", exponent = ""] = value.toExponential().split("e");
+  const power = Number(exponent);
+  const plain = String(value);
+  if (power >= -4 && power <= 15) return plain.includes(".") ? plain : `${plain}.0`;
+  return `${digits}e${power < 0 ? "-" : "+"}${String(Math.abs(power)).padStart(2, "0")}`;
+}
+
 /** The shortest decimal that gives the same 32-bit float: 0.1, not 0.10000000149011612. */
 export function floatText(value: number): string {
   for (let digits = 6; digits < 9; digits++) {
@@ -165,6 +180,14 @@ export function timestampText(count: bigint, unit: TimestampUnit): string {
   const nanoseconds = Number(rest * (1_000_000_000n / units));
   const clock = timeText((seconds - days * secondsADay) * 1e9);
   return `${dateText(days)}T${clock}${fraction(nanoseconds)}Z`;
+}
+
+/** As SQL writes a TIMESTAMP: 2024-01-31 10:00:00.5. Without a zone nothing says which instant it is. */
+export function wallClockText(count: bigint, unit: TimestampUnit): string {
+  const text = timestampText(count, unit);
+  if (!text.endsWith("Z")) return text;
+  const clock = text.slice(0, -1).replace("T", " ");
+  return clock.includes(".") ? clock.replace(/0+$/, "") : clock;
 }
 
 /** The time in the upper 40 bits, in microseconds; the lower 24 hold the offset, counted down from 15:59:59. */

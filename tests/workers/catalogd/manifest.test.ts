@@ -94,6 +94,14 @@ test("a number beyond 2^53 is refused, not rounded", () => {
   expect(() => encodeManifest({ ...sample, row_count: 2 ** 53 })).toThrow("no safe integer");
 });
 
+test("forms of texts are kept, and a version without any is as it was before there were forms", async () => {
+  const [id, ...others] = sample.columns as [Version["columns"][number], ...Version["columns"]];
+  const formed: Version = { ...sample, columns: [{ ...id, form: "shortest" }, ...others] };
+  expect(await decodeManifest(encodeManifest(formed))).toEqual(formed);
+  const [schema] = [parquetMetadata(encodeManifest(sample).slice().buffer).schema];
+  expect(schema.map(({ name }) => name)).not.toContain("form");
+});
+
 describe("other readers", () => {
   const directory = temporaryDirectory("manifest");
   afterAll(directory.remove);

@@ -8,6 +8,7 @@ import {
   evidence,
   violatedColumn,
 } from "../../../workers/ingestd/inference.ts";
+import { holds, inUtc, type Notation, zoned } from "../../../workers/ingestd/notation.ts";
 import { type IngestStack, startIngestStack } from "../../support/ingest-stack.ts";
 import { seeded } from "../../support/seeded.ts";
 
@@ -27,17 +28,35 @@ async function oracle(values: readonly (string | null)[]): Promise<string> {
   if (texts.length === 0) return "NULL";
   const decimals = (width: number) =>
     Array.from({ length: width - 1 }, (_, index) => `DECIMAL(${width},${index + 1})`);
-  const order = ["BOOLEAN", "BIGINT", ...decimals(18), ...decimals(38), "DOUBLE", "DATE", "TIMESTAMP"];
+  const shortest = (width: number) => decimals(width).map((type) => `${type} shortest`);
+  const fixed = ["BOOLEAN", "BIGINT", ...decimals(18), ...decimals(38), "DOUBLE"];
+  const order = [...fixed, ...shortest(18), ...shortest(38), "DOUBLE shortest", "DATE", "TIMESTAMP"];
   const lengths: Record<string, [number, number]> = { DATE: [10, 10], TIMESTAMP: [19, 26] };
-  for (const type of order) {
-    const [row] = await stack.query(
-      `SELECT bool_and(coalesce(TRY_CAST(v AS ${type})::VARCHAR = v, false)) FROM (VALUES ${list(texts)}) AS t(v)`,
-    );
+  const readsBack = order.map((type) => {
+    const [sql = "", form] = type.split(" ");
+    const text = `TRY_CAST(v AS ${sql})::VARCHAR`;
+    // Without a point there is no zero behind one.
+    const short = `CASE WHEN contains(${text}, '.') THEN regexp_replace(${text}, '[.]?0*$', '') ELSE ${text} END`;
+    return `bool_and(coalesce(${form === undefined ? text : short} = v, false))`;
+  });
+  const [held = []] = await stack.query(
+    `SELECT ${readsBack.join(", ")} FROM (VALUES ${list(texts)}) AS t(v)`,
+  );
+  for (const [index, type] of order.entries()) {
     const [least, most] = lengths[type] ?? [0, 1000];
     const fits = texts.every((text) => text.length >= least && text.length <= most);
-    const words = type === "DOUBLE" && texts.some((text) => /^-?(inf|nan)/.test(text));
-    if (row?.[0] === true && fits && !words) return type;
+    const words = type.startsWith("DOUBLE") && texts.some((text) => /^-?(inf|nan)/.test(text));
+    const identifiers = type.endsWith("shortest") && texts.some((text) => /^(-?\d{19,}|-0)$/.test(text));
+    if (held[index] === true && fits && !words && !identifiers) return type;
   }
+  // Instants with their offset have no one text: by their pattern, and the days that there are.
+  const instants = texts.every(
+    (text) =>
+      /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-](0\d|1[0-5])(:?[0-5]\d)?)$/.test(text) &&
+      !Number.isNaN(Date.parse(text.slice(0, 10))),
+  );
+  if (instants)
+    return `TIMESTAMP WITH TIME ZONE${texts.every((text) => /(Z|[+-]00(:?00)?)$/.test(text)) ? " utc" : ""}`;
   return "VARCHAR";
 }
 
@@ -71,7 +90,19 @@ const told: [type: string, values: (string | null)[]][] = [
   ["VARCHAR", [".5"]],
   ["VARCHAR", ["5."]],
   ["VARCHAR", ["1.10", "1.1"]],
-  ["VARCHAR", ["1", "1.5"]],
+  ["VARCHAR", ["1.10", "1.2", "2.0"]],
+  ["VARCHAR", ["1", "1.50"]],
+  ["VARCHAR", ["1", "1."]],
+  ["VARCHAR", ["1", ".5"]],
+  ["VARCHAR", ["+1", "1.5"]],
+  ["VARCHAR", ["-0", "1.5"]],
+  ["VARCHAR", ["12345678901234567890", "1.5"]],
+  ["DECIMAL(18,1) shortest", ["1", "1.5"]],
+  ["DECIMAL(18,2) shortest", ["10", "9.5", "100.25", null]],
+  ["DECIMAL(18,3) shortest", ["0", "-0.125", "7"]],
+  ["DECIMAL(38,20) shortest", ["1", "0.12345678901234567891"]],
+  ["DOUBLE shortest", ["1", "1e-07"]],
+  ["DOUBLE", ["-0.0", "0.25"]],
   ["VARCHAR", ["nan"]],
   ["VARCHAR", ["inf", "-inf"]],
   ["VARCHAR", ["Infinity"]],
@@ -79,8 +110,12 @@ const told: [type: string, values: (string | null)[]][] = [
   ["VARCHAR", ["epoch"]],
   ["VARCHAR", ["today"]],
   ["VARCHAR", ["2024-01-01T00:00:00"]],
-  ["VARCHAR", ["2024-01-01 00:00:00Z"]],
-  ["VARCHAR", ["2024-01-01 00:00:00+00"]],
+  ["VARCHAR", ["2024-01-01 00:00Z"]],
+  ["VARCHAR", ["2024-01-01 00:00:00+25:00"]],
+  ["VARCHAR", ["2024-01-01 00:00:00.1234567Z"]],
+  ["VARCHAR", ["2024-01-01T00:00:00Z", "2024-01-01T00:00:00"]],
+  ["TIMESTAMP WITH TIME ZONE utc", ["2024-01-01 00:00:00Z", "2024-01-01T00:00:00+00"]],
+  ["TIMESTAMP WITH TIME ZONE", ["2024-01-01T00:00:00.5Z", "2024-01-01 00:00:00+05:30"]],
   ["VARCHAR", ["2024-01-01 00:00"]],
   ["VARCHAR", ["2024-01-01 00:00:00.50"]],
   ["VARCHAR", ["2024-01-01", "2024-01-01 00:00:00"]],
@@ -122,6 +157,8 @@ describe("inference", () => {
       () =>
         `202${below(10)}-${String(1 + below(13)).padStart(2, "0")}-${String(1 + below(30)).padStart(2, "0")}`,
       () => `2024-01-0${1 + below(9)} 0${below(10)}:00:0${below(10)}${random() < 0.3 ? `.${digits(6)}` : ""}`,
+      () => String(below(100000) / 100),
+      () => `2024-01-0${1 + below(9)}T0${below(10)}:00:0${below(10)}${["Z", "+05:30", "-08"][below(3)]}`,
       () => ["", " ", "x", "-0", "+1", "NULL", "nan", "1e5", "01"][below(9)] ?? "",
     ];
     for (let round = 0; round < 120; round++) {
@@ -157,6 +194,49 @@ describe("inference", () => {
     expect(
       violatedColumn("Invalid Input Error: CSV Error on Line: 1\nOriginal Line: lakehouse:3"),
     ).toBeUndefined();
+  });
+
+  test("NULL holds in every type, form and notation, and no text is neither in nor out", async () => {
+    const types = [
+      ...[
+        "BOOLEAN",
+        "INTEGER",
+        "BIGINT",
+        "FLOAT",
+        "DOUBLE",
+        "DECIMAL(18,2)",
+        "DATE",
+        "TIME",
+        "TIMESTAMP",
+        "UUID",
+      ],
+      ...["DOUBLE shortest", "DECIMAL(18,2) shortest", zoned, inUtc, "VARCHAR"],
+    ];
+    const notations: Notation[] = [
+      ...(["exact", "asked", "values"] as const).map((mode) => ({ mode })),
+      { mode: "exact", dateFormat: "%d/%m/%Y", timestampFormat: "%d/%m/%Y %H:%M" },
+      { mode: "asked", timestampFormat: "%d/%b/%Y:%H:%M:%S %z" },
+    ];
+    const texts = [
+      null,
+      "",
+      " ",
+      "x",
+      "1",
+      "-0",
+      "1e400",
+      "2024-01-31",
+      "31/01/2024 10:00",
+      "NaN",
+      "€",
+      "a'b\\",
+    ];
+    for (const notation of notations) {
+      const checks = types.map((type) => `(${holds("v", type, notation)}) AS "${type}"`);
+      const rows = await stack.query(`SELECT ${checks.join(", ")} FROM (VALUES ${list(texts)}) AS t(v)`);
+      expect(rows[0]?.every((value) => value === true)).toBe(true);
+      expect(rows.flat()).not.toContain(null);
+    }
   });
 
   test("the whole file decides: a value beyond the sample widens its column, and only its column", async () => {

@@ -422,7 +422,7 @@ describe("preview", () => {
         "VARCHAR",
         "stays text: a date that does not exist or would read back otherwise, '2024-13-01' on line 2",
       ],
-      ["n", "VARCHAR", "stays text: numbers with differing numbers of decimals, '1.5' on line 2"],
+      ["n", "DECIMAL(18,1)", "every value reads back to the same text"],
       ["name", "VARCHAR", "text, such as 'A\nb' on line 2"],
     ]);
     expect(await stack.objects()).toEqual([]);

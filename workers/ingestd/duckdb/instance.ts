@@ -27,6 +27,8 @@ export async function openDuckDb(directory: string): Promise<VerbsOf<IngestEngin
   });
   /** Settings change beside a statement that runs. */
   const control = await instance.connect();
+  // Instants are written as text by it: the machine's zone must not change what a file means.
+  await control.run("SET GLOBAL TimeZone = 'UTC'");
   let connection = await instance.connect();
   const limit = (bytes: number) => control.run(`SET GLOBAL memory_limit = '${bytes}B'`);
   const guarded = <T>(signal: AbortSignal, work: () => Promise<T>): Promise<T | Refusal> =>

@@ -14,6 +14,7 @@ import {
   rejectsSuffix,
   type Task,
 } from "../task.ts";
+import { registeredOf } from "../typing.ts";
 import { createWriters, type Writers } from "../writers.ts";
 import { register } from "./register.ts";
 
@@ -62,7 +63,11 @@ export function openPublication(task: Task, parts: IngestParts): Publication {
     return asked;
   };
   const writers = createWriters({ engines, signal: job.signal, newTarget });
-  const early = createEarly({ engines, signal: job.signal, registered: before, writers });
+  const registered = async () => {
+    const version = await before();
+    return version && registeredOf(version);
+  };
+  const early = createEarly({ engines, signal: job.signal, registered, writers });
   return {
     registered: before,
     early,
@@ -89,7 +94,7 @@ async function finish(session: Session, stored: Stored, work: Work): Promise<Ing
   job.enter("writing");
   job.measure(session.progress);
   const loaded = await load(session, stored, {
-    registered: before,
+    registered: before && registeredOf(before),
     newTarget,
     writers,
     early,

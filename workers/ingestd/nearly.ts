@@ -1,0 +1,199 @@
+/**
+ * What stands in the way: columns of text of which most values are numbers, dates or booleans. They stay text, since
+ * a few of their texts would not read back; the answer says how many, shows one, and how to have the type.
+ */
+import type { Session } from "./engine.ts";
+import type { Column } from "./format.ts";
+import { chooseType, type Evidence, evidence, narrowOf } from "./inference.ts";
+import { exactly, holds, inShortestForm, isNullWord, type Notation, textFor, zoned } from "./notation.ts";
+import { identifier, literal } from "./sql-text.ts";
+
+/** All rows of text, each with its place. */
+export interface Texts {
+  relation: string;
+  /** SQL for the place of a row. */
+  place: string;
+  /** In words: the line, or the row where finding the line would take too long. */
+  wordsFor: (place: number) => Promise<string>;
+  /** SQL for the column's text in the relation. */
+  cellOf: (column: Column) => string;
+}
+
+const byValue: Notation = { mode: "values" };
+/** As people write them, where the order of day and month is theirs to say. */
+const dateFormats = ["%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%Y/%m/%d", "%m-%d-%Y"];
+/** Longer texts are no numbers and no dates. */
+const charactersMax = 48;
+/** Numbers but for those with leading zeros, which are identifiers. */
+const number = "[+-]?((0|[1-9][0-9]*)[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?";
+const identifierPattern = "0[0-9]+|[0-9]{19,}";
+
+interface Kind {
+  name: string;
+  /** SQL, true for a text that is a value of the kind. */
+  holds: (cell: string) => string;
+  /** The format that such dates are in. */
+  format?: string;
+}
+
+const ofKind = (type: string, notation: Notation) => (cell: string) =>
+  `strlen(${cell}) <= ${charactersMax} AND NOT ${isNullWord(cell)} AND ${holds(cell, type, notation)}`;
+
+const kinds: readonly Kind[] = [
+  {
+    name: "number",
+    holds: (cell) =>
+      `strlen(${cell}) <= ${charactersMax} AND coalesce(regexp_full_match(${textFor(cell, "DOUBLE", byValue)}, ${literal(number)}), false)`,
+  },
+  ...["BOOLEAN", "DATE", "TIMESTAMP", zoned].map((name) => ({ name, holds: ofKind(name, byValue) })),
+  ...dateFormats.map((format) => ({
+    name: format,
+    holds: ofKind("DATE", { ...exactly, dateFormat: format }),
+    format,
+  })),
+];
+
+/** Of the values that are not NULL and no word for it, at least this share must be of one kind. */
+const nearShare = 0.5;
+/** One value tells nothing of a column. */
+const nearMin = 2;
+/** Columns that are counted through all rows; the others are only numbered. */
+const columnsMax = 50;
+
+/** The kind that most values of each column are of, by the first rows. */
+async function nearlyTyped(session: Session, columns: readonly Column[], sample: string) {
+  const counts = kinds.map(
+    ({ name, holds: isOne }) => `count(*) FILTER (${isOne("value")}) AS ${identifier(name)}`,
+  );
+  const rows = await session.run(
+    `SELECT name, count(*) FILTER (NOT ${isNullWord("value")}) AS filled, ${counts.join(", ")}
+    FROM ${sample} UNPIVOT (value FOR name IN (${columns.map(({ cell }) => cell).join(", ")})) GROUP BY name`,
+  );
+  const byCell = new Map(rows.map((row) => [String(row.name), row]));
+  return columns.flatMap((column) => {
+    const row = byCell.get(column.cell) ?? {};
+    const countOf = ({ name }: Kind) => Number(row[name] ?? 0);
+    const kind = kinds.reduce((best, each) => (countOf(each) > countOf(best) ? each : best));
+    const enough = countOf(kind) >= nearMin && countOf(kind) >= Number(row.filled) * nearShare;
+    // 01/02 may be in January as well as in February.
+    const formats = kinds.filter((each) => each.format !== undefined && countOf(each) === countOf(kind));
+    return enough ? [{ column, kind, formats: formats.flatMap(({ format = "" }) => format) }] : [];
+  });
+}
+
+/** Warnings for the columns of text that are nearly of a type: found by the first rows, counted over all. */
+export async function nearlyTypedWarnings(
+  session: Session,
+  { columns, sample }: { columns: readonly Column[]; sample: string },
+  texts: Texts,
+): Promise<string[]> {
+  if (columns.length === 0) return [];
+  const near = await nearlyTyped(session, columns, sample);
+  const warnings: string[] = [];
+  for (const { column, kind, formats } of near.slice(0, columnsMax)) {
+    const found = await lookAt(session, texts, texts.cellOf(column), kind);
+    if (found !== undefined) warnings.push(await inWords(column.name, formats, found, texts));
+  }
+  const more = near.length - columnsMax;
+  return more > 0 ? [...warnings, `${more} more columns of text are nearly of a type`] : warnings;
+}
+
+/** What a column of text is, over all rows. */
+interface Found {
+  type: string;
+  filled: number;
+  /** Values that do not read back in the type, words for NULL among them. */
+  inTheWay: number;
+  /** Values of the kind, in whatever notation. */
+  ofKind: number;
+  words: number;
+  spelled: string[];
+  example: { place: number; text: string };
+}
+
+async function lookAt(
+  session: Session,
+  { relation, place }: Texts,
+  cell: string,
+  kind: Kind,
+): Promise<Found | undefined> {
+  const type = await typeOf(session, relation, cell, kind);
+  if (type === undefined) return undefined;
+  const forms = type.startsWith("DECIMAL") || type === "DOUBLE" ? [type, inShortestForm(type)] : [type];
+  const misfits = forms.map((form) => `NOT (${holds(cell, form)})`);
+  const [row] = await session.run(
+    `SELECT count(${cell}) AS filled, count(*) FILTER (${kind.holds(cell)}) AS of_kind,
+      count(*) FILTER (${isNullWord(cell)}) AS words,
+      count(*) FILTER (regexp_full_match(${cell}, ${literal(identifierPattern)})) AS identifiers,
+      ${misfits.map((misfit, index) => `count(*) FILTER (${misfit}) AS misfits${index}`).join(", ")}
+    FROM ${relation}`,
+  );
+  const counts = misfits.map((_, index) => Number(row?.[`misfits${index}`]));
+  const inTheWay = Math.min(...counts);
+  // Texts such as 007 are identifiers, and rightly text.
+  if (inTheWay === 0 || (kind.name === "number" && Number(row?.identifiers) > 0)) return undefined;
+  const form = forms[counts.indexOf(inTheWay)] ?? type;
+  const rows = `(SELECT ${place} AS place, ${cell} AS text FROM ${relation})`;
+  const [first] = await session.run(
+    `SELECT place, text FROM ${rows} WHERE NOT (${holds("text", form)}) ORDER BY place LIMIT 1`,
+  );
+  const spelled = await session.run(
+    `SELECT text FROM ${rows} WHERE ${isNullWord("text")} GROUP BY text ORDER BY min(place) LIMIT ${wordsMax + 1}`,
+  );
+  return {
+    type,
+    filled: Number(row?.filled),
+    inTheWay,
+    ofKind: Number(row?.of_kind),
+    words: Number(row?.words),
+    spelled: spelled.map(({ text }) => String(text)),
+    example: { place: Number(first?.place), text: String(first?.text) },
+  };
+}
+
+/** The type that the values of the kind have by value. */
+async function typeOf(
+  session: Session,
+  relation: string,
+  cell: string,
+  kind: Kind,
+): Promise<string | undefined> {
+  if (kind.format !== undefined) return "DATE";
+  if (kind.name !== "number") return kind.name;
+  const among = narrowOf(byValue);
+  const [row] = await session.run(
+    `SELECT ${evidence("value", among, byValue)} AS seen FROM (SELECT ${cell} AS value FROM ${relation}) WHERE ${kind.holds("value")}`,
+  );
+  const type = chooseType(row?.seen as Evidence | undefined, among);
+  // Whole numbers that fit no BIGINT are identifiers.
+  return /^(BIGINT|DOUBLE|DECIMAL\(\d+,[1-9])/.test(type) ? type : undefined;
+}
+
+/** Words for NULL that are listed, and characters of an example that are shown. */
+const wordsMax = 10;
+const shownCharacters = 40;
+
+async function inWords(
+  name: string,
+  formats: readonly string[],
+  found: Found,
+  { wordsFor }: Texts,
+): Promise<string> {
+  const { type, filled, inTheWay, example } = found;
+  const text =
+    example.text.length > shownCharacters ? `${example.text.slice(0, shownCharacters)}…` : example.text;
+  const where = await wordsFor(example.place);
+  return `column '${name}' is text: ${inTheWay} of ${filled} values stand in the way of ${type}, such as '${text}' ${where}; ${mendOf(name, formats, found)}`;
+}
+
+function mendOf(name: string, formats: readonly string[], found: Found): string {
+  const { type, filled, inTheWay, ofKind: count, words, spelled } = found;
+  const forced = /[,:"{]/.test(name) ? `types=${JSON.stringify({ [name]: type })}` : `types=${name}:${type}`;
+  const format = formats.map((each) => `date_format=${each}`).join(" or ");
+  const others = filled - count - words;
+  if (words === inTheWay && spelled.length <= wordsMax && spelled.every((word) => word.trim() !== ""))
+    return `${spelled.map((word) => `null=${word}`).join("&")} would mend it`;
+  if (others === 0 && (format === "" || words === 0)) return `${format || "infer=values"} would mend it`;
+  const parameters = [forced, ...(format === "" ? [] : [format]), "on_error=reject"].join("&");
+  return `${parameters} would set those rows aside that hold none`;
+}

@@ -1,0 +1,198 @@
+/**
+ * Which texts are values of a type: the one place that says so, for inference, for types that were asked for, for
+ * appends to a registered type, and for `infer=values`. This file is pure: it writes SQL.
+ *
+ * A type is written as DuckDB writes it, and ` shortest` after it when its values are texts without a trailing zero
+ * or a point that nothing follows: 10, 9.5, 100.25. Without it they are texts as DuckDB writes the type: 10.00.
+ */
+import { literal } from "./sql-text.ts";
+
+/** How the texts of a column stand for values. */
+export interface Notation {
+  /**
+   * `exact`: the value, written again, is the same text. `asked`: the same value, in any notation that its type has:
+   * leading and trailing zeros, `+`, exponents, `TRUE`, `T` and `Z`. `values`: so too, with spaces around it,
+   * thousands separators, and words for NULL.
+   */
+  mode: "exact" | "asked" | "values";
+  /** As strptime has it; dates and timestamps are then read by it alone. */
+  dateFormat?: string;
+  timestampFormat?: string;
+}
+
+export const exactly: Notation = { mode: "exact" };
+
+const shortestMark = " shortest";
+const isShortest = (type: string): boolean => type.endsWith(shortestMark);
+export const inShortestForm = (type: string): string => type + shortestMark;
+/** The type as SQL has it. */
+export const sqlType = (type: string): string => type.replace(/ (shortest|utc)$/, "");
+
+/** Types whose texts have two forms. */
+const hasForms = (type: string): boolean => type === "DOUBLE" || type.startsWith("DECIMAL(");
+
+/** The form that a manifest records for a column whose texts were read as this type. */
+export function formOf(type: string): "fixed" | "shortest" | undefined {
+  if (isShortest(type)) return "shortest";
+  return hasForms(type) ? "fixed" : undefined;
+}
+
+export const zoned = "TIMESTAMP WITH TIME ZONE";
+/** Instants that are all written in UTC, so that nothing of an offset is lost. */
+export const inUtc = `${zoned} utc` as const;
+
+const day = "[0-9]{4}-[0-9]{2}-[0-9]{2}";
+/** Up to microseconds; zeros behind them change nothing. */
+const clock = "([01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}([.][0-9]{1,6}0*)?";
+/** DuckDB takes offsets of any size; no clock on earth is 16 hours from UTC. */
+const zone = "(Z|[+-](0[0-9]|1[0-5])(:?[0-5][0-9])?)";
+const zonedPattern = `${day}[T ]${clock}${zone}`;
+const utcPattern = `${day}[T ]${clock}(Z|[+-]00(:?00)?)`;
+const decimalDigits = "([0-9]+[.]?[0-9]*|[.][0-9]+)";
+
+/** Texts that a type has for its values, beside the one that DuckDB writes. */
+const ownNotation: Record<string, string> = {
+  BIGINT: "[+-]?[0-9]+([.]0*)?",
+  INTEGER: "[+-]?[0-9]+([.]0*)?",
+  FLOAT: `[+-]?${decimalDigits}([eE][+-]?[0-9]+)?`,
+  DOUBLE: `[+-]?${decimalDigits}([eE][+-]?[0-9]+)?`,
+  DECIMAL: `[+-]?${decimalDigits}([eE][+-]?[0-9]+)?`,
+  TIMESTAMP: `${day}([T ]([01][0-9]|2[0-3]):[0-9]{2}|[T ]${clock}Z?)?`,
+  [zoned]: zonedPattern,
+  TIME: `([01][0-9]|2[0-3]):[0-9]{2}|${clock}`,
+};
+
+const matches = (text: string, pattern: string): string => `regexp_full_match(${text}, ${literal(pattern)})`;
+const isNumber = (type: string): boolean => /^(BIGINT|INTEGER|FLOAT|DOUBLE|DECIMAL\()/.test(type);
+
+/** SQL for the value of a text; NULL where it has none. */
+export function valueIn(cell: string, written: string, notation: Notation = exactly): string {
+  const type = sqlType(written);
+  if (type === "VARCHAR") return cell;
+  const text = textFor(cell, type, notation);
+  const format = formatFor(type, notation);
+  if (format !== undefined) return readByFormat(text, type, format);
+  if (type === "BOOLEAN" && notation.mode !== "exact") return `TRY_CAST(lower(${text}) AS BOOLEAN)`;
+  return `TRY_CAST(${text} AS ${type})`;
+}
+
+/** True for NULL, and for a text that is a value of the type; never NULL itself, which would be one branch more. */
+export function holds(cell: string, type: string, notation: Notation = exactly): string {
+  if (type === "VARCHAR") return "true";
+  const format = formatFor(sqlType(type), notation);
+  const text = textFor(cell, sqlType(type), notation);
+  if (format !== undefined) return `(${text} IS NULL OR ${readsBackByFormat(text, sqlType(type), format)})`;
+  if (notation.mode === "exact") return holdsExactly(cell, type);
+  return `(${text} IS NULL OR coalesce(${holdsInNotation(text, sqlType(type))}, false))`;
+}
+
+function holdsExactly(cell: string, type: string): string {
+  const back = `${cell} IS NOT DISTINCT FROM ${writtenAgain(cell, type)}`;
+  const unlessNull = (condition: string) => `coalesce(${condition}, true)`;
+  if (type === "BOOLEAN") return unlessNull(`${cell} IN ('true', 'false')`);
+  // DuckDB also reads and writes 'inf' and 'nan' as doubles, 'infinity' as a date: as data these are words.
+  if (type === "DOUBLE") return `${back} AND ${unlessNull(`isfinite(TRY_CAST(${cell} AS DOUBLE))`)}`;
+  // Digits alone that are no BIGINT are identifiers, and minus zero is written -0.0.
+  if (type === inShortestForm("DOUBLE")) return `${back} AND ${unlessNull(matches(cell, doublePattern))}`;
+  if (isShortest(type)) return `${back} AND ${unlessNull(matches(cell, shortestPattern))}`;
+  if (type === "DATE") return `${back} AND ${unlessNull(`strlen(${cell}) = 10`)}`;
+  if (type === "TIMESTAMP") return `${back} AND ${unlessNull(`strlen(${cell}) BETWEEN 19 AND 26`)}`;
+  // Both instants of 10:00+05:00 and 05:00Z are kept; what an offset was beside that is told in a warning.
+  if (sqlType(type) === zoned) {
+    const pattern = matches(cell, type === inUtc ? utcPattern : zonedPattern);
+    return `(${cell} IS NULL OR (${pattern} AND TRY_CAST(${cell} AS ${zoned}) IS NOT NULL))`;
+  }
+  return back;
+}
+
+/** A decimal in its shortest form; as many digits without a point as BIGINT surely has, more are identifiers. */
+export const shortestPattern = "-?[1-9][0-9]{0,17}|0|-?(0|[1-9][0-9]*)[.][0-9]*[1-9]";
+const doublePattern = "-?[1-9][0-9]{0,17}|0|-?[0-9]+([.][0-9]+)?e[+-][0-9]+|-?[0-9]+[.][0-9]*[1-9]";
+
+/** The one text of the value that the cell stands for. */
+function writtenAgain(cell: string, written: string): string {
+  const type = sqlType(written);
+  const text = `CAST(TRY_CAST(${cell} AS ${type}) AS VARCHAR)`;
+  if (!isShortest(written)) return text;
+  return type === "DOUBLE" ? `regexp_replace(${text}, '[.]0$', '')` : `rtrim(rtrim(${text}, '0'), '.')`;
+}
+
+function holdsInNotation(text: string, type: string): string {
+  const cast = `TRY_CAST(${text} AS ${type})`;
+  const pattern = ownNotation[type.startsWith("DECIMAL(") ? "DECIMAL" : type];
+  if (isNumber(type)) {
+    const same = `${numberKey(text)} IS NOT DISTINCT FROM ${numberKey(`CAST(${cast} AS VARCHAR)`)}`;
+    return `${matches(text, pattern ?? "")} AND ${same}`;
+  }
+  if (type === "BOOLEAN") return `lower(${text}) IN ('true', 'false')`;
+  if (type === "UUID") return `lower(${text}) IS NOT DISTINCT FROM CAST(${cast} AS VARCHAR)`;
+  if (pattern === undefined) return holdsExactly(text, type);
+  return `${matches(text, pattern)} AND ${cast} IS NOT NULL`;
+}
+
+/** Sign, digits without zeros at either end, and exponent: equal for equal numbers in any notation, minus zero apart. */
+function numberKey(text: string): string {
+  const found = (pattern: string) => `regexp_extract(${text}, ${literal(pattern)}, 1)`;
+  const fraction = found("[.]([0-9]*)");
+  const digits = `ltrim(${found("^[+-]?([0-9]*)")} || ${fraction}, '0')`;
+  const short = `rtrim(${digits}, '0')`;
+  const exponent = `coalesce(TRY_CAST(${found("[eE]([+-]?[0-9]+)$")} AS INTEGER), 0)`;
+  const scale = `${exponent} - length(${fraction}) + length(${digits}) - length(${short})`;
+  return `${found("^(-?)")} || CASE WHEN ${short} = '' THEN '0' ELSE ${short} || 'e' || (${scale}) END`;
+}
+
+/** Words that mean NULL under `infer=values`, in any case, beside what `null=` says. */
+export const nullWords = ["", "na", "n/a", "#n/a", "null", "none", "nan"] as const;
+const spaces = "' ' || chr(9) || chr(160)";
+/** Thousands divided by one kind of mark throughout. */
+export const thousandsPattern = "[+-]?[0-9]{1,3}((,[0-9]{3})+|( [0-9]{3})+|('[0-9]{3})+)([.][0-9]+)?";
+
+export const isNullWord = (cell: string): string =>
+  `lower(trim(${cell}, ${spaces})) IN (${nullWords.map(literal).join(", ")})`;
+export const hasSpaces = (cell: string): string => `${cell} <> trim(${cell}, ${spaces})`;
+export const hasThousands = (cell: string): string => matches(`trim(${cell}, ${spaces})`, thousandsPattern);
+
+/** The text that is read as a value: the cell's own but for `infer=values`. */
+export function textFor(cell: string, type: string, { mode }: Notation): string {
+  if (mode !== "values") return cell;
+  const trimmed = `trim(${cell}, ${spaces})`;
+  const plain = isNumber(type)
+    ? `CASE WHEN ${hasThousands(cell)} THEN translate(${trimmed}, ', ''', '') ELSE ${trimmed} END`
+    : trimmed;
+  return `CASE WHEN ${isNullWord(cell)} THEN NULL ELSE ${plain} END`;
+}
+
+/** The format that texts of this type are in, where one was given. */
+function formatFor(type: string, { dateFormat, timestampFormat }: Notation): string | undefined {
+  if (type === "DATE") return dateFormat;
+  if (timestampFormat === undefined) return undefined;
+  return type === (timestampFormat.endsWith(offsetMark) ? zoned : "TIMESTAMP") ? timestampFormat : undefined;
+}
+
+/** An offset from UTC, which a format may end with. */
+export const offsetMark = "%z";
+const offsetPattern = "\\s*(Z|[+-][0-9]{2}(:?[0-9]{2})?)$";
+
+/** The wall clock of a text that ends with an offset, and the format without it. */
+const localPart = (text: string, format: string) => ({
+  local: `regexp_replace(${text}, ${literal(offsetPattern)}, '')`,
+  offset: `regexp_extract(${text}, ${literal(offsetPattern)}, 1)`,
+  localFormat: format.slice(0, -offsetMark.length).trimEnd(),
+});
+
+function readByFormat(text: string, type: string, format: string): string {
+  if (type !== zoned) return `CAST(try_strptime(${text}, ${literal(format)}) AS ${type})`;
+  const { local, offset, localFormat } = localPart(text, format);
+  return `TRY_CAST(CAST(try_strptime(${local}, ${literal(localFormat)}) AS VARCHAR) || ${offset} AS ${zoned})`;
+}
+
+/** Written by the format, the value is the text but for zeros before numbers and the case of names. */
+function readsBackByFormat(text: string, type: string, format: string): string {
+  const plain = (sql: string) => `regexp_replace(lower(${sql}), '(^|[^0-9])0+([0-9])', '\\1\\2', 'g')`;
+  const again = (from: string, by: string, as: string) =>
+    `coalesce(${plain(from)} = ${plain(`strftime(CAST(try_strptime(${from}, ${literal(by)}) AS ${as}), ${literal(by)})`)}, false)`;
+  if (type !== zoned) return again(text, format, type);
+  const { local, offset, localFormat } = localPart(text, format);
+  const offsetHolds = `coalesce(${matches(offset, zone)}, false)`;
+  return `(${again(local, localFormat, "TIMESTAMP")} AND ${offsetHolds})`;
+}

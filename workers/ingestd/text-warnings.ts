@@ -1,0 +1,101 @@
+/** What an answer says of how texts became values: what nearly was one, and what was one only by value. */
+import type { Session } from "./engine.ts";
+import type { Column, Table } from "./format.ts";
+import type { Loaded } from "./load.ts";
+import { nearlyTypedWarnings, type Texts } from "./nearly.ts";
+import { hasSpaces, hasThousands, isNullWord, zoned } from "./notation.ts";
+import type { Plan } from "./run.ts";
+import { identifier, literal } from "./sql-text.ts";
+
+export interface Written {
+  table: Table;
+  plan: Plan;
+  loaded: Pick<Loaded, "pieces">;
+  /** False when the dataset was there before: its columns keep their types whatever is sent. */
+  isNew: boolean;
+}
+
+/** Looks at what was written, which is quicker to read than the text it came from. */
+export async function textWarnings(session: Session, written: Written): Promise<string[]> {
+  const columns = written.plan.columns.flatMap(({ column, type }) => (column ? [{ column, type }] : []));
+  const text = columns.filter(({ column, type }) => type === "VARCHAR" && isInferred(column));
+  const near = await nearlyTypedWarnings(
+    session,
+    { columns: text.map(({ column }) => column), sample: sampleOf(written.table) },
+    textsOf(written),
+  );
+  const registered =
+    "; its type is registered: for another one load it under another name, or drop the dataset first";
+  return [
+    ...near.map((warning) => (written.isNew ? warning : warning + registered)),
+    ...offsetWarnings(columns),
+    ...(await valueWarnings(session, written.table, columns)),
+  ];
+}
+
+const isInferred = ({ among, forced, notation }: Column): boolean =>
+  !forced && among.length > 0 && notation !== undefined;
+
+/** Rows that tell which columns are worth a look through all. */
+const sampleRows = 1000;
+const sampleOf = ({ sample }: Table): string => `(FROM ${sample} LIMIT ${sampleRows})`;
+
+/** All texts: with lines where the table has them, else as they stand in the objects, row after row. */
+function textsOf({ table, loaded: { pieces } }: Pick<Written, "table" | "loaded">): Texts {
+  if (table.placed) {
+    const { relation, placed } = table;
+    return {
+      relation,
+      place: placed.line,
+      wordsFor: async (line) => `on line ${line}`,
+      cellOf: ({ cell }) => cell,
+    };
+  }
+  return {
+    relation: `read_parquet([${pieces.map(({ path }) => literal(path)).join(", ")}], hive_partitioning = false)`,
+    place: "row_number() OVER () - 1",
+    wordsFor: async (row) => {
+      const line = await table.lineOf?.(row);
+      return line === undefined ? `in row ${row + 1}` : `on line ${line}`;
+    },
+    cellOf: ({ name }) => identifier(name),
+  };
+}
+
+/** Instants are kept, and the offsets they were written with are not. */
+const offsetWarnings = (columns: readonly { column: Column; type: string }[]): string[] =>
+  columns
+    .filter(({ column, type }) => type === zoned && isInferred(column))
+    .map(
+      ({ column: { name } }) =>
+        `column '${name}' holds instants: not all are written in UTC, and the offsets they are written with are not kept; types=${name}:VARCHAR keeps the text`,
+    );
+
+/** What `infer=values` read otherwise than it is written, by column. */
+async function valueWarnings(
+  session: Session,
+  { relation }: Table,
+  columns: readonly { column: Column; type: string }[],
+): Promise<string[]> {
+  const read = columns.filter(({ column, type }) => type !== "VARCHAR" && column.notation?.mode === "values");
+  if (read.length === 0) return [];
+  const rows = await session.run(
+    `SELECT name, count(*) FILTER (${isNullWord("value")}) AS words,
+      list_sort(list(DISTINCT value) FILTER (${isNullWord("value")})) AS spelled,
+      count(*) FILTER (${hasSpaces("value")}) AS spaces, count(*) FILTER (${hasThousands("value")}) AS thousands
+    FROM ${relation} UNPIVOT (value FOR name IN (${read.map(({ column }) => column.cell).join(", ")})) GROUP BY name`,
+  );
+  const byCell = new Map(rows.map((row) => [String(row.name), row]));
+  return read.flatMap(({ column: { name, cell } }) => {
+    const row = byCell.get(cell) ?? {};
+    const spelled = Array.isArray(row.spelled) ? row.spelled.slice(0, 10) : [];
+    const told = [
+      [row.words, `are NULL: ${spelled.map((word) => `'${word}'`).join(", ")}`],
+      [row.spaces, "have spaces around them"],
+      [row.thousands, "have thousands separators"],
+    ]
+      .filter(([count]) => Number(count ?? 0) > 0)
+      .map(([count, what]) => `${count} ${what}`);
+    return told.length === 0 ? [] : [`column '${name}' was read by value: ${told.join("; ")}`];
+  });
+}
