@@ -107,14 +107,16 @@ function holdsExactly(cell: string, type: string): string {
 
 /** A decimal in its shortest form; as many digits without a point as BIGINT surely has, more are identifiers. */
 export const shortestPattern = "-?[1-9][0-9]{0,17}|0|-?(0|[1-9][0-9]*)[.][0-9]*[1-9]";
-const doublePattern = "-?[1-9][0-9]{0,17}|0|-?[0-9]+([.][0-9]+)?e[+-][0-9]+|-?[0-9]+[.][0-9]*[1-9]";
+const doublePattern = "-0[.]0|-?[1-9][0-9]{0,17}|0|-?[0-9]+([.][0-9]+)?e[+-][0-9]+|-?[0-9]+[.][0-9]*[1-9]";
 
 /** The one text of the value that the cell stands for. */
 function writtenAgain(cell: string, written: string): string {
   const type = sqlType(written);
   const text = `CAST(TRY_CAST(${cell} AS ${type}) AS VARCHAR)`;
   if (!isShortest(written)) return text;
-  return type === "DOUBLE" ? `regexp_replace(${text}, '[.]0$', '')` : `rtrim(rtrim(${text}, '0'), '.')`;
+  return type === "DOUBLE"
+    ? `regexp_replace(${text}, '^(-?[1-9][0-9]*|0)[.]0$', '\\1')`
+    : `rtrim(rtrim(${text}, '0'), '.')`;
 }
 
 function holdsInNotation(text: string, type: string): string {

@@ -85,7 +85,7 @@ function formedText(vector: Vector, form: TextForm | undefined): TextOf | undefi
     return (row) => wallClockText(data.getBigInt64(row * 8, true), type.unit);
   if (type.kind === "double") {
     const text: TextOf = (row) => fixedDoubleText(data.getFloat64(row * 8, true));
-    return form === "fixed" ? text : (row) => text(row).replace(/\.0$/, "");
+    return form === "fixed" ? text : (row) => text(row).replace(/^(-?[1-9]\d*|0)\.0$/, "$1");
   }
   const text = type.kind === "decimal" && form === "shortest" ? plainText(vector) : undefined;
   return text && ((row) => shortestText(text(row)));

@@ -36,7 +36,7 @@ async function oracle(values: readonly (string | null)[]): Promise<string> {
     const [sql = "", form] = type.split(" ");
     const text = `TRY_CAST(v AS ${sql})::VARCHAR`;
     // Without a point there is no zero behind one.
-    const short = `CASE WHEN contains(${text}, '.') THEN regexp_replace(${text}, '[.]?0*$', '') ELSE ${text} END`;
+    const short = `CASE WHEN ${text} = '-0.0' THEN ${text} WHEN contains(${text}, '.') THEN regexp_replace(${text}, '[.]?0*$', '') ELSE ${text} END`;
     return `bool_and(coalesce(${form === undefined ? text : short} = v, false))`;
   });
   const [held = []] = await stack.query(
@@ -103,6 +103,7 @@ const told: [type: string, values: (string | null)[]][] = [
   ["DECIMAL(38,20) shortest", ["1", "0.12345678901234567891"]],
   ["DOUBLE shortest", ["1", "1e-07"]],
   ["DOUBLE", ["-0.0", "0.25"]],
+  ["DOUBLE shortest", ["-0.0", "10", "0.25"]],
   ["VARCHAR", ["nan"]],
   ["VARCHAR", ["inf", "-inf"]],
   ["VARCHAR", ["Infinity"]],
