@@ -38,6 +38,7 @@ export const errorStatus = {
   overloaded: 503,
   deadline_exceeded: 504,
   storage_full: 507,
+  memory_full: 507,
 } as const;
 
 export type ErrorType = keyof typeof errorStatus;

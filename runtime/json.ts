@@ -140,7 +140,7 @@ function changed(literal: string, path: readonly (string | number)[]): ServiceEr
   const field = parts.join(".").slice(0, 200);
   const shown = literal.length > 60 ? `${literal.slice(0, 60)}…` : literal;
   const value = Number(literal);
-  const fate = Number.isFinite(value) ? `it would become ${value}` : "no such number is as large";
+  const fate = Number.isFinite(value) ? `it would become ${value}` : "it is too large";
   return fail(
     "invalid_field",
     `${field === "" ? "" : `${field}: `}${shown} cannot be kept exactly as a 64-bit float, which a number in JSON is read as: ${fate}; send it as text, "${shown}"`,

@@ -3,10 +3,12 @@
  * The first record says what the log is. Appends that come together share one fsync (group commit, as in PostgreSQL's
  * WAL). A line cut short at the end is dropped and told; a damaged line elsewhere is skipped, told and kept aside.
  */
-import { type FileHandle, open, truncate } from "node:fs/promises";
+import { type FileHandle, open, stat, truncate } from "node:fs/promises";
+import { basename } from "node:path";
 import { fail } from "./errors.ts";
 import { errorCode, syncFile, writeAtomic } from "./files.ts";
 import { openLogTail } from "./log-tail.ts";
+import type { MemoryBudget } from "./memory-budget.ts";
 import { createTurns } from "./turns.ts";
 
 /** A line that could not be read. */
@@ -32,8 +34,11 @@ export interface LogReport {
 
 export interface LineLog<T> {
   report: LogReport;
-  /** Resolves when the record is on stable storage. Records are kept in the order of the calls. */
-  append: (record: T) => Promise<void>;
+  /**
+   * Resolves when the record is on stable storage. Records are kept in the order of the calls. Rejects with
+   * `memory_full` when there is no memory for it, unless it is taken `always`: what frees memory must be.
+   */
+  append: (record: T, options?: { always?: boolean }) => Promise<void>;
   /** Size of the file, in bytes. */
   bytes: () => number;
   /** Runs the work while nothing is written: these bytes of the file are all that was acknowledged, and no more. */
@@ -51,6 +56,8 @@ export interface LineLogOptions<T> {
   version: number;
   /** Called for each record in the order of the file; a record it throws at counts as damaged. */
   replay: (record: T) => void;
+  /** Set where all records are held in memory: of which budget, and how much a byte of the file takes. */
+  memory?: { budget: MemoryBudget; perByte: number };
 }
 
 const reportedMax = 100;
@@ -67,9 +74,16 @@ function lineOf(record: unknown): string {
   return `${prefix}${checksum(text)}${middle}${text}}\n`;
 }
 
-/** Opens the log, makes it when there is none, and replays it. Throws `corrupt` for another format or a newer version. */
+/**
+ * Opens the log, makes it when there is none, and replays it. Throws `corrupt` for another format or a newer version,
+ * `memory_full` before anything is read of a log that does not fit.
+ */
 export async function openLineLog<T>(options: LineLogOptions<T>): Promise<LineLog<T>> {
-  const { path, format, version } = options;
+  const { path, format, version, memory } = options;
+  const room = memory?.budget.take(
+    (await sizeOf(path)) * memory.perByte,
+    `${basename(path)} stays closed: to be read it`,
+  );
   const { report, aside } = await load(options);
   if (report.torn) {
     await truncate(path, report.torn.offset);
@@ -80,12 +94,14 @@ export async function openLineLog<T>(options: LineLogOptions<T>): Promise<LineLo
   const tail = await openLogTail(path);
   const inTurn = createTurns();
   let waiting: { text: string; resolve: () => void; reject: (cause: unknown) => void }[] = [];
+  const counted = () => room?.resize(tail.bytes() * (memory?.perByte ?? 0));
 
   const flush = async () => {
     const batch = waiting;
     waiting = [];
     try {
       await tail.append(batch.map(({ text }) => text).join(""));
+      counted();
       for (const { resolve } of batch) resolve();
     } catch (cause) {
       for (const { reject } of batch) reject(cause);
@@ -93,11 +109,16 @@ export async function openLineLog<T>(options: LineLogOptions<T>): Promise<LineLo
   };
   return {
     report,
-    append: (record) =>
-      new Promise((resolve, reject) => {
-        waiting.push({ text: lineOf(record), resolve, reject });
-        if (waiting.length === 1) void inTurn(flush);
-      }),
+    append: async (record, { always = false } = {}) => {
+      const text = lineOf(record);
+      const stored = () =>
+        new Promise<void>((resolve, reject) => {
+          waiting.push({ text, resolve, reject });
+          if (waiting.length === 1) void inTurn(flush);
+        });
+      if (always || !memory) return stored();
+      await memory.budget.during(text.length * memory.perByte, `${basename(path)} takes no more: it`, stored);
+    },
     bytes: tail.bytes,
     atRest: (work) => inTurn(() => work(tail.bytes())),
     rewrite: (records) =>
@@ -105,9 +126,19 @@ export async function openLineLog<T>(options: LineLogOptions<T>): Promise<LineLo
         const kept = aside.splice(0);
         if (kept.length > 0) await appendAside(`${path}.damaged`, kept);
         await tail.replace(pieces(first, records));
+        counted();
       }),
     close: () => inTurn(tail.close),
   };
+}
+
+async function sizeOf(path: string): Promise<number> {
+  try {
+    return (await stat(path)).size;
+  } catch (cause) {
+    if (errorCode(cause) === "ENOENT") return 0;
+    throw cause;
+  }
 }
 
 /** The text of a whole log, piece by piece. */

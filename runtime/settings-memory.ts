@@ -1,5 +1,13 @@
 /** What the sections of pathwayd and matrixd have beside what every service that listens has. */
-import { integer, KiB, list, MiB, minute, second } from "./setting.ts";
+import { GiB, integer, KiB, list, MiB, minute, second } from "./setting.ts";
+
+/** A service that holds its state whole; the share is `memoryShare` where the budget is made. */
+export const memoryBytesMax = (what: string, share: string) =>
+  integer(
+    0,
+    [0, 1024 * 1024 * GiB],
+    `memory that ${what} may take, in bytes; more get 507; 0: ${share} of the machine's or control group's`,
+  );
 
 export const pathwaydSettings = {
   max_content_bytes: integer(256 * KiB, [KiB, 64 * MiB], "largest content of a trace, as JSON, in bytes"),
@@ -9,6 +17,7 @@ export const pathwaydSettings = {
     [KiB, 2047 * MiB],
     "largest log, which is held in memory too, in bytes; beyond, only retire is taken",
   ),
+  max_memory_bytes: memoryBytesMax("traces", "an eighth"),
   max_waiting: integer(
     8192,
     [1, 1_000_000],
@@ -32,6 +41,7 @@ export const matrixdSettings = {
     [1, 10 * minute],
     "longest wait for one corpus in a search that names none, in milliseconds",
   ),
+  max_memory_bytes: memoryBytesMax("playbooks", "a sixteenth"),
   max_playbooks: integer(100_000, [1, 10_000_000], "playbooks kept; more get 429"),
   playbook_half_life_days: integer(
     90,

@@ -23,7 +23,7 @@ import {
 } from "./setting.ts";
 import { authSettings } from "./settings-auth.ts";
 import { chatdSettings, modelSettings, providerSettings } from "./settings-chatd.ts";
-import { matrixdSettings, pathwaydSettings } from "./settings-memory.ts";
+import { matrixdSettings, memoryBytesMax, pathwaydSettings } from "./settings-memory.ts";
 import { observerdSettings } from "./settings-observerd.ts";
 
 /** What every service that listens has. */
@@ -136,6 +136,7 @@ export const settings = {
   catalogd: {
     ...listening("127.0.0.1:3212"),
     rehydrate_concurrency: integer(16, [1, 256], "manifests read at once at the start"),
+    max_memory_bytes: memoryBytesMax("manifests", "a sixteenth"),
     changes_max_waiters: integer(256, [1, 100_000], "callers that may wait for a change at once"),
   },
   ingestd: {
@@ -214,6 +215,7 @@ export const settings = {
     threads: integer(0, [0, 256], "threads for native work; 0: one a core"),
     max_body_bytes: integer(256 * MiB, [KiB, 4 * GiB], "largest body of an add or a search, in bytes"),
     max_metadata_bytes: integer(64 * KiB, [64, 16 * MiB], "largest metadata of an item as JSON, in bytes"),
+    max_memory_bytes: memoryBytesMax("indexes", "half"),
     max_batch_items: integer(100_000, [1, 10_000_000], "most items or queries of one request"),
     max_waiting: integer(
       256,

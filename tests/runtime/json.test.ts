@@ -53,7 +53,7 @@ const refused: [why: string, literals: string[], says: string][] = [
   [
     "no float is as large",
     ["1e400", "-1e400", "1E+309", "1.7976931348623159e308", "1".repeat(400)],
-    "no such number is as large",
+    "it is too large",
   ],
   [
     "what would become 0 or lose its digits",

@@ -1,6 +1,7 @@
 /** catalogd over a real storaged, both in this thread, on one data directory. */
 import type { Static } from "@sinclair/typebox";
 import type { Peer } from "../../runtime/contract.ts";
+import type { Config } from "../../runtime/settings.ts";
 import { type Catalogd, catalogd, type DataObject, type Manifest } from "../../workers/catalogd/contract.ts";
 import { createCatalogd } from "../../workers/catalogd/service.ts";
 import { type Storaged, storaged } from "../../workers/storaged/contract.ts";
@@ -29,7 +30,7 @@ export async function startCatalog(
     settings = {},
   }: {
     between?: (verbs: Peer<Storaged>["verbs"]) => Peer<Storaged>["verbs"];
-    settings?: { changes_max_waiters?: number };
+    settings?: Partial<Config["catalogd"]>;
   } = {},
 ): Promise<Catalog> {
   const config = configWith({ data_dir: dataDir, catalogd: settings });

@@ -85,7 +85,8 @@ export function createCommit(deps: {
         const [carrier, ...also] = planned.filter(({ changed }) => changed).map(({ version }) => version);
         if (carrier === undefined) return planned;
         if (signal.aborted) throw fail("client_closed", "the caller went away before anything was written");
-        if (await together.write([carrier, ...also], requestId)) return planned;
+        const write = () => together.write([carrier, ...also], requestId);
+        if (await registry.reserving([carrier, ...also], write)) return planned;
         await catchUp(carrier.name, requestId);
       }
       throw fail(

@@ -156,7 +156,8 @@ const compareWithMemory = ({ store, registry, lock }: InspectionDeps, name: stri
     }
     const read = await store.read(name, stored);
     // Damage of the file itself is told with the chain.
-    if (isDamaged(read) || (!damaged && Bun.deepEquals(read, known, true))) return undefined;
+    if (isDamaged(read) || (!damaged && Bun.deepEquals(read, known, true)) || damaged?.closed)
+      return undefined;
     return damage(place, `catalogd holds another version ${stored} of '${name}' than this`, restart);
   });
 

@@ -1,5 +1,7 @@
 /** The catalog in memory: the head of every name, and one etag that stands for all of them. */
-import { fail } from "../../runtime/errors.ts";
+import { fail, ServiceError } from "../../runtime/errors.ts";
+import { heapBytes } from "../../runtime/heap-bytes.ts";
+import type { MemoryBudget, Room } from "../../runtime/memory-budget.ts";
 import { fold } from "../../runtime/sql-name.ts";
 import { isLive, type Manifest, type Version } from "./version.ts";
 
@@ -11,12 +13,18 @@ export interface Damaged {
   reason: string;
   /** Set where the file is whole and only what it says cannot be: such a dataset can be dropped. */
   unusable?: Version;
+  /** Set where it is sound, and left closed for want of memory. */
+  closed?: ServiceError;
 }
 export type Head = Version | Damaged;
 
 export const isDamaged = (head: Head | undefined): head is Damaged => head !== undefined && "reason" in head;
 
 export interface Registry {
+  /** Reserves memory for a head that was read, before it is put; one that does not fit comes back closed. */
+  fitting: (head: Head) => Head;
+  /** Reserves memory for what the versions take more than their heads, while they are written; throws `memory_full`. */
+  reserving: <T>(versions: readonly Version[], work: () => Promise<T>) => Promise<T>;
   /** Makes this the head of its name. */
   put: (head: Head) => void;
   /** The latest version or tombstone; throws `corrupt` when it cannot be read, or used unless that is `toDrop`. */
@@ -34,7 +42,8 @@ export interface Registry {
   etag: () => string;
 }
 
-export function createRegistry(): Registry {
+export function createRegistry(budget?: MemoryBudget): Registry {
+  const rooms = createRooms(budget);
   const heads = new Map<string, Head>();
   /** Names that are taken, by their folded form. */
   const taken = new Map<string, string>();
@@ -45,8 +54,10 @@ export function createRegistry(): Registry {
   const changes: { before: string; name: string }[] = [];
 
   return {
+    ...rooms,
     put: (head) => {
       const { name } = head;
+      rooms.occupy(head);
       changes.push({ before: etag, name });
       if (changes.length > 2 * changesKept) changes.splice(0, changesKept);
       const before = heads.get(name);
@@ -99,10 +110,47 @@ export function createRegistry(): Registry {
   };
 }
 
+/** The memory of each head. */
+function createRooms(budget: MemoryBudget | undefined) {
+  const rooms = new Map<string, Room>();
+  const bytesOf = (head: Head): number => (isDamaged(head) ? 0 : heapBytes(head));
+  return {
+    fitting: (head: Head): Head => {
+      if (!budget || isDamaged(head)) return head;
+      const { name, version } = head;
+      rooms.get(name)?.give(); // Of an attempt that storage cut short.
+      try {
+        rooms.set(name, budget.take(bytesOf(head), `dataset '${name}' stays closed: its manifest`));
+        return head;
+      } catch (cause) {
+        if (!(cause instanceof ServiceError)) throw cause;
+        const { message: reason } = cause;
+        return { name, version, reason, closed: cause, unusable: { ...head, objects: [] } };
+      }
+    },
+    reserving: async <T>(versions: readonly Version[], work: () => Promise<T>): Promise<T> => {
+      // A drop is always taken.
+      const more = versions
+        .filter(isLive)
+        .map((version) => bytesOf(version) - (rooms.get(version.name)?.bytes() ?? 0));
+      const bytes = more.reduce((sum, each) => sum + Math.max(0, each), 0);
+      const names = versions.map(({ name }) => `'${name}'`).join(", ");
+      return budget && bytes > 0 ? budget.during(bytes, `the manifest of ${names}`, work) : work();
+    },
+    /** It is the head of its name, whether it fits or not. */
+    occupy: (head: Head): void => {
+      const room = rooms.get(head.name) ?? budget?.take(0, head.name);
+      if (!room) return;
+      room.resize(bytesOf(head));
+      rooms.set(head.name, room);
+    },
+  };
+}
+
 const isLiveHead = (head: Head): head is Manifest => !isDamaged(head) && isLive(head);
 
 function readable(head: Head | undefined): Version | undefined {
-  if (isDamaged(head)) throw fail("corrupt", `dataset '${head.name}': ${head.reason}`);
+  if (isDamaged(head)) throw head.closed ?? fail("corrupt", `dataset '${head.name}': ${head.reason}`);
   return head;
 }
 

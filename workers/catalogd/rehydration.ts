@@ -35,9 +35,10 @@ export function startRehydration(deps: {
   const attempt = async () => {
     const began = clock.elapsed();
     const latest = await store.latest();
-    const commits = await inParallel([...latest], concurrency, ([name, version]) =>
-      store.readCommit(name, version),
-    );
+    const commits = await inParallel([...latest], concurrency, async ([name, version]) => {
+      const commit = await store.readCommit(name, version);
+      return { ...commit, head: registry.fitting(commit.head) };
+    });
     const heads = new Map(commits.map(({ head }) => [head.name, head]));
     // A version that was committed by another one's manifest, and whose own was not written before the end.
     for (const version of commits.flatMap(({ also }) => also)) {

@@ -3,6 +3,7 @@ import type { Running, VerbsOf } from "../../runtime/contract.ts";
 import type { Durable } from "../../runtime/durable.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
 import { holdFiles } from "../../runtime/held-files.ts";
+import { createMemoryBudget } from "../../runtime/memory-budget.ts";
 import type { Metrics } from "../../runtime/metrics.ts";
 import type { Deps } from "../../runtime/service.ts";
 import { twiceNamed } from "../../runtime/sql-name.ts";
@@ -21,6 +22,8 @@ import { createRegistry, type Registry } from "./registry.ts";
 import { type Rehydration, startRehydration } from "./rehydration.ts";
 import { isLive, type Manifest } from "./version.ts";
 
+/** Of the machine's memory, for the latest manifest of each dataset, unless a setting says how much. */
+const memoryShare = 1 / 16;
 const pageSizeDefault = 1000;
 /** Wait of a subscriber that names none, in milliseconds; below the deadline of a call. */
 const changesWaitMs = 20_000;
@@ -35,7 +38,14 @@ const reasonsMax = 20;
 export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promise<Running<Catalogd>> {
   const { config, clock, log, metrics } = deps;
   const store = createManifestStore(deps.peers.storaged.verbs);
-  const registry = createRegistry();
+  const registry = createRegistry(
+    createMemoryBudget({
+      limit: config.catalogd.max_memory_bytes,
+      share: memoryShare,
+      setting: "catalogd.max_memory_bytes",
+      advice: "drop datasets",
+    }),
+  );
   const changes = createChanges({
     clock,
     waitersMax: config.catalogd.changes_max_waiters,

@@ -6,10 +6,14 @@ import { join } from "node:path";
 import { fail } from "../../runtime/errors.ts";
 import { type LineLog, type LogReport, openLineLog } from "../../runtime/line-log.ts";
 import { describe, type Log } from "../../runtime/log.ts";
+import type { MemoryBudget } from "../../runtime/memory-budget.ts";
 import { createPlaybookState, type PlaybookChange, type PlaybookState } from "./playbook-state.ts";
 
 /** Records beyond those that live before the log is written anew: a start replays at most about twice what lives. */
 const compactAboveRecords = 1000;
+
+/** Memory of a byte of the log: a playbook of some 600 bytes, its indexes, and the vector of its wording. */
+const memoryPerByte = 8;
 
 /** Changes that may wait for their turn at one answer. */
 const waitingPerAnswerMax = 256;
@@ -35,12 +39,17 @@ export const playbooksName = "playbooks.log";
 export const playbooksFormat = { format: "lakehouse.playbooks", version: 1 } as const;
 
 /** Opens `<directory>/playbooks.log`. Throws `corrupt` when it is another format or a newer version. */
-export async function openPlaybookStore(directory: string, log: Log): Promise<PlaybookStore> {
+export async function openPlaybookStore(
+  directory: string,
+  log: Log,
+  budget?: MemoryBudget,
+): Promise<PlaybookStore> {
   const state = createPlaybookState();
   const file = await openLineLog<PlaybookChange>({
     path: join(directory, playbooksName),
     ...playbooksFormat,
     replay: state.apply,
+    ...(budget && { memory: { budget, perByte: memoryPerByte } }),
   });
   let problems = problemsOf(file.report);
   for (const problem of problems) log.warn("playbooks damaged", { problem });
@@ -77,7 +86,8 @@ export async function openPlaybookStore(directory: string, log: Log): Promise<Pl
     while (compaction) await compaction.done.catch(() => undefined);
     writing += 1;
     try {
-      await file.append(change);
+      // Forgetting and merging must go on where nothing more fits.
+      await file.append(change, { always: change.put.length === 0 || change.gone.length > 0 });
       state.apply(change);
       records += 1;
     } finally {

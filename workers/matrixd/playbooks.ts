@@ -1,7 +1,9 @@
 /** Playbooks: what worked before, kept on disk, matched to queries, counted, merged and let go. */
 import type { Clock } from "../../runtime/clock.ts";
 import type { ClientOf, VerbsOf } from "../../runtime/contract.ts";
-import type { Log } from "../../runtime/log.ts";
+import { ServiceError } from "../../runtime/errors.ts";
+import { describe, type Log } from "../../runtime/log.ts";
+import { createMemoryBudget } from "../../runtime/memory-budget.ts";
 import type { Metrics } from "../../runtime/metrics.ts";
 import type { Config } from "../../runtime/settings.ts";
 import type { Embedd } from "../embedd/contract.ts";
@@ -44,9 +46,55 @@ export interface Playbooks {
   close: () => Promise<void>;
 }
 
-/** Opens the playbooks of `<directory>/playbooks.log`. Throws `corrupt` when the log is another format or newer. */
+/** Of the machine's memory, for playbooks, unless a setting says how much. */
+const memoryShare = 1 / 16;
+
+/**
+ * Opens the playbooks of `<directory>/playbooks.log`; those that do not fit into memory stay closed, and all else goes
+ * on. Throws `corrupt` when the log is another format or newer.
+ */
 export async function openPlaybooks(given: PlaybookParts): Promise<Playbooks> {
-  const store = await openPlaybookStore(given.directory, given.log);
+  const budget = createMemoryBudget({
+    limit: given.settings.max_memory_bytes,
+    share: memoryShare,
+    setting: "matrixd.max_memory_bytes",
+    advice: "forget or consolidate playbooks",
+  });
+  try {
+    return await openAll(given, await openPlaybookStore(given.directory, given.log, budget));
+  } catch (cause) {
+    if (!(cause instanceof ServiceError) || cause.type !== "memory_full") throw cause;
+    given.log.error("the playbooks stay closed", describe(cause));
+    return closedPlaybooks(cause);
+  }
+}
+
+/** Says of everything why it cannot be done. */
+function closedPlaybooks(why: ServiceError): Playbooks {
+  const refuse = () => Promise.reject(why);
+  const verbs = {
+    record: refuse,
+    playbooks: refuse,
+    playbook: refuse,
+    helpful: refuse,
+    harmful: refuse,
+    forget: refuse,
+    consolidate: refuse,
+    playbooksSince: refuse,
+  };
+  return {
+    verbs,
+    matches: { match: refuse },
+    atRest: refuse,
+    all: () => {
+      throw why;
+    },
+    problems: () => [why.message],
+    close: async () => {},
+  };
+}
+
+async function openAll(given: PlaybookParts, store: PlaybookStore): Promise<Playbooks> {
   const stop = new AbortController();
   const vectors = createWordingVectors({ ...given, stopped: stop.signal });
   const traces = createPlaybookTraces(given.pathwayd, given.log);

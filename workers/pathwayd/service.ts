@@ -2,6 +2,7 @@
 import type { CallContext, Running, VerbsOf } from "../../runtime/contract.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
 import { describe } from "../../runtime/log.ts";
+import { createMemoryBudget } from "../../runtime/memory-budget.ts";
 import type { Deps } from "../../runtime/service.ts";
 import { type Book, createBook, headAt } from "./book.ts";
 import { type Contents, checkContent, checkTexts, checkVector } from "./content.ts";
@@ -27,35 +28,48 @@ import { createTexts, type Texts } from "./texts.ts";
 import { createUpkeep } from "./upkeep.ts";
 import { createWriter, type Writer } from "./writer.ts";
 
+/** Of the machine's memory, for traces, unless a setting says how much. */
+const memoryShare = 1 / 8;
+
 /** How long the start waits for the log before it goes on reading it in the background, in milliseconds. */
 const startWaitMs = 5000;
 
 /** Reads the log and serves it; 503 until it is read. Throws `corrupt` when a newer version wrote it. */
 export async function createPathwayd(deps: Deps): Promise<Running<Pathwayd>> {
   let memory: Memory | undefined;
-  const opening = openMemory(deps).then((opened) => {
-    memory = opened;
-  });
+  let pending = fail("unavailable", "pathwayd is reading its log", { retryAfterSeconds: 1 });
+  const failed = (cause: unknown) => {
+    const why = cause instanceof ServiceError ? cause : fail("unavailable", "see its errors");
+    const type = why.type === "memory_full" ? why.type : "unavailable";
+    pending = fail(type, `pathwayd cannot read its log: ${why.message}`, { details: why.details });
+    deps.log.error("the log cannot be read", describe(cause));
+  };
+  const opening = openMemory(deps).then(
+    (opened) => {
+      memory = opened;
+    },
+    (cause) => {
+      // A start that is tried again would find as little memory.
+      if (!(cause instanceof ServiceError) || cause.type !== "memory_full") throw cause;
+      failed(cause);
+    },
+  );
   const over = new AbortController();
   const waited = deps.clock.sleep(startWaitMs, over.signal).catch(() => undefined);
   await Promise.race([opening, waited]);
   over.abort();
-  let pending = "pathwayd is reading its log";
   // Nobody waits any more whom a failure could be thrown at.
-  const opened = opening.catch((cause) => {
-    pending = `pathwayd cannot read its log: ${cause instanceof ServiceError ? cause.message : "see its errors"}`;
-    deps.log.error("the log cannot be read", describe(cause));
-  });
+  const opened = opening.catch(failed);
   return {
     raw: {},
     verbs: gated(() => {
       if (memory) return memory.verbs;
-      throw fail("unavailable", "pathwayd has not read its log: see /readyz", { retryAfterSeconds: 1 });
+      throw pending;
     }),
-    notReady: () => memory?.store.damage() ?? [pending],
+    notReady: () => memory?.store.damage() ?? [pending.message],
     durable: durableLog(deps.directory, () => {
       if (memory) return memory.store;
-      throw fail("unavailable", pending, { retryAfterSeconds: 1 });
+      throw pending;
     }),
     stop: async () => {
       await opened;
@@ -78,7 +92,13 @@ async function openMemory(deps: Deps): Promise<Memory> {
   const texts = createTexts({ book: () => book, clock });
   const book: Book = createBook({ onContent: texts.touch });
   const started = clock.elapsed();
-  const store = await openStore(directory, book);
+  const budget = createMemoryBudget({
+    limit: config.pathwayd.max_memory_bytes,
+    share: memoryShare,
+    setting: "pathwayd.max_memory_bytes",
+    advice: "add memory",
+  });
+  const store = await openStore(directory, book, budget);
   times.saw(book.lastAt());
   for (const problem of store.problems()) log.error("damage in the log", { problem });
   log.info("log read", { traces: book.entries.length, ms: Math.round(clock.elapsed() - started) });
@@ -86,7 +106,11 @@ async function openMemory(deps: Deps): Promise<Memory> {
     book,
     store,
     times,
-    limits: { waitingMax: config.pathwayd.max_waiting, logBytesMax: config.pathwayd.max_log_bytes },
+    limits: {
+      waitingMax: config.pathwayd.max_waiting,
+      logBytesMax: config.pathwayd.max_log_bytes,
+      memoryBytesMax: budget.limit,
+    },
     ...createUpkeep({ book, store, limits: config.pathwayd, log }),
   });
   gauges(deps, { book, store, writer });

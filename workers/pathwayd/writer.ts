@@ -7,7 +7,7 @@ import { fail } from "../../runtime/errors.ts";
 import type { Book } from "./book.ts";
 import { createDraft, type Draft } from "./draft.ts";
 import type { Times } from "./instant.ts";
-import type { Store } from "./store.ts";
+import { memoryPerByte, type Store } from "./store.ts";
 
 export interface Work<R> {
   plan: (draft: Draft) => R;
@@ -34,7 +34,8 @@ export interface WriterOptions {
   book: Book;
   store: Store;
   times: Times;
-  limits: { waitingMax: number; logBytesMax: number };
+  /** `memoryBytesMax` bounds the log, too: all of it is held. */
+  limits: { waitingMax: number; logBytesMax: number; memoryBytesMax?: number };
   /** Asked after each batch: whether to write the log anew. */
   pays: () => boolean;
   /** A compaction that nobody asked for failed: the log is as it was. */
@@ -132,7 +133,8 @@ async function storeBatch(
     store,
     times,
     logBytesMax,
-  }: Pick<WriterOptions, "book" | "store" | "times"> & { logBytesMax: number },
+    memoryBytesMax = Number.POSITIVE_INFINITY,
+  }: Pick<WriterOptions, "book" | "store" | "times"> & WriterOptions["limits"],
 ): Promise<void> {
   const draft = createDraft(book, times);
   let bytes = store.bytes();
@@ -140,6 +142,8 @@ async function storeBatch(
     try {
       if (signal.aborted) throw fail("client_closed", "the caller went away");
       if (bytes + more > logBytesMax && !always) throw logFull(logBytesMax);
+      const memoryBytes = (bytes + more) * memoryPerByte;
+      if (memoryBytes > memoryBytesMax && !always) throw memoryFull(memoryBytes, memoryBytesMax);
       const value = plan(draft);
       bytes += more;
       return () => resolve(value as never);
@@ -157,6 +161,13 @@ async function storeBatch(
   for (const change of draft.changes) book.apply(change);
   for (const answer of answers) answer();
 }
+
+const memoryFull = (needed: number, budget: number) =>
+  fail(
+    "memory_full",
+    `traces would take about ${needed} bytes of memory, and pathwayd.max_memory_bytes is ${budget}: raise it, or compact when there are many replays`,
+    { details: { needed_bytes: needed, budget_bytes: budget } },
+  );
 
 const logFull = (logBytesMax: number) =>
   fail(

@@ -4,6 +4,7 @@
  */
 import type { Clock } from "../../runtime/clock.ts";
 import { describe, type Log } from "../../runtime/log.ts";
+import type { Room } from "../../runtime/memory-budget.ts";
 import type { Engine } from "./engine.ts";
 import { createMetadataIndex, type MetadataIndex } from "./metadata-index.ts";
 import type { Rows } from "./rows.ts";
@@ -21,13 +22,16 @@ export interface Generation {
    * It may cover fewer: an engine that must be trained waits for more rows.
    */
   holdAt: (rows: number) => Promise<() => void>;
-  /** Stops covering, waits for those who use it and closes the engine. */
+  /** The memory it takes. */
+  room: Room;
+  /** Stops covering, waits for those who use it, closes the engine and gives its room back. */
   close: () => Promise<void>;
 }
 
 interface GenerationDeps {
   rows: Rows;
   engine: Engine;
+  room: Room;
   clock: Clock;
   log: Log;
 }
@@ -35,7 +39,7 @@ interface GenerationDeps {
 /** Waits between attempts to cover rows after a failure, in milliseconds; doubled each time. */
 const retryMs = { first: 100, most: 30_000 };
 
-export function createGeneration({ rows, engine, clock, log }: GenerationDeps): Generation {
+export function createGeneration({ rows, engine, room, clock, log }: GenerationDeps): Generation {
   const closing = new AbortController();
   let most = Number.POSITIVE_INFINITY;
   let covering: Promise<void> | undefined;
@@ -71,12 +75,13 @@ export function createGeneration({ rows, engine, clock, log }: GenerationDeps): 
     closing.abort(new Error("the index is closing"));
     await covering;
     while (open.size > 0) await Promise.allSettled([...open]);
-    await engine.close();
+    await engine.close().finally(room.give);
   };
 
   return {
     rows,
     engine,
+    room,
     fields: createMetadataIndex(rows, clock),
     use: async (work) => {
       const use = work();

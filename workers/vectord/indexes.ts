@@ -5,7 +5,8 @@ import { inParallel } from "../../runtime/in-parallel.ts";
 import { describe, type Log } from "../../runtime/log.ts";
 import { nearNames } from "../../runtime/nearest.ts";
 import type { Config, Journals } from "./journal.ts";
-import { type LiveDeps, type LiveIndex, recoverLive, startLive } from "./live-index.ts";
+import { type LiveDeps, type LiveIndex, recoverLive, roomToRead, startLive } from "./live-index.ts";
+import { createLane } from "./turns.ts";
 import { createVectorBlocks } from "./vector-blocks.ts";
 
 export interface Indexes {
@@ -40,7 +41,7 @@ const retryMs = 500;
 export function openIndexes(deps: IndexesDeps): Indexes {
   const { journals, log } = deps;
   const slots = new Map<string, Slot>();
-  const { open, opened, isListed, stop } = startOpening(deps, slots);
+  const { open, openAgain, opened, isListed, stop } = startOpening(deps, slots);
   const get = (name: string): LiveIndex => {
     const slot = slots.get(name);
     if (slot?.state === "open") return slot.live;
@@ -62,6 +63,8 @@ export function openIndexes(deps: IndexesDeps): Indexes {
         else slots.delete(name);
       }
       throw error;
+    } finally {
+      openAgain();
     }
   };
 
@@ -122,6 +125,8 @@ type IndexesDeps = LiveDeps & { journals: Journals };
 
 interface Opening {
   open: (name: string) => Promise<LiveIndex>;
+  /** Opens what was left closed for want of memory and fits by now. */
+  openAgain: () => void;
   opened: Promise<void>;
   /** Whether the names are known, if not yet what is behind each. */
   isListed: () => boolean;
@@ -130,14 +135,25 @@ interface Opening {
 
 /** Begins to open all there are. */
 function startOpening(deps: IndexesDeps, slots: Map<string, Slot>): Opening {
-  const { journals, clock, log } = deps;
+  const { journals, budget, clock, log } = deps;
   const stopping = new AbortController();
   let listed = false;
+  // One after the other, so that the same indexes are left closed at each start.
+  const { run: exclusively } = createLane();
+  const openJournal = async (name: string) => {
+    const opened = await journals.open(name);
+    try {
+      return { ...opened, room: roomToRead(budget, opened.recovered) };
+    } catch (error) {
+      await opened.journal.close();
+      throw error;
+    }
+  };
   const open = async (name: string): Promise<LiveIndex> => {
     slots.set(name, { state: "busy", what: "being opened" });
     try {
-      const { journal, recovered } = await journals.open(name);
-      const live = await recoverLive(deps, journal, recovered).catch(async (error) => {
+      const { journal, recovered, room } = await exclusively(() => openJournal(name));
+      const live = await recoverLive(deps, journal, recovered, room).catch(async (error) => {
         await journal.close();
         throw error;
       });
@@ -149,6 +165,18 @@ function startOpening(deps: IndexesDeps, slots: Map<string, Slot>): Opening {
       throw error;
     }
   };
+  const openAgain = (): void => {
+    const all = [...slots];
+    // What is being replaced gives memory back that it needs again in a moment.
+    if (stopping.signal.aborted || all.some(([, { state }]) => state === "busy")) return;
+    const free = budget.limit - budget.taken();
+    const next = all.find(([, slot]) => slot.state === "broken" && neededBytes(slot.error) <= free);
+    if (next)
+      void open(next[0])
+        .catch(() => undefined)
+        .then(openAgain);
+  };
+  budget.whenFreed(openAgain);
   const openAll = async () => {
     const names = await whenStored(() => journals.list(), { clock, log, signal: stopping.signal });
     for (const name of names) slots.set(name, { state: "busy", what: "waiting to be opened" });
@@ -156,12 +184,14 @@ function startOpening(deps: IndexesDeps, slots: Map<string, Slot>): Opening {
     await inParallel(names, openingMax, async (name) => {
       if (!stopping.signal.aborted) await open(name).catch(() => undefined);
     });
+    openAgain();
   };
   const opened = openAll().catch((error) => {
     if (!stopping.signal.aborted) log.error("the indexes cannot be listed", describe(error));
   });
   return {
     open,
+    openAgain,
     opened,
     isListed: () => listed,
     stop: async () => {
@@ -170,6 +200,10 @@ function startOpening(deps: IndexesDeps, slots: Map<string, Slot>): Opening {
     },
   };
 }
+
+/** Of an index that was left closed for want of memory; there is never enough for one that is damaged. */
+const neededBytes = ({ type, details }: ServiceError): number =>
+  type === "memory_full" ? (details as { needed_bytes: number }).needed_bytes : Number.POSITIVE_INFINITY;
 
 const openOf = (slots: ReadonlyMap<string, Slot>): LiveIndex[] =>
   [...slots.values()].flatMap((slot) => (slot.state === "open" ? [slot.live] : []));
@@ -212,7 +246,10 @@ function asBroken(name: string, error: unknown): ServiceError {
   const { type, message } = toWire(error);
   return type === "internal"
     ? fail("corrupt", `index '${name}' cannot be opened; the log says why`, { cause: error })
-    : fail(type, `index '${name}': ${message}`, { cause: error });
+    : fail(type, `index '${name}': ${message}`, {
+        cause: error,
+        ...(error instanceof ServiceError && { details: error.details }),
+      });
 }
 
 function pendingOf(slots: ReadonlyMap<string, Slot>, listed: boolean): string[] {

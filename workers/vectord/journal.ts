@@ -22,6 +22,8 @@ export interface Recovered {
   config: Config;
   rows: AsyncIterable<Upserts>;
   batches: AsyncIterable<Batch>;
+  /** What will be read: bytes, and rows at most. */
+  stored: { bytes: number; rows: number };
   /** A local file of the engine's structure over the checkpoint's rows, there until the next checkpoint; absent when none was kept or it is damaged. */
   engine?: { path: string; rows: number };
   /** What was found damaged and how that was dealt with. */

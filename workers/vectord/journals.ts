@@ -13,6 +13,7 @@ import type { Journal, Journals, Recovered } from "./journal.ts";
 import { inspectJournals } from "./journal-inspection.ts";
 import type { Manifest } from "./manifest.ts";
 import { createManifest, manifestFile, readManifest } from "./manifest-file.ts";
+import { rowsWithin } from "./memory.ts";
 import { indexesPrefix, indexPrefix, manifestKey, segmentOf } from "./object-keys.ts";
 import { isFailure, type ObjectStore, openObjectStore } from "./object-store.ts";
 import { type JournalOptions, type OpenJournal, openJournal } from "./open-journal.ts";
@@ -110,11 +111,20 @@ async function open(state: State, name: string): Promise<{ journal: Journal; rec
   const recovered: Recovered = {
     config,
     rows: checkpoint ? loadCheckpoint(store, dimension, checkpoint) : noRows(),
+    stored: storedOf(manifest, segments),
     batches: flat(replay(store, { name, incarnation, dimension, base, segments }, problems)),
     ...(engine && checkpoint && { engine: { path: engine.path, rows: checkpoint.rows } }),
     problems,
   };
   return { journal, recovered };
+}
+
+function storedOf({ checkpoint, config }: Manifest, segments: readonly SegmentRef[]): Recovered["stored"] {
+  const appended = segments.reduce((sum, { bytes }) => sum + bytes, 0);
+  return {
+    bytes: (checkpoint?.bytes ?? 0) + appended,
+    rows: (checkpoint?.rows ?? 0) + rowsWithin(appended, config.dimension),
+  };
 }
 
 async function* noRows(): AsyncGenerator<Upserts> {}

@@ -4,6 +4,7 @@ import type { Clock } from "../../runtime/clock.ts";
 import { ServiceError } from "../../runtime/errors.ts";
 import type { Condition } from "../../runtime/filter.ts";
 import { describe, type Log } from "../../runtime/log.ts";
+import type { MemoryBudget, Room } from "../../runtime/memory-budget.ts";
 import type { Config as Settings } from "../../runtime/settings.ts";
 import type { Batch, Upserts } from "./batch.ts";
 import { rowsOf } from "./bitmap.ts";
@@ -12,6 +13,7 @@ import type { Engine, Engines } from "./engine.ts";
 import { createGeneration, type Generation } from "./generation.ts";
 import { checkItems, type Items } from "./items.ts";
 import type { Config, Journal, Recovered } from "./journal.ts";
+import { bytesOfItems, bytesOfRows, bytesOfStored } from "./memory.ts";
 import { type Near, nearest, type Query, rowsMatching } from "./near-rows.ts";
 import { type Applied, createRows, type Rows } from "./rows.ts";
 import { createUpkeep } from "./upkeep.ts";
@@ -57,6 +59,7 @@ export interface LiveDeps {
   log: Log;
   newId: () => string;
   engines: Engines;
+  budget: MemoryBudget;
 }
 
 /** Makes the index of an empty journal live. */
@@ -66,22 +69,54 @@ export const startLive = (
   journal: Journal,
   engine: Engine,
   blocks: VectorBlocks,
-) => assemble(deps, { config, journal, problems: [] }, generationOf(deps, createRows(blocks), engine));
+) =>
+  assemble(
+    deps,
+    { config, journal, problems: [] },
+    createGeneration({ ...deps, rows: createRows(blocks), engine, room: deps.budget.take(0, config.name) }),
+  );
+
+/** For what was recovered and is not read yet. Throws `memory_full`. */
+export const roomToRead = (budget: MemoryBudget, { config, stored }: Recovered): Room =>
+  budget.take(bytesOfStored(config, stored), "it is closed: to be read it");
 
 /** Reads what was recovered into memory; the engine covers it in the background where no file of it was kept. */
 export async function recoverLive(
   deps: LiveDeps,
   journal: Journal,
   recovered: Recovered,
+  room: Room,
+): Promise<LiveIndex> {
+  try {
+    return await readLive(deps, journal, recovered, room);
+  } catch (error) {
+    room.give();
+    throw error;
+  }
+}
+
+async function readLive(
+  deps: LiveDeps,
+  journal: Journal,
+  recovered: Recovered,
+  room: Room,
 ): Promise<LiveIndex> {
   const { config } = recovered;
   const problems: string[] = [];
   const blocks = createVectorBlocks(config.dimension);
   const rows = createRows(blocks);
-  for await (const upserts of recovered.rows) rows.apply({ deletes: [], upserts });
+  const apply = (batch: Batch) => {
+    rows.apply(batch);
+    // Texts of segments may take more than their bytes let expect.
+    const more = bytesOfRows(config, rows) - room.bytes();
+    if (more <= 0) return;
+    deps.budget.take(more, "it is closed: to be read to the end it").give();
+    room.resize(room.bytes() + more);
+  };
+  for await (const upserts of recovered.rows) apply({ deletes: [], upserts });
   const engine = await reopenEngine(deps, recovered, blocks, problems);
   try {
-    for await (const batch of recovered.batches) rows.apply(batch);
+    for await (const batch of recovered.batches) apply(batch);
   } catch (error) {
     await engine.close();
     throw error;
@@ -89,11 +124,9 @@ export async function recoverLive(
   // The journal finds some of them only while its batches are read.
   problems.unshift(...recovered.problems);
   for (const problem of problems) deps.log.warn("recovered with a problem", { index: config.name, problem });
-  return assemble(deps, { config, journal, problems }, generationOf(deps, rows, engine));
+  room.resize(bytesOfRows(config, rows));
+  return assemble(deps, { config, journal, problems }, createGeneration({ ...deps, rows, engine, room }));
 }
-
-const generationOf = ({ clock, log }: LiveDeps, rows: Rows, engine: Engine): Generation =>
-  createGeneration({ rows, engine, clock, log });
 
 async function reopenEngine(
   { engines, log }: LiveDeps,
@@ -120,11 +153,12 @@ interface Parts {
 }
 
 function assemble(deps: LiveDeps, { config, journal, problems }: Parts, first: Generation): LiveIndex {
-  const { settings, clock, engines } = deps;
+  const { settings, clock, engines, budget } = deps;
   const log = named(deps.log, config.name);
   let current = first;
   const apply = (batch: Batch): Applied => {
     const applied = current.rows.apply(batch);
+    current.room.resize(bytesOfRows(config, current.rows));
     current.cover();
     return applied;
   };
@@ -141,6 +175,8 @@ function assemble(deps: LiveDeps, { config, journal, problems }: Parts, first: G
       old.close().catch((error) => log.error("the old generation did not close", describe(error)));
     },
     openEngine: (blocks) => engines.open(config, blocks),
+    roomOf: (rows) => bytesOfRows(config, rows),
+    roomFor: (rows) => roomForLive(budget, config, rows),
   });
   current.cover();
 
@@ -151,7 +187,10 @@ function assemble(deps: LiveDeps, { config, journal, problems }: Parts, first: G
     add: async (items) => {
       checkItems(items, config, settings);
       const { ids, vectors, metadata } = items;
-      const { added, replaced } = await writer.write({ deletes: [], upserts: { ids, vectors, metadata } });
+      const batch = { deletes: [], upserts: { ids, vectors, metadata } };
+      const what = `for ${ids.length} more items index '${config.name}'`;
+      const write = () => writer.write(batch);
+      const { added, replaced } = await budget.during(bytesOfItems(config, items), what, write);
       upkeep.check();
       return { added, replaced, count: current.rows.live() };
     },
@@ -184,6 +223,12 @@ function assemble(deps: LiveDeps, { config, journal, problems }: Parts, first: G
       await journal.close();
     },
   };
+}
+
+/** For a copy of the live rows. Throws `memory_full`. */
+function roomForLive(budget: MemoryBudget, config: Config, rows: Rows): Room {
+  const share = rows.live() / Math.max(1, rows.total());
+  return budget.take(bytesOfRows(config, rows) * share, `to be compacted index '${config.name}'`);
 }
 
 const nothing: Upserts = { ids: [], vectors: new Float32Array(), metadata: [] };

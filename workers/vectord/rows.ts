@@ -4,6 +4,7 @@
  */
 import type { Batch, Metadata, Upserts } from "./batch.ts";
 import { addRow, type Bitmap, emptyBitmap, removeRow } from "./bitmap.ts";
+import { heapOfRow } from "./memory.ts";
 import type { VectorBlocks } from "./vector-blocks.ts";
 
 /** The rows at one moment: later batches do not change it. */
@@ -43,7 +44,7 @@ export interface Rows {
   sequence: (row: number) => number;
   /** The first row whose sequence is above. */
   after: (sequence: number) => number;
-  /** Bytes of ids and row tables, roughly; metadata is not counted. */
+  /** Bytes of ids, row tables and metadata, roughly. */
   bytes: () => number;
 }
 
@@ -63,7 +64,7 @@ export function createRows(blocks: VectorBlocks, from: Sequences = createSequenc
   const metadata: (Metadata | undefined)[] = [];
   const sequences: number[] = [];
   const alive = createAlive();
-  let idCharacters = 0;
+  let heapBytes = 0;
 
   const remove = (id: string): boolean => {
     const row = rowOf.get(id);
@@ -91,7 +92,7 @@ export function createRows(blocks: VectorBlocks, from: Sequences = createSequenc
       ids.push(id);
       metadata.push(newMetadata[at]);
       alive.add(row);
-      idCharacters += id.length;
+      heapBytes += heapOfRow(id, newMetadata[at]);
     }
     return replaced;
   };
@@ -113,12 +114,9 @@ export function createRows(blocks: VectorBlocks, from: Sequences = createSequenc
     sequences: from,
     sequence: (row) => sequences[row] ?? 0,
     after: (sequence) => firstAbove(sequences, sequence),
-    bytes: () => idCharacters + ids.length * rowBytes,
+    bytes: () => heapBytes,
   };
 }
-
-/** Map entry, two array slots and the sequence of a row, in bytes; from the heap's growth over a million rows. */
-const rowBytes = 64;
 
 /** Bits that are copied before they change when somebody holds them. */
 function createAlive(): {

@@ -1,6 +1,7 @@
 /** vectord: its verbs over the open indexes, their journals in storage and the engines' threads. */
 import type { Running } from "../../runtime/contract.ts";
 import { fail } from "../../runtime/errors.ts";
+import { createMemoryBudget } from "../../runtime/memory-budget.ts";
 import type { Deps } from "../../runtime/service.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import { aliasVerbs } from "./alias-verbs.ts";
@@ -17,6 +18,9 @@ import { openNames } from "./names.ts";
 /** How long the start waits for the indexes before it goes on opening them in the background, in milliseconds. */
 const startWaitMs = 5000;
 
+/** Of the machine's memory, for indexes, unless a setting says how much. */
+const memoryShare = 0.5;
+
 /** Opens the indexes and serves them, each as soon as it is there. A damaged one is reported; the others work. */
 export async function createVectord(deps: Deps<{ storaged: Storaged }>): Promise<Running<Vectord>> {
   const { config, clock, log, metrics, newId, directory } = deps;
@@ -24,7 +28,13 @@ export async function createVectord(deps: Deps<{ storaged: Storaged }>): Promise
   const { threads, max_waiting: maxWaiting, hnsw_engine: hnswEngine } = config.vectord;
   const engines = await openEngines({ threads, maxWaiting, hnswEngine, log, metrics });
   const journals = await openJournals({ storaged, log, clock, newId, directory });
-  const indexes = openIndexes({ settings: config.vectord, clock, log, newId, engines, journals });
+  const budget = createMemoryBudget({
+    limit: config.vectord.max_memory_bytes,
+    share: memoryShare,
+    setting: "vectord.max_memory_bytes",
+    advice: "delete items and compact, drop an index",
+  });
+  const indexes = openIndexes({ settings: config.vectord, clock, log, newId, engines, budget, journals });
   const names = openNames(indexes, storaged.verbs, { clock, log });
   const parts: ItemParts = { deps, names, measures: createMeasures(metrics, clock, indexes) };
   let stopping = false;

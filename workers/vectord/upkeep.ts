@@ -1,13 +1,14 @@
 /** What is done to an index in the background: folding its journal into a checkpoint, and dropping dead rows. */
 import type { Clock } from "../../runtime/clock.ts";
 import { describe, type Log } from "../../runtime/log.ts";
+import type { Room } from "../../runtime/memory-budget.ts";
 import type { Config } from "../../runtime/settings.ts";
 import { copyLive } from "./compaction.ts";
 import type { Engine } from "./engine.ts";
 import { createGeneration, type Generation } from "./generation.ts";
 import type { Contents, Journal } from "./journal.ts";
 import { rowPieces } from "./row-pieces.ts";
-import type { View } from "./rows.ts";
+import type { Rows, View } from "./rows.ts";
 import type { VectorBlocks } from "./vector-blocks.ts";
 
 export interface Upkeep {
@@ -28,6 +29,10 @@ interface UpkeepDeps {
   /** Puts the new generation in the place of the current one; whoever uses the old one still may. */
   replace: (next: Generation) => void;
   openEngine: (blocks: VectorBlocks) => Promise<Engine>;
+  /** Memory for a copy of the live rows; throws `memory_full`. */
+  roomFor: (rows: Rows) => Room;
+  /** Bytes that the rows take. */
+  roomOf: (rows: Rows) => number;
 }
 
 export interface Load {
@@ -143,13 +148,23 @@ function contents(
 }
 
 async function compact(deps: UpkeepDeps, signal: AbortSignal): Promise<void> {
-  const { clock, log, journal, current, replace, openEngine } = deps;
+  const room = deps.roomFor(deps.current().rows);
+  try {
+    await compactWithin(deps, room, signal);
+  } catch (error) {
+    room.give();
+    throw error;
+  }
+}
+
+async function compactWithin(deps: UpkeepDeps, room: Room, signal: AbortSignal): Promise<void> {
+  const { clock, log, journal, current, replace, openEngine, roomOf } = deps;
   const old = current();
   const view = old.rows.view();
   const mark = journal.position();
   const copy = await copyLive(old.rows, view, clock, signal);
   const engine = await openEngine(copy.rows.blocks);
-  const next = createGeneration({ rows: copy.rows, engine, clock, log });
+  const next = createGeneration({ rows: copy.rows, engine, room, clock, log });
   const closing = () => void next.close().catch((error) => log.warn("close failed", describe(error)));
   try {
     signal.addEventListener("abort", closing, { once: true });
@@ -159,6 +174,7 @@ async function compact(deps: UpkeepDeps, signal: AbortSignal): Promise<void> {
     await copy.follow(signal);
     // No await from here to `replace`: no batch may come between.
     copy.catchUp();
+    room.resize(roomOf(copy.rows));
     replace(next);
     release();
   } catch (error) {

@@ -8,8 +8,8 @@ import { type PlaybookStack, startPlaybookStack } from "../../support/playbook-s
 const home = temporaryDirectory("playbook-store");
 const stacks: PlaybookStack[] = [];
 let runs = 0;
-const open = async (directory = join(home.path, String(runs++))) => {
-  const stack = await startPlaybookStack({ directory });
+const open = async (directory = join(home.path, String(runs++)), settings = {}) => {
+  const stack = await startPlaybookStack({ directory, settings });
   stacks.push(stack);
   return stack;
 };
@@ -129,4 +129,41 @@ test("the log is written anew under load: what is there stays, and the file stay
   expect(sizes.at(-1)).toBeLessThan(Math.max(...sizes));
   await close(stack);
   expect(await all(await open(stack.directory))).toEqual(before);
+});
+
+describe("memory", () => {
+  const asked = (at: number) => ({ query_text: `question ${at}`, corpus: "workers", answer_id: `w${at}` });
+  const full = { type: "memory_full", status: 507 };
+
+  test("a playbook that does not fit is refused with the figures; forgetting makes room", async () => {
+    const stack = await open(undefined, { max_memory_bytes: 10_000 });
+    const { playbook } = await stack.verbs.record(asked(0));
+    let refused: unknown;
+    for (let at = 1; at < 20 && !refused; at++)
+      await stack.verbs.record(asked(at)).catch((cause) => {
+        refused = cause;
+      });
+    expect(refused).toMatchObject({ ...full, details: { budget_bytes: 10_000 } });
+    expect(refused).toMatchObject({
+      message: expect.stringContaining("playbooks.log takes no more: it needs"),
+    });
+    const before = (await all(stack)).length;
+    expect(before).toBeLessThan(19);
+    await stack.verbs.forget({ playbook_id: playbook.playbook_id });
+    expect((await all(stack)).length).toBe(before - 1);
+  });
+
+  test("a start leaves closed what does not fit and names it; the rest works, and nothing is lost", async () => {
+    const { stack } = await filled(10);
+    const { directory } = stack;
+    await close(stack);
+    const small = await open(directory, { max_memory_bytes: 5000 });
+    const closed = expect.stringContaining("playbooks.log stays closed: to be read it needs");
+    expect(small.notReady()).toEqual([closed]);
+    await expect(small.verbs.playbooks({})).rejects.toMatchObject({ ...full, message: closed });
+    await expect(small.verbs.record(asked(11))).rejects.toMatchObject({ ...full, message: closed });
+    expect((await small.verbs.profiles({})).profiles).toEqual([]);
+    await close(small);
+    expect((await all(await open(directory))).length).toBe(10);
+  });
 });
