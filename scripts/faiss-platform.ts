@@ -123,7 +123,7 @@ export async function installSystemPackages(say: Say, machine: Machine = thisMac
   say(
     `FAISS indexes need ${debianPackages.join(", ")} of the system: the library, and a compiler to bind it.`,
   );
-  if (allowed.kind === "ask" && !(await isYes("setup:   Install them by sudo apt-get? [y/N] "))) {
+  if (allowed.kind === "ask" && !(await isYes("Install them by sudo apt-get? [y/N] "))) {
     say("no system packages are installed (no yes at the terminal).");
     return false;
   }

@@ -166,6 +166,45 @@ describe.skipIf(!built || process.getuid?.() !== 0)("on a machine without FAISS,
   });
 });
 
+/** script(1) gives the command a terminal, and types what comes on its own input. */
+describe.skipIf(Bun.which("script") === null)("through sudo", () => {
+  test.each([
+    ["y", true],
+    ["n", false],
+    ["", false],
+    ["yes please, all of it", false],
+  ])("the answer %p at the terminal installs: %p", async (answer, installs) => {
+    const { path, remove } = temporaryDirectory("faiss");
+    const { env, called } = machineWithoutFaiss(path);
+    writeFileSync(join(path, "bin/sudo"), `#!/bin/sh\necho "sudo $*" >> ${path}/calls\nexec "$@"\n`, {
+      mode: 0o755,
+    });
+    const code = `const { installSystemPackages } = await import("${root}/scripts/faiss-platform.ts");
+      const machine = { platform: "linux", isRoot: false, has: () => true, install: undefined, hasTerminal: true };
+      console.log("installed " + (await installSystemPackages(console.log, machine)))`;
+    writeFileSync(join(path, "ask.ts"), code);
+    const command = `PATH=${env.PATH} ${process.execPath} ${path}/ask.ts`;
+    const child = Bun.spawn(["script", "-qec", command, "/dev/null"], { stdio: ["pipe", "pipe", "inherit"] });
+    let shown = "";
+    let isAnswered = false;
+    for await (const bytes of child.stdout) {
+      shown += new TextDecoder().decode(bytes);
+      if (shown.includes("[y/N] ") && !isAnswered) {
+        isAnswered = true;
+        child.stdin.write(`${answer}\n`);
+        await child.stdin.flush();
+      }
+    }
+    await child.exited;
+    const calls = called();
+    remove();
+    expect(shown).toContain("FAISS indexes need libfaiss-dev");
+    expect(shown).toContain(`installed ${installs}`);
+    expect(calls.includes("sudo env DEBIAN_FRONTEND=noninteractive apt-get -q -y install")).toBe(installs);
+    expect(calls.includes("apt-get")).toBe(installs);
+  });
+});
+
 describe("permission to install into the system", () => {
   const debian: Machine = {
     platform: "linux",
