@@ -60,12 +60,21 @@ function elementsOf(bytes: Uint8Array): SchemaElement[] {
     if (count < 1 || count > elementsMax)
       throw new Error(`the schema has ${count} values and groups; at most ${elementsMax} are taken`);
     for (let index = 0; index < count; index++) deserializeTCompactProtocol(reader);
-    return parquetMetadata(footerOf(bytes.subarray(0, reader.offset)), { geoparquet: false }).schema;
+    const { schema } = parquetMetadata(footerOf(bytes.subarray(0, reader.offset)), { geoparquet: false });
+    if (!schema.every(isWellFormed)) throw new Error("an element has a field of another type than Parquet's");
+    return schema;
   } catch (cause) {
     const whole = bytes.length < schemaBytesMax ? "" : ` (of which ${schemaBytesMax} bytes are looked at)`;
     throw broken(`its schema${whole} is damaged: ${cause instanceof Error ? cause.message : "?"}`, cause);
   }
 }
+
+/** Thrift tells the type of each field, and hyparquet passes on whatever it says. */
+const isWellFormed = ({ name, num_children, type_length, precision, scale }: SchemaElement): boolean =>
+  typeof name === "string" &&
+  [num_children, type_length, precision, scale].every(
+    (field) => field === undefined || (Number.isSafeInteger(field) && field >= 0),
+  );
 
 /** The same schema in a footer without rows, for hyparquet to give its types their names. */
 function footerOf(head: Uint8Array): Uint8Array {
@@ -95,7 +104,7 @@ function treeOf([root, ...elements]: SchemaElement[]): SchemaNode[] {
     const parent = above.node === top ? undefined : above.node;
     // What is nested too deep is counted and not kept: a path at each of 20,000 levels would take their square.
     const kept = above.levels <= typeNestingMax;
-    const path = kept ? [...above.node.path, element.name ?? ""] : [];
+    const path = kept ? [...above.node.path, element.name] : [];
     const node: SchemaNode = { element, path, parent, children: [] };
     if (kept) above.node.children.push(node);
     const levels = above.levels + levelsOf(node);

@@ -1,8 +1,8 @@
 /** Parquet files made by hand, byte by byte, as no writer would make them. */
 
-/** A file without rows: the bytes of its schema are those after the version in thrift's compact form. */
-export function parquetOf(schema: readonly number[]): Buffer {
-  const footer = Buffer.from([0x15, 2, ...schema, 0x16, 0, 0x19, 0x0c, 0]);
+/** A file without rows, whatever it says of their number (up to 63): the bytes of its schema are those after the version in thrift's compact form. */
+export function parquetOf(schema: readonly number[], rows = 0): Buffer {
+  const footer = Buffer.from([0x15, 2, ...schema, 0x16, 2 * rows, 0x19, 0x0c, 0]);
   const tail = Buffer.alloc(8);
   tail.writeUInt32LE(footer.length);
   tail.write("PAR1", 4);

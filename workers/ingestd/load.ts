@@ -55,6 +55,8 @@ export async function load(session: Session, stored: Stored, options: LoadOption
       return await loadTable(session, table, options);
     } catch (error) {
       if (!(error instanceof NotHeld)) throw error;
+      // A format that DuckDB alone reads has no other way: the file contradicts itself.
+      if (table.explain) throw table.explain(new EngineError(error.message));
       reason = error;
       options.onRetry(error.message);
     }

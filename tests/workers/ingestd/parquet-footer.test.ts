@@ -1,9 +1,12 @@
 /** Parquet files that no native code may see, and footers that are none. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { typeNestingMax } from "../../../runtime/sql-type.ts";
+import { durationsOf } from "../../../workers/ingestd/parquet/arrow-schema.ts";
 import { type IngestStack, startIngestStack } from "../../support/ingest-stack.ts";
 import { nestedGroups, parquetOf, varint } from "../../support/parquet-bytes.ts";
+import { seeded } from "../../support/seeded.ts";
 
 let stack: IngestStack;
 beforeAll(async () => {
@@ -73,6 +76,11 @@ const footers: readonly (readonly [string, (file: Buffer) => Buffer, string])[] 
     "more elements than its groups",
   ],
   [
+    "with more rows in its footer than in itself",
+    () => parquetOf([0x19, 0x2c, 0x48, 1, 114, 0x15, 0x02, 0, 0x15, 0x02, 0x25, 0, 0x18, 1, 97, 0], 5),
+    "of 5 rows 0 were loaded",
+  ],
+  [
     "with a schema of a billion elements",
     () => parquetOf([0x19, 0xfc, ...varint(1e9)]),
     "at most 262144 are taken",
@@ -83,6 +91,50 @@ const footers: readonly (readonly [string, (file: Buffer) => Buffer, string])[] 
     "is damaged",
   ],
 ];
+
+/** Bytes of a file, mostly of its footer, are changed at random; PARQUET_MUTATIONS and PARQUET_SEED make it a campaign. */
+const mutations = Number(process.env.PARQUET_MUTATIONS ?? 60);
+const seed = Number(process.env.PARQUET_SEED ?? 1);
+
+test(`${mutations} damaged files, seed ${seed}: each is read or refused, and the next one is taken`, async () => {
+  const random = seeded(seed);
+  const below = (bound: number) => Math.floor(random() * bound);
+  const names = readdirSync(folder).filter((name) => name.endsWith(".parquet"));
+  for (let round = 0; round < mutations; round++) {
+    const name = names[below(names.length)] ?? "";
+    const file = Buffer.from(await Bun.file(join(folder, name)).bytes());
+    const length = file.readUInt32LE(file.length - 8);
+    for (let changes = 1 + below(3); changes > 0; changes--) {
+      const at =
+        random() < 0.8
+          ? file.length - 8 - length + below(Math.min(length, 400))
+          : 4 + below(file.length - 12);
+      file[at] = below(256);
+    }
+    const { status, error } = await stack.ingest(`damaged_${round}`, file as unknown as BodyInit);
+    expect([name, round, status === 200 ? 422 : status, error.type]).toEqual([name, round, 422, error.type]);
+  }
+}, 600_000);
+
+// A reader that believes them loops through thousands of millions of fields.
+test("an Arrow schema whose lengths lie is given up", async () => {
+  const file = Buffer.from(await Bun.file(join(folder, "duration-in-list.parquet")).bytes()).toString(
+    "latin1",
+  );
+  const text = file.slice(file.indexOf("/////"));
+  const bytes = Buffer.from(/^[A-Za-z0-9+/]+=*/.exec(text)?.[0] ?? "", "base64");
+  expect(durationsOf(bytes)).toEqual(["a"]);
+  for (const lie of [0x7fffffff, 0xffffffff, 0, 1000])
+    for (let at = 0; at + 4 <= bytes.length; at++) {
+      const wrong = Buffer.from(bytes);
+      wrong.writeUInt32LE(lie, at);
+      try {
+        expect(durationsOf(wrong).length).toBeLessThan(1000);
+      } catch (error) {
+        expect(error).toBeInstanceOf(Error);
+      }
+    }
+});
 
 describe("a file", () => {
   for (const [what, make, message] of footers)

@@ -1,7 +1,7 @@
 /** What the writer of a Parquet file left in its key-value metadata. */
-import { type DataType, RecordBatchReader, Type } from "apache-arrow";
 import type { Session } from "../engine.ts";
 import { literal } from "../sql-text.ts";
+import { durationsOf } from "./arrow-schema.ts";
 import type { Writer } from "./exactness.ts";
 
 const arrowKey = "ARROW:schema";
@@ -24,12 +24,8 @@ export async function writerOf(session: Session, path: string): Promise<Writer &
 
 function durationsIn(base64: string): string[] | undefined {
   try {
-    const reader = RecordBatchReader.from(Buffer.from(base64, "base64")).open();
-    return reader.schema.fields.flatMap(({ name, type }) => (holdsDuration(type) ? [name] : []));
+    return durationsOf(Buffer.from(base64, "base64"));
   } catch {
     return undefined;
   }
 }
-
-const holdsDuration = (type: DataType): boolean =>
-  type.typeId === Type.Duration || (type.children ?? []).some((field) => holdsDuration(field.type));
