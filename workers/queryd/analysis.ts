@@ -2,13 +2,13 @@
 import { fail, ServiceError } from "../../runtime/errors.ts";
 import type { Session } from "./engine.ts";
 import { givesFewRows } from "./few-rows.ts";
-import { withOwnSchema } from "./own-schema.ts";
+import { withoutSchemas, withoutShowAll } from "./replaced-names.ts";
 import { type Checked, checkTree } from "./sandbox.ts";
 import { type Origin, placeIn } from "./sql-error.ts";
 import { markedStatement, readStatement, type Statement } from "./statement.ts";
 import { renamedColumns } from "./text-form.ts";
 
-export interface Verdict extends Omit<Checked, "informationSchema"> {
+export interface Verdict extends Omit<Checked, "schemas" | "showAll"> {
   statement: Statement;
   /** The result is small whatever the data. */
   fewRows: boolean;
@@ -62,9 +62,10 @@ async function analyse(
   const { node } = place;
   delete place.node;
   if (frame(reply) !== expected) throw await refusal(statement, { sql, session });
-  const { informationSchema, ...checked } = check(node, { sql, prefixBytes: marked.prefixBytes });
-  if (informationSchema.length > 0)
-    return analyse(replaced(sql, informationSchema), session, { mark, expected });
+  const { schemas, showAll, ...checked } = check(node, { sql, prefixBytes: marked.prefixBytes });
+  // Schemas first: SHOW ALL TABLES may leave its place.
+  if (schemas.length > 0) return analyse(withoutSchemas(sql, schemas), session, { mark, expected });
+  if (showAll > 0) return analyse(withoutShowAll(sql, showAll), session, { mark, expected });
   return {
     ...checked,
     statement,
@@ -75,24 +76,17 @@ async function analyse(
   };
 }
 
-function replaced(sql: string, places: readonly number[]): string {
-  const text = withOwnSchema(sql, places);
-  if (text === undefined)
-    throw fail("sql_error", "write information_schema as one plain name: information_schema.tables");
-  return text;
-}
-
 /** Checks the tree; places are turned to the caller's text. */
 function check(node: unknown, origin: Origin): Checked {
   try {
-    const { tables, informationSchema, ...rest } = checkTree(node);
+    const { tables, schemas, ...rest } = checkTree(node);
     const moved = [...tables].map(
       ([name, at]) => [name, at === undefined ? at : at - origin.prefixBytes] as const,
     );
     return {
       ...rest,
       tables: new Map(moved),
-      informationSchema: informationSchema.map((at) => at - origin.prefixBytes),
+      schemas: schemas.map((at) => at - origin.prefixBytes),
     };
   } catch (error) {
     if (!(error instanceof ServiceError)) throw error;

@@ -9,6 +9,7 @@ import type { Verdict } from "./analysis.ts";
 import type { Manifest } from "./catalog.ts";
 import type { Session } from "./engine.ts";
 import { EngineError } from "./engine-error.ts";
+import { ownReads, ownSources } from "./own-schema.ts";
 import type { Parameter } from "./parameters.ts";
 import { tableFunctions } from "./sandbox-lists.ts";
 import { kindOf } from "./sql-error.ts";
@@ -47,7 +48,8 @@ export async function checkBound(bound: Bound, session: Session): Promise<void> 
   if (verdict.bound.has(key)) return;
   const { body } = verdict.statement;
   const written = withValues(body, verdict.parameters, parameters);
-  const sources = [...used].map(([name, manifest]) => ({ name, relation: `(${emptyRows(manifest)})` }));
+  const empty = [...used].map(([name, manifest]) => ({ name, relation: `(${emptyRows(manifest)})` }));
+  const sources = [...empty, ...ownSources(verdict.tables.keys())];
   const { sql, prefixBytes } = markedStatement(written.sql, sources, { mark });
   const [[text = "null"] = []] = await session.rows(planSql, () => [{ type: "text", value: sql }]);
   const reply: PlanReply = JSON.parse(text);
@@ -72,9 +74,8 @@ const keyOf = ({ used, parameters }: Bound): string =>
     [...parameters].map(([name, { type }]) => [name, type]),
   ]);
 
-/** Views of ours read DuckDB's lists of tables, columns and types. */
 const mayRead = (name: string, listing: boolean): boolean =>
-  tableFunctions.has(name) || (listing && /^duckdb_(tables|views|columns|schemas|types)$/.test(name));
+  tableFunctions.has(name) || (listing && ownReads.test(name));
 
 interface Facts {
   /** The functions by which the plan reads: tables, files and lists alike. */

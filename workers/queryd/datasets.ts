@@ -2,6 +2,7 @@
 import { fail, type ServiceError } from "../../runtime/errors.ts";
 import { nearNames } from "../../runtime/nearest.ts";
 import type { Manifest, Snapshot } from "./catalog.ts";
+import { ownRelation } from "./own-schema.ts";
 import { placeIn } from "./sql-error.ts";
 import { foldName } from "./table-name.ts";
 
@@ -19,7 +20,7 @@ export function resolveDatasets(
   const byFolded = new Map<string, Manifest>();
   for (const [name, position] of tables) {
     const manifest = find(name, snapshot);
-    if (!manifest && given.has(foldName(name))) continue;
+    if (!manifest && (given.has(foldName(name)) || ownRelation(foldName(name)) !== undefined)) continue;
     if (!manifest)
       throw unknown(
         name,

@@ -13,6 +13,7 @@ import { CutShortError } from "./engine-error.ts";
 import { planText, readPlan } from "./explain.ts";
 import { fewRowsMax } from "./few-rows.ts";
 import type { Numbers } from "./number-writer.ts";
+import { ownSources } from "./own-schema.ts";
 import { type GivenParameters, matchParameters, parametersOf } from "./parameters.ts";
 import type { QueryLife } from "./queries.ts";
 import { type Body, resultBody } from "./result-body.ts";
@@ -69,7 +70,8 @@ export async function startQuery(machinery: Machinery, query: SqlQuery, life: Qu
     const used = resolveDatasets(verdict, snapshot, query.sql);
     const hold = await versions.hold(used, life.signal);
     held.push(hold);
-    const run: Run = { machinery, query, life, session, verdict, sources: hold.sources, used };
+    const sources = [...hold.sources, ...ownSources(verdict.tables.keys())];
+    const run: Run = { machinery, query, life, session, verdict, sources, used };
     await checkBound({ verdict, used, parameters, mark: machinery.mark }, session).catch((cause) =>
       Promise.reject(translate(run, cause, { sql: query.sql, prefixBytes: 0 })),
     );

@@ -14,7 +14,7 @@ import { httpfsSettings } from "./httpfs.ts";
 import { jsonGuardStatements } from "./json-guards.ts";
 import { openObjectCache } from "./object-cache.ts";
 import { createObjects } from "./objects.ts";
-import { ownSchemaStatements } from "./own-schema.ts";
+import { ownColumnsSql, ownSchemaStatements } from "./own-schema.ts";
 import { openReadableFolder } from "./readable.ts";
 import { createResidents } from "./residents.ts";
 import { pathHider } from "./sql-error.ts";
@@ -47,12 +47,8 @@ export async function openMachinery(deps: QuerydDeps, lifetime: AbortSignal): Pr
   const inPlace = [...bucketFolders(deps).map((folder) => `${folder}/`), ...remote];
   const hidePaths = pathHider([...inPlace, `${directory}/`]);
   const { execute, bind, inTurn } = await ownStatements(engine, lifetime);
-  await execute([
-    "CREATE SCHEMA lakehouse",
-    ...guardStatements,
-    ...jsonGuardStatements,
-    ...ownSchemaStatements,
-  ]);
+  await execute(["CREATE SCHEMA lakehouse", ...guardStatements, ...jsonGuardStatements]);
+  await execute(ownSchemaStatements(await inTurn((own) => own.rows(ownColumnsSql))));
   const { storaged, catalogd } = peers;
   const maxBytes = config.queryd.cache_max_bytes;
   const cache = await openObjectCache({ storaged, directory: folders.cache, maxBytes, newId });

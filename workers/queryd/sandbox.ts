@@ -1,10 +1,12 @@
 /** Which statements may run: decided on DuckDB's own syntax tree, before DuckDB binds a single name. */
-import { fail, type ServiceError } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors.ts";
 import { typeNestingMax } from "../../runtime/sql-type.ts";
 import { guardedJson, nestsTooDeep, structuring } from "./json-guards.ts";
-import { ownViews } from "./own-schema.ts";
+import { ownRelation } from "./own-schema.ts";
+import { createQualifiedNames } from "./qualified-names.ts";
 import { deniedFunction, systemTables, tableFunctions } from "./sandbox-lists.ts";
 import { foldName, isTableName } from "./table-name.ts";
+import { type Node, notAllowed, placeOf } from "./tree-node.ts";
 import { asksForGiant, guardedFunctions } from "./value-guards.ts";
 
 /** What a statement needs. */
@@ -17,11 +19,12 @@ export interface Checked {
   parameters: string[];
   /** It lists datasets: by SHOW, or through a view of ours over DuckDB's catalog. */
   listing: boolean;
-  /** Bytes where information_schema is named, each for `withOwnSchema`. */
-  informationSchema: number[];
+  /** Bytes of names with a schema, each for `withoutSchemas`. */
+  schemas: number[];
+  /** How often SHOW ALL TABLES stands in it, for `withoutShowAll`. */
+  showAll: number;
 }
 
-type Node = Record<string, unknown>;
 /** The names WITH gives at some point of the statement, folded, and what each costs to plan: an estimate. */
 type Scope = ReadonlyMap<string, Cost>;
 interface Cost {
@@ -78,8 +81,8 @@ export function checkTree(statement: unknown): Checked {
   const cost = walker.walk(statement, new Map(), 0);
   if (cost.joins > joinsMax) throw tooComplex(`${cost.joins} joins; at most ${joinsMax}`);
   if (cost.tables > tablesMax) throw tooComplex(`${cost.tables} tables; at most ${tablesMax}`);
-  const { tables, given, parameters, informationSchema } = walker;
-  return { tables, given, parameters, listing: walker.listing(), informationSchema };
+  const { tables, given, parameters } = walker;
+  return { tables, given, parameters, ...walker.found() };
 }
 
 const tooComplex = (found: string) => fail("sql_error", `the statement is too complex to plan: ${found}`);
@@ -93,8 +96,9 @@ function createWalker() {
   const tables = new Map<string, number | undefined>();
   const given = new Set<string>();
   const parameters: string[] = [];
-  const informationSchema: number[] = [];
+  const qualified = createQualifiedNames();
   let listing = false;
+  let showAll = 0;
 
   const walk = (value: unknown, scope: Scope, depth: number): Cost => {
     if (typeof value !== "object" || value === null) return free;
@@ -104,6 +108,8 @@ function createWalker() {
     const node = value as Node;
     checkNode(node);
     if (node.type === "SHOW_REF" && !node.query) listing = true;
+    if (node.table_name === "__show_tables_expanded") showAll += 1;
+    if (node.class === "COLUMN_REF") qualified.column(node);
     if (node.class === "PARAMETER") parameters.push(String(node.identifier));
     if (isQuery(node)) return walkQuery(node, scope, depth);
     const own =
@@ -135,11 +141,13 @@ function createWalker() {
     const place = placeOf(node);
     if (node.at_clause) throw fail("sql_error", `AT on '${name}' is not supported`, { details: place });
     if (node.schema_name || node.catalog_name) {
+      qualified.table(node);
       listing = true;
-      if (checkQualified(node) === "information_schema") informationSchema.push(place?.position ?? 0);
       return { tables: 1, joins: 0 };
     }
-    if (systemTables.test(name)) throw notAllowed(`the table '${name}' is not open to queries`, node);
+    const own = ownRelation(foldName(name)) !== undefined;
+    listing ||= own;
+    if (systemTables.test(name) && !own) throw notAllowed(`the table '${name}' is not open to queries`, node);
     if (!isTableName(name))
       throw notAllowed(
         `'${name.slice(0, 200)}' is not a dataset: only registered datasets can be read, and what WITH names may have letters, digits, spaces and _ $ @ # - in its name`,
@@ -148,7 +156,8 @@ function createWalker() {
     if (!tables.has(name)) tables.set(name, place?.position);
     return sum(scope.get(foldName(name)) ?? free, { tables: 1, joins: 0 });
   };
-  return { walk, tables, given, parameters, informationSchema, listing: () => listing };
+  const found = () => ({ listing, showAll, schemas: qualified.places(given) });
+  return { walk, tables, given, parameters, found };
 }
 
 const isQuery = (node: Node): boolean => "cte_map" in node;
@@ -216,28 +225,3 @@ function checkShow(node: Node): void {
   if (node.show_type !== "SHOW_UNQUALIFIED" || !/^(tables|__show_tables_expanded)$/i.test(name))
     throw notAllowed("this SHOW is not allowed; SHOW TABLES lists the datasets", node);
 }
-
-function checkQualified(node: Node): "information_schema" | "own" {
-  const schema = String(node.schema_name);
-  const catalog = String(node.catalog_name);
-  const name = String(node.table_name);
-  if (/^information_schema$/i.test(schema) && /^(memory|system)?$/i.test(catalog) && ownViews.test(name))
-    return "information_schema";
-  if (schema === "lakehouse" && catalog === "" && ownViews.test(name)) return "own";
-  if (/^main$/i.test(schema) && /^(memory)?$/i.test(catalog) && !systemTables.test(name))
-    throw fail("sql_error", `write ${name} instead of ${schema}.${name}: datasets have no schema`, {
-      details: placeOf(node),
-    });
-  throw notAllowed(
-    `'${[catalog, schema, name].filter(Boolean).join(".").slice(0, 200)}' is not a dataset: only registered datasets can be read`,
-    node,
-  );
-}
-
-/** Bytes from the start of the statement; absent where the tree does not say. */
-function placeOf({ query_location: at }: Node): { position: number } | undefined {
-  return typeof at === "number" && Number.isSafeInteger(at) ? { position: at } : undefined;
-}
-
-const notAllowed = (message: string, node: Node): ServiceError =>
-  fail("statement_not_allowed", message, { details: placeOf(node) });

@@ -165,7 +165,10 @@ const statements: ApiCase[] = [
     place(1, 15),
   ]),
   sql("an unknown dataset that nothing comes near", "SELECT * FROM zzzzzzzzz", ["zzzzzzzzz", "SHOW TABLES"]),
-  sql("a dataset with a schema", "SELECT * FROM main.workers", ["write workers"]),
+  sql("a dataset with a schema, with names that come near", "SELECT * FROM main.wokers", [
+    "did you mean workers",
+  ]),
+  sql("a schema behind a comment", "SELECT * FROM main/**/.workers", ["plainly"]),
   sql("a dataset at a version", "SELECT * FROM workers AT (VERSION => 1)", ["AT"]),
   sql("an unknown column", "SELECT nme\nFROM workers", [
     'Referenced column \\"nme\\" not found',
