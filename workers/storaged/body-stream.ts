@@ -1,5 +1,6 @@
 /** Bodies as they pass: counted on the way in, watched on the way out, never held whole. */
 import { tooLarge } from "../../runtime/body.ts";
+import type { Clock } from "../../runtime/clock.ts";
 import { fail } from "../../runtime/errors.ts";
 import type { ReceiveOptions } from "./bucket.ts";
 
@@ -39,13 +40,14 @@ const gone = (cause: unknown) =>
 export async function* unlessStalled(
   body: ReadableStream<Uint8Array>,
   idleMs: number,
+  clock: Pick<Clock, "after">,
 ): AsyncGenerator<Uint8Array> {
   const reader = body.getReader();
   const late = () =>
     fail("timeout", `no bytes of the body came for ${idleMs} ms; nothing was stored, send it again`);
   try {
     for (;;) {
-      const { done, value } = await within(reader.read(), idleMs, late);
+      const { done, value } = await within(reader.read(), { ms: idleMs, late, clock });
       if (done) return;
       yield value;
     }
@@ -55,14 +57,22 @@ export async function* unlessStalled(
   }
 }
 
+/** How long what is there already has to be read: a process that was held finds the time over before it reads. */
+const lastLookMs = 10;
+
 /** The work's outcome, or the error made by `late` when it takes longer than `ms`. */
-export async function within<T>(work: Promise<T>, ms: number, late: () => Error): Promise<T> {
+export async function within<T>(
+  work: Promise<T>,
+  { ms, late, clock }: { ms: number; late: () => Error; clock: Pick<Clock, "after"> },
+): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(late()), ms);
+  let cancel = clock.after(ms, () => {
+    cancel = clock.after(lastLookMs, () => reject(late()));
+  });
   try {
     return await Promise.race([work, promise]);
   } finally {
-    clearTimeout(timer);
+    cancel();
   }
 }
 

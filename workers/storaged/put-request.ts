@@ -1,5 +1,6 @@
 /** PUT: the body of a request becomes an object, or nothing at all. */
 import { refuseLongBody } from "../../runtime/body.ts";
+import type { Clock } from "../../runtime/clock.ts";
 import type { RawContext } from "../../runtime/contract.ts";
 import { fail } from "../../runtime/errors.ts";
 import type { Deps } from "../../runtime/service.ts";
@@ -24,6 +25,7 @@ export function putBytesMax(
 }
 
 export interface PutDeps {
+  clock: Pick<Clock, "after">;
   limits: Limits;
   idempotency: Deps["idempotency"];
   operations: Operations;
@@ -31,7 +33,7 @@ export interface PutDeps {
 
 /** Stores the body. 201 with the object's description when it is new, 200 when one was replaced. */
 export async function putObject(
-  { limits, idempotency, operations }: PutDeps,
+  { clock, limits, idempotency, operations }: PutDeps,
   bucket: Bucket,
   key: string,
   { request, signal, idempotencyKey }: RawContext,
@@ -46,7 +48,7 @@ export async function putObject(
   }
   const bytesMax = putBytesMax(key, limits);
   refuseLongBody(headers, bytesMax);
-  const upload = await bucket.receive(key, metered(request.body, limits.idle_timeout_ms, operations), {
+  const upload = await bucket.receive(key, metered(request.body, { clock, limits, operations }), {
     bytesMax,
     bytes: announced(headers),
     contentType: contentTypeOf(headers),
@@ -79,9 +81,12 @@ const announced = (headers: Headers): number | undefined => {
   return length === null || headers.has("transfer-encoding") ? undefined : Number(length);
 };
 
-async function* metered(body: ReadableStream<Uint8Array> | null, idleMs: number, operations: Operations) {
+async function* metered(
+  body: ReadableStream<Uint8Array> | null,
+  { clock, limits, operations }: Omit<PutDeps, "idempotency">,
+) {
   if (!body) return;
-  for await (const chunk of unlessStalled(body, idleMs)) {
+  for await (const chunk of unlessStalled(body, limits.idle_timeout_ms, clock)) {
     operations.received(chunk.length);
     yield chunk;
   }

@@ -85,8 +85,8 @@ export function createS3Connection({ name, server, clock, log }: ConnectionDeps)
         ...(body && { body }),
         signal: stop.signal,
       });
-      const response = await within(work, timeoutMs, () => silent(place, timeoutMs));
-      const answered = bodyOf(place, response, { timeoutMs: server.timeoutMs, stop, signal });
+      const response = await within(work, { ms: timeoutMs, late: () => silent(place, timeoutMs), clock });
+      const answered = bodyOf(place, response, { timeoutMs: server.timeoutMs, stop, signal, clock });
       const { status } = response;
       const streamed = request.streamed === true && (status === 200 || status === 206);
       const text = streamed || method === "HEAD" ? "" : await textIn(place, answered);
@@ -141,6 +141,7 @@ function urlOf({ endpoint, bucket, pathStyle }: S3Server, { key, query }: S3Requ
 
 interface BodyOptions {
   timeoutMs: number;
+  clock: Pick<Clock, "after">;
   stop: AbortController;
   signal: AbortSignal;
 }
@@ -156,7 +157,7 @@ const textIn = ({ name, endpoint }: S3Place, body: ReadableStream<Uint8Array>): 
   });
 
 /** The answer's body; a body that is shorter than its Content-Length is an error, however cleanly it ended. */
-function bodyOf(place: S3Place, response: Response, { timeoutMs, stop, signal }: BodyOptions) {
+function bodyOf(place: S3Place, response: Response, { timeoutMs, stop, signal, clock }: BodyOptions) {
   const reader = response.body?.getReader();
   const length = response.headers.get("content-length");
   const expected = length === null ? undefined : Number(length);
@@ -169,7 +170,7 @@ function bodyOf(place: S3Place, response: Response, { timeoutMs, stop, signal }:
       pull: async (controller) => {
         try {
           const { done, value } = reader
-            ? await within(reader.read(), timeoutMs, () => silent(place, timeoutMs))
+            ? await within(reader.read(), { ms: timeoutMs, late: () => silent(place, timeoutMs), clock })
             : { done: true, value: undefined };
           if (value) {
             bytes += value.length;

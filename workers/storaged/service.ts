@@ -126,7 +126,9 @@ function rawEndpoints({ deps, operations, on }: Parts): RawOf<Storaged> {
   return {
     put: (where, context) =>
       on("put", { where, requestId: context.requestId }, (bucket, key) =>
-        limited(() => putObject({ limits, idempotency, operations }, bucket, key, context)),
+        limited(() =>
+          putObject({ clock: deps.clock, limits, idempotency, operations }, bucket, key, context),
+        ),
       ),
     get: (where, context) =>
       on("get", { where, requestId: context.requestId }, (bucket, key, operation) =>

@@ -8,21 +8,26 @@ import { storaged } from "../../../workers/storaged/contract.ts";
 import { createStoraged } from "../../../workers/storaged/service.ts";
 import { noise } from "../../conformance/bucket.ts";
 import { configWith, type InProcess, startInProcess, temporaryDirectory } from "../../support/in-process.ts";
+import { patientClock } from "../../support/patient-clock.ts";
 
 const MiB = 1024 * 1024;
 const bytes = (text: string) => new TextEncoder().encode(text);
 
 describe("storaged", () => {
   const directory = temporaryDirectory("storaged");
+  const clock = patientClock();
   let service: InProcess<typeof storaged>;
   let server: ReturnType<typeof Bun.serve>;
   const config = configWith({
     data_dir: directory.path,
-    storaged: { max_concurrent_puts: 2, idle_timeout_ms: 300, max_put_bytes: 64 * MiB },
+    storaged: { max_concurrent_puts: 2, max_put_bytes: 64 * MiB },
     buckets: { primary: { kind: "local" }, cold: { kind: "local" } },
   });
   const start = async () => {
-    service = await startInProcess({ contract: storaged, create: createStoraged }, { config, peers: {} });
+    service = await startInProcess(
+      { contract: storaged, create: createStoraged },
+      { config, peers: {}, clock },
+    );
   };
   beforeAll(async () => {
     await start();
@@ -177,9 +182,11 @@ describe("storaged", () => {
 
     test("a client that falls silent is told so after idle_timeout_ms", async () => {
       const { answered, socket } = raw(`${header("silent", 5000)}some`);
+      await untilStaged(1);
+      clock.pass();
       const answer = await answered;
       expect(answer).toStartWith("HTTP/1.1 408");
-      expect(answer).toContain("no bytes of the body came for 300 ms");
+      expect(answer).toContain("no bytes of the body came for 600000 ms");
       socket.destroy();
       await untilStaged(0);
     });
