@@ -27,7 +27,7 @@ export const observerdSettings = {
     "longest wait for the judging model, in milliseconds",
   ),
   max_otlp_bytes: integer(16 * MiB, [KiB, GiB], "largest OTLP body, unpacked, in bytes"),
-  max_otlp_spans: integer(10_000, [1, 1_000_000], "most spans of one OTLP request"),
+  max_otlp_spans: integer(10_000, [1, 1_000_000], "most spans or log records of one OTLP request"),
   otlp_export_url: text(
     "",
     "OTLP/HTTP traces endpoint that operations are sent to, as https://cloud.langfuse.com/api/public/otel/v1/traces; empty: none",

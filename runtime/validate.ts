@@ -20,6 +20,9 @@ function checker(schema: TSchema): TypeCheck<TSchema> {
   return made;
 }
 
+/** Whether the value is what the schema says. */
+export const fits = (schema: TSchema, value: unknown): boolean => checker(schema).Check(value);
+
 /**
  * Returns the value, typed, or throws `unknown_field` or `invalid_field` naming the place in `what`. `null` in an
  * optional field is the field's absence, unless its schema takes null; the value that is given does not change.

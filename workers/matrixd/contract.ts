@@ -13,6 +13,7 @@ import {
   raw,
   t,
 } from "../../runtime/contract.ts";
+import { TraceUid } from "../pathwayd/contract.ts";
 import {
   Chunk,
   Corpus,
@@ -135,7 +136,7 @@ export const matrixd = contract("matrixd", {
       corpus: name,
       score: t.Optional(share),
       tags: t.Optional(tags),
-      trace_uid: t.Optional(t.String({ minLength: 1, maxLength: 256 })),
+      trace_uid: t.Optional(TraceUid),
       note: t.Optional(t.String({ maxLength: 4096 })),
     }),
     reply: closed({ playbook: Playbook, merged: t.Boolean() }),

@@ -1,5 +1,6 @@
 /** observerd: what happened, and what to learn from it. See README.md beside this file. */
-import { closed, contract, get, nextPage, pageFields, post, raw, t } from "../../runtime/contract.ts";
+import { Binary, closed, contract, get, nextPage, pageFields, post, raw, t } from "../../runtime/contract.ts";
+import { TraceUid } from "../pathwayd/contract.ts";
 
 const word = t.String({ minLength: 1, maxLength: 200 });
 const text = t.String({ maxLength: 64 * 1024 });
@@ -28,7 +29,7 @@ const told = {
   /** Ties the operations of one run, session or trace together. */
   run_id: t.Optional(word),
   /** The pathway trace this operation followed or made. */
-  trace_uid: t.Optional(word),
+  trace_uid: t.Optional(TraceUid),
   attributes: t.Optional(t.Record(t.String(), t.Unknown())),
 };
 
@@ -37,6 +38,8 @@ export const Operation = closed({
   ...told,
   timestamp: time,
   source: word,
+  /** As it was recorded: earlier releases took any word. */
+  trace_uid: t.Optional(t.String()),
 });
 
 export const FailureCluster = closed({
@@ -77,11 +80,19 @@ export const Review = closed({
 });
 
 const any = t.Object({}, { additionalProperties: true });
-/** OpenTelemetry's `ExportTraceServiceRequest` as JSON: what stands in it is theirs. */
-const OtlpTraces = t.Object({ resourceSpans: t.Optional(t.Array(any)) }, { additionalProperties: true });
-/** `{}` where all was taken. */
-const OtlpAnswer = closed({
-  partialSuccess: t.Optional(closed({ rejectedSpans: t.String(), errorMessage: t.String() })),
+/** OpenTelemetry's requests as JSON: what stands in them is theirs. */
+const otlp = <N extends string, C extends string>(name: N, count: C) => ({
+  consumes: {
+    "application/x-protobuf": Binary,
+    "application/json": t.Object({ [name]: t.Optional(t.Array(any)) }, { additionalProperties: true }),
+  },
+  produces: {
+    "application/x-protobuf": Binary,
+    /** `{}` where all was taken. */
+    "application/json": closed({
+      partialSuccess: t.Optional(closed({ [count]: t.String(), errorMessage: t.String() })),
+    }),
+  },
 });
 
 export const observerd = contract("observerd", {
@@ -131,7 +142,7 @@ export const observerd = contract("observerd", {
       /** What the output was made from; claims that are in none of it count against it. */
       evidence: t.Optional(t.Array(text, { maxItems: 100 })),
       run_id: t.Optional(word),
-      trace_uid: t.Optional(word),
+      trace_uid: t.Optional(TraceUid),
       /** Rules alone, whatever is configured. */
       heuristic_only: t.Optional(t.Boolean()),
     }),
@@ -191,9 +202,17 @@ export const observerd = contract("observerd", {
     }),
   }),
   traces: raw(["POST"], "/observer/otlp/v1/traces", {
-    summary: "OTLP/HTTP traces as JSON: each span is recorded as an operation.",
-    consumes: { "application/json": OtlpTraces },
-    produces: { "application/json": OtlpAnswer },
+    summary: "OTLP/HTTP traces, protobuf or JSON: each span is recorded as an operation.",
+    ...otlp("resourceSpans", "rejectedSpans"),
+  }),
+  logs: raw(["POST"], "/observer/otlp/v1/logs", {
+    summary:
+      "OTLP/HTTP logs: records of errors are recorded as operations; others are counted, and told in the answer.",
+    ...otlp("resourceLogs", "rejectedLogRecords"),
+  }),
+  metrics: raw(["POST"], "/observer/otlp/v1/metrics", {
+    summary: "OTLP/HTTP metrics: data points are counted and not kept, which the answer tells.",
+    ...otlp("resourceMetrics", "rejectedDataPoints"),
   }),
 });
 export type Observerd = typeof observerd;

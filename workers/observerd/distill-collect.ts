@@ -4,6 +4,7 @@ import { fail, ServiceError } from "../../runtime/errors.ts";
 import { answersOfPlaybook, answersOfReview, answersOfRun, type Yield } from "./distill-answer.ts";
 import type { DistillStore } from "./distill-store.ts";
 import type { Parts } from "./parts.ts";
+import { isTraceUid } from "./trace-uid.ts";
 
 /** Traces asked about at once; pathwayd takes 10,000. */
 const tracesAtOnce = 1000;
@@ -103,7 +104,7 @@ export async function settle(
   for (const found of yields(store)) {
     for (const reason of found.skipped) skip(reason);
     for (const answer of found.answers) {
-      if (!store.areAlive(answer.provenance)) skip("retired_trace");
+      if (!store.areAlive(answer.provenance)) skip(whyNotAlive(answer.provenance));
       else if (answer.confidence < confidenceMin) skip("low_confidence");
       else if (store.addAnswer(answer) === "duplicate") skip("duplicate");
     }
@@ -112,6 +113,10 @@ export async function settle(
   skip("contradicted", store.contradicted());
   return skipped;
 }
+
+/** A trace that went, or a uid that no trace can have, as earlier releases took. */
+const whyNotAlive = ({ trace_uids: uids = [] }: Yield["answers"][number]["provenance"]): string =>
+  uids.every(isTraceUid) ? "retired_trace" : "invalid_trace_uid";
 
 function* yields(store: DistillStore): Generator<Yield> {
   for (const run of store.runs(runOperationsMax))

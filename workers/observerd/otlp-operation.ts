@@ -1,7 +1,9 @@
 /** A span as an operation, by OpenTelemetry's semantic conventions, those of Langfuse and OpenInference. */
 import type { Told } from "./operations.ts";
+import { timeOf } from "./otlp-groups.ts";
 import { kindName, type Span } from "./otlp-span.ts";
 import { type Attributes, bounded } from "./otlp-value.ts";
+import { isTraceUid } from "./trace-uid.ts";
 
 const endpointCharsMax = 1000;
 const wordCharsMax = 200;
@@ -37,25 +39,27 @@ const statusKeys = ["http.response.status_code", "http.status_code"];
 const pathKeys = ["url.path", "http.target"];
 const traceKey = "lakehouse.trace_uid";
 /** What stands in fields of its own is not kept twice. */
-const taken = new Set([...inputKeys, ...outputKeys, traceKey]);
+const taken = new Set([...inputKeys, ...outputKeys]);
 
 /** The operation a span tells of. */
 export function operationOf(span: Span): Told {
   const { attributes } = span;
   const failure = failureOf(span);
+  const uid = attributes.get(traceKey);
   const text = (keys: readonly string[], most: number) => cut(textOf(first(attributes, keys)), most);
   return {
-    endpoint: cut(endpointOf(span), endpointCharsMax) ?? span.name,
+    endpoint: cut(endpointOf(span), endpointCharsMax),
     source: isFromLangfuse(span) ? "langfuse" : "otlp",
     success: failure === undefined,
     duration_ms: Number(span.endNanos - span.startNanos) / 1e6,
-    timestamp: new Date(Number(span.startNanos / 1_000_000n)).toISOString(),
+    timestamp: timeOf(span.startNanos),
     // A trace is a run; a session, which holds many, stays among the attributes.
     run_id: span.traceId,
     ...given("model", text(modelKeys, wordCharsMax)),
     ...given("input_summary", text(inputKeys, summaryCharsMax)),
     ...given("output_summary", text(outputKeys, summaryCharsMax)),
-    ...given("trace_uid", text([traceKey], wordCharsMax)),
+    // What no trace can be called stays among the attributes.
+    ...(isTraceUid(uid) && { trace_uid: uid }),
     ...given("error", failure && cut(failure, errorCharsMax)),
     attributes: keptAttributes(span),
   };
@@ -64,8 +68,12 @@ export function operationOf(span: Span): Told {
 const given = <K extends string>(key: K, value: string | undefined) =>
   (value === undefined || value === "" ? {} : { [key]: value }) as { [P in K]?: string };
 
-const cut = (text: string | undefined, most: number): string | undefined =>
-  text !== undefined && text.length > most ? `${text.slice(0, most - 1)}…` : text;
+/** A text that is longer ends in an ellipsis. */
+export function cut(text: string, most: number): string;
+export function cut(text: string | undefined, most: number): string | undefined;
+export function cut(text: string | undefined, most: number): string | undefined {
+  return text !== undefined && text.length > most ? `${text.slice(0, most - 1)}…` : text;
+}
 
 const first = (attributes: Attributes, keys: readonly string[]): unknown =>
   keys.map((key) => attributes.get(key)).find((value) => value !== undefined && value !== null);
@@ -88,8 +96,9 @@ function endpointOf({ attributes, name }: Span): string {
   return name;
 }
 
-const isFromLangfuse = ({ attributes, scope }: Span): boolean =>
-  scope.startsWith("langfuse") || [...attributes.keys()].some((key) => key.startsWith("langfuse."));
+const isFromLangfuse = ({ attributes, resource, scope }: Span): boolean =>
+  scope.startsWith("langfuse") ||
+  [...attributes.keys(), ...resource.keys()].some((key) => key.startsWith("langfuse."));
 
 /** Why the span failed, or undefined. A status that was set counts before what attributes and events say. */
 function failureOf({ status, attributes, events, kind }: Span): string | undefined {
@@ -104,10 +113,10 @@ function failureOf({ status, attributes, events, kind }: Span): string | undefin
   const failed = status.code === 2 || exception || type !== undefined || isHttpError || isLangfuseError;
   if (!failed) return undefined;
   const told = status.message || textOf(attributes.get("langfuse.observation.status_message"));
-  return told || thrown || textOf(type) || (isHttpError ? `HTTP ${http}` : "the span's status is error");
+  return thrown || told || textOf(type) || (isHttpError ? `HTTP ${http}` : "the span's status is error");
 }
 
-function exceptionText(attributes: Attributes): string | undefined {
+export function exceptionText(attributes: Attributes): string | undefined {
   const parts = ["exception.type", "exception.message"].map((key) => textOf(attributes.get(key)));
   return parts.filter((part) => part !== undefined && part !== "").join(": ") || undefined;
 }
@@ -123,11 +132,29 @@ function keptAttributes(span: Span): Record<string, unknown> {
     span_name: cut(span.name, endpointCharsMax),
     span_kind: kindName(span.kind),
     ...(typeof service === "string" && { "service.name": cut(service, wordCharsMax) }),
+    ...(span.isOpen && { span_open: true }),
+    ...(span.status.message !== "" && { status_message: cut(span.status.message, errorCharsMax) }),
   };
+  const events = span.events.map(({ name, nanos, attributes }) => ({
+    name,
+    ...(nanos !== undefined && { timestamp: timeOf(nanos) }),
+    ...(attributes.size > 0 && { attributes: Object.fromEntries(attributes) }),
+  }));
+  const all = new Map([...span.attributes, ...(events.length > 0 ? [["span.events", events] as const] : [])]);
+  return keptOf(all, kept, span.attributesLeftOut);
+}
+
+/** The attributes that an operation keeps, beside others; how many more there were is told. */
+export function keptOf(
+  attributes: Attributes,
+  beside: Record<string, unknown>,
+  alreadyLeftOut = 0,
+): Record<string, unknown> {
+  const kept = { ...beside };
   let bytes = 0;
-  let leftOut = span.attributesLeftOut;
-  for (const [key, value] of span.attributes) {
-    if (taken.has(key)) continue;
+  let leftOut = alreadyLeftOut;
+  for (const [key, value] of attributes) {
+    if (taken.has(key) || (key === traceKey && isTraceUid(value))) continue;
     const small = bounded(value);
     bytes += key.length + Buffer.byteLength(JSON.stringify(small));
     if (bytes <= attributesBytesMax)

@@ -1,9 +1,12 @@
-/** The spans of an OTLP trace request in its JSON encoding: what is one, and what is not and why. */
+/** The spans of an OTLP trace request: what is one, and what is not and why. */
 import { fail } from "../../runtime/errors.ts";
+import { hexId, isObject, itemsOf, nanosOf } from "./otlp-groups.ts";
 import { type Attributes, attributesOf, leftOut } from "./otlp-value.ts";
 
 interface SpanEvent {
   name: string;
+  /** Undefined where the sender gave none. */
+  nanos: bigint | undefined;
   attributes: Attributes;
 }
 
@@ -18,6 +21,8 @@ export interface Span {
   kind: number;
   startNanos: bigint;
   endNanos: bigint;
+  /** It has not ended yet; the sender tells of it again when it has. */
+  isOpen: boolean;
   /** 0 unset, 1 ok, 2 error. */
   status: { code: number; message: string };
   attributes: Attributes;
@@ -37,50 +42,19 @@ export interface ReadSpans {
 /** Events of a span that are looked at; the SDKs' own limit. */
 const eventsMax = 128;
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
+const names = { resources: "resourceSpans", scopes: "scopeSpans", items: "spans" };
 
-/** What a request holds. Fields that are not known are passed over, as OTLP demands; a wrong frame is a 400. */
+/** What a request holds. */
 export function readSpans(request: Record<string, unknown>, spansMax: number): ReadSpans {
   const read: ReadSpans = { spans: [], rejected: [] };
-  if (request.resource_spans !== undefined)
-    throw fail("invalid_field", "resource_spans: OTLP's JSON names are in lowerCamelCase, as resourceSpans");
-  for (const [at, group] of listOf(request.resourceSpans, "resourceSpans")) {
-    const where = `resourceSpans.${at}`;
-    const resource = attributesOf(isObject(group.resource) ? group.resource.attributes : []);
-    for (const [of, scoped] of listOf(group.scopeSpans, `${where}.scopeSpans`)) {
-      const scope = isObject(scoped.scope) && typeof scoped.scope.name === "string" ? scoped.scope.name : "";
-      for (const [, raw] of listOf(scoped.spans, `${where}.scopeSpans.${of}.spans`, false)) {
-        if (read.spans.length + read.rejected.length >= spansMax)
-          throw fail("too_large", `the request has more than ${spansMax} spans: send smaller batches`);
-        const span = readSpan(raw, resource, scope);
-        if (typeof span === "string") read.rejected.push(span);
-        else read.spans.push(span);
-      }
-    }
+  for (const { raw, resource, scope } of itemsOf(request, names)) {
+    if (read.spans.length + read.rejected.length >= spansMax)
+      throw fail("too_large", `the request has more than ${spansMax} spans: send smaller batches`);
+    const span = readSpan(raw, resource, scope);
+    if (typeof span === "string") read.rejected.push(span);
+    else read.spans.push(span);
   }
   return read;
-}
-
-function listOf(value: unknown, where: string, objects = true): [number, Record<string, unknown>][] {
-  if (value === undefined || value === null) return [];
-  if (!Array.isArray(value)) throw fail("invalid_field", `${where}: expected a list, got ${typeof value}`);
-  const wrong = objects ? value.findIndex((item) => !isObject(item)) : -1;
-  if (wrong >= 0) throw fail("invalid_field", `${where}.${wrong}: expected an object`);
-  return value.map((item, at) => [at, item as Record<string, unknown>]);
-}
-
-const hexId = (value: unknown, digits: number): string | undefined => {
-  if (typeof value !== "string" || value.length !== digits || !/^[0-9a-f]+$/i.test(value)) return undefined;
-  return /^0+$/.test(value) ? undefined : value.toLowerCase();
-};
-
-/** Nanoseconds since the epoch, as text or number; 64 bits unsigned. */
-function nanos(value: unknown): bigint | undefined {
-  const isNumber = typeof value === "number" && Number.isInteger(value) && value > 0;
-  if (!isNumber && !(typeof value === "string" && /^\d{1,20}$/.test(value))) return undefined;
-  const count = BigInt(value as string | number);
-  return count > 0n && count < 1n << 64n ? count : undefined;
 }
 
 /** The span, or why it is none. */
@@ -96,9 +70,10 @@ function readSpan(raw: unknown, resource: Attributes, scope: string): Span | str
   const parentSpanId = hexId(raw.parentSpanId, 16);
   if (hasParent && parentSpanId === undefined) return wrong("parentSpanId is not 16 hexadecimal digits");
   if (name === "") return wrong("name is missing");
-  const startNanos = nanos(raw.startTimeUnixNano);
+  const startNanos = nanosOf(raw.startTimeUnixNano);
   if (startNanos === undefined) return wrong("startTimeUnixNano is not a count of nanoseconds");
-  const endNanos = nanos(raw.endTimeUnixNano);
+  const isOpen = [undefined, null, "", 0, "0"].includes(raw.endTimeUnixNano as string);
+  const endNanos = isOpen ? startNanos : nanosOf(raw.endTimeUnixNano);
   if (endNanos === undefined) return wrong("endTimeUnixNano is not a count of nanoseconds");
   if (endNanos < startNanos) return wrong("it ends before it begins");
   const status = statusOf(raw.status);
@@ -112,6 +87,7 @@ function readSpan(raw: unknown, resource: Attributes, scope: string): Span | str
     kind: kindOf(raw.kind),
     startNanos,
     endNanos,
+    isOpen,
     status,
     attributes: attributesOf(raw.attributes),
     attributesLeftOut: leftOut(raw.attributes) + (Number.isSafeInteger(dropped) ? Math.max(0, dropped) : 0),
@@ -142,10 +118,13 @@ function statusOf(value: unknown): Span["status"] | undefined {
 }
 
 const eventsOf = (value: unknown): SpanEvent[] =>
-  (Array.isArray(value) ? value.slice(0, eventsMax) : []).filter(isObject).map(({ name, attributes }) => ({
-    name: typeof name === "string" ? name : "",
-    attributes: attributesOf(attributes),
-  }));
+  (Array.isArray(value) ? value.slice(0, eventsMax) : [])
+    .filter(isObject)
+    .map(({ name, timeUnixNano, attributes }) => ({
+      name: typeof name === "string" ? name : "",
+      nanos: nanosOf(timeUnixNano),
+      attributes: attributesOf(attributes),
+    }));
 
 /** The kind's name in lower case, as `server`. */
 export const kindName = (kind: number): string => (kinds[kind] ?? "UNSPECIFIED").toLowerCase();

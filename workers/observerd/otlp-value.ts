@@ -53,6 +53,9 @@ function pairs(list: unknown, depth: number, most: number): [string, unknown][] 
     );
 }
 
+/** One AnyValue as plain JSON. */
+export const plainOf = (value: unknown): unknown => plain(value, 0);
+
 /** A list of KeyValue as a map; what has no key is passed over. */
 export const attributesOf = (list: unknown): Attributes => new Map(pairs(list, 0, attributesMax));
 

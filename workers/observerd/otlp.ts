@@ -1,86 +1,144 @@
-/** OTLP/HTTP in: traces in the JSON encoding become operations. */
-import { readBytes } from "../../runtime/body.ts";
+/** OTLP/HTTP in: spans and logged errors become operations; metrics are counted. */
 import type { RawOf } from "../../runtime/contract.ts";
-import { fail, ServiceError } from "../../runtime/errors.ts";
-import { parseJsonWithTexts } from "../../runtime/json.ts";
-import { jsonResponse } from "../../runtime/whole.ts";
+import { ServiceError } from "../../runtime/errors.ts";
 import type { Observerd } from "./contract.ts";
 import type { Told } from "./operations.ts";
 import { operationOf as recordedOperation } from "./operations-told.ts";
+import { otlpDoor, type Refused } from "./otlp-encoding/otlp-encoding.ts";
+import { isObject, itemsOf } from "./otlp-groups.ts";
+import { readLogs } from "./otlp-log.ts";
 import { operationOf } from "./otlp-operation.ts";
-import { type ReadSpans, readSpans, type Span } from "./otlp-span.ts";
+import { readSpans, type Span } from "./otlp-span.ts";
 import type { Parts } from "./parts.ts";
 
-/** Spans remembered so that one sent again, after an answer that was lost, is not recorded twice. */
+/** Spans, and traces with their source, that are remembered. */
 const rememberedMax = 20_000;
-/** Reasons that are told of spans that were not taken. */
+/** Reasons that are told of what was not taken. */
 const reasonsMax = 5;
 
 /**
- * Answers as OTLP does: 200 with `{}` when all spans were taken, with `partialSuccess` when some were not. Operations
- * are on stable storage then. A body that is no OTLP request is refused whole.
+ * Answers as OTLP does: 200 with an empty message when all was taken, with `partialSuccess` when some was not.
+ * Operations are on stable storage then. A body that is no OTLP request is refused whole.
  */
-export function otlpStreams({ deps, operations }: Parts): Pick<RawOf<Observerd>, "traces"> {
-  const { config, metrics } = deps;
+export function otlpStreams(parts: Parts): Pick<RawOf<Observerd>, "traces" | "logs" | "metrics"> {
+  const { deps, operations } = parts;
   const {
     max_otlp_bytes: bytesMax,
-    max_otlp_spans: spansMax,
+    max_otlp_spans: itemsMax,
     max_event_bytes: eventBytesMax,
-  } = config.observerd;
-  const counted = metrics.counter(
-    "observerd_otlp_spans_total",
-    "Spans that arrived by OTLP, by what became of them.",
-  );
-  const known = new Set<string>();
-
-  /** Notes spans as recorded; the oldest are forgotten. */
-  const remember = (keys: readonly string[]) => {
-    for (const key of keys) known.add(key);
-    for (const key of known) {
-      if (known.size <= rememberedMax) break;
-      known.delete(key);
-    }
-  };
+  } = deps.config.observerd;
+  const refusal = (told: Told) =>
+    refusalOf(told, { id: deps.newId(), nowMs: deps.clock.now(), bytesMax: eventBytesMax });
+  const counter = (what: string, of: string) =>
+    deps.metrics.counter(
+      `observerd_otlp_${what}_total`,
+      `${of} that arrived by OTLP, by what became of them.`,
+    );
+  const spans = spanTaker(parts, counter("spans", "Spans"), refusal);
+  const records = counter("log_records", "Log records");
+  const points = counter("data_points", "Data points");
 
   return {
-    traces: async (_input, { request }) => {
-      const read = readSpans(await readRequest(request, bytesMax), spansMax);
-      const refusal = (told: Told) =>
-        refusalOf(told, { id: deps.newId(), nowMs: deps.clock.now(), bytesMax: eventBytesMax });
-      const { fresh, told } = chosen(read, known, refusal);
-      const repeated = read.spans.length - fresh.length;
+    traces: otlpDoor("traces", bytesMax, (request) => spans(request, itemsMax)),
+    logs: otlpDoor("logs", bytesMax, async (request) => {
+      const read = readLogs(request, itemsMax, deps.clock.now());
+      const told = read.told.filter((each) => {
+        const why = refusal(each);
+        if (why !== undefined) read.rejected.push(`log record of '${each.endpoint.slice(0, 60)}': ${why}`);
+        return why === undefined;
+      });
       if (told.length > 0) await operations.record(told);
-      remember(fresh);
-      counted.add(told.length, { outcome: "recorded" });
-      counted.add(repeated, { outcome: "repeated" });
-      counted.add(read.rejected.length, { outcome: "rejected" });
-      return jsonResponse(answerOf(read.rejected));
+      records.add(told.length, { outcome: "recorded" });
+      records.add(read.passed, { outcome: "counted" });
+      records.add(read.rejected.length, { outcome: "rejected" });
+      return withCounted(
+        refusedOf(read.rejected),
+        read.passed,
+        "log records were counted and not kept: those of errors are",
+      );
+    }),
+    metrics: otlpDoor("metrics", bytesMax, async (request) => {
+      const count = pointsIn(request);
+      points.add(count, { outcome: "counted" });
+      return withCounted(
+        refusedOf([]),
+        count,
+        "data points were counted and not kept: observerd keeps operations",
+      );
+    }),
+  };
+}
+
+type Counter = ReturnType<Parts["deps"]["metrics"]["counter"]>;
+type Refusal = (told: Told) => string | undefined;
+
+/** Takes the spans of requests; one that comes again, after an answer that was lost, is not recorded twice. */
+function spanTaker({ operations }: Parts, counted: Counter, refusal: Refusal) {
+  const known = createMemory();
+  const sources = createMemory();
+  return async (request: Record<string, unknown>, spansMax: number): Promise<Refused> => {
+    const read = readSpans(request, spansMax);
+    const fresh = new Map<string, Told>();
+    let repeated = 0;
+    for (const [span, told] of inOneSource(read.spans, sources)) {
+      const key = keyOf(span);
+      if (known.has(key) || fresh.has(key)) {
+        repeated += 1;
+        continue;
+      }
+      const why = refusal(told);
+      if (why === undefined) fresh.set(key, told);
+      else read.rejected.push(`span '${span.name.slice(0, 60)}': ${why}`);
+    }
+    if (fresh.size > 0) await operations.record([...fresh.values()]);
+    for (const key of fresh.keys()) known.set(key, "");
+    counted.add(fresh.size, { outcome: "recorded" });
+    counted.add(repeated, { outcome: "repeated" });
+    counted.add(read.rejected.length, { outcome: "rejected" });
+    return refusedOf(read.rejected);
+  };
+}
+
+/** An open span is told again when it has ended. */
+const keyOf = ({ traceId, spanId, isOpen }: Span): string => `${traceId}${spanId}${isOpen ? " open" : ""}`;
+
+/**
+ * The spans as operations, those of one trace from one source: Langfuse's when any of its first ones is, for its own
+ * spans stand among those of other instrumentations.
+ */
+function inOneSource(spans: readonly Span[], sources: Memory): [Span, Told][] {
+  const all = spans.map((span): [Span, Told] => [span, operationOf(span)]);
+  const langfuse = new Set(
+    all.filter(([, { source }]) => source === "langfuse").map(([span]) => span.traceId),
+  );
+  return all.map(([span, told]) => {
+    const { traceId } = span;
+    const source = sources.get(traceId) ?? (langfuse.has(traceId) ? "langfuse" : "otlp");
+    sources.set(traceId, source);
+    return [span, { ...told, source }];
+  });
+}
+
+type Memory = Pick<Map<string, string>, "has" | "get" | "set">;
+
+/** A map that forgets its oldest entries. */
+function createMemory(): Memory {
+  const map = new Map<string, string>();
+  return {
+    has: (key) => map.has(key),
+    get: (key) => map.get(key),
+    set: (key, value) => {
+      map.set(key, value);
+      for (const oldest of map.keys()) {
+        if (map.size <= rememberedMax) break;
+        map.delete(oldest);
+      }
+      return map;
     },
   };
 }
 
-const keyOf = ({ traceId, spanId }: Span): string => traceId + spanId;
-
-/** The spans that are new, as operations; one that cannot be an operation joins the rejected. */
-function chosen(
-  read: ReadSpans,
-  known: ReadonlySet<string>,
-  refusal: (told: Told) => string | undefined,
-): { fresh: string[]; told: Told[] } {
-  const fresh = new Map<string, Told>();
-  read.spans = read.spans.filter((span) => {
-    const key = keyOf(span);
-    if (known.has(key) || fresh.has(key)) return true;
-    const told = operationOf(span);
-    const why = refusal(told);
-    if (why === undefined) fresh.set(key, told);
-    else read.rejected.push(`span '${span.name.slice(0, 60)}': ${why}`);
-    return why === undefined;
-  });
-  return { fresh: [...fresh.keys()], told: [...fresh.values()] };
-}
-
-/** Why the log would not take it; one bad span must not take the others with it. */
+/** Why the log would not take it; one bad item must not take the others with it. */
 function refusalOf(told: Told, as: Parameters<typeof recordedOperation>[1]): string | undefined {
   try {
     recordedOperation(told, as);
@@ -91,42 +149,25 @@ function refusalOf(told: Told, as: Parameters<typeof recordedOperation>[1]): str
   }
 }
 
-/** 64-bit counts are texts in protobuf's JSON. */
-function answerOf(rejected: readonly string[]): Record<string, unknown> {
-  if (rejected.length === 0) return {};
+function refusedOf(rejected: readonly string[]): Refused {
   const shown = rejected.slice(0, reasonsMax).join("; ");
   const more = rejected.length > reasonsMax ? `; and ${rejected.length - reasonsMax} more` : "";
-  return { partialSuccess: { rejectedSpans: String(rejected.length), errorMessage: shown + more } };
+  return { count: rejected.length, why: shown + more };
 }
 
-async function readRequest(request: Request, bytesMax: number): Promise<Record<string, unknown>> {
-  const type = request.headers.get("content-type") ?? "application/json";
-  if (/protobuf/i.test(type)) {
-    throw fail(
-      "unsupported_media_type",
-      `expected OTLP as JSON, got ${type.slice(0, 100)}: set the exporter's protocol to http/json (OTEL_EXPORTER_OTLP_PROTOCOL=http/json)`,
-    );
-  }
-  if (!/^application\/json\s*(;|$)/i.test(type)) {
-    throw fail(
-      "unsupported_media_type",
-      `expected Content-Type: application/json, got ${type.slice(0, 100)}`,
-    );
-  }
-  const bytes = await readBytes(request, bytesMax);
-  if (bytes.length === 0) throw fail("invalid_json", "the body is empty; expected an OTLP request as JSON");
-  const value = parse(bytes);
-  if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw fail("invalid_json", "expected a JSON object with resourceSpans");
-  return value as Record<string, unknown>;
-}
+/** What was counted alone is told, too: nothing is dropped without a word. */
+const withCounted = ({ count, why }: Refused, counted: number, words: string): Refused =>
+  counted === 0
+    ? { count, why }
+    : { count: count + counted, why: [why, `${counted} ${words}`].filter(Boolean).join("; ") };
 
-function parse(bytes: Uint8Array): unknown {
-  try {
-    // OTLP writes 64-bit integers as text or number; those a float cannot hold are text from here on.
-    return parseJsonWithTexts(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch (cause) {
-    const what = cause instanceof SyntaxError ? `valid JSON: ${cause.message}` : "valid UTF-8";
-    throw fail("invalid_json", `the body is not ${what}`, { cause });
-  }
+const metricNames = { resources: "resourceMetrics", scopes: "scopeMetrics", items: "metrics" };
+
+/** Data points of all metrics, of whatever kind they are. */
+function pointsIn(request: Record<string, unknown>): number {
+  let count = 0;
+  for (const { raw } of itemsOf(request, metricNames))
+    for (const data of Object.values(Object(raw)))
+      if (isObject(data) && Array.isArray(data.dataPoints)) count += data.dataPoints.length;
+  return count;
 }

@@ -1,13 +1,14 @@
 /** pathwayd: memory of traces, append-only. See README.md beside this file. */
 import { closed, contract, get, internal, nextPage, pageFields, post, t } from "../../runtime/contract.ts";
 
-/** `.` and `..` could not stand in a path. */
-const uid = t.String({
+/** What a trace may be called; `.` and `..` could not stand in a path. */
+export const TraceUid = t.String({
   minLength: 1,
   maxLength: 256,
   pattern: "^(?!\\.{1,2}$)[^\\u0000-\\u001f\\u007f]+$",
   description: "Identifier of a trace: no control characters, not `.` or `..`.",
 });
+const uid = TraceUid;
 const tag = t.String({ minLength: 1, maxLength: 200 });
 const tags = t.Array(tag, { maxItems: 100, uniqueItems: true });
 const time = t.String({ format: "date-time" });
@@ -177,7 +178,8 @@ export const pathwayd = contract("pathwayd", {
   // Between services.
   alive: internal({
     summary: "Which of the traces may still be used: there, not retired, not superseded.",
-    body: closed({ uids: t.Array(uid, { maxItems: 10_000 }) }),
+    // Any text: what no trace can be called is none, and no reason to say nothing of the others.
+    body: closed({ uids: t.Array(t.String({ maxLength: 4096 }), { maxItems: 10_000 }) }),
     reply: closed({ alive: t.Array(uid) }),
   }),
 });

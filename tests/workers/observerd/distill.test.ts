@@ -236,6 +236,23 @@ test("a run that failed is the rejected side of the same question's success", as
   ]);
 });
 
+test("a record with a uid that no trace can have stops no other, and is told", async () => {
+  for (const uid of [".", "..", "a\u0001b", ""])
+    await expect(event({ trace_uid: uid })).rejects.toMatchObject({
+      type: "invalid_field",
+      details: { field: "trace_uid" },
+    });
+  // As earlier releases took them.
+  playbooks = {
+    playbooks: [playbook({ trace_uid: "." }), playbook({ playbook_id: "p2", trace_uid: "a\u0001b" })],
+    retired: 0,
+  };
+  await event({ run_id: "r" });
+  const { supervised, skipped } = await distill();
+  expect(supervised.length).toBe(1);
+  expect(skipped).toEqual({ invalid_trace_uid: 2 });
+});
+
 test("nothing of a retired or superseded trace, or of one nobody knows, gets in", async () => {
   const { verbs } = traces.peer;
   for (const uid of ["live", "retired", "old"]) await verbs.add({ uid: `${uid}-1`, content: { uid } });

@@ -111,8 +111,17 @@ for (const gzip of [false, true])
       expect(second).toMatchObject({
         endpoint: "execute_tool find_workers",
         success: false,
-        error: "the tool failed",
+        error: "TypeError: state is not a column",
         run_id: tool.spanContext().traceId,
+      });
+      expect(second?.attributes).toMatchObject({
+        status_message: "the tool failed",
+        "span.events": [
+          {
+            name: "exception",
+            attributes: { "exception.type": "TypeError", "exception.message": "state is not a column" },
+          },
+        ],
       });
       const { clusters } = await service.peer.verbs.failures({ endpoint: "execute_tool find_workers" });
       expect(clusters[0]?.examples[0]?.id).toBe(second?.id ?? "");
@@ -199,18 +208,48 @@ describe("sources", () => {
       value("session.id", "s1"),
       value("lakehouse.trace_uid", "trace 7"),
     ];
-    const one = await operation({ attributes });
+    const traceId = "a".repeat(32);
+    const one = await operation({ traceId, attributes });
     expect(one).toMatchObject({
       source: "langfuse",
       model: "claude",
       input_summary: "question",
       output_summary: "answer",
       trace_uid: "trace 7",
-      run_id: "5b8efff798038103d269b633813fc60c",
+      run_id: traceId,
     });
     expect(one.attributes).toMatchObject({ "session.id": "s1" });
     expect(one.attributes).not.toHaveProperty("langfuse.observation.input");
   });
+});
+
+test("one trace is in one source, whichever spans of it come together", async () => {
+  const traceId = "b".repeat(32);
+  const langfuse = { attributes: [value("langfuse.observation.type", "span")] };
+  await send([fresh({ traceId, name: "a" }), fresh({ traceId, name: "b", ...langfuse })]);
+  await send([fresh({ traceId, name: "c" })]);
+  await send([fresh({ traceId: "c".repeat(32), name: "d" })]);
+  expect((await newest(4)).map(({ source }) => source)).toEqual(["langfuse", "langfuse", "langfuse", "otlp"]);
+});
+
+test("a span that has not ended is kept as that, and again when it has", async () => {
+  const span = fresh({ name: "long", endTimeUnixNano: "0" });
+  const before = await total();
+  expect(await send([span, span])).toEqual({});
+  const [open] = await newest(1);
+  expect(open).toMatchObject({ endpoint: "long", success: true, duration_ms: 0 });
+  expect(open?.attributes).toMatchObject({ span_open: true });
+  expect(await send([{ ...span, endTimeUnixNano: "1767225600250000000" }])).toEqual({});
+  const [ended] = await newest(1);
+  expect(ended?.duration_ms).toBe(250);
+  expect(ended?.attributes).not.toHaveProperty("span_open");
+  expect(await total()).toBe(before + 2);
+});
+
+test("a uid that no trace can have stays an attribute", async () => {
+  const one = await operation({ attributes: [value("lakehouse.trace_uid", ".")] });
+  expect(one.trace_uid).toBeUndefined();
+  expect(one.attributes).toMatchObject({ "lakehouse.trace_uid": "." });
 });
 
 test("every kind of value arrives as JSON", async () => {

@@ -1,0 +1,5 @@
+/** Which texts may be the uid of a trace: pathwayd's own word for it, at every door where one is told. */
+import { fits } from "../../runtime/validate.ts";
+import { TraceUid } from "../pathwayd/contract.ts";
+
+export const isTraceUid = (value: unknown): value is string => fits(TraceUid, value);
