@@ -25,13 +25,7 @@ const call = async (method: string, path: string, body: BodyInit, type = "applic
 const post = (path: string, body: BodyInit, type?: string) => call("POST", path, body, type);
 
 /** Documents of their own kind, whose integers have a form of their own. */
-const others = new Set([
-  "/otlp/v1/traces",
-  "/observer/otlp/v1/traces",
-  "/v1/traces",
-  "/v1/logs",
-  "/v1/metrics",
-]);
+const others = new Set(["traces", "logs", "metrics"].map((signal) => `/observer/otlp/v1/${signal}`));
 const takesJson = (endpoint: Endpoint): boolean =>
   endpoint.kind === "raw" ? "application/json" in (endpoint.consumes ?? {}) : "body" in endpoint;
 const doors = Object.values(mounted)
