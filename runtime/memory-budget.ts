@@ -5,6 +5,7 @@
  */
 import { fail } from "./errors.ts";
 import { machineMemory } from "./machine-memory.ts";
+import type { Metrics } from "./metrics.ts";
 
 export interface MemoryBudget {
   /** In bytes. */
@@ -33,16 +34,25 @@ export function createMemoryBudget({
   share,
   setting,
   advice,
+  metrics,
 }: {
   limit: number;
   share: number;
   setting: string;
   /** What frees memory, for callers: `delete items and compact, or drop an index`. */
   advice: string;
+  metrics?: Pick<Metrics, "gauge">;
 }): MemoryBudget {
   const limit = given || Math.floor(machineMemory() * share);
   let taken = 0;
   let freed = () => {};
+  const [section = ""] = setting.split(".");
+  metrics?.gauge(`${section}_memory_budget_bytes`, "Memory that may be taken.", () => limit);
+  metrics?.gauge(
+    `${section}_memory_taken_bytes`,
+    "Memory that is taken or reserved, by estimate.",
+    () => taken,
+  );
   const take: MemoryBudget["take"] = (wanted, what) => {
     if (taken + wanted > limit)
       throw fail(

@@ -44,6 +44,7 @@ export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promis
       share: memoryShare,
       setting: "catalogd.max_memory_bytes",
       advice: "drop datasets",
+      metrics,
     }),
   );
   const changes = createChanges({

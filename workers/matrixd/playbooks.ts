@@ -59,6 +59,7 @@ export async function openPlaybooks(given: PlaybookParts): Promise<Playbooks> {
     share: memoryShare,
     setting: "matrixd.max_memory_bytes",
     advice: "forget or consolidate playbooks",
+    metrics: given.metrics,
   });
   try {
     return await openAll(given, await openPlaybookStore(given.directory, given.log, budget));

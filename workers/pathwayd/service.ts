@@ -97,6 +97,7 @@ async function openMemory(deps: Deps): Promise<Memory> {
     share: memoryShare,
     setting: "pathwayd.max_memory_bytes",
     advice: "add memory",
+    metrics: deps.metrics,
   });
   const store = await openStore(directory, book, budget);
   times.saw(book.lastAt());

@@ -33,6 +33,7 @@ export async function createVectord(deps: Deps<{ storaged: Storaged }>): Promise
     share: memoryShare,
     setting: "vectord.max_memory_bytes",
     advice: "delete items and compact, drop an index",
+    metrics,
   });
   const indexes = openIndexes({ settings: config.vectord, clock, log, newId, engines, budget, journals });
   const names = openNames(indexes, storaged.verbs, { clock, log });
