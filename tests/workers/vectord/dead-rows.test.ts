@@ -4,7 +4,7 @@ import { seeded } from "../../support/seeded.ts";
 import { startVectordStack, type VectordStack } from "../../support/vectord-stack.ts";
 
 const dimension = 96;
-const [live, dead] = [6000, 8000];
+const [live, dead] = [4500, 6000];
 const random = seeded(3);
 /** Without any structure: the hardest there is for a graph. */
 const vectors = (count: number) =>
@@ -50,4 +50,4 @@ test("57 % of the rows are dead", async () => {
   await fill("spread", vectors(dead), vectors(live));
   expect(await recall("spread", vectors(30), 100)).toBeGreaterThanOrEqual(0.95);
   expect(await recall("spread", vectors(30), 10)).toBeGreaterThanOrEqual(0.93);
-}, 60_000);
+});
