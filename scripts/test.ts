@@ -51,7 +51,13 @@ async function step(name: string, command: string[]): Promise<Step> {
   const child = Bun.spawn([process.execPath, ...command], {
     cwd: root,
     // As the product sets it for itself: services in the tests' thread share one pool of native workers.
-    env: { ...process.env, UV_THREADPOOL_SIZE: process.env.UV_THREADPOOL_SIZE ?? "64" },
+    env: {
+      ...process.env,
+      UV_THREADPOOL_SIZE: process.env.UV_THREADPOOL_SIZE ?? "64",
+      // FAISS's threads wait for each other by turning in circles, which a busy machine has no processor for.
+      OMP_NUM_THREADS: "1",
+      OMP_WAIT_POLICY: "PASSIVE",
+    },
     stdio: ["ignore", "inherit", "inherit"],
   });
   const stop = (): void => child.kill("SIGTERM");

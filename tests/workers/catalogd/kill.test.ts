@@ -9,35 +9,24 @@ import { manifestKey } from "../../../workers/catalogd/manifest-key.ts";
 import type { Version } from "../../../workers/catalogd/version.ts";
 import { type Catalog, type CatalogManifest, startCatalog } from "../../support/catalog.ts";
 import { temporaryDirectory } from "../../support/in-process.ts";
+import { killed } from "../../support/killed.ts";
 import { seeded } from "../../support/seeded.ts";
 
 const kills = Number(process.env.CATALOGD_KILLS ?? 6);
 const seed = Number(process.env.CATALOGD_SEED ?? 1);
-/** Longest life after the first acknowledgement, in milliseconds; about the time a start takes. */
-const lifeMs = 120;
+/** Longest life, in acknowledgements. */
+const linesMax = 60;
+/** Of those that die early: twice the time a start takes. */
+const startMs = 240;
 const program = join(import.meta.dir, "../../fixtures/catalogd/register-loop.ts");
 
 /** Runs the loop until it is killed; gives what it had acknowledged. */
-async function killed(directory: string, random: () => number): Promise<CatalogManifest[]> {
-  const child = Bun.spawn([process.execPath, program, directory, String(Math.floor(random() * 2 ** 31))], {
-    stdout: "pipe",
-    stderr: "inherit",
-  });
-  const decoder = new TextDecoder();
-  let text = "";
-  let doomed = false;
-  const doom = (ms: number) => {
-    if (!doomed) setTimeout(() => child.kill(9), ms);
-    doomed = true;
-  };
-  if (random() < 0.25) doom(random() * 2 * lifeMs); // Some die while they start.
-  for await (const chunk of child.stdout) {
-    text += decoder.decode(chunk, { stream: true });
-    doom(random() * lifeMs);
-  }
-  expect(await child.exited).not.toBe(0);
-  expect(child.signalCode).toBe("SIGKILL");
-  const lines = text.split("\n").slice(0, -1);
+async function live(directory: string, random: () => number): Promise<CatalogManifest[]> {
+  const command = [program, directory, String(Math.floor(random() * 2 ** 31))];
+  const isEarly = random() < 0.25;
+  const lines = isEarly
+    ? await killed(command, { lines: 0, moreMs: random() * startMs })
+    : await killed(command, { lines: 1 + Math.floor(random() * linesMax), moreMs: random() * 10 });
   return lines.map((line): CatalogManifest => JSON.parse(line));
 }
 
@@ -56,7 +45,7 @@ test(`${kills} kills, seed ${seed}`, async () => {
   const acknowledged: CatalogManifest[] = [];
   try {
     for (let round = 0; round < kills; round++) {
-      acknowledged.push(...(await killed(directory.path, random)));
+      acknowledged.push(...(await live(directory.path, random)));
       const catalog = await startCatalog(directory.path);
       expect(catalog.catalogd.running.notReady?.()).toEqual([]);
       const { manifests = [] } = await catalog.verbs.snapshot({});

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { collect } from "../../../workers/storaged/body-stream.ts";
 import { openLocalBucket } from "../../../workers/storaged/local-bucket.ts";
 import { temporaryDirectory } from "../../support/in-process.ts";
+import { type Doom, killed } from "../../support/killed.ts";
 import { seeded } from "../../support/seeded.ts";
 import { contentOf, writerKeys } from "../../support/storage-writer.ts";
 
@@ -19,30 +20,13 @@ const program = join(import.meta.dir, "../../support/storage-writer.ts");
 /** For each key the last N that was tried and the last that was acknowledged. */
 type Progress = Map<string, { tried: number; acked: number }>;
 
-async function runAndKill(
-  root: string,
-  round: { seed: number; first: number; ms: number },
-): Promise<Progress> {
-  const child = Bun.spawn([process.execPath, program, root, String(round.seed), String(round.first)], {
-    stdout: "pipe",
-    stderr: "inherit",
-  });
+async function runAndKill(root: string, round: { seed: number; first: number } & Doom): Promise<Progress> {
   const progress: Progress = new Map();
-  let rest = "";
-  let killing = false;
-  for await (const chunk of child.stdout) {
-    if (!killing) setTimeout(() => child.kill("SIGKILL"), round.ms);
-    killing = true;
-    const lines = (rest + new TextDecoder().decode(chunk)).split("\n");
-    rest = lines.pop() ?? "";
-    for (const line of lines) {
-      const [what, key = "", n = ""] = line.split(" ");
-      const known = progress.get(key) ?? { tried: 0, acked: 0 };
-      progress.set(key, { ...known, [what === "ack" ? "acked" : "tried"]: Number(n) });
-    }
+  for (const line of await killed([program, root, String(round.seed), String(round.first)], round)) {
+    const [what, key = "", n = ""] = line.split(" ");
+    const known = progress.get(key) ?? { tried: 0, acked: 0 };
+    progress.set(key, { ...known, [what === "ack" ? "acked" : "tried"]: Number(n) });
   }
-  await child.exited;
-  expect(child.signalCode).toBe("SIGKILL");
   return progress;
 }
 
@@ -55,7 +39,12 @@ test(`${kills} kills lose no acknowledged write and leave no half one`, async ()
   let found = 0;
   for (let kill = 0; kill < kills; kill++) {
     const begun = first;
-    const progress = await runAndKill(directory.path, { seed: seed + kill, first, ms: 5 + random() * 250 });
+    const progress = await runAndKill(directory.path, {
+      seed: seed + kill,
+      first,
+      lines: 1 + Math.floor(random() * 300),
+      moreMs: random() * 10,
+    });
     const bucket = await openLocalBucket({
       name: "killed",
       root: directory.path,

@@ -6,13 +6,16 @@ import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { apply, idsAfter, lastOf, names } from "../../fixtures/vectord/journal-loop.ts";
 import { temporaryDirectory } from "../../support/in-process.ts";
+import { killed } from "../../support/killed.ts";
 import { seeded } from "../../support/seeded.ts";
 import { type JournalStack, keysOf, readAll, rowsOf, startJournals } from "../../support/vector-journals.ts";
 
 const kills = Number(process.env.VECTORD_JOURNAL_KILLS ?? 8);
 const seed = Number(process.env.VECTORD_JOURNAL_SEED ?? 1);
-/** Longest life after the first line, in milliseconds: some tens of checkpoints. */
-const lifeMs = 500;
+/** Longest life, in lines that it says: some tens of checkpoints. */
+const linesMax = 200;
+/** Of those that die early: about the time a start takes. */
+const startMs = 500;
 const program = join(import.meta.dir, "../../fixtures/vectord/journal-loop.ts");
 
 /** The largest number a line of this kind told, by index. */
@@ -22,26 +25,13 @@ interface Told {
   snapshots: { name: string; id: string; count: number }[];
 }
 
-async function killed(directory: string, random: () => number, told: Told): Promise<void> {
-  const child = Bun.spawn([process.execPath, program, directory, String(Math.floor(random() * 2 ** 31))], {
-    stdout: "pipe",
-    stderr: "inherit",
-  });
-  const decoder = new TextDecoder();
-  let text = "";
-  let doomed = false;
-  const doom = (ms: number) => {
-    if (!doomed) setTimeout(() => child.kill(9), ms);
-    doomed = true;
-  };
-  if (random() < 0.25) doom(random() * lifeMs); // Some die while they start.
-  for await (const chunk of child.stdout) {
-    text += decoder.decode(chunk, { stream: true });
-    doom(random() * lifeMs);
-  }
-  await child.exited;
-  expect({ code: child.exitCode, signal: child.signalCode }).toEqual({ code: null, signal: "SIGKILL" });
-  for (const line of text.split("\n").slice(0, -1)) {
+async function live(directory: string, random: () => number, told: Told): Promise<void> {
+  const command = [program, directory, String(Math.floor(random() * 2 ** 31))];
+  const isEarly = random() < 0.25;
+  const doom = isEarly
+    ? { lines: 0, moreMs: random() * startMs }
+    : { lines: 1 + Math.floor(random() * linesMax), moreMs: random() * 10 };
+  for (const line of await killed(command, doom)) {
     const [what = "", name = "", number = "", count] = line.split(" ");
     if (what === "snap") told.snapshots.push({ name, id: number, count: Number(count) });
     else if (what === "try" || what === "ack")
@@ -78,7 +68,7 @@ test(`${kills} kills, seed ${seed}`, async () => {
   let restored = 0;
   try {
     for (let round = 0; round < kills; round++) {
-      await killed(directory.path, random, told);
+      await live(directory.path, random, told);
       const stack = await startJournals({ dataDir: directory.path });
       for (const name of names) {
         const ids = await idsFound(stack, name);
