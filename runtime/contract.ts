@@ -260,11 +260,11 @@ export const raw = <
 export const closed = <P extends TProperties>(properties: P) =>
   Type.Object(properties, { additionalProperties: false });
 
-/** A body of bytes, or of text that is no JSON, such as CSV. */
+/** A body of bytes, or of text that is not one JSON value, such as CSV or lines of JSON. */
 export const Binary = Type.Unsafe<Uint8Array>({ type: "string", format: "binary" });
 
-/** Lines of JSON, or server-sent events: read one by one, as they come. */
-export const Lines = (description: string) => Type.String({ description });
+/** Server-sent events: read one by one, as they come. */
+export const Events = (description: string) => Type.String({ description });
 
 /** Bytes on any transport. */
 export const Bytes = Type.Uint8Array();

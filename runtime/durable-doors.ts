@@ -1,6 +1,6 @@
 /** The doors to what a service keeps: the same for every service, under its name; the gateway passes them on. */
 import type { Clock } from "./clock.ts";
-import { Binary, closed, contract, Lines, type RawContext, raw, t } from "./contract.ts";
+import { Binary, closed, contract, type RawContext, raw, t } from "./contract.ts";
 import type { Durable, Point } from "./durable.ts";
 import { fail, toWire } from "./errors.ts";
 import { storageError } from "./files.ts";
@@ -10,7 +10,7 @@ const Service = closed({
   service: t.String({ maxLength: 64, description: "Name of a service, as storaged." }),
 });
 const OfPoint = closed({ ...Service.properties, id: t.String({ maxLength: 64 }) });
-const lines = { "application/x-ndjson": Lines("A JSON object a line; the last is `end` or `error`.") };
+const lines = { "application/x-ndjson": Binary };
 
 /**
  * The doors. Lines end with `{"end":{"count":n}}`; an answer without it is not whole, and one that had to be given up

@@ -71,13 +71,24 @@ const requestIdOf = (headers: Headers, newId: () => string): string => {
   return given !== null && /^[\x21-\x7e]{1,128}$/.test(given) ? given : newId();
 };
 
+/** As `Idempotency-Key` may be: 1 to 255 visible ASCII characters. */
+export const idempotencyKeyPattern = "^[!-~]{1,255}$";
+const isKey = new RegExp(idempotencyKeyPattern);
+
+/** The key is looked at by whoever heeds it: what is not found or not allowed is told first. */
 function contextOf(request: Request, requestId: string): RawContext {
-  const idempotencyKey = request.headers.get("idempotency-key");
-  if (idempotencyKey === null) return { request, requestId, signal: request.signal };
-  if (!/^[\x21-\x7e]{1,255}$/.test(idempotencyKey)) {
-    throw fail("bad_request", "Idempotency-Key: expected 1 to 255 visible ASCII characters");
-  }
-  return { request, requestId, signal: request.signal, idempotencyKey };
+  const { signal } = request;
+  const given = request.headers.get("idempotency-key");
+  if (given === null) return { request, requestId, signal };
+  return {
+    request,
+    requestId,
+    signal,
+    get idempotencyKey() {
+      if (isKey.test(given)) return given;
+      throw fail("bad_request", "Idempotency-Key: expected 1 to 255 visible ASCII characters");
+    },
+  };
 }
 
 /** The one place where an error becomes an HTTP answer. */

@@ -9,6 +9,7 @@ import {
   type Raw,
   type Verb,
 } from "../../runtime/contract.ts";
+import { idempotencyKeyPattern } from "../../runtime/guard.ts";
 import { wireSchema } from "./openapi-schema.ts";
 
 type Schema = Record<string, unknown>;
@@ -131,7 +132,7 @@ function operation(
         in: "header" as const,
         required: false,
         description,
-        schema: { type: "string" },
+        schema: name === "idempotency-key" ? { ...text, pattern: idempotencyKeyPattern } : text,
       })),
     ],
     ...(content && { requestBody: { required: true, content } }),
@@ -249,12 +250,12 @@ const refusalWords: Readonly<Record<number, string>> = {
 
 /** Those that any endpoint of this kind may give, and its own. */
 function refusals(endpoint: Endpoint, { params, query }: Place): Record<string, Answer> {
-  const hasNames = params !== undefined || (endpoint.inQuery && query !== undefined);
+  const hasNames = params !== undefined || query !== undefined;
   const takesBody = bodiesOf(endpoint) !== undefined;
   const statuses = new Set([
     ...[400, 401, 403, 431, 500, 503, 504],
-    ...(hasNames ? [404] : []),
-    ...(takesBody ? [413, 415] : []),
+    ...(hasNames || takesBody ? [404] : []),
+    ...(takesBody ? [413, 415, 422, 429] : []),
     ...(mutates(endpoint) ? [409, 507] : []),
     ...(endpoint.refusals ?? []),
   ]);

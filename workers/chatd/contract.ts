@@ -1,5 +1,5 @@
 /** chatd: one door to every language model. See README.md beside this file. */
-import { closed, contract, get, internal, Lines, raw, t } from "../../runtime/contract.ts";
+import { closed, contract, Events, get, internal, raw, t } from "../../runtime/contract.ts";
 import {
   Completion,
   OpenAiShape,
@@ -41,7 +41,7 @@ export const Call = closed({
 /** A model in OpenAI's shape. */
 const Model = closed({ id: t.String(), object: t.Literal("model"), created: count, owned_by: t.String() });
 
-const chunks = Lines("Events with a `chat.completion.chunk` each as JSON; the last says [DONE].");
+const chunks = Events("Events with a `chat.completion.chunk` each as JSON; the last says [DONE].");
 const cacheHeader = {
   "x-lakehouse-cache": "`off`, `use` or `refresh`: whether an answer may come from the cache.",
 };
@@ -54,7 +54,7 @@ const answerHeaders = {
   "x-lakehouse-ignored": "Fields that the model has no use for, if any.",
 };
 /** What a provider answers, or does not. */
-const refusals = [402, 404, 408, 422, 429, 502];
+const refusals = [402, 408, 502];
 
 export const chatd = contract("chatd", {
   chat: raw(["POST"], "/chat", {
@@ -83,7 +83,7 @@ export const chatd = contract("chatd", {
     consumes: { "application/json": TextShape },
     produces: {
       "application/json": TextCompletion,
-      "text/event-stream": Lines("Events with a `text_completion` each as JSON; the last says [DONE]."),
+      "text/event-stream": Events("Events with a `text_completion` each as JSON; the last says [DONE]."),
     },
     headers: cacheHeader,
     answerHeaders,
@@ -96,7 +96,7 @@ export const chatd = contract("chatd", {
     consumes: { "application/json": ResponsesShape },
     produces: {
       "application/json": ResponsesAnswer,
-      "text/event-stream": Lines("Events of OpenAI's Responses, each as JSON."),
+      "text/event-stream": Events("Events of OpenAI's Responses, each as JSON."),
     },
     headers: cacheHeader,
     answerHeaders,
@@ -127,6 +127,7 @@ export const chatd = contract("chatd", {
     }),
   }),
   model: get("/models/*", {
+    refusals: [502],
     errors: "openai",
     summary: "One model by its name, which may hold slashes.",
     params: closed({ key: t.String({ minLength: 1, maxLength: 200 }) }),

@@ -54,6 +54,7 @@ export const OpenAiEmbeddings = closed({
 
 export const embedd = contract("embedd", {
   embed: post("/embed", {
+    refusals: [502],
     long: true,
     reads: true,
     summary: "Vectors of texts, in their order. `cached` says how many came from the cache.",
@@ -66,6 +67,7 @@ export const embedd = contract("embedd", {
     }),
   }),
   embeddings: raw(["POST"], "/embeddings", {
+    refusals: [502],
     errors: "openai",
     reads: true,
     summary: "The same in OpenAI's shape: {input, model, encoding_format?, dimensions?}.",

@@ -4,8 +4,8 @@ import {
   closed,
   contract,
   del,
+  Events,
   get,
-  Lines,
   nextPage,
   pageFields,
   raw,
@@ -156,7 +156,7 @@ export const ingestd = contract("ingestd", {
       "application/octet-stream": Binary,
       "multipart/form-data": FileForm,
       "text/csv": Binary,
-      "application/x-ndjson": Lines("A JSON object a row."),
+      "application/x-ndjson": Binary,
       "application/vnd.apache.parquet": Binary,
     },
     produces: { "application/json": Ingested },
@@ -187,7 +187,7 @@ export const ingestd = contract("ingestd", {
     summary: "Progress as server-sent events: `progress` with the job, then `done` or `failed`.",
     params: JobId,
     produces: {
-      "text/event-stream": Lines(
+      "text/event-stream": Events(
         "Events `progress`, each with the job as JSON; the last is `done` or `failed`.",
       ),
     },

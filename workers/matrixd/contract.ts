@@ -3,9 +3,9 @@ import {
   closed,
   contract,
   del,
+  Events,
   get,
   internal,
-  Lines,
   nextPage,
   pageFields,
   post,
@@ -35,6 +35,7 @@ import {
 
 export const matrixd = contract("matrixd", {
   build: post("/matrix/corpora", {
+    refusals: [408, 502],
     summary: "Builds a corpus, or refreshes it when it is there: only rows that changed are embedded. A job.",
     status: 202,
     body: CorpusSpec,
@@ -70,12 +71,13 @@ export const matrixd = contract("matrixd", {
     summary: "The job's progress as server-sent events; the last one is its end.",
     params: closed({ job_id: t.String({ maxLength: 200 }) }),
     produces: {
-      "text/event-stream": Lines(
+      "text/event-stream": Events(
         "Events `progress`, each with the job as JSON; the last is `done` or `failed`.",
       ),
     },
   }),
   search: post("/matrix/search", {
+    refusals: [408, 502],
     reads: true,
     summary:
       "The best rows of all corpora asked. A corpus that fails or is late is reported beside the others' hits.",
@@ -128,6 +130,7 @@ export const matrixd = contract("matrixd", {
     }),
   }),
   record: post("/matrix/playbooks/record", {
+    refusals: [408, 502],
     summary: "Remembers that an answer worked for a query; one that says the same is strengthened instead.",
     status: 201,
     body: closed({
@@ -173,6 +176,7 @@ export const matrixd = contract("matrixd", {
     reply: closed({ playbook_id: t.String() }),
   }),
   consolidate: post("/matrix/playbooks/consolidate", {
+    refusals: [408, 502],
     long: true,
     summary: "Merges playbooks that say the same, and drops those that have faded or mislead.",
     body: closed({

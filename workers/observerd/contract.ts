@@ -133,6 +133,7 @@ export const observerd = contract("observerd", {
     reply: closed({ clusters: t.Array(FailureCluster), ...nextPage }),
   }),
   review: post("/observer/review", {
+    refusals: [502],
     long: true,
     summary:
       "Judges one output: by rules first, by a model through chatd when one is configured and the rules are not sure.",
@@ -149,6 +150,7 @@ export const observerd = contract("observerd", {
     reply: Review,
   }),
   distill: post("/observer/distill", {
+    refusals: [502],
     long: true,
     summary: "Turns recorded runs, reviews and playbooks into training sets in the primary bucket.",
     body: closed({

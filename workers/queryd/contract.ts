@@ -1,16 +1,5 @@
 /** queryd: read-only SQL over registered datasets. See README.md beside this file. */
-import {
-  Binary,
-  closed,
-  contract,
-  del,
-  get,
-  Lines,
-  nextPage,
-  pageFields,
-  raw,
-  t,
-} from "../../runtime/contract.ts";
+import { Binary, closed, contract, del, get, nextPage, pageFields, raw, t } from "../../runtime/contract.ts";
 
 export const Query = closed({
   query_id: t.String(),
@@ -77,7 +66,7 @@ export const queryd = contract("queryd", {
     consumes: { "application/json": SqlRequest },
     produces: {
       "application/json": SqlResult,
-      "application/x-ndjson": Lines("A JSON object a row."),
+      "application/x-ndjson": Binary,
       "text/csv": Binary,
       "application/vnd.apache.arrow.stream": Binary,
       "application/vnd.apache.parquet": Binary,

@@ -1,0 +1,66 @@
+/**
+ * Asks a running product what its OpenAPI document promises, by schemathesis with all its checks:
+ * `bun tests/campaigns/schemathesis.ts [--count 20] [--seed 1] [--only PATH] [--url URL]`. Exits 1 when an answer was a server's
+ * error, or a status, header or body that the document does not know, or when 405 lacked `Allow`. Needs python3 and PyPI.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { campaignRules } from "../support/campaign.ts";
+import { startOllama } from "../support/ollama-server.ts";
+import { startProduct } from "../support/product.ts";
+import { pythonTool } from "../support/python-tool.ts";
+
+const { count, seed, given } = campaignRules(20, ["only", "url"]);
+const tool = await pythonTool("schemathesis", "4.32.5", "schemathesis");
+const directory = mkdtempSync(join(tmpdir(), "lakehouse-schemathesis-"));
+
+/** What the document cannot say, and is right: each with its reason. */
+const config = `
+[checks]
+# A schema does not say that a statement is SQL, that a name is of something that is there, or which fields exclude each other.
+positive_data_acceptance.expected-statuses = ["2xx", "3xx", "400", "401", "403", "404", "406", "408", "409", "412", "416", "422", "429"]
+negative_data_rejection.expected-statuses = ["400", "401", "403", "404", "406", "408", "409", "412", "413", "415", "416", "422", "429", "431"]
+# Fields of OpenAI's API are passed on as they are: what a provider makes of them is its own.
+[[operations]]
+include-path-regex = "^/v1/(chat/completions|completions|responses|embeddings)"
+checks.negative_data_rejection.enabled = false
+# An event is more than its text.
+[[operations]]
+include-path-regex = "/events$"
+checks.response_schema_conformance.enabled = false
+# GET reads the item whose id is "scroll": the path belongs to two endpoints.
+[[operations]]
+include-path = "/v1/vectors/index/{name}/items/scroll"
+checks.allow_header_conformance.enabled = false
+`;
+
+const ollama = await startOllama();
+const own =
+  given("url") === undefined
+    ? await startProduct({ flags: [`--providers.ollama.base_url=${ollama.url}`] })
+    : undefined;
+const url = given("url") ?? own?.url ?? "";
+const path = join(directory, "openapi.json");
+const configPath = join(directory, "schemathesis.toml");
+writeFileSync(path, await (await fetch(`${url}/v1/openapi.json`)).text());
+writeFileSync(configPath, config);
+const child = Bun.spawn(
+  [
+    ...[tool, "--config-file", configPath, "run", path, "--url", url, "--checks", "all", "--workers", "1"],
+    ...["--max-examples", String(count), "--seed", String(seed), "--phases", "examples,coverage,fuzzing"],
+    ...["--request-timeout", "60", "--no-color"],
+    ...(given("only") === undefined ? [] : ["--include-path", given("only") as string]),
+  ],
+  { cwd: directory, stdout: "inherit", stderr: "inherit" },
+);
+const code = await child.exited;
+const lost = own
+  ? await Promise.race([own.exited.then((ended) => `the product ended with ${ended}`), Bun.sleep(0)])
+  : undefined;
+if (typeof lost === "string") process.stderr.write(`${lost}\n`);
+await own?.end();
+await ollama.stop();
+rmSync(directory, { recursive: true, force: true });
+process.stdout.write(`${JSON.stringify({ count, seed, code })}\n`);
+process.exit(code === 0 && typeof lost !== "string" ? 0 : 1);
