@@ -35,11 +35,12 @@ include-path = "/v1/vectors/index/{name}/items/scroll"
 checks.allow_header_conformance.enabled = false
 `;
 
+// Without one every question to a model would be a 502.
 const ollama = await startOllama();
+const productConfig = join(directory, "lakehouse.toml");
+writeFileSync(productConfig, `[providers.ollama]\nbase_url = "${ollama.url}"\n`);
 const own =
-  given("url") === undefined
-    ? await startProduct({ flags: [`--providers.ollama.base_url=${ollama.url}`] })
-    : undefined;
+  given("url") === undefined ? await startProduct({ flags: ["--config", productConfig] }) : undefined;
 const url = given("url") ?? own?.url ?? "";
 const path = join(directory, "openapi.json");
 const configPath = join(directory, "schemathesis.toml");
