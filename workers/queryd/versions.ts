@@ -216,7 +216,8 @@ async function copied(
     Promise.reject(explain(cause, manifest, address.key)),
   );
   pins.push(pinned.unpin);
-  const link = await folder.add(idOf(address), pinned.path);
+  // Apart from links to the object itself, which stay as long as the version.
+  const link = await folder.add(`${idOf(address)}copy`, pinned.path);
   // Out of reach before the copy may be dropped.
   pins.push(link.remove);
   return link.path;

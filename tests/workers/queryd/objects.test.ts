@@ -1,6 +1,7 @@
 /** Where the bytes come from: in place, from the cache, from S3; and what is damaged or gone. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Peer } from "../../../runtime/contract.ts";
 import { fail } from "../../../runtime/errors.ts";
@@ -160,6 +161,30 @@ const elsewhere =
     },
     fetch: (path, init) => watch(path) ?? peer.fetch(path, init),
   });
+
+/** A directory on another file system than temporary directories are, where this machine has one. */
+const otherDisk =
+  existsSync("/dev/shm") && statSync("/dev/shm").dev !== statSync(tmpdir()).dev ? "/dev/shm" : undefined;
+if (otherDisk === undefined) process.stderr.write("objects: no second file system here: skipped\n");
+
+test.skipIf(otherDisk === undefined)(
+  "objects on another file system are copied, and within reach while they are read",
+  async () => {
+    const path = mkdtempSync(join(otherDisk ?? "", "lakehouse-"));
+    try {
+      await start({ buckets: { primary: { kind: "local", path } } });
+      await stack.dataset("far", "SELECT range AS i FROM range(100)", { objects: 3 });
+      const all = Array.from({ length: 20 }, (_, at) =>
+        stack.rows(`SELECT sum(i) AS s FROM far WHERE i <> ${at}`),
+      );
+      expect((await Promise.all(all)).flat()).toEqual(all.map((_, at) => ({ s: 4950 - at })));
+      expect(copies().length).toBe(3);
+      expect(readdirSync(join(stack.directory, "queryd", "readable"))).toEqual([]);
+    } finally {
+      rmSync(path, { recursive: true });
+    }
+  },
+);
 
 describe("objects that are not on this machine", () => {
   test("are copied once, whoever asks, and found again after a restart", async () => {

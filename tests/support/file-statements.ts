@@ -1,5 +1,7 @@
 /** Statements that read a file where a table may stand. */
 
+import { relative } from "node:path";
+
 /** `@` stands for the name as an identifier, `#` for it as text. */
 export const shapes = [
   "FROM @",
@@ -67,3 +69,29 @@ export function fileStatement(shape: string, name: string): string {
   const text = `'${name.replaceAll("'", "''")}'`;
   return shape.replaceAll("@", () => identifier).replaceAll("#", () => text);
 }
+
+/** A statement put together by chance, in which the file is read somewhere within. */
+export function fileStatementByChance(random: () => number, names: readonly string[]) {
+  const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)] as T;
+  const name = pick(names);
+  let from = `(${fileStatement(pick(shapes), name)})`;
+  for (let depth = Math.floor(random() * 3); depth > 0; depth--)
+    from = `(${fileStatement(pick(shapes), `t${depth}`).replaceAll(`"t${depth}"`, () => from)})`;
+  return { name, sql: `SELECT * FROM ${from} AS t` };
+}
+
+/** Every way to write the path of a file. */
+export const waysToWrite = (path: string): string[] => [
+  path,
+  path.replace(/[^/]+$/, "*"),
+  `./${relative(process.cwd(), path)}`,
+  relative(process.cwd(), path),
+  `/proc/self/cwd/${relative(process.cwd(), path)}`,
+  `/proc/self/root${path}`,
+  `file://${path}`,
+  `file:${path}`,
+  path.toUpperCase(),
+  path.replace("k", "\u212A"),
+  path.replace("/private/", "/./private/"),
+  `${path}?x=.parquet`,
+];
