@@ -33,7 +33,6 @@ export async function serveChild<C extends Contract>(
     return service;
   };
   const tracked = <T>(work: Promise<T>): Promise<T> => {
-    work.catch(report);
     const kept = work.catch(() => undefined).finally(() => running.delete(kept));
     running.add(kept);
     return work;
@@ -41,7 +40,12 @@ export async function serveChild<C extends Contract>(
   const rest = async () => {
     while (running.size > 0) await Promise.all(running);
   };
-  const invoke: Invoke = async (verb, input, context) => {
+  const invoke: Invoke = (verb, input, context) =>
+    answered(verb, input, context).catch((error) => {
+      report(error);
+      throw error;
+    });
+  const answered: Invoke = async (verb, input, context) => {
     if (verb === restVerb) return rest();
     if (verb === beginVerb) {
       const { init, scratch } = input as { init: never; scratch: string };

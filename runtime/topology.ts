@@ -30,7 +30,7 @@ export const topology: Topology = {
     worker: worker("workers/queryd"),
     calls: ["storaged", "catalogd"],
     needs: ["catalogd"],
-    native: true,
+    native: false,
   },
   vectord: { worker: worker("workers/vectord"), calls: ["storaged"], needs: ["storaged"], native: true },
   embedd: { worker: worker("workers/embedd"), calls: [], needs: [], native: false },

@@ -33,8 +33,8 @@ export interface Lease<C extends Contract> {
   kill: (reason: ServiceError) => void;
   /** Resolves when the process is gone, with what its callers were told. */
   ended: Promise<ServiceError>;
-  /** Gives it back; when its work was told to end, as soon as it has. Later calls change nothing. */
-  release: () => void;
+  /** Gives it back; when its work was told to end, or is unfinished, as soon as it has ended. Later calls change nothing. */
+  release: (isUnfinished?: boolean) => void;
 }
 
 export interface ChildPool<C extends Contract> {
@@ -93,8 +93,8 @@ export function createChildPool<C extends Contract>(options: ChildPoolOptions<C>
     while (supply.spare() > options.idleMin) supply.drop()?.kill(stopped());
   };
   let forgetReap = () => {};
-  const giveBack = async (child: Child<C>, signal: AbortSignal) => {
-    if (signal.aborted) await untilAtRest(child, options);
+  const giveBack = async (child: Child<C>, isUnfinished: boolean) => {
+    if (isUnfinished) await untilAtRest(child, options);
     if (child.isGone() || !leased.delete(child)) return;
     if (stopping) return child.kill(stopped());
     supply.give(child);
@@ -108,10 +108,10 @@ export function createChildPool<C extends Contract>(options: ChildPoolOptions<C>
       leased.add(child);
       watch();
       let isReleased = false;
-      const release = () => {
+      const release = (isUnfinished = false) => {
         if (isReleased) return;
         isReleased = true;
-        void giveBack(child, signal);
+        void giveBack(child, isUnfinished || signal.aborted);
       };
       return { ...child, identity: child, release };
     },
@@ -181,5 +181,5 @@ const megabytes = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`;
 const tooLarge = (bytes: number, total: number, bytesMax: number): ServiceError =>
   fail(
     "resource_exhausted",
-    `the work took ${megabytes(bytes)} of memory, with others ${megabytes(total)}; ${megabytes(bytesMax)} are allowed`,
+    `the work needs more memory than there is: it took ${megabytes(bytes)}, with others ${megabytes(total)}; ${megabytes(bytesMax)} are allowed`,
   );

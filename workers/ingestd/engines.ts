@@ -8,6 +8,7 @@ import { createChildPool, stopped } from "../../runtime/child/child.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Log } from "../../runtime/log.ts";
 import type { Metrics } from "../../runtime/metrics.ts";
+import { createShares } from "../../runtime/shares.ts";
 import { ingestEngine } from "./duckdb/duckdb.ts";
 import { openSession, type Session } from "./engine.ts";
 import { createTurns } from "./turns.ts";
@@ -48,6 +49,8 @@ const aloneMax = 4;
 const aloneBytes = 240_000_000;
 /** Calls that are no statements are answered at once, but for a busy machine. */
 const callTimeoutMs = 60_000;
+/** DuckDB keeps its own bound first; rows under way, and what its allocator holds back, come on top of that. */
+const besideDuckDb = 1.5;
 /** DuckDB ends an interrupted statement after at most a batch of rows. */
 const graceMs = 1000;
 
@@ -66,25 +69,29 @@ export function openEngines(options: EnginesOptions): Engines {
     limits: { timeoutMs: callTimeoutMs, inFlightMax: 64 },
     idleMin: 1,
     graceMs,
-    memoryBytesMax: memoryBytes,
+    memoryBytesMax: memoryBytes * besideDuckDb,
     clock: options.clock,
     log: options.log,
     metrics: options.metrics,
   });
   const stopping = new AbortController();
-  const shares = createShares(memoryBytes - count * aloneBytes);
+  const shares = createShares();
+  const sharedBytes = memoryBytes - count * aloneBytes;
   const turns = createTurns(Math.max(1, count), Number.POSITIVE_INFINITY);
 
   const open: Engines["open"] = async (signal, { measured = false } = {}) => {
     const lease = await pool.lease(signal);
-    const share = shares.take(
-      (bytes) => void lease.verbs.limit({ memoryBytes: bytes }).catch(() => undefined),
-    );
+    let parts = 1;
+    const endShare = shares.take(undefined, (now) => {
+      parts = now;
+      // Its statement tells what became of a child that does not answer.
+      lease.verbs.limit({ memoryBytes: Math.floor(sharedBytes / parts) }).catch(() => undefined);
+    });
     const close = () => {
-      share.end();
+      endShare();
       lease.release();
     };
-    const request = { threads, memoryBytes: share.bytes, measured };
+    const request = { threads, memoryBytes: Math.floor(sharedBytes / parts), measured };
     return openSession({ ...lease, release: close }, request, signal);
   };
   return {
@@ -108,25 +115,6 @@ export function openEngines(options: EnginesOptions): Engines {
     stop: () => {
       stopping.abort(stopped());
       return pool.stop();
-    },
-  };
-}
-
-/** Divides memory evenly among those who have a share of it, anew whenever one comes or goes. */
-function createShares(totalBytes: number) {
-  const holders = new Set<(bytes: number) => void>();
-  const each = () => Math.floor(totalBytes / Math.max(1, holders.size));
-  const tell = (except?: (bytes: number) => void) => {
-    for (const limit of holders) if (limit !== except) limit(each());
-  };
-  return {
-    take: (limit: (bytes: number) => void) => {
-      holders.add(limit);
-      tell(limit);
-      const end = () => {
-        if (holders.delete(limit)) tell();
-      };
-      return { bytes: each(), end };
     },
   };
 }

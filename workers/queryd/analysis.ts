@@ -1,6 +1,6 @@
 /** Parses and checks a statement once; the verdict depends on the text alone and is kept. */
 import { fail, ServiceError } from "../../runtime/errors.ts";
-import type { Session } from "./engine.ts";
+import type { Session } from "./engines.ts";
 import { givesFewRows } from "./few-rows.ts";
 import { withoutSchemas, withoutShowAll } from "./replaced-names.ts";
 import { type Checked, checkTree } from "./sandbox.ts";
@@ -126,7 +126,7 @@ const placeOfBody = ({ statements }: ParseReply): { node?: TreeNode } | undefine
 };
 
 async function parse(sql: string, session: Session): Promise<ParseReply> {
-  const [[text = "null"] = []] = await session.rows(parseSql, () => [{ type: "text", value: sql }]);
+  const [[text = "null"] = []] = await session.rows(parseSql, [sql]);
   try {
     return JSON.parse(text);
   } catch (cause) {

@@ -7,8 +7,8 @@ import { fail } from "../../runtime/errors.ts";
 import { tooDeep, typeNestingMax } from "../../runtime/sql-type.ts";
 import type { Verdict } from "./analysis.ts";
 import type { Manifest } from "./catalog.ts";
-import type { Session } from "./engine.ts";
 import { EngineError } from "./engine-error.ts";
+import type { Session } from "./engines.ts";
 import { ownReads, ownSources } from "./own-schema.ts";
 import type { Parameter } from "./parameters.ts";
 import { tableFunctions } from "./sandbox-lists.ts";
@@ -42,7 +42,7 @@ interface PlanReply {
  * Throws `statement_not_allowed` when the statement reads anything but its datasets. What DuckDB finds wrong with it
  * is an `EngineError`, with the byte in the caller's text.
  */
-export async function checkBound(bound: Bound, session: Session): Promise<void> {
+export async function checkBound(bound: Bound, session: Pick<Session, "rows">): Promise<void> {
   const { verdict, used, parameters, mark } = bound;
   const key = keyOf(bound);
   if (verdict.bound.has(key)) return;
@@ -51,7 +51,7 @@ export async function checkBound(bound: Bound, session: Session): Promise<void> 
   const empty = [...used].map(([name, manifest]) => ({ name, relation: `(${emptyRows(manifest)})` }));
   const sources = [...empty, ...ownSources(verdict.tables.keys())];
   const { sql, prefixBytes } = markedStatement(written.sql, sources, { mark });
-  const [[text = "null"] = []] = await session.rows(planSql, () => [{ type: "text", value: sql }]);
+  const [[text = "null"] = []] = await session.rows(planSql, [sql]);
   const reply: PlanReply = JSON.parse(text);
   if (reply.error) {
     const { error_type: kind = "", error_message: message = "", position } = reply;

@@ -26,9 +26,15 @@ export const configuration = (options: EngineSettings): Record<string, string> =
 /** Planning time grows with the square of an expression's depth and cannot be interrupted: DuckDB's 1000 takes 7 s. */
 const expressionDepthMax = 400;
 
+/** Bounds of memory and of temporary files, in bytes, which can be changed while statements run. */
+export const bounds = (memoryBytes: number, tempBytes: number): string[] => [
+  `SET GLOBAL memory_limit = '${memoryBytes}B'`,
+  `SET GLOBAL max_temp_directory_size = '${Math.floor(tempBytes / 1024)}KiB'`,
+];
+
 /**
  * Run once, first: from then on no statement reaches a file outside `readable` or the temporary directory, the
- * network or an extension, and no setting can be changed. This is the layer below the check of `sandbox.ts`.
+ * network or an extension. This is the layer below the check of `sandbox.ts`.
  */
 export const locks = (readable: readonly string[]): string[] => [
   "SET GLOBAL errors_as_json = true",
@@ -37,6 +43,6 @@ export const locks = (readable: readonly string[]): string[] => [
   "SET GLOBAL parquet_metadata_cache = true",
   `SET GLOBAL max_expression_depth = ${expressionDepthMax}`,
   `SET GLOBAL allowed_directories = [${readable.map((folder) => `'${folder.replaceAll("'", "''")}'`).join(", ")}]`,
+  // Cannot be taken back. The configuration is not locked: its bounds change while others work beside this process.
   "SET GLOBAL enable_external_access = false",
-  "SET GLOBAL lock_configuration = true",
 ];

@@ -21,7 +21,7 @@ import { createCalls, drain, stopped } from "./calls.ts";
 import type { Column } from "./column-type.ts";
 import { CutShortError, EngineError, engineError } from "./engine-error.ts";
 import { batchOf, columnTypeOf, markedBatch } from "./engine-memory.ts";
-import { configuration, type EngineSettings, locks } from "./engine-settings.ts";
+import { bounds, configuration, type EngineSettings, locks } from "./engine-settings.ts";
 import type { Parameter, ParameterType, ParameterValue } from "./parameters.ts";
 import type { Batch } from "./vector.ts";
 
@@ -55,6 +55,8 @@ export interface Engine {
   version: string;
   /** A session whose calls are interrupted when the signal aborts. */
   session: (signal: AbortSignal) => Promise<Session>;
+  /** Bounds memory and temporary files anew; what is in use cannot be taken away. */
+  limit: (memoryBytes: number, tempBytes: number) => Promise<void>;
   /** Interrupts every call, waits for all to return and closes DuckDB: the thread may end then. */
   stop: () => Promise<void>;
 }
@@ -80,6 +82,8 @@ export async function openEngine(options: EngineSettings & { clock: Clock }): Pr
     throw engineError(cause);
   }
   const version = String((await first.runAndReadAll("SELECT version()")).getRows()[0]?.[0]);
+  /** Settings change beside what runs. */
+  const control = await instance.connect();
   const idle: Lane[] = [{ connection: first, prepared: new Map() }];
   const lanes = new Set<Lane>(idle);
   const sessions = new Set<Session>();
@@ -111,6 +115,10 @@ export async function openEngine(options: EngineSettings & { clock: Clock }): Pr
       sessions.add(session);
       return session;
     },
+    limit: async (memoryBytes, tempBytes) => {
+      for (const statement of bounds(memoryBytes, tempBytes))
+        await control.run(statement).catch(() => undefined);
+    },
     stop: async () => {
       stopping = true;
       await Promise.allSettled([...connecting, ...[...sessions].map((session) => session.release())]);
@@ -118,6 +126,7 @@ export async function openEngine(options: EngineSettings & { clock: Clock }): Pr
         for (const statement of prepared.values()) statement.destroySync();
         connection.closeSync();
       }
+      control.closeSync();
       instance.closeSync();
       // Native results belong to the collector; those that it has not seen when the thread ends are never freed.
       Bun.gc(true);

@@ -1,41 +1,44 @@
 /** One query, from its text to its answer. */
 import { join } from "node:path";
 import type { Clock } from "../../runtime/clock.ts";
-import { fail, type ServiceError } from "../../runtime/errors.ts";
-import { describe, type Log } from "../../runtime/log.ts";
+import { fail, ServiceError } from "../../runtime/errors.ts";
 import type { Analysis, Verdict } from "./analysis.ts";
 import { checkBound } from "./bound-plan.ts";
 import type { Catalog, Manifest } from "./catalog.ts";
-import { type Column, findType } from "./column-type.ts";
+import type { Piece, RunRequest } from "./child/child.ts";
+import type { Column } from "./column-type.ts";
 import { resolveDatasets } from "./datasets.ts";
-import type { Bind, Cursor, Engine, Session } from "./engine.ts";
 import { CutShortError } from "./engine-error.ts";
+import type { Engines, Session } from "./engines.ts";
 import { planText, readPlan } from "./explain.ts";
 import { fewRowsMax } from "./few-rows.ts";
 import type { Numbers } from "./number-writer.ts";
 import { ownSources } from "./own-schema.ts";
-import { type GivenParameters, matchParameters, parametersOf } from "./parameters.ts";
+import { type GivenParameters, parametersOf } from "./parameters.ts";
 import type { QueryLife } from "./queries.ts";
 import { type Body, resultBody } from "./result-body.ts";
-import type { ResultFormat } from "./result-format.ts";
+import { checkColumns } from "./result-columns.ts";
 import { copyStatement, type ParquetFile, writeParquet } from "./result-parquet.ts";
 import { type HidePaths, sqlError } from "./sql-error.ts";
 import { type Compiled, markedStatement, plainStatement, type Source } from "./statement.ts";
-import { formsOf } from "./text-form.ts";
+import { recordedForms } from "./text-form.ts";
 import type { Versions } from "./versions.ts";
+import type { Views } from "./views.ts";
 
 export interface Machinery {
-  engine: Engine;
+  engines: Engines;
   analysis: Analysis;
   catalog: Catalog;
   versions: Versions;
+  views: Views;
   hidePaths: HidePaths;
   clock: Clock;
-  log: Log;
   /** The name of the end marker's column; unguessable, so that no statement uses it. */
   mark: string;
   results: { directory: string; bytesMax: number };
 }
+
+type FormatName = RunRequest["format"];
 
 export interface SqlQuery {
   sql: string;
@@ -44,32 +47,33 @@ export interface SqlQuery {
   full: boolean;
   numbers: Numbers;
   /** Absent for Parquet, which is written to a file first. */
-  format: ResultFormat | undefined;
+  format: FormatName | undefined;
+  contentType: string;
 }
 
-/** A query whose answer may begin. `release` gives back what it holds; it never rejects. */
+/** A query whose answer may begin. `release` gives back what it holds. */
 export interface Started {
   body: Body | { file: ParquetFile };
   stale: boolean;
-  release: () => Promise<void>;
+  release: () => void;
 }
 
 /** Runs the query until its answer may begin: the whole result when it is small, else its first rows. */
 export async function startQuery(machinery: Machinery, query: SqlQuery, life: QueryLife): Promise<Started> {
-  const { engine, catalog, versions, analysis, log } = machinery;
-  const session = await engine.session(life.signal);
-  const held: { release: () => void }[] = [];
-  const release = async () => {
-    for (const hold of held.splice(0)) hold.release();
-    await session.release().catch((cause) => log.error("a session could not be given back", describe(cause)));
+  const { engines, catalog, versions, views, analysis } = machinery;
+  const session = await engines.session(life.signal, query.sql);
+  const held: { release: () => void }[] = [session];
+  const release = () => {
+    for (const hold of held.splice(0).reverse()) hold.release();
   };
   try {
     const { snapshot, stale } = await catalog.current();
     const verdict = await analysis.verdict(query.sql, session);
     const parameters = parametersOf(verdict.parameters, query.params);
     const used = resolveDatasets(verdict, snapshot, query.sql);
-    const hold = await versions.hold(used, life.signal);
+    const hold = await versions.hold(used, session, life.signal);
     held.push(hold);
+    if (verdict.listing) await views.bring(session, snapshot);
     const sources = [...hold.sources, ...ownSources(verdict.tables.keys())];
     const run: Run = { machinery, query, life, session, verdict, sources, used };
     await checkBound({ verdict, used, parameters, mark: machinery.mark }, session).catch((cause) =>
@@ -77,10 +81,16 @@ export async function startQuery(machinery: Machinery, query: SqlQuery, life: Qu
     );
     return { body: await start(run), stale, release };
   } catch (cause) {
-    await release();
-    throw cause;
+    release();
+    throw told(cause, life);
   }
 }
+
+/** An engine that ended is told with the query that it ended in. */
+const told = (cause: unknown, { id }: QueryLife): unknown =>
+  cause instanceof ServiceError && cause.type === "engine_crashed"
+    ? fail(cause.type, cause.message, { details: { query_id: id }, cause: cause.cause })
+    : cause;
 
 interface Run {
   machinery: Machinery;
@@ -93,39 +103,15 @@ interface Run {
 }
 
 async function start(run: Run): Promise<Started["body"]> {
-  const { format } = run.query;
-  const cursor = run.verdict.statement.explain ? await explain(run) : undefined;
-  if (!format) return { file: await parquet(run, cursor) };
-  const rows = cursor ?? (await openRows(run));
-  checkColumns(rows.columns);
-  const { query, life } = run;
-  const forms = formsOf(rows.columns, run.verdict.renamed ?? new Map(), run.used.values());
-  const encoder = format.open(rows.columns, {
-    queryId: life.id,
-    full: query.full,
-    numbers: query.numbers,
-    forms,
-  });
-  try {
-    const { limit } = query;
-    const body = await resultBody({
-      cursor: rows,
-      encoder,
-      limit,
-      elapsedMs: life.elapsedMs,
-      progress: life.progress,
-    });
-    run.verdict.fewRowsLately = "whole" in body && body.rows <= fewRowsMax;
-    return body;
-  } catch (cause) {
-    throw cause instanceof CutShortError ? await diagnose(run, cause) : translate(run, cause, marked(run));
-  }
+  const { query, life, verdict, session } = run;
+  const { format } = query;
+  const explained = verdict.statement.explain ? await explain(run) : undefined;
+  if (!format) return { file: await parquet(run, explained !== undefined) };
+  const first = explained ? await begin(run, format, explained) : await firstPiece(run, format);
+  const body = resultBody({ first, next: session.next, progress: life.progress });
+  verdict.fewRowsLately = "whole" in body && body.rows <= fewRowsMax;
+  return body;
 }
-
-const bindOf =
-  ({ query }: Run): Bind =>
-  (names) =>
-    matchParameters(names, query.params);
 
 /** One row more than asked for shows whether there are more. */
 const oneMore = ({ limit }: SqlQuery): number | undefined => (limit === undefined ? undefined : limit + 1);
@@ -140,44 +126,68 @@ const marked = ({ machinery, query, verdict, sources }: Run): Compiled =>
  * Few rows are taken whole, many are streamed. A statement that gave few rows last time is run with a limit that
  * shows when it gives more, and then again as a stream.
  */
-async function openRows(run: Run): Promise<Cursor> {
-  const { verdict, query } = run;
-  if (verdict.fewRows || (query.limit !== undefined && query.limit < fewRowsMax))
-    return openWhole(run, oneMore(query));
+async function firstPiece(run: Run, format: FormatName): Promise<Piece> {
+  const { verdict, query, sources } = run;
+  const whole = (limit: number | undefined, rowsMax?: number) => {
+    const statement = plainStatement(verdict.statement.body, sources, limit);
+    return tryRun(run, { format, statement, isMarked: false, ...(rowsMax !== undefined && { rowsMax }) });
+  };
+  if (verdict.fewRows || (query.limit !== undefined && query.limit < fewRowsMax)) {
+    const piece = await whole(oneMore(query));
+    if (piece) return piece;
+  }
   if (verdict.fewRowsLately && query.limit === undefined) {
-    const cursor = await openWhole(run, fewRowsMax + 1);
-    if (cursor.rows <= fewRowsMax) return cursor;
+    const piece = await whole(fewRowsMax + 1, fewRowsMax);
+    if (piece) return piece;
     verdict.fewRowsLately = false;
   }
-  const statement = marked(run);
-  return run.session
-    .open(statement.sql, bindOf(run))
-    .catch((cause) => Promise.reject(translate(run, cause, statement)));
+  return begin(run, format, { statement: marked(run) });
 }
 
-function openWhole(run: Run, limit: number | undefined): Promise<Cursor & { rows: number }> {
-  const statement = plainStatement(run.verdict.statement.body, run.sources, limit);
-  return run.session
-    .openWhole(statement.sql, bindOf(run))
-    .catch((cause) => Promise.reject(translate(run, cause, statement)));
+interface Begin {
+  statement: Compiled;
+  /** The query's own, when absent. */
+  params?: GivenParameters;
+}
+
+async function begin(run: Run, format: FormatName, { statement, params }: Begin): Promise<Piece> {
+  const piece = await tryRun(run, { format, statement, isMarked: true, ...(params && { params }) });
+  if (!piece) throw new Error("a stream was refused for its number of rows");
+  return piece;
+}
+
+interface Try extends Begin {
+  format: FormatName;
+  isMarked: boolean;
+  rowsMax?: number;
+}
+
+async function tryRun(run: Run, { format, statement, isMarked, rowsMax, params }: Try) {
+  const { query, life, session, verdict } = run;
+  const given = params ?? query.params;
+  try {
+    return await session.run({
+      sql: statement.sql,
+      ...(given && { params: given }),
+      marked: isMarked,
+      ...(rowsMax !== undefined && { rowsMax }),
+      format,
+      ...(query.limit !== undefined && { limit: query.limit }),
+      full: query.full,
+      numbers: query.numbers,
+      ...(format === "csv" && { forms: recordedForms(run.used.values(), verdict.renamed) }),
+      queryId: life.id,
+      elapsedMs: life.elapsedMs(),
+    });
+  } catch (cause) {
+    throw cause instanceof CutShortError ? await diagnose(run, cause) : translate(run, cause, statement);
+  }
 }
 
 const translate = (run: Run, cause: unknown, statement: Compiled): unknown => {
   if (run.life.signal.aborted) return run.life.signal.reason;
   return sqlError(cause, { sql: run.query.sql, prefixBytes: statement.prefixBytes }, run.machinery.hidePaths);
 };
-
-/** Types that exist inside DuckDB but have no form outside of it. */
-function checkColumns(columns: readonly Column[]): void {
-  for (const { name, type } of columns) {
-    const bad = findType(type, ({ kind }) => kind === "unsupported");
-    if (bad)
-      throw fail(
-        "sql_error",
-        `column '${name}' has the type ${bad.name}, which no result format holds: CAST it to VARCHAR or JSON`,
-      );
-  }
-}
 
 /**
  * A stream that ended early does not say why; the query is run again, its rows thrown away, and this time its error
@@ -189,7 +199,7 @@ async function diagnose(run: Run, cutShort: CutShortError): Promise<unknown> {
   const head = "EXPLAIN ANALYZE ";
   const statement = { sql: head + inner.sql, prefixBytes: head.length + inner.prefixBytes };
   try {
-    await run.session.rows(statement.sql, bindOf(run));
+    await run.session.rows(statement.sql, run.query.params);
   } catch (cause) {
     return translate(run, cause, statement);
   }
@@ -199,29 +209,26 @@ async function diagnose(run: Run, cutShort: CutShortError): Promise<unknown> {
 }
 
 /** The plan as a result of one row, so that every format can carry it. */
-async function explain(run: Run): Promise<Cursor> {
+async function explain(run: Run): Promise<Begin> {
   const { session, verdict, sources, machinery } = run;
   const { analyze = false, json = false } = verdict.statement.explain ?? {};
   const inner = plainStatement(verdict.statement.body, sources);
   const head = `EXPLAIN (${analyze ? "ANALYZE, " : ""}FORMAT JSON) `;
   const statement = { sql: head + inner.sql, prefixBytes: head.length + inner.prefixBytes };
   const rows = await session
-    .rows(statement.sql, bindOf(run))
+    .rows(statement.sql, run.query.params)
     .catch((cause) => Promise.reject(translate(run, cause, statement)));
   const plan = readPlan(rows[0]?.at(-1) ?? "[]");
   const text = machinery.hidePaths(json ? JSON.stringify(plan, null, 2) : planText(plan));
   const key = analyze ? "analyzed_plan" : "physical_plan";
-  return session.open(explained(machinery.mark).sql, () => [
-    { type: "text", value: key },
-    { type: "text", value: text },
-  ]);
+  return { statement: explained(machinery.mark), params: [key, text] };
 }
 
 const explained = (mark: string): Compiled =>
   markedStatement("SELECT $1::VARCHAR AS explain_key, $2::VARCHAR AS explain_value", [], { mark });
 
-async function parquet(run: Run, explained: Cursor | undefined): Promise<ParquetFile> {
-  if (explained) throw fail("not_acceptable", "EXPLAIN gives text; ask for application/json or text/csv");
+async function parquet(run: Run, isExplained: boolean): Promise<ParquetFile> {
+  if (isExplained) throw fail("not_acceptable", "EXPLAIN gives text; ask for application/json or text/csv");
   const { machinery, query, life, session, verdict, sources } = run;
   const columns = await columnsOf(run);
   checkColumns(columns);
@@ -232,26 +239,17 @@ async function parquet(run: Run, explained: Cursor | undefined): Promise<Parquet
   const statement = copyStatement(inner, columns, path);
   const stop = (reason: ServiceError) => life.stop(reason);
   const { sql } = statement;
-  return writeParquet({
-    session,
-    sql,
-    path,
-    bind: bindOf(run),
-    bytesMax: results.bytesMax,
-    clock,
-    stop,
-  }).catch((cause) => Promise.reject(translate(run, cause, statement)));
+  const { bytesMax } = results;
+  return writeParquet({ session, sql, path, params: query.params, bytesMax, clock, stop }).catch((cause) =>
+    Promise.reject(translate(run, cause, statement)),
+  );
 }
 
 /** The columns of the result. Only a run with the parameters' values knows them; one without rows is cheap. */
 async function columnsOf(run: Run): Promise<readonly Column[]> {
-  const { machinery, session, verdict, sources } = run;
+  const { machinery, session, verdict, sources, query } = run;
   const statement = markedStatement(verdict.statement.body, sources, { mark: machinery.mark, limit: 0 });
-  try {
-    const cursor = await session.open(statement.sql, bindOf(run));
-    while (await cursor.next()) {}
-    return cursor.columns;
-  } catch (cause) {
-    throw translate(run, cause, statement);
-  }
+  return session
+    .columns(statement.sql, query.params)
+    .catch((cause) => Promise.reject(translate(run, cause, statement)));
 }

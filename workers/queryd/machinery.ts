@@ -1,26 +1,24 @@
 /** The parts of queryd, opened and put together: engine, cache, versions, catalog. */
 import { mkdir, realpath, rm } from "node:fs/promises";
+import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { describe, type Log } from "../../runtime/log.ts";
 import type { Deps } from "../../runtime/service.ts";
-import { createTurns } from "../../runtime/turns.ts";
+import { memoryBytes } from "../../runtime/setting.ts";
 import type { Catalogd } from "../catalogd/contract.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import { createAnalysis } from "./analysis.ts";
-import { createCatalog, type Snapshot } from "./catalog.ts";
-import { type Engine, openEngine, type Session } from "./engine.ts";
+import { createCatalog } from "./catalog.ts";
+import { openEngines } from "./engines.ts";
 import type { Machinery } from "./execution.ts";
 import { httpfsSettings } from "./httpfs.ts";
 import { jsonGuardStatements } from "./json-guards.ts";
 import { openObjectCache } from "./object-cache.ts";
 import { createObjects } from "./objects.ts";
-import { ownColumnsSql, ownSchemaStatements } from "./own-schema.ts";
 import { openReadableFolder } from "./readable.ts";
-import { createResidents } from "./residents.ts";
 import { pathHider } from "./sql-error.ts";
 import { guardStatements } from "./value-guards.ts";
 import { createVersions } from "./versions.ts";
-import { type Applied, planViews } from "./views.ts";
+import { createViews } from "./views.ts";
 
 type QuerydDeps = Deps<{ catalogd: Catalogd; storaged: Storaged }>;
 
@@ -42,37 +40,55 @@ export async function openMachinery(deps: QuerydDeps, lifetime: AbortSignal): Pr
     await mkdir(folder, { recursive: true });
   }
   const folder = await openReadableFolder(folders.readable);
-  const local = [folders.readable, folders.results].map((folder) => `${folder}/`);
-  const { engine, remote } = await openWithHttpfs(deps, { local, temporary: folders.temporary });
-  const inPlace = [...bucketFolders(deps).map((folder) => `${folder}/`), ...remote];
+  const httpfs = httpfsSettings(config.buckets, deps.secrets, config.queryd.httpfs_path);
+  const engines = openEngines({
+    init: {
+      threads: config.queryd.threads,
+      readable: [folders.readable, folders.results].map((each) => `${each}/`),
+      before: [],
+      first: ["CREATE SCHEMA lakehouse", ...guardStatements, ...jsonGuardStatements],
+      ...(httpfs && { httpfs: { readable: httpfs.prefixes, before: httpfs.statements } }),
+    },
+    memoryBytes: memoryBytes(config.queryd.memory_limit),
+    tempBytes: config.queryd.max_temp_bytes,
+    scratch: folders.temporary,
+    readable: [folders.readable, ...(httpfs ? [extensionsOf(config.queryd.httpfs_path)] : [])],
+    results: folders.results,
+    residentBytes: config.queryd.resident_max_bytes,
+    ...deps,
+  });
+  const remote = httpfs && (await engines.httpfs()) ? httpfs.prefixes : [];
+  if (httpfs && remote.length === 0)
+    log.info("httpfs cannot be loaded: objects in S3 are copied into the cache");
+  const inPlace = [...bucketFolders(deps).map((each) => `${each}/`), ...remote];
   const hidePaths = pathHider([...inPlace, `${directory}/`]);
-  const { execute, bind, inTurn } = await ownStatements(engine, lifetime);
-  await execute(["CREATE SCHEMA lakehouse", ...guardStatements, ...jsonGuardStatements]);
-  await execute(ownSchemaStatements(await inTurn((own) => own.rows(ownColumnsSql))));
   const { storaged, catalogd } = peers;
   const maxBytes = config.queryd.cache_max_bytes;
   const cache = await openObjectCache({ storaged, directory: folders.cache, maxBytes, newId });
-  deps.metrics.gauge("queryd_cache_bytes", "Bytes of remote objects kept on disk.", cache.bytes);
   const objects = createObjects({ storaged, inPlace, timeoutMs: config.queryd.max_timeout_ms });
-  const residents = createResidents({ maxBytes: config.queryd.resident_max_bytes, inTurn, log });
-  deps.metrics.gauge("queryd_resident_bytes", "Text of small datasets kept in memory.", residents.bytes);
-  const versions = createVersions({
-    objects,
-    cache,
-    folder,
-    residents,
-    execute,
-    bind,
-    hidePaths,
-    log,
-    lifetime,
-  });
-  const onChange = viewKeeper(execute, log, versions.retire);
-  const catalog = createCatalog({ catalogd, log, onChange });
+  deps.metrics.gauge("queryd_cache_bytes", "Bytes of remote objects kept on disk.", cache.bytes);
+  const { residentBytes } = engines;
+  deps.metrics.gauge("queryd_resident_bytes", "Text of small datasets kept in memory.", residentBytes);
+  const versions = createVersions({ objects, cache, folder, hidePaths, log, lifetime });
+  const views = createViews(log);
+  const catalog = createCatalog({ catalogd, log, onChange: async (snapshot) => versions.retire(snapshot) });
   const mark = `end_${newId().replaceAll("-", "")}`;
   const results = { directory: folders.results, bytesMax: config.queryd.max_temp_bytes };
-  return { engine, analysis: createAnalysis(mark), catalog, versions, hidePaths, clock, log, mark, results };
+  return {
+    engines,
+    analysis: createAnalysis(mark),
+    catalog,
+    versions,
+    views,
+    hidePaths,
+    clock,
+    mark,
+    results,
+  };
 }
+
+/** Where httpfs lies: its file, or where DuckDB installs extensions. */
+const extensionsOf = (path: string): string => (path === "" ? join(homedir(), ".duckdb") : path);
 
 /** Where storaged keeps local buckets when it shares this machine: the same rule as its own. */
 function bucketFolders({ config, directory }: QuerydDeps): string[] {
@@ -80,69 +96,4 @@ function bucketFolders({ config, directory }: QuerydDeps): string[] {
   return Object.entries(config.buckets)
     .filter(([, bucket]) => bucket.kind === "local")
     .map(([name, { path }]) => resolve(typeof path === "string" ? path : join(data, "buckets", name)));
-}
-
-/** With httpfs when a bucket is in S3 and the extension is on this machine; without it such objects are copied. */
-async function openWithHttpfs(
-  { config, clock, secrets, log }: QuerydDeps,
-  { local, temporary }: { local: string[]; temporary: string },
-): Promise<{ engine: Engine; remote: string[] }> {
-  const settings = {
-    clock,
-    threads: config.queryd.threads,
-    memoryLimit: config.queryd.memory_limit,
-    maxTempBytes: config.queryd.max_temp_bytes,
-    tempDirectory: temporary,
-  };
-  const httpfs = httpfsSettings(config.buckets, secrets, config.queryd.httpfs_path);
-  if (httpfs) {
-    try {
-      const { prefixes: remote, statements: before } = httpfs;
-      return { engine: await openEngine({ ...settings, readable: [...local, ...remote], before }), remote };
-    } catch (cause) {
-      // The cause may quote the statement, and the statement the keys.
-      const { name } = cause instanceof Error ? cause : { name: "Error" };
-      log.info("httpfs cannot be loaded: objects in S3 are copied into the cache", { error: name });
-    }
-  }
-  return { engine: await openEngine({ ...settings, readable: local, before: [] }), remote: [] };
-}
-
-/** Statements of the service itself, one after the other on a session of their own. */
-async function ownStatements(engine: Engine, lifetime: AbortSignal) {
-  const session = await engine.session(lifetime);
-  const turns = createTurns();
-  const inTurn = <T>(work: (session: Session) => Promise<T>): Promise<T> => turns(() => work(session));
-  return {
-    execute: (statements: readonly string[]) =>
-      inTurn(async (own) => {
-        for (const statement of statements) await own.execute(statement);
-      }),
-    bind: (sql: string) => inTurn((own) => own.bind(sql)),
-    inTurn,
-  };
-}
-
-/** Brings the views to each new snapshot, all at once; a dataset that cannot be shown is left out and logged. */
-function viewKeeper(
-  execute: (statements: readonly string[]) => Promise<void>,
-  log: Log,
-  retire: (snapshot: Snapshot) => void,
-): (snapshot: Snapshot) => Promise<void> {
-  let applied: Applied = new Map();
-  return async (snapshot) => {
-    const plan = planViews(applied, snapshot);
-    for (const [dataset, reason] of plan.refused) log.warn("a dataset cannot be shown", { dataset, reason });
-    if (plan.statements.length > 0) {
-      try {
-        await execute(["BEGIN TRANSACTION", ...plan.statements, "COMMIT"]);
-      } catch {
-        await execute(["ROLLBACK"]).catch(() => {});
-        for (const statement of plan.statements)
-          await execute([statement]).catch((cause) => log.warn("a dataset cannot be shown", describe(cause)));
-      }
-    }
-    applied = plan.after;
-    retire(snapshot);
-  };
 }

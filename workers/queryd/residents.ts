@@ -23,13 +23,13 @@ export interface Residents {
 export interface ResidentsOptions {
   /** Bytes of text of all tables; no table takes more than an eighth. */
   maxBytes: number;
-  /** Runs work on a session of the service's own, undisturbed by its other work. */
-  inTurn: (work: (session: OwnSession) => Promise<void>) => Promise<void>;
+  /** Statements of the service itself, beside the query that runs. */
+  own: OwnSession;
   log: Log;
 }
 
 export interface OwnSession {
-  execute: (sql: string) => Promise<void>;
+  execute: (statements: readonly string[]) => Promise<void>;
   rows: (sql: string) => Promise<string[][]>;
 }
 
@@ -38,24 +38,25 @@ const usesBefore = 2;
 /** What one table may take of the whole. Parquet is seldom larger than the text of its rows: larger ones are not measured. */
 const shareOfOne = 1 / 8;
 
-export function createResidents({ maxBytes, inTurn, log }: ResidentsOptions): Residents {
+export function createResidents({ maxBytes, own, log }: ResidentsOptions): Residents {
   const uses = new Map<string, number>();
   const kept = new Map<string, number>();
   const ready = new Set<string>();
   const total = () => [...kept.values()].reduce((sum, bytes) => sum + bytes, 0);
   const room = () => Math.min(maxBytes * shareOfOne, maxBytes - total());
 
-  const keep = (macro: string) =>
-    inTurn(async ({ execute, rows }) => {
-      if (!uses.has(macro)) return; // Let go of meanwhile.
-      const [[text = "0"] = []] = await rows(
-        `SELECT coalesce(sum(strlen(t::VARCHAR)), 0) FROM ${macro}() AS t`,
-      );
-      if (Number(text) > room()) return;
-      kept.set(macro, Number(text));
-      await execute(`CREATE OR REPLACE TABLE ${tableOf(macro)} AS FROM ${macro}()`);
-      if (kept.has(macro)) ready.add(macro);
-    });
+  const keep = async (macro: string) => {
+    const { execute, rows } = own;
+    if (!uses.has(macro)) return; // Let go of meanwhile.
+    const [[text = "0"] = []] = await rows(
+      `SELECT coalesce(sum(strlen(t::VARCHAR)), 0) FROM ${macro}() AS t`,
+    );
+    if (Number(text) > room()) return;
+    kept.set(macro, Number(text));
+    await execute([`CREATE OR REPLACE TABLE ${tableOf(macro)} AS FROM ${macro}()`]);
+    if (kept.has(macro)) ready.add(macro);
+    else await execute([`DROP TABLE IF EXISTS ${tableOf(macro)}`]);
+  };
   return {
     use: ({ manifest, macro }) => {
       if (ready.has(macro)) return tableOf(macro);

@@ -1,86 +1,48 @@
 /** A result on its way out: whole when it is small, else as a stream that never ends cleanly unless it is whole. */
-import type { Cursor } from "./engine.ts";
-import type { ResultEncoder } from "./result-format.ts";
-import type { Batch } from "./vector.ts";
-
-/** Results up to this many bytes are made whole first, so that their errors are proper answers. */
-const wholeBytesMax = 1024 * 1024;
-/** Bytes handed over at once while streaming. */
-const pieceBytes = 256 * 1024;
-
-export interface Outgoing {
-  cursor: Cursor;
-  encoder: ResultEncoder;
-  limit: number | undefined;
-  elapsedMs: () => number;
-  progress: (rows: number, bytes: number) => void;
-}
+import type { Piece } from "./child/child.ts";
 
 export type Body =
   | { whole: Uint8Array; rows: number; truncated: boolean }
   /** Rows are read as the stream is. `end` is called once, with what went wrong if anything did. */
   | { stream: (signal: AbortSignal, end: (failure?: unknown) => void) => ReadableStream<Uint8Array> };
 
-/** Reads up to the bound for whole results; rejects with what goes wrong until then. */
-export async function resultBody(outgoing: Outgoing): Promise<Body> {
-  const pump = createPump(outgoing);
-  while (outgoing.encoder.pending() < wholeBytesMax && !pump.done()) await pump.step();
-  if (!pump.done()) return { stream: (signal, end) => streamOf(pump, signal, end) };
-  return { whole: pump.take() ?? new Uint8Array(), rows: pump.rows(), truncated: pump.truncated() };
+export interface Outgoing {
+  first: Piece;
+  next: () => Promise<Piece>;
+  progress: (rows: number, bytes: number) => void;
 }
 
-interface Pump {
-  /** Encodes one batch more, or the end. */
-  step: () => Promise<void>;
-  done: () => boolean;
-  truncated: () => boolean;
-  rows: () => number;
-  pending: () => number;
-  take: () => Uint8Array | null;
+/** The body of a result whose first piece is there; a result that is done with it is whole. */
+export function resultBody(outgoing: Outgoing): Body {
+  const { first, progress } = outgoing;
+  if (!first.done) return { stream: (signal, end) => streamOf(outgoing, signal, end) };
+  const { bytes: whole = new Uint8Array(), rows, truncated } = first;
+  progress(rows, whole.length);
+  return { whole, rows, truncated };
 }
 
-function createPump({
-  cursor,
-  encoder,
-  limit = Number.POSITIVE_INFINITY,
-  elapsedMs,
-  progress,
-}: Outgoing): Pump {
-  let rows = 0;
-  let done = false;
-  let truncated = false;
-  const add = (batch: Batch) => {
-    const fit = Math.min(batch.rows, limit - rows);
-    truncated ||= fit < batch.rows;
-    if (fit > 0) encoder.add(fit < batch.rows ? { ...batch, rows: fit } : batch);
-    rows += fit;
-    progress(fit, 0);
-  };
-  return {
-    step: async () => {
-      const batch = await cursor.next();
-      if (batch) return add(batch);
-      encoder.finish({ rows, truncated, elapsedMs: elapsedMs() });
-      done = true;
-    },
-    done: () => done,
-    truncated: () => truncated,
-    rows: () => rows,
-    pending: encoder.pending,
-    take: () => {
-      const bytes = encoder.take();
-      if (bytes) progress(0, bytes.length);
-      return bytes;
-    },
+/** The pieces one after the other, each asked for while the one before is read. */
+function piecesOf({ first, next, progress }: Outgoing): () => Promise<Piece> {
+  let coming = Promise.resolve(first);
+  return async () => {
+    const piece = await coming;
+    if (!piece.done) {
+      coming = next();
+      // Whoever reads on hears of its failure.
+      coming.catch(() => undefined);
+    }
+    progress(piece.rows, piece.bytes?.length ?? 0);
+    return piece;
   };
 }
 
 /** Bun resets the connection when the stream errors: the caller cannot take a part for the whole. */
 function streamOf(
-  pump: Pump,
+  outgoing: Outgoing,
   signal: AbortSignal,
   end: (failure?: unknown) => void,
 ): ReadableStream<Uint8Array> {
+  const read = piecesOf(outgoing);
   let stop = () => {};
   const leave = (failure?: unknown) => {
     signal.removeEventListener("abort", stop);
@@ -99,11 +61,10 @@ function streamOf(
       },
       pull: async (controller) => {
         try {
-          while (pump.pending() < pieceBytes && !pump.done()) await pump.step();
+          const { bytes, done } = await read();
           if (signal.aborted) return;
-          const bytes = pump.take();
-          if (bytes) controller.enqueue(bytes);
-          if (pump.done()) {
+          if (bytes?.length) controller.enqueue(bytes);
+          if (done) {
             leave();
             controller.close();
           }

@@ -3,7 +3,8 @@ import { type FileHandle, open, rm, stat } from "node:fs/promises";
 import type { Clock } from "../../runtime/clock.ts";
 import { fail, type ServiceError } from "../../runtime/errors.ts";
 import { type Column, type ColumnType, findType } from "./column-type.ts";
-import type { Bind, Session } from "./engine.ts";
+import type { Session } from "./engines.ts";
+import type { GivenParameters } from "./parameters.ts";
 import { type Compiled, quoteName } from "./statement.ts";
 
 export const parquetType = "application/vnd.apache.parquet";
@@ -19,7 +20,7 @@ export interface ParquetOptions {
   /** From `copyStatement`, to the same path. */
   sql: string;
   path: string;
-  bind: Bind;
+  params: GivenParameters | undefined;
   bytesMax: number;
   clock: Clock;
   stop: (reason: ServiceError) => void;
@@ -30,11 +31,11 @@ const watchEveryMs = 100;
 
 /** Runs the statement into a file. Rejects with `resource_exhausted` when the file outgrows its bound. */
 export async function writeParquet(options: ParquetOptions): Promise<ParquetFile> {
-  const { session, sql, path, bind } = options;
+  const { session, sql, path, params } = options;
   const watching = new AbortController();
   void watchSize(path, options, watching.signal);
   try {
-    await session.rows(sql, bind);
+    await session.rows(sql, params);
     const handle = await open(path, "r");
     const { size } = await handle.stat();
     return { bytes: size, stream: (signal, end) => streamOf(handle, signal, end) };

@@ -10,7 +10,6 @@ import type { Catalogd } from "../catalogd/contract.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import { chooseFormat } from "./accept.ts";
 import { type Queryd, SqlRequest } from "./contract.ts";
-import { EngineError } from "./engine-error.ts";
 import { type Machinery, type SqlQuery, type Started, startQuery } from "./execution.ts";
 import { openMachinery } from "./machinery.ts";
 import { createQueries, type Queries, type QueryLife } from "./queries.ts";
@@ -31,12 +30,15 @@ interface Door {
   answering: Set<Promise<void>>;
 }
 
-/** Loaded when it is first asked for: its package takes a start longer than all others of queryd but DuckDB. */
-const arrow = {
-  mediaType: "application/vnd.apache.arrow.stream",
-  load: async () => (await import("./result-arrow.ts")).arrow,
-};
-const offered = [json, ndjson, csv, arrow, { mediaType: parquetType }];
+const arrowType = "application/vnd.apache.arrow.stream";
+/** What a result can be sent as; the first is the default. */
+const offered = [
+  { name: "json", ...json },
+  { name: "ndjson", ...ndjson },
+  { name: "csv", ...csv },
+  { name: "arrow", mediaType: arrowType, contentType: arrowType },
+  { name: undefined, mediaType: parquetType, contentType: parquetType },
+] as const;
 
 /** Starts the service. Rejects when DuckDB cannot be opened; a catalog that does not answer yet is no reason. */
 export async function createQueryd(deps: QuerydDeps): Promise<Running<Queryd>> {
@@ -67,8 +69,8 @@ export async function createQueryd(deps: QuerydDeps): Promise<Running<Queryd>> {
       queries.stopAll(stopping());
       await Promise.allSettled([...answering]);
       await refreshing;
-      await machinery.engine.stop();
-      log.debug("the engine is closed");
+      await machinery.engines.stop();
+      log.debug("the engines are closed");
     },
   };
 }
@@ -114,14 +116,15 @@ async function answerSql(door: Door, input: SqlInput, context: RawContext): Prom
     limit: body.limit,
     full: input.shape === "full",
     numbers: input.numbers ?? config.queryd.numbers,
-    format: "load" in chosen ? await chosen.load() : "open" in chosen ? chosen : undefined,
+    format: chosen.name,
+    contentType: chosen.contentType,
   };
-  if (query.full && query.format !== json)
+  if (query.full && query.format !== "json")
     throw fail(
       "invalid_field",
       "shape: only JSON results have a shape; leave it out or ask for application/json",
     );
-  if (input.numbers !== undefined && query.format !== json && query.format !== ndjson)
+  if (input.numbers !== undefined && query.format !== "json" && query.format !== "ndjson")
     throw fail(
       "invalid_field",
       "numbers: only JSON and NDJSON write numbers in two ways; leave it out or ask for one of these",
@@ -139,10 +142,10 @@ async function answer(
   const over = Promise.withResolvers<void>();
   door.answering.add(over.promise);
   const unwatch = watch(life, context.signal, { clock: door.deps.clock, timeoutMs });
-  const cleanup: (() => Promise<void> | void)[] = [unwatch];
-  const end = async (failure?: unknown) => {
+  const cleanup: (() => void)[] = [unwatch];
+  const end = (failure?: unknown) => {
     life.end(failure);
-    for (const undo of cleanup.splice(0)) await undo();
+    for (const undo of cleanup.splice(0)) undo();
     over.resolve();
     door.answering.delete(over.promise);
   };
@@ -154,24 +157,16 @@ async function answer(
     cleanup.unshift(started.release);
     if ("file" in started.body) {
       // The query is done; only its file is still to be sent.
-      await started.release();
+      started.release();
       turn();
     }
-    return respond(door, { query, life, started, end: (failure) => void end(failure) });
+    return respond(door, { query, life, started, end });
   } catch (cause) {
     const failure = life.signal.aborted ? life.signal.reason : cause;
-    await end(failure);
-    if (failure instanceof EngineError && failure.kind === "FATAL") endThread(failure);
+    end(failure);
     throw failure;
   }
 }
-
-/** After a fatal error DuckDB refuses every statement: only a new thread has a new DuckDB. */
-const endThread = (failure: EngineError): void => {
-  queueMicrotask(() => {
-    throw failure;
-  });
-};
 
 /** Stops the query when its time is over or its caller went away; the function returned ends the watch. */
 function watch(
@@ -204,7 +199,7 @@ interface Answer {
 
 function respond(door: Door, { query, life, started, end }: Answer): Response {
   const headers = new Headers({
-    "content-type": query.format?.contentType ?? parquetType,
+    "content-type": query.contentType,
     "cache-control": "no-store",
     "x-lakehouse-query-id": life.id,
   });

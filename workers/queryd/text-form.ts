@@ -21,21 +21,36 @@ export function renamedColumns(tree: unknown): ReadonlyMap<string, string> {
   );
 }
 
-/**
- * For each column of a result the form of the columns of its name and type in the datasets that are read; undefined
- * where there is none, or where they differ. A form changes how a value is written, never the value.
- */
-export function formsOf(
-  columns: readonly Column[],
-  renamed: ReadonlyMap<string, string>,
+/** What manifests record of forms, as pairs, so that it can be sent: by folded name and type; and columns by folded alias. */
+export interface RecordedForms {
+  forms: [string, TextForm][];
+  renamed: [string, string][];
+}
+
+const keyOf = (name: string, type: string): string => `${fold(name)}\n${type}`;
+
+/** The forms of the columns in the datasets that are read, but those that differ among columns of one name and type. */
+export function recordedForms(
   used: Iterable<Manifest>,
-): (TextForm | undefined)[] {
+  renamed: ReadonlyMap<string, string> | undefined,
+): RecordedForms {
   const forms = new Map<string, TextForm | undefined>();
   for (const manifest of used) {
     for (const { name, type, form } of manifest.columns) {
-      const key = `${fold(name)}\n${type}`;
+      const key = keyOf(name, type);
       forms.set(key, forms.has(key) && forms.get(key) !== form ? undefined : form);
     }
   }
-  return columns.map(({ name, type }) => forms.get(`${fold(renamed.get(fold(name)) ?? name)}\n${type.name}`));
+  const known = [...forms].filter((pair): pair is [string, TextForm] => pair[1] !== undefined);
+  return { forms: known, renamed: [...(renamed ?? [])] };
+}
+
+/** For each column of a result the form recorded for its name and type. A form changes how a value is written, never the value. */
+export function formsOf(
+  columns: readonly Column[],
+  recorded: RecordedForms | undefined,
+): (TextForm | undefined)[] {
+  const forms = new Map(recorded?.forms);
+  const renamed = new Map(recorded?.renamed);
+  return columns.map(({ name, type }) => forms.get(keyOf(renamed.get(fold(name)) ?? name, type.name)));
 }

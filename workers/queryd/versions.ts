@@ -1,14 +1,14 @@
-/** Versions of datasets as DuckDB reads them: a macro each, made at its first use and dropped after its last. */
+/** Versions of datasets as DuckDB reads them: a macro each in every child, made at its first use there and dropped after its last. */
 import { ServiceError } from "../../runtime/errors.ts";
 import { inParallel } from "../../runtime/in-parallel.ts";
 import { describe, type Log } from "../../runtime/log.ts";
 import { readSchema } from "../../runtime/parquet-schema.ts";
 import type { Manifest, Snapshot } from "./catalog.ts";
 import { EngineError } from "./engine-error.ts";
+import type { Session } from "./engines.ts";
 import { idOf, type ObjectAddress, type ObjectCache } from "./object-cache.ts";
 import { corrupt, explain, type Found, type Objects } from "./objects.ts";
 import type { Readable, ReadableFolder } from "./readable.ts";
-import type { Residents } from "./residents.ts";
 import type { Source } from "./statement.ts";
 import { badType, readStatement } from "./views.ts";
 
@@ -19,8 +19,8 @@ export interface Held {
 }
 
 export interface Versions {
-  /** Makes the datasets readable, each under the name the statement uses for it. */
-  hold: (used: ReadonlyMap<string, Manifest>, signal: AbortSignal) => Promise<Held>;
+  /** Makes the datasets readable for the session, each under the name the statement uses for it. */
+  hold: (used: ReadonlyMap<string, Manifest>, session: Session, signal: AbortSignal) => Promise<Held>;
   /** Lets go of versions that are no longer the latest as soon as no query reads them. */
   retire: (snapshot: Snapshot) => void;
   /** Datasets that could not be read when last asked for, with the reason. */
@@ -32,11 +32,6 @@ export interface VersionsOptions {
   cache: ObjectCache;
   /** What DuckDB may read. */
   folder: ReadableFolder;
-  residents: Residents;
-  /** Runs statements of ours, one after the other. */
-  execute: (statements: readonly string[]) => Promise<void>;
-  /** Binds a statement without running it. */
-  bind: (sql: string) => Promise<void>;
   hidePaths: (text: string) => string;
   log: Log;
   /** What several queries wait for is not stopped by the end of one of them. */
@@ -56,15 +51,12 @@ interface Version {
   links: Map<string, Readable>;
   /** Objects whose schema was looked at, by key. */
   checked: Set<string>;
-  /** The macro, and the paths it reads: a copy fetched anew may lie elsewhere. */
-  defined?: { paths: string; done: Promise<void> };
 }
 
 /** Objects copied into the cache at once for one dataset. */
 const pinConcurrency = 4;
 
 export function createVersions(options: VersionsOptions): Versions {
-  const { execute, log } = options;
   const versions = new Map<string, Version>();
   const broken = new Map<string, string>();
 
@@ -77,17 +69,18 @@ export function createVersions(options: VersionsOptions): Versions {
   const drop = (version: Version) => {
     if (version.latest || version.users > 0 || options.lifetime.aborted) return;
     if (isKnown(version)) versions.delete(version.id);
-    execute(options.residents.drop(version.macro)).catch((cause) =>
-      log.warn("a version's macro could not be dropped", { macro: version.macro, ...describe(cause) }),
-    );
   };
-  const use = async (manifest: Manifest, signal: AbortSignal, pins: Release[]): Promise<Version> => {
+  const use = async (
+    manifest: Manifest,
+    asked: Pick<Use, "session" | "signal" | "pins">,
+  ): Promise<Version> => {
+    const { signal } = asked;
     const id = `${manifest.dataset_id}.${manifest.version}`;
     const version = versions.get(id) ?? newVersion(id, options.objects.find(manifest, options.lifetime));
     versions.set(id, version);
     version.users += 1;
     try {
-      await makeReadable(options, { manifest, version, signal, pins });
+      await makeReadable(options, { ...asked, manifest, version });
       broken.delete(manifest.name);
       return version;
     } catch (cause) {
@@ -99,7 +92,7 @@ export function createVersions(options: VersionsOptions): Versions {
     }
   };
   return {
-    hold: async (used, signal) => {
+    hold: async (used, session, signal) => {
       const pins: Release[] = [];
       const held: Version[] = [];
       const release = () => {
@@ -111,11 +104,12 @@ export function createVersions(options: VersionsOptions): Versions {
         }
       };
       try {
+        await forgetAllBut(versions.values(), session);
         const sources: Source[] = [];
         for (const [name, manifest] of used) {
-          const version = await use(manifest, signal, pins);
+          const version = await use(manifest, { session, signal, pins });
           held.push(version);
-          sources.push({ name, relation: options.residents.use({ manifest, macro: version.macro }) });
+          sources.push({ name, relation: session.known.residents.use({ manifest, macro: version.macro }) });
         }
         return { sources, release };
       } catch (cause) {
@@ -138,6 +132,14 @@ export function createVersions(options: VersionsOptions): Versions {
   };
 }
 
+/** A child forgets what no query will read again when it is next used. */
+async function forgetAllBut(versions: Iterable<Version>, { known, execute }: Session): Promise<void> {
+  const macros = new Set([...versions].map(({ macro }) => macro));
+  const gone = [...known.macros.keys()].filter((macro) => !macros.has(macro));
+  for (const macro of gone) known.macros.delete(macro);
+  if (gone.length > 0) await execute(gone.flatMap((macro) => known.residents.drop(macro)));
+}
+
 function newVersion(id: string, found: Promise<Found[]>): Version {
   found.catch(() => {}); // Whoever waits for it is told.
   const macro = `lakehouse.v_${id.replace(/[^0-9A-Za-z]/g, "_")}`;
@@ -145,6 +147,7 @@ function newVersion(id: string, found: Promise<Found[]>): Version {
 }
 
 interface Use {
+  session: Session;
   manifest: Manifest;
   version: Version;
   signal: AbortSignal;
@@ -152,17 +155,16 @@ interface Use {
 }
 
 async function makeReadable(options: VersionsOptions, use: Use): Promise<void> {
-  const { manifest, version, signal } = use;
+  const { session, manifest, version, signal } = use;
   const places = await unlessAborted(version.found, signal);
   const paths = await inParallel(places, pinConcurrency, (found) => within(options, found, use));
   await checkSchemas(version, manifest, paths);
   const wanted = paths.join("\n");
-  if (version.defined?.paths !== wanted) {
-    const done = define(options, { manifest, macro: version.macro, paths });
-    done.catch(() => {});
-    version.defined = { paths: wanted, done };
-  }
-  await unlessAborted(version.defined.done, signal);
+  const { macros } = session.known;
+  if (macros.get(version.macro) === wanted) return;
+  await define(options, session, { manifest, macro: version.macro, paths });
+  // A copy fetched anew may lie elsewhere.
+  macros.set(version.macro, wanted);
 }
 
 /**
@@ -234,7 +236,8 @@ function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> 
 
 /** Makes the macro and binds it: what is wrong with the objects shows here. */
 async function define(
-  { execute, bind, hidePaths }: VersionsOptions,
+  { hidePaths }: Pick<VersionsOptions, "hidePaths">,
+  { execute, bind }: Session,
   { manifest, macro, paths }: { manifest: Manifest; macro: string; paths: readonly string[] },
 ): Promise<void> {
   const key = manifest.objects[0]?.key ?? "";

@@ -3,8 +3,12 @@
  * Queries never read these views (see `prelude` in statement.ts); one that did would fail, not answer wrongly.
  */
 
+import { describe, type Log } from "../../runtime/log.ts";
 import { columnProblem, parseSqlType, sqlOf } from "../../runtime/sql-type.ts";
 import type { Manifest, Snapshot } from "./catalog.ts";
+import { EngineError } from "./engine-error.ts";
+import type { Session } from "./engines.ts";
+import { ownColumnsSql, ownSchemaStatements } from "./own-schema.ts";
 import { quoteName } from "./statement.ts";
 import { foldName } from "./table-name.ts";
 
@@ -40,6 +44,36 @@ export function planViews(before: Applied, snapshot: Snapshot): Plan {
     statements: [...gone.map((name) => `DROP VIEW main.${quoteName(name)}`), ...statements],
     after,
     refused,
+  };
+}
+
+export interface Views {
+  /** Makes the views of DuckDB's own names at first, and brings those of datasets to the snapshot; a dataset that cannot be shown is left out and logged. */
+  bring: (session: Session, snapshot: Snapshot) => Promise<void>;
+}
+
+export function createViews(log: Log): Views {
+  return {
+    bring: async ({ known, execute, rows }, snapshot) => {
+      if (known.views.etag === snapshot.etag) return;
+      if (known.views.etag === undefined) await execute(ownSchemaStatements(await rows(ownColumnsSql)));
+      const plan = planViews(known.views.applied, snapshot);
+      for (const [dataset, reason] of plan.refused)
+        log.warn("a dataset cannot be shown", { dataset, reason });
+      if (plan.statements.length > 0) {
+        try {
+          await execute(["BEGIN TRANSACTION", ...plan.statements, "COMMIT"]);
+        } catch (cause) {
+          if (!(cause instanceof EngineError) || cause.kind === "INTERRUPT") throw cause;
+          await execute(["ROLLBACK"]).catch(() => {});
+          for (const statement of plan.statements)
+            await execute([statement]).catch((error) =>
+              log.warn("a dataset cannot be shown", describe(error)),
+            );
+        }
+      }
+      known.views = { etag: snapshot.etag, applied: plan.after };
+    },
   };
 }
 

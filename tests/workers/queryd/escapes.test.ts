@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { systemClock } from "../../../runtime/clock.ts";
 import { checkBound } from "../../../workers/queryd/bound-plan.ts";
 import { openEngine } from "../../../workers/queryd/engine.ts";
+import { type GivenParameters, matchParameters } from "../../../workers/queryd/parameters.ts";
 import { fileStatement, fileStatementByChance, shapes, waysToWrite } from "../../support/file-statements.ts";
 import { type QuerydStack, startQuerydStack } from "../../support/queryd-stack.ts";
 import { seeded } from "../../support/seeded.ts";
@@ -105,11 +106,15 @@ describe("what DuckDB has bound", () => {
       before: [],
     });
     const session = await engine.session(new AbortController().signal);
+    const own = {
+      rows: (sql: string, params: GivenParameters = []) =>
+        session.rows(sql, (names) => matchParameters(names, params)),
+    };
     const check = (body: string) => {
       const statement = { body, explain: undefined, verb: "SELECT" };
       const none = { tables: new Map(), given: new Set<string>(), parameters: [], listing: false };
       const verdict = { ...none, statement, fewRows: false, fewRowsLately: false, bound: new Set<string>() };
-      return checkBound({ verdict, used: new Map(), parameters: new Map(), mark: "end" }, session);
+      return checkBound({ verdict, used: new Map(), parameters: new Map(), mark: "end" }, own);
     };
     try {
       await check("SELECT * FROM range(3), json_each('[1]')");

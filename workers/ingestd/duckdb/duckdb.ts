@@ -37,12 +37,12 @@ export const ingestEngine = contract("DuckDB of ingestd", {
   run: internal({
     summary: "Runs one statement; integers of 64 bits and more come as text.",
     body: closed({ sql: t.String() }),
-    reply: t.Union([closed({ rows: Type.Unsafe<EngineRow[]>() }), Refusal]),
+    reply: t.Union([closed({ rows: Type.Unsafe<EngineRow[]>(Type.Unknown()) }), Refusal]),
   }),
   describe: internal({
     summary: "The columns that a query gives.",
     body: closed({ query: t.String() }),
-    reply: t.Union([closed({ columns: Type.Unsafe<Described[]>() }), Refusal]),
+    reply: t.Union([closed({ columns: Type.Unsafe<Described[]>(Type.Unknown()) }), Refusal]),
   }),
   progress: internal({
     summary: "Share of the running statement that is done, 0 to 1, where DuckDB knows it.",

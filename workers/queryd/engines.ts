@@ -1,0 +1,216 @@
+/**
+ * DuckDB for queries, in child processes: each query holds one for itself. What a child was told of datasets is known
+ * here, so that it is told only what it lacks.
+ */
+import { type ChildPool, createChildPool, type Lease } from "../../runtime/child/child.ts";
+import type { Clock } from "../../runtime/clock.ts";
+import { fail } from "../../runtime/errors.ts";
+import type { Log } from "../../runtime/log.ts";
+import type { Metrics } from "../../runtime/metrics.ts";
+import { createShares } from "../../runtime/shares.ts";
+import {
+  type EngineInit,
+  type Failure,
+  type Piece,
+  type QueryEngine,
+  queryEngine,
+  type RunRequest,
+} from "./child/child.ts";
+import type { Column } from "./column-type.ts";
+import { createCrashes } from "./crashes.ts";
+import { CutShortError, EngineError } from "./engine-error.ts";
+import type { GivenParameters } from "./parameters.ts";
+import { createResidents, type Residents } from "./residents.ts";
+import type { Applied } from "./views.ts";
+
+/** What a child knows of datasets. */
+export interface Known {
+  /** The snapshot whose views it has, and the views. */
+  views: { etag: string | undefined; applied: Applied };
+  /** The macros it has, and the paths that each reads. */
+  macros: Map<string, string>;
+  residents: Residents;
+  /** Of how many parts of memory it may use one. */
+  parts: number;
+}
+
+/** A child held by one query. Its calls reject with `EngineError` where DuckDB refuses, with what ended the child where it ended. */
+export interface Session {
+  known: Known;
+  /** Runs statements of the service itself. */
+  execute: (statements: readonly string[]) => Promise<void>;
+  /** Binds a statement of the service itself without running it. */
+  bind: (sql: string) => Promise<void>;
+  /** Runs to the end; few rows, as text. */
+  rows: (sql: string, params?: GivenParameters) => Promise<string[][]>;
+  /** The columns of a marked statement that gives no rows. */
+  columns: (sql: string, params?: GivenParameters) => Promise<readonly Column[]>;
+  /** Begins a result; undefined when it has more rows than `rowsMax`. */
+  run: (request: RunRequest) => Promise<Piece | undefined>;
+  next: () => Promise<Piece>;
+  /** Gives the child back. */
+  release: () => void;
+}
+
+export interface Engines {
+  /** A child whose calls are interrupted when the signal aborts. `statement` is what it will run. */
+  session: (signal: AbortSignal, statement: string) => Promise<Session>;
+  /** Whether objects in S3 are read in place. */
+  httpfs: () => Promise<boolean>;
+  residentBytes: () => number;
+  stop: () => Promise<void>;
+}
+
+export interface EnginesOptions {
+  init: Omit<EngineInit, "memoryLimit" | "maxTempBytes">;
+  memoryBytes: number;
+  tempBytes: number;
+  /** For what does not fit into memory. */
+  scratch: string;
+  /** What all children may read, and the folder into which they write results. */
+  readable: readonly string[];
+  results: string;
+  residentBytes: number;
+  clock: Clock;
+  log: Log;
+  metrics: Metrics;
+}
+
+/** A query may take as long as its own deadline allows: its signal ends it. */
+const callTimeoutMs = 2 ** 31 - 1;
+/** DuckDB ends most interrupted statements within milliseconds. */
+const graceMs = 500;
+/** DuckDB keeps its own bound first; text under way, and what its allocator holds back, come on top of that. */
+const besideDuckDb = 1.5;
+/** Files of one query: objects, and what is spilled. */
+const openFilesMax = 8192;
+
+export function openEngines(options: EnginesOptions): Engines {
+  const { memoryBytes, tempBytes, log } = options;
+  const init = { ...options.init, memoryLimit: `${memoryBytes}B`, maxTempBytes: tempBytes };
+  const pool: ChildPool<QueryEngine> = createChildPool({
+    contract: queryEngine,
+    entry: new URL("./child/main.ts", import.meta.url),
+    init,
+    scratch: options.scratch,
+    readable: options.readable,
+    writable: async () => [options.results],
+    openFilesMax,
+    ...(options.init.httpfs && { network: true as const }),
+    limits: { timeoutMs: callTimeoutMs, inFlightMax: 64 },
+    idleMin: 1,
+    graceMs,
+    memoryBytesMax: memoryBytes * besideDuckDb,
+    clock: options.clock,
+    log,
+    metrics: options.metrics,
+  });
+  const shares = createShares();
+  const crashes = createCrashes(options.clock);
+  const kept = new Map<object, Known>();
+  const knownOf = (lease: Lease<QueryEngine>): Known => {
+    const found = kept.get(lease.identity);
+    if (found) return found;
+    const own = { execute: executing(lease, {}), rows: readingRows(lease, {}) };
+    const residents = createResidents({ maxBytes: options.residentBytes, own, log });
+    const known = { views: { etag: undefined, applied: new Map() }, macros: new Map(), residents, parts: 1 };
+    kept.set(lease.identity, known);
+    void lease.ended.then(() => kept.delete(lease.identity));
+    return known;
+  };
+  return {
+    session: async (signal, statement) => {
+      crashes.check(statement);
+      const lease = await pool.lease(signal);
+      const known = knownOf(lease);
+      const endShare = shares.take(known.parts, (parts) => {
+        const limits = {
+          memoryBytes: Math.floor(memoryBytes / parts),
+          tempBytes: Math.floor(tempBytes / parts),
+        };
+        // Its query tells what became of a child that does not answer.
+        lease.verbs.limit(limits).catch(() => undefined);
+      });
+      void lease.ended.then((why) => {
+        if (why.type === "engine_crashed") crashes.add(statement);
+      });
+      const release = (isUnfinished: boolean) => {
+        known.parts = endShare();
+        lease.release(isUnfinished);
+      };
+      return createSession(lease, { signal, known, release });
+    },
+    httpfs: async () => {
+      if (options.init.httpfs === undefined) return false;
+      const lease = await pool.lease(new AbortController().signal);
+      return lease.verbs
+        .facts({})
+        .then(({ httpfs }) => httpfs)
+        .finally(lease.release);
+    },
+    residentBytes: () => [...kept.values()].reduce((sum, { residents }) => sum + residents.bytes(), 0),
+    stop: pool.stop,
+  };
+}
+
+interface Held {
+  signal: AbortSignal;
+  known: Known;
+  release: (isUnfinished: boolean) => void;
+}
+
+function createSession(lease: Lease<QueryEngine>, { signal, known, release }: Held): Session {
+  const options = { signal };
+  let isOpen = false;
+  const taken = <T extends Piece | undefined>(piece: T): T => {
+    isOpen = piece !== undefined && !piece.done;
+    return piece;
+  };
+  return {
+    known,
+    execute: executing(lease, options),
+    rows: readingRows(lease, options),
+    bind: async (sql) => void (await answered(lease, lease.verbs.bind({ sql }, options))),
+    columns: async (sql, params) =>
+      (await answered(lease, lease.verbs.columns({ sql, ...(params && { params }) }, options))).columns,
+    run: async (request) => {
+      const answer = await answered(lease, lease.verbs.run(request, options));
+      return taken("tooMany" in answer ? undefined : answer);
+    },
+    next: async () => taken(await answered(lease, lease.verbs.next({}, options))),
+    release: () => {
+      // What was not read to its end still holds threads and memory. It is told so before anything else.
+      if (isOpen) lease.verbs.end({}).catch(() => undefined);
+      release(isOpen);
+    },
+  };
+}
+
+const executing =
+  (lease: Lease<QueryEngine>, options: { signal?: AbortSignal }) => async (statements: readonly string[]) =>
+    void (await answered(lease, lease.verbs.execute({ statements: [...statements] }, options)));
+
+const readingRows =
+  (lease: Lease<QueryEngine>, options: { signal?: AbortSignal }) =>
+  async (sql: string, params?: GivenParameters): Promise<string[][]> =>
+    (await answered(lease, lease.verbs.rows({ sql, ...(params && { params }) }, options))).rows;
+
+/** DuckDB takes no statement any more after these. */
+const lastKinds = new Set(["FATAL", "INTERNAL"]);
+
+async function answered<T extends object>(
+  lease: Lease<QueryEngine>,
+  work: Promise<T | Failure>,
+): Promise<Exclude<T, Failure>> {
+  const answer = await work;
+  if ("cutShort" in answer) throw new CutShortError("the rows ended before their end marker");
+  if (!("refused" in answer)) return answer as Exclude<T, Failure>;
+  const { kind, message, position } = answer.refused as { kind: string; message: string; position?: number };
+  const error = new EngineError(kind, message, position);
+  if (!lastKinds.has(kind)) throw error;
+  const why = fail("engine_crashed", "DuckDB met a fault of its own while it ran the statement", {
+    cause: error,
+  });
+  lease.kill(why);
+  throw why;
+}
