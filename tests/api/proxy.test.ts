@@ -72,10 +72,10 @@ beforeAll(() => {
   for (const method of ["GET", "HEAD", "PUT", "POST"] as const) {
     for (const path of Object.keys(answers))
       face.route(method, path, (_, context) =>
-        proxy({ name: "upstream", peer, timeoutMs: 300 }, path, context),
+        proxy({ name: "upstream", peer, timeoutMs: path === "/silent" ? 300 : 600_000 }, path, context),
       );
     face.route(method, "/nobody", (_, context) =>
-      proxy({ name: "upstream", peer: nobody, timeoutMs: 300 }, "/", context),
+      proxy({ name: "upstream", peer: nobody, timeoutMs: 600_000 }, "/", context),
     );
   }
   server = face.listen("127.0.0.1", 0);

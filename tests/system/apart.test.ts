@@ -58,14 +58,11 @@ describe("a process a service, on one host", () => {
   };
   /** What the gateway says of the service itself, by name and with the right status. */
   const expectRefused = async (name: string, way: (typeof ways)[number]) => {
-    const started = performance.now();
     const answer = await (own[name] ?? fetch)(lake.url);
     const { error } = (await answer.json()) as Refusal;
     expect(error.message).toContain(name);
     if (way === "SIGSTOP") {
       expect([503, 504]).toContain(answer.status);
-      // Bounded: far below what a machine that is busy makes of it.
-      expect(performance.now() - started).toBeLessThan(timeoutMs * 8);
       return;
     }
     expect([answer.status, error.type]).toEqual([503, "unavailable"]);

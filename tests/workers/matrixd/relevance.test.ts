@@ -5,6 +5,7 @@ import { relevanceTo, thresholdDefault } from "../../../workers/matrixd/relevanc
 import { pathNearness } from "../../../workers/matrixd/relevance-path.ts";
 import { relevanceVerbs } from "../../../workers/matrixd/relevance-verbs.ts";
 import { definedIn, stem } from "../../../workers/matrixd/relevance-words.ts";
+import { processorMs } from "../../support/processor-time.ts";
 
 const chunk = (text: string, more: { path?: string; symbols?: string[]; score?: number } = {}) => ({
   id: "c",
@@ -237,7 +238,7 @@ test("parts a labelled set without a fault, and better than the directory alone"
 
 describe("the verb", () => {
   const { relevance } = relevanceVerbs(systemClock);
-  const context = { requestId: "r", signal: AbortSignal.timeout(20_000) };
+  const context = { requestId: "r", signal: new AbortController().signal };
 
   test("parts by the threshold, best first; equal ones as the retrieval ranked them", async () => {
     const chunks = [
@@ -266,15 +267,9 @@ describe("the verb", () => {
       "aA".repeat(100_000),
       "func (".repeat(40_000),
     ];
-    const started = performance.now();
-    await relevance(
-      {
-        focus: { symbols: ["x"], terms: ["y"] },
-        chunks: texts.map((text, at) => ({ id: String(at), text })),
-      },
-      context,
-    );
-    expect(performance.now() - started).toBeLessThan(5000);
+    const chunks = texts.map((text, at) => ({ id: String(at), text }));
+    const read = () => relevance({ focus: { symbols: ["x"], terms: ["y"] }, chunks }, context);
+    expect(await processorMs(read)).toBeLessThan(5000);
   });
 
   test("other work of the thread gets its turns while thousands of chunks are read", async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { lookAgain, termsOf } from "../../../workers/matrixd/rerank.ts";
+import { processorMs } from "../../support/processor-time.ts";
 
 const documents = (...texts: string[]) => texts.map((text) => ({ text, metadata: {} }));
 const ranks = (query: string, ...texts: string[]): string[] =>
@@ -82,11 +83,10 @@ describe("lookAgain", () => {
     expect(lookAgain(query, [])).toEqual([]);
   });
 
-  test("a row of 200,000 words is read in part, and quickly", () => {
+  test("a row of 200,000 words is read in part, and quickly", async () => {
     const long = Array.from({ length: 200_000 }, (_, at) => `word${at % 5000}`).join(" ");
-    const started = performance.now();
-    lookAgain("welder with night shift near chicago and a forklift licence", documents(long));
-    expect(performance.now() - started).toBeLessThan(2000);
+    const text = "welder with night shift near chicago and a forklift licence";
+    expect(await processorMs(() => lookAgain(text, documents(long)))).toBeLessThan(2000);
   });
 });
 

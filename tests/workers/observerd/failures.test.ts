@@ -9,6 +9,7 @@ import {
   signatureOf,
 } from "../../../workers/observerd/failures-signature.ts";
 import type { Operation } from "../../../workers/observerd/operations.ts";
+import { processorMs } from "../../support/processor-time.ts";
 import { seeded } from "../../support/seeded.ts";
 
 const messages: [name: string, message: string, normalised: string][] = [
@@ -49,7 +50,7 @@ describe("a message", () => {
     expect(normaliseMessage(message)).toBe(normalised);
   });
 
-  test("is the same when it is normalised again, and never takes long", () => {
+  test("is the same when it is normalised again, and never takes long", async () => {
     const random = seeded(4);
     const parts = [..."aZ09/\\'\"`.:-_@ \n<>", "http://", "2026-01-31", "0x", "C:\\", "can't", "::"];
     for (let round = 0; round < 300; round++) {
@@ -59,9 +60,7 @@ describe("a message", () => {
       expect(once).not.toMatch(/\d/);
     }
     for (const part of parts) {
-      const began = performance.now();
-      normaliseMessage(part.repeat(100_000));
-      expect(performance.now() - began).toBeLessThan(2000);
+      expect(await processorMs(() => normaliseMessage(part.repeat(100_000)))).toBeLessThan(2000);
     }
   });
 });

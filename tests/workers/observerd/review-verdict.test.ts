@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { canonicalNumber, claimsOf } from "../../../workers/observerd/review-claims.ts";
 import { meaningfulWords } from "../../../workers/observerd/review-form.ts";
 import { judge } from "../../../workers/observerd/review-verdict.ts";
+import { processorMs } from "../../support/processor-time.ts";
 
 interface Row {
   name: string;
@@ -262,7 +263,7 @@ test("endings do not make another word", () => {
   expect([...meaningfulWords("Operators operated; the operator")]).toEqual(["operator", "operat"]);
 });
 
-test("hostile texts are judged in time linear enough", () => {
+test("hostile texts are judged in time linear enough", async () => {
   const long = 64 * 1024;
   const texts = [
     "[".repeat(long),
@@ -279,8 +280,7 @@ test("hostile texts are judged in time linear enough", () => {
     "i can not ".repeat(6000),
   ];
   for (const output of [...texts, ...more, "return ".repeat(9000)]) {
-    const began = performance.now();
-    judge({ task: output.slice(0, long) || "x", output, evidence: [output] });
-    expect(performance.now() - began).toBeLessThan(2000);
+    const work = () => judge({ task: output.slice(0, long) || "x", output, evidence: [output] });
+    expect(await processorMs(work)).toBeLessThan(2000);
   }
 });
