@@ -81,5 +81,6 @@ if [ "$kind" = systemd ]; then
   exec env -i container=lakehouse "$path" \
     /lib/systemd/systemd --unit=multi-user.target --show-status=0 --log-target=null
 fi
-# Process 1 of a bare machine: it says that the machine is there, and buries whom others left.
-exec env -i "$path" bash -c 'touch /run/booted; while :; do sleep 3600 & wait; done'
+# Process 1 of a bare machine: it says that this machine is there (one may be booted inside of another), and buries whom
+# others left.
+exec env -i "$path" bash -c 'touch "$1"; while :; do sleep 3600 & wait; done' init "/run/booted-${here//\//-}"

@@ -170,7 +170,7 @@ export async function bootMachine(
     ];
     child = Bun.spawn([...(group?.enter ?? []), ...words, ...boot], { stdio: ["ignore", "pipe", "pipe"] });
     const said = new Response(child.stderr).text();
-    const pid = await Promise.race([booted(child.pid, base), child.exited.then(() => undefined)]);
+    const pid = await Promise.race([booted(child.pid, base, mount), child.exited.then(() => undefined)]);
     if (pid === undefined) throw new Error(`the machine does not boot: ${(await said).trim()}`);
     return { name, pid, run: (script, options) => enterAndRun(pid, base, script, options), end };
   } catch (cause) {
@@ -211,11 +211,11 @@ export function connect(a: Machine, b: Machine): void {
 }
 
 /** Waits until it has started what there is to start. */
-async function booted(unshare: number, base: Base): Promise<number> {
+async function booted(unshare: number, base: Base, mount: string): Promise<number> {
   const [process1, wait] =
     base.kind === "systemd"
       ? ["systemd", "systemctl is-system-running --wait || systemctl is-system-running | grep -q degraded"]
-      : ["bash", "test -e /run/booted"];
+      : ["bash", `test -e /run/booted-${mount.replaceAll("/", "-")}`];
   const until = performance.now() + bootTimeoutMs;
   while (performance.now() < until) {
     const pid = Number(readText(`/proc/${unshare}/task/${unshare}/children`).trim().split(" ")[0]);

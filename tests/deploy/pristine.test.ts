@@ -82,6 +82,26 @@ tr '\\0' ' ' < /proc/1/cmdline | cut -c 1-7; kill -9 1; echo alive`;
     expect(existsSync("/root/pristine-clone")).toBe(false);
   }, 120_000);
 
+  test("booted inside of another is the one that runs its commands", async () => {
+    const code = `const { bootMachine } = await import("${join(import.meta.dir, "../../scripts/machine/machine.ts")}");
+      const base = { kind: "bare", lower: "/", extra: "${path}", env: {} };
+      const machine = await bootMachine("inner", "${path}", base);
+      console.log((await machine.run("hostname; echo x > /lakehouse-inner", { timeoutMs: 60_000 })).output);
+      await machine.end();
+      process.exit(0)`;
+    const machine = await bootMachine("outer", path, { kind: "bare", lower: "/", extra: path, env: {} });
+    try {
+      const bun = process.execPath;
+      const script = `cat > /tmp/inner.ts <<'END'\n${code}\nEND\n${bun} /tmp/inner.ts; hostname; ls /lakehouse-inner`;
+      const { output } = await machine.run(script, { timeoutMs: 60_000 });
+      expect(output).toStartWith("inner\n");
+      expect(output).toContain("outer\n");
+      expect(output).toContain("cannot access '/lakehouse-inner'");
+    } finally {
+      await machine.end();
+    }
+  }, 180_000);
+
   test("a command that takes too long is ended", async () => {
     const machine = await bootMachine("new", path, { kind: "bare", lower: "/", extra: path, env: {} });
     try {
