@@ -141,6 +141,12 @@ const rows: Row[] = [
     finds: "tests/a.test.ts:2",
   },
   {
+    name: "no test fails on a clock",
+    rule: text.racedTests,
+    example: { "tests/a.test.ts": "\nexpect(performance.now() - started).toBeLessThan(500);\n" },
+    finds: "tests/a.test.ts:2",
+  },
+  {
     name: "clock, environment and log are given",
     rule: text.ambient,
     example: { "workers/a/store.ts": "const at = Date.now();\n" },

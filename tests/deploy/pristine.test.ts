@@ -80,7 +80,7 @@ tr '\\0' ' ' < /proc/1/cmdline | cut -c 1-7; kill -9 1; echo alive`;
     }
     expect(existsSync("/etc/lakehouse-changed")).toBe(false);
     expect(existsSync("/root/pristine-clone")).toBe(false);
-  }, 120_000);
+  });
 
   test("booted inside of another is the one that runs its commands", async () => {
     const code = `const { bootMachine } = await import("${join(import.meta.dir, "../../scripts/machine/machine.ts")}");
@@ -110,10 +110,10 @@ tr '\\0' ' ' < /proc/1/cmdline | cut -c 1-7; kill -9 1; echo alive`;
     } finally {
       await machine.end();
     }
-  }, 120_000);
+  });
 
   test("what keeps one from booting is said", async () => {
     const base = { kind: "bare", lower: join(path, "nowhere"), extra: path, env: {} } as const;
     await expect(bootMachine("new", path, base)).rejects.toThrow(/the machine does not boot: .*mount/s);
-  }, 120_000);
+  });
 });

@@ -27,6 +27,13 @@ const isCode = (path: string): boolean => /\.(ts|toml|sh|md|json)$/.test(path) &
 export const leftovers = lines(isCode, marks, "finish it or delete it");
 export const narrowedTests = lines((path) => path.endsWith(".ts"), narrowed, "every test runs");
 
+/** Upper bounds of a time that passed, and limits of single tests: a busy machine breaks both. */
+export const racedTests = lines(
+  (path) => /^tests\/(?!bench\/|campaigns\/|tidy).*\.ts$/.test(path),
+  /\b(performance|Date)\.now\(\) - \w+\)\.toBe(Less|Within)|^\s*\}, \d[\d_]{4,}\);/,
+  "no test fails on a clock: wait for what happens, measure processorMs, leave the limit to the runner",
+);
+
 export const ambient = lines(
   (path) => path.startsWith("workers/") && path.endsWith(".ts"),
   /\b(Date\.now\(|new Date\(\)|performance\.now\(|Math\.random\(|process\.(env|cwd|exit)\b|console\.)/,

@@ -30,7 +30,7 @@ beforeAll(async () => {
       return answer(signal);
     },
   });
-  const section = { review_model: "local/judge", review_timeout_ms: 300, chat_calls: false };
+  const section = { review_model: "local/judge", review_timeout_ms: 2000, chat_calls: false };
   service = await startObserverd({ dataDir: directory.path, section, peers: { chatd: model.peer } });
 });
 beforeEach(() => {
