@@ -202,7 +202,7 @@ describe("bad input", () => {
     ["a NULL among the ids", { id_column: "gap" }, "unprocessable", "NULL in the id column 'gap'"],
     ["an id that comes twice", { id_column: "state" }, "unprocessable", "comes twice; ids must be unique"],
     ["a model that is not there", { model: "ollama/none" }, "bad_gateway", "ollama"],
-    ["a name that is no model", { model: "what?" }, "not_found", "embedd"],
+    ["a bare name that no provider has", { model: "what?" }, "bad_gateway", "ollama"],
     [
       "a row that cannot be read",
       {
