@@ -3,9 +3,11 @@ import type { Clock } from "../../runtime/clock.ts";
 import { fail, ServiceError, toWire } from "../../runtime/errors.ts";
 import { inParallel } from "../../runtime/in-parallel.ts";
 import { describe, type Log } from "../../runtime/log.ts";
+import type { MemoryBudget } from "../../runtime/memory-budget.ts";
 import { nearNames } from "../../runtime/nearest.ts";
 import type { Config, Journals } from "./journal.ts";
 import { type LiveDeps, type LiveIndex, recoverLive, roomToRead, startLive } from "./live-index.ts";
+import { bytesOfStored, bytesOfVector } from "./memory.ts";
 import { createLane } from "./turns.ts";
 import { createVectorBlocks } from "./vector-blocks.ts";
 
@@ -100,6 +102,7 @@ export function openIndexes(deps: IndexesDeps): Indexes {
         const close = async () => {
           if (slot?.state === "open") await closeQuietly(slot.live, log);
         };
+        await refuseTooLarge(deps.budget, name === as ? slot : slots.get(name), snapshot, slot);
         try {
           await journals.restore(name, snapshot, as);
         } catch (error) {
@@ -212,6 +215,25 @@ const unreadableOf = (slots: ReadonlyMap<string, Slot>): { name: string; reason:
   [...slots].flatMap(([name, slot]) =>
     slot.state === "broken" ? [{ name, reason: slot.error.message }] : [],
   );
+
+/** Before anything is replaced by a snapshot that could not be read then. Throws `memory_full`. */
+async function refuseTooLarge(
+  budget: MemoryBudget,
+  from: Slot | undefined,
+  snapshot: string,
+  as: Slot | undefined,
+): Promise<void> {
+  if (from?.state !== "open") return;
+  const { live: source } = from;
+  const found = (await source.journal.snapshots()).find(({ id }) => id === snapshot);
+  if (!found) return;
+  const { count: rows, bytes } = found;
+  // Its engine's file, where it has one, holds no texts.
+  const engine = rows * (bytesOfVector(source.config) - source.config.dimension * 4);
+  const needed = bytesOfStored(source.config, { rows, bytes: bytes - engine });
+  const held = as?.state === "open" ? as.live.memory() : 0;
+  budget.take(Math.max(0, needed - held), "to be restored the index").give();
+}
 
 /** The engine comes first: a type that is not known must leave nothing behind. */
 async function make(deps: LiveDeps & { journals: Journals }, config: Config): Promise<LiveIndex> {

@@ -36,6 +36,8 @@ export interface LiveIndex {
   /** Live rows that match, ascending, from the first whose sequence is above; at most `most`. */
   page: (page: Page) => Promise<{ rows: Rows; found: Uint32Array }>;
   compact: () => Promise<void>;
+  /** Memory that is reserved for it, in bytes. */
+  memory: () => number;
   info: () => Omit<Static<typeof IndexInfo>, "aliases">;
   close: () => Promise<void>;
 }
@@ -210,6 +212,7 @@ function assemble(deps: LiveDeps, { config, journal, problems }: Parts, first: G
     rows: () => current.rows,
     page: (page) => pageOf(current, page),
     compact: upkeep.compact,
+    memory: () => current.room.bytes(),
     snapshot: () => journal.snapshot(() => current.rows.live()),
     info: () => infoOf(config, current, journal, problems),
     close: async () => {

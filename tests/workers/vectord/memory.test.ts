@@ -102,6 +102,27 @@ describe("a compaction holds live rows twice", () => {
   });
 });
 
+test("a snapshot that would not fit is not restored: what is there goes on", async () => {
+  const stack = await startVectordStack({ settings: { ...budgetOf(700), compact_deleted_percent: 100 } });
+  await make(stack, "a", 300);
+  const { id } = (await stack.post("/index/a/snapshots")).body;
+  const ids = itemsOf(0, 280).map((item) => item.id);
+  await stack.post("/index/a/delete", { ids });
+  await stack.post("/index/a/compact");
+  await make(stack, "b", 500);
+  const other = await stack.post(`/index/a/snapshots/${id}/restore`, { as: "c" });
+  for (const { status, body } of [await stack.post(`/index/a/snapshots/${id}/restore`, {}), other])
+    expect([status, body.error?.message]).toEqual([
+      507,
+      expect.stringContaining("to be restored the index needs"),
+    ]);
+  expect((await stack.get("/index/a")).body.count).toBe(20);
+  expect((await stack.get("/index/c")).status).toBe(404);
+  await stack.del("/index/b");
+  expect((await stack.post(`/index/a/snapshots/${id}/restore`, {})).body.count).toBe(300);
+  await stack.stop();
+});
+
 describe("a start", () => {
   test("leaves closed what does not fit, says so, and opens it when there is room", async () => {
     const directory = temporaryDirectory("vectord-memory");
