@@ -63,15 +63,22 @@ ${calls.join("\n")}
   ]);
 }
 
+function mediaTypesOfBytes(): Set<string> {
+  const contents = operations.flatMap(({ requestBody, responses }) => [
+    requestBody?.content,
+    ...Object.values(responses).map(({ content }) => content),
+  ]);
+  const bytes = contents.flatMap((content) =>
+    Object.entries(content ?? {}).filter(([, { schema }]) => schema.format === "binary"),
+  );
+  return new Set(bytes.map(([type]) => type));
+}
+
 async function python(): Promise<void> {
   const tool = await pythonTool("openapi-python-client", "0.29.1", "openapi-python-client");
-  const config = `post_hooks: []
-content_type_overrides:
-  text/csv: application/octet-stream
-  application/x-ndjson: application/octet-stream
-  application/vnd.apache.parquet: application/octet-stream
-  application/vnd.apache.arrow.stream: application/octet-stream
-`;
+  // It knows one media type of bytes: all of ours are that one to it.
+  const overrides = [...mediaTypesOfBytes()].map((type) => `  "${type}": application/octet-stream`);
+  const config = ["post_hooks: []", "content_type_overrides:", ...overrides].join("\n");
   writeFileSync(join(directory, "config.yml"), config);
   const said = await step("openapi-python-client", [
     ...[tool, "generate", "--path", "openapi.json", "--config", "config.yml", "--output-path", "python"],

@@ -1,7 +1,8 @@
 /**
- * Asks a running product what its OpenAPI document promises, by schemathesis with all its checks:
- * `bun tests/campaigns/schemathesis.ts [--count 20] [--seed 1] [--only PATH] [--url URL]`. Exits 1 when an answer was a server's
- * error, or a status, header or body that the document does not know, or when 405 lacked `Allow`. Needs python3 and PyPI.
+ * Asks a product what its OpenAPI document promises, by schemathesis with all its checks but where its configuration
+ * below says why not: `bun tests/campaigns/schemathesis.ts [--count 20] [--seed 1] [--only PATH] [--url URL]`. Exits 1 when
+ * an answer was a server's error, or a status, header or body that the document does not know, or when a 405 lacked `Allow`.
+ * Needs python3 and PyPI.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -29,10 +30,15 @@ checks.negative_data_rejection.enabled = false
 [[operations]]
 include-path-regex = "/events$"
 checks.response_schema_conformance.enabled = false
-# GET reads the item whose id is "scroll": the path belongs to two endpoints.
+# GET reads the item whose id is "scroll": such a path belongs to two endpoints, whose methods are all allowed.
 [[operations]]
-include-path = "/v1/vectors/index/{name}/items/scroll"
+include-path-regex = "/(items/scroll|playbooks/consolidate|playbooks/record|profiles/rollback)$"
 checks.allow_header_conformance.enabled = false
+# Whether a provider has a model only the provider knows: 502 with its words.
+[[operations]]
+include-path = "/v1/embed"
+checks.not_a_server_error.expected-statuses = ["2xx", "3xx", "4xx", "502"]
+checks.positive_data_acceptance.enabled = false
 `;
 
 // Without one every question to a model would be a 502.
@@ -48,7 +54,7 @@ writeFileSync(path, await (await fetch(`${url}/v1/openapi.json`)).text());
 writeFileSync(configPath, config);
 const child = Bun.spawn(
   [
-    ...[tool, "--config-file", configPath, "run", path, "--url", url, "--checks", "all", "--workers", "1"],
+    ...[tool, "--config-file", configPath, "run", path, "--url", url, "--workers", "1"],
     ...["--max-examples", String(count), "--seed", String(seed), "--phases", "examples,coverage,fuzzing"],
     ...["--request-timeout", "60", "--no-color"],
     ...(given("only") === undefined ? [] : ["--include-path", given("only") as string]),

@@ -100,7 +100,8 @@ export const storaged = contract("storaged", {
     summary: "Streams the object. Range gives 206, If-None-Match gives 304.",
     params: Key,
     query: InBucket,
-    produces: { "application/octet-stream": Binary },
+    // The media type that it was stored with.
+    produces: { "application/octet-stream": Binary, "*/*": Binary },
     statuses: [200, 206, 304],
     refusals: [412, 416],
     headers: {
