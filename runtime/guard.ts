@@ -58,7 +58,10 @@ export const headBytesRead = 1024 * 1024;
 function refuseLongHead({ url, headers }: Request): void {
   // A character is one byte: Bun gives a URL percent-encoded and headers as Latin-1.
   let bytes = url.length;
-  for (const [name, value] of headers) bytes += name.length + value.length + 4;
+  // Half the time of an iterator, at every request.
+  headers.forEach((value, name) => {
+    bytes += name.length + value.length + 4;
+  });
   if (bytes > headBytesMax)
     throw fail(
       "headers_too_large",
