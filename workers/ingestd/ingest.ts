@@ -10,7 +10,7 @@ import { type FormatName, formatOf } from "./format-of.ts";
 import { ndjson } from "./ndjson.ts";
 import { parquet } from "./parquet/parquet.ts";
 import { openPublication, type Publication } from "./publishing/publishing.ts";
-import { readingOf } from "./reading.ts";
+import { checkMeaning, readingOf } from "./reading.ts";
 import {
   type IngestAnswer,
   type IngestDeps,
@@ -165,6 +165,7 @@ async function receive(
   try {
     const { filename, mediaType } = upload;
     const format = formatOf({ head, asked: input.format, filename, mediaType });
+    checkMeaning(format, input);
     const stored = await formats[format].store({ head, whole, chunks: all }, place);
     return {
       stored,

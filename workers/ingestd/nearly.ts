@@ -131,7 +131,7 @@ async function lookAt(
   const counts = misfits.map((_, index) => Number(row?.[`misfits${index}`]));
   const inTheWay = Math.min(...counts);
   // Texts such as 007 are identifiers, and rightly text.
-  if (inTheWay === 0 || (kind.name === "number" && Number(row?.identifiers) > 0)) return undefined;
+  if (kind.name === "number" && Number(row?.identifiers) > 0) return undefined;
   const form = forms[counts.indexOf(inTheWay)] ?? type;
   const rows = `(SELECT ${place} AS place, ${cell} AS text FROM ${relation})`;
   const [first] = await session.run(
@@ -180,6 +180,7 @@ async function inWords(
   { wordsFor }: Texts,
 ): Promise<string> {
   const { type, filled, inTheWay, example } = found;
+  if (inTheWay === 0) return `column '${name}' is text, and its ${filled} values are all ${type}`;
   const text =
     example.text.length > shownCharacters ? `${example.text.slice(0, shownCharacters)}…` : example.text;
   const where = await wordsFor(example.place);

@@ -14,7 +14,7 @@ import { type FormatName, formatOf } from "./format-of.ts";
 import { formats, headBytes } from "./ingest.ts";
 import { rejectMisfits } from "./load.ts";
 import { formOf, holds, type Notation, sqlType } from "./notation.ts";
-import { readingOf } from "./reading.ts";
+import { checkMeaning, readingOf } from "./reading.ts";
 import { planOf } from "./run.ts";
 import type { IngestParts } from "./task.ts";
 import { cell as rejectCell } from "./text-table.ts";
@@ -98,6 +98,7 @@ async function beginning(
     filename: upload.filename,
     mediaType: upload.mediaType,
   });
+  checkMeaning(format, input);
   if (format === "parquet")
     return { format, source: { head, whole, chunks: all }, bytes: head.length, whole: true };
   await all.return(undefined);

@@ -5,6 +5,7 @@ import { fold } from "../../runtime/sql-name.ts";
 import type { ingestd } from "./contract.ts";
 import { checkDialect } from "./dialect-rules.ts";
 import type { AskedType, Reading } from "./format.ts";
+import type { FormatName } from "./format-of.ts";
 import { JsonError, type JsonValue, parseJson, plainText } from "./json-value.ts";
 import { zoned } from "./notation.ts";
 
@@ -37,6 +38,26 @@ export function readingOf(asked: Asked): Reading {
     byValue: asked.infer === "values",
     ...formatsOf(asked),
   };
+}
+
+/** Parameters that say how text is divided, or read; a format that is not divided so has no use for them. */
+const meaningless: Record<FormatName, readonly (keyof Asked)[]> = {
+  csv: [],
+  ndjson: ["delimiter", "quote", "escape", "comment", "skip", "header", "null"],
+  parquet: [
+    ...(["delimiter", "quote", "escape", "comment", "skip", "header", "null", "encoding"] as const),
+    ...(["date_format", "timestamp_format", "infer"] as const),
+  ],
+};
+
+/** Throws `invalid_field` for a parameter that would change nothing in a file of this format. */
+export function checkMeaning(format: FormatName, asked: Asked): void {
+  const given = meaningless[format].filter((name) => asked[name] !== undefined);
+  if (given.length > 0)
+    throw fail(
+      "invalid_field",
+      `${given.join(", ")}: no meaning for a file of format ${format}; leave it out`,
+    );
 }
 
 function formatsOf({

@@ -18,7 +18,10 @@ export interface Written {
 /** Looks at what was written, which is quicker to read than the text it came from. */
 export async function textWarnings(session: Session, written: Written): Promise<string[]> {
   const columns = written.plan.columns.flatMap(({ column, type }) => (column ? [{ column, type }] : []));
-  const text = columns.filter(({ column, type }) => type === "VARCHAR" && isInferred(column));
+  // A JSON string is text by its author's word.
+  const text = columns.filter(
+    ({ column, type }) => type === "VARCHAR" && isInferred(column) && column.among.includes("BIGINT"),
+  );
   const near = await nearlyTypedWarnings(
     session,
     { columns: text.map(({ column }) => column), sample: sampleOf(written.table) },
