@@ -4,7 +4,6 @@
  */
 import type { Session } from "./engine.ts";
 import type { Column } from "./format.ts";
-import { chooseType, type Evidence, evidence, narrowOf } from "./inference.ts";
 import { exactly, holds, inShortestForm, isNullWord, type Notation, textFor, zoned } from "./notation.ts";
 import { identifier, literal } from "./sql-text.ts";
 
@@ -27,6 +26,8 @@ const charactersMax = 48;
 /** Numbers but for those with leading zeros, which are identifiers. */
 const number = "[+-]?((0|[1-9][0-9]*)[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?";
 const identifierPattern = "0[0-9]+|[0-9]{19,}";
+/** How numbers, dates and booleans begin. */
+const begins = "^[ \\t]*[-+.0-9tTfF]";
 
 interface Kind {
   name: string;
@@ -62,11 +63,13 @@ const columnsMax = 50;
 
 /** The kind that most values of each column are of, by the first rows. */
 async function nearlyTyped(session: Session, columns: readonly Column[], sample: string) {
-  const counts = kinds.map(
-    ({ name, holds: isOne }) => `count(*) FILTER (${isOne("value")}) AS ${identifier(name)}`,
-  );
+  // Most texts are words, by their first character: they are not worth a cast.
+  const isOne = (kind: Kind) =>
+    `CASE WHEN regexp_matches(value, ${literal(begins)}) THEN ${kind.holds("value")} ELSE false END`;
+  const counts = kinds.map((kind) => `count(*) FILTER (${isOne(kind)}) AS ${identifier(kind.name)}`);
   const rows = await session.run(
-    `SELECT name, count(*) FILTER (NOT ${isNullWord("value")}) AS filled, ${counts.join(", ")}
+    `SELECT name, count(*) FILTER (NOT ${isNullWord("value")}) AS filled,
+      count(*) FILTER (regexp_full_match(value, ${literal(identifierPattern)})) AS identifiers, ${counts.join(", ")}
     FROM ${sample} UNPIVOT (value FOR name IN (${columns.map(({ cell }) => cell).join(", ")})) GROUP BY name`,
   );
   const byCell = new Map(rows.map((row) => [String(row.name), row]));
@@ -77,6 +80,7 @@ async function nearlyTyped(session: Session, columns: readonly Column[], sample:
     const enough = countOf(kind) >= nearMin && countOf(kind) >= Number(row.filled) * nearShare;
     // 01/02 may be in January as well as in February.
     const formats = kinds.filter((each) => each.format !== undefined && countOf(each) === countOf(kind));
+    if (kind.name === "number" && Number(row.identifiers) > 0) return [];
     return enough ? [{ column, kind, formats: formats.flatMap(({ format = "" }) => format) }] : [];
   });
 }
@@ -151,7 +155,7 @@ async function lookAt(
   };
 }
 
-/** The type that the values of the kind have by value. */
+/** The type that the values of the kind have by value: of numbers by their longest digits. */
 async function typeOf(
   session: Session,
   relation: string,
@@ -160,13 +164,21 @@ async function typeOf(
 ): Promise<string | undefined> {
   if (kind.format !== undefined) return "DATE";
   if (kind.name !== "number") return kind.name;
-  const among = narrowOf(byValue);
+  const text = textFor("value", "DOUBLE", byValue);
+  const found = (pattern: string) => `max(length(regexp_extract(text, ${literal(pattern)}, 1)))`;
   const [row] = await session.run(
-    `SELECT ${evidence("value", among, byValue)} AS seen FROM (SELECT ${cell} AS value FROM ${relation}) WHERE ${kind.holds("value")}`,
+    `SELECT ${found("^[+-]?([0-9]*)")} AS whole, ${found("[.]([0-9]*)")} AS scale, ${found("([eE])")} AS exponent
+    FROM (SELECT ${text} AS text FROM (SELECT ${cell} AS value FROM ${relation}) WHERE ${kind.holds("value")})`,
   );
-  const type = chooseType(row?.seen as Evidence | undefined, among);
+  const [whole, scale, exponent] = [row?.whole, row?.scale, row?.exponent].map(Number) as [
+    number,
+    number,
+    number,
+  ];
   // Whole numbers that fit no BIGINT are identifiers.
-  return /^(BIGINT|DOUBLE|DECIMAL\(\d+,[1-9])/.test(type) ? type : undefined;
+  if (scale === 0 && exponent === 0) return whole > 18 ? undefined : "BIGINT";
+  const width = [18, 38].find((most) => whole + scale <= most);
+  return exponent > 0 || width === undefined ? "DOUBLE" : `DECIMAL(${width},${scale})`;
 }
 
 /** Words for NULL that are listed, and characters of an example that are shown. */

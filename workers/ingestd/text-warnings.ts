@@ -40,7 +40,7 @@ const isInferred = ({ among, forced, notation }: Column): boolean =>
   !forced && among.length > 0 && notation !== undefined;
 
 /** Rows that tell which columns are worth a look through all. */
-const sampleRows = 1000;
+const sampleRows = 256;
 const sampleOf = ({ sample }: Table): string => `(FROM ${sample} LIMIT ${sampleRows})`;
 
 /** All texts: with lines where the table has them, else as they stand in the objects, row after row. */
