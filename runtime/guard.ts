@@ -18,6 +18,9 @@ export interface GuardDeps {
 
 export type Handler = (request: Request, context: RawContext) => Promise<Response> | Response;
 
+/** The form of a route's errors; of no route in particular, what the request leads to decides. */
+type FormOf = ErrorForm | ((request: Request) => ErrorForm | undefined);
+
 /** What stands before every handler: request id, limit, gate; and behind it: error form, metrics. */
 export function createGuard(deps: GuardDeps) {
   const requests = deps.metrics.counter("http_requests_total", "Requests by route, method and status.");
@@ -25,7 +28,7 @@ export function createGuard(deps: GuardDeps) {
   let open = 0;
   deps.metrics.gauge("http_requests_open", "Requests being answered.", () => open);
 
-  return (pattern: string, handler: Handler, isOpen: boolean, form?: ErrorForm) =>
+  return (pattern: string, handler: Handler, isOpen: boolean, form?: FormOf) =>
     async (request: Request, from: Caller): Promise<Response> => {
       const started = deps.clock.elapsed();
       const requestId = requestIdOf(request.headers, deps.newId);
@@ -38,7 +41,8 @@ export function createGuard(deps: GuardDeps) {
         if (!isOpen) deps.gate(request, from);
         response = await handler(request, contextOf(request, requestId));
       } catch (error) {
-        response = failed(storageError(error, "write"), requestId, { log: deps.log, pattern, form });
+        const errors = typeof form === "function" ? form(request) : form;
+        response = failed(storageError(error, "write"), requestId, { log: deps.log, pattern, form: errors });
       } finally {
         open -= 1;
       }

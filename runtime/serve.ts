@@ -35,6 +35,7 @@ interface Route {
   method: HttpMethod;
   pattern: string;
   serve: Serve;
+  errors: ErrorForm | undefined;
 }
 
 export interface Face {
@@ -75,7 +76,7 @@ export function createFace(deps: FaceDeps): Face {
     { open = false, errors }: { open?: boolean; errors?: ErrorForm | undefined } = {},
   ) => {
     const serve = guarded(pattern, handler, open, errors);
-    routes.push({ method, pattern, serve });
+    routes.push({ method, pattern, serve, errors });
     // As Elysia does it: a path that is written out goes before one with parameters.
     routes.sort((a, b) => parametersIn(a.pattern) - parametersIn(b.pattern));
     const methods = byPattern.get(pattern) ?? new Map<string, Serve>();
@@ -92,12 +93,17 @@ export function createFace(deps: FaceDeps): Face {
     const isFixed = !/[:*]/.test(pattern);
     if (isFixed) app.route("HEAD", pattern, answer as never, { parse: "none" } as never);
   };
+  /** Whoever knows the path, though not the method, is answered in its form. */
+  const formAt = ({ url }: Request): ErrorForm | undefined => {
+    const parts = pathOf(url).split("/");
+    return routes.find(({ pattern }) => isMatch(pattern, parts))?.errors;
+  };
   /** Another method of this very path may belong to a pattern with parameters. */
   const serveOf = ({ method, url }: Request): Serve => {
     const parts = pathOf(url).split("/");
     return routes.find((route) => route.method === method && isMatch(route.pattern, parts))?.serve ?? lost;
   };
-  const lost = guarded("unknown", ({ method, url }) => missing(routes, method, pathOf(url)), false);
+  const lost = guarded("unknown", ({ method, url }) => missing(routes, method, pathOf(url)), false, formAt);
   const changed = guarded("unknown", (request) => refuseChanged(serveOf(request) !== lost), false);
   /** Where nobody knows what was sent, such as for a path with a slash at its end. */
   const unclear: Serve = (request, from) => (serveOf(request) === lost ? lost : changed)(request, from);

@@ -314,6 +314,14 @@ describe("bad input", () => {
       ...responses,
       ...texts,
       { name: "GET of /chat", path: "/chat", status: 405, type: "method_not_allowed" },
+      ...["/chat/completions", "/completions", "/responses"].map((path) => ({
+        name: `GET of ${path}`,
+        path,
+        status: 405,
+        type: "method_not_allowed",
+        openAi: true as const,
+        expectHeaders: { allow: "POST" },
+      })),
       {
         name: "a query",
         method: "POST",
