@@ -2,10 +2,8 @@
 import { Elysia } from "elysia";
 import { encodeAnswer } from "./answer-encoding.ts";
 import type { Caller } from "./auth.ts";
-import { readBytes, readJsonObject } from "./body.ts";
-import { decode, encode } from "./codec.ts";
+import { readJsonObject } from "./body.ts";
 import {
-  type CallContext,
   type Contract,
   type ErrorForm,
   type HttpMethod,
@@ -20,7 +18,8 @@ import { createGuard, type GuardDeps, type Handler } from "./guard.ts";
 import { measureThread } from "./measure-thread.ts";
 import { isAsSent, refuseChanged, routesOfPaths } from "./path-as-sent.ts";
 import { isMatch, matchPath, pathOf, searchOf } from "./route.ts";
-import { answer, type Invoke, rpcMediaType } from "./rpc.ts";
+import type { Invoke } from "./rpc.ts";
+import { callOf, rpcHandler } from "./rpc-handler.ts";
 import { check, fromQuery, inputSchema } from "./validate.ts";
 
 export interface FaceDeps extends GuardDeps {
@@ -94,10 +93,8 @@ export function createFace(deps: FaceDeps): Face {
     if (isFixed) app.route("HEAD", pattern, answer as never, { parse: "none" } as never);
   };
   /** Whoever knows the path, though not the method, is answered in its form. */
-  const formAt = ({ url }: Request): ErrorForm | undefined => {
-    const parts = pathOf(url).split("/");
-    return routes.find(({ pattern }) => isMatch(pattern, parts))?.errors;
-  };
+  const formAt = ({ url }: Request) =>
+    routes.find(({ pattern }) => isMatch(pattern, pathOf(url).split("/")))?.errors;
   /** Another method of this very path may belong to a pattern with parameters. */
   const serveOf = ({ method, url }: Request): Serve => {
     const parts = pathOf(url).split("/");
@@ -247,12 +244,6 @@ function verbHandler(
   };
 }
 
-const callOf = ({ requestId, signal, idempotencyKey }: RawContext): CallContext => ({
-  requestId,
-  signal,
-  ...(idempotencyKey && { idempotencyKey }),
-});
-
 const isKnown = (header: string | null, etag: string): boolean =>
   header?.split(",").some((known) => known.trim() === "*" || known.trim().replace(/^W\//, "") === etag) ??
   false;
@@ -286,18 +277,6 @@ function rawHandler(endpoint: Raw, handler: RawHandler, place: Place): Handler {
     const input = await inputOf(endpoint, request, { place, maxJsonBytes: 0 });
     const response = await handler(check(inputSchema(endpoint), input, "the request") as never, context);
     return endpoint.compressed ? encodeAnswer(request, response) : response;
-  };
-}
-
-/** Largest encoded call between processes, in bytes: an object of `storaged.write` with room to spare. */
-const rpcBytesMax = 128 * 1024 * 1024;
-
-function rpcHandler(invoke: Invoke): Handler {
-  return async (request, context) => {
-    const verb = matchPath("/rpc/:verb", pathOf(request.url))?.verb ?? "";
-    const input = decode(await readBytes(request, rpcBytesMax));
-    const reply = await answer(invoke, verb, input, callOf(context));
-    return new Response(encode(reply), { headers: { "content-type": rpcMediaType } });
   };
 }
 
