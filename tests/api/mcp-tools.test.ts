@@ -66,7 +66,8 @@ test("get_manifest gives the manifest, whole when it fits", async () => {
 describe("query_sql", () => {
   test("rows are those of the file, to the character", async () => {
     const { data } = await session.call("query_sql", {
-      sql: "SELECT CAST(COLUMNS(*) AS VARCHAR) FROM workers ORDER BY CAST(worker_id AS BIGINT) LIMIT 20",
+      // The file has reliability in its shortest form, 0.9; SQL writes all digits of its type.
+      sql: "SELECT CAST(COLUMNS(* EXCLUDE reliability) AS VARCHAR), rtrim(rtrim(CAST(reliability AS VARCHAR), '0'), '.') AS reliability FROM workers ORDER BY CAST(worker_id AS BIGINT) LIMIT 20",
     });
     expect(data.rows).toEqual(truth.slice(0, 20));
   });
