@@ -154,7 +154,7 @@ export interface Running<C extends Contract> {
   raw: RawOf<C>;
   /** Reasons for not being ready; empty when ready. Cheap: it is asked often. */
   notReady?: () => string[];
-  /** The same of services in other processes that it speaks for; bounded in time. */
+  /** The same of the services that it speaks for; bounded in time. */
   othersNotReady?: () => Promise<string[]>;
   /** Ends what only waits, such as long polls and event streams, so that draining need not wait for it. */
   drain?: () => void;

@@ -54,7 +54,7 @@ interface Probed {
   last_error?: string;
 }
 
-/** How long a service in another process may take to say how it is. */
+/** How long a service may take to say how it is. */
 const probeTimeoutMs = 2000;
 
 export async function createGateway({ system, peers, clock }: Deps<Mounted>): Promise<Running<Gateway>> {
@@ -75,31 +75,41 @@ export async function createGateway({ system, peers, clock }: Deps<Mounted>): Pr
   };
   const supervised = ({ name, state, address, started_at, restarts, last_error }: ServiceStatus) => ({
     name,
-    state,
+    state: state as string,
     address,
     restarts,
     ...(started_at !== undefined &&
       state === "ready" && { uptime_seconds: Math.max(0, clock.now() - Date.parse(started_at)) / 1000 }),
     ...(last_error !== undefined && { last_error }),
   });
+  /** One of this process that runs is asked, too: what it found damaged, its thread cannot say. */
+  const ownState = async (status: ServiceStatus) => {
+    const peer = (peers as unknown as Record<string, Peer<Contract>>)[status.name];
+    if (status.state !== "ready" || !peer) return supervised(status);
+    const { state, last_error } = await probe(status.name, peer);
+    return { ...supervised(status), ...(state !== "ready" && { state, ...(last_error && { last_error }) }) };
+  };
 
-  /** Services of other processes, asked all at once. */
-  const probeOthers = () => {
-    const known = new Set(system().map(({ name }) => name));
+  /** All services as they are: asked at once. */
+  const services = () => {
+    const own = system();
+    const known = new Set(own.map(({ name }) => name));
     const others = Object.entries(peers).filter(([name]) => !known.has(name));
-    return Promise.all(others.map(([name, peer]) => probe(name, peer as unknown as Peer<Contract>)));
+    return Promise.all([
+      ...own.map(ownState),
+      ...others.map(([name, peer]) => probe(name, peer as unknown as Peer<Contract>)),
+    ]);
   };
 
   return {
     verbs: {
       system: async () => {
-        const services = [...system().map(supervised), ...(await probeOthers())];
-        return { ready: services.every(({ state }) => state === "ready"), services };
+        const all = await services();
+        return { ready: all.every(({ state }) => state === "ready"), services: all };
       },
     },
     raw: {},
-    notReady: () => reasonsOf(system()),
-    othersNotReady: async () => reasonsOf(await probeOthers()),
+    othersNotReady: async () => reasonsOf(await services()),
     stop: async () => {},
   };
 }
