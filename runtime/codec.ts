@@ -26,13 +26,11 @@ const depthMax = 64;
 
 /** Encodes a value of JSON, bigint and typed arrays; throws `bad_request` for anything else. */
 export function encode(value: unknown): Uint8Array<ArrayBuffer> {
-  const attachments: Uint8Array[] = [];
-  const json = new TextEncoder().encode(JSON.stringify(pack(value, attachments, 0)));
-  const size = attachments.reduce((sum, part) => sum + part.byteLength, 4 + json.byteLength);
+  const [head, ...attachments] = encodeParts(value);
+  const size = attachments.reduce((sum, part) => sum + part.byteLength, head.byteLength);
   const out = new Uint8Array(size);
-  new DataView(out.buffer).setUint32(0, json.byteLength, true);
-  out.set(json, 4);
-  let at = 4 + json.byteLength;
+  out.set(head);
+  let at = head.byteLength;
   for (const part of attachments) {
     out.set(part, at);
     at += part.byteLength;
@@ -40,8 +38,21 @@ export function encode(value: unknown): Uint8Array<ArrayBuffer> {
   return out;
 }
 
-/** The inverse of `encode`; throws `bad_request` when the bytes are cut, too deep or no such encoding. */
-export function decode(bytes: Uint8Array): unknown {
+/** The same in parts to be sent one after the other: the bytes of the value's arrays are not copied. */
+export function encodeParts(value: unknown): [head: Uint8Array<ArrayBuffer>, ...attachments: Uint8Array[]] {
+  const attachments: Uint8Array[] = [];
+  const json = Buffer.from(JSON.stringify(pack(value, attachments, 0)));
+  const head = new Uint8Array(4 + json.byteLength);
+  new DataView(head.buffer).setUint32(0, json.byteLength, true);
+  head.set(json, 4);
+  return [head, ...attachments];
+}
+
+/**
+ * The inverse of `encode`; throws `bad_request` when the bytes are cut, too deep or no such encoding. `isOwned` says that
+ * nobody else has these bytes: byte arrays of the value are then views of them.
+ */
+export function decode(bytes: Uint8Array, isOwned = false): unknown {
   if (bytes.byteLength < 4)
     throw fail("bad_request", "a call must be encoded as its codec says: it is too short");
   const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
@@ -52,7 +63,7 @@ export function decode(bytes: Uint8Array): unknown {
   } catch (cause) {
     throw fail("bad_request", "a call's JSON part does not parse", { cause });
   }
-  const tail = { bytes: bytes.subarray(4 + length), at: 0 };
+  const tail = { bytes: bytes.subarray(4 + length), at: 0, isOwned };
   const value = unpack(json, tail, 0);
   if (tail.at !== tail.bytes.byteLength) throw fail("bad_request", "a call has bytes that nothing refers to");
   return value;
@@ -93,6 +104,7 @@ function attach(view: AnyArray, attachments: Uint8Array[]): unknown {
 interface Tail {
   bytes: Uint8Array;
   at: number;
+  isOwned: boolean;
 }
 
 function unpack(value: unknown, tail: Tail, depth: number): unknown {
@@ -136,8 +148,14 @@ function detach(name: ArrayName, length: number, tail: Tail): AnyArray {
   const whole = Number.isInteger(length) && length >= 0 && length % Class.BYTES_PER_ELEMENT === 0;
   if (!whole || tail.at + length > tail.bytes.byteLength)
     throw fail("bad_request", "a call is cut off in its bytes");
+  const end = tail.at + length;
+  if (tail.isOwned && name === "Uint8Array") {
+    const view = tail.bytes.subarray(tail.at, end);
+    tail.at = end;
+    return view as AnyArray;
+  }
   // A copy: attachments are not aligned to their elements' size. (Not `slice`, which on a Buffer is a view.)
-  const copy = new Uint8Array(tail.bytes.subarray(tail.at, tail.at + length));
-  tail.at += length;
+  const copy = new Uint8Array(tail.bytes.subarray(tail.at, end));
+  tail.at = end;
   return new Class(copy.buffer);
 }

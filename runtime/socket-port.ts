@@ -4,7 +4,7 @@
  *
  * A frame is 4 bytes of little-endian length and the value as codec.ts encodes it.
  */
-import { decode, encode } from "./codec.ts";
+import { decode, encodeParts } from "./codec.ts";
 
 /** Longer frames are a mistake: bodies travel in pieces, and values between services are small. */
 const frameBytesMax = 1024 * 1024 * 1024;
@@ -33,7 +33,7 @@ interface Socket {
 }
 
 function createPort(onEnd: () => void) {
-  const frames = createFrames((frame) => face.onmessage?.({ data: decode(frame) } as MessageEvent));
+  const frames = createFrames((frame) => face.onmessage?.({ data: decode(frame, true) } as MessageEvent));
   let waiting: Uint8Array[] = [];
   let socket: Socket | undefined;
   let isClosed = false;
@@ -59,12 +59,10 @@ function createPort(onEnd: () => void) {
     onmessage: null as ((event: MessageEvent) => void) | null,
     postMessage: (value: unknown) => {
       if (isClosed) return;
-      const body = encode(value);
-      const length = new Uint8Array(lengthBytes);
-      new DataView(length.buffer).setUint32(0, body.length, true);
-      waiting.push(length, body);
+      const isBusy = waiting.length > 0;
+      waiting.push(...framesOf(value));
       // What still waits goes out when the socket has drained.
-      if (waiting.length === 2) flush();
+      if (!isBusy) flush();
     },
     addEventListener: () => {},
     close: () => {
@@ -85,6 +83,25 @@ function createPort(onEnd: () => void) {
     flush();
   };
   return { face: face as unknown as MessagePort, events, begin };
+}
+
+/** Bytes from which an array is written by itself: below, one write of all is quicker than two. */
+const apartBytes = 32 * 1024;
+
+/** The frame of a value, in pieces to be written one after the other. */
+function framesOf(value: unknown): Uint8Array[] {
+  const [head, ...attachments] = encodeParts(value);
+  const bytes = attachments.reduce((sum, part) => sum + part.length, head.length);
+  const first = new Uint8Array(lengthBytes + (bytes > apartBytes ? head.length : bytes));
+  new DataView(first.buffer).setUint32(0, bytes, true);
+  first.set(head, lengthBytes);
+  if (bytes > apartBytes) return [first, ...attachments.filter((part) => part.length > 0)];
+  let at = lengthBytes + head.length;
+  for (const part of attachments) {
+    first.set(part, at);
+    at += part.length;
+  }
+  return [first];
 }
 
 /** Puts frames together again. What it hands on is its own memory. */
