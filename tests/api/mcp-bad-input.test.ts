@@ -231,11 +231,11 @@ const rows: Row[] = [
     says: ["texts", "8"],
   },
   {
-    name: "a model that is not there",
+    name: "a model of a provider that is not there",
     tool: "embed_text",
     input: { text: "a", model: "nobody/none" },
-    type: "not_found",
-    says: ["nobody"],
+    type: "bad_gateway",
+    says: ["ollama", "nobody/none"],
   },
   {
     name: "an index that is not there",
