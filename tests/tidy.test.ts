@@ -135,6 +135,12 @@ const rows: Row[] = [
     finds: "runtime/a.ts:1",
   },
   {
+    name: "no merge is half done",
+    rule: text.conflicts,
+    example: { "docs/a.md": `${"<".repeat(7)} HEAD\n` },
+    finds: "docs/a.md:1",
+  },
+  {
     name: "every test runs",
     rule: text.narrowedTests,
     example: { "tests/a.test.ts": `\n${"test"}.${"only"}("a", () => {});\n` },

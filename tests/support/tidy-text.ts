@@ -25,6 +25,7 @@ const narrowed = new RegExp(
 const isCode = (path: string): boolean => /\.(ts|toml|sh|md|json)$/.test(path) && path !== "bun.lock";
 
 export const leftovers = lines(isCode, marks, "finish it or delete it");
+export const conflicts = lines(isCode, /^(<{7}|>{7}) /, "a merge was committed with both sides in it");
 export const narrowedTests = lines((path) => path.endsWith(".ts"), narrowed, "every test runs");
 
 /** Upper bounds of a time that passed, and limits of single tests: a busy machine breaks both. */
