@@ -94,7 +94,9 @@ function holdsExactly(cell: string, type: string): string {
   if (type === "DOUBLE") return `${back} AND ${unlessNull(`isfinite(TRY_CAST(${cell} AS DOUBLE))`)}`;
   // Digits alone that are no BIGINT are identifiers, and minus zero is written -0.0.
   if (type === inShortestForm("DOUBLE")) return `${back} AND ${unlessNull(matches(cell, doublePattern))}`;
-  if (isShortest(type)) return `${back} AND ${unlessNull(matches(cell, shortestPattern))}`;
+  // Digits alone beyond what BIGINT surely has are identifiers; of 18 digits a decimal has fewer before its point.
+  if (isShortest(type) && type.startsWith("DECIMAL(38"))
+    return `${back} AND ${unlessNull(`(strlen(${cell}) <= 18 OR contains(${cell}, '.'))`)}`;
   if (type === "DATE") return `${back} AND ${unlessNull(`strlen(${cell}) = 10`)}`;
   if (type === "TIMESTAMP") return `${back} AND ${unlessNull(`strlen(${cell}) BETWEEN 19 AND 26`)}`;
   // Both instants of 10:00+05:00 and 05:00Z are kept; what an offset was beside that is told in a warning.

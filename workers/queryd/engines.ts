@@ -32,6 +32,8 @@ export interface Known {
   residents: Residents;
   /** Of how many parts of memory it may use one. */
   parts: number;
+  /** What it runs. */
+  statement: string | undefined;
 }
 
 /** A child held by one query. Its calls reject with `EngineError` where DuckDB refuses, with what ended the child where it ended. */
@@ -113,9 +115,18 @@ export function openEngines(options: EnginesOptions): Engines {
     if (found) return found;
     const own = { execute: executing(lease, {}), rows: readingRows(lease, {}) };
     const residents = createResidents({ maxBytes: options.residentBytes, own, log });
-    const known = { views: { etag: undefined, applied: new Map() }, macros: new Map(), residents, parts: 1 };
+    const known = {
+      views: { etag: undefined, applied: new Map() },
+      macros: new Map(),
+      residents,
+      parts: 1,
+      statement: undefined,
+    };
     kept.set(lease.identity, known);
-    void lease.ended.then(() => kept.delete(lease.identity));
+    void lease.ended.then(({ type }) => {
+      kept.delete(lease.identity);
+      if (type === "engine_crashed" && known.statement !== undefined) crashes.add(known.statement);
+    });
     return known;
   };
   return {
@@ -131,11 +142,10 @@ export function openEngines(options: EnginesOptions): Engines {
         // Its query tells what became of a child that does not answer.
         lease.verbs.limit(limits).catch(() => undefined);
       });
-      void lease.ended.then((why) => {
-        if (why.type === "engine_crashed") crashes.add(statement);
-      });
+      known.statement = statement;
       const release = (isUnfinished: boolean) => {
         known.parts = endShare();
+        known.statement = undefined;
         lease.release(isUnfinished);
       };
       return createSession(lease, { signal, known, release });
