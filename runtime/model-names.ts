@@ -4,9 +4,9 @@
  */
 import type { Static } from "@sinclair/typebox";
 import { closed, t } from "./contract.ts";
-import { fail, ServiceError } from "./errors.ts";
+import { fail } from "./errors.ts";
 import type { Config } from "./settings.ts";
-import { check } from "./validate.ts";
+import { checkTable } from "./validate.ts";
 
 const Alias = closed({
   use: t.Array(t.String({ minLength: 1, maxLength: 200 }), { minItems: 1, maxItems: 8 }),
@@ -52,8 +52,9 @@ export function createModelNames(config: Pick<Config, "models">, providers: read
   const aliases = new Map<string, readonly string[]>();
   const facts = new Map<string, ModelFacts>();
   for (const [name, table] of Object.entries(config.models)) {
-    if ("use" in table) aliases.set(name, checked(Alias, name, table).use);
-    else facts.set(targetOf(name, providers).id, checked(Facts, name, table));
+    const title = `[models."${name}"]`;
+    if ("use" in table) aliases.set(name, checkTable(Alias, table, title).use);
+    else facts.set(targetOf(name, providers).id, checkTable(Facts, table, title));
   }
   for (const [alias, use] of aliases) {
     const nested = use.find((name) => aliases.has(name));
@@ -76,20 +77,6 @@ export function createModelNames(config: Pick<Config, "models">, providers: read
     aliases: [...aliases.keys()],
   };
 }
-
-const checked = <S extends typeof Alias | typeof Facts>(
-  schema: S,
-  name: string,
-  table: unknown,
-): Static<S> => {
-  try {
-    return check(schema, table, `[models."${name}"]`);
-  } catch (cause) {
-    throw new Error(`[models."${name}"] ${cause instanceof ServiceError ? cause.message : "is not valid"}`, {
-      cause,
-    });
-  }
-};
 
 function targetOf(name: string, providers: readonly string[]): Target {
   const slash = name.indexOf("/");

@@ -4,9 +4,8 @@
  */
 import type { Static } from "@sinclair/typebox";
 import { closed, t } from "./contract.ts";
-import { ServiceError } from "./errors.ts";
 import { type Config, settings } from "./settings.ts";
-import { check } from "./validate.ts";
+import { checkTable } from "./validate.ts";
 
 const ms = (least: number) => t.Optional(t.Integer({ minimum: least, maximum: 86_400_000 }));
 const positive = t.Optional(t.Number({ exclusiveMinimum: 0 }));
@@ -74,7 +73,7 @@ function readOne(
     throw new Error(
       `[providers.${name}] api_key: keys are not kept here, but in the secrets file or ${keyVariable(name)}`,
     );
-  const table = checked(name, given);
+  const table = checkTable(Table, given, `[providers.${name}]`);
   const baseUrl = (elsewhere || table.base_url).replace(/\/+$/, "");
   return { name, kind: table.kind, baseUrl, needsKey: table.needs_key ?? !isLocal(baseUrl), table };
 }
@@ -84,12 +83,3 @@ const keyVariable = (name: string): string => `${name.replace(/\W/g, "_").toUppe
 /** Where a provider's key is put. */
 export const keyAdvice = (name: string): string =>
   `set [providers.${name}] api_key in the secrets file, or the variable ${keyVariable(name)}`;
-
-function checked(name: string, given: unknown): Static<typeof Table> {
-  try {
-    return check(Table, given, `[providers.${name}]`);
-  } catch (cause) {
-    const why = cause instanceof ServiceError ? cause.message : "is not valid";
-    throw new Error(`[providers.${name}] ${why}`, { cause });
-  }
-}

@@ -7,7 +7,7 @@ import { fail } from "./errors.ts";
 import { pathOf } from "./route.ts";
 
 /** Bun's router (uWebSockets) takes at most 99 segments apart. */
-export const segmentsMax = 96;
+const segmentsMax = 96;
 
 interface Routed extends Request {
   params: Record<string, string>;

@@ -2,7 +2,7 @@
 import { FormatRegistry, type Static, type TObject, type TSchema, Type } from "@sinclair/typebox";
 import { type TypeCheck, TypeCompiler, type ValueError, ValueErrorType } from "@sinclair/typebox/compiler";
 import { type Endpoint, inputSchemas } from "./contract.ts";
-import { fail, type ServiceError } from "./errors.ts";
+import { fail, ServiceError } from "./errors.ts";
 import { withoutNulls } from "./nulls.ts";
 
 FormatRegistry.Set("uuid", (text) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text));
@@ -32,6 +32,15 @@ export function check<S extends TSchema>(schema: S, value: unknown, what: string
   const given = withoutNulls(schema, value);
   if (checked.Check(given)) return given as Static<S>;
   throw explain(checked, given, what);
+}
+
+/** The same for a table of lakehouse.toml: throws an Error that begins with its name, such as `[buckets.primary]`. */
+export function checkTable<S extends TSchema>(schema: S, table: unknown, name: string): Static<S> {
+  try {
+    return check(schema, table, name);
+  } catch (cause) {
+    throw new Error(`${name} ${cause instanceof ServiceError ? cause.message : "is not valid"}`, { cause });
+  }
 }
 
 function explain(checked: TypeCheck<TSchema>, value: unknown, what: string): ServiceError {

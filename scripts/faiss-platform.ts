@@ -72,7 +72,7 @@ export interface Machine {
   hasTerminal: boolean;
 }
 
-export const thisMachine = (): Machine => ({
+const thisMachine = (): Machine => ({
   platform: process.platform,
   isRoot: process.getuid?.() === 0,
   has: (tool) => Bun.which(tool) !== null,

@@ -7,7 +7,7 @@ import { ServiceError } from "../../runtime/errors.ts";
 import { parseJson } from "../../runtime/json.ts";
 
 /** Under the SDK's own 10 MB, with room for what it has not taken yet. */
-export const messageBytesMax = 8 * 1024 * 1024;
+const messageBytesMax = 8 * 1024 * 1024;
 
 /** Enough to hold the id of a dropped message, at its beginning or end. */
 const keptBytes = 512;

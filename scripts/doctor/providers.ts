@@ -22,7 +22,7 @@ interface Probe {
 }
 
 /** The secrets, or none where they cannot be read: the check `secrets` says why. */
-export function secretsOf(config: Config): Secrets {
+function secretsOf(config: Config): Secrets {
   try {
     return loadSecrets(config.secrets_path);
   } catch {

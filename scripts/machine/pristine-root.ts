@@ -13,7 +13,7 @@ const makeTimeoutMs = 15 * 60_000;
 const installTimeoutMs = 5 * 60_000;
 
 /** Where it is kept; another recipe makes another root. */
-export function rootPath(env: NodeJS.ProcessEnv = process.env): string {
+function rootPath(env: NodeJS.ProcessEnv = process.env): string {
   const cache = env.XDG_CACHE_HOME || join(homedir(), ".cache");
   const hash = Bun.hash(suite + readFileSync(recipe, "utf8")).toString(36);
   return join(cache, "lakehouse", `pristine-${suite}-${hash}`);

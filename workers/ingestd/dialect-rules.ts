@@ -68,7 +68,7 @@ function checkNull(text: string, roles: readonly { name: string; text: string; t
 }
 
 /** The parameters for several NULL texts. */
-export const severalNulls = (texts: readonly string[]): string =>
+const severalNulls = (texts: readonly string[]): string =>
   texts
     .filter((text) => text !== "")
     .map((text) => `null=${text}`)

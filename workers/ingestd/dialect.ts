@@ -132,7 +132,7 @@ function refuseSpaces({ rows, width, even }: Division, head: Buffer): void {
   );
 }
 
-export const shownDelimiter = (delimiter: string): string =>
+const shownDelimiter = (delimiter: string): string =>
   delimiter === "\t" ? "tab" : delimiter === " " ? "space" : delimiter;
 
 export function linesBefore(head: Buffer, end: number): number {

@@ -6,12 +6,12 @@
 import { availableParallelism } from "node:os";
 import { createChildPool, stopped } from "../../runtime/child/child.ts";
 import type { Clock } from "../../runtime/clock.ts";
+import { createLimiter } from "../../runtime/limiter.ts";
 import type { Log } from "../../runtime/log.ts";
 import type { Metrics } from "../../runtime/metrics.ts";
 import { createShares } from "../../runtime/shares.ts";
 import { ingestEngine } from "./duckdb/duckdb.ts";
 import { openSession, type Session } from "./engine.ts";
-import { createTurns } from "./turns.ts";
 
 export interface Engines {
   /** A session on all cores, whose statements are interrupted when the signal aborts. */
@@ -77,7 +77,8 @@ export function openEngines(options: EnginesOptions): Engines {
   const stopping = new AbortController();
   const shares = createShares();
   const sharedBytes = memoryBytes - count * aloneBytes;
-  const turns = createTurns(Math.max(1, count), Number.POSITIVE_INFINITY);
+  const alone = createLimiter(Math.max(1, count));
+  const core = (signal: AbortSignal) => alone.take(AbortSignal.any([signal, stopping.signal]));
 
   const open: Engines["open"] = async (signal, { measured = false } = {}) => {
     const lease = await pool.lease(signal);
@@ -98,19 +99,19 @@ export function openEngines(options: EnginesOptions): Engines {
     open,
     openAlone: async (signal) => {
       if (count === 0) return open(signal);
-      const endTurn = await turns.take(undefined, AbortSignal.any([signal, stopping.signal]));
+      const freeCore = await core(signal);
       const lease = await pool.lease(signal).catch((error) => {
-        endTurn();
+        freeCore();
         throw error;
       });
       const close = () => {
-        endTurn();
+        freeCore();
         lease.release();
       };
       const request = { threads: 1, memoryBytes: aloneBytes, measured: false };
       return openSession({ ...lease, release: close }, request, signal);
     },
-    core: (signal) => turns.take(undefined, AbortSignal.any([signal, stopping.signal])),
+    core,
     warm: pool.warm,
     stop: () => {
       stopping.abort(stopped());

@@ -100,7 +100,7 @@ async function inTurn(
   context: RawContext,
   parts: IngestParts,
 ): Promise<IngestAnswer> {
-  const endTurn = await parts.turns.take(task.name, task.job.signal);
+  const endTurn = await parts.turns.take(task.job.signal, task.name);
   const publication = openPublication(task, parts);
   /** The turn ends when nothing is left, so that it bounds the disk that is taken as well. */
   const leave = () => publication.close().finally(workplace.leave).finally(endTurn);

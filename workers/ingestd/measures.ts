@@ -1,13 +1,13 @@
 /** What ingestd counts. */
 import type { Clock } from "../../runtime/clock.ts";
 import { toWire } from "../../runtime/errors.ts";
+import type { Limiter } from "../../runtime/limiter.ts";
 import type { Metrics } from "../../runtime/metrics.ts";
-import type { Turns } from "./turns.ts";
 
 /** Returns what wraps each ingest to count it by its outcome. */
 export function measureIngests(
   metrics: Metrics,
-  turns: Turns,
+  turns: Limiter,
   clock: Clock,
 ): <T>(work: () => Promise<T>) => Promise<T> {
   const ended = metrics.counter("ingests_total", "Ingests that ended, by outcome.");

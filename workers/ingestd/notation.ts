@@ -146,10 +146,10 @@ function numberKey(text: string): string {
 }
 
 /** Words that mean NULL under `infer=values`, in any case, beside what `null=` says. */
-export const nullWords = ["", "na", "n/a", "#n/a", "null", "none", "nan"] as const;
+const nullWords = ["", "na", "n/a", "#n/a", "null", "none", "nan"] as const;
 const spaces = "' ' || chr(9) || chr(160)";
 /** Thousands divided by one kind of mark throughout. */
-export const thousandsPattern = "[+-]?[0-9]{1,3}((,[0-9]{3})+|( [0-9]{3})+|('[0-9]{3})+)([.][0-9]+)?";
+const thousandsPattern = "[+-]?[0-9]{1,3}((,[0-9]{3})+|( [0-9]{3})+|('[0-9]{3})+)([.][0-9]+)?";
 
 export const isNullWord = (cell: string): string =>
   `lower(trim(${cell}, ${spaces})) IN (${nullWords.map(literal).join(", ")})`;
@@ -174,7 +174,7 @@ function formatFor(type: string, { dateFormat, timestampFormat }: Notation): str
 }
 
 /** An offset from UTC, which a format may end with. */
-export const offsetMark = "%z";
+const offsetMark = "%z";
 const offsetPattern = "\\s*(Z|[+-][0-9]{2}(:?[0-9]{2})?)$";
 
 /** The wall clock of a text that ends with an offset, and the format without it. */

@@ -50,7 +50,7 @@ export async function preview(
     rowBytesMax: deps.config.ingestd.max_row_bytes,
     signal: context.signal,
   };
-  const endTurn = await turns.take(undefined, context.signal);
+  const endTurn = await turns.take(context.signal);
   try {
     await workplace.enter();
     const look = await beginning(input, context, place, parts);

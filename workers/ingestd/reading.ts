@@ -127,7 +127,7 @@ const expectedTypes = `${[...new Set(Object.values(typeNames))].join(", ")} or D
  * `col:TYPE,"a, b":DECIMAL(10,2)`, where a name with a comma, colon or quote is quoted; or a JSON object of names and
  * types, in which any name can be written. By folded name.
  */
-export function parseTypes(text: string): Map<string, AskedType> {
+function parseTypes(text: string): Map<string, AskedType> {
   const types = new Map<string, AskedType>();
   for (const [name, type] of text.trimStart().startsWith("{") ? typesInJson(text) : typesInList(text)) {
     if (types.has(fold(name))) throw fail("invalid_field", `types: column '${name}' is given twice`);

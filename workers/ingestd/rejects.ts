@@ -36,7 +36,7 @@ export interface RejectRules {
   max: number;
 }
 
-export const rejectColumns = [
+const rejectColumns = [
   { name: "line", type: "BIGINT" },
   { name: "byte", type: "BIGINT" },
   { name: "column", type: "VARCHAR" },

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Running } from "../../runtime/contract.ts";
 import { fail } from "../../runtime/errors.ts";
 import { jobEvents } from "../../runtime/job-events.ts";
+import { createLimiter } from "../../runtime/limiter.ts";
 import { pageOf } from "../../runtime/pages.ts";
 import { memoryBytes } from "../../runtime/setting.ts";
 import type { Ingestd } from "./contract.ts";
@@ -14,7 +15,12 @@ import { measureIngests } from "./measures.ts";
 import { stagingFolders } from "./objects.ts";
 import { preview } from "./preview.ts";
 import type { IngestDeps, IngestParts } from "./task.ts";
-import { createTurns } from "./turns.ts";
+
+/** Seconds after which a refused client may try again: about the time of one large ingest. */
+const retryAfterSeconds = 2;
+
+const refusal = (running: number, waiting: number) =>
+  fail("overloaded", `${running} ingests run and ${waiting} wait: try again later`, { retryAfterSeconds });
 
 /** Starts ingestd. What an earlier run left in its work directory is removed. */
 export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>> {
@@ -26,7 +32,7 @@ export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>>
     threads,
     memory_limit: memoryLimit,
     max_concurrent_ingests: atOnce,
-    max_waiting_ingests: waiting,
+    max_waiting_ingests: waitingMax,
   } = config.ingestd;
   const engines = openEngines({
     ...deps,
@@ -37,7 +43,7 @@ export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>>
   });
   engines.warm();
   const jobs = createJobs(clock, config.ingestd.jobs_kept);
-  const turns = createTurns(atOnce, waiting);
+  const turns = createLimiter(atOnce, { waitingMax, refusal });
   const parts: IngestParts = { deps, engines, jobs, turns, workDirectory };
   const measured = measureIngests(deps.metrics, turns, clock);
   let stopping = false;

@@ -1,6 +1,7 @@
 /** What one ingest is about, and what all of them share. */
 import type { Static } from "@sinclair/typebox";
 import type { InputOf } from "../../runtime/contract.ts";
+import type { Limiter } from "../../runtime/limiter.ts";
 import type { Deps } from "../../runtime/service.ts";
 import type { Catalogd, Manifest } from "../catalogd/contract.ts";
 import type { Storaged } from "../storaged/contract.ts";
@@ -8,7 +9,6 @@ import type { Ingested, ingestd } from "./contract.ts";
 import type { Engines } from "./engines.ts";
 import type { Place } from "./format.ts";
 import type { Jobs, RunningJob } from "./jobs.ts";
-import type { Turns } from "./turns.ts";
 
 export type IngestDeps = Deps<{ storaged: Storaged; catalogd: Catalogd }>;
 export type IngestInput = InputOf<(typeof ingestd.endpoints)["ingest"]>;
@@ -19,7 +19,7 @@ export interface IngestParts {
   deps: IngestDeps;
   engines: Engines;
   jobs: Jobs;
-  turns: Turns;
+  turns: Limiter;
   /** Holds one directory per ingest under way. */
   workDirectory: string;
 }

@@ -84,7 +84,7 @@ export function bytesOf(type: ColumnType): number {
 }
 
 /** The types inside a type. */
-export function insideOf(type: ColumnType): readonly ColumnType[] {
+function insideOf(type: ColumnType): readonly ColumnType[] {
   if (type.kind === "list" || type.kind === "array") return [type.item];
   if (type.kind === "map") return [type.key, type.value];
   return type.kind === "struct" || type.kind === "union" ? type.fields.map((field) => field.type) : [];

@@ -1,10 +1,10 @@
 /** Names in a statement and the datasets they mean. */
 import { fail, type ServiceError } from "../../runtime/errors.ts";
 import { nearNames } from "../../runtime/nearest.ts";
+import { fold } from "../../runtime/sql-name.ts";
 import type { Manifest, Snapshot } from "./catalog.ts";
 import { ownRelation } from "./own-schema.ts";
 import { placeIn } from "./sql-error.ts";
-import { foldName } from "./table-name.ts";
 
 /**
  * The datasets a statement uses, by the name it uses; `given` are the folded names of its own. A name in the very same
@@ -20,21 +20,21 @@ export function resolveDatasets(
   const byFolded = new Map<string, Manifest>();
   for (const [name, position] of tables) {
     const manifest = find(name, snapshot);
-    if (!manifest && (given.has(foldName(name)) || ownRelation(foldName(name)) !== undefined)) continue;
+    if (!manifest && (given.has(fold(name)) || ownRelation(fold(name)) !== undefined)) continue;
     if (!manifest)
       throw unknown(
         name,
         snapshot,
         position === undefined ? undefined : placeIn({ sql, prefixBytes: 0 }, position),
       );
-    const before = byFolded.get(foldName(name));
+    const before = byFolded.get(fold(name));
     if (before && before !== manifest)
       throw fail(
         "sql_error",
         `'${before.name}' and '${manifest.name}' differ in letter case alone: a statement can use one of them`,
       );
     if (!before) used.set(name, manifest);
-    byFolded.set(foldName(name), manifest);
+    byFolded.set(fold(name), manifest);
   }
   return used;
 }
@@ -42,8 +42,8 @@ export function resolveDatasets(
 function find(name: string, { datasets }: Snapshot): Manifest | undefined {
   const exact = datasets.get(name);
   if (exact) return exact;
-  const folded = foldName(name);
-  const alike = [...datasets.values()].filter((manifest) => foldName(manifest.name) === folded);
+  const folded = fold(name);
+  const alike = [...datasets.values()].filter((manifest) => fold(manifest.name) === folded);
   if (alike.length > 1)
     throw fail(
       "sql_error",

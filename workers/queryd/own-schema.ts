@@ -3,8 +3,8 @@
  * also list what holds the datasets, and no view can take its place: names of it in a statement are replaced by those
  * of views of ours, blanks behind them, so that places in the text stay what they are.
  */
+import { fold } from "../../runtime/sql-name.ts";
 import type { Source } from "./statement.ts";
-import { foldName } from "./table-name.ts";
 
 /** All of DuckDB's views (1.5.6); a test holds them against the DuckDB in use. */
 const views: Readonly<Record<string, readonly string[]>> = {
@@ -93,7 +93,7 @@ export function ownRelation(name: string): string | undefined {
 /** Views of ours among the names that a statement reads as tables. */
 export function ownSources(names: Iterable<string>): Source[] {
   return [...names].flatMap((name) => {
-    const relation = ownRelation(foldName(name));
+    const relation = ownRelation(fold(name));
     return relation === undefined ? [] : [{ name, relation }];
   });
 }

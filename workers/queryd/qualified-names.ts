@@ -1,8 +1,8 @@
 /** Names with a schema, as tools write them: those that mean datasets or the catalog, and where they stand. */
 import { fail } from "../../runtime/errors.ts";
+import { fold } from "../../runtime/sql-name.ts";
 import { hasOwnView, isOwnView } from "./own-schema.ts";
 import { systemTables } from "./sandbox-lists.ts";
-import { foldName } from "./table-name.ts";
 import { type Node, notAllowed, placeOf } from "./tree-node.ts";
 
 export interface QualifiedNames {
@@ -23,11 +23,10 @@ export function createQualifiedNames(): QualifiedNames {
   return {
     table: (node) => {
       const schema = schemaOf(node);
-      if (schema !== "lakehouse")
-        tables.push({ name: `${schema}.${foldName(String(node.table_name))}`, node });
+      if (schema !== "lakehouse") tables.push({ name: `${schema}.${fold(String(node.table_name))}`, node });
     },
     column: (node) => {
-      const names = (node.column_names as string[]).map(foldName);
+      const names = (node.column_names as string[]).map(fold);
       if (names.length >= 3) columns.push({ names, node });
     },
     places: (given) => {
@@ -46,11 +45,11 @@ export function createQualifiedNames(): QualifiedNames {
 }
 
 function schemaOf(node: Node): string {
-  const schema = foldName(String(node.schema_name));
-  const catalog = foldName(String(node.catalog_name));
+  const schema = fold(String(node.schema_name));
+  const catalog = fold(String(node.catalog_name));
   const name = String(node.table_name);
-  if (catalog === "" && schema === "lakehouse" && isOwnView(foldName(name))) return schema;
-  if (/^(memory|system)?$/.test(catalog) && hasOwnView(schema, foldName(name))) return schema;
+  if (catalog === "" && schema === "lakehouse" && isOwnView(fold(name))) return schema;
+  if (/^(memory|system)?$/.test(catalog) && hasOwnView(schema, fold(name))) return schema;
   if (/^(memory)?$/.test(catalog) && schema === "main" && !systemTables.test(name)) return schema;
   const written = [catalog, schema, name].filter(Boolean).join(".");
   throw notAllowed(`'${written.slice(0, 200)}' is not a dataset: only registered datasets can be read`, node);

@@ -1,11 +1,12 @@
 /** Which statements may run: decided on DuckDB's own syntax tree, before DuckDB binds a single name. */
 import { fail } from "../../runtime/errors.ts";
+import { fold } from "../../runtime/sql-name.ts";
 import { typeNestingMax } from "../../runtime/sql-type.ts";
 import { guardedJson, nestsTooDeep, structuring } from "./json-guards.ts";
 import { ownRelation } from "./own-schema.ts";
 import { createQualifiedNames } from "./qualified-names.ts";
 import { deniedFunction, systemTables, tableFunctions } from "./sandbox-lists.ts";
-import { foldName, isTableName } from "./table-name.ts";
+import { isTableName } from "./table-name.ts";
 import { type Node, notAllowed, placeOf } from "./tree-node.ts";
 import { asksForGiant, guardedFunctions } from "./value-guards.ts";
 
@@ -127,12 +128,12 @@ function createWalker() {
   const walkQuery = (node: Node, scope: Scope, depth: number): Cost => {
     const known = new Map(scope);
     for (const { key, value } of cteItems(node)) {
-      given.add(foldName(key));
-      known.set(foldName(key), walk(value, known, depth + 3));
+      given.add(fold(key));
+      known.set(fold(key), walk(value, known, depth + 3));
     }
     const { cte_map: _, ...rest } = node;
     if (node.type === "RECURSIVE_CTE_NODE" || node.type === "CTE_NODE")
-      known.set(foldName(String(node.cte_name ?? node.ctename)), free);
+      known.set(fold(String(node.cte_name ?? node.ctename)), free);
     return walkParts(rest, known, depth);
   };
 
@@ -145,7 +146,7 @@ function createWalker() {
       listing = true;
       return { tables: 1, joins: 0 };
     }
-    const own = ownRelation(foldName(name)) !== undefined;
+    const own = ownRelation(fold(name)) !== undefined;
     listing ||= own;
     if (systemTables.test(name) && !own) throw notAllowed(`the table '${name}' is not open to queries`, node);
     if (!isTableName(name))
@@ -154,7 +155,7 @@ function createWalker() {
         node,
       );
     if (!tables.has(name)) tables.set(name, place?.position);
-    return sum(scope.get(foldName(name)) ?? free, { tables: 1, joins: 0 });
+    return sum(scope.get(fold(name)) ?? free, { tables: 1, joins: 0 });
   };
   const found = () => ({ listing, showAll, schemas: qualified.places(given) });
   return { walk, tables, given, parameters, found };
@@ -188,7 +189,7 @@ function allow(known: ReadonlySet<string>, value: unknown, node: Node): void {
 
 function checkFunction(name: string, node: Node): void {
   if (deniedFunction.test(name)) throw notAllowed(`the function ${name} is not allowed`, node);
-  const folded = foldName(name);
+  const folded = fold(name);
   if ((guardedFunctions.has(folded) || guardedJson.has(folded)) && (node.schema || node.catalog))
     throw notAllowed(`call ${name} without a schema`, node);
   if (structuring.has(folded) && nestsTooDeep(constantOf(node, 1)))
@@ -214,7 +215,7 @@ function constantOf({ children }: Node, argument: number): unknown {
 
 function checkTableFunction(call: Node): void {
   const name = String(call.function_name);
-  if (!tableFunctions.has(foldName(name)))
+  if (!tableFunctions.has(fold(name)))
     throw notAllowed(`the table function ${name} is not allowed: only registered datasets can be read`, call);
 }
 

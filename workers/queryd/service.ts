@@ -2,6 +2,7 @@
 import { readJson } from "../../runtime/body.ts";
 import type { InputOf, RawContext, Running } from "../../runtime/contract.ts";
 import { fail, type ServiceError } from "../../runtime/errors.ts";
+import { createLimiter, type Limiter } from "../../runtime/limiter.ts";
 import { describe } from "../../runtime/log.ts";
 import { pageOf } from "../../runtime/pages.ts";
 import type { Deps } from "../../runtime/service.ts";
@@ -17,14 +18,13 @@ import { csv } from "./result-csv.ts";
 import { json } from "./result-json.ts";
 import { ndjson } from "./result-ndjson.ts";
 import { parquetType } from "./result-parquet.ts";
-import { createTurns, type Turns } from "./turns.ts";
 
 type QuerydDeps = Deps<{ catalogd: Catalogd; storaged: Storaged }>;
 
 interface Door {
   deps: QuerydDeps;
   machinery: Machinery;
-  turns: Turns;
+  turns: Limiter;
   queries: Queries;
   /** Queries that hold anything; the engine is closed after the last. */
   answering: Set<Promise<void>>;
@@ -40,13 +40,20 @@ const offered = [
   { name: undefined, mediaType: parquetType, contentType: parquetType },
 ] as const;
 
+const refusal = (running: number, waiting: number): ServiceError =>
+  fail(
+    "too_many_requests",
+    `${running} queries run and ${waiting} wait already, as many as allowed; try again later`,
+    { retryAfterSeconds: 1 },
+  );
+
 /** Starts the service. Rejects when DuckDB cannot be opened; a catalog that does not answer yet is no reason. */
 export async function createQueryd(deps: QuerydDeps): Promise<Running<Queryd>> {
   const { config, clock, metrics, newId, log } = deps;
   const lifetime = new AbortController();
   const machinery = await openMachinery(deps, lifetime.signal);
   const { max_concurrent_queries: runningMax, max_waiting_queries: waitingMax } = config.queryd;
-  const turns = createTurns(runningMax, waitingMax);
+  const turns = createLimiter(runningMax, { waitingMax, refusal });
   const queries = createQueries({ clock, metrics, newId, keptMax: config.queryd.queries_kept });
   metrics.gauge("queryd_queries_running", "Queries being run.", turns.running);
   metrics.gauge("queryd_queries_waiting", "Queries waiting for their turn.", turns.waiting);

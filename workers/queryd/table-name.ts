@@ -1,8 +1,3 @@
-/** Names of tables, as DuckDB takes them. */
-
-/** DuckDB compares names without regard to the case of ASCII letters, and of no others: the Kelvin sign is no k. */
-export const foldName = (name: string): string => name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
-
 /**
  * What may stand where a table is read. DuckDB takes a name that it does not know for a file when it holds a dot and a
  * known ending; a name without dot, slash, colon and wildcards is no path, no URL and no pattern, whatever it means.

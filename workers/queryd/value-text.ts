@@ -45,7 +45,7 @@ export function plainText(vector: Vector): TextOf | undefined {
 }
 
 /** The unscaled integer of a decimal. */
-export function unscaledAt({ data, type }: Vector, row: number): bigint {
+function unscaledAt({ data, type }: Vector, row: number): bigint {
   switch ((type as TypeOf<"decimal">).bytes) {
     case 2:
       return BigInt(data.getInt16(row * 2, true));
@@ -128,7 +128,7 @@ const yearText = (year: number): string => {
 
 const dateInfinity = 2147483647;
 
-export function dateText(days: number): string {
+function dateText(days: number): string {
   if (days === dateInfinity) return "infinity";
   if (days === -dateInfinity) return "-infinity";
   // Days to civil date by H. Hinnant, "chrono-Compatible Low-Level Date Algorithms".
@@ -159,7 +159,7 @@ function fraction(nanoseconds: number): string {
 }
 
 /** Nanoseconds since midnight; 24:00:00 is a time. */
-export function timeText(nanoseconds: number): string {
+function timeText(nanoseconds: number): string {
   const seconds = Math.floor(nanoseconds / 1e9);
   const clock = `${two(Math.floor(seconds / 3600))}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;
   return clock + fraction(nanoseconds - seconds * 1e9);
@@ -170,7 +170,7 @@ const timestampInfinity = 9223372036854775807n;
 const secondsADay = 86_400;
 
 /** RFC 3339 in UTC: a TIMESTAMP without a zone is taken as UTC, which is how DuckDB converts it too. */
-export function timestampText(count: bigint, unit: TimestampUnit): string {
+function timestampText(count: bigint, unit: TimestampUnit): string {
   if (count === timestampInfinity) return "infinity";
   if (count === -timestampInfinity) return "-infinity";
   const units = perSecond[unit];
@@ -200,7 +200,7 @@ function zonedTimeText(bits: bigint): string {
 }
 
 /** As DuckDB prints it: 1 year 2 months 3 days 04:05:06.789. */
-export function intervalText(months: number, days: number, microseconds: bigint): string {
+function intervalText(months: number, days: number, microseconds: bigint): string {
   const parts: string[] = [];
   const add = (count: number, unit: string) => {
     if (count !== 0) parts.push(`${count} ${unit}${Math.abs(count) === 1 ? "" : "s"}`);

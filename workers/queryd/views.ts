@@ -4,13 +4,13 @@
  */
 
 import { describe, type Log } from "../../runtime/log.ts";
+import { fold } from "../../runtime/sql-name.ts";
 import { columnProblem, parseSqlType, sqlOf } from "../../runtime/sql-type.ts";
 import type { Manifest, Snapshot } from "./catalog.ts";
 import { EngineError } from "./engine-error.ts";
 import type { Session } from "./engines.ts";
 import { ownColumnsSql, ownSchemaStatements } from "./own-schema.ts";
 import { quoteName } from "./statement.ts";
-import { foldName } from "./table-name.ts";
 
 /** The views that exist: folded name to the statement that made it. */
 export type Applied = ReadonlyMap<string, string>;
@@ -23,12 +23,12 @@ export interface Plan {
 }
 
 /** The statements that bring the views to the snapshot: only what changed. */
-export function planViews(before: Applied, snapshot: Snapshot): Plan {
+function planViews(before: Applied, snapshot: Snapshot): Plan {
   const after = new Map<string, string>();
   const refused = new Map<string, string>();
   const statements: string[] = [];
   for (const manifest of snapshot.datasets.values()) {
-    const reason = after.has(foldName(manifest.name))
+    const reason = after.has(fold(manifest.name))
       ? "another dataset's name differs in letter case alone"
       : badType(manifest);
     if (reason !== undefined) {
@@ -36,8 +36,8 @@ export function planViews(before: Applied, snapshot: Snapshot): Plan {
       continue;
     }
     const statement = shapeStatement(manifest);
-    if (before.get(foldName(manifest.name)) !== statement) statements.push(statement);
-    after.set(foldName(manifest.name), statement);
+    if (before.get(fold(manifest.name)) !== statement) statements.push(statement);
+    after.set(fold(manifest.name), statement);
   }
   const gone = [...before.keys()].filter((name) => !after.has(name));
   return {

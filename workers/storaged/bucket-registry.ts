@@ -2,9 +2,9 @@
 import { join, resolve } from "node:path";
 import type { Static, TSchema } from "@sinclair/typebox";
 import { closed, t } from "../../runtime/contract.ts";
-import { fail, ServiceError } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors.ts";
 import type { Deps } from "../../runtime/service.ts";
-import { check } from "../../runtime/validate.ts";
+import { checkTable } from "../../runtime/validate.ts";
 import type { Bucket } from "./bucket.ts";
 import { openLocalBucket } from "./local-bucket.ts";
 import { openS3Bucket } from "./s3-bucket.ts";
@@ -56,16 +56,8 @@ function readOne(name: string, table: Readonly<Record<string, unknown>>): Bucket
   const schema = schemas.get(table.kind);
   if (!schema)
     throw new Error(`[buckets.${name}] kind: expected "local" or "s3", got ${JSON.stringify(table.kind)}`);
-  try {
-    return {
-      ...(check(schema, table, `[buckets.${name}]`) as Static<typeof Local> | Static<typeof S3>),
-      name,
-    };
-  } catch (cause) {
-    throw new Error(`[buckets.${name}] ${cause instanceof ServiceError ? cause.message : "is not valid"}`, {
-      cause,
-    });
-  }
+  const setting = checkTable(schema, table, `[buckets.${name}]`) as Static<typeof Local> | Static<typeof S3>;
+  return { ...setting, name };
 }
 
 const rootOf = (config: Deps["config"], { name, path }: Static<typeof Local> & { name: string }): string =>

@@ -1,5 +1,5 @@
 /** Every change of an object passes here, so that a point can keep what the change is about to replace. */
-import { createKeyLock } from "./key-lock.ts";
+import { createKeyLock } from "../../runtime/key-lock.ts";
 
 /** Sees what is there before it changes. Its promise never rejects: a point must not keep anybody from writing. */
 export type Watcher = (bucket: string, key: string) => Promise<void> | undefined;

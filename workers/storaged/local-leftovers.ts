@@ -3,7 +3,7 @@ import { readdir, stat } from "node:fs/promises";
 import { basename, join, relative } from "node:path";
 import type { Finding } from "../../runtime/durable.ts";
 import { errorCode, readOrNull } from "../../runtime/files.ts";
-import type { KeyLock } from "./key-lock.ts";
+import type { KeyLock } from "../../runtime/key-lock.ts";
 import type { Layout } from "./local-layout.ts";
 
 /** Sidecars whose object is gone, and pieces of sidecars that were being written when the process ended. */

@@ -3,10 +3,10 @@ import { constants } from "node:fs";
 import { type FileHandle, lstat, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { errorCode, makeDirectory, writeAtomic } from "../../runtime/files.ts";
+import type { KeyLock } from "../../runtime/key-lock.ts";
 import type { ObjectInfo } from "./bucket.ts";
 import type { Corruptions } from "./corruptions.ts";
 import { fileStream, hashFile } from "./file-stream.ts";
-import type { KeyLock } from "./key-lock.ts";
 import { type Layout, linkAbove } from "./local-layout.ts";
 import {
   encodeRecord,

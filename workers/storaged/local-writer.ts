@@ -3,6 +3,7 @@ import { type FileHandle, lstat, open, readdir, rename, rm, rmdir } from "node:f
 import { dirname, join, relative } from "node:path";
 import { fail } from "../../runtime/errors.ts";
 import { errorCode, makeDirectory, storageError, syncDirectory, writeAtomic } from "../../runtime/files.ts";
+import type { KeyLock } from "../../runtime/key-lock.ts";
 import { counted } from "./body-stream.ts";
 import {
   type Conditions,
@@ -15,7 +16,6 @@ import {
 } from "./bucket.ts";
 import type { Corruptions } from "./corruptions.ts";
 import { hashFile } from "./file-stream.ts";
-import type { KeyLock } from "./key-lock.ts";
 import { checkFitsDisk, type Layout, linkAbove } from "./local-layout.ts";
 import { infoOf, type LocalReader } from "./local-reader.ts";
 import { encodeRecord, type Generation, isStill } from "./object-record.ts";

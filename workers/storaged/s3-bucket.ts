@@ -1,6 +1,7 @@
 /** A bucket on an S3 server: Amazon's, Ceph's, MinIO's or any other. */
 import type { Clock } from "../../runtime/clock.ts";
 import { fail } from "../../runtime/errors.ts";
+import { createKeyLock } from "../../runtime/key-lock.ts";
 import type { Log } from "../../runtime/log.ts";
 import {
   type Bucket,
@@ -11,7 +12,6 @@ import {
   type OpenObject,
   type Written,
 } from "./bucket.ts";
-import { createKeyLock } from "./key-lock.ts";
 import { type RangeRequest, resolveRange } from "./range.ts";
 import { createS3Connection, type S3Answer, type S3Connection, type S3Server } from "./s3-connection.ts";
 import { refusal } from "./s3-error.ts";

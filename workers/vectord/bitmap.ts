@@ -4,13 +4,6 @@ export type Bitmap = Uint32Array;
 /** An empty set with room for so many rows. */
 export const emptyBitmap = (rows: number): Bitmap => new Uint32Array(Math.ceil(rows / 32));
 
-/** All rows from 0 up to `rows`. */
-export function fullBitmap(rows: number): Bitmap {
-  const bits = emptyBitmap(rows).fill(0xffffffff);
-  trim(bits, rows);
-  return bits;
-}
-
 export const hasRow = (bits: Bitmap, row: number): boolean =>
   (((bits[row >>> 5] ?? 0) >>> (row & 31)) & 1) === 1;
 

@@ -4,6 +4,7 @@ import type { Clock } from "../../runtime/clock.ts";
 import type { Peer } from "../../runtime/contract.ts";
 import { fail } from "../../runtime/errors.ts";
 import { inParallel } from "../../runtime/in-parallel.ts";
+import { createKeyLock, type KeyLock } from "../../runtime/key-lock.ts";
 import { describe, type Log } from "../../runtime/log.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import type { Batch, Upserts } from "./batch.ts";
@@ -19,7 +20,6 @@ import { isFailure, type ObjectStore, openObjectStore } from "./object-store.ts"
 import { type JournalOptions, type OpenJournal, openJournal } from "./open-journal.ts";
 import { replay, type SegmentRef } from "./recovery.ts";
 import { copySnapshot } from "./restore.ts";
-import { createTurns, type Turns } from "./turns.ts";
 
 export interface JournalsOptions {
   storaged: Peer<Storaged>;
@@ -38,14 +38,14 @@ interface State extends JournalOptions {
   /** Journals that are open, by name. */
   open: Map<string, OpenJournal>;
   /** Whatever makes, opens or ends an index of a name goes on one after the other. */
-  inTurn: Turns;
+  inTurn: KeyLock;
 }
 
 /** Opens the durable side; asks nothing of storaged yet. One process owns the bucket's indexes at a time. */
 export async function openJournals(options: JournalsOptions): Promise<Journals> {
   const { storaged, newId, directory } = options;
   const store = await openObjectStore({ storaged, newId, directory: join(directory, "objects") });
-  const state: State = { ...options, store, open: new Map(), inTurn: createTurns() };
+  const state: State = { ...options, store, open: new Map(), inTurn: createKeyLock() };
   return {
     list: () => list(state),
     create: ({ ...config }) =>

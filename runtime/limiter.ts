@@ -1,12 +1,11 @@
-/** Turns: so many ingests at once, ingests of one name one after the other, and a bound on those that wait. */
-import { fail } from "../../runtime/errors.ts";
+/** A limiter: so much work at once, the rest waits in order, work of one name goes on one after the other. */
 
-export interface Turns {
+export interface Limiter {
   /**
-   * Resolves when the work may begin, with the function that ends the turn. Work with a name waits for earlier work
-   * of that name first. Rejects with `overloaded` when too many wait already, and when the signal aborts.
+   * Resolves when the work may begin, with the function that ends it. Work with a name waits for earlier work of that
+   * name first. Rejects with the refusal when too many wait already, and with the signal's reason when it aborts.
    */
-  take: (name: string | undefined, signal: AbortSignal) => Promise<() => void>;
+  take: (signal: AbortSignal, name?: string) => Promise<() => void>;
   running: () => number;
   waiting: () => number;
 }
@@ -16,11 +15,14 @@ interface Waiter {
   start: () => void;
 }
 
-/** Seconds after which a refused client may try again: about the time of one large ingest. */
-const retryAfterSeconds = 2;
+/** How many may wait, and what the others get. */
+export interface WaitingLimit {
+  waitingMax: number;
+  refusal: (running: number, waiting: number) => Error;
+}
 
-/** At most `runningMax` turns at once and `waitingMax` callers that wait. */
-export function createTurns(runningMax: number, waitingMax: number): Turns {
+/** At most `runningMax` run at once; any number waits where no limit is given. */
+export function createLimiter(runningMax: number, limit?: WaitingLimit): Limiter {
   let running = 0;
   const names = new Set<string>();
   const waiters: Waiter[] = [];
@@ -47,7 +49,7 @@ export function createTurns(runningMax: number, waitingMax: number): Turns {
     };
   };
 
-  const take = (name: string | undefined, signal: AbortSignal) =>
+  const take = (signal: AbortSignal, name?: string) =>
     new Promise<() => void>((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason);
       const leave = () => {
@@ -63,10 +65,8 @@ export function createTurns(runningMax: number, waitingMax: number): Turns {
         },
       };
       const atOnce = running < runningMax && free(waiter);
-      if (!atOnce && waiters.length >= waitingMax) {
-        const message = `${running} ingests run and ${waiters.length} wait: try again later`;
-        return reject(fail("overloaded", message, { retryAfterSeconds }));
-      }
+      if (!atOnce && limit && waiters.length >= limit.waitingMax)
+        return reject(limit.refusal(running, waiters.length));
       signal.addEventListener("abort", leave, { once: true });
       waiters.push(waiter);
       next();
