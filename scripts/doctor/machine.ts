@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
 import { join } from "node:path";
+import { machineMemory } from "../../runtime/machine-memory.ts";
 import { memoryBytes } from "../../runtime/setting.ts";
 import type { Config } from "../../runtime/settings.ts";
 import { run } from "../command.ts";
@@ -13,21 +14,6 @@ const inGiB = (bytes: number): string => `${(bytes / GiB).toFixed(1)} GiB`;
 const ownBytes = 0.5 * GiB;
 /** Connections, segments of indexes and DuckDB's files together; what the units of systemd allow is 65536. */
 const openFilesMin = 8192;
-
-/** The cgroup's memory limit in bytes, or undefined where there is none: version 2, then 1. */
-export function groupLimit(root = "/"): number | undefined {
-  const membership = join(root, "proc/self/cgroup");
-  const path = existsSync(membership) ? /^0::(.*)$/m.exec(readFileSync(membership, "utf8"))?.[1] : undefined;
-  // A group is bounded by those above it as well.
-  const parts = (path ?? "/").split("/").filter(Boolean);
-  const groups = parts.map((_, at) => parts.slice(0, at + 1).join("/"));
-  const files = ["", ...groups].map((group) => join(root, "sys/fs/cgroup", group, "memory.max"));
-  const limits = [...files, join(root, "sys/fs/cgroup/memory/memory.limit_in_bytes")]
-    .filter((file) => existsSync(file))
-    .map((file) => Number(readFileSync(file, "utf8").trim()))
-    .filter((limit) => limit > 0 && limit < totalmem());
-  return limits.length === 0 ? undefined : Math.min(...limits);
-}
 
 /** What the configuration lets grow, in bytes, largest first. */
 const allowed = (config: Config): [string, number][] =>
@@ -43,11 +29,10 @@ const allowed = (config: Config): [string, number][] =>
   ).sort((a, b) => b[1] - a[1]);
 
 /** Required is that each DuckDB alone fits; that all fit at once is better. Vector indexes come on top. */
-export function memory(config: Config, limit = groupLimit()): Check {
-  const there = limit ?? totalmem();
+export function memory(config: Config, there = machineMemory()): Check {
   const parts = allowed(config);
   const wanted = parts.reduce((sum, [, bytes]) => sum + bytes, ownBytes);
-  const whose = limit === undefined ? "" : " (limit of the cgroup)";
+  const whose = there < totalmem() ? " (limit of the cgroup)" : "";
   const found = `${inGiB(there)}${whose}; the configuration lets ${inGiB(wanted)} be used, and vector indexes beside`;
   const isAlone = parts.every(([, bytes]) => ownBytes + bytes <= there);
   if (wanted <= there) return ok("memory", false, found);

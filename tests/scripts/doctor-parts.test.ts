@@ -6,7 +6,7 @@ import { memoryBytes } from "../../runtime/setting.ts";
 import { run } from "../../scripts/command.ts";
 import { bounded, ok } from "../../scripts/doctor/check.ts";
 import { units } from "../../scripts/doctor/installation.ts";
-import { groupLimit, memory, openFiles, ownLimits } from "../../scripts/doctor/machine.ts";
+import { memory, openFiles, ownLimits } from "../../scripts/doctor/machine.ts";
 import { fileLocks } from "../../scripts/doctor/places.ts";
 import { unitFiles } from "../../scripts/units.ts";
 import { configWith, temporaryDirectory } from "../support/in-process.ts";
@@ -15,21 +15,6 @@ const { path, remove } = temporaryDirectory("doctor-parts");
 afterAll(remove);
 
 const GiB = 1024 ** 3;
-
-test("the memory limit is the least of the group's and of those above it", () => {
-  const root = join(path, "root");
-  const write = (file: string, content: string) => {
-    mkdirSync(join(root, file, ".."), { recursive: true });
-    writeFileSync(join(root, file), content);
-  };
-  expect(groupLimit(root)).toBeUndefined();
-  write("proc/self/cgroup", "0::/system.slice/lakehouse.service\n");
-  write("sys/fs/cgroup/system.slice/memory.max", `${3 * GiB}\n`);
-  write("sys/fs/cgroup/system.slice/lakehouse.service/memory.max", "max\n");
-  expect(groupLimit(root)).toBe(3 * GiB);
-  write("sys/fs/cgroup/system.slice/lakehouse.service/memory.max", `${GiB}\n`);
-  expect(groupLimit(root)).toBe(GiB);
-});
 
 test("memory: what is configured against what is there, and the limits it names fit", () => {
   const config = configWith({});
