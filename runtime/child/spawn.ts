@@ -58,7 +58,7 @@ const system = [
   "/sys/devices/system/cpu",
 ];
 /** Nothing of the parent's environment but what tunes the runtime: no secret is in reach of native code. */
-const passedOn = /^(HOME|TZ|LANG|LC_ALL|LD_LIBRARY_PATH|UV_THREADPOOL_SIZE|BUN_JSC_\w+)$/;
+const passedOn = /^(HOME|TZ|LANG|LC_ALL|LD_LIBRARY_PATH|UV_THREADPOOL_SIZE|OMP_\w+|BUN_JSC_\w+)$/;
 
 /** Starts a child; rejects with `unavailable` when it does not come up. */
 export async function startChild<C extends Contract>(options: ChildOptions<C>): Promise<Child<C>> {

@@ -10,9 +10,9 @@ import {
   defaultQuantization,
 } from "../../workers/vectord/defaults.ts";
 import type { Engine, EngineSpec, Neighbours } from "../../workers/vectord/engine.ts";
-import { openEngines } from "../../workers/vectord/engines.ts";
 import { createVectorBlocks } from "../../workers/vectord/vector-blocks.ts";
 import { inTurn, latencies, quantile, report, throughput, timed } from "../support/measure.ts";
+import { testEngines } from "../support/vector-engines.ts";
 
 const rows = Number(process.env.LAKEHOUSE_BENCH_ROWS ?? 10_000);
 const dimension = 768;
@@ -27,8 +27,8 @@ const blocks = createVectorBlocks(dimension);
 blocks.append(vectors);
 
 const log = createLog("bench", "error");
-const usearch = await openEngines({ threads: 1, maxWaiting: 1024, hnswEngine: "usearch", log });
-const faiss = await openEngines({ threads: 1, maxWaiting: 1024, hnswEngine: "faiss", log });
+const usearch = await testEngines({ threads: 1, maxWaiting: 1024, hnswEngine: "usearch", log });
+const faiss = await testEngines({ threads: 1, maxWaiting: 1024, hnswEngine: "faiss", log });
 afterAll(async () => {
   await usearch.stop();
   await faiss.stop();

@@ -8,12 +8,12 @@ import { parseFilter } from "../../runtime/filter.ts";
 import { createLog } from "../../runtime/log.ts";
 import { clustered } from "../../scripts/make-vectors.ts";
 import * as defaults from "../../workers/vectord/defaults.ts";
-import { openEngines } from "../../workers/vectord/engines.ts";
 import { createMetadataIndex } from "../../workers/vectord/metadata-index.ts";
 import { nearest } from "../../workers/vectord/near-rows.ts";
 import { createRows } from "../../workers/vectord/rows.ts";
 import { createVectorBlocks } from "../../workers/vectord/vector-blocks.ts";
 import { latencies, median, report, timed } from "../support/measure.ts";
+import { testEngines } from "../support/vector-engines.ts";
 
 const items = Number(process.env.LAKEHOUSE_BENCH_ROWS ?? 10_000);
 const dimension = Number(process.env.LAKEHOUSE_BENCH_DIMENSION ?? 256);
@@ -31,7 +31,7 @@ const ids = Array.from({ length: items }, (_, at) => `${at}`);
 const metadata = ids.map((_, at) => ({ share: ((at * 7919) % items) / items, text: `t${at}` }));
 rows.apply({ deletes: [], upserts: { ids, vectors, metadata } });
 const log = createLog("bench", "error");
-const engines = await openEngines({ threads: 1, maxWaiting: 1024, hnswEngine: "usearch", log });
+const engines = await testEngines({ threads: 1, maxWaiting: 1024, hnswEngine: "usearch", log });
 const engine = await engines.open(
   {
     dimension,

@@ -8,10 +8,9 @@ import { checkFile, sealFile } from "./engine-file.ts";
 import type { Ask, NewBlocks } from "./engine-protocol.ts";
 import { createPace } from "./engine-slices.ts";
 import { type Among, exactly, scored } from "./exact-engine.ts";
-import { openFaiss, probeFaissType } from "./faiss-engine.ts";
-import { learnFaiss } from "./faiss-learning.ts";
+import { loadFaiss, openFaiss } from "./faiss-engine.ts";
 import { type Graph, nobody } from "./graph.ts";
-import { type IndexPlan, trainingRows } from "./index-type.ts";
+import type { IndexPlan } from "./index-type.ts";
 import { createSharedRows, rowsToBlockEnd, type SharedRows } from "./shared-rows.ts";
 import { openUsearch } from "./usearch-engine.ts";
 
@@ -33,10 +32,8 @@ export interface LocalEngine {
   /** Undefined where `search` is a matter of `exactly`. */
   search: ((queries: Float32Array, k: number, ef: number) => Neighbours[]) | undefined;
   exactly: (queries: Float32Array, k: number, among: Among) => Generator<void, Neighbours[]>;
-  /** Lets FAISS learn when so many rows suffice and it has not yet; calls meanwhile wait for the same. */
-  learn: (rows: number) => Promise<void>;
-  /** Ends what is under way outside of the queue. */
-  close: () => void;
+  /** Goes on with the index that FAISS made without rows; those that come are searched exactly until then. */
+  begin: (start: string) => void;
   save: (path: string) => Promise<number>;
 }
 
@@ -53,7 +50,7 @@ export async function openLocal(
   if (plan.engine === "usearch") graph = openUsearch(spec, shared, threads, built?.path);
   if (plan.engine === "faiss") {
     if (built) graph = openFaiss(spec, shared, built.path);
-    else probeFaissType({ spec, plan });
+    else loadFaiss();
   }
   if (built && graph?.covered() !== built.rows) {
     throw fail(
@@ -84,8 +81,7 @@ function exactEngine(): Engine {
     },
     queriesAtOnce: () => 0,
     search: undefined,
-    learn: async () => {},
-    close: () => {},
+    begin: () => {},
     save: async () => covered,
   };
 }
@@ -103,8 +99,6 @@ function graphEngine({ spec, plan, shared, clock }: GraphEngine, opened: Graph |
   const fewQueries = plan.engine === "faiss" ? faissQueriesAtOnce : 1;
   const searching = createPace(Math.max(16, fewQueries), queriesAtOnce, fewQueries);
   const distance = distanceOf(spec.metric);
-  const closed = new AbortController();
-  let learnt: Promise<Graph> | undefined;
   const timed = <T>(pace: typeof adding, units: number, work: () => T): T => {
     const started = clock.elapsed();
     const done = work();
@@ -145,17 +139,9 @@ function graphEngine({ spec, plan, shared, clock }: GraphEngine, opened: Graph |
         return answers;
       });
     },
-    learn: async (rows) => {
-      if (graph || plan.engine !== "faiss" || rows < trainingRows(plan)) return;
-      const lesson = { spec, plan, rows, shared, signal: closed.signal };
-      learnt ??= learnFaiss(lesson, (path) => openFaiss(spec, shared, path));
-      try {
-        graph ??= await learnt;
-      } finally {
-        learnt = undefined;
-      }
+    begin: (start) => {
+      graph ??= openFaiss(spec, shared, start);
     },
-    close: () => closed.abort(fail("unavailable", "the engine was closed")),
     save: async (path) => {
       if (graph === undefined)
         throw fail("conflict", "the engine has learnt nothing yet: there is nothing to keep");

@@ -22,6 +22,8 @@ export type Ask =
   | { type: "add"; rows: number; blocks: NewBlocks }
   | { type: "search"; queries: Float32Array; k: number; ef: number }
   | { type: "exact"; queries: Float32Array; k: number; among: Among; blocks: NewBlocks }
+  /** FAISS learnt: the file of its index without rows. */
+  | { type: "begin"; start: string }
   | { type: "save"; path: string }
   | { type: "close" };
 

@@ -15,8 +15,6 @@ const thread = globalThis as unknown as Thread;
 
 const queue = createEngineQueue();
 const engines = new Map<number, LocalEngine>();
-/** Adds that wait for FAISS to learn, which is not the queue's work. */
-const learning = new Set<number>();
 const begun = new Set<Promise<void>>();
 let threads = 1;
 
@@ -48,7 +46,6 @@ function engineOf({ engine }: Call): LocalEngine {
 }
 
 function close(engine: LocalEngine, why: string): void {
-  engine.close();
   queue.drop(engine, fail("unavailable", why));
 }
 
@@ -69,18 +66,12 @@ async function begin(call: Call, ask: Ask): Promise<void> {
     return queue.exact({ ...found, steps: engine.exactly(ask.queries, ask.k, among) });
   }
   if (ask.type === "add") {
-    learning.add(call.call);
-    const isWanted = await engine.learn(ask.rows).then(
-      () => learning.delete(call.call),
-      (error: unknown) => {
-        learning.delete(call.call);
-        throw error;
-      },
-    );
-    if (!isWanted) return;
-    engineOf(call);
     const all = { ...waiting, done: () => done(call, undefined), progress: () => progress(call) };
     return queue.add({ ...all, rows: ask.rows });
+  }
+  if (ask.type === "begin") {
+    engine.begin(ask.start);
+    return done(call, undefined);
   }
   if (ask.type === "save") return done(call, await engine.save(ask.path));
   engines.delete(call.engine);
@@ -92,14 +83,11 @@ async function begin(call: Call, ask: Ask): Promise<void> {
 
 thread.onmessage = ({ data }) => {
   if (data.type === "start") threads = data.threads;
-  if (data.type === "cancel") {
-    learning.delete(data.call);
-    queue.cancel(data.call);
-  }
+  if (data.type === "cancel") queue.cancel(data.call);
   if (data.type === "stop") {
     for (const engine of engines.values()) close(engine, "the service stops");
     engines.clear();
-    // What learns or saves still has files to clear away.
+    // What saves still has files to clear away.
     void Promise.allSettled(begun).then(() => thread.postMessage({ type: "stopped" }));
   }
   if (data.type === "ask") {

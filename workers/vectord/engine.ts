@@ -44,6 +44,8 @@ export interface Engine {
   save: ((path: string) => Promise<number>) | undefined;
   /** Native memory, in bytes, without the blocks. */
   memoryBytes: () => number;
+  /** Why it covers nothing although there are rows enough. */
+  problem: () => string | undefined;
   close: () => Promise<void>;
 }
 

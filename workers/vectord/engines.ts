@@ -1,28 +1,26 @@
 /** The engines of all indexes, over a fixed number of threads. */
 import { availableParallelism } from "node:os";
 import { fail, type ServiceError } from "../../runtime/errors.ts";
-import type { Log } from "../../runtime/log.ts";
-import type { Metrics } from "../../runtime/metrics.ts";
 import type { Engine, EngineSpec, Engines, Neighbours } from "./engine.ts";
 import { type EngineHost, startEngineHost } from "./engine-host.ts";
 import { type NewBlocks, type PackedNeighbours, unpack } from "./engine-protocol.ts";
+import { type FaissIndexes, type FaissOptions, type Learner, openFaissIndexes } from "./faiss/faiss.ts";
 import { type IndexPlan, planIndex } from "./index-type.ts";
 import { refuseQuantization } from "./usearch-engine.ts";
 import type { VectorBlocks } from "./vector-blocks.ts";
 
-export interface EnginesOptions {
+export interface EnginesOptions extends FaissOptions {
   /** JavaScript threads that hold engines; 0: one a core. */
   threads: number;
   /** Searches that may be open at once, over all engines. */
   maxWaiting: number;
   hnswEngine: "usearch" | "faiss";
-  log: Log;
-  metrics?: Metrics;
 }
 
 interface Pool {
   options: EnginesOptions;
   host: (plan: IndexPlan) => EngineHost;
+  faiss: FaissIndexes;
   /** Counts a search as open while it is. Throws `too_many_requests`. */
   admitted: <T>(work: () => Promise<T>) => Promise<T>;
   /** Engines that are open, by how to close them. */
@@ -62,8 +60,10 @@ export async function openEngines(options: EnginesOptions): Promise<Engines> {
     faissHost = host;
     return host;
   };
+  const faiss = openFaissIndexes(options);
   const pool: Pool = {
     options,
+    faiss,
     host: ({ engine }) => (engine === "faiss" ? forFaiss() : leastUsed()),
     admitted: admission(options),
     closers,
@@ -73,6 +73,7 @@ export async function openEngines(options: EnginesOptions): Promise<Engines> {
     stop: async () => {
       isStopping = true;
       await Promise.allSettled([...closers].map((close) => close()));
+      await faiss.stop();
       const idle = faissHost?.engines() === 0 ? [faissHost] : [];
       await Promise.all([...hosts, ...idle].map((host) => host.stop()));
     },
@@ -82,14 +83,14 @@ export async function openEngines(options: EnginesOptions): Promise<Engines> {
 /** Lets so many searches be open at once. */
 function admission({ maxWaiting, metrics }: EnginesOptions): Pool["admitted"] {
   let open = 0;
-  metrics?.gauge("vectord_engine_calls", "Searches that wait for or run in an engine.", () => open);
-  const refused = metrics?.counter(
+  metrics.gauge("vectord_engine_calls", "Searches that wait for or run in an engine.", () => open);
+  const refused = metrics.counter(
     "vectord_engine_refused_total",
     "Searches refused because too many waited.",
   );
   return async (work) => {
     if (open >= maxWaiting) {
-      refused?.add();
+      refused.add();
       const message = `${open} searches wait already, the most there may be: try again`;
       throw fail("too_many_requests", message, { retryAfterSeconds: 1 });
     }
@@ -112,6 +113,13 @@ interface Remote {
   /** The blocks the thread has not been handed yet; counts them as handed. */
   news: () => NewBlocks;
   state: { covered: number; bytes: number; ended?: ServiceError };
+}
+
+/** An engine that is open. */
+interface Opened extends Remote {
+  learner: Learner;
+  /** Ends what it does outside of its thread. */
+  end: () => Promise<void>;
 }
 
 async function openEngine(
@@ -142,21 +150,35 @@ async function openEngine(
   const remote = { host, engine, spec, plan, blocks, news, state };
   try {
     await host.ask(engine, { type: "open", spec, plan, blocks: news(), ...(built ? { built } : {}) });
+    if (plan.engine === "faiss" && !built) await pool.faiss.probe(spec, plan);
   } catch (cause) {
+    // One that never opened, or whose thread is gone, has nothing to close.
+    await host.ask(engine, { type: "close" }).catch(() => undefined);
     host.leave(engine);
     throw cause;
   }
-  return engineOver(pool, remote);
+  const closing = new AbortController();
+  const learner = pool.faiss.learner({
+    ...{ spec, blocks, signal: closing.signal },
+    plan: plan.engine === "faiss" && !built ? plan : undefined,
+    begin: (start) => host.ask(engine, { type: "begin", start }),
+  });
+  const end = () => {
+    closing.abort(fail("unavailable", "the engine was closed"));
+    return learner.ended();
+  };
+  return engineOver(pool, { ...remote, learner, end });
 }
 
 function engineOver(
   { admitted, closers }: Pool,
-  { host, engine, spec, plan, blocks, state, news }: Remote,
+  { host, engine, spec, plan, blocks, state, news, learner, end }: Opened,
 ): Engine {
   const neighbours = async (answer: Promise<unknown>): Promise<Neighbours[]> =>
     unpack((await answer) as PackedNeighbours);
   const close = async () => {
     if (!closers.delete(close)) return;
+    await end();
     try {
       if (!state.ended) await host.ask(engine, { type: "close" });
     } finally {
@@ -170,6 +192,7 @@ function engineOver(
     memoryBytes: () => state.bytes,
     add: async (rows, signal) => {
       if (rows > blocks.rows()) throw new RangeError(`there are ${blocks.rows()} rows, not ${rows}`);
+      await learner.learn(rows, signal);
       signal?.throwIfAborted(); // Before the blocks count as handed over.
       await host.ask(engine, { type: "add", rows, blocks: news() }, signal);
     },
@@ -184,6 +207,7 @@ function engineOver(
       plan.engine === "exact"
         ? undefined
         : async (path) => (await host.ask(engine, { type: "save", path })) as number,
+    problem: learner.problem,
     close,
   };
 }

@@ -16,7 +16,6 @@ import { fail } from "../../runtime/errors.ts";
 import { norm } from "./distance.ts";
 import type { EngineSpec } from "./engine.ts";
 import { type Graph, nobody } from "./graph.ts";
-import { type FaissPlan, factoryFor } from "./index-type.ts";
 import { rowsToBlockEnd, type SharedRows } from "./shared-rows.ts";
 
 type Faiss = typeof import("faiss-node");
@@ -25,7 +24,7 @@ const innerProduct = 0;
 const squaredL2 = 1;
 
 /** The binding is built by scripts/setup.ts, and not on every machine. Throws `unavailable` that names the fix. */
-function loadFaiss(): Faiss {
+export function loadFaiss(): Faiss {
   try {
     return createRequire(import.meta.url)("faiss-node") as Faiss;
   } catch (cause) {
@@ -53,7 +52,7 @@ function plainArray(vectors: Float32Array, { metric, dimension }: EngineSpec): n
 
 /**
  * Writes an index without rows that is ready to take them. FAISS learns from the sample what its type needs, which may
- * take seconds: see faiss-learning.ts. Throws `bad_request` for a type that FAISS does not make at this dimension.
+ * take seconds: see faiss/learning.ts. Throws `bad_request` for a type that FAISS does not make at this dimension.
  */
 export function writeFaissStart(spec: EngineSpec, factory: string, sample: Float32Array, path: string): void {
   const index = makeIndex(spec, factory);
@@ -69,8 +68,8 @@ const startBytes = ({ dimension }: EngineSpec, factory: string): number =>
   (listsOf(factory) + 512) * dimension * 4 + dimension * dimension * 8;
 
 /** Refuses a type that FAISS does not make at this dimension, before there are rows. */
-export function probeFaissType({ spec, plan }: { spec: EngineSpec; plan: FaissPlan }): void {
-  makeIndex(spec, factoryFor(plan, 0, spec.dimension));
+export function probeFaissType(spec: EngineSpec, factory: string): void {
+  makeIndex(spec, factory);
 }
 
 function makeIndex(spec: EngineSpec, factory: string): Index {

@@ -272,6 +272,8 @@ function infoOf(
   journal: Journal,
   problems: readonly string[],
 ): Omit<Static<typeof IndexInfo>, "aliases"> {
+  const problem = engine.problem();
+  const all = [...problems, ...(problem === undefined ? [] : [problem])];
   return {
     ...config,
     engine: engine.name,
@@ -280,6 +282,6 @@ function infoOf(
     indexed: engine.covered(),
     memory_bytes: rows.blocks.bytes() + rows.bytes() + engine.memoryBytes(),
     stored_bytes: journal.storedBytes(),
-    ...(problems.length > 0 && { problems: [...problems] }),
+    ...(all.length > 0 && { problems: all }),
   };
 }

@@ -26,7 +26,6 @@ export async function createVectord(deps: Deps<{ storaged: Storaged }>): Promise
   const { config, clock, log, metrics, newId, directory } = deps;
   const { storaged } = deps.peers;
   const { threads, max_waiting: maxWaiting, hnsw_engine: hnswEngine } = config.vectord;
-  const engines = await openEngines({ threads, maxWaiting, hnswEngine, log, metrics });
   const journals = await openJournals({ storaged, log, clock, newId, directory });
   const budget = createMemoryBudget({
     limit: config.vectord.max_memory_bytes,
@@ -34,6 +33,10 @@ export async function createVectord(deps: Deps<{ storaged: Storaged }>): Promise
     setting: "vectord.max_memory_bytes",
     advice: "delete items and compact, drop an index",
     metrics,
+  });
+  const engines = await openEngines({
+    ...{ threads, maxWaiting, hnswEngine, clock, log, metrics },
+    learningBytesMax: budget.limit,
   });
   const indexes = openIndexes({ settings: config.vectord, clock, log, newId, engines, budget, journals });
   const names = openNames(indexes, storaged.verbs, { clock, log });

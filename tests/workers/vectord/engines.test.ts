@@ -6,18 +6,18 @@ import { createLog } from "../../../runtime/log.ts";
 import { createMetrics } from "../../../runtime/metrics.ts";
 import { clustered } from "../../../scripts/make-vectors.ts";
 import type { EngineSpec, Engines } from "../../../workers/vectord/engine.ts";
-import { openEngines } from "../../../workers/vectord/engines.ts";
 import { createVectorBlocks } from "../../../workers/vectord/vector-blocks.ts";
 import { type EngineCase, testEngine } from "../../conformance/engine.ts";
 import { temporaryDirectory } from "../../support/in-process.ts";
+import { testEngines } from "../../support/vector-engines.ts";
 
 const lines: string[] = [];
 const log = createLog("vectord", "error", (line) => lines.push(line));
 let usearch: Engines;
 let faiss: Engines;
 beforeAll(async () => {
-  usearch = await openEngines({ threads: 2, maxWaiting: 256, hnswEngine: "usearch", log });
-  faiss = await openEngines({ threads: 1, maxWaiting: 256, hnswEngine: "faiss", log });
+  usearch = await testEngines({ threads: 2, maxWaiting: 256, hnswEngine: "usearch", log });
+  faiss = await testEngines({ threads: 1, maxWaiting: 256, hnswEngine: "faiss", log });
 });
 afterAll(async () => {
   await usearch.stop();
@@ -162,18 +162,22 @@ test("without FAISS its types are unavailable and say what to do, and the rest w
   }
   const script = `
     import { createLog } from "./runtime/log.ts";
-    import { openEngines } from "./workers/vectord/engines.ts";
+    import { testEngines } from "./tests/support/vector-engines.ts";
     import { createVectorBlocks } from "./workers/vectord/vector-blocks.ts";
-    const engines = await openEngines({ threads: 1, maxWaiting: 9, hnswEngine: "usearch", log: createLog("a", "error") });
+    const engines = await testEngines();
     const open = (type) => engines.open({ ...${JSON.stringify(spec)}, type }, createVectorBlocks(${dimension}));
     const refused = await Promise.all(["ivf_flat", "Flat"].map((type) => open(type).catch(({ type, message }) => ({ type, message }))));
     const works = await Promise.all(["hnsw", "flat"].map(async (type) => (await open(type)).name));
     await engines.stop();
     process.stdout.write(JSON.stringify({ refused, works }));
   `;
+  mkdirSync(join(home.path, "tests/support"), { recursive: true });
+  const engines = "tests/support/vector-engines.ts";
+  cpSync(join(root, engines), join(home.path, engines));
   writeFileSync(join(home.path, "probe.ts"), script);
   const done = Bun.spawnSync([process.execPath, "--no-install", "probe.ts"], { cwd: home.path });
   home.remove();
+  if (done.exitCode) throw new Error(done.stderr.toString());
   const { refused, works } = JSON.parse(done.stdout.toString());
   const says = { type: "unavailable", message: expect.stringContaining("bun scripts/faiss.ts") };
   expect(refused).toEqual([says, says]);
@@ -190,7 +194,7 @@ describe("engines", () => {
   };
 
   test("searches are answered while a build goes on, of the same index and of others", async () => {
-    const engines = await openEngines({ threads: 1, maxWaiting: 16, hnswEngine: "usearch", log });
+    const engines = await testEngines({ threads: 1, maxWaiting: 16, hnswEngine: "usearch", log });
     const [built, other] = [await engines.open(spec, filled()), await engines.open(spec, filled())];
     await other.add(100);
     let isBuilt = false;
@@ -215,7 +219,7 @@ describe("engines", () => {
 
   test("no more searches wait than may; the others hear when to come again", async () => {
     const metrics = createMetrics();
-    const engines = await openEngines({ threads: 1, maxWaiting: 3, hnswEngine: "usearch", log, metrics });
+    const engines = await testEngines({ threads: 1, maxWaiting: 3, hnswEngine: "usearch", log, metrics });
     const engine = await engines.open({ ...spec, type: "flat" }, filled());
     await engine.add(rows);
     const calls = Array.from({ length: 5 }, () => engine.search(queries, { k: 1 }));
@@ -235,7 +239,7 @@ describe("engines", () => {
   });
 
   test("stopping waits for the native call, fails the rest, and lets nothing be opened", async () => {
-    const engines = await openEngines({ threads: 2, maxWaiting: 64, hnswEngine: "usearch", log });
+    const engines = await testEngines({ threads: 2, maxWaiting: 64, hnswEngine: "usearch", log });
     const engine = await engines.open(spec, filled());
     const adding = engine.add(rows).catch((reason: unknown) => reason);
     await engines.stop();
@@ -250,7 +254,7 @@ describe("engines", () => {
 
   test("stopping ends what FAISS learns, and leaves nothing behind", async () => {
     const before = readdirSync(tmpdir()).filter((name) => name.startsWith("lakehouse-faiss-"));
-    const engines = await openEngines({ threads: 1, maxWaiting: 9, hnswEngine: "usearch", log });
+    const engines = await testEngines({ threads: 1, maxWaiting: 9, hnswEngine: "usearch", log });
     const engine = await engines.open({ ...spec, type: "IVF512,PQ8" }, filled());
     const adding = engine.add(rows).catch((reason: unknown) => reason);
     await engine.search(queries, { k: 1 });
@@ -258,6 +262,24 @@ describe("engines", () => {
     expect(await adding).toMatchObject({ type: "unavailable" });
     const after = readdirSync(tmpdir()).filter((name) => name.startsWith("lakehouse-faiss-"));
     expect(after).toEqual(before);
+  });
+
+  test("a crash while FAISS learns is told of that index alone, whose rows are compared one by one", async () => {
+    const engines = await testEngines({ log: createLog("vectord", "error", (line) => lines.push(line)) });
+    const blocks = createVectorBlocks(dimension);
+    // Their squares are no f32 numbers, which FAISS finds out when its process cannot be saved any more.
+    blocks.append(vectors.map((value) => value * 1e38));
+    const broken = await engines.open({ ...spec, metric: "l2", type: "PQ4" }, blocks);
+    const other = await engines.open({ ...spec, type: "SQ8" }, filled());
+    await Promise.all([broken.add(3000), other.add(3000)]);
+    expect([broken.covered(), other.covered()]).toEqual([0, 3000]);
+    expect(broken.problem()).toMatch(
+      /^FAISS could not learn type 'PQ4' from 3000 rows \(engine_crashed: .*SIGABRT.*tries again at 6000 rows$/,
+    );
+    expect(other.problem()).toBeUndefined();
+    const [nearest] = await broken.exact(queries, { from: 0, to: 3000 }, { k: 1 });
+    expect(nearest?.rows.length).toBe(1);
+    await engines.stop();
   });
 
   test("a thread that dies takes its engines along, and the next is opened in a new one", async () => {
@@ -269,7 +291,7 @@ describe("engines", () => {
         started.push(this);
       }
     };
-    const engines = await openEngines({ threads: 1, maxWaiting: 64, hnswEngine: "usearch", log });
+    const engines = await testEngines({ threads: 1, maxWaiting: 64, hnswEngine: "usearch", log });
     try {
       const engine = await engines.open(spec, filled());
       await engine.add(1000);

@@ -4,13 +4,13 @@ import { systemClock } from "../../../runtime/clock.ts";
 import { parseFilter } from "../../../runtime/filter.ts";
 import { createLog } from "../../../runtime/log.ts";
 import type { Engine, Engines } from "../../../workers/vectord/engine.ts";
-import { openEngines } from "../../../workers/vectord/engines.ts";
 import { createMetadataIndex } from "../../../workers/vectord/metadata-index.ts";
 import { nearest, type Searched } from "../../../workers/vectord/near-rows.ts";
 import { planSearch, planWider, type Situation } from "../../../workers/vectord/planner.ts";
 import { createRows } from "../../../workers/vectord/rows.ts";
 import { createVectorBlocks } from "../../../workers/vectord/vector-blocks.ts";
 import { seeded } from "../../support/seeded.ts";
+import { testEngines } from "../../support/vector-engines.ts";
 
 describe("plans", () => {
   const large: Situation = { k: 10, ef: 96, covered: 100_000, matching: 100_000, isWhole: true };
@@ -59,7 +59,7 @@ beforeAll(async () => {
     });
     rows.apply({ deletes: [], upserts: { ids, vectors, metadata } });
   }
-  engines = await openEngines({
+  engines = await testEngines({
     threads: 1,
     maxWaiting: 100,
     hnswEngine: "usearch",

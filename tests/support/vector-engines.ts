@@ -1,0 +1,18 @@
+/** vectord's engines, for tests that need nothing else of it. */
+import { systemClock } from "../../runtime/clock.ts";
+import { createLog } from "../../runtime/log.ts";
+import { createMetrics } from "../../runtime/metrics.ts";
+import type { Engines } from "../../workers/vectord/engine.ts";
+import { type EnginesOptions, openEngines } from "../../workers/vectord/engines.ts";
+
+export const testEngines = (options: Partial<EnginesOptions> = {}): Promise<Engines> =>
+  openEngines({
+    threads: 1,
+    maxWaiting: 1024,
+    hnswEngine: "usearch",
+    learningBytesMax: 2e9,
+    clock: systemClock,
+    log: createLog("vectord", "error"),
+    metrics: createMetrics(),
+    ...options,
+  });

@@ -1,0 +1,37 @@
+/** The program of a child process with FAISS. */
+import { readFileSync } from "node:fs";
+import { serveChild } from "../../../runtime/serve-child.ts";
+import type { EngineSpec } from "../engine.ts";
+import { openFaiss, probeFaissType, writeFaissStart } from "../faiss-engine.ts";
+import { createSharedRows } from "../shared-rows.ts";
+import { createVectorBlocks } from "../vector-blocks.ts";
+import { type FaissWork, faissWork } from "./child.ts";
+import { triedRows } from "./learning.ts";
+
+await serveChild<FaissWork>(faissWork, async () => ({
+  verbs: {
+    probe: async ({ spec, factory }) => {
+      probeFaissType(spec, factory);
+      return null;
+    },
+    learn: async ({ spec, factory, sample, start }) => {
+      const bytes = readFileSync(sample);
+      const vectors = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+      writeFaissStart(spec, factory, vectors, start);
+      tryOut(spec, start, vectors.subarray(0, triedRows * spec.dimension));
+      return null;
+    },
+  },
+}));
+
+/** All that vectord's own process will do with the index: what crashes or never ends does so here first. */
+function tryOut(spec: EngineSpec, start: string, vectors: Float32Array): void {
+  const blocks = createVectorBlocks(spec.dimension);
+  blocks.append(vectors);
+  const shared = createSharedRows(spec.dimension, blocks.buffers());
+  const index = openFaiss(spec, shared, start);
+  index.add(blocks.rows());
+  const written = `${start}.tried`;
+  index.write(written);
+  openFaiss(spec, shared, written).search(vectors, Math.max(spec.ef_search, 1));
+}
