@@ -83,7 +83,7 @@ async function main(): Promise<void> {
   refuseOpenBinds(config, only);
   loadSecrets(config.secrets_path);
   refuseUnfinishedRestore(config.data_dir, process.env);
-  const lacking = lackingVariables(config, process.env);
+  const lacking = lackingVariables(process.env);
   if (Object.keys(lacking).length > 0) {
     replaceImage({ ...process.env, ...lacking });
     log.warn("a process cannot begin anew in place here: set these before the start for full speed", lacking);
@@ -105,7 +105,6 @@ async function main(): Promise<void> {
     clock: systemClock,
     log,
     readThread,
-    restartProcess,
   });
   const reload = createReloading({ sources, first: loaded, only, log, apply: supervisor.reload });
   const ready = `READY=1\nSTATUS=running ${only.join(", ")}`;
@@ -118,13 +117,6 @@ async function main(): Promise<void> {
   const silence = notifySystemd(ready);
   if (silence !== undefined)
     log.warn("systemd could not be told that the start is done", { reason: silence });
-
-  function restartProcess(reason: string): void {
-    log.error("the process is replaced", { reason });
-    // The threads cannot be ended one by one; a new image in the same process ends them all at once.
-    replaceImage(process.env);
-    process.exit(75);
-  }
 }
 
 /** Starts this program anew in the same process. Returns only where the system cannot. */

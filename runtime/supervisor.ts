@@ -15,8 +15,6 @@ import { createWiring, type Slot } from "./wiring.ts";
 export interface SupervisorOptions extends ThreadsOptions {
   /** The services to run in this process. */
   only: readonly ServiceSection[];
-  /** Called when a service that ends is stuck in native calls: the process must be replaced. */
-  restartProcess: (reason: string) => void;
 }
 
 export interface Supervisor {
@@ -79,7 +77,6 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     if (slot.unit !== unit || stopping || slot.state === "stopped") return;
     slot.unit = undefined;
     slot.lastError = end.message;
-    if (end.stuck) return options.restartProcess(`${slot.name}: ${end.message}`);
     const waitMs = countRestart(slot, clock.elapsed(), config.supervisor);
     setState(slot, waitMs === undefined ? "failed" : "restarting");
     const fields = { name: slot.name, error: end.message, restart_in_ms: waitMs };

@@ -1,4 +1,4 @@
-/** Data only: which services there are, what each may call, and whether ending its thread needs its consent. */
+/** Data only: which services there are, what each may call, and whose thread ends by its own word alone. */
 import type { ServiceSection } from "./settings.ts";
 
 export interface Node {
@@ -7,10 +7,10 @@ export interface Node {
   /** Those of its calls without which it does nothing at all: where each is a unit of systemd, they stop together. */
   needs: readonly ServiceSection[];
   /**
-   * Holds native calls (DuckDB). Ending its thread while one is in flight aborts the whole process, so it is never
-   * terminated before it said `closed`.
+   * Its thread, or one that it started, is in calls of usearch and FAISS, which abort the process when their thread is
+   * terminated (ADR 0162): it is never ended before it said `closed`.
    */
-  native: boolean;
+  endsItself?: true;
 }
 
 export type Topology = Readonly<Record<ServiceSection, Node>>;
@@ -18,35 +18,31 @@ export type Topology = Readonly<Record<ServiceSection, Node>>;
 const worker = (path: string) => new URL(`../${path}/worker.ts`, import.meta.url);
 
 export const topology: Topology = {
-  storaged: { worker: worker("workers/storaged"), calls: [], needs: [], native: false },
-  catalogd: { worker: worker("workers/catalogd"), calls: ["storaged"], needs: ["storaged"], native: false },
+  storaged: { worker: worker("workers/storaged"), calls: [], needs: [] },
+  catalogd: { worker: worker("workers/catalogd"), calls: ["storaged"], needs: ["storaged"] },
   ingestd: {
     worker: worker("workers/ingestd"),
     calls: ["storaged", "catalogd"],
     needs: ["storaged", "catalogd"],
-    native: false,
   },
   queryd: {
     worker: worker("workers/queryd"),
     calls: ["storaged", "catalogd"],
     needs: ["catalogd"],
-    native: false,
   },
-  vectord: { worker: worker("workers/vectord"), calls: ["storaged"], needs: ["storaged"], native: true },
-  embedd: { worker: worker("workers/embedd"), calls: [], needs: [], native: false },
-  pathwayd: { worker: worker("workers/pathwayd"), calls: [], needs: [], native: false },
+  vectord: { worker: worker("workers/vectord"), calls: ["storaged"], needs: ["storaged"], endsItself: true },
+  embedd: { worker: worker("workers/embedd"), calls: [], needs: [] },
+  pathwayd: { worker: worker("workers/pathwayd"), calls: [], needs: [] },
   matrixd: {
     worker: worker("workers/matrixd"),
     calls: ["catalogd", "queryd", "vectord", "embedd", "pathwayd"],
     needs: ["embedd", "vectord"],
-    native: false,
   },
-  chatd: { worker: worker("workers/chatd"), calls: [], needs: [], native: false },
+  chatd: { worker: worker("workers/chatd"), calls: [], needs: [] },
   observerd: {
     worker: worker("workers/observerd"),
     calls: ["storaged", "pathwayd", "matrixd", "chatd"],
     needs: [],
-    native: false,
   },
   gateway: {
     worker: worker("api/gateway"),
@@ -63,7 +59,6 @@ export const topology: Topology = {
       "observerd",
     ],
     needs: [],
-    native: false,
   },
 };
 

@@ -10,7 +10,7 @@ import { createWatchdog, type Health } from "./watchdog.ts";
 export interface UnitOptions {
   name: string;
   worker: URL;
-  native: boolean;
+  endsItself?: true;
   readThread: ReadThread;
   /** Called whenever it is judged otherwise than at the heartbeat before. */
   onHealth: (health: Health) => void;
@@ -20,8 +20,6 @@ export interface UnitOptions {
 export interface Ended {
   message: string;
   code?: string;
-  /** It said that it ends, and its native calls do not: only a restart of the process helps. */
-  stuck: boolean;
 }
 
 export interface Unit {
@@ -31,7 +29,7 @@ export interface Unit {
   ready: Promise<number>;
   /** Resolves when it hangs for the first time: it may still become ready. */
   hung: Promise<void>;
-  /** Resolves once, when the thread is gone or was given up. */
+  /** Resolves once, when the thread is gone. */
   ended: Promise<Ended>;
   send: (message: ToWorker, transfer?: MessagePort[]) => void;
   /** Judges its silence and asks whether it lives; to be called every `heartbeat_ms`. */
@@ -39,8 +37,8 @@ export interface Unit {
   isReady: () => boolean;
   /** Gives it what changed in the configuration; resolves when that holds, or when it ended before. */
   reload: (live: Live) => Promise<void>;
-  /** Drains and ends it; resolves like `ended`. */
-  stop: (drainMs: number) => Promise<Ended>;
+  /** Drains and ends it; resolves when it is gone, or did not close in its time and cannot be ended. */
+  stop: (drainMs: number) => Promise<void>;
 }
 
 /** What Bun's Worker takes beyond Node's. */
@@ -49,19 +47,14 @@ const threadNumber = fileURLToPath(new URL("./thread-number.ts", import.meta.url
 
 /** Starts the thread of a service. */
 export function startUnit(options: UnitOptions): Unit {
-  const { name, worker, native, settings } = options;
+  const { name, worker, endsItself, settings } = options;
   const thread = new Worker(worker, { name, preload: [threadNumber] } as WorkerOptions);
   const ready = Promise.withResolvers<number>();
   const ended = Promise.withResolvers<Ended>();
   ready.promise.catch(() => {});
-  let cause: { message: string; code?: string } | undefined;
+  let cause: Ended | undefined;
   let isReady = false;
 
-  const finish = (stuck: boolean, fallback: string) => {
-    const end: Ended = { ...(cause ?? { message: fallback }), stuck };
-    ended.resolve(end);
-    ready.reject(end);
-  };
   const send = (message: ToWorker, transfer: MessagePort[] = []) =>
     thread.postMessage(message, transfer as never);
 
@@ -77,22 +70,24 @@ export function startUnit(options: UnitOptions): Unit {
     if (message.type === "fatal") {
       const { message: text, code } = message;
       cause ??= { message: text, ...(code !== undefined && { code }) };
-      pulse.close(settings.stop_timeout_ms);
+      void pulse.close(settings.stop_timeout_ms, text);
     }
     if (message.type === "closed") void thread.terminate();
   });
   thread.on("error", (error: Error) => {
     cause ??= { message: error.message };
   });
-  thread.on("exit", (code: number) => finish(false, `ended with code ${code}`));
+  thread.on("exit", (code: number) => {
+    const end = cause ?? { message: `ended with code ${code}` };
+    ended.resolve(end);
+    ready.reject(end);
+  });
 
-  /** A thread with native calls in flight aborts the whole process when it is ended. */
-  const giveUp = (message: string) => {
+  const pulse = createPulse(options, (message: string) => {
+    if (endsItself) return;
     cause ??= { message };
-    if (native) finish(true, message);
-    else void thread.terminate();
-  };
-  const pulse = createPulse(options, giveUp);
+    void thread.terminate();
+  });
 
   return {
     begin: (init) => {
@@ -112,33 +107,30 @@ export function startUnit(options: UnitOptions): Unit {
     stop: (drainMs) => {
       cause ??= { message: "stopped" };
       send({ type: "stop", drainMs });
-      pulse.close(drainMs + settings.stop_timeout_ms);
-      return ended.promise;
+      const closed = pulse.close(drainMs + settings.stop_timeout_ms, "stopped");
+      return Promise.race([closed, ended.promise]).then(() => {});
     },
   };
 }
 
-/** Judges a thread at each heartbeat, and gives it up when it hangs or does not close in its time. */
-function createPulse(
-  { native, readThread, onHealth, settings }: UnitOptions,
-  giveUp: (message: string) => void,
-) {
+/** Judges a thread at each heartbeat, tells when it hangs or does not close in its time, and has it ended then. */
+function createPulse({ readThread, onHealth, settings }: UnitOptions, giveUp: (message: string) => void) {
   const watchdog = createWatchdog(readThread);
   const hung = Promise.withResolvers<void>();
+  const overdue = Promise.withResolvers<void>();
   const { heartbeat_ms: heartbeatMs, busy_timeout_ms: busyMs } = settings;
   let threadId: number | undefined;
   // Before it begins nothing is expected of it.
   let hasBegun = false;
   let health: Health["state"] = "well";
-  let closing: { limitMs: number; leftMs: number } | undefined;
+  let closing: { why: string; limitMs: number; leftMs: number } | undefined;
 
-  const judge = (timeoutMs: number) => {
-    const judged = watchdog.beat(threadId, { heartbeatMs, timeoutMs, busyMs });
+  const note = (judged: Health) => {
     if (judged.state === health) return;
     health = judged.state;
     onHealth(judged);
     if (judged.state !== "hung") return;
-    if (judged.isCertain && !native) giveUp(judged.message);
+    if (judged.isCertain) giveUp(judged.message);
     hung.resolve();
   };
   return {
@@ -151,15 +143,24 @@ function createPulse(
       hasBegun = true;
       watchdog.heard();
     },
-    close: (limitMs: number) => {
-      closing ??= { limitMs, leftMs: limitMs };
+    /** Resolves when the time is over. */
+    close: (limitMs: number, why: string): Promise<void> => {
+      closing ??= { why, limitMs, leftMs: limitMs };
+      return overdue.promise;
     },
     beat: (isReady: boolean) => {
       if (closing) {
         // Counted in heartbeats as silence is: a process that was held has lost the time, not used it.
         closing.leftMs -= heartbeatMs;
-        if (closing.leftMs <= 0) giveUp(`did not close within ${closing.limitMs} ms`);
-      } else if (hasBegun) judge(isReady ? settings.heartbeat_timeout_ms : settings.start_timeout_ms);
+        if (closing.leftMs > 0) return;
+        const message = `${closing.why}; it did not close within ${closing.limitMs} ms`;
+        note({ state: "hung", message, isCertain: true });
+        giveUp(message);
+        overdue.resolve();
+      } else if (hasBegun) {
+        const timeoutMs = isReady ? settings.heartbeat_timeout_ms : settings.start_timeout_ms;
+        note(watchdog.beat(threadId, { heartbeatMs, timeoutMs, busyMs }));
+      }
     },
   };
 }

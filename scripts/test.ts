@@ -50,10 +50,10 @@ async function step(name: string, command: string[]): Promise<Step> {
   const startedAt = performance.now();
   const child = Bun.spawn([process.execPath, ...command], {
     cwd: root,
-    // As the product sets it for itself: services in the tests' thread share one pool of native workers.
+    // As the product sets it for itself: services in the tests' thread share one pool for files.
     env: {
       ...process.env,
-      UV_THREADPOOL_SIZE: process.env.UV_THREADPOOL_SIZE ?? "64",
+      UV_THREADPOOL_SIZE: process.env.UV_THREADPOOL_SIZE ?? "16",
       // FAISS's threads wait for each other by turning in circles, which a busy machine has no processor for.
       OMP_NUM_THREADS: "1",
       OMP_WAIT_POLICY: "PASSIVE",

@@ -44,7 +44,6 @@ async function start(urls?: { embedd: string; vectord: string }) {
     clock: systemClock,
     log: createLog("supervisor", "error", () => {}),
     readThread,
-    restartProcess: () => {},
   });
   const address = supervisor.status().find(({ name }) => name === "gateway")?.address;
   const call = async <T>(path_: string, body: object): Promise<T> => {

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "bun:test";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { closeSync, constants, mkdirSync, openSync, writeFileSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { systemClock } from "../../runtime/clock.ts";
 import { createLog } from "../../runtime/log.ts";
@@ -10,12 +10,13 @@ import type { Topology } from "../../runtime/topology.ts";
 import { configWith, temporaryDirectory } from "../support/in-process.ts";
 
 const fixture = (name: string) => new URL(`../fixtures/runtime/${name}-worker.ts`, import.meta.url);
-const node = (name: string, calls: Topology["gateway"]["calls"] = [], native = false) => ({
+const node = (name: string, calls: Topology["gateway"]["calls"] = [], more: { endsItself?: true } = {}) => ({
   worker: fixture(name),
   calls,
   needs: [],
-  native,
+  ...more,
 });
+const endsItself = { endsItself: true } as const;
 /** Heartbeats are quick, and so many may pass in silence that only a thread that is stuck for good uses them up. */
 const quick = {
   heartbeat_ms: 20,
@@ -35,6 +36,15 @@ const makePipe = (path: string) => {
   mkdirSync(dirname(path), { recursive: true });
   expect(Bun.spawnSync(["mkfifo", path]).exitCode).toBe(0);
 };
+/** Opens the pipe as soon as somebody reads it. */
+const writingEnd = async (path: string): Promise<number> => {
+  for (;;)
+    try {
+      return openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
+    } catch {
+      await Bun.sleep(2);
+    }
+};
 
 const stops: (() => Promise<void> | void)[] = [];
 afterEach(async () => {
@@ -45,7 +55,6 @@ interface Started {
   supervisor: Supervisor;
   call: (verb: string, input?: unknown) => Promise<{ status: number; body: never }>;
   state: (name: string) => string | undefined;
-  replaced: string[];
   /** What the supervisor logged so far, a line each. */
   logged: () => string[];
   /** A path in the test's own directory. */
@@ -67,7 +76,6 @@ async function start(
     catalogd: bind,
     queryd: bind,
   });
-  const replaced: string[] = [];
   const lines: string[] = [];
   const supervisor = await startSupervisor({
     config,
@@ -76,14 +84,12 @@ async function start(
     clock: systemClock,
     log: createLog("supervisor", "info", (line) => lines.push(line)),
     readThread,
-    restartProcess: (reason) => replaced.push(reason),
     ...given,
   });
   stops.push(supervisor.stop);
   const address = () => supervisor.status().find(({ name }) => name === "gateway")?.address;
   return {
     supervisor,
-    replaced,
     logged: () => lines,
     path: (name) => join(directory.path, name),
     call: async (verb, input = {}) => {
@@ -145,10 +151,10 @@ test("a hung service is noticed and replaced alone", async () => {
   expect(supervisor.status()[1]?.restarts).toBe(0);
 });
 
-for (const native of [false, true])
-  test(`a ${native ? "native " : ""}service that works without an answer is busy, and is left alone`, async () => {
-    const nodes = { ...pair, storaged: node("echo", [], native) };
-    const { call, supervisor, replaced, logged, path } = await start(nodes, watchful);
+for (const kind of [{}, endsItself])
+  test(`a service that works without an answer is busy, and is left alone ${JSON.stringify(kind)}`, async () => {
+    const nodes = { ...pair, storaged: node("echo", [], kind) };
+    const { call, supervisor, logged, path } = await start(nodes, watchful);
     const before = supervisor.status()[0];
     await call("spin", { until: path("done") });
     const notes = () => logged().filter((line) => /"msg":"service (busy|answers)[^}]*"storaged"/.test(line));
@@ -159,7 +165,6 @@ for (const native of [false, true])
     await until(() => !isBusy());
     expect(await call("say", { text: "it is the same" })).toMatchObject({ status: 200 });
     expect(supervisor.status()[0]).toEqual(before as never);
-    expect(replaced).toEqual([]);
   });
 
 test("a service that works in a circle is replaced when it has used its processor time", async () => {
@@ -172,9 +177,9 @@ test("a service that works in a circle is replaced when it has used its processo
   expect((await call("say", { text: "alive" })).status).toBe(200);
 });
 
-test("a hung native service is reported and not replaced, and is ready again when it answers", async () => {
-  const { call, supervisor, replaced, logged, path } = await start(
-    { ...pair, storaged: node("echo", [], true) },
+test("a hung service that ends itself is reported and not replaced, and is ready again when it answers", async () => {
+  const { call, supervisor, logged, path } = await start(
+    { ...pair, storaged: node("echo", [], endsItself) },
     watchful,
   );
   const pipe = path("pipe");
@@ -191,7 +196,6 @@ test("a hung native service is reported and not replaced, and is ready again whe
   expect((await waiting).status).toBe(200);
   await until(() => supervisor.status()[0]?.state === "ready");
   expect(supervisor.status()[0]).toMatchObject({ restarts: 0, started_at });
-  expect(replaced).toEqual([]);
   const lines = logged().map((line) => JSON.parse(line));
   expect(lines).toContainEqual(
     expect.objectContaining({ level: "error", msg: "service hung", name: "storaged" }),
@@ -199,16 +203,36 @@ test("a hung native service is reported and not replaced, and is ready again whe
   expect(lines).toContainEqual(expect.objectContaining({ msg: "service answers again", name: "storaged" }));
 });
 
-test("a native service that hangs in its start keeps nobody else from starting", async () => {
+test("a service that ends itself and hangs in its start keeps nobody else from starting", async () => {
   const directory = ownDirectory().path;
   const pipe = join(directory, "storaged", "pipe");
   makePipe(pipe);
-  const nodes = { ...pair, storaged: node("blocked", [], true) };
+  const nodes = { ...pair, storaged: node("blocked", [], endsItself) };
   const { call, supervisor, state } = await start(nodes, { start_timeout_ms: 1000 }, { directory });
   await until(() => state("storaged") === "hung" && state("gateway") === "ready");
   writeFileSync(pipe, "go on");
   await until(async () => (await call("say", { text: "late" })).status === 200);
   expect(supervisor.status()[0]).toMatchObject({ state: "ready", restarts: 0 });
+});
+
+test("a service that ends itself and does not close is reported, and is started again when it has closed", async () => {
+  const { call, supervisor, path } = await start(
+    { ...pair, storaged: node("echo", [], endsItself) },
+    { stop_timeout_ms: 100 },
+  );
+  const pipe = path("pipe");
+  makePipe(pipe);
+  await call("block", { pipe });
+  const end = await writingEnd(pipe);
+  supervisor.kill("storaged");
+  const storaged = () => supervisor.status()[0] as ServiceStatus;
+  await until(() => storaged().state === "hung");
+  expect(storaged()).toMatchObject({ restarts: 0, last_error: "stopped; it did not close within 100 ms" });
+  writeSync(end, "go on");
+  closeSync(end);
+  await until(() => storaged().state === "ready");
+  expect(storaged().restarts).toBe(1);
+  expect((await call("say", { text: "alive" })).status).toBe(200);
 });
 
 test("where the system does not tell what a thread does, silence is reported and nobody is replaced", async () => {
@@ -252,7 +276,6 @@ test("an address that is taken stops the start with its reason", async () => {
     clock: systemClock,
     log: createLog("supervisor", "error", () => {}),
     readThread,
-    restartProcess: () => {},
   });
   expect(String(await second.catch((error) => error))).toMatch(/in use/i);
 });

@@ -141,7 +141,6 @@ test("a service that is started again after a reload has the new configuration",
     clock: systemClock,
     log: createLog("supervisor", "error", () => {}),
     readThread,
-    restartProcess: () => {},
   });
   const status = async (token: string) => {
     const headers = { authorization: `Bearer ${token}` };
