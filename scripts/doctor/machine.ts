@@ -1,7 +1,6 @@
 /** What the machine offers: cores, memory, open files, clock. */
 import { existsSync, readFileSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
-import { join } from "node:path";
 import { machineMemory } from "../../runtime/machine-memory.ts";
 import { memoryBytes } from "../../runtime/setting.ts";
 import type { Config } from "../../runtime/settings.ts";

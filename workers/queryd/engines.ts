@@ -89,24 +89,7 @@ const openFilesMax = 8192;
 
 export function openEngines(options: EnginesOptions): Engines {
   const { memoryBytes, tempBytes, log } = options;
-  const init = { ...options.init, memoryLimit: `${memoryBytes}B`, maxTempBytes: tempBytes };
-  const pool: ChildPool<QueryEngine> = createChildPool({
-    contract: queryEngine,
-    entry: new URL("./child/main.ts", import.meta.url),
-    init,
-    scratch: options.scratch,
-    readable: options.readable,
-    writable: async () => [options.results],
-    openFilesMax,
-    ...(options.init.httpfs && { network: true as const }),
-    limits: { timeoutMs: callTimeoutMs, inFlightMax: 64 },
-    idleMin: 1,
-    graceMs,
-    memoryBytesMax: memoryBytes * besideDuckDb,
-    clock: options.clock,
-    log,
-    metrics: options.metrics,
-  });
+  const pool = openPool(options);
   const shares = createShares();
   const crashes = createCrashes(options.clock);
   const kept = new Map<object, Known>();
@@ -161,6 +144,27 @@ export function openEngines(options: EnginesOptions): Engines {
     residentBytes: () => [...kept.values()].reduce((sum, { residents }) => sum + residents.bytes(), 0),
     stop: pool.stop,
   };
+}
+
+function openPool(options: EnginesOptions): ChildPool<QueryEngine> {
+  const { memoryBytes, tempBytes } = options;
+  return createChildPool({
+    contract: queryEngine,
+    entry: new URL("./child/main.ts", import.meta.url),
+    init: { ...options.init, memoryLimit: `${memoryBytes}B`, maxTempBytes: tempBytes },
+    scratch: options.scratch,
+    readable: options.readable,
+    writable: async () => [options.results],
+    openFilesMax,
+    ...(options.init.httpfs && { network: true as const }),
+    limits: { timeoutMs: callTimeoutMs, inFlightMax: 64 },
+    idleMin: 1,
+    graceMs,
+    memoryBytesMax: memoryBytes * besideDuckDb,
+    clock: options.clock,
+    log: options.log,
+    metrics: options.metrics,
+  });
 }
 
 interface Held {
