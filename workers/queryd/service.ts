@@ -47,7 +47,7 @@ const refusal = (running: number, waiting: number): ServiceError =>
     { retryAfterSeconds: 1 },
   );
 
-/** Starts the service. Rejects when DuckDB cannot be opened; a catalog that does not answer yet is no reason. */
+/** Starts the service. A catalog that does not answer yet is no reason to reject. */
 export async function createQueryd(deps: QuerydDeps): Promise<Running<Queryd>> {
   const { config, clock, metrics, newId, log } = deps;
   const lifetime = new AbortController();
