@@ -15,6 +15,7 @@ import {
 } from "./dialect.ts";
 import { checkDialect } from "./dialect-rules.ts";
 import type { Column, Place, Reading } from "./format.ts";
+import { looksLikeJson } from "./format-of.ts";
 import { checkedCast, type Narrow, narrowOf } from "./inference.ts";
 import type { Notation } from "./notation.ts";
 
@@ -76,6 +77,9 @@ export function layoutOf(
   const warnings = [
     ...doubts,
     ...(sep ? [`the first line, '${sep.text}', is not data but says the delimiter, as Excel writes it`] : []),
+    ...(looksLikeJson(table)
+      ? ["the table begins as JSON does, and was read as CSV: format=ndjson reads one object a line"]
+      : []),
   ];
   if (reading.header === false) {
     return {

@@ -48,7 +48,7 @@ export function guessDelimiter(head: Buffer, whole: boolean, dialect: Undivided)
     .sort((a, b) => b.even - a.even || b.width - a.width);
   refuseTitle(head, best === undefined ? divisions : [best]);
   if (best === undefined) {
-    refuseSpaces(divide(head, whole, { ...dialect, delimiter: " " }), head);
+    for (const delimiter of unusual) refuseUnusual(divide(head, whole, { ...dialect, delimiter }), head);
     return { delimiter: "," };
   }
   if (second === undefined || second.even < best.even) return { delimiter: best.delimiter };
@@ -98,7 +98,10 @@ const cellsOf = (head: Buffer, { fields }: Row): string[] =>
 const looksLikeHeader = (head: Buffer, row: Row): boolean =>
   cellsOf(head, row).every((cell) => cell !== "" && !looksLikeData(cell));
 
-/** A line above the table with as many fields, of which one is filled: the lines before the row that is a header. */
+/**
+ * A line above the table with as many fields, of which one is filled: the lines before the row that is a header. Of two
+ * fields the first may be the name that an index column has not.
+ */
 export function titleLines(head: Buffer, rows: readonly Row[]): number | undefined {
   const filled = rows.map((row) => cellsOf(head, row).filter((cell) => cell !== "").length);
   const [first] = rows;
@@ -106,7 +109,7 @@ export function titleLines(head: Buffer, rows: readonly Row[]): number | undefin
     first === undefined ||
     first.fields.length < 2 ||
     filled[0] !== 1 ||
-    first.fields[0]?.start === first.fields[0]?.end
+    (first.fields.length === 2 && first.fields[0]?.start === first.fields[0]?.end)
   )
     return undefined;
   const header = rows.find(
@@ -115,12 +118,17 @@ export function titleLines(head: Buffer, rows: readonly Row[]): number | undefin
   return header && looksLikeHeader(head, header) ? linesBefore(head, header.start) : undefined;
 }
 
+/** Characters that divide the rows of some files and stand in the texts of others: they are told, never guessed. */
+const unusual = [" ", ":", "^", "~", "\u0001", "\u001f"] as const;
+
 /**
- * Throws `unprocessable` when the rows of a file of one column divide evenly by spaces, and are more than texts of as
- * many words: three and more columns, or a column of numbers.
+ * Throws `unprocessable` when the rows of a file of one column divide evenly by such a character, and are more than
+ * texts of as many words: three and more columns, or a column of numbers. Times without a header are no rows.
  */
-function refuseSpaces({ rows, width, even }: Division, head: Buffer): void {
-  if (rows.length < 2 || width < 2 || even < 1) return;
+function refuseUnusual({ delimiter, rows, width, even }: Division, head: Buffer): void {
+  const [first] = rows;
+  if (first === undefined || rows.length < 2 || width < 2 || even < 1) return;
+  if (delimiter !== " " && !looksLikeHeader(head, first)) return;
   const columns = rows.slice(1).map((row) => cellsOf(head, row));
   const numbers = Array.from({ length: width }, (_, index) =>
     columns.every((cells) => looksLikeData(cells[index] ?? "")),
@@ -128,12 +136,19 @@ function refuseSpaces({ rows, width, even }: Division, head: Buffer): void {
   if (width < 3 && !numbers) return;
   throw fail(
     "unprocessable",
-    `no comma, tab, semicolon or bar divides the rows, and spaces divide each into ${width}: send delimiter=space, or delimiter=, for one column`,
+    `no comma, tab, semicolon or bar divides the rows, and ${delimiter === " " ? "spaces" : `'${shownDelimiter(delimiter)}'`} divide each into ${width}: send delimiter=${shownDelimiter(delimiter)}, or delimiter=, for one column`,
   );
 }
 
+/** As it is sent in a URL, but for visible characters. */
 const shownDelimiter = (delimiter: string): string =>
-  delimiter === "\t" ? "tab" : delimiter === " " ? "space" : delimiter;
+  delimiter === "\t"
+    ? "tab"
+    : delimiter === " "
+      ? "space"
+      : delimiter < " "
+        ? encodeURIComponent(delimiter)
+        : delimiter;
 
 export function linesBefore(head: Buffer, end: number): number {
   const text = head.toString("latin1", 0, end);

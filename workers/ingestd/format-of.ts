@@ -75,19 +75,32 @@ export function formatOf({ head, asked: parameter, filename, mediaType }: Hints)
   if (asked === "parquet" && !isParquet)
     throw fail("unprocessable", "the file is not Parquet: it does not begin with PAR1");
   if (isParquet) return "parquet";
-  if (asked !== undefined) return asked;
-  const named = /\.(ndjson|jsonl|json|csv|tsv)(\.(gz|zst|zstd))?$/i.exec(filename ?? "")?.[1]?.toLowerCase();
-  if (named === "csv" || named === "tsv") return "csv";
-  if (named !== undefined) return "ndjson";
-  return looksLikeJson(head) ? "ndjson" : "csv";
+  const format = asked ?? namedAs(filename) ?? (looksLikeJson(head) ? "ndjson" : "csv");
+  if (format === "csv" && asked === undefined && looksLikeJson(head))
+    throw fail(
+      "unprocessable",
+      `the file begins as JSON does, but its name, ${filename}, is that of a CSV: an error may have been saved in its place; send format=ndjson for one object a line, or format=csv to have it read as it is`,
+    );
+  return format;
+}
+
+function namedAs(filename = ""): FormatName | undefined {
+  const ending = /\.(ndjson|jsonl|json|csv|tsv)(\.(gz|zst|zstd))?$/i.exec(filename)?.[1]?.toLowerCase();
+  if (ending === undefined) return undefined;
+  return ending === "csv" || ending === "tsv" ? "csv" : "ndjson";
 }
 
 /** A page as servers send it, instead of a file. No header of a table begins so. */
-const looksLikeMarkup = (head: Buffer): boolean =>
-  /^(\xef\xbb\xbf)?\s*(<!--.*?-->\s*)?<(!doctype|html|head|body|title|\?xml)\b/is.test(
-    head.toString("latin1", 0, 1024),
-  );
+const page = /^(\xef\xbb\xbf)?\s*(<!--.*?-->\s*)?<(!doctype|html|head|body|title|\?xml)\b/is;
+/** A part of one: a first line that ends in a tag too, in which an element has others inside or is closed. */
+const element =
+  /^(\xef\xbb\xbf)?\s*(?=<[^\n]*>\s*(\n|$))<(?<tag>[a-z][\w:.-]*)(\s[^<>]*)?>(\s*<|[^<]*<\/\k<tag>>)/i;
+
+const looksLikeMarkup = (head: Buffer): boolean => {
+  const text = head.toString("latin1", 0, 1024);
+  return page.test(text) || element.test(text);
+};
 
 /** An object, or an array of objects, at the very beginning. No sensible CSV header has this form. */
-const looksLikeJson = (head: Buffer): boolean =>
+export const looksLikeJson = (head: Buffer): boolean =>
   /^(\xef\xbb\xbf)?\s*(\{\s*("|\})|\[\s*(\{|\]))/.test(head.toString("latin1", 0, 256));

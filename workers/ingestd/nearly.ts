@@ -96,7 +96,7 @@ export async function nearlyTypedWarnings(
   const warnings: string[] = [];
   for (const { column, kind, formats } of near.slice(0, columnsMax)) {
     const found = await lookAt(session, texts, texts.cellOf(column), kind);
-    if (found !== undefined) warnings.push(await inWords(column.name, formats, found, texts));
+    if (found !== undefined) warnings.push(await inWords(column, formats, found, texts));
   }
   const more = near.length - columnsMax;
   return more > 0 ? [...warnings, `${more} more columns of text are nearly of a type`] : warnings;
@@ -186,27 +186,30 @@ const wordsMax = 10;
 const shownCharacters = 40;
 
 async function inWords(
-  name: string,
+  column: Column,
   formats: readonly string[],
   found: Found,
   { wordsFor }: Texts,
 ): Promise<string> {
+  const { name } = column;
   const { type, filled, inTheWay, example } = found;
   if (inTheWay === 0) return `column '${name}' is text, and its ${filled} values are all ${type}`;
   const text =
     example.text.length > shownCharacters ? `${example.text.slice(0, shownCharacters)}…` : example.text;
   const where = await wordsFor(example.place);
-  return `column '${name}' is text: ${inTheWay} of ${filled} values stand in the way of ${type}, such as '${text}' ${where}; ${mendOf(name, formats, found)}`;
+  return `column '${name}' is text: ${inTheWay} of ${filled} values stand in the way of ${type}, such as '${text}' ${where}; ${mendOf(column, formats, found)}`;
 }
 
-function mendOf(name: string, formats: readonly string[], found: Found): string {
+function mendOf({ name, notation }: Column, formats: readonly string[], found: Found): string {
   const { type, filled, inTheWay, ofKind: count, words, spelled } = found;
   const forced = /[,:"{]/.test(name) ? `types=${JSON.stringify({ [name]: type })}` : `types=${name}:${type}`;
   const format = formats.map((each) => `date_format=${each}`).join(" or ");
   const others = filled - count - words;
   if (words === inTheWay && spelled.length <= wordsMax && spelled.every((word) => word.trim() !== ""))
     return `${spelled.map((word) => `null=${word}`).join("&")} would mend it`;
-  if (others === 0 && (format === "" || words === 0)) return `${format || "infer=values"} would mend it`;
+  const isByValue = notation?.mode === "values";
+  if (others === 0 && (format === "" ? !isByValue : words === 0))
+    return `${format || "infer=values"} would mend it`;
   const parameters = [forced, ...(format === "" ? [] : [format]), "on_error=reject"].join("&");
   return `${parameters} would set those rows aside that hold none`;
 }

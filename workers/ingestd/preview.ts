@@ -105,7 +105,7 @@ async function beginning(
   return { format, ...(await wholeRows(head, whole, format, place)), bytes: head.length, whole };
 }
 
-/** Cuts off the row that is not whole. What is left is UTF-8 and has its mark no more. */
+/** Cuts off the row that is not whole. What is left is UTF-8, with its mark where offsets count it. */
 async function wholeRows(
   head: Buffer,
   whole: boolean,
@@ -116,7 +116,7 @@ async function wholeRows(
   const { encoding: _, ...reading } = place.reading;
   place.reading = reading;
   const sourceOf = (end: number): Source => {
-    const kept = text.subarray(0, end);
+    const kept = Buffer.concat([head.subarray(0, markBytes), text.subarray(0, end)]);
     return { head: kept.subarray(0, headBytes), whole: kept.length <= headBytes, chunks: once(kept) };
   };
   if (format === "ndjson") return { source: sourceOf(whole ? text.length : text.lastIndexOf(10) + 1) };

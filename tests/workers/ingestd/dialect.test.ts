@@ -59,6 +59,43 @@ const taken: Taken[] = [
     warnings: ["one cell of 3 is filled in the first line", "skip=1", "column 2", "column 3"],
   },
   {
+    name: "a title in another cell than the first",
+    body: ",,Payroll\nid,name,pay\n1,Ann,19.50\n",
+    columns: ["column1", "column2", "Payroll"],
+    cells: [
+      ["id", "name", "pay"],
+      ["1", "Ann", "19.50"],
+    ],
+    warnings: ["one cell of 3 is filled in the first line", "column 1", "column 2"],
+  },
+  {
+    name: "control characters for delimiters, as told",
+    body: "id\u0001name\n1\u0001Ann\n2\u0001Bob\n",
+    query: "&delimiter=%01",
+    columns: ["id", "name"],
+    cells: rows,
+  },
+  {
+    name: "one column of times",
+    body: "opens\n10:00:00\n11:30:00\n",
+    columns: ["opens"],
+    cells: [["10:00:00"], ["11:30:00"]],
+  },
+  {
+    name: "names in angle brackets",
+    body: "<id>,<name>\n1,Ann\n2,Bob\n",
+    columns: ["<id>", "<name>"],
+    cells: rows,
+  },
+  {
+    name: "JSON in a column, as told",
+    body: '{"a":1}\n{"a":2}\n',
+    query: "&format=csv&header=false&delimiter=tab&quote=",
+    columns: ["column1"],
+    cells: [['{"a":1}'], ['{"a":2}']],
+    warnings: ["begins as JSON does"],
+  },
+  {
     name: "a title that is skipped",
     body: "Payroll,,\nid,name,pay\n1,Ann,19.50\n",
     query: "&skip=1",
@@ -170,12 +207,17 @@ describe("taken:", () => {
 
 interface Refused {
   name: string;
-  body: string | Uint8Array;
+  body: string | Uint8Array | FormData;
   query?: string;
   status: number;
   contains: string[];
 }
 const bom = "\ufeff";
+const form = (text: string, name: string): FormData => {
+  const made = new FormData();
+  made.set("file", new File([text], name));
+  return made;
+};
 const refused: Refused[] = [
   {
     name: "an HTML page",
@@ -202,6 +244,42 @@ const refused: Refused[] = [
     status: 422,
     contains: ["HTML"],
   },
+  {
+    name: "an XML document without a prologue",
+    body: "<Error><Code>AccessDenied</Code></Error>",
+    status: 422,
+    contains: ["XML"],
+  },
+  {
+    name: "a table of HTML, as some programs call a sheet",
+    body: '<table border="1">\n<tr><td>id</td></tr>\n</table>\n',
+    status: 422,
+    contains: ["HTML"],
+  },
+  {
+    name: "a heading of HTML",
+    body: "<h1>Not Found</h1>\n",
+    status: 422,
+    contains: ["HTML"],
+  },
+  {
+    name: "an error in JSON that is named as CSV",
+    body: form('[{"error":"not found"}]', "people.csv"),
+    status: 422,
+    contains: ["JSON", "people.csv", "format=ndjson"],
+  },
+  ...[
+    ["^", "^"],
+    ["~", "~"],
+    [":", ":"],
+    ["\u0001", "%01"],
+    ["\u001f", "%1F"],
+  ].map(([delimiter, sent]) => ({
+    name: `${sent} for a delimiter`,
+    body: `id${delimiter}name\n1${delimiter}Ann\n2${delimiter}Bob\n`,
+    status: 422,
+    contains: [`delimiter=${sent}`, "into 2"],
+  })),
   {
     name: "a title of one field",
     body: "Payroll of week 12\nid,name,pay\n1,Ann,19.50\n2,Bob,21.00\n",
@@ -257,6 +335,16 @@ describe("refused:", () => {
     const { status: came, error } = await stack.ingest(`r${made++}`, body as BodyInit, query);
     expect([came, error.message]).toEqual([status, expect.any(String)]);
     for (const part of contains) expect(error.message).toContain(part);
+  });
+
+  test("and a preview tells the same line and byte, also behind a mark", async () => {
+    for (const mark of ["", bom]) {
+      const body = `${mark}id,name\n1,Ann\n2\n`;
+      const { error } = await stack.ingest("place", body);
+      const preview = await stack.post("/ingest/preview", body);
+      const { rows: bad } = error.details as { rows: object[] };
+      expect(preview.answer).toMatchObject({ problems: bad } as object);
+    }
   });
 
   test("but a joined file is loaded without its inner header where rejects are asked for", async () => {

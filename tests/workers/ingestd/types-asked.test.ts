@@ -277,6 +277,13 @@ describe("a column of text that is nearly typed is told", () => {
     expect(preview.answer.warnings).toEqual(answer.warnings);
   });
 
+  test("and that infer=values does not mend what it has not mended", async () => {
+    const body = "n,v\n1,1e400\n2,2\n3,3\n";
+    const { answer } = await send(body, { infer: "values" });
+    expect(answer.warnings.length).toBe(1);
+    expect(answer.warnings[0]).toContain("'1e400' on line 2; types=v:DOUBLE&on_error=reject");
+  });
+
   const quiet: [name: string, values: string[]][] = [
     ["identifiers with leading zeros", ["02134", "10001", "10002"]],
     ["identifiers of 20 digits", ["12345678901234567890", "12345678901234567891"]],
