@@ -2,6 +2,7 @@
  * Rows of SQL results as JSON, which writes integers and decimals digit by digit: what a 64-bit float would change
  * becomes the text it is written as.
  */
+import { parseKeeping } from "./json.ts";
 
 /** Digits that every double keeps, whatever the number (IEEE 754 binary64: DBL_DIG). */
 const digitsKept = 15;
@@ -9,11 +10,7 @@ const maybeLonger = /\d[\d.]{15}/;
 
 /** Parses one row, or a list of them. */
 export function parseRows(text: string): unknown {
-  if (!maybeLonger.test(text)) return JSON.parse(text);
-  // TypeScript does not know yet that a reviver is given what stands in the text (ECMAScript 2026).
-  const revive = (_: string, item: unknown, { source }: { source?: string }) =>
-    typeof item !== "number" || source === undefined || isKept(item, source) ? item : source;
-  return JSON.parse(text, revive as never);
+  return maybeLonger.test(text) ? parseKeeping(text, isKept) : JSON.parse(text);
 }
 
 function isKept(value: number, source: string): boolean {

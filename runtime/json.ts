@@ -27,10 +27,14 @@ export function parseJson(text: string): unknown {
 /** As `parseJson`, but numbers that cannot be kept become the text they are written as: for forms that allow either. */
 export function parseJsonWithTexts(text: string): unknown {
   const value: unknown = JSON.parse(text);
-  if (!mayHaveChanged(value, text)) return value;
+  return mayHaveChanged(value, text) ? parseKeeping(text, (_, literal) => isKept(literal)) : value;
+}
+
+/** As `JSON.parse`, but numbers of which `keeps` is false become the text they are written as. */
+export function parseKeeping(text: string, keeps: (value: number, literal: string) => boolean): unknown {
   // TypeScript does not know yet that a reviver is given what stands in the text (ECMAScript 2026).
   const revive = (_: string, item: unknown, { source }: { source?: string }) =>
-    typeof item !== "number" || source === undefined || isKept(source) ? item : source;
+    typeof item !== "number" || source === undefined || keeps(item, source) ? item : source;
   return JSON.parse(text, revive as never);
 }
 
@@ -119,11 +123,16 @@ function isKept(literal: string): boolean {
   const value = Number(literal);
   const size = Math.abs(value);
   if (size >= normalMin && size < wholeMax) return true;
-  const { digits, exponent } = decimal(literal);
+  const { digits } = decimal(literal);
   if (size === 0 || digits === "") return size === 0 && digits === "";
   if (!Number.isFinite(value) || digits.length > digitsMax) return false;
-  const kept = decimal(size < 1 ? value.toPrecision(digits.length) : String(value));
-  return kept.digits === digits && kept.exponent === exponent;
+  return isSameNumber(literal, size < 1 ? value.toPrecision(digits.length) : String(value));
+}
+
+/** Whether two numbers as JSON writes them are equal but for their signs. */
+export function isSameNumber(one: string, other: string): boolean {
+  const [a, b] = [decimal(one), decimal(other)];
+  return a.digits === b.digits && (a.exponent === b.exponent || a.digits === "");
 }
 
 /** The number as a whole one without zeros at its ends, times a power of ten; its sign is left out. */

@@ -4,6 +4,7 @@
  * that neither holds stay text as they are written, and so do columns of different scalars (300 beside "Up" is the text
  * 300). Objects or arrays beside other values stay JSON text, in which a string keeps its quotes. Pure.
  */
+import { isSameNumber } from "../../runtime/json.ts";
 import type { JsonValue } from "./json-value.ts";
 import { identifier } from "./sql-text.ts";
 
@@ -65,17 +66,7 @@ function fits64(text: string): boolean {
 /** True when the double nearest to the number is written, at its shortest, as the same decimal. */
 export function isExactDouble(text: string): boolean {
   const value = Number(text);
-  return Number.isFinite(value) && decimal(text) === decimal(Object.is(value, -0) ? "-0" : String(value));
-}
-
-/** Sign, digits without zeros at either end, and exponent: equal for equal decimals. */
-function decimal(text: string): string {
-  const [, sign = "", whole = "", fraction = "", exponent = "0"] =
-    /^(-?)(\d*)(?:\.(\d*))?(?:[eE]([-+]?\d+))?$/.exec(text) ?? [];
-  const digits = (whole + fraction).replace(/^0+/, "");
-  const short = digits.replace(/0+$/, "");
-  if (short === "") return `${sign}0`;
-  return `${sign}${short}e${Number(exponent) - fraction.length + digits.length - short.length}`;
+  return Number.isFinite(value) && isSameNumber(text, String(value));
 }
 
 export interface JsonColumnType {

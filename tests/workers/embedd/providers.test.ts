@@ -19,6 +19,10 @@ testEmbeddingProvider("local", async () => ({
   stop: async () => {},
 }));
 
+/** A provider with OpenAI's API at the server. */
+const openAiAt = ({ url }: StandIn, more: { key?: string | undefined } = {}) =>
+  createOpenAi({ provider: "openai", needsKey: false, url: `${url}/v1`, key: openAiKey, clock, ...more });
+
 testEmbeddingProvider("ollama", async () => {
   const server = await startOllama();
   const provider = createOllama({ url: `${server.url}/`, clock });
@@ -27,13 +31,7 @@ testEmbeddingProvider("ollama", async () => {
 
 testEmbeddingProvider("openai", async () => {
   const server = await startOpenAiServer();
-  const provider = createOpenAi({
-    provider: "openai",
-    needsKey: false,
-    url: `${server.url}/v1`,
-    key: openAiKey,
-    clock,
-  });
+  const provider = openAiAt(server);
   return {
     provider,
     model: "text-embedding-3-small",
@@ -89,13 +87,7 @@ describe("openai alone", () => {
     await server.set({ open: true });
     process.env.OPENAI_API_KEY = openAiKey;
     try {
-      const provider = createOpenAi({
-        provider: "openai",
-        needsKey: false,
-        url: `${server.url}/v1`,
-        key: undefined,
-        clock,
-      });
+      const provider = openAiAt(server, { key: undefined });
       await provider.embed({ name: "text-embedding-3-small", texts: ["one"], signal });
       const [request] = await server.requests();
       expect(Object.keys(request?.headers ?? {})).not.toContain("authorization");
@@ -121,13 +113,7 @@ describe("openai alone", () => {
 
   test.each(["embed-floats", "embed-shuffled"])("understands a server as %s", async (name) => {
     await server.reset();
-    const provider = createOpenAi({
-      provider: "openai",
-      needsKey: false,
-      url: `${server.url}/v1`,
-      key: openAiKey,
-      clock,
-    });
+    const provider = openAiAt(server);
     const texts = ["one", "two", "three"];
     const good = await provider.embed({ name: "text-embedding-3-small", texts, signal });
     const other = await provider.embed({ name, texts, signal });
@@ -137,13 +123,7 @@ describe("openai alone", () => {
   });
 
   test("lists models named for embedding", async () => {
-    const provider = createOpenAi({
-      provider: "openai",
-      needsKey: false,
-      url: `${server.url}/v1`,
-      key: openAiKey,
-      clock,
-    });
+    const provider = openAiAt(server);
     const names = (await provider.models(signal)).map(({ name }) => name);
     expect(names).toContain("text-embedding-3-small");
     expect(names).not.toContain("gpt-4o");
