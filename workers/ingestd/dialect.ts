@@ -136,7 +136,7 @@ function refuseUnusual({ delimiter, rows, width, even }: Division, head: Buffer)
   if (width < 3 && !numbers) return;
   throw fail(
     "unprocessable",
-    `no comma, tab, semicolon or bar divides the rows, and ${delimiter === " " ? "spaces" : `'${shownDelimiter(delimiter)}'`} divide each into ${width}: send delimiter=${shownDelimiter(delimiter)}, or delimiter=, for one column`,
+    `no comma, tab, semicolon or bar divides the rows, and ${delimiter === " " ? "spaces divide" : `'${shownDelimiter(delimiter)}' divides`} each into ${width}: send delimiter=${shownDelimiter(delimiter)}, or delimiter=, for one column`,
   );
 }
 

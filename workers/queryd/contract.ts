@@ -24,7 +24,7 @@ export const SqlRequest = closed({
   params: t.Optional(t.Union([t.Array(t.Unknown()), t.Record(t.String(), t.Unknown())])),
   timeout_ms: t.Optional(t.Integer({ minimum: 1 })),
   /** The most rows to answer with. */
-  limit: t.Optional(t.Integer({ minimum: 0 })),
+  limit: t.Optional(t.Integer({ minimum: 0, maximum: 2 ** 52 })),
 });
 
 const Row = t.Record(t.String(), t.Unknown());

@@ -79,6 +79,11 @@ const requests: ApiCase[] = [
   ),
   bad("a negative limit", { sql: "SELECT 1", limit: -1 }, { type: "invalid_field", contains: ["limit"] }),
   bad(
+    "a limit beyond what the engine counts",
+    { sql: "SELECT 1", limit: 1e300 },
+    { type: "invalid_field", contains: ["limit", "1e+300"] },
+  ),
+  bad(
     "a limit that is no integer",
     { sql: "SELECT 1", limit: 1.5 },
     { type: "invalid_field", contains: ["limit"] },
