@@ -15,20 +15,30 @@ interface Routed extends Request {
 
 type Answer<S> = (request: Request, segments: string[], server: S) => Response | Promise<Response>;
 
-/** Routes for Bun: one for each number of segments. Paths with an empty segment, or too many, match none. */
+/** Where `bucket://key` may have its empty segment: in `/storage/get/…`, and in `/v1/storage/get/…`. */
+const addressGaps = [3, 4];
+
+/**
+ * Routes for Bun: one for each number of segments, and the same with the empty segment of an address, `bucket://key`.
+ * Paths with another empty segment, or too many, match none.
+ */
 export function routesOfPaths<S>(
   answer: Answer<S>,
 ): Record<string, (request: Routed, server: S) => Response | Promise<Response>> {
   const names = Array.from({ length: segmentsMax }, (_, at) => `s${at}`);
-  const routes = names.map((_, last) => {
-    const own = names.slice(0, last + 1);
+  const routeOf = (own: readonly string[]) => {
     const handler = (request: Routed, server: S) =>
       answer(
         request,
         own.map((name) => request.params[name] ?? ""),
         server,
       );
-    return [own.map((name) => `/:${name}`).join(""), handler] as const;
+    return [own.map((name) => (name === "" ? "/" : `/:${name}`)).join(""), handler] as const;
+  };
+  const routes = names.flatMap((_, last) => {
+    const own = names.slice(0, last + 1);
+    const addresses = addressGaps.filter((gap) => gap <= last).map((gap) => own.toSpliced(gap, 1, ""));
+    return [own, ...addresses].map(routeOf);
   });
   return Object.fromEntries(routes);
 }
@@ -36,7 +46,11 @@ export function routesOfPaths<S>(
 /** Whether the URL's path has the segments that were sent, which come percent-decoded. */
 export function isAsSent(url: string, segments: readonly string[]): boolean {
   const parts = pathOf(url).split("/").slice(1);
-  return parts.length === segments.length && parts.every((part, at) => isSame(part, segments[at] ?? ""));
+  const isAddress = (at: number) => parts[at - 1]?.endsWith(":") === true;
+  return (
+    parts.length === segments.length &&
+    parts.every((part, at) => (part !== "" || isAddress(at)) && isSame(part, segments[at] ?? ""))
+  );
 }
 
 /** What cannot be decoded is refused by whoever reads the parameter, in better words. */

@@ -8,7 +8,7 @@ import { dirname, join, resolve } from "node:path";
 import type { ClientOf, Contract } from "../contract.ts";
 import { fail, type ServiceError } from "../errors.ts";
 import { makeDirectory } from "../files.ts";
-import type { Log } from "../log.ts";
+import { describe, type Log } from "../log.ts";
 import { type CallLimits, client, overPort } from "../rpc.ts";
 import { beginVerb, restVerb } from "../serve-child.ts";
 import { openSocketPort, socketDescriptor } from "../socket-port.ts";
@@ -65,7 +65,12 @@ export async function startChild<C extends Contract>(options: ChildOptions<C>): 
   const { contract, log } = options;
   const scratch = join(options.scratch, crypto.randomUUID());
   const writable = [scratch, ...(await options.writable())];
-  for (const folder of writable) await makeDirectory(folder);
+  for (const folder of writable) {
+    // A disk that takes nothing at the moment ends what has to write there, and nothing else.
+    await makeDirectory(folder).catch((cause) =>
+      log.warn("a child process has to do without a folder", { child: contract.name, ...describe(cause) }),
+    );
+  }
   const process_ = Bun.spawn(commandOf(options, writable), {
     // Where a relative name leads nowhere, and no .env file lies.
     cwd: "/",

@@ -32,7 +32,7 @@ export interface Known {
   residents: Residents;
   /** Of how many parts of memory it may use one. */
   parts: number;
-  /** What it runs. */
+  /** What it runs, or ran last. */
   statement: string | undefined;
 }
 
@@ -128,7 +128,6 @@ export function openEngines(options: EnginesOptions): Engines {
       known.statement = statement;
       const release = (isUnfinished: boolean) => {
         known.parts = endShare();
-        known.statement = undefined;
         lease.release(isUnfinished);
       };
       return createSession(lease, { signal, known, release });

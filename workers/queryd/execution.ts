@@ -27,6 +27,8 @@ import type { Views } from "./views.ts";
 
 export interface Machinery {
   engines: Engines;
+  /** Ends the engines, and removes what they could read. */
+  stop: () => Promise<void>;
   analysis: Analysis;
   catalog: Catalog;
   versions: Versions;

@@ -8,13 +8,13 @@ import type { Catalogd } from "../catalogd/contract.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import { createAnalysis } from "./analysis.ts";
 import { createCatalog } from "./catalog.ts";
-import { openEngines } from "./engines.ts";
+import { type EnginesOptions, openEngines } from "./engines.ts";
 import type { Machinery } from "./execution.ts";
-import { httpfsSettings } from "./httpfs.ts";
+import { type HttpfsSettings, httpfsSettings } from "./httpfs.ts";
 import { jsonGuardStatements } from "./json-guards.ts";
 import { openObjectCache } from "./object-cache.ts";
 import { createObjects } from "./objects.ts";
-import { openReadableFolder } from "./readable.ts";
+import { openMemoryFolder, openReadableFolder } from "./readable.ts";
 import { pathHider } from "./sql-error.ts";
 import { guardStatements } from "./value-guards.ts";
 import { createVersions } from "./versions.ts";
@@ -34,29 +34,12 @@ export async function openMachinery(deps: QuerydDeps, lifetime: AbortSignal): Pr
     cache: join(directory, "cache"),
     readable: join(directory, "readable"),
   };
-  // What a crash left behind is nobody's.
-  for (const folder of [folders.temporary, folders.results]) {
-    await rm(folder, { recursive: true, force: true });
-    await mkdir(folder, { recursive: true });
-  }
+  await emptied(folders.temporary, folders.results);
   const folder = await openReadableFolder(folders.readable);
+  const memory = await openMemoryFolder(`lakehouse-${Bun.hash(directory).toString(36)}`);
+  const readable = [folders.readable, ...(memory ? [memory.directory] : [])];
   const httpfs = httpfsSettings(config.buckets, deps.secrets, config.queryd.httpfs_path);
-  const engines = openEngines({
-    init: {
-      threads: config.queryd.threads,
-      readable: [folders.readable, folders.results].map((each) => `${each}/`),
-      before: [],
-      first: ["CREATE SCHEMA lakehouse", ...guardStatements, ...jsonGuardStatements],
-      ...(httpfs && { httpfs: { readable: httpfs.prefixes, before: httpfs.statements } }),
-    },
-    memoryBytes: memoryBytes(config.queryd.memory_limit),
-    tempBytes: config.queryd.max_temp_bytes,
-    scratch: folders.temporary,
-    readable: [folders.readable, ...(httpfs ? [extensionsOf(config.queryd.httpfs_path)] : [])],
-    results: folders.results,
-    residentBytes: config.queryd.resident_max_bytes,
-    ...deps,
-  });
+  const engines = openEngines(enginesOf(deps, { folders, readable, httpfs }));
   const remote = httpfs && (await engines.httpfs()) ? httpfs.prefixes : [];
   if (httpfs && remote.length === 0)
     log.info("httpfs cannot be loaded: objects in S3 are copied into the cache");
@@ -69,13 +52,26 @@ export async function openMachinery(deps: QuerydDeps, lifetime: AbortSignal): Pr
   deps.metrics.gauge("queryd_cache_bytes", "Bytes of remote objects kept on disk.", cache.bytes);
   const { residentBytes } = engines;
   deps.metrics.gauge("queryd_resident_bytes", "Text of small datasets kept in memory.", residentBytes);
-  const versions = createVersions({ objects, cache, folder, hidePaths, log, lifetime });
+  const versions = createVersions({
+    objects,
+    cache,
+    folder,
+    memory: memory?.folder,
+    hidePaths,
+    log,
+    lifetime,
+  });
   const views = createViews(log);
   const catalog = createCatalog({ catalogd, log, onChange: async (snapshot) => versions.retire(snapshot) });
   const mark = `end_${newId().replaceAll("-", "")}`;
   const results = { directory: folders.results, bytesMax: config.queryd.max_temp_bytes };
+  const stop = async () => {
+    await engines.stop();
+    await Promise.all([folder.close(), memory?.folder.close()]);
+  };
   return {
     engines,
+    stop,
     analysis: createAnalysis(mark),
     catalog,
     versions,
@@ -85,6 +81,41 @@ export async function openMachinery(deps: QuerydDeps, lifetime: AbortSignal): Pr
     mark,
     results,
   };
+}
+
+interface Reach {
+  folders: { temporary: string; results: string };
+  /** Folders of objects. */
+  readable: readonly string[];
+  httpfs: HttpfsSettings | undefined;
+}
+
+function enginesOf(deps: QuerydDeps, { folders, readable, httpfs }: Reach): EnginesOptions {
+  const { queryd } = deps.config;
+  return {
+    init: {
+      threads: queryd.threads,
+      readable: [...readable, folders.results].map((each) => `${each}/`),
+      before: [],
+      first: ["CREATE SCHEMA lakehouse", ...guardStatements, ...jsonGuardStatements],
+      ...(httpfs && { httpfs: { readable: httpfs.prefixes, before: httpfs.statements } }),
+    },
+    memoryBytes: memoryBytes(queryd.memory_limit),
+    tempBytes: queryd.max_temp_bytes,
+    scratch: folders.temporary,
+    readable: [...readable, ...(httpfs ? [extensionsOf(queryd.httpfs_path)] : [])],
+    results: folders.results,
+    residentBytes: queryd.resident_max_bytes,
+    ...deps,
+  };
+}
+
+/** What a crash left behind is nobody's. */
+async function emptied(...folders: string[]): Promise<void> {
+  for (const folder of folders) {
+    await rm(folder, { recursive: true, force: true });
+    await mkdir(folder, { recursive: true });
+  }
 }
 
 /** Where httpfs lies: its file, or where DuckDB installs extensions. */

@@ -2,9 +2,9 @@
  * The folder DuckDB may read: a hard link for each object of a version in use, and nothing else. What no statement may
  * read is not there, by whatever name it is called: objects of dropped datasets, of nobody, and the catalog's own.
  */
-import { linkSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, linkSync, readdirSync, rmSync, statSync } from "node:fs";
 import { mkdir, realpath, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 export interface Readable {
   path: string;
@@ -15,13 +15,18 @@ export interface Readable {
 export interface ReadableFolder {
   /**
    * Brings a file of this machine within reach; all who give the same id (letters and digits) share one path. Rejects
-   * when the file cannot be linked: it is gone, or on another file system.
+   * when the file cannot be placed there: it is gone, or on another file system.
    */
   add: (id: string, source: string) => Promise<Readable>;
+  /** Removes the folder. */
+  close: () => Promise<void>;
 }
 
-/** Opens the folder empty. */
-export async function openReadableFolder(directory: string): Promise<ReadableFolder> {
+/** Opens the folder empty. `place` brings a file to a path in it. */
+export async function openReadableFolder(
+  directory: string,
+  place: (file: string, path: string) => void = linkSync,
+): Promise<ReadableFolder> {
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true });
   const users = new Map<string, number>();
@@ -35,7 +40,11 @@ export async function openReadableFolder(directory: string): Promise<ReadableFol
       users.set(path, left);
       if (left > 0) return;
       users.delete(path);
-      rmSync(path, { force: true });
+      try {
+        rmSync(path, { force: true });
+      } catch {
+        // A disk that takes no writes keeps it; the next start empties the folder.
+      }
     };
   };
   return {
@@ -45,9 +54,33 @@ export async function openReadableFolder(directory: string): Promise<ReadableFol
       const file = await realpath(source);
       if (!(await stat(file)).isFile()) throw new TypeError("not a file");
       // Counting and linking are one step: nobody's removal comes between.
-      if (!users.has(path)) linkSync(file, path);
+      if (!users.has(path)) place(file, path);
       users.set(path, (users.get(path) ?? 0) + 1);
       return { path, remove: remover(path) };
     },
+    close: () => rm(directory, { recursive: true, force: true }),
   };
+}
+
+/** Where Linux has files in memory. */
+const memoryFolder = "/dev/shm";
+/** Bytes that copies in memory may take together. */
+const inMemoryBytesMax = 256 * 1024 * 1024;
+
+/**
+ * A folder in memory, for copies of objects while the disk takes neither links nor copies. `name` is the same at each
+ * start, so that what a crash left behind is found. Undefined where the system has no files in memory.
+ */
+export async function openMemoryFolder(
+  name: string,
+): Promise<{ directory: string; folder: ReadableFolder } | undefined> {
+  if (!existsSync(memoryFolder)) return undefined;
+  const directory = join(memoryFolder, name);
+  const folder = await openReadableFolder(directory, (file, path) => {
+    const taken = readdirSync(dirname(path)).map((each) => statSync(join(dirname(path), each)).size);
+    const bytes = taken.reduce((sum, size) => sum + size, statSync(file).size);
+    if (bytes > inMemoryBytesMax) throw new RangeError(`copies in memory would take ${bytes} bytes`);
+    copyFileSync(file, path);
+  });
+  return { directory, folder };
 }

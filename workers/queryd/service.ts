@@ -76,7 +76,7 @@ export async function createQueryd(deps: QuerydDeps): Promise<Running<Queryd>> {
       queries.stopAll(stopping());
       await Promise.allSettled([...answering]);
       await refreshing;
-      await machinery.engines.stop();
+      await machinery.stop();
       log.debug("the engines are closed");
     },
   };

@@ -1,12 +1,13 @@
 /** Versions of datasets as DuckDB reads them: a macro each in every child, made at its first use there and dropped after its last. */
 import { ServiceError } from "../../runtime/errors.ts";
+import { storageError } from "../../runtime/files.ts";
 import { inParallel } from "../../runtime/in-parallel.ts";
 import { describe, type Log } from "../../runtime/log.ts";
 import { readSchema } from "../../runtime/parquet-schema.ts";
 import type { Manifest, Snapshot } from "./catalog.ts";
 import { EngineError } from "./engine-error.ts";
 import type { Session } from "./engines.ts";
-import { idOf, type ObjectAddress, type ObjectCache } from "./object-cache.ts";
+import { idOf, type ObjectCache } from "./object-cache.ts";
 import { corrupt, explain, type Found, type Objects } from "./objects.ts";
 import type { Readable, ReadableFolder } from "./readable.ts";
 import type { Source } from "./statement.ts";
@@ -32,6 +33,8 @@ export interface VersionsOptions {
   cache: ObjectCache;
   /** What DuckDB may read. */
   folder: ReadableFolder;
+  /** The same for a few copies, while the disk takes no writes. */
+  memory: ReadableFolder | undefined;
   hidePaths: (text: string) => string;
   log: Log;
   /** What several queries wait for is not stopped by the end of one of them. */
@@ -194,7 +197,7 @@ async function within(options: VersionsOptions, found: Found, use: Use): Promise
   const known = use.version.links.get(id);
   if (known) return known.path;
   const link = "file" in found ? await linked(options, id, found.file) : undefined;
-  if (!link) return copied(options, found.address, use);
+  if (!link) return copied(options, found, use);
   // Another query of the same version may have been first.
   if (use.version.links.has(id)) link.remove();
   else use.version.links.set(id, link);
@@ -210,13 +213,23 @@ async function linked({ folder, log }: VersionsOptions, id: string, file: string
 }
 
 async function copied(
-  { cache, folder, lifetime }: VersionsOptions,
-  address: ObjectAddress,
+  { cache, folder, memory, lifetime }: VersionsOptions,
+  found: Exclude<Found, { url: string }>,
   { manifest, signal, pins }: Use,
 ): Promise<string> {
-  const pinned = await unlessAborted(cache.pin(address, lifetime), signal).catch((cause) =>
-    Promise.reject(explain(cause, manifest, address.key)),
-  );
+  const { address } = found;
+  const pinned = await unlessAborted(cache.pin(address, lifetime), signal).catch(async (cause) => {
+    // A disk that takes no writes can still be read.
+    const told = storageError(cause, "copy");
+    const isFull = told instanceof ServiceError && told.type === "storage_full";
+    const spare = isFull && "file" in found ? await memory?.add(idOf(address), found.file) : undefined;
+    if (!spare) throw explain(cause, manifest, address.key);
+    return { path: undefined, spare };
+  });
+  if (pinned.path === undefined) {
+    pins.push(pinned.spare.remove);
+    return pinned.spare.path;
+  }
   pins.push(pinned.unpin);
   // Apart from links to the object itself, which stay as long as the version.
   const link = await folder.add(`${idOf(address)}copy`, pinned.path);
