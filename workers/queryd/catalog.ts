@@ -10,6 +10,8 @@ export type Manifest = Static<typeof ManifestSchema>;
 export interface Snapshot {
   etag: string;
   datasets: ReadonlyMap<string, Manifest>;
+  /** Why datasets that are registered cannot be read, by name. */
+  unreadable: ReadonlyMap<string, string>;
 }
 
 export interface Catalog {
@@ -44,7 +46,8 @@ export function createCatalog(options: {
       const datasets = new Map(reply.removed ? snapshot?.datasets : []);
       for (const name of reply.removed ?? []) datasets.delete(name);
       for (const manifest of reply.manifests) datasets.set(manifest.name, manifest);
-      const fresh = { etag: reply.catalog_etag, datasets };
+      const unreadable = new Map(reply.unreadable?.map(({ name, reason }) => [name, reason]));
+      const fresh = { etag: reply.catalog_etag, datasets, unreadable };
       await onChange(fresh);
       snapshot = fresh;
     }

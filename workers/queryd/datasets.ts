@@ -9,7 +9,8 @@ import { placeIn } from "./sql-error.ts";
 /**
  * The datasets a statement uses, by the name it uses; `given` are the folded names of its own. A name in the very same
  * letters wins; else letter case does not matter, as everywhere in SQL. A dataset is held also where the name is the
- * statement's own: DuckDB decides which of both is meant. Throws `sql_error` with names that come near.
+ * statement's own: DuckDB decides which of both is meant. Throws `sql_error` with names that come near,
+ * `unavailable` for a dataset that is registered and cannot be read.
  */
 export function resolveDatasets(
   { tables, given }: { tables: ReadonlyMap<string, number | undefined>; given: ReadonlySet<string> },
@@ -53,6 +54,9 @@ function find(name: string, { datasets }: Snapshot): Manifest | undefined {
 }
 
 function unknown(name: string, snapshot: Snapshot, place: unknown): ServiceError {
+  const closed = [...snapshot.unreadable].find(([each]) => fold(each) === fold(name));
+  if (closed)
+    return fail("unavailable", `dataset '${closed[0]}' cannot be read now: ${closed[1]}`, { details: place });
   const near = nearNames(name, [...snapshot.datasets.keys()]);
   const hint = near.length > 0 ? `; did you mean ${near.join(" or ")}?` : "; SHOW TABLES lists them";
   return fail("sql_error", `there is no dataset '${name.slice(0, 200)}'${hint}`, { details: place });
