@@ -23,7 +23,7 @@ export interface Engines {
   openAlone: (signal: AbortSignal) => Promise<Session>;
   /** Resolves, as soon as a core is free, with the function that frees it again. */
   core: (signal: AbortSignal) => Promise<() => void>;
-  /** Has a process ready before the first ingest. */
+  /** Has a process ready, or begins to start one. */
   warm: () => void;
   /** Ends every statement and its process. */
   stop: () => Promise<void>;

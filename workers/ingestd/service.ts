@@ -41,7 +41,6 @@ export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>>
     directory: join(workDirectory, "duckdb"),
     folders: async () => [workDirectory, ...(await stagingFolders(deps.peers.storaged))],
   });
-  engines.warm();
   const jobs = createJobs(clock, config.ingestd.jobs_kept);
   const turns = createLimiter(atOnce, { waitingMax, refusal });
   const parts: IngestParts = { deps, engines, jobs, turns, workDirectory };
@@ -63,6 +62,8 @@ export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>>
     raw: {
       ingest: (input, context) => {
         refuseWhenStopping();
+        // While the file arrives: before the first one, no process is kept for it.
+        engines.warm();
         return measured(() => ingest(input, context, parts));
       },
       preview: (input, context) => {
