@@ -34,6 +34,13 @@ export interface Known {
   parts: number;
   /** What it runs, or ran last. */
   statement: string | undefined;
+  /** Tells it what memory and temporary files it may use. */
+  bound: (limits: Limits) => void;
+}
+
+interface Limits {
+  memoryBytes: number;
+  tempBytes: number;
 }
 
 /** A child held by one query. Its calls reject with `EngineError` where DuckDB refuses, with what ended the child where it ended. */
@@ -103,6 +110,7 @@ export function openEngines(options: EnginesOptions): Engines {
       macros: new Map(),
       residents,
       parts: 1,
+      bound: bounding(lease),
       statement: undefined,
     };
     kept.set(lease.identity, known);
@@ -122,8 +130,7 @@ export function openEngines(options: EnginesOptions): Engines {
           memoryBytes: Math.floor(memoryBytes / parts),
           tempBytes: Math.floor(tempBytes / parts),
         };
-        // Its query tells what became of a child that does not answer.
-        lease.verbs.limit(limits).catch(() => undefined);
+        known.bound(limits);
       });
       known.statement = statement;
       const release = (isUnfinished: boolean) => {
@@ -196,6 +203,29 @@ function createSession(lease: Lease<QueryEngine>, { signal, known, release }: He
       if (isOpen) lease.verbs.end({}).catch(() => undefined);
       release(isOpen);
     },
+  };
+}
+
+/**
+ * One call at a time, with the newest bounds: a child whose statement answers to nothing would be sent more calls than
+ * may be open, and the next query that got it would be refused.
+ */
+function bounding({ verbs }: Pick<Lease<QueryEngine>, "verbs">): (limits: Limits) => void {
+  let newest: Limits | undefined;
+  let telling = false;
+  const tell = async () => {
+    telling = true;
+    while (newest) {
+      const limits = newest;
+      newest = undefined;
+      // Its query tells what became of a child that does not answer.
+      await verbs.limit(limits).catch(() => undefined);
+    }
+    telling = false;
+  };
+  return (limits) => {
+    newest = limits;
+    if (!telling) void tell();
   };
 }
 

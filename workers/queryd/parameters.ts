@@ -36,7 +36,7 @@ export function parametersOf(
   const missing = [...numbers].findIndex((_, at) => !numbers.has(at + 1)) + 1;
   if (missing > 0)
     throw refuse(
-      `the statement uses $${Math.max(...numbers)} and not $${missing}: number its parameters from $1 without gaps`,
+      `the statement uses $${[...numbers].reduce((a, b) => Math.max(a, b))} and not $${missing}: number its parameters from $1 without gaps`,
     );
   const values = matchParameters(names, given);
   return new Map(names.map((name, at) => [name, values[at] as Parameter]));
@@ -60,7 +60,8 @@ function byPosition(names: readonly string[], given: readonly unknown[]): Parame
 function byName(names: readonly string[], given: Readonly<Record<string, unknown>>): Parameter[] {
   const missing = names.filter((name) => !Object.hasOwn(given, name));
   if (missing.length > 0) throw refuse(`params lacks ${list(missing)}, which the statement uses`);
-  const unused = Object.keys(given).filter((name) => !names.includes(name));
+  const used = new Set(names);
+  const unused = Object.keys(given).filter((name) => !used.has(name));
   if (unused.length > 0) throw refuse(`params has ${list(unused)}, which the statement does not use`);
   return names.map((name) => toParameter(given[name], `params.${name}`));
 }

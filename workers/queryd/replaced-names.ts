@@ -1,7 +1,7 @@
 /** Names in a statement that are replaced before it is checked, as long as they were: places in the text stay. */
 import { fail } from "../../runtime/errors.ts";
 import { allTables } from "./own-schema.ts";
-import { tokens } from "./sql-tokens.ts";
+import { replaced, tokens } from "./sql-tokens.ts";
 
 const catalog = '(?:"?(?:memory|system)"? *\\. *)?';
 const main = new RegExp(`^${catalog}"?main"? *\\. *`, "i");
@@ -32,12 +32,12 @@ const longest = 200;
 export function withoutShowAll(sql: string, count: number): string {
   const all = [...tokens(sql)];
   if (/^\s*(describe|desc|show)\s*;*\s*$/i.test(sql)) return `FROM "${allTables}"`;
-  const starts = all.filter(
-    ({ text }, at) => text === "SHOW" && all[at + 1]?.text === "ALL" && all[at + 2]?.text === "TABLES",
-  );
-  if (starts.length !== count) throw fail("sql_error", "write SHOW ALL TABLES in these words");
-  return starts.reduce((text, start) => {
-    const end = all[all.indexOf(start) + 2]?.end ?? start.end;
-    return text.slice(0, start.start) + `FROM "${allTables}"`.padEnd(end - start.start) + text.slice(end);
-  }, sql);
+  const places = all.flatMap(({ text, start }, at) => {
+    const last = all[at + 2];
+    return text === "SHOW" && all[at + 1]?.text === "ALL" && last?.text === "TABLES"
+      ? [{ start, end: last.end }]
+      : [];
+  });
+  if (places.length !== count) throw fail("sql_error", "write SHOW ALL TABLES in these words");
+  return replaced(sql, places, ({ start, end }) => `FROM "${allTables}"`.padEnd(end - start));
 }

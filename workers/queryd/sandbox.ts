@@ -26,8 +26,14 @@ export interface Checked {
   showAll: number;
 }
 
-/** The names WITH gives at some point of the statement, folded, and what each costs to plan: an estimate. */
-type Scope = ReadonlyMap<string, Cost>;
+/**
+ * The names WITH gives at some point of the statement, folded, and what each costs to plan: an estimate. A WITH inside
+ * another looks on in the outer one; a copy for each would cost the square of their number.
+ */
+interface Scope {
+  own: ReadonlyMap<string, Cost>;
+  outer?: Scope;
+}
 interface Cost {
   tables: number;
   joins: number;
@@ -79,7 +85,7 @@ const expressions = new Set([
  */
 export function checkTree(statement: unknown): Checked {
   const walker = createWalker();
-  const cost = walker.walk(statement, new Map(), 0);
+  const cost = walker.walk(statement, { own: new Map() }, 0);
   if (cost.joins > joinsMax) throw tooComplex(`${cost.joins} joins; at most ${joinsMax}`);
   if (cost.tables > tablesMax) throw tooComplex(`${cost.tables} tables; at most ${tablesMax}`);
   const { tables, given, parameters } = walker;
@@ -126,15 +132,16 @@ function createWalker() {
 
   /** A name is known to the WITH items after it and to the query; to itself only when it is recursive. */
   const walkQuery = (node: Node, scope: Scope, depth: number): Cost => {
-    const known = new Map(scope);
+    const own = new Map<string, Cost>();
+    const known = { own, outer: scope };
     for (const { key, value } of cteItems(node)) {
       given.add(fold(key));
-      known.set(fold(key), walk(value, known, depth + 3));
+      own.set(fold(key), walk(value, known, depth + 3));
     }
     const { cte_map: _, ...rest } = node;
     if (node.type === "RECURSIVE_CTE_NODE" || node.type === "CTE_NODE")
-      known.set(fold(String(node.cte_name ?? node.ctename)), free);
-    return walkParts(rest, known, depth);
+      own.set(fold(String(node.cte_name ?? node.ctename)), free);
+    return walkParts(rest, own.size > 0 ? known : scope, depth);
   };
 
   const reference = (node: Node, scope: Scope): Cost => {
@@ -155,10 +162,18 @@ function createWalker() {
         node,
       );
     if (!tables.has(name)) tables.set(name, place?.position);
-    return sum(scope.get(fold(name)) ?? free, { tables: 1, joins: 0 });
+    return sum(costIn(scope, fold(name)), { tables: 1, joins: 0 });
   };
   const found = () => ({ listing, showAll, schemas: qualified.places(given) });
   return { walk, tables, given, parameters, found };
+}
+
+function costIn(scope: Scope, name: string): Cost {
+  for (let inner: Scope | undefined = scope; inner; inner = inner.outer) {
+    const cost = inner.own.get(name);
+    if (cost) return cost;
+  }
+  return free;
 }
 
 const isQuery = (node: Node): boolean => "cte_map" in node;

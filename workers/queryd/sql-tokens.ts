@@ -48,6 +48,22 @@ export function* tokens(sql: string): Generator<Token> {
   }
 }
 
+/** The text with others in these places, which follow one another: one copy, however many they are. */
+export function replaced<Place extends Pick<Token, "start" | "end">>(
+  sql: string,
+  places: readonly Place[],
+  text: (place: Place) => string,
+): string {
+  const parts: string[] = [];
+  let at = 0;
+  for (const place of places) {
+    parts.push(sql.slice(at, place.start), text(place));
+    at = place.end;
+  }
+  parts.push(sql.slice(at));
+  return parts.join("");
+}
+
 function match(pattern: RegExp, text: string, at: number): string | undefined {
   pattern.lastIndex = at;
   return pattern.exec(text)?.[0];

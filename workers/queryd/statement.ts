@@ -1,6 +1,6 @@
 /** The text of a statement: what kind it is, and the text that is run in its place. */
 import { fail } from "../../runtime/errors.ts";
-import { type Token, tokens } from "./sql-tokens.ts";
+import { replaced, type Token, tokens } from "./sql-tokens.ts";
 
 export interface Explain {
   analyze: boolean;
@@ -32,7 +32,7 @@ function withoutSemicolons(sql: string, all: readonly Token[]): string {
   const at = all.findIndex((token) => token.text === ";");
   const rest = at < 0 ? [] : all.slice(at);
   if (rest.some((token) => token.text !== ";")) return sql; // Two statements: the check refuses them.
-  return rest.reduce((text, { start }) => `${text.slice(0, start)} ${text.slice(start + 1)}`, sql);
+  return replaced(sql, rest, () => " ");
 }
 
 function readExplain(all: readonly Token[]): { explain: Explain; end: number; verb: string } {

@@ -71,3 +71,26 @@ test.if(process.platform === "linux")(
     expect(await stack.rows("SELECT count(*) AS n FROM data")).toEqual([{ n: 10 }]);
   },
 );
+
+test.if(process.platform === "linux")(
+  "a process that hears nothing for a while is not told of its bounds without end",
+  async () => {
+    await stack.rows("SELECT 1 AS one");
+    const rows = 2_000_000;
+    const response = await stack.sql(`SELECT range AS i FROM range(${rows})`, {
+      accept: "application/x-ndjson",
+    });
+    const working = children();
+    for (const pid of working) process.kill(pid, "SIGSTOP");
+    // Each of these changes the parts of memory, and with them the bounds of all that work; the result wants its next part.
+    const asked = async () => {
+      for (let round = 0; round < 100; round++)
+        expect(await stack.rows("SELECT 1 AS one")).toEqual([{ one: 1 }]);
+    };
+    await asked();
+    const text = response.text();
+    await asked();
+    for (const pid of working) process.kill(pid, "SIGCONT");
+    expect((await text).split("\n").length - 1).toBe(rows);
+  },
+);
