@@ -133,11 +133,22 @@ async function* rowBatches(parts: readonly Part[], layout: Layout, place: Place)
     checkLengths(batch, rest, place, line);
     return batch;
   };
+  let more: Buffer[] = [];
+  let moreBytes = 0;
+  const all = (): Buffer => {
+    const buffer = Buffer.concat([rest, ...more]);
+    more = [];
+    moreBytes = 0;
+    return buffer;
+  };
   for await (const chunk of readParts(parts)) {
     place.signal.throwIfAborted();
-    yield take(rest.length === 0 ? chunk : Buffer.concat([rest, chunk]), false);
+    more.push(chunk);
+    moreBytes += chunk.length;
+    // A row that does not end is read anew from its begin: only when there is twice as much of it.
+    if (moreBytes >= rest.length) yield take(all(), false);
   }
-  yield take(rest, true);
+  yield take(all(), true);
 }
 
 function wholeRows(buffer: Buffer, last: boolean, marks: Marks): Row[] {

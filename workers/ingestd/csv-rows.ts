@@ -84,6 +84,9 @@ const codeOf = (character: string): number => (character === "" ? -1 : character
 export const isPlain = ({ delimiter, escape: escaping, comment, runs }: Marks): boolean =>
   delimiter.length === 1 && (delimiter[0] ?? 0) < 128 && escaping < 0 && comment < 0 && !runs;
 
+/** Fields of a row that are kept, more than any file may have columns: a row of delimiters alone has millions. */
+const fieldsKept = 32_768;
+
 /**
  * Parses the row at `start`. Returns undefined when the buffer ends before the row does and `last` is false: the
  * caller then brings more. A row with a problem reaches to the next line end after it; nothing of it is made a row
@@ -97,7 +100,7 @@ export function parseRow(buffer: Buffer, start: number, last: boolean, marks: Ma
     const field =
       buffer[at] === marks.quote ? quotedField(buffer, at, last, row, marks) : bareField(buffer, at, marks);
     if (field === undefined) return undefined;
-    row.fields.push(field.field);
+    if (row.fields.length < fieldsKept) row.fields.push(field.field);
     at = afterRun(buffer, field.next, marks);
     if (at >= buffer.length) return last ? { ...row, next: buffer.length } : undefined;
     if (marks.runs && !isLineEnd(buffer[at])) continue;
@@ -245,7 +248,8 @@ export function problemOf(buffer: Buffer, row: Row, columns: number): Problem | 
   const zero = bytes.indexOf(0);
   if (zero >= 0) return inField(row, row.start + zero, "a NUL byte");
   if (row.fields.length === columns) return undefined;
-  const found = `expected ${columns} fields, found ${row.fields.length}`;
+  const count = `${row.fields.length}${row.fields.length === fieldsKept ? " or more" : ""}`;
+  const found = `expected ${columns} fields, found ${count}`;
   return { field: Math.min(row.fields.length, columns) - 1, at: row.start, reason: found };
 }
 

@@ -166,19 +166,18 @@ export interface Names {
  */
 export function nameColumns(header: readonly (string | null)[]): Names {
   const taken = new Set<string>();
+  /** Where the numbers go on for a name that came before. */
+  const next = new Map<string, number>();
   const written = new Set(header.filter((name) => name !== null).map((name) => name.toLowerCase()));
   const warnings: string[] = [];
   const names = header.map((name, index) => {
     const empty = name === null || name === "";
     const wanted = empty ? `column${index + 1}` : name;
     let unique = wanted;
-    for (
-      let count = 2;
-      taken.has(unique.toLowerCase()) || (unique !== name && written.has(unique.toLowerCase()));
-      count++
-    ) {
+    let count = next.get(wanted.toLowerCase()) ?? 2;
+    for (; taken.has(unique.toLowerCase()) || (unique !== name && written.has(unique.toLowerCase())); count++)
       unique = `${wanted}_${count}`;
-    }
+    next.set(wanted.toLowerCase(), count);
     taken.add(unique.toLowerCase());
     if (empty) warnings.push(`column ${index + 1} has no name in the header: it is called '${unique}'`);
     else if (unique !== name)
