@@ -52,7 +52,7 @@ interface Shapes {
   inQuery?: true;
   /** One sentence for the API page. */
   summary: string;
-  /** Ours unless told. */
+  /** Ours by default. */
   errors?: ErrorForm;
 }
 
@@ -89,7 +89,7 @@ export interface Raw extends Shapes {
   consumes?: Readonly<Record<string, TSchema>>;
   /** The answer's body by its media type; what has none, as 204, is among the statuses alone. */
   produces?: Readonly<Record<string, TSchema>>;
-  /** Every HTTP status that is no error; [200] unless told. */
+  /** Every HTTP status that is no error; [200] by default. */
   statuses?: readonly number[];
   /** Headers of the answer that say something of their own, each in a sentence. */
   answerHeaders?: Readonly<Record<string, string>>;

@@ -91,7 +91,7 @@ export class ServiceError extends Error {
 export const fail = (type: ErrorType, message: string, extra?: ErrorExtra): ServiceError =>
   new ServiceError(type, message, extra);
 
-/** The same error, told as one that trying again will not mend. */
+/** The same error, marked as one that trying again will not mend. */
 export const final = ({ type, message, details, retryAfterSeconds, cause }: ServiceError): ServiceError =>
   fail(type, message, {
     details,

@@ -35,7 +35,7 @@ export interface ModelProvider {
   kind: Static<typeof Table>["kind"];
   /** Without a slash at its end. */
   baseUrl: string;
-  /** Whether it takes no call without a key; servers of this machine and private addresses do, unless told. */
+  /** Whether it takes no call without a key; by default all but servers of this machine and of private addresses. */
   needsKey: boolean;
   table: Static<typeof Table>;
 }

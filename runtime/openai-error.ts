@@ -1,4 +1,4 @@
-/** Errors as OpenAI's API tells them, at the doors where its clients come in. */
+/** Errors in the form of OpenAI's API, for the endpoints that its clients call. */
 import { errorStatus, type WireError } from "./errors.ts";
 
 /** Codes of OpenAI's for our types; other types are codes as they are. */

@@ -70,7 +70,7 @@ export async function serveChild<C extends Contract>(
   servePort(port, { invoke, fetch, inFlightMax });
 }
 
-/** What nobody expected: its caller is told nothing of it, the parent's log all. */
+/** An unexpected error goes to the parent's log; its caller gets a bare `internal`. */
 const report = (error: unknown): void => {
   if (!(error instanceof ServiceError)) process.stderr.write(`${Bun.inspect(error)}\n`);
 };

@@ -1,11 +1,11 @@
-/** Divides something among those who work at the moment: each hears which part of the whole it may use. */
+/** Divides something among those who work at the moment: each is given a share of the whole, smaller as they become more. */
 
 export interface Shares {
   /**
-   * `tell` hears of how many parts it has one: now, when that is not `before`, and at each change. The function returned
-   * gives the part back, and says of how many it was.
+   * `report` is called with the number of parts of which the holder may use one: now, when it is not `before`, and at each
+   * change. The function returned gives the part back, and returns the last number.
    */
-  take: (before: number | undefined, tell: (parts: number) => void) => () => number;
+  take: (before: number | undefined, report: (parts: number) => void) => () => number;
 }
 
 /**
@@ -17,22 +17,22 @@ const partsFor = (holders: number): number => 1 + Math.ceil(Math.log2(Math.max(1
 
 export function createShares(): Shares {
   const holders = new Map<(parts: number) => void, number | undefined>();
-  const tellAll = () => {
+  const reportAll = () => {
     const parts = partsFor(holders.size);
-    for (const [tell, told] of holders) {
-      if (told === parts) continue;
-      holders.set(tell, parts);
-      tell(parts);
+    for (const [report, reported] of holders) {
+      if (reported === parts) continue;
+      holders.set(report, parts);
+      report(parts);
     }
   };
   return {
-    take: (before, tell) => {
-      holders.set(tell, before);
-      tellAll();
+    take: (before, report) => {
+      holders.set(report, before);
+      reportAll();
       return () => {
-        const told = holders.get(tell) ?? 1;
-        if (holders.delete(tell)) tellAll();
-        return told;
+        const last = holders.get(report) ?? 1;
+        if (holders.delete(report)) reportAll();
+        return last;
       };
     },
   };

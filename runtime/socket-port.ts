@@ -16,8 +16,8 @@ export const socketDescriptor = 3;
 export const unconfinedVariable = "LAKEHOUSE_UNCONFINED";
 
 /**
- * Opens the port on a connected socket, given by its descriptor, which it owns from then on. `onEnd` is told when the
- * other side is gone; what that means is for the caller to say, so the port itself tells nobody.
+ * Opens the port on a connected socket, given by its descriptor, which it owns from then on. `onEnd` is called
+ * when the other side is gone; the port itself rejects nothing, as only the caller knows what that means.
  */
 export async function openSocketPort(fd: number, onEnd: () => void): Promise<MessagePort> {
   const port = createPort(onEnd);

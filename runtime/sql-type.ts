@@ -62,8 +62,8 @@ export function columnProblem(
       cost += listCost(parseSqlType(type), 1);
     } catch (error) {
       if (!(error instanceof SqlTypeError)) throw error;
-      const told = `the type of column '${name.slice(0, 100)}', ${type.slice(0, 100)}, cannot be: ${error.message}`;
-      return { field: `columns.${at}.type`, problem: told };
+      const problem = `the type of column '${name.slice(0, 100)}', ${type.slice(0, 100)}, cannot be: ${error.message}`;
+      return { field: `columns.${at}.type`, problem };
     }
   }
   if (cost > listCostMax)

@@ -21,7 +21,7 @@ export interface Bounds {
 export const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
 
 /**
- * Runs a command without a shell, at most so long. Never rejects: what kept it from running is told in `err`.
+ * Runs a command without a shell, at most so long. Never rejects: what kept it from running is in `err`.
  * The bound is a timer of our own, since `Bun.spawn` throws on a `timeout` that is no integer.
  */
 export async function run(command: readonly string[], { timeoutMs, cwd, env }: Bounds): Promise<Ran> {

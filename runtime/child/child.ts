@@ -31,7 +31,7 @@ export interface Lease<C extends Contract> {
   fetch: Child<C>["fetch"];
   /** Ends the child and what it does. */
   kill: (reason: ServiceError) => void;
-  /** Resolves when the process is gone, with what its callers were told. */
+  /** Resolves when the process is gone, with the error that its callers got. */
   ended: Promise<ServiceError>;
   /** Gives it back; when its work was told to end, or is unfinished, as soon as it has ended. Later calls change nothing. */
   release: (isUnfinished?: boolean) => void;

@@ -41,9 +41,9 @@ export interface Child<C extends Contract> {
   rest: () => Promise<void>;
   /** Ends it at once; what waits for it rejects with the reason. */
   kill: (reason: ServiceError) => void;
-  /** True from the moment at which its callers are told of its end. */
+  /** True from the moment at which its callers get the error. */
   isGone: () => boolean;
-  /** Resolves when the process is gone, with what its callers were told. */
+  /** Resolves when the process is gone, with the error that its callers got. */
   ended: Promise<ServiceError>;
   /** Resolves when its folder is gone, too. */
   cleared: Promise<void>;

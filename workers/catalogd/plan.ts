@@ -66,10 +66,10 @@ function withForms(name: string, live: readonly Column[], proposed: readonly Col
   });
   const changed = columns.filter(({ form = "fixed" }, index) => form !== (live[index]?.form ?? "fixed"));
   if (changed.length === 0) return columns;
-  const told = ({ type, form }: Column) => (form === "shortest" ? `${type} shortest` : type);
+  const withForm = ({ type, form }: Column) => (form === "shortest" ? `${type} shortest` : type);
   const retyped = changed.map((column) => {
     const before = live.find((each) => each.name === column.name) ?? column;
-    return { name: column.name, from: told(before), to: told(column) };
+    return { name: column.name, from: withForm(before), to: withForm(column) };
   });
   throw driftError(name, { ...schemaDrift(live, proposed), retyped });
 }

@@ -8,7 +8,7 @@ import { type Ask, cacheHeader } from "./conversation.ts";
 import { event, eventStream, type Framing } from "./event-stream.ts";
 import type { Json } from "./provider.ts";
 
-/** How a door tells an answer, which comes as a `chat.completion` or its chunks. */
+/** How an endpoint writes an answer, which comes as a `chat.completion` or its chunks. */
 export interface Door {
   whole: (whole: Json, about: About) => Json;
   chunks: (chunks: AsyncGenerator<Json>, about: About) => AsyncGenerator<Json>;

@@ -17,14 +17,14 @@ export interface Ask {
   body: Json;
   streamed: boolean;
   streamOptions: Json;
-  /** Fields of the request that no provider is told. */
+  /** Fields of the request that are sent to no provider. */
   leftOut?: string[];
   cache: CacheUse;
   /** Window to ask Ollama for, in tokens. */
   contextTokens?: number;
 }
 
-/** The header by which a caller asks for the response cache, and is told what it did. */
+/** The header by which a caller asks for the response cache, and which says what the cache did. */
 export const cacheHeader = "x-lakehouse-cache";
 
 export interface AskOptions {

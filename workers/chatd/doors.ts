@@ -1,4 +1,4 @@
-/** The doors for conversations: each reads what is asked in its own words, and tells the answer in them. */
+/** The doors for conversations: each reads requests and writes answers in its own form. */
 import { readJsonObject } from "../../runtime/body.ts";
 import type { RawContext, RawOf } from "../../runtime/contract.ts";
 import type { Deps } from "../../runtime/service.ts";

@@ -69,7 +69,7 @@ const fields = {
 
 export const OpenAiShape = t.Object(fields, { additionalProperties: true });
 
-/** `/chat` names every field it takes, so that a slip of the pen is told. */
+/** `/chat` names every field it takes, so that a misspelt one is refused. */
 export const OwnShape = closed({
   ...fields,
   cache: t.Optional(t.Union([t.Literal("off"), t.Literal("use"), t.Literal("refresh")])),
@@ -171,7 +171,7 @@ export const Completion = t.Object(
   open,
 );
 
-/** The same with what the product tells of it. */
+/** The same with what the product adds. */
 export const OwnCompletion = t.Object(
   {
     ...Completion.properties,

@@ -72,7 +72,7 @@ export async function createEmbedd(deps: Deps): Promise<Running<Embedd>> {
         const { texts, inTokens, isOne } = inputOf(body.input, chosen);
         const known = knownLength(chosen, embedder);
         const shaped = { ...shortened(chosen, body.dimensions, known), ...extras, inTokens };
-        const answer = await embed(shaped, texts, { name: "input", one: isOne, signal }).catch(told);
+        const answer = await embed(shaped, texts, { name: "input", one: isOne, signal }).catch(asFinal);
         return openAiAnswer(chosen.id, answer, { format: body.encoding_format ?? "float", ignored });
       },
     },
@@ -93,7 +93,7 @@ const goneIf =
 const stopping = () => fail("unavailable", "the service is stopping", { retryAfterSeconds: 1 });
 
 /** A provider's failure was tried again here where that could help: OpenAI's clients would do it once more. */
-const told = (cause: unknown): never => {
+const asFinal = (cause: unknown): never => {
   const isTried = cause instanceof ServiceError && /^(bad_gateway|deadline_exceeded)$/.test(cause.type);
   throw isTried ? final(cause) : cause;
 };

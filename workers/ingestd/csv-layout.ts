@@ -141,7 +141,7 @@ interface SepLine {
   end: number;
 }
 
-/** The line by which Excel is told the delimiter. */
+/** The line that tells Excel the delimiter. */
 function sepLine(head: Buffer, at: number): SepLine | undefined {
   const found = /^("?)sep=([^\r\n"])\1(\r\n|\r|\n|$)/i.exec(head.toString("latin1", at, at + 16));
   if (found === null) return undefined;
@@ -156,8 +156,8 @@ function dialectOf(
 ): { dialect: Dialect; warnings: string[] } {
   const { quote = '"', escape: escaping, comment, nulls } = reading;
   const undivided = { quote, ...(escaping && { escape: escaping }), ...(comment && { comment }) };
-  const told = reading.delimiter ?? sep?.delimiter;
-  const guess: Guess = told === undefined ? guessDelimiter(table, whole, undivided) : { delimiter: told };
+  const given = reading.delimiter ?? sep?.delimiter;
+  const guess: Guess = given === undefined ? guessDelimiter(table, whole, undivided) : { delimiter: given };
   const dialect = { ...undivided, delimiter: guess.delimiter, nulls };
   checkDialect(dialect, {
     delimiter: reading.delimiter !== undefined,

@@ -26,20 +26,24 @@ export function checkDialect(
     if (text !== "" && !/^[!-~]$/.test(text))
       throw fail("invalid_field", `${name}: expected one visible ASCII character, or nothing for none`);
   }
-  const told = (name: string, text: string, byClient: boolean) =>
+  const describe = (name: string, text: string, byClient: boolean) =>
     `${name} '${text}'${byClient ? "" : name === "quote" ? ", the default" : ", found in the file"}`;
   const roles = [
-    { name: "delimiter", text: delimiter ?? "", told: told("delimiter", delimiter ?? "", given.delimiter) },
-    { name: "quote", text: quote, told: told("quote", quote, given.quote) },
-    { name: "escape", text: escaping === quote ? "" : escaping, told: `escape '${escaping}'` },
-    { name: "comment", text: comment, told: `comment '${comment}'` },
+    {
+      name: "delimiter",
+      text: delimiter ?? "",
+      shown: describe("delimiter", delimiter ?? "", given.delimiter),
+    },
+    { name: "quote", text: quote, shown: describe("quote", quote, given.quote) },
+    { name: "escape", text: escaping === quote ? "" : escaping, shown: `escape '${escaping}'` },
+    { name: "comment", text: comment, shown: `comment '${comment}'` },
   ].filter(({ text }) => text !== "");
   for (const [index, one] of roles.entries()) {
     const other = roles.slice(index + 1).find(({ text }) => one.text.includes(text));
     if (other)
       throw fail(
         "invalid_field",
-        `${one.name} and ${other.name}: expected different characters, got ${one.told} and ${other.told}`,
+        `${one.name} and ${other.name}: expected different characters, got ${one.shown} and ${other.shown}`,
       );
   }
   if (escaping !== "" && escaping !== quote && quote === "")
@@ -54,7 +58,7 @@ export function checkDialect(
     );
 }
 
-function checkNull(text: string, roles: readonly { name: string; text: string; told: string }[]): void {
+function checkNull(text: string, roles: readonly { name: string; text: string; shown: string }[]): void {
   if (/[\n\r\0]/.test(text))
     throw fail("invalid_field", "null: expected a text without quote, delimiter, line end and NUL");
   const inside = roles.find((role) => text.includes(role.text));
@@ -63,7 +67,7 @@ function checkNull(text: string, roles: readonly { name: string; text: string; t
     inside.name === "delimiter" ? `; for several texts send ${severalNulls(text.split(inside.text))}` : "";
   throw fail(
     "invalid_field",
-    `null and ${inside.name}: expected a text without quote, delimiter and line end, got '${text}', which holds the ${inside.told}${several}`,
+    `null and ${inside.name}: expected a text without quote, delimiter and line end, got '${text}', which holds the ${inside.shown}${several}`,
   );
 }
 

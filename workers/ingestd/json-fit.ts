@@ -1,4 +1,4 @@
-/** Whether JSON values are what a registered column holds, and how such a column is read. Pure. */
+/** Whether JSON values are what a registered column holds, and how such a column is read. */
 import type { SqlType } from "../../runtime/sql-type.ts";
 import { addValue, emptyShape, type JsonShape } from "./json-shape.ts";
 import type { JsonValue } from "./json-value.ts";

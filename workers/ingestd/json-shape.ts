@@ -2,7 +2,7 @@
  * What all the values at one place of an NDJSON file have in common, and the type that holds each of them: whole
  * numbers BIGINT, other numbers DOUBLE when a double has exactly that value, objects STRUCT, arrays lists. Numbers
  * that neither holds stay text as they are written, and so do columns of different scalars (300 beside "Up" is the text
- * 300). Objects or arrays beside other values stay JSON text, in which a string keeps its quotes. Pure.
+ * 300). Objects or arrays beside other values stay JSON text, in which a string keeps its quotes.
  */
 import { isSameNumber } from "../../runtime/json.ts";
 import type { JsonValue } from "./json-value.ts";

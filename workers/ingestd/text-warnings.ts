@@ -92,13 +92,13 @@ async function valueWarnings(
   return read.flatMap(({ column: { name, cell } }) => {
     const row = byCell.get(cell) ?? {};
     const spelled = Array.isArray(row.spelled) ? row.spelled.slice(0, 10) : [];
-    const told = [
+    const found = [
       [row.words, `are NULL: ${spelled.map((word) => `'${word}'`).join(", ")}`],
       [row.spaces, "have spaces around them"],
       [row.thousands, "have thousands separators"],
     ]
       .filter(([count]) => Number(count ?? 0) > 0)
       .map(([count, what]) => `${count} ${what}`);
-    return told.length === 0 ? [] : [`column '${name}' was read by value: ${told.join("; ")}`];
+    return found.length === 0 ? [] : [`column '${name}' was read by value: ${found.join("; ")}`];
   });
 }

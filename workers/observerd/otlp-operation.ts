@@ -144,7 +144,7 @@ function keptAttributes(span: Span): Record<string, unknown> {
   return keptOf(all, kept, span.attributesLeftOut);
 }
 
-/** The attributes that an operation keeps, beside others; how many more there were is told. */
+/** The attributes that an operation keeps, with the number of those left out. */
 export function keptOf(
   attributes: Attributes,
   beside: Record<string, unknown>,

@@ -13,7 +13,7 @@ import type { Parts } from "./parts.ts";
 
 /** Spans, and traces with their source, that are remembered. */
 const rememberedMax = 20_000;
-/** Reasons that are told of what was not taken. */
+/** Reasons in an answer for what was not taken. */
 const reasonsMax = 5;
 
 /**
@@ -99,7 +99,7 @@ function spanTaker({ operations }: Parts, counted: Counter, refusal: Refusal) {
   };
 }
 
-/** An open span is told again when it has ended. */
+/** An open span is sent again when it has ended. */
 const keyOf = ({ traceId, spanId, isOpen }: Span): string => `${traceId}${spanId}${isOpen ? " open" : ""}`;
 
 /**
@@ -155,7 +155,7 @@ function refusedOf(rejected: readonly string[]): Refused {
   return { count: rejected.length, why: shown + more };
 }
 
-/** What was counted alone is told, too: nothing is dropped without a word. */
+/** What was only counted is in the answer, too: nothing is dropped without a word. */
 const withCounted = ({ count, why }: Refused, counted: number, words: string): Refused =>
   counted === 0
     ? { count, why }

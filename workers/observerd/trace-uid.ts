@@ -1,4 +1,4 @@
-/** Which texts may be the uid of a trace: pathwayd's own word for it, at every door where one is told. */
+/** Which texts may be the uid of a trace: pathwayd's own rule, at every endpoint that takes one. */
 import { fits } from "../../runtime/validate.ts";
 import { TraceUid } from "../pathwayd/contract.ts";
 

@@ -86,7 +86,7 @@ interface Facts {
   levels: number;
 }
 
-/** Types with a level of their own; a MAP is told as a list of structs, which have it. */
+/** Types with a level of their own; a MAP appears as a list of structs, which have it. */
 const nesting = new Set(["LIST", "ARRAY", "STRUCT", "UNION"]);
 
 function factsOf(plan: unknown): Facts {

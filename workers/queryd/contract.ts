@@ -29,7 +29,7 @@ export const SqlRequest = closed({
 
 const Row = t.Record(t.String(), t.Unknown());
 
-/** The answer as JSON: rows, or with `?shape=full` rows with what is told of them. */
+/** The answer as JSON: rows, or with `?shape=full` rows with their columns and counts. */
 export const SqlResult = t.Union([
   t.Array(Row),
   closed({

@@ -1,6 +1,6 @@
 /**
- * DuckDB for queries, in child processes: each query holds one for itself. What a child was told of datasets is known
- * here, so that it is told only what it lacks.
+ * DuckDB for queries, in child processes: each query holds one for itself. The definitions of datasets that a child
+ * has are recorded here, so that only missing ones are sent to it.
  */
 import { type ChildPool, createChildPool, type Lease } from "../../runtime/child/child.ts";
 import type { Clock } from "../../runtime/clock.ts";
@@ -23,7 +23,7 @@ import type { GivenParameters } from "./parameters.ts";
 import { createResidents, type Residents } from "./residents.ts";
 import type { Applied } from "./views.ts";
 
-/** What a child knows of datasets. */
+/** The definitions of datasets that a child has. */
 export interface Known {
   /** The snapshot whose views it has, and the views. */
   views: { etag: string | undefined; applied: Applied };

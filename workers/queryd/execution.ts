@@ -84,12 +84,12 @@ export async function startQuery(machinery: Machinery, query: SqlQuery, life: Qu
     return { body: await start(run), stale, release };
   } catch (cause) {
     release();
-    throw told(cause, life);
+    throw withQueryId(cause, life);
   }
 }
 
-/** An engine that ended is told with the query that it ended in. */
-const told = (cause: unknown, { id }: QueryLife): unknown =>
+/** The error of an engine that ended names the query. */
+const withQueryId = (cause: unknown, { id }: QueryLife): unknown =>
   cause instanceof ServiceError && cause.type === "engine_crashed"
     ? fail(cause.type, cause.message, { details: { query_id: id }, cause: cause.cause })
     : cause;

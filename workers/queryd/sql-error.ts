@@ -74,8 +74,8 @@ export function sqlError(cause: unknown, origin: Origin, hide: HidePaths): unkno
   if (cause.kind === "Unknown" || !statementKinds.has(cause.kind)) return cause;
   const place = cause.position === undefined ? undefined : placeIn(origin, cause.position);
   const hint = castHint(message, origin.sql, place?.position);
-  const told = `${cause.kind} Error: ${message.trimEnd()}${hint === undefined ? "" : `\nHint: ${hint}`}`;
-  return fail("sql_error", told, { cause, ...(place && { details: place }) });
+  const text = `${cause.kind} Error: ${message.trimEnd()}${hint === undefined ? "" : `\nHint: ${hint}`}`;
+  return fail("sql_error", text, { cause, ...(place && { details: place }) });
 }
 
 /** DuckDB bounds its temporary files by the room that the disk has: a bound of nothing is a full disk. */

@@ -1,4 +1,4 @@
-/** One node of DuckDB's syntax tree as JSON, and how a caller is told of it. */
+/** One node of DuckDB's syntax tree as JSON, and how errors name it. */
 import { fail, type ServiceError } from "../../runtime/errors.ts";
 
 export type Node = Record<string, unknown>;

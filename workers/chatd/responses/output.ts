@@ -46,7 +46,7 @@ export const messageItem = (head: Head, at: number): Json => ({
   content: [],
 });
 
-/** As servers of open models tell what a model thought. */
+/** What a model thought, as servers of open models write it. */
 export const reasoningItem = (head: Head, at: number): Json => ({
   id: itemId("rs", head, at),
   type: "reasoning",

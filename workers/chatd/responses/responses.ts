@@ -1,4 +1,4 @@
-/** `/responses`, OpenAI's newer door: what is asked there, and how it is told. Nothing is kept between two requests. */
+/** `/responses`, OpenAI's newer door: how requests are read and answers written. Nothing is kept between two requests. */
 import { openAiError } from "../../../runtime/openai-error.ts";
 import type { Door } from "../answer-http.ts";
 import { event } from "../event-stream.ts";
@@ -32,5 +32,5 @@ function doorOf({ given }: ResponsesAsk, { id, at }: Omit<Head, "given">): Door 
   };
 }
 
-/** How a request is read, and how its answer is told. */
+/** How a request is read, and how its answer is written. */
 export const responses = { read: readResponsesAsk, doorOf };

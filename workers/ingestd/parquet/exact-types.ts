@@ -6,7 +6,7 @@ import type { SchemaElement } from "../../../runtime/parquet-schema.ts";
 
 /** What a value is in the file. */
 export interface FileType {
-  /** As it is told to people, such as TIMESTAMP(NANOS, UTC). */
+  /** As messages name it, such as TIMESTAMP(NANOS, UTC). */
   name: string;
   /** The type that holds all its values, as DuckDB writes it; undefined when there is none. */
   exact?: string;

@@ -1,6 +1,6 @@
 /**
  * Where objects are: `datasets/<name>/<sha256 of the bytes>.parquet`, so that the same file gives the same object. An object
- * is in a version once; rows that are appended a second time get a key of their own. Pure.
+ * is in a version once; rows that are appended a second time get a key of their own.
  */
 
 /** The key without its ending. */
