@@ -1,5 +1,7 @@
 /** Results of statements, held for a while so that their pages come from one run of the statement. */
+
 import type { Clock } from "../../runtime/clock.ts";
+import { dropOldest } from "../../runtime/drop-oldest.ts";
 import { fail } from "../../runtime/errors.ts";
 
 export interface Result {
@@ -29,7 +31,7 @@ export function createHeldResults(clock: Pick<Clock, "elapsed">): HeldResults {
   const held = new Map<string, { result: Result; usedAt: number }>();
   const dropOld = (): void => {
     for (const [id, { usedAt }] of held) if (clock.elapsed() - usedAt > heldMs) held.delete(id);
-    for (const id of held.keys()) if (held.size > resultsMax) held.delete(id);
+    dropOldest(held, resultsMax);
   };
   const cursor = (id: string, offset: number): string => `${id}.${offset}`;
   return {

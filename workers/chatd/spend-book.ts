@@ -1,6 +1,8 @@
 /** What each provider took today (UTC), kept over restarts so that a budget means a day and not a process. */
+
 import { join } from "node:path";
 import type { Clock } from "../../runtime/clock.ts";
+import { dropOldest } from "../../runtime/drop-oldest.ts";
 import type { Durable } from "../../runtime/durable.ts";
 import { readOrNull, writeAtomic } from "../../runtime/files.ts";
 import { holdFiles } from "../../runtime/held-files.ts";
@@ -51,10 +53,7 @@ export async function openSpendBook(
     const spent = days.get(day) ?? new Map<string, Spent>();
     days.delete(day);
     days.set(day, spent);
-    for (const oldest of days.keys()) {
-      if (days.size <= daysMax) break;
-      days.delete(oldest);
-    }
+    dropOldest(days, daysMax);
     return spent;
   };
   let stopTimer: (() => void) | undefined;

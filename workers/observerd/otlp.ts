@@ -1,5 +1,7 @@
 /** OTLP/HTTP in: spans and logged errors become operations; metrics are counted. */
+
 import type { RawOf } from "../../runtime/contract.ts";
+import { dropOldest } from "../../runtime/drop-oldest.ts";
 import { ServiceError } from "../../runtime/errors.ts";
 import type { Observerd } from "./contract.ts";
 import type { Told } from "./operations.ts";
@@ -74,8 +76,8 @@ type Refusal = (told: Told) => string | undefined;
 
 /** Takes the spans of requests; one that comes again, after an answer that was lost, is not recorded twice. */
 function spanTaker({ operations }: Parts, counted: Counter, refusal: Refusal) {
-  const known = createMemory();
-  const sources = createMemory();
+  const known = new Set<string>();
+  const sources = new Map<string, string>();
   return async (request: Record<string, unknown>, spansMax: number): Promise<Refused> => {
     const read = readSpans(request, spansMax);
     const fresh = new Map<string, Told>();
@@ -91,7 +93,9 @@ function spanTaker({ operations }: Parts, counted: Counter, refusal: Refusal) {
       else read.rejected.push(`span '${span.name.slice(0, 60)}': ${why}`);
     }
     if (fresh.size > 0) await operations.record([...fresh.values()]);
-    for (const key of fresh.keys()) known.set(key, "");
+    for (const key of fresh.keys()) known.add(key);
+    dropOldest(known, rememberedMax);
+    dropOldest(sources, rememberedMax);
     counted.add(fresh.size, { outcome: "recorded" });
     counted.add(repeated, { outcome: "repeated" });
     counted.add(read.rejected.length, { outcome: "rejected" });
@@ -106,7 +110,7 @@ const keyOf = ({ traceId, spanId, isOpen }: Span): string => `${traceId}${spanId
  * The spans as operations, those of one trace from one source: Langfuse's when any of its first ones is, for its own
  * spans stand among those of other instrumentations.
  */
-function inOneSource(spans: readonly Span[], sources: Memory): [Span, Told][] {
+function inOneSource(spans: readonly Span[], sources: Map<string, string>): [Span, Told][] {
   const all = spans.map((span): [Span, Told] => [span, operationOf(span)]);
   const langfuse = new Set(
     all.filter(([, { source }]) => source === "langfuse").map(([span]) => span.traceId),
@@ -117,25 +121,6 @@ function inOneSource(spans: readonly Span[], sources: Memory): [Span, Told][] {
     sources.set(traceId, source);
     return [span, { ...told, source }];
   });
-}
-
-type Memory = Pick<Map<string, string>, "has" | "get" | "set">;
-
-/** A map that forgets its oldest entries. */
-function createMemory(): Memory {
-  const map = new Map<string, string>();
-  return {
-    has: (key) => map.has(key),
-    get: (key) => map.get(key),
-    set: (key, value) => {
-      map.set(key, value);
-      for (const oldest of map.keys()) {
-        if (map.size <= rememberedMax) break;
-        map.delete(oldest);
-      }
-      return map;
-    },
-  };
 }
 
 /** Why the log would not take it; one bad item must not take the others with it. */

@@ -1,4 +1,5 @@
 /** Parses and checks a statement once; the verdict depends on the text alone and is kept. */
+import { dropOldest } from "../../runtime/drop-oldest.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
 import type { Session } from "./engines.ts";
 import { givesFewRows } from "./few-rows.ts";
@@ -39,10 +40,7 @@ export function createAnalysis(mark: string): Analysis {
       expected ??= await frameOf(mark, session);
       const verdict = await analyse(sql, session, { mark, expected });
       if (sql.length <= keptCharactersMax) kept.set(sql, verdict);
-      for (const oldest of kept.keys()) {
-        if (kept.size <= keptMax) break;
-        kept.delete(oldest);
-      }
+      dropOldest(kept, keptMax);
       return verdict;
     },
   };

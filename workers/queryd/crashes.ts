@@ -1,5 +1,7 @@
 /** Statements that ended their process: after two of them the statement is refused for a while. */
+
 import type { Clock } from "../../runtime/clock.ts";
+import { dropOldest } from "../../runtime/drop-oldest.ts";
 import { fail } from "../../runtime/errors.ts";
 
 const crashesMax = 2;
@@ -23,10 +25,7 @@ export function createCrashes(clock: Pick<Clock, "elapsed">): Crashes {
       const times = [...lately(key), clock.elapsed()];
       seen.delete(key);
       seen.set(key, times);
-      for (const oldest of seen.keys()) {
-        if (seen.size <= keptMax) break;
-        seen.delete(oldest);
-      }
+      dropOldest(seen, keptMax);
     },
     check: (statement) => {
       if (seen.size === 0) return;

@@ -1,6 +1,8 @@
 /** The queries under way and the latest that ended: their ids, states and how to stop them. */
+
 import type { Static } from "@sinclair/typebox";
 import { type Clock, timestamp } from "../../runtime/clock.ts";
+import { dropOldest } from "../../runtime/drop-oldest.ts";
 import { fail, ServiceError, toWire } from "../../runtime/errors.ts";
 import type { Metrics } from "../../runtime/metrics.ts";
 import type { Query } from "./contract.ts";
@@ -58,10 +60,7 @@ export function createQueries(options: {
     const info = shown(entry);
     info.state = stateOf(failure);
     ended.set(info.query_id, info);
-    for (const oldest of ended.keys()) {
-      if (ended.size <= keptMax) break;
-      ended.delete(oldest);
-    }
+    dropOldest(ended, keptMax);
     outcomes.add(1, { outcome: failure === undefined ? "done" : toWire(failure).type });
     seconds.observe(info.elapsed_ms / 1000);
   };

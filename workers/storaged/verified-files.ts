@@ -1,4 +1,5 @@
 /** Which files were read whole and found to match their checksum: each is hashed once, not at every use. */
+import { dropOldest } from "../../runtime/drop-oldest.ts";
 import type { FileFacts } from "./object-record.ts";
 
 /** Files remembered; the oldest are hashed again when they are asked for. */
@@ -17,10 +18,7 @@ export function createVerifiedFiles(): VerifiedFiles {
   const idOf = ({ ino, mtimeNs, ctimeNs, size }: FileFacts) => `${ino}:${mtimeNs}:${ctimeNs}:${size}`;
   const add = (facts: FileFacts) => {
     known.add(idOf(facts));
-    for (const oldest of known) {
-      if (known.size <= verifiedMax) break;
-      known.delete(oldest);
-    }
+    dropOldest(known, verifiedMax);
   };
   return {
     add,
