@@ -31,8 +31,6 @@ export const OpenAiRequest = t.Object(
     }),
     encoding_format: t.Optional(t.Union([t.Literal("float"), t.Literal("base64")])),
     dimensions: t.Optional(t.Integer({ minimum: 1, maximum: 65_536 })),
-    /** Taken for OpenAI's sake; nothing is done with it. */
-    user: t.Optional(t.String({ maxLength: 1000 })),
   },
   { additionalProperties: true },
 );

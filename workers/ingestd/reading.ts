@@ -90,8 +90,8 @@ function checkFormat(name: string, format: string, timed: boolean): void {
 }
 
 /**
- * The types a column can be asked to have, by every name they go by. Small integers become INTEGER, which is the
- * smallest that open table formats know.
+ * The types a column can be asked to have, by every name they go by. INTEGER is the smallest integer, as in open table
+ * formats: a smaller one would not be kept.
  */
 const typeNames: Record<string, string> = {
   VARCHAR: "VARCHAR",
@@ -100,8 +100,6 @@ const typeNames: Record<string, string> = {
   CHAR: "VARCHAR",
   BOOLEAN: "BOOLEAN",
   BOOL: "BOOLEAN",
-  TINYINT: "INTEGER",
-  SMALLINT: "INTEGER",
   INTEGER: "INTEGER",
   INT: "INTEGER",
   INT4: "INTEGER",

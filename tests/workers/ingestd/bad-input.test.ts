@@ -225,6 +225,14 @@ describe("parameters, before the body is read", () => {
       contains: ["BANANA", "BIGINT"],
     },
     {
+      name: "types with a type that would become a wider one",
+      query: "&types=a:TINYINT",
+      body: good,
+      status: 400,
+      type: "invalid_field",
+      contains: ["TINYINT", "INTEGER"],
+    },
+    {
       name: "types with SQL in it",
       query: "&types=a:BIGINT)%3B%20DROP%20TABLE%20x%3B",
       body: good,
