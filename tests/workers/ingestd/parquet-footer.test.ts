@@ -55,6 +55,16 @@ describe("nesting", () => {
   });
 });
 
+/** A file whose schema has so many columns, and nothing else. */
+function wide(columns: number): Buffer {
+  const elements = Array.from({ length: columns }, (_, at) => {
+    const name = Buffer.from(`c${at}`);
+    return [0x15, 0x02, 0x25, 0, 0x18, name.length, ...name, 0];
+  });
+  const root = [0x48, 1, 114, 0x15, ...varint(2 * columns), 0];
+  return parquetOf([0x19, 0xfc, ...varint(columns + 1), ...root, ...elements.flat()]);
+}
+
 /** Whole files that break off, and footers that are none: each with what is said. */
 const footers: readonly (readonly [string, (file: Buffer) => Buffer, string])[] = [
   ["cut off", (file) => file.subarray(0, -1), "it does not end with PAR1"],
@@ -85,6 +95,7 @@ const footers: readonly (readonly [string, (file: Buffer) => Buffer, string])[] 
     () => parquetOf([0x19, 0xfc, ...varint(1e9)]),
     "at most 262144 are taken",
   ],
+  ["with more columns than are taken", () => wide(100_000), "has 100000 columns; at most 4096 are taken"],
   [
     "with half a million structs in one element",
     () => parquetOf([0x19, 0x1c, ...Array(500_000).fill(0x1c)]),
