@@ -35,21 +35,34 @@ export function createGate(auth: Config["auth"], host: string): Gate {
 /** A gate whose rules can be replaced while requests come in; each request meets one set of rules. */
 export function createChangingGate(auth: Config["auth"], host: string) {
   let now = createGate(auth, host);
+  let countingNow = addressThatCounts(auth);
   const gate: Gate = (request, from) => now(request, from);
+  const addressOf: AddressOf = (headers, socket) => countingNow(headers, socket);
   const change = (next: Config["auth"]) => {
     now = createGate(next, host);
+    countingNow = addressThatCounts(next);
   };
-  return { gate, change };
+  return { gate, addressOf, change };
 }
 
+/** The address of a caller, by its headers and its socket's address. */
+export type AddressOf = (headers: Headers, socket: string | undefined) => string | undefined;
+
 /** Behind a trusted proxy the address that counts is the one it speaks for; anyone else's word is not heard. */
-function addressGate({ allowed_ips, trusted_proxies }: Config["auth"]) {
-  const allowed = addressList(allowed_ips);
+function addressThatCounts({ trusted_proxies }: Config["auth"]): AddressOf {
+  if (trusted_proxies.length === 0) return (_, socket) => socket;
   const trusted = addressList(trusted_proxies);
-  return (headers: Headers, socket: string | undefined): void => {
+  return (headers, socket) => {
     const forwarded = headers.get("x-forwarded-for");
-    const isForwarded = forwarded !== null && isListed(trusted, socket);
-    const caller = isForwarded ? forwardedFor(forwarded, trusted) : socket;
+    return forwarded !== null && isListed(trusted, socket) ? forwardedFor(forwarded, trusted) : socket;
+  };
+}
+
+function addressGate(auth: Config["auth"]) {
+  const allowed = addressList(auth.allowed_ips);
+  const addressOf = addressThatCounts(auth);
+  return (headers: Headers, socket: string | undefined): void => {
+    const caller = addressOf(headers, socket);
     if (caller === "malformed") {
       throw fail("bad_request", "X-Forwarded-For: expected addresses with commas between them");
     }

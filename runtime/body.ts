@@ -3,6 +3,7 @@ import type { Static, TSchema } from "@sinclair/typebox";
 import { isPlain } from "./content-encoding.ts";
 import { fail, ServiceError } from "./errors.ts";
 import { parseJson } from "./json.ts";
+import { begunBody, isShortBody, shortBody } from "./request-body.ts";
 import { decodeBody } from "./request-encoding.ts";
 import { check } from "./validate.ts";
 import { wholeOf } from "./whole.ts";
@@ -31,11 +32,11 @@ async function readAsSent(request: Request, bytesMax: number): Promise<Uint8Arra
     if (whole.length > bytesMax) throw tooLarge(whole.length, bytesMax);
     return whole;
   }
-  if (!request.body) return new Uint8Array();
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   try {
-    for await (const chunk of request.body) {
+    if (isShortBody(request)) return await shortBody(request);
+    for await (const chunk of (await begunBody(request)) ?? []) {
       bytes += chunk.length;
       if (bytes > bytesMax) throw tooLarge(bytes, bytesMax);
       chunks.push(chunk);

@@ -1,11 +1,14 @@
 /** What stands around every HTTP handler: request id, limit, gate; then the form of errors, and the counting. */
-import { type Caller, type Gate, sameProcess } from "./auth.ts";
+import { type AddressOf, type Caller, type Gate, sameProcess } from "./auth.ts";
+import type { Clock } from "./clock.ts";
 import type { ErrorForm, RawContext } from "./contract.ts";
 import { errorBody, fail, ServiceError, toWire } from "./errors.ts";
 import { storageError } from "./files.ts";
 import { describe, type Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import { openAiError } from "./openai-error.ts";
+import { watchBody } from "./request-body.ts";
+import { wholeOf } from "./whole.ts";
 
 export interface GuardDeps {
   gate: Gate;
@@ -13,7 +16,19 @@ export interface GuardDeps {
   metrics: Metrics;
   newId: () => string;
   maxConnections: number;
-  clock: { elapsed: () => number };
+  clock: Pick<Clock, "elapsed" | "after">;
+  /** Longest silence of a caller whose body is awaited, in milliseconds; without it none is too long. */
+  bodyTimeoutMs?: number;
+  /** Requests of one address at once, those included whose body is awaited; without it any number. */
+  perAddress?: { max: number; addressOf: AddressOf };
+}
+
+/** What a route is excused from. */
+export interface Excused {
+  /** Asks for no token. */
+  open?: boolean;
+  /** Is answered whatever else is being done: health and what watches the service. */
+  unlimited?: boolean;
 }
 
 export type Handler = (request: Request, context: RawContext) => Promise<Response> | Response;
@@ -25,32 +40,89 @@ type FormOf = ErrorForm | ((request: Request) => ErrorForm | undefined);
 export function createGuard(deps: GuardDeps) {
   const requests = deps.metrics.counter("http_requests_total", "Requests by route, method and status.");
   const seconds = deps.metrics.histogram("http_request_duration_seconds", "Time until the answer began.");
+  // A request that waits for its caller's bytes is not served meanwhile: however many wait, they shut nobody out.
   let open = 0;
-  deps.metrics.gauge("http_requests_open", "Requests being answered.", () => open);
+  let awaited = 0;
+  deps.metrics.gauge("http_requests_open", "Requests being answered.", () => open - awaited);
+  deps.metrics.gauge("http_requests_awaited", "Requests whose body is awaited.", () => awaited);
+  const admit = () => {
+    if (open - awaited > deps.maxConnections)
+      throw fail("overloaded", "too many requests at once", { retryAfterSeconds: 1 });
+  };
+  const { clock, bodyTimeoutMs } = deps;
+  const arrivals = {
+    clock,
+    silenceMs: bodyTimeoutMs,
+    admit,
+    wait: () => {
+      awaited += 1;
+    },
+    resume: () => {
+      awaited -= 1;
+    },
+  };
+  /** Between services the one that the caller reached has the deadline. */
+  const inside = { ...arrivals, silenceMs: undefined };
+  const addresses = createAddressCount(deps.perAddress);
 
-  return (pattern: string, handler: Handler, isOpen: boolean, form?: FormOf) =>
+  return (
+    pattern: string,
+    handler: Handler,
+    { open: isOpen = false, unlimited = false }: Excused,
+    form?: FormOf,
+  ) =>
     async (request: Request, from: Caller): Promise<Response> => {
       const started = deps.clock.elapsed();
       const requestId = requestIdOf(request.headers, deps.newId);
       let response: Response;
-      open += 1;
+      let leave: (() => void) | undefined;
+      if (!unlimited) open += 1;
       try {
-        if (open > deps.maxConnections)
-          throw fail("overloaded", "too many requests at once", { retryAfterSeconds: 1 });
+        if (!unlimited) admit();
         if (from !== sameProcess) refuseLongHead(request);
         if (!isOpen) deps.gate(request, from);
+        if (!unlimited && from !== sameProcess) leave = addresses?.(request.headers, from());
+        if (!isWithoutBody(request)) watchBody(request, from === sameProcess ? inside : arrivals);
         response = await handler(request, contextOf(request, requestId));
       } catch (error) {
         const errors = typeof form === "function" ? form(request) : form;
         response = failed(storageError(error, "write"), requestId, { log: deps.log, pattern, form: errors });
       } finally {
-        open -= 1;
+        if (!unlimited) open -= 1;
+        leave?.();
       }
+      // What the caller still sends of the body that was given up is no next request.
+      if (response.status === 408 && from !== sameProcess) response.headers.set("connection", "close");
       response.headers.set("x-request-id", requestId);
       requests.add(1, { route: pattern, method: request.method, status: String(response.status) });
       seconds.observe((deps.clock.elapsed() - started) / 1000, { route: pattern });
       return response;
     };
+}
+
+const isWithoutBody = (request: Request): boolean =>
+  request.method === "GET" || request.method === "HEAD" || wholeOf(request) !== undefined;
+
+/** Counts one more request of an address and gives what takes it off again; throws `too_many_requests`. */
+function createAddressCount(rules: GuardDeps["perAddress"]) {
+  if (rules === undefined) return undefined;
+  const counts = new Map<string, number>();
+  return (headers: Headers, socket: string | undefined): (() => void) => {
+    const address = rules.addressOf(headers, socket) ?? "";
+    const count = (counts.get(address) ?? 0) + 1;
+    if (count > rules.max)
+      throw fail(
+        "too_many_requests",
+        `this address has ${rules.max} requests open, and more are not taken: wait for answers`,
+        { retryAfterSeconds: 1 },
+      );
+    counts.set(address, count);
+    return () => {
+      const left = (counts.get(address) ?? 1) - 1;
+      if (left === 0) counts.delete(address);
+      else counts.set(address, left);
+    };
+  };
 }
 
 /** As most servers have it: URL and headers together, in bytes. The server itself takes more, so that we can answer. */

@@ -14,18 +14,21 @@ import {
   type Verb,
 } from "./contract.ts";
 import { fail } from "./errors.ts";
-import { createGuard, type GuardDeps, type Handler } from "./guard.ts";
+import { createGuard, type Excused, type GuardDeps, type Handler } from "./guard.ts";
 import { measureThread } from "./measure-thread.ts";
 import { isAsSent, refuseChanged, routesOfPaths } from "./path-as-sent.ts";
 import { isMatch, matchPath, pathOf, searchOf } from "./route.ts";
 import type { Invoke } from "./rpc.ts";
 import { callOf, rpcHandler } from "./rpc-handler.ts";
+import { idleSeconds, silentFor } from "./silence.ts";
 import { check, fromQuery, inputSchema } from "./validate.ts";
 
 export interface FaceDeps extends GuardDeps {
   name: string;
   notReady: () => string[] | Promise<string[]>;
   maxJsonBytes: number;
+  /** Longest wait for a whole request head, and of a connection between requests; without it Bun's largest. */
+  headTimeoutMs?: number;
 }
 
 export type RawHandler = (input: never, context: RawContext) => Promise<Response>;
@@ -58,23 +61,23 @@ export interface Listening {
   close: (ms: number) => Promise<void>;
 }
 
-/** Longest silence on a connection, in seconds, Bun's largest; streams that are silent for longer switch it off. */
-const idleTimeoutSeconds = 255;
-
 export function createFace(deps: FaceDeps): Face {
   const app = new Elysia();
   const routes: Route[] = [];
   const guarded = createGuard(deps);
+  const idle = idleSeconds(deps.headTimeoutMs);
 
   // One Elysia route a path, for all methods: it answers HEAD by a GET route otherwise, and loses the Content-Length.
   const byPattern = new Map<string, Map<string, Serve>>();
+  const streaming = new Set<Serve>();
   const add = (
     method: HttpMethod,
     pattern: string,
     handler: Handler,
-    { open = false, errors }: { open?: boolean; errors?: ErrorForm | undefined } = {},
+    { errors, streams, ...excused }: Excused & { errors?: ErrorForm | undefined; streams?: true } = {},
   ) => {
-    const serve = guarded(pattern, handler, open, errors);
+    const serve = guarded(pattern, handler, excused, errors);
+    if (streams) streaming.add(serve);
     routes.push({ method, pattern, serve, errors });
     // As Elysia does it: a path that is written out goes before one with parameters.
     routes.sort((a, b) => parametersIn(a.pattern) - parametersIn(b.pattern));
@@ -83,10 +86,9 @@ export function createFace(deps: FaceDeps): Face {
     if (byPattern.has(pattern)) return;
     byPattern.set(pattern, methods);
     const answer = ({ request, server }: { request: Request; server: BunServer | null }) => {
-      // Streams may be silent for long; their services watch for stalled clients themselves.
-      server?.timeout(request, 0);
       const found = methods.get(request.method) ?? serveOf(request);
-      return found(request, () => server?.requestIP(request)?.address);
+      const from = () => server?.requestIP(request)?.address;
+      return silentFor(server, request, { idle, streams: streaming.has(found) }, () => found(request, from));
     };
     app.all(pattern, answer as never, { parse: "none" } as never);
     const isFixed = !/[:*]/.test(pattern);
@@ -100,8 +102,8 @@ export function createFace(deps: FaceDeps): Face {
     const parts = pathOf(url).split("/");
     return routes.find((route) => route.method === method && isMatch(route.pattern, parts))?.serve ?? lost;
   };
-  const lost = guarded("unknown", ({ method, url }) => missing(routes, method, pathOf(url)), false, formAt);
-  const changed = guarded("unknown", (request) => refuseChanged(serveOf(request) !== lost), false);
+  const lost = guarded("unknown", ({ method, url }) => missing(routes, method, pathOf(url)), {}, formAt);
+  const changed = guarded("unknown", (request) => refuseChanged(serveOf(request) !== lost), {});
   /** Where nobody knows what was sent, such as for a path with a slash at its end. */
   const unclear: Serve = (request, from) => (serveOf(request) === lost ? lost : changed)(request, from);
 
@@ -111,7 +113,7 @@ export function createFace(deps: FaceDeps): Face {
     parse: "none",
   } as never);
   return {
-    route: (method, pattern, handler, errors) => add(method, pattern, handler, { errors }),
+    route: (method, pattern, handler, errors) => add(method, pattern, handler, { errors, streams: true }),
     verbs: (contract, invoke, prefix = "") => {
       for (const [verb, endpoint] of Object.entries(contract.endpoints)) {
         if (endpoint.kind !== "verb") continue;
@@ -131,12 +133,12 @@ export function createFace(deps: FaceDeps): Face {
         const { errors } = endpoint;
         for (const place of placesUnder(prefix, endpoint))
           for (const method of endpoint.methods)
-            add(method, place.path, rawHandler(endpoint, handler, place), { errors });
+            add(method, place.path, rawHandler(endpoint, handler, place), { errors, streams: true });
       }
     },
     rpc: (invoke) => add("POST", "/rpc/:verb", rpcHandler(invoke)),
     fetch: (request, from = () => undefined) => serveOf(request)(request, from),
-    listen: (host, port) => listen({ app, changed, unclear }, host, port),
+    listen: (host, port) => listen({ app, changed, unclear, idle }, host, port),
   };
 }
 
@@ -156,9 +158,11 @@ interface Doors {
   changed: Serve;
   /** Answers one whose path may be changed. */
   unclear: Serve;
+  /** Longest silence of a connection, in seconds. */
+  idle: number;
 }
 
-function listen({ app, changed, unclear }: Doors, hostname: string, port: number): Listening {
+function listen({ app, changed, unclear, idle }: Doors, hostname: string, port: number): Listening {
   const from =
     (server: BunServer, request: Request): (() => string | undefined) =>
     () =>
@@ -168,7 +172,7 @@ function listen({ app, changed, unclear }: Doors, hostname: string, port: number
     port,
     reusePort: false,
     development: false,
-    idleTimeout: idleTimeoutSeconds,
+    idleTimeout: idle,
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     routes: routesOfPaths<BunServer>((request, segments, server) =>
       isAsSent(request.url, segments) ? app.fetch(request) : changed(request, from(server, request)),
@@ -205,7 +209,7 @@ function missing(routes: readonly Route[], method: string, path: string): never 
 }
 
 function addHealth(
-  add: (method: HttpMethod, pattern: string, handler: Handler, options?: { open: boolean }) => void,
+  add: (method: HttpMethod, pattern: string, handler: Handler, options: Excused) => void,
   deps: FaceDeps,
 ): void {
   const health = () => Response.json({ status: "ok", service: deps.name });
@@ -221,10 +225,10 @@ function addHealth(
       headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
     });
   for (const method of ["GET", "HEAD"] as const) {
-    add(method, "/health", health, { open: true });
-    add(method, "/livez", health, { open: true });
-    add(method, "/readyz", ready);
-    add(method, "/metrics", metrics);
+    add(method, "/health", health, { open: true, unlimited: true });
+    add(method, "/livez", health, { open: true, unlimited: true });
+    add(method, "/readyz", ready, { unlimited: true });
+    add(method, "/metrics", metrics, { unlimited: true });
   }
 }
 

@@ -4,9 +4,7 @@
  */
 
 import {
-  address,
   choice,
-  flag,
   GiB,
   integer,
   KiB,
@@ -18,22 +16,13 @@ import {
   sizes,
   tables,
   text,
-  url,
   type ValueOf,
 } from "./setting.ts";
 import { authSettings } from "./settings-auth.ts";
 import { chatdSettings, modelSettings, providerSettings } from "./settings-chatd.ts";
+import { listening } from "./settings-listening.ts";
 import { matrixdSettings, memoryBytesMax, pathwaydSettings } from "./settings-memory.ts";
 import { observerdSettings } from "./settings-observerd.ts";
-
-/** What every service that listens has. */
-const listening = (bind: string) => ({
-  bind: text(bind, "address and port to listen on", address),
-  url: text("", "where callers in other processes reach it; empty: http:// and the bind address", url),
-  allow_nonloopback: flag(false, "start on a non-loopback address even without auth.token"),
-  max_connections: integer(1024, [1, 65_535], "requests served at once; more get 503"),
-  max_json_bytes: integer(8 * MiB, [KiB, GiB], "largest JSON request body, in bytes"),
-});
 
 export const settings = {
   "": {

@@ -2,7 +2,7 @@
 
 import { join } from "node:path";
 import { parentPort } from "node:worker_threads";
-import { createChangingGate, sameProcess } from "./auth.ts";
+import { type AddressOf, createChangingGate, sameProcess } from "./auth.ts";
 import { systemClock } from "./clock.ts";
 import { deepFreeze, parseBind, urlOf } from "./config.ts";
 import type { Contract, Running } from "./contract.ts";
@@ -19,6 +19,7 @@ import { servePort } from "./rpc.ts";
 import { loadSecrets } from "./secrets.ts";
 import { createFace, type RawHandler } from "./serve.ts";
 import type { Deps, ServiceDefinition, ServiceStatus } from "./service.ts";
+import type { Config, ServiceSection } from "./settings.ts";
 
 interface Parent {
   on: (event: "message", listener: (message: ToWorker) => void) => void;
@@ -156,8 +157,8 @@ async function begin<C extends Contract, P extends Record<string, Contract>>(
   let draining = false;
   const notReady = () => reasonsOf(running, draining);
   const doors = durableDoors({ name, durable: withAnswers(deps, name, running.durable), ...deps });
-  const limits = { maxConnections: section.max_connections, maxJsonBytes: section.max_json_bytes };
-  const { gate, change } = createChangingGate(config.auth, host);
+  const { gate, addressOf, change } = createChangingGate(config.auth, host);
+  const limits = doorLimits(section, addressOf);
   const face = createFace({ name, gate, log, metrics, newId, notReady, clock: systemClock, ...limits });
   face.verbs(contract, invoke);
   face.raw(contract, running.raw as unknown as Handlers);
@@ -194,6 +195,15 @@ async function begin<C extends Contract, P extends Record<string, Contract>>(
   };
   return { life, port: listening.port };
 }
+
+/** What a listener takes, by its section. */
+const doorLimits = (section: Config[ServiceSection], addressOf: AddressOf) => ({
+  maxConnections: section.max_connections,
+  maxJsonBytes: section.max_json_bytes,
+  headTimeoutMs: section.head_timeout_ms,
+  bodyTimeoutMs: section.body_timeout_ms,
+  perAddress: { max: section.max_requests_per_address, addressOf },
+});
 
 /** The channels that callers in this process have to this service. */
 function createInbound(options: Parameters<typeof servePort>[1]) {

@@ -1,6 +1,7 @@
 /** Streams between a client and a service: unbuffered in both directions, aborts passed on. */
 import type { Contract, Peer, RawContext } from "../../runtime/contract.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
+import { begunBody, bodyFailure, isShortBody, shortBody } from "../../runtime/request-body.ts";
 import { wholeOf } from "../../runtime/whole.ts";
 
 /** Headers of one connection, not of the message (RFC 9110 §7.6.1); `host` and the token are the gateway's own. */
@@ -25,13 +26,14 @@ function forwarded(headers: Headers, drop: ReadonlySet<string>): [string, string
   return [...headers].filter(([name]) => !drop.has(name) && !named?.includes(name));
 }
 
-/** Bodies announced as this short are taken whole: reading a stream costs more than the wait. */
-const shortBytesMax = 64 * 1024;
-
-async function bodyOf(request: Request): Promise<Uint8Array | ReadableStream<Uint8Array> | null> {
-  const announced = request.headers.get("content-length");
-  if (announced === null || announced === "0" || Number(announced) > shortBytesMax) return request.body;
-  return request.bytes();
+async function sentBody(request: Request): Promise<Uint8Array | ReadableStream<Uint8Array> | null> {
+  if (request.headers.get("content-length") === "0") return null;
+  try {
+    return isShortBody(request) ? await shortBody(request) : await begunBody(request);
+  } catch (cause) {
+    if (request.signal.aborted) throw fail("client_closed", "the client went away", { cause });
+    throw cause;
+  }
 }
 
 export interface Proxied {
@@ -49,6 +51,9 @@ export async function proxy(
 ): Promise<Response> {
   const headers = forwarded(request.headers, ofRequests);
   headers.push(["x-request-id", requestId]);
+  // The service is asked when there is something for it to take: silent callers cost it nothing.
+  const body = await sentBody(request);
+  if (signal.aborted) throw fail("client_closed", "the client went away");
   const controller = new AbortController();
   const timer = setTimeout(
     () => controller.abort(fail("deadline_exceeded", `${name} did not answer within ${timeoutMs} ms`)),
@@ -58,7 +63,6 @@ export async function proxy(
   signal.addEventListener("abort", leave, { once: true });
   try {
     const { method } = request;
-    const body = await bodyOf(request);
     const init = { method, headers, body, signal: controller.signal, duplex: "half" } as RequestInit;
     const response = await peer.fetch(path, init);
     // Made in this process, where there is no connection that its headers could be about.
@@ -69,6 +73,8 @@ export async function proxy(
     });
   } catch (cause) {
     if (controller.signal.aborted) throw controller.signal.reason;
+    const failure = bodyFailure(request);
+    if (failure) throw failure;
     if (cause instanceof ServiceError) throw cause;
     throw fail("unavailable", `${name} cannot be reached`, { cause, retryAfterSeconds: 1 });
   } finally {

@@ -1,6 +1,7 @@
 /** The body of a request as the bytes of one file: unwrapped, decompressed, counted, and never held as a whole. */
 import type { Clock } from "../../runtime/clock.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
+import { bodyOf } from "../../runtime/request-body.ts";
 import { type Chunks, type Compression, compressionOf, decompress } from "./decompress.ts";
 import { multipart, type Part } from "./multipart.ts";
 
@@ -38,11 +39,12 @@ export async function openUpload(request: Request, rules: UploadRules): Promise<
   const mediaType = request.headers.get("content-type") ?? "";
   const wrapped = /^multipart\/form-data\b/i.test(mediaType);
   if (length > bytesMax + (wrapped ? envelopeBytesMax : 0)) throw tooLarge(bytesMax);
-  if (request.body === null) throw fail("bad_request", "the request has no body: send a file");
   const encoding = contentEncoding(request.headers.get("content-encoding"));
   const within = (chunks: Chunks, envelope = 0) => limited(chunks, bytesMax + envelope, bytesMax);
   const envelope = wrapped ? envelopeBytesMax : 0;
-  const body = within(readBody(request.body, rules), envelope);
+  const sent = bodyOf(request);
+  if (sent === null) throw fail("bad_request", "the request has no body: send a file");
+  const body = within(readBody(sent, rules), envelope);
   const plain = encoding === undefined ? body : within(decompress(body, encoding), envelope);
   const { file, filename, contentType } = wrapped
     ? await filePart(plain, mediaType)

@@ -3,6 +3,7 @@ import { refuseLongBody } from "../../runtime/body.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { RawContext } from "../../runtime/contract.ts";
 import { fail } from "../../runtime/errors.ts";
+import { bodyOf } from "../../runtime/request-body.ts";
 import type { Deps } from "../../runtime/service.ts";
 import { unlessStalled } from "./body-stream.ts";
 import type { Bucket, Upload, Written } from "./bucket.ts";
@@ -48,7 +49,7 @@ export async function putObject(
   }
   const bytesMax = putBytesMax(key, limits);
   refuseLongBody(headers, bytesMax);
-  const upload = await bucket.receive(key, metered(request.body, { clock, limits, operations }), {
+  const upload = await bucket.receive(key, metered(bodyOf(request), { clock, limits, operations }), {
     bytesMax,
     bytes: announced(headers),
     contentType: contentTypeOf(headers),
