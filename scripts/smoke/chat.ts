@@ -65,9 +65,14 @@ async function checks(
     expectEqual([lakehouse.model, lakehouse.failed[0]?.model], ["good", "other/broken"]);
   });
   await check("a provider's limit is a 429, a missing model a 404, silence a 504", async () => {
-    expectError(await converse(lake, { model: "busy" }), 429, "too_many_requests");
-    expectError(await converse(lake, { model: "other/missing" }), 404, "not_found");
-    expectError(await converse(lake, { model: "hang" }), 504, "deadline_exceeded");
+    const own = (model: string) => converse(lake, { model }, "/v1/chat");
+    expectError(await own("busy"), 429, "too_many_requests");
+    expectError(await own("other/missing"), 404, "not_found");
+    expectError(await own("hang"), 504, "deadline_exceeded");
+  });
+  await check("OpenAI's door says it in OpenAI's form", async () => {
+    const { status, body } = await converse(lake, { model: "busy" });
+    expectEqual([status, (body as { error: { code: string } }).error.code], [429, "rate_limit_exceeded"]);
   });
   await check("an answer that breaks off says so, and never [DONE]", async () => {
     for (const model of ["cut@2", "other/error@2", "other/silent@2"]) {

@@ -29,6 +29,8 @@ export interface Known {
   views: { etag: string | undefined; applied: Applied };
   /** The macros it has, and the paths that each reads. */
   macros: Map<string, string>;
+  /** How many versions had been let go of when it last forgot those it need not know. */
+  dropped: number;
   residents: Residents;
   /** Of how many parts of memory it may use one. */
   parts: number;
@@ -108,6 +110,7 @@ export function openEngines(options: EnginesOptions): Engines {
     const known = {
       views: { etag: undefined, applied: new Map() },
       macros: new Map(),
+      dropped: 0,
       residents,
       parts: 1,
       bound: bounding(lease),

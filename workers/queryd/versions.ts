@@ -62,6 +62,8 @@ const pinConcurrency = 4;
 export function createVersions(options: VersionsOptions): Versions {
   const versions = new Map<string, Version>();
   const broken = new Map<string, string>();
+  /** Versions let go of so far: a child that knows of all has nothing to forget. */
+  let dropped = 0;
 
   const isKnown = (version: Version) => versions.get(version.id) === version;
   const unlink = (version: Version) => {
@@ -71,7 +73,7 @@ export function createVersions(options: VersionsOptions): Versions {
   };
   const drop = (version: Version) => {
     if (version.latest || version.users > 0 || options.lifetime.aborted) return;
-    if (isKnown(version)) versions.delete(version.id);
+    if (isKnown(version) && versions.delete(version.id)) dropped += 1;
   };
   const use = async (
     manifest: Manifest,
@@ -107,7 +109,7 @@ export function createVersions(options: VersionsOptions): Versions {
         }
       };
       try {
-        await forgetAllBut(versions.values(), session);
+        await forgetAllBut(versions.values(), session, dropped);
         const sources: Source[] = [];
         for (const [name, manifest] of used) {
           const version = await use(manifest, { session, signal, pins });
@@ -136,7 +138,13 @@ export function createVersions(options: VersionsOptions): Versions {
 }
 
 /** A child forgets what no query will read again when it is next used. */
-async function forgetAllBut(versions: Iterable<Version>, { known, execute }: Session): Promise<void> {
+async function forgetAllBut(
+  versions: Iterable<Version>,
+  { known, execute }: Session,
+  dropped: number,
+): Promise<void> {
+  if (known.dropped === dropped) return;
+  known.dropped = dropped;
   const macros = new Set([...versions].map(({ macro }) => macro));
   const gone = [...known.macros.keys()].filter((macro) => !macros.has(macro));
   for (const macro of gone) known.macros.delete(macro);
