@@ -66,7 +66,10 @@ describe.skipIf(none !== undefined)("on a machine made fresh", () => {
       fence("sh", "export A=1\ncd /opt\nf() { echo f$A; }\necho here > /etc/lakehouse-runbook"),
       fence("console", "$ pwd; f; hostname\n/opt\nf1\nhost-a\n$ systemctl is-system-running\nrunning"),
       fence("sh background", "sleep 1000"),
-      fence("sh", "pgrep -x sleep; ! command -v bun; test ! -e /opt/lakehouse; ! getent passwd lakehouse"),
+      fence(
+        "sh",
+        "until pgrep -fx 'sleep 1000'; do :; done; ! command -v bun; test ! -e /opt/lakehouse; ! getent passwd lakehouse",
+      ),
       fence("sh fails", "false; true"),
     ].join("");
     expect(await ranLines(blocksOf(text))).toEqual({ ran: 5, checked: 0 });
