@@ -165,6 +165,12 @@ const rows: Row[] = [
     finds: "workers/a/service.ts:1: runtime/upstream.ts asks servers",
   },
   {
+    name: "names fold as SQL folds them",
+    rule: text.foldedNames,
+    example: { "workers/a/columns.ts": "const known = new Set([name.toLowerCase()]);\n" },
+    finds: "workers/a/columns.ts:1: runtime/sql-name.ts folds names",
+  },
+  {
     name: "no trace of one machine",
     rule: text.machineTraces,
     example: { "docs/a.md": `cd /work/${"main"}\n` },

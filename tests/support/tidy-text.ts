@@ -41,6 +41,13 @@ export const ambient = lines(
   "below runtime/ clock, configuration and log are given",
 );
 
+/** By what they are called; runtime/nearest.ts compares what people type. */
+export const foldedNames = lines(
+  (path) => /^(runtime|workers|api)\/.*\.ts$/.test(path) && path !== "runtime/nearest.ts",
+  /\b\w*(name|column|key|identifier|field)s?\)?\.to(Locale)?(Lower|Upper)Case\(|\.localeCompare\(/i,
+  "runtime/sql-name.ts folds names, as DuckDB does: JavaScript folds other letters than ASCII's, too",
+);
+
 /** Files whose `fetch` is their own, not the global one. */
 const ownFetch = new Set(["runtime/links.ts", "runtime/exchange-server.ts", "runtime/upstream.ts"]);
 export const upstreams = lines(

@@ -1,5 +1,6 @@
 /** How a CSV is divided: its delimiter, and the names in its header. Pure: from the first bytes alone. */
 import { fail } from "../../runtime/errors.ts";
+import { fold } from "../../runtime/sql-name.ts";
 import { type Dialect, isBlank, type Marks, marksOf, parseRow, type Row } from "./csv-rows.ts";
 
 /** In the order of preference when two fit equally well. */
@@ -168,17 +169,17 @@ export function nameColumns(header: readonly (string | null)[]): Names {
   const taken = new Set<string>();
   /** Where the numbers go on for a name that came before. */
   const next = new Map<string, number>();
-  const written = new Set(header.filter((name) => name !== null).map((name) => name.toLowerCase()));
+  const written = new Set(header.filter((name) => name !== null).map(fold));
   const warnings: string[] = [];
   const names = header.map((name, index) => {
     const empty = name === null || name === "";
     const wanted = empty ? `column${index + 1}` : name;
     let unique = wanted;
-    let count = next.get(wanted.toLowerCase()) ?? 2;
-    for (; taken.has(unique.toLowerCase()) || (unique !== name && written.has(unique.toLowerCase())); count++)
+    let count = next.get(fold(wanted)) ?? 2;
+    for (; taken.has(fold(unique)) || (unique !== name && written.has(fold(unique))); count++)
       unique = `${wanted}_${count}`;
-    next.set(wanted.toLowerCase(), count);
-    taken.add(unique.toLowerCase());
+    next.set(fold(wanted), count);
+    taken.add(fold(unique));
     if (empty) warnings.push(`column ${index + 1} has no name in the header: it is called '${unique}'`);
     else if (unique !== name)
       warnings.push(`column ${index + 1} repeats the name '${name}': it is called '${unique}'`);

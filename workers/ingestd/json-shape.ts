@@ -5,6 +5,7 @@
  * 300). Objects or arrays beside other values stay JSON text, in which a string keeps its quotes.
  */
 import { isSameNumber } from "../../runtime/json.ts";
+import { fold } from "../../runtime/sql-name.ts";
 import type { JsonValue } from "./json-value.ts";
 import { identifier } from "./sql-text.ts";
 
@@ -108,7 +109,7 @@ function nestedType(shape: JsonShape): { type: string; structure: Structure } | 
     return type === undefined ? undefined : { type, structure: type };
   }
   const keys = [...shape.fields.keys()];
-  const distinct = new Set(keys.map((key) => key.toLowerCase()));
+  const distinct = new Set(keys.map(fold));
   if (keys.length === 0 || distinct.size < keys.length || distinct.has("")) return undefined;
   const fields = keys.map((key) => ({ key, nested: nestedType(shape.fields.get(key) ?? emptyShape()) }));
   if (fields.some(({ nested }) => nested === undefined)) return undefined;

@@ -1,6 +1,7 @@
 /** Where a corpus's rows come from: a dataset or a statement, read through queryd. */
 import type { Static } from "@sinclair/typebox";
 import { type ErrorType, fail, fromWire } from "../../runtime/errors.ts";
+import { fold } from "../../runtime/sql-name.ts";
 import { check } from "../../runtime/validate.ts";
 import { ErrorBody, type Peers } from "./corpus-peers.ts";
 import { rowField } from "./live-corpus.ts";
@@ -35,9 +36,9 @@ export async function findSource(spec: Spec, peers: Peers, signal: AbortSignal):
     spec.dataset === undefined
       ? await describe(spec.sql ?? "", peers, signal)
       : await datasetOf(spec.dataset, peers, signal);
-  const known = new Set(columns.map((name) => name.toLowerCase()));
+  const known = new Set(columns.map(fold));
   const wanted = [spec.id_column, ...spec.text_columns, ...(spec.metadata_columns ?? [])];
-  const missing = [...new Set(wanted)].filter((name) => !known.has(name.toLowerCase()));
+  const missing = [...new Set(wanted)].filter((name) => !known.has(fold(name)));
   if (missing.length > 0)
     throw fail(
       "unprocessable",

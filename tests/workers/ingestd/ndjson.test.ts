@@ -131,6 +131,24 @@ const taken: [name: string, lines: string[], expected: Taken][] = [
     },
   ],
   [
+    "a letter that SQL does not fold is one of its own",
+    ['{"k":1,"\u212a":2,"É":3,"é":4}', '{"a":{"k":1,"\u212a":2}}'],
+    {
+      types: {
+        k: "BIGINT",
+        "\u212a": "BIGINT",
+        É: "BIGINT",
+        é: "BIGINT",
+        a: 'STRUCT(k BIGINT, "\u212a" BIGINT)',
+      },
+      cells: [
+        ["1", "2", "3", "4", null],
+        [null, null, null, null, "{'k': 1, '\u212a': 2}"],
+      ],
+      warnings: [],
+    },
+  ],
+  [
     "keys that differ by case are two columns",
     ['{"a":1,"A":2}'],
     {
