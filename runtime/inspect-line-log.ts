@@ -1,9 +1,9 @@
 /** A line log read again while it is in use: every line, as it stands on the disk now. */
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
+import { isWholeLine, linesIn, readLine } from "./checked-lines.ts";
 import type { Finding, Inspected } from "./durable.ts";
 import { errorCode } from "./files.ts";
-import { linesIn, readLine } from "./line-log.ts";
 
 export interface LineLogInspection<T> {
   directory: string;
@@ -65,7 +65,7 @@ async function* inspectLines<T>(
   let told = 0;
   for await (const { line, bytes } of linesIn(handle, end)) {
     signal.throwIfAborted();
-    if (bytes.at(-1) !== newline) break;
+    if (!isWholeLine({ bytes })) break;
     whole += bytes.length;
     const problem = problemOf(bytes, line, given);
     if (problem !== undefined) yield damage(`${place} line ${line}`, problem, remedy(line));
@@ -76,8 +76,6 @@ async function* inspectLines<T>(
   if (whole < end) yield damage(place, `${end - whole} bytes at its end are no whole line`, remedy(0));
   yield { progress: { done: end, total: end, of: `bytes of ${place}` } };
 }
-
-const newline = 0x0a;
 
 function problemOf<T>(bytes: Buffer, line: number, { format, version, check }: LineLogInspection<T>) {
   const { reason, value } = readLine(bytes);

@@ -3,8 +3,9 @@
  * The first record says what the log is. Appends that come together share one fsync (group commit, as in PostgreSQL's
  * WAL). A line cut short at the end is dropped and told; a damaged line elsewhere is skipped, told and kept aside.
  */
-import { type FileHandle, open, stat, truncate } from "node:fs/promises";
+import { open, stat, truncate } from "node:fs/promises";
 import { basename } from "node:path";
+import { isWholeLine, type LineFault, lineOf, linesOf, readLine } from "./checked-lines.ts";
 import { fail } from "./errors.ts";
 import { errorCode, syncFile, writeAtomic } from "./files.ts";
 import { openLogTail } from "./log-tail.ts";
@@ -18,7 +19,7 @@ export interface DamagedLine {
   /** Where it begins in the file. */
   offset: number;
   bytes: number;
-  reason: "checksum" | "form";
+  reason: LineFault;
 }
 
 /** What opening a log found. */
@@ -61,19 +62,8 @@ export interface LineLogOptions<T> {
 }
 
 const reportedMax = 100;
-/** Pieces in which a log is read, in bytes. */
+/** Pieces in which a log is written anew, in characters. */
 const pieceBytes = 1024 * 1024;
-const prefix = '{"crc32":"';
-const middle = '","record":';
-const head = prefix.length + 8 + middle.length;
-
-const checksum = (text: string | Uint8Array): string => Bun.hash.crc32(text).toString(16).padStart(8, "0");
-
-function lineOf(record: unknown): string {
-  const text = JSON.stringify(record);
-  return `${prefix}${checksum(text)}${middle}${text}}\n`;
-}
-
 /**
  * Opens the log, makes it when there is none, and replays it. Throws `corrupt` for another format or a newer version,
  * `memory_full` before anything is read of a log that does not fit.
@@ -169,7 +159,7 @@ async function load<T>(options: LineLogOptions<T>): Promise<{ report: LogReport;
   const report: LogReport = { records: 0, bytes: 0, damaged: [], damagedCount: 0 };
   const aside: Uint8Array[] = [];
   for await (const { line, offset, bytes } of linesOf(path)) {
-    if (bytes.at(-1) !== newline) {
+    if (!isWholeLine({ bytes })) {
       report.torn = { offset, bytes: bytes.length };
       break;
     }
@@ -196,70 +186,11 @@ export async function* readLineLog<T>(
   { end, onDamaged }: { end?: number; onDamaged?: (line: number) => void } = {},
 ): AsyncGenerator<T> {
   for await (const { line, bytes } of linesOf(path, end)) {
-    if (bytes.at(-1) !== newline) return;
+    if (!isWholeLine({ bytes })) return;
     const { reason, value } = readLine(bytes);
     if (reason !== undefined) onDamaged?.(line);
     else if (line > 1) yield value as T;
   }
-}
-
-const newline = 0x0a;
-
-/** The lines of a file, each with its line end; the last may lack one. None when there is no file. */
-async function* linesOf(path: string, end?: number): AsyncGenerator<Line> {
-  const file = await open(path, "r").catch((cause) => {
-    if (errorCode(cause) === "ENOENT") return undefined;
-    throw cause;
-  });
-  if (file) yield* linesIn(file, end);
-}
-
-interface Line {
-  /** From 1. */
-  line: number;
-  offset: number;
-  bytes: Buffer;
-}
-
-/** The lines in the first `end` bytes of an open file, which is closed in the end. */
-export async function* linesIn(file: FileHandle, end = Number.POSITIVE_INFINITY): AsyncGenerator<Line> {
-  let line = 0;
-  let offset = 0;
-  let rest = Buffer.alloc(0);
-  try {
-    for (let at = 0; at < end; ) {
-      const piece = Buffer.allocUnsafe(pieceBytes);
-      const { bytesRead } = await file.read(piece, 0, Math.min(pieceBytes, end - at), at);
-      if (bytesRead === 0) break;
-      at += bytesRead;
-      rest =
-        rest.length === 0
-          ? piece.subarray(0, bytesRead)
-          : Buffer.concat([rest, piece.subarray(0, bytesRead)]);
-      for (let stop = rest.indexOf(newline) + 1; stop > 0; stop = rest.indexOf(newline) + 1) {
-        yield { line: ++line, offset, bytes: rest.subarray(0, stop) };
-        offset += stop;
-        rest = rest.subarray(stop);
-      }
-    }
-    if (rest.length > 0) yield { line: line + 1, offset, bytes: rest };
-  } finally {
-    await file.close();
-  }
-}
-
-/** The record of a line that ends with its line end, or why it is none. */
-export function readLine(line: Buffer): { reason?: DamagedLine["reason"]; value?: unknown } {
-  const record = line.subarray(head, -2);
-  const isFormed =
-    line.length > head + 2 &&
-    line.at(-2) === 0x7d &&
-    line.toString("latin1", 0, prefix.length) === prefix &&
-    line.toString("latin1", prefix.length + 8, head) === middle;
-  if (!isFormed) return { reason: "form" };
-  if (checksum(record) !== line.toString("latin1", prefix.length, prefix.length + 8))
-    return { reason: "checksum" };
-  return { value: JSON.parse(record.toString()) };
 }
 
 function refusal<T>(replay: (record: T) => void, record: T): DamagedLine["reason"] | undefined {

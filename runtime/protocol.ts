@@ -18,6 +18,8 @@ export interface Init {
   peers: Record<string, PeerLink>;
   /** The services as they are at this start, itself included. */
   services: ServiceStatus[];
+  /** Places that the operator accepts as they stand. */
+  adopted?: string[];
 }
 
 export type ToWorker =

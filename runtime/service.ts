@@ -3,6 +3,7 @@ import type { Clock } from "./clock.ts";
 import type { Contract, Peer, Running } from "./contract.ts";
 import type { Idempotency } from "./idempotency.ts";
 import type { Log } from "./log.ts";
+import type { Marks } from "./marks/marks.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Secrets } from "./secrets.ts";
 import type { Face } from "./serve.ts";
@@ -21,6 +22,10 @@ export interface Deps<Peers extends Record<string, Contract> = Record<never, nev
   newId: () => string;
   /** Absolute; created, and owned by this service alone: `<data_dir>/<service>`. */
   directory: string;
+  /** How far what this service keeps has come; kept apart from it. */
+  marks: Marks;
+  /** Whether the operator has accepted what is at this place as it stands, by `--adopt=pathwayd/traces.log`. */
+  adopted: (place: string) => boolean;
   peers: { [N in keyof Peers]: Peer<Peers[N]> };
   /** The services of this process as the supervisor last saw them. */
   system: () => ServiceStatus[];

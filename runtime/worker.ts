@@ -12,6 +12,7 @@ import { openIdempotency, withAnswers } from "./idempotency.ts";
 import { counted, createInvoke } from "./invoke.ts";
 import { createLinks } from "./links.ts";
 import { createLog, describe, type Log } from "./log.ts";
+import { type Marks, openMarks } from "./marks/marks.ts";
 import { createMetrics } from "./metrics.ts";
 import type { FromWorker, Init, PeerLink, ToWorker } from "./protocol.ts";
 import type { Live } from "./reload.ts";
@@ -112,8 +113,9 @@ function act(life: Life, message: ToWorker): void {
 type Handlers = Record<string, RawHandler>;
 type Readiness = Pick<Running<Contract>, "notReady" | "othersNotReady">;
 
-const reasonsOf = async (running: Readiness, draining: boolean): Promise<string[]> => [
+const reasonsOf = async (running: Readiness, marks: Marks, draining: boolean): Promise<string[]> => [
   ...(draining ? ["stopping"] : []),
+  ...marks.problems(),
   ...(running.notReady?.() ?? []),
   ...((await running.othersNotReady?.()) ?? []),
 ];
@@ -131,9 +133,7 @@ async function begin<C extends Contract, P extends Record<string, Contract>>(
   const [name, config] = [init.name, deepFreeze(init.config)];
   const section = config[name];
   const { peers, relink, present } = createLinks(definition.peers ?? ({} as P), init.peers, config);
-  const directory = join(config.data_dir, name);
-  await makeDirectory(directory);
-  const idempotency = await openIdempotency(directory, systemClock, log);
+  const { directory, marks, idempotency, close } = await openKept(name, config.data_dir, log);
   const metrics = createMetrics();
   const newId = () => crypto.randomUUID();
   let system = init.services;
@@ -146,6 +146,8 @@ async function begin<C extends Contract, P extends Record<string, Contract>>(
     idempotency,
     newId,
     directory,
+    marks,
+    adopted: (place) => init.adopted?.includes(place) ?? false,
     peers,
     system: () => system,
   };
@@ -155,7 +157,7 @@ async function begin<C extends Contract, P extends Record<string, Contract>>(
   const invoke = counted(contract, plain, { metrics, clock: systemClock });
   const { host, port } = parseBind(section.bind);
   let draining = false;
-  const notReady = () => reasonsOf(running, draining);
+  const notReady = () => reasonsOf(running, marks, draining);
   const doors = durableDoors({ name, durable: withAnswers(deps, name, running.durable), ...deps });
   const { gate, addressOf, change } = createChangingGate(config.auth, host);
   const limits = doorLimits(section, addressOf);
@@ -190,10 +192,23 @@ async function begin<C extends Contract, P extends Record<string, Contract>>(
       await doors.stop();
       await running.stop();
       inbound.close();
-      await idempotency.close();
+      await close();
     },
   };
   return { life, port: listening.port };
+}
+
+/** What the runtime keeps for a service. */
+async function openKept(name: string, dataDir: string, log: Log) {
+  const directory = join(dataDir, name);
+  await makeDirectory(directory);
+  const marks = await openMarks({ dataDir, service: name, clock: systemClock, log });
+  const idempotency = await openIdempotency(directory, systemClock, log);
+  const close = async () => {
+    await idempotency.close();
+    await marks.close();
+  };
+  return { directory, marks, idempotency, close };
 }
 
 /** What a listener takes, by its section. */

@@ -10,6 +10,7 @@ import { makeDirectory } from "../../runtime/files.ts";
 import { openIdempotency } from "../../runtime/idempotency.ts";
 import { createInvoke } from "../../runtime/invoke.ts";
 import { createLog } from "../../runtime/log.ts";
+import { openMarks } from "../../runtime/marks/marks.ts";
 import { createMetrics } from "../../runtime/metrics.ts";
 import { client, overLocal } from "../../runtime/rpc.ts";
 import type { Secrets } from "../../runtime/secrets.ts";
@@ -54,7 +55,13 @@ export interface InProcess<C extends Contract> {
 /** Starts a service over its real peers. `directory` of the service is `<data_dir>/<name>`. */
 export async function startInProcess<C extends Contract, P extends Record<string, Contract>>(
   definition: ServiceDefinition<C, P>,
-  options: { config: Config; peers: Deps<P>["peers"]; secrets?: Secrets; clock?: Clock },
+  options: {
+    config: Config;
+    peers: Deps<P>["peers"];
+    secrets?: Secrets;
+    clock?: Clock;
+    adopted?: Deps["adopted"];
+  },
 ): Promise<InProcess<C>> {
   const { name } = definition.contract;
   const directory = join(options.config.data_dir, name);
@@ -62,10 +69,11 @@ export async function startInProcess<C extends Contract, P extends Record<string
   const lines: LogLines = [];
   const log = createLog(name, "debug", (line) => lines.push(JSON.parse(line)));
   const metrics = createMetrics();
+  const marks = await openMarks({ dataDir: options.config.data_dir, service: name, clock: systemClock, log });
   const idempotency = await openIdempotency(directory, systemClock);
   const newId = () => crypto.randomUUID();
   const { config, peers, secrets = { s3: () => undefined, provider: () => undefined } } = options;
-  const { clock = systemClock } = options;
+  const { clock = systemClock, adopted = () => false } = options;
   const running = await definition
     .create({
       config,
@@ -77,10 +85,13 @@ export async function startInProcess<C extends Contract, P extends Record<string
       idempotency,
       newId,
       directory,
+      marks,
+      adopted,
       system: () => [],
     })
     .catch(async (cause) => {
       await idempotency.close();
+      await marks.close();
       throw cause;
     });
   const invoke = createInvoke(definition.contract, running.verbs, { idempotency, log });
@@ -111,6 +122,7 @@ export async function startInProcess<C extends Contract, P extends Record<string
     stop: async () => {
       await running.stop();
       await idempotency.close();
+      await marks.close();
     },
   };
 }

@@ -9,6 +9,7 @@ import { makeDirectory } from "../../runtime/files.ts";
 import { openIdempotency } from "../../runtime/idempotency.ts";
 import { createInvoke } from "../../runtime/invoke.ts";
 import { createLog } from "../../runtime/log.ts";
+import { openMarks } from "../../runtime/marks/marks.ts";
 import { createMetrics } from "../../runtime/metrics.ts";
 import { client, overLocal } from "../../runtime/rpc.ts";
 import type { Config } from "../../runtime/settings.ts";
@@ -28,15 +29,17 @@ export interface Memory {
 export interface MemoryOptions {
   clock?: Clock;
   config?: Partial<Config["pathwayd"]>;
+  adopted?: (place: string) => boolean;
 }
 
 /** Starts pathwayd on `<dataDir>/pathwayd`. */
 export async function openMemory(dataDir: string, options: MemoryOptions = {}): Promise<Memory> {
-  const { clock = systemClock, config = {} } = options;
+  const { clock = systemClock, config = {}, adopted = () => false } = options;
   const directory = join(dataDir, "pathwayd");
   await makeDirectory(directory);
   const lines: LogLines = [];
   const log = createLog("pathwayd", "debug", (line) => lines.push(JSON.parse(line)));
+  const marks = await openMarks({ dataDir, service: "pathwayd", clock: systemClock, log });
   const idempotency = await openIdempotency(directory, clock);
   const metrics = createMetrics();
   const running = await createPathwayd({
@@ -46,12 +49,15 @@ export async function openMemory(dataDir: string, options: MemoryOptions = {}): 
     metrics,
     idempotency,
     directory,
+    marks,
+    adopted,
     peers: {},
     newId: () => crypto.randomUUID(),
     secrets: { s3: () => undefined, provider: () => undefined },
     system: () => [],
   }).catch(async (cause) => {
     await idempotency.close();
+    await marks.close();
     throw cause;
   });
   const invoke = createInvoke(pathwayd, running.verbs, { idempotency, log });
@@ -64,6 +70,7 @@ export async function openMemory(dataDir: string, options: MemoryOptions = {}): 
     stop: async () => {
       await running.stop();
       await idempotency.close();
+      await marks.close();
     },
   };
 }
