@@ -75,6 +75,8 @@ export interface Verb extends Shapes {
 /** A call between services that has no public path. */
 export interface Internal {
   kind: "internal";
+  /** Asked twice it does no more than once: it reads, or what it leaves behind is nobody's. */
+  reads?: true;
   body: TObject;
   reply: TSchema;
   summary: string;
@@ -187,6 +189,12 @@ export const mutates = (endpoint: Endpoint): boolean => {
   if (endpoint.kind === "internal" || endpoint.reads) return false;
   return methodsOf(endpoint).some((method) => method !== "GET" && method !== "HEAD");
 };
+
+/** Whether it may be asked again by whoever got no answer: it does nothing, or nothing more than once. */
+export const isSafe = (endpoint: Endpoint): boolean =>
+  endpoint.reads === true ||
+  (endpoint.kind !== "internal" &&
+    methodsOf(endpoint).every((method) => method === "GET" || method === "HEAD"));
 
 /** The parts of an endpoint's input, each a closed object. */
 export const inputSchemas = (endpoint: Endpoint): TObject[] => {

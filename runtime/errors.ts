@@ -34,6 +34,7 @@ export const errorStatus = {
   internal: 500,
   corrupt: 500,
   bad_gateway: 502,
+  outcome_unknown: 502,
   unavailable: 503,
   overloaded: 503,
   deadline_exceeded: 504,

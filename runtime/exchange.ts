@@ -46,8 +46,8 @@ export interface Exchanges {
   fetch: (path: string, init?: RequestInit) => Promise<Response>;
   take: (frame: Frame) => void;
   attach: (port: MessagePort) => void;
-  /** Fails what is open. */
-  detach: (reason: ServiceError) => void;
+  /** Fails what is open, each with its own reason. */
+  detach: (reasonOf: (method: string, path: string) => ServiceError) => void;
 }
 
 /** One exchange as its caller has it. */
@@ -57,16 +57,16 @@ export interface Open {
 }
 
 export function createExchanges(peer: string, inFlightMax: number): Exchanges {
-  const open = new Map<number, Open>();
+  const open = new Map<number, Open & { sent: { method: string; path: string } }>();
   let port: MessagePort | undefined;
   let lastId = 0;
   return {
     attach: (next) => {
       port = next;
     },
-    detach: (reason) => {
+    detach: (reasonOf) => {
       port = undefined;
-      for (const each of [...open.values()]) each.fail(reason);
+      for (const { sent, fail } of [...open.values()]) fail(reasonOf(sent.method, sent.path));
     },
     take: (frame) => open.get(frame.exchange)?.take(frame),
     fetch: async (path, init = {}) => {
@@ -84,7 +84,7 @@ export function createExchanges(peer: string, inFlightMax: number): Exchanges {
         refuse: reject,
         end: () => open.delete(id),
       });
-      open.set(id, exchange);
+      open.set(id, { ...exchange, sent: { method: init.method ?? "GET", path } });
       void exchange.begin(path, init);
       return promise;
     },

@@ -1,10 +1,12 @@
 /** A service's clients of the services it calls, whatever the way to them is. */
 import { tokensOf } from "./auth.ts";
-import type { Contract, Peer } from "./contract.ts";
+import { type Contract, isSafe, type Peer } from "./contract.ts";
+import { ServiceError } from "./errors.ts";
 import type { PeerLink } from "./protocol.ts";
-import { type Call, type CallLimits, client, overPort, type PortTransport } from "./rpc.ts";
+import { type Call, type CallLimits, client, overPort, type PortTransport, type Safe } from "./rpc.ts";
 import { direct, overHttp, refusedToken } from "./rpc-http.ts";
 import type { Config } from "./settings.ts";
+import { fetchFailure, isSafeRequest } from "./unanswered.ts";
 import { fetchAsSent } from "./upstream.ts";
 
 /** The clients of a service's peers, which live on while the peers are replaced behind them. */
@@ -28,7 +30,8 @@ export function createLinks<P extends Record<string, Contract>>(
       const link = given[name];
       if (!link) throw new Error(`topology.ts does not let this service call ${name}`);
       const url = () => urls.get(name) ?? link.url;
-      const transport = overPort(name, limits);
+      const safe = safeOf(contract);
+      const transport = overPort(name, limits, safe);
       // In this process nobody asks for a token.
       if (link.local) ports.set(name, transport);
       relink(name, link);
@@ -36,6 +39,7 @@ export function createLinks<P extends Record<string, Contract>>(
       const target = {
         peer: name,
         url,
+        isSafe: safe.verb,
         get headers() {
           return headers;
         },
@@ -43,7 +47,7 @@ export function createLinks<P extends Record<string, Contract>>(
       const call: Call = overHttp(target, limits);
       return [
         name,
-        { verbs: client(contract, call), fetch: asOneself(name, overSocket(url), () => headers) },
+        { verbs: client(contract, call), fetch: asOneself(name, overSocket(name, url, safe), () => headers) },
       ];
     }),
   ) as unknown as { [N in keyof P]: Peer<P[N]> };
@@ -53,6 +57,14 @@ export function createLinks<P extends Record<string, Contract>>(
   };
   return { peers, relink, present };
 }
+
+const safeOf = (contract: Contract): Safe => ({
+  verb: (verb) => {
+    const endpoint = contract.endpoints[verb];
+    return endpoint !== undefined && isSafe(endpoint);
+  },
+  request: isSafeRequest(contract),
+});
 
 type Fetch = Peer<Contract>["fetch"];
 
@@ -75,8 +87,18 @@ const asOneself =
     throw refusedToken(peer);
   };
 
-/** Bytes pass as they are: decoding them here would leave a content-encoding header that no longer holds. */
+/**
+ * Bytes pass as they are: decoding them here would leave a content-encoding header that no longer holds. A change has a
+ * connection of its own: on one that was used before, Bun sends PUT and DELETE again when it breaks.
+ */
 const overSocket =
-  (url: () => string): Fetch =>
-  (path, init = {}) =>
-    fetchAsSent(url() + path, { ...init, ...direct });
+  (peer: string, url: () => string, safe: Safe): Fetch =>
+  async (path, init = {}) => {
+    const isSafe = safe.request(init.method ?? "GET", path);
+    try {
+      return await fetchAsSent(url() + path, { ...init, ...direct, ...(!isSafe && { keepalive: false }) });
+    } catch (cause) {
+      if (init.signal?.aborted || cause instanceof ServiceError) throw cause;
+      throw fetchFailure(peer, isSafe, cause);
+    }
+  };

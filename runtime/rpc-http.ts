@@ -3,6 +3,7 @@ import { decode, encode } from "./codec.ts";
 import type { CallOptions } from "./contract.ts";
 import { fail, fromWire, type WireError } from "./errors.ts";
 import { type Call, type CallLimits, deadline, rpcMediaType, tooMany } from "./rpc.ts";
+import { fetchFailure } from "./unanswered.ts";
 import { type BodyLimit, bytesOf, fetchAsSent } from "./upstream.ts";
 
 /** Services reach each other without the proxy that HTTP_PROXY may name: it would see tokens and know no loopback. */
@@ -10,7 +11,12 @@ export const direct = { proxy: false } as unknown as RequestInit;
 
 /** In another process, or on another host: `POST <url>/rpc/<verb>`. */
 export const overHttp = (
-  target: { peer: string; url: () => string; headers: Record<string, string> },
+  target: {
+    peer: string;
+    url: () => string;
+    headers: Record<string, string>;
+    isSafe?: (verb: string) => boolean;
+  },
   limits: CallLimits,
 ): Call => {
   let inFlight = 0;
@@ -28,7 +34,9 @@ export const overHttp = (
       });
       return unwrap(target.peer, await bytesOf(response, replyLimit(target.peer)), response);
     } catch (cause) {
-      throw asCallError(target.peer, cause, signal);
+      if (signal.aborted) throw signal.reason;
+      if (cause instanceof Error && cause.name === "ServiceError") throw cause;
+      throw fetchFailure(target.peer, target.isSafe?.(verb) ?? false, cause);
     } finally {
       inFlight -= 1;
       done();
@@ -80,10 +88,4 @@ function refusalOf(bytes: Uint8Array): WireError | undefined {
   } catch {
     return undefined;
   }
-}
-
-function asCallError(peer: string, cause: unknown, signal: AbortSignal): unknown {
-  if (signal.aborted) return signal.reason;
-  if (cause instanceof Error && cause.name === "ServiceError") return cause;
-  return fail("unavailable", `${peer} cannot be reached`, { cause, retryAfterSeconds: 1 });
 }

@@ -4,6 +4,7 @@ import type { CallContext, CallOptions, ClientOf, Contract } from "./contract.ts
 import { fail, fromWire, type ServiceError, toWire, type WireError } from "./errors.ts";
 import { createExchanges, type Exchanges, isExchange } from "./exchange.ts";
 import { serveExchanges } from "./exchange-server.ts";
+import { unanswered } from "./unanswered.ts";
 
 export type Call = (verb: string, input: unknown, options?: CallOptions) => Promise<unknown>;
 /** The serving side of a call: validates, runs, throws ServiceErrors. */
@@ -62,12 +63,22 @@ export interface PortTransport {
   call: Call;
   fetch: Exchanges["fetch"];
   attach: (port: MessagePort) => void;
-  /** Rejects what is pending, as `unavailable` for a reason in words; later calls fail until `attach`. */
+  /**
+   * Rejects what is pending; later calls fail until `attach`. For a reason in words what is safe is `unavailable` and
+   * the outcome of all else unknown.
+   */
   detach: (reason: string | ServiceError) => void;
 }
 
-export function overPort(peer: string, limits: CallLimits): PortTransport {
-  const waiting = new Map<number, (reply: PortReply) => void>();
+/** What may be asked again without doing anything twice. */
+export interface Safe {
+  verb: (verb: string) => boolean;
+  request: (method: string, path: string) => boolean;
+}
+const nothingSafe: Safe = { verb: () => false, request: (method) => method === "GET" || method === "HEAD" };
+
+export function overPort(peer: string, limits: CallLimits, safe: Safe = nothingSafe): PortTransport {
+  const waiting = new Map<number, { verb: string; settle: (reply: PortReply) => void }>();
   const exchanges = createExchanges(peer, limits.inFlightMax);
   let current: MessagePort | undefined;
   let lastId = 0;
@@ -75,9 +86,10 @@ export function overPort(peer: string, limits: CallLimits): PortTransport {
   const detach = (reason: string | ServiceError) => {
     current?.close();
     current = undefined;
-    const error = typeof reason === "string" ? fail("unavailable", reason, { retryAfterSeconds: 1 }) : reason;
-    for (const settle of [...waiting.values()]) settle({ id: 0, error: toWire(error) });
-    exchanges.detach(error);
+    const errorOf = (isSafe: boolean) => (typeof reason === "string" ? unanswered(reason, isSafe) : reason);
+    for (const { verb, settle } of [...waiting.values()])
+      settle({ id: 0, error: toWire(errorOf(safe.verb(verb))) });
+    exchanges.detach((method, path) => errorOf(safe.request(method, path)));
   };
 
   const attach = (port: MessagePort) => {
@@ -85,7 +97,7 @@ export function overPort(peer: string, limits: CallLimits): PortTransport {
     current = port;
     exchanges.attach(port);
     port.onmessage = ({ data }: MessageEvent) =>
-      isExchange(data) ? exchanges.take(data) : waiting.get(data.id)?.(data);
+      isExchange(data) ? exchanges.take(data) : waiting.get(data.id)?.settle(data);
     port.addEventListener("close", () => {
       if (current === port) detach(`${peer} went away`);
     });
@@ -112,7 +124,7 @@ export function overPort(peer: string, limits: CallLimits): PortTransport {
       port.postMessage({ id, cancel: true } satisfies PortCancel);
       reject(signal.reason);
     };
-    waiting.set(id, settle);
+    waiting.set(id, { verb, settle });
     signal.addEventListener("abort", cancel, { once: true });
     try {
       const { requestId, idempotencyKey } = options;

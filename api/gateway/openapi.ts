@@ -242,7 +242,7 @@ const refusalWords: Readonly<Record<number, string>> = {
   429: "Too many at once.",
   431: "URL and headers are too long.",
   500: "A fault of the server's, or damaged data.",
-  502: "Another server answered wrongly.",
+  502: "Another server answered wrongly, or nobody knows whether this was carried out.",
   503: "Not now: try again.",
   504: "Nothing answered in time.",
   507: "The disk is full.",
@@ -256,7 +256,7 @@ function refusals(endpoint: Endpoint, { params, query }: Place): Record<string, 
     ...[400, 401, 403, 431, 500, 503, 504],
     ...(hasNames || takesBody ? [404] : []),
     ...(takesBody ? [413, 415, 422, 429] : []),
-    ...(mutates(endpoint) ? [409, 507] : []),
+    ...(mutates(endpoint) ? [409, 502, 507] : []),
     ...(endpoint.refusals ?? []),
   ]);
   const form = endpoint.errors === "openai" ? "OpenAiError" : "Error";

@@ -76,7 +76,7 @@ export async function proxy(
     const failure = bodyFailure(request);
     if (failure) throw failure;
     if (cause instanceof ServiceError) throw cause;
-    throw fail("unavailable", `${name} cannot be reached`, { cause, retryAfterSeconds: 1 });
+    throw fail("client_closed", "the client's body cannot be read", { cause });
   } finally {
     clearTimeout(timer);
   }

@@ -2,6 +2,7 @@
 
 import { ServiceError } from "../../runtime/errors.ts";
 import { errorCode } from "../../runtime/files.ts";
+import { isNobodyThere } from "../../runtime/foreign.ts";
 
 interface Failure {
   /** The product's stable word. */
@@ -27,13 +28,19 @@ export class GatewayFailure extends Error {
   }
 }
 
-/** Nobody answers at the address. */
-export const unreachable = (url: string, cause: unknown): GatewayFailure =>
-  new GatewayFailure({
-    type: "unavailable",
-    message: `the gateway at ${url} cannot be reached (${reasonOf(cause)})`,
-    cause,
-  });
+/** Nobody answers at the address; what was sent may have been carried out all the same. */
+export const unanswered = (url: string, method: string, cause: unknown): GatewayFailure =>
+  method === "GET" || isNobodyThere(cause)
+    ? new GatewayFailure({
+        type: "unavailable",
+        message: `the gateway at ${url} cannot be reached (${reasonOf(cause)})`,
+        cause,
+      })
+    : new GatewayFailure({
+        type: "outcome_unknown",
+        message: `the gateway at ${url} ended the connection before it answered (${reasonOf(cause)}): a change that was asked for may have been carried out; look what is there before you ask again`,
+        cause,
+      });
 
 function reasonOf(cause: unknown): string {
   const code = errorCode(cause);

@@ -2,7 +2,7 @@
 import type { Endpoint, InputOf, ReplyOf, Verb } from "../../runtime/contract.ts";
 import { fetchUpstream } from "../../runtime/upstream.ts";
 import { check } from "../../runtime/validate.ts";
-import { GatewayFailure, refused, unreachable } from "./failure.ts";
+import { GatewayFailure, refused, unanswered } from "./failure.ts";
 
 export interface CallOptions {
   /** Aborting it ends the request, and with it the work behind the gateway. */
@@ -47,7 +47,7 @@ export function createGatewayClient({ url, token }: GatewayOptions): GatewayClie
       response = await fetchUpstream(`${url}/v1${path}`, all);
     } catch (cause) {
       if (signal.aborted) throw signal.reason;
-      throw unreachable(url, cause);
+      throw unanswered(url, init.method ?? "GET", cause);
     }
     if (response.ok) return response;
     throw refused(url, response.status, await textOf(response, signal, url));

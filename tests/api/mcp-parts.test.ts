@@ -4,7 +4,7 @@ import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { readArguments } from "../../api/mcp/arguments.ts";
-import { failureText, refused, unreachable } from "../../api/mcp/failure.ts";
+import { failureText, refused, unanswered } from "../../api/mcp/failure.ts";
 import { fitting, jsonCharsMax, textCharsMax } from "../../api/mcp/fitting.ts";
 import { createHeldResults, type Result } from "../../api/mcp/held-results.ts";
 import { type DroppedMessage, limitMessages } from "../../api/mcp/message-limit.ts";
@@ -288,9 +288,14 @@ describe("failures", () => {
   );
   test("nobody there", () => {
     const cause = Object.assign(new Error("x"), { code: "ConnectionRefused" });
-    const text = failureText(unreachable("http://x:1", cause));
+    const text = failureText(unanswered("http://x:1", "POST", cause));
     expect(text).toContain("the gateway at http://x:1 cannot be reached (ConnectionRefused)");
     expect(text).toContain("bun run supervisor");
+  });
+  test("a connection that broke may have carried a change out, and could not by a GET", () => {
+    const cause = Object.assign(new Error("closed"), { code: "ECONNRESET" });
+    expect(failureText(unanswered("http://x:1", "POST", cause))).toContain("may have been carried out");
+    expect(failureText(unanswered("http://x:1", "GET", cause))).toContain("cannot be reached (ECONNRESET)");
   });
   test("an unexpected error tells nothing of the inside", () => {
     expect(failureText(new TypeError("secret at /root/x.ts:1"))).not.toContain("secret");

@@ -3,10 +3,12 @@ import { proxy } from "../../api/gateway/proxy.ts";
 import { createGate } from "../../runtime/auth.ts";
 import { systemClock } from "../../runtime/clock.ts";
 import { defaults } from "../../runtime/config.ts";
-import type { Contract, Peer } from "../../runtime/contract.ts";
+import { type Contract, contract, type Peer } from "../../runtime/contract.ts";
+import { createLinks } from "../../runtime/links.ts";
 import { createLog } from "../../runtime/log.ts";
 import { createMetrics } from "../../runtime/metrics.ts";
 import { createFace, type Listening } from "../../runtime/serve.ts";
+import { configWith } from "../support/in-process.ts";
 
 const seen: { aborted: boolean; headers: Headers | undefined } = { aborted: false, headers: undefined };
 let upstream: ReturnType<typeof Bun.serve>;
@@ -56,7 +58,11 @@ beforeAll(() => {
         decompress: false,
       } as RequestInit),
   } as unknown as Peer<Contract>;
-  const nobody = { verbs: {}, fetch: () => fetch("http://127.0.0.1:1/") } as unknown as Peer<Contract>;
+  const { upstream: nobody } = createLinks(
+    { upstream: contract("upstream", {}) },
+    { upstream: { url: "http://127.0.0.1:1", local: false } },
+    configWith({}),
+  ).peers;
   const gate = createGate(defaults().auth, "127.0.0.1");
   const face = createFace({
     name: "gateway",

@@ -81,7 +81,11 @@ test("a port that closes rejects what is pending; a new one serves the same clie
   const waiting = verbs.wait({});
   await verbs.say({ text: "begun" });
   first.port2.close();
-  expect(waiting).rejects.toMatchObject({ type: "unavailable", status: 503 });
+  expect(waiting).rejects.toMatchObject({
+    type: "outcome_unknown",
+    status: 502,
+    retryAfterSeconds: undefined,
+  });
   await waiting.catch(() => {});
   const second = new MessageChannel();
   servePort(second.port2, { invoke, fetch: nothing, inFlightMax: 10 });

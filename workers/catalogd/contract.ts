@@ -133,6 +133,7 @@ export const catalogd = contract("catalogd", {
   }),
 
   admit: internal({
+    reads: true,
     summary:
       "Throws what `register` would throw of the name alone: that it is reserved, or taken in another case. Gives the number of its next version.",
     body: Name,
@@ -155,6 +156,7 @@ export const catalogd = contract("catalogd", {
     reply: closed({ manifests: t.Array(Manifest) }),
   }),
   snapshot: internal({
+    reads: true,
     summary:
       "Every manifest; or nothing when the catalog's etag is still `known`; or, for an etag of late, with `removed`, only what changed since.",
     body: closed({ known: t.Optional(t.String()) }),

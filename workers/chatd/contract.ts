@@ -144,6 +144,7 @@ export const chatd = contract("chatd", {
 
   // Between services.
   complete: internal({
+    reads: true,
     summary: "One answer as text, not streamed.",
     body: closed({
       model: t.Optional(t.String({ minLength: 1, maxLength: 200 })),
@@ -156,6 +157,7 @@ export const chatd = contract("chatd", {
     reply: closed({ text: t.String(), model: t.String() }),
   }),
   calls: internal({
+    reads: true,
     summary: "Calls finished after a sequence number, oldest first; waits up to `wait_ms` for one.",
     body: closed({ after: count, wait_ms: t.Optional(t.Integer({ minimum: 0, maximum: 60_000 })) }),
     reply: closed({

@@ -85,6 +85,7 @@ export const embedd = contract("embedd", {
 
   // Between services.
   vectorsOf: internal({
+    reads: true,
     summary: "As `embed`; the vectors are the bytes of one Float32Array, row by row, handed over.",
     body: closed({ model, texts: t.Array(text, { minItems: 1 }) }),
     reply: closed({

@@ -7,6 +7,7 @@ import { describe } from "../../runtime/log.ts";
 import { csv } from "./csv.ts";
 import type { Format, Place, Stored } from "./format.ts";
 import { type FormatName, formatOf } from "./format-of.ts";
+import type { RunningJob } from "./jobs.ts";
 import { ndjson } from "./ndjson.ts";
 import { parquet } from "./parquet/parquet.ts";
 import { openPublication, type Publication } from "./publishing/publishing.ts";
@@ -62,13 +63,22 @@ export async function ingest(input: IngestInput, context: RawContext, parts: Ing
     job.done(answer);
     return Response.json(answer, { headers: { "x-lakehouse-job-id": id } });
   } catch (error) {
-    const told =
-      job.signal.aborted && job.signal.reason instanceof ServiceError
-        ? job.signal.reason
-        : storageError(error, "ingest");
+    const told = toldOf(error, job);
     job.failed(told);
     throw told;
   }
+}
+
+/** Until a version may have been made, nothing was done, whatever is not known of the objects that it would have had. */
+function toldOf(error: unknown, job: RunningJob): unknown {
+  const isUnknown = error instanceof ServiceError && error.type === "outcome_unknown";
+  if (isUnknown && job.hasCommitted()) return error;
+  if (job.signal.aborted && job.signal.reason instanceof ServiceError) return job.signal.reason;
+  if (!isUnknown) return storageError(error, "ingest");
+  return fail("unavailable", "storage went away: nothing was registered", {
+    retryAfterSeconds: 1,
+    cause: error,
+  });
 }
 
 function checkName({ name, on_error: onError }: IngestInput): void {

@@ -12,6 +12,9 @@ export interface RunningJob {
   /** Aborted when the client goes away, the job is cancelled or the service stops. */
   signal: AbortSignal;
   enter: (state: JobState) => void;
+  /** From now on a version may have been made. */
+  commits: () => void;
+  hasCommitted: () => boolean;
   received: (bytes: number) => void;
   bytesIn: () => number;
   elapsedMs: () => number;
@@ -145,9 +148,14 @@ function handleOf(entry: Entry, client: AbortSignal, clock: Clock, forget: () =>
   };
   if (client.aborted) gone();
   else client.addEventListener("abort", gone, { once: true });
+  let hasCommitted = false;
   return {
     id: entry.id,
     signal: entry.abort.signal,
+    commits: () => {
+      hasCommitted = true;
+    },
+    hasCommitted: () => hasCommitted,
     enter: (state) => {
       entry.state = state;
       entry.progress = () => undefined;

@@ -218,6 +218,7 @@ export const matrixd = contract("matrixd", {
 
   // Between services.
   playbooksSince: internal({
+    reads: true,
     summary: "Playbooks changed since a time, for training sets; those of retired traces are left out.",
     body: closed({ since: t.Optional(time), until: t.Optional(time) }),
     reply: closed({ playbooks: t.Array(Playbook), retired: count }),

@@ -177,6 +177,7 @@ export const pathwayd = contract("pathwayd", {
 
   // Between services.
   alive: internal({
+    reads: true,
     summary: "Which of the traces may still be used: there, not retired, not superseded.",
     // Any text: what no trace can be called is none, and no reason to say nothing of the others.
     body: closed({ uids: t.Array(t.String({ maxLength: 4096 }), { maxItems: 10_000 }) }),

@@ -156,6 +156,7 @@ export const storaged = contract("storaged", {
 
   // Between services. Small objects travel as bytes; large ones by `stage` and `commit`, or by the streams above.
   read: internal({
+    reads: true,
     summary: "The whole object, at most 64 MiB; not_found when there is none.",
     body: closed({ bucket, key }),
     reply: closed({ info: ObjectInfo, bytes: Bytes }),
@@ -171,22 +172,26 @@ export const storaged = contract("storaged", {
     reply: closed({ deleted: t.Boolean() }),
   }),
   head: internal({
+    reads: true,
     summary: "What is known of the object; not_found when there is none.",
     body: closed({ bucket, key }),
     reply: ObjectInfo,
   }),
   locate: internal({
+    reads: true,
     summary: "Where to read the object in place; verifies that it is whole.",
     body: closed({ bucket, key }),
     reply: Location,
   }),
   stage: internal({
+    reads: true,
     summary:
       "Reserves a file to write an object into. `path` is absent when the bucket is not on this machine's disk: then PUT.",
     body: closed({ bucket }),
     reply: closed({ token: t.String(), path: t.Optional(t.String()) }),
   }),
   seal: internal({
+    reads: true,
     summary:
       "Makes a staged file that is whole durable, and tells the SHA-256 of its bytes. A commit has little left to do then.",
     body: closed({ token: t.String() }),
@@ -199,6 +204,7 @@ export const storaged = contract("storaged", {
     reply: ObjectInfo,
   }),
   discard: internal({
+    reads: true,
     summary: "Gives up a staged file. Unknown tokens are no error.",
     body: closed({ token: t.String() }),
     reply: closed({}),

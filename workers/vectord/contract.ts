@@ -282,6 +282,7 @@ export const vectord = contract("vectord", {
     reply: Added,
   }),
   searchVectors: internal({
+    reads: true,
     summary: "As `search`: one list of hits a vector.",
     body: closed({ name, vectors: Bytes, ...searchOptions }),
     reply: closed({ results: t.Array(t.Array(Hit)) }),

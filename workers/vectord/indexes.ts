@@ -107,7 +107,7 @@ export function openIndexes(deps: IndexesDeps): Indexes {
           await journals.restore(name, snapshot, as);
         } catch (error) {
           // Whether it was replaced is not known: what there is now is read again.
-          if (error instanceof ServiceError && error.type === "unavailable" && slot?.state === "open") {
+          if (error instanceof ServiceError && isUncertain(error) && slot?.state === "open") {
             await close();
             await open(as).catch(() => undefined);
           }
@@ -123,6 +123,8 @@ export function openIndexes(deps: IndexesDeps): Indexes {
     },
   };
 }
+
+const isUncertain = ({ type }: ServiceError): boolean => type === "unavailable" || type === "outcome_unknown";
 
 type IndexesDeps = LiveDeps & { journals: Journals };
 

@@ -190,7 +190,7 @@ async function endBy(state: State, why: ServiceError, work: () => Promise<void>)
     await work();
   } catch (error) {
     if (file.possible().length > 1) {
-      state.ended = fail("unavailable", `whether '${name}' was replaced is not known; restart vectord`);
+      state.ended = fail("outcome_unknown", `whether '${name}' was replaced is not known; restart vectord`);
       await file.change((manifest) => manifest);
     }
     if (file.current().incarnation !== incarnation) {

@@ -55,7 +55,7 @@ export interface Registered {
 export async function register(session: Session, content: Content, work: Work): Promise<Registered> {
   const { task, parts, arrival } = work;
   const { loaded, before } = content;
-  const { name } = task;
+  const { name, job } = task;
   const mode = task.input.mode ?? "replace";
   const tag = tagOf(mode === "append" ? arrival.identity : undefined);
   const done = tag !== "" && before?.objects.some(({ key }) => key.includes(tag));
@@ -76,6 +76,7 @@ export async function register(session: Session, content: Content, work: Work): 
     if (registrations.length === 0)
       return { manifest: before as DatasetManifest, unchanged, bytesOut, warnings };
     try {
+      job.commits();
       const { manifests } = await parts.deps.peers.catalogd.verbs.commit(
         { registrations },
         { requestId: task.requestId },
