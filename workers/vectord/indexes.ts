@@ -39,6 +39,7 @@ type Slot =
 const openingMax = 2;
 /** Wait before storage is asked again, in milliseconds. */
 const retryMs = 500;
+const uncertain = new Set(["unavailable", "outcome_unknown"]);
 
 export function openIndexes(deps: IndexesDeps): Indexes {
   const { journals, log } = deps;
@@ -107,7 +108,7 @@ export function openIndexes(deps: IndexesDeps): Indexes {
           await journals.restore(name, snapshot, as);
         } catch (error) {
           // Whether it was replaced is not known: what there is now is read again.
-          if (error instanceof ServiceError && isUncertain(error) && slot?.state === "open") {
+          if (error instanceof ServiceError && uncertain.has(error.type) && slot?.state === "open") {
             await close();
             await open(as).catch(() => undefined);
           }
@@ -123,8 +124,6 @@ export function openIndexes(deps: IndexesDeps): Indexes {
     },
   };
 }
-
-const isUncertain = ({ type }: ServiceError): boolean => type === "unavailable" || type === "outcome_unknown";
 
 type IndexesDeps = LiveDeps & { journals: Journals };
 
