@@ -39,7 +39,6 @@ type Slot =
 const openingMax = 2;
 /** Wait before storage is asked again, in milliseconds. */
 const retryMs = 500;
-const uncertain = new Set(["unavailable", "outcome_unknown"]);
 
 export function openIndexes(deps: IndexesDeps): Indexes {
   const { journals, log } = deps;
@@ -108,7 +107,7 @@ export function openIndexes(deps: IndexesDeps): Indexes {
           await journals.restore(name, snapshot, as);
         } catch (error) {
           // Whether it was replaced is not known: what there is now is read again.
-          if (error instanceof ServiceError && uncertain.has(error.type) && slot?.state === "open") {
+          if (error instanceof ServiceError && error.status >= 500 && slot?.state === "open") {
             await close();
             await open(as).catch(() => undefined);
           }
