@@ -92,6 +92,11 @@ export interface Bucket {
   keep?: (key: string) => Promise<Kept>;
   /** The SHA-256 of an object's bytes. Absent where etags are something else. */
   hashOf?: (info: ObjectInfo) => string;
+  /**
+   * Looks for what a listing cannot show, such as objects whose bytes are gone: what is found is from then on in lists
+   * and in `notReady`. Changes nothing.
+   */
+  callRoll?: (signal: AbortSignal) => Promise<void>;
   /** What takes room and belongs to no object. */
   leftovers?: () => AsyncIterable<Finding>;
   stop: () => Promise<void>;

@@ -1,8 +1,8 @@
 /** Objects found corrupt and not yet replaced: named by `/readyz` until they are. */
 import { fail, type ServiceError } from "../../runtime/errors.ts";
 
-/** Keys remembered; more are counted only. */
-const keysMax = 1000;
+/** Keys remembered: they are named in lists, too. */
+const keysMax = 100_000;
 /** Keys named in one answer. */
 const namedMax = 5;
 
@@ -11,6 +11,7 @@ export interface Corruptions {
   found: (key: string, reason: string) => ServiceError;
   /** The object was verified, replaced or deleted. */
   cleared: (key: string) => void;
+  keys: () => Iterable<string>;
   reasons: () => string[];
 }
 
@@ -19,10 +20,11 @@ export function createCorruptions(bucket: string): Corruptions {
   return {
     found: (key, reason) => {
       if (known.size < keysMax) known.set(key, reason);
-      const text = `object '${key}' in bucket '${bucket}' is corrupt: ${reason}; put it again or delete it`;
+      const text = `object '${key}' in bucket '${bucket}' is corrupt: ${reason}; put it back from a backup, or delete it`;
       return fail("corrupt", text, { details: { bucket, key } });
     },
     cleared: (key) => known.delete(key),
+    keys: () => known.keys(),
     reasons: () => {
       const named = [...known].slice(0, namedMax);
       const reasons = named.map(

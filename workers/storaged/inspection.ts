@@ -28,6 +28,7 @@ export async function* inspectBucket(
     return true;
   };
   try {
+    await bucket.callRoll?.(signal);
     for await (const keys of pages(bucket, signal)) {
       state.total += keys.length;
       if (due()) yield { progress: { ...state, total: 0 } };
@@ -80,7 +81,7 @@ function unreadable(place: string, error: unknown): Finding {
   const problem = error instanceof Error ? error.message : String(error);
   const isCorrupt = error instanceof ServiceError && error.type === "corrupt";
   const remedy = isCorrupt
-    ? "restore it from a backup and PUT it again; when nothing refers to it, DELETE it"
+    ? "put the bytes that it had back from a backup (bun run restore, or PUT them); only when nothing refers to it, DELETE it"
     : "see that the disk or the server of the bucket answers, and look again";
   return { severity: "damage", place, problem, remedy };
 }

@@ -6,11 +6,12 @@ import { errorCode, makeDirectory, readOrNull, writeAtomic } from "../../runtime
 import { createKeyLock } from "../../runtime/key-lock.ts";
 import type { Bucket, Kept, ListPage, ListQuery, ObjectInfo, OpenObject, Staging } from "./bucket.ts";
 import { noSuchObject } from "./bucket.ts";
-import { createCorruptions } from "./corruptions.ts";
+import { type Corruptions, createCorruptions } from "./corruptions.ts";
 import { type Layout, layoutOf } from "./local-layout.ts";
 import { leftovers } from "./local-leftovers.ts";
 import { walk } from "./local-list.ts";
 import { createLocalReader, infoOf, type LocalReader } from "./local-reader.ts";
+import { oddKeys, putAsideFormer } from "./local-roll-call.ts";
 import { createLocalWriter, type LocalWriter } from "./local-writer.ts";
 import { pageToken, readPageToken } from "./page-token.ts";
 import { type RangeRequest, resolveRange } from "./range.ts";
@@ -36,9 +37,15 @@ export async function openLocalBucket({ name, root, newId }: LocalBucketOptions)
   }
 
   const lock = createKeyLock();
+  const ending = new AbortController();
   const corruptions = createCorruptions(name);
   const reader = createLocalReader({ layout, lock, corruptions });
   const writer = createLocalWriter({ layout, lock, reader, corruptions, newId });
+  const roll = { layout, reader, writer, signal: ending.signal };
+  let unknown: string | undefined;
+  const called = callRoll(roll, true).catch((cause) => {
+    if (!ending.signal.aborted) unknown = `bucket '${name}': not all of it could be looked at: ${cause}`;
+  });
 
   const head = async (key: string) => {
     const generation = await reader.peek(key);
@@ -47,12 +54,12 @@ export async function openLocalBucket({ name, root, newId }: LocalBucketOptions)
   };
   return {
     describe: () => ({ name, kind: "local", conditional_writes: "native" }),
-    notReady: corruptions.reasons,
+    notReady: () => [...corruptions.reasons(), ...(unknown === undefined ? [] : [unknown])],
     head,
     open: (key, range) => openObject(name, reader, { key, range }),
     receive: writer.receive,
     remove: writer.remove,
-    list: (query) => listPage(root, head, query),
+    list: (query) => listPage({ root, head, corruptions }, query),
     locate: async (key) => {
       const opened = await reader.open(key);
       if (!opened) throw noSuchObject(name, key);
@@ -66,9 +73,32 @@ export async function openLocalBucket({ name, root, newId }: LocalBucketOptions)
     staging: stagingIn(layout, writer),
     keep: (key) => keep(layout.data(key), join(layout.points, newId())),
     hashOf: ({ etag }) => etag,
+    callRoll: async (signal) => {
+      await called;
+      await callRoll({ ...roll, signal }, false);
+      unknown = undefined;
+    },
     leftovers: () => leftovers(layout, lock),
-    stop: async () => {},
+    stop: async () => {
+      ending.abort();
+      await called;
+    },
   };
+}
+
+/** Looks at each key that is odd; the reader remembers what is corrupt. `finishing`: ends what a crash has cut off. */
+async function callRoll(
+  roll: { layout: Layout; reader: LocalReader; writer: LocalWriter; signal: AbortSignal },
+  finishing: boolean,
+): Promise<void> {
+  const { layout, reader, writer, signal } = roll;
+  for await (const key of oddKeys(layout, signal)) {
+    // On a disk that takes no writes all can be read, finished or not.
+    if (finishing) await writer.finish(key).catch(() => undefined);
+    await reader.peek(key).catch((cause: unknown) => {
+      if (!(cause instanceof ServiceError && cause.type === "corrupt")) throw cause;
+    });
+  }
 }
 
 async function openObject(
@@ -120,13 +150,19 @@ function stagingIn(layout: Layout, writer: LocalWriter): Staging {
 
 type Head = (key: string) => Promise<ObjectInfo>;
 
-async function listPage(root: string, head: Head, query: ListQuery): Promise<ListPage> {
+interface Listed {
+  root: string;
+  head: Head;
+  corruptions: Corruptions;
+}
+
+async function listPage({ root, head, corruptions }: Listed, query: ListQuery): Promise<ListPage> {
   const { prefix, delimiter, pageSize, pageToken: token, signal } = query;
   const after = token === undefined ? undefined : readPageToken(token, positionOf);
   const keys: string[] = [];
   const page: ListPage = { objects: [], prefixes: [], corrupt: [] };
   let last = "";
-  for await (const { name, isPrefix } of walk({ root, prefix, delimiter, after })) {
+  for await (const { name, isPrefix } of walk({ root, prefix, delimiter, after, also: corruptions.keys() })) {
     signal.throwIfAborted();
     if (keys.length + page.prefixes.length === pageSize) {
       page.nextPageToken = pageToken({ after: last });
@@ -162,15 +198,25 @@ async function describeOne(key: string, head: Head): Promise<ObjectInfo | "corru
 
 async function checkFormat(name: string, layout: Layout): Promise<void> {
   const bytes = await readOrNull(layout.format);
-  if (bytes === null) {
-    await makeDirectory(layout.staging);
-    return writeAtomic(layout.format, `${JSON.stringify({ format: layoutFormat })}\n`);
+  const found = bytes === null ? { format: layoutFormat } : parseFormat(new TextDecoder().decode(bytes));
+  if (found?.format !== layoutFormat) {
+    const is = found ? `${found.format}, written by a newer version` : "damaged";
+    throw new Error(
+      `bucket '${name}': the format of ${layout.format} is ${is}; this version reads ${layoutFormat}`,
+    );
   }
-  const text = new TextDecoder().decode(bytes);
-  const [, digits] = /"format":\s*(\d+)/.exec(text) ?? [];
-  if (Number(digits) === layoutFormat) return;
-  const found = digits === undefined ? "damaged" : `${digits}, written by a newer version`;
-  throw new Error(
-    `bucket '${name}': the format of ${layout.format} is ${found}; this version reads ${layoutFormat}`,
-  );
+  if (found.deletes === "told") return;
+  await makeDirectory(layout.staging);
+  if (bytes !== null) await putAsideFormer(layout);
+  await writeAtomic(layout.format, `${JSON.stringify({ ...found, deletes: "told" })}\n`);
+}
+
+/** `deletes: "told"` since sidecars tell what was deleted: see `putAsideFormer`. */
+function parseFormat(text: string): { format: number; deletes?: unknown } | undefined {
+  try {
+    const found = JSON.parse(text);
+    return Number.isInteger(found?.format) ? found : undefined;
+  } catch {
+    return undefined;
+  }
 }

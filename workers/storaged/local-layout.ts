@@ -14,6 +14,12 @@ export interface Layout {
   data: (key: string) => string;
   /** Sidecars are named by the key's hash: no key is too long for it, and none clashes with another's folder. */
   record: (key: string) => string;
+  /** The name that the sidecars of a key have in common: a hash in hex. */
+  sidecarName: (key: string) => string;
+  /** The sidecar of a write that is under way or was cut off: the bytes on disk are its or those before. */
+  next: (key: string) => string;
+  /** The sidecar of a delete that is under way or was cut off: there is no object any more, whatever is left. */
+  deleted: (key: string) => string;
   /** Unfinished bodies; emptied at every start. */
   staging: string;
   /** Sidecars, in folders by the first two digits of their names. */
@@ -26,14 +32,18 @@ export interface Layout {
 
 export function layoutOf(root: string): Layout {
   const own = join(root, ".lakehouse");
-  const hash = (key: string) => new Bun.CryptoHasher("sha256").update(key).digest("hex");
+  const sidecarName = (key: string) => new Bun.CryptoHasher("sha256").update(key).digest("hex");
+  const sidecar = (key: string, end: string) => {
+    const name = sidecarName(key);
+    return join(own, "meta", name.slice(0, 2), `${name}.${end}`);
+  };
   return {
     root,
     data: (key) => join(root, key),
-    record: (key) => {
-      const name = hash(key);
-      return join(own, "meta", name.slice(0, 2), `${name}.json`);
-    },
+    sidecarName,
+    record: (key) => sidecar(key, "json"),
+    next: (key) => sidecar(key, "next"),
+    deleted: (key) => sidecar(key, "deleted"),
     staging: join(own, "staging"),
     records: join(own, "meta"),
     points: join(own, "points"),
@@ -64,3 +74,10 @@ export async function linkAbove(root: string, key: string): Promise<string | und
   }
   return undefined;
 }
+
+/** Whether there is a file. */
+export const isThere = (path: string): Promise<boolean> =>
+  lstat(path).then(
+    (facts) => facts.isFile(),
+    () => false,
+  );

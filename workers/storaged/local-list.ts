@@ -19,12 +19,36 @@ export interface Walk {
   delimiter?: "/" | undefined;
   /** Only what comes after this key or prefix. */
   after?: string | undefined;
+  /** Keys to be listed as well, whether their files are there or not. */
+  also?: Iterable<string>;
 }
 
 /** The entries whose names begin with the prefix and come after `after`, in the order of `compareKeys`. */
 export async function* walk(plan: Walk): AsyncGenerator<Entry> {
+  const also = alsoIn(plan);
+  for await (const entry of walkFiles(plan)) {
+    while (also[0] && compareKeys(also[0].name, entry.name) < 0) yield also.shift() as Entry;
+    if (also[0]?.name === entry.name) also.shift();
+    yield entry;
+  }
+  yield* also;
+}
+
+async function* walkFiles(plan: Walk): AsyncGenerator<Entry> {
   if ((await linkAbove(plan.root, plan.prefix)) !== undefined) return;
   yield* walkFolder(plan, plan.prefix.slice(0, plan.prefix.lastIndexOf("/") + 1));
+}
+
+/** The further keys as entries, in order. */
+function alsoIn({ prefix, delimiter, after, also = [] }: Walk): Entry[] {
+  const names = new Set<string>();
+  for (const key of also) {
+    if (!key.startsWith(prefix)) continue;
+    const end = delimiter ? key.indexOf(delimiter, prefix.length) : -1;
+    const name = end < 0 ? key : key.slice(0, end + 1);
+    if (after === undefined || compareKeys(name, after) > 0) names.add(name);
+  }
+  return [...names].sort(compareKeys).map((name) => ({ name, isPrefix: name.endsWith("/") }));
 }
 
 async function* walkFolder(plan: Walk, folder: string): AsyncGenerator<Entry> {

@@ -1,14 +1,15 @@
 /** Reads objects of a local bucket: one generation a reader, checked against its SHA-256 before it counts as whole. */
 import { constants } from "node:fs";
-import { type FileHandle, lstat, open } from "node:fs/promises";
+import { type FileHandle, lstat, open, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { errorCode, makeDirectory, writeAtomic } from "../../runtime/files.ts";
 import type { KeyLock } from "../../runtime/key-lock.ts";
 import type { ObjectInfo } from "./bucket.ts";
 import type { Corruptions } from "./corruptions.ts";
 import { fileStream, hashFile } from "./file-stream.ts";
-import { type Layout, linkAbove } from "./local-layout.ts";
+import { isThere, type Layout, linkAbove } from "./local-layout.ts";
 import {
+  type Damage,
   encodeRecord,
   type FileFacts,
   type Generation,
@@ -22,12 +23,15 @@ import { createVerifiedFiles } from "./verified-files.ts";
 
 const mismatch = "its bytes do not match the checksum they were stored with";
 const unknown = "there is no checksum record: the file was not written by this store";
+const gone = "its bytes are gone: its checksum record is there, and no delete was asked for";
 
 /** A file held open: it stays readable, unchanged, whatever happens to its name. */
 export interface Opened {
   handle: FileHandle;
   facts: FileFacts;
   generation: Generation;
+  /** Told by the sidecar of a write that has not ended, or was cut off at its very end. */
+  isNext: boolean;
 }
 
 export interface LocalReader {
@@ -56,37 +60,35 @@ export function createLocalReader({ layout, lock, corruptions }: ReaderDeps): Lo
 
   const settle = async (key: string): Promise<Opened | undefined> => {
     const seen = await look(layout, key);
-    if (!seen) return undefined;
-    const { handle, facts, record } = seen;
+    if (!seen) {
+      // A delete puts its sidecar away before it touches the bytes.
+      if (await isThere(layout.record(key))) throw corruptions.found(key, gone);
+      return undefined;
+    }
+    const { handle, record, generation } = seen;
     try {
-      if (!record) throw corruptions.found(key, unknown);
-      if ("damage" in record) throw corruptions.found(key, record.damage);
-      const generation = seen.generation ?? (await repair(key, handle, facts, record));
-      return { handle, facts, generation };
+      if (generation) return { ...seen, generation };
+      if (!record && (await isThere(layout.deleted(key)))) {
+        await handle.close();
+        return undefined;
+      }
+      const current = await repair(layout, corruptions, { key, seen });
+      verified.add(seen.facts);
+      corruptions.cleared(key);
+      return { ...seen, generation: current, isNext: false };
     } catch (error) {
       await handle.close();
       throw error;
     }
   };
 
-  /** After a restore from a backup inode and time differ: the bytes themselves say which generation they are. */
-  const repair = async (key: string, handle: FileHandle, facts: FileFacts, record: ObjectRecord) => {
-    const current = generationByHash(record, await hashFile(handle), facts);
-    if (!current) throw corruptions.found(key, mismatch);
-    await makeDirectory(dirname(layout.record(key)));
-    await writeAtomic(layout.record(key), encodeRecord({ key, current }));
-    verified.add(facts);
-    corruptions.cleared(key);
-    return current;
-  };
-
   const openObject = async (key: string): Promise<Opened | undefined> => {
     const seen = await look(layout, key);
-    if (!seen) return undefined;
-    const { handle, facts, generation } = seen;
-    if (generation) return { handle, facts, generation };
+    if (!seen && !(await isThere(layout.record(key)))) return undefined;
+    const generation = seen?.generation;
+    if (generation) return { ...seen, generation };
     // A writer was at work between the two reads, or something is wrong: under the lock nothing moves.
-    await handle.close();
+    await seen?.handle.close();
     return lock(key, () => settle(key));
   };
 
@@ -102,9 +104,8 @@ export function createLocalReader({ layout, lock, corruptions }: ReaderDeps): Lo
     verify,
     peek: async (key) => {
       const facts = await factsAt(layout, key);
-      if (!facts) return undefined;
-      const record = await readRecord(layout.record(key), key);
-      const generation = record && "current" in record ? generationOf(record, facts) : undefined;
+      const record = facts && (await readRecord(layout.record(key), key));
+      const generation = facts && fitting(record, facts);
       if (generation) return generation;
       const opened = await openObject(key);
       await opened?.handle.close();
@@ -129,14 +130,51 @@ export function createLocalReader({ layout, lock, corruptions }: ReaderDeps): Lo
   };
 }
 
-/** Opens file and sidecar as they are now. `generation` is undefined when they do not fit together. */
-async function look(layout: Layout, key: string) {
+/** After a restore from a backup inode and time differ: the bytes themselves say which generation they are. */
+async function repair(
+  layout: Layout,
+  corruptions: Corruptions,
+  { key, seen: { handle, facts, record, next } }: { key: string; seen: Seen },
+): Promise<Generation> {
+  const why = record && "damage" in record ? record.damage : undefined;
+  const sound = [record, next].filter((one) => one !== null && "current" in one);
+  if (sound.length === 0) throw corruptions.found(key, why ?? unknown);
+  const hash = await hashFile(handle);
+  const current = sound.map((one) => generationByHash(one, hash, facts)).find((one) => one !== undefined);
+  if (!current) throw corruptions.found(key, why ?? mismatch);
+  await makeDirectory(dirname(layout.record(key)));
+  await writeAtomic(layout.record(key), encodeRecord({ key, current }));
+  await rm(layout.next(key), { force: true });
+  return current;
+}
+
+interface Seen extends Omit<Opened, "generation"> {
+  record: ObjectRecord | Damage | null;
+  next: ObjectRecord | Damage | null;
+  /** Undefined when the file and its sidecars do not fit together. */
+  generation: Generation | undefined;
+}
+
+/** Opens file and sidecar as they are now, and where these do not fit together that of an unfinished write. */
+async function look(layout: Layout, key: string): Promise<Seen | undefined> {
   const file = await openFile(layout, key);
   if (!file) return undefined;
-  const record = await readRecord(layout.record(key), key);
-  const generation = record && "current" in record ? generationOf(record, file.facts) : undefined;
-  return { ...file, record, generation };
+  try {
+    const record = await readRecord(layout.record(key), key);
+    const generation = fitting(record, file.facts);
+    if (generation) return { ...file, record, next: null, generation, isNext: false };
+    const next = await readRecord(layout.next(key), key);
+    return { ...file, record, next, generation: fitting(next, file.facts), isNext: true };
+  } catch (error) {
+    await file.handle.close();
+    throw error;
+  }
 }
+
+const fitting = (
+  record: ObjectRecord | Damage | null | undefined,
+  facts: FileFacts,
+): Generation | undefined => (record && "current" in record ? generationOf(record, facts) : undefined);
 
 /** What clients are told of a generation. The etag is the hash of the bytes. */
 export function infoOf(key: string, generation: Generation): ObjectInfo {

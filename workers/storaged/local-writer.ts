@@ -1,6 +1,6 @@
 /** Writes objects of a local bucket: staged, fsynced, then renamed into place under the key's lock. */
-import { type FileHandle, lstat, open, readdir, rename, rm, rmdir } from "node:fs/promises";
-import { dirname, join, relative } from "node:path";
+import { type FileHandle, lstat, open, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { fail } from "../../runtime/errors.ts";
 import { errorCode, makeDirectory, storageError, syncDirectory, writeAtomic } from "../../runtime/files.ts";
 import type { KeyLock } from "../../runtime/key-lock.ts";
@@ -16,12 +16,10 @@ import {
 } from "./bucket.ts";
 import type { Corruptions } from "./corruptions.ts";
 import { hashFile } from "./file-stream.ts";
-import { checkFitsDisk, type Layout, linkAbove } from "./local-layout.ts";
+import { makeParents, moveTo, pruneEmpty, refuseFolder, syncNearest } from "./local-folders.ts";
+import { checkFitsDisk, isThere, type Layout } from "./local-layout.ts";
 import { infoOf, type LocalReader } from "./local-reader.ts";
 import { encodeRecord, type Generation, isStill } from "./object-record.ts";
-
-/** A delete may remove the empty folder a writer has just made: then it is made again. */
-const renameTries = 5;
 
 export interface WriterDeps {
   layout: Layout;
@@ -36,10 +34,12 @@ export interface LocalWriter {
   seal: Staging["seal"];
   adopt: Staging["adopt"];
   remove: (key: string, conditions: Conditions) => Promise<boolean>;
+  /** Ends what a crash has cut off of a write or a delete, so that at most one sidecar is left. */
+  finish: (key: string) => Promise<void>;
 }
 
 export function createLocalWriter(deps: WriterDeps): LocalWriter {
-  const { layout, lock, reader, corruptions, newId } = deps;
+  const { layout, lock, corruptions, newId } = deps;
 
   const uploadOf = (key: string, staged: string, generation: Generation): Upload => ({
     bytes: generation.bytes,
@@ -79,19 +79,38 @@ export function createLocalWriter(deps: WriterDeps): LocalWriter {
     },
     remove: (key, conditions) =>
       lock(key, async () => {
-        const current = await onDisk(reader, key);
+        const current = await finished(deps, key);
         checkConditions(key, current?.sha256, conditions);
         if (!current) return false;
-        await rm(layout.data(key));
-        await syncNearest(dirname(layout.data(key)));
-        // From here on the object is gone for good; a sidecar left by a crash belongs to nothing and is harmless.
-        await rm(layout.record(key), { force: true });
+        await remove(layout, key);
         corruptions.cleared(key);
         await pruneEmpty(layout.root, dirname(layout.data(key)));
         return true;
       }),
+    finish: (key) => lock(key, async () => void (await finished(deps, key))),
   };
 }
+
+/** The sidecar goes out of the way first: bytes that are gone without that were removed by something else. */
+async function remove(layout: Layout, key: string): Promise<void> {
+  const [record, deleted] = [layout.record(key), layout.deleted(key)];
+  const isNamed = await rename(record, deleted).then(() => true, unlessAbsent);
+  try {
+    if (isNamed) await syncDirectory(dirname(record));
+    await rm(layout.data(key), { force: true });
+  } catch (cause) {
+    await rename(deleted, record).catch(unlessAbsent);
+    throw cause;
+  }
+  await syncNearest(dirname(layout.data(key)));
+  // From here on the object is gone for good; what a crash leaves of the sidecar belongs to nothing.
+  await rm(deleted, { force: true });
+}
+
+const unlessAbsent = (cause: unknown): false => {
+  if (errorCode(cause) === "ENOENT") return false;
+  throw cause;
+};
 
 /** Writes the body to a file of its own and makes it durable. */
 async function stage(
@@ -137,11 +156,22 @@ async function generationFrom(handle: FileHandle, sha256: string): Promise<Seale
   return { sha256, bytes: Number(size), mtime_ns: String(mtimeNs), ino: String(ino) };
 }
 
-/** The generation there is; a corrupt one counts as an object whose etag nobody can name. */
-async function onDisk(reader: LocalReader, key: string): Promise<Generation | undefined> {
+/**
+ * The generation there is, once nothing is left of writes and deletes that were cut off; a corrupt one counts as an
+ * object whose etag nobody can name. The caller holds the lock.
+ */
+async function finished({ layout, reader }: WriterDeps, key: string): Promise<Generation | undefined> {
+  const [record, next, deleted] = [layout.record(key), layout.next(key), layout.deleted(key)];
   try {
     const opened = await reader.settle(key);
     await opened?.handle.close();
+    if (opened?.isNext) await rename(next, record);
+    else await rm(next, { force: true });
+    if (!opened && (await isThere(deleted))) {
+      await rm(layout.data(key), { force: true });
+      await syncNearest(dirname(layout.data(key)));
+      await rm(deleted, { force: true });
+    }
     return opened?.generation;
   } catch (error) {
     if (errorTypeOf(error) === "corrupt") return { sha256: "corrupt", bytes: -1, mtime_ns: "0", ino: "0" };
@@ -158,8 +188,9 @@ interface Staged {
 }
 
 /**
- * The order matters for a crash at any instant: the bytes are durable; the sidecar names the new generation and
- * the old one; then the rename switches. Between the two the file on disk is one that the sidecar names.
+ * The order matters for a crash at any instant: the bytes are durable; the new sidecar is, beside the old one; the
+ * bytes are moved into place, durably; the new sidecar takes the place of the old one. That last step is not synced:
+ * should a loss of power undo it, the new sidecar still says what is there.
  */
 async function commit(
   deps: WriterDeps,
@@ -169,16 +200,21 @@ async function commit(
   const { layout, reader } = deps;
   const target = layout.data(key);
   try {
-    const current = await onDisk(reader, key);
+    const current = await finished(deps, key);
     checkConditions(key, current?.sha256, conditions);
     await refuseFolder(layout, key);
     await makeParents(layout, key);
-    const record = layout.record(key);
+    const [record, next] = [layout.record(key), layout.next(key)];
     await makeDirectory(dirname(record));
-    const previous = current && current.bytes >= 0 ? { previous: current } : {};
-    await writeAtomic(record, encodeRecord({ key, current: generation, ...previous }));
-    await moveTo(layout, key, staged);
+    await writeAtomic(next, encodeRecord({ key, current: generation }));
+    try {
+      await moveTo(layout, key, staged);
+    } catch (cause) {
+      await rm(next, { force: true });
+      throw cause;
+    }
     await syncDirectory(dirname(target));
+    await rename(next, record);
     await reader.trust(key);
     return { info: infoOf(key, generation), created: current === undefined };
   } catch (cause) {
@@ -186,94 +222,4 @@ async function commit(
     await pruneEmpty(layout.root, dirname(target));
     throw storageError(cause, `store '${key}'`);
   }
-}
-
-async function moveTo(layout: Layout, key: string, staged: string): Promise<void> {
-  for (let tried = 1; ; tried++) {
-    try {
-      return await rename(staged, layout.data(key));
-    } catch (cause) {
-      if (errorCode(cause) === "EISDIR") throw clash(key, `${key}/…`);
-      if (errorCode(cause) !== "ENOENT" || tried === renameTries) throw cause;
-      await makeParents(layout, key);
-    }
-  }
-}
-
-const clash = (key: string, other: string) => {
-  const text = `a local bucket cannot hold both '${key}' and '${other}': one is a file where the other needs a folder`;
-  return fail("conflict", `${text}; choose another key or delete the other`, { details: { key, other } });
-};
-
-/** A folder at the object's place: empty ones are removed, others hold objects. */
-async function refuseFolder(layout: Layout, key: string): Promise<void> {
-  const facts = await lstat(layout.data(key)).catch(() => undefined);
-  if (!facts?.isDirectory()) return;
-  await removeEmptyTree(layout.data(key));
-  const left = await lstat(layout.data(key)).catch(() => undefined);
-  if (left?.isDirectory()) throw clash(key, `${key}/…`);
-}
-
-async function makeParents(layout: Layout, key: string): Promise<void> {
-  const link = await linkAbove(layout.root, key);
-  if (link !== undefined)
-    throw fail(
-      "conflict",
-      `'${link}' is a link in the bucket's folder, and links are not followed: choose another key, or give what it leads to a bucket of its own`,
-      { details: { key, link } },
-    );
-  for (let tried = 1; ; tried++) {
-    try {
-      return await makeDirectory(dirname(layout.data(key)));
-    } catch (cause) {
-      const code = errorCode(cause);
-      const isTaken = code === "ENOTDIR" || code === "EEXIST";
-      const other = isTaken ? await fileAbove(layout, key) : undefined;
-      if (other !== undefined) throw clash(key, other);
-      // A folder that was pruned while it was being made: it is made again.
-      if ((!isTaken && code !== "ENOENT") || tried === renameTries) throw cause;
-    }
-  }
-}
-
-/** The object that stands where the key needs a folder, if there is one. */
-async function fileAbove(layout: Layout, key: string): Promise<string | undefined> {
-  for (let path = dirname(layout.data(key)); path !== layout.root; path = dirname(path)) {
-    const facts = await lstat(path).catch(() => undefined);
-    if (facts && !facts.isDirectory()) return relative(layout.root, path);
-  }
-  return undefined;
-}
-
-/** Makes the removal durable: of the file, or of its folder when another delete has pruned that already. */
-async function syncNearest(folder: string): Promise<void> {
-  for (let at = folder; ; at = dirname(at)) {
-    try {
-      await syncDirectory(at);
-      return;
-    } catch (cause) {
-      if (errorCode(cause) !== "ENOENT" || at === dirname(at)) throw cause;
-    }
-  }
-}
-
-/** Removes empty folders from `path` upwards, up to the root, which stays. */
-async function pruneEmpty(root: string, path: string): Promise<void> {
-  for (let at = path; at !== root && at.startsWith(root); at = dirname(at)) {
-    try {
-      await rmdir(at);
-    } catch (cause) {
-      if (errorCode(cause) === "ENOENT") continue;
-      return;
-    }
-  }
-}
-
-/** Removes a tree of folders that holds no file; stops where it finds one. */
-async function removeEmptyTree(path: string): Promise<void> {
-  for (const entry of await readdir(path, { withFileTypes: true })) {
-    if (!entry.isDirectory()) return;
-    await removeEmptyTree(join(path, entry.name));
-  }
-  await rmdir(path).catch(() => undefined);
 }

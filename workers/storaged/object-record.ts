@@ -1,7 +1,7 @@
 /**
- * The sidecar of an object in a local bucket: which bytes are the object. It names the current generation and the
- * one before, because the data file and the sidecar cannot be replaced in one step; the data file's inode, time
- * and size say which of the two is on disk.
+ * The sidecar of an object in a local bucket: which bytes are the object. The data file and the sidecar cannot be
+ * replaced in one step, so a write puts the new sidecar beside the old one, under a name of its own, until the new
+ * bytes are in place; the data file's inode, time and size say which of the two it is.
  */
 import { errorCode, readOrNull } from "../../runtime/files.ts";
 import type { Sealed } from "./bucket.ts";
@@ -14,6 +14,7 @@ export interface Generation extends Sealed {
 export interface ObjectRecord {
   key: string;
   current: Generation;
+  /** What earlier versions wrote while a write was under way: it counts as long as the file is that very one. */
   previous?: Generation;
 }
 
@@ -29,8 +30,10 @@ const format = 1;
 const sha256 = (text: string): string => new Bun.CryptoHasher("sha256").update(text).digest("hex");
 
 /** The file's content: the record, and a checksum over it. */
-export const encodeRecord = (record: ObjectRecord): string =>
-  `${JSON.stringify({ format, checksum: sha256(JSON.stringify(record)), record })}\n`;
+export const encodeRecord = (record: ObjectRecord): string => textOf(sha256(JSON.stringify(record)), record);
+
+const textOf = (checksum: unknown, record: unknown): string =>
+  `${JSON.stringify({ format, checksum, record })}\n`;
 
 /** Why a sidecar cannot be used; told to clients as part of a `corrupt` error. */
 export interface Damage {
@@ -57,7 +60,8 @@ export function decodeRecord(text: string, key: string): ObjectRecord | Damage {
       damage: `its checksum record has format ${parsed.format}, written by a newer version; this one reads ${format}`,
     };
   }
-  if (!parsed || parsed.checksum !== sha256(JSON.stringify(parsed.record)))
+  const isWhole = parsed !== undefined && text === textOf(parsed.checksum, parsed.record);
+  if (!isWhole || parsed.checksum !== sha256(JSON.stringify(parsed.record)))
     return { damage: "its checksum record is damaged" };
   const record = parsed.record as ObjectRecord;
   return record.key === key ? record : { damage: "its checksum record is that of another key" };
@@ -83,12 +87,15 @@ export const isStill = (
   facts: Pick<FileFacts, "size" | "mtimeNs" | "ino">,
 ): boolean => BigInt(bytes) === facts.size && BigInt(mtime_ns) === facts.mtimeNs && BigInt(ino) === facts.ino;
 
-/** The generation whose bytes these are, with the facts the file has now. */
-export function generationByHash(
-  record: ObjectRecord,
+/**
+ * The generation whose bytes these are, with the facts the file has now. The one before is none: a copy of it that
+ * stands where newer bytes were acknowledged is damage.
+ */
+export const generationByHash = (
+  { current }: ObjectRecord,
   hash: string,
   facts: FileFacts,
-): Generation | undefined {
-  const known = [record.current, record.previous].find((generation) => generation?.sha256 === hash);
-  return known && { ...known, mtime_ns: String(facts.mtimeNs), ino: String(facts.ino) };
-}
+): Generation | undefined =>
+  current.sha256 === hash
+    ? { ...current, mtime_ns: String(facts.mtimeNs), ino: String(facts.ino) }
+    : undefined;

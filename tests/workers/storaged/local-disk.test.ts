@@ -16,7 +16,7 @@ import {
 } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { collect } from "../../../workers/storaged/body-stream.ts";
 import type { Bucket } from "../../../workers/storaged/bucket.ts";
 import { openLocalBucket } from "../../../workers/storaged/local-bucket.ts";
@@ -106,37 +106,105 @@ describe("bucket on local disk", () => {
       expect(await fetchText(bucket, "k")).toBe("old");
     });
 
-    test("between the sidecar and the rename leaves the old object, which can be replaced again", async () => {
-      await store(bucket, "k", "old", { contentType: "text/old" });
-      const old = readFileSync(layout().record("k"), "utf8");
-      const { record } = JSON.parse(old);
-      const next = { sha256: "00", bytes: 3, mtime_ns: "1", ino: "1" };
-      writeFileSync(
-        layout().record("k"),
-        encodeRecord({ key: "k", current: next, previous: record.current }),
-      );
+    const unwritten = { sha256: "00", bytes: 3, mtime_ns: "1", ino: "1" };
+    /** What is beside the sidecar of an object with the same name. */
+    const beside = () => readdir(dirname(layout().record("k")));
+
+    test.each([
+      ["", false],
+      [" as earlier versions wrote it", true],
+    ])(
+      "between the sidecar and the rename%s leaves the old object, which can be replaced again",
+      async (_, isFormer) => {
+        await store(bucket, "k", "old", { contentType: "text/old" });
+        const { record } = JSON.parse(readFileSync(layout().record("k"), "utf8"));
+        if (isFormer) {
+          const both = { key: "k", current: unwritten, previous: record.current };
+          writeFileSync(layout().record("k"), encodeRecord(both));
+        } else writeFileSync(layout().next("k"), encodeRecord({ key: "k", current: unwritten }));
+        expect(await fetchText(bucket, "k")).toBe("old");
+        bucket = await open();
+        expect(await fetchText(bucket, "k")).toBe("old");
+        expect((await bucket.head("k", signal)).content_type).toBe("text/old");
+        expect(bucket.notReady()).toEqual([]);
+        await store(bucket, "k", "new");
+        expect(await fetchText(bucket, "k")).toBe("new");
+      },
+    );
+
+    test("between the sidecar of a new object and its rename leaves none", async () => {
+      await store(bucket, "other", "x");
+      mkdirSync(dirname(layout().next("k")), { recursive: true });
+      writeFileSync(layout().next("k"), encodeRecord({ key: "k", current: unwritten }));
+      expect((await refusal(bucket.head("k", signal))).type).toBe("not_found");
       bucket = await open();
-      expect(await fetchText(bucket, "k")).toBe("old");
-      expect((await bucket.head("k", signal)).content_type).toBe("text/old");
-      expect(bucket.notReady()).toEqual([]);
-      await store(bucket, "k", "new");
+      await bucket.callRoll?.(signal);
+      expect((await refusal(bucket.head("k", signal))).type).toBe("not_found");
+      expect([bucket.notReady(), await beside()]).toEqual([[], []]);
+      expect((await store(bucket, "k", "new", { ifNoneMatch: "*" })).created).toBe(true);
+    });
+
+    test.each(["an object", "no object"])(
+      "after the rename over %s leaves the new object",
+      async (before) => {
+        if (before === "an object") await store(bucket, "k", "old");
+        const old = before === "an object" ? readFileSync(layout().record("k")) : undefined;
+        const { info } = await store(bucket, "k", "new");
+        renameSync(layout().record("k"), layout().next("k"));
+        if (old) writeFileSync(layout().record("k"), old);
+        expect(await bucket.head("k", signal)).toEqual(info);
+        bucket = await open();
+        expect(await bucket.head("k", signal)).toEqual(info);
+        await bucket.callRoll?.(signal);
+        expect(await fetchText(bucket, "k")).toBe("new");
+        expect([bucket.notReady(), await beside()]).toEqual([[], [basename(layout().record("k"))]]);
+        // The next write cut off at the same place: what it replaces is known.
+        renameSync(layout().record("k"), layout().next("k"));
+        if (old) writeFileSync(layout().record("k"), old);
+        await store(bucket, "k", "newer");
+        expect(await fetchText(bucket, "k")).toBe("newer");
+        expect(await beside()).toEqual([basename(layout().record("k"))]);
+      },
+    );
+
+    test.each([
+      ["first", true],
+      ["second", false],
+    ])("after the %s step of a delete leaves no object", async (_, isThere) => {
+      await store(bucket, "k", "old");
+      renameSync(layout().record("k"), layout().deleted("k"));
+      if (!isThere) rmSync(layout().data("k"));
+      const gone = async () => {
+        expect((await refusal(bucket.head("k", signal))).type).toBe("not_found");
+        const { objects, corrupt } = await bucket.list({ prefix: "", pageSize: 10, signal });
+        expect([objects, corrupt, bucket.notReady()]).toEqual([[], [], []]);
+      };
+      await gone();
+      bucket = await open();
+      await bucket.callRoll?.(signal);
+      expect([await beside(), existsSync(layout().data("k"))]).toEqual([[], false]);
+      await gone();
+      expect((await store(bucket, "k", "new", { ifNoneMatch: "*" })).created).toBe(true);
+      expect(await fetchText(bucket, "k")).toBe("new");
+      bucket = await open();
+      await bucket.callRoll?.(signal);
       expect(await fetchText(bucket, "k")).toBe("new");
     });
 
-    test("after the rename leaves the new object", async () => {
-      await store(bucket, "k", "old");
-      const { info } = await store(bucket, "k", "new");
-      bucket = await open();
-      expect(await bucket.head("k", signal)).toEqual(info);
-    });
-
-    test("between the two steps of a delete leaves no object", async () => {
+    test("sidecars that deletes of earlier versions have left are put aside, once", async () => {
       await store(bucket, "k", "old");
       rmSync(layout().data("k"));
+      writeFileSync(layout().format, '{"format":1}\n');
       bucket = await open();
+      await bucket.callRoll?.(signal);
       expect((await refusal(bucket.head("k", signal))).type).toBe("not_found");
-      expect((await bucket.list({ prefix: "", pageSize: 10, signal })).objects).toEqual([]);
-      expect((await store(bucket, "k", "new", { ifNoneMatch: "*" })).created).toBe(true);
+      expect(bucket.notReady()).toEqual([]);
+      expect(await beside()).toEqual([basename(layout().record("k")).replace("json", "former")]);
+      await store(bucket, "k", "new");
+      rmSync(layout().data("k"));
+      bucket = await open();
+      await bucket.callRoll?.(signal);
+      expect(bucket.notReady().join()).toContain("object 'k' is corrupt: its bytes are gone");
     });
 
     test("that leaves empty folders hinders nothing", async () => {
