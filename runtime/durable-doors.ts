@@ -1,4 +1,5 @@
 /** The doors to what a service keeps: the same for every service, under its name; the gateway passes them on. */
+import type { AnswerHold } from "./answer-hold.ts";
 import type { Clock } from "./clock.ts";
 import { Binary, closed, contract, type RawContext, raw, t } from "./contract.ts";
 import type { Durable, Point } from "./durable.ts";
@@ -37,6 +38,17 @@ export const durable = contract("durable", {
     params: closed({ ...OfPoint.properties, key: t.String({ maxLength: 4096 }) }),
     produces: { "application/octet-stream": Binary },
   }),
+  hold: raw(["POST"], "/durable/:service/holds/:id", {
+    summary:
+      "Holds every answer of this service's door, for at most ten seconds: points taken meanwhile are of one moment.",
+    params: OfPoint,
+    statuses: [204],
+  }),
+  free: raw(["DELETE"], "/durable/:service/holds/:id", {
+    summary: "Lets the answers go; 404 when they were not held all the time.",
+    params: OfPoint,
+    statuses: [204],
+  }),
   release: raw(["DELETE"], "/durable/:service/points/:id", {
     summary: "Lets a point go. One that nobody asks for is let go after ten minutes.",
     params: OfPoint,
@@ -52,13 +64,14 @@ const pointsMax = 8;
 export interface DurableDoorsDeps {
   name: string;
   durable: Durable;
+  answers: Pick<AnswerHold, "hold" | "release">;
   newId: () => string;
   clock: Pick<Clock, "after">;
   log: Pick<Log, "error">;
 }
 
 /** What answers at the doors of one service. `stop` lets every point go. */
-export function durableDoors({ name, durable: kept, newId, clock, log }: DurableDoorsDeps) {
+export function durableDoors({ name, durable: kept, answers, newId, clock, log }: DurableDoorsDeps) {
   const points = new Map<string, { point: Point; cancel: () => void }>();
   let beingTaken = 0;
   const release = async (id: string) => {
@@ -115,6 +128,16 @@ export function durableDoors({ name, durable: kept, newId, clock, log }: Durable
         return new Response(await used(id).open(key), {
           headers: { "content-type": "application/octet-stream" },
         });
+      },
+      hold: async ({ service, id }: { service: string; id: string }) => {
+        own(service);
+        answers.hold(id);
+        return new Response(null, { status: 204 });
+      },
+      free: async ({ service, id }: { service: string; id: string }) => {
+        own(service);
+        answers.release(id);
+        return new Response(null, { status: 204 });
       },
       release: async ({ service, id }: { service: string; id: string }) => {
         own(service);

@@ -1,4 +1,5 @@
 /** What stands around every HTTP handler: request id, limit, gate; then the form of errors, and the counting. */
+import type { AnswerHold } from "./answer-hold.ts";
 import { type AddressOf, type Caller, type Gate, sameProcess } from "./auth.ts";
 import type { Clock } from "./clock.ts";
 import type { ErrorForm, RawContext } from "./contract.ts";
@@ -21,6 +22,8 @@ export interface GuardDeps {
   bodyTimeoutMs?: number;
   /** Requests of one address at once, those included whose body is awaited; without it any number. */
   perAddress?: { max: number; addressOf: AddressOf };
+  /** Where answers may be held. */
+  answers?: Pick<AnswerHold, "held">;
 }
 
 /** What a route is excused from. */
@@ -29,6 +32,8 @@ export interface Excused {
   open?: boolean;
   /** Is answered whatever else is being done: health and what watches the service. */
   unlimited?: boolean;
+  /** Is answered while answers are held: what tells nobody of a change, and who holds them. */
+  unheld?: boolean;
 }
 
 export type Handler = (request: Request, context: RawContext) => Promise<Response> | Response;
@@ -68,7 +73,7 @@ export function createGuard(deps: GuardDeps) {
   return (
     pattern: string,
     handler: Handler,
-    { open: isOpen = false, unlimited = false }: Excused,
+    { open: isOpen = false, unlimited = false, unheld = unlimited }: Excused,
     form?: FormOf,
   ) =>
     async (request: Request, from: Caller): Promise<Response> => {
@@ -91,6 +96,8 @@ export function createGuard(deps: GuardDeps) {
         if (!unlimited) open -= 1;
         leave?.();
       }
+      const held = unheld || from === sameProcess ? undefined : deps.answers?.held();
+      if (held) await held;
       // What the caller still sends of the body that was given up is no next request.
       if (response.status === 408 && from !== sameProcess) response.headers.set("connection", "close");
       response.headers.set("x-request-id", requestId);

@@ -46,7 +46,7 @@ export interface Face {
   /** Mounts the verbs of a contract under a prefix. */
   verbs: (contract: Contract, invoke: Invoke, prefix?: string) => void;
   /** Mounts the streams of a contract under a prefix. */
-  raw: (contract: Contract, handlers: Record<string, RawHandler>, prefix?: string) => void;
+  raw: (contract: Contract, handlers: Record<string, RawHandler>, prefix?: string, excused?: Excused) => void;
   /** Mounts `POST /rpc/:verb`, the door for services in other processes. */
   rpc: (invoke: Invoke) => void;
   /** Answers one request without a socket. */
@@ -126,17 +126,17 @@ export function createFace(deps: FaceDeps): Face {
         }
       }
     },
-    raw: (contract, handlers, prefix = "") => {
+    raw: (contract, handlers, prefix = "", excused = {}) => {
       for (const [name, endpoint] of Object.entries(contract.endpoints)) {
         const handler = handlers[name];
         if (endpoint.kind !== "raw" || !handler) continue;
-        const { errors } = endpoint;
+        const options = { ...excused, errors: endpoint.errors, streams: true as const };
         for (const place of placesUnder(prefix, endpoint))
           for (const method of endpoint.methods)
-            add(method, place.path, rawHandler(endpoint, handler, place), { errors, streams: true });
+            add(method, place.path, rawHandler(endpoint, handler, place), options);
       }
     },
-    rpc: (invoke) => add("POST", "/rpc/:verb", rpcHandler(invoke)),
+    rpc: (invoke) => add("POST", "/rpc/:verb", rpcHandler(invoke), { unheld: true }),
     fetch: (request, from = () => undefined) => serveOf(request)(request, from),
     listen: (host, port) => listen({ app, changed, unclear, idle }, host, port),
   };

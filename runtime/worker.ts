@@ -2,6 +2,7 @@
 
 import { join } from "node:path";
 import { parentPort } from "node:worker_threads";
+import { createAnswerHold } from "./answer-hold.ts";
 import { type AddressOf, createChangingGate, sameProcess } from "./auth.ts";
 import { systemClock } from "./clock.ts";
 import { deepFreeze, parseBind, urlOf } from "./config.ts";
@@ -16,9 +17,10 @@ import { type Marks, openMarks } from "./marks/marks.ts";
 import { createMetrics } from "./metrics.ts";
 import type { FromWorker, Init, PeerLink, ToWorker } from "./protocol.ts";
 import type { Live } from "./reload.ts";
+import type { Invoke } from "./rpc.ts";
 import { servePort } from "./rpc.ts";
 import { loadSecrets } from "./secrets.ts";
-import { createFace, type RawHandler } from "./serve.ts";
+import { createFace, type Face, type RawHandler } from "./serve.ts";
 import type { Deps, ServiceDefinition, ServiceStatus } from "./service.ts";
 import type { Config, ServiceSection } from "./settings.ts";
 
@@ -158,14 +160,12 @@ async function begin<C extends Contract, P extends Record<string, Contract>>(
   const { host, port } = parseBind(section.bind);
   let draining = false;
   const notReady = () => reasonsOf(running, marks, draining);
-  const doors = durableDoors({ name, durable: withAnswers(deps, name, running.durable), ...deps });
+  const answers = createAnswerHold(systemClock);
+  const doors = durableDoors({ name, durable: withAnswers(deps, name, running.durable), answers, ...deps });
   const { gate, addressOf, change } = createChangingGate(config.auth, host);
-  const limits = doorLimits(section, addressOf);
-  const face = createFace({ name, gate, log, metrics, newId, notReady, clock: systemClock, ...limits });
-  face.verbs(contract, invoke);
-  face.raw(contract, running.raw as unknown as Handlers);
-  face.raw(durable, doors.raw as unknown as Handlers);
-  face.rpc(invoke);
+  const door = { ...doorLimits(section, addressOf), answers, clock: systemClock };
+  const face = createFace({ name, gate, log, metrics, newId, notReady, ...door });
+  mount(face, contract, { invoke, raw: running.raw as unknown as Handlers, doors: doors.raw });
   definition.mount?.(face, deps);
   const listening = face.listen(host, port);
   system = readyAt(system, name, urlOf(section.bind, listening.port));
@@ -185,6 +185,7 @@ async function begin<C extends Contract, P extends Record<string, Contract>>(
     },
     stop: async (drainMs) => {
       draining = true;
+      answers.stop();
       running.drain?.();
       const served = [listening.close(drainMs), inbound.idle()];
       if (drainMs === 0) inbound.close();
@@ -209,6 +210,18 @@ async function openKept(name: string, dataDir: string, log: Log) {
     await marks.close();
   };
   return { directory, marks, idempotency, close };
+}
+
+/** The doors that every service has. */
+function mount(
+  face: Face,
+  contract: Contract,
+  { invoke, raw, doors }: { invoke: Invoke; raw: Handlers; doors: object },
+): void {
+  face.verbs(contract, invoke);
+  face.raw(contract, raw);
+  face.raw(durable, doors as Handlers, "", { unheld: true });
+  face.rpc(invoke);
 }
 
 /** What a listener takes, by its section. */

@@ -87,7 +87,7 @@ async function take(
     const lost =
       taken.damaged.length === 0 ? "" : `; ${taken.damaged.length} damaged files are not in it: bun run fsck`;
     say(
-      `point ${taken.point}: ${taken.files} files, ${sizeOf(taken.bytes)}, of which ${sizeOf(taken.copied_bytes)} were new, in ${seconds} s${lost}`,
+      `point ${taken.point}: ${taken.files} files, ${sizeOf(taken.bytes)}, of which ${sizeOf(taken.copied_bytes)} were new, in ${seconds} s; answers waited ${taken.held_ms} ms${lost}`,
     );
   }
   return taken.damaged.length === 0 ? 0 : 1;

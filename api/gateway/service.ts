@@ -134,7 +134,7 @@ export function mountServices(face: Face, { config, peers, idempotency }: Deps<M
     face.verbs(contract, forward(contract, target, once), "/v1");
     mountStreams(face, contract, target, once);
   }
-  face.raw(durable, kept(peers, config.gateway.proxy_timeout_ms), "/v1");
+  face.raw(durable, kept(peers, config.gateway.proxy_timeout_ms), "/v1", { unheld: true });
   // Made when it is first asked for: it is a sixth of what the gateway's start takes.
   let made: ReturnType<typeof describeApi> | undefined;
   const description = () => {

@@ -22,6 +22,8 @@ export class Unreadable extends Error {}
 export interface Doors {
   gateway: string;
   point: (service: string) => Promise<HeldPoint>;
+  /** Does the work while the answers of all these services are held; false when they were not held to its end. */
+  whileHeld: (services: readonly string[], work: () => Promise<void>) => Promise<boolean>;
   /** Lets a point go. One that is gone already is no error. */
   release: (service: string, id: string) => Promise<void>;
 }
@@ -48,6 +50,18 @@ export function doorsAt(gateway: string, token: string): Doors {
   return {
     gateway,
     release,
+    whileHeld: async (services, work) => {
+      const path = `/holds/${crypto.randomUUID()}`;
+      const free = () => Promise.all(services.map((service) => send("DELETE", service, path)));
+      try {
+        await Promise.all(services.map((service) => expect("POST", service, path)));
+        await work();
+      } catch (cause) {
+        await free().catch(() => undefined);
+        throw cause;
+      }
+      return (await free()).every(({ ok }) => ok);
+    },
     point: async (service) => {
       const lines = linesOf(await expect("POST", service, "/points"));
       const first = await lines.next();

@@ -22,8 +22,13 @@ export interface Taken {
   /** Of these, what was not in the backup yet. */
   copied_files: number;
   copied_bytes: number;
+  /** How long answers waited, in milliseconds. */
+  held_ms: number;
   damaged: Damaged[];
 }
+
+/** Tries to take all points while answers are held: a service that is slow once need not be so again. */
+const triesMax = 3;
 
 /**
  * Those that refer to others before those they refer to: what the point of a caller names is then in the point of
@@ -41,7 +46,7 @@ export async function takeBackup(doors: Doors, repository: Repository, bar: Prog
   const holding = join(repository.path, "holding.json");
   await releaseThoseOf(holding, doors);
   try {
-    for (const service of pointOrder()) held.push(await doors.point(service));
+    const held_ms = await holdPoints(doors, held);
     await writeAtomic(holding, JSON.stringify(held.map(({ service, id }) => ({ service, id }))));
     const wanted: Wanted[] = [];
     for (const point of held) {
@@ -54,13 +59,32 @@ export async function takeBackup(doors: Doors, repository: Repository, bar: Prog
     const point = await repository.seal({ at, files: copied.files, damaged: copied.damaged });
     const bytes = copied.files.reduce((sum, file) => sum + file.bytes, 0);
     const { copied_files, copied_bytes, damaged } = copied;
-    return { point, files: copied.files.length, bytes, copied_files, copied_bytes, damaged };
+    return { point, files: copied.files.length, bytes, copied_files, copied_bytes, held_ms, damaged };
   } finally {
     clearInterval(touching);
     // Those that cannot be told any more are let go by their services.
     await Promise.all(held.map((point) => point.release().catch(() => undefined)));
     await rm(holding, { force: true });
   }
+}
+
+/**
+ * Points of all services that are of one moment. While they are taken nobody outside is answered: whoever was answered
+ * before has what was done in them, and what is done for whoever asks afterwards is in none. Gives the milliseconds.
+ */
+async function holdPoints(doors: Doors, held: HeldPoint[]): Promise<number> {
+  const services = pointOrder();
+  for (let tries = 1; tries <= triesMax; tries++) {
+    const started = performance.now();
+    const areOfOneMoment = await doors.whileHeld(services, async () => {
+      for (const service of services) held.push(await doors.point(service));
+    });
+    if (areOfOneMoment) return Math.round(performance.now() - started);
+    await Promise.all(held.splice(0).map((point) => point.release()));
+  }
+  throw new BackupError(
+    `services took longer to fix what they keep than their answers may be held, ${triesMax} times: try again when less is being done`,
+  );
 }
 
 /** Lets the points of a backup that was killed go: a service holds a few at once, for ten minutes each. */

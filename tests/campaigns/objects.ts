@@ -136,7 +136,10 @@ await runCampaign({
   cycle: async () => {
     const running = product;
     const loads = writers.map((writer) => writer.work(running));
-    await killDuring(product, loads, 100 + random() * 900);
+    await killDuring(product, loads, {
+      acknowledged: () => outcomes.acknowledged,
+      moreMs: random() * 1000,
+    });
     product = await start();
     for (const writer of writers) await writer.verify(product);
     return `${outcomes.acknowledged} acknowledged`;

@@ -168,7 +168,10 @@ await runCampaign({
   outcomes,
   cycle: async (cycle) => {
     const loads = [...all.map((writer) => write(address(), writer)), compact(address())];
-    await killDuring(product, loads, random() * lifeMs);
+    await killDuring(product, loads, {
+      acknowledged: () => outcomes.acknowledged,
+      moreMs: random() * lifeMs,
+    });
     product = await startProduct({ dataDir: home.path, flags });
     await verify(address(), all, cycle);
     return `${outcomes.acknowledged} acknowledged`;

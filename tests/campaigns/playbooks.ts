@@ -219,7 +219,10 @@ await runCampaign({
   outcomes,
   cycle: async (cycle) => {
     const loads = [...all.map(write), activate(), searchAndConsolidate()];
-    await killDuring(product, loads, random() * 400);
+    await killDuring(product, loads, {
+      acknowledged: () => outcomes.acknowledged,
+      moreMs: random() * 400,
+    });
     product = await startProduct({ dataDir: home.path, flags });
     await verify(all, cycle);
     return `${outcomes.acknowledged} acknowledged`;

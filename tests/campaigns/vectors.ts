@@ -185,7 +185,10 @@ await runCampaign({
   outcomes,
   cycle: async (cycle) => {
     const loads = [...all.map((writer) => write(address(), writer)), searchAndCompact(address())];
-    await killDuring(product, loads, random() * (s3 ? 3000 : 300));
+    await killDuring(product, loads, {
+      acknowledged: () => outcomes.acknowledged,
+      moreMs: random() * (s3 ? 3000 : 300),
+    });
     product = await startProduct({ dataDir: home.path, flags });
     await verify(address(), all, cycle);
     return `${outcomes.acknowledged} acknowledged`;

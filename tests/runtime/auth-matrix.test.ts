@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { networkInterfaces } from "node:os";
 import { mountServices } from "../../api/gateway/service.ts";
+import { createAnswerHold } from "../../runtime/answer-hold.ts";
 import { createChangingGate } from "../../runtime/auth.ts";
 import { systemClock } from "../../runtime/clock.ts";
 import { durable, durableDoors } from "../../runtime/durable-doors.ts";
@@ -147,6 +148,7 @@ function open({ bind }: { bind: string }): Door {
   const doors = durableDoors({
     name: "gate",
     durable: kept as never,
+    answers: createAnswerHold(systemClock),
     newId: () => "id",
     clock: systemClock,
     log,

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, expect, test } from "bun:test";
 import { appendFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { createAnswerHold } from "../../runtime/answer-hold.ts";
 import { systemClock } from "../../runtime/clock.ts";
 import type { Durable } from "../../runtime/durable.ts";
 import { durable, durableDoors } from "../../runtime/durable-doors.ts";
@@ -31,7 +32,15 @@ function doorsOf(kept: Durable) {
   const clock = { ...systemClock, after };
   const log = createLog("thing", "error", () => {});
   let last = 0;
-  const doors = durableDoors({ name: "thing", durable: kept, newId: () => `p${++last}`, clock, log });
+  const answers = createAnswerHold(clock);
+  const doors = durableDoors({
+    name: "thing",
+    durable: kept,
+    answers,
+    newId: () => `p${++last}`,
+    clock,
+    log,
+  });
   opened.push(doors);
   const face = createFace({
     name: "thing",

@@ -57,10 +57,26 @@ export async function runCampaign({ name, rules, outcomes, cycle, end }: Campaig
   process.exit(outcomes.wrong.length === 0 ? 0 : 1);
 }
 
+export interface Doom {
+  /** Counts what was acknowledged. It grows before the kill, however long that takes on a busy machine. */
+  acknowledged: () => number;
+  /** Then the work goes on for so long, in milliseconds. */
+  moreMs: number;
+}
+
 /** Lets the work go on for a while, ends the product with SIGKILL, and waits until all of it has heard of that. */
-export async function killDuring(product: Product, work: Promise<unknown>[], ms: number): Promise<void> {
-  for (const each of work) each.catch(() => undefined);
-  await Bun.sleep(ms);
+export async function killDuring(
+  product: Product,
+  work: Promise<unknown>[],
+  { acknowledged, moreMs }: Doom,
+): Promise<void> {
+  const before = acknowledged();
+  let isOver = false;
+  void Promise.allSettled(work).then(() => {
+    isOver = true;
+  });
+  while (!isOver && acknowledged() < before + 2) await Bun.sleep(1);
+  await Bun.sleep(moreMs);
   await product.end("SIGKILL");
   await Promise.allSettled(work);
 }

@@ -204,6 +204,8 @@ export function startLoad(lake: Lake, options: { rate: number; seed: number; tok
   };
   const pacing = pace();
   return {
+    /** Resolves when all that is open now has been answered. */
+    answered: async () => void (await Promise.all([...open])),
     stop: async (): Promise<Outcome> => {
       over = true;
       await pacing;
@@ -215,7 +217,8 @@ export function startLoad(lake: Lake, options: { rate: number; seed: number; tok
 
 /**
  * The whole rotation under load: both tokens everywhere, clients move, services move, the old one goes. Each process
- * is told at a time of its own, in an order that `seed` gives. Between the steps `stepMs` of plain load.
+ * is told at a time of its own, in an order that `seed` gives. Between the steps `stepMs` of plain load, and until what was
+ * sent before has been answered: on a busy machine a token may be on its way for longer.
  */
 export async function rotateUnderLoad(
   lake: Lake,
@@ -227,6 +230,7 @@ export async function rotateUnderLoad(
   const load = startLoad(lake, { rate, seed, token: () => client });
   const step = async (primary: string, secondary?: string) => {
     await Bun.sleep(stepMs);
+    await load.answered();
     lake.tokens(primary, secondary);
     const order = lake.processes.map((each) => ({ each, at: random() })).sort((a, b) => a.at - b.at);
     for (const { each } of order) {
