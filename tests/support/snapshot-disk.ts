@@ -22,6 +22,9 @@ export interface SnapshotDisk {
   remove: () => void;
 }
 
+/** Of an image: XFS is not made on less. */
+const smallest = 300 * 1024 * 1024;
+
 function mustRun(...words: string[]): void {
   const { exitCode, stderr } = Bun.spawnSync(words, { stdout: "pipe", stderr: "pipe" });
   if (exitCode !== 0) throw new Error(`${words.join(" ")}: ${stderr.toString()}`);
@@ -46,12 +49,22 @@ export function makeSnapshotDisk(kind: FileSystem, bytes: number): SnapshotDisk 
     const options = image.startsWith(below) && kind === "xfs" ? "loop,nouuid" : "loop";
     mustRun("mount", "-o", options, image, place);
   };
-  makeImage(`${home.path}/image`, bytes * 4, "mkfs.xfs", "-q", "-m", "reflink=1");
-  mountAt(`${home.path}/image`, below);
-  makeImage(`${below}/disk`, bytes, `mkfs.${kind}`, "-q");
-  mountAt(`${below}/disk`, mounted);
+  const remove = () => {
+    // Lazily: an open file must not keep the mounts when something has failed.
+    for (const place of [mounted, below]) Bun.spawnSync(["umount", "-l", place]);
+    home.remove();
+  };
   const path = `${mounted}/lake`;
-  mkdirSync(path);
+  try {
+    makeImage(`${home.path}/image`, bytes * 4, "mkfs.xfs", "-q", "-m", "reflink=1");
+    mountAt(`${home.path}/image`, below);
+    makeImage(`${below}/disk`, bytes, `mkfs.${kind}`, "-q");
+    mountAt(`${below}/disk`, mounted);
+    mkdirSync(path);
+  } catch (cause) {
+    remove();
+    throw cause;
+  }
   return {
     path,
     losePower: () => {
@@ -70,10 +83,20 @@ export function makeSnapshotDisk(kind: FileSystem, bytes: number): SnapshotDisk 
         },
       };
     },
-    remove: () => {
-      // Lazily: an open file must not keep the mounts when something has failed.
-      for (const place of [mounted, below]) Bun.spawnSync(["umount", "-l", place]);
-      home.remove();
-    },
+    remove,
   };
 }
+
+/** Whether this machine and user have what such a disk takes. */
+export const isSnapshotDiskPossible: boolean = (() => {
+  try {
+    const disk = makeSnapshotDisk("ext4", smallest);
+    const after = disk.losePower();
+    after.mount();
+    after.remove();
+    disk.remove();
+    return true;
+  } catch {
+    return false;
+  }
+})();
