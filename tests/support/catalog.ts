@@ -28,15 +28,21 @@ export async function startCatalog(
   {
     between = (verbs) => verbs,
     settings = {},
+    adopted,
   }: {
     between?: (verbs: Peer<Storaged>["verbs"]) => Peer<Storaged>["verbs"];
     settings?: Partial<Config["catalogd"]>;
+    /** Places that are taken as they are, as `catalogd/a`. */
+    adopted?: string[];
   } = {},
 ): Promise<Catalog> {
   const config = configWith({ data_dir: dataDir, catalogd: settings });
   const store = await startInProcess({ contract: storaged, create: createStoraged }, { config, peers: {} });
   const peers = { storaged: { ...store.peer, verbs: between(store.peer.verbs) } };
-  const catalog = await startInProcess({ contract: catalogd, create: createCatalogd }, { config, peers });
+  const catalog = await startInProcess(
+    { contract: catalogd, create: createCatalogd },
+    { config, peers, ...(adopted && { adopted: (place: string) => adopted.includes(place) }) },
+  );
   return {
     storaged: store,
     catalogd: catalog,

@@ -6,17 +6,19 @@ import { inParallel } from "../../runtime/in-parallel.ts";
 import { fold } from "../../runtime/sql-name.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import { chainProblems } from "./chain.ts";
-import { manifestFolder, manifestKey } from "./manifest-key.ts";
+import { adoptionOf, type DatasetMarks } from "./dataset-marks.ts";
+import { manifestKey } from "./manifest-key.ts";
 import type { ManifestStore } from "./manifest-store.ts";
 import type { NameLock } from "./name-lock.ts";
-import { beginAnew, createReferences, type References, referenceDamage } from "./object-references.ts";
-import { isDamaged, type Registry } from "./registry.ts";
+import { createReferences, type References, referenceDamage } from "./object-references.ts";
+import { type Head, isDamaged, type Registry } from "./registry.ts";
 import { leftoverObjects } from "./unreferenced.ts";
 import type { Version } from "./version.ts";
 
 export interface InspectionDeps {
   store: Pick<ManifestStore, "versions" | "read">;
   registry: Registry;
+  marks: Pick<DatasetMarks, "of">;
   lock: NameLock;
   objects: Pick<Peer<Storaged>["verbs"], "head" | "list">;
   clock: Pick<Clock, "now">;
@@ -85,6 +87,7 @@ async function* inspectChain(deps: InspectionDeps, chain: Chain): AsyncGenerator
   const { name, numbers, reading, signal } = chain;
   const last = numbers.at(-1) ?? 0;
   reading.heads.set(name, last);
+  const { from = 1 } = deps.marks.of(name) ?? {};
   let before: Version | "unknown" | undefined;
   let expected = 1;
   for (let at = 0; at < numbers.length; at += deps.concurrency) {
@@ -94,19 +97,23 @@ async function* inspectChain(deps: InspectionDeps, chain: Chain): AsyncGenerator
     for (const head of found) {
       const { version } = head;
       if (version > expected) {
-        yield missing(name, expected, version - 1);
+        if (version > from) yield missing(name, Math.max(expected, from), version - 1);
         reading.readable = false;
         before = "unknown";
       }
       const place = manifestKey(name, version);
       if (isDamaged(head)) {
-        yield damage(place, head.reason, remedyOfManifest(name, version, last));
+        if (version < from) yield accepted(place, head.reason);
+        else yield damage(place, head.reason, remedyOfManifest(name, version, last));
         reading.readable = false;
         before = "unknown";
       } else {
         const problems = chainProblems(before, head);
-        if (problems.length > 0)
-          yield damage(place, problems.join("; "), remedyOfManifest(name, version, last));
+        if (problems.length > 0) {
+          const problem = problems.join("; ");
+          if (version < from) yield accepted(place, problem);
+          else yield damage(place, problem, remedyOfManifest(name, version, last));
+        }
         reading.references.add(head);
         before = head;
       }
@@ -123,16 +130,26 @@ function missing(name: string, from: number, to: number): Inspected {
   return damage(
     manifestKey(name, from),
     `it is missing, and later versions are there${more}`,
-    `${back}; without one, nothing that is served is lost; ${beginAnew(name)}`,
+    `${back}, then restart catalogd; without one, take the latest version as it is: ${adoptionOf(name)}`,
   );
 }
 
+const accepted = (place: string, problem: string): Inspected => ({
+  finding: {
+    severity: "leftover",
+    place: `primary://${place}`,
+    problem: `${problem}; that it is lost was accepted`,
+    remedy: "nothing that is served needs it",
+  },
+});
+
 function remedyOfManifest(name: string, version: number, last: number): string {
   const put = `put it back from a backup (bun run restore, or PUT /v1/storage/put/${manifestKey(name, version)}), then restart catalogd`;
-  if (version < last) return `${put}; without one, nothing that is served is lost; ${beginAnew(name)}`;
+  if (version < last)
+    return `${put}; without one, nothing that is served is lost; accept that: ${adoptionOf(name)}`;
   return version === 1
-    ? `${put}; without one, delete it, restart catalogd and ingest the files of '${name}' again`
-    : `${put}; without one, delete it and restart catalogd: version ${version - 1} is the latest then`;
+    ? `${put}; without one, accept that it is lost and ingest the files of '${name}' again: ${adoptionOf(name)}`
+    : `${put}; without one, go on from version ${version - 1}: ${adoptionOf(name)}`;
 }
 
 /** In the name's turn, so that no version is being written while storage and memory are looked at. */
@@ -142,18 +159,17 @@ const compareWithMemory = ({ store, registry, lock }: InspectionDeps, name: stri
     const damaged = registry.damaged().find((head) => head.name === name);
     const known = damaged ?? registry.head(name);
     const restart = "restart catalogd: it reads what is in storage again";
-    if (stored === undefined) {
-      if (!known) return undefined;
-      const problem = `catalogd holds version ${known.version} of '${name}', and no manifest of it is in storage`;
-      const remedy = `put its manifests back from a backup (bun run restore); or ${restart}, and '${name}' is no more`;
-      return damage(manifestFolder(name), problem, remedy);
-    }
+    if (stored === undefined && !known) return undefined;
+    if (stored === undefined || (known && known.version > stored)) return missingHead(name, known, stored);
     const place = manifestKey(name, stored);
     if (known?.version !== stored) {
       const held = known ? `version ${known.version}` : "nothing";
       const problem = `it is the latest of '${name}' in storage, and catalogd holds ${held}`;
       return damage(place, problem, `${restart}; or put back from a backup what is missing in storage`);
     }
+    // Versions that are missing before it are told with the chain.
+    if (damaged?.about !== undefined)
+      return damaged.about < stored ? undefined : damage(place, damaged.reason, lostRemedy(name, stored));
     const read = await store.read(name, stored);
     // Damage of the file itself is told with the chain.
     if (isDamaged(read) || (!damaged && Bun.deepEquals(read, known, true)) || damaged?.closed)
@@ -161,19 +177,32 @@ const compareWithMemory = ({ store, registry, lock }: InspectionDeps, name: stri
     return damage(place, `catalogd holds another version ${stored} of '${name}' than this`, restart);
   });
 
+/** What catalogd holds in memory, or knows from its mark alone. */
+function missingHead(name: string, known: Head | undefined, stored: number | undefined): Inspected {
+  const version = known?.version ?? 0;
+  const left =
+    stored === undefined ? "none of its manifests" : `the latest is version ${stored}, and not this`;
+  const problem = `it is missing: catalogd knows version ${version} of '${name}', and in storage is ${left}`;
+  return damage(manifestKey(name, version), problem, lostRemedy(name, version));
+}
+
+const lostRemedy = (name: string, version: number): string =>
+  `put it back from a backup (bun run restore, or PUT /v1/storage/put/${manifestKey(name, version)}), then restart catalogd; without one, take what is there: ${adoptionOf(name)}`;
+
 async function* inspectObjects(
-  { objects, concurrency }: InspectionDeps,
+  { objects, concurrency, marks }: InspectionDeps,
   { references, heads }: Reading,
   signal: AbortSignal,
 ): AsyncGenerator<Inspected> {
   const total = references.count();
   const isHead = (name: string, version: number) => heads.get(name) === version;
+  const from = (name: string) => marks.of(name)?.from ?? 1;
   const all = [...references.all()];
   for (let at = 0; at < total; at += objectsAStep) {
     signal.throwIfAborted();
     const some = all.slice(at, at + objectsAStep);
     const found = await inParallel(some, concurrency, (reference) =>
-      referenceDamage(objects.head, reference, { isHead, signal }),
+      referenceDamage(objects.head, reference, { isHead, from, signal }),
     );
     for (const finding of found) if (finding) yield { finding };
     yield { progress: { done: Math.min(total, at + objectsAStep), total, of: "objects of datasets" } };

@@ -3,6 +3,7 @@ import type { Peer } from "../../runtime/contract.ts";
 import type { Finding } from "../../runtime/durable.ts";
 import { ServiceError } from "../../runtime/errors.ts";
 import type { Storaged } from "../storaged/contract.ts";
+import { adoptionOf } from "./dataset-marks.ts";
 import { canonicalKey } from "./registration.ts";
 import type { DataObject, Version } from "./version.ts";
 
@@ -45,14 +46,23 @@ export function createReferences(): References {
 const stated = ({ bytes, etag }: DataObject) => ({ bytes, etag });
 
 /**
- * The damage of an object that is not in storage as the versions state it; undefined when it is. `isHead` tells
- * whether a version is the one that is served.
+ * The damage of an object that is not in storage as the versions state it; undefined when it is, and for versions
+ * before `from`, whose loss was accepted. `isHead` tells whether a version is the one that is served.
  */
 export async function referenceDamage(
   head: Peer<Storaged>["verbs"]["head"],
   { key, bytes, etag, name, version }: Reference,
-  { isHead, signal }: { isHead: (name: string, version: number) => boolean; signal: AbortSignal },
+  {
+    isHead,
+    from,
+    signal,
+  }: {
+    isHead: (name: string, version: number) => boolean;
+    from: (name: string) => number;
+    signal: AbortSignal;
+  },
 ): Promise<Finding | undefined> {
+  if (version < from(name)) return undefined;
   const problem = await head({ key }, { signal }).then(
     (info) => {
       if (info.bytes !== bytes) return `it has ${info.bytes} bytes, not ${bytes}`;
@@ -68,7 +78,7 @@ export async function referenceDamage(
   const served = isHead(name, version);
   const without = served
     ? `without one, delete the object if it is there and ingest the files of '${name}' again with mode=replace`
-    : `without one, nothing that is served is lost, as version ${version} is not the latest; ${beginAnew(name)}`;
+    : `without one, nothing that is served is lost, as version ${version} is not the latest; accept that: ${adoptionOf(name)}`;
   return {
     severity: "damage",
     place: key.includes("://") ? key : `primary://${key}`,
@@ -76,7 +86,3 @@ export async function referenceDamage(
     remedy: `put the same bytes back under this key from a backup (bun run restore, or PUT /v1/storage/put/${key}); ${without}`,
   };
 }
-
-/** The way out where a part of the history is gone for good. */
-export const beginAnew = (name: string): string =>
-  `to begin its history anew, delete every object under _catalog/manifests/${name}/, restart catalogd and ingest its files again`;

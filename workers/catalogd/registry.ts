@@ -15,6 +15,8 @@ export interface Damaged {
   unusable?: Version;
   /** Set where it is sound, and left closed for want of memory. */
   closed?: ServiceError;
+  /** Set where the version with this number is missing, or is not the one that was acknowledged. */
+  about?: number;
 }
 export type Head = Version | Damaged;
 
@@ -42,7 +44,11 @@ export interface Registry {
   etag: () => string;
 }
 
-export function createRegistry(budget?: MemoryBudget): Registry {
+/** `acknowledge` is told of every version before it is anybody's head. */
+export function createRegistry(
+  budget?: MemoryBudget,
+  acknowledge: (version: Version) => void = () => {},
+): Registry {
   const rooms = createRooms(budget);
   const heads = new Map<string, Head>();
   /** Names that are taken, by their folded form. */
@@ -57,6 +63,8 @@ export function createRegistry(budget?: MemoryBudget): Registry {
     ...rooms,
     put: (head) => {
       const { name } = head;
+      const version = isDamaged(head) ? head.unusable : head;
+      if (version) acknowledge(version);
       rooms.occupy(head);
       changes.push({ before: etag, name });
       if (changes.length > 2 * changesKept) changes.splice(0, changesKept);

@@ -2,8 +2,10 @@
 import type { Clock } from "../../runtime/clock.ts";
 import { inParallel } from "../../runtime/in-parallel.ts";
 import { describe, type Log } from "../../runtime/log.ts";
+import { adopt } from "./adoption.ts";
+import type { DatasetMarks, Stored } from "./dataset-marks.ts";
 import type { ManifestStore } from "./manifest-store.ts";
-import { isDamaged, type Registry } from "./registry.ts";
+import { type Head, isDamaged, type Registry } from "./registry.ts";
 
 export interface Rehydration {
   /** Why it has not ended, or undefined when it has. */
@@ -22,11 +24,15 @@ const backoffMs = { first: 50, last: 5000 };
 export function startRehydration(deps: {
   store: ManifestStore;
   registry: Registry;
+  marks: DatasetMarks;
+  /** Whether the operator has said that the dataset is to be taken as it is. */
+  adopted: (name: string) => boolean;
+  newId: () => string;
   concurrency: number;
   clock: Clock;
   log: Log;
 }): Rehydration {
-  const { store, registry, concurrency, clock, log } = deps;
+  const { store, registry, marks, concurrency, clock, log } = deps;
   const stopping = new AbortController();
   const attempted = Promise.withResolvers<void>();
   let pending: string | undefined = "rehydrating";
@@ -34,27 +40,39 @@ export function startRehydration(deps: {
 
   const attempt = async () => {
     const began = clock.elapsed();
-    const latest = await store.latest();
-    const commits = await inParallel([...latest], concurrency, async ([name, version]) => {
-      const commit = await store.readCommit(name, version);
+    const { versions } = await store.versions();
+    const commits = await inParallel([...versions], concurrency, async ([name, numbers]) => {
+      const commit = await store.readCommit(name, numbers.at(-1) ?? 0);
       return { ...commit, head: registry.fitting(commit.head) };
     });
     const heads = new Map(commits.map(({ head }) => [head.name, head]));
     // A version that was committed by another one's manifest, and whose own was not written before the end.
     for (const version of commits.flatMap(({ also }) => also)) {
-      if ((latest.get(version.name) ?? 0) >= version.version) continue;
+      const numbers = versions.get(version.name) ?? [];
+      if ((numbers.at(-1) ?? 0) >= version.version) continue;
       await store.append(version, "rehydration");
+      versions.set(version.name, [...numbers, version.version]);
       heads.set(version.name, version);
     }
-    for (const head of heads.values()) {
-      if (isDamaged(head))
-        log.error("a dataset cannot be served", { dataset: head.name, reason: head.reason });
+    for (const name of new Set([...heads.keys(), ...marks.names()])) {
+      const stored = { name, head: heads.get(name), numbers: versions.get(name) ?? [] };
+      const head = await checked(stored);
+      if (isDamaged(head)) log.error("a dataset cannot be served", { dataset: name, reason: head.reason });
       registry.put(head);
     }
     seconds = (clock.elapsed() - began) / 1000;
     pending = undefined;
   };
 
+  /** What is there, as long as it is what was acknowledged. */
+  const checked = async (stored: Stored): Promise<Head> => {
+    const { name, head } = stored;
+    const damaged = marks.problemOf(stored);
+    if (!deps.adopted(name) || (isDamaged(head) && head.closed)) return damaged ?? (head as Head);
+    log.warn("a dataset is taken as it is", { dataset: name, ...damaged });
+    const given = { now: clock.now(), newId: deps.newId };
+    return registry.fitting(await adopt({ store, marks, given }, stored));
+  };
   const run = async () => {
     for (let waitMs = backoffMs.first; ; waitMs = Math.min(waitMs * 2, backoffMs.last)) {
       try {

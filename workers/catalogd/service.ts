@@ -11,6 +11,7 @@ import type { Storaged } from "../storaged/contract.ts";
 import { type Changes, createChanges } from "./changes.ts";
 import { type Change, type Commit, type Committed, createCommit } from "./commit.ts";
 import type { Catalogd } from "./contract.ts";
+import { createDatasetMarks } from "./dataset-marks.ts";
 import { type InspectionDeps, inspectCatalog } from "./inspection.ts";
 import { createManifestStore } from "./manifest-store.ts";
 import { createNameLock } from "./name-lock.ts";
@@ -38,6 +39,7 @@ const reasonsMax = 20;
 export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promise<Running<Catalogd>> {
   const { config, clock, log, metrics } = deps;
   const store = createManifestStore(deps.peers.storaged.verbs);
+  const marks = createDatasetMarks(deps.marks);
   const registry = createRegistry(
     createMemoryBudget({
       limit: config.catalogd.max_memory_bytes,
@@ -46,6 +48,7 @@ export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promis
       advice: "drop datasets",
       metrics,
     }),
+    marks.set,
   );
   const changes = createChanges({
     clock,
@@ -55,7 +58,10 @@ export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promis
   const lock = createNameLock(waitingPerNameMax);
   const commit = createCommit({ store, registry, lock, log, announce: changes.announce });
   const concurrency = config.catalogd.rehydrate_concurrency;
-  const rehydration = startRehydration({ store, registry, concurrency, clock, log });
+  const adopted = (name: string) => deps.adopted(`catalogd/${name}`) || deps.adopted("catalogd/*");
+  const rehydration = startRehydration({
+    ...{ store, registry, marks, adopted, concurrency, clock, log, newId: deps.newId },
+  });
   const writing = createWriting(commit);
   gauges(metrics, { registry, changes, rehydration });
 
@@ -78,6 +84,7 @@ export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promis
       {
         store,
         registry,
+        marks,
         lock,
         objects: deps.peers.storaged.verbs,
         clock,

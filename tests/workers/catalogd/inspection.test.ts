@@ -37,10 +37,12 @@ const register = (numbers: number[], name = "a") =>
     columns: twoColumns,
     objects: numbers.map((at) => objects[at] as CatalogObject),
   });
-const restart = async () => {
+const restart = async (adopted: string[] = []) => {
   await catalog.stop();
-  catalog = await startCatalog(directory.path);
+  catalog = await startCatalog(directory.path, { adopted });
 };
+/** The way out where there is no backup. */
+const adopt = (name = "a") => restart([`catalogd/${name}`]);
 const inspect = async () => findingsOf(catalog.catalogd.running.durable as Durable);
 const store = () => catalog.storaged.peer.verbs;
 const fileOf = (key: string) => join(directory.path, "buckets/primary", key);
@@ -52,14 +54,6 @@ const flip = (key: string) => {
 };
 const write = (key: string, bytes: Uint8Array) => store().write({ key, bytes });
 const bytesOf = async (key: string) => (await store().read({ key })).bytes;
-/** The last way out: a history that begins anew. */
-const beginAnew = async () => {
-  const { objects: manifests, corrupt = [] } = await store().list({ prefix: "_catalog/manifests/a/" });
-  for (const key of [...manifests.map((each) => each.key), ...corrupt]) await store().erase({ key });
-  await restart();
-  objects[1] = await catalog.object("datasets/a/2");
-  await register([1, 2]);
-};
 const v = (version: number) => manifestKey("a", version);
 
 interface Row {
@@ -80,10 +74,11 @@ const rows: Row[] = [
     hurt: () => flip(v(3)),
     place: v(3),
     problem: "cannot be used",
-    remedy: "delete it and restart catalogd: version 2 is the latest then",
+    remedy: "go on from version 2: bun run supervisor --adopt=catalogd/a",
     mend: async () => {
-      await store().erase({ key: v(3) });
-      await restart();
+      await adopt();
+      const { version, parent, objects: now } = await catalog.verbs.manifest({ name: "a" });
+      expect({ version, parent, now }).toEqual({ version: 4, parent: 3, now: [objects[1] as CatalogObject] });
     },
   },
   {
@@ -95,11 +90,10 @@ const rows: Row[] = [
     },
     place: manifestKey("one", 1),
     problem: "cannot be used",
-    remedy: "delete it, restart catalogd and ingest the files of 'one' again",
+    remedy: "ingest the files of 'one' again: bun run supervisor --adopt=catalogd/one",
     mend: async () => {
-      await store().erase({ key: manifestKey("one", 1) });
-      await restart();
-      await register([], "one");
+      await adopt("one");
+      expect((await register([], "one")).version).toBe(3);
     },
   },
   {
@@ -118,8 +112,8 @@ const rows: Row[] = [
     hurt: () => store().erase({ key: v(2) }),
     place: v(2),
     problem: "it is missing, and later versions are there",
-    remedy: "delete every object under _catalog/manifests/a/, restart catalogd and ingest its files again",
-    mend: beginAnew,
+    remedy: "take the latest version as it is: bun run supervisor --adopt=catalogd/a",
+    mend: () => adopt(),
   },
   {
     name: "an object of the latest version is missing",
@@ -142,16 +136,16 @@ const rows: Row[] = [
     hurt: () => store().erase({ key: "datasets/a/1" }),
     place: "primary://datasets/a/1",
     problem: "version 1 of dataset 'a' needs it",
-    remedy: "nothing that is served is lost, as version 1 is not the latest",
-    mend: beginAnew,
+    remedy: "nothing that is served is lost, as version 1 is not the latest; accept that: bun run supervisor",
+    mend: () => adopt(),
   },
   {
     name: "the latest manifest was deleted behind catalogd's back",
     hurt: () => store().erase({ key: v(3) }),
-    place: v(2),
-    problem: "it is the latest of 'a' in storage, and catalogd holds version 3",
-    remedy: "restart catalogd: it reads what is in storage again",
-    mend: restart,
+    place: v(3),
+    problem: "it is missing: catalogd knows version 3 of 'a', and in storage is the latest is version 2",
+    remedy: "take what is there: bun run supervisor --adopt=catalogd/a",
+    mend: () => adopt(),
   },
   {
     name: "all manifests of a dataset were deleted behind its back",
@@ -159,10 +153,10 @@ const rows: Row[] = [
       await register([], "one");
       await store().erase({ key: manifestKey("one", 1) });
     },
-    place: "_catalog/manifests/one/",
-    problem: "catalogd holds version 1 of 'one', and no manifest of it is in storage",
-    remedy: "and 'one' is no more",
-    mend: restart,
+    place: manifestKey("one", 1),
+    problem: "it is missing: catalogd knows version 1 of 'one', and in storage is none of its manifests",
+    remedy: "bun run restore",
+    mend: () => adopt("one"),
   },
   {
     name: "a manifest was written by somebody else",
@@ -174,7 +168,7 @@ const rows: Row[] = [
     place: v(4),
     problem: "it is the latest of 'a' in storage, and catalogd holds version 3",
     remedy: "restart catalogd",
-    mend: restart,
+    mend: () => restart(),
   },
   {
     name: "a whole manifest does not fit into its chain",
@@ -186,11 +180,8 @@ const rows: Row[] = [
     place: v(4),
     problem:
       "its schema_fingerprint is not that of its columns; its row_count is 7, and its objects have 2 together; its parent is none, expected 3",
-    remedy: "delete it and restart catalogd: version 3 is the latest then",
-    mend: async () => {
-      await store().erase({ key: v(4) });
-      await restart();
-    },
+    remedy: "go on from version 3: bun run supervisor --adopt=catalogd/a",
+    mend: () => adopt(),
   },
 ];
 
@@ -207,7 +198,11 @@ describe("what is damaged is told, and what to do helps", () => {
       },
     ]);
     await mend();
-    expect(await inspect()).toEqual([]);
+    // What was accepted takes room, and no more.
+    expect((await inspect()).filter(({ severity }) => severity === "damage")).toEqual([]);
+    expect(catalog.catalogd.running.notReady?.()).toEqual([]);
+    await restart();
+    expect(catalog.catalogd.running.notReady?.()).toEqual([]);
   });
 });
 
