@@ -150,6 +150,21 @@ export const settings = {
       [second, 60 * minute],
       "longest silence of an uploading client, in milliseconds",
     ),
+    base_timeout_ms: integer(
+      minute,
+      [1, 24 * 60 * minute],
+      "time that the work on a file that was received may take, whatever its size, in milliseconds",
+    ),
+    timeout_bytes_per_s: integer(
+      MiB,
+      [KiB, 1024 * GiB],
+      "a second more for each so many bytes of it, decompressed",
+    ),
+    max_timeout_ms: integer(
+      60 * minute,
+      [1, 24 * 60 * minute],
+      "the longest such time, and the longest that an ingest may ask for, in milliseconds",
+    ),
   },
   queryd: {
     ...listening("127.0.0.1:3214"),

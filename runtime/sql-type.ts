@@ -31,6 +31,9 @@ export const typeNestingMax = 16;
  */
 export const listCostMax = 2 ** 22;
 
+/** Characters of the text of a type: manifests and statements name it in full. */
+export const typeCharactersMax = 65_536;
+
 /** Says what is wrong with the text of a type. */
 export class SqlTypeError extends Error {
   override name = "SqlTypeError";
@@ -58,6 +61,11 @@ export function columnProblem(
   for (const [at, { name, type }] of columns.entries()) {
     const problem = nameProblem(name);
     if (problem !== undefined) return { field: `columns.${at}.name`, problem };
+    if (type.length > typeCharactersMax)
+      return {
+        field: `columns.${at}.type`,
+        problem: `the type of column '${name.slice(0, 100)}' takes ${type.length} characters, at most ${typeCharactersMax}: nest fewer fields in it, or keep it as JSON text`,
+      };
     try {
       cost += listCost(parseSqlType(type), 1);
     } catch (error) {

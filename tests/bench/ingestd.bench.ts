@@ -6,6 +6,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
+import { createSlices } from "../../runtime/time-slices.ts";
 import { workersPieces } from "../../scripts/make-workers.ts";
 import { csv } from "../../workers/ingestd/csv.ts";
 import type { Place } from "../../workers/ingestd/format.ts";
@@ -101,6 +102,8 @@ test("the runs of a CSV, one after the other on all cores and beside each other 
     columnsMax: 4096,
     rowBytesMax: 2 ** 24,
     signal,
+    slices: createSlices(signal),
+    doing: () => undefined,
   };
   let drafts = 0;
   const newTarget: NewTarget = async () => ({

@@ -2,7 +2,15 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
-import { columnProblem, leavesOf, parseSqlType, sqlOf, typeNestingMax } from "../../runtime/sql-type.ts";
+import {
+  columnProblem,
+  leavesOf,
+  parseSqlType,
+  sqlOf,
+  typeCharactersMax,
+  typeNestingMax,
+} from "../../runtime/sql-type.ts";
+import { Column } from "../../workers/catalogd/contract.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 
 const directory = temporaryDirectory("sql-type");
@@ -120,6 +128,14 @@ const refused: readonly (readonly [string, string])[] = [
 describe("a type that is refused", () => {
   for (const [type, reason] of refused)
     test(JSON.stringify(type), () => expect(() => parseSqlType(type)).toThrow(reason));
+
+  test("its text is as long as a manifest takes", () => {
+    expect(Column.properties.type.maxLength).toBe(typeCharactersMax);
+    const wide = `STRUCT(${Array.from({ length: 4000 }, (_, at) => `field_${at} BIGINT`).join(", ")})`;
+    expect(columnProblem([{ name: "a", type: wide }])?.problem).toContain(
+      `takes ${wide.length} characters, at most 65536`,
+    );
+  });
 
   test("many columns of many lists are refused together", () => {
     const columns = (count: number, levels: number) =>

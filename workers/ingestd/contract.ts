@@ -51,11 +51,21 @@ const reading = {
   ),
 };
 
+const timeout = {
+  timeout_ms: t.Optional(
+    t.Integer({
+      minimum: 1,
+      description: "Longest work on the file once it is received; in proportion to its bytes when absent.",
+    }),
+  ),
+};
+
 const ingesting = {
   name: DatasetName,
   mode: t.Optional(t.Union([t.Literal("replace"), t.Literal("append")])),
   on_error: t.Optional(t.Union([t.Literal("fail"), t.Literal("reject")])),
   max_rejects: t.Optional(t.Integer({ minimum: 0 })),
+  ...timeout,
   ...reading,
 };
 
@@ -167,7 +177,7 @@ export const ingestd = contract("ingestd", {
   preview: raw(["POST"], "/ingest/preview", {
     reads: true,
     summary: "Says dialect, types, the first rows and warnings of a file, and stores nothing.",
-    query: closed({ ...reading, rows: t.Optional(t.Integer({ minimum: 1, maximum: 1000 })) }),
+    query: closed({ ...reading, ...timeout, rows: t.Optional(t.Integer({ minimum: 1, maximum: 1000 })) }),
     consumes: { "application/octet-stream": Binary, "multipart/form-data": FileForm },
     produces: { "application/json": Previewed },
     refusals: [408, 422, 429],

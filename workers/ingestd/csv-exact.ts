@@ -17,6 +17,7 @@ export async function exactTable(parts: readonly Part[], layout: Layout, place: 
   const rejects = createRejects(place, "exact-rejects", place.rejectRules);
   const good = openPlacedText(place, "exact", names.length);
   const reader: Reader = { layout, place, rejects, good, rows: 0, blankLines: 0, comments: 0, spans: [] };
+  place.doing("reading row by row");
   for await (const batch of rowBatches(parts, layout, place)) await takeRows(batch, reader);
   const table = await good.end(async (byte) => rowTextAt(parts, byte - layout.byteBase, layout));
   const skipped = [
@@ -117,22 +118,34 @@ async function takeRows({ buffer, rows, offset, line: firstLine }: Batch, reader
 const rawText = (buffer: Buffer, row: Row): string =>
   buffer.toString("utf8", row.start, row.next).replace(/(\r\n|\r|\n)$/, "");
 
+/** Rows that are read in one go, and steps that one takes beside those for its bytes, as `Slices` counts them. */
+const rowsAtOnce = 4096;
+const rowSteps = 200;
+
 /** Rows as they become whole, with the buffer they lie in. */
 async function* rowBatches(parts: readonly Part[], layout: Layout, place: Place): AsyncGenerator<Batch> {
   const marks = marksOf(layout.dialect);
   let rest: Buffer = Buffer.alloc(0);
   let offset = 0;
   let line = layout.headerLines + 1;
-  const take = (buffer: Buffer, last: boolean): Batch => {
-    const rows = wholeRows(buffer, last, marks);
-    const batch = { buffer, rows, offset, line };
-    const end = rows.at(-1)?.next ?? 0;
-    line += rows.reduce((sum, row) => sum + row.lines, 0);
-    offset += end;
-    rest = buffer.subarray(end);
-    checkLengths(batch, rest, place, line);
-    return batch;
-  };
+  async function* take(buffer: Buffer, last: boolean): AsyncGenerator<Batch> {
+    let from = 0;
+    for (let more = true; more; ) {
+      const rows = wholeRows(buffer, from, last, marks);
+      more = rows.length === rowsAtOnce;
+      const end = rows.at(-1)?.next ?? from;
+      const pause = place.slices(end - from + rows.length * rowSteps);
+      if (pause) await pause;
+      const batch = { buffer, rows, offset, line };
+      line += rows.reduce((sum, row) => sum + row.lines, 0);
+      checkLengths(batch, place);
+      yield batch;
+      from = end;
+    }
+    offset += from;
+    rest = buffer.subarray(from);
+    if (rest.length > place.rowBytesMax) throw rowTooLong(line, place.rowBytesMax);
+  }
   let more: Buffer[] = [];
   let moreBytes = 0;
   const all = (): Buffer => {
@@ -146,14 +159,14 @@ async function* rowBatches(parts: readonly Part[], layout: Layout, place: Place)
     more.push(chunk);
     moreBytes += chunk.length;
     // A row that does not end is read anew from its begin: only when there is twice as much of it.
-    if (moreBytes >= rest.length) yield take(all(), false);
+    if (moreBytes >= rest.length) yield* take(all(), false);
   }
-  yield take(all(), true);
+  yield* take(all(), true);
 }
 
-function wholeRows(buffer: Buffer, last: boolean, marks: Marks): Row[] {
+function wholeRows(buffer: Buffer, from: number, last: boolean, marks: Marks): Row[] {
   const rows: Row[] = [];
-  for (let at = 0; at < buffer.length; ) {
+  for (let at = from; at < buffer.length && rows.length < rowsAtOnce; ) {
     const row = parseRow(buffer, at, last, marks);
     if (row === undefined) break;
     rows.push(row);
@@ -162,13 +175,12 @@ function wholeRows(buffer: Buffer, last: boolean, marks: Marks): Row[] {
   return rows;
 }
 
-function checkLengths(batch: Batch, rest: Buffer, { rowBytesMax }: Place, restLine: number): void {
+function checkLengths(batch: Batch, { rowBytesMax }: Place): void {
   let line = batch.line;
   for (const row of batch.rows) {
     if (row.next - row.start > rowBytesMax) throw rowTooLong(line, rowBytesMax);
     line += row.lines;
   }
-  if (rest.length > rowBytesMax) throw rowTooLong(restLine, rowBytesMax);
 }
 
 const rowTooLong = (line: number, rowBytesMax: number) => {
@@ -186,11 +198,20 @@ const rowTooLong = (line: number, rowBytesMax: number) => {
 async function rowTextAt(parts: readonly Part[], byte: number, { dialect }: Layout): Promise<string> {
   const marks = marksOf(dialect);
   let buffer: Buffer = Buffer.alloc(0);
+  let more: Buffer[] = [];
+  let moreBytes = 0;
   for await (const chunk of readParts(parts, byte)) {
-    buffer = Buffer.concat([buffer, chunk]);
+    more.push(chunk);
+    moreBytes += chunk.length;
+    // Looked at anew only when there is twice as much of it.
+    if (moreBytes < buffer.length) continue;
+    buffer = Buffer.concat([buffer, ...more]);
+    more = [];
+    moreBytes = 0;
     const row = parseRow(buffer, 0, false, marks);
     if (row) return rawText(buffer, row);
   }
+  buffer = Buffer.concat([buffer, ...more]);
   const row = parseRow(buffer, 0, true, marks);
   return row ? rawText(buffer, row) : "";
 }

@@ -102,7 +102,7 @@ export function parseRow(buffer: Buffer, start: number, last: boolean, marks: Ma
     if (field === undefined) return undefined;
     if (row.fields.length < fieldsKept) row.fields.push(field.field);
     at = afterRun(buffer, field.next, marks);
-    if (at >= buffer.length) return last ? { ...row, next: buffer.length } : undefined;
+    if (at >= buffer.length) return last ? ended(row, buffer.length) : undefined;
     if (marks.runs && !isLineEnd(buffer[at])) continue;
     if (startsWith(buffer, at, marks.delimiter)) at += marks.delimiter.length;
     else return endRow(buffer, at, last, row);
@@ -128,7 +128,14 @@ function comment(buffer: Buffer, last: boolean, row: Row): Row | undefined {
 function endRow(buffer: Buffer, at: number, last: boolean, row: Row): Row | undefined {
   if (buffer[at] === carriageReturn && at + 1 >= buffer.length && !last) return undefined;
   const pair = buffer[at] === carriageReturn && buffer[at + 1] === lineFeed;
-  return { ...row, next: at + (pair ? 2 : 1), lines: row.lines + 1 };
+  row.lines += 1;
+  return ended(row, at + (pair ? 2 : 1));
+}
+
+/** The row, which is the caller's own. */
+function ended(row: Row, next: number): Row {
+  row.next = next;
+  return row;
 }
 
 interface Parsed {

@@ -11,6 +11,9 @@ import { createRejects } from "./rejects.ts";
 import { createRuns, type RunOfParts, type Runs } from "./runs.ts";
 import { cell, type Part, readText } from "./text-table.ts";
 
+/** A byte takes so many steps where all of them are line ends. */
+const scanSteps = 4;
+
 export const csv: Format = {
   store: async (source, place) => {
     const { head, chunks, markBytes } = await asUtf8(source, place.reading);
@@ -23,6 +26,8 @@ export const csv: Format = {
       place.signal.throwIfAborted();
       const bytes = chunk.subarray(Math.min(skip, chunk.length));
       skip -= chunk.length - bytes.length;
+      const rest = place.slices(bytes.length * scanSteps);
+      if (rest) await rest;
       const cuts = scan.push(bytes);
       const parts = await writer.write(
         bytes,

@@ -11,13 +11,33 @@ const rowsMax = 500;
 /** The rows that are whole within the first bytes, blank lines and comments left out. */
 export function firstRows(head: Buffer, whole: boolean, marks: Marks, most = rowsMax): Row[] {
   const rows: Row[] = [];
-  for (let at = 0; at < head.length && rows.length < most; ) {
+  let others = 0;
+  let at = firstLine(head, marks);
+  while (at < head.length && rows.length < most && others < othersMax) {
     const row = parseRow(head, at, whole, marks);
     if (row === undefined) break;
     if (!isBlank(row) && !row.isComment) rows.push(row);
+    else if (rows.length > 0) others += 1;
     at = row.next;
   }
   return rows;
+}
+
+/** Blank lines and comments that are passed over below the first row: a file may be nothing else, and is then told so later. */
+const othersMax = 10_000;
+const lineFeed = 10;
+const carriageReturn = 13;
+
+/** Where the first line begins that is neither blank nor a comment: found byte by byte, since a head may be full of them. */
+function firstLine(head: Buffer, { comment }: Marks): number {
+  let inComment = false;
+  for (let at = 0; at < head.length; at++) {
+    const byte = head[at];
+    if (byte === lineFeed || byte === carriageReturn) inComment = false;
+    else if (byte === comment && !inComment) inComment = true;
+    else if (!inComment) return at;
+  }
+  return head.length;
 }
 
 export interface Guess {

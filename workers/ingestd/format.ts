@@ -1,5 +1,6 @@
 /** What every format gives: a relation that DuckDB can read, and what is known of its columns and rows. */
 import type { ServiceError } from "../../runtime/errors.ts";
+import type { Slices } from "../../runtime/time-slices.ts";
 import type { Chunks } from "./decompress.ts";
 import type { Encoding } from "./encoding.ts";
 import type { EngineError, Session } from "./engine.ts";
@@ -43,6 +44,10 @@ export interface Place extends Workplace {
   columnsMax: number;
   rowBytesMax: number;
   signal: AbortSignal;
+  /** What the service's thread does for the file, it does in slices. */
+  slices: Slices;
+  /** Says what is done now, for an error that tells what took long. */
+  doing: (what: string) => void;
   /** The columns of the dataset that the file is loaded into, when there is one. */
   registered?: () => Promise<Registered | undefined>;
   /** Told of each run of rows that is stored while more are received, with the table as far as it is known. */

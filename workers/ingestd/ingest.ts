@@ -4,7 +4,9 @@ import type { RawContext } from "../../runtime/contract.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
 import { storageError } from "../../runtime/files.ts";
 import { describe } from "../../runtime/log.ts";
+import { createSlices } from "../../runtime/time-slices.ts";
 import { csv } from "./csv.ts";
+import { createDeadline } from "./deadline.ts";
 import type { Format, Place, Stored } from "./format.ts";
 import { type FormatName, formatOf } from "./format-of.ts";
 import type { RunningJob } from "./jobs.ts";
@@ -35,27 +37,36 @@ export async function ingest(input: IngestInput, context: RawContext, parts: Ing
   const { deps, jobs } = parts;
   checkName(input);
   const reading = readingOf(input);
+  const limits = deps.config.ingestd;
+  let stop = (_: ServiceError) => {};
+  const deadline = createDeadline({
+    limits,
+    askedMs: input.timeout_ms,
+    clock: deps.clock,
+    stop: (why) => stop(why),
+  });
   const id = jobIdOf(context.request, deps);
   const length = Number(context.request.headers.get("content-length") ?? 0);
   const bytesExpected = length > 0 ? length : undefined;
   const job = jobs.start({ id, name: input.name, bytesExpected, signal: context.signal });
-  const {
-    max_rejects: rejectsMax,
-    max_columns: columnsMax,
-    max_row_bytes: rowBytesMax,
-  } = deps.config.ingestd;
+  stop = (why) => {
+    // A version may have been made: the caller is told which, and the rest is not long.
+    if (!job.hasCommitted()) job.stop(why);
+  };
   const workplace = createWorkplace(join(parts.workDirectory, deps.newId()));
   const place: Place = {
     ...workplace,
     reading,
-    rejectRules: { allowed: input.on_error === "reject", max: input.max_rejects ?? rejectsMax },
-    columnsMax,
-    rowBytesMax,
+    rejectRules: { allowed: input.on_error === "reject", max: input.max_rejects ?? limits.max_rejects },
+    columnsMax: limits.max_columns,
+    rowBytesMax: limits.max_row_bytes,
     signal: job.signal,
+    slices: createSlices(job.signal),
+    doing: deadline.doing,
   };
   try {
     const answer = await inTurn(
-      { input, name: input.name, place, job, requestId: context.requestId },
+      { input, name: input.name, place, job, deadline, requestId: context.requestId },
       workplace,
       context,
       parts,
@@ -66,6 +77,8 @@ export async function ingest(input: IngestInput, context: RawContext, parts: Ing
     const told = toldOf(error, job);
     job.failed(told);
     throw told;
+  } finally {
+    deadline.end();
   }
 }
 
@@ -158,7 +171,7 @@ async function received(
 
 /** Stores the body. The fingerprint stands for the file and the parameters; only asked for with an Idempotency-Key. */
 async function receive(
-  { input, place, job }: Task,
+  { input, place, job, deadline }: Task,
   { request, idempotencyKey }: RawContext,
   { config, clock }: IngestDeps,
 ): Promise<{ stored: Stored; filename: string | undefined; fingerprint: () => string }> {
@@ -177,6 +190,7 @@ async function receive(
     const format = formatOf({ head, asked: input.format, filename, mediaType });
     checkMeaning(format, input);
     const stored = await formats[format].store({ head, whole, chunks: all }, place);
+    deadline.begin(upload.bytes());
     return {
       stored,
       filename,

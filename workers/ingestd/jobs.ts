@@ -9,8 +9,9 @@ export type JobFacts = Static<typeof Job>;
 
 export interface RunningJob {
   id: string;
-  /** Aborted when the client goes away, the job is cancelled or the service stops. */
+  /** Aborted when the client goes away, the job is cancelled or stopped, or the service stops. */
   signal: AbortSignal;
+  stop: (reason: ServiceError) => void;
   enter: (state: JobState) => void;
   /** From now on a version may have been made. */
   commits: () => void;
@@ -156,6 +157,7 @@ function handleOf(entry: Entry, client: AbortSignal, clock: Clock, forget: () =>
       hasCommitted = true;
     },
     hasCommitted: () => hasCommitted,
+    stop: (reason) => entry.abort.abort(reason),
     enter: (state) => {
       entry.state = state;
       entry.progress = () => undefined;

@@ -5,7 +5,7 @@ import { textColumn } from "./csv-layout.ts";
 import type { Column, Place } from "./format.ts";
 import { checkedCast, narrowStrings } from "./inference.ts";
 import { fits, structureOf } from "./json-fit.ts";
-import { columnTypeOf, type JsonColumnType, type JsonShape } from "./json-shape.ts";
+import { columnTypeOf, type JsonColumnType, type JsonShape, valuesOf } from "./json-shape.ts";
 import { type Notation, sqlType } from "./notation.ts";
 import { literal } from "./sql-text.ts";
 
@@ -14,9 +14,15 @@ export interface Planned extends JsonColumnType {
   shape: JsonShape;
 }
 
-/** A column for each key of the objects. */
-export const plan = ({ fields }: JsonShape): Planned[] =>
-  [...fields].map(([key, shape]) => ({ key, shape, ...columnTypeOf(shape) }));
+/** A column for each key of the objects; of nested ones as many as Parquet may have columns. */
+export function plan({ fields }: JsonShape, columnsMax: number): Planned[] {
+  let left = columnsMax - fields.size;
+  return [...fields].map(([key, shape]) => {
+    const column = columnTypeOf(shape, left + 1);
+    if (column.structure !== undefined) left -= valuesOf(shape) - 1;
+    return { key, shape, ...column };
+  });
+}
 
 /** The column in a table whose `cell` has the value's characters, or its JSON text. */
 export function columnOf(planned: Planned, name: string, cell: string, place: Place): Column {
@@ -56,11 +62,14 @@ function nestedCast(cell: string, { type, structure, shape }: Planned, wanted: s
 }
 
 /** What a caller should know of a column that has no narrower type. */
-export function warningOf({ key, shape: { kind }, type }: Planned): string[] {
+export function warningOf({ key, shape, type, tooLarge }: Planned): string[] {
+  const { kind } = shape;
   if (type !== "VARCHAR" || kind === undefined || kind === "string") return [];
   if (kind === "int" || kind === "number")
     return [`'${key}' stays text: a number in it fits neither 64 bits nor a double exactly`];
   if (kind === "scalar")
     return [`'${key}' is text: its values are of several kinds, as numbers beside texts`];
-  return [`'${key}' stays JSON text: its values have no type in common`];
+  return tooLarge
+    ? [`'${key}' stays JSON text: a type of ${valuesOf(shape)} values a row is larger than one may be`]
+    : [`'${key}' stays JSON text: its values have no type in common`];
 }

@@ -6,7 +6,9 @@
  */
 import { isSameNumber } from "../../runtime/json.ts";
 import { fold } from "../../runtime/sql-name.ts";
-import type { JsonValue } from "./json-value.ts";
+import { typeCharactersMax } from "../../runtime/sql-type.ts";
+import { inOneGo } from "../../runtime/time-slices.ts";
+import { type JsonValue, pauseEvery } from "./json-value.ts";
 import { identifier } from "./sql-text.ts";
 
 export interface JsonShape {
@@ -22,20 +24,48 @@ export interface JsonShape {
 
 export const emptyShape = (): JsonShape => ({ fits64: true, exact: true, fields: new Map() });
 
+/** Steps that a value takes, about, as `Slices` counts them. */
+const valueSteps = 20;
+
 /** Takes one more value into account. */
-export function addValue(shape: JsonShape, value: JsonValue): void {
-  const { kind } = value;
+export const addValue = (shape: JsonShape, value: JsonValue): void => inOneGo(adding(shape, value));
+
+/** The same in steps: a value may hold millions of others. Those of one shape are seen in their order. */
+export function* adding(shape: JsonShape, value: JsonValue): Generator<number, void> {
+  const open: { of: JsonShape; parent: JsonValue }[] = [];
+  let steps = 0;
+  const take = (of: JsonShape, each: JsonValue) => {
+    steps += valueSteps;
+    note(of, each);
+    if (each.fields || each.items) open.push({ of, parent: each });
+  };
+  take(shape, value);
+  // What is found on the way is looked at in its turn.
+  for (const { of, parent } of open) {
+    for (const [key, field] of parent.fields ?? []) {
+      take(fieldOf(of, key), field);
+      if (steps > pauseEvery) yield pause();
+    }
+    for (const item of parent.items ?? []) {
+      of.item ??= emptyShape();
+      take(of.item, item);
+      if (steps > pauseEvery) yield pause();
+    }
+  }
+  function pause(): number {
+    const done = steps;
+    steps = 0;
+    return done;
+  }
+}
+
+function note(shape: JsonShape, { kind, text }: JsonValue): void {
   if (kind === "null") return;
   if (kind === "int" || kind === "number") {
-    shape.fits64 &&= kind === "int" && fits64(value.text);
-    shape.exact &&= isExactDouble(value.text);
+    shape.fits64 &&= kind === "int" && fits64(text);
+    shape.exact &&= isExactDouble(text);
   }
   shape.kind = shape.kind === undefined || shape.kind === kind ? kind : mix(shape.kind, kind);
-  for (const [key, field] of value.fields ?? []) addValue(fieldOf(shape, key), field);
-  for (const item of value.items ?? []) {
-    shape.item ??= emptyShape();
-    addValue(shape.item, item);
-  }
 }
 
 function mix(before: string, now: string): "number" | "scalar" | "mixed" {
@@ -60,6 +90,8 @@ const int64Max = 2n ** 63n - 1n;
 function fits64(text: string): boolean {
   if (text === "-0") return false;
   if (text.length < 19) return true;
+  // A sign and nineteen digits are the most, and reading more takes the square of their number.
+  if (text.length > 20) return false;
   const value = BigInt(text);
   return value <= int64Max && value >= -int64Max - 1n;
 }
@@ -76,18 +108,33 @@ export interface JsonColumnType {
   as: "plain" | "json";
   /** For from_json, where the type is nested. */
   structure?: string;
+  /** The type that it might have is larger than one may be. */
+  tooLarge?: true;
 }
 
-/** The type of a column. Anything that has no exact type is JSON text, and nothing of it is lost. */
-export function columnTypeOf(shape: JsonShape): JsonColumnType {
+/**
+ * The type of a column of so many values a row at most. Anything that has no exact type, or a larger one, is JSON text,
+ * and nothing of it is lost.
+ */
+export function columnTypeOf(shape: JsonShape, valuesMax: number): JsonColumnType {
   const { kind } = shape;
   if (kind === undefined || kind === "string" || kind === "scalar") return { type: "VARCHAR", as: "plain" };
   if (isNumeric(kind)) return { type: scalarType(shape) ?? "VARCHAR", as: "plain" };
   if (kind === "boolean") return { type: "BOOLEAN", as: "plain" };
-  const nested = kind === "mixed" ? undefined : nestedType(shape);
-  return nested
+  const isLarge = valuesOf(shape) > valuesMax;
+  const nested = kind === "mixed" || isLarge ? undefined : nestedType(shape);
+  return nested && nested.type.length <= typeCharactersMax
     ? { type: nested.type, as: "json", structure: JSON.stringify(nested.structure) }
-    : { type: "VARCHAR", as: "json" };
+    : { type: "VARCHAR", as: "json", ...((isLarge || nested) && { tooLarge: true }) };
+}
+
+/** Values that a row has at most in a column of this shape: the columns that Parquet makes of it. */
+export function valuesOf({ kind, fields, item }: JsonShape): number {
+  if (kind === "array") return item ? valuesOf(item) : 1;
+  if (kind !== "object") return 1;
+  let count = 0;
+  for (const field of fields.values()) count += valuesOf(field);
+  return count;
 }
 
 const scalarType = ({ kind, fits64: whole, exact }: JsonShape): string | undefined => {

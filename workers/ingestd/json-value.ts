@@ -3,6 +3,8 @@
  * refuses what would lose data without a word: a key that occurs twice, half a surrogate pair, a NUL.
  */
 
+import { inOneGo } from "../../runtime/time-slices.ts";
+
 export type JsonKind = "null" | "boolean" | "int" | "number" | "string" | "object" | "array";
 
 export interface JsonValue {
@@ -20,23 +22,52 @@ export class JsonError extends Error {
 
 /** Deeper nesting than any table has. */
 const depthMax = 100;
+/** Characters that are read between two pauses, about. */
+export const pauseEvery = 16_384;
 
-const space = /[ \t\r\n]*/y;
-const stringText = /"(?:[^"\\\p{Cc}]|[\x7f-\x9f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/uy;
 const numberText = /-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?/y;
 const wordText = /true|false|null/y;
+// JSON knows no others that have to be escaped (RFC 8259, section 7).
+// biome-ignore lint/suspicious/noControlCharactersInRegex: that is what is looked for.
+const bareControl = /[\0-\x1f]/;
 
 interface Cursor {
   text: string;
   at: number;
 }
 
+/** An object or array that is not closed yet. */
+interface Open {
+  start: number;
+  fields?: Map<string, JsonValue>;
+  items?: JsonValue[];
+  /** Of the field whose value comes next. */
+  key: string;
+}
+
 /** Throws JsonError. */
-export function parseJson(text: string): JsonValue {
+export const parseJson = (text: string): JsonValue => inOneGo(readJson(text));
+
+/** The same in steps of about a character each: a long text is read in pieces. */
+export function* readJson(text: string): Generator<number, JsonValue> {
   const cursor = { text, at: 0 };
-  const value = parseValue(cursor, 0);
-  if (cursor.at < text.length) throw unexpected(cursor, "the end of the line");
-  return value;
+  const open: Open[] = [];
+  let paused = 0;
+  for (;;) {
+    let value = begin(cursor, open);
+    while (value !== undefined) {
+      skipSpace(cursor);
+      const around = open.at(-1);
+      if (around === undefined && cursor.at < text.length) throw unexpected(cursor, "the end of the line");
+      if (around === undefined) return value;
+      around.fields?.set(around.key, value);
+      around.items?.push(value);
+      value = goOn(cursor, open, around);
+    }
+    if (cursor.at - paused < pauseEvery) continue;
+    yield cursor.at - paused;
+    paused = cursor.at;
+  }
 }
 
 const unexpected = ({ text, at }: Cursor, expected: string): JsonError => {
@@ -45,9 +76,12 @@ const unexpected = ({ text, at }: Cursor, expected: string): JsonError => {
 };
 
 function skipSpace(cursor: Cursor): void {
-  space.lastIndex = cursor.at;
-  space.test(cursor.text);
-  cursor.at = space.lastIndex;
+  const { text } = cursor;
+  for (;;) {
+    const code = text.charCodeAt(cursor.at);
+    if (code !== 0x20 && code !== 0x09 && code !== 0x0a && code !== 0x0d) return;
+    cursor.at += 1;
+  }
 }
 
 function match(cursor: Cursor, pattern: RegExp): RegExpExecArray | null {
@@ -57,19 +91,14 @@ function match(cursor: Cursor, pattern: RegExp): RegExpExecArray | null {
   return found;
 }
 
-function parseValue(cursor: Cursor, depth: number): JsonValue {
-  if (depth > depthMax) throw new JsonError(`nested deeper than ${depthMax} levels`);
+/** A value, or undefined behind the opening of an object or array that has something in it. */
+function begin(cursor: Cursor, open: Open[]): JsonValue | undefined {
+  if (open.length > depthMax) throw new JsonError(`nested deeper than ${depthMax} levels`);
   skipSpace(cursor);
-  const value = parseBare(cursor, depth);
-  skipSpace(cursor);
-  return value;
-}
-
-function parseBare(cursor: Cursor, depth: number): JsonValue {
   const first = cursor.text[cursor.at];
   if (first === '"') return parseString(cursor);
-  if (first === "{") return parseObject(cursor, depth);
-  if (first === "[") return parseArray(cursor, depth);
+  if (first === "{") return enter(cursor, open, { start: cursor.at, fields: new Map(), key: "" });
+  if (first === "[") return enter(cursor, open, { start: cursor.at, items: [], key: "" });
   const number = match(cursor, numberText);
   if (number) return { kind: number[1] || number[2] ? "number" : "int", text: number[0] };
   const word = match(cursor, wordText);
@@ -77,55 +106,83 @@ function parseBare(cursor: Cursor, depth: number): JsonValue {
   return { kind: word[0] === "null" ? "null" : "boolean", text: word[0] };
 }
 
-function parseString(cursor: Cursor): JsonValue {
-  const found = match(cursor, stringText);
-  if (!found) throw unexpected(cursor, "a string that is closed, without bare control characters");
-  const text = found[0];
-  if (text.includes("\\u")) checkCharacters(text, cursor);
-  return { kind: "string", text };
+const closingOf = ({ fields }: Open): string => (fields === undefined ? "]" : "}");
+
+function enter(cursor: Cursor, open: Open[], entered: Open): JsonValue | undefined {
+  cursor.at += 1;
+  skipSpace(cursor);
+  if (cursor.text[cursor.at] === closingOf(entered)) return close(cursor, entered);
+  if (entered.fields) entered.key = parseKey(cursor, entered.fields);
+  open.push(entered);
+  return undefined;
 }
 
-function checkCharacters(text: string, cursor: Cursor): void {
-  const plain = plainText(text);
+/** Behind a value: what it closes, or undefined where another one follows. */
+function goOn(cursor: Cursor, open: Open[], around: Open): JsonValue | undefined {
+  const closing = closingOf(around);
+  const found = cursor.text[cursor.at];
+  if (found === closing) {
+    open.pop();
+    return close(cursor, around);
+  }
+  if (found !== ",") throw unexpected(cursor, `',' or '${closing}'`);
+  cursor.at += 1;
+  if (around.fields) {
+    skipSpace(cursor);
+    around.key = parseKey(cursor, around.fields);
+  }
+  return undefined;
+}
+
+function close(cursor: Cursor, { start, fields, items }: Open): JsonValue {
+  cursor.at += 1;
+  const text = cursor.text.slice(start, cursor.at);
+  return fields ? { kind: "object", text, fields } : { kind: "array", text, items: items ?? [] };
+}
+
+function parseKey(cursor: Cursor, fields: ReadonlyMap<string, JsonValue>): string {
+  if (cursor.text[cursor.at] !== '"') throw unexpected(cursor, "a key in quotes");
+  const key = plainText(parseString(cursor).text);
+  if (fields.has(key)) throw new JsonError(`the key ${JSON.stringify(key)} occurs twice in one object`);
+  skipSpace(cursor);
+  if (cursor.text[cursor.at] !== ":") throw unexpected(cursor, "':'");
+  cursor.at += 1;
+  return key;
+}
+
+function parseString(cursor: Cursor): JsonValue {
+  const { text, at } = cursor;
+  const end = closingQuote(text, at + 1);
+  const string = text.slice(at, end + 1);
+  const wrong = () => unexpected(cursor, "a string that is closed, without bare control characters");
+  if (end < 0 || bareControl.test(string)) throw wrong();
+  if (string.includes("\\")) checkEscapes(string, cursor, wrong);
+  cursor.at = end + 1;
+  return { kind: "string", text: string };
+}
+
+/** The first quote that no backslash escapes, or -1: one behind an odd number of them is escaped. */
+function closingQuote(text: string, from: number): number {
+  for (let end = text.indexOf('"', from); end >= 0; end = text.indexOf('"', end + 1)) {
+    let backslashes = 0;
+    while (text.charCodeAt(end - 1 - backslashes) === 0x5c) backslashes += 1;
+    if (backslashes % 2 === 0) return end;
+  }
+  return -1;
+}
+
+function checkEscapes(string: string, cursor: Cursor, wrong: () => JsonError): void {
+  let plain: string;
+  try {
+    plain = plainText(string);
+  } catch {
+    throw wrong();
+  }
   if (plain.includes("\0")) throw unexpected(cursor, "a string without \\u0000");
-  if (!plain.isWellFormed()) throw unexpected(cursor, "a string without half a surrogate pair");
+  if (string.includes("\\u") && !plain.isWellFormed())
+    throw unexpected(cursor, "a string without half a surrogate pair");
 }
 
 /** The characters that a JSON string stands for. */
 export const plainText = (text: string): string =>
   text.includes("\\") ? (JSON.parse(text) as string) : text.slice(1, -1);
-
-function parseObject(cursor: Cursor, depth: number): JsonValue {
-  const start = cursor.at;
-  const fields = new Map<string, JsonValue>();
-  cursor.at += 1;
-  skipSpace(cursor);
-  for (let more = cursor.text[cursor.at] !== "}"; more; more = cursor.text[cursor.at] === ",") {
-    if (fields.size > 0) cursor.at += 1;
-    skipSpace(cursor);
-    if (cursor.text[cursor.at] !== '"') throw unexpected(cursor, "a key in quotes");
-    const key = plainText(parseString(cursor).text);
-    if (fields.has(key)) throw new JsonError(`the key ${JSON.stringify(key)} occurs twice in one object`);
-    skipSpace(cursor);
-    if (cursor.text[cursor.at] !== ":") throw unexpected(cursor, "':'");
-    cursor.at += 1;
-    fields.set(key, parseValue(cursor, depth + 1));
-  }
-  if (cursor.text[cursor.at] !== "}") throw unexpected(cursor, "',' or '}'");
-  cursor.at += 1;
-  return { kind: "object", text: cursor.text.slice(start, cursor.at), fields };
-}
-
-function parseArray(cursor: Cursor, depth: number): JsonValue {
-  const start = cursor.at;
-  const items: JsonValue[] = [];
-  cursor.at += 1;
-  skipSpace(cursor);
-  for (let more = cursor.text[cursor.at] !== "]"; more; more = cursor.text[cursor.at] === ",") {
-    if (items.length > 0) cursor.at += 1;
-    items.push(parseValue(cursor, depth + 1));
-  }
-  if (cursor.text[cursor.at] !== "]") throw unexpected(cursor, "',' or ']'");
-  cursor.at += 1;
-  return { kind: "array", text: cursor.text.slice(start, cursor.at), items };
-}

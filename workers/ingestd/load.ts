@@ -41,6 +41,8 @@ export interface LoadOptions {
   writers: Writers;
   /** What was written while the file was received. */
   early: Early | undefined;
+  /** Told what is done from now on. */
+  doing: (what: string) => void;
   /** Told when a fast way of reading was given up. */
   onRetry: (reason: string) => void;
 }
@@ -65,14 +67,18 @@ export async function load(session: Session, stored: Stored, options: LoadOption
 }
 
 async function loadTable(session: Session, table: Table, options: LoadOptions): Promise<Loaded> {
-  const { registered, writers } = options;
+  const { registered, writers, doing } = options;
+  const columns = `${table.columns.length} columns`;
   const early = table.early ? options.early : undefined;
   if (early === undefined) await writers.giveUp();
   const match = registered && matchRegistered(table, registered);
+  doing(`finding the types of ${columns}`);
   const leaveOut = await rejectMisfits(session, table);
   const write = async (types: readonly string[], written: Early | undefined) => {
     const plan = { ...planOf(table, match, types), ...(leaveOut && { leaveOut }) };
+    doing(`writing ${table.rowsIn} rows of ${columns}`);
     const loaded = await writeRuns(session, table, plan, { ...options, early: written });
+    doing("looking at columns that stayed text");
     const warnings = await textWarnings(session, { table, plan, loaded, isNew: registered === undefined });
     return { ...loaded, warnings: [...loaded.warnings, ...warnings] };
   };
@@ -92,6 +98,7 @@ async function loadTable(session: Session, table: Table, options: LoadOptions): 
       const plan = { ...planOf(table, match, match.types), ...(condition !== "" && { leaveOut: condition }) };
       return writeRuns(session, table, plan, { ...options, early: undefined });
     }
+    doing(`finding the types of ${columns} by all rows`);
     const types = await inferFromAll(session, table);
     if (registered) throw drift(registered, await foundTypes(session, table, registered, types));
     return write(types, undefined);

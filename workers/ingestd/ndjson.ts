@@ -2,6 +2,7 @@
 import { fail } from "../../runtime/errors.ts";
 import { fold } from "../../runtime/sql-name.ts";
 import { columnProblem, parseSqlType, type SqlType, sqlOf } from "../../runtime/sql-type.ts";
+import { inOneGo, inSlices } from "../../runtime/time-slices.ts";
 import { asUtf8 } from "./csv.ts";
 import { checkTypes } from "./csv-layout.ts";
 import { nameColumns } from "./dialect.ts";
@@ -9,8 +10,8 @@ import { firstInvalidByte } from "./encoding.ts";
 import type { Format, Place, Stored, Table } from "./format.ts";
 import { columnOf, type Planned, plan, warningOf } from "./json-columns.ts";
 import { fits, valueFits } from "./json-fit.ts";
-import { addValue, emptyShape, type JsonShape } from "./json-shape.ts";
-import { JsonError, type JsonValue, parseJson, plainText } from "./json-value.ts";
+import { adding, emptyShape, type JsonShape } from "./json-shape.ts";
+import { JsonError, type JsonValue, plainText, readJson } from "./json-value.ts";
 import { sqlType } from "./notation.ts";
 import { createPartWriter, readParts } from "./parts.ts";
 import { openPlacedText, type PlacedText } from "./placed-text.ts";
@@ -59,14 +60,17 @@ function refuseDocuments(head: Buffer): void {
  */
 async function tableOf(lines: Lines, place: Place): Promise<Table> {
   const began = emptyShape();
-  await eachLine(lines, place, undefined, ({ value }) => addValue(began, value), planLines);
-  const planned = plan(began);
+  place.doing("reading lines of JSON");
+  await eachLine(lines, place, undefined, ({ value }) => adding(began, value), planLines);
+  const planned = plan(began, place.columnsMax);
   const first = await write(lines, place, { shape: began, columns: planned, stem: "first" });
   const strict = await strictTypes(began, place);
   const shape = strict.size === 0 ? began : emptyShape();
-  const shapeOnly = ({ value }: Line) => misfitOf(value, strict) ?? addValue(shape, value);
+  function* shapeOnly({ value }: Line) {
+    if (misfitOf(value, strict) === undefined) yield* adding(shape, value);
+  }
   if (strict.size > 0) await eachLine(lines, place, undefined, shapeOnly);
-  const final = plan(shape);
+  const final = plan(shape, place.columnsMax);
   const settled =
     strict.size === 0 &&
     JSON.stringify(final.map(({ key, as }) => [key, as])) ===
@@ -142,14 +146,15 @@ async function write(
   const { shape, columns, stem, strict = new Map() } = to;
   const good = openPlacedText(place, stem, Math.max(1, columns.length));
   const rejects = createRejects(place, `${stem}-rejects`, place.rejectRules);
-  const counts = await eachLine(lines, place, { rejects, good }, ({ value, line, byte }) => {
+  const counts = await eachLine(lines, place, { rejects, good }, function* ({ value, line, byte }) {
     const column = misfitOf(value, strict);
     if (column !== undefined) {
       const reason = `not a value of the registered type ${sqlOf(strict.get(column))}`;
       return rejects.add({ line, byte, column, reason, text: value.text });
     }
-    addValue(shape, value);
-    if (shape.fields.size > place.columnsMax) {
+    // Of a line of millions of keys nothing more need be known.
+    if ((value.fields?.size ?? 0) <= place.columnsMax) yield* adding(shape, value);
+    if ((value.fields?.size ?? 0) > place.columnsMax || shape.fields.size > place.columnsMax) {
       throw fail(
         "unprocessable",
         `by line ${line} the objects have over ${place.columnsMax} keys, the most that are taken`,
@@ -176,25 +181,37 @@ interface Line {
   byte: number;
 }
 
+/** Steps that a line takes beside those for its bytes, as `Slices` counts them. */
+const lineSteps = 100;
+/** Lines up to this length are read in one go. */
+const shortBytes = 64 * 1024;
+
 /** Calls for each good line, at most so many; bad ones go to the rejects. */
 async function eachLine(
   { parts, byteBase }: Lines,
   place: Place,
   sinks: { rejects: Rejects; good: PlacedText } | undefined,
-  take: (line: Line) => unknown,
+  take: (line: Line) => Generator<number, unknown>,
   most = Number.POSITIVE_INFINITY,
 ): Promise<{ rowsIn: number; blankLines: number }> {
   let number = 0;
   let blankLines = 0;
   for await (const { lines, offsets } of lineBatches(parts, place)) {
     for (const [index, bytes] of lines.entries()) {
+      // A long line counts its steps itself.
+      const isLong = bytes.length > shortBytes;
+      const rest = place.slices(isLong ? lineSteps : bytes.length + lineSteps);
+      if (rest) await rest;
+      const finish = <T>(work: Generator<number, T>) =>
+        isLong ? inSlices(work, place.slices) : inOneGo(work);
       if (number >= most) return { rowsIn: number - blankLines, blankLines };
       number += 1;
       const byte = byteBase + (offsets[index] ?? 0);
-      const parsed = parseLine(bytes);
+      const reading = finish(parseLine(bytes));
+      const parsed = reading instanceof Promise ? await reading : reading;
       if (parsed === undefined) blankLines += 1;
       else if (typeof parsed !== "string") {
-        const taken = take({ value: parsed, line: number, byte });
+        const taken = finish(take({ value: parsed, line: number, byte }));
         if (taken instanceof Promise) await taken;
       } else
         await sinks?.rejects.add({
@@ -211,13 +228,13 @@ async function eachLine(
 }
 
 /** The object, a reason why it is none, or undefined for a blank line. */
-function parseLine(bytes: Buffer): JsonValue | string | undefined {
+function* parseLine(bytes: Buffer): Generator<number, JsonValue | string | undefined> {
   const invalid = firstInvalidByte(bytes);
   if (invalid >= 0) return `not valid UTF-8 (byte ${invalid + 1} of the line)`;
   const text = bytes.toString("utf8");
   if (text.trim() === "") return undefined;
   try {
-    const value = parseJson(text);
+    const value = yield* readJson(text);
     return value.kind === "object"
       ? value
       : `expected an object, found ${value.kind === "int" ? "number" : value.kind}`;
@@ -231,22 +248,35 @@ async function* lineBatches(
   parts: readonly Part[],
   { rowBytesMax, signal }: Place,
 ): AsyncGenerator<{ lines: Buffer[]; offsets: number[] }> {
-  let rest: Buffer = Buffer.alloc(0);
+  /** A line that has not ended: its pieces are put together once, however many there are. */
+  let begun: Buffer[] = [];
+  let begunBytes = 0;
   let offset = 0;
+  const ended = (): Buffer => {
+    const buffer = begun.length === 1 ? (begun[0] as Buffer) : Buffer.concat(begun);
+    begun = [];
+    begunBytes = 0;
+    return buffer;
+  };
   for await (const chunk of readParts(parts)) {
     signal.throwIfAborted();
-    const buffer = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+    begun.push(chunk);
+    begunBytes += chunk.length;
     const lines: Buffer[] = [];
     const offsets: number[] = [];
-    let at = 0;
-    for (let end = buffer.indexOf(lineFeed); end >= 0; end = buffer.indexOf(lineFeed, at)) {
-      lines.push(buffer.subarray(at, buffer[end - 1] === 13 && end > at ? end - 1 : end));
-      offsets.push(offset + at);
-      at = end + 1;
+    if (chunk.includes(lineFeed)) {
+      const buffer = ended();
+      let at = 0;
+      for (let end = buffer.indexOf(lineFeed); end >= 0; end = buffer.indexOf(lineFeed, at)) {
+        lines.push(buffer.subarray(at, buffer[end - 1] === 13 && end > at ? end - 1 : end));
+        offsets.push(offset + at);
+        at = end + 1;
+      }
+      offset += at;
+      begun = [buffer.subarray(at)];
+      begunBytes = buffer.length - at;
     }
-    rest = buffer.subarray(at);
-    offset += at;
-    if (rest.length > rowBytesMax || lines.some(({ length }) => length > rowBytesMax)) {
+    if (begunBytes > rowBytesMax || lines.some(({ length }) => length > rowBytesMax)) {
       throw fail(
         "unprocessable",
         `a line is longer than ${rowBytesMax} bytes, which ingestd.max_row_bytes sets`,
@@ -254,15 +284,15 @@ async function* lineBatches(
     }
     yield { lines, offsets };
   }
-  if (rest.length > 0) yield { lines: [rest], offsets: [offset] };
+  if (begunBytes > 0) yield { lines: [ended()], offsets: [offset] };
 }
 
 async function lineAt({ parts, byteBase }: Lines, byte: number): Promise<string> {
-  let text: Buffer = Buffer.alloc(0);
+  const pieces: Buffer[] = [];
   for await (const chunk of readParts(parts, byte - byteBase)) {
     const end = chunk.indexOf(lineFeed);
-    text = Buffer.concat([text, end < 0 ? chunk : chunk.subarray(0, end)]);
+    pieces.push(end < 0 ? chunk : chunk.subarray(0, end));
     if (end >= 0) break;
   }
-  return text.toString("utf8");
+  return Buffer.concat(pieces).toString("utf8");
 }

@@ -2,12 +2,14 @@
 import { join } from "node:path";
 import type { Static } from "@sinclair/typebox";
 import type { InputOf, RawContext } from "../../runtime/contract.ts";
-import { fail } from "../../runtime/errors.ts";
+import { fail, type ServiceError } from "../../runtime/errors.ts";
 import { storageError } from "../../runtime/files.ts";
+import { createSlices } from "../../runtime/time-slices.ts";
 import type { ingestd, Previewed } from "./contract.ts";
 import { asUtf8 } from "./csv.ts";
 import { type Layout, layoutOf } from "./csv-layout.ts";
 import { marksOf, parseRow } from "./csv-rows.ts";
+import { createDeadline } from "./deadline.ts";
 import type { Session } from "./engine.ts";
 import type { Place, Source, Table } from "./format.ts";
 import { type FormatName, formatOf } from "./format-of.ts";
@@ -41,28 +43,37 @@ export async function preview(
   parts: IngestParts,
 ): Promise<Response> {
   const { deps, turns, workDirectory, engines } = parts;
+  const limits = deps.config.ingestd;
+  const stopping = new AbortController();
+  const stop = (why: ServiceError) => stopping.abort(why);
+  const deadline = createDeadline({ limits, askedMs: input.timeout_ms, clock: deps.clock, stop });
+  const signal = AbortSignal.any([context.signal, stopping.signal]);
   const workplace = createWorkplace(join(workDirectory, deps.newId()));
   const place: Place = {
     ...workplace,
     reading: readingOf(input),
     rejectRules: { allowed: true, max: Number.POSITIVE_INFINITY },
-    columnsMax: deps.config.ingestd.max_columns,
-    rowBytesMax: deps.config.ingestd.max_row_bytes,
-    signal: context.signal,
+    columnsMax: limits.max_columns,
+    rowBytesMax: limits.max_row_bytes,
+    signal,
+    slices: createSlices(signal),
+    doing: deadline.doing,
   };
-  const endTurn = await turns.take(context.signal);
+  const endTurn = await turns.take(signal);
   try {
     await workplace.enter();
     const look = await beginning(input, context, place, parts);
-    const session = await engines.open(context.signal);
+    deadline.begin(look.bytes);
+    const session = await engines.open(signal);
     try {
       return Response.json(await describeFile(session, look, place, input.rows ?? rowsDefault));
     } finally {
       session.close();
     }
   } catch (error) {
-    throw storageError(error, "look at the file");
+    throw stopping.signal.aborted ? stopping.signal.reason : storageError(error, "look at the file");
   } finally {
+    deadline.end();
     await workplace.leave();
     endTurn();
   }

@@ -6,6 +6,7 @@ import type { Deps } from "../../runtime/service.ts";
 import type { Catalogd, Manifest } from "../catalogd/contract.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import type { Ingested, ingestd } from "./contract.ts";
+import type { Deadline } from "./deadline.ts";
 import type { Engines } from "./engines.ts";
 import type { Place } from "./format.ts";
 import type { Jobs, RunningJob } from "./jobs.ts";
@@ -30,6 +31,7 @@ export interface Task {
   name: string;
   place: Place;
   job: RunningJob;
+  deadline: Deadline;
   requestId: string;
 }
 

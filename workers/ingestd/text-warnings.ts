@@ -39,9 +39,14 @@ export async function textWarnings(session: Session, written: Written): Promise<
 const isInferred = ({ among, forced, notation }: Column): boolean =>
   !forced && among.length > 0 && notation !== undefined;
 
-/** Rows that tell which columns are worth a look through all. */
-const sampleRows = 256;
-const sampleOf = ({ sample }: Table): string => `(FROM ${sample} LIMIT ${sampleRows})`;
+/** Rows that tell which columns are worth a look through all: fewer of many columns, since each value is looked at. */
+const sampleRowsMax = 256;
+const sampleRowsMin = 16;
+const sampleValues = 64 * 1024;
+function sampleOf({ sample, columns }: Table): string {
+  const rows = Math.max(sampleRowsMin, Math.min(sampleRowsMax, Math.floor(sampleValues / columns.length)));
+  return `(FROM ${sample} LIMIT ${rows})`;
+}
 
 /** All texts: with lines where the table has them, else as they stand in the objects, row after row. */
 function textsOf({ table, loaded: { pieces } }: Pick<Written, "table" | "loaded">): Texts {

@@ -21,8 +21,10 @@ export interface Upload {
   filename?: string;
   /** Of the file itself, when the client says: of the part of a form, else of the body. */
   mediaType?: string;
-  /** Decompressed. */
+  /** Decompressed, in pieces that one look takes a few milliseconds for. */
   chunks: Chunks;
+  /** How many of them were given so far. */
+  bytes: () => number;
 }
 
 /** Envelope of a multipart body, beside the file: boundaries and headers of a part. */
@@ -54,11 +56,27 @@ export async function openUpload(request: Request, rules: UploadRules): Promise<
   const { head, all } = await peek(wrapped ? within(seen) : seen, magicBytes);
   const compression = compressionOf(head);
   const chunks = compression === undefined ? all : within(decompress(all, compression));
+  let given = 0;
   return {
-    chunks,
+    chunks: inPieces(chunks, (bytes) => {
+      given += bytes;
+    }),
+    bytes: () => given,
     ...(filename !== undefined && { filename }),
     ...(contentType !== undefined && { mediaType: contentType }),
   };
+}
+
+/** A small body may come as one chunk, and a few compressed bytes as a very long one. */
+const pieceBytes = 256 * 1024;
+
+async function* inPieces(chunks: Chunks, onBytes: (bytes: number) => void): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks)
+    for (let at = 0; at < chunk.length; at += pieceBytes) {
+      const piece = chunk.subarray(at, at + pieceBytes);
+      onBytes(piece.length);
+      yield piece;
+    }
 }
 
 /** Enough to recognise a compression. */

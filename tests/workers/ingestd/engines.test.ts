@@ -109,7 +109,14 @@ describe("runs of a file", () => {
   const loaded = async (values: readonly string[], writers: Writers) => {
     const session = await engines.open(signal);
     const stored = { tables: [async () => tableOf(values)] };
-    const options = { registered: undefined, newTarget, writers, early: undefined, onRetry: () => {} };
+    const options = {
+      registered: undefined,
+      newTarget,
+      writers,
+      early: undefined,
+      doing: () => {},
+      onRetry: () => {},
+    };
     try {
       return await load(session, stored, options);
     } finally {
@@ -147,7 +154,7 @@ describe("runs of a file", () => {
     };
     const stored = { tables: [async () => ({ ...tableOf(["1", "2"]), early: true })] };
     const writers = createWriters({ engines, signal, newTarget });
-    const options = { registered: undefined, newTarget, writers, early, onRetry: () => {} };
+    const options = { registered: undefined, newTarget, writers, early, doing: () => {}, onRetry: () => {} };
     expect(typesOf(await load(session, stored, options))).toEqual(Array(2).fill([10_000, "BIGINT"]));
     session.close();
   });

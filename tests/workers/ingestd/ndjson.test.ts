@@ -25,6 +25,10 @@ async function outcome(lines: string[], query = "") {
   };
 }
 
+/** An object that has two of itself, one level less deep. */
+const doubling = (levels: number): string =>
+  levels === 0 ? "1" : `{"a":${doubling(levels - 1)},"b":${doubling(levels - 1)}}`;
+
 interface Taken {
   types: Record<string, string>;
   cells: (string | null)[][];
@@ -128,6 +132,24 @@ const taken: [name: string, lines: string[], expected: Taken][] = [
       types: { a: "VARCHAR" },
       cells: [["{}"]],
       warnings: ["'a' stays JSON text: its values have no type in common"],
+    },
+  ],
+  [
+    "an object of more values than a file may have columns stays JSON text, and those beside it are typed",
+    [`{"a":${doubling(13)},"b":${doubling(2)}}`],
+    {
+      types: { a: "VARCHAR", b: "STRUCT(a STRUCT(a BIGINT, b BIGINT), b STRUCT(a BIGINT, b BIGINT))" },
+      cells: [[doubling(13), "{'a': {'a': 1, 'b': 1}, 'b': {'a': 1, 'b': 1}}"]],
+      warnings: ["'a' stays JSON text: a type of 8192 values a row is larger than one may be"],
+    },
+  ],
+  [
+    "a type of more characters than a manifest takes, too",
+    [`{"a":{${Array.from({ length: 1000 }, (_, at) => `"${"x".repeat(70)}${at}":1`).join(",")}}}`],
+    {
+      types: { a: "VARCHAR" },
+      cells: [[`{${Array.from({ length: 1000 }, (_, at) => `"${"x".repeat(70)}${at}":1`).join(",")}}`]],
+      warnings: ["'a' stays JSON text: a type of 1000 values a row is larger than one may be"],
     },
   ],
   [

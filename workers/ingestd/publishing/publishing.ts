@@ -98,11 +98,13 @@ async function finish(session: Session, stored: Stored, work: Work): Promise<Ing
     newTarget,
     writers,
     early,
+    doing: task.place.doing,
     onRetry: (reason) =>
       parts.deps.log.info("the file is read again, row by row", { request_id: task.requestId, reason }),
   });
   job.signal.throwIfAborted();
   job.enter("registering");
+  task.place.doing("registering");
   const rejectsBefore = task.place.rejectRules.allowed
     ? await manifestOf(name + rejectsSuffix, task, parts)
     : undefined;
