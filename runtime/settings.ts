@@ -200,16 +200,12 @@ export const settings = {
     cache_max_bytes: integer(
       10 * GiB,
       [MiB, 1024 * GiB],
-      "disk for cached S3 objects when httpfs cannot be loaded, in bytes",
+      "disk for copies of objects that are not on this machine, as in S3, in bytes",
     ),
     resident_max_bytes: integer(
       64 * MiB,
       [0, 1024 * GiB],
       "small datasets kept in memory while they are asked for, in bytes of their text; 0: none",
-    ),
-    httpfs_path: text(
-      "",
-      "file of DuckDB's httpfs extension, used for S3 buckets; empty: where DuckDB installs extensions",
     ),
     queries_kept: integer(200, [1, 100_000], "ended queries that can still be listed"),
   },

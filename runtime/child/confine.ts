@@ -16,8 +16,6 @@ export interface Confinement {
   /** Folders whose names may be seen, with all below, as a resolver of modules does; their files may not be read. */
   listable: readonly string[];
   openFilesMax: number;
-  /** Whether connections are allowed. */
-  network: boolean;
 }
 
 /** Names of what this machine could not do. */
@@ -66,7 +64,7 @@ export function confine(confinement: Confinement): Missing[] {
   libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   return [
     ...(confineFiles(libc, confinement) ? [] : (["files"] as const)),
-    ...(confinement.network || confineNetwork(libc) ? [] : (["network"] as const)),
+    ...(confineNetwork(libc) ? [] : (["network"] as const)),
   ];
 }
 

@@ -26,8 +26,6 @@ export interface ChildOptions<C extends Contract> {
   readable: readonly string[];
   writable: () => Promise<readonly string[]>;
   openFilesMax: number;
-  /** Connections are refused unless it needs them. */
-  network?: true;
   limits: CallLimits;
   log: Log;
 }
@@ -125,7 +123,7 @@ export async function startChild<C extends Contract>(options: ChildOptions<C>): 
 }
 
 function commandOf(
-  { entry, readable, openFilesMax, network }: ChildOptions<Contract>,
+  { entry, readable, openFilesMax }: ChildOptions<Contract>,
   writable: readonly string[],
 ): string[] {
   const path = Bun.fileURLToPath(entry);
@@ -142,7 +140,6 @@ function commandOf(
     writable,
     listable: [root],
     openFilesMax,
-    network: network ?? false,
   };
   return [...run, resolve(import.meta.dir, "launch.ts"), JSON.stringify(confinement), path];
 }

@@ -9,7 +9,7 @@ import { clock, cores, memory, openFiles } from "./machine.ts";
 import { dataDirectory, fileLocks, owner } from "./places.ts";
 import { ports } from "./ports.ts";
 import { chatProbes, embeddingProbes, otlpExport } from "./providers.ts";
-import { faiss, httpfs } from "./toolchain.ts";
+import { faiss } from "./toolchain.ts";
 
 /** The checks in the order they are told, whichever is done first. */
 export async function probeConfigured(root: string, file: string | undefined): Promise<Check[]> {
@@ -59,9 +59,6 @@ async function addresses(root: string, file: string | undefined, config: Config)
   const later = [
     bounded("data owner", true, () => owner(config, answers)),
     ...buckets.map(({ name, probe }) => bounded(name, true, probe)),
-    ...(Object.values(config.buckets).some(({ kind }) => kind === "s3")
-      ? [bounded("httpfs", false, () => httpfs(root, config.queryd.httpfs_path))]
-      : []),
   ];
   return [...found.map(({ check }) => check), ...(await Promise.all(later)).flat()];
 }

@@ -64,19 +64,6 @@ export async function faiss(root: string, required: boolean): Promise<Check> {
   return missing("faiss", required, firstError(err), fix);
 }
 
-/** DuckDB reads S3 itself with it; without it objects are copied to this machine first. */
-export async function httpfs(root: string, path: string): Promise<Check> {
-  const load = path === "" ? "LOAD httpfs" : `LOAD '${path.replaceAll("'", "''")}'`;
-  const code =
-    'const { DuckDBInstance } = require("@duckdb/node-api"); const instance = await DuckDBInstance.create(":memory:"); ' +
-    `const connection = await instance.connect(); await connection.run(${JSON.stringify(load)})`;
-  const { code: exitCode, err } = await evaluated(root, code);
-  if (exitCode === 0) return ok("httpfs", false, "loads");
-  const why = `does not load (S3 objects are copied to queryd's cache first): ${firstError(err)}`;
-  const fix = "where the network is: duckdb -c 'INSTALL httpfs', or set queryd.httpfs_path to its file";
-  return missing("httpfs", false, why, fix);
-}
-
 export function hook(root: string): Check {
   const path = hookPath(root);
   if (path === undefined) return ok("git hook", false, "no git repository");

@@ -294,7 +294,6 @@ test.skipIf(!s3Servers.some(({ name }) => name === "rgw"))(
       expect(check?.found).toContain(found);
       expect(check?.fix).toContain(fix);
     }
-    expect(named(diagnosis, "httpfs")?.required).toBe(false);
     expect(JSON.stringify(diagnosis)).not.toContain("not-this-hidden-one");
     const keyless = await diagnose({
       ...buckets,

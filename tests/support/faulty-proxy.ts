@@ -1,4 +1,4 @@
-/** A proxy in front of a real server that fails on demand: answers 500, drops connections, cuts bodies off, falls silent. */
+/** A proxy in front of a real server that fails on demand: answers 500, drops connections, cuts bodies off, changes them, falls silent. */
 import { createServer, request as forward, type IncomingMessage, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
@@ -13,6 +13,8 @@ export type Fault =
   | { kind: "cut"; bytes: number }
   /** Passes on so many bytes of the answer's body, then says nothing more. */
   | { kind: "stall"; bytes: number }
+  /** Flips the lowest bit of one byte of the answer's body; counted from its end when negative. */
+  | { kind: "flip"; at: number }
   /** Never answers; the server never sees the request. */
   | { kind: "silent" };
 
@@ -118,6 +120,7 @@ function serve(target: URL, { incoming, outgoing, fault }: Exchange): void {
     outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
     if (fault?.kind === "cut" || fault?.kind === "stall")
       return passSome(answer, outgoing, { fault, incoming });
+    if (fault?.kind === "flip") return passFlipped(answer, outgoing, fault.at);
     answer.pipe(outgoing);
   });
   upward.on("error", () => incoming.socket.destroy());
@@ -128,6 +131,17 @@ function serve(target: URL, { incoming, outgoing, fault }: Exchange): void {
     incoming.resume();
     upward.destroy();
   });
+}
+
+function passFlipped(answer: IncomingMessage, outgoing: ServerResponse, at: number): void {
+  const length = Number(answer.headers["content-length"]);
+  let left = at < 0 ? length + at : at;
+  answer.on("data", (chunk: Buffer) => {
+    if (left >= 0 && left < chunk.length) chunk[left] = (chunk[left] as number) ^ 1;
+    left -= chunk.length;
+    outgoing.write(chunk);
+  });
+  answer.on("end", () => outgoing.end());
 }
 
 function passSome(

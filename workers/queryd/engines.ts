@@ -66,8 +66,6 @@ export interface Session {
 export interface Engines {
   /** A child whose calls are interrupted when the signal aborts. `statement` is what it will run. */
   session: (signal: AbortSignal, statement: string) => Promise<Session>;
-  /** Whether objects in S3 are read in place. */
-  httpfs: () => Promise<boolean>;
   residentBytes: () => number;
   stop: () => Promise<void>;
 }
@@ -142,14 +140,6 @@ export function openEngines(options: EnginesOptions): Engines {
       };
       return createSession(lease, { signal, known, release });
     },
-    httpfs: async () => {
-      if (options.init.httpfs === undefined) return false;
-      const lease = await pool.lease(new AbortController().signal);
-      return lease.verbs
-        .facts({})
-        .then(({ httpfs }) => httpfs)
-        .finally(lease.release);
-    },
     residentBytes: () => [...kept.values()].reduce((sum, { residents }) => sum + residents.bytes(), 0),
     stop: pool.stop,
   };
@@ -165,7 +155,6 @@ function openPool(options: EnginesOptions): ChildPool<QueryEngine> {
     readable: options.readable,
     writable: async () => [options.results],
     openFilesMax,
-    ...(options.init.httpfs && { network: true as const }),
     limits: { timeoutMs: callTimeoutMs, inFlightMax: 64 },
     idleMin: 1,
     graceMs,

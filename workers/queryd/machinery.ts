@@ -1,6 +1,5 @@
 /** The parts of queryd, opened and put together: engine, cache, versions, catalog. */
 import { mkdir, realpath, rm } from "node:fs/promises";
-import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import type { Deps } from "../../runtime/service.ts";
 import { memoryBytes } from "../../runtime/setting.ts";
@@ -10,7 +9,6 @@ import { createAnalysis } from "./analysis.ts";
 import { createCatalog } from "./catalog.ts";
 import { type EnginesOptions, openEngines } from "./engines.ts";
 import type { Machinery } from "./execution.ts";
-import { type HttpfsSettings, httpfsSettings } from "./httpfs.ts";
 import { jsonGuardStatements } from "./json-guards.ts";
 import { openObjectCache } from "./object-cache.ts";
 import { createObjects } from "./objects.ts";
@@ -38,12 +36,8 @@ export async function openMachinery(deps: QuerydDeps, lifetime: AbortSignal): Pr
   const folder = await openReadableFolder(folders.readable);
   const memory = await openMemoryFolder(`lakehouse-${Bun.hash(directory).toString(36)}`);
   const readable = [folders.readable, ...(memory ? [memory.directory] : [])];
-  const httpfs = httpfsSettings(config.buckets, deps.secrets, config.queryd.httpfs_path);
-  const engines = openEngines(enginesOf(deps, { folders, readable, httpfs }));
-  const remote = httpfs && (await engines.httpfs()) ? httpfs.prefixes : [];
-  if (httpfs && remote.length === 0)
-    log.info("httpfs cannot be loaded: objects in S3 are copied into the cache");
-  const inPlace = [...bucketFolders(deps).map((each) => `${each}/`), ...remote];
+  const engines = openEngines(enginesOf(deps, { folders, readable }));
+  const inPlace = bucketFolders(deps).map((each) => `${each}/`);
   const hidePaths = pathHider([...inPlace, `${directory}/`]);
   const { storaged, catalogd } = peers;
   const maxBytes = config.queryd.cache_max_bytes;
@@ -87,10 +81,9 @@ interface Reach {
   folders: { temporary: string; results: string };
   /** Folders of objects. */
   readable: readonly string[];
-  httpfs: HttpfsSettings | undefined;
 }
 
-function enginesOf(deps: QuerydDeps, { folders, readable, httpfs }: Reach): EnginesOptions {
+function enginesOf(deps: QuerydDeps, { folders, readable }: Reach): EnginesOptions {
   const { queryd } = deps.config;
   return {
     init: {
@@ -98,12 +91,11 @@ function enginesOf(deps: QuerydDeps, { folders, readable, httpfs }: Reach): Engi
       readable: [...readable, folders.results].map((each) => `${each}/`),
       before: [],
       first: ["CREATE SCHEMA lakehouse", ...guardStatements, ...jsonGuardStatements],
-      ...(httpfs && { httpfs: { readable: httpfs.prefixes, before: httpfs.statements } }),
     },
     memoryBytes: memoryBytes(queryd.memory_limit),
     tempBytes: queryd.max_temp_bytes,
     scratch: folders.temporary,
-    readable: [...readable, ...(httpfs ? [extensionsOf(queryd.httpfs_path)] : [])],
+    readable,
     results: folders.results,
     residentBytes: queryd.resident_max_bytes,
     ...deps,
@@ -117,9 +109,6 @@ async function emptied(...folders: string[]): Promise<void> {
     await mkdir(folder, { recursive: true });
   }
 }
-
-/** Where httpfs lies: its file, or where DuckDB installs extensions. */
-const extensionsOf = (path: string): string => (path === "" ? join(homedir(), ".duckdb") : path);
 
 /** Where storaged keeps local buckets when it shares this machine: the same rule as its own. */
 function bucketFolders({ config, directory }: QuerydDeps): string[] {

@@ -1,10 +1,9 @@
-/** Copies of objects that DuckDB cannot read where they are: by etag, within a bound, the least used go first. */
-import { open, readdir, rename, rm, stat } from "node:fs/promises";
+/** Copies of objects that are not on this machine: by etag, within a bound, the least used go first. */
+import { readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { Peer } from "../../runtime/contract.ts";
 import { fail } from "../../runtime/errors.ts";
 import { makeDirectory } from "../../runtime/files.ts";
-import type { Storaged } from "../storaged/contract.ts";
+import { type FetchOptions, fetchCopy } from "./copy-fetch.ts";
 
 export interface ObjectAddress {
   bucket: string;
@@ -15,6 +14,8 @@ export interface ObjectAddress {
 
 export interface Pinned {
   path: string;
+  /** Which file it is: a copy that is fetched anew is another one. */
+  ino: bigint;
   /** Lets the copy be dropped when room is needed. */
   unpin: () => void;
 }
@@ -28,15 +29,19 @@ export interface ObjectCache {
 interface Copy {
   bytes: number;
   pins: number;
-  /** Fetches or checks the file once, for all who ask; gives its path. */
-  whole: (signal: AbortSignal) => Promise<string>;
+  /** Fetches or checks the file once, for all who ask; rejects with `StaleCopy` when it is damaged. */
+  whole: (signal: AbortSignal) => Promise<Whole>;
 }
 
-export interface CacheOptions {
-  storaged: Peer<Storaged>;
-  directory: string;
+/** A file whose bytes were hashed, and what tells that it has changed since. */
+interface Whole {
+  path: string;
+  hash: string;
+  facts: { ino: bigint; size: bigint; mtimeNs: bigint };
+}
+
+export interface CacheOptions extends FetchOptions {
   maxBytes: number;
-  newId: () => string;
 }
 
 /** Opens the cache over what an earlier run left: a copy's file name holds the SHA-256 its bytes must have. */
@@ -48,7 +53,7 @@ export async function openObjectCache(options: CacheOptions): Promise<ObjectCach
   let total = 0;
 
   const put = (id: string, bytes: number, whole: Copy["whole"]): Copy => {
-    const copy = { bytes, pins: 0, whole: onceAtATime(whole) };
+    const copy = { bytes, pins: 0, whole: whileUnchanged(whole) };
     copies.set(id, copy);
     total += bytes;
     return copy;
@@ -77,7 +82,8 @@ export async function openObjectCache(options: CacheOptions): Promise<ObjectCach
     const victims = makeRoom(object.bytes);
     return put(id, object.bytes, async (signal) => {
       for (const victim of victims.splice(0)) await removeCopies(directory, victim);
-      return download(options, { id, object, signal });
+      const fetched = await fetchCopy(options, { id, object, signal });
+      return { ...fetched, facts: await factsOf(fetched.path) };
     });
   };
 
@@ -93,8 +99,8 @@ export async function openObjectCache(options: CacheOptions): Promise<ObjectCach
         copies.delete(id);
         copies.set(id, copy);
         try {
-          const path = await copy.whole(signal);
-          return { path, unpin: unpinner(copy) };
+          const { path, facts } = await copy.whole(signal);
+          return { path, ino: facts.ino, unpin: unpinner(copy) };
         } catch (cause) {
           copy.pins -= 1;
           forget(id, copy);
@@ -105,7 +111,7 @@ export async function openObjectCache(options: CacheOptions): Promise<ObjectCach
   };
 }
 
-/** A copy of an earlier run is damaged: it is fetched anew. */
+/** A copy is damaged or gone: it is fetched anew. */
 class StaleCopy extends Error {}
 
 const unpinner = (copy: Copy): (() => void) => {
@@ -116,16 +122,35 @@ const unpinner = (copy: Copy): (() => void) => {
   };
 };
 
-/** Shares one run among all who ask meanwhile and remembers its success. */
-function onceAtATime(work: Copy["whole"]): Copy["whole"] {
-  let running: Promise<string> | undefined;
-  return (signal) => {
-    running ??= work(signal).catch((cause) => {
+/** Shares one run among all who ask meanwhile, and remembers its success until the file is another one. */
+function whileUnchanged(work: Copy["whole"]): Copy["whole"] {
+  let running: Promise<Whole> | undefined;
+  const run = (next: Promise<Whole>): Promise<Whole> => {
+    running = next.catch((cause) => {
       running = undefined;
       throw cause;
     });
     return running;
   };
+  return async (signal) => {
+    const known = running;
+    if (!known) return run(work(signal));
+    const whole = await known;
+    if (running !== known || (await isUnchanged(whole))) return running ?? whole;
+    return run(checked(whole.path, whole.hash));
+  };
+}
+
+async function factsOf(path: string): Promise<Whole["facts"]> {
+  const { ino, size, mtimeNs } = await stat(path, { bigint: true }).catch((cause) => {
+    throw new StaleCopy("a cached object is gone", { cause });
+  });
+  return { ino, size, mtimeNs };
+}
+
+async function isUnchanged({ path, facts }: Whole): Promise<boolean> {
+  const now = await factsOf(path);
+  return now.ino === facts.ino && now.size === facts.size && now.mtimeNs === facts.mtimeNs;
 }
 
 const sha256 = (text: string): string => new Bun.CryptoHasher("sha256").update(text).digest("hex");
@@ -158,55 +183,11 @@ async function removeCopies(directory: string, id: string): Promise<void> {
   for (const name of names) if (name.startsWith(`${id}.`)) await rm(join(directory, name), { force: true });
 }
 
-async function checked(path: string, hash: string): Promise<string> {
+async function checked(path: string, hash: string): Promise<Whole> {
+  const facts = await factsOf(path);
   const hasher = new Bun.CryptoHasher("sha256");
   for await (const chunk of Bun.file(path).stream()) hasher.update(chunk);
-  if (hasher.digest("hex") === hash) return path;
+  if (hasher.digest("hex") === hash) return { path, hash, facts };
   await rm(path, { force: true });
   throw new StaleCopy("a cached object is damaged");
-}
-
-/** Fetches through storaged, which knows the keys; length and, where the etag is a SHA-256, content must match. */
-async function download(
-  { storaged, directory, newId }: CacheOptions,
-  { id, object, signal }: { id: string; object: ObjectAddress; signal: AbortSignal },
-): Promise<string> {
-  const { bucket, key, bytes, etag } = object;
-  const path = key.split("/").map(encodeURIComponent).join("/");
-  const response = await storaged.fetch(`/storage/get/${path}?bucket=${encodeURIComponent(bucket)}`, {
-    signal,
-  });
-  if (!response.ok || !response.body) throw await refusal(response, key);
-  const sent = response.headers.get("etag")?.replaceAll('"', "");
-  const part = join(directory, `${newId()}.part`);
-  const handle = await open(part, "wx");
-  try {
-    const hasher = new Bun.CryptoHasher("sha256");
-    let length = 0;
-    for await (const chunk of response.body) {
-      hasher.update(chunk);
-      length += chunk.length;
-      if (length > bytes) break;
-      await handle.writeFile(chunk);
-    }
-    const hash = hasher.digest("hex");
-    const isHash = /^[0-9a-f]{64}$/.test(etag);
-    if (length !== bytes || sent !== etag || (isHash && hash !== etag))
-      throw fail("corrupt", `object '${key}' arrived with ${length} of ${bytes} bytes or another etag`);
-    await handle.sync();
-    const target = join(directory, `${id}.${hash}.parquet`);
-    await rename(part, target);
-    return target;
-  } finally {
-    await handle.close();
-    await rm(part, { force: true });
-  }
-}
-
-async function refusal(response: Response, key: string): Promise<Error> {
-  await response.body?.cancel();
-  if (response.status === 404) return fail("not_found", `object '${key}' is missing`);
-  return fail("unavailable", `storaged answered ${response.status} for object '${key}'`, {
-    retryAfterSeconds: 1,
-  });
 }

@@ -1,4 +1,4 @@
-/** Where an object's bytes are: on this machine's disk, in S3 where httpfs reads them, or to be copied. */
+/** Where an object's bytes are: on this machine's disk, or to be copied. */
 import { stat } from "node:fs/promises";
 import type { Peer } from "../../runtime/contract.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
@@ -9,8 +9,8 @@ import type { ObjectAddress } from "./object-cache.ts";
 
 export type DataObject = Manifest["objects"][number];
 
-/** One object, found and checked: a file of this machine, an URL that DuckDB reads, or one to be copied first. */
-export type Found = { address: ObjectAddress } & ({ file: string } | { url: string } | { remote: true });
+/** One object, found: a file of this machine, checked, or one that is checked when it is copied. */
+export type Found = { address: ObjectAddress } & ({ file: string } | { remote: true });
 
 export interface Objects {
   /** Finds the objects of a dataset, each checked once; rejects with `corrupt` naming dataset and object. */
@@ -22,7 +22,7 @@ const findConcurrency = 8;
 
 export function createObjects(options: {
   storaged: Peer<Storaged>;
-  /** Folders of local buckets, and URL prefixes DuckDB may read. */
+  /** Folders of local buckets. */
   inPlace: readonly string[];
   timeoutMs: number;
 }): Objects {
@@ -44,7 +44,6 @@ export function createObjects(options: {
         `it has ${bytes} bytes and etag ${etag}, the catalog says ${object.bytes} and ${object.etag}`,
       );
     }
-    if (location.kind === "s3" && isInPlace(location.url)) return { address, url: location.url };
     if (location.kind === "local" && isInPlace(location.path) && (await sizeOf(location.path)) === bytes)
       return { address, file: location.path };
     return { address, remote: true };

@@ -178,10 +178,7 @@ async function makeReadable(options: VersionsOptions, use: Use): Promise<void> {
   macros.set(version.macro, wanted);
 }
 
-/**
- * An object may have been put into storage by anyone: one that nests too deep would end the process. Those that DuckDB
- * fetches by a URL are not looked at.
- */
+/** An object may have been put into storage by anyone: one that nests too deep would end the process. */
 async function checkSchemas(
   { checked }: Version,
   manifest: Manifest,
@@ -189,7 +186,7 @@ async function checkSchemas(
 ): Promise<void> {
   await inParallel([...paths.entries()], pinConcurrency, async ([at, path]) => {
     const key = manifest.objects[at]?.key ?? "";
-    if (checked.has(key) || path.includes("://")) return;
+    if (checked.has(key)) return;
     await readSchema(path).catch((cause: unknown) => {
       const isOfTheFile = cause instanceof ServiceError && cause.type === "unprocessable";
       throw isOfTheFile ? corrupt(manifest, key, cause.message, cause) : cause;
@@ -200,7 +197,6 @@ async function checkSchemas(
 
 /** Brings one object within DuckDB's reach and gives its path. */
 async function within(options: VersionsOptions, found: Found, use: Use): Promise<string> {
-  if ("url" in found) return found.url;
   const id = idOf(found.address);
   const known = use.version.links.get(id);
   if (known) return known.path;
@@ -222,7 +218,7 @@ async function linked({ folder, log }: VersionsOptions, id: string, file: string
 
 async function copied(
   { cache, folder, memory, lifetime }: VersionsOptions,
-  found: Exclude<Found, { url: string }>,
+  found: Found,
   { manifest, signal, pins }: Use,
 ): Promise<string> {
   const { address } = found;
@@ -240,7 +236,7 @@ async function copied(
   }
   pins.push(pinned.unpin);
   // Apart from links to the object itself, which stay as long as the version.
-  const link = await folder.add(`${idOf(address)}copy`, pinned.path);
+  const link = await folder.add(`${idOf(address)}copy${pinned.ino}`, pinned.path);
   // Out of reach before the copy may be dropped.
   pins.push(link.remove);
   return link.path;

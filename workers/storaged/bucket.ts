@@ -24,6 +24,8 @@ export interface OpenObject {
   info: ObjectInfo;
   /** The bytes the body holds, when a range was asked for. */
   span?: Span;
+  /** SHA-256 of the whole object in hex, where it is known. */
+  sha256?: string;
   /** Errors when the bytes are not whole; ends cleanly only when they are. Cancel it when it is not read. */
   body: ReadableStream<Uint8Array>;
 }

@@ -117,6 +117,7 @@ export const storaged = contract("storaged", {
       "last-modified": "When the object was stored.",
       "accept-ranges": "`bytes`.",
       "content-range": "The span that is sent, with 206.",
+      "repr-digest": "SHA-256 of the whole object, where it is known (RFC 9530).",
     },
   }),
   remove: raw(["DELETE"], "/storage/delete/*", {

@@ -12,6 +12,7 @@ export interface Corruptions {
   /** The object was verified, replaced or deleted. */
   cleared: (key: string) => void;
   keys: () => Iterable<string>;
+  has: (key: string) => boolean;
   reasons: () => string[];
 }
 
@@ -25,6 +26,7 @@ export function createCorruptions(bucket: string): Corruptions {
     },
     cleared: (key) => known.delete(key),
     keys: () => known.keys(),
+    has: (key) => known.has(key),
     reasons: () => {
       const named = [...known].slice(0, namedMax);
       const reasons = named.map(

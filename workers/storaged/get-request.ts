@@ -80,22 +80,29 @@ function settledBy(headers: Headers, key: string, info: ObjectInfo): Response | 
   return verdict === "not_modified" ? answer(304, info, null) : undefined;
 }
 
-async function send({ operations, operation }: GetDeps, { info, span, body }: OpenObject): Promise<Response> {
+async function send(
+  { operations, operation }: GetDeps,
+  { info, span, sha256, body }: OpenObject,
+): Promise<Response> {
   const status = span ? 206 : 200;
-  const range: Record<string, string> = span
-    ? { "content-range": `bytes ${span.first}-${span.last}/${info.bytes}` }
-    : {};
+  const headers: Record<string, string> = {
+    ...(span && { "content-range": `bytes ${span.first}-${span.last}/${info.bytes}` }),
+    // RFC 9530. Of the whole object, whatever part of it is sent.
+    ...(sha256 !== undefined && {
+      "repr-digest": `sha-256=:${Buffer.from(sha256, "hex").toString("base64")}:`,
+    }),
+  };
   const length = span ? span.last - span.first + 1 : info.bytes;
   if (length <= bufferedBytesMax) {
     const bytes = await collect(body);
     operations.sent(bytes.length);
-    return answer(status, info, bytes, range);
+    return answer(status, info, bytes, headers);
   }
   const stream = watched(body, {
     bytes: operations.sent,
     error: (error) => void operations.failed(operation, error),
   });
-  return answer(status, info, stream, range);
+  return answer(status, info, stream, headers);
 }
 
 /**

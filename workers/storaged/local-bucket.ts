@@ -110,7 +110,7 @@ async function openObject(
   if (!opened) throw noSuchObject(bucket, key);
   const info = infoOf(key, opened.generation);
   try {
-    if (!range) return { info, body: reader.body(key, opened) };
+    if (!range) return { info, sha256: info.etag, body: reader.body(key, opened) };
     const span = resolveRange(range, info.bytes);
     await reader.verify(key, opened);
     return { info, span, body: reader.body(key, opened, span) };

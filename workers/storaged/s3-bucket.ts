@@ -3,27 +3,28 @@ import type { Clock } from "../../runtime/clock.ts";
 import { fail } from "../../runtime/errors.ts";
 import { createKeyLock } from "../../runtime/key-lock.ts";
 import type { Log } from "../../runtime/log.ts";
-import {
-  type Bucket,
-  type Conditions,
-  checkConditions,
-  noSuchObject,
-  type ObjectInfo,
-  type OpenObject,
-  type Written,
-} from "./bucket.ts";
-import { type RangeRequest, resolveRange } from "./range.ts";
-import { createS3Connection, type S3Answer, type S3Connection, type S3Server } from "./s3-connection.ts";
-import { refusal } from "./s3-error.ts";
+import { type Bucket, type Conditions, checkConditions, type ObjectInfo, type Written } from "./bucket.ts";
+import { type Corruptions, createCorruptions } from "./corruptions.ts";
+import { createS3Connection, type S3Answer, type S3Server } from "./s3-connection.ts";
 import { createHealth } from "./s3-health.ts";
 import { listS3, wholeSeconds } from "./s3-list.ts";
+import {
+  checkBucket,
+  hashHeader,
+  headOf,
+  infoOf,
+  inParts,
+  lengthOf,
+  look,
+  markHeader,
+  type S3Objects,
+} from "./s3-object.ts";
+import { orphanedSums } from "./s3-orphaned-sums.ts";
 import { probeServer, type Supports } from "./s3-probe.ts";
-import { type Arrived, abortUpload, markHeader, uploadBody } from "./s3-upload.ts";
-import { textOf } from "./s3-xml.ts";
+import { eraseSums } from "./s3-sums.ts";
+import { type Arrived, abortUpload, uploadBody } from "./s3-upload.ts";
+import { openVerified, verifyDoubted } from "./s3-verified/s3-verified.ts";
 import type { UploadLedger } from "./upload-ledger.ts";
-
-/** An object replaced between its HEAD and its GET is looked at anew this often. */
-const openTries = 3;
 
 export interface S3BucketOptions {
   name: string;
@@ -61,7 +62,14 @@ export function openS3Bucket({ name, server, clock, log, newId, ledger }: S3Buck
       if (key.includes("\\") && !(await health.probed()).keepsBackslash) throw backslash(name, key);
       return work();
     });
-  const s3: S3 = { name, connection, now: clock.now, probed: health.probed };
+  const corruptions = createCorruptions(name);
+  const s3: S3 = { name, connection, now: clock.now, probed: health.probed, corruptions, log };
+  const etagsAreMd5 = async () => (await health.probed()).etagsAreMd5;
+  const reader = { name, connection, corruptions, etagsAreMd5 };
+  const headObject = async (key: string, signal: AbortSignal) => {
+    const answer = await headOf(s3, key, signal);
+    return infoOf(key, answer, lengthOf(answer));
+  };
 
   return {
     describe: () => ({
@@ -71,9 +79,9 @@ export function openS3Bucket({ name, server, clock, log, newId, ledger }: S3Buck
       region: server.region,
       ...told(health.found()),
     }),
-    notReady: health.reasons,
-    head: (key, signal) => note(key, () => headObject(s3, key, signal)),
-    open: (key, range, signal) => note(key, () => openObject(s3, { key, range }, signal)),
+    notReady: () => [...health.reasons(), ...corruptions.reasons()],
+    head: (key, signal) => note(key, () => headObject(key, signal)),
+    open: (key, range, signal) => note(key, () => openVerified(reader, { key, range }, signal)),
     receive: (key, body, options) =>
       note(key, async () => {
         const arrived = await uploadBody({ connection, ledger, newId, log }, key, body, options);
@@ -93,9 +101,13 @@ export function openS3Bucket({ name, server, clock, log, newId, ledger }: S3Buck
       note(key, () => lock(key, () => remove(s3, { key, conditions }, signal))),
     list: (query) => health.note(() => listS3(connection, query)),
     locate: async (key, signal) => {
-      const info = await note(key, () => headObject(s3, key, signal));
+      const info = await note(key, async () => {
+        await verifyDoubted(reader, key, signal);
+        return headObject(key, signal);
+      });
       return { kind: "s3", url: `s3://${server.bucket}/${key}`, info };
     },
+    leftovers: () => orphanedSums(s3, clock.now()),
     stop: health.stop,
   };
 }
@@ -112,90 +124,17 @@ const backslash = (bucket: string, key: string) =>
     details: { bucket, key: key.slice(0, 200) },
   });
 
-interface S3 {
-  name: string;
-  connection: S3Connection;
+interface S3 extends S3Objects {
   now: () => number;
   probed: () => Promise<Supports>;
+  corruptions: Corruptions;
+  log: Log;
 }
 
-/** What servers call bytes whose type nobody gave. */
-const untyped = new Set(["application/octet-stream", "binary/octet-stream", ""]);
-
-function infoOf(key: string, { headers }: S3Answer, bytes: number): ObjectInfo {
-  const content_type = headers.get("content-type") ?? "";
-  return {
-    key,
-    bytes,
-    etag: (headers.get("etag") ?? "").replaceAll('"', ""),
-    last_modified: wholeSeconds(headers.get("last-modified") ?? headers.get("date") ?? ""),
-    ...(!untyped.has(content_type) && { content_type }),
-  };
-}
-
-const lengthOf = ({ headers }: S3Answer): number => Number(headers.get("content-length") ?? Number.NaN);
-
-/** The object's headers, or undefined when the server says 404, which may also mean the bucket. */
-async function look({ connection }: S3, key: string, signal: AbortSignal): Promise<S3Answer | undefined> {
-  const answer = await connection.expect({ method: "HEAD", key, signal }, 200, 404);
-  return answer.status === 404 ? undefined : answer;
-}
-
-async function headObject(s3: S3, key: string, signal: AbortSignal): Promise<ObjectInfo> {
-  const answer = await look(s3, key, signal);
-  if (answer) return infoOf(key, answer, lengthOf(answer));
-  await checkBucket(s3, signal);
-  throw noSuchObject(s3.name, key);
-}
-
-/** A HEAD has no body to tell a missing object from a missing bucket: this tells. */
-async function checkBucket({ connection }: S3, signal: AbortSignal): Promise<void> {
-  const query = { "list-type": "2", "max-keys": "1", prefix: ".lakehouse/" };
-  await connection.expect({ method: "GET", query, signal }, 200);
-}
-
-async function openObject(
-  s3: S3,
-  { key, range }: { key: string; range: RangeRequest | undefined },
-  signal: AbortSignal,
-): Promise<OpenObject> {
-  if (!range) {
-    const answer = await getObject(s3, { key, headers: {} }, signal);
-    return { info: infoOf(key, answer, lengthOf(answer)), body: answer.body };
-  }
-  for (let tried = 1; ; tried++) {
-    const info = await headObject(s3, key, signal);
-    const span = resolveRange(range, info.bytes);
-    const headers = { range: `bytes=${span.first}-${span.last}` };
-    const answer = await getObject(s3, { key, headers }, signal);
-    const whole = `bytes ${span.first}-${span.last}/${info.bytes}`;
-    const same = infoOf(key, answer, info.bytes).etag === info.etag;
-    if (same && answer.headers.get("content-range") === whole) return { info, span, body: answer.body };
-    await answer.body.cancel();
-    if (tried === openTries) {
-      throw fail(
-        "bad_gateway",
-        `bucket '${s3.name}': the server did not give the range of '${key}' asked for`,
-      );
-    }
-  }
-}
-
-async function getObject(
-  { name, connection }: S3,
-  { key, headers }: { key: string; headers: Record<string, string> },
-  signal: AbortSignal,
-): Promise<S3Answer> {
-  const answer = await connection.expect(
-    { method: "GET", key, headers, streamed: true, signal },
-    200,
-    206,
-    404,
-    416,
-  );
-  if (answer.status === 200 || answer.status === 206) return answer;
-  if (textOf(answer.text, "Code") === "NoSuchKey") throw noSuchObject(name, key);
-  throw refusal(connection.place, answer);
+/** Erases the checksums that went with an object which is gone. */
+async function forget({ connection, log }: S3, gone: S3Answer | undefined): Promise<void> {
+  const mark = gone?.headers.get(markHeader);
+  if (mark && gone?.headers.get(hashHeader) === inParts) await eraseSums(connection, mark, log);
 }
 
 interface Commit {
@@ -227,7 +166,10 @@ async function commit(
         `'${key}' changed while it was written: the condition does not hold any more`,
       );
     }
+    s3.corruptions.cleared(key);
+    if (before?.headers.get(markHeader) !== arrived.mark) await forget(s3, before);
     if (after && isOurs) return { info: infoOf(key, after, lengthOf(after)), created: before === undefined };
+    if (arrived.isInParts) await eraseSums(s3.connection, arrived.mark, s3.log);
     // Somebody else has replaced it already. What was written is described from what is known of it.
     return {
       info: describeLost(s3, { key, arrived, contentType }, done?.etag ?? ""),
@@ -272,5 +214,7 @@ async function remove(
   if (!before) await checkBucket(s3, signal);
   if (!before) return false;
   await s3.connection.expect({ method: "DELETE", key, signal }, 204, 200, 404);
+  s3.corruptions.cleared(key);
+  await forget(s3, before);
   return true;
 }

@@ -28,6 +28,8 @@ export interface S3Request {
   headers?: Record<string, string>;
   /** In memory, so that it can be sent again. */
   body?: Uint8Array<ArrayBuffer>;
+  /** Of the body, in hex, where it is known already. */
+  bodySha256?: string;
   /** With it, the body of a 200 or 206 is left to be streamed. */
   streamed?: boolean;
   signal: AbortSignal;
@@ -71,7 +73,8 @@ export function createS3Connection({ name, server, clock, log }: ConnectionDeps)
   const once = async (request: S3Request, sent: number): Promise<S3Answer> => {
     const { method, body, signal } = request;
     const url = urlOf(server, request);
-    const unsigned = { method, url, headers: request.headers ?? {}, body: body ?? new Uint8Array() };
+    const { headers: given = {}, bodySha256 } = request;
+    const unsigned = { method, url, headers: given, body: body ?? new Uint8Array(), bodySha256 };
     const headers = sign(unsigned, { keys: server.keys, region: server.region, at: clock.now() });
     const stop = new AbortController();
     const end = () => stop.abort(signal.reason);

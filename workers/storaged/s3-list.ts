@@ -33,7 +33,9 @@ export async function listS3(connection: S3Connection, query: ListQuery): Promis
     const isNew = (name: string) => compareKeys(name, after) > 0;
     const objects = answer.objects.filter(({ key }) => isNew(key));
     const prefixes = answer.prefixes.filter(isNew);
-    page.objects.push(...objects.filter(({ key }) => !key.startsWith(reservedPrefix)));
+    const isHidden = (key: string) =>
+      key.startsWith(reservedPrefix) && !query.prefix.startsWith(reservedPrefix);
+    page.objects.push(...objects.filter(({ key }) => !isHidden(key)));
     page.prefixes.push(...prefixes.filter((name) => name !== reservedPrefix));
     if (answer.continuation === undefined) return page;
     const last = [...objects.map(({ key }) => key), ...prefixes].sort(compareKeys).at(-1);

@@ -18,6 +18,8 @@ export interface Supports {
   writes: ConditionalWrites;
   /** False when a key with `\` would be another object's. */
   keepsBackslash: boolean;
+  /** True when the etag of an object sent in one request is the MD5 of its bytes, as Amazon's is. */
+  etagsAreMd5: boolean;
   /** What it does otherwise than Amazon's, in words for operators. */
   lacks: string[];
 }
@@ -49,13 +51,16 @@ export async function probeServer(
     const { writes, lacks } = await probeConditions(connection, { ...names, etag }, signal);
     const keepsBackslash = await probeBackslash(connection, names.odd, signal);
     if (!keepsBackslash) lacks.push("takes '\\' in a key for '/': such keys are refused");
+    const etagsAreMd5 = etag === new Bun.CryptoHasher("md5").update(content).digest("hex");
+    if (!etagsAreMd5)
+      lacks.push("has etags that are no MD5: what others put there is read without a checksum");
     const server = first.headers.get("server") ?? undefined;
     for (const target of Object.values(names)) {
       await tried(`delete '${target}'`, () =>
         expect({ method: "DELETE", key: target, signal }, 200, 204, 404),
       );
     }
-    return { server, writes, keepsBackslash, lacks };
+    return { server, writes, keepsBackslash, etagsAreMd5, lacks };
   } catch (error) {
     for (const target of Object.values(names)) {
       await connection.send({ method: "DELETE", key: target, signal }).catch(() => undefined);

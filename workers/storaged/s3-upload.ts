@@ -5,21 +5,21 @@ import { counted } from "./body-stream.ts";
 import type { ReceiveOptions } from "./bucket.ts";
 import type { S3Connection } from "./s3-connection.ts";
 import { refusal } from "./s3-error.ts";
+import { hashHeader, inParts, markHeader, pieceBytes } from "./s3-object.ts";
+import { writeSums } from "./s3-sums.ts";
 import { escapeXml, textOf } from "./s3-xml.ts";
 import type { OpenUpload, UploadLedger } from "./upload-ledger.ts";
 
-/** Size of a part. S3 takes 5 MiB at least; larger ones cost memory: two for each PUT under way. */
-const partBytesMin = 8 * 1024 * 1024;
 /** S3 takes no more parts than this. */
 const partsMax = 10_000;
-/** Our mark on an object: it tells, after a lost answer, whether it was this request that wrote it. */
-export const markHeader = "x-amz-meta-lakehouse-put";
 
 /** A body that has arrived at the server, or is small and still here. */
 export interface Arrived {
   bytes: number;
   sha256: string;
   mark: string;
+  /** Its checksums are an object of their own. */
+  isInParts: boolean;
   /** Makes it the object. Returns its etag, or undefined when the server says that a condition did not hold. */
   finish: (
     headers: Record<string, string>,
@@ -49,32 +49,56 @@ export async function uploadBody(
     [markHeader]: mark,
   };
   const hasher = new Bun.CryptoHasher("sha256");
-  const partBytes = Math.max(
-    partBytesMin,
-    Math.ceil(Math.min(options.bytesMax, options.bytes ?? Infinity) / partsMax),
-  );
-  const parts = createParts(deps, { key, headers, signal: options.signal });
+  const partBytes = partBytesFor(Math.min(options.bytesMax, options.bytes ?? Infinity));
+  const inPartsHeaders = { ...headers, [hashHeader]: inParts };
+  const parts = createParts(deps, { key, headers: inPartsHeaders, signal: options.signal });
+  const hashes: string[] = [];
   let bytes = 0;
   let last: Uint8Array<ArrayBuffer> = new Uint8Array();
   try {
-    for await (const { part, isLast } of inParts(counted(body, options), partBytes)) {
+    for await (const { part, isLast } of split(counted(body, options), partBytes)) {
       hasher.update(part);
       bytes += part.length;
+      // Of an object that is one piece the hash of the whole is enough.
+      const pieces = isLast && bytes <= pieceBytes ? [] : hashesOf(part);
+      hashes.push(...pieces);
       if (isLast) last = part;
-      else await parts.add(part);
+      else await parts.add(part, pieces.length === 1 ? pieces[0] : undefined);
     }
-    if (parts.count() > 0) await parts.add(last);
+    if (parts.count() > 0) await parts.add(last, undefined);
     await parts.settled();
   } catch (error) {
     await parts.abandon();
     throw error;
   }
-  const whole = (conditions: Record<string, string>, signal: AbortSignal) =>
-    putWhole(deps.connection, { key, headers: { ...headers, ...conditions }, body: last, signal });
   const sha256 = hasher.digest("hex");
-  return parts.count() > 0
-    ? { bytes, sha256, mark, finish: parts.complete, abandon: parts.abandon }
-    : { bytes, sha256, mark, finish: whole, abandon: async () => {} };
+  const isInParts = bytes > pieceBytes;
+  const isUpload = parts.count() > 0;
+  const whole: Arrived["finish"] = (conditions, signal) => {
+    const sent = { ...headers, [hashHeader]: isInParts ? inParts : sha256, ...conditions };
+    return putWhole(deps.connection, { key, headers: sent, body: last, bodySha256: sha256, signal });
+  };
+  const finish: Arrived["finish"] = async (conditions, signal) => {
+    // First, for the object to have its checksums whenever it is there.
+    const sums = { key, bytes, sha256, piece_bytes: pieceBytes, pieces: hashes };
+    if (isInParts) await writeSums(deps.connection, { mark, sums, signal });
+    return isUpload ? parts.complete(conditions, signal) : whole(conditions, signal);
+  };
+  return { bytes, sha256, mark, isInParts, finish, abandon: isUpload ? parts.abandon : async () => {} };
+}
+
+/** Whole pieces that are hashed each, and no more parts than S3 takes. */
+const partBytesFor = (bytesMax: number): number =>
+  pieceBytes * Math.max(1, Math.ceil(bytesMax / partsMax / pieceBytes));
+
+/** SHA-256 of each piece of the part. */
+function hashesOf(part: Uint8Array): string[] {
+  const hashes: string[] = [];
+  for (let at = 0; at < part.length; at += pieceBytes) {
+    const piece = part.subarray(at, at + pieceBytes);
+    hashes.push(new Bun.CryptoHasher("sha256").update(piece).digest("hex"));
+  }
+  return hashes;
 }
 
 async function putWhole(
@@ -83,6 +107,7 @@ async function putWhole(
     key: string;
     headers: Record<string, string>;
     body: Uint8Array<ArrayBuffer>;
+    bodySha256: string;
     signal: AbortSignal;
   },
 ) {
@@ -93,7 +118,7 @@ async function putWhole(
 const bare = (etag: string | null | undefined): string => (etag ?? "").replaceAll('"', "");
 
 /** The body in pieces of exactly `partBytes`, the last one shorter or empty. Two buffers take turns. */
-async function* inParts(body: AsyncIterable<Uint8Array>, partBytes: number) {
+async function* split(body: AsyncIterable<Uint8Array>, partBytes: number) {
   let turn = 0;
   const buffers: Uint8Array<ArrayBuffer>[] = [];
   let filled = 0;
@@ -130,6 +155,11 @@ function roomFor(
   return grown;
 }
 
+interface Part {
+  body: Uint8Array<ArrayBuffer>;
+  bodySha256: string | undefined;
+}
+
 interface PartsOptions {
   key: string;
   headers: Record<string, string>;
@@ -155,20 +185,21 @@ function createParts({ connection, ledger, log }: UploadDeps, { key, headers, si
     await ledger.begun(begun);
     return begun;
   };
-  const send = async (uploadId: string, number: number, body: Uint8Array<ArrayBuffer>) => {
+  const send = async (uploadId: string, number: number, { body, bodySha256 }: Part) => {
     const query = { partNumber: String(number), uploadId };
-    const answer = await connection.expect({ method: "PUT", key, query, body, signal }, 200);
+    const known = bodySha256 === undefined ? {} : { bodySha256 };
+    const answer = await connection.expect({ method: "PUT", key, query, body, ...known, signal }, 200);
     etags[number - 1] = bare(answer.headers.get("etag"));
   };
   let count = 0;
 
   return {
     count: () => count,
-    add: async (body: Uint8Array<ArrayBuffer>) => {
+    add: async (body: Uint8Array<ArrayBuffer>, bodySha256: string | undefined) => {
       upload ??= await begin();
       await travelling;
       count += 1;
-      travelling = send(upload.uploadId, count, body);
+      travelling = send(upload.uploadId, count, { body, bodySha256 });
       // Its failure is met at the next `add` or at `settled`; until then it must not count as unhandled.
       travelling.catch(() => undefined);
     },

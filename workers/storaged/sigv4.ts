@@ -9,6 +9,8 @@ export interface Unsigned {
   /** All of them are signed; names in lower case. */
   headers: Record<string, string>;
   body: Uint8Array;
+  /** Of the body, in hex, where it is known already. */
+  bodySha256?: string | undefined;
 }
 
 export interface Signer {
@@ -38,12 +40,12 @@ export const encodeQuery = (query: Record<string, string>): string =>
 
 /** The headers to send, with the signature among them. The body's hash is signed too: a changed byte is refused. */
 export function sign(
-  { method, url, headers, body }: Unsigned,
+  { method, url, headers, body, bodySha256 }: Unsigned,
   { keys, region, at }: Signer,
 ): Record<string, string> {
   const stamp = new Date(at).toISOString().replace(/[-:]|\.\d+/g, "");
   const scope = `${stamp.slice(0, 8)}/${region}/s3/aws4_request`;
-  const hash = sha256(body);
+  const hash = bodySha256 ?? sha256(body);
   const all: Record<string, string> = {
     ...headers,
     host: url.host,

@@ -1,11 +1,21 @@
 /** Where the bytes come from: in place, from the cache, from S3; and what is damaged or gone. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Peer } from "../../../runtime/contract.ts";
 import { fail } from "../../../runtime/errors.ts";
 import type { Storaged } from "../../../workers/storaged/contract.ts";
+import { type FaultyProxy, startFaultyProxy } from "../../support/faulty-proxy.ts";
 import { type QuerydStack, type StackOptions, startQuerydStack } from "../../support/queryd-stack.ts";
 import { testS3Servers } from "../../support/s3-server.ts";
 
@@ -235,6 +245,8 @@ describe("objects that are not on this machine", () => {
     expect((await streaming.text()).split("\n").length).toBe(400_001);
   });
 
+  const digestOf = (bytes: Uint8Array) =>
+    `sha-256=:${new Bun.CryptoHasher("sha256").update(bytes).digest("base64")}:`;
   const wrong: [
     name: string,
     response: (whole: Uint8Array, etag: string) => Response,
@@ -252,7 +264,7 @@ describe("objects that are not on this machine", () => {
       "changed",
       (whole, etag) =>
         new Response(whole.map((byte, at) => (at === 40 ? byte ^ 1 : byte)) as Uint8Array<ArrayBuffer>, {
-          headers: { etag },
+          headers: { etag, "repr-digest": digestOf(whole) },
         }),
       500,
       "corrupt",
@@ -283,16 +295,21 @@ describe("objects that are not on this machine", () => {
 });
 
 describe.each(await testS3Servers())("objects in S3 on $name", (server) => {
+  let proxy: FaultyProxy;
   let options: StackOptions;
   beforeAll(async () => {
     const bucket = await server.newBucket();
+    proxy = await startFaultyProxy(server.endpoint);
     options = {
-      buckets: { primary: { kind: "s3", bucket, endpoint: server.endpoint, path_style: true } },
+      buckets: { primary: { kind: "s3", bucket, endpoint: proxy.endpoint, path_style: true } },
       secrets: { s3: () => server.keys, provider: () => undefined },
-      queryd: { httpfs_path: Bun.env.LAKEHOUSE_HTTPFS ?? "" },
     };
   });
-  afterAll(() => {});
+  afterEach(() => proxy.clear());
+  afterAll(() => proxy.stop());
+  const flips = (at: number, times: number) =>
+    proxy.add({ method: "GET", path: /\.parquet/, times, fault: { kind: "flip", at } });
+  const fetches = () => proxy.seen().filter((request) => /^GET .*\.parquet/.test(request)).length;
 
   test("are read through the cache, keyed by etag", async () => {
     await start(options);
@@ -300,10 +317,81 @@ describe.each(await testS3Servers())("objects in S3 on $name", (server) => {
     expect(await stack.rows("SELECT count(*) AS n, max(t) AS t FROM remote")).toEqual([
       { n: 50_000, t: "x9999" },
     ]);
-    if (Bun.env.LAKEHOUSE_HTTPFS === undefined) expect(copies().length).toBe(2);
-    else expect(copies()).toEqual([]);
+    expect(copies().length).toBe(2);
     await stack.dataset("remote", "SELECT 1::BIGINT AS i, 'y' AS t");
     expect(await stack.rows("SELECT * FROM remote")).toEqual([{ i: 1, t: "y" }]);
     expect(await errorOf("SELECT * FROM 's3://x/y.parquet'")).toMatchObject({ status: 403 });
   });
+
+  test("a bit that is flipped on the way is fetched again", async () => {
+    await start(options);
+    const sizes = { small: 1000, large: 400_000 };
+    for (const [name, rows] of Object.entries(sizes)) {
+      await stack.dataset(name, `SELECT range AS i, md5(range::VARCHAR) AS m FROM range(${rows})`);
+      proxy.clear();
+      flips(200, 1);
+      expect(await stack.rows(`SELECT sum(i)::BIGINT AS s FROM ${name}`)).toEqual([
+        { s: (rows * (rows - 1)) / 2 },
+      ]);
+      expect(fetches()).toBeGreaterThan(1);
+    }
+    expect(stack.storaged.running.notReady?.()).toEqual([]);
+  });
+
+  test("a bit that is flipped at the server is named by everybody, and no cell is wrong", async () => {
+    await start(options);
+    for (const [name, rows] of Object.entries({ small: 1000, large: 400_000 })) {
+      await stack.dataset(name, `SELECT range AS i, md5(range::VARCHAR) AS m FROM range(${rows})`);
+      for (const at of [4, 150, 1000, -20]) {
+        flips(at, 1000);
+        const error = await errorOf(`SELECT * FROM ${name}`);
+        expect([error.status, error.type, error.message]).toEqual([
+          500,
+          "corrupt",
+          expect.stringContaining(`object 'datasets/${name}/`),
+        ]);
+        expect(stack.storaged.running.notReady?.().join()).toContain(`object 'datasets/${name}/`);
+        expect(stack.queryd.running.notReady?.().join()).toContain(`dataset '${name}'`);
+        expect(copies().length).toBe(name === "small" ? 0 : 1);
+        proxy.clear();
+      }
+      expect(await stack.rows(`SELECT count(*) AS n FROM ${name}`)).toEqual([{ n: rows }]);
+      expect(stack.storaged.running.notReady?.()).toEqual([]);
+      expect(stack.queryd.running.notReady?.()).toEqual([]);
+    }
+  });
+
+  test("a copy that is damaged is found, whenever it happened, also while another query reads it", async () => {
+    await start(options);
+    await stack.dataset("far", "SELECT range AS i, md5(range::VARCHAR) AS m FROM range(20_000)");
+    const sum = () => stack.rows("SELECT sum(i)::BIGINT AS s FROM far");
+    const right = [{ s: 199_990_000 }];
+    expect(await sum()).toEqual(right);
+    const damage: [string, (path: string) => void][] = [
+      ["flipped", (path) => writeFileSync(path, flipped(readFileSync(path), 300))],
+      ["cut", (path) => truncateSync(path, 500)],
+      ["emptied", (path) => truncateSync(path, 0)],
+      ["gone", (path) => rmSync(path)],
+    ];
+    for (const restarts of [false, true]) {
+      for (const [what, harm] of damage) {
+        const [name = ""] = copies();
+        if (restarts) await stack.queryd.stop();
+        harm(join(cacheFolder(), name));
+        if (restarts) await stack.restart();
+        expect({ what, rows: await sum() }).toEqual({ what, rows: right });
+      }
+    }
+    const reading = await stack.sql("SELECT i, m FROM far, range(20)", { accept: "application/x-ndjson" });
+    const [name = ""] = copies();
+    rmSync(join(cacheFolder(), name));
+    writeFileSync(join(cacheFolder(), name), "PAR1 and nothing else PAR1");
+    expect(await sum()).toEqual(right);
+    expect((await reading.text()).split("\n").length).toBe(400_001);
+  });
 });
+
+function flipped(bytes: Uint8Array, at: number): Uint8Array {
+  bytes[at] = (bytes[at] ?? 0) ^ 1;
+  return bytes;
+}

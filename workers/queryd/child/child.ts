@@ -10,8 +10,6 @@ import type { RecordedForms } from "../text-form.ts";
 export interface EngineInit extends Omit<EngineSettings, "tempDirectory"> {
   /** Statements that make what every query finds: schemas, guards, views of ours. */
   first: readonly string[];
-  /** httpfs, where objects in S3 are to be read in place. */
-  httpfs?: { readable: readonly string[]; before: readonly string[] };
 }
 
 /** DuckDB's error, with its kind and the byte of its place in the statement. */
@@ -55,11 +53,6 @@ const RunRequest = closed({
 export type RunRequest = Static<typeof RunRequest>;
 
 export const queryEngine = contract("DuckDB of queryd", {
-  facts: internal({
-    summary: "What this DuckDB is.",
-    body: closed({}),
-    reply: closed({ version: t.String(), httpfs: t.Boolean() }),
-  }),
   execute: internal({
     summary: "Runs statements of the service itself, one after the other.",
     body: closed({ statements: t.Array(t.String()) }),

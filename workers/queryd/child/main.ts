@@ -18,22 +18,8 @@ const outcome = <T>(work: Promise<T>): Promise<T | Failure> =>
     return { refused: { kind, message, ...(position !== undefined && { position }) } };
   });
 
-async function openWithHttpfs(init: EngineInit, tempDirectory: string) {
-  const settings = { ...init, clock: systemClock, tempDirectory };
-  const { httpfs } = init;
-  if (httpfs) {
-    try {
-      const readable = [...init.readable, ...httpfs.readable];
-      return { engine: await openEngine({ ...settings, readable, before: httpfs.before }), httpfs: true };
-    } catch {
-      // Objects in S3 are copied into the cache then; the cause may quote the statement, and the statement the keys.
-    }
-  }
-  return { engine: await openEngine(settings), httpfs: false };
-}
-
 async function serve(init: EngineInit, scratch: string): Promise<VerbsOf<QueryEngine>> {
-  const { engine, httpfs } = await openWithHttpfs(init, scratch);
+  const engine = await openEngine({ ...init, clock: systemClock, tempDirectory: scratch });
   const runs = createRuns(engine, systemClock);
   const during = async <T>(signal: AbortSignal, work: (session: Session) => Promise<T>): Promise<T> => {
     const session = await engine.session(signal);
@@ -52,7 +38,6 @@ async function serve(init: EngineInit, scratch: string): Promise<VerbsOf<QueryEn
     });
   await executed(init.first, new AbortController().signal);
   return {
-    facts: async () => ({ version: engine.version, httpfs }),
     execute: ({ statements }, { signal }) => outcome(executed(statements, signal)) as never,
     bind: ({ sql }, { signal }) =>
       outcome(

@@ -1,0 +1,61 @@
+/** Objects of an S3 bucket as its answers describe them. */
+import { noSuchObject, type ObjectInfo } from "./bucket.ts";
+import type { S3Answer, S3Connection } from "./s3-connection.ts";
+import { wholeSeconds } from "./s3-list.ts";
+
+/** Where objects are looked for. */
+export interface S3Objects {
+  name: string;
+  connection: S3Connection;
+}
+
+/** What servers call bytes whose type nobody gave. */
+const untyped = new Set(["application/octet-stream", "binary/octet-stream", ""]);
+
+/** What an answer's headers say of the object. */
+export function infoOf(key: string, { headers }: Pick<S3Answer, "headers">, bytes: number): ObjectInfo {
+  const content_type = headers.get("content-type") ?? "";
+  return {
+    key,
+    bytes,
+    etag: (headers.get("etag") ?? "").replaceAll('"', ""),
+    last_modified: wholeSeconds(headers.get("last-modified") ?? headers.get("date") ?? ""),
+    ...(!untyped.has(content_type) && { content_type }),
+  };
+}
+
+export const lengthOf = ({ headers }: Pick<S3Answer, "headers">): number =>
+  Number(headers.get("content-length") ?? Number.NaN);
+
+/** The object's headers, or undefined when the server says 404, which may also mean the bucket. */
+export async function look(
+  { connection }: S3Objects,
+  key: string,
+  signal: AbortSignal,
+): Promise<S3Answer | undefined> {
+  const answer = await connection.expect({ method: "HEAD", key, signal }, 200, 404);
+  return answer.status === 404 ? undefined : answer;
+}
+
+/** As `look`; `not_found` when there is no such object. */
+export async function headOf(s3: S3Objects, key: string, signal: AbortSignal): Promise<S3Answer> {
+  const answer = await look(s3, key, signal);
+  if (answer) return answer;
+  await checkBucket(s3, signal);
+  throw noSuchObject(s3.name, key);
+}
+
+/** A HEAD has no body to tell a missing object from a missing bucket: this tells. */
+export async function checkBucket({ connection }: S3Objects, signal: AbortSignal): Promise<void> {
+  const query = { "list-type": "2", "max-keys": "1", prefix: ".lakehouse/" };
+  await connection.expect({ method: "GET", query, signal }, 200);
+}
+
+/** Our mark on an object: it tells, after a lost answer, whether it was this request that wrote it. */
+export const markHeader = "x-amz-meta-lakehouse-put";
+/** The SHA-256 of an object's bytes, or `inParts` where they were not known yet when this was sent. */
+export const hashHeader = "x-amz-meta-lakehouse-sha256";
+/** The object's checksums are in an object of their own, named by its mark. */
+export const inParts = "in-parts";
+/** Length of the pieces of which each is hashed, and of the smallest part of an upload. */
+export const pieceBytes = 8 * 1024 * 1024;
