@@ -3,11 +3,11 @@ import type { Data } from "apache-arrow";
 import { fail } from "../../runtime/errors.ts";
 import { dataOf, growing, offsetsOf, typed, validity } from "./arrow-buffers.ts";
 import { arrowType } from "./arrow-types.ts";
-import { type ByteSink, createSink, reserve, takeBytes, writeAscii, writeBytes } from "./byte-sink.ts";
+import { createSink, takeBytes, writeBytes } from "./byte-sink.ts";
 import { bytesOf, type ColumnType } from "./column-type.ts";
 import { enumIndexAt, jsonWriter } from "./json-value.ts";
-import { plainText } from "./value-text.ts";
-import { hugeAt, inlineBytesMax, isValid, memoryOf, type Vector } from "./vector.ts";
+import { plainWriter, type Write } from "./plain-writer.ts";
+import { hugeAt, inlineBytesMax, isValid, longFrom, memoryOf, type Vector } from "./vector.ts";
 
 export interface ArrowColumn {
   /** Appends rows of a vector of the column's type. */
@@ -99,43 +99,31 @@ const smallAt = ({ data }: Vector, row: number, width: number): bigint => {
   return width === 4 ? BigInt(data.getInt32(row * 4, true)) : data.getBigInt64(row * 8, true);
 };
 
-/** Writes the bytes of a row's value. */
-export type WriteValue = (sink: ByteSink, row: number) => void;
-
 /** Text for the types that Arrow has no form for, the same as in CSV. */
-export function textValue(vector: Vector): WriteValue {
+export function textValue(vector: Vector): Write {
   const { type } = vector;
   if (type.kind === "enum") {
     const values = type.values.map((value) => Buffer.from(value));
     return (sink, row) => writeBytes(sink, values[enumIndexAt(vector, row)] as Uint8Array);
   }
-  const text = plainText(vector);
-  return text ? (sink, row) => writeAscii(sink, text(row)) : jsonWriter(vector);
+  return plainWriter(vector) ?? jsonWriter(vector);
 }
 
 /** The bytes as they are; short ones lie in the vector itself. */
-export function bytesValue(vector: Vector): WriteValue {
+export function bytesValue(vector: Vector): Write {
   const { data } = vector;
   const memory = memoryOf(vector);
   return (sink, row) => {
     const length = data.getUint32(row * 16, true);
-    if (length > inlineBytesMax) {
-      writeBytes(sink, vector.longBytes(row));
-      return;
-    }
-    reserve(sink, length);
-    const { bytes } = sink;
-    const from = row * 16 + 4;
-    let end = sink.length;
-    for (let at = from; at < from + length; at++) bytes[end++] = memory[at] as number;
-    sink.length = end;
+    if (length <= inlineBytesMax) writeBytes(sink, memory, row * 16 + 4, length);
+    else writeBytes(sink, vector.longMemory(row), longFrom(data, row), length);
   };
 }
 
 /** Arrow's offsets have 32 bits. */
 const valueBytesMax = 2 ** 31 - 1;
 
-export function bytesColumn(type: ColumnType, writerOf: (vector: Vector) => WriteValue): ArrowColumn {
+export function bytesColumn(type: ColumnType, writerOf: (vector: Vector) => Write): ArrowColumn {
   const target = arrowType(type);
   const valid = validity();
   const values = createSink();

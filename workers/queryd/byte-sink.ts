@@ -45,13 +45,12 @@ export function writeByte(sink: ByteSink, byte: number): void {
 /** Fewer bytes are copied faster by hand than by a call. */
 const copiedByHandMax = 24;
 
-export function writeBytes(sink: ByteSink, source: Uint8Array): void {
-  const { length } = source;
+export function writeBytes(sink: ByteSink, source: Uint8Array, from = 0, length = source.length): void {
   reserve(sink, length);
   const { bytes } = sink;
   const start = sink.length;
-  if (length > copiedByHandMax) bytes.set(source, start);
-  else for (let at = 0; at < length; at++) bytes[start + at] = source[at] as number;
+  if (length > copiedByHandMax) bytes.set(source.subarray(from, from + length), start);
+  else for (let at = 0; at < length; at++) bytes[start + at] = source[from + at] as number;
   sink.length = start + length;
 }
 
@@ -67,24 +66,4 @@ export function writeAscii(sink: ByteSink, text: string): void {
 export function writeText(sink: ByteSink, text: string): void {
   reserve(sink, text.length * 3);
   sink.length += encoder.encodeInto(text, sink.bytes.subarray(sink.length)).written;
-}
-
-/** A safe integer. */
-export function writeInteger(sink: ByteSink, value: number): void {
-  if (value < 0 || value > 0x7fffffff) {
-    writeAscii(sink, String(value));
-    return;
-  }
-  reserve(sink, 10);
-  let digits = 1;
-  for (let rest = value; rest >= 10; rest = (rest / 10) | 0) digits++;
-  const { bytes } = sink;
-  let at = sink.length + digits;
-  sink.length = at;
-  let rest = value | 0;
-  for (; digits > 0; digits--) {
-    const tenth = (rest / 10) | 0;
-    bytes[--at] = 48 + rest - tenth * 10;
-    rest = tenth;
-  }
 }

@@ -1,7 +1,8 @@
 /** DuckDB's types and vectors as it lays them out in memory; the only file that knows its raw binding. */
+import { type Pointer, toArrayBuffer } from "bun:ffi";
 import duckdb, { type DataChunk, type LogicalType, type Vector as RawVector } from "@duckdb/node-bindings";
 import { bytesOf, type ColumnType, type Field, type TimestampUnit, type TypeOf } from "./column-type.ts";
-import { type Batch, isValid, type Vector } from "./vector.ts";
+import { type Batch, isValid, type Vector, windowBytes } from "./vector.ts";
 
 const { Type } = duckdb;
 
@@ -104,22 +105,53 @@ function enumOf(type: LogicalType): ColumnType {
 }
 
 const nothing = new DataView(new ArrayBuffer(0));
+const nowhere = new Uint8Array();
 
 function vectorOf(raw: RawVector, type: ColumnType, rows: number): Vector {
   const bytes = bytesOf(type) * rows;
   const memory = bytes > 0 ? duckdb.vector_get_data(raw, bytes) : undefined;
   const data = memory ? new DataView(memory.buffer, memory.byteOffset, bytes) : nothing;
   const valid = rows > 0 ? duckdb.vector_get_validity(raw, Math.ceil(rows / 64) * 8) : null;
-  const longBytes = (row: number) => {
-    const at = row * 16;
-    return duckdb.get_data_from_pointer(
-      data.buffer as ArrayBuffer,
-      data.byteOffset + at + 8,
-      data.getUint32(at, true),
-    );
-  };
-  return { type, rows, valid: valid ?? null, data, children: childrenOf(raw, type, rows), longBytes };
+  const children = childrenOf(raw, type, rows);
+  return { type, rows, valid: valid ?? null, data, children, longMemory: longMemoryOf(data) };
 }
+
+/** Views are kept for the memory that DuckDB uses again and again; each is a range of addresses, and owns nothing. */
+const windows = new Map<number, Uint8Array<ArrayBuffer>>();
+/** The collector counts a view's bytes as if it held them. */
+const windowsMax = 64;
+
+/**
+ * A view costs more to make than most values to copy. What lies in a window beside the values of the vector may be
+ * memory that is not there: nobody looks at it.
+ */
+function longMemoryOf(data: DataView): Vector["longMemory"] {
+  let key = -1;
+  let window = nowhere;
+  return (row) => {
+    const at = row * 16;
+    const low = data.getUint32(at + 8, true);
+    const high = data.getUint32(at + 12, true);
+    const length = data.getUint32(at, true);
+    if (length > windowBytes) return viewOf(low, high, windowBytes + length);
+    const wanted = high * (2 ** 32 / windowBytes) + Math.floor(low / windowBytes);
+    if (wanted === key) return window;
+    key = wanted;
+    window = windows.get(key) ?? keepWindow(key, viewOf(low, high, 2 * windowBytes));
+    return window;
+  };
+}
+
+function keepWindow(key: number, view: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  if (windows.size >= windowsMax) windows.clear();
+  windows.set(key, view);
+  return view;
+}
+
+const viewOf = (low: number, high: number, bytes: number): Uint8Array<ArrayBuffer> => {
+  const place = high * 2 ** 32 + low - (low % windowBytes);
+  return new Uint8Array(toArrayBuffer(place as Pointer, 0, bytes));
+};
 
 const tagType: ColumnType = { kind: "uint8", name: "UTINYINT" };
 

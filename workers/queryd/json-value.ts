@@ -5,9 +5,9 @@
  */
 import { type ByteSink, reserve, writeAscii, writeByte, writeBytes, writeText } from "./byte-sink.ts";
 import type { ColumnType, TypeOf } from "./column-type.ts";
-import { isLong, type Numbers, numberWriter, type Write } from "./number-writer.ts";
-import { plainText, type TextOf } from "./value-text.ts";
-import { inlineBytesMax, isValid, memoryOf, spanAt, textAt, type Vector } from "./vector.ts";
+import { isLong, type Numbers, numberWriter } from "./number-writer.ts";
+import { plainWriter, type Write } from "./plain-writer.ts";
+import { inlineBytesMax, isValid, longFrom, memoryOf, spanAt, textAt, type Vector } from "./vector.ts";
 
 const quote = 0x22;
 const backslash = 0x5c;
@@ -25,7 +25,7 @@ export function jsonWriter(vector: Vector, numbers: Numbers = "json"): Write {
 function jsonValueWriter(vector: Vector, numbers: Numbers): Write {
   const { type } = vector;
   const number = numberWriter(vector, true);
-  if (number) return numbers === "string" && isLong(type) ? quotedAscii(number) : number;
+  if (number) return numbers === "string" && isLong(type) ? quoted(number) : number;
   switch (type.kind) {
     case "boolean":
       return (sink, row) => writeAscii(sink, vector.data.getUint8(row) === 0 ? "false" : "true");
@@ -45,16 +45,17 @@ function jsonValueWriter(vector: Vector, numbers: Numbers): Write {
     case "union":
       return unionWriter(vector, type, numbers);
     default:
-      return quotedWriter(plainText(vector), type);
+      return quotedPlain(vector);
   }
 }
 
-const quotedWriter = (text: TextOf | undefined, type: ColumnType): Write => {
-  if (!text) throw new Error(`no JSON form for ${type.name}`);
-  return (sink, row) => writeAscii(sink, `"${text(row)}"`);
+const quotedPlain = (vector: Vector): Write => {
+  const write = plainWriter(vector);
+  if (!write) throw new Error(`no JSON form for ${vector.type.name}`);
+  return quoted(write);
 };
 
-const quotedAscii =
+const quoted =
   (write: Write): Write =>
   (sink, row) => {
     writeByte(sink, quote);
@@ -70,8 +71,8 @@ export function enumIndexAt({ data, type }: Vector, row: number): number {
 }
 
 function enumWriter(vector: Vector, { values }: TypeOf<"enum">): Write {
-  const quoted = values.map((value) => Buffer.from(JSON.stringify(value)));
-  return (sink, row) => writeBytes(sink, quoted[enumIndexAt(vector, row)] as Uint8Array);
+  const texts = values.map((value) => Buffer.from(JSON.stringify(value)));
+  return (sink, row) => writeBytes(sink, texts[enumIndexAt(vector, row)] as Uint8Array);
 }
 
 function listWriter(vector: Vector, numbers: Numbers): Write {
@@ -172,7 +173,7 @@ function textWriter(vector: Vector): Write {
   return (sink, row) => {
     const length = data.getUint32(row * 16, true);
     if (length <= inlineBytesMax) writeJsonString(sink, memory, row * 16 + 4, length);
-    else writeJsonString(sink, vector.longBytes(row), 0, length);
+    else writeJsonString(sink, vector.longMemory(row), longFrom(data, row), length);
   };
 }
 

@@ -5,18 +5,12 @@
  */
 import { type ByteSink, createSink, reserve, takeBytes, writeAscii, writeByte } from "./byte-sink.ts";
 import { enumIndexAt, jsonWriter } from "./json-value.ts";
-import { numberWriter, type Write } from "./number-writer.ts";
+import { csvDoubleWriter, numberWriter } from "./number-writer.ts";
+import { plainWriter, shortestWriter, type Write, wallClockWriter } from "./plain-writer.ts";
 import type { ResultFormat } from "./result-format.ts";
 import type { TextForm } from "./text-form.ts";
-import {
-  fixedDoubleText,
-  isNested,
-  plainText,
-  shortestText,
-  type TextOf,
-  wallClockText,
-} from "./value-text.ts";
-import { inlineBytesMax, isValid, memoryOf, type Vector } from "./vector.ts";
+import { isNested } from "./value-text.ts";
+import { inlineBytesMax, isValid, longFrom, memoryOf, type Vector } from "./vector.ts";
 
 const quote = 0x22;
 const comma = 0x2c;
@@ -61,9 +55,7 @@ function fieldWriter(vector: Vector, form: TextForm | undefined): Write {
 
 function valueWriter(vector: Vector, form: TextForm | undefined): Write {
   const { type } = vector;
-  const formed = formedText(vector, form);
-  if (formed) return (sink, row) => writeAscii(sink, formed(row));
-  const number = numberWriter(vector, false);
+  const number = formedWriter(vector, form) ?? numberWriter(vector, false);
   if (number) return number;
   if (type.kind === "boolean")
     return (sink, row) => writeAscii(sink, vector.data.getUint8(row) === 0 ? "false" : "true");
@@ -73,22 +65,18 @@ function valueWriter(vector: Vector, form: TextForm | undefined): Write {
     return (sink, row) => writeField(sink, values[enumIndexAt(vector, row)] as Uint8Array);
   }
   if (isNested(type)) return nestedWriter(vector);
-  const text = plainText(vector);
-  if (!text) throw new Error(`no CSV form for ${type.name}`);
-  return (sink, row) => writeAscii(sink, text(row));
+  const write = plainWriter(vector);
+  if (!write) throw new Error(`no CSV form for ${type.name}`);
+  return write;
 }
 
 /** Numbers in a form that is recorded, and timestamps that have no zone. */
-function formedText(vector: Vector, form: TextForm | undefined): TextOf | undefined {
+function formedWriter(vector: Vector, form: TextForm | undefined): Write | undefined {
   const { type, data } = vector;
-  if (type.kind === "timestamp" && !type.zoned)
-    return (row) => wallClockText(data.getBigInt64(row * 8, true), type.unit);
-  if (type.kind === "double") {
-    const text: TextOf = (row) => fixedDoubleText(data.getFloat64(row * 8, true));
-    return form === "fixed" ? text : (row) => text(row).replace(/^(-?[1-9]\d*|0)\.0$/, "$1");
-  }
-  const text = type.kind === "decimal" && form === "shortest" ? plainText(vector) : undefined;
-  return text && ((row) => shortestText(text(row)));
+  if (type.kind === "timestamp" && !type.zoned) return wallClockWriter(vector, type);
+  if (type.kind === "double") return csvDoubleWriter(data, form === "fixed");
+  const write = type.kind === "decimal" && form === "shortest" ? plainWriter(vector) : undefined;
+  return write && shortestWriter(write);
 }
 
 function textWriter(vector: Vector): Write {
@@ -97,7 +85,7 @@ function textWriter(vector: Vector): Write {
   return (sink, row) => {
     const length = data.getUint32(row * 16, true);
     if (length <= inlineBytesMax) writeField(sink, memory, row * 16 + 4, length);
-    else writeField(sink, vector.longBytes(row), 0, length);
+    else writeField(sink, vector.longMemory(row), longFrom(data, row), length);
   };
 }
 

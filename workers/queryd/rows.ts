@@ -2,7 +2,8 @@
 import { type ByteSink, writeByte, writeBytes } from "./byte-sink.ts";
 import type { Column } from "./column-type.ts";
 import { jsonWriter, keysOf } from "./json-value.ts";
-import type { Numbers, Write } from "./number-writer.ts";
+import type { Numbers } from "./number-writer.ts";
+import type { Write } from "./plain-writer.ts";
 import type { Batch } from "./vector.ts";
 
 /** Writes the rows of a batch behind those before. */

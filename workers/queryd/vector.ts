@@ -10,8 +10,8 @@ export interface Vector {
   data: DataView;
   /** Items of a list or array, key and value of a map, fields of a struct, tag and members of a union. */
   children: readonly Vector[];
-  /** The bytes of a text-like value that is longer than `inlineBytesMax`. */
-  longBytes: (row: number) => Uint8Array;
+  /** Memory that holds a text-like value longer than `inlineBytesMax`, from `longFrom` on. */
+  longMemory: (row: number) => Uint8Array;
 }
 
 /** Rows of a result. Its memory is valid until the next batch is asked for. */
@@ -26,14 +26,25 @@ export const inlineBytesMax = 12;
 export const isValid = (vector: Vector, row: number): boolean =>
   vector.valid === null || (((vector.valid[row >> 3] ?? 0) >> (row & 7)) & 1) === 1;
 
+/** Memory is looked at in windows that begin at multiples of this, so that many values share a view of it. */
+export const windowBytes = 256 * 1024;
+
+/** Where a long value begins in its `longMemory`: DuckDB keeps the address at the end of its 16 bytes. */
+export const longFrom = (data: DataView, row: number): number =>
+  data.getUint32(row * 16 + 8, true) & (windowBytes - 1);
+
 /** The bytes of a text-like value. */
 export function bytesAt(vector: Vector, row: number): Uint8Array {
   const { data } = vector;
   const length = data.getUint32(row * 16, true);
-  return length <= inlineBytesMax
-    ? new Uint8Array(data.buffer, data.byteOffset + row * 16 + 4, length)
-    : vector.longBytes(row);
+  if (length <= inlineBytesMax) return new Uint8Array(data.buffer, data.byteOffset + row * 16 + 4, length);
+  const from = longFrom(data, row);
+  return vector.longMemory(row).subarray(from, from + length);
 }
+
+/** The signed 64-bit integer at a byte, as near as a double comes to it. */
+export const longAt = (data: DataView, at: number): number =>
+  data.getInt32(at + 4, true) * 4_294_967_296 + data.getUint32(at, true);
 
 /** A vector's data as bytes. */
 export const memoryOf = ({ data }: Vector): Uint8Array =>
