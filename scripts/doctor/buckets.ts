@@ -82,6 +82,7 @@ function remedy(bucket: string, said: string, { secrets_path }: Config): string 
   if (/access denied|no keys/.test(said))
     return `correct [s3.${bucket}] access_key_id and secret_access_key in ${secrets_path}`;
   if (/there is no bucket/.test(said)) return `create the bucket, or correct buckets.${bucket}.bucket`;
+  if (/Authorization: Bearer/.test(said)) return "give this shell the token that storaged was started with";
   return `check that the server runs, and buckets.${bucket} (endpoint, bucket, region, path_style)`;
 }
 

@@ -1,6 +1,5 @@
-/** What is configured: the file and its overrides, binds, tokens, secrets. */
-import { existsSync, statSync } from "node:fs";
-import { resolve } from "node:path";
+/** What is configured: the file and its overrides, binds, secrets. */
+import { existsSync } from "node:fs";
 import { isLoopback } from "../../runtime/addresses.ts";
 import { bindRefusal, tokensOf } from "../../runtime/auth.ts";
 import { defaults, type LoadedConfig, loadConfig, parseBind } from "../../runtime/config.ts";
@@ -9,9 +8,7 @@ import type { Config } from "../../runtime/settings.ts";
 import { messageOf } from "../command.ts";
 import { type Check, missing, ok } from "./check.ts";
 import { listening } from "./ports.ts";
-
-/** Shorter ones can be guessed: 16 characters of base64 are 96 bits. */
-const tokenLengthMin = 16;
+import { isWorldReadable } from "./tokens.ts";
 
 export interface Read {
   checks: Check[];
@@ -79,23 +76,6 @@ export function binds(config: Config): Check {
   );
 }
 
-const worldReadable = (path: string): boolean => existsSync(path) && (statSync(path).mode & 0o004) !== 0;
-
-/** Tokens that cannot be guessed, in no file that everyone can read. */
-export function tokens(root: string, { config, provenance }: LoadedConfig): Check {
-  const all = tokensOf(config.auth);
-  if (all.length === 0) return ok("tokens", true, "none: this machine's own names only");
-  const open = ["auth.token", "auth.secondary_tokens"]
-    .map((key) => resolve(root, provenance.get(key) ?? ""))
-    .find((path) => path !== root && worldReadable(path));
-  if (open !== undefined)
-    return missing("tokens", true, `${open} holds a token and is readable by everyone`, `chmod o= ${open}`);
-  const short = all.filter((token) => token.length < tokenLengthMin).length;
-  if (short === 0) return ok("tokens", true, `${all.length}, each of ${tokenLengthMin} characters or more`);
-  const found = `${short} of ${all.length} shorter than ${tokenLengthMin} characters`;
-  return missing("tokens", true, found, 'AUTH_TOKEN="$(openssl rand -base64 32)"');
-}
-
 export function secrets(config: Config): Check {
   const path = config.secrets_path;
   const buckets = Object.entries(config.buckets).flatMap(([name, { kind }]) => (kind === "s3" ? [name] : []));
@@ -109,7 +89,7 @@ export function secrets(config: Config): Check {
     if (existsSync(path)) return ok("secrets", true, `${path}, not readable by everyone`);
     return ok("secrets", true, `${path} does not exist; no bucket needs it`);
   } catch (cause) {
-    const fix = worldReadable(path)
+    const fix = isWorldReadable(path)
       ? `chmod 600 ${path}`
       : "mend what the message names; see deploy/etc-lakehouse/secrets.toml.example";
     return missing("secrets", true, messageOf(cause), fix);

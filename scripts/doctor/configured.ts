@@ -3,12 +3,13 @@ import type { LoadedConfig } from "../../runtime/config.ts";
 import type { Config } from "../../runtime/settings.ts";
 import { bucketProbes } from "./buckets.ts";
 import { bounded, type Check } from "./check.ts";
-import { binds, readConfiguration, secrets, tokens } from "./configuration.ts";
+import { binds, readConfiguration, secrets } from "./configuration.ts";
 import { units } from "./installation.ts";
 import { clock, cores, memory, openFiles } from "./machine.ts";
 import { dataDirectory, fileLocks, owner } from "./places.ts";
 import { ports } from "./ports.ts";
 import { chatProbes, embeddingProbes, otlpExport } from "./providers.ts";
+import { tokenInUse, tokens } from "./tokens.ts";
 import { faiss } from "./toolchain.ts";
 
 /** The checks in the order they are told, whichever is done first. */
@@ -27,7 +28,7 @@ export async function probeConfigured(root: string, file: string | undefined): P
   const { config } = loaded;
   const rest = [
     ...machine,
-    ...guards(root, loaded),
+    ...guards(root, file, loaded),
     ...disk(config),
     addresses(root, file, config),
     ...models(config),
@@ -38,10 +39,10 @@ export async function probeConfigured(root: string, file: string | undefined): P
 
 const isFaissWanted = ({ vectord }: Config): boolean => vectord.hnsw_engine === "faiss";
 
-const guards = (root: string, loaded: LoadedConfig): Promise<Check[]>[] => [
+const guards = (root: string, file: string | undefined, loaded: LoadedConfig): Promise<Check[]>[] => [
   bounded("memory", false, () => memory(loaded.config)),
   bounded("bind gate", true, () => binds(loaded.config)),
-  bounded("tokens", true, () => tokens(root, loaded)),
+  bounded("tokens", true, () => tokens(root, file, loaded)),
   bounded("secrets", true, () => secrets(loaded.config)),
 ];
 
@@ -57,6 +58,7 @@ async function addresses(root: string, file: string | undefined, config: Config)
   const storaged = found.find(({ service }) => service === "storaged")?.url;
   const buckets = bucketProbes({ root, config, file, storaged });
   const later = [
+    bounded("token in use", true, () => tokenInUse(config, found)),
     bounded("data owner", true, () => owner(config, answers)),
     ...buckets.map(({ name, probe }) => bounded(name, true, probe)),
   ];

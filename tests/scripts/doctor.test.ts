@@ -81,7 +81,7 @@ describe("doctor", () => {
     expect(named(diagnosis, "configuration")?.found).toContain("log.level from LH_LOG_LEVEL");
     expect(named(diagnosis, "configuration")?.found).toContain("auth.token from AUTH_TOKEN");
     expect(JSON.stringify(diagnosis)).not.toContain("very-secret");
-    expect(named(diagnosis, "tokens")).toMatchObject({ state: "missing", required: true });
+    expect(named(diagnosis, "tokens")).toMatchObject({ state: "missing", required: false });
     expect(named(diagnosis, "environment")).toMatchObject({
       state: "missing",
       required: false,
