@@ -91,7 +91,7 @@ export function createGuard(deps: GuardDeps) {
         response = await handler(request, contextOf(request, requestId));
       } catch (error) {
         const errors = typeof form === "function" ? form(request) : form;
-        response = failed(storageError(error, "write"), requestId, { log: deps.log, pattern, form: errors });
+        response = failed(storageError(error), requestId, { log: deps.log, pattern, form: errors });
       } finally {
         if (!unlimited) open -= 1;
         leave?.();

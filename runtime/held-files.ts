@@ -2,11 +2,11 @@
  * Files as they were at one moment. An append-only log is its first n bytes, and a file that is replaced by a rename
  * stays what it was to whoever had it open: so holding it open is all that a point needs.
  */
-import { type FileHandle, open } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import type { Point } from "./durable.ts";
 import { fail } from "./errors.ts";
-import { errorCode } from "./files.ts";
+import { errorCode, opened } from "./files.ts";
 
 const chunkBytes = 1024 * 1024;
 
@@ -23,8 +23,8 @@ export async function holdFiles(directory: string, paths: readonly string[]): Pr
   };
   try {
     for (const path of paths) {
-      const handle = await openOrUndefined(join(directory, path));
-      if (handle) held.set(path, { handle, bytes: (await handle.stat()).size });
+      const file = await openOrUndefined(join(directory, path));
+      if (file) held.set(path, file);
     }
   } catch (error) {
     await end();
@@ -43,9 +43,9 @@ export async function holdFiles(directory: string, paths: readonly string[]): Pr
   };
 }
 
-async function openOrUndefined(path: string): Promise<FileHandle | undefined> {
+async function openOrUndefined(path: string): Promise<{ handle: FileHandle; bytes: number } | undefined> {
   try {
-    return await open(path, "r");
+    return await opened(path, "r", async (handle) => ({ handle, bytes: (await handle.stat()).size }));
   } catch (cause) {
     if (errorCode(cause) === "ENOENT") return undefined;
     throw cause;

@@ -1,9 +1,9 @@
 /** A line log read again while it is in use: every line, as it stands on the disk now. */
-import { type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { isWholeLine, linesIn, readLine } from "./checked-lines.ts";
 import type { Finding, Inspected } from "./durable.ts";
-import { errorCode } from "./files.ts";
+import { errorCode, opened } from "./files.ts";
 
 export interface LineLogInspection<T> {
   directory: string;
@@ -51,8 +51,15 @@ export interface OpenedLog {
 
 /** Opens a file of which so many bytes were acknowledged: all of them where nothing is appended any more. */
 export async function openToInspect(path: string, bytes?: number): Promise<OpenedLog | undefined> {
-  const handle = await openIfThere(path);
-  return handle && { handle, bytes: bytes ?? (await handle.stat()).size };
+  try {
+    return await opened(path, "r", async (handle) => ({
+      handle,
+      bytes: bytes ?? (await handle.stat()).size,
+    }));
+  } catch (cause) {
+    if (errorCode(cause) === "ENOENT") return undefined;
+    throw cause;
+  }
 }
 
 async function* inspectLines<T>(
@@ -95,18 +102,10 @@ function problemOf<T>(bytes: Buffer, line: number, { format, version, check }: L
 }
 
 async function sizeOf(path: string): Promise<number> {
-  const handle = await openIfThere(path);
-  if (!handle) return 0;
-  const { size } = await handle.stat();
-  await handle.close();
-  return size;
-}
-
-async function openIfThere(path: string): Promise<FileHandle | undefined> {
   try {
-    return await open(path, "r");
+    return (await stat(path)).size;
   } catch (cause) {
-    if (errorCode(cause) === "ENOENT") return undefined;
+    if (errorCode(cause) === "ENOENT") return 0;
     throw cause;
   }
 }

@@ -27,7 +27,7 @@ export function createInvoke<C extends Contract>(
       if (!idempotencyKey || !mutates(endpoint)) return await run();
       return await idempotency.once(idempotencyKey, fingerprint(verb, checked), run);
     } catch (cause) {
-      const error = storageError(cause, "write");
+      const error = storageError(cause);
       report(log, `${contract.name}.${verb}`, context.requestId, error);
       throw error;
     }

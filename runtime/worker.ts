@@ -61,6 +61,7 @@ export function runService<C extends Contract, P extends Record<string, Contract
     say({ type: "closed" });
   };
   const die = (error: unknown) => {
+    if (isLeakedHandle(error)) return log.error("a file was not closed", describe(error));
     log.error("unexpected failure: the service ends", describe(error));
     const code = errorCode(error);
     say({
@@ -104,6 +105,14 @@ export function runService<C extends Contract, P extends Record<string, Contract
     }
   });
 }
+
+/**
+ * Bun throws when it collects a handle that nobody closed, which it closes itself: a defect to be told, and no reason
+ * to end what works. The error has no code.
+ */
+const isLeakedHandle = (error: unknown): boolean =>
+  error instanceof Error &&
+  error.message.startsWith("A FileHandle object was closed during garbage collection");
 
 function act(life: Life, message: ToWorker): void {
   if (message.type === "serve") life.serve(message.port);

@@ -1,5 +1,6 @@
 /** A directory for the files of one ingest, gone with all that is in it when the ingest ends, however it ends. */
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
+import { discard } from "../../runtime/files.ts";
 
 /** Where files are kept while a file is read, and who closes those that were left open when the reading failed. */
 export interface Workplace {
@@ -24,7 +25,7 @@ export function createWorkplace(directory: string): OwnWorkplace {
     },
     leave: async () => {
       await Promise.allSettled(closers.map((close) => close()));
-      await rm(directory, { recursive: true, force: true });
+      await discard(directory);
     },
   };
 }

@@ -1,8 +1,9 @@
 /** Brings the bytes of an object that is not on this machine into the cache, through storaged, which knows the keys. */
-import { open, rename, rm } from "node:fs/promises";
+import { open, rename } from "node:fs/promises";
 import { join } from "node:path";
 import type { Peer } from "../../runtime/contract.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
+import { discard } from "../../runtime/files.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import type { ObjectAddress } from "./object-cache.ts";
 
@@ -77,7 +78,7 @@ async function download(
     return { path: target, hash };
   } finally {
     await handle.close();
-    await rm(part, { force: true });
+    await discard(part);
   }
 }
 

@@ -1,7 +1,8 @@
 /** Parquet: DuckDB writes the whole file first, so that it is complete or an error; then it is sent. */
-import { type FileHandle, open, rm, stat } from "node:fs/promises";
+import { type FileHandle, stat } from "node:fs/promises";
 import type { Clock } from "../../runtime/clock.ts";
 import { fail, type ServiceError } from "../../runtime/errors.ts";
+import { discard, opened } from "../../runtime/files.ts";
 import { type Column, type ColumnType, findType } from "./column-type.ts";
 import type { Session } from "./engines.ts";
 import type { GivenParameters } from "./parameters.ts";
@@ -36,12 +37,13 @@ export async function writeParquet(options: ParquetOptions): Promise<ParquetFile
   void watchSize(path, options, watching.signal);
   try {
     await session.rows(sql, params);
-    const handle = await open(path, "r");
-    const { size } = await handle.stat();
-    return { bytes: size, stream: (signal, end) => streamOf(handle, signal, end) };
+    return await opened(path, "r", async (handle) => {
+      const { size } = await handle.stat();
+      return { bytes: size, stream: (signal, end) => streamOf(handle, signal, end) };
+    });
   } finally {
     watching.abort();
-    await rm(path, { force: true });
+    await discard(path);
   }
 }
 

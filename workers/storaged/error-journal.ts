@@ -2,9 +2,10 @@
  * The append-only journal of failed operations: JSON lines, each with a checksum, in numbered files of which the
  * last two are kept. It is read backwards, newest first, without ever loading a file whole.
  */
-import { type FileHandle, open, readdir, rm } from "node:fs/promises";
+import { type FileHandle, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Static } from "@sinclair/typebox";
+import { opened } from "../../runtime/files.ts";
 import type { JournalEntry as JournalEntrySchema } from "./contract.ts";
 import { linesBackwards } from "./lines-backwards.ts";
 import { pageToken, readPageToken } from "./page-token.ts";
@@ -63,24 +64,25 @@ export async function openErrorJournal(directory: string, fileBytesMax: number):
   const numbers = (await readdir(directory)).map(numberOf).filter(Number.isInteger);
   let current = await openFile(directory, Math.max(1, ...numbers));
   let queue: Promise<unknown> = Promise.resolve();
+  /** Whether a write failed: part of a line may be behind what counts. */
+  let isTorn = false;
 
   const rotate = async () => {
     const old = current;
     // Room first: on a full disk the old file makes it.
     await rm(join(directory, nameOf(old.number - 1)), { force: true });
     current = await openFile(directory, old.number + 1);
+    isTorn = false;
     await old.handle.close();
   };
   const write = async (line: string) => {
     const bytes = Buffer.byteLength(line);
     if (current.bytes > 0 && current.bytes + bytes > fileBytesMax) await rotate();
-    try {
-      await current.handle.appendFile(line);
-    } catch (cause) {
-      // A half line would take the next one with it.
-      await current.handle.truncate(current.bytes).catch(() => undefined);
-      throw cause;
-    }
+    // A half line would take the next one with it.
+    if (isTorn) await current.handle.truncate(current.bytes);
+    isTorn = true;
+    await current.handle.appendFile(line);
+    isTorn = false;
     current.bytes += bytes;
   };
 
@@ -104,14 +106,15 @@ export async function openErrorJournal(directory: string, fileBytesMax: number):
 }
 
 async function openFile(directory: string, number: number): Promise<Current> {
-  const handle = await open(join(directory, nameOf(number)), "a+");
-  const { size } = await handle.stat();
-  const last = Buffer.alloc(1);
-  if (size > 0) await handle.read(last, 0, 1, size - 1);
-  const torn = size > 0 && last.toString() !== "\n";
-  // A line that a crash cut short is closed, so that it takes no other line with it.
-  if (torn) await handle.appendFile("\n");
-  return { number, handle, bytes: torn ? size + 1 : size };
+  return opened(join(directory, nameOf(number)), "a+", async (handle) => {
+    const { size } = await handle.stat();
+    const last = Buffer.alloc(1);
+    if (size > 0) await handle.read(last, 0, 1, size - 1);
+    const isTorn = size > 0 && last.toString() !== "\n";
+    // A line that a crash cut short is closed, so that it takes no other line with it.
+    if (isTorn) await handle.appendFile("\n");
+    return { number, handle, bytes: isTorn ? size + 1 : size };
+  });
 }
 
 /** Where reading goes on: before the byte `end` of the file with this number, then in the one before. */

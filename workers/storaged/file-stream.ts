@@ -18,13 +18,15 @@ export async function hashFile(handle: FileHandle): Promise<string> {
 
 /**
  * The bytes from `first` up to `end`. `check` sees each chunk before it is handed on, and may throw: the last one
- * is only handed on when it did not. A file that is shorter than it should be is checked as it is.
+ * is only handed on when it did not. A file that is shorter than it should be is checked as it is. `named` says what
+ * a failure to read means.
  */
 export function fileStream(
   handle: FileHandle,
   first: number,
   end: number,
   check: (chunk: Uint8Array, last: boolean) => void,
+  named: (cause: unknown) => unknown = (cause) => cause,
 ): ReadableStream<Uint8Array> {
   let at = first;
   return new ReadableStream<Uint8Array>(
@@ -43,7 +45,7 @@ export function fileStream(
           controller.close();
           await handle.close();
         } catch (error) {
-          controller.error(error);
+          controller.error(named(error));
           await handle.close();
         }
       },

@@ -1,8 +1,8 @@
 /** A bucket on this machine's disk. README.md tells the design; object-record.ts what makes it safe. */
-import { copyFile, link, mkdir, rm, writeFile } from "node:fs/promises";
+import { copyFile, link, mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ServiceError } from "../../runtime/errors.ts";
-import { errorCode, makeDirectory, readOrNull, writeAtomic } from "../../runtime/files.ts";
+import { discard, errorCode, makeDirectory, noLinks, readOrNull, writeAtomic } from "../../runtime/files.ts";
 import { createKeyLock } from "../../runtime/key-lock.ts";
 import type { Bucket, Kept, ListPage, ListQuery, ObjectInfo, OpenObject, Staging } from "./bucket.ts";
 import { noSuchObject } from "./bucket.ts";
@@ -31,10 +31,7 @@ export interface LocalBucketOptions {
 export async function openLocalBucket({ name, root, newId }: LocalBucketOptions): Promise<Bucket> {
   const layout = layoutOf(root);
   await checkFormat(name, layout);
-  for (const path of [layout.staging, layout.points]) {
-    await rm(path, { recursive: true, force: true });
-    await makeDirectory(path);
-  }
+  for (const path of [layout.staging, layout.points]) await emptyFolder(path);
 
   const lock = createKeyLock();
   const ending = new AbortController();
@@ -101,6 +98,12 @@ async function callRoll(
   }
 }
 
+/** The folder itself stays: child processes of other services may write in it, and in no other of its name. */
+async function emptyFolder(path: string): Promise<void> {
+  await makeDirectory(path);
+  for (const name of await readdir(path)) await rm(join(path, name), { recursive: true, force: true });
+}
+
 async function openObject(
   bucket: string,
   reader: LocalReader,
@@ -119,9 +122,6 @@ async function openObject(
     throw error;
   }
 }
-
-/** File systems without second names of a file. */
-const noLinks = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "EMLINK"]);
 
 /** Bytes are never written in place: a second name keeps them. */
 async function keep(data: string, path: string): Promise<Kept> {
@@ -144,7 +144,7 @@ function stagingIn(layout: Layout, writer: LocalWriter): Staging {
     },
     seal: writer.seal,
     adopt: writer.adopt,
-    release: (token) => rm(folderOf(token), { recursive: true, force: true }),
+    release: (token) => discard(folderOf(token)),
   };
 }
 

@@ -1,8 +1,8 @@
 /** The folders of objects in a local bucket: made on the way to an object, and gone with the last one in them. */
-import { lstat, readdir, rename, rmdir } from "node:fs/promises";
+import { lstat, readdir, rmdir } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { fail } from "../../runtime/errors.ts";
-import { errorCode, makeDirectory, syncDirectory } from "../../runtime/files.ts";
+import { errorCode, makeDirectory, renameDurably, syncDirectory } from "../../runtime/files.ts";
 import { type Layout, linkAbove } from "./local-layout.ts";
 
 /** A delete may remove the empty folder a writer has just made: then it is made again. */
@@ -12,7 +12,7 @@ const renameTries = 5;
 export async function moveTo(layout: Layout, key: string, staged: string): Promise<void> {
   for (let tried = 1; ; tried++) {
     try {
-      return await rename(staged, layout.data(key));
+      return await renameDurably(staged, layout.data(key), layout.staging);
     } catch (cause) {
       if (errorCode(cause) === "EISDIR") throw clash(key, `${key}/…`);
       if (errorCode(cause) !== "ENOENT" || tried === renameTries) throw cause;

@@ -1,8 +1,8 @@
 /** Reads objects of a local bucket: one generation a reader, checked against its SHA-256 before it counts as whole. */
 import { constants } from "node:fs";
-import { type FileHandle, lstat, open, rm } from "node:fs/promises";
+import { type FileHandle, lstat, rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import { errorCode, makeDirectory, writeAtomic } from "../../runtime/files.ts";
+import { errorCode, makeDirectory, opened, writeAtomic } from "../../runtime/files.ts";
 import type { KeyLock } from "../../runtime/key-lock.ts";
 import type { ObjectInfo } from "./bucket.ts";
 import type { Corruptions } from "./corruptions.ts";
@@ -22,6 +22,7 @@ import type { Span } from "./range.ts";
 import { createVerifiedFiles } from "./verified-files.ts";
 
 const mismatch = "its bytes do not match the checksum they were stored with";
+const unread = "the disk does not give its bytes back (EIO): look at the kernel's log";
 const unknown = "there is no checksum record: the file was not written by this store";
 const gone = "its bytes are gone: its checksum record is there, and no delete was asked for";
 
@@ -57,6 +58,7 @@ export interface ReaderDeps {
 
 export function createLocalReader({ layout, lock, corruptions }: ReaderDeps): LocalReader {
   const verified = createVerifiedFiles();
+  const { named, naming } = createNaming(corruptions);
 
   const settle = async (key: string): Promise<Opened | undefined> => {
     const seen = await look(layout, key);
@@ -99,35 +101,58 @@ export function createLocalReader({ layout, lock, corruptions }: ReaderDeps): Lo
   };
 
   return {
-    open: openObject,
-    settle,
-    verify,
-    peek: async (key) => {
-      const facts = await factsAt(layout, key);
-      const record = facts && (await readRecord(layout.record(key), key));
-      const generation = facts && fitting(record, facts);
-      if (generation) return generation;
-      const opened = await openObject(key);
-      await opened?.handle.close();
-      return opened?.generation;
-    },
+    open: (key) => naming(key, () => openObject(key)),
+    settle: (key) => naming(key, () => settle(key)),
+    verify: (key, opened) => naming(key, () => verify(key, opened)),
+    peek: (key) =>
+      naming(key, async () => {
+        const generation = await generationAt(layout, key);
+        if (generation) return generation;
+        const opened = await openObject(key);
+        await opened?.handle.close();
+        return opened?.generation;
+      }),
     trust: async (key) => {
-      const facts = await factsAt(layout, key);
+      // It only saves a reading: what was written is no less written without it.
+      const facts = await factsAt(layout, key).catch(() => undefined);
       if (facts) verified.add(facts);
       corruptions.cleared(key);
     },
     body: (key, opened, span) => {
-      if (span) return fileStream(opened.handle, span.first, span.last + 1, () => undefined);
+      if (span) return fileStream(opened.handle, span.first, span.last + 1, () => undefined, named(key));
       const hasher = new Bun.CryptoHasher("sha256");
-      return fileStream(opened.handle, 0, opened.generation.bytes, (chunk, last) => {
-        hasher.update(chunk);
-        if (!last) return;
-        if (hasher.digest("hex") !== opened.generation.sha256) throw corruptions.found(key, mismatch);
-        verified.add(opened.facts);
-        corruptions.cleared(key);
-      });
+      return fileStream(
+        opened.handle,
+        0,
+        opened.generation.bytes,
+        (chunk, last) => {
+          hasher.update(chunk);
+          if (!last) return;
+          if (hasher.digest("hex") !== opened.generation.sha256) throw corruptions.found(key, mismatch);
+          verified.add(opened.facts);
+          corruptions.cleared(key);
+        },
+        named(key),
+      );
     },
   };
+}
+
+/** What the disk does not give back is damage of this object, and not of whatever else is stored. */
+function createNaming(corruptions: Corruptions) {
+  const named = (key: string) => (cause: unknown) =>
+    errorCode(cause) === "EIO" ? corruptions.found(key, unread) : cause;
+  const naming = async <T>(key: string, work: () => Promise<T>): Promise<T> => {
+    try {
+      const found = await work();
+      // What is not there is not damaged either.
+      if (found === undefined) corruptions.cleared(key);
+      return found;
+    } catch (cause) {
+      throw named(key)(cause);
+    }
+  };
+  return { named, naming };
 }
 
 /** After a restore from a backup inode and time differ: the bytes themselves say which generation they are. */
@@ -191,17 +216,23 @@ async function openFile(
   key: string,
 ): Promise<{ handle: FileHandle; facts: FileFacts } | undefined> {
   if ((await linkAbove(layout.root, key)) !== undefined) return undefined;
-  let handle: FileHandle;
   try {
-    handle = await open(layout.data(key), constants.O_RDONLY | constants.O_NOFOLLOW);
+    return await opened(layout.data(key), constants.O_RDONLY | constants.O_NOFOLLOW, async (handle) => {
+      const facts = await handle.stat({ bigint: true });
+      if (facts.isFile()) return { handle, facts };
+      await handle.close();
+      return undefined;
+    });
   } catch (cause) {
     if (absent.has(errorCode(cause) ?? "")) return undefined;
     throw cause;
   }
-  const facts = await handle.stat({ bigint: true });
-  if (facts.isFile()) return { handle, facts };
-  await handle.close();
-  return undefined;
+}
+
+/** The generation that the file at the path is by its sidecar, without opening it. */
+async function generationAt(layout: Layout, key: string): Promise<Generation | undefined> {
+  const facts = await factsAt(layout, key);
+  return facts && fitting(await readRecord(layout.record(key), key), facts);
 }
 
 /** Status of the file at the path; undefined when there is none, or a directory. */

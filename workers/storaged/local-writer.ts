@@ -2,7 +2,14 @@
 import { type FileHandle, lstat, open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fail } from "../../runtime/errors.ts";
-import { errorCode, makeDirectory, storageError, syncDirectory, writeAtomic } from "../../runtime/files.ts";
+import {
+  discard,
+  errorCode,
+  makeDirectory,
+  storageError,
+  syncDirectory,
+  writeAtomic,
+} from "../../runtime/files.ts";
 import type { KeyLock } from "../../runtime/key-lock.ts";
 import { counted } from "./body-stream.ts";
 import {
@@ -45,7 +52,7 @@ export function createLocalWriter(deps: WriterDeps): LocalWriter {
     bytes: generation.bytes,
     sha256: generation.sha256,
     commit: (conditions) => lock(key, () => commit(deps, { key, staged, generation }, conditions)),
-    discard: () => rm(staged, { force: true }),
+    discard: () => discard(staged),
   });
 
   return {
@@ -56,7 +63,7 @@ export function createLocalWriter(deps: WriterDeps): LocalWriter {
         const generation = await stage(staged, body, options);
         return uploadOf(key, staged, generation);
       } catch (cause) {
-        await rm(staged, { force: true });
+        await discard(staged);
         throw storageError(cause, `store '${key}'`);
       }
     },
@@ -189,8 +196,8 @@ interface Staged {
 
 /**
  * The order matters for a crash at any instant: the bytes are durable; the new sidecar is, beside the old one; the
- * bytes are moved into place, durably; the new sidecar takes the place of the old one. That last step is not synced:
- * should a loss of power undo it, the new sidecar still says what is there.
+ * bytes are moved into place, durably, or not at all; the new sidecar takes the place of the old one. That last step is
+ * not synced and may fail: should it not be done, the new sidecar still says what is there.
  */
 async function commit(
   deps: WriterDeps,
@@ -210,15 +217,14 @@ async function commit(
     try {
       await moveTo(layout, key, staged);
     } catch (cause) {
-      await rm(next, { force: true });
+      await discard(next);
       throw cause;
     }
-    await syncDirectory(dirname(target));
-    await rename(next, record);
+    await rename(next, record).catch(() => undefined);
     await reader.trust(key);
     return { info: infoOf(key, generation), created: current === undefined };
   } catch (cause) {
-    await rm(staged, { force: true });
+    await discard(staged);
     await pruneEmpty(layout.root, dirname(target));
     throw storageError(cause, `store '${key}'`);
   }

@@ -3,7 +3,7 @@ import { access, constants, copyFile, type FileHandle, open, rm } from "node:fs/
 import { dirname, join } from "node:path";
 import type { Peer } from "../../runtime/contract.ts";
 import { type ErrorType, errorStatus, fail, fromWire, ServiceError } from "../../runtime/errors.ts";
-import { makeDirectory } from "../../runtime/files.ts";
+import { makeDirectory, discard as remove } from "../../runtime/files.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import { corrupt, type Source, sourceOf } from "./lhv1.ts";
 
@@ -211,7 +211,7 @@ async function openDraft({ storaged, newId, directory }: StoreOptions): Promise<
   }
   await discard();
   const path = join(directory, newId());
-  return { path, commit: (key) => put(storaged, key, path), discard: () => rm(path, { force: true }) };
+  return { path, commit: (key) => put(storaged, key, path), discard: () => remove(path) };
 }
 
 /** storaged can run on another machine, or as another user. */
@@ -260,17 +260,17 @@ async function openFile({ storaged, newId, directory }: StoreOptions, key: strin
     }
   }
   const path = join(directory, newId());
-  const remove = () => rm(path, { force: true });
+  const drop = () => remove(path);
   try {
     const response = await storaged.fetch(pathOf("get", key));
     if (!response.ok) throw await refusal(response);
     const bytes = await Bun.write(path, response);
     const handle = await open(path, "r");
     const close = closing(handle);
-    const release = () => close().then(remove);
+    const release = () => close().then(drop);
     return { path, source: fileSource(key, handle, bytes), etag: location.info.etag, close, release };
   } catch (error) {
-    await remove();
+    await drop();
     throw error;
   }
 }
