@@ -33,7 +33,11 @@ function freeAddress(): string {
 }
 
 /** Starts them, all at once: none needs another to be there first. */
-export async function startApart(directory: string, env: Record<string, string>): Promise<Apart> {
+export async function startApart(
+  directory: string,
+  env: Record<string, string>,
+  flags: readonly string[] = [],
+): Promise<Apart> {
   const taken = new Set<string>();
   while (taken.size < apartNames.length) taken.add(freeAddress());
   const addresses = [...taken];
@@ -51,7 +55,7 @@ export async function startApart(directory: string, env: Record<string, string>)
     const dataDir = `${directory}/${name}`;
     mkdirSync(dataDir, { recursive: true });
     const shared = { ...binds, ...env, LH_DATA_DIR: `${directory}/data` };
-    running.set(name, await startProduct({ dataDir, env: shared, flags: ["--only", name] }));
+    running.set(name, await startProduct({ dataDir, env: shared, flags: ["--only", name, ...flags] }));
   };
   const end = async () => {
     for (const name of held) process.kill(running.get(name)?.pid ?? 0, "SIGCONT");
