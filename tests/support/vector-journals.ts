@@ -8,9 +8,11 @@ import type { Peer } from "../../runtime/contract.ts";
 import { fail } from "../../runtime/errors.ts";
 import { makeDirectory } from "../../runtime/files.ts";
 import { createLog } from "../../runtime/log.ts";
+import { type Marks, openMarks } from "../../runtime/marks/marks.ts";
 import { type Storaged, storaged } from "../../workers/storaged/contract.ts";
 import { createStoraged } from "../../workers/storaged/service.ts";
 import type { Batch, Upserts } from "../../workers/vectord/batch.ts";
+import { createIndexMarks } from "../../workers/vectord/index-marks.ts";
 import type { Config, Contents, Journal, Journals, Recovered } from "../../workers/vectord/journal.ts";
 import { openJournals } from "../../workers/vectord/journals.ts";
 import {
@@ -32,6 +34,7 @@ export interface JournalStack {
   /** Calls of verbs that store, and the bytes they stored. */
   written: { calls: number; bytes: number };
   log: LogLines;
+  marks: Marks;
   stop: () => Promise<void>;
 }
 
@@ -41,7 +44,11 @@ export interface StackOptions {
   secrets?: Parameters<typeof startInProcess>[1]["secrets"];
   /** Wraps storaged's verbs as the journals see them. */
   between?: (verbs: StorageVerbs) => StorageVerbs;
+  /** Indexes that are taken as they are; may be changed between two starts. */
+  adopted?: string[];
 }
+
+const silent = { error: () => {} };
 
 /** Starts both on one data directory. */
 export async function startJournals(options: StackOptions): Promise<JournalStack> {
@@ -67,6 +74,7 @@ export async function startJournals(options: StackOptions): Promise<JournalStack
   const log: LogLines = [];
   const directory = join(dataDir, "vectord");
   await makeDirectory(directory);
+  const marks = await openMarks({ dataDir, service: "vectord", clock: systemClock, log: silent });
   const again = () =>
     openJournals({
       storaged: { ...storage.peer, verbs: between(counted) },
@@ -74,8 +82,14 @@ export async function startJournals(options: StackOptions): Promise<JournalStack
       clock: systemClock,
       newId: () => crypto.randomUUID(),
       directory,
+      marks: createIndexMarks(marks),
+      adopted: (name) => options.adopted?.includes(name) ?? false,
     });
-  return { dataDir, journals: await again(), again, storage, written, log, stop: storage.stop };
+  const stop = async () => {
+    await storage.stop();
+    await marks.close();
+  };
+  return { dataDir, journals: await again(), again, storage, written, log, marks, stop };
 }
 
 export const configOf = (name: string, dimension = 3): Config => ({

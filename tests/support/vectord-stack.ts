@@ -16,6 +16,8 @@ export interface StackOptions {
   directory?: string;
   /** Wraps the verbs of storaged as vectord sees them. */
   storaged?: (verbs: Peer<Storaged>["verbs"]) => Peer<Storaged>["verbs"];
+  /** Places that are taken as they are, as `vectord/x`. */
+  adopted?: string[];
 }
 
 export interface Answer {
@@ -26,7 +28,8 @@ export interface Answer {
 }
 
 /** Starts both services; with a directory of an earlier stack, on what that one stored. */
-export async function startVectordStack({ settings = {}, directory, storaged: wrap }: StackOptions = {}) {
+export async function startVectordStack(options: StackOptions = {}) {
+  const { settings = {}, directory, storaged: wrap, adopted = [] } = options;
   const temporary = directory === undefined ? temporaryDirectory("vectord") : undefined;
   const path = directory ?? temporary?.path ?? "";
   const config = configWith({ data_dir: path, vectord: { threads: 1, ...settings } });
@@ -34,7 +37,7 @@ export async function startVectordStack({ settings = {}, directory, storaged: wr
   const peer = wrap ? { ...stored.peer, verbs: wrap(stored.peer.verbs) } : stored.peer;
   const service = await startInProcess(
     { contract: vectord, create: createVectord },
-    { config, peers: { storaged: peer } },
+    { config, peers: { storaged: peer }, adopted: (place) => adopted.includes(place) },
   );
 
   const send = async (method: string, at: string, body?: unknown, headers: Record<string, string> = {}) => {

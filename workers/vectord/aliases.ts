@@ -5,6 +5,7 @@
 import type { Static } from "@sinclair/typebox";
 import { closed, type Peer, t } from "../../runtime/contract.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
+import type { Marks } from "../../runtime/marks/marks.ts";
 import { check } from "../../runtime/validate.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import { Alias } from "./contract.ts";
@@ -35,9 +36,29 @@ const Stored = closed({
 
 type Verbs = Pick<Peer<Storaged>["verbs"], "read" | "write">;
 
-/** Reads the aliases. Throws `corrupt` when they cannot be read, and `unavailable` when storage cannot. */
-export async function openAliases(storaged: Verbs): Promise<Aliases> {
-  let { entries, etag } = await load(storaged);
+/** Of the object as it was last written, and of one that may have been: hashes of its bytes. */
+interface AliasMark {
+  written?: string;
+  announced?: string;
+}
+
+/** Where the aliases are, and what is known of them apart from that. */
+export interface AliasStore {
+  storaged: Verbs;
+  marks: Pick<Marks, "get" | "set" | "settle">;
+}
+
+const markName = "aliases";
+const hashOf = (bytes: Uint8Array): string => new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
+
+/**
+ * Reads the aliases. Throws `corrupt` when they cannot be read, or are not those that were acknowledged last unless they
+ * are `adopted`, and `unavailable` when storage cannot.
+ */
+export async function openAliases(store: AliasStore, adopted = false): Promise<Aliases> {
+  let { entries, etag, hash } = await load(store, adopted);
+  if (hash !== undefined) store.marks.set(markName, { written: hash });
+  else if (adopted) store.marks.set(markName, {});
   let last: Promise<unknown> = Promise.resolve();
 
   const apply: Aliases["change"] = async (alias, change) => {
@@ -47,10 +68,14 @@ export async function openAliases(storaged: Verbs): Promise<Aliases> {
     if (after) next.set(alias, after);
     else next.delete(alias);
     try {
-      etag = await store(storaged, next, etag);
+      etag = await write(store, next, etag);
     } catch (error) {
-      // What was written may be there or not: the next change begins with what there is.
-      ({ entries, etag } = await load(storaged).catch(() => ({ entries, etag })));
+      // What was written may be there or not: the next change begins with what there is, if it is one of the two.
+      ({ entries, etag, hash } = await load(store).catch((cause: unknown) => {
+        if (cause instanceof ServiceError && cause.type === "corrupt") throw cause;
+        return { entries, etag, hash };
+      }));
+      if (hash !== undefined) store.marks.set(markName, { written: hash });
       throw error;
     }
     entries = next;
@@ -73,22 +98,36 @@ export async function openAliases(storaged: Verbs): Promise<Aliases> {
   };
 }
 
+/** The aliases as they are stored, for who only looks. Throws as `openAliases` does. */
+export const storedAliases = async (store: AliasStore): Promise<AliasEntry[]> => [
+  ...(await load(store)).entries.values(),
+];
+
 interface Loaded {
   entries: ReadonlyMap<string, AliasEntry>;
   etag: string | undefined;
+  hash: string | undefined;
 }
 
-async function load(storaged: Verbs): Promise<Loaded> {
-  try {
-    const { bytes, info } = await storaged.read({ key: aliasesKey });
-    const { aliases } = parse(bytes);
-    return { entries: new Map(aliases.map((entry) => [entry.alias, entry])), etag: info.etag };
-  } catch (error) {
-    if (error instanceof ServiceError && error.type === "not_found")
-      return { entries: new Map(), etag: undefined };
+async function load({ storaged, marks }: AliasStore, adopted = false): Promise<Loaded> {
+  const read = await storaged.read({ key: aliasesKey }).catch((error: unknown) => {
+    if (error instanceof ServiceError && error.type === "not_found") return undefined;
     throw error;
-  }
+  });
+  const hash = read && hashOf(read.bytes);
+  const aliases = read ? parse(read.bytes).aliases : [];
+  const { written, announced } = (marks.get(markName) ?? {}) as AliasMark;
+  const isKnown = hash === written || (hash !== undefined && hash === announced);
+  if (written !== undefined && !isKnown && !adopted)
+    throw lost(read ? "is not what was written last: it is an earlier copy, or another's" : "is missing");
+  return { entries: new Map(aliases.map((entry) => [entry.alias, entry])), etag: read?.info.etag, hash };
 }
+
+const lost = (problem: string): ServiceError =>
+  fail(
+    "corrupt",
+    `'${aliasesKey}' ${problem}; put it back from a backup and restart vectord, or take what is there: bun run supervisor --adopt=vectord/_aliases.json`,
+  );
 
 function parse(bytes: Uint8Array): Static<typeof Stored> {
   let value: unknown;
@@ -109,16 +148,23 @@ function parse(bytes: Uint8Array): Static<typeof Stored> {
   }
 }
 
-async function store(
-  storaged: Verbs,
+async function write(
+  { storaged, marks }: AliasStore,
   entries: ReadonlyMap<string, AliasEntry>,
   etag: string | undefined,
 ): Promise<string> {
   const content = { format: "lakehouse-vector-aliases", version: 1, aliases: [...entries.values()] };
   const condition = etag === undefined ? ({ if_none_match: "*" } as const) : { if_match: etag };
   const bytes = new TextEncoder().encode(JSON.stringify(content));
+  const hash = hashOf(bytes);
+  const before = (marks.get(markName) ?? {}) as AliasMark;
+  if (before.written !== undefined) {
+    marks.set(markName, { written: before.written, announced: hash });
+    await marks.settle();
+  }
   try {
     const info = await storaged.write({ key: aliasesKey, bytes, ...condition });
+    marks.set(markName, { written: hash });
     return info.etag;
   } catch (cause) {
     if (!(cause instanceof ServiceError) || cause.type !== "precondition_failed") throw cause;

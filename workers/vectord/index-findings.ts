@@ -1,6 +1,7 @@
 /** What an operator is told of an index: what is wrong, and what helps. */
 import type { Finding } from "../../runtime/durable.ts";
 import type { Needed } from "./index-inspection.ts";
+import { acceptance } from "./index-marks.ts";
 import { manifestKey } from "./object-keys.ts";
 
 /** Keys that one finding names; more are counted. */
@@ -54,11 +55,19 @@ export const missingManifest = (name: string): Finding =>
     `do not restart vectord before it is back from a backup (bun run restore), or before its items are read out (POST ${path(name)}/items/scroll)`,
   );
 
+/** Of an index that is closed, and not as its mark says. */
+export const lostIndex = (name: string, why: string): Finding =>
+  damage(
+    manifestKey(name),
+    why,
+    `put it back from a backup (bun run restore) and restart vectord, or ${acceptance(name)}`,
+  );
+
 export const strangeManifest = (name: string): Finding =>
   damage(
     manifestKey(name),
     `it is not the one that vectord wrote: something else has changed it`,
-    "let one vectord alone use the bucket, and restart it: it opens what is in storage",
+    `let one vectord alone use the bucket; put the manifest back from a backup (bun run restore) and restart vectord, or ${acceptance(name)}`,
   );
 
 export const otherCount = (name: string, stored: number, live: number): Finding =>

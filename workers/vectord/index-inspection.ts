@@ -26,6 +26,8 @@ export interface Inspected {
   manifest: Manifest;
   /** The last acknowledged segment where the index is open; else all that are there count. */
   last?: number;
+  /** The last segment that is known to have been acknowledged, where the index is not open. */
+  atLeast?: number | undefined;
   /** Sizes of the index's objects by key. */
   objects: ReadonlyMap<string, number>;
   signal: AbortSignal;
@@ -72,9 +74,9 @@ const chainOf = (
 });
 
 async function* inspectContents(state: State): AsyncGenerator<string, number | undefined> {
-  const { manifest, last } = state;
+  const { manifest, last, atLeast = 0 } = state;
   const chain = chainOf(manifest.name, manifest);
-  const end = last ?? Math.max(chain.base, ...presentIn(state, chain.incarnation).keys());
+  const end = last ?? Math.max(chain.base, atLeast, ...presentIn(state, chain.incarnation).keys());
   const there = new Map<string, boolean>();
   let whole = true;
   for await (const step of walkOf(state, { ...chain, last: end })) {

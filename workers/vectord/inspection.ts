@@ -1,11 +1,9 @@
 /** All that vectord keeps: the aliases, and the objects of every index. */
 import type { Clock } from "../../runtime/clock.ts";
-import type { Peer } from "../../runtime/contract.ts";
 import type { Durable, Finding, Inspected } from "../../runtime/durable.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
 import { holdFiles } from "../../runtime/held-files.ts";
-import type { Storaged } from "../storaged/contract.ts";
-import { aliasesKey, openAliases } from "./aliases.ts";
+import { type AliasStore, aliasesKey, storedAliases } from "./aliases.ts";
 import type { Indexes } from "./indexes.ts";
 import type { Journals } from "./journal.ts";
 import type { Names } from "./names.ts";
@@ -14,7 +12,7 @@ export interface InspectionParts {
   indexes: Indexes;
   names: Names;
   journals: Journals;
-  storaged: Pick<Peer<Storaged>["verbs"], "read" | "write">;
+  aliasStore: AliasStore;
   directory: string;
   clock: Pick<Clock, "sleep">;
 }
@@ -60,17 +58,16 @@ const damage = (problem: string, remedy: string): Finding => ({
   remedy,
 });
 
-async function inspectAliases({ indexes, storaged }: InspectionParts): Promise<Finding[]> {
-  const stored = await openAliases(storaged).catch((error: unknown) => {
+async function inspectAliases({ indexes, aliasStore }: InspectionParts): Promise<Finding[]> {
+  const stored = await storedAliases(aliasStore).catch((error: unknown) => {
     if (error instanceof ServiceError && error.type === "corrupt") return error;
     throw error;
   });
   if (stored instanceof ServiceError) {
-    const remedy = `put it back from a backup (bun run restore), or DELETE /v1/storage/delete/${aliasesKey} to begin without aliases; then restart vectord`;
+    const remedy = `put it back from a backup (bun run restore), then restart vectord; or delete it (DELETE /v1/storage/delete/${aliasesKey}) to begin without aliases, with bun run supervisor --adopt=vectord/_aliases.json`;
     return [damage(stored.message, remedy)];
   }
   return stored
-    .list()
     .filter(({ index }) => !indexes.has(index))
     .map(({ alias, index }) =>
       damage(

@@ -8,11 +8,13 @@ import {
   damagedManifest,
   damagedObject,
   leftovers,
+  lostIndex,
   missingManifest,
   otherCount,
   strangeManifest,
 } from "./index-findings.ts";
 import { type Inspection, inspectIndex } from "./index-inspection.ts";
+import type { IndexMarks } from "./index-marks.ts";
 import type { Look } from "./journal-look.ts";
 import type { Manifest } from "./manifest.ts";
 import { readManifest } from "./manifest-file.ts";
@@ -29,6 +31,7 @@ export interface InspectionDeps {
   clock: Pick<Clock, "now">;
   open: ReadonlyMap<string, OpenJournal>;
   count: (name: string) => number | undefined;
+  marks: Pick<IndexMarks, "names" | "has" | "expected">;
 }
 
 /** Throws what storage throws when it cannot be asked. */
@@ -39,7 +42,7 @@ export async function* inspectJournals(deps: InspectionDeps, signal: AbortSignal
   const total = folders.length;
   const seen = new Set<string>();
   const progress = (done: number): Inspected => ({ progress: { done, total, of: "objects of indexes" } });
-  for (const name of new Set([...names, ...deps.open.keys()])) {
+  for (const name of new Set([...names, ...deps.open.keys(), ...deps.marks.names()])) {
     signal.throwIfAborted();
     const reading = inspectOne(deps, name, signal);
     for (let step = await reading.next(); ; step = await reading.next()) {
@@ -71,10 +74,14 @@ async function* inspectOne(
     const stored = await stateOf(store, name);
     const objects = await store.list(indexPrefix(name));
     const manifest = look?.manifest ?? (stored && "manifest" in stored ? stored.manifest : undefined);
-    const findings = manifestFindings(name, stored, { opened, look, isLive: live !== undefined });
+    const closed = opened ? { findings: [] } : closedIndex(deps, name, stored);
+    const findings = [
+      ...manifestFindings(name, stored, { opened, look, isLive: live !== undefined }),
+      ...closed.findings,
+    ];
     let found: Inspection = { damaged: [] };
     if (manifest) {
-      const last = look && { last: look.last };
+      const last = look ? { last: look.last } : { atLeast: closed.atLeast };
       found = yield* inspectIndex(store, { manifest, objects, signal, ...last });
     }
     if (!(await isStill(deps, name, { opened, manifest: manifest ?? stored }))) return [];
@@ -88,6 +95,24 @@ async function* inspectOne(
     return findings;
   } finally {
     look?.release();
+  }
+}
+
+/** What its mark says of an index that is not open. */
+function closedIndex(
+  { marks }: InspectionDeps,
+  name: string,
+  stored: Stored,
+): { findings: Finding[]; atLeast?: number | undefined } {
+  if (!stored)
+    return {
+      findings: marks.has(name) ? [lostIndex(name, "it is missing, and there was such an index")] : [],
+    };
+  if (!("manifest" in stored)) return { findings: [] };
+  try {
+    return { findings: [], atLeast: marks.expected(stored.manifest)?.last };
+  } catch (error) {
+    return { findings: [lostIndex(name, error instanceof Error ? error.message : String(error))] };
   }
 }
 

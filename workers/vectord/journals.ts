@@ -10,6 +10,7 @@ import type { Storaged } from "../storaged/contract.ts";
 import type { Batch, Upserts } from "./batch.ts";
 import { loadCheckpoint, loadEngine } from "./checkpoint.ts";
 import { eraseAll } from "./garbage.ts";
+import { type IndexMarks, lost } from "./index-marks.ts";
 import type { Journal, Journals, Recovered } from "./journal.ts";
 import { inspectJournals } from "./journal-inspection.ts";
 import type { Manifest } from "./manifest.ts";
@@ -28,12 +29,15 @@ export interface JournalsOptions {
   newId: () => string;
   /** Absolute; for copies of objects that are not on this machine, in a folder of its own. */
   directory: string;
+  marks: IndexMarks;
+  /** Whether the operator has said that the index is to be taken as it is. */
+  adopted: (name: string) => boolean;
 }
 
 /** Indexes that are looked at at once. */
 const looksAtOnce = 16;
 
-interface State extends JournalOptions {
+interface State extends JournalOptions, Pick<JournalsOptions, "adopted"> {
   storaged: Peer<Storaged>;
   /** Journals that are open, by name. */
   open: Map<string, OpenJournal>;
@@ -61,14 +65,17 @@ export async function openJournals(options: JournalsOptions): Promise<Journals> 
   };
 }
 
-/** Names with a manifest. Folders without one are what a drop or a restore that was cut off has left: removed. */
+/**
+ * Names with a manifest, and those that must have one. Other folders are what a drop or a restore that was cut off has
+ * left: removed.
+ */
 async function list(state: State): Promise<string[]> {
-  const { store, log, inTurn } = state;
-  const names = (await store.folders(indexesPrefix)).sort();
+  const { store, log, inTurn, marks } = state;
+  const names = [...new Set([...(await store.folders(indexesPrefix)), ...marks.names()])].sort();
   const present = await inParallel(names, looksAtOnce, (name) =>
     inTurn(name, async () => {
       const objects = await store.list(indexPrefix(name));
-      if (objects.has(manifestKey(name))) return true;
+      if (objects.has(manifestKey(name)) || marks.has(name)) return true;
       await eraseAll(store, log, objects.keys());
       return false;
     }),
@@ -90,12 +97,27 @@ function remember(
   return opened.journal;
 }
 
+/** The last segment that must be there. Throws `corrupt` for a manifest that is not the last one. */
+function expectedOf({ marks, adopted, log }: State, manifest: Manifest): number {
+  try {
+    const { last = 0 } = marks.expected(manifest) ?? {};
+    if (!adopted(manifest.name)) return last;
+  } catch (error) {
+    if (!adopted(manifest.name)) throw error;
+  }
+  log.warn("an index is taken as it is", { index: manifest.name });
+  return 0;
+}
+
 async function open(state: State, name: string): Promise<{ journal: Journal; recovered: Recovered }> {
-  const { store } = state;
+  const { store, marks } = state;
   if (state.open.has(name)) throw fail("conflict", `the index '${name}' is open already`);
   const read = await readManifest(store, name);
+  if (!read && marks.has(name)) throw lost(name, "is missing, and there was such an index");
   if (!read) throw fail("not_found", `there is no index '${name}'`);
   const { manifest, etag } = read;
+  const atLeast = expectedOf(state, manifest);
+  marks.opened(manifest, atLeast);
   const objects = await store.list(indexPrefix(name));
   objects.delete(manifestKey(name));
   const segments = segmentsOf(manifest, objects);
@@ -112,7 +134,9 @@ async function open(state: State, name: string): Promise<{ journal: Journal; rec
     config,
     rows: checkpoint ? loadCheckpoint(store, dimension, checkpoint) : noRows(),
     stored: storedOf(manifest, segments),
-    batches: flat(replay(store, { name, incarnation, dimension, base, segments }, problems)),
+    batches: flat(replay(store, { name, incarnation, dimension, base, segments, atLeast }, problems), () =>
+      marks.appended(name, incarnation, segments.at(-1)?.sequence ?? base),
+    ),
     ...(engine && checkpoint && { engine: { path: engine.path, rows: checkpoint.rows } }),
     problems,
   };
@@ -129,8 +153,9 @@ function storedOf({ checkpoint, config }: Manifest, segments: readonly SegmentRe
 
 async function* noRows(): AsyncGenerator<Upserts> {}
 
-async function* flat(groups: AsyncIterable<Batch[]>): AsyncGenerator<Batch> {
+async function* flat(groups: AsyncIterable<Batch[]>, ended: () => void): AsyncGenerator<Batch> {
   for await (const group of groups) yield* group;
+  ended();
 }
 
 /** The segments after the checkpoint, ascending. */
@@ -168,20 +193,21 @@ async function restore(state: State, name: string, snapshotId: string, as: strin
   if (!snapshot) throw fail("not_found", `'${name}' has no snapshot '${snapshotId}'`);
   const release = source?.keep(snapshot);
   try {
-    const contents = await copySnapshot(store, name, snapshot, { name: as, incarnation: newId() });
+    const to = { name: as, incarnation: newId() };
+    const { contents, last } = await copySnapshot(store, name, snapshot, to);
     const replace = (manifest: Manifest): Manifest => ({ ...contents, snapshots: manifest.snapshots });
     const opened = state.open.get(as);
     if (opened) {
       const why = fail("conflict", `the index '${as}' was replaced by a snapshot; open it again`);
       await opened.end(why, async () => {
-        await opened.file.change(replace);
+        await opened.file.change(replace, last);
       });
       state.open.delete(as);
       return;
     }
     const present = await readManifest(store, as);
-    if (present) await manifestFile(state, present.manifest, present.etag).change(replace);
-    else await createManifest(state, contents);
+    if (present) await manifestFile(state, present.manifest, present.etag).change(replace, last);
+    else await createManifest(state, contents, last);
   } finally {
     release?.();
   }
@@ -189,11 +215,13 @@ async function restore(state: State, name: string, snapshotId: string, as: strin
 
 /** The manifest goes first: from then on there is no such index, and the rest is garbage. */
 async function drop(state: State, name: string): Promise<void> {
-  const { store, log } = state;
-  const eraseManifest = async () => {
-    if (await store.erase(manifestKey(name))) return;
-    throw fail("not_found", `there is no index '${name}'`);
-  };
+  const { store, log, marks } = state;
+  const isKnown = marks.has(name);
+  const eraseManifest = () =>
+    marks.ending(name, async () => {
+      if ((await store.erase(manifestKey(name))) || isKnown) return;
+      throw fail("not_found", `there is no index '${name}'`);
+    });
   const opened = state.open.get(name);
   if (opened) await opened.end(fail("not_found", `the index '${name}' was dropped`), eraseManifest);
   else await eraseManifest();

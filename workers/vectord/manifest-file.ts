@@ -1,5 +1,6 @@
 /** The manifest in the store: read, and swapped by etag, so that of two writers one fails. */
 import { fail } from "../../runtime/errors.ts";
+import type { IndexMarks } from "./index-marks.ts";
 import { decodeManifest, encodeManifest, type Manifest } from "./manifest.ts";
 import { manifestKey } from "./object-keys.ts";
 import { isFailure, type ObjectStore } from "./object-store.ts";
@@ -8,13 +9,17 @@ export interface ManifestFile {
   current: () => Manifest;
   /** The current one, and those whose write failed and may still arrive: what any of them names is needed. */
   possible: () => Manifest[];
-  /** Replaces the manifest, durably; one change after the other. Throws `conflict` when somebody else did. */
-  change: (edit: (manifest: Manifest) => Manifest) => Promise<Manifest>;
+  /**
+   * Replaces the manifest, durably; one change after the other. Throws `conflict` when somebody else did. `last` is the
+   * last segment of an incarnation that begins with it.
+   */
+  change: (edit: (manifest: Manifest) => Manifest, last?: number) => Promise<Manifest>;
 }
 
 export interface FileOptions {
   store: ObjectStore;
   newId: () => string;
+  marks: IndexMarks;
 }
 
 /** Reads the manifest of an index; undefined when there is none. Throws `corrupt`. */
@@ -27,16 +32,25 @@ export async function readManifest(
   return read && { manifest: await decodeManifest(key, name, read.bytes), etag: read.etag };
 }
 
-/** Writes the first manifest of an index. Throws `conflict` when there is one. */
-export async function createManifest(options: FileOptions, manifest: Manifest): Promise<ManifestFile> {
+/** Writes the first manifest of an index, of segments up to `last`. Throws `conflict` when there is one. */
+export async function createManifest(
+  options: FileOptions,
+  manifest: Manifest,
+  last = 0,
+): Promise<ManifestFile> {
   const first = { ...manifest, write: options.newId() };
   const key = manifestKey(first.name);
-  try {
-    const { etag } = await options.store.write(key, encodeManifest(first), { if_none_match: "*" });
+  const made = (etag: string) => {
+    options.marks.written(first);
+    options.marks.appended(first.name, first.incarnation, last);
     return manifestFile(options, first, etag);
+  };
+  await options.marks.announce(first, last);
+  try {
+    return made((await options.store.write(key, encodeManifest(first), { if_none_match: "*" })).etag);
   } catch (error) {
     const found = await readManifest(options.store, first.name);
-    if (found?.manifest.write === first.write) return manifestFile(options, first, found.etag);
+    if (found?.manifest.write === first.write) return made(found.etag);
     if (!found) throw error;
     throw fail("conflict", `there is an index '${first.name}' already; choose another name or drop it`, {
       cause: error,
@@ -46,24 +60,29 @@ export async function createManifest(options: FileOptions, manifest: Manifest): 
 
 /** The file of a manifest that was read. */
 export function manifestFile(options: FileOptions, manifest: Manifest, etag: string): ManifestFile {
-  const { store, newId } = options;
+  const { store, newId, marks } = options;
   const key = manifestKey(manifest.name);
   let known = { manifest, etag };
   let attempts: Manifest[] = [];
   let tail: Promise<unknown> = Promise.resolve();
 
+  const know = (found: typeof known) => {
+    known = found;
+    marks.written(found.manifest);
+  };
   /** Tries once. False: the manifest was another than the known one, which is known now. */
-  const swap = async (next: Manifest): Promise<boolean> => {
+  const swap = async (next: Manifest, last: number | undefined): Promise<boolean> => {
+    await marks.announce(next, last);
     try {
       const { etag } = await store.write(key, encodeManifest(next), { if_match: known.etag });
-      known = { manifest: next, etag };
+      know({ manifest: next, etag });
       return true;
     } catch (error) {
       const before = attempts;
       attempts = [...before, next];
       const found = await readManifest(store, next.name);
       if (found?.manifest.write === next.write) {
-        known = found;
+        know(found);
         return true;
       }
       if (!isFailure(error, "precondition_failed")) throw error;
@@ -73,13 +92,13 @@ export function manifestFile(options: FileOptions, manifest: Manifest, etag: str
           cause: error,
         });
       }
-      known = found;
+      know(found);
       return false;
     }
   };
-  const change: ManifestFile["change"] = async (edit) => {
+  const change: ManifestFile["change"] = async (edit, last) => {
     for (;;) {
-      if (await swap({ ...edit(known.manifest), write: newId() })) {
+      if (await swap({ ...edit(known.manifest), write: newId() }, last)) {
         attempts = [];
         return known.manifest;
       }
@@ -89,8 +108,8 @@ export function manifestFile(options: FileOptions, manifest: Manifest, etag: str
   return {
     current: () => known.manifest,
     possible: () => [known.manifest, ...attempts],
-    change: (edit) => {
-      const changed = tail.then(() => change(edit));
+    change: (edit, last) => {
+      const changed = tail.then(() => change(edit, last));
       tail = changed.catch(() => {});
       return changed;
     },

@@ -1,11 +1,9 @@
 /** Names of indexes and aliases: one space of names, two places where they are kept. */
 
 import type { Clock } from "../../runtime/clock.ts";
-import type { Peer } from "../../runtime/contract.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
 import { describe, type Log } from "../../runtime/log.ts";
-import type { Storaged } from "../storaged/contract.ts";
-import { type Aliases, openAliases } from "./aliases.ts";
+import { type Aliases, type AliasStore, openAliases } from "./aliases.ts";
 import { type Indexes, whenStored } from "./indexes.ts";
 import type { LiveIndex } from "./live-index.ts";
 
@@ -25,15 +23,15 @@ export interface Names {
 
 export function openNames(
   indexes: Indexes,
-  storaged: Peer<Storaged>["verbs"],
-  { clock, log }: { clock: Clock; log: Log },
+  store: AliasStore,
+  { clock, log, adopted }: { clock: Clock; log: Log; adopted: boolean },
 ): Names {
   const stopping = new AbortController();
   let known: Aliases | undefined;
   let failure: ServiceError | undefined;
   const opened = (async () => {
     try {
-      known = await whenStored(() => openAliases(storaged), { clock, log, signal: stopping.signal });
+      known = await whenStored(() => openAliases(store, adopted), { clock, log, signal: stopping.signal });
     } catch (error) {
       if (stopping.signal.aborted) return;
       log.error("the aliases cannot be read", describe(error));

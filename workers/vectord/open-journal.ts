@@ -6,6 +6,7 @@ import { type Appends, createAppends } from "./appends.ts";
 import type { Batch } from "./batch.ts";
 import { saveCheckpoint } from "./checkpoint.ts";
 import { eraseAll, neededBy } from "./garbage.ts";
+import type { IndexMarks } from "./index-marks.ts";
 import type { Contents, Journal } from "./journal.ts";
 import { isAnyNeeded, type Look, momentOf } from "./journal-look.ts";
 import { addSnapshot, listSnapshots, removeSnapshot } from "./kept-snapshots.ts";
@@ -23,6 +24,7 @@ export interface JournalOptions {
   log: Log;
   clock: Clock;
   newId: () => string;
+  marks: IndexMarks;
 }
 
 /** What was found of the index when it was opened. */
@@ -173,6 +175,8 @@ function createState(options: JournalOptions, found: Found): State {
       written: ({ sequence }, last) => {
         const key = keyOf(state, sequence);
         state.tail.push({ sequence, key, bytes: state.objects.get(key), last });
+        const { name, incarnation } = state.file.current();
+        options.marks.appended(name, incarnation, sequence);
       },
     }),
   };

@@ -6,6 +6,7 @@
  * acknowledged. So does a damaged one that another names or that is the last: it is an error, and so is a gap.
  */
 import type { Batch } from "./batch.ts";
+import { acceptance } from "./index-marks.ts";
 import { corrupt } from "./lhv1.ts";
 import { segmentKey } from "./object-keys.ts";
 import { isFailure, type ObjectStore } from "./object-store.ts";
@@ -27,6 +28,8 @@ export interface Chain {
   segments: readonly SegmentRef[];
   /** The segment it must end with, where that is known. */
   last?: number;
+  /** The last segment that is known to have been acknowledged. */
+  atLeast?: number;
 }
 
 export interface Whole {
@@ -46,11 +49,8 @@ export async function* replay(store: ObjectStore, chain: Chain, problems: string
   let { base } = chain;
   let whole: Whole | undefined;
   let damaged: Damaged[] = [];
-  const missing = (sequence: number) =>
-    corrupt(
-      segmentKey(chain.name, chain.incarnation, sequence),
-      "it is missing, and later segments follow it",
-    );
+  const missing = (sequence: number, why = "and later segments follow it") =>
+    corrupt(segmentKey(chain.name, chain.incarnation, sequence), `it is missing, ${why}`);
   const passOver = (sequences: number[]) => {
     for (const sequence of sequences) {
       problems.push(
@@ -84,6 +84,12 @@ export async function* replay(store: ObjectStore, chain: Chain, problems: string
     base = whole.sequence;
   }
   if (chain.last !== undefined && base !== chain.last) throw missing(chain.last);
+  const { atLeast = 0 } = chain;
+  if (base < atLeast)
+    throw missing(
+      atLeast,
+      `and it was acknowledged; put it back from a backup, or ${acceptance(chain.name)}`,
+    );
 }
 
 /** One segment of the chain, or what is wrong with it. */

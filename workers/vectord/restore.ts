@@ -6,7 +6,7 @@ import { replay } from "./recovery.ts";
 import { writeSegment } from "./segment-object.ts";
 
 /**
- * The manifest of the index `to`, without snapshots. Segments are numbered from 1 again. Throws `corrupt` when
+ * The manifest of the index `to`, without snapshots, and the last of its segments. Segments are numbered from 1 again. Throws `corrupt` when
  * something of the snapshot is damaged or missing.
  */
 export async function copySnapshot(
@@ -14,7 +14,7 @@ export async function copySnapshot(
   name: string,
   snapshot: KeptSnapshot,
   to: { name: string; incarnation: string },
-): Promise<Manifest> {
+): Promise<{ contents: Manifest; last: number }> {
   const { incarnation } = to;
   const config = { ...snapshot.config, name: to.name };
   const { dimension } = config;
@@ -33,15 +33,8 @@ export async function copySnapshot(
     const id = `${incarnation}-${sequence}`;
     await writeSegment(store, key, { id, incarnation, sequence, previous: sequence - 1, dimension }, batches);
   }
-  return {
-    name: to.name,
-    write: "",
-    config,
-    incarnation,
-    base: 0,
-    snapshots: [],
-    ...(checkpoint && { checkpoint }),
-  };
+  const contents = { name: to.name, write: "", config, incarnation, base: 0, snapshots: [] };
+  return { contents: { ...contents, ...(checkpoint && { checkpoint }) }, last: sequence };
 }
 
 async function copyCheckpoint(

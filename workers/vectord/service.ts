@@ -7,6 +7,7 @@ import type { Storaged } from "../storaged/contract.ts";
 import { aliasVerbs } from "./alias-verbs.ts";
 import type { Vectord } from "./contract.ts";
 import { openEngines } from "./engines.ts";
+import { createIndexMarks } from "./index-marks.ts";
 import { indexVerbs, snapshotVerbs } from "./index-verbs.ts";
 import { openIndexes } from "./indexes.ts";
 import { keptOf } from "./inspection.ts";
@@ -26,7 +27,12 @@ export async function createVectord(deps: Deps<{ storaged: Storaged }>): Promise
   const { config, clock, log, metrics, newId, directory } = deps;
   const { storaged } = deps.peers;
   const { threads, max_waiting: maxWaiting, hnsw_engine: hnswEngine } = config.vectord;
-  const journals = await openJournals({ storaged, log, clock, newId, directory });
+  const isAdopted = (name: string) => deps.adopted(`vectord/${name}`);
+  const journals = await openJournals({
+    ...{ storaged, log, clock, newId, directory },
+    marks: createIndexMarks(deps.marks),
+    adopted: isAdopted,
+  });
   const budget = createMemoryBudget({
     limit: config.vectord.max_memory_bytes,
     share: memoryShare,
@@ -39,7 +45,8 @@ export async function createVectord(deps: Deps<{ storaged: Storaged }>): Promise
     learningBytesMax: budget.limit,
   });
   const indexes = openIndexes({ settings: config.vectord, clock, log, newId, engines, budget, journals });
-  const names = openNames(indexes, storaged.verbs, { clock, log });
+  const aliasStore = { storaged: storaged.verbs, marks: deps.marks };
+  const names = openNames(indexes, aliasStore, { clock, log, adopted: isAdopted("_aliases.json") });
   const parts: ItemParts = { deps, names, measures: createMeasures(metrics, clock, indexes) };
   let stopping = false;
 
@@ -63,7 +70,7 @@ export async function createVectord(deps: Deps<{ storaged: Storaged }>): Promise
       ...itemVerbs(parts),
     },
     raw: { add: refusing(add), search: refusing(search) },
-    durable: keptOf({ indexes, names, journals, storaged: storaged.verbs, directory, clock }),
+    durable: keptOf({ indexes, names, journals, aliasStore, directory, clock }),
     notReady: () => [...indexes.pending(), ...names.pending()],
     stop: async () => {
       stopping = true;

@@ -5,8 +5,8 @@ import { startVectordStack, type VectordStack } from "../../support/vectord-stac
 
 const directory = temporaryDirectory("vectord-aliases");
 let stack: VectordStack;
-const start = async () => {
-  stack = await startVectordStack({ directory: directory.path });
+const start = async (adopted: string[] = []) => {
+  stack = await startVectordStack({ directory: directory.path, adopted });
 };
 const found = async () => (await stack.post("/index/live/search", { vector: [1, 1] })).body.results[0].id;
 
@@ -109,14 +109,29 @@ describe("what is stored", () => {
     expect((await stack.get("/index/green")).status).toBe(200);
   });
 
-  test("someone else's change meanwhile: conflict, and then it is known", async () => {
+  test("someone else's change, or an earlier copy, is not taken for what was acknowledged", async () => {
     await stack.storaged.erase({ key });
     await stack.stop();
     await start();
+    expect((await stack.get("/alias")).body.error.message).toContain("'vectors/_aliases.json' is missing");
+    await stack.stop();
+    await start(["vectord/_aliases.json"]);
+    expect((await stack.put("/alias/ours", { index: "green" })).status).toBe(200);
     await put(
       '{"format":"lakehouse-vector-aliases","version":1,"aliases":[{"alias":"theirs","index":"green"}]}',
     );
-    expect((await stack.put("/alias/ours", { index: "green" })).status).toBe(409);
+    const { status, body } = await stack.put("/alias/more", { index: "green" });
+    expect([status, body.error.type]).toEqual([500, "corrupt"]);
+    expect(body.error.message).toContain("'vectors/_aliases.json' is not what was written last");
+    expect((await stack.get("/index/ours")).status).toBe(200);
+    await stack.stop();
+    await start();
+    expect((await stack.get("/alias")).body.error.message).toContain("is not what was written last");
+    await stack.stop();
+    await start(["vectord/_aliases.json"]);
+    expect((await stack.get("/index/green")).body.aliases).toEqual(["theirs"]);
+    await stack.stop();
+    await start();
     expect((await stack.put("/alias/ours", { index: "green" })).status).toBe(200);
     expect((await stack.get("/index/green")).body.aliases).toEqual(["ours", "theirs"]);
   });

@@ -22,12 +22,12 @@ const items = (from: number, count: number) =>
     vector: Array.from({ length: dimension }, (_, axis) => Math.sin((from + at + 1) * (axis + 1))),
     metadata: { n: from + at },
   }));
-const start = async () => {
-  stack = await startVectordStack({ directory: directory.path });
+const start = async (adopted: string[] = []) => {
+  stack = await startVectordStack({ directory: directory.path, adopted });
 };
-const restart = async () => {
+const restart = async (adopted: string[] = []) => {
   await stack.stop();
-  await start();
+  await start(adopted);
 };
 const ok = (answer: { status: number; body: unknown }) => {
   if (answer.status >= 300) throw new Error(JSON.stringify(answer.body));
@@ -241,8 +241,8 @@ const rows: Row[] = [
       return key;
     },
     problem: "something else has changed it",
-    remedy: "restart it",
-    mend: restart,
+    remedy: "take what is there (bun run supervisor --adopt=vectord/x)",
+    mend: () => restart(["vectord/x"]),
     count: all,
   },
   {
@@ -250,7 +250,7 @@ const rows: Row[] = [
     hurt: async () => emptySegment(await keyLike(segment)),
     problem: "index 'x' has 312 items in memory, and its objects give 315",
     remedy: "restart vectord: it opens what is in storage",
-    mend: restart,
+    mend: () => restart(),
     count: 315,
   },
   {
@@ -261,10 +261,10 @@ const rows: Row[] = [
       return aliasesKey;
     },
     problem: aliasesKey,
-    remedy: "to begin without aliases; then restart vectord",
+    remedy: "to begin without aliases, with bun run supervisor --adopt=vectord/_aliases.json",
     mend: async (key) => {
       await stack.storaged.erase({ key });
-      await restart();
+      await restart(["vectord/_aliases.json"]);
     },
   },
   {

@@ -187,6 +187,8 @@ describe("names", () => {
     expect(await found.journal.snapshots()).toEqual([]);
     await found.journal.close();
     expect(await keysOf(stack)).toHaveLength(2);
+    // As a kill leaves it.
+    stack.marks.remove("index/a");
     await stack.storage.peer.verbs.erase({ key: "vectors/a/manifest.lhv1" });
     expect(await (await stack.again()).list()).toEqual([]);
     expect(await keysOf(stack)).toEqual([]);
