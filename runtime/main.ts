@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { systemClock } from "./clock.ts";
 import { loadConfig } from "./config.ts";
 import { ConfigError } from "./config-error.ts";
+import { claimDescriptors, keepReserve } from "./descriptors.ts";
 import { lackingVariables } from "./environment.ts";
 import { makeDirectory, ownerOnly } from "./files.ts";
 import { headBytesRead } from "./guard.ts";
@@ -88,6 +89,7 @@ async function main(): Promise<void> {
     replaceImage({ ...process.env, ...lacking });
     log.warn("a process cannot begin anew in place here: set these before the start for full speed", lacking);
   }
+  claimDescriptors(only.length);
   for (const name of only) {
     const directory = join(config.data_dir, name);
     await makeDirectory(directory);
@@ -106,6 +108,7 @@ async function main(): Promise<void> {
     log,
     readThread,
   });
+  keepReserve({ clock: systemClock, log });
   const reload = createReloading({ sources, first: loaded, only, log, apply: supervisor.reload });
   const ready = `READY=1\nSTATUS=running ${only.join(", ")}`;
   signals.arm(supervisor, async () => {

@@ -5,8 +5,9 @@
  * Files are bound by Landlock (landlock(7)), sockets by a seccomp filter (seccomp(2)). A kernel without them leaves
  * out what it cannot do, and the reply says so. Elsewhere than on Linux nothing of this exists.
  */
-import { dlopen, FFIType, ptr } from "bun:ffi";
+import { FFIType, ptr } from "bun:ffi";
 import { closeSync, existsSync, openSync, statSync, writeFileSync } from "node:fs";
+import { openLibc, RLIMIT_NOFILE } from "../libc.ts";
 
 export interface Confinement {
   /** Files and folders, with all below, that may be read and run. */
@@ -25,24 +26,12 @@ const { i32, i64, pointer, u64 } = FFIType;
 const symbols = {
   syscall: { args: [i64, i64, i64, i64, i64, i64], returns: i64 },
   prctl: { args: [i32, u64, u64, u64, u64], returns: i32 },
+  getrlimit: { args: [i32, pointer], returns: i32 },
   setrlimit: { args: [i32, pointer], returns: i32 },
   fcntl: { args: [i32, i32, i32], returns: i32 },
   execve: { args: [pointer, pointer, pointer], returns: i32 },
 } as const;
-type Libc = ReturnType<typeof dlopen<typeof symbols>>["symbols"];
-
-/** The C library has one name with glibc and one with musl. */
-function openLibc(): Libc {
-  const names = ["libc.so.6", `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`];
-  for (const name of names.slice(0, -1)) {
-    try {
-      return dlopen(name, symbols).symbols;
-    } catch {
-      // The other one is tried.
-    }
-  }
-  return dlopen(names.at(-1) as string, symbols).symbols;
-}
+type Libc = ReturnType<typeof openLibc<typeof symbols>>;
 
 /** prctl(2), getrlimit(2) and linux/seccomp.h, the same on all architectures. */
 const PR_SET_PDEATHSIG = 1;
@@ -50,12 +39,11 @@ const PR_SET_SECCOMP = 22;
 const PR_SET_NO_NEW_PRIVS = 38;
 const SECCOMP_MODE_FILTER = 2;
 const RLIMIT_CORE = 4;
-const RLIMIT_NOFILE = 7;
 const SIGKILL = 9;
 
 /** Binds this process and those that it becomes. Linux alone. */
 export function confine(confinement: Confinement): Missing[] {
-  const libc = openLibc();
+  const libc = openLibc(symbols);
   libc.prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   limit(libc, RLIMIT_CORE, 0);
   limit(libc, RLIMIT_NOFILE, confinement.openFilesMax);
@@ -70,7 +58,7 @@ export function confine(confinement: Confinement): Missing[] {
 
 /** Becomes another program with its environment; returns only when that fails. `keep` is a descriptor it inherits. */
 export function become(command: readonly string[], env: Record<string, string>, keep: number): void {
-  const libc = openLibc();
+  const libc = openLibc(symbols);
   const clearCloseOnExec = 2;
   libc.fcntl(keep, clearCloseOnExec, 0);
   const words = [command, Object.entries(env).map(([name, value]) => `${name}=${value}`)].map((list) =>
@@ -85,8 +73,12 @@ export function become(command: readonly string[], env: Record<string, string>, 
 
 const addressOf = (bytes: Uint8Array): bigint => BigInt(ptr(bytes));
 
+/** No more than the parent may have: only root could raise that. */
 function limit(libc: Libc, resource: number, value: number): void {
-  libc.setrlimit(resource, ptr(BigUint64Array.of(BigInt(value), BigInt(value))));
+  const given = new BigUint64Array(2);
+  libc.getrlimit(resource, ptr(given));
+  const most = BigInt(value) < (given[1] as bigint) ? BigInt(value) : (given[1] as bigint);
+  libc.setrlimit(resource, ptr(BigUint64Array.of(most, most)));
 }
 
 /** Numbers of the Landlock calls, the same on all architectures, and of its rights: linux/landlock.h. */
