@@ -87,11 +87,13 @@ export async function renameDurably(from: string, to: string, keepIn = dirname(t
 
 /**
  * Writes a whole file so that a crash leaves either the old one or the new one: a temporary file beside the
- * target, fsync, rename, fsync of the directory. Content in pieces is written as it is made.
+ * target, fsync, rename, fsync of the directory. Content in pieces is written as it is made. `announce` is waited for
+ * when the new file is whole, before it takes the old one's place.
  */
 export async function writeAtomic(
   path: string,
   content: Uint8Array | string | Iterable<string>,
+  announce?: () => Promise<void>,
 ): Promise<void> {
   const temporary = join(dirname(path), `.${crypto.randomUUID()}.part`);
   try {
@@ -103,6 +105,7 @@ export async function writeAtomic(
     } finally {
       await handle.close();
     }
+    await announce?.();
     await renameDurably(temporary, path);
   } catch (cause) {
     await discard(temporary);

@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { isWholeLine, linesIn, readLine } from "./checked-lines.ts";
 import type { Finding, Inspected } from "./durable.ts";
 import { errorCode, opened } from "./files.ts";
+import { chained, chainText, type LogDamage, type LogState } from "./log-mark.ts";
+import { acceptance } from "./marks/marks.ts";
 
 export interface LineLogInspection<T> {
   directory: string;
@@ -45,16 +47,19 @@ export async function* inspectLineLog<T>(given: LineLogInspection<T>): AsyncGene
 
 export interface OpenedLog {
   handle: FileHandle;
-  /** That were acknowledged. */
-  bytes: number;
+  /** What was acknowledged of it. */
+  state: Pick<LogState, "bytes"> & Partial<LogState>;
 }
 
-/** Opens a file of which so many bytes were acknowledged: all of them where nothing is appended any more. */
-export async function openToInspect(path: string, bytes?: number): Promise<OpenedLog | undefined> {
+/** Opens a file of which so much was acknowledged: all that is there, where nobody knows. */
+export async function openToInspect(
+  path: string,
+  state?: OpenedLog["state"],
+): Promise<OpenedLog | undefined> {
   try {
     return await opened(path, "r", async (handle) => ({
       handle,
-      bytes: bytes ?? (await handle.stat()).size,
+      state: state ?? { bytes: (await handle.stat()).size },
     }));
   } catch (cause) {
     if (errorCode(cause) === "ENOENT") return undefined;
@@ -62,25 +67,36 @@ export async function openToInspect(path: string, bytes?: number): Promise<Opene
   }
 }
 
+/** The log that `openLineLog` refused. */
+export const closedLog = ({ place, problem }: LogDamage): { finding: Finding } =>
+  damage(place, problem, acceptance(place));
+
 async function* inspectLines<T>(
-  { handle, bytes: end }: OpenedLog,
+  { handle, state: { bytes: end, chain } }: OpenedLog,
   given: LineLogInspection<T>,
 ): AsyncGenerator<Inspected> {
   const { file, service, remedy, signal } = given;
   const place = `${service}/${file}`;
   let whole = 0;
   let told = 0;
+  let problems = 0;
+  let seen = 0n;
   for await (const { line, bytes } of linesIn(handle, end)) {
     signal.throwIfAborted();
     if (!isWholeLine({ bytes })) break;
     whole += bytes.length;
+    seen = chained(seen, bytes);
     const problem = problemOf(bytes, line, given);
+    if (problem !== undefined) problems += 1;
     if (problem !== undefined) yield damage(`${place} line ${line}`, problem, remedy(line));
     if (whole - told < stepBytes) continue;
     told = whole;
     yield { progress: { done: whole, total: end, of: `bytes of ${place}` } };
   }
-  if (whole < end) yield damage(place, `${end - whole} bytes at its end are no whole line`, remedy(0));
+  if (whole < end)
+    yield damage(place, `${end - whole} bytes at its end are gone or no whole line`, remedy(0));
+  else if (problems === 0 && chain !== undefined && chainText(seen) !== chain)
+    yield damage(place, "it holds other lines than those that were acknowledged", remedy(0));
   yield { progress: { done: end, total: end, of: `bytes of ${place}` } };
 }
 

@@ -10,9 +10,17 @@ export interface LogTail {
   bytes: () => number;
   /** Resolves when the text is on stable storage. One at a time. */
   append: (text: string) => Promise<void>;
-  /** Replaces the whole file, atomically. Rejects when the old one is still there, or the new one may not last. */
-  replace: (texts: Iterable<string>) => Promise<void>;
+  /**
+   * Replaces the whole file, atomically. Rejects when the old one is still there, or the new one may not last: `announce`
+   * is waited for before, and `replaced` is called as soon as the new one is in its place.
+   */
+  replace: (texts: Iterable<string>, steps?: ReplaceSteps) => Promise<void>;
   close: () => Promise<void>;
+}
+
+export interface ReplaceSteps {
+  announce?: () => Promise<void>;
+  replaced?: () => void;
 }
 
 /** What the kernel writes at once; a power of two, and at least a page. */
@@ -65,16 +73,20 @@ export async function openLogTail(path: string): Promise<LogTail> {
         throw storageError(cause, `write ${basename(path)}`);
       }
     },
-    replace: async (texts) => {
+    replace: async (texts, { announce, replaced } = {}) => {
       const before = await handle.stat();
       try {
-        await writeAtomic(path, texts);
+        await writeAtomic(path, texts, announce);
         await reopen();
+        replaced?.();
         isBroken = false;
       } catch (cause) {
         isBroken = true;
         // The new file may be in place though its name is not synced: nothing may go to the old one any more.
-        if ((await stat(path)).ino !== before.ino) await reopen();
+        if ((await stat(path)).ino !== before.ino) {
+          await reopen();
+          replaced?.();
+        }
         throw cause;
       }
     },

@@ -13,6 +13,10 @@ export type Mark = Readonly<Record<string, unknown>>;
 /** Stands for a file that a restore has put back: whatever it holds is where its marks begin. */
 export const restored: Mark = { restored: true };
 
+/** What an operator does about something that lacks what was acknowledged. */
+export const acceptance = (place: string): string =>
+  `restore ${place.split("/")[0]} from a backup, or accept what is there: bun run supervisor --adopt=${place}`;
+
 /** Begins the marks of a service whose files were put back from a backup; the paths are relative to its directory. */
 export const markRestored = (dataDir: string, service: string, paths: readonly string[]): Promise<void> =>
   writeMarks(

@@ -13,6 +13,7 @@ import {
 } from "../../runtime/files.ts";
 import { inParallel } from "../../runtime/in-parallel.ts";
 import { lockDirectory } from "../../runtime/lock.ts";
+import { markRestored } from "../../runtime/marks/marks.ts";
 import { restoreMark } from "../../runtime/restore-mark.ts";
 import { type FormerEtag, formerEtagsFile } from "../../workers/storaged/contract.ts";
 import type { ProgressBar } from "../progress.ts";
@@ -216,6 +217,10 @@ export async function restoreFiles(
     for await (const chunk of Bun.file(path).stream()) hash.update(chunk);
     if (hash.digest("hex") !== file.sha256)
       throw new BackupError(`${path} was written, and reads as something else: check the disk`);
+  }
+  for (const service of services) {
+    const paths = own.filter((file) => file.service === service).map(({ path }) => path);
+    await markRestored(dataDir, service, paths);
   }
   if (renamed.length > 0) {
     const path = join(dataDir, "storaged", formerEtagsFile);

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { makeDirectory } from "../../runtime/files.ts";
 import { openLineLog } from "../../runtime/line-log.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
+import { keptIn } from "../support/marked.ts";
 import { latencies, quantile, report, throughput, timed } from "../support/measure.ts";
 import { type PlaybookStack, startPlaybookStack } from "../support/playbook-stack.ts";
 import { seeded } from "../support/seeded.ts";
@@ -23,7 +24,13 @@ beforeAll(async () => {
   const directory = join(home.path, "matrixd");
   await makeDirectory(directory);
   const path = join(directory, "playbooks.log");
-  const log = await openLineLog({ path, format: "lakehouse.playbooks", version: 1, replay: () => {} });
+  const log = await openLineLog({
+    path,
+    format: "lakehouse.playbooks",
+    version: 1,
+    kept: await keptIn(directory),
+    replay: () => {},
+  });
   const at = new Date().toISOString();
   const usual = { corpus: "workers", score: 1, tags: [], helpful: 1, harmful: 0 };
   const times = { created_at: at, updated_at: at, confirmed_at: at };

@@ -4,11 +4,19 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Durable, Finding, Point } from "../../runtime/durable.ts";
+import { takeAsTheyAre } from "./marked.ts";
 
 /** Copies all files of a point, holds their sizes against what was told, and lets it go. The paths. */
 export async function copyPoint(point: Point, directory: string): Promise<string[]> {
   const paths = await copyFiles(point, directory);
   await point.end();
+  return paths;
+}
+
+/** Puts them into a service's directory as a restore does. */
+export async function restorePoint(point: Point, directory: string): Promise<string[]> {
+  const paths = await copyPoint(point, directory);
+  await takeAsTheyAre(directory, paths);
   return paths;
 }
 

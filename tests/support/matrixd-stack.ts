@@ -57,10 +57,10 @@ export async function startMatrixdStack({ settings = {}, peers: wrap = (all) => 
     embedd: embedding.peer,
     pathwayd: pathways.peer,
   });
-  const start = () =>
+  const start = (adopted?: (place: string) => boolean) =>
     startInProcess(
       { contract: matrixd, create: createMatrixd },
-      { config, peers: { catalogd: base.catalogd.peer, ...peers } },
+      { config, peers: { catalogd: base.catalogd.peer, ...peers }, ...(adopted && { adopted }) },
     );
   let running: InProcess<Matrixd> = await start();
 
@@ -121,10 +121,10 @@ export async function startMatrixdStack({ settings = {}, peers: wrap = (all) => 
       return Number(line?.split(" ").at(-1) ?? 0);
     },
     /** Stops matrixd, lets `between` happen, and starts another on the same directory. */
-    restart: async (between: () => void | Promise<void> = () => {}) => {
+    restart: async (between: () => void | Promise<void> = () => {}, adopted?: (place: string) => boolean) => {
       await running.stop();
       await between();
-      running = await start();
+      running = await start(adopted);
     },
     stop: async () => {
       await running.stop();

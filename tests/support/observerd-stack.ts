@@ -30,6 +30,7 @@ export interface ObserverdOptions {
   matrixd?: Partial<ClientOf<Matrixd>>;
   peers?: Partial<ObserverdDeps["peers"]>;
   secrets?: Secrets;
+  adopted?: (place: string) => boolean;
 }
 
 const played = <C extends Contract>(name: string, verbs: Partial<ClientOf<C>> | undefined): Peer<C> => {
@@ -41,7 +42,7 @@ const played = <C extends Contract>(name: string, verbs: Partial<ClientOf<C>> | 
 
 /** Starts it over a directory; what a test does not play is away. */
 export function startObserverd(options: ObserverdOptions): Promise<InProcessObserverd> {
-  const { dataDir, section = {}, chatd, matrixd, peers = {}, secrets } = options;
+  const { dataDir, section = {}, chatd, matrixd, peers = {}, secrets, adopted } = options;
   return startInProcess<typeof observerd, { [N in keyof ObserverdDeps["peers"]]: Contract }>(
     { contract: observerd, create: createObserverd as never },
     {
@@ -54,6 +55,7 @@ export function startObserverd(options: ObserverdOptions): Promise<InProcessObse
         ...peers,
       } as never,
       ...(secrets && { secrets }),
+      ...(adopted && { adopted }),
     },
   );
 }

@@ -16,6 +16,7 @@ import type { Config } from "../../runtime/settings.ts";
 import { type Pathwayd, pathwayd } from "../../workers/pathwayd/contract.ts";
 import { createPathwayd } from "../../workers/pathwayd/service.ts";
 import { configWith, type LogLines, temporaryDirectory } from "./in-process.ts";
+import { takeAsTheyAre } from "./marked.ts";
 
 export interface Memory {
   verbs: ClientOf<Pathwayd>;
@@ -114,11 +115,12 @@ export function lineOf(record: unknown): string {
   return `{"crc32":"${Bun.hash.crc32(text).toString(16).padStart(8, "0")}","record":${text}}\n`;
 }
 
-/** A log with these records, every checksum right. */
+/** A log with these records, every checksum right; as one that a restore has put there. */
 export async function forgeLog(dataDir: string, records: readonly object[], version = 1): Promise<void> {
   await makeDirectory(join(dataDir, "pathwayd"));
   const lines = [{ format: "lakehouse.pathway", version }, ...records].map(lineOf);
   writeFileSync(logPath(dataDir), lines.join(""));
+  await takeAsTheyAre(join(dataDir, "pathwayd"), ["traces.log"]);
 }
 
 /** A clock that stands still until it is moved. */

@@ -69,7 +69,13 @@ const kinds: readonly Kind[] = [
     exempt:
       "tells of failures that callers were told of already; a damaged line is left out of what it gives",
   },
-  { name: "logs of lines", path: /^\w+\/[\w-]+\.(log|jsonl)$/, except: { cut: torn } },
+  {
+    name: "marks",
+    path: /^marks\/\w+\.log$/,
+    exempt:
+      "lower bounds of what other files hold: an older one counts, and what has none any more is named by whoever keeps it",
+  },
+  { name: "logs of lines", path: /^\w+\/[\w-]+\.(log|jsonl)$/ },
   {
     name: "records of corpora",
     path: /^matrixd\/corpora\/[^/]+\/corpus\.json$/,

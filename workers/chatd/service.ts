@@ -23,7 +23,7 @@ export async function createChatd(deps: Deps): Promise<Running<Chatd>> {
     config,
     settings.map(({ name }) => name),
   );
-  const book = await openSpendBook(deps.directory, { clock, log });
+  const book = await openSpendBook(deps.directory, deps);
   const registry = createRegistry(deps, settings, book);
   const calls = createCalls({ kept: chatd.calls_kept, life: newId(), clock });
   const cache = createAnswerCache({ bytesMax: chatd.cache_max_bytes, ttlMs: chatd.cache_ttl_ms, clock });
@@ -69,6 +69,7 @@ export async function createChatd(deps: Deps): Promise<Running<Chatd>> {
       calls: ({ after, wait_ms: waitMs = 0 }, { signal }) => calls.after(after, { waitMs, signal }),
     },
     raw: doorsOf(deps, answer),
+    notReady: book.problems,
     durable: book.durable,
     drain: calls.drain,
     stop: async () => {

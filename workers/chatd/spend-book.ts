@@ -8,6 +8,8 @@ import { readOrNull, writeAtomic } from "../../runtime/files.ts";
 import { holdFiles } from "../../runtime/held-files.ts";
 import { damage } from "../../runtime/inspect-line-log.ts";
 import { describe, type Log } from "../../runtime/log.ts";
+import type { MarkKeeping } from "../../runtime/log-mark.ts";
+import { acceptance } from "../../runtime/marks/marks.ts";
 
 export interface Spent {
   usd: number;
@@ -20,6 +22,8 @@ export interface SpendBook {
   add: (provider: string, amount: Spent) => void;
   /** Today's, as it is to be kept, and as the file has it now. */
   durable: Durable;
+  /** Why today's sums may be too small, for readiness. */
+  problems: () => string[];
   /** Writes what is not yet written. */
   close: () => Promise<void>;
 }
@@ -33,20 +37,26 @@ const formatVersion = 1;
 const daysMax = 4;
 const fileName = "spend.json";
 
-/** Opens `spend.json`. One that is damaged is told in the log, and counting starts anew. */
+/**
+ * Opens `spend.json`. What is there counts; where it is damaged, or less than was counted, that is told in the log, and
+ * for the rest of the day by readiness: a budget of that day may be passed.
+ */
 export async function openSpendBook(
   directory: string,
-  { clock, log }: { clock: Pick<Clock, "now" | "after">; log: Log },
+  { clock, log, marks, adopted }: MarkKeeping & { clock: Pick<Clock, "now" | "after">; log: Log },
 ): Promise<SpendBook> {
   const path = join(directory, fileName);
+  const mark = marks.get(fileName) as SpendMark | undefined;
   const today = () => new Date(clock.now()).toISOString().slice(0, 10);
   /** By day: one that comes again, as by a clock that is set forward and back, goes on with what it had. */
-  const days = new Map<string, Map<string, Spent>>();
   const read = contentOf(await readOrNull(path));
-  if (read === "damaged") log.error("spend.json is damaged: today's spending is counted anew", { path });
-  else if (read)
-    for (const [day, spent] of Object.entries({ ...read.others, [read.day]: read.spent }))
-      days.set(day, new Map(Object.entries(spent)));
+  const days = daysOf(read);
+  const found = adopted(place) ? undefined : faultOf(mark, read);
+  if (found !== undefined)
+    log.error("spend.json is damaged: what was taken that day is not all known", { path, problem: found });
+  /** The day whose sums may be too small, and why. */
+  let doubt = found === undefined ? undefined : { day: mark?.day ?? today(), problem: found };
+  let revision = Math.max(mark?.revision ?? 0, (read !== "damaged" && read?.revision) || 0);
 
   const spentToday = (): Map<string, Spent> => {
     const day = today();
@@ -62,14 +72,14 @@ export async function openSpendBook(
   const save = () => {
     stopTimer?.();
     stopTimer = undefined;
-    const spent = Object.fromEntries(spentToday());
-    const kept = [...days].map(([day, sums]) => [day, Object.fromEntries(sums)] as const);
-    const [day] = kept.at(-1) ?? [today()];
-    const others = Object.fromEntries(kept.slice(0, -1));
-    const body = JSON.stringify({ version: formatVersion, day, spent, others });
-    const line = JSON.stringify({ crc32: Bun.hash.crc32(body), body });
+    spentToday();
+    const day = [...days.keys()].at(-1) ?? today();
+    if (doubt?.day !== day) doubt = undefined;
+    const next: SpendMark = { revision: ++revision, day, ...(doubt && { problem: doubt.problem }) };
+    const line = textOf(next, days);
     saving = saving
       .then(() => writeAtomic(path, line))
+      .then(() => marks.set(fileName, { ...next }))
       .catch((cause) => {
         log.error("spend.json cannot be written; it is tried again", describe(cause));
         if (!closed) stopTimer ??= clock.after(retryMs, save);
@@ -93,11 +103,16 @@ export async function openSpendBook(
         return holdFiles(directory, [fileName]);
       },
       inspect: async function* () {
-        const problem = problemOf(await readOrNull(path));
-        yield { progress: { done: 1, total: 1, of: `chatd/${fileName}` } };
-        if (problem !== undefined) yield damage(`chatd/${fileName}`, problem, remedy);
+        await saving;
+        const problem = problemOf(await readOrNull(path), marks.get(fileName) as SpendMark | undefined);
+        yield { progress: { done: 1, total: 1, of: place } };
+        if (problem !== undefined) yield damage(place, problem, remedy);
       },
     },
+    problems: () =>
+      doubt?.day === today()
+        ? [`${place}: ${doubt.problem}: today's budgets may be passed; ${acceptance(place)}`]
+        : [],
     close: async () => {
       closed = true;
       if (stopTimer) save();
@@ -108,8 +123,45 @@ export async function openSpendBook(
 
 const remedy =
   "nothing to mend: the next call that is counted writes it anew from memory; after a start a provider may be used up to one more budget of the day";
+const place = `chatd/${fileName}`;
+
+function daysOf(read: Content | "damaged" | undefined): Map<string, Map<string, Spent>> {
+  if (read === undefined || read === "damaged") return new Map();
+  const sums = Object.entries({ ...read.others, [read.day]: read.spent });
+  return new Map(sums.map(([day, spent]) => [day, new Map(Object.entries(spent))]));
+}
+
+function textOf({ revision, day }: SpendMark, days: ReadonlyMap<string, Map<string, Spent>>): string {
+  const { [day]: spent = {}, ...others } = Object.fromEntries(
+    [...days].map(([each, sums]) => [each, Object.fromEntries(sums)]),
+  );
+  const body = JSON.stringify({ version: formatVersion, revision, day, spent, others });
+  return JSON.stringify({ crc32: Bun.hash.crc32(body), body });
+}
+
+/** What was written last, kept apart from the file. */
+interface SpendMark {
+  revision: number;
+  day: string;
+  /** Why the sums of that day may be too small. */
+  problem?: string;
+}
+
+/** Why what was read is less than what was counted; undefined when it is all. */
+function faultOf(mark: SpendMark | undefined, read: Content | "damaged" | undefined): string | undefined {
+  if (read === "damaged") return "its checksum does not hold";
+  if (mark === undefined || mark.revision === undefined) return undefined;
+  if (mark.problem !== undefined) return mark.problem;
+  if (read === undefined) return "the file is gone";
+  const { revision = 0 } = read;
+  return revision < mark.revision
+    ? `it is an older copy: revision ${revision}, and ${mark.revision} was written`
+    : undefined;
+}
 
 interface Content {
+  /** Counts the writes; absent in a file of before there were marks. */
+  revision?: number;
   day: string;
   spent: Record<string, Spent>;
   /** Days before it. */
@@ -131,11 +183,10 @@ function contentOf(bytes: Uint8Array | null): Content | "damaged" | undefined {
   }
 }
 
-function problemOf(bytes: Uint8Array | null): string | undefined {
+function problemOf(bytes: Uint8Array | null, mark: SpendMark | undefined): string | undefined {
   try {
-    return contentOf(bytes) === "damaged"
-      ? "its checksum does not hold: after a start, what providers took today would be counted anew"
-      : undefined;
+    const fault = faultOf(mark, contentOf(bytes));
+    return fault && `${fault}: after a start, what providers took today would be counted anew`;
   } catch (cause) {
     return cause instanceof Error ? cause.message : String(cause);
   }

@@ -5,6 +5,7 @@ import { ServiceError } from "../../runtime/errors.ts";
 import { damage } from "../../runtime/inspect-line-log.ts";
 import { type Build, holdGeneration } from "./corpus-build.ts";
 import { type Entry, recordAtRest } from "./corpus-entry.ts";
+import { recordFault } from "./corpus-mark.ts";
 import type { Peers } from "./corpus-peers.ts";
 import { databaseFile, readRecord, recordName } from "./corpus-record.ts";
 import type { Lexicon } from "./lexicon.ts";
@@ -55,7 +56,12 @@ async function* inspectRecord(entry: Entry): AsyncGenerator<Inspected, boolean> 
   const found = await recordAtRest(entry, async () =>
     entry.record.dropped ? entry.record : readRecord(entry.directory),
   );
-  const problem = found === null ? "the file is gone" : "reason" in found ? found.reason : undefined;
+  const problem =
+    found === null
+      ? "the file is gone"
+      : "reason" in found
+        ? found.reason
+        : recordFault(entry.directory, found, entry.kept);
   if (problem !== undefined) yield damage(`${place}/${recordName}`, problem, buildAgain(entry));
   return true;
 }
@@ -72,7 +78,12 @@ async function* inspectBuild(
   const id = newId();
   try {
     for (;;) {
-      const { problems, done, total, isOver } = await lexicon.ask(file, "inspect", { id }, { signal });
+      const { problems, done, total, isOver } = await lexicon.ask(
+        file,
+        "inspect",
+        { id, generation },
+        { signal },
+      );
       for (const problem of problems) {
         if (entry.live === live) entry.isDoubtful = true;
         yield damage(place, problem, buildAgain(entry));
@@ -122,7 +133,11 @@ async function* inspectUnnamed(
     if (token === undefined) break;
   }
   const named = new Set(entries().flatMap(({ record }) => record.builds.map(({ index }) => index)));
-  for (const name of found.filter((each) => !named.has(each) && !leaving.has(each)))
+  // Of a corpus whose record cannot be used, nobody can tell which index is its own.
+  const unknown = entries().filter(({ damage }) => damage);
+  const isUnknown = (index: string) =>
+    unknown.some(({ record: { name } }) => index.startsWith(`matrix-${name}-`));
+  for (const name of found.filter((each) => !named.has(each) && !leaving.has(each) && !isUnknown(each)))
     yield {
       finding: {
         severity: "leftover",

@@ -4,18 +4,25 @@ import { join } from "node:path";
 import { ServiceError } from "../../runtime/errors.ts";
 import { makeDirectory, syncDirectory } from "../../runtime/files.ts";
 import type { Log } from "../../runtime/log.ts";
+import type { MarkKeeping } from "../../runtime/log-mark.ts";
 import type { Build } from "./corpus-build.ts";
 import { type Entry, isNewer, noteDamage } from "./corpus-entry.ts";
 import { discard, type Tools } from "./corpus-job.ts";
+import { databaseFault, forgetCorpus, markedDirectories, markOpened, recordFault } from "./corpus-mark.ts";
 import { type CorpusRecord, databaseFile, nameOfDirectory, readRecord } from "./corpus-record.ts";
 import { discardBuild, sweepBuild } from "./corpus-upkeep.ts";
+import { damaged } from "./lexicon-database.ts";
 import { rowField } from "./live-corpus.ts";
 
 /** Opens all corpora. What crashes left is cleared away in the background; so are databases looked through. */
 export async function openCorpora(directory: string, tools: Tools, log: Log): Promise<Map<string, Entry>> {
   await makeDirectory(directory);
   const entries = new Map<string, Entry>();
-  for (const name of (await readdir(directory)).sort()) {
+  const there = (await readdir(directory)).sort();
+  for (const name of new Set([...there, ...markedDirectories(tools.kept)])) {
+    // One that is gone was dropped, when another has its name.
+    if (!there.includes(name) && entries.has(nameOfDirectory(name)))
+      await forgetCorpus(join(directory, name), tools.kept);
     const entry = await openCorpus(join(directory, name), name, tools, log);
     if (!entry) continue;
     entries.set(entry.record.name, entry);
@@ -31,14 +38,19 @@ async function openCorpus(
   tools: Tools,
   log: Log,
 ): Promise<Entry | undefined> {
+  const { kept } = tools;
   const record = await readRecord(directory);
+  const name = nameOfDirectory(directoryName);
+  if (record !== null && "reason" in record) return unusable(directory, name, record, kept);
+  const fault = recordFault(directory, record, kept);
+  if (fault !== undefined) return unusable(directory, name, { reason: fault, isNewer: false }, kept);
   if (record === null) {
-    // Its making was never answered.
+    // Its making was never answered, or its loss was accepted.
+    await forgetCorpus(directory, kept);
     await rm(directory, { recursive: true, force: true });
     return undefined;
   }
-  if ("reason" in record) return unusable(directory, nameOfDirectory(directoryName), record);
-  const entry: Entry = { directory, record, written: Promise.resolve() };
+  const entry: Entry = { directory, record, written: Promise.resolve(), kept };
   if (record.dropped) {
     clearCorpus(entry, tools);
     return undefined;
@@ -47,12 +59,18 @@ async function openCorpus(
     if (build.id !== record.live)
       discard(entry, { ...build, file: databaseFile(directory, build.id) }, tools);
   await openLive(entry, record, tools, log);
+  if (!entry.damage) markOpened(entry);
   return entry;
 }
 
-const unusable = (directory: string, name: string, damage: NonNullable<Entry["damage"]>): Entry => {
+const unusable = (
+  directory: string,
+  name: string,
+  damage: NonNullable<Entry["damage"]>,
+  kept: MarkKeeping,
+): Entry => {
   const spec = { name, id_column: "?", text_columns: ["?"] };
-  return { directory, record: { name, spec, builds: [] }, damage, written: Promise.resolve() };
+  return { directory, record: { name, spec, builds: [] }, damage, written: Promise.resolve(), kept };
 };
 
 async function openLive(entry: Entry, record: CorpusRecord, tools: Tools, log: Log): Promise<void> {
@@ -62,6 +80,8 @@ async function openLive(entry: Entry, record: CorpusRecord, tools: Tools, log: L
   const file = databaseFile(entry.directory, found.id);
   try {
     const state = await lexicon.ask(file, "open", {});
+    const fault = databaseFault(file, { live: found.id, generation: state.generation }, tools.kept);
+    if (fault !== undefined) throw damaged(fault);
     const build: Build = { ...found, file, state, holds: new Map(), released: () => {} };
     build.released = () => upkeep.attend(build.id, () => sweepBuild(build, lexicon, peers));
     entry.live = build;
@@ -102,12 +122,13 @@ async function clearLeftOut(
 }
 
 /** Deletes all of a dropped corpus in the background. */
-export function clearCorpus({ directory, record }: Entry, tools: Tools): void {
+export function clearCorpus({ directory, record, kept }: Entry, tools: Tools): void {
   const { lexicon, peers, upkeep, leaving } = tools;
   for (const { index } of record.builds) leaving.add(index);
   upkeep.attend(directory, async () => {
     for (const build of record.builds)
       await discardBuild({ ...build, file: databaseFile(directory, build.id) }, lexicon, peers);
+    await forgetCorpus(directory, kept);
     await rm(directory, { recursive: true, force: true });
     await syncDirectory(join(directory, ".."));
   });

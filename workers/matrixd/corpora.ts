@@ -2,7 +2,6 @@
 import { join } from "node:path";
 import type { Static } from "@sinclair/typebox";
 import { fail } from "../../runtime/errors.ts";
-import { makeDirectory } from "../../runtime/files.ts";
 import type { Log } from "../../runtime/log.ts";
 import { createTurns } from "../../runtime/turns.ts";
 import { clearCorpus, openCorpora } from "./corpora-start.ts";
@@ -16,6 +15,7 @@ import {
   unsearchable,
 } from "./corpus-entry.ts";
 import { refuseNewer, type Tools, workOn } from "./corpus-job.ts";
+import { markCorpus } from "./corpus-mark.ts";
 import { type Spec, writeRecord } from "./corpus-record.ts";
 import { findSource } from "./corpus-source.ts";
 import type { Jobs } from "./jobs.ts";
@@ -60,10 +60,10 @@ export async function createCorpora(
     if (entries.size >= corporaMax)
       throw fail("resource_exhausted", `there are ${corporaMax} corpora already; drop one first`);
     const place = join(home, `${spec.name}.${tools.newId().slice(0, 8)}`);
-    const record = { name: spec.name, spec, builds: [] };
-    await makeDirectory(place);
+    const record = { name: spec.name, revision: 1, spec, builds: [] };
     await writeRecord(place, record);
-    const entry = { directory: place, record, written: Promise.resolve() };
+    const entry = { directory: place, record, written: Promise.resolve(), kept: tools.kept };
+    markCorpus(entry);
     entries.set(spec.name, entry);
     return entry;
   };

@@ -1,7 +1,9 @@
 /** One corpus as the service knows it. */
 import type { Static } from "@sinclair/typebox";
 import { fail, ServiceError } from "../../runtime/errors.ts";
+import type { MarkKeeping } from "../../runtime/log-mark.ts";
 import type { Build } from "./corpus-build.ts";
+import { markCorpus, nextRevision } from "./corpus-mark.ts";
 import { type CorpusRecord, type Spec, type Unusable, writeRecord } from "./corpus-record.ts";
 import type { Corpus } from "./schemas.ts";
 
@@ -15,14 +17,16 @@ export interface Entry {
   isDoubtful?: true;
   /** The end of the writes of its record: they follow each other. */
   written: Promise<void>;
+  kept: MarkKeeping;
 }
 
 /** Changes the record, durably. */
 export function changeRecord(entry: Entry, change: (record: CorpusRecord) => CorpusRecord): Promise<void> {
   const mine = entry.written.then(async () => {
-    const record = change(entry.record);
+    const record = { ...change(entry.record), revision: nextRevision(entry) };
     await writeRecord(entry.directory, record);
     entry.record = record;
+    markCorpus(entry);
   });
   entry.written = mine.catch(() => undefined);
   return mine;

@@ -1,7 +1,9 @@
 /** The work of a job: a refresh where the corpus allows it, else a new build beside the old one, and the change over. */
 import { fail, ServiceError } from "../../runtime/errors.ts";
+import type { MarkKeeping } from "../../runtime/log-mark.ts";
 import type { Build } from "./corpus-build.ts";
 import { canRefresh, changeRecord, type Entry } from "./corpus-entry.ts";
+import { markCorpus } from "./corpus-mark.ts";
 import { databaseFile, type Spec } from "./corpus-record.ts";
 import type { Source } from "./corpus-source.ts";
 import { discardBuild, sweepBuild, type Upkeep } from "./corpus-upkeep.ts";
@@ -14,6 +16,7 @@ export interface Tools
   upkeep: Upkeep;
   /** Indexes of dropped corpora: they go when nobody reads them any more. */
   leaving: Set<string>;
+  kept: MarkKeeping;
   newId: () => string;
 }
 
@@ -130,6 +133,7 @@ async function changeOver(
   const old = entry.live;
   const others = entry.record.builds.filter(({ id }) => id !== made.id);
   entry.live = build;
+  markCorpus(entry);
   delete entry.damage;
   delete entry.isDoubtful;
   for (const other of others) {

@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import type { Static } from "@sinclair/typebox";
-import { readOrNull, writeAtomic } from "../../runtime/files.ts";
+import { makeDirectory, readOrNull, writeAtomic } from "../../runtime/files.ts";
 import type { CorpusSpec } from "./schemas.ts";
 
 export type Spec = Static<typeof CorpusSpec>;
@@ -17,6 +17,8 @@ export interface BuildRecord {
 
 export interface CorpusRecord {
   name: string;
+  /** Counts its writes; absent in one of before there were marks. */
+  revision?: number;
   /** As it was last asked for. */
   spec: Spec;
   /** The build that searches use. */
@@ -41,14 +43,14 @@ export const recordName = "corpus.json";
 export async function readRecord(directory: string): Promise<CorpusRecord | Unusable | null> {
   const bytes = await readOrNull(join(directory, recordName));
   if (bytes === null) return null;
-  const [head = "", body = ""] = new TextDecoder().decode(bytes).split("\n");
+  const [head = "", body = "", end] = new TextDecoder().decode(bytes).split("\n");
   const found = headOf(head);
   if (found?.format === format && found.version > version)
     return {
       reason: `written in format ${found.version}, and this version of Lakehouse reads up to ${version}`,
       isNewer: true,
     };
-  if (found?.format !== format || found.crc32 !== checksum(body))
+  if (found?.format !== format || found.crc32 !== checksum(body) || end !== "")
     return { reason: `the checksum of ${recordName} does not fit; build the corpus again`, isNewer: false };
   return JSON.parse(body);
 }
@@ -62,11 +64,12 @@ function headOf(line: string): { format: string; version: number; crc32: string 
   }
 }
 
-/** Writes it durably. */
-export function writeRecord(directory: string, record: CorpusRecord): Promise<void> {
+/** Writes it durably, into a directory that is made where it is gone. */
+export async function writeRecord(directory: string, record: CorpusRecord): Promise<void> {
+  await makeDirectory(directory);
   const body = JSON.stringify(record);
   const head = JSON.stringify({ format, version, crc32: checksum(body) });
-  return writeAtomic(join(directory, recordName), `${head}\n${body}\n`);
+  await writeAtomic(join(directory, recordName), `${head}\n${body}\n`);
 }
 
 const checksum = (text: string): string => Bun.hash.crc32(text).toString(16).padStart(8, "0");

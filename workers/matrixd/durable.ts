@@ -4,8 +4,9 @@ import type { ClientOf } from "../../runtime/contract.ts";
 import type { Durable, Inspected } from "../../runtime/durable.ts";
 import { ServiceError } from "../../runtime/errors.ts";
 import { bothPoints, holdFiles } from "../../runtime/held-files.ts";
-import { damage, inspectLineLog, openToInspect } from "../../runtime/inspect-line-log.ts";
+import { closedLog, damage, inspectLineLog, openToInspect } from "../../runtime/inspect-line-log.ts";
 import type { LineLog } from "../../runtime/line-log.ts";
+import { logDamageOf } from "../../runtime/log-mark.ts";
 import type { Pathwayd } from "../pathwayd/contract.ts";
 import { type InspectParts, inspectCorpora } from "./corpora-inspect.ts";
 import { type PointParts, pointCorpora } from "./corpora-point.ts";
@@ -71,17 +72,7 @@ export function durableMatrix(parts: DurableParts): Durable {
         () => pointCorpora(parts.entries(), parts),
       )(),
     inspect: async function* (signal) {
-      for (const { remedy, atRest, ...log } of logs) {
-        const opened = await atRest((bytes) => openToInspect(join(directory, log.file), bytes));
-        yield* inspectLineLog({
-          ...log,
-          directory,
-          service: "matrixd",
-          opened,
-          remedy: () => remedy,
-          signal,
-        });
-      }
+      for (const log of logs) yield* inspectLog(log, directory, signal);
       let unasked: ServiceError | undefined;
       for (const inspect of [inspectTraces, inspectCorpora])
         try {
@@ -96,6 +87,21 @@ export function durableMatrix(parts: DurableParts): Durable {
   };
 }
 
+async function* inspectLog(
+  { remedy, atRest, ...log }: KeptLog,
+  directory: string,
+  signal: AbortSignal,
+): AsyncGenerator<Inspected> {
+  try {
+    const opened = await atRest((state) => openToInspect(join(directory, log.file), state));
+    yield* inspectLineLog({ ...log, directory, service: "matrixd", opened, remedy: () => remedy, signal });
+  } catch (cause) {
+    const refused = logDamageOf(cause);
+    if (!refused) throw cause;
+    yield closedLog(refused);
+  }
+}
+
 /** As pathwayd takes them at once. */
 const uidsMax = 10_000;
 
@@ -105,7 +111,7 @@ async function* inspectTraces(
   signal: AbortSignal,
 ): AsyncGenerator<Inspected> {
   const byTrace = new Map<string, PlaybookEntry["playbook"][]>();
-  for (const { playbook } of playbooks.all()) {
+  for (const { playbook } of allOf(playbooks)) {
     const { trace_uid: uid } = playbook;
     if (uid !== undefined) byTrace.set(uid, [...(byTrace.get(uid) ?? []), playbook]);
   }
@@ -124,6 +130,16 @@ async function* inspectTraces(
           `restore pathwayd and matrixd from one backup, or DELETE /v1/matrix/playbooks/${id}`,
         );
     }
+  }
+}
+
+/** None where their log was refused: that was told already. */
+function allOf({ all }: Pick<Playbooks, "all">): Iterable<PlaybookEntry> {
+  try {
+    return all();
+  } catch (cause) {
+    if (logDamageOf(cause)) return [];
+    throw cause;
   }
 }
 

@@ -1,7 +1,9 @@
 /** What is known of jobs, on the disk: each is written when it is taken and when it has ended. */
 import type { Static } from "@sinclair/typebox";
+import { ServiceError } from "../../runtime/errors.ts";
 import { type LineLog, openLineLog } from "../../runtime/line-log.ts";
-import type { Log } from "../../runtime/log.ts";
+import { describe, type Log } from "../../runtime/log.ts";
+import { logDamageOf, type MarkKeeping } from "../../runtime/log-mark.ts";
 import type { Job } from "./schemas.ts";
 
 export type JobFacts = Static<typeof Job>;
@@ -11,6 +13,10 @@ export interface JobsLog {
   known: JobFacts[];
   /** Resolves when it is on stable storage. */
   write: (facts: JobFacts) => Promise<void>;
+  /** Why it is closed, for readiness. */
+  problems: () => string[];
+  /** Throws where it is closed: nobody can tell then which jobs there were. */
+  check: () => void;
   atRest: LineLog<JobFacts>["atRest"];
   close: () => Promise<void>;
 }
@@ -21,15 +27,29 @@ export const jobsFormat = { format: "lakehouse.matrix-jobs", version: 1 } as con
 /** Records in the file at which it is written anew with those that are still listed. */
 const recordsMax = 2000;
 
-/** Opens the log; `listed` gives the jobs to keep when it is written anew. */
-export async function openJobsLog(path: string, log: Log, listed: () => JobFacts[]): Promise<JobsLog> {
+/**
+ * Opens the log; `listed` gives the jobs to keep when it is written anew. One that is not what was acknowledged takes
+ * no jobs and knows none.
+ */
+export async function openJobsLog(
+  path: string,
+  { log, marks, adopted }: MarkKeeping & { log: Log },
+  listed: () => JobFacts[],
+): Promise<JobsLog> {
   const known = new Map<string, JobFacts>();
   let records = 0;
   const replay = (facts: JobFacts) => {
     records += 1;
     known.set(facts.job_id, facts);
   };
-  const file = await openLineLog<JobFacts>({ path, ...jobsFormat, replay });
+  const file = await openLineLog<JobFacts>({ path, ...jobsFormat, kept: { marks, adopted }, replay }).catch(
+    (cause) => {
+      if (!(cause instanceof ServiceError) || !logDamageOf(cause)) throw cause;
+      log.error("the log of jobs stays closed", describe(cause));
+      return cause;
+    },
+  );
+  if (file instanceof ServiceError) return closedJobs(file);
   if (file.report.damagedCount > 0) log.warn("the log of jobs has damaged lines", { ...file.report });
   return {
     known: [...known.values()],
@@ -39,7 +59,23 @@ export async function openJobsLog(path: string, log: Log, listed: () => JobFacts
       records = 0;
       await file.rewrite(listed());
     },
+    problems: () => [],
+    check: () => {},
     atRest: file.atRest,
     close: file.close,
+  };
+}
+
+function closedJobs(why: ServiceError): JobsLog {
+  const refuse = () => Promise.reject(why);
+  return {
+    known: [],
+    write: refuse,
+    problems: () => [why.message],
+    check: () => {
+      throw why;
+    },
+    atRest: refuse,
+    close: async () => {},
   };
 }

@@ -2,6 +2,7 @@
 import { type Clock, timestamp } from "../../runtime/clock.ts";
 import { fail, ServiceError, toWire } from "../../runtime/errors.ts";
 import { describe, type Log } from "../../runtime/log.ts";
+import type { MarkKeeping } from "../../runtime/log-mark.ts";
 import { type JobFacts, type JobsLog, openJobsLog } from "./jobs-log.ts";
 
 export type { JobFacts };
@@ -36,6 +37,8 @@ export interface Jobs {
   changed: (id: string, ms: number) => Promise<void>;
   /** Runs the work between two writes of the log. */
   atRest: JobsLog["atRest"];
+  /** Why no job can be taken, for readiness. */
+  problems: JobsLog["problems"];
   /** Aborts all and resolves when all have ended. */
   stop: () => Promise<void>;
 }
@@ -60,10 +63,11 @@ export const isOver = ({ state }: Pick<JobFacts, "state">): boolean =>
 /** Opens the jobs' log. Jobs that an earlier run did not end have failed: `interrupted`. */
 export async function openJobs(
   path: string,
-  { clock, log, newId }: { clock: Clock; log: Log; newId: () => string },
+  given: MarkKeeping & { clock: Clock; log: Log; newId: () => string },
 ): Promise<Jobs> {
+  const { clock, log, newId } = given;
   const entries = new Map<string, Entry>();
-  const file = await openJobsLog(path, log, () => [...entries.values()].map(({ facts }) => facts));
+  const file = await openJobsLog(path, given, () => [...entries.values()].map(({ facts }) => facts));
   for (const known of file.known) {
     const facts = isOver(known) ? known : ended(known, clock, "failed", interrupted);
     entries.set(facts.job_id, { facts, abort: new AbortController(), wake: new Set(), leave: () => false });
@@ -76,6 +80,7 @@ export async function openJobs(
   const { enqueue, waiting } = createLine();
   const entryOf = (id: string): Entry => {
     const entry = entries.get(id);
+    if (!entry) file.check();
     if (!entry) throw fail("not_found", `there is no job '${id}'; ended jobs are forgotten after a while`);
     return entry;
   };
@@ -113,7 +118,10 @@ export async function openJobs(
       return facts;
     },
     get: (id) => entryOf(id).facts,
-    list: () => [...entries.values()].reverse().map(({ facts }) => facts),
+    list: () => {
+      file.check();
+      return [...entries.values()].reverse().map(({ facts }) => facts);
+    },
     of,
     cancel: async (id) => {
       const entry = entryOf(id);
@@ -123,6 +131,7 @@ export async function openJobs(
     },
     changed: (id, ms) => change(entryOf(id), ms, clock),
     atRest: file.atRest,
+    problems: file.problems,
     stop: async () => {
       const reason = fail("unavailable", interrupted.message);
       await Promise.all([...entries.values()].map((entry) => abort(entry, reason, end)));

@@ -30,8 +30,8 @@ export interface LexiconCalls {
   countTexts: (input: { generation: number }) => number;
   /** Writes a copy as of the state to the path. */
   copy: (input: { to: string; state: LexiconState }) => void;
-  /** Goes on with an inspection of this id, or begins it; `isOver` ends it. */
-  inspect: (input: { id: string }) => InspectionStep;
+  /** Goes on with an inspection of this id, or begins it: the file has this generation at least. `isOver` ends it. */
+  inspect: (input: { id: string; generation: number }) => InspectionStep;
   /** Ends one that nobody goes on with. */
   endInspection: (input: { id: string }) => void;
   lexical: (input: LexicalQuestion) => { number: number; score: number }[];

@@ -19,14 +19,17 @@ const problemsMax = 20;
 
 type Step = Omit<InspectionStep, "isOver">;
 
-/** In a connection of its own, which sees one moment all the time. Closed when the generator ends. */
-export function* inspectDatabase(file: string): Generator<Step> {
+/**
+ * In a connection of its own, which sees one moment all the time. Closed when the generator ends. `acknowledged` is the
+ * generation that it has, or a later one.
+ */
+export function* inspectDatabase(file: string, acknowledged: number): Generator<Step> {
   let database: Database | undefined;
   try {
     database = openDatabase(file);
     database.run("PRAGMA temp_store = MEMORY");
     database.run("BEGIN");
-    yield* inspect(database);
+    yield* inspect(database, acknowledged);
   } catch (cause) {
     yield { problems: [reasonOf(cause)], done: 0, total: 1 };
   } finally {
@@ -39,11 +42,13 @@ function reasonOf(cause: unknown): string {
   return cause instanceof Error ? `SQLite says: ${cause.message}` : String(cause);
 }
 
-function* inspect(database: Database): Generator<Step> {
+function* inspect(database: Database, acknowledged: number): Generator<Step> {
   const { rows, generation } = readState(database);
   const total = 2 * Math.max(1, rows);
   const pages = database.query(`PRAGMA quick_check(${problemsMax})`).all() as { quick_check: string }[];
   const broken = pages.map(({ quick_check }) => quick_check).filter((found) => found !== "ok");
+  if (generation < acknowledged)
+    broken.push(`it is an older copy: generation ${generation}, and ${acknowledged} was acknowledged`);
   yield { problems: broken, done: 0, total };
   const spoken = createSpoken(database);
   let live = 0;

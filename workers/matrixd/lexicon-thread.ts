@@ -33,8 +33,8 @@ function close(file: string): void {
 const inspections = new Map<string, ReturnType<typeof inspectDatabase>>();
 
 /** One step of it, so that others have their turn. */
-function inspect(file: string, id: string): AnswerOf<"inspect"> {
-  const steps = inspections.get(id) ?? inspectDatabase(file);
+function inspect(file: string, { id, generation }: InputOf<"inspect">): AnswerOf<"inspect"> {
+  const steps = inspections.get(id) ?? inspectDatabase(file, generation);
   inspections.set(id, steps);
   const { value, done } = steps.next();
   if (!done) return { ...value, isOver: false };
@@ -81,7 +81,7 @@ const own: { [C in Own]: (file: string, input: InputOf<C>) => AnswerOf<C> } = {
   create: (file, { state }) => void databases.set(file, createDatabase(file, state)),
   close,
   copy: (file, { to, state }) => copyDatabase(file, to, state),
-  inspect: (file, { id }) => inspect(file, id),
+  inspect,
   endInspection: (_file, { id }) => endInspection(id),
 };
 const isOwn = (call: LexiconCall): call is Own => Object.hasOwn(own, call);

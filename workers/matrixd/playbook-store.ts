@@ -4,8 +4,10 @@
  */
 import { join } from "node:path";
 import { fail } from "../../runtime/errors.ts";
-import { type LineLog, type LogReport, openLineLog } from "../../runtime/line-log.ts";
+import { type LineLog, openLineLog } from "../../runtime/line-log.ts";
+import type { LogReport } from "../../runtime/load-line-log.ts";
 import { describe, type Log } from "../../runtime/log.ts";
+import type { MarkKeeping } from "../../runtime/log-mark.ts";
 import type { MemoryBudget } from "../../runtime/memory-budget.ts";
 import { createPlaybookState, type PlaybookChange, type PlaybookState } from "./playbook-state.ts";
 
@@ -38,16 +40,16 @@ export interface Planned<R> {
 export const playbooksName = "playbooks.log";
 export const playbooksFormat = { format: "lakehouse.playbooks", version: 1 } as const;
 
-/** Opens `<directory>/playbooks.log`. Throws `corrupt` when it is another format or a newer version. */
+/** Opens `<directory>/playbooks.log`. Throws `corrupt` when it is another format, a newer version, or not what was acknowledged. */
 export async function openPlaybookStore(
-  directory: string,
-  log: Log,
+  { directory, log, ...kept }: MarkKeeping & { directory: string; log: Log },
   budget?: MemoryBudget,
 ): Promise<PlaybookStore> {
   const state = createPlaybookState();
   const file = await openLineLog<PlaybookChange>({
     path: join(directory, playbooksName),
     ...playbooksFormat,
+    kept,
     replay: state.apply,
     ...(budget && { memory: { budget, perByte: memoryPerByte } }),
   });

@@ -3,6 +3,7 @@ import type { Clock } from "../../runtime/clock.ts";
 import type { ClientOf, VerbsOf } from "../../runtime/contract.ts";
 import { ServiceError } from "../../runtime/errors.ts";
 import { describe, type Log } from "../../runtime/log.ts";
+import { logDamageOf, type MarkKeeping } from "../../runtime/log-mark.ts";
 import { createMemoryBudget } from "../../runtime/memory-budget.ts";
 import type { Metrics } from "../../runtime/metrics.ts";
 import type { Config } from "../../runtime/settings.ts";
@@ -19,7 +20,7 @@ import { openPlaybookStore, type PlaybookStore } from "./playbook-store.ts";
 import { createPlaybookTraces } from "./playbook-traces.ts";
 import { createWordingVectors } from "./playbook-wordings.ts";
 
-export interface PlaybookParts {
+export interface PlaybookParts extends MarkKeeping {
   directory: string;
   clock: Clock;
   log: Log;
@@ -50,8 +51,8 @@ export interface Playbooks {
 const memoryShare = 1 / 16;
 
 /**
- * Opens the playbooks of `<directory>/playbooks.log`; those that do not fit into memory stay closed, and all else goes
- * on. Throws `corrupt` when the log is another format or newer.
+ * Opens the playbooks of `<directory>/playbooks.log`; those that do not fit into memory, or are not what was
+ * acknowledged, stay closed, and all else goes on. Throws `corrupt` when the log is another format or newer.
  */
 export async function openPlaybooks(given: PlaybookParts): Promise<Playbooks> {
   const budget = createMemoryBudget({
@@ -62,9 +63,10 @@ export async function openPlaybooks(given: PlaybookParts): Promise<Playbooks> {
     metrics: given.metrics,
   });
   try {
-    return await openAll(given, await openPlaybookStore(given.directory, given.log, budget));
+    return await openAll(given, await openPlaybookStore(given, budget));
   } catch (cause) {
-    if (!(cause instanceof ServiceError) || cause.type !== "memory_full") throw cause;
+    if (!(cause instanceof ServiceError) || !(cause.type === "memory_full" || logDamageOf(cause)))
+      throw cause;
     given.log.error("the playbooks stay closed", describe(cause));
     return closedPlaybooks(cause);
   }

@@ -4,8 +4,10 @@
  */
 import { join } from "node:path";
 import type { VerbsOf } from "../../runtime/contract.ts";
+import { ServiceError } from "../../runtime/errors.ts";
 import { type LineLog, openLineLog } from "../../runtime/line-log.ts";
-import type { Log } from "../../runtime/log.ts";
+import { describe, type Log } from "../../runtime/log.ts";
+import { logDamageOf, type MarkKeeping } from "../../runtime/log-mark.ts";
 import type { Matrixd } from "./contract.ts";
 import { checkProfile, type ProfileChecks } from "./profile-check.ts";
 import {
@@ -32,7 +34,7 @@ export interface Profiles {
   verbs: ProfileVerbs;
   /**
    * The active profile, or undefined when none is. Read it once a search, so that no search mixes two: it is used when
-   * the search names no corpora, and what the search says itself wins over it.
+   * the search names no corpora, and what the search says itself wins over it. Throws where the profiles are closed.
    */
   active: () => Shown | undefined;
   atRest: LineLog<ProfileState>["atRest"];
@@ -41,11 +43,43 @@ export interface Profiles {
   close: () => Promise<void>;
 }
 
-export type ProfileParts = ProfileChecks & { directory: string; log: Log };
+export type ProfileParts = ProfileChecks & MarkKeeping & { directory: string; log: Log };
 
-/** Opens `<directory>/profiles.log`. Throws `corrupt` when it is another format or a newer version. */
+/**
+ * Opens `<directory>/profiles.log`; profiles that are not what was acknowledged stay closed, and all else goes on.
+ * Throws `corrupt` when it is another format or a newer version.
+ */
 export async function openProfiles(parts: ProfileParts): Promise<Profiles> {
-  const store = await openProfileStore(parts);
+  try {
+    return profilesOf(parts, await openProfileStore(parts));
+  } catch (cause) {
+    if (!(cause instanceof ServiceError) || !logDamageOf(cause)) throw cause;
+    parts.log.error("the profiles stay closed", describe(cause));
+    return closedProfiles(cause);
+  }
+}
+
+/** Says of everything why it cannot be done. */
+function closedProfiles(why: ServiceError): Profiles {
+  const refuse = () => Promise.reject(why);
+  return {
+    verbs: {
+      putProfile: refuse,
+      profiles: refuse,
+      activate: refuse,
+      rollback: refuse,
+      dropProfile: refuse,
+    },
+    active: () => {
+      throw why;
+    },
+    atRest: refuse,
+    problems: () => [why.message],
+    close: async () => {},
+  };
+}
+
+function profilesOf(parts: ProfileParts, store: Awaited<ReturnType<typeof openProfileStore>>): Profiles {
   const activeOf = (state: ProfileState) => state.active ?? undefined;
   const shown = (profile: ProfileFields): Shown => ({
     ...profile,
@@ -90,11 +124,12 @@ export async function openProfiles(parts: ProfileParts): Promise<Profiles> {
 const named = <K extends string>(key: K, value: string | undefined): { [P in K]?: string } =>
   (value === undefined ? {} : { [key]: value }) as { [P in K]?: string };
 
-async function openProfileStore({ directory, log }: ProfileParts) {
+async function openProfileStore({ directory, log, marks, adopted }: ProfileParts) {
   let state = noProfiles;
   const file = await openLineLog<ProfileState>({
     path: join(directory, profilesName),
     ...profilesFormat,
+    kept: { marks, adopted },
     replay: (stored) => {
       // A record of another shape throws here, and counts as damaged.
       state = { profiles: [...stored.profiles], active: stored.active, before: [...stored.before] };

@@ -23,7 +23,9 @@ export function searchVerbs(parts: SearchParts): {
   const sqlFilters = createSqlFilters({ ...parts.peers, clock: parts.clock });
   return {
     search: async (input, { signal: caller }) => {
-      const plan = planSearch(input, parts.profile(), parts.corpusTimeoutMs);
+      // A search that names its corpora asks no profile.
+      const profile = input.corpora === undefined ? parts.profile() : undefined;
+      const plan = planSearch(input, profile, parts.corpusTimeoutMs);
       const { watch, tookMs } = createStopwatch(parts.clock);
       const finished = new AbortController();
       const signal = AbortSignal.any([caller, finished.signal]);

@@ -44,13 +44,15 @@ export async function createMatrixd(deps: MatrixDeps): Promise<Running<Matrixd>>
 }
 
 async function assemble(deps: MatrixDeps, lexicon: Lexicon, upkeep: Upkeep): Promise<Running<Matrixd>> {
-  const { config, clock, log, metrics, newId, directory, peers } = deps;
+  const { config, clock, log, metrics, newId, directory, marks, adopted, peers } = deps;
+  const common = { directory, clock, log, newId, marks, adopted };
   await clearCopies(directory);
-  const jobs = await openJobs(join(directory, jobsName), { clock, log, newId });
+  const jobs = await openJobs(join(directory, jobsName), common);
   const leaving = new Set<string>();
   const tools = {
     peers,
     leaving,
+    kept: { marks, adopted },
     clock,
     lexicon,
     upkeep,
@@ -63,22 +65,14 @@ async function assemble(deps: MatrixDeps, lexicon: Lexicon, upkeep: Upkeep): Pro
   const draining = new AbortController();
   const { pathwayd, embedd, ...others } = peers;
   const playbooks = await openPlaybooks({
-    directory,
-    clock,
-    log,
+    ...common,
     metrics,
-    newId,
     corpora,
     settings: config.matrixd,
     embedd: embedd.verbs,
     pathwayd: pathwayd.verbs,
   });
-  const profiles = await openProfiles({
-    directory,
-    log,
-    corpora,
-    catalogd: peers.catalogd.verbs,
-  });
+  const profiles = await openProfiles({ ...common, corpora, catalogd: peers.catalogd.verbs });
   const search = searchVerbs({
     corpora,
     playbooks: playbooks.matches,
@@ -98,7 +92,12 @@ async function assemble(deps: MatrixDeps, lexicon: Lexicon, upkeep: Upkeep): Pro
       ...downgradeVerbs(config.matrixd),
     },
     raw: corporaRaw(jobs, draining.signal),
-    notReady: () => [...corpora.damages(), ...playbooks.problems(), ...profiles.problems()],
+    notReady: () => [
+      ...corpora.damages(),
+      ...playbooks.problems(),
+      ...profiles.problems(),
+      ...jobs.problems(),
+    ],
     durable: durableMatrix({
       ...{ directory, lexicon, newId, log, peers, leaving, jobs, playbooks, profiles },
       entries: corpora.entries,

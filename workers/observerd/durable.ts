@@ -2,7 +2,8 @@
 import { join } from "node:path";
 import type { Durable, Inspected } from "../../runtime/durable.ts";
 import { bothPoints, holdFiles } from "../../runtime/held-files.ts";
-import { damage, inspectLineLog, openToInspect } from "../../runtime/inspect-line-log.ts";
+import { closedLog, damage, inspectLineLog, openToInspect } from "../../runtime/inspect-line-log.ts";
+import { logDamageOf } from "../../runtime/log-mark.ts";
 import type { Line } from "./operations-line.ts";
 import { segmentFormat } from "./operations-segment.ts";
 import type { OperationsStore } from "./operations-store.ts";
@@ -11,12 +12,15 @@ import { checkJudged, type Reviews, reviewsFormat, reviewsName } from "./review-
 const remedyOf = (file: string) => (line: number) =>
   `restore observerd from a backup, or let it go: all other lines are served. To have /readyz say so, stop observerd, ${
     line > 0 ? `delete line ${line} of ${file} (sed -i ${line}d)` : `keep the whole lines of ${file}`
-  }, and start it`;
+  }, and start it with --adopt=observerd/${file}`;
 
 /** A point has every operation and review that was acknowledged, and the files that belong together. */
 export function durableLogs(
   directory: string,
-  { operations, reviews }: { operations: Pick<OperationsStore, "atRest">; reviews: Pick<Reviews, "atRest"> },
+  {
+    operations,
+    reviews,
+  }: { operations: Pick<OperationsStore, "atRest" | "lacking">; reviews: Pick<Reviews, "atRest"> },
 ): Durable {
   return {
     point: () =>
@@ -26,30 +30,49 @@ export function durableLogs(
       ),
     inspect: async function* (signal) {
       const common = { directory, service: "observerd", signal };
-      yield* inspectLineLog({
-        ...common,
-        ...reviewsFormat,
-        file: reviewsName,
-        opened: await reviews.atRest((bytes) => openToInspect(join(directory, reviewsName), bytes)),
-        check: checkJudged,
-        remedy: remedyOf(reviewsName),
-      });
+      yield* inspectReviews(reviews, common);
       yield* inspectOperations(operations, common);
     },
   };
 }
 
+interface Common {
+  directory: string;
+  service: string;
+  signal: AbortSignal;
+}
+
+async function* inspectReviews(reviews: Pick<Reviews, "atRest">, common: Common): AsyncGenerator<Inspected> {
+  try {
+    yield* inspectLineLog({
+      ...common,
+      ...reviewsFormat,
+      file: reviewsName,
+      opened: await reviews.atRest((state) => openToInspect(join(common.directory, reviewsName), state)),
+      check: checkJudged,
+      remedy: remedyOf(reviewsName),
+    });
+  } catch (cause) {
+    const refused = logDamageOf(cause);
+    if (!refused) throw cause;
+    yield closedLog(refused);
+  }
+}
+
 /** Each file, and that none lacks operations which the next one's checkpoint has counted. */
 async function* inspectOperations(
-  operations: Pick<OperationsStore, "atRest">,
-  common: { directory: string; service: string; signal: AbortSignal },
+  operations: Pick<OperationsStore, "atRest" | "lacking">,
+  common: Common,
 ): AsyncGenerator<Inspected> {
   const { directory } = common;
+  for (const lacking of operations.lacking()) yield closedLog(lacking);
+  const told = new Set(operations.lacking().map(({ place }) => place));
   let counted: number | undefined;
   for (const file of await operations.atRest(async (names) => names)) {
-    const found = await operations.atRest(async (names, bytes) => ({
+    const isTold = told.has(`${common.service}/${file}`);
+    const found = await operations.atRest(async (names, stateOf) => ({
       isKept: names.includes(file),
-      opened: await openToInspect(join(directory, file), file === names.at(-1) ? bytes : undefined),
+      opened: await openToInspect(join(directory, file), isTold ? undefined : stateOf(file)),
     }));
     if (!found.isKept) {
       // The oldest went meanwhile.

@@ -5,12 +5,21 @@
  */
 import { rm, stat } from "node:fs/promises";
 import { errorCode } from "../../runtime/files.ts";
-import { type LineLog, openLineLog, readLineLog } from "../../runtime/line-log.ts";
-import { describe, type Log } from "../../runtime/log.ts";
-import type { Operation } from "./operations.ts";
+import { readLineLog } from "../../runtime/load-line-log.ts";
+import { describe } from "../../runtime/log.ts";
+import type { LogDamage, LogState } from "../../runtime/log-mark.ts";
+import { acceptance } from "../../runtime/marks/marks.ts";
 import type { Line } from "./operations-line.ts";
-import { hasBase, segmentFormat, segmentName, segmentNumbers, segmentPath } from "./operations-segment.ts";
-import type { State } from "./operations-state.ts";
+import {
+  begin,
+  type Current,
+  damaged,
+  nameOf,
+  note,
+  type OperationsLogOptions,
+  recover,
+} from "./operations-recovery.ts";
+import { numberOf, segmentName, segmentPath } from "./operations-segment.ts";
 
 export interface OperationsLog {
   /** Resolves when every line is on stable storage and applied, in order. */
@@ -19,49 +28,31 @@ export interface OperationsLog {
   lines: () => AsyncIterable<Line>;
   /**
    * Runs the work while nothing is written and no file begins or goes: with the names of all files, oldest first, and
-   * how much of the last was acknowledged.
+   * what of each was acknowledged.
    */
-  atRest: <R>(work: (files: string[], bytes: number) => Promise<R>) => Promise<R>;
+  atRest: <R>(work: (files: string[], stateOf: (file: string) => LogState) => Promise<R>) => Promise<R>;
   /** Damage that was found, each with its file. */
   problems: () => string[];
+  /** Files that lack what was acknowledged; what is there of them counts. */
+  lacking: () => readonly LogDamage[];
   files: () => number;
   /** Waits for what is being appended. */
   close: () => Promise<void>;
 }
 
-interface OperationsLogOptions {
-  directory: string;
-  state: State;
-  log: Log;
-  /** Bytes of lines, the checkpoint aside, after which a new file begins. */
-  segmentBytes: number;
-  /** Bytes of all files together after which the oldest goes. */
-  retainedBytes: number;
-  ringOperations: number;
-  /** Called with each line after it was applied, not while the log is opened. */
-  onApplied: (line: Line) => void;
-}
-
-interface Current {
-  number: number;
-  log: LineLog<Line>;
-  /** Size with the checkpoint alone. */
-  baseBytes: number;
-}
-
 /** Opens the log and brings the state to what it says. Throws `corrupt` when a newer program wrote it. */
 export async function openOperationsLog(options: OperationsLogOptions): Promise<OperationsLog> {
-  const { directory, state, log, segmentBytes, onApplied } = options;
+  const { kept, log, segmentBytes, state, onApplied } = options;
   const found = await recover(options);
-  const { problems } = found;
+  const { problems, lacking } = found;
   let { sealed } = found;
-  let current = found.current ?? (await begin(directory, sealed.at(-1) ?? 0, state));
+  let current = found.current ?? (await begin(found.last, options));
   let turning: Promise<void> | undefined;
   const inFlight = new Set<Promise<unknown>>();
 
   const turnOver = async () => {
     await Promise.allSettled(inFlight);
-    const next = await begin(directory, current.number, state);
+    const next = await begin(current.number, options);
     await current.log.close();
     sealed.push(current.number);
     current = next;
@@ -98,12 +89,16 @@ export async function openOperationsLog(options: OperationsLogOptions): Promise<
     lines: () => {
       const { number, log: open } = current;
       const files = [...sealed.map((before) => ({ number: before })), { number, end: open.bytes() }];
-      return linesOf(files, directory, problems);
+      return linesOf(files, options.directory, problems);
     },
     atRest: async (work) => {
       while (turning) await turning;
       const names = [...sealed, current.number].map(segmentName);
-      const done = current.log.atRest((bytes) => work(names, bytes));
+      const done = current.log.atRest((last) =>
+        work(names, (file) =>
+          file === segmentName(current.number) ? last : (kept.marks.get(file) as unknown as LogState),
+        ),
+      );
       turning = done
         .then(() => undefined)
         .catch(() => undefined)
@@ -112,7 +107,8 @@ export async function openOperationsLog(options: OperationsLogOptions): Promise<
         });
       return done;
     },
-    problems: () => [...problems],
+    problems: () => [...lacking.map(lackingText), ...problems],
+    lacking: () => lacking,
     files: () => sealed.length + 1,
     close: async () => {
       while (turning) await turning;
@@ -122,14 +118,8 @@ export async function openOperationsLog(options: OperationsLogOptions): Promise<
   };
 }
 
-/** Damaged places told of, at most; a ruined disk need not fill the answer. */
-const problemsMax = 100;
-const note = (problems: string[], problem: string): void => {
-  if (problems.length < problemsMax && !problems.includes(problem)) problems.push(problem);
-};
-const nameOf = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
-const damaged = (path: string, line: number): string =>
-  `${nameOf(path)}: line ${line} is damaged and was left out`;
+const lackingText = ({ place, problem }: LogDamage): string =>
+  `${place}: ${problem}. What is there is served: ${acceptance(place)}`;
 
 /**
  * The lines of these files, oldest first. Each checkpoint tells how many operations came before it: where they were
@@ -160,122 +150,35 @@ async function* linesOf(
   }
 }
 
-/** Starts the file after this number with what the state is now. */
-async function begin(directory: string, after: number, state: State): Promise<Current> {
-  const number = after + 1;
-  const log = await openLineLog<Line>({
-    path: segmentPath(directory, number),
-    ...segmentFormat,
-    replay: () => {},
-  });
-  await log.rewrite([{ base: state.checkpoint() }]);
-  return { number, log, baseBytes: log.bytes() };
-}
-
-/** Reads what there is. Without `current` a new file has to be begun: there is none, or the newest has no checkpoint. */
-async function recover(options: OperationsLogOptions): Promise<{
-  sealed: number[];
-  current?: Current;
-  problems: string[];
-}> {
-  const { directory, state } = options;
-  const numbers = await segmentNumbers(directory);
-  const problems: string[] = [];
-  let start = numbers.length - 1;
-  while (start >= 0 && !(await hasBase(segmentPath(directory, numbers[start] ?? 0)))) start -= 1;
-  if (start < 0 && numbers.length > 0) {
-    start = 0;
-    // Number 1 follows nothing.
-    if (numbers[0] !== 1)
-      note(problems, `operations: no checkpoint is whole, totals begin with the oldest file`);
-  }
-  const older = await latestOperations(numbers.slice(0, Math.max(0, start)), options, problems);
-  const newest = numbers.at(-1);
-  if (newest === undefined) return { sealed: [], problems };
-  if (start === numbers.length - 1) {
-    const current = await reopen(newest, { directory, state, log: options.log, older, problems });
-    return { sealed: numbers.slice(0, -1), current, problems };
-  }
-  state.remember(older, 0);
-  for (const number of numbers.slice(start)) {
-    const path = segmentPath(directory, number);
-    const onDamaged = (line: number) => note(problems, damaged(path, line));
-    for await (const line of readLineLog<Line>(path, { onDamaged })) state.apply(line);
-  }
-  return { sealed: numbers, problems };
-}
-
-/** Opens the newest file to go on with it. */
-async function reopen(
-  number: number,
-  {
-    directory,
-    state,
-    log: journal,
-    older,
-    problems,
-  }: {
-    directory: string;
-    state: State;
-    log: Log;
-    older: Operation[];
-    problems: string[];
-  },
-): Promise<Current> {
-  const path = segmentPath(directory, number);
-  let baseBytes = 0;
-  const log = await openLineLog<Line>({
-    path,
-    ...segmentFormat,
-    replay: (line) => {
-      state.apply(line);
-      if (!line.base) return;
-      baseBytes = Buffer.byteLength(JSON.stringify(line));
-      state.remember(older, line.base.stats.total);
-    },
-  });
-  const { report } = log;
-  // Nobody was told that it was recorded.
-  if (report.torn)
-    journal.info("an unfinished last line was cut off", { file: nameOf(path), ...report.torn });
-  for (const { line } of report.damaged) note(problems, damaged(path, line));
-  if (report.damagedCount > report.damaged.length)
-    note(problems, `${nameOf(path)}: ${report.damagedCount} lines are damaged in all`);
-  return { number, log, baseBytes };
-}
-
-/** The latest operations of the files, oldest first, as many as the ring takes. */
-async function latestOperations(
-  numbers: readonly number[],
-  { directory, ringOperations }: OperationsLogOptions,
-  problems: string[],
-): Promise<Operation[]> {
-  let latest: Operation[] = [];
-  for (const number of numbers.toReversed()) {
-    if (latest.length >= ringOperations) break;
-    const path = segmentPath(directory, number);
-    const own: Operation[] = [];
-    const onDamaged = (line: number) => note(problems, damaged(path, line));
-    for await (const { operation } of readLineLog<Line>(path, { onDamaged }))
-      if (operation) own.push(operation);
-    latest = [...own, ...latest].slice(-ringOperations);
-  }
-  return latest;
-}
-
 /** Removes the oldest files that are too much; gives those that stay. */
 async function retain(
   sealed: readonly number[],
   current: Current,
-  { directory, retainedBytes }: OperationsLogOptions,
+  { directory, kept: { marks }, retainedBytes }: OperationsLogOptions,
 ): Promise<number[]> {
   let bytes = current.log.bytes();
-  const kept: number[] = [];
+  const stay: number[] = [];
+  const go: number[] = [];
   for (const number of sealed.toReversed()) {
-    const path = segmentPath(directory, number);
-    bytes += (await stat(path)).size;
-    if (bytes > retainedBytes) await rm(path);
-    else kept.unshift(number);
+    const size = await sizeOf(segmentPath(directory, number));
+    bytes += size ?? 0;
+    if (bytes > retainedBytes) go.push(number);
+    else if (size !== undefined) stay.unshift(number);
   }
-  return kept;
+  if (go.length === 0) return stay;
+  // A file without its mark is one that was to go; a mark without its file would be damage.
+  const oldest = stay[0] ?? current.number;
+  for (const [name] of [...marks.entries()]) if (numberOf(name) < oldest) marks.remove(name);
+  await marks.settle();
+  for (const number of go) await rm(segmentPath(directory, number), { force: true });
+  return stay;
+}
+
+async function sizeOf(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).size;
+  } catch (cause) {
+    if (errorCode(cause) === "ENOENT") return undefined;
+    throw cause;
+  }
 }

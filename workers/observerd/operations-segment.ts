@@ -1,7 +1,7 @@
 /** The files of the log: their names, and how one is read without being opened for writing. */
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { readLineLog } from "../../runtime/line-log.ts";
+import { readLineLog } from "../../runtime/load-line-log.ts";
 import type { Line } from "./operations-line.ts";
 
 export const segmentFormat = { format: "lakehouse.operations", version: 1 } as const;
@@ -13,11 +13,15 @@ export const segmentName = (number: number): string =>
 export const segmentPath = (directory: string, number: number): string =>
   join(directory, segmentName(number));
 
+/** The number of a file of operations; NaN for any other name. */
+export const numberOf = (name: string): number =>
+  Number(/^operations-(\d{8})\.log$/.exec(name)?.[1] ?? Number.NaN);
+
 /** The numbers of the files there are, ascending. */
 export async function segmentNumbers(directory: string): Promise<number[]> {
   const names = await readdir(directory);
   return names
-    .map((name) => Number(/^operations-(\d{8})\.log$/.exec(name)?.[1] ?? Number.NaN))
+    .map(numberOf)
     .filter(Number.isInteger)
     .sort((a, b) => a - b);
 }

@@ -22,6 +22,7 @@ export interface OperationsStore extends Operations {
   atRest: OperationsLog["atRest"];
   /** Damage of the log, for `/readyz`. */
   problems: () => string[];
+  lacking: OperationsLog["lacking"];
   files: () => number;
   close: () => Promise<void>;
 }
@@ -32,8 +33,13 @@ export async function openOperations({
   clock,
   newId,
   directory,
+  marks,
+  adopted,
   log: journal,
-}: Pick<ObserverdDeps, "config" | "clock" | "newId" | "directory" | "log">): Promise<OperationsStore> {
+}: Pick<
+  ObserverdDeps,
+  "config" | "clock" | "newId" | "directory" | "marks" | "adopted" | "log"
+>): Promise<OperationsStore> {
   const section = config.observerd;
   const state = createState(section);
   const listeners: ((operation: Operation) => void)[] = [];
@@ -48,6 +54,7 @@ export async function openOperations({
   };
   const log = await openOperationsLog({
     directory,
+    kept: { marks, adopted },
     state,
     log: journal,
     segmentBytes: section.segment_bytes,
@@ -80,6 +87,7 @@ export async function openOperations({
     onRecorded: (listener) => listeners.push(listener),
     atRest: log.atRest,
     problems: log.problems,
+    lacking: log.lacking,
     files: log.files,
     close: log.close,
   };

@@ -1,7 +1,10 @@
 /** The reviews, durable: a log of their own, read from the disk when training sets are made. */
 import { join } from "node:path";
 import type { Static } from "@sinclair/typebox";
-import { type LineLog, openLineLog, readLineLog } from "../../runtime/line-log.ts";
+import { ServiceError } from "../../runtime/errors.ts";
+import { type LineLog, openLineLog } from "../../runtime/line-log.ts";
+import { readLineLog } from "../../runtime/load-line-log.ts";
+import { logDamageOf, type MarkKeeping } from "../../runtime/log-mark.ts";
 import type { Review as ReviewSchema } from "./contract.ts";
 
 export type Review = Static<typeof ReviewSchema>;
@@ -34,11 +37,41 @@ export function checkJudged({ review, task, output }: Judged): void {
     throw new Error("not a review");
 }
 
-/** Opens `reviews.log` of the directory. Throws `corrupt` when a newer program wrote it. */
-export async function openReviews({ directory }: { directory: string }): Promise<Reviews> {
+/**
+ * Opens `reviews.log` of the directory; one that is not what was acknowledged stays closed. Throws `corrupt` when a newer
+ * program wrote it.
+ */
+export async function openReviews({
+  directory,
+  marks,
+  adopted,
+}: MarkKeeping & { directory: string }): Promise<Reviews> {
   const path = join(directory, reviewsName);
-  // Nothing is kept in memory; what is no review counts as damaged.
-  const log = await openLineLog<Judged>({ path, ...reviewsFormat, replay: checkJudged });
+  try {
+    // Nothing is kept in memory; what is no review counts as damaged.
+    const kept = { marks, adopted };
+    return reviewsOf(path, await openLineLog<Judged>({ path, ...reviewsFormat, kept, replay: checkJudged }));
+  } catch (cause) {
+    if (!(cause instanceof ServiceError) || !logDamageOf(cause)) throw cause;
+    return closedReviews(cause);
+  }
+}
+
+/** Says of everything why it cannot be done. */
+function closedReviews(why: ServiceError): Reviews {
+  const refuse = () => Promise.reject(why);
+  return {
+    add: refuse,
+    all: () => {
+      throw why;
+    },
+    atRest: refuse,
+    problems: () => [why.message],
+    close: async () => {},
+  };
+}
+
+function reviewsOf(path: string, log: LineLog<Judged>): Reviews {
   const { damagedCount, torn } = log.report;
   return {
     add: log.append,

@@ -2,7 +2,8 @@
 import { join } from "node:path";
 import type { Durable } from "../../runtime/durable.ts";
 import { holdFiles } from "../../runtime/held-files.ts";
-import { damage, inspectLineLog, openToInspect } from "../../runtime/inspect-line-log.ts";
+import { closedLog, damage, inspectLineLog, openToInspect } from "../../runtime/inspect-line-log.ts";
+import { logDamageOf } from "../../runtime/log-mark.ts";
 import { check } from "../../runtime/validate.ts";
 import { fromSteps, LogRecord, logFormat } from "./change.ts";
 import { countOf, createSequences, describeRanges } from "./sequences.ts";
@@ -16,14 +17,22 @@ export function durableLog(directory: string, opened: () => Pick<Store, "atRest"
   return {
     point: async () => opened().atRest(() => holdFiles(directory, [logName, `${logName}.damaged`])),
     inspect: async function* (signal) {
-      const log = opened();
+      let log: ReturnType<typeof opened>;
+      try {
+        log = opened();
+      } catch (cause) {
+        const refused = logDamageOf(cause);
+        if (!refused) throw cause;
+        yield closedLog(refused);
+        return;
+      }
       const seen = createSequences();
       yield* inspectLineLog<LogRecord>({
         directory,
         file: logName,
         service: "pathwayd",
         ...logFormat,
-        opened: await log.atRest((bytes) => openToInspect(join(directory, logName), bytes)),
+        opened: await log.atRest((state) => openToInspect(join(directory, logName), state)),
         check: (record) => mark(seen, check(LogRecord, record, "a record")),
         remedy: () => remedy,
         signal,

@@ -2,6 +2,7 @@
 import type { CallContext, Running, VerbsOf } from "../../runtime/contract.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
 import { describe } from "../../runtime/log.ts";
+import { logDamageOf } from "../../runtime/log-mark.ts";
 import { createMemoryBudget } from "../../runtime/memory-budget.ts";
 import type { Deps } from "../../runtime/service.ts";
 import { type Book, createBook, headAt } from "./book.ts";
@@ -34,13 +35,16 @@ const memoryShare = 1 / 8;
 /** How long the start waits for the log before it goes on reading it in the background, in milliseconds. */
 const startWaitMs = 5000;
 
-/** Reads the log and serves it; 503 until it is read. Throws `corrupt` when a newer version wrote it. */
+/**
+ * Reads the log and serves it; 503 until it is read. A log that is not what was acknowledged stays closed. Throws
+ * `corrupt` when a newer version wrote it.
+ */
 export async function createPathwayd(deps: Deps): Promise<Running<Pathwayd>> {
   let memory: Memory | undefined;
   let pending = fail("unavailable", "pathwayd is reading its log", { retryAfterSeconds: 1 });
   const failed = (cause: unknown) => {
     const why = cause instanceof ServiceError ? cause : fail("unavailable", "see its errors");
-    const type = why.type === "memory_full" ? why.type : "unavailable";
+    const type = staysClosed(cause) ? why.type : "unavailable";
     pending = fail(type, `pathwayd cannot read its log: ${why.message}`, { details: why.details });
     deps.log.error("the log cannot be read", describe(cause));
   };
@@ -49,8 +53,7 @@ export async function createPathwayd(deps: Deps): Promise<Running<Pathwayd>> {
       memory = opened;
     },
     (cause) => {
-      // A start that is tried again would find as little memory.
-      if (!(cause instanceof ServiceError) || cause.type !== "memory_full") throw cause;
+      if (!staysClosed(cause)) throw cause;
       failed(cause);
     },
   );
@@ -79,6 +82,10 @@ export async function createPathwayd(deps: Deps): Promise<Running<Pathwayd>> {
   };
 }
 
+/** A start that is tried again would find as little memory, or the same log. */
+const staysClosed = (cause: unknown): boolean =>
+  (cause instanceof ServiceError && cause.type === "memory_full") || logDamageOf(cause) !== undefined;
+
 interface Memory {
   verbs: VerbsOf<Pathwayd>;
   store: Store;
@@ -99,7 +106,7 @@ async function openMemory(deps: Deps): Promise<Memory> {
     advice: "add memory",
     metrics: deps.metrics,
   });
-  const store = await openStore(directory, book, budget);
+  const store = await openStore(directory, book, { kept: deps, budget });
   times.saw(book.lastAt());
   for (const problem of store.problems()) log.error("damage in the log", { problem });
   log.info("log read", { traces: book.entries.length, ms: Math.round(clock.elapsed() - started) });

@@ -1,7 +1,9 @@
 /** The log on disk and the book it makes; what was found damaged in it. */
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { type LineLog, type LogReport, openLineLog } from "../../runtime/line-log.ts";
+import { type LineLog, openLineLog } from "../../runtime/line-log.ts";
+import type { LogReport } from "../../runtime/load-line-log.ts";
+import type { MarkKeeping } from "../../runtime/log-mark.ts";
 import type { MemoryBudget } from "../../runtime/memory-budget.ts";
 import { check } from "../../runtime/validate.ts";
 import type { Book } from "./book.ts";
@@ -37,12 +39,20 @@ export const memoryPerByte = 4;
 /** Damaged lines named in a message; the rest are counted. */
 const linesShown = 10;
 
-/** Opens the log, applies every record to the book. Throws `corrupt` for a newer version. */
-export async function openStore(directory: string, book: Book, budget?: MemoryBudget): Promise<Store> {
+/**
+ * Opens the log, applies every record to the book. Throws `corrupt` for a newer version, and for a log that is not what
+ * was acknowledged.
+ */
+export async function openStore(
+  directory: string,
+  book: Book,
+  { kept, budget }: { kept: MarkKeeping; budget?: MemoryBudget },
+): Promise<Store> {
   await removeUnfinished(directory);
   const log = await openLineLog<LogRecord>({
     path: join(directory, logName),
     ...logFormat,
+    kept,
     replay: (record) => book.apply(check(LogRecord, record, "a record")),
     ...(budget && { memory: { budget, perByte: memoryPerByte } }),
   });

@@ -1,17 +1,20 @@
 /** What providers took today: kept over restarts, gone with the day, never wrong by a damaged file. */
 import { afterEach, expect, test } from "bun:test";
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createLog } from "../../../runtime/log.ts";
 import { openSpendBook } from "../../../workers/chatd/spend-book.ts";
 import { temporaryDirectory } from "../../support/in-process.ts";
+import { keptIn } from "../../support/marked.ts";
 import { makeSmallDisk, mountable } from "../../support/small-disk.ts";
 
 const directories: { remove: () => void }[] = [];
 const fresh = (): string => {
   const directory = temporaryDirectory("spend");
   directories.push(directory);
-  return directory.path;
+  const path = join(directory.path, "chatd");
+  mkdirSync(path);
+  return path;
 };
 afterEach(() => {
   for (const { remove } of directories.splice(0)) remove();
@@ -25,24 +28,24 @@ const at = (now: { ms: number }) => ({ now: () => now.ms, after: () => () => {} 
 test("sums outlive the process and end with the day", async () => {
   const directory = fresh();
   const now = { ms: noon };
-  const first = await openSpendBook(directory, { clock: at(now), log });
+  const first = await openSpendBook(directory, { clock: at(now), log, ...(await keptIn(directory)) });
   first.add("a", { usd: 1.5, tokens: 10 });
   first.add("a", { usd: 0.5, tokens: 5 });
   await first.close();
-  const second = await openSpendBook(directory, { clock: at(now), log });
+  const second = await openSpendBook(directory, { clock: at(now), log, ...(await keptIn(directory)) });
   expect(second.spent("a")).toEqual({ usd: 2, tokens: 15 });
   expect(second.spent("b")).toEqual({ usd: 0, tokens: 0 });
   now.ms += 12 * 60 * 60 * 1000;
   expect(second.spent("a")).toEqual({ usd: 0, tokens: 0 });
   await second.close();
-  const third = await openSpendBook(directory, { clock: at(now), log });
+  const third = await openSpendBook(directory, { clock: at(now), log, ...(await keptIn(directory)) });
   expect(third.spent("a")).toEqual({ usd: 0, tokens: 0 });
 });
 
 test("every damaged file is told and counted anew", async () => {
   const directory = fresh();
   const path = join(directory, "spend.json");
-  const book = await openSpendBook(directory, { clock: at({ ms: noon }), log });
+  const book = await openSpendBook(directory, { clock: at({ ms: noon }), log, ...(await keptIn(directory)) });
   book.add("a", { usd: 1, tokens: 10 });
   await book.close();
   const whole = readFileSync(path);
@@ -53,7 +56,11 @@ test("every damaged file is told and counted anew", async () => {
     ]) {
       writeFileSync(path, bytes);
       lines.length = 0;
-      const opened = await openSpendBook(directory, { clock: at({ ms: noon }), log });
+      const opened = await openSpendBook(directory, {
+        clock: at({ ms: noon }),
+        log,
+        ...(await keptIn(directory)),
+      });
       const told = lines.some((line) => line.includes("damaged"));
       expect([place, told, opened.spent("a").usd]).toEqual([place, true, 0]);
     }
@@ -64,14 +71,16 @@ test("a newer format is refused by name", async () => {
   const directory = fresh();
   const body = JSON.stringify({ version: 2, day: "2026-01-01", spent: {} });
   writeFileSync(join(directory, "spend.json"), JSON.stringify({ crc32: Bun.hash.crc32(body), body }));
-  expect(openSpendBook(directory, { clock: at({ ms: noon }), log })).rejects.toThrow("format 2");
+  await expect(
+    openSpendBook(directory, { clock: at({ ms: noon }), log, ...(await keptIn(directory)) }),
+  ).rejects.toThrow("format 2");
 });
 
 test("a clock that is set back and forward spends no day's budget twice, over a restart as well", async () => {
   const directory = fresh();
   const now = { ms: noon };
   const dayMs = 24 * 60 * 60 * 1000;
-  const book = await openSpendBook(directory, { clock: at(now), log });
+  const book = await openSpendBook(directory, { clock: at(now), log, ...(await keptIn(directory)) });
   book.add("a", { usd: 1, tokens: 1 });
   now.ms = noon - dayMs;
   expect(book.spent("a").usd).toBe(0);
@@ -79,7 +88,7 @@ test("a clock that is set back and forward spends no day's budget twice, over a 
   now.ms = noon + 365 * dayMs;
   expect(book.spent("a").usd).toBe(0);
   await book.close();
-  const again = await openSpendBook(directory, { clock: at(now), log });
+  const again = await openSpendBook(directory, { clock: at(now), log, ...(await keptIn(directory)) });
   now.ms = noon;
   expect(again.spent("a").usd).toBe(1);
   now.ms = noon - dayMs;
@@ -99,7 +108,9 @@ test.skipIf(!mountable.includes("tmpfs"))(
           return () => {};
         },
       };
-      const book = await openSpendBook(disk.path, { clock, log });
+      const place = join(disk.path, "chatd");
+      mkdirSync(place);
+      const book = await openSpendBook(place, { clock, log, ...(await keptIn(place)) });
       disk.fill();
       book.add("a", { usd: 1, tokens: 1 });
       timers.shift()?.();
@@ -107,7 +118,7 @@ test.skipIf(!mountable.includes("tmpfs"))(
       disk.empty();
       timers.shift()?.();
       await book.close();
-      const again = await openSpendBook(disk.path, { clock, log });
+      const again = await openSpendBook(place, { clock, log, ...(await keptIn(place)) });
       expect(again.spent("a").usd).toBe(1);
     } finally {
       disk.remove();

@@ -4,13 +4,14 @@ import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { cp } from "node:fs/promises";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import type { Durable, Finding } from "../../../runtime/durable.ts";
 import { fail } from "../../../runtime/errors.ts";
 import { openDatabase, readState } from "../../../workers/matrixd/lexicon-database.ts";
 import { inspectDatabase } from "../../../workers/matrixd/lexicon-inspect.ts";
 import { copyFiles, copyPoint, findingsOf, flipIn } from "../../support/durable.ts";
 import { temporaryDirectory } from "../../support/in-process.ts";
+import { takeAsTheyAre } from "../../support/marked.ts";
 import { type MatrixdPeers, type MatrixdStack, startMatrixdStack } from "../../support/matrixd-stack.ts";
 
 let stack: MatrixdStack;
@@ -72,10 +73,17 @@ const find = async (name: string, text: string, mode: string, k = 3): Promise<st
   if (status !== 200) throw new Error(JSON.stringify(body));
   return body.hits.map(({ id }: { id: string }) => id);
 };
+/** As a restore leaves it. */
+const asRestored = () => {
+  const files = readdirSync(home(), { recursive: true, withFileTypes: true }).filter((each) => each.isFile());
+  const paths = files.map(({ parentPath, name }) => relative(home(), join(parentPath, name)));
+  return takeAsTheyAre(home(), paths);
+};
 const restoreFrom = (copy: string) =>
   stack.restart(async () => {
     rmSync(home(), { recursive: true });
     await cp(copy, home(), { recursive: true });
+    await asRestored();
   });
 const placesOf = (findings: Finding[]) => findings.map(({ place }) => place);
 const liveFile = (name: string): string => {
@@ -202,7 +210,9 @@ describe("points", () => {
         const state = readState(database);
         database.close();
         expect(state.generation).toBeGreaterThanOrEqual(before.corpus.generation);
-        const problems = [...inspectDatabase(join(copy, file))].flatMap((step) => step.problems);
+        const problems = [...inspectDatabase(join(copy, file), state.generation)].flatMap(
+          (step) => step.problems,
+        );
         expect(problems).toEqual([]);
         const log = await Bun.file(join(copy, "playbooks.log")).text();
         for (const id of before.ids) expect(log).toContain(id);
@@ -327,8 +337,10 @@ describe("inspections", () => {
       "flipped question",
     );
     expect((await stack.verbs.profiles({})).profiles.map(({ name }) => name)).toContain("first");
-    rmSync(join(home(), "jobs.jsonl"));
-    await stack.restart();
+    await stack.restart(async () => {
+      rmSync(join(home(), "jobs.jsonl"));
+      await asRestored();
+    });
   });
 
   test("a playbook whose trace pathwayd does not have is found; one whose trace is retired is not", async () => {

@@ -1,6 +1,6 @@
 /** Jobs: their order, their bounds, what is told of them, and what outlives a process. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { appendFileSync } from "node:fs";
+import { appendFileSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../../../runtime/clock.ts";
 import { fail } from "../../../runtime/errors.ts";
@@ -8,19 +8,22 @@ import { jobEvents } from "../../../runtime/job-events.ts";
 import { createLog } from "../../../runtime/log.ts";
 import { isOver, type Jobs, openJobs, type RunningJob } from "../../../workers/matrixd/jobs.ts";
 import { temporaryDirectory } from "../../support/in-process.ts";
+import { keptIn } from "../../support/marked.ts";
 
 let home: ReturnType<typeof temporaryDirectory>;
 let jobs: Jobs;
 let ids = 0;
 const lines: string[] = [];
-const open = () =>
-  openJobs(join(home.path, "jobs.jsonl"), {
+const open = async () =>
+  openJobs(join(home.path, "matrixd", "jobs.jsonl"), {
+    ...(await keptIn(join(home.path, "matrixd"))),
     clock: systemClock,
     log: createLog("matrixd", "debug", (line) => lines.push(line)),
     newId: () => `job-${++ids}`,
   });
 beforeEach(async () => {
   home = temporaryDirectory("jobs");
+  mkdirSync(join(home.path, "matrixd"));
   ids = 0;
   jobs = await open();
 });
@@ -141,7 +144,10 @@ test("ended jobs are listed after a restart; those that had not ended have faile
   const record = JSON.stringify({ ...jobs.get(job_id), job_id: "killed", state: "running" });
   const crc32 = Bun.hash.crc32(record).toString(16).padStart(8, "0");
   await jobs.stop();
-  appendFileSync(join(home.path, "jobs.jsonl"), `{"crc32":"${crc32}","record":${record}}\n{"crc32":"12`);
+  appendFileSync(
+    join(home.path, "matrixd", "jobs.jsonl"),
+    `{"crc32":"${crc32}","record":${record}}\n{"crc32":"12`,
+  );
   jobs = await open();
   expect(jobs.get(job_id)).toMatchObject({ state: "done", embedded: 7 });
   expect(jobs.get("killed")).toMatchObject({ state: "failed", error: { type: "interrupted" } });

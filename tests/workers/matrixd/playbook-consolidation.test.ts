@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { makeDirectory } from "../../../runtime/files.ts";
 import { openLineLog } from "../../../runtime/line-log.ts";
 import { temporaryDirectory } from "../../support/in-process.ts";
+import { keptIn } from "../../support/marked.ts";
 import {
   type PlaybookStack,
   type PlaybookStackOptions,
@@ -42,6 +43,7 @@ async function startWith(stored: readonly Stored[], options: PlaybookStackOption
     path: join(directory, "playbooks.log"),
     format: "lakehouse.playbooks",
     version: 1,
+    kept: await keptIn(directory),
     replay: () => {},
   });
   await log.rewrite(

@@ -3,9 +3,13 @@ import { afterEach, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Durable } from "../../../runtime/durable.ts";
-import { copyPoint, findingsOf, flipIn } from "../../support/durable.ts";
+import { findingsOf, flipIn, restorePoint } from "../../support/durable.ts";
 import { temporaryDirectory } from "../../support/in-process.ts";
-import { type InProcessObserverd, startObserverd } from "../../support/observerd-stack.ts";
+import {
+  type InProcessObserverd,
+  type ObserverdOptions,
+  startObserverd,
+} from "../../support/observerd-stack.ts";
 
 /** Files begin and go all the time. */
 const small = { segment_bytes: 8192, retained_bytes: 120_000, chat_calls: false };
@@ -21,8 +25,11 @@ const directory = (): string => {
   directories.push(made);
   return made.path;
 };
-const start = async (dataDir: string): Promise<InProcessObserverd> => {
-  const started = await startObserverd({ dataDir, section: small });
+const start = async (
+  dataDir: string,
+  more: Pick<ObserverdOptions, "adopted"> = {},
+): Promise<InProcessObserverd> => {
+  const started = await startObserverd({ dataDir, section: small, ...more });
   open.push(started);
   return started;
 };
@@ -56,7 +63,7 @@ test("a point taken while files begin and go has all that was acknowledged, and 
     const point = await durableOf(observer).point();
     const after = await observer.peer.verbs.stats({});
     const copy = directory();
-    const paths = await copyPoint(point, join(copy, "observerd"));
+    const paths = await restorePoint(point, join(copy, "observerd"));
     firsts.add(paths.filter((path) => path.startsWith("operations-")).sort()[0] ?? "");
     const restored = await start(copy);
     expect(restored.running.notReady?.()).toEqual([]);
@@ -110,7 +117,12 @@ test("the remedy is true: without the line that cannot be read the service is wh
   expect(finding?.remedy).toContain("delete line 3 of reviews.log (sed -i 3d)");
   await open.pop()?.stop();
   await Bun.$`sed -i 3d ${log}`;
-  const again = await start(path);
+  const missing = await start(path);
+  expect(missing.running.notReady?.()).toEqual([expect.stringContaining("--adopt=observerd/reviews.log")]);
+  await open.pop()?.stop();
+  const again = await start(path, {
+    adopted: (place) => finding?.remedy.includes(`--adopt=${place}`) ?? false,
+  });
   expect(again.running.notReady?.()).toEqual([]);
   expect(await findingsOf(durableOf(again))).toEqual([]);
 });

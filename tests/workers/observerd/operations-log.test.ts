@@ -15,9 +15,10 @@ import { defaults } from "../../../runtime/config.ts";
 import { createLog } from "../../../runtime/log.ts";
 import type { Line } from "../../../workers/observerd/operations-line.ts";
 import { type OperationsLog, openOperationsLog } from "../../../workers/observerd/operations-log.ts";
-import { segmentNumbers, segmentPath } from "../../../workers/observerd/operations-segment.ts";
+import { segmentName, segmentNumbers, segmentPath } from "../../../workers/observerd/operations-segment.ts";
 import { createState, type State } from "../../../workers/observerd/operations-state.ts";
 import { temporaryDirectory } from "../../support/in-process.ts";
+import { keptIn, takeAsTheyAre } from "../../support/marked.ts";
 
 const home = temporaryDirectory("operations-log");
 afterAll(home.remove);
@@ -47,6 +48,7 @@ async function opened(directory: string, limits: Limits = {}): Promise<Opened> {
   const applied: Line[] = [];
   const log = await openOperationsLog({
     directory,
+    kept: await keptIn(directory),
     state,
     segmentBytes,
     retainedBytes,
@@ -145,6 +147,10 @@ describe("files", () => {
   });
 });
 
+/** What the files are now was never more: as a crash leaves them, or a restore. */
+const asTheyAre = async (directory: string) =>
+  takeAsTheyAre(directory, (await segmentNumbers(directory)).map(segmentName));
+
 describe("a crash", () => {
   test("at any byte of the newest file loses no whole line and counts none twice", async () => {
     const { directory } = await filled(23);
@@ -159,6 +165,7 @@ describe("a crash", () => {
       const copy = fresh();
       cpSync(directory, copy, { recursive: true });
       truncateSync(segmentPath(copy, newest), cut);
+      await asTheyAre(copy);
       const again = await opened(copy);
       const own = whole.subarray(0, cut).toString().split("\n").slice(0, -1);
       const lines = own.filter((line) => line.includes('"operation":')).length;
@@ -179,6 +186,7 @@ describe("a crash", () => {
       const newest = (await segmentNumbers(directory)).at(-1) ?? 0;
       const head = readFileSync(segmentPath(directory, 1), "utf8").split("\n")[0];
       writeFileSync(segmentPath(directory, newest + 1), `${head}\n`);
+      await asTheyAre(directory);
       const again = await opened(directory);
       expect(seen(again)).toEqual(before);
       await again.log.close();
@@ -252,6 +260,7 @@ describe("damage", () => {
     const path = segmentPath(directory, 2);
     const lines = readFileSync(path, "utf8").split("\n");
     writeFileSync(path, [...lines.slice(0, -3), ""].join("\n"));
+    await asTheyAre(directory);
     const again = await opened(directory, { ringOperations: 5 });
     expect(again.state.stats.read()).toEqual(before.stats);
     for await (const _ of again.log.lines());
@@ -294,6 +303,7 @@ test("a mark stands or falls with its operation", async () => {
   const path = segmentPath(directory, (await segmentNumbers(directory)).at(-1) ?? 0);
   const { size } = statSync(path);
   truncateSync(path, size - 5);
+  await asTheyAre(directory);
   const again = await opened(directory);
   expect(total(again)).toBe(5);
   expect(again.state.marks()).toEqual(chat(2));

@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { openReviews } from "../../../workers/observerd/review-log.ts";
 import { temporaryDirectory } from "../../support/in-process.ts";
+import { keptIn } from "../../support/marked.ts";
 import { observerdDirectory } from "../../support/observerd-stack.ts";
 import { taskOf } from "../../support/review-writer.ts";
 import { seeded } from "../../support/seeded.ts";
@@ -37,7 +38,10 @@ test(`${kills} kills, seed ${seed}`, async () => {
     const first = kill * 10_000 + 1;
     for (const [n, id] of await killedAfter(own.path, 5 + Math.floor(random() * 200), first))
       acknowledged.set(n, id);
-    const reviews = await openReviews({ directory: observerdDirectory(own.path) });
+    const reviews = await openReviews({
+      directory: observerdDirectory(own.path),
+      ...(await keptIn(observerdDirectory(own.path))),
+    });
     expect(reviews.problems()).toEqual([]);
     const found = new Map(
       (await Array.fromAsync(reviews.all())).map(({ review, task }) => [review.id, task]),

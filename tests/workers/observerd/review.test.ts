@@ -1,6 +1,6 @@
 /** The review verb: durable before it answers, and the model asked only when the rules are not sure. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
-import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { InputOf, ReplyOf } from "../../../runtime/contract.ts";
 import { fail } from "../../../runtime/errors.ts";
@@ -9,6 +9,7 @@ import { openReviews } from "../../../workers/observerd/review-log.ts";
 import { runCases } from "../../support/api-case.ts";
 import { startContractPeer } from "../../support/contract-peer.ts";
 import { type InProcess, temporaryDirectory } from "../../support/in-process.ts";
+import { keptIn } from "../../support/marked.ts";
 import {
   type InProcessObserverd,
   observerdDirectory,
@@ -57,7 +58,10 @@ const unsure = {
 };
 const review = (input: typeof sure) => service.peer.verbs.review(input);
 const logged = async () => {
-  const reviews = await openReviews({ directory: observerdDirectory(directory.path) });
+  const reviews = await openReviews({
+    directory: observerdDirectory(directory.path),
+    ...(await keptIn(observerdDirectory(directory.path))),
+  });
   const all = await Array.fromAsync(reviews.all());
   await reviews.close();
   return all;
@@ -203,14 +207,16 @@ test("a damaged review is told of and passed over; a line cut short is dropped",
     task: `task ${n}`,
     output: "line\nfeed and ünïcode",
   });
-  const first = await openReviews({ directory: own.path });
+  const place = observerdDirectory(own.path);
+  mkdirSync(place);
+  const first = await openReviews({ directory: place, ...(await keptIn(place)) });
   await Promise.all([1, 2, 3].map((n) => first.add(judged(n))));
   expect(first.problems()).toEqual([]);
   await first.close();
-  const path = join(own.path, "reviews.log");
+  const path = join(place, "reviews.log");
   writeFileSync(path, readFileSync(path, "utf8").replace("task 2", "task 9"));
   appendFileSync(path, '{"crc32":"00');
-  const second = await openReviews({ directory: own.path });
+  const second = await openReviews({ directory: place, ...(await keptIn(place)) });
   expect(second.problems()).toEqual([
     expect.stringContaining("reviews.log: 1 damaged lines were skipped, the first at line 3"),
   ]);

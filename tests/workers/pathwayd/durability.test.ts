@@ -4,11 +4,13 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../../../runtime/clock.ts";
 import { fail } from "../../../runtime/errors.ts";
+import { makeDirectory } from "../../../runtime/files.ts";
 import { createBook } from "../../../workers/pathwayd/book.ts";
 import { createTimes } from "../../../workers/pathwayd/instant.ts";
 import { planAdd, planReplay } from "../../../workers/pathwayd/plan.ts";
 import { openStore } from "../../../workers/pathwayd/store.ts";
 import { createWriter } from "../../../workers/pathwayd/writer.ts";
+import { keptIn, takeAsTheyAre } from "../../support/marked.ts";
 import { forgeLog, logPath, type Memory, perTest, readLog } from "../../support/pathwayd-stack.ts";
 
 const stack = perTest();
@@ -89,6 +91,7 @@ describe("damage", () => {
     const path = stack.directory();
     const lines = (await filled(path)).toString().split("\n");
     writeFileSync(logPath(path), lines.filter((_, at) => at !== 1 && at !== 3).join("\n"));
+    await takeAsTheyAre(join(path, "pathwayd"), ["traces.log"]);
     let memory = await stack.start(path);
     expect(memory.notReady()).toEqual([
       expect.stringContaining("2 changes are lost (sequence 1, 3)"),
@@ -182,9 +185,10 @@ test("a log that takes long is read in the background; until then every verb say
 
 describe("writing", () => {
   test("a batch that cannot be stored is refused whole, leaves nothing, and the next is stored", async () => {
-    const path = stack.directory();
+    const path = join(stack.directory(), "pathwayd");
+    await makeDirectory(path);
     const book = createBook({ onContent: () => {} });
-    const store = await openStore(path, book);
+    const store = await openStore(path, book, { kept: await keptIn(path) });
     let full = false;
     const writer = createWriter({
       book,
@@ -219,7 +223,7 @@ describe("writing", () => {
     expect(book.lastSequence()).toBe(3);
     await writer.stop();
     const again = createBook({ onContent: () => {} });
-    await (await openStore(path, again)).close();
+    await (await openStore(path, again, { kept: await keptIn(path) })).close();
     expect(again.entries.map(({ head }) => head)).toEqual(book.entries.map(({ head }) => head));
     expect(again.missing()).toEqual([]);
   });
