@@ -40,7 +40,7 @@ interface Kind {
 const ofKind = (type: string, notation: Notation) => (cell: string) =>
   `strlen(${cell}) <= ${charactersMax} AND NOT ${isNullWord(cell)} AND ${holds(cell, type, notation)}`;
 
-const kinds: readonly Kind[] = [
+export const kinds: readonly Kind[] = [
   {
     name: "number",
     holds: (cell) =>
@@ -61,27 +61,57 @@ const nearMin = 2;
 /** Columns that are counted through all rows; the others are only numbered. */
 const columnsMax = 50;
 
+const spaces = "[ \\t\\x{A0}]*";
+/** What every value of a kind looks like, and not much else: one look a value, where the kinds cost a dozen. */
+export const anyKind = `${spaces}(${[
+  "[-+]?[0-9.]+([eE][-+]?[0-9]+)?",
+  "[-+]?[0-9]{1,3}([, '][0-9]{3})+([.][0-9]+)?",
+  "(?i:true|false)",
+  "[0-9]{4}-[0-9]{2}-[0-9]{2}.*",
+  "[0-9]+([-/.][0-9]+){2}",
+].join("|")})${spaces}`;
+
+const enough = (values: number, filled: number): boolean => values >= nearMin && values >= filled * nearShare;
+const unpivoted = (sample: string, columns: readonly Column[]): string =>
+  `${sample} UNPIVOT (value FOR name IN (${columns.map(({ cell }) => cell).join(", ")}))`;
+const filled = `count(*) FILTER (NOT ${isNullWord("value")}) AS filled`;
+
+/** The columns of which so many values look like one of a kind that they may be nearly of it. */
+async function worthALook(session: Session, columns: readonly Column[], sample: string): Promise<Column[]> {
+  const rows = await session.run(
+    `SELECT name, ${filled}, count(*) FILTER (regexp_full_match(value, ${literal(anyKind)})) AS alike
+    FROM ${unpivoted(sample, columns)} GROUP BY name`,
+  );
+  const worth = new Set(
+    rows.filter((row) => enough(Number(row.alike), Number(row.filled))).map((row) => row.name),
+  );
+  return columns.filter(({ cell }) => worth.has(cell));
+}
+
 /** The kind that most values of each column are of, by the first rows. */
-async function nearlyTyped(session: Session, columns: readonly Column[], sample: string) {
+async function nearlyTyped(session: Session, all: readonly Column[], sample: string) {
+  const columns = await worthALook(session, all, sample);
+  if (columns.length === 0) return [];
   // Most texts are words, by their first character: they are not worth a cast.
   const isOne = (kind: Kind) =>
     `CASE WHEN regexp_matches(value, ${literal(begins)}) THEN ${kind.holds("value")} ELSE false END`;
   const counts = kinds.map((kind) => `count(*) FILTER (${isOne(kind)}) AS ${identifier(kind.name)}`);
   const rows = await session.run(
-    `SELECT name, count(*) FILTER (NOT ${isNullWord("value")}) AS filled,
+    `SELECT name, ${filled},
       count(*) FILTER (regexp_full_match(value, ${literal(identifierPattern)})) AS identifiers, ${counts.join(", ")}
-    FROM ${sample} UNPIVOT (value FOR name IN (${columns.map(({ cell }) => cell).join(", ")})) GROUP BY name`,
+    FROM ${unpivoted(sample, columns)} GROUP BY name`,
   );
   const byCell = new Map(rows.map((row) => [String(row.name), row]));
   return columns.flatMap((column) => {
     const row = byCell.get(column.cell) ?? {};
     const countOf = ({ name }: Kind) => Number(row[name] ?? 0);
     const kind = kinds.reduce((best, each) => (countOf(each) > countOf(best) ? each : best));
-    const enough = countOf(kind) >= nearMin && countOf(kind) >= Number(row.filled) * nearShare;
     // 01/02 may be in January as well as in February.
     const formats = kinds.filter((each) => each.format !== undefined && countOf(each) === countOf(kind));
     if (kind.name === "number" && Number(row.identifiers) > 0) return [];
-    return enough ? [{ column, kind, formats: formats.flatMap(({ format = "" }) => format) }] : [];
+    return enough(countOf(kind), Number(row.filled))
+      ? [{ column, kind, formats: formats.flatMap(({ format = "" }) => format) }]
+      : [];
   });
 }
 
