@@ -2,13 +2,21 @@
 
 const hintsMax = 3;
 const namesMax = 10_000;
+/** Pairs of letters that are compared in all: a hint is worth a few milliseconds. */
+const comparedMax = 2_000_000;
 
 /** Names a few letters away, or that begin with the one given. */
 export function nearNames(name: string, names: readonly string[]): string[] {
   const lower = name.toLowerCase();
   const far = Math.max(2, Math.floor(lower.length / 3));
+  let compared = 0;
+  const within = ({ length }: string) => {
+    compared += lower.length * length;
+    return compared <= comparedMax;
+  };
   return names
     .slice(0, namesMax)
+    .filter(within)
     .map((candidate) => ({ candidate, away: away(lower, candidate.toLowerCase(), far) }))
     .filter(({ away }) => away <= far)
     .sort((left, right) => left.away - right.away)

@@ -6,22 +6,28 @@ const lineMax = 16 * 1024 * 1024;
 /** Complete lines as they come, and what stands after the last of them. Throws RangeError for an endless line. */
 export async function* linesOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   const decoder = new TextDecoder();
-  let rest = "";
+  /** Of a line that has not ended: put together once, however many pieces it comes in. */
+  let begun: string[] = [];
+  let length = 0;
+  const ended = (last: string): string => {
+    const line = begun.length === 0 ? last : begun.join("") + last;
+    begun = [];
+    length = 0;
+    return line.endsWith("\r") ? line.slice(0, -1) : line;
+  };
   for await (const bytes of body) {
-    // What stood there already holds no line's end.
-    const searched = rest.length;
-    rest += decoder.decode(bytes, { stream: true });
+    const text = decoder.decode(bytes, { stream: true });
     let from = 0;
-    for (let end = rest.indexOf("\n", searched); end >= 0; end = rest.indexOf("\n", from)) {
-      yield rest.charCodeAt(end - 1) === 13
-        ? rest.slice(from, Math.max(from, end - 1))
-        : rest.slice(from, end);
+    for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n", from)) {
+      yield ended(text.slice(from, end));
       from = end + 1;
     }
-    rest = rest.slice(from);
-    if (rest.length > lineMax) throw new RangeError(`a line of more than ${lineMax} characters`);
+    if (from === text.length) continue;
+    begun.push(text.slice(from));
+    length += text.length - from;
+    if (length > lineMax) throw new RangeError(`a line of more than ${lineMax} characters`);
   }
-  rest += decoder.decode();
+  const rest = begun.join("") + decoder.decode();
   if (rest !== "") yield rest;
 }
 

@@ -137,14 +137,16 @@ function parseTypes(text: string): Map<string, AskedType> {
 const expectedForm = 'expected col:TYPE,col:TYPE or {"col":"TYPE"}';
 
 function* typesInList(text: string): Generator<[name: string, type: string]> {
+  // No two parts of it take the same blanks: else many of them would cost the square of their number.
   const pattern =
-    /\s*(?:"((?:[^"]|"")+)"|([^",:]+?))\s*:\s*([A-Za-z0-9_]+(?: [A-Za-z]+)*(?:\s*\([^)]*\))?)\s*(,|$)/y;
+    /(?:\s*"((?:[^"]|"")+)"\s*|([^",:]+)):\s*([A-Za-z0-9_]+(?: [A-Za-z]+)*(?:\s*\([^)]*\))?)\s*(,|$)/y;
   while (pattern.lastIndex < text.length) {
     const at = pattern.lastIndex;
     const found = pattern.exec(text);
-    if (!found)
+    const name = found?.[1]?.replaceAll('""', '"') ?? found?.[2]?.trim();
+    if (!found || !name)
       throw fail("invalid_field", `types: ${expectedForm}; cannot read '${text.slice(at, at + 60)}'`);
-    yield [found[1]?.replaceAll('""', '"') ?? found[2] ?? "", found[3] ?? ""];
+    yield [name, found[3] ?? ""];
   }
 }
 

@@ -30,7 +30,7 @@ export function canonicalNumber(text: string): string {
 const numbersOf = (text: string): string[] => (text.match(numberPattern) ?? []).map(canonicalNumber);
 
 /** `1.` and `2)` at the beginning of a line count the line. */
-const withoutListMarks = (text: string): string => text.replace(/^\s*\d{1,3}[.)]\s/gm, "");
+const withoutListMarks = (text: string): string => text.replace(/^[^\S\n]*\d{1,3}[.)]\s/gm, "");
 
 const quotePattern = /["“]([^"“”\n]{3,300})["”]/g;
 /** Capitalised words in a row, or an identifier such as OSHA-10. */

@@ -35,7 +35,7 @@ const asksForJson =
 
 /** The JSON text of an output: the whole, or what stands in its one code fence. */
 function jsonText(output: string): string {
-  const fence = /```(?:json)?\s*\n([\s\S]*?)\n?```/i.exec(output);
+  const fence = /```(?:json)?[^\S\n]*\n([\s\S]*?)\n?```/i.exec(output);
   return (fence?.[1] ?? output).trim();
 }
 
@@ -60,7 +60,8 @@ const truncated: Rule = ({ output }) => {
   if (text === "") return [];
   const found: Finding[] = [];
   const detail = (why: string) => ({ rule: "truncated_output", weight: heavy + 0.5, detail: why });
-  if ((text.match(/^\s*```/gm)?.length ?? 0) % 2 === 1) found.push(detail("a code block is never closed"));
+  if ((text.match(/^[^\S\n]*```/gm)?.length ?? 0) % 2 === 1)
+    found.push(detail("a code block is never closed"));
   else if (unfinished.test(text)) found.push(detail(`the output ends with ${quoted(text.slice(-40))}`));
   return found;
 };

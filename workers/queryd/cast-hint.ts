@@ -37,17 +37,23 @@ function typeFor(types: string): string | undefined {
   return /\bTIMESTAMP\b/.test(types) ? "TIMESTAMP" : /\b(DATE|TIME)\b/.exec(types)?.[0];
 }
 
+/**
+ * Characters that are looked at on either side of the place: no name is longer, and an expression that begins anywhere
+ * costs the square of what it looks at.
+ */
+const nearMax = 400;
+
 /** The column, where it is plain to see. */
 function columnOf(message: string, sql: string, at: number | undefined): string | undefined {
   const source = /when casting from source column (.+)$/s.exec(message)?.[1];
   if (source !== undefined)
     return /^[A-Za-z_]\w*$/.test(source) ? source : `"${source.replaceAll('"', '""')}"`;
   if (at === undefined) return undefined;
-  const here = sql.slice(at);
+  const here = sql.slice(at, at + nearMax);
   if (/^\w/.test(here) && !/^(between|in|not)\b/i.test(here)) return argument.exec(here)?.[1];
   const alone = /'\W+\(VARCHAR\)'/.test(message);
   const textFirst = !alone && /of type VARCHAR|'[^'(]*\(VARCHAR\b/.test(message);
-  const before = nameBefore.exec(sql.slice(0, at))?.[1];
+  const before = nameBefore.exec(sql.slice(Math.max(0, at - nearMax), at))?.[1];
   const after = nameAfter.exec(here.replace(/^\W+?(?=[\s\w"])/, ""))?.[1];
   return textFirst ? (before ?? after) : after;
 }

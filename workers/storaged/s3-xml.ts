@@ -13,9 +13,19 @@ const decode = (text: string): string =>
     return decimal === undefined ? (entities.get(name) ?? whole) : String.fromCodePoint(Number(decimal));
   });
 
-/** The content of every element of that name, still XML. */
-export const elements = (xml: string, name: string): string[] =>
-  [...xml.matchAll(new RegExp(`<${name}(?:\\s[^>]*)?>(.*?)</${name}>`, "gs"))].map((match) => match[1] ?? "");
+/** The content of every element of that name, still XML; one that is not closed is none, nor is what follows it. */
+export function elements(xml: string, name: string): string[] {
+  const opening = new RegExp(`<${name}(?:\\s[^<>]*)?>`, "g");
+  const closing = `</${name}>`;
+  const found: string[] = [];
+  for (let open = opening.exec(xml); open; open = opening.exec(xml)) {
+    const end = xml.indexOf(closing, opening.lastIndex);
+    if (end < 0) break;
+    found.push(xml.slice(opening.lastIndex, end));
+    opening.lastIndex = end + closing.length;
+  }
+  return found;
+}
 
 /** The text of the first element of that name. */
 export const textOf = (xml: string, name: string): string | undefined => {

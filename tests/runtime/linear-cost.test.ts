@@ -1,0 +1,327 @@
+/**
+ * What we parse ourselves costs in proportion to its length, whatever stands in it: eight times as much of the worst input
+ * that is known for each parser takes about eight times the processor time. Of a square it would take 64 times.
+ */
+import { expect, test } from "bun:test";
+import { addressList, forwardedFor } from "../../runtime/addresses.ts";
+import { chooseEncoding } from "../../runtime/answer-encoding.ts";
+import { parseToml } from "../../runtime/config-file.ts";
+import { parseFilter } from "../../runtime/filter.ts";
+import { parseJson as parseSent } from "../../runtime/json.ts";
+import { parseRows } from "../../runtime/json-rows.ts";
+import { nearNames } from "../../runtime/nearest.ts";
+import { isAsSent } from "../../runtime/path-as-sent.ts";
+import { parseSqlType } from "../../runtime/sql-type.ts";
+import { eventsOf } from "../../workers/chatd/event-lines.ts";
+import { layoutOf } from "../../workers/ingestd/csv-layout.ts";
+import { marksOf, parseRow } from "../../workers/ingestd/csv-rows.ts";
+import { createCsvScan } from "../../workers/ingestd/csv-scan.ts";
+import { addValue, emptyShape } from "../../workers/ingestd/json-shape.ts";
+import { parseJson } from "../../workers/ingestd/json-value.ts";
+import { multipart } from "../../workers/ingestd/multipart.ts";
+import { readingOf } from "../../workers/ingestd/reading.ts";
+import { whyText } from "../../workers/ingestd/why.ts";
+import { matchExpression } from "../../workers/matrixd/lexicon-read.ts";
+import { requests } from "../../workers/observerd/otlp-encoding/messages.ts";
+import { decodeMessage } from "../../workers/observerd/otlp-encoding/protobuf.ts";
+import { claimsOf } from "../../workers/observerd/review-claims.ts";
+import { formRules } from "../../workers/observerd/review-form.ts";
+import { chooseFormat } from "../../workers/queryd/accept.ts";
+import { castHint } from "../../workers/queryd/cast-hint.ts";
+import { readStatement } from "../../workers/queryd/statement.ts";
+import { readPageToken } from "../../workers/storaged/page-token.ts";
+import { readVerdict } from "../../workers/storaged/preconditions.ts";
+import { parseRange } from "../../workers/storaged/range.ts";
+import { elements } from "../../workers/storaged/s3-xml.ts";
+import { checkArrowStream } from "../../workers/vectord/arrow-stream.ts";
+import { processorMs } from "../support/processor-time.ts";
+
+type Input = string | Buffer;
+/** Inputs of so many characters, each of which an impatient parser would look at again and again. */
+type Worst = Record<string, (size: number) => Input>;
+
+const of =
+  (unit: string, before = "", after = "") =>
+  (size: number) =>
+    before + unit.repeat(Math.ceil(size / unit.length)) + after;
+
+const drain = async (all: AsyncIterable<unknown>) => {
+  for await (const one of all) if (one === undefined) break;
+};
+async function* chunks(input: Input, bytes = 1000) {
+  const buffer = Buffer.from(input as string);
+  for (let at = 0; at < buffer.length; at += bytes) yield buffer.subarray(at, at + bytes);
+}
+const csvHead = (input: Input, reading = {}) =>
+  layoutOf(
+    { head: Buffer.from(input as string), whole: false, markBytes: 0 },
+    { reading: { nulls: [], types: new Map(), ...reading }, columnsMax: 4096 },
+  );
+const marks = marksOf({ delimiter: ",", quote: '"', escape: "\\" });
+const list = [{ mediaType: "application/json", name: "json" }] as const;
+
+/** Of each parser: how it is called, its worst inputs, and how long the longer of them is. */
+const parsers: Record<string, { parse: (input: Input) => unknown; worst: Worst; size?: number }> = {
+  statements: {
+    parse: (sql) => readStatement(String(sql)),
+    worst: {
+      dollars: of("$a "),
+      "dollar tags": of("$a$b$"),
+      "open comments": of("/*"),
+      semicolons: of(";", "SELECT 1"),
+      quotes: of("'", "SELECT "),
+      escapes: of("\\'", "SELECT E'"),
+      dashes: of("-- \n"),
+      digits: of("1.", "SELECT "),
+      blanks: of(" \t", "SELECT ", "1"),
+      options: of("ANALYZE,", "EXPLAIN (", ") SELECT 1"),
+    },
+  },
+  "cast hints": {
+    parse: (sql) =>
+      castHint(
+        "Cannot compare values of type VARCHAR and type INTEGER_LITERAL",
+        String(sql),
+        String(sql).length,
+      ),
+    worst: {
+      words: of("a.", "SELECT ", "!"),
+      blanks: of(" ", "SELECT a", "= 1"),
+      quotes: of('"', "SELECT "),
+    },
+  },
+  filters: {
+    parse: (text) => parseFilter(JSON.parse(String(text))),
+    worst: {
+      lists: (size) => `{"a":{"$in":[${Array.from({ length: Math.min(60_000, size / 6) }, (_, at) => at)}]}}`,
+      parts: (size) => `{"$and":[${Array(Math.ceil(size / 10)).fill('{"a":1}')}]}`,
+    },
+    size: 64_000,
+  },
+  types: {
+    parse: (text) => parseSqlType(String(text)),
+    worst: {
+      fields: (size) =>
+        `STRUCT(${Array.from({ length: Math.ceil(size / 12) }, (_, at) => `f${at} INTEGER`)})`,
+      lists: of("[]", "INTEGER"),
+      structs: of("STRUCT(a "),
+      names: (size) => `STRUCT("${'""'.repeat(size / 2)}" INTEGER)`,
+      blanks: of(" ", "INTEGER"),
+      texts: (size) => `ENUM(${Array.from({ length: Math.ceil(size / 8) }, (_, at) => `'v${at}'`)})`,
+    },
+  },
+  "heads of CSV": {
+    parse: (input) => csvHead(input),
+    worst: {
+      "line feeds": of("\n", "a\n"),
+      "carriage returns": of("\r", "a\r"),
+      delimiters: of(",", "a\n"),
+      quotes: of('"', "a\n"),
+      "short rows": of("1;2\n", "a;b\n"),
+      "line feeds first": of("\n"),
+    },
+    size: 200_000,
+  },
+  "comments of CSV": {
+    parse: (input) => csvHead(input, { comment: "#" }),
+    worst: { "above the table": of("#\n"), "below its names": of("#\n", "a\n") },
+    size: 200_000,
+  },
+  "rows of CSV": {
+    parse: (input) => parseRow(Buffer.from(input as string), 0, true, marks),
+    worst: { escapes: of('\\"', '"'), quotes: of('""', '"'), delimiters: of(","), lines: of("\n", '"') },
+    size: 300_000,
+  },
+  "the scan of CSV": {
+    parse: (input) =>
+      createCsvScan(marksOf({ delimiter: ",", quote: '"' }), 1).push(Buffer.from(input as string)),
+    worst: { lines: of("\n"), quotes: of('"a"\n'), delimiters: of(","), pairs: of("\r\n") },
+    size: 300_000,
+  },
+  "lines of JSON": {
+    parse: (text) => addValue(emptyShape(), parseJson(String(text))),
+    worst: {
+      quotes: of('\\"', '{"a":"', '"}'),
+      backslashes: of("\\\\", '{"a":"', '"}'),
+      "open text": of("\\", '{"a":"'),
+      blanks: of(" ", '{"a":', "1}"),
+      numbers: (size) => `{"a":[${Array(Math.ceil(size / 2)).fill(1)}]}`,
+      digits: of("9", '{"a":', "}"),
+      exponent: of("9", '{"a":1e', "}"),
+      keys: (size) => `{${Array.from({ length: Math.ceil(size / 10) }, (_, at) => `"k${at}":1`)}}`,
+    },
+  },
+  "bodies of JSON": {
+    parse: (text) => parseSent(String(text)),
+    worst: {
+      numbers: (size) => `[${Array(Math.ceil(size / 20)).fill("9007199254740993.5")}]`,
+      "tiny numbers": of("e-", '["', '"]'),
+      digits: of("1", "[", "]"),
+      texts: of('"e-400",', "[", '""]'),
+    },
+  },
+  "lists of JSON": {
+    parse: (text) => parseRows(String(text)),
+    worst: { rows: (size) => `[${Array(Math.ceil(size / 8)).fill("[1,2]")}]`, digits: of("1", "[[", "]]") },
+  },
+  forms: {
+    parse: (body) => drain(multipart(chunks(body), "multipart/form-data; boundary=B")),
+    worst: {
+      "line ends": of("\r", '--B\r\nContent-Disposition: form-data; name="file"\r\n\r\n', "\r\n--B--"),
+      "beginnings of boundaries": of(
+        "\r\n--",
+        '--B\r\nContent-Disposition: form-data; name="file"\r\n\r\n',
+        "\r\n--B--",
+      ),
+      header: of("; ", "--B\r\nContent-Disposition: form-data", "\r\n\r\n"),
+    },
+  },
+  "types that are asked for": {
+    parse: (types) => readingOf({ types: String(types) }),
+    worst: {
+      blanks: of(" ", "a"),
+      words: of("a "),
+      colons: of(":"),
+      quotes: of('"'),
+      columns: of("a:INTEGER,"),
+    },
+    size: 60_000,
+  },
+  reasons: {
+    parse: (text) => whyText([{ text: String(text), line: 1 }]),
+    worst: {
+      blanks: of(" ", "a", "b"),
+      "blanks between": of("a "),
+      thousands: of(",000", "1", "x"),
+      digits: of("0", "", "x"),
+      dots: of("1.", "", "x"),
+    },
+  },
+  "near names": {
+    parse: (name) => nearNames(String(name), Array(1000).fill(`${name}`.slice(0, 300))),
+    worst: { letters: of("ab") },
+    size: 16_000,
+  },
+  "words of questions": { parse: (text) => matchExpression(String(text)), worst: { words: of("a b ") } },
+  claims: {
+    parse: (text) => claimsOf(String(text)),
+    worst: {
+      digits: of("1"),
+      commas: of("1,"),
+      words: of("a: "),
+      blanks: of(" ", "a", "b"),
+      bars: of("|"),
+      lines: of("\n"),
+      stars: of("*"),
+      ticks: of("`"),
+      brackets: of("["),
+    },
+  },
+  "forms of outputs": {
+    parse: (output) => formRules({ task: "answer in JSON", output: String(output), evidence: [] }),
+    worst: {
+      lines: of("\n"),
+      "an open fence": of("\n", "```"),
+      "open fences": of("```\n\n"),
+      brackets: of("[insert "),
+      braces: of("{{"),
+      commas: of(", ", "", "x"),
+      words: of("json "),
+    },
+  },
+  "spans in protobuf": {
+    parse: (bytes) => decodeMessage(bytes as Buffer, requests.traces),
+    worst: {
+      "empty messages": (size) => Buffer.alloc(size, Buffer.from([0x0a, 0])),
+      bytes: (size) => Buffer.alloc(size, 8),
+    },
+  },
+  "Arrow streams": {
+    parse: (bytes) => checkArrowStream(bytes as Buffer),
+    worst: {
+      "empty messages": (size) => Buffer.alloc(size, Buffer.from([255, 255, 255, 255, 8, 0, 0, 0])),
+      zeros: (size) => Buffer.alloc(size),
+    },
+  },
+  "event streams": {
+    parse: (text) => drain(eventsOf(chunks(text))),
+    worst: {
+      "one line": of("data"),
+      colons: of(":", "data"),
+      data: of("data: a\n"),
+      lines: of("\n"),
+      pairs: of("\r\n"),
+    },
+    size: 2_000_000,
+  },
+  XML: {
+    parse: (xml) => elements(String(xml), "Key"),
+    worst: {
+      openings: of("<Key>"),
+      "open tags": of("<Key "),
+      closings: of("</Key>"),
+      pairs: of("<Key>a</Key>"),
+    },
+  },
+  settings: {
+    parse: (text) => parseToml(String(text), "a.toml"),
+    worst: {
+      keys: (size) => Array.from({ length: Math.ceil(size / 8) }, (_, at) => `k${at} = 1`).join("\n"),
+      comments: of("#\n"),
+      lists: (size) => `a = [${Array(Math.ceil(size / 2)).fill(1)}]`,
+    },
+  },
+  headers: {
+    parse: (header) => {
+      const value = String(header);
+      parseRange(value);
+      chooseEncoding(value);
+      forwardedFor(value, addressList([]));
+      readVerdict(new Headers({ "if-none-match": value.trim() || "x" }), "e");
+      return chooseFormat(value, list);
+    },
+    worst: {
+      blanks: of(" ", "bytes=", "x"),
+      commas: of(","),
+      entries: of("gzip;q=0.1, "),
+      tags: of('"a", '),
+      digits: of("1", "bytes="),
+    },
+  },
+  "page tokens": {
+    parse: (token) => readPageToken(String(token), () => undefined),
+    worst: { letters: of("a"), brackets: of(Buffer.from("[[[").toString("base64url")) },
+  },
+  addresses: {
+    parse: (path) => isAsSent(`http://localhost/${path}`, String(path).split("/")),
+    worst: { segments: of("a/"), slashes: of("/"), escapes: of("%41"), broken: of("%") },
+  },
+};
+
+/** Below this nothing can be told: the system counts hundredths of a second. */
+const leastMs = 20;
+const costOf = async (deed: () => unknown): Promise<number> => {
+  const costs: number[] = [];
+  for (let round = 0; round < 3; round++)
+    costs.push(
+      await processorMs(async () => {
+        try {
+          await deed();
+        } catch {
+          // A refusal costs, too.
+        }
+      }),
+    );
+  return Math.min(...costs);
+};
+
+const rows = Object.entries(parsers).flatMap(([name, { parse, worst, size = 200_000 }]) =>
+  Object.entries(worst).map(([what, make]) => ({ name, what, parse, make, size })),
+);
+
+test.each(rows)("$name: $what", async ({ parse, make, size }) => {
+  const [few, many] = [make(size / 8), make(size)];
+  await costOf(() => parse(few));
+  const less = await costOf(() => parse(few));
+  expect(await costOf(() => parse(many))).toBeLessThan(24 * Math.max(leastMs, less));
+});
