@@ -76,8 +76,15 @@ export const Manifest = closed({
   created_at: t.String({ format: "date-time" }),
 });
 
-/** A dataset whose latest manifest is damaged or of a newer format: it answers `corrupt` until that is repaired. */
-export const Unreadable = closed({ name: t.String(), reason: t.String() });
+/**
+ * A dataset that is registered and cannot be read: `corrupt` where its manifests are damaged, missing or of a newer
+ * format, `memory_full` where they do not fit.
+ */
+export const Unreadable = closed({
+  name: t.String(),
+  type: t.Union([t.Literal("corrupt"), t.Literal("memory_full")]),
+  reason: t.String(),
+});
 const unreadable = t.Optional(t.Array(Unreadable));
 
 /** A dataset in a list: the manifest without its objects. */

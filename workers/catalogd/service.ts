@@ -180,7 +180,10 @@ function writeVerbs(
 
 function readVerbs(registry: Registry, changes: Changes): Pick<VerbsOf<Catalogd>, Read> {
   const unreadable = () => {
-    const damaged = registry.damaged().map(({ name, reason }) => ({ name, reason }));
+    const damaged = registry.damaged().map(({ name, reason, closed }) => {
+      const type = closed ? ("memory_full" as const) : ("corrupt" as const);
+      return { name, type, reason };
+    });
     return damaged.length > 0 ? { unreadable: damaged } : {};
   };
   return {

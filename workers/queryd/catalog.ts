@@ -3,15 +3,20 @@ import type { Static } from "@sinclair/typebox";
 import type { Peer } from "../../runtime/contract.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
 import { describe, type Log } from "../../runtime/log.ts";
-import type { Catalogd, Manifest as ManifestSchema } from "../catalogd/contract.ts";
+import type {
+  Catalogd,
+  Manifest as ManifestSchema,
+  Unreadable as UnreadableSchema,
+} from "../catalogd/contract.ts";
 
 export type Manifest = Static<typeof ManifestSchema>;
+export type Unreadable = Static<typeof UnreadableSchema>;
 
 export interface Snapshot {
   etag: string;
   datasets: ReadonlyMap<string, Manifest>;
   /** Why datasets that are registered cannot be read, by name. */
-  unreadable: ReadonlyMap<string, string>;
+  unreadable: ReadonlyMap<string, Unreadable>;
 }
 
 export interface Catalog {
@@ -46,7 +51,7 @@ export function createCatalog(options: {
       const datasets = new Map(reply.removed ? snapshot?.datasets : []);
       for (const name of reply.removed ?? []) datasets.delete(name);
       for (const manifest of reply.manifests) datasets.set(manifest.name, manifest);
-      const unreadable = new Map(reply.unreadable?.map(({ name, reason }) => [name, reason]));
+      const unreadable = new Map(reply.unreadable?.map((one) => [one.name, one]));
       const fresh = { etag: reply.catalog_etag, datasets, unreadable };
       await onChange(fresh);
       snapshot = fresh;

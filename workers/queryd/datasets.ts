@@ -54,9 +54,13 @@ function find(name: string, { datasets }: Snapshot): Manifest | undefined {
 }
 
 function unknown(name: string, snapshot: Snapshot, place: unknown): ServiceError {
-  const closed = [...snapshot.unreadable].find(([each]) => fold(each) === fold(name));
+  const closed = [...snapshot.unreadable.values()].find((each) => fold(each.name) === fold(name));
+  if (closed?.type === "corrupt")
+    return fail("corrupt", `dataset '${closed.name}' cannot be read: ${closed.reason}`, { details: place });
   if (closed)
-    return fail("unavailable", `dataset '${closed[0]}' cannot be read now: ${closed[1]}`, { details: place });
+    return fail("unavailable", `dataset '${closed.name}' cannot be read now: ${closed.reason}`, {
+      details: place,
+    });
   const near = nearNames(name, [...snapshot.datasets.keys()]);
   const hint = near.length > 0 ? `; did you mean ${near.join(" or ")}?` : "; SHOW TABLES lists them";
   return fail("sql_error", `there is no dataset '${name.slice(0, 200)}'${hint}`, { details: place });

@@ -77,7 +77,7 @@ export const corrupt = (manifest: Manifest, key: string, reason: string, cause?:
 export function explain(cause: unknown, manifest: Manifest, key: string): unknown {
   if (!(cause instanceof ServiceError)) return cause;
   if (cause.type === "not_found") return corrupt(manifest, key, "it is missing", cause);
-  if (cause.type === "corrupt") return corrupt(manifest, key, "its bytes do not match its checksum", cause);
+  if (cause.type === "corrupt") return corrupt(manifest, key, cause.message, cause);
   if (cause.type === "unavailable" || cause.type === "deadline_exceeded" || cause.type === "bad_gateway") {
     return fail("unavailable", `dataset '${manifest.name}' cannot be read now: ${cause.message}`, {
       retryAfterSeconds: 1,

@@ -5,6 +5,7 @@
 import { join } from "node:path";
 import type { Static } from "@sinclair/typebox";
 import { readOrNull } from "../../runtime/files.ts";
+import type { Deps } from "../../runtime/service.ts";
 import { check } from "../../runtime/validate.ts";
 import type { Bucket, Conditions, ObjectInfo, Upload } from "./bucket.ts";
 import type { BucketRegistry } from "./bucket-registry.ts";
@@ -12,16 +13,32 @@ import { FormerEtag, formerEtagsFile } from "./contract.ts";
 
 type Known = Map<string, { now: string; before: string }>;
 
-/** The buckets, in which what was restored has the etags from before. Throws when the list of these is damaged. */
-export async function withFormerEtags(registry: BucketRegistry, directory: string): Promise<BucketRegistry> {
+/**
+ * The buckets, in which what was restored has the etags from before. Throws when the list of these is damaged, or is not
+ * the one that was there at the first start.
+ */
+export async function withFormerEtags(
+  registry: BucketRegistry,
+  { directory, marks, adopted }: Pick<Deps, "directory" | "marks" | "adopted">,
+): Promise<BucketRegistry> {
   const path = join(directory, formerEtagsFile);
   const bytes = await readOrNull(path);
-  if (bytes === null) return registry;
+  const { sha256 } = marks.get(formerEtagsFile) ?? {};
+  const found = bytes ? new Bun.CryptoHasher("sha256").update(bytes).digest("hex") : "";
+  if (sha256 !== undefined && sha256 !== found && !adopted(`storaged/${formerEtagsFile}`))
+    throw new Error(
+      `${path} is ${bytes ? "not what the restore wrote" : "missing"}, and objects would have other etags than the catalog names: put it back, or restore the backup once more, into a new directory; or take what is there: bun run supervisor --adopt=storaged/${formerEtagsFile}`,
+    );
+  if (bytes === null) {
+    marks.remove(formerEtagsFile);
+    return registry;
+  }
   const former = new Map<string, Known>();
   for (const line of new TextDecoder().decode(bytes).split("\n").slice(0, -1)) {
     const { bucket, key, now, before } = parse(line, path);
     former.set(bucket, (former.get(bucket) ?? new Map()).set(key, { now, before }));
   }
+  if (sha256 !== found) marks.set(formerEtagsFile, { sha256: found });
   const buckets = new Map(
     registry.all().map((bucket) => {
       const { name } = bucket.describe();

@@ -32,10 +32,7 @@ interface Where {
 export async function createStoraged(deps: Deps): Promise<Running<Storaged>> {
   const { config, clock, log, metrics } = deps;
   const gate = createChangeGate();
-  const registry = watchedBuckets(
-    await withFormerEtags(await openBucketRegistry(deps), deps.directory),
-    gate,
-  );
+  const registry = watchedBuckets(await withFormerEtags(await openBucketRegistry(deps), deps), gate);
   const journal = await openErrorJournal(deps.directory, config.storaged.error_journal_max_bytes);
   const operations = createOperations({ metrics, journal, clock, log });
 

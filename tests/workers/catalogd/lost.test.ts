@@ -69,7 +69,7 @@ const expectClosed = async (text: string, name = "a") => {
   expect(reasons()).toEqual([expect.stringContaining(`dataset '${name}': `)]);
   expect(reasons()[0]).toContain(text);
   const { datasets, unreadable } = await catalog.verbs.list({});
-  expect(unreadable).toEqual([{ name, reason: expect.stringContaining(text) }]);
+  expect(unreadable).toEqual([{ name, type: "corrupt", reason: expect.stringContaining(text) }]);
   expect(datasets.map((each) => each.name)).toEqual(["well"]);
   expect((await catalog.verbs.snapshot({})).unreadable).toEqual(unreadable);
   const found = (await damage()).filter(({ place }) => place.includes(`/manifests/${name}/`));

@@ -41,7 +41,7 @@ test("a start serves what fits, names the rest, and loses nothing", async () => 
     message: reason,
   });
   expect(catalog.catalogd.running.notReady?.()).toEqual([reason]);
-  expect((await catalog.verbs.list({})).unreadable).toEqual([{ name: "large", reason }]);
+  expect((await catalog.verbs.list({})).unreadable).toEqual([{ name: "large", type: "memory_full", reason }]);
   await catalog.stop();
 
   catalog = await startCatalog(path);

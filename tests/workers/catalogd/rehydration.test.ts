@@ -63,7 +63,7 @@ const expectHurt = async (reason: string) => {
   const { reasons } = await ready();
   expect(reasons).toEqual([expect.stringContaining(reason)]);
   expect(reasons[0]).toContain(file);
-  const unreadable = [{ name: "hurt", reason: expect.stringContaining(reason) }];
+  const unreadable = [{ name: "hurt", type: "corrupt" as const, reason: expect.stringContaining(reason) }];
   const { datasets, ...list } = await catalog.verbs.list({});
   expect(list.unreadable).toEqual(unreadable);
   expect(datasets.map(({ name }) => name)).toEqual(["well"]);

@@ -1,7 +1,8 @@
 /** Objects that a restore put elsewhere, with the etags from before. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { writeFileSync } from "node:fs";
+import { rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Mark, Marks } from "../../../runtime/marks/marks.ts";
 import type { Bucket } from "../../../workers/storaged/bucket.ts";
 import type { BucketRegistry } from "../../../workers/storaged/bucket-registry.ts";
 import { formerEtagsFile } from "../../../workers/storaged/contract.ts";
@@ -17,6 +18,18 @@ describe("an object that was restored elsewhere", () => {
   let registry: BucketRegistry;
   let bucket: Bucket;
   let now = "";
+  const known = new Map<string, Mark>();
+  const adoptedPlaces: string[] = [];
+  /** What a start is given; `known` are its marks. */
+  const kept = () => ({
+    directory: home.path,
+    marks: {
+      get: (name: string) => known.get(name),
+      set: (name: string, mark: Mark) => void known.set(name, mark),
+      remove: (name: string) => void known.delete(name),
+    } as Marks,
+    adopted: (place: string) => adoptedPlaces.includes(place),
+  });
   beforeAll(async () => {
     const newId = () => crypto.randomUUID();
     const inner = await openLocalBucket({ name: "primary", root: join(home.path, "primary"), newId });
@@ -25,7 +38,7 @@ describe("an object that was restored elsewhere", () => {
     await store(inner, "b", "1");
     const line = { bucket: "primary", key: "a", now, before: "former-1" };
     writeFileSync(join(home.path, formerEtagsFile), `${JSON.stringify(line)}\n`);
-    bucket = (await withFormerEtags(registry, home.path)).get("primary");
+    bucket = (await withFormerEtags(registry, kept())).get("primary");
   });
   afterAll(() => home.remove());
 
@@ -51,10 +64,30 @@ describe("an object that was restored elsewhere", () => {
     await bucket.remove("a", { ifMatch: info.etag }, signal);
   });
 
+  test.each([
+    ["emptied", () => writeFileSync(join(home.path, formerEtagsFile), "")],
+    ["cut by one byte", () => truncateSync(join(home.path, formerEtagsFile), 20)],
+    ["removed", () => rmSync(join(home.path, formerEtagsFile))],
+  ])("a list that is %s is told, until that is accepted", async (name, harm) => {
+    const line = { bucket: "primary", key: "b", now, before: "former-2" };
+    writeFileSync(join(home.path, formerEtagsFile), `${JSON.stringify(line)}\n`);
+    known.clear();
+    await withFormerEtags(registry, kept());
+    await withFormerEtags(registry, kept());
+    harm();
+    const why = name === "removed" ? /etags\.jsonl is missing/ : /etags\.jsonl is not what the restore wrote/;
+    expect(withFormerEtags(registry, kept())).rejects.toThrow(why);
+    adoptedPlaces.push("storaged/etags.jsonl");
+    await withFormerEtags(registry, kept());
+    adoptedPlaces.pop();
+    await withFormerEtags(registry, kept());
+    known.clear();
+  });
+
   test("a damaged list is told with what to do", async () => {
     for (const line of ['{"bucket":', '{"bucket":1}']) {
       writeFileSync(join(home.path, formerEtagsFile), `${line}\n`);
-      const opening = withFormerEtags(registry, home.path);
+      const opening = withFormerEtags(registry, kept());
       expect(opening).rejects.toThrow(/etags\.jsonl is damaged: restore the backup once more/);
       await opening.catch(() => undefined);
     }
