@@ -1,7 +1,8 @@
 /** `bun run supervisor [--only NAME,…] [--config FILE] [--section.key=value …]` */
 import http from "node:http";
 import { join } from "node:path";
-import { systemClock } from "./clock.ts";
+import { createAdoption, isUsed } from "./adoption.ts";
+import { systemClock, timestamp } from "./clock.ts";
 import { loadConfig } from "./config.ts";
 import { ConfigError } from "./config-error.ts";
 import { claimDescriptors, keepReserve } from "./descriptors.ts";
@@ -9,13 +10,15 @@ import { lackingVariables } from "./environment.ts";
 import { makeDirectory, ownerOnly } from "./files.ts";
 import { headBytesRead } from "./guard.ts";
 import { lockDirectory } from "./lock.ts";
-import { createLog, describe } from "./log.ts";
+import { createLog, describe, type Log } from "./log.ts";
 import { notifyReloading, notifySystemd } from "./notify.ts";
 import { refuseOpenBinds } from "./reload.ts";
 import { createReloading } from "./reloading.ts";
 import { refuseUnfinishedRestore } from "./restore-mark.ts";
 import { loadSecrets } from "./secrets.ts";
-import type { ServiceSection } from "./settings.ts";
+import { beginFolders } from "./service-folder.ts";
+import type { Config, ServiceSection } from "./settings.ts";
+import { storeFile } from "./store/store.ts";
 import { type Supervisor, startSupervisor } from "./supervisor.ts";
 import { watchTerminal } from "./terminal.ts";
 import { ownThreadId, readThread } from "./thread-time.ts";
@@ -24,6 +27,7 @@ import { topology } from "./topology.ts";
 const help = `bun run supervisor [options]
   --only NAME[,NAME…]    run only these services; they reach the others by their url
   --config FILE          instead of lakehouse.toml
+  --adopt PLACE[,PLACE…] accept, at this start, what is there instead of what the store expects; /readyz names the places
   --SECTION.KEY=VALUE    any key of lakehouse.toml, as --gateway.bind=127.0.0.1:8080
   --help
 `;
@@ -32,12 +36,13 @@ interface Arguments {
   only: ServiceSection[];
   file?: string;
   flags: string[];
+  adopt: string[];
 }
 
 function parseArguments(words: readonly string[]): Arguments {
-  const parsed: Arguments = { only: Object.keys(topology) as ServiceSection[], flags: [] };
+  const parsed: Arguments = { only: Object.keys(topology) as ServiceSection[], flags: [], adopt: [] };
   const rest = words.flatMap((word) =>
-    /^--(only|config)=/.test(word)
+    /^--(only|config|adopt)=/.test(word)
       ? [word.slice(0, word.indexOf("=")), word.slice(word.indexOf("=") + 1)]
       : [word],
   );
@@ -45,6 +50,7 @@ function parseArguments(words: readonly string[]): Arguments {
     const word = rest[at] ?? "";
     if (word === "--only") parsed.only = services(rest[++at]);
     else if (word === "--config") parsed.file = required(word, rest[++at]);
+    else if (word === "--adopt") parsed.adopt.push(...required(word, rest[++at]).split(","));
     else if (word.startsWith("--") && word.includes("=")) parsed.flags.push(word.slice(2));
     else throw new ConfigError(`unexpected argument '${word}'\n${help}`);
   }
@@ -75,7 +81,7 @@ async function main(): Promise<void> {
   Object.assign(http, { maxHeaderSize: headBytesRead });
   const words = process.argv.slice(2);
   if (words.includes("--help")) return void process.stdout.write(help);
-  const { only, file, flags } = parseArguments(words);
+  const { only, file, flags, adopt } = parseArguments(words);
   const sources = { ...(file !== undefined && { file }), flags, env: process.env };
   const loaded = loadConfig(sources);
   const { config, warnings } = loaded;
@@ -84,6 +90,7 @@ async function main(): Promise<void> {
   refuseOpenBinds(config, only);
   loadSecrets(config.secrets_path);
   refuseUnfinishedRestore(config.data_dir, process.env);
+  refuseUnknownPlaces(adopt, only, config);
   const lacking = lackingVariables(process.env);
   if (Object.keys(lacking).length > 0) {
     replaceImage({ ...process.env, ...lacking });
@@ -95,6 +102,9 @@ async function main(): Promise<void> {
     await makeDirectory(directory);
     lockDirectory(directory);
   }
+  const adoption = createAdoption(adopt, log);
+  const now = () => timestamp(systemClock);
+  await beginFolders({ dataDir: config.data_dir, services: only, adoption, log, now });
   if (ownThreadId() === undefined)
     log.warn(
       "the system does not tell what a thread does (no /proc): a service that hangs is reported, not replaced",
@@ -104,11 +114,13 @@ async function main(): Promise<void> {
     config,
     topology,
     only,
+    adopt,
     clock: systemClock,
     log,
     readThread,
   });
   keepReserve({ clock: systemClock, log });
+  tellUnused(adopt, [...adoption.asked(), ...supervisor.asked()], { config, log });
   const reload = createReloading({ sources, first: loaded, only, log, apply: supervisor.reload });
   const ready = `READY=1\nSTATUS=running ${only.join(", ")}`;
   signals.arm(supervisor, async () => {
@@ -120,6 +132,34 @@ async function main(): Promise<void> {
   const silence = notifySystemd(ready);
   if (silence !== undefined)
     log.warn("systemd could not be told that the start is done", { reason: silence });
+}
+
+/** A place is a bucket, a service's folder, a file in one, or the store's record. */
+function refuseUnknownPlaces(adopt: readonly string[], only: readonly string[], { buckets }: Config): void {
+  const known = [...Object.keys(buckets), ...only, storeFile];
+  const isLog = (place: string) => only.some((name) => place.startsWith(`${name}/`));
+  const strange = adopt.find((place) => !known.includes(place) && !isLog(place));
+  if (strange === undefined) return;
+  throw new ConfigError(
+    `--adopt: there is no place '${strange}'; expected a bucket (${Object.keys(buckets).join(", ")}), a service's folder ` +
+      `(${only.join(", ")}), a file in one (as ${only[0]}/NAME) or ${storeFile}`,
+  );
+}
+
+/** Buckets are left out, of which storaged tells, and files in folders, which services may read after their start. */
+function tellUnused(
+  adopt: readonly string[],
+  asked: readonly string[],
+  { config, log }: { config: Config; log: Log },
+): void {
+  const isToldHere = (place: string) => !Object.hasOwn(config.buckets, place) && !place.includes("/");
+  const unused = adopt.filter((place) => isToldHere(place) && !isUsed(place, asked));
+  if (unused.length === 0) return;
+  const open = asked.filter((place) => !adopt.some((given) => isUsed(given, [place])));
+  log.warn("nothing is to be adopted there: it is as the store expects it", {
+    places: unused,
+    to_be_adopted: open,
+  });
 }
 
 /** Starts this program anew in the same process. Returns only where the system cannot. */

@@ -18,8 +18,8 @@ export interface Init {
   peers: Record<string, PeerLink>;
   /** The services as they are at this start, itself included. */
   services: ServiceStatus[];
-  /** Places that the operator accepts as they stand. */
-  adopted?: string[];
+  /** Places that the operator accepts as they stand: runtime/adoption.ts. */
+  adopted: readonly string[];
 }
 
 export type ToWorker =
@@ -35,7 +35,8 @@ export type ToWorker =
 export type FromWorker =
   /** Its first word: the system's number of its thread, where the system tells one. */
   | { type: "thread"; id: number | undefined }
-  | { type: "ready"; port: number }
+  /** `asked`: the places that had to be adopted, or were refused. */
+  | { type: "ready"; port: number; asked: string[] }
   /** It could not start, or met an error it did not expect; it closes down by itself and says `closed`. */
   | { type: "fatal"; message: string; code?: string }
   | { type: "pong" }

@@ -8,6 +8,7 @@ import type { Metrics } from "./metrics.ts";
 import type { Secrets } from "./secrets.ts";
 import type { Face } from "./serve.ts";
 import type { Config } from "./settings.ts";
+import type { Adopted } from "./store/store.ts";
 
 /** What the runtime hands to every service's `create`; `Peers` are the services it declared to call. */
 export interface Deps<Peers extends Record<string, Contract> = Record<never, never>> {
@@ -25,7 +26,7 @@ export interface Deps<Peers extends Record<string, Contract> = Record<never, nev
   /** How far what this service keeps has come; kept apart from it. */
   marks: Marks;
   /** Whether the operator has accepted what is at this place as it stands, by `--adopt=pathwayd/traces.log`. */
-  adopted: (place: string) => boolean;
+  adopted: Adopted;
   peers: { [N in keyof Peers]: Peer<Peers[N]> };
   /** The services of this process as the supervisor last saw them. */
   system: () => ServiceStatus[];
@@ -39,6 +40,8 @@ export interface ServiceDefinition<
   contract: C;
   /** Must be what `topology.ts` declares as its calls. */
   peers?: Peers;
+  /** It keeps in its directory what it cannot do without: where that is gone, it is refused as a whole. */
+  keepsState?: true;
   create: (deps: Deps<Peers>) => Promise<Running<C>>;
   /** Adds routes of its own to the HTTP face: only the gateway does. */
   mount?: (face: Face, deps: Deps<Peers>) => void;

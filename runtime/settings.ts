@@ -117,6 +117,11 @@ export const settings = {
       "longest silence of an S3 server, in milliseconds",
     ),
     s3_retries: integer(3, [0, 10], "tries again after an S3 server's 500, 503 or dropped connection"),
+    s3_lease_ms: integer(
+      30 * second,
+      [second, 10 * minute],
+      "how long an S3 bucket stays held by a Lakehouse that does not renew that, in milliseconds",
+    ),
   },
   buckets: tables(
     { primary: { kind: "local" } },

@@ -15,10 +15,14 @@ import { createWiring, type Slot } from "./wiring.ts";
 export interface SupervisorOptions extends ThreadsOptions {
   /** The services to run in this process. */
   only: readonly ServiceSection[];
+  /** What an operator accepts at this start; no restart of a service accepts anything. */
+  adopt?: readonly string[];
 }
 
 export interface Supervisor {
   status: () => ServiceStatus[];
+  /** The places that services asked to be adopted at their first start. */
+  asked: () => string[];
   /** Takes on what changed in the configuration; resolves when it holds in every service that runs. */
   reload: (live: Live) => Promise<void>;
   /** Ends one service as a crash would, for drills and tests; it is restarted by the rules. */
@@ -35,11 +39,12 @@ const fatalCodes = new Set(["EADDRINUSE", "EACCES", "EADDRNOTAVAIL"]);
  * failure of a service leaves it to the restart rules while the others start.
  */
 export async function startSupervisor(options: SupervisorOptions): Promise<Supervisor> {
-  const { topology, only, clock, log } = options;
+  const { topology, only, clock, log, adopt = [] } = options;
   let { config } = options;
   const slots = new Map(only.map((name) => [name, emptySlot(name, config)]));
   const nodes = restrict(topology, only);
   let stopping = false;
+  const adopted = firstStarts(adopt);
   const status = () => [...slots.values()].map(statusOf);
   const broadcast = () => {
     for (const { unit, state } of slots.values())
@@ -56,13 +61,13 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     if (slot?.unit === unit && !stopping) setState(slot, noteHealth(slot, unit, health, log));
   });
   const launch = (slot: Slot, unit = threads.start(slot.name)): Promise<Ended | undefined> => {
-    slot.unit = unit;
-    const { name } = slot;
-    unit.begin({ type: "init", name, config, peers: linksOf(name), services: status() });
+    const { name } = Object.assign(slot, { unit });
+    const init = { type: "init", name, config, peers: linksOf(name), services: status() } as const;
+    unit.begin({ ...init, adopted: adopted.by(slot) });
     void unit.ended.then((end) => onEnd(slot, unit, end));
-    const ready = unit.ready.then((port) => {
-      slot.url = urlOf(config[name].bind, port);
-      slot.startedAt = timestamp(clock);
+    const ready = unit.ready.then(({ port, asked }) => {
+      adopted.note(slot, asked);
+      Object.assign(slot, { url: urlOf(config[name].bind, port), startedAt: timestamp(clock) });
       setState(slot, "ready");
       rewireCallersOf(name);
       log.info("service ready", { name, address: slot.url });
@@ -108,7 +113,20 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     config = { ...config, ...live };
     return tellAll(slots.values(), live);
   };
-  return { status, reload, stop, kill: (name) => void slots.get(name)?.unit?.stop(0) };
+  return { status, asked: adopted.asked, reload, stop, kill: (name) => void slots.get(name)?.unit?.stop(0) };
+}
+
+/** What is accepted at the first start of each service, and what was asked for then. */
+function firstStarts(given: readonly string[]) {
+  const asked = new Set<string>();
+  const isFirst = ({ startedAt }: Slot) => startedAt === undefined;
+  return {
+    by: (slot: Slot) => (isFirst(slot) ? given : []),
+    note: (slot: Slot, places: readonly string[]) => {
+      if (isFirst(slot)) for (const place of places) asked.add(place);
+    },
+    asked: () => [...asked],
+  };
 }
 
 /** Milliseconds until it is started again, or undefined when it was restarted too often. */

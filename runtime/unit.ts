@@ -25,8 +25,8 @@ export interface Ended {
 export interface Unit {
   /** Lets the service start, once: until then its thread loads its modules and waits. */
   begin: (init: Init) => void;
-  /** The port it listens on; rejects with an Ended when it ends first. */
-  ready: Promise<number>;
+  /** The port it listens on, and the places it asked to be adopted; rejects with an Ended when it ends first. */
+  ready: Promise<{ port: number; asked: string[] }>;
   /** Resolves when it hangs for the first time: it may still become ready. */
   hung: Promise<void>;
   /** Resolves once, when the thread is gone. */
@@ -49,7 +49,7 @@ const threadNumber = fileURLToPath(new URL("./thread-number.ts", import.meta.url
 export function startUnit(options: UnitOptions): Unit {
   const { name, worker, endsItself, settings } = options;
   const thread = new Worker(worker, { name, preload: [threadNumber] } as WorkerOptions);
-  const ready = Promise.withResolvers<number>();
+  const ready = Promise.withResolvers<{ port: number; asked: string[] }>();
   const ended = Promise.withResolvers<Ended>();
   ready.promise.catch(() => {});
   let cause: Ended | undefined;
@@ -64,7 +64,7 @@ export function startUnit(options: UnitOptions): Unit {
     if (message.type === "thread") pulse.setThread(message.id);
     if (message.type === "ready") {
       isReady = true;
-      ready.resolve(message.port);
+      ready.resolve(message);
     }
     if (message.type === "reloaded") reloads.done();
     if (message.type === "fatal") {

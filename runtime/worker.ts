@@ -2,18 +2,20 @@
 
 import { join } from "node:path";
 import { parentPort } from "node:worker_threads";
+import { createAdoption } from "./adoption.ts";
 import { createAnswerHold } from "./answer-hold.ts";
 import { type AddressOf, createChangingGate, sameProcess } from "./auth.ts";
-import { systemClock } from "./clock.ts";
+import { systemClock, timestamp } from "./clock.ts";
 import { deepFreeze, parseBind, urlOf } from "./config.ts";
 import type { Contract, Running } from "./contract.ts";
+import type { Durable } from "./durable.ts";
 import { durable, durableDoors } from "./durable-doors.ts";
 import { errorCode, makeDirectory } from "./files.ts";
 import { openIdempotency, withAnswers } from "./idempotency.ts";
 import { counted, createInvoke } from "./invoke.ts";
 import { createLinks } from "./links.ts";
 import { createLog, describe, type Log } from "./log.ts";
-import { type Marks, openMarks } from "./marks/marks.ts";
+import { openMarks } from "./marks/marks.ts";
 import { createMetrics } from "./metrics.ts";
 import type { FromWorker, Init, PeerLink, ToWorker } from "./protocol.ts";
 import type { Live } from "./reload.ts";
@@ -22,6 +24,13 @@ import { servePort } from "./rpc.ts";
 import { loadSecrets } from "./secrets.ts";
 import { createFace, type Face, type RawHandler } from "./serve.ts";
 import type { Deps, ServiceDefinition, ServiceStatus } from "./service.ts";
+import {
+  type FolderState,
+  folderState,
+  refusingIdempotency,
+  refusingService,
+  withFolderState,
+} from "./service-folder.ts";
 import type { Config, ServiceSection } from "./settings.ts";
 
 interface Parent {
@@ -80,9 +89,9 @@ export function runService<C extends Contract, P extends Record<string, Contract
       case "init":
         log = createLog(message.name, message.config.log.level);
         begin(definition, message, log).then(
-          ({ life, port }) => {
+          ({ life, port, asked }) => {
             started.resolve(life);
-            say({ type: "ready", port });
+            say({ type: "ready", port, asked });
           },
           (error) => {
             started.reject(error);
@@ -124,9 +133,13 @@ function act(life: Life, message: ToWorker): void {
 type Handlers = Record<string, RawHandler>;
 type Readiness = Pick<Running<Contract>, "notReady" | "othersNotReady">;
 
-const reasonsOf = async (running: Readiness, marks: Marks, draining: boolean): Promise<string[]> => [
+const reasonsOf = async (
+  running: Readiness,
+  own: readonly string[],
+  draining: boolean,
+): Promise<string[]> => [
+  ...own,
   ...(draining ? ["stopping"] : []),
-  ...marks.problems(),
   ...(running.notReady?.() ?? []),
   ...((await running.othersNotReady?.()) ?? []),
 ];
@@ -139,14 +152,14 @@ async function begin<C extends Contract, P extends Record<string, Contract>>(
   definition: ServiceDefinition<C, P>,
   init: Init,
   log: Log,
-): Promise<{ life: Life; port: number }> {
+): Promise<{ life: Life; port: number; asked: string[] }> {
   const { contract } = definition;
   const [name, config] = [init.name, deepFreeze(init.config)];
   const section = config[name];
   const { peers, relink, present } = createLinks(definition.peers ?? ({} as P), init.peers, config);
-  const { directory, marks, idempotency, close } = await openKept(name, config.data_dir, log);
+  const { directory, folder, marks, idempotency, close } = await openKept(name, config.data_dir, log);
+  const adoption = createAdoption(init.adopted, log);
   const metrics = createMetrics();
-  const newId = () => crypto.randomUUID();
   let system = init.services;
   const deps: Deps<P> = {
     config,
@@ -155,25 +168,26 @@ async function begin<C extends Contract, P extends Record<string, Contract>>(
     metrics,
     secrets: loadSecrets(config.secrets_path),
     idempotency,
-    newId,
+    newId: () => crypto.randomUUID(),
     directory,
     marks,
-    adopted: (place) => init.adopted?.includes(place) ?? false,
+    adopted: adoption.adopted,
     peers,
     system: () => system,
   };
 
-  const running = await definition.create(deps);
+  const running = refusingService(definition, folder) ?? (await definition.create(deps));
   const plain = createInvoke(contract, running.verbs, { idempotency, log });
   const invoke = counted(contract, plain, { metrics, clock: systemClock });
   const { host, port } = parseBind(section.bind);
   let draining = false;
-  const notReady = () => reasonsOf(running, marks, draining);
+  const notReady = () => reasonsOf(running, [...folder.reasons, ...marks.problems()], draining);
   const answers = createAnswerHold(systemClock);
-  const doors = durableDoors({ name, durable: withAnswers(deps, name, running.durable), answers, ...deps });
+  const kept = keptBy(deps, name, running.durable, folder);
+  const doors = durableDoors({ ...deps, name, durable: kept, answers });
   const { gate, addressOf, change } = createChangingGate(config.auth, host);
-  const door = { ...doorLimits(section, addressOf), answers, clock: systemClock };
-  const face = createFace({ name, gate, log, metrics, newId, notReady, ...door });
+  const door = { ...doorLimits(section, addressOf), answers };
+  const face = createFace({ ...deps, name, gate, notReady, ...door });
   mount(face, contract, { invoke, raw: running.raw as unknown as Handlers, doors: doors.raw });
   definition.mount?.(face, deps);
   const listening = face.listen(host, port);
@@ -205,20 +219,24 @@ async function begin<C extends Contract, P extends Record<string, Contract>>(
       await close();
     },
   };
-  return { life, port: listening.port };
+  return { life, port: listening.port, asked: adoption.asked() };
 }
 
-/** What the runtime keeps for a service. */
+const keptBy = (deps: { directory: string }, name: string, own: Durable | undefined, folder: FolderState) =>
+  withFolderState(withAnswers(deps, name, own), name, folder);
+
+/** What the runtime keeps for a service, and its folder. */
 async function openKept(name: string, dataDir: string, log: Log) {
   const directory = join(dataDir, name);
   await makeDirectory(directory);
+  const folder = await folderState(name, { dataDir, now: () => timestamp(systemClock), log });
   const marks = await openMarks({ dataDir, service: name, clock: systemClock, log });
-  const idempotency = await openIdempotency(directory, systemClock, log);
+  const idempotency = refusingIdempotency(folder) ?? (await openIdempotency(directory, systemClock, log));
   const close = async () => {
     await idempotency.close();
     await marks.close();
   };
-  return { directory, marks, idempotency, close };
+  return { directory, folder, marks, idempotency, close };
 }
 
 /** The doors that every service has. */

@@ -15,6 +15,7 @@ import { inParallel } from "../../runtime/in-parallel.ts";
 import { lockDirectory } from "../../runtime/lock.ts";
 import { markRestored } from "../../runtime/marks/marks.ts";
 import { restoreMark } from "../../runtime/restore-mark.ts";
+import { stampFile } from "../../runtime/store/store.ts";
 import { type FormerEtag, formerEtagsFile } from "../../workers/storaged/contract.ts";
 import type { ProgressBar } from "../progress.ts";
 import type { KeptFile, PointRecord } from "./point-file.ts";
@@ -202,8 +203,7 @@ export async function restoreFiles(
   { dataDir, services }: Target,
   renamed: readonly Static<typeof FormerEtag>[],
 ): Promise<number> {
-  // What storaged wrote for itself while it took the objects.
-  if (services.includes("storaged")) await rm(join(dataDir, "storaged"), { recursive: true, force: true });
+  if (services.includes("storaged")) await emptyFolder(join(dataDir, "storaged"));
   const own = files.filter(({ object, service }) => !object && services.includes(service));
   for (const file of own) {
     const path = join(dataDir, file.service, file.path);
@@ -228,6 +228,12 @@ export async function restoreFiles(
     await writeAtomic(path, renamed.map((line) => `${JSON.stringify(line)}\n`).join(""));
   }
   return own.length;
+}
+
+/** Removes what storaged wrote for itself while it took the objects; its folder stays the one that was begun. */
+async function emptyFolder(path: string): Promise<void> {
+  for (const name of await namesIn(path))
+    if (name !== stampFile) await rm(join(path, name), { recursive: true, force: true });
 }
 
 async function writeDurably(path: string, body: AsyncIterable<Uint8Array>): Promise<void> {

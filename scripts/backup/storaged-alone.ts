@@ -56,7 +56,11 @@ function doorsOf(address: string, token: string): Omit<Storage, "end"> {
     const headers = { ...(init.headers as Record<string, string>), authorization: `Bearer ${token}` };
     const response = await fetch(address + path, { ...init, headers, timeout: false } as RequestInit);
     if (response.ok) return response;
-    throw new BackupError(`storaged answered ${response.status}: ${await response.text()}`);
+    const text = await response.text();
+    const hint = text.includes("of another store")
+      ? "\nA restore writes into empty buckets: empty it wholly, what is under .lakehouse/ too, or name another one"
+      : "";
+    throw new BackupError(`storaged answered ${response.status}: ${text}${hint}`);
   };
   return {
     buckets: async () => {

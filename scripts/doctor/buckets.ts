@@ -6,11 +6,14 @@ import { accessSync, constants, existsSync, mkdtempSync, readFileSync, rmSync } 
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { tokensOf } from "../../runtime/auth.ts";
+import { stampedDirectory } from "../../runtime/service-folder.ts";
 import type { Config } from "../../runtime/settings.ts";
+import { writeVisitor } from "../../runtime/store/store.ts";
 import { startChild } from "../child.ts";
 import { messageOf } from "../command.ts";
 import { type Check, missing, ok } from "./check.ts";
 import { existing } from "./places.ts";
+import { refusalOf } from "./store.ts";
 
 const startTimeoutMs = 15_000;
 const requestTimeoutMs = 10_000;
@@ -34,7 +37,7 @@ export const bucketProbes = (around: Surroundings): { name: string; probe: () =>
     probe: () => (table.kind === "s3" ? remote(bucket, table, around) : local(bucket, table, around.config)),
   }));
 
-function local(bucket: string, table: Table, { data_dir }: Config): Check {
+async function local(bucket: string, table: Table, { data_dir }: Config): Promise<Check> {
   const name = `bucket ${bucket}`;
   const root = typeof table.path === "string" ? resolve(table.path) : join(data_dir, "buckets", bucket);
   const at = existing(root);
@@ -44,7 +47,19 @@ function local(bucket: string, table: Table, { data_dir }: Config): Check {
     const fix = `make ${at} readable and writable for this user, or correct buckets.${bucket}.path`;
     return missing(name, true, messageOf(cause), fix);
   }
-  const format = join(root, ".lakehouse", "format.json");
+  const own = join(root, ".lakehouse");
+  const refusal = await refusalOf(
+    stampedDirectory({ kind: "bucket", name: bucket, at: root }, own),
+    data_dir,
+  );
+  if (refusal !== undefined)
+    return missing(
+      name,
+      true,
+      refusal,
+      "mount or restore what belongs there, or accept what is there: see --adopt",
+    );
+  const format = join(own, "format.json");
   if (!existsSync(format)) return ok(name, true, `${root}: new, made by the first start`);
   const found = /"format":\s*(\d+)/.exec(readFileSync(format, "utf8"))?.[1];
   if (found !== undefined) return ok(name, true, `${root}: format ${found}`);
@@ -81,6 +96,9 @@ async function remote(bucket: string, table: Table, around: Surroundings): Promi
 function remedy(bucket: string, said: string, { secrets_path }: Config): string {
   if (/access denied|no keys/.test(said))
     return `correct [s3.${bucket}] access_key_id and secret_access_key in ${secrets_path}`;
+  if (/held by another Lakehouse/.test(said)) return "stop the other one, or name a bucket of its own here";
+  if (/--adopt=/.test(said))
+    return `correct [buckets.${bucket}], or accept the bucket as bun run supervisor --adopt=${bucket}`;
   if (/there is no bucket/.test(said)) return `create the bucket, or correct buckets.${bucket}.bucket`;
   if (/Authorization: Bearer/.test(said)) return "give this shell the token that storaged was started with";
   return `check that the server runs, and buckets.${bucket} (endpoint, bucket, region, path_style)`;
@@ -143,7 +161,7 @@ async function abilitiesOf(bucket: string, ask: () => Promise<string>): Promise<
 }
 
 /** storaged alone with this bucket, and a local one as primary where it is not that itself. */
-async function startStoraged(bucket: string, table: Table, { file }: Surroundings) {
+async function startStoraged(bucket: string, table: Table, { file, config: { data_dir } }: Surroundings) {
   const scratch = mkdtempSync(join(tmpdir(), "lakehouse-doctor-"));
   const buckets = { ...(bucket !== "primary" && { primary: { kind: "local" } }), [bucket]: table };
   const words = [
@@ -154,6 +172,7 @@ async function startStoraged(bucket: string, table: Table, { file }: Surrounding
   ];
   const remove = () => rmSync(scratch, { recursive: true, force: true });
   try {
+    await writeVisitor(scratch, data_dir, new Date().toISOString());
     const { address: url, end } = await startChild({ words, service: "storaged", timeoutMs: startTimeoutMs });
     return { url, end: () => end().finally(remove) };
   } catch (cause) {

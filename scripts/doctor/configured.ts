@@ -9,6 +9,7 @@ import { clock, cores, memory, openFiles } from "./machine.ts";
 import { dataDirectory, fileLocks, owner } from "./places.ts";
 import { ports } from "./ports.ts";
 import { chatProbes, embeddingProbes, otlpExport } from "./providers.ts";
+import { folders } from "./store.ts";
 import { tokenInUse, tokens } from "./tokens.ts";
 import { faiss } from "./toolchain.ts";
 
@@ -49,6 +50,7 @@ const guards = (root: string, file: string | undefined, loaded: LoadedConfig): P
 const disk = (config: Config): Promise<Check[]>[] => [
   bounded("data directory", true, () => dataDirectory(config)),
   bounded("file locks", true, () => fileLocks(config)),
+  bounded("store", true, () => folders(config)),
 ];
 
 /** Whether storaged answers already decides how buckets are probed, and whether the data directory's owner is we. */

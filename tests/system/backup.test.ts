@@ -12,13 +12,15 @@ import { type Product, startProduct } from "../support/product.ts";
 const services = Object.keys(topology).filter((name) => name !== "gateway");
 const token = "a-token-of-this-drill";
 
-/** Every file under the directory with its bytes, but for locks and what storaged notes of the files' inodes. */
+/** Every file under the directory with its bytes, but for locks, which store it is, and what storaged notes of inodes. */
 function contentOf(directory: string): Map<string, string> {
   const files = readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) =>
     entry.isFile(),
   );
   const paths = files.map((entry) => join(entry.parentPath, entry.name));
-  const kept = paths.filter((path) => !/lock\.sqlite|\.lakehouse\/meta\//.test(path)).sort();
+  const kept = paths
+    .filter((path) => !/lock\.sqlite|\.lakehouse\/meta\/|stamp\.json|store\.(json|lock)/.test(path))
+    .sort();
   return new Map(
     kept.map((path) => [
       relative(directory, path),

@@ -23,7 +23,7 @@ interface Kind {
   /** Damage that nobody can tell after a start, and why. */
   except?: Partial<Record<Damage, string>>;
   /** Damaged together with its own, as other damage would keep it from being looked at. */
-  batch?: "sidecars" | "words";
+  batch?: "sidecars" | "words" | "stamps";
   /** Files of this kind are not checked at all, and why. */
   exempt?: string;
 }
@@ -76,6 +76,15 @@ const kinds: readonly Kind[] = [
       "lower bounds of what other files hold: an older one counts, and what has none any more is named by whoever keeps it",
   },
   { name: "logs of lines", path: /^\w+\/[\w-]+\.(log|jsonl)$/ },
+  { name: "the record of the store", path: /^store\.json$/, batch: "stamps" },
+  { name: "stamps of folders", path: /^\w+\/stamp\.json$/, place: dirname, batch: "stamps" },
+  {
+    name: "stamps of buckets",
+    path: /^buckets\/primary\/\.lakehouse\/stamp\.json$/,
+    place: () => "primary://",
+    batch: "stamps",
+  },
+  { name: "the lock of the store's record", path: /^store\.lock$/, exempt: "is empty: only its lock counts" },
   {
     name: "records of corpora",
     path: /^matrixd\/corpora\/[^/]+\/corpus\.json$/,
@@ -213,7 +222,7 @@ describe("the product, stopped", () => {
   });
 
   for (const damage of ["flip", "cut"] as const) {
-    for (const batch of [undefined, "sidecars", "words"] as const) {
+    for (const batch of [undefined, "sidecars", "words", "stamps"] as const) {
       test(`${damage}: every file ${batch === undefined ? "of the other kinds" : `of ${batch}`} is named`, async () => {
         const all = filesIn(join(original, "data"));
         const chosen = all.filter((path) => {

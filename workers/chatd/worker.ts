@@ -3,4 +3,4 @@ import { runService } from "../../runtime/worker.ts";
 import { chatd } from "./contract.ts";
 import { createChatd } from "./service.ts";
 
-runService({ contract: chatd, create: createChatd });
+runService({ contract: chatd, keepsState: true, create: createChatd });

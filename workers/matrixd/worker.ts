@@ -10,6 +10,7 @@ import { createMatrixd } from "./service.ts";
 
 runService({
   contract: matrixd,
+  keepsState: true,
   peers: { catalogd, queryd, vectord, embedd, pathwayd },
   create: createMatrixd,
 });

@@ -7,4 +7,9 @@ import { storaged } from "../storaged/contract.ts";
 import { observerd } from "./contract.ts";
 import { createObserverd } from "./service.ts";
 
-runService({ contract: observerd, peers: { storaged, pathwayd, matrixd, chatd }, create: createObserverd });
+runService({
+  contract: observerd,
+  keepsState: true,
+  peers: { storaged, pathwayd, matrixd, chatd },
+  create: createObserverd,
+});

@@ -3,4 +3,4 @@ import { runService } from "../../runtime/worker.ts";
 import { pathwayd } from "./contract.ts";
 import { createPathwayd } from "./service.ts";
 
-runService({ contract: pathwayd, create: createPathwayd });
+runService({ contract: pathwayd, keepsState: true, create: createPathwayd });

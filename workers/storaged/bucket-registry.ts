@@ -7,6 +7,7 @@ import type { Deps } from "../../runtime/service.ts";
 import { checkTable } from "../../runtime/validate.ts";
 import type { Bucket } from "./bucket.ts";
 import { openLocalBucket } from "./local-bucket.ts";
+import { type Ownership, openOwnership } from "./ownership/ownership.ts";
 import { openS3Bucket } from "./s3-bucket.ts";
 import type { S3Server } from "./s3-connection.ts";
 import { openUploadLedger } from "./upload-ledger.ts";
@@ -75,8 +76,9 @@ export async function openBucketRegistry(deps: Deps): Promise<BucketRegistry> {
   const settings = readBucketSettings(deps.config);
   // All mistakes first: nothing is running yet that would have to be stopped.
   for (const setting of settings) if (setting.kind === "s3") s3ServerOf(deps, setting);
+  const ownership = await openOwnership(deps);
   const opened = await Promise.all(
-    settings.map(async (setting) => [setting.name, await openBucket(deps, setting)] as const),
+    settings.map(async (setting) => [setting.name, await openBucket(deps, setting, ownership)] as const),
   );
   const buckets = new Map<string, Bucket>(opened);
   return {
@@ -98,12 +100,17 @@ export async function openBucketRegistry(deps: Deps): Promise<BucketRegistry> {
   };
 }
 
-async function openBucket(deps: Deps, setting: BucketSetting): Promise<Bucket> {
+async function openBucket(deps: Deps, setting: BucketSetting, ownership: Ownership): Promise<Bucket> {
   const { config, clock, log, newId } = deps;
   const { name } = setting;
-  if (setting.kind === "local") return openLocalBucket({ name, root: rootOf(config, setting), newId });
+  if (setting.kind === "local") {
+    const root = rootOf(config, setting);
+    return ownership.local(name, root, () => openLocalBucket({ name, root, newId }));
+  }
   const ledger = await openUploadLedger(join(deps.directory, "uploads", name));
-  return openS3Bucket({ name, server: s3ServerOf(deps, setting), clock, log, newId, ledger });
+  const server = s3ServerOf(deps, setting);
+  const owned = await ownership.s3(name, server.bucket);
+  return openS3Bucket({ name, server, clock, log, newId, ledger, owned });
 }
 
 /** How to reach an S3 bucket. Throws, naming the secrets file, when there are no keys for it. */

@@ -77,11 +77,17 @@ async function* readWhole(
   }
 }
 
+const remedies: Readonly<Record<string, string>> = {
+  corrupt:
+    "put the bytes that it had back from a backup (bun run restore, or PUT them); only when nothing refers to it, DELETE it",
+  unavailable:
+    "bring back what belongs there, and it is used again; the problem names the flag that accepts the loss",
+};
+
 function unreadable(place: string, error: unknown): Finding {
   const problem = error instanceof Error ? error.message : String(error);
-  const isCorrupt = error instanceof ServiceError && error.type === "corrupt";
-  const remedy = isCorrupt
-    ? "put the bytes that it had back from a backup (bun run restore, or PUT them); only when nothing refers to it, DELETE it"
-    : "see that the disk or the server of the bucket answers, and look again";
+  const type = error instanceof ServiceError ? error.type : undefined;
+  const remedy =
+    remedies[type ?? ""] ?? "see that the disk or the server of the bucket answers, and look again";
   return { severity: "damage", place, problem, remedy };
 }

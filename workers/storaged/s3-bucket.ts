@@ -5,7 +5,8 @@ import { createKeyLock } from "../../runtime/key-lock.ts";
 import type { Log } from "../../runtime/log.ts";
 import { type Bucket, type Conditions, checkConditions, type ObjectInfo, type Written } from "./bucket.ts";
 import { type Corruptions, createCorruptions } from "./corruptions.ts";
-import { createS3Connection, type S3Answer, type S3Server } from "./s3-connection.ts";
+import { lostReasons, onOurBucket, type S3Ownership } from "./ownership/ownership.ts";
+import { createS3Connection, type S3Answer, type S3Connection, type S3Server } from "./s3-connection.ts";
 import { createHealth } from "./s3-health.ts";
 import { listS3, wholeSeconds } from "./s3-list.ts";
 import {
@@ -34,31 +35,22 @@ export interface S3BucketOptions {
   newId: () => string;
   /** Where the uploads under way are noted; those of an earlier process are aborted. */
   ledger: UploadLedger;
+  /** Whether the bucket is ours to use; without it, it is. */
+  owned?: (connection: S3Connection) => S3Ownership;
 }
 
 /** Opens the bucket. The server is asked in the background: `notReady` tells when it does not answer. */
-export function openS3Bucket({ name, server, clock, log, newId, ledger }: S3BucketOptions): Bucket {
+export function openS3Bucket(options: S3BucketOptions): Bucket {
+  const { name, server, clock, log, newId, ledger, owned } = options;
   const connection = createS3Connection({ name, server, clock, log });
-  let last = "";
-  /** Once, and again only when it has changed: a server is asked anew whenever it was not well. */
-  const tell = (supports: Supports) => {
-    const { conditional_writes, ...found } = told(supports);
-    const line = { bucket: name, endpoint: server.endpoint, conditional_writes, ...found };
-    if (JSON.stringify(line) !== last) log.info("what the S3 server supports", line);
-    last = JSON.stringify(line);
-  };
+  const ownership = owned?.(connection);
   const lock = createKeyLock();
-  const probe = async (signal: AbortSignal) => {
-    const supports = await probeServer(connection, newId, signal);
-    tell(supports);
-    const left = ledger.left().filter(({ bucket }) => bucket === server.bucket);
-    for (const upload of left) await abortUpload({ connection, ledger }, upload, signal);
-    return supports;
-  };
+  const probe = createProbe(options, connection, ownership);
   const health = createHealth<Supports>({ name, probe, clock, log });
+  const { onOurs, change } = onOurBucket(name, health, ownership);
   /** Runs the work unless the server would take the key for another one. */
   const note = <R>(key: string, work: () => Promise<R>): Promise<R> =>
-    health.note(async () => {
+    onOurs(async () => {
       if (key.includes("\\") && !(await health.probed()).keepsBackslash) throw backslash(name, key);
       return work();
     });
@@ -79,7 +71,7 @@ export function openS3Bucket({ name, server, clock, log, newId, ledger }: S3Buck
       region: server.region,
       ...told(health.found()),
     }),
-    notReady: () => [...health.reasons(), ...corruptions.reasons()],
+    notReady: () => [...health.reasons(), ...lostReasons(ownership), ...corruptions.reasons()],
     head: (key, signal) => note(key, () => headObject(key, signal)),
     open: (key, range, signal) => note(key, () => openVerified(reader, { key, range }, signal)),
     receive: (key, body, options) =>
@@ -91,15 +83,17 @@ export function openS3Bucket({ name, server, clock, log, newId, ledger }: S3Buck
           commit: (conditions) =>
             health.note(() =>
               lock(key, () =>
-                commit(s3, { key, arrived, conditions, contentType: options.contentType }, options.signal),
+                change(options.signal, () =>
+                  commit(s3, { key, arrived, conditions, contentType: options.contentType }, options.signal),
+                ),
               ),
             ),
           discard: arrived.abandon,
         };
       }),
     remove: (key, conditions, signal) =>
-      note(key, () => lock(key, () => remove(s3, { key, conditions }, signal))),
-    list: (query) => health.note(() => listS3(connection, query)),
+      note(key, () => lock(key, () => change(signal, () => remove(s3, { key, conditions }, signal)))),
+    list: (query) => onOurs(() => listS3(connection, query)),
     locate: async (key, signal) => {
       const info = await note(key, async () => {
         await verifyDoubted(reader, key, signal);
@@ -108,7 +102,35 @@ export function openS3Bucket({ name, server, clock, log, newId, ledger }: S3Buck
       return { kind: "s3", url: `s3://${server.bucket}/${key}`, info };
     },
     leftovers: () => orphanedSums(s3, clock.now()),
-    stop: health.stop,
+    stop: async () => {
+      await health.stop();
+      await ownership?.stop();
+    },
+  };
+}
+
+/** Asks whether the bucket is ours and what its server supports, and ends what an earlier process has left there. */
+function createProbe(
+  { name, server, log, newId, ledger }: S3BucketOptions,
+  connection: S3Connection,
+  ownership: S3Ownership | undefined,
+) {
+  let last = "";
+  /** Once, and again only when it has changed: a server is asked anew whenever it was not well. */
+  const tell = (supports: Supports) => {
+    const { conditional_writes, ...found } = told(supports);
+    const line = { bucket: name, endpoint: server.endpoint, conditional_writes, ...found };
+    if (JSON.stringify(line) !== last) log.info("what the S3 server supports", line);
+    last = JSON.stringify(line);
+  };
+  return async (signal: AbortSignal) => {
+    await ownership?.verify(signal);
+    const supports = await probeServer(connection, newId, signal);
+    tell(supports);
+    await ownership?.take(supports, signal);
+    const left = ledger.left().filter(({ bucket }) => bucket === server.bucket);
+    for (const upload of left) await abortUpload({ connection, ledger }, upload, signal);
+    return supports;
   };
 }
 

@@ -1,0 +1,256 @@
+/** One holder of a bucket at a time, on real servers: time is the test's, of two machines whose clocks do not agree. */
+import { afterAll, afterEach, describe, expect, test } from "bun:test";
+import { cpSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { systemClock } from "../../../../runtime/clock.ts";
+import { createLog } from "../../../../runtime/log.ts";
+import { createLease, type Lease } from "../../../../workers/storaged/ownership/lease.ts";
+import { openLeaseMemory } from "../../../../workers/storaged/ownership/lease-memory.ts";
+import { leaseObject } from "../../../../workers/storaged/ownership/lease-object.ts";
+import { createS3Connection } from "../../../../workers/storaged/s3-connection.ts";
+import { type ConditionalWrites, probeServer } from "../../../../workers/storaged/s3-probe.ts";
+import { refusal } from "../../../conformance/bucket.ts";
+import { startFaultyProxy } from "../../../support/faulty-proxy.ts";
+import { temporaryDirectory } from "../../../support/in-process.ts";
+import { patientClock } from "../../../support/patient-clock.ts";
+import { testS3Servers } from "../../../support/s3-server.ts";
+
+const { signal } = new AbortController();
+const log = createLog("test", "error", () => {});
+const newId = () => crypto.randomUUID();
+/** So long that only the test lets it pass. */
+const leaseMs = 600_000;
+const home = temporaryDirectory("leases");
+afterAll(home.remove);
+let made = 0;
+const newFolder = () => join(home.path, String(made++));
+
+/** A machine's clocks. Held, its time passes and none of its waits ends, as for a stopped process. */
+function machine(wallOffMs = 0) {
+  const patient = patientClock();
+  let heldMs = 0;
+  let jumpedMs = wallOffMs;
+  const clock = {
+    ...patient,
+    now: () => patient.now() + jumpedMs + heldMs,
+    elapsed: () => patient.elapsed() + heldMs,
+  };
+  return {
+    clock,
+    pass: patient.pass,
+    hold: (ms: number) => {
+      heldMs += ms;
+    },
+    /** It slept: the monotonic clock stood still. */
+    sleep: (ms: number) => {
+      jumpedMs += ms;
+    },
+  };
+}
+
+describe.each(await testS3Servers())("the lease of a bucket on $name", (s3) => {
+  const opened: Lease[] = [];
+  afterEach(async () => {
+    for (const lease of opened.splice(0)) await lease.stop();
+  });
+  const connect = (bucket: string, endpoint = s3.endpoint, retries = 3) =>
+    createS3Connection({
+      name: "far",
+      server: s3.server(bucket, { endpoint, retries }),
+      clock: systemClock,
+      log,
+    });
+  let native: ConditionalWrites | undefined;
+  const nativeWrites = async (bucket: string) => {
+    native ??= (await probeServer(connect(bucket), newId, signal)).writes;
+    expect(native.mode).toBe("native");
+    return native;
+  };
+  interface Opening {
+    on?: ReturnType<typeof machine>;
+    folder?: string;
+    endpoint?: string;
+    retries?: number;
+    mode?: "native" | "locked";
+    holder?: string;
+    verify?: () => Promise<void>;
+  }
+  const open = async (bucket: string, options: Opening = {}) => {
+    const { on = machine(), folder = newFolder(), endpoint, retries, mode = "native" } = options;
+    const writes = mode === "native" ? await nativeWrites(bucket) : ({ mode: "locked" } as const);
+    const { clock } = on;
+    const lease = createLease({
+      bucket: "far",
+      storeId: "a-store",
+      object: leaseObject(connect(bucket, endpoint, retries), () => writes, systemClock),
+      verify: options.verify ?? (async () => {}),
+      memory: await openLeaseMemory(folder, "far"),
+      holder: options.holder ?? "process 1 on here",
+      leaseMs,
+      clock,
+      log,
+      newId,
+    });
+    opened.push(lease);
+    return lease;
+  };
+  /** As after kill -9: it renews no more and gives nothing back. */
+  const forget = (lease: Lease) => void opened.splice(opened.indexOf(lease), 1);
+
+  describe.each(["native", "locked"] as const)("conditions %s", (mode) => {
+    test("while it is renewed nobody else gets it, whatever their clocks say; given back, at once", async () => {
+      const bucket = await s3.newBucket();
+      const one = machine();
+      const first = await open(bucket, { mode, on: one, holder: "process 7 on host-a" });
+      await first.take(signal);
+      const others = await Promise.all(
+        [-86_400_000, 86_400_000].map(async (off) => {
+          const on = machine(off);
+          return { on, lease: await open(bucket, { mode, on }) };
+        }),
+      );
+      for (let round = 0; round < 3; round++) {
+        for (const { on, lease } of others) {
+          const error = await refusal(lease.take(signal));
+          expect(error.type).toBe("unavailable");
+          expect(error.message).toContain("bucket 'far' is held by another Lakehouse (process 7 on host-a)");
+          on.hold(leaseMs * 2);
+        }
+        one.hold(leaseMs * 0.7);
+        await first.ensure(signal);
+      }
+      await first.stop();
+      await others[0]?.lease.take(signal);
+      await refusal(others[1]?.lease.take(signal) ?? Promise.resolve());
+    });
+
+    test("of a holder that was killed it is free when it has not changed for its time, on the other's own clock", async () => {
+      const bucket = await s3.newBucket();
+      const killed = await open(bucket, { mode });
+      await killed.take(signal);
+      forget(killed);
+      const two = machine();
+      const second = await open(bucket, { mode, on: two });
+      await refusal(second.take(signal));
+      two.hold(leaseMs - 5000);
+      await refusal(second.take(signal));
+      two.hold(5000);
+      await second.take(signal);
+      await second.ensure(signal);
+    });
+  });
+
+  test("after kill -9 the same directory has it back at once; a copy of the directory has not", async () => {
+    const bucket = await s3.newBucket();
+    const folder = newFolder();
+    const first = await open(bucket, { folder });
+    await first.take(signal);
+    forget(first);
+    const copy = newFolder();
+    cpSync(folder, copy, { recursive: true });
+    await refusal((await open(bucket, { folder: copy })).take(signal));
+    await (await open(bucket, { folder })).take(signal);
+    // What is known of it is cut short: then it is waited for.
+    const torn = newFolder();
+    cpSync(folder, torn, { recursive: true });
+    writeFileSync(join(torn, "far.json"), '{"is":');
+    await refusal((await open(bucket, { folder: torn })).take(signal));
+  });
+
+  test.each(["held", "asleep"])(
+    "a process that was %s asks before it writes, and goes on where nobody came",
+    async (how) => {
+      const bucket = await s3.newBucket();
+      const proxy = await startFaultyProxy(s3.endpoint);
+      const one = machine();
+      const lease = await open(bucket, { on: one, endpoint: proxy.endpoint });
+      await lease.take(signal);
+      proxy.clear();
+      await lease.ensure(signal);
+      expect(proxy.seen()).toEqual([]);
+      if (how === "held") one.hold(leaseMs);
+      else one.sleep(leaseMs);
+      await lease.ensure(signal);
+      expect(proxy.seen().join()).toContain("PUT");
+      await lease.stop();
+      await proxy.stop();
+    },
+  );
+
+  test.each(["held", "asleep"])(
+    "a process that was %s while another came writes no more, until it is restarted",
+    async (how) => {
+      const bucket = await s3.newBucket();
+      const one = machine();
+      const two = machine();
+      const folder = newFolder();
+      const first = await open(bucket, { on: one, folder });
+      await first.take(signal);
+      const second = await open(bucket, { on: two, holder: "process 9 on host-b" });
+      await refusal(second.take(signal));
+      two.hold(leaseMs);
+      await second.take(signal);
+      if (how === "held") one.hold(leaseMs);
+      else one.sleep(leaseMs);
+
+      const error = await refusal(first.ensure(signal));
+      expect(error.type).toBe("unavailable");
+      expect(error.message).toContain("was taken by another Lakehouse (process 9 on host-b)");
+      expect(first.lost()).toBe(error.message);
+      await second.stop();
+      // Though it is free again: what this process knows may be old.
+      expect((await refusal(first.ensure(signal))).message).toBe(error.message);
+      expect((await refusal(first.take(signal))).message).toBe(error.message);
+      await (await open(bucket, { folder })).take(signal);
+    },
+  );
+
+  test("an answer that was lost, and a server that is away, lose nothing that is not taken", async () => {
+    const bucket = await s3.newBucket();
+    const proxy = await startFaultyProxy(s3.endpoint);
+    const one = machine();
+    const lease = await open(bucket, { on: one, endpoint: proxy.endpoint });
+    await lease.take(signal);
+    for (const fault of [{ kind: "lose" }, { kind: "status", status: 503 }] as const) {
+      proxy.add({ method: "PUT", times: 1, fault });
+      one.hold(leaseMs);
+      await lease.ensure(signal);
+    }
+    proxy.add({ times: 1000, fault: { kind: "drop" } });
+    // Certain for a while, whatever the server does.
+    await lease.ensure(signal);
+    one.hold(leaseMs);
+    expect((await refusal(lease.ensure(signal))).message).toContain("bucket 'far'");
+    proxy.clear();
+    // Every try of the renewal was carried out and none was heard of.
+    proxy.add({ method: "PUT", times: 4, fault: { kind: "lose" } });
+    await refusal(lease.ensure(signal));
+    await lease.ensure(signal);
+    expect(lease.lost()).toBeUndefined();
+    await lease.stop();
+    await proxy.stop();
+  });
+
+  test("of many that come at once one has it", async () => {
+    const bucket = await s3.newBucket();
+    const many = await Promise.all(Array.from({ length: 6 }, () => open(bucket)));
+    const outcomes = await Promise.allSettled(many.map((lease) => lease.take(signal)));
+    expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+  });
+
+  test("where the lease is gone the bucket is looked at before it is taken again", async () => {
+    const bucket = await s3.newBucket();
+    const one = machine();
+    let looks = 0;
+    const verify = async () => {
+      looks += 1;
+      throw new Error("emptied");
+    };
+    const lease = await open(bucket, { on: one, verify });
+    await lease.take(signal);
+    await connect(bucket).expect({ method: "DELETE", key: ".lakehouse/lease.json", signal }, 204, 200);
+    one.hold(leaseMs);
+    await expect(lease.ensure(signal)).rejects.toThrow("emptied");
+    expect(looks).toBe(1);
+  });
+});

@@ -1,0 +1,90 @@
+/** What this process holds of a bucket's lease: its last writing, and for how long that is certain. */
+import type { Clock } from "../../../runtime/clock.ts";
+import type { LeaseMemory } from "./lease-memory.ts";
+import type { LeaseObject, LeaseRecord, Read } from "./lease-object.ts";
+
+export interface HoldingOptions {
+  storeId: string;
+  object: LeaseObject;
+  memory: LeaseMemory;
+  leaseMs: number;
+  /** Host and process, for people. */
+  holder: string;
+  clock: Clock;
+  newId: () => string;
+}
+
+export interface Holding {
+  /** Writes the lease anew over this one; false when that is not there any more. Without one, over our own. */
+  write: (over: Read | undefined, signal: AbortSignal) => Promise<boolean>;
+  renew: (signal: AbortSignal) => Promise<boolean>;
+  /** Whether the lease is one that this data directory wrote, or may have written. */
+  isOurs: (lease: Read) => boolean;
+  /** Whether nobody else can have taken it yet. */
+  isCertain: () => boolean;
+  drop: () => void;
+  /** Gives it back, if it is held. */
+  release: (signal: AbortSignal) => Promise<void>;
+}
+
+/** The holder stops writing after two thirds of what others wait for: clocks may run that much apart. */
+const certainPart = 2 / 3;
+
+interface Held {
+  token: string;
+  etag: string;
+  /** When its writing was sent, by both clocks: the monotonic one stands still while a machine sleeps. */
+  sentAt: { elapsed: number; now: number };
+}
+
+export function createHolding(options: HoldingOptions): Holding {
+  const { storeId, object, memory, leaseMs, holder, clock, newId } = options;
+  let held: Held | undefined;
+  let pending: string | undefined;
+  const recordOf = (token: string): LeaseRecord => ({
+    format: 1,
+    store_id: storeId,
+    token,
+    lease_ms: leaseMs,
+    holder,
+  });
+
+  const put = async (
+    before: { token: string | undefined; etag: string } | undefined,
+    signal: AbortSignal,
+  ): Promise<boolean> => {
+    // The same until it is known to be there: a try whose answer was lost is recognised by it.
+    pending ??= newId();
+    const token = pending;
+    await memory.remember(before?.token === undefined ? [token] : [token, before.token]);
+    const sentAt = { elapsed: clock.elapsed(), now: clock.now() };
+    const etag = await object.write(recordOf(token), before?.etag, signal);
+    if (etag === undefined) return false;
+    held = { token, etag, sentAt };
+    pending = undefined;
+    return true;
+  };
+  return {
+    write: (over, signal) => put(over && { token: tokenOf(over), etag: over.etag }, signal),
+    renew: (signal) => put(held, signal),
+    isOurs: (lease) => {
+      const token = tokenOf(lease);
+      return token !== undefined && [...memory.tokens(), held?.token, pending].includes(token);
+    },
+    isCertain: () => {
+      if (!held) return false;
+      const { elapsed, now } = held.sentAt;
+      return Math.max(clock.elapsed() - elapsed, clock.now() - now) < leaseMs * certainPart;
+    },
+    drop: () => {
+      held = undefined;
+    },
+    release: async (signal) => {
+      if (held) await object.write({ ...recordOf(newId()), released: true }, held.etag, signal);
+    },
+  };
+}
+
+/** Undefined for one that cannot be read. */
+export const tokenOf = ({ record }: Read): string | undefined =>
+  record === "damaged" ? undefined : record.token;

@@ -1,0 +1,40 @@
+/**
+ * What the lease of a bucket looked like when this data directory last wrote it. The lock on the directory proves that
+ * whoever wrote that is not running any more, so that a start after a kill need not wait for the lease to expire.
+ */
+import { rename, stat, writeFile } from "node:fs/promises";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { makeDirectory, readOrNull } from "../../../runtime/files.ts";
+import { seal, unseal } from "../../../runtime/sealed.ts";
+
+export interface LeaseMemory {
+  /** The tokens that the object in the bucket may have by our last writings. */
+  tokens: () => readonly string[];
+  /** Before the object is written. Survives a kill; after a power loss the lease is waited for. */
+  remember: (tokens: readonly string[]) => Promise<void>;
+}
+
+interface Remembered {
+  /** The directory that it was written in: a copy of it elsewhere proves nothing. */
+  place: string;
+  tokens: string[];
+}
+
+export async function openLeaseMemory(directory: string, bucket: string): Promise<LeaseMemory> {
+  await makeDirectory(directory);
+  const { dev, ino } = await stat(directory, { bigint: true });
+  const place = `${hostname()} ${dev} ${ino}`;
+  const path = join(directory, `${bucket}.json`);
+  const bytes = await readOrNull(path);
+  const found = bytes === null ? undefined : (unseal(bytes) as Remembered | undefined);
+  let tokens: readonly string[] = found?.place === place ? found.tokens : [];
+  return {
+    tokens: () => tokens,
+    remember: async (next) => {
+      tokens = next;
+      await writeFile(`${path}.part`, seal({ place, tokens: next }));
+      await rename(`${path}.part`, path);
+    },
+  };
+}

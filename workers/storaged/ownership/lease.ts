@@ -1,0 +1,129 @@
+/**
+ * Who may write to an S3 bucket: one Lakehouse at a time. The holder renews an object there; another one takes it when
+ * that object was given back, or stayed the same for as long as it says that it holds. Time is measured where one is,
+ * never compared with another machine's clock (docs/decisions/0139-one-writer-of-an-s3-bucket.md).
+ */
+import { describe, type Log } from "../../../runtime/log.ts";
+import { createHolding, type HoldingOptions, tokenOf } from "./holding.ts";
+import type { Read } from "./lease-object.ts";
+import { closed } from "./refusal.ts";
+
+export interface Lease {
+  /** Takes it, or looks whether it can be taken by now. Throws `unavailable` saying who holds it. */
+  take: (signal: AbortSignal) => Promise<void>;
+  /** Resolves when nobody else can hold it at this moment; where that is not certain the server is asked. */
+  ensure: (signal: AbortSignal) => Promise<void>;
+  /** Why it is held no more, once another one has it. */
+  lost: () => string | undefined;
+  /** Renews no more and gives it back. */
+  stop: () => Promise<void>;
+}
+
+export interface LeaseOptions extends HoldingOptions {
+  bucket: string;
+  /** Throws where the bucket is not what it was: asked when the lease in it is not what it was. */
+  verify: (signal: AbortSignal) => Promise<void>;
+  log: Log;
+}
+
+const renewalsPerLease = 3;
+/** Longest time of giving it back: beyond, it expires. */
+const releaseMs = 5000;
+
+export function createLease(options: LeaseOptions): Lease {
+  const { bucket, object, verify, leaseMs, clock, log } = options;
+  const holding = createHolding(options);
+  const isOver = createObserver(options);
+  const stopping = new AbortController();
+  let lost: string | undefined;
+  let renewing: Promise<void> | undefined;
+  let loop: Promise<void> | undefined;
+
+  const take = async (signal: AbortSignal): Promise<void> => {
+    if (lost !== undefined) throw closed(bucket, lost);
+    const found = await object.read(signal);
+    if (found && !holding.isOurs(found)) {
+      if (!isOver(found)) throw closed(bucket, heldBy(bucket, found));
+      log.info("a bucket's lease is taken over", {
+        bucket,
+        from: nameOf(found),
+        released: isReleased(found),
+      });
+    }
+    if (!(await holding.write(found, signal)))
+      throw closed(bucket, `bucket '${bucket}' was just taken by another Lakehouse`);
+    loop ??= keepRenewing();
+  };
+
+  const renew = async (signal: AbortSignal): Promise<void> => {
+    if (await holding.renew(signal)) return;
+    await verify(signal);
+    const found = await object.read(signal);
+    const isFree = found === undefined || holding.isOurs(found);
+    if (isFree && (await holding.write(found, signal))) return;
+    lost =
+      `bucket '${bucket}' was taken by another Lakehouse (${nameOf(found)}) while this one did not renew its lease: ` +
+      "what this one knows of it may be old. Stop one of them, then restart this one";
+    holding.drop();
+    log.error("a bucket's lease is lost", { bucket, reason: lost });
+    throw closed(bucket, lost);
+  };
+  const renewOnce = (): Promise<void> => {
+    renewing ??= renew(stopping.signal).finally(() => {
+      renewing = undefined;
+    });
+    return renewing;
+  };
+  const keepRenewing = async (): Promise<void> => {
+    for (;;) {
+      await clock.sleep(leaseMs / renewalsPerLease, stopping.signal).catch(() => undefined);
+      if (stopping.signal.aborted || lost !== undefined) return;
+      await renewOnce().catch((error) => {
+        if (!stopping.signal.aborted && lost === undefined)
+          log.warn("a bucket's lease could not be renewed", { bucket, ...describe(error) });
+      });
+    }
+  };
+
+  return {
+    take,
+    ensure: async () => {
+      if (lost === undefined && !holding.isCertain()) await renewOnce();
+      if (lost !== undefined) throw closed(bucket, lost);
+      if (!holding.isCertain())
+        throw closed(bucket, `bucket '${bucket}' may be another's by now: ${lateRenewal}`);
+    },
+    lost: () => lost,
+    stop: async () => {
+      stopping.abort();
+      await loop;
+      await renewing?.catch(() => undefined);
+      await holding.release(AbortSignal.timeout(releaseMs)).catch((error) => {
+        log.warn("a bucket's lease could not be given back: it expires", { bucket, ...describe(error) });
+      });
+    },
+  };
+}
+
+const lateRenewal = "its lease could not be renewed in time, and is tried again";
+
+/** Tells whether somebody else's lease is over: given back, or the same for as long as it says that it holds. */
+function createObserver({ leaseMs, clock }: Pick<LeaseOptions, "leaseMs" | "clock">) {
+  let seen: { as: string; at: number } | undefined;
+  return (lease: Read): boolean => {
+    if (isReleased(lease)) return true;
+    const as = tokenOf(lease) ?? lease.etag;
+    if (seen?.as !== as) seen = { as, at: clock.elapsed() };
+    const holdsMs = lease.record === "damaged" ? leaseMs : lease.record.lease_ms;
+    return clock.elapsed() - seen.at >= holdsMs;
+  };
+}
+
+const isReleased = ({ record }: Read): boolean => record !== "damaged" && record.released === true;
+
+const nameOf = (found: Read | undefined): string =>
+  found === undefined || found.record === "damaged" ? "unknown" : found.record.holder;
+
+const heldBy = (bucket: string, found: Read): string =>
+  `bucket '${bucket}' is held by another Lakehouse (${nameOf(found)}): stop that one, or give this one a bucket of its ` +
+  "own. It is free as soon as the other has stopped, or has not renewed its lease for a while";

@@ -1,0 +1,150 @@
+/** A bucket on this machine's disk as a place of the store: its stamp lies beside the bucket's own files. */
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import type { Clock } from "../../../runtime/clock.ts";
+import { ServiceError } from "../../../runtime/errors.ts";
+import { makeDirectory } from "../../../runtime/files.ts";
+import { describe, type Log } from "../../../runtime/log.ts";
+import { stampedDirectory } from "../../../runtime/service-folder.ts";
+import { type Adopted, type Store, stampFile } from "../../../runtime/store/store.ts";
+import type { Bucket, Staging, Upload } from "../bucket.ts";
+import { closed, needless } from "./refusal.ts";
+
+/** Pause between two looks at a bucket that is away: its disk may be mounted at any time. */
+const pauseMs = 5000;
+
+export interface LocalPlaceOptions {
+  name: string;
+  root: string;
+  open: () => Promise<Bucket>;
+  store: Store;
+  adopted: Adopted;
+  clock: Clock;
+  log: Log;
+}
+
+/** Nothing is made in a folder that is refused: it may be the empty mount point of the right one. */
+export async function ownedLocalBucket(options: LocalPlaceOptions): Promise<Required<Bucket>> {
+  const presence = await createPresence(options);
+  const { get, sure } = presence;
+  /** That there is no such object is believed of a bucket that is there. */
+  const asked = async <T>(work: (bucket: Bucket) => Promise<T>): Promise<T> => {
+    try {
+      return await work(get());
+    } catch (error) {
+      if (error instanceof ServiceError && error.type === "not_found") await sure();
+      throw error;
+    }
+  };
+  const upload = (arrived: Upload): Upload => ({
+    ...arrived,
+    commit: async (conditions) => {
+      await sure();
+      return arrived.commit(conditions);
+    },
+  });
+  const staging = () => get().staging as Staging;
+  return {
+    describe: () => ({ name: options.name, kind: "local", conditional_writes: "native" }),
+    notReady: () => presence.reasons(),
+    head: (key, signal) => asked((bucket) => bucket.head(key, signal)),
+    open: (key, range, signal) => asked((bucket) => bucket.open(key, range, signal)),
+    locate: (key, signal) => asked((bucket) => bucket.locate(key, signal)),
+    receive: async (...body) => upload(await (await sure()).receive(...body)),
+    remove: async (...object) => (await sure()).remove(...object),
+    list: async (query) => {
+      const page = await get().list(query);
+      await sure();
+      return page;
+    },
+    staging: {
+      reserve: async (token) => {
+        await sure();
+        return staging().reserve(token);
+      },
+      seal: async (path) => staging().seal(path),
+      adopt: async (...file) => upload(await staging().adopt(...file)),
+      release: async (token) => staging().release(token),
+    },
+    keep: async (key) => (get().keep as NonNullable<Bucket["keep"]>)(key),
+    hashOf: ({ etag }) => etag,
+    callRoll: async (signal) => {
+      await (await sure()).callRoll?.(signal);
+    },
+    leftovers: async function* () {
+      yield* get().leftovers?.() ?? [];
+    },
+    stop: presence.stop,
+  };
+}
+
+/** Whether the bucket is there: looked at when it is opened, when it is used, and while it is away. */
+async function createPresence({ name, root, open, store, adopted, clock, log }: LocalPlaceOptions) {
+  const own = join(root, ".lakehouse");
+  const files = stampedDirectory({ kind: "bucket", name, at: root }, own);
+  const stamped = {
+    ...files,
+    write: async (text: string) => {
+      await makeDirectory(own);
+      await files.write(text);
+    },
+  };
+  const stopping = new AbortController();
+  let bucket: Bucket | undefined;
+  let refusal: string | undefined;
+  let asking: Promise<void> | undefined;
+
+  const lookAgain = async () => {
+    if ((await store.look(stamped)) !== "ours") return;
+    bucket ??= await open();
+    refusal = undefined;
+    log.info("a bucket is back", { bucket: name });
+  };
+  const askUntilBack = async () => {
+    while (refusal !== undefined) {
+      await clock.sleep(pauseMs, stopping.signal).catch(() => undefined);
+      if (stopping.signal.aborted) return;
+      await lookAgain().catch((error) => log.warn("a bucket cannot be opened", { name, ...describe(error) }));
+    }
+  };
+  const refuse = (reason: string) => {
+    if (refusal === undefined) log.error("a bucket is refused", { bucket: name, reason });
+    refusal = reason;
+    asking ??= askUntilBack().finally(() => {
+      asking = undefined;
+    });
+  };
+  const get = (): Bucket => {
+    if (bucket && refusal === undefined) return bucket;
+    throw closed(name, refusal ?? `bucket '${name}' is not open`);
+  };
+
+  const before = await store.look(stamped);
+  const [verdict] = await store.admit([stamped], adopted);
+  if (typeof verdict === "object") refuse(verdict.refusal);
+  else bucket = await open();
+  if (typeof before === "string" && adopted(name)) log.warn(...needless(name));
+  return {
+    get,
+    /** The bucket, after a look whether it is there. */
+    sure: async (): Promise<Bucket> => {
+      const opened = get();
+      if (await isFile(join(own, stampFile))) return opened;
+      const now = await store.look(stamped);
+      if (typeof now === "object") refuse(now.refusal);
+      return get();
+    },
+    reasons: () => (refusal === undefined ? get().notReady() : [refusal]),
+    stop: async () => {
+      stopping.abort();
+      await asking;
+      await bucket?.stop();
+    },
+  };
+}
+
+const isFile = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (facts) => facts.isFile(),
+    () => false,
+  );

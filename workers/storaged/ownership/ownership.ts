@@ -1,0 +1,76 @@
+/**
+ * Which buckets belong to this store. One that was begun and is gone, or is another store's, stays closed by name while
+ * everything else is served, and opens by itself when it is back. A bucket on S3 has one writer at a time besides.
+ */
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { timestamp } from "../../../runtime/clock.ts";
+import type { Deps } from "../../../runtime/service.ts";
+import { openStore } from "../../../runtime/store/store.ts";
+import type { Bucket } from "../bucket.ts";
+import type { S3Connection } from "../s3-connection.ts";
+import type { Health } from "../s3-health.ts";
+import type { Supports } from "../s3-probe.ts";
+import { openLeaseMemory } from "./lease-memory.ts";
+import { ownedLocalBucket } from "./local-place.ts";
+import { closed } from "./refusal.ts";
+import { createS3Ownership } from "./s3-place.ts";
+
+/** What a bucket on S3 asks before it does anything. */
+export interface S3Ownership {
+  /** Throws `unavailable`, saying why, unless the bucket is this store's, or nobody's. Changes nothing. */
+  verify: (signal: AbortSignal) => Promise<void>;
+  /** Makes it this store's, and takes its lease. Throws `unavailable` saying who has it. */
+  take: (supports: Supports, signal: AbortSignal) => Promise<void>;
+  /** Resolves when nobody else can be writing there at this moment. */
+  ensure: (signal: AbortSignal) => Promise<void>;
+  /** Why it cannot be used any more, once another one has it. */
+  lost: () => string | undefined;
+  stop: () => Promise<void>;
+}
+
+export interface Ownership {
+  /** The bucket that `open` gives, for as long as the folder is this store's. */
+  local: (name: string, root: string, open: () => Promise<Bucket>) => Promise<Bucket>;
+  s3: (name: string, bucket: string) => Promise<(connection: S3Connection) => S3Ownership>;
+}
+
+export async function openOwnership(deps: Deps): Promise<Ownership> {
+  const { config, clock, log, adopted, newId, directory } = deps;
+  const now = () => timestamp(clock);
+  const store = await openStore({ dataDir: config.data_dir, now, log });
+  const common = { store, clock, log, adopted };
+  return {
+    local: (name, root, open) => ownedLocalBucket({ ...common, name, root, open }),
+    s3: async (name, bucket) => {
+      // By its name at the server: what was held there is not held elsewhere.
+      const memory = await openLeaseMemory(join(directory, "leases"), `${name}-${bucket}`);
+      const holder = `process ${process.pid} on ${hostname()}`;
+      const leaseMs = config.storaged.s3_lease_ms;
+      return (connection) =>
+        createS3Ownership({ ...common, name, connection, lease: { memory, holder, leaseMs, newId } });
+    },
+  };
+}
+
+/** Runs work on the bucket while it is ours; without an ownership it always is. */
+export function onOurBucket(name: string, health: Health<Supports>, ownership: S3Ownership | undefined) {
+  return {
+    onOurs: <R>(work: () => Promise<R>): Promise<R> =>
+      health.note(async () => {
+        if (ownership) await health.probed();
+        const lost = ownership?.lost();
+        if (lost !== undefined) throw closed(name, lost);
+        return work();
+      }),
+    /** The last look before something changes there. */
+    change: async <R>(signal: AbortSignal, work: () => Promise<R>): Promise<R> => {
+      await ownership?.ensure(signal);
+      return work();
+    },
+  };
+}
+
+/** For readiness: why the bucket is not ours any more. */
+export const lostReasons = (ownership: S3Ownership | undefined): string[] =>
+  [ownership?.lost()].filter((reason) => reason !== undefined);

@@ -1,0 +1,87 @@
+/** A bucket on S3 as a place of the store: its stamp is an object there, and so is the lease of who writes. */
+import type { Clock } from "../../../runtime/clock.ts";
+import type { Log } from "../../../runtime/log.ts";
+import { type Adopted, type Stamped, type Store, stampFile } from "../../../runtime/store/store.ts";
+import { reservedPrefix } from "../keys.ts";
+import type { S3Connection } from "../s3-connection.ts";
+import { refusal } from "../s3-error.ts";
+import type { ConditionalWrites } from "../s3-probe.ts";
+import { textOf } from "../s3-xml.ts";
+import { createLease, type LeaseOptions } from "./lease.ts";
+import { leaseObject } from "./lease-object.ts";
+import type { S3Ownership } from "./ownership.ts";
+import { closed, needless } from "./refusal.ts";
+
+export interface S3PlaceOptions {
+  name: string;
+  store: Store;
+  connection: S3Connection;
+  adopted: Adopted;
+  clock: Clock;
+  log: Log;
+  lease: Pick<LeaseOptions, "memory" | "holder" | "leaseMs" | "newId">;
+}
+
+export function createS3Ownership(options: S3PlaceOptions): S3Ownership {
+  const { name, store, connection, clock, log } = options;
+  let writes: ConditionalWrites = { mode: "locked" };
+  // An acceptance is for what an operator saw before this start, not for what becomes of the bucket later.
+  let hasBegun = false;
+  const adopted: Adopted = (place, reason) => !hasBegun && options.adopted(place, reason);
+  const place = (signal: AbortSignal) => stampedBucket(name, connection, signal);
+
+  const verify = async (signal: AbortSignal): Promise<boolean> => {
+    const verdict = await store.look(place(signal));
+    if (typeof verdict === "object" && !adopted(name)) throw closed(name, verdict.refusal);
+    return typeof verdict === "object";
+  };
+  const lease = createLease({
+    ...options.lease,
+    bucket: name,
+    storeId: store.id,
+    object: leaseObject(connection, () => writes, clock),
+    verify: async (signal) => void (await verify(signal)),
+    clock,
+    log,
+  });
+  return {
+    verify: async (signal) => void (await verify(signal)),
+    take: async (supports, signal) => {
+      writes = supports.writes;
+      const isAdopted = await verify(signal);
+      if (store.isVisitor) return;
+      // The lease first: a bucket that another Lakehouse writes to is not stamped anew under its hands.
+      await lease.take(signal);
+      const [verdict] = await store.admit([place(signal)], adopted);
+      if (typeof verdict === "object") throw closed(name, verdict.refusal);
+      if (!isAdopted && adopted(name)) log.warn(...needless(name));
+      hasBegun = true;
+    },
+    ensure: lease.ensure,
+    lost: lease.lost,
+    stop: lease.stop,
+  };
+}
+
+function stampedBucket(name: string, { place, expect }: S3Connection, signal: AbortSignal): Stamped {
+  const key = reservedPrefix + stampFile;
+  const read = async () => {
+    const answer = await expect({ method: "GET", key, signal }, 200, 404);
+    if (answer.status === 200) return new TextEncoder().encode(answer.text);
+    if (textOf(answer.text, "Code") === "NoSuchBucket") throw refusal(place, answer);
+    return null;
+  };
+  const put = (target: string, text: string, headers: Record<string, string> = {}) =>
+    expect({ method: "PUT", key: target, headers, body: new TextEncoder().encode(text), signal }, 200);
+  return {
+    kind: "bucket",
+    name,
+    at: `${place.endpoint}/${place.bucket}`,
+    read,
+    write: async (text) => void (await put(key, text)),
+    setAside: async (suffix) => {
+      const there = await read();
+      if (there !== null) await put(key + suffix, new TextDecoder().decode(there));
+    },
+  };
+}
