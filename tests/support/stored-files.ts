@@ -1,0 +1,179 @@
+/** Every kind of file that the product keeps: what findings call it, and which deeds may be refused while it is damaged. */
+import { dirname } from "node:path";
+
+export interface StoredKind {
+  name: string;
+  /** Its path in the data directory; in a bucket of S3, its key after `buckets/<bucket>/`. */
+  path: RegExp;
+  /** Any of these in a finding names the file; its path does unless told. */
+  names?: (path: string, all: readonly string[]) => string[];
+  /** Deeds (`trace`), or single ones (`dataset#2`), that may be refused while it is damaged. */
+  bears: (path: string, all: readonly string[]) => string[];
+  /** Where a last record ends: what is left when it is cut off; absent where a file is one record. */
+  withoutLast?: (bytes: Buffer) => Buffer;
+  /** Tried in a start of its own: what it bears is everything. */
+  isAlone?: true;
+  /** Is served in part, as it is counted whole: what is lost must be named. */
+  isCounted?: true;
+}
+
+const bucket = "buckets/primary/";
+const sha256 = (text: string): string => new Bun.CryptoHasher("sha256").update(text).digest("hex");
+
+/** Keys of the objects among the files. */
+export const keysIn = (all: readonly string[]): string[] =>
+  all
+    .filter((path) => path.startsWith(bucket) && !path.includes("/.lakehouse/"))
+    .map((path) => path.slice(bucket.length));
+
+const withoutLastLine = (bytes: Buffer): Buffer =>
+  bytes.subarray(0, bytes.lastIndexOf(10, bytes.length - 2) + 1);
+/** The END section: letters, number, length, three integers, checksum. */
+const withoutEnd = (bytes: Buffer): Buffer => bytes.subarray(0, Math.max(0, bytes.length - 48));
+const withoutPage = (bytes: Buffer): Buffer => bytes.subarray(0, Math.max(0, bytes.length - 4096));
+
+const none = () => [];
+const keyOf = (path: string): string => path.slice(bucket.length);
+const every = [
+  "object",
+  "dataset",
+  "version",
+  "vectors",
+  "alias",
+  "trace",
+  "keyed",
+  "corpus",
+  "playbook",
+  "profile",
+  "event",
+  "dropped",
+  "large",
+];
+
+/** What is kept under the key: an object of somebody's, or a service's. */
+function bearsOfKey(key: string): string[] {
+  const [, drill] = /(?:drill_|drill\/)(\d+)(?:\/|\.txt)/.exec(key) ?? [];
+  const [, corpus] = /matrix-corpus-(\d+)-/.exec(key) ?? [];
+  if (key.startsWith("drill/")) return [`object#${drill}`];
+  if (key.startsWith("vectors/_")) return ["alias"];
+  if (key.startsWith("vectors/drill/")) return ["vectors", "alias"];
+  if (key.startsWith("vectors/")) return corpus === undefined ? [] : [`corpus#${corpus}`];
+  if (key.includes("/gone/")) return ["dropped"];
+  if (drill !== undefined) return [`dataset#${drill}`];
+  return key.includes("/versions/") ? ["version"] : [];
+}
+
+/** What findings call what is kept under the key. */
+function namesOfKey(key: string): string[] {
+  const [, dataset] = /^(?:datasets|_catalog\/manifests)\/([^/]+)\//.exec(key) ?? [];
+  const [, index] = /^vectors\/([^/]+)\//.exec(key) ?? [];
+  const owner = dataset ?? index;
+  return [`primary://${key}`, key, ...(owner === undefined ? [] : [`'${owner}'`])];
+}
+
+const object = (name: string, path: RegExp, more: Partial<StoredKind> = {}): StoredKind => ({
+  name,
+  path,
+  names: (file) => namesOfKey(keyOf(file)),
+  bears: (file) => bearsOfKey(keyOf(file)),
+  ...more,
+});
+
+const logOf = (name: string, path: RegExp, bears: string[], more: Partial<StoredKind> = {}): StoredKind => ({
+  name,
+  path,
+  bears: () => bears,
+  withoutLast: withoutLastLine,
+  ...more,
+});
+
+/** The key that a sidecar belongs to. */
+const keyOfSidecar = (path: string, all: readonly string[]): string | undefined =>
+  keysIn(all).find((key) => path.endsWith(`${sha256(key)}.json`));
+
+/** What the marks of each service speak of. */
+const bearsOfMarks: Record<string, string[]> = {
+  catalogd: ["dataset", "version", "dropped"],
+  storaged: ["object"],
+  vectord: ["vectors", "alias", "corpus"],
+  pathwayd: ["trace", "keyed"],
+  matrixd: ["corpus", "playbook", "profile"],
+  observerd: ["event"],
+};
+
+/** The first that fits counts. A file that none fits is one that nobody has thought of: its kind belongs here. */
+export const storedKinds: readonly StoredKind[] = [
+  { name: "lock", path: /^\w+\/lock\.sqlite(-journal)?$/, bears: none },
+  logOf("remembered answers", /^\w+\/idempotency\.log$/, ["keyed"]),
+  { name: "store id", path: /^store\.json$/, bears: () => every, isAlone: true },
+  logOf("marks", /^marks\/\w+\.log$/, [], {
+    bears: (path) => bearsOfMarks[/(\w+)\.log$/.exec(path)?.[1] ?? ""] ?? [],
+  }),
+  {
+    name: "bucket's format",
+    path: /^buckets\/\w+\/\.lakehouse\/format\.json$/,
+    bears: () => every,
+    isAlone: true,
+  },
+  {
+    name: "bucket's store id",
+    path: /^buckets\/\w+\/\.lakehouse\/store\.json$/,
+    bears: () => every,
+    isAlone: true,
+  },
+  {
+    name: "sidecar",
+    path: /^buckets\/\w+\/\.lakehouse\/meta\/..\/\w+\.json$/,
+    names: (path, all) => [path, ...namesOfKey(keyOfSidecar(path, all) ?? path)],
+    bears: (path, all) => bearsOfKey(keyOfSidecar(path, all) ?? ""),
+  },
+  {
+    name: "checksums of a large object",
+    path: /^buckets\/\w+\/\.lakehouse\/sums\//,
+    names: (path) => [path, "large.bin"],
+    bears: () => ["large"],
+  },
+  object("catalog manifest, latest", /^buckets\/primary\/_catalog\/manifests\/(?!versions)/),
+  object("catalog manifest in a history", /^buckets\/primary\/_catalog\/manifests\/versions\//),
+  object("data object", /^buckets\/primary\/datasets\//),
+  object("aliases of indexes", /^buckets\/primary\/vectors\/_aliases\.json$/),
+  object("index manifest", /^buckets\/primary\/vectors\/[^/]+\/manifest\.lhv1$/, { withoutLast: withoutEnd }),
+  object("index segment", /^buckets\/primary\/vectors\/[^/]+\/[^/]+\/segments\//, {
+    withoutLast: withoutEnd,
+  }),
+  object("index checkpoint", /^buckets\/primary\/vectors\/[^/]+\/[^/]+\/checkpoints\/.*\.lhv1$/, {
+    withoutLast: withoutEnd,
+  }),
+  object("index checkpoint's engine", /^buckets\/primary\/vectors\/[^/]+\/[^/]+\/checkpoints\/.*\.engine$/),
+  object("large object", /^buckets\/primary\/large\.bin$/, { bears: () => ["large"] }),
+  object("object of somebody's", /^buckets\/primary\/(?!\.lakehouse)/),
+  logOf("journal of storage errors", /^storaged\/errors\.\d+\.jsonl$/, []),
+  logOf("trace log", /^pathwayd\/traces\.log$/, ["trace", "keyed"]),
+  logOf("log of playbooks", /^matrixd\/playbooks\.log$/, ["playbook"]),
+  logOf("log of profiles", /^matrixd\/profiles\.log$/, ["profile"]),
+  logOf("log of corpora's jobs", /^matrixd\/jobs\.jsonl$/, []),
+  {
+    name: "corpus record",
+    path: /^matrixd\/corpora\/[^/]+\/corpus\.json$/,
+    names: (path) => [path, dirname(path), ...corpusNames(path)],
+    bears: (path) => corpusNames(path).map((name) => name.replaceAll("'", "").replace("corpus-", "corpus#")),
+  },
+  {
+    name: "words of a corpus",
+    path: /^matrixd\/corpora\/[^/]+\/\w+\.sqlite$/,
+    names: (path) => [path, dirname(path), ...corpusNames(path)],
+    bears: (path) => corpusNames(path).map((name) => name.replaceAll("'", "").replace("corpus-", "corpus#")),
+    withoutLast: withoutPage,
+  },
+  logOf("log of operations", /^observerd\/operations-\d+\.log$/, ["event"], { isCounted: true }),
+  logOf("log of reviews", /^observerd\/reviews\.log$/, []),
+  { name: "spend of providers", path: /^chatd\/spend\.json$/, bears: none },
+];
+
+function corpusNames(path: string): string[] {
+  const [, name] = /corpora\/([^/]+)\.\w+\//.exec(path) ?? [];
+  return name === undefined ? [] : [`'${name}'`];
+}
+
+export const kindOf = (path: string): StoredKind | undefined =>
+  storedKinds.find((kind) => kind.path.test(path));
