@@ -26,11 +26,11 @@ const readsByValue = ({ columns }: Table): boolean =>
 
 /** Types by the first rows. Columns whose type is known keep it. */
 export async function inferFromSample(session: Session, table: Table): Promise<string[]> {
-  const { columns, sample } = table;
+  const { columns, sample, rowsIn } = table;
   const rows = Math.max(sampleRowsMin, Math.min(sampleRowsMax, Math.floor(sampleValues / columns.length)));
   const types = columns.map(({ among, type }) => (among.length > 0 ? undefined : type));
   const first = (count: number) => `(FROM ${sample} LIMIT ${count})`;
-  if (rows <= triedRows) return infer(session, table, { source: first(rows), types });
+  if (Math.min(rows, rowsIn) <= triedRows) return infer(session, table, { source: first(rows), types });
   const tried = await infer(session, table, { source: first(triedRows), types });
   const held = await holdingTypes(session, table, { source: first(rows), types: tried });
   const isAll = held.every((type): type is string => type !== undefined);

@@ -33,10 +33,12 @@ export function parametersOf(
 ): ReadonlyMap<string, Parameter> {
   const names = [...new Set(named)];
   const numbers = new Set(names.filter((name) => positional.test(name)).map(Number));
-  const missing = [...numbers].findIndex((_, at) => !numbers.has(at + 1)) + 1;
+  const most = [...numbers].reduce((a, b) => Math.max(a, b), 0);
+  // As many different numbers as the greatest of them leave none out.
+  const missing = most === numbers.size ? 0 : [...numbers].findIndex((_, at) => !numbers.has(at + 1)) + 1;
   if (missing > 0)
     throw refuse(
-      `the statement uses $${[...numbers].reduce((a, b) => Math.max(a, b))} and not $${missing}: number its parameters from $1 without gaps`,
+      `the statement uses $${most} and not $${missing}: number its parameters from $1 without gaps`,
     );
   const values = matchParameters(names, given);
   return new Map(names.map((name, at) => [name, values[at] as Parameter]));
@@ -54,7 +56,7 @@ function byPosition(names: readonly string[], given: readonly unknown[]): Parame
     throw refuse(
       `the statement has ${count(names.length)}, params has ${given.length}; expected as many values as parameters`,
     );
-  return names.map((name) => toParameter(given[Number(name) - 1], `params.${Number(name) - 1}`));
+  return names.map((name) => toParameter(given[Number(name) - 1], Number(name) - 1));
 }
 
 function byName(names: readonly string[], given: Readonly<Record<string, unknown>>): Parameter[] {
@@ -63,7 +65,7 @@ function byName(names: readonly string[], given: Readonly<Record<string, unknown
   const used = new Set(names);
   const unused = Object.keys(given).filter((name) => !used.has(name));
   if (unused.length > 0) throw refuse(`params has ${list(unused)}, which the statement does not use`);
-  return names.map((name) => toParameter(given[name], `params.${name}`));
+  return names.map((name) => toParameter(given[name], name));
 }
 
 const refuse = (message: string) => fail("invalid_field", message, { details: { field: "params" } });
@@ -75,31 +77,36 @@ const list = (names: readonly string[]): string =>
 const count = (parameters: number): string =>
   parameters === 0 ? "no parameters" : parameters === 1 ? "1 parameter" : `${parameters} parameters`;
 
-function toParameter(value: unknown, place: string, depth = 0): Parameter {
+/** Where a value stands, written only for an error: there may be many. */
+type Place = string | number | { in: Place; at: number };
+const inWords = (place: Place): string =>
+  typeof place === "object" ? `${inWords(place.in)}.${place.at}` : `params.${place}`;
+
+function toParameter(value: unknown, place: Place, depth = 0): Parameter {
   if (value === null) return { type: "null", value };
   if (typeof value === "boolean") return { type: "boolean", value };
   if (typeof value === "string") return { type: "text", value };
   if (typeof value === "number") return { type: numberType(value, place), value };
   if (!Array.isArray(value))
     throw refuse(
-      `${place}: expected text, a number, true, false, null or a list of these; give other types as text and CAST them`,
+      `${inWords(place)}: expected text, a number, true, false, null or a list of these; give other types as text and CAST them`,
     );
-  if (depth >= listDepthMax) throw refuse(`${place}: lists nest deeper than ${listDepthMax}`);
-  const items = value.map((item, at) => toParameter(item, `${place}.${at}`, depth + 1));
+  if (depth >= listDepthMax) throw refuse(`${inWords(place)}: lists nest deeper than ${listDepthMax}`);
+  const items = value.map((item, at) => toParameter(item, { in: place, at }, depth + 1));
   const type = items.reduce<ParameterType>((common, item) => widest(common, item.type, place), "null");
   return { type: { list: type }, value: items.map((item) => item.value) };
 }
 
 /** JSON numbers pass through a double: an integer beyond 2^53 has lost its last digits already. */
-function numberType(value: number, place: string): ParameterType {
+function numberType(value: number, place: Place): ParameterType {
   if (!Number.isInteger(value)) return "double";
   if (Number.isSafeInteger(value)) return "integer";
   throw refuse(
-    `${place}: ${value} is beyond 2^53 and may have lost digits as a JSON number; give it as text and CAST($1 AS HUGEINT)`,
+    `${inWords(place)}: ${value} is beyond 2^53 and may have lost digits as a JSON number; give it as text and CAST($1 AS HUGEINT)`,
   );
 }
 
-function widest(left: ParameterType, right: ParameterType, place: string): ParameterType {
+function widest(left: ParameterType, right: ParameterType, place: Place): ParameterType {
   if (left === "null") return right;
   if (right === "null" || left === right) return left;
   if (typeof left === "object" && typeof right === "object") {
@@ -107,7 +114,9 @@ function widest(left: ParameterType, right: ParameterType, place: string): Param
   }
   const numbers = ["integer", "double"];
   if (numbers.includes(left as string) && numbers.includes(right as string)) return "double";
-  throw refuse(`${place}: the items of a list must be of one type, got ${nameOf(left)} and ${nameOf(right)}`);
+  throw refuse(
+    `${inWords(place)}: the items of a list must be of one type, got ${nameOf(left)} and ${nameOf(right)}`,
+  );
 }
 
 const nameOf = (type: ParameterType): string => (typeof type === "object" ? "list" : type);

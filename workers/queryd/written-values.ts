@@ -26,12 +26,7 @@ export function withValues(
 ): Written {
   if (names.length === 0) return { sql, placeIn: (byte) => byte };
   const spans = spansOf(sql);
-  if (
-    spans
-      .map(({ name }) => name)
-      .sort()
-      .join() !== [...names].sort().join()
-  )
+  if (!areSame(spans, names))
     throw fail("sql_error", "write parameters as $1, $name or ?, one kind in a statement");
   const parts: string[] = [];
   const shifts: { from: number; removed: number; added: number }[] = [];
@@ -53,6 +48,18 @@ export function withValues(
       return byte < from + added ? place - (byte - from) : place - added + removed;
     }, byte);
   return { sql: parts.join("") + sql.slice(at), placeIn };
+}
+
+/** Whether each name stands in the text as often as it is listed. */
+function areSame(spans: readonly Span[], names: readonly string[]): boolean {
+  if (spans.length !== names.length) return false;
+  const left = new Map<string, number>();
+  for (const name of names) left.set(name, (left.get(name) ?? 0) + 1);
+  return spans.every(({ name }) => {
+    const count = left.get(name) ?? 0;
+    left.set(name, count - 1);
+    return count > 0;
+  });
 }
 
 function spansOf(sql: string): Span[] {

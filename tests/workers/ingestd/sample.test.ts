@@ -59,6 +59,7 @@ test("types by a few rows first are those that all rows of the sample show", asy
     );
     const table = {
       sample: "sampled",
+      rowsIn: rows,
       columns: cells.map((cell) => ({
         name: cell,
         cell,
