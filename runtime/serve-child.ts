@@ -15,8 +15,8 @@ export interface ChildService<C extends Contract> {
   raw?: Readonly<Record<string, (request: Request) => Promise<Response>>>;
 }
 
-/** Exchanges that may be open at once; a child serves one lease at a time. */
-const inFlightMax = 64;
+/** Calls and exchanges that may be open at once; a child serves one lease at a time. */
+export const inFlightMax = 64;
 
 /**
  * The entry of every child. `create` gets what the parent gave and a folder of the child's own; its failure is the

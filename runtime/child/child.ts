@@ -12,8 +12,8 @@ import { type Child, type ChildOptions, startChild } from "./spawn.ts";
 import { createSupply } from "./supply.ts";
 
 export interface ChildPoolOptions<C extends Contract> extends ChildOptions<C> {
-  /** Children kept for however long nothing is to be done; more are kept for half a minute. */
-  idleMin: number;
+  /** Children kept for however long nothing is to be done; 1 when absent. More are kept for half a minute. */
+  idleMin?: number;
   /** How long work that was told to end may go on before its child is killed, in milliseconds. */
   graceMs: number;
   /** Memory of the work of all children together, in bytes: without what they share, and what each needs to be there. */
@@ -59,6 +59,7 @@ const startsMax = 2;
 const idleMs = 30_000;
 
 export function createChildPool<C extends Contract>(options: ChildPoolOptions<C>): ChildPool<C> {
+  const { idleMin = 1 } = options;
   const all = new Set<Child<C>>();
   const leased = new Set<Child<C>>();
   const supply = createSupply<Child<C>>(() => startOne(), startsMax);
@@ -81,7 +82,7 @@ export function createChildPool<C extends Contract>(options: ChildPoolOptions<C>
     return child;
   };
   const warm = () => {
-    if (!stopping && options.idleMin > 0)
+    if (!stopping && idleMin > 0)
       supply.prepare((cause) =>
         options.log.warn("a child process could not be started ahead", {
           child: options.contract.name,
@@ -90,7 +91,7 @@ export function createChildPool<C extends Contract>(options: ChildPoolOptions<C>
       );
   };
   const reap = () => {
-    while (supply.spare() > options.idleMin) supply.drop()?.kill(stopped());
+    while (supply.spare() > idleMin) supply.drop()?.kill(stopped());
   };
   let forgetReap = () => {};
   const giveBack = async (child: Child<C>, isUnfinished: boolean) => {

@@ -9,8 +9,8 @@ import type { ClientOf, Contract } from "../contract.ts";
 import { fail, type ServiceError } from "../errors.ts";
 import { makeDirectory } from "../files.ts";
 import { describe, type Log } from "../log.ts";
-import { type CallLimits, client, overPort } from "../rpc.ts";
-import { beginVerb, restVerb } from "../serve-child.ts";
+import { client, overPort } from "../rpc.ts";
+import { beginVerb, inFlightMax, restVerb } from "../serve-child.ts";
 import { openSocketPort, socketDescriptor } from "../socket-port.ts";
 import type { Confinement } from "./confine.ts";
 
@@ -26,7 +26,8 @@ export interface ChildOptions<C extends Contract> {
   readable: readonly string[];
   writable: () => Promise<readonly string[]>;
   openFilesMax: number;
-  limits: CallLimits;
+  /** How long a call may take that names no time of its own, in milliseconds. */
+  callTimeoutMs: number;
   log: Log;
 }
 
@@ -78,7 +79,7 @@ export async function startChild<C extends Contract>(options: ChildOptions<C>): 
   });
   void logWords(process_.stderr, log, contract.name);
   let reason: ServiceError | undefined;
-  const transport = overPort(contract.name, options.limits);
+  const transport = overPort(contract.name, { timeoutMs: options.callTimeoutMs, inFlightMax });
   const kill = (why: ServiceError) => {
     reason ??= why;
     process_.kill("SIGKILL");

@@ -24,7 +24,7 @@ const pool: ChildPool<HardChild> = createChildPool({
   readable: [readable],
   writable: async () => [writable],
   openFilesMax: 128,
-  limits: { timeoutMs: 60_000, inFlightMax: 16 },
+  callTimeoutMs: 60_000,
   idleMin: 1,
   graceMs: 200,
   memoryBytesMax: 400_000_000,

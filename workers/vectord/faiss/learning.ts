@@ -104,7 +104,7 @@ function startPool({ learningBytesMax, ...others }: LearningOptions): Started {
     readable: [],
     writable: async () => [folder],
     openFilesMax,
-    limits: { timeoutMs: learnTimeoutMs, inFlightMax: 8 },
+    callTimeoutMs: learnTimeoutMs,
     idleMin: 0,
     graceMs: 0,
     memoryBytesMax: learningBytesMax,
