@@ -60,7 +60,7 @@ export function faultOf(mark: Mark | undefined, found: FoundLog): string | undef
   if (current.bytes === undefined && (size ?? 0) === 0) return undefined;
   const longest = candidates[0]?.bytes ?? 0;
   if (size === undefined) return `the file is gone; ${longest} bytes of it were acknowledged`;
-  if (size === 0) return `the file is empty; ${longest} bytes of it were acknowledged`;
+  if (size === 0 && longest > 0) return `the file is empty; ${longest} bytes of it were acknowledged`;
   const same = candidates.filter((each) => logId === null || each.log_id === (logId ?? undefined));
   if (same.length === 0) return "it is another log than the one that was acknowledged, as an older copy is";
   const faults = same.map((state) => differenceOf(state, size, found));
