@@ -17,6 +17,10 @@ export function lineOf(record: unknown): string {
   return `${prefix}${checksum(text)}${middle}${text}}\n`;
 }
 
+/** The checksum that a line says it has. */
+export const checksumIn = <L extends string | Uint8Array>(line: L): L =>
+  line.slice(prefix.length, prefix.length + 8) as L;
+
 /** Why a line cannot be read. */
 export type LineFault = "checksum" | "form";
 

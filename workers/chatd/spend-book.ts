@@ -46,12 +46,13 @@ export async function openSpendBook(
   { clock, log, marks, adopted }: MarkKeeping & { clock: Pick<Clock, "now" | "after">; log: Log },
 ): Promise<SpendBook> {
   const path = join(directory, fileName);
+  if (adopted(place)) marks.remove(fileName);
   const mark = marks.get(fileName) as SpendMark | undefined;
   const today = () => new Date(clock.now()).toISOString().slice(0, 10);
   /** By day: one that comes again, as by a clock that is set forward and back, goes on with what it had. */
   const read = contentOf(await readOrNull(path));
   const days = daysOf(read);
-  const found = adopted(place) ? undefined : faultOf(mark, read);
+  const found = faultOf(mark, read);
   if (found !== undefined)
     log.error("spend.json is damaged: what was taken that day is not all known", { path, problem: found });
   /** The day whose sums may be too small, and why. */
@@ -87,9 +88,7 @@ export async function openSpendBook(
   };
 
   return {
-    spent: (provider) => {
-      return spentToday().get(provider) ?? { usd: 0, tokens: 0 };
-    },
+    spent: (provider) => spentToday().get(provider) ?? { usd: 0, tokens: 0 },
     add: (provider, { usd, tokens }) => {
       const spent = spentToday();
       const before = spent.get(provider) ?? { usd: 0, tokens: 0 };

@@ -1,10 +1,12 @@
 /** What providers took today: kept over restarts, gone with the day, never wrong by a damaged file. */
-import { afterEach, expect, test } from "bun:test";
+import { afterEach, describe, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createLog } from "../../../runtime/log.ts";
 import { openSpendBook } from "../../../workers/chatd/spend-book.ts";
+import { findingsOf } from "../../support/durable.ts";
 import { temporaryDirectory } from "../../support/in-process.ts";
+import { losses } from "../../support/losses.ts";
 import { keptIn } from "../../support/marked.ts";
 import { makeSmallDisk, mountable } from "../../support/small-disk.ts";
 
@@ -125,3 +127,43 @@ test.skipIf(!mountable.includes("tmpfs"))(
     }
   },
 );
+
+describe.each(losses.filter(({ name }) => !name.includes("record")))("spend.json $name", ({ inflict }) => {
+  test("is named for the rest of that day, over starts, and then no more", async () => {
+    const directory = fresh();
+    const path = join(directory, "spend.json");
+    const now = { ms: noon };
+    const first = await openSpendBook(directory, { clock: at(now), log, ...(await keptIn(directory)) });
+    first.add("a", { usd: 1, tokens: 10 });
+    await (await first.durable.point()).end();
+    const older = readFileSync(path);
+    first.add("a", { usd: 1, tokens: 10 });
+    await first.close();
+    inflict(path, older);
+    mkdirSync(directory, { recursive: true });
+    for (let start = 0; start < 2; start++) {
+      const again = await openSpendBook(directory, { clock: at(now), log, ...(await keptIn(directory)) });
+      expect(again.problems()).toEqual([
+        expect.stringMatching(/^chatd\/spend\.json: .*--adopt=chatd\/spend/),
+      ]);
+      expect((await findingsOf(again.durable)).map(({ place }) => place)).toEqual(["chatd/spend.json"]);
+      again.add("b", { usd: 1, tokens: 10 });
+      await again.close();
+    }
+    const kept = await keptIn(directory, (place) => place === "chatd/spend.json");
+    const accepted = await openSpendBook(directory, { clock: at(now), log, ...kept });
+    expect(accepted.problems()).toEqual([]);
+    await accepted.close();
+    const next = await openSpendBook(directory, { clock: at(now), log, ...(await keptIn(directory)) });
+    expect(next.problems()).toEqual([]);
+    await next.close();
+    now.ms += 24 * 60 * 60 * 1000;
+    const later = await openSpendBook(directory, { clock: at(now), log, ...(await keptIn(directory)) });
+    expect(later.problems()).toEqual([]);
+    later.add("b", { usd: 1, tokens: 10 });
+    await later.close();
+    const last = await openSpendBook(directory, { clock: at(now), log, ...(await keptIn(directory)) });
+    expect([last.problems(), await findingsOf(last.durable)]).toEqual([[], []]);
+    await last.close();
+  });
+});
