@@ -2,6 +2,7 @@
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { askAll, controls, type Outcome } from "./corruption-controls.ts";
+import { absent } from "./deeds.ts";
 import { startProduct } from "./product.ts";
 import { kindOf, type StoredKind } from "./stored-files.ts";
 
@@ -23,8 +24,11 @@ export interface Case {
   becomes: StoredFile | null;
 }
 
-/** What came of a case. Everything but the first two is a gap. */
-export type Verdict = "named" | "harmless" | `OPEN: ${string}`;
+/**
+ * What came of a case. `in part`: it is named, and what it held is missing from answers that say nothing of it. What is
+ * `OPEN` is a gap.
+ */
+export type Verdict = "named" | "harmless" | "in part" | `OPEN: ${string}`;
 
 /** All files under a folder, by their path in it. */
 export function filesUnder(folder: string): Map<string, StoredFile> {
@@ -144,7 +148,9 @@ function verdictOf({ kind, path }: Case, seen: Seen, isBorne: (name: string) => 
     seen.fsck.split("\n").some((line) => line.includes('"severity":"damage"') && isIn(line)) ? [] : ["fsck"],
   ].flat();
   const lost = wrong.map(([name, outcome]) => `${name} ${shown(outcome)}`).join("; ");
-  if (lost !== "" && (!kind.isCounted || silent.length === 3))
+  const isMissing = wrong.every(([, outcome]) => typeof outcome === "object" && outcome.wrong === absent);
+  if (lost !== "" && silent.length === 0 && isMissing) return "in part";
+  if (lost !== "")
     return `OPEN: ${silent.length === 3 ? "unnamed" : "named"}, ${lost}`.slice(0, 300) as Verdict;
   if (silent.length === 0) return "named";
   if (silent.length === 3 && refused.length === 0) return "harmless";

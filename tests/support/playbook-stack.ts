@@ -28,6 +28,8 @@ export interface ListedCorpus {
 export interface PlaybookStackOptions {
   /** To start again on what an earlier one stored. */
   directory?: string;
+  /** What the operator accepts as it stands. */
+  adopted?: (place: string) => boolean;
   clock?: Partial<Clock>;
   settings?: Partial<Config["matrixd"]>;
   corpora?: Record<string, ListedCorpus>;
@@ -128,14 +130,15 @@ export async function startPlaybookStack(options: PlaybookStackOptions = {}) {
       },
     };
   };
-  const service = await startInProcess({ contract: matrixd, create }, { config, peers: {} }).catch(
-    async (cause) => {
-      await traces.stop();
-      await embedding.stop();
-      temporary?.remove();
-      throw cause;
-    },
-  );
+  const service = await startInProcess(
+    { contract: matrixd, create },
+    { config, peers: {}, ...(options.adopted && { adopted: options.adopted }) },
+  ).catch(async (cause) => {
+    await traces.stop();
+    await embedding.stop();
+    temporary?.remove();
+    throw cause;
+  });
   const { playbooks, profiles } = parts as Required<typeof parts>;
   const vectorOf = async (text: string): Promise<Float32Array> => {
     const { vectors } = await embedding.peer.verbs.embed({ text, model: "local" });

@@ -1,5 +1,5 @@
 /** Every kind of file that the product keeps: what findings call it, and which deeds may be refused while it is damaged. */
-import { dirname } from "node:path";
+import { basename, dirname } from "node:path";
 
 export interface StoredKind {
   name: string;
@@ -13,8 +13,6 @@ export interface StoredKind {
   withoutLast?: (bytes: Buffer) => Buffer;
   /** Tried in a start of its own: what it bears is everything. */
   isAlone?: true;
-  /** Is served in part, as it is counted whole: what is lost must be named. */
-  isCounted?: true;
 }
 
 const bucket = "buckets/primary/";
@@ -83,6 +81,8 @@ const logOf = (name: string, path: RegExp, bears: string[], more: Partial<Stored
   name,
   path,
   bears: () => bears,
+  // `/readyz` of a service calls its own files by their names.
+  names: (file) => [file, basename(file)],
   withoutLast: withoutLastLine,
   ...more,
 });
@@ -165,7 +165,7 @@ export const storedKinds: readonly StoredKind[] = [
     bears: (path) => corpusNames(path).map((name) => name.replaceAll("'", "").replace("corpus-", "corpus#")),
     withoutLast: withoutPage,
   },
-  logOf("log of operations", /^observerd\/operations-\d+\.log$/, ["event"], { isCounted: true }),
+  logOf("log of operations", /^observerd\/operations-\d+\.log$/, ["event"]),
   logOf("log of reviews", /^observerd\/reviews\.log$/, []),
   { name: "spend of providers", path: /^chatd\/spend\.json$/, bears: none },
 ];

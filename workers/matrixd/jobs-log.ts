@@ -50,7 +50,11 @@ export async function openJobsLog(
     },
   );
   if (file instanceof ServiceError) return closedJobs(file);
-  if (file.report.damagedCount > 0) log.warn("the log of jobs has damaged lines", { ...file.report });
+  let problems: string[] = [];
+  if (file.report.damagedCount > 0) {
+    log.warn("the log of jobs has damaged lines", { ...file.report });
+    problems = [`${jobsName}: ${file.report.damagedCount} lines are damaged: what they told of jobs is lost`];
+  }
   return {
     known: [...known.values()],
     write: async (facts) => {
@@ -58,8 +62,9 @@ export async function openJobsLog(
       if (++records < recordsMax) return;
       records = 0;
       await file.rewrite(listed());
+      problems = [];
     },
-    problems: () => [],
+    problems: () => problems,
     check: () => {},
     atRest: file.atRest,
     close: file.close,

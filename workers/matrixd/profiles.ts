@@ -1,13 +1,14 @@
 /**
  * Profiles on disk: each change writes a checksummed log of the state before it and the one after, so that it is there
- * whole or not at all, and a damaged line falls back to the state before it. One change at a time.
+ * whole or not at all. Where the last line is damaged nobody knows what the profiles are: the ones before are not served
+ * as if they were. One change at a time.
  */
 import { join } from "node:path";
 import type { VerbsOf } from "../../runtime/contract.ts";
 import { ServiceError } from "../../runtime/errors.ts";
 import { type LineLog, openLineLog } from "../../runtime/line-log.ts";
 import { describe, type Log } from "../../runtime/log.ts";
-import { logDamageOf, type MarkKeeping } from "../../runtime/log-mark.ts";
+import { damagedLog, logDamageOf, type MarkKeeping, placeOf } from "../../runtime/log-mark.ts";
 import type { Matrixd } from "./contract.ts";
 import { checkProfile, type ProfileChecks } from "./profile-check.ts";
 import {
@@ -126,8 +127,9 @@ const named = <K extends string>(key: K, value: string | undefined): { [P in K]?
 
 async function openProfileStore({ directory, log, marks, adopted }: ProfileParts) {
   let state = noProfiles;
+  const path = join(directory, profilesName);
   const file = await openLineLog<ProfileState>({
-    path: join(directory, profilesName),
+    path,
     ...profilesFormat,
     kept: { marks, adopted },
     replay: (stored) => {
@@ -135,9 +137,19 @@ async function openProfileStore({ directory, log, marks, adopted }: ProfileParts
       state = { profiles: [...stored.profiles], active: stored.active, before: [...stored.before] };
     },
   });
-  const { damaged, damagedCount } = file.report;
+  const { damaged, damagedCount, records } = file.report;
+  const lines = records + damagedCount + (damaged[0]?.line === 1 ? 0 : 1);
+  const isLatestLost = damaged.at(-1)?.line === lines;
+  if (isLatestLost && !adopted(placeOf(path))) {
+    await file.close();
+    const problem =
+      "its last line is damaged, which says what the profiles are; the one before it says what they were";
+    throw damagedLog({ place: placeOf(path), problem });
+  }
+  // What was before is accepted as what is.
+  if (isLatestLost) await file.rewrite([state]);
   let problems =
-    damagedCount === 0
+    damagedCount === 0 || isLatestLost
       ? []
       : [
           `profiles.log: ${damagedCount} damaged at byte ${damaged[0]?.offset}; the latest whole state is served`,

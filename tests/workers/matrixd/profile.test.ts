@@ -11,8 +11,11 @@ afterEach(async () => {
   await stack.stop();
   for (const home of homes.splice(0)) home.remove();
 });
-const start = async (directory?: string) => {
-  stack = await startPlaybookStack(directory === undefined ? {} : { directory });
+const start = async (directory?: string, adopted?: (place: string) => boolean) => {
+  stack = await startPlaybookStack({
+    ...(directory !== undefined && { directory }),
+    ...(adopted && { adopted }),
+  });
   return stack;
 };
 const newHome = () => {
@@ -109,7 +112,7 @@ describe("on disk", () => {
     expect(await stack.verbs.rollback({})).toEqual({ active: "a", previous: "b" });
   });
 
-  test("the log stays short, and a damaged last state falls back to the one before and says so", async () => {
+  test("the log stays short, and of a damaged last state the one before is not served until that is accepted", async () => {
     const home = newHome();
     const { verbs } = await start(home);
     for (let at = 0; at < 150; at++) await verbs.putProfile({ name: "a", ...workers, k: at + 1 });
@@ -119,11 +122,16 @@ describe("on disk", () => {
     expect(lines.length).toBeLessThan(110);
     writeFileSync(file, lines.join("\n").replace('"k":150', '"k":160'));
     await start(home);
+    await expect(stack.verbs.profiles({})).rejects.toMatchObject({ type: "corrupt" });
+    expect(stack.notReady().join()).toContain("matrixd/profiles.log: its last line is damaged");
+    await stack.stop();
+    await start(home, (place) => place === "matrixd/profiles.log");
     expect((await stack.verbs.profiles({})).profiles[0]?.k).toBe(149);
-    expect(stack.notReady().join()).toContain("profiles.log: 1 damaged");
-    // Serving goes on, and a change settles it.
-    await stack.verbs.putProfile({ name: "a", ...workers, k: 7 });
+    expect(readFileSync(`${file}.damaged`, "utf8")).toContain('"k":160');
+    await stack.stop();
+    await start(home);
     expect(stack.notReady()).toEqual([]);
+    await stack.verbs.putProfile({ name: "a", ...workers, k: 7 });
     await stack.stop();
     await start(home);
     expect((await stack.verbs.profiles({})).profiles[0]?.k).toBe(7);
