@@ -14,17 +14,24 @@ import { walk } from "./local-list.ts";
  */
 export async function* oddKeys(layout: Layout, signal: AbortSignal): AsyncGenerator<string> {
   const named = new Set<number>();
-  for await (const { number, end } of sidecars(layout)) if (end === "json") named.add(number);
+  let isCutOff = false;
+  for await (const names of sidecars(layout))
+    for (const name of names) {
+      if (name.endsWith(".json")) named.add(numberOf(name));
+      else isCutOff = true;
+    }
   for await (const { name: key } of walk({ root: layout.root, prefix: "" })) {
     signal.throwIfAborted();
     if (!named.delete(numberOf(layout.sidecarName(key)))) yield key;
   }
-  for await (const { number, end, path } of sidecars(layout)) {
-    signal.throwIfAborted();
-    if (end === "json" && !named.has(number)) continue;
-    const key = await keyOf(path);
-    if (key !== undefined && path.includes(layout.sidecarName(key))) yield key;
-  }
+  if (named.size === 0 && !isCutOff) return;
+  for await (const names of sidecars(layout))
+    for (const name of names) {
+      signal.throwIfAborted();
+      if (name.endsWith(".json") && !named.has(numberOf(name))) continue;
+      const key = await keyOf(join(layout.records, name.slice(0, 2), name));
+      if (key !== undefined && name.startsWith(layout.sidecarName(key))) yield key;
+    }
 }
 
 /**
@@ -42,20 +49,13 @@ export async function putAsideFormer(layout: Layout): Promise<void> {
 /** Enough of the name to tell it from every other: 48 bits are an exact number. */
 const numberOf = (name: string): number => Number.parseInt(name.slice(0, 12), 16);
 
-interface Sidecar {
-  number: number;
-  end: string;
-  path: string;
+/** The names of sidecars, folder by folder. */
+async function* sidecars(layout: Layout): AsyncGenerator<string[]> {
+  for (const folder of await namesIn(layout.records))
+    yield (await namesIn(join(layout.records, folder))).filter((name) => sidecarForm.test(name));
 }
 
-async function* sidecars(layout: Layout): AsyncGenerator<Sidecar> {
-  for (const folder of await namesIn(layout.records)) {
-    for (const name of await namesIn(join(layout.records, folder))) {
-      const end = /^[0-9a-f]{64}\.(json|next|deleted)$/.exec(name)?.[1];
-      if (end !== undefined) yield { number: numberOf(name), end, path: join(layout.records, folder, name) };
-    }
-  }
-}
+const sidecarForm = /^[0-9a-f]{64}\.(json|next|deleted)$/;
 
 const namesIn = (path: string): Promise<string[]> =>
   readdir(path).catch((cause) => {

@@ -82,7 +82,8 @@ export function createIndexMarks(
       const mark = of(manifest.name);
       if (!mark) return undefined;
       const state = statesOf(mark).find(({ write }) => write === manifest.write);
-      if (state) return state;
+      // Where it is not known whether there was an index, as after a drop, a new one may have been made since.
+      if (state || !mark.written) return state;
       throw lost(manifest.name, "is not the one that was written last: it is an earlier copy, or another's");
     },
     ending: async (name, work) => {

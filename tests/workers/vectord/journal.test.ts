@@ -19,6 +19,15 @@ import {
 
 const start = perTest();
 
+test("an index that was made anew after a drop opens, whatever a loss of power took of its mark", async () => {
+  const stack = await start();
+  const journal = await stack.journals.create(configOf("a"));
+  await add(journal, "1");
+  await journal.close();
+  stack.marks.set("index/a", { announced: [{ write: "dropped", incarnation: "dropped", last: 7 }] });
+  expect(idsOf((await reopen(stack, "a")).batches)).toEqual(["1"]);
+});
+
 describe("appends", () => {
   test("come back in order, with vectors, metadata and deletes as they were", async () => {
     const stack = await start();
