@@ -43,6 +43,12 @@ const reading = {
   timestamp_format: t.Optional(
     t.String({ minLength: 1, maxLength: 64, description: "As strptime: %d/%b/%Y:%H:%M:%S %z." }),
   ),
+  decimal: t.Optional(
+    t.Union([t.Literal("."), t.Literal(",")], {
+      description:
+        "What stands before the fraction of a number: with `,`, 1,5 is 1.5 and 1.500,25 is 1500.25.",
+    }),
+  ),
   infer: t.Optional(
     t.Union([t.Literal("exact"), t.Literal("values")], {
       description:

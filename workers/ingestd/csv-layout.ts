@@ -35,10 +35,14 @@ export interface Layout {
 }
 
 /** How the texts of a file stand for values. */
-const notationOf = ({ byValue, dateFormat, timestampFormat }: Reading, forced: boolean): Notation => ({
+const notationOf = (
+  { byValue, dateFormat, timestampFormat, decimalComma }: Reading,
+  forced: boolean,
+): Notation => ({
   mode: byValue ? "values" : forced ? "asked" : "exact",
   ...(dateFormat !== undefined && { dateFormat }),
   ...(timestampFormat !== undefined && { timestampFormat }),
+  ...(decimalComma && { decimalComma }),
 });
 
 /** A column of text, to be inferred among these types unless the client asked for one. */

@@ -29,6 +29,8 @@ export interface Reading {
   byValue?: boolean;
   dateFormat?: string;
   timestampFormat?: string;
+  /** A comma stands before the fraction of a number. */
+  decimalComma?: true;
 }
 
 export interface AskedType {

@@ -19,6 +19,7 @@ export interface Texts {
 }
 
 const byValue: Notation = { mode: "values" };
+const byComma: Notation = { mode: "values", decimalComma: true };
 /** As people write them, where the order of day and month is theirs to say. */
 const dateFormats = ["%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%Y/%m/%d", "%m-%d-%Y"];
 /** Longer texts are no numbers and no dates. */
@@ -35,17 +36,24 @@ interface Kind {
   holds: (cell: string) => string;
   /** The format that such dates are in. */
   format?: string;
+  /** How such numbers are written. */
+  number?: Notation;
 }
 
 const ofKind = (type: string, notation: Notation) => (cell: string) =>
   `strlen(${cell}) <= ${charactersMax} AND NOT ${isNullWord(cell)} AND ${holds(cell, type, notation)}`;
 
+const numbers = (name: string, notation: Notation): Kind => ({
+  name,
+  holds: (cell) =>
+    `strlen(${cell}) <= ${charactersMax} AND coalesce(regexp_full_match(${textFor(cell, "DOUBLE", notation)}, ${literal(number)}), false)`,
+  number: notation,
+});
+
+/** The first of those that most values are of. */
 export const kinds: readonly Kind[] = [
-  {
-    name: "number",
-    holds: (cell) =>
-      `strlen(${cell}) <= ${charactersMax} AND coalesce(regexp_full_match(${textFor(cell, "DOUBLE", byValue)}, ${literal(number)}), false)`,
-  },
+  numbers("number", byValue),
+  numbers("number with a comma", byComma),
   ...["BOOLEAN", "DATE", "TIMESTAMP", zoned].map((name) => ({ name, holds: ofKind(name, byValue) })),
   ...dateFormats.map((format) => ({
     name: format,
@@ -69,6 +77,7 @@ export const anyKind = `${spaces}(${[
   "(?i:true|false)",
   "[0-9]{4}-[0-9]{2}-[0-9]{2}.*",
   "[0-9]+([-/.][0-9]+){2}",
+  "[+-]?[0-9.]*,[0-9]+",
 ].join("|")})${spaces}`;
 
 const enough = (values: number, filled: number): boolean => values >= nearMin && values >= filled * nearShare;
@@ -108,7 +117,7 @@ async function nearlyTyped(session: Session, all: readonly Column[], sample: str
     const kind = kinds.reduce((best, each) => (countOf(each) > countOf(best) ? each : best));
     // 01/02 may be in January as well as in February.
     const formats = kinds.filter((each) => each.format !== undefined && countOf(each) === countOf(kind));
-    if (kind.name === "number" && Number(row.identifiers) > 0) return [];
+    if (kind.number && Number(row.identifiers) > 0) return [];
     return enough(countOf(kind), Number(row.filled))
       ? [{ column, kind, formats: formats.flatMap(({ format = "" }) => format) }]
       : [];
@@ -142,6 +151,8 @@ interface Found {
   ofKind: number;
   words: number;
   spelled: string[];
+  /** Numbers with a comma before their fraction. */
+  withComma: boolean;
   example: { place: number; text: string };
 }
 
@@ -155,6 +166,7 @@ async function lookAt(
   if (type === undefined) return undefined;
   const forms = type.startsWith("DECIMAL") || type === "DOUBLE" ? [type, inShortestForm(type)] : [type];
   const misfits = forms.map((form) => `NOT (${holds(cell, form)})`);
+  const withComma = kind.number === byComma;
   const [row] = await session.run(
     `SELECT count(${cell}) AS filled, count(*) FILTER (${kind.holds(cell)}) AS of_kind,
       count(*) FILTER (${isNullWord(cell)}) AS words,
@@ -165,7 +177,7 @@ async function lookAt(
   const counts = misfits.map((_, index) => Number(row?.[`misfits${index}`]));
   const inTheWay = Math.min(...counts);
   // Texts such as 007 are identifiers, and rightly text.
-  if (kind.name === "number" && Number(row?.identifiers) > 0) return undefined;
+  if (kind.number && Number(row?.identifiers) > 0) return undefined;
   const form = forms[counts.indexOf(inTheWay)] ?? type;
   const rows = `(SELECT ${place} AS place, ${cell} AS text FROM ${relation})`;
   const [first] = await session.run(
@@ -181,6 +193,7 @@ async function lookAt(
     ofKind: Number(row?.of_kind),
     words: Number(row?.words),
     spelled: spelled.map(({ text }) => String(text)),
+    withComma,
     example: { place: Number(first?.place), text: String(first?.text) },
   };
 }
@@ -193,8 +206,8 @@ async function typeOf(
   kind: Kind,
 ): Promise<string | undefined> {
   if (kind.format !== undefined) return "DATE";
-  if (kind.name !== "number") return kind.name;
-  const text = textFor("value", "DOUBLE", byValue);
+  if (kind.number === undefined) return kind.name;
+  const text = textFor("value", "DOUBLE", kind.number);
   const found = (pattern: string) => `max(length(regexp_extract(text, ${literal(pattern)}, 1)))`;
   const [row] = await session.run(
     `SELECT ${found("^[+-]?([0-9]*)")} AS whole, ${found("[.]([0-9]*)")} AS scale, ${found("([eE])")} AS exponent
@@ -231,13 +244,15 @@ async function inWords(
 }
 
 function mendOf({ name, notation }: Column, formats: readonly string[], found: Found): string {
-  const { type, filled, inTheWay, ofKind: count, words, spelled } = found;
+  const { type, filled, inTheWay, ofKind: count, words, spelled, withComma } = found;
   const forced = /[,:"{]/.test(name) ? `types=${JSON.stringify({ [name]: type })}` : `types=${name}:${type}`;
-  const format = formats.map((each) => `date_format=${each}`).join(" or ");
+  const comma = withComma && !notation?.decimalComma;
+  const format = comma ? "decimal=," : formats.map((each) => `date_format=${each}`).join(" or ");
   const others = filled - count - words;
   if (words === inTheWay && spelled.length <= wordsMax && spelled.every((word) => word.trim() !== ""))
     return `${spelled.map((word) => `null=${word}`).join("&")} would mend it`;
   const isByValue = notation?.mode === "values";
+  if (others === 0 && comma) return `${isByValue ? format : `${format}&infer=values`} would mend it`;
   if (others === 0 && (format === "" ? !isByValue : words === 0))
     return `${format || "infer=values"} would mend it`;
   const parameters = [forced, ...(format === "" ? [] : [format]), "on_error=reject"].join("&");

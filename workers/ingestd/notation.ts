@@ -18,6 +18,8 @@ export interface Notation {
   /** As strptime has it; dates and timestamps are then read by it alone. */
   dateFormat?: string;
   timestampFormat?: string;
+  /** Numbers have a comma before their fraction, and points between thousands. */
+  decimalComma?: true;
 }
 
 export const exactly: Notation = { mode: "exact" };
@@ -82,7 +84,7 @@ export function holds(cell: string, type: string, notation: Notation = exactly):
   const format = formatFor(sqlType(type), notation);
   const text = textFor(cell, sqlType(type), notation);
   if (format !== undefined) return `(${text} IS NULL OR ${readsBackByFormat(text, sqlType(type), format)})`;
-  if (notation.mode === "exact") return holdsExactly(cell, type);
+  if (notation.mode === "exact") return holdsExactly(text, type);
   return `(${text} IS NULL OR coalesce(${holdsInNotation(text, sqlType(type))}, false))`;
 }
 
@@ -161,11 +163,16 @@ const thousandsPattern = "[+-]?[0-9]{1,3}((,[0-9]{3})+|( [0-9]{3})+|('[0-9]{3})+
 export const isNullWord = (cell: string): string =>
   `lower(trim(${cell}, ${spaces})) IN (${nullWords.map(literal).join(", ")})`;
 export const hasSpaces = (cell: string): string => `${cell} <> trim(${cell}, ${spaces})`;
-export const hasThousands = (cell: string): string => matches(`trim(${cell}, ${spaces})`, thousandsPattern);
+export const hasThousands = (cell: string, notation: Notation = exactly): string =>
+  matches(`trim(${pointed(cell, notation)}, ${spaces})`, thousandsPattern);
+/** Numbers as SQL writes them: with a point before the fraction. */
+const pointed = (cell: string, { decimalComma }: Notation): string =>
+  decimalComma ? `translate(${cell}, '.,', ',.')` : cell;
 
 /** The text that is read as a value: the cell's own but for `infer=values`. */
-export function textFor(cell: string, type: string, { mode }: Notation): string {
-  if (mode !== "values") return cell;
+export function textFor(written: string, type: string, notation: Notation): string {
+  const cell = isNumber(type) ? pointed(written, notation) : written;
+  if (notation.mode !== "values") return cell;
   const trimmed = `trim(${cell}, ${spaces})`;
   const plain = isNumber(type)
     ? `CASE WHEN ${hasThousands(cell)} THEN translate(${trimmed}, ', ''', '') ELSE ${trimmed} END`

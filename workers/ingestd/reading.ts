@@ -36,6 +36,7 @@ export function readingOf(asked: Asked): Reading {
     nulls,
     types: parseTypes(asked.types ?? ""),
     byValue: asked.infer === "values",
+    ...(asked.decimal === "," && { decimalComma: true as const }),
     ...formatsOf(asked),
   };
 }
@@ -46,7 +47,7 @@ const meaningless: Record<FormatName, readonly (keyof Asked)[]> = {
   ndjson: ["delimiter", "quote", "escape", "comment", "skip", "header", "null"],
   parquet: [
     ...(["delimiter", "quote", "escape", "comment", "skip", "header", "null", "encoding"] as const),
-    ...(["date_format", "timestamp_format", "infer"] as const),
+    ...(["date_format", "timestamp_format", "decimal", "infer"] as const),
   ],
 };
 

@@ -87,10 +87,11 @@ async function valueWarnings(
 ): Promise<string[]> {
   const read = columns.filter(({ column, type }) => type !== "VARCHAR" && column.notation?.mode === "values");
   if (read.length === 0) return [];
+  const notation = read[0]?.column.notation;
   const rows = await session.run(
     `SELECT name, count(*) FILTER (${isNullWord("value")}) AS words,
       list_sort(list(DISTINCT value) FILTER (${isNullWord("value")})) AS spelled,
-      count(*) FILTER (${hasSpaces("value")}) AS spaces, count(*) FILTER (${hasThousands("value")}) AS thousands
+      count(*) FILTER (${hasSpaces("value")}) AS spaces, count(*) FILTER (${hasThousands("value", notation)}) AS thousands
     FROM ${relation} UNPIVOT (value FOR name IN (${read.map(({ column }) => column.cell).join(", ")})) GROUP BY name`,
   );
   const byCell = new Map(rows.map((row) => [String(row.name), row]));

@@ -264,6 +264,11 @@ describe("a column of text that is nearly typed is told", () => {
       ["DATE", "date_format=%d/%m/%Y or date_format=%m/%d/%Y"],
     ],
     ["timestamps with T", ["2024-01-01T10:00:00", "2024-01-01T11:00:00"], ["TIMESTAMP", "infer=values"]],
+    [
+      "decimal commas",
+      ['"1,5"', '"2,25"', "3"],
+      ["2 of 3", "DECIMAL(18,2)", "'1,5' on line 2", "decimal=,&infer=values would mend it"],
+    ],
     ["one word", ["1", "2", "x"], ["1 of 3", "BIGINT", "'x' on line 4", "types=v:BIGINT&on_error=reject"]],
     ["a word that comes late", [...Array(3000).fill("1"), "x"], ["1 of 3001", "'x' on line 3002"]],
   ];
@@ -275,6 +280,27 @@ describe("a column of text that is nearly typed is told", () => {
     for (const part of contains) expect(answer.warnings[0]).toContain(part);
     const preview = await stack.post("/ingest/preview", body);
     expect(preview.answer.warnings).toEqual(answer.warnings);
+  });
+
+  test.each<[query: string, values: string[], type: string, cells: string[]]>([
+    ["decimal=,", ["1,5", "2,25", "3"], "DECIMAL(18,2)", ["1.50", "2.25", "3.00"]],
+    ["decimal=,", ["1,50", "-2,25"], "DECIMAL(18,2)", ["1.50", "-2.25"]],
+    ["decimal=,", ["1.5", "2,5"], "VARCHAR", ["1.5", "2,5"]],
+    ["decimal=,&infer=values", ["1.234,5", " 2,25"], "DECIMAL(18,2)", ["1234.50", "2.25"]],
+    ["decimal=,&types=v:DOUBLE", ["1,5", "+2,0"], "DOUBLE", ["1.5", "2.0"]],
+    ["decimal=.", ["1.5", "2.5"], "DECIMAL(18,1)", ["1.5", "2.5"]],
+  ])("a comma before the fraction is taken where it is told: %s, %p", async (query, values, type, cells) => {
+    const body = `n;v\n${values.map((value, index) => `${index};${value}`).join("\n")}\n`;
+    const { answer, error } = await stack.ingest(
+      `comma${Bun.hash(query + values)}`.slice(0, 20),
+      body,
+      `&${query}`,
+    );
+    expect(error.message).toBe("");
+    expect([
+      answer.manifest.columns[1]?.type,
+      (await stack.cells(answer.manifest)).map(([, v]) => v),
+    ]).toEqual([type, cells]);
   });
 
   test("and that infer=values does not mend what it has not mended", async () => {
