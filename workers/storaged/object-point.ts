@@ -136,6 +136,8 @@ async function* filesOf(
   { usable, signal }: { usable: () => void; signal: AbortSignal },
 ): AsyncGenerator<PointFile> {
   const { bucket, earlier } = state;
+  // What is gone is told, too: a backup is not to be whole without it.
+  await bucket.callRoll?.(signal);
   for (let pageToken: string | undefined; !state.isTold; ) {
     const page: ListPage = await bucket.list({ prefix: "", pageSize, pageToken, signal });
     // Without an await: what changes from here on is known to be told.

@@ -5,11 +5,13 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { copyFileSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { systemClock } from "../../../runtime/clock.ts";
-import type { Finding } from "../../../runtime/durable.ts";
+import type { Finding, PointFile } from "../../../runtime/durable.ts";
 import type { Bucket } from "../../../workers/storaged/bucket.ts";
+import { createChangeGate } from "../../../workers/storaged/change-gate.ts";
 import { inspectBucket } from "../../../workers/storaged/inspection.ts";
 import { openLocalBucket } from "../../../workers/storaged/local-bucket.ts";
 import { layoutOf } from "../../../workers/storaged/local-layout.ts";
+import { objectPoint } from "../../../workers/storaged/object-point.ts";
 import { fetchText, refusal, store } from "../../conformance/bucket.ts";
 import { temporaryDirectory } from "../../support/in-process.ts";
 
@@ -109,6 +111,20 @@ describe.each(cases)("$file $name, $when", ({ file, name, damage, restarts }) =>
     expect(await fetchText(bucket, key)).toBe("after!");
     expect([bucket.notReady(), await inspected()]).toEqual([[], []]);
   });
+});
+
+test("a point tells what is gone, before anybody else has noticed", async () => {
+  await store(bucket, key, "x");
+  rmSync(layoutOf(directory.path).data(key));
+  const gate = createChangeGate();
+  const point = objectPoint({
+    ...{ buckets: [bucket], gate, directory: directory.path, newId: () => crypto.randomUUID() },
+  });
+  const files: PointFile[] = [];
+  for await (const file of point.files()) files.push(file);
+  expect(files.map(({ path }) => path)).toEqual([`objects/disk/${key}`]);
+  expect((await refusal(point.open(`objects/disk/${key}`))).type).toBe("corrupt");
+  await point.end();
 });
 
 test("what is lost is in lists where it would be, page by page and under its prefix", async () => {
