@@ -76,16 +76,46 @@ function pack(value: unknown, attachments: Uint8Array[], depth: number): unknown
   if (typeof value === "number" && !Number.isFinite(value)) return { $: "number", v: String(value) };
   if (value === null || typeof value !== "object") return packPlain(value);
   if (ArrayBuffer.isView(value)) return attach(value as AnyArray, attachments);
-  if (Array.isArray(value)) return value.map((item) => pack(item, attachments, depth + 1));
+  if (Array.isArray(value)) return packItems(value, attachments, depth);
   const prototype = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) {
     throw fail("bad_request", `a value of class ${prototype?.constructor?.name} cannot be sent`);
   }
+  if (!Object.hasOwn(value, "$") && !Object.hasOwn(value, "__proto__"))
+    return packFields(value as Record<string, unknown>, attachments, depth);
   const entries = Object.entries(value)
     .filter(([, field]) => field !== undefined)
     .map(([key, field]) => [key, pack(field, attachments, depth + 1)] as const);
-  const special = entries.some(([key]) => key === "$" || key === "__proto__");
-  return special ? { $: "object", v: entries } : Object.fromEntries(entries);
+  return { $: "object", v: entries };
+}
+
+/** The object itself where all its fields are as JSON has them, which is what nearly all are. */
+function packFields(
+  fields: Readonly<Record<string, unknown>>,
+  attachments: Uint8Array[],
+  depth: number,
+): Record<string, unknown> {
+  let copy: Record<string, unknown> | undefined;
+  for (const key of Object.keys(fields)) {
+    // JSON leaves these out.
+    if (fields[key] === undefined) continue;
+    const packed = pack(fields[key], attachments, depth + 1);
+    if (packed === fields[key]) continue;
+    copy ??= { ...fields };
+    copy[key] = packed;
+  }
+  return copy ?? fields;
+}
+
+function packItems(items: readonly unknown[], attachments: Uint8Array[], depth: number): unknown[] {
+  let copy: unknown[] | undefined;
+  items.forEach((item, at) => {
+    const packed = pack(item, attachments, depth + 1);
+    if (packed === item) return;
+    copy ??= [...items];
+    copy[at] = packed;
+  });
+  return copy ?? (items as unknown[]);
 }
 
 function packPlain(value: unknown): unknown {
@@ -110,10 +140,18 @@ interface Tail {
 function unpack(value: unknown, tail: Tail, depth: number): unknown {
   if (depth > depthMax) throw fail("bad_request", `a value is nested deeper than ${depthMax}`);
   if (typeof value !== "object" || value === null) return value;
-  if (Array.isArray(value)) return value.map((item) => unpack(item, tail, depth + 1));
-  const tagged = value as { $?: unknown; v?: unknown; n?: unknown };
-  if (Object.hasOwn(value, "$")) return unpackTagged(tagged, tail, depth);
-  return fromEntries(Object.entries(value).map(([key, field]) => [key, unpack(field, tail, depth + 1)]));
+  // In place: JSON.parse made it for nobody else, and made every field, `__proto__` too, one of its own.
+  if (Array.isArray(value)) {
+    for (let at = 0; at < value.length; at++) value[at] = unpack(value[at], tail, depth + 1);
+    return value;
+  }
+  if (Object.hasOwn(value, "$")) return unpackTagged(value, tail, depth);
+  const fields = value as Record<string, unknown>;
+  for (const key of Object.keys(fields)) {
+    const unpacked = unpack(fields[key], tail, depth + 1);
+    if (unpacked !== fields[key]) fields[key] = unpacked;
+  }
+  return fields;
 }
 
 function unpackTagged(
