@@ -1,8 +1,8 @@
 /**
  * Every kind of stored file × every kind of damage: `bun tests/campaigns/corruption.ts [--count 1] [--seed 1]
  * [--only KIND,KIND] [--damage flip] [--s3 rgw]`. A product is filled and stopped; copies of it are damaged and started, and
- * must name the damage or answer everything as before. Prints one JSON line and, after a run over all kinds, writes its
- * table into docs/integrity.md; exits 1 when there is a gap or a file of a kind that nobody knows.
+ * must name the damage or answer everything as before. Prints one JSON line and, after a run over all damages, writes what
+ * it found of these kinds into docs/integrity.md; exits 1 when there is a gap or a file of a kind that nobody knows.
  */
 import { createProgress } from "../../scripts/progress.ts";
 import { campaignRules } from "../support/campaign.ts";
@@ -35,6 +35,9 @@ const verdicts: [Case, Verdict][] = [];
 const bar = createProgress("corruption", { unit: "starts" });
 for (let round = 0; round < count; round++) {
   const { chosen, unknown } = choosePaths(now, random, given("only"));
+  // What is on the disk of this machine is the same whatever the bucket is.
+  if (s3 !== undefined)
+    for (const [kind, path] of chosen) if (!path.startsWith("buckets/")) chosen.delete(kind);
   wrong.push(...unknown.map((path) => `${path}: of no kind that is known`));
   for (const damage of damages) {
     if (given("damage") !== undefined && given("damage") !== damage) continue;
@@ -54,7 +57,7 @@ for (let round = 0; round < count; round++) {
 }
 bar.end();
 wrong.push(...verdicts.filter(([, verdict]) => verdict.startsWith("OPEN")).map(gapOf));
-if (given("only") === undefined && given("damage") === undefined)
+if (given("damage") === undefined)
   await writeTable({ place: s3 === undefined ? "local" : "s3", verdicts, seed, count });
 home.remove();
 const tried = verdicts.length;

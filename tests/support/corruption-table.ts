@@ -33,42 +33,55 @@ const rank = (verdict: Verdict): number => (ranks.includes(verdict) ? ranks.inde
 const short = (verdict: Verdict | undefined): string =>
   verdict === undefined ? "–" : verdict.startsWith("OPEN") ? "**OPEN**" : verdict;
 
-/** Replaces the table of the place; the other one stays. */
+/** Replaces what the table of the place says of these kinds; the rest stays. */
 export async function writeTable(found: Found): Promise<void> {
   const old = await Bun.file(file)
     .text()
     .catch(() => "");
-  const sections = (Object.keys(titles) as TablePlace[]).map((place) =>
-    place === found.place ? sectionOf(found) : (sectionIn(old, place) ?? ""),
-  );
-  await Bun.write(file, `${[head, ...sections.filter((text) => text !== "")].join("\n")}`);
+  const sections = (Object.keys(titles) as TablePlace[]).map((place) => {
+    const before = sectionIn(old, place);
+    return place === found.place ? sectionOf(found, before) : before;
+  });
+  await Bun.write(file, [head, ...sections.filter((text) => text !== "")].join("\n"));
 }
 
-const sectionIn = (text: string, place: TablePlace): string | undefined =>
-  new RegExp(`## ${titles[place]}\\n[^]*?(?=\\n## |$)`).exec(text)?.[0];
+const sectionIn = (text: string, place: TablePlace): string =>
+  new RegExp(`## ${titles[place]}\\n[^]*?(?=\\n## |$)`).exec(text)?.[0] ?? "";
 
-function sectionOf({ place, verdicts, seed, count }: Found): string {
+/** Rows and gaps of a section, by the kind that they begin with. */
+const linesIn = (section: string, form: RegExp): Map<string, string> =>
+  new Map([...section.matchAll(form)].map(([line, kind = ""]) => [`${kind}\n${line}`, line]));
+
+function sectionOf({ place, verdicts, seed, count }: Found, before: string): string {
   const rows = new Map<string, Map<Damage, Verdict>>();
   const gaps = new Set<string>();
   for (const [{ kind, damage }, verdict] of verdicts) {
     const row = rows.get(kind.name) ?? new Map<Damage, Verdict>();
     rows.set(kind.name, row);
-    const before = row.get(damage);
-    if (before === undefined || rank(verdict) > rank(before)) row.set(damage, verdict);
-    if (verdict.startsWith("OPEN")) gaps.add(`- ${kind.name}, ${damage}: ${verdict.slice("OPEN: ".length)}`);
+    const known = row.get(damage);
+    if (known === undefined || rank(verdict) > rank(known)) row.set(damage, verdict);
+    if (verdict.startsWith("OPEN")) gaps.add(`- ${kind.name}: ${damage}: ${verdict.slice("OPEN: ".length)}`);
   }
-  const lines = [...rows]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, row]) => `| ${name} | ${damages.map((damage) => short(row.get(damage))).join(" | ")} |`);
+  const kept = (lines: Map<string, string>) =>
+    [...lines].filter(([key]) => !rows.has(key.slice(0, key.indexOf("\n")))).map(([, line]) => line);
+  const lines = [
+    ...kept(linesIn(before, /^\| (?!file \|)(.+?) \|.*$/gm)),
+    ...[...rows].map(
+      ([name, row]) => `| ${name} | ${damages.map((damage) => short(row.get(damage))).join(" | ")} |`,
+    ),
+  ].sort();
+  const open = [...kept(linesIn(before, /^- (.+?): .*$/gm)), ...gaps].sort();
+  const cells = lines.flatMap((line) => line.split(" | ").slice(1)).filter((cell) => !cell.startsWith("–"));
+  const closed = cells.filter((cell) => !cell.includes("OPEN")).length;
   return [
     `## ${titles[place]}`,
     "",
-    `${verdicts.length} cases, \`--seed ${seed} --count ${count}\`: ${verdicts.filter(([, verdict]) => !verdict.startsWith("OPEN")).length} named, in part or harmless.`,
+    `${cells.length} kinds of damage, \`--seed ${seed} --count ${count}\`: ${closed} named, in part or harmless.`,
     "",
     `| file | ${damages.join(" | ")} |`,
     `|---|${damages.map(() => "---|").join("")}`,
     ...lines,
-    ...(gaps.size > 0 ? ["", "Open:", "", ...[...gaps].sort()] : []),
+    ...(open.length > 0 ? ["", "Open:", "", ...open] : []),
     "",
   ].join("\n");
 }

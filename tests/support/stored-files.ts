@@ -103,7 +103,7 @@ const bearsOfMarks: Record<string, string[]> = {
 
 /** The first that fits counts. A file that none fits is one that nobody has thought of: its kind belongs here. */
 export const storedKinds: readonly StoredKind[] = [
-  { name: "lock", path: /^\w+\/lock\.sqlite(-journal)?$/, bears: none },
+  { name: "lock", path: /^(?:\w+\/lock\.sqlite(?:-journal)?|store\.lock)$/, bears: none },
   logOf("remembered answers", /^\w+\/idempotency\.log$/, ["keyed"]),
   { name: "store id", path: /^store\.json$/, bears: () => every, isAlone: true },
   logOf("marks", /^marks\/\w+\.log$/, [], {
@@ -115,9 +115,16 @@ export const storedKinds: readonly StoredKind[] = [
     bears: () => every,
     isAlone: true,
   },
+  { name: "folder's store id", path: /^\w+\/stamp\.json$/, bears: () => every, isAlone: true },
+  {
+    name: "lease of a bucket",
+    path: /^buckets\/\w+\/\.lakehouse\/lease\.json$/,
+    bears: () => every,
+    isAlone: true,
+  },
   {
     name: "bucket's store id",
-    path: /^buckets\/\w+\/\.lakehouse\/store\.json$/,
+    path: /^buckets\/\w+\/\.lakehouse\/stamp\.json$/,
     bears: () => every,
     isAlone: true,
   },
