@@ -22,7 +22,6 @@ export interface Holding {
   isOurs: (lease: Read) => boolean;
   /** Whether nobody else can have taken it yet. */
   isCertain: () => boolean;
-  drop: () => void;
   /** Gives it back, if it is held. */
   release: (signal: AbortSignal) => Promise<void>;
 }
@@ -75,9 +74,6 @@ export function createHolding(options: HoldingOptions): Holding {
       if (!held) return false;
       const { elapsed, now } = held.sentAt;
       return Math.max(clock.elapsed() - elapsed, clock.now() - now) < leaseMs * certainPart;
-    },
-    drop: () => {
-      held = undefined;
     },
     release: async (signal) => {
       if (held) await object.write({ ...recordOf(newId()), released: true }, held.etag, signal);

@@ -64,7 +64,6 @@ export function createLease(options: LeaseOptions): Lease {
     lost =
       `bucket '${bucket}' was taken by another Lakehouse (${nameOf(found)}) while this one did not renew its lease: ` +
       "what this one knows of it may be old. Stop one of them, then restart this one";
-    holding.drop();
     log.error("a bucket's lease is lost", { bucket, reason: lost });
     throw closed(bucket, lost);
   };
