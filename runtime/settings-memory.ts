@@ -6,7 +6,7 @@ export const memoryBytesMax = (what: string, share: string) =>
   integer(
     0,
     [0, 1024 * 1024 * GiB],
-    `memory that ${what} may take, in bytes; more get 507; 0: ${share} of the machine's or control group's`,
+    `memory that ${what} may take, in bytes; more get 507; 0: ${share} of what all else leaves of the machine's or control group's`,
   );
 
 export const pathwaydSettings = {

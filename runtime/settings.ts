@@ -148,7 +148,7 @@ export const settings = {
     row_group_rows: integer(122_880, [2048, 10_000_000], "rows in a Parquet row group"),
     compression_level: integer(1, [1, 22], "Zstandard level of the Parquet objects"),
     threads: integer(0, [0, 1024], "DuckDB threads; 0: one a core"),
-    memory_limit: text("2GB", "memory DuckDB may use for ingesting", memory),
+    memory_limit: text("2GB", "memory DuckDB may use to ingest; 2GB: less where memory is short", memory),
     jobs_kept: integer(200, [1, 100_000], "ended jobs that can still be asked about"),
     idle_timeout_ms: integer(
       minute,
@@ -174,7 +174,7 @@ export const settings = {
   queryd: {
     ...listening("127.0.0.1:3214"),
     threads: integer(0, [0, 1024], "DuckDB threads; 0: one a core"),
-    memory_limit: text("2GB", "memory DuckDB may use for queries", memory),
+    memory_limit: text("2GB", "memory DuckDB may use for queries; 2GB: less where memory is short", memory),
     max_temp_bytes: integer(16 * GiB, [MiB, 1024 * GiB], "disk DuckDB may spill to, in bytes"),
     max_concurrent_queries: integer(16, [1, 1000], "queries run at once"),
     max_waiting_queries: integer(

@@ -12,10 +12,25 @@ export const Service = closed({
   last_error: t.Optional(t.String()),
 });
 
+export const Memory = closed({
+  available_bytes: t.Number({ description: "The machine's, or the least limit of its control groups." }),
+  planned_bytes: t.Number({ description: "All parts together, when each is at its limit." }),
+  resident_bytes: t.Number({ description: "Of this process, without its child processes." }),
+  parts: t.Array(
+    closed({
+      name: t.String({ description: "The setting that bounds it." }),
+      what: t.String(),
+      limit_bytes: t.Number(),
+      used_bytes: t.Optional(t.Number()),
+    }),
+  ),
+});
+
 export const gateway = contract("gateway", {
   system: get("/v1/system", {
-    summary: "Every service: state, address, uptime, restarts, last error.",
-    reply: closed({ ready: t.Boolean(), services: t.Array(Service) }),
+    summary:
+      "Every service: state, address, uptime, restarts, last error; and what may be taken of memory, and is.",
+    reply: closed({ ready: t.Boolean(), services: t.Array(Service), memory: Memory }),
   }),
 });
 export type Gateway = typeof gateway;

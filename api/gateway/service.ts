@@ -28,6 +28,7 @@ import { storaged } from "../../workers/storaged/contract.ts";
 import { vectord } from "../../workers/vectord/contract.ts";
 import { type Gateway, gateway } from "./contract.ts";
 import { docsPage } from "./docs-page.ts";
+import { memoryTable } from "./memory-table.ts";
 import { openApi } from "./openapi.ts";
 import { type Proxied, proxy } from "./proxy.ts";
 
@@ -57,7 +58,12 @@ interface Probed {
 /** How long a service may take to say how it is. */
 const probeTimeoutMs = 2000;
 
-export async function createGateway({ system, peers, clock }: Deps<Mounted>): Promise<Running<Gateway>> {
+export async function createGateway({
+  config,
+  system,
+  peers,
+  clock,
+}: Deps<Mounted>): Promise<Running<Gateway>> {
   const probe = async (name: string, peer: Peer<Contract>): Promise<Probed> => {
     try {
       const response = await peer.fetch("/readyz", { signal: AbortSignal.timeout(probeTimeoutMs) });
@@ -105,7 +111,9 @@ export async function createGateway({ system, peers, clock }: Deps<Mounted>): Pr
     verbs: {
       system: async () => {
         const all = await services();
-        return { ready: all.every(({ state }) => state === "ready"), services: all };
+        const here = system().map(({ name }) => name);
+        const memory = await memoryTable(config, here, peers as unknown as Record<string, Peer<Contract>>);
+        return { ready: all.every(({ state }) => state === "ready"), services: all, memory };
       },
     },
     raw: {},

@@ -2,42 +2,35 @@
 import { existsSync, readFileSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
 import { machineMemory } from "../../runtime/machine-memory.ts";
-import { memoryBytes } from "../../runtime/setting.ts";
+import { overcommitted, planMemory } from "../../runtime/memory-plan.ts";
 import type { Config } from "../../runtime/settings.ts";
-import { run } from "../command.ts";
+import { messageOf, run } from "../command.ts";
 import { type Check, missing, ok } from "./check.ts";
+import { listening } from "./ports.ts";
 
 const GiB = 1024 ** 3;
 const inGiB = (bytes: number): string => `${(bytes / GiB).toFixed(1)} GiB`;
-/** The product itself, idle: Bun, its threads and what they have loaded (docs/benchmarks.md), with room to work. */
-const ownBytes = 0.5 * GiB;
 /** Connections, segments of indexes and DuckDB's files together; what the units of systemd allow is 65536. */
 const openFilesMin = 8192;
 
-/** What the configuration lets grow, in bytes, largest first. */
-const allowed = (config: Config): [string, number][] =>
-  (
-    [
-      ["queryd.memory_limit", memoryBytes(config.queryd.memory_limit)],
-      ["ingestd.memory_limit", memoryBytes(config.ingestd.memory_limit)],
-      ["embedd.cache_max_bytes", config.embedd.cache_max_bytes],
-      ["queryd.resident_max_bytes", config.queryd.resident_max_bytes],
-      ["chatd.cache_max_bytes", config.chatd.cache_max_bytes],
-      ["observerd.ring_max_bytes", config.observerd.ring_max_bytes],
-    ] satisfies [string, number][]
-  ).sort((a, b) => b[1] - a[1]);
-
-/** Required is that each DuckDB alone fits; that all fit at once is better. Vector indexes come on top. */
+/** Each part with its limit; required is that a start is not refused, and that no part alone is more than there is. */
 export function memory(config: Config, there = machineMemory()): Check {
-  const parts = allowed(config);
-  const wanted = parts.reduce((sum, [, bytes]) => sum + bytes, ownBytes);
   const whose = there < totalmem() ? " (limit of the cgroup)" : "";
-  const found = `${inGiB(there)}${whose}; the configuration lets ${inGiB(wanted)} be used, and vector indexes beside`;
-  const isAlone = parts.every(([, bytes]) => ownBytes + bytes <= there);
-  if (wanted <= there) return ok("memory", false, found);
-  const each = Math.max(0.1, (there - ownBytes) / 3e9).toFixed(1);
-  const fix = `LH_QUERYD_MEMORY_LIMIT=${each}GB LH_INGESTD_MEMORY_LIMIT=${each}GB, or give it more memory`;
-  return missing("memory", !isAlone, found, fix);
+  const fix = "give it more memory, or take the limits that are set out of the configuration";
+  try {
+    const plan = planMemory(config, listening(config), there);
+    const table = plan.parts.map(({ name, bytes }) => `${name} ${inGiB(bytes)}`).join(", ");
+    const found = `${inGiB(there)}${whose}; the configuration lets ${inGiB(plan.planned)} be used: ${table}`;
+    if (overcommitted(plan) === undefined) return ok("memory", false, found);
+    return missing(
+      "memory",
+      plan.parts.some(({ bytes }) => bytes > there),
+      found,
+      fix,
+    );
+  } catch (cause) {
+    return missing("memory", true, messageOf(cause), fix);
+  }
 }
 
 export function cores(): Check {

@@ -16,15 +16,14 @@ afterAll(remove);
 
 const GiB = 1024 ** 3;
 
-test("memory: what is configured against what is there, and the limits it names fit", () => {
+test("memory: what is configured against what is there, each part with its limit", () => {
   const config = configWith({});
-  expect(memory(config, 16 * GiB).state).toBe("ok");
-  expect(memory(config, 4 * GiB)).toMatchObject({ state: "missing", required: false });
-  const tight = memory(config, 2 * GiB);
-  expect(tight).toMatchObject({ state: "missing", required: true });
-  const [, limit = ""] = /LH_QUERYD_MEMORY_LIMIT=(\S+)/.exec(tight.fix ?? "") ?? [];
-  const mended = configWith({ queryd: { memory_limit: limit }, ingestd: { memory_limit: limit } });
-  expect(memory(mended, 2 * GiB)).toMatchObject({ state: "ok" });
+  for (const there of [0.5, 1, 2, 16]) expect(memory(config, there * GiB).state).toBe("ok");
+  expect(memory(config, GiB).found).toContain("vectord.max_memory_bytes 0.2 GiB");
+  const large = configWith({ vectord: { max_memory_bytes: 2 * GiB }, queryd: { memory_limit: "1GB" } });
+  expect(memory(large, 2.5 * GiB)).toMatchObject({ state: "missing", required: false });
+  expect(memory(large, GiB)).toMatchObject({ state: "missing", required: true });
+  expect(memory(config, GiB / 4)).toMatchObject({ state: "missing", required: true });
 });
 
 test("sizes as DuckDB writes them", () => {

@@ -1,18 +1,10 @@
 /** The only file that knows FAISS, through faiss-node; loaded when the first index needs it. */
-import {
-  closeSync,
-  openSync,
-  readFileSync,
-  readSync,
-  rmSync,
-  statfsSync,
-  statSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, openSync, readFileSync, readSync, rmSync, statSync, writeSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname } from "node:path";
 import type { Index } from "faiss-node";
 import { fail } from "../../runtime/errors.ts";
+import { storageError } from "../../runtime/files.ts";
+import { writeByMemory } from "../../runtime/memory-file.ts";
 import { norm } from "./distance.ts";
 import type { EngineSpec } from "./engine.ts";
 import { type Graph, nobody } from "./graph.ts";
@@ -57,15 +49,11 @@ function plainArray(vectors: Float32Array, { metric, dimension }: EngineSpec): n
 export function writeFaissStart(spec: EngineSpec, factory: string, sample: Float32Array, path: string): void {
   const index = makeIndex(spec, factory);
   if (!index.isTrained()) index.train(plainArray(sample, spec));
-  writeIndex(index, path, startBytes(spec, factory));
+  writeIndex(index, path);
   tune(path, spec, listsOf(factory));
 }
 
 const listsOf = (factory: string): number => Number(/IVF(\d+)/.exec(factory)?.[1] ?? 0);
-
-/** What training leaves: centroids and codes, as f32. */
-const startBytes = ({ dimension }: EngineSpec, factory: string): number =>
-  (listsOf(factory) + 512) * dimension * 4 + dimension * dimension * 8;
 
 /** Refuses a type that FAISS does not make at this dimension, before there are rows. */
 export function probeFaissType(spec: EngineSpec, factory: string): void {
@@ -126,23 +114,15 @@ function nprobeOffset(bytes: Buffer, lists: number): number | undefined {
 /** Lists that a search of an IVF index looks into. */
 const probesFor = ({ ef_search }: EngineSpec): number => Math.ceil(ef_search / 2);
 
-/** Room that must stay on the disk: FAISS ends the process when a write fails. */
-const spareDiskBytes = 64 * 1024 * 1024;
-
-function writeIndex(index: Index, path: string, bytes: number): void {
-  // Whatever can fail is tried before FAISS does it.
-  closeSync(openSync(path, "w"));
-  const disk = statfsSync(dirname(path));
-  const free = disk.bavail * disk.bsize;
-  if (free < bytes + spareDiskBytes) {
+/** FAISS ends the process when a write fails: so it writes to memory. */
+const writeIndex = (index: Index, path: string): void => {
+  try {
+    writeByMemory(path, (file) => index.write(file));
+  } catch (cause) {
     rmSync(path, { force: true });
-    throw fail(
-      "storage_full",
-      `writing the FAISS index needs ${bytes + spareDiskBytes} bytes, ${free} are free`,
-    );
+    throw storageError(cause, "write the FAISS index");
   }
-  index.write(path);
-}
+};
 
 /** FAISS's first bytes of a file are the type of the index. */
 function checkStart(path: string): void {
@@ -189,7 +169,7 @@ export function openFaiss(spec: EngineSpec, shared: SharedRows, path: string): G
       }
       return { rows, wanted: asked };
     },
-    write: (file) => writeIndex(index, file, bytes() * 2),
+    write: (file) => writeIndex(index, file),
     bytes,
   };
 }

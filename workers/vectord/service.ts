@@ -42,7 +42,8 @@ export async function createVectord(deps: Deps<{ storaged: Storaged }>): Promise
   });
   const engines = await openEngines({
     ...{ threads, maxWaiting, hnswEngine, clock, log, metrics },
-    learningBytesMax: budget.limit,
+    // A quarter of what is left is for this and its like: runtime/memory-plan.ts.
+    learningBytesMax: budget.limit / 2,
   });
   const indexes = openIndexes({ settings: config.vectord, clock, log, newId, engines, budget, journals });
   const aliasStore = { storaged: storaged.verbs, marks: deps.marks };

@@ -1,0 +1,40 @@
+/** What each part of the product may take of memory, and what it has taken where that is counted. */
+import type { Static } from "@sinclair/typebox";
+import type { Contract, Peer } from "../../runtime/contract.ts";
+import { planMemory } from "../../runtime/memory-plan.ts";
+import type { Config, ServiceSection } from "../../runtime/settings.ts";
+import type { Memory } from "./contract.ts";
+
+const askTimeoutMs = 2000;
+
+/** `here` are the services of this process; peers are asked what they count. */
+export async function memoryTable(
+  config: Config,
+  here: readonly string[],
+  peers: Readonly<Record<string, Peer<Contract>>>,
+): Promise<Static<typeof Memory>> {
+  const { available, planned, parts } = planMemory(config, here as ServiceSection[]);
+  const rows = parts.map(async ({ name, what, bytes }) => {
+    const [section = "", key] = name.split(".");
+    const peer = key === "max_memory_bytes" ? peers[section] : undefined;
+    const used = peer && (await takenBy(peer));
+    return { name, what, limit_bytes: Math.round(bytes), ...(used !== undefined && { used_bytes: used }) };
+  });
+  return {
+    available_bytes: available,
+    planned_bytes: Math.round(planned),
+    resident_bytes: process.memoryUsage.rss(),
+    parts: await Promise.all(rows),
+  };
+}
+
+/** Undefined where it does not say: its state says why. */
+async function takenBy(peer: Peer<Contract>): Promise<number | undefined> {
+  try {
+    const answer = await peer.fetch("/metrics", { signal: AbortSignal.timeout(askTimeoutMs) });
+    const [, bytes] = /^\w+_memory_taken_bytes(?:\{[^}]*\})? (\S+)/m.exec(await answer.text()) ?? [];
+    return bytes === undefined ? undefined : Number(bytes);
+  } catch {
+    return undefined;
+  }
+}
