@@ -96,7 +96,8 @@ export function createChildPool<C extends Contract>(options: ChildPoolOptions<C>
   let forgetReap = () => {};
   const giveBack = async (child: Child<C>, isUnfinished: boolean) => {
     if (isUnfinished) await untilAtRest(child, options);
-    if (child.isGone() || !leased.delete(child)) return;
+    // What it answers between its end and the system's word of it must not bring it to another's work.
+    if (child.isGone() || child.isKilled() || !leased.delete(child)) return;
     if (stopping) return child.kill(stopped());
     supply.give(child);
     forgetReap();

@@ -42,6 +42,8 @@ export interface Child<C extends Contract> {
   kill: (reason: ServiceError) => void;
   /** True from the moment at which its callers get the error. */
   isGone: () => boolean;
+  /** True as soon as it was told to end, whatever it still answers. */
+  isKilled: () => boolean;
   /** Resolves when the process is gone, with the error that its callers got. */
   ended: Promise<ServiceError>;
   /** Resolves when its folder is gone, too. */
@@ -118,6 +120,7 @@ export async function startChild<C extends Contract>(options: ChildOptions<C>): 
     rest: async () => void (await transport.call(restVerb, {})),
     kill,
     isGone: () => isGone,
+    isKilled: () => reason !== undefined,
     ended,
     cleared,
   };

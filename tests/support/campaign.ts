@@ -14,17 +14,23 @@ export interface CampaignRules {
   given: (option: string) => string | undefined;
 }
 
-/** Reads `--count`, `--seed` and other options from the command line. Throws for any other word. */
-export function campaignRules(count: number, own: readonly string[] = []): CampaignRules {
-  const text = { type: "string" } as const;
-  const options = Object.fromEntries(["count", "seed", ...own].map((name) => [name, text]));
+/** Reads `--count`, `--seed` and other options from the command line, those of `flags` without a value. Throws for any other word. */
+export function campaignRules(
+  count: number,
+  own: readonly string[] = [],
+  flags: readonly string[] = [],
+): CampaignRules {
+  const options: Record<string, { type: "string" | "boolean" }> = {
+    ...Object.fromEntries(["count", "seed", ...own].map((name) => [name, { type: "string" }])),
+    ...Object.fromEntries(flags.map((name) => [name, { type: "boolean" }])),
+  };
   const { values } = parseArgs({ options });
   const seed = Number(values.seed ?? 1);
   return {
     count: Number(values.count ?? count),
     seed,
     random: seeded(seed),
-    given: (option) => values[option] as string | undefined,
+    given: (option) => (values[option] === undefined ? undefined : String(values[option])),
   };
 }
 
@@ -33,6 +39,8 @@ export interface Campaign {
   rules: Pick<CampaignRules, "count" | "seed">;
   /** Counted and found as it goes; printed at the end with what it became. */
   outcomes: { wrong: string[] };
+  /** Goes on to the last cycle, whatever is wrong before. */
+  goesOn?: boolean;
   /** Gives what to say beside the bar. */
   cycle: (at: number) => Promise<string>;
   /** Ends what runs, and removes what was made. */
@@ -40,12 +48,12 @@ export interface Campaign {
 }
 
 /** Runs it and ends the process: with 1 when anything was wrong. */
-export async function runCampaign({ name, rules, outcomes, cycle, end }: Campaign): Promise<never> {
+export async function runCampaign({ name, rules, outcomes, goesOn, cycle, end }: Campaign): Promise<never> {
   const { count, seed } = rules;
   const started = performance.now();
   const bar = createProgress(name, { unit: "cycles" });
   let cycles = 0;
-  while (cycles < count && outcomes.wrong.length === 0) {
+  while (cycles < count && (goesOn || outcomes.wrong.length === 0)) {
     const note = await cycle(cycles);
     cycles += 1;
     bar.step(cycles, count, note);

@@ -1,13 +1,16 @@
 /** Files that crash, stall or bloat who reads them trustingly, put together by code; each is well below the largest upload. */
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { parquetWriteBuffer } from "hyparquet-writer";
-import { nestedGroups, parquetOf, varint } from "./parquet-bytes.ts";
+import { nestedGroups, parquetOf, repeatedText, varint } from "./parquet-bytes.ts";
 
 type Body = string | Buffer;
 
 const keys = (count: number): string =>
   `{${Array.from({ length: count }, (_, at) => `"k${at}":${at}`).join(",")}}\n`;
 const bytes = (count: number, text: string): Buffer => Buffer.alloc(count, text);
+
+const doubled = (levels: number): string =>
+  levels === 0 ? "1" : `{"a":${doubled(levels - 1)},"b":${doubled(levels - 1)}}`;
 
 const lines: Record<string, () => Body> = {
   "a line of 1,200,000 keys": () => keys(1_200_000),
@@ -21,6 +24,15 @@ const lines: Record<string, () => Body> = {
   "a text of 40 MB": () => `{"a":"${"x".repeat(40_000_000)}"}\n`,
   "half a million times one key": () => `{${Array(500_000).fill('"a":1').join(",")}}\n`,
   "names of an object's own": () => '{"__proto__":{"a":1},"constructor":1,"toString":2}\n',
+  "an object that doubles 12 times": () => `${doubled(12)}\n`,
+  "an object that doubles 14 times": () => `${doubled(14)}\n`,
+  "half a million objects in a list": () => `{"a":[${Array(500_000).fill('{"b":[1]}').join(",")}]}\n`,
+  "a text of 15 MB of escapes": () => `{"a":"${"\\u0041".repeat(2_500_000)}"}\n`,
+  "30 MB of line feeds": () => `{"a":1}\n${"\n".repeat(30_000_000)}`,
+  "lines of 90 lists": () => `{"a":${"[".repeat(90)}1${"]".repeat(90)}}\n`.repeat(2000),
+  "lines of other keys each": () =>
+    Array.from({ length: 30_000 }, (_, at) => `{"a":{"k${at}":{"l${at}":[${at}]}}}`).join("\n"),
+  "a list of 4,000,000 lists": () => `{"a":[${Array(4_000_000).fill("[]").join(",")}]}\n`,
   "zstd of 600 MB of lines": () => zstdCompressSync(bytes(600_000_000, '{"a":1}\n')),
 };
 
@@ -33,6 +45,21 @@ const tables: Record<string, () => Body> = {
   "4,000 columns of one name": () =>
     `${Array(4000).fill("a").join(",")}\n${Array(4000).fill("1").join(",")}\n`,
   "ragged rows": () => `a,b\n${"1\n1,2,3\n".repeat(1_000_000)}`,
+  "15 MB of carriage returns": () => `a\n${"\r".repeat(15_000_000)}`,
+  "30 MB of line feeds below a name": () => `a\n${"\n".repeat(30_000_000)}`,
+  "4,000 columns of 500 rows": () =>
+    `${Array.from({ length: 4000 }, (_, at) => `c${at}`).join(",")}\n${`${Array(4000).fill("1.5").join(",")}\n`.repeat(500)}`,
+  "16,000 columns of 50 rows": () =>
+    `${Array.from({ length: 16_000 }, (_, at) => `c${at}`).join(",")}\n${`${Array(16_000).fill("x").join(",")}\n`.repeat(50)}`,
+  "quotes and delimiters by turns": () => `a,b\n${'"\n,"'.repeat(3_000_000)}`,
+  "quotes within quotes": () => `a,b\n${'"""",""""\n'.repeat(1_500_000)}`,
+  "every kind of delimiter": () => `${"a,b;c|d\te\n".repeat(1_000_000)}`,
+  "rows that grow": () =>
+    Array.from({ length: 3000 }, (_, at) =>
+      Array(at + 1)
+        .fill("x")
+        .join(","),
+    ).join("\n"),
   "10 MB of NUL": () => Buffer.concat([Buffer.from("a,b\n"), Buffer.alloc(10_000_000)]),
   "10 MB of digits": () => `a\n${"9".repeat(10_000_000)}\n`,
   "a name of 10 MB": () => `${"x".repeat(10_000_000)},b\n1,2\n`,
@@ -81,6 +108,21 @@ const parquets: Record<string, () => Body> = {
   "another size of a page": () => changed(() => 7),
   "another byte of a dictionary": () => changed((size) => Math.floor(size / 4)),
   "another byte of the footer": () => changed((size) => size - 60),
+  "a list of 500,000,000 texts in 200 bytes": () =>
+    repeatedText({ isList: true, count: 500_000_000, value: "x" }),
+  "a list of 30,000 texts of a megabyte": () =>
+    repeatedText({ isList: true, count: 30_000, value: "x".repeat(1_000_000) }),
+  "a billion rows in 200 bytes": () => repeatedText({ isList: false, count: 1_000_000_000, value: "x" }),
+  "a million rows of a megabyte each": () =>
+    repeatedText({ isList: false, count: 1_000_000, value: "x".repeat(1_000_000) }),
+  "a million rows of 20 MB each": () =>
+    repeatedText({ isList: false, count: 1_000_000, value: "x".repeat(20_000_000) }),
+  "a page of 2 GB in 10 bytes": () =>
+    repeatedText({ isList: false, count: 1000, value: "x", saidBytes: 0x7fffffff }),
+  "3,000 lists and structs": () => nestedGroups(3000, "list"),
+  "17 lists, one in the other": () => nestedGroups(17, "list"),
+  "24 lists, one in the other": () => nestedGroups(24, "list"),
+  "3,000 groups, one in the other": () => nestedGroups(3000, "group"),
   "the magic alone": () => "PAR1PAR1",
 };
 

@@ -132,6 +132,17 @@ describe("a pool of children", () => {
     });
   });
 
+  test("a child that was told to end is nobody else's, though its work is over before the system says so", async () => {
+    const { signal } = new AbortController();
+    const lease = await pool.lease(signal);
+    lease.kill(fail("timeout", "the work did not end when it was told to"));
+    lease.release();
+    const next = await pool.lease(signal);
+    expect(next.identity).not.toBe(lease.identity);
+    next.release();
+    await lease.ended;
+  });
+
   test("ends are counted by cause", () => {
     expect(metrics.text()).toMatch(/child_process_ends_total\{child="hard child",cause="engine_crashed"\} 2/);
   });
