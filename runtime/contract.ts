@@ -4,6 +4,7 @@
  */
 import { type Static, type TObject, type TProperties, type TSchema, Type } from "@sinclair/typebox";
 import type { Durable } from "./durable.ts";
+import type { Operation, Resumable } from "./idempotency/idempotency.ts";
 
 export { Type as t };
 
@@ -25,6 +26,8 @@ export interface CallOptions {
 export interface CallContext {
   requestId: string;
   idempotencyKey?: string;
+  /** What a verb does for the key; streams get theirs from `Idempotency.once`. */
+  operation?: Operation;
   /** Aborted when the caller went away or its deadline passed. */
   signal: AbortSignal;
 }
@@ -54,6 +57,8 @@ interface Shapes {
   summary: string;
   /** Ours by default. */
   errors?: ErrorForm;
+  /** With an Idempotency-Key it may be run again after a kill; without this mark the outcome is unknown then. */
+  resumable?: Resumable;
 }
 
 export interface Verb extends Shapes {

@@ -1,9 +1,9 @@
 /** The one way into a service's verbs, whatever the door: validate, remember, run, log what was not expected. */
 import type { Clock } from "./clock.ts";
-import { type Contract, mutates, type VerbsOf } from "./contract.ts";
+import { type Contract, mutates, type Verb, type VerbsOf } from "./contract.ts";
 import { fail, ServiceError } from "./errors.ts";
 import { storageError } from "./files.ts";
-import type { Idempotency } from "./idempotency.ts";
+import type { Idempotency, Operation } from "./idempotency/idempotency.ts";
 import { describe, type Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Invoke } from "./rpc.ts";
@@ -21,11 +21,16 @@ export function createInvoke<C extends Contract>(
     if (!endpoint || endpoint.kind === "raw")
       throw fail("not_found", `${contract.name} has no call named '${verb}'`);
     const checked = check(inputSchema(endpoint), input ?? {}, "the request");
-    const run = () => (verbs as Record<string, AnyVerb>)[verb]?.(checked, context) as Promise<unknown>;
+    const run = (operation?: Operation) =>
+      (verbs as Record<string, AnyVerb>)[verb]?.(
+        checked,
+        operation ? { ...context, operation } : context,
+      ) as Promise<unknown>;
     const { idempotencyKey } = context;
     try {
       if (!idempotencyKey || !mutates(endpoint)) return await run();
-      return await idempotency.once(idempotencyKey, fingerprint(verb, checked), run);
+      const { resumable } = endpoint as Verb;
+      return await idempotency.once(idempotencyKey, fingerprint(verb, checked), run, { resumable });
     } catch (cause) {
       const error = storageError(cause);
       report(log, `${contract.name}.${verb}`, context.requestId, error);

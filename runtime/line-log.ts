@@ -8,7 +8,14 @@ import { open, stat } from "node:fs/promises";
 import { basename } from "node:path";
 import { lineOf } from "./checked-lines.ts";
 import { errorCode, writeAtomic } from "./files.ts";
-import { endLastLine, type Loaded, type LogForm, type LogReport, loadLineLog } from "./load-line-log.ts";
+import {
+  endLastLine,
+  type Loaded,
+  type LogForm,
+  type LogReport,
+  loadLineLog,
+  type Span,
+} from "./load-line-log.ts";
 import { chained, chainText, type LogState, type MarkKeeping, markOf } from "./log-mark.ts";
 import { openLogTail } from "./log-tail.ts";
 import type { MemoryBudget } from "./memory-budget.ts";
@@ -17,10 +24,10 @@ import { createTurns } from "./turns.ts";
 export interface LineLog<T> {
   report: LogReport;
   /**
-   * Resolves when the record is on stable storage. Records are kept in the order of the calls. Rejects with
-   * `memory_full` when there is no memory for it, unless it is taken `always`: what frees memory must be.
+   * Resolves when the record is on stable storage, with its place until the log is written anew. Records are
+   * kept in the order of the calls. Rejects with `memory_full` when there is no memory for it, unless it is taken `always`: what frees memory must be.
    */
-  append: (record: T, options?: { always?: boolean }) => Promise<void>;
+  append: (record: T, options?: { always?: boolean }) => Promise<Span>;
   /** Size of the file, in bytes. */
   bytes: () => number;
   /** Runs the work while nothing is written: the state is all that was acknowledged, and no more. */
@@ -67,7 +74,7 @@ export async function openLineLog<T>(options: LineLogOptions<T>): Promise<LineLo
   mark.set(state);
   const tail = await openLogTail(path);
   const inTurn = createTurns();
-  let waiting: { text: string; resolve: () => void; reject: (cause: unknown) => void }[] = [];
+  let waiting: { text: string; resolve: (at: Span) => void; reject: (cause: unknown) => void }[] = [];
   const counted = () => room?.resize(tail.bytes() * (memory?.perByte ?? 0));
   const reached = (next: LogState) => {
     state = next;
@@ -78,11 +85,12 @@ export async function openLineLog<T>(options: LineLogOptions<T>): Promise<LineLo
   const flush = async () => {
     const batch = waiting;
     waiting = [];
+    const offset = tail.bytes();
     try {
       await tail.append(batch.map(({ text }) => text).join(""));
       const chain = batch.reduce((before, { text }) => chained(before, text), BigInt(`0x${state.chain}`));
       reached({ ...state, bytes: tail.bytes(), chain: chainText(chain) });
-      for (const { resolve } of batch) resolve();
+      resolveAll(batch, offset);
     } catch (cause) {
       for (const { reject } of batch) reject(cause);
     }
@@ -92,12 +100,16 @@ export async function openLineLog<T>(options: LineLogOptions<T>): Promise<LineLo
     append: async (record, { always = false } = {}) => {
       const text = lineOf(record);
       const stored = () =>
-        new Promise<void>((resolve, reject) => {
+        new Promise<Span>((resolve, reject) => {
           waiting.push({ text, resolve, reject });
           if (waiting.length === 1) void inTurn(flush);
         });
       if (always || !memory) return stored();
-      await memory.budget.during(text.length * memory.perByte, `${basename(path)} takes no more: it`, stored);
+      return await memory.budget.during(
+        text.length * memory.perByte,
+        `${basename(path)} takes no more: it`,
+        stored,
+      );
     },
     bytes: tail.bytes,
     atRest: (work) => inTurn(() => work(state)),
@@ -113,6 +125,16 @@ export async function openLineLog<T>(options: LineLogOptions<T>): Promise<LineLo
       }),
     close: () => inTurn(tail.close),
   };
+}
+
+/** Tells each where its line stands, the first at the offset. */
+function resolveAll(batch: readonly { text: string; resolve: (at: Span) => void }[], offset: number): void {
+  let at = offset;
+  for (const { text, resolve } of batch) {
+    const bytes = Buffer.byteLength(text);
+    resolve({ offset: at, bytes });
+    at += bytes;
+  }
 }
 
 async function loadChecked<T>(

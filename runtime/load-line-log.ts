@@ -1,5 +1,5 @@
 /** A line log read: its records replayed, its damage told, and what its mark is compared with. */
-import { appendFile, truncate } from "node:fs/promises";
+import { appendFile, open, truncate } from "node:fs/promises";
 import { isWholeLine, type Line, type LineFault, linesOf, readLine } from "./checked-lines.ts";
 import { fail } from "./errors.ts";
 import { syncFile } from "./files.ts";
@@ -11,7 +11,13 @@ export interface LogForm<T> {
   format: string;
   version: number;
   /** Called for each record in the order of the file; a record it throws at counts as damaged. */
-  replay: (record: T) => void;
+  replay: (record: T, at: Span) => void;
+}
+
+/** Where a line stands in the file. */
+export interface Span {
+  offset: number;
+  bytes: number;
 }
 
 /** A line that could not be read. */
@@ -72,7 +78,11 @@ export async function loadLineLog<T>(
     const { reason, value } = readLine(bytes);
     if (reason !== undefined) unreadable += 1;
     if (line === 1) logId = reason === undefined ? (value as { log_id?: string }).log_id : null;
-    const damage = reason ?? (line === 1 ? checkHead(value, options) : refusal(replay, value as T));
+    const damage =
+      reason ??
+      (line === 1
+        ? checkHead(value, options)
+        : refusal(() => replay(value as T, { offset: each.offset, bytes: bytes.length })));
     if (damage === undefined) report.records += line === 1 ? 0 : 1;
     else noteDamage(report, aside, each, damage);
   }
@@ -137,9 +147,23 @@ export async function* readLineLog<T>(
   }
 }
 
-function refusal<T>(replay: (record: T) => void, record: T): LineFault | undefined {
+/** One record again, from its place. Throws `corrupt` when it is not there any more. */
+export async function readRecord<T>(path: string, { offset, bytes }: Span): Promise<T> {
+  const file = await open(path, "r");
   try {
-    replay(record);
+    const line = Buffer.alloc(bytes);
+    await file.read(line, 0, bytes, offset);
+    const { reason, value } = readLine(line);
+    if (reason === undefined) return value as T;
+    throw fail("corrupt", `${path}: the line at byte ${offset} cannot be read (${reason})`);
+  } finally {
+    await file.close();
+  }
+}
+
+function refusal(replay: () => void): LineFault | undefined {
+  try {
+    replay();
     return undefined;
   } catch {
     return "form";

@@ -6,7 +6,7 @@ import type { Contract, RawOf, Running, VerbsOf } from "./contract.ts";
 import type { Durable } from "./durable.ts";
 import { fail } from "./errors.ts";
 import { readOrNull, writeAtomic } from "./files.ts";
-import type { Idempotency } from "./idempotency.ts";
+import { closedIdempotency, type Idempotency } from "./idempotency/idempotency.ts";
 import type { Log } from "./log.ts";
 import { openStore, type Stamped, stampFile, storeFile } from "./store/store.ts";
 
@@ -76,10 +76,9 @@ export const refusingIdempotency = ({ refusal }: FolderState): Idempotency | und
   refusal === undefined
     ? undefined
     : {
-        once: async () => {
-          throw fail("corrupt", `what was answered to Idempotency-Keys is lost: ${refusal}`);
-        },
-        close: async () => {},
+        ...closedIdempotency(fail("corrupt", `what was done for Idempotency-Keys is not known: ${refusal}`)),
+        // The folder is named already.
+        problems: () => [],
       };
 
 /** In place of a service that cannot do without what its folder held: it answers nothing else. */

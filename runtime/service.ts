@@ -1,7 +1,7 @@
 /** What every service is given, and how a service is declared. */
 import type { Clock } from "./clock.ts";
 import type { Contract, Peer, Running } from "./contract.ts";
-import type { Idempotency } from "./idempotency.ts";
+import type { Idempotency } from "./idempotency/idempotency.ts";
 import type { Log } from "./log.ts";
 import type { Marks } from "./marks/marks.ts";
 import type { Metrics } from "./metrics.ts";

@@ -11,11 +11,11 @@ import type { Contract, Running } from "./contract.ts";
 import type { Durable } from "./durable.ts";
 import { durable, durableDoors } from "./durable-doors.ts";
 import { errorCode, makeDirectory } from "./files.ts";
-import { openIdempotency, withAnswers } from "./idempotency.ts";
+import { type Idempotency, openIdempotency, withKeys } from "./idempotency/idempotency.ts";
 import { counted, createInvoke } from "./invoke.ts";
 import { createLinks } from "./links.ts";
 import { createLog, describe, type Log } from "./log.ts";
-import { openMarks } from "./marks/marks.ts";
+import { type Marks, openMarks } from "./marks/marks.ts";
 import { createMetrics } from "./metrics.ts";
 import type { FromWorker, Init, PeerLink, ToWorker } from "./protocol.ts";
 import type { Live } from "./reload.ts";
@@ -157,8 +157,9 @@ async function begin<C extends Contract, P extends Record<string, Contract>>(
   const [name, config] = [init.name, deepFreeze(init.config)];
   const section = config[name];
   const { peers, relink, present } = createLinks(definition.peers ?? ({} as P), init.peers, config);
-  const { directory, folder, marks, idempotency, close } = await openKept(name, config.data_dir, log);
   const adoption = createAdoption(init.adopted, log);
+  const { adopted } = adoption;
+  const { close, folder, ...own } = await openKept(name, config.data_dir, { log, adopted });
   const metrics = createMetrics();
   let system = init.services;
   const deps: Deps<P> = {
@@ -167,21 +168,19 @@ async function begin<C extends Contract, P extends Record<string, Contract>>(
     log,
     metrics,
     secrets: loadSecrets(config.secrets_path),
-    idempotency,
     newId: () => crypto.randomUUID(),
-    directory,
-    marks,
-    adopted: adoption.adopted,
+    ...own,
+    adopted,
     peers,
     system: () => system,
   };
 
   const running = refusingService(definition, folder) ?? (await definition.create(deps));
-  const plain = createInvoke(contract, running.verbs, { idempotency, log });
+  const plain = createInvoke(contract, running.verbs, deps);
   const invoke = counted(contract, plain, { metrics, clock: systemClock });
   const { host, port } = parseBind(section.bind);
   let draining = false;
-  const notReady = () => reasonsOf(running, [...folder.reasons, ...marks.problems()], draining);
+  const notReady = () => reasonsOf(running, problemsOf(folder, own), draining);
   const answers = createAnswerHold(systemClock);
   const kept = keptBy(deps, name, running.durable, folder);
   const doors = durableDoors({ ...deps, name, durable: kept, answers });
@@ -222,16 +221,31 @@ async function begin<C extends Contract, P extends Record<string, Contract>>(
   return { life, port: listening.port, asked: adoption.asked() };
 }
 
-const keptBy = (deps: { directory: string }, name: string, own: Durable | undefined, folder: FolderState) =>
-  withFolderState(withAnswers(deps, name, own), name, folder);
+const problemsOf = (
+  { reasons }: FolderState,
+  { marks, idempotency }: { marks: Marks; idempotency: Idempotency },
+): string[] => [...reasons, ...marks.problems(), ...idempotency.problems()];
+
+const keptBy = (
+  { idempotency }: { idempotency: Idempotency },
+  name: string,
+  own: Durable | undefined,
+  folder: FolderState,
+) => withFolderState(withKeys(idempotency.durable(name), own), name, folder);
 
 /** What the runtime keeps for a service, and its folder. */
-async function openKept(name: string, dataDir: string, log: Log) {
+async function openKept(
+  name: string,
+  dataDir: string,
+  { log, adopted }: { log: Log; adopted: (place: string) => boolean },
+) {
   const directory = join(dataDir, name);
   await makeDirectory(directory);
   const folder = await folderState(name, { dataDir, now: () => timestamp(systemClock), log });
   const marks = await openMarks({ dataDir, service: name, clock: systemClock, log });
-  const idempotency = refusingIdempotency(folder) ?? (await openIdempotency(directory, systemClock, log));
+  const kept = { marks, adopted };
+  const idempotency =
+    refusingIdempotency(folder) ?? (await openIdempotency(directory, systemClock, { kept, log }));
   const close = async () => {
     await idempotency.close();
     await marks.close();

@@ -11,7 +11,7 @@ import {
 import { durable } from "../../runtime/durable-doors.ts";
 import { fail } from "../../runtime/errors.ts";
 import type { Handler } from "../../runtime/guard.ts";
-import type { Idempotency } from "../../runtime/idempotency.ts";
+import type { Idempotency } from "../../runtime/idempotency/idempotency.ts";
 import { pathOf } from "../../runtime/route.ts";
 import type { Invoke } from "../../runtime/rpc.ts";
 import type { Face, RawHandler } from "../../runtime/serve.ts";
@@ -179,7 +179,7 @@ function oneOperation({ name, endpoints }: Contract, idempotency: Idempotency): 
   return async (endpoint, { idempotencyKey }) => {
     const found = endpoints[endpoint];
     if (idempotencyKey === undefined || !found || !mutates(found)) return;
-    await idempotency.once(idempotencyKey, `${name}.${endpoint}`, async () => null);
+    await idempotency.bind(idempotencyKey, `${name}.${endpoint}`);
   };
 }
 

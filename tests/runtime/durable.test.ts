@@ -6,11 +6,12 @@ import { systemClock } from "../../runtime/clock.ts";
 import type { Durable } from "../../runtime/durable.ts";
 import { durable, durableDoors } from "../../runtime/durable-doors.ts";
 import { bothPoints, holdFiles } from "../../runtime/held-files.ts";
-import { openIdempotency, withAnswers } from "../../runtime/idempotency.ts";
+import { openIdempotency, withKeys } from "../../runtime/idempotency/idempotency.ts";
 import { createLog } from "../../runtime/log.ts";
 import { createMetrics } from "../../runtime/metrics.ts";
 import { createFace, type RawHandler } from "../../runtime/serve.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
+import { keptIn } from "../support/marked.ts";
 
 const directory = temporaryDirectory("durable");
 afterAll(directory.remove);
@@ -178,36 +179,34 @@ test("two points are fixed in order, and both are let go when the second fails",
   expect(ended).toEqual(["first", "first", "second"]);
 });
 
-test("remembered answers are part of what a service keeps, and a damaged one is found", async () => {
-  const own = temporaryDirectory("answers");
-  const idempotency = await openIdempotency(own.path, systemClock);
-  for (const key of ["a", "b", "c"]) await idempotency.once(key, "same", async () => ({ key }));
-  await idempotency.close();
-  const kept = withAnswers({ directory: own.path }, "thing");
-  const found = async () => {
+test("idempotency keys are part of what a service keeps, and a damaged line is found", async () => {
+  const own = temporaryDirectory("keys");
+  const keys = await openIdempotency(own.path, systemClock, {
+    kept: await keptIn(join(own.path, "service")),
+  });
+  for (const key of ["a", "b", "c"]) await keys.bind(key, "same");
+  await keys.settled();
+  const kept = withKeys(keys.durable("thing"));
+  const findings = async () => {
     const all = [];
-    for await (const each of kept.inspect(new AbortController().signal)) all.push(each);
+    for await (const each of kept.inspect(new AbortController().signal))
+      if ("finding" in each) all.push(each);
     return all;
   };
-  expect(await found()).toEqual([]);
-  const path = join(own.path, "idempotency.log");
+  const path = join(own.path, "idempotency-1.log");
   const text = await Bun.file(path).text();
+  // What a writer has not finished is no damage.
+  appendFileSync(path, text.slice(0, 30));
+  expect(await findings()).toEqual([]);
+  const point = await kept.point();
+  const files = [];
+  for await (const file of point.files()) files.push(file.path);
+  await point.end();
+  expect(files).toEqual(["idempotency-1.log"]);
   await Bun.write(path, text.replace('"key":"b"', '"key":"x"'));
-  expect(await found()).toMatchObject([
-    { finding: { severity: "damage", place: "thing/idempotency.log line 2" } },
+  expect(await findings()).toMatchObject([
+    { finding: { severity: "damage", place: "thing/idempotency-1.log line 3" } },
   ]);
-  // A line that a killed writer left half is no damage: it goes at the start, and the next is whole.
-  await Bun.write(path, `${text}${text.slice(0, 30)}`);
-  expect(await found()).toEqual([]);
-  const warned: unknown[] = [];
-  const again = await openIdempotency(own.path, systemClock, { warn: (...what) => warned.push(what) });
-  expect(warned).toEqual([]);
-  await again.once("d", "same", async () => ({}));
-  await again.close();
-  expect(await found()).toEqual([]);
-  expect((await Bun.file(path).text()).trim().split("\n")).toHaveLength(4);
-  await Bun.write(path, (await Bun.file(path).text()).replace('"key":"b"', '"key":"x"'));
-  await (await openIdempotency(own.path, systemClock, { warn: (...what) => warned.push(what) })).close();
-  expect(warned).toEqual([[expect.stringContaining("lost"), { path, damaged: 1 }]]);
+  await keys.close();
   own.remove();
 });

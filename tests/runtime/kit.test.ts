@@ -1,11 +1,9 @@
-/** The small parts of the kit: idempotency on disk, restarts, order, metrics, logs, contracts, files. */
+/** The small parts of the kit: restarts, order, metrics, logs, contracts, files. */
 import { afterAll, expect, test } from "bun:test";
-import { appendFileSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { systemClock } from "../../runtime/clock.ts";
 import { closed, contract, get, post, t } from "../../runtime/contract.ts";
 import { makeDirectory, writeAtomic } from "../../runtime/files.ts";
-import { openIdempotency } from "../../runtime/idempotency.ts";
 import { lockDirectory } from "../../runtime/lock.ts";
 import { createLog } from "../../runtime/log.ts";
 import { createMetrics } from "../../runtime/metrics.ts";
@@ -15,38 +13,6 @@ import { temporaryDirectory } from "../support/in-process.ts";
 
 const directory = temporaryDirectory("kit");
 afterAll(directory.remove);
-const hour = 3_600_000;
-
-test("idempotent answers survive a restart, end after a day, and damage costs only the damaged line", async () => {
-  let now = 1000;
-  const clock = { ...systemClock, now: () => now, elapsed: () => now, sleep: async () => {} };
-  let runs = 0;
-  const work = async () => ({ run: ++runs });
-  const open = () => openIdempotency(directory.path, clock);
-  let log = await open();
-  expect(await Promise.all([log.once("a", "f", work), log.once("a", "f", work)])).toEqual([
-    { run: 1 },
-    { run: 1 },
-  ]);
-  await log.once("b", "f", work);
-  expect(log.once("c", "f", async () => Promise.reject(new Error("once")))).rejects.toThrow("once");
-  await log.close();
-
-  appendFileSync(join(directory.path, "idempotency.log"), '0000000000000000 {"key":"torn');
-  log = await open();
-  expect(await log.once("a", "f", work)).toEqual({ run: 1 });
-  expect(await log.once("c", "f", work)).toEqual({ run: 3 });
-  expect(log.once("b", "other", work)).rejects.toMatchObject({ status: 409 });
-  now += 25 * hour;
-  expect(await log.once("a", "f", work)).toEqual({ run: 4 });
-  await log.close();
-
-  const path = join(directory.path, "idempotency.log");
-  writeFileSync(path, readFileSync(path, "utf8").replace('"run":4', '"run":9'));
-  log = await open();
-  expect(await log.once("a", "f", work)).toEqual({ run: 5 });
-  await log.close();
-});
 
 test("restarts back off, then end; old ones are forgotten", () => {
   const rule = { backoff_ms: 50, backoff_max_ms: 300, restart_limit: 4, restart_window_ms: 1000 };

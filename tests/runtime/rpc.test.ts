@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { join } from "node:path";
 import { createGate } from "../../runtime/auth.ts";
 import { systemClock } from "../../runtime/clock.ts";
 import { decode, encode } from "../../runtime/codec.ts";
@@ -6,7 +7,7 @@ import { defaults } from "../../runtime/config.ts";
 import { closed, contract, post, t } from "../../runtime/contract.ts";
 import { fail } from "../../runtime/errors.ts";
 import { makeDirectory } from "../../runtime/files.ts";
-import { openIdempotency } from "../../runtime/idempotency.ts";
+import { openIdempotency } from "../../runtime/idempotency/idempotency.ts";
 import { counted, createInvoke } from "../../runtime/invoke.ts";
 import { createLog } from "../../runtime/log.ts";
 import { createMetrics } from "../../runtime/metrics.ts";
@@ -16,6 +17,7 @@ import { createFace } from "../../runtime/serve.ts";
 import { testTransport } from "../conformance/transport.ts";
 import { definition, echo } from "../fixtures/runtime/echo.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
+import { keptIn } from "../support/marked.ts";
 
 const limits = { timeoutMs: 10_000, inFlightMax: 1000 };
 const nothing = async () => new Response(null, { status: 404 });
@@ -24,7 +26,9 @@ const log = createLog("echo", "error", () => {});
 async function serving(): Promise<{ invoke: Invoke; remove: () => Promise<void> }> {
   const directory = temporaryDirectory("rpc");
   await makeDirectory(directory.path);
-  const idempotency = await openIdempotency(directory.path, systemClock);
+  const idempotency = await openIdempotency(directory.path, systemClock, {
+    kept: await keptIn(join(directory.path, "service")),
+  });
   const running = await definition.create({ clock: systemClock } as never);
   return {
     invoke: createInvoke(echo, running.verbs, { idempotency, log }),
@@ -168,7 +172,9 @@ test("an encoded call that is cut, deep or strange is refused", () => {
 test("a call that only reads remembers nothing under an idempotency key", async () => {
   const directory = temporaryDirectory("reads");
   await makeDirectory(directory.path);
-  const idempotency = await openIdempotency(directory.path, systemClock);
+  const idempotency = await openIdempotency(directory.path, systemClock, {
+    kept: await keptIn(join(directory.path, "service")),
+  });
   const body = closed({ text: t.String() });
   const counted = contract("counted", {
     read: post("/read", { reads: true, summary: "Reads.", body, reply: t.Integer() }),

@@ -7,7 +7,7 @@ import { type Clock, systemClock } from "../../runtime/clock.ts";
 import { defaults } from "../../runtime/config.ts";
 import type { Contract, Peer } from "../../runtime/contract.ts";
 import { makeDirectory } from "../../runtime/files.ts";
-import { openIdempotency } from "../../runtime/idempotency.ts";
+import { openIdempotency } from "../../runtime/idempotency/idempotency.ts";
 import { createInvoke } from "../../runtime/invoke.ts";
 import { createLog } from "../../runtime/log.ts";
 import { openMarks } from "../../runtime/marks/marks.ts";
@@ -69,11 +69,12 @@ export async function startInProcess<C extends Contract, P extends Record<string
   const lines: LogLines = [];
   const log = createLog(name, "debug", (line) => lines.push(JSON.parse(line)));
   const metrics = createMetrics();
+  const { adopted = () => false } = options;
   const marks = await openMarks({ dataDir: options.config.data_dir, service: name, clock: systemClock, log });
-  const idempotency = await openIdempotency(directory, systemClock);
+  const idempotency = await openIdempotency(directory, systemClock, { kept: { marks, adopted }, log });
   const newId = () => crypto.randomUUID();
   const { config, peers, secrets = { s3: () => undefined, provider: () => undefined } } = options;
-  const { clock = systemClock, adopted = () => false } = options;
+  const { clock = systemClock } = options;
   const running = await definition
     .create({
       config,

@@ -6,7 +6,7 @@ import { type Clock, systemClock } from "../../runtime/clock.ts";
 import type { ClientOf } from "../../runtime/contract.ts";
 import type { Durable } from "../../runtime/durable.ts";
 import { makeDirectory } from "../../runtime/files.ts";
-import { openIdempotency } from "../../runtime/idempotency.ts";
+import { openIdempotency } from "../../runtime/idempotency/idempotency.ts";
 import { createInvoke } from "../../runtime/invoke.ts";
 import { createLog } from "../../runtime/log.ts";
 import { openMarks } from "../../runtime/marks/marks.ts";
@@ -41,7 +41,7 @@ export async function openMemory(dataDir: string, options: MemoryOptions = {}): 
   const lines: LogLines = [];
   const log = createLog("pathwayd", "debug", (line) => lines.push(JSON.parse(line)));
   const marks = await openMarks({ dataDir, service: "pathwayd", clock: systemClock, log });
-  const idempotency = await openIdempotency(directory, clock);
+  const idempotency = await openIdempotency(directory, clock, { kept: { marks, adopted: () => false }, log });
   const metrics = createMetrics();
   const running = await createPathwayd({
     config: configWith({ data_dir: dataDir, pathwayd: config }),

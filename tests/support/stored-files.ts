@@ -104,7 +104,7 @@ const bearsOfMarks: Record<string, string[]> = {
 /** The first that fits counts. A file that none fits is one that nobody has thought of: its kind belongs here. */
 export const storedKinds: readonly StoredKind[] = [
   { name: "lock", path: /^(?:\w+\/lock\.sqlite(?:-journal)?|store\.lock)$/, bears: none },
-  logOf("remembered answers", /^\w+\/idempotency\.log$/, ["keyed"]),
+  logOf("remembered answers", /^\w+\/idempotency-\d+\.log$/, ["keyed"]),
   { name: "store id", path: /^store\.json$/, bears: () => every, isAlone: true },
   logOf("marks", /^marks\/\w+\.log$/, [], {
     bears: (path) => bearsOfMarks[/(\w+)\.log$/.exec(path)?.[1] ?? ""] ?? [],

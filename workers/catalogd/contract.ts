@@ -73,6 +73,8 @@ export const Manifest = closed({
   bytes: t.Integer({ minimum: 0 }),
   operation: Operation,
   made_by: t.String(),
+  /** Of the request with an Idempotency-Key that made this version. */
+  operation_id: t.Optional(t.String()),
   created_at: t.String({ format: "date-time" }),
 });
 
@@ -104,6 +106,7 @@ const Name = closed({ name: DatasetName });
 
 export const catalogd = contract("catalogd", {
   register: post("/catalog/register", {
+    resumable: true,
     summary:
       "Makes a new version of a dataset. Another schema than the registered one is a 409 naming the columns.",
     body: closed(registration),
@@ -125,6 +128,7 @@ export const catalogd = contract("catalogd", {
       `${list.catalog_etag}.${list.datasets[0]?.name ?? ""}.${list.datasets.length}`,
   }),
   drop: del("/catalog/manifest/:name", {
+    resumable: true,
     summary: "Drops a dataset from the catalog; its objects stay until maintenance.",
     params: Name,
     reply: closed({ name: DatasetName, dropped: t.Literal(true) }),
@@ -159,8 +163,15 @@ export const catalogd = contract("catalogd", {
         }),
         { minItems: 1, maxItems: 8 },
       ),
+      operation_id: t.Optional(t.String()),
     }),
     reply: closed({ manifests: t.Array(Manifest) }),
+  }),
+  made: internal({
+    reads: true,
+    summary: "The version that an operation has made of a dataset; nothing when it made none.",
+    body: closed({ name: DatasetName, operation_id: t.String() }),
+    reply: closed({ manifest: t.Optional(Manifest) }),
   }),
   snapshot: internal({
     reads: true,

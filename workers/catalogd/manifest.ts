@@ -55,7 +55,7 @@ const column = [text("name"), text("type"), flag("nullable")];
 /** Forms of texts came later: a version without any is written as it was before there were any. */
 const columnWithForm = [...column, text("form", "OPTIONAL")];
 
-const fieldsOf = ({ columns }: Version): readonly Field[] => [
+const fieldsOf = ({ columns, operation_id }: Version): readonly Field[] => [
   text("dataset_id"),
   text("name"),
   int64("version"),
@@ -74,6 +74,7 @@ const fieldsOf = ({ columns }: Version): readonly Field[] => [
   text("operation"),
   text("made_by"),
   utcMicros("created_at"),
+  ...(operation_id === undefined ? [] : [text("operation_id")]),
 ];
 /** Only where versions of other names are committed by this one: as JSON, whole. */
 const also = text("also");

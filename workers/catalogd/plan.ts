@@ -12,6 +12,8 @@ export interface Given {
   now: number;
   /** The identity of a dataset that is made. */
   newId: () => string;
+  /** Of the request with an Idempotency-Key: what it made is not made again. */
+  operationId?: string | undefined;
 }
 
 /** Objects and their column statistics in one version: encoding 500,000 takes about 3 s on one core, and grows evenly. */
@@ -28,6 +30,7 @@ export function planRegistration(
 ): Version {
   const { name, operation = "replace", made_by = "client", version, new_columns = false } = registration;
   const live = isLive(head) ? head : undefined;
+  if (head && isOf(head, given)) return head;
   const fingerprint = schemaFingerprint(registration.columns);
   const next = (head?.version ?? 0) + 1;
   if (version !== undefined && version !== next)
@@ -52,8 +55,14 @@ export function planRegistration(
     ...totals(name, objects),
     operation,
     made_by,
+    ...named(given),
   };
 }
+
+const isOf = ({ operation_id: of }: Version, { operationId }: Pick<Given, "operationId">): boolean =>
+  operationId !== undefined && of === operationId;
+const named = ({ operationId }: Pick<Given, "operationId">) =>
+  operationId === undefined ? {} : { operation_id: operationId };
 
 /**
  * The same columns with the forms that are registered: who does not name a form keeps it, another one is drift. A
@@ -75,7 +84,12 @@ function withForms(name: string, live: readonly Column[], proposed: readonly Col
 }
 
 /** The tombstone that ends a dataset; version numbers go on after it. Throws `not_found` when there is no dataset. */
-export function planDrop(head: Version | undefined, name: string, given: Pick<Given, "now">): Version {
+export function planDrop(
+  head: Version | undefined,
+  name: string,
+  given: Pick<Given, "now" | "operationId">,
+): Version {
+  if (head && isOf(head, given)) return head;
   if (!isLive(head)) throw fail("not_found", `there is no dataset named '${name}'`);
   return {
     dataset_id: head.dataset_id,
@@ -89,6 +103,7 @@ export function planDrop(head: Version | undefined, name: string, given: Pick<Gi
     bytes: 0,
     operation: "drop",
     made_by: "client",
+    ...named(given),
   };
 }
 

@@ -1,27 +1,26 @@
 /** catalogd: its verbs over the registry in memory and the manifests in storage. */
 import type { Running, VerbsOf } from "../../runtime/contract.ts";
 import type { Durable } from "../../runtime/durable.ts";
-import { fail, ServiceError } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors.ts";
 import { holdFiles } from "../../runtime/held-files.ts";
 import { createMemoryBudget } from "../../runtime/memory-budget.ts";
 import type { Metrics } from "../../runtime/metrics.ts";
 import type { Deps } from "../../runtime/service.ts";
-import { twiceNamed } from "../../runtime/sql-name.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import { type Changes, createChanges } from "./changes.ts";
-import { type Change, type Commit, type Committed, createCommit } from "./commit.ts";
+import { type Commit, createCommit } from "./commit.ts";
 import type { Catalogd } from "./contract.ts";
 import { createDatasetMarks } from "./dataset-marks.ts";
 import { type InspectionDeps, inspectCatalog } from "./inspection.ts";
-import { createManifestStore } from "./manifest-store.ts";
+import { madeBy } from "./made-by.ts";
+import { createManifestStore, type ManifestStore } from "./manifest-store.ts";
 import { createNameLock } from "./name-lock.ts";
-import { checkObjects } from "./object-check.ts";
 import { page } from "./pages.ts";
-import { planDrop, planRegistration } from "./plan.ts";
-import { checkName, checkRegistration, type Registration } from "./registration.ts";
+import { checkName } from "./registration.ts";
 import { createRegistry, type Registry } from "./registry.ts";
 import { type Rehydration, startRehydration } from "./rehydration.ts";
 import { isLive, type Manifest } from "./version.ts";
+import { type Write, writeVerbs } from "./write-verbs.ts";
 
 /** Of the machine's memory, for the latest manifest of each dataset, unless a setting says how much. */
 const memoryShare = 1 / 16;
@@ -72,8 +71,8 @@ export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promis
   return {
     raw: {},
     verbs: gated(rehydration, {
-      ...writeVerbs(deps, { registry, commit: writing.commit }),
-      ...readVerbs(registry, changes),
+      ...writeVerbs(deps, { registry, commit: writing.commit, store }),
+      ...readVerbs(registry, changes, store),
     }),
     notReady: () => {
       const pending = rehydration.pending();
@@ -111,74 +110,13 @@ const kept = (deps: InspectionDeps & { directory: string }, rehydration: Rehydra
   point: () => holdFiles(deps.directory, []),
 });
 
-type Write = "register" | "commit" | "drop";
 type Read = Exclude<keyof VerbsOf<Catalogd>, Write>;
 
-function writeVerbs(
-  { clock, metrics, newId, peers }: Deps<{ storaged: Storaged }>,
-  { registry, commit }: { registry: Registry; commit: Commit },
-): Pick<VerbsOf<Catalogd>, Write> {
-  const registers = metrics.counter("catalogd_registers_total", "Registrations by what they made.");
-  const drops = metrics.counter("catalogd_drops_total", "Datasets dropped.");
-  const conflicts = metrics.counter(
-    "catalogd_conflicts_total",
-    "Registrations refused as conflicts, by type.",
-  );
-  const counted = async (work: Promise<Committed[]>): Promise<Manifest[]> => {
-    try {
-      return (await work).map(({ version, changed }) => {
-        if (!isLive(version)) throw new Error("a registration made a tombstone");
-        registers.add(1, {
-          outcome: !changed ? "unchanged" : version.parent === undefined ? "created" : version.operation,
-        });
-        return version;
-      });
-    } catch (error) {
-      if (error instanceof ServiceError && error.status === 409) conflicts.add(1, { type: error.type });
-      throw error;
-    }
-  };
-
-  const registerAll = (
-    registrations: readonly Registration[],
-    context: Parameters<Commit>[1],
-  ): Promise<Manifest[]> => {
-    for (const registration of registrations) checkRegistration(registration);
-    const changes = registrations.map((registration): Change => {
-      const { name } = registration;
-      const plan: Change["plan"] = (head) => {
-        registry.refuseCaseClash(name);
-        return planRegistration(head, registration, { now: clock.now(), newId });
-      };
-      return { name, plan };
-    });
-    const objects = registrations.flatMap((registration) => registration.objects);
-    const check = () => checkObjects(peers.storaged.verbs.head, objects, context);
-    return counted(commit({ changes, check }, context));
-  };
-
-  return {
-    register: async (registration, context) => {
-      const [manifest] = await registerAll([registration], context);
-      return manifest as Manifest;
-    },
-    commit: async ({ registrations }, context) => {
-      const names = registrations.map(({ name }) => name);
-      const twice = twiceNamed(names);
-      if (twice !== undefined)
-        throw fail("unprocessable", `'${twice}' is there twice: a commit changes each dataset once`);
-      return { manifests: await registerAll(registrations, context) };
-    },
-    drop: async ({ name }, context) => {
-      const plan: Change["plan"] = (head) => planDrop(head, name, { now: clock.now() });
-      await commit({ changes: [{ name, drops: true, plan }] }, context);
-      drops.add();
-      return { name, dropped: true };
-    },
-  };
-}
-
-function readVerbs(registry: Registry, changes: Changes): Pick<VerbsOf<Catalogd>, Read> {
+function readVerbs(
+  registry: Registry,
+  changes: Changes,
+  store: ManifestStore,
+): Pick<VerbsOf<Catalogd>, Read> {
   const unreadable = () => {
     const damaged = registry.damaged().map(({ name, reason, closed }) => {
       const type = closed ? ("memory_full" as const) : ("corrupt" as const);
@@ -192,6 +130,10 @@ function readVerbs(registry: Registry, changes: Changes): Pick<VerbsOf<Catalogd>
       checkName(name);
       registry.refuseCaseClash(name);
       return { next_version: (registry.head(name)?.version ?? 0) + 1 };
+    },
+    made: async ({ name, operation_id }) => {
+      const made = await madeBy(store, name, operation_id);
+      return isLive(made) ? { manifest: made } : {};
     },
     list: async ({ page_size = pageSizeDefault, page_token }) => {
       const { items, next } = page(registry.manifests(), { token: page_token, size: page_size });
@@ -238,10 +180,11 @@ function gated(rehydration: Rehydration, verbs: VerbsOf<Catalogd>): VerbsOf<Cata
         throw fail("unavailable", `catalogd is ${pending}`, { retryAfterSeconds: 1 });
       return verb(input, context);
     };
-  const { register, commit, drop, manifest, admit, list, changes, snapshot } = verbs;
+  const { register, commit, made, drop, manifest, admit, list, changes, snapshot } = verbs;
   return {
     register: gate(register),
     commit: gate(commit),
+    made: gate(made),
     drop: gate(drop),
     manifest: gate(manifest),
     admit: gate(admit),

@@ -201,7 +201,7 @@ function refused({
   }
   if (status === 404 && words !== undefined && missing.test(words))
     return fail(
-      "bad_gateway",
+      "not_found",
       `${provider} at ${hostOf(base)} has no model '${name}'${prefixOf(name)}: run 'ollama pull ${name}'; GET /embed/models lists what there is`,
       { details: noModel },
     );

@@ -175,7 +175,7 @@ function answered(cause: APIError, { provider, id, url, key, clock, shortened, i
     return new TextTooLong(`OpenAI's API says: ${words}`);
   if (status === 404)
     return fail(
-      "bad_gateway",
+      "not_found",
       `${who} knows no such model: GET /embed/models lists those it has. It says: ${words}`,
       { details: noModel },
     );

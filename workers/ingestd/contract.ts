@@ -195,6 +195,7 @@ export const ingestd = contract("ingestd", {
   }),
   job: get("/ingest/jobs/:id", { summary: "One ingest.", params: JobId, reply: Job }),
   cancel: del("/ingest/jobs/:id", {
+    resumable: "again",
     summary: "Stops an ingest; nothing is registered.",
     params: JobId,
     reply: Job,

@@ -161,11 +161,12 @@ async function received(
   if (idempotencyKey === undefined) place.onRun = publication.early.write;
   const { stored, filename, fingerprint } = await receive(task, context, parts.deps);
   if (idempotencyKey === undefined)
-    return await publication.finish(stored, { filename, identity: undefined });
-  const known = fingerprint();
-  const identity = `${idempotencyKey} ${known}`;
-  return await parts.deps.idempotency.once(idempotencyKey, known, () =>
-    publication.finish(stored, { filename, identity }),
+    return await publication.finish(stored, { filename, operation: undefined });
+  return await parts.deps.idempotency.once(
+    idempotencyKey,
+    fingerprint(),
+    (operation) => publication.finish(stored, { filename, operation }),
+    { resumable: "again" },
   );
 }
 

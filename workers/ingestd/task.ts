@@ -1,6 +1,7 @@
 /** What one ingest is about, and what all of them share. */
 import type { Static } from "@sinclair/typebox";
 import type { InputOf } from "../../runtime/contract.ts";
+import type { Operation } from "../../runtime/idempotency/idempotency.ts";
 import type { Limiter } from "../../runtime/limiter.ts";
 import type { Deps } from "../../runtime/service.ts";
 import type { Catalogd, Manifest } from "../catalogd/contract.ts";
@@ -39,8 +40,8 @@ export interface Task {
 export interface Arrival {
   /** As the client calls the file, when it says. */
   filename: string | undefined;
-  /** Stands for the Idempotency-Key with the file and the parameters; undefined without a key. */
-  identity: string | undefined;
+  /** What is done for the Idempotency-Key; undefined without one. */
+  operation: Operation | undefined;
 }
 
 /** The dataset of a dataset's rejected rows is called by its name and this. */

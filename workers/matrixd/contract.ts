@@ -35,6 +35,7 @@ import {
 
 export const matrixd = contract("matrixd", {
   build: post("/matrix/corpora", {
+    resumable: true,
     refusals: [408, 502],
     summary: "Builds a corpus, or refreshes it when it is there: only rows that changed are embedded. A job.",
     status: 202,
@@ -63,6 +64,7 @@ export const matrixd = contract("matrixd", {
     reply: Job,
   }),
   cancel: del("/matrix/jobs/:job_id", {
+    resumable: "again",
     summary: "Stops a job; the corpus stays as it was.",
     params: closed({ job_id: t.String({ maxLength: 200 }) }),
     reply: Job,
@@ -130,6 +132,7 @@ export const matrixd = contract("matrixd", {
     }),
   }),
   record: post("/matrix/playbooks/record", {
+    resumable: true,
     refusals: [408, 502],
     summary: "Remembers that an answer worked for a query; one that says the same is strengthened instead.",
     status: 201,
@@ -161,21 +164,25 @@ export const matrixd = contract("matrixd", {
     reply: Playbook,
   }),
   helpful: post("/matrix/playbooks/:playbook_id/helpful", {
+    resumable: true,
     summary: "Counts that it helped.",
     params: closed({ playbook_id: t.String({ maxLength: 200 }) }),
     reply: Playbook,
   }),
   harmful: post("/matrix/playbooks/:playbook_id/harmful", {
+    resumable: true,
     summary: "Counts that it misled; enough of it undoes the boost.",
     params: closed({ playbook_id: t.String({ maxLength: 200 }) }),
     reply: Playbook,
   }),
   forget: del("/matrix/playbooks/:playbook_id", {
+    resumable: true,
     summary: "Takes a playbook out for good.",
     params: closed({ playbook_id: t.String({ maxLength: 200 }) }),
     reply: closed({ playbook_id: t.String() }),
   }),
   consolidate: post("/matrix/playbooks/consolidate", {
+    resumable: "again",
     refusals: [408, 502],
     long: true,
     summary: "Merges playbooks that say the same, and drops those that have faded or mislead.",
@@ -192,6 +199,7 @@ export const matrixd = contract("matrixd", {
     }),
   }),
   putProfile: put("/matrix/profiles/:name", {
+    resumable: true,
     summary: "Makes or replaces a profile; an active one changes at once.",
     params: closed({ name }),
     body: t.Omit(Profile, ["name", "active"], { additionalProperties: false }),
@@ -202,15 +210,18 @@ export const matrixd = contract("matrixd", {
     reply: closed({ profiles: t.Array(Profile), active: t.Optional(name) }),
   }),
   activate: post("/matrix/profiles/:name/activate", {
+    resumable: true,
     summary: "Searches that name no corpora use this profile from now on.",
     params: closed({ name }),
     reply: closed({ active: name, previous: t.Optional(name) }),
   }),
   rollback: post("/matrix/profiles/rollback", {
+    resumable: true,
     summary: "Back to the profile that was active before.",
     reply: closed({ active: t.Optional(name), previous: t.Optional(name) }),
   }),
   dropProfile: del("/matrix/profiles/:name", {
+    resumable: true,
     summary: "Deletes a profile that is not active.",
     params: closed({ name }),
     reply: closed({ name }),

@@ -13,7 +13,12 @@ type CorporaVerbs = Pick<
 
 /** What the contract says of corpora. */
 export const corporaVerbs = ({ corpora, jobs }: { corpora: OpenCorpora; jobs: Jobs }): CorporaVerbs => ({
-  build: (spec, { signal }) => corpora.submit(spec, signal),
+  build: async (spec, { signal, operation }) => {
+    // The job of a request with an Idempotency-Key has its operation's id.
+    const begun = operation?.again ? jobs.list().find(({ job_id }) => job_id === operation.id) : undefined;
+    if (begun) return { job_id: begun.job_id, corpus: begun.corpus, refresh: begun.refresh };
+    return corpora.submit(spec, signal, operation?.id);
+  },
   corpora: async (asked) => {
     const { page, next } = pageById(corpora.list(), asked, ({ name }) => name);
     return { corpora: page, ...next };

@@ -26,7 +26,11 @@ export interface OpenCorpora extends Corpora {
   /** Throws `not_found`. */
   get: (name: string) => Static<typeof Corpus>;
   /** Begins a job. Throws when the source or its columns are not there, or the corpus has a job already. */
-  submit: (spec: Spec, signal: AbortSignal) => Promise<{ job_id: string; corpus: string; refresh: boolean }>;
+  submit: (
+    spec: Spec,
+    signal: AbortSignal,
+    jobId?: string,
+  ) => Promise<{ job_id: string; corpus: string; refresh: boolean }>;
   /** Gone when it resolves; its job is cancelled. Throws `not_found`. */
   drop: (name: string) => Promise<void>;
   entries: () => Entry[];
@@ -77,7 +81,7 @@ export async function createCorpora(
     },
     list: () => sorted().map(infoOf),
     get: (name) => infoOf(entryOf(name)),
-    submit: async (spec, signal) => {
+    submit: async (spec, signal, jobId) => {
       const source = await findSource(spec, tools.peers, signal);
       return inTurn(async () => {
         const known = entries.get(spec.name);
@@ -85,7 +89,7 @@ export async function createCorpora(
         const entry = known ?? (await makeEntry(spec));
         const refresh = canRefresh(spec, entry);
         const job = await jobs
-          .submit(spec.name, refresh, (running) => workOn(entry, { spec, source }, tools, running))
+          .submit(spec.name, refresh, (running) => workOn(entry, { spec, source }, tools, running), jobId)
           .catch((cause) => {
             if (!known) forget(entries, entry, tools);
             throw cause;

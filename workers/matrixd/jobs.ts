@@ -24,7 +24,12 @@ export interface RunningJob {
 
 export interface Jobs {
   /** Takes a job, durably. Throws `conflict` while the corpus has another, `too_many_requests` when too many wait. */
-  submit: (corpus: string, refresh: boolean, work: (job: RunningJob) => Promise<void>) => Promise<JobFacts>;
+  submit: (
+    corpus: string,
+    refresh: boolean,
+    work: (job: RunningJob) => Promise<void>,
+    id?: string,
+  ) => Promise<JobFacts>;
   /** Throws `not_found`. */
   get: (id: string) => JobFacts;
   /** Newest first. */
@@ -96,7 +101,7 @@ export async function openJobs(
   };
 
   return {
-    submit: async (corpus, refresh, work) => {
+    submit: async (corpus, refresh, work, id) => {
       const other = of(corpus);
       if (other)
         throw fail(
@@ -105,7 +110,7 @@ export async function openJobs(
         );
       if (waiting() >= waitingMax)
         throw fail("too_many_requests", `${waitingMax} jobs wait already`, { retryAfterSeconds: 10 });
-      const entry = newEntry({ id: newId(), corpus, refresh, clock });
+      const entry = newEntry({ id: id ?? newId(), corpus, refresh, clock });
       const { facts } = entry;
       entries.set(facts.job_id, entry);
       await file.write(facts).catch((cause) => {

@@ -30,48 +30,56 @@ interface Recorded {
   /** Whether it strengthened one that was there. */
   merged: boolean;
 }
-type Signal = Pick<CallContext, "signal">;
+type Context = Pick<CallContext, "signal" | "operation">;
 
 /**
  * Remembers an answer, or strengthens the playbook that says the same. Throws `not_found` when the corpus, its row or a
  * live trace of this uid is not there, `too_many_requests` when there are as many playbooks as may be.
  */
-export async function record(parts: RecordingParts, input: Recording, { signal }: Signal): Promise<Recorded> {
+export async function record(
+  parts: RecordingParts,
+  input: Recording,
+  { signal, operation }: Context,
+): Promise<Recorded> {
   const { store, vectors, clock, newId } = parts;
   const query_text = input.query_text.trim();
   if (query_text === "")
     throw fail("invalid_field", "query_text: expected the words of a question, got only spaces");
   const model = await modelOfAnswer(parts, input);
   await checkTrace(parts, input.trace_uid, signal);
-  return store.change<Recorded>(answerKey(input), async () => {
-    const at = timestamp(clock);
-    const { score = scoreDefault, tags = [], note } = input;
-    const alike = store.state.alike(input);
-    const same = await likeOf(vectors, { text: query_text }, alike, { model, signal });
-    if (same) {
-      const voice = recorded({ query_text, score, tags, note }, at);
-      const playbook = merged(same.playbook, voice, at);
-      return { change: { put: [playbook], gone: [] }, result: { playbook, merged: true } };
-    }
-    checkRoom(parts);
-    const { corpus, answer_id, trace_uid } = input;
-    const playbook: PlaybookFields = {
-      playbook_id: newId(),
-      query_text,
-      answer_id,
-      corpus,
-      score,
-      tags,
-      ...(trace_uid !== undefined && { trace_uid }),
-      ...(note !== undefined && { note }),
-      helpful: 0,
-      harmful: 0,
-      created_at: at,
-      updated_at: at,
-      confirmed_at: at,
-    };
-    return { change: { put: [playbook], gone: [] }, result: { playbook, merged: false } };
-  });
+  return store.change<Recorded>(
+    answerKey(input),
+    async () => {
+      const at = timestamp(clock);
+      const { score = scoreDefault, tags = [], note } = input;
+      const alike = store.state.alike(input);
+      const same = await likeOf(vectors, { text: query_text }, alike, { model, signal });
+      if (same) {
+        const voice = recorded({ query_text, score, tags, note }, at);
+        const playbook = merged(same.playbook, voice, at);
+        return { change: { put: [playbook], gone: [] }, result: { playbook, merged: true } };
+      }
+      checkRoom(parts);
+      const { corpus, answer_id, trace_uid } = input;
+      const playbook: PlaybookFields = {
+        playbook_id: newId(),
+        query_text,
+        answer_id,
+        corpus,
+        score,
+        tags,
+        ...(trace_uid !== undefined && { trace_uid }),
+        ...(note !== undefined && { note }),
+        helpful: 0,
+        harmful: 0,
+        created_at: at,
+        updated_at: at,
+        confirmed_at: at,
+      };
+      return { change: { put: [playbook], gone: [] }, result: { playbook, merged: false } };
+    },
+    operation,
+  );
 }
 
 /** The model of the corpus, once its row is found. */
@@ -113,21 +121,34 @@ export function countVoice(
   { store, clock }: RecordingParts,
   id: string,
   voice: "helpful" | "harmful",
+  { operation }: Pick<CallContext, "operation">,
 ): Promise<PlaybookFields> {
-  return store.change(answerKey(found(store, id).playbook), async () => {
-    const { playbook: before } = found(store, id);
-    const at = timestamp(clock);
-    const confirmed = voice === "helpful" && { confirmed_at: at };
-    const playbook = { ...before, [voice]: before[voice] + 1, updated_at: at, ...confirmed };
-    return { change: { put: [playbook], gone: [] }, result: playbook };
-  });
+  return store.change(
+    answerKey(found(store, id).playbook),
+    async () => {
+      const { playbook: before } = found(store, id);
+      const at = timestamp(clock);
+      const confirmed = voice === "helpful" && { confirmed_at: at };
+      const playbook = { ...before, [voice]: before[voice] + 1, updated_at: at, ...confirmed };
+      return { change: { put: [playbook], gone: [] }, result: playbook };
+    },
+    operation,
+  );
 }
 
-export function forget({ store }: RecordingParts, id: string): Promise<{ playbook_id: string }> {
-  return store.change(answerKey(found(store, id).playbook), async () => {
-    found(store, id);
-    return { change: { put: [], gone: [id] }, result: { playbook_id: id } };
-  });
+export function forget(
+  { store }: RecordingParts,
+  id: string,
+  { operation }: Pick<CallContext, "operation">,
+): Promise<{ playbook_id: string }> {
+  return store.change(
+    answerKey(found(store, id).playbook),
+    async () => {
+      found(store, id);
+      return { change: { put: [], gone: [id] }, result: { playbook_id: id } };
+    },
+    operation,
+  );
 }
 
 /** Throws `not_found`. */

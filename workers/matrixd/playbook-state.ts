@@ -9,6 +9,8 @@ export interface PlaybookChange {
   /** As they are after the change. */
   put: PlaybookFields[];
   gone: string[];
+  /** Of the request with an Idempotency-Key that made it. */
+  op?: string;
 }
 
 /** One way to ask. The object is the key under which its vectors are kept, so it lives as long as its playbook has it. */

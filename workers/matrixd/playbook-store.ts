@@ -4,6 +4,7 @@
  */
 import { join } from "node:path";
 import { fail } from "../../runtime/errors.ts";
+import type { Idempotency, Operation } from "../../runtime/idempotency/idempotency.ts";
 import { type LineLog, openLineLog } from "../../runtime/line-log.ts";
 import type { LogReport } from "../../runtime/load-line-log.ts";
 import { describe, type Log } from "../../runtime/log.ts";
@@ -23,7 +24,7 @@ const waitingPerAnswerMax = 256;
 export interface PlaybookStore {
   state: Omit<PlaybookState, "apply">;
   /** Runs `plan` when no other change of the answer is under way, and stores what it gives before it resolves. */
-  change: <R>(answer: string, plan: () => Promise<Planned<R>>) => Promise<R>;
+  change: <R>(answer: string, plan: () => Promise<Planned<R>>, operation?: Operation) => Promise<R>;
   /** What was found damaged; empty when nothing was, or when it was accepted. */
   problems: () => string[];
   atRest: LineLog<PlaybookChange>["atRest"];
@@ -31,6 +32,8 @@ export interface PlaybookStore {
   acceptDamage: () => Promise<void>;
   close: () => Promise<void>;
 }
+
+type KeyEnds = Pick<Idempotency, "found" | "settled">;
 
 export interface Planned<R> {
   change?: PlaybookChange;
@@ -42,7 +45,16 @@ export const playbooksFormat = { format: "lakehouse.playbooks", version: 1 } as 
 
 /** Opens `<directory>/playbooks.log`. Throws `corrupt` when it is another format, a newer version, or not what was acknowledged. */
 export async function openPlaybookStore(
-  { directory, log, ...kept }: MarkKeeping & { directory: string; log: Log },
+  {
+    directory,
+    log,
+    idempotency,
+    ...kept
+  }: MarkKeeping & {
+    directory: string;
+    log: Log;
+    idempotency?: KeyEnds;
+  },
   budget?: MemoryBudget,
 ): Promise<PlaybookStore> {
   const state = createPlaybookState();
@@ -50,7 +62,10 @@ export async function openPlaybookStore(
     path: join(directory, playbooksName),
     ...playbooksFormat,
     kept,
-    replay: state.apply,
+    replay: (change) => {
+      state.apply(change);
+      idempotency?.found(change.op, () => change.put[0] ?? { playbook_id: change.gone[0] });
+    },
     ...(budget && { memory: { budget, perByte: memoryPerByte } }),
   });
   let problems = problemsOf(file.report);
@@ -64,6 +79,8 @@ export async function openPlaybookStore(
 
   const rewrite = async () => {
     try {
+      // Records are written without the operations that made them: their ends must be known by then.
+      await idempotency?.settled();
       await file.rewrite([...state.all()].map(({ playbook }) => ({ put: [playbook], gone: [] })));
       records = state.size();
     } finally {
@@ -102,10 +119,10 @@ export async function openPlaybookStore(
   const inTurn = createAnswerTurns();
   return {
     state,
-    change: (answer, plan) =>
+    change: (answer, plan, operation) =>
       inTurn(answer, async () => {
         const { change, result } = await plan();
-        if (change) await write(change);
+        if (change) await write(operation ? { ...change, op: operation.id } : change);
         return result;
       }),
     problems: () => problems,

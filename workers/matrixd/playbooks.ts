@@ -2,6 +2,7 @@
 import type { Clock } from "../../runtime/clock.ts";
 import type { ClientOf, VerbsOf } from "../../runtime/contract.ts";
 import { ServiceError } from "../../runtime/errors.ts";
+import { type Idempotency, unlessFound } from "../../runtime/idempotency/idempotency.ts";
 import { describe, type Log } from "../../runtime/log.ts";
 import { logDamageOf, type MarkKeeping } from "../../runtime/log-mark.ts";
 import { createMemoryBudget } from "../../runtime/memory-budget.ts";
@@ -16,6 +17,7 @@ import type { PlaybookMatches } from "./playbook-match.ts";
 import { createPlaybookMatches } from "./playbook-matching.ts";
 import { pageOf } from "./playbook-pages.ts";
 import { countVoice, forget, found, record } from "./playbook-recording.ts";
+import type { PlaybookFields } from "./playbook-state.ts";
 import { openPlaybookStore, type PlaybookStore } from "./playbook-store.ts";
 import { createPlaybookTraces } from "./playbook-traces.ts";
 import { createWordingVectors } from "./playbook-wordings.ts";
@@ -26,6 +28,7 @@ export interface PlaybookParts extends MarkKeeping {
   log: Log;
   metrics: Metrics;
   newId: () => string;
+  idempotency: Pick<Idempotency, "found" | "settled">;
   settings: Config["matrixd"];
   embedd: Pick<ClientOf<Embedd>, "vectorsOf">;
   pathwayd: Pick<ClientOf<Pathwayd>, "alive">;
@@ -116,6 +119,8 @@ async function openAll(given: PlaybookParts, store: PlaybookStore): Promise<Play
   };
 }
 
+const same = (playbook: PlaybookFields) => playbook;
+
 type Opened = PlaybookParts & {
   store: Awaited<ReturnType<typeof openPlaybookStore>>;
   vectors: ReturnType<typeof createWordingVectors>;
@@ -126,12 +131,24 @@ function playbookVerbs(parts: Opened): PlaybookVerbs {
   const { store, traces } = parts;
   const consolidate = createConsolidation(parts);
   return {
-    record: (input, context) => record(parts, input, context),
+    record: unlessFound(
+      (input, context) => record(parts, input, context),
+      (playbook: PlaybookFields) => ({ playbook, merged: playbook.created_at !== playbook.updated_at }),
+    ),
     playbooks: (input, { signal }) => pageOf(parts, input, signal),
     playbook: async ({ playbook_id }) => found(store, playbook_id).playbook,
-    helpful: async ({ playbook_id }) => countVoice(parts, playbook_id, "helpful"),
-    harmful: async ({ playbook_id }) => countVoice(parts, playbook_id, "harmful"),
-    forget: async ({ playbook_id }) => forget(parts, playbook_id),
+    helpful: unlessFound(
+      ({ playbook_id }, context) => countVoice(parts, playbook_id, "helpful", context),
+      same,
+    ),
+    harmful: unlessFound(
+      ({ playbook_id }, context) => countVoice(parts, playbook_id, "harmful", context),
+      same,
+    ),
+    forget: unlessFound(
+      ({ playbook_id }, context) => forget(parts, playbook_id, context),
+      (gone: { playbook_id: string }) => gone,
+    ),
     consolidate: async ({ dry_run: dryRun = false, accept_damage = false }, { signal }) => {
       if (accept_damage && !dryRun) await store.acceptDamage();
       return consolidate({ dryRun, signal });

@@ -12,6 +12,8 @@ export interface ProfileState {
   active: string | null;
   /** What was active before, the latest last; null where none was. */
   before: readonly (string | null)[];
+  /** Of the requests with an Idempotency-Key that made the latest changes, the latest last; and what they were answered. */
+  operations?: readonly { id: string; answer: unknown }[];
 }
 
 /** Profiles that may be kept, and activations that can be taken back. */

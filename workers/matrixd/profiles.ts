@@ -6,6 +6,7 @@
 import { join } from "node:path";
 import type { VerbsOf } from "../../runtime/contract.ts";
 import { ServiceError } from "../../runtime/errors.ts";
+import { type Idempotency, type Operation, unlessFound } from "../../runtime/idempotency/idempotency.ts";
 import { type LineLog, openLineLog } from "../../runtime/line-log.ts";
 import { describe, type Log } from "../../runtime/log.ts";
 import { damagedLog, logDamageOf, type MarkKeeping, placeOf } from "../../runtime/log-mark.ts";
@@ -44,7 +45,15 @@ export interface Profiles {
   close: () => Promise<void>;
 }
 
-export type ProfileParts = ProfileChecks & MarkKeeping & { directory: string; log: Log };
+export type ProfileParts = ProfileChecks &
+  MarkKeeping & {
+    directory: string;
+    log: Log;
+    idempotency: Pick<Idempotency, "found">;
+  };
+
+/** Changes whose ends may still be on their way into the log of keys when the process is killed; they come one by one. */
+const operationsMax = 16;
 
 /**
  * Opens `<directory>/profiles.log`; profiles that are not what was acknowledged stay closed, and all else goes on.
@@ -96,36 +105,81 @@ function profilesOf(parts: ProfileParts, store: Awaited<ReturnType<typeof openPr
       return profile && shown(profile);
     },
     verbs: {
-      putProfile: async (profile, { signal }) => {
-        await checkProfile(parts, profile, signal);
-        await store.change((state) => withProfile(state, profile));
-        return shown(profile);
-      },
+      putProfile: unlessFound(
+        async (profile, { signal, operation }) => {
+          await checkProfile(parts, profile, signal);
+          const plan = (state: ProfileState) => withProfile(state, profile);
+          return store.change(plan, operation, ({ after }) => ({
+            ...profile,
+            active: profile.name === after.active,
+          }));
+        },
+        answered<Shown>,
+      ),
       profiles: async () => {
         const { profiles, active } = store.state();
         return { profiles: profiles.map(shown), ...(active !== null && { active }) };
       },
-      activate: async ({ name }, { signal }) => {
-        await checkProfile(parts, profileNamed(store.state(), name), signal);
-        const { before } = await store.change((state) => activated(state, name));
-        return { active: name, ...named("previous", activeOf(before)) };
-      },
-      rollback: async () => {
-        const { before, after } = await store.change(rolledBack);
-        return { ...named("active", activeOf(after)), ...named("previous", activeOf(before)) };
-      },
-      dropProfile: async ({ name }) => {
-        await store.change((state) => withoutProfile(state, name));
-        return { name };
-      },
+      activate: unlessFound(
+        async ({ name }, { signal, operation }) => {
+          await checkProfile(parts, profileNamed(store.state(), name), signal);
+          const plan = (state: ProfileState) => activated(state, name);
+          return store.change(plan, operation, ({ before }) => ({
+            active: name,
+            ...named("previous", activeOf(before)),
+          }));
+        },
+        answered<Activation & { active: string }>,
+      ),
+      rollback: unlessFound(
+        (_, { operation }) =>
+          store.change(rolledBack, operation, ({ before, after }) => ({
+            ...named("active", activeOf(after)),
+            ...named("previous", activeOf(before)),
+          })),
+        answered<Activation>,
+      ),
+      dropProfile: unlessFound(
+        ({ name }, { operation }) =>
+          store.change(
+            (state) => withoutProfile(state, name),
+            operation,
+            () => ({ name }),
+          ),
+        answered<{ name: string }>,
+      ),
     },
   };
 }
 
+interface Activation {
+  active?: string;
+  previous?: string;
+}
+const answered = <R>(answer: R): R => answer;
+
 const named = <K extends string>(key: K, value: string | undefined): { [P in K]?: string } =>
   (value === undefined ? {} : { [key]: value }) as { [P in K]?: string };
 
-async function openProfileStore({ directory, log, marks, adopted }: ProfileParts) {
+interface Changed {
+  before: ProfileState;
+  after: ProfileState;
+}
+
+/** A record of another shape throws, and counts as damaged. */
+const stateOf = ({ profiles, active, before, operations }: ProfileState): ProfileState => ({
+  profiles: [...profiles],
+  active,
+  before: [...before],
+  ...(operations && { operations }),
+});
+
+const withOperation = (state: ProfileState, { id }: Operation, answer: unknown): ProfileState => ({
+  ...state,
+  operations: [...(state.operations ?? []), { id, answer }].slice(-operationsMax),
+});
+
+async function openProfileStore({ directory, log, marks, adopted, idempotency }: ProfileParts) {
   let state = noProfiles;
   const path = join(directory, profilesName);
   const file = await openLineLog<ProfileState>({
@@ -133,8 +187,8 @@ async function openProfileStore({ directory, log, marks, adopted }: ProfileParts
     ...profilesFormat,
     kept: { marks, adopted },
     replay: (stored) => {
-      // A record of another shape throws here, and counts as damaged.
-      state = { profiles: [...stored.profiles], active: stored.active, before: [...stored.before] };
+      state = stateOf(stored);
+      for (const { id, answer } of state.operations ?? []) idempotency.found(id, () => answer);
     },
   });
   const { damaged, damagedCount, records } = file.report;
@@ -157,23 +211,33 @@ async function openProfileStore({ directory, log, marks, adopted }: ProfileParts
   for (const problem of problems) log.warn("profiles damaged", { problem });
   let last: Promise<unknown> = Promise.resolve();
 
-  const change = async (plan: (state: ProfileState) => ProfileState) => {
+  const change = async <R>(
+    plan: (state: ProfileState) => ProfileState,
+    operation: Operation | undefined,
+    answerOf: (changed: Changed) => R,
+  ): Promise<R> => {
     const before = state;
-    const after = plan(before);
-    if (after === before) return { before, after };
+    const planned = plan(before);
+    const answer = answerOf({ before, after: planned });
+    if (planned === before) return answer;
+    const after = operation ? withOperation(planned, operation, answer) : planned;
     // Who changes profiles has seen what is left of them: damaged lines go to `profiles.log.damaged`.
     await file.rewrite([before, after]);
     state = after;
     problems = [];
-    return { before, after };
+    return answer;
   };
   return {
     state: () => state,
     problems: () => problems,
     atRest: file.atRest,
     /** Stores what `plan` makes of the state; the same state is no change. */
-    change: (plan: (state: ProfileState) => ProfileState) => {
-      const mine = last.then(() => change(plan));
+    change: <R>(
+      plan: (state: ProfileState) => ProfileState,
+      operation: Operation | undefined,
+      answerOf: (changed: Changed) => R,
+    ): Promise<R> => {
+      const mine = last.then(() => change(plan, operation, answerOf));
       last = mine.catch(() => undefined);
       return mine;
     },

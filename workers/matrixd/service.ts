@@ -44,8 +44,8 @@ export async function createMatrixd(deps: MatrixDeps): Promise<Running<Matrixd>>
 }
 
 async function assemble(deps: MatrixDeps, lexicon: Lexicon, upkeep: Upkeep): Promise<Running<Matrixd>> {
-  const { config, clock, log, metrics, newId, directory, marks, adopted, peers } = deps;
-  const common = { directory, clock, log, newId, marks, adopted };
+  const { config, clock, log, metrics, newId, directory, marks, adopted, idempotency, peers } = deps;
+  const common = { directory, clock, log, newId, marks, adopted, idempotency };
   await clearCopies(directory);
   const jobs = await openJobs(join(directory, jobsName), common);
   const leaving = new Set<string>();

@@ -97,6 +97,7 @@ const otlp = <N extends string, C extends string>(name: N, count: C) => ({
 
 export const observerd = contract("observerd", {
   event: post("/observer/event", {
+    resumable: true,
     summary: "Records one operation: in the log, the ring and the statistics when this has answered.",
     body: closed({ source: t.Optional(sourceWord), ...told }),
     reply: closed({ id: t.String(), timestamp: time, source: word }),
@@ -133,6 +134,7 @@ export const observerd = contract("observerd", {
     reply: closed({ clusters: t.Array(FailureCluster), ...nextPage }),
   }),
   review: post("/observer/review", {
+    resumable: true,
     refusals: [502],
     long: true,
     summary:

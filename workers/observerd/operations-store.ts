@@ -62,13 +62,13 @@ export async function openOperations({
     ringOperations: section.ring_operations,
     onApplied: ({ operation }) => operation && tell(operation),
   });
-  const made = (told: Told): Operation =>
-    operationOf(told, { id: newId(), nowMs: clock.now(), bytesMax: section.max_event_bytes });
+  const made = (told: Told, id = newId()): Operation =>
+    operationOf(told, { id, nowMs: clock.now(), bytesMax: section.max_event_bytes });
 
   return {
     state,
-    record: async (told) => {
-      const operations = told.map(made);
+    record: async (told, id) => {
+      const operations = told.map((each, at) => made(each, at === 0 ? id : undefined));
       await log.append(operations.map((operation) => ({ operation })));
       return operations;
     },

@@ -7,8 +7,8 @@ export type Operation = Static<typeof OperationSchema>;
 export type Told = InputOf<Observerd["endpoints"]["event"]>;
 
 export interface Operations {
-  /** Resolves when all are in the log; they are in the ring, the statistics and the clusters then. In order. */
-  record: (told: readonly Told[]) => Promise<Operation[]>;
+  /** `id` is that of the first, where it has one already. Resolves when all are in the log; they are in the ring, the statistics and the clusters then. In order. */
+  record: (told: readonly Told[], id?: string) => Promise<Operation[]>;
   /** The operations in the ring, oldest first. */
   recent: () => readonly Operation[];
   /** All operations of the log that began in this time, oldest first as recorded; reads the disk. */

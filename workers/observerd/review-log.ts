@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import type { Static } from "@sinclair/typebox";
 import { ServiceError } from "../../runtime/errors.ts";
+import type { Idempotency } from "../../runtime/idempotency/idempotency.ts";
 import { type LineLog, openLineLog } from "../../runtime/line-log.ts";
 import { readLineLog } from "../../runtime/load-line-log.ts";
 import { logDamageOf, type MarkKeeping } from "../../runtime/log-mark.ts";
@@ -45,12 +46,17 @@ export async function openReviews({
   directory,
   marks,
   adopted,
-}: MarkKeeping & { directory: string }): Promise<Reviews> {
+  idempotency,
+}: MarkKeeping & { directory: string; idempotency?: Pick<Idempotency, "found"> }): Promise<Reviews> {
   const path = join(directory, reviewsName);
   try {
     // Nothing is kept in memory; what is no review counts as damaged.
     const kept = { marks, adopted };
-    return reviewsOf(path, await openLineLog<Judged>({ path, ...reviewsFormat, kept, replay: checkJudged }));
+    const replay = (judged: Judged) => {
+      checkJudged(judged);
+      idempotency?.found(judged.review.id, () => judged.review);
+    };
+    return reviewsOf(path, await openLineLog<Judged>({ path, ...reviewsFormat, kept, replay }));
   } catch (cause) {
     if (!(cause instanceof ServiceError) || !logDamageOf(cause)) throw cause;
     return closedReviews(cause);
@@ -74,7 +80,7 @@ function closedReviews(why: ServiceError): Reviews {
 function reviewsOf(path: string, log: LineLog<Judged>): Reviews {
   const { damagedCount, torn } = log.report;
   return {
-    add: log.append,
+    add: async (judged) => void (await log.append(judged)),
     atRest: log.atRest,
     all: () => readLineLog<Judged>(path, { end: log.bytes() }),
     problems: () => {

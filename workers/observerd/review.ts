@@ -2,6 +2,7 @@
 
 import { timestamp } from "../../runtime/clock.ts";
 import type { VerbsOf } from "../../runtime/contract.ts";
+import { unlessFound } from "../../runtime/idempotency/idempotency.ts";
 import type { Observerd } from "./contract.ts";
 import type { Parts } from "./parts.ts";
 import type { Review } from "./review-log.ts";
@@ -17,27 +18,31 @@ export function reviewVerbs({ deps, reviews }: Parts): Pick<VerbsOf<Observerd>, 
     "Outputs judged, by verdict and kind of reviewer.",
   );
   return {
-    review: async (input, context) => {
-      const { task, output, evidence = [], run_id: runId, trace_uid: traceUid } = input;
-      const subject = { task, output, evidence };
-      const rules = judge(subject);
-      const isUnsure = rules.verdict === "needs_human" && model !== "" && !input.heuristic_only;
-      const chatd = peers.chatd.verbs;
-      const judged: Judgement & { reviewer: string } = isUnsure
-        ? await secondOpinion(subject, rules, { chatd, model, timeoutMs }, context)
-        : { ...rules, reviewer: "heuristic" };
-      const review: Review = {
-        id: newId(),
-        at: timestamp(clock),
-        ...judged,
-        ...(runId !== undefined && { run_id: runId }),
-      };
-      await reviews.add({ review, task, output, ...(traceUid !== undefined && { trace_uid: traceUid }) });
-      verdicts.add(1, {
-        verdict: review.verdict,
-        reviewer: review.reviewer === "heuristic" ? "heuristic" : "model",
-      });
-      return review;
-    },
+    review: unlessFound(
+      async (input, context) => {
+        const { task, output, evidence = [], run_id: runId, trace_uid: traceUid } = input;
+        const subject = { task, output, evidence };
+        const rules = judge(subject);
+        const isUnsure = rules.verdict === "needs_human" && model !== "" && !input.heuristic_only;
+        const chatd = peers.chatd.verbs;
+        const judged: Judgement & { reviewer: string } = isUnsure
+          ? await secondOpinion(subject, rules, { chatd, model, timeoutMs }, context)
+          : { ...rules, reviewer: "heuristic" };
+        const review: Review = {
+          // With an Idempotency-Key it is known again by its id.
+          id: context.operation?.id ?? newId(),
+          at: timestamp(clock),
+          ...judged,
+          ...(runId !== undefined && { run_id: runId }),
+        };
+        await reviews.add({ review, task, output, ...(traceUid !== undefined && { trace_uid: traceUid }) });
+        verdicts.add(1, {
+          verdict: review.verdict,
+          reviewer: review.reviewer === "heuristic" ? "heuristic" : "model",
+        });
+        return review;
+      },
+      (review: Review) => review,
+    ),
   };
 }

@@ -1,5 +1,6 @@
 /** observerd: its verbs over the log of operations, and the loops beside them. */
 import type { Running, VerbsOf } from "../../runtime/contract.ts";
+import { unlessFound } from "../../runtime/idempotency/idempotency.ts";
 import { type ChatCalls, followChatCalls } from "./chat-calls.ts";
 import type { Observerd } from "./contract.ts";
 import { distillVerbs } from "./distill.ts";
@@ -8,6 +9,7 @@ import { startExport } from "./export.ts";
 import { type Loop, type Loops, startLoops } from "./loops.ts";
 import { overseerCorrections } from "./loops-corrections.ts";
 import { errorAnalysis, escalation } from "./loops-failures.ts";
+import type { Operation } from "./operations.ts";
 import { measureOperations } from "./operations-metrics.ts";
 import { eventsPage, failuresPage } from "./operations-pages.ts";
 import { type OperationsStore, openOperations } from "./operations-store.ts";
@@ -19,6 +21,7 @@ import { openReviews } from "./review-log.ts";
 /** Starts the service: it answers for all it ever recorded when this resolves. Peers need not run. */
 export async function createObserverd(deps: ObserverdDeps): Promise<Running<Observerd>> {
   const operations = await openOperations(deps);
+  for (const recorded of operations.recent()) deps.idempotency.found(recorded.id, () => answerOf(recorded));
   const reviews = await openReviews(deps);
   const parts = { deps, operations, reviews };
   measureOperations(operations, deps);
@@ -61,12 +64,14 @@ function operationVerbs({
 }): OperationVerbs {
   const { stats, ring, clusters } = operations.state;
   return {
-    event: async (told) => {
-      const [operation] = await operations.record([told]);
-      if (!operation) throw new Error("nothing was recorded");
-      const { id, timestamp, source } = operation;
-      return { id, timestamp, source };
-    },
+    event: unlessFound(
+      async (told, context) => {
+        const [recorded] = await operations.record([told], context.operation?.id);
+        if (!recorded) throw new Error("nothing was recorded");
+        return answerOf(recorded);
+      },
+      (answer: ReturnType<typeof answerOf>) => answer,
+    ),
     events: async (query) => {
       await chat?.catchUp();
       return eventsPage(ring, query);
@@ -82,6 +87,8 @@ function operationVerbs({
     loops: async () => ({ loops: loops.list() }),
   };
 }
+
+const answerOf = ({ id, timestamp, source }: Operation) => ({ id, timestamp, source });
 
 function backgroundLoops(store: OperationsStore, { config, clock, log, peers }: ObserverdDeps): Loop[] {
   const section = config.observerd;

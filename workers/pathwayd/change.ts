@@ -13,7 +13,15 @@ const embedding = t.Array(t.Number());
 const range = t.Tuple([sequence, sequence]);
 
 const change = <K extends string, P extends TProperties>(kind: K, properties: P) =>
-  closed({ kind: t.Literal(kind), seq: sequence, at: t.Integer(), uid: text, ...properties });
+  closed({
+    kind: t.Literal(kind),
+    seq: sequence,
+    at: t.Integer(),
+    uid: text,
+    /** Of the request with an Idempotency-Key that made it. */
+    op: t.Optional(text),
+    ...properties,
+  });
 
 export const Change = t.Union([
   change("add", { content, tags, embedding: t.Optional(embedding) }),

@@ -40,18 +40,21 @@ const New = { content, tags: t.Optional(tags), embedding: t.Optional(embedding) 
 
 export const pathwayd = contract("pathwayd", {
   add: post("/pathway/add", {
+    resumable: true,
     summary: "Remembers a trace. A uid that is taken is a conflict.",
     status: 201,
     body: closed({ uid: t.Optional(uid), ...New }),
     reply: Trace,
   }),
   addIdempotent: post("/pathway/add_idempotent", {
+    resumable: true,
     summary:
       "As `add`; a live trace with the same uid and content, or without a uid the same content and tags, is given back instead. The order of fields and of tags does not matter.",
     body: closed({ uid: t.Optional(uid), ...New }),
     reply: closed({ trace: Trace, created: t.Boolean() }),
   }),
   update: post("/pathway/update", {
+    resumable: true,
     summary:
       "Replaces content, tags or embedding of a live trace; what it was stays in its history. New content without an embedding drops the old one, which was made of the old content.",
     body: closed({
@@ -63,6 +66,7 @@ export const pathwayd = contract("pathwayd", {
     reply: Trace,
   }),
   revise: post("/pathway/revise", {
+    resumable: true,
     summary:
       "A new trace, with a new uid, that supersedes a live one; without tags it takes those of the old one.",
     status: 201,
@@ -75,12 +79,14 @@ export const pathwayd = contract("pathwayd", {
     reply: Trace,
   }),
   retire: post("/pathway/retire", {
+    resumable: true,
     summary:
       "Takes a trace out of every search for good; its history stays. One that is retired already is given back as it is.",
     body: closed({ uid, reason: t.Optional(t.String({ maxLength: 4096 })) }),
     reply: Trace,
   }),
   replay: post("/pathway/replay", {
+    resumable: true,
     summary: "Counts one use of a live trace.",
     body: closed({ uid }),
     reply: Trace,
@@ -164,6 +170,7 @@ export const pathwayd = contract("pathwayd", {
   }),
 
   compact: post("/pathway/compact", {
+    resumable: "again",
     long: true,
     summary:
       "Writes the log anew without losing history: replays are packed, damaged lines set aside in a file beside it. It happens by itself when it pays.",

@@ -20,6 +20,8 @@ export interface Draft {
   make: (first: Intent, ...more: Intent[]) => Head;
   /** What was decided, in order. */
   changes: readonly Change[];
+  /** The operation that the next changes belong to. */
+  operation: string | undefined;
 }
 
 export function createDraft(book: Book, times: Pick<Times, "next">): Draft {
@@ -31,7 +33,8 @@ export function createDraft(book: Book, times: Pick<Times, "next">): Draft {
   let added = 0;
   const isStill = (head: Head, contents: Contents) => isLive(head) && isSame(head, contents);
   const make = (intent: Intent, at: number): Head => {
-    const change = { ...intent, seq: ++sequence, at } as Change;
+    const { operation: op } = draft;
+    const change = { ...intent, seq: ++sequence, at, ...(op !== undefined && { op }) } as Change;
     const before = find(change.uid);
     const head = advance(before, change);
     if (!before) added += 1;
@@ -40,7 +43,8 @@ export function createDraft(book: Book, times: Pick<Times, "next">): Draft {
     changes.push(change);
     return head;
   };
-  return {
+  const draft: Draft = {
+    operation: undefined,
     find,
     changes,
     size: () => book.entries.length + added,
@@ -58,4 +62,5 @@ export function createDraft(book: Book, times: Pick<Times, "next">): Draft {
       return head;
     },
   };
+  return draft;
 }

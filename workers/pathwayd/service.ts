@@ -22,8 +22,9 @@ import {
   planUpdate,
   unknownUid,
 } from "./plan.ts";
+import { operationsFound, resuming, type Write } from "./resume.ts";
 import { type SearchDeps, search, settledTime } from "./search.ts";
-import { countOf } from "./sequences.ts";
+import { gauges, statsOf } from "./stats.ts";
 import { openStore, type Store } from "./store.ts";
 import { createTexts, type Texts } from "./texts.ts";
 import { createUpkeep } from "./upkeep.ts";
@@ -106,7 +107,11 @@ async function openMemory(deps: Deps): Promise<Memory> {
     advice: "add memory",
     metrics: deps.metrics,
   });
-  const store = await openStore(directory, book, { kept: deps, budget });
+  const store = await openStore(directory, book, {
+    kept: deps,
+    budget,
+    onRecord: operationsFound(book, deps.idempotency),
+  });
   times.saw(book.lastAt());
   for (const problem of store.problems()) log.error("damage in the log", { problem });
   log.info("log read", { traces: book.entries.length, ms: Math.round(clock.elapsed() - started) });
@@ -120,6 +125,7 @@ async function openMemory(deps: Deps): Promise<Memory> {
       memoryBytesMax: budget.limit,
     },
     ...createUpkeep({ book, store, limits: config.pathwayd, log }),
+    settled: deps.idempotency.settled,
   });
   gauges(deps, { book, store, writer });
   const compact = async () => {
@@ -159,7 +165,6 @@ function gated(opened: () => VerbsOf<Pathwayd>): VerbsOf<Pathwayd> {
   };
 }
 
-type Write = "add" | "addIdempotent" | "update" | "revise" | "retire" | "replay";
 type Read = "get" | "history" | "search" | "alive";
 type Given = {
   content?: unknown;
@@ -181,15 +186,21 @@ function writeVerbs({ config, newId, metrics }: Deps, { write }: Writer): Pick<V
   const commit = async <R>(
     kind: string,
     given: Given,
-    { signal }: CallContext,
+    { signal, operation }: CallContext,
     plan: (draft: Draft) => R,
   ): Promise<R> => {
     const bytes = checked(given, max_content_bytes);
-    const value = await write({ plan, bytes, signal, ...(kind === "retire" && { always: true }) });
+    const value = await write({
+      plan,
+      bytes,
+      signal,
+      operation: operation?.id,
+      ...(kind === "retire" && { always: true }),
+    });
     changes.add(1, { kind });
     return value;
   };
-  return {
+  return resuming({
     add: async (input, context) => {
       const contents = { ...contentsOf(input), uid: input.uid ?? newId() };
       return traceOf(await commit("add", input, context, (draft) => planAdd(draft, contents, limits)));
@@ -219,7 +230,7 @@ function writeVerbs({ config, newId, metrics }: Deps, { write }: Writer): Pick<V
       ),
     replay: async ({ uid }, context) =>
       traceOf(await commit("replay", {}, context, (draft) => planReplay(draft, uid))),
-  };
+  });
 }
 
 /** Checks what the schema cannot say; the bytes it will take in the log, about. */
@@ -269,32 +280,4 @@ function readVerbs(deps: SearchDeps): Pick<VerbsOf<Pathwayd>, Read> {
       }),
     }),
   };
-}
-
-function statsOf(book: Book, store: Store) {
-  const { live, retired, superseded, replays } = book.counts();
-  return {
-    total: book.entries.length,
-    live,
-    retired,
-    superseded,
-    replays,
-    log_bytes: store.bytes(),
-    log_records: store.records(),
-    damaged_lines: store.damagedLines(),
-    lost_changes: countOf(book.lost()),
-    problems: store.problems(),
-  };
-}
-
-function gauges(
-  { metrics }: Deps,
-  { book, store, writer }: { book: Book; store: Store; writer: Writer },
-): void {
-  metrics.gauge("pathwayd_traces", "Traces, with those retired and superseded.", () => book.entries.length);
-  metrics.gauge("pathwayd_traces_live", "Traces that may be shown.", () => book.counts().live);
-  metrics.gauge("pathwayd_log_bytes", "Size of the log.", store.bytes);
-  metrics.gauge("pathwayd_damaged_lines", "Lines of the log that cannot be read.", store.damagedLines);
-  metrics.gauge("pathwayd_lost_changes", "Changes that no line holds any more.", () => countOf(book.lost()));
-  metrics.gauge("pathwayd_waiting", "Changes that wait to be stored.", writer.waiting);
 }

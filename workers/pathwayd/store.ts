@@ -46,14 +46,21 @@ const linesShown = 10;
 export async function openStore(
   directory: string,
   book: Book,
-  { kept, budget }: { kept: MarkKeeping; budget?: MemoryBudget },
+  {
+    kept,
+    budget,
+    onRecord,
+  }: { kept: MarkKeeping; budget?: MemoryBudget; onRecord?: (record: LogRecord) => void },
 ): Promise<Store> {
   await removeUnfinished(directory);
   const log = await openLineLog<LogRecord>({
     path: join(directory, logName),
     ...logFormat,
     kept,
-    replay: (record) => book.apply(check(LogRecord, record, "a record")),
+    replay: (record) => {
+      book.apply(check(LogRecord, record, "a record"));
+      onRecord?.(record);
+    },
     ...(budget && { memory: { budget, perByte: memoryPerByte } }),
   });
   let records = log.report.records;

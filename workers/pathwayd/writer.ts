@@ -14,6 +14,8 @@ export interface Work<R> {
   /** About what it adds to the log. */
   bytes: number;
   signal: AbortSignal;
+  /** Written with its changes. */
+  operation?: string | undefined;
   /** Taken when the log is as large as it may be, too. */
   always?: boolean;
 }
@@ -38,6 +40,8 @@ export interface WriterOptions {
   limits: { waitingMax: number; logBytesMax: number; memoryBytesMax?: number };
   /** Asked after each batch: whether to write the log anew. */
   pays: () => boolean;
+  /** Resolves when nobody needs the operations of changes any more: a compaction packs replays without them. */
+  settled: () => Promise<void>;
   /** A compaction that nobody asked for failed: the log is as it was. */
   onFailedCompaction: (cause: unknown) => void;
 }
@@ -53,7 +57,7 @@ interface Waiting extends Work<unknown> {
 }
 
 export function createWriter(options: WriterOptions): Writer {
-  const { book, store, times, limits, pays, onFailedCompaction } = options;
+  const { book, store, times, limits, pays, settled, onFailedCompaction } = options;
   const queue: Waiting[] = [];
   let queuedBytes = 0;
   let stopping = false;
@@ -74,6 +78,7 @@ export function createWriter(options: WriterOptions): Writer {
   const compactNow = async () => {
     const asked = compactions.splice(0);
     try {
+      await settled();
       const outcome = await store.compact();
       for (const { resolve } of asked) resolve(outcome);
     } catch (cause) {
@@ -138,19 +143,22 @@ async function storeBatch(
 ): Promise<void> {
   const draft = createDraft(book, times);
   let bytes = store.bytes();
-  const answers = batch.map(({ plan, bytes: more, signal, always, resolve, reject }): (() => void) => {
-    try {
-      if (signal.aborted) throw fail("client_closed", "the caller went away");
-      if (bytes + more > logBytesMax && !always) throw logFull(logBytesMax);
-      const memoryBytes = (bytes + more) * memoryPerByte;
-      if (memoryBytes > memoryBytesMax && !always) throw memoryFull(memoryBytes, memoryBytesMax);
-      const value = plan(draft);
-      bytes += more;
-      return () => resolve(value as never);
-    } catch (cause) {
-      return () => reject(cause);
-    }
-  });
+  const answers = batch.map(
+    ({ plan, bytes: more, signal, operation, always, resolve, reject }): (() => void) => {
+      try {
+        if (signal.aborted) throw fail("client_closed", "the caller went away");
+        if (bytes + more > logBytesMax && !always) throw logFull(logBytesMax);
+        const memoryBytes = (bytes + more) * memoryPerByte;
+        if (memoryBytes > memoryBytesMax && !always) throw memoryFull(memoryBytes, memoryBytesMax);
+        draft.operation = operation;
+        const value = plan(draft);
+        bytes += more;
+        return () => resolve(value as never);
+      } catch (cause) {
+        return () => reject(cause);
+      }
+    },
+  );
   try {
     if (draft.changes.length > 0) await store.append(draft.changes);
   } catch (cause) {

@@ -78,6 +78,7 @@ export const queryd = contract("queryd", {
     reply: closed({ queries: t.Array(Query), ...nextPage }),
   }),
   interrupt: del("/sql/queries/:id", {
+    resumable: "again",
     summary: "Interrupts a running query.",
     params: closed({ id: t.String({ maxLength: 64 }) }),
     reply: Query,

@@ -6,7 +6,8 @@ import { fail } from "../../runtime/errors.ts";
 import { bodyOf } from "../../runtime/request-body.ts";
 import type { Deps } from "../../runtime/service.ts";
 import { unlessStalled } from "./body-stream.ts";
-import type { Bucket, Upload, Written } from "./bucket.ts";
+import type { Bucket } from "./bucket.ts";
+import { putOnce } from "./keyed.ts";
 import type { Operations } from "./operations.ts";
 import { writeConditions } from "./preconditions.ts";
 
@@ -55,15 +56,9 @@ export async function putObject(
     contentType: contentTypeOf(headers),
     signal,
   });
-  const { name } = bucket.describe();
-  const work = () => upload.commit(conditions);
   const { info, created } = idempotencyKey
-    ? await once(
-        upload,
-        (run) => idempotency.once(idempotencyKey, fingerprint("PUT", name, key, upload.sha256), run),
-        work,
-      )
-    : await work();
+    ? await putOnce({ idempotency, idempotencyKey, bucket, key, signal }, upload, conditions)
+    : await upload.commit(conditions);
   return Response.json(info, { status: created ? 201 : 200, headers: { etag: `"${info.etag}"` } });
 }
 
@@ -90,27 +85,5 @@ async function* metered(
   for await (const chunk of unlessStalled(body, limits.idle_timeout_ms, clock)) {
     operations.received(chunk.length);
     yield chunk;
-  }
-}
-
-/** What a request is, for the Idempotency-Key: the same object with the same bytes. */
-export const fingerprint = (...parts: string[]): string =>
-  new Bun.CryptoHasher("sha256").update(parts.join("\n")).digest("hex");
-
-/** Gives the upload up when an earlier answer is repeated or the key belongs to another request. */
-async function once(
-  upload: Upload,
-  remembered: (run: () => Promise<Written>) => Promise<Written>,
-  work: () => Promise<Written>,
-): Promise<Written> {
-  let committed = false;
-  const run = () => {
-    committed = true;
-    return work();
-  };
-  try {
-    return await remembered(run);
-  } finally {
-    if (!committed) await upload.discard();
   }
 }

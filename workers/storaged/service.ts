@@ -11,10 +11,11 @@ import { storagedDurable } from "./durable.ts";
 import { openErrorJournal } from "./error-journal.ts";
 import { withFormerEtags } from "./former-etags.ts";
 import { getObject } from "./get-request.ts";
+import { removeOnce } from "./keyed.ts";
 import { checkPrefix, parseAddress } from "./keys.ts";
 import { createOperations, type Operation } from "./operations.ts";
 import { writeConditions } from "./preconditions.ts";
-import { fingerprint, putObject } from "./put-request.ts";
+import { putObject } from "./put-request.ts";
 import { createStages } from "./stages.ts";
 import { watchedBuckets } from "./watched-buckets.ts";
 
@@ -147,7 +148,7 @@ async function removeObject(deps: Deps, bucket: Bucket, key: string, context: Ra
       throw fail("not_found", `no object '${key}' in bucket '${name}'`, { details: { bucket: name, key } });
   };
   if (!idempotencyKey) await remove();
-  else await deps.idempotency.once(idempotencyKey, fingerprint("DELETE", name, key), remove);
+  else await removeOnce({ ...deps, idempotencyKey, bucket, key, signal }, remove);
   return new Response(null, { status: 204 });
 }
 

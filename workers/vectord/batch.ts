@@ -16,4 +16,24 @@ export interface Batch {
   /** Deletions come first: an id that is also upserted is there afterwards. */
   deletes: readonly string[];
   upserts: Upserts;
+  /** Of the request with an Idempotency-Key that it came with. */
+  operation?: string;
 }
+
+const under = (operation: string | undefined) => (operation === undefined ? {} : { operation });
+
+export const upsertsOf = ({ ids, vectors, metadata }: Upserts, operation?: string): Batch => ({
+  deletes: [],
+  upserts: { ids, vectors, metadata },
+  ...under(operation),
+});
+
+export const deletesOf = (ids: readonly string[], operation?: string): Batch => ({
+  deletes: ids,
+  upserts: { ids: [], vectors: new Float32Array(), metadata: [] },
+  ...under(operation),
+});
+
+/** Undefined where there is nothing to delete. */
+export const someDeletes = (ids: readonly string[], operation?: string): Batch | undefined =>
+  ids.length === 0 ? undefined : deletesOf(ids, operation);

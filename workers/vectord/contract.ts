@@ -133,6 +133,7 @@ export const Added = closed({
 
 export const vectord = contract("vectord", {
   create: post("/vectors/index", {
+    resumable: "again",
     summary: "Creates an index: 201; 409 when the name is taken.",
     status: 201,
     body: closed({
@@ -189,6 +190,7 @@ export const vectord = contract("vectord", {
     produces: { "application/json": Found },
   }),
   remove: post("/vectors/index/:name/delete", {
+    resumable: true,
     summary: "Deletes items by id or by filter, durably. Unknown ids are counted, not an error.",
     params: Name,
     body: closed({
@@ -219,6 +221,7 @@ export const vectord = contract("vectord", {
     reply: closed({ items: t.Array(Item), ...nextPage }),
   }),
   compact: post("/vectors/index/:name/compact", {
+    resumable: "again",
     long: true,
     summary: "Rewrites the index without deleted rows, in the background of searches; answers when done.",
     params: Name,
@@ -253,6 +256,7 @@ export const vectord = contract("vectord", {
     reply: closed({ aliases: t.Array(Alias) }),
   }),
   setAlias: put("/vectors/alias/:name", {
+    resumable: "again",
     summary: "Points the alias to an index, atomically; the one before is kept as `previous`.",
     params: Name,
     body: closed({ index: name }),

@@ -23,9 +23,14 @@ type Info = ReplyOf<Vectord["endpoints"]["info"]>;
 export function indexVerbs(indexes: Indexes, names: Names, clock: Pick<Clock, "now">): IndexVerbs {
   const infoOf = (live: LiveIndex): Info => ({ ...live.info(), aliases: names.aliasesOf(live.config.name) });
   return {
-    create: async (input) => {
+    create: async (input, { operation }) => {
       names.refuseAlias(input.name);
-      return infoOf(await indexes.create(configOf(input, clock)));
+      const config = configOf(input, clock);
+      // A run whose end nobody saw may have made it.
+      const made = operation?.again && indexes.has(input.name) ? indexes.get(input.name) : undefined;
+      if (made && Bun.deepEquals({ ...made.config, created_at: "" }, { ...config, created_at: "" }))
+        return infoOf(made);
+      return infoOf(await indexes.create(config));
     },
     list: async (asked) => {
       const { page, next } = pageById(indexes.open(), asked, ({ config }) => config.name);

@@ -2,6 +2,7 @@
 import type { CallContext, RawContext, RawOf, VerbsOf } from "../../runtime/contract.ts";
 import { fail } from "../../runtime/errors.ts";
 import { parseFilter } from "../../runtime/filter.ts";
+import { type Operation, unlessFound } from "../../runtime/idempotency/idempotency.ts";
 import type { Deps } from "../../runtime/service.ts";
 import { jsonResponse } from "../../runtime/whole.ts";
 import { readAdd } from "./add-body.ts";
@@ -27,10 +28,11 @@ export function itemVerbs(parts: ItemParts): ItemVerbs {
   const { deps, names } = parts;
   const settings = deps.config.vectord;
   return {
-    remove: async ({ name, ids, filter }, { signal }) => {
-      const live = names.resolve(name);
-      return live.remove(whichOf(ids, filter), signal);
-    },
+    remove: unlessFound(
+      async ({ name, ids, filter }, { signal, operation }) =>
+        names.resolve(name).remove(whichOf(ids, filter), signal, operation?.id),
+      ({ deleted, missing, count }: Found) => ({ deleted, missing, count }),
+    ),
     item: async ({ name, id }) => {
       const live = names.resolve(name);
       const rows = live.rows();
@@ -83,18 +85,29 @@ function sameModel({ embeddingModel }: Items, model: string): string {
   throw fail("bad_request", `the query names the embedding model '${model}', the body '${embeddingModel}'`);
 }
 
+/** What a start finds of a write with an Idempotency-Key. */
+type Found = Record<"added" | "replaced" | "deleted" | "missing" | "count", number>;
+
 /** With an Idempotency-Key, the same items are added once in 24 hours; the body's form does not matter. */
 function onceAdded(live: LiveIndex, items: Items, { idempotencyKey }: RawContext, parts: ItemParts) {
-  const work = () => added(live, items, parts);
-  if (idempotencyKey === undefined) return work();
+  if (idempotencyKey === undefined) return added(live, items, parts);
   const hash = new Bun.CryptoHasher("sha256")
     .update(JSON.stringify(["add", live.config.name, items.ids, items.metadata, items.embeddingModel]))
     .update(items.vectors);
-  return parts.deps.idempotency.once(idempotencyKey, hash.digest("hex"), work);
+  const work = unlessFound(
+    (_: unknown, { operation }: { operation?: Operation }) => added(live, items, parts, operation?.id),
+    ({ added, replaced, count }: Found) => ({ added, replaced, count }),
+  );
+  return parts.deps.idempotency.once(
+    idempotencyKey,
+    hash.digest("hex"),
+    (operation) => work(undefined, { operation }),
+    { resumable: true },
+  );
 }
 
-function added(live: LiveIndex, items: Items, { measures }: ItemParts) {
-  return measures.add(items.ids.length, () => live.add(items));
+function added(live: LiveIndex, items: Items, { measures }: ItemParts, operation?: string) {
+  return measures.add(items.ids.length, () => live.add(items, operation));
 }
 
 function whichOf(ids: string[] | undefined, filter: unknown) {

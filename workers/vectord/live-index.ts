@@ -3,10 +3,11 @@ import type { Static } from "@sinclair/typebox";
 import type { Clock } from "../../runtime/clock.ts";
 import { ServiceError } from "../../runtime/errors.ts";
 import type { Condition } from "../../runtime/filter.ts";
+import type { Idempotency } from "../../runtime/idempotency/idempotency.ts";
 import { describe, type Log } from "../../runtime/log.ts";
 import type { MemoryBudget, Room } from "../../runtime/memory-budget.ts";
 import type { Config as Settings } from "../../runtime/settings.ts";
-import type { Batch, Upserts } from "./batch.ts";
+import { type Batch, deletesOf, someDeletes, upsertsOf } from "./batch.ts";
 import { rowsOf } from "./bitmap.ts";
 import type { IndexInfo } from "./contract.ts";
 import type { Engine, Engines } from "./engine.ts";
@@ -27,8 +28,12 @@ export interface LiveIndex {
   journal: Pick<Journal, "snapshots" | "dropSnapshot">;
   snapshot: () => ReturnType<Journal["snapshot"]>;
   /** Checks all of the items, then adds them durably. */
-  add: (items: Items) => Promise<{ added: number; replaced: number; count: number }>;
-  remove: (which: { ids: string[] } | { filter: Condition }, signal: AbortSignal) => Promise<Removed>;
+  add: (items: Items, operation?: string) => Promise<{ added: number; replaced: number; count: number }>;
+  remove: (
+    which: { ids: string[] } | { filter: Condition },
+    signal: AbortSignal,
+    operation?: string,
+  ) => Promise<Removed>;
   /** One list a query, and the rows they stand for. */
   search: (query: Query) => Promise<{ rows: Rows; found: Near[][] }>;
   /** The rows as they are. Not to be held across an await. */
@@ -62,6 +67,7 @@ export interface LiveDeps {
   newId: () => string;
   engines: Engines;
   budget: MemoryBudget;
+  idempotency: Pick<Idempotency, "found">;
 }
 
 /** Makes the index of an empty journal live. */
@@ -108,7 +114,8 @@ async function readLive(
   const blocks = createVectorBlocks(config.dimension);
   const rows = createRows(blocks);
   const apply = (batch: Batch) => {
-    rows.apply(batch);
+    const applied = rows.apply(batch);
+    deps.idempotency.found(batch.operation, () => ({ ...applied, count: rows.live() }));
     // Texts of segments may take more than their bytes let expect.
     const more = bytesOfRows(config, rows) - room.bytes();
     if (more <= 0) return;
@@ -186,21 +193,21 @@ function assemble(deps: LiveDeps, { config, journal, problems }: Parts, first: G
     config,
     life: deps.newId(),
     journal,
-    add: async (items) => {
+    add: async (items, operation) => {
       checkItems(items, config, settings);
-      const { ids, vectors, metadata } = items;
-      const batch = { deletes: [], upserts: { ids, vectors, metadata } };
-      const what = `for ${ids.length} more items index '${config.name}'`;
-      const write = () => writer.write(batch);
+      const what = `for ${items.ids.length} more items index '${config.name}'`;
+      const write = () => writer.write(upsertsOf(items, operation));
       const { added, replaced } = await budget.during(bytesOfItems(config, items), what, write);
       upkeep.check();
       return { added, replaced, count: current.rows.live() };
     },
-    remove: async (which, signal) => {
+    remove: async (which, signal, operation) => {
       const applied =
         "ids" in which
-          ? await writer.write({ deletes: [...new Set(which.ids)], upserts: nothing })
-          : await writer.writeAfterLook(() => deletesOf(current, which.filter, signal));
+          ? await writer.write(deletesOf([...new Set(which.ids)], operation))
+          : await writer.writeAfterLook(async () =>
+              someDeletes(await idsOf(current, which.filter, signal), operation),
+            );
       upkeep.check();
       const { deleted, missing } = applied ?? { deleted: 0, missing: 0 };
       return { deleted, missing, count: current.rows.live() };
@@ -234,8 +241,6 @@ function roomForLive(budget: MemoryBudget, config: Config, rows: Rows): Room {
   return budget.take(bytesOfRows(config, rows) * share, `to be compacted index '${config.name}'`);
 }
 
-const nothing: Upserts = { ids: [], vectors: new Float32Array(), metadata: [] };
-
 const named = (log: Log, index: string): Log => {
   const at =
     (write: Log["info"]): Log["info"] =>
@@ -244,15 +249,14 @@ const named = (log: Log, index: string): Log => {
   return { ...log, debug: at(log.debug), info: at(log.info), warn: at(log.warn), error: at(log.error) };
 };
 
-async function deletesOf(
+async function idsOf(
   { rows, fields }: Generation,
   filter: Condition,
   signal: AbortSignal,
-): Promise<Batch | undefined> {
+): Promise<string[]> {
   await fields.prepare(filter, signal);
   const found = rowsOf(rowsMatching({ rows, fields }, filter, rows.view()));
-  if (found.length === 0) return undefined;
-  return { deletes: Array.from(found, (row) => rows.id(row)), upserts: nothing };
+  return Array.from(found, (row) => rows.id(row));
 }
 
 async function pageOf(

@@ -1,7 +1,7 @@
 /**
  * A segment: the batches of one append, one immutable object of LHV1.
  *
- *   HEAD  JSON: {id, incarnation, sequence, previous, dimension, batches}
+ *   HEAD  JSON: {id, incarnation, sequence, previous, dimension, batches, operations?}
  *   BTCH  a batch: u32 deletes, u32 upserts; then tables of ids DELS, then pieces of rows
  *
  * `previous` is the sequence of the segment that was acknowledged before this one (0: none). A segment between the two
@@ -23,9 +23,11 @@ const SegmentHead = closed({
   previous: sequence,
   dimension: t.Integer({ minimum: 1 }),
   batches: t.Integer({ minimum: 0 }),
+  /** Of each batch, where any came with an Idempotency-Key. */
+  operations: t.Optional(t.Array(t.Union([t.String(), t.Null()]))),
 });
 export type SegmentHead = Static<typeof SegmentHead>;
-export type SegmentPlace = Omit<SegmentHead, "batches">;
+export type SegmentPlace = Omit<SegmentHead, "batches" | "operations">;
 
 /** The bytes of a segment, piece by piece. */
 export function* encodeSegment(
@@ -35,7 +37,11 @@ export function* encodeSegment(
   const frame = createFrameWriter("segment");
   const { id, incarnation, sequence, previous, dimension } = place;
   yield frame.header;
-  yield encodeHead(frame, { id, incarnation, sequence, previous, dimension, batches: batches.length });
+  const operations = batches.some(({ operation }) => operation !== undefined) && {
+    operations: batches.map(({ operation }) => operation ?? null),
+  };
+  const head = { id, incarnation, sequence, previous, dimension, batches: batches.length, ...operations };
+  yield encodeHead(frame, head);
   for (const { deletes, upserts } of batches) {
     const counts = new Uint32Array([deletes.length, upserts.ids.length]);
     yield frame.section("BTCH", counts.byteLength, (payload) => payload.set(new Uint8Array(counts.buffer)));
@@ -50,7 +56,10 @@ export async function decodeSegment(source: Source): Promise<{ head: SegmentHead
   const frame = await readFrame(source, "segment");
   const head = await decodeHead(frame, SegmentHead);
   const batches: Batch[] = [];
-  for (let at = 0; at < head.batches; at++) batches.push(await decodeBatch(frame, head.dimension));
+  for (let at = 0; at < head.batches; at++) {
+    const operation = head.operations?.[at];
+    batches.push({ ...(await decodeBatch(frame, head.dimension)), ...(operation && { operation }) });
+  }
   if (await frame.next()) throw corrupt(source.key, `it holds more than its ${head.batches} batches`);
   return { head, batches };
 }

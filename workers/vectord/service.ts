@@ -45,7 +45,9 @@ export async function createVectord(deps: Deps<{ storaged: Storaged }>): Promise
     // A quarter of what is left is for this and its like: runtime/memory-plan.ts.
     learningBytesMax: budget.limit / 2,
   });
-  const indexes = openIndexes({ settings: config.vectord, clock, log, newId, engines, budget, journals });
+  const { idempotency } = deps;
+  const live = { settings: config.vectord, clock, log, newId, engines, budget, idempotency };
+  const indexes = openIndexes({ ...live, journals });
   const aliasStore = { storaged: storaged.verbs, marks: deps.marks };
   const names = openNames(indexes, aliasStore, { clock, log, adopted: isAdopted("_aliases.json") });
   const parts: ItemParts = { deps, names, measures: createMeasures(metrics, clock, indexes) };

@@ -31,6 +31,7 @@ const at = (path: string, rows: readonly Row[]): ApiCase[] =>
 const badField = { status: 400, type: "invalid_field" } as const;
 const gone = { status: 404, type: "not_found" } as const;
 const provider = { status: 502, type: "bad_gateway" } as const;
+const absent = { status: 404, type: "not_found" } as const;
 const long = "word ".repeat(ollamaWindow + 1);
 const known = ["run 'ollama pull", "GET /embed/models"];
 
@@ -130,13 +131,13 @@ const embed = at("/embed", [
   {
     name: "a bare model name that Ollama does not have",
     body: { text: "a", model: "absent" },
-    ...provider,
+    ...absent,
     contains: ["no model 'absent'", ...known],
   },
   {
     name: "an unknown provider",
     body: { text: "a", model: "cohere/absent" },
-    ...provider,
+    ...absent,
     contains: ["'cohere/absent'", "no provider is named 'cohere'", ...known],
   },
   {
@@ -269,7 +270,7 @@ const ollama = at("/embed", [
   {
     name: "a model Ollama has not",
     body: { text: "a", model: "ollama/absent" },
-    ...provider,
+    ...absent,
     contains: ["no model 'absent'", "ollama pull absent"],
   },
   {
@@ -355,7 +356,7 @@ const openAiServer = at("/embed", [
   {
     name: "a model OpenAI has not",
     body: { text: "a", model: "openai/absent" },
-    ...provider,
+    ...absent,
     contains: ["openai/absent", "knows no such model"],
   },
   {

@@ -1,8 +1,10 @@
 /** embedd as its callers see it, over real model servers. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { join } from "node:path";
 import OpenAI from "openai";
 import { createGate } from "../../../runtime/auth.ts";
 import { systemClock } from "../../../runtime/clock.ts";
+import { openIdempotency } from "../../../runtime/idempotency/idempotency.ts";
 import { createInvoke } from "../../../runtime/invoke.ts";
 import { createLog } from "../../../runtime/log.ts";
 import { createMetrics } from "../../../runtime/metrics.ts";
@@ -12,6 +14,7 @@ import { embedd } from "../../../workers/embedd/contract.ts";
 import { createEmbedd } from "../../../workers/embedd/service.ts";
 import { type EmbeddStack, startEmbeddStack } from "../../support/embedd-stack.ts";
 import { configWith, startInProcess, temporaryDirectory } from "../../support/in-process.ts";
+import { keptIn } from "../../support/marked.ts";
 import { ollamaDimension, ollamaWindow } from "../../support/ollama-server.ts";
 import { openAiDimension, openAiKey } from "../../support/openai-server.ts";
 import { threadMs } from "../../support/processor-time.ts";
@@ -88,8 +91,12 @@ describe("vectors", () => {
     const plain = await verbs.embed({ texts });
     expect([...floats]).toEqual(plain.vectors.flat());
 
+    const home = temporaryDirectory("embedd-keys");
+    const idempotency = await openIdempotency(home.path, systemClock, {
+      kept: await keptIn(join(home.path, "service")),
+    });
     const invoke = createInvoke(embedd, stack.service.running.verbs, {
-      idempotency: { once: (_key, _fingerprint, work) => work(), close: async () => {} },
+      idempotency,
       log: createLog("test", "error"),
     });
     const { port1, port2 } = new MessageChannel();
@@ -110,6 +117,8 @@ describe("vectors", () => {
     expect((await verbs.vectorsOf({ texts })).vectors).toEqual(answer.vectors);
     transport.detach("done");
     port1.close();
+    await idempotency.close();
+    home.remove();
   });
 });
 

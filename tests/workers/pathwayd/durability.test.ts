@@ -199,6 +199,7 @@ describe("writing", () => {
       },
       limits: { waitingMax: 100, logBytesMax: 1e9 },
       pays: () => false,
+      settled: async () => {},
       onFailedCompaction: () => {},
     });
     const { signal } = new AbortController();
@@ -361,7 +362,7 @@ describe("compaction", () => {
     await filled(path);
     writeFileSync(join(path, "pathwayd", ".0000.part"), "half");
     const memory = await stack.start(path);
-    expect(readdirSync(join(path, "pathwayd")).sort()).toEqual(["idempotency.log", "traces.log"]);
+    expect(readdirSync(join(path, "pathwayd")).sort()).toEqual(["idempotency-1.log", "traces.log"]);
     expect(await uidsFound(memory)).toEqual(["c"]);
   });
 });

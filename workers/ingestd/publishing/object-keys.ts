@@ -6,21 +6,11 @@
 /** The key without its ending. */
 export const keyOf = (name: string, hash: string): string => `datasets/${name}/${hash}`;
 
-/** Of an append with an Idempotency-Key: by it a retry finds what its forerunner has registered. */
-export const tagOf = (identity: string | undefined): string =>
-  identity === undefined
-    ? ""
-    : `-${new Bun.CryptoHasher("sha256").update(identity).digest("hex").slice(0, 16)}`;
-
-/** A key for each hash that is not held, the shortest that is free: `<hash><tag>`, `<hash><tag>-2`, … */
-export function freshKeys(
-  name: string,
-  hashes: readonly string[],
-  { held, tag }: { held: readonly string[]; tag: string },
-): string[] {
+/** A key for each hash that is not held, the shortest that is free: `<hash>`, `<hash>-2`, … */
+export function freshKeys(name: string, hashes: readonly string[], held: readonly string[]): string[] {
   const taken = new Set(held);
   return hashes.map((hash) => {
-    const stem = `${keyOf(name, hash)}${tag}`;
+    const stem = keyOf(name, hash);
     let key = `${stem}.parquet`;
     for (let copy = 2; taken.has(key); copy++) key = `${stem}-${copy}.parquet`;
     taken.add(key);

@@ -11,7 +11,7 @@ import { type Origin, rejectsQuery } from "../rejects.ts";
 import type { NewTarget, Piece } from "../run.ts";
 import { type Arrival, type DatasetManifest, type IngestParts, rejectsSuffix, type Task } from "../task.ts";
 import { type Written, writeQuery } from "../write-parquet.ts";
-import { freshKeys, keyOf, tagOf } from "./object-keys.ts";
+import { freshKeys, keyOf } from "./object-keys.ts";
 
 /** Who a version was made by, in its manifest. */
 const madeBy = "ingestd";
@@ -57,11 +57,10 @@ export async function register(session: Session, content: Content, work: Work): 
   const { loaded, before } = content;
   const { name, job } = task;
   const mode = task.input.mode ?? "replace";
-  const tag = tagOf(mode === "append" ? arrival.identity : undefined);
-  const done = tag !== "" && before?.objects.some(({ key }) => key.includes(tag));
-  if (before && done) return { manifest: before, unchanged: true, bytesOut: 0, warnings: [] };
+  const made = await madeBefore(work);
+  if (made) return { manifest: made, unchanged: false, bytesOut: 0, warnings: [] };
   const held = mode === "append" ? (before?.objects ?? []) : [];
-  const objects = await storeAll(loaded.pieces, { name, held: held.map(({ key }) => key), tag });
+  const objects = await storeAll(loaded.pieces, { name, held: held.map(({ key }) => key) });
   const bytesOut = objects.reduce((sum, { object }) => sum + object.bytes, 0);
   const unchanged = before !== undefined && mode === "replace" && isContentOf(before, objects);
   const main = unchanged ? [] : [registrationOf(name, mode, objects, before)];
@@ -78,7 +77,7 @@ export async function register(session: Session, content: Content, work: Work): 
     try {
       job.commits();
       const { manifests } = await parts.deps.peers.catalogd.verbs.commit(
-        { registrations },
+        { registrations, ...(arrival.operation && { operation_id: arrival.operation.id }) },
         { requestId: task.requestId },
       );
       return {
@@ -97,6 +96,15 @@ export async function register(session: Session, content: Content, work: Work): 
   }
 }
 
+/** The version that this very request has made, by a run whose end nobody saw. */
+async function madeBefore({ task, parts, arrival }: Work): Promise<DatasetManifest | undefined> {
+  const { operation } = arrival;
+  if (!operation?.again) return undefined;
+  const { name, requestId } = task;
+  const asked = { name, operation_id: operation.id };
+  return (await parts.deps.peers.catalogd.verbs.made(asked, { requestId })).manifest;
+}
+
 const nextVersion = async ({ task, parts }: Work): Promise<number> => {
   const { name, requestId } = task;
   return (await parts.deps.peers.catalogd.verbs.admit({ name }, { requestId })).next_version;
@@ -105,11 +113,11 @@ const nextVersion = async ({ task, parts }: Work): Promise<number> => {
 /** All at once, since each waits for the disk. Returns when each has ended: a draft under way cannot be discarded. */
 async function storeAll(
   pieces: readonly Piece[],
-  { name, held, tag }: { name: string; held: readonly string[]; tag: string },
+  { name, held }: { name: string; held: readonly string[] },
 ): Promise<Laid[]> {
   const sealed = pieces.map((piece) => piece.seal());
   await Promise.allSettled(sealed);
-  const keys = freshKeys(name, await Promise.all(sealed), { held, tag });
+  const keys = freshKeys(name, await Promise.all(sealed), held);
   const laid = pieces.map(async (piece, at) => ({ ...(await piece.commit(keys[at] ?? "")), written: piece }));
   await Promise.allSettled(laid);
   return Promise.all(laid);

@@ -1,0 +1,184 @@
+/**
+ * Idempotency keys on disk: `idempotency-<n>.log`, the newest for writing and the one before it for reading. Memory
+ * holds where each key's newest line stands; answers stay on the disk.
+ */
+import { existsSync } from "node:fs";
+import { readdir, rm } from "node:fs/promises";
+import { basename, join } from "node:path";
+import type { Clock } from "../clock.ts";
+import type { Inspected, Point } from "../durable.ts";
+import { holdFiles } from "../held-files.ts";
+import { inspectLineLog, openToInspect } from "../inspect-line-log.ts";
+import { type LineLog, openLineLog } from "../line-log.ts";
+import { readLineLog, readRecord, type Span } from "../load-line-log.ts";
+import type { Log } from "../log.ts";
+import type { MarkKeeping } from "../log-mark.ts";
+import { createTurns } from "../turns.ts";
+import { createSlots, type Entry, windowMs } from "./slots.ts";
+
+export interface KeyLog {
+  /** The key's newest line, while it counts. */
+  find: (key: string) => Promise<Entry | undefined>;
+  /** Resolves when it is on stable storage. */
+  write: (entry: Omit<Entry, "at">) => Promise<void>;
+  /** The key of an operation whose outcome is not known. */
+  keyOf: (operation: string) => string | undefined;
+  inspect: (service: string, signal: AbortSignal) => AsyncIterable<Inspected>;
+  point: () => Promise<Point>;
+  /** Lines that could not be read, set aside until somebody deletes them. */
+  problems: () => string[];
+  close: () => Promise<void>;
+}
+
+/** A file that is larger, or whose first line is older than the window, is followed by a new one: two at most are kept. */
+const fileBytesMax = 32 * 1024 * 1024;
+
+const logFormat = { format: "lakehouse.idempotency", version: 1 } as const;
+const nameOf = (number: number): string => `idempotency-${number}.log`;
+
+interface KeyFile {
+  number: number;
+  path: string;
+  log: LineLog<Entry>;
+  /** By the monotonic clock. */
+  beganMs: number;
+}
+
+export interface KeyLogOptions {
+  directory: string;
+  kept: MarkKeeping;
+  clock: Pick<Clock, "now" | "elapsed">;
+  log?: Pick<Log, "warn"> | undefined;
+  fileBytesMax?: number;
+}
+
+/** Opens the files in the directory. Throws `corrupt` for one that a newer version wrote. */
+export async function openKeyLog(options: KeyLogOptions): Promise<KeyLog> {
+  const { directory, kept, clock, log } = options;
+  const slots = createSlots(clock);
+  const numbers = numbersOf([
+    ...(await readdir(directory)),
+    ...[...kept.marks.entries()].map(([name]) => name),
+  ]);
+  const openFile = async (number: number): Promise<KeyFile> => {
+    const path = join(directory, nameOf(number));
+    const take = slots.reader(path);
+    const opened = await openWhole({ path, kept, take, log });
+    if (opened.wasDamaged) damaged.add(`${path}.damaged`);
+    return { number, path, log: opened.log, beganMs: take.beganMs() };
+  };
+  const damaged = new Set((await readdir(directory)).filter(isAside).map((name) => join(directory, name)));
+  const files: KeyFile[] = [];
+  for (const number of numbers.length > 0 ? numbers : [1]) files.push(await openFile(number));
+  const newest = (): KeyFile => files.at(-1) as KeyFile;
+  const inTurn = createTurns();
+
+  const append = async (entry: Entry): Promise<void> => {
+    const { path, log } = newest();
+    slots.put(entry, path, await log.append(entry));
+  };
+  /** What is reserved there outlives the file; the rest has ended, or there is too much of it. */
+  const dropOldest = async () => {
+    for (const key of slots.openIn(files[0]?.path ?? "")) {
+      const entry = await find(key);
+      if (entry) await append(entry);
+    }
+    const gone = files.shift();
+    if (!gone) return;
+    slots.forget(gone.path);
+    await gone.log.close();
+    await rm(gone.path, { force: true });
+    kept.marks.remove(nameOf(gone.number));
+  };
+  const isFull = ({ log: { bytes }, beganMs }: KeyFile): boolean =>
+    bytes() > (options.fileBytesMax ?? fileBytesMax) ||
+    (bytes() > emptyBytes && clock.elapsed() - beganMs > windowMs);
+  const rotate = () =>
+    inTurn(async () => {
+      if (!isFull(newest())) return;
+      files.push(await openFile(newest().number + 1));
+      while (files.length > 2) await dropOldest();
+    });
+  const find = async (key: string): Promise<Entry | undefined> => {
+    const slot = slots.get(key);
+    return slot && (await readRecord<Entry>(slot.path, slot.at));
+  };
+  while (files.length > 2) await dropOldest();
+
+  return {
+    find,
+    keyOf: slots.keyOf,
+    write: async (entry) => {
+      if (isFull(newest())) await rotate();
+      await append({ ...entry, at: clock.now() });
+    },
+    inspect: (service, signal) => inspectFiles([...files], directory, { service, signal }),
+    point: () =>
+      holdFiles(
+        directory,
+        files.map(({ number }) => nameOf(number)),
+      ),
+    problems: () => [...damaged].filter((path) => existsSync(path)).map(asideText),
+    close: async () => {
+      await inTurn(async () => {
+        for (const { log } of files) await log.close();
+      });
+    },
+  };
+}
+
+async function* inspectFiles(
+  files: readonly KeyFile[],
+  directory: string,
+  about: { service: string; signal: AbortSignal },
+): AsyncGenerator<Inspected> {
+  for (const { number, path, log } of files)
+    yield* inspectLineLog<Entry>({
+      directory,
+      file: nameOf(number),
+      ...about,
+      ...logFormat,
+      opened: await log.atRest((state) => openToInspect(path, state)),
+      remedy: () =>
+        "nothing to mend: a request that is repeated with the key of this line runs again; the line is set aside at the next start",
+    });
+}
+
+const asideText = (path: string): string =>
+  `${basename(path)}: damaged lines of Idempotency-Keys were set aside there: their requests would be carried out again; delete the file when you have taken note`;
+
+/** The head alone is shorter. */
+const emptyBytes = 128;
+
+const isAside = (name: string): boolean => /^idempotency-\d+\.log\.damaged$/.test(name);
+
+/** Those of files that are there, or of which a mark says so. */
+function numbersOf(names: readonly string[]): number[] {
+  const found = names.flatMap((name) => {
+    const number = /^idempotency-(\d{1,15})\.log$/.exec(name)?.[1];
+    return number === undefined ? [] : [Number(number)];
+  });
+  return [...new Set(found)].sort((a, b) => a - b);
+}
+
+/** Opens a file; lines that cannot be read are told and set aside. */
+async function openWhole({
+  path,
+  kept,
+  take,
+  log,
+}: Pick<KeyLogOptions, "kept" | "log"> & {
+  path: string;
+  take: (entry: Entry, at: Span) => void;
+}): Promise<{ log: LineLog<Entry>; wasDamaged: boolean }> {
+  const options = { path, ...logFormat, kept, replay: take };
+  const opened = await openLineLog<Entry>(options);
+  const { damagedCount } = opened.report;
+  if (damagedCount === 0) return { log: opened, wasDamaged: false };
+  log?.warn("Idempotency-Keys are lost: their lines were damaged", { path, damaged: damagedCount });
+  const entries: Entry[] = [];
+  for await (const entry of readLineLog<Entry>(path)) entries.push(entry);
+  await opened.rewrite(entries);
+  await opened.close();
+  return { log: await openLineLog<Entry>(options), wasDamaged: true };
+}

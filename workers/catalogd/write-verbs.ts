@@ -1,0 +1,88 @@
+/** The verbs that make versions of datasets. */
+import type { VerbsOf } from "../../runtime/contract.ts";
+import { fail, ServiceError } from "../../runtime/errors.ts";
+import type { Deps } from "../../runtime/service.ts";
+import { twiceNamed } from "../../runtime/sql-name.ts";
+import type { Storaged } from "../storaged/contract.ts";
+import type { Change, Commit, Committed } from "./commit.ts";
+import type { Catalogd } from "./contract.ts";
+import { madeBy } from "./made-by.ts";
+import type { ManifestStore } from "./manifest-store.ts";
+import { checkObjects } from "./object-check.ts";
+import { planDrop, planRegistration } from "./plan.ts";
+import { checkRegistration, type Registration } from "./registration.ts";
+import type { Registry } from "./registry.ts";
+import { isLive, type Manifest } from "./version.ts";
+
+export type Write = "register" | "commit" | "drop";
+
+export function writeVerbs(
+  { clock, metrics, newId, peers }: Deps<{ storaged: Storaged }>,
+  { registry, commit, store }: { registry: Registry; commit: Commit; store: ManifestStore },
+): Pick<VerbsOf<Catalogd>, Write> {
+  const registers = metrics.counter("catalogd_registers_total", "Registrations by what they made.");
+  const drops = metrics.counter("catalogd_drops_total", "Datasets dropped.");
+  const conflicts = metrics.counter(
+    "catalogd_conflicts_total",
+    "Registrations refused as conflicts, by type.",
+  );
+  const counted = async (work: Promise<Committed[]>): Promise<Manifest[]> => {
+    try {
+      return (await work).map(({ version, changed }) => {
+        if (!isLive(version)) throw new Error("a registration made a tombstone");
+        registers.add(1, {
+          outcome: !changed ? "unchanged" : version.parent === undefined ? "created" : version.operation,
+        });
+        return version;
+      });
+    } catch (error) {
+      if (error instanceof ServiceError && error.status === 409) conflicts.add(1, { type: error.type });
+      throw error;
+    }
+  };
+
+  const registerAll = (
+    registrations: readonly Registration[],
+    context: Parameters<Commit>[1],
+    operationId: string | undefined,
+  ): Promise<Manifest[]> => {
+    for (const registration of registrations) checkRegistration(registration);
+    const changes = registrations.map((registration): Change => {
+      const { name } = registration;
+      const plan: Change["plan"] = (head) => {
+        registry.refuseCaseClash(name);
+        return planRegistration(head, registration, { now: clock.now(), newId, operationId });
+      };
+      return { name, plan };
+    });
+    const objects = registrations.flatMap((registration) => registration.objects);
+    const check = () => checkObjects(peers.storaged.verbs.head, objects, context);
+    return counted(commit({ changes, check }, context));
+  };
+
+  return {
+    register: async (registration, context) => {
+      const { operation } = context;
+      const made = operation?.again ? await madeBy(store, registration.name, operation.id) : undefined;
+      if (isLive(made)) return made;
+      const [manifest] = await registerAll([registration], context, operation?.id);
+      return manifest as Manifest;
+    },
+    commit: async ({ registrations, operation_id: operationId }, context) => {
+      const names = registrations.map(({ name }) => name);
+      const twice = twiceNamed(names);
+      if (twice !== undefined)
+        throw fail("unprocessable", `'${twice}' is there twice: a commit changes each dataset once`);
+      return { manifests: await registerAll(registrations, context, operationId) };
+    },
+    drop: async ({ name }, context) => {
+      const { operation } = context;
+      if (operation?.again && (await madeBy(store, name, operation.id))) return { name, dropped: true };
+      const plan: Change["plan"] = (head) =>
+        planDrop(head, name, { now: clock.now(), operationId: operation?.id });
+      await commit({ changes: [{ name, drops: true, plan }] }, context);
+      drops.add();
+      return { name, dropped: true };
+    },
+  };
+}

@@ -1,0 +1,33 @@
+/** Writes with an Idempotency-Key whose end was not known when the service was killed: the log tells which were done. */
+import type { ReplyOf, VerbsOf } from "../../runtime/contract.ts";
+import { type Idempotency, unlessFound } from "../../runtime/idempotency/idempotency.ts";
+import type { Book } from "./book.ts";
+import type { LogRecord } from "./change.ts";
+import type { Pathwayd } from "./contract.ts";
+import { traceOf } from "./head.ts";
+
+export type Write = "add" | "addIdempotent" | "update" | "revise" | "retire" | "replay";
+type Trace = ReplyOf<Pathwayd["endpoints"]["get"]>;
+
+/** Called with each record once the book has it; what counts is the first line of an operation. */
+export const operationsFound =
+  (book: Book, { found }: Pick<Idempotency, "found">) =>
+  (record: LogRecord): void => {
+    if (!("op" in record)) return;
+    const head = book.find(record.uid)?.head;
+    if (head) found(record.op, () => traceOf(head));
+  };
+
+/** The same verbs, where what was done is answered and not done again. */
+export function resuming(verbs: Pick<VerbsOf<Pathwayd>, Write>): Pick<VerbsOf<Pathwayd>, Write> {
+  const same = (trace: Trace) => trace;
+  return {
+    add: unlessFound(verbs.add, same),
+    // One that gave back what was there left no line: asked again, it does so again.
+    addIdempotent: unlessFound(verbs.addIdempotent, (trace: Trace) => ({ trace, created: true })),
+    update: unlessFound(verbs.update, same),
+    revise: unlessFound(verbs.revise, same),
+    retire: unlessFound(verbs.retire, same),
+    replay: unlessFound(verbs.replay, same),
+  };
+}
