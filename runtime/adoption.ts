@@ -21,8 +21,9 @@ export function createAdoption(given: readonly string[], log: Pick<Log, "warn">)
     adopted: (place, reason) => {
       const folder = place.split("/")[0] ?? "";
       const isAccepted = given.includes(place) || given.includes(folder);
+      const isNew = !asked.has(place);
       if (isAccepted || reason !== undefined) asked.add(place);
-      if (isAccepted && reason !== undefined)
+      if (isAccepted && isNew)
         log.warn("adopted: what is there is accepted from now on", { place, accepted: reason });
       return isAccepted;
     },

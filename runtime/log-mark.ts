@@ -13,7 +13,7 @@ import { acceptance, type Mark, type Marks, restored } from "./marks/marks.ts";
 export interface MarkKeeping {
   marks: Marks;
   /** Whether the operator accepts what is at the place as it stands. */
-  adopted: (place: string) => boolean;
+  adopted: (place: string, reason?: string) => boolean;
 }
 
 /** A log at one moment. */
@@ -103,7 +103,7 @@ export function markOf(path: string, { marks, adopted }: MarkKeeping) {
       const fault = faultOf(marks.get(name), found);
       const same = [next, current].find((each) => each?.log_id === found.logId) ?? current;
       if (fault === undefined) return same.bytes ?? 0;
-      if (!adopted(place)) throw damagedLog({ place, problem: fault });
+      if (!adopted(place, fault)) throw damagedLog({ place, problem: fault });
       if (found.size === undefined) return 0;
       const copy = `${path}.adopted-${new Date().toISOString().replaceAll(":", "")}`;
       await copyFile(path, copy);

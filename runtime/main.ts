@@ -151,13 +151,13 @@ function refuseUnknownPlaces(adopt: readonly string[], only: readonly string[], 
   );
 }
 
-/** Buckets are left out, of which storaged tells, and files in folders, which services may read after their start. */
+/** Buckets on S3 and files in folders are left out: they may be read after the start. */
 function tellUnused(
   adopt: readonly string[],
   asked: readonly string[],
   { config, log }: { config: Config; log: Log },
 ): void {
-  const isToldHere = (place: string) => !Object.hasOwn(config.buckets, place) && !place.includes("/");
+  const isToldHere = (place: string) => config.buckets[place]?.kind !== "s3" && !place.includes("/");
   const unused = adopt.filter((place) => isToldHere(place) && !isUsed(place, asked));
   if (unused.length === 0) return;
   const open = asked.filter((place) => !adopt.some((given) => isUsed(given, [place])));

@@ -34,7 +34,7 @@ export async function checkSealedLog(
   const logId = await idOf(path);
   const problem = faultOf(mark, { size, logId, damagedLines: 0 });
   const place = placeOf(path);
-  const isAccepted = problem !== undefined && adopted(place);
+  const isAccepted = problem !== undefined && adopted(place, problem);
   if (problem !== undefined && !isAccepted) return { place, problem };
   if (size === undefined) marks.remove(name);
   else if (isAccepted || mark === undefined || mark.restored === restored.restored)

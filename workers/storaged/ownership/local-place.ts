@@ -8,7 +8,7 @@ import { describe, type Log } from "../../../runtime/log.ts";
 import { stampedDirectory } from "../../../runtime/service-folder.ts";
 import { type Adopted, type Store, stampFile } from "../../../runtime/store/store.ts";
 import type { Bucket, Staging, Upload } from "../bucket.ts";
-import { closed, needless } from "./refusal.ts";
+import { closed } from "./refusal.ts";
 
 /** Pause between two looks at a bucket that is away: its disk may be mounted at any time. */
 const pauseMs = 5000;
@@ -119,11 +119,9 @@ async function createPresence({ name, root, open, store, adopted, clock, log }: 
     throw closed(name, refusal ?? `bucket '${name}' is not open`);
   };
 
-  const before = await store.look(stamped);
   const [verdict] = await store.admit([stamped], adopted);
   if (typeof verdict === "object") refuse(verdict.refusal);
   else bucket = await open();
-  if (typeof before === "string" && adopted(name)) log.warn(...needless(name));
   return {
     get,
     /** The bucket, after a look whether it is there. */

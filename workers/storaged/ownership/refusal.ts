@@ -1,11 +1,5 @@
-/** What is said of a bucket that is not used as it is, or was to be accepted without need. */
+/** What is answered for a bucket that is not used as it is. */
 import { fail } from "../../../runtime/errors.ts";
 
 export const closed = (bucket: string, reason: string) =>
   fail("unavailable", reason, { details: { bucket }, retryAfterSeconds: 5 });
-
-/** For the log. */
-export const needless = (bucket: string): [string, Record<string, unknown>] => [
-  "nothing is to be adopted there: it is as the store expects it",
-  { places: [bucket] },
-];

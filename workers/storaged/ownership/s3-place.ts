@@ -10,7 +10,7 @@ import { textOf } from "../s3-xml.ts";
 import { createLease, type LeaseOptions } from "./lease.ts";
 import { leaseObject } from "./lease-object.ts";
 import type { S3Ownership } from "./ownership.ts";
-import { closed, needless } from "./refusal.ts";
+import { closed } from "./refusal.ts";
 
 export interface S3PlaceOptions {
   name: string;
@@ -30,31 +30,29 @@ export function createS3Ownership(options: S3PlaceOptions): S3Ownership {
   const adopted: Adopted = (place, reason) => !hasBegun && options.adopted(place, reason);
   const place = (signal: AbortSignal) => stampedBucket(name, connection, signal);
 
-  const verify = async (signal: AbortSignal): Promise<boolean> => {
+  const verify = async (signal: AbortSignal): Promise<void> => {
     const verdict = await store.look(place(signal));
-    if (typeof verdict === "object" && !adopted(name)) throw closed(name, verdict.refusal);
-    return typeof verdict === "object";
+    if (typeof verdict === "object" && !adopted(name, verdict.refusal)) throw closed(name, verdict.refusal);
   };
   const lease = createLease({
     ...options.lease,
     bucket: name,
     storeId: store.id,
     object: leaseObject(connection, () => writes, clock),
-    verify: async (signal) => void (await verify(signal)),
+    verify,
     clock,
     log,
   });
   return {
-    verify: async (signal) => void (await verify(signal)),
+    verify,
     take: async (supports, signal) => {
       writes = supports.writes;
-      const isAdopted = await verify(signal);
+      await verify(signal);
       if (store.isVisitor) return;
       // The lease first: a bucket that another Lakehouse writes to is not stamped anew under its hands.
       await lease.take(signal);
       const [verdict] = await store.admit([place(signal)], adopted);
       if (typeof verdict === "object") throw closed(name, verdict.refusal);
-      if (!isAdopted && adopted(name)) log.warn(...needless(name));
       hasBegun = true;
     },
     ensure: lease.ensure,
