@@ -3,11 +3,10 @@
  * A child serves one contract over a socket, as services serve theirs over channels; it is confined, where the system
  * can, and killed without asking.
  */
-import { rm } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { ClientOf, Contract } from "../contract.ts";
 import { fail, type ServiceError } from "../errors.ts";
-import { makeDirectory } from "../files.ts";
+import { discard, makeDirectory } from "../files.ts";
 import { describe, type Log } from "../log.ts";
 import { client, overPort } from "../rpc.ts";
 import { beginVerb, inFlightMax, restVerb } from "../serve-child.ts";
@@ -95,7 +94,7 @@ export async function startChild<C extends Contract>(options: ChildOptions<C>): 
     transport.detach(why);
     return why;
   });
-  const cleared = ended.then(() => rm(scratch, { recursive: true, force: true }));
+  const cleared = ended.then(() => discard(scratch));
   const socket = (process_.stdio as unknown as number[])[socketDescriptor] as number;
   transport.attach(await openSocketPort(socket, () => process_.kill("SIGKILL")));
   try {
