@@ -11,7 +11,7 @@ import { type Layout, layoutOf } from "./local-layout.ts";
 import { leftovers } from "./local-leftovers.ts";
 import { walk } from "./local-list.ts";
 import { createLocalReader, infoOf, type LocalReader } from "./local-reader.ts";
-import { oddKeys, putAsideFormer } from "./local-roll-call.ts";
+import { changedKeys, oddKeys, putAsideFormer } from "./local-roll-call.ts";
 import { createLocalWriter, type LocalWriter } from "./local-writer.ts";
 import { pageToken, readPageToken } from "./page-token.ts";
 import { type RangeRequest, resolveRange } from "./range.ts";
@@ -40,9 +40,11 @@ export async function openLocalBucket({ name, root, newId }: LocalBucketOptions)
   const writer = createLocalWriter({ layout, lock, reader, corruptions, newId });
   const roll = { layout, reader, writer, signal: ending.signal };
   let unknown: string | undefined;
-  const called = callRoll(roll, true).catch((cause) => {
+  const untilStopped = (cause: unknown) => {
     if (!ending.signal.aborted) unknown = `bucket '${name}': not all of it could be looked at: ${cause}`;
-  });
+  };
+  const called = callRoll(roll, true).catch(untilStopped);
+  const compared = called.then(() => lookAt(roll, changedKeys(layout, ending.signal))).catch(untilStopped);
 
   const head = async (key: string) => {
     const generation = await reader.peek(key);
@@ -78,24 +80,33 @@ export async function openLocalBucket({ name, root, newId }: LocalBucketOptions)
     leftovers: () => leftovers(layout, lock),
     stop: async () => {
       ending.abort();
-      await called;
+      await compared;
     },
   };
 }
 
-/** Looks at each key that is odd; the reader remembers what is corrupt. `finishing`: ends what a crash has cut off. */
-async function callRoll(
-  roll: { layout: Layout; reader: LocalReader; writer: LocalWriter; signal: AbortSignal },
-  finishing: boolean,
-): Promise<void> {
-  const { layout, reader, writer, signal } = roll;
-  for await (const key of oddKeys(layout, signal)) {
+interface Roll {
+  layout: Layout;
+  reader: LocalReader;
+  writer: LocalWriter;
+  signal: AbortSignal;
+}
+
+/** Looks at each key that is odd. `finishing`: ends what a crash has cut off. */
+async function callRoll(roll: Roll, finishing: boolean): Promise<void> {
+  for await (const key of oddKeys(roll.layout, roll.signal)) {
     // On a disk that takes no writes all can be read, finished or not.
-    if (finishing) await writer.finish(key).catch(() => undefined);
+    if (finishing) await roll.writer.finish(key).catch(() => undefined);
+    await lookAt(roll, [key]);
+  }
+}
+
+/** The reader remembers what is corrupt. */
+async function lookAt({ reader }: Roll, keys: Iterable<string> | AsyncIterable<string>): Promise<void> {
+  for await (const key of keys)
     await reader.peek(key).catch((cause: unknown) => {
       if (!(cause instanceof ServiceError && cause.type === "corrupt")) throw cause;
     });
-  }
 }
 
 /** The folder itself stays: child processes of other services may write in it, and in no other of its name. */
