@@ -8,12 +8,13 @@ import { checksumIn } from "./checked-lines.ts";
 import { fail, ServiceError } from "./errors.ts";
 import { syncFile } from "./files.ts";
 import { acceptance, type Mark, type Marks, restored } from "./marks/marks.ts";
+import type { Adopted } from "./store/store.ts";
 
 /** What a service gives each of its logs, of what it was given itself. */
 export interface MarkKeeping {
   marks: Marks;
   /** Whether the operator accepts what is at the place as it stands. */
-  adopted: (place: string, reason?: string) => boolean;
+  adopted: Adopted;
 }
 
 /** A log at one moment. */

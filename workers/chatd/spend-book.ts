@@ -46,13 +46,12 @@ export async function openSpendBook(
   { clock, log, marks, adopted }: MarkKeeping & { clock: Pick<Clock, "now" | "after">; log: Log },
 ): Promise<SpendBook> {
   const path = join(directory, fileName);
-  if (adopted(place)) marks.remove(fileName);
   const mark = marks.get(fileName) as SpendMark | undefined;
   const today = () => new Date(clock.now()).toISOString().slice(0, 10);
   /** By day: one that comes again, as by a clock that is set forward and back, goes on with what it had. */
   const read = contentOf(await readOrNull(path));
   const days = daysOf(read);
-  const found = faultOf(mark, read);
+  const found = faultAtStart(read, { marks, adopted });
   if (found !== undefined)
     log.error("spend.json is damaged: what was taken that day is not all known", { path, problem: found });
   /** The day whose sums may be too small, and why. */
@@ -123,6 +122,17 @@ export async function openSpendBook(
 const remedy =
   "nothing to mend: the next call that is counted writes it anew from memory; after a start a provider may be used up to one more budget of the day";
 const place = `chatd/${fileName}`;
+
+/** As `faultOf`; one that the operator accepts is none any more. */
+function faultAtStart(
+  read: ReturnType<typeof contentOf>,
+  { marks, adopted }: MarkKeeping,
+): string | undefined {
+  const fault = faultOf(marks.get(fileName) as SpendMark | undefined, read);
+  if (fault === undefined || !adopted(place, fault)) return fault;
+  marks.remove(fileName);
+  return undefined;
+}
 
 function daysOf(read: Content | "damaged" | undefined): Map<string, Map<string, Spent>> {
   if (read === undefined || read === "damaged") return new Map();

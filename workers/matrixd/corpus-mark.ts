@@ -66,9 +66,9 @@ export function recordFault(
 ): string | undefined {
   const mark = markAt(directory, kept);
   const isRestored = kept.marks.get(`${nameOf(directory)}/${recordName}`)?.restored === restored.restored;
-  if (kept.adopted(placeOf(directory))) return undefined;
   const fault = faultOf(mark, record, isRestored);
-  return fault && `${recordName} ${fault}; ${acceptance(placeOf(directory))}`;
+  if (fault === undefined || kept.adopted(placeOf(directory), fault)) return undefined;
+  return `${recordName} ${fault}; ${acceptance(placeOf(directory))}`;
 }
 
 function faultOf(
@@ -92,8 +92,9 @@ export function databaseFault(
 ): string | undefined {
   const directory = dirname(file);
   const mark = markAt(directory, kept);
-  if (mark?.live !== live || generation >= (mark.generation ?? 0) || kept.adopted(placeOf(directory)))
-    return undefined;
-  const place = join(placeOf(directory), basename(file));
-  return `${place} is an older copy: generation ${generation}, and ${mark.generation} was acknowledged; ${acceptance(placeOf(directory))}`;
+  const acknowledged = mark?.live === live ? (mark.generation ?? 0) : 0;
+  if (generation >= acknowledged) return undefined;
+  const fault = `is an older copy: generation ${generation}, and ${acknowledged} was acknowledged`;
+  if (kept.adopted(placeOf(directory), fault)) return undefined;
+  return `${join(placeOf(directory), basename(file))} ${fault}; ${acceptance(placeOf(directory))}`;
 }

@@ -53,7 +53,9 @@ export async function openJobsLog(
   let problems: string[] = [];
   if (file.report.damagedCount > 0) {
     log.warn("the log of jobs has damaged lines", { ...file.report });
-    problems = [`${jobsName}: ${file.report.damagedCount} lines are damaged: what they told of jobs is lost`];
+    problems = [
+      `matrixd/${jobsName}: ${file.report.damagedCount} lines are damaged: what they told of jobs is lost`,
+    ];
   }
   return {
     known: [...known.values()],

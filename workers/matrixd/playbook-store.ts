@@ -143,7 +143,7 @@ const problemsOf = ({ damaged, damagedCount }: LogReport): string[] => {
   if (!first) return [];
   const lines = damagedCount === 1 ? "a line" : `${damagedCount} lines`;
   return [
-    `playbooks.log: ${lines} damaged (${first.reason}), the first at byte ${first.offset}; the rest is served`,
+    `matrixd/playbooks.log: ${lines} damaged (${first.reason}), the first at byte ${first.offset}; the rest is served`,
   ];
 };
 

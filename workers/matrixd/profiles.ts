@@ -206,7 +206,7 @@ async function openProfileStore({ directory, log, marks, adopted, idempotency }:
     damagedCount === 0 || isLatestLost
       ? []
       : [
-          `profiles.log: ${damagedCount} damaged at byte ${damaged[0]?.offset}; the latest whole state is served`,
+          `matrixd/profiles.log: ${damagedCount} damaged at byte ${damaged[0]?.offset}; the latest whole state is served`,
         ];
   for (const problem of problems) log.warn("profiles damaged", { problem });
   let last: Promise<unknown> = Promise.resolve();

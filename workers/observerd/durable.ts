@@ -20,7 +20,7 @@ export function durableLogs(
   {
     operations,
     reviews,
-  }: { operations: Pick<OperationsStore, "atRest" | "lacking">; reviews: Pick<Reviews, "atRest"> },
+  }: { operations: Pick<OperationsStore, "atRest" | "lacking" | "found">; reviews: Pick<Reviews, "atRest"> },
 ): Durable {
   return {
     point: () =>
@@ -61,7 +61,7 @@ async function* inspectReviews(reviews: Pick<Reviews, "atRest">, common: Common)
 
 /** Each file, and that none lacks operations which the next one's checkpoint has counted. */
 async function* inspectOperations(
-  operations: Pick<OperationsStore, "atRest" | "lacking">,
+  operations: Pick<OperationsStore, "atRest" | "lacking" | "found">,
   common: Common,
 ): AsyncGenerator<Inspected> {
   const { directory } = common;
@@ -89,7 +89,19 @@ async function* inspectOperations(
     };
     const remedy = remedyOf(file);
     const { opened } = found;
-    yield* inspectLineLog<Line>({ ...common, ...segmentFormat, file, opened, check, remedy });
+    for await (const step of inspectLineLog<Line>({
+      ...common,
+      ...segmentFormat,
+      file,
+      opened,
+      check,
+      remedy,
+    })) {
+      // Files that are over are not read at a start: readiness hears of them here.
+      if ("finding" in step && step.finding.severity === "damage")
+        operations.found(`${step.finding.place}: ${step.finding.problem}`);
+      yield step;
+    }
     if (missing > 0)
       yield damage(
         `observerd/${file}`,

@@ -33,6 +33,8 @@ export interface OperationsLog {
   atRest: <R>(work: (files: string[], stateOf: (file: string) => LogState) => Promise<R>) => Promise<R>;
   /** Damage that was found, each with its file. */
   problems: () => string[];
+  /** Takes note of damage that an inspection has found, for readiness. */
+  found: (problem: string) => void;
   /** Files that lack what was acknowledged; what is there of them counts. */
   lacking: () => readonly LogDamage[];
   files: () => number;
@@ -108,6 +110,7 @@ export async function openOperationsLog(options: OperationsLogOptions): Promise<
       return done;
     },
     problems: () => [...lacking.map(lackingText), ...problems],
+    found: (problem) => note(problems, problem),
     lacking: () => lacking,
     files: () => sealed.length + 1,
     close: async () => {

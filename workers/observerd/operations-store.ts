@@ -22,6 +22,7 @@ export interface OperationsStore extends Operations {
   atRest: OperationsLog["atRest"];
   /** Damage of the log, for `/readyz`. */
   problems: () => string[];
+  found: OperationsLog["found"];
   lacking: OperationsLog["lacking"];
   files: () => number;
   close: () => Promise<void>;
@@ -87,6 +88,7 @@ export async function openOperations({
     onRecorded: (listener) => listeners.push(listener),
     atRest: log.atRest,
     problems: log.problems,
+    found: log.found,
     lacking: log.lacking,
     files: log.files,
     close: log.close,

@@ -88,7 +88,7 @@ function reviewsOf(path: string, log: LineLog<Judged>): Reviews {
       const [first] = log.report.damaged;
       const where = first ? `, the first at line ${first.line} (byte ${first.offset})` : "";
       const cut = torn ? `; a last line of ${torn.bytes} bytes was never finished` : "";
-      return [`reviews.log: ${damagedCount} damaged lines were skipped${where}${cut}`];
+      return [`observerd/${reviewsName}: ${damagedCount} damaged lines were skipped${where}${cut}`];
     },
     close: log.close,
   };

@@ -115,7 +115,7 @@ function* counted<T>(items: Iterable<T>, count: () => void): Generator<T> {
 function damagedText({ damaged, damagedCount }: LogReport): string {
   const shown = damaged.slice(0, linesShown).map(({ line, reason }) => `${line} (${reason})`);
   const more = damagedCount > shown.length ? ", …" : "";
-  return `${logName}: ${damagedCount} damaged lines were skipped: ${shown.join(", ")}${more}`;
+  return `pathwayd/${logName}: ${damagedCount} damaged lines were skipped: ${shown.join(", ")}${more}`;
 }
 
 /** What is known and needs nobody any more. */
