@@ -119,12 +119,14 @@ export const storedKinds: readonly StoredKind[] = [
   {
     name: "lease of a bucket",
     path: /^buckets\/\w+\/\.lakehouse\/lease\.json$/,
+    names: (path) => [path, "bucket 'primary'"],
     bears: () => every,
     isAlone: true,
   },
   {
     name: "bucket's store id",
     path: /^buckets\/\w+\/\.lakehouse\/stamp\.json$/,
+    names: (path) => [path, "bucket 'primary'"],
     bears: () => every,
     isAlone: true,
   },
