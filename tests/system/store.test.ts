@@ -1,6 +1,6 @@
 /** What was begun and is gone is refused by name while the rest serves, in one process; `--adopt` accepts it. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { runFsck } from "../support/fsck-command.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
@@ -121,6 +121,25 @@ test("a bucket whose mount is lost is closed by name and left alone, and opens b
     rmSync(root, { recursive: true });
     renameSync(aside, root);
     while ((await ask(product, "/readyz")).status !== 200) await Bun.sleep(100);
+    expect(await sql(product.url, "SELECT * FROM people")).toEqual([{ id: 1 }]);
+  });
+});
+
+test("a bucket whose format cannot be read is closed by name, and opens by itself when that is mended", async () => {
+  const format = join(data, "buckets", "primary", ".lakehouse", "format.json");
+  const whole = readFileSync(format);
+  writeFileSync(format, "");
+  await during(async (product) => {
+    const { status, text } = await ask(product, "/v1/storage/list");
+    expect([status, text]).toEqual([503, expect.stringContaining("format.json is damaged")]);
+    const own = await fetch(`${product.addresses.storaged}/readyz`);
+    expect([own.status, await own.text()]).toEqual([503, expect.stringContaining("format.json is damaged")]);
+    expect((await ask(product, "/readyz")).text).toContain("format.json is damaged");
+    expect((await ask(product, "/v1/pathway/stats")).status).toBe(200);
+    const { code, out } = await runFsck(["storaged", "--gateway", product.url]);
+    expect([code, out]).toEqual([1, expect.stringContaining("format.json is damaged")]);
+    writeFileSync(format, whole);
+    while ((await ask(product, "/readyz")).status !== 200) await Bun.sleep(50);
     expect(await sql(product.url, "SELECT * FROM people")).toEqual([{ id: 1 }]);
   });
 });

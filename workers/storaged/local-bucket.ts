@@ -1,7 +1,7 @@
 /** A bucket on this machine's disk. README.md tells the design; object-record.ts what makes it safe. */
 import { copyFile, link, mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { ServiceError } from "../../runtime/errors.ts";
+import { fail, ServiceError } from "../../runtime/errors.ts";
 import { discard, errorCode, makeDirectory, noLinks, readOrNull, writeAtomic } from "../../runtime/files.ts";
 import { createKeyLock } from "../../runtime/key-lock.ts";
 import type { Bucket, Kept, ListPage, ListQuery, ObjectInfo, OpenObject, Staging } from "./bucket.ts";
@@ -212,8 +212,13 @@ async function checkFormat(name: string, layout: Layout): Promise<void> {
   const found = bytes === null ? { format: layoutFormat } : parseFormat(new TextDecoder().decode(bytes));
   if (found?.format !== layoutFormat) {
     const is = found ? `${found.format}, written by a newer version` : "damaged";
-    throw new Error(
-      `bucket '${name}': the format of ${layout.format} is ${is}; this version reads ${layoutFormat}`,
+    throw fail(
+      "corrupt",
+      `bucket '${name}': the format of ${layout.format} is ${is}; this version reads ${layoutFormat}. ${
+        found
+          ? "Run that version"
+          : "Restore the file from a backup, or remove it when no newer version wrote here"
+      }: the bucket opens by itself then`,
     );
   }
   if (found.deletes === "told") return;

@@ -114,6 +114,15 @@ async function createPresence({ name, root, open, store, adopted, clock, log }: 
       asking = undefined;
     });
   };
+  /** A bucket that cannot be read keeps nobody else from starting. */
+  const openOrRefuse = async () => {
+    try {
+      bucket = await open();
+    } catch (error) {
+      if (!(error instanceof ServiceError && error.type === "corrupt")) throw error;
+      refuse(error.message);
+    }
+  };
   const get = (): Bucket => {
     if (bucket && refusal === undefined) return bucket;
     throw closed(name, refusal ?? `bucket '${name}' is not open`);
@@ -121,7 +130,7 @@ async function createPresence({ name, root, open, store, adopted, clock, log }: 
 
   const [verdict] = await store.admit([stamped], adopted);
   if (typeof verdict === "object") refuse(verdict.refusal);
-  else bucket = await open();
+  else await openOrRefuse();
   return {
     get,
     /** The bucket, after a look whether it is there. */
