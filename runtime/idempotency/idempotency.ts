@@ -9,6 +9,7 @@ import { fail, ServiceError } from "../errors.ts";
 import { bothPoints } from "../held-files.ts";
 import { describe, type Log } from "../log.ts";
 import type { MarkKeeping } from "../log-mark.ts";
+import { isNothingDone } from "../unanswered.ts";
 import { createEnds } from "./ends.ts";
 import { takeFormerAnswers } from "./former-answers.ts";
 import { type KeyLog, openKeyLog } from "./key-log.ts";
@@ -160,17 +161,6 @@ function createSharedRuns() {
     ran.then(({ written }) => (written ? written.then(forget) : forget()), forget);
     return answer;
   };
-}
-
-/**
- * Whether an error says that nothing was done: that is what 4xx and 503 mean. A caller that went away and a deadline
- * say nothing of the work.
- */
-function isNothingDone(cause: unknown): boolean {
-  if (!(cause instanceof ServiceError)) return false;
-  const { status, type } = cause;
-  if (type === "timeout" || type === "client_closed") return false;
-  return status < 500 || status === 503 || status === 507;
 }
 
 /** The verb, unless the start has found that it was done: then what was found is the answer, in the verb's own form. */

@@ -32,16 +32,20 @@ export async function startCatalog(
   }: {
     between?: (verbs: Peer<Storaged>["verbs"]) => Peer<Storaged>["verbs"];
     settings?: Partial<Config["catalogd"]>;
-    /** Places that are taken as they are, as `catalogd/a`. */
+    /** Places that are taken as they are, as `catalogd/a` or `primary`. */
     adopted?: string[];
   } = {},
 ): Promise<Catalog> {
   const config = configWith({ data_dir: dataDir, catalogd: settings });
-  const store = await startInProcess({ contract: storaged, create: createStoraged }, { config, peers: {} });
+  const taken = adopted && { adopted: (place: string) => adopted.includes(place) };
+  const store = await startInProcess(
+    { contract: storaged, create: createStoraged },
+    { config, peers: {}, ...taken },
+  );
   const peers = { storaged: { ...store.peer, verbs: between(store.peer.verbs) } };
   const catalog = await startInProcess(
     { contract: catalogd, create: createCatalogd },
-    { config, peers, ...(adopted && { adopted: (place: string) => adopted.includes(place) }) },
+    { config, peers, ...taken },
   );
   return {
     storaged: store,

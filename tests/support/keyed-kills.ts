@@ -91,6 +91,9 @@ function judgeFirst(sent: Sent, times: number, outcomes: KillOutcomes): void {
   const isRefused = (sent.status >= 400 && sent.status < 499) || sent.status === 503;
   if (times > 1 || (isDone && times === 0) || (isRefused && times > 0))
     outcomes.wrong.push(`${name(sent)}: carried out ${times} times`);
+  // Every kind is a request that can be carried out: nobody is told that it is wrong, or nothing at all.
+  const isNamed = isDone || [0, 502, 503, 504].includes(sent.status);
+  if (!isNamed) outcomes.wrong.push(`answered first, ${name(sent)}`);
 }
 
 async function judgeAgain(sent: Sent, url: string, outcomes: KillOutcomes): Promise<void> {

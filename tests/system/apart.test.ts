@@ -92,6 +92,19 @@ describe("a process a service, on one host", () => {
     }
   };
 
+  let lastDeed = 1;
+  /** What the others have kept of the one that was ended, such as what their child processes may open, is good still. */
+  const expectDone = async () => {
+    lastDeed += 1;
+    const failed: string[] = [];
+    for (const { name, act } of deeds) {
+      const answer = await act(lake.url, lastDeed);
+      const text = await answer.text();
+      if (!answer.ok) failed.push(`${name}: ${answer.status} ${text}`);
+    }
+    expect(failed).toEqual([]);
+  };
+
   test.each(table)(
     "$name ended by $way: its routes say so, all others work; it comes back and nothing else is restarted",
     async ({ name, way }) => {
@@ -107,6 +120,7 @@ describe("a process a service, on one host", () => {
         await lake.start(name);
       }
       expect(await unanswered(lake.url)).toEqual([]);
+      await expectDone();
     },
   );
 

@@ -2,6 +2,7 @@
 import { fail } from "../../runtime/errors.ts";
 import type { Log } from "../../runtime/log.ts";
 import { fold } from "../../runtime/sql-name.ts";
+import { madeBy } from "./made-by.ts";
 import type { ManifestStore } from "./manifest-store.ts";
 import type { NameLock } from "./name-lock.ts";
 import type { Registry } from "./registry.ts";
@@ -35,6 +36,17 @@ export type Commit = (
   context: { requestId: string; signal: AbortSignal },
 ) => Promise<Committed[]>;
 
+export interface Committing {
+  commit: Commit;
+  /**
+   * Finds out what became of writes to the name, or to all, whose outcome is not known: readers are told what is there.
+   * Rejects as storage does.
+   */
+  findOut: (name: string | undefined, requestId: string) => Promise<void>;
+  /** The version that an operation made, which readers see from then on; undefined when it made none. */
+  made: (name: string, operationId: string, requestId: string) => Promise<Version | undefined>;
+}
+
 /** Times a number may be taken by another writer before the commit is given up. */
 const attemptsMax = 8;
 
@@ -42,7 +54,7 @@ const attemptsMax = 8;
  * Makes `commit`. Commits of one name, in whatever case, take turns; what `plan` or `check` throws is passed on and
  * nothing is written. Several names are committed by one write: the manifest of the first holds the versions of the others
  * whole, and theirs are written after it, at the latest at the next start. When storage fails in mid-write the outcome is
- * unknown: the next commit finds out, because the number is taken or free.
+ * unknown: whoever reads or commits the name next finds out, because the number is taken or free.
  */
 export function createCommit(deps: {
   store: ManifestStore;
@@ -51,7 +63,7 @@ export function createCommit(deps: {
   log: Log;
   /** Called after each change of the registry. */
   announce: () => void;
-}): Commit {
+}): Committing {
   const { store, registry, lock, announce } = deps;
   const together = createTogether(deps);
 
@@ -71,7 +83,7 @@ export function createCommit(deps: {
   const inTurns = <T>([name, ...rest]: readonly string[], work: () => Promise<T>): Promise<T> =>
     name === undefined ? work() : lock(name, () => inTurns(rest, work));
 
-  return ({ changes, check }, { requestId, signal }) => {
+  const commit: Commit = ({ changes, check }, { requestId, signal }) => {
     const names = new Set(changes.map(({ name }) => fold(name)));
     return inTurns([...names].sort(), async () => {
       for (let attempt = 1; attempt <= attemptsMax; attempt++) {
@@ -94,5 +106,16 @@ export function createCommit(deps: {
         `another writer takes every next version of '${changes.map(({ name }) => name).join("' or '")}': give the catalog one owner`,
       );
     });
+  };
+  return {
+    commit,
+    findOut: (name, requestId) =>
+      together.findOut((folded) => name === undefined || folded === fold(name), requestId),
+    made: async (name, operationId, requestId) => {
+      const found = await madeBy(store, name, operationId);
+      if (found && (registry.head(name, true)?.version ?? 0) < found.version)
+        await lock(fold(name), () => catchUp(name, requestId));
+      return found;
+    },
   };
 }

@@ -1,5 +1,5 @@
 /** catalogd: its verbs over the registry in memory and the manifests in storage. */
-import type { Running, VerbsOf } from "../../runtime/contract.ts";
+import type { CallContext, Running, VerbsOf } from "../../runtime/contract.ts";
 import type { Durable } from "../../runtime/durable.ts";
 import { fail } from "../../runtime/errors.ts";
 import { holdFiles } from "../../runtime/held-files.ts";
@@ -8,12 +8,11 @@ import type { Metrics } from "../../runtime/metrics.ts";
 import type { Deps } from "../../runtime/service.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import { type Changes, createChanges } from "./changes.ts";
-import { type Commit, createCommit } from "./commit.ts";
+import { type Commit, type Committing, createCommit } from "./commit.ts";
 import type { Catalogd } from "./contract.ts";
 import { createDatasetMarks } from "./dataset-marks.ts";
 import { type InspectionDeps, inspectCatalog } from "./inspection.ts";
-import { madeBy } from "./made-by.ts";
-import { createManifestStore, type ManifestStore } from "./manifest-store.ts";
+import { createManifestStore } from "./manifest-store.ts";
 import { createNameLock } from "./name-lock.ts";
 import { page } from "./pages.ts";
 import { checkName } from "./registration.ts";
@@ -29,6 +28,8 @@ const pageSizeDefault = 1000;
 const changesWaitMs = 20_000;
 /** Changes of one name that may wait for their turn. */
 const waitingPerNameMax = 256;
+/** How long what concerns all datasets waits for storage to say what became of a write, in milliseconds. */
+const findOutWaitMs = 1000;
 /** How long the start waits for storage before it goes on trying in the background, in milliseconds. */
 const startWaitMs = 5000;
 /** Damaged datasets that readiness names; more are counted. */
@@ -55,13 +56,13 @@ export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promis
     etag: registry.etag,
   });
   const lock = createNameLock(waitingPerNameMax);
-  const commit = createCommit({ store, registry, lock, log, announce: changes.announce });
+  const committing = createCommit({ store, registry, lock, log, announce: changes.announce });
   const concurrency = config.catalogd.rehydrate_concurrency;
   const adopted = (name: string) => deps.adopted(`catalogd/${name}`) || deps.adopted("catalogd/*");
   const rehydration = startRehydration({
     ...{ store, registry, marks, adopted, concurrency, clock, log, newId: deps.newId },
   });
-  const writing = createWriting(commit);
+  const writing = createWriting(committing.commit);
   gauges(metrics, { registry, changes, rehydration });
 
   const over = new AbortController();
@@ -71,8 +72,8 @@ export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promis
   return {
     raw: {},
     verbs: gated(rehydration, {
-      ...writeVerbs(deps, { registry, commit: writing.commit, store }),
-      ...readVerbs(registry, changes, store),
+      ...writeVerbs(deps, { ...committing, registry, commit: writing.commit }),
+      ...readVerbs(deps, { ...committing, registry, changes }),
     }),
     notReady: () => {
       const pending = rehydration.pending();
@@ -113,10 +114,16 @@ const kept = (deps: InspectionDeps & { directory: string }, rehydration: Rehydra
 type Read = Exclude<keyof VerbsOf<Catalogd>, Write>;
 
 function readVerbs(
-  registry: Registry,
-  changes: Changes,
-  store: ManifestStore,
+  { clock }: Pick<Deps, "clock">,
+  { registry, changes, findOut, made }: { registry: Registry; changes: Changes } & Omit<Committing, "commit">,
 ): Pick<VerbsOf<Catalogd>, Read> {
+  /** What concerns all datasets is told without those that storage says nothing of. */
+  const foundOut = async ({ requestId }: CallContext) => {
+    const over = new AbortController();
+    const finding = findOut(undefined, requestId).catch(() => undefined);
+    await Promise.race([finding, clock.sleep(findOutWaitMs, over.signal)]);
+    over.abort();
+  };
   const unreadable = () => {
     const damaged = registry.damaged().map(({ name, reason, closed }) => {
       const type = closed ? ("memory_full" as const) : ("corrupt" as const);
@@ -125,17 +132,22 @@ function readVerbs(
     return damaged.length > 0 ? { unreadable: damaged } : {};
   };
   return {
-    manifest: async ({ name }) => registry.manifest(name),
-    admit: async ({ name }) => {
+    manifest: async ({ name }, { requestId }) => {
+      await findOut(name, requestId);
+      return registry.manifest(name);
+    },
+    admit: async ({ name }, { requestId }) => {
       checkName(name);
+      await findOut(name, requestId);
       registry.refuseCaseClash(name);
       return { next_version: (registry.head(name)?.version ?? 0) + 1 };
     },
-    made: async ({ name, operation_id }) => {
-      const made = await madeBy(store, name, operation_id);
-      return isLive(made) ? { manifest: made } : {};
+    made: async ({ name, operation_id }, { requestId }) => {
+      const version = await made(name, operation_id, requestId);
+      return isLive(version) ? { manifest: version } : {};
     },
-    list: async ({ page_size = pageSizeDefault, page_token }) => {
+    list: async ({ page_size = pageSizeDefault, page_token }, context) => {
+      await foundOut(context);
       const { items, next } = page(registry.manifests(), { token: page_token, size: page_size });
       return {
         datasets: items.map(summary),
@@ -148,7 +160,8 @@ function readVerbs(
       if (since !== undefined) await changes.wait(since, wait_ms, signal);
       return { catalog_etag: registry.etag() };
     },
-    snapshot: async ({ known }) => {
+    snapshot: async ({ known }, context) => {
+      await foundOut(context);
       const catalog_etag = registry.etag();
       if (known === catalog_etag) return { catalog_etag };
       const news = known === undefined ? undefined : registry.since(known);

@@ -1,6 +1,7 @@
 /** Versions of several names by one write: the manifest of the first holds the others whole, and theirs follow. */
 import { describe, type Log } from "../../runtime/log.ts";
 import { fold } from "../../runtime/sql-name.ts";
+import { isNothingDone } from "../../runtime/unanswered.ts";
 import type { ManifestStore } from "./manifest-store.ts";
 import type { Registry } from "./registry.ts";
 import type { Version } from "./version.ts";
@@ -10,6 +11,8 @@ export interface Together {
   write: (versions: readonly [Version, ...Version[]], requestId: string) => Promise<boolean>;
   /** Writes what earlier writes to these names have left to be written. Rejects as storage does. */
   settle: (folded: ReadonlySet<string>, requestId: string) => Promise<void>;
+  /** Finds out what became of writes that were cut off, and shows it. Rejects as storage does. */
+  findOut: (concerns: (folded: string) => boolean, requestId: string) => Promise<void>;
   /** Writes a version that is committed already; its number may be taken by itself alone. */
   follow: (version: Version, requestId: string) => Promise<void>;
 }
@@ -20,6 +23,8 @@ interface Owed {
   also: readonly Version[];
   /** False when it is not known whether the carrier was written. */
   landed: boolean;
+  /** Under way: whoever needs its outcome shares it. */
+  settling?: Promise<void> | undefined;
 }
 
 export function createTogether(deps: {
@@ -47,7 +52,7 @@ export function createTogether(deps: {
       if ((registry.head(version.name, true)?.version ?? 0) < version.version) registry.put(version);
     announce();
   };
-  const settle = async (debt: Owed, requestId: string) => {
+  const payOff = async (debt: Owed, requestId: string) => {
     const { carrier, also } = debt;
     if (!debt.landed) {
       const there = ((await store.latest(carrier.name)).get(carrier.name) ?? 0) >= carrier.version;
@@ -57,20 +62,28 @@ export function createTogether(deps: {
     if (debt.landed) for (const version of also) await follow(version, requestId);
     owed.delete(debt);
   };
-  const settleFor = async (names: ReadonlySet<string>, requestId: string) => {
-    for (const debt of owed)
-      if ([debt.carrier, ...debt.also].some(({ name }) => names.has(fold(name))))
-        await settle(debt, requestId);
+  const settle = (debt: Owed, requestId: string): Promise<void> => {
+    debt.settling ??= payOff(debt, requestId).finally(() => {
+      debt.settling = undefined;
+    });
+    return debt.settling;
   };
+  const settleOf = async (isMeant: (debt: Owed) => boolean, requestId: string) => {
+    for (const debt of owed) if (isMeant(debt)) await settle(debt, requestId);
+  };
+  const namesOf = ({ carrier, also }: Owed) => [carrier, ...also].map(({ name }) => fold(name));
   const write: Together["write"] = async ([carrier, ...also], requestId) => {
-    const debt = { carrier, also, landed: false };
-    if (also.length > 0) owed.add(debt);
-    const landed = await store.append(carrier, requestId, also);
-    debt.landed = landed;
-    if (!landed) owed.delete(debt);
-    if (!landed) return false;
+    const debt: Owed = { carrier, also, landed: false };
+    try {
+      debt.landed = await store.append(carrier, requestId, also);
+    } catch (cause) {
+      if (!isNothingDone(cause)) owed.add(debt);
+      throw cause;
+    }
+    if (!debt.landed) return false;
     show([carrier, ...also]);
     if (also.length === 0) return true;
+    owed.add(debt);
     await settle(debt, requestId).catch((cause) =>
       log.warn("a committed version is written at the next change, or at the start", {
         dataset: carrier.name,
@@ -79,5 +92,12 @@ export function createTogether(deps: {
     );
     return true;
   };
-  return { write, settle: settleFor, follow };
+  return {
+    write,
+    follow,
+    settle: (names, requestId) =>
+      settleOf((debt) => namesOf(debt).some((name) => names.has(name)), requestId),
+    findOut: (concerns, requestId) =>
+      settleOf((debt) => !debt.landed && namesOf(debt).some(concerns), requestId),
+  };
 }

@@ -4,10 +4,8 @@ import { fail, ServiceError } from "../../runtime/errors.ts";
 import type { Deps } from "../../runtime/service.ts";
 import { twiceNamed } from "../../runtime/sql-name.ts";
 import type { Storaged } from "../storaged/contract.ts";
-import type { Change, Commit, Committed } from "./commit.ts";
+import type { Change, Commit, Committed, Committing } from "./commit.ts";
 import type { Catalogd } from "./contract.ts";
-import { madeBy } from "./made-by.ts";
-import type { ManifestStore } from "./manifest-store.ts";
 import { checkObjects } from "./object-check.ts";
 import { planDrop, planRegistration } from "./plan.ts";
 import { checkRegistration, type Registration } from "./registration.ts";
@@ -18,7 +16,7 @@ export type Write = "register" | "commit" | "drop";
 
 export function writeVerbs(
   { clock, metrics, newId, peers }: Deps<{ storaged: Storaged }>,
-  { registry, commit, store }: { registry: Registry; commit: Commit; store: ManifestStore },
+  { registry, commit, made }: { registry: Registry } & Pick<Committing, "commit" | "made">,
 ): Pick<VerbsOf<Catalogd>, Write> {
   const registers = metrics.counter("catalogd_registers_total", "Registrations by what they made.");
   const drops = metrics.counter("catalogd_drops_total", "Datasets dropped.");
@@ -62,9 +60,9 @@ export function writeVerbs(
 
   return {
     register: async (registration, context) => {
-      const { operation } = context;
-      const made = operation?.again ? await madeBy(store, registration.name, operation.id) : undefined;
-      if (isLive(made)) return made;
+      const { operation, requestId } = context;
+      const before = operation?.again ? await made(registration.name, operation.id, requestId) : undefined;
+      if (isLive(before)) return before;
       const [manifest] = await registerAll([registration], context, operation?.id);
       return manifest as Manifest;
     },
@@ -76,8 +74,8 @@ export function writeVerbs(
       return { manifests: await registerAll(registrations, context, operationId) };
     },
     drop: async ({ name }, context) => {
-      const { operation } = context;
-      if (operation?.again && (await madeBy(store, name, operation.id))) return { name, dropped: true };
+      const { operation, requestId } = context;
+      if (operation?.again && (await made(name, operation.id, requestId))) return { name, dropped: true };
       const plan: Change["plan"] = (head) =>
         planDrop(head, name, { now: clock.now(), operationId: operation?.id });
       await commit({ changes: [{ name, drops: true, plan }] }, context);

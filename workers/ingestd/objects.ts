@@ -26,6 +26,8 @@ export interface Draft {
   commit: (key: string) => Promise<Committed>;
   /** Gives up what was not committed. */
   discard: () => Promise<void>;
+  /** Whether its place is gone before it was stored: a storaged that starts keeps none of those before. */
+  isLost: () => Promise<boolean>;
 }
 
 export interface ObjectsOptions {
@@ -57,11 +59,17 @@ export async function openDraft({ storaged, directory, newId, requestId }: Objec
   };
   if (staged !== undefined && (await isVisible(staged))) {
     const options = { requestId, timeoutMs: storeTimeoutMs };
+    const { seal, commit } = storaged.verbs;
+    let isTaken = false;
     return draftOf({
       path: staged,
-      hashed: async () => (await storaged.verbs.seal({ token }, options)).sha256,
-      store: (key) => once(key, () => storaged.verbs.commit({ token, key, if_none_match: "*" }, options)),
+      hashed: async () => (await seal({ token }, options).catch(unlessLost)).sha256,
+      store: (key) => {
+        isTaken = true;
+        return once(key, () => commit({ token, key, if_none_match: "*" }, options).catch(unlessLost));
+      },
       discard: discardStage,
+      isLost: async () => !isTaken && !(await isVisible(staged)),
     });
   }
   await discardStage();
@@ -71,6 +79,7 @@ export async function openDraft({ storaged, directory, newId, requestId }: Objec
     hashed: () => hashOf(path),
     store: (key) => once(key, () => send(storaged, key, path)),
     discard: () => rm(path, { force: true }),
+    isLost: async () => false,
   });
 }
 
@@ -95,13 +104,26 @@ async function isVisible(path: string): Promise<boolean> {
   }
 }
 
-interface DraftParts extends Pick<Draft, "path" | "discard"> {
+/** What was written is gone with its place: nothing of it can have been registered. */
+export const lost = (cause: unknown): ServiceError =>
+  fail("unavailable", "storage was started anew meanwhile: nothing was registered", {
+    retryAfterSeconds: 1,
+    cause,
+  });
+
+/** The one thing that storaged does not find then is the token. */
+function unlessLost(error: unknown): never {
+  if (error instanceof ServiceError && error.type === "not_found") throw lost(error);
+  throw error;
+}
+
+interface DraftParts extends Pick<Draft, "path" | "discard" | "isLost"> {
   hashed: () => Promise<string>;
   store: (key: string) => Promise<Committed>;
 }
 
 /** A file is hashed once, and not taken away meanwhile. */
-function draftOf({ path, hashed, store, discard }: DraftParts): Draft {
+function draftOf({ path, hashed, store, discard, isLost }: DraftParts): Draft {
   let sealed: Promise<string> | undefined;
   const seal = () => {
     sealed ??= hashed();
@@ -109,6 +131,7 @@ function draftOf({ path, hashed, store, discard }: DraftParts): Draft {
   };
   return {
     path,
+    isLost,
     seal,
     commit: async (key) => {
       await seal();

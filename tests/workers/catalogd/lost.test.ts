@@ -225,7 +225,7 @@ describe("no false alarm", () => {
     await restart(() => {
       for (const name of readdirSync(directory.path))
         if (name !== "buckets") rmSync(join(directory.path, name), { recursive: true });
-    });
+    }, ["primary"]);
     expect(existsSync(fileOf(1))).toBe(true);
     expect([reasons(), (await catalog.verbs.manifest({ name: "a" })).version]).toEqual([[], 1]);
   });

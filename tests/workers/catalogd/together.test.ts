@@ -19,7 +19,7 @@ const start = () =>
         const hit = breaks !== undefined && asked[0].key.startsWith(breaks.key);
         if (hit && breaks?.when === "before") throw fail("unavailable", "broken before");
         const written = await verbs.write(...asked);
-        if (hit) throw fail("unavailable", "broken after");
+        if (hit) throw fail("outcome_unknown", "broken after");
         return written;
       },
     }),
@@ -152,7 +152,7 @@ describe("when storage fails after the first write", () => {
   test("with the first written and not answered: the next change of the second name finds both", async () => {
     await both("one");
     breaks = { key: rowsFolder, when: "after" };
-    await expect(both("two")).rejects.toMatchObject({ type: "unavailable" });
+    await expect(both("two")).rejects.toMatchObject({ type: "outcome_unknown" });
     breaks = undefined;
     expect((await catalog.verbs.register(registration("rejects"))).version).toBe(3);
     expect(await heads()).toEqual({ rows: "2 two", rejects: "3 client" });
@@ -173,7 +173,7 @@ describe("when storage fails after the first write", () => {
   test("with the first written at the very end: the start makes both", async () => {
     await both("one");
     breaks = { key: rowsFolder, when: "after" };
-    await expect(both("two")).rejects.toMatchObject({ type: "unavailable" });
+    await expect(both("two")).rejects.toMatchObject({ type: "outcome_unknown" });
     await restart();
     expect(await heads()).toEqual({ rows: "2 two", rejects: "2 two" });
   });

@@ -4,7 +4,7 @@ import { createEarly, type Early } from "../early.ts";
 import type { Session } from "../engine.ts";
 import type { Stored } from "../format.ts";
 import { load } from "../load.ts";
-import { type Draft, openDraft } from "../objects.ts";
+import { type Draft, lost, openDraft } from "../objects.ts";
 import type { NewTarget } from "../run.ts";
 import {
   type Arrival,
@@ -75,6 +75,10 @@ export function openPublication(task: Task, parts: IngestParts): Publication {
       const session = await engines.open(job.signal, { measured: true });
       try {
         return await finish(session, stored, { task, parts, arrival, before, newTarget, writers, early });
+      } catch (error) {
+        // Whatever DuckDB makes of a folder that is gone, the file is not to blame.
+        const areLost = await Promise.all(drafts.map((draft) => draft.isLost()));
+        throw areLost.includes(true) && !job.hasCommitted() ? lost(error) : error;
       } finally {
         session.close();
       }
