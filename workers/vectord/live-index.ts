@@ -115,7 +115,7 @@ async function readLive(
   const rows = createRows(blocks);
   const apply = (batch: Batch) => {
     const applied = rows.apply(batch);
-    deps.idempotency.found(batch.operation, () => ({ ...applied, count: rows.live() }));
+    deps.idempotency.found(batch.operation, () => applied);
     // Texts of segments may take more than their bytes let expect.
     const more = bytesOfRows(config, rows) - room.bytes();
     if (more <= 0) return;
@@ -197,9 +197,9 @@ function assemble(deps: LiveDeps, { config, journal, problems }: Parts, first: G
       checkItems(items, config, settings);
       const what = `for ${items.ids.length} more items index '${config.name}'`;
       const write = () => writer.write(upsertsOf(items, operation));
-      const { added, replaced } = await budget.during(bytesOfItems(config, items), what, write);
+      const { added, replaced, count } = await budget.during(bytesOfItems(config, items), what, write);
       upkeep.check();
-      return { added, replaced, count: current.rows.live() };
+      return { added, replaced, count };
     },
     remove: async (which, signal, operation) => {
       const applied =
@@ -209,8 +209,8 @@ function assemble(deps: LiveDeps, { config, journal, problems }: Parts, first: G
               someDeletes(await idsOf(current, which.filter, signal), operation),
             );
       upkeep.check();
-      const { deleted, missing } = applied ?? { deleted: 0, missing: 0 };
-      return { deleted, missing, count: current.rows.live() };
+      const { deleted, missing, count } = applied ?? { deleted: 0, missing: 0, count: current.rows.live() };
+      return { deleted, missing, count };
     },
     search: (query) => {
       const generation = current;

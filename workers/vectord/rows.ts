@@ -22,6 +22,8 @@ export interface Applied {
   deleted: number;
   /** Ids to delete that were not there. */
   missing: number;
+  /** Alive right after the batch, whatever was applied since. */
+  count: number;
 }
 
 export interface Rows {
@@ -103,7 +105,8 @@ export function createRows(blocks: VectorBlocks, from: Sequences = createSequenc
       const deleted = deletes.filter(remove).length;
       const replaced = append(upserts, given);
       const { length } = upserts.ids;
-      return { added: length - replaced, replaced, deleted, missing: deletes.length - deleted };
+      const missing = deletes.length - deleted;
+      return { added: length - replaced, replaced, deleted, missing, count: rowOf.size };
     },
     view: () => ({ total: ids.length, live: rowOf.size, alive: alive.freeze() }),
     find: (id) => rowOf.get(id),

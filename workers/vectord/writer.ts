@@ -28,7 +28,7 @@ export function createWriter(
   let closed = false;
 
   const append = async (batch: Batch): Promise<Applied> => {
-    let applied: Applied = { added: 0, replaced: 0, deleted: 0, missing: 0 };
+    let applied: Applied | undefined;
     const durable = journal.append(batch, () => {
       applied = apply(batch);
     });
@@ -38,6 +38,7 @@ export function createWriter(
     } finally {
       open.delete(durable);
     }
+    if (!applied) throw new Error("a batch is durable, and was not applied");
     return applied;
   };
   const refuseWhenClosed = () => {

@@ -1,5 +1,5 @@
 /** Where the bytes come from: in place, from the cache, from S3; and what is damaged or gone. */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import {
   existsSync,
   mkdtempSync,
@@ -298,8 +298,11 @@ describe.each(await testS3Servers())("objects in S3 on $name", (server) => {
   let proxy: FaultyProxy;
   let options: StackOptions;
   beforeAll(async () => {
-    const bucket = await server.newBucket();
     proxy = await startFaultyProxy(server.endpoint);
+  });
+  // A store's bucket is refused to another store.
+  beforeEach(async () => {
+    const bucket = await server.newBucket();
     options = {
       buckets: { primary: { kind: "s3", bucket, endpoint: proxy.endpoint, path_style: true } },
       secrets: { s3: () => server.keys, provider: () => undefined },

@@ -36,12 +36,19 @@ const items = (rows: Rows) =>
 
 test("a batch deletes first, then adds; what is replaced leaves a dead row", () => {
   const rows = newRows();
-  expect(rows.apply(batch([], ["a", "b"]))).toEqual({ added: 2, replaced: 0, deleted: 0, missing: 0 });
+  expect(rows.apply(batch([], ["a", "b"]))).toEqual({
+    added: 2,
+    replaced: 0,
+    deleted: 0,
+    missing: 0,
+    count: 2,
+  });
   expect(rows.apply(batch(["a", "x"], ["a", "b", "c"]))).toEqual({
     added: 2,
     replaced: 1,
     deleted: 1,
     missing: 1,
+    count: 3,
   });
   expect([rows.live(), rows.total()]).toEqual([3, 5]);
   expect([rows.find("a"), rows.find("b"), rows.find("x")]).toEqual([2, 3, undefined]);

@@ -445,6 +445,17 @@ describe("restart and compaction", () => {
   });
 });
 
+test("writes that become durable together count what is there right after each: a replay counts the same", async () => {
+  const stack = await startVectordStack();
+  await stack.post("/index", { name: "c", dimension: 2 });
+  const adds = Array.from({ length: 8 }, (_, at) =>
+    stack.post("/index/c/add", { items: [{ id: `${at}`, vector: [1, at] }] }),
+  );
+  const counts = (await Promise.all(adds)).map(({ body }) => body.count);
+  expect(counts.sort((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+  await stack.stop();
+});
+
 describe("limits", () => {
   test("more writes than may wait: 429 with Retry-After, and nothing of them is done", async () => {
     const stack = await startVectordStack({ settings: { max_waiting: 2 } });
