@@ -8,7 +8,7 @@ import { storageError } from "./files.ts";
 import { describe, type Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import { openAiError } from "./openai-error.ts";
-import { watchBody } from "./request-body.ts";
+import { type Arrivals, bodyFailure, giveUpSilent, watchBody } from "./request-body.ts";
 import { wholeOf } from "./whole.ts";
 
 export interface GuardDeps {
@@ -41,17 +41,20 @@ export type Handler = (request: Request, context: RawContext) => Promise<Respons
 /** The form of a route's errors; of no route in particular, what the request leads to decides. */
 type FormOf = ErrorForm | ((request: Request) => ErrorForm | undefined);
 
-/** What stands before every handler: request id, limit, gate; and behind it: error form, metrics. */
+/**
+ * What stands before every handler: request id, limit, gate; and behind it: error form, metrics. While the service
+ * stops, `giveUpSilent` is to be called now and then.
+ */
 export function createGuard(deps: GuardDeps) {
   const requests = deps.metrics.counter("http_requests_total", "Requests by route, method and status.");
   const seconds = deps.metrics.histogram("http_request_duration_seconds", "Time until the answer began.");
   // A request that waits for its caller's bytes is not served meanwhile: however many wait, they shut nobody out.
   let open = 0;
-  let awaited = 0;
-  deps.metrics.gauge("http_requests_open", "Requests being answered.", () => open - awaited);
-  deps.metrics.gauge("http_requests_awaited", "Requests whose body is awaited.", () => awaited);
+  const waits: Arrivals["waits"] = new Set();
+  deps.metrics.gauge("http_requests_open", "Requests being answered.", () => open - waits.size);
+  deps.metrics.gauge("http_requests_awaited", "Requests whose body is awaited.", () => waits.size);
   const admit = () => {
-    if (open - awaited > deps.maxConnections)
+    if (open - waits.size > deps.maxConnections)
       throw fail("overloaded", "too many requests at once", { retryAfterSeconds: 1 });
   };
   const { clock, bodyTimeoutMs } = deps;
@@ -59,23 +62,19 @@ export function createGuard(deps: GuardDeps) {
     clock,
     silenceMs: bodyTimeoutMs,
     admit,
-    wait: () => {
-      awaited += 1;
-    },
-    resume: () => {
-      awaited -= 1;
-    },
+    waits,
   };
   /** Between services the one that the caller reached has the deadline. */
   const inside = { ...arrivals, silenceMs: undefined };
   const addresses = createAddressCount(deps.perAddress);
 
-  return (
-    pattern: string,
-    handler: Handler,
-    { open: isOpen = false, unlimited = false, unheld = unlimited }: Excused,
-    form?: FormOf,
-  ) =>
+  const guarded =
+    (
+      pattern: string,
+      handler: Handler,
+      { open: isOpen = false, unlimited = false, unheld = unlimited }: Excused,
+      form?: FormOf,
+    ) =>
     async (request: Request, from: Caller): Promise<Response> => {
       const started = deps.clock.elapsed();
       const requestId = requestIdOf(request.headers, deps.newId);
@@ -99,12 +98,14 @@ export function createGuard(deps: GuardDeps) {
       const held = unheld || from === sameProcess ? undefined : deps.answers?.held();
       if (held) await held;
       // What the caller still sends of the body that was given up is no next request.
-      if (response.status === 408 && from !== sameProcess) response.headers.set("connection", "close");
+      const isGivenUp = response.status === 408 || bodyFailure(request) !== undefined;
+      if (isGivenUp && from !== sameProcess) response.headers.set("connection", "close");
       response.headers.set("x-request-id", requestId);
       requests.add(1, { route: pattern, method: request.method, status: String(response.status) });
       seconds.observe((deps.clock.elapsed() - started) / 1000, { route: pattern });
       return response;
     };
+  return { guarded, giveUpSilent: () => giveUpSilent(arrivals) };
 }
 
 const isWithoutBody = (request: Request): boolean =>

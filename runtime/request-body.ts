@@ -10,12 +10,17 @@ export interface Arrivals {
   clock: Pick<Clock, "elapsed" | "after">;
   /** Longest wait for a first byte and between two, or for a short body whole; undefined: no end. */
   silenceMs: number | undefined;
-  /** A request begins to wait for its caller. */
-  wait: () => void;
-  /** It has what it waited for. */
-  resume: () => void;
+  /** The waits that go on. */
+  waits: Set<Wait>;
   /** Throws `overloaded` where what has arrived cannot be served now. */
   admit: () => void;
+}
+
+/** One wait for a caller. */
+interface Wait {
+  /** On the monotonic clock. */
+  since: number;
+  giveUp: (failure: ServiceError) => void;
 }
 
 interface Arrival extends Arrivals {
@@ -32,6 +37,20 @@ export const watchBody = (request: Request, rules: Arrivals): void =>
 
 /** Why the body was given up, when it was. */
 export const bodyFailure = (request: Request): ServiceError | undefined => arrivals.get(request)?.failure;
+
+/** How long callers may be silent while the service stops, in milliseconds. */
+const stoppingSilenceMs = 1000;
+
+/** Gives up the waits for callers that are silent while the service stops: they must not hold it. */
+export function giveUpSilent({ waits, clock }: Pick<Arrivals, "waits" | "clock">): void {
+  for (const { since, giveUp } of waits)
+    if (clock.elapsed() - since >= stoppingSilenceMs)
+      giveUp(
+        fail("unavailable", "the service stops and does not wait for the rest of the body; send it again", {
+          retryAfterSeconds: 1,
+        }),
+      );
+}
 
 /** Bodies announced as this short are read whole: reading a stream costs more than the wait. */
 const shortBytesMax = 64 * 1024;
@@ -133,21 +152,23 @@ async function within<T>(
   expected: () => string,
 ): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>();
-  const { clock } = arrival;
-  const expire = () => {
-    arrival.failure = fail("timeout", `${expected()}; the request was given up, send it again`);
-    reject(arrival.failure);
+  const { clock, waits } = arrival;
+  const giveUp = (failure: ServiceError) => {
+    arrival.failure = failure;
+    reject(failure);
   };
+  const expire = () => giveUp(fail("timeout", `${expected()}; the request was given up, send it again`));
   let stop = () => {};
   const look = () => {
     stop = clock.after(lastLookMs, expire);
   };
   if (ms !== undefined) stop = clock.after(Math.max(0, ms), look);
-  arrival.wait();
+  const wait = { since: clock.elapsed(), giveUp };
+  waits.add(wait);
   try {
     return await Promise.race([sent, promise]);
   } finally {
-    arrival.resume();
+    waits.delete(wait);
     stop();
   }
 }

@@ -3,6 +3,7 @@ import { Elysia } from "elysia";
 import { encodeAnswer } from "./answer-encoding.ts";
 import type { Caller } from "./auth.ts";
 import { readJsonObject } from "./body.ts";
+import type { Clock } from "./clock.ts";
 import {
   type Contract,
   type ErrorForm,
@@ -20,7 +21,7 @@ import { isAsSent, refuseChanged, routesOfPaths } from "./path-as-sent.ts";
 import { isMatch, matchPath, pathOf, searchOf } from "./route.ts";
 import type { Invoke } from "./rpc.ts";
 import { callOf, rpcHandler } from "./rpc-handler.ts";
-import { idleSeconds, silentFor } from "./silence.ts";
+import { idleSeconds, silentFor, stopServing } from "./silence.ts";
 import { check, fromQuery, inputSchema } from "./validate.ts";
 
 export interface FaceDeps extends GuardDeps {
@@ -57,14 +58,17 @@ export interface Face {
 
 export interface Listening {
   port: number;
-  /** Stops taking connections and waits until those open are done, at most `ms`; then cuts them. */
+  /**
+   * Stops taking connections and waits until what callers asked for is answered, at most `ms`; then cuts them. Silent
+   * callers are not waited for.
+   */
   close: (ms: number) => Promise<void>;
 }
 
 export function createFace(deps: FaceDeps): Face {
   const app = new Elysia();
   const routes: Route[] = [];
-  const guarded = createGuard(deps);
+  const { guarded, giveUpSilent } = createGuard(deps);
   const idle = idleSeconds(deps.headTimeoutMs);
 
   // One Elysia route a path, for all methods: it answers HEAD by a GET route otherwise, and loses the Content-Length.
@@ -138,7 +142,7 @@ export function createFace(deps: FaceDeps): Face {
     },
     rpc: (invoke) => add("POST", "/rpc/:verb", rpcHandler(invoke), { unheld: true }),
     fetch: (request, from = () => undefined) => serveOf(request)(request, from),
-    listen: (host, port) => listen({ app, changed, unclear, idle }, host, port),
+    listen: (host, port) => listen({ ...deps, app, changed, unclear, idle, giveUpSilent }, host, port),
   };
 }
 
@@ -160,9 +164,15 @@ interface Doors {
   unclear: Serve;
   /** Longest silence of a connection, in seconds. */
   idle: number;
+  giveUpSilent: () => void;
+  clock: Pick<Clock, "elapsed">;
 }
 
-function listen({ app, changed, unclear, idle }: Doors, hostname: string, port: number): Listening {
+function listen(
+  { app, changed, unclear, idle, giveUpSilent, clock }: Doors,
+  hostname: string,
+  port: number,
+): Listening {
   const from =
     (server: BunServer, request: Request): (() => string | undefined) =>
     () =>
@@ -184,13 +194,7 @@ function listen({ app, changed, unclear, idle }: Doors, hostname: string, port: 
   if (!server.port) throw new Error(`cannot listen on ${hostname}:${port}`);
   return {
     port: server.port,
-    close: async (ms) => {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      const timer = setTimeout(resolve, ms);
-      await Promise.race([server.stop(false), promise]);
-      clearTimeout(timer);
-      await server.stop(true);
-    },
+    close: (ms) => stopServing(server, ms, { giveUpSilent, clock }),
   };
 }
 

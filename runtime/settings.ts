@@ -43,7 +43,7 @@ export const settings = {
     stop_timeout_ms: integer(
       10 * second,
       [100, 10 * minute],
-      "how long a service may take to drain, in milliseconds",
+      "how long what runs may take to end before it is cut off, in all services together, in milliseconds",
     ),
     heartbeat_ms: integer(
       1 * second,

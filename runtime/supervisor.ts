@@ -6,6 +6,7 @@ import type { Live } from "./reload.ts";
 import { nextRestart } from "./restart.ts";
 import type { ServiceState, ServiceStatus } from "./service.ts";
 import type { Config, ServiceSection } from "./settings.ts";
+import { type StopLimits, stopLimits } from "./stop-limits.ts";
 import { createThreads, type ThreadsOptions } from "./threads.ts";
 import { startOrder, type Topology } from "./topology.ts";
 import type { Ended, Unit } from "./unit.ts";
@@ -96,8 +97,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
 
   const stop = async () => {
     stopping = true;
-    for (const level of startOrder(nodes).reverse())
-      await Promise.all(level.map((name) => stopSlot(slots.get(name), config)));
+    await stopLevels(startOrder(nodes).reverse(), slots, stopLimits(clock, config.supervisor));
     await threads.end();
   };
 
@@ -113,7 +113,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     config = { ...config, ...live };
     return tellAll(slots.values(), live);
   };
-  return { status, asked: adopted.asked, reload, stop, kill: (name) => void slots.get(name)?.unit?.stop(0) };
+  return { status, asked: adopted.asked, reload, stop, kill: (name) => void slots.get(name)?.unit?.kill() };
 }
 
 /** What is accepted at the first start of each service, and what was asked for then. */
@@ -173,10 +173,18 @@ async function startAll(
   return (await Promise.all(starts.values())).find(isFatal);
 }
 
-async function stopSlot(slot: Slot | undefined, { supervisor }: Config): Promise<void> {
+async function stopLevels(
+  levels: readonly (readonly ServiceSection[])[],
+  slots: ReadonlyMap<ServiceSection, Slot>,
+  limits: () => StopLimits,
+): Promise<void> {
+  for (const level of levels) await Promise.all(level.map((name) => stopSlot(slots.get(name), limits())));
+}
+
+async function stopSlot(slot: Slot | undefined, limits: StopLimits): Promise<void> {
   if (!slot?.unit) return;
   slot.state = "stopping";
-  await slot.unit.stop(supervisor.stop_timeout_ms);
+  await slot.unit.stop(limits);
   slot.state = "stopped";
 }
 

@@ -55,7 +55,7 @@ export function createThreads(
       return unit;
     },
     end: async () => {
-      await Promise.all([...units].map((unit) => unit.stop(0)));
+      await Promise.all([...units].map((unit) => unit.kill()));
       cancel();
     },
   };

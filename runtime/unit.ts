@@ -4,6 +4,7 @@ import { Worker } from "node:worker_threads";
 import type { FromWorker, Init, ToWorker } from "./protocol.ts";
 import type { Live } from "./reload.ts";
 import type { Config } from "./settings.ts";
+import type { StopLimits } from "./stop-limits.ts";
 import type { ReadThread } from "./thread-time.ts";
 import { createWatchdog, type Health } from "./watchdog.ts";
 
@@ -38,7 +39,9 @@ export interface Unit {
   /** Gives it what changed in the configuration; resolves when that holds, or when it ended before. */
   reload: (live: Live) => Promise<void>;
   /** Drains and ends it; resolves when it is gone, or did not close in its time and cannot be ended. */
-  stop: (drainMs: number) => Promise<void>;
+  stop: (limits: StopLimits) => Promise<void>;
+  /** Ends it without draining. */
+  kill: () => Promise<void>;
 }
 
 /** What Bun's Worker takes beyond Node's. */
@@ -89,6 +92,12 @@ export function startUnit(options: UnitOptions): Unit {
     void thread.terminate();
   });
 
+  const stop = ({ drainMs, closeMs }: StopLimits): Promise<void> => {
+    cause ??= { message: "stopped" };
+    send({ type: "stop", drainMs });
+    const closed = pulse.close(drainMs + closeMs, "stopped");
+    return Promise.race([closed, ended.promise]).then(() => {});
+  };
   return {
     begin: (init) => {
       pulse.begin();
@@ -104,12 +113,8 @@ export function startUnit(options: UnitOptions): Unit {
       send({ type: "ping" });
     },
     reload: reloads.ask,
-    stop: (drainMs) => {
-      cause ??= { message: "stopped" };
-      send({ type: "stop", drainMs });
-      const closed = pulse.close(drainMs + settings.stop_timeout_ms, "stopped");
-      return Promise.race([closed, ended.promise]).then(() => {});
-    },
+    stop,
+    kill: () => stop({ drainMs: 0, closeMs: settings.stop_timeout_ms }),
   };
 }
 

@@ -17,8 +17,9 @@ export function wholeResponse(bytes: Uint8Array, init: ResponseInit): Response {
 }
 
 /** A value as a JSON answer. */
-export const jsonResponse = (value: unknown, headers: Record<string, string> = {}): Response =>
+export const jsonResponse = (value: unknown, headers: Record<string, string> = {}, status = 200): Response =>
   wholeResponse(encoder.encode(JSON.stringify(value)), {
+    status,
     headers: { "content-type": "application/json;charset=utf-8", ...headers },
   });
 

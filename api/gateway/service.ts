@@ -16,6 +16,7 @@ import { pathOf } from "../../runtime/route.ts";
 import type { Invoke } from "../../runtime/rpc.ts";
 import type { Face, RawHandler } from "../../runtime/serve.ts";
 import type { Deps, ServiceStatus } from "../../runtime/service.ts";
+import { wholeResponse } from "../../runtime/whole.ts";
 import { catalogd } from "../../workers/catalogd/contract.ts";
 import { chatd } from "../../workers/chatd/contract.ts";
 import { embedd } from "../../workers/embedd/contract.ts";
@@ -149,26 +150,26 @@ export function mountServices(face: Face, { config, peers, idempotency }: Deps<M
     made ??= describeApi();
     return made;
   };
-  face.route(
-    "GET",
-    "/v1/openapi.json",
-    () => new Response(description().json, { headers: { "content-type": "application/json" } }),
+  face.route("GET", "/v1/openapi.json", () =>
+    wholeResponse(description().json, { headers: { "content-type": "application/json" } }),
   );
-  face.route(
-    "GET",
-    "/docs",
-    () => new Response(description().page, { headers: { "content-type": "text/html; charset=utf-8" } }),
+  face.route("GET", "/docs", () =>
+    wholeResponse(description().page, { headers: { "content-type": "text/html; charset=utf-8" } }),
   );
   face.route("GET", "/", () => new Response(null, { status: 302, headers: { location: "/docs" } }));
 }
 
-function describeApi(): { page: string; json: string } {
+function describeApi(): { page: Uint8Array; json: Uint8Array } {
   const document = openApi([
     gateway,
     { contract: durable, prefix: "/v1" },
     ...Object.values(mounted).map((contract) => ({ contract, prefix: "/v1" })),
   ]);
-  return { page: docsPage(document), json: JSON.stringify(document, null, 2) };
+  const encoder = new TextEncoder();
+  return {
+    page: encoder.encode(docsPage(document)),
+    json: encoder.encode(JSON.stringify(document, null, 2)),
+  };
 }
 
 /** Binds a request's Idempotency-Key to its endpoint: with another one, whoever serves it, it is a 409. */

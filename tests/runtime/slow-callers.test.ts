@@ -38,6 +38,7 @@ function door(limits: Partial<FaceDeps>) {
     "/upload",
     async (request) => new Response(await new Response(await begunBody(request)).text()),
   );
+  face.route("GET", "/stream", () => new Response(new Response("streamed").body));
   const hold = Promise.withResolvers<Response>();
   face.route("GET", "/held", () => hold.promise);
   const listening = face.listen("127.0.0.1", 0);
@@ -46,7 +47,13 @@ function door(limits: Partial<FaceDeps>) {
   const until = async (name: string, count: number) => {
     while (gauge(name) !== count) await new Promise((resolve) => setImmediate(resolve));
   };
-  return { url: `http://127.0.0.1:${listening.port}`, port: listening.port, until, hold };
+  return {
+    url: `http://127.0.0.1:${listening.port}`,
+    port: listening.port,
+    until,
+    hold,
+    close: listening.close,
+  };
 }
 
 /** Sends a text, and gives the socket and all that is answered before the connection ends. */
@@ -171,15 +178,50 @@ test("an address has its own limit, a proxy the addresses it speaks for", async 
   expect((await fetch(`${url}/echo`, json)).status).toBe(200);
 });
 
+test("a stop does not wait for silent callers, and tells those who began a body", async () => {
+  let now = 0;
+  const clock = { elapsed: () => now, after: () => () => {} };
+  const { port, until, hold, close } = door({ clock });
+  const silent = unfinished.map(([, text]) => send(port, text));
+  send(port, "GET /health HT");
+  const served = send(port, "GET /held HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  await until("http_requests_awaited", unfinished.length);
+  await until("http_requests_open", 1);
+  now += 1000;
+  const closed = close(1);
+  for (const { ended } of silent) {
+    const answer = await ended;
+    expect(answer).toStartWith("HTTP/1.1 503 ");
+    expect(answer).toContain("the service stops and does not wait for the rest of the body; send it again");
+  }
+  // What was asked for whole is waited for, as long as there is time.
+  hold.resolve(new Response("held"));
+  expect(await served.ended).toEndWith("held");
+  await closed;
+});
+
+test("a stop waits for bodies that arrive", async () => {
+  const clock = { elapsed: () => 0, after: () => () => {} };
+  const { port, until, close } = door({ clock });
+  const { socket, ended } = send(port, `${head("/upload", "Transfer-Encoding: chunked")}3\r\nabc\r\n`);
+  await until("http_requests_awaited", 1);
+  const closed = close(1);
+  socket.write("3\r\ndef\r\n0\r\n\r\n");
+  expect(await ended).toContain("abcdef");
+  await closed;
+});
+
 test("a connection without a whole head ends, also one that was answered before", async () => {
   const { port } = door({ headTimeoutMs: 1000 });
   const ended = [
     send(port, "GET /health HT"),
     send(port, "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\nGET /he"),
     send(port, `${head("/echo", "Content-Length: 13")}{"text":"hi"}`),
+    send(port, "GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n"),
   ];
-  const [first, second, third] = await Promise.all(ended.map((each) => each.ended));
+  const [first, second, third, fourth] = await Promise.all(ended.map((each) => each.ended));
   expect(first).toBe("");
   expect(second).toStartWith("HTTP/1.1 200 ");
   expect(third).toStartWith("HTTP/1.1 200 ");
+  expect(fourth).toMatch(/^HTTP\/1.1 200 .*streamed/s);
 });

@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { systemClock } from "../../runtime/clock.ts";
 import { createLog } from "../../runtime/log.ts";
 import type { ServiceStatus } from "../../runtime/service.ts";
+import { stopLimits } from "../../runtime/stop-limits.ts";
 import { type Supervisor, type SupervisorOptions, startSupervisor } from "../../runtime/supervisor.ts";
 import { readThread } from "../../runtime/thread-time.ts";
 import type { Topology } from "../../runtime/topology.ts";
@@ -281,6 +282,18 @@ test("an address that is taken stops the start with its reason", async () => {
     readThread,
   });
   expect(String(await second.catch((error) => error))).toMatch(/in use/i);
+});
+
+test("all levels of a stop share its time", () => {
+  let now = 50;
+  const limits = stopLimits({ elapsed: () => now }, { stop_timeout_ms: 1000, heartbeat_ms: 100 });
+  expect(limits()).toEqual({ drainMs: 1000, closeMs: 1000 });
+  now += 400;
+  expect(limits()).toEqual({ drainMs: 600, closeMs: 1000 });
+  now += 700;
+  expect(limits()).toEqual({ drainMs: 0, closeMs: 900 });
+  now += 5000;
+  expect(limits()).toEqual({ drainMs: 0, closeMs: 200 });
 });
 
 test("stops although a call is open", async () => {

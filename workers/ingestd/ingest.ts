@@ -5,6 +5,7 @@ import { fail, ServiceError } from "../../runtime/errors.ts";
 import { storageError } from "../../runtime/files.ts";
 import { describe } from "../../runtime/log.ts";
 import { createSlices } from "../../runtime/time-slices.ts";
+import { jsonResponse } from "../../runtime/whole.ts";
 import { csv } from "./csv.ts";
 import { createDeadline } from "./deadline.ts";
 import type { Format, Place, Stored } from "./format.ts";
@@ -72,7 +73,7 @@ export async function ingest(input: IngestInput, context: RawContext, parts: Ing
       parts,
     );
     job.done(answer);
-    return Response.json(answer, { headers: { "x-lakehouse-job-id": id } });
+    return jsonResponse(answer, { "x-lakehouse-job-id": id });
   } catch (error) {
     const told = toldOf(error, job);
     job.failed(told);

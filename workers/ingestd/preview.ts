@@ -5,6 +5,7 @@ import type { InputOf, RawContext } from "../../runtime/contract.ts";
 import { fail, type ServiceError } from "../../runtime/errors.ts";
 import { storageError } from "../../runtime/files.ts";
 import { createSlices } from "../../runtime/time-slices.ts";
+import { jsonResponse } from "../../runtime/whole.ts";
 import type { ingestd, Previewed } from "./contract.ts";
 import { asUtf8 } from "./csv.ts";
 import { type Layout, layoutOf } from "./csv-layout.ts";
@@ -66,7 +67,7 @@ export async function preview(
     deadline.begin(look.bytes);
     const session = await engines.open(signal);
     try {
-      return Response.json(await describeFile(session, look, place, input.rows ?? rowsDefault));
+      return jsonResponse(await describeFile(session, look, place, input.rows ?? rowsDefault));
     } finally {
       session.close();
     }

@@ -5,6 +5,7 @@ import type { RawContext } from "../../runtime/contract.ts";
 import { fail } from "../../runtime/errors.ts";
 import { bodyOf } from "../../runtime/request-body.ts";
 import type { Deps } from "../../runtime/service.ts";
+import { jsonResponse } from "../../runtime/whole.ts";
 import { unlessStalled } from "./body-stream.ts";
 import type { Bucket } from "./bucket.ts";
 import { putOnce } from "./keyed.ts";
@@ -59,7 +60,7 @@ export async function putObject(
   const { info, created } = idempotencyKey
     ? await putOnce({ idempotency, idempotencyKey, bucket, key, signal }, upload, conditions)
     : await upload.commit(conditions);
-  return Response.json(info, { status: created ? 201 : 200, headers: { etag: `"${info.etag}"` } });
+  return jsonResponse(info, { etag: `"${info.etag}"` }, created ? 201 : 200);
 }
 
 /** Longest media type that is kept; it comes back with every answer. */

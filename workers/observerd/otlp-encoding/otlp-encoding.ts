@@ -2,7 +2,7 @@
 import { readBytes } from "../../../runtime/body.ts";
 import { fail, ServiceError } from "../../../runtime/errors.ts";
 import { parseJsonWithTexts } from "../../../runtime/json.ts";
-import { jsonResponse } from "../../../runtime/whole.ts";
+import { jsonResponse, wholeResponse } from "../../../runtime/whole.ts";
 import { requests, type Signal } from "./messages.ts";
 import { decodeMessage, encodeAnswer, encodeStatus } from "./protobuf.ts";
 
@@ -39,7 +39,7 @@ export function otlpDoor(
     if (!isProtobuf(request)) return jsonAnswer(signal, await take(await readJson(request, bytesMax)));
     try {
       const { count, why } = await take(decodeMessage(await readBytes(request, bytesMax), requests[signal]));
-      return new Response(encodeAnswer(count, why), { headers: { "content-type": protobuf } });
+      return wholeResponse(encodeAnswer(count, why), { headers: { "content-type": protobuf } });
     } catch (cause) {
       if (cause instanceof ServiceError && cause.type !== "internal") return failed(cause);
       throw cause;
@@ -50,7 +50,7 @@ export function otlpDoor(
 /** gRPC's code for what an HTTP status says: 3 an argument that is wrong, 8 too much, 14 not now, 13 the rest. */
 function failed({ status, message, retryAfterSeconds }: ServiceError): Response {
   const code = status === 429 || status === 413 ? 8 : status < 500 ? 3 : status === 503 ? 14 : 13;
-  return new Response(encodeStatus(code, message), {
+  return wholeResponse(encodeStatus(code, message), {
     status,
     headers: {
       "content-type": protobuf,
