@@ -4,7 +4,9 @@
  */
 import { fail } from "../../runtime/errors.ts";
 import { type Layout, textColumn } from "./csv-layout.ts";
-import { isBlank, type Marks, marksOf, parseRow, problemOf, type Row, textOf } from "./csv-rows.ts";
+import { beginRow, type Input, type RowReading, readRow, type Stop } from "./csv-row-reader.ts";
+import { type Dialect, type Field, isBlank, marksOf, problemOf, type Row, textOf } from "./csv-rows.ts";
+import { csvField } from "./csv-text.ts";
 import type { Place, Table } from "./format.ts";
 import { readParts } from "./parts.ts";
 import { openPlacedText, type PlacedText } from "./placed-text.ts";
@@ -19,7 +21,7 @@ export async function exactTable(parts: readonly Part[], layout: Layout, place: 
   const reader: Reader = { layout, place, rejects, good, rows: 0, blankLines: 0, comments: 0, spans: [] };
   place.doing("reading row by row");
   for await (const batch of rowBatches(parts, layout, place)) await takeRows(batch, reader);
-  const table = await good.end(async (byte) => rowTextAt(parts, byte - layout.byteBase, layout));
+  const table = await good.end((byte) => rowTextAt(parts, byte - layout.byteBase, layout, place));
   const skipped = [
     ...(reader.blankLines > 0 ? [`${reader.blankLines} blank lines were skipped`] : []),
     ...(reader.comments > 0
@@ -88,7 +90,7 @@ interface Reader {
 }
 
 async function takeRows({ buffer, rows, offset, line: firstLine }: Batch, reader: Reader): Promise<void> {
-  const { layout, rejects, good } = reader;
+  const { layout, rejects, good, place } = reader;
   const { names, dialect } = layout;
   const { spans } = reader;
   let line = firstLine;
@@ -103,38 +105,64 @@ async function takeRows({ buffer, rows, offset, line: firstLine }: Batch, reader
       const detail = `${problem.reason} (byte ${layout.byteBase + offset + problem.at})${far}`;
       if (far !== "") spans.push({ line, lines: row.lines });
       await rejects.add({ line, byte, column, reason: detail, text: rawText(buffer, row) });
-    } else
-      good.add(
-        line,
-        byte,
-        row.fields.map((field) => textOf(buffer, field, dialect)),
-      );
+    } else {
+      const cells = row.fields.map((field) => writtenCell(buffer, field, dialect));
+      good.addCells(line, byte, cells);
+    }
+    if (row.fields.length > fieldsAtOnce) {
+      const pause = place.slices(row.fields.length * fieldSteps);
+      if (pause) await pause;
+    }
     line += row.lines;
   }
   await good.flush();
   reader.rows += rows.length;
 }
 
-const rawText = (buffer: Buffer, row: Row): string =>
-  buffer.toString("utf8", row.start, row.next).replace(/(\r\n|\r|\n)$/, "");
+/** A field as it is written for DuckDB. What is quoted as we quote it stays as it is: a long text is not taken apart. */
+function writtenCell(buffer: Buffer, field: Field, dialect: Dialect): string {
+  const { quote, escape: escaping = quote } = dialect;
+  if (field.quoted && quote === '"' && (escaping === "" || escaping === quote))
+    return buffer.toString("utf8", field.start - 1, field.end + 1);
+  return csvField(textOf(buffer, field, dialect));
+}
 
-/** Rows that are read in one go, and steps that one takes beside those for its bytes, as `Slices` counts them. */
+/** The row without its line end. */
+function rawText(buffer: Buffer, { start, next }: Row): string {
+  const pair = buffer[next - 2] === 13 && buffer[next - 1] === 10 && next - 2 >= start;
+  const isEnded = buffer[next - 1] === 10 || buffer[next - 1] === 13;
+  return buffer.toString("utf8", start, next - (pair ? 2 : isEnded ? 1 : 0));
+}
+
+/** Rows and bytes that are read in one go; steps that a row and a field take beside their bytes, as `Slices` counts them. */
 const rowsAtOnce = 4096;
+const bytesAtOnce = 64 * 1024;
 const rowSteps = 200;
+/** A row of more fields counts them. */
+const fieldsAtOnce = 100;
+const fieldSteps = 20;
 
 /** Rows as they become whole, with the buffer they lie in. */
 async function* rowBatches(parts: readonly Part[], layout: Layout, place: Place): AsyncGenerator<Batch> {
-  const marks = marksOf(layout.dialect);
+  const reader = createRowReader(layout, place);
   let rest: Buffer = Buffer.alloc(0);
   let offset = 0;
   let line = layout.headerLines + 1;
-  async function* take(buffer: Buffer, last: boolean): AsyncGenerator<Batch> {
+  async function* take(buffer: Buffer, isWhole: boolean): AsyncGenerator<Batch> {
     let from = 0;
     for (let more = true; more; ) {
-      const rows = wholeRows(buffer, from, last, marks);
-      more = rows.length === rowsAtOnce;
-      const end = rows.at(-1)?.next ?? from;
-      const pause = place.slices(end - from + rows.length * rowSteps);
+      const rows: Row[] = [];
+      let end = from;
+      while (end < buffer.length && rows.length < rowsAtOnce && end - from < bytesAtOnce) {
+        const reading = reader.read({ buffer, isWhole }, end);
+        const row = reading instanceof Promise ? await reading : reading;
+        more = row !== undefined;
+        if (row === undefined) break;
+        rows.push(row);
+        end = row.next;
+      }
+      more &&= end < buffer.length;
+      const pause = place.slices(Math.min(end - from, bytesAtOnce) + rows.length * rowSteps);
       if (pause) await pause;
       const batch = { buffer, rows, offset, line };
       line += rows.reduce((sum, row) => sum + row.lines, 0);
@@ -158,21 +186,41 @@ async function* rowBatches(parts: readonly Part[], layout: Layout, place: Place)
     place.signal.throwIfAborted();
     more.push(chunk);
     moreBytes += chunk.length;
-    // A row that does not end is read anew from its begin: only when there is twice as much of it.
+    // What a row has so far is copied only when there is twice as much of it.
     if (moreBytes >= rest.length) yield* take(all(), false);
   }
   yield* take(all(), true);
 }
 
-function wholeRows(buffer: Buffer, from: number, last: boolean, marks: Marks): Row[] {
-  const rows: Row[] = [];
-  for (let at = from; at < buffer.length && rows.length < rowsAtOnce; ) {
-    const row = parseRow(buffer, at, last, marks);
-    if (row === undefined) break;
-    rows.push(row);
-    at = row.next;
-  }
-  return rows;
+/** Reads rows in slices. A row that goes on behind the buffer is gone on with where it begins the next one. */
+function createRowReader({ dialect }: Pick<Layout, "dialect">, { slices }: Pick<Place, "slices">) {
+  const marks = marksOf(dialect);
+  let begun: RowReading | undefined;
+  const ended = (reading: RowReading, stop: Stop): Row | undefined => {
+    if (stop === "more" && reading.row.start === 0) begun = reading;
+    return stop === "ended" ? reading.row : undefined;
+  };
+  const rested = async (reading: RowReading, input: Input, pause: Promise<void>) => {
+    await pause;
+    return goOn(reading, input);
+  };
+  const goOn = (reading: RowReading, input: Input): Row | undefined | Promise<Row | undefined> => {
+    for (;;) {
+      const from = reading.at;
+      const stop = readRow(reading, input, marks, bytesAtOnce);
+      if (stop !== "paused") return ended(reading, stop);
+      const pause = slices(reading.at - from);
+      if (pause) return rested(reading, input, pause);
+    }
+  };
+  return {
+    /** Undefined when the row goes on behind the buffer; a promise when it is long. */
+    read: (input: Input, start: number): Row | undefined | Promise<Row | undefined> => {
+      const reading = start === 0 && begun !== undefined ? begun : beginRow(start);
+      begun = undefined;
+      return goOn(reading, input);
+    },
+  };
 }
 
 function checkLengths(batch: Batch, { rowBytesMax }: Place): void {
@@ -195,23 +243,28 @@ const rowTooLong = (line: number, rowBytesMax: number) => {
 };
 
 /** The row that begins at this offset of the data. */
-async function rowTextAt(parts: readonly Part[], byte: number, { dialect }: Layout): Promise<string> {
-  const marks = marksOf(dialect);
+async function rowTextAt(
+  parts: readonly Part[],
+  byte: number,
+  layout: Layout,
+  place: Place,
+): Promise<string> {
+  const reader = createRowReader(layout, place);
   let buffer: Buffer = Buffer.alloc(0);
   let more: Buffer[] = [];
   let moreBytes = 0;
   for await (const chunk of readParts(parts, byte)) {
     more.push(chunk);
     moreBytes += chunk.length;
-    // Looked at anew only when there is twice as much of it.
+    // Copied only when there is twice as much of it.
     if (moreBytes < buffer.length) continue;
     buffer = Buffer.concat([buffer, ...more]);
     more = [];
     moreBytes = 0;
-    const row = parseRow(buffer, 0, false, marks);
+    const row = await reader.read({ buffer, isWhole: false }, 0);
     if (row) return rawText(buffer, row);
   }
   buffer = Buffer.concat([buffer, ...more]);
-  const row = parseRow(buffer, 0, true, marks);
+  const row = await reader.read({ buffer, isWhole: true }, 0);
   return row ? rawText(buffer, row) : "";
 }

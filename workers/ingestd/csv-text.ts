@@ -3,4 +3,6 @@
 /** One row with its line end. */
 export const csvLine = (fields: readonly (string | null)[]): string => `${fields.map(csvField).join(",")}\n`;
 
-const csvField = (field: string | null): string => (field === null ? "" : `"${field.replaceAll('"', '""')}"`);
+/** One field of it. */
+export const csvField = (field: string | null): string =>
+  field === null ? "" : `"${field.replaceAll('"', '""')}"`;

@@ -1,7 +1,8 @@
 /** How a CSV is divided: its delimiter, and the names in its header. Pure: from the first bytes alone. */
 import { fail } from "../../runtime/errors.ts";
 import { fold } from "../../runtime/sql-name.ts";
-import { type Dialect, isBlank, type Marks, marksOf, parseRow, type Row } from "./csv-rows.ts";
+import { parseRow } from "./csv-row-reader.ts";
+import { type Dialect, isBlank, type Marks, marksOf, type Row } from "./csv-rows.ts";
 
 /** In the order of preference when two fit equally well. */
 const delimiters = [",", "\t", ";", "|"] as const;

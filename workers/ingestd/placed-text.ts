@@ -1,5 +1,5 @@
 /** Rows written anew for DuckDB, each with the line and byte it came from: what the exact readers of text end in. */
-import { csvLine } from "./csv-text.ts";
+import { csvField } from "./csv-text.ts";
 import type { Placed, Table } from "./format.ts";
 import { createPartRule } from "./part-rule.ts";
 import { createPartWriter } from "./parts.ts";
@@ -10,6 +10,8 @@ export interface PlacedText {
   /** SQL for the text of the column at this index. */
   cell: (index: number) => string;
   add: (line: number, byte: number, fields: readonly (string | null)[]) => void;
+  /** The same with fields as they stand in such a file. */
+  addCells: (line: number, byte: number, cells: readonly string[]) => void;
   /** Writes what was added; to be called often enough that it does not pile up. */
   flush: () => Promise<void>;
   end: (
@@ -34,17 +36,19 @@ export function openPlacedText(place: Workplace, stem: string, width: number): P
     }
     pending = [[]];
   };
+  const addCells: PlacedText["addCells"] = (line, byte, cells) => {
+    const text = `"${line}","${byte}",${cells.join(",")}\n`;
+    const length = Buffer.byteLength(text);
+    if (length > longestRowBytes) longestRowBytes = length;
+    rows += 1;
+    bytes += length;
+    pending.at(-1)?.push(text);
+    if (rule.endRow(bytes)) pending.push([]);
+  };
   return {
     cell: (index) => cell(index + placeColumns),
-    add: (line, byte, fields) => {
-      const text = csvLine([String(line), String(byte), ...fields]);
-      const length = Buffer.byteLength(text);
-      if (length > longestRowBytes) longestRowBytes = length;
-      rows += 1;
-      bytes += length;
-      pending.at(-1)?.push(text);
-      if (rule.endRow(bytes)) pending.push([]);
-    },
+    add: (line, byte, fields) => addCells(line, byte, fields.map(csvField)),
+    addCells,
     flush,
     end: async (textAt) => {
       await flush();

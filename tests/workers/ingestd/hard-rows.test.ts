@@ -1,6 +1,7 @@
 /** Rows that are nothing but structure: they cost in proportion to their bytes. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { marksOf, parseRow, problemOf } from "../../../workers/ingestd/csv-rows.ts";
+import { beginRow, parseRow, readRow, type Stop } from "../../../workers/ingestd/csv-row-reader.ts";
+import { marksOf, problemOf } from "../../../workers/ingestd/csv-rows.ts";
 import { nameColumns } from "../../../workers/ingestd/dialect.ts";
 import { startIngestStack } from "../../support/ingest-stack.ts";
 import { processorMs } from "../../support/processor-time.ts";
@@ -31,6 +32,33 @@ test("a row of a million delimiters is one bad row, of which few fields are kept
   expect(problemOf(Buffer.alloc(1_000_001, ","), row, 2)?.reason).toBe(
     "expected 2 fields, found 32768 or more",
   );
+});
+
+test.each([
+  ["delimiters", ",".repeat(100_000)],
+  ["quotes", '"'.repeat(100_000)],
+  ["lines in quotes", `"${"\r\n".repeat(50_000)}"`],
+  ["text behind a quote", `"a"${"b".repeat(100_000)}`],
+  ["delimiters of several bytes", `a${"||".repeat(50_000)}`],
+])("a row of %s that comes in pieces is read once, and as it is when it comes at once", (what, text) => {
+  const delimiter = what.includes("several") ? "||" : ",";
+  const marks = marksOf({ delimiter, quote: '"' });
+  const buffer = Buffer.from(`${text}\n`);
+  const reading = beginRow(0);
+  let stop: Stop = "more";
+  let bytes = 0;
+  for (let come = 1; stop !== "ended"; come = Math.min(buffer.length, come + 77)) {
+    do {
+      const { at } = reading;
+      const input = { buffer: buffer.subarray(0, come), isWhole: come === buffer.length };
+      stop = readRow(reading, input, marks, 50);
+      // One byte may be looked at again, and what two characters say is read at once.
+      expect(reading.at - at).toBeLessThanOrEqual(52);
+      bytes += Math.max(1, reading.at - at);
+    } while (stop === "paused");
+  }
+  expect(bytes).toBeLessThan(1.1 * buffer.length);
+  expect(JSON.stringify(reading.row)).toBe(JSON.stringify(parseRow(buffer, 0, true, marks)));
 });
 
 let stack: Awaited<ReturnType<typeof startIngestStack>>;
