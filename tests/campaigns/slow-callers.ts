@@ -2,7 +2,8 @@
  * Callers that send a head and a piece of a body, and are silent then, while others ask for SQL:
  * `bun tests/campaigns/slow-callers.ts [--count 3] [--seed 1] [--silent 2000]`. A cycle measures the others without the
  * silent ones and with them, on one product; every answer to the others and to health has to be 200, and the silent ones
- * get 408 or their connections' end at last. Prints one JSON line; exits 1 when something was wrong.
+ * get 408 or their connections' end at last. Then it is stopped while as many are silent, which no stop waits for.
+ * Prints one JSON line; exits 1 when something was wrong.
  */
 import { connect, type Socket } from "node:net";
 import { campaignRules, runCampaign } from "../support/campaign.ts";
@@ -14,7 +15,13 @@ const bodyTimeoutMs = 30_000;
 const product = await startProduct({ env: { LH_GATEWAY_BODY_TIMEOUT_MS: String(bodyTimeoutMs) } });
 const { hostname, port } = new URL(product.url);
 
-const outcomes = { silent, p50_ms: [] as number[][], p99_ms: [] as number[][], wrong: [] as string[] };
+const outcomes = {
+  silent,
+  p50_ms: [] as number[][],
+  p99_ms: [] as number[][],
+  stop_ms: 0,
+  wrong: [] as string[],
+};
 
 /** Bodies that begin or do not, announced short or long or not at all. */
 const kinds = [
@@ -73,14 +80,19 @@ async function awaited(): Promise<number> {
   return Number(/lakehouse_http_requests_awaited (\d+)/.exec(page)?.[1]);
 }
 
-async function cycle(): Promise<string> {
-  const without = await measure();
+async function allSilent(): Promise<Caller[]> {
   const callers: Caller[] = [];
   while (callers.length < silent)
     callers.push(
       ...(await Promise.all(Array.from({ length: Math.min(100, silent - callers.length) }, beSilent))),
     );
   while ((await awaited()) < silent) await Bun.sleep(20);
+  return callers;
+}
+
+async function cycle(): Promise<string> {
+  const without = await measure();
+  const callers = await allSilent();
   const among = await measure();
   const stayed = await awaited();
   if (stayed === 0) outcomes.wrong.push("the silent callers were gone before the others were measured");
@@ -93,5 +105,13 @@ async function cycle(): Promise<string> {
   return `p99 ${without.p99} ms alone, ${among.p99} ms beside ${stayed}`;
 }
 
+async function end(): Promise<void> {
+  await allSilent();
+  const began = performance.now();
+  const code = await product.end();
+  outcomes.stop_ms = Math.round(performance.now() - began);
+  if (code !== 0) outcomes.wrong.push(`the stop ended with ${code}`);
+}
+
 await measure();
-await runCampaign({ name: "slow callers", rules, outcomes, cycle, end: () => product.end() });
+await runCampaign({ name: "slow callers", rules, outcomes, cycle, end });
