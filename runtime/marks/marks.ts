@@ -3,6 +3,7 @@
  * A mark is a lower bound: what is there may have more, as after a kill between the two writes. Less is damage.
  */
 import type { Clock } from "../clock.ts";
+import { errorCode } from "../files.ts";
 import { describe, type Log } from "../log.ts";
 import { createTurns } from "../turns.ts";
 import { openMarksFile, writeMarks } from "./marks-file.ts";
@@ -48,6 +49,10 @@ export interface MarksOptions {
   log: Pick<Log, "error">;
 }
 
+/** Such a disk takes no records either, and what is there is served: nobody is unready for that (ADR 0127). */
+const isWithoutRoom = ({ cause }: Error): boolean =>
+  ["ENOSPC", "EDQUOT", "EROFS"].includes(errorCode(cause) ?? "");
+
 /** How long a mark may stay in the page cache alone: what a power loss can take of them. */
 export const syncMs = 200;
 
@@ -58,7 +63,7 @@ export async function openMarks({ dataDir, service, clock, log }: MarksOptions):
     log.error("lines of the marks could not be read: older marks count", { service, damagedLines });
   const inTurn = createTurns();
   let cancel: (() => void) | undefined;
-  let failure: string | undefined;
+  let failure: Error | undefined;
   let isClosed = false;
 
   const sync = () =>
@@ -69,7 +74,7 @@ export async function openMarks({ dataDir, service, clock, log }: MarksOptions):
       } catch (cause) {
         if (failure === undefined)
           log.error("marks cannot be written: it is tried again", { service, ...describe(cause) });
-        failure = cause instanceof Error ? cause.message : String(cause);
+        failure = cause instanceof Error ? cause : new Error(String(cause));
         throw cause;
       }
     });
@@ -94,7 +99,10 @@ export async function openMarks({ dataDir, service, clock, log }: MarksOptions):
     },
     entries: () => marks.entries(),
     settle: sync,
-    problems: () => (failure === undefined ? [] : [`marks/${service}.log cannot be written: ${failure}`]),
+    problems: () =>
+      failure === undefined || isWithoutRoom(failure)
+        ? []
+        : [`marks/${service}.log cannot be written: ${failure.message}`],
     close: async () => {
       isClosed = true;
       cancel?.();

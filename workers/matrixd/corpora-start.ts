@@ -22,7 +22,7 @@ export async function openCorpora(directory: string, tools: Tools, log: Log): Pr
   for (const name of new Set([...there, ...markedDirectories(tools.kept)])) {
     // One that is gone was dropped, when another has its name.
     if (!there.includes(name) && entries.has(nameOfDirectory(name)))
-      await forgetCorpus(join(directory, name), tools.kept);
+      clearDirectory(join(directory, name), tools);
     const entry = await openCorpus(join(directory, name), name, tools, log);
     if (!entry) continue;
     entries.set(entry.record.name, entry);
@@ -46,8 +46,7 @@ async function openCorpus(
   if (fault !== undefined) return unusable(directory, name, { reason: fault, isNewer: false }, kept);
   if (record === null) {
     // Its making was never answered, or its loss was accepted.
-    await forgetCorpus(directory, kept);
-    await rm(directory, { recursive: true, force: true });
+    clearDirectory(directory, tools);
     return undefined;
   }
   const entry: Entry = { directory, record, written: Promise.resolve(), kept };
@@ -122,12 +121,19 @@ async function clearLeftOut(
 }
 
 /** Deletes all of a dropped corpus in the background. */
-export function clearCorpus({ directory, record, kept }: Entry, tools: Tools): void {
-  const { lexicon, peers, upkeep, leaving } = tools;
+export function clearCorpus({ directory, record }: Entry, tools: Tools): void {
+  const { lexicon, peers, leaving } = tools;
   for (const { index } of record.builds) leaving.add(index);
-  upkeep.attend(directory, async () => {
+  clearDirectory(directory, tools, async () => {
     for (const build of record.builds)
       await discardBuild({ ...build, file: databaseFile(directory, build.id) }, lexicon, peers);
+  });
+}
+
+/** In the background, and again until it is done: on a full disk it cannot be, and a start must not fail for that. */
+function clearDirectory(directory: string, { upkeep, kept }: Tools, before = async () => {}): void {
+  upkeep.attend(directory, async () => {
+    await before();
     await forgetCorpus(directory, kept);
     await rm(directory, { recursive: true, force: true });
     await syncDirectory(join(directory, ".."));
