@@ -137,7 +137,7 @@ function rawText(buffer: Buffer, { start, next }: Row): string {
 /** Rows and bytes that are read in one go; steps that a row and a field take beside their bytes, as `Slices` counts them. */
 const rowsAtOnce = 4096;
 const bytesAtOnce = 64 * 1024;
-const rowSteps = 200;
+export const rowSteps = 200;
 /** A row of more fields counts them. */
 const fieldsAtOnce = 100;
 const fieldSteps = 20;
@@ -193,7 +193,7 @@ async function* rowBatches(parts: readonly Part[], layout: Layout, place: Place)
 }
 
 /** Reads rows in slices. A row that goes on behind the buffer is gone on with where it begins the next one. */
-function createRowReader({ dialect }: Pick<Layout, "dialect">, { slices }: Pick<Place, "slices">) {
+export function createRowReader({ dialect }: Pick<Layout, "dialect">, { slices }: Pick<Place, "slices">) {
   const marks = marksOf(dialect);
   let begun: RowReading | undefined;
   const ended = (reading: RowReading, stop: Stop): Row | undefined => {

@@ -8,9 +8,8 @@ import { createSlices } from "../../runtime/time-slices.ts";
 import { jsonResponse } from "../../runtime/whole.ts";
 import type { ingestd, Previewed } from "./contract.ts";
 import { asUtf8 } from "./csv.ts";
+import { createRowReader, rowSteps } from "./csv-exact.ts";
 import { type Layout, layoutOf } from "./csv-layout.ts";
-import { parseRow } from "./csv-row-reader.ts";
-import { marksOf } from "./csv-rows.ts";
 import { createDeadline } from "./deadline.ts";
 import type { Session } from "./engine.ts";
 import type { Place, Source, Table } from "./format.ts";
@@ -138,13 +137,14 @@ async function wholeRows(
     place,
   );
   let end = layout.headerBytes;
-  for (
-    let row = parseRow(text, end, whole, marksOf(layout.dialect));
-    row;
-    row = parseRow(text, end, whole, marksOf(layout.dialect))
-  ) {
+  const reader = createRowReader(layout, place);
+  while (end < text.length) {
+    const reading = reader.read({ buffer: text, isWhole: whole }, end);
+    const row = reading instanceof Promise ? await reading : reading;
+    if (row === undefined) break;
+    const pause = place.slices(row.next - end + rowSteps);
+    if (pause) await pause;
     end = row.next;
-    if (end >= text.length) break;
   }
   if (end === 0)
     throw fail(
