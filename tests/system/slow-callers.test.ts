@@ -8,6 +8,9 @@ afterEach(() => {
   for (const socket of sockets.splice(0)) socket.destroy();
 });
 
+/** Those that the callers speak to, and those that these call. */
+const services = "storaged,catalogd,queryd,ingestd,gateway";
+
 /** Sends a text, and gives all that is answered before the connection ends. */
 function send(url: string | undefined, text: string): { connected: Promise<void>; ended: Promise<string> } {
   const { hostname, port } = new URL(url ?? "");
@@ -36,6 +39,7 @@ async function gauge(url: string | undefined, name: string): Promise<number> {
 
 test("bodies that stall on their way through the gateway are a 408, and their places are free then", async () => {
   const product = await startProduct({
+    flags: ["--only", services],
     env: {
       LH_GATEWAY_BODY_TIMEOUT_MS: "1000",
       LH_STORAGED_MAX_CONCURRENT_PUTS: "1",
@@ -62,7 +66,15 @@ test("bodies that stall on their way through the gateway are a 408, and their pl
 
 test("silent callers keep nobody from an answer, and a stop from nothing", async () => {
   // So long that a stop which waits for one of them is no stop.
-  const product = await startProduct({ env: { LH_SUPERVISOR_STOP_TIMEOUT_MS: "600000" } });
+  const product = await startProduct({
+    flags: ["--only", services],
+    env: {
+      LH_SUPERVISOR_STOP_TIMEOUT_MS: "600000",
+      // Room for all of them: whoever is refused is not silent.
+      LH_STORAGED_MAX_CONCURRENT_PUTS: "100",
+      LH_INGESTD_MAX_CONCURRENT_INGESTS: "64",
+    },
+  });
   const { storaged, ingestd } = product.addresses;
   const texts = [
     [product.url, stalled("POST", "/v1/ingest?name=silent")],
