@@ -72,14 +72,18 @@ export async function folderState(
 }
 
 /** Answers to Idempotency-Keys are lost with a folder: whether such a request was carried out is not known. */
-export const refusingIdempotency = ({ refusal }: FolderState): Idempotency | undefined =>
-  refusal === undefined
-    ? undefined
-    : {
-        ...closedIdempotency(fail("corrupt", `what was done for Idempotency-Keys is not known: ${refusal}`)),
-        // The folder is named already.
-        problems: () => [],
-      };
+export function refusingIdempotency({ refusal }: FolderState): Idempotency | undefined {
+  if (refusal === undefined) return undefined;
+  const why = fail("corrupt", `what was done for Idempotency-Keys is not known: ${refusal}`);
+  const closed = closedIdempotency(why);
+  // The folder is named already.
+  const inspect = async function* () {};
+  return {
+    ...closed,
+    problems: () => [],
+    durable: (service) => ({ ...closed.durable(service), inspect }),
+  };
+}
 
 /** In place of a service that cannot do without what its folder held: it answers nothing else. */
 export function refusingService<C extends Contract>(

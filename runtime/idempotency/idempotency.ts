@@ -7,8 +7,9 @@ import type { Clock } from "../clock.ts";
 import type { Durable } from "../durable.ts";
 import { fail, ServiceError } from "../errors.ts";
 import { bothPoints } from "../held-files.ts";
+import { closedLog, damage } from "../inspect-line-log.ts";
 import { describe, type Log } from "../log.ts";
-import type { MarkKeeping } from "../log-mark.ts";
+import { logDamageOf, type MarkKeeping } from "../log-mark.ts";
 import { isNothingDone } from "../unanswered.ts";
 import { createEnds } from "./ends.ts";
 import { takeFormerAnswers } from "./former-answers.ts";
@@ -180,7 +181,7 @@ const unknownOutcome = () =>
     "an earlier request with this Idempotency-Key ended before its outcome was known, and it is not carried out twice: look with GET whether it was, and send it with another key if it was not",
   );
 
-/** The keys cannot be read: what was done under them is not known. */
+/** The keys cannot be read: what was done under them is not known. That is a finding; all else is inspected. */
 export function closedIdempotency(why: ServiceError): Idempotency {
   const refuse = () => Promise.reject(why);
   return {
@@ -189,8 +190,11 @@ export function closedIdempotency(why: ServiceError): Idempotency {
     isOpen: () => false,
     found: () => {},
     settled: async () => {},
-    durable: () => ({
-      inspect: () => ({ [Symbol.asyncIterator]: () => ({ next: refuse }) }),
+    durable: (service) => ({
+      inspect: async function* () {
+        const log = logDamageOf(why);
+        yield log ? closedLog(log) : damage(`${service}/`, why.message, "the problem says what to do");
+      },
       point: refuse,
     }),
     problems: () => [why.message],

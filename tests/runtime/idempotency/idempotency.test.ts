@@ -258,6 +258,8 @@ test("a file of a newer version closes the keys, and nothing else", async () => 
   const keys = await open(home.path, systemClock);
   await expect(keys.once("a", "f", async () => 1)).rejects.toMatchObject({ type: "corrupt" });
   expect(keys.problems()).toEqual([expect.stringContaining("newer version (99)")]);
+  const found = await Array.fromAsync(keys.durable("pathwayd").inspect(new AbortController().signal));
+  expect(found).toEqual([{ finding: expect.objectContaining({ severity: "damage", place: "pathwayd/" }) }]);
   await keys.close();
   leaving.push(home.remove);
 });
