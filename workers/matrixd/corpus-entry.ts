@@ -3,7 +3,7 @@ import type { Static } from "@sinclair/typebox";
 import { fail, ServiceError } from "../../runtime/errors.ts";
 import type { MarkKeeping } from "../../runtime/log-mark.ts";
 import type { Build } from "./corpus-build.ts";
-import { markCorpus, nextRevision } from "./corpus-mark.ts";
+import { markCorpus, nextRevision, settleFirst } from "./corpus-mark.ts";
 import { type CorpusRecord, type Spec, type Unusable, writeRecord } from "./corpus-record.ts";
 import type { Corpus } from "./schemas.ts";
 
@@ -24,6 +24,7 @@ export interface Entry {
 export function changeRecord(entry: Entry, change: (record: CorpusRecord) => CorpusRecord): Promise<void> {
   const mine = entry.written.then(async () => {
     const record = { ...change(entry.record), revision: nextRevision(entry) };
+    await settleFirst(entry);
     await writeRecord(entry.directory, record);
     entry.record = record;
     markCorpus(entry);

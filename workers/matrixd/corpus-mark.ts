@@ -33,6 +33,14 @@ export const markedDirectories = ({ marks }: MarkKeeping): Set<string> =>
 export const nextRevision = ({ directory, record, kept }: Entry): number =>
   Math.max(record.revision ?? 0, markAt(directory, kept)?.revision ?? 0) + 1;
 
+/** The revision of a record that may lack a mark: a power loss can take what was set in the moment before. */
+const firstRevision = 1;
+
+/** Before any record but the first is written its mark is on stable storage: from then on one without a mark is old. */
+export async function settleFirst({ record, kept }: Entry): Promise<void> {
+  if (record.revision === firstRevision) await kept.marks.settle();
+}
+
 /** The corpus as it is now on stable storage. */
 export function markCorpus({ directory, record, live, kept }: Entry): void {
   const mark: CorpusMark = {
@@ -79,7 +87,9 @@ function faultOf(
   if (record === null) return mark || isRestored ? "is gone" : undefined;
   const { revision } = record;
   if (!mark)
-    return revision !== undefined && !isRestored ? "may be an older copy: its mark is gone" : undefined;
+    return revision !== undefined && revision > firstRevision && !isRestored
+      ? "may be an older copy: its mark is gone"
+      : undefined;
   if ((revision ?? 0) >= mark.revision) return undefined;
   return `is an older copy: revision ${revision ?? 0}, and ${mark.revision} was acknowledged`;
 }
