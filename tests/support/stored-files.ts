@@ -115,7 +115,13 @@ export const storedKinds: readonly StoredKind[] = [
     bears: () => every,
     isAlone: true,
   },
-  { name: "folder's store id", path: /^\w+\/stamp\.json$/, bears: () => every, isAlone: true },
+  {
+    name: "folder's store id",
+    path: /^\w+\/stamp\.json$/,
+    names: (path) => [`the folder of ${dirname(path)}`],
+    bears: () => every,
+    isAlone: true,
+  },
   {
     name: "lease of a bucket",
     path: /^buckets\/\w+\/\.lakehouse\/lease\.json$/,
