@@ -212,7 +212,14 @@ describe("the product, stopped", () => {
   });
 
   for (const damage of ["flip", "cut"] as const) {
-    for (const batch of [undefined, "sidecars", "words", "stamps"] as const) {
+    // A stamp is one checked record: however it is damaged, tests/runtime/store.test.ts has it told the same.
+    const batches = [
+      undefined,
+      "sidecars",
+      "words",
+      ...(damage === "flip" ? (["stamps"] as const) : []),
+    ] as const;
+    for (const batch of batches) {
       test(`${damage}: every file ${batch === undefined ? "of the other kinds" : `of ${batch}`} is named`, async () => {
         const all = filesIn(join(original, "data"));
         const chosen = all.filter((path) => {
