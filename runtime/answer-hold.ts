@@ -31,7 +31,8 @@ export function createAnswerHold(clock: Pick<Clock, "after">): AnswerHold {
   };
   return {
     hold: (id) => {
-      holds.get(id)?.();
+      // Nobody prolongs one.
+      if (holds.has(id)) return;
       waiting ??= Promise.withResolvers();
       holds.set(
         id,

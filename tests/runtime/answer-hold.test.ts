@@ -101,6 +101,16 @@ test("answers go on when the last hold is let go, and a hold that was let go is 
   ]);
 });
 
+test("a hold that is asked for again ends when it would have", async () => {
+  const { send, sendHeld, due } = doorWithHolds();
+  await send("POST", "/durable/thing/holds/a");
+  await send("POST", "/durable/thing/holds/a");
+  const held = await sendHeld("/write");
+  expect(due).toHaveLength(1);
+  due[0]?.();
+  expect((await held.answer).status).toBe(200);
+});
+
 test("a service that ends lets them go", async () => {
   const { send, sendHeld, answers } = doorWithHolds();
   await send("POST", "/durable/thing/holds/a");
