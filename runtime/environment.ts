@@ -3,8 +3,8 @@
 /**
  * JavaScriptCore's executions, in its weights, after which a function is compiled with all optimisations; its own
  * default, 100,000, is made for pages. Requests of one kind then run at full speed after some 2,000 of them, not after
- * 12,000: docs/decisions/0046-compiled-early.md. And threads for file reads, writes and syncs, which all services
- * share: docs/decisions/0040-work-pool.md.
+ * 12,000: ADR 0046. And threads for file reads, writes and syncs, which all services
+ * share: ADR 0040.
  */
 const wanted = { BUN_JSC_thresholdForFTLOptimizeAfterWarmUp: "10000", UV_THREADPOOL_SIZE: "16" };
 

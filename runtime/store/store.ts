@@ -1,7 +1,7 @@
 /**
  * Which store a data directory is, and what belongs to it: `store.json` knows what was begun, and each folder of a
  * service and each bucket has a stamp. What was begun and has no stamp is gone; what has another's is not ours
- * (docs/decisions/0136-a-store-knows-what-belongs-to-it.md).
+ * (ADR 0136).
  */
 import { readdir, rename } from "node:fs/promises";
 import { join } from "node:path";

@@ -100,7 +100,7 @@ export const serviceReadmes: Rule = (tree) =>
 const decisionLinesMax = 40;
 
 export const decisions: Rule = (tree) => {
-  const paths = under(tree, "docs/decisions/");
+  const paths = under(tree, "docs/decisions/").filter((path) => /\/\d{4}-/.test(path));
   const numberOf = (path: string): string => /\/(\d{4})-/.exec(path)?.[1] ?? "";
   return paths.flatMap((path, at) => {
     const text = tree.get(path) ?? "";

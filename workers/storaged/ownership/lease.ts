@@ -1,7 +1,7 @@
 /**
  * Who may write to an S3 bucket: one Lakehouse at a time. The holder renews an object there; another one takes it when
  * that object was given back, or stayed the same for as long as it says that it holds. Time is measured where one is,
- * never compared with another machine's clock (docs/decisions/0139-one-writer-of-an-s3-bucket.md).
+ * never compared with another machine's clock (ADR 0139).
  */
 import { describe, type Log } from "../../../runtime/log.ts";
 import { createHolding, type HoldingOptions, tokenOf } from "./holding.ts";
