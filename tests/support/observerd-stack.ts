@@ -7,8 +7,7 @@ import type { Config } from "../../runtime/settings.ts";
 import type { Call as CallSchema, Chatd } from "../../workers/chatd/contract.ts";
 import type { Matrixd } from "../../workers/matrixd/contract.ts";
 import { observerd } from "../../workers/observerd/contract.ts";
-import type { ObserverdDeps } from "../../workers/observerd/parts.ts";
-import { createObserverd } from "../../workers/observerd/service.ts";
+import { createObserverd, type ObserverdDeps } from "../../workers/observerd/service.ts";
 import { configWith, type InProcess, startInProcess } from "./in-process.ts";
 
 type Static<T> = T extends { static: infer S } ? S : never;

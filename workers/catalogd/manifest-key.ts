@@ -1,9 +1,6 @@
 /** Where manifests are: `_catalog/manifests/<name>/v<8 digits>.parquet` in bucket `primary`. */
 export const manifestPrefix = "_catalog/manifests/";
 
-/** Most versions of one name: eight digits keep the keys in order. */
-export const versionMax = 99_999_999;
-
 /** The folder of one dataset's versions, with its `/`. */
 export const manifestFolder = (name: string): string => `${manifestPrefix}${name}/`;
 

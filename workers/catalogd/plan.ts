@@ -2,9 +2,8 @@
 import { fail } from "../../runtime/errors.ts";
 import { driftError, schemaDrift } from "./drift.ts";
 import { schemaFingerprint } from "./fingerprint.ts";
-import { versionMax } from "./manifest-key.ts";
 import { canonicalKey, type Registration } from "./registration.ts";
-import { type Column, type DataObject, isLive, type Manifest, type Version } from "./version.ts";
+import { type Column, type DataObject, isLive, type Manifest, type Version, versionMax } from "./version.ts";
 
 /** What a decision takes from outside. */
 export interface Given {

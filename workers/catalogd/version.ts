@@ -12,6 +12,9 @@ export type DataObject = Static<typeof ObjectSchema>;
 
 export type Version = Omit<Manifest, "operation"> & { operation: Manifest["operation"] | "drop" };
 
+/** Most versions of one name: eight digits keep the keys of manifests in order. */
+export const versionMax = 99_999_999;
+
 /** Whether the dataset exists at this version; a tombstone only keeps its number. */
 export const isLive = (version: Version | undefined): version is Manifest =>
   version !== undefined && version.operation !== "drop";

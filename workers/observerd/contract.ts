@@ -1,4 +1,5 @@
 /** observerd: what happened, and what to learn from it. See README.md beside this file. */
+import type { Static } from "@sinclair/typebox";
 import { Binary, closed, contract, get, nextPage, pageFields, post, raw, t } from "../../runtime/contract.ts";
 import { TraceUid } from "../pathwayd/contract.ts";
 
@@ -41,6 +42,7 @@ export const Operation = closed({
   /** As it was recorded: earlier releases took any word. */
   trace_uid: t.Optional(t.String()),
 });
+export type Operation = Static<typeof Operation>;
 
 export const FailureCluster = closed({
   /** Stable: of endpoint, error class and normalised message. */

@@ -1,7 +1,7 @@
 /** What a training set is made of: an answer to a prompt, judged, and where each comes from. Pure. */
 import type { Static } from "@sinclair/typebox";
 import type { Playbook as PlaybookSchema } from "../matrixd/schemas.ts";
-import type { Operation } from "./operations.ts";
+import type { Operation } from "./contract.ts";
 import type { Judged, Review } from "./review-log.ts";
 
 export type Playbook = Static<typeof PlaybookSchema>;

@@ -1,10 +1,15 @@
 /** What a distillation reads, into its working set; and which of it may be used. */
 import type { CallContext } from "../../runtime/contract.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
+import type { Deps } from "../../runtime/service.ts";
+import type { Matrixd } from "../matrixd/contract.ts";
+import type { Pathwayd } from "../pathwayd/contract.ts";
+import type { Storaged } from "../storaged/contract.ts";
 import { answersOfPlaybook, answersOfReview, answersOfRun, type Yield } from "./distill-answer.ts";
 import type { DistillStore } from "./distill-store.ts";
-import type { Parts } from "./parts.ts";
-import { isTraceUid } from "./trace-uid.ts";
+import type { Operations } from "./operations.ts";
+import { isTraceUid } from "./operations-told.ts";
+import type { Reviews } from "./review-log.ts";
 
 /** Traces asked about at once; pathwayd takes 10,000. */
 const tracesAtOnce = 1000;
@@ -32,9 +37,16 @@ export interface Read {
   retiredPlaybooks: number;
 }
 
+/** Where a distillation reads, and where its sets go. */
+export interface Sources {
+  deps: Deps<{ storaged: Storaged; pathwayd: Pathwayd; matrixd: Matrixd }>;
+  operations: Pick<Operations, "recorded">;
+  reviews: Pick<Reviews, "all">;
+}
+
 /** Reads operations, reviews and playbooks of the span, and asks pathwayd which traces still live. */
 export async function collect(
-  { deps, operations, reviews }: Parts,
+  { deps, operations, reviews }: Sources,
   store: DistillStore,
   { since, until, sources, context }: Asked,
 ): Promise<Read> {

@@ -3,8 +3,8 @@
  * log. Joins, duplicates and the order of lines are SQLite's work.
  */
 import { Database } from "bun:sqlite";
+import type { Operation } from "./contract.ts";
 import type { Answer, Message, Playbook, Provenance, RunReview } from "./distill-answer.ts";
-import type { Operation } from "./operations.ts";
 import type { Judged } from "./review-log.ts";
 
 /** An answer as it is kept, with the hash that names it: the last word on order. */

@@ -7,11 +7,10 @@ import type { CallContext, InputOf, ReplyOf, VerbsOf } from "../../runtime/contr
 import { fail, ServiceError } from "../../runtime/errors.ts";
 import { describe } from "../../runtime/log.ts";
 import type { Observerd } from "./contract.ts";
-import { collect, type Read, type Span, settle } from "./distill-collect.ts";
+import { collect, type Read, type Sources, type Span, settle } from "./distill-collect.ts";
 import { preferenceLines, supervisedLines } from "./distill-lines.ts";
 import { type DistillStore, openDistillStore } from "./distill-store.ts";
 import { storeFile, writeLines } from "./distill-write.ts";
-import type { Parts } from "./parts.ts";
 
 type Request = InputOf<Observerd["endpoints"]["distill"]>;
 type Answer = ReplyOf<Observerd["endpoints"]["distill"]>;
@@ -23,8 +22,8 @@ const allKinds: readonly Kind[] = ["supervised", "preference"];
 const manifestVersion = 1;
 
 /** Makes `POST /observer/distill`; what a distillation that was killed left on this disk is cleared away. */
-export function distillVerbs(parts: Parts): Pick<VerbsOf<Observerd>, "distill"> {
-  const directory = join(parts.deps.directory, "distilling");
+export function distillVerbs(sources: Sources): Pick<VerbsOf<Observerd>, "distill"> {
+  const directory = join(sources.deps.directory, "distilling");
   rmSync(directory, { recursive: true, force: true });
   let busy = false;
   return {
@@ -39,11 +38,11 @@ export function distillVerbs(parts: Parts): Pick<VerbsOf<Observerd>, "distill"> 
       try {
         mkdirSync(directory, { recursive: true });
         store = openDistillStore(join(directory, "working.sqlite"));
-        return await distill(parts, { request, context, store, directory });
+        return await distill(sources, { request, context, store, directory });
       } finally {
         store?.close();
         await rm(directory, { recursive: true, force: true }).catch((cause) =>
-          parts.deps.log.warn("what a distillation worked on could not be cleared away", describe(cause)),
+          sources.deps.log.warn("what a distillation worked on could not be cleared away", describe(cause)),
         );
         busy = false;
       }
@@ -58,11 +57,11 @@ interface Work {
   directory: string;
 }
 
-async function distill(parts: Parts, { request, context, store, directory }: Work): Promise<Answer> {
-  const { deps } = parts;
+async function distill(sources: Sources, { request, context, store, directory }: Work): Promise<Answer> {
+  const { deps } = sources;
   const at = timestamp(deps.clock);
   const span = spanOf(request);
-  const read = await collect(parts, store, { ...span, sources: request.sources, context });
+  const read = await collect(sources, store, { ...span, sources: request.sources, context });
   const skipped = await settle(store, request.min_confidence ?? confidenceMin, context.signal);
   add(skipped, "retired_trace", read.retiredPlaybooks);
   const folder = `distill/${at.replace(/[-:]|\.\d+/g, "")}-${deps.newId()}`;
@@ -89,7 +88,7 @@ async function distill(parts: Parts, { request, context, store, directory }: Wor
       .catch(asPeer("storaged", context));
     return { manifest, sets, skipped };
   } catch (cause) {
-    await eraseAll(parts, stored);
+    await eraseAll(sources, stored);
     throw cause;
   }
 }
@@ -141,7 +140,7 @@ const manifestOf = ({ at, span, request, read, sets, skipped }: Made) => ({
 });
 
 /** Nothing of a distillation that failed stays; without its manifest a set is none, should this fail too. */
-async function eraseAll({ deps }: Parts, keys: readonly string[]): Promise<void> {
+async function eraseAll({ deps }: Sources, keys: readonly string[]): Promise<void> {
   const { storaged } = deps.peers;
   const ends = await Promise.allSettled(keys.map((key) => storaged.verbs.erase({ key })));
   const left = keys.filter((_, at) => ends[at]?.status === "rejected");

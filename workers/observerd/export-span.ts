@@ -1,5 +1,5 @@
 /** Operations as an OTLP request in the JSON encoding, with the attributes Langfuse and GenAI tools read. */
-import type { Operation } from "./operations.ts";
+import type { Operation } from "./contract.ts";
 
 const hexHash = (text: string, digits: number): string => {
   const hex = new Bun.CryptoHasher("sha256").update(text).digest("hex").slice(0, digits);

@@ -1,9 +1,9 @@
 /** Operations on their way out by OTLP: a bounded queue, sent in batches beside everything else. */
-
+import type { Deps } from "../../runtime/service.ts";
+import type { Operation } from "./contract.ts";
 import { type Endpoint, sendBatch } from "./export-send.ts";
 import { requestOf } from "./export-span.ts";
-import type { Operation } from "./operations.ts";
-import type { Parts } from "./parts.ts";
+import type { Operations } from "./operations.ts";
 
 export interface Export {
   /** Sends what waits, for a moment, and ends. */
@@ -22,7 +22,13 @@ const batchCharsMax = 2 * 1024 * 1024;
  * Begins to send each operation that is recorded to `otlp_export_url`; does nothing while that is empty. Recording
  * never waits for it: what the queue cannot hold is dropped and counted.
  */
-export function startExport({ deps, operations }: Pick<Parts, "deps" | "operations">): Export {
+export function startExport({
+  deps,
+  operations,
+}: {
+  deps: Deps;
+  operations: Pick<Operations, "onRecorded">;
+}): Export {
   const { config, clock, log, metrics, secrets } = deps;
   const { otlp_export_url: url, otlp_export_queue: queueMax, otlp_export_batch: batchMax } = config.observerd;
   if (url === "") return { stop: async () => {} };

@@ -2,7 +2,7 @@
  * What makes two failures the same: endpoint, error class and the message without what differs each time. Pure; the
  * rules are applied from the top, since a later one would take apart what an earlier one replaces whole.
  */
-import type { Operation } from "./operations.ts";
+import type { Operation } from "./contract.ts";
 
 interface Rule {
   name: string;

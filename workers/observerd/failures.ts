@@ -1,9 +1,7 @@
 /** Failures alike, in clusters: a bounded number of them, each with its newest examples and its counts over time. */
 import type { Static } from "@sinclair/typebox";
-import type { FailureCluster as FailureClusterSchema } from "./contract.ts";
+import type { FailureCluster as FailureClusterSchema, Operation } from "./contract.ts";
 import { type Signature, signatureOf } from "./failures-signature.ts";
-import type { Operation } from "./operations.ts";
-import { jsonBytes } from "./operations-told.ts";
 
 export type FailureCluster = Static<typeof FailureClusterSchema>;
 
@@ -163,6 +161,6 @@ function shortened(operation: Operation): Operation {
     typeof value === "string" ? value.slice(0, exampleCharsMax) : value,
   ]);
   const short: Operation = Object.fromEntries(cut);
-  if (short.attributes && jsonBytes(short.attributes) > exampleCharsMax) delete short.attributes;
+  if (JSON.stringify(short.attributes ?? {}).length > exampleCharsMax) delete short.attributes;
   return short;
 }

@@ -1,6 +1,7 @@
 /** What a line of the log can say. One line is applied whole or not at all, after a crash too. */
+
+import type { Operation } from "./contract.ts";
 import type { ClustersCheckpoint } from "./failures.ts";
-import type { Operation } from "./operations.ts";
 import type { StatsCheckpoint } from "./stats.ts";
 
 /** How far a followed file was taken. */

@@ -1,10 +1,9 @@
 /** Pages of operations, newest first, and of failure clusters: a token says what the page before it ended with. */
 import type { InputOf, ReplyOf } from "../../runtime/contract.ts";
 import { fail } from "../../runtime/errors.ts";
-import type { Observerd } from "./contract.ts";
+import type { Observerd, Operation } from "./contract.ts";
 import { type FailureCluster, inOrder } from "./failures.ts";
 import { normaliseEndpoint } from "./failures-signature.ts";
-import type { Operation } from "./operations.ts";
 import { inUtc } from "./operations-told.ts";
 import type { Ring } from "./ring.ts";
 

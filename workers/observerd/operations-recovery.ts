@@ -4,7 +4,7 @@ import { readLineLog } from "../../runtime/load-line-log.ts";
 import type { Log } from "../../runtime/log.ts";
 import { type LogDamage, logDamageOf, type MarkKeeping } from "../../runtime/log-mark.ts";
 import { checkSealedLog } from "../../runtime/sealed-log.ts";
-import type { Operation } from "./operations.ts";
+import type { Operation } from "./contract.ts";
 import type { Line } from "./operations-line.ts";
 import { hasBase, numberOf, segmentFormat, segmentNumbers, segmentPath } from "./operations-segment.ts";
 import type { State } from "./operations-state.ts";

@@ -1,7 +1,7 @@
 /** What the log's lines add up to. Applying a line is the only way anything here changes, live and at the start. */
 import type { Config } from "../../runtime/settings.ts";
+import type { Operation } from "./contract.ts";
 import { type Clusters, createClusters } from "./failures.ts";
-import type { Operation } from "./operations.ts";
 import type { Checkpoint, Line, Marks } from "./operations-line.ts";
 import { jsonBytes } from "./operations-told.ts";
 import { createRing, type Ring } from "./ring.ts";

@@ -1,11 +1,12 @@
 /** Operations: told, checked, in the log, then in ring, statistics and clusters. */
 import { describe } from "../../runtime/log.ts";
-import type { Operation, Operations, Told } from "./operations.ts";
+import type { Deps } from "../../runtime/service.ts";
+import type { Operation } from "./contract.ts";
+import type { Operations, Told } from "./operations.ts";
 import type { Line, Marks } from "./operations-line.ts";
 import { type OperationsLog, openOperationsLog } from "./operations-log.ts";
 import { createState, type State } from "./operations-state.ts";
 import { inUtc, operationOf } from "./operations-told.ts";
-import type { ObserverdDeps } from "./parts.ts";
 
 /** What a follower took of its source: an operation, or nothing, and how far that brings it. */
 export interface Taken {
@@ -38,7 +39,7 @@ export async function openOperations({
   adopted,
   log: journal,
 }: Pick<
-  ObserverdDeps,
+  Deps,
   "config" | "clock" | "newId" | "directory" | "marks" | "adopted" | "log"
 >): Promise<OperationsStore> {
   const section = config.observerd;

@@ -1,6 +1,9 @@
 /** What a caller told, as an operation: the defaults, and what a schema cannot say. */
 import { fail } from "../../runtime/errors.ts";
-import type { Operation, Told } from "./operations.ts";
+import { fits } from "../../runtime/validate.ts";
+import { TraceUid } from "../pathwayd/contract.ts";
+import type { Operation } from "./contract.ts";
+import type { Told } from "./operations.ts";
 
 /** Sources the product itself knows; callers may use words of their own. */
 export const knownSources: readonly string[] = [
@@ -36,6 +39,9 @@ function timeOf(text: string, field: string): number {
 
 /** The same instant in UTC with milliseconds: texts of this form compare as their times do. */
 export const inUtc = (text: string, field: string): string => new Date(timeOf(text, field)).toISOString();
+
+/** Which texts may be the uid of a trace: pathwayd's own rule, at every endpoint that takes one. */
+export const isTraceUid = (value: unknown): value is string => fits(TraceUid, value);
 
 /** Bytes of a value as JSON. */
 export const jsonBytes = (value: unknown): number => Buffer.byteLength(JSON.stringify(value));

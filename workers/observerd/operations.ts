@@ -1,9 +1,7 @@
 /** The operations as the parts of observerd share them. */
-import type { Static } from "@sinclair/typebox";
 import type { InputOf } from "../../runtime/contract.ts";
-import type { Observerd, Operation as OperationSchema } from "./contract.ts";
+import type { Observerd, Operation } from "./contract.ts";
 
-export type Operation = Static<typeof OperationSchema>;
 export type Told = InputOf<Observerd["endpoints"]["event"]>;
 
 export interface Operations {

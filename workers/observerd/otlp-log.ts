@@ -1,10 +1,10 @@
 /** Log records of OTLP: those of errors, as operations that failed. What else is logged has no meaning here. */
 import { fail } from "../../runtime/errors.ts";
 import type { Told } from "./operations.ts";
+import { isTraceUid } from "./operations-told.ts";
 import { type Grouped, hexId, isObject, itemsOf, nanosOf, timeOf } from "./otlp-groups.ts";
 import { cut, exceptionText, keptOf } from "./otlp-operation.ts";
 import { type Attributes, attributesOf, plainOf } from "./otlp-value.ts";
-import { isTraceUid } from "./trace-uid.ts";
 
 /** Of OpenTelemetry's severities, the first that is an error. */
 const errorFrom = 17;

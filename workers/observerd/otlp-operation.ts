@@ -1,9 +1,9 @@
 /** A span as an operation, by OpenTelemetry's semantic conventions, those of Langfuse and OpenInference. */
 import type { Told } from "./operations.ts";
+import { isTraceUid } from "./operations-told.ts";
 import { timeOf } from "./otlp-groups.ts";
 import { kindName, type Span } from "./otlp-span.ts";
 import { type Attributes, bounded } from "./otlp-value.ts";
-import { isTraceUid } from "./trace-uid.ts";
 
 const endpointCharsMax = 1000;
 const wordCharsMax = 200;

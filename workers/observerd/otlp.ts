@@ -3,15 +3,15 @@
 import type { RawOf } from "../../runtime/contract.ts";
 import { dropOldest } from "../../runtime/drop-oldest.ts";
 import { ServiceError } from "../../runtime/errors.ts";
+import type { Deps } from "../../runtime/service.ts";
 import type { Observerd } from "./contract.ts";
-import type { Told } from "./operations.ts";
+import type { Operations, Told } from "./operations.ts";
 import { operationOf as recordedOperation } from "./operations-told.ts";
 import { otlpDoor, type Refused } from "./otlp-encoding/otlp-encoding.ts";
 import { isObject, itemsOf } from "./otlp-groups.ts";
 import { readLogs } from "./otlp-log.ts";
 import { operationOf } from "./otlp-operation.ts";
 import { readSpans, type Span } from "./otlp-span.ts";
-import type { Parts } from "./parts.ts";
 
 /** Spans, and traces with their source, that are remembered. */
 const rememberedMax = 20_000;
@@ -22,8 +22,13 @@ const reasonsMax = 5;
  * Answers as OTLP does: 200 with an empty message when all was taken, with `partialSuccess` when some was not.
  * Operations are on stable storage then. A body that is no OTLP request is refused whole.
  */
-export function otlpStreams(parts: Parts): Pick<RawOf<Observerd>, "traces" | "logs" | "metrics"> {
-  const { deps, operations } = parts;
+export function otlpStreams({
+  deps,
+  operations,
+}: {
+  deps: Deps;
+  operations: Pick<Operations, "record">;
+}): Pick<RawOf<Observerd>, "traces" | "logs" | "metrics"> {
   const {
     max_otlp_bytes: bytesMax,
     max_otlp_spans: itemsMax,
@@ -36,7 +41,7 @@ export function otlpStreams(parts: Parts): Pick<RawOf<Observerd>, "traces" | "lo
       `observerd_otlp_${what}_total`,
       `${of} that arrived by OTLP, by what became of them.`,
     );
-  const spans = spanTaker(parts, counter("spans", "Spans"), refusal);
+  const spans = spanTaker(operations, counter("spans", "Spans"), refusal);
   const records = counter("log_records", "Log records");
   const points = counter("data_points", "Data points");
 
@@ -71,11 +76,11 @@ export function otlpStreams(parts: Parts): Pick<RawOf<Observerd>, "traces" | "lo
   };
 }
 
-type Counter = ReturnType<Parts["deps"]["metrics"]["counter"]>;
+type Counter = ReturnType<Deps["metrics"]["counter"]>;
 type Refusal = (told: Told) => string | undefined;
 
 /** Takes the spans of requests; one that comes again, after an answer that was lost, is not recorded twice. */
-function spanTaker({ operations }: Parts, counted: Counter, refusal: Refusal) {
+function spanTaker(operations: Pick<Operations, "record">, counted: Counter, refusal: Refusal) {
   const known = new Set<string>();
   const sources = new Map<string, string>();
   return async (request: Record<string, unknown>, spansMax: number): Promise<Refused> => {

@@ -3,14 +3,21 @@
 import { timestamp } from "../../runtime/clock.ts";
 import type { VerbsOf } from "../../runtime/contract.ts";
 import { unlessFound } from "../../runtime/idempotency/idempotency.ts";
+import type { Deps } from "../../runtime/service.ts";
+import type { Chatd } from "../chatd/contract.ts";
 import type { Observerd } from "./contract.ts";
-import type { Parts } from "./parts.ts";
-import type { Review } from "./review-log.ts";
+import type { Review, Reviews } from "./review-log.ts";
 import { secondOpinion } from "./review-model.ts";
 import { type Judgement, judge } from "./review-verdict.ts";
 
 /** A review that has answered is on stable storage. It is no operation: judging is not what is observed. */
-export function reviewVerbs({ deps, reviews }: Parts): Pick<VerbsOf<Observerd>, "review"> {
+export function reviewVerbs({
+  deps,
+  reviews,
+}: {
+  deps: Deps<{ chatd: Chatd }>;
+  reviews: Pick<Reviews, "add">;
+}): Pick<VerbsOf<Observerd>, "review"> {
   const { config, clock, metrics, newId, peers } = deps;
   const { review_model: model, review_timeout_ms: timeoutMs } = config.observerd;
   const verdicts = metrics.counter(

@@ -1,5 +1,5 @@
 /** The latest operations in memory: a bounded number of them, and of bytes. */
-import type { Operation } from "./operations.ts";
+import type { Operation } from "./contract.ts";
 
 interface RingEntry {
   /** Grows with each operation; a page goes on below the one it ended with. */

@@ -1,22 +1,35 @@
 /** observerd: its verbs over the log of operations, and the loops beside them. */
 import type { Running, VerbsOf } from "../../runtime/contract.ts";
+import type { Durable } from "../../runtime/durable.ts";
+import { bothPoints, holdFiles } from "../../runtime/held-files.ts";
 import { unlessFound } from "../../runtime/idempotency/idempotency.ts";
+import type { Deps } from "../../runtime/service.ts";
+import type { Chatd } from "../chatd/contract.ts";
+import type { Matrixd } from "../matrixd/contract.ts";
+import type { Pathwayd } from "../pathwayd/contract.ts";
+import type { Storaged } from "../storaged/contract.ts";
 import { type ChatCalls, followChatCalls } from "./chat-calls.ts";
-import type { Observerd } from "./contract.ts";
+import type { Observerd, Operation } from "./contract.ts";
 import { distillVerbs } from "./distill.ts";
-import { durableLogs } from "./durable.ts";
 import { startExport } from "./export.ts";
 import { type Loop, type Loops, startLoops } from "./loops.ts";
 import { overseerCorrections } from "./loops-corrections.ts";
 import { errorAnalysis, escalation } from "./loops-failures.ts";
-import type { Operation } from "./operations.ts";
+import { inspectOperations } from "./operations-inspection.ts";
 import { measureOperations } from "./operations-metrics.ts";
 import { eventsPage, failuresPage } from "./operations-pages.ts";
 import { type OperationsStore, openOperations } from "./operations-store.ts";
 import { otlpStreams } from "./otlp.ts";
-import type { ObserverdDeps } from "./parts.ts";
 import { reviewVerbs } from "./review.ts";
-import { openReviews } from "./review-log.ts";
+import { inspectReviews } from "./review-inspection.ts";
+import { openReviews, type Reviews, reviewsName } from "./review-log.ts";
+
+export type ObserverdDeps = Deps<{
+  storaged: Storaged;
+  pathwayd: Pathwayd;
+  matrixd: Matrixd;
+  chatd: Chatd;
+}>;
 
 /** Starts the service: it answers for all it ever recorded when this resolves. Peers need not run. */
 export async function createObserverd(deps: ObserverdDeps): Promise<Running<Observerd>> {
@@ -37,7 +50,7 @@ export async function createObserverd(deps: ObserverdDeps): Promise<Running<Obse
     },
     raw: otlpStreams(parts),
     notReady: () => [...operations.problems(), ...reviews.problems()],
-    durable: durableLogs(deps.directory, { operations, reviews }),
+    durable: durableLogs(deps.directory, operations, reviews),
     stop: async () => {
       await Promise.all([loops.stop(), chat?.stop()]);
       await exported.stop();
@@ -45,6 +58,25 @@ export async function createObserverd(deps: ObserverdDeps): Promise<Running<Obse
     },
   };
 }
+
+const remedyOf = (file: string) => (line: number) =>
+  `restore observerd from a backup, or let it go: all other lines are served. To have /readyz say so, stop observerd, ${
+    line > 0 ? `delete line ${line} of ${file} (sed -i ${line}d)` : `keep the whole lines of ${file}`
+  }, and start it with --adopt=observerd/${file}`;
+
+/** A point has every operation and review that was acknowledged. Training sets are objects of storaged. */
+const durableLogs = (directory: string, operations: OperationsStore, reviews: Reviews): Durable => ({
+  point: () =>
+    bothPoints(
+      () => reviews.atRest(() => holdFiles(directory, [reviewsName, `${reviewsName}.damaged`])),
+      () => operations.atRest((files) => holdFiles(directory, files)),
+    ),
+  inspect: async function* (signal) {
+    const inspection = { directory, service: "observerd", signal, remedyOf };
+    yield* inspectReviews(reviews, inspection);
+    yield* inspectOperations(operations, inspection);
+  },
+});
 
 const followChat = (operations: OperationsStore, { clock, log, metrics, peers }: ObserverdDeps): ChatCalls =>
   followChatCalls(operations, { verbs: peers.chatd.verbs, clock, log, metrics });

@@ -1,7 +1,6 @@
 /** Totals of all time. They outlive the files they were counted from: each file of the log begins with them. */
 import type { ReplyOf } from "../../runtime/contract.ts";
-import type { Observerd } from "./contract.ts";
-import type { Operation } from "./operations.ts";
+import type { Observerd, Operation } from "./contract.ts";
 
 export type StatsCheckpoint = ReplyOf<Observerd["endpoints"]["stats"]>;
 

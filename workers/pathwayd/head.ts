@@ -1,5 +1,6 @@
 /** A trace at one moment, and how each change moves it on: the one rule by which the log is read. */
 import type { Static } from "@sinclair/typebox";
+import { fail } from "../../runtime/errors.ts";
 import type { Change } from "./change.ts";
 import type { Trace } from "./contract.ts";
 import { formatTime } from "./instant.ts";
@@ -23,6 +24,9 @@ export interface Head {
 /** Whether it may be shown without being asked for. */
 export const isLive = ({ retired, successor }: Head): boolean =>
   retired === undefined && successor === undefined;
+
+export const unknownUid = (uid: string) =>
+  fail("not_found", `there is no trace '${uid}'`, { details: { uid } });
 
 /** Euclidean length. */
 export const normOf = (vector: readonly number[] = []): number => {

@@ -3,12 +3,10 @@ import type { InputOf, ReplyOf } from "../../runtime/contract.ts";
 import { type Book, countUpTo, type Entry } from "./book.ts";
 import type { Change } from "./change.ts";
 import type { Pathwayd } from "./contract.ts";
-import { advance, type Head, traceOf } from "./head.ts";
+import { advance, type Head, traceOf, unknownUid } from "./head.ts";
 import { formatTime } from "./instant.ts";
-import { takePage } from "./page.ts";
+import { bytesOf, takePage } from "./page.ts";
 import { readToken, writeToken } from "./page-token.ts";
-import { unknownUid } from "./plan.ts";
-import { bytesOf } from "./search.ts";
 
 type HistoryInput = InputOf<Pathwayd["endpoints"]["history"]>;
 type HistoryReply = ReplyOf<Pathwayd["endpoints"]["history"]>;

@@ -1,4 +1,5 @@
 /** One page of items: bounded in number and in bytes. */
+import type { Head } from "./head.ts";
 
 /** About the largest answer, in bytes of JSON; one item goes out whatever its size. */
 const pageBytesMax = 8 * 1024 * 1024;
@@ -19,3 +20,7 @@ export function takePage<T>(
   }
   return { page, more: false };
 }
+
+/** About the JSON of the trace, in bytes. */
+export const bytesOf = ({ content, tags, embedding = [] }: Head): number =>
+  JSON.stringify(content).length + tags.join().length + embedding.length * 20 + 300;

@@ -2,7 +2,7 @@
 import { fail } from "../../runtime/errors.ts";
 import { type Contents, isSameContent } from "./content.ts";
 import type { Draft } from "./draft.ts";
-import { type Head, isLive } from "./head.ts";
+import { type Head, isLive, unknownUid } from "./head.ts";
 
 export interface Limits {
   tracesMax: number;
@@ -17,9 +17,6 @@ function liveHead(draft: Draft, uid: string, toDo: string): Head {
     details: { uid, retired: head.retired !== undefined, successor: head.successor },
   });
 }
-
-export const unknownUid = (uid: string) =>
-  fail("not_found", `there is no trace '${uid}'`, { details: { uid } });
 
 const stateOf = ({ retired, successor }: Head): string =>
   retired ? "is retired" : successor === undefined ? "exists" : `was superseded by '${successor}'`;

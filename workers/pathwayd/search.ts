@@ -6,7 +6,7 @@ import { checkVector } from "./content.ts";
 import type { Pathwayd } from "./contract.ts";
 import { type Head, isLive, normOf, traceOf } from "./head.ts";
 import { parseTime, type Times } from "./instant.ts";
-import { takePage } from "./page.ts";
+import { bytesOf, takePage } from "./page.ts";
 import { type Place, readToken, writeToken } from "./page-token.ts";
 import { wordsOf } from "./text-index.ts";
 import type { Texts } from "./texts.ts";
@@ -65,10 +65,6 @@ export async function search(
     ...(more && { next_page_token: writeToken({ at, skip: skip + page.length }, conditions) }),
   };
 }
-
-/** About the JSON of the trace, in bytes. */
-export const bytesOf = ({ content, tags, embedding = [] }: Head): number =>
-  JSON.stringify(content).length + tags.join().length + embedding.length * 20 + 300;
 
 async function placeOf(token: string | undefined, conditions: SearchInput, deps: SearchDeps): Promise<Place> {
   const { as_of } = conditions;

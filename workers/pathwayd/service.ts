@@ -10,18 +10,10 @@ import { type Contents, checkContent, checkTexts, checkVector } from "./content.
 import type { Pathwayd } from "./contract.ts";
 import type { Draft } from "./draft.ts";
 import { durableLog } from "./durable.ts";
-import { isLive, traceOf } from "./head.ts";
+import { isLive, traceOf, unknownUid } from "./head.ts";
 import { history } from "./history.ts";
 import { createTimes, formatTime } from "./instant.ts";
-import {
-  planAdd,
-  planAddIdempotent,
-  planReplay,
-  planRetire,
-  planRevise,
-  planUpdate,
-  unknownUid,
-} from "./plan.ts";
+import { planAdd, planAddIdempotent, planReplay, planRetire, planRevise, planUpdate } from "./plan.ts";
 import { operationsFound, resuming, type Write } from "./resume.ts";
 import { type SearchDeps, search, settledTime } from "./search.ts";
 import { gauges, statsOf } from "./stats.ts";

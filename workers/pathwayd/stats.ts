@@ -3,7 +3,6 @@ import type { Deps } from "../../runtime/service.ts";
 import type { Book } from "./book.ts";
 import { countOf } from "./sequences.ts";
 import type { Store } from "./store.ts";
-import type { Writer } from "./writer.ts";
 
 export function statsOf(book: Book, store: Store) {
   const { live, retired, superseded, replays } = book.counts();
@@ -23,7 +22,7 @@ export function statsOf(book: Book, store: Store) {
 
 export function gauges(
   { metrics }: Deps,
-  { book, store, writer }: { book: Book; store: Store; writer: Writer },
+  { book, store, writer }: { book: Book; store: Store; writer: { waiting: () => number } },
 ): void {
   metrics.gauge("pathwayd_traces", "Traces, with those retired and superseded.", () => book.entries.length);
   metrics.gauge("pathwayd_traces_live", "Traces that may be shown.", () => book.counts().live);

@@ -2,7 +2,6 @@
 import { tooLarge } from "../../runtime/body.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { fail } from "../../runtime/errors.ts";
-import type { ReceiveOptions } from "./bucket.ts";
 
 /**
  * Hands the chunks on. Throws `too_large` past the limit, `bad_request` when the length is not the announced one,
@@ -10,7 +9,11 @@ import type { ReceiveOptions } from "./bucket.ts";
  */
 export async function* counted(
   body: AsyncIterable<Uint8Array>,
-  { bytesMax, bytes: announced, signal }: Pick<ReceiveOptions, "bytesMax" | "bytes" | "signal">,
+  {
+    bytesMax,
+    bytes: announced,
+    signal,
+  }: { bytesMax: number; bytes?: number | undefined; signal: AbortSignal },
 ): AsyncGenerator<Uint8Array> {
   let bytes = 0;
   try {

@@ -1,5 +1,6 @@
 /** What makes failures the same, and what is kept of them. */
 import { describe, expect, test } from "bun:test";
+import type { Operation } from "../../../workers/observerd/contract.ts";
 import { createClusters, isGrowing, ratePerHour } from "../../../workers/observerd/failures.ts";
 import {
   errorClassOf,
@@ -8,7 +9,6 @@ import {
   normaliseMessage,
   signatureOf,
 } from "../../../workers/observerd/failures-signature.ts";
-import type { Operation } from "../../../workers/observerd/operations.ts";
 import { processorMs } from "../../support/processor-time.ts";
 import { seeded } from "../../support/seeded.ts";
 

@@ -1,6 +1,6 @@
 /** What is kept in memory is bounded: the ring by number and bytes, the sources by number. */
 import { expect, test } from "bun:test";
-import type { Operation } from "../../../workers/observerd/operations.ts";
+import type { Operation } from "../../../workers/observerd/contract.ts";
 import { createRing } from "../../../workers/observerd/ring.ts";
 import { createStats } from "../../../workers/observerd/stats.ts";
 

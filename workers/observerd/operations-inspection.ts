@@ -1,68 +1,23 @@
-/** Operations and reviews as operators handle them. Training sets are objects of storaged; all else is in memory. */
+/** Reads every line of the operations' log again. */
 import { join } from "node:path";
-import type { Durable, Inspected } from "../../runtime/durable.ts";
-import { bothPoints, holdFiles } from "../../runtime/held-files.ts";
+import type { Inspected } from "../../runtime/durable.ts";
 import { closedLog, damage, inspectLineLog, openToInspect } from "../../runtime/inspect-line-log.ts";
-import { logDamageOf } from "../../runtime/log-mark.ts";
 import type { Line } from "./operations-line.ts";
 import { segmentFormat } from "./operations-segment.ts";
 import type { OperationsStore } from "./operations-store.ts";
-import { checkJudged, type Reviews, reviewsFormat, reviewsName } from "./review-log.ts";
 
-const remedyOf = (file: string) => (line: number) =>
-  `restore observerd from a backup, or let it go: all other lines are served. To have /readyz say so, stop observerd, ${
-    line > 0 ? `delete line ${line} of ${file} (sed -i ${line}d)` : `keep the whole lines of ${file}`
-  }, and start it with --adopt=observerd/${file}`;
-
-/** A point has every operation and review that was acknowledged, and the files that belong together. */
-export function durableLogs(
-  directory: string,
-  {
-    operations,
-    reviews,
-  }: { operations: Pick<OperationsStore, "atRest" | "lacking" | "found">; reviews: Pick<Reviews, "atRest"> },
-): Durable {
-  return {
-    point: () =>
-      bothPoints(
-        () => reviews.atRest(() => holdFiles(directory, [reviewsName, `${reviewsName}.damaged`])),
-        () => operations.atRest((files) => holdFiles(directory, files)),
-      ),
-    inspect: async function* (signal) {
-      const common = { directory, service: "observerd", signal };
-      yield* inspectReviews(reviews, common);
-      yield* inspectOperations(operations, common);
-    },
-  };
-}
-
-interface Common {
+export interface Inspection {
   directory: string;
   service: string;
   signal: AbortSignal;
-}
-
-async function* inspectReviews(reviews: Pick<Reviews, "atRest">, common: Common): AsyncGenerator<Inspected> {
-  try {
-    yield* inspectLineLog({
-      ...common,
-      ...reviewsFormat,
-      file: reviewsName,
-      opened: await reviews.atRest((state) => openToInspect(join(common.directory, reviewsName), state)),
-      check: checkJudged,
-      remedy: remedyOf(reviewsName),
-    });
-  } catch (cause) {
-    const refused = logDamageOf(cause);
-    if (!refused) throw cause;
-    yield closedLog(refused);
-  }
+  /** What to do about damage in the file, at a line or, for line 0, as a whole. */
+  remedyOf: (file: string) => (line: number) => string;
 }
 
 /** Each file, and that none lacks operations which the next one's checkpoint has counted. */
-async function* inspectOperations(
+export async function* inspectOperations(
   operations: Pick<OperationsStore, "atRest" | "lacking" | "found">,
-  common: Common,
+  { remedyOf, ...common }: Inspection,
 ): AsyncGenerator<Inspected> {
   const { directory } = common;
   for (const lacking of operations.lacking()) yield closedLog(lacking);
