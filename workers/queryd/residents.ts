@@ -1,6 +1,6 @@
 /**
  * Small datasets that are asked for again are kept as tables in DuckDB's memory: opening and planning a Parquet file
- * takes longer than most queries over few rows do (measured: docs/decisions/0045-residents.md).
+ * takes longer than most queries over few rows do (measured: ADR 0045).
  */
 import { describe, type Log } from "../../runtime/log.ts";
 import type { Manifest } from "./catalog.ts";

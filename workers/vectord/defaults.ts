@@ -1,4 +1,4 @@
-/** What an index gets when its creator names nothing else; the measurements are in docs/decisions/0063. */
+/** What an index gets when its creator names nothing else; the measurements are in ADR 0063. */
 
 /** Half of f32's memory and build time; its rounding is undone by scoring the candidates with the f32 rows. */
 export const defaultQuantization = "bf16";
