@@ -1,5 +1,6 @@
 /** What building against the system's FAISS takes on each platform: packages, and the compiler's command. */
-import { run, runStep, type Say } from "./command.ts";
+import { run } from "./command.ts";
+import { runStep, type Say } from "./step.ts";
 
 const debianPackages = ["libfaiss-dev", "libopenblas-dev", "g++"];
 /** For all of apt-get's work: about 60 MB of packages, with the package lists where they are missing. */

@@ -4,50 +4,19 @@
  * failure is told and remembered, never fatal. `bun scripts/faiss.ts` tries again by hand.
  */
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
-import { run, runStep, type Say } from "./command.ts";
+import { join } from "node:path";
 import { compilation, installFix, installSystemPackages } from "./faiss-platform.ts";
-
-const modules = resolve(import.meta.dir, "..", "node_modules");
-const home = join(modules, "faiss-node");
-/** Where the package itself looks for its binding. */
-const release = join(home, "build", "Release");
-const binding = join(release, "faiss-node.node");
+import { binding, home, modules, probeCommand, probeFaiss, probeTimeoutMs, release } from "./faiss-probe.ts";
+import { runStep, type Say } from "./step.ts";
 
 /** A mirror that does not answer must not hold up the first start. */
 const prebuiltTimeoutMs = 20_000;
-const probeTimeoutMs = 20_000;
 /** One C++ file: 4 s where it was measured. */
 const compileTimeoutMs = 180_000;
 
 export type Faiss =
   | { ready: true; how: "present" | "prebuilt" | "built" }
   | { ready: false; why: string; fix: string };
-
-/** Loads the binding in a process of its own, where a broken library harms nobody, and finds a neighbour. */
-export const faissProbe =
-  'const { IndexFlatL2 } = require("faiss-node"); const index = new IndexFlatL2(2); index.add([0, 0, 3, 4]); ' +
-  "process.exit(index.search([3, 3], 1).labels[0] === 1 ? 0 : 1)";
-
-export const hasFaissBinding = (): boolean => existsSync(binding);
-
-const probeCommand: [string, ...string[]] = [process.execPath, "--no-install", "-e", faissProbe];
-
-/** Whether the binding is there, loads and answers; if not, why. */
-export async function probeFaiss(): Promise<{ ok: boolean; why: string }> {
-  if (!hasFaissBinding()) return { ok: false, why: "the binding was not built" };
-  const { code, err } = await run(probeCommand, { timeoutMs: probeTimeoutMs, cwd: home });
-  return code === 0 ? { ok: true, why: "" } : { ok: false, why: firstError(err) };
-}
-
-/** The line of a tool's output that says what went wrong. */
-export const firstError = (output: string): string =>
-  output
-    .split("\n")
-    .find((line) => /error/i.test(line))
-    ?.trim() ??
-  output.split("\n").at(-1) ??
-  "";
 
 /** A binding that was just made: whether it loads. One that does not is taken away, so that nobody loads it. */
 async function loads(say: Say, otherwise: string[]): Promise<boolean> {

@@ -16,9 +16,10 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join, resolve } from "node:path";
-import { messageOf, runStep } from "./command.ts";
+import { messageOf } from "./command.ts";
 import { bytesIn } from "./disk-usage.ts";
 import { stopWithNpm } from "./npm-parent.ts";
+import { runStep } from "./step.ts";
 
 const root = resolve(import.meta.dir, "..");
 const modules = join(root, "node_modules");

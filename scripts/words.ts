@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { loadConfig } from "../runtime/config.ts";
 import { ConfigError } from "../runtime/config-error.ts";
-import type { Config } from "../runtime/settings.ts";
+import type { Config, ServiceSection } from "../runtime/settings.ts";
 
 /** Wrong words: they are told with what is expected, and the exit code is 2. */
 export class UsageError extends Error {}
@@ -69,3 +69,9 @@ export function configOf({ file, flags }: ConfigWords): Config {
     throw cause;
   }
 }
+
+/** The sections that listen, from the configuration itself. */
+export const listening = (config: Config): ServiceSection[] =>
+  Object.entries(config)
+    .filter(([, section]) => typeof section === "object" && "bind" in section)
+    .map(([name]) => name as ServiceSection);

@@ -1,229 +1,25 @@
-/** The one public door: every contract under /v1, small calls over channels, streams proxied. */
-import {
-  type CallOptions,
-  type Contract,
-  mutates,
-  type Peer,
-  placesOf,
-  type RawContext,
-  type Running,
-} from "../../runtime/contract.ts";
-import { durable } from "../../runtime/durable-doors.ts";
-import { fail } from "../../runtime/errors.ts";
-import type { Handler } from "../../runtime/guard.ts";
-import type { Idempotency } from "../../runtime/idempotency/idempotency.ts";
-import { pathOf } from "../../runtime/route.ts";
-import type { Invoke } from "../../runtime/rpc.ts";
-import type { Face, RawHandler } from "../../runtime/serve.ts";
-import type { Deps, ServiceStatus } from "../../runtime/service.ts";
-import { wholeResponse } from "../../runtime/whole.ts";
-import { catalogd } from "../../workers/catalogd/contract.ts";
-import { chatd } from "../../workers/chatd/contract.ts";
-import { embedd } from "../../workers/embedd/contract.ts";
-import { ingestd } from "../../workers/ingestd/contract.ts";
-import { matrixd } from "../../workers/matrixd/contract.ts";
-import { observerd } from "../../workers/observerd/contract.ts";
-import { pathwayd } from "../../workers/pathwayd/contract.ts";
-import { queryd } from "../../workers/queryd/contract.ts";
-import { storaged } from "../../workers/storaged/contract.ts";
-import { vectord } from "../../workers/vectord/contract.ts";
-import { type Gateway, gateway } from "./contract.ts";
-import { docsPage } from "./docs-page.ts";
+/** The one public door's own endpoint; the services' contracts are mounted beside it. */
+import type { Contract, Peer, Running } from "../../runtime/contract.ts";
+import type { Deps } from "../../runtime/service.ts";
+import type { Gateway } from "./contract.ts";
 import { memoryTable } from "./memory-table.ts";
-import { openApi } from "./openapi.ts";
-import { type Proxied, proxy } from "./proxy.ts";
+import type { Mounted } from "./mount.ts";
+import { reasonsOf, servicesOf } from "./state.ts";
 
-/** The services behind the gateway, in the order of the API page. */
-export const mounted = {
-  ingestd,
-  catalogd,
-  queryd,
-  vectord,
-  embedd,
-  pathwayd,
-  matrixd,
-  observerd,
-  chatd,
-  storaged,
-};
-type Mounted = typeof mounted;
-
-/** A service as it said itself that it is. */
-interface Probed {
-  name: string;
-  state: string;
-  address: string;
-  last_error?: string;
-}
-
-/** How long a service may take to say how it is. */
-const probeTimeoutMs = 2000;
-
-export async function createGateway({
-  config,
-  system,
-  peers,
-  clock,
-}: Deps<Mounted>): Promise<Running<Gateway>> {
-  const probe = async (name: string, peer: Peer<Contract>): Promise<Probed> => {
-    try {
-      const response = await peer.fetch("/readyz", { signal: AbortSignal.timeout(probeTimeoutMs) });
-      const { reasons } = (await response.json()) as { reasons?: string[] };
-      if (response.ok) return { name, state: "ready", address: originOf(response.url) };
-      return {
-        name,
-        state: "not_ready",
-        address: originOf(response.url),
-        last_error: (reasons ?? []).join("; "),
-      };
-    } catch {
-      return { name, state: "unreachable", address: "" };
-    }
-  };
-  const supervised = ({ name, state, address, started_at, restarts, last_error }: ServiceStatus) => ({
-    name,
-    state: state as string,
-    address,
-    restarts,
-    ...(started_at !== undefined &&
-      state === "ready" && { uptime_seconds: Math.max(0, clock.now() - Date.parse(started_at)) / 1000 }),
-    ...(last_error !== undefined && { last_error }),
-  });
-  /** One of this process that runs is asked, too: what it found damaged, its thread cannot say. */
-  const ownState = async (status: ServiceStatus) => {
-    const peer = (peers as unknown as Record<string, Peer<Contract>>)[status.name];
-    if (status.state !== "ready" || !peer) return supervised(status);
-    const { state, last_error } = await probe(status.name, peer);
-    return { ...supervised(status), ...(state !== "ready" && { state, ...(last_error && { last_error }) }) };
-  };
-
-  /** All services as they are: asked at once. */
-  const services = () => {
-    const own = system();
-    const known = new Set(own.map(({ name }) => name));
-    const others = Object.entries(peers).filter(([name]) => !known.has(name));
-    return Promise.all([
-      ...own.map(ownState),
-      ...others.map(([name, peer]) => probe(name, peer as unknown as Peer<Contract>)),
-    ]);
-  };
-
+export async function createGateway(deps: Deps<Mounted>): Promise<Running<Gateway>> {
+  const { config, system } = deps;
+  const peers = deps.peers as unknown as Record<string, Peer<Contract>>;
   return {
     verbs: {
       system: async () => {
-        const all = await services();
+        const services = await servicesOf(deps);
         const here = system().map(({ name }) => name);
-        const memory = await memoryTable(config, here, peers as unknown as Record<string, Peer<Contract>>);
-        return { ready: all.every(({ state }) => state === "ready"), services: all, memory };
+        const memory = await memoryTable(config, here, peers);
+        return { ready: services.every(({ state }) => state === "ready"), services, memory };
       },
     },
     raw: {},
-    othersNotReady: async () => reasonsOf(await services()),
+    othersNotReady: async () => reasonsOf(await servicesOf(deps)),
     stop: async () => {},
   };
-}
-
-const reasonsOf = (services: readonly Pick<Probed, "name" | "state" | "last_error">[]): string[] =>
-  services
-    .filter(({ state }) => state !== "ready")
-    .map(
-      ({ name, state, last_error }) =>
-        `${name}: ${state}${last_error === undefined ? "" : ` (${last_error})`}`,
-    );
-
-const originOf = (url: string): string => (url === "" ? "" : new URL(url).origin);
-
-/** Puts every service's contract under /v1, and the API's description beside them. */
-export function mountServices(face: Face, { config, peers, idempotency }: Deps<Mounted>): void {
-  for (const [name, contract] of Object.entries(mounted)) {
-    const peer = (peers as unknown as Record<string, Peer<Contract>>)[name];
-    if (!peer) continue;
-    const target = { name, peer, timeoutMs: config.gateway.proxy_timeout_ms };
-    const once = oneOperation(contract, idempotency);
-    face.verbs(contract, forward(contract, target, once), "/v1");
-    mountStreams(face, contract, target, once);
-  }
-  face.raw(durable, kept(peers, config.gateway.proxy_timeout_ms), "/v1", { unheld: true });
-  // Made when it is first asked for: it is a sixth of what the gateway's start takes.
-  let made: ReturnType<typeof describeApi> | undefined;
-  const description = () => {
-    made ??= describeApi();
-    return made;
-  };
-  face.route("GET", "/v1/openapi.json", () =>
-    wholeResponse(description().json, { headers: { "content-type": "application/json" } }),
-  );
-  face.route("GET", "/docs", () =>
-    wholeResponse(description().page, { headers: { "content-type": "text/html; charset=utf-8" } }),
-  );
-  face.route("GET", "/", () => new Response(null, { status: 302, headers: { location: "/docs" } }));
-}
-
-function describeApi(): { page: Uint8Array; json: Uint8Array } {
-  const document = openApi([
-    gateway,
-    { contract: durable, prefix: "/v1" },
-    ...Object.values(mounted).map((contract) => ({ contract, prefix: "/v1" })),
-  ]);
-  const encoder = new TextEncoder();
-  return {
-    page: encoder.encode(docsPage(document)),
-    json: encoder.encode(JSON.stringify(document, null, 2)),
-  };
-}
-
-/** Binds a request's Idempotency-Key to its endpoint: with another one, whoever serves it, it is a 409. */
-type Once = (endpoint: string, context: Pick<RawContext, "idempotencyKey">) => Promise<void>;
-
-/** The answer itself is remembered by the service, with the whole request. */
-function oneOperation({ name, endpoints }: Contract, idempotency: Idempotency): Once {
-  return async (endpoint, { idempotencyKey }) => {
-    const found = endpoints[endpoint];
-    if (idempotencyKey === undefined || !found || !mutates(found)) return;
-    await idempotency.bind(idempotencyKey, `${name}.${endpoint}`);
-  };
-}
-
-/** Calls have the deadline of calls between services; long ones that of streams. */
-function forward({ endpoints }: Contract, { peer, timeoutMs }: Proxied, once: Once): Invoke {
-  const verbs = peer.verbs as Record<string, (input: unknown, options: CallOptions) => Promise<unknown>>;
-  const isLong = (verb: string) => {
-    const endpoint = endpoints[verb];
-    return endpoint?.kind === "verb" && endpoint.long === true;
-  };
-  const long = new Set(Object.keys(endpoints).filter(isLong));
-  return async (verb, input, context) => {
-    if (context.idempotencyKey !== undefined) await once(verb, context);
-    return verbs[verb]?.(input, long.has(verb) ? { ...context, timeoutMs } : context);
-  };
-}
-
-/** Passed on as they come: the service itself says what is wrong with a request, and would look at it again. */
-function mountStreams(face: Face, contract: Contract, target: Proxied, once: Once): void {
-  for (const [name, endpoint] of Object.entries(contract.endpoints)) {
-    if (endpoint.kind !== "raw") continue;
-    const handler: Handler = async (_, context) => {
-      await once(name, context);
-      return pass(target, context);
-    };
-    for (const { path } of placesOf(endpoint))
-      for (const method of endpoint.methods) face.route(method, `/v1${path}`, handler, endpoint.errors);
-  }
-}
-
-/** What each service keeps, by its name in the path. */
-function kept(peers: Deps<Mounted>["peers"], timeoutMs: number): Record<string, RawHandler> {
-  const handler = ({ service: name }: { service: string }, context: RawContext) => {
-    const peer = Object.hasOwn(peers, name) ? peers[name as keyof Mounted] : undefined;
-    if (!peer)
-      throw fail("not_found", `there is no service '${name}'; expected ${Object.keys(peers).join(", ")}`);
-    return pass({ name, peer: peer as unknown as Peer<Contract>, timeoutMs }, context);
-  };
-  return Object.fromEntries(Object.keys(durable.endpoints).map((name) => [name, handler]));
-}
-
-function pass(target: Proxied, context: RawContext): Promise<Response> {
-  const { url } = context.request;
-  const at = url.indexOf("?");
-  return proxy(target, pathOf(url).slice("/v1".length) + (at < 0 ? "" : url.slice(at)), context);
 }

@@ -1,5 +1,6 @@
 import { runService } from "../../runtime/worker.ts";
 import { gateway } from "./contract.ts";
-import { createGateway, mounted, mountServices } from "./service.ts";
+import { mounted, mountServices } from "./mount.ts";
+import { createGateway } from "./service.ts";
 
 runService({ contract: gateway, peers: mounted, create: createGateway, mount: mountServices });

@@ -6,8 +6,8 @@ import { defaults, type LoadedConfig, loadConfig, parseBind } from "../../runtim
 import { loadSecrets } from "../../runtime/secrets.ts";
 import type { Config } from "../../runtime/settings.ts";
 import { messageOf } from "../command.ts";
+import { listening } from "../words.ts";
 import { type Check, missing, ok } from "./check.ts";
-import { listening } from "./ports.ts";
 import { isWorldReadable } from "./tokens.ts";
 
 export interface Read {

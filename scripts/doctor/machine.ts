@@ -5,8 +5,8 @@ import { machineMemory } from "../../runtime/machine-memory.ts";
 import { overcommitted, planMemory } from "../../runtime/memory-plan.ts";
 import type { Config } from "../../runtime/settings.ts";
 import { messageOf, run } from "../command.ts";
+import { listening } from "../words.ts";
 import { type Check, missing, ok } from "./check.ts";
-import { listening } from "./ports.ts";
 
 const GiB = 1024 ** 3;
 const inGiB = (bytes: number): string => `${(bytes / GiB).toFixed(1)} GiB`;

@@ -3,15 +3,10 @@ import { createServer } from "node:net";
 import { parseBind, urlOf } from "../../runtime/config.ts";
 import { errorCode } from "../../runtime/files.ts";
 import type { Config, ServiceSection } from "../../runtime/settings.ts";
+import { listening } from "../words.ts";
 import { type Check, missing, ok } from "./check.ts";
 
 const answerTimeoutMs = 3000;
-
-/** The sections that listen, from the configuration itself. */
-export const listening = (config: Config): ServiceSection[] =>
-  Object.entries(config)
-    .filter(([, section]) => typeof section === "object" && "bind" in section)
-    .map(([name]) => name as ServiceSection);
 
 /** Listens there for a moment; the error's code when that cannot be, and the port that was given. */
 function tryListen(host: string, port: number): Promise<{ code?: string; port: number }> {

@@ -4,8 +4,9 @@ import { resolve } from "node:path";
 import { isLoopback } from "../../runtime/addresses.ts";
 import { tokensOf } from "../../runtime/auth.ts";
 import { type LoadedConfig, loadConfig, parseBind } from "../../runtime/config.ts";
+import { listening } from "../words.ts";
 import { type Check, missing, ok } from "./check.ts";
-import { listening, type Port } from "./ports.ts";
+import type { Port } from "./ports.ts";
 
 /** Shorter ones can be guessed: 16 characters of base64 are 96 bits. */
 const tokenLengthMin = 16;

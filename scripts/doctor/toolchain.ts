@@ -1,7 +1,7 @@
 /** What was installed: Bun, packages, native parts, the hook. */
 
 import { run } from "../command.ts";
-import { faissProbe, firstError, hasFaissBinding } from "../faiss.ts";
+import { faissProbe, firstError, hasFaissBinding } from "../faiss-probe.ts";
 import { hookPath, hookState } from "../hooks.ts";
 import { installed, wanted } from "../setup.ts";
 import { type Check, missing, ok } from "./check.ts";

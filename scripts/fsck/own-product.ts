@@ -1,8 +1,7 @@
 /** A Lakehouse on the configured data directory, started for a check on ports that nobody else uses. */
 import { defaults } from "../../runtime/config.ts";
 import { type Child, NotStarted, startChild } from "../child.ts";
-import { listening } from "../doctor/ports.ts";
-import type { ConfigWords } from "../words.ts";
+import { type ConfigWords, listening } from "../words.ts";
 import { Unreachable } from "./door.ts";
 
 /** Rehydrating a large catalog and opening many indexes takes a while, on a slow disk above all. */

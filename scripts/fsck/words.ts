@@ -1,7 +1,6 @@
 /** The words of the command line. */
 import type { Config } from "../../runtime/settings.ts";
-import { listening } from "../doctor/ports.ts";
-import { type ConfigWords, gatewayOf, readWords, UsageError } from "../words.ts";
+import { type ConfigWords, gatewayOf, listening, readWords, UsageError } from "../words.ts";
 
 export const usage = `usage: bun run fsck [SERVICE…] [--gateway URL] [--json] [--config FILE] [--SECTION.KEY=VALUE …]
   SERVICE…      only these; all of them unless told

@@ -2,7 +2,8 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
-import { run, runStep, type Say } from "../command.ts";
+import { run } from "../command.ts";
+import { runStep, type Say } from "../step.ts";
 import { writeRegistryFiles } from "./registry-access.ts";
 
 /** Debian 12, the oldest system that REPLICATION.md names. */

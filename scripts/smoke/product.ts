@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { defaults } from "../../runtime/config.ts";
 import type { ServiceSection } from "../../runtime/settings.ts";
-import { listening } from "../doctor/ports.ts";
+import { listening } from "../words.ts";
 
 const root = resolve(import.meta.dir, "../..");
 const startTimeoutMs = 60_000;

@@ -2,8 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { Value } from "@sinclair/typebox/value";
 import { gateway } from "../../api/gateway/contract.ts";
 import { docsPage } from "../../api/gateway/docs-page.ts";
+import { mounted } from "../../api/gateway/mount.ts";
 import { openApi } from "../../api/gateway/openapi.ts";
-import { mounted } from "../../api/gateway/service.ts";
 import type { Contract } from "../../runtime/contract.ts";
 import { durable } from "../../runtime/durable-doors.ts";
 

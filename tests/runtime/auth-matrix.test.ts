@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { networkInterfaces } from "node:os";
-import { mountServices } from "../../api/gateway/service.ts";
+import { mountServices } from "../../api/gateway/mount.ts";
 import { createAnswerHold } from "../../runtime/answer-hold.ts";
 import { createChangingGate } from "../../runtime/auth.ts";
 import { systemClock } from "../../runtime/clock.ts";

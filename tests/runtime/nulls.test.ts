@@ -1,7 +1,7 @@
 /** `null` in an optional field is the field's absence, in every contract; what takes null keeps it. */
 import { describe, expect, test } from "bun:test";
 import type { TSchema } from "@sinclair/typebox";
-import { mounted } from "../../api/gateway/service.ts";
+import { mounted } from "../../api/gateway/mount.ts";
 import { closed, type Endpoint, inputSchemas, t } from "../../runtime/contract.ts";
 import { durable } from "../../runtime/durable-doors.ts";
 import { withoutNulls } from "../../runtime/nulls.ts";

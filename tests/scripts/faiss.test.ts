@@ -11,8 +11,8 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
-import { probeFaiss } from "../../scripts/faiss.ts";
 import { compilation, installFix, type Machine, permission } from "../../scripts/faiss-platform.ts";
+import { probeFaiss } from "../../scripts/faiss-probe.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 
 const root = join(import.meta.dir, "../..");
@@ -31,7 +31,7 @@ describe(built ? "FAISS" : `FAISS (not built: ${why}; run: bun scripts/faiss.ts)
 function cloneWithoutBinding(path: string): string {
   mkdirSync(join(path, "scripts"));
   mkdirSync(join(path, "node_modules"));
-  for (const name of ["faiss.ts", "faiss-platform.ts", "command.ts"])
+  for (const name of ["faiss.ts", "faiss-platform.ts", "faiss-probe.ts", "command.ts", "step.ts"])
     cpSync(join(root, "scripts", name), join(path, "scripts", name));
   for (const name of readdirSync(join(root, "node_modules"))) {
     if (name !== "faiss-node")

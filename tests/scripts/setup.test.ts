@@ -11,10 +11,12 @@ const root = join(import.meta.dir, "../..");
 const setupFiles = [
   "setup.ts",
   "command.ts",
+  "step.ts",
   "disk-usage.ts",
   "npm-parent.ts",
   "faiss.ts",
   "faiss-platform.ts",
+  "faiss-probe.ts",
 ];
 const started = "started\n";
 const command = `

@@ -80,7 +80,7 @@ const owners: readonly (readonly [RegExp, readonly string[]])[] = [
   ],
   [/^hyparquet-writer$/, ["workers/catalogd/manifest.ts"]],
   [/^hyparquet$/, ["workers/catalogd/manifest.ts", "runtime/parquet-schema.ts"]],
-  [/^faiss-node$/, ["workers/vectord/faiss-engine.ts", "scripts/faiss.ts"]],
+  [/^faiss-node$/, ["workers/vectord/faiss-engine.ts", "scripts/faiss-probe.ts"]],
   [/^usearch$/, ["workers/vectord/usearch-engine.ts", "scripts/doctor/toolchain.ts"]],
   [/^@duckdb\/node-bindings$/, ["workers/queryd/engine-memory.ts"]],
   [/^openai$/, ["workers/embedd/openai.ts", "workers/chatd/openai.ts"]],

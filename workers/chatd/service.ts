@@ -1,18 +1,22 @@
 /** chatd: its verbs and its doors for conversations, over providers, quotas and a cache. */
 import type { Static } from "@sinclair/typebox";
-import type { Running } from "../../runtime/contract.ts";
+import { readJsonObject } from "../../runtime/body.ts";
+import type { RawContext, RawOf, Running } from "../../runtime/contract.ts";
 import { createModelNames } from "../../runtime/model-names.ts";
 import type { Deps } from "../../runtime/service.ts";
 import { createAnswerCache } from "./answer-cache.ts";
-import { type Asker, answerTo } from "./answering.ts";
+import { chatDoor, type Door, httpAnswer, ownDoor } from "./answer-http.ts";
+import { type Answer, type Asker, answerTo } from "./answering.ts";
 import { createCalls } from "./calls.ts";
 import type { Chatd } from "./contract.ts";
-import { type Ask, readAsk } from "./conversation.ts";
-import { doorsOf } from "./doors.ts";
+import { type Ask, type AskOptions, readAsk } from "./conversation.ts";
 import { createObserver, textIn } from "./observation.ts";
+import type { Json } from "./provider.ts";
 import { readProviderSettings } from "./provider-setting.ts";
 import { createRegistry, modelList, oneModel } from "./registry.ts";
+import { responses } from "./responses/responses.ts";
 import { openSpendBook } from "./spend-book.ts";
+import { readTextAsk, textDoor } from "./text-completion.ts";
 
 /** Starts the service. Rejects when a provider or model is badly configured; none of them need answer yet. */
 export async function createChatd(deps: Deps): Promise<Running<Chatd>> {
@@ -68,7 +72,7 @@ export async function createChatd(deps: Deps): Promise<Running<Chatd>> {
       },
       calls: ({ after, wait_ms: waitMs = 0 }, { signal }) => calls.after(after, { waitMs, signal }),
     },
-    raw: doorsOf(deps, answer),
+    raw: conversations(deps, answer),
     notReady: book.problems,
     durable: book.durable,
     drain: calls.drain,
@@ -76,6 +80,30 @@ export async function createChatd(deps: Deps): Promise<Running<Chatd>> {
       calls.drain();
       await book.close();
     },
+  };
+}
+
+/** The endpoints for conversations: each reads requests and writes answers in its own form. */
+function conversations(
+  { config: { chatd }, clock, newId }: Pick<Deps, "config" | "clock" | "newId">,
+  answer: (ask: Ask, asker: Asker) => Promise<Answer>,
+): RawOf<Chatd> {
+  const { max_json_bytes: bytesMax, default_model: defaultModel, heartbeat_ms: heartbeatMs } = chatd;
+  const at =
+    <A extends Ask>(read: (given: Json, options: AskOptions) => A, doorOf: (ask: A) => Door, own = false) =>
+    async (_input: unknown, { request, requestId, signal }: RawContext): Promise<Response> => {
+      const given = await readJsonObject(request, bytesMax);
+      const ask = read(given, { own, defaultModel, headers: request.headers });
+      const door = doorOf(ask);
+      return httpAnswer(await answer(ask, { requestId, signal }), { door, requestId, clock, heartbeatMs });
+    };
+  return {
+    chat: at(readAsk, () => ownDoor, true),
+    completions: at(readAsk, chatDoor),
+    textCompletions: at(readTextAsk, textDoor),
+    responses: at(responses.read, (ask) =>
+      responses.doorOf(ask, { id: newId(), at: Math.floor(clock.now() / 1000) }),
+    ),
   };
 }
 

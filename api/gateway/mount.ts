@@ -1,0 +1,142 @@
+/** The contracts of the services under /v1: small calls over channels, streams proxied; and the API's description. */
+import {
+  type CallOptions,
+  type Contract,
+  mutates,
+  type Peer,
+  placesOf,
+  type RawContext,
+} from "../../runtime/contract.ts";
+import { durable } from "../../runtime/durable-doors.ts";
+import { fail } from "../../runtime/errors.ts";
+import type { Handler } from "../../runtime/guard.ts";
+import type { Idempotency } from "../../runtime/idempotency/idempotency.ts";
+import { pathOf } from "../../runtime/route.ts";
+import type { Invoke } from "../../runtime/rpc.ts";
+import type { Face, RawHandler } from "../../runtime/serve.ts";
+import type { Deps } from "../../runtime/service.ts";
+import { wholeResponse } from "../../runtime/whole.ts";
+import { catalogd } from "../../workers/catalogd/contract.ts";
+import { chatd } from "../../workers/chatd/contract.ts";
+import { embedd } from "../../workers/embedd/contract.ts";
+import { ingestd } from "../../workers/ingestd/contract.ts";
+import { matrixd } from "../../workers/matrixd/contract.ts";
+import { observerd } from "../../workers/observerd/contract.ts";
+import { pathwayd } from "../../workers/pathwayd/contract.ts";
+import { queryd } from "../../workers/queryd/contract.ts";
+import { storaged } from "../../workers/storaged/contract.ts";
+import { vectord } from "../../workers/vectord/contract.ts";
+import { gateway } from "./contract.ts";
+import { docsPage } from "./docs-page.ts";
+import { openApi } from "./openapi.ts";
+import { type Proxied, proxy } from "./proxy.ts";
+
+/** The services behind the gateway, in the order of the API page. */
+export const mounted = {
+  ingestd,
+  catalogd,
+  queryd,
+  vectord,
+  embedd,
+  pathwayd,
+  matrixd,
+  observerd,
+  chatd,
+  storaged,
+};
+export type Mounted = typeof mounted;
+
+/** Puts every service's contract under /v1, and the API's description beside them. */
+export function mountServices(face: Face, { config, peers, idempotency }: Deps<Mounted>): void {
+  for (const [name, contract] of Object.entries(mounted)) {
+    const peer = (peers as unknown as Record<string, Peer<Contract>>)[name];
+    if (!peer) continue;
+    const target = { name, peer, timeoutMs: config.gateway.proxy_timeout_ms };
+    const once = oneOperation(contract, idempotency);
+    face.verbs(contract, forward(contract, target, once), "/v1");
+    mountStreams(face, contract, target, once);
+  }
+  face.raw(durable, kept(peers, config.gateway.proxy_timeout_ms), "/v1", { unheld: true });
+  // Made when it is first asked for: it is a sixth of what the gateway's start takes.
+  let made: ReturnType<typeof describeApi> | undefined;
+  const description = () => {
+    made ??= describeApi();
+    return made;
+  };
+  face.route("GET", "/v1/openapi.json", () =>
+    wholeResponse(description().json, { headers: { "content-type": "application/json" } }),
+  );
+  face.route("GET", "/docs", () =>
+    wholeResponse(description().page, { headers: { "content-type": "text/html; charset=utf-8" } }),
+  );
+  face.route("GET", "/", () => new Response(null, { status: 302, headers: { location: "/docs" } }));
+}
+
+function describeApi(): { page: Uint8Array; json: Uint8Array } {
+  const document = openApi([
+    gateway,
+    { contract: durable, prefix: "/v1" },
+    ...Object.values(mounted).map((contract) => ({ contract, prefix: "/v1" })),
+  ]);
+  const encoder = new TextEncoder();
+  return {
+    page: encoder.encode(docsPage(document)),
+    json: encoder.encode(JSON.stringify(document, null, 2)),
+  };
+}
+
+/** Binds a request's Idempotency-Key to its endpoint: with another one, whoever serves it, it is a 409. */
+type Once = (endpoint: string, context: Pick<RawContext, "idempotencyKey">) => Promise<void>;
+
+/** The answer itself is remembered by the service, with the whole request. */
+function oneOperation({ name, endpoints }: Contract, idempotency: Idempotency): Once {
+  return async (endpoint, { idempotencyKey }) => {
+    const found = endpoints[endpoint];
+    if (idempotencyKey === undefined || !found || !mutates(found)) return;
+    await idempotency.bind(idempotencyKey, `${name}.${endpoint}`);
+  };
+}
+
+/** Calls have the deadline of calls between services; long ones that of streams. */
+function forward({ endpoints }: Contract, { peer, timeoutMs }: Proxied, once: Once): Invoke {
+  const verbs = peer.verbs as Record<string, (input: unknown, options: CallOptions) => Promise<unknown>>;
+  const isLong = (verb: string) => {
+    const endpoint = endpoints[verb];
+    return endpoint?.kind === "verb" && endpoint.long === true;
+  };
+  const long = new Set(Object.keys(endpoints).filter(isLong));
+  return async (verb, input, context) => {
+    if (context.idempotencyKey !== undefined) await once(verb, context);
+    return verbs[verb]?.(input, long.has(verb) ? { ...context, timeoutMs } : context);
+  };
+}
+
+/** Passed on as they come: the service itself says what is wrong with a request, and would look at it again. */
+function mountStreams(face: Face, contract: Contract, target: Proxied, once: Once): void {
+  for (const [name, endpoint] of Object.entries(contract.endpoints)) {
+    if (endpoint.kind !== "raw") continue;
+    const handler: Handler = async (_, context) => {
+      await once(name, context);
+      return pass(target, context);
+    };
+    for (const { path } of placesOf(endpoint))
+      for (const method of endpoint.methods) face.route(method, `/v1${path}`, handler, endpoint.errors);
+  }
+}
+
+/** What each service keeps, by its name in the path. */
+function kept(peers: Deps<Mounted>["peers"], timeoutMs: number): Record<string, RawHandler> {
+  const handler = ({ service: name }: { service: string }, context: RawContext) => {
+    const peer = Object.hasOwn(peers, name) ? peers[name as keyof Mounted] : undefined;
+    if (!peer)
+      throw fail("not_found", `there is no service '${name}'; expected ${Object.keys(peers).join(", ")}`);
+    return pass({ name, peer: peer as unknown as Peer<Contract>, timeoutMs }, context);
+  };
+  return Object.fromEntries(Object.keys(durable.endpoints).map((name) => [name, handler]));
+}
+
+function pass(target: Proxied, context: RawContext): Promise<Response> {
+  const { url } = context.request;
+  const at = url.indexOf("?");
+  return proxy(target, pathOf(url).slice("/v1".length) + (at < 0 ? "" : url.slice(at)), context);
+}

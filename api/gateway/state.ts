@@ -1,0 +1,63 @@
+/** How each service is: the supervisor's word for those of this process, its own word for the others. */
+import type { Contract, Peer } from "../../runtime/contract.ts";
+import type { Deps, ServiceStatus } from "../../runtime/service.ts";
+import type { Mounted } from "./mount.ts";
+
+/** A service as it said itself that it is. */
+interface Probed {
+  name: string;
+  state: string;
+  address: string;
+  last_error?: string;
+}
+
+/** How long a service may take to say how it is. */
+const probeTimeoutMs = 2000;
+
+/** All services as they are, asked at once. */
+export function servicesOf({ system, peers, clock }: Deps<Mounted>) {
+  const supervised = ({ name, state, address, started_at, restarts, last_error }: ServiceStatus) => ({
+    name,
+    state: state as string,
+    address,
+    restarts,
+    ...(started_at !== undefined &&
+      state === "ready" && { uptime_seconds: Math.max(0, clock.now() - Date.parse(started_at)) / 1000 }),
+    ...(last_error !== undefined && { last_error }),
+  });
+  /** One of this process that runs is asked, too: what it found damaged, its thread cannot say. */
+  const ownState = async (status: ServiceStatus) => {
+    const peer = (peers as unknown as Record<string, Peer<Contract>>)[status.name];
+    if (status.state !== "ready" || !peer) return supervised(status);
+    const { state, last_error } = await probe(status.name, peer);
+    return { ...supervised(status), ...(state !== "ready" && { state, ...(last_error && { last_error }) }) };
+  };
+  const own = system();
+  const known = new Set(own.map(({ name }) => name));
+  const others = Object.entries(peers).filter(([name]) => !known.has(name));
+  return Promise.all([
+    ...own.map(ownState),
+    ...others.map(([name, peer]) => probe(name, peer as unknown as Peer<Contract>)),
+  ]);
+}
+
+async function probe(name: string, peer: Peer<Contract>): Promise<Probed> {
+  try {
+    const response = await peer.fetch("/readyz", { signal: AbortSignal.timeout(probeTimeoutMs) });
+    const { reasons = [] } = (await response.json()) as { reasons?: string[] };
+    const address = response.url === "" ? "" : new URL(response.url).origin;
+    if (response.ok) return { name, state: "ready", address };
+    return { name, state: "not_ready", address, last_error: reasons.join("; ") };
+  } catch {
+    return { name, state: "unreachable", address: "" };
+  }
+}
+
+/** Those that are not ready, and why. */
+export const reasonsOf = (services: readonly Pick<Probed, "name" | "state" | "last_error">[]): string[] =>
+  services
+    .filter(({ state }) => state !== "ready")
+    .map(
+      ({ name, state, last_error }) =>
+        `${name}: ${state}${last_error === undefined ? "" : ` (${last_error})`}`,
+    );
