@@ -3,15 +3,16 @@
  * anew, regular and with their places, for DuckDB to read.
  */
 import { fail } from "../../runtime/errors.ts";
-import { type Layout, textColumn } from "./csv-layout.ts";
+import type { Layout } from "./csv-layout.ts";
 import { beginRow, type Input, type RowReading, readRow, type Stop } from "./csv-row-reader.ts";
-import { type Dialect, type Field, isBlank, marksOf, problemOf, type Row, textOf } from "./csv-rows.ts";
+import { type Field, isBlank, marksOf, problemOf, type Row, textOf } from "./csv-rows.ts";
 import { csvField } from "./csv-text.ts";
 import type { Place, Table } from "./format.ts";
 import { readParts } from "./parts.ts";
 import { openPlacedText, type PlacedText } from "./placed-text.ts";
 import { createRejects, type Rejects } from "./rejects.ts";
-import type { Part } from "./text-table.ts";
+import { textColumn } from "./text-columns.ts";
+import type { Dialect, Part } from "./text-table.ts";
 
 /** Reads the stored data rows of a CSV into a table with places. Throws `rejected_rows` by the rules of the place. */
 export async function exactTable(parts: readonly Part[], layout: Layout, place: Place): Promise<Table> {

@@ -1,23 +1,12 @@
 /** What the first rows of a CSV tell: its dialect, its columns, and where the data begins. */
 import { fail } from "../../runtime/errors.ts";
-import { nearNames } from "../../runtime/nearest.ts";
-import { fold } from "../../runtime/sql-name.ts";
-import { type Dialect, marksOf, problemOf, type Row, textOf } from "./csv-rows.ts";
-import {
-  firstRows,
-  type Guess,
-  guessDelimiter,
-  linesBefore,
-  looksLikeData,
-  nameColumns,
-  numberColumns,
-  titleLines,
-} from "./dialect.ts";
+import { marksOf, problemOf, type Row, textOf } from "./csv-rows.ts";
+import { firstRows, type Guess, guessDelimiter, linesBefore, looksLikeData, titleLines } from "./dialect.ts";
 import { checkDialect } from "./dialect-rules.ts";
-import type { Column, Place, Reading } from "./format.ts";
+import type { Place, Reading } from "./format.ts";
 import { looksLikeJson } from "./format-of.ts";
-import { checkedCast, type Narrow, narrowOf } from "./inference.ts";
-import type { Notation } from "./notation.ts";
+import { checkTypes, nameColumns, numberColumns } from "./text-columns.ts";
+import type { Dialect } from "./text-table.ts";
 
 /** What the first rows tell. */
 export interface Layout {
@@ -32,29 +21,6 @@ export interface Layout {
   /** What is added to an offset in the data to have the offset in the file. */
   byteBase: number;
   warnings: string[];
-}
-
-/** How the texts of a file stand for values. */
-const notationOf = (
-  { byValue, dateFormat, timestampFormat, decimalComma }: Reading,
-  forced: boolean,
-): Notation => ({
-  mode: byValue ? "values" : forced ? "asked" : "exact",
-  ...(dateFormat !== undefined && { dateFormat }),
-  ...(timestampFormat !== undefined && { timestampFormat }),
-  ...(decimalComma && { decimalComma }),
-});
-
-/** A column of text, to be inferred among these types unless the client asked for one. */
-export function textColumn(name: string, cell: string, reading: Reading, among?: readonly Narrow[]): Column {
-  const forced = reading.types.get(fold(name))?.type;
-  const notation = notationOf(reading, forced !== undefined);
-  const as = (type: string, index: number) =>
-    forced === undefined || type === forced ? checkedCast(cell, type, index, notation) : undefined;
-  const base = { name, cell, notation, as };
-  return forced === undefined
-    ? { ...base, among: among ?? narrowOf(notation), type: "VARCHAR", forced: false }
-    : { ...base, among: [], type: forced, forced: true };
 }
 
 /** Delimiter, names and where the data begins, from the first bytes. */
@@ -196,18 +162,4 @@ function noFirstRow(head: Buffer, whole: boolean) {
   const blank = head.every((byte) => byte === 10 || byte === 13);
   if (whole && blank) return fail("unprocessable", "the file is empty: expected at least a header row");
   return fail("unprocessable", `the first row does not end within ${head.length} bytes: is this a CSV file?`);
-}
-
-/** Refuses `types` of columns that the file does not have. */
-export function checkTypes(names: string[], { types }: Reading): string[] {
-  const known = new Set(names.map(fold));
-  const unknown = [...types].find(([folded]) => !known.has(folded))?.[1].name;
-  if (unknown === undefined) return names;
-  const near = nearNames(unknown, names);
-  const hint = near.length > 0 ? `; did you mean ${near.map((name) => `'${name}'`).join(" or ")}?` : "";
-  const shown = names.slice(0, 20).join(", ");
-  throw fail(
-    "invalid_field",
-    `types: the file has no column '${unknown}'${hint || ";"} it has ${shown}${names.length > 20 ? ", …" : ""}`,
-  );
 }

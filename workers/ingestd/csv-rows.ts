@@ -1,17 +1,6 @@
 /** What a row of a CSV is, as `csv-row-reader.ts` reads it: its fields by their bounds, its texts, and what is wrong with it. */
 import { firstInvalidByte } from "./encoding.ts";
-
-/** How a text file is divided into fields. `quote` is empty when no character quotes. */
-export interface Dialect {
-  delimiter: string;
-  quote: string;
-  /** Stands before a quote or itself inside quotes; a doubled quote stands for one in any case. */
-  escape?: string;
-  /** Lines that begin with it are no rows. */
-  comment?: string;
-  /** Unquoted texts that mean NULL, beside the empty field. */
-  nulls: readonly string[];
-}
+import type { Dialect } from "./text-table.ts";
 
 export interface Row {
   /** Offset of the row in the buffer, and of what follows it. */

@@ -1,14 +1,14 @@
 /** CSV: stored while it is scanned; read by DuckDB as it is when clean, else row by row. */
-import { fail } from "../../runtime/errors.ts";
 import { exactTable, lineOfRow } from "./csv-exact.ts";
-import { type Layout, layoutOf, textColumn } from "./csv-layout.ts";
+import { type Layout, layoutOf } from "./csv-layout.ts";
 import { marksOf } from "./csv-rows.ts";
 import { createCsvScan, type Scan } from "./csv-scan.ts";
-import { decodingOf, looksLikeUtf16, toUtf8 } from "./encoding.ts";
-import type { Format, Place, Reading, Run, Source, Stored, Table } from "./format.ts";
+import { asUtf8 } from "./encoding.ts";
+import type { Format, Place, Run, Stored, Table } from "./format.ts";
 import { createPartWriter } from "./parts.ts";
 import { createRejects } from "./rejects.ts";
 import { createRuns, type RunOfParts, type Runs } from "./runs.ts";
+import { textColumn } from "./text-columns.ts";
 import { cell, type Part, readText } from "./text-table.ts";
 
 /** A byte takes so many steps where all of them are line ends. */
@@ -16,7 +16,7 @@ const scanSteps = 4;
 
 export const csv: Format = {
   store: async (source, place) => {
-    const { head, chunks, markBytes } = await asUtf8(source, place.reading);
+    const { head, chunks, markBytes } = await asUtf8(source, place.reading.encoding);
     const layout = layoutOf({ head, whole: source.whole, markBytes }, place);
     const scan = createCsvScan(marksOf(layout.dialect), layout.names.length);
     const writer = createPartWriter(place, "rows");
@@ -87,40 +87,4 @@ function scannedTable(known: Known, runs: readonly RunOfParts[], layout: Layout,
       ...(width > 1 && blankLines > 0 ? [`${blankLines} blank lines were skipped`] : []),
     ],
   };
-}
-
-interface Utf8Source extends Pick<Source, "head" | "chunks"> {
-  /** Bytes of the mark that was left out, where offsets still count it. */
-  markBytes: number;
-}
-
-/** The text and its beginning as UTF-8. */
-export async function asUtf8({ head, whole, chunks }: Source, { encoding }: Reading): Promise<Utf8Source> {
-  const { decoding, markBytes } = decodingOf(head, encoding);
-  if (decoding === "utf-8" && looksLikeUtf16(head)) {
-    throw fail(
-      "unprocessable",
-      "the file has a zero in every other byte, as UTF-16 has: send encoding=utf-16",
-    );
-  }
-  const decoded: Buffer[] = [];
-  // A character at the end of the head may be cut: its last bytes are left to the stream.
-  const whole16 = whole || decoding === "utf-8" ? head.length : head.length - (head.length % 2);
-  const safe = decoding.startsWith("utf-16") && !whole ? evenEnd(head.subarray(0, whole16), decoding) : head;
-  for await (const text of toUtf8(once(safe), decoding, markBytes)) decoded.push(Buffer.from(text));
-  return {
-    head: Buffer.concat(decoded),
-    chunks: toUtf8(chunks, decoding, markBytes),
-    markBytes: decoding === "utf-8" ? markBytes : 0,
-  };
-}
-
-/** UTF-16 up to a whole character: a high surrogate at the end waits for its pair. */
-function evenEnd(bytes: Buffer, decoding: string): Buffer {
-  const high = bytes[bytes.length - (decoding === "utf-16le" ? 1 : 2)] ?? 0;
-  return high >= 0xd8 && high <= 0xdb ? bytes.subarray(0, -2) : bytes;
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }

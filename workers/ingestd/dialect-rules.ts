@@ -1,6 +1,6 @@
 /** Which characters can stand beside each other in one dialect; checked for what was given, then for what was found. */
 import { fail } from "../../runtime/errors.ts";
-import type { Dialect } from "./csv-rows.ts";
+import type { Dialect } from "./text-table.ts";
 
 /** Where a part of the dialect comes from, so that a refusal says what the client can change. */
 export interface Given {

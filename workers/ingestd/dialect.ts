@@ -1,8 +1,8 @@
-/** How a CSV is divided: its delimiter, and the names in its header. Pure: from the first bytes alone. */
+/** How a CSV is divided: its delimiter, and where its table begins, by the first bytes. */
 import { fail } from "../../runtime/errors.ts";
-import { fold } from "../../runtime/sql-name.ts";
 import { parseRow } from "./csv-row-reader.ts";
-import { type Dialect, isBlank, type Marks, marksOf, type Row } from "./csv-rows.ts";
+import { isBlank, type Marks, marksOf, type Row } from "./csv-rows.ts";
+import type { Dialect } from "./text-table.ts";
 
 /** In the order of preference when two fit equally well. */
 const delimiters = [",", "\t", ";", "|"] as const;
@@ -176,42 +176,6 @@ export function linesBefore(head: Buffer, end: number): number {
   const text = head.toString("latin1", 0, end);
   return text.match(/\r\n|\r|\n/g)?.length ?? 0;
 }
-
-export interface Names {
-  names: string[];
-  warnings: string[];
-}
-
-/**
- * Column names from a header: each stays as it is written, an empty one becomes `column<position>`, and one that was
- * there before (SQL does not tell `A` from `a`) gets `_2`, `_3`, … Each change is a warning.
- */
-export function nameColumns(header: readonly (string | null)[]): Names {
-  const taken = new Set<string>();
-  /** Where the numbers go on for a name that came before. */
-  const next = new Map<string, number>();
-  const written = new Set(header.filter((name) => name !== null).map(fold));
-  const warnings: string[] = [];
-  const names = header.map((name, index) => {
-    const empty = name === null || name === "";
-    const wanted = empty ? `column${index + 1}` : name;
-    let unique = wanted;
-    let count = next.get(fold(wanted)) ?? 2;
-    for (; taken.has(fold(unique)) || (unique !== name && written.has(fold(unique))); count++)
-      unique = `${wanted}_${count}`;
-    next.set(fold(wanted), count);
-    taken.add(fold(unique));
-    if (empty) warnings.push(`column ${index + 1} has no name in the header: it is called '${unique}'`);
-    else if (unique !== name)
-      warnings.push(`column ${index + 1} repeats the name '${name}': it is called '${unique}'`);
-    return unique;
-  });
-  return { names, warnings };
-}
-
-/** Names for a file without a header. */
-export const numberColumns = (count: number): string[] =>
-  Array.from({ length: count }, (_, index) => `column${index + 1}`);
 
 /** A header cell that is a number or a date, as data would be. */
 export const looksLikeData = (cell: string | null): boolean =>

@@ -3,9 +3,9 @@
  * first rows suggest. Whether that was right is known at the end; if not, what was written is given up.
  */
 import type { Engines } from "./engines.ts";
-import type { Run, Table } from "./format.ts";
+import type { Registered, Run, Table } from "./format.ts";
 import { type Piece, planOf } from "./run.ts";
-import { inferTypes, matchRegistered, type Registered } from "./typing.ts";
+import { inferTypes, matchRegistered } from "./typing.ts";
 import type { Writers } from "./writers.ts";
 
 export interface Early {

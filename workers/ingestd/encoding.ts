@@ -7,7 +7,7 @@ export type Encoding = "utf-8" | "utf-16" | "latin-1";
 type Decoding = "utf-8" | "utf-16le" | "utf-16be" | "latin1";
 
 /** The encoding the first bytes show, and how many bytes of byte order mark there are. */
-export function decodingOf(
+function decodingOf(
   head: Uint8Array,
   asked: Encoding | undefined,
 ): { decoding: Decoding; markBytes: number } {
@@ -22,7 +22,7 @@ export function decodingOf(
 }
 
 /** True for bytes that are mostly Latin text in UTF-16 without a mark: every other byte is zero. */
-export function looksLikeUtf16(head: Uint8Array): boolean {
+function looksLikeUtf16(head: Uint8Array): boolean {
   const bytes = head.subarray(0, 4096);
   const zeros = bytes.reduce((count, byte) => count + (byte === 0 ? 1 : 0), 0);
   return bytes.length >= 4 && zeros > bytes.length / 3;
@@ -33,11 +33,7 @@ export function looksLikeUtf16(head: Uint8Array): boolean {
  * are parsed, so that a bad one can be named. Broken UTF-16 is `unprocessable`. `latin-1` is read as browsers do,
  * which is Windows-1252: a superset in practice, and it gives every byte a character.
  */
-export async function* toUtf8(
-  chunks: Chunks,
-  decoding: Decoding,
-  markBytes: number,
-): AsyncGenerator<Uint8Array> {
+async function* toUtf8(chunks: Chunks, decoding: Decoding, markBytes: number): AsyncGenerator<Uint8Array> {
   const decoder =
     decoding === "utf-8" ? undefined : new TextDecoder(decoding, { fatal: true, ignoreBOM: true });
   const decode = (bytes?: Uint8Array) => {
@@ -58,6 +54,52 @@ export async function* toUtf8(
   }
   const rest = decoder === undefined ? Buffer.alloc(0) : decode();
   if (rest.length > 0) yield rest;
+}
+
+/** A received text: its beginning, whether that is all of it, and all of it. */
+interface Received {
+  head: Buffer;
+  whole: boolean;
+  chunks: Chunks;
+}
+
+interface Utf8Source extends Pick<Received, "head" | "chunks"> {
+  /** Bytes of the mark that was left out, where offsets still count it. */
+  markBytes: number;
+}
+
+/** The text and its beginning as UTF-8. */
+export async function asUtf8(
+  { head, whole, chunks }: Received,
+  asked: Encoding | undefined,
+): Promise<Utf8Source> {
+  const { decoding, markBytes } = decodingOf(head, asked);
+  if (decoding === "utf-8" && looksLikeUtf16(head)) {
+    throw fail(
+      "unprocessable",
+      "the file has a zero in every other byte, as UTF-16 has: send encoding=utf-16",
+    );
+  }
+  const decoded: Buffer[] = [];
+  // A character at the end of the head may be cut: its last bytes are left to the stream.
+  const whole16 = whole || decoding === "utf-8" ? head.length : head.length - (head.length % 2);
+  const safe = decoding.startsWith("utf-16") && !whole ? evenEnd(head.subarray(0, whole16), decoding) : head;
+  for await (const text of toUtf8(once(safe), decoding, markBytes)) decoded.push(Buffer.from(text));
+  return {
+    head: Buffer.concat(decoded),
+    chunks: toUtf8(chunks, decoding, markBytes),
+    markBytes: decoding === "utf-8" ? markBytes : 0,
+  };
+}
+
+/** UTF-16 up to a whole character: a high surrogate at the end waits for its pair. */
+function evenEnd(bytes: Buffer, decoding: string): Buffer {
+  const high = bytes[bytes.length - (decoding === "utf-16le" ? 1 : 2)] ?? 0;
+  return high >= 0xd8 && high <= 0xdb ? bytes.subarray(0, -2) : bytes;
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
 }
 
 /** Checks a stream of UTF-8 whose characters may be split between chunks. */

@@ -7,7 +7,6 @@ import type { EngineError, Session } from "./engine.ts";
 import type { Narrow } from "./inference.ts";
 import type { Notation } from "./notation.ts";
 import type { RejectRules, Rejects } from "./rejects.ts";
-import type { Registered } from "./typing.ts";
 import type { Workplace } from "./workplace.ts";
 
 /** How the client asked for the file to be read. */
@@ -54,6 +53,17 @@ export interface Place extends Workplace {
   registered?: () => Promise<Registered | undefined>;
   /** Told of each run of rows that is stored while more are received, with the table as far as it is known. */
   onRun?: (table: Table, run: Run) => void;
+}
+
+export interface TypedColumn {
+  name: string;
+  type: string;
+}
+
+/** The dataset that a file is loaded into: its columns, their types with the form of their texts. */
+export interface Registered {
+  name: string;
+  columns: readonly TypedColumn[];
 }
 
 /** A received file's beginning, and all of it as a stream (the beginning included). */

@@ -1,13 +1,13 @@
 /** The columns of an NDJSON file, and SQL for their values. */
 import { fold } from "../../runtime/sql-name.ts";
 import { parseSqlType } from "../../runtime/sql-type.ts";
-import { textColumn } from "./csv-layout.ts";
 import type { Column, Place } from "./format.ts";
 import { checkedCast, narrowStrings } from "./inference.ts";
 import { fits, structureOf } from "./json-fit.ts";
 import { columnTypeOf, type JsonColumnType, type JsonShape, valuesOf } from "./json-shape.ts";
 import { type Notation, sqlType } from "./notation.ts";
 import { literal } from "./sql-text.ts";
+import { textColumn } from "./text-columns.ts";
 
 export interface Planned extends JsonColumnType {
   key: string;

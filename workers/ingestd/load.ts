@@ -2,21 +2,12 @@
 
 import type { Early } from "./early.ts";
 import { EngineError, isExhausted, type Session } from "./engine.ts";
-import type { Column, Run, Stored, Table } from "./format.ts";
+import type { Column, Registered, Run, Stored, Table, TypedColumn } from "./format.ts";
 import { violatedColumn } from "./inference.ts";
 import { holds } from "./notation.ts";
 import { type NewTarget, type Piece, type Plan, planOf, writeRun } from "./run.ts";
 import { textWarnings } from "./text-warnings.ts";
-import {
-  drift,
-  finalType,
-  inferFromAll,
-  inferTypes,
-  type Match,
-  matchRegistered,
-  type Registered,
-  type TypedColumn,
-} from "./typing.ts";
+import { drift, finalType, inferFromAll, inferTypes, type Match, matchRegistered } from "./typing.ts";
 import { whyNot } from "./why.ts";
 import type { Writers } from "./writers.ts";
 

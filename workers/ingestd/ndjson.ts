@@ -3,10 +3,7 @@ import { fail } from "../../runtime/errors.ts";
 import { fold } from "../../runtime/sql-name.ts";
 import { columnProblem, parseSqlType, type SqlType, sqlOf } from "../../runtime/sql-type.ts";
 import { inOneGo, inSlices } from "../../runtime/time-slices.ts";
-import { asUtf8 } from "./csv.ts";
-import { checkTypes } from "./csv-layout.ts";
-import { nameColumns } from "./dialect.ts";
-import { firstInvalidByte } from "./encoding.ts";
+import { asUtf8, firstInvalidByte } from "./encoding.ts";
 import type { Format, Place, Stored, Table } from "./format.ts";
 import { columnOf, type Planned, plan, warningOf } from "./json-columns.ts";
 import { fits, valueFits } from "./json-fit.ts";
@@ -16,13 +13,14 @@ import { sqlType } from "./notation.ts";
 import { createPartWriter, readParts } from "./parts.ts";
 import { openPlacedText, type PlacedText } from "./placed-text.ts";
 import { createRejects, type Rejects } from "./rejects.ts";
+import { checkTypes, nameColumns } from "./text-columns.ts";
 import type { Part } from "./text-table.ts";
 
 const lineFeed = 10;
 
 export const ndjson: Format = {
   store: async (source, place) => {
-    const { head, chunks, markBytes } = await asUtf8(source, place.reading);
+    const { head, chunks, markBytes } = await asUtf8(source, place.reading.encoding);
     refuseDocuments(head);
     const writer = createPartWriter(place, "lines");
     for await (const chunk of chunks) {

@@ -7,10 +7,10 @@ import { storageError } from "../../runtime/files.ts";
 import { createSlices } from "../../runtime/time-slices.ts";
 import { jsonResponse } from "../../runtime/whole.ts";
 import type { ingestd, Previewed } from "./contract.ts";
-import { asUtf8 } from "./csv.ts";
 import { createRowReader, rowSteps } from "./csv-exact.ts";
 import { type Layout, layoutOf } from "./csv-layout.ts";
 import { createDeadline } from "./deadline.ts";
+import { asUtf8 } from "./encoding.ts";
 import type { Session } from "./engine.ts";
 import type { Place, Source, Table } from "./format.ts";
 import { type FormatName, formatOf } from "./format-of.ts";
@@ -124,7 +124,7 @@ async function wholeRows(
   format: FormatName,
   place: Place,
 ): Promise<{ source: Source; layout?: Layout }> {
-  const { head: text, markBytes } = await asUtf8({ head, whole, chunks: nothing() }, place.reading);
+  const { head: text, markBytes } = await asUtf8({ head, whole, chunks: nothing() }, place.reading.encoding);
   const { encoding: _, ...reading } = place.reading;
   place.reading = reading;
   const sourceOf = (end: number): Source => {

@@ -1,6 +1,17 @@
 /** Rows of text in a file, as DuckDB sees them: nothing about the file is left for DuckDB to guess. */
-import type { Dialect } from "./csv-rows.ts";
 import { literal } from "./sql-text.ts";
+
+/** How a text file is divided into fields. `quote` is empty when no character quotes. */
+export interface Dialect {
+  delimiter: string;
+  quote: string;
+  /** Stands before a quote or itself inside quotes; a doubled quote stands for one in any case. */
+  escape?: string;
+  /** Lines that begin with it are no rows. */
+  comment?: string;
+  /** Unquoted texts that mean NULL, beside the empty field. */
+  nulls: readonly string[];
+}
 
 export interface TextFile {
   /** The files, in order. No row is divided between two. */

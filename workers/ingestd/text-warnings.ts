@@ -1,16 +1,15 @@
 /** What an answer says of how texts became values: what nearly was one, and what was one only by value. */
 import type { Session } from "./engine.ts";
 import type { Column, Table } from "./format.ts";
-import type { Loaded } from "./load.ts";
 import { nearlyTypedWarnings, type Texts } from "./nearly.ts";
 import { hasSpaces, hasThousands, isNullWord, zoned } from "./notation.ts";
-import type { Plan } from "./run.ts";
 import { identifier, literal } from "./sql-text.ts";
 
 export interface Written {
   table: Table;
-  plan: Plan;
-  loaded: Pick<Loaded, "pieces">;
+  plan: { columns: readonly { column: Column | undefined; type: string }[] };
+  /** What was written, as files of Parquet. */
+  loaded: { pieces: readonly { path: string }[] };
   /** False when the dataset was there before: its columns keep their types whatever is sent. */
   isNew: boolean;
 }

@@ -1,15 +1,11 @@
 /** Which type each column gets: the registered one, the one asked for, or the one its values show. */
+import type { Static } from "@sinclair/typebox";
 import { fail, type ServiceError } from "../../runtime/errors.ts";
+import type { Manifest } from "../catalogd/contract.ts";
 import type { Session } from "./engine.ts";
-import type { Column, Table } from "./format.ts";
+import type { Column, Registered, Table, TypedColumn } from "./format.ts";
 import { allNull, chooseType, type Evidence, evidence } from "./inference.ts";
 import { holds, inShortestForm, inUtc, sqlType, zoned } from "./notation.ts";
-import type { DatasetManifest } from "./task.ts";
-
-export interface TypedColumn {
-  name: string;
-  type: string;
-}
 
 /** Values that suggest the types; all values are checked against these while they are written. */
 const sampleValues = 32 * 1024;
@@ -95,13 +91,11 @@ async function infer(
 export const finalType = (type: string): string =>
   type === allNull ? "VARCHAR" : type === inUtc ? zoned : type;
 
-export interface Registered {
-  name: string;
-  columns: readonly TypedColumn[];
-}
-
-/** A version's columns, their types with the form of their texts. */
-export const registeredOf = ({ name, columns }: Pick<DatasetManifest, "name" | "columns">): Registered => ({
+/** A version as a file is matched with it. */
+export const registeredOf = ({
+  name,
+  columns,
+}: Pick<Static<typeof Manifest>, "name" | "columns">): Registered => ({
   name,
   columns: columns.map((column) => ({
     name: column.name,

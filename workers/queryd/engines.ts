@@ -21,7 +21,9 @@ import { createCrashes } from "./crashes.ts";
 import { CutShortError, EngineError } from "./engine-error.ts";
 import type { GivenParameters } from "./parameters.ts";
 import { createResidents, type Residents } from "./residents.ts";
-import type { Applied } from "./views.ts";
+
+/** The views that a child has: folded name to the statement that made it. */
+export type Applied = ReadonlyMap<string, string>;
 
 /** The definitions of datasets that a child has. */
 export interface Known {

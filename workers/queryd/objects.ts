@@ -1,12 +1,14 @@
 /** Where an object's bytes are: on this machine's disk, or to be copied. */
 import { stat } from "node:fs/promises";
+import type { Static } from "@sinclair/typebox";
 import type { Peer } from "../../runtime/contract.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
 import { inParallel } from "../../runtime/in-parallel.ts";
+import type { Manifest as ManifestSchema } from "../catalogd/contract.ts";
 import type { Storaged } from "../storaged/contract.ts";
-import type { Manifest } from "./catalog.ts";
 import type { ObjectAddress } from "./object-cache.ts";
 
+type Manifest = Static<typeof ManifestSchema>;
 export type DataObject = Manifest["objects"][number];
 
 /** One object, found: a file of this machine, checked, or one that is checked when it is copied. */

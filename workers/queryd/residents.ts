@@ -3,11 +3,10 @@
  * takes longer than most queries over few rows do (measured: ADR 0045).
  */
 import { describe, type Log } from "../../runtime/log.ts";
-import type { Manifest } from "./catalog.ts";
 
 /** One version of a dataset; `macro` is what statements read it by. */
 export interface Readable {
-  manifest: Manifest;
+  manifest: { name: string; objects: readonly { bytes: number }[] };
   macro: string;
 }
 

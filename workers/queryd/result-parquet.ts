@@ -4,7 +4,6 @@ import type { Clock } from "../../runtime/clock.ts";
 import { fail, type ServiceError } from "../../runtime/errors.ts";
 import { discard, opened } from "../../runtime/files.ts";
 import { type Column, type ColumnType, findType } from "./column-type.ts";
-import type { Session } from "./engines.ts";
 import type { GivenParameters } from "./parameters.ts";
 import { type Compiled, quoteName } from "./statement.ts";
 
@@ -17,7 +16,7 @@ export interface ParquetFile {
 }
 
 export interface ParquetOptions {
-  session: Session;
+  session: { rows: (sql: string, params?: GivenParameters) => Promise<unknown> };
   /** From `copyStatement`, to the same path. */
   sql: string;
   path: string;

@@ -1,6 +1,5 @@
 /** The form in which a result's numbers were written as text, as the manifests of the datasets record it. */
 import { fold } from "../../runtime/sql-name.ts";
-import type { Manifest } from "./catalog.ts";
 import type { Column } from "./column-type.ts";
 
 export type TextForm = "fixed" | "shortest";
@@ -27,11 +26,18 @@ export interface RecordedForms {
   renamed: [string, string][];
 }
 
+/** A column of a manifest. */
+interface FormedColumn {
+  name: string;
+  type: string;
+  form?: TextForm;
+}
+
 const keyOf = (name: string, type: string): string => `${fold(name)}\n${type}`;
 
 /** The forms of the columns in the datasets that are read, but those that differ among columns of one name and type. */
 export function recordedForms(
-  used: Iterable<Manifest>,
+  used: Iterable<{ columns: readonly FormedColumn[] }>,
   renamed: ReadonlyMap<string, string> | undefined,
 ): RecordedForms {
   const forms = new Map<string, TextForm | undefined>();

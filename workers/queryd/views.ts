@@ -8,12 +8,9 @@ import { fold } from "../../runtime/sql-name.ts";
 import { columnProblem, parseSqlType, sqlOf } from "../../runtime/sql-type.ts";
 import type { Manifest, Snapshot } from "./catalog.ts";
 import { EngineError } from "./engine-error.ts";
-import type { Session } from "./engines.ts";
+import type { Applied, Session } from "./engines.ts";
 import { ownColumnsSql, ownSchemaStatements } from "./own-schema.ts";
 import { quoteName } from "./statement.ts";
-
-/** The views that exist: folded name to the statement that made it. */
-export type Applied = ReadonlyMap<string, string>;
 
 export interface Plan {
   statements: string[];

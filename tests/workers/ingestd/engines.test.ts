@@ -2,12 +2,12 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { fail } from "../../../runtime/errors.ts";
-import { textColumn } from "../../../workers/ingestd/csv-layout.ts";
 import type { Engines } from "../../../workers/ingestd/engines.ts";
 import type { Table } from "../../../workers/ingestd/format.ts";
 import { load } from "../../../workers/ingestd/load.ts";
 import { createRejects } from "../../../workers/ingestd/rejects.ts";
 import type { NewTarget } from "../../../workers/ingestd/run.ts";
+import { textColumn } from "../../../workers/ingestd/text-columns.ts";
 import { createWorkplace } from "../../../workers/ingestd/workplace.ts";
 import { createWriters, type Writers } from "../../../workers/ingestd/writers.ts";
 import { temporaryDirectory } from "../../support/in-process.ts";

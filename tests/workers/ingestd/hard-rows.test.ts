@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { beginRow, parseRow, readRow, type Stop } from "../../../workers/ingestd/csv-row-reader.ts";
 import { marksOf, problemOf } from "../../../workers/ingestd/csv-rows.ts";
-import { nameColumns } from "../../../workers/ingestd/dialect.ts";
+import { nameColumns } from "../../../workers/ingestd/text-columns.ts";
 import { startIngestStack } from "../../support/ingest-stack.ts";
 import { processorMs } from "../../support/processor-time.ts";
 

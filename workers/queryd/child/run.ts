@@ -4,10 +4,8 @@ import { fail } from "../../../runtime/errors.ts";
 import type { Cursor, Engine } from "../engine.ts";
 import { matchParameters } from "../parameters.ts";
 import { checkColumns } from "../result-columns.ts";
-import { csv } from "../result-csv.ts";
-import type { ResultEncoder, ResultFormat } from "../result-format.ts";
-import { json } from "../result-json.ts";
-import { ndjson } from "../result-ndjson.ts";
+import type { ResultEncoder } from "../result-format.ts";
+import { formats } from "../result-formats.ts";
 import { formsOf } from "../text-form.ts";
 import type { Batch } from "../vector.ts";
 import type { Piece, RunRequest } from "./child.ts";
@@ -16,14 +14,6 @@ import type { Piece, RunRequest } from "./child.ts";
 const firstBytes = 1024 * 1024;
 /** Bytes handed over at once afterwards. */
 const pieceBytes = 512 * 1024;
-
-/** Apache Arrow is loaded when it is first asked for: its package takes longer than all others but DuckDB. */
-const formats: Record<RunRequest["format"], () => Promise<ResultFormat>> = {
-  json: async () => json,
-  ndjson: async () => ndjson,
-  csv: async () => csv,
-  arrow: async () => (await import("../result-arrow.ts")).arrow,
-};
 
 export interface Runs {
   run: (request: RunRequest, signal: AbortSignal) => Promise<Piece | { tooMany: true }>;
