@@ -69,7 +69,7 @@ test("embedd: cache hits a second", async () => {
   const known = texts(1024);
   await service.peer.verbs.vectorsOf({ texts: known });
   const cache = createVectorCache(64 << 20);
-  for (const text of known) cache.put(cacheKey("local", text), new Float32Array(lexicalDimension));
+  for (const text of known) cache.set(cacheKey("local", text), new Float32Array(lexicalDimension));
   const repeat = 20;
   const ask = (size: number) => async () =>
     perSecond(repeat * known.length, async () => {

@@ -1,4 +1,5 @@
 /** Answers that callers asked to be remembered: by the exact request, bounded in bytes and time. Failures never come in. */
+import { LRUCache } from "lru-cache";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Target } from "../../runtime/model-names.ts";
 import type { Ask } from "./conversation.ts";
@@ -9,12 +10,7 @@ export interface Remembered {
   texts: readonly string[];
 }
 
-export interface AnswerCache {
-  get: (key: string) => Remembered | undefined;
-  put: (key: string, answer: Remembered) => void;
-  bytes: () => number;
-  entries: () => number;
-}
+export type AnswerCache = LRUCache<string, Remembered>;
 
 /** Memory of an entry and of each of its texts beside their characters: map slot, objects, headers of strings. */
 const entryBytes = 512;
@@ -29,44 +25,18 @@ export const cacheKey = ({ body, streamed, contextTokens }: Ask, targets: readon
 const bytesOf = ({ texts }: Remembered): number =>
   texts.reduce((sum, text) => sum + textBytes + 2 * text.length, entryBytes);
 
-export function createAnswerCache({
-  bytesMax,
-  ttlMs,
-  clock,
-}: {
+interface Limits {
   bytesMax: number;
   ttlMs: number;
   clock: Pick<Clock, "elapsed">;
-}): AnswerCache {
-  // A Map lists its keys in the order of insertion: what is used is inserted anew, so the first is the oldest.
-  const kept = new Map<string, { answer: Remembered; bytes: number; until: number }>();
-  let bytes = 0;
-  const remove = (key: string) => {
-    bytes -= kept.get(key)?.bytes ?? 0;
-    kept.delete(key);
-  };
-  return {
-    bytes: () => bytes,
-    entries: () => kept.size,
-    get: (key) => {
-      const found = kept.get(key);
-      if (!found) return undefined;
-      remove(key);
-      if (found.until <= clock.elapsed()) return undefined;
-      kept.set(key, found);
-      bytes += found.bytes;
-      return found.answer;
-    },
-    put: (key, answer) => {
-      remove(key);
-      const size = bytesOf(answer);
-      if (size > bytesMax) return;
-      for (const oldest of kept.keys()) {
-        if (bytes + size <= bytesMax) break;
-        remove(oldest);
-      }
-      kept.set(key, { answer, bytes: size, until: clock.elapsed() + ttlMs });
-      bytes += size;
-    },
-  };
 }
+
+export const createAnswerCache = ({ bytesMax, ttlMs, clock }: Limits): AnswerCache =>
+  new LRUCache({
+    // With 0 bytes every answer is too large to be kept.
+    maxSize: Math.max(1, bytesMax),
+    sizeCalculation: bytesOf,
+    ttl: ttlMs,
+    ttlResolution: 0,
+    perf: { now: clock.elapsed },
+  });

@@ -139,7 +139,7 @@ async function oneAnswer(
     throw cause;
   }
   about.ignored = [...(ask.leftOut ?? []), ...provider.ignored(ask.body)];
-  const keep = key === undefined ? undefined : (texts: string[]) => deps.cache.put(key, { target, texts });
+  const keep = key === undefined ? undefined : (texts: string[]) => deps.cache.set(key, { target, texts });
   const running = { about, facts, setting, quota, leave, keep, clock: deps.clock, observer: deps.observer };
   if (opened.whole !== undefined) return { about, whole: settle(opened.whole, opened.deadline, running) };
   return { about, ...runningStream(opened, running, asker.signal) };

@@ -1,4 +1,5 @@
 /** Text that comes in lines, and server-sent events in it. Lines are bounded: an answer must not fill the memory. */
+import { createParser } from "eventsource-parser";
 
 /** Longest line, in UTF-16 units; one chunk of an answer is rarely over 100 KiB. */
 const lineMax = 16 * 1024 * 1024;
@@ -32,24 +33,24 @@ export async function* linesOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<
 }
 
 export interface ServerEvent {
-  /** `message` unless named. */
-  event: string;
+  /** Absent where the server gave none, which is `message`. */
+  event?: string | undefined;
   data: string;
 }
 
 /** Events as they come; comments are left out, and so is one that breaks off before its empty line. */
 export async function* eventsOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<ServerEvent> {
-  let event = "message";
-  let data: string | undefined;
-  for await (const line of linesOf(body)) {
-    if (line === "") {
-      if (data !== undefined) yield { event, data };
-      event = "message";
-      data = undefined;
-      continue;
-    }
-    const [, field = "", value = ""] = /^([^:]*)(?:: ?(.*))?$/s.exec(line) ?? [];
-    if (field === "data") data = data === undefined ? value : `${data}\n${value}`;
-    else if (field === "event") event = value;
+  const decoder = new TextDecoder();
+  const events: ServerEvent[] = [];
+  const parser = createParser({
+    maxBufferSize: lineMax,
+    onEvent: (event) => events.push(event),
+    onError: ({ type, message }) => {
+      if (type === "max-buffer-size-exceeded") throw new RangeError(message);
+    },
+  });
+  for await (const bytes of body) {
+    parser.feed(decoder.decode(bytes, { stream: true }));
+    yield* events.splice(0);
   }
 }

@@ -34,7 +34,7 @@ export async function createChatd(deps: Deps): Promise<Running<Chatd>> {
   const observer = createObserver({ calls, clock, log, metrics, recordContent: chatd.record_content });
   const inFlight = () => registry.all().reduce((sum, { quota }) => sum + quota.inFlight(), 0);
   metrics.gauge("chatd_calls_in_flight", "Calls of providers in flight.", inFlight);
-  metrics.gauge("chatd_cache_bytes", "Memory taken by remembered answers.", cache.bytes);
+  metrics.gauge("chatd_cache_bytes", "Memory taken by remembered answers.", () => cache.calculatedSize);
 
   const answer = (ask: Ask, asker: Asker) =>
     answerTo(ask, asker, { clock, names, registered: registry.get, cache, observer });

@@ -5,7 +5,7 @@ import type { Metrics } from "../../runtime/metrics.ts";
 import type { Config } from "../../runtime/settings.ts";
 import { checkAnswer, type Expected } from "./answer-check.ts";
 import { createBatcher, type FetchBatch, TextFailure } from "./batcher.ts";
-import { cacheKey, createVectorCache } from "./cache.ts";
+import { cacheKey, createVectorCache, forget } from "./cache.ts";
 import { keyOf, type Model } from "./model-id.ts";
 import { withRetries } from "./retry.ts";
 
@@ -80,11 +80,11 @@ function createMemory({ config, metrics }: EmbedderDeps): Memory {
   const dimensions = new Map<string, number>();
   const hits = metrics.counter("embedd_cache_hits_total", "Texts whose vector was in the cache.");
   const misses = metrics.counter("embedd_cache_misses_total", "Texts whose vector was not in the cache.");
-  metrics.gauge("embedd_cache_bytes", "Memory taken by cached vectors.", cache.bytes);
-  metrics.gauge("embedd_cache_entries", "Cached vectors.", cache.entries);
+  metrics.gauge("embedd_cache_bytes", "Memory taken by cached vectors.", () => cache.calculatedSize);
+  metrics.gauge("embedd_cache_entries", "Cached vectors.", () => cache.size);
   return {
     find: (keys) => {
-      const found = keys.map(cache.get);
+      const found = keys.map((key) => cache.get(key));
       const cached = found.filter((vector) => vector !== undefined).length;
       hits.add(cached);
       misses.add(keys.length - cached);
@@ -92,12 +92,12 @@ function createMemory({ config, metrics }: EmbedderDeps): Memory {
     },
     keep: (model, key, vector) => {
       dimensions.set(keyOf(model), vector.length);
-      cache.put(key, vector);
+      cache.set(key, vector);
     },
     dimensionOf: (model) => dimensions.get(keyOf(model)) ?? model.dimensions,
     forget: (model) => {
       dimensions.delete(keyOf(model));
-      cache.forget(`${keyOf(model)}\n`);
+      forget(cache, `${keyOf(model)}\n`);
     },
   };
 }

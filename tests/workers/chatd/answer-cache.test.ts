@@ -7,27 +7,27 @@ const answer = (characters: number) => ({ target, texts: ["x".repeat(characters)
 
 test("it stays within its bytes and forgets what was not used", () => {
   const cache = createAnswerCache({ bytesMax: 10_000, ttlMs: 1000, clock: { elapsed: () => 0 } });
-  for (const key of ["a", "b", "c"]) cache.put(key, answer(1000));
+  for (const key of ["a", "b", "c"]) cache.set(key, answer(1000));
   expect(cache.get("a")).toBeDefined();
-  cache.put("d", answer(1000));
+  cache.set("d", answer(1000));
   expect(["a", "b", "c", "d"].map((key) => cache.get(key) !== undefined)).toEqual([true, false, true, true]);
   for (let at = 0; at < 500; at++) {
-    cache.put(`k${at % 40}`, answer(at * 3));
-    expect(cache.bytes()).toBeLessThanOrEqual(10_000);
+    cache.set(`k${at % 40}`, answer(at * 3));
+    expect(cache.calculatedSize).toBeLessThanOrEqual(10_000);
   }
-  cache.put("huge", answer(20_000));
+  cache.set("huge", answer(20_000));
   expect(cache.get("huge")).toBeUndefined();
 });
 
 test("it forgets what is old, and its bytes with it", () => {
-  let now = 0;
+  let now = 1;
   const cache = createAnswerCache({ bytesMax: 10_000, ttlMs: 1000, clock: { elapsed: () => now } });
-  cache.put("a", answer(10));
-  now = 999;
+  cache.set("a", answer(10));
+  now = 1001;
   expect(cache.get("a")).toBeDefined();
-  now = 1000;
+  now = 1002;
   expect(cache.get("a")).toBeUndefined();
-  expect([cache.bytes(), cache.entries()]).toEqual([0, 0]);
+  expect([cache.calculatedSize, cache.size]).toEqual([0, 0]);
 });
 
 test("a key is of all that decides the answer", () => {
