@@ -1,5 +1,5 @@
 /** Parses and checks a statement once; the verdict depends on the text alone and is kept. */
-import { dropOldest } from "../../runtime/drop-oldest.ts";
+import { LRUCache } from "lru-cache";
 import { fail, ServiceError } from "../../runtime/errors.ts";
 import type { Session } from "./engines.ts";
 import { givesFewRows } from "./few-rows.ts";
@@ -31,7 +31,7 @@ const keptMax = 1000;
 const keptCharactersMax = 16_384;
 
 export function createAnalysis(mark: string): Analysis {
-  const kept = new Map<string, Verdict>();
+  const kept = new LRUCache<string, Verdict>({ max: keptMax });
   let expected: string | undefined;
   return {
     verdict: async (sql, session) => {
@@ -40,7 +40,6 @@ export function createAnalysis(mark: string): Analysis {
       expected ??= await frameOf(mark, session);
       const verdict = await analyse(sql, session, { mark, expected });
       if (sql.length <= keptCharactersMax) kept.set(sql, verdict);
-      dropOldest(kept, keptMax);
       return verdict;
     },
   };

@@ -1,13 +1,12 @@
 /** Statements that ended their process: after two of them the statement is refused for a while. */
-
+import { LRUCache } from "lru-cache";
 import type { Clock } from "../../runtime/clock.ts";
-import { dropOldest } from "../../runtime/drop-oldest.ts";
 import { fail } from "../../runtime/errors.ts";
 
 const crashesMax = 2;
 /** How long a crash counts, in milliseconds. */
 const countedMs = 10 * 60 * 1000;
-/** Statements remembered; the oldest are forgotten first. */
+/** Statements remembered. */
 const keptMax = 1000;
 
 export interface Crashes {
@@ -17,15 +16,12 @@ export interface Crashes {
 }
 
 export function createCrashes(clock: Pick<Clock, "elapsed">): Crashes {
-  const seen = new Map<string, number[]>();
+  const seen = new LRUCache<string, number[]>({ max: keptMax });
   const lately = (key: string) => (seen.get(key) ?? []).filter((at) => clock.elapsed() - at < countedMs);
   return {
     add: (statement) => {
       const key = keyOf(statement);
-      const times = [...lately(key), clock.elapsed()];
-      seen.delete(key);
-      seen.set(key, times);
-      dropOldest(seen, keptMax);
+      seen.set(key, [...lately(key), clock.elapsed()]);
     },
     check: (statement) => {
       if (seen.size === 0) return;

@@ -16,6 +16,7 @@ import {
   StatementType,
   VARCHAR,
 } from "@duckdb/node-api";
+import { LRUCache } from "lru-cache";
 import type { Clock } from "../../runtime/clock.ts";
 import { createCalls, drain, stopped } from "./calls.ts";
 import type { Column } from "./column-type.ts";
@@ -61,15 +62,23 @@ export interface Engine {
   stop: () => Promise<void>;
 }
 
-/** Prepared statements kept on each connection; each may hold a file open. */
+/**
+ * Prepared statements kept on each connection; each may hold a file open. A session runs a few, one after the other, so
+ * that the one that runs is never among those used longest ago.
+ */
 const preparedMax = 16;
 /** Chunks are freed by the collector, which does not see their memory: it is told to look now and then. */
 const chunksPerCollection = 256;
 
 interface Lane {
   connection: DuckDBConnection;
-  prepared: Map<string, DuckDBPreparedStatement>;
+  prepared: LRUCache<string, DuckDBPreparedStatement>;
 }
+
+const laneOf = (connection: DuckDBConnection): Lane => ({
+  connection,
+  prepared: new LRUCache({ max: preparedMax, dispose: (statement) => statement.destroySync() }),
+});
 
 export async function openEngine(options: EngineSettings & { clock: Clock }): Promise<Engine> {
   const instance = await DuckDBInstance.create(":memory:", configuration(options));
@@ -84,14 +93,14 @@ export async function openEngine(options: EngineSettings & { clock: Clock }): Pr
   const version = String((await first.runAndReadAll("SELECT version()")).getRows()[0]?.[0]);
   /** Settings change beside what runs. */
   const control = await instance.connect();
-  const idle: Lane[] = [{ connection: first, prepared: new Map() }];
+  const idle: Lane[] = [laneOf(first)];
   const lanes = new Set<Lane>(idle);
   const sessions = new Set<Session>();
   const connecting = new Set<Promise<unknown>>();
   let stopping = false;
 
   const connect = async (): Promise<Lane> => {
-    const lane = { connection: await instance.connect(), prepared: new Map() };
+    const lane = laneOf(await instance.connect());
     lanes.add(lane);
     return lane;
   };
@@ -123,7 +132,7 @@ export async function openEngine(options: EngineSettings & { clock: Clock }): Pr
       stopping = true;
       await Promise.allSettled([...connecting, ...[...sessions].map((session) => session.release())]);
       for (const { connection, prepared } of lanes) {
-        for (const statement of prepared.values()) statement.destroySync();
+        prepared.clear();
         connection.closeSync();
       }
       control.closeSync();
@@ -142,8 +151,8 @@ function createSession(lane: Lane, signal: AbortSignal, clock: Clock, giveBack: 
 
   const prepare = async (sql: string): Promise<DuckDBPreparedStatement> => {
     const known = lane.prepared.get(sql);
-    if (known) lane.prepared.delete(sql);
-    const statement = known ?? (await call(() => connection.prepare(sql)));
+    if (known) return known;
+    const statement = await call(() => connection.prepare(sql));
     lane.prepared.set(sql, statement);
     return statement;
   };
@@ -157,7 +166,6 @@ function createSession(lane: Lane, signal: AbortSignal, clock: Clock, giveBack: 
     await end();
     // A stream that was not read to its end still holds threads and memory: the interrupt ends it.
     if (streaming) await drain(connection, streaming, clock);
-    trim(lane.prepared);
     giveBack();
   };
   return {
@@ -193,15 +201,6 @@ function createSession(lane: Lane, signal: AbortSignal, clock: Clock, giveBack: 
       return released;
     },
   };
-}
-
-/** Forgets the statements used longest ago; done between queries, because one of them may be running. */
-function trim(prepared: Map<string, DuckDBPreparedStatement>): void {
-  for (const [sql, statement] of prepared) {
-    if (prepared.size <= preparedMax) return;
-    prepared.delete(sql);
-    statement.destroySync();
-  }
 }
 
 function bindAll(statement: DuckDBPreparedStatement, bind: Bind): void {
