@@ -12,8 +12,10 @@ import { type Marks, openMarks } from "../../runtime/marks/marks.ts";
 import { type Storaged, storaged } from "../../workers/storaged/contract.ts";
 import { createStoraged } from "../../workers/storaged/service.ts";
 import type { Batch, Upserts } from "../../workers/vectord/batch.ts";
+import type { Contents } from "../../workers/vectord/checkpoint.ts";
+import type { IndexConfig } from "../../workers/vectord/contract.ts";
 import { createIndexMarks } from "../../workers/vectord/index-marks.ts";
-import type { Config, Contents, Journal, Journals, Recovered } from "../../workers/vectord/journal.ts";
+import type { Journal, Journals, Recovered } from "../../workers/vectord/journal.ts";
 import { openJournals } from "../../workers/vectord/journals.ts";
 import {
   configWith,
@@ -92,7 +94,7 @@ export async function startJournals(options: StackOptions): Promise<JournalStack
   return { dataDir, journals: await again(), again, storage, written, log, marks, stop };
 }
 
-export const configOf = (name: string, dimension = 3): Config => ({
+export const configOf = (name: string, dimension = 3): IndexConfig => ({
   name,
   dimension,
   metric: "cosine",

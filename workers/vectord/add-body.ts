@@ -2,9 +2,8 @@
 import { readBytes, readJson } from "../../runtime/body.ts";
 import { fail } from "../../runtime/errors.ts";
 import type { Config as Settings } from "../../runtime/settings.ts";
-import { AddBody } from "./contract.ts";
+import { AddBody, type IndexConfig } from "./contract.ts";
 import { type Items, nameOfItem } from "./items.ts";
-import type { Config } from "./journal.ts";
 import { packVectors } from "./vectors.ts";
 
 const arrowTypes = /^application\/(vnd\.apache\.arrow\.stream|x-apache-arrow-stream)\s*(;|$)/i;
@@ -13,7 +12,7 @@ const arrowFileType = /^application\/vnd\.apache\.arrow\.file\s*(;|$)/i;
 /** Reads the whole body within the bound; what the items are is not yet checked, but for their dimension. */
 export async function readAdd(
   request: Request,
-  config: Config,
+  config: IndexConfig,
   settings: Settings["vectord"],
 ): Promise<Items> {
   const type = request.headers.get("content-type") ?? "";

@@ -6,6 +6,7 @@ import type { Static } from "@sinclair/typebox";
 import { closed, type Peer, t } from "../../runtime/contract.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
 import type { Marks } from "../../runtime/marks/marks.ts";
+import { createTurns } from "../../runtime/turns.ts";
 import { check } from "../../runtime/validate.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import { Alias } from "./contract.ts";
@@ -59,7 +60,7 @@ export async function openAliases(store: AliasStore, adopted = false): Promise<A
   let { entries, etag, hash } = await load(store, adopted);
   if (hash !== undefined) store.marks.set(markName, { written: hash });
   else if (adopted) store.marks.set(markName, {});
-  let last: Promise<unknown> = Promise.resolve();
+  const exclusively = createTurns();
 
   const apply: Aliases["change"] = async (alias, change) => {
     const after = change(entries.get(alias));
@@ -90,11 +91,7 @@ export async function openAliases(store: AliasStore, adopted = false): Promise<A
         .filter((entry) => entry.index === index)
         .map(({ alias }) => alias)
         .sort(),
-    change: (alias, change) => {
-      const turn = last.then(() => apply(alias, change));
-      last = turn.catch(() => undefined);
-      return turn;
-    },
+    change: (alias, change) => exclusively(() => apply(alias, change)),
   };
 }
 

@@ -16,11 +16,11 @@ import { parseJson } from "../../runtime/json.ts";
 import { checkArrowStream } from "./arrow-stream.ts";
 import { checkArrowType, jsonOf } from "./arrow-values.ts";
 import type { Metadata } from "./batch.ts";
+import type { IndexConfig } from "./contract.ts";
 import { type Items, nameOfItem } from "./items.ts";
-import type { Config } from "./journal.ts";
 
 /** Throws `bad_request` for bytes that are no whole stream and for columns that are not as said above. */
-export function arrowItems(bytes: Uint8Array, config: Config, itemsMax: number): Items {
+export function arrowItems(bytes: Uint8Array, config: IndexConfig, itemsMax: number): Items {
   checkArrowStream(bytes);
   const table = read(bytes);
   if (table.numRows > itemsMax)
@@ -60,7 +60,7 @@ const isText = (type: DataType): boolean =>
 /** Float16 comes as raw bits, which would have to be unpacked; models give 32 bits. */
 const isFloats = (type: DataType): boolean => DataType.isFloat(type) && /^Float(32|64)$/.test(String(type));
 
-function checkColumns({ fields }: Schema, { dimension }: Config): void {
+function checkColumns({ fields }: Schema, { dimension }: IndexConfig): void {
   const names = fields.map(({ name }) => name);
   const twice = names.find((name, at) => names.indexOf(name) !== at);
   if (twice !== undefined) throw wrong(`two columns are named '${twice.slice(0, 100)}'`);
@@ -104,7 +104,7 @@ interface Place {
   ids: readonly string[];
   /** The batch's first item. */
   at: number;
-  config: Config;
+  config: IndexConfig;
 }
 
 function takeVectors(batch: RecordBatch, { ids, at, config }: Place, into: Float32Array): void {

@@ -3,11 +3,18 @@ import { open, stat } from "node:fs/promises";
 import { describe, type Log } from "../../runtime/log.ts";
 import type { Upserts } from "./batch.ts";
 import { readCheckpoint, writeCheckpoint } from "./checkpoint-file.ts";
-import type { Contents } from "./journal.ts";
 import { corrupt } from "./lhv1.ts";
 import type { Checkpoint } from "./manifest.ts";
 import { checkpointKey, engineKey } from "./object-keys.ts";
 import type { ObjectStore } from "./object-store.ts";
+
+/** The live rows at some moment, for a checkpoint: in row order, in pieces of any size. */
+export interface Contents {
+  count: number;
+  pieces: AsyncIterable<Upserts> | Iterable<Upserts>;
+  /** Writes the engine's structure over exactly these rows to the path, or returns false. */
+  saveEngine?: (path: string) => Promise<boolean>;
+}
 
 export interface CheckpointPlace {
   name: string;

@@ -1,4 +1,5 @@
 /** vectord: named vector indexes with metadata. See README.md beside this file. */
+import type { Static } from "@sinclair/typebox";
 import {
   Binary,
   Bytes,
@@ -48,6 +49,7 @@ export const IndexConfig = closed({
   ef_search: t.Integer({ minimum: 1, maximum: 10_000 }),
   created_at: t.String({ format: "date-time" }),
 });
+export type IndexConfig = Static<typeof IndexConfig>;
 
 export const IndexInfo = t.Composite(
   [

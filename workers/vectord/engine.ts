@@ -2,12 +2,11 @@
  * What searches vectors: interchangeable, and ignorant of ids, metadata and durability. A row is a number; rows are
  * added in order and never change. Who is deleted, the caller knows.
  */
-import type { Static } from "@sinclair/typebox";
 import type { IndexConfig } from "./contract.ts";
 import type { VectorBlocks } from "./vector-blocks.ts";
 
 export type EngineSpec = Pick<
-  Static<typeof IndexConfig>,
+  IndexConfig,
   "dimension" | "metric" | "type" | "quantization" | "connectivity" | "ef_construction" | "ef_search"
 >;
 

@@ -6,7 +6,6 @@ import { type EngineHost, startEngineHost } from "./engine-host.ts";
 import { type NewBlocks, type PackedNeighbours, unpack } from "./engine-protocol.ts";
 import { type FaissIndexes, type FaissOptions, type Learner, openFaissIndexes } from "./faiss/faiss.ts";
 import { type IndexPlan, planIndex } from "./index-type.ts";
-import { refuseQuantization } from "./usearch-engine.ts";
 import type { VectorBlocks } from "./vector-blocks.ts";
 
 export interface EnginesOptions extends FaissOptions {
@@ -128,7 +127,6 @@ async function openEngine(
   built?: { path: string; rows: number },
 ): Promise<Engine> {
   const plan = planIndex(spec, pool.options.hnswEngine);
-  if (plan.engine === "usearch") refuseQuantization(spec);
   const host = pool.host(plan);
   const state: Remote["state"] = { covered: 0, bytes: 0 };
   const engine = host.enter({

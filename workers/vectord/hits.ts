@@ -1,7 +1,6 @@
 /** Rows as callers see them. */
 import type { Static } from "@sinclair/typebox";
-import type { Hit, Item } from "./contract.ts";
-import type { Config } from "./journal.ts";
+import type { Hit, IndexConfig, Item } from "./contract.ts";
 import type { Near } from "./near-rows.ts";
 import type { Rows } from "./rows.ts";
 import type { Include } from "./search-body.ts";
@@ -10,7 +9,7 @@ import type { Include } from "./search-body.ts";
 export const hitsOf = (
   found: readonly Near[],
   rows: Rows,
-  { metric }: Config,
+  { metric }: IndexConfig,
   include: Include,
 ): Static<typeof Hit>[] =>
   found.map(({ row, distance }) => ({
@@ -34,7 +33,7 @@ function extras(rows: Rows, row: number, include: Include): Pick<Static<typeof I
 }
 
 /** Larger is nearer: the cosine, the product, or 1 / (1 + distance). */
-function scoreOf(metric: Config["metric"], distance: number): number {
+function scoreOf(metric: IndexConfig["metric"], distance: number): number {
   if (metric === "cosine") return 1 - distance;
   return metric === "ip" ? -distance : 1 / (1 + distance);
 }

@@ -44,17 +44,29 @@ const refuse = (message: string) => fail("bad_request", message);
 /** What `hnsw` means with FAISS: f32 as it is, bf16 as 16-bit floats, i8 as 8-bit scalars. */
 const hnswStorage = { f32: "Flat", bf16: "SQfp16", i8: "SQ8" } as const;
 
-/** What stands behind the type. Throws `bad_request` naming the types. */
+/** What stands behind the type. Throws `bad_request` naming the types, or a quantization that does not suit the metric. */
 export function planIndex(spec: EngineSpec, hnswEngine: "usearch" | "faiss"): IndexPlan {
   const { type, dimension } = spec;
   if (type === "flat") return { engine: "exact" };
-  if (type === "hnsw" && hnswEngine === "usearch") return { engine: "usearch" };
+  if (type === "hnsw" && hnswEngine === "usearch") {
+    refuseQuantization(spec);
+    return { engine: "usearch" };
+  }
   if (type === "hnsw")
     return planFactory(`HNSW${spec.connectivity},${hnswStorage[spec.quantization]}`, dimension);
   const ivf = { engine: "faiss", factory: "", lists: listsMin } as const;
   if (type === "ivf_flat") return { ...ivf, family: type, learnFrom: 0 };
   if (type === "ivf_pq") return { ...ivf, family: type, learnFrom: codeRows };
   return planFactory(type, dimension);
+}
+
+/** usearch scales each vector to length 1 before it rounds to i8, which keeps directions alone. */
+function refuseQuantization({ quantization, metric }: Pick<EngineSpec, "quantization" | "metric">): void {
+  if (quantization === "i8" && metric !== "cosine") {
+    throw refuse(
+      `quantization i8 keeps directions alone, which metric ${metric} is not about: use bf16 or f32`,
+    );
+  }
 }
 
 function planFactory(factory: string, dimension: number): FaissPlan {

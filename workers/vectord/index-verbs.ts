@@ -4,7 +4,7 @@ import { timestamp } from "../../runtime/clock.ts";
 import type { InputOf, ReplyOf, VerbsOf } from "../../runtime/contract.ts";
 import { fail } from "../../runtime/errors.ts";
 import { pageById } from "../../runtime/pages.ts";
-import type { Vectord } from "./contract.ts";
+import type { IndexConfig, Vectord } from "./contract.ts";
 import {
   defaultConnectivity,
   defaultEfConstruction,
@@ -12,7 +12,6 @@ import {
   defaultQuantization,
 } from "./defaults.ts";
 import { type Indexes, taken } from "./indexes.ts";
-import type { Config } from "./journal.ts";
 import type { LiveIndex } from "./live-index.ts";
 import type { Names } from "./names.ts";
 
@@ -71,7 +70,7 @@ function ownName(name: string, indexes: Indexes, names: Names): string {
   );
 }
 
-function configOf(input: InputOf<Vectord["endpoints"]["create"]>, clock: Pick<Clock, "now">): Config {
+function configOf(input: InputOf<Vectord["endpoints"]["create"]>, clock: Pick<Clock, "now">): IndexConfig {
   const { name, dimension, ...chosen } = input;
   return {
     name,

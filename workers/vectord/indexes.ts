@@ -1,15 +1,16 @@
 /** The indexes by name: opened at the start, made, dropped and restored while others go on. */
-import type { Clock } from "../../runtime/clock.ts";
 import { fail, ServiceError, toWire } from "../../runtime/errors.ts";
 import { inParallel } from "../../runtime/in-parallel.ts";
 import { describe, type Log } from "../../runtime/log.ts";
 import type { MemoryBudget } from "../../runtime/memory-budget.ts";
 import { nearNames } from "../../runtime/nearest.ts";
-import type { Config, Journals } from "./journal.ts";
+import { createTurns } from "../../runtime/turns.ts";
+import type { IndexConfig } from "./contract.ts";
+import type { Journals } from "./journal.ts";
 import { type LiveDeps, type LiveIndex, recoverLive, roomToRead, startLive } from "./live-index.ts";
 import { bytesOfStored, bytesOfVector } from "./memory.ts";
-import { createLane } from "./turns.ts";
 import { createVectorBlocks } from "./vector-blocks.ts";
+import { whenStored } from "./when-stored.ts";
 
 export interface Indexes {
   /** The open index; throws `not_found`, `unavailable` while it is opened, or why it cannot be. */
@@ -20,7 +21,7 @@ export interface Indexes {
   unreadable: () => { name: string; reason: string }[];
   /** Why not everything can be served yet. */
   pending: () => string[];
-  create: (config: Config) => Promise<LiveIndex>;
+  create: (config: IndexConfig) => Promise<LiveIndex>;
   drop: (name: string) => Promise<void>;
   /** Makes the snapshot of `name` the contents of `as`. */
   restore: (name: string, snapshot: string, as: string) => Promise<LiveIndex>;
@@ -37,8 +38,6 @@ type Slot =
 
 /** Indexes opened at once. */
 const openingMax = 2;
-/** Wait before storage is asked again, in milliseconds. */
-const retryMs = 500;
 
 export function openIndexes(deps: IndexesDeps): Indexes {
   const { journals, log } = deps;
@@ -142,7 +141,7 @@ function startOpening(deps: IndexesDeps, slots: Map<string, Slot>): Opening {
   const stopping = new AbortController();
   let listed = false;
   // One after the other, so that the same indexes are left closed at each start.
-  const { run: exclusively } = createLane();
+  const exclusively = createTurns();
   const openJournal = async (name: string) => {
     const opened = await journals.open(name);
     try {
@@ -236,7 +235,7 @@ async function refuseTooLarge(
 }
 
 /** The engine comes first: a type that is not known must leave nothing behind. */
-async function make(deps: LiveDeps & { journals: Journals }, config: Config): Promise<LiveIndex> {
+async function make(deps: LiveDeps & { journals: Journals }, config: IndexConfig): Promise<LiveIndex> {
   const blocks = createVectorBlocks(config.dimension);
   const engine = await deps.engines.open(config, blocks);
   try {
@@ -280,21 +279,4 @@ function pendingOf(slots: ReadonlyMap<string, Slot>, listed: boolean): string[] 
     if (slot.state === "broken") return [slot.error.message];
     return slot.state === "busy" && slot.what.includes("opened") ? [`index '${name}' is ${slot.what}`] : [];
   });
-}
-
-/** Storage may start later than vectord: it is asked until it answers. */
-export async function whenStored<T>(
-  work: () => Promise<T>,
-  { clock, log, signal }: { clock: Clock; log: Log; signal: AbortSignal },
-): Promise<T> {
-  for (;;) {
-    try {
-      return await work();
-    } catch (error) {
-      const passing = error instanceof ServiceError && [502, 503, 504].includes(error.status);
-      if (!passing || signal.aborted) throw error;
-      log.warn("storage does not answer yet", describe(error));
-      await clock.sleep(retryMs, signal);
-    }
-  }
 }

@@ -6,6 +6,7 @@ import { holdFiles } from "../../runtime/held-files.ts";
 import { type AliasStore, aliasesKey, storedAliases } from "./aliases.ts";
 import type { Indexes } from "./indexes.ts";
 import type { Journals } from "./journal.ts";
+import { inspectJournals } from "./journal-inspection.ts";
 import type { Names } from "./names.ts";
 
 export interface InspectionParts {
@@ -33,7 +34,7 @@ async function* inspect(parts: InspectionParts, signal: AbortSignal): AsyncGener
       .find(({ config }) => config.name === name)
       ?.rows()
       .live();
-  yield* journals.inspect(count, signal);
+  yield* inspectJournals({ ...journals.inspectable, count }, signal);
 }
 
 /** Before every index was tried once it is not known which there are. Throws `unavailable` when that takes long. */

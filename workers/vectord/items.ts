@@ -2,7 +2,7 @@
 import { fail } from "../../runtime/errors.ts";
 import type { Config as Settings } from "../../runtime/settings.ts";
 import type { Metadata, Upserts } from "./batch.ts";
-import type { Config } from "./journal.ts";
+import type { IndexConfig } from "./contract.ts";
 import { checkVectors } from "./vectors.ts";
 
 /** Items of one request as they came, whatever the body. */
@@ -17,7 +17,7 @@ const depthMax = 32;
 const idCharactersMax = 512;
 
 /** Throws `bad_request`, `too_large` or `conflict` for the first item that cannot be added. */
-export function checkItems(items: Items, config: Config, limits: Limits): void {
+export function checkItems(items: Items, config: IndexConfig, limits: Limits): void {
   const { ids, vectors, metadata, embeddingModel } = items;
   if (ids.length === 0) throw fail("bad_request", "expected at least one item, got none");
   if (ids.length > limits.max_batch_items)
@@ -43,7 +43,7 @@ export function checkItems(items: Items, config: Config, limits: Limits): void {
 }
 
 /** Throws `conflict` naming both models; an index that names none takes any. */
-export function checkModel(given: string | undefined, { name, embedding_model: own }: Config): void {
+export function checkModel(given: string | undefined, { name, embedding_model: own }: IndexConfig): void {
   if (given === undefined || own === undefined || given === own) return;
   throw fail(
     "conflict",

@@ -1,8 +1,5 @@
 /** Inspects the durable side of every index, open or not, while it may be written. */
-import type { Clock } from "../../runtime/clock.ts";
-import type { Peer } from "../../runtime/contract.ts";
 import type { Finding, Inspected } from "../../runtime/durable.ts";
-import type { Storaged } from "../storaged/contract.ts";
 import { neededBy } from "./garbage.ts";
 import {
   damagedManifest,
@@ -14,7 +11,7 @@ import {
   strangeManifest,
 } from "./index-findings.ts";
 import { type Inspection, inspectIndex } from "./index-inspection.ts";
-import type { IndexMarks } from "./index-marks.ts";
+import type { Inspectable } from "./journal.ts";
 import type { Look } from "./journal-look.ts";
 import type { Manifest } from "./manifest.ts";
 import { readManifest } from "./manifest-file.ts";
@@ -25,16 +22,12 @@ import type { OpenJournal } from "./open-journal.ts";
 /** An object that is younger may be on its way into a manifest, in milliseconds. */
 const graceMs = 60 * 60 * 1000;
 
-export interface InspectionDeps {
-  store: ObjectStore;
-  storaged: { verbs: Pick<Peer<Storaged>["verbs"], "head"> };
-  clock: Pick<Clock, "now">;
-  open: ReadonlyMap<string, OpenJournal>;
+export interface InspectionDeps extends Inspectable {
+  /** The live rows of an open index, asked at the moment that is inspected; undefined while there are none to compare with. */
   count: (name: string) => number | undefined;
-  marks: Pick<IndexMarks, "names" | "has" | "expected">;
 }
 
-/** Throws what storage throws when it cannot be asked. */
+/** Reads every object again. Throws what storage throws when it cannot be asked. */
 export async function* inspectJournals(deps: InspectionDeps, signal: AbortSignal): AsyncGenerator<Inspected> {
   const keys = [...(await deps.store.list(indexesPrefix)).keys()];
   const folders = keys.filter((key) => key.includes("/", indexesPrefix.length));

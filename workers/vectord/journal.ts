@@ -1,25 +1,21 @@
 /** What makes an index durable, as the rest of vectord sees it. LHV1 is behind it: see lhv1.ts. */
 import type { Static } from "@sinclair/typebox";
-import type { Inspected } from "../../runtime/durable.ts";
+import type { Clock } from "../../runtime/clock.ts";
+import type { Peer } from "../../runtime/contract.ts";
+import type { Storaged } from "../storaged/contract.ts";
 import type { Batch, Upserts } from "./batch.ts";
+import type { Contents } from "./checkpoint.ts";
 import type { IndexConfig, Snapshot } from "./contract.ts";
-
-export type Config = Static<typeof IndexConfig>;
-
-/** The live rows at some moment, for a checkpoint: in row order, in pieces of any size. */
-export interface Contents {
-  count: number;
-  pieces: AsyncIterable<Upserts> | Iterable<Upserts>;
-  /** Writes the engine's structure over exactly these rows to the path, or returns false. */
-  saveEngine?: (path: string) => Promise<boolean>;
-}
+import type { IndexMarks } from "./index-marks.ts";
+import type { ObjectStore } from "./object-store.ts";
+import type { OpenJournal } from "./open-journal.ts";
 
 /**
  * What was found at the start. To be read once, in order, to the end and before the first append: the checkpoint's
  * rows, then the batches after it. Reading throws `corrupt` naming the object when one is damaged or missing.
  */
 export interface Recovered {
-  config: Config;
+  config: IndexConfig;
   rows: AsyncIterable<Upserts>;
   batches: AsyncIterable<Batch>;
   /** What will be read: bytes, and rows at most. */
@@ -63,16 +59,21 @@ export interface Journal {
 export interface Journals {
   list: () => Promise<string[]>;
   /** Makes an empty index, durably. Throws `conflict`. */
-  create: (config: Config) => Promise<Journal>;
+  create: (config: IndexConfig) => Promise<Journal>;
   /** Opens what is there. Throws `not_found`, or `corrupt` naming the object when nothing sound is left. */
   open: (name: string) => Promise<{ journal: Journal; recovered: Recovered }>;
   /** Makes a snapshot of `name` the contents of `as`, which replaces an index of that name atomically: a journal of `as` that is open takes nothing more, and the index is opened again. Snapshots of `as` stay. */
   restore: (name: string, snapshot: string, as: string) => Promise<void>;
   /** Also drops what is damaged. Throws `not_found`. */
   drop: (name: string) => Promise<void>;
-  /**
-   * Reads every object again. `count` gives the live rows of an open index, undefined while there are none to compare
-   * with; it is asked at the moment that is inspected.
-   */
-  inspect: (count: (name: string) => number | undefined, signal: AbortSignal) => AsyncIterable<Inspected>;
+  inspectable: Inspectable;
+}
+
+/** What an inspection reads: the objects of all indexes, and the journals that are open. */
+export interface Inspectable {
+  store: ObjectStore;
+  storaged: { verbs: Pick<Peer<Storaged>["verbs"], "head"> };
+  clock: Pick<Clock, "now">;
+  open: ReadonlyMap<string, OpenJournal>;
+  marks: Pick<IndexMarks, "names" | "has" | "expected">;
 }

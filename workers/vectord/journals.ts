@@ -12,7 +12,6 @@ import { loadCheckpoint, loadEngine } from "./checkpoint.ts";
 import { eraseAll } from "./garbage.ts";
 import { type IndexMarks, lost } from "./index-marks.ts";
 import type { Journal, Journals, Recovered } from "./journal.ts";
-import { inspectJournals } from "./journal-inspection.ts";
 import type { Manifest } from "./manifest.ts";
 import { createManifest, manifestFile, readManifest } from "./manifest-file.ts";
 import { rowsWithin } from "./memory.ts";
@@ -61,7 +60,7 @@ export async function openJournals(options: JournalsOptions): Promise<Journals> 
     open: (name) => state.inTurn(name, () => open(state, name)),
     restore: (name, snapshot, as) => state.inTurn(as, () => restore(state, name, snapshot, as)),
     drop: (name) => state.inTurn(name, () => drop(state, name)),
-    inspect: (count, signal) => inspectJournals({ ...state, count }, signal),
+    inspectable: state,
   };
 }
 

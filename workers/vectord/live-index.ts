@@ -9,11 +9,11 @@ import type { MemoryBudget, Room } from "../../runtime/memory-budget.ts";
 import type { Config as Settings } from "../../runtime/settings.ts";
 import { type Batch, deletesOf, someDeletes, upsertsOf } from "./batch.ts";
 import { rowsOf } from "./bitmap.ts";
-import type { IndexInfo } from "./contract.ts";
+import type { IndexConfig, IndexInfo } from "./contract.ts";
 import type { Engine, Engines } from "./engine.ts";
 import { createGeneration, type Generation } from "./generation.ts";
 import { checkItems, type Items } from "./items.ts";
-import type { Config, Journal, Recovered } from "./journal.ts";
+import type { Journal, Recovered } from "./journal.ts";
 import { bytesOfItems, bytesOfRows, bytesOfStored } from "./memory.ts";
 import { type Near, nearest, type Query, rowsMatching } from "./near-rows.ts";
 import { type Applied, createRows, type Rows } from "./rows.ts";
@@ -22,7 +22,7 @@ import { createVectorBlocks, type VectorBlocks } from "./vector-blocks.ts";
 import { createWriter } from "./writer.ts";
 
 export interface LiveIndex {
-  config: Config;
+  config: IndexConfig;
   /** Tells this opening of the index from every other: row sequences mean something within it only. */
   life: string;
   journal: Pick<Journal, "snapshots" | "dropSnapshot">;
@@ -73,7 +73,7 @@ export interface LiveDeps {
 /** Makes the index of an empty journal live. */
 export const startLive = (
   deps: LiveDeps,
-  config: Config,
+  config: IndexConfig,
   journal: Journal,
   engine: Engine,
   blocks: VectorBlocks,
@@ -156,7 +156,7 @@ async function reopenEngine(
 }
 
 interface Parts {
-  config: Config;
+  config: IndexConfig;
   journal: Journal;
   problems: readonly string[];
 }
@@ -236,7 +236,7 @@ function assemble(deps: LiveDeps, { config, journal, problems }: Parts, first: G
 }
 
 /** For a copy of the live rows. Throws `memory_full`. */
-function roomForLive(budget: MemoryBudget, config: Config, rows: Rows): Room {
+function roomForLive(budget: MemoryBudget, config: IndexConfig, rows: Rows): Room {
   const share = rows.live() / Math.max(1, rows.total());
   return budget.take(bytesOfRows(config, rows) * share, `to be compacted index '${config.name}'`);
 }
@@ -271,7 +271,7 @@ async function pageOf(
 }
 
 function infoOf(
-  config: Config,
+  config: IndexConfig,
   { rows, engine }: Generation,
   journal: Journal,
   problems: readonly string[],

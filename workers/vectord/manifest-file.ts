@@ -1,5 +1,6 @@
 /** The manifest in the store: read, and swapped by etag, so that of two writers one fails. */
 import { fail } from "../../runtime/errors.ts";
+import { createTurns } from "../../runtime/turns.ts";
 import type { IndexMarks } from "./index-marks.ts";
 import { decodeManifest, encodeManifest, type Manifest } from "./manifest.ts";
 import { manifestKey } from "./object-keys.ts";
@@ -64,7 +65,7 @@ export function manifestFile(options: FileOptions, manifest: Manifest, etag: str
   const key = manifestKey(manifest.name);
   let known = { manifest, etag };
   let attempts: Manifest[] = [];
-  let tail: Promise<unknown> = Promise.resolve();
+  const exclusively = createTurns();
 
   const know = (found: typeof known) => {
     known = found;
@@ -108,10 +109,6 @@ export function manifestFile(options: FileOptions, manifest: Manifest, etag: str
   return {
     current: () => known.manifest,
     possible: () => [known.manifest, ...attempts],
-    change: (edit, last) => {
-      const changed = tail.then(() => change(edit, last));
-      tail = changed.catch(() => {});
-      return changed;
-    },
+    change: (edit, last) => exclusively(() => change(edit, last)),
   };
 }

@@ -1,7 +1,7 @@
 /** What indexes take in memory, for the budget. Pure. Estimates that are rather too high: a process that is full dies. */
 import { heapBytes } from "../../runtime/heap-bytes.ts";
 import type { Metadata, Upserts } from "./batch.ts";
-import type { Config } from "./journal.ts";
+import type { IndexConfig } from "./contract.ts";
 import type { Rows } from "./rows.ts";
 
 /** Map entry, array slots, sequence and the id's own head; 135 bytes of heap over 200,000 rows, and the collector's slack. */
@@ -15,9 +15,9 @@ export const heapOfRow = (id: string, metadata: Metadata | undefined): number =>
   tablesBytes + id.length + (metadata === undefined ? 0 : heapBytes(metadata));
 
 /** A vector as 32-bit floats, and what the engine keeps of it. */
-export const bytesOfVector = (config: Config): number => config.dimension * 4 + engineBytes(config);
+export const bytesOfVector = (config: IndexConfig): number => config.dimension * 4 + engineBytes(config);
 
-function engineBytes({ type, dimension, quantization, connectivity }: Config): number {
+function engineBytes({ type, dimension, quantization, connectivity }: IndexConfig): number {
   if (type === "flat") return 0;
   const links = /hnsw/i.test(type) ? connectivity * 12 + 128 : 16;
   if (type === "hnsw") return dimension * scalarBytes[quantization] + links;
@@ -25,18 +25,18 @@ function engineBytes({ type, dimension, quantization, connectivity }: Config): n
 }
 
 /** What these rows take. */
-export const bytesOfRows = (config: Config, rows: Rows): number =>
+export const bytesOfRows = (config: IndexConfig, rows: Rows): number =>
   rows.total() * bytesOfVector(config) + rows.bytes();
 
 /** What items will take. */
-export function bytesOfItems(config: Config, { ids, metadata }: Upserts): number {
+export function bytesOfItems(config: IndexConfig, { ids, metadata }: Upserts): number {
   let bytes = ids.length * bytesOfVector(config);
   for (const [at, id] of ids.entries()) bytes += heapOfRow(id, metadata[at]);
   return bytes;
 }
 
 /** What an index will take once it is read: `rows` at most, `bytes` in storage. */
-export function bytesOfStored(config: Config, { rows, bytes }: { rows: number; bytes: number }): number {
+export function bytesOfStored(config: IndexConfig, { rows, bytes }: { rows: number; bytes: number }): number {
   const texts = Math.max(0, bytes - rows * config.dimension * 4);
   return rows * (bytesOfVector(config) + tablesBytes) + texts * heapPerJsonByte;
 }

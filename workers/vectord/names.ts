@@ -4,8 +4,9 @@ import type { Clock } from "../../runtime/clock.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
 import { describe, type Log } from "../../runtime/log.ts";
 import { type Aliases, type AliasStore, openAliases } from "./aliases.ts";
-import { type Indexes, whenStored } from "./indexes.ts";
+import type { Indexes } from "./indexes.ts";
 import type { LiveIndex } from "./live-index.ts";
+import { whenStored } from "./when-stored.ts";
 
 export interface Names {
   /** The index of this name or of this alias. Throws as `Indexes.get` does. */

@@ -5,9 +5,8 @@ import { fail, ServiceError } from "../../runtime/errors.ts";
 import { type Condition, parseFilter } from "../../runtime/filter.ts";
 import { parseJson } from "../../runtime/json.ts";
 import type { Config as Settings } from "../../runtime/settings.ts";
-import { SearchBody, type Vectord } from "./contract.ts";
+import { type IndexConfig, SearchBody, type Vectord } from "./contract.ts";
 import { checkModel } from "./items.ts";
-import type { Config } from "./journal.ts";
 import { defaultEf } from "./planner.ts";
 import { checkVectors, floatsOf, type NameOf, packVectors } from "./vectors.ts";
 
@@ -50,7 +49,7 @@ export const numbersMax = 10_000_000;
 export async function readSearch(
   request: Request,
   { name: _, ...query }: Input,
-  config: Config,
+  config: IndexConfig,
   settings: Settings["vectord"],
 ): Promise<Question> {
   const type = request.headers.get("content-type") ?? "";
@@ -102,7 +101,7 @@ export function question(
   vectors: Float32Array,
   isBatch: boolean,
   options: Options,
-  config: Config,
+  config: IndexConfig,
   settings: Settings["vectord"],
 ): Question {
   const { k = kDefault, ef = defaultEf(k, config.ef_search), exact = false } = options;

@@ -1,6 +1,5 @@
 /** The only file that knows usearch: its mutable HNSW graph, and its exact search over a matrix. */
 import { type BatchMatches, exactSearch, Index, type MetricKind, type ScalarKind } from "usearch";
-import { fail } from "../../runtime/errors.ts";
 import type { Metric } from "./distance.ts";
 import type { EngineSpec } from "./engine.ts";
 import { type Candidates, type Graph, nobody } from "./graph.ts";
@@ -23,20 +22,8 @@ function lowWords(keys: BigUint64Array): Uint32Array {
   return low;
 }
 
-/** usearch scales each vector to length 1 before it rounds to i8, which keeps directions alone. */
-export function refuseQuantization({
-  quantization,
-  metric,
-}: Pick<EngineSpec, "quantization" | "metric">): void {
-  if (quantization === "i8" && metric !== "cosine") {
-    const message = `quantization i8 keeps directions alone, which metric ${metric} is not about: use bf16 or f32`;
-    throw fail("bad_request", message);
-  }
-}
-
 /** An empty graph, or the one in the file, which must be whole: usearch reads what it finds. */
 export function openUsearch(spec: EngineSpec, rows: SharedRows, threads: number, path?: string): Graph {
-  refuseQuantization(spec);
   const { dimension, quantization, connectivity } = spec;
   const index = new Index({
     dimensions: dimension,

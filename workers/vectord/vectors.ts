@@ -1,9 +1,9 @@
 /** Vectors as they come from outside: brought to 32-bit floats and checked, with errors that name the place. */
 import { fail, type ServiceError } from "../../runtime/errors.ts";
-import type { Config } from "./journal.ts";
+import type { IndexConfig } from "./contract.ts";
 
 /** What a vector must fit. */
-export type Shape = Pick<Config, "name" | "dimension" | "metric">;
+export type Shape = Pick<IndexConfig, "name" | "dimension" | "metric">;
 
 /** Names a vector in an error: `item 3 ('a')`, `vectors[1]`. */
 export type NameOf = (at: number) => string;
