@@ -117,7 +117,7 @@ export async function startPlaybookStack(options: PlaybookStackOptions = {}) {
     const verbs = {
       ...playbooks.verbs,
       ...profiles.verbs,
-      ...relevanceVerbs(clock),
+      ...relevanceVerbs,
       ...downgradeVerbs(config.matrixd),
     };
     return {

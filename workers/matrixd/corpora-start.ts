@@ -11,8 +11,8 @@ import { discard, type Tools } from "./corpus-job.ts";
 import { databaseFault, forgetCorpus, markedDirectories, markOpened, recordFault } from "./corpus-mark.ts";
 import { type CorpusRecord, databaseFile, nameOfDirectory, readRecord } from "./corpus-record.ts";
 import { discardBuild, sweepBuild } from "./corpus-upkeep.ts";
+import { rowField } from "./corpus-vectors.ts";
 import { damaged } from "./lexicon-database.ts";
-import { rowField } from "./live-corpus.ts";
 
 /** Opens all corpora. What crashes left is cleared away in the background; so are databases looked through. */
 export async function openCorpora(directory: string, tools: Tools, log: Log): Promise<Map<string, Entry>> {

@@ -1,6 +1,5 @@
 /** The corpora there are: searched, built, refreshed and dropped by name. */
 import { join } from "node:path";
-import type { Static } from "@sinclair/typebox";
 import { fail } from "../../runtime/errors.ts";
 import type { Log } from "../../runtime/log.ts";
 import { createTurns } from "../../runtime/turns.ts";
@@ -16,18 +15,18 @@ import {
 } from "./corpus-entry.ts";
 import { refuseNewer, type Tools, workOn } from "./corpus-job.ts";
 import { markCorpus } from "./corpus-mark.ts";
-import { type Spec, writeRecord } from "./corpus-record.ts";
+import { writeRecord } from "./corpus-record.ts";
 import { findSource } from "./corpus-source.ts";
 import type { Jobs } from "./jobs.ts";
 import type { Corpora } from "./live-corpus.ts";
-import type { Corpus } from "./schemas.ts";
+import type { Corpus, CorpusSpec } from "./schemas.ts";
 
 export interface OpenCorpora extends Corpora {
   /** Throws `not_found`. */
-  get: (name: string) => Static<typeof Corpus>;
+  get: (name: string) => Corpus;
   /** Begins a job. Throws when the source or its columns are not there, or the corpus has a job already. */
   submit: (
-    spec: Spec,
+    spec: CorpusSpec,
     signal: AbortSignal,
     jobId?: string,
   ) => Promise<{ job_id: string; corpus: string; refresh: boolean }>;
@@ -60,7 +59,7 @@ export async function createCorpora(
   const infoOf = (entry: Entry) => corpusInfo(entry, jobs.of(entry.record.name)?.job_id);
   const sorted = () => [...entries.values()].sort((a, b) => (a.record.name < b.record.name ? -1 : 1));
 
-  const makeEntry = async (spec: Spec): Promise<Entry> => {
+  const makeEntry = async (spec: CorpusSpec): Promise<Entry> => {
     if (entries.size >= corporaMax)
       throw fail("resource_exhausted", `there are ${corporaMax} corpora already; drop one first`);
     const place = join(home, `${spec.name}.${tools.newId().slice(0, 8)}`);

@@ -1,5 +1,4 @@
 /** A build of a corpus that can be searched, and who holds which of its generations. */
-import type { Static } from "@sinclair/typebox";
 import { parseFilter } from "../../runtime/filter.ts";
 import type { Lexicon } from "./lexicon.ts";
 import type { LexiconState } from "./lexicon-database.ts";
@@ -47,7 +46,7 @@ export function holdGeneration(build: Build): () => void {
 /** Holds the present generation. `failed` hears of every failure of its database. */
 export function holdBuild(
   build: Build,
-  info: Static<typeof Corpus>,
+  info: Corpus,
   lexicon: Lexicon,
   failed: (cause: unknown) => void,
 ): LiveCorpus {

@@ -1,11 +1,10 @@
 /** One corpus as the service knows it. */
-import type { Static } from "@sinclair/typebox";
 import { fail, ServiceError } from "../../runtime/errors.ts";
 import type { MarkKeeping } from "../../runtime/log-mark.ts";
 import type { Build } from "./corpus-build.ts";
 import { markCorpus, nextRevision, settleFirst } from "./corpus-mark.ts";
-import { type CorpusRecord, type Spec, type Unusable, writeRecord } from "./corpus-record.ts";
-import type { Corpus } from "./schemas.ts";
+import { type CorpusRecord, type Unusable, writeRecord } from "./corpus-record.ts";
+import type { Corpus, CorpusSpec } from "./schemas.ts";
 
 export interface Entry {
   directory: string;
@@ -54,10 +53,7 @@ export const isNewer = ({ details }: ServiceError): boolean =>
   (details as { newer?: unknown } | undefined)?.newer === true;
 
 /** What is told of a corpus. */
-export function corpusInfo(
-  { record, live, damage }: Entry,
-  jobId: string | undefined,
-): Static<typeof Corpus> {
+export function corpusInfo({ record, live, damage }: Entry, jobId: string | undefined): Corpus {
   const lastError = damage?.reason ?? record.last_error;
   const { model, ...spec } = live?.state.spec ?? record.spec;
   const used = live?.state.model ?? model;
@@ -103,10 +99,10 @@ export function unsearchable({ record, damage }: Entry, jobId: string | undefine
 }
 
 /** Whether the rows that are there can stay where they did not change: the same columns and the same model. */
-export function canRefresh(spec: Spec, { live, damage, isDoubtful }: Entry): boolean {
+export function canRefresh(spec: CorpusSpec, { live, damage, isDoubtful }: Entry): boolean {
   if (!live || damage || isDoubtful) return false;
   const { spec: old, model } = live.state;
-  const columns = ({ id_column, text_columns, metadata_columns = [] }: Spec) =>
+  const columns = ({ id_column, text_columns, metadata_columns = [] }: CorpusSpec) =>
     JSON.stringify([id_column, text_columns, metadata_columns]);
   const isSameModel = spec.model === undefined || spec.model === model || spec.model === old.model;
   return isSameModel && columns(spec) === columns(old);

@@ -1,5 +1,4 @@
 /** Filters over the metadata of a corpus: which fields they may name, and, where no vector is asked for, whether a row meets one; vectord's indexes mean the same (ADR 0068). */
-import type { Static } from "@sinclair/typebox";
 import { fail } from "../../runtime/errors.ts";
 import { type Bound, type Condition, parseFilter, pathsOf, type Scalar } from "../../runtime/filter.ts";
 import { nearNames } from "../../runtime/nearest.ts";
@@ -11,7 +10,7 @@ import type { Corpus } from "./schemas.ts";
  */
 export function checkFields(
   filter: Record<string, unknown>,
-  { name, metadata_columns: columns = [] }: Pick<Static<typeof Corpus>, "name" | "metadata_columns">,
+  { name, metadata_columns: columns = [] }: Pick<Corpus, "name" | "metadata_columns">,
 ): void {
   const condition = parseFilter(filter);
   const isKnown = (path: string) =>

@@ -4,12 +4,13 @@ import type { MarkKeeping } from "../../runtime/log-mark.ts";
 import type { Build } from "./corpus-build.ts";
 import { canRefresh, changeRecord, type Entry } from "./corpus-entry.ts";
 import { markCorpus } from "./corpus-mark.ts";
-import { databaseFile, type Spec } from "./corpus-record.ts";
+import { databaseFile } from "./corpus-record.ts";
 import type { Source } from "./corpus-source.ts";
 import { discardBuild, sweepBuild, type Upkeep } from "./corpus-upkeep.ts";
 import type { RunningJob } from "./jobs.ts";
 import type { LexiconState } from "./lexicon-database.ts";
 import { needsRebuild, type RefreshTask, refresh } from "./refresh.ts";
+import type { CorpusSpec } from "./schemas.ts";
 
 export interface Tools
   extends Pick<RefreshTask, "peers" | "clock" | "lexicon" | "readMs" | "metadataBytesMax"> {
@@ -23,7 +24,7 @@ export interface Tools
 /** Throws what went wrong; the corpus is as it was then. */
 export async function workOn(
   entry: Entry,
-  { spec, source }: { spec: Spec; source: Source },
+  { spec, source }: { spec: CorpusSpec; source: Source },
   tools: Tools,
   job: RunningJob,
 ): Promise<void> {
@@ -40,7 +41,7 @@ export async function workOn(
 }
 
 /** A refresh that names no model keeps the corpus's. */
-const keepModel = (spec: Spec, { spec: old, model }: LexiconState): Spec => {
+const keepModel = (spec: CorpusSpec, { spec: old, model }: LexiconState): CorpusSpec => {
   const kept = spec.model ?? old.model ?? model;
   return { ...spec, ...(kept !== undefined && { model: kept }) };
 };
@@ -72,7 +73,7 @@ async function noteFailure(entry: Entry, cause: unknown): Promise<void> {
 async function refreshLive(
   entry: Entry,
   live: Build,
-  { spec, source }: { spec: Spec; source: Source },
+  { spec, source }: { spec: CorpusSpec; source: Source },
   tools: Tools,
   job: RunningJob,
 ): Promise<void> {
@@ -93,7 +94,7 @@ async function refreshLive(
 
 async function rebuild(
   entry: Entry,
-  { spec, source }: { spec: Spec; source: Source },
+  { spec, source }: { spec: CorpusSpec; source: Source },
   tools: Tools,
   job: RunningJob,
 ): Promise<void> {

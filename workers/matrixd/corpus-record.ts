@@ -3,11 +3,8 @@
  * anything of the build is made, here or in vectord, so that a start can clear away all that is not live.
  */
 import { join } from "node:path";
-import type { Static } from "@sinclair/typebox";
 import { makeDirectory, readOrNull, writeAtomic } from "../../runtime/files.ts";
 import type { CorpusSpec } from "./schemas.ts";
-
-export type Spec = Static<typeof CorpusSpec>;
 
 /** A database and an index in vectord. */
 export interface BuildRecord {
@@ -20,7 +17,7 @@ export interface CorpusRecord {
   /** Counts its writes; absent in one of before there were marks. */
   revision?: number;
   /** As it was last asked for. */
-  spec: Spec;
+  spec: CorpusSpec;
   /** The build that searches use. */
   live?: string;
   builds: BuildRecord[];

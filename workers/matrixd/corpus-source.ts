@@ -1,13 +1,10 @@
 /** Where a corpus's rows come from: a dataset or a statement, read through queryd. */
-import type { Static } from "@sinclair/typebox";
 import { type ErrorType, fail, fromWire } from "../../runtime/errors.ts";
 import { fold } from "../../runtime/sql-name.ts";
 import { check } from "../../runtime/validate.ts";
 import { ErrorBody, type Peers } from "./corpus-peers.ts";
-import { rowField } from "./live-corpus.ts";
+import { rowField } from "./corpus-vectors.ts";
 import type { CorpusSpec } from "./schemas.ts";
-
-type Spec = Static<typeof CorpusSpec>;
 
 export interface Source {
   /** Stands after FROM. */
@@ -24,7 +21,7 @@ const pieceBytes = 256 * 1024;
  * Finds the source and holds the corpus's columns against its own. Throws `invalid_field`, `not_found` for a dataset
  * that is not there, `sql_error` as queryd says it, `unprocessable` naming the columns that are missing.
  */
-export async function findSource(spec: Spec, peers: Peers, signal: AbortSignal): Promise<Source> {
+export async function findSource(spec: CorpusSpec, peers: Peers, signal: AbortSignal): Promise<Source> {
   if ((spec.dataset === undefined) === (spec.sql === undefined))
     throw wrong(
       "dataset",
@@ -87,7 +84,7 @@ export interface ReadOptions {
 /** The rows as NDJSON, in pieces of whole lines: `i` the id, `t0…` the texts, `m0…` the metadata. Reads as it is read. */
 export async function* readLines(
   { from }: Source,
-  spec: Spec,
+  spec: CorpusSpec,
   peers: Peers,
   { timeoutMs, signal }: ReadOptions,
 ): AsyncGenerator<Uint8Array> {

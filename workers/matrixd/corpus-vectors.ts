@@ -3,7 +3,9 @@ import type { Clock } from "../../runtime/clock.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
 import { named, type Peers } from "./corpus-peers.ts";
 import type { PendingRow } from "./lexicon-write.ts";
-import { rowField } from "./live-corpus.ts";
+
+/** The metadata field of vectord's items that holds the row's number; no column may have this name. */
+export const rowField = "@row";
 
 /** Rows embedded in one call, and the most bytes of their texts; of both services' limits the smaller. */
 export const batchRows = 256;

@@ -1,12 +1,11 @@
 /** What is known of jobs, on the disk: each is written when it is taken and when it has ended. */
-import type { Static } from "@sinclair/typebox";
 import { ServiceError } from "../../runtime/errors.ts";
 import { type LineLog, openLineLog } from "../../runtime/line-log.ts";
 import { describe, type Log } from "../../runtime/log.ts";
 import { logDamageOf, type MarkKeeping } from "../../runtime/log-mark.ts";
 import type { Job } from "./schemas.ts";
 
-export type JobFacts = Static<typeof Job>;
+export type JobFacts = Job;
 
 export interface JobsLog {
   /** The latest of each job, oldest job first. */

@@ -3,9 +3,8 @@ import type { WireError } from "../../runtime/errors.ts";
 import type { LeftOut } from "./lexicon-copy.ts";
 import type { LexiconState } from "./lexicon-database.ts";
 import type { InspectionStep } from "./lexicon-inspect.ts";
-import type { LexicalQuestion } from "./lexicon-read.ts";
+import type { CorpusRow, LexicalQuestion } from "./lexicon-read.ts";
 import type { PendingRow, RowShape, Staged } from "./lexicon-write.ts";
-import type { CorpusRow } from "./live-corpus.ts";
 
 /** One function a question: what it takes beside the database's file, and what it answers. */
 export interface LexiconCalls {

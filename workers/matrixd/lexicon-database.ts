@@ -6,14 +6,13 @@
  * until `state` names it: that one small transaction is the swap.
  */
 import { Database, SQLiteError } from "bun:sqlite";
-import type { Static } from "@sinclair/typebox";
 import { fail } from "../../runtime/errors.ts";
 import { storageError } from "../../runtime/files.ts";
 import type { CorpusSpec } from "./schemas.ts";
 
 /** What a database holds, as of its latest swap. */
 export interface LexiconState {
-  spec: Static<typeof CorpusSpec>;
+  spec: CorpusSpec;
   /** 0 before the first swap, unless the build replaces another, whose generation it goes on from. */
   generation: number;
   /** Live rows. */

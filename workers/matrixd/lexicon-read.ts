@@ -3,7 +3,14 @@ import type { Database } from "bun:sqlite";
 import type { Condition } from "../../runtime/filter.ts";
 import { matches } from "./corpus-filter.ts";
 import { damaged, digestOf } from "./lexicon-database.ts";
-import type { CorpusRow } from "./live-corpus.ts";
+
+export interface CorpusRow {
+  number: number;
+  /** Of the dataset. */
+  id: string;
+  metadata: Record<string, unknown>;
+  text?: string;
+}
 
 export interface LexicalQuestion {
   generation: number;

@@ -4,19 +4,8 @@
  * whatever the vector index says. In vectord each row is the item `String(number)` with the corpus's metadata columns
  * and its own number under `rowField`, so that row sets can be filters.
  */
-import type { Static } from "@sinclair/typebox";
+import type { CorpusRow } from "./lexicon-read.ts";
 import type { Corpus } from "./schemas.ts";
-
-/** The metadata field of vectord's items that holds the row's number; no column may have this name. */
-export const rowField = "@row";
-
-export interface CorpusRow {
-  number: number;
-  /** Of the dataset. */
-  id: string;
-  metadata: Record<string, unknown>;
-  text?: string;
-}
 
 export interface LexicalAsk {
   text: string;
@@ -30,7 +19,7 @@ export interface LexicalAsk {
 
 /** One generation of a corpus. It stays readable until the last search that holds it has let go. */
 export interface LiveCorpus {
-  info: Static<typeof Corpus>;
+  info: Corpus;
   generation: number;
   rows: number;
   /** vectord's index. */
@@ -49,5 +38,5 @@ export interface LiveCorpus {
 export interface Corpora {
   /** Throws `not_found`, `unavailable` while it is built for the first time, or `corrupt` when it is damaged. */
   hold: (name: string) => LiveCorpus;
-  list: () => Static<typeof Corpus>[];
+  list: () => Corpus[];
 }

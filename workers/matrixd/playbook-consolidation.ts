@@ -5,18 +5,21 @@
 import { type Clock, timestamp } from "../../runtime/clock.ts";
 import { ServiceError } from "../../runtime/errors.ts";
 import { inParallel } from "../../runtime/in-parallel.ts";
+import { createSlices, type Slices } from "../../runtime/time-slices.ts";
 import type { Corpora } from "./live-corpus.ts";
 import { hasFaded, misleads } from "./playbook-boost.ts";
 import { likeOf } from "./playbook-likeness.ts";
 import { merged, voiceOf } from "./playbook-merge.ts";
 import { answerKey, type PlaybookEntry, type PlaybookFields } from "./playbook-state.ts";
 import type { PlaybookStore } from "./playbook-store.ts";
-import { createTurn } from "./playbook-turns.ts";
 import type { WordingVectors } from "./playbook-wordings.ts";
 
 /** Playbooks that one call takes out, and playbooks that it compares with others. */
 const goneMax = 1000;
 const comparedMax = 5000;
+/** Steps of a slice: to judge a playbook, and to compare it with another one by their vectors. */
+const stepsOfFacts = 100;
+const stepsOfComparison = 1000;
 
 /** Changes under way at once: they share fsyncs. */
 const concurrency = 32;
@@ -63,7 +66,7 @@ async function planned(
   signal: AbortSignal,
 ): Promise<Plan> {
   const plan: Plan = { merges: [], drops: [], more: false };
-  const turn = createTurn({ clock: parts.clock, signal });
+  const slices = createSlices(signal);
   const groups = new Map<string, PlaybookEntry[]>();
   let gone = 0;
   for (const entry of oldestFirst(parts.store.state.all())) {
@@ -73,14 +76,14 @@ async function planned(
       plan.drops.push({ entry, because });
       gone += 1;
     } else plan.more = true;
-    await turn.pass();
+    await slices(stepsOfFacts);
   }
   let compared = 0;
   for (const group of groups.values()) {
     if (group.length < 2 || group.every((entry) => different.has(entry))) continue;
     if (gone >= goneMax || compared >= comparedMax) return { ...plan, more: true };
     compared += group.length;
-    const merges = await mergesOf(parts, group, { room: goneMax - gone, turn, signal });
+    const merges = await mergesOf(parts, group, { room: goneMax - gone, slices, signal });
     plan.merges.push(...merges);
     for (const merge of merges) gone += merge.gone.length;
     if (merges.length === 0) for (const entry of group) different.add(entry);
@@ -115,14 +118,14 @@ function whyDropped({ clock, settings }: ConsolidationParts, playbook: PlaybookF
 async function mergesOf(
   parts: ConsolidationParts,
   group: readonly PlaybookEntry[],
-  { room, turn, signal }: { room: number; turn: { pass: () => Promise<void> }; signal: AbortSignal },
+  { room, slices, signal }: { room: number; slices: Slices; signal: AbortSignal },
 ): Promise<Plan["merges"]> {
   const model = modelOf(parts, group[0]?.playbook.corpus ?? "");
   const kept = new Map<PlaybookEntry, PlaybookEntry[]>();
   let left = room;
   for (const entry of group) {
-    await turn.pass();
     const among = [...kept.keys()];
+    await slices(stepsOfComparison * (1 + among.length));
     let like: PlaybookEntry | undefined;
     for (const wording of entry.wordings)
       like ??= await likeOf(parts.vectors, wording, among, { model, signal });

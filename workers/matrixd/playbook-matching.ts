@@ -1,22 +1,49 @@
 /** Finds the playbooks that fit a query: every wording of the corpora asked is compared, slice by slice. */
 import type { Clock } from "../../runtime/clock.ts";
+import { createSlices } from "../../runtime/time-slices.ts";
 import { type BoostFacts, boostBecause, boostOf } from "./playbook-boost.ts";
 import { nearest } from "./playbook-likeness.ts";
-import type { PlaybookMatch, PlaybookMatches } from "./playbook-match.ts";
 import type { PlaybookEntry, Wording } from "./playbook-state.ts";
 import type { PlaybookStore } from "./playbook-store.ts";
 import type { PlaybookTraces } from "./playbook-traces.ts";
-import { inSlices } from "./playbook-turns.ts";
 import { unit, type WordingVectors } from "./playbook-wordings.ts";
+
+/** What playbooks say about one query, as searches see it. */
+export interface PlaybookMatch {
+  playbook_id: string;
+  corpus: string;
+  /** The row's id in its dataset. */
+  answer_id: string;
+  /** Cosine between the query and the nearest wording of the playbook. */
+  similarity: number;
+  /** Added to the score of the answer; 0 or more, at most `boostMax` of playbook-boost.ts. */
+  boost: number;
+  /** One sentence with the numbers that made it. */
+  because: string;
+}
+
+export interface PlaybookMatches {
+  /**
+   * Playbooks of these corpora that fit the query, largest boost first; those of retired traces are left out. Vectors
+   * are compared only with wordings embedded by the same model; `text` is needed to embed those not yet seen.
+   */
+  match: (
+    query: { text: string | undefined; vector: Float32Array; model: string },
+    corpora: readonly string[],
+    signal: AbortSignal,
+  ) => Promise<PlaybookMatch[]>;
+}
 
 /** Answers that playbooks speak for in one search; filters of the search may still leave some of them out. */
 const matchesMax = 50;
+/** Steps of a slice that judging one playbook takes: about a microsecond. */
+const stepsOfFacts = 100;
 
 export interface MatchingParts {
   store: Pick<PlaybookStore, "state">;
   vectors: WordingVectors;
   traces: PlaybookTraces;
-  clock: Pick<Clock, "now" | "elapsed">;
+  clock: Pick<Clock, "now">;
   settings: { playbook_half_life_days: number; playbook_similarity_percent: number };
 }
 
@@ -47,21 +74,26 @@ export function createPlaybookMatches(parts: MatchingParts): PlaybookMatches {
       const unknown: Wording[] = [];
       // One that misled or faded adds nothing at the best similarity: it is not even compared.
       const heard: PlaybookEntry[] = [];
-      await inSlices(entries, { clock, signal }, (entry) => {
-        if (boostOf(factsOf(entry, 1)) === 0) return;
+      const slices = createSlices(signal);
+      for (const entry of entries) {
+        const rest = slices(stepsOfFacts);
+        if (rest) await rest;
+        if (boostOf(factsOf(entry, 1)) === 0) continue;
         heard.push(entry);
         for (const wording of entry.wordings) if (!known.get(wording)) unknown.push(wording);
-      });
+      }
       if (unknown.length > 0) await known.fill(unknown, signal);
 
       const query = unit(vector);
       const near: Near[] = [];
-      await inSlices(heard, { clock, signal }, (entry) => {
+      for (const entry of heard) {
+        const rest = slices(entry.wordings.length * vector.length);
+        if (rest) await rest;
         const similarity = nearest(query, entry, known);
-        if (similarity < least) return;
+        if (similarity < least) continue;
         const facts = factsOf(entry, similarity);
         near.push({ entry, facts, boost: boostOf(facts) });
-      });
+      }
       const matched = near.map(({ entry }) => entry);
       const alive = new Set(await traces.surelyAlive(matched, signal));
       return bestOfAnswers(near.filter(({ entry }) => alive.has(entry)));

@@ -1,8 +1,7 @@
 /** The playbooks in memory, and the records that make them: what the log holds is replayed through `apply`. */
-import type { Static } from "@sinclair/typebox";
 import type { Playbook } from "./schemas.ts";
 
-export type PlaybookFields = Readonly<Static<typeof Playbook>>;
+export type PlaybookFields = Readonly<Playbook>;
 
 /** One change. A merge is one record, so that a crash leaves it whole or not at all. */
 export interface PlaybookChange {

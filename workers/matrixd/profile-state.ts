@@ -1,10 +1,9 @@
 /** Profiles and which one is active, as values; every change gives a new one. Pure. */
-import type { Static } from "@sinclair/typebox";
 import { fail } from "../../runtime/errors.ts";
 import { nearNames } from "../../runtime/nearest.ts";
 import type { Profile } from "./schemas.ts";
 
-export type ProfileFields = Omit<Static<typeof Profile>, "active">;
+export type ProfileFields = Omit<Profile, "active">;
 
 export interface ProfileState {
   /** In the order of names. */

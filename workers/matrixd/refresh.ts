@@ -2,23 +2,22 @@
 import type { Clock } from "../../runtime/clock.ts";
 import { timestamp } from "../../runtime/clock.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
-import type { Build } from "./corpus-build.ts";
 import { named, type Peers } from "./corpus-peers.ts";
-import type { Spec } from "./corpus-record.ts";
 import { countRows, readLines, type Source } from "./corpus-source.ts";
 import { addVectors, batchBytes, batchRows, type Model } from "./corpus-vectors.ts";
 import type { RunningJob } from "./jobs.ts";
 import type { Lexicon } from "./lexicon.ts";
 import type { LexiconState } from "./lexicon-database.ts";
+import type { CorpusSpec } from "./schemas.ts";
 
 export interface RefreshTask {
   peers: Peers;
   clock: Clock;
   lexicon: Lexicon;
   job: RunningJob;
-  spec: Spec;
+  spec: CorpusSpec;
   source: Source;
-  build: Pick<Build, "file" | "index" | "state">;
+  build: { file: string; index: string; state: LexiconState };
   /** Longest time queryd may take for the rows. */
   readMs: number;
   metadataBytesMax: number;

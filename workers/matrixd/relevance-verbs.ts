@@ -1,10 +1,12 @@
 /** The relevance filter as a verb. */
-import type { Clock } from "../../runtime/clock.ts";
 import type { VerbsOf } from "../../runtime/contract.ts";
 import { fail } from "../../runtime/errors.ts";
+import { createSlices } from "../../runtime/time-slices.ts";
 import type { Matrixd } from "./contract.ts";
-import { createTurn } from "./playbook-turns.ts";
 import { relevanceTo, thresholdDefault } from "./relevance.ts";
+
+/** Steps of a slice that reading one character takes. */
+const stepsOfCharacter = 20;
 
 interface Scored {
   id: string;
@@ -14,32 +16,30 @@ interface Scored {
 }
 
 /** Scores and parts the chunks, each part best first; equal ones in the order of the retrieval's own scores. */
-export function relevanceVerbs(clock: Pick<Clock, "elapsed">): Pick<VerbsOf<Matrixd>, "relevance"> {
-  return {
-    relevance: async ({ focus, chunks, threshold = thresholdDefault }, { signal }) => {
-      const { path = "", symbols = [], terms = [] } = focus;
-      if (path.trim() === "" && symbols.length === 0 && terms.length === 0)
-        throw fail("invalid_field", "focus: expected a path, symbols or terms to compare with, got none", {
-          details: { field: "focus" },
-        });
-      checkIds(chunks);
-      const relevance = relevanceTo(focus);
-      const turn = createTurn({ clock, signal });
-      const scored: Scored[] = [];
-      for (const chunk of chunks) {
-        scored.push({ id: chunk.id, retrieved: chunk.score ?? 0, ...relevance(chunk) });
-        await turn.pass();
-      }
-      scored.sort((a, b) => b.score - a.score || b.retrieved - a.retrieved);
-      const shown = ({ id, score, because }: Scored) => ({ id, score, because });
-      return {
-        kept: scored.filter(({ score }) => score >= threshold).map(shown),
-        dropped: scored.filter(({ score }) => score < threshold).map(shown),
-        threshold,
-      };
-    },
-  };
-}
+export const relevanceVerbs: Pick<VerbsOf<Matrixd>, "relevance"> = {
+  relevance: async ({ focus, chunks, threshold = thresholdDefault }, { signal }) => {
+    const { path = "", symbols = [], terms = [] } = focus;
+    if (path.trim() === "" && symbols.length === 0 && terms.length === 0)
+      throw fail("invalid_field", "focus: expected a path, symbols or terms to compare with, got none", {
+        details: { field: "focus" },
+      });
+    checkIds(chunks);
+    const relevance = relevanceTo(focus);
+    const slices = createSlices(signal);
+    const scored: Scored[] = [];
+    for (const chunk of chunks) {
+      scored.push({ id: chunk.id, retrieved: chunk.score ?? 0, ...relevance(chunk) });
+      await slices(chunk.text.length * stepsOfCharacter);
+    }
+    scored.sort((a, b) => b.score - a.score || b.retrieved - a.retrieved);
+    const shown = ({ id, score, because }: Scored) => ({ id, score, because });
+    return {
+      kept: scored.filter(({ score }) => score >= threshold).map(shown),
+      dropped: scored.filter(({ score }) => score < threshold).map(shown),
+      threshold,
+    };
+  },
+};
 
 function checkIds(chunks: readonly { id: string }[]): void {
   const seen = new Set<string>();

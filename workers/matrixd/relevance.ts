@@ -6,7 +6,6 @@
  * neighbourhood and the wrong subject harms is from Shi et al. 2023, "Large Language Models Can Be Easily Distracted by
  * Irrelevant Context" (arXiv 2302.00093). The strengths were set by hand and are held to labelled chunks by a test.
  */
-import type { Static } from "@sinclair/typebox";
 import { type PathNearness, pathNearness } from "./relevance-path.ts";
 import {
   definedIn,
@@ -63,7 +62,7 @@ interface Evidence {
 }
 
 /** Prepares the focus once; the function it gives scores one chunk. */
-export function relevanceTo(focus: Focus): (chunk: Static<typeof Chunk>) => Relevance {
+export function relevanceTo(focus: Focus): (chunk: Chunk) => Relevance {
   const { symbols, terms } = prepared(focus);
   return (chunk) => {
     const words = wordsOf(chunk.text);

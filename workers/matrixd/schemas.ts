@@ -1,4 +1,5 @@
 /** The shapes that matrixd's contract speaks of. */
+import type { Static } from "@sinclair/typebox";
 import { closed, t } from "../../runtime/contract.ts";
 
 export const name = t.String({
@@ -17,6 +18,7 @@ const k = t.Integer({ minimum: 1, maximum: 1000 });
 export const id = t.String({ minLength: 1, maxLength: 512 });
 export const Metadata = t.Record(t.String(), t.Unknown());
 export const Mode = t.Union([t.Literal("vector"), t.Literal("lexical"), t.Literal("hybrid")]);
+export type Mode = Static<typeof Mode>;
 
 /** What a corpus is made of; exactly one of `dataset` and `sql`. */
 export const CorpusSpec = closed({
@@ -29,6 +31,7 @@ export const CorpusSpec = closed({
   /** embedd's default unless given. Another model means a new build. */
   model: t.Optional(t.String({ minLength: 1, maxLength: 200 })),
 });
+export type CorpusSpec = Static<typeof CorpusSpec>;
 
 export const Corpus = t.Composite(
   [
@@ -51,6 +54,7 @@ export const Corpus = t.Composite(
   ],
   { additionalProperties: false },
 );
+export type Corpus = Static<typeof Corpus>;
 
 export const Job = closed({
   job_id: t.String(),
@@ -77,6 +81,7 @@ export const Job = closed({
   finished_at: t.Optional(time),
   error: t.Optional(closed({ type: t.String(), message: t.String() })),
 });
+export type Job = Static<typeof Job>;
 
 /** Every part of a hit's score by name: `vector`, `lexical`, `fused`, `playbook`, `rerank`. */
 const Parts = t.Record(t.String(), t.Number());
@@ -101,6 +106,7 @@ export const MatrixHit = closed({
     ),
   ),
 });
+export type MatrixHit = Static<typeof MatrixHit>;
 
 export const SearchBody = closed({
   query_text: t.Optional(query),
@@ -146,6 +152,7 @@ export const Playbook = closed({
   /** Other wordings that were merged into this one. */
   aliases: t.Optional(t.Array(query)),
 });
+export type Playbook = Static<typeof Playbook>;
 
 export const Profile = closed({
   name,
@@ -160,6 +167,7 @@ export const Profile = closed({
   bucket: t.Optional(t.String({ minLength: 1, maxLength: 100 })),
   active: t.Optional(t.Boolean()),
 });
+export type Profile = Static<typeof Profile>;
 
 export const Chunk = closed({
   id,
@@ -169,3 +177,4 @@ export const Chunk = closed({
   /** Of the retrieval that found it. */
   score: t.Optional(t.Number()),
 });
+export type Chunk = Static<typeof Chunk>;

@@ -1,13 +1,33 @@
 /** What one corpus puts forward for a search. */
+import type { Clock } from "../../runtime/clock.ts";
+import type { Peer } from "../../runtime/contract.ts";
+import type { Catalogd } from "../catalogd/contract.ts";
+import type { Embedd } from "../embedd/contract.ts";
+import type { Queryd } from "../queryd/contract.ts";
+import type { Vectord } from "../vectord/contract.ts";
 import { checkFields } from "./corpus-filter.ts";
-import type { CorpusRow, LiveCorpus } from "./live-corpus.ts";
+import type { CorpusRow } from "./lexicon-read.ts";
+import type { Corpora, LiveCorpus } from "./live-corpus.ts";
+import type { PlaybookMatches } from "./playbook-matching.ts";
 import type { RowSet } from "./row-set.ts";
-import type { SearchParts } from "./search-parts.ts";
+import type { Profile } from "./schemas.ts";
 import type { SearchPlan } from "./search-plan.ts";
 import type { Stopwatch } from "./search-stopwatch.ts";
 import { wordedRows } from "./search-words.ts";
 import type { SqlFilters } from "./sql-filter.ts";
 import { nearestRows } from "./vector-search.ts";
+
+/** What a search is made of: the service puts it together and hands it to `searchVerbs`. */
+export interface SearchParts {
+  corpora: Pick<Corpora, "hold">;
+  playbooks: PlaybookMatches;
+  /** The active profile: defaults of searches that name no corpora. */
+  profile: () => Profile | undefined;
+  clock: Clock;
+  /** [matrixd] corpus_timeout_ms. */
+  corpusTimeoutMs: number;
+  peers: { catalogd: Peer<Catalogd>; embedd: Peer<Embedd>; queryd: Peer<Queryd>; vectord: Peer<Vectord> };
+}
 
 /** A row that may become a hit. */
 export interface Candidate {

@@ -1,7 +1,6 @@
 /** The best candidates as hits, after a second look when it was asked for. */
-import type { Static } from "@sinclair/typebox";
 import { fusedMax } from "./fusion.ts";
-import type { CorpusRow } from "./live-corpus.ts";
+import type { CorpusRow } from "./lexicon-read.ts";
 import { type Looked, lookAgain } from "./rerank.ts";
 import type { MatrixHit } from "./schemas.ts";
 import type { Asked, Candidate } from "./search-corpus.ts";
@@ -27,7 +26,7 @@ interface Material {
 export async function toHits(
   { ranked, asked, reasons, watch }: Material,
   plan: SearchPlan,
-): Promise<Static<typeof MatrixHit>[]> {
+): Promise<MatrixHit[]> {
   const best = plan.rerank
     ? ranked.slice(0, Math.max(lookedMin, lookedPerHit * plan.k))
     : ranked.slice(0, plan.k);

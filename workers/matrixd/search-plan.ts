@@ -1,5 +1,4 @@
 /** What a search asks for once the profile and the defaults have filled its gaps. Pure. */
-import type { Static } from "@sinclair/typebox";
 import type { InputOf } from "../../runtime/contract.ts";
 import { fail, type ServiceError } from "../../runtime/errors.ts";
 import type { Matrixd } from "./contract.ts";
@@ -16,7 +15,7 @@ export interface SearchPlan {
   k: number;
   /** Rows that each corpus puts forward by each mode. */
   candidates: number;
-  mode: Static<typeof Mode>;
+  mode: Mode;
   weights: Weights;
   filter: Record<string, unknown> | undefined;
   sqlFilter: string | undefined;
@@ -42,7 +41,7 @@ const candidatesMax = 1000;
 /** Throws `bad_request` or `invalid_field` for what contradicts itself. */
 export function planSearch(
   input: SearchInput,
-  active: Static<typeof Profile> | undefined,
+  active: Profile | undefined,
   corpusTimeoutMs: number,
 ): SearchPlan {
   const profile = input.corpora === undefined ? active : undefined;
@@ -81,7 +80,7 @@ export function planSearch(
 }
 
 /** A vector alone can only be searched by vector. */
-function modeOf(input: SearchInput, profile: Static<typeof Profile> | undefined): Static<typeof Mode> {
+function modeOf(input: SearchInput, profile: Profile | undefined): Mode {
   const onlyVector = input.query_vector !== undefined && input.query_text === undefined;
   return input.mode ?? (onlyVector ? "vector" : (profile?.mode ?? "hybrid"));
 }
@@ -103,11 +102,7 @@ function checkQuery({ query_text: text, query_vector: vector, rerank, ...input }
     throw wrong("sql_filter", "expected a predicate such as state = 'IL', got white space alone");
 }
 
-function weightsOf(
-  { weights }: SearchInput,
-  profile: Static<typeof Profile> | undefined,
-  mode: string,
-): Weights {
+function weightsOf({ weights }: SearchInput, profile: Profile | undefined, mode: string): Weights {
   if (weights !== undefined && mode !== "hybrid")
     throw wrong("weights", `only hybrid searches are weighted; mode is '${mode}'`);
   const merged = { ...defaultWeights, ...profile?.weights, ...weights };

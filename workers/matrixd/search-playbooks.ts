@@ -1,14 +1,12 @@
 /** Answers that worked for queries like this one: those among the candidates are lifted, others are brought in. */
-import type { Static } from "@sinclair/typebox";
-import type { PlaybookMatch } from "./playbook-match.ts";
+import type { PlaybookMatch } from "./playbook-matching.ts";
 import { rowSet } from "./row-set.ts";
 import type { MatrixHit } from "./schemas.ts";
-import type { Asked, Candidate } from "./search-corpus.ts";
-import type { SearchParts } from "./search-parts.ts";
+import type { Asked, Candidate, SearchParts } from "./search-corpus.ts";
 import type { SearchPlan } from "./search-plan.ts";
 import { scoresOf } from "./vector-search.ts";
 
-export type Reasons = NonNullable<Static<typeof MatrixHit>["playbooks"]>;
+export type Reasons = NonNullable<MatrixHit["playbooks"]>;
 
 /** Answers brought into one search. */
 const matchesMax = 200;

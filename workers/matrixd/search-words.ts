@@ -1,5 +1,6 @@
 /** The rows of one corpus that have the query's words, best first. */
-import type { CorpusRow, LiveCorpus } from "./live-corpus.ts";
+import type { CorpusRow } from "./lexicon-read.ts";
+import type { LiveCorpus } from "./live-corpus.ts";
 import { termsOf } from "./rerank.ts";
 import { planAmong, type RowSet } from "./row-set.ts";
 

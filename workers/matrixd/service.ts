@@ -88,7 +88,7 @@ async function assemble(deps: MatrixDeps, lexicon: Lexicon, upkeep: Upkeep): Pro
       ...search,
       ...playbooks.verbs,
       ...profiles.verbs,
-      ...relevanceVerbs(clock),
+      ...relevanceVerbs,
       ...downgradeVerbs(config.matrixd),
     },
     raw: corporaRaw(jobs, draining.signal),

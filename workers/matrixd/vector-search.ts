@@ -2,7 +2,9 @@
 import type { Peer } from "../../runtime/contract.ts";
 import { fail } from "../../runtime/errors.ts";
 import type { Vectord } from "../vectord/contract.ts";
-import { type CorpusRow, type LiveCorpus, rowField } from "./live-corpus.ts";
+import { rowField } from "./corpus-vectors.ts";
+import type { CorpusRow } from "./lexicon-read.ts";
+import type { LiveCorpus } from "./live-corpus.ts";
 import { filterAmong, planAmong, type RowSet } from "./row-set.ts";
 
 export interface VectorAsk {

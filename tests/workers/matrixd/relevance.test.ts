@@ -1,6 +1,5 @@
 /** The relevance filter: each kind of evidence, its reasons, and how well it parts a labelled set. */
 import { describe, expect, test } from "bun:test";
-import { systemClock } from "../../../runtime/clock.ts";
 import { relevanceTo, thresholdDefault } from "../../../workers/matrixd/relevance.ts";
 import { pathNearness } from "../../../workers/matrixd/relevance-path.ts";
 import { relevanceVerbs } from "../../../workers/matrixd/relevance-verbs.ts";
@@ -15,13 +14,13 @@ const chunk = (text: string, more: { path?: string; symbols?: string[]; score?: 
 
 describe("paths", () => {
   const rows: [focus: string, path: string, nearness: string][] = [
-    ["workers/vectord/scroll.ts", "workers/vectord/scroll.ts", "file"],
-    ["workers/vectord/scroll.ts", "/srv/lake/workers/vectord/scroll.ts", "file"],
-    ["./workers/vectord/scroll.ts", "workers\\vectord\\scroll.ts", "file"],
-    ["scroll.ts", "workers/vectord/scroll.ts", "name"],
-    ["workers/vectord/scroll.ts", "tests/workers/vectord/scroll.test.ts", "companion"],
-    ["workers/vectord/scroll.ts", "workers/vectord/planner.ts", "directory"],
-    ["workers/vectord/service.ts", "workers/catalogd/service.ts", "none"],
+    ["services/vectord/scroll.ts", "services/vectord/scroll.ts", "file"],
+    ["services/vectord/scroll.ts", "/srv/lake/services/vectord/scroll.ts", "file"],
+    ["./services/vectord/scroll.ts", "services\\vectord\\scroll.ts", "file"],
+    ["scroll.ts", "services/vectord/scroll.ts", "name"],
+    ["services/vectord/scroll.ts", "tests/services/vectord/scroll.test.ts", "companion"],
+    ["services/vectord/scroll.ts", "services/vectord/planner.ts", "directory"],
+    ["services/vectord/service.ts", "services/catalogd/service.ts", "none"],
     ["src/a.ts", "lib/b.ts", "none"],
     ["a.ts", "b.ts", "none"],
     ["", "a.ts", "none"],
@@ -73,7 +72,7 @@ CREATE TABLE IF NOT EXISTS rows (id int);`;
 
 describe("evidence", () => {
   const focus = {
-    path: "workers/matrixd/playbook-store.ts",
+    path: "services/matrixd/playbook-store.ts",
     symbols: ["openPlaybookStore", "Store.change"],
     terms: ["group commit", "compaction", "checksum"],
   };
@@ -116,10 +115,10 @@ describe("evidence", () => {
   });
 
   test("the neighbour alone is noise, and it is said", () => {
-    const neighbour = of(chunk("const other = 1;", { path: "workers/matrixd/rerank.ts" }));
+    const neighbour = of(chunk("const other = 1;", { path: "services/matrixd/rerank.ts" }));
     expect(neighbour.score).toBeLessThan(thresholdDefault);
     expect(neighbour.because).toEqual([
-      "same directory as workers/matrixd/playbook-store.ts",
+      "same directory as services/matrixd/playbook-store.ts",
       "only adjacent: nothing of its own is in the focus",
     ]);
   });
@@ -149,7 +148,7 @@ interface Labelled {
   relevant: boolean;
 }
 const task = {
-  path: "workers/ingestd/dialect.ts",
+  path: "services/ingestd/dialect.ts",
   symbols: ["sniffDialect", "Dialect"],
   terms: ["delimiter", "quote character", "header row", "encoding", "preview"],
 };
@@ -157,25 +156,25 @@ const labelled: Labelled[] = [
   {
     about: "the function",
     relevant: true,
-    path: "workers/ingestd/dialect.ts",
+    path: "services/ingestd/dialect.ts",
     text: "export function sniffDialect(sample: string): Dialect {\n  const delimiter = guess(sample);",
   },
   {
     about: "its type elsewhere",
     relevant: true,
-    path: "workers/ingestd/contract.ts",
+    path: "services/ingestd/contract.ts",
     text: "export interface Dialect { delimiter: string; quote: string }",
   },
   {
     about: "a caller",
     relevant: true,
-    path: "workers/ingestd/preview.ts",
+    path: "services/ingestd/preview.ts",
     text: "const dialect = sniffDialect(head);\n// The preview tells delimiter and header row.",
   },
   {
     about: "its test",
     relevant: true,
-    path: "tests/workers/ingestd/dialect.test.ts",
+    path: "tests/services/ingestd/dialect.test.ts",
     text: "test('semicolons', () => expect(sniff('a;b')).toEqual(';'))",
   },
   {
@@ -193,31 +192,31 @@ const labelled: Labelled[] = [
   {
     about: "a neighbour",
     relevant: false,
-    path: "workers/ingestd/jobs.ts",
+    path: "services/ingestd/jobs.ts",
     text: "export function createJobs(limit: number) { return new Map<string, Job>(); }",
   },
   {
     about: "a neighbour with generic words",
     relevant: false,
-    path: "workers/ingestd/service.ts",
+    path: "services/ingestd/service.ts",
     text: "const result = await run(input); return { status: 200, data: result };",
   },
   {
     about: "one word in passing",
     relevant: false,
-    path: "workers/queryd/csv.ts",
+    path: "services/queryd/csv.ts",
     text: "function writeRow(row: unknown[], delimiter = ',') { return row.join(delimiter); }",
   },
   {
     about: "another subject",
     relevant: false,
-    path: "workers/vectord/scroll.ts",
+    path: "services/vectord/scroll.ts",
     text: "export function scroll(rows: Rows, page: Page) { return rows.slice(page.from, page.to); }",
   },
   {
     about: "the same file name elsewhere",
     relevant: false,
-    path: "workers/chatd/provider.ts",
+    path: "services/chatd/provider.ts",
     text: "interface Provider { name: string }",
   },
   { about: "empty", relevant: false, text: "" },
@@ -231,13 +230,13 @@ test("parts a labelled set without a fault, and better than the directory alone"
   );
   expect(faults.map(({ about }) => about)).toEqual([]);
   const byDirectory = labelled.filter(
-    ({ path = "", relevant }) => path.startsWith("workers/ingestd/") !== relevant,
+    ({ path = "", relevant }) => path.startsWith("services/ingestd/") !== relevant,
   );
   expect(byDirectory.length).toBeGreaterThan(3);
 });
 
 describe("the verb", () => {
-  const { relevance } = relevanceVerbs(systemClock);
+  const { relevance } = relevanceVerbs;
   const context = { requestId: "r", signal: new AbortController().signal };
 
   test("parts by the threshold, best first; equal ones as the retrieval ranked them", async () => {
