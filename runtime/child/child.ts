@@ -40,9 +40,10 @@ export interface Lease<C extends Contract> {
 export interface ChildPool<C extends Contract> {
   /**
    * A child of one's own: an idle one, the first that another gives back, or a new one. The signal aborts when what it
-   * does is to end. Rejects with `unavailable` when no child can be started.
+   * does is to end. Of several idle ones it is the last that `suits` says by its identity, or the last. Rejects with
+   * `unavailable` when no child can be started.
    */
-  lease: (signal: AbortSignal) => Promise<Lease<C>>;
+  lease: (signal: AbortSignal, suits?: (identity: object) => boolean) => Promise<Lease<C>>;
   /** Has one ready before it is asked for. */
   warm: () => void;
   /** Kills all; what waits rejects with `unavailable`. */
@@ -105,8 +106,8 @@ export function createChildPool<C extends Contract>(options: ChildPoolOptions<C>
   };
   return {
     warm,
-    lease: async (signal) => {
-      const child = await supply.take(signal);
+    lease: async (signal, suits) => {
+      const child = await supply.take(signal, suits);
       leased.add(child);
       watch();
       let isReleased = false;

@@ -1,8 +1,8 @@
 /** Things that take time to make, handed to whoever waits longest: those given back, and new ones made as needed. */
 
 export interface Supply<T> {
-  /** Rejects as making does, or with the signal's reason. */
-  take: (signal: AbortSignal) => Promise<T>;
+  /** Of those at hand one that suits, else the last. Rejects as making does, or with the signal's reason. */
+  take: (signal: AbortSignal, suits?: (thing: T) => boolean) => Promise<T>;
   give: (thing: T) => void;
   /** Makes one when none is at hand; nobody waits for it. */
   prepare: (onFailure: (cause: unknown) => void) => void;
@@ -52,9 +52,10 @@ export function createSupply<T>(make: () => Promise<T>, makingMax: number): Supp
   };
   return {
     give,
-    take: (signal) => {
+    take: (signal, suits = () => true) => {
       if (signal.aborted) return Promise.reject(signal.reason);
-      const ready = idle.pop();
+      // At -1, when none suits, stands the last.
+      const [ready] = idle.splice(idle.findLastIndex(suits), 1);
       if (ready !== undefined) return Promise.resolve(ready);
       const { promise, resolve, reject } = Promise.withResolvers<T>();
       const waiter = { resolve, reject };

@@ -77,38 +77,45 @@ export function openEngines(options: EnginesOptions): Engines {
   const shares = createShares();
   const sharedBytes = memoryBytes - count * aloneBytes;
   const alone = createLimiter(Math.max(1, count));
+  /** Threads that a process had last: with the same it keeps its memory from one session to the next. */
+  const threadsOf = new WeakMap<object, number>();
+  const lease = async (signal: AbortSignal, count: number) => {
+    const child = await pool.lease(signal, (identity) => threadsOf.get(identity) === count);
+    threadsOf.set(child.identity, count);
+    return child;
+  };
   const core = (signal: AbortSignal) => alone.take(AbortSignal.any([signal, stopping.signal]));
 
   const open: Engines["open"] = async (signal, { measured = false } = {}) => {
-    const lease = await pool.lease(signal);
+    const child = await lease(signal, threads);
     let parts = 1;
     const endShare = shares.take(undefined, (now) => {
       parts = now;
       // Its statement tells what became of a child that does not answer.
-      lease.verbs.limit({ memoryBytes: Math.floor(sharedBytes / parts) }).catch(() => undefined);
+      child.verbs.limit({ memoryBytes: Math.floor(sharedBytes / parts) }).catch(() => undefined);
     });
     const close = () => {
       endShare();
-      lease.release();
+      child.release();
     };
     const request = { threads, memoryBytes: Math.floor(sharedBytes / parts), measured };
-    return openSession({ ...lease, release: close }, request, signal);
+    return openSession({ ...child, release: close }, request, signal);
   };
   return {
     open,
     openAlone: async (signal) => {
       if (count === 0) return open(signal);
       const freeCore = await core(signal);
-      const lease = await pool.lease(signal).catch((error) => {
+      const child = await lease(signal, 1).catch((error) => {
         freeCore();
         throw error;
       });
       const close = () => {
         freeCore();
-        lease.release();
+        child.release();
       };
       const request = { threads: 1, memoryBytes: aloneBytes, measured: false };
-      return openSession({ ...lease, release: close }, request, signal);
+      return openSession({ ...child, release: close }, request, signal);
     },
     core,
     warm: pool.warm,

@@ -60,6 +60,18 @@ describe("a pool of children", () => {
     expect(await held(async ({ pid }) => pid)).toBe(first as number);
   });
 
+  test("of the idle ones the last is taken, but for one that suits", async () => {
+    const [first, last] = [await pool.lease(never), await pool.lease(never)];
+    first.release();
+    last.release();
+    const suited = await pool.lease(never, (identity) => identity === first.identity);
+    suited.release();
+    expect(suited.pid).toBe(first.pid);
+    const none = await pool.lease(never, () => false);
+    none.release();
+    expect(none.pid).toBe(first.pid);
+  });
+
   test("work beside other work has a child of its own, and lives on when the other crashes", async () => {
     await held(async (one) => {
       await held(async (other) => {

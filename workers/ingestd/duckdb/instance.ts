@@ -30,7 +30,10 @@ export async function openDuckDb(directory: string): Promise<VerbsOf<IngestEngin
   // Instants are written as text by it: the machine's zone must not change what a file means.
   await control.run("SET GLOBAL TimeZone = 'UTC'");
   let connection = await instance.connect();
-  const limit = (bytes: number) => control.run(`SET GLOBAL memory_limit = '${bytes}B'`);
+  const useThreads = whenOther((count: number) =>
+    control.run(count > 0 ? `SET GLOBAL threads = ${count}` : "RESET GLOBAL threads"),
+  );
+  const limit = whenOther((bytes: number) => control.run(`SET GLOBAL memory_limit = '${bytes}B'`));
   const guarded = <T>(signal: AbortSignal, work: () => Promise<T>): Promise<T | Refusal> =>
     interruptible(connection, signal, work).catch(refusal);
 
@@ -38,7 +41,7 @@ export async function openDuckDb(directory: string): Promise<VerbsOf<IngestEngin
     open: async ({ threads, memoryBytes, measured }) => {
       connection.closeSync();
       connection = await instance.connect();
-      await control.run(threads > 0 ? `SET GLOBAL threads = ${threads}` : "RESET GLOBAL threads");
+      await useThreads(threads);
       await limit(memoryBytes);
       if (measured) await connection.run("SET enable_progress_bar = true");
       if (measured) await connection.run("SET enable_progress_bar_print = false");
@@ -59,6 +62,24 @@ export async function openDuckDb(directory: string): Promise<VerbsOf<IngestEngin
       await limit(memoryBytes).catch(() => undefined);
       return null;
     },
+  };
+}
+
+/**
+ * Sets what is other than before. When DuckDB's threads or its bound are set, even to what they are, it gives the
+ * memory that it keeps for reuse back to the system, and the next statement has to ask for each page of it again.
+ */
+function whenOther<T>(set: (value: T) => Promise<unknown>): (value: T) => Promise<void> {
+  let current: T | undefined;
+  return async (value) => {
+    if (value === current) return;
+    current = value;
+    try {
+      await set(value);
+    } catch (error) {
+      current = undefined;
+      throw error;
+    }
   };
 }
 
