@@ -8,7 +8,7 @@ import type { ClientOf, ReplyOf } from "../../runtime/contract.ts";
 import { describe, type Log } from "../../runtime/log.ts";
 import type { Metrics } from "../../runtime/metrics.ts";
 import type { Call as CallSchema, Chatd } from "../chatd/contract.ts";
-import type { Told } from "./operations.ts";
+import type { EventInput } from "./operations.ts";
 import type { Marks } from "./operations-line.ts";
 import type { OperationsStore, Taken } from "./operations-store.ts";
 
@@ -33,7 +33,7 @@ const gatherMs = 200;
 const manyCalls = 200;
 /** Wait after a poll that failed: chatd is away, or starts. */
 const retryMs = 1_000;
-/** Starts of chatd whose calls are told apart: an answer of the last one may come late. */
+/** Starts of chatd whose calls are distinguished: an answer of the last one may come late. */
 const livesMax = 8;
 
 type Chats = NonNullable<Marks["chat"]>;
@@ -46,7 +46,7 @@ const sequenceOf = (marks: Chats, life: string): number =>
   marks.find((mark) => mark.life === life)?.sequence ?? 0;
 
 /** The call as an operation. Its class of error is its outcome. */
-export function toldOf(call: Call): Told {
+export function eventOf(call: Call): EventInput {
   const { at, model, outcome, error, duration_ms, input, output, sequence: _, ...attributes } = call;
   const success = outcome === "ok";
   return {
@@ -98,7 +98,7 @@ export function followChatCalls(
       let chat = marks();
       for (const call of calls.filter(({ sequence }) => sequence > done)) {
         chat = advanced(chat, life, call.sequence);
-        taken.push({ told: toldOf(call), marks: { chat } });
+        taken.push({ event: eventOf(call), marks: { chat } });
       }
       if (taken.length > 0) await store.take(taken);
       return taken.length;

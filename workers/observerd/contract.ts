@@ -12,8 +12,8 @@ const sourceWord = t.String({
   description: "mcp, scenario, langfuse, overseer_correction, chatd, otlp, or a word of the caller's own.",
 });
 
-/** What a caller tells of one operation. */
-const told = {
+/** What a caller reports of one operation. */
+const eventFields = {
   endpoint: t.String({
     minLength: 1,
     maxLength: 1000,
@@ -21,7 +21,7 @@ const told = {
   }),
   success: t.Boolean(),
   duration_ms: t.Number({ minimum: 0 }),
-  /** When it began; now unless told. */
+  /** When it began; now unless given. */
   timestamp: t.Optional(time),
   input_summary: t.Optional(text),
   output_summary: t.Optional(text),
@@ -36,7 +36,7 @@ const told = {
 
 export const Operation = closed({
   id: t.String(),
-  ...told,
+  ...eventFields,
   timestamp: time,
   source: word,
   /** As it was recorded: earlier releases took any word. */
@@ -101,7 +101,7 @@ export const observerd = contract("observerd", {
   event: post("/observer/event", {
     resumable: true,
     summary: "Records one operation: in the log, the ring and the statistics when this has answered.",
-    body: closed({ source: t.Optional(sourceWord), ...told }),
+    body: closed({ source: t.Optional(sourceWord), ...eventFields }),
     reply: closed({ id: t.String(), timestamp: time, source: word }),
   }),
   events: get("/observer/events", {
@@ -213,11 +213,11 @@ export const observerd = contract("observerd", {
   }),
   logs: raw(["POST"], "/observer/otlp/v1/logs", {
     summary:
-      "OTLP/HTTP logs: records of errors are recorded as operations; others are counted, and told in the answer.",
+      "OTLP/HTTP logs: records of errors are recorded as operations; others are counted, which the answer says.",
     ...otlp("resourceLogs", "rejectedLogRecords"),
   }),
   metrics: raw(["POST"], "/observer/otlp/v1/metrics", {
-    summary: "OTLP/HTTP metrics: data points are counted and not kept, which the answer tells.",
+    summary: "OTLP/HTTP metrics: data points are counted and not kept, which the answer says.",
     ...otlp("resourceMetrics", "rejectedDataPoints"),
   }),
 });

@@ -78,7 +78,7 @@ export async function collect(
         { ...(since !== undefined && { since }), ...(until !== undefined && { until }) },
         options,
       )
-      .catch(failed("matrixd", "tell its playbooks"));
+      .catch(failed("matrixd", "list its playbooks"));
     for (const playbook of playbooks) store.addPlaybook(playbook);
     read.playbooks = playbooks.length;
     read.retiredPlaybooks = retired;
@@ -86,7 +86,7 @@ export async function collect(
   for (let uids = store.tracesAfter("", tracesAtOnce); uids.length > 0; ) {
     const { alive } = await deps.peers.pathwayd.verbs
       .alive({ uids }, options)
-      .catch(failed("pathwayd", "tell which traces live"));
+      .catch(failed("pathwayd", "say which traces live"));
     store.markAlive(alive);
     uids = store.tracesAfter(uids.at(-1) ?? "", tracesAtOnce);
   }

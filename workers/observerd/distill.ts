@@ -107,7 +107,7 @@ const add = (counts: Record<string, number>, reason: string, count: number): voi
   if (count > 0) counts[reason] = (counts[reason] ?? 0) + count;
 };
 
-/** Failures of a peer that are told as they are; of the rest our caller only needs to know who failed. */
+/** Failures of a peer that are passed on as they are; of others our caller only learns who failed. */
 const passedOn = new Set(["unavailable", "overloaded", "deadline_exceeded", "storage_full", "client_closed"]);
 
 const asPeer =

@@ -1,4 +1,4 @@
-/** One batch to an OTLP endpoint: tried again as the protocol says, never with the key in what is told. */
+/** One batch to an OTLP endpoint: retried as the protocol says; the key never appears in a message. */
 import type { Clock } from "../../runtime/clock.ts";
 import { errorCode } from "../../runtime/files.ts";
 import { retryAfterMs } from "../../runtime/foreign.ts";
@@ -18,7 +18,7 @@ export interface Endpoint {
   /** Tries after the first. */
   retries: number;
   clock: Clock;
-  /** Tells of a wait before the next try, for the log. */
+  /** Called before each wait, for the log. */
   onRetry: (why: string, waitMs: number) => void;
 }
 

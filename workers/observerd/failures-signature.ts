@@ -95,8 +95,8 @@ const segmentOf = (segment: string): string =>
 /** The part of an error that says what happened: of a JSON error its message, of a Python traceback its last line. */
 export function messageOf(error: string): string {
   const text = error.trim();
-  const told = text.startsWith("{") ? jsonMessage(text) : undefined;
-  const lines = (told ?? text).split("\n").filter((line) => line.trim() !== "");
+  const inJson = text.startsWith("{") ? jsonMessage(text) : undefined;
+  const lines = (inJson ?? text).split("\n").filter((line) => line.trim() !== "");
   const line = lines[0]?.startsWith("Traceback (most recent call last)") ? lines.at(-1) : lines[0];
   return line?.trim() ?? "";
 }
@@ -106,7 +106,7 @@ function jsonMessage(text: string): string | undefined {
   return typeof error?.message === "string" ? error.message : undefined;
 }
 
-/** The object that tells of the error, in the shapes most APIs have: `{error: {…}}`, `{error: "…"}`, `{message}`. */
+/** The text of an error object, in the shapes most APIs have: `{error: {…}}`, `{error: "…"}`, `{message}`. */
 function errorObject(text: string): Record<string, unknown> | undefined {
   try {
     const value = JSON.parse(text);

@@ -69,8 +69,8 @@ export function createClusters(options: { clustersMax: number; windowMs: number 
 
   return {
     add: (failure) => {
-      const { signature, ...told } = signatureOf(failure);
-      const known = clusters.get(signature) ?? firstOf(failure, signature, told);
+      const { signature, ...parts } = signatureOf(failure);
+      const known = clusters.get(signature) ?? firstOf(failure, signature, parts);
       clusters.delete(signature);
       clusters.set(signature, {
         ...known,

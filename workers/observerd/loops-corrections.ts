@@ -10,7 +10,7 @@ import type { Log } from "../../runtime/log.ts";
 import type { Config } from "../../runtime/settings.ts";
 import { check } from "../../runtime/validate.ts";
 import { observerd } from "./contract.ts";
-import type { Told } from "./operations.ts";
+import type { EventInput } from "./operations.ts";
 import type { FileMark } from "./operations-line.ts";
 import type { OperationsStore, Taken } from "./operations-store.ts";
 import { operationOf } from "./operations-told.ts";
@@ -20,15 +20,15 @@ const headBytesMax = 256;
 /** Bytes read in one run, at most; a line may be as long as the largest operation. */
 const readBytesMin = 1024 * 1024;
 
-const { body: toldSchema } = observerd.endpoints.event;
-const fields = new Set(Object.keys(toldSchema.properties));
+const { body: eventSchema } = observerd.endpoints.event;
+const fields = new Set(Object.keys(eventSchema.properties));
 const begin: FileMark = { offset: 0, headBytes: 0, headCrc32: 0, skipped: 0 };
 
 /**
  * A line as an operation: its known fields, and all others as attributes. Without them, `endpoint` is
  * `overseer_correction`, `success` true and `duration_ms` 0. Throws for what is no JSON object or has a wrong field.
  */
-export function correctionOf(line: string): Told {
+export function correctionOf(line: string): EventInput {
   const value: unknown = parseJson(line);
   if (typeof value !== "object" || value === null || Array.isArray(value))
     throw new Error("not a JSON object");
@@ -37,8 +37,8 @@ export function correctionOf(line: string): Told {
   const { attributes = {}, ...known } = Object.fromEntries(entries.filter(([name]) => fields.has(name)));
   if (typeof attributes !== "object") throw new Error("attributes is no object");
   const source = "overseer_correction";
-  const told = { endpoint: source, success: true, duration_ms: 0, ...known, source };
-  return check(toldSchema, { ...told, attributes: { ...others, ...attributes } }, "the line");
+  const event = { endpoint: source, success: true, duration_ms: 0, ...known, source };
+  return check(eventSchema, { ...event, attributes: { ...others, ...attributes } }, "the line");
 }
 
 /** The loop's work: takes some whole lines from where the last run ended. */
@@ -59,10 +59,10 @@ export function overseerCorrections({
   const takenOf = (line: Buffer, mark: FileMark, at: FileMark): Taken => {
     if (line.toString().trim() === "") return { marks: { corrections: mark } };
     try {
-      const told = correctionOf(line.toString());
+      const event = correctionOf(line.toString());
       // What could not be recorded must not stop the lines after it.
-      operationOf(told, { id: crypto.randomUUID(), nowMs: nowMs(), bytesMax });
-      return { told, marks: { corrections: mark } };
+      operationOf(event, { id: crypto.randomUUID(), nowMs: nowMs(), bytesMax });
+      return { event, marks: { corrections: mark } };
     } catch (cause) {
       if (!(cause instanceof Error)) throw cause;
       const why =
@@ -96,7 +96,7 @@ export function overseerCorrections({
       if (taken.length > 0) await store.take(taken);
       else if (note !== "") await store.take([{ marks: { corrections: from } }]);
       const skipped = at.skipped - from.skipped;
-      const recorded = taken.filter(({ told }) => told).length;
+      const recorded = taken.filter(({ event }) => event).length;
       return `${note}${recorded} recorded, ${skipped} skipped, at byte ${at.offset}`;
     } finally {
       await file.close();

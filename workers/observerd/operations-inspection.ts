@@ -21,13 +21,13 @@ export async function* inspectOperations(
 ): AsyncGenerator<Inspected> {
   const { directory } = common;
   for (const lacking of operations.lacking()) yield closedLog(lacking);
-  const told = new Set(operations.lacking().map(({ place }) => place));
+  const reported = new Set(operations.lacking().map(({ place }) => place));
   let counted: number | undefined;
   for (const file of await operations.atRest(async (names) => names)) {
-    const isTold = told.has(`${common.service}/${file}`);
+    const isReported = reported.has(`${common.service}/${file}`);
     const found = await operations.atRest(async (names, stateOf) => ({
       isKept: names.includes(file),
-      opened: await openToInspect(join(directory, file), isTold ? undefined : stateOf(file)),
+      opened: await openToInspect(join(directory, file), isReported ? undefined : stateOf(file)),
     }));
     if (!found.isKept) {
       // The oldest went meanwhile.

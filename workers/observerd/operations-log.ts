@@ -125,7 +125,7 @@ const lackingText = ({ place, problem }: LogDamage): string =>
   `${place}: ${problem}. What is there is served: ${acceptance(place)}`;
 
 /**
- * The lines of these files, oldest first. Each checkpoint tells how many operations came before it: where they were
+ * The lines of these files, oldest first. Each checkpoint says how many operations came before it: where they were
  * fewer, lines are missing that no checksum misses.
  */
 async function* linesOf(

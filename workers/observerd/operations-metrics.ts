@@ -20,8 +20,8 @@ export function measureOperations(
     "How long the recorded operations took.",
     buckets,
   );
-  onRecorded(({ source: told, success, duration_ms }) => {
-    const source = knownSources.includes(told) ? told : "other";
+  onRecorded(({ source: reported, success, duration_ms }) => {
+    const source = knownSources.includes(reported) ? reported : "other";
     counted.add(1, { source, outcome: success ? "success" : "failure" });
     durations.observe(duration_ms / 1000, { source });
   });

@@ -30,7 +30,7 @@ export interface Current {
   baseBytes: number;
 }
 
-/** Damaged places told of, at most; a ruined disk need not fill the answer. */
+/** Damaged places reported, at most; a ruined disk need not fill the answer. */
 const problemsMax = 100;
 export const note = (problems: string[], problem: string): void => {
   if (problems.length < problemsMax && !problems.includes(problem)) problems.push(problem);
@@ -144,7 +144,7 @@ async function reopen(
     },
   });
   const { report } = log;
-  // Nobody was told that it was recorded.
+  // It was never acknowledged.
   if (report.torn)
     journal.info("an unfinished last line was cut off", { file: nameOf(path), ...report.torn });
   for (const { line } of report.damaged) note(problems, damaged(path, line));

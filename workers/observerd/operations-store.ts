@@ -1,8 +1,8 @@
-/** Operations: told, checked, in the log, then in ring, statistics and clusters. */
+/** Operations: checked, appended to the log, then in ring, statistics and clusters. */
 import { describe } from "../../runtime/log.ts";
 import type { Deps } from "../../runtime/service.ts";
 import type { Operation } from "./contract.ts";
-import type { Operations, Told } from "./operations.ts";
+import type { EventInput, Operations } from "./operations.ts";
 import type { Line, Marks } from "./operations-line.ts";
 import { type OperationsLog, openOperationsLog } from "./operations-log.ts";
 import { createState, type State } from "./operations-state.ts";
@@ -10,7 +10,7 @@ import { inUtc, operationOf } from "./operations-told.ts";
 
 /** What a follower took of its source: an operation, or nothing, and how far that brings it. */
 export interface Taken {
-  told?: Told;
+  event?: EventInput;
   marks: Marks;
 }
 
@@ -45,7 +45,7 @@ export async function openOperations({
   const section = config.observerd;
   const state = createState(section);
   const listeners: ((operation: Operation) => void)[] = [];
-  const tell = (operation: Operation) => {
+  const notify = (operation: Operation) => {
     for (const listener of listeners) {
       try {
         listener(operation);
@@ -62,20 +62,20 @@ export async function openOperations({
     segmentBytes: section.segment_bytes,
     retainedBytes: section.retained_bytes,
     ringOperations: section.ring_operations,
-    onApplied: ({ operation }) => operation && tell(operation),
+    onApplied: ({ operation }) => operation && notify(operation),
   });
-  const made = (told: Told, id = newId()): Operation =>
-    operationOf(told, { id, nowMs: clock.now(), bytesMax: section.max_event_bytes });
+  const made = (event: EventInput, id = newId()): Operation =>
+    operationOf(event, { id, nowMs: clock.now(), bytesMax: section.max_event_bytes });
 
   return {
     state,
-    record: async (told, id) => {
-      const operations = told.map((each, at) => made(each, at === 0 ? id : undefined));
+    record: async (events, id) => {
+      const operations = events.map((each, at) => made(each, at === 0 ? id : undefined));
       await log.append(operations.map((operation) => ({ operation })));
       return operations;
     },
     take: (taken) =>
-      log.append(taken.map(({ told, marks }) => ({ ...(told && { operation: made(told) }), marks }))),
+      log.append(taken.map(({ event, marks }) => ({ ...(event && { operation: made(event) }), marks }))),
     note: log.append,
     recent: state.ring.operations,
     recorded: async function* ({ since, until }) {

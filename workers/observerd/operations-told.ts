@@ -1,9 +1,9 @@
-/** What a caller told, as an operation: the defaults, and what a schema cannot say. */
+/** What a caller reported, as an operation: the defaults, and what a schema cannot say. */
 import { fail } from "../../runtime/errors.ts";
 import { fits } from "../../runtime/validate.ts";
 import { TraceUid } from "../pathwayd/contract.ts";
 import type { Operation } from "./contract.ts";
-import type { Told } from "./operations.ts";
+import type { EventInput } from "./operations.ts";
 
 /** Sources the product itself knows; callers may use words of their own. */
 export const knownSources: readonly string[] = [
@@ -15,7 +15,7 @@ export const knownSources: readonly string[] = [
   "chatd",
   "otlp",
 ];
-/** The source of what is told without one. */
+/** The source of an event that names none. */
 const defaultSource = "api";
 
 /** How far ahead a caller's clock may be, in milliseconds; beyond, the time is a mistake. */
@@ -51,10 +51,10 @@ export const jsonBytes = (value: unknown): number => Buffer.byteLength(JSON.stri
  * `too_large` over `bytesMax`.
  */
 export function operationOf(
-  told: Told,
+  event: EventInput,
   { id, nowMs, bytesMax }: { id: string; nowMs: number; bytesMax: number },
 ): Operation {
-  const { timestamp, source = defaultSource, ...rest } = told;
+  const { timestamp, source = defaultSource, ...rest } = event;
   const ms = timestamp === undefined ? nowMs : timeOf(timestamp, "timestamp");
   if (ms > nowMs + aheadMaxMs)
     throw fail("invalid_field", `timestamp: ${timestamp} is more than a day ahead of this machine's clock`, {

@@ -2,11 +2,11 @@
 import type { InputOf } from "../../runtime/contract.ts";
 import type { Observerd, Operation } from "./contract.ts";
 
-export type Told = InputOf<Observerd["endpoints"]["event"]>;
+export type EventInput = InputOf<Observerd["endpoints"]["event"]>;
 
 export interface Operations {
   /** `id` is that of the first, where it has one already. Resolves when all are in the log; they are in the ring, the statistics and the clusters then. In order. */
-  record: (told: readonly Told[], id?: string) => Promise<Operation[]>;
+  record: (events: readonly EventInput[], id?: string) => Promise<Operation[]>;
   /** The operations in the ring, oldest first. */
   recent: () => readonly Operation[];
   /** All operations of the log that began in this time, oldest first as recorded; reads the disk. */

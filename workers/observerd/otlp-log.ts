@@ -1,6 +1,6 @@
 /** Log records of OTLP: those of errors, as operations that failed. What else is logged has no meaning here. */
 import { fail } from "../../runtime/errors.ts";
-import type { Told } from "./operations.ts";
+import type { EventInput } from "./operations.ts";
 import { isTraceUid } from "./operations-told.ts";
 import { type Grouped, hexId, isObject, itemsOf, nanosOf, timeOf } from "./otlp-groups.ts";
 import { cut, exceptionText, keptOf } from "./otlp-operation.ts";
@@ -12,7 +12,7 @@ const endpointCharsMax = 1000;
 const errorCharsMax = 4 * 1024;
 
 export interface ReadLogs {
-  told: Told[];
+  events: EventInput[];
   /** Records that are well and no error. */
   passed: number;
   /** Why records could not be taken, one text a record. */
@@ -22,19 +22,19 @@ export interface ReadLogs {
 const names = { resources: "resourceLogs", scopes: "scopeLogs", items: "logRecords" };
 
 export function readLogs(request: Record<string, unknown>, recordsMax: number, nowMs: number): ReadLogs {
-  const read: ReadLogs = { told: [], passed: 0, rejected: [] };
+  const read: ReadLogs = { events: [], passed: 0, rejected: [] };
   for (const item of itemsOf(request, names)) {
-    if (read.told.length + read.passed + read.rejected.length >= recordsMax)
+    if (read.events.length + read.passed + read.rejected.length >= recordsMax)
       throw fail("too_large", `the request has more than ${recordsMax} log records: send smaller batches`);
     const one = readRecord(item, nowMs);
     if (one === undefined) read.passed += 1;
     else if (typeof one === "string") read.rejected.push(one);
-    else read.told.push(one);
+    else read.events.push(one);
   }
   return read;
 }
 
-function readRecord({ raw, resource, scope }: Grouped, nowMs: number): Told | string | undefined {
+function readRecord({ raw, resource, scope }: Grouped, nowMs: number): EventInput | string | undefined {
   if (!isObject(raw)) return "a log record is no object";
   const attributes = attributesOf(raw.attributes);
   const thrown = exceptionText(attributes);

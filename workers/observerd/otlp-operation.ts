@@ -1,5 +1,5 @@
 /** A span as an operation, by OpenTelemetry's semantic conventions, those of Langfuse and OpenInference. */
-import type { Told } from "./operations.ts";
+import type { EventInput } from "./operations.ts";
 import { isTraceUid } from "./operations-told.ts";
 import { timeOf } from "./otlp-groups.ts";
 import { kindName, type Span } from "./otlp-span.ts";
@@ -42,7 +42,7 @@ const traceKey = "lakehouse.trace_uid";
 const taken = new Set([...inputKeys, ...outputKeys]);
 
 /** The operation a span tells of. */
-export function operationOf(span: Span): Told {
+export function operationOf(span: Span): EventInput {
   const { attributes } = span;
   const failure = failureOf(span);
   const uid = attributes.get(traceKey);
@@ -112,8 +112,10 @@ function failureOf({ status, attributes, events, kind }: Span): string | undefin
   const isLangfuseError = attributes.get("langfuse.observation.level") === "ERROR";
   const failed = status.code === 2 || exception || type !== undefined || isHttpError || isLangfuseError;
   if (!failed) return undefined;
-  const told = status.message || textOf(attributes.get("langfuse.observation.status_message"));
-  return thrown || told || textOf(type) || (isHttpError ? `HTTP ${http}` : "the span's status is error");
+  const statusMessage = status.message || textOf(attributes.get("langfuse.observation.status_message"));
+  return (
+    thrown || statusMessage || textOf(type) || (isHttpError ? `HTTP ${http}` : "the span's status is error")
+  );
 }
 
 export function exceptionText(attributes: Attributes): string | undefined {

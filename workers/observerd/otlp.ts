@@ -5,7 +5,7 @@ import { dropOldest } from "../../runtime/drop-oldest.ts";
 import { ServiceError } from "../../runtime/errors.ts";
 import type { Deps } from "../../runtime/service.ts";
 import type { Observerd } from "./contract.ts";
-import type { Operations, Told } from "./operations.ts";
+import type { EventInput, Operations } from "./operations.ts";
 import { operationOf as recordedOperation } from "./operations-told.ts";
 import { otlpDoor, type Refused } from "./otlp-encoding/otlp-encoding.ts";
 import { isObject, itemsOf } from "./otlp-groups.ts";
@@ -34,8 +34,8 @@ export function otlpStreams({
     max_otlp_spans: itemsMax,
     max_event_bytes: eventBytesMax,
   } = deps.config.observerd;
-  const refusal = (told: Told) =>
-    refusalOf(told, { id: deps.newId(), nowMs: deps.clock.now(), bytesMax: eventBytesMax });
+  const refusal = (event: EventInput) =>
+    refusalOf(event, { id: deps.newId(), nowMs: deps.clock.now(), bytesMax: eventBytesMax });
   const counter = (what: string, of: string) =>
     deps.metrics.counter(
       `observerd_otlp_${what}_total`,
@@ -49,13 +49,13 @@ export function otlpStreams({
     traces: otlpDoor("traces", bytesMax, (request) => spans(request, itemsMax)),
     logs: otlpDoor("logs", bytesMax, async (request) => {
       const read = readLogs(request, itemsMax, deps.clock.now());
-      const told = read.told.filter((each) => {
+      const events = read.events.filter((each) => {
         const why = refusal(each);
         if (why !== undefined) read.rejected.push(`log record of '${each.endpoint.slice(0, 60)}': ${why}`);
         return why === undefined;
       });
-      if (told.length > 0) await operations.record(told);
-      records.add(told.length, { outcome: "recorded" });
+      if (events.length > 0) await operations.record(events);
+      records.add(events.length, { outcome: "recorded" });
       records.add(read.passed, { outcome: "counted" });
       records.add(read.rejected.length, { outcome: "rejected" });
       return withCounted(
@@ -77,7 +77,7 @@ export function otlpStreams({
 }
 
 type Counter = ReturnType<Deps["metrics"]["counter"]>;
-type Refusal = (told: Told) => string | undefined;
+type Refusal = (event: EventInput) => string | undefined;
 
 /** Takes the spans of requests; one that comes again, after an answer that was lost, is not recorded twice. */
 function spanTaker(operations: Pick<Operations, "record">, counted: Counter, refusal: Refusal) {
@@ -85,16 +85,16 @@ function spanTaker(operations: Pick<Operations, "record">, counted: Counter, ref
   const sources = new Map<string, string>();
   return async (request: Record<string, unknown>, spansMax: number): Promise<Refused> => {
     const read = readSpans(request, spansMax);
-    const fresh = new Map<string, Told>();
+    const fresh = new Map<string, EventInput>();
     let repeated = 0;
-    for (const [span, told] of inOneSource(read.spans, sources)) {
+    for (const [span, event] of inOneSource(read.spans, sources)) {
       const key = keyOf(span);
       if (known.has(key) || fresh.has(key)) {
         repeated += 1;
         continue;
       }
-      const why = refusal(told);
-      if (why === undefined) fresh.set(key, told);
+      const why = refusal(event);
+      if (why === undefined) fresh.set(key, event);
       else read.rejected.push(`span '${span.name.slice(0, 60)}': ${why}`);
     }
     if (fresh.size > 0) await operations.record([...fresh.values()]);
@@ -115,23 +115,23 @@ const keyOf = ({ traceId, spanId, isOpen }: Span): string => `${traceId}${spanId
  * The spans as operations, those of one trace from one source: Langfuse's when any of its first ones is, for its own
  * spans stand among those of other instrumentations.
  */
-function inOneSource(spans: readonly Span[], sources: Map<string, string>): [Span, Told][] {
-  const all = spans.map((span): [Span, Told] => [span, operationOf(span)]);
+function inOneSource(spans: readonly Span[], sources: Map<string, string>): [Span, EventInput][] {
+  const all = spans.map((span): [Span, EventInput] => [span, operationOf(span)]);
   const langfuse = new Set(
     all.filter(([, { source }]) => source === "langfuse").map(([span]) => span.traceId),
   );
-  return all.map(([span, told]) => {
+  return all.map(([span, event]) => {
     const { traceId } = span;
     const source = sources.get(traceId) ?? (langfuse.has(traceId) ? "langfuse" : "otlp");
     sources.set(traceId, source);
-    return [span, { ...told, source }];
+    return [span, { ...event, source }];
   });
 }
 
 /** Why the log would not take it; one bad item must not take the others with it. */
-function refusalOf(told: Told, as: Parameters<typeof recordedOperation>[1]): string | undefined {
+function refusalOf(event: EventInput, as: Parameters<typeof recordedOperation>[1]): string | undefined {
   try {
-    recordedOperation(told, as);
+    recordedOperation(event, as);
     return undefined;
   } catch (cause) {
     if (cause instanceof ServiceError) return cause.message;

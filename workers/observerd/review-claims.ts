@@ -143,9 +143,9 @@ function labelledNumbers(text: string): Map<string, Set<string>> {
 /** A number the evidence gives under the same word, but never as this one. */
 const contradictionRule: Rule = ({ output, evidence }) => {
   if (evidence.length === 0) return [];
-  const told = labelledNumbers(evidence.join("\n"));
+  const known = labelledNumbers(evidence.join("\n"));
   const wrong = [...labelledNumbers(output)].flatMap(([label, numbers]) => {
-    const right = told.get(label);
+    const right = known.get(label);
     if (!right) return [];
     const has = (number: string) => right.has(number) || right.has(percentOf(number));
     return [...numbers]

@@ -97,8 +97,8 @@ function operationVerbs({
   const { stats, ring, clusters } = operations.state;
   return {
     event: unlessFound(
-      async (told, context) => {
-        const [recorded] = await operations.record([told], context.operation?.id);
+      async (event, context) => {
+        const [recorded] = await operations.record([event], context.operation?.id);
         if (!recorded) throw new Error("nothing was recorded");
         return answerOf(recorded);
       },

@@ -2,7 +2,7 @@
 import { afterEach, expect, test } from "bun:test";
 import { join } from "node:path";
 import { fail } from "../../../runtime/errors.ts";
-import { advanced, toldOf } from "../../../workers/observerd/chat-calls.ts";
+import { advanced, eventOf } from "../../../workers/observerd/chat-calls.ts";
 import { temporaryDirectory } from "../../support/in-process.ts";
 import {
   type ChatCall,
@@ -134,7 +134,7 @@ const call: ChatCall = {
 };
 
 test("a call as an operation", () => {
-  expect(toldOf(call)).toEqual({
+  expect(eventOf(call)).toEqual({
     endpoint: "/v1/chat",
     source: "chatd",
     timestamp: call.at,
@@ -151,7 +151,7 @@ test("a call as an operation", () => {
       prompt_tokens: 5,
     },
   });
-  const failed = toldOf({ ...call, outcome: "timeout", output: "x".repeat(50_000) });
+  const failed = eventOf({ ...call, outcome: "timeout", output: "x".repeat(50_000) });
   expect(failed).toMatchObject({ success: false, error: "timeout", attributes: { "error.type": "timeout" } });
   expect(failed.output_summary?.length).toBe(10_000);
 });

@@ -21,7 +21,7 @@ import {
 } from "../../support/observerd-stack.ts";
 import { makeSmallDisk, mountable } from "../../support/small-disk.ts";
 
-type Told = InputOf<Observerd["endpoints"]["event"]>;
+type EventInput = InputOf<Observerd["endpoints"]["event"]>;
 type Playbook = ReplyOf<Matrixd["endpoints"]["playbook"]>;
 type Ask = InputOf<Observerd["endpoints"]["distill"]>;
 interface Line {
@@ -77,7 +77,7 @@ beforeEach(async () => {
 });
 
 const day = (n: number) => `2026-01-${String(n).padStart(2, "0")}T12:00:00.000Z`;
-const event = (more: Partial<Told>) =>
+const event = (more: Partial<EventInput>) =>
   service.peer.verbs.event({
     endpoint: "/v1/chat",
     success: true,
@@ -372,7 +372,7 @@ describe("a peer that fails leaves nothing behind", () => {
     playbooksFail = () => {
       throw new Error("inside");
     };
-    await fails({ type: "bad_gateway", status: 502, says: "matrixd could not tell its playbooks" });
+    await fails({ type: "bad_gateway", status: 502, says: "matrixd could not list its playbooks" });
   });
 
   /** The real store, of which the nth PUT or the manifest's write fails. */

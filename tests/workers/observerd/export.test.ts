@@ -9,7 +9,7 @@ import { type InProcessObserverd, startObserverd } from "../../support/observerd
 import { type CollectedSpan, spansOf, startOtlpCollector } from "../../support/otlp-collector.ts";
 import type { StandIn } from "../../support/stand-in.ts";
 
-type Told = InputOf<Observerd["endpoints"]["event"]>;
+type EventInput = InputOf<Observerd["endpoints"]["event"]>;
 
 const key = "pk-lf-public:sk-lf-very-secret";
 const basic = `Basic ${Buffer.from(key).toString("base64")}`;
@@ -50,7 +50,7 @@ const start = async (section: Partial<Config["observerd"]> = {}, secret = key) =
   service = await startObserverd({ dataDir: own.path, section: all, secrets });
   return service;
 };
-const record = async (more: Partial<Told> = {}) => {
+const record = async (more: Partial<EventInput> = {}) => {
   if (!service) throw new Error("not started");
   return service.peer.verbs.event({ endpoint: "/v1/sql", success: true, duration_ms: 12.5, ...more });
 };
