@@ -137,7 +137,7 @@ function stagesOf(machine: Machine, { launcher, tour }: Page) {
       },
     },
     {
-      name: `${launcher} run check (the set-up of run test, types, lint)`,
+      name: `${launcher} run check (the set-up of run test, lint, types, rules)`,
       run: () =>
         wrongScript(
           machine,

@@ -1,21 +1,20 @@
 /**
- * `bun run test`: types, lint and all tests, with one summary at the end; `bun run check`: types and lint alone.
- * Arguments go to `bun test` and leave types and lint out: `bun run test tests/workers/storaged -t etag`.
+ * `bun run test`: types, lint and all tests, with one summary at the end. Arguments go to `bun test` and leave types and lint out: `bun run test tests/workers/storaged -t etag`.
  * The last line is plain: `N passed, N failed`, counted from the runner's own report.
  */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
-const root = resolve(import.meta.dir, "..");
+export const root = resolve(import.meta.dir, "..");
 /**
  * Ends a test that hangs, and nothing else: no test is for a time, and on a machine that is twenty times too busy one of
  * half a minute takes ten. bunfig.toml cannot set it, and no test sets its own.
  */
 const testTimeoutMs = 15 * 60_000;
 
-/** Files of the whole suite that run at a time, in a process each (ADR 0052). */
-const besideEachOther = ["--parallel=2", "--no-isolate"];
+/** Files run two at a time, in a process each (ADR 0052). */
+export const testOptions = [`--timeout=${testTimeoutMs}`, "--parallel=2", "--no-isolate"];
 
 export interface Counts {
   passed: number;
@@ -40,13 +39,22 @@ export function readReport(xml: string | undefined): Counts {
 export const closingLine = ({ passed, failed, skipped }: Counts): string =>
   `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`;
 
-interface Step {
+export interface Step {
+  name: string;
+  /** For the pinned Bun: a script, or one of its own commands. */
+  command: string[];
+}
+
+interface Done {
   name: string;
   ok: boolean;
   seconds: number;
 }
 
-async function step(name: string, command: string[]): Promise<Step> {
+export const types: Step = { name: "types", command: ["node_modules/.bin/tsc"] };
+export const lint: Step = { name: "lint", command: ["node_modules/.bin/biome", "ci"] };
+
+async function step({ name, command }: Step): Promise<Done> {
   const startedAt = performance.now();
   const child = Bun.spawn([process.execPath, ...command], {
     cwd: root,
@@ -75,13 +83,13 @@ const readOrUndefined = (path: string): string | undefined => {
   }
 };
 
-async function runTests(words: string[]): Promise<{ step: Step; counts: Counts }> {
+async function runTests(words: string[]): Promise<{ step: Done; counts: Counts }> {
   const directory = mkdtempSync(join(tmpdir(), "lakehouse-test-"));
   try {
     const report = join(directory, "report.xml");
-    const options = [`--timeout=${testTimeoutMs}`, "--reporter=junit", `--reporter-outfile=${report}`];
-    const atOnce = words.length === 0 ? besideEachOther : [];
-    const done = await step("tests", ["test", ...options, ...atOnce, ...words]);
+    const options = words.length === 0 ? testOptions : testOptions.slice(0, 1);
+    const reporting = ["--reporter=junit", `--reporter-outfile=${report}`];
+    const done = await step({ name: "tests", command: ["test", ...options, ...reporting, ...words] });
     const counts = readReport(readOrUndefined(report));
     // A runner that fails without a failed test (an error between tests, a crash) is a failure too.
     if (!done.ok && counts.failed === 0) counts.failed = 1;
@@ -91,24 +99,23 @@ async function runTests(words: string[]): Promise<{ step: Step; counts: Counts }
   }
 }
 
-const checkSteps = async (): Promise<Step[]> => [
-  await step("types", ["node_modules/.bin/tsc"]),
-  await step("lint", ["node_modules/.bin/biome", "ci"]),
-];
-
 const print = (lines: string[]): void => {
   process.stdout.write(`${lines.join("\n")}\n`);
 };
 
-const told = ({ name, ok, seconds }: Step): string =>
+const told = ({ name, ok, seconds }: Done): string =>
   `${ok ? "ok    " : "FAILED"}  ${name.padEnd(6)} ${seconds.toFixed(1)} s`;
 
+/** Runs all steps, whatever became of those before, and says how each went. */
+export async function inSteps(steps: readonly Step[]): Promise<boolean> {
+  const done: Done[] = [];
+  for (const each of steps) done.push(await step(each));
+  print(["", ...done.map(told)]);
+  return done.every(({ ok }) => ok);
+}
+
 async function main(words: string[]): Promise<boolean> {
-  const checks = words.length === 0 || words[0] === "--check" ? await checkSteps() : [];
-  if (words[0] === "--check") {
-    print(checks.map(told));
-    return checks.every(({ ok }) => ok);
-  }
+  const checks = words.length === 0 ? [await step(types), await step(lint)] : [];
   const tests = await runTests(words);
   const steps = [...checks, tests.step];
   print(["", ...steps.map(told), "", closingLine(tests.counts)]);
