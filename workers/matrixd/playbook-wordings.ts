@@ -2,6 +2,7 @@
  * Vectors of wordings by model: computed when first needed, in batches, and kept while the wording lives. Rows have
  * length 1, so that the cosine is their product.
  */
+import { LRUCache } from "lru-cache";
 import type { Clock } from "../../runtime/clock.ts";
 import type { ClientOf } from "../../runtime/contract.ts";
 import { fail } from "../../runtime/errors.ts";
@@ -43,13 +44,10 @@ export interface WordingParts {
 export type WordingVectors = (model: string) => ModelVectors;
 
 export function createWordingVectors(parts: WordingParts): WordingVectors {
-  const models = new Map<string, ModelVectors>();
+  const models = new LRUCache<string, ModelVectors>({ max: modelsMax });
   return (model) => {
     const known = models.get(model) ?? createModelVectors(parts, model);
-    models.delete(model);
     models.set(model, known);
-    const [oldest] = models.keys();
-    if (models.size > modelsMax && oldest !== undefined) models.delete(oldest);
     return known;
   };
 }

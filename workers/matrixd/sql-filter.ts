@@ -6,6 +6,7 @@
  * round and in square brackets: text that closes one kind to open it again cannot fit the other; a quote or a comment
  * that it leaves open has nothing after it to be closed by.
  */
+import { LRUCache } from "lru-cache";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Peer } from "../../runtime/contract.ts";
 import { fail, fromWire, ServiceError, type WireError } from "../../runtime/errors.ts";
@@ -35,30 +36,20 @@ const rowsMax = 5_000_000;
 const idsAtOnce = 5000;
 
 export function createSqlFilters(peers: Peers): SqlFilters {
-  const kept = new Map<string, RowSet>();
-  let numbers = 0;
-  const keep = (key: string, set: RowSet) => {
-    kept.set(key, set);
-    numbers += set.numbers.length;
-    for (const [oldest, { numbers: gone }] of kept) {
-      if (kept.size <= keptSetsMax && numbers <= keptNumbersMax) break;
-      kept.delete(oldest);
-      numbers -= gone.length;
-    }
-  };
+  const kept = new LRUCache<string, RowSet>({
+    max: keptSetsMax,
+    maxSize: keptNumbersMax,
+    sizeCalculation: ({ numbers }) => Math.max(1, numbers.length),
+  });
   return {
     rowsWhere: async (live, predicate, signal) => {
       // Asked for before the rows are: what changes in between is found under the new key.
       const state = isRepeatable(predicate) ? await stateOf(peers, live, predicate, signal) : undefined;
       const key = JSON.stringify([live.index, live.info.name, live.generation, state, predicate]);
       const known = state === undefined ? undefined : kept.get(key);
-      if (known) {
-        kept.delete(key);
-        kept.set(key, known);
-        return known;
-      }
+      if (known) return known;
       const set = await readRows(peers, live, predicate, signal);
-      if (state !== undefined && !kept.has(key)) keep(key, set);
+      if (state !== undefined) kept.set(key, set);
       return set;
     },
   };

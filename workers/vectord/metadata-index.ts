@@ -2,6 +2,7 @@
  * Which rows a filter matches. An index of a field is made when a filter first names it, in slices between which
  * other work goes on, and learns new rows when it is next asked: adding costs nothing for fields nobody filters.
  */
+import { LRUCache } from "lru-cache";
 import type { Clock } from "../../runtime/clock.ts";
 import { type Condition, pathsOf } from "../../runtime/filter.ts";
 import type { Metadata } from "./batch.ts";
@@ -26,15 +27,10 @@ const sliceRows = 8192;
 const fieldsMax = 64;
 
 export function createMetadataIndex(source: Source, clock: Pick<Clock, "sleep">): MetadataIndex {
-  const fields = new Map<string, FieldIndex>();
+  const fields = new LRUCache<string, FieldIndex>({ max: fieldsMax });
   const fieldOf = (path: string): FieldIndex => {
     const field = fields.get(path) ?? createFieldIndex(path);
-    fields.delete(path);
     fields.set(path, field);
-    for (const oldest of fields.keys()) {
-      if (fields.size <= fieldsMax) break;
-      fields.delete(oldest);
-    }
     return field;
   };
   const current = (path: string): FieldIndex => {
