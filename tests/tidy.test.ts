@@ -195,16 +195,52 @@ const rows: Row[] = [
     finds: "66 lines, at most 60",
   },
   {
-    name: "decisions are short and whole",
+    name: "decisions stand in few files",
     rule: text.decisions,
-    example: { "docs/decisions/0001-a.md": `## Context\n## Decision\n${"x\n".repeat(50)}` },
-    finds: "no Consequences",
+    example: Object.fromEntries(Array.from({ length: 31 }, (_, n) => [`docs/decisions/${10 + n}-a.md`, ""])),
+    finds: "31 files, at most 30",
+  },
+  {
+    name: "decisions are short",
+    rule: text.decisions,
+    example: { "docs/decisions/01-a.md": "x\n".repeat(121) },
+    finds: "121 lines, at most 120",
+  },
+  {
+    name: "decisions are named by their subject",
+    rule: text.decisions,
+    example: { "docs/decisions/0001-a.md": "" },
+    finds: "docs/decisions/0001-a.md: the name is NN-subject.md",
+  },
+  {
+    name: "decisions are in the index",
+    rule: text.decisions,
+    example: { "docs/decisions/README.md": "[A](01-a.md)\n", "docs/decisions/02-b.md": "" },
+    finds: "has no line for docs/decisions/02-b.md",
+  },
+  {
+    name: "sections of decisions have a number",
+    rule: text.decisions,
+    example: { "docs/decisions/01-a.md": "## Streams\n" },
+    finds: "'## Streams' begins with no number",
   },
   {
     name: "decisions have their own number",
     rule: text.decisions,
-    example: { "docs/decisions/0001-a.md": "", "docs/decisions/0001-b.md": "" },
-    finds: "its number is taken",
+    example: {
+      "docs/decisions/01-a.md": "## 0001, 0002 A\n",
+      "docs/decisions/02-b.md": "## 0002 B\n",
+    },
+    finds: "02-b.md: 0002 is the heading of a section in docs/decisions/01-a.md",
+  },
+  {
+    name: "decisions that are named are there",
+    rule: text.decisions,
+    example: {
+      "docs/decisions/01-a.md": "## 0001 A\n",
+      "runtime/a.ts": `// ADR ${"0001"} and 0002.\n`,
+    },
+    finds: "runtime/a.ts: names decision 0002, which has no section",
   },
   {
     name: "one pinned Bun",

@@ -97,24 +97,43 @@ export const serviceReadmes: Rule = (tree) =>
     return faults;
   });
 
-const decisionLinesMax = 40;
+const decisionFolder = "docs/decisions/";
+const decisionIndex = `${decisionFolder}README.md`;
+const decisionFilesMax = 30;
+const decisionLinesMax = 120;
+/** One number, or several: `0131`, `0133, 0134`, `0110 to 0117`. */
+const namedDecisions = /\bADRs?\s+(\d{4}(?:(?:,| and| to)\s+\d{4})*)/g;
 
+/** Decisions stand by subject in a few short files; a number is the heading of one section, and so found by searching. */
 export const decisions: Rule = (tree) => {
-  const paths = under(tree, "docs/decisions/").filter((path) => /\/\d{4}-/.test(path));
-  const numberOf = (path: string): string => /\/(\d{4})-/.exec(path)?.[1] ?? "";
-  return paths.flatMap((path, at) => {
+  const paths = under(tree, decisionFolder).filter((path) => path !== decisionIndex);
+  const faults =
+    paths.length > decisionFilesMax
+      ? [`${decisionFolder}: ${paths.length} files, at most ${decisionFilesMax}`]
+      : [];
+  const sectionOf = new Map<string, string>();
+  for (const path of paths) {
     const text = tree.get(path) ?? "";
-    const faults: string[] = [];
-    if (!/\/\d{4}-[a-z0-9-]+\.md$/.test(path)) faults.push(`${path}: the name is NNNN-title.md`);
-    if (at > 0 && numberOf(path) !== "" && numberOf(path) === numberOf(paths[at - 1] ?? ""))
-      faults.push(`${path}: its number is taken`);
-    for (const word of ["Context", "Decision", "Consequences"]) {
-      if (!new RegExp(`^(#+ |\\*\\*)${word}`, "m").test(text)) faults.push(`${path}: no ${word}`);
-    }
+    if (!/\/\d{2}-[a-z0-9-]+\.md$/.test(path)) faults.push(`${path}: the name is NN-subject.md`);
+    if (!tree.get(decisionIndex)?.includes(`(${posix.basename(path)})`))
+      faults.push(`${decisionIndex}: has no line for ${path}`);
     if (lineCount(text) > decisionLinesMax)
       faults.push(`${path}: ${lineCount(text)} lines, at most ${decisionLinesMax}`);
-    return faults;
-  });
+    for (const heading of text.match(/^## .*$/gm) ?? []) {
+      const numbers = /^## (\d{4}(?:, \d{4})*) \S/.exec(heading)?.[1]?.split(", ") ?? [];
+      if (numbers.length === 0) faults.push(`${path}: '${heading}' begins with no number of four digits`);
+      for (const number of numbers) {
+        const taken = sectionOf.get(number);
+        if (taken !== undefined) faults.push(`${path}: ${number} is the heading of a section in ${taken}`);
+        sectionOf.set(number, path);
+      }
+    }
+  }
+  for (const [path, text] of tree) {
+    for (const number of [...text.matchAll(namedDecisions)].flatMap(([found]) => found.match(/\d{4}/g) ?? []))
+      if (!sectionOf.has(number)) faults.push(`${path}: names decision ${number}, which has no section`);
+  }
+  return faults;
 };
 
 interface Manifest {
