@@ -19,7 +19,7 @@ import { marksOf } from "../../workers/ingestd/csv-rows.ts";
 import { createCsvScan } from "../../workers/ingestd/csv-scan.ts";
 import { addValue, emptyShape } from "../../workers/ingestd/json-shape.ts";
 import { parseJson } from "../../workers/ingestd/json-value.ts";
-import { multipart } from "../../workers/ingestd/multipart.ts";
+import { formFile } from "../../workers/ingestd/multipart.ts";
 import { readingOf } from "../../workers/ingestd/reading.ts";
 import { whyText } from "../../workers/ingestd/why.ts";
 import { matchExpression } from "../../workers/matrixd/lexicon-read.ts";
@@ -166,7 +166,7 @@ const parsers: Record<string, { parse: (input: Input) => unknown; worst: Worst; 
     worst: { rows: (size) => `[${Array(Math.ceil(size / 8)).fill("[1,2]")}]`, digits: of("1", "[[", "]]") },
   },
   forms: {
-    parse: (body) => drain(multipart(chunks(body), "multipart/form-data; boundary=B")),
+    parse: async (body) => drain((await formFile(chunks(body), "multipart/form-data; boundary=B")).chunks),
     worst: {
       "line ends": of("\r", '--B\r\nContent-Disposition: form-data; name="file"\r\n\r\n', "\r\n--B--"),
       "beginnings of boundaries": of(

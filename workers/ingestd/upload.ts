@@ -3,7 +3,7 @@ import type { Clock } from "../../runtime/clock.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
 import { bodyOf } from "../../runtime/request-body.ts";
 import { type Chunks, type Compression, compressionOf, decompress } from "./decompress.ts";
-import { multipart, type Part } from "./multipart.ts";
+import { formFile } from "./multipart.ts";
 
 export interface UploadRules {
   bytesMax: number;
@@ -19,8 +19,8 @@ export interface UploadRules {
 export interface Upload {
   /** As the client calls the file, when it says. */
   filename?: string;
-  /** Of the file itself, when the client says: of the part of a form, else of the body. */
-  mediaType?: string;
+  /** Of the file itself: of the part of a form, else of the body. Empty when the client does not say. */
+  mediaType: string;
   /** Decompressed, in pieces that one look takes a few milliseconds for. */
   chunks: Chunks;
   /** How many of them were given so far. */
@@ -48,11 +48,12 @@ export async function openUpload(request: Request, rules: UploadRules): Promise<
   if (sent === null) throw fail("bad_request", "the request has no body: send a file");
   const body = within(readBody(sent, rules), envelope);
   const plain = encoding === undefined ? body : within(decompress(body, encoding), envelope);
-  const { file, filename, contentType } = wrapped
-    ? await filePart(plain, mediaType)
-    : { file: plain, filename: undefined, contentType: mediaType };
+  const file = wrapped
+    ? await formFile(plain, mediaType)
+    : { chunks: plain, filename: undefined, contentType: mediaType };
+  const { filename, contentType } = file;
   const { onFile } = rules;
-  const seen = onFile === undefined ? file : watched(file, onFile);
+  const seen = onFile === undefined ? file.chunks : watched(file.chunks, onFile);
   const { head, all } = await peek(wrapped ? within(seen) : seen, magicBytes);
   const compression = compressionOf(head);
   const chunks = compression === undefined ? all : within(decompress(all, compression));
@@ -63,7 +64,7 @@ export async function openUpload(request: Request, rules: UploadRules): Promise<
     }),
     bytes: () => given,
     ...(filename !== undefined && { filename }),
-    ...(contentType !== undefined && { mediaType: contentType }),
+    mediaType: contentType,
   };
 }
 
@@ -175,43 +176,6 @@ function watchSilence({ clock, idleTimeoutMs }: UploadRules): Silence {
     stop: () => stopping.abort(),
   };
 }
-
-async function filePart(
-  body: Chunks,
-  mediaType: string,
-): Promise<{ file: Chunks; filename: string | undefined; contentType: string | undefined }> {
-  const parts = multipart(body, mediaType);
-  const first = await parts.next();
-  if (first.done) throw fail("bad_request", "the multipart body has no part; expected a field 'file'");
-  if (first.value.name !== "file") {
-    await parts.return(undefined);
-    throw otherField(first.value);
-  }
-  const { filename, contentType } = first.value;
-  return { file: fileOf(first.value, parts), filename, contentType };
-}
-
-async function* fileOf(part: Part, parts: AsyncGenerator<Part>): AsyncGenerator<Uint8Array> {
-  try {
-    yield* part.body;
-    const { value: second } = await parts.next();
-    if (second)
-      throw second.name === "file"
-        ? fail("bad_request", "the multipart body has two fields 'file'; send one file a request")
-        : otherField(second);
-  } finally {
-    await parts.return(undefined);
-  }
-}
-
-const otherField = ({ name }: Part) =>
-  fail(
-    "unknown_field",
-    `unknown multipart field '${name.slice(0, 100)}'; expected only 'file': parameters belong in the query`,
-    {
-      details: { field: name.slice(0, 100) },
-    },
-  );
 
 export interface Peeked {
   head: Buffer;
