@@ -72,7 +72,7 @@ const every = async (bucket: Bucket, prefix: string, pageSize: number, delimiter
   return { keys: objects.map(({ key }) => key), objects, prefixes, pages };
 };
 
-const oddKeys = [
+const unpairedKeys = [
   "plain",
   "with space",
   "a+b&c=d?e#f%25",
@@ -130,7 +130,7 @@ function objects(bucket: () => Bucket, refused: readonly string[]): void {
       expect((await refusal(work())).type).toBe("invalid_key");
   });
 
-  const kept = oddKeys.filter((key) => !refused.includes(key));
+  const kept = unpairedKeys.filter((key) => !refused.includes(key));
   const named = kept.map((key) => ({ name: key.slice(0, 30), key }));
   test.each(named)("keeps an object under '$name'", async ({ key }) => {
     const { info, created } = await store(bucket(), key, `content of ${key}`);

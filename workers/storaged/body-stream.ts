@@ -50,7 +50,7 @@ export async function* unlessStalled(
     fail("timeout", `no bytes of the body came for ${idleMs} ms; nothing was stored, send it again`);
   try {
     for (;;) {
-      const { done, value } = await within(reader.read(), { ms: idleMs, late, clock });
+      const { done, value } = await withTimeout(reader.read(), { ms: idleMs, late, clock });
       if (done) return;
       yield value;
     }
@@ -64,7 +64,7 @@ export async function* unlessStalled(
 const lastLookMs = 10;
 
 /** The work's outcome, or the error made by `late` when it takes longer than `ms`. */
-export async function within<T>(
+export async function withTimeout<T>(
   work: Promise<T>,
   { ms, late, clock }: { ms: number; late: () => Error; clock: Pick<Clock, "after"> },
 ): Promise<T> {
@@ -86,7 +86,7 @@ export async function collect(body: ReadableStream<Uint8Array>): Promise<Uint8Ar
   return Buffer.concat(chunks);
 }
 
-/** The same stream, telling of each chunk's bytes and of its failure. An error stays an error of the stream. */
+/** The same stream, reporting each chunk's bytes and its failure. An error stays an error of the stream. */
 export function watched(
   body: ReadableStream<Uint8Array>,
   on: { bytes: (count: number) => void; error: (error: unknown) => void },

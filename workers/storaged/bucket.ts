@@ -98,9 +98,9 @@ export interface Bucket {
    * Looks for what a listing cannot show, such as objects whose bytes are gone: what is found is from then on in lists
    * and in `notReady`. Changes nothing.
    */
-  callRoll?: (signal: AbortSignal) => Promise<void>;
+  findMissing?: (signal: AbortSignal) => Promise<void>;
   /** What takes room and belongs to no object. */
-  leftovers?: () => AsyncIterable<Finding>;
+  orphans?: () => AsyncIterable<Finding>;
   stop: () => Promise<void>;
 }
 

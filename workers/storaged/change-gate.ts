@@ -1,10 +1,10 @@
-/** Every change of an object passes here, so that a point can keep what the change is about to replace. */
+/** The write barrier: every change of an object passes here, so that a point can first keep what the change replaces. */
 import { createKeyLock } from "../../runtime/key-lock.ts";
 
 /** Sees what is there before it changes. Its promise never rejects: a point must not keep anybody from writing. */
 export type Watcher = (bucket: string, key: string) => Promise<void> | undefined;
 
-export interface ChangeGate {
+export interface WriteBarrier {
   /** Runs the change when every watcher has seen what was there. Changes of one object follow each other. */
   change: <T>(bucket: string, key: string, work: () => Promise<T>) => Promise<T>;
   /** Runs the work while the object stays as it is. */
@@ -16,11 +16,11 @@ export interface ChangeGate {
   watch: (watcher: Watcher) => { settled: Promise<unknown>; end: () => void };
 }
 
-export function createChangeGate(): ChangeGate {
+export function createWriteBarrier(): WriteBarrier {
   const lock = createKeyLock();
   const watchers = new Set<Watcher>();
   const underWay = new Set<Promise<unknown>>();
-  const still: ChangeGate["still"] = (bucket, key, work) => lock(`${bucket}\n${key}`, work);
+  const still: WriteBarrier["still"] = (bucket, key, work) => lock(`${bucket}\n${key}`, work);
 
   const change = async <T>(bucket: string, key: string, work: () => Promise<T>): Promise<T> => {
     // Until nobody new has come: between the last look and the begin of the work there is no await.

@@ -5,7 +5,7 @@ import type { Durable, Finding, Inspected } from "../../runtime/durable.ts";
 import { bothPoints, holdFiles } from "../../runtime/held-files.ts";
 import type { Deps } from "../../runtime/service.ts";
 import type { Bucket } from "./bucket.ts";
-import type { ChangeGate } from "./change-gate.ts";
+import type { WriteBarrier } from "./change-gate.ts";
 import { decodeLine } from "./error-journal.ts";
 import { inspectBucket } from "./inspection.ts";
 import { linesBackwards } from "./lines-backwards.ts";
@@ -14,7 +14,7 @@ import { objectPoint } from "./object-point.ts";
 /** Removes what points of an earlier process have left. */
 export async function storagedDurable(
   { directory, newId, clock }: Pick<Deps, "directory" | "newId" | "clock">,
-  { buckets, gate }: { buckets: readonly Bucket[]; gate: ChangeGate },
+  { buckets, barrier }: { buckets: readonly Bucket[]; barrier: WriteBarrier },
 ): Promise<Durable> {
   const scratch = join(directory, "points");
   await rm(scratch, { recursive: true, force: true });
@@ -27,7 +27,7 @@ export async function storagedDurable(
     },
     point: () =>
       bothPoints(
-        async () => objectPoint({ buckets, gate, directory: scratch, newId }),
+        async () => objectPoint({ buckets, barrier, directory: scratch, newId }),
         async () => holdFiles(directory, await journals()),
       ),
   };

@@ -18,7 +18,7 @@ export interface JournalPage {
 }
 
 export interface ErrorJournal {
-  /** Resolves when the line is in the file. Not fsynced: it tells of failures, it acknowledges no write. */
+  /** Resolves when the line is in the file. Not fsynced: it records failures, and acknowledges no write. */
   append: (entry: JournalEntry) => Promise<void>;
   /** Newest first; of one bucket when given. Lines that are torn or damaged are passed over. */
   read: (query: {

@@ -6,8 +6,8 @@ import type { Bucket, ListPage } from "./bucket.ts";
 import { compareKeys } from "./keys.ts";
 
 const pageSize = 1000;
-/** Longest work between two words on how far it is. */
-const tellMs = 200;
+/** Longest work between two reports of progress. */
+const reportMs = 200;
 
 interface Inspection {
   clock: Pick<Clock, "elapsed">;
@@ -21,14 +21,14 @@ export async function* inspectBucket(
 ): AsyncGenerator<Inspected> {
   const { name } = bucket.describe();
   const state = { done: 0, total: 0, of: `objects of ${name}` };
-  let told = clock.elapsed();
+  let reportedAt = clock.elapsed();
   const due = () => {
-    if (clock.elapsed() - told < tellMs) return false;
-    told = clock.elapsed();
+    if (clock.elapsed() - reportedAt < reportMs) return false;
+    reportedAt = clock.elapsed();
     return true;
   };
   try {
-    await bucket.callRoll?.(signal);
+    await bucket.findMissing?.(signal);
     for await (const keys of pages(bucket, signal)) {
       state.total += keys.length;
       if (due()) yield { progress: { ...state, total: 0 } };
@@ -42,7 +42,7 @@ export async function* inspectBucket(
         state.done += 1;
       }
     }
-    for await (const finding of bucket.leftovers?.() ?? [])
+    for await (const finding of bucket.orphans?.() ?? [])
       yield { finding: { ...finding, place: `${name}://${finding.place}` } };
   } catch (error) {
     signal.throwIfAborted();

@@ -1,5 +1,5 @@
 /**
- * Writes with an Idempotency-Key. What the object was before is kept with the key; after a kill the object itself tells
+ * Writes with an Idempotency-Key. What the object was before is kept with the key; after a kill the object itself shows
  * whether the write was done: it holds the bytes, it is as it was, or somebody else has written since.
  */
 import { fail, ServiceError } from "../../runtime/errors.ts";

@@ -1,4 +1,4 @@
-/** A bucket on this machine's disk. README.md tells the design; object-record.ts what makes it safe. */
+/** A bucket on this machine's disk. README.md has the design, object-record.ts what makes it crash-safe. */
 import { copyFile, link, mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fail, ServiceError } from "../../runtime/errors.ts";
@@ -8,10 +8,10 @@ import type { Bucket, Kept, ListPage, ListQuery, ObjectInfo, OpenObject, Staging
 import { noSuchObject } from "./bucket.ts";
 import { type Corruptions, createCorruptions } from "./corruptions.ts";
 import { type Layout, layoutOf } from "./local-layout.ts";
-import { leftovers } from "./local-leftovers.ts";
+import { orphans } from "./local-leftovers.ts";
 import { walk } from "./local-list.ts";
 import { createLocalReader, infoOf, type LocalReader } from "./local-reader.ts";
-import { changedKeys, oddKeys, putAsideFormer } from "./local-roll-call.ts";
+import { changedKeys, putAsideFormer, unpairedKeys } from "./local-roll-call.ts";
 import { createLocalWriter, type LocalWriter } from "./local-writer.ts";
 import { pageToken, readPageToken } from "./page-token.ts";
 import { type RangeRequest, resolveRange } from "./range.ts";
@@ -38,13 +38,13 @@ export async function openLocalBucket({ name, root, newId }: LocalBucketOptions)
   const corruptions = createCorruptions(name);
   const reader = createLocalReader({ layout, lock, corruptions });
   const writer = createLocalWriter({ layout, lock, reader, corruptions, newId });
-  const roll = { layout, reader, writer, signal: ending.signal };
+  const scan = { layout, reader, writer, signal: ending.signal };
   let unknown: string | undefined;
   const untilStopped = (cause: unknown) => {
     if (!ending.signal.aborted) unknown = `bucket '${name}': not all of it could be looked at: ${cause}`;
   };
-  const called = callRoll(roll, true).catch(untilStopped);
-  const compared = called.then(() => lookAt(roll, changedKeys(layout, ending.signal))).catch(untilStopped);
+  const scanned = lookAtUnpaired(scan, true).catch(untilStopped);
+  const compared = scanned.then(() => lookAt(scan, changedKeys(layout, ending.signal))).catch(untilStopped);
 
   const head = async (key: string) => {
     const generation = await reader.peek(key);
@@ -72,12 +72,12 @@ export async function openLocalBucket({ name, root, newId }: LocalBucketOptions)
     staging: stagingIn(layout, writer),
     keep: (key) => keep(layout.data(key), join(layout.points, newId())),
     hashOf: ({ etag }) => etag,
-    callRoll: async (signal) => {
-      await called;
-      await callRoll({ ...roll, signal }, false);
+    findMissing: async (signal) => {
+      await scanned;
+      await lookAtUnpaired({ ...scan, signal }, false);
       unknown = undefined;
     },
-    leftovers: () => leftovers(layout, lock),
+    orphans: () => orphans(layout, lock),
     stop: async () => {
       ending.abort();
       await compared;
@@ -85,24 +85,24 @@ export async function openLocalBucket({ name, root, newId }: LocalBucketOptions)
   };
 }
 
-interface Roll {
+interface Scan {
   layout: Layout;
   reader: LocalReader;
   writer: LocalWriter;
   signal: AbortSignal;
 }
 
-/** Looks at each key that is odd. `finishing`: ends what a crash has cut off. */
-async function callRoll(roll: Roll, finishing: boolean): Promise<void> {
-  for await (const key of oddKeys(roll.layout, roll.signal)) {
+/** Looks at each key whose file and sidecar do not pair. `finishing`: ends what a crash has cut off. */
+async function lookAtUnpaired(scan: Scan, finishing: boolean): Promise<void> {
+  for await (const key of unpairedKeys(scan.layout, scan.signal)) {
     // On a disk that takes no writes all can be read, finished or not.
-    if (finishing) await roll.writer.finish(key).catch(() => undefined);
-    await lookAt(roll, [key]);
+    if (finishing) await scan.writer.finish(key).catch(() => undefined);
+    await lookAt(scan, [key]);
   }
 }
 
 /** The reader remembers what is corrupt. */
-async function lookAt({ reader }: Roll, keys: Iterable<string> | AsyncIterable<string>): Promise<void> {
+async function lookAt({ reader }: Scan, keys: Iterable<string> | AsyncIterable<string>): Promise<void> {
   for await (const key of keys)
     await reader.peek(key).catch((cause: unknown) => {
       if (!(cause instanceof ServiceError && cause.type === "corrupt")) throw cause;

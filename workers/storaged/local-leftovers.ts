@@ -12,7 +12,7 @@ const problems: Readonly<Record<string, string>> = {
 };
 
 /** Files among the sidecars that say nothing of any object. */
-export async function* leftovers(layout: Layout, lock: KeyLock): AsyncGenerator<Finding> {
+export async function* orphans(layout: Layout, lock: KeyLock): AsyncGenerator<Finding> {
   for (const folder of await readdir(layout.records).catch(nothing)) {
     for (const name of await readdir(join(layout.records, folder)).catch(nothing)) {
       const problem = problems[name.slice(name.lastIndexOf(".") + 1)];

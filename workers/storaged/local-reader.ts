@@ -31,7 +31,7 @@ export interface Opened {
   handle: FileHandle;
   facts: FileFacts;
   generation: Generation;
-  /** Told by the sidecar of a write that has not ended, or was cut off at its very end. */
+  /** Taken from the sidecar of a write that has not ended, or was cut off at its very end. */
   isNext: boolean;
 }
 
@@ -201,7 +201,7 @@ const fitting = (
   facts: FileFacts,
 ): Generation | undefined => (record && "current" in record ? generationOf(record, facts) : undefined);
 
-/** What clients are told of a generation. The etag is the hash of the bytes. */
+/** A generation as clients see it. The etag is the hash of the bytes. */
 export function infoOf(key: string, generation: Generation): ObjectInfo {
   const { bytes, sha256: etag, mtime_ns, content_type } = generation;
   const last_modified = new Date(Number(BigInt(mtime_ns) / 1_000_000n)).toISOString();

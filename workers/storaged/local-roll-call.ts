@@ -1,6 +1,6 @@
 /**
- * Holds the names of a local bucket's objects against those of their sidecars, without reading either: bytes that are
- * gone are known before anybody asks for them.
+ * Compares the names of a local bucket's objects with those of their sidecars, without reading either: missing bytes
+ * are known before anybody asks for them.
  */
 import { lstat, readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
@@ -9,10 +9,10 @@ import { isThere, type Layout } from "./local-layout.ts";
 import { walk } from "./local-list.ts";
 
 /**
- * Keys of objects without a sidecar, of sidecars without an object, and of what a crash has cut off. They were odd when
- * they were looked at: look again under the lock of the key. Names are kept as numbers, a few MiB for 100,000 objects.
+ * Keys of objects without a sidecar, of sidecars without an object, and of what a crash has cut off. That was so when
+ * they were listed: look again under the lock of the key. Names are kept as numbers, a few MiB for 100,000 objects.
  */
-export async function* oddKeys(layout: Layout, signal: AbortSignal): AsyncGenerator<string> {
+export async function* unpairedKeys(layout: Layout, signal: AbortSignal): AsyncGenerator<string> {
   const named = new Set<number>();
   let isCutOff = false;
   for await (const names of sidecars(layout))
@@ -72,7 +72,7 @@ const changedAt = (path: string): Promise<number> =>
  * put aside, once, so that from then on each of them is bytes that are missing.
  */
 export async function putAsideFormer(layout: Layout): Promise<void> {
-  for await (const key of oddKeys(layout, new AbortController().signal)) {
+  for await (const key of unpairedKeys(layout, new AbortController().signal)) {
     const record = layout.record(key);
     if ((await isThere(record)) && !(await isThere(layout.data(key))))
       await rename(record, record.replace(/json$/, "former"));

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import type { Point, PointFile } from "../../runtime/durable.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
 import type { Bucket, Kept, ListPage, ObjectInfo } from "./bucket.ts";
-import type { ChangeGate } from "./change-gate.ts";
+import type { WriteBarrier } from "./change-gate.ts";
 import { compareKeys } from "./keys.ts";
 
 /** Objects listed at once. */
@@ -17,29 +17,29 @@ const pageSize = 256;
 interface Earlier {
   file?: PointFile;
   kept?: Kept;
-  isTold: boolean;
+  isListed: boolean;
 }
 
 interface BucketState {
   bucket: Bucket;
   earlier: Map<string, Earlier>;
-  /** How far the listing is: all keys up to this one are told. */
-  toldTo?: string;
-  isTold: boolean;
+  /** How far the listing is: all keys up to this one are listed. */
+  listedTo?: string;
+  isListed: boolean;
 }
 
 export interface ObjectPointDeps {
   buckets: readonly Bucket[];
-  gate: ChangeGate;
+  barrier: WriteBarrier;
   /** For what a bucket cannot keep in its own place; created when it is needed. */
   directory: string;
   newId: () => string;
 }
 
 /** The moment is that of the call: everything that was acknowledged before is in it, nothing that begins after. */
-export function objectPoint({ buckets, gate, directory, newId }: ObjectPointDeps): Point {
+export function objectPoint({ buckets, barrier, directory, newId }: ObjectPointDeps): Point {
   const states = new Map<string, BucketState>(
-    buckets.map((bucket) => [bucket.describe().name, { bucket, earlier: new Map(), isTold: false }]),
+    buckets.map((bucket) => [bucket.describe().name, { bucket, earlier: new Map(), isListed: false }]),
   );
   const ended = new AbortController();
   const { signal } = ended;
@@ -50,12 +50,12 @@ export function objectPoint({ buckets, gate, directory, newId }: ObjectPointDeps
     const found = await earlierOf(state.bucket, key, { directory, newId, signal }).catch((cause: unknown) => {
       // Writers come first: the point is lost, and the change goes on.
       loss ??= `'${key}' changed, and what it was could not be kept: ${cause instanceof Error ? cause.message : cause}`;
-      return {} as Omit<Earlier, "isTold">;
+      return {} as Omit<Earlier, "isListed">;
     });
     if (signal.aborted) await found.kept?.drop();
-    state.earlier.set(key, { ...found, isTold: isTold(state, key) });
+    state.earlier.set(key, { ...found, isListed: isListed(state, key) });
   };
-  const { settled, end } = gate.watch((name, key) => {
+  const { settled, end } = barrier.watch((name, key) => {
     const state = states.get(name);
     return state && !state.earlier.has(key) ? keepNow(state, key) : undefined;
   });
@@ -76,7 +76,7 @@ export function objectPoint({ buckets, gate, directory, newId }: ObjectPointDeps
       if (state.bucket.keep && !state.earlier.has(key))
         await state.bucket.locate(key, signal).catch(unlessGone);
       const { name } = state.bucket.describe();
-      return gate.still(name, key, async () => {
+      return barrier.still(name, key, async () => {
         usable();
         const earlier = state.earlier.get(key);
         if (earlier?.kept) return earlier.kept.open();
@@ -93,15 +93,15 @@ export function objectPoint({ buckets, gate, directory, newId }: ObjectPointDeps
   };
 }
 
-const isTold = ({ toldTo, isTold: all }: BucketState, key: string): boolean =>
-  all || (toldTo !== undefined && compareKeys(key, toldTo) <= 0);
+const isListed = ({ listedTo, isListed: all }: BucketState, key: string): boolean =>
+  all || (listedTo !== undefined && compareKeys(key, listedTo) <= 0);
 
 /** What an object is now: nothing, something that cannot be read, or its description and its bytes. */
 async function earlierOf(
   bucket: Bucket,
   key: string,
   place: Pick<ObjectPointDeps, "directory" | "newId"> & { signal: AbortSignal },
-): Promise<Omit<Earlier, "isTold">> {
+): Promise<Omit<Earlier, "isListed">> {
   try {
     const file = fileOf(bucket, await bucket.head(key, place.signal));
     return { file, kept: await (bucket.keep ? bucket.keep(key) : fetched(bucket, key, place)) };
@@ -136,19 +136,19 @@ async function* filesOf(
   { usable, signal }: { usable: () => void; signal: AbortSignal },
 ): AsyncGenerator<PointFile> {
   const { bucket, earlier } = state;
-  // What is gone is told, too: a backup is not to be whole without it.
-  await bucket.callRoll?.(signal);
-  for (let pageToken: string | undefined; !state.isTold; ) {
+  // Objects that are gone are listed too: without them a backup is not complete.
+  await bucket.findMissing?.(signal);
+  for (let pageToken: string | undefined; !state.isListed; ) {
     const page: ListPage = await bucket.list({ prefix: "", pageSize, pageToken, signal });
-    // Without an await: what changes from here on is known to be told.
+    // Without an await: what changes from here on is known to be listed.
     const keys = [...page.objects.map(({ key }) => key), ...page.corrupt].sort(compareKeys);
     for (const key of keys) {
       const known = earlier.get(key);
-      if (known) known.isTold = true;
+      if (known) known.isListed = true;
     }
-    state.toldTo = keys.at(-1) ?? state.toldTo ?? "";
+    state.listedTo = keys.at(-1) ?? state.listedTo ?? "";
     pageToken = page.nextPageToken;
-    state.isTold = pageToken === undefined;
+    state.isListed = pageToken === undefined;
 
     const listed = new Map(page.objects.map((info) => [info.key, info]));
     const files = await Promise.all(keys.map((key) => nowOrEarlier(state, key, listed.get(key), signal)));
@@ -156,8 +156,8 @@ async function* filesOf(
     yield* files.filter((file) => file !== undefined);
   }
   for (const known of earlier.values()) {
-    if (known.isTold || !known.file) continue;
-    known.isTold = true;
+    if (known.isListed || !known.file) continue;
+    known.isListed = true;
     yield known.file;
   }
 }
@@ -173,7 +173,7 @@ async function nowOrEarlier(
   if (known) return known.file;
   if (!info) return damaged(bucket, key);
   if (bucket.keep) return fileOf(bucket, info);
-  // Lists of S3 tell no content types. A change meanwhile has kept what was there before it came into effect.
+  // Lists of S3 have no content types. A change meanwhile has kept what was there before it came into effect.
   const head = await bucket.head(key, signal).catch((cause: unknown) => {
     if (!earlier.has(key)) throw cause;
     return undefined;
@@ -195,7 +195,7 @@ function fileOf(bucket: Bucket, info: ObjectInfo): PointFile {
   };
 }
 
-/** An object that cannot be read. It is told, so that whoever reads the point finds out why. */
+/** An object that cannot be read. It is listed, so that whoever reads the point learns why. */
 const damaged = (bucket: Bucket, key: string): PointFile => ({
   path: pathOf(bucket, key),
   bytes: 0,

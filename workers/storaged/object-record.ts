@@ -35,7 +35,7 @@ export const encodeRecord = (record: ObjectRecord): string => textOf(sha256(JSON
 const textOf = (checksum: unknown, record: unknown): string =>
   `${JSON.stringify({ format, checksum, record })}\n`;
 
-/** Why a sidecar cannot be used; told to clients as part of a `corrupt` error. */
+/** Why a sidecar cannot be used; part of a `corrupt` error. */
 export interface Damage {
   damage: string;
 }
@@ -81,7 +81,7 @@ export function generationOf(record: ObjectRecord, facts: FileFacts): Generation
   return [record.current, record.previous].find((generation) => generation && isStill(generation, facts));
 }
 
-/** True for a file that has not changed since its bytes were hashed, as far as its facts tell. */
+/** True for a file that has not changed since its bytes were hashed, as far as its facts show. */
 export const isStill = (
   { bytes, mtime_ns, ino }: Sealed,
   facts: Pick<FileFacts, "size" | "mtimeNs" | "ino">,

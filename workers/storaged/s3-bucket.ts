@@ -20,9 +20,9 @@ import {
   markHeader,
   type S3Objects,
 } from "./s3-object.ts";
-import { orphanedSums } from "./s3-orphaned-sums.ts";
+import { orphanedChecksums } from "./s3-orphaned-sums.ts";
 import { probeServer, type Supports } from "./s3-probe.ts";
-import { eraseSums } from "./s3-sums.ts";
+import { eraseChecksums } from "./s3-sums.ts";
 import { type Arrived, abortUpload, uploadBody } from "./s3-upload.ts";
 import { openVerified, verifyDoubted } from "./s3-verified/s3-verified.ts";
 import type { UploadLedger } from "./upload-ledger.ts";
@@ -39,7 +39,7 @@ export interface S3BucketOptions {
   owned?: (connection: S3Connection) => S3Ownership;
 }
 
-/** Opens the bucket. The server is asked in the background: `notReady` tells when it does not answer. */
+/** Opens the bucket. The server is asked in the background: `notReady` says when it does not answer. */
 export function openS3Bucket(options: S3BucketOptions): Bucket {
   const { name, server, clock, log, newId, ledger, owned } = options;
   const connection = createS3Connection({ name, server, clock, log });
@@ -69,7 +69,7 @@ export function openS3Bucket(options: S3BucketOptions): Bucket {
       kind: "s3",
       endpoint: server.endpoint,
       region: server.region,
-      ...told(health.found()),
+      ...describeSupport(health.found()),
     }),
     notReady: () => [...health.reasons(), ...lostReasons(ownership), ...corruptions.reasons()],
     head: (key, signal) => note(key, () => headObject(key, signal)),
@@ -101,7 +101,7 @@ export function openS3Bucket(options: S3BucketOptions): Bucket {
       });
       return { kind: "s3", url: `s3://${server.bucket}/${key}`, info };
     },
-    leftovers: () => orphanedSums(s3, clock.now()),
+    orphans: () => orphanedChecksums(s3, clock.now()),
     stop: async () => {
       await health.stop();
       await ownership?.stop();
@@ -116,9 +116,9 @@ function createProbe(
   ownership: S3Ownership | undefined,
 ) {
   let last = "";
-  /** Once, and again only when it has changed: a server is asked anew whenever it was not well. */
-  const tell = (supports: Supports) => {
-    const { conditional_writes, ...found } = told(supports);
+  /** Logs it once, and again when it has changed: a server is probed again whenever it was not well. */
+  const report = (supports: Supports) => {
+    const { conditional_writes, ...found } = describeSupport(supports);
     const line = { bucket: name, endpoint: server.endpoint, conditional_writes, ...found };
     if (JSON.stringify(line) !== last) log.info("what the S3 server supports", line);
     last = JSON.stringify(line);
@@ -126,7 +126,7 @@ function createProbe(
   return async (signal: AbortSignal) => {
     await ownership?.verify(signal);
     const supports = await probeServer(connection, newId, signal);
-    tell(supports);
+    report(supports);
     await ownership?.take(supports, signal);
     const left = ledger.left().filter(({ bucket }) => bucket === server.bucket);
     for (const upload of left) await abortUpload({ connection, ledger }, upload, signal);
@@ -135,7 +135,7 @@ function createProbe(
 }
 
 /** What operators are shown of a trial's outcome. */
-const told = (supports: Supports | undefined) => ({
+const describeSupport = (supports: Supports | undefined) => ({
   conditional_writes: supports?.writes.mode ?? ("unknown" as const),
   ...(supports?.server !== undefined && { server: supports.server }),
   ...(supports && { lacks: supports.lacks }),
@@ -156,7 +156,7 @@ interface S3 extends S3Objects {
 /** Erases the checksums that went with an object which is gone. */
 async function forget({ connection, log }: S3, gone: S3Answer | undefined): Promise<void> {
   const mark = gone?.headers.get(markHeader);
-  if (mark && gone?.headers.get(hashHeader) === inParts) await eraseSums(connection, mark, log);
+  if (mark && gone?.headers.get(hashHeader) === inParts) await eraseChecksums(connection, mark, log);
 }
 
 interface Commit {
@@ -191,7 +191,7 @@ async function commit(
     s3.corruptions.cleared(key);
     if (before?.headers.get(markHeader) !== arrived.mark) await forget(s3, before);
     if (after && isOurs) return { info: infoOf(key, after, lengthOf(after)), created: before === undefined };
-    if (arrived.isInParts) await eraseSums(s3.connection, arrived.mark, s3.log);
+    if (arrived.isInParts) await eraseChecksums(s3.connection, arrived.mark, s3.log);
     // Somebody else has replaced it already. What was written is described from what is known of it.
     return {
       info: describeLost(s3, { key, arrived, contentType }, done?.etag ?? ""),

@@ -4,7 +4,7 @@ import { fail } from "../../runtime/errors.ts";
 import type { Log } from "../../runtime/log.ts";
 import type { S3Keys } from "../../runtime/secrets.ts";
 import { fetchAsSent, textOf } from "../../runtime/upstream.ts";
-import { within } from "./body-stream.ts";
+import { withTimeout } from "./body-stream.ts";
 import { refusal, type S3Place, silent, unreachable } from "./s3-error.ts";
 import { encodePath, encodeQuery, sign } from "./sigv4.ts";
 
@@ -88,7 +88,11 @@ export function createS3Connection({ name, server, clock, log }: ConnectionDeps)
         ...(body && { body }),
         signal: stop.signal,
       });
-      const response = await within(work, { ms: timeoutMs, late: () => silent(place, timeoutMs), clock });
+      const response = await withTimeout(work, {
+        ms: timeoutMs,
+        late: () => silent(place, timeoutMs),
+        clock,
+      });
       const answered = bodyOf(place, response, { timeoutMs: server.timeoutMs, stop, signal, clock });
       const { status } = response;
       const streamed = request.streamed === true && (status === 200 || status === 206);
@@ -173,7 +177,7 @@ function bodyOf(place: S3Place, response: Response, { timeoutMs, stop, signal, c
       pull: async (controller) => {
         try {
           const { done, value } = reader
-            ? await within(reader.read(), { ms: timeoutMs, late: () => silent(place, timeoutMs), clock })
+            ? await withTimeout(reader.read(), { ms: timeoutMs, late: () => silent(place, timeoutMs), clock })
             : { done: true, value: undefined };
           if (value) {
             bytes += value.length;

@@ -45,13 +45,13 @@ export async function headOf(s3: S3Objects, key: string, signal: AbortSignal): P
   throw noSuchObject(s3.name, key);
 }
 
-/** A HEAD has no body to tell a missing object from a missing bucket: this tells. */
+/** Throws when the bucket is missing: a HEAD has no body that would tell it from a missing object. */
 export async function checkBucket({ connection }: S3Objects, signal: AbortSignal): Promise<void> {
   const query = { "list-type": "2", "max-keys": "1", prefix: ".lakehouse/" };
   await connection.expect({ method: "GET", query, signal }, 200);
 }
 
-/** Our mark on an object: it tells, after a lost answer, whether it was this request that wrote it. */
+/** Our mark on an object: after a lost answer it says whether this request wrote it. */
 export const markHeader = "x-amz-meta-lakehouse-put";
 /** The SHA-256 of an object's bytes, or `inParts` where they were not known yet when this was sent. */
 export const hashHeader = "x-amz-meta-lakehouse-sha256";

@@ -2,20 +2,20 @@
 import type { Finding } from "../../runtime/durable.ts";
 import { listS3 } from "./s3-list.ts";
 import { look, markHeader, type S3Objects } from "./s3-object.ts";
-import { readSums, sumsPrefix } from "./s3-sums.ts";
+import { checksumsPrefix, readChecksums } from "./s3-sums.ts";
 
 /** Younger ones may be of an upload that is about to be completed. */
 const youngMs = 60 * 60 * 1000;
 const pageSize = 1000;
 
-export async function* orphanedSums(s3: S3Objects, now: number): AsyncGenerator<Finding> {
+export async function* orphanedChecksums(s3: S3Objects, now: number): AsyncGenerator<Finding> {
   const { signal } = new AbortController();
   for (let pageToken: string | undefined; ; ) {
-    const page = await listS3(s3.connection, { prefix: sumsPrefix, pageSize, pageToken, signal });
+    const page = await listS3(s3.connection, { prefix: checksumsPrefix, pageSize, pageToken, signal });
     for (const { key, last_modified } of page.objects) {
       if (now - Date.parse(last_modified) < youngMs) continue;
-      const mark = key.slice(sumsPrefix.length, -".json".length);
-      const sums = await readSums(s3.connection, mark, signal);
+      const mark = key.slice(checksumsPrefix.length, -".json".length);
+      const sums = await readChecksums(s3.connection, mark, signal);
       // What damaged sums belong to is found with its object.
       if (typeof sums === "string") continue;
       const object = await look(s3, sums.key, signal);

@@ -6,7 +6,7 @@ import { describe, type Log } from "../../runtime/log.ts";
 import { reservedPrefix } from "./keys.ts";
 import type { S3Connection } from "./s3-connection.ts";
 
-export interface Sums {
+export interface Checksums {
   /** The object's key, for whoever finds sums that nobody needs any more. */
   key: string;
   bytes: number;
@@ -18,16 +18,16 @@ export interface Sums {
   pieces: string[];
 }
 
-export const sumsPrefix = `${reservedPrefix}sums/`;
+export const checksumsPrefix = `${reservedPrefix}sums/`;
 const format = 1;
-const sumsKey = (mark: string): string => `${sumsPrefix}${mark}.json`;
+const checksumsKey = (mark: string): string => `${checksumsPrefix}${mark}.json`;
 const sha256 = (text: string): string => new Bun.CryptoHasher("sha256").update(text).digest("hex");
 
-export const encodeSums = (sums: Sums): string =>
+export const encodeChecksums = (sums: Checksums): string =>
   `${JSON.stringify({ format, checksum: sha256(JSON.stringify(sums)), sums })}\n`;
 
-/** The inverse of `encodeSums`; undefined when it is damaged or of a newer format. */
-export function decodeSums(text: string): Sums | undefined {
+/** The inverse of `encodeChecksums`; undefined when it is damaged or of a newer format. */
+export function decodeChecksums(text: string): Checksums | undefined {
   try {
     const { format: found, checksum, sums } = JSON.parse(text);
     return found === format && checksum === sha256(JSON.stringify(sums)) ? sums : undefined;
@@ -36,31 +36,31 @@ export function decodeSums(text: string): Sums | undefined {
   }
 }
 
-export async function writeSums(
+export async function writeChecksums(
   { expect }: S3Connection,
-  { mark, sums, signal }: { mark: string; sums: Sums; signal: AbortSignal },
+  { mark, sums, signal }: { mark: string; sums: Checksums; signal: AbortSignal },
 ): Promise<void> {
-  const body = new TextEncoder().encode(encodeSums(sums));
-  await expect({ method: "PUT", key: sumsKey(mark), body, signal }, 200);
+  const body = new TextEncoder().encode(encodeChecksums(sums));
+  await expect({ method: "PUT", key: checksumsKey(mark), body, signal }, 200);
 }
 
 /** The sums, `"missing"`, or `"damaged"`. */
-export async function readSums(
+export async function readChecksums(
   { expect }: S3Connection,
   mark: string,
   signal: AbortSignal,
-): Promise<Sums | "missing" | "damaged"> {
-  const { status, text } = await expect({ method: "GET", key: sumsKey(mark), signal }, 200, 404);
-  return status === 404 ? "missing" : (decodeSums(text) ?? "damaged");
+): Promise<Checksums | "missing" | "damaged"> {
+  const { status, text } = await expect({ method: "GET", key: checksumsKey(mark), signal }, 200, 404);
+  return status === 404 ? "missing" : (decodeChecksums(text) ?? "damaged");
 }
 
-/** For an object that is gone. Sums that stay take room and do no harm. */
-export async function eraseSums({ expect, place }: S3Connection, mark: string, log: Log): Promise<void> {
+/** For an object that is gone. Checksums that stay take room and do no harm. */
+export async function eraseChecksums({ expect, place }: S3Connection, mark: string, log: Log): Promise<void> {
   const { signal } = new AbortController();
-  await expect({ method: "DELETE", key: sumsKey(mark), signal }, 204, 200, 404).catch((cause) =>
+  await expect({ method: "DELETE", key: checksumsKey(mark), signal }, 204, 200, 404).catch((cause) =>
     log.warn("checksums of an object that is gone could not be erased", {
       bucket: place.name,
-      key: sumsKey(mark),
+      key: checksumsKey(mark),
       ...describe(cause),
     }),
   );

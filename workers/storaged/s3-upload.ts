@@ -6,7 +6,7 @@ import type { ReceiveOptions } from "./bucket.ts";
 import type { S3Connection } from "./s3-connection.ts";
 import { refusal } from "./s3-error.ts";
 import { hashHeader, inParts, markHeader, pieceBytes } from "./s3-object.ts";
-import { writeSums } from "./s3-sums.ts";
+import { writeChecksums } from "./s3-sums.ts";
 import { escapeXml, textOf } from "./s3-xml.ts";
 import type { OpenUpload, UploadLedger } from "./upload-ledger.ts";
 
@@ -81,7 +81,7 @@ export async function uploadBody(
   const finish: Arrived["finish"] = async (conditions, signal) => {
     // First, for the object to have its checksums whenever it is there.
     const sums = { key, bytes, sha256, piece_bytes: pieceBytes, pieces: hashes };
-    if (isInParts) await writeSums(deps.connection, { mark, sums, signal });
+    if (isInParts) await writeChecksums(deps.connection, { mark, sums, signal });
     return isUpload ? parts.complete(conditions, signal) : whole(conditions, signal);
   };
   return { bytes, sha256, mark, isInParts, finish, abandon: isUpload ? parts.abandon : async () => {} };

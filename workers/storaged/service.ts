@@ -5,7 +5,7 @@ import type { Deps } from "../../runtime/service.ts";
 import { collect } from "./body-stream.ts";
 import type { Bucket, Conditions, Upload } from "./bucket.ts";
 import { openBucketRegistry } from "./bucket-registry.ts";
-import { createChangeGate } from "./change-gate.ts";
+import { createWriteBarrier } from "./change-gate.ts";
 import type { Storaged } from "./contract.ts";
 import { storagedDurable } from "./durable.ts";
 import { openErrorJournal } from "./error-journal.ts";
@@ -17,7 +17,7 @@ import { createOperations, type Operation } from "./operations.ts";
 import { writeConditions } from "./preconditions.ts";
 import { putObject } from "./put-request.ts";
 import { createStages } from "./stages.ts";
-import { watchedBuckets } from "./watched-buckets.ts";
+import { withWriteBarrier } from "./watched-buckets.ts";
 
 const pageSizeDefault = 1000;
 const journalPageSizeDefault = 100;
@@ -32,8 +32,8 @@ interface Where {
 /** Opens the buckets and the journal in `deps.directory`, and serves them. */
 export async function createStoraged(deps: Deps): Promise<Running<Storaged>> {
   const { config, clock, log, metrics } = deps;
-  const gate = createChangeGate();
-  const registry = watchedBuckets(await withFormerEtags(await openBucketRegistry(deps), deps), gate);
+  const barrier = createWriteBarrier();
+  const registry = withWriteBarrier(await withFormerEtags(await openBucketRegistry(deps), deps), barrier);
   const journal = await openErrorJournal(deps.directory, config.storaged.error_journal_max_bytes);
   const operations = createOperations({ metrics, journal, clock, log });
 
@@ -81,7 +81,7 @@ export async function createStoraged(deps: Deps): Promise<Running<Storaged>> {
         journal.read({ bucket, pageSize: page_size ?? journalPageSizeDefault, pageToken: page_token }),
     },
     notReady: () => registry.all().flatMap((bucket) => bucket.notReady()),
-    durable: await storagedDurable(deps, { buckets: registry.all(), gate }),
+    durable: await storagedDurable(deps, { buckets: registry.all(), barrier }),
     stop: async () => {
       await registry.stop();
       await journal.close();

@@ -1,11 +1,11 @@
-/** The buckets as the service uses them: whatever changes an object goes through the gate. */
+/** The buckets as the service uses them: every change of an object passes the write barrier. */
 import type { Bucket, Upload } from "./bucket.ts";
 import type { BucketRegistry } from "./bucket-registry.ts";
-import type { ChangeGate } from "./change-gate.ts";
+import type { WriteBarrier } from "./change-gate.ts";
 
 /** The same buckets; commits and removals wait for those who keep what was there. */
-export function watchedBuckets(registry: BucketRegistry, gate: ChangeGate): BucketRegistry {
-  const buckets = new Map(registry.all().map((bucket) => [bucket.describe().name, watched(bucket, gate)]));
+export function withWriteBarrier(registry: BucketRegistry, barrier: WriteBarrier): BucketRegistry {
+  const buckets = new Map(registry.all().map((bucket) => [bucket.describe().name, watched(bucket, barrier)]));
   return {
     ...registry,
     get: (name) => buckets.get(name) ?? registry.get(name),
@@ -13,17 +13,18 @@ export function watchedBuckets(registry: BucketRegistry, gate: ChangeGate): Buck
   };
 }
 
-function watched(bucket: Bucket, gate: ChangeGate): Bucket {
+function watched(bucket: Bucket, barrier: WriteBarrier): Bucket {
   const { name } = bucket.describe();
   const upload = (key: string, arrived: Upload): Upload => ({
     ...arrived,
-    commit: (conditions) => gate.change(name, key, () => arrived.commit(conditions)),
+    commit: (conditions) => barrier.change(name, key, () => arrived.commit(conditions)),
   });
   const { staging } = bucket;
   return {
     ...bucket,
     receive: async (key, body, options) => upload(key, await bucket.receive(key, body, options)),
-    remove: (key, conditions, signal) => gate.change(name, key, () => bucket.remove(key, conditions, signal)),
+    remove: (key, conditions, signal) =>
+      barrier.change(name, key, () => bucket.remove(key, conditions, signal)),
     ...(staging && {
       staging: {
         ...staging,

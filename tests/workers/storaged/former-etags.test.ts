@@ -42,7 +42,7 @@ describe("an object that was restored elsewhere", () => {
   });
   afterAll(() => home.remove());
 
-  test("is told by its former etag everywhere; its hash stays its hash", async () => {
+  test("is known by its former etag everywhere; its hash stays its hash", async () => {
     expect((await bucket.head("a", signal)).etag).toBe("former-1");
     const { info, body } = await bucket.open("a", undefined, signal);
     await body.cancel();
@@ -68,7 +68,7 @@ describe("an object that was restored elsewhere", () => {
     ["emptied", () => writeFileSync(join(home.path, formerEtagsFile), "")],
     ["cut by one byte", () => truncateSync(join(home.path, formerEtagsFile), 20)],
     ["removed", () => rmSync(join(home.path, formerEtagsFile))],
-  ])("a list that is %s is told, until that is accepted", async (name, harm) => {
+  ])("a list that is %s is reported, until that is accepted", async (name, harm) => {
     const line = { bucket: "primary", key: "b", now, before: "former-2" };
     writeFileSync(join(home.path, formerEtagsFile), `${JSON.stringify(line)}\n`);
     known.clear();
@@ -84,7 +84,7 @@ describe("an object that was restored elsewhere", () => {
     known.clear();
   });
 
-  test("a damaged list is told with what to do", async () => {
+  test("a damaged list is reported with what to do", async () => {
     for (const line of ['{"bucket":', '{"bucket":1}']) {
       writeFileSync(join(home.path, formerEtagsFile), `${line}\n`);
       const opening = withFormerEtags(registry, kept());

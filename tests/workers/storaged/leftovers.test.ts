@@ -1,10 +1,10 @@
-/** What belongs to no object in a bucket on disk, told from what is just being written. */
+/** What belongs to no object in a bucket on disk, as opposed to what is just being written. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createKeyLock } from "../../../runtime/key-lock.ts";
 import { layoutOf } from "../../../workers/storaged/local-layout.ts";
-import { leftovers } from "../../../workers/storaged/local-leftovers.ts";
+import { orphans } from "../../../workers/storaged/local-leftovers.ts";
 import { temporaryDirectory } from "../../support/in-process.ts";
 
 let home: ReturnType<typeof temporaryDirectory>;
@@ -20,7 +20,7 @@ afterEach(() => home.remove());
 
 const problems = async () => {
   const found: string[] = [];
-  for await (const { problem } of leftovers(layoutOf(home.path), lock)) found.push(problem);
+  for await (const { problem } of orphans(layoutOf(home.path), lock)) found.push(problem);
   return found;
 };
 
@@ -28,7 +28,7 @@ test.each([
   ["empty", ""],
   ["half", '{"record":{"key":"a'],
   ["whole", JSON.stringify({ record: { key: "a" } })],
-])("a sidecar that nobody writes any more is told: %s", async (_, text) => {
+])("a sidecar that nobody writes any more is reported: %s", async (_, text) => {
   writeFileSync(part, text);
   expect(await problems()).toEqual(["a sidecar that was never completed"]);
 });

@@ -7,7 +7,7 @@ import { copyFileSync, readFileSync, rmSync, statSync, truncateSync, writeFileSy
 import { systemClock } from "../../../runtime/clock.ts";
 import type { Finding, PointFile } from "../../../runtime/durable.ts";
 import type { Bucket } from "../../../workers/storaged/bucket.ts";
-import { createChangeGate } from "../../../workers/storaged/change-gate.ts";
+import { createWriteBarrier } from "../../../workers/storaged/change-gate.ts";
 import { inspectBucket } from "../../../workers/storaged/inspection.ts";
 import { openLocalBucket } from "../../../workers/storaged/local-bucket.ts";
 import { layoutOf } from "../../../workers/storaged/local-layout.ts";
@@ -127,9 +127,9 @@ describe.each(cases)("$file $name, $when", ({ file, name, damage, restarts }) =>
 test("a point tells what is gone, before anybody else has noticed", async () => {
   await store(bucket, key, "x");
   rmSync(layoutOf(directory.path).data(key));
-  const gate = createChangeGate();
+  const barrier = createWriteBarrier();
   const point = objectPoint({
-    ...{ buckets: [bucket], gate, directory: directory.path, newId: () => crypto.randomUUID() },
+    ...{ buckets: [bucket], barrier, directory: directory.path, newId: () => crypto.randomUUID() },
   });
   const files: PointFile[] = [];
   for await (const file of point.files()) files.push(file);
@@ -142,7 +142,7 @@ test("what is lost is in lists where it would be, page by page and under its pre
   const keys = ["a/1", "a/2", "b", "c/d/1", "c/e"];
   for (const each of keys) await store(bucket, each, "x");
   for (const each of ["a/1", "c/d/1"]) rmSync(layoutOf(directory.path).data(each));
-  await bucket.callRoll?.(signal);
+  await bucket.findMissing?.(signal);
   const found: string[] = [];
   for (let pageToken: string | undefined, more = true; more; more = pageToken !== undefined) {
     const page = await bucket.list({ prefix: "", pageSize: 1, pageToken, signal });

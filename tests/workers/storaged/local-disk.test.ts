@@ -138,7 +138,7 @@ describe("bucket on local disk", () => {
       writeFileSync(layout().next("k"), encodeRecord({ key: "k", current: unwritten }));
       expect((await refusal(bucket.head("k", signal))).type).toBe("not_found");
       bucket = await open();
-      await bucket.callRoll?.(signal);
+      await bucket.findMissing?.(signal);
       expect((await refusal(bucket.head("k", signal))).type).toBe("not_found");
       expect([bucket.notReady(), await beside()]).toEqual([[], []]);
       expect((await store(bucket, "k", "new", { ifNoneMatch: "*" })).created).toBe(true);
@@ -155,7 +155,7 @@ describe("bucket on local disk", () => {
         expect(await bucket.head("k", signal)).toEqual(info);
         bucket = await open();
         expect(await bucket.head("k", signal)).toEqual(info);
-        await bucket.callRoll?.(signal);
+        await bucket.findMissing?.(signal);
         expect(await fetchText(bucket, "k")).toBe("new");
         expect([bucket.notReady(), await beside()]).toEqual([[], [basename(layout().record("k"))]]);
         // The next write cut off at the same place: what it replaces is known.
@@ -181,13 +181,13 @@ describe("bucket on local disk", () => {
       };
       await gone();
       bucket = await open();
-      await bucket.callRoll?.(signal);
+      await bucket.findMissing?.(signal);
       expect([await beside(), existsSync(layout().data("k"))]).toEqual([[], false]);
       await gone();
       expect((await store(bucket, "k", "new", { ifNoneMatch: "*" })).created).toBe(true);
       expect(await fetchText(bucket, "k")).toBe("new");
       bucket = await open();
-      await bucket.callRoll?.(signal);
+      await bucket.findMissing?.(signal);
       expect(await fetchText(bucket, "k")).toBe("new");
     });
 
@@ -196,14 +196,14 @@ describe("bucket on local disk", () => {
       rmSync(layout().data("k"));
       writeFileSync(layout().format, '{"format":1}\n');
       bucket = await open();
-      await bucket.callRoll?.(signal);
+      await bucket.findMissing?.(signal);
       expect((await refusal(bucket.head("k", signal))).type).toBe("not_found");
       expect(bucket.notReady()).toEqual([]);
       expect(await beside()).toEqual([basename(layout().record("k")).replace("json", "former")]);
       await store(bucket, "k", "new");
       rmSync(layout().data("k"));
       bucket = await open();
-      await bucket.callRoll?.(signal);
+      await bucket.findMissing?.(signal);
       expect(bucket.notReady().join()).toContain("object 'k' is corrupt: its bytes are gone");
     });
 

@@ -9,11 +9,11 @@ import { join } from "node:path";
 import type { Inspected, Point, PointFile } from "../../../runtime/durable.ts";
 import type { Bucket } from "../../../workers/storaged/bucket.ts";
 import type { BucketRegistry } from "../../../workers/storaged/bucket-registry.ts";
-import { type ChangeGate, createChangeGate } from "../../../workers/storaged/change-gate.ts";
+import { createWriteBarrier, type WriteBarrier } from "../../../workers/storaged/change-gate.ts";
 import { inspectBucket } from "../../../workers/storaged/inspection.ts";
 import { openLocalBucket } from "../../../workers/storaged/local-bucket.ts";
 import { objectPoint } from "../../../workers/storaged/object-point.ts";
-import { watchedBuckets } from "../../../workers/storaged/watched-buckets.ts";
+import { withWriteBarrier } from "../../../workers/storaged/watched-buckets.ts";
 import { refusal, store } from "../../conformance/bucket.ts";
 import { temporaryDirectory } from "../../support/in-process.ts";
 import { seeded } from "../../support/seeded.ts";
@@ -26,22 +26,22 @@ const { signal } = new AbortController();
 interface Store {
   path: string;
   buckets: Bucket[];
-  gate: ChangeGate;
+  barrier: WriteBarrier;
   take: () => Point;
   remove: () => void;
 }
 
-/** Two local buckets behind a gate. `asIf` changes what the buckets can do. */
+/** Two local buckets behind a barrier. `asIf` changes what the buckets can do. */
 async function openStore(asIf: (bucket: Bucket) => Bucket = (bucket) => bucket): Promise<Store> {
   const { path, remove } = temporaryDirectory("point");
   const opened = await Promise.all(
     ["one", "two"].map(async (name) => asIf(await openLocalBucket({ name, root: join(path, name), newId }))),
   );
-  const gate = createChangeGate();
+  const barrier = createWriteBarrier();
   const registry = { all: () => opened, stop: async () => {} } as unknown as BucketRegistry;
-  const buckets = watchedBuckets(registry, gate).all();
+  const buckets = withWriteBarrier(registry, barrier).all();
   const directory = join(path, "scratch");
-  return { path, buckets, gate, take: () => objectPoint({ buckets, gate, directory, newId }), remove };
+  return { path, buckets, barrier, take: () => objectPoint({ buckets, barrier, directory, newId }), remove };
 }
 
 /** All files of a point with their content. */

@@ -17,7 +17,7 @@ const lines: Record<string, unknown>[] = [];
 const log = createLog("test", "info", (line) => lines.push(JSON.parse(line)));
 const newId = () => crypto.randomUUID();
 const MiB = 1024 * 1024;
-const secret = "wrong-secret-that-must-not-be-told";
+const secret = "wrong-secret-that-must-not-be-shown";
 
 /** No uploads are left from earlier here. */
 const forgetful: UploadLedger = { left: () => [], begun: async () => {}, ended: async () => {} };
@@ -253,12 +253,12 @@ describe.each(await testS3Servers())("$name with faults", (s3) => {
     expect(proxy.seen().filter((line) => line.includes("abandoned"))).toHaveLength(1);
   });
 
-  test("what the server supports is told once, and again when it has changed", async () => {
+  test("what the server supports is logged once, and again when it has changed", async () => {
     lines.length = 0;
     const bucket = open();
     expect(bucket.describe()).toMatchObject({ conditional_writes: "unknown" });
     expect(bucket.describe()).not.toHaveProperty("lacks");
-    const told = () => lines.filter(({ msg }) => msg === "what the S3 server supports");
+    const logged = () => lines.filter(({ msg }) => msg === "what the S3 server supports");
     const again = async () => {
       proxy.add({ times: 3, path: /doubt/, fault: { kind: "status", status: 500 } });
       await refusal(bucket.head("doubt", signal));
@@ -266,16 +266,16 @@ describe.each(await testS3Servers())("$name with faults", (s3) => {
     };
     while (bucket.notReady().length > 0) await Bun.sleep(1);
     await again();
-    expect(told()).toHaveLength(1);
-    expect(told()[0]).toMatchObject({
+    expect(logged()).toHaveLength(1);
+    expect(logged()[0]).toMatchObject({
       bucket: "far",
       endpoint: proxy.endpoint,
       conditional_writes: "native",
     });
     proxy.add({ path: /probe/, conditional: true, times: 99, fault: { kind: "status", status: 200 } });
     await again();
-    expect(told()).toHaveLength(2);
-    expect(told()[1]).toMatchObject({ conditional_writes: "locked" });
+    expect(logged()).toHaveLength(2);
+    expect(logged()[1]).toMatchObject({ conditional_writes: "locked" });
   });
 
   const honoured: { name: string; status?: number; mode: string; lacks: string }[] = [
@@ -294,9 +294,9 @@ describe.each(await testS3Servers())("$name with faults", (s3) => {
       if (status) proxy.add({ path: /probe/, conditional: true, times: 99, fault });
       const bucket = open();
       while (bucket.notReady().length > 0) await Bun.sleep(1);
-      const told = bucket.describe();
-      expect(told.conditional_writes).toBe(mode as "native");
-      expect(told.lacks?.join()).toContain(lacks);
+      const described = bucket.describe();
+      expect(described.conditional_writes).toBe(mode as "native");
+      expect(described.lacks?.join()).toContain(lacks);
       proxy.clear();
       const key = `many/${crypto.randomUUID()}`;
       const winners = await Promise.all(

@@ -8,7 +8,7 @@ import { inspectBucket } from "../../../workers/storaged/inspection.ts";
 import { parseRange } from "../../../workers/storaged/range.ts";
 import { openS3Bucket } from "../../../workers/storaged/s3-bucket.ts";
 import { createS3Connection, type S3Connection } from "../../../workers/storaged/s3-connection.ts";
-import { orphanedSums } from "../../../workers/storaged/s3-orphaned-sums.ts";
+import { orphanedChecksums } from "../../../workers/storaged/s3-orphaned-sums.ts";
 import { elements, textOf } from "../../../workers/storaged/s3-xml.ts";
 import type { UploadLedger } from "../../../workers/storaged/upload-ledger.ts";
 import { fetchText, noise, refusal, store } from "../../conformance/bucket.ts";
@@ -52,9 +52,9 @@ describe.each(await testS3Servers())("S3 on $name, with bits that change", (s3) 
   };
   const findings = async () => {
     const found: string[] = [];
-    for await (const told of inspectBucket(bucket, { clock: systemClock, signal })) {
-      if (!("finding" in told)) continue;
-      const { severity, place, problem } = told.finding;
+    for await (const step of inspectBucket(bucket, { clock: systemClock, signal })) {
+      if (!("finding" in step)) continue;
+      const { severity, place, problem } = step.finding;
       found.push(`${severity} ${place} ${problem}`);
     }
     return found;
@@ -152,7 +152,7 @@ describe.each(await testS3Servers())("S3 on $name, with bits that change", (s3) 
     await direct.expect({ method: "PUT", key: "big", body, signal }, 200);
     expect(await findings()).toEqual([]);
     const later = Date.now() + 2 * 60 * 60 * 1000;
-    const orphans = await Array.fromAsync(orphanedSums({ name: "far", connection: direct }, later));
+    const orphans = await Array.fromAsync(orphanedChecksums({ name: "far", connection: direct }, later));
     expect(orphans).toMatchObject([{ severity: "leftover", place: key }]);
   });
 

@@ -180,7 +180,7 @@ describe("storaged", () => {
       },
     );
 
-    test("a client that falls silent is told so after idle_timeout_ms", async () => {
+    test("a client that falls silent gets an error after idle_timeout_ms", async () => {
       const { answered, socket } = raw(`${header("silent", 5000)}some`);
       await untilStaged(1);
       let over = false;

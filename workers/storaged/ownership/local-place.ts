@@ -68,11 +68,11 @@ export async function ownedLocalBucket(options: LocalPlaceOptions): Promise<Requ
     },
     keep: async (key) => (get().keep as NonNullable<Bucket["keep"]>)(key),
     hashOf: ({ etag }) => etag,
-    callRoll: async (signal) => {
-      await (await sure()).callRoll?.(signal);
+    findMissing: async (signal) => {
+      await (await sure()).findMissing?.(signal);
     },
-    leftovers: async function* () {
-      yield* get().leftovers?.() ?? [];
+    orphans: async function* () {
+      yield* get().orphans?.() ?? [];
     },
     stop: presence.stop,
   };

@@ -1,7 +1,7 @@
 /** What the bytes of an object in S3 must be, by what was stored with it or, for lack of that, by its etag. */
 import type { ObjectInfo } from "../bucket.ts";
 import { hashHeader, inParts, markHeader, pieceBytes, type S3Objects } from "../s3-object.ts";
-import { readSums } from "../s3-sums.ts";
+import { readChecksums } from "../s3-sums.ts";
 import { type Check, md5Check, md5OfPartsCheck, sha256Check } from "./checks.ts";
 
 export interface Expectation {
@@ -13,7 +13,7 @@ export interface Expectation {
 }
 
 /** The object cannot be checked as it was stored; the checksums may have gone with the object itself. */
-export class LostSums extends Error {}
+export class LostChecksums extends Error {}
 
 export interface Headers {
   info: ObjectInfo;
@@ -29,8 +29,8 @@ export async function expectationOf(
   const stored = headers.get(hashHeader);
   const mark = headers.get(markHeader);
   if (stored === inParts && mark !== null) {
-    const sums = await readSums(connection, mark, signal);
-    if (typeof sums === "string") throw new LostSums(`its checksums are ${sums}`);
+    const sums = await readChecksums(connection, mark, signal);
+    if (typeof sums === "string") throw new LostChecksums(`its checksums are ${sums}`);
     const { sha256, piece_bytes, pieces } = sums;
     return {
       sha256,

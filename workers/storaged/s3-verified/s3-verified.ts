@@ -8,7 +8,7 @@ import type { S3Answer } from "../s3-connection.ts";
 import { refusal } from "../s3-error.ts";
 import { headOf, infoOf, lengthOf, type S3Objects } from "../s3-object.ts";
 import { textOf } from "../s3-xml.ts";
-import { type Expectation, expectationOf, LostSums } from "./expectation.ts";
+import { type Expectation, expectationOf, LostChecksums } from "./expectation.ts";
 import { verifiedBody, verifiedSpan } from "./verified-body.ts";
 
 export interface ReaderDeps extends S3Objects {
@@ -43,7 +43,7 @@ export async function openVerified(
       if (opened) return opened;
     } catch (error) {
       if (error instanceof ServiceError && error.type === "not_found") reader.corruptions.cleared(key);
-      if (!(error instanceof LostSums)) throw error;
+      if (!(error instanceof LostChecksums)) throw error;
       // They go when the object is replaced: the next look shows another one.
       if (tried === openTries) throw reader.corruptions.found(key, error.message);
     }
