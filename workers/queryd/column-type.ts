@@ -1,4 +1,5 @@
 /** The type of a result column, as DuckDB lays its values out; every format chooses its form by `kind`. */
+import { fail } from "../../runtime/errors.ts";
 
 export type IntegerKind = "int8" | "int16" | "int32" | "int64" | "uint8" | "uint16" | "uint32" | "uint64";
 
@@ -98,4 +99,16 @@ export function findType(type: ColumnType, test: (type: ColumnType) => boolean):
     if (found) return found;
   }
   return undefined;
+}
+
+/** Throws `sql_error` for types that exist inside DuckDB but have no form outside of it. */
+export function checkColumns(columns: readonly Column[]): void {
+  for (const { name, type } of columns) {
+    const bad = findType(type, ({ kind }) => kind === "unsupported");
+    if (bad)
+      throw fail(
+        "sql_error",
+        `column '${name}' has the type ${bad.name}, which no result format holds: CAST it to VARCHAR or JSON`,
+      );
+  }
 }

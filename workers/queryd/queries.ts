@@ -25,7 +25,6 @@ export interface QueryLife {
 export interface Queries {
   begin: (sql: string) => QueryLife;
   list: () => QueryInfo[];
-  get: (id: string) => QueryInfo;
   /** Stops the query; one that has ended already is left as it is. */
   interrupt: (id: string) => QueryInfo;
   stopAll: (reason: ServiceError) => void;
@@ -95,7 +94,6 @@ export function createQueries(options: {
         .map(shown)
         .reverse()
         .concat([...ended.values()].reverse()),
-    get: find,
     interrupt: (id) => {
       open
         .get(id)

@@ -1,5 +1,6 @@
 /** A result on its way out: whole when it is small, else as a stream that never ends cleanly unless it is whole. */
 import type { Piece } from "./child/child.ts";
+import { streamOf } from "./result-stream.ts";
 
 export type Body =
   | { whole: Uint8Array; rows: number; truncated: boolean }
@@ -15,7 +16,7 @@ export interface Outgoing {
 /** The body of a result whose first piece is there; a result that is done with it is whole. */
 export function resultBody(outgoing: Outgoing): Body {
   const { first, progress } = outgoing;
-  if (!first.done) return { stream: (signal, end) => streamOf(outgoing, signal, end) };
+  if (!first.done) return { stream: (signal, end) => streamOf(piecesOf(outgoing), signal, end) };
   const { bytes: whole = new Uint8Array(), rows, truncated } = first;
   progress(rows, whole.length);
   return { whole, rows, truncated };
@@ -34,48 +35,4 @@ function piecesOf({ first, next, progress }: Outgoing): () => Promise<Piece> {
     progress(piece.rows, piece.bytes?.length ?? 0);
     return piece;
   };
-}
-
-/** Bun resets the connection when the stream errors: the caller cannot take a part for the whole. */
-function streamOf(
-  outgoing: Outgoing,
-  signal: AbortSignal,
-  end: (failure?: unknown) => void,
-): ReadableStream<Uint8Array> {
-  const read = piecesOf(outgoing);
-  let stop = () => {};
-  const leave = (failure?: unknown) => {
-    signal.removeEventListener("abort", stop);
-    end(failure);
-  };
-  return new ReadableStream<Uint8Array>(
-    {
-      start: (controller) => {
-        // A caller that does not read would otherwise keep a query that has been stopped.
-        stop = () => {
-          leave(signal.reason);
-          controller.error(signal.reason);
-        };
-        if (signal.aborted) stop();
-        else signal.addEventListener("abort", stop, { once: true });
-      },
-      pull: async (controller) => {
-        try {
-          const { bytes, done } = await read();
-          if (signal.aborted) return;
-          if (bytes?.length) controller.enqueue(bytes);
-          if (done) {
-            leave();
-            controller.close();
-          }
-        } catch (cause) {
-          if (signal.aborted) return;
-          leave(cause);
-          controller.error(cause);
-        }
-      },
-      cancel: (reason) => leave(reason),
-    },
-    { highWaterMark: 0 },
-  );
 }

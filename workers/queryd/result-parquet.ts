@@ -5,6 +5,7 @@ import { fail, type ServiceError } from "../../runtime/errors.ts";
 import { discard, opened } from "../../runtime/files.ts";
 import { type Column, type ColumnType, findType } from "./column-type.ts";
 import type { GivenParameters } from "./parameters.ts";
+import { streamOf } from "./result-stream.ts";
 import { type Compiled, quoteName } from "./statement.ts";
 
 export const parquetType = "application/vnd.apache.parquet";
@@ -38,7 +39,7 @@ export async function writeParquet(options: ParquetOptions): Promise<ParquetFile
     await session.rows(sql, params);
     return await opened(path, "r", async (handle) => {
       const { size } = await handle.stat();
-      return { bytes: size, stream: (signal, end) => streamOf(handle, signal, end) };
+      return { bytes: size, stream: (signal, end) => fileStream(handle, signal, end) };
     });
   } finally {
     watching.abort();
@@ -126,45 +127,15 @@ function storedType(type: ColumnType): string {
 
 const pieceBytes = 256 * 1024;
 
-function streamOf(
+/** Closes the file before it says that the stream has ended. */
+function fileStream(
   handle: FileHandle,
   signal: AbortSignal,
   end: (failure?: unknown) => void,
 ): ReadableStream<Uint8Array> {
-  let stop = () => {};
-  const leave = async (failure?: unknown) => {
-    signal.removeEventListener("abort", stop);
-    await handle.close();
-    end(failure);
+  const read = async () => {
+    const { bytesRead, buffer } = await handle.read(new Uint8Array(pieceBytes));
+    return { bytes: buffer.subarray(0, bytesRead), done: bytesRead === 0 };
   };
-  return new ReadableStream<Uint8Array>(
-    {
-      start: (controller) => {
-        stop = () => {
-          controller.error(signal.reason);
-          void leave(signal.reason);
-        };
-        if (signal.aborted) stop();
-        else signal.addEventListener("abort", stop, { once: true });
-      },
-      pull: async (controller) => {
-        try {
-          const { bytesRead, buffer } = await handle.read(new Uint8Array(pieceBytes));
-          if (signal.aborted) return;
-          if (bytesRead > 0) {
-            controller.enqueue(buffer.subarray(0, bytesRead));
-            return;
-          }
-          await leave();
-          controller.close();
-        } catch (cause) {
-          if (signal.aborted) return;
-          await leave(cause);
-          controller.error(cause);
-        }
-      },
-      cancel: (reason) => leave(reason),
-    },
-    { highWaterMark: 0 },
-  );
+  return streamOf(read, signal, (failure) => void handle.close().finally(() => end(failure)));
 }

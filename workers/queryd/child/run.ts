@@ -1,9 +1,9 @@
 /** One result at a time on its way out of a child: rows of DuckDB become bytes here, and leave in large pieces. */
 import type { Clock } from "../../../runtime/clock.ts";
 import { fail } from "../../../runtime/errors.ts";
+import { checkColumns } from "../column-type.ts";
 import type { Cursor, Engine } from "../engine.ts";
 import { matchParameters } from "../parameters.ts";
-import { checkColumns } from "../result-columns.ts";
 import type { ResultEncoder } from "../result-format.ts";
 import { formats } from "../result-formats.ts";
 import { formsOf } from "../text-form.ts";
