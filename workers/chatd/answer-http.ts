@@ -1,35 +1,36 @@
-/** An answer as an HTTP response, in the words of the door where it was asked for. */
+/** An answer as an HTTP response, in the format of the endpoint that was asked. */
 import type { Clock } from "../../runtime/clock.ts";
 import { errorBody } from "../../runtime/errors.ts";
 import { namesInHeader, openAiError } from "../../runtime/openai-error.ts";
 import { jsonResponse } from "../../runtime/whole.ts";
 import type { About, Answer } from "./answering.ts";
-import { type Ask, cacheHeader } from "./conversation.ts";
+import { type ChatRequest, cacheHeader } from "./conversation.ts";
 import { event, eventStream, type Framing } from "./event-stream.ts";
 import type { Json } from "./provider.ts";
 
 /** How an endpoint writes an answer, which comes as a `chat.completion` or its chunks. */
-export interface Door {
-  whole: (whole: Json, about: About) => Json;
+export interface AnswerFormat {
+  completion: (completion: Json, about: About) => Json;
   chunks: (chunks: AsyncGenerator<Json>, about: About) => AsyncGenerator<Json>;
   framing: (about: About, requestId: string) => Framing;
 }
 
 export interface HttpOptions {
-  door: Door;
+  format: AnswerFormat;
   requestId: string;
   clock: Pick<Clock, "after">;
   heartbeatMs: number;
 }
 
 export function httpAnswer(answer: Answer, options: HttpOptions): Response {
-  const { door, requestId, clock, heartbeatMs } = options;
+  const { format, requestId, clock, heartbeatMs } = options;
   const { about } = answer;
   const headers = headersOf(about);
-  if (answer.whole !== undefined) return jsonResponse(door.whole(answer.whole, about), headers);
-  const { leave } = answer;
-  const framing = door.framing(about, requestId);
-  const stream = eventStream(door.chunks(answer.chunks, about), { clock, heartbeatMs, leave, framing });
+  if (answer.completion !== undefined)
+    return jsonResponse(format.completion(answer.completion, about), headers);
+  const { cancel } = answer;
+  const framing = format.framing(about, requestId);
+  const stream = eventStream(format.chunks(answer.chunks, about), { clock, heartbeatMs, cancel, framing });
   return new Response(stream, {
     headers: {
       "content-type": "text/event-stream; charset=utf-8",
@@ -49,15 +50,15 @@ export const openAiFraming = (requestId: string): Framing => ({
 });
 
 /** `/chat/completions`: OpenAI's shape to the letter. */
-export const chatDoor = ({ streamOptions }: Ask): Door => ({
-  whole: (whole) => whole,
+export const openAiFormat = ({ streamOptions }: ChatRequest): AnswerFormat => ({
+  completion: (completion) => completion,
   chunks: (chunks) => (streamOptions.include_usage === true ? chunks : withoutUsage(chunks)),
   framing: (_about, requestId) => openAiFraming(requestId),
 });
 
 /** `/chat`: the same with the product's extras, and its errors. */
-export const ownDoor: Door = {
-  whole: (whole, about) => ({ ...whole, lakehouse: extrasOf(about) }),
+export const ownFormat: AnswerFormat = {
+  completion: (completion, about) => ({ ...completion, lakehouse: extrasOf(about) }),
   chunks: (chunks) => chunks,
   framing: (about, requestId) => ({
     ...openAiFraming(requestId),

@@ -2,15 +2,15 @@
 import type { Clock } from "../../runtime/clock.ts";
 import { fail, final, type ServiceError } from "../../runtime/errors.ts";
 import { localModel, type ModelNames, noModel, type Target } from "../../runtime/model-names.ts";
-import { type AnswerCache, cacheKey, type Remembered } from "./answer-cache.ts";
+import { type AnswerCache, type CachedAnswer, cacheKey } from "./answer-cache.ts";
 import { attempt, type Opened } from "./attempts.ts";
-import type { Ask } from "./conversation.ts";
+import type { ChatRequest } from "./conversation.ts";
 import type { Observation, Observer } from "./observation.ts";
 import { ProviderFailure as Failure, type Json } from "./provider.ts";
 import type { Registered } from "./registry.ts";
 import { runningStream, settle } from "./running-answer.ts";
 
-/** What an answer comes with: who gave it, and how. */
+/** How an answer was made: by which model, from the cache or not, after which failures. */
 export interface About {
   target: Target;
   cache: "hit" | "miss" | "off";
@@ -22,13 +22,13 @@ export interface About {
 }
 
 export type Answer = { about: About } & (
-  | { whole: Json; chunks?: undefined }
+  | { completion: Json; chunks?: undefined }
   | {
-      whole?: undefined;
-      /** Ends when the answer is whole; throws a ServiceError when it breaks off. */
+      completion?: undefined;
+      /** Ends when the answer is complete; throws a ServiceError when it breaks off. */
       chunks: AsyncGenerator<Json>;
-      /** Ends the answer and the provider's work on it. */
-      leave: (reason: ServiceError) => void;
+      /** Ends the answer and the provider's call. */
+      cancel: (reason: ServiceError) => void;
     }
 );
 
@@ -41,21 +41,21 @@ export interface AnsweringDeps {
   observer: Observer;
 }
 
-export interface Asker {
+export interface Caller {
   requestId: string;
   signal: AbortSignal;
 }
 
 /** Answers a conversation. Rejects with a ServiceError when no model did. */
-export async function answerTo(ask: Ask, asker: Asker, deps: AnsweringDeps): Promise<Answer> {
-  if (ask.models.includes(localModel))
+export async function answerTo(chat: ChatRequest, caller: Caller, deps: AnsweringDeps): Promise<Answer> {
+  if (chat.models.includes(localModel))
     throw fail("not_found", `model '${localModel}' makes vectors alone: POST /embeddings takes it`, {
       details: noModel,
     });
-  const targets = deps.names.resolve(ask.models);
-  const observed = observationOf(ask, asker, targets, deps.clock);
-  const key = ask.cache === "off" ? undefined : cacheKey(ask, targets);
-  const found = key !== undefined && ask.cache === "use" ? deps.cache.get(key) : undefined;
+  const targets = deps.names.resolve(chat.models);
+  const observed = observationOf(chat, caller, targets, deps.clock);
+  const key = chat.cache === "off" ? undefined : cacheKey(chat, targets);
+  const found = key !== undefined && chat.cache === "use" ? deps.cache.get(key) : undefined;
   if (found) return fromCache(found, observed, deps);
   const about: About = {
     target: targets[0] as Target,
@@ -65,17 +65,17 @@ export async function answerTo(ask: Ask, asker: Asker, deps: AnsweringDeps): Pro
     observed,
   };
   try {
-    return await firstAnswer({ ask, asker, targets, about, key }, deps);
+    return await firstAnswer({ chat, caller, targets, about, key }, deps);
   } catch (cause) {
-    const error = errorOf(cause, about, asker.signal);
+    const error = errorOf(cause, about, caller.signal);
     deps.observer.finish(observed, error);
     throw error;
   }
 }
 
 function observationOf(
-  ask: Ask,
-  { requestId }: Asker,
+  chat: ChatRequest,
+  { requestId }: Caller,
   targets: readonly Target[],
   clock: Clock,
 ): Observation {
@@ -83,70 +83,71 @@ function observationOf(
     requestId,
     provider: targets[0]?.provider ?? "",
     model: targets[0]?.id ?? "",
-    streamed: ask.streamed,
+    streamed: chat.streamed,
     startedAt: clock.elapsed(),
     fallbacks: 0,
     retries: 0,
     cached: false,
-    messages: ask.body.messages ?? ask.body.prompt,
+    messages: chat.body.messages ?? chat.body.prompt,
     output: "",
   };
 }
 
-interface Asked {
-  ask: Ask;
-  asker: Asker;
+interface Answering {
+  chat: ChatRequest;
+  caller: Caller;
   targets: readonly Target[];
   about: About;
   key: string | undefined;
 }
 
-async function firstAnswer(asked: Asked, deps: AnsweringDeps): Promise<Answer> {
-  const { targets, about } = asked;
+async function firstAnswer(answering: Answering, deps: AnsweringDeps): Promise<Answer> {
+  const { targets, about } = answering;
   for (const [at, target] of targets.entries()) {
     about.target = target;
     Object.assign(about.observed, { provider: target.provider, model: target.id, fallbacks: at });
     try {
-      return await oneAnswer(asked, target, deps);
+      return await oneAnswer(answering, target, deps);
     } catch (cause) {
       const isLast = at === targets.length - 1;
       if (!(cause instanceof Failure) || cause.remedy === "none" || isLast) throw cause;
       about.failed.push({ model: target.id, type: cause.error.type, message: cause.error.message });
     }
   }
-  throw fail("internal", "no model was asked");
+  throw fail("internal", "no model was tried");
 }
 
 async function oneAnswer(
-  { ask, asker, about, key }: Asked,
+  { chat, caller, about, key }: Answering,
   target: Target,
   deps: AnsweringDeps,
 ): Promise<Answer> {
   const { provider, setting, quota, refuseWithoutKey } = deps.registered(target.provider);
   refuseWithoutKey(target.id);
   const facts = deps.names.facts(target.id);
-  const contextTokens = ask.contextTokens ?? facts.context_tokens ?? setting.contextTokens;
-  const leave = quota.enter();
+  const contextTokens = chat.contextTokens ?? facts.context_tokens ?? setting.contextTokens;
+  const release = quota.enter();
   let opened: Opened;
   try {
-    const { body, streamOptions, streamed } = ask;
+    const { body, streamOptions, streamed } = chat;
     const call = { model: target.model, id: target.id, body, streamOptions, contextTokens };
     const onRetry = () => void about.observed.retries++;
     const { clock } = deps;
-    opened = await attempt({ provider, setting, call, streamed }, { clock, signal: asker.signal, onRetry });
+    opened = await attempt({ provider, setting, call, streamed }, { clock, signal: caller.signal, onRetry });
   } catch (cause) {
-    leave();
+    release();
     throw cause;
   }
-  about.ignored = [...(ask.leftOut ?? []), ...provider.ignored(ask.body)];
+  about.ignored = [...(chat.leftOut ?? []), ...provider.ignored(chat.body)];
   const keep = key === undefined ? undefined : (texts: string[]) => deps.cache.set(key, { target, texts });
-  const running = { about, facts, setting, quota, leave, keep, clock: deps.clock, observer: deps.observer };
-  if (opened.whole !== undefined) return { about, whole: settle(opened.whole, opened.deadline, running) };
-  return { about, ...runningStream(opened, running, asker.signal) };
+  const running = { about, facts, setting, quota, release, keep, clock: deps.clock, observer: deps.observer };
+  if (opened.completion !== undefined)
+    return { about, completion: settle(opened.completion, opened.deadline, running) };
+  return { about, ...runningStream(opened, running, caller.signal) };
 }
 
 function fromCache(
-  { target, texts }: Remembered,
+  { target, texts }: CachedAnswer,
   observed: Observation,
   { observer }: AnsweringDeps,
 ): Answer {
@@ -155,19 +156,19 @@ function fromCache(
   const values = texts.map((text) => JSON.parse(text) as Json);
   if (!observed.streamed) {
     observer.finish(observed);
-    return { about, whole: values[0] as Json };
+    return { about, completion: values[0] as Json };
   }
   async function* chunks(): AsyncGenerator<Json> {
     yield* values;
     observer.finish(observed);
   }
-  return { about, chunks: chunks(), leave: () => {} };
+  return { about, chunks: chunks(), cancel: () => {} };
 }
 
 /** Longest `Retry-After` that OpenAI's clients wait for, in seconds. */
 const waitedForMax = 60;
 
-/** What the caller is told: the last failure, and those before it. */
+/** The error for the caller: the last failure, and those before it. */
 function errorOf(cause: unknown, { failed, observed }: About, signal: AbortSignal): unknown {
   if (signal.aborted) return fail("client_closed", "the caller went away");
   if (!(cause instanceof Failure)) return cause;
@@ -175,7 +176,7 @@ function errorOf(cause: unknown, { failed, observed }: About, signal: AbortSigna
   const isTried = observed.retries > 0 || failed.length > 0;
   const isAskedToWait =
     cause.error.retryAfterSeconds !== undefined && cause.error.retryAfterSeconds <= waitedForMax;
-  // The client's own tries would multiply with ours, or be of no use.
+  // Retries by the client would multiply with ours, or be useless.
   const isFinal = isTried || (remedy !== "again" && !isAskedToWait);
   const error = isFinal ? final(cause.error) : cause.error;
   if (failed.length === 0) return error;

@@ -1,7 +1,7 @@
-/** One model asked for one answer: deadlines, tries, and the first token of a stream. */
+/** One request to one model: deadlines, retries, and the first token of a stream. */
 import type { Clock } from "../../runtime/clock.ts";
 import { hostOf } from "../../runtime/foreign.ts";
-import { isThere } from "./connect-check.ts";
+import { isReachable } from "./connect-check.ts";
 import { createDeadline, type Deadline } from "./deadline.ts";
 import { failure, type Json, type Provider, type ProviderCall, ProviderFailure } from "./provider.ts";
 import type { ProviderSetting } from "./provider-setting.ts";
@@ -23,11 +23,11 @@ export interface AttemptOptions {
   onRetry: () => void;
 }
 
-/** What came: a whole answer, or a stream whose first token is there. */
-export type Opened = { whole: Json; deadline: Deadline } | Begun;
+/** A complete answer, or a stream whose first token has arrived. */
+export type Opened = { completion: Json; deadline: Deadline } | Begun;
 
 interface Begun {
-  whole?: undefined;
+  completion?: undefined;
   /** Chunks up to the first token. */
   prelude: Json[];
   /** What follows; undefined when that was all. */
@@ -36,7 +36,7 @@ interface Begun {
 }
 
 /**
- * Asks until there is a first token or a whole answer. Throws a ProviderFailure when tries, time or patience are used
+ * Tries until there is a first token or a complete answer. Throws a ProviderFailure when the retries or the time are used
  * up, and the signal's reason when that aborts.
  */
 export async function attempt(asked: Attempted, { clock, signal, onRetry }: AttemptOptions): Promise<Opened> {
@@ -75,14 +75,14 @@ async function once(
   deadline: Deadline,
   clock: Clock,
 ): Promise<Opened> {
-  const stopDoorbell = doorbell(setting, call.id, deadline, clock);
-  const whole: ProviderCall = { ...call, signal: deadline.signal, onAnswer: stopDoorbell };
+  const stopProbe = connectProbe(setting, call.id, deadline, clock);
+  const providerCall: ProviderCall = { ...call, signal: deadline.signal, onAnswer: stopProbe };
   try {
-    if (!streamed) return { whole: await provider.complete(whole), deadline };
+    if (!streamed) return { completion: await provider.complete(providerCall), deadline };
     deadline.expect(setting.firstTokenTimeoutMs, "first token");
-    return await begin(provider.stream(whole), deadline);
+    return await begin(provider.stream(providerCall), deadline);
   } finally {
-    stopDoorbell();
+    stopProbe();
   }
 }
 
@@ -104,13 +104,13 @@ export function hasToken({ choices }: Json): boolean {
   });
 }
 
-/** A provider that says nothing for long is asked whether it is there at all. Stopped by the function returned. */
-function doorbell(setting: ProviderSetting, id: string, deadline: Deadline, clock: Clock): () => void {
+/** Checks that a provider which has not answered for long is reachable at all. The returned function stops the check. */
+function connectProbe(setting: ProviderSetting, id: string, deadline: Deadline, clock: Clock): () => void {
   const { connectTimeoutMs: ms, baseUrl, name } = setting;
   if (ms === 0) return () => {};
   let isAnswered = false;
   const stop = clock.after(ms, async () => {
-    if (await isThere(baseUrl, { ms, clock })) return;
+    if (await isReachable(baseUrl, { ms, clock })) return;
     if (isAnswered) return;
     const why = `${name} cannot be reached at ${hostOf(baseUrl)} for model '${id}': nobody took a connection within ${ms} ms`;
     deadline.abort(failure("bad_gateway", why, "next"));

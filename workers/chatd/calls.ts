@@ -1,4 +1,4 @@
-/** The latest finished calls, for whoever reads them in order: bounded, and the reader is told what it missed. */
+/** A ring buffer of the latest finished calls, read in order; it counts the calls that a reader missed. */
 import type { Static } from "@sinclair/typebox";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Call } from "./contract.ts";
@@ -38,7 +38,7 @@ export function createCalls({
   const read = (sequence: number) => {
     const first = ring[0]?.sequence ?? last + 1;
     const from = Math.max(0, sequence + 1 - first);
-    // Who asks beyond the last call speaks of another life, and reads this one from its beginning.
+    // A sequence beyond the last call is of an earlier start of the service: read from the beginning.
     const isOther = sequence > last;
     const calls = isOther ? ring.slice(0, pageMax) : ring.slice(from, from + pageMax);
     return { calls, life, missed: Math.max(0, first - 1 - (isOther ? 0 : sequence)) };

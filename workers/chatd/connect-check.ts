@@ -1,4 +1,4 @@
-/** Whether anybody is at an address. Bun's fetch has no timeout of its own for connecting. */
+/** Whether an address is reachable. Bun's fetch has no timeout for connecting. */
 import type { Clock } from "../../runtime/clock.ts";
 import { fetchAsSent } from "../../runtime/upstream.ts";
 
@@ -9,10 +9,10 @@ export interface CheckOptions {
 }
 
 /**
- * Whether the address takes a connection, which a busy server does as well; or else whether a request to it is
- * answered, which an HTTP proxy in between does.
+ * Whether the address accepts a connection, which a busy server does as well, or else answers a request, which works
+ * through an HTTP proxy.
  */
-export async function isThere(url: string, options: CheckOptions): Promise<boolean> {
+export async function isReachable(url: string, options: CheckOptions): Promise<boolean> {
   return (await takesConnections(url, options)) || (await answers(url, options));
 }
 

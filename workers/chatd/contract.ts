@@ -1,4 +1,4 @@
-/** chatd: one door to every language model. See README.md beside this file. */
+/** chatd: one API for every language model. See README.md beside this file. */
 import { closed, contract, Events, get, internal, raw, t } from "../../runtime/contract.ts";
 import {
   Completion,

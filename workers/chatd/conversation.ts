@@ -10,7 +10,7 @@ import { OpenAiShape, OwnShape, type sampling } from "./schemas.ts";
 export type CacheUse = "off" | "use" | "refresh";
 
 /** A conversation to be answered. */
-export interface Ask {
+export interface ChatRequest {
   /** Names of models, the preferred one first; never empty. */
   models: string[];
   /** In OpenAI's shape, without the fields below. */
@@ -27,7 +27,7 @@ export interface Ask {
 /** The header by which a caller asks for the response cache, and which says what the cache did. */
 export const cacheHeader = "x-lakehouse-cache";
 
-export interface AskOptions {
+export interface RequestOptions {
   /** The shape of `/chat`, which refuses unknown fields; else OpenAI's, which passes them on. */
   own: boolean;
   defaultModel: string;
@@ -35,8 +35,8 @@ export interface AskOptions {
 }
 
 /** A conversation, checked. */
-export function readAsk(given: Json, options: AskOptions): Ask {
-  return askWith(given, options, (present) => {
+export function readChatRequest(given: Json, options: RequestOptions): ChatRequest {
+  return readRequest(given, options, (present) => {
     const shape: TObject = options.own ? OwnShape : OpenAiShape;
     const read = check(shape, present, "the body") as Static<typeof OwnShape>;
     checkMessages(read.messages);
@@ -48,11 +48,11 @@ export function readAsk(given: Json, options: AskOptions): Ask {
 type Read = Json & Pick<Static<typeof OwnShape>, "cache" | "context_tokens" | keyof typeof sampling>;
 
 /** What is asked, of fields that `checked` has looked at. */
-export function askWith(
+export function readRequest(
   given: Json,
-  { own, defaultModel, headers }: AskOptions,
+  { own, defaultModel, headers }: RequestOptions,
   checked: (present: Json) => Read,
-): Ask {
+): ChatRequest {
   // Clients send null for what they leave to the server.
   const present = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null));
   refuseDeep(present);

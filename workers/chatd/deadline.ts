@@ -1,17 +1,17 @@
-/** The deadlines of one call: for all of it, and for the silence before its next sign of life. */
+/** The deadlines of one call: for the entire call, and for the wait for its next chunk. */
 import type { Clock } from "../../runtime/clock.ts";
 import { failure } from "./provider.ts";
 
 export interface Deadline {
   /** Aborted with a ProviderFailure when a deadline passed, or with the caller's own reason. */
   signal: AbortSignal;
-  /** From now on, silence of `ms` is too long; `what` was waited for. */
+  /** Fails the call when `rest` or `expect` is not called again within `ms`; `what` names what was expected. */
   expect: (ms: number, what: string) => void;
-  /** Silence is allowed until `expect` is called again. */
+  /** Disarms the wait until `expect` is called again. */
   rest: () => void;
-  /** Stops all clocks. */
+  /** Stops all timers. */
   end: () => void;
-  /** Stops all clocks, and the call. */
+  /** Stops all timers and aborts the call. */
   abort: (reason: unknown) => void;
 }
 
@@ -21,9 +21,9 @@ export function createDeadline(
   { clock, totalMs, who }: { clock: Pick<Clock, "elapsed" | "after">; totalMs: number; who: string },
 ): Deadline {
   const controller = new AbortController();
-  const late = (message: string) =>
+  const expire = (message: string) =>
     controller.abort(failure("deadline_exceeded", `${who} ${message}`, "next"));
-  const leave = () => controller.abort(outer.reason);
+  const onAbort = () => controller.abort(outer.reason);
   let due = Number.POSITIVE_INFINITY;
   let waitedFor = "";
   let allowed = 0;
@@ -34,18 +34,18 @@ export function createDeadline(
       stopSilence = undefined;
       if (due === Number.POSITIVE_INFINITY) return;
       if (clock.elapsed() < due) return arm();
-      late(`sent no ${waitedFor} within ${allowed} ms`);
+      expire(`sent no ${waitedFor} within ${allowed} ms`);
     });
   };
-  const stopTotal = clock.after(totalMs, () => late(`did not finish within ${totalMs} ms`));
-  if (outer.aborted) leave();
-  else outer.addEventListener("abort", leave, { once: true });
+  const stopTotal = clock.after(totalMs, () => expire(`did not finish within ${totalMs} ms`));
+  if (outer.aborted) onAbort();
+  else outer.addEventListener("abort", onAbort, { once: true });
   const end = () => {
     stopTotal();
     stopSilence?.();
     stopSilence = undefined;
     due = Number.POSITIVE_INFINITY;
-    outer.removeEventListener("abort", leave);
+    outer.removeEventListener("abort", onAbort);
   };
   return {
     signal: controller.signal,

@@ -1,16 +1,16 @@
-/** An answer as server-sent events: each chunk at once, comments in silence, and an `error` event where it breaks off. */
+/** An answer as server-sent events: each chunk at once, comments as heartbeats, and an `error` event where it breaks off. */
 import type { Clock } from "../../runtime/clock.ts";
 import { fail, type ServiceError, toWire, type WireError } from "../../runtime/errors.ts";
 import type { Json } from "./provider.ts";
 
 const encoder = new TextEncoder();
 
-/** How a door writes its events. */
+/** How a format writes its events. */
 export interface Framing {
   chunk: (chunk: Json) => string;
-  /** What stands at the end of a whole answer alone. */
+  /** Written at the end of a complete answer only. */
   end: () => string;
-  /** What stands at the end of one that broke off. */
+  /** Written at the end of one that broke off. */
   broken: (error: WireError) => string;
 }
 
@@ -21,17 +21,17 @@ export const event = (data: unknown, name?: string): string =>
 export interface EventStreamOptions {
   clock: Pick<Clock, "after">;
   heartbeatMs: number;
-  /** Ends the answer when the reader goes. */
-  leave: (reason: ServiceError) => void;
+  /** Ends the answer when the reader disconnects. */
+  cancel: (reason: ServiceError) => void;
   framing: Framing;
 }
 
 export function eventStream(
   chunks: AsyncGenerator<Json>,
-  { clock, heartbeatMs, leave, framing }: EventStreamOptions,
+  { clock, heartbeatMs, cancel, framing }: EventStreamOptions,
 ): ReadableStream<Uint8Array> {
   let next: Promise<IteratorResult<Json>> | undefined;
-  /** The next chunk, or undefined when it lets itself be waited for. */
+  /** The next chunk, or undefined after `heartbeatMs` without one. */
   const nextOrSilence = async () => {
     next ??= chunks.next();
     const silence = Promise.withResolvers<undefined>();
@@ -57,7 +57,7 @@ export function eventStream(
         }
         controller.close();
       },
-      cancel: () => leave(fail("client_closed", "the caller went away")),
+      cancel: () => cancel(fail("client_closed", "the caller went away")),
     },
     { highWaterMark: 0 },
   );

@@ -153,9 +153,9 @@ export function callReader(forced: ForcedCall, { name: provider, id }: { name: s
       sent.push(given);
       return { ...(isFirst && { name }), arguments: given };
     },
-    end: (isCut: boolean): Partial<Called> | undefined => {
-      if (isCut) return undefined;
-      const called = wholeCall(pieces.join(""), forced);
+    end: (isTruncated: boolean): Partial<Called> | undefined => {
+      if (isTruncated) return undefined;
+      const called = parseCall(pieces.join(""), forced);
       if (typeof called === "string") throw wrong(called);
       const before = sent.join("");
       if (name === undefined) return called;
@@ -167,7 +167,7 @@ export function callReader(forced: ForcedCall, { name: provider, id }: { name: s
 }
 
 /** The call that the text is, or what is wrong with it. */
-function wholeCall(text: string, { tools }: ForcedCall): Called | string {
+function parseCall(text: string, { tools }: ForcedCall): Called | string {
   const value = parsed(text);
   if (value === undefined) return "something that is no JSON object";
   const [only] = tools;

@@ -1,4 +1,4 @@
-/** One request from its beginning to its end: what is counted, logged and kept of it, exactly once. */
+/** What is measured, logged and recorded of a request, exactly once, at its end. */
 import type { Clock } from "../../runtime/clock.ts";
 import { timestamp } from "../../runtime/clock.ts";
 import { ServiceError, toWire } from "../../runtime/errors.ts";
@@ -21,13 +21,13 @@ export interface Observation {
   retries: number;
   cached: boolean;
   usage?: Usage;
-  /** Kept only where the configuration says so. */
+  /** Recorded only with `record_content`. */
   messages: unknown;
   output: string;
 }
 
 export interface Observer {
-  /** The request is over: `cause` is what it failed with, undefined when all went well. */
+  /** The request ended: `cause` is its failure, undefined when it succeeded. */
   finish: (observed: Observation, cause?: unknown) => void;
 }
 

@@ -1,4 +1,4 @@
-/** Ollama's answers as OpenAI's, and the evidence in them that a prompt was cut. */
+/** Ollama's answers in OpenAI's format, and the evidence in them that a prompt was truncated. */
 import type { Called, callReader, ForcedCall } from "./forced-call.ts";
 import { failure, type Json, type ProviderFailure } from "./provider.ts";
 import { overLong } from "./refused-answer.ts";
@@ -19,7 +19,7 @@ export interface OllamaRecord {
   error?: unknown;
 }
 
-/** What a whole answer is made with; `at` in seconds since the epoch. */
+/** What a completion is made with; `at` in seconds since the epoch. */
 export interface AnswerHead {
   id: string;
   model: string;
@@ -88,7 +88,7 @@ const forcedDelta = ({ name, arguments: given }: Partial<Called>, answer: string
 
 const callId = (answer: string, at: number): string => `call_${answer.slice(-12)}_${at}`;
 
-/** A whole answer as a `chat.completion`. */
+/** A complete answer as a `chat.completion`. */
 export function completionOf(record: OllamaRecord, { id, model, at }: AnswerHead, forced?: Forced): Json {
   const written = forced && pieceOf(forced, record);
   const { thinking } = record.message ?? {};
@@ -152,10 +152,10 @@ export function refuseTooLong(textBytes: number, { window, id }: { window: numbe
 }
 
 /**
- * Refuses an answer to a prompt that was cut all the same: releases before `truncate` was known ignore it. The
+ * Refuses an answer to a prompt that was truncated nevertheless: releases before `truncate` was known ignore it. The
  * prompt that was read then fills the window, or is far too short for the text.
  */
-export function refuseCut(
+export function refuseTruncated(
   { prompt_eval_count: read }: OllamaRecord,
   { textBytes, window, id }: { textBytes: number; window: number; id: string },
 ): void {

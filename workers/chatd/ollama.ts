@@ -1,4 +1,4 @@
-/** Ollama, by its native API: the one compatible with OpenAI's cannot be told how large the window is. */
+/** Ollama's native API, because its OpenAI-compatible one takes no context size. */
 import type { Clock } from "../../runtime/clock.ts";
 import { hostOf, quoted } from "../../runtime/foreign.ts";
 import { noModel } from "../../runtime/model-names.ts";
@@ -11,8 +11,8 @@ import {
   completionOf,
   type Forced,
   type OllamaRecord,
-  refuseCut,
   refuseTooLong,
+  refuseTruncated,
   textBytesOf,
 } from "./ollama-answer.ts";
 import { ignoredByOllama, ollamaRequest, ollamaTextRequest } from "./ollama-request.ts";
@@ -65,15 +65,16 @@ export function createOllama(options: OllamaOptions): Provider {
     try {
       const { response, textBytes } = await ask(call, true);
       const make = chunkMaker(headOf(call), forcedBy(call, name));
-      let isWhole = false;
-      const pieces = piecesOf(response, limit, { isWhole: () => isWhole, clock });
+      let isComplete = false;
+      const pieces = piecesOf(response, limit, { isWhole: () => isComplete, clock });
       for await (const line of linesOf(pieces)) {
         if (line.trim() === "") continue;
         const record = recordOf(line, about(call.id));
-        if (record.done === true) refuseCut(record, { textBytes, window: call.contextTokens, id: call.id });
-        isWhole = record.done === true;
+        if (record.done === true)
+          refuseTruncated(record, { textBytes, window: call.contextTokens, id: call.id });
+        isComplete = record.done === true;
         yield* make(record);
-        if (isWhole) return;
+        if (isComplete) return;
       }
       throw failure(
         "bad_gateway",
@@ -93,7 +94,7 @@ export function createOllama(options: OllamaOptions): Provider {
         const { response, textBytes } = await ask(call, false);
         const record = recordOf(await textOf(response, limit), about(call.id));
         if (record.done !== true || typeof record.message !== "object") throw unreadable(about(call.id));
-        refuseCut(record, { textBytes, window: call.contextTokens, id: call.id });
+        refuseTruncated(record, { textBytes, window: call.contextTokens, id: call.id });
         return completionOf(record, headOf(call), forcedBy(call, name));
       } catch (cause) {
         throw failureOf(cause, call.signal, about(call.id));
@@ -116,7 +117,7 @@ export function createOllama(options: OllamaOptions): Provider {
   };
 }
 
-/** What is sent where: a text that goes on has a path of its own. */
+/** The path and body of a call: continuing a text has a path of its own. */
 function requestFor(call: ProviderCall, streamed: boolean) {
   if (call.body.prompt === undefined) {
     const request = ollamaRequest(call, streamed);
@@ -127,7 +128,7 @@ function requestFor(call: ProviderCall, streamed: boolean) {
   return { path: "/api/generate", request, textBytes: textBytesOf(texts) };
 }
 
-/** The call that the model has to make, which it is not told as such. */
+/** The tool call that the model must make, and the reader of what it writes for it. */
 function forcedBy({ body, id }: ProviderCall, name: string): Forced | undefined {
   const { forced } = chosenTools(body);
   return forced && { call: forced, reader: callReader(forced, { name, id }) };
@@ -148,7 +149,7 @@ async function send(
   });
 }
 
-/** One record; one that tells an error is thrown as such, in whatever place of the stream it stands. */
+/** One record. A record with an error is thrown as a failure, wherever in the stream it comes. */
 function recordOf(line: string, about: Refusal): OllamaRecord {
   let record: unknown;
   try {

@@ -40,14 +40,14 @@ export function createOpenAi(options: OpenAiOptions): Provider {
   const limit = answerLimit(options.answerBytesMax, name);
   const about = (id: string): Refusal => ({ name, url: setting.baseUrl, id, key, clock });
 
-  /** The raw answer: its stream is read here, for the package takes one that ends early for a whole one. */
+  /** The raw answer: its stream is read here, because the package takes one that ends early for a complete one. */
   const ask = async (call: ProviderCall, more: Json): Promise<Response> => {
     const body = { ...call.body, ...more, model: call.model };
     try {
       const { chat, completions } = await connected();
-      const door = (isText(call) ? completions : chat.completions) as typeof chat.completions;
-      const asked = door.create(body as never, { signal: call.signal });
-      const response = await asked.asResponse();
+      const endpoint = (isText(call) ? completions : chat.completions) as typeof chat.completions;
+      const request = endpoint.create(body as never, { signal: call.signal });
+      const response = await request.asResponse();
       call.onAnswer();
       return response;
     } catch (cause) {
@@ -137,11 +137,11 @@ async function* chunksOf(
   { limit, clock }: { limit: BodyLimit; clock: Pick<Clock, "after"> },
 ): AsyncGenerator<Json> {
   let chunks = 0;
-  let isWhole = false;
-  const pieces = piecesOf(response, limit, { isWhole: () => isWhole, clock });
+  let isComplete = false;
+  const pieces = piecesOf(response, limit, { isWhole: () => isComplete, clock });
   for await (const { event, data } of eventsOf(pieces)) {
-    isWhole = data === "[DONE]";
-    if (isWhole) return;
+    isComplete = data === "[DONE]";
+    if (isComplete) return;
     const chunk = parsed(data, about);
     if (event === "error" || (chunk.error !== undefined && chunk.error !== null))
       throw refusedInStream(chunk.error ?? chunk, about);
@@ -151,7 +151,7 @@ async function* chunksOf(
     chunks += 1;
     yield chunk;
   }
-  // Not even one event: some other server answers here.
+  // Not even one event: this is some other server.
   if (chunks === 0) throw unreadable(about);
   throw cutOff(about);
 }
@@ -167,10 +167,10 @@ function completionOf(text: string, about: Refusal, ofText: boolean): Json {
   return answer;
 }
 
-/** A text that goes on, which has a door of its own. */
+/** A request to continue a text, which has an endpoint of its own. */
 const isText = ({ body }: ProviderCall): boolean => body.prompt !== undefined;
 
-/** What that door answers, as a completion of a conversation or its chunk. */
+/** What that endpoint answers, as a completion of a conversation or its chunk. */
 const asConversation = (answer: Json, part: "message" | "delta"): Json => ({
   ...answer,
   ...(Array.isArray(answer.choices) && {
@@ -186,7 +186,7 @@ function parsed(text: string, about: Refusal): Json {
     const value: unknown = JSON.parse(text);
     if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Json;
   } catch {
-    // Told below: what could not be read is no part of a message.
+    // Reported below: the unreadable text must not be part of a message.
   }
   throw unreadable(about);
 }

@@ -1,4 +1,4 @@
-/** What answers conversations: one interface, one file a kind of API, one suite (tests/conformance/chat-provider.ts). */
+/** The interface of providers of chat completions: one implementation for each kind of API, one conformance suite (tests/conformance/chat-provider.ts). */
 import { type ErrorExtra, type ErrorType, fail, type ServiceError } from "../../runtime/errors.ts";
 import { hostOf, isNobodyThere } from "../../runtime/foreign.ts";
 import { type BodyLimit, UnknownEncoding } from "../../runtime/upstream.ts";
@@ -17,7 +17,7 @@ export interface ProviderCall {
   streamOptions: Json;
   /** Window to ask for, where the provider can be asked. */
   contextTokens: number;
-  /** To be called when the provider shows the first sign of life: its answer's head. */
+  /** Called when the head of the answer arrives. */
   onAnswer: () => void;
   signal: AbortSignal;
 }
@@ -28,7 +28,7 @@ export interface Provider {
   complete: (call: ProviderCall) => Promise<Json>;
   /**
    * One call, tried once: `chat.completion.chunk`s as they come. It ends only when the provider said that the answer
-   * is whole; every other end is a ProviderFailure.
+   * is complete; every other end is a ProviderFailure.
    */
   stream: (call: ProviderCall) => AsyncGenerator<Json>;
   /** The models it has now. Throws a ProviderFailure when it cannot say. */
@@ -37,7 +37,7 @@ export interface Provider {
   ignored: (body: Json) => string[];
 }
 
-/** What is done about a failure: ask the same provider again, ask the next model, or tell the caller at once. */
+/** What is done about a failure: retry the provider, try the next model, or fail at once. */
 export type Remedy = "again" | "next" | "none";
 
 export class ProviderFailure extends Error {

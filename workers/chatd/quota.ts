@@ -1,11 +1,11 @@
-/** What a provider may be used for: calls at once, and dollars and tokens a day. */
+/** The limits of a provider: concurrent calls, and dollars and tokens a day. */
 import type { Clock } from "../../runtime/clock.ts";
 import { failure } from "./provider.ts";
 import type { ProviderSetting } from "./provider-setting.ts";
 import type { SpendBook, Spent } from "./spend-book.ts";
 
 export interface Quota {
-  /** Takes a place, given back by the function returned. Throws a ProviderFailure when there is none. */
+  /** Takes one of the concurrent calls, until the returned function is called. Throws a ProviderFailure when there is none. */
   enter: () => () => void;
   /** Counts what a call took. */
   spend: (amount: Spent) => void;
@@ -14,7 +14,7 @@ export interface Quota {
 
 const dayMs = 24 * 60 * 60 * 1000;
 
-/** A call is let in while anything is left, so that the last ones may go beyond the budget: by what those in flight take. */
+/** A call is admitted while anything of the budget is left, so the calls in flight may exceed it. */
 export function createQuota(setting: ProviderSetting, book: SpendBook, clock: Pick<Clock, "now">): Quota {
   const { name, maxConcurrent, budgetUsdPerDay, budgetTokensPerDay } = setting;
   let inFlight = 0;
@@ -48,10 +48,10 @@ export function createQuota(setting: ProviderSetting, book: SpendBook, clock: Pi
           },
         );
       inFlight += 1;
-      let isInside = true;
+      let isHeld = true;
       return () => {
-        if (isInside) inFlight -= 1;
-        isInside = false;
+        if (isHeld) inFlight -= 1;
+        isHeld = false;
       };
     },
   };

@@ -1,4 +1,4 @@
-/** The providers that are configured: made once, asked now and then whether they answer. */
+/** The configured providers: created once, probed now and then for their models. */
 import { fail } from "../../runtime/errors.ts";
 import { hostOf } from "../../runtime/foreign.ts";
 import { localModel, type ModelNames, noModel } from "../../runtime/model-names.ts";
@@ -20,7 +20,7 @@ export interface Registered {
   refuseWithoutKey: (id: string) => void;
 }
 
-/** What a provider said when it was last asked for its models. */
+/** The result of the last probe of a provider. */
 interface Seen {
   models: string[];
   /** Why it cannot be used; undefined when it can. */
@@ -30,11 +30,11 @@ interface Seen {
 export interface Registry {
   get: (name: string) => Registered;
   all: () => Registered[];
-  /** What each provider says of itself, asked at most every few seconds. */
+  /** The state of each provider, probed at most every `seenMs`. */
   seen: () => Promise<Map<string, Seen>>;
 }
 
-/** How long what a provider said is repeated, and how long it may take to say it. */
+/** How long the result of a probe is reused, and how long a probe may take. */
 const seenMs = 10_000;
 const probeTimeoutMs = 4000;
 

@@ -1,4 +1,4 @@
-/** An answer under way: its chunks as they pass, and everything that is settled once when it ends, however it ends. */
+/** An answer in progress: its chunks as they pass, and what is settled exactly once when it ends. */
 import type { Clock } from "../../runtime/clock.ts";
 import { fail, type ServiceError } from "../../runtime/errors.ts";
 import type { ModelFacts, Target } from "../../runtime/model-names.ts";
@@ -10,40 +10,40 @@ import type { ProviderSetting } from "./provider-setting.ts";
 import type { Quota } from "./quota.ts";
 import { roughTokens, usageOf } from "./usage.ts";
 
-/** What an answer holds on to, and lets go of at its end. */
+/** What an answer in progress holds until its end. */
 export interface Running {
   about: { target: Pick<Target, "id">; observed: Observation };
   facts: ModelFacts;
   setting: ProviderSetting;
   quota: Quota;
-  /** Gives the place back. */
-  leave: () => void;
-  /** Remembers a whole answer; absent when nobody asked for that. */
+  /** Frees its place among the concurrent calls. */
+  release: () => void;
+  /** Caches a complete answer; absent when the caller did not ask for that. */
   keep: ((texts: string[]) => void) | undefined;
   clock: Clock;
   observer: Observer;
 }
 
-/** Settles a whole answer and names its model as callers do. */
-export function settle(whole: Json, deadline: Deadline, running: Running): Json {
+/** Settles a complete answer and names its model as callers do. */
+export function settle(completion: Json, deadline: Deadline, running: Running): Json {
   deadline.end();
-  running.leave();
+  running.release();
   const { about, facts, observer } = running;
-  const named = { ...whole, model: about.target.id };
-  about.observed.usage = usageOf(whole.usage, facts);
-  about.observed.output = textIn(whole);
+  const named = { ...completion, model: about.target.id };
+  about.observed.usage = usageOf(completion.usage, facts);
+  about.observed.output = textIn(completion);
   spend(running);
   running.keep?.([JSON.stringify(named)]);
   observer.finish(about.observed);
   return named;
 }
 
-/** A stream that goes on: it is read as fast as its caller reads, and let go when the caller leaves. */
+/** A stream that continues: it is read as fast as its caller reads, and cancelled when the caller disconnects. */
 export function runningStream(
-  { prelude, rest, deadline }: Exclude<Opened, { whole: Json }>,
+  { prelude, rest, deadline }: Exclude<Opened, { completion: Json }>,
   running: Running,
   signal: AbortSignal,
-): { chunks: AsyncGenerator<Json>; leave: (reason: ServiceError) => void } {
+): { chunks: AsyncGenerator<Json>; cancel: (reason: ServiceError) => void } {
   const { about, observer, clock } = running;
   const { observed } = about;
   const texts: string[] | undefined = running.keep && [];
@@ -51,26 +51,26 @@ export function runningStream(
   const finish = (cause?: unknown) => {
     if (isOver) return;
     isOver = true;
-    signal.removeEventListener("abort", gone);
+    signal.removeEventListener("abort", onAbort);
     deadline.end();
-    running.leave();
+    running.release();
     spend(running);
     if (cause === undefined && texts) running.keep?.(texts);
     observer.finish(observed, cause);
   };
-  const leave = (reason: ServiceError) => {
+  const cancel = (reason: ServiceError) => {
     finish(reason);
     deadline.abort(reason);
   };
-  // Whether or not anybody reads: who stops reading holds nothing longer than the deadline.
-  const late = () => {
+  // Also when nobody reads: a caller that stops reading holds the provider no longer than the deadline.
+  const onDeadline = () => {
     const { reason } = deadline.signal;
-    finish(signal.aborted ? left() : reason instanceof ProviderFailure ? reason.error : reason);
+    finish(signal.aborted ? clientClosed() : reason instanceof ProviderFailure ? reason.error : reason);
   };
-  deadline.signal.addEventListener("abort", late, { once: true });
-  const gone = () => leave(left());
-  if (signal.aborted) gone();
-  else signal.addEventListener("abort", gone, { once: true });
+  deadline.signal.addEventListener("abort", onDeadline, { once: true });
+  const onAbort = () => cancel(clientClosed());
+  if (signal.aborted) onAbort();
+  else signal.addEventListener("abort", onAbort, { once: true });
 
   const pass = (chunk: Json): Json => {
     const named = { ...chunk, model: about.target.id };
@@ -99,12 +99,12 @@ export function runningStream(
     }
     finish();
   }
-  return { chunks: chunks(), leave };
+  return { chunks: chunks(), cancel };
 }
 
-const left = (): ServiceError => fail("client_closed", "the caller went away");
+const clientClosed = (): ServiceError => fail("client_closed", "the caller went away");
 
-/** Counts against the budget what the provider counted, or else what a text of that length has. */
+/** Charges the budget with the tokens that the provider counted, else with an estimate from the length of the text. */
 function spend({ about: { observed }, quota }: Running): void {
   const { promptTokens, completionTokens, costUsd } = observed.usage ?? {};
   const prompt = promptTokens ?? roughTokens(JSON.stringify(observed.messages).length);

@@ -1,22 +1,22 @@
-/** chatd: its verbs and its doors for conversations, over providers, quotas and a cache. */
+/** chatd: its verbs and its endpoints for conversations, over providers, quotas and a cache. */
 import type { Static } from "@sinclair/typebox";
 import { readJsonObject } from "../../runtime/body.ts";
 import type { RawContext, RawOf, Running } from "../../runtime/contract.ts";
 import { createModelNames } from "../../runtime/model-names.ts";
 import type { Deps } from "../../runtime/service.ts";
 import { createAnswerCache } from "./answer-cache.ts";
-import { chatDoor, type Door, httpAnswer, ownDoor } from "./answer-http.ts";
-import { type Answer, type Asker, answerTo } from "./answering.ts";
+import { type AnswerFormat, httpAnswer, openAiFormat, ownFormat } from "./answer-http.ts";
+import { type Answer, answerTo, type Caller } from "./answering.ts";
 import { createCalls } from "./calls.ts";
 import type { Chatd } from "./contract.ts";
-import { type Ask, type AskOptions, readAsk } from "./conversation.ts";
+import { type ChatRequest, type RequestOptions, readChatRequest } from "./conversation.ts";
 import { createObserver, textIn } from "./observation.ts";
 import type { Json } from "./provider.ts";
 import { readProviderSettings } from "./provider-setting.ts";
 import { createRegistry, modelList, oneModel } from "./registry.ts";
 import { responses } from "./responses/responses.ts";
 import { openSpendBook } from "./spend-book.ts";
-import { readTextAsk, textDoor } from "./text-completion.ts";
+import { readTextRequest, textFormat } from "./text-completion.ts";
 
 /** Starts the service. Rejects when a provider or model is badly configured; none of them need answer yet. */
 export async function createChatd(deps: Deps): Promise<Running<Chatd>> {
@@ -36,8 +36,8 @@ export async function createChatd(deps: Deps): Promise<Running<Chatd>> {
   metrics.gauge("chatd_calls_in_flight", "Calls of providers in flight.", inFlight);
   metrics.gauge("chatd_cache_bytes", "Memory taken by remembered answers.", () => cache.calculatedSize);
 
-  const answer = (ask: Ask, asker: Asker) =>
-    answerTo(ask, asker, { clock, names, registered: registry.get, cache, observer });
+  const answer = (chat: ChatRequest, caller: Caller) =>
+    answerTo(chat, caller, { clock, names, registered: registry.get, cache, observer });
   return {
     verbs: {
       providers: async () => {
@@ -67,8 +67,11 @@ export async function createChatd(deps: Deps): Promise<Running<Chatd>> {
       model: ({ key }) => oneModel(registry, names, key),
       models: () => modelList(registry, names),
       complete: async (input, { requestId, signal }) => {
-        const { whole, about } = await answer(askOf(input, chatd.default_model), { requestId, signal });
-        return { text: whole ? textIn(whole) : "", model: about.target.id };
+        const { completion, about } = await answer(requestOf(input, chatd.default_model), {
+          requestId,
+          signal,
+        });
+        return { text: completion ? textIn(completion) : "", model: about.target.id };
       },
       calls: ({ after, wait_ms: waitMs = 0 }, { signal }) => calls.after(after, { waitMs, signal }),
     },
@@ -86,30 +89,37 @@ export async function createChatd(deps: Deps): Promise<Running<Chatd>> {
 /** The endpoints for conversations: each reads requests and writes answers in its own form. */
 function conversations(
   { config: { chatd }, clock, newId }: Pick<Deps, "config" | "clock" | "newId">,
-  answer: (ask: Ask, asker: Asker) => Promise<Answer>,
+  answer: (chat: ChatRequest, caller: Caller) => Promise<Answer>,
 ): RawOf<Chatd> {
   const { max_json_bytes: bytesMax, default_model: defaultModel, heartbeat_ms: heartbeatMs } = chatd;
   const at =
-    <A extends Ask>(read: (given: Json, options: AskOptions) => A, doorOf: (ask: A) => Door, own = false) =>
+    <A extends ChatRequest>(
+      read: (given: Json, options: RequestOptions) => A,
+      formatOf: (request: A) => AnswerFormat,
+      own = false,
+    ) =>
     async (_input: unknown, { request, requestId, signal }: RawContext): Promise<Response> => {
       const given = await readJsonObject(request, bytesMax);
-      const ask = read(given, { own, defaultModel, headers: request.headers });
-      const door = doorOf(ask);
-      return httpAnswer(await answer(ask, { requestId, signal }), { door, requestId, clock, heartbeatMs });
+      const chat = read(given, { own, defaultModel, headers: request.headers });
+      const format = formatOf(chat);
+      return httpAnswer(await answer(chat, { requestId, signal }), { format, requestId, clock, heartbeatMs });
     };
   return {
-    chat: at(readAsk, () => ownDoor, true),
-    completions: at(readAsk, chatDoor),
-    textCompletions: at(readTextAsk, textDoor),
-    responses: at(responses.read, (ask) =>
-      responses.doorOf(ask, { id: newId(), at: Math.floor(clock.now() / 1000) }),
+    chat: at(readChatRequest, () => ownFormat, true),
+    completions: at(readChatRequest, openAiFormat),
+    textCompletions: at(readTextRequest, textFormat),
+    responses: at(responses.read, (chat) =>
+      responses.formatOf(chat, { id: newId(), at: Math.floor(clock.now() / 1000) }),
     ),
   };
 }
 
 type Complete = Static<Chatd["endpoints"]["complete"]["body"]>;
 
-function askOf({ model, system, prompt, schema, max_tokens }: Complete, defaultModel: string): Ask {
+function requestOf(
+  { model, system, prompt, schema, max_tokens }: Complete,
+  defaultModel: string,
+): ChatRequest {
   const given = {
     model,
     messages: [
@@ -119,5 +129,5 @@ function askOf({ model, system, prompt, schema, max_tokens }: Complete, defaultM
     ...(max_tokens !== undefined && { max_tokens }),
     ...(schema && { response_format: { type: "json_schema", json_schema: { name: "answer", schema } } }),
   };
-  return readAsk(given, { own: true, defaultModel, headers: new Headers() });
+  return readChatRequest(given, { own: true, defaultModel, headers: new Headers() });
 }

@@ -1,15 +1,15 @@
-/** `/completions`, OpenAI's older door: a text goes on. Inside it is an answer like any other; only the words differ. */
+/** `/completions`, OpenAI's older endpoint, which continues a text: its requests, and its answers made of chat completions. */
 import type { Static } from "@sinclair/typebox";
 import { fail } from "../../runtime/errors.ts";
 import { check } from "../../runtime/validate.ts";
-import { type Door, openAiFraming, withoutUsage } from "./answer-http.ts";
-import { type Ask, type AskOptions, askWith } from "./conversation.ts";
+import { type AnswerFormat, openAiFraming, withoutUsage } from "./answer-http.ts";
+import { type ChatRequest, type RequestOptions, readRequest } from "./conversation.ts";
 import type { Json } from "./provider.ts";
 import { TextShape } from "./schemas.ts";
 
 /** Checks a request; fields that are not known go to the provider. */
-export function readTextAsk(given: Json, options: AskOptions): Ask {
-  return askWith(given, options, (present) => {
+export function readTextRequest(given: Json, options: RequestOptions): ChatRequest {
+  return readRequest(given, options, (present) => {
     const read: Static<typeof TextShape> = check(TextShape, present, "the body");
     checkPrompt(read.prompt);
     return read;
@@ -29,9 +29,9 @@ function checkPrompt(prompt: unknown): void {
   });
 }
 
-/** As the request asked for its usage. */
-export const textDoor = ({ streamOptions }: Ask): Door => ({
-  whole: textCompletion,
+/** With usage in the stream where the request asked for it. */
+export const textFormat = ({ streamOptions }: ChatRequest): AnswerFormat => ({
+  completion: textCompletion,
   chunks: async function* (chunks) {
     const wanted = streamOptions.include_usage === true ? chunks : withoutUsage(chunks);
     for await (const chunk of wanted) yield textCompletion(chunk);
@@ -39,7 +39,7 @@ export const textDoor = ({ streamOptions }: Ask): Door => ({
   framing: (_about, requestId) => openAiFraming(requestId),
 });
 
-/** A completion of a conversation, or a chunk of it, in the older words. */
+/** A chat completion, or a chunk of it, in the older format. */
 const textCompletion = ({ choices, id, ...rest }: Json): Json => ({
   ...rest,
   id: String(id).replace(/^chatcmpl-/, "cmpl-"),

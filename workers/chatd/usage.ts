@@ -1,4 +1,4 @@
-/** What an answer took: tokens as the provider counted them, and dollars where its price is known. */
+/** The usage of an answer: tokens as the provider counted them, and dollars where the price is known. */
 import type { ModelFacts } from "../../runtime/model-names.ts";
 import type { Json } from "./provider.ts";
 
@@ -11,7 +11,7 @@ export interface Usage {
 const count = (value: unknown): number | undefined =>
   typeof value === "number" && value >= 0 ? Math.round(value) : undefined;
 
-/** From OpenAI's `usage`. A price that the provider itself tells (OpenRouter: `cost`) goes before `[models]`. */
+/** From OpenAI's `usage`. A price that the provider reports (OpenRouter: `cost`) has precedence over `[models]`. */
 export function usageOf(usage: unknown, facts: ModelFacts): Usage {
   const { prompt_tokens: prompt, completion_tokens: completion, cost } = Object(usage) as Json;
   const promptTokens = count(prompt);
@@ -23,12 +23,12 @@ export function usageOf(usage: unknown, facts: ModelFacts): Usage {
     isPriced && isCounted
       ? ((promptTokens ?? 0) * (input ?? 0) + (completionTokens ?? 0) * (output ?? 0)) / 1_000_000
       : undefined;
-  const told = typeof cost === "number" && Number.isFinite(cost) && cost >= 0 ? cost : undefined;
-  return { promptTokens, completionTokens, costUsd: told ?? priced };
+  const reported = typeof cost === "number" && Number.isFinite(cost) && cost >= 0 ? cost : undefined;
+  return { promptTokens, completionTokens, costUsd: reported ?? priced };
 }
 
-/** Characters of English a token has on average: for budgets, where a provider does not count or was left early. */
+/** Characters of English per token on average, for budgets where the provider reports no usage or the caller hung up. */
 const charactersPerToken = 4;
 
-/** Tokens of so much text, for a budget that must not be gone around by hanging up. */
+/** Estimated tokens of a text, so that hanging up does not bypass a budget. */
 export const roughTokens = (characters: number): number => Math.ceil(characters / charactersPerToken);

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { systemClock } from "../../../runtime/clock.ts";
 import { attempt } from "../../../workers/chatd/attempts.ts";
-import { isThere } from "../../../workers/chatd/connect-check.ts";
+import { isReachable } from "../../../workers/chatd/connect-check.ts";
 import { createDeadline } from "../../../workers/chatd/deadline.ts";
 import {
   type Json,
@@ -101,7 +101,7 @@ describe("deadlines", () => {
 
 test("an address is asked whether anybody is there", async () => {
   const server = Bun.serve({ port: 0, fetch: () => new Response("x") });
-  const check = (url: string) => isThere(url, { ms: 300, clock: systemClock });
+  const check = (url: string) => isReachable(url, { ms: 300, clock: systemClock });
   expect(await check(`http://127.0.0.1:${server.port}/v1`)).toBe(true);
   server.stop(true);
   expect(await check("http://127.0.0.1:1/v1")).toBe(false);

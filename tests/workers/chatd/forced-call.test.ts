@@ -30,7 +30,7 @@ const one = forcedOf({ tools: [tool("person", person, "a person")], tool_choice:
 const two = forcedOf({ tools: [tool("person", person), tool("tree", tree)], tool_choice: "required" });
 
 /** Reads the text in pieces of that many characters. */
-function read(forced: ForcedCall, text: string, { size = 3, isCut = false } = {}): Called {
+function read(forced: ForcedCall, text: string, { size = 3, isTruncated = false } = {}): Called {
   const reader = callReader(forced, { name: "ollama", id: "m" });
   const called = { name: "", arguments: "" };
   const add = (part: Partial<Called> | undefined) => {
@@ -38,7 +38,7 @@ function read(forced: ForcedCall, text: string, { size = 3, isCut = false } = {}
     called.arguments += part?.arguments ?? "";
   };
   for (let at = 0; at < text.length; at += size) add(reader.take(text.slice(at, at + size)));
-  add(reader.end(isCut));
+  add(reader.end(isTruncated));
   return called;
 }
 
@@ -122,8 +122,11 @@ describe("what was written", () => {
   });
 
   test("and was stopped in the midst is given as far as it goes", () => {
-    expect(read(one, '{"name":"An', { isCut: true })).toEqual({ name: "person", arguments: '{"name":"An' });
-    expect(read(two, '{"name":"person","arguments":{"na', { isCut: true })).toEqual({
+    expect(read(one, '{"name":"An', { isTruncated: true })).toEqual({
+      name: "person",
+      arguments: '{"name":"An',
+    });
+    expect(read(two, '{"name":"person","arguments":{"na', { isTruncated: true })).toEqual({
       name: "person",
       arguments: '{"na',
     });

@@ -3,7 +3,7 @@ import type { Json } from "../provider.ts";
 import {
   callItem,
   type Head,
-  isCut,
+  isTruncated,
   itemId,
   messageItem,
   reasoningItem,
@@ -40,7 +40,7 @@ export async function* eventsOf(chunks: AsyncGenerator<Json>, head: Head): Async
     if (typeof refusal === "string" && refusal !== "") yield* writer.text("message", refusal);
     for (const call of (Array.isArray(calls) ? calls : []) as Json[]) yield* writer.call(call);
   }
-  const status = isCut(finish) ? "incomplete" : "completed";
+  const status = isTruncated(finish) ? "incomplete" : "completed";
   yield* writer.close(status);
   yield { type: `response.${status}`, response: responseOf(writer.done, head, { finish, model, usage }) };
 }
@@ -56,9 +56,9 @@ function createWriter(head: Head) {
     const closed = open;
     open = undefined;
     const { item, text, at } = closed;
-    let whole: Json = { ...item, status };
+    let finished: Json = { ...item, status };
     if (item.type === "function_call") {
-      whole = { ...whole, arguments: text };
+      finished = { ...finished, arguments: text };
       yield {
         type: "response.function_call_arguments.done",
         ...place(closed),
@@ -67,13 +67,13 @@ function createWriter(head: Head) {
       };
     } else {
       const part = partOf(item, text);
-      whole = { ...whole, content: [part] };
-      if (item.type === "reasoning") delete whole.status;
+      finished = { ...finished, content: [part] };
+      if (item.type === "reasoning") delete finished.status;
       yield { type: `${kindOf(item)}.done`, ...inPart(closed), text, ...logprobs(item) };
       yield { type: "response.content_part.done", ...inPart(closed), part };
     }
-    done.push(whole);
-    yield { type: "response.output_item.done", output_index: at, item: whole };
+    done.push(finished);
+    yield { type: "response.output_item.done", output_index: at, item: finished };
   }
 
   function* begin(item: Json, call?: number): Generator<Json> {

@@ -15,7 +15,7 @@ export const itemId = (kind: "msg" | "fc" | "rs", { id }: Head, at: number): str
 /** The items that a message of the assistant is. */
 export function itemsOf({ message, finish_reason: finish }: Json, head: Head): Json[] {
   const { content, refusal, reasoning, tool_calls: calls } = Object(message) as Json;
-  const status = isCut(finish) ? "incomplete" : "completed";
+  const status = isTruncated(finish) ? "incomplete" : "completed";
   const items: Json[] = [];
   if (typeof reasoning === "string" && reasoning !== "")
     items.push({
@@ -66,7 +66,7 @@ export function callItem({ id, function: called }: Json, head: Head, at: number)
   };
 }
 
-export const isCut = (finish: unknown): boolean => finish === "length" || finish === "content_filter";
+export const isTruncated = (finish: unknown): boolean => finish === "length" || finish === "content_filter";
 
 export interface Ending {
   finish: unknown;
@@ -77,7 +77,7 @@ export interface Ending {
 /** The response: what was asked is repeated in it; `ending` is of an answer that is whole. */
 export function responseOf(output: Json[], { id, at, given }: Head, ending?: Ending): Json {
   const { finish, model, usage } = ending ?? { finish: undefined, model: given.model, usage: undefined };
-  const status = !ending ? "in_progress" : isCut(finish) ? "incomplete" : "completed";
+  const status = !ending ? "in_progress" : isTruncated(finish) ? "incomplete" : "completed";
   const reason = finish === "length" ? "max_output_tokens" : "content_filter";
   const { effort = null, summary = null } = Object(given.reasoning) as Json;
   const { text, tools = [], tool_choice: choice = "auto" } = given;

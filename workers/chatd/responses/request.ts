@@ -1,7 +1,7 @@
 /** A request of `/responses` as a conversation that every provider understands. Nothing is kept between two of them. */
 import type { Static } from "@sinclair/typebox";
 import { check } from "../../../runtime/validate.ts";
-import { type Ask, type AskOptions, readAsk } from "../conversation.ts";
+import { type ChatRequest, type RequestOptions, readChatRequest } from "../conversation.ts";
 import type { Json } from "../provider.ts";
 import { ResponsesShape } from "../schemas.ts";
 import { conversationOf, refusal } from "./input.ts";
@@ -9,13 +9,13 @@ import { conversationOf, refusal } from "./input.ts";
 /** Fields that mean something kept on the other side. */
 const ofState = ["previous_response_id", "conversation", "prompt"];
 
-export interface ResponsesAsk extends Ask {
+export interface ResponsesRequest extends ChatRequest {
   /** The request, as the answer repeats it. */
   given: Json;
 }
 
 /** Throws `invalid_field` for what cannot be said to a provider, or would need something to be kept. */
-export function readResponsesAsk(given: Json, options: Omit<AskOptions, "own">): ResponsesAsk {
+export function readResponsesRequest(given: Json, options: Omit<RequestOptions, "own">): ResponsesRequest {
   const present = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null));
   const kept = ofState.find((name) => present[name] !== undefined);
   if (kept !== undefined)
@@ -47,7 +47,7 @@ export function readResponsesAsk(given: Json, options: Omit<AskOptions, "own">):
     ...(text?.verbosity !== undefined && { verbosity: text.verbosity }),
     ...(effort !== undefined && { reasoning_effort: effort }),
   };
-  return { ...readAsk(body, { ...options, own: false }), given: present, leftOut };
+  return { ...readChatRequest(body, { ...options, own: false }), given: present, leftOut };
 }
 
 function refuse({ background, truncation, include = [], top_logprobs: logprobs }: Json): void {

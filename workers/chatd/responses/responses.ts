@@ -1,19 +1,19 @@
-/** `/responses`, OpenAI's newer door: how requests are read and answers written. Nothing is kept between two requests. */
+/** `/responses`, OpenAI's newer endpoint: how requests are read and answers written. Nothing is kept between two requests. */
 import { openAiError } from "../../../runtime/openai-error.ts";
-import type { Door } from "../answer-http.ts";
+import type { AnswerFormat } from "../answer-http.ts";
 import { event } from "../event-stream.ts";
 import type { Json } from "../provider.ts";
 import { eventsOf } from "./events.ts";
 import { type Head, itemsOf, responseOf } from "./output.ts";
-import { type ResponsesAsk, readResponsesAsk } from "./request.ts";
+import { type ResponsesRequest, readResponsesRequest } from "./request.ts";
 
 /** `id` is new for each response; `at` in seconds since the epoch. */
-function doorOf({ given }: ResponsesAsk, { id, at }: Omit<Head, "given">): Door {
+function formatOf({ given }: ResponsesRequest, { id, at }: Omit<Head, "given">): AnswerFormat {
   const head: Head = { id: `resp_${id.replaceAll("-", "")}`, at, given };
   let sent = 0;
   const numbered = (each: Json): string => event({ ...each, sequence_number: sent++ }, String(each.type));
   return {
-    whole: ({ choices, model, usage }) => {
+    completion: ({ choices, model, usage }) => {
       const [choice] = choices as Json[];
       const finish = choice?.finish_reason;
       return responseOf(itemsOf(choice ?? {}, head), head, { finish, model, usage });
@@ -33,4 +33,4 @@ function doorOf({ given }: ResponsesAsk, { id, at }: Omit<Head, "given">): Door 
 }
 
 /** How a request is read, and how its answer is written. */
-export const responses = { read: readResponsesAsk, doorOf };
+export const responses = { read: readResponsesRequest, formatOf };
