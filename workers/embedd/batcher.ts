@@ -1,13 +1,13 @@
 /**
- * The line before the providers. Texts wait in it, not requests: who asks for a text that is on its way shares it,
- * texts of one model that wait together travel together, and a text nobody waits for any more is not fetched.
+ * The queue before the providers. It holds texts, not requests: requests for the same text share one fetch, waiting texts of
+ * one model are batched, and a text that no request waits for any more is not fetched.
  */
 import { fail } from "../../runtime/errors.ts";
 import { keyOf, type Model } from "./model-id.ts";
 import { type Provider, type ProviderLimits, TextTooLong } from "./provider.ts";
 
-export interface Wanted {
-  /** Of model and text; what makes two texts the same. */
+export interface QueuedText {
+  /** Identifies model and text. */
   key: string;
   text: string;
 }
@@ -19,17 +19,21 @@ export interface Fetched {
 }
 
 /** One call for texts that fit the provider's limits. */
-export type FetchBatch = (model: Model, texts: readonly Wanted[], signal: AbortSignal) => Promise<Fetched[]>;
+export type FetchBatch = (
+  model: Model,
+  texts: readonly QueuedText[],
+  signal: AbortSignal,
+) => Promise<Fetched[]>;
 
 export interface Batcher {
   /**
-   * The vectors of texts with different keys, in their order. Throws `too_many_requests` when the line is full,
+   * The vectors of texts with different keys, in their order. Throws `too_many_requests` when the queue is full,
    * TextFailure when one of the texts does not fit the model, the provider's error, or the signal's reason.
    */
-  fetch: (model: Model, texts: readonly Wanted[], signal: AbortSignal) => Promise<Fetched[]>;
-  /** Texts that wait or are on their way. */
+  fetch: (model: Model, texts: readonly QueuedText[], signal: AbortSignal) => Promise<Fetched[]>;
+  /** Texts that are queued or being fetched. */
   waiting: () => number;
-  /** Refuses everybody in line and whoever comes later, and ends the calls. */
+  /** Rejects all waiting and later requests, and aborts the calls. */
   stop: (reason: Error) => void;
 }
 
@@ -43,8 +47,8 @@ export class TextFailure extends Error {
   }
 }
 
-interface Entry extends Wanted {
-  /** What its request still has in line. */
+interface Entry extends QueuedText {
+  /** The texts of its request that are still queued. */
   request: Set<Entry>;
   bytes: number;
   waiters: number;
@@ -58,94 +62,95 @@ interface Batch {
   controller: AbortController;
 }
 
-/** The line of one provider: a queue for each model, in it the requests, both served in turn. */
-interface Lane {
+/** The queue of one provider: requests by model, served round robin. */
+interface ProviderQueue {
   running: number;
   queues: Map<string, { model: Model; requests: Set<Set<Entry>> }>;
 }
 
 export function createBatcher(fetchBatch: FetchBatch, waitingMax: number): Batcher {
-  const open = new Map<string, Entry>();
-  const lanes = new Map<Provider, Lane>();
+  const pending = new Map<string, Entry>();
+  const queuesByProvider = new Map<Provider, ProviderQueue>();
   let stopped: Error | undefined;
 
-  const { settle, run } = createDelivery(fetchBatch, open);
+  const { settle, run } = createDelivery(fetchBatch, pending);
 
-  const pump = (provider: Provider, lane: Lane) => {
-    while (lane.running < provider.limits.calls) {
-      const next = nextBatch(provider, lane);
+  const startBatches = (provider: Provider, own: ProviderQueue) => {
+    while (own.running < provider.limits.calls) {
+      const next = nextBatch(provider, own);
       if (!next) return;
-      lane.running += 1;
+      own.running += 1;
       void run(next.model, next.batch.entries, next.batch.controller.signal).finally(() => {
-        lane.running -= 1;
-        pump(provider, lane);
+        own.running -= 1;
+        startBatches(provider, own);
       });
     }
   };
 
-  const enqueue = (model: Model, wanted: readonly Wanted[]) => {
+  const enqueue = (model: Model, wanted: readonly QueuedText[]) => {
     const { provider } = model;
-    const lane = lanes.get(provider) ?? { running: 0, queues: new Map() };
-    lanes.set(provider, lane);
+    const own = queuesByProvider.get(provider) ?? { running: 0, queues: new Map() };
+    queuesByProvider.set(provider, own);
     const key = keyOf(model);
-    const queue = lane.queues.get(key) ?? { model, requests: new Set() };
-    lane.queues.set(key, queue);
+    const queue = own.queues.get(key) ?? { model, requests: new Set() };
+    own.queues.set(key, queue);
     const request = new Set<Entry>();
     queue.requests.add(request);
     for (const text of wanted) {
       const entry = newEntry(text, request);
-      open.set(entry.key, entry);
+      pending.set(entry.key, entry);
       request.add(entry);
     }
-    // Later in this turn, so that what is asked for at once travels at once.
-    queueMicrotask(() => pump(provider, lane));
+    // Not at once, so that texts requested in the same tick share a batch.
+    queueMicrotask(() => startBatches(provider, own));
   };
 
-  /** Called when nobody waits for the entry: it leaves the line, or ends its batch when that is alone too. */
-  const abandon = (entry: Entry) => {
+  /** Drops an entry without waiters from the queue, or aborts its batch when no entry of it has waiters. */
+  const drop = (entry: Entry) => {
     if (!entry.batch) {
-      open.delete(entry.key);
+      pending.delete(entry.key);
       entry.request.delete(entry);
       return;
     }
     if (entry.batch.entries.some(({ waiters, settled }) => waiters > 0 && !settled)) return;
-    for (const { key } of entry.batch.entries) if (open.get(key)?.batch === entry.batch) open.delete(key);
+    for (const { key } of entry.batch.entries)
+      if (pending.get(key)?.batch === entry.batch) pending.delete(key);
     entry.batch.controller.abort(fail("client_closed", "nobody waits for these texts any more"));
   };
 
   const fetch: Batcher["fetch"] = async (model, texts, signal) => {
     signal.throwIfAborted();
     if (stopped) throw stopped;
-    const fresh = texts.filter(({ key }) => !open.has(key));
-    if (open.size + fresh.length > waitingMax) throw full(open.size, fresh.length, waitingMax);
+    const fresh = texts.filter(({ key }) => !pending.has(key));
+    if (pending.size + fresh.length > waitingMax) throw full(pending.size, fresh.length, waitingMax);
     if (fresh.length > 0) enqueue(model, fresh);
-    const entries = texts.map(({ key }) => open.get(key) as Entry);
+    const entries = texts.map(({ key }) => pending.get(key) as Entry);
     for (const entry of entries) entry.waiters += 1;
     try {
       return await unlessAborted(Promise.all(entries.map(({ done }) => done.promise)), signal);
     } finally {
       for (const entry of entries) entry.waiters -= 1;
-      for (const entry of entries) if (entry.waiters === 0 && !entry.settled) abandon(entry);
+      for (const entry of entries) if (entry.waiters === 0 && !entry.settled) drop(entry);
     }
   };
 
   const stop = (reason: Error) => {
     stopped = reason;
-    for (const { queues } of lanes.values()) queues.clear();
-    for (const entry of [...open.values()]) {
+    for (const { queues } of queuesByProvider.values()) queues.clear();
+    for (const entry of [...pending.values()]) {
       settle(entry, ({ reject }) => reject(reason));
       entry.batch?.controller.abort(reason);
     }
   };
 
-  return { fetch, waiting: () => open.size, stop };
+  return { fetch, waiting: () => pending.size, stop };
 }
 
-/** How entries get their answer or refusal, and leave `open`. */
-function createDelivery(fetchBatch: FetchBatch, open: Map<string, Entry>) {
+/** Settles entries with their vectors or an error, and removes them from `pending`. */
+function createDelivery(fetchBatch: FetchBatch, pending: Map<string, Entry>) {
   const settle = (entry: Entry, outcome: (done: Entry["done"]) => void) => {
     entry.settled = true;
-    if (open.get(entry.key) === entry) open.delete(entry.key);
+    if (pending.get(entry.key) === entry) pending.delete(entry.key);
     outcome(entry.done);
   };
 
@@ -171,20 +176,23 @@ function createDelivery(fetchBatch: FetchBatch, open: Map<string, Entry>) {
   return { settle, run };
 }
 
-function newEntry({ key, text }: Wanted, request: Set<Entry>): Entry {
+function newEntry({ key, text }: QueuedText, request: Set<Entry>): Entry {
   const done = Promise.withResolvers<Fetched>();
-  // Whoever waits hears of a failure; an entry that nobody waits for may fail unheard.
+  // Waiters get the rejection; one without waiters is not an unhandled rejection.
   done.promise.catch(() => {});
   return { key, text, request, bytes: Buffer.byteLength(text), waiters: 0, settled: false, done };
 }
 
-/** Takes texts of the model whose turn it is, as many as one call may have. */
-function nextBatch({ limits }: Provider, lane: Lane): { model: Model; batch: Batch } | undefined {
-  for (const [key, queue] of lane.queues) {
-    // Behind the others, so that one model's long list does not hold up theirs.
-    lane.queues.delete(key);
-    const entries = takeInTurn(queue.requests, limits);
-    if (queue.requests.size > 0) lane.queues.set(key, queue);
+/** Takes the next batch: texts of one model, as many as one call may have. */
+function nextBatch(
+  { limits }: Provider,
+  { queues }: ProviderQueue,
+): { model: Model; batch: Batch } | undefined {
+  for (const [key, queue] of queues) {
+    // To the end, so that a long list of one model does not delay the other models.
+    queues.delete(key);
+    const entries = takeRoundRobin(queue.requests, limits);
+    if (queue.requests.size > 0) queues.set(key, queue);
     if (entries.length === 0) continue;
     const batch: Batch = { entries, controller: new AbortController() };
     for (const entry of entries) entry.batch = batch;
@@ -193,21 +201,21 @@ function nextBatch({ limits }: Provider, lane: Lane): { model: Model; batch: Bat
   return undefined;
 }
 
-/** One text of each request in turn, so that a single one beside a long list is in the next batch. */
-function takeInTurn(requests: Set<Set<Entry>>, limits: ProviderLimits): Entry[] {
+/** One text of each request round robin, so that a single text beside a long list is in the next batch. */
+function takeRoundRobin(requests: Set<Set<Entry>>, limits: ProviderLimits): Entry[] {
   const taken: Entry[] = [];
   let bytes = 0;
   for (const request of requests) {
     const [entry] = request;
     const isFull = taken.length >= limits.texts || bytes + (entry?.bytes ?? 0) > limits.bytes;
-    // It stays where it is, and is the first of the next batch.
+    // It stays queued, as the first of the next batch.
     if (entry && isFull && taken.length > 0) break;
     requests.delete(request);
     if (!entry) continue;
     request.delete(entry);
     taken.push(entry);
     bytes += entry.bytes;
-    // At the end, where this loop comes by again.
+    // Re-added at the end, where this loop reaches it again.
     if (request.size > 0) requests.add(request);
   }
   return taken;

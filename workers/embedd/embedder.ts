@@ -1,4 +1,4 @@
-/** Texts → vectors: what is known from the cache, the rest from the model's provider, all in the order asked for. */
+/** Embeds texts: from the cache, else from the model's provider, in the order of the request. */
 import type { Clock } from "../../runtime/clock.ts";
 import { fail } from "../../runtime/errors.ts";
 import type { Metrics } from "../../runtime/metrics.ts";
@@ -11,7 +11,7 @@ import { withRetries } from "./retry.ts";
 
 export interface Embedded {
   dimension: number;
-  /** One a text; shared with the cache, so nobody may change them. */
+  /** One a text; shared with the cache, so they must not be modified. */
   rows: readonly Float32Array[];
   /** How many came from the cache. */
   cached: number;
@@ -28,7 +28,7 @@ export interface Embedder {
   ) => Promise<Embedded>;
   /** Length of the model's vectors, as soon as it has answered. */
   dimensionOf: (model: Model) => number | undefined;
-  /** Ends the calls under way; who waits for them, and who asks later, gets the reason. */
+  /** Aborts the calls in flight; waiting and later requests are rejected with the reason. */
   stop: (reason: Error) => void;
 }
 
@@ -67,7 +67,7 @@ export function createEmbedder(deps: EmbedderDeps): Embedder {
   return { embed, dimensionOf: memory.dimensionOf, stop: batcher.stop };
 }
 
-/** What is known of the models: vectors and their length. */
+/** Cached vectors, and the dimension of each model. */
 interface Memory {
   find: (keys: readonly string[]) => (Float32Array | undefined)[];
   keep: (model: Model, key: string, vector: Float32Array) => void;
@@ -102,7 +102,7 @@ function createMemory({ config, metrics }: EmbedderDeps): Memory {
   };
 }
 
-/** One call of a provider: measured, tried again, checked, remembered. */
+/** One call of a provider: measured, retried, validated, cached. */
 function createFetch({ config, clock, metrics }: EmbedderDeps, memory: Memory): FetchBatch {
   const count = meter(metrics, clock);
   const { retries, timeout_ms: timeoutMs } = config;
@@ -134,7 +134,7 @@ function createFetch({ config, clock, metrics }: EmbedderDeps, memory: Memory): 
   };
 }
 
-/** A model that answers another length than before was replaced: what is known of the old one is worth nothing. */
+/** A model whose dimension changed was replaced: the cached vectors of the old one are dropped. */
 function checkedOr(forget: () => void, vectors: unknown, expected: Expected): Float32Array[] {
   try {
     return checkAnswer(vectors, expected);

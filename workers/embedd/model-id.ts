@@ -3,19 +3,19 @@ import { fail } from "../../runtime/errors.ts";
 import { localModel, type ModelNames, noModel } from "../../runtime/model-names.ts";
 import type { Provider } from "./provider.ts";
 
-/** What a request asks beside the texts; vectors of different shapes are kept apart. */
+/** What a request asks for besides the texts; vectors of different shapes are cached apart. */
 export interface Shape {
   /** Length of vectors that is asked for. */
   dimensions?: number;
   /** The texts are lists of token numbers, as JSON. */
   inTokens?: boolean;
-  /** Fields of the request that nobody here knows. */
+  /** Unknown fields of the request. */
   extras?: Readonly<Record<string, unknown>>;
 }
 
 /** One model at one provider. */
 export interface Model extends Shape {
-  /** `local` or `<provider>/<name>`: as indexes remember it. */
+  /** `local` or `<provider>/<name>`, as indexes store it. */
   id: string;
   /** As the provider calls it; empty for `local`. */
   name: string;
@@ -24,7 +24,7 @@ export interface Model extends Shape {
 
 /**
  * Finds the provider of a name. Throws `invalid_field` for one that no provider could have or that means several models,
- * `not_found` for one of a provider that does not exist. Whether the provider has the model, only the provider knows.
+ * `not_found` for one of a provider that does not exist. Whether the provider has the model is not checked.
  */
 export function findModel(
   id: string,
@@ -52,8 +52,12 @@ export function findModel(
 
 const expected = "expected 'local' or '<provider>/<name>'; GET /embed/models lists those that answer";
 
-/** The model with vectors of another length. Throws `invalid_field` where the model has but one. */
-export function shortened(model: Model, dimensions: number | undefined, known: number | undefined): Model {
+/** The model with vectors of another length. Throws `invalid_field` where the model has a fixed one. */
+export function withDimensions(
+  model: Model,
+  dimensions: number | undefined,
+  known: number | undefined,
+): Model {
   if (dimensions === undefined || dimensions === known) return model;
   if (model.provider.open) return { ...model, dimensions };
   const length = known === undefined ? "one length" : `${known} numbers`;
@@ -64,7 +68,7 @@ export function shortened(model: Model, dimensions: number | undefined, known: n
   );
 }
 
-/** What cache and queue tell models apart by. */
+/** The key of model and shape, for cache and queue. */
 export const keyOf = ({ id, dimensions, inTokens, extras }: Model): string =>
   [
     id,

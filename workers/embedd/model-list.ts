@@ -1,4 +1,4 @@
-/** Which models can be asked for: what every provider says, asked at once, briefly, and remembered for a while. */
+/** The models of all providers: probed concurrently with a short timeout, and cached for a few seconds. */
 import type { Clock } from "../../runtime/clock.ts";
 import type { ReplyOf } from "../../runtime/contract.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
@@ -7,34 +7,34 @@ import type { KnownModel, Provider } from "./provider.ts";
 
 type ModelList = ReplyOf<Embedd["endpoints"]["models"]>;
 
-/** A provider that says nothing for so long counts as away, in milliseconds. */
-const patienceMs = 2000;
-/** How long an answer is given again, in milliseconds. */
-const freshMs = 5000;
+/** A provider that does not answer in time counts as unavailable, in milliseconds. */
+const probeTimeoutMs = 2000;
+/** How long the result of a probe is reused, in milliseconds. */
+const cachedMs = 5000;
 
 export interface ModelListOptions {
   providers: readonly Provider[];
   defaultModel: string;
   clock: Clock;
-  /** What a model's vectors turned out to have, where its provider does not say. */
+  /** The dimension observed in vectors, where the provider reports none. */
   dimensionOf: (id: string) => number | undefined;
 }
 
 /** Makes the function that lists. It never throws: a provider that does not answer is listed as such, with the reason. */
 export function createModelList({ providers, defaultModel, clock, dimensionOf }: ModelListOptions) {
-  let asked: { at: number; answer: Promise<[Provider, KnownModel[] | ServiceError][]> } | undefined;
+  let probed: { at: number; answer: Promise<[Provider, KnownModel[] | ServiceError][]> } | undefined;
 
   return async (): Promise<ModelList> => {
-    if (!asked || clock.elapsed() - asked.at > freshMs) {
+    if (!probed || clock.elapsed() - probed.at > cachedMs) {
       const answers = providers.map(
         async (provider): Promise<[Provider, KnownModel[] | ServiceError]> => [
           provider,
-          await ask(provider, clock),
+          await probe(provider, clock),
         ],
       );
-      asked = { at: clock.elapsed(), answer: Promise.all(answers) };
+      probed = { at: clock.elapsed(), answer: Promise.all(answers) };
     }
-    const answers = await asked.answer;
+    const answers = await probed.answer;
     return {
       models: answers.flatMap(([provider, models]) =>
         models instanceof ServiceError
@@ -50,10 +50,11 @@ export function createModelList({ providers, defaultModel, clock, dimensionOf }:
   };
 }
 
-async function ask(provider: Provider, clock: Clock): Promise<KnownModel[] | ServiceError> {
+async function probe(provider: Provider, clock: Clock): Promise<KnownModel[] | ServiceError> {
   const controller = new AbortController();
-  clock.sleep(patienceMs, controller.signal).then(
-    () => controller.abort(fail("bad_gateway", `${provider.name} did not answer within ${patienceMs} ms`)),
+  clock.sleep(probeTimeoutMs, controller.signal).then(
+    () =>
+      controller.abort(fail("bad_gateway", `${provider.name} did not answer within ${probeTimeoutMs} ms`)),
     () => {},
   );
   try {

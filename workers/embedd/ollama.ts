@@ -10,9 +10,9 @@ import {
   type EmbedCall,
   type KnownModel,
   keyRefused,
-  PassingFailure,
   type Provider,
   TextTooLong,
+  TransientFailure,
   withoutKey,
 } from "./provider.ts";
 
@@ -166,7 +166,7 @@ function parsed(text: string, { provider, id }: { provider: string; id?: string 
     return Object(JSON.parse(text)) as OllamaAnswer;
   } catch (cause) {
     const about = id === undefined ? "" : ` for model '${id}'`;
-    throw new PassingFailure(
+    throw new TransientFailure(
       fail("bad_gateway", `${provider}'s answer${about} was cut off or is no JSON: try again`, { cause }),
     );
   }
@@ -197,7 +197,7 @@ function refused({
     const waitMs = retryAfterMs(headers, clock);
     const busy = `${provider} is busy (model '${id}'): ${quoted(words ?? "", key)}`;
     const type = status === 429 ? "too_many_requests" : "overloaded";
-    return new PassingFailure(fail(type, busy, { retryAfterSeconds: passedOnSeconds(waitMs) }), waitMs);
+    return new TransientFailure(fail(type, busy, { retryAfterSeconds: passedOnSeconds(waitMs) }), waitMs);
   }
   if (status === 404 && words !== undefined && missing.test(words))
     return fail(

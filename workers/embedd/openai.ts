@@ -13,9 +13,9 @@ import {
   connectionFailure,
   type EmbedCall,
   keyRefused,
-  PassingFailure,
   type Provider,
   TextTooLong,
+  TransientFailure,
   withoutKey,
 } from "./provider.ts";
 
@@ -64,7 +64,7 @@ export function createOpenAi(options: OpenAiOptions): Provider {
       throw await failureOf(cause, {
         ...options,
         id: `${provider}/${name}`,
-        shortened: dimensions !== undefined,
+        withDimensions: dimensions !== undefined,
         isOpen: inTokens === true || extras !== undefined,
       });
     }
@@ -81,8 +81,13 @@ export function createOpenAi(options: OpenAiOptions): Provider {
       return (named.length > 0 ? named : names).map((name) => ({ name }));
     } catch (cause) {
       if (signal.aborted) throw signal.reason;
-      const failure = await failureOf(cause, { ...options, id: undefined, shortened: false, isOpen: false });
-      throw failure instanceof PassingFailure ? failure.error : failure;
+      const failure = await failureOf(cause, {
+        ...options,
+        id: undefined,
+        withDimensions: false,
+        isOpen: false,
+      });
+      throw failure instanceof TransientFailure ? failure.error : failure;
     }
   };
 
@@ -141,7 +146,7 @@ function decoded(embedding: unknown): unknown {
 
 interface About extends OpenAiOptions {
   id: string | undefined;
-  shortened: boolean;
+  withDimensions: boolean;
   /** Token numbers or unknown fields were passed on. */
   isOpen: boolean;
 }
@@ -166,7 +171,7 @@ function rootOf(cause: unknown): unknown {
   return root;
 }
 
-function answered(cause: APIError, { provider, id, url, key, clock, shortened, isOpen }: About): Error {
+function answered(cause: APIError, { provider, id, url, key, clock, withDimensions, isOpen }: About): Error {
   const { status = 0, code } = cause;
   const words = quoted(cause.message, key);
   const who = `${provider} at ${hostOf(url)}${id === undefined ? "" : ` (model '${id}')`}`;
@@ -186,12 +191,12 @@ function answered(cause: APIError, { provider, id, url, key, clock, shortened, i
   const waitMs = retryAfterMs(new Headers(cause.headers), clock);
   const seconds = { retryAfterSeconds: passedOnSeconds(waitMs) };
   if (status === 429)
-    return new PassingFailure(fail("too_many_requests", `${who} is busy: ${words}`, seconds), waitMs);
+    return new TransientFailure(fail("too_many_requests", `${who} is busy: ${words}`, seconds), waitMs);
   if (status === 503)
-    return new PassingFailure(fail("overloaded", `${who} is busy: ${words}`, seconds), waitMs);
+    return new TransientFailure(fail("overloaded", `${who} is busy: ${words}`, seconds), waitMs);
   const failed = fail("bad_gateway", `${who} failed: ${words}`);
-  if (status >= 500) return new PassingFailure(failed, waitMs);
-  if (shortened && status === 400)
+  if (status >= 500) return new TransientFailure(failed, waitMs);
+  if (withDimensions && status === 400)
     return fail("invalid_field", `dimensions: ${who} refused the request: ${words}`, {
       details: { field: "dimensions" },
     });

@@ -1,4 +1,4 @@
-/** What turns texts into vectors: one interface, one file an implementation, one suite (tests/conformance/embedding-provider.ts). */
+/** The interface of embedding providers: one file for each implementation, one conformance suite (tests/conformance/embedding-provider.ts). */
 import { fail, type ServiceError } from "../../runtime/errors.ts";
 import { hostOf, isNobodyThere } from "../../runtime/foreign.ts";
 import { keyAdvice } from "../../runtime/model-providers.ts";
@@ -13,12 +13,12 @@ export interface EmbedCall {
   dimensions?: number;
   /** The texts are lists of token numbers, as JSON; only for providers that are `open`. */
   inTokens?: boolean;
-  /** Fields of the request that nobody here knows; only for providers that are `open`. */
+  /** Unknown fields of the request, passed on; only for providers that are `open`. */
   extras?: Readonly<Record<string, unknown>>;
   signal: AbortSignal;
 }
 
-/** As it came: `checkAnswer` looks at it before anybody uses it. */
+/** The raw answer, validated by `checkAnswer` before use. */
 export interface Answer {
   /** One a text, in their order: typed arrays or lists of numbers. */
   vectors: unknown;
@@ -38,18 +38,18 @@ export interface ProviderLimits {
   texts: number;
   /** UTF-8 bytes of one call's texts; a longer text goes alone. */
   bytes: number;
-  /** Calls at once; more wait in line. */
+  /** Concurrent calls; further ones are queued. */
   calls: number;
 }
 
 export interface Provider {
-  /** What model ids begin with, and metrics are labelled with. */
+  /** The prefix of model ids, and the label of metrics. */
   name: string;
   limits: ProviderLimits;
-  /** Takes what OpenAI's API has and others have not: `dimensions`, token numbers, fields of its own. */
+  /** Accepts the extras of OpenAI's API: `dimensions`, token numbers, unknown fields. */
   open: boolean;
   /**
-   * One call, tried once. Throws TextTooLong when a text of it does not fit the model's window, PassingFailure when
+   * One call, tried once. Throws TextTooLong when a text of it does not fit the model's window, TransientFailure when
    * another try may help, a ServiceError otherwise, and the signal's reason when that aborts.
    */
   embed: (call: EmbedCall) => Promise<Answer>;
@@ -57,11 +57,11 @@ export interface Provider {
   models: (signal: AbortSignal) => Promise<KnownModel[]>;
 }
 
-/** A text does not fit the model's window. Which one, the batcher finds out. */
+/** A text of the batch does not fit the model's window; the batcher finds out which. */
 export class TextTooLong extends Error {}
 
-/** A failure that may pass: tried again while there is time, and then told as `error`. */
-export class PassingFailure extends Error {
+/** A transient failure: retried until the deadline, then thrown as `error`. */
+export class TransientFailure extends Error {
   readonly error: ServiceError;
   /** What the provider asked to wait, in milliseconds. */
   readonly retryAfterMs: number | undefined;
@@ -74,13 +74,13 @@ export class PassingFailure extends Error {
 }
 
 /**
- * What a fetch that threw means. `advice` says how to make the provider answer; a connection that was made and then
- * broke may be better at the next try.
+ * The failure behind a fetch that threw. `advice` says how to make the provider answer; a connection that broke is worth
+ * a retry.
  */
 export function connectionFailure(
   cause: unknown,
   { provider, url, model, advice }: { provider: string; url: string; model?: string; advice: string },
-): ServiceError | PassingFailure {
+): ServiceError | TransientFailure {
   const about = model === undefined ? "" : ` for model '${model}'`;
   if (isNobodyThere(cause))
     return fail("bad_gateway", `${provider} cannot be reached at ${hostOf(url)}${about}: ${advice}`, {
@@ -93,7 +93,7 @@ export function connectionFailure(
     `${provider} at ${hostOf(url)} broke off its answer${about}: try again`,
     { cause },
   );
-  return new PassingFailure(broken);
+  return new TransientFailure(broken);
 }
 
 /** A provider that takes no call without a key, and has none. */

@@ -1,7 +1,7 @@
-/** One provider call with its deadline, tried again as long as that helps. */
+/** One provider call with a deadline and retries. */
 import type { Clock } from "../../runtime/clock.ts";
 import { fail, final } from "../../runtime/errors.ts";
-import { PassingFailure } from "./provider.ts";
+import { TransientFailure } from "./provider.ts";
 
 /** First wait between two tries when the provider names none; doubled each time. The openai package takes 500 ms. */
 const backoffMs = 250;
@@ -17,7 +17,7 @@ export interface RetryRules {
 }
 
 /**
- * Runs the work, again after a PassingFailure: at once no, but after what the provider asked for, and never past the
+ * Runs the work, and again after a TransientFailure: after the provider's Retry-After or a backoff, never past the
  * deadline. Throws the failure's error when tries or time are used up, `deadline_exceeded` when the work takes
  * longer, and the signal's reason when that aborts.
  */
@@ -38,7 +38,7 @@ export async function withRetries<T>(
   try {
     for (let attempt = 0; ; attempt++) {
       const failure = await tried(work, controller.signal);
-      if (!(failure instanceof PassingFailure)) return failure.value;
+      if (!(failure instanceof TransientFailure)) return failure.value;
       const waitMs = failure.retryAfterMs ?? backoffMs * 2 ** attempt;
       if (attempt >= retries || clock.elapsed() + waitMs >= end)
         throw attempt > 0 ? final(failure.error) : failure.error;
@@ -53,13 +53,13 @@ export async function withRetries<T>(
 async function tried<T>(
   work: (signal: AbortSignal) => Promise<T>,
   signal: AbortSignal,
-): Promise<{ value: T } | PassingFailure> {
+): Promise<{ value: T } | TransientFailure> {
   try {
     signal.throwIfAborted();
     return { value: await work(signal) };
   } catch (cause) {
     if (signal.aborted) throw signal.reason;
-    if (cause instanceof PassingFailure) return cause;
+    if (cause instanceof TransientFailure) return cause;
     throw cause;
   }
 }

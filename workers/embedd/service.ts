@@ -10,7 +10,7 @@ import { type Embedd, type OpenAiBody, OpenAiRequest } from "./contract.ts";
 import { createEmbedder, type Embedded, type Embedder } from "./embedder.ts";
 import { lexicalDimension } from "./lexical-embedding.ts";
 import { createLocalModel } from "./local-model.ts";
-import { findModel, type Model, shortened } from "./model-id.ts";
+import { findModel, type Model, withDimensions } from "./model-id.ts";
 import { createModelList } from "./model-list.ts";
 import { createOllama } from "./ollama.ts";
 import { createOpenAi } from "./openai.ts";
@@ -24,10 +24,10 @@ export async function createEmbedd(deps: Deps): Promise<Running<Embedd>> {
   const known = knownModels(deps);
   const { providers } = known;
   const model = (id: string = config.embedd.default_model) => findModel(id, known);
-  const usual = defaultModel(config.embedd.default_model, known);
+  const defaultOne = defaultModel(config.embedd.default_model, known);
   const embedder = createEmbedder({ config: config.embedd, clock, metrics });
   const dimensionOf = (id: string) => embedder.dimensionOf(model(id));
-  const models = createModelList({ providers, defaultModel: usual.id, clock, dimensionOf });
+  const models = createModelList({ providers, defaultModel: defaultOne.id, clock, dimensionOf });
   const limits = { textsMax: config.embedd.max_batch_texts, textBytesMax: config.embedd.max_text_bytes };
 
   const embed = async (
@@ -70,8 +70,8 @@ export async function createEmbedd(deps: Deps): Promise<Running<Embedd>> {
         const chosen = model(body.model);
         const { ignored, ...extras } = shapeOf(chosen, body);
         const { texts, inTokens, isOne } = inputOf(body.input, chosen);
-        const known = knownLength(chosen, embedder);
-        const shaped = { ...shortened(chosen, body.dimensions, known), ...extras, inTokens };
+        const known = knownDimension(chosen, embedder);
+        const shaped = { ...withDimensions(chosen, body.dimensions, known), ...extras, inTokens };
         const answer = await embed(shaped, texts, { name: "input", one: isOne, signal }).catch(asFinal);
         return openAiAnswer(chosen.id, answer, { format: body.encoding_format ?? "float", ignored });
       },
@@ -82,7 +82,7 @@ export async function createEmbedd(deps: Deps): Promise<Running<Embedd>> {
   };
 }
 
-/** HTTP's signal gives no reason of ours; a caller who went away is no failure of this service. */
+/** A caller that disconnected is not a failure of this service: HTTP's signal carries another reason. */
 const goneIf =
   (signal: AbortSignal) =>
   (cause: unknown): never => {
@@ -92,7 +92,7 @@ const goneIf =
 
 const stopping = () => fail("unavailable", "the service is stopping", { retryAfterSeconds: 1 });
 
-/** A provider's failure was tried again here where that could help: OpenAI's clients would do it once more. */
+/** A provider's failure was already retried here: OpenAI's clients must not retry it again. */
 const asFinal = (cause: unknown): never => {
   const isTried = cause instanceof ServiceError && /^(bad_gateway|deadline_exceeded)$/.test(cause.type);
   throw isTried ? final(cause) : cause;
@@ -113,7 +113,7 @@ function knownModels({ config, clock, secrets }: Deps): { names: ModelNames; pro
   return { names, providers: [createLocalModel(clock), ...providers] };
 }
 
-/** A default that no request could use stops the start. */
+/** An unusable default fails the start. */
 function defaultModel(id: string, known: Parameters<typeof findModel>[1]): Model {
   try {
     return findModel(id, known);
@@ -123,7 +123,7 @@ function defaultModel(id: string, known: Parameters<typeof findModel>[1]): Model
 }
 
 /** What the model's vectors have; those of the embedded model before it was ever asked. */
-const knownLength = (model: Model, embedder: Embedder): number | undefined =>
+const knownDimension = (model: Model, embedder: Embedder): number | undefined =>
   model.id === localModel ? lexicalDimension : embedder.dimensionOf(model);
 
 /** All vectors, row by row, in a buffer of their own. */

@@ -1,4 +1,4 @@
-/** What may be embedded. */
+/** Validation of the texts to embed. */
 import { fail } from "../../runtime/errors.ts";
 
 export interface TextLimits {

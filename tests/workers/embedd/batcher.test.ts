@@ -1,6 +1,11 @@
 /** The line before the providers: who shares what, what travels together, who is refused. */
 import { describe, expect, test } from "bun:test";
-import { createBatcher, type FetchBatch, TextFailure, type Wanted } from "../../../workers/embedd/batcher.ts";
+import {
+  createBatcher,
+  type FetchBatch,
+  type QueuedText,
+  TextFailure,
+} from "../../../workers/embedd/batcher.ts";
 import type { Model } from "../../../workers/embedd/model-id.ts";
 import { type ProviderLimits, TextTooLong } from "../../../workers/embedd/provider.ts";
 
@@ -48,7 +53,7 @@ function farSide() {
   return { calls, call, fetchBatch };
 }
 
-const wanted = (...texts: string[]): Wanted[] => texts.map((text) => ({ key: `m\n${text}`, text }));
+const wanted = (...texts: string[]): QueuedText[] => texts.map((text) => ({ key: `m\n${text}`, text }));
 const never = () => new AbortController().signal;
 const lengths = (fetched: { vector: Float32Array }[]) => fetched.map(({ vector }) => vector[0]);
 
@@ -88,7 +93,7 @@ describe("what travels together", () => {
     const batcher = createBatcher(far.fetchBatch, 100);
     const model = modelOf();
     const all = [wanted("first"), wanted("second"), wanted("third")];
-    const first = batcher.fetch(model, all[0] as Wanted[], never());
+    const first = batcher.fetch(model, all[0] as QueuedText[], never());
     const call = await far.call(0);
     const others = all.slice(1).map((texts) => batcher.fetch(model, texts, never()));
     call.answer();

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { systemClock } from "../../../runtime/clock.ts";
 import { fail } from "../../../runtime/errors.ts";
-import { PassingFailure } from "../../../workers/embedd/provider.ts";
+import { TransientFailure } from "../../../workers/embedd/provider.ts";
 import { withRetries } from "../../../workers/embedd/retry.ts";
 
 /** A clock that jumps to the end of whatever sleeps, except of deadlines, which it passes when told. */
@@ -32,7 +32,7 @@ function jumpingClock(deadlineMs: number) {
 }
 
 const busy = (waitMs?: number) =>
-  new PassingFailure(fail("overloaded", "busy", { retryAfterSeconds: 7 }), waitMs);
+  new TransientFailure(fail("overloaded", "busy", { retryAfterSeconds: 7 }), waitMs);
 const rules = (time: ReturnType<typeof jumpingClock>, retries = 2) => ({
   retries,
   timeoutMs: 10_000,
