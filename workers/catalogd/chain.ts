@@ -1,4 +1,4 @@
-/** What must hold of a version for itself and after the one before it. Pure. */
+/** What must hold of a version for itself and after the one before it. */
 import { schemaFingerprint } from "./fingerprint.ts";
 import { canonicalKey } from "./registration.ts";
 import { isLive, type Version } from "./version.ts";

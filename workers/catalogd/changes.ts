@@ -5,7 +5,7 @@ import { fail } from "../../runtime/errors.ts";
 export interface Changes {
   /** Resolves when the etag is no longer `since`, after `ms`, or at `stop`. Throws `overloaded` and `client_closed`. */
   wait: (since: string, ms: number, signal: AbortSignal) => Promise<void>;
-  /** Tells all who wait. */
+  /** Wakes all who wait. */
   announce: () => void;
   /** Answers all who wait; nobody waits any more. */
   stop: () => void;

@@ -6,12 +6,12 @@ import { madeBy } from "./made-by.ts";
 import type { ManifestStore } from "./manifest-store.ts";
 import type { NameLock } from "./name-lock.ts";
 import type { Registry } from "./registry.ts";
-import { createTogether } from "./together.ts";
+import { createAtomicWrites } from "./together.ts";
 import type { Version } from "./version.ts";
 
 export interface Change {
   name: string;
-  /** The version to write, or the head itself when nothing is to change. Pure: it is asked again after a lost race. */
+  /** The version to write, or the head itself when nothing is to change. It has no effects: it is called again after a lost race. */
   plan: (head: Version | undefined) => Version;
   /** The version ends the dataset: one whose columns no query can use has an end, too. */
   drops?: boolean;
@@ -39,10 +39,10 @@ export type Commit = (
 export interface Committing {
   commit: Commit;
   /**
-   * Finds out what became of writes to the name, or to all, whose outcome is not known: readers are told what is there.
+   * Resolves writes to the name, or to all, whose outcome is unknown: readers see what is there.
    * Rejects as storage does.
    */
-  findOut: (name: string | undefined, requestId: string) => Promise<void>;
+  resolveUnknown: (name: string | undefined, requestId: string) => Promise<void>;
   /** The version that an operation made, which readers see from then on; undefined when it made none. */
   made: (name: string, operationId: string, requestId: string) => Promise<Version | undefined>;
 }
@@ -51,7 +51,7 @@ export interface Committing {
 const attemptsMax = 8;
 
 /**
- * Makes `commit`. Commits of one name, in whatever case, take turns; what `plan` or `check` throws is passed on and
+ * Makes `commit`. Commits of one name, in whatever case, are serialized; what `plan` or `check` throws is passed on and
  * nothing is written. Several names are committed by one write: the manifest of the first holds the versions of the others
  * whole, and theirs are written after it, at the latest at the next start. When storage fails in mid-write the outcome is
  * unknown: whoever reads or commits the name next finds out, because the number is taken or free.
@@ -65,7 +65,7 @@ export function createCommit(deps: {
   announce: () => void;
 }): Committing {
   const { store, registry, lock, announce } = deps;
-  const together = createTogether(deps);
+  const atomic = createAtomicWrites(deps);
 
   const catchUp = async (name: string, requestId: string) => {
     const version = (await store.latest(name)).get(name);
@@ -73,21 +73,21 @@ export function createCommit(deps: {
     const { head, also } = await store.readCommit(name, version);
     registry.put(head);
     for (const other of also) {
-      await together.follow(other, requestId);
+      await atomic.writeFollower(other, requestId);
       const latest = (await store.latest(other.name)).get(other.name) ?? other.version;
       registry.put(await store.read(other.name, latest));
     }
     announce();
   };
-  /** In the turns of all names: in one order, so that no two commits wait for each other. */
-  const inTurns = <T>([name, ...rest]: readonly string[], work: () => Promise<T>): Promise<T> =>
-    name === undefined ? work() : lock(name, () => inTurns(rest, work));
+  /** Holds the locks of all names, taken in one order, so that no two commits deadlock. */
+  const locked = <T>([name, ...rest]: readonly string[], work: () => Promise<T>): Promise<T> =>
+    name === undefined ? work() : lock(name, () => locked(rest, work));
 
   const commit: Commit = ({ changes, check }, { requestId, signal }) => {
     const names = new Set(changes.map(({ name }) => fold(name)));
-    return inTurns([...names].sort(), async () => {
+    return locked([...names].sort(), async () => {
       for (let attempt = 1; attempt <= attemptsMax; attempt++) {
-        await together.settle(names, requestId);
+        await atomic.rollForward(names, requestId);
         const planned = changes.map(({ name, plan, drops }) => {
           const head = registry.head(name, drops);
           const version = plan(head);
@@ -97,7 +97,7 @@ export function createCommit(deps: {
         const [carrier, ...also] = planned.filter(({ changed }) => changed).map(({ version }) => version);
         if (carrier === undefined) return planned;
         if (signal.aborted) throw fail("client_closed", "the caller went away before anything was written");
-        const write = () => together.write([carrier, ...also], requestId);
+        const write = () => atomic.write([carrier, ...also], requestId);
         if (await registry.reserving([carrier, ...also], write)) return planned;
         await catchUp(carrier.name, requestId);
       }
@@ -109,8 +109,8 @@ export function createCommit(deps: {
   };
   return {
     commit,
-    findOut: (name, requestId) =>
-      together.findOut((folded) => name === undefined || folded === fold(name), requestId),
+    resolveUnknown: (name, requestId) =>
+      atomic.resolve((folded) => name === undefined || folded === fold(name), requestId),
     made: async (name, operationId, requestId) => {
       const found = await madeBy(store, name, operationId);
       if (found && (registry.head(name, true)?.version ?? 0) < found.version)

@@ -7,7 +7,7 @@ import { manifestKey } from "./manifest-key.ts";
 import { type Damaged, type Head, isDamaged } from "./registry.ts";
 import type { Version } from "./version.ts";
 
-/** The last version of a dataset that was acknowledged; what tells it from every other. */
+/** The last version of a dataset that was acknowledged; what identifies it. */
 export interface Acknowledged {
   version: number;
   dataset_id: string;
@@ -57,7 +57,7 @@ export function createDatasetMarks(marks: Pick<Marks, "get" | "set" | "entries">
 
 const identityOf = ({ version, dataset_id, created_at }: Version) => ({ version, dataset_id, created_at });
 
-/** How a start is told to take a dataset as it is. */
+/** The command that accepts a dataset as it is. */
 export const adoptionOf = (name: string): string => `bun run supervisor --adopt=catalogd/${name}`;
 
 function problemOf({ name, head, numbers }: Stored, mark: Acknowledged | undefined): Damaged | undefined {

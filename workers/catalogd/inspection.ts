@@ -12,7 +12,7 @@ import type { ManifestStore } from "./manifest-store.ts";
 import type { NameLock } from "./name-lock.ts";
 import { createReferences, type References, referenceDamage } from "./object-references.ts";
 import { type Head, isDamaged, type Registry } from "./registry.ts";
-import { leftoverObjects } from "./unreferenced.ts";
+import { orphanedObjects } from "./unreferenced.ts";
 import type { Version } from "./version.ts";
 
 export interface InspectionDeps {
@@ -50,8 +50,8 @@ export async function* inspectCatalog(deps: InspectionDeps, signal: AbortSignal)
     if (finding) yield finding;
   }
   yield* inspectObjects(deps, reading, signal);
-  // What a manifest that cannot be read refers to is not known: nothing may be called a leftover then.
-  if (reading.readable) yield* leftoverObjects(deps, reading.references, signal);
+  // What a manifest that cannot be read refers to is not known: nothing may be called an orphan then.
+  if (reading.readable) yield* orphanedObjects(deps, reading.references, signal);
 }
 
 /** What was read so far. */
@@ -152,7 +152,7 @@ function remedyOfManifest(name: string, version: number, last: number): string {
     : `${put}; without one, go on from version ${version - 1}: ${adoptionOf(name)}`;
 }
 
-/** In the name's turn, so that no version is being written while storage and memory are looked at. */
+/** Under the name's lock, so that no version is being written while storage and memory are looked at. */
 const compareWithMemory = ({ store, registry, lock }: InspectionDeps, name: string) =>
   lock(fold(name), async (): Promise<Inspected | undefined> => {
     const stored = (await store.versions(name)).versions.get(name)?.at(-1);
@@ -167,11 +167,11 @@ const compareWithMemory = ({ store, registry, lock }: InspectionDeps, name: stri
       const problem = `it is the latest of '${name}' in storage, and catalogd holds ${held}`;
       return damage(place, problem, `${restart}; or put back from a backup what is missing in storage`);
     }
-    // Versions that are missing before it are told with the chain.
+    // Versions that are missing before it are reported with the chain.
     if (damaged?.about !== undefined)
       return damaged.about < stored ? undefined : damage(place, damaged.reason, lostRemedy(name, stored));
     const read = await store.read(name, stored);
-    // Damage of the file itself is told with the chain.
+    // Damage of the file itself is reported with the chain.
     if (isDamaged(read) || (!damaged && Bun.deepEquals(read, known, true)) || damaged?.closed)
       return undefined;
     return damage(place, `catalogd holds another version ${stored} of '${name}' than this`, restart);

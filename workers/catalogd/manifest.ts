@@ -80,11 +80,11 @@ const fieldsOf = ({ columns, operation_id }: Version): readonly Field[] => [
 const also = text("also");
 
 /** The file of a version, sealed, with what is committed by it. Throws when a number is no safe integer. */
-export function encodeManifest(version: Version, together: readonly Version[] = []): Uint8Array {
+export function encodeManifest(version: Version, others: readonly Version[] = []): Uint8Array {
   const fields = fieldsOf(version);
   const row: Record<string, unknown> = { ...version, created_at: new Date(version.created_at) };
-  const written = together.length === 0 ? fields : [...fields, also];
-  if (together.length > 0) row.also = JSON.stringify(together);
+  const written = others.length === 0 ? fields : [...fields, also];
+  if (others.length > 0) row.also = JSON.stringify(others);
   const writer = new ByteWriter();
   const waits = parquetWrite({
     writer,

@@ -47,7 +47,7 @@ const stated = ({ bytes, etag }: DataObject) => ({ bytes, etag });
 
 /**
  * The damage of an object that is not in storage as the versions state it; undefined when it is, and for versions
- * before `from`, whose loss was accepted. `isHead` tells whether a version is the one that is served.
+ * before `from`, whose loss was accepted. `isHead` says whether a version is the one that is served.
  */
 export async function referenceDamage(
   head: Peer<Storaged>["verbs"]["head"],

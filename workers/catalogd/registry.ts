@@ -44,7 +44,7 @@ export interface Registry {
   etag: () => string;
 }
 
-/** `acknowledge` is told of every version before it is anybody's head. */
+/** `acknowledge` is called with every version before it becomes a head. */
 export function createRegistry(
   budget?: MemoryBudget,
   acknowledge: (version: Version) => void = () => {},

@@ -26,10 +26,10 @@ const memoryShare = 1 / 16;
 const pageSizeDefault = 1000;
 /** Wait of a subscriber that names none, in milliseconds; below the deadline of a call. */
 const changesWaitMs = 20_000;
-/** Changes of one name that may wait for their turn. */
+/** Changes of one name that may wait for its lock. */
 const waitingPerNameMax = 256;
-/** How long what concerns all datasets waits for storage to say what became of a write, in milliseconds. */
-const findOutWaitMs = 1000;
+/** How long lists and snapshots wait for storage to resolve an unknown outcome, in milliseconds. */
+const resolveWaitMs = 1000;
 /** How long the start waits for storage before it goes on trying in the background, in milliseconds. */
 const startWaitMs = 5000;
 /** Damaged datasets that readiness names; more are counted. */
@@ -115,13 +115,18 @@ type Read = Exclude<keyof VerbsOf<Catalogd>, Write>;
 
 function readVerbs(
   { clock }: Pick<Deps, "clock">,
-  { registry, changes, findOut, made }: { registry: Registry; changes: Changes } & Omit<Committing, "commit">,
+  {
+    registry,
+    changes,
+    resolveUnknown,
+    made,
+  }: { registry: Registry; changes: Changes } & Omit<Committing, "commit">,
 ): Pick<VerbsOf<Catalogd>, Read> {
-  /** What concerns all datasets is told without those that storage says nothing of. */
-  const foundOut = async ({ requestId }: CallContext) => {
+  /** Lists and snapshots wait this long for unknown outcomes, and go on without those that storage does not resolve. */
+  const resolveAll = async ({ requestId }: CallContext) => {
     const over = new AbortController();
-    const finding = findOut(undefined, requestId).catch(() => undefined);
-    await Promise.race([finding, clock.sleep(findOutWaitMs, over.signal)]);
+    const resolving = resolveUnknown(undefined, requestId).catch(() => undefined);
+    await Promise.race([resolving, clock.sleep(resolveWaitMs, over.signal)]);
     over.abort();
   };
   const unreadable = () => {
@@ -133,12 +138,12 @@ function readVerbs(
   };
   return {
     manifest: async ({ name }, { requestId }) => {
-      await findOut(name, requestId);
+      await resolveUnknown(name, requestId);
       return registry.manifest(name);
     },
     admit: async ({ name }, { requestId }) => {
       checkName(name);
-      await findOut(name, requestId);
+      await resolveUnknown(name, requestId);
       registry.refuseCaseClash(name);
       return { next_version: (registry.head(name)?.version ?? 0) + 1 };
     },
@@ -147,7 +152,7 @@ function readVerbs(
       return isLive(version) ? { manifest: version } : {};
     },
     list: async ({ page_size = pageSizeDefault, page_token }, context) => {
-      await foundOut(context);
+      await resolveAll(context);
       const { items, next } = page(registry.manifests(), { token: page_token, size: page_size });
       return {
         datasets: items.map(summary),
@@ -161,7 +166,7 @@ function readVerbs(
       return { catalog_etag: registry.etag() };
     },
     snapshot: async ({ known }, context) => {
-      await foundOut(context);
+      await resolveAll(context);
       const catalog_etag = registry.etag();
       if (known === catalog_etag) return { catalog_etag };
       const news = known === undefined ? undefined : registry.since(known);
@@ -183,28 +188,18 @@ const summary = ({ columns, objects, ...manifest }: Manifest) => ({
   created_at: manifest.created_at,
 });
 
-/** Until the registry is whole nobody is told that a dataset does not exist. */
+/** Every verb is unavailable until the registry is complete: no caller learns that a dataset does not exist too early. */
 function gated(rehydration: Rehydration, verbs: VerbsOf<Catalogd>): VerbsOf<Catalogd> {
   const gate =
-    <I, C, R>(verb: (input: I, context: C) => Promise<R>) =>
-    async (input: I, context: C): Promise<R> => {
+    (verb: (input: never, context: never) => Promise<unknown>) => async (input: never, context: never) => {
       const pending = rehydration.pending();
       if (pending !== undefined)
         throw fail("unavailable", `catalogd is ${pending}`, { retryAfterSeconds: 1 });
       return verb(input, context);
     };
-  const { register, commit, made, drop, manifest, admit, list, changes, snapshot } = verbs;
-  return {
-    register: gate(register),
-    commit: gate(commit),
-    made: gate(made),
-    drop: gate(drop),
-    manifest: gate(manifest),
-    admit: gate(admit),
-    list: gate(list),
-    changes: gate(changes),
-    snapshot: gate(snapshot),
-  };
+  return Object.fromEntries(
+    Object.entries(verbs).map(([name, verb]) => [name, gate(verb)]),
+  ) as unknown as VerbsOf<Catalogd>;
 }
 
 /** Lets commits that have begun end before the service does, and begins no more. */

@@ -1,4 +1,4 @@
-/** Objects of datasets that no version refers to: what ingests that were cut off have left. */
+/** Orphans: objects under datasets/ that no version refers to, left by ingests that were cut off. */
 import type { Clock } from "../../runtime/clock.ts";
 import type { Peer } from "../../runtime/contract.ts";
 import type { Inspected } from "../../runtime/durable.ts";
@@ -18,7 +18,7 @@ interface Folder {
 }
 
 /** A finding for each folder that holds such objects, and the progress of the look. */
-export async function* leftoverObjects(
+export async function* orphanedObjects(
   { objects, clock }: { objects: Pick<Peer<Storaged>["verbs"], "list">; clock: Pick<Clock, "now"> },
   references: References,
   signal: AbortSignal,
@@ -45,10 +45,10 @@ export async function* leftoverObjects(
     page_token = page.next_page_token;
     if (page_token === undefined) break;
   }
-  for (const [name, folder] of folders) yield { finding: leftover(name, folder) };
+  for (const [name, folder] of folders) yield { finding: orphans(name, folder) };
 }
 
-function leftover(name: string, { keys, count, bytes }: Folder) {
+function orphans(name: string, { keys, count, bytes }: Folder) {
   const more = count > keys.length ? ` and ${count - keys.length} more` : "";
   const objects = count === 1 ? "1 object" : `${count} objects`;
   return {

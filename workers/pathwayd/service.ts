@@ -7,7 +7,7 @@ import { createMemoryBudget } from "../../runtime/memory-budget.ts";
 import type { Deps } from "../../runtime/service.ts";
 import { type Book, createBook, headAt } from "./book.ts";
 import { type Contents, checkContent, checkTexts, checkVector } from "./content.ts";
-import type { Pathwayd } from "./contract.ts";
+import { type Pathwayd, pathwayd } from "./contract.ts";
 import type { Draft } from "./draft.ts";
 import { durableLog } from "./durable.ts";
 import { isLive, traceOf, unknownUid } from "./head.ts";
@@ -134,28 +134,14 @@ async function openMemory(deps: Deps): Promise<Memory> {
   return { verbs, store, writer, texts };
 }
 
-/** Until the log is read nobody is told that a trace does not exist. */
-function gated(opened: () => VerbsOf<Pathwayd>): VerbsOf<Pathwayd> {
-  type Verb<I, R> = (input: I, context: CallContext) => Promise<R>;
-  const gate =
-    <I, R>(choose: (verbs: VerbsOf<Pathwayd>) => Verb<I, R>): Verb<I, R> =>
-    async (input, context) =>
-      choose(opened())(input, context);
-  return {
-    add: gate((verbs) => verbs.add),
-    addIdempotent: gate((verbs) => verbs.addIdempotent),
-    update: gate((verbs) => verbs.update),
-    revise: gate((verbs) => verbs.revise),
-    retire: gate((verbs) => verbs.retire),
-    replay: gate((verbs) => verbs.replay),
-    get: gate((verbs) => verbs.get),
-    history: gate((verbs) => verbs.history),
-    search: gate((verbs) => verbs.search),
-    stats: gate((verbs) => verbs.stats),
-    compact: gate((verbs) => verbs.compact),
-    alive: gate((verbs) => verbs.alive),
-  };
-}
+/** Every verb asks for the opened memory first: until the log is read no caller learns that a trace does not exist. */
+const gated = (opened: () => VerbsOf<Pathwayd>): VerbsOf<Pathwayd> =>
+  Object.fromEntries(
+    Object.keys(pathwayd.endpoints).map((name) => [
+      name,
+      async (input: never, context: never) => opened()[name as keyof VerbsOf<Pathwayd>](input, context),
+    ]),
+  ) as unknown as VerbsOf<Pathwayd>;
 
 type Read = "get" | "history" | "search" | "alive";
 type Given = {

@@ -80,7 +80,7 @@ test("while storage cannot be asked nobody is told of that dataset, and all else
   expect((await catalog.verbs.list({})).datasets.map(({ name }) => name)).toEqual(["a", "b"]);
 });
 
-test("what landed after it was looked for is there when the operation that made it is told", async () => {
+test("what landed after it was looked for is there when it is asked for by its operation", async () => {
   const first = await register("a");
   await cutShort("lost", () => catalog.verbs.drop({ name: "a" }));
   const late = { ...first, version: 2, parent: 1, operation_id: crypto.randomUUID() };
