@@ -2,7 +2,7 @@
 import { LRUCache } from "lru-cache";
 import { fail, ServiceError } from "../../runtime/errors.ts";
 import type { Session } from "./engines.ts";
-import { givesFewRows } from "./few-rows.ts";
+import { givesBoundedResult } from "./few-rows.ts";
 import { withoutSchemas, withoutShowAll } from "./replaced-names.ts";
 import { type Checked, checkTree } from "./sandbox.ts";
 import { type Origin, placeIn } from "./sql-error.ts";
@@ -11,10 +11,10 @@ import { renamedColumns } from "./text-form.ts";
 
 export interface Verdict extends Omit<Checked, "schemas" | "showAll"> {
   statement: Statement;
-  /** The result is small whatever the data. */
-  fewRows: boolean;
+  /** Its result is small whatever the data. */
+  isBounded: boolean;
   /** It was small when the statement last ran: likely again, but to be made sure. */
-  fewRowsLately: boolean;
+  wasBounded: boolean;
   /** Aliases of plain columns, for the form of their texts. */
   renamed?: ReadonlyMap<string, string>;
   /** What it was bound with when its plan was found to read nothing else; see `bound-plan.ts`. */
@@ -66,8 +66,8 @@ async function analyse(
   return {
     ...checked,
     statement,
-    fewRows: givesFewRows(node),
-    fewRowsLately: false,
+    isBounded: givesBoundedResult(node),
+    wasBounded: false,
     renamed: renamedColumns(node),
     bound: new Set(),
   };

@@ -9,7 +9,7 @@ import type { Verdict } from "./analysis.ts";
 import type { Manifest } from "./catalog.ts";
 import { EngineError } from "./engine-error.ts";
 import type { Session } from "./engines.ts";
-import { ownReads, ownSources } from "./own-schema.ts";
+import { systemReads, systemSources } from "./own-schema.ts";
 import type { Parameter } from "./parameters.ts";
 import { tableFunctions } from "./sandbox-lists.ts";
 import { kindOf } from "./sql-error.ts";
@@ -49,7 +49,7 @@ export async function checkBound(bound: Bound, session: Pick<Session, "rows">): 
   const { body } = verdict.statement;
   const written = withValues(body, verdict.parameters, parameters);
   const empty = [...used].map(([name, manifest]) => ({ name, relation: `(${emptyRows(manifest)})` }));
-  const sources = [...empty, ...ownSources(verdict.tables.keys())];
+  const sources = [...empty, ...systemSources(verdict.tables.keys())];
   const { sql, prefixBytes } = markedStatement(written.sql, sources, { mark });
   const [[text = "null"] = []] = await session.rows(planSql, [sql]);
   const reply: PlanReply = JSON.parse(text);
@@ -75,7 +75,7 @@ const keyOf = ({ used, parameters }: Bound): string =>
   ]);
 
 const mayRead = (name: string, listing: boolean): boolean =>
-  tableFunctions.has(name) || (listing && ownReads.test(name));
+  tableFunctions.has(name) || (listing && systemReads.test(name));
 
 interface Facts {
   /** The functions by which the plan reads: tables, files and lists alike. */

@@ -1,4 +1,4 @@
-/** Calls into DuckDB that end when they are told to: interrupts are repeated until the call has returned. */
+/** Calls into DuckDB that end when the signal aborts: interrupts are repeated until the call has returned. */
 import type { Clock } from "../../runtime/clock.ts";
 import { EngineError, engineError } from "./engine-error.ts";
 

@@ -65,8 +65,8 @@ async function download(
     const digest = hasher.digest();
     const { headers } = response;
     const isSame = headers.get("etag")?.replaceAll('"', "") === etag;
-    const told = headers.get("repr-digest");
-    const isRight = told === null || told === `sha-256=:${digest.toString("base64")}:`;
+    const declared = headers.get("repr-digest");
+    const isRight = declared === null || declared === `sha-256=:${digest.toString("base64")}:`;
     if (length !== bytes || !isSame || !isRight) {
       const text = `object '${key}' arrived with ${length} of ${bytes} bytes, another etag or another checksum`;
       throw fail("corrupt", text);

@@ -3,7 +3,7 @@ import { fail, type ServiceError } from "../../runtime/errors.ts";
 import { nearNames } from "../../runtime/nearest.ts";
 import { fold } from "../../runtime/sql-name.ts";
 import type { Manifest, Snapshot } from "./catalog.ts";
-import { ownRelation } from "./own-schema.ts";
+import { systemRelation } from "./own-schema.ts";
 import { placeIn } from "./sql-error.ts";
 
 /**
@@ -21,7 +21,7 @@ export function resolveDatasets(
   const byFolded = new Map<string, Manifest>();
   for (const [name, position] of tables) {
     const manifest = find(name, snapshot);
-    if (!manifest && (given.has(fold(name)) || ownRelation(fold(name)) !== undefined)) continue;
+    if (!manifest && (given.has(fold(name)) || systemRelation(fold(name)) !== undefined)) continue;
     if (!manifest)
       throw unknown(
         name,

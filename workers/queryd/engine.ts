@@ -41,7 +41,7 @@ export interface Session {
   /** Runs a marked statement (see `statement.ts`) and streams its rows. */
   open: (sql: string, bind: Bind) => Promise<Cursor>;
   /** Runs an unmarked statement that gives few rows, to its end; says how many they are. */
-  openWhole: (sql: string, bind: Bind) => Promise<Cursor & { rows: number }>;
+  openBuffered: (sql: string, bind: Bind) => Promise<Cursor & { rows: number }>;
   /** Runs one of the service's own statements. */
   execute: (sql: string) => Promise<void>;
   /** Binds a statement of the service's own without running it. */
@@ -70,12 +70,12 @@ const preparedMax = 16;
 /** Chunks are freed by the collector, which does not see their memory: it is told to look now and then. */
 const chunksPerCollection = 256;
 
-interface Lane {
+interface Pooled {
   connection: DuckDBConnection;
   prepared: LRUCache<string, DuckDBPreparedStatement>;
 }
 
-const laneOf = (connection: DuckDBConnection): Lane => ({
+const poolable = (connection: DuckDBConnection): Pooled => ({
   connection,
   prepared: new LRUCache({ max: preparedMax, dispose: (statement) => statement.destroySync() }),
 });
@@ -93,18 +93,18 @@ export async function openEngine(options: EngineSettings & { clock: Clock }): Pr
   const version = String((await first.runAndReadAll("SELECT version()")).getRows()[0]?.[0]);
   /** Settings change beside what runs. */
   const control = await instance.connect();
-  const idle: Lane[] = [laneOf(first)];
-  const lanes = new Set<Lane>(idle);
+  const idle: Pooled[] = [poolable(first)];
+  const pool = new Set<Pooled>(idle);
   const sessions = new Set<Session>();
   const connecting = new Set<Promise<unknown>>();
   let stopping = false;
 
-  const connect = async (): Promise<Lane> => {
-    const lane = laneOf(await instance.connect());
-    lanes.add(lane);
-    return lane;
+  const connect = async (): Promise<Pooled> => {
+    const pooled = poolable(await instance.connect());
+    pool.add(pooled);
+    return pooled;
   };
-  const take = async (): Promise<Lane> => {
+  const take = async (): Promise<Pooled> => {
     const ready = idle.pop();
     if (ready) return ready;
     const made = connect();
@@ -115,11 +115,11 @@ export async function openEngine(options: EngineSettings & { clock: Clock }): Pr
     version,
     session: async (signal) => {
       if (stopping) throw stopped();
-      const lane = await take();
+      const pooled = await take();
       if (stopping) throw stopped();
-      const session = createSession(lane, signal, options.clock, () => {
+      const session = createSession(pooled, signal, options.clock, () => {
         sessions.delete(session);
-        idle.push(lane);
+        idle.push(pooled);
       });
       sessions.add(session);
       return session;
@@ -131,7 +131,7 @@ export async function openEngine(options: EngineSettings & { clock: Clock }): Pr
     stop: async () => {
       stopping = true;
       await Promise.allSettled([...connecting, ...[...sessions].map((session) => session.release())]);
-      for (const { connection, prepared } of lanes) {
+      for (const { connection, prepared } of pool) {
         prepared.clear();
         connection.closeSync();
       }
@@ -143,17 +143,17 @@ export async function openEngine(options: EngineSettings & { clock: Clock }): Pr
   };
 }
 
-function createSession(lane: Lane, signal: AbortSignal, clock: Clock, giveBack: () => void): Session {
-  const { connection } = lane;
+function createSession(pooled: Pooled, signal: AbortSignal, clock: Clock, giveBack: () => void): Session {
+  const { connection } = pooled;
   const { call, end } = createCalls(connection, signal, clock);
   let streaming: DuckDBResult | undefined;
   let released: Promise<void> | undefined;
 
   const prepare = async (sql: string): Promise<DuckDBPreparedStatement> => {
-    const known = lane.prepared.get(sql);
+    const known = pooled.prepared.get(sql);
     if (known) return known;
     const statement = await call(() => connection.prepare(sql));
-    lane.prepared.set(sql, statement);
+    pooled.prepared.set(sql, statement);
     return statement;
   };
   const reading = async (sql: string, bind: Bind): Promise<DuckDBPreparedStatement> => {
@@ -178,10 +178,10 @@ function createSession(lane: Lane, signal: AbortSignal, clock: Clock, giveBack: 
       };
       return streamCursor(result, () => call(() => result.fetchChunk()), onEnd);
     },
-    openWhole: async (sql, bind) => {
+    openBuffered: async (sql, bind) => {
       const statement = await reading(sql, bind);
       const result = await call(() => statement.run());
-      return wholeCursor(result);
+      return bufferedCursor(result);
     },
     execute: async (sql) => {
       await call(() => connection.run(sql));
@@ -252,7 +252,7 @@ function streamCursor(result: DuckDBResult, fetch: Fetch, onEnd: () => void): Cu
   return { columns, next };
 }
 
-function wholeCursor(result: DuckDBMaterializedResult): Cursor & { rows: number } {
+function bufferedCursor(result: DuckDBMaterializedResult): Cursor & { rows: number } {
   const columns = columnsOf(result, result.columnNames());
   const types = columns.map((column) => column.type);
   const { chunkCount, rowCount } = result;

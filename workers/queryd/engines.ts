@@ -20,25 +20,25 @@ import type { Column } from "./column-type.ts";
 import { createCrashes } from "./crashes.ts";
 import { CutShortError, EngineError } from "./engine-error.ts";
 import type { GivenParameters } from "./parameters.ts";
-import { createResidents, type Residents } from "./residents.ts";
+import { createTableCache, type TableCache } from "./residents.ts";
 
 /** The views that a child has: folded name to the statement that made it. */
-export type Applied = ReadonlyMap<string, string>;
+export type AppliedViews = ReadonlyMap<string, string>;
 
 /** The definitions of datasets that a child has. */
 export interface Known {
   /** The snapshot whose views it has, and the views. */
-  views: { etag: string | undefined; applied: Applied };
+  views: { etag: string | undefined; applied: AppliedViews };
   /** The macros it has, and the paths that each reads. */
   macros: Map<string, string>;
   /** How many versions had been let go of when it last forgot those it need not know. */
   dropped: number;
-  residents: Residents;
+  tableCache: TableCache;
   /** Of how many parts of memory it may use one. */
   parts: number;
   /** What it runs, or ran last. */
   statement: string | undefined;
-  /** Tells it what memory and temporary files it may use. */
+  /** Bounds the memory and the temporary files that it may use. */
   bound: (limits: Limits) => void;
 }
 
@@ -68,7 +68,7 @@ export interface Session {
 export interface Engines {
   /** A child whose calls are interrupted when the signal aborts. `statement` is what it will run. */
   session: (signal: AbortSignal, statement: string) => Promise<Session>;
-  residentBytes: () => number;
+  tableCacheBytes: () => number;
   stop: () => Promise<void>;
 }
 
@@ -81,7 +81,7 @@ export interface EnginesOptions {
   /** What all children may read, and the folder into which they write results. */
   readable: readonly string[];
   results: string;
-  residentBytes: number;
+  tableCacheBytes: number;
   clock: Clock;
   log: Log;
   metrics: Metrics;
@@ -106,12 +106,12 @@ export function openEngines(options: EnginesOptions): Engines {
     const found = kept.get(lease.identity);
     if (found) return found;
     const own = { execute: executing(lease, {}), rows: readingRows(lease, {}) };
-    const residents = createResidents({ maxBytes: options.residentBytes, own, log });
+    const tableCache = createTableCache({ maxBytes: options.tableCacheBytes, own, log });
     const known = {
       views: { etag: undefined, applied: new Map() },
       macros: new Map(),
       dropped: 0,
-      residents,
+      tableCache,
       parts: 1,
       bound: bounding(lease),
       statement: undefined,
@@ -142,7 +142,7 @@ export function openEngines(options: EnginesOptions): Engines {
       };
       return createSession(lease, { signal, known, release });
     },
-    residentBytes: () => [...kept.values()].reduce((sum, { residents }) => sum + residents.bytes(), 0),
+    tableCacheBytes: () => [...kept.values()].reduce((sum, { tableCache }) => sum + tableCache.bytes(), 0),
     stop: pool.stop,
   };
 }
@@ -192,7 +192,7 @@ function createSession(lease: Lease<QueryEngine>, { signal, known, release }: He
     },
     next: async () => taken(await answered(lease, lease.verbs.next({}, options))),
     release: () => {
-      // What was not read to its end still holds threads and memory. It is told so before anything else.
+      // What was not read to its end still holds threads and memory. This is the first that it hears.
       if (isOpen) lease.verbs.end({}).catch(() => undefined);
       release(isOpen);
     },
@@ -205,20 +205,20 @@ function createSession(lease: Lease<QueryEngine>, { signal, known, release }: He
  */
 function bounding({ verbs }: Pick<Lease<QueryEngine>, "verbs">): (limits: Limits) => void {
   let newest: Limits | undefined;
-  let telling = false;
-  const tell = async () => {
-    telling = true;
+  let isSending = false;
+  const send = async () => {
+    isSending = true;
     while (newest) {
       const limits = newest;
       newest = undefined;
-      // Its query tells what became of a child that does not answer.
+      // Its query reports what became of a child that does not answer.
       await verbs.limit(limits).catch(() => undefined);
     }
-    telling = false;
+    isSending = false;
   };
   return (limits) => {
     newest = limits;
-    if (!telling) void tell();
+    if (!isSending) void send();
   };
 }
 

@@ -11,11 +11,11 @@ import { resolveDatasets } from "./datasets.ts";
 import { CutShortError } from "./engine-error.ts";
 import type { Engines, Session } from "./engines.ts";
 import { planText, readPlan } from "./explain.ts";
-import { fewRowsMax } from "./few-rows.ts";
+import { boundedRowsMax } from "./few-rows.ts";
 import type { Numbers } from "./number-writer.ts";
-import { ownSources } from "./own-schema.ts";
+import { systemSources } from "./own-schema.ts";
 import { type GivenParameters, parametersOf } from "./parameters.ts";
-import type { QueryLife } from "./queries.ts";
+import type { ActiveQuery } from "./queries.ts";
 import { type Body, resultBody } from "./result-body.ts";
 import { copyStatement, type ParquetFile, writeParquet } from "./result-parquet.ts";
 import { type HidePaths, sqlError } from "./sql-error.ts";
@@ -24,7 +24,7 @@ import { recordedForms } from "./text-form.ts";
 import type { Versions } from "./versions.ts";
 import type { Views } from "./views.ts";
 
-export interface Machinery {
+export interface Components {
   engines: Engines;
   /** Ends the engines, and removes what they could read. */
   stop: () => Promise<void>;
@@ -60,9 +60,13 @@ export interface Started {
 }
 
 /** Runs the query until its answer may begin: the whole result when it is small, else its first rows. */
-export async function startQuery(machinery: Machinery, query: SqlQuery, life: QueryLife): Promise<Started> {
-  const { engines, catalog, versions, views, analysis } = machinery;
-  const session = await engines.session(life.signal, query.sql);
+export async function startQuery(
+  components: Components,
+  query: SqlQuery,
+  active: ActiveQuery,
+): Promise<Started> {
+  const { engines, catalog, versions, views, analysis } = components;
+  const session = await engines.session(active.signal, query.sql);
   const held: { release: () => void }[] = [session];
   const release = () => {
     for (const hold of held.splice(0).reverse()) hold.release();
@@ -72,31 +76,31 @@ export async function startQuery(machinery: Machinery, query: SqlQuery, life: Qu
     const verdict = await analysis.verdict(query.sql, session);
     const parameters = parametersOf(verdict.parameters, query.params);
     const used = resolveDatasets(verdict, snapshot, query.sql);
-    const hold = await versions.hold(used, session, life.signal);
+    const hold = await versions.hold(used, session, active.signal);
     held.push(hold);
     if (verdict.listing) await views.bring(session, snapshot);
-    const sources = [...hold.sources, ...ownSources(verdict.tables.keys())];
-    const run: Run = { machinery, query, life, session, verdict, sources, used };
-    await checkBound({ verdict, used, parameters, mark: machinery.mark }, session).catch((cause) =>
+    const sources = [...hold.sources, ...systemSources(verdict.tables.keys())];
+    const run: Run = { components, query, active, session, verdict, sources, used };
+    await checkBound({ verdict, used, parameters, mark: components.mark }, session).catch((cause) =>
       Promise.reject(translate(run, cause, { sql: query.sql, prefixBytes: 0 })),
     );
     return { body: await start(run), stale, release };
   } catch (cause) {
     release();
-    throw withQueryId(cause, life);
+    throw withQueryId(cause, active);
   }
 }
 
 /** The error of an engine that ended names the query. */
-const withQueryId = (cause: unknown, { id }: QueryLife): unknown =>
+const withQueryId = (cause: unknown, { id }: ActiveQuery): unknown =>
   cause instanceof ServiceError && cause.type === "engine_crashed"
     ? fail(cause.type, cause.message, { details: { query_id: id }, cause: cause.cause })
     : cause;
 
 interface Run {
-  machinery: Machinery;
+  components: Components;
   query: SqlQuery;
-  life: QueryLife;
+  active: ActiveQuery;
   session: Session;
   verdict: Verdict;
   sources: readonly Source[];
@@ -104,43 +108,43 @@ interface Run {
 }
 
 async function start(run: Run): Promise<Started["body"]> {
-  const { query, life, verdict, session } = run;
+  const { query, active, verdict, session } = run;
   const { format } = query;
   const explained = verdict.statement.explain ? await explain(run) : undefined;
   if (!format) return { file: await parquet(run, explained !== undefined) };
   const first = explained ? await begin(run, format, explained) : await firstPiece(run, format);
-  const body = resultBody({ first, next: session.next, progress: life.progress });
-  verdict.fewRowsLately = "whole" in body && body.rows <= fewRowsMax;
+  const body = resultBody({ first, next: session.next, progress: active.progress });
+  verdict.wasBounded = "buffered" in body && body.rows <= boundedRowsMax;
   return body;
 }
 
 /** One row more than asked for shows whether there are more. */
 const oneMore = ({ limit }: SqlQuery): number | undefined => (limit === undefined ? undefined : limit + 1);
 
-const marked = ({ machinery, query, verdict, sources }: Run): Compiled =>
+const marked = ({ components, query, verdict, sources }: Run): Compiled =>
   markedStatement(verdict.statement.body, sources, {
-    mark: machinery.mark,
+    mark: components.mark,
     limit: oneMore(query),
   });
 
 /**
- * Few rows are taken whole, many are streamed. A statement that gave few rows last time is run with a limit that
- * shows when it gives more, and then again as a stream.
+ * A bounded result is buffered, any other is streamed. A statement whose result was small last time is run with a limit
+ * that shows when it gives more, and then again as a stream.
  */
 async function firstPiece(run: Run, format: FormatName): Promise<Piece> {
   const { verdict, query, sources } = run;
-  const whole = (limit: number | undefined, rowsMax?: number) => {
+  const buffered = (limit: number | undefined, rowsMax?: number) => {
     const statement = plainStatement(verdict.statement.body, sources, limit);
     return tryRun(run, { format, statement, isMarked: false, ...(rowsMax !== undefined && { rowsMax }) });
   };
-  if (verdict.fewRows || (query.limit !== undefined && query.limit < fewRowsMax)) {
-    const piece = await whole(oneMore(query));
+  if (verdict.isBounded || (query.limit !== undefined && query.limit < boundedRowsMax)) {
+    const piece = await buffered(oneMore(query));
     if (piece) return piece;
   }
-  if (verdict.fewRowsLately && query.limit === undefined) {
-    const piece = await whole(fewRowsMax + 1, fewRowsMax);
+  if (verdict.wasBounded && query.limit === undefined) {
+    const piece = await buffered(boundedRowsMax + 1, boundedRowsMax);
     if (piece) return piece;
-    verdict.fewRowsLately = false;
+    verdict.wasBounded = false;
   }
   return begin(run, format, { statement: marked(run) });
 }
@@ -164,7 +168,7 @@ interface Try extends Begin {
 }
 
 async function tryRun(run: Run, { format, statement, isMarked, rowsMax, params }: Try) {
-  const { query, life, session, verdict } = run;
+  const { query, active, session, verdict } = run;
   const given = params ?? query.params;
   try {
     return await session.run({
@@ -177,8 +181,8 @@ async function tryRun(run: Run, { format, statement, isMarked, rowsMax, params }
       full: query.full,
       numbers: query.numbers,
       ...(format === "csv" && { forms: recordedForms(run.used.values(), verdict.renamed) }),
-      queryId: life.id,
-      elapsedMs: life.elapsedMs(),
+      queryId: active.id,
+      elapsedMs: active.elapsedMs(),
     });
   } catch (cause) {
     throw cause instanceof CutShortError ? await diagnose(run, cause) : translate(run, cause, statement);
@@ -186,16 +190,20 @@ async function tryRun(run: Run, { format, statement, isMarked, rowsMax, params }
 }
 
 const translate = (run: Run, cause: unknown, statement: Compiled): unknown => {
-  if (run.life.signal.aborted) return run.life.signal.reason;
-  return sqlError(cause, { sql: run.query.sql, prefixBytes: statement.prefixBytes }, run.machinery.hidePaths);
+  if (run.active.signal.aborted) return run.active.signal.reason;
+  return sqlError(
+    cause,
+    { sql: run.query.sql, prefixBytes: statement.prefixBytes },
+    run.components.hidePaths,
+  );
 };
 
 /**
- * A stream that ended early does not say why; the query is run again, its rows thrown away, and this time its error
- * is told. Only done before the answer has begun.
+ * A stream that ended early does not say why; the query is run again, its rows thrown away, and this time its error is
+ * reported. Only done before the answer has begun.
  */
 async function diagnose(run: Run, cutShort: CutShortError): Promise<unknown> {
-  if (run.life.signal.aborted) return run.life.signal.reason;
+  if (run.active.signal.aborted) return run.active.signal.reason;
   const inner = marked(run);
   const head = "EXPLAIN ANALYZE ";
   const statement = { sql: head + inner.sql, prefixBytes: head.length + inner.prefixBytes };
@@ -211,7 +219,7 @@ async function diagnose(run: Run, cutShort: CutShortError): Promise<unknown> {
 
 /** The plan as a result of one row, so that every format can carry it. */
 async function explain(run: Run): Promise<Begin> {
-  const { session, verdict, sources, machinery } = run;
+  const { session, verdict, sources, components } = run;
   const { analyze = false, json = false } = verdict.statement.explain ?? {};
   const inner = plainStatement(verdict.statement.body, sources);
   const head = `EXPLAIN (${analyze ? "ANALYZE, " : ""}FORMAT JSON) `;
@@ -220,9 +228,9 @@ async function explain(run: Run): Promise<Begin> {
     .rows(statement.sql, run.query.params)
     .catch((cause) => Promise.reject(translate(run, cause, statement)));
   const plan = readPlan(rows[0]?.at(-1) ?? "[]");
-  const text = machinery.hidePaths(json ? JSON.stringify(plan, null, 2) : planText(plan));
+  const text = components.hidePaths(json ? JSON.stringify(plan, null, 2) : planText(plan));
   const key = analyze ? "analyzed_plan" : "physical_plan";
-  return { statement: explained(machinery.mark), params: [key, text] };
+  return { statement: explained(components.mark), params: [key, text] };
 }
 
 const explained = (mark: string): Compiled =>
@@ -230,15 +238,15 @@ const explained = (mark: string): Compiled =>
 
 async function parquet(run: Run, isExplained: boolean): Promise<ParquetFile> {
   if (isExplained) throw fail("not_acceptable", "EXPLAIN gives text; ask for application/json or text/csv");
-  const { machinery, query, life, session, verdict, sources } = run;
+  const { components, query, active, session, verdict, sources } = run;
   const columns = await columnsOf(run);
   checkColumns(columns);
-  const { clock, results } = machinery;
+  const { clock, results } = components;
   // Other statements may read this folder too, if anything let them: the mark is what nobody can guess.
-  const path = join(results.directory, `${machinery.mark}-${life.id}.parquet`);
+  const path = join(results.directory, `${components.mark}-${active.id}.parquet`);
   const inner = plainStatement(verdict.statement.body, sources, query.limit);
   const statement = copyStatement(inner, columns, path);
-  const stop = (reason: ServiceError) => life.stop(reason);
+  const stop = (reason: ServiceError) => active.stop(reason);
   const { sql } = statement;
   const { bytesMax } = results;
   return writeParquet({ session, sql, path, params: query.params, bytesMax, clock, stop }).catch((cause) =>
@@ -248,8 +256,8 @@ async function parquet(run: Run, isExplained: boolean): Promise<ParquetFile> {
 
 /** The columns of the result. Only a run with the parameters' values knows them; one without rows is cheap. */
 async function columnsOf(run: Run): Promise<readonly Column[]> {
-  const { machinery, session, verdict, sources, query } = run;
-  const statement = markedStatement(verdict.statement.body, sources, { mark: machinery.mark, limit: 0 });
+  const { components, session, verdict, sources, query } = run;
+  const statement = markedStatement(verdict.statement.body, sources, { mark: components.mark, limit: 0 });
   return session
     .columns(statement.sql, query.params)
     .catch((cause) => Promise.reject(translate(run, cause, statement)));

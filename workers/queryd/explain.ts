@@ -9,7 +9,7 @@ interface PlanNode {
   operator_timing?: number;
 }
 
-/** Facts that tell where data lies. */
+/** Facts that show where data lies. */
 const hidden = /^(filename|file ?path|file\(s\)|files?$|function$)/i;
 
 type Plan = { name: string; facts: Record<string, unknown>; children: Plan[] };

@@ -1,6 +1,6 @@
 /**
- * Statements that give few rows whatever the data. Their results are taken whole, which DuckDB does faster than
- * streaming and with proper errors; all others are streamed, because whole results know no memory limit.
+ * Statements whose result is bounded: few rows whatever the data. It is buffered, which DuckDB does faster than streaming
+ * and with proper errors; all others are streamed, because buffered results know no memory limit.
  */
 
 interface Node {
@@ -15,7 +15,7 @@ interface Node {
 }
 
 /** Rows of one of DuckDB's vectors: streaming holds as many in memory too. */
-export const fewRowsMax = 2048;
+export const boundedRowsMax = 2048;
 
 /** Aggregates of everyday use; one that is missing here is only streamed. */
 const aggregates =
@@ -24,8 +24,8 @@ const aggregates =
 /** Functions that turn one row into many. */
 const multiplying = /^(unnest|unlist|generate_subscripts|regexp_split_to_table)$/i;
 
-/** Whether the query, as a syntax tree, gives at most `fewRowsMax` rows. Says no where it cannot tell. */
-export function givesFewRows(tree: unknown): boolean {
+/** Whether the query, as a syntax tree, gives at most `boundedRowsMax` rows. Says no where it cannot tell. */
+export function givesBoundedResult(tree: unknown): boolean {
   const node = (tree ?? {}) as Node;
   if (node.modifiers?.some(isSmallLimit)) return true;
   if (node.type !== "SELECT_NODE" || some(node.select_list, multiplying)) return false;
@@ -36,7 +36,7 @@ export function givesFewRows(tree: unknown): boolean {
 
 const isSmallLimit = ({ type, limit }: NonNullable<Node["modifiers"]>[number]): boolean => {
   const count = limit?.class === "CONSTANT" ? limit.value?.value : undefined;
-  return type === "LIMIT_MODIFIER" && typeof count === "number" && count <= fewRowsMax;
+  return type === "LIMIT_MODIFIER" && typeof count === "number" && count <= boundedRowsMax;
 };
 
 /** Whether a function of the kind stands in the expressions themselves, not in a subquery or a window. */

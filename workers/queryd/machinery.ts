@@ -8,7 +8,7 @@ import type { Storaged } from "../storaged/contract.ts";
 import { createAnalysis } from "./analysis.ts";
 import { createCatalog } from "./catalog.ts";
 import { type EnginesOptions, openEngines } from "./engines.ts";
-import type { Machinery } from "./execution.ts";
+import type { Components } from "./execution.ts";
 import { jsonGuardStatements } from "./json-guards.ts";
 import { openObjectCache } from "./object-cache.ts";
 import { createObjects } from "./objects.ts";
@@ -21,7 +21,7 @@ import { createViews } from "./views.ts";
 type QuerydDeps = Deps<{ catalogd: Catalogd; storaged: Storaged }>;
 
 /** `lifetime` ends what several queries share. */
-export async function openMachinery(deps: QuerydDeps, lifetime: AbortSignal): Promise<Machinery> {
+export async function openComponents(deps: QuerydDeps, lifetime: AbortSignal): Promise<Components> {
   const { config, clock, log, newId, peers } = deps;
   await mkdir(deps.directory, { recursive: true });
   // DuckDB compares paths as they are without symbolic links.
@@ -44,8 +44,8 @@ export async function openMachinery(deps: QuerydDeps, lifetime: AbortSignal): Pr
   const cache = await openObjectCache({ storaged, directory: folders.cache, maxBytes, newId });
   const objects = createObjects({ storaged, inPlace, timeoutMs: config.queryd.max_timeout_ms });
   deps.metrics.gauge("queryd_cache_bytes", "Bytes of remote objects kept on disk.", cache.bytes);
-  const { residentBytes } = engines;
-  deps.metrics.gauge("queryd_resident_bytes", "Text of small datasets kept in memory.", residentBytes);
+  const { tableCacheBytes } = engines;
+  deps.metrics.gauge("queryd_resident_bytes", "Text of small datasets kept in memory.", tableCacheBytes);
   const versions = createVersions({
     objects,
     cache,
@@ -97,7 +97,7 @@ function enginesOf(deps: QuerydDeps, { folders, readable }: Reach): EnginesOptio
     scratch: folders.temporary,
     readable,
     results: folders.results,
-    residentBytes: queryd.resident_max_bytes,
+    tableCacheBytes: queryd.resident_max_bytes,
     ...deps,
   };
 }

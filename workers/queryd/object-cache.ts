@@ -30,11 +30,11 @@ interface Copy {
   bytes: number;
   pins: number;
   /** Fetches or checks the file once, for all who ask; rejects with `StaleCopy` when it is damaged. */
-  whole: (signal: AbortSignal) => Promise<Whole>;
+  verified: (signal: AbortSignal) => Promise<Verified>;
 }
 
-/** A file whose bytes were hashed, and what tells that it has changed since. */
-interface Whole {
+/** A file whose bytes were hashed, and what shows that it has changed since. */
+interface Verified {
   path: string;
   hash: string;
   facts: { ino: bigint; size: bigint; mtimeNs: bigint };
@@ -52,8 +52,8 @@ export async function openObjectCache(options: CacheOptions): Promise<ObjectCach
   const copies = new Map<string, Copy>();
   let total = 0;
 
-  const put = (id: string, bytes: number, whole: Copy["whole"]): Copy => {
-    const copy = { bytes, pins: 0, whole: whileUnchanged(whole) };
+  const put = (id: string, bytes: number, verified: Copy["verified"]): Copy => {
+    const copy = { bytes, pins: 0, verified: whileUnchanged(verified) };
     copies.set(id, copy);
     total += bytes;
     return copy;
@@ -87,7 +87,7 @@ export async function openObjectCache(options: CacheOptions): Promise<ObjectCach
     });
   };
 
-  for (const { id, path, bytes, hash } of await leftovers(directory))
+  for (const { id, path, bytes, hash } of await copiesIn(directory))
     put(id, bytes, async () => checked(path, hash));
   return {
     bytes: () => total,
@@ -99,7 +99,7 @@ export async function openObjectCache(options: CacheOptions): Promise<ObjectCach
         copies.delete(id);
         copies.set(id, copy);
         try {
-          const { path, facts } = await copy.whole(signal);
+          const { path, facts } = await copy.verified(signal);
           return { path, ino: facts.ino, unpin: unpinner(copy) };
         } catch (cause) {
           copy.pins -= 1;
@@ -123,9 +123,9 @@ const unpinner = (copy: Copy): (() => void) => {
 };
 
 /** Shares one run among all who ask meanwhile, and remembers its success until the file is another one. */
-function whileUnchanged(work: Copy["whole"]): Copy["whole"] {
-  let running: Promise<Whole> | undefined;
-  const run = (next: Promise<Whole>): Promise<Whole> => {
+function whileUnchanged(work: Copy["verified"]): Copy["verified"] {
+  let running: Promise<Verified> | undefined;
+  const run = (next: Promise<Verified>): Promise<Verified> => {
     running = next.catch((cause) => {
       running = undefined;
       throw cause;
@@ -135,20 +135,20 @@ function whileUnchanged(work: Copy["whole"]): Copy["whole"] {
   return async (signal) => {
     const known = running;
     if (!known) return run(work(signal));
-    const whole = await known;
-    if (running !== known || (await isUnchanged(whole))) return running ?? whole;
-    return run(checked(whole.path, whole.hash));
+    const verified = await known;
+    if (running !== known || (await isUnchanged(verified))) return running ?? verified;
+    return run(checked(verified.path, verified.hash));
   };
 }
 
-async function factsOf(path: string): Promise<Whole["facts"]> {
+async function factsOf(path: string): Promise<Verified["facts"]> {
   const { ino, size, mtimeNs } = await stat(path, { bigint: true }).catch((cause) => {
     throw new StaleCopy("a cached object is gone", { cause });
   });
   return { ino, size, mtimeNs };
 }
 
-async function isUnchanged({ path, facts }: Whole): Promise<boolean> {
+async function isUnchanged({ path, facts }: Verified): Promise<boolean> {
   const now = await factsOf(path);
   return now.ino === facts.ino && now.size === facts.size && now.mtimeNs === facts.mtimeNs;
 }
@@ -159,7 +159,7 @@ export const idOf = ({ bucket, key, etag }: ObjectAddress): string =>
   sha256(JSON.stringify([bucket, key, etag]));
 const copyName = /^([0-9a-f]{64})\.([0-9a-f]{64})\.parquet$/;
 
-interface Leftover {
+interface CopyOnDisk {
   id: string;
   hash: string;
   path: string;
@@ -167,8 +167,8 @@ interface Leftover {
 }
 
 /** The copies on disk; unfinished ones are removed. */
-async function leftovers(directory: string): Promise<Leftover[]> {
-  const found: Leftover[] = [];
+async function copiesIn(directory: string): Promise<CopyOnDisk[]> {
+  const found: CopyOnDisk[] = [];
   for (const name of await readdir(directory)) {
     const path = join(directory, name);
     const [, id, hash] = copyName.exec(name) ?? [];
@@ -183,7 +183,7 @@ async function removeCopies(directory: string, id: string): Promise<void> {
   for (const name of names) if (name.startsWith(`${id}.`)) await rm(join(directory, name), { force: true });
 }
 
-async function checked(path: string, hash: string): Promise<Whole> {
+async function checked(path: string, hash: string): Promise<Verified> {
   const facts = await factsOf(path);
   const hasher = new Bun.CryptoHasher("sha256");
   for await (const chunk of Bun.file(path).stream()) hasher.update(chunk);

@@ -58,9 +58,9 @@ const quoted = (name: string): string => `"${name}"`;
 
 /**
  * The statements that make the views. `rows` gives name, column and type of every column of DuckDB's own by
- * `ownColumnsSql`.
+ * `systemColumnsSql`.
  */
-export function ownSchemaStatements(rows: readonly (readonly string[])[]): string[] {
+export function systemViewStatements(rows: readonly (readonly string[])[]): string[] {
   const columns = new Map<string, string[]>();
   for (const [view = "", column = "", type = ""] of rows)
     columns.set(view, [...(columns.get(view) ?? []), `CAST(NULL AS ${type}) AS ${quoted(column)}`]);
@@ -73,27 +73,27 @@ export function ownSchemaStatements(rows: readonly (readonly string[])[]): strin
   ];
 }
 
-export const ownColumnsSql =
+export const systemColumnsSql =
   "SELECT table_name, column_name, data_type FROM system.main.duckdb_columns() WHERE database_name = 'system' AND schema_name IN ('information_schema', 'pg_catalog') ORDER BY table_name, column_index";
 
 /** What the views of ours read. */
-export const ownReads = /^duckdb_(tables|views|columns|schemas|types|databases|sequences|indexes)$/;
+export const systemReads = /^duckdb_(tables|views|columns|schemas|types|databases|sequences|indexes)$/;
 
 /** Whether the schema of DuckDB has a view of this name, both folded. */
-export const hasOwnView = (schema: string, view: string): boolean =>
+export const hasSystemView = (schema: string, view: string): boolean =>
   Object.hasOwn(views, schema) && views[schema]?.includes(view) === true;
-export const isOwnView = (view: string): boolean => Object.values(views).some((all) => all.includes(view));
+export const isSystemView = (view: string): boolean => Object.values(views).some((all) => all.includes(view));
 
 /** Names a statement may read as tables without a schema, and the views of ours they mean; folded. */
-export function ownRelation(name: string): string | undefined {
+export function systemRelation(name: string): string | undefined {
   if (name === allTables) return "lakehouse.all_tables";
-  return hasOwnView("pg_catalog", name) ? `lakehouse.${name}` : undefined;
+  return hasSystemView("pg_catalog", name) ? `lakehouse.${name}` : undefined;
 }
 
 /** Views of ours among the names that a statement reads as tables. */
-export function ownSources(names: Iterable<string>): Source[] {
+export function systemSources(names: Iterable<string>): Source[] {
   return [...names].flatMap((name) => {
-    const relation = ownRelation(fold(name));
+    const relation = systemRelation(fold(name));
     return relation === undefined ? [] : [{ name, relation }];
   });
 }

@@ -1,7 +1,7 @@
 /** Names with a schema, as tools write them: those that mean datasets or the catalog, and where they stand. */
 import { fail } from "../../runtime/errors.ts";
 import { fold } from "../../runtime/sql-name.ts";
-import { hasOwnView, isOwnView } from "./own-schema.ts";
+import { hasSystemView, isSystemView } from "./own-schema.ts";
 import { systemTables } from "./sandbox-lists.ts";
 import { type Node, notAllowed, placeOf } from "./tree-node.ts";
 
@@ -48,8 +48,8 @@ function schemaOf(node: Node): string {
   const schema = fold(String(node.schema_name));
   const catalog = fold(String(node.catalog_name));
   const name = String(node.table_name);
-  if (catalog === "" && schema === "lakehouse" && isOwnView(fold(name))) return schema;
-  if (/^(memory|system)?$/.test(catalog) && hasOwnView(schema, fold(name))) return schema;
+  if (catalog === "" && schema === "lakehouse" && isSystemView(fold(name))) return schema;
+  if (/^(memory|system)?$/.test(catalog) && hasSystemView(schema, fold(name))) return schema;
   if (/^(memory)?$/.test(catalog) && schema === "main" && !systemTables.test(name)) return schema;
   const written = [catalog, schema, name].filter(Boolean).join(".");
   throw notAllowed(`'${written.slice(0, 200)}' is not a dataset: only registered datasets can be read`, node);

@@ -10,7 +10,7 @@ import type { Query } from "./contract.ts";
 export type QueryInfo = Static<typeof Query>;
 
 /** One query from its arrival to its end. */
-export interface QueryLife {
+export interface ActiveQuery {
   id: string;
   /** Aborted, with a ServiceError, when the query must stop. */
   signal: AbortSignal;
@@ -23,7 +23,7 @@ export interface QueryLife {
 }
 
 export interface Queries {
-  begin: (sql: string) => QueryLife;
+  begin: (sql: string) => ActiveQuery;
   list: () => QueryInfo[];
   /** Stops the query; one that has ended already is left as it is. */
   interrupt: (id: string) => QueryInfo;

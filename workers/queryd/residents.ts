@@ -1,6 +1,6 @@
 /**
- * Small datasets that are asked for again are kept as tables in DuckDB's memory: opening and planning a Parquet file
- * takes longer than most queries over few rows do (measured: ADR 0045).
+ * The table cache: small datasets that are asked for again are kept as tables in DuckDB's memory. To open and plan a
+ * Parquet file takes longer than most queries over few rows do (ADR 0045).
  */
 import { describe, type Log } from "../../runtime/log.ts";
 
@@ -10,8 +10,8 @@ export interface Readable {
   macro: string;
 }
 
-export interface Residents {
-  /** Tells of one more use; a small version that is used again becomes a table in the background. Gives what to read. */
+export interface TableCache {
+  /** Counts one more use; a small version that is used again becomes a table in the background. Gives what to read. */
   use: (version: Readable) => string;
   /** Forgets a version; the statements that let go of its macro and its table. */
   drop: (macro: string) => string[];
@@ -19,7 +19,7 @@ export interface Residents {
   bytes: () => number;
 }
 
-export interface ResidentsOptions {
+export interface TableCacheOptions {
   /** Bytes of text of all tables; no table takes more than an eighth. */
   maxBytes: number;
   /** Statements of the service itself, beside the query that runs. */
@@ -34,10 +34,10 @@ export interface OwnSession {
 
 /** The use at which a version is made a table: what is asked for once may never be again. */
 const usesBefore = 2;
-/** What one table may take of the whole. Parquet is seldom larger than the text of its rows: larger ones are not measured. */
+/** What one table may take of all. Parquet is seldom larger than the text of its rows: larger ones are not measured. */
 const shareOfOne = 1 / 8;
 
-export function createResidents({ maxBytes, own, log }: ResidentsOptions): Residents {
+export function createTableCache({ maxBytes, own, log }: TableCacheOptions): TableCache {
   const uses = new Map<string, number>();
   const kept = new Map<string, number>();
   const ready = new Set<string>();

@@ -1,9 +1,9 @@
-/** A result on its way out: whole when it is small, else as a stream that never ends cleanly unless it is whole. */
+/** The body of a result: buffered when it is small, else a stream that never ends cleanly unless it is complete. */
 import type { Piece } from "./child/child.ts";
 import { streamOf } from "./result-stream.ts";
 
 export type Body =
-  | { whole: Uint8Array; rows: number; truncated: boolean }
+  | { buffered: Uint8Array; rows: number; truncated: boolean }
   /** Rows are read as the stream is. `end` is called once, with what went wrong if anything did. */
   | { stream: (signal: AbortSignal, end: (failure?: unknown) => void) => ReadableStream<Uint8Array> };
 
@@ -13,13 +13,13 @@ export interface Outgoing {
   progress: (rows: number, bytes: number) => void;
 }
 
-/** The body of a result whose first piece is there; a result that is done with it is whole. */
+/** The body of a result whose first piece is there; a result that is done with it is buffered. */
 export function resultBody(outgoing: Outgoing): Body {
   const { first, progress } = outgoing;
   if (!first.done) return { stream: (signal, end) => streamOf(piecesOf(outgoing), signal, end) };
-  const { bytes: whole = new Uint8Array(), rows, truncated } = first;
-  progress(rows, whole.length);
-  return { whole, rows, truncated };
+  const { bytes: buffered = new Uint8Array(), rows, truncated } = first;
+  progress(rows, buffered.length);
+  return { buffered, rows, truncated };
 }
 
 /** The pieces one after the other, each asked for while the one before is read. */

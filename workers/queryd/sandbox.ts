@@ -3,7 +3,7 @@ import { fail } from "../../runtime/errors.ts";
 import { fold } from "../../runtime/sql-name.ts";
 import { typeNestingMax } from "../../runtime/sql-type.ts";
 import { guardedJson, nestsTooDeep, structuring } from "./json-guards.ts";
-import { ownRelation } from "./own-schema.ts";
+import { systemRelation } from "./own-schema.ts";
 import { createQualifiedNames } from "./qualified-names.ts";
 import { deniedFunction, systemTables, tableFunctions } from "./sandbox-lists.ts";
 import { isTableName } from "./table-name.ts";
@@ -153,7 +153,7 @@ function createWalker() {
       listing = true;
       return { tables: 1, joins: 0 };
     }
-    const own = ownRelation(fold(name)) !== undefined;
+    const own = systemRelation(fold(name)) !== undefined;
     listing ||= own;
     if (systemTables.test(name) && !own) throw notAllowed(`the table '${name}' is not open to queries`, node);
     if (!isTableName(name))

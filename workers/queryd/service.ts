@@ -11,9 +11,9 @@ import type { Catalogd } from "../catalogd/contract.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import { chooseFormat } from "./accept.ts";
 import { type Queryd, SqlRequest } from "./contract.ts";
-import { type Machinery, type SqlQuery, type Started, startQuery } from "./execution.ts";
-import { openMachinery } from "./machinery.ts";
-import { createQueries, type Queries, type QueryLife } from "./queries.ts";
+import { type Components, type SqlQuery, type Started, startQuery } from "./execution.ts";
+import { openComponents } from "./machinery.ts";
+import { type ActiveQuery, createQueries, type Queries } from "./queries.ts";
 import { csv } from "./result-csv.ts";
 import { json } from "./result-json.ts";
 import { ndjson } from "./result-ndjson.ts";
@@ -21,10 +21,10 @@ import { parquetType } from "./result-parquet.ts";
 
 type QuerydDeps = Deps<{ catalogd: Catalogd; storaged: Storaged }>;
 
-interface Door {
+interface Parts {
   deps: QuerydDeps;
-  machinery: Machinery;
-  turns: Limiter;
+  components: Components;
+  limiter: Limiter;
   queries: Queries;
   /** Queries that hold anything; the engine is closed after the last. */
   answering: Set<Promise<void>>;
@@ -51,15 +51,15 @@ const refusal = (running: number, waiting: number): ServiceError =>
 export async function createQueryd(deps: QuerydDeps): Promise<Running<Queryd>> {
   const { config, clock, metrics, newId, log } = deps;
   const lifetime = new AbortController();
-  const machinery = await openMachinery(deps, lifetime.signal);
+  const components = await openComponents(deps, lifetime.signal);
   const { max_concurrent_queries: runningMax, max_waiting_queries: waitingMax } = config.queryd;
-  const turns = createLimiter(runningMax, { waitingMax, refusal });
+  const limiter = createLimiter(runningMax, { waitingMax, refusal });
   const queries = createQueries({ clock, metrics, newId, keptMax: config.queryd.queries_kept });
-  metrics.gauge("queryd_queries_running", "Queries being run.", turns.running);
-  metrics.gauge("queryd_queries_waiting", "Queries waiting for their turn.", turns.waiting);
+  metrics.gauge("queryd_queries_running", "Queries being run.", limiter.running);
+  metrics.gauge("queryd_queries_waiting", "Queries waiting for a free slot.", limiter.waiting);
   const answering = new Set<Promise<void>>();
-  const refreshing = refreshForEver(machinery, deps, lifetime.signal);
-  const door: Door = { deps, machinery, turns, queries, answering };
+  const refreshing = refreshForEver(components, deps, lifetime.signal);
+  const parts: Parts = { deps, components, limiter, queries, answering };
 
   return {
     verbs: {
@@ -69,14 +69,14 @@ export async function createQueryd(deps: QuerydDeps): Promise<Running<Queryd>> {
       },
       interrupt: async ({ id }) => queries.interrupt(id),
     },
-    raw: { sql: (input, context) => answerSql(door, input, context) },
-    notReady: () => notReady(machinery),
+    raw: { sql: (input, context) => answerSql(parts, input, context) },
+    notReady: () => notReady(components),
     stop: async () => {
       lifetime.abort(stopping());
       queries.stopAll(stopping());
       await Promise.allSettled([...answering]);
       await refreshing;
-      await machinery.stop();
+      await components.stop();
       log.debug("the engines are closed");
     },
   };
@@ -84,14 +84,14 @@ export async function createQueryd(deps: QuerydDeps): Promise<Running<Queryd>> {
 
 const stopping = () => fail("unavailable", "the service is stopping", { retryAfterSeconds: 1 });
 
-function notReady({ catalog, versions }: Machinery): string[] {
+function notReady({ catalog, versions }: Components): string[] {
   const unread = catalog.known() ? [] : ["the catalog has not been read yet"];
   return [...unread, ...versions.broken().values()];
 }
 
 /** Keeps the views and the versions close to the catalog also while nobody asks. */
 async function refreshForEver(
-  { catalog }: Machinery,
+  { catalog }: Components,
   { clock, config, log }: QuerydDeps,
   signal: AbortSignal,
 ) {
@@ -107,8 +107,8 @@ const firstReadEveryMs = 200;
 
 type SqlInput = InputOf<Queryd["endpoints"]["sql"]>;
 
-async function answerSql(door: Door, input: SqlInput, context: RawContext): Promise<Response> {
-  const { config } = door.deps;
+async function answerSql(parts: Parts, input: SqlInput, context: RawContext): Promise<Response> {
+  const { config } = parts.deps;
   const chosen = chooseFormat(context.request.headers.get("accept"), offered);
   const body = await readJson(context.request, SqlRequest, config.queryd.max_json_bytes);
   const { default_timeout_ms: timeoutDefault, max_timeout_ms: timeoutMax } = config.queryd;
@@ -136,40 +136,40 @@ async function answerSql(door: Door, input: SqlInput, context: RawContext): Prom
       "invalid_field",
       "numbers: only JSON and NDJSON write numbers in two ways; leave it out or ask for one of these",
     );
-  return answer(door, query, { context, timeoutMs });
+  return answer(parts, query, { context, timeoutMs });
 }
 
-/** Runs one query in its turn. What it holds is given back when its answer has ended, however it ends. */
+/** Runs one query when a slot is free. What it holds is given back when its answer has ended, however it ends. */
 async function answer(
-  door: Door,
+  parts: Parts,
   query: SqlQuery,
   { context, timeoutMs }: { context: RawContext; timeoutMs: number },
 ): Promise<Response> {
-  const life = door.queries.begin(query.sql);
+  const active = parts.queries.begin(query.sql);
   const over = Promise.withResolvers<void>();
-  door.answering.add(over.promise);
-  const unwatch = watch(life, context.signal, { clock: door.deps.clock, timeoutMs });
+  parts.answering.add(over.promise);
+  const unwatch = watch(active, context.signal, { clock: parts.deps.clock, timeoutMs });
   const cleanup: (() => void)[] = [unwatch];
   const end = (failure?: unknown) => {
-    life.end(failure);
+    active.end(failure);
     for (const undo of cleanup.splice(0)) undo();
     over.resolve();
-    door.answering.delete(over.promise);
+    parts.answering.delete(over.promise);
   };
   try {
-    const turn = await door.turns.take(life.signal);
-    cleanup.push(turn);
-    life.running();
-    const started = await startQuery(door.machinery, query, life);
+    const releaseSlot = await parts.limiter.take(active.signal);
+    cleanup.push(releaseSlot);
+    active.running();
+    const started = await startQuery(parts.components, query, active);
     cleanup.unshift(started.release);
     if ("file" in started.body) {
       // The query is done; only its file is still to be sent.
       started.release();
-      turn();
+      releaseSlot();
     }
-    return respond(door, { query, life, started, end });
+    return respond(parts, { query, active, started, end });
   } catch (cause) {
-    const failure = life.signal.aborted ? life.signal.reason : cause;
+    const failure = active.signal.aborted ? active.signal.reason : cause;
     end(failure);
     throw failure;
   }
@@ -177,14 +177,14 @@ async function answer(
 
 /** Stops the query when its time is over or its caller went away; the function returned ends the watch. */
 function watch(
-  life: QueryLife,
+  active: ActiveQuery,
   caller: AbortSignal,
   { clock, timeoutMs }: { clock: QuerydDeps["clock"]; timeoutMs: number },
 ): () => void {
-  const gone = () => life.stop(fail("client_closed", "the caller went away"));
+  const gone = () => active.stop(fail("client_closed", "the caller went away"));
   if (caller.aborted) gone();
   caller.addEventListener("abort", gone, { once: true });
-  const forget = clock.after(timeoutMs, () => life.stop(late(timeoutMs)));
+  const forget = clock.after(timeoutMs, () => active.stop(late(timeoutMs)));
   return () => {
     forget();
     caller.removeEventListener("abort", gone);
@@ -199,31 +199,31 @@ const late = (timeoutMs: number): ServiceError =>
 
 interface Answer {
   query: SqlQuery;
-  life: QueryLife;
+  active: ActiveQuery;
   started: Started;
   end: (failure?: unknown) => void;
 }
 
-function respond(door: Door, { query, life, started, end }: Answer): Response {
+function respond(parts: Parts, { query, active, started, end }: Answer): Response {
   const headers = new Headers({
     "content-type": query.contentType,
     "cache-control": "no-store",
-    "x-lakehouse-query-id": life.id,
+    "x-lakehouse-query-id": active.id,
   });
   if (started.stale) headers.set("x-lakehouse-catalog", "stale");
   const { body } = started;
-  if ("whole" in body) {
+  if ("buffered" in body) {
     if (body.truncated) headers.set("x-lakehouse-truncated", "true");
     end();
-    return wholeResponse(body.whole, { headers });
+    return wholeResponse(body.buffered, { headers });
   }
   const ended = (failure?: unknown) => {
     if (failure !== undefined)
-      door.deps.log.info("a result was cut off", { query_id: life.id, ...describe(failure) });
+      parts.deps.log.info("a result was cut off", { query_id: active.id, ...describe(failure) });
     end(failure);
   };
-  if ("stream" in body) return new Response(body.stream(life.signal, ended), { headers });
+  if ("stream" in body) return new Response(body.stream(active.signal, ended), { headers });
   headers.set("content-length", String(body.file.bytes));
-  life.progress(0, body.file.bytes);
-  return new Response(body.file.stream(life.signal, ended), { headers });
+  active.progress(0, body.file.bytes);
+  return new Response(body.file.stream(active.signal, ended), { headers });
 }

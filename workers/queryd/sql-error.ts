@@ -50,7 +50,7 @@ const statementKinds = new Set([
 
 const bySmallLetters = new Map([...statementKinds].map((kind) => [kind.toLowerCase(), kind]));
 
-/** DuckDB's serializers tell the kind of an error in small letters. */
+/** DuckDB's serializers write the kind of an error in small letters. */
 export const kindOf = (small: string): string => bySmallLetters.get(small.toLowerCase()) ?? small;
 
 /** Turns a failure of the engine into an answer; anything unexpected is returned as it is and becomes a bare 500. */

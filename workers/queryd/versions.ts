@@ -114,7 +114,7 @@ export function createVersions(options: VersionsOptions): Versions {
         for (const [name, manifest] of used) {
           const version = await use(manifest, { session, signal, pins });
           held.push(version);
-          sources.push({ name, relation: session.known.residents.use({ manifest, macro: version.macro }) });
+          sources.push({ name, relation: session.known.tableCache.use({ manifest, macro: version.macro }) });
         }
         return { sources, release };
       } catch (cause) {
@@ -148,11 +148,11 @@ async function forgetAllBut(
   const macros = new Set([...versions].map(({ macro }) => macro));
   const gone = [...known.macros.keys()].filter((macro) => !macros.has(macro));
   for (const macro of gone) known.macros.delete(macro);
-  if (gone.length > 0) await execute(gone.flatMap((macro) => known.residents.drop(macro)));
+  if (gone.length > 0) await execute(gone.flatMap((macro) => known.tableCache.drop(macro)));
 }
 
 function newVersion(id: string, found: Promise<Found[]>): Version {
-  found.catch(() => {}); // Whoever waits for it is told.
+  found.catch(() => {}); // Whoever waits for it gets the error.
   const macro = `lakehouse.v_${id.replace(/[^0-9A-Za-z]/g, "_")}`;
   return { id, macro, users: 0, latest: true, found, links: new Map(), checked: new Set() };
 }
@@ -224,8 +224,8 @@ async function copied(
   const { address } = found;
   const pinned = await unlessAborted(cache.pin(address, lifetime), signal).catch(async (cause) => {
     // A disk that takes no writes can still be read.
-    const told = storageError(cause, "copy");
-    const isFull = told instanceof ServiceError && told.type === "storage_full";
+    const error = storageError(cause, "copy");
+    const isFull = error instanceof ServiceError && error.type === "storage_full";
     const spare = isFull && "file" in found ? await memory?.add(idOf(address), found.file) : undefined;
     if (!spare) throw explain(cause, manifest, address.key);
     return { path: undefined, spare };

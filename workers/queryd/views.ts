@@ -8,19 +8,19 @@ import { fold } from "../../runtime/sql-name.ts";
 import { columnProblem, parseSqlType, sqlOf } from "../../runtime/sql-type.ts";
 import type { Manifest, Snapshot } from "./catalog.ts";
 import { EngineError } from "./engine-error.ts";
-import type { Applied, Session } from "./engines.ts";
-import { ownColumnsSql, ownSchemaStatements } from "./own-schema.ts";
+import type { AppliedViews, Session } from "./engines.ts";
+import { systemColumnsSql, systemViewStatements } from "./own-schema.ts";
 import { quoteName } from "./statement.ts";
 
 export interface Plan {
   statements: string[];
-  after: Applied;
+  after: AppliedViews;
   /** Datasets that cannot be shown, with the reason. */
   refused: Map<string, string>;
 }
 
 /** The statements that bring the views to the snapshot: only what changed. */
-function planViews(before: Applied, snapshot: Snapshot): Plan {
+function planViews(before: AppliedViews, snapshot: Snapshot): Plan {
   const after = new Map<string, string>();
   const refused = new Map<string, string>();
   const statements: string[] = [];
@@ -53,7 +53,7 @@ export function createViews(log: Log): Views {
   return {
     bring: async ({ known, execute, rows }, snapshot) => {
       if (known.views.etag === snapshot.etag) return;
-      if (known.views.etag === undefined) await execute(ownSchemaStatements(await rows(ownColumnsSql)));
+      if (known.views.etag === undefined) await execute(systemViewStatements(await rows(systemColumnsSql)));
       const plan = planViews(known.views.applied, snapshot);
       for (const [dataset, reason] of plan.refused)
         log.warn("a dataset cannot be shown", { dataset, reason });

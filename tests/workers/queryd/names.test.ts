@@ -1,7 +1,7 @@
 /** Names as tools write them: with schema and catalog, in lists of tables, and in the catalogs that clients read. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { DuckDBInstance } from "@duckdb/node-api";
-import { hasOwnView } from "../../../workers/queryd/own-schema.ts";
+import { hasSystemView } from "../../../workers/queryd/own-schema.ts";
 import { type QuerydStack, startQuerydStack } from "../../support/queryd-stack.ts";
 
 let stack: QuerydStack;
@@ -111,7 +111,7 @@ describe("names", () => {
     const views = reader.getRows().map((row) => row.map(String));
     expect(views.length).toBeGreaterThan(30);
     for (const [schema = "", view = ""] of views) {
-      expect(`${schema}.${view} ${hasOwnView(schema, view)}`).toEndWith(" true");
+      expect(`${schema}.${view} ${hasSystemView(schema, view)}`).toEndWith(" true");
       const text = JSON.stringify(await stack.rows(`SELECT * FROM ${schema}.${view}`));
       for (const trace of [stack.directory, "lakehouse", "_rows", "no rows", "json_shallow", "end_"])
         expect(`${view} ${text}`).not.toContain(trace);

@@ -36,9 +36,9 @@ const done = closed({ done: t.Literal(true) });
 const RunRequest = closed({
   sql: t.String(),
   params,
-  /** With the end marker, as a stream; else taken whole. */
+  /** With the end marker, as a stream; else buffered. */
   marked: t.Boolean(),
-  /** Of what is taken whole: with more rows than these nothing is answered but `tooMany`. */
+  /** Of a buffered result: with more rows than these nothing is answered but `tooMany`. */
   rowsMax: t.Optional(t.Integer()),
   format: t.Union([t.Literal("json"), t.Literal("ndjson"), t.Literal("csv"), t.Literal("arrow")]),
   limit: t.Optional(t.Integer()),

@@ -10,7 +10,7 @@ import { formsOf } from "../text-form.ts";
 import type { Batch } from "../vector.ts";
 import type { Piece, RunRequest } from "./child.ts";
 
-/** Results up to this many bytes are made whole first, so that their errors are proper answers. */
+/** Results up to this many bytes are buffered first, so that their errors are proper answers. */
 const firstBytes = 1024 * 1024;
 /** Bytes handed over at once afterwards. */
 const pieceBytes = 512 * 1024;
@@ -65,9 +65,9 @@ export function createRuns(engine: Engine, clock: Clock): Runs {
       try {
         const bind = (names: readonly string[]) => matchParameters(names, request.params);
         const { sql, marked, rowsMax } = request;
-        const whole = marked ? undefined : await session.openWhole(sql, bind);
-        const cursor = whole ?? (await session.open(sql, bind));
-        if (whole && rowsMax !== undefined && whole.rows > rowsMax) {
+        const buffered = marked ? undefined : await session.openBuffered(sql, bind);
+        const cursor = buffered ?? (await session.open(sql, bind));
+        if (buffered && rowsMax !== undefined && buffered.rows > rowsMax) {
           await session.release();
           return { tooMany: true };
         }
