@@ -1,8 +1,8 @@
-/** All traces in memory, as the log tells them: what each is now, and every change that made it so. */
+/** The table of all traces in memory, built from the log: what each is now, and every change that made it so. */
 import { type Change, fromSteps, type LogRecord, linesOf, type Replays, toSteps } from "./change.ts";
 import { type Contents, textOf } from "./content.ts";
 import { advance, type Head } from "./head.ts";
-import { createSameness } from "./sameness.ts";
+import { createContentIndex } from "./sameness.ts";
 import { createSequences, type Range } from "./sequences.ts";
 
 export interface Entry {
@@ -28,7 +28,7 @@ export interface Counts {
   orphans: number;
 }
 
-export interface Book {
+export interface TraceTable {
   /** Takes a record into account; one that is known already changes nothing. Throws for one that does not fit. */
   apply: (record: LogRecord) => void;
   find: (uid: string) => Entry | undefined;
@@ -52,22 +52,22 @@ export interface Book {
   rewritten: () => void;
 }
 
-export interface BookOptions {
+export interface TraceTableOptions {
   /** Called for each trace whose content or tags were set. */
   onContent: (ordinal: number) => void;
 }
 
-export function createBook({ onContent }: BookOptions): Book {
-  const shelf = createShelf();
-  const { find, entries, counts } = shelf;
+export function createTraceTable({ onContent }: TraceTableOptions): TraceTable {
+  const rows = createRows();
+  const { find, entries, counts } = rows;
   const orphans: Change[] = [];
   const contentTimes: number[] = [];
   const gaps = createGaps();
-  const sameness = createSameness((uid) => find(uid)?.head);
+  const byContent = createContentIndex((uid) => find(uid)?.head);
   let lastAt = 0;
 
   const applyReplay = (change: Replay) => {
-    if (!shelf.replay(change)) orphans.push(change);
+    if (!rows.replay(change)) orphans.push(change);
     lastAt = Math.max(lastAt, change.at);
   };
   const applyOther = (change: Change) => {
@@ -77,11 +77,11 @@ export function createBook({ onContent }: BookOptions): Book {
       orphans.push(change);
       return;
     }
-    const entry = shelf.set(known, change);
+    const entry = rows.set(known, change);
     entry.changes.push(change);
     if (!begins && change.kind !== "update") return;
     contentTimes.push(Math.max(change.at, contentTimes.at(-1) ?? 0));
-    sameness.add(entry.head);
+    byContent.add(entry.head);
     onContent(entry.ordinal);
   };
   const applyChange = (change: Change) => {
@@ -106,7 +106,7 @@ export function createBook({ onContent }: BookOptions): Book {
     find,
     entries,
     contentTimes,
-    same: sameness.find,
+    same: byContent.find,
     counts: () => ({ ...counts, orphans: orphans.length }),
     lastSequence: gaps.sequences.last,
     lastAt: () => lastAt,
@@ -160,7 +160,7 @@ function createGaps() {
 }
 
 /** The traces by uid and in their order, and how many there are of each kind. */
-function createShelf() {
+function createRows() {
   const byUid = new Map<string, Entry>();
   const entries: Entry[] = [];
   const counts = { live: 0, retired: 0, superseded: 0, replays: 0, singleReplays: 0 };

@@ -1,10 +1,10 @@
 /** Changes being decided: the state as it will be once those decided before, and not stored yet, are applied. */
-import type { Book } from "./book.ts";
+import type { TraceTable } from "./book.ts";
 import type { Change } from "./change.ts";
 import { type Contents, isSame } from "./content.ts";
 import { advance, type Head, isLive } from "./head.ts";
 import type { Times } from "./instant.ts";
-import { createSameness } from "./sameness.ts";
+import { createContentIndex } from "./sameness.ts";
 
 type Without<C> = C extends Change ? Omit<C, "seq" | "at"> : never;
 /** A change before it has its sequence and its time. */
@@ -24,12 +24,12 @@ export interface Draft {
   operation: string | undefined;
 }
 
-export function createDraft(book: Book, times: Pick<Times, "next">): Draft {
+export function createDraft(table: TraceTable, times: Pick<Times, "next">): Draft {
   const heads = new Map<string, Head>();
   const changes: Change[] = [];
-  const find = (uid: string) => heads.get(uid) ?? book.find(uid)?.head;
-  let sequence = book.lastSequence();
-  const made = createSameness(find);
+  const find = (uid: string) => heads.get(uid) ?? table.find(uid)?.head;
+  let sequence = table.lastSequence();
+  const made = createContentIndex(find);
   let added = 0;
   const isStill = (head: Head, contents: Contents) => isLive(head) && isSame(head, contents);
   const make = (intent: Intent, at: number): Head => {
@@ -47,9 +47,9 @@ export function createDraft(book: Book, times: Pick<Times, "next">): Draft {
     operation: undefined,
     find,
     changes,
-    size: () => book.entries.length + added,
+    size: () => table.entries.length + added,
     findSame: (contents) => {
-      for (const { uid } of book.same(contents)) {
+      for (const { uid } of table.same(contents)) {
         const head = find(uid);
         if (head && isStill(head, contents)) return head;
       }

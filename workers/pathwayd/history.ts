@@ -1,6 +1,6 @@
 /** The chain a trace belongs to, and every change in it. */
 import type { InputOf, ReplyOf } from "../../runtime/contract.ts";
-import { type Book, countUpTo, type Entry } from "./book.ts";
+import { countUpTo, type Entry, type TraceTable } from "./book.ts";
 import type { Change } from "./change.ts";
 import type { Pathwayd } from "./contract.ts";
 import { advance, type Head, traceOf, unknownUid } from "./head.ts";
@@ -16,11 +16,11 @@ const pageSizeDefault = 1000;
 /** A page of changes and the traces they belong to. Throws `not_found`. */
 export function history(
   { uid, page_size = pageSizeDefault, page_token }: HistoryInput,
-  book: Book,
+  table: TraceTable,
 ): HistoryReply {
-  const entry = book.find(uid);
+  const entry = table.find(uid);
   if (!entry) throw unknownUid(uid);
-  const chain = chainOf(entry, book);
+  const chain = chainOf(entry, table);
   // Changes are only ever added behind: the last sequence given is a stable place.
   const after = page_token === undefined ? 0 : readToken(page_token, { uid }).at;
   const changes = chain
@@ -47,14 +47,14 @@ export function history(
 }
 
 /** The whole chain, the oldest first; ends where it comes back to itself, as only a forged log would make it. */
-export function chainOf(entry: Entry, book: Pick<Book, "find">): Entry[] {
+export function chainOf(entry: Entry, table: Pick<TraceTable, "find">): Entry[] {
   const seen = new Set([entry]);
   const follow = (next: (head: Head) => string | undefined): Entry[] => {
     const found: Entry[] = [];
     let at: Entry = entry;
     for (;;) {
       const uid = next(at.head);
-      const neighbour = uid === undefined ? undefined : book.find(uid);
+      const neighbour = uid === undefined ? undefined : table.find(uid);
       if (!neighbour || seen.has(neighbour)) return found;
       seen.add(neighbour);
       found.push(neighbour);

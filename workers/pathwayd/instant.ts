@@ -40,7 +40,7 @@ export function formatTime(micros: number): string {
 export interface Times {
   /** A time for a change: later than all that were given or seen before, whatever the clock does. */
   next: () => number;
-  /** The present: no change has a later time, and once it was told, none made afterwards has an earlier one. */
+  /** The present: no change has a later time, and once it was given, none made afterwards has an earlier one. */
   now: () => number;
   /** Takes note of a time that a change has. */
   saw: (micros: number) => void;

@@ -4,7 +4,7 @@ import type { Head } from "./head.ts";
 /** About the largest answer, in bytes of JSON; one item goes out whatever its size. */
 const pageBytesMax = 8 * 1024 * 1024;
 
-/** The items after the first `skip` that fit; `more` tells whether any follow. */
+/** The items after the first `skip` that fit; `more` says whether any follow. */
 export function takePage<T>(
   items: Iterable<T>,
   { skip, size, bytesOf }: { skip: number; size: number; bytesOf: (item: T) => number },

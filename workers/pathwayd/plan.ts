@@ -1,4 +1,4 @@
-/** What each request changes, decided from the state alone: no clock, no disk. */
+/** What each request changes, decided from the state alone, without clock or disk. */
 import { fail } from "../../runtime/errors.ts";
 import { type Contents, isSameContent } from "./content.ts";
 import type { Draft } from "./draft.ts";

@@ -1,7 +1,7 @@
-/** Writes with an Idempotency-Key whose end was not known when the service was killed: the log tells which were done. */
+/** Writes with an Idempotency-Key whose outcome was unknown when the service was killed: the log shows which were done. */
 import type { ReplyOf, VerbsOf } from "../../runtime/contract.ts";
 import { type Idempotency, unlessFound } from "../../runtime/idempotency/idempotency.ts";
-import type { Book } from "./book.ts";
+import type { TraceTable } from "./book.ts";
 import type { LogRecord } from "./change.ts";
 import type { Pathwayd } from "./contract.ts";
 import { traceOf } from "./head.ts";
@@ -9,12 +9,12 @@ import { traceOf } from "./head.ts";
 export type Write = "add" | "addIdempotent" | "update" | "revise" | "retire" | "replay";
 type Trace = ReplyOf<Pathwayd["endpoints"]["get"]>;
 
-/** Called with each record once the book has it; what counts is the first line of an operation. */
+/** Called with each record once the table has it; what counts is the first line of an operation. */
 export const operationsFound =
-  (book: Book, { found }: Pick<Idempotency, "found">) =>
+  (table: TraceTable, { found }: Pick<Idempotency, "found">) =>
   (record: LogRecord): void => {
     if (!("op" in record)) return;
-    const head = book.find(record.uid)?.head;
+    const head = table.find(record.uid)?.head;
     if (head) found(record.op, () => traceOf(head));
   };
 

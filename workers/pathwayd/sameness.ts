@@ -1,15 +1,15 @@
-/** Finds live traces by what they hold, so that equal adds make one trace. */
+/** An index of live traces by their content and tags, so that equal adds make one trace. */
 import { type Contents, digestOf, isSame } from "./content.ts";
 import { type Head, isLive } from "./head.ts";
 
-export interface Sameness {
+export interface ContentIndex {
   /** Takes note of what the trace holds now. */
   add: (head: Head) => void;
   /** Live traces with this content and these tags, in the order they came to hold them. */
   find: (contents: Contents) => Generator<Head, undefined>;
 }
 
-export function createSameness(headOf: (uid: string) => Head | undefined): Sameness {
+export function createContentIndex(headOf: (uid: string) => Head | undefined): ContentIndex {
   /** Most contents belong to one trace: a set is made for the second. */
   const uids = new Map<number, string | Set<string>>();
   return {

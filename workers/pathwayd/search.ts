@@ -1,7 +1,7 @@
 /** Which traces match, in which order, as of a time. */
 import type { InputOf, ReplyOf } from "../../runtime/contract.ts";
 import { fail } from "../../runtime/errors.ts";
-import { type Book, type Entry, headAt } from "./book.ts";
+import { type Entry, headAt, type TraceTable } from "./book.ts";
 import { checkVector } from "./content.ts";
 import type { Pathwayd } from "./contract.ts";
 import { type Head, isLive, normOf, traceOf } from "./head.ts";
@@ -15,7 +15,7 @@ export type SearchInput = InputOf<Pathwayd["endpoints"]["search"]>;
 export type SearchReply = ReplyOf<Pathwayd["endpoints"]["search"]>;
 
 export interface SearchDeps {
-  book: Book;
+  table: TraceTable;
   texts: Texts;
   times: Times;
   /** Resolves when what is being stored has been applied. */
@@ -69,7 +69,7 @@ export async function search(
 async function placeOf(token: string | undefined, conditions: SearchInput, deps: SearchDeps): Promise<Place> {
   const { as_of } = conditions;
   const asked = as_of === undefined ? undefined : await settledTime(as_of, deps);
-  const present = () => asked ?? deps.book.lastAt();
+  const present = () => asked ?? deps.table.lastAt();
   if (token === undefined) return { at: present(), skip: 0 };
   const place = readToken(token, conditions);
   refuseFuture(place.at, "page_token", deps.times);
@@ -111,25 +111,25 @@ interface View {
 async function rank(
   { text, vector }: SearchInput,
   view: View & { most: number },
-  { book, texts }: SearchDeps,
+  { table, texts }: SearchDeps,
   signal: AbortSignal,
 ): Promise<Iterable<Found>> {
   if (vector) {
     checkVector("vector", vector);
-    return best(nearest(book, vector, view), view.most);
+    return best(nearestNeighbours(table, vector, view), view.most);
   }
-  if (text === undefined) return newest(book, view);
+  if (text === undefined) return newest(table, view);
   const hits = await texts.search(wordsOf(text), view.at, signal);
   const found = hits.flatMap(({ id, score }): Required<Found>[] => {
-    const head = headOf(book.entries[id], book, view);
+    const head = headOf(table.entries[id], table, view);
     return head ? [{ head, score, ordinal: id }] : [];
   });
   return best(found, view.most);
 }
 
 /** The trace as of the time, when it matches. */
-function headOf(entry: Entry | undefined, book: Book, { at, matches }: View): Head | undefined {
-  const head = at >= book.lastAt() ? entry?.head : entry && headAt(entry, at);
+function headOf(entry: Entry | undefined, table: TraceTable, { at, matches }: View): Head | undefined {
+  const head = at >= table.lastAt() ? entry?.head : entry && headAt(entry, at);
   return head && matches(head) ? head : undefined;
 }
 
@@ -142,19 +142,19 @@ function best(found: readonly Required<Found>[], most: number): Found[] {
     .sort((a, b) => b.score - a.score || b.ordinal - a.ordinal);
 }
 
-function* newest(book: Book, view: View): Generator<Found> {
-  for (let ordinal = book.entries.length - 1; ordinal >= 0; ordinal--) {
-    const head = headOf(book.entries[ordinal], book, view);
+function* newest(table: TraceTable, view: View): Generator<Found> {
+  for (let ordinal = table.entries.length - 1; ordinal >= 0; ordinal--) {
+    const head = headOf(table.entries[ordinal], table, view);
     if (head) yield { head, ordinal };
   }
 }
 
 /** Cosine with every trace whose embedding has the same length. */
-function nearest(book: Book, vector: readonly number[], view: View): Required<Found>[] {
+function nearestNeighbours(table: TraceTable, vector: readonly number[], view: View): Required<Found>[] {
   const length = normOf(vector);
   const found: Required<Found>[] = [];
-  for (let ordinal = 0; ordinal < book.entries.length; ordinal++) {
-    const head = headOf(book.entries[ordinal], book, view);
+  for (let ordinal = 0; ordinal < table.entries.length; ordinal++) {
+    const head = headOf(table.entries[ordinal], table, view);
     if (head?.embedding?.length !== vector.length) continue;
     // Rounding may carry it a hair beyond 1.
     const cosine = dot(vector, head.embedding) / length / head.norm;

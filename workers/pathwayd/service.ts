@@ -1,11 +1,11 @@
-/** pathwayd: its verbs over the book in memory and the log on disk. */
+/** pathwayd: its verbs over the table in memory and the log on disk. */
 import type { CallContext, Running, VerbsOf } from "../../runtime/contract.ts";
 import { fail, ServiceError } from "../../runtime/errors.ts";
 import { describe } from "../../runtime/log.ts";
 import { logDamageOf } from "../../runtime/log-mark.ts";
 import { createMemoryBudget } from "../../runtime/memory-budget.ts";
 import type { Deps } from "../../runtime/service.ts";
-import { type Book, createBook, headAt } from "./book.ts";
+import { createTraceTable, headAt, type TraceTable } from "./book.ts";
 import { type Contents, checkContent, checkTexts, checkVector } from "./content.ts";
 import { type Pathwayd, pathwayd } from "./contract.ts";
 import type { Draft } from "./draft.ts";
@@ -19,7 +19,7 @@ import { type SearchDeps, search, settledTime } from "./search.ts";
 import { gauges, statsOf } from "./stats.ts";
 import { openStore, type Store } from "./store.ts";
 import { createTexts, type Texts } from "./texts.ts";
-import { createUpkeep } from "./upkeep.ts";
+import { createCompactionPolicy } from "./upkeep.ts";
 import { createWriter, type Writer } from "./writer.ts";
 
 /** Of the machine's memory, for traces, unless a setting says how much. */
@@ -89,8 +89,8 @@ interface Memory {
 async function openMemory(deps: Deps): Promise<Memory> {
   const { config, clock, log, directory } = deps;
   const times = createTimes(clock);
-  const texts = createTexts({ book: () => book, clock });
-  const book: Book = createBook({ onContent: texts.touch });
+  const texts = createTexts({ table: () => table, clock });
+  const table: TraceTable = createTraceTable({ onContent: texts.touch });
   const started = clock.elapsed();
   const budget = createMemoryBudget({
     limit: config.pathwayd.max_memory_bytes,
@@ -99,16 +99,16 @@ async function openMemory(deps: Deps): Promise<Memory> {
     advice: "add memory",
     metrics: deps.metrics,
   });
-  const store = await openStore(directory, book, {
+  const store = await openStore(directory, table, {
     kept: deps,
     budget,
-    onRecord: operationsFound(book, deps.idempotency),
+    onRecord: operationsFound(table, deps.idempotency),
   });
-  times.saw(book.lastAt());
+  times.saw(table.lastAt());
   for (const problem of store.problems()) log.error("damage in the log", { problem });
-  log.info("log read", { traces: book.entries.length, ms: Math.round(clock.elapsed() - started) });
+  log.info("log read", { traces: table.entries.length, ms: Math.round(clock.elapsed() - started) });
   const writer = createWriter({
-    book,
+    table,
     store,
     times,
     limits: {
@@ -116,10 +116,10 @@ async function openMemory(deps: Deps): Promise<Memory> {
       logBytesMax: config.pathwayd.max_log_bytes,
       memoryBytesMax: budget.limit,
     },
-    ...createUpkeep({ book, store, limits: config.pathwayd, log }),
+    ...createCompactionPolicy({ table, store, limits: config.pathwayd, log }),
     settled: deps.idempotency.settled,
   });
-  gauges(deps, { book, store, writer });
+  gauges(deps, { table, store, writer });
   const compact = async () => {
     const outcome = await writer.compact();
     log.info("log compacted", outcome);
@@ -127,8 +127,8 @@ async function openMemory(deps: Deps): Promise<Memory> {
   };
   const verbs = {
     ...writeVerbs(deps, writer),
-    ...readVerbs({ book, texts, times, settled: writer.settled }),
-    stats: async () => statsOf(book, store),
+    ...readVerbs({ table, texts, times, settled: writer.settled }),
+    stats: async () => statsOf(table, store),
     compact,
   };
   return { verbs, store, writer, texts };
@@ -233,11 +233,11 @@ const contentsOf = ({ content, tags = [], embedding }: Given): Contents => ({
 });
 
 function readVerbs(deps: SearchDeps): Pick<VerbsOf<Pathwayd>, Read> {
-  const { book } = deps;
+  const { table } = deps;
   return {
     get: async ({ uid, as_of }) => {
       const at = as_of === undefined ? undefined : await settledTime(as_of, deps);
-      const entry = book.find(uid);
+      const entry = table.find(uid);
       if (!entry) throw unknownUid(uid);
       const head = at === undefined ? entry.head : headAt(entry, at);
       if (head) return traceOf(head);
@@ -249,11 +249,11 @@ function readVerbs(deps: SearchDeps): Pick<VerbsOf<Pathwayd>, Read> {
         },
       );
     },
-    history: async (input) => history(input, book),
+    history: async (input) => history(input, table),
     search: (input, { signal }) => search(input, deps, signal),
     alive: async ({ uids }) => ({
       alive: uids.filter((uid) => {
-        const entry = book.find(uid);
+        const entry = table.find(uid);
         return entry !== undefined && isLive(entry.head);
       }),
     }),

@@ -1,4 +1,4 @@
-/** The log on disk and the book it makes; what was found damaged in it. */
+/** The log on disk and the table it makes; what was found damaged in it. */
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type LineLog, openLineLog } from "../../runtime/line-log.ts";
@@ -6,7 +6,7 @@ import type { LogReport } from "../../runtime/load-line-log.ts";
 import type { MarkKeeping } from "../../runtime/log-mark.ts";
 import type { MemoryBudget } from "../../runtime/memory-budget.ts";
 import { check } from "../../runtime/validate.ts";
-import type { Book } from "./book.ts";
+import type { TraceTable } from "./book.ts";
 import { type Change, LogRecord, linesOf, logFormat } from "./change.ts";
 import { countOf, describeRanges } from "./sequences.ts";
 
@@ -15,7 +15,7 @@ export const logName = "traces.log";
 export interface Store {
   /** Resolves when the changes are on stable storage: all of them, or none when it rejects. */
   append: (changes: readonly Change[]) => Promise<void>;
-  /** Writes the log anew from the book. Nothing may be appended meanwhile. */
+  /** Writes the log anew from the table. Nothing may be appended meanwhile. */
   compact: () => Promise<{ bytes_before: number; bytes_after: number; log_records: number }>;
   bytes: () => number;
   records: () => number;
@@ -40,12 +40,12 @@ export const memoryPerByte = 4;
 const linesShown = 10;
 
 /**
- * Opens the log, applies every record to the book. Throws `corrupt` for a newer version, and for a log that is not what
+ * Opens the log, applies every record to the table. Throws `corrupt` for a newer version, and for a log that is not what
  * was acknowledged.
  */
 export async function openStore(
   directory: string,
-  book: Book,
+  table: TraceTable,
   {
     kept,
     budget,
@@ -58,7 +58,7 @@ export async function openStore(
     ...logFormat,
     kept,
     replay: (record) => {
-      book.apply(check(LogRecord, record, "a record"));
+      table.apply(check(LogRecord, record, "a record"));
       onRecord?.(record);
     },
     ...(budget && { memory: { budget, perByte: memoryPerByte } }),
@@ -67,7 +67,7 @@ export async function openStore(
   let damaged = log.report.damagedCount;
   let setAside = 0;
   const damage = () => {
-    const missing = book.missing();
+    const missing = table.missing();
     const found = damaged > 0 ? [damagedText(log.report)] : [];
     if (missing.length > 0)
       found.push(`${logName}: ${countOf(missing)} changes are lost (sequence ${describeRanges(missing)})`);
@@ -88,8 +88,8 @@ export async function openStore(
     compact: async () => {
       const bytes_before = log.bytes();
       let count = 0;
-      await log.rewrite(counted(book.records(), () => ++count));
-      book.rewritten();
+      await log.rewrite(counted(table.records(), () => ++count));
+      table.rewritten();
       records = count;
       setAside += damaged;
       damaged = 0;
@@ -99,7 +99,7 @@ export async function openStore(
     records: () => records,
     damagedLines: () => damaged,
     damage,
-    problems: () => [...damage(), ...past(log, book, setAside)],
+    problems: () => [...damage(), ...past(log, table, setAside)],
     atRest: log.atRest,
     close: log.close,
   };
@@ -119,16 +119,16 @@ function damagedText({ damaged, damagedCount }: LogReport): string {
 }
 
 /** What is known and needs nobody any more. */
-function past({ report }: LineLog<LogRecord>, book: Book, setAside: number): string[] {
+function past({ report }: LineLog<LogRecord>, table: TraceTable, setAside: number): string[] {
   const problems: string[] = [];
   if (report.torn)
     problems.push(
       `${logName}: a last line of ${report.torn.bytes} bytes was cut short and dropped at the start`,
     );
   if (setAside > 0) problems.push(`${setAside} damaged lines were set aside in ${logName}.damaged`);
-  const noted = countOf(book.lost()) - countOf(book.missing());
+  const noted = countOf(table.lost()) - countOf(table.missing());
   if (noted > 0) problems.push(`${noted} changes were lost to damage earlier`);
-  const { orphans } = book.counts();
+  const { orphans } = table.counts();
   if (orphans > 0) problems.push(`${orphans} changes belong to traces whose beginning was lost`);
   return problems;
 }

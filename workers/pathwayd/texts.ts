@@ -1,7 +1,7 @@
 /** Words of all traces, as they are now and, for `as_of`, as they were: scores depend on what else was there. */
 import type { Clock } from "../../runtime/clock.ts";
 import { fail } from "../../runtime/errors.ts";
-import { type Book, countUpTo, headAt, textsOf } from "./book.ts";
+import { countUpTo, headAt, type TraceTable, textsOf } from "./book.ts";
 import { createTextIndex, type TextDocument, type TextHit, type TextIndex } from "./text-index.ts";
 
 export interface Texts {
@@ -19,7 +19,13 @@ const pastKept = 2;
 /** Searches of the past that may wait for one another. */
 const waitingMax = 16;
 
-export function createTexts({ book, clock }: { book: () => Book; clock: Pick<Clock, "sleep"> }): Texts {
+export function createTexts({
+  table,
+  clock,
+}: {
+  table: () => TraceTable;
+  clock: Pick<Clock, "sleep">;
+}): Texts {
   const present = createTextIndex();
   const dirty = new Set<number>();
   /** By how many times content had been set. */
@@ -28,12 +34,12 @@ export function createTexts({ book, clock }: { book: () => Book; clock: Pick<Clo
   let waiting = 0;
 
   const flush = () => {
-    const heads = [...dirty].flatMap((ordinal) => documentOf(ordinal, book().entries[ordinal]?.head));
+    const heads = [...dirty].flatMap((ordinal) => documentOf(ordinal, table().entries[ordinal]?.head));
     dirty.clear();
     present.put(heads);
   };
   const searchPast = async (words: readonly string[], key: number, at: number, signal: AbortSignal) => {
-    const index = past.get(key) ?? (await build(book(), { at, clock, signal }));
+    const index = past.get(key) ?? (await build(table(), { at, clock, signal }));
     past.delete(key);
     past.set(key, index);
     for (const [oldest, { close }] of past) {
@@ -49,8 +55,8 @@ export function createTexts({ book, clock }: { book: () => Book; clock: Pick<Clo
       if (dirty.size >= sliceTraces) flush();
     },
     search: async (words, at, signal) => {
-      const key = countUpTo(book().contentTimes, at);
-      if (key === book().contentTimes.length) {
+      const key = countUpTo(table().contentTimes, at);
+      if (key === table().contentTimes.length) {
         flush();
         return present.search(words);
       }
@@ -74,7 +80,7 @@ const documentOf = (id: number, head: Parameters<typeof textsOf>[0] | undefined)
 
 /** Indexes the traces as they were. What was then does not change while this goes on. */
 async function build(
-  { entries }: Book,
+  { entries }: TraceTable,
   { at, clock, signal }: { at: number; clock: Pick<Clock, "sleep">; signal: AbortSignal },
 ): Promise<TextIndex> {
   const index = createTextIndex();

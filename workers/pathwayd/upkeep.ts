@@ -1,7 +1,7 @@
-/** When the log is written anew by itself. */
+/** When the log is compacted without being asked. */
 import { describe, type Log } from "../../runtime/log.ts";
 import type { Config } from "../../runtime/settings.ts";
-import type { Book } from "./book.ts";
+import type { TraceTable } from "./book.ts";
 import type { Store } from "./store.ts";
 
 /** Length of the line of a replay with a short uid, in bytes; packed it takes about 12. */
@@ -19,24 +19,24 @@ export const paysToCompact = (
 ): boolean =>
   bytes >= compact_min_bytes && singleReplays * replayLineBytes * 100 >= bytes * compact_replay_percent;
 
-export interface Upkeep {
+export interface CompactionPolicy {
   pays: () => boolean;
   onFailedCompaction: (cause: unknown) => void;
 }
 
-export function createUpkeep(deps: {
-  book: Pick<Book, "counts">;
+export function createCompactionPolicy(deps: {
+  table: Pick<TraceTable, "counts">;
   store: Pick<Store, "bytes">;
   limits: Config["pathwayd"];
   log: Log;
-}): Upkeep {
-  const { book, store, limits, log } = deps;
+}): CompactionPolicy {
+  const { table, store, limits, log } = deps;
   let notBelow = 0;
   return {
     pays: () => {
       const bytes = store.bytes();
       return (
-        bytes >= notBelow && paysToCompact({ bytes, singleReplays: book.counts().singleReplays }, limits)
+        bytes >= notBelow && paysToCompact({ bytes, singleReplays: table.counts().singleReplays }, limits)
       );
     },
     onFailedCompaction: (cause) => {

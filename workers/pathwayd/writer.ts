@@ -4,7 +4,7 @@
  * gathers. When it cannot be stored, the whole batch is refused and nothing of it was applied.
  */
 import { fail } from "../../runtime/errors.ts";
-import type { Book } from "./book.ts";
+import type { TraceTable } from "./book.ts";
 import { createDraft, type Draft } from "./draft.ts";
 import type { Times } from "./instant.ts";
 import { memoryPerByte, type Store } from "./store.ts";
@@ -33,7 +33,7 @@ export interface Writer {
 }
 
 export interface WriterOptions {
-  book: Book;
+  table: TraceTable;
   store: Store;
   times: Times;
   /** `memoryBytesMax` bounds the log, too: all of it is held. */
@@ -57,7 +57,7 @@ interface Waiting extends Work<unknown> {
 }
 
 export function createWriter(options: WriterOptions): Writer {
-  const { book, store, times, limits, pays, settled, onFailedCompaction } = options;
+  const { table, store, times, limits, pays, settled, onFailedCompaction } = options;
   const queue: Waiting[] = [];
   let queuedBytes = 0;
   let stopping = false;
@@ -91,7 +91,7 @@ export function createWriter(options: WriterOptions): Writer {
     await Promise.resolve();
     while (queue.length > 0 || compactions.length > 0) {
       if (queue.length > 0) {
-        storing = storeBatch(takeBatch(), { book, store, times, ...limits });
+        storing = storeBatch(takeBatch(), { table, store, times, ...limits });
         await storing;
       }
       if (compactions.length > 0 || pays()) await compactNow();
@@ -134,14 +134,14 @@ export function createWriter(options: WriterOptions): Writer {
 async function storeBatch(
   batch: readonly Waiting[],
   {
-    book,
+    table,
     store,
     times,
     logBytesMax,
     memoryBytesMax = Number.POSITIVE_INFINITY,
-  }: Pick<WriterOptions, "book" | "store" | "times"> & WriterOptions["limits"],
+  }: Pick<WriterOptions, "table" | "store" | "times"> & WriterOptions["limits"],
 ): Promise<void> {
-  const draft = createDraft(book, times);
+  const draft = createDraft(table, times);
   let bytes = store.bytes();
   const answers = batch.map(
     ({ plan, bytes: more, signal, operation, always, resolve, reject }): (() => void) => {
@@ -166,7 +166,7 @@ async function storeBatch(
     for (const { reject } of batch) reject(cause);
     return;
   }
-  for (const change of draft.changes) book.apply(change);
+  for (const change of draft.changes) table.apply(change);
   for (const answer of answers) answer();
 }
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { systemClock } from "../../../runtime/clock.ts";
 import { fail } from "../../../runtime/errors.ts";
 import { makeDirectory } from "../../../runtime/files.ts";
-import { createBook } from "../../../workers/pathwayd/book.ts";
+import { createTraceTable } from "../../../workers/pathwayd/book.ts";
 import { createTimes } from "../../../workers/pathwayd/instant.ts";
 import { planAdd, planReplay } from "../../../workers/pathwayd/plan.ts";
 import { openStore } from "../../../workers/pathwayd/store.ts";
@@ -187,11 +187,11 @@ describe("writing", () => {
   test("a batch that cannot be stored is refused whole, leaves nothing, and the next is stored", async () => {
     const path = join(stack.directory(), "pathwayd");
     await makeDirectory(path);
-    const book = createBook({ onContent: () => {} });
-    const store = await openStore(path, book, { kept: await keptIn(path) });
+    const table = createTraceTable({ onContent: () => {} });
+    const store = await openStore(path, table, { kept: await keptIn(path) });
     let full = false;
     const writer = createWriter({
-      book,
+      table,
       times: createTimes(systemClock),
       store: {
         ...store,
@@ -217,15 +217,15 @@ describe("writing", () => {
     expect(refused.map((outcome) => outcome.status === "rejected" && outcome.reason.type)).toEqual(
       Array.from({ length: 5 }, () => "storage_full"),
     );
-    expect([book.entries.length, book.lastSequence(), book.find("a")?.head.replays]).toEqual([1, 1, 0]);
+    expect([table.entries.length, table.lastSequence(), table.find("a")?.head.replays]).toEqual([1, 1, 0]);
     full = false;
     await add("b");
     await replay("b");
-    expect(book.lastSequence()).toBe(3);
+    expect(table.lastSequence()).toBe(3);
     await writer.stop();
-    const again = createBook({ onContent: () => {} });
+    const again = createTraceTable({ onContent: () => {} });
     await (await openStore(path, again, { kept: await keptIn(path) })).close();
-    expect(again.entries.map(({ head }) => head)).toEqual(book.entries.map(({ head }) => head));
+    expect(again.entries.map(({ head }) => head)).toEqual(table.entries.map(({ head }) => head));
     expect(again.missing()).toEqual([]);
   });
 
