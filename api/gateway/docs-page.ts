@@ -19,6 +19,14 @@ td, th { text-align: left; vertical-align: top; padding: .2rem .8rem .2rem 0; bo
 code, pre { font: 13px ui-monospace, monospace } pre { background: var(--soft); padding: .6rem .8rem; overflow: auto; border-radius: 6px }
 @media (max-width: 50rem) { body { display: block } nav { position: static; height: auto; border: 0 } }`;
 
+const styleHash = new Bun.CryptoHasher("sha256").update(style).digest("base64");
+
+/** The page needs its own style sheet and nothing else. */
+export const docsHeaders = {
+  "content-type": "text/html; charset=utf-8",
+  "content-security-policy": `default-src 'none'; style-src 'sha256-${styleHash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
+};
+
 /** Renders the whole page. */
 export function docsPage({ info, paths }: Document): string {
   const operations = Object.entries(paths).flatMap(([path, methods]) =>

@@ -27,7 +27,7 @@ import { queryd } from "../../workers/queryd/contract.ts";
 import { storaged } from "../../workers/storaged/contract.ts";
 import { vectord } from "../../workers/vectord/contract.ts";
 import { gateway } from "./contract.ts";
-import { docsPage } from "./docs-page.ts";
+import { docsHeaders, docsPage } from "./docs-page.ts";
 import { openApi } from "./openapi.ts";
 import { type Proxied, proxy } from "./proxy.ts";
 
@@ -66,9 +66,7 @@ export function mountServices(face: Face, { config, peers, idempotency }: Deps<M
   face.route("GET", "/v1/openapi.json", () =>
     wholeResponse(description().json, { headers: { "content-type": "application/json" } }),
   );
-  face.route("GET", "/docs", () =>
-    wholeResponse(description().page, { headers: { "content-type": "text/html; charset=utf-8" } }),
-  );
+  face.route("GET", "/docs", () => wholeResponse(description().page, { headers: docsHeaders }));
   face.route("GET", "/", () => new Response(null, { status: 302, headers: { location: "/docs" } }));
 }
 

@@ -45,7 +45,10 @@ export const d1: Smoke = {
       expectEqual(answer.headers.get("x-request-id"), "smoke-d1");
     });
     await check("the API page and its document are served", async () => {
-      expectStatus(await send("/docs"), 200);
+      const page = await send("/docs");
+      expectStatus(page, 200);
+      const policy = page.headers.get("content-security-policy") ?? "";
+      expectTrue(policy.startsWith("default-src 'none'"), `the API page has the policy '${policy}'`);
       const document = await send("/v1/openapi.json");
       expectStatus(document, 200);
       expectTrue("/v1/sql" in (document.body as { paths: object }).paths, "the document lacks /v1/sql");
