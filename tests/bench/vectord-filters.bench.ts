@@ -9,7 +9,7 @@ import { createLog } from "../../runtime/log.ts";
 import { clustered } from "../../scripts/make-vectors.ts";
 import * as defaults from "../../workers/vectord/defaults.ts";
 import { createMetadataIndex } from "../../workers/vectord/metadata-index.ts";
-import { nearest } from "../../workers/vectord/near-rows.ts";
+import { nearestNeighbours } from "../../workers/vectord/near-rows.ts";
 import { createRows } from "../../workers/vectord/rows.ts";
 import { createVectorBlocks } from "../../workers/vectord/vector-blocks.ts";
 import { latencies, median, report, timed } from "../support/measure.ts";
@@ -84,7 +84,7 @@ test("recall under filters", async () => {
     const filter = parseFilter({ share: { lt: share } });
     if (!filter) throw new Error("expected a condition");
     const search = (vectors: Float32Array, exact: boolean) =>
-      nearest(index, { vectors, k, ef, exact, signal, ...(share < 1 && { filter }) });
+      nearestNeighbours(index, { vectors, k, ef, exact, signal, ...(share < 1 && { filter }) });
     let right = 0;
     let wanted = 0;
     for (let at = 0; at < queryCount; at++) {

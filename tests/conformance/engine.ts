@@ -15,7 +15,7 @@ export interface EngineCase {
   /** Of the true ten nearest, over all queries. */
   recallMin: number;
   /** Rows it must have before it covers any. */
-  learnsFrom?: number;
+  trainsFrom?: number;
 }
 
 const dimension = 32;
@@ -147,8 +147,8 @@ export function testEngine(given: EngineCase, open: () => Engines): void {
     });
 
     test("covers what it is told, no sooner than it can", async () => {
-      if (given.learnsFrom !== undefined) {
-        await engine.add(given.learnsFrom - 1);
+      if (given.trainsFrom !== undefined) {
+        await engine.add(given.trainsFrom - 1);
         expect(engine.covered()).toBe(0);
       }
       await engine.add(4000);
@@ -189,7 +189,7 @@ export function testEngine(given: EngineCase, open: () => Engines): void {
       expect(found.toSorted()).toEqual(Uint32Array.from(numbers(rows - 3, rows)));
       const many = only(await engine.search(query(1), { k: 500 }));
       expect(new Set(many.rows).size).toBe(many.rows.length);
-      if (given.learnsFrom === undefined) expect(many.rows.length).toBe(500);
+      if (given.trainsFrom === undefined) expect(many.rows.length).toBe(500);
     });
 
     const lists: [name: string, rows: number[]][] = [

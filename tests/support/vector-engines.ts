@@ -10,7 +10,7 @@ export const testEngines = (options: Partial<EnginesOptions> = {}): Promise<Engi
     threads: 1,
     maxWaiting: 1024,
     hnswEngine: "usearch",
-    learningBytesMax: 2e9,
+    trainingBytesMax: 2e9,
     clock: systemClock,
     log: createLog("vectord", "error"),
     metrics: createMetrics(),

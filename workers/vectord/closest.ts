@@ -1,17 +1,17 @@
-/** The closest rows seen so far, of one query. */
+/** The k nearest rows seen so far, of one query. */
 import type { Neighbours } from "./engine.ts";
 
-export interface Closest {
+export interface TopK {
   /** Takes a candidate into account. */
   offer: (row: number, distance: number) => void;
   /** Nothing farther than this can still be among them. */
   bound: () => number;
-  /** Closest first, equal distances by row. */
+  /** Nearest first, equal distances by row. */
   result: () => Neighbours;
 }
 
 /** Keeps at most `limit` rows. */
-export function createClosest(limit: number): Closest {
+export function createTopK(limit: number): TopK {
   // Sorted and cut only now and then: a candidate costs one comparison, most of the time.
   const roomMax = limit + Math.max(64, limit);
   let kept: { row: number; distance: number }[] = [];

@@ -112,14 +112,14 @@ export function startEngineHost(
   };
 }
 
-interface Line {
+interface Channel {
   calls: Calls;
   send: (message: ToThread, transfer?: ArrayBufferLike[]) => void;
 }
 
 /** One question, until it is answered or its signal aborts. */
 function put(
-  { calls, send }: Line,
+  { calls, send }: Channel,
   { engine, ask }: { engine: number; ask: Ask },
   signal?: AbortSignal,
 ): Promise<unknown> {

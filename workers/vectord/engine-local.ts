@@ -9,7 +9,7 @@ import type { Ask, NewBlocks } from "./engine-protocol.ts";
 import { createPace } from "./engine-slices.ts";
 import { type Among, exactly, scored } from "./exact-engine.ts";
 import { loadFaiss, openFaiss } from "./faiss-engine.ts";
-import { type Graph, nobody } from "./graph.ts";
+import { type Graph, noRow } from "./graph.ts";
 import type { IndexPlan } from "./index-type.ts";
 import { createSharedRows, rowsToBlockEnd, type SharedRows } from "./shared-rows.ts";
 import { openUsearch } from "./usearch-engine.ts";
@@ -109,7 +109,7 @@ function graphEngine({ spec, plan, shared, clock }: GraphEngine, opened: Graph |
     covered: () => graph?.covered() ?? 0,
     bytes: () => graph?.bytes() ?? 0,
     addSlice: (rows) => {
-      // Nothing was learnt yet: the rows are searched exactly until there are enough of them.
+      // Not trained yet: the rows are searched exactly until there are enough of them.
       if (graph === undefined) return true;
       const native = graph;
       const from = native.covered();
@@ -131,7 +131,7 @@ function graphEngine({ spec, plan, shared, clock }: GraphEngine, opened: Graph |
         const { rows, wanted } = native.search(queries, Math.max(ef, native.scored(k, k)));
         const answers: Neighbours[] = [];
         for (let query = 0; query < count; query++) {
-          const found = rows.subarray(query * wanted, (query + 1) * wanted).filter((row) => row !== nobody);
+          const found = rows.subarray(query * wanted, (query + 1) * wanted).filter((row) => row !== noRow);
           const candidates = found.subarray(0, native.scored(k, wanted));
           const vector = queries.subarray(query * spec.dimension, (query + 1) * spec.dimension);
           answers.push(scored(vector, candidates, { k, distance, shared }));
@@ -144,7 +144,7 @@ function graphEngine({ spec, plan, shared, clock }: GraphEngine, opened: Graph |
     },
     save: async (path) => {
       if (graph === undefined)
-        throw fail("conflict", "the engine has learnt nothing yet: there is nothing to keep");
+        throw fail("conflict", "the engine is not trained yet: there is nothing to keep");
       const rows = graph.covered();
       try {
         graph.write(path);

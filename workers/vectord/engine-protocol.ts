@@ -1,4 +1,4 @@
-/** What the service's thread and an engine thread tell each other. Vectors of an index lie in shared memory. */
+/** Messages between the service's thread and an engine thread. Vectors of an index lie in shared memory. */
 import type { WireError } from "../../runtime/errors.ts";
 import type { EngineSpec, Neighbours } from "./engine.ts";
 import type { Among } from "./exact-engine.ts";
@@ -22,7 +22,7 @@ export type Ask =
   | { type: "add"; rows: number; blocks: NewBlocks }
   | { type: "search"; queries: Float32Array; k: number; ef: number }
   | { type: "exact"; queries: Float32Array; k: number; among: Among; blocks: NewBlocks }
-  /** FAISS learnt: the file of its index without rows. */
+  /** FAISS was trained: the file of its index without rows. */
   | { type: "begin"; start: string }
   | { type: "save"; path: string }
   | { type: "close" };

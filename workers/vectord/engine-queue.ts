@@ -1,6 +1,6 @@
 /**
- * The work of one engine thread, in turns: a native call for searches, a step of an exact search, a slice of a build.
- * None of them waits longer than for one turn of each other kind, and messages are read between any two.
+ * The work of one engine thread, round robin: a native call for searches, a step of an exact search, a slice of a build.
+ * None of them waits longer than for one of each other kind, and messages are read between any two.
  */
 import type { Neighbours } from "./engine.ts";
 import type { LocalEngine } from "./engine-local.ts";
@@ -43,7 +43,7 @@ export function createEngineQueue(): EngineQueue {
   const exacts: ExactJob[] = [];
   const adds: AddJob[] = [];
   const queues: Waiting[][] = [searches, exacts, adds];
-  const turns = [() => searchTurn(searches), () => stepTurn(exacts), () => addTurn(adds)];
+  const turns = [() => runSearches(searches), () => stepExact(exacts), () => addSlice(adds)];
   let next = 0;
   let scheduled = false;
   let idle = true;
@@ -92,7 +92,7 @@ function remove<J extends Waiting>(queue: J[], which: (job: J) => boolean): J[] 
 }
 
 /** All searches that wait for the same engine and the same numbers, in one native call, as many as fit a slice. */
-function searchTurn(searches: OpenSearch[]): void {
+function runSearches(searches: OpenSearch[]): void {
   const [first] = searches;
   if (first === undefined) return;
   const { engine, k, ef } = first;
@@ -139,7 +139,7 @@ function joined(parts: readonly Float32Array[]): Float32Array {
 }
 
 /** One step of the job that waits longest, which then goes to the end. */
-function stepTurn(exacts: ExactJob[]): void {
+function stepExact(exacts: ExactJob[]): void {
   const job = exacts.shift();
   if (job === undefined) return;
   try {
@@ -151,7 +151,7 @@ function stepTurn(exacts: ExactJob[]): void {
   }
 }
 
-function addTurn(adds: AddJob[]): void {
+function addSlice(adds: AddJob[]): void {
   const job = adds.shift();
   if (job === undefined) return;
   try {

@@ -1,6 +1,6 @@
 /**
  * What searches vectors: interchangeable, and ignorant of ids, metadata and durability. A row is a number; rows are
- * added in order and never change. Who is deleted, the caller knows.
+ * added in order and never change. The caller knows which rows are deleted.
  */
 import type { IndexConfig } from "./contract.ts";
 import type { VectorBlocks } from "./vector-blocks.ts";
@@ -43,7 +43,7 @@ export interface Engine {
   save: ((path: string) => Promise<number>) | undefined;
   /** Native memory, in bytes, without the blocks. */
   memoryBytes: () => number;
-  /** Why it covers nothing although there are rows enough. */
+  /** Why it covers no rows although there are enough. */
   problem: () => string | undefined;
   close: () => Promise<void>;
 }

@@ -4,7 +4,7 @@ import { fail, type ServiceError } from "../../runtime/errors.ts";
 import type { Engine, EngineSpec, Engines, Neighbours } from "./engine.ts";
 import { type EngineHost, startEngineHost } from "./engine-host.ts";
 import { type NewBlocks, type PackedNeighbours, unpack } from "./engine-protocol.ts";
-import { type FaissIndexes, type FaissOptions, type Learner, openFaissIndexes } from "./faiss/faiss.ts";
+import { type FaissIndexes, type FaissOptions, openFaissIndexes, type Trainer } from "./faiss/faiss.ts";
 import { type IndexPlan, planIndex } from "./index-type.ts";
 import type { VectorBlocks } from "./vector-blocks.ts";
 
@@ -110,13 +110,13 @@ interface Remote {
   plan: IndexPlan;
   blocks: VectorBlocks;
   /** The blocks the thread has not been handed yet; counts them as handed. */
-  news: () => NewBlocks;
+  newBlocks: () => NewBlocks;
   state: { covered: number; bytes: number; ended?: ServiceError };
 }
 
 /** An engine that is open. */
 interface Opened extends Remote {
-  learner: Learner;
+  trainer: Trainer;
   /** Ends what it does outside of its thread. */
   end: () => Promise<void>;
 }
@@ -139,15 +139,15 @@ async function openEngine(
     },
   });
   let handed = 0;
-  const news = () => {
+  const newBlocks = () => {
     const from = handed;
     const buffers = blocks.buffers().slice(from);
     handed += buffers.length;
     return { from, buffers };
   };
-  const remote = { host, engine, spec, plan, blocks, news, state };
+  const remote = { host, engine, spec, plan, blocks, newBlocks, state };
   try {
-    await host.ask(engine, { type: "open", spec, plan, blocks: news(), ...(built ? { built } : {}) });
+    await host.ask(engine, { type: "open", spec, plan, blocks: newBlocks(), ...(built ? { built } : {}) });
     if (plan.engine === "faiss" && !built) await pool.faiss.probe(spec, plan);
   } catch (cause) {
     // One that never opened, or whose thread is gone, has nothing to close.
@@ -156,21 +156,21 @@ async function openEngine(
     throw cause;
   }
   const closing = new AbortController();
-  const learner = pool.faiss.learner({
+  const trainer = pool.faiss.trainer({
     ...{ spec, blocks, signal: closing.signal },
     plan: plan.engine === "faiss" && !built ? plan : undefined,
     begin: (start) => host.ask(engine, { type: "begin", start }),
   });
   const end = () => {
     closing.abort(fail("unavailable", "the engine was closed"));
-    return learner.ended();
+    return trainer.ended();
   };
-  return engineOver(pool, { ...remote, learner, end });
+  return engineOver(pool, { ...remote, trainer, end });
 }
 
 function engineOver(
   { admitted, closers }: Pool,
-  { host, engine, spec, plan, blocks, state, news, learner, end }: Opened,
+  { host, engine, spec, plan, blocks, state, newBlocks, trainer, end }: Opened,
 ): Engine {
   const neighbours = async (answer: Promise<unknown>): Promise<Neighbours[]> =>
     unpack((await answer) as PackedNeighbours);
@@ -190,22 +190,24 @@ function engineOver(
     memoryBytes: () => state.bytes,
     add: async (rows, signal) => {
       if (rows > blocks.rows()) throw new RangeError(`there are ${blocks.rows()} rows, not ${rows}`);
-      await learner.learn(rows, signal);
+      await trainer.train(rows, signal);
       signal?.throwIfAborted(); // Before the blocks count as handed over.
-      await host.ask(engine, { type: "add", rows, blocks: news() }, signal);
+      await host.ask(engine, { type: "add", rows, blocks: newBlocks() }, signal);
     },
     search: (queries, { k, ef = spec.ef_search, signal }) =>
       admitted(() => neighbours(host.ask(engine, { type: "search", queries, k, ef }, signal))),
     exact: (queries, among, { k, signal }) =>
       admitted(async () => {
         signal?.throwIfAborted();
-        return neighbours(host.ask(engine, { type: "exact", queries, k, among, blocks: news() }, signal));
+        return neighbours(
+          host.ask(engine, { type: "exact", queries, k, among, blocks: newBlocks() }, signal),
+        );
       }),
     save:
       plan.engine === "exact"
         ? undefined
         : async (path) => (await host.ask(engine, { type: "save", path })) as number,
-    problem: learner.problem,
+    problem: trainer.problem,
     close,
   };
 }

@@ -1,6 +1,6 @@
 /** Searching without a graph: type `flat`, rows a graph does not cover yet, and rows a filter chose. */
 
-import { type Closest, createClosest } from "./closest.ts";
+import { createTopK, type TopK } from "./closest.ts";
 import { type Distance, distanceOf, type Metric } from "./distance.ts";
 import type { Neighbours } from "./engine.ts";
 import { rowsToBlockEnd, type SharedRows } from "./shared-rows.ts";
@@ -8,7 +8,7 @@ import { nearestInBlock } from "./usearch-engine.ts";
 
 export type Among = { rows: Uint32Array } | { from: number; to: number };
 
-export interface ExactQuestion {
+export interface ExactSearch {
   queries: Float32Array;
   k: number;
   metric: Metric;
@@ -29,28 +29,28 @@ const spare = 8;
 /**
  * The `k` nearest of each query, in steps of some 20 ms at most; it yields between them and returns the answer.
  */
-export function* exactly(question: ExactQuestion, shared: SharedRows): Generator<void, Neighbours[]> {
+export function* exactly(search: ExactSearch, shared: SharedRows): Generator<void, Neighbours[]> {
   const { dimension } = shared;
-  const count = question.queries.length / dimension;
+  const count = search.queries.length / dimension;
   const answers: Neighbours[] = [];
   for (let first = 0; first < count; first += queriesMax) {
     const last = Math.min(count, first + queriesMax);
-    const queries = question.queries.subarray(first * dimension, last * dimension);
-    const nearest = Array.from({ length: last - first }, () => createClosest(question.k + spare));
-    const part = { ...question, queries, nearest };
-    yield* "rows" in question.among
-      ? amongRows(part, question.among.rows, shared)
-      : amongRange(part, question.among, shared);
-    const distance = distanceOf(question.metric);
+    const queries = search.queries.subarray(first * dimension, last * dimension);
+    const nearest = Array.from({ length: last - first }, () => createTopK(search.k + spare));
+    const part = { ...search, queries, nearest };
+    yield* "rows" in search.among
+      ? amongRows(part, search.among.rows, shared)
+      : amongRange(part, search.among, shared);
+    const distance = distanceOf(search.metric);
     for (const [at, found] of nearest.entries()) {
       const query = queries.subarray(at * dimension, (at + 1) * dimension);
-      answers.push(scored(query, found.result().rows, { k: question.k, distance, shared }));
+      answers.push(scored(query, found.result().rows, { k: search.k, distance, shared }));
     }
   }
   return answers;
 }
 
-type Part = ExactQuestion & { nearest: Closest[] };
+type Part = ExactSearch & { nearest: TopK[] };
 
 function* amongRange(
   part: Part,
@@ -129,7 +129,7 @@ export function scored(
   candidates: Uint32Array,
   { k, distance, shared }: { k: number; distance: Distance; shared: SharedRows },
 ): Neighbours {
-  const nearest = createClosest(k);
+  const nearest = createTopK(k);
   // By number: an iterator of a typed array costs as much as the distance.
   for (let at = 0; at < candidates.length; at++) {
     const row = candidates[at] as number;

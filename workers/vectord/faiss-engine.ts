@@ -7,7 +7,7 @@ import { storageError } from "../../runtime/files.ts";
 import { writeByMemory } from "../../runtime/memory-file.ts";
 import { norm } from "./distance.ts";
 import type { EngineSpec } from "./engine.ts";
-import { type Graph, nobody } from "./graph.ts";
+import { type Graph, noRow } from "./graph.ts";
 import { rowsToBlockEnd, type SharedRows } from "./shared-rows.ts";
 
 type Faiss = typeof import("faiss-node");
@@ -43,8 +43,8 @@ function plainArray(vectors: Float32Array, { metric, dimension }: EngineSpec): n
 }
 
 /**
- * Writes an index without rows that is ready to take them. FAISS learns from the sample what its type needs, which may
- * take seconds: see faiss/learning.ts. Throws `bad_request` for a type that FAISS does not make at this dimension.
+ * Writes an index without rows that is ready to take them. FAISS trains it with the sample where its type needs
+ * that, which may take seconds: see faiss/learning.ts. Throws `bad_request` for a type that FAISS does not make at this dimension.
  */
 export function writeFaissStart(spec: EngineSpec, factory: string, sample: Float32Array, path: string): void {
   const index = makeIndex(spec, factory);
@@ -165,7 +165,7 @@ export function openFaiss(spec: EngineSpec, shared: SharedRows, path: string): G
       const rows = new Uint32Array(count * asked);
       for (let at = 0; at < rows.length; at++) {
         const label = labels[at] as number;
-        rows[at] = label < 0 ? nobody : label;
+        rows[at] = label < 0 ? noRow : label;
       }
       return { rows, wanted: asked };
     },

@@ -9,7 +9,7 @@ import { createNumberRuns } from "./number-runs.ts";
 export interface FieldIndex {
   /** Rows it knows: 0 up to here. */
   upTo: () => number;
-  /** Learns the rows up to `to`. */
+  /** Indexes the rows up to `to`. */
   extend: (to: number, metadata: (row: number) => Metadata | undefined) => void;
   /** Adds the rows that hold one of the values. */
   equal: (values: readonly Scalar[], into: Bitmap) => void;
@@ -36,7 +36,7 @@ export function createFieldIndex(path: string): FieldIndex {
   const [there, yes, no, nothing] = [createRowSet(), createRowSet(), createRowSet(), createRowSet()];
   let known = 0;
 
-  const learn = (row: number, value: Scalar, found: Found) => {
+  const index = (row: number, value: Scalar, found: Found) => {
     if (typeof value === "string") addText(texts, value, row);
     else if (typeof value === "number") {
       found.values.push(value);
@@ -55,7 +55,7 @@ export function createFieldIndex(path: string): FieldIndex {
       for (; known < to; known++) {
         const row = known;
         const fields = metadata(row);
-        if (fields && visitPath(fields, path, (value) => learn(row, value, found))) there.add(row);
+        if (fields && visitPath(fields, path, (value) => index(row, value, found))) there.add(row);
       }
       numbers.add(found.values, found.rows);
     },

@@ -1,4 +1,4 @@
-/** Which objects of an index are needed, and the removal of the others. */
+/** Orphans: objects that no manifest of an index needs, and their removal. */
 import { describe, type Log } from "../../runtime/log.ts";
 import { type Manifest, objectsOf } from "./manifest.ts";
 import { manifestKey, segmentOf } from "./object-keys.ts";

@@ -1,12 +1,12 @@
-/** What a native library must be able to do to stand behind an engine: usearch-engine.ts and faiss-engine.ts. */
+/** What the bindings of usearch and FAISS implement to stand behind an engine. */
 
-/** For each query the same number of places; those without a row hold `nobody`. */
+/** For each query the same number of places; those without a row hold `noRow`. */
 export interface Candidates {
   rows: Uint32Array;
   wanted: number;
 }
 
-export const nobody = 0xffff_ffff;
+export const noRow = 0xffff_ffff;
 
 /** Lives in an engine thread; every call blocks it, so the caller asks for little at a time. */
 export interface Graph {

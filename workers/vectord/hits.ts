@@ -1,13 +1,13 @@
 /** Rows as callers see them. */
 import type { Static } from "@sinclair/typebox";
 import type { Hit, IndexConfig, Item } from "./contract.ts";
-import type { Near } from "./near-rows.ts";
+import type { Neighbour } from "./near-rows.ts";
 import type { Rows } from "./rows.ts";
 import type { Include } from "./search-body.ts";
 
 /** The results of one query. */
 export const hitsOf = (
-  found: readonly Near[],
+  found: readonly Neighbour[],
   rows: Rows,
   { metric }: IndexConfig,
   include: Include,

@@ -1,4 +1,4 @@
-/** What an operator is told of an index: what is wrong, and what helps. */
+/** Findings about an index: what is wrong, and what repairs it. */
 import type { Finding } from "../../runtime/durable.ts";
 import type { Needed } from "./index-inspection.ts";
 import { acceptance } from "./index-marks.ts";
@@ -78,7 +78,7 @@ export const otherCount = (name: string, stored: number, live: number): Finding 
   );
 
 /** Objects that no manifest names. */
-export function leftovers(name: string, objects: readonly { key: string; bytes: number }[]): Finding {
+export function orphans(name: string, objects: readonly { key: string; bytes: number }[]): Finding {
   const bytes = objects.reduce((sum, object) => sum + object.bytes, 0);
   const count = objects.length === 1 ? "1 object" : `${objects.length} objects`;
   return {

@@ -1,4 +1,4 @@
-/** Reads again every object that one index needs, piece by piece, and brings nothing of it into an engine. */
+/** Reads every object again that one index needs, piece by piece, without loading it into an engine. */
 import { ServiceError } from "../../runtime/errors.ts";
 import { checkEngine, loadCheckpoint } from "./checkpoint.ts";
 import type { Checkpoint, Manifest } from "./manifest.ts";

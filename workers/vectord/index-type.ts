@@ -1,4 +1,4 @@
-/** The types an index may have, and which engine stands behind each. Pure: nothing native is loaded here. */
+/** The types an index may have, and which engine stands behind each. Nothing native is loaded here. */
 import { fail } from "../../runtime/errors.ts";
 import type { EngineSpec } from "./engine.ts";
 
@@ -7,10 +7,10 @@ export interface FaissPlan {
   family: "ivf_flat" | "ivf_pq" | "factory";
   /** Empty where it depends on the rows: see `factoryFor`. */
   factory: string;
-  /** Inverted lists, 0 for none: each has a centroid to be learnt. */
+  /** Inverted lists, 0 for none: each has a centroid to be trained. */
   lists: number;
-  /** Rows from which codes, ranges or rotations are learnt; 0 for none. */
-  learnFrom: number;
+  /** Rows needed to train codes, ranges or rotations; 0 where there are none. */
+  trainFrom: number;
 }
 export type IndexPlan = { engine: "usearch" | "exact" } | FaissPlan;
 
@@ -23,16 +23,16 @@ const coarse = /^IVF(\d{1,5})(?:_HNSW(\d{1,3}))?$/;
 const code = /^(Flat|SQ4|SQ6|SQ8|SQfp16|PQ[1-9]\d{0,3}(?:np)?)$/;
 const graph = /^HNSW(\d{1,3})(?:[,_](Flat|SQ4|SQ6|SQ8|SQfp16|PQ[1-9]\d{0,3}))?$/;
 
-/** What FAISS asks for to learn where its lists lie. */
+/** Rows that FAISS asks for to train a list. */
 const rowsPerList = 39;
 /**
  * A product code has 256 centroids a part. FAISS asks for 39 rows each here too and warns below, but takes four times
  * as long with them, and whatever a code rounds away the f32 rows put right.
  */
 const codeRows = 256 * 10;
-/** A scalar's range is learnt from few. */
+/** Rows to train a scalar's range. */
 const rangeRows = 1024;
-/** Lists that an `ivf_…` index begins with at least, and `ivf_pq` at most: its codes are learnt from the same rows. */
+/** Lists that an `ivf_…` index begins with at least, and `ivf_pq` at most: its codes are trained on the same rows. */
 const listsMin = 64;
 const pqListsMax = 256;
 /** Numbers FAISS may be trained with at once: its binding takes a list of doubles, 512 MiB of them. */
@@ -55,8 +55,8 @@ export function planIndex(spec: EngineSpec, hnswEngine: "usearch" | "faiss"): In
   if (type === "hnsw")
     return planFactory(`HNSW${spec.connectivity},${hnswStorage[spec.quantization]}`, dimension);
   const ivf = { engine: "faiss", factory: "", lists: listsMin } as const;
-  if (type === "ivf_flat") return { ...ivf, family: type, learnFrom: 0 };
-  if (type === "ivf_pq") return { ...ivf, family: type, learnFrom: codeRows };
+  if (type === "ivf_flat") return { ...ivf, family: type, trainFrom: 0 };
+  if (type === "ivf_pq") return { ...ivf, family: type, trainFrom: codeRows };
   return planFactory(type, dimension);
 }
 
@@ -71,7 +71,7 @@ function refuseQuantization({ quantization, metric }: Pick<EngineSpec, "quantiza
 
 function planFactory(factory: string, dimension: number): FaissPlan {
   const parts = factory.split(",");
-  const turned = transform.test(parts[0] ?? "") ? learnTransform(parts.shift() ?? "", dimension) : 0;
+  const turned = transform.test(parts[0] ?? "") ? trainTransform(parts.shift() ?? "", dimension) : 0;
   const [, lists, quantizerLinks] = (parts.length === 2 && coarse.exec(parts[0] ?? "")) || [];
   const rest = (lists === undefined ? parts : parts.slice(1)).join(",");
   const [, links, stored = "Flat"] = graph.exec(rest) ?? [];
@@ -80,7 +80,7 @@ function planFactory(factory: string, dimension: number): FaissPlan {
     throw refuse(`type '${factory}' is not known: expected ${expected}`);
   }
   for (const given of [links, quantizerLinks]) checkLinks(given);
-  const learnFrom = Math.max(
+  const trainFrom = Math.max(
     turned,
     storage.startsWith("PQ") ? codeRows : /^SQ\d/.test(storage) ? rangeRows : 0,
   );
@@ -89,7 +89,7 @@ function planFactory(factory: string, dimension: number): FaissPlan {
     family: "factory",
     factory,
     lists: Number(lists ?? 0),
-    learnFrom,
+    trainFrom,
   };
   const listsMax = Math.floor(trainingNumbersMax / dimension / rowsPerList);
   if (lists !== undefined && (plan.lists < 1 || plan.lists > listsMax)) {
@@ -100,8 +100,8 @@ function planFactory(factory: string, dimension: number): FaissPlan {
   return plan;
 }
 
-/** Rows that a transform learns from. FAISS checks its numbers only when it is too late to refuse them. */
-function learnTransform(text: string, dimension: number): number {
+/** Rows needed to train a transform. FAISS checks its numbers only when it is too late to refuse them. */
+function trainTransform(text: string, dimension: number): number {
   const [, name = "", first, second] = transform.exec(text) ?? [];
   const isOpq = name === "OPQ";
   const out = Number((isOpq ? second : first) ?? dimension);
@@ -128,9 +128,9 @@ function checkLinks(text: string | undefined): void {
   }
 }
 
-/** How many rows there must be before FAISS can learn from them; 0 when it needs not. */
-export const trainingRows = ({ lists, learnFrom }: Pick<FaissPlan, "lists" | "learnFrom">): number =>
-  Math.max(lists * rowsPerList, learnFrom);
+/** How many rows there must be before FAISS can train it; 0 where it needs no training. */
+export const trainingRows = ({ lists, trainFrom }: Pick<FaissPlan, "lists" | "trainFrom">): number =>
+  Math.max(lists * rowsPerList, trainFrom);
 
 /** The lists of an `ivf_…` over so many rows: 4 √rows as FAISS advises, a power of two that the rows suffice for. */
 function listsFor(rows: number, dimension: number): number {
@@ -138,9 +138,9 @@ function listsFor(rows: number, dimension: number): number {
   return 2 ** Math.floor(Math.log2(Math.max(1, Math.min(most, 4 * Math.sqrt(rows)))));
 }
 
-/** The factory string that FAISS gets, once so many rows are there to learn from. */
+/** The factory string that FAISS gets, once there are so many rows to train it. */
 export function factoryFor(plan: FaissPlan, rows: number, dimension: number): string {
-  // Codes that are not learnt for polysemous search, which this binding cannot ask for: 20 times as quick.
+  // Codes that are not trained for polysemous search, which this binding cannot ask for: 20 times as quick.
   if (plan.family === "factory") return plan.factory.replace(/(^|,)(PQ\d+)$/, "$1$2np");
   const lists = listsFor(Math.max(rows, trainingRows(plan)), dimension);
   if (plan.family === "ivf_flat") return `IVF${lists},Flat`;

@@ -262,7 +262,7 @@ export const unknownIndex = (name: string, names: readonly string[]): ServiceErr
   return fail("not_found", `there is no index or alias named '${name}'${hint}`);
 };
 
-/** What callers are told of an index that could not be opened. */
+/** The error that callers of an index get that could not be opened. */
 function asBroken(name: string, error: unknown): ServiceError {
   const { type, message } = toWire(error);
   return type === "internal"

@@ -1,4 +1,4 @@
-/** What is done with items: adding, searching, deleting, reading; by whichever door. */
+/** The verbs of items: adding, searching, deleting, reading. */
 import type { CallContext, RawContext, RawOf, VerbsOf } from "../../runtime/contract.ts";
 import { fail } from "../../runtime/errors.ts";
 import { parseFilter } from "../../runtime/filter.ts";
@@ -10,10 +10,10 @@ import type { Vectord } from "./contract.ts";
 import { hitsOf, itemOf } from "./hits.ts";
 import type { Items } from "./items.ts";
 import type { LiveIndex } from "./live-index.ts";
-import type { Measures } from "./measures.ts";
+import type { Instruments } from "./measures.ts";
 import type { Names } from "./names.ts";
 import { scroll } from "./scroll.ts";
-import { type Question, question, readSearch } from "./search-body.ts";
+import { checkSearch, readSearch, type SearchRequest } from "./search-body.ts";
 import { floatsOf } from "./vectors.ts";
 
 type ItemVerbs = Pick<VerbsOf<Vectord>, "remove" | "item" | "scroll" | "addVectors" | "searchVectors">;
@@ -21,7 +21,7 @@ type ItemVerbs = Pick<VerbsOf<Vectord>, "remove" | "item" | "scroll" | "addVecto
 export interface ItemParts {
   deps: Pick<Deps, "config" | "idempotency" | "newId">;
   names: Names;
-  measures: Measures;
+  instruments: Instruments;
 }
 
 export function itemVerbs(parts: ItemParts): ItemVerbs {
@@ -54,7 +54,7 @@ export function itemVerbs(parts: ItemParts): ItemVerbs {
     },
     searchVectors: async ({ name, vectors, ...options }, { signal }) => {
       const live = names.resolve(name);
-      const asked = question(floatsOf(vectors, live.config), true, options, live.config, settings);
+      const asked = checkSearch(floatsOf(vectors, live.config), true, options, live.config, settings);
       return { results: await answers(live, asked, signal, parts) };
     },
   };
@@ -106,8 +106,8 @@ function onceAdded(live: LiveIndex, items: Items, { idempotencyKey }: RawContext
   );
 }
 
-function added(live: LiveIndex, items: Items, { measures }: ItemParts, operation?: string) {
-  return measures.add(items.ids.length, () => live.add(items, operation));
+function added(live: LiveIndex, items: Items, { instruments }: ItemParts, operation?: string) {
+  return instruments.add(items.ids.length, () => live.add(items, operation));
 }
 
 function whichOf(ids: string[] | undefined, filter: unknown) {
@@ -123,11 +123,11 @@ function whichOf(ids: string[] | undefined, filter: unknown) {
 
 async function answers(
   live: LiveIndex,
-  asked: Question,
+  asked: SearchRequest,
   signal: CallContext["signal"],
-  { measures }: ItemParts,
+  { instruments }: ItemParts,
 ) {
-  return measures.search(asked.vectors.length / live.config.dimension, async () => {
+  return instruments.search(asked.vectors.length / live.config.dimension, async () => {
     const { rows, found } = await live.search({ ...asked, signal });
     return found.map((near) => hitsOf(near, rows, live.config, asked.include));
   });

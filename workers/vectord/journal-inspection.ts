@@ -4,15 +4,15 @@ import { neededBy } from "./garbage.ts";
 import {
   damagedManifest,
   damagedObject,
-  leftovers,
   lostIndex,
   missingManifest,
+  orphans,
   otherCount,
   strangeManifest,
 } from "./index-findings.ts";
 import { type Inspection, inspectIndex } from "./index-inspection.ts";
 import type { Inspectable } from "./journal.ts";
-import type { Look } from "./journal-look.ts";
+import type { JournalView } from "./journal-look.ts";
 import type { Manifest } from "./manifest.ts";
 import { readManifest } from "./manifest-file.ts";
 import { indexesPrefix, indexPrefix } from "./object-keys.ts";
@@ -52,7 +52,7 @@ export async function* inspectJournals(deps: InspectionDeps, signal: AbortSignal
 
 type Stored = { manifest: Manifest } | { damage: string } | undefined;
 
-/** The findings, told at the end: an index that was dropped or restored meanwhile has none. */
+/** Gives the findings at the end: an index that was dropped or restored meanwhile has none. */
 async function* inspectOne(
   deps: InspectionDeps,
   name: string,
@@ -61,20 +61,20 @@ async function* inspectOne(
   const { store } = deps;
   const opened = deps.open.get(name);
   // At one moment, without a wait in between: what is there, and how many rows it makes.
-  const look = opened?.look();
+  const view = opened?.view();
   const live = opened && deps.count(name);
   try {
     const stored = await stateOf(store, name);
     const objects = await store.list(indexPrefix(name));
-    const manifest = look?.manifest ?? (stored && "manifest" in stored ? stored.manifest : undefined);
+    const manifest = view?.manifest ?? (stored && "manifest" in stored ? stored.manifest : undefined);
     const closed = opened ? { findings: [] } : closedIndex(deps, name, stored);
     const findings = [
-      ...manifestFindings(name, stored, { opened, look, isLive: live !== undefined }),
+      ...manifestFindings(name, stored, { opened, view, isLive: live !== undefined }),
       ...closed.findings,
     ];
     let found: Inspection = { damaged: [] };
     if (manifest) {
-      const last = look ? { last: look.last } : { atLeast: closed.atLeast };
+      const last = view ? { last: view.last } : { atLeast: closed.atLeast };
       found = yield* inspectIndex(store, { manifest, objects, signal, ...last });
     }
     if (!(await isStill(deps, name, { opened, manifest: manifest ?? stored }))) return [];
@@ -83,11 +83,11 @@ async function* inspectOne(
     if (found.rows !== undefined && live !== undefined && found.rows !== live)
       findings.push(otherCount(name, found.rows, live));
     const isKnown = manifest !== undefined || stored === undefined;
-    if (isKnown && (look?.isQuiet ?? true))
-      findings.push(...(await leftoversOf(deps, name, { manifest, objects, opened })));
+    if (isKnown && (view?.isQuiet ?? true))
+      findings.push(...(await orphansOf(deps, name, { manifest, objects, opened })));
     return findings;
   } finally {
-    look?.release();
+    view?.release();
   }
 }
 
@@ -122,12 +122,16 @@ async function stateOf(store: ObjectStore, name: string): Promise<Stored> {
 function manifestFindings(
   name: string,
   stored: Stored,
-  { opened, look, isLive }: { opened: OpenJournal | undefined; look: Look | undefined; isLive: boolean },
+  {
+    opened,
+    view,
+    isLive,
+  }: { opened: OpenJournal | undefined; view: JournalView | undefined; isLive: boolean },
 ): Finding[] {
   if (stored && "damage" in stored) return [damagedManifest(name, stored.damage, isLive)];
-  if (!opened || !look) return [];
+  if (!opened || !view) return [];
   if (!stored) return [missingManifest(name)];
-  const own = [look.manifest, ...opened.file.possible()].map(({ write }) => write);
+  const own = [view.manifest, ...opened.file.possible()].map(({ write }) => write);
   return own.includes(stored.manifest.write) ? [] : [strangeManifest(name)];
 }
 
@@ -144,7 +148,7 @@ async function isStill(
   return opened !== undefined || now.manifest.write === manifest.write;
 }
 
-async function leftoversOf(
+async function orphansOf(
   { storaged, clock, open }: InspectionDeps,
   name: string,
   {
@@ -167,7 +171,7 @@ async function leftoversOf(
   }
   // A manifest that was replaced meanwhile may have had them removed.
   const isSame = open.get(name) === opened && opened?.file.current().write === manifest?.write;
-  return left.length > 0 && (isSame || !opened) ? [leftovers(name, left)] : [];
+  return left.length > 0 && (isSame || !opened) ? [orphans(name, left)] : [];
 }
 
 /** In milliseconds since the epoch; undefined when the object is gone or damaged. */

@@ -1,8 +1,8 @@
-/** A look at an open journal: what its index is made of at one moment, held until it was read. */
+/** A view of an open journal: what its index is made of at one moment, which stays in storage until it is released. */
 import { neededBy } from "./garbage.ts";
 import type { KeptSnapshot, Manifest } from "./manifest.ts";
 
-export interface Look {
+export interface JournalView {
   manifest: Manifest;
   /** The last segment that is acknowledged. */
   last: number;

@@ -1,4 +1,4 @@
-/** What makes an index durable, as the rest of vectord sees it. LHV1 is behind it: see lhv1.ts. */
+/** What makes an index durable, as the rest of vectord sees it. LHV1 is behind it. */
 import type { Static } from "@sinclair/typebox";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Peer } from "../../runtime/contract.ts";

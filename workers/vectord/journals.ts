@@ -212,7 +212,7 @@ async function restore(state: State, name: string, snapshotId: string, as: strin
   }
 }
 
-/** The manifest goes first: from then on there is no such index, and the rest is garbage. */
+/** The manifest goes first: from then on there is no such index, and the rest are orphans. */
 async function drop(state: State, name: string): Promise<void> {
   const { store, log, marks } = state;
   const isKnown = marks.has(name);

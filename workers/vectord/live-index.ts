@@ -15,9 +15,9 @@ import { createGeneration, type Generation } from "./generation.ts";
 import { checkItems, type Items } from "./items.ts";
 import type { Journal, Recovered } from "./journal.ts";
 import { bytesOfItems, bytesOfRows, bytesOfStored } from "./memory.ts";
-import { type Near, nearest, type Query, rowsMatching } from "./near-rows.ts";
+import { type Neighbour, nearestNeighbours, type Query, rowsMatching } from "./near-rows.ts";
 import { type Applied, createRows, type Rows } from "./rows.ts";
-import { createUpkeep } from "./upkeep.ts";
+import { createMaintenance } from "./upkeep.ts";
 import { createVectorBlocks, type VectorBlocks } from "./vector-blocks.ts";
 import { createWriter } from "./writer.ts";
 
@@ -35,7 +35,7 @@ export interface LiveIndex {
     operation?: string,
   ) => Promise<Removed>;
   /** One list a query, and the rows they stand for. */
-  search: (query: Query) => Promise<{ rows: Rows; found: Near[][] }>;
+  search: (query: Query) => Promise<{ rows: Rows; found: Neighbour[][] }>;
   /** The rows as they are. Not to be held across an await. */
   rows: () => Rows;
   /** Live rows that match, ascending, from the first whose sequence is above; at most `most`. */
@@ -172,7 +172,7 @@ function assemble(deps: LiveDeps, { config, journal, problems }: Parts, first: G
     return applied;
   };
   const writer = createWriter(journal, apply, settings.max_waiting);
-  const upkeep = createUpkeep({
+  const maintenance = createMaintenance({
     settings,
     clock,
     log,
@@ -198,7 +198,7 @@ function assemble(deps: LiveDeps, { config, journal, problems }: Parts, first: G
       const what = `for ${items.ids.length} more items index '${config.name}'`;
       const write = () => writer.write(upsertsOf(items, operation));
       const { added, replaced, count } = await budget.during(bytesOfItems(config, items), what, write);
-      upkeep.check();
+      maintenance.check();
       return { added, replaced, count };
     },
     remove: async (which, signal, operation) => {
@@ -208,23 +208,20 @@ function assemble(deps: LiveDeps, { config, journal, problems }: Parts, first: G
           : await writer.writeAfterLook(async () =>
               someDeletes(await idsOf(current, which.filter, signal), operation),
             );
-      upkeep.check();
+      maintenance.check();
       const { deleted, missing, count } = applied ?? { deleted: 0, missing: 0, count: current.rows.live() };
       return { deleted, missing, count };
     },
-    search: (query) => {
-      const generation = current;
-      return generation.use(async () => ({ rows: generation.rows, found: await nearest(generation, query) }));
-    },
+    search: (query) => searchIn(current, query),
     rows: () => current.rows,
     page: (page) => pageOf(current, page),
-    compact: upkeep.compact,
+    compact: maintenance.compact,
     memory: () => current.room.bytes(),
     snapshot: () => journal.snapshot(() => current.rows.live()),
     info: () => infoOf(config, current, journal, problems),
     close: async () => {
       await writer.close();
-      const stopped = upkeep.stop();
+      const stopped = maintenance.stop();
       // A checkpoint may be waiting for the graph, which takes long to build: closing ends that.
       await current.close();
       await stopped;
@@ -234,6 +231,12 @@ function assemble(deps: LiveDeps, { config, journal, problems }: Parts, first: G
     },
   };
 }
+
+const searchIn = (generation: Generation, query: Query): ReturnType<LiveIndex["search"]> =>
+  generation.use(async () => ({
+    rows: generation.rows,
+    found: await nearestNeighbours(generation, query),
+  }));
 
 /** For a copy of the live rows. Throws `memory_full`. */
 function roomForLive(budget: MemoryBudget, config: IndexConfig, rows: Rows): Room {

@@ -1,6 +1,6 @@
 /**
  * The manifest: the only object of an index that changes, and the one truth about it. What it does not name is
- * garbage. An object of LHV1 with one section, HEAD.
+ * an orphan. An object of LHV1 with one section, HEAD.
  */
 import type { Static } from "@sinclair/typebox";
 import { closed, t } from "../../runtime/contract.ts";

@@ -1,15 +1,19 @@
-/** What vectord counts. */
+/** vectord's metrics. */
 import type { Clock } from "../../runtime/clock.ts";
 import type { Metrics } from "../../runtime/metrics.ts";
 import type { Indexes } from "./indexes.ts";
 
-export interface Measures {
+export interface Instruments {
   /** Counts the items when the work succeeds, and how long it took. */
   add: <T>(items: number, work: () => Promise<T>) => Promise<T>;
   search: <T>(queries: number, work: () => Promise<T>) => Promise<T>;
 }
 
-export function createMeasures(metrics: Metrics, clock: Pick<Clock, "elapsed">, indexes: Indexes): Measures {
+export function createInstruments(
+  metrics: Metrics,
+  clock: Pick<Clock, "elapsed">,
+  indexes: Indexes,
+): Instruments {
   const counted = (total: string, seconds: string, what: string) => {
     const count = metrics.counter(total, `${what} that succeeded.`);
     const time = metrics.histogram(seconds, `Duration of the requests with ${what.toLowerCase()}.`);

@@ -1,4 +1,4 @@
-/** What indexes take in memory, for the budget. Pure. Estimates that are rather too high: a process that is full dies. */
+/** What indexes take in memory, for the budget. Estimates that are rather too high: a process that is full dies. */
 import { heapBytes } from "../../runtime/heap-bytes.ts";
 import type { Metadata, Upserts } from "./batch.ts";
 import type { IndexConfig } from "./contract.ts";

@@ -1,6 +1,6 @@
 /**
  * Which rows a filter matches. An index of a field is made when a filter first names it, in slices between which
- * other work goes on, and learns new rows when it is next asked: adding costs nothing for fields nobody filters.
+ * other work goes on, and takes in new rows when it is next asked: adding costs nothing for fields nobody filters.
  */
 import { LRUCache } from "lru-cache";
 import type { Clock } from "../../runtime/clock.ts";
@@ -10,7 +10,7 @@ import { type Bitmap, complement, emptyBitmap, intersect, unite } from "./bitmap
 import { createFieldIndex, type FieldIndex } from "./field-index.ts";
 
 export interface MetadataIndex {
-  /** Readies the fields of the condition; what is added afterwards `matching` still learns by itself. */
+  /** Readies the fields of the condition; what is added afterwards `matching` takes in by itself. */
   prepare: (condition: Condition, signal: AbortSignal) => Promise<void>;
   /** The rows below `total` that match, dead ones too. */
   matching: (condition: Condition, total: number) => Bitmap;
@@ -21,7 +21,7 @@ interface Source {
   metadata: (row: number) => Metadata | undefined;
 }
 
-/** Rows that are learnt in one step: about 2 ms with a few fields an item. */
+/** Rows that are indexed in one step: about 2 ms with a few fields an item. */
 const sliceRows = 8192;
 /** Fields with an index; the one not asked for longest goes first. */
 const fieldsMax = 64;

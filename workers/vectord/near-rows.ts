@@ -1,5 +1,5 @@
 /**
- * The nearest rows to some queries, as of one moment: what the engine covers is searched through it, the rows added
+ * The nearest neighbours of some queries, as of one moment: what the engine covers is searched through it, the rows added
  * since are compared one by one, dead and filtered rows are skipped, and the parts are merged.
  */
 
@@ -27,13 +27,13 @@ export interface Query {
   signal: AbortSignal;
 }
 
-export interface Near {
+export interface Neighbour {
   row: number;
   distance: number;
 }
 
 /** Nearest first, ties by row; one list a query, with `k` entries unless fewer rows match. */
-export async function nearest(index: Searched, query: Query): Promise<Near[][]> {
+export async function nearestNeighbours(index: Searched, query: Query): Promise<Neighbour[][]> {
   if (query.filter) await index.fields.prepare(query.filter, query.signal);
   // From here on the moment is fixed: no await before everything that changes was read.
   const view = index.rows.view();
@@ -69,7 +69,7 @@ export function rowsMatching(
 }
 
 /** Compares with each row that may be in the answer, from `from` on. */
-async function exactly(index: Searched, query: Query, scope: Scope, from: number): Promise<Near[][]> {
+async function exactly(index: Searched, query: Query, scope: Scope, from: number): Promise<Neighbour[][]> {
   const { k, signal } = query;
   const { view, among, covered } = scope;
   const behind = scope.matching === view.total ? view.total : countRows(among);
@@ -79,10 +79,10 @@ async function exactly(index: Searched, query: Query, scope: Scope, from: number
   const isWhole = count === view.total - from;
   const which = isWhole ? { from, to: view.total } : { rows: rowsOf(among, from) };
   const found = await index.engine.exact(query.vectors, which, { k: Math.min(k, count), signal });
-  return found.map((neighbours) => sorted(nearOf(neighbours)));
+  return found.map((neighbours) => sorted(neighboursOf(neighbours)));
 }
 
-async function throughEngine(index: Searched, query: Query, scope: Scope): Promise<Near[][]> {
+async function throughEngine(index: Searched, query: Query, scope: Scope): Promise<Neighbour[][]> {
   const { covered, among, matching, view } = scope;
   const inside = matching === view.total ? covered : countRows(among, covered);
   const isWhole = matching === view.total;
@@ -104,11 +104,11 @@ async function throughGraph(
   index: Searched,
   query: Query,
   situation: Situation & { scope: Scope; plan: Plan },
-): Promise<Near[][]> {
+): Promise<Neighbour[][]> {
   const { dimension } = index.rows.blocks;
   const { covered, matching, scope } = situation;
   const wanted = Math.min(query.k, matching);
-  const results: Near[][] = [];
+  const results: Neighbour[][] = [];
   let open = Array.from({ length: query.vectors.length / dimension }, (_, at) => at);
   let { plan } = situation;
   while (open.length > 0) {
@@ -123,7 +123,7 @@ async function throughGraph(
     const found = await index.engine.search(vectors, { k: candidates, ef, signal: query.signal });
     const short: number[] = [];
     for (const [at, number] of open.entries()) {
-      const near = nearOf(found[at]).filter(({ row }) => row < covered && hasRow(scope.among, row));
+      const near = neighboursOf(found[at]).filter(({ row }) => row < covered && hasRow(scope.among, row));
       const isWide = matching === covered || near.length >= remainingMin(wanted, matching);
       if (near.length < wanted || !isWide) short.push(number);
       else results[number] = near.slice(0, query.k);
@@ -142,9 +142,10 @@ function picked(vectors: Float32Array, numbers: readonly number[], dimension: nu
   return some;
 }
 
-function nearOf(neighbours: Neighbours | undefined): Near[] {
+function neighboursOf(neighbours: Neighbours | undefined): Neighbour[] {
   if (!neighbours) return [];
   return Array.from(neighbours.rows, (row, at) => ({ row, distance: neighbours.distances[at] ?? 0 }));
 }
 
-const sorted = (near: Near[]): Near[] => near.sort((a, b) => a.distance - b.distance || a.row - b.row);
+const sorted = (near: Neighbour[]): Neighbour[] =>
+  near.sort((a, b) => a.distance - b.distance || a.row - b.row);

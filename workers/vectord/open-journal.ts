@@ -8,7 +8,7 @@ import { type Contents, saveCheckpoint } from "./checkpoint.ts";
 import { eraseAll, neededBy } from "./garbage.ts";
 import type { IndexMarks } from "./index-marks.ts";
 import type { Journal } from "./journal.ts";
-import { isAnyNeeded, type Look, momentOf } from "./journal-look.ts";
+import { isAnyNeeded, type JournalView, momentOf } from "./journal-look.ts";
 import { addSnapshot, listSnapshots, removeSnapshot } from "./kept-snapshots.ts";
 import type { KeptSnapshot } from "./manifest.ts";
 import type { ManifestFile } from "./manifest-file.ts";
@@ -44,7 +44,7 @@ export interface OpenJournal {
   /** What the snapshot needs stays until it is released. */
   keep: (snapshot: KeptSnapshot) => () => void;
   /** What is there at this moment. Its objects stay until it is released. */
-  look: () => Look;
+  view: () => JournalView;
   /** These objects turned out to be damaged. */
   foundDamaged: (keys: Iterable<string>) => void;
 }
@@ -134,17 +134,17 @@ export function openJournal(options: JournalOptions, found: Found, closed: () =>
     file,
     end,
     keep,
-    look: () => look(state, { isQuiet: isIdle(), keep, sweep: () => exclusively(() => sweep(state)) }),
+    view: () => viewOf(state, { isQuiet: isIdle(), keep, sweep: () => exclusively(() => sweep(state)) }),
     foundDamaged: (keys) => {
       state.damaged = new Set([...state.damaged, ...keys]);
     },
   };
 }
 
-function look(
+function viewOf(
   state: State,
   parts: { isQuiet: boolean; keep: OpenJournal["keep"]; sweep: () => Promise<void> },
-): Look {
+): JournalView {
   const manifest = state.file.current();
   const last = state.appends.acknowledged();
   const isQuiet = parts.isQuiet && state.kept.size === 0;
@@ -152,7 +152,7 @@ function look(
   const release = () => {
     for (const each of releases) each();
     // What a checkpoint could not remove meanwhile.
-    if (!state.ended && garbageOf(state).length > 0) void parts.sweep();
+    if (!state.ended && orphansOf(state).length > 0) void parts.sweep();
   };
   return { manifest, last, isQuiet, release };
 }
@@ -271,7 +271,7 @@ function baseAt({ tail, file }: State, mark: number): number {
   return base;
 }
 
-const garbageOf = ({ file, kept, objects }: State): string[] => {
+const orphansOf = ({ file, kept, objects }: State): string[] => {
   const manifests = file.possible();
   const [current] = manifests;
   const reading = current ? [{ ...current, snapshots: [...kept] }] : [];
@@ -281,12 +281,12 @@ const garbageOf = ({ file, kept, objects }: State): string[] => {
 
 async function sweep(state: State): Promise<void> {
   const { store, log } = state.options;
-  for (const key of await eraseAll(store, log, garbageOf(state))) state.objects.delete(key);
+  for (const key of await eraseAll(store, log, orphansOf(state))) state.objects.delete(key);
 }
 
 /** Before the first removal the manifest is written anew: a write of an earlier process that is still under way fails then. */
 async function claimAndSweep(state: State): Promise<void> {
-  if (garbageOf(state).length === 0) return;
+  if (orphansOf(state).length === 0) return;
   try {
     await state.file.change((manifest) => manifest);
     await sweep(state);

@@ -1,5 +1,5 @@
 /**
- * How a search is done: through the engine's graph, or by comparing with every row that may be in the answer. Pure.
+ * How a search is done: through the engine's graph, or by comparing with every row that may be in the answer.
  *
  * A graph search that must skip dead or filtered rows asks for more candidates, as many more as rows are skipped on
  * average, and what is found is right as far as the candidates reach: the nearest matching rows are among them or

@@ -32,7 +32,7 @@ export interface Chain {
   atLeast?: number;
 }
 
-export interface Whole {
+export interface Intact {
   sequence: number;
   batches: Batch[];
 }
@@ -47,7 +47,7 @@ export interface Damaged {
  */
 export async function* replay(store: ObjectStore, chain: Chain, problems: string[]): AsyncGenerator<Batch[]> {
   let { base } = chain;
-  let whole: Whole | undefined;
+  let intact: Intact | undefined;
   let damaged: Damaged[] = [];
   const missing = (sequence: number, why = "and later segments follow it") =>
     corrupt(segmentKey(chain.name, chain.incarnation, sequence), `it is missing, ${why}`);
@@ -68,20 +68,20 @@ export async function* replay(store: ObjectStore, chain: Chain, problems: string
     const { previous } = found;
     const named = damaged.find(({ sequence }) => sequence === previous);
     if (named) throw named.damage;
-    if (whole !== undefined && previous === whole.sequence) {
-      yield whole.batches;
-      base = whole.sequence;
+    if (intact !== undefined && previous === intact.sequence) {
+      yield intact.batches;
+      base = intact.sequence;
     } else if (previous === base) {
-      if (whole) passOver([whole.sequence]);
+      if (intact) passOver([intact.sequence]);
     } else throw missing(previous);
     passOver(damaged.map(({ sequence }) => sequence));
     damaged = [];
-    whole = found;
+    intact = found;
   }
   if (damaged[0]) throw damaged[0].damage;
-  if (whole) {
-    yield whole.batches;
-    base = whole.sequence;
+  if (intact) {
+    yield intact.batches;
+    base = intact.sequence;
   }
   if (chain.last !== undefined && base !== chain.last) throw missing(chain.last);
   const { atLeast = 0 } = chain;
@@ -97,7 +97,7 @@ export async function loadSegment(
   store: ObjectStore,
   chain: Pick<Chain, "incarnation" | "dimension">,
   { key, bytes, sequence }: SegmentRef,
-): Promise<(Whole & { previous: number }) | Damaged> {
+): Promise<(Intact & { previous: number }) | Damaged> {
   try {
     const { source, release } = await store.source(key, bytes);
     try {

@@ -10,7 +10,7 @@ import { checkModel } from "./items.ts";
 import { defaultEf } from "./planner.ts";
 import { checkVectors, floatsOf, type NameOf, packVectors } from "./vectors.ts";
 
-export interface Question {
+export interface SearchRequest {
   vectors: Float32Array;
   /** Whether the answer is a list a vector, or that of the only vector. */
   isBatch: boolean;
@@ -26,7 +26,7 @@ export interface Include {
   vector: boolean;
 }
 
-/** How a search is asked for, by whichever door. */
+/** What a search asks for, whatever its body is. */
 export interface Options {
   k?: number;
   ef?: number;
@@ -51,14 +51,14 @@ export async function readSearch(
   { name: _, ...query }: Input,
   config: IndexConfig,
   settings: Settings["vectord"],
-): Promise<Question> {
+): Promise<SearchRequest> {
   const type = request.headers.get("content-type") ?? "";
   if (/^application\/octet-stream\s*(;|$)/i.test(type)) {
     const { filter, include, ...rest } = query;
     const bytes = await readBytes(request, settings.max_body_bytes);
     const given = { ...rest, ...(filter !== undefined && { filter: parsed(filter) }) };
     const parts = include?.split(",").map((part) => part.trim());
-    return question(
+    return checkSearch(
       floatsOf(bytes, config),
       true,
       { ...given, ...(parts && { include: parts }) },
@@ -88,7 +88,7 @@ export async function readSearch(
     );
   const lists = vectors ?? (vector ? [vector] : []);
   const isBatch = vectors !== undefined;
-  return question(packVectors(lists, config, nameOf(isBatch)), isBatch, options, config, settings);
+  return checkSearch(packVectors(lists, config, nameOf(isBatch)), isBatch, options, config, settings);
 }
 
 const nameOf =
@@ -96,14 +96,14 @@ const nameOf =
   (at) =>
     isBatch ? `vectors[${at}]` : "vector";
 
-/** Checks a search by whichever door. Throws `bad_request`, `invalid_field`, `too_large` or `conflict`. */
-export function question(
+/** Checks a search, whatever its body was. Throws `bad_request`, `invalid_field`, `too_large` or `conflict`. */
+export function checkSearch(
   vectors: Float32Array,
   isBatch: boolean,
   options: Options,
   config: IndexConfig,
   settings: Settings["vectord"],
-): Question {
+): SearchRequest {
   const { k = kDefault, ef = defaultEf(k, config.ef_search), exact = false } = options;
   checkModel(options.embedding_model, config);
   const include = included(options.include);

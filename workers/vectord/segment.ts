@@ -5,7 +5,7 @@
  *   BTCH  a batch: u32 deletes, u32 upserts; then tables of ids DELS, then pieces of rows
  *
  * `previous` is the sequence of the segment that was acknowledged before this one (0: none). A segment between the two
- * was written with an unknown outcome, its writer was told so, and it does not count: see recovery.ts.
+ * was written with an unknown outcome, its writer got that error, and it does not count: see objects/recovery.ts.
  */
 import type { Static } from "@sinclair/typebox";
 import { closed, t } from "../../runtime/contract.ts";

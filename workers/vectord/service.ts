@@ -13,7 +13,7 @@ import { openIndexes } from "./indexes.ts";
 import { keptOf } from "./inspection.ts";
 import { type ItemParts, itemStreams, itemVerbs } from "./item-verbs.ts";
 import { openJournals } from "./journals.ts";
-import { createMeasures } from "./measures.ts";
+import { createInstruments } from "./measures.ts";
 import { openNames } from "./names.ts";
 
 /** How long the start waits for the indexes before it goes on opening them in the background, in milliseconds. */
@@ -43,14 +43,14 @@ export async function createVectord(deps: Deps<{ storaged: Storaged }>): Promise
   const engines = await openEngines({
     ...{ threads, maxWaiting, hnswEngine, clock, log, metrics },
     // A quarter of what is left is for this and its like: runtime/memory-plan.ts.
-    learningBytesMax: budget.limit / 2,
+    trainingBytesMax: budget.limit / 2,
   });
   const { idempotency } = deps;
   const live = { settings: config.vectord, clock, log, newId, engines, budget, idempotency };
   const indexes = openIndexes({ ...live, journals });
   const aliasStore = { storaged: storaged.verbs, marks: deps.marks };
   const names = openNames(indexes, aliasStore, { clock, log, adopted: isAdopted("_aliases.json") });
-  const parts: ItemParts = { deps, names, measures: createMeasures(metrics, clock, indexes) };
+  const parts: ItemParts = { deps, names, instruments: createInstruments(metrics, clock, indexes) };
   let stopping = false;
 
   const over = new AbortController();

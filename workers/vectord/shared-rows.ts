@@ -1,4 +1,4 @@
-/** The rows of vector-blocks.ts as a thread sees them that was handed their memory. */
+/** Vector blocks in another thread, which was handed their memory. */
 import { blockRows } from "./vector-blocks.ts";
 
 export interface SharedRows {

@@ -1,4 +1,4 @@
-/** What is done to an index in the background: folding its journal into a checkpoint, and dropping dead rows. */
+/** Maintenance of an index in the background: checkpoints of its journal, and compaction, which drops dead rows. */
 import type { Clock } from "../../runtime/clock.ts";
 import { describe, type Log } from "../../runtime/log.ts";
 import type { Room } from "../../runtime/memory-budget.ts";
@@ -12,7 +12,7 @@ import { rowPieces } from "./row-pieces.ts";
 import type { Rows, View } from "./rows.ts";
 import type { VectorBlocks } from "./vector-blocks.ts";
 
-export interface Upkeep {
+export interface Maintenance {
   /** Begins what is due, if nothing is under way. To be called after each write. */
   check: () => void;
   /** Drops dead rows now; resolves when it is done and durable. */
@@ -21,7 +21,7 @@ export interface Upkeep {
   stop: () => Promise<void>;
 }
 
-interface UpkeepDeps {
+interface MaintenanceDeps {
   settings: Config["vectord"];
   clock: Clock;
   log: Log;
@@ -62,7 +62,7 @@ export function due(load: Load, settings: Config["vectord"]): "compaction" | "ch
   return isLong || bytes >= settings.checkpoint_bytes * Math.max(1, size / 4) ? "checkpoint" : undefined;
 }
 
-export function createUpkeep(deps: UpkeepDeps): Upkeep {
+export function createMaintenance(deps: MaintenanceDeps): Maintenance {
   const { settings, clock, log, journal, current } = deps;
   const stopping = new AbortController();
   let working: Promise<void> | undefined;
@@ -122,7 +122,7 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
 }
 
 /** Writes the rows as they are; the engine's structure with them when there are no dead rows it would need. */
-async function checkpoint({ journal, current }: UpkeepDeps, signal: AbortSignal): Promise<void> {
+async function checkpoint({ journal, current }: MaintenanceDeps, signal: AbortSignal): Promise<void> {
   const { rows, engine, holdAt } = current();
   const view = rows.view();
   const mark = journal.position();
@@ -148,7 +148,7 @@ function contents(
   return { ...whole, saveEngine };
 }
 
-async function compact(deps: UpkeepDeps, signal: AbortSignal): Promise<void> {
+async function compact(deps: MaintenanceDeps, signal: AbortSignal): Promise<void> {
   const room = deps.roomFor(deps.current().rows);
   try {
     await compactWithin(deps, room, signal);
@@ -158,7 +158,7 @@ async function compact(deps: UpkeepDeps, signal: AbortSignal): Promise<void> {
   }
 }
 
-async function compactWithin(deps: UpkeepDeps, room: Room, signal: AbortSignal): Promise<void> {
+async function compactWithin(deps: MaintenanceDeps, room: Room, signal: AbortSignal): Promise<void> {
   const { clock, log, journal, current, replace, openEngine, roomOf } = deps;
   const old = current();
   const view = old.rows.view();

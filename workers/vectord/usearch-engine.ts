@@ -2,7 +2,7 @@
 import { type BatchMatches, exactSearch, Index, type MetricKind, type ScalarKind } from "usearch";
 import type { Metric } from "./distance.ts";
 import type { EngineSpec } from "./engine.ts";
-import { type Candidates, type Graph, nobody } from "./graph.ts";
+import { type Candidates, type Graph, noRow } from "./graph.ts";
 import type { SharedRows } from "./shared-rows.ts";
 
 const metrics = { cosine: "cos", ip: "ip", l2: "l2sq" } as const;
@@ -63,7 +63,7 @@ function searchGraph(
   const count = queries.length / dimension;
   if (count === 1) {
     const { keys } = index.search(queries, wanted, 1);
-    const rows = new Uint32Array(wanted).fill(nobody);
+    const rows = new Uint32Array(wanted).fill(noRow);
     rows.set(lowWords(keys));
     return { rows, wanted };
   }
@@ -72,7 +72,7 @@ function searchGraph(
   const { keys, counts } = found as BatchMatches;
   const rows = lowWords(keys);
   for (let query = 0; query < count; query++) {
-    rows.fill(nobody, query * wanted + Number(counts[query]), (query + 1) * wanted);
+    rows.fill(noRow, query * wanted + Number(counts[query]), (query + 1) * wanted);
   }
   return { rows, wanted };
 }

@@ -53,14 +53,14 @@ const underFaiss: EngineCase[] = [
     spec: { type: "ivf_flat", metric: "cosine", quantization: "f32" },
     engine: "faiss",
     recallMin: 0.95,
-    learnsFrom: 2496,
+    trainsFrom: 2496,
   },
   {
     name: "FAISS ivf_pq, l2",
     spec: { type: "ivf_pq", metric: "l2", quantization: "f32" },
     engine: "faiss",
     recallMin: 0.9,
-    learnsFrom: 2560,
+    trainsFrom: 2560,
   },
 ];
 for (const one of underUsearch) testEngine(one, () => usearch);
@@ -107,7 +107,7 @@ describe("types", () => {
     expect(error).toMatchObject({ type: "bad_request", message: expect.stringContaining(says) });
   });
 
-  test("lists that it would take too much memory to learn are refused", async () => {
+  test("lists that it would take too much memory to train are refused", async () => {
     const opening = usearch.open({ ...spec, dimension: 768, type: "IVF4096,Flat" }, createVectorBlocks(768));
     const error = await opening.catch((reason: unknown) => reason);
     expect(error).toMatchObject({ message: expect.stringContaining("expected 1 to 2240 at dimension 768") });
@@ -252,7 +252,7 @@ describe("engines", () => {
     await engines.stop();
   });
 
-  test("stopping ends what FAISS learns, and leaves nothing behind", async () => {
+  test("stopping ends a training of FAISS, and leaves nothing behind", async () => {
     const before = readdirSync(tmpdir()).filter((name) => name.startsWith("lakehouse-faiss-"));
     const engines = await testEngines({ threads: 1, maxWaiting: 9, hnswEngine: "usearch", log });
     const engine = await engines.open({ ...spec, type: "IVF512,PQ8" }, filled());
@@ -264,7 +264,7 @@ describe("engines", () => {
     expect(after).toEqual(before);
   });
 
-  test("a crash while FAISS learns is told of that index alone, whose rows are compared one by one", async () => {
+  test("a crash while FAISS trains is reported for that index alone, whose rows are compared one by one", async () => {
     const engines = await testEngines({ log: createLog("vectord", "error", (line) => lines.push(line)) });
     const blocks = createVectorBlocks(dimension);
     // Their squares are no f32 numbers, which FAISS finds out when its process cannot be saved any more.
@@ -274,7 +274,7 @@ describe("engines", () => {
     await Promise.all([broken.add(3000), other.add(3000)]);
     expect([broken.covered(), other.covered()]).toEqual([0, 3000]);
     expect(broken.problem()).toMatch(
-      /^FAISS could not learn type 'PQ4' from 3000 rows \(engine_crashed: .*SIGABRT.*tries again at 6000 rows$/,
+      /^FAISS could not train type 'PQ4' on 3000 rows \(engine_crashed: .*SIGABRT.*tries again at 6000 rows$/,
     );
     expect(other.problem()).toBeUndefined();
     const [nearest] = await broken.exact(queries, { from: 0, to: 3000 }, { k: 1 });

@@ -5,7 +5,7 @@ import { parseFilter } from "../../../runtime/filter.ts";
 import { createLog } from "../../../runtime/log.ts";
 import type { Engine, Engines } from "../../../workers/vectord/engine.ts";
 import { createMetadataIndex } from "../../../workers/vectord/metadata-index.ts";
-import { nearest, type Searched } from "../../../workers/vectord/near-rows.ts";
+import { nearestNeighbours, type Searched } from "../../../workers/vectord/near-rows.ts";
 import { planSearch, planWider, type Situation } from "../../../workers/vectord/planner.ts";
 import { createRows } from "../../../workers/vectord/rows.ts";
 import { createVectorBlocks } from "../../../workers/vectord/vector-blocks.ts";
@@ -116,7 +116,7 @@ async function recall(filter: unknown, matches: Test, clusters: readonly number[
   const condition = parseFilter(filter);
   index.asked.length = 0;
   const query = { vectors, k, ef: 64, exact: false, signal: new AbortController().signal };
-  const results = await nearest(index, { ...query, ...(condition && { filter: condition }) });
+  const results = await nearestNeighbours(index, { ...query, ...(condition && { filter: condition }) });
   let right = 0;
   let wanted = 0;
   for (const [at, near] of results.entries()) {
@@ -180,7 +180,7 @@ describe("with more candidates deleted than asked for", () => {
       deletes: all.slice(0, 1000).map(({ id }) => id),
       upserts: { ids: [], vectors: new Float32Array(), metadata: [] },
     });
-    const found = await nearest(index, {
+    const found = await nearestNeighbours(index, {
       vectors: query,
       k,
       ef: 16,
@@ -194,7 +194,7 @@ describe("with more candidates deleted than asked for", () => {
   test("k above what there is gives all there is", async () => {
     const condition = parseFilter({ cluster: 49 });
     if (!condition) throw new Error("expected a condition");
-    const found = await nearest(index, {
+    const found = await nearestNeighbours(index, {
       vectors: near(3),
       k: 10_000,
       ef: 64,

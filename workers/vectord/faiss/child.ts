@@ -11,9 +11,9 @@ export const faissWork = contract("FAISS of vectord", {
     body: closed(made),
     reply: t.Null(),
   }),
-  learn: internal({
+  train: internal({
     summary:
-      "Writes an index without rows to `start`, learnt from the f32 rows in `sample`, and tries it with some of them.",
+      "Writes an index without rows to `start`, trained on the f32 rows in `sample`, and tries it with some of them.",
     body: closed({ ...made, sample: t.String(), start: t.String() }),
     reply: t.Null(),
   }),

@@ -1,71 +1,72 @@
-/** When an index of FAISS learns, and what becomes of it when that fails. */
+/** When an index of FAISS is trained, and what happens when that fails. */
 import { ServiceError } from "../../../runtime/errors.ts";
 import { describe, type Log } from "../../../runtime/log.ts";
 import { type FaissPlan, trainingRows } from "../index-type.ts";
-import { createFaissLearning, type FaissLearning, type LearningOptions, type Lesson } from "./learning.ts";
+import {
+  createFaissTraining,
+  type FaissTraining,
+  type TrainingOptions,
+  type TrainingTask,
+} from "./learning.ts";
 
-export type FaissOptions = LearningOptions;
+export type FaissOptions = TrainingOptions;
 
 export interface FaissIndexes {
   /** Throws `bad_request` for a type that FAISS does not make at this dimension. */
-  probe: FaissLearning["probe"];
-  learner: (options: LearnerOptions) => Learner;
+  probe: FaissTraining["probe"];
+  trainer: (options: TrainerOptions) => Trainer;
   stop: () => Promise<void>;
 }
 
 /** Starts nothing before the first index of FAISS. */
 export function openFaissIndexes(options: FaissOptions): FaissIndexes {
-  const learning = createFaissLearning(options);
+  const training = createFaissTraining(options);
   return {
-    probe: learning.probe,
-    learner: (one) => createLearner(learning, options.log, one),
-    stop: learning.stop,
+    probe: training.probe,
+    trainer: (one) => createTrainer(training, options.log, one),
+    stop: training.stop,
   };
 }
 
-export interface Learner {
-  /** Resolves when it need not learn, cannot yet, has learnt, or has failed for good: see `problem`. */
-  learn: (rows: number, signal?: AbortSignal) => Promise<void>;
-  /** Why it has learnt nothing although there are rows enough. */
+export interface Trainer {
+  /** Resolves when the index needs no training, has too few rows, is trained, or could not be: see `problem`. */
+  train: (rows: number, signal?: AbortSignal) => Promise<void>;
+  /** Why it is not trained although there are rows enough. */
   problem: () => string | undefined;
   /** Resolves when nothing is under way. */
   ended: () => Promise<void>;
 }
 
-interface LearnerOptions extends Omit<Lesson, "plan" | "rows"> {
-  /** Undefined: there is nothing to learn. */
+interface TrainerOptions extends Omit<TrainingTask, "plan" | "rows"> {
+  /** Undefined: it needs no training. */
   plan: FaissPlan | undefined;
   /** Hands the index that was made to its engine. */
   begin: (start: string) => Promise<unknown>;
 }
 
-/** Calls that come while it learns wait for the same. What failed for so many rows is tried again with twice as many. */
-function createLearner(
-  learning: FaissLearning,
-  log: Log,
-  { plan, begin, ...lesson }: LearnerOptions,
-): Learner {
+/** Calls that come during a training wait for the same one. What failed for so many rows is tried again with twice as many. */
+function createTrainer(training: FaissTraining, log: Log, { plan, begin, ...task }: TrainerOptions): Trainer {
   let enough = plan === undefined ? Number.POSITIVE_INFINITY : trainingRows(plan);
   let running: Promise<void> | undefined;
   let problem: string | undefined;
 
-  const learnFrom = async (rows: number) => {
+  const trainFrom = async (rows: number) => {
     try {
-      await learning.learn({ ...lesson, plan: plan as FaissPlan, rows }, begin);
+      await training.train({ ...task, plan: plan as FaissPlan, rows }, begin);
       [enough, problem] = [Number.POSITIVE_INFINITY, undefined];
     } catch (cause) {
-      const passes = lesson.signal.aborted || (cause instanceof ServiceError && cause.type === "unavailable");
+      const passes = task.signal.aborted || (cause instanceof ServiceError && cause.type === "unavailable");
       if (passes) throw cause;
       enough = rows * 2;
       const why = cause instanceof ServiceError ? `${cause.type}: ${cause.message}` : "internal";
-      problem = `FAISS could not learn type '${lesson.spec.type}' from ${rows} rows (${why}): rows are compared one by one; it tries again at ${enough} rows`;
-      log.error("an index could not be learnt", { problem, ...describe(cause) });
+      problem = `FAISS could not train type '${task.spec.type}' on ${rows} rows (${why}): rows are compared one by one; it tries again at ${enough} rows`;
+      log.error("an index could not be trained", { problem, ...describe(cause) });
     }
   };
   return {
-    learn: async (rows, signal) => {
+    train: async (rows, signal) => {
       if (rows < enough) return;
-      running ??= learnFrom(rows).finally(() => {
+      running ??= trainFrom(rows).finally(() => {
         running = undefined;
       });
       await untilAborted(running, signal);

@@ -1,5 +1,5 @@
 /**
- * FAISS learns in a child process: it takes seconds in one native call, and at some input it ends its process or does
+ * FAISS is trained in a child process: it takes seconds in one native call, and at some input it ends its process or does
  * not come back (ADR 0162). The sample and the result pass through files.
  */
 import { mkdtempSync, realpathSync } from "node:fs";
@@ -16,28 +16,28 @@ import { type FaissPlan, factoryFor, trainingRows } from "../index-type.ts";
 import type { VectorBlocks } from "../vector-blocks.ts";
 import { type FaissWork, faissWork } from "./child.ts";
 
-export interface LearningOptions {
-  /** For all that learn at the same time, in bytes. */
-  learningBytesMax: number;
+export interface TrainingOptions {
+  /** For all trainings under way, in bytes. */
+  trainingBytesMax: number;
   clock: Clock;
   log: Log;
   metrics: Metrics;
 }
 
-export interface Lesson {
+export interface TrainingTask {
   spec: EngineSpec;
   plan: FaissPlan;
-  /** The first so many rows of the blocks are learnt from. */
+  /** It is trained on the first so many rows of the blocks. */
   rows: number;
   blocks: VectorBlocks;
   signal: AbortSignal;
 }
 
-export interface FaissLearning {
+export interface FaissTraining {
   /** Throws `bad_request` for a type that FAISS does not make at this dimension. */
   probe: (spec: EngineSpec, plan: FaissPlan) => Promise<void>;
   /** Makes an index without rows and gives its file to `use`; what was written is deleted afterwards. */
-  learn: (lesson: Lesson, use: (path: string) => Promise<unknown>) => Promise<void>;
+  train: (task: TrainingTask, use: (path: string) => Promise<unknown>) => Promise<void>;
   stop: () => Promise<void>;
 }
 
@@ -45,8 +45,8 @@ export interface FaissLearning {
 export const triedRows = 256;
 /** Written at once: the thread answers searches between two pieces. */
 const pieceRows = 256;
-/** The largest sample, 64 Mi numbers, was learnt from in less; what takes longer does not end. */
-const learnTimeoutMs = 1_800_000;
+/** The largest sample, 64 Mi numbers, trained in less; what takes longer does not end. */
+const trainTimeoutMs = 1_800_000;
 const openFilesMax = 256;
 
 interface Started {
@@ -55,7 +55,7 @@ interface Started {
 }
 
 /** Starts nothing before the first index of FAISS. */
-export function createFaissLearning(options: LearningOptions): FaissLearning {
+export function createFaissTraining(options: TrainingOptions): FaissTraining {
   let started: Started | undefined;
   const start = (): Started => {
     started ??= startPool(options);
@@ -68,18 +68,18 @@ export function createFaissLearning(options: LearningOptions): FaissLearning {
       const factory = factoryFor(plan, 0, spec.dimension);
       await lease.verbs.probe({ spec, factory }).finally(lease.release);
     },
-    learn: async (lesson, use) => {
+    train: async (task, use) => {
       const { pool, folder } = start();
       const path = join(folder, crypto.randomUUID());
-      const lease = await pool.lease(lesson.signal);
+      const lease = await pool.lease(task.signal);
       try {
-        await learn(lease, lesson, path);
+        await train(lease, task, path);
         await use(`${path}.start`);
       } catch (error) {
-        // What it still does is for nobody.
-        lease.kill(fail("unavailable", "it learns for nobody any more"));
+        // Nobody needs what it still does.
+        lease.kill(fail("unavailable", "nobody needs this training any more"));
         await lease.ended;
-        lesson.signal.throwIfAborted();
+        task.signal.throwIfAborted();
         throw error;
       } finally {
         lease.release();
@@ -94,7 +94,7 @@ export function createFaissLearning(options: LearningOptions): FaissLearning {
   };
 }
 
-function startPool({ learningBytesMax, ...others }: LearningOptions): Started {
+function startPool({ trainingBytesMax, ...others }: TrainingOptions): Started {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), "lakehouse-faiss-")));
   const pool = createChildPool({
     contract: faissWork,
@@ -104,26 +104,26 @@ function startPool({ learningBytesMax, ...others }: LearningOptions): Started {
     readable: [],
     writable: async () => [folder],
     openFilesMax,
-    callTimeoutMs: learnTimeoutMs,
+    callTimeoutMs: trainTimeoutMs,
     idleMin: 0,
     graceMs: 0,
-    memoryBytesMax: learningBytesMax,
+    memoryBytesMax: trainingBytesMax,
     ...others,
   });
   return { pool, folder };
 }
 
-async function learn(
+async function train(
   { verbs }: Lease<FaissWork>,
-  { spec, plan, rows, blocks, signal }: Lesson,
+  { spec, plan, rows, blocks, signal }: TrainingTask,
   path: string,
 ): Promise<void> {
   const factory = factoryFor(plan, rows, spec.dimension);
   const lists = Number(/IVF(\d+)/.exec(factory)?.[1] ?? 0);
-  const learnt = Math.max(trainingRows({ lists, learnFrom: plan.learnFrom }), triedRows);
+  const trained = Math.max(trainingRows({ lists, trainFrom: plan.trainFrom }), triedRows);
   const [sample, start] = [`${path}.sample`, `${path}.start`];
-  await writeSample(sample, blocks, { rows, wanted: Math.min(rows, learnt) });
-  await verbs.learn({ spec, factory, sample, start }, { signal });
+  await writeSample(sample, blocks, { rows, wanted: Math.min(rows, trained) });
+  await verbs.train({ spec, factory, sample, start }, { signal });
 }
 
 /** Rows spread evenly over all that are there. */

@@ -14,7 +14,7 @@ await serveChild<FaissWork>(faissWork, async () => ({
       probeFaissType(spec, factory);
       return null;
     },
-    learn: async ({ spec, factory, sample, start }) => {
+    train: async ({ spec, factory, sample, start }) => {
       const bytes = readFileSync(sample);
       const vectors = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
       writeFaissStart(spec, factory, vectors, start);
