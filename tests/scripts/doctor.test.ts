@@ -8,7 +8,7 @@ import { temporaryDirectory } from "../support/in-process.ts";
 import { startOllama } from "../support/ollama-server.ts";
 import { startOtlpCollector } from "../support/otlp-collector.ts";
 import { startProduct } from "../support/product.ts";
-import { testS3, testS3Servers } from "../support/s3-server.ts";
+import { testS3Servers } from "../support/s3-server.ts";
 import { makeSmallDisk, mountable } from "../support/small-disk.ts";
 
 const script = join(import.meta.dir, "../../scripts/doctor.ts");
@@ -259,12 +259,9 @@ describe("doctor", () => {
   });
 });
 
-const s3Servers = await testS3Servers();
-
-test.skipIf(!s3Servers.some(({ name }) => name === "rgw"))(
+test.each(await testS3Servers(["rgw"]))(
   "buckets on S3: each is used, or what keeps it from being used is told",
-  async () => {
-    const s3 = await testS3("rgw");
+  async (s3) => {
     const bucket = await s3.newBucket();
     const table = (name: string, at = s3.endpoint) =>
       `{ kind = "s3", endpoint = "${at}", bucket = "${name}", path_style = true }`;

@@ -142,7 +142,7 @@ describe("a backup through a gateway with a token", () => {
 
 test("a slice of the campaign that kills backups, restores and the product", async () => {
   const campaign = join(import.meta.dir, "../campaigns/backup.ts");
-  const child = Bun.spawn([process.execPath, campaign, "--count=2", "--seed=5"], {
+  const child = Bun.spawn([process.execPath, campaign, "--count=1", "--seed=10"], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const told = JSON.parse(await new Response(child.stdout).text());

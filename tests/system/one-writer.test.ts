@@ -8,7 +8,7 @@ import { type Product, startProduct } from "../support/product.ts";
 import { bucketFlags } from "../support/s3-lake.ts";
 import { testS3Servers } from "../support/s3-server.ts";
 
-describe.each(await testS3Servers())("one bucket on $name", (s3) => {
+describe.each(await testS3Servers(["rgw"]))("one bucket on $name", (s3) => {
   const home = temporaryDirectory("one-writer");
   afterAll(home.remove);
   const folder = (name: string): string => {

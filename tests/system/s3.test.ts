@@ -11,13 +11,16 @@ import { bucketFlags, flagsOnS3 } from "../support/s3-lake.ts";
 import { testS3Servers } from "../support/s3-server.ts";
 
 const servers = await testS3Servers();
+/** What of the campaigns the suite runs on each: every kind once. */
+const slices = {
+  rgw: { smoke: "g1p", mode: "one", campaign: "vectors" },
+  seaweedfs: { smoke: "d6", mode: "apart", campaign: "objects" },
+} as const;
 
 describe.each(servers)("the product on $name", (s3) => {
-  const spine = [
-    ["g1p", "one"],
-    ["d6", "apart"],
-  ] as const;
-  test.each(spine)("smoke %s, mode %s", async (name, mode) => {
+  const { smoke: name, mode, campaign } = slices[s3.name];
+
+  test(`smoke ${name}, mode ${mode}`, async () => {
     const lines: string[] = [];
     const smoke = smokes[name];
     if (!smoke) throw new Error(`there is no smoke ${name}`);
@@ -27,11 +30,12 @@ describe.each(servers)("the product on $name", (s3) => {
     expect(outcome.passed).toBeGreaterThan(2);
   });
 
-  test.each(["objects", "vectors"])("%s survive SIGKILL at random instants", async (campaign) => {
-    const words = [`tests/campaigns/${campaign}.ts`, "--count", "2", "--seed", "3", "--s3", s3.name];
+  test(`${campaign} survive SIGKILL at a random instant`, async () => {
+    const words = [`tests/campaigns/${campaign}.ts`, "--count", "1", "--seed", "3", "--s3", s3.name];
     const run = Bun.spawn([process.execPath, ...words], { stdout: "pipe", stderr: "inherit" });
     const outcome = JSON.parse(await new Response(run.stdout).text());
-    expect(outcome).toMatchObject({ cycles: 2, wrong: [] });
+    expect(outcome).toMatchObject({ cycles: 1, wrong: [] });
+    expect(outcome.acknowledged).toBeGreaterThan(1);
     expect(await run.exited).toBe(0);
   });
 });

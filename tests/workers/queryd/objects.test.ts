@@ -294,7 +294,7 @@ describe("objects that are not on this machine", () => {
     });
 });
 
-describe.each(await testS3Servers())("objects in S3 on $name", (server) => {
+describe.each(await testS3Servers(["rgw"]))("objects in S3 on $name", (server) => {
   let proxy: FaultyProxy;
   let options: StackOptions;
   beforeAll(async () => {

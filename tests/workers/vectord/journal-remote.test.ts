@@ -82,7 +82,7 @@ test("a refused PUT is storaged's own error, and the index goes on", async () =>
   expect(idsOf((await reopen(stack, "a", journal)).batches)).toEqual(["1"]);
 });
 
-describe.each(await testS3Servers())("objects in S3 on $name", (server) => {
+describe.each(await testS3Servers(["seaweedfs"]))("objects in S3 on $name", (server) => {
   test("a whole life", async () => {
     const bucket = await server.newBucket();
     const stack = await start({

@@ -58,7 +58,7 @@ function meeting(count: number): (who: number) => Promise<void> {
   };
 }
 
-describe.each(await testS3Servers())("the lease of a bucket on $name", (s3) => {
+describe.each(await testS3Servers(["rgw"]))("the lease of a bucket on $name", (s3) => {
   const opened: Lease[] = [];
   afterEach(async () => {
     for (const lease of opened.splice(0)) await lease.stop();
@@ -94,7 +94,8 @@ describe.each(await testS3Servers())("the lease of a bucket on $name", (s3) => {
       bucket: "far",
       storeId: "a-store",
       object: leaseObject(connect(bucket, endpoint, retries), () => writes, {
-        sleep: options.settle ?? systemClock.sleep,
+        // Nobody writes at the same time unless the test says so.
+        sleep: options.settle ?? (async () => {}),
       }),
       verify: options.verify ?? (async () => {}),
       memory: await openLeaseMemory(folder, "far"),
