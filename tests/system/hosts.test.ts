@@ -74,19 +74,28 @@ describe.skipIf(!canMakeNamespaces())("gateway and services on two hosts", () =>
       ...init,
       headers: { authorization: `Bearer ${token}`, "content-type": "application/json", ...init.headers },
     });
-  const rows = async (sql: string) => {
-    const response = await send("/v1/sql", { method: "POST", body: JSON.stringify({ sql }) });
+  /** Asks again while a busy machine answers later than the limit. */
+  const inTime = async (ask: () => Promise<Response>): Promise<Response> => {
+    for (;;) {
+      const response = await ask();
+      if (response.status !== 504) return response;
+      await response.body?.cancel();
+    }
+  };
+  const sendInTime: typeof send = (path, init) => inTime(() => send(path, init));
+  const rows = async (sql: string, by = send) => {
+    const response = await by("/v1/sql", { method: "POST", body: JSON.stringify({ sql }) });
     return { status: response.status, body: await response.json() };
   };
 
   test("files, SQL and vectors work across the link, with the token alone", async () => {
     expect((await fetch(`${front.url}/v1/system`)).status).toBe(401);
     expect((await fetch(`http://${there}:4000/storage/list`)).status).toBe(401);
-    const loaded = await ingest(front.url, "name=people", "id,zip\n1,02134\n2,60605\n", {
-      authorization: `Bearer ${token}`,
-    });
+    const loaded = await inTime(() =>
+      ingest(front.url, "name=people", "id,zip\n1,02134\n2,60605\n", { authorization: `Bearer ${token}` }),
+    );
     expect(loaded.status).toBe(200);
-    expect(await rows("SELECT * FROM people ORDER BY id")).toEqual({
+    expect(await rows("SELECT * FROM people ORDER BY id", sendInTime)).toEqual({
       status: 200,
       body: [
         { id: 1, zip: "02134" },
@@ -94,15 +103,16 @@ describe.skipIf(!canMakeNamespaces())("gateway and services on two hosts", () =>
       ],
     });
     const embedded = (await (
-      await send("/v1/embed", { method: "POST", body: '{"texts":["a welder","a nurse"]}' })
+      await sendInTime("/v1/embed", { method: "POST", body: '{"texts":["a welder","a nurse"]}' })
     ).json()) as { vectors: number[][] };
-    await send("/v1/vectors/index", { method: "POST", body: '{"name":"texts","dimension":768}' });
+    await sendInTime("/v1/vectors/index", { method: "POST", body: '{"name":"texts","dimension":768}' });
     const items = embedded.vectors.map((vector, at) => ({ id: `t${at}`, vector }));
     expect(
-      (await send("/v1/vectors/index/texts/add", { method: "POST", body: JSON.stringify({ items }) })).status,
+      (await sendInTime("/v1/vectors/index/texts/add", { method: "POST", body: JSON.stringify({ items }) }))
+        .status,
     ).toBe(200);
     const found = (await (
-      await send("/v1/vectors/index/texts/search", {
+      await sendInTime("/v1/vectors/index/texts/search", {
         method: "POST",
         body: JSON.stringify({ vector: embedded.vectors[1], k: 1 }),
       })
@@ -112,11 +122,12 @@ describe.skipIf(!canMakeNamespaces())("gateway and services on two hosts", () =>
 
   test("a cut link is told as 503 or 504, and nothing has to be restarted when it is back", async () => {
     inside("link", "set", link.there, "down");
-    for (const path of ["/v1/catalog/list", "/v1/vectors/index"]) {
-      const answer = await send(path);
-      expect([503, 504]).toContain(answer.status);
-    }
-    expect([503, 504]).toContain((await rows("SELECT 1 AS one")).status);
+    const asked = await Promise.all([
+      send("/v1/catalog/list"),
+      send("/v1/vectors/index"),
+      rows("SELECT 1 AS one"),
+    ]);
+    for (const { status } of asked) expect([503, 504]).toContain(status);
     expect((await fetch(`${front.url}/health`)).status).toBe(200);
     expect(((await (await send("/v1/system")).json()) as { ready: boolean }).ready).toBe(false);
     inside("link", "set", link.there, "up");
