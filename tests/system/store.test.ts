@@ -25,6 +25,13 @@ const ask = async (product: Product, path: string, body?: string) => {
   return { status: response.status, text: await response.text() };
 };
 
+/** Where nobody else matters: vectord would wait for its bucket before it is ready. */
+const storagedAlone = ["--only=gateway,storaged"];
+/** Resolves when storaged has all its buckets. */
+const back = async ({ addresses }: Product) => {
+  while ((await fetch(`${addresses.storaged}/readyz`)).status !== 200) await Bun.sleep(50);
+};
+
 beforeAll(() =>
   during(async (product) => {
     expect((await ask(product, "/v1/ingest?name=people", "id\n1\n")).status).toBe(200);
@@ -135,19 +142,21 @@ test("a bucket whose format cannot be read is closed by name, and opens by itsel
     const own = await fetch(`${product.addresses.storaged}/readyz`);
     expect([own.status, await own.text()]).toEqual([503, expect.stringContaining("format.json is damaged")]);
     expect((await ask(product, "/readyz")).text).toContain("format.json is damaged");
-    expect((await ask(product, "/v1/pathway/stats")).status).toBe(200);
     const { code, out } = await runFsck(["storaged", "--gateway", product.url]);
     expect([code, out]).toEqual([1, expect.stringContaining("format.json is damaged")]);
     writeFileSync(format, whole);
-    while ((await ask(product, "/readyz")).status !== 200) await Bun.sleep(50);
-    expect(await sql(product.url, "SELECT * FROM people")).toEqual([{ id: 1 }]);
-  });
+    await back(product);
+    expect(await ask(product, "/v1/storage/list?prefix=datasets/people/")).toEqual({
+      status: 200,
+      text: expect.stringContaining(".parquet"),
+    });
+  }, storagedAlone);
 });
 
 test("a bucket that goes away while it is used says so, and is not written to", async () => {
   const root = join(data, "buckets/primary");
   await during(async (product) => {
-    expect((await ask(product, "/readyz")).status).toBe(200);
+    await back(product);
     renameSync(root, aside);
     mkdirSync(root);
     const put = await fetch(`${product.url}/v1/storage/put/new.txt`, { method: "PUT", body: "x" });
@@ -157,9 +166,9 @@ test("a bucket that goes away while it is used says so, and is not written to", 
     expect(readdirSync(root)).toEqual([]);
     rmSync(root, { recursive: true });
     renameSync(aside, root);
-    while ((await ask(product, "/readyz")).status !== 200) await Bun.sleep(100);
+    await back(product);
     expect((await ask(product, "/v1/storage/get/never-there")).status).toBe(404);
-  });
+  }, storagedAlone);
 });
 
 test("another store's bucket is refused by name, and taken by --adopt alone; what it holds stays", async () => {
@@ -168,7 +177,7 @@ test("another store's bucket is refused by name, and taken by --adopt alone; wha
   const start = (more: string[] = []) =>
     startProduct({ dataDir: elsewhere.path, flags: [...flags, ...more] });
   try {
-    const refused = await start();
+    const refused = await start(storagedAlone);
     expect((await ask(refused, "/readyz")).text).toMatch(
       /is bucket 'primary' of another store \(.*--adopt=primary/,
     );
@@ -181,8 +190,9 @@ test("another store's bucket is refused by name, and taken by --adopt alone; wha
     expect(own.filter((name) => name.startsWith("stamp.json.adopted-"))).toHaveLength(1);
     await adopting.end();
     // From now on it is not the first one's.
-    await during(async (product) =>
-      expect((await ask(product, "/readyz")).text).toContain("of another store"),
+    await during(
+      async (product) => expect((await ask(product, "/readyz")).text).toContain("of another store"),
+      storagedAlone,
     );
   } finally {
     elsewhere.remove();
