@@ -6,6 +6,4 @@ import type { Column } from "./version.ts";
  * in one way only.
  */
 export const schemaFingerprint = (columns: readonly Column[]): string =>
-  new Bun.CryptoHasher("sha256")
-    .update(JSON.stringify(columns.map(({ name, type, nullable }) => [name, type, nullable])))
-    .digest("hex");
+  Bun.SHA256.hash(JSON.stringify(columns.map(({ name, type, nullable }) => [name, type, nullable])), "hex");

@@ -2,7 +2,7 @@
 import type { Operation } from "./contract.ts";
 
 const hexHash = (text: string, digits: number): string => {
-  const hex = new Bun.CryptoHasher("sha256").update(text).digest("hex").slice(0, digits);
+  const hex = Bun.SHA256.hash(text, "hex").slice(0, digits);
   return /[^0]/.test(hex) ? hex : `${hex.slice(1)}1`;
 };
 

@@ -148,9 +148,6 @@ export function signatureOf(operation: Pick<Operation, "endpoint" | "error" | "a
   const endpoint = normaliseEndpoint(operation.endpoint);
   const errorClass = errorClassOf(operation);
   const message = normaliseMessage(messageOf(operation.error ?? ""));
-  const signature = new Bun.CryptoHasher("sha256")
-    .update(JSON.stringify([endpoint, errorClass, message]))
-    .digest("hex")
-    .slice(0, 16);
+  const signature = Bun.SHA256.hash(JSON.stringify([endpoint, errorClass, message]), "hex").slice(0, 16);
   return { signature, endpoint, errorClass, message };
 }

@@ -24,7 +24,7 @@ export async function withFormerEtags(
   const path = join(directory, formerEtagsFile);
   const bytes = await readOrNull(path);
   const { sha256 } = marks.get(formerEtagsFile) ?? {};
-  const found = bytes ? new Bun.CryptoHasher("sha256").update(bytes).digest("hex") : "";
+  const found = bytes ? Bun.SHA256.hash(bytes, "hex") : "";
   if (sha256 !== undefined && sha256 !== found && !adopted(`storaged/${formerEtagsFile}`))
     throw new Error(
       `${path} is ${bytes ? "not what the restore wrote" : "missing"}, and objects would have other etags than the catalog names: put it back, or restore the backup once more, into a new directory; or take what is there: bun run supervisor --adopt=storaged/${formerEtagsFile}`,

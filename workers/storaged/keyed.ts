@@ -15,8 +15,7 @@ interface Keyed {
 }
 
 /** What a request is, for the Idempotency-Key: the same object with the same bytes. */
-const fingerprint = (...parts: string[]): string =>
-  new Bun.CryptoHasher("sha256").update(parts.join("\n")).digest("hex");
+const fingerprint = (...parts: string[]): string => Bun.SHA256.hash(parts.join("\n"), "hex");
 
 /** Makes the upload the object, once; gives it up when an earlier answer is repeated or the key is another request's. */
 export async function putOnce(keyed: Keyed, upload: Upload, conditions: Conditions): Promise<Written> {

@@ -32,7 +32,7 @@ export interface Layout {
 
 export function layoutOf(root: string): Layout {
   const own = join(root, ".lakehouse");
-  const sidecarName = (key: string) => new Bun.CryptoHasher("sha256").update(key).digest("hex");
+  const sidecarName = (key: string) => Bun.SHA256.hash(key, "hex");
   const sidecar = (key: string, end: string) => {
     const name = sidecarName(key);
     return join(own, "meta", name.slice(0, 2), `${name}.${end}`);

@@ -27,7 +27,7 @@ export interface FileFacts {
 }
 
 const format = 1;
-const sha256 = (text: string): string => new Bun.CryptoHasher("sha256").update(text).digest("hex");
+const sha256 = (text: string): string => Bun.SHA256.hash(text, "hex");
 
 /** The file's content: the record, and a checksum over it. */
 export const encodeRecord = (record: ObjectRecord): string => textOf(sha256(JSON.stringify(record)), record);

@@ -6,7 +6,13 @@ import type { Log } from "../../runtime/log.ts";
 import { type Bucket, type Conditions, checkConditions, type ObjectInfo, type Written } from "./bucket.ts";
 import { type Corruptions, createCorruptions } from "./corruptions.ts";
 import { lostReasons, onOurBucket, type S3Ownership } from "./ownership/ownership.ts";
-import { createS3Connection, type S3Answer, type S3Connection, type S3Server } from "./s3-connection.ts";
+import {
+  bareEtag,
+  createS3Connection,
+  type S3Answer,
+  type S3Connection,
+  type S3Server,
+} from "./s3-connection.ts";
 import { createHealth } from "./s3-health.ts";
 import { listS3, wholeSeconds } from "./s3-list.ts";
 import {
@@ -223,7 +229,7 @@ async function conditionHeaders(
   if (writes.mode === "locked") return {};
   if (ifNoneMatch !== undefined) return { "if-none-match": "*" };
   // "*" means any: the one that was looked at will do.
-  return { "if-match": writes.header((before?.headers.get("etag") ?? "").replaceAll('"', "")) };
+  return { "if-match": writes.header(bareEtag(before?.headers.get("etag"))) };
 }
 
 async function remove(

@@ -57,6 +57,9 @@ export interface S3Connection {
 const firstPauseMs = 50;
 /** 409: Amazon's "conditional request conflict", to be tried again. */
 const triedAgain = new Set([409, 429, 500, 502, 503, 504]);
+/** An etag as storaged names it: without the quotes that HTTP puts around it. */
+export const bareEtag = (etag: string | null | undefined): string => (etag ?? "").replaceAll('"', "");
+
 /** Slowest upload that is not taken for a silent server: the limit grows with the body. */
 const bytesPerMs = 64;
 

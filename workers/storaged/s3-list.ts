@@ -3,7 +3,7 @@ import { fail } from "../../runtime/errors.ts";
 import type { ListPage, ListQuery, ObjectInfo } from "./bucket.ts";
 import { compareKeys, reservedPrefix } from "./keys.ts";
 import { pageToken, readPageToken } from "./page-token.ts";
-import type { S3Connection } from "./s3-connection.ts";
+import { bareEtag, type S3Connection } from "./s3-connection.ts";
 import type { S3Place } from "./s3-error.ts";
 import { elements, keyOf, textOf } from "./s3-xml.ts";
 
@@ -79,7 +79,7 @@ async function ask(
     objects: elements(xml, "Contents").map((item) => ({
       key: keyOf(elements(item, "Key")[0] ?? ""),
       bytes: Number(textOf(item, "Size")),
-      etag: (textOf(item, "ETag") ?? "").replaceAll('"', ""),
+      etag: bareEtag(textOf(item, "ETag")),
       last_modified: wholeSeconds(textOf(item, "LastModified") ?? ""),
     })),
     prefixes: elements(xml, "CommonPrefixes").map((item) => keyOf(elements(item, "Prefix")[0] ?? "")),

@@ -1,6 +1,6 @@
 /** Objects of an S3 bucket as its answers describe them. */
 import { noSuchObject, type ObjectInfo } from "./bucket.ts";
-import type { S3Answer, S3Connection } from "./s3-connection.ts";
+import { bareEtag, type S3Answer, type S3Connection } from "./s3-connection.ts";
 import { wholeSeconds } from "./s3-list.ts";
 
 /** Where objects are looked for. */
@@ -18,7 +18,7 @@ export function infoOf(key: string, { headers }: Pick<S3Answer, "headers">, byte
   return {
     key,
     bytes,
-    etag: (headers.get("etag") ?? "").replaceAll('"', ""),
+    etag: bareEtag(headers.get("etag")),
     last_modified: wholeSeconds(headers.get("last-modified") ?? headers.get("date") ?? ""),
     ...(!untyped.has(content_type) && { content_type }),
   };

@@ -5,7 +5,7 @@
  */
 import { fail, ServiceError } from "../../runtime/errors.ts";
 import { reservedPrefix } from "./keys.ts";
-import type { S3Connection } from "./s3-connection.ts";
+import { bareEtag, type S3Connection } from "./s3-connection.ts";
 import { refusal } from "./s3-error.ts";
 import { elements, keyOf } from "./s3-xml.ts";
 
@@ -47,7 +47,7 @@ export async function probeServer(
     const first = await tried(`write '${key}'`, () =>
       expect({ method: "PUT", key, body: content, signal }, 200),
     );
-    const etag = (first.headers.get("etag") ?? "").replaceAll('"', "");
+    const etag = bareEtag(first.headers.get("etag"));
     const { writes, lacks } = await probeConditions(connection, { ...names, etag }, signal);
     const keepsBackslash = await probeBackslash(connection, names.odd, signal);
     if (!keepsBackslash) lacks.push("takes '\\' in a key for '/': such keys are refused");

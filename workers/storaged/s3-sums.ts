@@ -21,7 +21,7 @@ export interface Checksums {
 export const checksumsPrefix = `${reservedPrefix}sums/`;
 const format = 1;
 const checksumsKey = (mark: string): string => `${checksumsPrefix}${mark}.json`;
-const sha256 = (text: string): string => new Bun.CryptoHasher("sha256").update(text).digest("hex");
+const sha256 = (text: string): string => Bun.SHA256.hash(text, "hex");
 
 export const encodeChecksums = (sums: Checksums): string =>
   `${JSON.stringify({ format, checksum: sha256(JSON.stringify(sums)), sums })}\n`;

@@ -3,7 +3,7 @@ import { fail } from "../../runtime/errors.ts";
 import { describe, type Log } from "../../runtime/log.ts";
 import { counted } from "./body-stream.ts";
 import type { ReceiveOptions } from "./bucket.ts";
-import type { S3Connection } from "./s3-connection.ts";
+import { bareEtag, type S3Connection } from "./s3-connection.ts";
 import { refusal } from "./s3-error.ts";
 import { hashHeader, inParts, markHeader, pieceBytes } from "./s3-object.ts";
 import { writeChecksums } from "./s3-sums.ts";
@@ -96,7 +96,7 @@ function hashesOf(part: Uint8Array): string[] {
   const hashes: string[] = [];
   for (let at = 0; at < part.length; at += pieceBytes) {
     const piece = part.subarray(at, at + pieceBytes);
-    hashes.push(new Bun.CryptoHasher("sha256").update(piece).digest("hex"));
+    hashes.push(Bun.SHA256.hash(piece, "hex"));
   }
   return hashes;
 }
@@ -112,10 +112,10 @@ async function putWhole(
   },
 ) {
   const answer = await connection.expect({ method: "PUT", ...request }, 200, 412);
-  return answer.status === 412 ? undefined : { etag: bare(answer.headers.get("etag")), sent: answer.sent };
+  return answer.status === 412
+    ? undefined
+    : { etag: bareEtag(answer.headers.get("etag")), sent: answer.sent };
 }
-
-const bare = (etag: string | null | undefined): string => (etag ?? "").replaceAll('"', "");
 
 /** The body in pieces of exactly `partBytes`, the last one shorter or empty. Two buffers take turns. */
 async function* split(body: AsyncIterable<Uint8Array>, partBytes: number) {
@@ -189,7 +189,7 @@ function createParts({ connection, ledger, log }: UploadDeps, { key, headers, si
     const query = { partNumber: String(number), uploadId };
     const known = bodySha256 === undefined ? {} : { bodySha256 };
     const answer = await connection.expect({ method: "PUT", key, query, body, ...known, signal }, 200);
-    etags[number - 1] = bare(answer.headers.get("etag"));
+    etags[number - 1] = bareEtag(answer.headers.get("etag"));
   };
   let count = 0;
 
@@ -222,7 +222,7 @@ function createParts({ connection, ledger, log }: UploadDeps, { key, headers, si
       // S3 answers 200 before it knows, and puts an error into the body.
       if (answer.status !== 200 || text.includes("<Error>")) throw refusal(connection.place, answer);
       if (upload) await ledger.ended(upload);
-      return { etag: bare(textOf(text, "ETag")), sent: answer.sent };
+      return { etag: bareEtag(textOf(text, "ETag")), sent: answer.sent };
     },
     abandon: async () => {
       await travelling.catch(() => undefined);

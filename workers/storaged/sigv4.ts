@@ -21,8 +21,7 @@ export interface Signer {
 }
 
 const hmac = (key: string | Buffer, text: string): Buffer => createHmac("sha256", key).update(text).digest();
-const sha256 = (data: string | Uint8Array): string =>
-  new Bun.CryptoHasher("sha256").update(data).digest("hex");
+const sha256 = (data: string | Uint8Array): string => Bun.SHA256.hash(data, "hex");
 
 /** Percent-encodes as RFC 3986 says: everything but letters, digits, `-`, `.`, `_` and `~`. */
 const encode = (text: string): string =>

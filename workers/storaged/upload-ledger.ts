@@ -31,7 +31,7 @@ export async function openUploadLedger(directory: string): Promise<UploadLedger>
     else await rm(join(directory, name));
   }
   const pathOf = ({ bucket, uploadId }: OpenUpload) => {
-    const hash = new Bun.CryptoHasher("sha256").update(`${bucket}\n${uploadId}`).digest("hex");
+    const hash = Bun.SHA256.hash(`${bucket}\n${uploadId}`, "hex");
     return join(directory, `${hash}.json`);
   };
   return {

@@ -3,7 +3,7 @@
 import type { Clock } from "../../../runtime/clock.ts";
 import { seal, unseal } from "../../../runtime/sealed.ts";
 import { reservedPrefix } from "../keys.ts";
-import type { S3Connection } from "../s3-connection.ts";
+import { bareEtag, type S3Connection } from "../s3-connection.ts";
 import type { ConditionalWrites } from "../s3-probe.ts";
 
 export interface LeaseRecord {
@@ -37,8 +37,6 @@ const key = `${reservedPrefix}lease.json`;
 /** Of two that write at once without conditions the later one stays: by then both writes have arrived. */
 const settleMs = 1000;
 
-const bare = (etag: string | null): string => (etag ?? "").replaceAll('"', "");
-
 export function leaseObject(
   { expect }: S3Connection,
   writes: () => ConditionalWrites,
@@ -48,12 +46,12 @@ export function leaseObject(
     const answer = await expect({ method: "GET", key, signal }, 200, 404);
     if (answer.status === 404) return undefined;
     const record = unseal(new TextEncoder().encode(answer.text)) as LeaseRecord | undefined;
-    return { record: record ?? "damaged", etag: bare(answer.headers.get("etag")) };
+    return { record: record ?? "damaged", etag: bareEtag(answer.headers.get("etag")) };
   };
   const put = async (record: LeaseRecord, headers: Record<string, string>, signal: AbortSignal) => {
     const body = new TextEncoder().encode(seal(record));
     const answer = await expect({ method: "PUT", key, headers, body, signal }, 200, 412, 404);
-    return answer.status === 200 ? bare(answer.headers.get("etag")) : undefined;
+    return answer.status === 200 ? bareEtag(answer.headers.get("etag")) : undefined;
   };
   const isMine = (found: Read | undefined, { token }: LeaseRecord): boolean =>
     typeof found?.record === "object" && found.record.token === token;
