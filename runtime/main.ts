@@ -1,28 +1,32 @@
 /** `bun run supervisor [--only NAME,…] [--config FILE] [--section.key=value …]` */
 import http from "node:http";
 import { join } from "node:path";
-import { createAdoption, isUsed } from "./adoption.ts";
-import { systemClock, timestamp } from "./clock.ts";
-import { loadConfig } from "./config.ts";
-import { ConfigError } from "./config-error.ts";
-import { claimDescriptors, keepReserve } from "./descriptors.ts";
-import { lackingVariables } from "./environment.ts";
-import { makeDirectory, ownerOnly } from "./files.ts";
-import { headBytesRead } from "./guard.ts";
-import { lockDirectory } from "./lock.ts";
-import { createLog, describe, type Log } from "./log.ts";
-import { overcommitted, planMemory } from "./memory-plan.ts";
-import { notifyReloading, notifySystemd } from "./notify.ts";
-import { refuseOpenBinds } from "./reload.ts";
-import { createReloading } from "./reloading.ts";
-import { refuseUnfinishedRestore } from "./restore-mark.ts";
-import { loadSecrets } from "./secrets.ts";
-import { beginFolders } from "./service-folder.ts";
-import type { Config, ServiceSection } from "./settings.ts";
-import { storeFile } from "./store/store.ts";
-import { type Supervisor, startSupervisor } from "./supervisor.ts";
-import { watchTerminal } from "./terminal.ts";
-import { ownThreadId, readThread } from "./thread-time.ts";
+import {
+  type Config,
+  loadConfig,
+  loadSecrets,
+  overcommitted,
+  planMemory,
+  type ServiceSection,
+} from "./config/config.ts";
+import { makeDirectory, ownerOnly } from "./durable/durable.ts";
+import { ConfigError } from "./errors/errors.ts";
+import { headBytesRead } from "./http/http.ts";
+import { systemClock, timestamp } from "./scheduling/scheduling.ts";
+import { beginFolders, refuseOpenBinds } from "./service/service.ts";
+import { createAdoption, isUsed, lockDirectory, refuseUnfinishedRestore, storeFile } from "./store/store.ts";
+import { createReloading, type Supervisor, startSupervisor } from "./supervisor/supervisor.ts";
+import {
+  claimDescriptors,
+  keepReserve,
+  lackingVariables,
+  notifyReloading,
+  notifySystemd,
+  ownThreadId,
+  readThread,
+  watchTerminal,
+} from "./system/system.ts";
+import { createLog, describe, type Log } from "./telemetry/telemetry.ts";
 import { topology } from "./topology.ts";
 
 const help = `bun run supervisor [options]

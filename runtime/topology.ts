@@ -1,5 +1,5 @@
 /** Data only: which services there are, what each may call, and whose thread ends by its own word alone. */
-import type { ServiceSection } from "./settings.ts";
+import type { ServiceSection } from "./config/config.ts";
 
 export interface Node {
   worker: URL;

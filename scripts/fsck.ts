@@ -3,8 +3,7 @@
  * tells what is damaged and what to do. Ends with 0 when all is whole, 1 when something is damaged, 2 when something
  * could not be checked.
  */
-import { parseBind, urlOf } from "../runtime/config.ts";
-import type { Config } from "../runtime/settings.ts";
+import { type Config, parseBind, urlOf } from "../runtime/config/config.ts";
 import type { Gateway } from "./doors.ts";
 import { inspectService, isRunning, Unreachable } from "./fsck/door.ts";
 import { startOwn } from "./fsck/own-product.ts";

@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { settings } from "../runtime/settings.ts";
+import { settings } from "../runtime/config/config.ts";
 import { topology } from "../runtime/topology.ts";
 import { messageOf } from "./command.ts";
 import { bootMachine, type Machine, noMachine } from "./machine/machine.ts";

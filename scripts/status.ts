@@ -4,8 +4,9 @@
  * or AUTH_TOKEN. Ends with 0 when every service is ready, 1 when not, 2 when the gateway does not answer or the command
  * is wrong.
  */
-import { tokensOf } from "../runtime/auth.ts";
-import { parseBind, urlOf } from "../runtime/config.ts";
+
+import { parseBind, urlOf } from "../runtime/config/config.ts";
+import { tokensOf } from "../runtime/http/http.ts";
 import { type Page, readPage, rowOf } from "./status/pages.ts";
 import { type Look, type Process, render } from "./status/table.ts";
 import { createUsage, type Usage } from "./status/usage.ts";

@@ -1,7 +1,7 @@
 /** `bun run units`: writes deploy/systemd from the topology, which is the one definition of who needs whom. */
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { settings } from "../runtime/settings.ts";
+import { settings } from "../runtime/config/config.ts";
 import { topology } from "../runtime/topology.ts";
 
 type Name = keyof typeof topology;

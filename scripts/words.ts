@@ -1,8 +1,7 @@
 /** What commands share at the command line beside their own words: the configuration, as a start would have it. */
 import { existsSync } from "node:fs";
-import { loadConfig } from "../runtime/config.ts";
-import { ConfigError } from "../runtime/config-error.ts";
-import type { Config, ServiceSection } from "../runtime/settings.ts";
+import { type Config, loadConfig, type ServiceSection } from "../runtime/config/config.ts";
+import { ConfigError } from "../runtime/errors/errors.ts";
 
 /** Wrong words: they are told with what is expected, and the exit code is 2. */
 export class UsageError extends Error {}

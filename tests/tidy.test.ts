@@ -1,7 +1,7 @@
 /** What a linter cannot say. Every rule finds nothing in the repository, and finds its own small example of a fault. */
 import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { renderToml } from "../runtime/render-toml.ts";
+import { renderToml } from "../runtime/config/render-toml.ts";
 import { startOrder, topology } from "../runtime/topology.ts";
 import { dead, length, rooms, serviceFolders, telling } from "./support/tidy-files.ts";
 import { confinement, declaredCalls, givenPeers, layers } from "./support/tidy-layers.ts";
@@ -87,7 +87,7 @@ const rows: Row[] = [
   {
     name: "the runtime does not know the services",
     rule: layers,
-    example: { "runtime/rpc.ts": 'import type { A } from "../workers/a/contract.ts";\n' },
+    example: { "runtime/rpc/rpc.ts": 'import type { A } from "../../workers/a/contract.ts";\n' },
     finds: "runtime/ imports itself alone",
   },
   {
@@ -99,8 +99,8 @@ const rows: Row[] = [
   {
     name: "nouns do not see the transport",
     rule: layers,
-    example: { "workers/a/store.ts": 'import { client } from "../../runtime/rpc.ts";\n' },
-    finds: "nouns do not see Elysia, rpc or Worker",
+    example: { "workers/a/store.ts": 'import { serve } from "../../runtime/http/http.ts";\n' },
+    finds: "nouns do not see Elysia and the HTTP face",
   },
   {
     name: "products do not import tests",
@@ -162,13 +162,13 @@ const rows: Row[] = [
     name: "servers of others are asked in one place",
     rule: text.upstreams,
     example: { "workers/a/service.ts": "const answer = await fetch(url, init);\n" },
-    finds: "workers/a/service.ts:1: runtime/upstream.ts asks servers",
+    finds: "workers/a/service.ts:1: runtime/upstream/asking.ts asks servers",
   },
   {
     name: "names fold as SQL folds them",
     rule: text.foldedNames,
     example: { "workers/a/columns.ts": "const known = new Set([name.toLowerCase()]);\n" },
-    finds: "workers/a/columns.ts:1: runtime/sql-name.ts folds names",
+    finds: "workers/a/columns.ts:1: runtime/sql/names.ts folds names",
   },
   {
     name: "no trace of one machine",

@@ -1,5 +1,5 @@
 /** The gateway's own endpoints; those of the services are mounted beside them under /v1. */
-import { closed, contract, get, t } from "../../runtime/contract.ts";
+import { closed, contract, get, t } from "../../runtime/contract/contract.ts";
 
 export const Service = closed({
   name: t.String(),

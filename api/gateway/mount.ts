@@ -1,21 +1,20 @@
 /** The contracts of the services under /v1: small calls over channels, streams proxied; and the API's description. */
+
+import { wholeResponse } from "../../runtime/bodies/bodies.ts";
 import {
   type CallOptions,
   type Contract,
   mutates,
   type Peer,
+  pathOf,
   placesOf,
   type RawContext,
-} from "../../runtime/contract.ts";
-import { durable } from "../../runtime/durable-doors.ts";
-import { fail } from "../../runtime/errors.ts";
-import type { Handler } from "../../runtime/guard.ts";
+} from "../../runtime/contract/contract.ts";
+import { fail } from "../../runtime/errors/errors.ts";
+import type { Face, Handler, RawHandler } from "../../runtime/http/http.ts";
 import type { Idempotency } from "../../runtime/idempotency/idempotency.ts";
-import { pathOf } from "../../runtime/route.ts";
-import type { Invoke } from "../../runtime/rpc.ts";
-import type { Face, RawHandler } from "../../runtime/serve.ts";
-import type { Deps } from "../../runtime/service.ts";
-import { wholeResponse } from "../../runtime/whole.ts";
+import type { Invoke } from "../../runtime/rpc/rpc.ts";
+import { type Deps, durable } from "../../runtime/service/service.ts";
 import { catalogd } from "../../workers/catalogd/contract.ts";
 import { chatd } from "../../workers/chatd/contract.ts";
 import { embedd } from "../../workers/embedd/contract.ts";

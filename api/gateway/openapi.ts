@@ -8,8 +8,8 @@ import {
   placesOf,
   type Raw,
   type Verb,
-} from "../../runtime/contract.ts";
-import { idempotencyKeyPattern } from "../../runtime/guard.ts";
+} from "../../runtime/contract/contract.ts";
+import { idempotencyKeyPattern } from "../../runtime/http/http.ts";
 import { wireSchema } from "./openapi-schema.ts";
 
 type Schema = Record<string, unknown>;

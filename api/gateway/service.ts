@@ -1,6 +1,6 @@
 /** The one public door's own endpoint; the services' contracts are mounted beside it. */
-import type { Contract, Peer, Running } from "../../runtime/contract.ts";
-import type { Deps } from "../../runtime/service.ts";
+import type { Contract, Peer, Running } from "../../runtime/contract/contract.ts";
+import type { Deps } from "../../runtime/service/service.ts";
 import type { Gateway } from "./contract.ts";
 import { memoryTable } from "./memory-table.ts";
 import type { Mounted } from "./mount.ts";

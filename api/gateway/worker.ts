@@ -1,4 +1,4 @@
-import { runService } from "../../runtime/worker.ts";
+import { runService } from "../../runtime/service/service.ts";
 import { gateway } from "./contract.ts";
 import { mounted, mountServices } from "./mount.ts";
 import { createGateway } from "./service.ts";

@@ -1,7 +1,6 @@
 /** `list_datasets` and `get_manifest`: what there is to query. */
 import type { Static } from "@sinclair/typebox";
-import { t } from "../../runtime/contract.ts";
-import { inputSchema } from "../../runtime/validate.ts";
+import { inputSchema, t } from "../../runtime/contract/contract.ts";
 import { catalogd, type Manifest, type Summary } from "../../workers/catalogd/contract.ts";
 import { fitting, fittingOrNone } from "./fitting.ts";
 import type { GatewayClient } from "./gateway-client.ts";

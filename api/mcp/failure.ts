@@ -1,8 +1,8 @@
 /** What went wrong, told so that an agent knows what to do next. */
 
-import { ServiceError } from "../../runtime/errors.ts";
-import { errorCode } from "../../runtime/files.ts";
-import { isNobodyThere } from "../../runtime/foreign.ts";
+import { errorCode } from "../../runtime/durable/durable.ts";
+import { ServiceError } from "../../runtime/errors/errors.ts";
+import { isNobodyThere } from "../../runtime/upstream/upstream.ts";
 
 interface Failure {
   /** The product's stable word. */

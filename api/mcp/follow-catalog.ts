@@ -1,6 +1,6 @@
 /** Follows the catalog's changes through the gateway, so that clients hear when the list of datasets is another. */
-import type { Clock } from "../../runtime/clock.ts";
-import type { Log } from "../../runtime/log.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
+import type { Log } from "../../runtime/telemetry/telemetry.ts";
 import { catalogd } from "../../workers/catalogd/contract.ts";
 import type { GatewayClient } from "./gateway-client.ts";
 

@@ -1,7 +1,12 @@
 /** The gateway over HTTP: the only way by which this server reaches the product. */
-import type { Endpoint, InputOf, ReplyOf, Verb } from "../../runtime/contract.ts";
-import { fetchUpstream } from "../../runtime/upstream.ts";
-import { check } from "../../runtime/validate.ts";
+import {
+  check,
+  type Endpoint,
+  type InputOf,
+  type ReplyOf,
+  type Verb,
+} from "../../runtime/contract/contract.ts";
+import { fetchUpstream } from "../../runtime/upstream/upstream.ts";
 import { GatewayFailure, refused, unanswered } from "./failure.ts";
 
 export interface CallOptions {

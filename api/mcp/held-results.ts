@@ -1,8 +1,8 @@
 /** Results of statements, held for a while so that their pages come from one run of the statement. */
 
-import type { Clock } from "../../runtime/clock.ts";
-import { dropOldest } from "../../runtime/drop-oldest.ts";
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
+import { dropOldest } from "../../runtime/memory/memory.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
 
 export interface Result {
   sql: string;

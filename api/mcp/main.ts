@@ -2,8 +2,8 @@
 import { Console } from "node:console";
 import type { Server } from "@modelcontextprotocol/server";
 import { type ServeStdioOptions, StdioServerTransport, serveStdio } from "@modelcontextprotocol/server/stdio";
-import { systemClock } from "../../runtime/clock.ts";
-import { createLog, describe, type Level, levels } from "../../runtime/log.ts";
+import { systemClock } from "../../runtime/scheduling/scheduling.ts";
+import { createLog, describe, type Level, levels } from "../../runtime/telemetry/telemetry.ts";
 import { readArguments, type Settings, usage } from "./arguments.ts";
 import { followCatalog } from "./follow-catalog.ts";
 import { createGatewayClient, isLoopback } from "./gateway-client.ts";

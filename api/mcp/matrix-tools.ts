@@ -1,6 +1,5 @@
 /** `search_matrix` and `record_playbook`: retrieval over corpora, and remembering what worked. */
-import { t } from "../../runtime/contract.ts";
-import { inputSchema } from "../../runtime/validate.ts";
+import { inputSchema, t } from "../../runtime/contract/contract.ts";
 import { matrixd } from "../../workers/matrixd/contract.ts";
 import { withNames } from "./failure.ts";
 import { fitting } from "./fitting.ts";

@@ -3,8 +3,8 @@
  * long, and round numbers that cannot be kept exactly.
  */
 import { Transform } from "node:stream";
-import { ServiceError } from "../../runtime/errors.ts";
-import { parseJson } from "../../runtime/json.ts";
+import { parseJson } from "../../runtime/contract/contract.ts";
+import { ServiceError } from "../../runtime/errors/errors.ts";
 
 /** Under the SDK's own 10 MB, with room for what it has not taken yet. */
 const messageBytesMax = 8 * 1024 * 1024;

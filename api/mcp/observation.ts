@@ -1,6 +1,6 @@
 /** Tells observerd of each tool call, through the gateway and beside the call: it never waits for this, nor fails by it. */
-import { type Clock, timestamp } from "../../runtime/clock.ts";
-import type { Log } from "../../runtime/log.ts";
+import { type Clock, timestamp } from "../../runtime/scheduling/scheduling.ts";
+import type { Log } from "../../runtime/telemetry/telemetry.ts";
 import { observerd } from "../../workers/observerd/contract.ts";
 import type { GatewayClient } from "./gateway-client.ts";
 

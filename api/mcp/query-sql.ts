@@ -1,9 +1,9 @@
 /** `query_sql`: one reading statement, its rows in pages of one run. */
 import type { Static } from "@sinclair/typebox";
-import type { Clock } from "../../runtime/clock.ts";
-import { closed, t } from "../../runtime/contract.ts";
-import { fail } from "../../runtime/errors.ts";
-import { parseRows } from "../../runtime/json-rows.ts";
+import { closed, t } from "../../runtime/contract/contract.ts";
+import { fail } from "../../runtime/errors/errors.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
+import { parseRows } from "../../runtime/sql/sql.ts";
 import { queryd, SqlRequest } from "../../workers/queryd/contract.ts";
 import { GatewayFailure } from "./failure.ts";
 import { jsonCharsMax, textCharsMax } from "./fitting.ts";

@@ -5,7 +5,7 @@ import type {
   ListResourceTemplatesResult,
   ReadResourceResult,
 } from "@modelcontextprotocol/server";
-import { parseRows } from "../../runtime/json-rows.ts";
+import { parseRows } from "../../runtime/sql/sql.ts";
 import { catalogd, DatasetName } from "../../workers/catalogd/contract.ts";
 import { queryd } from "../../workers/queryd/contract.ts";
 import { boundedManifest, datasetLine } from "./dataset-tools.ts";

@@ -8,10 +8,10 @@ import {
   type ServerContext,
 } from "@modelcontextprotocol/server";
 import { version } from "../../package.json";
-import type { Clock } from "../../runtime/clock.ts";
-import { fail, ServiceError } from "../../runtime/errors.ts";
-import { describe, type Log } from "../../runtime/log.ts";
-import { check } from "../../runtime/validate.ts";
+import { check } from "../../runtime/contract/contract.ts";
+import { fail, ServiceError } from "../../runtime/errors/errors.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
+import { describe, type Log } from "../../runtime/telemetry/telemetry.ts";
 import { failureText, GatewayFailure } from "./failure.ts";
 import { beginning, type Observation, summaryOf } from "./observation.ts";
 import { createProgress } from "./progress.ts";

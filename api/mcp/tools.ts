@@ -1,5 +1,5 @@
 /** The seven tools, in the order in which an agent meets them. */
-import type { Clock } from "../../runtime/clock.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
 import { getManifest, listDatasets } from "./dataset-tools.ts";
 import type { GatewayClient } from "./gateway-client.ts";
 import { recordPlaybook, searchMatrix } from "./matrix-tools.ts";

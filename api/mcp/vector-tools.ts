@@ -1,8 +1,7 @@
 /** `embed_text` and `search_vectors`: text to vectors to the nearest items. */
 import type { Static } from "@sinclair/typebox";
-import { closed, t } from "../../runtime/contract.ts";
-import { fail } from "../../runtime/errors.ts";
-import { check, inputSchema } from "../../runtime/validate.ts";
+import { check, closed, inputSchema, t } from "../../runtime/contract/contract.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import { embedd } from "../../workers/embedd/contract.ts";
 import { Hit, SearchBody, vectord } from "../../workers/vectord/contract.ts";
 import { GatewayFailure, withNames } from "./failure.ts";

@@ -2,14 +2,16 @@
  * Native work in disposable processes: a pool of children of one kind, each held by one piece of work, watched, killed
  * when it must end, and replaced. What crashes, hangs or eats memory there is the error of that work alone.
  */
-import type { Clock } from "../clock.ts";
-import type { ClientOf, Contract } from "../contract.ts";
-import { fail, type ServiceError } from "../errors.ts";
-import { describe } from "../log.ts";
-import type { Metrics } from "../metrics.ts";
+
+import type { ClientOf, Contract } from "../contract/contract.ts";
+import { fail, type ServiceError } from "../errors/errors.ts";
+import type { Clock } from "../scheduling/scheduling.ts";
+import { describe, type Metrics } from "../telemetry/telemetry.ts";
 import { ownMemory } from "./own-memory.ts";
 import { type Child, type ChildOptions, startChild } from "./spawn.ts";
 import { createSupply } from "./supply.ts";
+
+export { serveChild } from "./serve.ts";
 
 export interface ChildPoolOptions<C extends Contract> extends ChildOptions<C> {
   /** Children kept for however long nothing is to be done; 1 when absent. More are kept for half a minute. */

@@ -3,7 +3,7 @@
  * entry, all of whose threads are then confined: Landlock binds the thread that asks for it and what comes of it.
  */
 
-import { socketDescriptor, unconfinedVariable } from "../socket-port.ts";
+import { socketDescriptor, unconfinedVariable } from "../rpc/rpc.ts";
 import { become, type Confinement, confine } from "./confine.ts";
 
 const [, , confinement = "", entry = ""] = process.argv;

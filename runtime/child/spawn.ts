@@ -4,14 +4,13 @@
  * can, and killed without asking.
  */
 import { dirname, join, resolve } from "node:path";
-import type { ClientOf, Contract } from "../contract.ts";
-import { fail, type ServiceError } from "../errors.ts";
-import { discard, makeDirectory } from "../files.ts";
-import { describe, type Log } from "../log.ts";
-import { client, overPort } from "../rpc.ts";
-import { beginVerb, inFlightMax, restVerb } from "../serve-child.ts";
-import { openSocketPort, socketDescriptor } from "../socket-port.ts";
+import type { ClientOf, Contract } from "../contract/contract.ts";
+import { discard, makeDirectory } from "../durable/durable.ts";
+import { fail, type ServiceError } from "../errors/errors.ts";
+import { client, openSocketPort, overPort, socketDescriptor } from "../rpc/rpc.ts";
+import { describe, type Log } from "../telemetry/telemetry.ts";
 import type { Confinement } from "./confine.ts";
+import { beginVerb, inFlightMax, restVerb } from "./serve.ts";
 
 export interface ChildOptions<C extends Contract> {
   contract: C;

@@ -1,5 +1,5 @@
 /** How operations ended: on their way to the disk, on it, or found in what the work left behind. */
-import { describe, type Log } from "../log.ts";
+import { describe, type Log } from "../telemetry/telemetry.ts";
 import type { KeyLog } from "./key-log.ts";
 import type { Entry } from "./slots.ts";
 

@@ -1,7 +1,7 @@
 /** Answers as earlier versions kept them: `idempotency.log`, a line of checksum and JSON for each. */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { isWholeLine, linesOf } from "../checked-lines.ts";
+import { isWholeLine, linesOf } from "../durable/durable.ts";
 import { type Entry, windowMs } from "./slots.ts";
 
 interface Former {

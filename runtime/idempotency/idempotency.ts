@@ -3,14 +3,13 @@
  * another request is a 409. A key is reserved on stable storage before its work begins, with a name for the work that
  * goes into what the work leaves behind: so that a kill at any instant leaves a trace by which it is known what was done.
  */
-import type { Clock } from "../clock.ts";
-import type { Durable } from "../durable.ts";
-import { fail, ServiceError } from "../errors.ts";
-import { bothPoints } from "../held-files.ts";
-import { closedLog, damage } from "../inspect-line-log.ts";
-import { describe, type Log } from "../log.ts";
-import { logDamageOf, type MarkKeeping } from "../log-mark.ts";
-import { isNothingDone } from "../unanswered.ts";
+
+import { bothPoints, type Durable } from "../durable/durable.ts";
+import { fail, ServiceError } from "../errors/errors.ts";
+import { closedLog, damage, logDamageOf, type MarkKeeping } from "../line-log/line-log.ts";
+import { isNothingDone } from "../rpc/rpc.ts";
+import type { Clock } from "../scheduling/scheduling.ts";
+import { describe, type Log } from "../telemetry/telemetry.ts";
 import { createEnds } from "./ends.ts";
 import { takeFormerAnswers } from "./former-answers.ts";
 import { type KeyLog, openKeyLog } from "./key-log.ts";

@@ -5,15 +5,19 @@
 import { existsSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
-import type { Clock } from "../clock.ts";
-import type { Inspected, Point } from "../durable.ts";
-import { holdFiles } from "../held-files.ts";
-import { inspectLineLog, openToInspect } from "../inspect-line-log.ts";
-import { type LineLog, openLineLog } from "../line-log.ts";
-import { readLineLog, readRecord, type Span } from "../load-line-log.ts";
-import type { Log } from "../log.ts";
-import type { MarkKeeping } from "../log-mark.ts";
-import { createTurns } from "../turns.ts";
+import { holdFiles, type Inspected, type Point } from "../durable/durable.ts";
+import {
+  inspectLineLog,
+  type LineLog,
+  type MarkKeeping,
+  openLineLog,
+  openToInspect,
+  readLineLog,
+  readRecord,
+  type Span,
+} from "../line-log/line-log.ts";
+import { type Clock, createTurns } from "../scheduling/scheduling.ts";
+import type { Log } from "../telemetry/telemetry.ts";
 import { createSlots, type Entry, windowMs } from "./slots.ts";
 
 export interface KeyLog {

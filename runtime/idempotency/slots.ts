@@ -1,6 +1,7 @@
 /** Where the newest line of each key stands, and until when it counts. */
-import type { Clock } from "../clock.ts";
-import type { Span } from "../load-line-log.ts";
+
+import type { Span } from "../line-log/line-log.ts";
+import type { Clock } from "../scheduling/scheduling.ts";
 
 /** What a line says of a key; its newest line counts. */
 export interface Entry {

@@ -2,9 +2,17 @@
 import { renameSync, writeSync } from "node:fs";
 import { type FileHandle, open, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { isWholeLine, lineOf, linesOf, readLine } from "../checked-lines.ts";
-import { fail } from "../errors.ts";
-import { makeDirectory, storageError, syncDirectory, writeAtomic } from "../files.ts";
+import {
+  isWholeLine,
+  lineOf,
+  linesOf,
+  makeDirectory,
+  readLine,
+  storageError,
+  syncDirectory,
+  writeAtomic,
+} from "../durable/durable.ts";
+import { fail } from "../errors/errors.ts";
 
 type Mark = Readonly<Record<string, unknown>>;
 

@@ -2,10 +2,10 @@
  * High-water marks: how far what a service keeps has come, written down apart from it, in `<data_dir>/marks/<service>.log`.
  * A mark is a lower bound: what is there may have more, as after a kill between the two writes. Less is damage.
  */
-import type { Clock } from "../clock.ts";
-import { errorCode } from "../files.ts";
-import { describe, type Log } from "../log.ts";
-import { createTurns } from "../turns.ts";
+
+import { errorCode } from "../durable/durable.ts";
+import { type Clock, createTurns } from "../scheduling/scheduling.ts";
+import { describe, type Log } from "../telemetry/telemetry.ts";
 import { openMarksFile, writeMarks } from "./marks-file.ts";
 
 /** A small JSON object; what it says is its owner's. */

@@ -3,7 +3,7 @@
  * `lock.ts`: the kernel lets it go however its process ends.
  */
 import { Database } from "bun:sqlite";
-import { errorCode } from "../files.ts";
+import { errorCode } from "../durable/durable.ts";
 
 const againMs = 10;
 /** A change takes milliseconds; on a disk that is slower than this nothing else would work either. */

@@ -1,7 +1,6 @@
 /** `<data_dir>/store.json`: which store the directory is, and what it has begun. */
 import { join } from "node:path";
-import { readOrNull, writeAtomic } from "../files.ts";
-import { seal, unseal } from "../sealed.ts";
+import { readOrNull, seal, unseal, writeAtomic } from "../durable/durable.ts";
 import { exclusively } from "./exclusive.ts";
 
 export interface StoreRecord {

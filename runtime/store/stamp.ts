@@ -1,5 +1,5 @@
 /** What a place says of itself: of which store it is, and which of its places. */
-import { seal, unseal } from "../sealed.ts";
+import { seal, unseal } from "../durable/durable.ts";
 
 /** The folder of a service, or a bucket. */
 export interface Place {

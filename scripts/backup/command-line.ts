@@ -1,5 +1,5 @@
 /** What backup and restore share at the command line. */
-import { ownerOnly } from "../../runtime/files.ts";
+import { ownerOnly } from "../../runtime/durable/durable.ts";
 import { UsageError, type Words } from "../words.ts";
 import { BackupError } from "./repository.ts";
 

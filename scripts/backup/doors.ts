@@ -1,6 +1,5 @@
 /** The doors of a running Lakehouse to what its services keep, reached through the gateway. */
-import type { PointFile } from "../../runtime/durable.ts";
-import { errorCode } from "../../runtime/files.ts";
+import { errorCode, type PointFile } from "../../runtime/durable/durable.ts";
 import { BrokenOff, knock, linesOf } from "../doors.ts";
 import { BackupError } from "./repository.ts";
 

@@ -12,8 +12,8 @@ import {
   storageError,
   syncDirectory,
   writeAtomic,
-} from "../../runtime/files.ts";
-import { lockDirectory } from "../../runtime/lock.ts";
+} from "../../runtime/durable/durable.ts";
+import { lockDirectory } from "../../runtime/store/store.ts";
 import { decodePoint, encodePoint, isName, nameOf, type PointRecord } from "./point-file.ts";
 
 const format = 1;

@@ -10,12 +10,10 @@ import {
   storageError,
   syncDirectory,
   writeAtomic,
-} from "../../runtime/files.ts";
-import { inParallel } from "../../runtime/in-parallel.ts";
-import { lockDirectory } from "../../runtime/lock.ts";
+} from "../../runtime/durable/durable.ts";
 import { markRestored } from "../../runtime/marks/marks.ts";
-import { restoreMark } from "../../runtime/restore-mark.ts";
-import { stampFile } from "../../runtime/store/store.ts";
+import { inParallel } from "../../runtime/scheduling/scheduling.ts";
+import { lockDirectory, restoreMark, stampFile } from "../../runtime/store/store.ts";
 import { type FormerEtag, formerEtagsFile } from "../../workers/storaged/contract.ts";
 import type { ProgressBar } from "../progress.ts";
 import type { KeptFile, PointRecord } from "./point-file.ts";

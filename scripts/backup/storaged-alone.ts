@@ -1,5 +1,5 @@
 /** storaged alone over a data directory that is being restored: objects go in by its door, to disk and S3 alike. */
-import { restoringVariable } from "../../runtime/restore-mark.ts";
+import { restoringVariable } from "../../runtime/store/store.ts";
 import { NotStarted, startChild } from "../child.ts";
 import type { ConfigWords } from "../words.ts";
 import type { KeptFile } from "./point-file.ts";

@@ -1,9 +1,8 @@
 /** Takes a backup: a point of every service first, quickly; then what the points hold, as far as it is not there yet. */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { PointFile } from "../../runtime/durable.ts";
-import { readOrNull, writeAtomic } from "../../runtime/files.ts";
-import { inParallel } from "../../runtime/in-parallel.ts";
+import { type PointFile, readOrNull, writeAtomic } from "../../runtime/durable/durable.ts";
+import { inParallel } from "../../runtime/scheduling/scheduling.ts";
 import { startOrder, topology } from "../../runtime/topology.ts";
 import type { ProgressBar } from "../progress.ts";
 import { type Doors, type HeldPoint, Unreadable } from "./doors.ts";

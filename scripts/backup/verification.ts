@@ -1,5 +1,5 @@
 /** Reads a backup again: seals of points, and the hash of every blob. */
-import { errorCode } from "../../runtime/files.ts";
+import { errorCode } from "../../runtime/durable/durable.ts";
 import type { ProgressBar } from "../progress.ts";
 import type { KeptFile } from "./point-file.ts";
 import type { Repository } from "./repository.ts";

@@ -5,9 +5,9 @@
 import { accessSync, constants, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { tokensOf } from "../../runtime/auth.ts";
-import { stampedDirectory } from "../../runtime/service-folder.ts";
-import type { Config } from "../../runtime/settings.ts";
+import type { Config } from "../../runtime/config/config.ts";
+import { tokensOf } from "../../runtime/http/http.ts";
+import { stampedDirectory } from "../../runtime/service/service.ts";
 import { writeVisitor } from "../../runtime/store/store.ts";
 import { startChild } from "../child.ts";
 import { messageOf } from "../command.ts";

@@ -1,10 +1,15 @@
 /** What is configured: the file and its overrides, binds, secrets. */
 import { existsSync } from "node:fs";
-import { isLoopback } from "../../runtime/addresses.ts";
-import { bindRefusal, tokensOf } from "../../runtime/auth.ts";
-import { defaults, type LoadedConfig, loadConfig, parseBind } from "../../runtime/config.ts";
-import { loadSecrets } from "../../runtime/secrets.ts";
-import type { Config } from "../../runtime/settings.ts";
+import {
+  type Config,
+  defaults,
+  type LoadedConfig,
+  loadConfig,
+  loadSecrets,
+  parseBind,
+} from "../../runtime/config/config.ts";
+import { bindRefusal, tokensOf } from "../../runtime/http/http.ts";
+import { isLoopback } from "../../runtime/system/system.ts";
 import { messageOf } from "../command.ts";
 import { listening } from "../words.ts";
 import { type Check, missing, ok } from "./check.ts";

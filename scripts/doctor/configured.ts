@@ -1,6 +1,5 @@
 /** Everything that depends on the configuration, probed at once. */
-import type { LoadedConfig } from "../../runtime/config.ts";
-import type { Config } from "../../runtime/settings.ts";
+import type { Config, LoadedConfig } from "../../runtime/config/config.ts";
 import { bucketProbes } from "./buckets.ts";
 import { bounded, type Check } from "./check.ts";
 import { binds, readConfiguration, secrets } from "./configuration.ts";

@@ -1,9 +1,8 @@
 /** What the machine offers: cores, memory, open files, clock. */
 import { existsSync, readFileSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
-import { machineMemory } from "../../runtime/machine-memory.ts";
-import { overcommitted, planMemory } from "../../runtime/memory-plan.ts";
-import type { Config } from "../../runtime/settings.ts";
+import { type Config, overcommitted, planMemory } from "../../runtime/config/config.ts";
+import { machineMemory } from "../../runtime/memory/memory.ts";
 import { messageOf, run } from "../command.ts";
 import { listening } from "../words.ts";
 import { type Check, missing, ok } from "./check.ts";

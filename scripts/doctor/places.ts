@@ -14,8 +14,8 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { lockDirectory } from "../../runtime/lock.ts";
-import type { Config } from "../../runtime/settings.ts";
+import type { Config } from "../../runtime/config/config.ts";
+import { lockDirectory } from "../../runtime/store/store.ts";
 import { messageOf, run } from "../command.ts";
 import { type Check, missing, ok } from "./check.ts";
 

@@ -1,8 +1,7 @@
 /** Where the services listen: each address free, held by this Lakehouse, or taken by something else. */
 import { createServer } from "node:net";
-import { parseBind, urlOf } from "../../runtime/config.ts";
-import { errorCode } from "../../runtime/files.ts";
-import type { Config, ServiceSection } from "../../runtime/settings.ts";
+import { type Config, parseBind, type ServiceSection, urlOf } from "../../runtime/config/config.ts";
+import { errorCode } from "../../runtime/durable/durable.ts";
 import { listening } from "../words.ts";
 import { type Check, missing, ok } from "./check.ts";
 

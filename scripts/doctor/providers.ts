@@ -1,10 +1,7 @@
 /** Model providers and the place traces are sent to: whether they answer, with the key that is configured. */
-import { defaults } from "../../runtime/config.ts";
-import { localModel } from "../../runtime/model-names.ts";
-import { readModelProviders } from "../../runtime/model-providers.ts";
-import { loadSecrets, type Secrets } from "../../runtime/secrets.ts";
-import type { Config } from "../../runtime/settings.ts";
-import { type BodyLimit, fetchUpstream, textOf } from "../../runtime/upstream.ts";
+import { type Config, defaults, loadSecrets, type Secrets } from "../../runtime/config/config.ts";
+import { localModel, readModelProviders } from "../../runtime/models/models.ts";
+import { type BodyLimit, fetchUpstream, textOf } from "../../runtime/upstream/upstream.ts";
 import { messageOf } from "../command.ts";
 import { type Check, missing, ok } from "./check.ts";
 

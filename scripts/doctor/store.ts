@@ -1,6 +1,7 @@
 /** Whether what the store has begun is there: looked at, and nothing is changed. */
-import { serviceFolder } from "../../runtime/service-folder.ts";
-import type { Config } from "../../runtime/settings.ts";
+
+import type { Config } from "../../runtime/config/config.ts";
+import { serviceFolder } from "../../runtime/service/service.ts";
 import { type Stamped, visitStore } from "../../runtime/store/store.ts";
 import { topology } from "../../runtime/topology.ts";
 import { type Check, missing, ok } from "./check.ts";

@@ -1,5 +1,5 @@
 /** Asks one service of a running Lakehouse to read again what it keeps. */
-import type { Finding, Progress } from "../../runtime/durable.ts";
+import type { Finding, Progress } from "../../runtime/durable/durable.ts";
 import { ask, BrokenOff, type Gateway, knock, linesOf } from "../doors.ts";
 
 /** Nothing can be checked at all; the message says why and what to do. */

@@ -1,5 +1,5 @@
 /** A Lakehouse on the configured data directory, started for a check on ports that nobody else uses. */
-import { defaults } from "../../runtime/config.ts";
+import { defaults } from "../../runtime/config/config.ts";
 import { type Child, NotStarted, startChild } from "../child.ts";
 import { type ConfigWords, listening } from "../words.ts";
 import { Unreachable } from "./door.ts";

@@ -1,5 +1,5 @@
 /** What is told of a check: each finding as it comes, a line for each service, and a summary. */
-import type { Finding, Progress } from "../../runtime/durable.ts";
+import type { Finding, Progress } from "../../runtime/durable/durable.ts";
 import { createProgress, type ProgressBar } from "../progress.ts";
 
 export interface Checked {

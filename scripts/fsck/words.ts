@@ -1,5 +1,5 @@
 /** The words of the command line. */
-import type { Config } from "../../runtime/settings.ts";
+import type { Config } from "../../runtime/config/config.ts";
 import { type ConfigWords, gatewayOf, listening, readWords, UsageError } from "../words.ts";
 
 export const usage = `usage: bun run fsck [SERVICE…] [--gateway URL] [--json] [--config FILE] [--SECTION.KEY=VALUE …]

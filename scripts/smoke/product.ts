@@ -2,8 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { defaults } from "../../runtime/config.ts";
-import type { ServiceSection } from "../../runtime/settings.ts";
+import { defaults, type ServiceSection } from "../../runtime/config/config.ts";
 import { listening } from "../words.ts";
 
 const root = resolve(import.meta.dir, "../..");

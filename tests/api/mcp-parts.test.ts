@@ -11,7 +11,7 @@ import { type DroppedMessage, limitMessages } from "../../api/mcp/message-limit.
 import { summaryOf } from "../../api/mcp/observation.ts";
 import { createRowScanner } from "../../api/mcp/row-scanner.ts";
 import { headingRow, tableRow } from "../../api/mcp/table-text.ts";
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/service-error.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 import { seeded } from "../support/seeded.ts";
 

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import * as arrow from "apache-arrow";
 import { mounted } from "../../api/gateway/mount.ts";
-import type { Endpoint } from "../../runtime/contract.ts";
+import type { Endpoint } from "../../runtime/contract/endpoints.ts";
 import { type Product, startProduct } from "../support/product.ts";
 
 let product: Product;

@@ -4,8 +4,8 @@ import { gateway } from "../../api/gateway/contract.ts";
 import { docsPage } from "../../api/gateway/docs-page.ts";
 import { mounted } from "../../api/gateway/mount.ts";
 import { openApi } from "../../api/gateway/openapi.ts";
-import type { Contract } from "../../runtime/contract.ts";
-import { durable } from "../../runtime/durable-doors.ts";
+import type { Contract } from "../../runtime/contract/endpoints.ts";
+import { durable } from "../../runtime/service/durable-doors.ts";
 
 const document = openApi([
   gateway,

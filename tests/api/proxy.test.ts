@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { proxy } from "../../api/gateway/proxy.ts";
-import { createGate } from "../../runtime/auth.ts";
-import { systemClock } from "../../runtime/clock.ts";
-import { defaults } from "../../runtime/config.ts";
-import { type Contract, contract, type Peer } from "../../runtime/contract.ts";
-import { createLinks } from "../../runtime/links.ts";
-import { createLog } from "../../runtime/log.ts";
-import { createMetrics } from "../../runtime/metrics.ts";
-import { createFace, type Listening } from "../../runtime/serve.ts";
+import { defaults } from "../../runtime/config/loading.ts";
+import { type Contract, contract, type Peer } from "../../runtime/contract/endpoints.ts";
+import { createGate } from "../../runtime/http/auth.ts";
+import { createFace, type Listening } from "../../runtime/http/serve.ts";
+import { systemClock } from "../../runtime/scheduling/clock.ts";
+import { createLinks } from "../../runtime/service/links.ts";
+import { createLog } from "../../runtime/telemetry/log.ts";
+import { createMetrics } from "../../runtime/telemetry/metrics.ts";
 import { configWith } from "../support/in-process.ts";
 
 const seen: { aborted: boolean; headers: Headers | undefined } = { aborted: false, headers: undefined };

@@ -3,10 +3,10 @@
  * same over HTTP to other processes. `bun test --bench embedd`
  */
 import { expect, test } from "bun:test";
-import { systemClock } from "../../runtime/clock.ts";
-import { createLog } from "../../runtime/log.ts";
-import { startSupervisor } from "../../runtime/supervisor.ts";
-import { readThread } from "../../runtime/thread-time.ts";
+import { systemClock } from "../../runtime/scheduling/clock.ts";
+import { startSupervisor } from "../../runtime/supervisor/supervisor.ts";
+import { readThread } from "../../runtime/system/thread-time.ts";
+import { createLog } from "../../runtime/telemetry/log.ts";
 import { type Topology, topology } from "../../runtime/topology.ts";
 import { workerColumns, workerRow } from "../../scripts/make-workers.ts";
 import { configWith, temporaryDirectory } from "../support/in-process.ts";

@@ -6,7 +6,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
-import { createSlices } from "../../runtime/time-slices.ts";
+import { createSlices } from "../../runtime/scheduling/time-slices.ts";
 import { workersPieces } from "../../scripts/make-workers.ts";
 import { csv } from "../../workers/ingestd/csv.ts";
 import type { Place } from "../../workers/ingestd/format.ts";

@@ -2,8 +2,8 @@
 import { afterAll, expect, test } from "bun:test";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { openLineLog } from "../../runtime/line-log.ts";
-import type { MarkKeeping } from "../../runtime/log-mark.ts";
+import { openLineLog } from "../../runtime/line-log/log.ts";
+import type { MarkKeeping } from "../../runtime/line-log/mark.ts";
 import type { Mark } from "../../runtime/marks/marks.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 import { keptIn } from "../support/marked.ts";

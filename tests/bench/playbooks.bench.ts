@@ -1,8 +1,8 @@
 /** Playbooks: finding those that fit a query among many, recording durably, and what others of the thread wait. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
-import { makeDirectory } from "../../runtime/files.ts";
-import { openLineLog } from "../../runtime/line-log.ts";
+import { makeDirectory } from "../../runtime/durable/files.ts";
+import { openLineLog } from "../../runtime/line-log/log.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 import { keptIn } from "../support/marked.ts";
 import { latencies, quantile, report, throughput, timed } from "../support/measure.ts";

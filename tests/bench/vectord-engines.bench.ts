@@ -1,7 +1,7 @@
 /** Engines beside raw usearch in this thread: what the threads, the slices and the exact scores cost, at what recall. */
 import { afterAll, expect, test } from "bun:test";
 import { exactSearch, Index, type MetricKind, type ScalarKind } from "usearch";
-import { createLog } from "../../runtime/log.ts";
+import { createLog } from "../../runtime/telemetry/log.ts";
 import { clustered } from "../../scripts/make-vectors.ts";
 import {
   defaultConnectivity,

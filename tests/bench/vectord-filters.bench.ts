@@ -3,9 +3,9 @@
  * under filters, with the times of both ways.
  */
 import { afterAll, expect, test } from "bun:test";
-import { systemClock } from "../../runtime/clock.ts";
-import { parseFilter } from "../../runtime/filter.ts";
-import { createLog } from "../../runtime/log.ts";
+import { parseFilter } from "../../runtime/contract/filter.ts";
+import { systemClock } from "../../runtime/scheduling/clock.ts";
+import { createLog } from "../../runtime/telemetry/log.ts";
 import { clustered } from "../../scripts/make-vectors.ts";
 import * as defaults from "../../workers/vectord/defaults.ts";
 import { createMetadataIndex } from "../../workers/vectord/metadata-index.ts";

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { gateway } from "../../api/gateway/contract.ts";
 import { mounted } from "../../api/gateway/mount.ts";
 import { openApi } from "../../api/gateway/openapi.ts";
-import { durable } from "../../runtime/durable-doors.ts";
+import { durable } from "../../runtime/service/durable-doors.ts";
 import { type Bounds, run } from "../../scripts/command.ts";
 import { pythonTool } from "../support/python-tool.ts";
 

@@ -1,6 +1,6 @@
 /** What every bucket must do alike, wherever its bytes are: one suite, run on local disk and on an S3 server. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { ServiceError } from "../../runtime/errors.ts";
+import { ServiceError } from "../../runtime/errors/service-error.ts";
 import { collect } from "../../workers/storaged/body-stream.ts";
 import type { Bucket, Conditions, ObjectInfo, Written } from "../../workers/storaged/bucket.ts";
 import { compareKeys } from "../../workers/storaged/keys.ts";

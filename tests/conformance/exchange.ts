@@ -1,6 +1,6 @@
 /** What `Peer.fetch` must do alike over a socket and over a port: one suite, the meaning of HTTP. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import type { Peer } from "../../runtime/contract.ts";
+import type { Peer } from "../../runtime/contract/endpoints.ts";
 
 type Fetch = Peer<never>["fetch"];
 

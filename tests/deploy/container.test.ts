@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { settings } from "../../runtime/settings.ts";
+import { settings } from "../../runtime/config/settings.ts";
 
 const root = join(import.meta.dir, "../..");
 const path = join(root, "deploy/container/Containerfile");

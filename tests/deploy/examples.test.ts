@@ -2,9 +2,9 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { copyFileSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { loadConfig } from "../../runtime/config.ts";
-import { loadSecrets } from "../../runtime/secrets.ts";
-import type { ServiceSection } from "../../runtime/settings.ts";
+import { loadConfig } from "../../runtime/config/loading.ts";
+import { loadSecrets } from "../../runtime/config/secrets.ts";
+import type { ServiceSection } from "../../runtime/config/settings.ts";
 import { topology } from "../../runtime/topology.ts";
 import { unitFiles } from "../../scripts/units.ts";
 import { temporaryDirectory } from "../support/in-process.ts";

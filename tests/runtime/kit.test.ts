@@ -2,12 +2,12 @@
 import { afterAll, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { closed, contract, get, post, t } from "../../runtime/contract.ts";
-import { makeDirectory, writeAtomic } from "../../runtime/files.ts";
-import { lockDirectory } from "../../runtime/lock.ts";
-import { createLog } from "../../runtime/log.ts";
-import { createMetrics } from "../../runtime/metrics.ts";
-import { nextRestart } from "../../runtime/restart.ts";
+import { closed, contract, get, post, t } from "../../runtime/contract/endpoints.ts";
+import { makeDirectory, writeAtomic } from "../../runtime/durable/files.ts";
+import { lockDirectory } from "../../runtime/store/lock.ts";
+import { nextRestart } from "../../runtime/supervisor/restart.ts";
+import { createLog } from "../../runtime/telemetry/log.ts";
+import { createMetrics } from "../../runtime/telemetry/metrics.ts";
 import { startOrder } from "../../runtime/topology.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 
@@ -100,7 +100,7 @@ test("a directory has one owner at a time", async () => {
     Bun.spawnSync([
       process.execPath,
       "-e",
-      `import { lockDirectory } from ${JSON.stringify(join(process.cwd(), "runtime/lock.ts"))}; lockDirectory(${JSON.stringify(path)})`,
+      `import { lockDirectory } from ${JSON.stringify(join(process.cwd(), "runtime/store/lock.ts"))}; lockDirectory(${JSON.stringify(path)})`,
     ]);
   expect(other().stderr.toString()).toContain("is in use by another process");
   release();

@@ -3,15 +3,15 @@
  * that is known for each parser takes about eight times the processor time. Of a square it would take 64 times.
  */
 import { expect, test } from "bun:test";
-import { addressList, forwardedFor } from "../../runtime/addresses.ts";
-import { chooseEncoding } from "../../runtime/answer-encoding.ts";
-import { parseToml } from "../../runtime/config-file.ts";
-import { parseFilter } from "../../runtime/filter.ts";
-import { parseJson as parseSent } from "../../runtime/json.ts";
-import { parseRows } from "../../runtime/json-rows.ts";
-import { nearNames } from "../../runtime/nearest.ts";
-import { isAsSent } from "../../runtime/path-as-sent.ts";
-import { parseSqlType } from "../../runtime/sql-type.ts";
+import { chooseEncoding } from "../../runtime/bodies/answer-encoding.ts";
+import { parseToml } from "../../runtime/config/file.ts";
+import { parseFilter } from "../../runtime/contract/filter.ts";
+import { parseJson as parseSent } from "../../runtime/contract/json.ts";
+import { nearNames } from "../../runtime/errors/suggestions.ts";
+import { isAsSent } from "../../runtime/http/path-as-sent.ts";
+import { parseRows } from "../../runtime/sql/json-rows.ts";
+import { parseSqlType } from "../../runtime/sql/type-grammar.ts";
+import { addressList, forwardedFor } from "../../runtime/system/addresses.ts";
 import { eventsOf } from "../../workers/chatd/event-lines.ts";
 import { layoutOf } from "../../workers/ingestd/csv-layout.ts";
 import { parseRow } from "../../workers/ingestd/csv-row-reader.ts";

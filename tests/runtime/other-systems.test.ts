@@ -24,7 +24,7 @@ function evaluated(before: string, code: string, argv0 = "sh"): unknown {
 
 // The other way to know of a process is ps(1); a system that has neither is none of those we know.
 describe.skipIf(Bun.which("ps") === null)("without /proc", () => {
-  const hangups = `const { ignoresHangup } = await import("./runtime/terminal.ts");
+  const hangups = `const { ignoresHangup } = await import("./runtime/system/terminal.ts");
     console.log(JSON.stringify([ignoresHangup(), ignoresHangup("${nowhere}")]))`;
   test.each([
     ["as usual", "", false],
@@ -46,7 +46,7 @@ describe.skipIf(Bun.which("ps") === null)("without /proc", () => {
     const data_dir = join(path, "data");
     const folder = join(data_dir, "storaged");
     mkdirSync(folder, { recursive: true });
-    const code = `const { lockDirectory } = await import("./runtime/lock.ts"); lockDirectory(process.argv.at(-1));
+    const code = `const { lockDirectory } = await import("./runtime/store/lock.ts"); lockDirectory(process.argv.at(-1));
       console.log("held"); await Bun.stdin.text()`;
     const holder = Bun.spawn([process.execPath, "-e", code, folder], {
       cwd: root,
@@ -72,7 +72,9 @@ test("without systemd no library of Linux is loaded, by a start or a reload", as
   }));
   const before = process.env.NOTIFY_SOCKET;
   delete process.env.NOTIFY_SOCKET;
-  const { notifyReloading, notifySystemd } = await import(`../../runtime/notify.ts?${crypto.randomUUID()}`);
+  const { notifyReloading, notifySystemd } = await import(
+    `../../runtime/system/notify.ts?${crypto.randomUUID()}`
+  );
   expect(notifyReloading()).toBeUndefined();
   expect(notifySystemd("READY=1")).toBeUndefined();
   process.env.NOTIFY_SOCKET = join(path, "notify");

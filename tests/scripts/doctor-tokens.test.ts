@@ -2,7 +2,7 @@
 import { afterAll, expect, test } from "bun:test";
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { loadConfig } from "../../runtime/config.ts";
+import { loadConfig } from "../../runtime/config/loading.ts";
 import { tokenInUse, tokens } from "../../scripts/doctor/tokens.ts";
 import { configWith, temporaryDirectory } from "../support/in-process.ts";
 import { startProduct } from "../support/product.ts";

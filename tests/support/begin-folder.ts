@@ -1,8 +1,9 @@
 /** A start of one service as far as the store goes: `DATA_DIR SERVICE`. Prints the store's identity. */
-import { createAdoption } from "../../runtime/adoption.ts";
-import { createLog } from "../../runtime/log.ts";
-import { beginFolders } from "../../runtime/service-folder.ts";
-import { openStore } from "../../runtime/store/store.ts";
+
+import { beginFolders } from "../../runtime/service/folder.ts";
+import { createAdoption } from "../../runtime/store/adoption.ts";
+import { openStore } from "../../runtime/store/open.ts";
+import { createLog } from "../../runtime/telemetry/log.ts";
 
 const [dataDir = "", service = ""] = process.argv.slice(2);
 const log = createLog("test", "info");

@@ -1,7 +1,7 @@
 /** catalogd over a real storaged, both in this thread, on one data directory. */
 import type { Static } from "@sinclair/typebox";
-import type { Peer } from "../../runtime/contract.ts";
-import type { Config } from "../../runtime/settings.ts";
+import type { Config } from "../../runtime/config/settings.ts";
+import type { Peer } from "../../runtime/contract/endpoints.ts";
 import { type Catalogd, catalogd, type DataObject, type Manifest } from "../../workers/catalogd/contract.ts";
 import { createCatalogd } from "../../workers/catalogd/service.ts";
 import { type Storaged, storaged } from "../../workers/storaged/contract.ts";

@@ -1,6 +1,6 @@
 /** chatd in this thread over a model server in a process of its own. */
 import { join } from "node:path";
-import type { Config } from "../../runtime/settings.ts";
+import type { Config } from "../../runtime/config/settings.ts";
 import { chatd } from "../../workers/chatd/contract.ts";
 import { createChatd } from "../../workers/chatd/service.ts";
 import { configWith, type InProcess, startInProcess, temporaryDirectory } from "./in-process.ts";

@@ -1,8 +1,8 @@
 /** The product that copies are made of: filled, stopped, and with what its files were half-way. */
 import { cpSync } from "node:fs";
 import { join } from "node:path";
-import { systemClock } from "../../runtime/clock.ts";
-import { createLog } from "../../runtime/log.ts";
+import { systemClock } from "../../runtime/scheduling/clock.ts";
+import { createLog } from "../../runtime/telemetry/log.ts";
 import { createS3Connection, type S3Connection } from "../../workers/storaged/s3-connection.ts";
 import { elements, keyOf } from "../../workers/storaged/s3-xml.ts";
 import { filesUnder, type Scene, type Stored, type StoredFile } from "./corruption.ts";

@@ -3,7 +3,7 @@ import { expect } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { Durable, Finding, Point } from "../../runtime/durable.ts";
+import type { Durable, Finding, Point } from "../../runtime/durable/inspection.ts";
 import { takeAsTheyAre } from "./marked.ts";
 
 /** Copies all files of a point, holds their sizes against what was told, and lets it go. The paths. */

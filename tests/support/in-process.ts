@@ -2,21 +2,21 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createGate } from "../../runtime/auth.ts";
-import { type Clock, systemClock } from "../../runtime/clock.ts";
-import { defaults } from "../../runtime/config.ts";
-import type { Contract, Peer } from "../../runtime/contract.ts";
-import { makeDirectory } from "../../runtime/files.ts";
+import { defaults } from "../../runtime/config/loading.ts";
+import type { Secrets } from "../../runtime/config/secrets.ts";
+import type { Config } from "../../runtime/config/settings.ts";
+import type { Contract, Peer } from "../../runtime/contract/endpoints.ts";
+import { makeDirectory } from "../../runtime/durable/files.ts";
+import { createGate } from "../../runtime/http/auth.ts";
+import { createFace, type RawHandler } from "../../runtime/http/serve.ts";
 import { openIdempotency } from "../../runtime/idempotency/idempotency.ts";
-import { createInvoke } from "../../runtime/invoke.ts";
-import { createLog } from "../../runtime/log.ts";
 import { openMarks } from "../../runtime/marks/marks.ts";
-import { createMetrics } from "../../runtime/metrics.ts";
-import { client, overLocal } from "../../runtime/rpc.ts";
-import type { Secrets } from "../../runtime/secrets.ts";
-import { createFace, type RawHandler } from "../../runtime/serve.ts";
-import type { Deps, ServiceDefinition } from "../../runtime/service.ts";
-import type { Config } from "../../runtime/settings.ts";
+import { createInvoke } from "../../runtime/rpc/invoke.ts";
+import { client, overLocal } from "../../runtime/rpc/transport.ts";
+import { type Clock, systemClock } from "../../runtime/scheduling/clock.ts";
+import type { Deps, ServiceDefinition } from "../../runtime/service/declaration.ts";
+import { createLog } from "../../runtime/telemetry/log.ts";
+import { createMetrics } from "../../runtime/telemetry/metrics.ts";
 import { patient } from "./patience.ts";
 
 /** Defaults with long time limits and some sections changed: `configWith({ data_dir, queryd: { threads: 1 } })`. */

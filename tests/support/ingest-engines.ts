@@ -1,8 +1,8 @@
 /** ingestd's engines, in child processes as in the product, for tests that need nothing else of it. */
 import { join } from "node:path";
-import { systemClock } from "../../runtime/clock.ts";
-import { createLog } from "../../runtime/log.ts";
-import { createMetrics } from "../../runtime/metrics.ts";
+import { systemClock } from "../../runtime/scheduling/clock.ts";
+import { createLog } from "../../runtime/telemetry/log.ts";
+import { createMetrics } from "../../runtime/telemetry/metrics.ts";
 import { type Engines, openEngines } from "../../workers/ingestd/engines.ts";
 
 /** Engines that work in a folder, and read and write there alone. */

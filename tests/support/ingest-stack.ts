@@ -2,8 +2,8 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
-import type { Peer } from "../../runtime/contract.ts";
-import type { Config } from "../../runtime/settings.ts";
+import type { Config } from "../../runtime/config/settings.ts";
+import type { Peer } from "../../runtime/contract/endpoints.ts";
 import { type Catalogd, catalogd } from "../../workers/catalogd/contract.ts";
 import { createCatalogd } from "../../workers/catalogd/service.ts";
 import { ingestd } from "../../workers/ingestd/contract.ts";

@@ -1,5 +1,5 @@
 /** The product in a process whose services can be ended one by one; see tests/fixtures/runtime/killable-product.ts. */
-import type { ServiceStatus } from "../../runtime/service.ts";
+import type { ServiceStatus } from "../../runtime/service/declaration.ts";
 
 export interface Figures {
   threads: number;

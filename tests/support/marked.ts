@@ -1,9 +1,9 @@
 /** Marks for what a test opens without its service: real ones, where the service would have them. */
 import { afterAll } from "bun:test";
 import { basename, dirname } from "node:path";
-import { systemClock } from "../../runtime/clock.ts";
-import type { MarkKeeping } from "../../runtime/log-mark.ts";
+import type { MarkKeeping } from "../../runtime/line-log/mark.ts";
 import { type Marks, markRestored, openMarks } from "../../runtime/marks/marks.ts";
+import { systemClock } from "../../runtime/scheduling/clock.ts";
 
 const opened: Marks[] = [];
 afterAll(async () => {

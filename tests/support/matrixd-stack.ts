@@ -1,6 +1,7 @@
 /** matrixd over all it stands on, in this thread; DuckDB makes its datasets. */
-import type { Peer } from "../../runtime/contract.ts";
-import type { Config } from "../../runtime/settings.ts";
+
+import type { Config } from "../../runtime/config/settings.ts";
+import type { Peer } from "../../runtime/contract/endpoints.ts";
 import { type Embedd, embedd } from "../../workers/embedd/contract.ts";
 import { createEmbedd } from "../../workers/embedd/service.ts";
 import { type Matrixd, matrixd } from "../../workers/matrixd/contract.ts";

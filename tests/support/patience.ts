@@ -1,6 +1,6 @@
 /** The product's time limits in tests whose subject is not time: so long that a busy machine meets none. */
-import { isSetting } from "../../runtime/setting.ts";
-import { type Config, settings } from "../../runtime/settings.ts";
+import { isSetting } from "../../runtime/config/setting.ts";
+import { type Config, settings } from "../../runtime/config/settings.ts";
 
 const patientMs = 600_000;
 /** A drain is no wait for something: what keeps a test's connection open would only make its end slow. */

@@ -1,5 +1,5 @@
 /** A clock on which no limit of a minute or more runs out by itself: it does when the test lets that time pass. */
-import { type Clock, systemClock } from "../../runtime/clock.ts";
+import { type Clock, systemClock } from "../../runtime/scheduling/clock.ts";
 
 export interface PatientClock extends Clock {
   /** Lets time pass until the next long wait ends, as if it had been waited for. */

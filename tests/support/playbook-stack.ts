@@ -1,8 +1,9 @@
 /** matrixd's playbooks, profiles and rules over the real embedd and pathwayd; the corpora are lists of ids. */
-import { type Clock, systemClock } from "../../runtime/clock.ts";
-import { fail } from "../../runtime/errors.ts";
-import type { Deps } from "../../runtime/service.ts";
-import type { Config } from "../../runtime/settings.ts";
+
+import type { Config } from "../../runtime/config/settings.ts";
+import { fail } from "../../runtime/errors/service-error.ts";
+import { type Clock, systemClock } from "../../runtime/scheduling/clock.ts";
+import type { Deps } from "../../runtime/service/declaration.ts";
 import type { Catalogd } from "../../workers/catalogd/contract.ts";
 import { embedd } from "../../workers/embedd/contract.ts";
 import { createEmbedd } from "../../workers/embedd/service.ts";

@@ -2,8 +2,8 @@
  * Real S3 servers for tests: two of different make, so that no test rests on what one of them happens to do. They are
  * up in seconds, so every test process has its own, and they end with that process, however that ends.
  */
-import { systemClock } from "../../runtime/clock.ts";
-import { createLog } from "../../runtime/log.ts";
+import { systemClock } from "../../runtime/scheduling/clock.ts";
+import { createLog } from "../../runtime/telemetry/log.ts";
 import { createS3Connection, type S3Server } from "../../workers/storaged/s3-connection.ts";
 import type { Held } from "./s3-daemons.ts";
 import { startRgw } from "./s3-rgw.ts";

@@ -2,18 +2,8 @@
 import { importsOf, packageOf, type Rule, type Tree } from "./tidy-tree.ts";
 
 /** The supervisor's side of runtime/: it starts the services, so none of them may know it. */
-const supervising = [
-  "main",
-  "supervisor",
-  "topology",
-  "unit",
-  "threads",
-  "wiring",
-  "watchdog",
-  "restart",
-  "lock",
-];
-const isSupervising = (path: string): boolean => supervising.some((name) => path === `runtime/${name}.ts`);
+const isSupervising = (path: string): boolean =>
+  path === "runtime/main.ts" || path === "runtime/topology.ts" || path.startsWith("runtime/supervisor/");
 const isKit = (path: string): boolean => path.startsWith("runtime/") && !isSupervising(path);
 /** A large contract has its shapes in a file beside it. */
 const isContract = (path: string): boolean => /^workers\/[^/]+\/(contract|schemas)\.ts$/.test(path);
@@ -24,15 +14,15 @@ const isFile = (target: string): boolean => /^(runtime|workers|api|scripts|tests
 function layerFault(path: string, target: string): string | undefined {
   if (!isFile(target)) return undefined;
   if (target.startsWith("tests/")) return "only tests import tests";
-  // The topology is data, and scripts write files from it; they keep off directories that are in use.
-  if (/^runtime\/(topology|lock)\.ts$/.test(target) && path.startsWith("scripts/")) return undefined;
+  // The topology is data, and scripts write files from it.
+  if (target === "runtime/topology.ts" && path.startsWith("scripts/")) return undefined;
   if (isSupervising(target) && !isSupervising(path)) return "the supervisor's files are imported by none";
   if (path.startsWith("runtime/"))
     return target.startsWith("runtime/") ? undefined : "runtime/ imports itself alone";
   if (isContract(path)) {
-    return target === "runtime/contract.ts" || isContract(target)
+    return target === "runtime/contract/contract.ts" || isContract(target)
       ? undefined
-      : "a contract imports runtime/contract.ts and other contracts alone";
+      : "a contract imports runtime/contract/contract.ts and other contracts alone";
   }
   const own = path.startsWith("workers/") ? target.startsWith(serviceOf(path)) : sameTop(path, target);
   return own || isKit(target) || isContract(target)
@@ -43,19 +33,15 @@ function layerFault(path: string, target: string): string | undefined {
 const sameTop = (path: string, target: string): boolean =>
   path.split("/")[0] === target.split("/")[0] && /^(api|scripts)\//.test(path);
 
-/** Inside a service: worker → service → nouns → contract, and nouns never see Elysia, rpc or the worker. */
+/** Inside a service: worker → service → nouns → contract, and nouns never see Elysia, the HTTP face or the worker. */
 function insideFault(path: string, target: string): string | undefined {
   const [, service, name] = /^workers\/([^/]+)\/(.+)\.ts$/.exec(path) ?? [];
   if (service === undefined || name === "worker") return undefined;
   if (target === `workers/${service}/worker.ts`) return "nobody imports worker.ts";
   if (name === "service") return undefined;
   if (target === `workers/${service}/service.ts`) return "nouns do not import service.ts";
-  if (
-    ["runtime/rpc.ts", "runtime/serve.ts", "runtime/worker.ts"].includes(target) ||
-    packageOf(target) === "elysia"
-  ) {
-    return "nouns do not see Elysia, rpc or Worker";
-  }
+  if (target === "runtime/http/http.ts" || packageOf(target) === "elysia")
+    return "nouns do not see Elysia and the HTTP face";
   return undefined;
 }
 
@@ -79,12 +65,12 @@ const owners: readonly (readonly [RegExp, readonly string[]])[] = [
     ["workers/ingestd/duckdb/instance.ts", "workers/queryd/engine.ts", "scripts/doctor/toolchain.ts"],
   ],
   [/^hyparquet-writer$/, ["workers/catalogd/manifest.ts"]],
-  [/^hyparquet$/, ["workers/catalogd/manifest.ts", "runtime/parquet-schema.ts"]],
+  [/^hyparquet$/, ["workers/catalogd/manifest.ts", "runtime/sql/parquet-schema.ts"]],
   [/^faiss-node$/, ["workers/vectord/faiss-engine.ts", "scripts/faiss-probe.ts"]],
   [/^usearch$/, ["workers/vectord/usearch-engine.ts", "scripts/doctor/toolchain.ts"]],
   [/^@duckdb\/node-bindings$/, ["workers/queryd/engine-memory.ts"]],
   [/^openai$/, ["workers/embedd/openai.ts", "workers/chatd/openai.ts"]],
-  [/^elysia$/, ["runtime/serve.ts"]],
+  [/^elysia$/, ["runtime/http/serve.ts"]],
 ];
 
 export const confinement: Rule = (tree) =>

@@ -41,19 +41,23 @@ export const ambient = lines(
   "below runtime/ clock, configuration and log are given",
 );
 
-/** By what they are called; runtime/nearest.ts compares what people type. */
+/** By what they are called; runtime/errors/suggestions.ts compares what people type. */
 export const foldedNames = lines(
-  (path) => /^(runtime|workers|api)\/.*\.ts$/.test(path) && path !== "runtime/nearest.ts",
+  (path) => /^(runtime|workers|api)\/.*\.ts$/.test(path) && path !== "runtime/errors/suggestions.ts",
   /\b\w*(name|column|key|identifier|field)s?\)?\.to(Locale)?(Lower|Upper)Case\(|\.localeCompare\(/i,
-  "runtime/sql-name.ts folds names, as DuckDB does: JavaScript folds other letters than ASCII's, too",
+  "runtime/sql/names.ts folds names, as DuckDB does: JavaScript folds other letters than ASCII's, too",
 );
 
 /** Files whose `fetch` is their own, not the global one. */
-const ownFetch = new Set(["runtime/links.ts", "runtime/exchange-server.ts", "runtime/upstream.ts"]);
+const ownFetch = new Set([
+  "runtime/service/links.ts",
+  "runtime/rpc/exchange-server.ts",
+  "runtime/upstream/asking.ts",
+]);
 export const upstreams = lines(
   (path) => /^(runtime|workers|api)\/.*\.ts$/.test(path) && !ownFetch.has(path),
   /(?<![.\w])fetch\([^)]|\.fetch === |globalThis\.fetch/,
-  "runtime/upstream.ts asks servers: Bun's fetch unpacks without a bound",
+  "runtime/upstream/asking.ts asks servers: Bun's fetch unpacks without a bound",
 );
 
 const machine = /\/work\/(main|shared)\b|registry\.npmjs|pypi\.org|deb\.debian\.org|static\.crates/;

@@ -1,7 +1,7 @@
 /** vectord's engines, for tests that need nothing else of it. */
-import { systemClock } from "../../runtime/clock.ts";
-import { createLog } from "../../runtime/log.ts";
-import { createMetrics } from "../../runtime/metrics.ts";
+import { systemClock } from "../../runtime/scheduling/clock.ts";
+import { createLog } from "../../runtime/telemetry/log.ts";
+import { createMetrics } from "../../runtime/telemetry/metrics.ts";
 import type { Engines } from "../../workers/vectord/engine.ts";
 import { type EnginesOptions, openEngines } from "../../workers/vectord/engines.ts";
 

@@ -1,7 +1,7 @@
 /** vectord over the real storaged in this thread. */
 
-import type { Peer } from "../../runtime/contract.ts";
-import type { Config } from "../../runtime/settings.ts";
+import type { Config } from "../../runtime/config/settings.ts";
+import type { Peer } from "../../runtime/contract/endpoints.ts";
 import { type Storaged, storaged } from "../../workers/storaged/contract.ts";
 import { createStoraged } from "../../workers/storaged/service.ts";
 import { vectord } from "../../workers/vectord/contract.ts";

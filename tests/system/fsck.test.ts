@@ -201,7 +201,7 @@ describe("the product, stopped", () => {
   });
 
   for (const damage of ["flip", "cut"] as const) {
-    // A stamp is one checked record: however it is damaged, tests/runtime/store.test.ts has it told the same.
+    // A stamp is one checked record: however it is damaged, tests/runtime/store/store.test.ts has it told the same.
     const batches = [
       undefined,
       "sidecars and words",

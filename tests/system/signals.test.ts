@@ -1,11 +1,11 @@
 import { afterAll, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { systemClock } from "../../runtime/clock.ts";
-import { defaults, loadConfig } from "../../runtime/config.ts";
-import { createLog } from "../../runtime/log.ts";
-import { startSupervisor } from "../../runtime/supervisor.ts";
-import { readThread } from "../../runtime/thread-time.ts";
+import { defaults, loadConfig } from "../../runtime/config/loading.ts";
+import { systemClock } from "../../runtime/scheduling/clock.ts";
+import { startSupervisor } from "../../runtime/supervisor/supervisor.ts";
+import { readThread } from "../../runtime/system/thread-time.ts";
+import { createLog } from "../../runtime/telemetry/log.ts";
 import type { Topology } from "../../runtime/topology.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 import { startProduct } from "../support/product.ts";

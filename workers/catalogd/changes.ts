@@ -1,6 +1,7 @@
 /** Those who wait for the catalog to change. */
-import type { Clock } from "../../runtime/clock.ts";
-import { fail } from "../../runtime/errors.ts";
+
+import { fail } from "../../runtime/errors/errors.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
 
 export interface Changes {
   /** Resolves when the etag is no longer `since`, after `ms`, or at `stop`. Throws `overloaded` and `client_closed`. */

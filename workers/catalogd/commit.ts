@@ -1,7 +1,7 @@
 /** The one way a dataset gets a new version: planned from the head, written durably, then seen by readers. */
-import { fail } from "../../runtime/errors.ts";
-import type { Log } from "../../runtime/log.ts";
-import { fold } from "../../runtime/sql-name.ts";
+import { fail } from "../../runtime/errors/errors.ts";
+import { fold } from "../../runtime/sql/sql.ts";
+import type { Log } from "../../runtime/telemetry/telemetry.ts";
 import { madeBy } from "./made-by.ts";
 import type { ManifestStore } from "./manifest-store.ts";
 import type { NameLock } from "./name-lock.ts";

@@ -9,7 +9,7 @@ import {
   pageFields,
   post,
   t,
-} from "../../runtime/contract.ts";
+} from "../../runtime/contract/contract.ts";
 
 /** Letters, digits and `_`; a few reserved names and a second spelling in another case are refused by the service. */
 export const DatasetName = t.String({ pattern: "^[A-Za-z_][A-Za-z0-9_]{0,127}$" });

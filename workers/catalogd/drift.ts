@@ -1,5 +1,5 @@
 /** How a proposed schema differs from the registered one, for people and for programs. */
-import { fail, type ServiceError } from "../../runtime/errors.ts";
+import { fail, type ServiceError } from "../../runtime/errors/errors.ts";
 import type { Column } from "./version.ts";
 
 export interface Drift {

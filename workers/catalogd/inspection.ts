@@ -1,9 +1,9 @@
 /** Reads the whole catalog again: every manifest, what it refers to, and what memory says of it. Changes nothing. */
-import type { Clock } from "../../runtime/clock.ts";
-import type { Peer } from "../../runtime/contract.ts";
-import type { Finding, Inspected } from "../../runtime/durable.ts";
-import { inParallel } from "../../runtime/in-parallel.ts";
-import { fold } from "../../runtime/sql-name.ts";
+
+import type { Peer } from "../../runtime/contract/contract.ts";
+import type { Finding, Inspected } from "../../runtime/durable/durable.ts";
+import { type Clock, inParallel } from "../../runtime/scheduling/scheduling.ts";
+import { fold } from "../../runtime/sql/sql.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import { chainProblems } from "./chain.ts";
 import { adoptionOf, type DatasetMarks } from "./dataset-marks.ts";

@@ -1,5 +1,5 @@
 /** What a request with an Idempotency-Key has made, when its end was not known: versions name the operation. */
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import type { ManifestStore } from "./manifest-store.ts";
 import type { Version } from "./version.ts";
 

@@ -1,7 +1,7 @@
 /** Manifests in storage: one immutable object a version, written under a number that nobody else can take. */
-import type { Peer } from "../../runtime/contract.ts";
-import { fail, ServiceError } from "../../runtime/errors.ts";
-import { columnProblem } from "../../runtime/sql-type.ts";
+import type { Peer } from "../../runtime/contract/contract.ts";
+import { fail, ServiceError } from "../../runtime/errors/errors.ts";
+import { columnProblem } from "../../runtime/sql/sql.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import { decodeCommit, encodeManifest } from "./manifest.ts";
 import { manifestFolder, manifestKey, manifestPrefix, parseManifestKey } from "./manifest-key.ts";

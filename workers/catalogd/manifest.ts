@@ -1,7 +1,7 @@
 /** A version as a Parquet file of one row, readable by any Parquet reader. The only importer of hyparquet. */
 import { parquetMetadata, parquetReadObjects, type SchemaElement } from "hyparquet";
 import { ByteWriter, parquetWrite } from "hyparquet-writer";
-import { fail, ServiceError } from "../../runtime/errors.ts";
+import { fail, ServiceError } from "../../runtime/errors/errors.ts";
 import { checkSeal, seal, sealKey, unsealed } from "./seal.ts";
 import type { Version } from "./version.ts";
 

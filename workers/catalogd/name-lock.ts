@@ -1,5 +1,5 @@
 /** A keyed mutex: writers of one name are serialized in the order they came; other names and readers do not wait. */
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 
 /** Runs `work` after all earlier work on the name has ended. Throws `overloaded` when too many wait. */
 export type NameLock = <T>(name: string, work: () => Promise<T>) => Promise<T>;

@@ -1,7 +1,7 @@
 /** A registration may name only objects that are in storage as it says: a manifest never points at nothing. */
-import type { Peer } from "../../runtime/contract.ts";
-import { fail, ServiceError } from "../../runtime/errors.ts";
-import { inParallel } from "../../runtime/in-parallel.ts";
+import type { Peer } from "../../runtime/contract/contract.ts";
+import { fail, ServiceError } from "../../runtime/errors/errors.ts";
+import { inParallel } from "../../runtime/scheduling/scheduling.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import type { DataObject } from "./version.ts";
 

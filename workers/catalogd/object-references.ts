@@ -1,7 +1,7 @@
 /** Which objects the versions refer to, and whether each is in storage as they say. */
-import type { Peer } from "../../runtime/contract.ts";
-import type { Finding } from "../../runtime/durable.ts";
-import { ServiceError } from "../../runtime/errors.ts";
+import type { Peer } from "../../runtime/contract/contract.ts";
+import type { Finding } from "../../runtime/durable/durable.ts";
+import { ServiceError } from "../../runtime/errors/errors.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import { adoptionOf } from "./dataset-marks.ts";
 import { canonicalKey } from "./registration.ts";

@@ -1,5 +1,5 @@
 /** Pages of a list in the order of names: the token is the last name given, wrapped. */
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 
 const tokenForm = /^after:([A-Za-z0-9_]{1,128})$/;
 

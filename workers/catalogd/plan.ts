@@ -1,5 +1,5 @@
 /** The next version of a dataset, decided from its head: pure, so that it can be decided again after a lost race. */
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import { driftError, schemaDrift } from "./drift.ts";
 import { schemaFingerprint } from "./fingerprint.ts";
 import { canonicalKey, type Registration } from "./registration.ts";

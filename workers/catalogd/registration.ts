@@ -1,7 +1,6 @@
 /** What a registration must hold beyond the form that the contract checks. */
-import { fail } from "../../runtime/errors.ts";
-import { fold } from "../../runtime/sql-name.ts";
-import { columnProblem } from "../../runtime/sql-type.ts";
+import { fail } from "../../runtime/errors/errors.ts";
+import { columnProblem, fold } from "../../runtime/sql/sql.ts";
 import type { Column, DataObject } from "./version.ts";
 
 export interface Registration {

@@ -1,8 +1,7 @@
 /** The catalog in memory: the head of every name, and one etag that stands for all of them. */
-import { fail, ServiceError } from "../../runtime/errors.ts";
-import { heapBytes } from "../../runtime/heap-bytes.ts";
-import type { MemoryBudget, Room } from "../../runtime/memory-budget.ts";
-import { fold } from "../../runtime/sql-name.ts";
+import { fail, ServiceError } from "../../runtime/errors/errors.ts";
+import { heapBytes, type MemoryBudget, type Room } from "../../runtime/memory/memory.ts";
+import { fold } from "../../runtime/sql/sql.ts";
 import { isLive, type Manifest, type Version } from "./version.ts";
 
 /** A head that cannot be read; the name is taken, and nothing older is served in its place. */

@@ -1,7 +1,6 @@
 /** The registry from storage at the start: tried until storage answers. */
-import type { Clock } from "../../runtime/clock.ts";
-import { inParallel } from "../../runtime/in-parallel.ts";
-import { describe, type Log } from "../../runtime/log.ts";
+import { type Clock, inParallel } from "../../runtime/scheduling/scheduling.ts";
+import { describe, type Log } from "../../runtime/telemetry/telemetry.ts";
 import { adopt } from "./adoption.ts";
 import type { DatasetMarks, Stored } from "./dataset-marks.ts";
 import type { ManifestStore } from "./manifest-store.ts";

@@ -3,7 +3,7 @@
  * hex, of the whole file with these 64 characters taken as zeros. It is looked for in the bytes and checked before
  * anything is parsed, so a damaged file never reaches a parser. This scheme is the same in every format version.
  */
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 
 export const sealKey = "lakehouse.sha256";
 /** What stands in the metadata until `seal` puts the checksum in. */

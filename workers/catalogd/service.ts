@@ -1,11 +1,10 @@
 /** catalogd: its verbs over the registry in memory and the manifests in storage. */
-import type { CallContext, Running, VerbsOf } from "../../runtime/contract.ts";
-import type { Durable } from "../../runtime/durable.ts";
-import { fail } from "../../runtime/errors.ts";
-import { holdFiles } from "../../runtime/held-files.ts";
-import { createMemoryBudget } from "../../runtime/memory-budget.ts";
-import type { Metrics } from "../../runtime/metrics.ts";
-import type { Deps } from "../../runtime/service.ts";
+import type { CallContext, Running, VerbsOf } from "../../runtime/contract/contract.ts";
+import { type Durable, holdFiles } from "../../runtime/durable/durable.ts";
+import { fail } from "../../runtime/errors/errors.ts";
+import { createMemoryBudget } from "../../runtime/memory/memory.ts";
+import type { Deps } from "../../runtime/service/service.ts";
+import type { Metrics } from "../../runtime/telemetry/telemetry.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import { type Changes, createChanges } from "./changes.ts";
 import { type Commit, type Committing, createCommit } from "./commit.ts";

@@ -2,9 +2,10 @@
  * Atomic commits across datasets: the manifest of the first (the carrier) holds the versions of the others whole, and
  * their own manifests are written after it. What is not finished is rolled forward.
  */
-import { describe, type Log } from "../../runtime/log.ts";
-import { fold } from "../../runtime/sql-name.ts";
-import { isNothingDone } from "../../runtime/unanswered.ts";
+
+import { isNothingDone } from "../../runtime/rpc/rpc.ts";
+import { fold } from "../../runtime/sql/sql.ts";
+import { describe, type Log } from "../../runtime/telemetry/telemetry.ts";
 import type { ManifestStore } from "./manifest-store.ts";
 import type { Registry } from "./registry.ts";
 import type { Version } from "./version.ts";

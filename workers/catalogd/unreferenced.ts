@@ -1,7 +1,8 @@
 /** Orphans: objects under datasets/ that no version refers to, left by ingests that were cut off. */
-import type { Clock } from "../../runtime/clock.ts";
-import type { Peer } from "../../runtime/contract.ts";
-import type { Inspected } from "../../runtime/durable.ts";
+
+import type { Peer } from "../../runtime/contract/contract.ts";
+import type { Inspected } from "../../runtime/durable/durable.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import type { References } from "./object-references.ts";
 

@@ -1,8 +1,8 @@
 /** The verbs that make versions of datasets. */
-import type { VerbsOf } from "../../runtime/contract.ts";
-import { fail, ServiceError } from "../../runtime/errors.ts";
-import type { Deps } from "../../runtime/service.ts";
-import { twiceNamed } from "../../runtime/sql-name.ts";
+import type { VerbsOf } from "../../runtime/contract/contract.ts";
+import { fail, ServiceError } from "../../runtime/errors/errors.ts";
+import type { Deps } from "../../runtime/service/service.ts";
+import { twiceNamed } from "../../runtime/sql/sql.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import type { Change, Commit, Committed, Committing } from "./commit.ts";
 import type { Catalogd } from "./contract.ts";

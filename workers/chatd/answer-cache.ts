@@ -1,7 +1,7 @@
 /** Cached answers, by the exact request: bounded in bytes and time. Failures are never cached. */
 import { LRUCache } from "lru-cache";
-import type { Clock } from "../../runtime/clock.ts";
-import type { Target } from "../../runtime/model-names.ts";
+import type { Target } from "../../runtime/models/models.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
 import type { ChatRequest } from "./conversation.ts";
 
 /** Who answered, and what: a completion, or the chunks of a stream, each as JSON. */

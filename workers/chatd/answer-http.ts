@@ -1,8 +1,8 @@
 /** An answer as an HTTP response, in the format of the endpoint that was asked. */
-import type { Clock } from "../../runtime/clock.ts";
-import { errorBody } from "../../runtime/errors.ts";
-import { namesInHeader, openAiError } from "../../runtime/openai-error.ts";
-import { jsonResponse } from "../../runtime/whole.ts";
+
+import { jsonResponse } from "../../runtime/bodies/bodies.ts";
+import { errorBody, namesInHeader, openAiError } from "../../runtime/errors/errors.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
 import type { About, Answer } from "./answering.ts";
 import { type ChatRequest, cacheHeader } from "./conversation.ts";
 import { event, eventStream, type Framing } from "./event-stream.ts";

@@ -1,7 +1,8 @@
 /** From a conversation to its answer: the cache, then one model after the other until one answers. */
-import type { Clock } from "../../runtime/clock.ts";
-import { fail, final, type ServiceError } from "../../runtime/errors.ts";
-import { localModel, type ModelNames, noModel, type Target } from "../../runtime/model-names.ts";
+
+import { fail, final, type ServiceError } from "../../runtime/errors/errors.ts";
+import { localModel, type ModelNames, noModel, type Target } from "../../runtime/models/models.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
 import { type AnswerCache, type CachedAnswer, cacheKey } from "./answer-cache.ts";
 import { attempt, type Opened } from "./attempts.ts";
 import type { ChatRequest } from "./conversation.ts";

@@ -1,6 +1,6 @@
 /** One request to one model: deadlines, retries, and the first token of a stream. */
-import type { Clock } from "../../runtime/clock.ts";
-import { hostOf } from "../../runtime/foreign.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
+import { hostOf } from "../../runtime/upstream/upstream.ts";
 import { isReachable } from "./connect-check.ts";
 import { createDeadline, type Deadline } from "./deadline.ts";
 import { failure, type Json, type Provider, type ProviderCall, ProviderFailure } from "./provider.ts";

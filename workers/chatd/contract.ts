@@ -1,5 +1,5 @@
 /** chatd: one API for every language model. See README.md beside this file. */
-import { closed, contract, Events, get, internal, raw, t } from "../../runtime/contract.ts";
+import { closed, contract, Events, get, internal, raw, t } from "../../runtime/contract/contract.ts";
 import {
   Completion,
   OpenAiShape,

@@ -1,7 +1,7 @@
 /** What a request may say: OpenAI's fields, checked where a mistake would be silent, and the product's own. */
 import type { Static, TObject } from "@sinclair/typebox";
-import { fail } from "../../runtime/errors.ts";
-import { check } from "../../runtime/validate.ts";
+import { check } from "../../runtime/contract/contract.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import { checkMessages } from "./messages.ts";
 import { refuseDeep } from "./nesting.ts";
 import type { Json } from "./provider.ts";

@@ -1,5 +1,5 @@
 /** The deadlines of one call: for the entire call, and for the wait for its next chunk. */
-import type { Clock } from "../../runtime/clock.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
 import { failure } from "./provider.ts";
 
 export interface Deadline {

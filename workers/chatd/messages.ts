@@ -1,5 +1,5 @@
 /** Checks the messages of a conversation, with errors that name the message and what was expected of it. */
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import type { Json } from "./provider.ts";
 
 const roles = ["system", "developer", "user", "assistant", "tool", "function"];

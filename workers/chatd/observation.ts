@@ -1,9 +1,8 @@
 /** What is measured, logged and recorded of a request, exactly once, at its end. */
-import type { Clock } from "../../runtime/clock.ts";
-import { timestamp } from "../../runtime/clock.ts";
-import { ServiceError, toWire } from "../../runtime/errors.ts";
-import { describe, type Log } from "../../runtime/log.ts";
-import type { Metrics } from "../../runtime/metrics.ts";
+
+import { ServiceError, toWire } from "../../runtime/errors/errors.ts";
+import { type Clock, timestamp } from "../../runtime/scheduling/scheduling.ts";
+import { describe, type Log, type Metrics } from "../../runtime/telemetry/telemetry.ts";
 import type { CallRecord, Calls } from "./calls.ts";
 import type { Json } from "./provider.ts";
 import type { Usage } from "./usage.ts";

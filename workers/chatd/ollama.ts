@@ -1,8 +1,15 @@
 /** Ollama's native API, because its OpenAI-compatible one takes no context size. */
-import type { Clock } from "../../runtime/clock.ts";
-import { hostOf, quoted } from "../../runtime/foreign.ts";
-import { noModel } from "../../runtime/model-names.ts";
-import { type BodyLimit, fetchUpstream, piecesOf, textOf } from "../../runtime/upstream.ts";
+
+import { noModel } from "../../runtime/models/models.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
+import {
+  type BodyLimit,
+  fetchUpstream,
+  hostOf,
+  piecesOf,
+  quoted,
+  textOf,
+} from "../../runtime/upstream/upstream.ts";
 import { linesOf } from "./event-lines.ts";
 import { callReader, chosenTools } from "./forced-call.ts";
 import {

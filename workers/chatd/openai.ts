@@ -3,9 +3,15 @@
  * call, since it takes a start longer than the rest of chatd.
  */
 import type OpenAI from "openai";
-import type { Clock } from "../../runtime/clock.ts";
-import { quoted } from "../../runtime/foreign.ts";
-import { type BodyLimit, fetchUpstream, limitBody, piecesOf, textOf } from "../../runtime/upstream.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
+import {
+  type BodyLimit,
+  fetchUpstream,
+  limitBody,
+  piecesOf,
+  quoted,
+  textOf,
+} from "../../runtime/upstream/upstream.ts";
 import { eventsOf } from "./event-lines.ts";
 import {
   answerLimit,

@@ -1,5 +1,5 @@
 /** The limits of a provider: concurrent calls, and dollars and tokens a day. */
-import type { Clock } from "../../runtime/clock.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
 import { failure } from "./provider.ts";
 import type { ProviderSetting } from "./provider-setting.ts";
 import type { SpendBook, Spent } from "./spend-book.ts";

@@ -1,9 +1,8 @@
 /** The configured providers: created once, probed now and then for their models. */
-import { fail } from "../../runtime/errors.ts";
-import { hostOf } from "../../runtime/foreign.ts";
-import { localModel, type ModelNames, noModel } from "../../runtime/model-names.ts";
-import { keyAdvice } from "../../runtime/model-providers.ts";
-import type { Deps } from "../../runtime/service.ts";
+import { fail } from "../../runtime/errors/errors.ts";
+import { keyAdvice, localModel, type ModelNames, noModel } from "../../runtime/models/models.ts";
+import type { Deps } from "../../runtime/service/service.ts";
+import { hostOf } from "../../runtime/upstream/upstream.ts";
 import { createOllama } from "./ollama.ts";
 import { createOpenAi } from "./openai.ts";
 import { failure, type Provider, ProviderFailure } from "./provider.ts";

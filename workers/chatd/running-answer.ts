@@ -1,7 +1,8 @@
 /** An answer in progress: its chunks as they pass, and what is settled exactly once when it ends. */
-import type { Clock } from "../../runtime/clock.ts";
-import { fail, type ServiceError } from "../../runtime/errors.ts";
-import type { ModelFacts, Target } from "../../runtime/model-names.ts";
+
+import { fail, type ServiceError } from "../../runtime/errors/errors.ts";
+import type { ModelFacts, Target } from "../../runtime/models/models.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
 import { hasToken, type Opened } from "./attempts.ts";
 import type { Deadline } from "./deadline.ts";
 import { type Observation, type Observer, textIn } from "./observation.ts";

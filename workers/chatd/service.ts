@@ -1,9 +1,9 @@
 /** chatd: its verbs and its endpoints for conversations, over providers, quotas and a cache. */
 import type { Static } from "@sinclair/typebox";
-import { readJsonObject } from "../../runtime/body.ts";
-import type { RawContext, RawOf, Running } from "../../runtime/contract.ts";
-import { createModelNames } from "../../runtime/model-names.ts";
-import type { Deps } from "../../runtime/service.ts";
+import { readJsonObject } from "../../runtime/bodies/bodies.ts";
+import type { RawContext, RawOf, Running } from "../../runtime/contract/contract.ts";
+import { createModelNames } from "../../runtime/models/models.ts";
+import type { Deps } from "../../runtime/service/service.ts";
 import { createAnswerCache } from "./answer-cache.ts";
 import { type AnswerFormat, httpAnswer, openAiFormat, ownFormat } from "./answer-http.ts";
 import { type Answer, answerTo, type Caller } from "./answering.ts";

@@ -1,15 +1,12 @@
 /** What each provider took today (UTC), kept over restarts so that a budget means a day and not a process. */
 
 import { join } from "node:path";
-import type { Clock } from "../../runtime/clock.ts";
-import { dropOldest } from "../../runtime/drop-oldest.ts";
-import type { Durable } from "../../runtime/durable.ts";
-import { readOrNull, writeAtomic } from "../../runtime/files.ts";
-import { holdFiles } from "../../runtime/held-files.ts";
-import { damage } from "../../runtime/inspect-line-log.ts";
-import { describe, type Log } from "../../runtime/log.ts";
-import type { MarkKeeping } from "../../runtime/log-mark.ts";
+import { type Durable, holdFiles, readOrNull, writeAtomic } from "../../runtime/durable/durable.ts";
+import { damage, type MarkKeeping } from "../../runtime/line-log/line-log.ts";
 import { acceptance } from "../../runtime/marks/marks.ts";
+import { dropOldest } from "../../runtime/memory/memory.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
+import { describe, type Log } from "../../runtime/telemetry/telemetry.ts";
 
 export interface Spent {
   usd: number;

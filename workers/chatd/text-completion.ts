@@ -1,7 +1,7 @@
 /** `/completions`, OpenAI's older endpoint, which continues a text: its requests, and its answers made of chat completions. */
 import type { Static } from "@sinclair/typebox";
-import { fail } from "../../runtime/errors.ts";
-import { check } from "../../runtime/validate.ts";
+import { check } from "../../runtime/contract/contract.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import { type AnswerFormat, openAiFraming, withoutUsage } from "./answer-http.ts";
 import { type ChatRequest, type RequestOptions, readRequest } from "./conversation.ts";
 import type { Json } from "./provider.ts";

@@ -1,5 +1,5 @@
 /** The usage of an answer: tokens as the provider counted them, and dollars where the price is known. */
-import type { ModelFacts } from "../../runtime/model-names.ts";
+import type { ModelFacts } from "../../runtime/models/models.ts";
 import type { Json } from "./provider.ts";
 
 export interface Usage {

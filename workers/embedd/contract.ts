@@ -1,6 +1,6 @@
 /** embedd: text in, vectors out. See README.md beside this file. */
 import type { Static } from "@sinclair/typebox";
-import { Bytes, closed, contract, get, internal, post, raw, t } from "../../runtime/contract.ts";
+import { Bytes, closed, contract, get, internal, post, raw, t } from "../../runtime/contract/contract.ts";
 
 const model = t.Optional(
   t.String({

@@ -1,8 +1,9 @@
 /** Embeds texts: from the cache, else from the model's provider, in the order of the request. */
-import type { Clock } from "../../runtime/clock.ts";
-import { fail } from "../../runtime/errors.ts";
-import type { Metrics } from "../../runtime/metrics.ts";
-import type { Config } from "../../runtime/settings.ts";
+
+import type { Config } from "../../runtime/config/config.ts";
+import { fail } from "../../runtime/errors/errors.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
+import type { Metrics } from "../../runtime/telemetry/telemetry.ts";
 import { checkAnswer, type Expected } from "./answer-check.ts";
 import { createBatcher, type FetchBatch, TextFailure } from "./batcher.ts";
 import { cacheKey, createVectorCache, forget } from "./cache.ts";

@@ -1,9 +1,16 @@
 /** Providers that are Ollama, by its native API: its OpenAI-compatible one cannot be told not to cut texts. */
-import type { Clock } from "../../runtime/clock.ts";
-import { fail, ServiceError } from "../../runtime/errors.ts";
-import { hostOf, passedOnSeconds, quoted, retryAfterMs } from "../../runtime/foreign.ts";
-import { noModel } from "../../runtime/model-names.ts";
-import { fetchUpstream, textOf } from "../../runtime/upstream.ts";
+
+import { fail, ServiceError } from "../../runtime/errors/errors.ts";
+import { noModel } from "../../runtime/models/models.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
+import {
+  fetchUpstream,
+  hostOf,
+  passedOnSeconds,
+  quoted,
+  retryAfterMs,
+  textOf,
+} from "../../runtime/upstream/upstream.ts";
 import {
   answerLimit,
   connectionFailure,

@@ -1,6 +1,7 @@
 /** `/embeddings` as OpenAI's API defines it: what comes in, and what goes out. */
-import { namesInHeader } from "../../runtime/openai-error.ts";
-import { wholeResponse } from "../../runtime/whole.ts";
+
+import { wholeResponse } from "../../runtime/bodies/bodies.ts";
+import { namesInHeader } from "../../runtime/errors/errors.ts";
 import { type OpenAiBody, OpenAiRequest } from "./contract.ts";
 import type { Embedded } from "./embedder.ts";
 import type { Model } from "./model-id.ts";

@@ -3,11 +3,17 @@
  * the first call, since it takes a start longer than the rest of embedd.
  */
 import type { APIError, OpenAI } from "openai";
-import type { Clock } from "../../runtime/clock.ts";
-import { fail, ServiceError } from "../../runtime/errors.ts";
-import { hostOf, passedOnSeconds, quoted, retryAfterMs } from "../../runtime/foreign.ts";
-import { noModel } from "../../runtime/model-names.ts";
-import { fetchUpstream, limitBody } from "../../runtime/upstream.ts";
+import { fail, ServiceError } from "../../runtime/errors/errors.ts";
+import { noModel } from "../../runtime/models/models.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
+import {
+  fetchUpstream,
+  hostOf,
+  limitBody,
+  passedOnSeconds,
+  quoted,
+  retryAfterMs,
+} from "../../runtime/upstream/upstream.ts";
 import {
   answerLimit,
   connectionFailure,

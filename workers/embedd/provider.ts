@@ -1,8 +1,7 @@
 /** The interface of embedding providers: one file for each implementation, one conformance suite (tests/conformance/embedding-provider.ts). */
-import { fail, type ServiceError } from "../../runtime/errors.ts";
-import { hostOf, isNobodyThere } from "../../runtime/foreign.ts";
-import { keyAdvice } from "../../runtime/model-providers.ts";
-import { type BodyLimit, UnknownEncoding } from "../../runtime/upstream.ts";
+import { fail, type ServiceError } from "../../runtime/errors/errors.ts";
+import { keyAdvice } from "../../runtime/models/models.ts";
+import { type BodyLimit, hostOf, isNobodyThere, UnknownEncoding } from "../../runtime/upstream/upstream.ts";
 
 export interface EmbedCall {
   /** The model as the provider calls it, as `nomic-embed-text`. */

@@ -1,6 +1,7 @@
 /** One provider call with a deadline and retries. */
-import type { Clock } from "../../runtime/clock.ts";
-import { fail, final } from "../../runtime/errors.ts";
+
+import { fail, final } from "../../runtime/errors/errors.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
 import { TransientFailure } from "./provider.ts";
 
 /** First wait between two tries when the provider names none; doubled each time. The openai package takes 500 ms. */

@@ -1,11 +1,15 @@
 /** embedd: its verbs and its one OpenAI-shaped endpoint, over providers and a cache. */
-import { readJson } from "../../runtime/body.ts";
-import type { RawContext, Running } from "../../runtime/contract.ts";
-import { fail, final, ServiceError } from "../../runtime/errors.ts";
-import { createModelNames, localModel, type ModelNames } from "../../runtime/model-names.ts";
-import { readModelProviders } from "../../runtime/model-providers.ts";
-import { transferring } from "../../runtime/rpc.ts";
-import type { Deps } from "../../runtime/service.ts";
+import { readJson } from "../../runtime/bodies/bodies.ts";
+import type { RawContext, Running } from "../../runtime/contract/contract.ts";
+import { fail, final, ServiceError } from "../../runtime/errors/errors.ts";
+import {
+  createModelNames,
+  localModel,
+  type ModelNames,
+  readModelProviders,
+} from "../../runtime/models/models.ts";
+import { transferring } from "../../runtime/rpc/rpc.ts";
+import type { Deps } from "../../runtime/service/service.ts";
 import { type Embedd, type OpenAiBody, OpenAiRequest } from "./contract.ts";
 import { createEmbedder, type Embedded, type Embedder } from "./embedder.ts";
 import { lexicalDimension } from "./lexical-embedding.ts";

@@ -10,7 +10,7 @@ import {
   pageFields,
   raw,
   t,
-} from "../../runtime/contract.ts";
+} from "../../runtime/contract/contract.ts";
 import { DatasetName, Manifest } from "../catalogd/contract.ts";
 
 /** How to read the file. Delimiter, encoding and types are found out when absent; there is a header unless told otherwise. */

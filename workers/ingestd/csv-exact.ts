@@ -2,7 +2,7 @@
  * The exact reading of a CSV: row by row, with a reason, line and byte for every bad row. The good rows are written
  * anew, regular and with their places, for DuckDB to read.
  */
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import type { Layout } from "./csv-layout.ts";
 import { beginRow, type Input, type RowReading, readRow, type Stop } from "./csv-row-reader.ts";
 import { type Field, isBlank, marksOf, problemOf, type Row, textOf } from "./csv-rows.ts";

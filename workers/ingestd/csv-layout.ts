@@ -1,5 +1,5 @@
 /** What the first rows of a CSV tell: its dialect, its columns, and where the data begins. */
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import { marksOf, problemOf, type Row, textOf } from "./csv-rows.ts";
 import { firstRows, type Guess, guessDelimiter, linesBefore, looksLikeData, titleLines } from "./dialect.ts";
 import { checkDialect } from "./dialect-rules.ts";

@@ -1,7 +1,8 @@
 /** The time that the work on a file may take: a base, and more for each byte; and where it went when it was too long. */
-import type { Clock } from "../../runtime/clock.ts";
-import { fail, type ServiceError } from "../../runtime/errors.ts";
-import type { Config } from "../../runtime/settings.ts";
+
+import type { Config } from "../../runtime/config/config.ts";
+import { fail, type ServiceError } from "../../runtime/errors/errors.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
 
 export interface Deadline {
   /** The whole file is there, so many bytes decompressed: from now on its time counts, whatever the client's took. */

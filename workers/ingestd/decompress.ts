@@ -1,6 +1,6 @@
 /** gzip and zstd, recognised by their magic bytes or named by Content-Encoding, as streams. */
 import { createGunzip } from "node:zlib";
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 
 export type Chunks = AsyncIterable<Uint8Array>;
 export type Compression = "gzip" | "zstd";

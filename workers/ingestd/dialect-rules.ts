@@ -1,5 +1,5 @@
 /** Which characters can stand beside each other in one dialect; checked for what was given, then for what was found. */
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import type { Dialect } from "./text-table.ts";
 
 /** Where a part of the dialect comes from, so that a refusal says what the client can change. */

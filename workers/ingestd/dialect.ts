@@ -1,5 +1,5 @@
 /** How a CSV is divided: its delimiter, and where its table begins, by the first bytes. */
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import { parseRow } from "./csv-row-reader.ts";
 import { isBlank, type Marks, marksOf, type Row } from "./csv-rows.ts";
 import type { Dialect } from "./text-table.ts";

@@ -1,6 +1,6 @@
 /** Text encodings: whatever came in, what is stored and parsed is UTF-8 without a byte order mark. */
 import { isUtf8 } from "node:buffer";
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import type { Chunks } from "./decompress.ts";
 
 export type Encoding = "utf-8" | "utf-16" | "latin-1";

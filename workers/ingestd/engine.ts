@@ -1,7 +1,7 @@
 /** What an ingest has of DuckDB: statements that run in a process of its own, one after the other. */
 
 import type { Lease } from "../../runtime/child/child.ts";
-import { fail, ServiceError } from "../../runtime/errors.ts";
+import { fail, ServiceError } from "../../runtime/errors/errors.ts";
 import type { Described, EngineRow, IngestEngine, OpenRequest, Refusal } from "./duckdb/duckdb.ts";
 
 export interface Session {

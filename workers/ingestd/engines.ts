@@ -5,11 +5,8 @@
  */
 import { availableParallelism } from "node:os";
 import { createChildPool, stopped } from "../../runtime/child/child.ts";
-import type { Clock } from "../../runtime/clock.ts";
-import { createLimiter } from "../../runtime/limiter.ts";
-import type { Log } from "../../runtime/log.ts";
-import type { Metrics } from "../../runtime/metrics.ts";
-import { createShares } from "../../runtime/shares.ts";
+import { type Clock, createLimiter, createShares } from "../../runtime/scheduling/scheduling.ts";
+import type { Log, Metrics } from "../../runtime/telemetry/telemetry.ts";
 import { ingestEngine } from "./duckdb/duckdb.ts";
 import { openSession, type Session } from "./engine.ts";
 

@@ -1,5 +1,5 @@
 /** Which format a file has, by its first bytes, its name and what the client says. */
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 
 export type FormatName = "csv" | "ndjson" | "parquet";
 

@@ -1,6 +1,6 @@
 /** What every format gives: a relation that DuckDB can read, and what is known of its columns and rows. */
-import type { ServiceError } from "../../runtime/errors.ts";
-import type { Slices } from "../../runtime/time-slices.ts";
+import type { ServiceError } from "../../runtime/errors/errors.ts";
+import type { Slices } from "../../runtime/scheduling/scheduling.ts";
 import type { Chunks } from "./decompress.ts";
 import type { Encoding } from "./encoding.ts";
 import type { EngineError, Session } from "./engine.ts";

@@ -1,11 +1,11 @@
 /** One ingest, from the request's body to the registered dataset. */
 import { join } from "node:path";
-import type { RawContext } from "../../runtime/contract.ts";
-import { fail, ServiceError } from "../../runtime/errors.ts";
-import { storageError } from "../../runtime/files.ts";
-import { describe } from "../../runtime/log.ts";
-import { createSlices } from "../../runtime/time-slices.ts";
-import { jsonResponse } from "../../runtime/whole.ts";
+import { jsonResponse } from "../../runtime/bodies/bodies.ts";
+import type { RawContext } from "../../runtime/contract/contract.ts";
+import { storageError } from "../../runtime/durable/durable.ts";
+import { fail, ServiceError } from "../../runtime/errors/errors.ts";
+import { createSlices } from "../../runtime/scheduling/scheduling.ts";
+import { describe } from "../../runtime/telemetry/telemetry.ts";
 import { csv } from "./csv.ts";
 import { createDeadline } from "./deadline.ts";
 import type { Format, Place, Stored } from "./format.ts";

@@ -1,7 +1,7 @@
 /** Ingests under way and the latest that ended. */
 import type { Static } from "@sinclair/typebox";
-import { type Clock, timestamp } from "../../runtime/clock.ts";
-import { fail, type ServiceError, toWire } from "../../runtime/errors.ts";
+import { fail, type ServiceError, toWire } from "../../runtime/errors/errors.ts";
+import { type Clock, timestamp } from "../../runtime/scheduling/scheduling.ts";
 import type { Ingested, Job } from "./contract.ts";
 
 export type JobState = Static<typeof Job>["state"];

@@ -1,6 +1,5 @@
 /** The columns of an NDJSON file, and SQL for their values. */
-import { fold } from "../../runtime/sql-name.ts";
-import { parseSqlType } from "../../runtime/sql-type.ts";
+import { fold, parseSqlType } from "../../runtime/sql/sql.ts";
 import type { Column, Place } from "./format.ts";
 import { checkedCast, narrowStrings } from "./inference.ts";
 import { fits, structureOf } from "./json-fit.ts";

@@ -1,5 +1,5 @@
 /** Whether JSON values are what a registered column holds, and how such a column is read. */
-import type { SqlType } from "../../runtime/sql-type.ts";
+import type { SqlType } from "../../runtime/sql/sql.ts";
 import { addValue, emptyShape, type JsonShape } from "./json-shape.ts";
 import type { JsonValue } from "./json-value.ts";
 

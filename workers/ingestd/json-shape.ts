@@ -4,10 +4,9 @@
  * that neither holds stay text as they are written, and so do columns of different scalars (300 beside "Up" is the text
  * 300). Objects or arrays beside other values stay JSON text, in which a string keeps its quotes.
  */
-import { isSameNumber } from "../../runtime/json.ts";
-import { fold } from "../../runtime/sql-name.ts";
-import { typeCharactersMax } from "../../runtime/sql-type.ts";
-import { inOneGo } from "../../runtime/time-slices.ts";
+import { isSameNumber } from "../../runtime/contract/contract.ts";
+import { inOneGo } from "../../runtime/scheduling/scheduling.ts";
+import { fold, typeCharactersMax } from "../../runtime/sql/sql.ts";
 import { type JsonValue, pauseEvery } from "./json-value.ts";
 import { identifier } from "./sql-text.ts";
 

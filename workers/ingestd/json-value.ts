@@ -3,7 +3,7 @@
  * refuses what would lose data without a word: a key that occurs twice, half a surrogate pair, a NUL.
  */
 
-import { inOneGo } from "../../runtime/time-slices.ts";
+import { inOneGo } from "../../runtime/scheduling/scheduling.ts";
 
 export type JsonKind = "null" | "boolean" | "int" | "number" | "string" | "object" | "array";
 

@@ -1,8 +1,8 @@
 /** What ingestd counts. */
-import type { Clock } from "../../runtime/clock.ts";
-import { toWire } from "../../runtime/errors.ts";
-import type { Limiter } from "../../runtime/limiter.ts";
-import type { Metrics } from "../../runtime/metrics.ts";
+
+import { toWire } from "../../runtime/errors/errors.ts";
+import type { Clock, Limiter } from "../../runtime/scheduling/scheduling.ts";
+import type { Metrics } from "../../runtime/telemetry/telemetry.ts";
 
 /** Returns what wraps each ingest to count it by its outcome. */
 export function measureIngests(

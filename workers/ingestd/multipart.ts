@@ -2,7 +2,7 @@
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { Busboy, type BusboyInstance } from "@fastify/busboy";
-import { fail, ServiceError } from "../../runtime/errors.ts";
+import { fail, ServiceError } from "../../runtime/errors/errors.ts";
 import type { Chunks } from "./decompress.ts";
 
 export interface FormFile {

@@ -1,8 +1,7 @@
 /** NDJSON: one object a line. All lines are read for the shape of each column before any is written for DuckDB. */
-import { fail } from "../../runtime/errors.ts";
-import { fold } from "../../runtime/sql-name.ts";
-import { columnProblem, parseSqlType, type SqlType, sqlOf } from "../../runtime/sql-type.ts";
-import { inOneGo, inSlices } from "../../runtime/time-slices.ts";
+import { fail } from "../../runtime/errors/errors.ts";
+import { inOneGo, inSlices } from "../../runtime/scheduling/scheduling.ts";
+import { columnProblem, fold, parseSqlType, type SqlType, sqlOf } from "../../runtime/sql/sql.ts";
 import { asUtf8, firstInvalidByte } from "./encoding.ts";
 import type { Format, Place, Stored, Table } from "./format.ts";
 import { columnOf, type Planned, plan, warningOf } from "./json-columns.ts";

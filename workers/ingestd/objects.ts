@@ -1,8 +1,8 @@
 /** Parquet files on their way to the store: written in place where the bucket is on this machine, else sent. */
 import { access, constants, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { Peer } from "../../runtime/contract.ts";
-import { type ErrorType, errorStatus, fail, fromWire, ServiceError } from "../../runtime/errors.ts";
+import type { Peer } from "../../runtime/contract/contract.ts";
+import { type ErrorType, errorStatus, fail, fromWire, ServiceError } from "../../runtime/errors/errors.ts";
 import type { Storaged } from "../storaged/contract.ts";
 
 export interface StoredObject {

@@ -4,7 +4,7 @@
  */
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
-import { storageError } from "../../runtime/files.ts";
+import { storageError } from "../../runtime/durable/durable.ts";
 import type { Part } from "./text-table.ts";
 import type { Workplace } from "./workplace.ts";
 

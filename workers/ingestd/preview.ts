@@ -1,11 +1,11 @@
 /** A look at a file: how it would be read, and why. Stores nothing. */
 import { join } from "node:path";
 import type { Static } from "@sinclair/typebox";
-import type { InputOf, RawContext } from "../../runtime/contract.ts";
-import { fail, type ServiceError } from "../../runtime/errors.ts";
-import { storageError } from "../../runtime/files.ts";
-import { createSlices } from "../../runtime/time-slices.ts";
-import { jsonResponse } from "../../runtime/whole.ts";
+import { jsonResponse } from "../../runtime/bodies/bodies.ts";
+import type { InputOf, RawContext } from "../../runtime/contract/contract.ts";
+import { storageError } from "../../runtime/durable/durable.ts";
+import { fail, type ServiceError } from "../../runtime/errors/errors.ts";
+import { createSlices } from "../../runtime/scheduling/scheduling.ts";
 import type { ingestd, Previewed } from "./contract.ts";
 import { createRowReader, rowSteps } from "./csv-exact.ts";
 import { type Layout, layoutOf } from "./csv-layout.ts";

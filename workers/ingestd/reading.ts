@@ -1,7 +1,7 @@
 /** The parameters that say how a file is to be read, checked before anything of the file is. */
-import type { InputOf } from "../../runtime/contract.ts";
-import { fail } from "../../runtime/errors.ts";
-import { fold } from "../../runtime/sql-name.ts";
+import type { InputOf } from "../../runtime/contract/contract.ts";
+import { fail } from "../../runtime/errors/errors.ts";
+import { fold } from "../../runtime/sql/sql.ts";
 import type { ingestd } from "./contract.ts";
 import { checkDialect } from "./dialect-rules.ts";
 import type { AskedType, Reading } from "./format.ts";

@@ -1,5 +1,5 @@
 /** Rows that could not be loaded: written to a file as they are found, the first ones kept for the answer. */
-import { fail, type ServiceError } from "../../runtime/errors.ts";
+import { fail, type ServiceError } from "../../runtime/errors/errors.ts";
 import { csvLine } from "./csv-text.ts";
 import { createPartRule } from "./part-rule.ts";
 import { createPartWriter } from "./parts.ts";

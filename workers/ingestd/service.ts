@@ -1,12 +1,11 @@
 /** ingestd's verbs and streams. */
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { Running } from "../../runtime/contract.ts";
-import { fail } from "../../runtime/errors.ts";
-import { jobEvents } from "../../runtime/job-events.ts";
-import { createLimiter } from "../../runtime/limiter.ts";
-import { pageOf } from "../../runtime/pages.ts";
-import { memoryBytes } from "../../runtime/setting.ts";
+import { memoryBytes } from "../../runtime/config/config.ts";
+import type { Running } from "../../runtime/contract/contract.ts";
+import { fail } from "../../runtime/errors/errors.ts";
+import { jobEvents, pageOf } from "../../runtime/jobs/jobs.ts";
+import { createLimiter } from "../../runtime/scheduling/scheduling.ts";
 import type { Ingestd } from "./contract.ts";
 import { openEngines } from "./engines.ts";
 import { ingest } from "./ingest.ts";

@@ -1,9 +1,9 @@
 /** What one ingest is about, and what all of them share. */
 import type { Static } from "@sinclair/typebox";
-import type { InputOf } from "../../runtime/contract.ts";
+import type { InputOf } from "../../runtime/contract/contract.ts";
 import type { Operation } from "../../runtime/idempotency/idempotency.ts";
-import type { Limiter } from "../../runtime/limiter.ts";
-import type { Deps } from "../../runtime/service.ts";
+import type { Limiter } from "../../runtime/scheduling/scheduling.ts";
+import type { Deps } from "../../runtime/service/service.ts";
 import type { Catalogd, Manifest } from "../catalogd/contract.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import type { Ingested, ingestd } from "./contract.ts";

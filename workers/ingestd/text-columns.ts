@@ -1,7 +1,6 @@
 /** Columns of text: their names, and how their texts become values. */
-import { fail } from "../../runtime/errors.ts";
-import { nearNames } from "../../runtime/nearest.ts";
-import { fold } from "../../runtime/sql-name.ts";
+import { fail, nearNames } from "../../runtime/errors/errors.ts";
+import { fold } from "../../runtime/sql/sql.ts";
 import type { Column, Reading } from "./format.ts";
 import { checkedCast, type Narrow, narrowOf } from "./inference.ts";
 import type { Notation } from "./notation.ts";

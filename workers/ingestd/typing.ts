@@ -1,6 +1,6 @@
 /** Which type each column gets: the registered one, the one asked for, or the one its values show. */
 import type { Static } from "@sinclair/typebox";
-import { fail, type ServiceError } from "../../runtime/errors.ts";
+import { fail, type ServiceError } from "../../runtime/errors/errors.ts";
 import type { Manifest } from "../catalogd/contract.ts";
 import type { Session } from "./engine.ts";
 import type { Column, Registered, Table, TypedColumn } from "./format.ts";

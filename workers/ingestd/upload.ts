@@ -1,7 +1,8 @@
 /** The body of a request as the bytes of one file: unwrapped, decompressed, counted, and never held as a whole. */
-import type { Clock } from "../../runtime/clock.ts";
-import { fail, ServiceError } from "../../runtime/errors.ts";
-import { bodyOf } from "../../runtime/request-body.ts";
+
+import { bodyOf } from "../../runtime/bodies/bodies.ts";
+import { fail, ServiceError } from "../../runtime/errors/errors.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
 import { type Chunks, type Compression, compressionOf, decompress } from "./decompress.ts";
 import { formFile } from "./multipart.ts";
 

@@ -1,6 +1,6 @@
 /** A directory for the files of one ingest, gone with all that is in it when the ingest ends, however it ends. */
 import { mkdir } from "node:fs/promises";
-import { discard } from "../../runtime/files.ts";
+import { discard } from "../../runtime/durable/durable.ts";
 
 /** Where files are kept while a file is read, and who closes those that were left open when the reading failed. */
 export interface Workplace {

@@ -12,7 +12,7 @@ import {
   put,
   raw,
   t,
-} from "../../runtime/contract.ts";
+} from "../../runtime/contract/contract.ts";
 import { TraceUid } from "../pathwayd/contract.ts";
 import {
   Chunk,

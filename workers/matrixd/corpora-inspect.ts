@@ -1,8 +1,8 @@
 /** Corpora read again: their records, every row and word of their databases, and whether vectord has their vectors. */
 import { basename } from "node:path";
-import type { Inspected } from "../../runtime/durable.ts";
-import { ServiceError } from "../../runtime/errors.ts";
-import { damage } from "../../runtime/inspect-line-log.ts";
+import type { Inspected } from "../../runtime/durable/durable.ts";
+import { ServiceError } from "../../runtime/errors/errors.ts";
+import { damage } from "../../runtime/line-log/line-log.ts";
 import { type Build, holdGeneration } from "./corpus-build.ts";
 import { type Entry, recordAtRest } from "./corpus-entry.ts";
 import { recordFault } from "./corpus-mark.ts";

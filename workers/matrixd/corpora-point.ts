@@ -1,11 +1,9 @@
 /** Corpora as they were at one moment: their records, and copies of their databases that are made when they are asked for. */
 import { rm } from "node:fs/promises";
 import { basename, join } from "node:path";
-import type { Point } from "../../runtime/durable.ts";
-import { fail, ServiceError } from "../../runtime/errors.ts";
-import { makeDirectory } from "../../runtime/files.ts";
-import { holdFiles } from "../../runtime/held-files.ts";
-import { describe, type Log } from "../../runtime/log.ts";
+import { holdFiles, makeDirectory, type Point } from "../../runtime/durable/durable.ts";
+import { fail, ServiceError } from "../../runtime/errors/errors.ts";
+import { describe, type Log } from "../../runtime/telemetry/telemetry.ts";
 import { holdGeneration } from "./corpus-build.ts";
 import { type Entry, noteDamage, recordAtRest } from "./corpus-entry.ts";
 import { databaseFile, recordName } from "./corpus-record.ts";

@@ -1,10 +1,10 @@
 /** What a start finds of corpora on the disk. */
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { ServiceError } from "../../runtime/errors.ts";
-import { makeDirectory, syncDirectory } from "../../runtime/files.ts";
-import type { Log } from "../../runtime/log.ts";
-import type { MarkKeeping } from "../../runtime/log-mark.ts";
+import { makeDirectory, syncDirectory } from "../../runtime/durable/durable.ts";
+import { ServiceError } from "../../runtime/errors/errors.ts";
+import type { MarkKeeping } from "../../runtime/line-log/line-log.ts";
+import type { Log } from "../../runtime/telemetry/telemetry.ts";
 import type { Build } from "./corpus-build.ts";
 import { type Entry, isNewer, noteDamage } from "./corpus-entry.ts";
 import { discard, type Tools } from "./corpus-job.ts";

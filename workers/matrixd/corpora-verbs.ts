@@ -1,7 +1,6 @@
 /** The verbs of corpora and their jobs. */
-import type { RawOf, VerbsOf } from "../../runtime/contract.ts";
-import { jobEvents } from "../../runtime/job-events.ts";
-import { pageById, pageOf } from "../../runtime/pages.ts";
+import type { RawOf, VerbsOf } from "../../runtime/contract/contract.ts";
+import { jobEvents, pageById, pageOf } from "../../runtime/jobs/jobs.ts";
 import type { Matrixd } from "./contract.ts";
 import type { OpenCorpora } from "./corpora.ts";
 import { isOver, type Jobs } from "./jobs.ts";

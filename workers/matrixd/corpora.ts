@@ -1,8 +1,8 @@
 /** The corpora there are: searched, built, refreshed and dropped by name. */
 import { join } from "node:path";
-import { fail } from "../../runtime/errors.ts";
-import type { Log } from "../../runtime/log.ts";
-import { createTurns } from "../../runtime/turns.ts";
+import { fail } from "../../runtime/errors/errors.ts";
+import { createTurns } from "../../runtime/scheduling/scheduling.ts";
+import type { Log } from "../../runtime/telemetry/telemetry.ts";
 import { clearCorpus, openCorpora } from "./corpora-start.ts";
 import { holdBuild } from "./corpus-build.ts";
 import {

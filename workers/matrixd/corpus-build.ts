@@ -1,5 +1,5 @@
 /** A build of a corpus that can be searched, and who holds which of its generations. */
-import { parseFilter } from "../../runtime/filter.ts";
+import { parseFilter } from "../../runtime/contract/contract.ts";
 import type { Lexicon } from "./lexicon.ts";
 import type { LexiconState } from "./lexicon-database.ts";
 import type { LiveCorpus } from "./live-corpus.ts";

@@ -1,6 +1,6 @@
 /** One corpus as the service knows it. */
-import { fail, ServiceError } from "../../runtime/errors.ts";
-import type { MarkKeeping } from "../../runtime/log-mark.ts";
+import { fail, ServiceError } from "../../runtime/errors/errors.ts";
+import type { MarkKeeping } from "../../runtime/line-log/line-log.ts";
 import type { Build } from "./corpus-build.ts";
 import { markCorpus, nextRevision, settleFirst } from "./corpus-mark.ts";
 import { type CorpusRecord, type Unusable, writeRecord } from "./corpus-record.ts";

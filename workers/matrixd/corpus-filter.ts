@@ -1,7 +1,13 @@
 /** Filters over the metadata of a corpus: which fields they may name, and, where no vector is asked for, whether a row meets one; vectord's indexes mean the same (ADR 0068). */
-import { fail } from "../../runtime/errors.ts";
-import { type Bound, type Condition, parseFilter, pathsOf, type Scalar } from "../../runtime/filter.ts";
-import { nearNames } from "../../runtime/nearest.ts";
+
+import {
+  type Bound,
+  type Condition,
+  parseFilter,
+  pathsOf,
+  type Scalar,
+} from "../../runtime/contract/contract.ts";
+import { fail, nearNames } from "../../runtime/errors/errors.ts";
 import type { Corpus } from "./schemas.ts";
 
 /**

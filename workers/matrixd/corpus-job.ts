@@ -1,6 +1,6 @@
 /** The work of a job: a refresh where the corpus allows it, else a new build beside the old one, and the change over. */
-import { fail, ServiceError } from "../../runtime/errors.ts";
-import type { MarkKeeping } from "../../runtime/log-mark.ts";
+import { fail, ServiceError } from "../../runtime/errors/errors.ts";
+import type { MarkKeeping } from "../../runtime/line-log/line-log.ts";
 import type { Build } from "./corpus-build.ts";
 import { canRefresh, changeRecord, type Entry } from "./corpus-entry.ts";
 import { markCorpus } from "./corpus-mark.ts";

@@ -3,7 +3,7 @@
  * its database. What is there may be ahead of it, and never behind.
  */
 import { basename, dirname, join } from "node:path";
-import type { MarkKeeping } from "../../runtime/log-mark.ts";
+import type { MarkKeeping } from "../../runtime/line-log/line-log.ts";
 import { acceptance, restored } from "../../runtime/marks/marks.ts";
 import type { Entry } from "./corpus-entry.ts";
 import { recordName } from "./corpus-record.ts";

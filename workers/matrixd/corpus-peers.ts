@@ -1,7 +1,6 @@
 /** The services a corpus is made with, and what their failures are called. */
-import type { Peer } from "../../runtime/contract.ts";
-import { t } from "../../runtime/contract.ts";
-import { fail, ServiceError } from "../../runtime/errors.ts";
+import { type Peer, t } from "../../runtime/contract/contract.ts";
+import { fail, ServiceError } from "../../runtime/errors/errors.ts";
 import type { Catalogd } from "../catalogd/contract.ts";
 import type { Embedd } from "../embedd/contract.ts";
 import type { Queryd } from "../queryd/contract.ts";

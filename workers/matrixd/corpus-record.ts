@@ -3,7 +3,7 @@
  * anything of the build is made, here or in vectord, so that a start can clear away all that is not live.
  */
 import { join } from "node:path";
-import { makeDirectory, readOrNull, writeAtomic } from "../../runtime/files.ts";
+import { makeDirectory, readOrNull, writeAtomic } from "../../runtime/durable/durable.ts";
 import type { CorpusSpec } from "./schemas.ts";
 
 /** A database and an index in vectord. */

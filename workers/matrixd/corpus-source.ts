@@ -1,7 +1,8 @@
 /** Where a corpus's rows come from: a dataset or a statement, read through queryd. */
-import { type ErrorType, fail, fromWire } from "../../runtime/errors.ts";
-import { fold } from "../../runtime/sql-name.ts";
-import { check } from "../../runtime/validate.ts";
+
+import { check } from "../../runtime/contract/contract.ts";
+import { type ErrorType, fail, fromWire } from "../../runtime/errors/errors.ts";
+import { fold } from "../../runtime/sql/sql.ts";
 import { ErrorBody, type Peers } from "./corpus-peers.ts";
 import { rowField } from "./corpus-vectors.ts";
 import type { CorpusSpec } from "./schemas.ts";

@@ -1,10 +1,10 @@
 /** What is cleared away behind builds: dead rows, their vectors, whole builds. It is tried until it works. */
 import { rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import type { Clock } from "../../runtime/clock.ts";
-import { ServiceError } from "../../runtime/errors.ts";
-import { syncDirectory } from "../../runtime/files.ts";
-import type { Log } from "../../runtime/log.ts";
+import { syncDirectory } from "../../runtime/durable/durable.ts";
+import { ServiceError } from "../../runtime/errors/errors.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
+import type { Log } from "../../runtime/telemetry/telemetry.ts";
 import { type Build, oldestHeld } from "./corpus-build.ts";
 import type { Peers } from "./corpus-peers.ts";
 import type { Lexicon } from "./lexicon.ts";

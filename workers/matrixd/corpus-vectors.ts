@@ -1,6 +1,7 @@
 /** A corpus's vectors: new rows to embedd, and on to vectord. */
-import type { Clock } from "../../runtime/clock.ts";
-import { fail, ServiceError } from "../../runtime/errors.ts";
+
+import { fail, ServiceError } from "../../runtime/errors/errors.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
 import { named, type Peers } from "./corpus-peers.ts";
 import type { PendingRow } from "./lexicon-write.ts";
 

@@ -1,6 +1,6 @@
 /** The downgrade gate as a verb. */
-import type { VerbsOf } from "../../runtime/contract.ts";
-import { fail } from "../../runtime/errors.ts";
+import type { VerbsOf } from "../../runtime/contract/contract.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import type { Matrixd } from "./contract.ts";
 import { decideDowngrade } from "./downgrade.ts";
 import type { ConfiguredModels } from "./downgrade-models.ts";

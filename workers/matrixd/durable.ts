@@ -1,12 +1,16 @@
 /** All that matrixd keeps, as operators handle it: its logs, its corpora, and what both refer to. */
 import { join } from "node:path";
-import type { ClientOf } from "../../runtime/contract.ts";
-import type { Durable, Inspected } from "../../runtime/durable.ts";
-import { ServiceError } from "../../runtime/errors.ts";
-import { bothPoints, holdFiles } from "../../runtime/held-files.ts";
-import { closedLog, damage, inspectLineLog, openToInspect } from "../../runtime/inspect-line-log.ts";
-import type { LineLog } from "../../runtime/line-log.ts";
-import { logDamageOf } from "../../runtime/log-mark.ts";
+import type { ClientOf } from "../../runtime/contract/contract.ts";
+import { bothPoints, type Durable, holdFiles, type Inspected } from "../../runtime/durable/durable.ts";
+import { ServiceError } from "../../runtime/errors/errors.ts";
+import {
+  closedLog,
+  damage,
+  inspectLineLog,
+  type LineLog,
+  logDamageOf,
+  openToInspect,
+} from "../../runtime/line-log/line-log.ts";
 import type { Pathwayd } from "../pathwayd/contract.ts";
 import { type InspectParts, inspectCorpora } from "./corpora-inspect.ts";
 import { type PointParts, pointCorpora } from "./corpora-point.ts";

@@ -1,8 +1,7 @@
 /** What is known of jobs, on the disk: each is written when it is taken and when it has ended. */
-import { ServiceError } from "../../runtime/errors.ts";
-import { type LineLog, openLineLog } from "../../runtime/line-log.ts";
-import { describe, type Log } from "../../runtime/log.ts";
-import { logDamageOf, type MarkKeeping } from "../../runtime/log-mark.ts";
+import { ServiceError } from "../../runtime/errors/errors.ts";
+import { type LineLog, logDamageOf, type MarkKeeping, openLineLog } from "../../runtime/line-log/line-log.ts";
+import { describe, type Log } from "../../runtime/telemetry/telemetry.ts";
 import type { Job } from "./schemas.ts";
 
 export type JobFacts = Job;

@@ -1,8 +1,9 @@
 /** Builds and refreshes: those that wait, run, and the latest that ended. What is told of them outlives the process. */
-import { type Clock, timestamp } from "../../runtime/clock.ts";
-import { fail, ServiceError, toWire } from "../../runtime/errors.ts";
-import { describe, type Log } from "../../runtime/log.ts";
-import type { MarkKeeping } from "../../runtime/log-mark.ts";
+
+import { fail, ServiceError, toWire } from "../../runtime/errors/errors.ts";
+import type { MarkKeeping } from "../../runtime/line-log/line-log.ts";
+import { type Clock, timestamp } from "../../runtime/scheduling/scheduling.ts";
+import { describe, type Log } from "../../runtime/telemetry/telemetry.ts";
 import { type JobFacts, type JobsLog, openJobsLog } from "./jobs-log.ts";
 
 export type { JobFacts };

@@ -1,5 +1,5 @@
 /** What can be asked of a thread that works on corpora's databases, and how it is asked. */
-import type { WireError } from "../../runtime/errors.ts";
+import type { WireError } from "../../runtime/errors/errors.ts";
 import type { LeftOut } from "./lexicon-copy.ts";
 import type { LexiconState } from "./lexicon-database.ts";
 import type { InspectionStep } from "./lexicon-inspect.ts";

@@ -6,8 +6,8 @@
  * until `state` names it: that one small transaction is the swap.
  */
 import { Database, SQLiteError } from "bun:sqlite";
-import { fail } from "../../runtime/errors.ts";
-import { storageError } from "../../runtime/files.ts";
+import { storageError } from "../../runtime/durable/durable.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import type { CorpusSpec } from "./schemas.ts";
 
 /** What a database holds, as of its latest swap. */

@@ -1,6 +1,6 @@
 /** A build's database read again as it is now: its pages, its state, each row, and the index of words. */
 import type { Database } from "bun:sqlite";
-import { ServiceError } from "../../runtime/errors.ts";
+import { ServiceError } from "../../runtime/errors/errors.ts";
 import { digestOf, openDatabase, readState, tokenizer } from "./lexicon-database.ts";
 
 export interface InspectionStep {

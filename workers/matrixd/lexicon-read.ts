@@ -1,6 +1,6 @@
 /** What searches ask of a corpus's database. */
 import type { Database } from "bun:sqlite";
-import type { Condition } from "../../runtime/filter.ts";
+import type { Condition } from "../../runtime/contract/contract.ts";
 import { matches } from "./corpus-filter.ts";
 import { damaged, digestOf } from "./lexicon-database.ts";
 

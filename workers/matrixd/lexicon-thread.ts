@@ -1,7 +1,7 @@
 /** The Worker in which SQLite works: one question at a time, each on the database of one corpus build. */
 import type { Database } from "bun:sqlite";
-import { toWire } from "../../runtime/errors.ts";
-import { describe } from "../../runtime/log.ts";
+import { toWire } from "../../runtime/errors/errors.ts";
+import { describe } from "../../runtime/telemetry/telemetry.ts";
 import type { AnswerOf, FromThread, InputOf, LexiconCall, ToThread } from "./lexicon-calls.ts";
 import { copyDatabase, forgetLeftOut, leftOut } from "./lexicon-copy.ts";
 import { checkDatabase, createDatabase, guarded, openDatabase, readState } from "./lexicon-database.ts";

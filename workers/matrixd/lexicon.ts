@@ -1,6 +1,6 @@
 /** The threads that work on corpora's databases, as the service's thread sees them: it never waits for a disk. */
-import { fail, fromWire } from "../../runtime/errors.ts";
-import type { Log } from "../../runtime/log.ts";
+import { fail, fromWire } from "../../runtime/errors/errors.ts";
+import type { Log } from "../../runtime/telemetry/telemetry.ts";
 import type { AnswerOf, FromThread, InputOf, LexiconCall, ToThread } from "./lexicon-calls.ts";
 
 /** What writes a database, or looks through it; all else reads. */

@@ -2,10 +2,15 @@
  * Keeps the playbooks few and right: those that mislead or have faded go, those of one answer that say the same become
  * one. The same playbooks give the same plan; a call does a bounded part of it and says whether there is more.
  */
-import { type Clock, timestamp } from "../../runtime/clock.ts";
-import { ServiceError } from "../../runtime/errors.ts";
-import { inParallel } from "../../runtime/in-parallel.ts";
-import { createSlices, type Slices } from "../../runtime/time-slices.ts";
+
+import { ServiceError } from "../../runtime/errors/errors.ts";
+import {
+  type Clock,
+  createSlices,
+  inParallel,
+  type Slices,
+  timestamp,
+} from "../../runtime/scheduling/scheduling.ts";
 import type { Corpora } from "./live-corpus.ts";
 import { hasFaded, misleads } from "./playbook-boost.ts";
 import { likeOf } from "./playbook-likeness.ts";

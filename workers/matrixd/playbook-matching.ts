@@ -1,6 +1,5 @@
 /** Finds the playbooks that fit a query: every wording of the corpora asked is compared, slice by slice. */
-import type { Clock } from "../../runtime/clock.ts";
-import { createSlices } from "../../runtime/time-slices.ts";
+import { type Clock, createSlices } from "../../runtime/scheduling/scheduling.ts";
 import { type BoostFacts, boostBecause, boostOf } from "./playbook-boost.ts";
 import { nearest } from "./playbook-likeness.ts";
 import type { PlaybookEntry, Wording } from "./playbook-state.ts";

@@ -1,6 +1,6 @@
 /** Pages of playbooks, newest first, without those of traces that were retired. */
-import type { InputOf, ReplyOf } from "../../runtime/contract.ts";
-import { fail, ServiceError } from "../../runtime/errors.ts";
+import type { InputOf, ReplyOf } from "../../runtime/contract/contract.ts";
+import { fail, ServiceError } from "../../runtime/errors/errors.ts";
 import type { Matrixd } from "./contract.ts";
 import type { PlaybookEntry, PlaybookFields } from "./playbook-state.ts";
 import type { PlaybookStore } from "./playbook-store.ts";

@@ -1,7 +1,8 @@
 /** Changes of single playbooks: recorded, called helpful or harmful, forgotten. */
-import { type Clock, timestamp } from "../../runtime/clock.ts";
-import type { CallContext, InputOf } from "../../runtime/contract.ts";
-import { fail } from "../../runtime/errors.ts";
+
+import type { CallContext, InputOf } from "../../runtime/contract/contract.ts";
+import { fail } from "../../runtime/errors/errors.ts";
+import { type Clock, timestamp } from "../../runtime/scheduling/scheduling.ts";
 import type { Matrixd } from "./contract.ts";
 import type { Corpora } from "./live-corpus.ts";
 import { likeOf } from "./playbook-likeness.ts";

@@ -3,13 +3,16 @@
  * stable storage. Changes of one answer come one after another; those of others share an fsync.
  */
 import { join } from "node:path";
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import type { Idempotency, Operation } from "../../runtime/idempotency/idempotency.ts";
-import { type LineLog, openLineLog } from "../../runtime/line-log.ts";
-import type { LogReport } from "../../runtime/load-line-log.ts";
-import { describe, type Log } from "../../runtime/log.ts";
-import type { MarkKeeping } from "../../runtime/log-mark.ts";
-import type { MemoryBudget } from "../../runtime/memory-budget.ts";
+import {
+  type LineLog,
+  type LogReport,
+  type MarkKeeping,
+  openLineLog,
+} from "../../runtime/line-log/line-log.ts";
+import type { MemoryBudget } from "../../runtime/memory/memory.ts";
+import { describe, type Log } from "../../runtime/telemetry/telemetry.ts";
 import { createPlaybookState, type PlaybookChange, type PlaybookState } from "./playbook-state.ts";
 
 /** Records beyond those that live before the log is written anew: a start replays at most about twice what lives. */

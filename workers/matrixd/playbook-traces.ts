@@ -3,9 +3,9 @@
  * between calls, so that a retired trace is silent from the very next search on; a search asks about the few playbooks
  * that match it.
  */
-import type { CallOptions, ClientOf } from "../../runtime/contract.ts";
-import { ServiceError } from "../../runtime/errors.ts";
-import type { Log } from "../../runtime/log.ts";
+import type { CallOptions, ClientOf } from "../../runtime/contract/contract.ts";
+import { ServiceError } from "../../runtime/errors/errors.ts";
+import type { Log } from "../../runtime/telemetry/telemetry.ts";
 import type { Pathwayd } from "../pathwayd/contract.ts";
 import type { PlaybookEntry } from "./playbook-state.ts";
 

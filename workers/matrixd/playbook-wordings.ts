@@ -3,10 +3,10 @@
  * length 1, so that the cosine is their product.
  */
 import { LRUCache } from "lru-cache";
-import type { Clock } from "../../runtime/clock.ts";
-import type { ClientOf } from "../../runtime/contract.ts";
-import { fail } from "../../runtime/errors.ts";
-import { describe, type Log } from "../../runtime/log.ts";
+import type { ClientOf } from "../../runtime/contract/contract.ts";
+import { fail } from "../../runtime/errors/errors.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
+import { describe, type Log } from "../../runtime/telemetry/telemetry.ts";
 import type { Embedd } from "../embedd/contract.ts";
 import type { Wording } from "./playbook-state.ts";
 

@@ -1,13 +1,13 @@
 /** Playbooks: what worked before, kept on disk, matched to queries, counted, merged and let go. */
-import type { Clock } from "../../runtime/clock.ts";
-import type { ClientOf, VerbsOf } from "../../runtime/contract.ts";
-import { ServiceError } from "../../runtime/errors.ts";
+
+import type { Config } from "../../runtime/config/config.ts";
+import type { ClientOf, VerbsOf } from "../../runtime/contract/contract.ts";
+import { ServiceError } from "../../runtime/errors/errors.ts";
 import { type Idempotency, unlessFound } from "../../runtime/idempotency/idempotency.ts";
-import { describe, type Log } from "../../runtime/log.ts";
-import { logDamageOf, type MarkKeeping } from "../../runtime/log-mark.ts";
-import { createMemoryBudget } from "../../runtime/memory-budget.ts";
-import type { Metrics } from "../../runtime/metrics.ts";
-import type { Config } from "../../runtime/settings.ts";
+import { logDamageOf, type MarkKeeping } from "../../runtime/line-log/line-log.ts";
+import { createMemoryBudget } from "../../runtime/memory/memory.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
+import { describe, type Log, type Metrics } from "../../runtime/telemetry/telemetry.ts";
 import type { Embedd } from "../embedd/contract.ts";
 import type { Pathwayd } from "../pathwayd/contract.ts";
 import type { Matrixd } from "./contract.ts";

@@ -2,9 +2,8 @@
  * What must hold before a profile is kept or made active: its corpora are there, were embedded with its `model`, and
  * were built from datasets whose objects lie in its `bucket`. A profile is a promise about what its searches touch.
  */
-import type { ClientOf } from "../../runtime/contract.ts";
-import { fail } from "../../runtime/errors.ts";
-import { nearNames } from "../../runtime/nearest.ts";
+import type { ClientOf } from "../../runtime/contract/contract.ts";
+import { fail, nearNames } from "../../runtime/errors/errors.ts";
 import type { Catalogd } from "../catalogd/contract.ts";
 import type { Corpora } from "./live-corpus.ts";
 import type { ProfileFields } from "./profile-state.ts";

@@ -1,6 +1,5 @@
 /** Profiles and which one is active, as values; every change gives a new one. Pure. */
-import { fail } from "../../runtime/errors.ts";
-import { nearNames } from "../../runtime/nearest.ts";
+import { fail, nearNames } from "../../runtime/errors/errors.ts";
 import type { Profile } from "./schemas.ts";
 
 export type ProfileFields = Omit<Profile, "active">;

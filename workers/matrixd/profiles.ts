@@ -4,12 +4,18 @@
  * as if they were. One change at a time.
  */
 import { join } from "node:path";
-import type { VerbsOf } from "../../runtime/contract.ts";
-import { ServiceError } from "../../runtime/errors.ts";
+import type { VerbsOf } from "../../runtime/contract/contract.ts";
+import { ServiceError } from "../../runtime/errors/errors.ts";
 import { type Idempotency, type Operation, unlessFound } from "../../runtime/idempotency/idempotency.ts";
-import { type LineLog, openLineLog } from "../../runtime/line-log.ts";
-import { describe, type Log } from "../../runtime/log.ts";
-import { damagedLog, logDamageOf, type MarkKeeping, placeOf } from "../../runtime/log-mark.ts";
+import {
+  damagedLog,
+  type LineLog,
+  logDamageOf,
+  type MarkKeeping,
+  openLineLog,
+  placeOf,
+} from "../../runtime/line-log/line-log.ts";
+import { describe, type Log } from "../../runtime/telemetry/telemetry.ts";
 import type { Matrixd } from "./contract.ts";
 import { checkProfile, type ProfileChecks } from "./profile-check.ts";
 import {

@@ -1,7 +1,7 @@
 /** One build or refresh: rows in, those that are new or changed embedded, and the swap. */
-import type { Clock } from "../../runtime/clock.ts";
-import { timestamp } from "../../runtime/clock.ts";
-import { fail, ServiceError } from "../../runtime/errors.ts";
+
+import { fail, ServiceError } from "../../runtime/errors/errors.ts";
+import { type Clock, timestamp } from "../../runtime/scheduling/scheduling.ts";
 import { named, type Peers } from "./corpus-peers.ts";
 import { countRows, readLines, type Source } from "./corpus-source.ts";
 import { addVectors, batchBytes, batchRows, type Model } from "./corpus-vectors.ts";

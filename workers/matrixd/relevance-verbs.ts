@@ -1,7 +1,7 @@
 /** The relevance filter as a verb. */
-import type { VerbsOf } from "../../runtime/contract.ts";
-import { fail } from "../../runtime/errors.ts";
-import { createSlices } from "../../runtime/time-slices.ts";
+import type { VerbsOf } from "../../runtime/contract/contract.ts";
+import { fail } from "../../runtime/errors/errors.ts";
+import { createSlices } from "../../runtime/scheduling/scheduling.ts";
 import type { Matrixd } from "./contract.ts";
 import { relevanceTo, thresholdDefault } from "./relevance.ts";
 

@@ -1,6 +1,6 @@
 /** The shapes that matrixd's contract speaks of. */
 import type { Static } from "@sinclair/typebox";
-import { closed, t } from "../../runtime/contract.ts";
+import { closed, t } from "../../runtime/contract/contract.ts";
 
 export const name = t.String({
   pattern: "^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$",

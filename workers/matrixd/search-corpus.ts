@@ -1,6 +1,7 @@
 /** What one corpus puts forward for a search. */
-import type { Clock } from "../../runtime/clock.ts";
-import type { Peer } from "../../runtime/contract.ts";
+
+import type { Peer } from "../../runtime/contract/contract.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
 import type { Catalogd } from "../catalogd/contract.ts";
 import type { Embedd } from "../embedd/contract.ts";
 import type { Queryd } from "../queryd/contract.ts";

@@ -1,6 +1,7 @@
 /** Work that is given up when it is late or nobody waits for it any more. */
-import type { Clock } from "../../runtime/clock.ts";
-import { fail } from "../../runtime/errors.ts";
+
+import { fail } from "../../runtime/errors/errors.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
 
 /**
  * The work's result; or `timeout` after `ms`, or the signal's reason as soon as it is aborted. In both of these the

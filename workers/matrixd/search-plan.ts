@@ -1,6 +1,6 @@
 /** What a search asks for once the profile and the defaults have filled its gaps. Pure. */
-import type { InputOf } from "../../runtime/contract.ts";
-import { fail, type ServiceError } from "../../runtime/errors.ts";
+import type { InputOf } from "../../runtime/contract/contract.ts";
+import { fail, type ServiceError } from "../../runtime/errors/errors.ts";
 import type { Matrixd } from "./contract.ts";
 import { defaultWeights, type Weights } from "./fusion.ts";
 import type { Mode, Profile } from "./schemas.ts";

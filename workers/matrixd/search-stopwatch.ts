@@ -1,5 +1,5 @@
 /** What each step of a search took. Corpora run side by side: a step's time is that of the slowest. */
-import type { Clock } from "../../runtime/clock.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
 
 export type Stopwatch = <T>(step: string, work: () => Promise<T>) => Promise<T>;
 

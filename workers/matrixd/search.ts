@@ -1,6 +1,6 @@
 /** The verb `search`: plan, ask the corpora side by side, ask the playbooks, bring all into one order, look again. */
-import type { CallContext, ReplyOf } from "../../runtime/contract.ts";
-import { fail, ServiceError, toWire, type WireError } from "../../runtime/errors.ts";
+import type { CallContext, ReplyOf } from "../../runtime/contract/contract.ts";
+import { fail, ServiceError, toWire, type WireError } from "../../runtime/errors/errors.ts";
 import type { Matrixd } from "./contract.ts";
 import type { LiveCorpus } from "./live-corpus.ts";
 import { type Asked, askCorpus, type Candidate, type SearchParts, type Tools } from "./search-corpus.ts";

@@ -1,8 +1,8 @@
 /** matrixd's verbs, over corpora, searches, playbooks, profiles and rules. */
 import { join } from "node:path";
-import type { Running } from "../../runtime/contract.ts";
-import type { Metrics } from "../../runtime/metrics.ts";
-import type { Deps } from "../../runtime/service.ts";
+import type { Running } from "../../runtime/contract/contract.ts";
+import type { Deps } from "../../runtime/service/service.ts";
+import type { Metrics } from "../../runtime/telemetry/telemetry.ts";
 import type { Catalogd } from "../catalogd/contract.ts";
 import type { Embedd } from "../embedd/contract.ts";
 import type { Pathwayd } from "../pathwayd/contract.ts";

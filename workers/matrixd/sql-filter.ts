@@ -7,9 +7,9 @@
  * that it leaves open has nothing after it to be closed by.
  */
 import { LRUCache } from "lru-cache";
-import type { Clock } from "../../runtime/clock.ts";
-import type { Peer } from "../../runtime/contract.ts";
-import { fail, fromWire, ServiceError, type WireError } from "../../runtime/errors.ts";
+import type { Peer } from "../../runtime/contract/contract.ts";
+import { fail, fromWire, ServiceError, type WireError } from "../../runtime/errors/errors.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
 import type { Catalogd } from "../catalogd/contract.ts";
 import type { Queryd } from "../queryd/contract.ts";
 import type { LiveCorpus } from "./live-corpus.ts";

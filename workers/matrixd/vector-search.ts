@@ -1,6 +1,6 @@
 /** The rows of one corpus that are nearest to a vector: live, inside of the set asked for, and as many as there are. */
-import type { Peer } from "../../runtime/contract.ts";
-import { fail } from "../../runtime/errors.ts";
+import type { Peer } from "../../runtime/contract/contract.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import type { Vectord } from "../vectord/contract.ts";
 import { rowField } from "./corpus-vectors.ts";
 import type { CorpusRow } from "./lexicon-read.ts";

@@ -3,10 +3,9 @@
  * poll follows them; who asks for statistics makes it catch up first, for a bounded time.
  */
 import type { Static } from "@sinclair/typebox";
-import type { Clock } from "../../runtime/clock.ts";
-import type { ClientOf, ReplyOf } from "../../runtime/contract.ts";
-import { describe, type Log } from "../../runtime/log.ts";
-import type { Metrics } from "../../runtime/metrics.ts";
+import type { ClientOf, ReplyOf } from "../../runtime/contract/contract.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
+import { describe, type Log, type Metrics } from "../../runtime/telemetry/telemetry.ts";
 import type { Call as CallSchema, Chatd } from "../chatd/contract.ts";
 import type { EventInput } from "./operations.ts";
 import type { Marks } from "./operations-line.ts";

@@ -1,6 +1,16 @@
 /** observerd: what happened, and what to learn from it. See README.md beside this file. */
 import type { Static } from "@sinclair/typebox";
-import { Binary, closed, contract, get, nextPage, pageFields, post, raw, t } from "../../runtime/contract.ts";
+import {
+  Binary,
+  closed,
+  contract,
+  get,
+  nextPage,
+  pageFields,
+  post,
+  raw,
+  t,
+} from "../../runtime/contract/contract.ts";
 import { TraceUid } from "../pathwayd/contract.ts";
 
 const word = t.String({ minLength: 1, maxLength: 200 });

@@ -1,7 +1,7 @@
 /** What a distillation reads, into its working set; and which of it may be used. */
-import type { CallContext } from "../../runtime/contract.ts";
-import { fail, ServiceError } from "../../runtime/errors.ts";
-import type { Deps } from "../../runtime/service.ts";
+import type { CallContext } from "../../runtime/contract/contract.ts";
+import { fail, ServiceError } from "../../runtime/errors/errors.ts";
+import type { Deps } from "../../runtime/service/service.ts";
 import type { Matrixd } from "../matrixd/contract.ts";
 import type { Pathwayd } from "../pathwayd/contract.ts";
 import type { Storaged } from "../storaged/contract.ts";

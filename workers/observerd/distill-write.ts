@@ -1,7 +1,7 @@
 /** Sets on their way to the bucket: lines into a file that is hashed while it grows, then into storaged. */
 import { open } from "node:fs/promises";
-import type { Peer } from "../../runtime/contract.ts";
-import { type ErrorType, errorStatus, fail, fromWire } from "../../runtime/errors.ts";
+import type { Peer } from "../../runtime/contract/contract.ts";
+import { type ErrorType, errorStatus, fail, fromWire } from "../../runtime/errors/errors.ts";
 import type { Storaged } from "../storaged/contract.ts";
 
 export interface WrittenLines {

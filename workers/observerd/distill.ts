@@ -2,10 +2,10 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { timestamp } from "../../runtime/clock.ts";
-import type { CallContext, InputOf, ReplyOf, VerbsOf } from "../../runtime/contract.ts";
-import { fail, ServiceError } from "../../runtime/errors.ts";
-import { describe } from "../../runtime/log.ts";
+import type { CallContext, InputOf, ReplyOf, VerbsOf } from "../../runtime/contract/contract.ts";
+import { fail, ServiceError } from "../../runtime/errors/errors.ts";
+import { timestamp } from "../../runtime/scheduling/scheduling.ts";
+import { describe } from "../../runtime/telemetry/telemetry.ts";
 import type { Observerd } from "./contract.ts";
 import { collect, type Read, type Sources, type Span, settle } from "./distill-collect.ts";
 import { preferenceLines, supervisedLines } from "./distill-lines.ts";

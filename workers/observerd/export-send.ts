@@ -1,8 +1,8 @@
 /** One batch to an OTLP endpoint: retried as the protocol says; the key never appears in a message. */
-import type { Clock } from "../../runtime/clock.ts";
-import { errorCode } from "../../runtime/files.ts";
-import { retryAfterMs } from "../../runtime/foreign.ts";
-import { fetchUpstream, UnknownEncoding } from "../../runtime/upstream.ts";
+
+import { errorCode } from "../../runtime/durable/durable.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
+import { fetchUpstream, retryAfterMs, UnknownEncoding } from "../../runtime/upstream/upstream.ts";
 
 /** What became of a batch. */
 export type Sent =

@@ -1,5 +1,5 @@
 /** Operations on their way out by OTLP: a bounded queue, sent in batches beside everything else. */
-import type { Deps } from "../../runtime/service.ts";
+import type { Deps } from "../../runtime/service/service.ts";
 import type { Operation } from "./contract.ts";
 import { type Endpoint, sendBatch } from "./export-send.ts";
 import { requestOf } from "./export-span.ts";

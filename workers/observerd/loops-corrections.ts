@@ -3,12 +3,11 @@
  * and when the file is replaced. The place in the file is in the log, in the same line as the operation.
  */
 import { type FileHandle, open } from "node:fs/promises";
-import { ServiceError } from "../../runtime/errors.ts";
-import { errorCode } from "../../runtime/files.ts";
-import { parseJson } from "../../runtime/json.ts";
-import type { Log } from "../../runtime/log.ts";
-import type { Config } from "../../runtime/settings.ts";
-import { check } from "../../runtime/validate.ts";
+import type { Config } from "../../runtime/config/config.ts";
+import { check, parseJson } from "../../runtime/contract/contract.ts";
+import { errorCode } from "../../runtime/durable/durable.ts";
+import { ServiceError } from "../../runtime/errors/errors.ts";
+import type { Log } from "../../runtime/telemetry/telemetry.ts";
 import { observerd } from "./contract.ts";
 import type { EventInput } from "./operations.ts";
 import type { FileMark } from "./operations-line.ts";

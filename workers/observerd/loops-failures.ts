@@ -1,9 +1,9 @@
 /** The loops over failure clusters: which of them grow, and which are brought up. */
-import type { Clock } from "../../runtime/clock.ts";
-import { timestamp } from "../../runtime/clock.ts";
-import type { ClientOf } from "../../runtime/contract.ts";
-import type { Log } from "../../runtime/log.ts";
-import type { Config } from "../../runtime/settings.ts";
+
+import type { Config } from "../../runtime/config/config.ts";
+import type { ClientOf } from "../../runtime/contract/contract.ts";
+import { type Clock, timestamp } from "../../runtime/scheduling/scheduling.ts";
+import type { Log } from "../../runtime/telemetry/telemetry.ts";
 import type { Chatd } from "../chatd/contract.ts";
 import type { FailureCluster } from "./failures.ts";
 import type { OperationsStore } from "./operations-store.ts";

@@ -1,8 +1,8 @@
 /** Background loops: each runs after its interval, never beside itself, and says what it did. */
-import type { Clock } from "../../runtime/clock.ts";
-import { timestamp } from "../../runtime/clock.ts";
-import type { ReplyOf } from "../../runtime/contract.ts";
-import { describe, type Log } from "../../runtime/log.ts";
+
+import type { ReplyOf } from "../../runtime/contract/contract.ts";
+import { type Clock, timestamp } from "../../runtime/scheduling/scheduling.ts";
+import { describe, type Log } from "../../runtime/telemetry/telemetry.ts";
 import type { Observerd } from "./contract.ts";
 
 export interface Loop {

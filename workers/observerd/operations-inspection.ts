@@ -1,7 +1,7 @@
 /** Reads every line of the operations' log again. */
 import { join } from "node:path";
-import type { Inspected } from "../../runtime/durable.ts";
-import { closedLog, damage, inspectLineLog, openToInspect } from "../../runtime/inspect-line-log.ts";
+import type { Inspected } from "../../runtime/durable/durable.ts";
+import { closedLog, damage, inspectLineLog, openToInspect } from "../../runtime/line-log/line-log.ts";
 import type { Line } from "./operations-line.ts";
 import { segmentFormat } from "./operations-segment.ts";
 import type { OperationsStore } from "./operations-store.ts";

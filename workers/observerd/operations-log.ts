@@ -4,11 +4,10 @@
  * one before is read to its end: what is counted is always one checkpoint and the lines after it, never more or less.
  */
 import { rm, stat } from "node:fs/promises";
-import { errorCode } from "../../runtime/files.ts";
-import { readLineLog } from "../../runtime/load-line-log.ts";
-import { describe } from "../../runtime/log.ts";
-import type { LogDamage, LogState } from "../../runtime/log-mark.ts";
+import { errorCode } from "../../runtime/durable/durable.ts";
+import { type LogDamage, type LogState, readLineLog } from "../../runtime/line-log/line-log.ts";
 import { acceptance } from "../../runtime/marks/marks.ts";
+import { describe } from "../../runtime/telemetry/telemetry.ts";
 import type { Line } from "./operations-line.ts";
 import {
   begin,

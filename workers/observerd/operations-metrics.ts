@@ -1,5 +1,5 @@
 /** The operations as Prometheus sees them; the words of callers are no labels. */
-import { latencyBuckets, type Metrics } from "../../runtime/metrics.ts";
+import { latencyBuckets, type Metrics } from "../../runtime/telemetry/telemetry.ts";
 import type { OperationsStore } from "./operations-store.ts";
 import { knownSources } from "./operations-told.ts";
 

@@ -1,6 +1,6 @@
 /** Pages of operations, newest first, and of failure clusters: a token says what the page before it ended with. */
-import type { InputOf, ReplyOf } from "../../runtime/contract.ts";
-import { fail } from "../../runtime/errors.ts";
+import type { InputOf, ReplyOf } from "../../runtime/contract/contract.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import type { Observerd, Operation } from "./contract.ts";
 import { type FailureCluster, inOrder } from "./failures.ts";
 import { normaliseEndpoint } from "./failures-signature.ts";

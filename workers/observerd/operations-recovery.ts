@@ -1,9 +1,14 @@
 /** What a start finds of the log of operations, and the file that it goes on with. */
-import { type LineLog, openLineLog } from "../../runtime/line-log.ts";
-import { readLineLog } from "../../runtime/load-line-log.ts";
-import type { Log } from "../../runtime/log.ts";
-import { type LogDamage, logDamageOf, type MarkKeeping } from "../../runtime/log-mark.ts";
-import { checkSealedLog } from "../../runtime/sealed-log.ts";
+import {
+  checkSealedLog,
+  type LineLog,
+  type LogDamage,
+  logDamageOf,
+  type MarkKeeping,
+  openLineLog,
+  readLineLog,
+} from "../../runtime/line-log/line-log.ts";
+import type { Log } from "../../runtime/telemetry/telemetry.ts";
 import type { Operation } from "./contract.ts";
 import type { Line } from "./operations-line.ts";
 import { hasBase, numberOf, segmentFormat, segmentNumbers, segmentPath } from "./operations-segment.ts";

@@ -1,7 +1,7 @@
 /** The files of the log: their names, and how one is read without being opened for writing. */
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { readLineLog } from "../../runtime/load-line-log.ts";
+import { readLineLog } from "../../runtime/line-log/line-log.ts";
 import type { Line } from "./operations-line.ts";
 
 export const segmentFormat = { format: "lakehouse.operations", version: 1 } as const;

@@ -1,5 +1,5 @@
 /** What the log's lines add up to. Applying a line is the only way anything here changes, live and at the start. */
-import type { Config } from "../../runtime/settings.ts";
+import type { Config } from "../../runtime/config/config.ts";
 import type { Operation } from "./contract.ts";
 import { type Clusters, createClusters } from "./failures.ts";
 import type { Checkpoint, Line, Marks } from "./operations-line.ts";

@@ -1,6 +1,7 @@
 /** Operations: checked, appended to the log, then in ring, statistics and clusters. */
-import { describe } from "../../runtime/log.ts";
-import type { Deps } from "../../runtime/service.ts";
+
+import type { Deps } from "../../runtime/service/service.ts";
+import { describe } from "../../runtime/telemetry/telemetry.ts";
 import type { Operation } from "./contract.ts";
 import type { EventInput, Operations } from "./operations.ts";
 import type { Line, Marks } from "./operations-line.ts";

@@ -1,6 +1,7 @@
 /** What a caller reported, as an operation: the defaults, and what a schema cannot say. */
-import { fail } from "../../runtime/errors.ts";
-import { fits } from "../../runtime/validate.ts";
+
+import { fits } from "../../runtime/contract/contract.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import { TraceUid } from "../pathwayd/contract.ts";
 import type { Operation } from "./contract.ts";
 import type { EventInput } from "./operations.ts";

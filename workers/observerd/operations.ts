@@ -1,5 +1,5 @@
 /** The operations as the parts of observerd share them. */
-import type { InputOf } from "../../runtime/contract.ts";
+import type { InputOf } from "../../runtime/contract/contract.ts";
 import type { Observerd, Operation } from "./contract.ts";
 
 export type EventInput = InputOf<Observerd["endpoints"]["event"]>;

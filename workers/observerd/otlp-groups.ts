@@ -1,5 +1,5 @@
 /** How an OTLP request holds its items, whatever they are: by resource, in these by scope. */
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import { type Attributes, attributesOf } from "./otlp-value.ts";
 
 export const isObject = (value: unknown): value is Record<string, unknown> =>

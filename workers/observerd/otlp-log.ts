@@ -1,5 +1,5 @@
 /** Log records of OTLP: those of errors, as operations that failed. What else is logged has no meaning here. */
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import type { EventInput } from "./operations.ts";
 import { isTraceUid } from "./operations-told.ts";
 import { type Grouped, hexId, isObject, itemsOf, nanosOf, timeOf } from "./otlp-groups.ts";

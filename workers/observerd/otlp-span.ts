@@ -1,5 +1,5 @@
 /** The spans of an OTLP trace request: what is one, and what is not and why. */
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import { hexId, isObject, itemsOf, nanosOf } from "./otlp-groups.ts";
 import { type Attributes, attributesOf, leftOut } from "./otlp-value.ts";
 

@@ -1,9 +1,9 @@
 /** OTLP/HTTP in: spans and logged errors become operations; metrics are counted. */
 
-import type { RawOf } from "../../runtime/contract.ts";
-import { dropOldest } from "../../runtime/drop-oldest.ts";
-import { ServiceError } from "../../runtime/errors.ts";
-import type { Deps } from "../../runtime/service.ts";
+import type { RawOf } from "../../runtime/contract/contract.ts";
+import { ServiceError } from "../../runtime/errors/errors.ts";
+import { dropOldest } from "../../runtime/memory/memory.ts";
+import type { Deps } from "../../runtime/service/service.ts";
 import type { Observerd } from "./contract.ts";
 import type { EventInput, Operations } from "./operations.ts";
 import { operationOf as recordedOperation } from "./operations-told.ts";

@@ -1,8 +1,7 @@
 /** Reads every line of the reviews' log again. */
 import { join } from "node:path";
-import type { Inspected } from "../../runtime/durable.ts";
-import { closedLog, inspectLineLog, openToInspect } from "../../runtime/inspect-line-log.ts";
-import { logDamageOf } from "../../runtime/log-mark.ts";
+import type { Inspected } from "../../runtime/durable/durable.ts";
+import { closedLog, inspectLineLog, logDamageOf, openToInspect } from "../../runtime/line-log/line-log.ts";
 import { checkJudged, type Reviews, reviewsFormat, reviewsName } from "./review-log.ts";
 
 export interface Inspection {

@@ -1,11 +1,15 @@
 /** The reviews, durable: a log of their own, read from the disk when training sets are made. */
 import { join } from "node:path";
 import type { Static } from "@sinclair/typebox";
-import { ServiceError } from "../../runtime/errors.ts";
+import { ServiceError } from "../../runtime/errors/errors.ts";
 import type { Idempotency } from "../../runtime/idempotency/idempotency.ts";
-import { type LineLog, openLineLog } from "../../runtime/line-log.ts";
-import { readLineLog } from "../../runtime/load-line-log.ts";
-import { logDamageOf, type MarkKeeping } from "../../runtime/log-mark.ts";
+import {
+  type LineLog,
+  logDamageOf,
+  type MarkKeeping,
+  openLineLog,
+  readLineLog,
+} from "../../runtime/line-log/line-log.ts";
 import type { Review as ReviewSchema } from "./contract.ts";
 
 export type Review = Static<typeof ReviewSchema>;

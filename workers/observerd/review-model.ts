@@ -1,8 +1,7 @@
 /** Asking a model for a verdict, through chatd; its answer is taken only when it follows the schema. */
 import { type Static, Type as t } from "@sinclair/typebox";
-import type { ClientOf } from "../../runtime/contract.ts";
-import { ServiceError } from "../../runtime/errors.ts";
-import { check } from "../../runtime/validate.ts";
+import { type ClientOf, check } from "../../runtime/contract/contract.ts";
+import { ServiceError } from "../../runtime/errors/errors.ts";
 import type { Chatd } from "../chatd/contract.ts";
 import type { Subject } from "./review-rule.ts";
 import type { Judgement } from "./review-verdict.ts";

@@ -1,9 +1,9 @@
 /** The verb that judges outputs: rules first, a model when they are not sure, and the log before the answer. */
 
-import { timestamp } from "../../runtime/clock.ts";
-import type { VerbsOf } from "../../runtime/contract.ts";
+import type { VerbsOf } from "../../runtime/contract/contract.ts";
 import { unlessFound } from "../../runtime/idempotency/idempotency.ts";
-import type { Deps } from "../../runtime/service.ts";
+import { timestamp } from "../../runtime/scheduling/scheduling.ts";
+import type { Deps } from "../../runtime/service/service.ts";
 import type { Chatd } from "../chatd/contract.ts";
 import type { Observerd } from "./contract.ts";
 import type { Review, Reviews } from "./review-log.ts";

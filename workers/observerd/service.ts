@@ -1,9 +1,8 @@
 /** observerd: its verbs over the log of operations, and the loops beside them. */
-import type { Running, VerbsOf } from "../../runtime/contract.ts";
-import type { Durable } from "../../runtime/durable.ts";
-import { bothPoints, holdFiles } from "../../runtime/held-files.ts";
+import type { Running, VerbsOf } from "../../runtime/contract/contract.ts";
+import { bothPoints, type Durable, holdFiles } from "../../runtime/durable/durable.ts";
 import { unlessFound } from "../../runtime/idempotency/idempotency.ts";
-import type { Deps } from "../../runtime/service.ts";
+import type { Deps } from "../../runtime/service/service.ts";
 import type { Chatd } from "../chatd/contract.ts";
 import type { Matrixd } from "../matrixd/contract.ts";
 import type { Pathwayd } from "../pathwayd/contract.ts";

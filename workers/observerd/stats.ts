@@ -1,5 +1,5 @@
 /** Totals of all time. They outlive the files they were counted from: each file of the log begins with them. */
-import type { ReplyOf } from "../../runtime/contract.ts";
+import type { ReplyOf } from "../../runtime/contract/contract.ts";
 import type { Observerd, Operation } from "./contract.ts";
 
 export type StatsCheckpoint = ReplyOf<Observerd["endpoints"]["stats"]>;

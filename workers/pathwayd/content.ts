@@ -1,6 +1,6 @@
 /** What a trace may hold: checks of content, tags and embeddings; when two contents are the same; the text in one. */
 import { isDeepStrictEqual } from "node:util";
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import { normOf } from "./head.ts";
 
 /** Deeper JSON is refused: code that reads it by recursion must not run out of stack. */

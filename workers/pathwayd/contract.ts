@@ -1,5 +1,14 @@
 /** pathwayd: memory of traces, append-only. See README.md beside this file. */
-import { closed, contract, get, internal, nextPage, pageFields, post, t } from "../../runtime/contract.ts";
+import {
+  closed,
+  contract,
+  get,
+  internal,
+  nextPage,
+  pageFields,
+  post,
+  t,
+} from "../../runtime/contract/contract.ts";
 
 /** What a trace may be called; `.` and `..` could not stand in a path. */
 export const TraceUid = t.String({

@@ -1,10 +1,14 @@
 /** The log as operators handle it: its first bytes are a point, and it is read again line by line. */
 import { join } from "node:path";
-import type { Durable } from "../../runtime/durable.ts";
-import { holdFiles } from "../../runtime/held-files.ts";
-import { closedLog, damage, inspectLineLog, openToInspect } from "../../runtime/inspect-line-log.ts";
-import { logDamageOf } from "../../runtime/log-mark.ts";
-import { check } from "../../runtime/validate.ts";
+import { check } from "../../runtime/contract/contract.ts";
+import { type Durable, holdFiles } from "../../runtime/durable/durable.ts";
+import {
+  closedLog,
+  damage,
+  inspectLineLog,
+  logDamageOf,
+  openToInspect,
+} from "../../runtime/line-log/line-log.ts";
 import { fromSteps, LogRecord, logFormat } from "./change.ts";
 import { countOf, createSequences, describeRanges } from "./sequences.ts";
 import { logName, type Store } from "./store.ts";

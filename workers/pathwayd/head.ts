@@ -1,6 +1,6 @@
 /** A trace at one moment, and how each change moves it on: the one rule by which the log is read. */
 import type { Static } from "@sinclair/typebox";
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import type { Change } from "./change.ts";
 import type { Trace } from "./contract.ts";
 import { formatTime } from "./instant.ts";

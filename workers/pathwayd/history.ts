@@ -1,5 +1,5 @@
 /** The chain a trace belongs to, and every change in it. */
-import type { InputOf, ReplyOf } from "../../runtime/contract.ts";
+import type { InputOf, ReplyOf } from "../../runtime/contract/contract.ts";
 import { countUpTo, type Entry, type TraceTable } from "./book.ts";
 import type { Change } from "./change.ts";
 import type { Pathwayd } from "./contract.ts";

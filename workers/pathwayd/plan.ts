@@ -1,5 +1,5 @@
 /** What each request changes, decided from the state alone, without clock or disk. */
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import { type Contents, isSameContent } from "./content.ts";
 import type { Draft } from "./draft.ts";
 import { type Head, isLive, unknownUid } from "./head.ts";

@@ -1,5 +1,5 @@
 /** Writes with an Idempotency-Key whose outcome was unknown when the service was killed: the log shows which were done. */
-import type { ReplyOf, VerbsOf } from "../../runtime/contract.ts";
+import type { ReplyOf, VerbsOf } from "../../runtime/contract/contract.ts";
 import { type Idempotency, unlessFound } from "../../runtime/idempotency/idempotency.ts";
 import type { TraceTable } from "./book.ts";
 import type { LogRecord } from "./change.ts";

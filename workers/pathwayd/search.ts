@@ -1,6 +1,6 @@
 /** Which traces match, in which order, as of a time. */
-import type { InputOf, ReplyOf } from "../../runtime/contract.ts";
-import { fail } from "../../runtime/errors.ts";
+import type { InputOf, ReplyOf } from "../../runtime/contract/contract.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import { type Entry, headAt, type TraceTable } from "./book.ts";
 import { checkVector } from "./content.ts";
 import type { Pathwayd } from "./contract.ts";

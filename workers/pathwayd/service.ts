@@ -1,10 +1,10 @@
 /** pathwayd: its verbs over the table in memory and the log on disk. */
-import type { CallContext, Running, VerbsOf } from "../../runtime/contract.ts";
-import { fail, ServiceError } from "../../runtime/errors.ts";
-import { describe } from "../../runtime/log.ts";
-import { logDamageOf } from "../../runtime/log-mark.ts";
-import { createMemoryBudget } from "../../runtime/memory-budget.ts";
-import type { Deps } from "../../runtime/service.ts";
+import type { CallContext, Running, VerbsOf } from "../../runtime/contract/contract.ts";
+import { fail, ServiceError } from "../../runtime/errors/errors.ts";
+import { logDamageOf } from "../../runtime/line-log/line-log.ts";
+import { createMemoryBudget } from "../../runtime/memory/memory.ts";
+import type { Deps } from "../../runtime/service/service.ts";
+import { describe } from "../../runtime/telemetry/telemetry.ts";
 import { createTraceTable, headAt, type TraceTable } from "./book.ts";
 import { type Contents, checkContent, checkTexts, checkVector } from "./content.ts";
 import { type Pathwayd, pathwayd } from "./contract.ts";

@@ -1,5 +1,5 @@
 /** What pathwayd counts: for `stats`, and for metrics. */
-import type { Deps } from "../../runtime/service.ts";
+import type { Deps } from "../../runtime/service/service.ts";
 import type { TraceTable } from "./book.ts";
 import { countOf } from "./sequences.ts";
 import type { Store } from "./store.ts";

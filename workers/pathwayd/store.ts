@@ -1,11 +1,14 @@
 /** The log on disk and the table it makes; what was found damaged in it. */
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { type LineLog, openLineLog } from "../../runtime/line-log.ts";
-import type { LogReport } from "../../runtime/load-line-log.ts";
-import type { MarkKeeping } from "../../runtime/log-mark.ts";
-import type { MemoryBudget } from "../../runtime/memory-budget.ts";
-import { check } from "../../runtime/validate.ts";
+import { check } from "../../runtime/contract/contract.ts";
+import {
+  type LineLog,
+  type LogReport,
+  type MarkKeeping,
+  openLineLog,
+} from "../../runtime/line-log/line-log.ts";
+import type { MemoryBudget } from "../../runtime/memory/memory.ts";
 import type { TraceTable } from "./book.ts";
 import { type Change, LogRecord, linesOf, logFormat } from "./change.ts";
 import { countOf, describeRanges } from "./sequences.ts";

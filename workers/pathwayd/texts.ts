@@ -1,6 +1,7 @@
 /** Words of all traces, as they are now and, for `as_of`, as they were: scores depend on what else was there. */
-import type { Clock } from "../../runtime/clock.ts";
-import { fail } from "../../runtime/errors.ts";
+
+import { fail } from "../../runtime/errors/errors.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
 import { countUpTo, headAt, type TraceTable, textsOf } from "./book.ts";
 import { createTextIndex, type TextDocument, type TextHit, type TextIndex } from "./text-index.ts";
 

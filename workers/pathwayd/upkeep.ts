@@ -1,6 +1,7 @@
 /** When the log is compacted without being asked. */
-import { describe, type Log } from "../../runtime/log.ts";
-import type { Config } from "../../runtime/settings.ts";
+
+import type { Config } from "../../runtime/config/config.ts";
+import { describe, type Log } from "../../runtime/telemetry/telemetry.ts";
 import type { TraceTable } from "./book.ts";
 import type { Store } from "./store.ts";
 

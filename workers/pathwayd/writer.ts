@@ -3,7 +3,7 @@
  * their changes are appended with one fsync, then applied, then answered. While one batch is being stored the next
  * gathers. When it cannot be stored, the whole batch is refused and nothing of it was applied.
  */
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import type { TraceTable } from "./book.ts";
 import { createDraft, type Draft } from "./draft.ts";
 import type { Times } from "./instant.ts";

@@ -1,5 +1,5 @@
 /** Which format a caller gets: the Accept header against the formats there are. */
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 
 interface Range {
   type: string;

@@ -1,6 +1,6 @@
 /** Parses and checks a statement once; the verdict depends on the text alone and is kept. */
 import { LRUCache } from "lru-cache";
-import { fail, ServiceError } from "../../runtime/errors.ts";
+import { fail, ServiceError } from "../../runtime/errors/errors.ts";
 import type { Session } from "./engines.ts";
 import { givesBoundedResult } from "./few-rows.ts";
 import { withoutSchemas, withoutShowAll } from "./replaced-names.ts";

@@ -1,6 +1,6 @@
 /** Arrow columns of values that are not nested. */
 import type { Data } from "apache-arrow";
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import { dataOf, growing, offsetsOf, typed, validity } from "./arrow-buffers.ts";
 import { arrowType } from "./arrow-types.ts";
 import { createSink, takeBytes, writeBytes } from "./byte-sink.ts";

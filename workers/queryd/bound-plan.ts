@@ -3,8 +3,8 @@
  * taken out of it, columns without rows in their place: then nothing may be left that reads. The check of the text
  * (`sandbox.ts`) decides the same by names; this one by what the names came to mean.
  */
-import { fail } from "../../runtime/errors.ts";
-import { tooDeep, typeNestingMax } from "../../runtime/sql-type.ts";
+import { fail } from "../../runtime/errors/errors.ts";
+import { tooDeep, typeNestingMax } from "../../runtime/sql/sql.ts";
 import type { Verdict } from "./analysis.ts";
 import type { Manifest } from "./catalog.ts";
 import { EngineError } from "./engine-error.ts";

@@ -1,5 +1,5 @@
 /** Calls into DuckDB that end when the signal aborts: interrupts are repeated until the call has returned. */
-import type { Clock } from "../../runtime/clock.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
 import { EngineError, engineError } from "./engine-error.ts";
 
 interface Interruptible {

@@ -1,8 +1,8 @@
 /** The catalog as queries see it: one immutable snapshot each, as new as the moment it was asked for. */
 import type { Static } from "@sinclair/typebox";
-import type { Peer } from "../../runtime/contract.ts";
-import { fail, ServiceError } from "../../runtime/errors.ts";
-import { describe, type Log } from "../../runtime/log.ts";
+import type { Peer } from "../../runtime/contract/contract.ts";
+import { fail, ServiceError } from "../../runtime/errors/errors.ts";
+import { describe, type Log } from "../../runtime/telemetry/telemetry.ts";
 import type {
   Catalogd,
   Manifest as ManifestSchema,

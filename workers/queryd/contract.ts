@@ -1,5 +1,15 @@
 /** queryd: read-only SQL over registered datasets. See README.md beside this file. */
-import { Binary, closed, contract, del, get, nextPage, pageFields, raw, t } from "../../runtime/contract.ts";
+import {
+  Binary,
+  closed,
+  contract,
+  del,
+  get,
+  nextPage,
+  pageFields,
+  raw,
+  t,
+} from "../../runtime/contract/contract.ts";
 
 export const Query = closed({
   query_id: t.String(),

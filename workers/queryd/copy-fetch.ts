@@ -1,9 +1,9 @@
 /** Brings the bytes of an object that is not on this machine into the cache, through storaged, which knows the keys. */
 import { open, rename } from "node:fs/promises";
 import { join } from "node:path";
-import type { Peer } from "../../runtime/contract.ts";
-import { fail, ServiceError } from "../../runtime/errors.ts";
-import { discard } from "../../runtime/files.ts";
+import type { Peer } from "../../runtime/contract/contract.ts";
+import { discard } from "../../runtime/durable/durable.ts";
+import { fail, ServiceError } from "../../runtime/errors/errors.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import type { ObjectAddress } from "./object-cache.ts";
 

@@ -1,7 +1,7 @@
 /** Statements that ended their process: after two of them the statement is refused for a while. */
 import { LRUCache } from "lru-cache";
-import type { Clock } from "../../runtime/clock.ts";
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
 
 const crashesMax = 2;
 /** How long a crash counts, in milliseconds. */

@@ -1,7 +1,6 @@
 /** Names in a statement and the datasets they mean. */
-import { fail, type ServiceError } from "../../runtime/errors.ts";
-import { nearNames } from "../../runtime/nearest.ts";
-import { fold } from "../../runtime/sql-name.ts";
+import { fail, nearNames, type ServiceError } from "../../runtime/errors/errors.ts";
+import { fold } from "../../runtime/sql/sql.ts";
 import type { Manifest, Snapshot } from "./catalog.ts";
 import { systemRelation } from "./own-schema.ts";
 import { placeIn } from "./sql-error.ts";

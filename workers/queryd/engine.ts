@@ -17,7 +17,7 @@ import {
   VARCHAR,
 } from "@duckdb/node-api";
 import { LRUCache } from "lru-cache";
-import type { Clock } from "../../runtime/clock.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
 import { createCalls, drain, stopped } from "./calls.ts";
 import type { Column } from "./column-type.ts";
 import { CutShortError, EngineError, engineError } from "./engine-error.ts";

@@ -3,11 +3,9 @@
  * has are recorded here, so that only missing ones are sent to it.
  */
 import { type ChildPool, createChildPool, type Lease } from "../../runtime/child/child.ts";
-import type { Clock } from "../../runtime/clock.ts";
-import { fail } from "../../runtime/errors.ts";
-import type { Log } from "../../runtime/log.ts";
-import type { Metrics } from "../../runtime/metrics.ts";
-import { createShares } from "../../runtime/shares.ts";
+import { fail } from "../../runtime/errors/errors.ts";
+import { type Clock, createShares } from "../../runtime/scheduling/scheduling.ts";
+import type { Log, Metrics } from "../../runtime/telemetry/telemetry.ts";
 import {
   type EngineInit,
   type Failure,

@@ -1,7 +1,7 @@
 /** One query, from its text to its answer. */
 import { join } from "node:path";
-import type { Clock } from "../../runtime/clock.ts";
-import { fail, ServiceError } from "../../runtime/errors.ts";
+import { fail, ServiceError } from "../../runtime/errors/errors.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
 import type { Analysis, Verdict } from "./analysis.ts";
 import { checkBound } from "./bound-plan.ts";
 import type { Catalog, Manifest } from "./catalog.ts";

@@ -2,7 +2,7 @@
  * JSON functions in which DuckDB (1.5.6) calls itself for each level: text that nests tens of thousands deep ends the
  * process, and nothing can be caught. Macros of the same names look at the text first.
  */
-import { typeNestingMax } from "../../runtime/sql-type.ts";
+import { typeNestingMax } from "../../runtime/sql/sql.ts";
 
 /** Levels that JSON may nest there; the process ends of 10,000 and more. */
 const levelsMax = 128;

@@ -1,8 +1,8 @@
 /** The parts of queryd, opened and put together: engine, cache, versions, catalog. */
 import { mkdir, realpath, rm } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import type { Deps } from "../../runtime/service.ts";
-import { memoryBytes } from "../../runtime/setting.ts";
+import { memoryBytes } from "../../runtime/config/config.ts";
+import type { Deps } from "../../runtime/service/service.ts";
 import type { Catalogd } from "../catalogd/contract.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import { createAnalysis } from "./analysis.ts";

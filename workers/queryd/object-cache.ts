@@ -1,8 +1,8 @@
 /** Copies of objects that are not on this machine: by etag, within a bound, the least used go first. */
 import { readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { fail } from "../../runtime/errors.ts";
-import { makeDirectory } from "../../runtime/files.ts";
+import { makeDirectory } from "../../runtime/durable/durable.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import { type FetchOptions, fetchCopy } from "./copy-fetch.ts";
 
 export interface ObjectAddress {

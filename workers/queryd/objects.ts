@@ -1,9 +1,9 @@
 /** Where an object's bytes are: on this machine's disk, or to be copied. */
 import { stat } from "node:fs/promises";
 import type { Static } from "@sinclair/typebox";
-import type { Peer } from "../../runtime/contract.ts";
-import { fail, ServiceError } from "../../runtime/errors.ts";
-import { inParallel } from "../../runtime/in-parallel.ts";
+import type { Peer } from "../../runtime/contract/contract.ts";
+import { fail, ServiceError } from "../../runtime/errors/errors.ts";
+import { inParallel } from "../../runtime/scheduling/scheduling.ts";
 import type { Manifest as ManifestSchema } from "../catalogd/contract.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import type { ObjectAddress } from "./object-cache.ts";

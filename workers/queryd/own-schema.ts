@@ -3,7 +3,7 @@
  * also list what holds the datasets, and no view can take its place: names of it in a statement are replaced by those
  * of views of ours, blanks behind them, so that places in the text stay what they are.
  */
-import { fold } from "../../runtime/sql-name.ts";
+import { fold } from "../../runtime/sql/sql.ts";
 import type { Source } from "./statement.ts";
 
 /** All of DuckDB's views (1.5.6); a test holds them against the DuckDB in use. */

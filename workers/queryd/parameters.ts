@@ -1,5 +1,5 @@
 /** The values of `$1`, `?` and `$name`: JSON values become typed parameters, or a clear refusal. */
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 
 export type ParameterType = "null" | "boolean" | "integer" | "double" | "text" | { list: ParameterType };
 export type ParameterValue = null | boolean | number | string | readonly ParameterValue[];

@@ -1,6 +1,6 @@
 /** Names with a schema, as tools write them: those that mean datasets or the catalog, and where they stand. */
-import { fail } from "../../runtime/errors.ts";
-import { fold } from "../../runtime/sql-name.ts";
+import { fail } from "../../runtime/errors/errors.ts";
+import { fold } from "../../runtime/sql/sql.ts";
 import { hasSystemView, isSystemView } from "./own-schema.ts";
 import { systemTables } from "./sandbox-lists.ts";
 import { type Node, notAllowed, placeOf } from "./tree-node.ts";

@@ -1,10 +1,10 @@
 /** The queries under way and the latest that ended: their ids, states and how to stop them. */
 
 import type { Static } from "@sinclair/typebox";
-import { type Clock, timestamp } from "../../runtime/clock.ts";
-import { dropOldest } from "../../runtime/drop-oldest.ts";
-import { fail, ServiceError, toWire } from "../../runtime/errors.ts";
-import type { Metrics } from "../../runtime/metrics.ts";
+import { fail, ServiceError, toWire } from "../../runtime/errors/errors.ts";
+import { dropOldest } from "../../runtime/memory/memory.ts";
+import { type Clock, timestamp } from "../../runtime/scheduling/scheduling.ts";
+import type { Metrics } from "../../runtime/telemetry/telemetry.ts";
 import type { Query } from "./contract.ts";
 
 export type QueryInfo = Static<typeof Query>;

@@ -1,5 +1,5 @@
 /** Names in a statement that are replaced before it is checked, as long as they were: places in the text stay. */
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import { allTables } from "./own-schema.ts";
 import { replaced, tokens } from "./sql-tokens.ts";
 

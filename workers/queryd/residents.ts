@@ -2,7 +2,7 @@
  * The table cache: small datasets that are asked for again are kept as tables in DuckDB's memory. To open and plan a
  * Parquet file takes longer than most queries over few rows do (ADR 0045).
  */
-import { describe, type Log } from "../../runtime/log.ts";
+import { describe, type Log } from "../../runtime/telemetry/telemetry.ts";
 
 /** One version of a dataset; `macro` is what statements read it by. */
 export interface Readable {

@@ -1,8 +1,8 @@
 /** Parquet: DuckDB writes the whole file first, so that it is complete or an error; then it is sent. */
 import { type FileHandle, stat } from "node:fs/promises";
-import type { Clock } from "../../runtime/clock.ts";
-import { fail, type ServiceError } from "../../runtime/errors.ts";
-import { discard, opened } from "../../runtime/files.ts";
+import { discard, opened } from "../../runtime/durable/durable.ts";
+import { fail, type ServiceError } from "../../runtime/errors/errors.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
 import { type Column, type ColumnType, findType } from "./column-type.ts";
 import type { GivenParameters } from "./parameters.ts";
 import { streamOf } from "./result-stream.ts";

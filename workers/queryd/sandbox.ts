@@ -1,7 +1,6 @@
 /** Which statements may run: decided on DuckDB's own syntax tree, before DuckDB binds a single name. */
-import { fail } from "../../runtime/errors.ts";
-import { fold } from "../../runtime/sql-name.ts";
-import { typeNestingMax } from "../../runtime/sql-type.ts";
+import { fail } from "../../runtime/errors/errors.ts";
+import { fold, typeNestingMax } from "../../runtime/sql/sql.ts";
 import { guardedJson, nestsTooDeep, structuring } from "./json-guards.ts";
 import { systemRelation } from "./own-schema.ts";
 import { createQualifiedNames } from "./qualified-names.ts";

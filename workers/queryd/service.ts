@@ -1,12 +1,11 @@
 /** queryd: the verbs and the one stream of the contract, over an engine it owns. */
-import { readJson } from "../../runtime/body.ts";
-import type { InputOf, RawContext, Running } from "../../runtime/contract.ts";
-import { fail, type ServiceError } from "../../runtime/errors.ts";
-import { createLimiter, type Limiter } from "../../runtime/limiter.ts";
-import { describe } from "../../runtime/log.ts";
-import { pageOf } from "../../runtime/pages.ts";
-import type { Deps } from "../../runtime/service.ts";
-import { wholeResponse } from "../../runtime/whole.ts";
+import { readJson, wholeResponse } from "../../runtime/bodies/bodies.ts";
+import type { InputOf, RawContext, Running } from "../../runtime/contract/contract.ts";
+import { fail, type ServiceError } from "../../runtime/errors/errors.ts";
+import { pageOf } from "../../runtime/jobs/jobs.ts";
+import { createLimiter, type Limiter } from "../../runtime/scheduling/scheduling.ts";
+import type { Deps } from "../../runtime/service/service.ts";
+import { describe } from "../../runtime/telemetry/telemetry.ts";
 import type { Catalogd } from "../catalogd/contract.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import { chooseFormat } from "./accept.ts";

@@ -1,6 +1,7 @@
 /** DuckDB's errors as a caller may see them: its message, the place in the caller's text, and no path. */
-import { fail, type ServiceError } from "../../runtime/errors.ts";
-import { storageErrorInWords } from "../../runtime/files.ts";
+
+import { storageErrorInWords } from "../../runtime/durable/durable.ts";
+import { fail, type ServiceError } from "../../runtime/errors/errors.ts";
 import { castHint } from "./cast-hint.ts";
 import { EngineError } from "./engine-error.ts";
 

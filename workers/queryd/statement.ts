@@ -1,5 +1,5 @@
 /** The text of a statement: what kind it is, and the text that is run in its place. */
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import { replaced, type Token, tokens } from "./sql-tokens.ts";
 
 export interface Explain {

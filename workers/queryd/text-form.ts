@@ -1,5 +1,5 @@
 /** The form in which a result's numbers were written as text, as the manifests of the datasets record it. */
-import { fold } from "../../runtime/sql-name.ts";
+import { fold } from "../../runtime/sql/sql.ts";
 import type { Column } from "./column-type.ts";
 
 export type TextForm = "fixed" | "shortest";

@@ -1,5 +1,5 @@
 /** One node of DuckDB's syntax tree as JSON, and how errors name it. */
-import { fail, type ServiceError } from "../../runtime/errors.ts";
+import { fail, type ServiceError } from "../../runtime/errors/errors.ts";
 
 export type Node = Record<string, unknown>;
 

@@ -1,9 +1,10 @@
 /** Versions of datasets as DuckDB reads them: a macro each in every child, made at its first use there and dropped after its last. */
-import { ServiceError } from "../../runtime/errors.ts";
-import { storageError } from "../../runtime/files.ts";
-import { inParallel } from "../../runtime/in-parallel.ts";
-import { describe, type Log } from "../../runtime/log.ts";
-import { readSchema } from "../../runtime/parquet-schema.ts";
+
+import { storageError } from "../../runtime/durable/durable.ts";
+import { ServiceError } from "../../runtime/errors/errors.ts";
+import { inParallel } from "../../runtime/scheduling/scheduling.ts";
+import { readSchema } from "../../runtime/sql/sql.ts";
+import { describe, type Log } from "../../runtime/telemetry/telemetry.ts";
 import type { Manifest, Snapshot } from "./catalog.ts";
 import { EngineError } from "./engine-error.ts";
 import type { Session } from "./engines.ts";

@@ -3,9 +3,8 @@
  * Queries never read these views (see `prelude` in statement.ts); one that did would fail, not answer wrongly.
  */
 
-import { describe, type Log } from "../../runtime/log.ts";
-import { fold } from "../../runtime/sql-name.ts";
-import { columnProblem, parseSqlType, sqlOf } from "../../runtime/sql-type.ts";
+import { columnProblem, fold, parseSqlType, sqlOf } from "../../runtime/sql/sql.ts";
+import { describe, type Log } from "../../runtime/telemetry/telemetry.ts";
 import type { Manifest, Snapshot } from "./catalog.ts";
 import { EngineError } from "./engine-error.ts";
 import type { AppliedViews, Session } from "./engines.ts";

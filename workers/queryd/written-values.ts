@@ -1,5 +1,5 @@
 /** A statement with its parameters' values written into it, for a look at its plan: DuckDB plans no open ones. */
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import type { Parameter, ParameterType, ParameterValue } from "./parameters.ts";
 import { type Token, tokens } from "./sql-tokens.ts";
 

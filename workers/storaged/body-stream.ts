@@ -1,7 +1,7 @@
 /** Bodies as they pass: counted on the way in, watched on the way out, never held whole. */
-import { tooLarge } from "../../runtime/body.ts";
-import type { Clock } from "../../runtime/clock.ts";
-import { fail } from "../../runtime/errors.ts";
+import { tooLarge } from "../../runtime/bodies/bodies.ts";
+import { fail } from "../../runtime/errors/errors.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
 
 /**
  * Hands the chunks on. Throws `too_large` past the limit, `bad_request` when the length is not the announced one,

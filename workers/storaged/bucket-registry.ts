@@ -1,10 +1,9 @@
 /** The configured buckets by name: read from `[buckets.*]` and the secrets file, opened at the start. */
 import { join, resolve } from "node:path";
 import type { Static, TSchema } from "@sinclair/typebox";
-import { closed, t } from "../../runtime/contract.ts";
-import { fail } from "../../runtime/errors.ts";
-import type { Deps } from "../../runtime/service.ts";
-import { checkTable } from "../../runtime/validate.ts";
+import { checkTable, closed, t } from "../../runtime/contract/contract.ts";
+import { fail } from "../../runtime/errors/errors.ts";
+import type { Deps } from "../../runtime/service/service.ts";
 import type { Bucket } from "./bucket.ts";
 import { openLocalBucket } from "./local-bucket.ts";
 import { type Ownership, openOwnership } from "./ownership/ownership.ts";

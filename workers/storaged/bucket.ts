@@ -1,7 +1,7 @@
 /** What every bucket can do, wherever its bytes are. One conformance suite holds all implementations to it. */
 import type { Static } from "@sinclair/typebox";
-import type { Finding } from "../../runtime/durable.ts";
-import { fail } from "../../runtime/errors.ts";
+import type { Finding } from "../../runtime/durable/durable.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import type {
   BucketInfo as BucketInfoSchema,
   Location as LocationSchema,

@@ -1,5 +1,5 @@
 /** The write barrier: every change of an object passes here, so that a point can first keep what the change replaces. */
-import { createKeyLock } from "../../runtime/key-lock.ts";
+import { createKeyLock } from "../../runtime/scheduling/scheduling.ts";
 
 /** Sees what is there before it changes. Its promise never rejects: a point must not keep anybody from writing. */
 export type Watcher = (bucket: string, key: string) => Promise<void> | undefined;

@@ -10,7 +10,7 @@ import {
   pageFields,
   raw,
   t,
-} from "../../runtime/contract.ts";
+} from "../../runtime/contract/contract.ts";
 
 const bucket = t.Optional(
   t.String({ minLength: 1, maxLength: 64, description: "Bucket name; `primary` unless given." }),

@@ -1,5 +1,5 @@
 /** Objects found corrupt and not yet replaced: named by `/readyz` until they are. */
-import { fail, type ServiceError } from "../../runtime/errors.ts";
+import { fail, type ServiceError } from "../../runtime/errors/errors.ts";
 
 /** Keys remembered: they are named in lists, too. */
 const keysMax = 100_000;

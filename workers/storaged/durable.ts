@@ -1,9 +1,14 @@
 /** What storaged keeps, for backup and fsck: the objects of all buckets and the error journal. */
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { Durable, Finding, Inspected } from "../../runtime/durable.ts";
-import { bothPoints, holdFiles } from "../../runtime/held-files.ts";
-import type { Deps } from "../../runtime/service.ts";
+import {
+  bothPoints,
+  type Durable,
+  type Finding,
+  holdFiles,
+  type Inspected,
+} from "../../runtime/durable/durable.ts";
+import type { Deps } from "../../runtime/service/service.ts";
 import type { Bucket } from "./bucket.ts";
 import type { WriteBarrier } from "./change-gate.ts";
 import { decodeLine } from "./error-journal.ts";

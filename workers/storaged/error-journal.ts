@@ -5,7 +5,7 @@
 import { type FileHandle, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Static } from "@sinclair/typebox";
-import { opened } from "../../runtime/files.ts";
+import { opened } from "../../runtime/durable/durable.ts";
 import type { JournalEntry as JournalEntrySchema } from "./contract.ts";
 import { linesBackwards } from "./lines-backwards.ts";
 import { pageToken, readPageToken } from "./page-token.ts";

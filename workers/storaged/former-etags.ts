@@ -4,9 +4,9 @@
  */
 import { join } from "node:path";
 import type { Static } from "@sinclair/typebox";
-import { readOrNull } from "../../runtime/files.ts";
-import type { Deps } from "../../runtime/service.ts";
-import { check } from "../../runtime/validate.ts";
+import { check } from "../../runtime/contract/contract.ts";
+import { readOrNull } from "../../runtime/durable/durable.ts";
+import type { Deps } from "../../runtime/service/service.ts";
 import type { Bucket, Conditions, ObjectInfo, Upload } from "./bucket.ts";
 import type { BucketRegistry } from "./bucket-registry.ts";
 import { FormerEtag, formerEtagsFile } from "./contract.ts";

@@ -1,6 +1,6 @@
 /** GET and HEAD: an object goes out whole, in part, or not at all when the reader has it already. */
-import type { RawContext } from "../../runtime/contract.ts";
-import { fail, ServiceError } from "../../runtime/errors.ts";
+import type { RawContext } from "../../runtime/contract/contract.ts";
+import { fail, ServiceError } from "../../runtime/errors/errors.ts";
 import { collect, watched } from "./body-stream.ts";
 import type { Bucket, ObjectInfo, OpenObject } from "./bucket.ts";
 import type { Operation, Operations } from "./operations.ts";

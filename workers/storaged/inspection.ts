@@ -1,7 +1,8 @@
 /** Reads every object of a bucket again. */
-import type { Clock } from "../../runtime/clock.ts";
-import type { Finding, Inspected } from "../../runtime/durable.ts";
-import { ServiceError } from "../../runtime/errors.ts";
+
+import type { Finding, Inspected } from "../../runtime/durable/durable.ts";
+import { ServiceError } from "../../runtime/errors/errors.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
 import type { Bucket, ListPage } from "./bucket.ts";
 import { compareKeys } from "./keys.ts";
 

@@ -2,7 +2,7 @@
  * Writes with an Idempotency-Key. What the object was before is kept with the key; after a kill the object itself shows
  * whether the write was done: it holds the bytes, it is as it was, or somebody else has written since.
  */
-import { fail, ServiceError } from "../../runtime/errors.ts";
+import { fail, ServiceError } from "../../runtime/errors/errors.ts";
 import type { Idempotency } from "../../runtime/idempotency/idempotency.ts";
 import type { Bucket, Conditions, Upload, Written } from "./bucket.ts";
 

@@ -1,5 +1,5 @@
 /** What an object key may be, how keys are ordered, and the address `bucket://key`. */
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 
 /** As S3: longest key in bytes of UTF-8. */
 export const keyBytesMax = 1024;

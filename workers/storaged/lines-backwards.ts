@@ -1,6 +1,6 @@
 /** The lines of a file from its end to its beginning, in blocks. */
 import { type FileHandle, open } from "node:fs/promises";
-import { errorCode } from "../../runtime/files.ts";
+import { errorCode } from "../../runtime/durable/durable.ts";
 
 export interface Line {
   /** Without its newline. */

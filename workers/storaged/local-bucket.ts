@@ -1,11 +1,26 @@
 /** A bucket on this machine's disk. README.md has the design, object-record.ts what makes it crash-safe. */
 import { copyFile, link, mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fail, ServiceError } from "../../runtime/errors.ts";
-import { discard, errorCode, makeDirectory, noLinks, readOrNull, writeAtomic } from "../../runtime/files.ts";
-import { createKeyLock } from "../../runtime/key-lock.ts";
-import type { Bucket, Kept, ListPage, ListQuery, ObjectInfo, OpenObject, Staging } from "./bucket.ts";
-import { noSuchObject } from "./bucket.ts";
+import {
+  discard,
+  errorCode,
+  makeDirectory,
+  noLinks,
+  readOrNull,
+  writeAtomic,
+} from "../../runtime/durable/durable.ts";
+import { fail, ServiceError } from "../../runtime/errors/errors.ts";
+import { createKeyLock } from "../../runtime/scheduling/scheduling.ts";
+import {
+  type Bucket,
+  type Kept,
+  type ListPage,
+  type ListQuery,
+  noSuchObject,
+  type ObjectInfo,
+  type OpenObject,
+  type Staging,
+} from "./bucket.ts";
 import { type Corruptions, createCorruptions } from "./corruptions.ts";
 import { type Layout, layoutOf } from "./local-layout.ts";
 import { orphans } from "./local-leftovers.ts";

@@ -1,8 +1,8 @@
 /** The folders of objects in a local bucket: made on the way to an object, and gone with the last one in them. */
 import { lstat, readdir, rmdir } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
-import { fail } from "../../runtime/errors.ts";
-import { errorCode, makeDirectory, renameDurably, syncDirectory } from "../../runtime/files.ts";
+import { errorCode, makeDirectory, renameDurably, syncDirectory } from "../../runtime/durable/durable.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import { type Layout, linkAbove } from "./local-layout.ts";
 
 /** A delete may remove the empty folder a writer has just made: then it is made again. */

@@ -4,7 +4,7 @@
  */
 import { lstat } from "node:fs/promises";
 import { join } from "node:path";
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 
 /** Longest file name of the usual Linux file systems, in bytes. */
 const nameBytesMax = 255;

@@ -1,9 +1,8 @@
 /** What belongs to no object in a local bucket: pieces that a crash has left, and sidecars whose object is gone. */
 import { readdir } from "node:fs/promises";
 import { join, relative } from "node:path";
-import type { Finding } from "../../runtime/durable.ts";
-import { errorCode } from "../../runtime/files.ts";
-import type { KeyLock } from "../../runtime/key-lock.ts";
+import { errorCode, type Finding } from "../../runtime/durable/durable.ts";
+import type { KeyLock } from "../../runtime/scheduling/scheduling.ts";
 import { isThere, type Layout } from "./local-layout.ts";
 
 const problems: Readonly<Record<string, string>> = {

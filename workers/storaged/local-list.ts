@@ -2,7 +2,7 @@
 import type { Dirent } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { errorCode } from "../../runtime/files.ts";
+import { errorCode } from "../../runtime/durable/durable.ts";
 import { compareKeys, reservedPrefix } from "./keys.ts";
 import { linkAbove } from "./local-layout.ts";
 

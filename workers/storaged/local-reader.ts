@@ -2,8 +2,8 @@
 import { constants } from "node:fs";
 import { type FileHandle, lstat, rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import { errorCode, makeDirectory, opened, writeAtomic } from "../../runtime/files.ts";
-import type { KeyLock } from "../../runtime/key-lock.ts";
+import { errorCode, makeDirectory, opened, writeAtomic } from "../../runtime/durable/durable.ts";
+import type { KeyLock } from "../../runtime/scheduling/scheduling.ts";
 import type { ObjectInfo } from "./bucket.ts";
 import type { Corruptions } from "./corruptions.ts";
 import { fileStream, hashFile } from "./file-stream.ts";

@@ -4,7 +4,7 @@
  */
 import { lstat, readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
-import { errorCode, readOrNull } from "../../runtime/files.ts";
+import { errorCode, readOrNull } from "../../runtime/durable/durable.ts";
 import { isThere, type Layout } from "./local-layout.ts";
 import { walk } from "./local-list.ts";
 

@@ -1,7 +1,6 @@
 /** Writes objects of a local bucket: staged, fsynced, then renamed into place under the key's lock. */
 import { type FileHandle, lstat, open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { fail } from "../../runtime/errors.ts";
 import {
   discard,
   errorCode,
@@ -9,8 +8,9 @@ import {
   storageError,
   syncDirectory,
   writeAtomic,
-} from "../../runtime/files.ts";
-import type { KeyLock } from "../../runtime/key-lock.ts";
+} from "../../runtime/durable/durable.ts";
+import { fail } from "../../runtime/errors/errors.ts";
+import type { KeyLock } from "../../runtime/scheduling/scheduling.ts";
 import { counted } from "./body-stream.ts";
 import {
   type Conditions,

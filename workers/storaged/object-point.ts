@@ -4,8 +4,8 @@
  */
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { Point, PointFile } from "../../runtime/durable.ts";
-import { fail, ServiceError } from "../../runtime/errors.ts";
+import type { Point, PointFile } from "../../runtime/durable/durable.ts";
+import { fail, ServiceError } from "../../runtime/errors/errors.ts";
 import type { Bucket, Kept, ListPage, ObjectInfo } from "./bucket.ts";
 import type { WriteBarrier } from "./change-gate.ts";
 import { compareKeys } from "./keys.ts";

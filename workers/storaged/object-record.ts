@@ -3,7 +3,7 @@
  * replaced in one step, so a write puts the new sidecar beside the old one, under a name of its own, until the new
  * bytes are in place; the data file's inode, time and size say which of the two it is.
  */
-import { errorCode, readOrNull } from "../../runtime/files.ts";
+import { errorCode, readOrNull } from "../../runtime/durable/durable.ts";
 import type { Sealed } from "./bucket.ts";
 
 /** One version of an object's bytes. */

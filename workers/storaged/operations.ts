@@ -1,8 +1,8 @@
 /** What is kept of every operation: counters, and for failures a line in the journal. */
-import { type Clock, timestamp } from "../../runtime/clock.ts";
-import { ServiceError, toWire } from "../../runtime/errors.ts";
-import { describe, type Log } from "../../runtime/log.ts";
-import type { Metrics } from "../../runtime/metrics.ts";
+
+import { ServiceError, toWire } from "../../runtime/errors/errors.ts";
+import { type Clock, timestamp } from "../../runtime/scheduling/scheduling.ts";
+import { describe, type Log, type Metrics } from "../../runtime/telemetry/telemetry.ts";
 import type { ErrorJournal } from "./error-journal.ts";
 
 /** The operation and what it is about, as the caller named it. */

@@ -1,5 +1,5 @@
 /** Opaque page tokens: a position, wrapped so that clients do not build their own. */
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 
 /** Wraps a position as text for a URL. */
 export const pageToken = (position: unknown): string =>

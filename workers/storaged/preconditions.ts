@@ -1,5 +1,5 @@
 /** Conditional headers of RFC 9110, sections 13 and 14: decided here, without any I/O. */
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import type { Conditions } from "./bucket.ts";
 
 /** An entity tag of a header; `weak` ones never match strongly. */

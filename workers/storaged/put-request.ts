@@ -1,11 +1,9 @@
 /** PUT: the body of a request becomes an object, or nothing at all. */
-import { refuseLongBody } from "../../runtime/body.ts";
-import type { Clock } from "../../runtime/clock.ts";
-import type { RawContext } from "../../runtime/contract.ts";
-import { fail } from "../../runtime/errors.ts";
-import { bodyOf } from "../../runtime/request-body.ts";
-import type { Deps } from "../../runtime/service.ts";
-import { jsonResponse } from "../../runtime/whole.ts";
+import { bodyOf, jsonResponse, refuseLongBody } from "../../runtime/bodies/bodies.ts";
+import type { RawContext } from "../../runtime/contract/contract.ts";
+import { fail } from "../../runtime/errors/errors.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
+import type { Deps } from "../../runtime/service/service.ts";
 import { unlessStalled } from "./body-stream.ts";
 import type { Bucket } from "./bucket.ts";
 import { putOnce } from "./keyed.ts";

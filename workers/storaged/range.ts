@@ -1,5 +1,5 @@
 /** Byte ranges of RFC 9110, section 14: one range a request; anything else is answered with the whole object. */
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 
 /** What was asked for: from `first` to `last` (inclusive) or to the end, or the last `suffix` bytes. */
 export type RangeRequest = { first: number; last?: number } | { suffix: number };

@@ -1,8 +1,8 @@
 /** A bucket on an S3 server: Amazon's, Ceph's, MinIO's or any other. */
-import type { Clock } from "../../runtime/clock.ts";
-import { fail } from "../../runtime/errors.ts";
-import { createKeyLock } from "../../runtime/key-lock.ts";
-import type { Log } from "../../runtime/log.ts";
+
+import { fail } from "../../runtime/errors/errors.ts";
+import { type Clock, createKeyLock } from "../../runtime/scheduling/scheduling.ts";
+import type { Log } from "../../runtime/telemetry/telemetry.ts";
 import { type Bucket, type Conditions, checkConditions, type ObjectInfo, type Written } from "./bucket.ts";
 import { type Corruptions, createCorruptions } from "./corruptions.ts";
 import { lostReasons, onOurBucket, type S3Ownership } from "./ownership/ownership.ts";

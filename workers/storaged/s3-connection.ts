@@ -1,9 +1,10 @@
 /** Signed requests to one bucket of an S3 server, with a limit on its silence, and tried again when that is safe. */
-import type { Clock } from "../../runtime/clock.ts";
-import { fail } from "../../runtime/errors.ts";
-import type { Log } from "../../runtime/log.ts";
-import type { S3Keys } from "../../runtime/secrets.ts";
-import { fetchAsSent, textOf } from "../../runtime/upstream.ts";
+
+import type { S3Keys } from "../../runtime/config/config.ts";
+import { fail } from "../../runtime/errors/errors.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
+import type { Log } from "../../runtime/telemetry/telemetry.ts";
+import { fetchAsSent, textOf } from "../../runtime/upstream/upstream.ts";
 import { withTimeout } from "./body-stream.ts";
 import { refusal, type S3Place, silent, unreachable } from "./s3-error.ts";
 import { encodePath, encodeQuery, sign } from "./sigv4.ts";

@@ -1,7 +1,7 @@
 /** What an S3 server's refusals mean here. Messages name the bucket, the server and the remedy, never a key. */
 
-import { type ErrorType, fail, ServiceError } from "../../runtime/errors.ts";
-import { errorCode } from "../../runtime/files.ts";
+import { errorCode } from "../../runtime/durable/durable.ts";
+import { type ErrorType, fail, ServiceError } from "../../runtime/errors/errors.ts";
 import { textOf } from "./s3-xml.ts";
 
 /** The bucket as messages name it. */

@@ -1,7 +1,8 @@
 /** Whether a bucket's server answers: probed at the start, doubted when it fails, asked until it is well again. */
-import type { Clock } from "../../runtime/clock.ts";
-import { ServiceError } from "../../runtime/errors.ts";
-import { describe, type Log } from "../../runtime/log.ts";
+
+import { ServiceError } from "../../runtime/errors/errors.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
+import { describe, type Log } from "../../runtime/telemetry/telemetry.ts";
 
 /** Pause between two questions to a server that is not well. */
 const pauseMs = 5000;

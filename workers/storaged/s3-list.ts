@@ -1,5 +1,5 @@
 /** Lists an S3 bucket by ListObjectsV2, as many requests as a page needs. */
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import type { ListPage, ListQuery, ObjectInfo } from "./bucket.ts";
 import { compareKeys, reservedPrefix } from "./keys.ts";
 import { pageToken, readPageToken } from "./page-token.ts";

@@ -1,5 +1,5 @@
 /** Checksums of objects that are gone: a process that ends between two requests leaves them. */
-import type { Finding } from "../../runtime/durable.ts";
+import type { Finding } from "../../runtime/durable/durable.ts";
 import { listS3 } from "./s3-list.ts";
 import { look, markHeader, type S3Objects } from "./s3-object.ts";
 import { checksumsPrefix, readChecksums } from "./s3-sums.ts";

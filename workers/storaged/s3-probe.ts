@@ -3,7 +3,7 @@
  * accept an `If-Match` on a missing key, Ceph RGW 16 knows an etag only without its quotes, and SeaweedFS takes a
  * backslash in a key for a slash.
  */
-import { fail, ServiceError } from "../../runtime/errors.ts";
+import { fail, ServiceError } from "../../runtime/errors/errors.ts";
 import { reservedPrefix } from "./keys.ts";
 import { bareEtag, type S3Connection } from "./s3-connection.ts";
 import { refusal } from "./s3-error.ts";

@@ -2,7 +2,7 @@
  * The checksums of a large object in S3, one for each of its pieces, in an object of their own: metadata is too short for
  * them, and sent before the bytes are known. It is named by the mark of the request that wrote the object, so the two are never of different generations.
  */
-import { describe, type Log } from "../../runtime/log.ts";
+import { describe, type Log } from "../../runtime/telemetry/telemetry.ts";
 import { reservedPrefix } from "./keys.ts";
 import type { S3Connection } from "./s3-connection.ts";
 

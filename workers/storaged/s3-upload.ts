@@ -1,6 +1,6 @@
 /** Bodies on their way into S3: small ones in one request, larger ones in parts, held in two buffers at most. */
-import { fail } from "../../runtime/errors.ts";
-import { describe, type Log } from "../../runtime/log.ts";
+import { fail } from "../../runtime/errors/errors.ts";
+import { describe, type Log } from "../../runtime/telemetry/telemetry.ts";
 import { counted } from "./body-stream.ts";
 import type { ReceiveOptions } from "./bucket.ts";
 import { bareEtag, type S3Connection } from "./s3-connection.ts";

@@ -1,7 +1,7 @@
 /** storaged: its verbs and streams over the configured buckets. */
-import type { CallContext, RawContext, RawOf, Running, VerbsOf } from "../../runtime/contract.ts";
-import { fail } from "../../runtime/errors.ts";
-import type { Deps } from "../../runtime/service.ts";
+import type { CallContext, RawContext, RawOf, Running, VerbsOf } from "../../runtime/contract/contract.ts";
+import { fail } from "../../runtime/errors/errors.ts";
+import type { Deps } from "../../runtime/service/service.ts";
 import { collect } from "./body-stream.ts";
 import type { Bucket, Conditions, Upload } from "./bucket.ts";
 import { openBucketRegistry } from "./bucket-registry.ts";

@@ -1,6 +1,6 @@
 /** AWS Signature Version 4 for S3: signs one request's headers. After Amazon's "Authenticating Requests" page. */
 import { createHmac } from "node:crypto";
-import type { S3Keys } from "../../runtime/secrets.ts";
+import type { S3Keys } from "../../runtime/config/config.ts";
 
 export interface Unsigned {
   method: string;

@@ -1,6 +1,7 @@
 /** Files handed out for callers on this machine to write objects into. Only these can be committed. */
-import type { Clock } from "../../runtime/clock.ts";
-import { fail } from "../../runtime/errors.ts";
+
+import { fail } from "../../runtime/errors/errors.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
 import type { Sealed, Staging } from "./bucket.ts";
 
 /** Files handed out and neither committed nor given up: more mean that callers leak them. */

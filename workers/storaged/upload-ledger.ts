@@ -4,7 +4,7 @@
  */
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { makeDirectory } from "../../runtime/files.ts";
+import { makeDirectory } from "../../runtime/durable/durable.ts";
 
 export interface OpenUpload {
   /** The bucket's name at the server. */

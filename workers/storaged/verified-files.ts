@@ -1,5 +1,5 @@
 /** Which files were read whole and found to match their checksum: each is hashed once, not at every use. */
-import { dropOldest } from "../../runtime/drop-oldest.ts";
+import { dropOldest } from "../../runtime/memory/memory.ts";
 import type { FileFacts } from "./object-record.ts";
 
 /** Files remembered; the oldest are hashed again when they are asked for. */

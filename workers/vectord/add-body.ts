@@ -1,7 +1,7 @@
 /** The body of `add`: JSON, or an Arrow IPC stream. */
-import { readBytes, readJson } from "../../runtime/body.ts";
-import { fail } from "../../runtime/errors.ts";
-import type { Config as Settings } from "../../runtime/settings.ts";
+import { readBytes, readJson } from "../../runtime/bodies/bodies.ts";
+import type { Config as Settings } from "../../runtime/config/config.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import { AddBody, type IndexConfig } from "./contract.ts";
 import { type Items, nameOfItem } from "./items.ts";
 import { packVectors } from "./vectors.ts";

@@ -1,6 +1,6 @@
 /** The verbs of aliases. */
-import type { VerbsOf } from "../../runtime/contract.ts";
-import { fail, type ServiceError } from "../../runtime/errors.ts";
+import type { VerbsOf } from "../../runtime/contract/contract.ts";
+import { fail, type ServiceError } from "../../runtime/errors/errors.ts";
 import type { AliasEntry } from "./aliases.ts";
 import type { Vectord } from "./contract.ts";
 import { type Indexes, unknownIndex } from "./indexes.ts";

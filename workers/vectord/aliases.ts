@@ -3,11 +3,10 @@
  * a whole on the condition that nobody else did: a switch is there for every caller or for none.
  */
 import type { Static } from "@sinclair/typebox";
-import { closed, type Peer, t } from "../../runtime/contract.ts";
-import { fail, ServiceError } from "../../runtime/errors.ts";
+import { check, closed, type Peer, t } from "../../runtime/contract/contract.ts";
+import { fail, ServiceError } from "../../runtime/errors/errors.ts";
 import type { Marks } from "../../runtime/marks/marks.ts";
-import { createTurns } from "../../runtime/turns.ts";
-import { check } from "../../runtime/validate.ts";
+import { createTurns } from "../../runtime/scheduling/scheduling.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import { Alias } from "./contract.ts";
 

@@ -1,5 +1,5 @@
 /** Batches on their way into segments: one write at a time; what waits meanwhile goes into one segment together. */
-import { fail, ServiceError } from "../../runtime/errors.ts";
+import { fail, ServiceError } from "../../runtime/errors/errors.ts";
 import type { Batch } from "./batch.ts";
 
 /** Batches that wait are written together up to this: it bounds how long the first waits for the last. */

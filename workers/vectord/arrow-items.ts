@@ -11,8 +11,8 @@ import {
   tableFromIPC,
   type Vector,
 } from "apache-arrow";
-import { fail, ServiceError } from "../../runtime/errors.ts";
-import { parseJson } from "../../runtime/json.ts";
+import { parseJson } from "../../runtime/contract/contract.ts";
+import { fail, ServiceError } from "../../runtime/errors/errors.ts";
 import { checkArrowStream } from "./arrow-stream.ts";
 import { checkArrowType, jsonOf } from "./arrow-values.ts";
 import type { Metadata } from "./batch.ts";

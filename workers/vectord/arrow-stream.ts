@@ -6,7 +6,7 @@
  * stream ends with 0xFFFFFFFF and the length 0. Source: "Encapsulated message format" of the Arrow columnar format.
  */
 import { Message } from "apache-arrow";
-import { fail, type ServiceError } from "../../runtime/errors.ts";
+import { fail, type ServiceError } from "../../runtime/errors/errors.ts";
 
 const continuation = 0xffffffff;
 const prefixBytes = 8;

@@ -1,6 +1,6 @@
 /** Arrow values as the JSON that metadata is. */
 import { DataType, type StructRow, type Vector } from "apache-arrow";
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 
 /** Throws `bad_request` for a column whose values have no plain form in JSON. */
 export function checkArrowType(name: string, type: DataType): void {

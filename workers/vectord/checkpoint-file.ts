@@ -6,7 +6,7 @@
  *
  * Written and read piece by piece, in memory that does not depend on the number of rows.
  */
-import { closed, t } from "../../runtime/contract.ts";
+import { closed, t } from "../../runtime/contract/contract.ts";
 import type { Upserts } from "./batch.ts";
 import { corrupt, createFrameWriter, readFrame, type Source } from "./lhv1.ts";
 import { decodeHead, encodeHead } from "./lhv1-head.ts";

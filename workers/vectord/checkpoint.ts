@@ -1,6 +1,6 @@
 /** Makes a checkpoint durable: one object with the rows and, where the engine has something to keep, one with that. */
 import { open, stat } from "node:fs/promises";
-import { describe, type Log } from "../../runtime/log.ts";
+import { describe, type Log } from "../../runtime/telemetry/telemetry.ts";
 import type { Upserts } from "./batch.ts";
 import { readCheckpoint, writeCheckpoint } from "./checkpoint-file.ts";
 import { corrupt } from "./lhv1.ts";

@@ -1,5 +1,5 @@
 /** A new generation without dead rows, made beside the one that serves. */
-import type { Clock } from "../../runtime/clock.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
 import type { Upserts } from "./batch.ts";
 import { addRow, type Bitmap, emptyBitmap, hasRow, rowsOf } from "./bitmap.ts";
 import type { Generation } from "./generation.ts";

@@ -14,7 +14,7 @@ import {
   put,
   raw,
   t,
-} from "../../runtime/contract.ts";
+} from "../../runtime/contract/contract.ts";
 
 const name = t.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$", description: "Index or alias name." });
 const Name = closed({ name });
@@ -27,7 +27,7 @@ const k = t.Integer({ minimum: 1, maximum: 10_000 });
 
 /** Any JSON object; a filter sees its scalars, and scalars inside arrays. */
 export const Metadata = t.Record(t.String(), t.Unknown());
-/** `{"state":"IL"}`, `{"rate":{"gte":20}}`, `{"and":[…]}`; see runtime/filter.ts for the grammar. */
+/** `{"state":"IL"}`, `{"rate":{"gte":20}}`, `{"and":[…]}`; see runtime/contract/filter.ts for the grammar. */
 export const Filter = t.Record(t.String(), t.Unknown());
 export const Metric = t.Union([t.Literal("cosine"), t.Literal("ip"), t.Literal("l2")]);
 export const Quantization = t.Union([t.Literal("f32"), t.Literal("bf16"), t.Literal("i8")]);

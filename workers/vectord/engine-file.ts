@@ -4,7 +4,7 @@
  * damage. `LHENGINE`, what it was built for (xxHash64), rows, zero, and the xxHash64 of all bytes before it.
  */
 import { type FileHandle, open } from "node:fs/promises";
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import type { EngineSpec } from "./engine.ts";
 
 const magic = Buffer.from("LHENGINE");

@@ -1,6 +1,6 @@
 /** One engine thread as the service's thread sees it: asks and answers, cancelling, its end. */
-import { fail, fromWire, type ServiceError } from "../../runtime/errors.ts";
-import type { Log } from "../../runtime/log.ts";
+import { fail, fromWire, type ServiceError } from "../../runtime/errors/errors.ts";
+import type { Log } from "../../runtime/telemetry/telemetry.ts";
 import type { Ask, FromThread, ToThread } from "./engine-protocol.ts";
 
 export interface EngineHost {

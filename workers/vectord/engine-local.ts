@@ -1,7 +1,7 @@
 /** One engine inside its thread: rows, graph, and the native calls of some 20 ms that its work is made of. */
 import { rmSync } from "node:fs";
-import type { Clock } from "../../runtime/clock.ts";
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
 import { distanceOf } from "./distance.ts";
 import type { EngineSpec, Neighbours } from "./engine.ts";
 import { checkFile, sealFile } from "./engine-file.ts";

@@ -1,5 +1,5 @@
 /** Messages between the service's thread and an engine thread. Vectors of an index lie in shared memory. */
-import type { WireError } from "../../runtime/errors.ts";
+import type { WireError } from "../../runtime/errors/errors.ts";
 import type { EngineSpec, Neighbours } from "./engine.ts";
 import type { Among } from "./exact-engine.ts";
 import type { IndexPlan } from "./index-type.ts";

@@ -1,7 +1,8 @@
 /** The Worker that does the native work of some indexes. It ends only when asked to, between two native calls. */
-import { systemClock } from "../../runtime/clock.ts";
-import { fail, toWire } from "../../runtime/errors.ts";
-import { describe } from "../../runtime/log.ts";
+
+import { fail, toWire } from "../../runtime/errors/errors.ts";
+import { systemClock } from "../../runtime/scheduling/scheduling.ts";
+import { describe } from "../../runtime/telemetry/telemetry.ts";
 import type { Neighbours } from "./engine.ts";
 import { type LocalEngine, openLocal } from "./engine-local.ts";
 import { type Ask, type FromThread, pack, type ToThread } from "./engine-protocol.ts";

@@ -1,6 +1,6 @@
 /** The engines of all indexes, over a fixed number of threads. */
 import { availableParallelism } from "node:os";
-import { fail, type ServiceError } from "../../runtime/errors.ts";
+import { fail, type ServiceError } from "../../runtime/errors/errors.ts";
 import type { Engine, EngineSpec, Engines, Neighbours } from "./engine.ts";
 import { type EngineHost, startEngineHost } from "./engine-host.ts";
 import { type NewBlocks, type PackedNeighbours, unpack } from "./engine-protocol.ts";

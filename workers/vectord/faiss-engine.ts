@@ -2,9 +2,9 @@
 import { closeSync, openSync, readFileSync, readSync, rmSync, statSync, writeSync } from "node:fs";
 import { createRequire } from "node:module";
 import type { Index } from "faiss-node";
-import { fail } from "../../runtime/errors.ts";
-import { storageError } from "../../runtime/files.ts";
-import { writeByMemory } from "../../runtime/memory-file.ts";
+import { storageError } from "../../runtime/durable/durable.ts";
+import { fail } from "../../runtime/errors/errors.ts";
+import { writeByMemory } from "../../runtime/system/system.ts";
 import { norm } from "./distance.ts";
 import type { EngineSpec } from "./engine.ts";
 import { type Graph, noRow } from "./graph.ts";

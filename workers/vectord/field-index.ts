@@ -1,6 +1,6 @@
 /** One metadata field of one index: which rows hold which value. */
 
-import type { Bound, Scalar } from "../../runtime/filter.ts";
+import type { Bound, Scalar } from "../../runtime/contract/contract.ts";
 import type { Metadata } from "./batch.ts";
 import { addRow, type Bitmap, emptyBitmap, unite } from "./bitmap.ts";
 import { visitPath } from "./metadata-path.ts";

@@ -1,5 +1,5 @@
 /** Orphans: objects that no manifest of an index needs, and their removal. */
-import { describe, type Log } from "../../runtime/log.ts";
+import { describe, type Log } from "../../runtime/telemetry/telemetry.ts";
 import { type Manifest, objectsOf } from "./manifest.ts";
 import { manifestKey, segmentOf } from "./object-keys.ts";
 import type { ObjectStore } from "./object-store.ts";

@@ -2,9 +2,10 @@
  * Rows, the engine over them and the indexes of their metadata: what compaction replaces as one. Rows that were
  * added are handed to the engine in the background; until then searches compare with them one by one.
  */
-import type { Clock } from "../../runtime/clock.ts";
-import { describe, type Log } from "../../runtime/log.ts";
-import type { Room } from "../../runtime/memory-budget.ts";
+
+import type { Room } from "../../runtime/memory/memory.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
+import { describe, type Log } from "../../runtime/telemetry/telemetry.ts";
 import type { Engine } from "./engine.ts";
 import { createMetadataIndex, type MetadataIndex } from "./metadata-index.ts";
 import type { Rows } from "./rows.ts";

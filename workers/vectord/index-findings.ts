@@ -1,5 +1,5 @@
 /** Findings about an index: what is wrong, and what repairs it. */
-import type { Finding } from "../../runtime/durable.ts";
+import type { Finding } from "../../runtime/durable/durable.ts";
 import type { Needed } from "./index-inspection.ts";
 import { acceptance } from "./index-marks.ts";
 import { manifestKey } from "./object-keys.ts";

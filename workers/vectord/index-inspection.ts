@@ -1,5 +1,5 @@
 /** Reads every object again that one index needs, piece by piece, without loading it into an engine. */
-import { ServiceError } from "../../runtime/errors.ts";
+import { ServiceError } from "../../runtime/errors/errors.ts";
 import { checkEngine, loadCheckpoint } from "./checkpoint.ts";
 import type { Checkpoint, Manifest } from "./manifest.ts";
 import { segmentOf } from "./object-keys.ts";

@@ -3,7 +3,7 @@
  * one, and up to which segment the index must reach. A manifest is announced before it is written, so that a start
  * after a kill between the two knows both.
  */
-import { fail, type ServiceError } from "../../runtime/errors.ts";
+import { fail, type ServiceError } from "../../runtime/errors/errors.ts";
 import type { Marks } from "../../runtime/marks/marks.ts";
 import type { Manifest } from "./manifest.ts";
 import { manifestKey } from "./object-keys.ts";

@@ -1,5 +1,5 @@
 /** The types an index may have, and which engine stands behind each. Nothing native is loaded here. */
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import type { EngineSpec } from "./engine.ts";
 
 export interface FaissPlan {

@@ -1,9 +1,9 @@
 /** The verbs about whole indexes: making, listing, dropping, compacting, snapshots. */
-import type { Clock } from "../../runtime/clock.ts";
-import { timestamp } from "../../runtime/clock.ts";
-import type { InputOf, ReplyOf, VerbsOf } from "../../runtime/contract.ts";
-import { fail } from "../../runtime/errors.ts";
-import { pageById } from "../../runtime/pages.ts";
+
+import type { InputOf, ReplyOf, VerbsOf } from "../../runtime/contract/contract.ts";
+import { fail } from "../../runtime/errors/errors.ts";
+import { pageById } from "../../runtime/jobs/jobs.ts";
+import { type Clock, timestamp } from "../../runtime/scheduling/scheduling.ts";
 import type { IndexConfig, Vectord } from "./contract.ts";
 import {
   defaultConnectivity,

@@ -1,10 +1,8 @@
 /** The indexes by name: opened at the start, made, dropped and restored while others go on. */
-import { fail, ServiceError, toWire } from "../../runtime/errors.ts";
-import { inParallel } from "../../runtime/in-parallel.ts";
-import { describe, type Log } from "../../runtime/log.ts";
-import type { MemoryBudget } from "../../runtime/memory-budget.ts";
-import { nearNames } from "../../runtime/nearest.ts";
-import { createTurns } from "../../runtime/turns.ts";
+import { fail, nearNames, ServiceError, toWire } from "../../runtime/errors/errors.ts";
+import type { MemoryBudget } from "../../runtime/memory/memory.ts";
+import { createTurns, inParallel } from "../../runtime/scheduling/scheduling.ts";
+import { describe, type Log } from "../../runtime/telemetry/telemetry.ts";
 import type { IndexConfig } from "./contract.ts";
 import type { Journals } from "./journal.ts";
 import { type LiveDeps, type LiveIndex, recoverLive, roomToRead, startLive } from "./live-index.ts";

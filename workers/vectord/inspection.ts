@@ -1,8 +1,8 @@
 /** All that vectord keeps: the aliases, and the objects of every index. */
-import type { Clock } from "../../runtime/clock.ts";
-import type { Durable, Finding, Inspected } from "../../runtime/durable.ts";
-import { fail, ServiceError } from "../../runtime/errors.ts";
-import { holdFiles } from "../../runtime/held-files.ts";
+
+import { type Durable, type Finding, holdFiles, type Inspected } from "../../runtime/durable/durable.ts";
+import { fail, ServiceError } from "../../runtime/errors/errors.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
 import { type AliasStore, aliasesKey, storedAliases } from "./aliases.ts";
 import type { Indexes } from "./indexes.ts";
 import type { Journals } from "./journal.ts";

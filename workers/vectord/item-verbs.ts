@@ -1,10 +1,16 @@
 /** The verbs of items: adding, searching, deleting, reading. */
-import type { CallContext, RawContext, RawOf, VerbsOf } from "../../runtime/contract.ts";
-import { fail } from "../../runtime/errors.ts";
-import { parseFilter } from "../../runtime/filter.ts";
+
+import { jsonResponse } from "../../runtime/bodies/bodies.ts";
+import {
+  type CallContext,
+  parseFilter,
+  type RawContext,
+  type RawOf,
+  type VerbsOf,
+} from "../../runtime/contract/contract.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import { type Operation, unlessFound } from "../../runtime/idempotency/idempotency.ts";
-import type { Deps } from "../../runtime/service.ts";
-import { jsonResponse } from "../../runtime/whole.ts";
+import type { Deps } from "../../runtime/service/service.ts";
 import { readAdd } from "./add-body.ts";
 import type { Vectord } from "./contract.ts";
 import { hitsOf, itemOf } from "./hits.ts";

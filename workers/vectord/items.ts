@@ -1,6 +1,7 @@
 /** What is checked of items before any of them is added. */
-import { fail } from "../../runtime/errors.ts";
-import type { Config as Settings } from "../../runtime/settings.ts";
+
+import type { Config as Settings } from "../../runtime/config/config.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import type { Metadata, Upserts } from "./batch.ts";
 import type { IndexConfig } from "./contract.ts";
 import { checkVectors } from "./vectors.ts";

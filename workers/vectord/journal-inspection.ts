@@ -1,5 +1,5 @@
 /** Inspects the durable side of every index, open or not, while it may be written. */
-import type { Finding, Inspected } from "../../runtime/durable.ts";
+import type { Finding, Inspected } from "../../runtime/durable/durable.ts";
 import { neededBy } from "./garbage.ts";
 import {
   damagedManifest,

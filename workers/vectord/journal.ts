@@ -1,7 +1,7 @@
 /** What makes an index durable, as the rest of vectord sees it. LHV1 is behind it. */
 import type { Static } from "@sinclair/typebox";
-import type { Clock } from "../../runtime/clock.ts";
-import type { Peer } from "../../runtime/contract.ts";
+import type { Peer } from "../../runtime/contract/contract.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import type { Batch, Upserts } from "./batch.ts";
 import type { Contents } from "./checkpoint.ts";

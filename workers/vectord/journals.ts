@@ -1,11 +1,9 @@
 /** The durable side of all indexes, in the primary bucket under `vectors/`. */
 import { join } from "node:path";
-import type { Clock } from "../../runtime/clock.ts";
-import type { Peer } from "../../runtime/contract.ts";
-import { fail } from "../../runtime/errors.ts";
-import { inParallel } from "../../runtime/in-parallel.ts";
-import { createKeyLock, type KeyLock } from "../../runtime/key-lock.ts";
-import { describe, type Log } from "../../runtime/log.ts";
+import type { Peer } from "../../runtime/contract/contract.ts";
+import { fail } from "../../runtime/errors/errors.ts";
+import { type Clock, createKeyLock, inParallel, type KeyLock } from "../../runtime/scheduling/scheduling.ts";
+import { describe, type Log } from "../../runtime/telemetry/telemetry.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import type { Batch, Upserts } from "./batch.ts";
 import { loadCheckpoint, loadEngine } from "./checkpoint.ts";

@@ -1,6 +1,6 @@
 /** Snapshots of an index: entries of its manifest that name what they need. Nothing is copied to take one. */
 import type { Static } from "@sinclair/typebox";
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import type { Snapshot } from "./contract.ts";
 import type { KeptSnapshot } from "./manifest.ts";
 import type { ManifestFile } from "./manifest-file.ts";

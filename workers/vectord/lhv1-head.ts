@@ -1,6 +1,6 @@
 /** The head of an LHV1 object: its first section, a JSON object of a known shape. */
 import type { Static, TObject } from "@sinclair/typebox";
-import { check } from "../../runtime/validate.ts";
+import { check } from "../../runtime/contract/contract.ts";
 import { corrupt, type FrameReader, type FrameWriter } from "./lhv1.ts";
 
 /** Frames the head. */

@@ -7,7 +7,7 @@
  *
  * A table is u32 count, count + 1 × u32 offset of each text's end (the first is 0), and the texts in UTF-8.
  */
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import type { Metadata, Upserts } from "./batch.ts";
 import { corrupt, type FrameReader, type FrameWriter } from "./lhv1.ts";
 

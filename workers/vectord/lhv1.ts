@@ -10,7 +10,7 @@
  * A checksum is XXH64 with seed 0; the chain takes each checksum with the chain so far as its seed, from 0. After END
  * comes nothing. The header is the same in every version, so that a newer version is told from damage.
  */
-import { fail, type ServiceError } from "../../runtime/errors.ts";
+import { fail, type ServiceError } from "../../runtime/errors/errors.ts";
 
 export const formatVersion = 1;
 /** The code of a kind is its place here. */

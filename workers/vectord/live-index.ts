@@ -1,12 +1,12 @@
 /** One open index: its rows and engine in memory, and the journal that makes them durable. */
 import type { Static } from "@sinclair/typebox";
-import type { Clock } from "../../runtime/clock.ts";
-import { ServiceError } from "../../runtime/errors.ts";
-import type { Condition } from "../../runtime/filter.ts";
+import type { Config as Settings } from "../../runtime/config/config.ts";
+import type { Condition } from "../../runtime/contract/contract.ts";
+import { ServiceError } from "../../runtime/errors/errors.ts";
 import type { Idempotency } from "../../runtime/idempotency/idempotency.ts";
-import { describe, type Log } from "../../runtime/log.ts";
-import type { MemoryBudget, Room } from "../../runtime/memory-budget.ts";
-import type { Config as Settings } from "../../runtime/settings.ts";
+import type { MemoryBudget, Room } from "../../runtime/memory/memory.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
+import { describe, type Log } from "../../runtime/telemetry/telemetry.ts";
 import { type Batch, deletesOf, someDeletes, upsertsOf } from "./batch.ts";
 import { rowsOf } from "./bitmap.ts";
 import type { IndexConfig, IndexInfo } from "./contract.ts";

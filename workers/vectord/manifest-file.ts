@@ -1,6 +1,6 @@
 /** The manifest in the store: read, and swapped by etag, so that of two writers one fails. */
-import { fail } from "../../runtime/errors.ts";
-import { createTurns } from "../../runtime/turns.ts";
+import { fail } from "../../runtime/errors/errors.ts";
+import { createTurns } from "../../runtime/scheduling/scheduling.ts";
 import type { IndexMarks } from "./index-marks.ts";
 import { decodeManifest, encodeManifest, type Manifest } from "./manifest.ts";
 import { manifestKey } from "./object-keys.ts";

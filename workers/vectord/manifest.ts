@@ -3,7 +3,7 @@
  * an orphan. An object of LHV1 with one section, HEAD.
  */
 import type { Static } from "@sinclair/typebox";
-import { closed, t } from "../../runtime/contract.ts";
+import { closed, t } from "../../runtime/contract/contract.ts";
 import { IndexConfig } from "./contract.ts";
 import { corrupt, createFrameWriter, readFrame, sourceOf } from "./lhv1.ts";
 import { decodeHead, encodeHead } from "./lhv1-head.ts";

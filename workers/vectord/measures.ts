@@ -1,6 +1,6 @@
 /** vectord's metrics. */
-import type { Clock } from "../../runtime/clock.ts";
-import type { Metrics } from "../../runtime/metrics.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
+import type { Metrics } from "../../runtime/telemetry/telemetry.ts";
 import type { Indexes } from "./indexes.ts";
 
 export interface Instruments {

@@ -1,5 +1,5 @@
 /** What indexes take in memory, for the budget. Estimates that are rather too high: a process that is full dies. */
-import { heapBytes } from "../../runtime/heap-bytes.ts";
+import { heapBytes } from "../../runtime/memory/memory.ts";
 import type { Metadata, Upserts } from "./batch.ts";
 import type { IndexConfig } from "./contract.ts";
 import type { Rows } from "./rows.ts";

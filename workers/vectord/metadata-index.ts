@@ -3,8 +3,8 @@
  * other work goes on, and takes in new rows when it is next asked: adding costs nothing for fields nobody filters.
  */
 import { LRUCache } from "lru-cache";
-import type { Clock } from "../../runtime/clock.ts";
-import { type Condition, pathsOf } from "../../runtime/filter.ts";
+import { type Condition, pathsOf } from "../../runtime/contract/contract.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
 import type { Metadata } from "./batch.ts";
 import { type Bitmap, complement, emptyBitmap, intersect, unite } from "./bitmap.ts";
 import { createFieldIndex, type FieldIndex } from "./field-index.ts";

@@ -1,6 +1,6 @@
 /** Where a filter's path leads in an item's metadata. */
 
-import type { Scalar } from "../../runtime/filter.ts";
+import type { Scalar } from "../../runtime/contract/contract.ts";
 import type { Metadata } from "./batch.ts";
 
 /**

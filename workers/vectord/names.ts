@@ -1,8 +1,8 @@
 /** Names of indexes and aliases: one space of names, two places where they are kept. */
 
-import type { Clock } from "../../runtime/clock.ts";
-import { fail, ServiceError } from "../../runtime/errors.ts";
-import { describe, type Log } from "../../runtime/log.ts";
+import { fail, ServiceError } from "../../runtime/errors/errors.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
+import { describe, type Log } from "../../runtime/telemetry/telemetry.ts";
 import { type Aliases, type AliasStore, openAliases } from "./aliases.ts";
 import type { Indexes } from "./indexes.ts";
 import type { LiveIndex } from "./live-index.ts";

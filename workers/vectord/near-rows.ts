@@ -3,7 +3,7 @@
  * since are compared one by one, dead and filtered rows are skipped, and the parts are merged.
  */
 
-import type { Condition } from "../../runtime/filter.ts";
+import type { Condition } from "../../runtime/contract/contract.ts";
 import { type Bitmap, countRows, hasRow, intersect, rowsOf } from "./bitmap.ts";
 import type { Engine, Neighbours } from "./engine.ts";
 import type { MetadataIndex } from "./metadata-index.ts";

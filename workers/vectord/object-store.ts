@@ -1,9 +1,9 @@
 /** Objects of vectord in storaged: small ones as bytes, large ones as files, in place where the bucket is on this machine. */
 import { access, constants, copyFile, type FileHandle, open, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { Peer } from "../../runtime/contract.ts";
-import { type ErrorType, errorStatus, fail, fromWire, ServiceError } from "../../runtime/errors.ts";
-import { makeDirectory, discard as remove } from "../../runtime/files.ts";
+import type { Peer } from "../../runtime/contract/contract.ts";
+import { makeDirectory, discard as remove } from "../../runtime/durable/durable.ts";
+import { type ErrorType, errorStatus, fail, fromWire, ServiceError } from "../../runtime/errors/errors.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import { corrupt, type Source, sourceOf } from "./lhv1.ts";
 

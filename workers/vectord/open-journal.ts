@@ -1,7 +1,8 @@
 /** One index that is open for appending: its segments, checkpoints and snapshots. */
-import { type Clock, timestamp } from "../../runtime/clock.ts";
-import { fail, type ServiceError } from "../../runtime/errors.ts";
-import { describe, type Log } from "../../runtime/log.ts";
+
+import { fail, type ServiceError } from "../../runtime/errors/errors.ts";
+import { type Clock, timestamp } from "../../runtime/scheduling/scheduling.ts";
+import { describe, type Log } from "../../runtime/telemetry/telemetry.ts";
 import { type Appends, createAppends } from "./appends.ts";
 import type { Batch } from "./batch.ts";
 import { type Contents, saveCheckpoint } from "./checkpoint.ts";

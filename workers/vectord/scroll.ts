@@ -2,9 +2,8 @@
  * Pages of items in the order they were added. A token says where the last page ended; it stays good while the index
  * is changed and compacted, and after it was opened again as long as that item is still there, unchanged and in place.
  */
-import type { InputOf, ReplyOf } from "../../runtime/contract.ts";
-import { fail } from "../../runtime/errors.ts";
-import { parseFilter } from "../../runtime/filter.ts";
+import { type InputOf, parseFilter, type ReplyOf } from "../../runtime/contract/contract.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import { countRows } from "./bitmap.ts";
 import type { Vectord } from "./contract.ts";
 import { itemOf } from "./hits.ts";

@@ -1,10 +1,8 @@
 /** The body of `search`: JSON, or 32-bit floats with the rest in the query. */
-import { readBytes, readJson } from "../../runtime/body.ts";
-import type { InputOf } from "../../runtime/contract.ts";
-import { fail, ServiceError } from "../../runtime/errors.ts";
-import { type Condition, parseFilter } from "../../runtime/filter.ts";
-import { parseJson } from "../../runtime/json.ts";
-import type { Config as Settings } from "../../runtime/settings.ts";
+import { readBytes, readJson } from "../../runtime/bodies/bodies.ts";
+import type { Config as Settings } from "../../runtime/config/config.ts";
+import { type Condition, type InputOf, parseFilter, parseJson } from "../../runtime/contract/contract.ts";
+import { fail, ServiceError } from "../../runtime/errors/errors.ts";
 import { type IndexConfig, SearchBody, type Vectord } from "./contract.ts";
 import { checkModel } from "./items.ts";
 import { defaultEf } from "./planner.ts";

@@ -1,5 +1,5 @@
 /** Stores a segment; of an answer that says another is there, finds out whether it is this one. */
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import type { Batch } from "./batch.ts";
 import { isFailure, type ObjectStore } from "./object-store.ts";
 import { decodeSegment, encodeSegment, type SegmentPlace } from "./segment.ts";

@@ -8,7 +8,7 @@
  * was written with an unknown outcome, its writer got that error, and it does not count: see objects/recovery.ts.
  */
 import type { Static } from "@sinclair/typebox";
-import { closed, t } from "../../runtime/contract.ts";
+import { closed, t } from "../../runtime/contract/contract.ts";
 import type { Batch, Metadata } from "./batch.ts";
 import { corrupt, createFrameWriter, type FrameReader, readFrame, type Source } from "./lhv1.ts";
 import { decodeHead, encodeHead } from "./lhv1-head.ts";

@@ -1,8 +1,8 @@
 /** vectord: its verbs over the open indexes, their journals in storage and the engines' threads. */
-import type { Running } from "../../runtime/contract.ts";
-import { fail } from "../../runtime/errors.ts";
-import { createMemoryBudget } from "../../runtime/memory-budget.ts";
-import type { Deps } from "../../runtime/service.ts";
+import type { Running } from "../../runtime/contract/contract.ts";
+import { fail } from "../../runtime/errors/errors.ts";
+import { createMemoryBudget } from "../../runtime/memory/memory.ts";
+import type { Deps } from "../../runtime/service/service.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import { aliasVerbs } from "./alias-verbs.ts";
 import type { Vectord } from "./contract.ts";
@@ -42,7 +42,7 @@ export async function createVectord(deps: Deps<{ storaged: Storaged }>): Promise
   });
   const engines = await openEngines({
     ...{ threads, maxWaiting, hnswEngine, clock, log, metrics },
-    // A quarter of what is left is for this and its like: runtime/memory-plan.ts.
+    // A quarter of what is left is for this and its like: runtime/config/memory-plan.ts.
     trainingBytesMax: budget.limit / 2,
   });
   const { idempotency } = deps;

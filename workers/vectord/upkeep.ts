@@ -1,8 +1,9 @@
 /** Maintenance of an index in the background: checkpoints of its journal, and compaction, which drops dead rows. */
-import type { Clock } from "../../runtime/clock.ts";
-import { describe, type Log } from "../../runtime/log.ts";
-import type { Room } from "../../runtime/memory-budget.ts";
-import type { Config } from "../../runtime/settings.ts";
+
+import type { Config } from "../../runtime/config/config.ts";
+import type { Room } from "../../runtime/memory/memory.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
+import { describe, type Log } from "../../runtime/telemetry/telemetry.ts";
 import type { Contents } from "./checkpoint.ts";
 import { copyLive } from "./compaction.ts";
 import type { Engine } from "./engine.ts";

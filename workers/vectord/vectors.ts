@@ -1,5 +1,5 @@
 /** Vectors as they come from outside: brought to 32-bit floats and checked, with errors that name the place. */
-import { fail, type ServiceError } from "../../runtime/errors.ts";
+import { fail, type ServiceError } from "../../runtime/errors/errors.ts";
 import type { IndexConfig } from "./contract.ts";
 
 /** What a vector must fit. */

@@ -1,7 +1,8 @@
 /** Storage may start later than vectord: it is asked until it answers. */
-import type { Clock } from "../../runtime/clock.ts";
-import { ServiceError } from "../../runtime/errors.ts";
-import { describe, type Log } from "../../runtime/log.ts";
+
+import { ServiceError } from "../../runtime/errors/errors.ts";
+import type { Clock } from "../../runtime/scheduling/scheduling.ts";
+import { describe, type Log } from "../../runtime/telemetry/telemetry.ts";
 
 /** Wait before storage is asked again, in milliseconds. */
 const retryMs = 500;

@@ -1,5 +1,5 @@
 /** Writes to one index: durable first, then in memory, in one order. */
-import { fail } from "../../runtime/errors.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import type { Batch } from "./batch.ts";
 import type { Journal } from "./journal.ts";
 import type { Applied } from "./rows.ts";

@@ -4,10 +4,10 @@ import { existsSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ChildPool, createChildPool, type Lease } from "../../../runtime/child/child.ts";
-import { systemClock } from "../../../runtime/clock.ts";
-import { fail } from "../../../runtime/errors.ts";
-import { createLog } from "../../../runtime/log.ts";
-import { createMetrics } from "../../../runtime/metrics.ts";
+import { fail } from "../../../runtime/errors/service-error.ts";
+import { systemClock } from "../../../runtime/scheduling/clock.ts";
+import { createLog } from "../../../runtime/telemetry/log.ts";
+import { createMetrics } from "../../../runtime/telemetry/metrics.ts";
 import { type HardChild, hardChild } from "../../fixtures/runtime/hard-child-contract.ts";
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), "lakehouse-child-")));

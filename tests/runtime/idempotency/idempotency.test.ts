@@ -10,14 +10,14 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { type Clock, systemClock } from "../../../runtime/clock.ts";
-import { fail } from "../../../runtime/errors.ts";
+import { fail } from "../../../runtime/errors/service-error.ts";
 import {
   type Idempotency,
   type Operation,
   openIdempotency,
 } from "../../../runtime/idempotency/idempotency.ts";
 import { openKeyLog } from "../../../runtime/idempotency/key-log.ts";
+import { type Clock, systemClock } from "../../../runtime/scheduling/clock.ts";
 import { temporaryDirectory } from "../../support/in-process.ts";
 import { keptIn } from "../../support/marked.ts";
 import { makeSmallDisk, mountable } from "../../support/small-disk.ts";

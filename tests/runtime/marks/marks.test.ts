@@ -1,9 +1,9 @@
 import { afterAll, expect, test } from "bun:test";
 import { appendFileSync, cpSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { systemClock } from "../../../runtime/clock.ts";
-import { createLog } from "../../../runtime/log.ts";
 import { type Mark, markRestored, openMarks, restored } from "../../../runtime/marks/marks.ts";
+import { systemClock } from "../../../runtime/scheduling/clock.ts";
+import { createLog } from "../../../runtime/telemetry/log.ts";
 import { temporaryDirectory } from "../../support/in-process.ts";
 
 const directory = temporaryDirectory("marks");

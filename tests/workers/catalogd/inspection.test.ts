@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { readFileSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Durable } from "../../../runtime/durable.ts";
+import type { Durable } from "../../../runtime/durable/inspection.ts";
 import { encodeManifest } from "../../../workers/catalogd/manifest.ts";
 import { manifestKey } from "../../../workers/catalogd/manifest-key.ts";
 import { type Catalog, type CatalogObject, startCatalog, twoColumns } from "../../support/catalog.ts";

@@ -14,7 +14,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import type { Durable } from "../../../runtime/durable.ts";
+import type { Durable } from "../../../runtime/durable/inspection.ts";
 import { encodeManifest } from "../../../workers/catalogd/manifest.ts";
 import { manifestKey } from "../../../workers/catalogd/manifest-key.ts";
 import { type Catalog, startCatalog, twoColumns } from "../../support/catalog.ts";

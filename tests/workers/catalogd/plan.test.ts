@@ -1,7 +1,7 @@
 /** Decisions without I/O: drift, fingerprints, the next version. */
 import { describe, expect, test } from "bun:test";
-import { ServiceError } from "../../../runtime/errors.ts";
-import { fold } from "../../../runtime/sql-name.ts";
+import { ServiceError } from "../../../runtime/errors/service-error.ts";
+import { fold } from "../../../runtime/sql/names.ts";
 import { type Drift, driftError, schemaDrift } from "../../../workers/catalogd/drift.ts";
 import { schemaFingerprint } from "../../../workers/catalogd/fingerprint.ts";
 import { planDrop, planRegistration } from "../../../workers/catalogd/plan.ts";

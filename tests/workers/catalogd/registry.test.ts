@@ -1,7 +1,7 @@
 /** The catalog in memory: etag, names, pages, waiting. */
 import { describe, expect, test } from "bun:test";
-import { systemClock } from "../../../runtime/clock.ts";
-import { inParallel } from "../../../runtime/in-parallel.ts";
+import { systemClock } from "../../../runtime/scheduling/clock.ts";
+import { inParallel } from "../../../runtime/scheduling/in-parallel.ts";
 import { createChanges } from "../../../workers/catalogd/changes.ts";
 import { createNameLock } from "../../../workers/catalogd/name-lock.ts";
 import { page } from "../../../workers/catalogd/pages.ts";

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fail } from "../../../runtime/errors.ts";
+import { fail } from "../../../runtime/errors/service-error.ts";
 import { decodeManifest, encodeManifest, formatKey } from "../../../workers/catalogd/manifest.ts";
 import { manifestKey } from "../../../workers/catalogd/manifest-key.ts";
 import { seal, sealKey } from "../../../workers/catalogd/seal.ts";

@@ -1,6 +1,6 @@
 /** Versions of several names: all or none, whatever breaks between the writes. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { fail } from "../../../runtime/errors.ts";
+import { fail } from "../../../runtime/errors/service-error.ts";
 import { decodeManifest } from "../../../workers/catalogd/manifest.ts";
 import { manifestKey } from "../../../workers/catalogd/manifest-key.ts";
 import { type Catalog, startCatalog, twoColumns } from "../../support/catalog.ts";

@@ -1,6 +1,6 @@
 /** Writes whose answer never came: readers are told what is there, as soon as storage can be asked. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { fail } from "../../../runtime/errors.ts";
+import { fail } from "../../../runtime/errors/service-error.ts";
 import { encodeManifest } from "../../../workers/catalogd/manifest.ts";
 import { manifestKey } from "../../../workers/catalogd/manifest-key.ts";
 import { type Catalog, startCatalog, twoColumns } from "../../support/catalog.ts";

@@ -1,6 +1,6 @@
 /** The ring of finished calls, as its reader sees it. */
 import { expect, test } from "bun:test";
-import { systemClock } from "../../../runtime/clock.ts";
+import { systemClock } from "../../../runtime/scheduling/clock.ts";
 import { createCalls } from "../../../workers/chatd/calls.ts";
 
 const call = (model: string) => ({

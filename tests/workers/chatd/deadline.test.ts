@@ -1,6 +1,6 @@
 /** Deadlines by a clock that the test moves, and the check whether anybody takes connections. */
 import { describe, expect, test } from "bun:test";
-import { systemClock } from "../../../runtime/clock.ts";
+import { systemClock } from "../../../runtime/scheduling/clock.ts";
 import { attempt } from "../../../workers/chatd/attempts.ts";
 import { isReachable } from "../../../workers/chatd/connect-check.ts";
 import { createDeadline } from "../../../workers/chatd/deadline.ts";

@@ -1,6 +1,6 @@
 /** The three providers by the one suite, and what each does with its server's faults. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { systemClock } from "../../../runtime/clock.ts";
+import { systemClock } from "../../../runtime/scheduling/clock.ts";
 import { createLocalModel } from "../../../workers/embedd/local-model.ts";
 import { createOllama } from "../../../workers/embedd/ollama.ts";
 import { createOpenAi } from "../../../workers/embedd/openai.ts";

@@ -1,7 +1,7 @@
 /** Tries, waits and deadlines, on a clock that the test moves. */
 import { expect, test } from "bun:test";
-import { systemClock } from "../../../runtime/clock.ts";
-import { fail } from "../../../runtime/errors.ts";
+import { fail } from "../../../runtime/errors/service-error.ts";
+import { systemClock } from "../../../runtime/scheduling/clock.ts";
 import { TransientFailure } from "../../../workers/embedd/provider.ts";
 import { withRetries } from "../../../workers/embedd/retry.ts";
 

@@ -1,8 +1,8 @@
 /** The time that the work on a file may take, and the thread that it shares with others. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { type Clock, systemClock } from "../../../runtime/clock.ts";
-import type { ServiceError } from "../../../runtime/errors.ts";
-import { createSlices, type Slices } from "../../../runtime/time-slices.ts";
+import type { ServiceError } from "../../../runtime/errors/service-error.ts";
+import { type Clock, systemClock } from "../../../runtime/scheduling/clock.ts";
+import { createSlices, type Slices } from "../../../runtime/scheduling/time-slices.ts";
 import { csv } from "../../../workers/ingestd/csv.ts";
 import { createDeadline } from "../../../workers/ingestd/deadline.ts";
 import type { Format, Place } from "../../../workers/ingestd/format.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { fail } from "../../../runtime/errors.ts";
+import { fail } from "../../../runtime/errors/service-error.ts";
 import { formFile } from "../../../workers/ingestd/multipart.ts";
 import { seeded } from "../../support/seeded.ts";
 

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { typeNestingMax } from "../../../runtime/sql-type.ts";
+import { typeNestingMax } from "../../../runtime/sql/type-grammar.ts";
 import { durationsOf } from "../../../workers/ingestd/parquet/arrow-schema.ts";
 import { type IngestStack, startIngestStack } from "../../support/ingest-stack.ts";
 import { nestedGroups, parquetOf, varint } from "../../support/parquet-bytes.ts";

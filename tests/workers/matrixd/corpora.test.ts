@@ -4,7 +4,7 @@ import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fail } from "../../../runtime/errors.ts";
+import { fail } from "../../../runtime/errors/service-error.ts";
 import { rowField } from "../../../workers/matrixd/corpus-vectors.ts";
 import { type ApiCase, runCases } from "../../support/api-case.ts";
 import { type MatrixdStack, startMatrixdStack } from "../../support/matrixd-stack.ts";

@@ -2,10 +2,10 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { appendFileSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { systemClock } from "../../../runtime/clock.ts";
-import { fail } from "../../../runtime/errors.ts";
-import { jobEvents } from "../../../runtime/job-events.ts";
-import { createLog } from "../../../runtime/log.ts";
+import { fail } from "../../../runtime/errors/service-error.ts";
+import { jobEvents } from "../../../runtime/jobs/events.ts";
+import { systemClock } from "../../../runtime/scheduling/clock.ts";
+import { createLog } from "../../../runtime/telemetry/log.ts";
 import { isOver, type Jobs, openJobs, type RunningJob } from "../../../workers/matrixd/jobs.ts";
 import { temporaryDirectory } from "../../support/in-process.ts";
 import { keptIn } from "../../support/marked.ts";

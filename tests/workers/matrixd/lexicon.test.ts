@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { openSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { parseFilter } from "../../../runtime/filter.ts";
+import { parseFilter } from "../../../runtime/contract/filter.ts";
 import { matches } from "../../../workers/matrixd/corpus-filter.ts";
 import {
   checkDatabase,

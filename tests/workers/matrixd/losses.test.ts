@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
-import type { Durable } from "../../../runtime/durable.ts";
+import type { Durable } from "../../../runtime/durable/inspection.ts";
 import { findingsOf } from "../../support/durable.ts";
 import { temporaryDirectory } from "../../support/in-process.ts";
 import { type Loss, losses } from "../../support/losses.ts";

@@ -1,8 +1,8 @@
 /** Consolidation: what merges, what goes, what stays, and that it says so. */
 import { afterEach, expect, test } from "bun:test";
 import { join } from "node:path";
-import { makeDirectory } from "../../../runtime/files.ts";
-import { openLineLog } from "../../../runtime/line-log.ts";
+import { makeDirectory } from "../../../runtime/durable/files.ts";
+import { openLineLog } from "../../../runtime/line-log/log.ts";
 import { temporaryDirectory } from "../../support/in-process.ts";
 import { keptIn } from "../../support/marked.ts";
 import {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { systemClock } from "../../../runtime/clock.ts";
-import type { ServiceError } from "../../../runtime/errors.ts";
+import type { ServiceError } from "../../../runtime/errors/service-error.ts";
+import { systemClock } from "../../../runtime/scheduling/clock.ts";
 import type { LiveCorpus } from "../../../workers/matrixd/live-corpus.ts";
 import { createSqlFilters, filterStatements, type SqlFilters } from "../../../workers/matrixd/sql-filter.ts";
 import { type QuerydStack, startQuerydStack } from "../../support/queryd-stack.ts";

@@ -1,7 +1,7 @@
 /** chatd's calls: each is an operation once, whatever restarts. */
 import { afterEach, expect, test } from "bun:test";
 import { join } from "node:path";
-import { fail } from "../../../runtime/errors.ts";
+import { fail } from "../../../runtime/errors/service-error.ts";
 import { advanced, eventOf } from "../../../workers/observerd/chat-calls.ts";
 import { temporaryDirectory } from "../../support/in-process.ts";
 import {

@@ -2,7 +2,7 @@
 import { afterEach, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import type { Durable } from "../../../runtime/durable.ts";
+import type { Durable } from "../../../runtime/durable/inspection.ts";
 import { findingsOf, flipIn, restorePoint } from "../../support/durable.ts";
 import { temporaryDirectory } from "../../support/in-process.ts";
 import {

@@ -1,7 +1,7 @@
 /** Operations on their way out, against a collector in a process of its own that has its faults. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
-import type { InputOf } from "../../../runtime/contract.ts";
-import type { Config } from "../../../runtime/settings.ts";
+import type { Config } from "../../../runtime/config/settings.ts";
+import type { InputOf } from "../../../runtime/contract/endpoints.ts";
 import type { Observerd } from "../../../workers/observerd/contract.ts";
 import { askedWaitMs, authorizationOf } from "../../../workers/observerd/export-send.ts";
 import { temporaryDirectory } from "../../support/in-process.ts";

@@ -2,9 +2,9 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { appendFileSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Clock } from "../../../runtime/clock.ts";
-import { fail } from "../../../runtime/errors.ts";
-import { createLog } from "../../../runtime/log.ts";
+import { fail } from "../../../runtime/errors/service-error.ts";
+import type { Clock } from "../../../runtime/scheduling/clock.ts";
+import { createLog } from "../../../runtime/telemetry/log.ts";
 import { startLoops } from "../../../workers/observerd/loops.ts";
 import { correctionOf } from "../../../workers/observerd/loops-corrections.ts";
 import { isDue } from "../../../workers/observerd/loops-failures.ts";

@@ -11,8 +11,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { defaults } from "../../../runtime/config.ts";
-import { createLog } from "../../../runtime/log.ts";
+import { defaults } from "../../../runtime/config/loading.ts";
+import { createLog } from "../../../runtime/telemetry/log.ts";
 import type { Line } from "../../../workers/observerd/operations-line.ts";
 import { type OperationsLog, openOperationsLog } from "../../../workers/observerd/operations-log.ts";
 import { segmentName, segmentNumbers, segmentPath } from "../../../workers/observerd/operations-segment.ts";

@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { InputOf, ReplyOf } from "../../../runtime/contract.ts";
-import { fail } from "../../../runtime/errors.ts";
+import type { InputOf, ReplyOf } from "../../../runtime/contract/endpoints.ts";
+import { fail } from "../../../runtime/errors/service-error.ts";
 import { type Chatd, chatd } from "../../../workers/chatd/contract.ts";
 import { openReviews } from "../../../workers/observerd/review-log.ts";
 import { runCases } from "../../support/api-case.ts";

@@ -2,9 +2,9 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { systemClock } from "../../../runtime/clock.ts";
-import { fail } from "../../../runtime/errors.ts";
-import { makeDirectory } from "../../../runtime/files.ts";
+import { makeDirectory } from "../../../runtime/durable/files.ts";
+import { fail } from "../../../runtime/errors/service-error.ts";
+import { systemClock } from "../../../runtime/scheduling/clock.ts";
 import { createTraceTable } from "../../../workers/pathwayd/book.ts";
 import { createTimes } from "../../../workers/pathwayd/instant.ts";
 import { planAdd, planReplay } from "../../../workers/pathwayd/plan.ts";

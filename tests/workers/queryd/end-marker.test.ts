@@ -3,7 +3,7 @@
  * LAKEHOUSE_MARKER_ROUNDS (and LAKEHOUSE_SEED) and runs every shape so often; the suite runs a few of them once.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { systemClock } from "../../../runtime/clock.ts";
+import { systemClock } from "../../../runtime/scheduling/clock.ts";
 import { type Engine, openEngine } from "../../../workers/queryd/engine.ts";
 import { markedStatement } from "../../../workers/queryd/statement.ts";
 import { temporaryDirectory } from "../../support/in-process.ts";

@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { linkSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { systemClock } from "../../../runtime/clock.ts";
+import { systemClock } from "../../../runtime/scheduling/clock.ts";
 import { checkBound } from "../../../workers/queryd/bound-plan.ts";
 import { openEngine } from "../../../workers/queryd/engine.ts";
 import { type GivenParameters, matchParameters } from "../../../workers/queryd/parameters.ts";

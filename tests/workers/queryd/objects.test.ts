@@ -12,8 +12,8 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Peer } from "../../../runtime/contract.ts";
-import { fail } from "../../../runtime/errors.ts";
+import type { Peer } from "../../../runtime/contract/endpoints.ts";
+import { fail } from "../../../runtime/errors/service-error.ts";
 import type { Storaged } from "../../../workers/storaged/contract.ts";
 import { type FaultyProxy, startFaultyProxy } from "../../support/faulty-proxy.ts";
 import { type QuerydStack, type StackOptions, startQuerydStack } from "../../support/queryd-stack.ts";

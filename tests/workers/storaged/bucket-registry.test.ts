@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import type { Config } from "../../../runtime/settings.ts";
+import type { Config } from "../../../runtime/config/settings.ts";
 import { readBucketSettings, s3ServerOf } from "../../../workers/storaged/bucket-registry.ts";
 import { storaged } from "../../../workers/storaged/contract.ts";
 import { createStoraged } from "../../../workers/storaged/service.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { ServiceError } from "../../../runtime/errors.ts";
+import type { ServiceError } from "../../../runtime/errors/service-error.ts";
 import { checkKey, checkPrefix, compareKeys, parseAddress } from "../../../workers/storaged/keys.ts";
 
 const refused = (work: () => unknown): ServiceError => {

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { createKeyLock } from "../../../runtime/key-lock.ts";
+import { createKeyLock } from "../../../runtime/scheduling/keyed-mutex.ts";
 import { layoutOf } from "../../../workers/storaged/local-layout.ts";
 import { orphans } from "../../../workers/storaged/local-leftovers.ts";
 import { temporaryDirectory } from "../../support/in-process.ts";

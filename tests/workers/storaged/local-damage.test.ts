@@ -4,8 +4,8 @@
  */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { copyFileSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
-import { systemClock } from "../../../runtime/clock.ts";
-import type { Finding, PointFile } from "../../../runtime/durable.ts";
+import type { Finding, PointFile } from "../../../runtime/durable/inspection.ts";
+import { systemClock } from "../../../runtime/scheduling/clock.ts";
 import type { Bucket } from "../../../workers/storaged/bucket.ts";
 import { createWriteBarrier } from "../../../workers/storaged/change-gate.ts";
 import { inspectBucket } from "../../../workers/storaged/inspection.ts";

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Inspected, Point, PointFile } from "../../../runtime/durable.ts";
+import type { Inspected, Point, PointFile } from "../../../runtime/durable/inspection.ts";
 import type { Bucket } from "../../../workers/storaged/bucket.ts";
 import type { BucketRegistry } from "../../../workers/storaged/bucket-registry.ts";
 import { createWriteBarrier, type WriteBarrier } from "../../../workers/storaged/change-gate.ts";

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { systemClock } from "../../../runtime/clock.ts";
-import { createLog } from "../../../runtime/log.ts";
+import { systemClock } from "../../../runtime/scheduling/clock.ts";
+import { createLog } from "../../../runtime/telemetry/log.ts";
 import { collect } from "../../../workers/storaged/body-stream.ts";
 import type { Bucket } from "../../../workers/storaged/bucket.ts";
 import { openS3Bucket } from "../../../workers/storaged/s3-bucket.ts";

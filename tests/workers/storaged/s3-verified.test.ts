@@ -1,7 +1,7 @@
 /** Objects in S3 whose bytes are not what was stored: found, named, and never given whole. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { systemClock } from "../../../runtime/clock.ts";
-import { createLog } from "../../../runtime/log.ts";
+import { systemClock } from "../../../runtime/scheduling/clock.ts";
+import { createLog } from "../../../runtime/telemetry/log.ts";
 import { collect } from "../../../workers/storaged/body-stream.ts";
 import type { Bucket } from "../../../workers/storaged/bucket.ts";
 import { inspectBucket } from "../../../workers/storaged/inspection.ts";

@@ -2,8 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { cpSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { createLog } from "../../../runtime/log.ts";
-import { createMetrics } from "../../../runtime/metrics.ts";
+import { createLog } from "../../../runtime/telemetry/log.ts";
+import { createMetrics } from "../../../runtime/telemetry/metrics.ts";
 import { clustered } from "../../../scripts/make-vectors.ts";
 import type { EngineSpec, Engines } from "../../../workers/vectord/engine.ts";
 import { createVectorBlocks } from "../../../workers/vectord/vector-blocks.ts";
@@ -161,7 +161,7 @@ test("without FAISS its types are unavailable and say what to do, and the rest w
     cpSync(join(root, folder), join(home.path, folder), { recursive: true });
   }
   const script = `
-    import { createLog } from "./runtime/log.ts";
+    import { createLog } from "./runtime/telemetry/log.ts";
     import { testEngines } from "./tests/support/vector-engines.ts";
     import { createVectorBlocks } from "./workers/vectord/vector-blocks.ts";
     const engines = await testEngines();

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Durable } from "../../../runtime/durable.ts";
+import type { Durable } from "../../../runtime/durable/inspection.ts";
 import { aliasesKey } from "../../../workers/vectord/aliases.ts";
 import { sourceOf } from "../../../workers/vectord/lhv1.ts";
 import { decodeManifest, encodeManifest } from "../../../workers/vectord/manifest.ts";

@@ -14,7 +14,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import type { Durable } from "../../../runtime/durable.ts";
+import type { Durable } from "../../../runtime/durable/inspection.ts";
 import { findingsOf } from "../../support/durable.ts";
 import { temporaryDirectory } from "../../support/in-process.ts";
 import { startVectordStack, type VectordStack } from "../../support/vectord-stack.ts";

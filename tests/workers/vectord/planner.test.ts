@@ -1,8 +1,8 @@
 /** How a search is done, and that what it finds is right at every selectivity, with dead rows and rows not covered. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { systemClock } from "../../../runtime/clock.ts";
-import { parseFilter } from "../../../runtime/filter.ts";
-import { createLog } from "../../../runtime/log.ts";
+import { parseFilter } from "../../../runtime/contract/filter.ts";
+import { systemClock } from "../../../runtime/scheduling/clock.ts";
+import { createLog } from "../../../runtime/telemetry/log.ts";
 import type { Engine, Engines } from "../../../workers/vectord/engine.ts";
 import { createMetadataIndex } from "../../../workers/vectord/metadata-index.ts";
 import { nearestNeighbours, type Searched } from "../../../workers/vectord/near-rows.ts";

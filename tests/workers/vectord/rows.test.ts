@@ -1,6 +1,6 @@
 /** The rows of an index: batches, views that do not change, copies without dead rows, sets of rows. */
 import { describe, expect, test } from "bun:test";
-import { systemClock } from "../../../runtime/clock.ts";
+import { systemClock } from "../../../runtime/scheduling/clock.ts";
 import type { Batch } from "../../../workers/vectord/batch.ts";
 import * as bitmap from "../../../workers/vectord/bitmap.ts";
 import { copyLive } from "../../../workers/vectord/compaction.ts";

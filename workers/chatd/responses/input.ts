@@ -1,5 +1,5 @@
 /** What a request of `/responses` says, as a conversation: items become messages. */
-import { fail } from "../../../runtime/errors.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
 import type { Json } from "../provider.ts";
 
 /** Kinds of items that say what is kept on the other side; here nothing is. */

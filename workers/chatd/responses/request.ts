@@ -1,6 +1,6 @@
 /** A request of `/responses` as a conversation that every provider understands. Nothing is kept between two of them. */
 import type { Static } from "@sinclair/typebox";
-import { check } from "../../../runtime/validate.ts";
+import { check } from "../../../runtime/contract/contract.ts";
 import { type ChatRequest, type RequestOptions, readChatRequest } from "../conversation.ts";
 import type { Json } from "../provider.ts";
 import { ResponsesShape } from "../schemas.ts";

@@ -1,5 +1,5 @@
 /** `/responses`, OpenAI's newer endpoint: how requests are read and answers written. Nothing is kept between two requests. */
-import { openAiError } from "../../../runtime/openai-error.ts";
+import { openAiError } from "../../../runtime/errors/errors.ts";
 import type { AnswerFormat } from "../answer-http.ts";
 import { event } from "../event-stream.ts";
 import type { Json } from "../provider.ts";

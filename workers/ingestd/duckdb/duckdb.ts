@@ -1,6 +1,6 @@
 /** What a child process with DuckDB does for one ingest: the contract between it and `engines.ts`. */
 import { type Static, Type } from "@sinclair/typebox";
-import { closed, contract, internal, t } from "../../../runtime/contract.ts";
+import { closed, contract, internal, t } from "../../../runtime/contract/contract.ts";
 
 export type Value = string | number | boolean | null | Value[] | { [key: string]: Value };
 export type EngineRow = Record<string, Value>;

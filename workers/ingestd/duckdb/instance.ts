@@ -7,9 +7,9 @@ import {
   DuckDBStructType,
   type DuckDBType,
 } from "@duckdb/node-api";
-import type { VerbsOf } from "../../../runtime/contract.ts";
-import { fail } from "../../../runtime/errors.ts";
-import { storageErrorInWords } from "../../../runtime/files.ts";
+import type { VerbsOf } from "../../../runtime/contract/contract.ts";
+import { storageErrorInWords } from "../../../runtime/durable/durable.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
 import type { Described, EngineRow, IngestEngine, Refusal, Shape } from "./duckdb.ts";
 
 /** An interrupt that comes before the statement has begun is lost: it is repeated until the statement has returned. */

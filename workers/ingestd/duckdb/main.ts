@@ -1,5 +1,5 @@
 /** The program of a child process of ingestd. */
-import { serveChild } from "../../../runtime/serve-child.ts";
+import { serveChild } from "../../../runtime/child/child.ts";
 import { ingestEngine } from "./duckdb.ts";
 import { openDuckDb } from "./instance.ts";
 

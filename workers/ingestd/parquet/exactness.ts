@@ -1,8 +1,14 @@
 /** Whether what DuckDB reads of a Parquet file is what the file holds: every difference is an error that names the column. */
-import { fail, type ServiceError } from "../../../runtime/errors.ts";
-import type { SchemaNode } from "../../../runtime/parquet-schema.ts";
-import { nameProblem, twiceNamed } from "../../../runtime/sql-name.ts";
-import { columnProblem, leavesOf, parseSqlType, type SqlType } from "../../../runtime/sql-type.ts";
+import { fail, type ServiceError } from "../../../runtime/errors/errors.ts";
+import {
+  columnProblem,
+  leavesOf,
+  nameProblem,
+  parseSqlType,
+  type SchemaNode,
+  type SqlType,
+  twiceNamed,
+} from "../../../runtime/sql/sql.ts";
 import type { Described } from "../duckdb/duckdb.ts";
 import type { Session } from "../engine.ts";
 import { identifier, literal } from "../sql-text.ts";

@@ -1,7 +1,6 @@
 /** Parquet in: read whole by DuckDB, and written anew with our field ids, row groups and statistics. */
-import { fail } from "../../../runtime/errors.ts";
-import { readSchema } from "../../../runtime/parquet-schema.ts";
-import { columnProblem } from "../../../runtime/sql-type.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
+import { columnProblem, readSchema } from "../../../runtime/sql/sql.ts";
 import type { Described } from "../duckdb/duckdb.ts";
 import { EngineError, type Session } from "../engine.ts";
 import type { Column, Format, Place, Stored, Table } from "../format.ts";

@@ -1,5 +1,5 @@
 /** The second half of an ingest: the stored file becomes objects, and these a version of the dataset. */
-import { ServiceError } from "../../../runtime/errors.ts";
+import { ServiceError } from "../../../runtime/errors/errors.ts";
 import { createEarly, type Early } from "../early.ts";
 import type { Session } from "../engine.ts";
 import type { Stored } from "../format.ts";

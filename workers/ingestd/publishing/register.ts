@@ -1,7 +1,7 @@
 /** Rows and rejected rows become versions of their datasets: both, or neither. */
-import type { InputOf } from "../../../runtime/contract.ts";
-import { ServiceError } from "../../../runtime/errors.ts";
-import { describe } from "../../../runtime/log.ts";
+import type { InputOf } from "../../../runtime/contract/contract.ts";
+import { ServiceError } from "../../../runtime/errors/errors.ts";
+import { describe } from "../../../runtime/telemetry/telemetry.ts";
 import type { Catalogd } from "../../catalogd/contract.ts";
 import type { Session } from "../engine.ts";
 import type { Loaded } from "../load.ts";

@@ -1,8 +1,7 @@
 /** OTLP/HTTP in its two encodings: what comes, in one form, and answers in the encoding that came. */
-import { readBytes } from "../../../runtime/body.ts";
-import { fail, ServiceError } from "../../../runtime/errors.ts";
-import { parseJsonWithTexts } from "../../../runtime/json.ts";
-import { jsonResponse, wholeResponse } from "../../../runtime/whole.ts";
+import { jsonResponse, readBytes, wholeResponse } from "../../../runtime/bodies/bodies.ts";
+import { parseJsonWithTexts } from "../../../runtime/contract/contract.ts";
+import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import { requests, type Signal } from "./messages.ts";
 import { decodeMessage, encodeAnswer, encodeStatus } from "./protobuf.ts";
 

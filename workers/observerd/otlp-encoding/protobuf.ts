@@ -1,6 +1,6 @@
 /** Protobuf's wire format, read by tables of fields into what the JSON encoding would have been. */
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import { fail } from "../../../runtime/errors.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
 import type { Field, Message, Scalar } from "./messages.ts";
 
 type Json = Record<string, unknown>;

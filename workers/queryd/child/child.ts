@@ -1,6 +1,6 @@
 /** What a child process with DuckDB does for one query: the contract between it and `engines.ts`. */
 import { type Static, Type } from "@sinclair/typebox";
-import { Bytes, closed, contract, internal, t } from "../../../runtime/contract.ts";
+import { Bytes, closed, contract, internal, t } from "../../../runtime/contract/contract.ts";
 import type { Column } from "../column-type.ts";
 import type { EngineSettings } from "../engine-settings.ts";
 import type { GivenParameters } from "../parameters.ts";

@@ -1,8 +1,8 @@
 /** The program of a child process of queryd. */
 
-import { systemClock } from "../../../runtime/clock.ts";
-import type { VerbsOf } from "../../../runtime/contract.ts";
-import { serveChild } from "../../../runtime/serve-child.ts";
+import { serveChild } from "../../../runtime/child/child.ts";
+import type { VerbsOf } from "../../../runtime/contract/contract.ts";
+import { systemClock } from "../../../runtime/scheduling/scheduling.ts";
 import { openEngine, type Session } from "../engine.ts";
 import { CutShortError, EngineError } from "../engine-error.ts";
 import { type GivenParameters, matchParameters } from "../parameters.ts";

@@ -1,6 +1,7 @@
 /** One result at a time on its way out of a child: rows of DuckDB become bytes here, and leave in large pieces. */
-import type { Clock } from "../../../runtime/clock.ts";
-import { fail } from "../../../runtime/errors.ts";
+
+import { fail } from "../../../runtime/errors/errors.ts";
+import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { checkColumns } from "../column-type.ts";
 import type { Cursor, Engine } from "../engine.ts";
 import { matchParameters } from "../parameters.ts";

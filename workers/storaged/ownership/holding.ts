@@ -1,5 +1,5 @@
 /** What this process holds of a bucket's lease: its last writing, and for how long that is certain. */
-import type { Clock } from "../../../runtime/clock.ts";
+import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import type { LeaseMemory } from "./lease-memory.ts";
 import type { LeaseObject, LeaseRecord, Read } from "./lease-object.ts";
 

@@ -5,8 +5,7 @@
 import { rename, stat, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { makeDirectory, readOrNull } from "../../../runtime/files.ts";
-import { seal, unseal } from "../../../runtime/sealed.ts";
+import { makeDirectory, readOrNull, seal, unseal } from "../../../runtime/durable/durable.ts";
 
 export interface LeaseMemory {
   /** The tokens that the object in the bucket may have by our last writings. */

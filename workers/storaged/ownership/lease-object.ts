@@ -1,7 +1,7 @@
 /** The object in an S3 bucket that says who may write there. */
 
-import type { Clock } from "../../../runtime/clock.ts";
-import { seal, unseal } from "../../../runtime/sealed.ts";
+import { seal, unseal } from "../../../runtime/durable/durable.ts";
+import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { reservedPrefix } from "../keys.ts";
 import { bareEtag, type S3Connection } from "../s3-connection.ts";
 import type { ConditionalWrites } from "../s3-probe.ts";

@@ -3,7 +3,7 @@
  * that object was given back, or stayed the same for as long as it says that it holds. Time is measured where one is,
  * never compared with another machine's clock (ADR 0139).
  */
-import { describe, type Log } from "../../../runtime/log.ts";
+import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import { createHolding, type HoldingOptions, tokenOf } from "./holding.ts";
 import type { Read } from "./lease-object.ts";
 import { closed } from "./refusal.ts";

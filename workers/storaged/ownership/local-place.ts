@@ -1,12 +1,12 @@
 /** A bucket on this machine's disk as a place of the store: its stamp lies beside the bucket's own files. */
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { Clock } from "../../../runtime/clock.ts";
-import { ServiceError } from "../../../runtime/errors.ts";
-import { makeDirectory } from "../../../runtime/files.ts";
-import { describe, type Log } from "../../../runtime/log.ts";
-import { stampedDirectory } from "../../../runtime/service-folder.ts";
+import { makeDirectory } from "../../../runtime/durable/durable.ts";
+import { ServiceError } from "../../../runtime/errors/errors.ts";
+import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
+import { stampedDirectory } from "../../../runtime/service/service.ts";
 import { type Adopted, type Store, stampFile } from "../../../runtime/store/store.ts";
+import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import type { Bucket, Staging, Upload } from "../bucket.ts";
 import { closed } from "./refusal.ts";
 

@@ -4,8 +4,8 @@
  */
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { timestamp } from "../../../runtime/clock.ts";
-import type { Deps } from "../../../runtime/service.ts";
+import { timestamp } from "../../../runtime/scheduling/scheduling.ts";
+import type { Deps } from "../../../runtime/service/service.ts";
 import { openStore } from "../../../runtime/store/store.ts";
 import type { Bucket } from "../bucket.ts";
 import type { S3Connection } from "../s3-connection.ts";

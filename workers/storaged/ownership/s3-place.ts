@@ -1,7 +1,7 @@
 /** A bucket on S3 as a place of the store: its stamp is an object there, and so is the lease of who writes. */
-import type { Clock } from "../../../runtime/clock.ts";
-import type { Log } from "../../../runtime/log.ts";
+import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { type Adopted, type Stamped, type Store, stampFile } from "../../../runtime/store/store.ts";
+import type { Log } from "../../../runtime/telemetry/telemetry.ts";
 import { reservedPrefix } from "../keys.ts";
 import type { S3Connection } from "../s3-connection.ts";
 import { refusal } from "../s3-error.ts";

@@ -1,5 +1,5 @@
 /** Reads objects of an S3 bucket: no byte counts as read before it is known to be what was stored (ADR 0145). */
-import { fail, ServiceError } from "../../../runtime/errors.ts";
+import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import { collect } from "../body-stream.ts";
 import { noSuchObject, type ObjectInfo, type OpenObject } from "../bucket.ts";
 import type { Corruptions } from "../corruptions.ts";

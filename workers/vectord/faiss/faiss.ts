@@ -1,6 +1,6 @@
 /** When an index of FAISS is trained, and what happens when that fails. */
-import { ServiceError } from "../../../runtime/errors.ts";
-import { describe, type Log } from "../../../runtime/log.ts";
+import { ServiceError } from "../../../runtime/errors/errors.ts";
+import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import { type FaissPlan, trainingRows } from "../index-type.ts";
 import {
   createFaissTraining,

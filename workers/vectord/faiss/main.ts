@@ -1,6 +1,6 @@
 /** The program of a child process with FAISS. */
 import { readFileSync } from "node:fs";
-import { serveChild } from "../../../runtime/serve-child.ts";
+import { serveChild } from "../../../runtime/child/child.ts";
 import type { EngineSpec } from "../engine.ts";
 import { openFaiss, probeFaissType, writeFaissStart } from "../faiss-engine.ts";
 import { createSharedRows } from "../shared-rows.ts";

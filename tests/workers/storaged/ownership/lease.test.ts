@@ -2,8 +2,8 @@
 import { afterAll, afterEach, describe, expect, test } from "bun:test";
 import { cpSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { systemClock } from "../../../../runtime/clock.ts";
-import { createLog } from "../../../../runtime/log.ts";
+import { systemClock } from "../../../../runtime/scheduling/clock.ts";
+import { createLog } from "../../../../runtime/telemetry/log.ts";
 import { createLease, type Lease } from "../../../../workers/storaged/ownership/lease.ts";
 import { openLeaseMemory } from "../../../../workers/storaged/ownership/lease-memory.ts";
 import { leaseObject } from "../../../../workers/storaged/ownership/lease-object.ts";

@@ -1,0 +1,118 @@
+/**
+ * What each part of the product may take of the memory that this process may have, so that all of it together fits:
+ * in a container of 512 MiB as on a machine of 64 GiB. A value that somebody set is taken as it is, and the others get
+ * what is left.
+ */
+
+import { machineMemory } from "../memory/memory.ts";
+import { defaults } from "./loading.ts";
+import { memoryBytes } from "./setting.ts";
+import type { Config, ServiceSection } from "./settings.ts";
+
+export interface MemoryPart {
+  /** The setting that bounds it; `lakehouse` for what is there without any. */
+  name: string;
+  what: string;
+  bytes: number;
+}
+
+export interface MemoryPlan {
+  /** What this process may have: the machine's, or the least limit of its control groups. */
+  available: number;
+  parts: MemoryPart[];
+  /** All parts together. */
+  planned: number;
+  /** With a number for each setting. */
+  config: Config;
+}
+
+/** All services and two idle child processes take 270 MB; the rest is for requests under way. */
+const ownBytes = 300_000_000;
+/** With less than that beside itself nothing of size can be done. */
+const leastFreeBytes = 64_000_000;
+/** DuckDB keeps its own bound first; what it holds beside is bounded by its pool: `besideDuckDb` there. */
+const besideDuckDb = 1.5;
+
+/** Settings whose default is as much as is named there, and no more than this part of what the product leaves. */
+const caches: readonly { section: ServiceSection; key: string; part: number; what: string }[] = [
+  { section: "embedd", key: "cache_max_bytes", part: 1 / 32, what: "vectors of texts" },
+  { section: "queryd", key: "resident_max_bytes", part: 1 / 64, what: "small datasets" },
+  { section: "chatd", key: "cache_max_bytes", part: 1 / 64, what: "answers" },
+  { section: "observerd", key: "ring_max_bytes", part: 1 / 64, what: "latest operations" },
+];
+const engines: readonly { section: ServiceSection; what: string }[] = [
+  { section: "queryd", what: "queries, and half as much beside DuckDB" },
+  { section: "ingestd", what: "ingests, and half as much beside DuckDB" },
+];
+const enginePart = 1 / 8;
+/** With less DuckDB cannot read a small file. */
+const engineBytesMin = 64_000_000;
+/** Of what the others leave. The last quarter is for learning of FAISS and for what is built beside what is there. */
+const budgets: readonly { section: ServiceSection; part: number; what: string }[] = [
+  { section: "vectord", part: 1 / 2, what: "vector indexes" },
+  { section: "pathwayd", part: 1 / 8, what: "traces" },
+  { section: "matrixd", part: 1 / 16, what: "playbooks" },
+  { section: "catalogd", part: 1 / 16, what: "manifests" },
+];
+
+type Table = Record<string, unknown>;
+
+/** Plans for the services that run in this process. Throws where they cannot be at all. */
+export function planMemory(
+  given: Config,
+  only: readonly ServiceSection[],
+  available = machineMemory(),
+): MemoryPlan {
+  const free = available - ownBytes;
+  if (free < leastFreeBytes)
+    throw new Error(
+      `${inMB(ownBytes + leastFreeBytes)} of memory are needed, and ${inMB(available)} are there: ` +
+        "give the machine or its control group more, or run fewer services here (--only)",
+    );
+  const usual = defaults();
+  const config = structuredClone(given) as unknown as Record<string, Table>;
+  const tableOf = (section: string) => config[section] as Table;
+  const isUsual = (section: ServiceSection, key: string) =>
+    tableOf(section)[key] === (usual[section] as unknown as Table)[key];
+  const parts: MemoryPart[] = [{ name: "lakehouse", what: "all services, idle", bytes: ownBytes }];
+  const runs = ({ section }: { section: ServiceSection }) => only.includes(section);
+
+  for (const { section, key, part, what } of caches.filter(runs)) {
+    const table = tableOf(section);
+    if (isUsual(section, key)) table[key] = Math.floor(Math.min(Number(table[key]), free * part));
+    parts.push({ name: `${section}.${key}`, what, bytes: Number(table[key]) });
+  }
+  for (const { section, what } of engines.filter(runs)) {
+    const table = tableOf(section);
+    if (isUsual(section, "memory_limit")) {
+      const most = memoryBytes(String(table.memory_limit));
+      const bytes = Math.min(most, Math.max(engineBytesMin, free * enginePart));
+      table.memory_limit = `${Math.floor(bytes / 1e6)}MB`;
+    }
+    const bytes = memoryBytes(String(table.memory_limit)) * besideDuckDb;
+    parts.push({ name: `${section}.memory_limit`, what, bytes });
+  }
+  const set = budgets.filter(runs).filter(({ section }) => tableOf(section).max_memory_bytes !== 0);
+  const taken = (names: readonly MemoryPart[]) => names.reduce((sum, { bytes }) => sum + bytes, 0);
+  const fixed =
+    taken(parts) + set.reduce((sum, { section }) => sum + Number(tableOf(section).max_memory_bytes), 0);
+  // Somebody who gave more than there is hears of it; what nobody set stays of some use.
+  const left = Math.max(available - fixed, free / 16);
+  for (const { section, part, what } of budgets.filter(runs)) {
+    const table = tableOf(section);
+    if (table.max_memory_bytes === 0) table.max_memory_bytes = Math.floor(left * part);
+    parts.push({ name: `${section}.max_memory_bytes`, what, bytes: Number(table.max_memory_bytes) });
+  }
+  return { available, parts, planned: taken(parts), config: config as unknown as Config };
+}
+
+const inMB = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`;
+
+/** Why it would not fit, with the figures, or undefined where it does. */
+export function overcommitted({ available, parts, planned }: MemoryPlan): string | undefined {
+  if (planned <= available) return undefined;
+  const list = [...parts]
+    .sort((a, b) => b.bytes - a.bytes)
+    .map(({ name, bytes }) => `${name} ${inMB(bytes)}`);
+  return `the limits allow ${inMB(planned)} of memory, and ${inMB(available)} are there: ${list.join(", ")}`;
+}

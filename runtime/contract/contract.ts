@@ -1,0 +1,42 @@
+/** Contracts: endpoints as data, the checks derived from them, and the JSON that callers send. */
+export {
+  Binary,
+  Bytes,
+  type CallContext,
+  type CallOptions,
+  type ClientOf,
+  type Contract,
+  closed,
+  contract,
+  del,
+  type Endpoint,
+  type ErrorForm,
+  Events,
+  get,
+  type HttpMethod,
+  type InputOf,
+  internal,
+  isSafe,
+  methodsOf,
+  mutates,
+  nextPage,
+  type Peer,
+  type Place,
+  pageFields,
+  placesOf,
+  post,
+  put,
+  type Raw,
+  type RawContext,
+  type RawOf,
+  type ReplyOf,
+  type Running,
+  raw,
+  t,
+  type Verb,
+  type VerbsOf,
+} from "./endpoints.ts";
+export { type Bound, type Condition, parseFilter, pathsOf, type Scalar } from "./filter.ts";
+export { isSameNumber, parseJson, parseJsonWithTexts, parseKeeping } from "./json.ts";
+export { isMatch, matchPath, pathOf, searchOf } from "./route.ts";
+export { check, checkTable, fits, fromQuery, inputSchema } from "./validate.ts";

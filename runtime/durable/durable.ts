@@ -1,0 +1,30 @@
+/** Durable files: writes that survive a power loss, lines and small files with checksums, and files held as they were at one moment. */
+export {
+  checksumIn,
+  isWholeLine,
+  type Line,
+  type LineFault,
+  lineOf,
+  linesIn,
+  linesOf,
+  readLine,
+} from "./checked-lines.ts";
+export {
+  appendDurably,
+  discard,
+  errorCode,
+  makeDirectory,
+  noLinks,
+  opened,
+  ownerOnly,
+  readOrNull,
+  renameDurably,
+  storageError,
+  storageErrorInWords,
+  syncDirectory,
+  syncFile,
+  writeAtomic,
+} from "./files.ts";
+export { bothPoints, holdFiles } from "./held-files.ts";
+export type { Durable, Finding, Inspected, Point, PointFile, Progress } from "./inspection.ts";
+export { seal, unseal } from "./sealed.ts";

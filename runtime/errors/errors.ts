@@ -1,0 +1,16 @@
+/** What goes wrong, as callers and operators see it: the table of error types, OpenAI's form of them, what stops a start, and what a wrong name may have meant. */
+export { ConfigError } from "./config-error.ts";
+export { namesInHeader, openAiError } from "./openai-error.ts";
+export {
+  type ErrorExtra,
+  type ErrorType,
+  errorBody,
+  errorStatus,
+  fail,
+  final,
+  fromWire,
+  ServiceError,
+  toWire,
+  type WireError,
+} from "./service-error.ts";
+export { nearNames } from "./suggestions.ts";

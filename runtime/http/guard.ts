@@ -1,0 +1,200 @@
+/** What stands around every HTTP handler: request id, limit, gate; then the form of errors, and the counting. */
+
+import { type Arrivals, bodyFailure, giveUpSilent, watchBody, wholeOf } from "../bodies/bodies.ts";
+import type { ErrorForm, RawContext } from "../contract/contract.ts";
+import { storageError } from "../durable/durable.ts";
+import { errorBody, fail, openAiError, ServiceError, toWire } from "../errors/errors.ts";
+import type { Clock } from "../scheduling/scheduling.ts";
+import { describe, type Log, type Metrics } from "../telemetry/telemetry.ts";
+import type { AnswerHold } from "./answer-hold.ts";
+import { type AddressOf, type Caller, type Gate, sameProcess } from "./auth.ts";
+
+export interface GuardDeps {
+  gate: Gate;
+  log: Log;
+  metrics: Metrics;
+  newId: () => string;
+  maxConnections: number;
+  clock: Pick<Clock, "elapsed" | "after">;
+  /** Longest silence of a caller whose body is awaited, in milliseconds; without it none is too long. */
+  bodyTimeoutMs?: number;
+  /** Requests of one address at once, those included whose body is awaited; without it any number. */
+  perAddress?: { max: number; addressOf: AddressOf };
+  /** Where answers may be held. */
+  answers?: Pick<AnswerHold, "held">;
+}
+
+/** What a route is excused from. */
+export interface Excused {
+  /** Asks for no token. */
+  open?: boolean;
+  /** Is answered whatever else is being done: health and what watches the service. */
+  unlimited?: boolean;
+  /** Is answered while answers are held: what tells nobody of a change, and who holds them. */
+  unheld?: boolean;
+}
+
+export type Handler = (request: Request, context: RawContext) => Promise<Response> | Response;
+
+/** The form of a route's errors; of no route in particular, what the request leads to decides. */
+type FormOf = ErrorForm | ((request: Request) => ErrorForm | undefined);
+
+/**
+ * What stands before every handler: request id, limit, gate; and behind it: error form, metrics. While the service
+ * stops, `giveUpSilent` is to be called now and then.
+ */
+export function createGuard(deps: GuardDeps) {
+  const requests = deps.metrics.counter("http_requests_total", "Requests by route, method and status.");
+  const seconds = deps.metrics.histogram("http_request_duration_seconds", "Time until the answer began.");
+  // A request that waits for its caller's bytes is not served meanwhile: however many wait, they shut nobody out.
+  let open = 0;
+  const waits: Arrivals["waits"] = new Set();
+  deps.metrics.gauge("http_requests_open", "Requests being answered.", () => open - waits.size);
+  deps.metrics.gauge("http_requests_awaited", "Requests whose body is awaited.", () => waits.size);
+  const admit = () => {
+    if (open - waits.size > deps.maxConnections)
+      throw fail("overloaded", "too many requests at once", { retryAfterSeconds: 1 });
+  };
+  const { clock, bodyTimeoutMs } = deps;
+  const arrivals = {
+    clock,
+    silenceMs: bodyTimeoutMs,
+    admit,
+    waits,
+  };
+  /** Between services the one that the caller reached has the deadline. */
+  const inside = { ...arrivals, silenceMs: undefined };
+  const addresses = createAddressCount(deps.perAddress);
+
+  const guarded =
+    (
+      pattern: string,
+      handler: Handler,
+      { open: isOpen = false, unlimited = false, unheld = unlimited }: Excused,
+      form?: FormOf,
+    ) =>
+    async (request: Request, from: Caller): Promise<Response> => {
+      const started = deps.clock.elapsed();
+      const requestId = requestIdOf(request.headers, deps.newId);
+      let response: Response;
+      let leave: (() => void) | undefined;
+      if (!unlimited) open += 1;
+      try {
+        if (!unlimited) admit();
+        if (from !== sameProcess) refuseLongHead(request);
+        if (!isOpen) deps.gate(request, from);
+        if (!unlimited && from !== sameProcess) leave = addresses?.(request.headers, from());
+        if (!isWithoutBody(request)) watchBody(request, from === sameProcess ? inside : arrivals);
+        response = await handler(request, contextOf(request, requestId));
+      } catch (error) {
+        const errors = typeof form === "function" ? form(request) : form;
+        response = failed(storageError(error), requestId, { log: deps.log, pattern, form: errors });
+      } finally {
+        if (!unlimited) open -= 1;
+        leave?.();
+      }
+      const held = unheld || from === sameProcess ? undefined : deps.answers?.held();
+      if (held) await held;
+      // What the caller still sends of the body that was given up is no next request.
+      const isGivenUp = response.status === 408 || bodyFailure(request) !== undefined;
+      if (isGivenUp && from !== sameProcess) response.headers.set("connection", "close");
+      response.headers.set("x-request-id", requestId);
+      requests.add(1, { route: pattern, method: request.method, status: String(response.status) });
+      seconds.observe((deps.clock.elapsed() - started) / 1000, { route: pattern });
+      return response;
+    };
+  return { guarded, giveUpSilent: () => giveUpSilent(arrivals) };
+}
+
+const isWithoutBody = (request: Request): boolean =>
+  request.method === "GET" || request.method === "HEAD" || wholeOf(request) !== undefined;
+
+/** Counts one more request of an address and gives what takes it off again; throws `too_many_requests`. */
+function createAddressCount(rules: GuardDeps["perAddress"]) {
+  if (rules === undefined) return undefined;
+  const counts = new Map<string, number>();
+  return (headers: Headers, socket: string | undefined): (() => void) => {
+    const address = rules.addressOf(headers, socket) ?? "";
+    const count = (counts.get(address) ?? 0) + 1;
+    if (count > rules.max)
+      throw fail(
+        "too_many_requests",
+        `this address has ${rules.max} requests open, and more are not taken: wait for answers`,
+        { retryAfterSeconds: 1 },
+      );
+    counts.set(address, count);
+    return () => {
+      const left = (counts.get(address) ?? 1) - 1;
+      if (left === 0) counts.delete(address);
+      else counts.set(address, left);
+    };
+  };
+}
+
+/** As most servers have it: URL and headers together, in bytes. The server itself takes more, so that we can answer. */
+const headBytesMax = 16 * 1024;
+
+/** What `main.ts` lets Bun read: beyond, it answers a bare 431 and closes. */
+export const headBytesRead = 1024 * 1024;
+
+function refuseLongHead({ url, headers }: Request): void {
+  // A character is one byte: Bun gives a URL percent-encoded and headers as Latin-1.
+  let bytes = url.length;
+  // Half the time of an iterator, at every request.
+  headers.forEach((value, name) => {
+    bytes += name.length + value.length + 4;
+  });
+  if (bytes > headBytesMax)
+    throw fail(
+      "headers_too_large",
+      `URL and headers have ${bytes} bytes; at most ${headBytesMax} are allowed. Put what is long into the body`,
+    );
+}
+
+const requestIdOf = (headers: Headers, newId: () => string): string => {
+  const given = headers.get("x-request-id");
+  return given !== null && /^[\x21-\x7e]{1,128}$/.test(given) ? given : newId();
+};
+
+/** As `Idempotency-Key` may be: 1 to 255 visible ASCII characters. */
+export const idempotencyKeyPattern = "^[!-~]{1,255}$";
+const isKey = new RegExp(idempotencyKeyPattern);
+
+/** The key is looked at by whoever heeds it: what is not found or not allowed is told first. */
+function contextOf(request: Request, requestId: string): RawContext {
+  const { signal } = request;
+  const given = request.headers.get("idempotency-key");
+  if (given === null) return { request, requestId, signal };
+  return {
+    request,
+    requestId,
+    signal,
+    get idempotencyKey() {
+      if (isKey.test(given)) return given;
+      throw fail("bad_request", "Idempotency-Key: expected 1 to 255 visible ASCII characters");
+    },
+  };
+}
+
+/** The one place where an error becomes an HTTP answer. */
+function failed(
+  error: unknown,
+  requestId: string,
+  { log, pattern, form }: { log: Log; pattern: string; form: ErrorForm | undefined },
+): Response {
+  const wire = toWire(error);
+  const { type, message, retry_after_seconds: retryAfter } = wire;
+  const status = error instanceof ServiceError ? error.status : 500;
+  if (!(error instanceof ServiceError))
+    log.error("unexpected failure", { request_id: requestId, route: pattern, ...describe(error) });
+  else log.debug("request refused", { request_id: requestId, route: pattern, type, error: message });
+  const headers: Record<string, string> = error instanceof ServiceError ? { ...error.headers } : {};
+  if (retryAfter !== undefined) headers["retry-after"] = String(retryAfter);
+  if (wire.should_retry === false) headers["x-should-retry"] = "false";
+  if (status === 401) headers["www-authenticate"] = "Bearer";
+  if (form === "openai") {
+    const { status, ...body } = openAiError(wire, requestId);
+    return Response.json(body, { status, headers });
+  }
+  return Response.json({ error: errorBody(wire, requestId) }, { status, headers });
+}

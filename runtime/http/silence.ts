@@ -1,0 +1,79 @@
+/**
+ * How long a connection may be silent: between requests and within a head it has a limit, while it is served it has none,
+ * and once the service stops it is not waited for.
+ */
+
+import { wholeOf } from "../bodies/bodies.ts";
+import type { Clock } from "../scheduling/scheduling.ts";
+
+/** Longest that Bun knows, in seconds; it rounds up to the next four. Single bytes of a head do not lengthen it. */
+const secondsMax = 255;
+
+/** What Bun is told, in seconds; without a limit its largest. */
+export const idleSeconds = (ms: number | undefined): number =>
+  Math.min(secondsMax, Math.ceil((ms ?? secondsMax * 1000) / 1000));
+
+interface TimedServer {
+  timeout: (request: Request, seconds: number) => void;
+}
+
+/**
+ * Work and streams may be silent for long; bodies and stalled clients are watched where they are read. What is set for a
+ * request stays with its connection, so that the limit has to be set again for the time after it: when its answer ends.
+ */
+export async function silentFor(
+  server: TimedServer | null,
+  request: Request,
+  { idle, streams }: { idle: number; streams: boolean },
+  answer: () => Promise<Response>,
+): Promise<Response> {
+  server?.timeout(request, 0);
+  const response = await answer();
+  const limit = () => server?.timeout(request, idle);
+  const { status, headers } = response;
+  const isWhole = !streams || status >= 400 || request.method === "HEAD" || wholeOf(response) !== undefined;
+  if (server && !isWhole && response.body !== null)
+    return new Response(endingWith(response.body, limit), { status, headers });
+  limit();
+  return response;
+}
+
+/** The same stream; `ended` is called when the last of it was taken. */
+function endingWith(body: ReadableStream<Uint8Array>, ended: () => void): ReadableStream<Uint8Array> {
+  const reader = body.getReader();
+  return new ReadableStream<Uint8Array>(
+    {
+      pull: async (controller) => {
+        const { value, done } = await reader.read();
+        if (!done) return controller.enqueue(value);
+        ended();
+        controller.close();
+      },
+      cancel: (reason) => reader.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+/** How often it is looked, while a service stops, whether all is answered: Bun tells nobody. */
+const stoppingLookMs = 20;
+
+interface StoppingServer {
+  pendingRequests: number;
+  stop: (cut: boolean) => Promise<void>;
+}
+
+/** Takes no more connections, waits until what callers asked for is answered, at most `ms`, and cuts what is left. */
+export async function stopServing(
+  server: StoppingServer,
+  ms: number,
+  { giveUpSilent, clock }: { giveUpSilent: () => void; clock: Pick<Clock, "elapsed"> },
+): Promise<void> {
+  // It ends when the last connection does, also one with half a head: that one has asked for nothing.
+  void server.stop(false);
+  for (const end = clock.elapsed() + ms; server.pendingRequests > 0 && clock.elapsed() < end; ) {
+    giveUpSilent();
+    await Bun.sleep(stoppingLookMs);
+  }
+  await server.stop(true);
+}

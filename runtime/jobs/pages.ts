@@ -1,0 +1,52 @@
+/** Pages of a list that is in memory: the token of the next page is the id of the last item of this one. */
+import { fail } from "../errors/errors.ts";
+
+/** As the contracts have it. */
+export interface PageInput {
+  page_size?: number | undefined;
+  page_token?: string | undefined;
+}
+
+export interface Page<T> {
+  page: T[];
+  /** To be spread into the answer: empty on the last page. */
+  next: { next_page_token?: string };
+}
+
+/** Items of a page unless told otherwise. */
+const sizeDefault = 100;
+
+/**
+ * A page of a list that has an order of its own, such as newest first. Throws `invalid_field` when the item that the
+ * token names has left the list: nobody knows then what was seen.
+ */
+export function pageOf<T>(all: readonly T[], input: PageInput, idOf: (item: T) => string): Page<T> {
+  const { page_token: token } = input;
+  const from = token === undefined ? 0 : all.findIndex((item) => idOf(item) === token) + 1;
+  if (token === undefined || from > 0) return pageFrom(all, from, input, idOf);
+  throw fail("invalid_field", "page_token: this page is gone; begin again without it", {
+    details: { field: "page_token" },
+  });
+}
+
+/** A page in the order of the ids, which may come and go between two pages. */
+export function pageById<T>(all: readonly T[], input: PageInput, idOf: (item: T) => string): Page<T> {
+  const { page_token: token } = input;
+  const sorted = all.toSorted((a, b) => (idOf(a) < idOf(b) ? -1 : 1));
+  const after = token === undefined ? 0 : sorted.findIndex((item) => idOf(item) > token);
+  return pageFrom(sorted, after < 0 ? sorted.length : after, input, idOf);
+}
+
+function pageFrom<T>(
+  all: readonly T[],
+  from: number,
+  { page_size: size = sizeDefault }: PageInput,
+  idOf: (item: T) => string,
+): Page<T> {
+  const page = all.slice(from, from + size);
+  const last = page.at(-1);
+  return {
+    page,
+    next: last !== undefined && from + size < all.length ? { next_page_token: idOf(last) } : {},
+  };
+}

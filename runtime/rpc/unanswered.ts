@@ -1,0 +1,48 @@
+/** What a caller is told when no answer came: that nothing was done, where that is certain, or that nobody knows. */
+import { type Contract, isMatch, isSafe, methodsOf, placesOf } from "../contract/contract.ts";
+import { fail, ServiceError } from "../errors/errors.ts";
+import { isNobodyThere } from "../upstream/upstream.ts";
+
+/** Nothing was sent. */
+export const unreachable = (peer: string, cause?: unknown): ServiceError =>
+  fail("unavailable", `${peer} cannot be reached`, { cause, retryAfterSeconds: 1 });
+
+/** It was sent, and then `why` happened. What is safe to ask again is a 503 all the same. */
+export const unanswered = (why: string, safe: boolean, cause?: unknown): ServiceError =>
+  safe
+    ? fail("unavailable", why, { cause, retryAfterSeconds: 1 })
+    : fail(
+        "outcome_unknown",
+        `${why} before the answer came: whether this was carried out is not known. Sent again with the same Idempotency-Key it is not carried out twice; without a key, look with GET what is there first`,
+        { cause },
+      );
+
+/** The error of a `fetch` that failed: a connection that was refused carried nothing. */
+export const fetchFailure = (peer: string, safe: boolean, cause: unknown): ServiceError =>
+  isNobodyThere(cause) ? unreachable(peer, cause) : unanswered(`${peer} ended the connection`, safe, cause);
+
+/**
+ * Whether an error says that nothing was done: that is what 4xx and 503 mean. A caller that went away and a deadline
+ * say nothing of the work.
+ */
+export function isNothingDone(cause: unknown): boolean {
+  if (!(cause instanceof ServiceError)) return false;
+  const { status, type } = cause;
+  if (type === "timeout" || type === "client_closed") return false;
+  return status < 500 || status === 503 || status === 507;
+}
+
+/** Whether a request may be sent again without doing anything twice, as the contract says. */
+export const isSafeRequest =
+  ({ endpoints }: Contract) =>
+  (method: string, path: string): boolean => {
+    if (method === "GET" || method === "HEAD") return true;
+    const parts = (path.split("?", 1)[0] ?? "").split("/");
+    return Object.values(endpoints).some(
+      (endpoint) =>
+        endpoint.kind !== "internal" &&
+        isSafe(endpoint) &&
+        methodsOf(endpoint).some((each) => each === method) &&
+        placesOf(endpoint).some((place) => isMatch(place.path, parts)),
+    );
+  };

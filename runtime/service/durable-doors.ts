@@ -1,0 +1,186 @@
+/** The doors to what a service keeps: the same for every service, under its name; the gateway passes them on. */
+
+import { Binary, closed, contract, type RawContext, raw, t } from "../contract/contract.ts";
+import { type Durable, type Point, storageError } from "../durable/durable.ts";
+import { fail, toWire } from "../errors/errors.ts";
+import type { AnswerHold } from "../http/http.ts";
+import type { Clock } from "../scheduling/scheduling.ts";
+import { describe, type Log } from "../telemetry/telemetry.ts";
+
+const Service = closed({
+  service: t.String({ maxLength: 64, description: "Name of a service, as storaged." }),
+});
+const OfPoint = closed({ ...Service.properties, id: t.String({ maxLength: 64 }) });
+const lines = { "application/x-ndjson": Binary };
+
+/**
+ * The doors. Lines end with `{"end":{"count":n}}`; an answer without it is not whole, and one that had to be given up
+ * says why in a last line, `{"error":{"type","message"}}`.
+ */
+export const durable = contract("durable", {
+  inspect: raw(["GET"], "/durable/:service/inspect", {
+    summary: "Reads again everything the service keeps: a line each finding and each step; changes nothing.",
+    params: Service,
+    produces: lines,
+  }),
+  point: raw(["POST"], "/durable/:service/points", {
+    summary: "Fixes what the service keeps now: a line with the id, then one each file.",
+    params: Service,
+    produces: lines,
+  }),
+  keep: raw(["POST"], "/durable/:service/points/:id", {
+    summary: "Keeps a point for another ten minutes.",
+    params: OfPoint,
+    statuses: [204],
+  }),
+  file: raw(["GET"], "/durable/:service/points/:id/*", {
+    summary: "The bytes of one file of a point.",
+    params: closed({ ...OfPoint.properties, key: t.String({ maxLength: 4096 }) }),
+    produces: { "application/octet-stream": Binary },
+  }),
+  hold: raw(["POST"], "/durable/:service/holds/:id", {
+    summary:
+      "Holds every answer of this service's door, for at most ten seconds: points taken meanwhile are of one moment.",
+    params: OfPoint,
+    statuses: [204],
+  }),
+  free: raw(["DELETE"], "/durable/:service/holds/:id", {
+    summary: "Lets the answers go; 404 when they were not held all the time.",
+    params: OfPoint,
+    statuses: [204],
+  }),
+  release: raw(["DELETE"], "/durable/:service/points/:id", {
+    summary: "Lets a point go. One that nobody asks for is let go after ten minutes.",
+    params: OfPoint,
+    statuses: [204],
+  }),
+});
+
+/** A point that nobody reads any more, such as that of a backup that was killed, is let go after this long. */
+const idleMs = 10 * 60_000;
+/** Points at once; each may hold what was deleted since. */
+const pointsMax = 8;
+
+export interface DurableDoorsDeps {
+  name: string;
+  durable: Durable;
+  answers: Pick<AnswerHold, "hold" | "release">;
+  newId: () => string;
+  clock: Pick<Clock, "after">;
+  log: Pick<Log, "error">;
+}
+
+/** What answers at the doors of one service. `stop` lets every point go. */
+export function durableDoors({ name, durable: kept, answers, newId, clock, log }: DurableDoorsDeps) {
+  const points = new Map<string, { point: Point; cancel: () => void }>();
+  let beingTaken = 0;
+  const release = async (id: string) => {
+    const held = points.get(id);
+    points.delete(id);
+    held?.cancel();
+    await held?.point.end();
+  };
+  /** For who cannot be told: what fails to be let go goes at the next start. */
+  const releaseQuietly = (id: string) =>
+    release(id).catch((cause) => log.error("a point could not be let go", { id, ...describe(cause) }));
+  const watch = (id: string) => clock.after(idleMs, () => void releaseQuietly(id));
+  const own = (service: string) => {
+    if (service !== name) throw fail("not_found", `this is ${name}, not '${service}'`);
+  };
+  const used = (id: string): Point => {
+    const held = points.get(id);
+    if (!held)
+      throw fail("not_found", `${name} holds no point '${id}': it was let go, or the service restarted`);
+    held.cancel();
+    held.cancel = watch(id);
+    return held.point;
+  };
+  return {
+    raw: {
+      inspect: async ({ service }: { service: string }, { signal }: RawContext) => {
+        own(service);
+        return linesOf(kept.inspect(signal), log);
+      },
+      point: async ({ service }: { service: string }) => {
+        own(service);
+        if (points.size + beingTaken >= pointsMax)
+          throw fail("too_many_requests", `${name} holds ${pointsMax} points: let one go`, {
+            retryAfterSeconds: 60,
+          });
+        const id = newId();
+        beingTaken += 1;
+        const point = await kept.point().finally(() => {
+          beingTaken -= 1;
+        });
+        points.set(id, { point, cancel: watch(id) });
+        return linesOf(
+          listed(id, point, () => used(id)),
+          log,
+        );
+      },
+      keep: async ({ service, id }: { service: string; id: string }) => {
+        own(service);
+        used(id);
+        return new Response(null, { status: 204 });
+      },
+      file: async ({ service, id, key }: { service: string; id: string; key: string }) => {
+        own(service);
+        return new Response(await used(id).open(key), {
+          headers: { "content-type": "application/octet-stream" },
+        });
+      },
+      hold: async ({ service, id }: { service: string; id: string }) => {
+        own(service);
+        answers.hold(id);
+        return new Response(null, { status: 204 });
+      },
+      free: async ({ service, id }: { service: string; id: string }) => {
+        own(service);
+        answers.release(id);
+        return new Response(null, { status: 204 });
+      },
+      release: async ({ service, id }: { service: string; id: string }) => {
+        own(service);
+        used(id);
+        await release(id);
+        return new Response(null, { status: 204 });
+      },
+    },
+    stop: async () => void (await Promise.all([...points.keys()].map(releaseQuietly))),
+  };
+}
+
+async function* listed(id: string, point: Point, use: () => void): AsyncIterable<object> {
+  yield { point: { id } };
+  for await (const file of point.files()) {
+    use();
+    yield { file };
+  }
+}
+
+/** Lines of JSON, with a last one that counts them or says why they end too early. */
+function linesOf(values: AsyncIterable<object>, log: Pick<Log, "error">): Response {
+  const encoder = new TextEncoder();
+  const iterator = values[Symbol.asyncIterator]();
+  let count = 0;
+  const next = async (): Promise<{ line: object; isLast: boolean }> => {
+    try {
+      const { done, value } = await iterator.next();
+      return { line: done ? { end: { count } } : value, isLast: done === true };
+    } catch (cause) {
+      log.error("what is kept could not be read to its end", describe(cause));
+      const { type, message } = toWire(storageError(cause, "read"));
+      return { line: { error: { type, message } }, isLast: true };
+    }
+  };
+  const body = new ReadableStream<Uint8Array>({
+    pull: async (controller) => {
+      const { line, isLast } = await next();
+      count += 1;
+      controller.enqueue(encoder.encode(`${JSON.stringify(line)}\n`));
+      if (isLast) controller.close();
+    },
+    cancel: async () => void (await iterator.return?.()),
+  });
+  return new Response(body, { headers: { "content-type": "application/x-ndjson" } });
+}

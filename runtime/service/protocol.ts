@@ -1,0 +1,46 @@
+/** What the supervisor and its workers say to each other. */
+
+import type { Config, ServiceSection } from "../config/config.ts";
+import type { ServiceStatus } from "./declaration.ts";
+import type { Live } from "./reload.ts";
+
+/** How one worker reaches another service: over a port when it is in this process, else over HTTP. */
+export interface PeerLink {
+  url: string;
+  /** In this process; `port` is absent while the peer is not running. */
+  local: boolean;
+  port?: MessagePort;
+}
+
+export interface Init {
+  type: "init";
+  name: ServiceSection;
+  config: Config;
+  peers: Record<string, PeerLink>;
+  /** The services as they are at this start, itself included. */
+  services: ServiceStatus[];
+  /** Places that the operator accepts as they stand: runtime/store/adoption.ts. */
+  adopted: readonly string[];
+}
+
+export type ToWorker =
+  | Init
+  | { type: "serve"; port: MessagePort }
+  | { type: "peer"; name: string; link: PeerLink }
+  | { type: "system"; services: ServiceStatus[] }
+  /** Holds for requests that begin afterwards; answered with `reloaded`. */
+  | { type: "reload"; live: Live }
+  | { type: "ping" }
+  | { type: "stop"; drainMs: number };
+
+export type FromWorker =
+  /** Its first word: the system's number of its thread, where the system tells one. */
+  | { type: "thread"; id: number | undefined }
+  /** `asked`: the places that had to be adopted, or were refused. */
+  | { type: "ready"; port: number; asked: string[] }
+  /** It could not start, or met an error it did not expect; it closes down by itself and says `closed`. */
+  | { type: "fatal"; message: string; code?: string }
+  | { type: "pong" }
+  | { type: "reloaded" }
+  /** Nothing native is in flight any more: the thread may be ended. */
+  | { type: "closed" };

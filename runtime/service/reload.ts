@@ -1,0 +1,68 @@
+/** What a configuration that was read again changes while everything runs: a pure decision. */
+import { isDeepStrictEqual } from "node:util";
+import { type Config, type LoadedConfig, parseBind, type ServiceSection } from "../config/config.ts";
+import { ConfigError } from "../errors/errors.ts";
+import { bindRefusal } from "../http/http.ts";
+
+/** What a running service takes on; everything else needs a restart. */
+export interface Live {
+  auth: Config["auth"];
+  log: Config["log"];
+}
+
+export interface ReloadPlan {
+  config: Config;
+  /** Keys that are other than before, and hold from now on. */
+  changed: string[];
+  /** Keys that are other than those the process started with, and wait for a restart. */
+  needsRestart: string[];
+}
+
+const liveSections: ReadonlySet<string> = new Set(["auth", "log"]);
+
+/**
+ * Compares what runs with what was read. Throws ConfigError, and so changes nothing, when a file that was read before
+ * is gone (its tokens would be gone with it) or when a service would listen to the network without a token.
+ */
+export function planReload(
+  running: LoadedConfig,
+  read: LoadedConfig,
+  only: readonly ServiceSection[],
+): ReloadPlan {
+  const gone = read.files.absent.find((path) => running.files.read.includes(path));
+  if (gone !== undefined) throw new ConfigError(`${gone} was there before and is gone: put it back`);
+  const config: Config = { ...running.config, auth: read.config.auth, log: read.config.log };
+  refuseOpenBinds(config, only);
+  const differing = differences(running.config, read.config);
+  const isLive = (key: string) => liveSections.has(key.split(".")[0] ?? "");
+  return {
+    config,
+    changed: differing.filter(isLive),
+    needsRestart: differing.filter((key) => !isLive(key)),
+  };
+}
+
+/** Throws ConfigError when a service of `only` would listen to the network without a token. */
+export function refuseOpenBinds(config: Config, only: readonly ServiceSection[]): void {
+  for (const name of only) {
+    const { bind, allow_nonloopback } = config[name];
+    const refusal = bindRefusal(name, parseBind(bind).host, config.auth, allow_nonloopback);
+    if (refusal !== undefined) throw new ConfigError(refusal);
+  }
+}
+
+/** Keys, as `gateway.bind`, that two configurations do not agree on. */
+function differences(left: Config, right: Config): string[] {
+  const flat = (config: Config) =>
+    new Map(
+      Object.entries(config).flatMap(([section, table]): [string, unknown][] =>
+        typeof table === "object"
+          ? Object.entries(table).map(([key, value]) => [`${section}.${key}`, value])
+          : [[section, table]],
+      ),
+    );
+  const before = flat(left);
+  const after = flat(right);
+  const names = new Set([...before.keys(), ...after.keys()]);
+  return [...names].filter((key) => !isDeepStrictEqual(before.get(key), after.get(key)));
+}

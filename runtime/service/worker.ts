@@ -1,0 +1,296 @@
+/** The whole life of one service in its Worker: configuration and ports in, listen, ready, drain, exit. */
+
+import { join } from "node:path";
+import { parentPort } from "node:worker_threads";
+import {
+  type Config,
+  deepFreeze,
+  loadSecrets,
+  parseBind,
+  type ServiceSection,
+  urlOf,
+} from "../config/config.ts";
+import type { Contract, Running } from "../contract/contract.ts";
+import { type Durable, errorCode, makeDirectory } from "../durable/durable.ts";
+import {
+  type AddressOf,
+  createAnswerHold,
+  createChangingGate,
+  createFace,
+  type Face,
+  type RawHandler,
+  sameProcess,
+} from "../http/http.ts";
+import { type Idempotency, openIdempotency, withKeys } from "../idempotency/idempotency.ts";
+import { type Marks, openMarks } from "../marks/marks.ts";
+import { counted, createInvoke, type Invoke, servePort } from "../rpc/rpc.ts";
+import { systemClock, timestamp } from "../scheduling/scheduling.ts";
+import { createAdoption } from "../store/store.ts";
+import { createLog, createMetrics, describe, type Log } from "../telemetry/telemetry.ts";
+import type { Deps, ServiceDefinition, ServiceStatus } from "./declaration.ts";
+import { durable, durableDoors } from "./durable-doors.ts";
+import {
+  type FolderState,
+  folderState,
+  refusingIdempotency,
+  refusingService,
+  withFolderState,
+} from "./folder.ts";
+import { createLinks } from "./links.ts";
+import type { FromWorker, Init, PeerLink, ToWorker } from "./protocol.ts";
+import type { Live } from "./reload.ts";
+
+interface Parent {
+  on: (event: "message", listener: (message: ToWorker) => void) => void;
+  postMessage: (message: FromWorker) => void;
+}
+
+/** What the messages after `init` act on. */
+interface Life {
+  serve: (port: MessagePort) => void;
+  relink: (name: string, link: PeerLink) => void;
+  setSystem: (services: ServiceStatus[]) => void;
+  reload: (live: Live) => void;
+  stop: (drainMs: number) => Promise<void>;
+}
+
+/** The entry of every `worker.ts`. */
+export function runService<C extends Contract, P extends Record<string, Contract> = Record<never, never>>(
+  definition: ServiceDefinition<C, P>,
+): void {
+  const parent = parentPort as unknown as Parent | null;
+  if (!parent)
+    throw new Error(`${definition.contract.name} runs in a Worker: start it with bun run supervisor`);
+  const say = (message: FromWorker) => parent.postMessage(message);
+  const started = Promise.withResolvers<Life>();
+  let log = createLog(definition.contract.name, "info");
+  let ending = false;
+
+  const end = async (drainMs: number) => {
+    if (ending) return;
+    ending = true;
+    const life = await Promise.race([
+      started.promise.catch(() => undefined),
+      systemClock.sleep(100).then(() => undefined),
+    ]);
+    await life?.stop(drainMs).catch((error) => log.error("stop failed", describe(error)));
+    say({ type: "closed" });
+  };
+  const die = (error: unknown) => {
+    if (isLeakedHandle(error)) return log.error("a file was not closed", describe(error));
+    log.error("unexpected failure: the service ends", describe(error));
+    const code = errorCode(error);
+    say({
+      type: "fatal",
+      message: error instanceof Error ? error.message : String(error),
+      ...(code && { code }),
+    });
+    void end(0);
+  };
+  // An error that ends this thread while a native call is in flight would abort the whole process.
+  process.on("uncaughtException", die);
+  process.on("unhandledRejection", die);
+
+  parent.on("message", (message) => {
+    switch (message.type) {
+      case "init":
+        log = createLog(message.name, message.config.log.level);
+        begin(definition, message, log).then(
+          ({ life, port, asked }) => {
+            started.resolve(life);
+            say({ type: "ready", port, asked });
+          },
+          (error) => {
+            started.reject(error);
+            die(error);
+          },
+        );
+        return;
+      case "ping":
+        return say({ type: "pong" });
+      case "stop":
+        return void end(message.drainMs);
+      default:
+        void started.promise.then(
+          (life) => {
+            act(life, message);
+            if (message.type === "reload") say({ type: "reloaded" });
+          },
+          () => {},
+        );
+    }
+  });
+}
+
+/**
+ * Bun throws when it collects a handle that nobody closed, which it closes itself: a defect to be told, and no reason
+ * to end what works. The error has no code.
+ */
+const isLeakedHandle = (error: unknown): boolean =>
+  error instanceof Error &&
+  error.message.startsWith("A FileHandle object was closed during garbage collection");
+
+function act(life: Life, message: ToWorker): void {
+  if (message.type === "serve") life.serve(message.port);
+  if (message.type === "peer") life.relink(message.name, message.link);
+  if (message.type === "system") life.setSystem(message.services);
+  if (message.type === "reload") life.reload(message.live);
+}
+
+type Handlers = Record<string, RawHandler>;
+type Readiness = Pick<Running<Contract>, "notReady" | "othersNotReady">;
+
+const reasonsOf = async (
+  running: Readiness,
+  own: readonly string[],
+  draining: boolean,
+): Promise<string[]> => [
+  ...own,
+  ...(draining ? ["stopping"] : []),
+  ...(running.notReady?.() ?? []),
+  ...((await running.othersNotReady?.()) ?? []),
+];
+
+/** The supervisor will say the same; until its word arrives, whoever asks this service is not told that it starts. */
+const readyAt = (services: ServiceStatus[], name: string, address: string): ServiceStatus[] =>
+  services.map((service) => (service.name === name ? { ...service, state: "ready", address } : service));
+
+async function begin<C extends Contract, P extends Record<string, Contract>>(
+  definition: ServiceDefinition<C, P>,
+  init: Init,
+  log: Log,
+): Promise<{ life: Life; port: number; asked: string[] }> {
+  const { contract } = definition;
+  const [name, config] = [init.name, deepFreeze(init.config)];
+  const section = config[name];
+  const { peers, relink, present } = createLinks(definition.peers ?? ({} as P), init.peers, config);
+  const adoption = createAdoption(init.adopted, log);
+  const { adopted } = adoption;
+  const { close, folder, ...own } = await openKept(name, config.data_dir, { log, adopted });
+  const metrics = createMetrics();
+  let system = init.services;
+  const deps: Deps<P> = {
+    config,
+    clock: systemClock,
+    log,
+    metrics,
+    secrets: loadSecrets(config.secrets_path),
+    newId: () => crypto.randomUUID(),
+    ...own,
+    adopted,
+    peers,
+    system: () => system,
+  };
+
+  const running = refusingService(definition, folder) ?? (await definition.create(deps));
+  const plain = createInvoke(contract, running.verbs, deps);
+  const invoke = counted(contract, plain, { metrics, clock: systemClock });
+  const { host, port } = parseBind(section.bind);
+  let draining = false;
+  const notReady = () => reasonsOf(running, problemsOf(folder, own), draining);
+  const answers = createAnswerHold(systemClock);
+  const kept = keptBy(deps, name, running.durable, folder);
+  const doors = durableDoors({ ...deps, name, durable: kept, answers });
+  const { gate, addressOf, change } = createChangingGate(config.auth, host);
+  const door = { ...doorLimits(section, addressOf), answers };
+  const face = createFace({ ...deps, name, gate, notReady, ...door });
+  mount(face, contract, { invoke, raw: running.raw as unknown as Handlers, doors: doors.raw });
+  definition.mount?.(face, deps);
+  const listening = face.listen(host, port);
+  system = readyAt(system, name, urlOf(section.bind, listening.port));
+  const fetch = (request: Request) => face.fetch(request, sameProcess);
+  const inbound = createInbound({ invoke, fetch, inFlightMax: config.rpc.in_flight_max });
+
+  const life: Life = {
+    serve: inbound.serve,
+    relink,
+    setSystem: (services) => {
+      system = services;
+    },
+    reload: ({ auth, log: { level } }) => {
+      change(auth);
+      present(auth);
+      log.setLevel(level);
+    },
+    stop: async (drainMs) => {
+      draining = true;
+      answers.stop();
+      running.drain?.();
+      const served = [listening.close(drainMs), inbound.idle()];
+      if (drainMs === 0) inbound.close();
+      await Promise.race([Promise.all(served), systemClock.sleep(drainMs)]);
+      await doors.stop();
+      await running.stop();
+      inbound.close();
+      await close();
+    },
+  };
+  return { life, port: listening.port, asked: adoption.asked() };
+}
+
+const problemsOf = (
+  { reasons }: FolderState,
+  { marks, idempotency }: { marks: Marks; idempotency: Idempotency },
+): string[] => [...reasons, ...marks.problems(), ...idempotency.problems()];
+
+const keptBy = (
+  { idempotency }: { idempotency: Idempotency },
+  name: string,
+  own: Durable | undefined,
+  folder: FolderState,
+) => withFolderState(withKeys(idempotency.durable(name), own), name, folder);
+
+/** What the runtime keeps for a service, and its folder. */
+async function openKept(
+  name: string,
+  dataDir: string,
+  { log, adopted }: { log: Log; adopted: (place: string) => boolean },
+) {
+  const directory = join(dataDir, name);
+  await makeDirectory(directory);
+  const folder = await folderState(name, { dataDir, now: () => timestamp(systemClock), log });
+  const marks = await openMarks({ dataDir, service: name, clock: systemClock, log });
+  const kept = { marks, adopted };
+  const idempotency =
+    refusingIdempotency(folder) ?? (await openIdempotency(directory, systemClock, { kept, log }));
+  const close = async () => {
+    await idempotency.close();
+    await marks.close();
+  };
+  return { directory, folder, marks, idempotency, close };
+}
+
+/** The doors that every service has. */
+function mount(
+  face: Face,
+  contract: Contract,
+  { invoke, raw, doors }: { invoke: Invoke; raw: Handlers; doors: object },
+): void {
+  face.verbs(contract, invoke);
+  face.raw(contract, raw);
+  face.raw(durable, doors as Handlers, "", { unheld: true });
+  face.rpc(invoke);
+}
+
+/** What a listener takes, by its section. */
+const doorLimits = (section: Config[ServiceSection], addressOf: AddressOf) => ({
+  maxConnections: section.max_connections,
+  maxJsonBytes: section.max_json_bytes,
+  headTimeoutMs: section.head_timeout_ms,
+  bodyTimeoutMs: section.body_timeout_ms,
+  perAddress: { max: section.max_requests_per_address, addressOf },
+});
+
+/** The channels that callers in this process have to this service. */
+function createInbound(options: Parameters<typeof servePort>[1]) {
+  const ports = new Map<MessagePort, { idle: () => Promise<void> }>();
+  return {
+    serve: (port: MessagePort): void => void ports.set(port, servePort(port, options)),
+    idle: async (): Promise<void> => {
+      await Promise.all([...ports.values()].map(({ idle }) => idle()));
+    },
+    close: () => {
+      for (const port of ports.keys()) port.close();
+    },
+  };
+}

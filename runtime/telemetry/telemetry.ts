@@ -1,0 +1,4 @@
+/** What a process reports of itself: log lines and metrics. */
+export { createLog, describe, type Level, type Log, levels } from "./log.ts";
+export { measureThread } from "./measure-thread.ts";
+export { createMetrics, latencyBuckets, type Metrics } from "./metrics.ts";

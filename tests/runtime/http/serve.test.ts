@@ -1,0 +1,323 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { defaults } from "../../../runtime/config/loading.ts";
+import { createGate } from "../../../runtime/http/auth.ts";
+import { createFace } from "../../../runtime/http/serve.ts";
+import { systemClock } from "../../../runtime/scheduling/clock.ts";
+import { createLog } from "../../../runtime/telemetry/log.ts";
+import { createMetrics } from "../../../runtime/telemetry/metrics.ts";
+import { definition } from "../../fixtures/runtime/echo.ts";
+import { type ApiCase, runCases } from "../../support/api-case.ts";
+import { configWith, type InProcess, startInProcess, temporaryDirectory } from "../../support/in-process.ts";
+
+const directory = temporaryDirectory("serve");
+let service: InProcess<typeof definition.contract>;
+beforeAll(async () => {
+  service = await startInProcess(definition, { config: configWith({ data_dir: directory.path }), peers: {} });
+});
+afterAll(async () => {
+  await service.stop();
+  directory.remove();
+});
+
+const post = { method: "POST", path: "/echo" };
+const rows: ApiCase[] = [
+  { name: "health", path: "/health", status: 200, contains: ['{"status":"ok","service":"echo"}'] },
+  { name: "liveness", path: "/livez", status: 200 },
+  { name: "readiness", path: "/readyz", status: 200, contains: ['"ready":true'] },
+  {
+    name: "metrics",
+    path: "/metrics",
+    status: 200,
+    contains: ["# TYPE lakehouse_http_requests_total counter"],
+  },
+  { name: "a verb", ...post, body: { text: "hi" }, status: 200, contains: ['{"text":"hi"}'] },
+  { name: "an optional field", ...post, body: { text: "hi", times: 2 }, status: 200, contains: ['"hihi"'] },
+  {
+    name: "JSON with curl's default media type",
+    ...post,
+    body: '{"text":"hi"}',
+    headers: { "content-type": "application/x-www-form-urlencoded" },
+    status: 200,
+  },
+  {
+    name: "JSON with a charset",
+    ...post,
+    body: '{"text":"hi"}',
+    headers: { "content-type": "application/json; charset=utf-8" },
+    status: 200,
+  },
+  {
+    name: "an unknown field",
+    ...post,
+    body: { text: "a", colour: 1 },
+    status: 400,
+    type: "unknown_field",
+    contains: ["'colour'", "expected text, times"],
+  },
+  {
+    name: "a field named __proto__",
+    ...post,
+    body: '{"text":"a","__proto__":{"x":1}}',
+    headers: { "content-type": "application/json" },
+    status: 400,
+    type: "unknown_field",
+  },
+  {
+    name: "a missing field",
+    ...post,
+    body: {},
+    status: 400,
+    type: "invalid_field",
+    contains: ["text: ", "it is missing"],
+  },
+  {
+    name: "a field of another type",
+    ...post,
+    body: { text: 7 },
+    status: 400,
+    type: "invalid_field",
+    contains: ["text: expected string, got 7"],
+  },
+  {
+    name: "a value out of range",
+    ...post,
+    body: { text: "a", times: 9 },
+    status: 400,
+    type: "invalid_field",
+    contains: ["times", "got 9"],
+  },
+  { name: "no body", ...post, status: 400, type: "invalid_json", contains: ["the body is empty"] },
+  {
+    name: "broken JSON",
+    ...post,
+    body: '{"text":',
+    status: 400,
+    type: "invalid_json",
+    contains: ["not valid JSON"],
+  },
+  {
+    name: "a JSON array",
+    ...post,
+    body: [1],
+    status: 400,
+    type: "invalid_json",
+    contains: ["expected a JSON object"],
+  },
+  {
+    name: "JSON in another encoding",
+    ...post,
+    body: new Uint8Array([0x7b, 0xff, 0x7d]),
+    status: 400,
+    type: "invalid_json",
+    contains: ["UTF-8"],
+  },
+  {
+    name: "another media type",
+    ...post,
+    body: "text=a",
+    headers: { "content-type": "text/plain" },
+    status: 415,
+    type: "unsupported_media_type",
+    contains: ["application/json"],
+  },
+  {
+    name: "a body over the limit",
+    ...post,
+    body: { text: "x".repeat(9 << 20) },
+    status: 413,
+    type: "too_large",
+  },
+  {
+    name: "a path parameter and a query",
+    path: "/echo/a%20b?n=5&deep=true",
+    status: 200,
+    contains: ['{"id":"a b","n":5,"deep":true}'],
+  },
+  {
+    name: "a query value of another type",
+    path: "/echo/a?n=five",
+    status: 400,
+    type: "invalid_field",
+    contains: ["n: expected integer", "five"],
+  },
+  {
+    name: "an unknown query parameter",
+    path: "/echo/a?m=5",
+    status: 400,
+    type: "unknown_field",
+    contains: ["'m'", "expected n, deep"],
+  },
+  {
+    name: "a query parameter given twice",
+    path: "/echo/a?n=5&n=6",
+    status: 400,
+    type: "invalid_field",
+    contains: ["more than once"],
+  },
+  {
+    name: "a query parameter that is a path parameter",
+    path: "/echo/a?id=b",
+    status: 400,
+    type: "unknown_field",
+  },
+  {
+    name: "a path that is not UTF-8",
+    path: "/echo/%ff",
+    status: 400,
+    type: "bad_request",
+    contains: ["percent-encoded"],
+  },
+  { name: "an etag", path: "/echo/a", status: 200, expectHeaders: { etag: '"v-a"' } },
+  {
+    name: "an etag that is known",
+    path: "/echo/a",
+    headers: { "if-none-match": '"x", W/"v-a"' },
+    status: 304,
+  },
+  { name: "an etag that is not", path: "/echo/a", headers: { "if-none-match": '"v-b"' }, status: 200 },
+  {
+    name: "HEAD of a verb",
+    method: "HEAD",
+    path: "/echo/a",
+    status: 200,
+    expectHeaders: { etag: '"v-a"' },
+    check: ({ text }) => expect(text).toBe(""),
+  },
+  { name: "an unknown path", path: "/nowhere", status: 404, type: "not_found", contains: ["/nowhere"] },
+  { name: "a path with more segments", path: "/echo/a/b", status: 404, type: "not_found" },
+  {
+    name: "another method",
+    method: "DELETE",
+    path: "/echo",
+    status: 405,
+    type: "method_not_allowed",
+    contains: ["POST"],
+  },
+  {
+    name: "an internal call has no path",
+    method: "POST",
+    path: "/refuse",
+    body: {},
+    status: 404,
+    type: "not_found",
+  },
+  {
+    name: "a stream",
+    method: "PUT",
+    path: "/stream/a/b%2Fc",
+    body: "bytes",
+    status: 200,
+    contains: ["bytes"],
+  },
+  { name: "a stream's key", path: "/stream/a/b%2Fc", status: 200, contains: ["a/b/c"] },
+  {
+    name: "a request id that is given",
+    path: "/health",
+    headers: { "x-request-id": "mine-1" },
+    status: 200,
+    expectHeaders: { "x-request-id": "mine-1" },
+  },
+  {
+    name: "a request id that is no id",
+    path: "/nowhere",
+    headers: { "x-request-id": "a b" },
+    status: 404,
+    lacks: ["a b"],
+  },
+  {
+    name: "an idempotency key that is no key",
+    method: "POST",
+    path: "/count",
+    body: {},
+    headers: { "idempotency-key": "x".repeat(300) },
+    status: 400,
+    type: "bad_request",
+  },
+  {
+    name: "a foreign Host",
+    path: "/metrics",
+    headers: { host: "evil.example" },
+    status: 403,
+    type: "forbidden",
+    contains: ["Host"],
+  },
+  {
+    name: "a foreign Origin",
+    ...post,
+    body: { text: "a" },
+    headers: { origin: "https://evil.example" },
+    status: 403,
+    type: "forbidden",
+    contains: ["Origin"],
+  },
+  {
+    name: "an opaque Origin",
+    ...post,
+    body: { text: "a" },
+    headers: { origin: "null" },
+    status: 403,
+    type: "forbidden",
+  },
+  {
+    name: "an own Origin",
+    ...post,
+    body: { text: "a" },
+    headers: { origin: "http://localhost:3110" },
+    status: 200,
+  },
+  { name: "health is open to any Host", path: "/health", headers: { host: "evil.example" }, status: 200 },
+];
+runCases(rows, () => service.send);
+
+test("the same idempotency key gets the first answer again over HTTP; with another body 409", async () => {
+  const send = (body: unknown) =>
+    service.send(
+      new Request("http://localhost/echo", {
+        method: "POST",
+        body: JSON.stringify(body),
+        headers: { "content-type": "application/json", "idempotency-key": "k1" },
+      }),
+    );
+  const first = await (await send({ text: "one", times: 2 })).text();
+  expect(await (await send({ times: 2, text: "one" })).text()).toBe(first);
+  expect((await send({ text: "two" })).status).toBe(409);
+});
+
+test("requests are counted by route, not by path", async () => {
+  await service.send(new Request("http://localhost/echo/secret-id"));
+  const page = await (await service.send(new Request("http://localhost/metrics"))).text();
+  expect(page).toContain('lakehouse_http_requests_total{route="/echo/:id",method="GET",status="200"}');
+  expect(page).not.toContain("secret-id");
+});
+
+test("a path that is written out goes first, and leaves other methods to a pattern", async () => {
+  const log = createLog("paths", "error", () => {});
+  const face = createFace({
+    name: "paths",
+    gate: createGate(defaults().auth, "127.0.0.1"),
+    log,
+    metrics: createMetrics(),
+    newId: () => crypto.randomUUID(),
+    notReady: () => [],
+    clock: systemClock,
+    maxConnections: 10,
+    maxJsonBytes: 1000,
+  });
+  face.route("GET", "/items/:id", () => new Response("one item"));
+  face.route("POST", "/items/:id", () => new Response("changed"));
+  face.route("POST", "/items/scroll", () => new Response("a page"));
+  const { port, close } = face.listen("127.0.0.1", 0);
+  const rows = [
+    ["GET", "/items/7", "one item"],
+    ["GET", "/items/scroll", "one item"],
+    ["POST", "/items/scroll", "a page"],
+    ["POST", "/items/7", "changed"],
+  ] as const;
+  for (const [method, path, text] of rows) {
+    const url = `http://127.0.0.1:${port}${path}`;
+    expect(await (await fetch(url, { method })).text()).toBe(text);
+    expect(await (await face.fetch(new Request(url, { method }))).text()).toBe(text);
+  }
+  expect((await fetch(`http://127.0.0.1:${port}/items/scroll`, { method: "PUT" })).status).toBe(405);
+  await close(100);
+});
