@@ -43,7 +43,7 @@ export async function adopt(
   return next;
 }
 
-/** Whole, and right for itself. */
+/** Readable and consistent in itself. */
 const isSound = (head: Head): head is Version =>
   !isDamaged(head) && chainProblems("unknown", head).length === 0;
 

@@ -1,4 +1,4 @@
-/** Those who wait for the catalog to change. */
+/** Long polling: callers that wait for the catalog to change. */
 
 import { fail } from "../../runtime/errors/errors.ts";
 import type { Clock } from "../../runtime/scheduling/scheduling.ts";

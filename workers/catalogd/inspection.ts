@@ -177,7 +177,7 @@ const compareWithMemory = ({ store, registry, lock }: InspectionDeps, name: stri
     return damage(place, `catalogd holds another version ${stored} of '${name}' than this`, restart);
   });
 
-/** What catalogd holds in memory, or knows from its mark alone. */
+/** The head that memory or the mark knows is missing in storage. */
 function missingHead(name: string, known: Head | undefined, stored: number | undefined): Inspected {
   const version = known?.version ?? 0;
   const left =

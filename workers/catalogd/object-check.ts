@@ -1,4 +1,4 @@
-/** A registration may name only objects that are in storage as it says: a manifest never points at nothing. */
+/** Checks that the objects of a registration exist as it states them: a manifest never refers to a missing object. */
 import type { Peer } from "../../runtime/contract/contract.ts";
 import { fail, ServiceError } from "../../runtime/errors/errors.ts";
 import { inParallel } from "../../runtime/scheduling/scheduling.ts";
@@ -7,7 +7,7 @@ import type { DataObject } from "./version.ts";
 
 type Head = Peer<Storaged>["verbs"]["head"];
 
-/** Questions to storaged at once for one registration. */
+/** Concurrent requests to storaged for one registration. */
 const concurrency = 16;
 /** Objects that the error names; more are counted. */
 const namedMax = 20;

@@ -18,7 +18,7 @@ export interface Reference {
 }
 
 export interface References {
-  /** Takes up what a version refers to; later versions of a name come after earlier ones. */
+  /** Adds the objects of a version; versions of a name come in ascending order. */
   add: (version: Version) => void;
   /** Every object that any version refers to. */
   all: () => Iterable<Reference>;

@@ -144,7 +144,7 @@ function createRooms(budget: MemoryBudget | undefined) {
       const names = versions.map(({ name }) => `'${name}'`).join(", ");
       return budget && bytes > 0 ? budget.during(bytes, `the manifest of ${names}`, work) : work();
     },
-    /** It is the head of its name, whether it fits or not. */
+    /** Accounts for the head's memory, whether it fits or not. */
     occupy: (head: Head): void => {
       const room = rooms.get(head.name) ?? budget?.take(0, head.name);
       if (!room) return;
@@ -161,14 +161,14 @@ function readable(head: Head | undefined): Version | undefined {
   return head;
 }
 
-/** A reader that is behind by more is given everything. */
+/** Changes kept: a reader further behind gets a full snapshot. */
 const changesKept = 512;
 
 /** Half of SHA-256: 128 bits keep two catalogs apart. */
 const hashBytes = 16;
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 
-/** XOR puts a head in and takes it out again, in any order. What identifies a head is enough: versions never change. */
+/** XOR adds a head and removes it again, in any order. Its identity is enough: versions are immutable. */
 function toggle(sum: Uint8Array, head: Head): void {
   const identity = isDamaged(head)
     ? [head.name, head.version, head.reason]

@@ -19,7 +19,7 @@ export interface Rehydration {
 /** Waits between attempts: the first, then doubled up to the last, in milliseconds. */
 const backoffMs = { first: 50, last: 5000 };
 
-/** Begins at once, and goes on until the registry holds the latest version of every name, or `stop`. */
+/** Starts at once and retries until the registry holds the latest version of every name, or until `stop`. */
 export function startRehydration(deps: {
   store: ManifestStore;
   registry: Registry;

@@ -99,7 +99,7 @@ export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promis
   };
 }
 
-/** What the catalog keeps are objects in storage, which are in storaged's points. */
+/** The manifests are objects in storage: storaged's backup has them. */
 const kept = (deps: InspectionDeps & { directory: string }, rehydration: Rehydration): Durable => ({
   inspect: async function* (signal) {
     await rehydration.attempted;
@@ -201,7 +201,7 @@ function gated(rehydration: Rehydration, verbs: VerbsOf<Catalogd>): VerbsOf<Cata
   ) as unknown as VerbsOf<Catalogd>;
 }
 
-/** Lets commits that have begun end before the service does, and begins no more. */
+/** Tracks commits: `stop` waits for those under way, and new ones are refused. */
 function createWriting(commit: Commit): { commit: Commit; stop: () => Promise<void> } {
   const open = new Set<Promise<unknown>>();
   let stopping = false;

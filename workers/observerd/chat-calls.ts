@@ -24,15 +24,15 @@ export interface ChatCalls {
 const pollMs = 20_000;
 /** What a poll may take beyond that. */
 const pollSlackMs = 5_000;
-/** What who asks for statistics waits for chatd, at most. */
+/** Longest that a request for statistics waits for chatd. */
 const catchUpMs = 250;
 /** Wait between polls: calls that end meanwhile are read and written together, not each for itself. */
 const gatherMs = 200;
-/** Calls of one answer that are so many that more may wait: then the next poll follows at once. */
+/** An answer with so many calls means that more may be waiting: the next poll follows at once. */
 const manyCalls = 200;
 /** Wait after a poll that failed: chatd is away, or starts. */
 const retryMs = 1_000;
-/** Starts of chatd whose calls are distinguished: an answer of the last one may come late. */
+/** Runs of chatd whose marks are kept: an answer of the previous run may arrive late. */
 const livesMax = 8;
 
 type Chats = NonNullable<Marks["chat"]>;
@@ -62,7 +62,7 @@ export function eventOf(call: Call): EventInput {
   };
 }
 
-/** Characters kept of what was said: with all of them the operation stays below its largest size. */
+/** Characters kept of input, output and error, so that the operation stays below its size limit. */
 const textMax = 10_000;
 
 /** Follows chatd until it is stopped. */
@@ -86,7 +86,7 @@ export function followChatCalls(
   );
   const stopped = new AbortController();
   const marks = (): Chats => store.state.marks().chat ?? [];
-  /** One answer at a time, so that two that overlap record nothing twice. */
+  /** A mutex: answers are recorded one at a time, so that two that overlap record nothing twice. */
   let turn: Promise<unknown> = Promise.resolve();
 
   /** Gives how many were new. */

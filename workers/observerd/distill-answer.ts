@@ -26,7 +26,7 @@ export interface Answer {
   answer: string;
   verdict: "accept" | "reject";
   confidence: number;
-  /** Whether somebody judged the answer, or the outcome of its run has to speak for it. */
+  /** `judged`: by a review or correction. `outcome`: only by whether its run succeeded. */
   basis: "judged" | "outcome";
   /** RFC 3339: when it was given. */
   at: string;
@@ -39,9 +39,9 @@ export interface Yield {
   skipped: string[];
 }
 
-/** A run that nobody reviewed and whose operations succeeded or failed: the outcome alone says so. */
+/** Confidence in a run that nobody reviewed: judged by whether its operations succeeded. */
 const unreviewed = 0.6;
-/** A person put another answer in its place. */
+/** Confidence in an answer that a person corrected. */
 const corrected = 0.9;
 /** The source of operations that correct the one before them. */
 const correctionSource = "overseer_correction";
@@ -136,7 +136,7 @@ export function answersOfReview({ review, task, output, trace_uid: uid }: Judged
   return { answers: [answer], skipped: [] };
 }
 
-/** A playbook holds no answer's text but its place: what is trained is to choose the row. */
+/** A playbook has no answer text, only the place of the answering row: what is trained is to choose that row. */
 const playbookTask = "Name the row that answers the query, as JSON: the corpus and the id of the row in it.";
 
 /** Every wording a playbook knows, with the answer that worked; one that misled more than it helped is rejected. */

@@ -7,7 +7,7 @@ import type { Operation } from "./contract.ts";
 import type { Answer, Message, Playbook, Provenance, RunReview } from "./distill-answer.ts";
 import type { Judged } from "./review-log.ts";
 
-/** An answer as it is kept, with the hash that names it: the last word on order. */
+/** A stored answer with its hash, which breaks ties in the order. */
 export type KeptAnswer = Omit<Answer, "prompt"> & { key: string; prompt: Message[] };
 
 const schema = `
@@ -26,7 +26,7 @@ const schema = `
 
 const hash = (...texts: string[]): string => {
   const hasher = new Bun.CryptoHasher("sha256");
-  // Lengths first: no two lists of texts have the same bytes.
+  // Length-prefixed, so that no two lists of texts hash the same bytes.
   for (const text of texts) hasher.update(`${text.length}:${text}`);
   return hasher.digest("hex");
 };
@@ -108,11 +108,11 @@ export function openDistillStore(path: string) {
       const row = db.query("SELECT json FROM verdicts WHERE run = ?").get(`run ${run}`);
       return row === null ? undefined : parsed<RunReview>(row);
     },
-    /** Run by run, in order of time; a run longer than `most` gives undefined. What encloses comes before what is inside. */
+    /** Run by run, in order of time; a run longer than `most` gives undefined. An enclosing operation comes before those inside it. */
     runs: (most: number) => runs(db, most),
     reviews: () => each<Judged>(db, "SELECT json FROM reviews ORDER BY seq"),
     playbooks: () => each<Playbook>(db, "SELECT json FROM playbooks ORDER BY seq"),
-    /** Keeps the answer; says what was wrong when another of the same words stands there. */
+    /** Stores the answer; `duplicate` when the same prompt and answer are stored already. */
     addAnswer: (answer: Answer) => addAnswer(db, insert.answer, answer),
     answers: (verdict: Answer["verdict"]) =>
       each<KeptAnswer>(db, `SELECT json FROM answers WHERE verdict = '${verdict}' ORDER BY at, key`),

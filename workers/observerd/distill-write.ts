@@ -1,4 +1,4 @@
-/** Sets on their way to the bucket: lines into a file that is hashed while it grows, then into storaged. */
+/** Writes training sets: lines into a file that is hashed as it grows, then into storaged. */
 import { open } from "node:fs/promises";
 import type { Peer } from "../../runtime/contract/contract.ts";
 import { type ErrorType, errorStatus, fail, fromWire } from "../../runtime/errors/errors.ts";
@@ -10,7 +10,7 @@ export interface WrittenLines {
   sha256: string;
 }
 
-/** Lines are gathered to pieces of this size before they are written, in characters. */
+/** Lines are buffered up to this size before they are written, in characters. */
 const pieceChars = 256 * 1024;
 
 /** Writes each value as one line of JSON to a new file at `path`. */

@@ -96,7 +96,7 @@ async function distill(sources: Sources, { request, context, store, directory }:
 /** The part of a context that goes on to peers. */
 const optionsOf = ({ requestId, signal }: CallContext) => ({ requestId, signal });
 
-/** Without an end everything counts that is there, what was recorded this very moment too. */
+/** Without `until` everything recorded so far counts. */
 function spanOf({ since, until }: Request): Span {
   if (since !== undefined && until !== undefined && !(Date.parse(since) < Date.parse(until)))
     throw fail("invalid_field", `since: expected a time before until (${until}), got ${since}`);
@@ -139,7 +139,7 @@ const manifestOf = ({ at, span, request, read, sets, skipped }: Made) => ({
   skipped,
 });
 
-/** Nothing of a distillation that failed stays; without its manifest a set is none, should this fail too. */
+/** Erases what a failed distillation wrote; should that fail too, a set without a manifest does not count. */
 async function eraseAll({ deps }: Sources, keys: readonly string[]): Promise<void> {
   const { storaged } = deps.peers;
   const ends = await Promise.allSettled(keys.map((key) => storaged.verbs.erase({ key })));

@@ -7,7 +7,7 @@ import { fetchUpstream, retryAfterMs, UnknownEncoding } from "../../runtime/upst
 /** What became of a batch. */
 export type Sent =
   | { outcome: "sent"; rejected: number; message?: string }
-  /** The endpoint will not have it, or tries are used up. */
+  /** The endpoint refused it, or retries are exhausted. */
   | { outcome: "refused" | "exhausted"; why: string };
 
 export interface Endpoint {
@@ -86,13 +86,13 @@ async function once(
   }
 }
 
-/** Endpoints repeat what they were sent when they complain. */
+/** Endpoints echo what they were sent in error messages: the key must not get into the log. */
 const withoutKey = (text: string, key: string | undefined): string =>
   key === undefined
     ? text
     : text.replaceAll(authorizationOf(key).split(" ")[1] ?? key, "[hidden]").replaceAll(key, "[hidden]");
 
-/** The beginning of the answer; the rest is not waited for. */
+/** The beginning of the answer; the rest is not read. */
 async function readSome(response: Response): Promise<string> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
@@ -124,7 +124,7 @@ function taken(text: string): Sent {
   };
 }
 
-/** What the endpoint asks to wait, within what is worth waiting for; undefined when it asks for nothing. */
+/** `Retry-After` in milliseconds, capped; undefined without one. */
 export function askedWaitMs(headers: Headers, clock: Pick<Clock, "now">): number | undefined {
   const waitMs = retryAfterMs(headers, clock);
   return waitMs === undefined ? undefined : Math.min(retryAfterMaxMs, waitMs);

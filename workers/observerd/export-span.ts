@@ -10,7 +10,7 @@ const hexHash = (text: string, digits: number): string => {
 const traceIdOf = ({ id, run_id: run }: Operation): string =>
   run !== undefined && /^[0-9a-f]{32}$/.test(run) && /[^0]/.test(run) ? run : hexHash(run ?? id, 32);
 
-/** Whole milliseconds, and more of them, as nanoseconds: 64-bit integers are texts in OTLP's JSON. */
+/** Milliseconds as nanoseconds, in text: OTLP's JSON writes 64-bit integers so. */
 const nanosOf = (ms: number, moreMs: number): string =>
   String(BigInt(ms) * 1_000_000n + BigInt(Math.round(moreMs * 1e6)));
 
@@ -33,7 +33,7 @@ function spanOf(operation: Operation): Record<string, unknown> {
   const { success, error } = operation;
   return {
     traceId: traceIdOf(operation),
-    // Of the operation's own id: sent again, it is the same span.
+    // Derived from the operation's id: a retry sends the same span.
     spanId: hexHash(operation.id, 16),
     name: operation.endpoint,
     kind: 1,

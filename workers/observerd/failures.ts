@@ -34,7 +34,7 @@ const examplesMax = 5;
 const exampleCharsMax = 1000;
 /** Buckets in a window: a count over it is at most this part too large. */
 const bucketsInWindow = 20;
-/** Those of two windows, which are compared, and some between. */
+/** Enough for the two windows that are compared, and a margin. */
 const bucketsMax = 2 * bucketsInWindow + 4;
 const hourMs = 60 * 60 * 1000;
 
@@ -154,7 +154,7 @@ function counted(buckets: Kept["buckets"], ms: number, widthMs: number): Kept["b
   return [...counts].sort(([a], [b]) => a - b).slice(-bucketsMax);
 }
 
-/** An example that many clusters can hold: texts cut, attributes left out when they are long. */
+/** The operation as a short example: texts cut, long attributes left out. */
 function shortened(operation: Operation): Operation {
   const cut = Object.entries(operation).map(([name, value]) => [
     name,

@@ -1,4 +1,4 @@
-/** The loops over failure clusters: which of them grow, and which are brought up. */
+/** The loops over failure clusters: error analysis and escalation. */
 
 import type { Config } from "../../runtime/config/config.ts";
 import type { ClientOf } from "../../runtime/contract/contract.ts";

@@ -1,12 +1,12 @@
-/** What a line of the log can say. One line is applied whole or not at all, after a crash too. */
+/** A line of the log. It is applied whole or not at all, after a crash too. */
 
 import type { Operation } from "./contract.ts";
 import type { ClustersCheckpoint } from "./failures.ts";
 import type { StatsCheckpoint } from "./stats.ts";
 
-/** How far a followed file was taken. */
+/** Position in a followed file. */
 export interface FileMark {
-  /** Bytes of the file that are done with. */
+  /** Bytes that were processed. */
   offset: number;
   /** CRC-32 of the file's first `headBytes`, by which it is known again whatever its inode. */
   headBytes: number;
@@ -15,14 +15,14 @@ export interface FileMark {
   skipped: number;
 }
 
-/** How far the followers have come. A mark stands in the same line as the operation it comes with. */
+/** Positions of the followers. A mark is in the same line as the operation it belongs to. */
 export interface Marks {
   /** chatd's starts and the last call taken of each, the latest last. */
   chat?: readonly { life: string; sequence: number }[];
   corrections?: FileMark;
 }
 
-/** All there is to know without the files before this one. */
+/** The state up to this segment. */
 export interface Checkpoint {
   stats: StatsCheckpoint;
   clusters: ClustersCheckpoint;
@@ -34,7 +34,7 @@ export interface Line {
   base?: Checkpoint;
   operation?: Operation;
   marks?: Marks;
-  /** The cluster was brought up; written before anybody is asked, so that nobody is asked twice. */
+  /** The cluster was escalated; written before the model is asked, so that it is asked once. */
   escalated?: { signature: string; at: string };
   /** What the model made of it. */
   diagnosed?: { signature: string; text: string };

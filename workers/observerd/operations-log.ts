@@ -34,7 +34,7 @@ export interface OperationsLog {
   problems: () => string[];
   /** Takes note of damage that an inspection has found, for readiness. */
   found: (problem: string) => void;
-  /** Files that lack what was acknowledged; what is there of them counts. */
+  /** Segments that lack acknowledged records; their readable part is served. */
   lacking: () => readonly LogDamage[];
   files: () => number;
   /** Waits for what is being appended. */
@@ -62,7 +62,7 @@ export async function openOperationsLog(options: OperationsLogOptions): Promise<
   const turnOverWhenFull = () => {
     if (turning || current.log.bytes() - current.baseBytes < segmentBytes) return;
     turning = turnOver()
-      // The file at hand goes on; the next append tries again.
+      // Appends continue in the current segment; the next one tries again.
       .catch((cause) => log.error("the log cannot go on in a new file", describe(cause)))
       .finally(() => {
         turning = undefined;
@@ -146,13 +146,13 @@ async function* linesOf(
         yield line;
       }
     } catch (cause) {
-      // It was let go meanwhile, being the oldest.
+      // It was removed meanwhile as the oldest.
       if (errorCode(cause) !== "ENOENT") throw cause;
     }
   }
 }
 
-/** Removes the oldest files that are too much; gives those that stay. */
+/** Removes the oldest segments beyond `retainedBytes`; returns those that stay. */
 async function retain(
   sealed: readonly number[],
   current: Current,
@@ -168,7 +168,7 @@ async function retain(
     else if (size !== undefined) stay.unshift(number);
   }
   if (go.length === 0) return stay;
-  // A file without its mark is one that was to go; a mark without its file would be damage.
+  // Marks first: a file without a mark is one being removed, a mark without its file would be damage.
   const oldest = stay[0] ?? current.number;
   for (const [name] of [...marks.entries()]) if (numberOf(name) < oldest) marks.remove(name);
   await marks.settle();

@@ -1,4 +1,4 @@
-/** What a start finds of the log of operations, and the file that it goes on with. */
+/** Recovery of the operations log at a start, and the segment that appends continue in. */
 import {
   checkSealedLog,
   type LineLog,
@@ -35,7 +35,7 @@ export interface Current {
   baseBytes: number;
 }
 
-/** Damaged places reported, at most; a ruined disk need not fill the answer. */
+/** Most damaged places that are reported: a ruined disk must not fill the answer. */
 const problemsMax = 100;
 export const note = (problems: string[], problem: string): void => {
   if (problems.length < problemsMax && !problems.includes(problem)) problems.push(problem);
@@ -44,7 +44,7 @@ export const nameOf = (path: string): string => path.slice(path.lastIndexOf("/")
 export const damaged = (path: string, line: number): string =>
   `${nameOf(path)}: line ${line} is damaged and was left out`;
 
-/** Starts the file after this number with what the state is now. */
+/** Begins the segment after this number with a checkpoint of the current state. */
 export async function begin(
   after: number,
   { directory, kept, state }: OperationsLogOptions,
@@ -84,13 +84,13 @@ export async function recover(options: OperationsLogOptions): Promise<Recovered>
   while (start >= 0 && !(await hasBase(segmentPath(directory, numbers[start] ?? 0)))) start -= 1;
   if (start < 0 && numbers.length > 0) {
     start = 0;
-    // Number 1 follows nothing.
+    // Segment 1 has no predecessor.
     if (numbers[0] !== 1)
       note(problems, `operations: no checkpoint is whole, totals begin with the oldest file`);
   }
   const newest = numbers.at(-1);
   const isWhole = newest !== undefined && newest === last && start === numbers.length - 1;
-  // A file before all marks was about to be removed.
+  // A segment older than all marks was about to be removed.
   const first = marked.length > 0 ? Math.min(...marked) : 0;
   const others = new Set(
     [...numbers, ...marked].filter((number) => number >= first && !(isWhole && number === newest)),
@@ -107,7 +107,7 @@ export async function recover(options: OperationsLogOptions): Promise<Recovered>
     } catch (cause) {
       const damage = logDamageOf(cause);
       if (!damage) throw cause;
-      // What is there of it was applied; a new file goes on with that.
+      // Its readable part was applied; appends continue in a new segment.
       lacking.push(damage);
       return { sealed: numbers, last, problems, lacking };
     }

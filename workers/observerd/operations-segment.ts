@@ -1,4 +1,4 @@
-/** The files of the log: their names, and how one is read without being opened for writing. */
+/** The segments of the log: their names and numbers. */
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { readLineLog } from "../../runtime/line-log/line-log.ts";
@@ -26,7 +26,7 @@ export async function segmentNumbers(directory: string): Promise<number[]> {
     .sort((a, b) => a - b);
 }
 
-/** Whether the file begins with all that stands before it. */
+/** Whether the file begins with a readable checkpoint. */
 export async function hasBase(path: string): Promise<boolean> {
   let damaged = false;
   const onDamaged = () => {

@@ -9,7 +9,7 @@ import { type OperationsLog, openOperationsLog } from "./operations-log.ts";
 import { createState, type State } from "./operations-state.ts";
 import { inUtc, operationOf } from "./operations-told.ts";
 
-/** What a follower took of its source: an operation, or nothing, and how far that brings it. */
+/** What a follower read from its source: an event or nothing, and its new position. */
 export interface Taken {
   event?: EventInput;
   marks: Marks;
@@ -30,7 +30,7 @@ export interface OperationsStore extends Operations {
   close: () => Promise<void>;
 }
 
-/** Opens the log in the service's directory and brings everything back. */
+/** Opens the log in the service's directory and restores the state. */
 export async function openOperations({
   config,
   clock,

@@ -22,7 +22,7 @@ const defaultSource = "api";
 /** How far ahead a caller's clock may be, in milliseconds; beyond, the time is a mistake. */
 const aheadMaxMs = 24 * 60 * 60 * 1000;
 
-/** Milliseconds since the epoch of an RFC 3339 time. Throws `invalid_field` for one that no calendar has. */
+/** Milliseconds since the epoch of an RFC 3339 time. Throws `invalid_field` for a date that does not exist. */
 function timeOf(text: string, field: string): number {
   const ms = Date.parse(text);
   const [, year, month, day] = /^(\d{4})-(\d\d)-(\d\d)/.exec(text) ?? [];

@@ -1,4 +1,4 @@
-/** The operations as the parts of observerd share them. */
+/** Operations, as the rest of observerd records and reads them. */
 import type { InputOf } from "../../runtime/contract/contract.ts";
 import type { Observerd, Operation } from "./contract.ts";
 

@@ -4,7 +4,7 @@ import { type Finding, type Rule, type Subject, someOf } from "./review-rule.ts"
 // Log-odds, as in review-form.ts.
 const contradicted = -3;
 const unsupportedEach = -1.25;
-/** However many claims are unsupported, this is all they weigh. */
+/** The most that all unsupported claims weigh together. */
 const unsupportedMost = -4;
 const supportedMost = 1.5;
 /** With fewer supported claims the bonus is smaller. */
@@ -35,7 +35,7 @@ const withoutListMarks = (text: string): string => text.replace(/^[^\S\n]*\d{1,3
 const quotePattern = /["“]([^"“”\n]{3,300})["”]/g;
 /** Capitalised words in a row, or an identifier such as OSHA-10. */
 const namePattern = /\b\p{Lu}{2,}-?\d[\p{L}\p{N}-]*\b|\b\p{Lu}[\p{L}'’-]+(?:[ \t]+\p{Lu}[\p{L}'’-]+)*/gu;
-/** What stands before the first word of a sentence, a line or a list's item. */
+/** Text before the first word of a sentence, a line or a list item. */
 const sentenceStart = /([.!?:"“”(]\s*|(^|\n)[\s>#*•-]*)$/;
 const startChars = 20;
 
@@ -55,7 +55,7 @@ function namesOf(text: string): string[] {
 const plainWord =
   /^(The|A|An|In|On|At|For|From|With|This|That|These|Those|It|He|She|We|They|Our|His|Her|Its|And|But|Yes|No|Dear|I)$/;
 
-/** Claims of a kind that are looked at: each may have to be sought in megabytes of evidence. */
+/** Claims of one kind that are checked: each may have to be searched for in megabytes of evidence. */
 const claimsMost = 200;
 const once = (claims: readonly string[]): string[] => [...new Set(claims)].slice(0, claimsMost);
 
@@ -75,7 +75,7 @@ const flat = (text: string): string =>
     .replace(/[^\p{L}\p{N}]+/gu, " ")
     .trim();
 
-/** The claims that stand in none of the texts. */
+/** The claims that none of the texts contains. */
 function missingFrom(texts: readonly string[], { numbers, names, quotations }: Claims): Set<string> {
   const known = new Set(texts.flatMap(numbersOf));
   const all = ` ${texts.map(flat).join(" ")} `;

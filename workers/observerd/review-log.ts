@@ -67,7 +67,7 @@ export async function openReviews({
   }
 }
 
-/** Says of everything why it cannot be done. */
+/** A closed log: every call fails with the reason. */
 function closedReviews(why: ServiceError): Reviews {
   const refuse = () => Promise.reject(why);
   return {

@@ -30,7 +30,7 @@ const opinionSchema = {
 /** Evidence beyond this is left out of the question, in characters. */
 const evidenceCharsMax = 32 * 1024;
 const answerTokensMax = 500;
-/** What a certain model weighs against the rules, in log-odds, for readers of the reasons. */
+/** Weight of a model's verdict among the reasons, in log-odds. */
 const modelWeight = 3;
 
 const system =
@@ -101,7 +101,7 @@ function questionOf({ task, output, evidence }: Subject): string {
   return JSON.stringify({ task, output, evidence: kept, evidence_was_cut: left < 0 });
 }
 
-/** The opinion, or why the answer is none. Models wrap JSON in a code fence now and then. */
+/** The opinion, or why the answer is not one. Models wrap JSON in a code fence now and then. */
 function readOpinion(text: string): Static<typeof Opinion> | string {
   const bare = /^\s*```(?:json)?\s*([\s\S]*?)```\s*$/.exec(text)?.[1] ?? text;
   let value: unknown;

@@ -10,7 +10,7 @@ import type { Review, Reviews } from "./review-log.ts";
 import { secondOpinion } from "./review-model.ts";
 import { type Judgement, judge } from "./review-verdict.ts";
 
-/** A review that has answered is on stable storage. It is no operation: judging is not what is observed. */
+/** The review is on stable storage when this answers. It is not recorded as an operation. */
 export function reviewVerbs({
   deps,
   reviews,
@@ -36,7 +36,7 @@ export function reviewVerbs({
           ? await secondOpinion(subject, rules, { chatd, model, timeoutMs }, context)
           : { ...rules, reviewer: "heuristic" };
         const review: Review = {
-          // With an Idempotency-Key it is known again by its id.
+          // With an Idempotency-Key a repetition is recognised by this id.
           id: context.operation?.id ?? newId(),
           at: timestamp(clock),
           ...judged,

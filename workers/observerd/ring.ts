@@ -2,7 +2,7 @@
 import type { Operation } from "./contract.ts";
 
 interface RingEntry {
-  /** Grows with each operation; a page goes on below the one it ended with. */
+  /** Grows with each operation; the next page continues below the last one given. */
   ordinal: number;
   operation: Operation;
 }
@@ -18,7 +18,7 @@ export interface Ring {
 /** An empty ring. */
 export function createRing(operationsMax: number, bytesMax: number): Ring {
   let entries: (RingEntry & { bytes: number })[] = [];
-  /** Entries before it have left; they are cut off now and then, so that leaving costs nothing. */
+  /** Entries before this index are evicted; they are sliced off in batches, so that eviction is O(1) on average. */
   let first = 0;
   let held = 0;
   const isOver = () => {

@@ -1,4 +1,4 @@
-/** Totals of all time. They outlive the files they were counted from: each file of the log begins with them. */
+/** Totals of all time. Each segment of the log begins with a checkpoint of them, so they survive the removal of old segments. */
 import type { ReplyOf } from "../../runtime/contract/contract.ts";
 import type { Observerd, Operation } from "./contract.ts";
 

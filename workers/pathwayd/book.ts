@@ -46,9 +46,9 @@ export interface TraceTable {
   lost: () => Range[];
   /** Of these, those that the log does not know as lost yet. */
   missing: () => Range[];
-  /** Everything, in as few lines as keep all of it. */
+  /** All records in their most compact form, for a compaction. */
   records: () => Iterable<LogRecord>;
-  /** Takes note that the log is made of `records` now. */
+  /** Called after a compaction: the log consists of `records` now. */
   rewritten: () => void;
 }
 
@@ -125,13 +125,13 @@ export function createTraceTable({ onContent }: TraceTableOptions): TraceTable {
   };
 }
 
-/** The line of the supersede may have been torn off: the revise alone stands for both. */
+/** The line of the supersede may be missing after a crash: the revise implies it. */
 function supersedeOf(revise: Extract<Change, { kind: "revise" }>, old: Head | undefined): Change | undefined {
   if (!old || old.successor !== undefined) return undefined;
   return { kind: "supersede", seq: revise.seq + 1, at: revise.at, uid: old.uid, successor: revise.uid };
 }
 
-/** A log that says more is forged: to count up to it would take forever. */
+/** A longer range means a forged log: marking it would take forever. */
 const lostRangeMax = 10_000_000;
 
 /** The sequences there are, and those known to be lost. */
@@ -170,7 +170,7 @@ function createRows() {
     else counts.live += by;
   };
   const find = (uid: string) => byUid.get(uid);
-  /** Moves the trace on, or begins it. Throws, and changes nothing, when the change does not fit. */
+  /** Applies the change to the trace, or creates it. Throws, and changes nothing, when the change does not fit. */
   const set = (entry: Entry | undefined, change: Change): Entry => {
     const head = advance(entry?.head, change);
     if (entry) {
@@ -221,7 +221,7 @@ export function headAt({ head, changes, replays }: Entry, at: number): Head | un
   return then && { ...then, replays: count, ...(replayed !== undefined && { replayed }) };
 }
 
-/** How many of the ascending numbers are at most `limit`. */
+/** Binary search: how many of the ascending numbers are at most `limit`. */
 export function countUpTo(ascending: readonly number[], limit: number): number {
   let low = 0;
   let high = ascending.length;

@@ -63,7 +63,7 @@ export type LogRecord = Static<typeof LogRecord>;
 /** The lines a change is written in. */
 export const linesOf = (record: Change): number => (record.kind === "retire" ? 2 : 1);
 
-/** Numbers as the first and the steps between them: short, as they follow each other closely. */
+/** Delta encoding: the first number, then the differences, which are small. */
 export const toSteps = (numbers: readonly number[]): number[] =>
   numbers.map((value, at) => value - (at === 0 ? 0 : (numbers[at - 1] ?? 0)));
 

@@ -1,4 +1,4 @@
-/** What a trace may hold: checks of content, tags and embeddings; when two contents are the same; the text in one. */
+/** Content of traces: its checks, its equality, and the text to search in it. */
 import { isDeepStrictEqual } from "node:util";
 import { fail } from "../../runtime/errors/errors.ts";
 import { normOf } from "./head.ts";
@@ -71,7 +71,7 @@ export const isSameContent = (a: unknown, b: unknown): boolean => isDeepStrictEq
 export const isSame = (a: Contents, b: Contents): boolean =>
   isSameContent(a.content, b.content) && isSameContent(sorted(a.tags), sorted(b.tags));
 
-/** The same for the same content and tags; a number to look them up by, not to trust. */
+/** A hash of content and tags for lookups; equal hashes are compared in full. */
 export const digestOf = ({ content, tags }: Contents): number =>
   Number(Bun.hash.xxHash64(JSON.stringify([canonical(content), sorted(tags)])) & 0x1f_ffff_ffff_ffffn);
 

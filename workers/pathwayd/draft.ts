@@ -1,4 +1,4 @@
-/** Changes being decided: the state as it will be once those decided before, and not stored yet, are applied. */
+/** An overlay over the table: the state as it will be once the changes decided so far are applied. */
 import type { TraceTable } from "./book.ts";
 import type { Change } from "./change.ts";
 import { type Contents, isSame } from "./content.ts";

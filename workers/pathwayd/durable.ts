@@ -1,4 +1,4 @@
-/** The log as operators handle it: its first bytes are a point, and it is read again line by line. */
+/** The log for operators: a backup takes its first bytes, an inspection reads it line by line. */
 import { join } from "node:path";
 import { check } from "../../runtime/contract/contract.ts";
 import { type Durable, holdFiles } from "../../runtime/durable/durable.ts";
@@ -16,7 +16,7 @@ import { logName, type Store } from "./store.ts";
 const remedy =
   "POST /v1/pathway/compact: it writes the log anew from memory. What /readyz calls damaged or lost is not in memory either: to have it back, restore pathwayd from a backup first";
 
-/** All else is made from the log at the start. `opened` throws while it is being read. */
+/** Everything else is rebuilt from the log at the start. `opened` throws while it is being read. */
 export function durableLog(directory: string, opened: () => Pick<Store, "atRest">): Durable {
   return {
     point: async () => opened().atRest(() => holdFiles(directory, [logName, `${logName}.damaged`])),

@@ -1,4 +1,4 @@
-/** A trace at one moment, and how each change moves it on: the one rule by which the log is read. */
+/** A trace at one moment, and the reducer that applies a change to it: the log is replayed by it alone. */
 import type { Static } from "@sinclair/typebox";
 import { fail } from "../../runtime/errors/errors.ts";
 import type { Change } from "./change.ts";
@@ -21,7 +21,7 @@ export interface Head {
   readonly replayed?: number;
 }
 
-/** Whether it may be shown without being asked for. */
+/** Whether reads return it by default. */
 export const isLive = ({ retired, successor }: Head): boolean =>
   retired === undefined && successor === undefined;
 

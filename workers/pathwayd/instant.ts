@@ -43,7 +43,7 @@ export interface Times {
   next: () => number;
   /** The present: no change has a later time, and once it was given, none made afterwards has an earlier one. */
   now: () => number;
-  /** Takes note of a time that a change has. */
+  /** Records the time of a change that was read from the log. */
   saw: (micros: number) => void;
 }
 

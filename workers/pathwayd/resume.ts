@@ -18,12 +18,12 @@ export const operationsFound =
     if (head) found(record.op, () => traceOf(head));
   };
 
-/** The same verbs, where what was done is answered and not done again. */
+/** The same verbs; a write that was done already is answered and not repeated. */
 export function resuming(verbs: Pick<VerbsOf<Pathwayd>, Write>): Pick<VerbsOf<Pathwayd>, Write> {
   const same = (trace: Trace) => trace;
   return {
     add: unlessFound(verbs.add, same),
-    // One that gave back what was there left no line: asked again, it does so again.
+    // A call that returned an existing trace wrote no line: repeated, it returns it again.
     addIdempotent: unlessFound(verbs.addIdempotent, (trace: Trace) => ({ trace, created: true })),
     update: unlessFound(verbs.update, same),
     revise: unlessFound(verbs.revise, same),

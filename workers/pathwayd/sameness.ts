@@ -3,7 +3,7 @@ import { type Contents, digestOf, isSame } from "./content.ts";
 import { type Head, isLive } from "./head.ts";
 
 export interface ContentIndex {
-  /** Takes note of what the trace holds now. */
+  /** Adds the trace by its current content. */
   add: (head: Head) => void;
   /** Live traces with this content and these tags, in the order they came to hold them. */
   find: (contents: Contents) => Generator<Head, undefined>;

@@ -54,7 +54,7 @@ export async function createPathwayd(deps: Deps): Promise<Running<Pathwayd>> {
   const waited = deps.clock.sleep(startWaitMs, over.signal).catch(() => undefined);
   await Promise.race([opening, waited]);
   over.abort();
-  // Nobody waits any more whom a failure could be thrown at.
+  // The start is over: a failure from here on is logged and shown in /readyz.
   const opened = opening.catch(failed);
   return {
     raw: {},
@@ -75,7 +75,7 @@ export async function createPathwayd(deps: Deps): Promise<Running<Pathwayd>> {
   };
 }
 
-/** A start that is tried again would find as little memory, or the same log. */
+/** A restart would not help: it would find as little memory, or the same log. */
 const staysClosed = (cause: unknown): boolean =>
   (cause instanceof ServiceError && cause.type === "memory_full") || logDamageOf(cause) !== undefined;
 
@@ -153,7 +153,7 @@ type Given = {
   reason?: string;
 };
 
-/** What a line holds beside content and embedding, and what a number of an embedding takes; in bytes, about. */
+/** Estimated bytes of a line without content and embedding, and of one number of an embedding. */
 const lineBytes = 400;
 const numberBytes = 22;
 
@@ -211,7 +211,7 @@ function writeVerbs({ config, newId, metrics }: Deps, { write }: Writer): Pick<V
   });
 }
 
-/** Checks what the schema cannot say; the bytes it will take in the log, about. */
+/** Checks what the schema cannot express; returns the estimated bytes in the log. */
 function checked(
   { content, tags = [], embedding = [], uid, new_uid, reason }: Given,
   bytesMax: number,

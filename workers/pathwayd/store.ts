@@ -26,7 +26,7 @@ export interface Store {
   damagedLines: () => number;
   /** Reasons for not being ready: damage that nobody has dealt with. */
   damage: () => string[];
-  /** All that is known to be wrong or to have been. */
+  /** All problems, present and past. */
   problems: () => string[];
   /** Runs the work between two writes. */
   atRest: LineLog<LogRecord>["atRest"];
@@ -121,7 +121,7 @@ function damagedText({ damaged, damagedCount }: LogReport): string {
   return `pathwayd/${logName}: ${damagedCount} damaged lines were skipped: ${shown.join(", ")}${more}`;
 }
 
-/** What is known and needs nobody any more. */
+/** Problems of the past that need no action. */
 function past({ report }: LineLog<LogRecord>, table: TraceTable, setAside: number): string[] {
   const problems: string[] = [];
   if (report.torn)
@@ -136,7 +136,7 @@ function past({ report }: LineLog<LogRecord>, table: TraceTable, setAside: numbe
   return problems;
 }
 
-/** What a kill in the middle of a compaction left. */
+/** Removes partial files of a compaction that was killed. */
 async function removeUnfinished(directory: string): Promise<void> {
   const names = await readdir(directory);
   const parts = names.filter((name) => /^\..*\.part$/.test(name));

@@ -36,7 +36,7 @@ export function wordsOf(text: string): string[] {
   return words;
 }
 
-/** Makes an empty index. Contentless: SQLite keeps the words, the texts stay where they are. */
+/** Makes an empty index. Contentless: SQLite keeps the index only, not the texts. */
 export function createTextIndex(): TextIndex {
   const database = new Database(":memory:");
   database.run(
@@ -55,7 +55,7 @@ export function createTextIndex(): TextIndex {
   });
   return {
     put: (documents) => put(documents),
-    // Quoted, no word is an operator of FTS5's.
+    // Quoted, so that no word is an FTS5 operator.
     search: (words) =>
       select
         .values(words.map((word) => `"${word}"`).join(" OR "))

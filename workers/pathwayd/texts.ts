@@ -1,4 +1,4 @@
-/** Words of all traces, as they are now and, for `as_of`, as they were: scores depend on what else was there. */
+/** The text indexes: of the present, and for `as_of` of past states, as scores depend on what else was there. */
 
 import { fail } from "../../runtime/errors/errors.ts";
 import type { Clock } from "../../runtime/scheduling/scheduling.ts";
@@ -6,7 +6,7 @@ import { countUpTo, headAt, type TraceTable, textsOf } from "./book.ts";
 import { createTextIndex, type TextDocument, type TextHit, type TextIndex } from "./text-index.ts";
 
 export interface Texts {
-  /** Takes note that the trace's content or tags were set. */
+  /** Marks the trace as changed, to be indexed again. */
   touch: (ordinal: number) => void;
   /** Traces with any of the words as of the time, in no order. Throws `overloaded`. */
   search: (words: readonly string[], at: number, signal: AbortSignal) => Promise<TextHit[]>;
@@ -29,7 +29,7 @@ export function createTexts({
 }): Texts {
   const present = createTextIndex();
   const dirty = new Set<number>();
-  /** By how many times content had been set. */
+  /** Past indexes, by the number of content changes before them. */
   const past = new Map<number, TextIndex>();
   let turn: Promise<unknown> = Promise.resolve();
   let waiting = 0;
@@ -79,7 +79,7 @@ export function createTexts({
 const documentOf = (id: number, head: Parameters<typeof textsOf>[0] | undefined): TextDocument[] =>
   head ? [{ id, ...textsOf(head) }] : [];
 
-/** Indexes the traces as they were. What was then does not change while this goes on. */
+/** Indexes the traces as they were at a time; that past state does not change meanwhile. */
 async function build(
   { entries }: TraceTable,
   { at, clock, signal }: { at: number; clock: Pick<Clock, "sleep">; signal: AbortSignal },

@@ -11,12 +11,12 @@ import { memoryPerByte, type Store } from "./store.ts";
 
 export interface Work<R> {
   plan: (draft: Draft) => R;
-  /** About what it adds to the log. */
+  /** Estimated bytes it adds to the log. */
   bytes: number;
   signal: AbortSignal;
   /** Written with its changes. */
   operation?: string | undefined;
-  /** Taken when the log is as large as it may be, too. */
+  /** Accepted even when the log or the memory is full. */
   always?: boolean;
 }
 
@@ -87,7 +87,7 @@ export function createWriter(options: WriterOptions): Writer {
     }
   };
   const run = async () => {
-    // Whatever comes in this turn goes into the first batch.
+    // Requests of this tick go into the first batch.
     await Promise.resolve();
     while (queue.length > 0 || compactions.length > 0) {
       if (queue.length > 0) {

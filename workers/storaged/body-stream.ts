@@ -1,4 +1,4 @@
-/** Bodies as they pass: counted on the way in, watched on the way out, never held whole. */
+/** Streams of bodies: counted on the way in, observed on the way out, never buffered whole. */
 import { tooLarge } from "../../runtime/bodies/bodies.ts";
 import { fail } from "../../runtime/errors/errors.ts";
 import type { Clock } from "../../runtime/scheduling/scheduling.ts";

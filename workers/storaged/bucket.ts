@@ -1,4 +1,4 @@
-/** What every bucket can do, wherever its bytes are. One conformance suite holds all implementations to it. */
+/** The interface of a bucket, wherever its bytes are. One conformance suite holds all implementations to it. */
 import type { Static } from "@sinclair/typebox";
 import type { Finding } from "../../runtime/durable/durable.ts";
 import { fail } from "../../runtime/errors/errors.ts";

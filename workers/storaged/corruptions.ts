@@ -1,4 +1,4 @@
-/** Objects found corrupt and not yet replaced: named by `/readyz` until they are. */
+/** Objects found corrupt and not yet replaced; `/readyz` names them until then. */
 import { fail, type ServiceError } from "../../runtime/errors/errors.ts";
 
 /** Keys remembered: they are named in lists, too. */

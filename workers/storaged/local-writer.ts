@@ -195,7 +195,7 @@ interface Staged {
 }
 
 /**
- * The order matters for a crash at any instant: the bytes are durable; the new sidecar is, beside the old one; the
+ * Crash-safe at any instant by its order: the bytes are durable; the new sidecar is, beside the old one; the
  * bytes are moved into place, durably, or not at all; the new sidecar takes the place of the old one. That last step is
  * not synced and may fail: should it not be done, the new sidecar still says what is there.
  */

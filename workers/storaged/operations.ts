@@ -1,4 +1,4 @@
-/** What is kept of every operation: counters, and for failures a line in the journal. */
+/** Every operation is counted; a failure also gets a line in the error journal. */
 
 import { ServiceError, toWire } from "../../runtime/errors/errors.ts";
 import { type Clock, timestamp } from "../../runtime/scheduling/scheduling.ts";
@@ -11,7 +11,7 @@ export interface Operation {
   bucket: string;
   key: string;
   requestId: string;
-  /** Outcomes that this caller asks for rather than suffers, such as `not_found` from a service that looks. */
+  /** Outcomes that are no failure for this caller, such as `not_found` for a service that checks first. */
   expected?: readonly string[];
 }
 
@@ -43,7 +43,7 @@ export function createOperations(deps: {
     try {
       await journal.append(entry);
     } catch (cause) {
-      // The caller must hear of its own failure, not of the journal's.
+      // The caller gets its own failure, not the journal's.
       log.error("the error journal cannot be written", { ...describe(cause), entry });
     }
   };

@@ -1,4 +1,4 @@
-/** What an S3 server's refusals mean here. Messages name the bucket, the server and the remedy, never a key. */
+/** Maps an S3 server's refusals to errors. Messages name the bucket, the server and the remedy, never a key. */
 
 import { errorCode } from "../../runtime/durable/durable.ts";
 import { type ErrorType, fail, ServiceError } from "../../runtime/errors/errors.ts";

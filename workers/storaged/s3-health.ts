@@ -1,4 +1,4 @@
-/** Whether a bucket's server answers: probed at the start, doubted when it fails, asked until it is well again. */
+/** Health of a bucket's server: probed at the start, and again after a failure until it answers. */
 
 import { ServiceError } from "../../runtime/errors/errors.ts";
 import type { Clock } from "../../runtime/scheduling/scheduling.ts";

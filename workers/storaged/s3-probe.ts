@@ -69,7 +69,7 @@ export async function probeServer(
   }
 }
 
-/** Says what it was that the server refused: a message about a bucket alone would send people the wrong way. */
+/** Adds the attempted step to the error: naming the bucket alone would mislead. */
 async function tried<T>(what: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();

@@ -1,4 +1,4 @@
-/** Bodies on their way into S3: small ones in one request, larger ones in parts, held in two buffers at most. */
+/** Uploads to S3: small bodies in one request, larger ones in parts, with two buffers at most. */
 import { fail } from "../../runtime/errors/errors.ts";
 import { describe, type Log } from "../../runtime/telemetry/telemetry.ts";
 import { counted } from "./body-stream.ts";
@@ -13,7 +13,7 @@ import type { OpenUpload, UploadLedger } from "./upload-ledger.ts";
 /** S3 takes no more parts than this. */
 const partsMax = 10_000;
 
-/** A body that has arrived at the server, or is small and still here. */
+/** A received body: at the server in parts, or small and still in memory. */
 export interface Arrived {
   bytes: number;
   sha256: string;
@@ -25,7 +25,7 @@ export interface Arrived {
     headers: Record<string, string>,
     signal: AbortSignal,
   ) => Promise<{ etag: string; sent: number } | undefined>;
-  /** Leaves nothing at the server. */
+  /** Removes what is at the server. */
   abandon: () => Promise<void>;
 }
 

@@ -1,4 +1,4 @@
-/** The few facts read from S3's XML answers. They are flat and written by machines: no general parser is needed. */
+/** Reads the few fields needed from S3's XML answers, which are flat and machine-written: no general parser is needed. */
 
 const entities = new Map([
   ["amp", "&"],

@@ -152,7 +152,7 @@ async function removeObject(deps: Deps, bucket: Bucket, key: string, context: Ra
   return new Response(null, { status: 204 });
 }
 
-/** What services that look before they act ask for; it is no failure worth a journal line. */
+/** Outcomes that services check for before they act: not journalled as failures. */
 const lookedFor = ["not_found", "precondition_failed"];
 const conditionsOf = ({
   if_match,

@@ -1,12 +1,12 @@
-/** Files handed out for callers on this machine to write objects into. Only these can be committed. */
+/** Staged files that callers on this machine write objects into. Only these can be committed. */
 
 import { fail } from "../../runtime/errors/errors.ts";
 import type { Clock } from "../../runtime/scheduling/scheduling.ts";
 import type { Sealed, Staging } from "./bucket.ts";
 
-/** Files handed out and neither committed nor given up: more mean that callers leak them. */
+/** Most staged files open at once: more mean that callers leak them. */
 const openMax = 1024;
-/** Age after which a file counts as forgotten by its caller. */
+/** Age after which a staged file counts as abandoned. */
 const forgottenMs = 24 * 60 * 60 * 1000;
 
 export interface Stage {
@@ -24,7 +24,7 @@ export interface Stages {
   take: (token: string) => Stage;
   /** Takes the file out if it is there. */
   drop: (token: string) => Stage | undefined;
-  /** Gives up files that were forgotten; `overloaded` when too many are open still. */
+  /** Releases abandoned files; `overloaded` when too many are still open. */
   makeRoom: () => Promise<void>;
 }
 

@@ -20,7 +20,7 @@ export interface UploadLedger {
   ended: (upload: OpenUpload) => Promise<void>;
 }
 
-/** Opens the ledger in the directory. Its files survive kill -9; they are not fsynced, as nothing is lost with one. */
+/** Opens the ledger in the directory. Its files survive kill -9; they are not fsynced, as losing one costs only a cleanup. */
 export async function openUploadLedger(directory: string): Promise<UploadLedger> {
   await makeDirectory(directory);
   const names = (await readdir(directory)).filter((name) => name.endsWith(".json"));

@@ -1,4 +1,4 @@
-/** Which files were read whole and found to match their checksum: each is hashed once, not at every use. */
+/** A cache of files whose checksum was verified: each is hashed once, not at every use. */
 import { dropOldest } from "../../runtime/memory/memory.ts";
 import type { FileFacts } from "./object-record.ts";
 

@@ -1,4 +1,4 @@
-/** What this process holds of a bucket's lease: its last writing, and for how long that is certain. */
+/** This process's side of a bucket's lease: its last write, and how long it is certain to hold. */
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import type { LeaseMemory } from "./lease-memory.ts";
 import type { LeaseObject, LeaseRecord, Read } from "./lease-object.ts";

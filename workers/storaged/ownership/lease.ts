@@ -106,7 +106,7 @@ export function createLease(options: LeaseOptions): Lease {
 
 const lateRenewal = "its lease could not be renewed in time, and is tried again";
 
-/** Tells whether somebody else's lease is over: given back, or the same for as long as it says that it holds. */
+/** Decides whether another holder's lease is over: given back, or the same for as long as it says that it holds. */
 function createObserver({ leaseMs, clock }: Pick<LeaseOptions, "leaseMs" | "clock">) {
   let seen: { as: string; at: number } | undefined;
   return (lease: Read): boolean => {

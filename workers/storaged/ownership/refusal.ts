@@ -1,4 +1,4 @@
-/** What is answered for a bucket that is not used as it is. */
+/** The error for a bucket that is closed. */
 import { fail } from "../../../runtime/errors/errors.ts";
 
 export const closed = (bucket: string, reason: string) =>

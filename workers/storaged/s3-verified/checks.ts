@@ -1,4 +1,4 @@
-/** Checks of bytes as they pass: each takes the bytes in order and says in the end whether they are the right ones. */
+/** Incremental checksums: each takes the bytes in order and finally says whether they match. */
 
 export interface Check {
   update: (chunk: Uint8Array) => void;

@@ -1,4 +1,4 @@
-/** What the bytes of an object in S3 must be, by what was stored with it or, for lack of that, by its etag. */
+/** The expected checksum of an object in S3: stored with it or, for lack of that, its etag. */
 import type { ObjectInfo } from "../bucket.ts";
 import { hashHeader, inParts, markHeader, pieceBytes, type S3Objects } from "../s3-object.ts";
 import { readChecksums } from "../s3-sums.ts";

@@ -1,4 +1,4 @@
-/** Bodies that are checked on their way: nothing ends cleanly that is not what was stored. */
+/** Streams verified on the way: a body that is not what was stored ends with an error. */
 import type { Check } from "./checks.ts";
 
 export interface BodyChecks {
