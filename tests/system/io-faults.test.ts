@@ -5,7 +5,7 @@ import { createDrill, type Spot } from "../support/io-drill.ts";
 import { calls, shim } from "../support/io-faults.ts";
 import { seeded } from "../support/seeded.ts";
 
-const faults = 30;
+const faults = 15;
 
 if (shim.program === undefined) process.stderr.write(`io-faults: ${shim.lacks}: skipped\n`);
 

@@ -60,13 +60,13 @@ test("what was acknowledged is replayed in the order of the calls", async () => 
 });
 
 test("a log cut anywhere keeps every whole line, and goes on", async () => {
-  const whole = readFileSync(await filled(5));
+  const whole = readFileSync(await filled(3));
   for (let cut = 0; cut <= whole.length; cut++) {
     const path = freshPath();
     await place(path, whole.subarray(0, cut));
     const { log, seen } = await opened(path);
     const lines = whole.subarray(0, cut).toString("latin1").split("\n").length - 1;
-    expect(numbers(seen)).toEqual([0, 1, 2, 3, 4].slice(0, Math.max(0, lines - 1)));
+    expect(numbers(seen)).toEqual([0, 1, 2].slice(0, Math.max(0, lines - 1)));
     const end = whole.subarray(0, cut).lastIndexOf(10) + 1;
     expect(log.report.torn).toEqual(end < cut ? { offset: end, bytes: cut - end } : undefined);
     await log.append({ n: 9 });
