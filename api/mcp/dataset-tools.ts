@@ -2,7 +2,7 @@
 import type { Static } from "@sinclair/typebox";
 import { inputSchema, t } from "../../runtime/contract/contract.ts";
 import { catalogd, type Manifest, type Summary } from "../../workers/catalogd/contract.ts";
-import { fitting, fittingOrNone } from "./fitting.ts";
+import { truncated, truncatedOrEmpty } from "./fitting.ts";
 import type { GatewayClient } from "./gateway-client.ts";
 import { derive } from "./schemas.ts";
 import { reading, type Tool } from "./tool.ts";
@@ -60,13 +60,13 @@ export function boundedManifest(whole: Static<typeof Manifest>): {
   lines: string[];
 } {
   const instead = "GET /v1/catalog/manifest/{name} of the gateway gives it whole";
-  const columns = fitting(whole.columns, {
+  const columns = truncated(whole.columns, {
     line: ({ name, type, nullable }) => `  ${name} ${type}${nullable ? "" : " NOT NULL"}`,
     instead,
     share: 0.6,
   });
   // Statistics of very wide rows may leave no room for even one object: none are shown then.
-  const objects = fittingOrNone(whole.objects, { share: 0.4 });
+  const objects = truncatedOrEmpty(whole.objects, { share: 0.4 });
   return {
     manifest: {
       ...whole,

@@ -1,11 +1,11 @@
-/** What went wrong, told so that an agent knows what to do next. */
+/** Failures of the gateway and of tools, as text that says what an agent can do about them. */
 
 import { errorCode } from "../../runtime/durable/durable.ts";
 import { ServiceError } from "../../runtime/errors/errors.ts";
 import { isNobodyThere } from "../../runtime/upstream/upstream.ts";
 
 interface Failure {
-  /** The product's stable word. */
+  /** The product's error type. */
   type: string;
   message: string;
   status?: number;
@@ -80,7 +80,7 @@ function errorIn(text: string): NonNullable<ErrorBody["error"]> {
   }
 }
 
-/** The same failure with the names there are, where a name was not found: an agent has no other way to learn them. */
+/** The same failure with the existing names, where a name was not found. */
 export async function withNames(
   cause: unknown,
   what: string,
@@ -114,10 +114,10 @@ const advice: Readonly<Record<string, string>> = {
   internal: "Trying again may not help; the product's log has the cause under this request id.",
 };
 
-/** Details beyond this are cut: the message has said what matters. */
+/** Longer details are truncated. */
 const detailCharsMax = 4000;
 
-/** The text of a failed tool call: what happened, then what to do. Unknown errors tell nothing of the inside. */
+/** The text of a failed tool call: what happened, then what to do. Unexpected errors reveal no internals. */
 export function failureText(error: unknown): string {
   const known = error instanceof ServiceError || error instanceof GatewayFailure;
   if (!known) return "the MCP server failed inside; its log on stderr has the cause";

@@ -1,4 +1,4 @@
-/** The gateway over HTTP: the only way by which this server reaches the product. */
+/** The HTTP client of the gateway, the only connection of this server to the product. */
 import {
   check,
   type Endpoint,
@@ -33,7 +33,7 @@ export interface GatewayOptions {
 const answerBytesMax = 64 * 1024 * 1024;
 
 export function createGatewayClient({ url, token }: GatewayOptions): GatewayClient {
-  // An HTTP_PROXY of the environment is for the world outside, and would be handed the token.
+  // An HTTP_PROXY of the environment is for other hosts, and would receive the token.
   const proxy = isLoopback(url) ? { proxy: false as const } : {};
   const send = async (path: string, init: RequestInit, { signal }: CallOptions): Promise<Response> => {
     const headers = new Headers(init.headers);
@@ -73,7 +73,7 @@ export function createGatewayClient({ url, token }: GatewayOptions): GatewayClie
 export const isLoopback = (url: string): boolean =>
   /^(localhost|127(\.\d+){3}|\[::1\])$/.test(new URL(url).hostname);
 
-/** The token, read anew; a file that went away since the start is told as what it is. */
+/** The token, read again for each request; a token file that is gone is reported as such. */
 function bearerOf(token: GatewayOptions["token"]): string | undefined {
   try {
     return token();

@@ -5,7 +5,7 @@ import { type ServeStdioOptions, StdioServerTransport, serveStdio } from "@model
 import { systemClock } from "../../runtime/scheduling/scheduling.ts";
 import { createLog, describe, type Level, levels } from "../../runtime/telemetry/telemetry.ts";
 import { readArguments, type Settings, usage } from "./arguments.ts";
-import { followCatalog } from "./follow-catalog.ts";
+import { watchCatalog } from "./follow-catalog.ts";
 import { createGatewayClient, isLoopback } from "./gateway-client.ts";
 import { limitMessages } from "./message-limit.ts";
 import { createObservation } from "./observation.ts";
@@ -14,9 +14,9 @@ import { createServer } from "./server.ts";
 import { createTools } from "./tools.ts";
 
 /** Longest wait for the last observations when the session ends. */
-const farewellMs = 1000;
+const flushTimeoutMs = 1000;
 
-// Whatever a package prints must not stand between messages.
+// Output of packages must not mix with the messages.
 Object.assign(globalThis.console, new Console(process.stderr, process.stderr));
 
 const level = levels.find((name) => name === process.env.LH_LOG_LEVEL) ?? ("info" satisfies Level);
@@ -41,21 +41,21 @@ async function serve({ gateway: url, token }: Settings): Promise<void> {
   const ended = new AbortController();
   const parts = {
     ...{ tools: createTools(gateway, systemClock), resources: createResources(gateway), observation },
-    ...{ clock: systemClock, log, hide: (text: string) => hidden(text, token) },
+    ...{ clock: systemClock, log, redact: (text: string) => redacted(text, token) },
   };
-  const follow = (server: Server): void => {
+  const watch = (server: Server): void => {
     const changed = () =>
       server.sendResourceListChanged().catch((cause) => log.debug("not told", describe(cause)));
     const { signal } = ended;
-    followCatalog({ gateway, clock: systemClock, log, changed, signal }).catch((cause) =>
-      log.error("following the catalog ended", describe(cause)),
+    watchCatalog({ gateway, clock: systemClock, log, changed, signal }).catch((cause) =>
+      log.error("watching the catalog ended", describe(cause)),
     );
   };
   const factory: Parameters<typeof serveStdio>[0] = ({ era }) => {
     const server = createServer(parts);
     // Clients of the older protocol may be told nothing before they said `initialized`.
-    if (era === "modern") follow(server);
-    else server.oninitialized = () => follow(server);
+    if (era === "modern") watch(server);
+    else server.oninitialized = () => watch(server);
     return server;
   };
   const { transport, closed } = stdio();
@@ -70,7 +70,7 @@ async function serve({ gateway: url, token }: Settings): Promise<void> {
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => session.close());
   await closed();
   ended.abort(new Error("the session ended"));
-  await Promise.race([observation.settled(), systemClock.sleep(farewellMs)]);
+  await Promise.race([observation.flushed(), systemClock.sleep(flushTimeoutMs)]);
 }
 
 /** The transport over this process's stdin and stdout, and its end. */
@@ -93,11 +93,11 @@ function stdio(): { transport: StdioServerTransport; closed: () => Promise<void>
   return { transport, closed };
 }
 
-/** What is shorter stands in words by chance. */
+/** A shorter one may be part of a word by chance. */
 const tokenCharsMin = 6;
 
 /** The text without the token, should anything have repeated it. */
-function hidden(text: string, token: Settings["token"]): string {
+function redacted(text: string, token: Settings["token"]): string {
   try {
     const secret = token();
     return secret === undefined || secret.length < tokenCharsMin ? text : text.replaceAll(secret, "[hidden]");

@@ -2,7 +2,7 @@
 import { inputSchema, t } from "../../runtime/contract/contract.ts";
 import { matrixd } from "../../workers/matrixd/contract.ts";
 import { withNames } from "./failure.ts";
-import { fitting } from "./fitting.ts";
+import { truncated } from "./fitting.ts";
 import type { GatewayClient } from "./gateway-client.ts";
 import { derive } from "./schemas.ts";
 import { adding, reading, type Tool } from "./tool.ts";
@@ -56,7 +56,7 @@ export const searchMatrix = (gateway: GatewayClient): Tool => ({
     const reply = await gateway.call(search, { ...rest, k: k as number }, { signal }).catch(async (cause) => {
       throw await withNames(cause, "corpora", () => corpusNames(gateway, signal));
     });
-    const { kept, lines, omitted } = fitting(reply.hits, {
+    const { kept, lines, omitted } = truncated(reply.hits, {
       line: ({ id, corpus, score, metadata, text, playbooks = [] }, place) =>
         [
           `${place + 1}. ${id} (${corpus}) score ${score} ${JSON.stringify(metadata)}`,

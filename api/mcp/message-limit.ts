@@ -1,15 +1,15 @@
 /**
- * Looks at the messages that come in before the SDK does, whose transport would end the session at a line that is too
- * long, and round numbers that cannot be kept exactly.
+ * Filters incoming messages before the SDK, whose transport would end the session at a line that is too long, and round
+ * numbers that a double cannot hold.
  */
 import { Transform } from "node:stream";
 import { parseJson } from "../../runtime/contract/contract.ts";
 import { ServiceError } from "../../runtime/errors/errors.ts";
 
-/** Under the SDK's own 10 MB, with room for what it has not taken yet. */
+/** Below the SDK's own 10 MB, with room for what is still buffered. */
 const messageBytesMax = 8 * 1024 * 1024;
 
-/** Enough to hold the id of a dropped message, at its beginning or end. */
+/** Enough to find the id of a dropped message, at its start or end. */
 const keptBytes = 512;
 const newline = 0x0a;
 

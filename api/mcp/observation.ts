@@ -1,4 +1,4 @@
-/** Tells observerd of each tool call, through the gateway and beside the call: it never waits for this, nor fails by it. */
+/** Records each tool call in observerd, through the gateway: the call neither waits for this nor fails by it. */
 import { type Clock, timestamp } from "../../runtime/scheduling/scheduling.ts";
 import type { Log } from "../../runtime/telemetry/telemetry.ts";
 import { observerd } from "../../workers/observerd/contract.ts";
@@ -6,22 +6,22 @@ import type { GatewayClient } from "./gateway-client.ts";
 
 export interface ToolCall {
   tool: string;
-  /** Of the arguments, in short. */
+  /** The arguments, abbreviated. */
   input: string;
-  beganAt: string;
+  startedAt: string;
   durationMs: number;
-  /** What the client was told, when it failed. */
+  /** The error text, when it failed. */
   error?: string;
 }
 
 export interface Observation {
   record: (call: ToolCall) => void;
-  /** Resolves when what was recorded has been sent or given up. */
-  settled: () => Promise<void>;
+  /** Resolves when all recorded events were sent or failed. */
+  flushed: () => Promise<void>;
 }
 
-/** Events on their way at once; more are dropped, so that a silent observerd costs no memory. */
-const underWayMax = 64;
+/** Events being sent at once; further ones are dropped, so that an unresponsive observerd costs no memory. */
+const inFlightMax = 64;
 const sendTimeoutMs = 5000;
 const summaryCharsMax = 1000;
 const errorCharsMax = 2000;
@@ -29,18 +29,18 @@ const errorCharsMax = 2000;
 export interface ObservationOptions {
   gateway: GatewayClient;
   log: Log;
-  /** Ties the calls of one session together. */
+  /** Shared by the calls of one session. */
   runId: string;
 }
 
 export function createObservation({ gateway, log, runId }: ObservationOptions): Observation {
-  const underWay = new Set<Promise<void>>();
+  const inFlight = new Set<Promise<void>>();
   let isDown = false;
-  const send = async ({ tool, input, beganAt, durationMs, error }: ToolCall): Promise<void> => {
+  const send = async ({ tool, input, startedAt, durationMs, error }: ToolCall): Promise<void> => {
     try {
       const event = {
         ...{ source: "mcp", endpoint: tool, success: error === undefined, duration_ms: durationMs },
-        ...{ timestamp: beganAt, run_id: runId, input_summary: input },
+        ...{ timestamp: startedAt, run_id: runId, input_summary: input },
         ...(error !== undefined && { error: error.slice(0, errorCharsMax) }),
       };
       await gateway.call(observerd.endpoints.event, event, { signal: AbortSignal.timeout(sendTimeoutMs) });
@@ -52,17 +52,17 @@ export function createObservation({ gateway, log, runId }: ObservationOptions): 
   };
   return {
     record: (call) => {
-      if (underWay.size >= underWayMax) return;
-      const sending = send(call).finally(() => underWay.delete(sending));
-      underWay.add(sending);
+      if (inFlight.size >= inFlightMax) return;
+      const sending = send(call).finally(() => inFlight.delete(sending));
+      inFlight.add(sending);
     },
-    settled: async () => {
-      await Promise.all(underWay);
+    flushed: async () => {
+      await Promise.all(inFlight);
     },
   };
 }
 
-/** The arguments in short: lists of numbers, such as vectors, by their length alone. */
+/** The arguments, abbreviated: lists of numbers, such as vectors, by their length. */
 export function summaryOf(input: unknown): string {
   const short = (_: string, value: unknown): unknown =>
     Array.isArray(value) && value.length > 8 && typeof value[0] === "number"
@@ -71,8 +71,8 @@ export function summaryOf(input: unknown): string {
   return (JSON.stringify(input, short) ?? "").slice(0, summaryCharsMax);
 }
 
-/** The time a call began, for its event. */
-export const beginning = (clock: Clock): { beganAt: string; sinceMs: () => number } => {
-  const began = clock.elapsed();
-  return { beganAt: timestamp(clock), sinceMs: () => clock.elapsed() - began };
+/** The start of a call, for its event. */
+export const startTimer = (clock: Clock): { startedAt: string; elapsedMs: () => number } => {
+  const start = clock.elapsed();
+  return { startedAt: timestamp(clock), elapsedMs: () => clock.elapsed() - start };
 };

@@ -5,14 +5,14 @@ import type { Clock } from "../../runtime/scheduling/scheduling.ts";
 const everyMs = 1000;
 
 export interface Progress {
-  /** What the call is at, for the next notification. */
+  /** The current step of the call, for the next notification. */
   at: (message: string) => void;
   stop: () => void;
 }
 
 type Send = (params: { progressToken: ProgressToken; progress: number; message: string }) => Promise<void>;
 
-/** Tells each second how long the call has run, which always grows, and what it is at. Without a token it is silent. */
+/** Notifies each second of how long the call has run and of its current step. Without a token it does nothing. */
 export function createProgress(token: ProgressToken | undefined, clock: Clock, send: Send): Progress {
   if (token === undefined) return { at: () => {}, stop: () => {} };
   let message = "working";

@@ -8,7 +8,7 @@ import { queryd, SqlRequest } from "../../workers/queryd/contract.ts";
 import { GatewayFailure } from "./failure.ts";
 import { jsonCharsMax, textCharsMax } from "./fitting.ts";
 import { chunksOf, type GatewayClient } from "./gateway-client.ts";
-import { createHeldResults, type Result } from "./held-results.ts";
+import { createResultCache, cursorOf, type Result } from "./held-results.ts";
 import { createRowScanner, type RowScanner } from "./row-scanner.ts";
 import { derive } from "./schemas.ts";
 import { headingRow, type Row, tableRow } from "./table-text.ts";
@@ -69,12 +69,12 @@ const output = closed({
 type Page = Static<typeof output>;
 
 export function querySql(gateway: GatewayClient, clock: Clock): Tool {
-  const held = createHeldResults(clock);
+  const results = createResultCache(clock);
   const answer = (result: Result, offset: number, pageSize: number, id?: string) => {
     const { rows, lines } = pageOf(result, offset, pageSize);
     const next = offset + rows.length;
     const left = next < result.rows.length;
-    const cursor = !left ? undefined : id === undefined ? held.hold(result, next) : held.cursor(id, next);
+    const cursor = !left ? undefined : id === undefined ? results.add(result, next) : cursorOf(id, next);
     const { columns, truncated, elapsed_ms, query_id } = result;
     const structured: Page = {
       ...{ columns, rows, row_count: rows.length, first_row: offset, rows_taken: result.rows.length },
@@ -105,7 +105,7 @@ export function querySql(gateway: GatewayClient, clock: Clock): Tool {
           throw fail("invalid_field", "sql: it is missing; give a statement, or a cursor");
         return answer(await run(gateway, clock, { sql, ...rest }, context), 0, page_size);
       }
-      const { result, id, offset } = held.find(cursor);
+      const { result, id, offset } = results.find(cursor);
       if (sql !== undefined && sql !== result.sql)
         throw fail(
           "invalid_field",

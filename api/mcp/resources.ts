@@ -9,7 +9,7 @@ import { parseRows } from "../../runtime/sql/sql.ts";
 import { catalogd, DatasetName } from "../../workers/catalogd/contract.ts";
 import { queryd } from "../../workers/queryd/contract.ts";
 import { boundedManifest, datasetLine } from "./dataset-tools.ts";
-import { fittingOrNone } from "./fitting.ts";
+import { truncatedOrEmpty } from "./fitting.ts";
 import { type GatewayClient, textOf } from "./gateway-client.ts";
 
 const prefix = "lakehouse://datasets/";
@@ -90,6 +90,6 @@ async function sample(gateway: GatewayClient, name: string, signal: AbortSignal)
   const statement = { sql: `SELECT * FROM "${name}" LIMIT ${sampleRows}` };
   const response = await gateway.post(`${queryd.endpoints.sql.path}?numbers=json`, statement, { signal });
   const rows = parseRows(await textOf(response, signal, gateway.url)) as unknown[];
-  const { kept, omitted } = fittingOrNone(rows, {});
+  const { kept, omitted } = truncatedOrEmpty(rows, {});
   return { sample_rows: kept, ...(omitted > 0 && { sample_rows_omitted: omitted }) };
 }

@@ -1,4 +1,4 @@
-/** Cuts the streamed answer of `POST /sql?shape=full` into rows as it comes, without holding the whole. */
+/** Splits the streamed answer of `POST /sql?shape=full` into rows as it arrives, without buffering it. */
 
 export interface ResultHead {
   columns: { name: string; type: string }[];

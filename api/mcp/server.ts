@@ -13,19 +13,19 @@ import { fail, ServiceError } from "../../runtime/errors/errors.ts";
 import type { Clock } from "../../runtime/scheduling/scheduling.ts";
 import { describe, type Log } from "../../runtime/telemetry/telemetry.ts";
 import { failureText, GatewayFailure } from "./failure.ts";
-import { beginning, type Observation, summaryOf } from "./observation.ts";
+import { type Observation, startTimer, summaryOf } from "./observation.ts";
 import { createProgress } from "./progress.ts";
 import type { Resources } from "./resources.ts";
 import { plain } from "./schemas.ts";
 import type { Tool } from "./tool.ts";
 
-/** Told to the model once, at the start. */
+/** Sent to the model once, at the start. */
 const instructions =
   "Lakehouse holds datasets (SQL tables), vector indexes and searchable corpora. To answer from data: list_datasets, then get_manifest for the columns, then query_sql. To find by meaning: search_matrix over corpora, or search_vectors over one index. When an answer found by search_matrix proved right, call record_playbook. Everything but record_playbook only reads.";
 
 /** Over queryd's longest `timeout_ms`, so that the product's own limits speak first. */
 const callTimeoutMs = 65 * 60 * 1000;
-/** Calls at work at once; more are refused, since each may hold a result of some MB. */
+/** Concurrent calls; further ones are refused, since each may hold a result of some MB. */
 const callsMax = 32;
 
 export interface ServerParts {
@@ -34,8 +34,8 @@ export interface ServerParts {
   observation: Observation;
   clock: Clock;
   log: Log;
-  /** Takes secrets out of what is said to the client. */
-  hide: (text: string) => string;
+  /** Removes secrets from texts for the client. */
+  redact: (text: string) => string;
 }
 
 /** One connection's server; it is not connected yet. */
@@ -58,7 +58,7 @@ function answerTools(server: Server, parts: ServerParts): void {
     ...{ name, title: annotations.title, description, annotations },
     ...{ inputSchema: plain(input), outputSchema: plain(output) },
   }));
-  let underWay = 0;
+  let inFlight = 0;
   server.setRequestHandler("tools/list", () => ({ tools: listed }));
   server.setRequestHandler("tools/call", async ({ params }, context) => {
     const tool = byName.get(params.name);
@@ -70,12 +70,12 @@ function answerTools(server: Server, parts: ServerParts): void {
         `there is no tool '${asked}'; expected one of ${known}`,
       );
     }
-    const isOver = underWay >= callsMax;
-    underWay++;
+    const isOver = inFlight >= callsMax;
+    inFlight++;
     try {
       return await callTool(tool, params.arguments ?? {}, { context, parts, isOver });
     } finally {
-      underWay--;
+      inFlight--;
     }
   });
 }
@@ -83,26 +83,26 @@ function answerTools(server: Server, parts: ServerParts): void {
 interface Calling {
   context: ServerContext;
   parts: ServerParts;
-  /** Too many calls are at work already. */
+  /** There are too many concurrent calls already. */
   isOver: boolean;
 }
 
-/** Checks, calls, checks again, and tells observerd. A failure is an answer of its own kind, never a protocol error. */
+/** Validates the arguments, calls the tool, validates its answer, records the call. A failure is an answer with `isError`, never a protocol error. */
 async function callTool(
   tool: Tool,
   input: unknown,
   { context, parts, isOver }: Calling,
 ): Promise<CallToolResult> {
-  const { clock, log, observation, hide } = parts;
+  const { clock, log, observation, redact } = parts;
   const { signal, _meta, notify } = context.mcpReq;
-  const { beganAt, sinceMs } = beginning(clock);
+  const { startedAt, elapsedMs } = startTimer(clock);
   const deadline = deadlineOf(signal, clock);
   const progress = createProgress(_meta?.progressToken, clock, (params) =>
     notify({ method: "notifications/progress", params }),
   );
   const observe = (error?: string) =>
     observation.record({
-      ...{ tool: tool.name, input: hide(summaryOf(input)), beganAt, durationMs: sinceMs() },
+      ...{ tool: tool.name, input: redact(summaryOf(input)), startedAt, durationMs: elapsedMs() },
       ...(error !== undefined && { error }),
     });
   try {
@@ -113,7 +113,7 @@ async function callTool(
     observe();
     return { content: [{ type: "text", text }], structuredContent: structured };
   } catch (cause) {
-    const text = signal.aborted ? "cancelled by the client" : hide(failureText(cause));
+    const text = signal.aborted ? "cancelled by the client" : redact(failureText(cause));
     if (!signal.aborted && !isExpected(cause))
       log.error("tool failed", { tool: tool.name, ...describe(cause) });
     observe(text);
@@ -145,24 +145,28 @@ function deadlineOf(signal: AbortSignal, clock: Clock): { signal: AbortSignal; d
 const isExpected = (cause: unknown): boolean =>
   cause instanceof ServiceError || cause instanceof GatewayFailure;
 
-function answerResources(server: Server, { resources, hide }: ServerParts): void {
+function answerResources(server: Server, { resources, redact }: ServerParts): void {
   server.setRequestHandler("resources/list", ({ params }, { mcpReq }) =>
-    told(hide, () => resources.list(params?.cursor, mcpReq.signal)),
+    asProtocolError(redact, () => resources.list(params?.cursor, mcpReq.signal)),
   );
   server.setRequestHandler("resources/templates/list", () => resources.templates());
   server.setRequestHandler("resources/read", async ({ params: { uri } }, { mcpReq }) => {
     const reading = resources.read(uri, mcpReq.signal);
     if (!reading) throw new ResourceNotFoundError(uri);
-    return told(hide, () => reading, uri);
+    return asProtocolError(redact, () => reading, uri);
   });
   server.setRequestHandler("completion/complete", async ({ params: { ref, argument } }, { mcpReq }) => {
     if (ref.type !== "ref/resource" || argument.name !== "name") return { completion: { values: [] } };
-    return told(hide, () => resources.complete(argument.value, mcpReq.signal));
+    return asProtocolError(redact, () => resources.complete(argument.value, mcpReq.signal));
   });
 }
 
 /** Failures of resources have no `isError`: they are protocol errors, with the same words. */
-async function told<T>(hide: ServerParts["hide"], work: () => Promise<T>, uri?: string): Promise<T> {
+async function asProtocolError<T>(
+  redact: ServerParts["redact"],
+  work: () => Promise<T>,
+  uri?: string,
+): Promise<T> {
   try {
     return await work();
   } catch (cause) {
@@ -171,6 +175,6 @@ async function told<T>(hide: ServerParts["hide"], work: () => Promise<T>, uri?: 
       throw new ResourceNotFoundError(uri);
     const isCallers = type === "invalid_field" || type === "bad_request";
     const code = isCallers ? ProtocolErrorCode.InvalidParams : ProtocolErrorCode.InternalError;
-    throw new ProtocolError(code, hide(failureText(cause)));
+    throw new ProtocolError(code, redact(failureText(cause)));
   }
 }

@@ -2,7 +2,7 @@
 export type Row = Record<string, unknown>;
 type Column = { name: string; type: string };
 
-/** A cell whole: only what would break the table is escaped. */
+/** A complete cell: only what would break the table is escaped. */
 function cell(value: unknown): string {
   if (value === null || value === undefined) return "NULL";
   const text =

@@ -5,7 +5,7 @@ import { fail } from "../../runtime/errors/errors.ts";
 import { embedd } from "../../workers/embedd/contract.ts";
 import { Hit, SearchBody, vectord } from "../../workers/vectord/contract.ts";
 import { GatewayFailure, withNames } from "./failure.ts";
-import { fitting } from "./fitting.ts";
+import { truncated } from "./fitting.ts";
 import { filledPath, type GatewayClient, textOf } from "./gateway-client.ts";
 import { derive, together } from "./schemas.ts";
 import { reading, type Tool } from "./tool.ts";
@@ -94,7 +94,7 @@ export const searchVectors = (gateway: GatewayClient): Tool => ({
     const results = await found(gateway, { name, text, vector }, options, signal).catch(async (cause) => {
       throw await withNames(cause, "indexes", () => indexNames(gateway, signal));
     });
-    const { kept, lines, omitted } = fitting(results, {
+    const { kept, lines, omitted } = truncated(results, {
       line: ({ id, score, metadata }, place) =>
         `${place + 1}. ${id} score ${score}${metadata === undefined ? "" : ` ${JSON.stringify(metadata)}`}`,
       instead: "its metadata is too long; read it by GET /v1/vectors/index/{name}/items/{id} of the gateway",

@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { readArguments } from "../../api/mcp/arguments.ts";
 import { failureText, refused, unanswered } from "../../api/mcp/failure.ts";
-import { fitting, jsonCharsMax, textCharsMax } from "../../api/mcp/fitting.ts";
-import { createHeldResults, type Result } from "../../api/mcp/held-results.ts";
+import { jsonCharsMax, textCharsMax, truncated } from "../../api/mcp/fitting.ts";
+import { createResultCache, type Result } from "../../api/mcp/held-results.ts";
 import { type DroppedMessage, limitMessages } from "../../api/mcp/message-limit.ts";
 import { summaryOf } from "../../api/mcp/observation.ts";
 import { createRowScanner } from "../../api/mcp/row-scanner.ts";
@@ -84,50 +84,50 @@ describe("bounds of an answer", () => {
   const line = (text: string) => text;
   test("what fits is kept, the rest is counted", () => {
     const items = Array.from({ length: 100 }, () => "x".repeat(1000));
-    const { kept, omitted } = fitting(items, { line, instead: "" });
+    const { kept, omitted } = truncated(items, { line, instead: "" });
     expect(kept.length + omitted).toBe(100);
     expect(kept.length).toBe(Math.floor(textCharsMax / 1001));
   });
   test("the structured part counts, too", () => {
     const items = Array.from({ length: 100 }, () => "x".repeat(1000));
-    const { kept } = fitting(items, { line: () => "", instead: "" });
+    const { kept } = truncated(items, { line: () => "", instead: "" });
     expect(kept.length).toBe(Math.floor(jsonCharsMax / 1003));
   });
   test("a first item over the bound is told with what to do instead; nothing is no failure", () => {
-    expect(() => fitting(["x".repeat(jsonCharsMax)], { line, instead: "read it elsewhere" })).toThrow(
+    expect(() => truncated(["x".repeat(jsonCharsMax)], { line, instead: "read it elsewhere" })).toThrow(
       "read it elsewhere",
     );
-    expect(fitting([], { line, instead: "" })).toEqual({ kept: [], lines: [], omitted: 0 });
+    expect(truncated([], { line, instead: "" })).toEqual({ kept: [], lines: [], omitted: 0 });
   });
 });
 
-describe("held results", () => {
+describe("cached results", () => {
   const result = (rows: number): Result => ({
     ...{ sql: "s", columns: [], rows: Array.from({ length: rows }, () => "{}"), truncated: false },
     ...{ elapsed_ms: 1, query_id: "q" },
   });
-  test("the eight latest are held, those used lately longest", () => {
-    const held = createHeldResults({ elapsed: () => 0 });
-    const [first = "", ...others] = Array.from({ length: 8 }, () => held.hold(result(3), 1));
-    expect(held.find(first).offset).toBe(1);
-    held.hold(result(3), 1);
-    expect(held.find(first).offset).toBe(1);
-    expect(() => held.find(others[0] ?? "")).toThrow("this cursor leads to no result");
+  test("the eight latest are kept, those used lately longest", () => {
+    const results = createResultCache({ elapsed: () => 0 });
+    const [first = "", ...others] = Array.from({ length: 8 }, () => results.add(result(3), 1));
+    expect(results.find(first).offset).toBe(1);
+    results.add(result(3), 1);
+    expect(results.find(first).offset).toBe(1);
+    expect(() => results.find(others[0] ?? "")).toThrow("this cursor leads to no result");
   });
   test("for ten minutes after their last use", () => {
     let now = 0;
-    const held = createHeldResults({ elapsed: () => now });
-    const cursor = held.hold(result(3), 2);
+    const results = createResultCache({ elapsed: () => now });
+    const cursor = results.add(result(3), 2);
     now = 9 * 60_000;
-    expect(held.find(cursor).offset).toBe(2);
+    expect(results.find(cursor).offset).toBe(2);
     now = 18 * 60_000;
-    expect(held.find(cursor).offset).toBe(2);
+    expect(results.find(cursor).offset).toBe(2);
     now = 29 * 60_000;
-    expect(() => held.find(cursor)).toThrow("Run the statement again");
+    expect(() => results.find(cursor)).toThrow("Run the statement again");
   });
   test("a cursor beyond the rows leads nowhere", () => {
-    const held = createHeldResults({ elapsed: () => 0 });
-    const cursor = held.hold(result(3), 2);
+    const results = createResultCache({ elapsed: () => 0 });
+    const cursor = results.add(result(3), 2);
     for (const wrong of [
       cursor.replace(/2$/, "3"),
       cursor.replace(/2$/, "-1"),
@@ -136,7 +136,7 @@ describe("held results", () => {
       "x",
       "💥.1",
     ])
-      expect(() => held.find(wrong)).toThrow("leads to no result");
+      expect(() => results.find(wrong)).toThrow("leads to no result");
   });
 });
 
