@@ -5,22 +5,37 @@ import { logDamageOf } from "../../runtime/line-log/line-log.ts";
 import { createMemoryBudget } from "../../runtime/memory/memory.ts";
 import type { Deps } from "../../runtime/service/service.ts";
 import { describe } from "../../runtime/telemetry/telemetry.ts";
-import { createTraceTable, headAt, type TraceTable } from "./book.ts";
-import { type Contents, checkContent, checkTexts, checkVector } from "./content.ts";
 import { type Pathwayd, pathwayd } from "./contract.ts";
-import type { Draft } from "./draft.ts";
-import { durableLog } from "./durable.ts";
-import { isLive, traceOf, unknownUid } from "./head.ts";
-import { history } from "./history.ts";
-import { createTimes, formatTime } from "./instant.ts";
-import { planAdd, planAddIdempotent, planReplay, planRetire, planRevise, planUpdate } from "./plan.ts";
-import { operationsFound, resuming, type Write } from "./resume.ts";
-import { type SearchDeps, search, settledTime } from "./search.ts";
-import { gauges, statsOf } from "./stats.ts";
-import { openStore, type Store } from "./store.ts";
-import { createTexts, type Texts } from "./texts.ts";
-import { createCompactionPolicy } from "./upkeep.ts";
-import { createWriter, type Writer } from "./writer.ts";
+import { createCompactionPolicy, durableLog, gauges, openStore, type Store, statsOf } from "./log/log.ts";
+import { createTexts, history, type SearchDeps, search, settledTime, type Texts } from "./search/search.ts";
+import {
+  type Contents,
+  checkContent,
+  checkTexts,
+  checkVector,
+  createTimes,
+  createTraceTable,
+  formatTime,
+  headAt,
+  isLive,
+  type TraceTable,
+  traceOf,
+  unknownUid,
+} from "./traces/traces.ts";
+import {
+  createWriter,
+  type Draft,
+  operationsFound,
+  planAdd,
+  planAddIdempotent,
+  planReplay,
+  planRetire,
+  planRevise,
+  planUpdate,
+  resuming,
+  type Write,
+  type Writer,
+} from "./writes/writes.ts";
 
 /** Of the machine's memory, for traces, unless a setting says how much. */
 const memoryShare = 1 / 8;

@@ -3,11 +3,10 @@
  * their changes are appended with one fsync, then applied, then answered. While one batch is being stored the next
  * gathers. When it cannot be stored, the whole batch is refused and nothing of it was applied.
  */
-import { fail } from "../../runtime/errors/errors.ts";
-import type { TraceTable } from "./book.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
+import { memoryPerByte, type Store } from "../log/log.ts";
+import type { Times, TraceTable } from "../traces/traces.ts";
 import { createDraft, type Draft } from "./draft.ts";
-import type { Times } from "./instant.ts";
-import { memoryPerByte, type Store } from "./store.ts";
 
 export interface Work<R> {
   plan: (draft: Draft) => R;

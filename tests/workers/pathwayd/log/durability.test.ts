@@ -2,16 +2,16 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { makeDirectory } from "../../../runtime/durable/files.ts";
-import { fail } from "../../../runtime/errors/service-error.ts";
-import { systemClock } from "../../../runtime/scheduling/clock.ts";
-import { createTraceTable } from "../../../workers/pathwayd/book.ts";
-import { createTimes } from "../../../workers/pathwayd/instant.ts";
-import { planAdd, planReplay } from "../../../workers/pathwayd/plan.ts";
-import { openStore } from "../../../workers/pathwayd/store.ts";
-import { createWriter } from "../../../workers/pathwayd/writer.ts";
-import { keptIn, takeAsTheyAre } from "../../support/marked.ts";
-import { forgeLog, logPath, type Memory, perTest, readLog } from "../../support/pathwayd-stack.ts";
+import { makeDirectory } from "../../../../runtime/durable/files.ts";
+import { fail } from "../../../../runtime/errors/service-error.ts";
+import { systemClock } from "../../../../runtime/scheduling/clock.ts";
+import { openStore } from "../../../../workers/pathwayd/log/store.ts";
+import { createTimes } from "../../../../workers/pathwayd/traces/instant.ts";
+import { createTraceTable } from "../../../../workers/pathwayd/traces/table.ts";
+import { planAdd, planReplay } from "../../../../workers/pathwayd/writes/plan.ts";
+import { createWriter } from "../../../../workers/pathwayd/writes/writer.ts";
+import { keptIn, takeAsTheyAre } from "../../../support/marked.ts";
+import { forgeLog, logPath, type Memory, perTest, readLog } from "../../../support/pathwayd-stack.ts";
 
 const stack = perTest();
 const everything = { include_retired: true, include_superseded: true, page_size: 1000 };

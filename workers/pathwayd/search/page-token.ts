@@ -1,5 +1,5 @@
 /** Tokens of pages: where the next one begins, of which search, and as of which time, so that it is stable. */
-import { fail } from "../../runtime/errors/errors.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
 
 export interface Place {
   /** Microseconds: the state that all pages are of. */

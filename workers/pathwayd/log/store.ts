@@ -1,17 +1,23 @@
 /** The log on disk and the table it makes; what was found damaged in it. */
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { check } from "../../runtime/contract/contract.ts";
+import { check } from "../../../runtime/contract/contract.ts";
 import {
   type LineLog,
   type LogReport,
   type MarkKeeping,
   openLineLog,
-} from "../../runtime/line-log/line-log.ts";
-import type { MemoryBudget } from "../../runtime/memory/memory.ts";
-import type { TraceTable } from "./book.ts";
-import { type Change, LogRecord, linesOf, logFormat } from "./change.ts";
-import { countOf, describeRanges } from "./sequences.ts";
+} from "../../../runtime/line-log/line-log.ts";
+import type { MemoryBudget } from "../../../runtime/memory/memory.ts";
+import {
+  type Change,
+  countOf,
+  describeRanges,
+  LogRecord,
+  linesOf,
+  logFormat,
+  type TraceTable,
+} from "../traces/traces.ts";
 
 export const logName = "traces.log";
 

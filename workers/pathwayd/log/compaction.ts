@@ -1,8 +1,8 @@
 /** When the log is compacted without being asked. */
 
-import type { Config } from "../../runtime/config/config.ts";
-import { describe, type Log } from "../../runtime/telemetry/telemetry.ts";
-import type { TraceTable } from "./book.ts";
+import type { Config } from "../../../runtime/config/config.ts";
+import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
+import type { TraceTable } from "../traces/traces.ts";
 import type { Store } from "./store.ts";
 
 /** Length of the line of a replay with a short uid, in bytes; packed it takes about 12. */

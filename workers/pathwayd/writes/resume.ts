@@ -1,10 +1,8 @@
 /** Writes with an Idempotency-Key whose outcome was unknown when the service was killed: the log shows which were done. */
-import type { ReplyOf, VerbsOf } from "../../runtime/contract/contract.ts";
-import { type Idempotency, unlessFound } from "../../runtime/idempotency/idempotency.ts";
-import type { TraceTable } from "./book.ts";
-import type { LogRecord } from "./change.ts";
-import type { Pathwayd } from "./contract.ts";
-import { traceOf } from "./head.ts";
+import type { ReplyOf, VerbsOf } from "../../../runtime/contract/contract.ts";
+import { type Idempotency, unlessFound } from "../../../runtime/idempotency/idempotency.ts";
+import type { Pathwayd } from "../contract.ts";
+import { type LogRecord, type TraceTable, traceOf } from "../traces/traces.ts";
 
 export type Write = "add" | "addIdempotent" | "update" | "revise" | "retire" | "replay";
 type Trace = ReplyOf<Pathwayd["endpoints"]["get"]>;

@@ -1,16 +1,22 @@
 /** The log for operators: a backup takes its first bytes, an inspection reads it line by line. */
 import { join } from "node:path";
-import { check } from "../../runtime/contract/contract.ts";
-import { type Durable, holdFiles } from "../../runtime/durable/durable.ts";
+import { check } from "../../../runtime/contract/contract.ts";
+import { type Durable, holdFiles } from "../../../runtime/durable/durable.ts";
 import {
   closedLog,
   damage,
   inspectLineLog,
   logDamageOf,
   openToInspect,
-} from "../../runtime/line-log/line-log.ts";
-import { fromSteps, LogRecord, logFormat } from "./change.ts";
-import { countOf, createSequences, describeRanges } from "./sequences.ts";
+} from "../../../runtime/line-log/line-log.ts";
+import {
+  countOf,
+  createSequences,
+  describeRanges,
+  fromSteps,
+  LogRecord,
+  logFormat,
+} from "../traces/traces.ts";
 import { logName, type Store } from "./store.ts";
 
 const remedy =

@@ -1,6 +1,6 @@
 /** Lexical search by SQLite's FTS5, in memory: Porter stems, without accents, ranked by BM25 (k1 1.2, b 0.75). */
 import { Database } from "bun:sqlite";
-import { fail } from "../../runtime/errors/errors.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
 
 export interface TextDocument {
   id: number;

@@ -1,10 +1,17 @@
 /** The chain a trace belongs to, and every change in it. */
-import type { InputOf, ReplyOf } from "../../runtime/contract/contract.ts";
-import { countUpTo, type Entry, type TraceTable } from "./book.ts";
-import type { Change } from "./change.ts";
-import type { Pathwayd } from "./contract.ts";
-import { advance, type Head, traceOf, unknownUid } from "./head.ts";
-import { formatTime } from "./instant.ts";
+import type { InputOf, ReplyOf } from "../../../runtime/contract/contract.ts";
+import type { Pathwayd } from "../contract.ts";
+import {
+  advance,
+  type Change,
+  countUpTo,
+  type Entry,
+  formatTime,
+  type Head,
+  type TraceTable,
+  traceOf,
+  unknownUid,
+} from "../traces/traces.ts";
 import { bytesOf, takePage } from "./page.ts";
 import { readToken, writeToken } from "./page-token.ts";
 

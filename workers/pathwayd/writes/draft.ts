@@ -1,10 +1,15 @@
 /** An overlay over the table: the state as it will be once the changes decided so far are applied. */
-import type { TraceTable } from "./book.ts";
-import type { Change } from "./change.ts";
-import { type Contents, isSame } from "./content.ts";
-import { advance, type Head, isLive } from "./head.ts";
-import type { Times } from "./instant.ts";
-import { createContentIndex } from "./sameness.ts";
+import {
+  advance,
+  type Change,
+  type Contents,
+  createContentIndex,
+  type Head,
+  isLive,
+  isSame,
+  type Times,
+  type TraceTable,
+} from "../traces/traces.ts";
 
 type Without<C> = C extends Change ? Omit<C, "seq" | "at"> : never;
 /** A change before it has its sequence and its time. */

@@ -2,10 +2,10 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { makeDirectory } from "../../../runtime/durable/files.ts";
-import { findingsOf } from "../../support/durable.ts";
-import { losses } from "../../support/losses.ts";
-import { logPath, perTest, readLog } from "../../support/pathwayd-stack.ts";
+import { makeDirectory } from "../../../../runtime/durable/files.ts";
+import { findingsOf } from "../../../support/durable.ts";
+import { losses } from "../../../support/losses.ts";
+import { logPath, perTest, readLog } from "../../../support/pathwayd-stack.ts";
 
 const stack = perTest();
 

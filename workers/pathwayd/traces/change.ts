@@ -1,6 +1,6 @@
 /** What a line of the log holds: one change, as it was made. Times are microseconds since the epoch. */
 import type { Static, TProperties } from "@sinclair/typebox";
-import { closed, t } from "../../runtime/contract/contract.ts";
+import { closed, t } from "../../../runtime/contract/contract.ts";
 
 /** Name and version in the head of the log. */
 export const logFormat = { format: "lakehouse.pathway", version: 1 } as const;

@@ -1,8 +1,8 @@
 /** A trace at one moment, and the reducer that applies a change to it: the log is replayed by it alone. */
 import type { Static } from "@sinclair/typebox";
-import { fail } from "../../runtime/errors/errors.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
+import type { Trace } from "../contract.ts";
 import type { Change } from "./change.ts";
-import type { Trace } from "./contract.ts";
 import { formatTime } from "./instant.ts";
 
 export interface Head {

@@ -1,8 +1,8 @@
 /** The table of all traces in memory, built from the log: what each is now, and every change that made it so. */
 import { type Change, fromSteps, type LogRecord, linesOf, type Replays, toSteps } from "./change.ts";
 import { type Contents, textOf } from "./content.ts";
+import { createContentIndex } from "./content-index.ts";
 import { advance, type Head } from "./head.ts";
-import { createContentIndex } from "./sameness.ts";
 import { createSequences, type Range } from "./sequences.ts";
 
 export interface Entry {

@@ -1,5 +1,5 @@
 /** One page of items: bounded in number and in bytes. */
-import type { Head } from "./head.ts";
+import type { Head } from "../traces/traces.ts";
 
 /** About the largest answer, in bytes of JSON; one item goes out whatever its size. */
 const pageBytesMax = 8 * 1024 * 1024;

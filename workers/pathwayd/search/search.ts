@@ -1,15 +1,26 @@
 /** Which traces match, in which order, as of a time. */
-import type { InputOf, ReplyOf } from "../../runtime/contract/contract.ts";
-import { fail } from "../../runtime/errors/errors.ts";
-import { type Entry, headAt, type TraceTable } from "./book.ts";
-import { checkVector } from "./content.ts";
-import type { Pathwayd } from "./contract.ts";
-import { type Head, isLive, normOf, traceOf } from "./head.ts";
-import { parseTime, type Times } from "./instant.ts";
+import type { InputOf, ReplyOf } from "../../../runtime/contract/contract.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
+import type { Pathwayd } from "../contract.ts";
+import {
+  checkVector,
+  type Entry,
+  type Head,
+  headAt,
+  isLive,
+  normOf,
+  parseTime,
+  type Times,
+  type TraceTable,
+  traceOf,
+} from "../traces/traces.ts";
 import { bytesOf, takePage } from "./page.ts";
 import { type Place, readToken, writeToken } from "./page-token.ts";
 import { wordsOf } from "./text-index.ts";
 import type { Texts } from "./texts.ts";
+
+export { history } from "./history.ts";
+export { createTexts, type Texts } from "./texts.ts";
 
 export type SearchInput = InputOf<Pathwayd["endpoints"]["search"]>;
 export type SearchReply = ReplyOf<Pathwayd["endpoints"]["search"]>;

@@ -1,7 +1,6 @@
 /** What pathwayd counts: for `stats`, and for metrics. */
-import type { Deps } from "../../runtime/service/service.ts";
-import type { TraceTable } from "./book.ts";
-import { countOf } from "./sequences.ts";
+import type { Deps } from "../../../runtime/service/service.ts";
+import { countOf, type TraceTable } from "../traces/traces.ts";
 import type { Store } from "./store.ts";
 
 export function statsOf(table: TraceTable, store: Store) {

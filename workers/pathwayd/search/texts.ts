@@ -1,8 +1,8 @@
 /** The text indexes: of the present, and for `as_of` of past states, as scores depend on what else was there. */
 
-import { fail } from "../../runtime/errors/errors.ts";
-import type { Clock } from "../../runtime/scheduling/scheduling.ts";
-import { countUpTo, headAt, type TraceTable, textsOf } from "./book.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
+import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
+import { countUpTo, headAt, type TraceTable, textsOf } from "../traces/traces.ts";
 import { createTextIndex, type TextDocument, type TextHit, type TextIndex } from "./text-index.ts";
 
 export interface Texts {

@@ -1,8 +1,7 @@
 /** What each request changes, decided from the state alone, without clock or disk. */
-import { fail } from "../../runtime/errors/errors.ts";
-import { type Contents, isSameContent } from "./content.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
+import { type Contents, type Head, isLive, isSameContent, unknownUid } from "../traces/traces.ts";
 import type { Draft } from "./draft.ts";
-import { type Head, isLive, unknownUid } from "./head.ts";
 
 export interface Limits {
   tracesMax: number;

@@ -1,6 +1,6 @@
 /** Content of traces: its checks, its equality, and the text to search in it. */
 import { isDeepStrictEqual } from "node:util";
-import { fail } from "../../runtime/errors/errors.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
 import { normOf } from "./head.ts";
 
 /** Deeper JSON is refused: code that reads it by recursion must not run out of stack. */
