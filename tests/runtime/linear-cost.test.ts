@@ -12,7 +12,7 @@ import { isAsSent } from "../../runtime/http/path-as-sent.ts";
 import { parseRows } from "../../runtime/sql/json-rows.ts";
 import { parseSqlType } from "../../runtime/sql/type-grammar.ts";
 import { addressList, forwardedFor } from "../../runtime/system/addresses.ts";
-import { eventsOf } from "../../workers/chatd/event-lines.ts";
+import { eventsOf } from "../../workers/chatd/providers/event-lines.ts";
 import { layoutOf } from "../../workers/ingestd/csv-layout.ts";
 import { parseRow } from "../../workers/ingestd/csv-row-reader.ts";
 import { marksOf } from "../../workers/ingestd/csv-rows.ts";

@@ -6,7 +6,8 @@ const isSupervising = (path: string): boolean =>
   path === "runtime/main.ts" || path === "runtime/topology.ts" || path.startsWith("runtime/supervisor/");
 const isKit = (path: string): boolean => path.startsWith("runtime/") && !isSupervising(path);
 /** A large contract has its shapes in a file beside it. */
-const isContract = (path: string): boolean => /^workers\/[^/]+\/(contract|schemas)\.ts$/.test(path);
+const isContract = (path: string): boolean =>
+  /^workers\/[^/]+\/(contract|schemas(\/schemas)?)\.ts$/.test(path);
 const serviceOf = (path: string): string => `${path.split("/").slice(0, 2).join("/")}/`;
 const isFile = (target: string): boolean => /^(runtime|workers|api|scripts|tests)\//.test(target);
 
@@ -69,7 +70,7 @@ const owners: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^faiss-node$/, ["workers/vectord/faiss-engine.ts", "scripts/faiss-probe.ts"]],
   [/^usearch$/, ["workers/vectord/usearch-engine.ts", "scripts/doctor/toolchain.ts"]],
   [/^@duckdb\/node-bindings$/, ["workers/queryd/engine-memory.ts"]],
-  [/^openai$/, ["workers/embedd/openai.ts", "workers/chatd/openai.ts"]],
+  [/^openai$/, ["workers/embedd/openai.ts", "workers/chatd/providers/openai.ts"]],
   [/^elysia$/, ["runtime/http/serve.ts"]],
 ];
 

@@ -9,7 +9,7 @@ import {
   ResponsesShape,
   TextCompletion,
   TextShape,
-} from "./schemas.ts";
+} from "./schemas/schemas.ts";
 
 const count = t.Integer({ minimum: 0 });
 

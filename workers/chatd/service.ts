@@ -4,19 +4,31 @@ import { readJsonObject } from "../../runtime/bodies/bodies.ts";
 import type { RawContext, RawOf, Running } from "../../runtime/contract/contract.ts";
 import { createModelNames } from "../../runtime/models/models.ts";
 import type { Deps } from "../../runtime/service/service.ts";
-import { createAnswerCache } from "./answer-cache.ts";
-import { type AnswerFormat, httpAnswer, openAiFormat, ownFormat } from "./answer-http.ts";
-import { type Answer, answerTo, type Caller } from "./answering.ts";
-import { createCalls } from "./calls.ts";
+import {
+  type Answer,
+  answerTo,
+  type Caller,
+  createAnswerCache,
+  createCalls,
+  createObserver,
+  createRegistry,
+  modelList,
+  oneModel,
+  textIn,
+} from "./answering/answering.ts";
+import { openSpendBook } from "./budget/budget.ts";
 import type { Chatd } from "./contract.ts";
-import { type ChatRequest, type RequestOptions, readChatRequest } from "./conversation.ts";
-import { createObserver, textIn } from "./observation.ts";
-import type { Json } from "./provider.ts";
-import { readProviderSettings } from "./provider-setting.ts";
-import { createRegistry, modelList, oneModel } from "./registry.ts";
+import { type ChatRequest, type RequestOptions, readChatRequest } from "./conversation/conversation.ts";
+import {
+  type AnswerFormat,
+  httpAnswer,
+  openAiFormat,
+  ownFormat,
+  readTextRequest,
+  textFormat,
+} from "./http/http.ts";
+import { type Json, readProviderSettings } from "./providers/providers.ts";
 import { responses } from "./responses/responses.ts";
-import { openSpendBook } from "./spend-book.ts";
-import { readTextRequest, textFormat } from "./text-completion.ts";
 
 /** Starts the service. Rejects when a provider or model is badly configured; none of them need answer yet. */
 export async function createChatd(deps: Deps): Promise<Running<Chatd>> {

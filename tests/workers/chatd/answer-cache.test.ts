@@ -1,6 +1,6 @@
 /** The memory of answers: bounded in bytes and time, the least recently used go first. */
 import { expect, test } from "bun:test";
-import { cacheKey, createAnswerCache } from "../../../workers/chatd/answer-cache.ts";
+import { cacheKey, createAnswerCache } from "../../../workers/chatd/answering/answer-cache.ts";
 
 const target = { id: "a", provider: "ollama", model: "a" };
 const answer = (characters: number) => ({ target, texts: ["x".repeat(characters)] });

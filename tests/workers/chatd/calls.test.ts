@@ -1,7 +1,7 @@
 /** The ring of finished calls, as its reader sees it. */
 import { expect, test } from "bun:test";
 import { systemClock } from "../../../runtime/scheduling/clock.ts";
-import { createCalls } from "../../../workers/chatd/calls.ts";
+import { createCalls } from "../../../workers/chatd/answering/calls.ts";
 
 const call = (model: string) => ({
   at: "2026-01-01T00:00:00Z",

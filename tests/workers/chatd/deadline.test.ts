@@ -1,16 +1,16 @@
 /** Deadlines by a clock that the test moves, and the check whether anybody takes connections. */
 import { describe, expect, test } from "bun:test";
 import { systemClock } from "../../../runtime/scheduling/clock.ts";
-import { attempt } from "../../../workers/chatd/attempts.ts";
-import { isReachable } from "../../../workers/chatd/connect-check.ts";
-import { createDeadline } from "../../../workers/chatd/deadline.ts";
+import { attempt } from "../../../workers/chatd/answering/attempts.ts";
+import { isReachable } from "../../../workers/chatd/answering/connect-check.ts";
+import { createDeadline } from "../../../workers/chatd/answering/deadline.ts";
 import {
   type Json,
   type Provider,
   type ProviderCall,
   ProviderFailure,
-} from "../../../workers/chatd/provider.ts";
-import type { ProviderSetting } from "../../../workers/chatd/provider-setting.ts";
+} from "../../../workers/chatd/providers/provider.ts";
+import type { ProviderSetting } from "../../../workers/chatd/providers/setting.ts";
 
 /** A clock that stands until it is moved. */
 function handClock() {

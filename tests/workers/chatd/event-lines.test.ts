@@ -1,6 +1,6 @@
 /** Events out of bytes that arrive in any pieces. */
 import { describe, expect, test } from "bun:test";
-import { eventsOf, linesOf } from "../../../workers/chatd/event-lines.ts";
+import { eventsOf, linesOf } from "../../../workers/chatd/providers/event-lines.ts";
 import { seeded } from "../../support/seeded.ts";
 
 const all = async <T>(items: AsyncIterable<T>): Promise<T[]> => {

@@ -7,8 +7,8 @@ import {
   type ForcedCall,
   formOf,
   wordsFor,
-} from "../../../workers/chatd/forced-call.ts";
-import { type Json, ProviderFailure } from "../../../workers/chatd/provider.ts";
+} from "../../../workers/chatd/providers/forced-call.ts";
+import { type Json, ProviderFailure } from "../../../workers/chatd/providers/provider.ts";
 
 const tool = (name: string, parameters?: object, description?: string) => ({
   type: "function",

@@ -1,7 +1,7 @@
 /** OpenAI's requests in Ollama's words. */
 import { expect, test } from "bun:test";
-import { ollamaRequest } from "../../../workers/chatd/ollama-request.ts";
-import type { Json } from "../../../workers/chatd/provider.ts";
+import { ollamaRequest } from "../../../workers/chatd/providers/ollama-request.ts";
+import type { Json } from "../../../workers/chatd/providers/provider.ts";
 
 const made = (body: Json) =>
   ollamaRequest(

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createLog } from "../../../runtime/telemetry/log.ts";
-import { openSpendBook } from "../../../workers/chatd/spend-book.ts";
+import { openSpendBook } from "../../../workers/chatd/budget/spend-book.ts";
 import { findingsOf } from "../../support/durable.ts";
 import { temporaryDirectory } from "../../support/in-process.ts";
 import { losses } from "../../support/losses.ts";

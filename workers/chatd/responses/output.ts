@@ -1,5 +1,5 @@
 /** A completion as the items of a response, and the response around them. */
-import type { Json } from "../provider.ts";
+import type { Json } from "../providers/providers.ts";
 
 export interface Head {
   /** Of the response; items have it in their ids. */

@@ -1,9 +1,9 @@
 /** A request of `/responses` as a conversation that every provider understands. Nothing is kept between two of them. */
 import type { Static } from "@sinclair/typebox";
 import { check } from "../../../runtime/contract/contract.ts";
-import { type ChatRequest, type RequestOptions, readChatRequest } from "../conversation.ts";
-import type { Json } from "../provider.ts";
-import { ResponsesShape } from "../schemas.ts";
+import { type ChatRequest, type RequestOptions, readChatRequest } from "../conversation/conversation.ts";
+import type { Json } from "../providers/providers.ts";
+import { ResponsesShape } from "../schemas/schemas.ts";
 import { conversationOf, refusal } from "./input.ts";
 
 /** Fields that mean something kept on the other side. */

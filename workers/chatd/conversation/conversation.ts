@@ -1,11 +1,11 @@
 /** What a request may say: OpenAI's fields, checked where a mistake would be silent, and the product's own. */
 import type { Static, TObject } from "@sinclair/typebox";
-import { check } from "../../runtime/contract/contract.ts";
-import { fail } from "../../runtime/errors/errors.ts";
+import { check } from "../../../runtime/contract/contract.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
+import type { Json } from "../providers/providers.ts";
+import { OpenAiShape, OwnShape, type sampling } from "../schemas/schemas.ts";
 import { checkMessages } from "./messages.ts";
 import { refuseDeep } from "./nesting.ts";
-import type { Json } from "./provider.ts";
-import { OpenAiShape, OwnShape, type sampling } from "./schemas.ts";
 
 export type CacheUse = "off" | "use" | "refresh";
 

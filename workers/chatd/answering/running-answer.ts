@@ -1,15 +1,13 @@
 /** An answer in progress: its chunks as they pass, and what is settled exactly once when it ends. */
 
-import { fail, type ServiceError } from "../../runtime/errors/errors.ts";
-import type { ModelFacts, Target } from "../../runtime/models/models.ts";
-import type { Clock } from "../../runtime/scheduling/scheduling.ts";
+import { fail, type ServiceError } from "../../../runtime/errors/errors.ts";
+import type { ModelFacts, Target } from "../../../runtime/models/models.ts";
+import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
+import { type Quota, roughTokens, usageOf } from "../budget/budget.ts";
+import { type Json, ProviderFailure, type ProviderSetting } from "../providers/providers.ts";
 import { hasToken, type Opened } from "./attempts.ts";
 import type { Deadline } from "./deadline.ts";
 import { type Observation, type Observer, textIn } from "./observation.ts";
-import { type Json, ProviderFailure } from "./provider.ts";
-import type { ProviderSetting } from "./provider-setting.ts";
-import type { Quota } from "./quota.ts";
-import { roughTokens, usageOf } from "./usage.ts";
 
 /** What an answer in progress holds until its end. */
 export interface Running {

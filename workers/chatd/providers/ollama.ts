@@ -1,7 +1,7 @@
 /** Ollama's native API, because its OpenAI-compatible one takes no context size. */
 
-import { noModel } from "../../runtime/models/models.ts";
-import type { Clock } from "../../runtime/scheduling/scheduling.ts";
+import { noModel } from "../../../runtime/models/models.ts";
+import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import {
   type BodyLimit,
   fetchUpstream,
@@ -9,7 +9,7 @@ import {
   piecesOf,
   quoted,
   textOf,
-} from "../../runtime/upstream/upstream.ts";
+} from "../../../runtime/upstream/upstream.ts";
 import { linesOf } from "./event-lines.ts";
 import { callReader, chosenTools } from "./forced-call.ts";
 import {
@@ -32,8 +32,8 @@ import {
   type ProviderCall,
   ProviderFailure,
 } from "./provider.ts";
-import type { ProviderSetting } from "./provider-setting.ts";
 import { type Refusal, refusedAnswer } from "./refused-answer.ts";
+import type { ProviderSetting } from "./setting.ts";
 
 export interface OllamaOptions {
   setting: ProviderSetting;

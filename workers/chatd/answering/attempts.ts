@@ -1,10 +1,16 @@
 /** One request to one model: deadlines, retries, and the first token of a stream. */
-import type { Clock } from "../../runtime/scheduling/scheduling.ts";
-import { hostOf } from "../../runtime/upstream/upstream.ts";
+import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
+import { hostOf } from "../../../runtime/upstream/upstream.ts";
+import {
+  failure,
+  type Json,
+  type Provider,
+  type ProviderCall,
+  ProviderFailure,
+  type ProviderSetting,
+} from "../providers/providers.ts";
 import { isReachable } from "./connect-check.ts";
 import { createDeadline, type Deadline } from "./deadline.ts";
-import { failure, type Json, type Provider, type ProviderCall, ProviderFailure } from "./provider.ts";
-import type { ProviderSetting } from "./provider-setting.ts";
 
 /** Chunks held back until one of them brings a token: a role, an empty text. */
 const preludeMax = 64;

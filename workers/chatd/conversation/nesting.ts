@@ -1,5 +1,5 @@
 /** How deep a request may be nested: what is sent on has to be written again, by code that calls itself. */
-import { fail } from "../../runtime/errors/errors.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
 
 /** Levels; a JSON schema of real life has under 30. */
 const depthMax = 256;

@@ -1,8 +1,8 @@
 /** Cached answers, by the exact request: bounded in bytes and time. Failures are never cached. */
 import { LRUCache } from "lru-cache";
-import type { Target } from "../../runtime/models/models.ts";
-import type { Clock } from "../../runtime/scheduling/scheduling.ts";
-import type { ChatRequest } from "./conversation.ts";
+import type { Target } from "../../../runtime/models/models.ts";
+import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
+import type { ChatRequest } from "../conversation/conversation.ts";
 
 /** Who answered, and what: a completion, or the chunks of a stream, each as JSON. */
 export interface CachedAnswer {

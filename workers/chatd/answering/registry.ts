@@ -1,14 +1,17 @@
 /** The configured providers: created once, probed now and then for their models. */
-import { fail } from "../../runtime/errors/errors.ts";
-import { keyAdvice, localModel, type ModelNames, noModel } from "../../runtime/models/models.ts";
-import type { Deps } from "../../runtime/service/service.ts";
-import { hostOf } from "../../runtime/upstream/upstream.ts";
-import { createOllama } from "./ollama.ts";
-import { createOpenAi } from "./openai.ts";
-import { failure, type Provider, ProviderFailure } from "./provider.ts";
-import type { ProviderSetting } from "./provider-setting.ts";
-import { createQuota, type Quota } from "./quota.ts";
-import type { SpendBook } from "./spend-book.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
+import { keyAdvice, localModel, type ModelNames, noModel } from "../../../runtime/models/models.ts";
+import type { Deps } from "../../../runtime/service/service.ts";
+import { hostOf } from "../../../runtime/upstream/upstream.ts";
+import { createQuota, type Quota, type SpendBook } from "../budget/budget.ts";
+import {
+  createOllama,
+  createOpenAi,
+  failure,
+  type Provider,
+  ProviderFailure,
+  type ProviderSetting,
+} from "../providers/providers.ts";
 
 export interface Registered {
   setting: ProviderSetting;

@@ -1,6 +1,6 @@
 /** A provider of conversations: its table of `[providers.*]` joined with what `[chatd]` says for all. */
-import { type ModelProvider, readModelProviders } from "../../runtime/models/models.ts";
-import type { Deps } from "../../runtime/service/service.ts";
+import { type ModelProvider, readModelProviders } from "../../../runtime/models/models.ts";
+import type { Deps } from "../../../runtime/service/service.ts";
 
 /** One provider as configured. Times in milliseconds. */
 export interface ProviderSetting extends Omit<ModelProvider, "table"> {

@@ -1,15 +1,20 @@
 /** From a conversation to its answer: the cache, then one model after the other until one answers. */
 
-import { fail, final, type ServiceError } from "../../runtime/errors/errors.ts";
-import { localModel, type ModelNames, noModel, type Target } from "../../runtime/models/models.ts";
-import type { Clock } from "../../runtime/scheduling/scheduling.ts";
+import { fail, final, type ServiceError } from "../../../runtime/errors/errors.ts";
+import { localModel, type ModelNames, noModel, type Target } from "../../../runtime/models/models.ts";
+import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
+import type { ChatRequest } from "../conversation/conversation.ts";
+import { ProviderFailure as Failure, type Json } from "../providers/providers.ts";
 import { type AnswerCache, type CachedAnswer, cacheKey } from "./answer-cache.ts";
 import { attempt, type Opened } from "./attempts.ts";
-import type { ChatRequest } from "./conversation.ts";
 import type { Observation, Observer } from "./observation.ts";
-import { ProviderFailure as Failure, type Json } from "./provider.ts";
 import type { Registered } from "./registry.ts";
 import { runningStream, settle } from "./running-answer.ts";
+
+export { createAnswerCache } from "./answer-cache.ts";
+export { createCalls } from "./calls.ts";
+export { createObserver, textIn } from "./observation.ts";
+export { createRegistry, modelList, oneModel } from "./registry.ts";
 
 /** How an answer was made: by which model, from the cache or not, after which failures. */
 export interface About {

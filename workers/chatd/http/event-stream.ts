@@ -1,8 +1,8 @@
 /** An answer as server-sent events: each chunk at once, comments as heartbeats, and an `error` event where it breaks off. */
 
-import { fail, type ServiceError, toWire, type WireError } from "../../runtime/errors/errors.ts";
-import type { Clock } from "../../runtime/scheduling/scheduling.ts";
-import type { Json } from "./provider.ts";
+import { fail, type ServiceError, toWire, type WireError } from "../../../runtime/errors/errors.ts";
+import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
+import type { Json } from "../providers/providers.ts";
 
 const encoder = new TextEncoder();
 

@@ -1,6 +1,11 @@
 /** The interface of providers of chat completions: one implementation for each kind of API, one conformance suite (tests/conformance/chat-provider.ts). */
-import { type ErrorExtra, type ErrorType, fail, type ServiceError } from "../../runtime/errors/errors.ts";
-import { type BodyLimit, hostOf, isNobodyThere, UnknownEncoding } from "../../runtime/upstream/upstream.ts";
+import { type ErrorExtra, type ErrorType, fail, type ServiceError } from "../../../runtime/errors/errors.ts";
+import {
+  type BodyLimit,
+  hostOf,
+  isNobodyThere,
+  UnknownEncoding,
+} from "../../../runtime/upstream/upstream.ts";
 
 /** JSON as OpenAI's API has it. Fields nobody here knows pass through untouched. */
 export type Json = Record<string, unknown>;

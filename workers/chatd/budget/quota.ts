@@ -1,7 +1,6 @@
 /** The limits of a provider: concurrent calls, and dollars and tokens a day. */
-import type { Clock } from "../../runtime/scheduling/scheduling.ts";
-import { failure } from "./provider.ts";
-import type { ProviderSetting } from "./provider-setting.ts";
+import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
+import { failure, type ProviderSetting } from "../providers/providers.ts";
 import type { SpendBook, Spent } from "./spend-book.ts";
 
 export interface Quota {

@@ -1,5 +1,5 @@
 /** The shapes that chatd's contract speaks of: OpenAI's conversations, and the product's own. */
-import { closed, t } from "../../runtime/contract/contract.ts";
+import { closed, t } from "../../../runtime/contract/contract.ts";
 
 const anything = t.Optional(t.Unknown());
 const number = (minimum: number, maximum: number) => t.Optional(t.Number({ minimum, maximum }));

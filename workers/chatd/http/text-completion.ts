@@ -1,11 +1,11 @@
 /** `/completions`, OpenAI's older endpoint, which continues a text: its requests, and its answers made of chat completions. */
 import type { Static } from "@sinclair/typebox";
-import { check } from "../../runtime/contract/contract.ts";
-import { fail } from "../../runtime/errors/errors.ts";
-import { type AnswerFormat, openAiFraming, withoutUsage } from "./answer-http.ts";
-import { type ChatRequest, type RequestOptions, readRequest } from "./conversation.ts";
-import type { Json } from "./provider.ts";
-import { TextShape } from "./schemas.ts";
+import { check } from "../../../runtime/contract/contract.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
+import { type ChatRequest, type RequestOptions, readRequest } from "../conversation/conversation.ts";
+import type { Json } from "../providers/providers.ts";
+import { TextShape } from "../schemas/schemas.ts";
+import { type AnswerFormat, openAiFraming, withoutUsage } from "./answer.ts";
 
 /** Checks a request; fields that are not known go to the provider. */
 export function readTextRequest(given: Json, options: RequestOptions): ChatRequest {

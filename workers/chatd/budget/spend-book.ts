@@ -1,12 +1,12 @@
 /** What each provider took today (UTC), kept over restarts so that a budget means a day and not a process. */
 
 import { join } from "node:path";
-import { type Durable, holdFiles, readOrNull, writeAtomic } from "../../runtime/durable/durable.ts";
-import { damage, type MarkKeeping } from "../../runtime/line-log/line-log.ts";
-import { acceptance } from "../../runtime/marks/marks.ts";
-import { dropOldest } from "../../runtime/memory/memory.ts";
-import type { Clock } from "../../runtime/scheduling/scheduling.ts";
-import { describe, type Log } from "../../runtime/telemetry/telemetry.ts";
+import { type Durable, holdFiles, readOrNull, writeAtomic } from "../../../runtime/durable/durable.ts";
+import { damage, type MarkKeeping } from "../../../runtime/line-log/line-log.ts";
+import { acceptance } from "../../../runtime/marks/marks.ts";
+import { dropOldest } from "../../../runtime/memory/memory.ts";
+import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
+import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 
 export interface Spent {
   usd: number;

@@ -1,14 +1,14 @@
 /** What a provider's refusal means: our status, and what is done about it. One table for all providers. */
 
-import type { ErrorType } from "../../runtime/errors/errors.ts";
-import { keyAdvice, noModel } from "../../runtime/models/models.ts";
-import type { Clock } from "../../runtime/scheduling/scheduling.ts";
+import type { ErrorType } from "../../../runtime/errors/errors.ts";
+import { keyAdvice, noModel } from "../../../runtime/models/models.ts";
+import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import {
   retryAfterMs as askedToWait,
   hostOf,
   passedOnSeconds,
   quoted,
-} from "../../runtime/upstream/upstream.ts";
+} from "../../../runtime/upstream/upstream.ts";
 import { failure, type Json, type ProviderFailure, type Remedy } from "./provider.ts";
 
 /** Who refused. */

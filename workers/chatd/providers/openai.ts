@@ -3,7 +3,7 @@
  * call, since it takes a start longer than the rest of chatd.
  */
 import type OpenAI from "openai";
-import type { Clock } from "../../runtime/scheduling/scheduling.ts";
+import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import {
   type BodyLimit,
   fetchUpstream,
@@ -11,7 +11,7 @@ import {
   piecesOf,
   quoted,
   textOf,
-} from "../../runtime/upstream/upstream.ts";
+} from "../../../runtime/upstream/upstream.ts";
 import { eventsOf } from "./event-lines.ts";
 import {
   answerLimit,
@@ -22,8 +22,8 @@ import {
   type ProviderCall,
   ProviderFailure,
 } from "./provider.ts";
-import type { ProviderSetting } from "./provider-setting.ts";
 import { type Refusal, refusedAnswer, refusedInStream } from "./refused-answer.ts";
+import type { ProviderSetting } from "./setting.ts";
 
 export interface OpenAiOptions {
   setting: ProviderSetting;

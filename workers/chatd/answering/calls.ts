@@ -1,7 +1,7 @@
 /** A ring buffer of the latest finished calls, read in order; it counts the calls that a reader missed. */
 import type { Static } from "@sinclair/typebox";
-import type { Clock } from "../../runtime/scheduling/scheduling.ts";
-import type { Call } from "./contract.ts";
+import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
+import type { Call } from "../contract.ts";
 
 export type CallRecord = Static<typeof Call>;
 

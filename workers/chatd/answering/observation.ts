@@ -1,11 +1,11 @@
 /** What is measured, logged and recorded of a request, exactly once, at its end. */
 
-import { ServiceError, toWire } from "../../runtime/errors/errors.ts";
-import { type Clock, timestamp } from "../../runtime/scheduling/scheduling.ts";
-import { describe, type Log, type Metrics } from "../../runtime/telemetry/telemetry.ts";
+import { ServiceError, toWire } from "../../../runtime/errors/errors.ts";
+import { type Clock, timestamp } from "../../../runtime/scheduling/scheduling.ts";
+import { describe, type Log, type Metrics } from "../../../runtime/telemetry/telemetry.ts";
+import type { Usage } from "../budget/budget.ts";
+import type { Json } from "../providers/providers.ts";
 import type { CallRecord, Calls } from "./calls.ts";
-import type { Json } from "./provider.ts";
-import type { Usage } from "./usage.ts";
 
 /** What is known of a request while it runs. */
 export interface Observation {

@@ -1,6 +1,6 @@
 /** The deadlines of one call: for the entire call, and for the wait for its next chunk. */
-import type { Clock } from "../../runtime/scheduling/scheduling.ts";
-import { failure } from "./provider.ts";
+import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
+import { failure } from "../providers/providers.ts";
 
 export interface Deadline {
   /** Aborted with a ProviderFailure when a deadline passed, or with the caller's own reason. */

@@ -1,6 +1,6 @@
 /** Whether an address is reachable. Bun's fetch has no timeout for connecting. */
-import type { Clock } from "../../runtime/scheduling/scheduling.ts";
-import { fetchAsSent } from "../../runtime/upstream/upstream.ts";
+import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
+import { fetchAsSent } from "../../../runtime/upstream/upstream.ts";
 
 export interface CheckOptions {
   /** For each of the two ways, in milliseconds. */

@@ -1,12 +1,12 @@
 /** An answer as an HTTP response, in the format of the endpoint that was asked. */
 
-import { jsonResponse } from "../../runtime/bodies/bodies.ts";
-import { errorBody, namesInHeader, openAiError } from "../../runtime/errors/errors.ts";
-import type { Clock } from "../../runtime/scheduling/scheduling.ts";
-import type { About, Answer } from "./answering.ts";
-import { type ChatRequest, cacheHeader } from "./conversation.ts";
+import { jsonResponse } from "../../../runtime/bodies/bodies.ts";
+import { errorBody, namesInHeader, openAiError } from "../../../runtime/errors/errors.ts";
+import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
+import type { About, Answer } from "../answering/answering.ts";
+import { type ChatRequest, cacheHeader } from "../conversation/conversation.ts";
+import type { Json } from "../providers/providers.ts";
 import { event, eventStream, type Framing } from "./event-stream.ts";
-import type { Json } from "./provider.ts";
 
 /** How an endpoint writes an answer, which comes as a `chat.completion` or its chunks. */
 export interface AnswerFormat {
