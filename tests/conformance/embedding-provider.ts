@@ -1,7 +1,7 @@
 /** What every embedding provider must do alike: one suite, run on the embedded model and on servers. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { checkAnswer } from "../../workers/embedd/answer-check.ts";
-import { type EmbedCall, type Provider, TextTooLong } from "../../workers/embedd/provider.ts";
+import { checkAnswer } from "../../workers/embedd/embedding/answer-check.ts";
+import { type EmbedCall, type Provider, TextTooLong } from "../../workers/embedd/providers/provider.ts";
 
 export interface ProviderUnderTest {
   provider: Provider;

@@ -70,7 +70,7 @@ const owners: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^faiss-node$/, ["workers/vectord/faiss-engine.ts", "scripts/faiss-probe.ts"]],
   [/^usearch$/, ["workers/vectord/usearch-engine.ts", "scripts/doctor/toolchain.ts"]],
   [/^@duckdb\/node-bindings$/, ["workers/queryd/engine-memory.ts"]],
-  [/^openai$/, ["workers/embedd/openai.ts", "workers/chatd/providers/openai.ts"]],
+  [/^openai$/, ["workers/embedd/providers/openai.ts", "workers/chatd/providers/openai.ts"]],
   [/^elysia$/, ["runtime/http/serve.ts"]],
 ];
 

@@ -11,16 +11,27 @@ import {
 import { transferring } from "../../runtime/rpc/rpc.ts";
 import type { Deps } from "../../runtime/service/service.ts";
 import { type Embedd, type OpenAiBody, OpenAiRequest } from "./contract.ts";
-import { createEmbedder, type Embedded, type Embedder } from "./embedder.ts";
-import { lexicalDimension } from "./lexical-embedding.ts";
-import { createLocalModel } from "./local-model.ts";
-import { findModel, type Model, withDimensions } from "./model-id.ts";
-import { createModelList } from "./model-list.ts";
-import { createOllama } from "./ollama.ts";
-import { createOpenAi } from "./openai.ts";
-import { inputOf, openAiAnswer, shapeOf } from "./openai-shape.ts";
-import type { Provider } from "./provider.ts";
-import { checkTexts, refusal } from "./texts.ts";
+import {
+  checkTexts,
+  createEmbedder,
+  type Embedded,
+  type Embedder,
+  inputOf,
+  openAiAnswer,
+  refusal,
+  shapeOf,
+} from "./embedding/embedding.ts";
+import {
+  createLocalModel,
+  createModelList,
+  createOllama,
+  createOpenAi,
+  findModel,
+  lexicalDimension,
+  type Model,
+  type Provider,
+  withDimensions,
+} from "./providers/providers.ts";
 
 /** Starts the service. Rejects when `default_model` is no model id; providers need not answer yet. */
 export async function createEmbedd(deps: Deps): Promise<Running<Embedd>> {

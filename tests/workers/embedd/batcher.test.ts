@@ -5,9 +5,9 @@ import {
   type FetchBatch,
   type QueuedText,
   TextFailure,
-} from "../../../workers/embedd/batcher.ts";
-import type { Model } from "../../../workers/embedd/model-id.ts";
-import { type ProviderLimits, TextTooLong } from "../../../workers/embedd/provider.ts";
+} from "../../../workers/embedd/embedding/batcher.ts";
+import type { Model } from "../../../workers/embedd/providers/model-id.ts";
+import { type ProviderLimits, TextTooLong } from "../../../workers/embedd/providers/provider.ts";
 
 function modelOf(limits: Partial<ProviderLimits> = {}, id = "test/model"): Model {
   const provider = {

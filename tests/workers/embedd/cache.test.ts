@@ -1,6 +1,6 @@
 /** The cache: least recently used first, bounded by bytes that are really taken. */
 import { expect, test } from "bun:test";
-import { cacheKey, createVectorCache, forget } from "../../../workers/embedd/cache.ts";
+import { cacheKey, createVectorCache, forget } from "../../../workers/embedd/embedding/cache.ts";
 import { seeded } from "../../support/seeded.ts";
 
 const vector = (value: number, length = 768) => new Float32Array(length).fill(value);
@@ -70,7 +70,7 @@ test("its account of bytes holds through any order of puts, looks and replacemen
 test("the account is what the process takes", async () => {
   // In a process of its own, whose memory nothing else fills.
   const program = `
-    import { cacheKey, createVectorCache, forget } from "${new URL("../../../workers/embedd/cache.ts", import.meta.url).pathname}";
+    import { cacheKey, createVectorCache, forget } from "${new URL("../../../workers/embedd/embedding/cache.ts", import.meta.url).pathname}";
     Bun.gc(true);
     const before = process.memoryUsage().rss;
     const cache = createVectorCache(128 << 20);

@@ -1,7 +1,7 @@
 /** The embedded model: its numbers never change, and searches by it make sense. */
 import { expect, test } from "bun:test";
-import { createSketch, lexicalDimension } from "../../../workers/embedd/lexical-embedding.ts";
-import { createLocalModel } from "../../../workers/embedd/local-model.ts";
+import { createSketch, lexicalDimension } from "../../../workers/embedd/providers/lexical-embedding.ts";
+import { createLocalModel } from "../../../workers/embedd/providers/local-model.ts";
 
 const sketch = createSketch();
 function vectorOf(text: string): Float32Array {

@@ -1,9 +1,9 @@
 /** The three providers by the one suite, and what each does with its server's faults. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { systemClock } from "../../../runtime/scheduling/clock.ts";
-import { createLocalModel } from "../../../workers/embedd/local-model.ts";
-import { createOllama } from "../../../workers/embedd/ollama.ts";
-import { createOpenAi } from "../../../workers/embedd/openai.ts";
+import { createLocalModel } from "../../../workers/embedd/providers/local-model.ts";
+import { createOllama } from "../../../workers/embedd/providers/ollama.ts";
+import { createOpenAi } from "../../../workers/embedd/providers/openai.ts";
 import { testEmbeddingProvider } from "../../conformance/embedding-provider.ts";
 import { ollamaDimension, ollamaWindow, startOllama } from "../../support/ollama-server.ts";
 import { openAiDimension, openAiKey, startOpenAiServer } from "../../support/openai-server.ts";

@@ -2,8 +2,8 @@
 import { expect, test } from "bun:test";
 import { fail } from "../../../runtime/errors/service-error.ts";
 import { systemClock } from "../../../runtime/scheduling/clock.ts";
-import { TransientFailure } from "../../../workers/embedd/provider.ts";
-import { withRetries } from "../../../workers/embedd/retry.ts";
+import { withRetries } from "../../../workers/embedd/embedding/retry.ts";
+import { TransientFailure } from "../../../workers/embedd/providers/provider.ts";
 
 /** A clock that jumps to the end of whatever sleeps, except of deadlines, which it passes when told. */
 function jumpingClock(deadlineMs: number) {

@@ -1,9 +1,9 @@
 /** The models of all providers: probed concurrently with a short timeout, and cached for a few seconds. */
 
-import type { ReplyOf } from "../../runtime/contract/contract.ts";
-import { fail, ServiceError } from "../../runtime/errors/errors.ts";
-import type { Clock } from "../../runtime/scheduling/scheduling.ts";
-import type { Embedd } from "./contract.ts";
+import type { ReplyOf } from "../../../runtime/contract/contract.ts";
+import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
+import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
+import type { Embedd } from "../contract.ts";
 import type { KnownModel, Provider } from "./provider.ts";
 
 type ModelList = ReplyOf<Embedd["endpoints"]["models"]>;

@@ -1,13 +1,13 @@
 /** Embeds texts: from the cache, else from the model's provider, in the order of the request. */
 
-import type { Config } from "../../runtime/config/config.ts";
-import { fail } from "../../runtime/errors/errors.ts";
-import type { Clock } from "../../runtime/scheduling/scheduling.ts";
-import type { Metrics } from "../../runtime/telemetry/telemetry.ts";
+import type { Config } from "../../../runtime/config/config.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
+import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
+import type { Metrics } from "../../../runtime/telemetry/telemetry.ts";
+import { keyOf, type Model } from "../providers/providers.ts";
 import { checkAnswer, type Expected } from "./answer-check.ts";
 import { createBatcher, type FetchBatch, TextFailure } from "./batcher.ts";
 import { cacheKey, createVectorCache, forget } from "./cache.ts";
-import { keyOf, type Model } from "./model-id.ts";
 import { withRetries } from "./retry.ts";
 
 export interface Embedded {

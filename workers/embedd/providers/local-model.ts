@@ -1,5 +1,5 @@
 /** The provider `local`: the lexical embedding, in this thread. */
-import type { Clock } from "../../runtime/scheduling/scheduling.ts";
+import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { createSketch, lexicalDimension, type Sketch } from "./lexical-embedding.ts";
 import type { EmbedCall, Provider } from "./provider.ts";
 

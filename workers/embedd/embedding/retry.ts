@@ -1,8 +1,8 @@
 /** One provider call with a deadline and retries. */
 
-import { fail, final } from "../../runtime/errors/errors.ts";
-import type { Clock } from "../../runtime/scheduling/scheduling.ts";
-import { TransientFailure } from "./provider.ts";
+import { fail, final } from "../../../runtime/errors/errors.ts";
+import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
+import { TransientFailure } from "../providers/providers.ts";
 
 /** First wait between two tries when the provider names none; doubled each time. The openai package takes 500 ms. */
 const backoffMs = 250;

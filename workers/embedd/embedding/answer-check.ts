@@ -1,5 +1,5 @@
 /** Nothing a provider says is believed before it was counted and measured. */
-import { fail, type ServiceError } from "../../runtime/errors/errors.ts";
+import { fail, type ServiceError } from "../../../runtime/errors/errors.ts";
 
 export interface Expected {
   /** The model's id, as `ollama/nomic-embed-text`. */

@@ -2,9 +2,14 @@
  * The queue before the providers. It holds texts, not requests: requests for the same text share one fetch, waiting texts of
  * one model are batched, and a text that no request waits for any more is not fetched.
  */
-import { fail } from "../../runtime/errors/errors.ts";
-import { keyOf, type Model } from "./model-id.ts";
-import { type Provider, type ProviderLimits, TextTooLong } from "./provider.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
+import {
+  keyOf,
+  type Model,
+  type Provider,
+  type ProviderLimits,
+  TextTooLong,
+} from "../providers/providers.ts";
 
 export interface QueuedText {
   /** Identifies model and text. */

@@ -1,6 +1,6 @@
 /** Models that make vectors: `local`, and those of the providers by the names that conversations have for them. */
-import { fail } from "../../runtime/errors/errors.ts";
-import { localModel, type ModelNames, noModel } from "../../runtime/models/models.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
+import { localModel, type ModelNames, noModel } from "../../../runtime/models/models.ts";
 import type { Provider } from "./provider.ts";
 
 /** What a request asks for besides the texts; vectors of different shapes are cached apart. */

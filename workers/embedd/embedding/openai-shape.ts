@@ -1,10 +1,10 @@
 /** `/embeddings` as OpenAI's API defines it: what comes in, and what goes out. */
 
-import { wholeResponse } from "../../runtime/bodies/bodies.ts";
-import { namesInHeader } from "../../runtime/errors/errors.ts";
-import { type OpenAiBody, OpenAiRequest } from "./contract.ts";
+import { wholeResponse } from "../../../runtime/bodies/bodies.ts";
+import { namesInHeader } from "../../../runtime/errors/errors.ts";
+import { type OpenAiBody, OpenAiRequest } from "../contract.ts";
+import type { Model } from "../providers/providers.ts";
 import type { Embedded } from "./embedder.ts";
-import type { Model } from "./model-id.ts";
 import { refusal } from "./texts.ts";
 
 /** What `input` holds: texts, or lists of token numbers, as JSON. */

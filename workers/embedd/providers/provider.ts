@@ -1,7 +1,12 @@
 /** The interface of embedding providers: one file for each implementation, one conformance suite (tests/conformance/embedding-provider.ts). */
-import { fail, type ServiceError } from "../../runtime/errors/errors.ts";
-import { keyAdvice } from "../../runtime/models/models.ts";
-import { type BodyLimit, hostOf, isNobodyThere, UnknownEncoding } from "../../runtime/upstream/upstream.ts";
+import { fail, type ServiceError } from "../../../runtime/errors/errors.ts";
+import { keyAdvice } from "../../../runtime/models/models.ts";
+import {
+  type BodyLimit,
+  hostOf,
+  isNobodyThere,
+  UnknownEncoding,
+} from "../../../runtime/upstream/upstream.ts";
 
 export interface EmbedCall {
   /** The model as the provider calls it, as `nomic-embed-text`. */

@@ -1,5 +1,5 @@
 /** Validation of the texts to embed. */
-import { fail } from "../../runtime/errors/errors.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
 
 export interface TextLimits {
   textsMax: number;

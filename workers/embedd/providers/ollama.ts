@@ -1,8 +1,8 @@
 /** Providers that are Ollama, by its native API: its OpenAI-compatible one cannot be told not to cut texts. */
 
-import { fail, ServiceError } from "../../runtime/errors/errors.ts";
-import { noModel } from "../../runtime/models/models.ts";
-import type { Clock } from "../../runtime/scheduling/scheduling.ts";
+import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
+import { noModel } from "../../../runtime/models/models.ts";
+import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import {
   fetchUpstream,
   hostOf,
@@ -10,7 +10,7 @@ import {
   quoted,
   retryAfterMs,
   textOf,
-} from "../../runtime/upstream/upstream.ts";
+} from "../../../runtime/upstream/upstream.ts";
 import {
   answerLimit,
   connectionFailure,

@@ -3,9 +3,9 @@
  * the first call, since it takes a start longer than the rest of embedd.
  */
 import type { APIError, OpenAI } from "openai";
-import { fail, ServiceError } from "../../runtime/errors/errors.ts";
-import { noModel } from "../../runtime/models/models.ts";
-import type { Clock } from "../../runtime/scheduling/scheduling.ts";
+import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
+import { noModel } from "../../../runtime/models/models.ts";
+import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import {
   fetchUpstream,
   hostOf,
@@ -13,7 +13,7 @@ import {
   passedOnSeconds,
   quoted,
   retryAfterMs,
-} from "../../runtime/upstream/upstream.ts";
+} from "../../../runtime/upstream/upstream.ts";
 import {
   answerLimit,
   connectionFailure,
