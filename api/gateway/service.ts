@@ -2,9 +2,7 @@
 import type { Contract, Peer, Running } from "../../runtime/contract/contract.ts";
 import type { Deps } from "../../runtime/service/service.ts";
 import type { Gateway } from "./contract.ts";
-import { memoryTable } from "./memory-table.ts";
-import type { Mounted } from "./mount.ts";
-import { reasonsOf, servicesOf } from "./state.ts";
+import { type Mounted, memoryTable, reasonsOf, servicesOf } from "./services/services.ts";
 
 export async function createGateway(deps: Deps<Mounted>): Promise<Running<Gateway>> {
   const { config, system } = deps;

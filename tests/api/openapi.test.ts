@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { Value } from "@sinclair/typebox/value";
 import { gateway } from "../../api/gateway/contract.ts";
-import { docsPage } from "../../api/gateway/docs-page.ts";
-import { mounted } from "../../api/gateway/mount.ts";
-import { openApi } from "../../api/gateway/openapi.ts";
+import { openApi } from "../../api/gateway/openapi/document.ts";
+import { docsPage } from "../../api/gateway/openapi/page.ts";
+import { mounted } from "../../api/gateway/services/mount.ts";
 import type { Contract } from "../../runtime/contract/endpoints.ts";
 import { durable } from "../../runtime/service/durable-doors.ts";
 

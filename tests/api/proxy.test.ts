@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { proxy } from "../../api/gateway/proxy.ts";
+import { proxy } from "../../api/gateway/services/proxy.ts";
 import { defaults } from "../../runtime/config/loading.ts";
 import { type Contract, contract, type Peer } from "../../runtime/contract/endpoints.ts";
 import { createGate } from "../../runtime/http/auth.ts";

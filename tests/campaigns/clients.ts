@@ -7,8 +7,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gateway } from "../../api/gateway/contract.ts";
-import { mounted } from "../../api/gateway/mount.ts";
-import { openApi } from "../../api/gateway/openapi.ts";
+import { openApi } from "../../api/gateway/openapi/document.ts";
+import { mounted } from "../../api/gateway/services/mount.ts";
 import { durable } from "../../runtime/service/durable-doors.ts";
 import { type Bounds, run } from "../../scripts/command.ts";
 import { pythonTool } from "../support/python-tool.ts";

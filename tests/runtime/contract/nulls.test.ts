@@ -1,7 +1,7 @@
 /** `null` in an optional field is the field's absence, in every contract; what takes null keeps it. */
 import { describe, expect, test } from "bun:test";
 import type { TSchema } from "@sinclair/typebox";
-import { mounted } from "../../../api/gateway/mount.ts";
+import { mounted } from "../../../api/gateway/services/mount.ts";
 import { closed, type Endpoint, inputSchemas, t } from "../../../runtime/contract/endpoints.ts";
 import { withoutNulls } from "../../../runtime/contract/nulls.ts";
 import { check } from "../../../runtime/contract/validate.ts";

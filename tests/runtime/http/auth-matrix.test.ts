@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { networkInterfaces } from "node:os";
-import { mountServices } from "../../../api/gateway/mount.ts";
+import { mountServices } from "../../../api/gateway/services/mount.ts";
 import type { Config } from "../../../runtime/config/settings.ts";
 import { createAnswerHold } from "../../../runtime/http/answer-hold.ts";
 import { createChangingGate } from "../../../runtime/http/auth.ts";

@@ -1,8 +1,8 @@
 /** What each part of the product may take of memory, and what it has taken where that is counted. */
 import type { Static } from "@sinclair/typebox";
-import { type Config, planMemory, type ServiceSection } from "../../runtime/config/config.ts";
-import type { Contract, Peer } from "../../runtime/contract/contract.ts";
-import type { Memory } from "./contract.ts";
+import { type Config, planMemory, type ServiceSection } from "../../../runtime/config/config.ts";
+import type { Contract, Peer } from "../../../runtime/contract/contract.ts";
+import type { Memory } from "../contract.ts";
 
 const askTimeoutMs = 2000;
 

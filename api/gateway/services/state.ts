@@ -1,6 +1,6 @@
 /** How each service is: the supervisor's word for those of this process, its own word for the others. */
-import type { Contract, Peer } from "../../runtime/contract/contract.ts";
-import type { Deps, ServiceStatus } from "../../runtime/service/service.ts";
+import type { Contract, Peer } from "../../../runtime/contract/contract.ts";
+import type { Deps, ServiceStatus } from "../../../runtime/service/service.ts";
 import type { Mounted } from "./mount.ts";
 
 /** A service as it said itself that it is. */

@@ -1,6 +1,6 @@
 /** The contracts of the services under /v1: small calls over channels, streams proxied; and the API's description. */
 
-import { wholeResponse } from "../../runtime/bodies/bodies.ts";
+import { wholeResponse } from "../../../runtime/bodies/bodies.ts";
 import {
   type CallOptions,
   type Contract,
@@ -9,25 +9,24 @@ import {
   pathOf,
   placesOf,
   type RawContext,
-} from "../../runtime/contract/contract.ts";
-import { fail } from "../../runtime/errors/errors.ts";
-import type { Face, Handler, RawHandler } from "../../runtime/http/http.ts";
-import type { Idempotency } from "../../runtime/idempotency/idempotency.ts";
-import type { Invoke } from "../../runtime/rpc/rpc.ts";
-import { type Deps, durable } from "../../runtime/service/service.ts";
-import { catalogd } from "../../workers/catalogd/contract.ts";
-import { chatd } from "../../workers/chatd/contract.ts";
-import { embedd } from "../../workers/embedd/contract.ts";
-import { ingestd } from "../../workers/ingestd/contract.ts";
-import { matrixd } from "../../workers/matrixd/contract.ts";
-import { observerd } from "../../workers/observerd/contract.ts";
-import { pathwayd } from "../../workers/pathwayd/contract.ts";
-import { queryd } from "../../workers/queryd/contract.ts";
-import { storaged } from "../../workers/storaged/contract.ts";
-import { vectord } from "../../workers/vectord/contract.ts";
-import { gateway } from "./contract.ts";
-import { docsHeaders, docsPage } from "./docs-page.ts";
-import { openApi } from "./openapi.ts";
+} from "../../../runtime/contract/contract.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
+import type { Face, Handler, RawHandler } from "../../../runtime/http/http.ts";
+import type { Idempotency } from "../../../runtime/idempotency/idempotency.ts";
+import type { Invoke } from "../../../runtime/rpc/rpc.ts";
+import { type Deps, durable } from "../../../runtime/service/service.ts";
+import { catalogd } from "../../../workers/catalogd/contract.ts";
+import { chatd } from "../../../workers/chatd/contract.ts";
+import { embedd } from "../../../workers/embedd/contract.ts";
+import { ingestd } from "../../../workers/ingestd/contract.ts";
+import { matrixd } from "../../../workers/matrixd/contract.ts";
+import { observerd } from "../../../workers/observerd/contract.ts";
+import { pathwayd } from "../../../workers/pathwayd/contract.ts";
+import { queryd } from "../../../workers/queryd/contract.ts";
+import { storaged } from "../../../workers/storaged/contract.ts";
+import { vectord } from "../../../workers/vectord/contract.ts";
+import { gateway } from "../contract.ts";
+import { docsHeaders, docsPage, openApi } from "../openapi/openapi.ts";
 import { type Proxied, proxy } from "./proxy.ts";
 
 /** The services behind the gateway, in the order of the API page. */

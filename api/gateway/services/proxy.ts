@@ -1,8 +1,8 @@
 /** Streams between a client and a service: unbuffered in both directions, aborts passed on. */
 
-import { begunBody, bodyFailure, isShortBody, shortBody, wholeOf } from "../../runtime/bodies/bodies.ts";
-import type { Contract, Peer, RawContext } from "../../runtime/contract/contract.ts";
-import { fail, ServiceError } from "../../runtime/errors/errors.ts";
+import { begunBody, bodyFailure, isShortBody, shortBody, wholeOf } from "../../../runtime/bodies/bodies.ts";
+import type { Contract, Peer, RawContext } from "../../../runtime/contract/contract.ts";
+import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 
 /** Headers of one connection, not of the message (RFC 9110 §7.6.1); `host` and the token are the gateway's own. */
 const connectionHeaders = [

@@ -8,9 +8,9 @@ import {
   placesOf,
   type Raw,
   type Verb,
-} from "../../runtime/contract/contract.ts";
-import { idempotencyKeyPattern } from "../../runtime/http/http.ts";
-import { wireSchema } from "./openapi-schema.ts";
+} from "../../../runtime/contract/contract.ts";
+import { idempotencyKeyPattern } from "../../../runtime/http/http.ts";
+import { wireSchema } from "./schema.ts";
 
 type Schema = Record<string, unknown>;
 type Content = Record<string, { schema: Schema }>;

@@ -1,5 +1,5 @@
 /** The API page: one self-contained HTML document made from the OpenAPI document, without scripts. */
-import type { Document, Operation, Parameter } from "./openapi.ts";
+import type { Document, Operation, Parameter } from "./document.ts";
 
 const text = (value: unknown): string =>
   String(value).replace(
