@@ -5,13 +5,9 @@ import { type ServeStdioOptions, StdioServerTransport, serveStdio } from "@model
 import { systemClock } from "../../runtime/scheduling/scheduling.ts";
 import { createLog, describe, type Level, levels } from "../../runtime/telemetry/telemetry.ts";
 import { readArguments, type Settings, usage } from "./arguments.ts";
-import { watchCatalog } from "./follow-catalog.ts";
-import { createGatewayClient, isLoopback } from "./gateway-client.ts";
-import { limitMessages } from "./message-limit.ts";
-import { createObservation } from "./observation.ts";
-import { createResources } from "./resources.ts";
-import { createServer } from "./server.ts";
-import { createTools } from "./tools.ts";
+import { createGatewayClient, createObservation, isLoopback, watchCatalog } from "./gateway/gateway.ts";
+import { createServer, limitMessages } from "./protocol/protocol.ts";
+import { createResources, createTools } from "./tools/tools.ts";
 
 /** Longest wait for the last observations when the session ends. */
 const flushTimeoutMs = 1000;

@@ -5,12 +5,12 @@ import type {
   ListResourceTemplatesResult,
   ReadResourceResult,
 } from "@modelcontextprotocol/server";
-import { parseRows } from "../../runtime/sql/sql.ts";
-import { catalogd, DatasetName } from "../../workers/catalogd/contract.ts";
-import { queryd } from "../../workers/queryd/contract.ts";
+import { parseRows } from "../../../runtime/sql/sql.ts";
+import { catalogd, DatasetName } from "../../../workers/catalogd/contract.ts";
+import { queryd } from "../../../workers/queryd/contract.ts";
+import { type GatewayClient, textOf } from "../gateway/gateway.ts";
 import { boundedManifest, datasetLine } from "./dataset-tools.ts";
-import { truncatedOrEmpty } from "./fitting.ts";
-import { type GatewayClient, textOf } from "./gateway-client.ts";
+import { truncatedOrEmpty } from "./truncation.ts";
 
 const prefix = "lakehouse://datasets/";
 const isDatasetName = new RegExp(DatasetName.pattern ?? "(?!)");

@@ -1,7 +1,7 @@
 /** A cache of query results, so that their pages come from one run of the statement. */
 import { LRUCache } from "lru-cache";
-import { fail } from "../../runtime/errors/errors.ts";
-import type { Clock } from "../../runtime/scheduling/scheduling.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
+import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 
 export interface Result {
   sql: string;

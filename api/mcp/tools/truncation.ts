@@ -1,5 +1,5 @@
 /** Truncation of answers, so that they fit an agent's context: what does not fit is left out, and counted. */
-import { fail } from "../../runtime/errors/errors.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
 
 /** Of the text of one answer: some 8,000 tokens; Claude Code warns above 10,000 and refuses above 25,000. */
 export const textCharsMax = 24_000;

@@ -1,11 +1,15 @@
 /** The seven tools, in the order in which an agent meets them. */
-import type { Clock } from "../../runtime/scheduling/scheduling.ts";
+import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
+import type { GatewayClient } from "../gateway/gateway.ts";
 import { getManifest, listDatasets } from "./dataset-tools.ts";
-import type { GatewayClient } from "./gateway-client.ts";
 import { recordPlaybook, searchMatrix } from "./matrix-tools.ts";
 import { querySql } from "./query-sql.ts";
 import type { Tool } from "./tool.ts";
 import { embedText, searchVectors } from "./vector-tools.ts";
+
+export { createResources, type Resources } from "./resources.ts";
+export { plain } from "./schemas.ts";
+export type { Tool } from "./tool.ts";
 
 /** The tools over a gateway. */
 export const createTools = (gateway: GatewayClient, clock: Clock): Tool[] => [

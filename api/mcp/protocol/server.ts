@@ -7,17 +7,14 @@ import {
   Server,
   type ServerContext,
 } from "@modelcontextprotocol/server";
-import { version } from "../../package.json";
-import { check } from "../../runtime/contract/contract.ts";
-import { fail, ServiceError } from "../../runtime/errors/errors.ts";
-import type { Clock } from "../../runtime/scheduling/scheduling.ts";
-import { describe, type Log } from "../../runtime/telemetry/telemetry.ts";
-import { failureText, GatewayFailure } from "./failure.ts";
-import { type Observation, startTimer, summaryOf } from "./observation.ts";
+import { version } from "../../../package.json";
+import { check } from "../../../runtime/contract/contract.ts";
+import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
+import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
+import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
+import { failureText, GatewayFailure, type Observation, startTimer, summaryOf } from "../gateway/gateway.ts";
+import { plain, type Resources, type Tool } from "../tools/tools.ts";
 import { createProgress } from "./progress.ts";
-import type { Resources } from "./resources.ts";
-import { plain } from "./schemas.ts";
-import type { Tool } from "./tool.ts";
 
 /** Sent to the model once, at the start. */
 const instructions =

@@ -1,18 +1,17 @@
 /** `query_sql`: one reading statement, its rows in pages of one run. */
 import type { Static } from "@sinclair/typebox";
-import { closed, t } from "../../runtime/contract/contract.ts";
-import { fail } from "../../runtime/errors/errors.ts";
-import type { Clock } from "../../runtime/scheduling/scheduling.ts";
-import { parseRows } from "../../runtime/sql/sql.ts";
-import { queryd, SqlRequest } from "../../workers/queryd/contract.ts";
-import { GatewayFailure } from "./failure.ts";
-import { jsonCharsMax, textCharsMax } from "./fitting.ts";
-import { chunksOf, type GatewayClient } from "./gateway-client.ts";
-import { createResultCache, cursorOf, type Result } from "./held-results.ts";
+import { closed, t } from "../../../runtime/contract/contract.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
+import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
+import { parseRows } from "../../../runtime/sql/sql.ts";
+import { queryd, SqlRequest } from "../../../workers/queryd/contract.ts";
+import { chunksOf, type GatewayClient, GatewayFailure } from "../gateway/gateway.ts";
+import { createResultCache, cursorOf, type Result } from "./result-cache.ts";
 import { createRowScanner, type RowScanner } from "./row-scanner.ts";
 import { derive } from "./schemas.ts";
-import { headingRow, type Row, tableRow } from "./table-text.ts";
+import { headingRow, type Row, tableRow } from "./table.ts";
 import { reading, type Tool, type ToolContext } from "./tool.ts";
+import { jsonCharsMax, textCharsMax } from "./truncation.ts";
 
 /** Rows of one result that are taken; whoever wants more exports by HTTP. */
 const rowsMax = 10_000;

@@ -1,11 +1,11 @@
 /** `list_datasets` and `get_manifest`: what there is to query. */
 import type { Static } from "@sinclair/typebox";
-import { inputSchema, t } from "../../runtime/contract/contract.ts";
-import { catalogd, type Manifest, type Summary } from "../../workers/catalogd/contract.ts";
-import { truncated, truncatedOrEmpty } from "./fitting.ts";
-import type { GatewayClient } from "./gateway-client.ts";
+import { inputSchema, t } from "../../../runtime/contract/contract.ts";
+import { catalogd, type Manifest, type Summary } from "../../../workers/catalogd/contract.ts";
+import type { GatewayClient } from "../gateway/gateway.ts";
 import { derive } from "./schemas.ts";
 import { reading, type Tool } from "./tool.ts";
+import { truncated, truncatedOrEmpty } from "./truncation.ts";
 
 type Dataset = Static<typeof Summary>;
 export type BoundedManifest = Static<typeof Manifest> & {

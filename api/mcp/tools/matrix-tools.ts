@@ -1,11 +1,10 @@
 /** `search_matrix` and `record_playbook`: retrieval over corpora, and remembering what worked. */
-import { inputSchema, t } from "../../runtime/contract/contract.ts";
-import { matrixd } from "../../workers/matrixd/contract.ts";
-import { withNames } from "./failure.ts";
-import { truncated } from "./fitting.ts";
-import type { GatewayClient } from "./gateway-client.ts";
+import { inputSchema, t } from "../../../runtime/contract/contract.ts";
+import { matrixd } from "../../../workers/matrixd/contract.ts";
+import { type GatewayClient, withNames } from "../gateway/gateway.ts";
 import { derive } from "./schemas.ts";
 import { adding, reading, type Tool } from "./tool.ts";
+import { truncated } from "./truncation.ts";
 
 const { search, record } = matrixd.endpoints;
 const hitsDefault = 10;

@@ -1,8 +1,8 @@
 /** Records each tool call in observerd, through the gateway: the call neither waits for this nor fails by it. */
-import { type Clock, timestamp } from "../../runtime/scheduling/scheduling.ts";
-import type { Log } from "../../runtime/telemetry/telemetry.ts";
-import { observerd } from "../../workers/observerd/contract.ts";
-import type { GatewayClient } from "./gateway-client.ts";
+import { type Clock, timestamp } from "../../../runtime/scheduling/scheduling.ts";
+import type { Log } from "../../../runtime/telemetry/telemetry.ts";
+import { observerd } from "../../../workers/observerd/contract.ts";
+import type { GatewayClient } from "./client.ts";
 
 export interface ToolCall {
   tool: string;

@@ -1,8 +1,8 @@
 /** Watches the catalog's changes through the gateway by long polling, so that clients are notified of them. */
-import type { Clock } from "../../runtime/scheduling/scheduling.ts";
-import type { Log } from "../../runtime/telemetry/telemetry.ts";
-import { catalogd } from "../../workers/catalogd/contract.ts";
-import type { GatewayClient } from "./gateway-client.ts";
+import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
+import type { Log } from "../../../runtime/telemetry/telemetry.ts";
+import { catalogd } from "../../../workers/catalogd/contract.ts";
+import type { GatewayClient } from "./client.ts";
 
 /** The longest wait of one request that catalogd accepts. */
 const waitMs = 20_000;

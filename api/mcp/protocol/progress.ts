@@ -1,6 +1,6 @@
 /** Progress notifications of a call whose client asked for them. */
 import type { ProgressToken } from "@modelcontextprotocol/server";
-import type { Clock } from "../../runtime/scheduling/scheduling.ts";
+import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 
 const everyMs = 1000;
 

@@ -3,8 +3,8 @@
  * numbers that a double cannot hold.
  */
 import { Transform } from "node:stream";
-import { parseJson } from "../../runtime/contract/contract.ts";
-import { ServiceError } from "../../runtime/errors/errors.ts";
+import { parseJson } from "../../../runtime/contract/contract.ts";
+import { ServiceError } from "../../../runtime/errors/errors.ts";
 
 /** Below the SDK's own 10 MB, with room for what is still buffered. */
 const messageBytesMax = 8 * 1024 * 1024;

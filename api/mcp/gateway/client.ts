@@ -5,8 +5,8 @@ import {
   type InputOf,
   type ReplyOf,
   type Verb,
-} from "../../runtime/contract/contract.ts";
-import { fetchUpstream } from "../../runtime/upstream/upstream.ts";
+} from "../../../runtime/contract/contract.ts";
+import { fetchUpstream } from "../../../runtime/upstream/upstream.ts";
 import { GatewayFailure, refused, unanswered } from "./failure.ts";
 
 export interface CallOptions {

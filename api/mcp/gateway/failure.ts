@@ -1,8 +1,8 @@
 /** Failures of the gateway and of tools, as text that says what an agent can do about them. */
 
-import { errorCode } from "../../runtime/durable/durable.ts";
-import { ServiceError } from "../../runtime/errors/errors.ts";
-import { isNobodyThere } from "../../runtime/upstream/upstream.ts";
+import { errorCode } from "../../../runtime/durable/durable.ts";
+import { ServiceError } from "../../../runtime/errors/errors.ts";
+import { isNobodyThere } from "../../../runtime/upstream/upstream.ts";
 
 interface Failure {
   /** The product's error type. */

@@ -1,14 +1,13 @@
 /** `embed_text` and `search_vectors`: text to vectors to the nearest items. */
 import type { Static } from "@sinclair/typebox";
-import { check, closed, inputSchema, t } from "../../runtime/contract/contract.ts";
-import { fail } from "../../runtime/errors/errors.ts";
-import { embedd } from "../../workers/embedd/contract.ts";
-import { Hit, SearchBody, vectord } from "../../workers/vectord/contract.ts";
-import { GatewayFailure, withNames } from "./failure.ts";
-import { truncated } from "./fitting.ts";
-import { filledPath, type GatewayClient, textOf } from "./gateway-client.ts";
+import { check, closed, inputSchema, t } from "../../../runtime/contract/contract.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
+import { embedd } from "../../../workers/embedd/contract.ts";
+import { Hit, SearchBody, vectord } from "../../../workers/vectord/contract.ts";
+import { filledPath, type GatewayClient, GatewayFailure, textOf, withNames } from "../gateway/gateway.ts";
 import { derive, together } from "./schemas.ts";
 import { reading, type Tool } from "./tool.ts";
+import { truncated } from "./truncation.ts";
 
 const { embed } = embedd.endpoints;
 const { info, search } = vectord.endpoints;

@@ -1,0 +1,12 @@
+/** The product as MCP reaches it: one HTTP client, what its failures mean, changes of the catalog, and the record of tool calls. */
+export { watchCatalog } from "./catalog-changes.ts";
+export {
+  chunksOf,
+  createGatewayClient,
+  filledPath,
+  type GatewayClient,
+  isLoopback,
+  textOf,
+} from "./client.ts";
+export { failureText, GatewayFailure, withNames } from "./failure.ts";
+export { createObservation, type Observation, startTimer, summaryOf } from "./observation.ts";
