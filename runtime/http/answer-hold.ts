@@ -9,8 +9,15 @@ import type { Clock } from "../scheduling/scheduling.ts";
 /** Whoever holds and is not heard of again must not stop a door: answers go on after this long, in milliseconds. */
 export const holdMsMax = 10_000;
 
+/**
+ * Nor must whoever asks again and again: of the last minute answers may have been held for so long altogether, as the
+ * three tries of a backup take. One that goes well takes a fifth of a second.
+ */
+const heldMsMax = 3 * holdMsMax;
+const windowMs = 60_000;
+
 export interface AnswerHold {
-  /** Answers wait from now on, until all holds are let go. */
+  /** Answers wait from now on, until all holds are let go. Throws `too_many_requests` when they waited too long lately. */
   hold: (id: string) => void;
   /** Throws `not_found` when answers were not held from `hold` until now. */
   release: (id: string) => void;
@@ -20,8 +27,18 @@ export interface AnswerHold {
   stop: () => void;
 }
 
-export function createAnswerHold(clock: Pick<Clock, "after">): AnswerHold {
+export function createAnswerHold(clock: Pick<Clock, "after" | "elapsed">): AnswerHold {
   const holds = new Map<string, () => void>();
+  /** When answers were held in the last minute; the last of them may go on. */
+  let stretches: { from: number; to?: number }[] = [];
+  /** Milliseconds that answers may still be held. */
+  const allowance = (now: number): number => {
+    stretches = stretches.filter(({ to = now }) => to > now - windowMs);
+    return stretches.reduce(
+      (left, { from, to = now }) => left - (to - Math.max(from, now - windowMs)),
+      heldMsMax,
+    );
+  };
   let waiting: PromiseWithResolvers<void> | undefined;
   const end = (id: string) => {
     holds.get(id)?.();
@@ -29,15 +46,26 @@ export function createAnswerHold(clock: Pick<Clock, "after">): AnswerHold {
     if (holds.size > 0) return;
     waiting?.resolve();
     waiting = undefined;
+    const last = stretches.at(-1);
+    if (last) last.to ??= clock.elapsed();
   };
   return {
     hold: (id) => {
       // Nobody prolongs one.
       if (holds.has(id)) return;
+      const now = clock.elapsed();
+      const leftMs = allowance(now);
+      if (leftMs <= 0)
+        throw fail(
+          "too_many_requests",
+          `answers were held for ${heldMsMax / 1000} of the last ${windowMs / 1000} seconds, and are not held for longer: ask again later`,
+          { retryAfterSeconds: Math.ceil(((stretches[0]?.from ?? now) + windowMs - now) / 1000) || 1 },
+        );
+      if (!waiting) stretches.push({ from: now });
       waiting ??= Promise.withResolvers();
       holds.set(
         id,
-        clock.after(holdMsMax, () => end(id)),
+        clock.after(Math.min(holdMsMax, leftMs), () => end(id)),
       );
     },
     release: (id) => {

@@ -40,7 +40,7 @@ export const durable = contract("durable", {
   }),
   hold: raw(["POST"], "/durable/:service/holds/:id", {
     summary:
-      "Holds every answer of this service's door, for at most ten seconds: points taken meanwhile are of one moment.",
+      "Holds every answer of this service's door, for at most ten seconds, and 30 of a minute: points taken meanwhile are of one moment.",
     params: OfPoint,
     statuses: [204],
   }),

@@ -11,9 +11,13 @@ import { createMetrics } from "../../../runtime/telemetry/metrics.ts";
 
 function doorWithHolds() {
   const due: (() => void)[] = [];
+  const limits: number[] = [];
+  const time = { now: 0 };
   const clock = {
     ...systemClock,
-    after: (_: number, work: () => void) => {
+    elapsed: () => time.now,
+    after: (ms: number, work: () => void) => {
+      limits.push(ms);
       due.push(work);
       return () => {};
     },
@@ -60,7 +64,7 @@ function doorWithHolds() {
     while (waiting === before) await Bun.sleep(1);
     return held;
   };
-  return { send, sendHeld, due, answers, done: () => done };
+  return { send, sendHeld, due, limits, time, answers, done: () => done };
 }
 
 test("work is done, and its answer waits, a refusal too; there may be more of them than requests at once", async () => {
@@ -117,4 +121,29 @@ test("a service that ends lets them go", async () => {
   const held = await sendHeld("/write");
   answers.stop();
   expect((await held.answer).status).toBe(200);
+});
+
+test("whoever asks again and again, under whatever name, holds answers for half of a minute at most", async () => {
+  const { send, due, limits, time, answers } = doorWithHolds();
+  const hold = (id: number | string) => send("POST", `/durable/thing/holds/${id}`);
+  // Ten seconds each, the last of them cut short; who joins a hold prolongs nothing either.
+  for (const [id, seconds] of [10, 9, 8, 3].entries()) {
+    expect((await hold(id)).status).toBe(204);
+    time.now += seconds * 1000;
+    if (id === 1) expect((await hold("joins")).status).toBe(204);
+    if (id === 1) due.pop()?.();
+    due[id]?.();
+  }
+  expect(limits).toEqual([10_000, 10_000, 10_000, 10_000, 3000]);
+  const refused = await hold("another");
+  expect([refused.status, refused.headers.get("retry-after"), answers.held()]).toEqual([
+    429,
+    "30",
+    undefined,
+  ]);
+  expect((await refused.json()).error.message).toContain("answers were held for 30 of the last 60 seconds");
+  // What the first held is a minute ago.
+  time.now += 31_000;
+  expect((await hold("another")).status).toBe(204);
+  expect(limits.at(-1)).toBe(1000);
 });
