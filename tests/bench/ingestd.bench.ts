@@ -13,7 +13,7 @@ import type { Place } from "../../workers/ingestd/format.ts";
 import { type NewTarget, planOf, writeRun } from "../../workers/ingestd/run.ts";
 import { inferFromSample } from "../../workers/ingestd/typing.ts";
 import { peek } from "../../workers/ingestd/upload.ts";
-import { createWorkplace } from "../../workers/ingestd/workplace.ts";
+import { createScratch } from "../../workers/ingestd/workplace.ts";
 import { createWriters } from "../../workers/ingestd/writers.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 import { enginesIn } from "../support/ingest-engines.ts";
@@ -94,16 +94,16 @@ test("a CSV of the staffing kind", async () => {
 
 test("the runs of a CSV, one after the other on all cores and beside each other on one each", async () => {
   const { signal } = new AbortController();
-  const workplace = createWorkplace(join(path, "work"));
+  const scratch = createScratch(join(path, "work"));
   const place: Place = {
-    ...workplace,
+    ...scratch,
     reading: { nulls: [], types: new Map() },
     rejectRules: { allowed: false, max: 0 },
     columnsMax: 4096,
     rowBytesMax: 2 ** 24,
     signal,
     slices: createSlices(signal),
-    doing: () => undefined,
+    phase: () => undefined,
   };
   let drafts = 0;
   const newTarget: NewTarget = async () => ({
@@ -113,7 +113,7 @@ test("the runs of a CSV, one after the other on all cores and beside each other 
     compressionLevel: 1,
     rowGroupRows: 122_880,
   });
-  await workplace.enter();
+  await scratch.enter();
   const engines = enginesIn(path, { threads: 0 });
   const session = await engines.open(signal);
   try {
@@ -139,6 +139,6 @@ test("the runs of a CSV, one after the other on all cores and beside each other 
   } finally {
     session.close();
     await engines.stop();
-    await workplace.leave();
+    await scratch.leave();
   }
 });

@@ -9,7 +9,7 @@ import { type Field, isBlank, marksOf, problemOf, type Row, textOf } from "./csv
 import { csvField } from "./csv-text.ts";
 import type { Place, Table } from "./format.ts";
 import { readParts } from "./parts.ts";
-import { openPlacedText, type PlacedText } from "./placed-text.ts";
+import { openPositionedText, type PositionedText } from "./placed-text.ts";
 import { createRejects, type Rejects } from "./rejects.ts";
 import { textColumn } from "./text-columns.ts";
 import type { Dialect, Part } from "./text-table.ts";
@@ -18,9 +18,9 @@ import type { Dialect, Part } from "./text-table.ts";
 export async function exactTable(parts: readonly Part[], layout: Layout, place: Place): Promise<Table> {
   const { names } = layout;
   const rejects = createRejects(place, "exact-rejects", place.rejectRules);
-  const good = openPlacedText(place, "exact", names.length);
+  const good = openPositionedText(place, "exact", names.length);
   const reader: Reader = { layout, place, rejects, good, rows: 0, blankLines: 0, comments: 0, spans: [] };
-  place.doing("reading row by row");
+  place.phase("reading row by row");
   for await (const batch of rowBatches(parts, layout, place)) await takeRows(batch, reader);
   const table = await good.end((byte) => rowTextAt(parts, byte - layout.byteBase, layout, place));
   const skipped = [
@@ -82,7 +82,7 @@ interface Reader {
   layout: Layout;
   place: Place;
   rejects: Rejects;
-  good: PlacedText;
+  good: PositionedText;
   rows: number;
   blankLines: number;
   comments: number;

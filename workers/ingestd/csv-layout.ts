@@ -1,4 +1,4 @@
-/** What the first rows of a CSV tell: its dialect, its columns, and where the data begins. */
+/** What the first rows of a CSV show: its dialect, its columns, and where the data begins. */
 import { fail } from "../../runtime/errors/errors.ts";
 import { marksOf, problemOf, type Row, textOf } from "./csv-rows.ts";
 import { firstRows, type Guess, guessDelimiter, linesBefore, looksLikeData, titleLines } from "./dialect.ts";
@@ -8,7 +8,7 @@ import { looksLikeJson } from "./format-of.ts";
 import { checkTypes, nameColumns, numberColumns } from "./text-columns.ts";
 import type { Dialect } from "./text-table.ts";
 
-/** What the first rows tell. */
+/** What the first rows show. */
 export interface Layout {
   dialect: Dialect;
   names: string[];

@@ -6,7 +6,7 @@
 
 import { byteOrderMark, isPlain, type Marks } from "./csv-rows.ts";
 import { createUtf8Check } from "./encoding.ts";
-import { createPartRule, type PartRule } from "./part-rule.ts";
+import { createPartSplitter, type PartSplitter } from "./part-rule.ts";
 
 export interface Scan {
   /** False means: let the exact reader decide. */
@@ -59,7 +59,7 @@ export function createCsvScan(marks: Marks, columns: number): CsvScan {
     offset: 0,
     rowStart: 0,
     longestRowBytes: 0,
-    rule: createPartRule(),
+    rule: createPartSplitter(),
     cuts: [],
   };
   return {
@@ -122,7 +122,7 @@ interface Position {
   offset: number;
   rowStart: number;
   longestRowBytes: number;
-  rule: PartRule;
+  rule: PartSplitter;
   /** Ends of parts in the chunk. */
   cuts: Cut[];
 }

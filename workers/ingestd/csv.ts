@@ -36,7 +36,7 @@ export const csv: Format = {
       for (const run of cuts.flatMap(runs.endPart)) {
         const known = { parts, rows: run.rows, blankLines: 0, ...scan.soFar() };
         const table = scannedTable(known, [run], layout, place);
-        if (table.early) place.onRun?.(table, table.runs[0] as Run);
+        if (table.speculative) place.onRun?.(table, table.runs[0] as Run);
       }
     }
     return stored(await writer.end(), { scan: scan.end(), runs }, layout, place);
@@ -79,7 +79,7 @@ function scannedTable(known: Known, runs: readonly RunOfParts[], layout: Layout,
       return { relation: read(some), rows: count, rowBytes: count === 0 ? 1 : bytes / count, partRows };
     }),
     // By value all rows are looked at before any is written.
-    early: place.reading.byValue !== true,
+    speculative: place.reading.byValue !== true,
     lineOf: (index) => lineOfRow(parts, layout, place, index),
     byName: false,
     warnings: [

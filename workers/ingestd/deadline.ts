@@ -7,8 +7,8 @@ import type { Clock } from "../../runtime/scheduling/scheduling.ts";
 export interface Deadline {
   /** The whole file is there, so many bytes decompressed: from now on its time counts, whatever the client's took. */
   begin: (bytes: number) => void;
-  /** Says what is done from now on. */
-  doing: (what: string) => void;
+  /** Says which phase begins. */
+  phase: (what: string) => void;
   /** To be called in every case. */
   end: () => void;
 }
@@ -31,17 +31,17 @@ export function createDeadline({ limits, askedMs, clock, stop }: DeadlineOptions
     throw fail("invalid_field", `timeout_ms: at most ${maxMs}, got ${askedMs}`, {
       details: { field: "timeout_ms" },
     });
-  /** Milliseconds of each deed, in the order in which they were begun. */
+  /** Milliseconds of each phase, in the order in which they were begun. */
   const spent = new Map<string, number>();
   let now = { what: "reading the file", since: clock.elapsed() };
-  const doing = (what: string) => {
+  const phase = (what: string) => {
     const at = clock.elapsed();
     spent.set(now.what, (spent.get(now.what) ?? 0) + at - now.since);
     now = { what, since: at };
   };
   const late = (ms: number, bytes: number): ServiceError => {
-    doing("");
-    const deeds = [...spent]
+    phase("");
+    const phases = [...spent]
       .sort(([, a], [, b]) => b - a)
       .map(([what, took]) => `${what} ${Math.round(took)} ms`);
     const by =
@@ -52,7 +52,7 @@ export function createDeadline({ limits, askedMs, clock, stop }: DeadlineOptions
       ms < maxMs ? `send timeout_ms of up to ${maxMs}, or a smaller file` : "send a smaller file";
     return fail(
       "timeout",
-      `the work on the file took longer than ${ms} ms, ${by}: ${deeds.join(", ")}; nothing was registered. To give it more, ${advice}`,
+      `the work on the file took longer than ${ms} ms, ${by}: ${phases.join(", ")}; nothing was registered. To give it more, ${advice}`,
     );
   };
   let forget = () => {};
@@ -63,7 +63,7 @@ export function createDeadline({ limits, askedMs, clock, stop }: DeadlineOptions
       const ms = askedMs ?? Math.min(maxMs, Math.round(baseMs + (bytes / bytesPerS) * 1000));
       forget = clock.after(ms, () => stop(late(ms, bytes)));
     },
-    doing,
+    phase,
     end: () => forget(),
   };
 }

@@ -1,6 +1,6 @@
 /**
- * Writing while receiving: runs of a CSV that is clean so far are written in the background, with the types that the
- * first rows suggest. Whether that was right is known at the end; if not, what was written is given up.
+ * Speculative writes: while a CSV that is clean so far is received, runs of it are written in the background, with the
+ * types that the first rows suggest. Whether that was right is known at the end; if not, what was written is given up.
  */
 import type { Engines } from "./engines.ts";
 import type { Registered, Run, Table } from "./format.ts";
@@ -8,7 +8,7 @@ import { type Piece, planOf } from "./run.ts";
 import { inferTypes, matchRegistered } from "./typing.ts";
 import type { Writers } from "./writers.ts";
 
-export interface Early {
+export interface SpeculativeWrites {
   /** Begins to write a run. */
   write: (table: Table, run: Run) => void;
   /** The types that were taken; undefined when nothing was begun. */
@@ -17,14 +17,19 @@ export interface Early {
   piece: (index: number) => Promise<Piece> | undefined;
 }
 
-export interface EarlyOptions {
+export interface SpeculativeOptions {
   engines: Engines;
   signal: AbortSignal;
   registered: () => Promise<Registered | undefined>;
   writers: Writers;
 }
 
-export function createEarly({ engines, signal, registered, writers }: EarlyOptions): Early {
+export function createSpeculativeWrites({
+  engines,
+  signal,
+  registered,
+  writers,
+}: SpeculativeOptions): SpeculativeWrites {
   const pieces: Promise<Piece>[] = [];
   let begun: ReturnType<typeof begin> | undefined;
 

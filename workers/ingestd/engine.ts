@@ -58,7 +58,7 @@ export async function openSession(
         (answer) => {
           share = answer.share;
         },
-        () => undefined, // Its statement tells what became of it.
+        () => undefined, // Its statement reports what became of it.
       );
     const timer = setInterval(ask, progressEveryMs);
     return work.finally(() => {

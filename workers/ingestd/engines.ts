@@ -88,7 +88,7 @@ export function openEngines(options: EnginesOptions): Engines {
     let parts = 1;
     const endShare = shares.take(undefined, (now) => {
       parts = now;
-      // Its statement tells what became of a child that does not answer.
+      // Its statement reports what became of a child that does not answer.
       child.verbs.limit({ memoryBytes: Math.floor(sharedBytes / parts) }).catch(() => undefined);
     });
     const close = () => {

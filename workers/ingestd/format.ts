@@ -7,7 +7,7 @@ import type { EngineError, Session } from "./engine.ts";
 import type { Narrow } from "./inference.ts";
 import type { Notation } from "./notation.ts";
 import type { RejectRules, Rejects } from "./rejects.ts";
-import type { Workplace } from "./workplace.ts";
+import type { Scratch } from "./workplace.ts";
 
 /** How the client asked for the file to be read. */
 export interface Reading {
@@ -39,7 +39,7 @@ export interface AskedType {
 }
 
 /** Where and within which bounds a file is stored and read. */
-export interface Place extends Workplace {
+export interface Place extends Scratch {
   reading: Reading;
   rejectRules: RejectRules;
   columnsMax: number;
@@ -47,11 +47,11 @@ export interface Place extends Workplace {
   signal: AbortSignal;
   /** What the service's thread does for the file, it does in slices. */
   slices: Slices;
-  /** Says what is done now, for an error that tells what took long. */
-  doing: (what: string) => void;
+  /** Says which phase begins, for an error that names those that took long. */
+  phase: (what: string) => void;
   /** The columns of the dataset that the file is loaded into, when there is one. */
   registered?: () => Promise<Registered | undefined>;
-  /** Told of each run of rows that is stored while more are received, with the table as far as it is known. */
+  /** Called for each run of rows that is stored while more are received, with the table as far as it is known. */
   onRun?: (table: Table, run: Run) => void;
 }
 
@@ -93,14 +93,14 @@ export interface Table {
   /** Rows of the file, counted without reading it by DuckDB (for Parquet: by its footer). */
   rowsIn: number;
   rejects: Rejects;
-  /** Set where the relation tells each row's place. */
-  placed?: Placed;
+  /** Set where the relation has each row's source position. */
+  positions?: SourcePositions;
   /** The line of the row at this index; undefined where finding it would take too long. */
   lineOf?: (index: number) => Promise<number | undefined>;
   /** The rows again, in the runs that become one object each. */
   runs: Run[];
-  /** True for the table whose runs were told while it was received. */
-  early: boolean;
+  /** True for the table whose runs may have been written while it was received. */
+  speculative: boolean;
   /** Columns are matched with those of the registered dataset by name; else by position, too. */
   byName: boolean;
   /** What a failure to read means, for formats that DuckDB alone reads. */
@@ -118,7 +118,7 @@ export interface Run {
   partRows: number | undefined;
 }
 
-export interface Placed {
+export interface SourcePositions {
   line: string;
   byte: string;
   /** The row that begins at this offset, as it was written. */

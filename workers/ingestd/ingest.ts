@@ -24,7 +24,7 @@ import {
   type Task,
 } from "./task.ts";
 import { openUpload, peek } from "./upload.ts";
-import { createWorkplace, type OwnWorkplace } from "./workplace.ts";
+import { createScratch, type OwnScratch } from "./workplace.ts";
 
 export const formats: Record<FormatName, Format> = { csv, ndjson, parquet };
 
@@ -51,40 +51,40 @@ export async function ingest(input: IngestInput, context: RawContext, parts: Ing
   const bytesExpected = length > 0 ? length : undefined;
   const job = jobs.start({ id, name: input.name, bytesExpected, signal: context.signal });
   stop = (why) => {
-    // A version may have been made: the caller is told which, and the rest is not long.
+    // A version may have been made: the caller learns which, and the rest is not long.
     if (!job.hasCommitted()) job.stop(why);
   };
-  const workplace = createWorkplace(join(parts.workDirectory, deps.newId()));
+  const scratch = createScratch(join(parts.workDirectory, deps.newId()));
   const place: Place = {
-    ...workplace,
+    ...scratch,
     reading,
     rejectRules: { allowed: input.on_error === "reject", max: input.max_rejects ?? limits.max_rejects },
     columnsMax: limits.max_columns,
     rowBytesMax: limits.max_row_bytes,
     signal: job.signal,
     slices: createSlices(job.signal),
-    doing: deadline.doing,
+    phase: deadline.phase,
   };
   try {
-    const answer = await inTurn(
+    const answer = await withSlot(
       { input, name: input.name, place, job, deadline, requestId: context.requestId },
-      workplace,
+      scratch,
       context,
       parts,
     );
     job.done(answer);
     return jsonResponse(answer, { "x-lakehouse-job-id": id });
   } catch (error) {
-    const told = toldOf(error, job);
-    job.failed(told);
-    throw told;
+    const failure = reportedError(error, job);
+    job.failed(failure);
+    throw failure;
   } finally {
     deadline.end();
   }
 }
 
 /** Until a version may have been made, nothing was done, whatever is not known of the objects that it would have had. */
-function toldOf(error: unknown, job: RunningJob): unknown {
+function reportedError(error: unknown, job: RunningJob): unknown {
   const isUnknown = error instanceof ServiceError && error.type === "outcome_unknown";
   if (isUnknown && job.hasCommitted()) return error;
   if (job.signal.aborted && job.signal.reason instanceof ServiceError) return job.signal.reason;
@@ -118,19 +118,19 @@ function jobIdOf(request: Request, { newId }: Pick<IngestDeps, "newId">): string
   throw fail("bad_request", "X-Lakehouse-Job-Id: expected 1 to 64 letters, digits, _ or -");
 }
 
-async function inTurn(
+async function withSlot(
   task: Task,
-  workplace: OwnWorkplace,
+  scratch: OwnScratch,
   context: RawContext,
   parts: IngestParts,
 ): Promise<IngestAnswer> {
-  const endTurn = await parts.turns.take(task.job.signal, task.name);
+  const releaseSlot = await parts.limiter.take(task.job.signal, task.name);
   const publication = openPublication(task, parts);
-  /** The turn ends when nothing is left, so that it bounds the disk that is taken as well. */
-  const leave = () => publication.close().finally(workplace.leave).finally(endTurn);
+  /** The slot is free when nothing is left, so that it bounds the disk that is taken as well. */
+  const leave = () => publication.close().finally(scratch.leave).finally(releaseSlot);
   let answer: IngestAnswer;
   try {
-    answer = await received(task, { workplace, publication, context, parts });
+    answer = await received(task, { scratch, publication, context, parts });
   } catch (error) {
     await leave();
     throw error;
@@ -141,7 +141,7 @@ async function inTurn(
 }
 
 interface Entered {
-  workplace: OwnWorkplace;
+  scratch: OwnScratch;
   publication: Publication;
   context: RawContext;
   parts: IngestParts;
@@ -149,17 +149,17 @@ interface Entered {
 
 async function received(
   task: Task,
-  { workplace, publication, context, parts }: Entered,
+  { scratch, publication, context, parts }: Entered,
 ): Promise<IngestAnswer> {
   const { job, place } = task;
   // Before the body: an upload is long, and a name that cannot be is known now.
   await parts.deps.peers.catalogd.verbs.admit({ name: task.name }, { requestId: task.requestId });
-  await workplace.enter();
+  await scratch.enter();
   job.enter("receiving");
   place.registered = publication.registered;
   const { idempotencyKey } = context;
   // With a key the answer may be known already: nothing is begun before the whole file was seen.
-  if (idempotencyKey === undefined) place.onRun = publication.early.write;
+  if (idempotencyKey === undefined) place.onRun = publication.speculative.write;
   const { stored, filename, fingerprint } = await receive(task, context, parts.deps);
   if (idempotencyKey === undefined)
     return await publication.finish(stored, { filename, operation: undefined });

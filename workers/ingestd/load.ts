@@ -1,6 +1,6 @@
 /** From a stored file to one Parquet file: types chosen, every value checked, every row accounted for. */
 
-import type { Early } from "./early.ts";
+import type { SpeculativeWrites } from "./early.ts";
 import { EngineError, isExhausted, type Session } from "./engine.ts";
 import type { Column, Registered, Run, Stored, Table, TypedColumn } from "./format.ts";
 import { violatedColumn } from "./inference.ts";
@@ -31,10 +31,10 @@ export interface LoadOptions {
   newTarget: NewTarget;
   writers: Writers;
   /** What was written while the file was received. */
-  early: Early | undefined;
-  /** Told what is done from now on. */
-  doing: (what: string) => void;
-  /** Told when a fast way of reading was given up. */
+  speculative: SpeculativeWrites | undefined;
+  /** Called with the phase that begins. */
+  phase: (what: string) => void;
+  /** Called when a fast way of reading was given up. */
   onRetry: (reason: string) => void;
 }
 
@@ -58,23 +58,26 @@ export async function load(session: Session, stored: Stored, options: LoadOption
 }
 
 async function loadTable(session: Session, table: Table, options: LoadOptions): Promise<Loaded> {
-  const { registered, writers, doing } = options;
+  const { registered, writers, phase } = options;
   const columns = `${table.columns.length} columns`;
-  const early = table.early ? options.early : undefined;
-  if (early === undefined) await writers.giveUp();
+  const speculative = table.speculative ? options.speculative : undefined;
+  if (speculative === undefined) await writers.giveUp();
   const match = registered && matchRegistered(table, registered);
-  doing(`finding the types of ${columns}`);
+  phase(`finding the types of ${columns}`);
   const leaveOut = await rejectMisfits(session, table);
-  const write = async (types: readonly string[], written: Early | undefined) => {
+  const write = async (types: readonly string[], written: SpeculativeWrites | undefined) => {
     const plan = { ...planOf(table, match, types), ...(leaveOut && { leaveOut }) };
-    doing(`writing ${table.rowsIn} rows of ${columns}`);
-    const loaded = await writeRuns(session, table, plan, { ...options, early: written });
-    doing("looking at columns that stayed text");
+    phase(`writing ${table.rowsIn} rows of ${columns}`);
+    const loaded = await writeRuns(session, table, plan, { ...options, speculative: written });
+    phase("looking at columns that stayed text");
     const warnings = await textWarnings(session, { table, plan, loaded, isNew: registered === undefined });
     return { ...loaded, warnings: [...loaded.warnings, ...warnings] };
   };
   try {
-    return await write((await early?.types()) ?? match?.types ?? (await inferTypes(session, table)), early);
+    return await write(
+      (await speculative?.types()) ?? match?.types ?? (await inferTypes(session, table)),
+      speculative,
+    );
   } catch (error) {
     await writers.giveUp();
     // What DuckDB cannot read of a text as it came, it can as we write it anew.
@@ -82,14 +85,14 @@ async function loadTable(session: Session, table: Table, options: LoadOptions): 
     if (!(error instanceof Violation)) throw error;
     if (error.column.forced) throw new NotHeld(error.message);
     if (match && table.rejects.allowed) {
-      // Only a table with places can tell which rows these are.
-      if (!table.placed) throw new NotHeld(error.message);
+      // Only a table with source positions can say which rows these are.
+      if (!table.positions) throw new NotHeld(error.message);
       const misfits = await rejectRows(session, table, registeredChecks(match));
       const condition = [leaveOut, misfits].filter((each) => each !== undefined).join(" OR ");
       const plan = { ...planOf(table, match, match.types), ...(condition !== "" && { leaveOut: condition }) };
-      return writeRuns(session, table, plan, { ...options, early: undefined });
+      return writeRuns(session, table, plan, { ...options, speculative: undefined });
     }
-    doing(`finding the types of ${columns} by all rows`);
+    phase(`finding the types of ${columns} by all rows`);
     const types = await inferFromAll(session, table);
     if (registered) throw drift(registered, await foundTypes(session, table, registered, types));
     return write(types, undefined);
@@ -164,15 +167,15 @@ const checkOf = (column: Column, type: string, what: string): Check => ({
 /** Sets rows aside for the first check that they do not pass; gives the condition that finds them. */
 async function rejectRows(
   session: Session,
-  { placed, relation, rejects }: Table,
+  { positions, relation, rejects }: Table,
   checks: readonly Check[],
 ): Promise<string | undefined> {
-  if (!placed || checks.length === 0) return undefined;
+  if (!positions || checks.length === 0) return undefined;
   const first = (of: (check: Check, index: number) => string | number) =>
     `CASE ${checks.map((check, index) => `WHEN ${check.misses} THEN ${of(check, index)}`).join(" ")} END`;
   const any = checks.map(({ misses }) => `(${misses})`).join(" OR ");
   const rows = await session.run(
-    `SELECT ${placed.line} AS line, ${placed.byte} AS byte, ${first((_, index) => index)} AS which,
+    `SELECT ${positions.line} AS line, ${positions.byte} AS byte, ${first((_, index) => index)} AS which,
       ${first(({ column }) => `left(${column.cell}, ${shownCharacters})`)} AS text FROM ${relation} WHERE ${any} LIMIT ${misfitsMax}`,
   );
   for (const row of rows) {
@@ -183,7 +186,7 @@ async function rejectRows(
       byte,
       column: found?.column.name ?? null,
       reason: found?.reason(String(row.text)) ?? "",
-      text: await placed.textAt(byte),
+      text: await positions.textAt(byte),
     });
   }
   return rows.length === 0 ? undefined : any;
@@ -194,7 +197,7 @@ async function writeRuns(
   session: Session,
   table: Table,
   plan: Plan,
-  { newTarget, writers, early }: Pick<LoadOptions, "newTarget" | "writers" | "early">,
+  { newTarget, writers, speculative }: Pick<LoadOptions, "newTarget" | "writers" | "speculative">,
 ): Promise<Loaded> {
   const meaning = (error: unknown) => {
     throw meaningOf(error, table, plan);
@@ -204,7 +207,7 @@ async function writeRuns(
   // The last run is written by all cores, when the others begin to leave some: none is idle to the end.
   const lastRun = (run: Run) => (last === 0 ? onAllCores(run) : writers.after(() => onAllCores(run)));
   const beside = table.runs.map(
-    (run, index) => early?.piece(index) ?? (index < last ? writers.begin(run, plan) : undefined),
+    (run, index) => speculative?.piece(index) ?? (index < last ? writers.begin(run, plan) : undefined),
   );
   const ended = await Promise.allSettled(table.runs.map((run, index) => beside[index] ?? lastRun(run)));
   const pieces: Piece[] = [];

@@ -7,13 +7,13 @@ import type { Metrics } from "../../runtime/telemetry/telemetry.ts";
 /** Returns what wraps each ingest to count it by its outcome. */
 export function measureIngests(
   metrics: Metrics,
-  turns: Limiter,
+  limiter: Limiter,
   clock: Clock,
 ): <T>(work: () => Promise<T>) => Promise<T> {
   const ended = metrics.counter("ingests_total", "Ingests that ended, by outcome.");
   const seconds = metrics.histogram("ingest_duration_seconds", "Time of ingests that registered a dataset.");
-  metrics.gauge("ingests_running", "Ingests that have their turn.", turns.running);
-  metrics.gauge("ingests_waiting", "Ingests that wait for their turn.", turns.waiting);
+  metrics.gauge("ingests_running", "Ingests that run.", limiter.running);
+  metrics.gauge("ingests_waiting", "Ingests that wait for a free slot.", limiter.waiting);
   return async (work) => {
     const started = clock.elapsed();
     try {

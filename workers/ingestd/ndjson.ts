@@ -10,7 +10,7 @@ import { adding, emptyShape, type JsonShape } from "./json-shape.ts";
 import { JsonError, type JsonValue, plainText, readJson } from "./json-value.ts";
 import { sqlType } from "./notation.ts";
 import { createPartWriter, readParts } from "./parts.ts";
-import { openPlacedText, type PlacedText } from "./placed-text.ts";
+import { openPositionedText, type PositionedText } from "./placed-text.ts";
 import { createRejects, type Rejects } from "./rejects.ts";
 import { checkTypes, nameColumns } from "./text-columns.ts";
 import type { Part } from "./text-table.ts";
@@ -57,7 +57,7 @@ function refuseDocuments(head: Buffer): void {
  */
 async function tableOf(lines: Lines, place: Place): Promise<Table> {
   const began = emptyShape();
-  place.doing("reading lines of JSON");
+  place.phase("reading lines of JSON");
   await eachLine(lines, place, undefined, ({ value }) => adding(began, value), planLines);
   const planned = plan(began, place.columnsMax);
   const first = await write(lines, place, { shape: began, columns: planned, stem: "first" });
@@ -129,7 +129,7 @@ function misfitOf({ fields }: JsonValue, strict: ReadonlyMap<string, SqlType>): 
 const planLines = 1000;
 
 interface Written {
-  good: PlacedText;
+  good: PositionedText;
   rejects: Rejects;
   rowsIn: number;
   blankLines: number;
@@ -141,7 +141,7 @@ async function write(
   to: { shape: JsonShape; columns: Planned[]; stem: string; strict?: ReadonlyMap<string, SqlType> },
 ): Promise<Written> {
   const { shape, columns, stem, strict = new Map() } = to;
-  const good = openPlacedText(place, stem, Math.max(1, columns.length));
+  const good = openPositionedText(place, stem, Math.max(1, columns.length));
   const rejects = createRejects(place, `${stem}-rejects`, place.rejectRules);
   const counts = await eachLine(lines, place, { rejects, good }, function* ({ value, line, byte }) {
     const column = misfitOf(value, strict);
@@ -187,7 +187,7 @@ const shortBytes = 64 * 1024;
 async function eachLine(
   { parts, byteBase }: Lines,
   place: Place,
-  sinks: { rejects: Rejects; good: PlacedText } | undefined,
+  sinks: { rejects: Rejects; good: PositionedText } | undefined,
   take: (line: Line) => Generator<number, unknown>,
   most = Number.POSITIVE_INFINITY,
 ): Promise<{ rowsIn: number; blankLines: number }> {

@@ -17,7 +17,7 @@ export interface Committed {
   created: boolean;
 }
 
-export interface Draft {
+export interface StagedObject {
   /** Where to write the file. */
   path: string;
   /** Hashes what was written, and makes it durable where it is; gives its SHA-256. `commit` has little left to do then. */
@@ -38,9 +38,14 @@ export interface ObjectsOptions {
 }
 
 /** Reserves a place for one object. */
-export async function openDraft({ storaged, directory, newId, requestId }: ObjectsOptions): Promise<Draft> {
+export async function stageObject({
+  storaged,
+  directory,
+  newId,
+  requestId,
+}: ObjectsOptions): Promise<StagedObject> {
   const { token, path: staged } = await storaged.verbs.stage({}, { requestId });
-  const discardStage = async () => {
+  const discard = async () => {
     await storaged.verbs.discard({ token }, { requestId });
   };
   /** Stores unless the very object is there. */
@@ -61,20 +66,20 @@ export async function openDraft({ storaged, directory, newId, requestId }: Objec
     const options = { requestId, timeoutMs: storeTimeoutMs };
     const { seal, commit } = storaged.verbs;
     let isTaken = false;
-    return draftOf({
+    return sealedOnce({
       path: staged,
       hashed: async () => (await seal({ token }, options).catch(unlessLost)).sha256,
       store: (key) => {
         isTaken = true;
         return once(key, () => commit({ token, key, if_none_match: "*" }, options).catch(unlessLost));
       },
-      discard: discardStage,
+      discard,
       isLost: async () => !isTaken && !(await isVisible(staged)),
     });
   }
-  await discardStage();
+  await discard();
   const path = join(directory, `${newId()}.parquet`);
-  return draftOf({
+  return sealedOnce({
     path,
     hashed: () => hashOf(path),
     store: (key) => once(key, () => send(storaged, key, path)),
@@ -83,7 +88,7 @@ export async function openDraft({ storaged, directory, newId, requestId }: Objec
   });
 }
 
-/** The folders in which drafts may lie beside `directory`. Rejects as storaged does: without it nothing is ingested. */
+/** The folders in which staged objects may lie beside `directory`. Rejects as storaged does: without it nothing is ingested. */
 export async function stagingFolders(storaged: Peer<Storaged>): Promise<string[]> {
   const { token, path } = await storaged.verbs.stage({});
   await storaged.verbs.discard({ token });
@@ -117,13 +122,13 @@ function unlessLost(error: unknown): never {
   throw error;
 }
 
-interface DraftParts extends Pick<Draft, "path" | "discard" | "isLost"> {
+interface StagedParts extends Pick<StagedObject, "path" | "discard" | "isLost"> {
   hashed: () => Promise<string>;
   store: (key: string) => Promise<Committed>;
 }
 
 /** A file is hashed once, and not taken away meanwhile. */
-function draftOf({ path, hashed, store, discard, isLost }: DraftParts): Draft {
+function sealedOnce({ path, hashed, store, discard, isLost }: StagedParts): StagedObject {
   let sealed: Promise<string> | undefined;
   const seal = () => {
     sealed ??= hashed();

@@ -6,8 +6,8 @@
  * wider does a part end by its bytes.
  */
 
-export interface PartRule {
-  /** Told of each row that ended, by the offset behind it; true when the part ends there. */
+export interface PartSplitter {
+  /** To be called for each row that ended, with the offset behind it; true when the part ends there. */
   endRow: (end: number) => boolean;
   /** Rows in each part but the last; undefined when parts end by their bytes. A vector while there is one part. */
   partRows: () => number | undefined;
@@ -22,7 +22,7 @@ const measuredBytes = 100_000;
 export const vectorRows = 2048;
 const vectorsMax = 60;
 
-export function createPartRule(): PartRule {
+export function createPartSplitter(): PartSplitter {
   let rows = 0;
   let partRows: number | undefined;
   let measured = false;

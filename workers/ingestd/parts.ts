@@ -6,7 +6,7 @@ import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 import { storageError } from "../../runtime/durable/durable.ts";
 import type { Part } from "./text-table.ts";
-import type { Workplace } from "./workplace.ts";
+import type { Scratch } from "./workplace.ts";
 
 export interface PartWriter {
   /** Appends bytes, and ends a file at each of the cuts: offsets in the bytes, ascending. Gives the files so far. */
@@ -22,9 +22,9 @@ const piecesMax = 1000;
 
 /**
  * Writes `<stem>-00000.txt`, … in the workplace, while the caller goes on with the next bytes. Disk full is
- * `storage_full`, told at the latest by `end`.
+ * `storage_full`, at the latest by `end`.
  */
-export function createPartWriter({ directory, atEnd }: Workplace, stem: string): PartWriter {
+export function createPartWriter({ directory, atEnd }: Scratch, stem: string): PartWriter {
   const parts: Part[] = [];
   let file: { handle: FileHandle; part: Part } | undefined;
   let gathered: Uint8Array[] = [];
@@ -66,7 +66,7 @@ export function createPartWriter({ directory, atEnd }: Workplace, stem: string):
 
   return {
     write: (bytes, cuts = []) =>
-      telling(async () => {
+      withStorageErrors(async () => {
         let from = 0;
         for (const cut of cuts) {
           await append(bytes.subarray(from, cut));
@@ -77,14 +77,14 @@ export function createPartWriter({ directory, atEnd }: Workplace, stem: string):
         return parts;
       }),
     end: () =>
-      telling(async () => {
+      withStorageErrors(async () => {
         await close();
         return parts;
       }),
   };
 }
 
-async function telling<T>(work: () => Promise<T>): Promise<T> {
+async function withStorageErrors<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (cause) {

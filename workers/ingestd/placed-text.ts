@@ -1,12 +1,12 @@
-/** Rows written anew for DuckDB, each with the line and byte it came from: what the exact readers of text end in. */
+/** Rows written anew for DuckDB, each with its source position (line and byte): what the exact readers of text give. */
 import { csvField } from "./csv-text.ts";
-import type { Placed, Table } from "./format.ts";
-import { createPartRule } from "./part-rule.ts";
+import type { SourcePositions, Table } from "./format.ts";
+import { createPartSplitter } from "./part-rule.ts";
 import { createPartWriter } from "./parts.ts";
 import { cell, readText, type TextFile } from "./text-table.ts";
-import type { Workplace } from "./workplace.ts";
+import type { Scratch } from "./workplace.ts";
 
-export interface PlacedText {
+export interface PositionedText {
   /** SQL for the text of the column at this index. */
   cell: (index: number) => string;
   add: (line: number, byte: number, fields: readonly (string | null)[]) => void;
@@ -15,17 +15,17 @@ export interface PlacedText {
   /** Writes what was added; to be called often enough that it does not pile up. */
   flush: () => Promise<void>;
   end: (
-    textAt: Placed["textAt"],
-  ) => Promise<Pick<Table, "relation" | "sample" | "runs" | "early" | "placed">>;
+    textAt: SourcePositions["textAt"],
+  ) => Promise<Pick<Table, "relation" | "sample" | "runs" | "speculative" | "positions">>;
 }
 
 /** Columns before the first one of the file: line and byte. */
 const placeColumns = 2;
-export function openPlacedText(place: Workplace, stem: string, width: number): PlacedText {
+export function openPositionedText(place: Scratch, stem: string, width: number): PositionedText {
   const writer = createPartWriter(place, stem);
   /** Rows not yet written; each list ends a part but the last. */
   let pending: string[][] = [[]];
-  const rule = createPartRule();
+  const rule = createPartSplitter();
   let bytes = 0;
   let rows = 0;
   let longestRowBytes = 0;
@@ -36,7 +36,7 @@ export function openPlacedText(place: Workplace, stem: string, width: number): P
     }
     pending = [[]];
   };
-  const addCells: PlacedText["addCells"] = (line, byte, cells) => {
+  const addCells: PositionedText["addCells"] = (line, byte, cells) => {
     const text = `"${line}","${byte}",${cells.join(",")}\n`;
     const length = Buffer.byteLength(text);
     if (length > longestRowBytes) longestRowBytes = length;
@@ -60,8 +60,8 @@ export function openPlacedText(place: Workplace, stem: string, width: number): P
         relation,
         sample: readText({ ...file, parts: parts.slice(0, 1) }),
         runs: [{ relation, rows, rowBytes: rows === 0 ? 1 : bytes / rows, partRows: rule.partRows() }],
-        early: false,
-        placed: { line: `${cell(0)}::BIGINT`, byte: `${cell(1)}::BIGINT`, textAt },
+        speculative: false,
+        positions: { line: `${cell(0)}::BIGINT`, byte: `${cell(1)}::BIGINT`, textAt },
       };
     },
   };

@@ -25,7 +25,7 @@ import { textWarnings } from "./text-warnings.ts";
 import { finalType, inferFromAll } from "./typing.ts";
 import { openUpload, peek } from "./upload.ts";
 import { type Seen, whyText } from "./why.ts";
-import { createWorkplace } from "./workplace.ts";
+import { createScratch } from "./workplace.ts";
 
 type PreviewInput = InputOf<(typeof ingestd.endpoints)["preview"]>;
 type Answer = Static<typeof Previewed>;
@@ -37,32 +37,32 @@ const rowsDefault = 20;
 const reasonRows = 2000;
 const problemsMax = 20;
 
-/** Answers POST /ingest/preview. Waits for its turn as an ingest does. */
+/** Answers POST /ingest/preview. Waits for a free slot as an ingest does. */
 export async function preview(
   input: PreviewInput,
   context: RawContext,
   parts: IngestParts,
 ): Promise<Response> {
-  const { deps, turns, workDirectory, engines } = parts;
+  const { deps, limiter, workDirectory, engines } = parts;
   const limits = deps.config.ingestd;
   const stopping = new AbortController();
   const stop = (why: ServiceError) => stopping.abort(why);
   const deadline = createDeadline({ limits, askedMs: input.timeout_ms, clock: deps.clock, stop });
   const signal = AbortSignal.any([context.signal, stopping.signal]);
-  const workplace = createWorkplace(join(workDirectory, deps.newId()));
+  const scratch = createScratch(join(workDirectory, deps.newId()));
   const place: Place = {
-    ...workplace,
+    ...scratch,
     reading: readingOf(input),
     rejectRules: { allowed: true, max: Number.POSITIVE_INFINITY },
     columnsMax: limits.max_columns,
     rowBytesMax: limits.max_row_bytes,
     signal,
     slices: createSlices(signal),
-    doing: deadline.doing,
+    phase: deadline.phase,
   };
-  const endTurn = await turns.take(signal);
+  const releaseSlot = await limiter.take(signal);
   try {
-    await workplace.enter();
+    await scratch.enter();
     const look = await beginning(input, context, place, parts);
     deadline.begin(look.bytes);
     const session = await engines.open(signal);
@@ -75,8 +75,8 @@ export async function preview(
     throw stopping.signal.aborted ? stopping.signal.reason : storageError(error, "look at the file");
   } finally {
     deadline.end();
-    await workplace.leave();
-    endTurn();
+    await scratch.leave();
+    releaseSlot();
   }
 }
 
@@ -217,18 +217,18 @@ async function describeFile(
 
 async function whyOf(
   session: Session,
-  { columns, placed, relation }: Table,
+  { columns, positions, relation }: Table,
   index: number,
   type: string,
 ): Promise<string> {
   const column = columns[index];
-  if (column === undefined || placed === undefined) return "as in the file";
+  if (column === undefined || positions === undefined) return "as in the file";
   if (column.forced) return "asked for by types";
   const { cell, among } = column;
   if (type !== "VARCHAR")
     return among.length > 0 ? whyTyped(column.notation, type) : "by the kind of its JSON values";
   if (among.length === 0) return "by the kind of its JSON values";
-  const line = `${placed.line} AS line, ${cell} AS text`;
+  const line = `${positions.line} AS line, ${cell} AS text`;
   const seen = await session.run(
     `SELECT ${line} FROM ${relation} WHERE ${cell} IS NOT NULL LIMIT ${reasonRows}`,
   );

@@ -1,11 +1,11 @@
 /** Rows that could not be loaded: written to a file as they are found, the first ones kept for the answer. */
 import { fail, type ServiceError } from "../../runtime/errors/errors.ts";
 import { csvLine } from "./csv-text.ts";
-import { createPartRule } from "./part-rule.ts";
+import { createPartSplitter } from "./part-rule.ts";
 import { createPartWriter } from "./parts.ts";
 import { identifier, literal } from "./sql-text.ts";
 import { cell, readText, type TextFile } from "./text-table.ts";
-import type { Workplace } from "./workplace.ts";
+import type { Scratch } from "./workplace.ts";
 
 export interface Reject {
   /** Where the row begins: line, counted from 1, and offset in bytes of the text as UTF-8, decompressed. */
@@ -72,12 +72,12 @@ export function rejectsQuery(relation: string | undefined, { file, job, version 
 const listedMax = 20;
 const shownCharacters = 500;
 
-export function createRejects(place: Workplace, stem: string, { allowed, max }: RejectRules): Rejects {
+export function createRejects(place: Scratch, stem: string, { allowed, max }: RejectRules): Rejects {
   const listed: Reject[] = [];
   const writer = createPartWriter(place, stem);
   let count = 0;
   let longestRowBytes = 0;
-  const rule = createPartRule();
+  const rule = createPartSplitter();
   let length = 0;
   const hash = new Bun.CryptoHasher("sha256");
 

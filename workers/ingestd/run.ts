@@ -3,7 +3,7 @@
 import type { Session } from "./engine.ts";
 import type { Column, Run, Table } from "./format.ts";
 import { formOf, sqlType } from "./notation.ts";
-import type { Draft } from "./objects.ts";
+import type { StagedObject } from "./objects.ts";
 import { identifier } from "./sql-text.ts";
 import { type Match, valueAs } from "./typing.ts";
 import { type Target, type Written, writeQuery } from "./write-parquet.ts";
@@ -30,10 +30,10 @@ export function planOf(table: Table, match: Match | undefined, types: readonly s
 }
 
 /** A place for one more file. */
-export type NewTarget = () => Promise<Target & Pick<Draft, "seal" | "commit">>;
+export type NewTarget = () => Promise<Target & Pick<StagedObject, "seal" | "commit">>;
 
 /** A file that was written. */
-export interface Piece extends Written, Pick<Draft, "seal" | "commit"> {
+export interface Piece extends Written, Pick<StagedObject, "seal" | "commit"> {
   /** Where it lies until it is committed. */
   path: string;
 }
@@ -43,7 +43,7 @@ export async function writeRun(session: Session, run: Run, plan: Plan, newTarget
   const target = await newTarget();
   const { rows, rowBytes, partRows } = run;
   const written = await writeQuery(session, selectOf(run, plan), { ...target, rows, rowBytes, partRows });
-  // Meanwhile other runs are written; a failure is told by `commit`.
+  // Meanwhile other runs are written; `commit` rejects with a failure.
   target.seal().catch(() => undefined);
   const columns = written.columns.map((column, index) => withForm(column, plan.columns[index]));
   return { ...written, columns, path: target.path, seal: target.seal, commit: target.commit };

@@ -12,7 +12,7 @@ export interface RunOfParts {
 }
 
 export interface Runs {
-  /** Told of each part that ended; gives the run that ended with it. */
+  /** To be called for each part that ended; gives the run that ended with it. */
   endPart: (cut: Pick<Cut, "rows" | "bytes">) => RunOfParts[];
   /** All runs of so many parts and rows. There is always one. */
   end: (parts: number, rows: number) => RunOfParts[];

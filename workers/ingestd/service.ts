@@ -41,9 +41,9 @@ export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>>
     folders: async () => [workDirectory, ...(await stagingFolders(deps.peers.storaged))],
   });
   const jobs = createJobs(clock, config.ingestd.jobs_kept);
-  const turns = createLimiter(atOnce, { waitingMax, refusal });
-  const parts: IngestParts = { deps, engines, jobs, turns, workDirectory };
-  const measured = measureIngests(deps.metrics, turns, clock);
+  const limiter = createLimiter(atOnce, { waitingMax, refusal });
+  const parts: IngestParts = { deps, engines, jobs, limiter, workDirectory };
+  const measured = measureIngests(deps.metrics, limiter, clock);
   let stopping = false;
   const refuseWhenStopping = () => {
     if (stopping) throw fail("unavailable", "ingestd is stopping", { retryAfterSeconds: 1 });

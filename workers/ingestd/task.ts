@@ -21,7 +21,7 @@ export interface IngestParts {
   deps: IngestDeps;
   engines: Engines;
   jobs: Jobs;
-  turns: Limiter;
+  limiter: Limiter;
   /** Holds one directory per ingest under way. */
   workDirectory: string;
 }

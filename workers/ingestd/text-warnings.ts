@@ -49,11 +49,11 @@ function sampleOf({ sample, columns }: Table): string {
 
 /** All texts: with lines where the table has them, else as they stand in the objects, row after row. */
 function textsOf({ table, loaded: { pieces } }: Pick<Written, "table" | "loaded">): Texts {
-  if (table.placed) {
-    const { relation, placed } = table;
+  if (table.positions) {
+    const { relation, positions } = table;
     return {
       relation,
-      place: placed.line,
+      place: positions.line,
       wordsFor: async (line) => `on line ${line}`,
       cellOf: ({ cell }) => cell,
     };

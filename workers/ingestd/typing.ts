@@ -168,11 +168,13 @@ export function drift({ name, columns }: Registered, found: readonly TypedColumn
     ["retyped", details.retyped.map(({ name: column, from, to }) => `${column} (${from} → ${to})`)],
     ["reordered", details.reordered],
   ] as const;
-  const told = parts.filter(([, names]) => names.length > 0).map(([kind, names]) => `${kind}: ${few(names)}`);
+  const changes = parts
+    .filter(([, names]) => names.length > 0)
+    .map(([kind, names]) => `${kind}: ${few(names)}`);
   const advice = "load it under another name, or send types=column:TYPE for columns that are read otherwise";
   return fail(
     "schema_drift",
-    `the columns of the file differ from those of dataset '${name}': ${told.join("; ")}; ${advice}`,
+    `the columns of the file differ from those of dataset '${name}': ${changes.join("; ")}; ${advice}`,
     { details },
   );
 }

@@ -11,7 +11,7 @@ export interface UploadRules {
   idleTimeoutMs: number;
   signal: AbortSignal;
   clock: Pick<Clock, "sleep" | "elapsed">;
-  /** Told of each piece of the body. */
+  /** Called for each piece of the body. */
   onBytes: (bytes: number) => void;
   /** Given the bytes of the file as they were sent, for a fingerprint. */
   onFile?: (bytes: Uint8Array) => void;
@@ -101,11 +101,11 @@ function contentEncoding(header: string | null): Compression | undefined {
   );
 }
 
-async function* limited(chunks: Chunks, most: number, told: number): AsyncGenerator<Uint8Array> {
+async function* limited(chunks: Chunks, most: number, bytesMax: number): AsyncGenerator<Uint8Array> {
   let bytes = 0;
   for await (const chunk of chunks) {
     bytes += chunk.length;
-    if (bytes > most) throw tooLarge(told);
+    if (bytes > most) throw tooLarge(bytesMax);
     yield chunk;
   }
 }

@@ -24,7 +24,7 @@ export interface Extent {
   rows: number;
   /** Of one row, before compression. */
   rowBytes: number;
-  /** Row groups are a whole number of these, or each part its own: see the part rule. */
+  /** Row groups are a whole number of these, or each part its own: see `part-rule.ts`. */
   partRows: number | undefined;
 }
 

@@ -13,7 +13,7 @@ import type { Session } from "../../../workers/ingestd/engine.ts";
 import type { Engines } from "../../../workers/ingestd/engines.ts";
 import { createPartWriter } from "../../../workers/ingestd/parts.ts";
 import { readText } from "../../../workers/ingestd/text-table.ts";
-import { createWorkplace } from "../../../workers/ingestd/workplace.ts";
+import { createScratch } from "../../../workers/ingestd/workplace.ts";
 import { type MadeCsv, makeCsv } from "../../support/csv-maker.ts";
 import { enginesIn } from "../../support/ingest-engines.ts";
 import { rfc4180 } from "../../support/rfc4180.ts";
@@ -66,10 +66,10 @@ function exactly({ text, delimiter, quote, width }: MadeCsv): Cells | null {
 
 /** What DuckDB gives when the scan says that the file is clean; undefined when it does not, or DuckDB gives up. */
 async function byDuckDB({ text, delimiter, quote, width }: MadeCsv, name: string, random: () => number) {
-  const workplace = createWorkplace(join(directory, name));
-  await workplace.enter();
+  const scratch = createScratch(join(directory, name));
+  await scratch.enter();
   const scan = createCsvScan(marksOf({ delimiter, quote }), width);
-  const writer = createPartWriter(workplace, "rows");
+  const writer = createPartWriter(scratch, "rows");
   const bytes = Buffer.from(text);
   for (let at = 0; at < bytes.length; ) {
     const chunk = bytes.subarray(at, at + 1 + Math.floor(random() * 20));
@@ -93,7 +93,7 @@ async function byDuckDB({ text, delimiter, quote, width }: MadeCsv, name: string
     const cells = (await session.run(`FROM ${sql}`)).map((row) => Object.values(row)) as Cells;
     return { clean, counted: rows + (width === 1 ? blankLines : 0), cells };
   } finally {
-    await workplace.leave();
+    await scratch.leave();
   }
 }
 

@@ -8,7 +8,7 @@ import { createDeadline } from "../../../workers/ingestd/deadline.ts";
 import type { Format, Place } from "../../../workers/ingestd/format.ts";
 import { ndjson } from "../../../workers/ingestd/ndjson.ts";
 import { peek } from "../../../workers/ingestd/upload.ts";
-import { createWorkplace } from "../../../workers/ingestd/workplace.ts";
+import { createScratch } from "../../../workers/ingestd/workplace.ts";
 import { temporaryDirectory } from "../../support/in-process.ts";
 import { startIngestStack } from "../../support/ingest-stack.ts";
 
@@ -51,9 +51,9 @@ describe("a deadline", () => {
     const { deadline, time, due, stopped } = begin();
     deadline.begin(2500);
     time.ms = 500;
-    deadline.doing("reading row by row");
+    deadline.phase("reading row by row");
     time.ms = 3400;
-    deadline.doing("writing 3 rows of 2 columns");
+    deadline.phase("writing 3 rows of 2 columns");
     time.ms = 3500;
     due[0]?.work();
     expect(stopped[0]?.type).toBe("timeout");
@@ -132,17 +132,17 @@ describe("of the thread that others share", () => {
       most.inAll += steps;
       return counted(steps);
     };
-    const workplace = createWorkplace(`${directory.path}/${crypto.randomUUID()}`);
-    await workplace.enter();
+    const scratch = createScratch(`${directory.path}/${crypto.randomUUID()}`);
+    await scratch.enter();
     const place: Place = {
-      ...workplace,
+      ...scratch,
       reading: { nulls: [], types: new Map() },
       rejectRules: { allowed: true, max: 10 },
       columnsMax: 4096,
       rowBytesMax: 2 ** 24,
       signal,
       slices,
-      doing: () => undefined,
+      phase: () => undefined,
     };
     async function* pieces() {
       const bytes = Buffer.from(content);
@@ -156,7 +156,7 @@ describe("of the thread that others share", () => {
     } catch {
       // What is refused took its steps, too.
     } finally {
-      await workplace.leave();
+      await scratch.leave();
     }
     return most;
   };

@@ -1,6 +1,6 @@
 /** Files large enough that their first run is written while the rest is received: what becomes of it. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { createPartRule, vectorRows } from "../../../workers/ingestd/part-rule.ts";
+import { createPartSplitter, vectorRows } from "../../../workers/ingestd/part-rule.ts";
 import { createRuns } from "../../../workers/ingestd/runs.ts";
 import { type IngestStack, startIngestStack } from "../../support/ingest-stack.ts";
 
@@ -112,7 +112,7 @@ describe("a file of several runs", () => {
 
 describe("the part rule", () => {
   const cuts = (width: (row: number) => number, count: number) => {
-    const rule = createPartRule();
+    const rule = createPartSplitter();
     const at: number[] = [];
     let end = 0;
     for (let row = 1; row <= count; row++) {

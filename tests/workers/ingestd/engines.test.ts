@@ -8,7 +8,7 @@ import { load } from "../../../workers/ingestd/load.ts";
 import { createRejects } from "../../../workers/ingestd/rejects.ts";
 import type { NewTarget } from "../../../workers/ingestd/run.ts";
 import { textColumn } from "../../../workers/ingestd/text-columns.ts";
-import { createWorkplace } from "../../../workers/ingestd/workplace.ts";
+import { createScratch } from "../../../workers/ingestd/workplace.ts";
 import { createWriters, type Writers } from "../../../workers/ingestd/writers.ts";
 import { temporaryDirectory } from "../../support/in-process.ts";
 import { enginesIn } from "../../support/ingest-engines.ts";
@@ -93,7 +93,7 @@ describe("runs of a file", () => {
       (value, run) =>
         `(SELECT CASE WHEN i = 9999 THEN '${value}' ELSE (i + ${run} * 10_000)::VARCHAR END AS c0 FROM range(10_000) t(i))`,
     );
-    const place = { ...createWorkplace(join(home.path, "work")), signal };
+    const place = { ...createScratch(join(home.path, "work")), signal };
     return {
       relation: `(${relations.map((relation) => `FROM ${relation}`).join(" UNION ALL ")})`,
       sample: relations[0] ?? "",
@@ -101,7 +101,7 @@ describe("runs of a file", () => {
       rowsIn: values.length * 10_000,
       rejects: createRejects(place, "rejects", { allowed: false, max: 0 }),
       runs: relations.map((relation) => ({ relation, rows: 10_000, rowBytes: 8, partRows: 2048 })),
-      early: false,
+      speculative: false,
       byName: false,
       warnings: [],
     };
@@ -113,8 +113,8 @@ describe("runs of a file", () => {
       registered: undefined,
       newTarget,
       writers,
-      early: undefined,
-      doing: () => {},
+      speculative: undefined,
+      phase: () => {},
       onRetry: () => {},
     };
     try {
@@ -147,14 +147,21 @@ describe("runs of a file", () => {
 
   test("and so is the last one, where the file ended with a run that was written early", async () => {
     const session = await engines.open(signal);
-    const early = {
+    const speculative = {
       write: () => {},
       types: async () => ["BIGINT"],
       piece: () => Promise.reject(fail("resource_exhausted", "the file needs more memory")),
     };
-    const stored = { tables: [async () => ({ ...tableOf(["1", "2"]), early: true })] };
+    const stored = { tables: [async () => ({ ...tableOf(["1", "2"]), speculative: true })] };
     const writers = createWriters({ engines, signal, newTarget });
-    const options = { registered: undefined, newTarget, writers, early, doing: () => {}, onRetry: () => {} };
+    const options = {
+      registered: undefined,
+      newTarget,
+      writers,
+      speculative,
+      phase: () => {},
+      onRetry: () => {},
+    };
     expect(typesOf(await load(session, stored, options))).toEqual(Array(2).fill([10_000, "BIGINT"]));
     session.close();
   });

@@ -27,7 +27,7 @@ const OpenRequest = closed({
   /** 0: one a core. */
   threads: t.Integer({ minimum: 0 }),
   memoryBytes: t.Integer({ minimum: 1 }),
-  /** Whether statements tell their progress, which costs them a fortieth of their time. */
+  /** Whether statements report their progress, which costs them a fortieth of their time. */
   measured: t.Boolean(),
 });
 export type OpenRequest = Static<typeof OpenRequest>;

@@ -80,7 +80,7 @@ async function tableOf(session: Session, parts: Part[], place: Place): Promise<T
           partRows: vectorRows,
         },
       ],
-      early: false,
+      speculative: false,
       byName: false,
       explain,
       warnings: [...columns.flatMap(changeOf), ...warnings],

@@ -1,10 +1,10 @@
 /** The second half of an ingest: the stored file becomes objects, and these a version of the dataset. */
 import { ServiceError } from "../../../runtime/errors/errors.ts";
-import { createEarly, type Early } from "../early.ts";
+import { createSpeculativeWrites, type SpeculativeWrites } from "../early.ts";
 import type { Session } from "../engine.ts";
 import type { Stored } from "../format.ts";
 import { load } from "../load.ts";
-import { type Draft, lost, openDraft } from "../objects.ts";
+import { lost, type StagedObject, stageObject } from "../objects.ts";
 import type { NewTarget } from "../run.ts";
 import {
   type Arrival,
@@ -22,7 +22,7 @@ export interface Publication {
   /** The dataset as it is, asked for once. */
   registered: () => Promise<DatasetManifest | undefined>;
   /** What may be written while the file is received. */
-  early: Early;
+  speculative: SpeculativeWrites;
   /**
    * Loads, stores and registers. Whatever it throws, no version of the dataset was made, as far as is known. Objects
    * whose registration was refused are erased when we made them; when its outcome is not known, maintenance collects
@@ -41,20 +41,20 @@ interface Work {
   before: () => Promise<DatasetManifest | undefined>;
   newTarget: NewTarget;
   writers: Writers;
-  early: Early;
+  speculative: SpeculativeWrites;
 }
 
 export function openPublication(task: Task, parts: IngestParts): Publication {
   const { deps, engines } = parts;
   const { requestId, job } = task;
-  const drafts: Draft[] = [];
+  const staged: StagedObject[] = [];
   const newTarget: NewTarget = async () => {
     const { peers, newId } = deps;
     const { directory } = task.place;
-    const draft = await openDraft({ storaged: peers.storaged, newId, directory, requestId });
-    drafts.push(draft);
+    const object = await stageObject({ storaged: peers.storaged, newId, directory, requestId });
+    staged.push(object);
     const { compression_level: compressionLevel, row_group_rows: rowGroupRows } = deps.config.ingestd;
-    const { path, seal, commit } = draft;
+    const { path, seal, commit } = object;
     return { path, seal, commit, compressionLevel, rowGroupRows };
   };
   let asked: Promise<DatasetManifest | undefined> | undefined;
@@ -67,17 +67,25 @@ export function openPublication(task: Task, parts: IngestParts): Publication {
     const version = await before();
     return version && registeredOf(version);
   };
-  const early = createEarly({ engines, signal: job.signal, registered, writers });
+  const speculative = createSpeculativeWrites({ engines, signal: job.signal, registered, writers });
   return {
     registered: before,
-    early,
+    speculative,
     finish: async (stored, arrival) => {
       const session = await engines.open(job.signal, { measured: true });
       try {
-        return await finish(session, stored, { task, parts, arrival, before, newTarget, writers, early });
+        return await finish(session, stored, {
+          task,
+          parts,
+          arrival,
+          before,
+          newTarget,
+          writers,
+          speculative,
+        });
       } catch (error) {
         // Whatever DuckDB makes of a folder that is gone, the file is not to blame.
-        const areLost = await Promise.all(drafts.map((draft) => draft.isLost()));
+        const areLost = await Promise.all(staged.map((object) => object.isLost()));
         throw areLost.includes(true) && !job.hasCommitted() ? lost(error) : error;
       } finally {
         session.close();
@@ -85,13 +93,13 @@ export function openPublication(task: Task, parts: IngestParts): Publication {
     },
     close: async () => {
       await writers.giveUp();
-      await Promise.all(drafts.map((draft) => draft.discard()));
+      await Promise.all(staged.map((object) => object.discard()));
     },
   };
 }
 
 async function finish(session: Session, stored: Stored, work: Work): Promise<IngestAnswer> {
-  const { task, parts, arrival, newTarget, writers, early } = work;
+  const { task, parts, arrival, newTarget, writers, speculative } = work;
   const { job, name } = task;
   job.enter("inferring");
   const before = await work.before();
@@ -101,14 +109,14 @@ async function finish(session: Session, stored: Stored, work: Work): Promise<Ing
     registered: before && registeredOf(before),
     newTarget,
     writers,
-    early,
-    doing: task.place.doing,
+    speculative,
+    phase: task.place.phase,
     onRetry: (reason) =>
       parts.deps.log.info("the file is read again, row by row", { request_id: task.requestId, reason }),
   });
   job.signal.throwIfAborted();
   job.enter("registering");
-  task.place.doing("registering");
+  task.place.phase("registering");
   const rejectsBefore = task.place.rejectRules.allowed
     ? await manifestOf(name + rejectsSuffix, task, parts)
     : undefined;

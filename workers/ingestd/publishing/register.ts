@@ -110,7 +110,7 @@ const nextVersion = async ({ task, parts }: Work): Promise<number> => {
   return (await parts.deps.peers.catalogd.verbs.admit({ name }, { requestId })).next_version;
 };
 
-/** All at once, since each waits for the disk. Returns when each has ended: a draft under way cannot be discarded. */
+/** All at once, since each waits for the disk. Returns when each has ended: an object under way cannot be discarded. */
 async function storeAll(
   pieces: readonly Piece[],
   { name, held }: { name: string; held: readonly string[] },
