@@ -111,8 +111,8 @@ const rows: Row[] = [
   {
     name: "native and format packages are confined",
     rule: confinement,
-    example: { "workers/queryd/views.ts": 'import { DuckDBInstance } from "@duckdb/node-api";\n' },
-    finds: "only workers/ingestd/duckdb/instance.ts, workers/queryd/engine.ts",
+    example: { "workers/queryd/catalog/views.ts": 'import { DuckDBInstance } from "@duckdb/node-api";\n' },
+    finds: "only workers/ingestd/engine/duckdb.ts, workers/queryd/engine/duckdb.ts",
   },
   {
     name: "calls are declared in the topology",

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { systemClock } from "../../runtime/scheduling/clock.ts";
 import { createLog } from "../../runtime/telemetry/log.ts";
 import { createMetrics } from "../../runtime/telemetry/metrics.ts";
-import { type Engines, openEngines } from "../../workers/ingestd/engines.ts";
+import { type Engines, openEngines } from "../../workers/ingestd/engine/engine.ts";
 
 /** Engines that work in a folder, and read and write there alone. */
 export const enginesIn = (

@@ -63,13 +63,13 @@ export const layers: Rule = (tree) =>
 const owners: readonly (readonly [RegExp, readonly string[]])[] = [
   [
     /^@duckdb\/node-api$/,
-    ["workers/ingestd/duckdb/instance.ts", "workers/queryd/engine.ts", "scripts/doctor/toolchain.ts"],
+    ["workers/ingestd/engine/duckdb.ts", "workers/queryd/engine/duckdb.ts", "scripts/doctor/toolchain.ts"],
   ],
   [/^hyparquet-writer$/, ["workers/catalogd/manifest.ts"]],
   [/^hyparquet$/, ["workers/catalogd/manifest.ts", "runtime/sql/parquet-schema.ts"]],
   [/^faiss-node$/, ["workers/vectord/faiss-engine.ts", "scripts/faiss-probe.ts"]],
   [/^usearch$/, ["workers/vectord/usearch-engine.ts", "scripts/doctor/toolchain.ts"]],
-  [/^@duckdb\/node-bindings$/, ["workers/queryd/engine-memory.ts"]],
+  [/^@duckdb\/node-bindings$/, ["workers/queryd/engine/memory.ts"]],
   [/^openai$/, ["workers/embedd/providers/openai.ts", "workers/chatd/providers/openai.ts"]],
   [/^elysia$/, ["runtime/http/serve.ts"]],
 ];

@@ -7,13 +7,10 @@ import { fail } from "../../runtime/errors/errors.ts";
 import { jobEvents, pageOf } from "../../runtime/jobs/jobs.ts";
 import { createLimiter } from "../../runtime/scheduling/scheduling.ts";
 import type { Ingestd } from "./contract.ts";
-import { openEngines } from "./engines.ts";
-import { ingest } from "./ingest.ts";
-import { createJobs, isOver } from "./jobs.ts";
-import { measureIngests } from "./measures.ts";
-import { stagingFolders } from "./objects.ts";
-import { preview } from "./preview.ts";
-import type { IngestDeps, IngestParts } from "./task.ts";
+import { openEngines } from "./engine/engine.ts";
+import { createJobs, type IngestDeps, type IngestParts, isOver, measureIngests } from "./jobs/jobs.ts";
+import { stagingFolders } from "./loading/loading.ts";
+import { ingest, preview } from "./requests/requests.ts";
 
 /** Seconds after which a refused client may try again: about the time of one large ingest. */
 const retryAfterSeconds = 2;

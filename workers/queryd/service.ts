@@ -8,15 +8,19 @@ import type { Deps } from "../../runtime/service/service.ts";
 import { describe } from "../../runtime/telemetry/telemetry.ts";
 import type { Catalogd } from "../catalogd/contract.ts";
 import type { Storaged } from "../storaged/contract.ts";
-import { chooseFormat } from "./accept.ts";
 import { type Queryd, SqlRequest } from "./contract.ts";
-import { type Components, type SqlQuery, type Started, startQuery } from "./execution.ts";
-import { openComponents } from "./machinery.ts";
-import { type ActiveQuery, createQueries, type Queries } from "./queries.ts";
-import { csv } from "./result-csv.ts";
-import { json } from "./result-json.ts";
-import { ndjson } from "./result-ndjson.ts";
-import { parquetType } from "./result-parquet.ts";
+import {
+  type ActiveQuery,
+  type Components,
+  chooseFormat,
+  createQueries,
+  openComponents,
+  type Queries,
+  type SqlQuery,
+  type Started,
+  startQuery,
+} from "./queries/queries.ts";
+import { csv, json, ndjson, parquetType } from "./results/results.ts";
 
 type QuerydDeps = Deps<{ catalogd: Catalogd; storaged: Storaged }>;
 

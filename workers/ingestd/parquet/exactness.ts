@@ -9,9 +9,8 @@ import {
   type SqlType,
   twiceNamed,
 } from "../../../runtime/sql/sql.ts";
-import type { Described } from "../duckdb/duckdb.ts";
-import type { Session } from "../engine.ts";
-import { identifier, literal } from "../sql-text.ts";
+import type { Described, Session } from "../engine/engine.ts";
+import { identifier, literal } from "../inference/inference.ts";
 import { anyType, type FileType, fileTypeOf } from "./exact-types.ts";
 
 const refusal = (text: string, column: string): ServiceError =>

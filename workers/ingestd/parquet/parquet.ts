@@ -1,14 +1,19 @@
 /** Parquet in: read whole by DuckDB, and written anew with our field ids, row groups and statistics. */
 import { fail } from "../../../runtime/errors/errors.ts";
 import { columnProblem, readSchema } from "../../../runtime/sql/sql.ts";
-import type { Described } from "../duckdb/duckdb.ts";
-import { EngineError, type Session } from "../engine.ts";
-import type { Column, Format, Place, Stored, Table } from "../format.ts";
-import { vectorRows } from "../part-rule.ts";
-import { createPartWriter } from "../parts.ts";
-import { createRejects } from "../rejects.ts";
-import { identifier, literal } from "../sql-text.ts";
-import type { Part } from "../text-table.ts";
+import { type Described, EngineError, type Session } from "../engine/engine.ts";
+import { identifier, literal } from "../inference/inference.ts";
+import {
+  type Column,
+  createPartWriter,
+  createRejects,
+  type Format,
+  type Part,
+  type Place,
+  type Stored,
+  type Table,
+  vectorRows,
+} from "../tables/tables.ts";
 import { checkNames, checkTimes, checkTypes } from "./exactness.ts";
 import { writerOf } from "./writer.ts";
 

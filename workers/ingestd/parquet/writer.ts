@@ -1,6 +1,6 @@
 /** What the writer of a Parquet file left in its key-value metadata. */
-import type { Session } from "../engine.ts";
-import { literal } from "../sql-text.ts";
+import type { Session } from "../engine/engine.ts";
+import { literal } from "../inference/inference.ts";
 import { durationsOf } from "./arrow-schema.ts";
 import type { Writer } from "./exactness.ts";
 

@@ -1,11 +1,6 @@
 /** The second half of an ingest: the stored file becomes objects, and these a version of the dataset. */
 import { ServiceError } from "../../../runtime/errors/errors.ts";
-import { createSpeculativeWrites, type SpeculativeWrites } from "../early.ts";
-import type { Session } from "../engine.ts";
-import type { Stored } from "../format.ts";
-import { load } from "../load.ts";
-import { lost, type StagedObject, stageObject } from "../objects.ts";
-import type { NewTarget } from "../run.ts";
+import type { Session } from "../engine/engine.ts";
 import {
   type Arrival,
   type DatasetManifest,
@@ -13,9 +8,20 @@ import {
   type IngestParts,
   rejectsSuffix,
   type Task,
-} from "../task.ts";
-import { registeredOf } from "../typing.ts";
-import { createWriters, type Writers } from "../writers.ts";
+} from "../jobs/jobs.ts";
+import {
+  createSpeculativeWrites,
+  createWriters,
+  load,
+  lost,
+  type NewTarget,
+  type SpeculativeWrites,
+  type StagedObject,
+  stageObject,
+  type Writers,
+} from "../loading/loading.ts";
+import type { Stored } from "../tables/tables.ts";
+import { registeredOf } from "../typing/typing.ts";
 import { register } from "./register.ts";
 
 export interface Publication {

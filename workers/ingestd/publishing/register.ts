@@ -3,14 +3,23 @@ import type { InputOf } from "../../../runtime/contract/contract.ts";
 import { ServiceError } from "../../../runtime/errors/errors.ts";
 import { describe } from "../../../runtime/telemetry/telemetry.ts";
 import type { Catalogd } from "../../catalogd/contract.ts";
-import type { Session } from "../engine.ts";
-import type { Loaded } from "../load.ts";
-import type { Committed } from "../objects.ts";
-import { vectorRows } from "../part-rule.ts";
-import { type Origin, rejectsQuery } from "../rejects.ts";
-import type { NewTarget, Piece } from "../run.ts";
-import { type Arrival, type DatasetManifest, type IngestParts, rejectsSuffix, type Task } from "../task.ts";
-import { type Written, writeQuery } from "../write-parquet.ts";
+import type { Session } from "../engine/engine.ts";
+import {
+  type Arrival,
+  type DatasetManifest,
+  type IngestParts,
+  rejectsSuffix,
+  type Task,
+} from "../jobs/jobs.ts";
+import {
+  type Committed,
+  type Loaded,
+  type NewTarget,
+  type Piece,
+  type Written,
+  writeQuery,
+} from "../loading/loading.ts";
+import { type Origin, rejectsQuery, vectorRows } from "../tables/tables.ts";
 import { freshKeys, keyOf } from "./object-keys.ts";
 
 /** Who a version was made by, in its manifest. */

@@ -1,0 +1,14 @@
+/** The ingests that run, wait or have ended, what each is about, and how long it may take. */
+export { createDeadline } from "./deadline.ts";
+export { measureIngests } from "./metrics.ts";
+export { createJobs, isOver, type RunningJob } from "./registry.ts";
+export {
+  type Arrival,
+  type DatasetManifest,
+  type IngestAnswer,
+  type IngestDeps,
+  type IngestInput,
+  type IngestParts,
+  rejectsSuffix,
+  type Task,
+} from "./task.ts";

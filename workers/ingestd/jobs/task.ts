@@ -1,0 +1,48 @@
+/** What one ingest is about, and what all of them share. */
+import type { Static } from "@sinclair/typebox";
+import type { InputOf } from "../../../runtime/contract/contract.ts";
+import type { Operation } from "../../../runtime/idempotency/idempotency.ts";
+import type { Limiter } from "../../../runtime/scheduling/scheduling.ts";
+import type { Deps } from "../../../runtime/service/service.ts";
+import type { Catalogd, Manifest } from "../../catalogd/contract.ts";
+import type { Storaged } from "../../storaged/contract.ts";
+import type { Ingested, ingestd } from "../contract.ts";
+import type { Engines } from "../engine/engine.ts";
+import type { Place } from "../tables/tables.ts";
+import type { Deadline } from "./deadline.ts";
+import type { Jobs, RunningJob } from "./registry.ts";
+
+export type IngestDeps = Deps<{ storaged: Storaged; catalogd: Catalogd }>;
+export type IngestInput = InputOf<(typeof ingestd.endpoints)["ingest"]>;
+export type IngestAnswer = Static<typeof Ingested>;
+export type DatasetManifest = Static<typeof Manifest>;
+
+export interface IngestParts {
+  deps: IngestDeps;
+  engines: Engines;
+  jobs: Jobs;
+  limiter: Limiter;
+  /** Holds one directory per ingest under way. */
+  workDirectory: string;
+}
+
+/** Checked before the body is read. */
+export interface Task {
+  input: IngestInput;
+  name: string;
+  place: Place;
+  job: RunningJob;
+  deadline: Deadline;
+  requestId: string;
+}
+
+/** What is known of the request when its file was received. */
+export interface Arrival {
+  /** As the client calls the file, when it says. */
+  filename: string | undefined;
+  /** What is done for the Idempotency-Key; undefined without one. */
+  operation: Operation | undefined;
+}
+
+/** The dataset of a dataset's rejected rows is called by its name and this. */
+export const rejectsSuffix = "__rejects";

@@ -1,0 +1,180 @@
+/** Parquet files on their way to the store: written in place where the bucket is on this machine, else sent. */
+import { access, constants, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { Peer } from "../../../runtime/contract/contract.ts";
+import { type ErrorType, errorStatus, fail, fromWire, ServiceError } from "../../../runtime/errors/errors.ts";
+import type { Storaged } from "../../storaged/contract.ts";
+
+export interface StoredObject {
+  key: string;
+  bytes: number;
+  etag: string;
+}
+
+export interface Committed {
+  object: StoredObject;
+  /** False when an object of these bytes was there already. */
+  created: boolean;
+}
+
+export interface StagedObject {
+  /** Where to write the file. */
+  path: string;
+  /** Hashes what was written, and makes it durable where it is; gives its SHA-256. `commit` has little left to do then. */
+  seal: () => Promise<string>;
+  /** Stores what was written under the key, durably. */
+  commit: (key: string) => Promise<Committed>;
+  /** Gives up what was not committed. */
+  discard: () => Promise<void>;
+  /** Whether its place is gone before it was stored: a storaged that starts keeps none of those before. */
+  isLost: () => Promise<boolean>;
+}
+
+export interface ObjectsOptions {
+  storaged: Peer<Storaged>;
+  directory: string;
+  newId: () => string;
+  requestId: string;
+}
+
+/** Reserves a place for one object. */
+export async function stageObject({
+  storaged,
+  directory,
+  newId,
+  requestId,
+}: ObjectsOptions): Promise<StagedObject> {
+  const { token, path: staged } = await storaged.verbs.stage({}, { requestId });
+  const discard = async () => {
+    await storaged.verbs.discard({ token }, { requestId });
+  };
+  /** Stores unless the very object is there. */
+  const once = async (
+    key: string,
+    store: () => Promise<{ bytes: number; etag: string }>,
+  ): Promise<Committed> => {
+    try {
+      const { bytes, etag } = await store();
+      return { object: { key, bytes, etag }, created: true };
+    } catch (error) {
+      if (!(error instanceof ServiceError) || error.type !== "precondition_failed") throw error;
+      const { bytes, etag } = await storaged.verbs.head({ key }, { requestId });
+      return { object: { key, bytes, etag }, created: false };
+    }
+  };
+  if (staged !== undefined && (await isVisible(staged))) {
+    const options = { requestId, timeoutMs: storeTimeoutMs };
+    const { seal, commit } = storaged.verbs;
+    let isTaken = false;
+    return sealedOnce({
+      path: staged,
+      hashed: async () => (await seal({ token }, options).catch(unlessLost)).sha256,
+      store: (key) => {
+        isTaken = true;
+        return once(key, () => commit({ token, key, if_none_match: "*" }, options).catch(unlessLost));
+      },
+      discard,
+      isLost: async () => !isTaken && !(await isVisible(staged)),
+    });
+  }
+  await discard();
+  const path = join(directory, `${newId()}.parquet`);
+  return sealedOnce({
+    path,
+    hashed: () => hashOf(path),
+    store: (key) => once(key, () => send(storaged, key, path)),
+    discard: () => rm(path, { force: true }),
+    isLost: async () => false,
+  });
+}
+
+/** The folders in which staged objects may lie beside `directory`. Rejects as storaged does: without it nothing is ingested. */
+export async function stagingFolders(storaged: Peer<Storaged>): Promise<string[]> {
+  const { token, path } = await storaged.verbs.stage({});
+  await storaged.verbs.discard({ token });
+  // Each file lies in a folder of its own, in one folder for all.
+  return path === undefined ? [] : [dirname(dirname(path))];
+}
+
+/** Hashing and syncing a large object takes longer than other calls. */
+const storeTimeoutMs = 10 * 60 * 1000;
+
+/** True when this process may write the staged file: storaged can run on another machine, or as another user. */
+async function isVisible(path: string): Promise<boolean> {
+  try {
+    await access(dirname(path), constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** What was written is gone with its place: nothing of it can have been registered. */
+export const lost = (cause: unknown): ServiceError =>
+  fail("unavailable", "storage was started anew meanwhile: nothing was registered", {
+    retryAfterSeconds: 1,
+    cause,
+  });
+
+/** The one thing that storaged does not find then is the token. */
+function unlessLost(error: unknown): never {
+  if (error instanceof ServiceError && error.type === "not_found") throw lost(error);
+  throw error;
+}
+
+interface StagedParts extends Pick<StagedObject, "path" | "discard" | "isLost"> {
+  hashed: () => Promise<string>;
+  store: (key: string) => Promise<Committed>;
+}
+
+/** A file is hashed once, and not taken away meanwhile. */
+function sealedOnce({ path, hashed, store, discard, isLost }: StagedParts): StagedObject {
+  let sealed: Promise<string> | undefined;
+  const seal = () => {
+    sealed ??= hashed();
+    return sealed;
+  };
+  return {
+    path,
+    isLost,
+    seal,
+    commit: async (key) => {
+      await seal();
+      return store(key);
+    },
+    discard: async () => {
+      await sealed?.catch(() => undefined);
+      await discard();
+    },
+  };
+}
+
+async function hashOf(path: string): Promise<string> {
+  const hash = new Bun.CryptoHasher("sha256");
+  for await (const chunk of Bun.file(path).stream()) hash.update(chunk);
+  return hash.digest("hex");
+}
+
+async function send(
+  storaged: Peer<Storaged>,
+  key: string,
+  path: string,
+): Promise<{ bytes: number; etag: string }> {
+  const response = await storaged.fetch(`/storage/put/${key}`, {
+    method: "PUT",
+    headers: { "if-none-match": "*" },
+    body: Bun.file(path),
+  });
+  const answer = (await response.json()) as {
+    bytes: number;
+    etag: string;
+    error?: { type: string; message: string };
+  };
+  if (response.ok) return { bytes: answer.bytes, etag: answer.etag };
+  const { type, message } = answer.error ?? {
+    type: "bad_gateway",
+    message: `storaged answered ${response.status}`,
+  };
+  if (!Object.hasOwn(errorStatus, type)) throw fail("bad_gateway", `storaged: ${message}`);
+  throw fromWire({ type: type as ErrorType, message });
+}

@@ -1,0 +1,251 @@
+/** NDJSON: one object a line. All lines are read for the shape of each column before any is written for DuckDB. */
+import { fail } from "../../../runtime/errors/errors.ts";
+import { inOneGo, inSlices } from "../../../runtime/scheduling/scheduling.ts";
+import { columnProblem, fold, parseSqlType, type SqlType, sqlOf } from "../../../runtime/sql/sql.ts";
+import { sqlType } from "../inference/inference.ts";
+import { asUtf8, firstInvalidByte } from "../receiving/receiving.ts";
+import {
+  checkTypes,
+  createPartWriter,
+  createRejects,
+  type Format,
+  nameColumns,
+  openPositionedText,
+  type Part,
+  type Place,
+  type PositionedText,
+  type Rejects,
+  type Stored,
+  type Table,
+} from "../tables/tables.ts";
+import { columnOf, type Planned, plan, warningOf } from "./columns.ts";
+import { fits, valueFits } from "./fit.ts";
+import { JsonError, type JsonValue, plainText, readJson } from "./json-value.ts";
+import { lineAt, lineBatches } from "./lines.ts";
+import { adding, emptyShape, type JsonShape } from "./shape.ts";
+
+export { JsonError, type JsonValue, parseJson, plainText } from "./json-value.ts";
+
+export const ndjson: Format = {
+  store: async (source, place) => {
+    const { head, chunks, markBytes } = await asUtf8(source, place.reading.encoding);
+    refuseDocuments(head);
+    const writer = createPartWriter(place, "lines");
+    for await (const chunk of chunks) {
+      place.signal.throwIfAborted();
+      // Read by us alone: one file.
+      await writer.write(chunk);
+    }
+    return stored({ parts: await writer.end(), byteBase: markBytes }, place);
+  },
+};
+
+interface Lines {
+  parts: readonly Part[];
+  byteBase: number;
+}
+
+const stored = (lines: Lines, place: Place): Stored => ({ tables: [() => tableOf(lines, place)] });
+
+/** One JSON document over many lines is what people send instead. */
+function refuseDocuments(head: Buffer): void {
+  const start = head.toString("utf8", 0, 4096).trimStart();
+  const expected = (found: string) =>
+    fail(
+      "unprocessable",
+      `expected one object a line, found ${found}: jq -c '.[]' file.json makes that of an array of objects`,
+    );
+  if (start.startsWith("[")) throw expected("a JSON array");
+  if (/^\{\s*[\r\n]/.test(start)) throw expected("JSON over several lines");
+  if (start === "") throw fail("unprocessable", "the file is empty: expected one object a line");
+}
+
+/**
+ * The lines as a table. The first reading writes them by the columns of the first lines; when later lines showed
+ * more, they are written once more by what all lines showed.
+ */
+async function tableOf(lines: Lines, place: Place): Promise<Table> {
+  const began = emptyShape();
+  place.phase("reading lines of JSON");
+  await eachLine(lines, place, undefined, ({ value }) => adding(began, value), planLines);
+  const planned = plan(began, place.columnsMax);
+  const first = await write(lines, place, { shape: began, columns: planned, stem: "first" });
+  const strict = await strictTypes(began, place);
+  const shape = strict.size === 0 ? began : emptyShape();
+  function* shapeOnly({ value }: Line) {
+    if (misfitOf(value, strict) === undefined) yield* adding(shape, value);
+  }
+  if (strict.size > 0) await eachLine(lines, place, undefined, shapeOnly);
+  const final = plan(shape, place.columnsMax);
+  const settled =
+    strict.size === 0 &&
+    JSON.stringify(final.map(({ key, as }) => [key, as])) ===
+      JSON.stringify(planned.map(({ key, as }) => [key, as]));
+  const written = settled
+    ? first
+    : await write(lines, place, { shape, columns: final, stem: "final", strict });
+  // Bad lines say more than that there is no good one.
+  if (final.length === 0) await written.rejects.relation();
+  if (final.length === 0)
+    throw fail("unprocessable", "no line holds a key: there are no columns to register");
+  const { names, warnings } = nameColumns(final.map(({ key }) => key));
+  checkTypes(names, place.reading);
+  const wrong = columnProblem(final.map(({ type }, index) => ({ name: names[index] ?? "", type })));
+  if (wrong) throw fail("unprocessable", wrong.problem, { details: { field: wrong.field } });
+  const { good, rejects, rowsIn, blankLines } = written;
+  const table = await good.end((byte) => lineAt(lines.parts, byte - lines.byteBase));
+  return {
+    ...table,
+    columns: final.map((column, index) =>
+      columnOf(column, names[index] ?? column.key, good.cell(index), place),
+    ),
+    rowsIn,
+    rejects,
+    byName: true,
+    warnings: [
+      ...warnings,
+      ...final.flatMap(warningOf),
+      ...(blankLines > 0 ? [`${blankLines} blank lines were skipped`] : []),
+    ],
+  };
+}
+
+/** Columns with values that the registered type does not hold, where such lines may be rejected: by key. */
+async function strictTypes(
+  { fields }: JsonShape,
+  { rejectRules, registered, reading }: Place,
+): Promise<Map<string, SqlType>> {
+  const strict = new Map<string, SqlType>();
+  if (!rejectRules.allowed) return strict;
+  for (const { name, type } of (await registered?.())?.columns ?? []) {
+    const shape = fields.get(name);
+    const wanted = parseSqlType(sqlType(type));
+    if (shape && !reading.types.has(fold(name)) && !fits(shape, wanted)) strict.set(name, wanted);
+  }
+  return strict;
+}
+
+/** The column whose registered type does not hold the line's value. */
+function misfitOf({ fields }: JsonValue, strict: ReadonlyMap<string, SqlType>): string | undefined {
+  for (const [key, type] of strict) {
+    const value = fields?.get(key);
+    if (value && !valueFits(value, type)) return key;
+  }
+  return undefined;
+}
+
+/** Lines that the first plan is made from. */
+const planLines = 1000;
+
+interface Written {
+  good: PositionedText;
+  rejects: Rejects;
+  rowsIn: number;
+  blankLines: number;
+}
+
+async function write(
+  lines: Lines,
+  place: Place,
+  to: { shape: JsonShape; columns: Planned[]; stem: string; strict?: ReadonlyMap<string, SqlType> },
+): Promise<Written> {
+  const { shape, columns, stem, strict = new Map() } = to;
+  const good = openPositionedText(place, stem, Math.max(1, columns.length));
+  const rejects = createRejects(place, `${stem}-rejects`, place.rejectRules);
+  const counts = await eachLine(lines, place, { rejects, good }, function* ({ value, line, byte }) {
+    const column = misfitOf(value, strict);
+    if (column !== undefined) {
+      const reason = `not a value of the registered type ${sqlOf(strict.get(column))}`;
+      return rejects.add({ line, byte, column, reason, text: value.text });
+    }
+    // Of a line of millions of keys nothing more need be known.
+    if ((value.fields?.size ?? 0) <= place.columnsMax) yield* adding(shape, value);
+    if ((value.fields?.size ?? 0) > place.columnsMax || shape.fields.size > place.columnsMax) {
+      throw fail(
+        "unprocessable",
+        `by line ${line} the objects have over ${place.columnsMax} keys, the most that are taken`,
+      );
+    }
+    good.add(
+      line,
+      byte,
+      columns.map(({ key, as }) => cellText(value.fields?.get(key), as)),
+    );
+    return undefined;
+  });
+  return { good, rejects, ...counts };
+}
+
+function cellText(value: JsonValue | undefined, as: "plain" | "json"): string | null {
+  if (value === undefined || value.kind === "null") return null;
+  return as === "plain" && value.kind === "string" ? plainText(value.text) : value.text;
+}
+
+interface Line {
+  value: JsonValue;
+  line: number;
+  byte: number;
+}
+
+/** Steps that a line takes beside those for its bytes, as `Slices` counts them. */
+const lineSteps = 100;
+/** Lines up to this length are read in one go. */
+const shortBytes = 64 * 1024;
+
+/** Calls for each good line, at most so many; bad ones go to the rejects. */
+async function eachLine(
+  { parts, byteBase }: Lines,
+  place: Place,
+  sinks: { rejects: Rejects; good: PositionedText } | undefined,
+  take: (line: Line) => Generator<number, unknown>,
+  most = Number.POSITIVE_INFINITY,
+): Promise<{ rowsIn: number; blankLines: number }> {
+  let number = 0;
+  let blankLines = 0;
+  for await (const { lines, offsets } of lineBatches(parts, place)) {
+    for (const [index, bytes] of lines.entries()) {
+      // A long line counts its steps itself.
+      const isLong = bytes.length > shortBytes;
+      const rest = place.slices(isLong ? lineSteps : bytes.length + lineSteps);
+      if (rest) await rest;
+      const finish = <T>(work: Generator<number, T>) =>
+        isLong ? inSlices(work, place.slices) : inOneGo(work);
+      if (number >= most) return { rowsIn: number - blankLines, blankLines };
+      number += 1;
+      const byte = byteBase + (offsets[index] ?? 0);
+      const reading = finish(parseLine(bytes));
+      const parsed = reading instanceof Promise ? await reading : reading;
+      if (parsed === undefined) blankLines += 1;
+      else if (typeof parsed !== "string") {
+        const taken = finish(take({ value: parsed, line: number, byte }));
+        if (taken instanceof Promise) await taken;
+      } else
+        await sinks?.rejects.add({
+          line: number,
+          byte,
+          column: null,
+          reason: parsed,
+          text: bytes.toString("utf8"),
+        });
+    }
+    await sinks?.good.flush();
+  }
+  return { rowsIn: number - blankLines, blankLines };
+}
+
+/** The object, a reason why it is none, or undefined for a blank line. */
+function* parseLine(bytes: Buffer): Generator<number, JsonValue | string | undefined> {
+  const invalid = firstInvalidByte(bytes);
+  if (invalid >= 0) return `not valid UTF-8 (byte ${invalid + 1} of the line)`;
+  const text = bytes.toString("utf8");
+  if (text.trim() === "") return undefined;
+  try {
+    const value = yield* readJson(text);
+    return value.kind === "object"
+      ? value
+      : `expected an object, found ${value.kind === "int" ? "number" : value.kind}`;
+  } catch (error) {
+    if (error instanceof JsonError) return error.message;
+    throw error;
+  }
+}

@@ -1,0 +1,212 @@
+/** The body of a request as the bytes of one file: unwrapped, decompressed, counted, and never held as a whole. */
+
+import { bodyOf } from "../../../runtime/bodies/bodies.ts";
+import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
+import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
+import { type Chunks, type Compression, compressionOf, decompress } from "./decompress.ts";
+import { formFile } from "./multipart.ts";
+
+export interface UploadRules {
+  bytesMax: number;
+  idleTimeoutMs: number;
+  signal: AbortSignal;
+  clock: Pick<Clock, "sleep" | "elapsed">;
+  /** Called for each piece of the body. */
+  onBytes: (bytes: number) => void;
+  /** Given the bytes of the file as they were sent, for a fingerprint. */
+  onFile?: (bytes: Uint8Array) => void;
+}
+
+export interface Upload {
+  /** As the client calls the file, when it says. */
+  filename?: string;
+  /** Of the file itself: of the part of a form, else of the body. Empty when the client does not say. */
+  mediaType: string;
+  /** Decompressed, in pieces that one look takes a few milliseconds for. */
+  chunks: Chunks;
+  /** How many of them were given so far. */
+  bytes: () => number;
+}
+
+/** Envelope of a multipart body, beside the file: boundaries and headers of a part. */
+const envelopeBytesMax = 64 * 1024;
+
+/**
+ * Opens the body of a request: a multipart field `file`, or the body itself. Throws `too_large` before reading
+ * where the length is known, and while reading where it is not; decompressed bytes count against the same limit, so
+ * that a small bomb is as harmless as a large file.
+ */
+export async function openUpload(request: Request, rules: UploadRules): Promise<Upload> {
+  const { bytesMax } = rules;
+  const length = Number(request.headers.get("content-length") ?? 0);
+  const mediaType = request.headers.get("content-type") ?? "";
+  const wrapped = /^multipart\/form-data\b/i.test(mediaType);
+  if (length > bytesMax + (wrapped ? envelopeBytesMax : 0)) throw tooLarge(bytesMax);
+  const encoding = contentEncoding(request.headers.get("content-encoding"));
+  const within = (chunks: Chunks, envelope = 0) => limited(chunks, bytesMax + envelope, bytesMax);
+  const envelope = wrapped ? envelopeBytesMax : 0;
+  const sent = bodyOf(request);
+  if (sent === null) throw fail("bad_request", "the request has no body: send a file");
+  const body = within(readBody(sent, rules), envelope);
+  const plain = encoding === undefined ? body : within(decompress(body, encoding), envelope);
+  const file = wrapped
+    ? await formFile(plain, mediaType)
+    : { chunks: plain, filename: undefined, contentType: mediaType };
+  const { filename, contentType } = file;
+  const { onFile } = rules;
+  const seen = onFile === undefined ? file.chunks : watched(file.chunks, onFile);
+  const { head, all } = await peek(wrapped ? within(seen) : seen, magicBytes);
+  const compression = compressionOf(head);
+  const chunks = compression === undefined ? all : within(decompress(all, compression));
+  let given = 0;
+  return {
+    chunks: inPieces(chunks, (bytes) => {
+      given += bytes;
+    }),
+    bytes: () => given,
+    ...(filename !== undefined && { filename }),
+    mediaType: contentType,
+  };
+}
+
+/** A small body may come as one chunk, and a few compressed bytes as a very long one. */
+const pieceBytes = 256 * 1024;
+
+async function* inPieces(chunks: Chunks, onBytes: (bytes: number) => void): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks)
+    for (let at = 0; at < chunk.length; at += pieceBytes) {
+      const piece = chunk.subarray(at, at + pieceBytes);
+      onBytes(piece.length);
+      yield piece;
+    }
+}
+
+/** Enough to recognise a compression. */
+const magicBytes = 4;
+
+const tooLarge = (bytesMax: number) =>
+  fail(
+    "too_large",
+    `the file is larger than ${bytesMax} bytes, which ingestd.max_ingest_bytes sets; nothing was registered`,
+  );
+
+function contentEncoding(header: string | null): Compression | undefined {
+  const name = header?.trim().toLowerCase() ?? "";
+  if (name === "" || name === "identity") return undefined;
+  if (name === "gzip" || name === "x-gzip") return "gzip";
+  if (name === "zstd") return "zstd";
+  throw fail(
+    "unsupported_media_type",
+    `Content-Encoding '${name}' is not known; expected gzip, zstd or identity`,
+  );
+}
+
+async function* limited(chunks: Chunks, most: number, bytesMax: number): AsyncGenerator<Uint8Array> {
+  let bytes = 0;
+  for await (const chunk of chunks) {
+    bytes += chunk.length;
+    if (bytes > most) throw tooLarge(bytesMax);
+    yield chunk;
+  }
+}
+
+async function* watched(chunks: Chunks, watch: (bytes: Uint8Array) => void): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks) {
+    watch(chunk);
+    yield chunk;
+  }
+}
+
+/** The body's chunks; a client that goes away or falls silent is an error, never an end. */
+async function* readBody(body: ReadableStream<Uint8Array>, rules: UploadRules): AsyncGenerator<Uint8Array> {
+  const reader = body.getReader();
+  const silence = watchSilence(rules);
+  const signal = AbortSignal.any([rules.signal, silence.signal]);
+  const cancel = () => void reader.cancel(signal.reason).catch(() => undefined);
+  signal.addEventListener("abort", cancel, { once: true });
+  try {
+    for (;;) {
+      signal.throwIfAborted();
+      silence.begin();
+      const { value, done } = await reader.read();
+      silence.end();
+      signal.throwIfAborted();
+      if (done) return;
+      rules.onBytes(value.length);
+      yield value;
+    }
+  } catch (cause) {
+    if (cause instanceof ServiceError) throw cause;
+    throw fail("client_closed", "the upload was cut off; nothing was registered", { cause });
+  } finally {
+    signal.removeEventListener("abort", cancel);
+    silence.stop();
+    await reader.cancel().catch(() => undefined);
+  }
+}
+
+interface Silence {
+  /** Aborts when nothing was heard for `idleTimeoutMs` while it was listened for. */
+  signal: AbortSignal;
+  begin: () => void;
+  end: () => void;
+  stop: () => void;
+}
+
+/** One timer for a whole body: with one a chunk, small chunks cost more in timers than in reading. */
+function watchSilence({ clock, idleTimeoutMs }: UploadRules): Silence {
+  const silent = new AbortController();
+  const stopping = new AbortController();
+  let since: number | undefined;
+  const watch = async () => {
+    for (let wait = idleTimeoutMs; wait > 0; ) {
+      await clock.sleep(wait, stopping.signal);
+      wait = idleTimeoutMs - (since === undefined ? 0 : clock.elapsed() - since);
+    }
+    silent.abort(fail("timeout", `the upload was silent for ${idleTimeoutMs} ms; nothing was registered`));
+  };
+  watch().catch(() => undefined);
+  return {
+    signal: silent.signal,
+    begin: () => {
+      since = clock.elapsed();
+    },
+    end: () => {
+      since = undefined;
+    },
+    stop: () => stopping.abort(),
+  };
+}
+
+export interface Peeked {
+  head: Buffer;
+  /** True when the head is all there is. */
+  whole: boolean;
+  /** Everything, the head included. */
+  all: AsyncGenerator<Uint8Array>;
+}
+
+/** Reads until there are so many bytes, or the end, and gives them back with the rest. */
+export async function peek(chunks: Chunks, bytes: number): Promise<Peeked> {
+  const source = chunks[Symbol.asyncIterator]();
+  const seen: Uint8Array[] = [];
+  let length = 0;
+  let whole = false;
+  while (length < bytes && !whole) {
+    const { value, done } = await source.next();
+    if (done) whole = true;
+    else {
+      seen.push(value);
+      length += value.length;
+    }
+  }
+  const all = async function* (): AsyncGenerator<Uint8Array> {
+    try {
+      yield* seen;
+      if (!whole) yield* { [Symbol.asyncIterator]: () => source };
+    } finally {
+      await source.return?.();
+    }
+  };
+  return { head: Buffer.concat(seen), whole, all: all() };
+}

@@ -1,0 +1,202 @@
+/** One ingest, from the request's body to the registered dataset. */
+import { join } from "node:path";
+import { jsonResponse } from "../../../runtime/bodies/bodies.ts";
+import type { RawContext } from "../../../runtime/contract/contract.ts";
+import { storageError } from "../../../runtime/durable/durable.ts";
+import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
+import { createSlices } from "../../../runtime/scheduling/scheduling.ts";
+import { describe } from "../../../runtime/telemetry/telemetry.ts";
+import { csv } from "../csv/csv.ts";
+import {
+  createDeadline,
+  type IngestAnswer,
+  type IngestDeps,
+  type IngestInput,
+  type IngestParts,
+  type RunningJob,
+  rejectsSuffix,
+  type Task,
+} from "../jobs/jobs.ts";
+import { ndjson } from "../ndjson/ndjson.ts";
+import { parquet } from "../parquet/parquet.ts";
+import { openPublication, type Publication } from "../publishing/publishing.ts";
+import { type FormatName, formatOf, openUpload, peek } from "../receiving/receiving.ts";
+import { createScratch, type Format, type OwnScratch, type Place, type Stored } from "../tables/tables.ts";
+import { checkMeaning, readingOf } from "./parameters.ts";
+
+export const formats: Record<FormatName, Format> = { csv, ndjson, parquet };
+
+/** Bytes looked at to find format and dialect; a header row must end within them. */
+export const headBytes = 1024 * 1024;
+
+const nameCharactersMax = 128;
+
+/** Answers POST /ingest. Whatever goes wrong, nothing is registered and no file stays behind. */
+export async function ingest(input: IngestInput, context: RawContext, parts: IngestParts): Promise<Response> {
+  const { deps, jobs } = parts;
+  checkName(input);
+  const reading = readingOf(input);
+  const limits = deps.config.ingestd;
+  let stop = (_: ServiceError) => {};
+  const deadline = createDeadline({
+    limits,
+    askedMs: input.timeout_ms,
+    clock: deps.clock,
+    stop: (why) => stop(why),
+  });
+  const id = jobIdOf(context.request, deps);
+  const length = Number(context.request.headers.get("content-length") ?? 0);
+  const bytesExpected = length > 0 ? length : undefined;
+  const job = jobs.start({ id, name: input.name, bytesExpected, signal: context.signal });
+  stop = (why) => {
+    // A version may have been made: the caller learns which, and the rest is not long.
+    if (!job.hasCommitted()) job.stop(why);
+  };
+  const scratch = createScratch(join(parts.workDirectory, deps.newId()));
+  const place: Place = {
+    ...scratch,
+    reading,
+    rejectRules: { allowed: input.on_error === "reject", max: input.max_rejects ?? limits.max_rejects },
+    columnsMax: limits.max_columns,
+    rowBytesMax: limits.max_row_bytes,
+    signal: job.signal,
+    slices: createSlices(job.signal),
+    phase: deadline.phase,
+  };
+  try {
+    const answer = await withSlot(
+      { input, name: input.name, place, job, deadline, requestId: context.requestId },
+      scratch,
+      context,
+      parts,
+    );
+    job.done(answer);
+    return jsonResponse(answer, { "x-lakehouse-job-id": id });
+  } catch (error) {
+    const failure = reportedError(error, job);
+    job.failed(failure);
+    throw failure;
+  } finally {
+    deadline.end();
+  }
+}
+
+/** Until a version may have been made, nothing was done, whatever is not known of the objects that it would have had. */
+function reportedError(error: unknown, job: RunningJob): unknown {
+  const isUnknown = error instanceof ServiceError && error.type === "outcome_unknown";
+  if (isUnknown && job.hasCommitted()) return error;
+  if (job.signal.aborted && job.signal.reason instanceof ServiceError) return job.signal.reason;
+  if (!isUnknown) return storageError(error, "ingest");
+  return fail("unavailable", "storage went away: nothing was registered", {
+    retryAfterSeconds: 1,
+    cause: error,
+  });
+}
+
+function checkName({ name, on_error: onError }: IngestInput): void {
+  if (name.endsWith(rejectsSuffix)) {
+    throw fail(
+      "invalid_name",
+      `names that end with ${rejectsSuffix} are kept for the rejected rows of other datasets`,
+    );
+  }
+  if (onError === "reject" && name.length + rejectsSuffix.length > nameCharactersMax) {
+    throw fail(
+      "invalid_name",
+      `with on_error=reject a name has at most ${nameCharactersMax - rejectsSuffix.length} characters, for ${rejectsSuffix}`,
+    );
+  }
+}
+
+/** A client may choose the job's id, to follow it while it uploads. */
+function jobIdOf(request: Request, { newId }: Pick<IngestDeps, "newId">): string {
+  const chosen = request.headers.get("x-lakehouse-job-id");
+  if (chosen === null) return newId();
+  if (/^[A-Za-z0-9_-]{1,64}$/.test(chosen)) return chosen;
+  throw fail("bad_request", "X-Lakehouse-Job-Id: expected 1 to 64 letters, digits, _ or -");
+}
+
+async function withSlot(
+  task: Task,
+  scratch: OwnScratch,
+  context: RawContext,
+  parts: IngestParts,
+): Promise<IngestAnswer> {
+  const releaseSlot = await parts.limiter.take(task.job.signal, task.name);
+  const publication = openPublication(task, parts);
+  /** The slot is free when nothing is left, so that it bounds the disk that is taken as well. */
+  const leave = () => publication.close().finally(scratch.leave).finally(releaseSlot);
+  let answer: IngestAnswer;
+  try {
+    answer = await received(task, { scratch, publication, context, parts });
+  } catch (error) {
+    await leave();
+    throw error;
+  }
+  // Who asked need not wait until the files are gone.
+  leave().catch((cause) => parts.deps.log.error("files of an ingest stay behind", describe(cause)));
+  return answer;
+}
+
+interface Entered {
+  scratch: OwnScratch;
+  publication: Publication;
+  context: RawContext;
+  parts: IngestParts;
+}
+
+async function received(
+  task: Task,
+  { scratch, publication, context, parts }: Entered,
+): Promise<IngestAnswer> {
+  const { job, place } = task;
+  // Before the body: an upload is long, and a name that cannot be is known now.
+  await parts.deps.peers.catalogd.verbs.admit({ name: task.name }, { requestId: task.requestId });
+  await scratch.enter();
+  job.enter("receiving");
+  place.registered = publication.registered;
+  const { idempotencyKey } = context;
+  // With a key the answer may be known already: nothing is begun before the whole file was seen.
+  if (idempotencyKey === undefined) place.onRun = publication.speculative.write;
+  const { stored, filename, fingerprint } = await receive(task, context, parts.deps);
+  if (idempotencyKey === undefined)
+    return await publication.finish(stored, { filename, operation: undefined });
+  return await parts.deps.idempotency.once(
+    idempotencyKey,
+    fingerprint(),
+    (operation) => publication.finish(stored, { filename, operation }),
+    { resumable: "again" },
+  );
+}
+
+/** Stores the body. The fingerprint stands for the file and the parameters; only asked for with an Idempotency-Key. */
+async function receive(
+  { input, place, job, deadline }: Task,
+  { request, idempotencyKey }: RawContext,
+  { config, clock }: IngestDeps,
+): Promise<{ stored: Stored; filename: string | undefined; fingerprint: () => string }> {
+  const hash = new Bun.CryptoHasher("sha256");
+  const upload = await openUpload(request, {
+    bytesMax: config.ingestd.max_ingest_bytes,
+    idleTimeoutMs: config.ingestd.idle_timeout_ms,
+    signal: job.signal,
+    clock,
+    onBytes: job.received,
+    ...(idempotencyKey !== undefined && { onFile: (bytes: Uint8Array) => void hash.update(bytes) }),
+  });
+  const { head, whole, all } = await peek(upload.chunks, headBytes);
+  try {
+    const { filename, mediaType } = upload;
+    const format = formatOf({ head, asked: input.format, filename, mediaType });
+    checkMeaning(format, input);
+    const stored = await formats[format].store({ head, whole, chunks: all }, place);
+    deadline.begin(upload.bytes());
+    return {
+      stored,
+      filename,
+      fingerprint: () => hash.update(JSON.stringify(Object.entries(input).sort())).digest("hex"),
+    };
+  } finally {
+    await all.return(undefined);
+  }
+}

@@ -1,0 +1,263 @@
+/** A look at a file: how it would be read, and why. Stores nothing. */
+import { join } from "node:path";
+import type { Static } from "@sinclair/typebox";
+import { jsonResponse } from "../../../runtime/bodies/bodies.ts";
+import type { InputOf, RawContext } from "../../../runtime/contract/contract.ts";
+import { storageError } from "../../../runtime/durable/durable.ts";
+import { fail, type ServiceError } from "../../../runtime/errors/errors.ts";
+import { createSlices } from "../../../runtime/scheduling/scheduling.ts";
+import type { ingestd, Previewed } from "../contract.ts";
+import { createRowReader, type Layout, layoutOf, rowSteps } from "../csv/csv.ts";
+import type { Session } from "../engine/engine.ts";
+import { formOf, holds, type Notation, type Seen, sqlType, whyText } from "../inference/inference.ts";
+import { createDeadline, type IngestParts } from "../jobs/jobs.ts";
+import { planOf, rejectMisfits } from "../loading/loading.ts";
+import { asUtf8, type FormatName, formatOf, openUpload, peek } from "../receiving/receiving.ts";
+import { createScratch, type Place, cell as rejectCell, type Source, type Table } from "../tables/tables.ts";
+import { finalType, inferFromAll, textWarnings } from "../typing/typing.ts";
+import { formats, headBytes } from "./ingest.ts";
+import { checkMeaning, readingOf } from "./parameters.ts";
+
+type PreviewInput = InputOf<(typeof ingestd.endpoints)["preview"]>;
+type Answer = Static<typeof Previewed>;
+
+/** How much of a text file is looked at, in bytes: enough for sound types, little enough to be quick. */
+const lookBytes = 16 * 1024 * 1024;
+const rowsDefault = 20;
+/** Values looked at for a reason, and bad rows shown. */
+const reasonRows = 2000;
+const problemsMax = 20;
+
+/** Answers POST /ingest/preview. Waits for a free slot as an ingest does. */
+export async function preview(
+  input: PreviewInput,
+  context: RawContext,
+  parts: IngestParts,
+): Promise<Response> {
+  const { deps, limiter, workDirectory, engines } = parts;
+  const limits = deps.config.ingestd;
+  const stopping = new AbortController();
+  const stop = (why: ServiceError) => stopping.abort(why);
+  const deadline = createDeadline({ limits, askedMs: input.timeout_ms, clock: deps.clock, stop });
+  const signal = AbortSignal.any([context.signal, stopping.signal]);
+  const scratch = createScratch(join(workDirectory, deps.newId()));
+  const place: Place = {
+    ...scratch,
+    reading: readingOf(input),
+    rejectRules: { allowed: true, max: Number.POSITIVE_INFINITY },
+    columnsMax: limits.max_columns,
+    rowBytesMax: limits.max_row_bytes,
+    signal,
+    slices: createSlices(signal),
+    phase: deadline.phase,
+  };
+  const releaseSlot = await limiter.take(signal);
+  try {
+    await scratch.enter();
+    const look = await beginning(input, context, place, parts);
+    deadline.begin(look.bytes);
+    const session = await engines.open(signal);
+    try {
+      return jsonResponse(await describeFile(session, look, place, input.rows ?? rowsDefault));
+    } finally {
+      session.close();
+    }
+  } catch (error) {
+    throw stopping.signal.aborted ? stopping.signal.reason : storageError(error, "look at the file");
+  } finally {
+    deadline.end();
+    await scratch.leave();
+    releaseSlot();
+  }
+}
+
+interface Look {
+  format: FormatName;
+  source: Source;
+  layout?: Layout;
+  bytes: number;
+  whole: boolean;
+}
+
+/** The file's beginning, up to where a row ends; all of it for Parquet, whose description stands at the end. */
+async function beginning(
+  input: PreviewInput,
+  { request, signal }: RawContext,
+  place: Place,
+  { deps }: IngestParts,
+): Promise<Look> {
+  const { max_ingest_bytes: bytesMax, idle_timeout_ms: idleTimeoutMs } = deps.config.ingestd;
+  const upload = await openUpload(request, {
+    bytesMax,
+    idleTimeoutMs,
+    signal,
+    clock: deps.clock,
+    onBytes: () => undefined,
+  });
+  const { head, whole, all } = await peek(upload.chunks, lookBytes);
+  const format = formatOf({
+    head,
+    asked: input.format,
+    filename: upload.filename,
+    mediaType: upload.mediaType,
+  });
+  checkMeaning(format, input);
+  if (format === "parquet")
+    return { format, source: { head, whole, chunks: all }, bytes: head.length, whole: true };
+  await all.return(undefined);
+  return { format, ...(await wholeRows(head, whole, format, place)), bytes: head.length, whole };
+}
+
+/** Cuts off the row that is not whole. What is left is UTF-8, with its mark where offsets count it. */
+async function wholeRows(
+  head: Buffer,
+  whole: boolean,
+  format: FormatName,
+  place: Place,
+): Promise<{ source: Source; layout?: Layout }> {
+  const { head: text, markBytes } = await asUtf8({ head, whole, chunks: nothing() }, place.reading.encoding);
+  const { encoding: _, ...reading } = place.reading;
+  place.reading = reading;
+  const sourceOf = (end: number): Source => {
+    const kept = Buffer.concat([head.subarray(0, markBytes), text.subarray(0, end)]);
+    return { head: kept.subarray(0, headBytes), whole: kept.length <= headBytes, chunks: once(kept) };
+  };
+  if (format === "ndjson") return { source: sourceOf(whole ? text.length : text.lastIndexOf(10) + 1) };
+  const layout = layoutOf(
+    { head: text.subarray(0, headBytes), whole: whole && text.length <= headBytes, markBytes },
+    place,
+  );
+  let end = layout.headerBytes;
+  const reader = createRowReader(layout, place);
+  while (end < text.length) {
+    const reading = reader.read({ buffer: text, isWhole: whole }, end);
+    const row = reading instanceof Promise ? await reading : reading;
+    if (row === undefined) break;
+    const pause = place.slices(row.next - end + rowSteps);
+    if (pause) await pause;
+    end = row.next;
+  }
+  if (end === 0)
+    throw fail(
+      "unprocessable",
+      `the first row does not end within ${text.length} bytes: is this a CSV file?`,
+    );
+  return { source: sourceOf(end), layout };
+}
+
+async function* nothing(): AsyncGenerator<Uint8Array> {}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
+
+async function describeFile(
+  session: Session,
+  { format, source, layout, bytes, whole }: Look,
+  place: Place,
+  rows: number,
+): Promise<Answer> {
+  const stored = await formats[format].store(source, place);
+  // The last way is the exact one, which knows lines.
+  const table = await stored.tables.at(-1)?.(session);
+  if (table === undefined) throw new Error(`${format} has no exact way of reading`);
+  await rejectMisfits(session, table);
+  const inferred = await inferFromAll(session, table);
+  const types = inferred.map(finalType);
+  const plan = planOf(table, undefined, inferred);
+  const columns = await Promise.all(
+    table.columns.map(async ({ name }, index) => {
+      const type = types[index] ?? "VARCHAR";
+      const form = formOf(type);
+      return {
+        name,
+        type: sqlType(type),
+        ...(form === "shortest" && { form }),
+        why: await whyOf(session, table, index, type),
+      };
+    }),
+  );
+  const list = table.columns.map(({ cell }, index) => `CAST(${cell} AS VARCHAR) AS v${index}`).join(", ");
+  const found = await session.run(`SELECT ${list} FROM ${table.relation} LIMIT ${rows}`);
+  return {
+    format,
+    ...(layout && {
+      dialect: {
+        delimiter: layout.dialect.delimiter,
+        quote: layout.dialect.quote,
+        header: place.reading.header !== false,
+        ...(layout.dialect.escape && { escape: layout.dialect.escape }),
+        ...(layout.dialect.comment && { comment: layout.dialect.comment }),
+        ...(layout.skip > 0 && { skip: layout.skip }),
+        ...(layout.sepLine !== undefined && { sep_line: layout.sepLine }),
+      },
+    }),
+    columns,
+    rows: found.map((row) => Object.values(row).map((value) => (value === null ? null : String(value)))),
+    rows_seen: table.rowsIn,
+    bytes_seen: bytes,
+    whole_file: whole,
+    bad_rows: table.rejects.count(),
+    problems: await problemsOf(session, table),
+    warnings: [
+      ...table.warnings,
+      ...(await textWarnings(session, { table, plan, loaded: { pieces: [] }, isNew: true })),
+    ],
+  };
+}
+
+async function whyOf(
+  session: Session,
+  { columns, positions, relation }: Table,
+  index: number,
+  type: string,
+): Promise<string> {
+  const column = columns[index];
+  if (column === undefined || positions === undefined) return "as in the file";
+  if (column.forced) return "asked for by types";
+  const { cell, among } = column;
+  if (type !== "VARCHAR")
+    return among.length > 0 ? whyTyped(column.notation, type) : "by the kind of its JSON values";
+  if (among.length === 0) return "by the kind of its JSON values";
+  const line = `${positions.line} AS line, ${cell} AS text`;
+  const seen = await session.run(
+    `SELECT ${line} FROM ${relation} WHERE ${cell} IS NOT NULL LIMIT ${reasonRows}`,
+  );
+  if (seen.length === 0) return "no values: text until there are some";
+  // A value that breaks what nearly all others are may come late.
+  const promising = among
+    .filter((narrow) => !narrow.startsWith("DECIMAL"))
+    .map((narrow) => holds(cell, narrow, column.notation))
+    .join(" OR ");
+  const first = await session.run(
+    `SELECT ${line} FROM ${relation} WHERE ${cell} IS NOT NULL AND NOT (${promising}) LIMIT 1`,
+  );
+  return whyText([...first, ...seen].map(seenOf));
+}
+
+const whyTyped = (notation: Notation | undefined, type: string): string => {
+  if (notation?.mode === "values") return "every value is one by infer=values";
+  return `every value reads back to the same ${type.startsWith("TIMESTAMP WITH") ? "instant" : "text"}`;
+};
+
+const seenOf = ({ line, text }: Record<string, unknown>): Seen => ({
+  line: Number(line),
+  text: String(text),
+});
+
+async function problemsOf(session: Session, { rejects }: Table): Promise<Answer["problems"]> {
+  const relation = await rejects.relation();
+  if (relation === undefined) return [];
+  const rows = await session.run(`FROM ${relation} LIMIT ${problemsMax}`);
+  return rows.map((row) => {
+    const text = (index: number) => row[rejectCell(index)];
+    const column = text(2);
+    return {
+      line: Number(text(0)),
+      byte: Number(text(1)),
+      column: column === null || column === undefined ? null : String(column),
+      reason: String(text(3)),
+      text: String(text(4)).slice(0, 500),
+    };
+  });
+}

@@ -1,0 +1,142 @@
+/** What every format gives: a relation that DuckDB can read, and what is known of its columns and rows. */
+import type { ServiceError } from "../../../runtime/errors/errors.ts";
+import type { Slices } from "../../../runtime/scheduling/scheduling.ts";
+import type { EngineError, Session } from "../engine/engine.ts";
+import type { Narrow, Notation } from "../inference/inference.ts";
+import type { Chunks, Encoding } from "../receiving/receiving.ts";
+import type { RejectRules, Rejects } from "./rejects.ts";
+import type { Scratch } from "./scratch.ts";
+
+/** How the client asked for the file to be read. */
+export interface Reading {
+  delimiter?: string;
+  quote?: string;
+  header?: boolean;
+  encoding?: Encoding;
+  /** Stands before a quote or itself inside quotes. */
+  escape?: string;
+  /** Lines that begin with it are no rows. */
+  comment?: string;
+  /** Lines before the header. */
+  skip?: number;
+  nulls: readonly string[];
+  /** Types asked for, by folded column name. */
+  types: ReadonlyMap<string, AskedType>;
+  /** Types by value (`infer=values`), not by text. */
+  byValue?: boolean;
+  dateFormat?: string;
+  timestampFormat?: string;
+  /** A comma stands before the fraction of a number. */
+  decimalComma?: true;
+}
+
+export interface AskedType {
+  /** The column as the client wrote it. */
+  name: string;
+  type: string;
+}
+
+/** Where and within which bounds a file is stored and read. */
+export interface Place extends Scratch {
+  reading: Reading;
+  rejectRules: RejectRules;
+  columnsMax: number;
+  rowBytesMax: number;
+  signal: AbortSignal;
+  /** What the service's thread does for the file, it does in slices. */
+  slices: Slices;
+  /** Says which phase begins, for an error that names those that took long. */
+  phase: (what: string) => void;
+  /** The columns of the dataset that the file is loaded into, when there is one. */
+  registered?: () => Promise<Registered | undefined>;
+  /** Called for each run of rows that is stored while more are received, with the table as far as it is known. */
+  onRun?: (table: Table, run: Run) => void;
+}
+
+export interface TypedColumn {
+  name: string;
+  type: string;
+}
+
+/** The dataset that a file is loaded into: its columns, their types with the form of their texts. */
+export interface Registered {
+  name: string;
+  columns: readonly TypedColumn[];
+}
+
+/** A received file's beginning, and all of it as a stream (the beginning included). */
+export interface Source {
+  head: Buffer;
+  /** True when `head` is the whole file. */
+  whole: boolean;
+  chunks: Chunks;
+}
+
+export interface Format {
+  /** Stores the file while it is received. */
+  store: (source: Source, place: Place) => Promise<Stored>;
+}
+
+/** A stored file: ways to read it, the fastest first. A later one is used when an earlier one does not hold. */
+export interface Stored {
+  tables: ((session: Session) => Promise<Table | undefined>)[];
+}
+
+export interface Table {
+  /** SQL for a FROM clause. */
+  relation: string;
+  /** The first rows of it, cheaply. */
+  sample: string;
+  columns: Column[];
+  /** Rows of the file, counted without reading it by DuckDB (for Parquet: by its footer). */
+  rowsIn: number;
+  rejects: Rejects;
+  /** Set where the relation has each row's source position. */
+  positions?: SourcePositions;
+  /** The line of the row at this index; undefined where finding it would take too long. */
+  lineOf?: (index: number) => Promise<number | undefined>;
+  /** The rows again, in the runs that become one object each. */
+  runs: Run[];
+  /** True for the table whose runs may have been written while it was received. */
+  speculative: boolean;
+  /** Columns are matched with those of the registered dataset by name; else by position, too. */
+  byName: boolean;
+  /** What a failure to read means, for formats that DuckDB alone reads. */
+  explain?: (error: EngineError) => ServiceError;
+  warnings: string[];
+}
+
+/** Rows that become one object. */
+export interface Run {
+  relation: string;
+  rows: number;
+  /** Average of the stored rows, in bytes. */
+  rowBytes: number;
+  /** Rows in each stored part but the last, where they are equal. */
+  partRows: number | undefined;
+}
+
+export interface SourcePositions {
+  line: string;
+  byte: string;
+  /** The row that begins at this offset, as it was written. */
+  textAt: (byte: number) => Promise<string>;
+}
+
+export interface Column {
+  name: string;
+  /** SQL for the column's text, where the column is text. */
+  cell: string;
+  /** Types to look for, in order. */
+  among: readonly Narrow[];
+  /** How the column's text stands for values, where the column is text. */
+  notation?: Notation;
+  /** The type when none of them holds. */
+  type: string;
+  /** Asked for by the client: a value that does not convert makes its row a bad one. */
+  forced: boolean;
+  /** Whether `as` of this type is a cast that some value may not pass; as for texts when absent. */
+  mayMiss?: (type: string) => boolean;
+  /** SQL for the value as this type, or undefined when the column can never be had so. `index` names it in errors. */
+  as: (type: string, index: number) => string | undefined;
+}

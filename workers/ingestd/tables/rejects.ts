@@ -1,0 +1,130 @@
+/** Rows that could not be loaded: written to a file as they are found, the first ones kept for the answer. */
+import { fail, type ServiceError } from "../../../runtime/errors/errors.ts";
+import { identifier, literal } from "../inference/inference.ts";
+import { csvLine } from "./csv-text.ts";
+import { createPartSplitter } from "./part-splitter.ts";
+import { createPartWriter } from "./parts.ts";
+import type { Scratch } from "./scratch.ts";
+import { cell, readText, type TextFile } from "./text-table.ts";
+
+export interface Reject {
+  /** Where the row begins: line, counted from 1, and offset in bytes of the text as UTF-8, decompressed. */
+  line: number;
+  byte: number;
+  /** Name of the column, where one is to blame. */
+  column: string | null;
+  reason: string;
+  /** The row as it was written. */
+  text: string;
+}
+
+export interface Rejects {
+  /** Whether bad rows are set aside, and no error. */
+  allowed: boolean;
+  count: () => number;
+  /** Throws `rejected_rows` when that is one too many. */
+  add: (reject: Reject) => Promise<void>;
+  /** The rows as a relation of text, in the order of `rejectColumns`; undefined when there are none. */
+  relation: () => Promise<string | undefined>;
+  /** SHA-256 of the rows in their order. */
+  digest: () => string;
+}
+
+export interface RejectRules {
+  /** False: any bad row is an error, and the first ones are listed. */
+  allowed: boolean;
+  max: number;
+}
+
+const rejectColumns = [
+  { name: "line", type: "BIGINT" },
+  { name: "byte", type: "BIGINT" },
+  { name: "column", type: "VARCHAR" },
+  { name: "reason", type: "VARCHAR" },
+  { name: "text", type: "VARCHAR" },
+] as const;
+
+/** Where rejected rows come from: the same for all of one ingest. */
+export interface Origin {
+  /** As the client calls the file, when it says. */
+  file: string | undefined;
+  job: string;
+  /** The version of the dataset that has the rows which were not rejected. */
+  version: number;
+}
+
+/** The rejects dataset: typed, in the order of the file; without a relation it has no rows. */
+export function rejectsQuery(relation: string | undefined, { file, job, version }: Origin): string {
+  const value = (index: number) => (relation === undefined ? "NULL" : cell(index));
+  const columns = rejectColumns.map(
+    ({ name, type }, index) => `${value(index)}::${type} AS ${identifier(name)}`,
+  );
+  const origin = [
+    `${file === undefined ? "NULL" : literal(file)}::VARCHAR AS file`,
+    `${literal(job)}::VARCHAR AS job`,
+    `${version}::BIGINT AS version`,
+  ];
+  const from = relation === undefined ? "WHERE false" : `FROM ${relation} ORDER BY "line", "byte"`;
+  return `SELECT ${[...columns, ...origin].join(", ")} ${from}`;
+}
+
+/** Rows listed in an error, and the characters of each that are shown. */
+const listedMax = 20;
+const shownCharacters = 500;
+
+export function createRejects(place: Scratch, stem: string, { allowed, max }: RejectRules): Rejects {
+  const listed: Reject[] = [];
+  const writer = createPartWriter(place, stem);
+  let count = 0;
+  let longestRowBytes = 0;
+  const rule = createPartSplitter();
+  let length = 0;
+  const hash = new Bun.CryptoHasher("sha256");
+
+  return {
+    allowed,
+    digest: () => hash.copy().digest("hex"),
+    count: () => count,
+    add: async (reject) => {
+      count += 1;
+      if (listed.length < listedMax) listed.push(shorten(reject));
+      if (!allowed && count >= listedMax) throw rejectedRows(listed, count, "the first are listed");
+      if (allowed && count > max) throw rejectedRows(listed, count, `max_rejects is ${max}`);
+      const { line, byte, column, reason, text } = reject;
+      const bytes = Buffer.from(csvLine([String(line), String(byte), column, reason, text]));
+      longestRowBytes = Math.max(longestRowBytes, bytes.length);
+      length += bytes.length;
+      hash.update(bytes);
+      await writer.write(bytes, rule.endRow(length) ? [bytes.length] : []);
+    },
+    relation: async () => {
+      if (count > 0 && !allowed) throw rejectedRows(listed, count, "all are listed");
+      if (count === 0) return undefined;
+      const parts = await writer.end();
+      const file: TextFile = {
+        parts,
+        dialect: { delimiter: ",", quote: '"', nulls: [] },
+        width: rejectColumns.length,
+        longestRowBytes,
+        lineEnd: "\n",
+      };
+      return readText(file);
+    },
+  };
+}
+
+function rejectedRows(rows: readonly Reject[], count: number, note: string): ServiceError {
+  const [first] = rows;
+  const where = first
+    ? `: line ${first.line}${first.column === null ? "" : `, column '${first.column}'`}: ${first.reason}`
+    : "";
+  const advice = "nothing was registered. Mend the file, or send on_error=reject to set bad rows aside";
+  return fail("rejected_rows", `${count} bad row${count === 1 ? "" : "s"} (${note})${where}; ${advice}`, {
+    details: { rows_rejected: count, rows },
+  });
+}
+
+const shorten = (reject: Reject): Reject => ({
+  ...reject,
+  text: reject.text.length > shownCharacters ? `${reject.text.slice(0, shownCharacters)}…` : reject.text,
+});

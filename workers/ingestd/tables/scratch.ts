@@ -1,0 +1,31 @@
+/** A scratch directory for the files of one ingest, gone with all that is in it when the ingest ends, however it ends. */
+import { mkdir } from "node:fs/promises";
+import { discard } from "../../../runtime/durable/durable.ts";
+
+/** Where files are kept while a file is read, and who closes those that were left open when the reading failed. */
+export interface Scratch {
+  directory: string;
+  atEnd: (close: () => Promise<void>) => void;
+}
+
+export interface OwnScratch extends Scratch {
+  /** Makes the directory. */
+  enter: () => Promise<void>;
+  /** Closes what is open and removes everything. */
+  leave: () => Promise<void>;
+}
+
+export function createScratch(directory: string): OwnScratch {
+  const closers: (() => Promise<void>)[] = [];
+  return {
+    directory,
+    atEnd: (close) => void closers.push(close),
+    enter: async () => {
+      await mkdir(directory, { recursive: true });
+    },
+    leave: async () => {
+      await Promise.allSettled(closers.map((close) => close()));
+      await discard(directory);
+    },
+  };
+}

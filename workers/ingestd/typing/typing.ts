@@ -1,0 +1,197 @@
+/** Which type each column gets: the registered one, the one asked for, or the one its values show. */
+import type { Static } from "@sinclair/typebox";
+import { fail, type ServiceError } from "../../../runtime/errors/errors.ts";
+import type { Manifest } from "../../catalogd/contract.ts";
+import type { Session } from "../engine/engine.ts";
+import {
+  allNull,
+  chooseType,
+  type Evidence,
+  evidence,
+  holds,
+  inShortestForm,
+  inUtc,
+  sqlType,
+  zoned,
+} from "../inference/inference.ts";
+import type { Column, Registered, Table, TypedColumn } from "../tables/tables.ts";
+
+export { textWarnings } from "./text-warnings.ts";
+
+/** Values that suggest the types; all values are checked against these while they are written. */
+const sampleValues = 32 * 1024;
+const sampleRowsMax = 2048;
+const sampleRowsMin = 32;
+
+/** Types to write by: what the first rows suggest, or by value what all rows show. */
+export const inferTypes = (session: Session, table: Table): Promise<string[]> =>
+  readsByValue(table) ? inferFromAll(session, table) : inferFromSample(session, table);
+
+/** By value a sample tells too little: its words for NULL may hide any type. */
+const readsByValue = ({ columns }: Table): boolean =>
+  columns.some(({ notation }) => notation?.mode === "values");
+
+/** Types by the first rows. Columns whose type is known keep it. */
+export async function inferFromSample(session: Session, table: Table): Promise<string[]> {
+  const { columns, sample, rowsIn } = table;
+  const rows = Math.max(sampleRowsMin, Math.min(sampleRowsMax, Math.floor(sampleValues / columns.length)));
+  const types = columns.map(({ among, type }) => (among.length > 0 ? undefined : type));
+  const first = (count: number) => `(FROM ${sample} LIMIT ${count})`;
+  if (Math.min(rows, rowsIn) <= triedRows) return infer(session, table, { source: first(rows), types });
+  const tried = await infer(session, table, { source: first(triedRows), types });
+  const held = await holdingTypes(session, table, { source: first(rows), types: tried });
+  const isAll = held.every((type): type is string => type !== undefined);
+  return isAll ? held : infer(session, table, { source: first(rows), types: held });
+}
+
+/**
+ * Rows in which all types are tried. A type whose forerunners failed in these, and that holds for all rows of the
+ * sample, is the one that trying all types in all of them would find; and one cast of a value costs less than ten.
+ */
+const triedRows = 64;
+
+/** The types that hold in these rows, too; undefined where one does not, or no value was seen yet. */
+async function holdingTypes(
+  session: Session,
+  { columns }: Table,
+  { source, types }: { source: string; types: readonly string[] },
+): Promise<(string | undefined)[]> {
+  const checks = columns.flatMap(({ cell, among, notation }, index) => {
+    const type = types[index] ?? "VARCHAR";
+    if (among.length === 0 || type === "VARCHAR" || type === allNull) return [];
+    return `bool_and(${holds(cell, type, notation)}) AS h${index}`;
+  });
+  const [answer] = checks.length > 0 ? await session.run(`SELECT ${checks.join(", ")} FROM ${source}`) : [];
+  return types.map((type, index) => (type === allNull || answer?.[`h${index}`] === false ? undefined : type));
+}
+
+/** Types by all rows. What the sample showed to be text stays text without another look: more rows never narrow. */
+export async function inferFromAll(session: Session, table: Table): Promise<string[]> {
+  const sampled = readsByValue(table) ? [] : await inferFromSample(session, table);
+  const types = table.columns.map(({ among, type }, index) =>
+    among.length > 0 && sampled[index] !== "VARCHAR" ? undefined : type,
+  );
+  return infer(session, table, { source: table.relation, types });
+}
+
+/**
+ * Fills in the types that are undefined. The values of all columns go through one set of expressions, as (name,
+ * value): with a set for each column DuckDB takes minutes to plan for 4,096 of them.
+ */
+async function infer(
+  session: Session,
+  { columns }: Table,
+  { source, types }: { source: string; types: (string | undefined)[] },
+): Promise<string[]> {
+  const open = columns.filter((_, index) => types[index] === undefined);
+  const found = new Map<string, Evidence>();
+  for (const among of new Set(open.map((column) => column.among))) {
+    const alike = open.filter((column) => column.among === among);
+    const cells = alike.map(({ cell }) => cell);
+    const notation = alike[0]?.notation;
+    const values = `${source} UNPIVOT (value FOR name IN (${cells.join(", ")}))`;
+    const answers = await session.run(
+      `SELECT name, ${evidence("value", among, notation)} AS evidence FROM ${values} GROUP BY name`,
+    );
+    for (const { name, evidence: seen } of answers) found.set(String(name), seen as Evidence);
+  }
+  return columns.map(({ cell, among }, index) => types[index] ?? chooseType(found.get(cell), among));
+}
+
+/** A column that is NULL throughout is text, and instants in UTC are instants. */
+export const finalType = (type: string): string =>
+  type === allNull ? "VARCHAR" : type === inUtc ? zoned : type;
+
+/** A version as a file is matched with it. */
+export const registeredOf = ({
+  name,
+  columns,
+}: Pick<Static<typeof Manifest>, "name" | "columns">): Registered => ({
+  name,
+  columns: columns.map((column) => ({
+    name: column.name,
+    type: column.form === "shortest" ? inShortestForm(column.type) : column.type,
+  })),
+});
+
+/** SQL for the column's value as this type. What is no text has no form. */
+export const valueAs = ({ as, notation }: Column, type: string, index: number): string | undefined =>
+  as(notation === undefined ? sqlType(type) : type, index);
+
+export interface Match {
+  /** Each registered column with the table's; undefined where the file has none, which is NULL in every row. */
+  columns: { name: string; column: Column | undefined }[];
+  types: string[];
+}
+
+/**
+ * Matches a file with the dataset it is loaded into. Throws `schema_drift` naming the columns that cannot be the
+ * registered ones. Whether all values hold in the registered types is seen when they are written.
+ */
+export function matchRegistered(table: Table, registered: Registered): Match {
+  const byName = new Map(table.columns.map((column) => [column.name, column]));
+  const same = table.columns.length === registered.columns.length;
+  const inOrder = same && registered.columns.every(({ name }, index) => table.columns[index]?.name === name);
+  const known = new Set(registered.columns.map(({ name }) => name));
+  const fits = table.byName ? table.columns.every(({ name }) => known.has(name)) : inOrder;
+  if (!fits) throw drift(registered, asRegistered(table.columns, registered));
+  const columns = registered.columns.map(({ name }) => ({ name, column: byName.get(name) }));
+  const types = registered.columns.map(({ type }) => type);
+  const found = registered.columns.map(({ name, type }, index) => {
+    const column = byName.get(name);
+    return { name, type: column && valueAs(column, type, index) === undefined ? column.type : type };
+  });
+  if (found.some(({ type }, index) => type !== types[index])) throw drift(registered, found);
+  return { columns, types };
+}
+
+/** The file's columns with the registered type where they may have it: their values were not looked at yet. */
+function asRegistered(columns: readonly Column[], registered: Registered): TypedColumn[] {
+  const types = new Map(registered.columns.map(({ name, type }) => [name, type]));
+  return columns.map((column, index) => {
+    const type = types.get(column.name);
+    const may = type !== undefined && valueAs(column, type, index) !== undefined;
+    return { name: column.name, type: may ? type : column.type };
+  });
+}
+
+/** The 409 of a file that has other columns than the dataset. The details have the form of catalogd's. */
+export function drift({ name, columns }: Registered, found: readonly TypedColumn[]): ServiceError {
+  const before = new Map(columns.map((column) => [column.name, column.type]));
+  const after = new Map(found.map((column) => [column.name, column.type]));
+  const common = columns.filter((column) => after.has(column.name)).map((column) => column.name);
+  const details = {
+    added: found.filter((column) => !before.has(column.name)).map((column) => column.name),
+    removed: columns.filter((column) => !after.has(column.name)).map((column) => column.name),
+    retyped: columns.flatMap(({ name: column, type: from }) => {
+      const to = after.get(column);
+      return to === undefined || to === from ? [] : [{ name: column, from, to }];
+    }),
+    nullability: [],
+    reordered: found
+      .map((column) => column.name)
+      .filter((column) => before.has(column))
+      .filter((column, index) => common[index] !== column),
+  };
+  const parts = [
+    ["added", details.added],
+    ["removed", details.removed],
+    ["retyped", details.retyped.map(({ name: column, from, to }) => `${column} (${from} → ${to})`)],
+    ["reordered", details.reordered],
+  ] as const;
+  const changes = parts
+    .filter(([, names]) => names.length > 0)
+    .map(([kind, names]) => `${kind}: ${few(names)}`);
+  const advice = "load it under another name, or send types=column:TYPE for columns that are read otherwise";
+  return fail(
+    "schema_drift",
+    `the columns of the file differ from those of dataset '${name}': ${changes.join("; ")}; ${advice}`,
+    { details },
+  );
+}
+
+/** Columns of each kind that a message names; the details have all. */
+const namedMax = 10;
+const few = (names: readonly string[]): string =>
+  names.slice(0, namedMax).join(", ") +
+  (names.length > namedMax ? ` and ${names.length - namedMax} more` : "");

@@ -1,0 +1,13 @@
+/** What queries see: snapshots of the catalog, the names in a statement, and datasets as views, macros and system tables. */
+export { resolveDatasets } from "./datasets.ts";
+export { type Catalog, createCatalog, type Manifest } from "./snapshots.ts";
+export {
+  allTables,
+  hasSystemView,
+  isSystemView,
+  systemReads,
+  systemRelation,
+  systemSources,
+} from "./system-views.ts";
+export { createVersions, type Versions } from "./versions.ts";
+export { createViews, emptyRows, type Views } from "./views.ts";

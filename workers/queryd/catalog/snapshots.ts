@@ -1,0 +1,100 @@
+/** The catalog as queries see it: one immutable snapshot each, as new as the moment it was asked for. */
+import type { Static } from "@sinclair/typebox";
+import type { Peer } from "../../../runtime/contract/contract.ts";
+import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
+import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
+import type {
+  Catalogd,
+  Manifest as ManifestSchema,
+  Unreadable as UnreadableSchema,
+} from "../../catalogd/contract.ts";
+
+export type Manifest = Static<typeof ManifestSchema>;
+export type Unreadable = Static<typeof UnreadableSchema>;
+
+export interface Snapshot {
+  etag: string;
+  datasets: ReadonlyMap<string, Manifest>;
+  /** Why datasets that are registered cannot be read, by name. */
+  unreadable: ReadonlyMap<string, Unreadable>;
+}
+
+export interface Catalog {
+  /** What is registered now. `stale` when catalogd does not answer and an older snapshot stands in. */
+  current: () => Promise<{ snapshot: Snapshot; stale: boolean }>;
+  known: () => Snapshot | undefined;
+}
+
+/** Longest wait for catalogd before an older snapshot is used, in milliseconds. */
+const timeoutMs = 2000;
+
+/**
+ * Asks catalogd at each call; an unchanged catalog costs one small message. Calls that come while one is under way
+ * share the next: an answer is never older than its question. `onChange` is awaited before a new snapshot is used.
+ */
+export function createCatalog(options: {
+  catalogd: Peer<Catalogd>;
+  log: Log;
+  onChange: (snapshot: Snapshot) => Promise<void>;
+}): Catalog {
+  const { catalogd, log, onChange } = options;
+  let snapshot: Snapshot | undefined;
+  let failing = false;
+  let running: Promise<void> | undefined;
+  let next: Promise<void> | undefined;
+
+  const ask = async (): Promise<void> => {
+    const known = snapshot ? { known: snapshot.etag } : {};
+    const reply = await catalogd.verbs.snapshot(known, { timeoutMs });
+    if (reply.manifests) {
+      // With `removed` the reply is what changed since the snapshot, else it is everything.
+      const datasets = new Map(reply.removed ? snapshot?.datasets : []);
+      for (const name of reply.removed ?? []) datasets.delete(name);
+      for (const manifest of reply.manifests) datasets.set(manifest.name, manifest);
+      const unreadable = new Map(reply.unreadable?.map((one) => [one.name, one]));
+      const fresh = { etag: reply.catalog_etag, datasets, unreadable };
+      await onChange(fresh);
+      snapshot = fresh;
+    }
+    if (failing) log.info("the catalog answers again");
+    failing = false;
+  };
+  const refresh = (): Promise<void> => {
+    if (!running) {
+      running = ask().finally(() => {
+        running = undefined;
+      });
+      return running;
+    }
+    next ??= running
+      .catch(() => {})
+      .then(() => {
+        next = undefined;
+        return refresh();
+      });
+    return next;
+  };
+  return {
+    known: () => snapshot,
+    current: async () => {
+      try {
+        await refresh();
+      } catch (cause) {
+        if (!snapshot) throw unread(cause);
+        if (!failing)
+          log.warn("the catalog does not answer: queries go on with what is known", describe(cause));
+        failing = true;
+      }
+      if (!snapshot) throw unread(undefined);
+      return { snapshot, stale: failing };
+    },
+  };
+}
+
+const unread = (cause: unknown): ServiceError =>
+  cause instanceof ServiceError && cause.type === "corrupt"
+    ? cause
+    : fail("unavailable", "the catalog has not been read yet: catalogd does not answer", {
+        retryAfterSeconds: 1,
+        cause,
+      });

@@ -1,0 +1,278 @@
+/** Versions of datasets as DuckDB reads them: a macro each in every child, made at its first use there and dropped after its last. */
+
+import { storageError } from "../../../runtime/durable/durable.ts";
+import { ServiceError } from "../../../runtime/errors/errors.ts";
+import { inParallel } from "../../../runtime/scheduling/scheduling.ts";
+import { readSchema } from "../../../runtime/sql/sql.ts";
+import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
+import type { Session } from "../engine/engine.ts";
+import { EngineError } from "../errors/errors.ts";
+import {
+  corrupt,
+  explain,
+  type Found,
+  idOf,
+  type ObjectCache,
+  type Objects,
+  type Readable,
+  type ReadableFolder,
+} from "../objects/objects.ts";
+import type { Source } from "../statements/statements.ts";
+import type { Manifest, Snapshot } from "./snapshots.ts";
+import { badType, readStatement } from "./views.ts";
+
+/** Versions held for one query. */
+export interface Held {
+  sources: Source[];
+  release: () => void;
+}
+
+export interface Versions {
+  /** Makes the datasets readable for the session, each under the name the statement uses for it. */
+  hold: (used: ReadonlyMap<string, Manifest>, session: Session, signal: AbortSignal) => Promise<Held>;
+  /** Lets go of versions that are no longer the latest as soon as no query reads them. */
+  retire: (snapshot: Snapshot) => void;
+  /** Datasets that could not be read when last asked for, with the reason. */
+  broken: () => ReadonlyMap<string, string>;
+}
+
+export interface VersionsOptions {
+  objects: Objects;
+  cache: ObjectCache;
+  /** What DuckDB may read. */
+  folder: ReadableFolder;
+  /** The same for a few copies, while the disk takes no writes. */
+  memory: ReadableFolder | undefined;
+  hidePaths: (text: string) => string;
+  log: Log;
+  /** What several queries wait for is not stopped by the end of one of them. */
+  lifetime: AbortSignal;
+}
+
+/** Lets go of something held for one query. */
+type Release = () => void;
+
+interface Version {
+  id: string;
+  macro: string;
+  users: number;
+  latest: boolean;
+  found: Promise<Found[]>;
+  /** Objects on this disk, within DuckDB's reach as long as the version is held. */
+  links: Map<string, Readable>;
+  /** Objects whose schema was looked at, by key. */
+  checked: Set<string>;
+}
+
+/** Objects copied into the cache at once for one dataset. */
+const pinConcurrency = 4;
+
+export function createVersions(options: VersionsOptions): Versions {
+  const versions = new Map<string, Version>();
+  const broken = new Map<string, string>();
+  /** Versions let go of so far: a child that knows of all has nothing to forget. */
+  let dropped = 0;
+
+  const isKnown = (version: Version) => versions.get(version.id) === version;
+  const unlink = (version: Version) => {
+    if (version.users > 0 || (version.latest && isKnown(version))) return;
+    for (const { remove } of version.links.values()) remove();
+    version.links.clear();
+  };
+  const drop = (version: Version) => {
+    if (version.latest || version.users > 0 || options.lifetime.aborted) return;
+    if (isKnown(version) && versions.delete(version.id)) dropped += 1;
+  };
+  const use = async (
+    manifest: Manifest,
+    asked: Pick<Use, "session" | "signal" | "pins">,
+  ): Promise<Version> => {
+    const { signal } = asked;
+    const id = `${manifest.dataset_id}.${manifest.version}`;
+    const version = versions.get(id) ?? newVersion(id, options.objects.find(manifest, options.lifetime));
+    versions.set(id, version);
+    version.users += 1;
+    try {
+      await makeReadable(options, { ...asked, manifest, version });
+      broken.delete(manifest.name);
+      return version;
+    } catch (cause) {
+      version.users -= 1;
+      if (!signal.aborted && isKnown(version)) versions.delete(id);
+      unlink(version);
+      if (cause instanceof ServiceError && cause.type === "corrupt") broken.set(manifest.name, cause.message);
+      throw cause;
+    }
+  };
+  return {
+    hold: async (used, session, signal) => {
+      const pins: Release[] = [];
+      const held: Version[] = [];
+      const release = () => {
+        for (const unpin of pins.splice(0)) unpin();
+        for (const version of held.splice(0)) {
+          version.users -= 1;
+          drop(version);
+          unlink(version);
+        }
+      };
+      try {
+        await forgetAllBut(versions.values(), session, dropped);
+        const sources: Source[] = [];
+        for (const [name, manifest] of used) {
+          const version = await use(manifest, { session, signal, pins });
+          held.push(version);
+          sources.push({ name, relation: session.known.tableCache.use({ manifest, macro: version.macro }) });
+        }
+        return { sources, release };
+      } catch (cause) {
+        release();
+        throw cause;
+      }
+    },
+    retire: (snapshot) => {
+      const current = new Set<string>();
+      for (const { dataset_id, version } of snapshot.datasets.values())
+        current.add(`${dataset_id}.${version}`);
+      for (const version of versions.values()) {
+        version.latest = current.has(version.id);
+        drop(version);
+        unlink(version);
+      }
+      for (const name of broken.keys()) if (!snapshot.datasets.has(name)) broken.delete(name);
+    },
+    broken: () => broken,
+  };
+}
+
+/** A child forgets what no query will read again when it is next used. */
+async function forgetAllBut(
+  versions: Iterable<Version>,
+  { known, execute }: Session,
+  dropped: number,
+): Promise<void> {
+  if (known.dropped === dropped) return;
+  known.dropped = dropped;
+  const macros = new Set([...versions].map(({ macro }) => macro));
+  const gone = [...known.macros.keys()].filter((macro) => !macros.has(macro));
+  for (const macro of gone) known.macros.delete(macro);
+  if (gone.length > 0) await execute(gone.flatMap((macro) => known.tableCache.drop(macro)));
+}
+
+function newVersion(id: string, found: Promise<Found[]>): Version {
+  found.catch(() => {}); // Whoever waits for it gets the error.
+  const macro = `lakehouse.v_${id.replace(/[^0-9A-Za-z]/g, "_")}`;
+  return { id, macro, users: 0, latest: true, found, links: new Map(), checked: new Set() };
+}
+
+interface Use {
+  session: Session;
+  manifest: Manifest;
+  version: Version;
+  signal: AbortSignal;
+  pins: Release[];
+}
+
+async function makeReadable(options: VersionsOptions, use: Use): Promise<void> {
+  const { session, manifest, version, signal } = use;
+  const places = await unlessAborted(version.found, signal);
+  const paths = await inParallel(places, pinConcurrency, (found) => within(options, found, use));
+  await checkSchemas(version, manifest, paths);
+  const wanted = paths.join("\n");
+  const { macros } = session.known;
+  if (macros.get(version.macro) === wanted) return;
+  await define(options, session, { manifest, macro: version.macro, paths });
+  // A copy fetched anew may lie elsewhere.
+  macros.set(version.macro, wanted);
+}
+
+/** An object may have been put into storage by anyone: one that nests too deep would end the process. */
+async function checkSchemas(
+  { checked }: Version,
+  manifest: Manifest,
+  paths: readonly string[],
+): Promise<void> {
+  await inParallel([...paths.entries()], pinConcurrency, async ([at, path]) => {
+    const key = manifest.objects[at]?.key ?? "";
+    if (checked.has(key)) return;
+    await readSchema(path).catch((cause: unknown) => {
+      const isOfTheFile = cause instanceof ServiceError && cause.type === "unprocessable";
+      throw isOfTheFile ? corrupt(manifest, key, cause.message, cause) : cause;
+    });
+    checked.add(key);
+  });
+}
+
+/** Brings one object within DuckDB's reach and gives its path. */
+async function within(options: VersionsOptions, found: Found, use: Use): Promise<string> {
+  const id = idOf(found.address);
+  const known = use.version.links.get(id);
+  if (known) return known.path;
+  const link = "file" in found ? await linked(options, id, found.file) : undefined;
+  if (!link) return copied(options, found, use);
+  // Another query of the same version may have been first.
+  if (use.version.links.has(id)) link.remove();
+  else use.version.links.set(id, link);
+  return link.path;
+}
+
+/** Undefined where the disk refuses a link, as between file systems: then a copy is read. */
+async function linked({ folder, log }: VersionsOptions, id: string, file: string) {
+  return folder.add(id, file).catch((cause) => {
+    log.info("an object cannot be linked and is copied into the cache", describe(cause));
+    return undefined;
+  });
+}
+
+async function copied(
+  { cache, folder, memory, lifetime }: VersionsOptions,
+  found: Found,
+  { manifest, signal, pins }: Use,
+): Promise<string> {
+  const { address } = found;
+  const pinned = await unlessAborted(cache.pin(address, lifetime), signal).catch(async (cause) => {
+    // A disk that takes no writes can still be read.
+    const error = storageError(cause, "copy");
+    const isFull = error instanceof ServiceError && error.type === "storage_full";
+    const spare = isFull && "file" in found ? await memory?.add(idOf(address), found.file) : undefined;
+    if (!spare) throw explain(cause, manifest, address.key);
+    return { path: undefined, spare };
+  });
+  if (pinned.path === undefined) {
+    pins.push(pinned.spare.remove);
+    return pinned.spare.path;
+  }
+  pins.push(pinned.unpin);
+  // Apart from links to the object itself, which stay as long as the version.
+  const link = await folder.add(`${idOf(address)}copy${pinned.ino}`, pinned.path);
+  // Out of reach before the copy may be dropped.
+  pins.push(link.remove);
+  return link.path;
+}
+
+/** The promise, or the signal's reason when that comes first. */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  if (signal.aborted) return Promise.reject(signal.reason);
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const onAbort = () => reject(signal.reason);
+  signal.addEventListener("abort", onAbort, { once: true });
+  return Promise.race([promise, aborted]).finally(() => signal.removeEventListener("abort", onAbort));
+}
+
+/** Makes the macro and binds it: what is wrong with the objects shows here. */
+async function define(
+  { hidePaths }: Pick<VersionsOptions, "hidePaths">,
+  { execute, bind }: Session,
+  { manifest, macro, paths }: { manifest: Manifest; macro: string; paths: readonly string[] },
+): Promise<void> {
+  const key = manifest.objects[0]?.key ?? "";
+  const bad = badType(manifest);
+  if (bad !== undefined) throw corrupt(manifest, key, bad);
+  try {
+    await execute([readStatement(macro, manifest, paths)]);
+    await bind(`FROM ${macro}()`);
+  } catch (cause) {
+    if (!(cause instanceof EngineError) || cause.kind === "INTERRUPT") throw cause;
+    throw corrupt(manifest, key, hidePaths(cause.message), cause);
+  }
+}

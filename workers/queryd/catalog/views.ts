@@ -1,0 +1,101 @@
+/**
+ * What DESCRIBE, SHOW TABLES and information_schema see: one view a dataset with its columns and no rows behind it.
+ * Queries never read these views (see `prelude` in statement.ts); one that did would fail, not answer wrongly.
+ */
+
+import { columnProblem, fold, parseSqlType, sqlOf } from "../../../runtime/sql/sql.ts";
+import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
+import type { AppliedViews, Session } from "../engine/engine.ts";
+import { EngineError } from "../errors/errors.ts";
+import { quoteName } from "../statements/statements.ts";
+import type { Manifest, Snapshot } from "./snapshots.ts";
+import { systemColumnsSql, systemViewStatements } from "./system-views.ts";
+
+export interface Plan {
+  statements: string[];
+  after: AppliedViews;
+  /** Datasets that cannot be shown, with the reason. */
+  refused: Map<string, string>;
+}
+
+/** The statements that bring the views to the snapshot: only what changed. */
+function planViews(before: AppliedViews, snapshot: Snapshot): Plan {
+  const after = new Map<string, string>();
+  const refused = new Map<string, string>();
+  const statements: string[] = [];
+  for (const manifest of snapshot.datasets.values()) {
+    const reason = after.has(fold(manifest.name))
+      ? "another dataset's name differs in letter case alone"
+      : badType(manifest);
+    if (reason !== undefined) {
+      refused.set(manifest.name, reason);
+      continue;
+    }
+    const statement = shapeStatement(manifest);
+    if (before.get(fold(manifest.name)) !== statement) statements.push(statement);
+    after.set(fold(manifest.name), statement);
+  }
+  const gone = [...before.keys()].filter((name) => !after.has(name));
+  return {
+    statements: [...gone.map((name) => `DROP VIEW main.${quoteName(name)}`), ...statements],
+    after,
+    refused,
+  };
+}
+
+export interface Views {
+  /** Makes the views of DuckDB's own names at first, and brings those of datasets to the snapshot; a dataset that cannot be shown is left out and logged. */
+  bring: (session: Session, snapshot: Snapshot) => Promise<void>;
+}
+
+export function createViews(log: Log): Views {
+  return {
+    bring: async ({ known, execute, rows }, snapshot) => {
+      if (known.views.etag === snapshot.etag) return;
+      if (known.views.etag === undefined) await execute(systemViewStatements(await rows(systemColumnsSql)));
+      const plan = planViews(known.views.applied, snapshot);
+      for (const [dataset, reason] of plan.refused)
+        log.warn("a dataset cannot be shown", { dataset, reason });
+      if (plan.statements.length > 0) {
+        try {
+          await execute(["BEGIN TRANSACTION", ...plan.statements, "COMMIT"]);
+        } catch (cause) {
+          if (!(cause instanceof EngineError) || cause.kind === "INTERRUPT") throw cause;
+          await execute(["ROLLBACK"]).catch(() => {});
+          for (const statement of plan.statements)
+            await execute([statement]).catch((error) =>
+              log.warn("a dataset cannot be shown", describe(error)),
+            );
+        }
+      }
+      known.views = { etag: snapshot.etag, applied: plan.after };
+    },
+  };
+}
+
+const shapeStatement = (manifest: Manifest): string =>
+  `CREATE OR REPLACE VIEW main.${quoteName(manifest.name)} AS SELECT ${nullColumns(manifest)} WHERE error('this view has no rows') IS NULL`;
+
+const nullColumns = ({ columns }: Manifest): string =>
+  columns.map(({ name, type }) => `CAST(NULL AS ${typeSql(type)}) AS ${quoteName(name)}`).join(", ");
+
+/** A dataset's columns with their types, and no rows. */
+export const emptyRows = (manifest: Manifest): string => `SELECT ${nullColumns(manifest)} WHERE false`;
+
+/** A macro that reads one version of a dataset from its objects, with the columns and types of its manifest. */
+export function readStatement(macro: string, manifest: Manifest, paths: readonly string[]): string {
+  const head = `CREATE OR REPLACE MACRO ${macro}() AS TABLE SELECT`;
+  if (paths.length === 0) return `CREATE OR REPLACE MACRO ${macro}() AS TABLE ${emptyRows(manifest)}`;
+  const columns = manifest.columns.map(
+    ({ name, type }) => `CAST(${quoteName(name)} AS ${typeSql(type)}) AS ${quoteName(name)}`,
+  );
+  const files = paths.map((path) => `'${path.replaceAll("'", "''")}'`).join(", ");
+  // A folder named like a=b above an object is no partition column.
+  return `${head} ${columns.join(", ")} FROM read_parquet([${files}], hive_partitioning = false)`;
+}
+
+/** Types come from whoever registered the dataset: what becomes part of a statement is written anew from the parsed type. */
+const typeSql = (type: string): string => sqlOf(parseSqlType(type));
+
+/** Why the columns cannot be read by any query; undefined when they can. */
+export const badType = ({ columns }: Manifest): string | undefined => columnProblem(columns)?.problem;

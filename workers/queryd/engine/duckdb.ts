@@ -1,0 +1,263 @@
+/** DuckDB: the only file here that knows it. One instance, a pool of sessions, and an end that is safe. */
+import {
+  BIGINT,
+  BOOLEAN,
+  DOUBLE,
+  type DuckDBConnection,
+  DuckDBInstance,
+  type DuckDBMaterializedResult,
+  type DuckDBPreparedStatement,
+  type DuckDBResult,
+  type DuckDBType,
+  type DuckDBValue,
+  LIST,
+  listValue,
+  SQLNULL,
+  StatementType,
+  VARCHAR,
+} from "@duckdb/node-api";
+import { LRUCache } from "lru-cache";
+import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
+import { CutShortError, EngineError, engineError } from "../errors/errors.ts";
+import type { Parameter, ParameterType, ParameterValue } from "../statements/statements.ts";
+import type { Batch, Column } from "../values/values.ts";
+import { createCalls, drain, stopped } from "./interrupts.ts";
+import { batchOf, columnTypeOf, markedBatch } from "./memory.ts";
+import { bounds, configuration, type EngineSettings, locks } from "./settings.ts";
+
+/** Gives the values for a statement's parameters by their names; throws when they do not fit. */
+export type Bind = (names: readonly string[]) => Parameter[];
+
+/** The rows of a running query. */
+export interface Cursor {
+  columns: readonly Column[];
+  /** The next rows, null after the last; rejects with `CutShortError` when the rows ended before their end. */
+  next: () => Promise<Batch | null>;
+}
+
+/** One connection, held by one query. Its calls reject with `EngineError`. */
+export interface Session {
+  /** Runs a marked statement (see `statement.ts`) and streams its rows. */
+  open: (sql: string, bind: Bind) => Promise<Cursor>;
+  /** Runs an unmarked statement that gives few rows, to its end; says how many they are. */
+  openBuffered: (sql: string, bind: Bind) => Promise<Cursor & { rows: number }>;
+  /** Runs one of the service's own statements. */
+  execute: (sql: string) => Promise<void>;
+  /** Binds a statement of the service's own without running it. */
+  bind: (sql: string) => Promise<void>;
+  /** Runs to the end; few rows, as text. */
+  rows: (sql: string, bind?: Bind) => Promise<string[][]>;
+  /** Waits until DuckDB has let go of the query, then gives the connection back. */
+  release: () => Promise<void>;
+}
+
+export interface Engine {
+  version: string;
+  /** A session whose calls are interrupted when the signal aborts. */
+  session: (signal: AbortSignal) => Promise<Session>;
+  /** Bounds memory and temporary files anew; what is in use cannot be taken away. */
+  limit: (memoryBytes: number, tempBytes: number) => Promise<void>;
+  /** Interrupts every call, waits for all to return and closes DuckDB: the thread may end then. */
+  stop: () => Promise<void>;
+}
+
+/**
+ * Prepared statements kept on each connection; each may hold a file open. A session runs a few, one after the other, so
+ * that the one that runs is never among those used longest ago.
+ */
+const preparedMax = 16;
+/** Chunks are freed by the collector, which does not see their memory: it is told to look now and then. */
+const chunksPerCollection = 256;
+
+interface Pooled {
+  connection: DuckDBConnection;
+  prepared: LRUCache<string, DuckDBPreparedStatement>;
+}
+
+const poolable = (connection: DuckDBConnection): Pooled => ({
+  connection,
+  prepared: new LRUCache({ max: preparedMax, dispose: (statement) => statement.destroySync() }),
+});
+
+export async function openEngine(options: EngineSettings & { clock: Clock }): Promise<Engine> {
+  const instance = await DuckDBInstance.create(":memory:", configuration(options));
+  const first = await instance.connect();
+  try {
+    for (const statement of [...options.before, ...locks(options.readable)]) await first.run(statement);
+  } catch (cause) {
+    first.closeSync();
+    instance.closeSync();
+    throw engineError(cause);
+  }
+  const version = String((await first.runAndReadAll("SELECT version()")).getRows()[0]?.[0]);
+  /** Settings change beside what runs. */
+  const control = await instance.connect();
+  const idle: Pooled[] = [poolable(first)];
+  const pool = new Set<Pooled>(idle);
+  const sessions = new Set<Session>();
+  const connecting = new Set<Promise<unknown>>();
+  let stopping = false;
+
+  const connect = async (): Promise<Pooled> => {
+    const pooled = poolable(await instance.connect());
+    pool.add(pooled);
+    return pooled;
+  };
+  const take = async (): Promise<Pooled> => {
+    const ready = idle.pop();
+    if (ready) return ready;
+    const made = connect();
+    connecting.add(made);
+    return made.finally(() => connecting.delete(made));
+  };
+  return {
+    version,
+    session: async (signal) => {
+      if (stopping) throw stopped();
+      const pooled = await take();
+      if (stopping) throw stopped();
+      const session = createSession(pooled, signal, options.clock, () => {
+        sessions.delete(session);
+        idle.push(pooled);
+      });
+      sessions.add(session);
+      return session;
+    },
+    limit: async (memoryBytes, tempBytes) => {
+      for (const statement of bounds(memoryBytes, tempBytes))
+        await control.run(statement).catch(() => undefined);
+    },
+    stop: async () => {
+      stopping = true;
+      await Promise.allSettled([...connecting, ...[...sessions].map((session) => session.release())]);
+      for (const { connection, prepared } of pool) {
+        prepared.clear();
+        connection.closeSync();
+      }
+      control.closeSync();
+      instance.closeSync();
+      // Native results belong to the collector; those that it has not seen when the thread ends are never freed.
+      Bun.gc(true);
+    },
+  };
+}
+
+function createSession(pooled: Pooled, signal: AbortSignal, clock: Clock, giveBack: () => void): Session {
+  const { connection } = pooled;
+  const { call, end } = createCalls(connection, signal, clock);
+  let streaming: DuckDBResult | undefined;
+  let released: Promise<void> | undefined;
+
+  const prepare = async (sql: string): Promise<DuckDBPreparedStatement> => {
+    const known = pooled.prepared.get(sql);
+    if (known) return known;
+    const statement = await call(() => connection.prepare(sql));
+    pooled.prepared.set(sql, statement);
+    return statement;
+  };
+  const reading = async (sql: string, bind: Bind): Promise<DuckDBPreparedStatement> => {
+    const statement = await prepare(sql);
+    bindAll(statement, bind);
+    if (statement.statementType === StatementType.SELECT) return statement;
+    throw new EngineError("Permission", "not a SELECT");
+  };
+  const drop = async (): Promise<void> => {
+    await end();
+    // A stream that was not read to its end still holds threads and memory: the interrupt ends it.
+    if (streaming) await drain(connection, streaming, clock);
+    giveBack();
+  };
+  return {
+    open: async (sql, bind) => {
+      const statement = await reading(sql, bind);
+      const result = await call(() => statement.stream());
+      streaming = result;
+      const onEnd = () => {
+        streaming = undefined;
+      };
+      return streamCursor(result, () => call(() => result.fetchChunk()), onEnd);
+    },
+    openBuffered: async (sql, bind) => {
+      const statement = await reading(sql, bind);
+      const result = await call(() => statement.run());
+      return bufferedCursor(result);
+    },
+    execute: async (sql) => {
+      await call(() => connection.run(sql));
+    },
+    bind: async (sql) => {
+      const statement = await call(() => connection.prepare(sql));
+      statement.destroySync();
+    },
+    rows: async (sql, bind = () => []) => {
+      const statement = await prepare(sql);
+      bindAll(statement, bind);
+      const reader = await call(() => statement.runAndReadAll());
+      return reader.getRows().map((row) => row.map(String));
+    },
+    release: () => {
+      released ??= drop();
+      return released;
+    },
+  };
+}
+
+function bindAll(statement: DuckDBPreparedStatement, bind: Bind): void {
+  const names = Array.from({ length: statement.parameterCount }, (_, at) => statement.parameterName(at + 1));
+  const parameters = bind(names);
+  statement.clearBindings();
+  parameters.forEach((parameter, at) => {
+    statement.bindValue(at + 1, toValue(parameter.value, parameter.type), toType(parameter.type));
+  });
+}
+
+function toType(type: ParameterType): DuckDBType {
+  if (typeof type === "object") return LIST(toType(type.list));
+  return { null: SQLNULL, boolean: BOOLEAN, integer: BIGINT, double: DOUBLE, text: VARCHAR }[type];
+}
+
+function toValue(value: ParameterValue, type: ParameterType): DuckDBValue {
+  if (value === null) return null;
+  if (typeof type === "object")
+    return listValue((value as readonly ParameterValue[]).map((item) => toValue(item, type.list)));
+  return type === "integer" ? BigInt(value as number) : (value as string | number | boolean);
+}
+
+type Fetch = () => Promise<Awaited<ReturnType<DuckDBResult["fetchChunk"]>>>;
+
+const columnsOf = (result: DuckDBResult, names: readonly string[]): Column[] =>
+  names.map((name, at) => ({ name, type: columnTypeOf(result.columnLogicalType(at).logical_type) }));
+
+/** The last column of a marked statement is NULL on every row and true on the one row that ends it. */
+function streamCursor(result: DuckDBResult, fetch: Fetch, onEnd: () => void): Cursor {
+  const columns = columnsOf(result, result.columnNames().slice(0, -1));
+  const types = columns.map((column) => column.type);
+  let chunks = 0;
+  let complete = false;
+
+  const next = async (): Promise<Batch | null> => {
+    const chunk = await fetch();
+    if (!chunk?.rowCount) {
+      onEnd();
+      if (complete) return null;
+      throw new CutShortError("the rows ended before their end marker");
+    }
+    if (complete) throw new CutShortError("rows came after the end marker");
+    if (++chunks % chunksPerCollection === 0) Bun.gc(false);
+    const { batch, marked } = markedBatch(chunk.chunk, types);
+    complete = marked;
+    return batch.rows === 0 ? next() : batch;
+  };
+  return { columns, next };
+}
+
+function bufferedCursor(result: DuckDBMaterializedResult): Cursor & { rows: number } {
+  const columns = columnsOf(result, result.columnNames());
+  const types = columns.map((column) => column.type);
+  const { chunkCount, rowCount } = result;
+  let at = 0;
+  // They are in memory: no thread has to be asked for them.
+  const next = async (): Promise<Batch | null> =>
+    at === chunkCount ? null : batchOf(result.getChunk(at++).chunk, types);
+  return { columns, next, rows: rowCount };
+}

@@ -1,0 +1,98 @@
+/** Where an object's bytes are: on this machine's disk, or to be copied. */
+import { stat } from "node:fs/promises";
+import type { Static } from "@sinclair/typebox";
+import type { Peer } from "../../../runtime/contract/contract.ts";
+import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
+import { inParallel } from "../../../runtime/scheduling/scheduling.ts";
+import type { Manifest as ManifestSchema } from "../../catalogd/contract.ts";
+import type { Storaged } from "../../storaged/contract.ts";
+import type { ObjectAddress } from "./cache.ts";
+
+export { idOf, type ObjectCache, openObjectCache } from "./cache.ts";
+export {
+  openMemoryFolder,
+  openReadableFolder,
+  type Readable,
+  type ReadableFolder,
+} from "./readable-folder.ts";
+
+type Manifest = Static<typeof ManifestSchema>;
+export type DataObject = Manifest["objects"][number];
+
+/** One object, found: a file of this machine, checked, or one that is checked when it is copied. */
+export type Found = { address: ObjectAddress } & ({ file: string } | { remote: true });
+
+export interface Objects {
+  /** Finds the objects of a dataset, each checked once; rejects with `corrupt` naming dataset and object. */
+  find: (manifest: Manifest, signal: AbortSignal) => Promise<Found[]>;
+}
+
+/** Objects looked up at once for one dataset. */
+const findConcurrency = 8;
+
+export function createObjects(options: {
+  storaged: Peer<Storaged>;
+  /** Folders of local buckets. */
+  inPlace: readonly string[];
+  timeoutMs: number;
+}): Objects {
+  const { storaged, inPlace, timeoutMs } = options;
+  const isInPlace = (path: string) => inPlace.some((folder) => path.startsWith(folder));
+
+  const findOne = async (manifest: Manifest, object: DataObject, signal: AbortSignal): Promise<Found> => {
+    const address = addressOf(object);
+    const { bucket, key } = address;
+    // A first look at a large object reads all of it: the deadline is the query's.
+    const location = await storaged.verbs
+      .locate({ bucket, key }, { signal, timeoutMs })
+      .catch((cause) => Promise.reject(explain(cause, manifest, key)));
+    const { etag, bytes } = location.info;
+    if (etag !== object.etag || bytes !== object.bytes) {
+      throw corrupt(
+        manifest,
+        key,
+        `it has ${bytes} bytes and etag ${etag}, the catalog says ${object.bytes} and ${object.etag}`,
+      );
+    }
+    if (location.kind === "local" && isInPlace(location.path) && (await sizeOf(location.path)) === bytes)
+      return { address, file: location.path };
+    return { address, remote: true };
+  };
+  return {
+    find: (manifest, signal) =>
+      inParallel(manifest.objects, findConcurrency, (object) => findOne(manifest, object, signal)),
+  };
+}
+
+/** `name://key` addresses a bucket; a bare key is in `primary`. */
+export function addressOf({ key, bytes, etag }: DataObject): ObjectAddress {
+  const [, bucket = "primary", rest = key] = /^([A-Za-z0-9._-]+):\/\/(.*)$/s.exec(key) ?? [];
+  return { bucket, key: rest, bytes, etag };
+}
+
+/** A file of this machine, or undefined: a storaged on another machine names paths that are not here. */
+const sizeOf = (path: string): Promise<number | undefined> =>
+  stat(path).then(
+    ({ size }) => size,
+    () => undefined,
+  );
+
+export const corrupt = (manifest: Manifest, key: string, reason: string, cause?: unknown): ServiceError =>
+  fail("corrupt", `dataset '${manifest.name}' cannot be read: object '${key}': ${reason}`, {
+    details: { dataset: manifest.name, version: manifest.version, object: key },
+    cause,
+  });
+
+/** A lost or damaged object is the dataset's fault; a storaged that does not answer is nobody's for long. */
+export function explain(cause: unknown, manifest: Manifest, key: string): unknown {
+  if (!(cause instanceof ServiceError)) return cause;
+  if (cause.type === "not_found") return corrupt(manifest, key, "it is missing", cause);
+  if (cause.type === "corrupt") return corrupt(manifest, key, cause.message, cause);
+  if (cause.type === "unavailable" || cause.type === "deadline_exceeded" || cause.type === "bad_gateway") {
+    return fail("unavailable", `dataset '${manifest.name}' cannot be read now: ${cause.message}`, {
+      retryAfterSeconds: 1,
+      cause,
+    });
+  }
+  return cause;
+}

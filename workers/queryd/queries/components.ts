@@ -1,0 +1,113 @@
+/** The parts of queryd, opened and put together: engine, cache, versions, catalog. */
+import { mkdir, realpath, rm } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { memoryBytes } from "../../../runtime/config/config.ts";
+import type { Deps } from "../../../runtime/service/service.ts";
+import type { Catalogd } from "../../catalogd/contract.ts";
+import type { Storaged } from "../../storaged/contract.ts";
+import { createCatalog, createVersions, createViews } from "../catalog/catalog.ts";
+import { type EnginesOptions, openEngines } from "../engine/engine.ts";
+import { pathHider } from "../errors/errors.ts";
+import { createObjects, openMemoryFolder, openObjectCache, openReadableFolder } from "../objects/objects.ts";
+import { createAnalysis, guardStatements, jsonGuardStatements } from "../sandbox/sandbox.ts";
+import type { Components } from "./execution.ts";
+
+type QuerydDeps = Deps<{ catalogd: Catalogd; storaged: Storaged }>;
+
+/** `lifetime` ends what several queries share. */
+export async function openComponents(deps: QuerydDeps, lifetime: AbortSignal): Promise<Components> {
+  const { config, clock, log, newId, peers } = deps;
+  await mkdir(deps.directory, { recursive: true });
+  // DuckDB compares paths as they are without symbolic links.
+  const directory = await realpath(deps.directory);
+  const folders = {
+    temporary: join(directory, "temporary"),
+    results: join(directory, "results"),
+    cache: join(directory, "cache"),
+    readable: join(directory, "readable"),
+  };
+  await emptied(folders.temporary, folders.results);
+  const folder = await openReadableFolder(folders.readable);
+  const memory = await openMemoryFolder(`lakehouse-${Bun.hash(directory).toString(36)}`);
+  const readable = [folders.readable, ...(memory ? [memory.directory] : [])];
+  const engines = openEngines(enginesOf(deps, { folders, readable }));
+  const inPlace = bucketFolders(deps).map((each) => `${each}/`);
+  const hidePaths = pathHider([...inPlace, `${directory}/`]);
+  const { storaged, catalogd } = peers;
+  const maxBytes = config.queryd.cache_max_bytes;
+  const cache = await openObjectCache({ storaged, directory: folders.cache, maxBytes, newId });
+  const objects = createObjects({ storaged, inPlace, timeoutMs: config.queryd.max_timeout_ms });
+  deps.metrics.gauge("queryd_cache_bytes", "Bytes of remote objects kept on disk.", cache.bytes);
+  const { tableCacheBytes } = engines;
+  deps.metrics.gauge("queryd_resident_bytes", "Text of small datasets kept in memory.", tableCacheBytes);
+  const versions = createVersions({
+    objects,
+    cache,
+    folder,
+    memory: memory?.folder,
+    hidePaths,
+    log,
+    lifetime,
+  });
+  const views = createViews(log);
+  const catalog = createCatalog({ catalogd, log, onChange: async (snapshot) => versions.retire(snapshot) });
+  const mark = `end_${newId().replaceAll("-", "")}`;
+  const results = { directory: folders.results, bytesMax: config.queryd.max_temp_bytes };
+  const stop = async () => {
+    await engines.stop();
+    await Promise.all([folder.close(), memory?.folder.close()]);
+  };
+  return {
+    engines,
+    stop,
+    analysis: createAnalysis(mark),
+    catalog,
+    versions,
+    views,
+    hidePaths,
+    clock,
+    mark,
+    results,
+  };
+}
+
+interface Reach {
+  folders: { temporary: string; results: string };
+  /** Folders of objects. */
+  readable: readonly string[];
+}
+
+function enginesOf(deps: QuerydDeps, { folders, readable }: Reach): EnginesOptions {
+  const { queryd } = deps.config;
+  return {
+    init: {
+      threads: queryd.threads,
+      readable: [...readable, folders.results].map((each) => `${each}/`),
+      before: [],
+      first: ["CREATE SCHEMA lakehouse", ...guardStatements, ...jsonGuardStatements],
+    },
+    memoryBytes: memoryBytes(queryd.memory_limit),
+    tempBytes: queryd.max_temp_bytes,
+    scratch: folders.temporary,
+    readable,
+    results: folders.results,
+    tableCacheBytes: queryd.resident_max_bytes,
+    ...deps,
+  };
+}
+
+/** What a crash left behind is nobody's. */
+async function emptied(...folders: string[]): Promise<void> {
+  for (const folder of folders) {
+    await rm(folder, { recursive: true, force: true });
+    await mkdir(folder, { recursive: true });
+  }
+}
+
+/** Where storaged keeps local buckets when it shares this machine: the same rule as its own. */
+function bucketFolders({ config, directory }: QuerydDeps): string[] {
+  const data = dirname(directory);
+  return Object.entries(config.buckets)
+    .filter(([, bucket]) => bucket.kind === "local")
+    .map(([name, { path }]) => resolve(typeof path === "string" ? path : join(data, "buckets", name)));
+}

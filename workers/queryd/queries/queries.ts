@@ -1,0 +1,5 @@
+/** One query from its text to its answer, and the list of those that run, wait or have ended. */
+export { openComponents } from "./components.ts";
+export { chooseFormat } from "./content-negotiation.ts";
+export { type Components, type SqlQuery, type Started, startQuery } from "./execution.ts";
+export { type ActiveQuery, createQueries, type Queries } from "./registry.ts";

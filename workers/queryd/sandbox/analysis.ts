@@ -1,0 +1,175 @@
+/** Parses and checks a statement once; the verdict depends on the text alone and is kept. */
+import { LRUCache } from "lru-cache";
+import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
+import type { Session } from "../engine/engine.ts";
+import { type Origin, placeIn } from "../errors/errors.ts";
+import { renamedColumns } from "../results/results.ts";
+import {
+  givesBoundedResult,
+  markedStatement,
+  readStatement,
+  type Statement,
+} from "../statements/statements.ts";
+import { withoutSchemas, withoutShowAll } from "./rewritten-names.ts";
+import { type Checked, checkTree } from "./syntax-tree.ts";
+
+export interface Verdict extends Omit<Checked, "schemas" | "showAll"> {
+  statement: Statement;
+  /** Its result is small whatever the data. */
+  isBounded: boolean;
+  /** It was small when the statement last ran: likely again, but to be made sure. */
+  wasBounded: boolean;
+  /** Aliases of plain columns, for the form of their texts. */
+  renamed?: ReadonlyMap<string, string>;
+  /** What it was bound with when its plan was found to read nothing else; see `bound-plan.ts`. */
+  bound: Set<string>;
+}
+
+export interface Analysis {
+  /** Throws `sql_error` or `statement_not_allowed`. */
+  verdict: (sql: string, session: Session) => Promise<Verdict>;
+}
+
+/** Verdicts kept, and the longest statement whose verdict is. */
+const keptMax = 1000;
+const keptCharactersMax = 16_384;
+
+export function createAnalysis(mark: string): Analysis {
+  const kept = new LRUCache<string, Verdict>({ max: keptMax });
+  let expected: string | undefined;
+  return {
+    verdict: async (sql, session) => {
+      const known = kept.get(sql);
+      if (known) return known;
+      expected ??= await frameOf(mark, session);
+      const verdict = await analyse(sql, session, { mark, expected });
+      if (sql.length <= keptCharactersMax) kept.set(sql, verdict);
+      return verdict;
+    },
+  };
+}
+
+async function analyse(
+  sql: string,
+  session: Session,
+  { mark, expected }: { mark: string; expected: string },
+): Promise<Verdict> {
+  const statement = readStatement(sql);
+  // What is checked is what runs: the tree of the marked statement, in which the caller's is one node.
+  const marked = markedStatement(statement.body, [], { mark });
+  const reply = await parse(marked.sql, session);
+  const place = placeOfBody(reply);
+  if (!place) throw await refusal(statement, { sql, session });
+  const { node } = place;
+  delete place.node;
+  if (frame(reply) !== expected) throw await refusal(statement, { sql, session });
+  const { schemas, showAll, ...checked } = check(node, { sql, prefixBytes: marked.prefixBytes });
+  // Schemas first: SHOW ALL TABLES may leave its place.
+  if (schemas.length > 0) return analyse(withoutSchemas(sql, schemas), session, { mark, expected });
+  if (showAll > 0) return analyse(withoutShowAll(sql, showAll), session, { mark, expected });
+  return {
+    ...checked,
+    statement,
+    isBounded: givesBoundedResult(node),
+    wasBounded: false,
+    renamed: renamedColumns(node),
+    bound: new Set(),
+  };
+}
+
+/** Checks the tree; places are turned to the caller's text. */
+function check(node: unknown, origin: Origin): Checked {
+  try {
+    const { tables, schemas, ...rest } = checkTree(node);
+    const moved = [...tables].map(
+      ([name, at]) => [name, at === undefined ? at : at - origin.prefixBytes] as const,
+    );
+    return {
+      ...rest,
+      tables: new Map(moved),
+      schemas: schemas.map((at) => at - origin.prefixBytes),
+    };
+  } catch (error) {
+    if (!(error instanceof ServiceError)) throw error;
+    const { position } = (error.details ?? {}) as { position?: number };
+    const details = position === undefined ? undefined : placeIn(origin, position);
+    throw fail(error.type, error.message, { ...(details && { details }) });
+  }
+}
+
+/** The tree of a marked statement without what stands in it. */
+async function frameOf(mark: string, session: Session): Promise<string> {
+  const reply = await parse(markedStatement("SELECT 1", [], { mark }).sql, session);
+  const place = placeOfBody(reply);
+  if (place) delete place.node;
+  return frame(reply);
+}
+
+const parseSql = "SELECT json_serialize_sql($1::VARCHAR)";
+
+interface TreeNode {
+  left?: TreeNode;
+  from_table?: { subquery?: { node?: TreeNode } };
+}
+
+interface ParseReply {
+  error: boolean;
+  error_type?: string;
+  error_message?: string;
+  position?: string;
+  statements?: { node?: TreeNode }[];
+}
+
+/** Where the caller's statement stands in a marked one. */
+const placeOfBody = ({ statements }: ParseReply): { node?: TreeNode } | undefined => {
+  const place = statements?.[0]?.node?.left?.from_table?.subquery?.node?.from_table?.subquery;
+  return place?.node === undefined ? undefined : place;
+};
+
+async function parse(sql: string, session: Session): Promise<ParseReply> {
+  const [[text = "null"] = []] = await session.rows(parseSql, [sql]);
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    // Only a tree that nests deeper than the JSON parser goes.
+    throw fail("sql_error", "the statement is too complex to plan: it nests too deep", { cause });
+  }
+}
+
+/** Why a statement does not stand in the marked one: found by parsing it alone. */
+async function refusal(
+  { body, verb }: Statement,
+  { sql, session }: { sql: string; session: Session },
+): Promise<ServiceError> {
+  const reply = await parse(body, session);
+  if (reply.error) return parseError(reply, { sql, verb });
+  const count = reply.statements?.length ?? 0;
+  if (count === 0) return fail("sql_error", "the statement is empty; expected SQL, as SELECT 1");
+  if (count > 1) return fail("sql_error", `expected one statement, got ${count}: send them one by one`);
+  return fail("statement_not_allowed", "the statement is not one query that stands for itself");
+}
+
+function parseError(reply: ParseReply, { sql, verb }: { sql: string; verb: string }) {
+  if (reply.error_type === "parser") {
+    const place =
+      reply.position === undefined ? undefined : placeIn({ sql, prefixBytes: 0 }, Number(reply.position));
+    return fail("sql_error", `Parser Error: ${reply.error_message}`, { ...(place && { details: place }) });
+  }
+  if (verb === "PIVOT")
+    return fail(
+      "sql_error",
+      "PIVOT needs its columns spelled out here: PIVOT … ON column IN (value, …) USING …",
+    );
+  if (/^(SELECT|FROM|VALUES|TABLE|\()?$/.test(verb))
+    return fail("sql_error", `Parser Error: ${reply.error_message}`);
+  return fail(
+    "statement_not_allowed",
+    `${verb} is not allowed: only reading statements run (SELECT, WITH, VALUES, FROM, PIVOT, DESCRIBE, SHOW, SUMMARIZE, EXPLAIN)`,
+  );
+}
+
+/** A tree as text, without the places in the source and the names of its parameters. */
+const frame = (reply: ParseReply): string =>
+  JSON.stringify(reply, (key, value) =>
+    key === "query_location" || key === "named_param_map" ? undefined : value,
+  );
