@@ -3,13 +3,8 @@ import { afterAll, expect, test } from "bun:test";
 import { exactSearch, Index, type MetricKind, type ScalarKind } from "usearch";
 import { createLog } from "../../runtime/telemetry/log.ts";
 import { clustered } from "../../scripts/make-vectors.ts";
-import {
-  defaultConnectivity,
-  defaultEfConstruction,
-  defaultEfSearch,
-  defaultQuantization,
-} from "../../workers/vectord/defaults.ts";
 import type { Engine, EngineSpec, Neighbours } from "../../workers/vectord/engine.ts";
+import { defaults } from "../../workers/vectord/index-verbs.ts";
 import { createVectorBlocks } from "../../workers/vectord/vector-blocks.ts";
 import { inTurn, latencies, quantile, report, throughput, timed } from "../support/measure.ts";
 import { testEngines } from "../support/vector-engines.ts";
@@ -34,15 +29,7 @@ afterAll(async () => {
   await faiss.stop();
 });
 
-const spec: EngineSpec = {
-  dimension,
-  metric: "cosine",
-  type: "hnsw",
-  quantization: defaultQuantization,
-  connectivity: defaultConnectivity,
-  ef_construction: defaultEfConstruction,
-  ef_search: defaultEfSearch,
-};
+const spec: EngineSpec = { dimension, ...defaults };
 let truth: Set<number>[] = [];
 const recall = (answers: readonly Neighbours[]): number => {
   const hits = answers.map(({ rows: found }, at) => found.filter((row) => truth[at]?.has(row)).length);

@@ -7,7 +7,7 @@ import { parseFilter } from "../../runtime/contract/filter.ts";
 import { systemClock } from "../../runtime/scheduling/clock.ts";
 import { createLog } from "../../runtime/telemetry/log.ts";
 import { clustered } from "../../scripts/make-vectors.ts";
-import * as defaults from "../../workers/vectord/defaults.ts";
+import { defaults } from "../../workers/vectord/index-verbs.ts";
 import { createMetadataIndex } from "../../workers/vectord/metadata-index.ts";
 import { nearestNeighbours } from "../../workers/vectord/near-rows.ts";
 import { createRows } from "../../workers/vectord/rows.ts";
@@ -19,7 +19,7 @@ const items = Number(process.env.LAKEHOUSE_BENCH_ROWS ?? 10_000);
 const dimension = Number(process.env.LAKEHOUSE_BENCH_DIMENSION ?? 256);
 const queryCount = 40;
 const k = 10;
-const ef = defaults.defaultEfSearch;
+const ef = defaults.ef_search;
 const { vectors, queries } = clustered(items, dimension, queryCount);
 const query = (at: number) =>
   queries.slice((at % queryCount) * dimension, ((at % queryCount) + 1) * dimension);
@@ -32,18 +32,7 @@ const metadata = ids.map((_, at) => ({ share: ((at * 7919) % items) / items, tex
 rows.apply({ deletes: [], upserts: { ids, vectors, metadata } });
 const log = createLog("bench", "error");
 const engines = await testEngines({ threads: 1, maxWaiting: 1024, hnswEngine: "usearch", log });
-const engine = await engines.open(
-  {
-    dimension,
-    metric: "cosine",
-    type: "hnsw",
-    quantization: defaults.defaultQuantization,
-    connectivity: defaults.defaultConnectivity,
-    ef_construction: defaults.defaultEfConstruction,
-    ef_search: ef,
-  },
-  blocks,
-);
+const engine = await engines.open({ dimension, ...defaults }, blocks);
 await engine.add(items);
 const index = { rows, engine, fields: createMetadataIndex(rows, systemClock) };
 const { signal } = new AbortController();

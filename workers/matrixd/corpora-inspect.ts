@@ -15,7 +15,7 @@ export interface InspectParts {
   lexicon: Lexicon;
   peers: Pick<Peers, "vectord">;
   /** Indexes that go anyway. */
-  leaving: ReadonlySet<string>;
+  droppedIndexes: ReadonlySet<string>;
   newId: () => string;
 }
 
@@ -85,7 +85,7 @@ async function* inspectBuild(
         { signal },
       );
       for (const problem of problems) {
-        if (entry.live === live) entry.isDoubtful = true;
+        if (entry.live === live) entry.isSuspect = true;
         yield damage(place, problem, buildAgain(entry));
       }
       yield { progress: { done, total, of: `rows and words of corpus ${entry.record.name}` } };
@@ -94,7 +94,7 @@ async function* inspectBuild(
   } finally {
     await lexicon.ask(file, "endInspection", { id });
   }
-  if (entry.isDoubtful) return;
+  if (entry.isSuspect) return;
   const texts = await lexicon.ask(file, "countTexts", { generation }, { signal });
   const lacking = await vectorsLacking(peers, index, texts, signal);
   if (lacking !== undefined) yield damage(`vectord index ${index}`, lacking, buildAgain(entry));
@@ -122,7 +122,7 @@ const ownName = /^matrix-.+-[0-9a-f]{8}$/;
 
 /** Indexes that no corpus names: builds that were begun after the backup which this was restored from. */
 async function* inspectUnnamed(
-  { entries, peers: { vectord }, leaving }: InspectParts,
+  { entries, peers: { vectord }, droppedIndexes }: InspectParts,
   signal: AbortSignal,
 ): AsyncGenerator<Inspected> {
   const found: string[] = [];
@@ -137,7 +137,9 @@ async function* inspectUnnamed(
   const unknown = entries().filter(({ damage }) => damage);
   const isUnknown = (index: string) =>
     unknown.some(({ record: { name } }) => index.startsWith(`matrix-${name}-`));
-  for (const name of found.filter((each) => !named.has(each) && !leaving.has(each) && !isUnknown(each)))
+  for (const name of found.filter(
+    (each) => !named.has(each) && !droppedIndexes.has(each) && !isUnknown(each),
+  ))
     yield {
       finding: {
         severity: "leftover",

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { makeDirectory, syncDirectory } from "../../runtime/durable/durable.ts";
 import { ServiceError } from "../../runtime/errors/errors.ts";
 import type { MarkKeeping } from "../../runtime/line-log/line-log.ts";
+import { createTurns } from "../../runtime/scheduling/scheduling.ts";
 import type { Log } from "../../runtime/telemetry/telemetry.ts";
 import type { Build } from "./corpus-build.ts";
 import { type Entry, isNewer, noteDamage } from "./corpus-entry.ts";
@@ -49,7 +50,7 @@ async function openCorpus(
     clearDirectory(directory, tools);
     return undefined;
   }
-  const entry: Entry = { directory, record, written: Promise.resolve(), kept };
+  const entry: Entry = { directory, record, exclusively: createTurns(), kept };
   if (record.dropped) {
     clearCorpus(entry, tools);
     return undefined;
@@ -69,11 +70,11 @@ const unusable = (
   kept: MarkKeeping,
 ): Entry => {
   const spec = { name, id_column: "?", text_columns: ["?"] };
-  return { directory, record: { name, spec, builds: [] }, damage, written: Promise.resolve(), kept };
+  return { directory, record: { name, spec, builds: [] }, damage, exclusively: createTurns(), kept };
 };
 
 async function openLive(entry: Entry, record: CorpusRecord, tools: Tools, log: Log): Promise<void> {
-  const { lexicon, peers, upkeep } = tools;
+  const { lexicon, peers, maintenance } = tools;
   const found = record.builds.find(({ id }) => id === record.live);
   if (!found) return;
   const file = databaseFile(entry.directory, found.id);
@@ -82,11 +83,11 @@ async function openLive(entry: Entry, record: CorpusRecord, tools: Tools, log: L
     const fault = databaseFault(file, { live: found.id, generation: state.generation }, tools.kept);
     if (fault !== undefined) throw damaged(fault);
     const build: Build = { ...found, file, state, holds: new Map(), released: () => {} };
-    build.released = () => upkeep.attend(build.id, () => sweepBuild(build, lexicon, peers));
+    build.released = () => maintenance.schedule(build.id, () => sweepBuild(build, lexicon, peers));
     entry.live = build;
-    upkeep.attend(`${build.id} restored`, () => clearLeftOut(build, record.name, tools, log));
-    upkeep.attend(build.id, () => sweepBuild(build, lexicon, peers));
-    upkeep.attend(`${build.id} check`, async () => {
+    maintenance.schedule(`${build.id} restored`, () => clearSkipped(build, record.name, tools, log));
+    maintenance.schedule(build.id, () => sweepBuild(build, lexicon, peers));
+    maintenance.schedule(`${build.id} check`, async () => {
       await lexicon.ask(file, "check", {}).catch((cause) => {
         noteDamage(entry, build, cause);
         if (!entry.damage) throw cause;
@@ -100,20 +101,20 @@ async function openLive(entry: Entry, record: CorpusRecord, tools: Tools, log: L
 }
 
 /** What a database that came from a backup never heard of: vectors that were added before vectord's part of it was. */
-async function clearLeftOut(
+async function clearSkipped(
   { file, index }: Build,
   corpus: string,
   { lexicon, peers }: Tools,
   log: Log,
 ): Promise<void> {
-  const leftOut = await lexicon.ask(file, "leftOut", {});
-  if (leftOut === null) return;
-  const filter = { [rowField]: { gt: leftOut.after, lte: leftOut.upTo } };
+  const skipped = await lexicon.ask(file, "skipped", {});
+  if (skipped === null) return;
+  const filter = { [rowField]: { gt: skipped.after, lte: skipped.upTo } };
   const { deleted } = await peers.vectord.verbs.remove({ name: index, filter }).catch((cause) => {
     if (cause instanceof ServiceError && cause.type === "not_found") return { deleted: 0 };
     throw cause;
   });
-  await lexicon.ask(file, "forgetLeftOut", {});
+  await lexicon.ask(file, "forgetSkipped", {});
   log.info("a corpus came from a backup; vectors younger than it are cleared away", {
     corpus,
     vectors: deleted,
@@ -122,8 +123,8 @@ async function clearLeftOut(
 
 /** Deletes all of a dropped corpus in the background. */
 export function clearCorpus({ directory, record }: Entry, tools: Tools): void {
-  const { lexicon, peers, leaving } = tools;
-  for (const { index } of record.builds) leaving.add(index);
+  const { lexicon, peers, droppedIndexes } = tools;
+  for (const { index } of record.builds) droppedIndexes.add(index);
   clearDirectory(directory, tools, async () => {
     for (const build of record.builds)
       await discardBuild({ ...build, file: databaseFile(directory, build.id) }, lexicon, peers);
@@ -131,8 +132,8 @@ export function clearCorpus({ directory, record }: Entry, tools: Tools): void {
 }
 
 /** In the background, and again until it is done: on a full disk it cannot be, and a start must not fail for that. */
-function clearDirectory(directory: string, { upkeep, kept }: Tools, before = async () => {}): void {
-  upkeep.attend(directory, async () => {
+function clearDirectory(directory: string, { maintenance, kept }: Tools, before = async () => {}): void {
+  maintenance.schedule(directory, async () => {
     await before();
     await forgetCorpus(directory, kept);
     await rm(directory, { recursive: true, force: true });

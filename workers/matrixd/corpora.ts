@@ -49,7 +49,7 @@ export async function createCorpora(
   const home = join(directory, "corpora");
   const entries = await openCorpora(home, tools, log);
   // Two requests may be about the same name.
-  const inTurn = createTurns();
+  const exclusively = createTurns();
   const entryOf = (name: string): Entry => {
     const entry = entries.get(name);
     if (!entry)
@@ -65,7 +65,7 @@ export async function createCorpora(
     const place = join(home, `${spec.name}.${tools.newId().slice(0, 8)}`);
     const record = { name: spec.name, revision: 1, spec, builds: [] };
     await writeRecord(place, record);
-    const entry = { directory: place, record, written: Promise.resolve(), kept: tools.kept };
+    const entry = { directory: place, record, exclusively: createTurns(), kept: tools.kept };
     markCorpus(entry);
     entries.set(spec.name, entry);
     return entry;
@@ -82,7 +82,7 @@ export async function createCorpora(
     get: (name) => infoOf(entryOf(name)),
     submit: async (spec, signal, jobId) => {
       const source = await findSource(spec, tools.peers, signal);
-      return inTurn(async () => {
+      return exclusively(async () => {
         const known = entries.get(spec.name);
         if (known?.damage?.isNewer) throw refuseNewer(known);
         const entry = known ?? (await makeEntry(spec));
@@ -97,7 +97,7 @@ export async function createCorpora(
       });
     },
     drop: (name) =>
-      inTurn(async () => {
+      exclusively(async () => {
         const entry = entryOf(name);
         const job = jobs.of(name);
         if (job) await jobs.cancel(job.job_id);
@@ -116,7 +116,7 @@ export async function createCorpora(
 function forget(entries: Map<string, Entry>, entry: Entry, tools: Tools): void {
   const { live } = entry;
   entries.delete(entry.record.name);
-  for (const { index } of entry.record.builds) tools.leaving.add(index);
+  for (const { index } of entry.record.builds) tools.droppedIndexes.add(index);
   const clear = () => {
     if (!live || live.holds.size === 0) clearCorpus(entry, tools);
   };

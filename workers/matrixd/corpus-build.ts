@@ -53,7 +53,7 @@ export function holdBuild(
   const { file } = build;
   const { generation, rows, index, model = "", dimension = 0 } = build.state;
   const release = holdGeneration(build);
-  const told = <R>(work: Promise<R>): Promise<R> =>
+  const reporting = <R>(work: Promise<R>): Promise<R> =>
     work.catch((cause) => {
       failed(cause);
       throw cause;
@@ -68,14 +68,15 @@ export function holdBuild(
     lexical: async ({ text, k, filter, among, signal }) => {
       const condition = filter && parseFilter(filter);
       const question = { generation, text, k, condition, among };
-      return told(lexicon.ask(file, "lexical", question, { signal }));
+      return reporting(lexicon.ask(file, "lexical", question, { signal }));
     },
-    read: (numbers, { text = false } = {}) => told(lexicon.ask(file, "read", { generation, numbers, text })),
+    read: (numbers, { text = false } = {}) =>
+      reporting(lexicon.ask(file, "read", { generation, numbers, text })),
     numbersOf: async (ids) => {
       const found: (number | undefined)[] = [];
       for (let from = 0; from < ids.length; from += idsAtOnce) {
         const some = ids.slice(from, from + idsAtOnce);
-        found.push(...(await told(lexicon.ask(file, "numbersOf", { generation, ids: some }))));
+        found.push(...(await reporting(lexicon.ask(file, "numbersOf", { generation, ids: some }))));
       }
       return found;
     },

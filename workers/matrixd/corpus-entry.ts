@@ -1,6 +1,7 @@
 /** One corpus as the service knows it. */
 import { fail, ServiceError } from "../../runtime/errors/errors.ts";
 import type { MarkKeeping } from "../../runtime/line-log/line-log.ts";
+import type { createTurns } from "../../runtime/scheduling/scheduling.ts";
 import type { Build } from "./corpus-build.ts";
 import { markCorpus, nextRevision, settleFirst } from "./corpus-mark.ts";
 import { type CorpusRecord, type Unusable, writeRecord } from "./corpus-record.ts";
@@ -13,34 +14,26 @@ export interface Entry {
   /** Why nothing can be read of it. */
   damage?: Unusable;
   /** An inspection found rows or words of it that are not what was written: the next build makes a new one. */
-  isDoubtful?: true;
-  /** The end of the writes of its record: they follow each other. */
-  written: Promise<void>;
+  isSuspect?: true;
+  /** Writes of its record follow each other. */
+  exclusively: ReturnType<typeof createTurns>;
   kept: MarkKeeping;
 }
 
 /** Changes the record, durably. */
 export function changeRecord(entry: Entry, change: (record: CorpusRecord) => CorpusRecord): Promise<void> {
-  const mine = entry.written.then(async () => {
+  return entry.exclusively(async () => {
     const record = { ...change(entry.record), revision: nextRevision(entry) };
     await settleFirst(entry);
     await writeRecord(entry.directory, record);
     entry.record = record;
     markCorpus(entry);
   });
-  entry.written = mine.catch(() => undefined);
-  return mine;
 }
 
 /** Runs the work while the record stands still, on the disk as in memory. */
-export function recordAtRest<R>(entry: Entry, work: () => Promise<R>): Promise<R> {
-  const mine = entry.written.then(work);
-  entry.written = mine.then(
-    () => undefined,
-    () => undefined,
-  );
-  return mine;
-}
+export const recordAtRest = <R>({ exclusively }: Entry, work: () => Promise<R>): Promise<R> =>
+  exclusively(work);
 
 /** Takes note of a database that turned out to be damaged while it was read. */
 export function noteDamage(entry: Entry, build: Build, cause: unknown): void {
@@ -52,7 +45,7 @@ export function noteDamage(entry: Entry, build: Build, cause: unknown): void {
 export const isNewer = ({ details }: ServiceError): boolean =>
   (details as { newer?: unknown } | undefined)?.newer === true;
 
-/** What is told of a corpus. */
+/** A corpus as callers see it. */
 export function corpusInfo({ record, live, damage }: Entry, jobId: string | undefined): Corpus {
   const lastError = damage?.reason ?? record.last_error;
   const { model, ...spec } = live?.state.spec ?? record.spec;
@@ -86,7 +79,7 @@ export function corpusInfo({ record, live, damage }: Entry, jobId: string | unde
   };
 }
 
-/** What a search that cannot use the corpus is told. */
+/** The error of a search that cannot use the corpus. */
 export function unsearchable({ record, damage }: Entry, jobId: string | undefined): ServiceError {
   const { name } = record;
   if (damage) return fail("corrupt", `corpus '${name}' is damaged: ${damage.reason}`);
@@ -99,8 +92,8 @@ export function unsearchable({ record, damage }: Entry, jobId: string | undefine
 }
 
 /** Whether the rows that are there can stay where they did not change: the same columns and the same model. */
-export function canRefresh(spec: CorpusSpec, { live, damage, isDoubtful }: Entry): boolean {
-  if (!live || damage || isDoubtful) return false;
+export function canRefresh(spec: CorpusSpec, { live, damage, isSuspect }: Entry): boolean {
+  if (!live || damage || isSuspect) return false;
   const { spec: old, model } = live.state;
   const columns = ({ id_column, text_columns, metadata_columns = [] }: CorpusSpec) =>
     JSON.stringify([id_column, text_columns, metadata_columns]);

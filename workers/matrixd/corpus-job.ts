@@ -6,7 +6,7 @@ import { canRefresh, changeRecord, type Entry } from "./corpus-entry.ts";
 import { markCorpus } from "./corpus-mark.ts";
 import { databaseFile } from "./corpus-record.ts";
 import type { Source } from "./corpus-source.ts";
-import { discardBuild, sweepBuild, type Upkeep } from "./corpus-upkeep.ts";
+import { discardBuild, type Maintenance, sweepBuild } from "./corpus-upkeep.ts";
 import type { RunningJob } from "./jobs.ts";
 import type { LexiconState } from "./lexicon-database.ts";
 import { needsRebuild, type RefreshTask, refresh } from "./refresh.ts";
@@ -14,9 +14,9 @@ import type { CorpusSpec } from "./schemas.ts";
 
 export interface Tools
   extends Pick<RefreshTask, "peers" | "clock" | "lexicon" | "readMs" | "metadataBytesMax"> {
-  upkeep: Upkeep;
+  maintenance: Maintenance;
   /** Indexes of dropped corpora: they go when nobody reads them any more. */
-  leaving: Set<string>;
+  droppedIndexes: Set<string>;
   kept: MarkKeeping;
   newId: () => string;
 }
@@ -77,8 +77,8 @@ async function refreshLive(
   tools: Tools,
   job: RunningJob,
 ): Promise<void> {
-  const { lexicon, upkeep, peers } = tools;
-  const clear = () => upkeep.attend(live.id, () => sweepBuild(live, lexicon, peers));
+  const { lexicon, maintenance, peers } = tools;
+  const clear = () => maintenance.schedule(live.id, () => sweepBuild(live, lexicon, peers));
   try {
     live.state = await refresh({ ...tools, job, spec, source, build: live });
   } catch (cause) {
@@ -125,7 +125,8 @@ async function changeOver(
   tools: Tools,
 ): Promise<void> {
   const build: Build = { ...made, holds: new Map(), released: () => {} };
-  build.released = () => tools.upkeep.attend(build.id, () => sweepBuild(build, tools.lexicon, tools.peers));
+  build.released = () =>
+    tools.maintenance.schedule(build.id, () => sweepBuild(build, tools.lexicon, tools.peers));
   await changeRecord(entry, ({ last_error: _, ...record }) => ({
     ...record,
     spec: made.state.spec,
@@ -136,7 +137,7 @@ async function changeOver(
   entry.live = build;
   markCorpus(entry);
   delete entry.damage;
-  delete entry.isDoubtful;
+  delete entry.isSuspect;
   for (const other of others) {
     const gone = { ...other, file: databaseFile(entry.directory, other.id) };
     if (old?.id === other.id) discardWhenFree(entry, old, tools);
@@ -154,8 +155,8 @@ function discardWhenFree(entry: Entry, build: Build, tools: Tools): void {
 
 /** Deletes a build in the background, and then its name from the record. */
 export function discard(entry: Entry, build: Pick<Build, "id" | "index" | "file">, tools: Tools): void {
-  const { lexicon, peers, upkeep } = tools;
-  upkeep.attend(build.id, async () => {
+  const { lexicon, peers, maintenance } = tools;
+  maintenance.schedule(build.id, async () => {
     await discardBuild(build, lexicon, peers);
     if (entry.record.dropped) return;
     await changeRecord(entry, (record) => ({

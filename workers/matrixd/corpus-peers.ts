@@ -23,7 +23,7 @@ export async function named<R>(peer: keyof Peers, call: Promise<R>): Promise<R> 
   } catch (cause) {
     if (!(cause instanceof ServiceError)) throw cause;
     const { type, message, details, retryAfterSeconds } = cause;
-    const told = message.includes(peer) ? message : `${peer}: ${message}`;
-    throw fail(type, told, { details, cause, ...(retryAfterSeconds !== undefined && { retryAfterSeconds }) });
+    const text = message.includes(peer) ? message : `${peer}: ${message}`;
+    throw fail(type, text, { details, cause, ...(retryAfterSeconds !== undefined && { retryAfterSeconds }) });
   }
 }

@@ -56,7 +56,7 @@ function headOf(line: string): { format: string; version: number; crc32: string 
   try {
     return JSON.parse(line);
   } catch {
-    // No head at all: told as a checksum that does not fit.
+    // No head at all: reported as a checksum that does not fit.
     return undefined;
   }
 }

@@ -1,4 +1,4 @@
-/** What is cleared away behind builds: dead rows, their vectors, whole builds. It is tried until it works. */
+/** Maintenance: dead rows, orphaned vectors and old builds are deleted in the background, until that works. */
 import { rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { syncDirectory } from "../../runtime/durable/durable.ts";
@@ -12,20 +12,20 @@ import type { Lexicon } from "./lexicon.ts";
 /** Wait before what failed is tried again: a peer that is away has that long to come back. */
 const againMs = 15_000;
 
-export interface Upkeep {
+export interface Maintenance {
   /** Does the work in the background; a failure is logged and it is tried again later. One at a time under one name. */
-  attend: (name: string, work: () => Promise<void>) => void;
+  schedule: (name: string, work: () => Promise<void>) => void;
   /** Lets what is under way end, and begins no more. */
   stop: () => Promise<void>;
 }
 
-export function createUpkeep({ clock, log }: { clock: Clock; log: Log }): Upkeep {
+export function createMaintenance({ clock, log }: { clock: Clock; log: Log }): Maintenance {
   const running = new Map<string, Promise<void>>();
   const wanted = new Map<string, () => Promise<void>>();
   const timers = new Set<() => void>();
   let isStopped = false;
 
-  const attend = (name: string, work: () => Promise<void>) => {
+  const schedule = (name: string, work: () => Promise<void>) => {
     if (isStopped) return;
     if (running.has(name)) {
       wanted.set(name, work);
@@ -36,7 +36,7 @@ export function createUpkeep({ clock, log }: { clock: Clock; log: Log }): Upkeep
         log.warn("clearing away behind a corpus failed; it is tried again", { name, error: String(error) });
         const cancel = clock.after(againMs, () => {
           timers.delete(cancel);
-          attend(name, work);
+          schedule(name, work);
         });
         timers.add(cancel);
       })
@@ -44,12 +44,12 @@ export function createUpkeep({ clock, log }: { clock: Clock; log: Log }): Upkeep
         running.delete(name);
         const next = wanted.get(name);
         wanted.delete(name);
-        if (next) attend(name, next);
+        if (next) schedule(name, next);
       });
     running.set(name, done);
   };
   return {
-    attend,
+    schedule,
     stop: async () => {
       isStopped = true;
       for (const cancel of timers) cancel();
@@ -63,10 +63,10 @@ export async function sweepBuild(build: Build, lexicon: Lexicon, { vectord }: Pe
   const { file, index } = build;
   while (!build.isGone && (await lexicon.ask(file, "purge", { from: oldestHeld(build) })) > 0);
   while (!build.isGone) {
-    const numbers = await lexicon.ask(file, "garbage", {});
+    const numbers = await lexicon.ask(file, "orphans", {});
     if (numbers.length === 0) return;
     await vectord.verbs.remove({ name: index, ids: numbers.map(String) }).catch(unlessGone);
-    await lexicon.ask(file, "forgetGarbage", { numbers });
+    await lexicon.ask(file, "forgetOrphans", { numbers });
   }
 }
 

@@ -48,7 +48,7 @@ export async function addVectors(plan: VectorPlan): Promise<void> {
     taking = taking.then(() => (isOver ? [] : plan.next()));
     return taking;
   };
-  const lane = async () => {
+  const worker = async () => {
     for (;;) {
       const rows = await take();
       if (rows.length === 0) return;
@@ -57,13 +57,13 @@ export async function addVectors(plan: VectorPlan): Promise<void> {
       await add(plan, rows, vectors, model);
     }
   };
-  const lanes = Array.from({ length: inFlight }, () =>
-    lane().catch((cause) => {
+  const workers = Array.from({ length: inFlight }, () =>
+    worker().catch((cause) => {
       isOver = true;
       throw cause;
     }),
   );
-  const ended = await Promise.allSettled(lanes);
+  const ended = await Promise.allSettled(workers);
   const failed = ended.find(({ status }) => status === "rejected");
   if (failed) throw (failed as PromiseRejectedResult).reason;
 }
@@ -92,14 +92,14 @@ async function embed(plan: VectorPlan, rows: readonly PendingRow[], model: strin
       { signal: plan.signal, timeoutMs: callMs },
     );
   try {
-    const answer = await named("embedd", insisting(call, plan));
+    const answer = await named("embedd", retrying(call, plan));
     return { model: { model: answer.model, dimension: answer.dimension }, vectors: answer.vectors };
   } catch (cause) {
     throw aboutRow(cause, rows);
   }
 }
 
-/** A text that cannot be embedded is told by its row's id. */
+/** The error of a text that cannot be embedded names its row. */
 function aboutRow(cause: unknown, rows: readonly PendingRow[]): unknown {
   if (!(cause instanceof ServiceError)) return cause;
   const { field } = (cause.details ?? {}) as { field?: unknown };
@@ -125,14 +125,14 @@ async function add(plan: VectorPlan, rows: readonly PendingRow[], vectors: Uint8
       { signal: plan.signal, timeoutMs: callMs, transfer: [copy.buffer] },
     );
   };
-  await named("vectord", insisting(call, plan));
+  await named("vectord", retrying(call, plan));
   plan.added(rows.length);
 }
 
 const busy = new Set(["too_many_requests", "overloaded"]);
 
-/** Others' work passes; nothing was done when a service says that it has too much. */
-async function insisting<R>(call: () => Promise<R>, { clock, signal }: VectorPlan): Promise<R> {
+/** Retries with backoff what was refused because a service has too much to do: nothing was done then. */
+async function retrying<R>(call: () => Promise<R>, { clock, signal }: VectorPlan): Promise<R> {
   for (let tries = 0; ; tries++) {
     try {
       return await call();

@@ -1,4 +1,4 @@
-/** Which class a model is of, by its name: what is configured, then its size, then what its family is known for. Pure. */
+/** Which class a model is of, by its name: what is configured, then its size, then what its family is known for. */
 
 export type ModelClass = "weak" | "strong" | "unknown";
 
@@ -49,7 +49,7 @@ export interface ConfiguredModels {
   strong_models: readonly string[];
 }
 
-/** The class and one sentence on what told it. */
+/** The class, and one sentence on how it is known. */
 export function classOfModel(
   model: string,
   { weak_models, strong_models }: ConfiguredModels,

@@ -1,5 +1,5 @@
 /**
- * Whether retrieved context helps a model with a task or is withheld. Pure.
+ * Whether retrieved context helps a model with a task or is withheld.
  *
  * Sources: retrieval helps small models and hurts large ones on what they know, Mallen et al. 2023 (arXiv 2212.10511);
  * irrelevant context distracts, Shi et al. 2023 (arXiv 2302.00093); what stands in the middle of a long context is
@@ -86,12 +86,12 @@ export function decideDowngrade(ask: DowngradeAsk, configured: ConfiguredModels)
 
 function taskOf({ task, task_class }: DowngradeAsk): { kind: TaskKind; because: string } {
   const start = task.trim().toLowerCase();
-  const told = task_class
+  const given = task_class
     ?.trim()
     .toLowerCase()
     .replace(/[\s_-]+/g, "");
   const guessed = tellingWords.find(([pattern]) => pattern.test(start))?.[1];
-  const name = told ?? guessed;
+  const name = given ?? guessed;
   const kind = (["needs", "own"] as const).find(
     (each) => name !== undefined && taskClasses[each].includes(name),
   );
@@ -100,7 +100,7 @@ function taskOf({ task, task_class }: DowngradeAsk): { kind: TaskKind; because: 
     own: "brings its own material",
     open: "is of no class that is known to need context or to suffer from it",
   }[kind ?? "open"];
-  const from = told === undefined && guessed !== undefined ? " (by its first word)" : "";
+  const from = given === undefined && guessed !== undefined ? " (by its first word)" : "";
   return { kind: kind ?? "open", because: `task${name === undefined ? "" : ` '${name}'${from}`} ${says}` };
 }
 

@@ -56,7 +56,7 @@ const logsOf = ({ jobs, playbooks, profiles }: DurableParts): KeptLog[] => [
     ...jobsFormat,
     atRest: jobs.atRest,
     remedy:
-      "nothing to mend: what is told of one job is lost, and the line goes when the log is next written anew",
+      "nothing to mend: the state of one job is lost, and the line goes when the log is next written anew",
   },
 ];
 
@@ -137,7 +137,7 @@ async function* inspectTraces(
   }
 }
 
-/** None where their log was refused: that was told already. */
+/** None where their log was refused: that is reported already. */
 function allOf({ all }: Pick<Playbooks, "all">): Iterable<PlaybookEntry> {
   try {
     return all();

@@ -1,4 +1,4 @@
-/** What is known of jobs, on the disk: each is written when it is taken and when it has ended. */
+/** The log of jobs: each is written when it is taken and when it has ended. */
 import { ServiceError } from "../../runtime/errors/errors.ts";
 import { type LineLog, logDamageOf, type MarkKeeping, openLineLog } from "../../runtime/line-log/line-log.ts";
 import { describe, type Log } from "../../runtime/telemetry/telemetry.ts";
@@ -52,7 +52,7 @@ export async function openJobsLog(
   if (file.report.damagedCount > 0) {
     log.warn("the log of jobs has damaged lines", { ...file.report });
     problems = [
-      `matrixd/${jobsName}: ${file.report.damagedCount} lines are damaged: what they told of jobs is lost`,
+      `matrixd/${jobsName}: ${file.report.damagedCount} lines are damaged: the states of jobs in them are lost`,
     ];
   }
   return {

@@ -1,8 +1,8 @@
-/** Builds and refreshes: those that wait, run, and the latest that ended. What is told of them outlives the process. */
+/** Builds and refreshes: those that wait, run, and the latest that ended. Job states are persisted. */
 
 import { fail, ServiceError, toWire } from "../../runtime/errors/errors.ts";
 import type { MarkKeeping } from "../../runtime/line-log/line-log.ts";
-import { type Clock, timestamp } from "../../runtime/scheduling/scheduling.ts";
+import { type Clock, createLimiter, type Limiter, timestamp } from "../../runtime/scheduling/scheduling.ts";
 import { describe, type Log } from "../../runtime/telemetry/telemetry.ts";
 import { type JobFacts, type JobsLog, openJobsLog } from "./jobs-log.ts";
 
@@ -53,8 +53,6 @@ interface Entry {
   facts: JobFacts;
   abort: AbortController;
   wake: Set<() => void>;
-  /** Takes it out of the line; false when its work has begun. */
-  leave: () => boolean;
 }
 
 /** Ended jobs that can still be asked about. */
@@ -76,14 +74,14 @@ export async function openJobs(
   const file = await openJobsLog(path, given, () => [...entries.values()].map(({ facts }) => facts));
   for (const known of file.known) {
     const facts = isOver(known) ? known : ended(known, clock, "failed", interrupted);
-    entries.set(facts.job_id, { facts, abort: new AbortController(), wake: new Set(), leave: () => false });
-    // The next start says it again.
+    entries.set(facts.job_id, { facts, abort: new AbortController(), wake: new Set() });
+    // A failure is made up for by the next start.
     if (facts !== known)
       await file.write(facts).catch((cause) => log.error("a job's end was not recorded", describe(cause)));
   }
   forget(entries);
 
-  const { enqueue, waiting } = createLine();
+  const limiter = createLimiter(atOnceMax);
   const entryOf = (id: string): Entry => {
     const entry = entries.get(id);
     if (!entry) file.check();
@@ -94,7 +92,7 @@ export async function openJobs(
     [...entries.values()].find((entry) => entry.facts.corpus === corpus && !isOver(entry.facts))?.facts;
   const end = async (entry: Entry, failure: unknown) => {
     const facts = finished(entry, clock, failure);
-    // Told when it is durable; a log that cannot be written costs the record, not the job.
+    // Visible when it is durable; a log that cannot be written costs the record, not the job.
     await file.write(facts).catch((cause) => log.error("a job's end was not recorded", describe(cause)));
     entry.facts = facts;
     wake(entry);
@@ -109,7 +107,7 @@ export async function openJobs(
           "conflict",
           `corpus '${corpus}' is being worked on by job ${other.job_id}; wait or cancel it`,
         );
-      if (waiting() >= waitingMax)
+      if (limiter.waiting() >= waitingMax)
         throw fail("too_many_requests", `${waitingMax} jobs wait already`, { retryAfterSeconds: 10 });
       const entry = newEntry({ id: id ?? newId(), corpus, refresh, clock });
       const { facts } = entry;
@@ -118,9 +116,7 @@ export async function openJobs(
         entries.delete(facts.job_id);
         throw cause;
       });
-      entry.leave = enqueue(async () => {
-        await end(entry, await run(entry, work, log));
-      });
+      void inTurn(limiter, entry, () => run(entry, work, log)).then((failure) => end(entry, failure));
       return facts;
     },
     get: (id) => entryOf(id).facts,
@@ -132,7 +128,7 @@ export async function openJobs(
     cancel: async (id) => {
       const entry = entryOf(id);
       const reason = `the job was cancelled by DELETE /matrix/jobs/${id}; the corpus is as it was`;
-      await abort(entry, fail("client_closed", reason), end);
+      await abort(entry, fail("client_closed", reason));
       return entryOf(id).facts;
     },
     changed: (id, ms) => change(entryOf(id), ms, clock),
@@ -140,7 +136,7 @@ export async function openJobs(
     problems: file.problems,
     stop: async () => {
       const reason = fail("unavailable", interrupted.message);
-      await Promise.all([...entries.values()].map((entry) => abort(entry, reason, end)));
+      await Promise.all([...entries.values()].map((entry) => abort(entry, reason)));
       await file.close();
     },
   };
@@ -165,14 +161,9 @@ async function change(entry: Entry, ms: number, clock: Clock): Promise<void> {
   entry.wake.delete(awake);
 }
 
-/** Aborts a job that is not over, and resolves when it is; one that has not begun is over at once, by `end`. */
-async function abort(
-  entry: Entry,
-  reason: ServiceError,
-  end: (entry: Entry, failure: unknown) => Promise<void>,
-): Promise<void> {
+/** Aborts a job that is not over, and resolves when it is. */
+async function abort(entry: Entry, reason: ServiceError): Promise<void> {
   if (!isOver(entry.facts)) entry.abort.abort(reason);
-  if (entry.leave()) await end(entry, reason);
   while (!isOver(entry.facts)) await new Promise<void>((resolve) => entry.wake.add(resolve));
 }
 
@@ -195,7 +186,17 @@ function newEntry(job: { id: string; corpus: string; refresh: boolean; clock: Cl
     without_text: 0,
     started_at: timestamp(job.clock),
   };
-  return { facts, abort: new AbortController(), wake: new Set(), leave: () => false };
+  return { facts, abort: new AbortController(), wake: new Set() };
+}
+
+/** Does the work when few enough are under way; what it answers, or why the job was aborted while it waited. */
+async function inTurn(limiter: Limiter, { abort }: Entry, work: () => Promise<unknown>): Promise<unknown> {
+  try {
+    const done = await limiter.take(abort.signal);
+    return await work().finally(done);
+  } catch (reason) {
+    return reason;
+  }
 }
 
 /** Does the work; what it threw, or undefined. */
@@ -221,7 +222,7 @@ async function run(entry: Entry, work: (job: RunningJob) => Promise<void>, log: 
     });
     return undefined;
   } catch (cause) {
-    // A job that is told to end may fail of it in many ways: the reason is what counts.
+    // An aborted job may fail in many ways: the reason of the abort is what counts.
     const failure = signal.aborted ? signal.reason : cause;
     const { job_id, corpus } = entry.facts;
     log.warn("a corpus's job failed", { job_id, corpus, error: describeFailure(failure) });
@@ -252,32 +253,3 @@ const ended = (
   finished_at: timestamp(clock),
   ...(error && { error }),
 });
-
-/** Work in the order it came, a few at once. */
-function createLine(): { enqueue: (work: () => Promise<void>) => () => boolean; waiting: () => number } {
-  const line: (() => Promise<void>)[] = [];
-  let running = 0;
-  const next = () => {
-    while (running < atOnceMax) {
-      const work = line.shift();
-      if (!work) return;
-      running += 1;
-      void work().finally(() => {
-        running -= 1;
-        next();
-      });
-    }
-  };
-  return {
-    enqueue: (work) => {
-      line.push(work);
-      next();
-      return () => {
-        const at = line.indexOf(work);
-        if (at >= 0) line.splice(at, 1);
-        return at >= 0;
-      };
-    },
-    waiting: () => line.length,
-  };
-}

@@ -1,12 +1,12 @@
 /** What can be asked of a thread that works on corpora's databases, and how it is asked. */
 import type { WireError } from "../../runtime/errors/errors.ts";
-import type { LeftOut } from "./lexicon-copy.ts";
+import type { SkippedNumbers } from "./lexicon-copy.ts";
 import type { LexiconState } from "./lexicon-database.ts";
 import type { InspectionStep } from "./lexicon-inspect.ts";
 import type { CorpusRow, LexicalQuestion } from "./lexicon-read.ts";
 import type { PendingRow, RowShape, Staged } from "./lexicon-write.ts";
 
-/** One function a question: what it takes beside the database's file, and what it answers. */
+/** One function a request: what it takes beside the database's file, and what it answers. */
 export interface LexiconCalls {
   create: (input: { state: LexiconState }) => void;
   /** Opens the file and takes back what an unfinished refresh left. */
@@ -15,16 +15,15 @@ export interface LexiconCalls {
   check: (input: object) => void;
   begin: (input: object) => void;
   stage: (input: { lines: Uint8Array; shape: RowShape }) => Staged;
-  countPending: (input: object) => number;
   pending: (input: { after: number; rowsMax: number; bytesMax: number }) => PendingRow[];
   removeUnseen: (input: object) => number;
   finish: (input: { changes: Omit<LexiconState, "generation" | "rows" | "last"> }) => LexiconState;
   undo: (input: object) => void;
   purge: (input: { from: number }) => number;
-  garbage: (input: object) => number[];
-  forgetGarbage: (input: { numbers: readonly number[] }) => void;
-  leftOut: (input: object) => LeftOut | null;
-  forgetLeftOut: (input: object) => void;
+  orphans: (input: object) => number[];
+  forgetOrphans: (input: { numbers: readonly number[] }) => void;
+  skipped: (input: object) => SkippedNumbers | null;
+  forgetSkipped: (input: object) => void;
   /** How many rows of a generation have text, and so a vector each. */
   countTexts: (input: { generation: number }) => number;
   /** Writes a copy as of the state to the path. */

@@ -14,7 +14,7 @@ export interface InspectionStep {
 /** Rows read, and their words compared, at once. */
 const slice = 2000;
 const wordsSlice = 20_000;
-/** Problems of one kind that are told; a ruined file need not fill the answer. */
+/** Problems of one kind that are reported; a ruined file need not fill the answer. */
 const problemsMax = 20;
 
 type Step = Omit<InspectionStep, "isOver">;
@@ -50,7 +50,7 @@ function* inspect(database: Database, acknowledged: number): Generator<Step> {
   if (generation < acknowledged)
     broken.push(`it is an older copy: generation ${generation}, and ${acknowledged} was acknowledged`);
   yield { problems: broken, done: 0, total };
-  const spoken = createSpoken(database);
+  const expected = createExpectedWords(database);
   let live = 0;
   let damaged = 0;
   let read = 0;
@@ -66,11 +66,11 @@ function* inspect(database: Database, acknowledged: number): Generator<Step> {
       if (!isWhole(row) && ++damaged <= problemsMax)
         problems.push(`row ${row.number} (id '${row.id}') is not what was written`);
     }
-    spoken.add(found);
+    expected.add(found);
     yield { problems, done: Math.min(read, rows), total };
   }
   if (live !== rows) yield { problems: [`it has ${live} rows, and had ${rows}`], done: rows, total };
-  yield* inspectWords(database, spoken.sum(), { rows, total });
+  yield* inspectWords(database, expected.sum(), { rows, total });
 }
 
 interface Row {
@@ -102,16 +102,16 @@ interface WordSum {
 }
 
 /** The words of rows, found as the index finds them. */
-function createSpoken(database: Database) {
-  database.run(`CREATE VIRTUAL TABLE temp.spoken USING fts5 (text, content='', tokenize='${tokenizer}')`);
-  database.run("CREATE VIRTUAL TABLE temp.spoken_words USING fts5vocab ('temp', 'spoken', 'instance')");
-  const insert = database.query("INSERT INTO temp.spoken (rowid, text) VALUES (?, ?)");
+function createExpectedWords(database: Database) {
+  database.run(`CREATE VIRTUAL TABLE temp.expected USING fts5 (text, content='', tokenize='${tokenizer}')`);
+  database.run("CREATE VIRTUAL TABLE temp.expected_words USING fts5vocab ('temp', 'expected', 'instance')");
+  const insert = database.query("INSERT INTO temp.expected (rowid, text) VALUES (?, ?)");
   const total: WordSum = { words: 0, sum: 0 };
   return {
     add: (rows: readonly Row[]) => {
       for (const { number, text } of rows) if (text) insert.run(number, text);
-      for (const word of wordsOf(database, "temp.spoken_words")) addTo(total, word);
-      database.run("INSERT INTO temp.spoken (spoken) VALUES ('delete-all')");
+      for (const word of wordsOf(database, "temp.expected_words")) addTo(total, word);
+      database.run("INSERT INTO temp.expected (expected) VALUES ('delete-all')");
     },
     sum: () => total,
   };

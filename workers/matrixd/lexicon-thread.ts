@@ -1,9 +1,9 @@
-/** The Worker in which SQLite works: one question at a time, each on the database of one corpus build. */
+/** The Worker in which SQLite works: one request at a time, each on the database of one corpus build. */
 import type { Database } from "bun:sqlite";
 import { toWire } from "../../runtime/errors/errors.ts";
 import { describe } from "../../runtime/telemetry/telemetry.ts";
 import type { AnswerOf, FromThread, InputOf, LexiconCall, ToThread } from "./lexicon-calls.ts";
-import { copyDatabase, forgetLeftOut, leftOut } from "./lexicon-copy.ts";
+import { copyDatabase, forgetSkipped, skipped } from "./lexicon-copy.ts";
 import { checkDatabase, createDatabase, guarded, openDatabase, readState } from "./lexicon-database.ts";
 import { inspectDatabase } from "./lexicon-inspect.ts";
 import { countTexts, lexicalRows, numbersOfIds, readRows } from "./lexicon-read.ts";
@@ -61,16 +61,15 @@ const answers: Omit<Answers, Own> = {
   check: (database) => checkDatabase(database),
   begin: (database) => write.begin(database),
   stage: (database, { lines, shape }) => write.stage(database, lines, shape),
-  countPending: (database) => write.countPending(database),
   pending: (database, input) => write.pending(database, input),
   removeUnseen: (database) => write.removeUnseen(database),
   finish: (database, { changes }) => write.finish(database, changes),
   undo: (database) => write.undo(database),
   purge: (database, { from }) => write.purge(database, from),
-  garbage: (database) => write.garbage(database),
-  forgetGarbage: (database, { numbers }) => write.forgetGarbage(database, numbers),
-  leftOut,
-  forgetLeftOut,
+  orphans: (database) => write.orphans(database),
+  forgetOrphans: (database, { numbers }) => write.forgetOrphans(database, numbers),
+  skipped,
+  forgetSkipped,
   countTexts,
   lexical: lexicalRows,
   read: readRows,

@@ -118,15 +118,6 @@ function putter(database: Database, born: number): (row: Row) => boolean {
   };
 }
 
-/** How many new rows have text to be embedded. */
-export function countPending(database: Database): number {
-  const { last } = readState(database);
-  const { n } = database
-    .query("SELECT count(*) AS n FROM rows WHERE number > ? AND has_text = 1")
-    .get(last) as { n: number };
-  return n;
-}
-
 /** New rows with text after a number, in order: so many, or fewer where their texts reach `bytesMax`. */
 export function pending(
   database: Database,
@@ -191,21 +182,21 @@ export function finish(
   return swap();
 }
 
-/** Takes back what an unfinished refresh did; vectors it may have added become garbage. */
+/** Takes back what an unfinished refresh did; vectors it may have added become orphans. */
 export function undo(database: Database): void {
   const { generation, last } = readState(database);
   const born = database.query(`SELECT number FROM rows WHERE number > ? LIMIT ${slice}`);
-  while (bury(database, born.all(last) as { number: number }[]) > 0);
+  while (deleteRows(database, born.all(last) as { number: number }[]) > 0);
   database.query("UPDATE rows SET died = NULL WHERE died > ?").run(generation);
 }
 
-/** Deletes rows that are dead in every generation from `from` on, one slice; their vectors become garbage. How many. */
+/** Deletes rows that are dead in every generation from `from` on, one slice; their vectors become orphans. How many. */
 export function purge(database: Database, from: number): number {
   const dead = database.query(`SELECT number FROM rows WHERE died IS NOT NULL AND died <= ? LIMIT ${slice}`);
-  return bury(database, dead.all(from) as { number: number }[]);
+  return deleteRows(database, dead.all(from) as { number: number }[]);
 }
 
-function bury(database: Database, rows: { number: number }[]): number {
+function deleteRows(database: Database, rows: { number: number }[]): number {
   const statements = [
     "DELETE FROM words WHERE rowid = ?",
     "DELETE FROM content WHERE number = ?",
@@ -219,13 +210,13 @@ function bury(database: Database, rows: { number: number }[]): number {
 }
 
 /** Numbers whose vectors are to be deleted, one slice of them. */
-export const garbage = (database: Database): number[] =>
+export const orphans = (database: Database): number[] =>
   (database.query(`SELECT number FROM garbage LIMIT ${slice}`).all() as { number: number }[]).map(
     ({ number }) => number,
   );
 
 /** Forgets numbers whose vectors are deleted. */
-export function forgetGarbage(database: Database, numbers: readonly number[]): void {
+export function forgetOrphans(database: Database, numbers: readonly number[]): void {
   const forget = database.query("DELETE FROM garbage WHERE number = ?");
   database.transaction(() => {
     for (const number of numbers) forget.run(number);

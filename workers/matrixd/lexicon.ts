@@ -1,5 +1,6 @@
 /** The threads that work on corpora's databases, as the service's thread sees them: it never waits for a disk. */
 import { fail, fromWire } from "../../runtime/errors/errors.ts";
+import { createLimiter } from "../../runtime/scheduling/scheduling.ts";
 import type { Log } from "../../runtime/telemetry/telemetry.ts";
 import type { AnswerOf, FromThread, InputOf, LexiconCall, ToThread } from "./lexicon-calls.ts";
 
@@ -10,29 +11,28 @@ const writing: ReadonlySet<LexiconCall> = new Set<LexiconCall>([
   "check",
   "begin",
   "stage",
-  "countPending",
   "pending",
   "removeUnseen",
   "finish",
   "undo",
   "purge",
-  "garbage",
-  "forgetGarbage",
-  "leftOut",
-  "forgetLeftOut",
+  "orphans",
+  "forgetOrphans",
+  "skipped",
+  "forgetSkipped",
 ]);
-/** What takes long and is asked by operators: a thread of its own does it. */
-const aside: ReadonlySet<LexiconCall> = new Set<LexiconCall>(["copy", "inspect", "endInspection"]);
+/** Long work that operators ask for, in a thread of its own. */
+const background: ReadonlySet<LexiconCall> = new Set<LexiconCall>(["copy", "inspect", "endInspection"]);
 
 /** Threads that read, beside the one that writes: WAL lets them go on while it does. */
 const readers = 2;
-/** Questions that may wait for a thread. */
+/** Requests that may wait for a thread. */
 const waitingMax = 1024;
 
 export interface Lexicon {
   /**
    * Asks about one database. Throws what the thread threw, `too_many_requests` when too many wait, the signal's reason.
-   * A question that has begun runs to its end.
+   * A request that has begun runs to its end.
    */
   ask: <C extends LexiconCall>(
     file: string,
@@ -50,12 +50,12 @@ export function startLexicon(log: Log): Lexicon {
   const writer = startThread(log);
   const reading = Array.from({ length: readers }, () => startThread(log));
   // Started when it is first needed: most days it is not.
-  let apart: LexiconThread | undefined;
+  let backgroundThread: LexiconThread | undefined;
   const threadOf = (file: string, call: LexiconCall): LexiconThread => {
     if (writing.has(call)) return writer;
-    if (!aside.has(call)) return readerOf(file);
-    apart ??= startThread(log);
-    return apart;
+    if (!background.has(call)) return readerOf(file);
+    backgroundThread ??= startThread(log);
+    return backgroundThread;
   };
   const readerOf = (file: string) => reading[Bun.hash.crc32(file) % readers] ?? writer;
   return {
@@ -69,16 +69,11 @@ export function startLexicon(log: Log): Lexicon {
       await Promise.all([readerOf(file), writer].map((thread) => thread.ask(ask, {})));
     },
     stop: async () => {
-      await Promise.all([writer, ...reading, ...(apart ? [apart] : [])].map((thread) => thread.stop()));
+      await Promise.all(
+        [writer, ...reading, ...(backgroundThread ? [backgroundThread] : [])].map((thread) => thread.stop()),
+      );
     },
   };
-}
-
-interface Question {
-  message: ToThread;
-  transfer: ArrayBufferLike[];
-  resolve: (value: unknown) => void;
-  reject: (cause: unknown) => void;
 }
 
 interface LexiconThread {
@@ -89,85 +84,58 @@ interface LexiconThread {
   stop: () => Promise<void>;
 }
 
-/** One thread and its line: a question is sent when the one before is answered, so that those who leave cost nothing. */
+const tooMany = () =>
+  fail("too_many_requests", `${waitingMax} requests wait for the corpora's databases already`, {
+    retryAfterSeconds: 1,
+  });
+
+/** One thread; a request is sent when the one before is answered, so that an aborted one costs nothing. */
 function startThread(log: Log): LexiconThread {
-  const line: Question[] = [];
-  let asked: Question | undefined;
-  let isStopping = false;
+  const limiter = createLimiter(1, { waitingMax, refusal: tooMany });
+  const stopping = new AbortController();
   const stopped = Promise.withResolvers<void>();
+  let asked: PromiseWithResolvers<unknown> | undefined;
   const worker = new Worker(new URL("./lexicon-thread.ts", import.meta.url), { name: "matrixd-lexicon" });
 
-  const next = () => {
-    asked = line.shift();
-    if (asked) worker.postMessage(asked.message, asked.transfer);
-  };
   worker.onmessage = ({ data }: MessageEvent<FromThread>) => {
-    const answered = asked;
     if (data.type === "stopped") {
       stopped.resolve();
       worker.terminate();
-      return;
-    }
-    if (data.type === "done") answered?.resolve(data.value);
+    } else if (data.type === "done") asked?.resolve(data.value);
     else {
       if (data.error.type === "internal") log.error("a corpus's database failed", data.cause);
-      answered?.reject(fromWire(data.error));
+      asked?.reject(fromWire(data.error));
     }
-    next();
   };
   worker.onerror = (event) => {
     event.preventDefault();
     log.error("a lexicon thread failed", { error: event.message });
   };
   worker.addEventListener("close", () => {
+    const isExpected = stopping.signal.aborted;
     const why = fail("unavailable", "the thread of the corpora's databases ended", { retryAfterSeconds: 1 });
-    for (const question of [...(asked ? [asked] : []), ...line.splice(0)]) question.reject(why);
+    stopping.abort(why);
+    asked?.reject(why);
     stopped.resolve();
     // Without its threads the service is of no use: its own end lets the supervisor start it again.
-    if (!isStopping) throw new Error("a lexicon thread ended unexpectedly");
+    if (!isExpected) throw new Error("a lexicon thread ended unexpectedly");
   });
   return {
-    ask: (message, options) =>
-      new Promise((resolve, reject) => {
-        const question = { message, transfer: options.transfer ?? [], resolve, reject };
-        if (isStopping) return reject(fail("unavailable", "matrixd is stopping", { retryAfterSeconds: 1 }));
-        const refusal = enter(line, question, options.signal);
-        if (refusal) reject(refusal);
-        else if (!asked) next();
-      }),
+    ask: async (message, { signal, transfer = [] }) => {
+      const ended = signal ? AbortSignal.any([signal, stopping.signal]) : stopping.signal;
+      const done = await limiter.take(ended);
+      asked = Promise.withResolvers();
+      try {
+        worker.postMessage(message, transfer);
+        return await asked.promise;
+      } finally {
+        done();
+      }
+    },
     stop: () => {
-      isStopping = true;
-      const why = fail("unavailable", "matrixd is stopping", { retryAfterSeconds: 1 });
-      for (const question of line.splice(0)) question.reject(why);
+      stopping.abort(fail("unavailable", "matrixd is stopping", { retryAfterSeconds: 1 }));
       worker.postMessage({ type: "stop" } satisfies ToThread);
       return stopped.promise;
     },
   };
-}
-
-/** Puts a question into the line, or says why not. One whose signal aborts leaves it. */
-function enter(line: Question[], question: Question, signal: AbortSignal | undefined): unknown {
-  if (signal?.aborted) return signal.reason;
-  if (line.length >= waitingMax)
-    return fail("too_many_requests", `${waitingMax} questions wait for the corpora's databases already`, {
-      retryAfterSeconds: 1,
-    });
-  line.push(question);
-  if (!signal) return undefined;
-  const leave = () => {
-    const at = line.indexOf(question);
-    if (at >= 0) line.splice(at, 1);
-    question.reject(signal.reason);
-  };
-  signal.addEventListener("abort", leave, { once: true });
-  const { resolve, reject } = question;
-  question.resolve = (value) => {
-    signal.removeEventListener("abort", leave);
-    resolve(value);
-  };
-  question.reject = (cause) => {
-    signal.removeEventListener("abort", leave);
-    reject(cause);
-  };
-  return undefined;
 }

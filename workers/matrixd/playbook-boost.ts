@@ -1,9 +1,9 @@
 /**
- * How much a playbook moves its answer. Pure; every factor is between 0 and 1, and the answer names all of them.
+ * How much a playbook moves its answer. Every factor is between 0 and 1, and the answer names all of them.
  *
  * Sources: helpful and harmful counters on what was learnt, Zhang et al. 2025, "Agentic Context Engineering" (ACE,
  * arXiv 2510.04618); usefulness as the mean of a Beta distribution under Jeffreys' prior, Jeffreys 1946, which needs no
- * least number of voices; decay by half-lives as search engines weigh age (Elasticsearch's `exp` decay functions).
+ * least number of votes; decay by half-lives as search engines weigh age (Elasticsearch's `exp` decay functions).
  */
 
 /**
@@ -17,21 +17,21 @@ export const boostMax = 4 / 60;
 /** Below five half-lives' weight a playbook has faded: it no longer speaks, and consolidation drops it. */
 const fadedBelow = 1 / 32;
 
-/** Voices against before a playbook that lost its boost is dropped for good: until then praise brings it back. */
+/** Feedback against before a playbook that lost its boost is dropped for good: until then praise brings it back. */
 const harmfulMin = 3;
 
 const dayMs = 24 * 60 * 60 * 1000;
 
-export interface Voices {
+export interface Feedback {
   helpful: number;
   harmful: number;
 }
 
 /**
  * 2p − 1, at least 0, for the mean p of Beta(1 + helpful + ½, harmful + ½): the recording is the first voice for it.
- * Half with no further voice; 0 as soon as the voices against are as many as those for.
+ * Half with no further voice; 0 as soon as the feedback against are as many as those for.
  */
-export const usefulnessOf = ({ helpful, harmful }: Voices): number =>
+export const usefulnessOf = ({ helpful, harmful }: Feedback): number =>
   Math.max(0, (1 + helpful - harmful) / (2 + helpful + harmful));
 
 /** 1 when fresh, a half after each half-life; 1 for ever with a half-life of 0 days. */
@@ -41,11 +41,11 @@ export const freshnessOf = (ageMs: number, halfLifeDays: number): number =>
 export const hasFaded = (ageMs: number, halfLifeDays: number): boolean =>
   freshnessOf(ageMs, halfLifeDays) < fadedBelow;
 
-/** Whether it has been told often enough that it misleads to be dropped. */
-export const misleads = (voices: Voices): boolean =>
-  voices.harmful >= harmfulMin && usefulnessOf(voices) === 0;
+/** Whether enough feedback says that it misleads to drop it. */
+export const misleads = (feedback: Feedback): boolean =>
+  feedback.harmful >= harmfulMin && usefulnessOf(feedback) === 0;
 
-export interface BoostFacts extends Voices {
+export interface BoostFacts extends Feedback {
   /** Cosine of the query and the nearest wording. */
   similarity: number;
   /** [matrixd] playbook_similarity_percent, as a cosine: less is another question. */
@@ -57,7 +57,7 @@ export interface BoostFacts extends Voices {
   halfLifeDays: number;
 }
 
-/** What it adds, 0 to `boostMax`; 0 when it faded or when the voices against it are as many as those for it. */
+/** What it adds, 0 to `boostMax`; 0 when it faded or when the feedback against it are as many as those for it. */
 export function boostOf(facts: BoostFacts): number {
   if (hasFaded(facts.ageMs, facts.halfLifeDays)) return 0;
   const freshness = freshnessOf(facts.ageMs, facts.halfLifeDays);

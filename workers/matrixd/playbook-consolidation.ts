@@ -14,7 +14,7 @@ import {
 import type { Corpora } from "./live-corpus.ts";
 import { hasFaded, misleads } from "./playbook-boost.ts";
 import { likeOf } from "./playbook-likeness.ts";
-import { merged, voiceOf } from "./playbook-merge.ts";
+import { evidenceOf, merged } from "./playbook-merge.ts";
 import { answerKey, type PlaybookEntry, type PlaybookFields } from "./playbook-state.ts";
 import type { PlaybookStore } from "./playbook-store.ts";
 import type { WordingVectors } from "./playbook-wordings.ts";
@@ -162,7 +162,7 @@ async function carriedOut({ store, clock }: ConsolidationParts, plan: Plan): Pro
       if (![merge.kept, ...merge.gone].every(isSame)) return { result: [] };
       const at = timestamp(clock);
       const into = (playbook: PlaybookFields, entry: PlaybookEntry) =>
-        merged(playbook, voiceOf(entry.playbook), at);
+        merged(playbook, evidenceOf(entry.playbook), at);
       const put = merge.gone.reduce(into, merge.kept.playbook);
       return { change: { put: [put], gone: merge.gone.map(idOf) }, result: [merge] };
     }),

@@ -31,14 +31,18 @@ export async function likeOf(
   if (!vector) return undefined;
   let best: { entry: PlaybookEntry; similarity: number } | undefined;
   for (const entry of compared) {
-    const similarity = nearest(vector, entry, known);
+    const similarity = bestSimilarity(vector, entry, known);
     if (best ? similarity > best.similarity : similarity >= sameWording) best = { entry, similarity };
   }
   return best?.entry;
 }
 
 /** The cosine of the wording of the playbook that is nearest to the vector; -1 when none is known. */
-export function nearest(vector: Float32Array, { wordings }: PlaybookEntry, known: ModelVectors): number {
+export function bestSimilarity(
+  vector: Float32Array,
+  { wordings }: PlaybookEntry,
+  known: ModelVectors,
+): number {
   let best = -1;
   for (const wording of wordings) {
     const other = known.get(wording);

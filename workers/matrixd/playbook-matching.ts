@@ -1,7 +1,7 @@
 /** Finds the playbooks that fit a query: every wording of the corpora asked is compared, slice by slice. */
 import { type Clock, createSlices } from "../../runtime/scheduling/scheduling.ts";
 import { type BoostFacts, boostBecause, boostOf } from "./playbook-boost.ts";
-import { nearest } from "./playbook-likeness.ts";
+import { bestSimilarity } from "./playbook-likeness.ts";
 import type { PlaybookEntry, Wording } from "./playbook-state.ts";
 import type { PlaybookStore } from "./playbook-store.ts";
 import type { PlaybookTraces } from "./playbook-traces.ts";
@@ -15,7 +15,7 @@ export interface PlaybookMatch {
   answer_id: string;
   /** Cosine between the query and the nearest wording of the playbook. */
   similarity: number;
-  /** Added to the score of the answer; 0 or more, at most `boostMax` of playbook-boost.ts. */
+  /** Added to the score of the answer; 0 or more, at most `boostMax` of boost.ts. */
   boost: number;
   /** One sentence with the numbers that made it. */
   because: string;
@@ -46,7 +46,7 @@ export interface MatchingParts {
   settings: { playbook_half_life_days: number; playbook_similarity_percent: number };
 }
 
-interface Near {
+interface Candidate {
   entry: PlaybookEntry;
   facts: BoostFacts;
   boost: number;
@@ -84,11 +84,11 @@ export function createPlaybookMatches(parts: MatchingParts): PlaybookMatches {
       if (unknown.length > 0) await known.fill(unknown, signal);
 
       const query = unit(vector);
-      const near: Near[] = [];
+      const near: Candidate[] = [];
       for (const entry of heard) {
         const rest = slices(entry.wordings.length * vector.length);
         if (rest) await rest;
-        const similarity = nearest(query, entry, known);
+        const similarity = bestSimilarity(query, entry, known);
         if (similarity < least) continue;
         const facts = factsOf(entry, similarity);
         near.push({ entry, facts, boost: boostOf(facts) });
@@ -102,10 +102,10 @@ export function createPlaybookMatches(parts: MatchingParts): PlaybookMatches {
 
 const shown = (text: string): string => (text.length > 80 ? `${text.slice(0, 80)}…` : text);
 
-const byBoost = (a: Near, b: Near): number =>
+const byBoost = (a: Candidate, b: Candidate): number =>
   b.boost - a.boost || (a.entry.playbook.playbook_id < b.entry.playbook.playbook_id ? -1 : 1);
 
-function bestOfAnswers(near: Near[]): PlaybookMatch[] {
+function bestOfAnswers(near: Candidate[]): PlaybookMatch[] {
   const answers = new Map<string, PlaybookMatch>();
   for (const { entry, facts, boost } of near.filter((one) => one.boost > 0).sort(byBoost)) {
     const { playbook_id, corpus, answer_id, query_text } = entry.playbook;

@@ -1,4 +1,4 @@
-/** When two playbooks say the same, and what they are together. Pure. */
+/** When two playbooks say the same, and what they are together. */
 import type { PlaybookFields } from "./playbook-state.ts";
 
 /**
@@ -16,7 +16,7 @@ export const plainText = (text: string): string =>
   text.normalize("NFKC").toLowerCase().replace(/\s+/g, " ").trim();
 
 /** What is recorded, or another playbook that says the same. */
-export interface Voice {
+export interface Evidence {
   texts: readonly string[];
   score: number;
   tags: readonly string[];
@@ -27,11 +27,11 @@ export interface Voice {
   confirmed_at: string;
 }
 
-/** A recording as a voice: nothing was said of it yet. */
+/** A recording as a evidence: nothing was said of it yet. */
 export const recorded = (
   input: { query_text: string; score: number; tags: readonly string[]; note: string | undefined },
   at: string,
-): Voice => ({
+): Evidence => ({
   texts: [input.query_text],
   score: input.score,
   tags: input.tags,
@@ -42,30 +42,30 @@ export const recorded = (
   confirmed_at: at,
 });
 
-/** A playbook as a voice. */
-export const voiceOf = (playbook: PlaybookFields): Voice => ({
+/** A playbook as a evidence. */
+export const evidenceOf = (playbook: PlaybookFields): Evidence => ({
   ...playbook,
   texts: [playbook.query_text, ...(playbook.aliases ?? [])],
   note: playbook.note,
 });
 
 /**
- * The playbook with one more voice: its recording counts as helpful, its own counters are added, and the score is the
+ * The playbook with one more evidence: its recording counts as helpful, its own counters are added, and the score is the
  * mean of both, weighed by the recordings and helpful voices behind each.
  */
-export function merged(playbook: PlaybookFields, voice: Voice, at: string): PlaybookFields {
-  const { aliases = [], note = voice.note, ...kept } = playbook;
-  const texts = distinct([playbook.query_text, ...aliases, ...voice.texts]).slice(1, 1 + aliasesMax);
+export function merged(playbook: PlaybookFields, evidence: Evidence, at: string): PlaybookFields {
+  const { aliases = [], note = evidence.note, ...kept } = playbook;
+  const texts = distinct([playbook.query_text, ...aliases, ...evidence.texts]).slice(1, 1 + aliasesMax);
   const weight = 1 + playbook.helpful;
-  const added = 1 + voice.helpful;
+  const added = 1 + evidence.helpful;
   return {
     ...kept,
-    score: (playbook.score * weight + voice.score * added) / (weight + added),
-    tags: [...new Set([...playbook.tags, ...voice.tags])].slice(0, tagsMax),
+    score: (playbook.score * weight + evidence.score * added) / (weight + added),
+    tags: [...new Set([...playbook.tags, ...evidence.tags])].slice(0, tagsMax),
     helpful: playbook.helpful + added,
-    harmful: playbook.harmful + voice.harmful,
-    created_at: earlier(playbook.created_at, voice.created_at),
-    confirmed_at: later(playbook.confirmed_at, voice.confirmed_at),
+    harmful: playbook.harmful + evidence.harmful,
+    created_at: earlier(playbook.created_at, evidence.created_at),
+    confirmed_at: later(playbook.confirmed_at, evidence.confirmed_at),
     updated_at: at,
     ...(note !== undefined && { note }),
     ...(texts.length > 0 && { aliases: texts }),

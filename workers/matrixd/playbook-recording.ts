@@ -56,8 +56,8 @@ export async function record(
       const alike = store.state.alike(input);
       const same = await likeOf(vectors, { text: query_text }, alike, { model, signal });
       if (same) {
-        const voice = recorded({ query_text, score, tags, note }, at);
-        const playbook = merged(same.playbook, voice, at);
+        const evidence = recorded({ query_text, score, tags, note }, at);
+        const playbook = merged(same.playbook, evidence, at);
         return { change: { put: [playbook], gone: [] }, result: { playbook, merged: true } };
       }
       checkRoom(parts);
@@ -117,11 +117,11 @@ function checkRoom({ store, settings: { max_playbooks } }: RecordingParts): void
   );
 }
 
-/** One more voice. What helps is confirmed, and fades from now on; what misleads fades as it did. */
-export function countVoice(
+/** Counts feedback. What helps is confirmed, and fades from now on; what misleads fades as it did. */
+export function countFeedback(
   { store, clock }: RecordingParts,
   id: string,
-  voice: "helpful" | "harmful",
+  feedback: "helpful" | "harmful",
   { operation }: Pick<CallContext, "operation">,
 ): Promise<PlaybookFields> {
   return store.change(
@@ -129,8 +129,8 @@ export function countVoice(
     async () => {
       const { playbook: before } = found(store, id);
       const at = timestamp(clock);
-      const confirmed = voice === "helpful" && { confirmed_at: at };
-      const playbook = { ...before, [voice]: before[voice] + 1, updated_at: at, ...confirmed };
+      const confirmed = feedback === "helpful" && { confirmed_at: at };
+      const playbook = { ...before, [feedback]: before[feedback] + 1, updated_at: at, ...confirmed };
       return { change: { put: [playbook], gone: [] }, result: playbook };
     },
     operation,

@@ -15,7 +15,7 @@ import type { Corpora } from "./live-corpus.ts";
 import { createConsolidation } from "./playbook-consolidation.ts";
 import { createPlaybookMatches, type PlaybookMatches } from "./playbook-matching.ts";
 import { pageOf } from "./playbook-pages.ts";
-import { countVoice, forget, found, record } from "./playbook-recording.ts";
+import { countFeedback, forget, found, record } from "./playbook-recording.ts";
 import type { PlaybookFields } from "./playbook-state.ts";
 import { openPlaybookStore, type PlaybookStore } from "./playbook-store.ts";
 import { createPlaybookTraces } from "./playbook-traces.ts";
@@ -137,11 +137,11 @@ function playbookVerbs(parts: Opened): PlaybookVerbs {
     playbooks: (input, { signal }) => pageOf(parts, input, signal),
     playbook: async ({ playbook_id }) => found(store, playbook_id).playbook,
     helpful: unlessFound(
-      ({ playbook_id }, context) => countVoice(parts, playbook_id, "helpful", context),
+      ({ playbook_id }, context) => countFeedback(parts, playbook_id, "helpful", context),
       same,
     ),
     harmful: unlessFound(
-      ({ playbook_id }, context) => countVoice(parts, playbook_id, "harmful", context),
+      ({ playbook_id }, context) => countFeedback(parts, playbook_id, "harmful", context),
       same,
     ),
     forget: unlessFound(

@@ -1,4 +1,4 @@
-/** Profiles and which one is active, as values; every change gives a new one. Pure. */
+/** Profiles and which one is active, as values; every change gives a new one. */
 import { fail, nearNames } from "../../runtime/errors/errors.ts";
 import type { Profile } from "./schemas.ts";
 

@@ -15,6 +15,7 @@ import {
   openLineLog,
   placeOf,
 } from "../../runtime/line-log/line-log.ts";
+import { createTurns } from "../../runtime/scheduling/scheduling.ts";
 import { describe, type Log } from "../../runtime/telemetry/telemetry.ts";
 import type { Matrixd } from "./contract.ts";
 import { checkProfile, type ProfileChecks } from "./profile-check.ts";
@@ -215,7 +216,7 @@ async function openProfileStore({ directory, log, marks, adopted, idempotency }:
           `matrixd/profiles.log: ${damagedCount} damaged at byte ${damaged[0]?.offset}; the latest whole state is served`,
         ];
   for (const problem of problems) log.warn("profiles damaged", { problem });
-  let last: Promise<unknown> = Promise.resolve();
+  const exclusively = createTurns();
 
   const change = async <R>(
     plan: (state: ProfileState) => ProfileState,
@@ -242,14 +243,7 @@ async function openProfileStore({ directory, log, marks, adopted, idempotency }:
       plan: (state: ProfileState) => ProfileState,
       operation: Operation | undefined,
       answerOf: (changed: Changed) => R,
-    ): Promise<R> => {
-      const mine = last.then(() => change(plan, operation, answerOf));
-      last = mine.catch(() => undefined);
-      return mine;
-    },
-    close: async () => {
-      await last;
-      await file.close();
-    },
+    ): Promise<R> => exclusively(() => change(plan, operation, answerOf)),
+    close: () => exclusively(file.close),
   };
 }

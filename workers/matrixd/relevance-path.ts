@@ -1,4 +1,4 @@
-/** How near two paths are. Pure. */
+/** How near two paths are. */
 
 export type PathNearness = "file" | "name" | "companion" | "directory" | "none";
 

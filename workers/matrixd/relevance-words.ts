@@ -1,4 +1,4 @@
-/** Words of texts and identifiers, folded and stemmed, and the names a text defines. Pure. */
+/** Words of texts and identifiers, folded and stemmed, and the names a text defines. */
 
 /** Words of any program or page: sharing them says that two texts are neighbours, not that they are of one thing. */
 const genericWords = new Set(

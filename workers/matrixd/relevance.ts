@@ -1,5 +1,5 @@
 /**
- * Whether a chunk belongs to what one is working on, or only lies beside it. Pure.
+ * Whether a chunk belongs to what one is working on, or only lies beside it.
  *
  * Each kind of evidence has a strength, and together they are a noisy-or, 1 − Π(1 − strength): independent causes that
  * each suffice (Pearl 1988, "Probabilistic Reasoning in Intelligent Systems"). That retrieved text of the right
@@ -39,7 +39,7 @@ const adjacentMax = 0.25;
 /** Terms and reasons that an answer names; more are counted. */
 const namedMax = 8;
 
-/** A chunk below it is dropped unless told: half of the terms keep one, a neighbour alone does not. */
+/** A chunk below it is dropped unless the request says otherwise: half of the terms keep one, a neighbour alone does not. */
 export const thresholdDefault = 0.3;
 
 export interface Focus {

@@ -1,5 +1,5 @@
 /**
- * A second, closer look at the best candidates, by their words alone: pure, local, without a model.
+ * Reranks the best candidates by their words alone: local, without a model.
  *
  *   coverage   the share of the query's terms that the row has, each by its inverse document frequency among the
  *              candidates (Robertson and Spärck Jones 1976, in the form of BM25), and a little more. A term that is there in another inflection or with a slip of the pen counts in part.
@@ -9,7 +9,7 @@
  *              column says is meant, what a note mentions may be by the way.
  */
 
-export interface Looked {
+export interface RerankScores {
   coverage: number;
   proximity: number;
   metadata: number;
@@ -59,8 +59,8 @@ export function termsOf(query: string): string[] {
   return (terms.length > 0 ? terms : words).slice(0, termsMax);
 }
 
-/** Looks at every document; in their order. Nothing is remembered between calls. */
-export function lookAgain(query: string, documents: readonly Document[]): Looked[] {
+/** Scores every document; in their order. Nothing is kept between calls. */
+export function rerank(query: string, documents: readonly Document[]): RerankScores[] {
   const terms = termsOf(query).map((word) => ({ word, pieces: piecesOf(word) }));
   const seen = documents.map((document) => read(terms, document));
   const weights = terms.map((_, at) => {

@@ -1,4 +1,4 @@
-/** Rows of one corpus by their numbers, and how a search for the best among them is planned. Pure. */
+/** Rows of one corpus by their numbers, and how a search for the best among them is planned. */
 
 export interface RowSet {
   /** Ascending. */
@@ -35,19 +35,19 @@ export function planAmong(
   rows: number,
   k: number,
   askedMax: number,
-): { kind: "listed" } | { kind: "widened"; ask: number } {
+): { kind: "filter" } | { kind: "overfetch"; ask: number } {
   const ask = Math.ceil((k * rows * spare) / Math.max(1, size)) + k;
-  return size > listedMin && ask <= Math.min(askedMax, widenedMax)
-    ? { kind: "widened", ask }
-    : { kind: "listed" };
+  return size > filterMin && ask <= Math.min(askedMax, overfetchMax)
+    ? { kind: "overfetch", ask }
+    : { kind: "filter" };
 }
 
 /** More than the average, so that the first answer mostly suffices. */
 const spare = 1.5;
 /** A list of 2,000 took 14 ms over 25,000 rows of 768 numbers, asking for 1,000 rows about as much (ADR 0095). */
-const listedMin = 2000;
+const filterMin = 2000;
 /** Asking for so many took 16 ms there, a list of 12,000 took 41: rows asked for are also read to see whether they live. */
-const widenedMax = 2000;
+const overfetchMax = 2000;
 
 /** A filter for the rows of the set, together with another; several lists where one would be too long. */
 export function filterAmong(

@@ -124,7 +124,7 @@ export const SearchBody = closed({
   /** Weights of the modes in the fusion. */
   weights: t.Optional(closed({ vector: t.Optional(share), lexical: t.Optional(share) })),
   use_playbook: t.Optional(t.Boolean()),
-  /** Orders the best rows again by a closer look at words and metadata; on in hybrid searches unless told. */
+  /** Orders the best rows again by a closer look at words and metadata; on in hybrid searches unless set. */
   rerank: t.Optional(t.Boolean()),
   /** Adds the row's text to each hit. */
   include_text: t.Optional(t.Boolean()),

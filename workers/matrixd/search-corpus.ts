@@ -14,9 +14,9 @@ import type { RowSet } from "./row-set.ts";
 import type { Profile } from "./schemas.ts";
 import type { SearchPlan } from "./search-plan.ts";
 import type { Stopwatch } from "./search-stopwatch.ts";
-import { wordedRows } from "./search-words.ts";
+import { searchWords } from "./search-words.ts";
 import type { SqlFilters } from "./sql-filter.ts";
-import { nearestRows } from "./vector-search.ts";
+import { searchVectors } from "./vector-search.ts";
 
 /** What a search is made of: the service puts it together and hands it to `searchVerbs`. */
 export interface SearchParts {
@@ -41,7 +41,7 @@ export interface Candidate {
 }
 
 /** A corpus that answered. */
-export interface Asked {
+export interface CorpusAnswer {
   name: string;
   live: LiveCorpus;
   candidates: Map<number, Candidate>;
@@ -60,12 +60,12 @@ export interface Tools {
 }
 
 /** Runs the modes side by side. Throws what any of them throws: half an answer would look like a whole one. */
-export async function askCorpus(
+export async function searchCorpus(
   { parts, sqlFilters, vectorOf, watch }: Tools,
   live: LiveCorpus,
   plan: SearchPlan,
   signal: AbortSignal,
-): Promise<Asked> {
+): Promise<CorpusAnswer> {
   const { name } = live.info;
   const { sqlFilter, filter, candidates: k, mode, text, ef } = plan;
   if (filter !== undefined) checkFields(filter, live.info);
@@ -81,11 +81,11 @@ export async function askCorpus(
     mode === "lexical" || vector === undefined
       ? []
       : watch("vector", () =>
-          nearestRows(parts.peers.vectord, live, { vector, k, filter, among, ef, signal }),
+          searchVectors(parts.peers.vectord, live, { vector, k, filter, among, ef, signal }),
         ),
     mode === "vector" || text === undefined
       ? []
-      : watch("lexical", () => wordedRows(live, { text, k, filter, among, signal })),
+      : watch("lexical", () => searchWords(live, { text, k, filter, among, signal })),
   ]);
   const candidates = new Map<number, Candidate>();
   for (const { row, score } of near) candidates.set(row.number, { corpus: name, row, vector: score });

@@ -1,23 +1,23 @@
-/** The best candidates as hits, after a second look when it was asked for. */
+/** The best candidates as hits, reranked when that was asked for. */
 import { fusedMax } from "./fusion.ts";
 import type { CorpusRow } from "./lexicon-read.ts";
-import { type Looked, lookAgain } from "./rerank.ts";
+import { type RerankScores, rerank } from "./rerank.ts";
 import type { MatrixHit } from "./schemas.ts";
-import type { Asked, Candidate } from "./search-corpus.ts";
+import type { Candidate, CorpusAnswer } from "./search-corpus.ts";
 import type { SearchPlan } from "./search-plan.ts";
 import type { Reasons } from "./search-playbooks.ts";
 import { inOrder, type Ranked } from "./search-ranking.ts";
 import type { Stopwatch } from "./search-stopwatch.ts";
 
-/** How much of a score the second look decides: ADR 0096. */
+/** How much of a score reranking decides: ADR 0096. */
 const rerankShare = 0.75;
-/** Rows that are looked at again: further down, what looks right is more and more often wrong (ADR 0096). */
-const lookedMin = 50;
-const lookedPerHit = 3;
+/** Rows that are reranked: further down, what looks right is more and more often wrong (ADR 0096). */
+const rerankedMin = 50;
+const rerankedPerHit = 3;
 
 interface Material {
   ranked: readonly Ranked[];
-  asked: readonly Asked[];
+  asked: readonly CorpusAnswer[];
   reasons: ReadonlyMap<Candidate, Reasons>;
   watch: Stopwatch;
 }
@@ -28,14 +28,14 @@ export async function toHits(
   plan: SearchPlan,
 ): Promise<MatrixHit[]> {
   const best = plan.rerank
-    ? ranked.slice(0, Math.max(lookedMin, lookedPerHit * plan.k))
+    ? ranked.slice(0, Math.max(rerankedMin, rerankedPerHit * plan.k))
     : ranked.slice(0, plan.k);
   const texts =
     plan.rerank || plan.includeText ? await watch("text", () => readTexts(asked, best)) : new Map();
-  const looks = plan.rerank
-    ? await watch("rerank", async () => secondLook(plan.text ?? "", best, { texts, asked }))
-    : best.map((one) => ({ ...one, look: undefined }));
-  return looks.slice(0, plan.k).map(({ candidate, fused, boost, score, look }) => {
+  const chosen = plan.rerank
+    ? await watch("rerank", async () => reranked(plan.text ?? "", best, { texts, asked }))
+    : best.map((one) => ({ ...one, scores: undefined }));
+  return chosen.slice(0, plan.k).map(({ candidate, fused, boost, score, scores }) => {
     const { corpus, row, vector, lexical } = candidate;
     const why = reasons.get(candidate);
     return {
@@ -47,11 +47,11 @@ export async function toHits(
         ...(lexical !== undefined && { lexical }),
         fused,
         ...(why && { playbook: boost }),
-        ...(look && {
-          rerank: look.rerank,
-          rerank_coverage: look.coverage,
-          rerank_proximity: look.proximity,
-          rerank_metadata: look.metadata,
+        ...(scores && {
+          rerank: scores.rerank,
+          rerank_coverage: scores.coverage,
+          rerank_proximity: scores.proximity,
+          rerank_metadata: scores.metadata,
         }),
       },
       ...(plan.includeText && { text: texts.get(candidate) ?? "" }),
@@ -61,27 +61,30 @@ export async function toHits(
   });
 }
 
-/** The order after the second look: fused and looked-at share the score, and playbooks add to it as before. */
-function secondLook(
+/** The order after reranking: fused and reranked parts share the score, and playbooks add to it as before. */
+function reranked(
   query: string,
   best: readonly Ranked[],
-  { texts, asked }: { texts: ReadonlyMap<Candidate, string>; asked: readonly Asked[] },
-): (Ranked & { look: Looked })[] {
+  { texts, asked }: { texts: ReadonlyMap<Candidate, string>; asked: readonly CorpusAnswer[] },
+): (Ranked & { scores: RerankScores })[] {
   const documents = best.map(({ candidate }) => ({
     text: texts.get(candidate) ?? "",
     metadata: candidate.row.metadata,
   }));
   const places = new Map(asked.map(({ name }, at) => [name, at]));
-  return lookAgain(query, documents)
-    .map((look, at) => ({ ...(best[at] as Ranked), look }))
+  return rerank(query, documents)
+    .map((scores, at) => ({ ...(best[at] as Ranked), scores }))
     .map((one) => ({
       ...one,
-      score: (1 - rerankShare) * one.fused + rerankShare * fusedMax * one.look.rerank + one.boost,
+      score: (1 - rerankShare) * one.fused + rerankShare * fusedMax * one.scores.rerank + one.boost,
     }))
     .sort((a, b) => b.score - a.score || inOrder(a.candidate, b.candidate, places));
 }
 
-async function readTexts(asked: readonly Asked[], best: readonly Ranked[]): Promise<Map<Candidate, string>> {
+async function readTexts(
+  asked: readonly CorpusAnswer[],
+  best: readonly Ranked[],
+): Promise<Map<Candidate, string>> {
   const texts = new Map<Candidate, string>();
   for (const { name, live } of asked) {
     const own = best.filter(({ candidate }) => candidate.corpus === name).map(({ candidate }) => candidate);

@@ -1,4 +1,4 @@
-/** What a search asks for once the profile and the defaults have filled its gaps. Pure. */
+/** What a search asks for once the profile and the defaults have filled its gaps. */
 import type { InputOf } from "../../runtime/contract/contract.ts";
 import { fail, type ServiceError } from "../../runtime/errors/errors.ts";
 import type { Matrixd } from "./contract.ts";
@@ -28,12 +28,12 @@ export interface SearchPlan {
   profile: string | undefined;
 }
 
-/** Hits of one search unless told otherwise. */
+/** Hits of one search unless the request says otherwise. */
 const kDefault = 10;
 /** Candidates of a corpus by each mode: enough that a row in both lists is found in both (ADR 0094). */
 const candidatesMin = 50;
-/** A second look gains from better fused ranks, which longer lists give. */
-const candidatesToLookAgain = 100;
+/** Reranking gains from better fused ranks, which longer lists give. */
+const candidatesToRerank = 100;
 const candidatesPerHit = 3;
 /** The contract's bound on `per_corpus_k`. */
 const candidatesMax = 1000;
@@ -58,7 +58,7 @@ export function planSearch(
   const rerank = input.rerank ?? mode === "hybrid";
   const spread = Math.min(
     candidatesMax,
-    Math.max(rerank ? candidatesToLookAgain : candidatesMin, candidatesPerHit * k),
+    Math.max(rerank ? candidatesToRerank : candidatesMin, candidatesPerHit * k),
   );
   return {
     text: input.query_text,

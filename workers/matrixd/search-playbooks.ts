@@ -2,7 +2,7 @@
 import type { PlaybookMatch } from "./playbook-matching.ts";
 import { rowSet } from "./row-set.ts";
 import type { MatrixHit } from "./schemas.ts";
-import type { Asked, Candidate, SearchParts } from "./search-corpus.ts";
+import type { Candidate, CorpusAnswer, SearchParts } from "./search-corpus.ts";
 import type { SearchPlan } from "./search-plan.ts";
 import { scoresOf } from "./vector-search.ts";
 
@@ -17,7 +17,7 @@ const matchesMax = 200;
  */
 export async function applyPlaybooks(
   { playbooks, peers }: Pick<SearchParts, "playbooks" | "peers">,
-  corpora: readonly (Asked & { vector: Float32Array })[],
+  corpora: readonly (CorpusAnswer & { vector: Float32Array })[],
   plan: Pick<SearchPlan, "text" | "filter">,
   signal: AbortSignal,
 ): Promise<Map<Candidate, Reasons>> {
@@ -58,7 +58,7 @@ interface Answer {
 }
 
 /** The answers that are live rows. */
-async function locate({ live }: Asked, matches: readonly PlaybookMatch[]): Promise<Answer[]> {
+async function locate({ live }: CorpusAnswer, matches: readonly PlaybookMatch[]): Promise<Answer[]> {
   if (matches.length === 0) return [];
   const numbers = await live.numbersOf(matches.map(({ answer_id }) => answer_id));
   return matches.flatMap((match, at) => {
@@ -70,7 +70,7 @@ async function locate({ live }: Asked, matches: readonly PlaybookMatch[]): Promi
 /** Adds the answers that are not yet candidates and may be; gives their numbers. */
 async function bringIn(
   vectord: SearchParts["peers"]["vectord"],
-  { name, live, candidates, among, vector }: Asked & { vector: Float32Array },
+  { name, live, candidates, among, vector }: CorpusAnswer & { vector: Float32Array },
   {
     answers,
     filter,

@@ -1,6 +1,6 @@
-/** From the candidates of all corpora to one order. Pure. */
+/** From the candidates of all corpora to one order. */
 import { fuse, type Ranking, worthOf } from "./fusion.ts";
-import type { Asked, Candidate } from "./search-corpus.ts";
+import type { Candidate, CorpusAnswer } from "./search-corpus.ts";
 import type { SearchPlan } from "./search-plan.ts";
 import { boostOfAll, type Reasons } from "./search-playbooks.ts";
 
@@ -18,7 +18,7 @@ export interface Ranked {
  * would if each corpus were fused for itself and the results taken in turn (ADR 0094).
  */
 export function rankAll(
-  corpora: readonly Asked[],
+  corpora: readonly CorpusAnswer[],
   { mode, weights, candidates: asked }: Pick<SearchPlan, "mode" | "weights" | "candidates">,
   reasons: ReadonlyMap<Candidate, Reasons>,
 ): Ranked[] {

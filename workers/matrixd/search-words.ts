@@ -4,7 +4,7 @@ import type { LiveCorpus } from "./live-corpus.ts";
 import { termsOf } from "./rerank.ts";
 import { planAmong, type RowSet } from "./row-set.ts";
 
-export interface WordsAsk {
+export interface WordSearch {
   text: string;
   k: number;
   filter: Record<string, unknown> | undefined;
@@ -17,9 +17,9 @@ export interface WordsAsk {
 const askedMax = 10_000;
 
 /** At most k rows with their BM25 scores; fewer only when no more have any of the words. */
-export async function wordedRows(
+export async function searchWords(
   live: LiveCorpus,
-  ask: WordsAsk,
+  ask: WordSearch,
 ): Promise<{ row: CorpusRow; score: number }[]> {
   const found = await find(live, ask);
   const scores = new Map(found.map(({ number, score }) => [number, score]));
@@ -28,13 +28,13 @@ export async function wordedRows(
 }
 
 /** Function words stand in nearly every row: looking for them costs much and ranks badly (ADR 0094). */
-async function find(live: LiveCorpus, { text: query, k, filter, among, signal }: WordsAsk) {
+async function find(live: LiveCorpus, { text: query, k, filter, among, signal }: WordSearch) {
   const text = termsOf(query).join(" ") || query;
   const ask = { text, k, signal, ...(filter && { filter }) };
   if (among === undefined) return live.lexical(ask);
   if (among.numbers.length === 0) return [];
   const plan = planAmong(among.numbers.length, live.rows, k, askedMax);
-  if (plan.kind === "widened") {
+  if (plan.kind === "overfetch") {
     const more = await live.lexical({ ...ask, k: plan.ask });
     const inside = more.filter(({ number }) => among.has(number));
     if (inside.length >= k || more.length < plan.ask) return inside.slice(0, k);

@@ -3,7 +3,13 @@ import type { CallContext, ReplyOf } from "../../runtime/contract/contract.ts";
 import { fail, ServiceError, toWire, type WireError } from "../../runtime/errors/errors.ts";
 import type { Matrixd } from "./contract.ts";
 import type { LiveCorpus } from "./live-corpus.ts";
-import { type Asked, askCorpus, type Candidate, type SearchParts, type Tools } from "./search-corpus.ts";
+import {
+  type Candidate,
+  type CorpusAnswer,
+  type SearchParts,
+  searchCorpus,
+  type Tools,
+} from "./search-corpus.ts";
 import { within } from "./search-deadline.ts";
 import { toHits } from "./search-hits.ts";
 import { planSearch, type SearchInput, type SearchPlan } from "./search-plan.ts";
@@ -32,14 +38,14 @@ export function searchVerbs(parts: SearchParts): {
       try {
         return await watch("total", async () => {
           const tools = { parts, sqlFilters, watch, vectorOf: vectorsOnce(parts, plan, signal) };
-          const { asked, errors } = await askAll(tools, plan, { held, signal });
-          if (asked.length === 0) throw whenNoneAnswered(errors);
+          const { asked, errors } = await searchAll(tools, plan, { held, signal });
+          if (asked.length === 0) throw noneAnswered(errors);
           const reasons = await askPlaybooks(tools, asked, plan, { errors, signal });
           const ranked = rankAll(asked, plan, reasons);
           const hits = await toHits({ ranked, asked, reasons, watch }, plan);
           const { mode, profile } = plan;
-          const told = errors.map(({ corpus, error }) => ({ corpus, ...plainly(error) }));
-          return { hits, errors: told, mode, took_ms: tookMs, ...(profile !== undefined && { profile }) };
+          const failed = errors.map(({ corpus, error }) => ({ corpus, ...plainly(error) }));
+          return { hits, errors: failed, mode, took_ms: tookMs, ...(profile !== undefined && { profile }) };
         });
       } finally {
         // What is still under way belongs to corpora that were late.
@@ -56,11 +62,11 @@ interface Held {
   busy: Promise<unknown>;
 }
 
-async function askAll(
+async function searchAll(
   tools: Tools,
   plan: SearchPlan,
   { held, signal }: { held: Held[]; signal: AbortSignal },
-): Promise<{ asked: Asked[]; errors: CorpusError[] }> {
+): Promise<{ asked: CorpusAnswer[]; errors: CorpusError[] }> {
   const { clock, corpora } = tools.parts;
   const outcomes = await Promise.allSettled(
     plan.corpora.map(async (name) => {
@@ -68,7 +74,7 @@ async function askAll(
       const place: Held = { live, busy: Promise.resolve() };
       held.push(place);
       return within(plan.timeoutMs, { clock, signal, what: `corpus '${name}'` }, (own) => {
-        const work = askCorpus(tools, live, plan, own);
+        const work = searchCorpus(tools, live, plan, own);
         place.busy = work.catch(() => {});
         return work;
       });
@@ -108,7 +114,7 @@ function vectorsOnce(
 /** Playbooks that cannot be asked cost their say and nothing else: they are reported for the corpora they would have had it in. */
 async function askPlaybooks(
   { parts, watch }: Tools,
-  asked: readonly Asked[],
+  asked: readonly CorpusAnswer[],
   plan: SearchPlan,
   { errors, signal }: { errors: CorpusError[]; signal: AbortSignal },
 ): Promise<Map<Candidate, Reasons>> {
@@ -144,7 +150,7 @@ const plainly = (error: unknown): Pick<WireError, "type" | "message"> => {
 };
 
 /** The error itself when all say the same; else the first, with the others beside it. */
-function whenNoneAnswered(errors: readonly CorpusError[]): unknown {
+function noneAnswered(errors: readonly CorpusError[]): unknown {
   const [first] = errors;
   if (!first || errors.length === 1 || !(first.error instanceof ServiceError)) return first?.error;
   const { error, corpus } = first;

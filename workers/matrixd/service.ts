@@ -12,7 +12,7 @@ import type { Matrixd } from "./contract.ts";
 import { createCorpora, type OpenCorpora } from "./corpora.ts";
 import { clearCopies } from "./corpora-point.ts";
 import { corporaRaw, corporaVerbs } from "./corpora-verbs.ts";
-import { createUpkeep, type Upkeep } from "./corpus-upkeep.ts";
+import { createMaintenance, type Maintenance } from "./corpus-upkeep.ts";
 import { downgradeVerbs } from "./downgrade-verbs.ts";
 import { durableMatrix } from "./durable.ts";
 import { openJobs } from "./jobs.ts";
@@ -35,27 +35,31 @@ export type MatrixDeps = Deps<{
 export async function createMatrixd(deps: MatrixDeps): Promise<Running<Matrixd>> {
   const { clock, log } = deps;
   const lexicon = startLexicon(log);
-  const upkeep = createUpkeep({ clock, log });
-  return assemble(deps, lexicon, upkeep).catch(async (cause) => {
-    await upkeep.stop();
+  const maintenance = createMaintenance({ clock, log });
+  return assemble(deps, lexicon, maintenance).catch(async (cause) => {
+    await maintenance.stop();
     await lexicon.stop();
     throw cause;
   });
 }
 
-async function assemble(deps: MatrixDeps, lexicon: Lexicon, upkeep: Upkeep): Promise<Running<Matrixd>> {
+async function assemble(
+  deps: MatrixDeps,
+  lexicon: Lexicon,
+  maintenance: Maintenance,
+): Promise<Running<Matrixd>> {
   const { config, clock, log, metrics, newId, directory, marks, adopted, idempotency, peers } = deps;
   const common = { directory, clock, log, newId, marks, adopted, idempotency };
   await clearCopies(directory);
   const jobs = await openJobs(join(directory, jobsName), common);
-  const leaving = new Set<string>();
+  const droppedIndexes = new Set<string>();
   const tools = {
     peers,
-    leaving,
+    droppedIndexes,
     kept: { marks, adopted },
     clock,
     lexicon,
-    upkeep,
+    maintenance,
     newId,
     readMs: config.queryd.max_timeout_ms,
     metadataBytesMax: config.vectord.max_metadata_bytes - rowFieldBytes,
@@ -99,7 +103,7 @@ async function assemble(deps: MatrixDeps, lexicon: Lexicon, upkeep: Upkeep): Pro
       ...jobs.problems(),
     ],
     durable: durableMatrix({
-      ...{ directory, lexicon, newId, log, peers, leaving, jobs, playbooks, profiles },
+      ...{ directory, lexicon, newId, log, peers, droppedIndexes, jobs, playbooks, profiles },
       entries: corpora.entries,
       pathwayd: pathwayd.verbs,
     }),
@@ -107,7 +111,7 @@ async function assemble(deps: MatrixDeps, lexicon: Lexicon, upkeep: Upkeep): Pro
     stop: async () => {
       draining.abort();
       await jobs.stop();
-      await upkeep.stop();
+      await maintenance.stop();
       await Promise.all([playbooks.close(), profiles.close()]);
       await lexicon.stop();
     },

@@ -56,9 +56,9 @@ export function createSqlFilters(peers: Peers): SqlFilters {
 }
 
 /** Words that give another value at another time. They may as well stand in a text: then nothing is kept, no harm. */
-const unsteady =
+const volatile =
   /\b(now|today|random|uuid\w*|gen_random_uuid|current_\w+|localtime\w*|get_current_\w+|transaction_timestamp|age|txid_current)\b/i;
-const isRepeatable = (predicate: string): boolean => !unsteady.test(predicate);
+const isRepeatable = (predicate: string): boolean => !volatile.test(predicate);
 const plainDataset = /^[A-Za-z_]\w*$/;
 /** A subquery may read any dataset. */
 const mayReadOthers = /\b(select|from|values|table)\b/i;
@@ -145,12 +145,12 @@ async function run(queryd: Peer<Queryd>, statement: Statement, signal: AbortSign
   if (response.ok) return body as unknown[];
   const { error } = (body ?? {}) as { error?: WireError };
   throw error
-    ? placed(fromWire(error), statement)
+    ? withSourcePosition(fromWire(error), statement)
     : fail("bad_gateway", "queryd: no error came with its status");
 }
 
-/** What is wrong with the predicate, told as of the predicate. */
-function placed(error: ServiceError, { start, length, linesBefore }: Statement): ServiceError {
+/** The error with its source position in the predicate instead of the statement. */
+function withSourcePosition(error: ServiceError, { start, length, linesBefore }: Statement): ServiceError {
   if (error.status >= 500 || error.status === 429) return error;
   const extra = { cause: error };
   const message = `sql_filter: ${error.message}`;

@@ -7,7 +7,7 @@ import type { CorpusRow } from "./lexicon-read.ts";
 import type { LiveCorpus } from "./live-corpus.ts";
 import { filterAmong, planAmong, type RowSet } from "./row-set.ts";
 
-export interface VectorAsk {
+export interface VectorSearch {
   vector: Float32Array;
   k: number;
   filter: Record<string, unknown> | undefined;
@@ -17,7 +17,7 @@ export interface VectorAsk {
   signal: AbortSignal;
 }
 
-export interface NearRow {
+export interface ScoredRow {
   row: CorpusRow;
   /** Cosine. */
   score: number;
@@ -30,11 +30,11 @@ const askedMax = 10_000;
  * At most k rows, nearest first. Rows that the index still holds but the corpus does not call live are dropped, and
  * more are asked for in their place. Throws `invalid_field` when the vector does not have the corpus's dimension.
  */
-export async function nearestRows(
+export async function searchVectors(
   vectord: Peer<Vectord>,
   live: LiveCorpus,
-  ask: VectorAsk,
-): Promise<NearRow[]> {
+  ask: VectorSearch,
+): Promise<ScoredRow[]> {
   const { vector, k, among } = ask;
   if (vector.length !== live.dimension)
     throw fail(
@@ -44,8 +44,8 @@ export async function nearestRows(
     );
   if (among?.numbers.length === 0) return [];
   const plan = among && planAmong(among.numbers.length, live.rows, k, askedMax);
-  let asked = plan?.kind === "widened" ? plan.ask : k;
-  let listed = plan?.kind === "listed";
+  let asked = plan?.kind === "overfetch" ? plan.ask : k;
+  let listed = plan?.kind === "filter";
   for (;;) {
     const filter = among && listed ? filterAmong(among, rowField, ask.filter) : ask.filter;
     const hits = await searchIndex(vectord, live, { ...ask, filter, k: asked });
@@ -69,7 +69,7 @@ export async function scoresOf(
     among,
     filter,
     signal,
-  }: { vector: Float32Array; among: RowSet; filter: VectorAsk["filter"]; signal: AbortSignal },
+  }: { vector: Float32Array; among: RowSet; filter: VectorSearch["filter"]; signal: AbortSignal },
 ): Promise<Map<number, number>> {
   if (among.numbers.length === 0) return new Map();
   const hits = await searchIndex(vectord, live, {
@@ -92,7 +92,7 @@ async function searchIndex(
   ask: {
     vector: Float32Array;
     k: number;
-    filter: VectorAsk["filter"];
+    filter: VectorSearch["filter"];
     ef?: number | undefined;
     signal: AbortSignal;
   },
@@ -112,7 +112,7 @@ async function searchIndex(
 }
 
 /** In the order of the hits, those that are live. */
-async function readLive(live: LiveCorpus, hits: readonly Found[]): Promise<NearRow[]> {
+async function readLive(live: LiveCorpus, hits: readonly Found[]): Promise<ScoredRow[]> {
   const rows = await live.read(hits.map(({ number }) => number));
   const scores = new Map(hits.map(({ number, score }) => [number, score]));
   return rows.map((row) => ({ row, score: scores.get(row.number) ?? 0 }));

@@ -5,12 +5,6 @@ import { fail } from "../../runtime/errors/errors.ts";
 import { pageById } from "../../runtime/jobs/jobs.ts";
 import { type Clock, timestamp } from "../../runtime/scheduling/scheduling.ts";
 import type { IndexConfig, Vectord } from "./contract.ts";
-import {
-  defaultConnectivity,
-  defaultEfConstruction,
-  defaultEfSearch,
-  defaultQuantization,
-} from "./defaults.ts";
 import { type Indexes, taken } from "./indexes.ts";
 import type { LiveIndex } from "./live-index.ts";
 import type { Names } from "./names.ts";
@@ -70,20 +64,21 @@ function ownName(name: string, indexes: Indexes, names: Names): string {
   );
 }
 
+/** What an index gets when its creator names nothing else; ADR 0063 has the measurements. */
+export const defaults = {
+  metric: "cosine",
+  type: "hnsw",
+  /** Half of f32's memory and build time; its rounding is undone by scoring the candidates with the f32 rows. */
+  quantization: "bf16",
+  /** Links of a node (M) and candidates while building: usearch's own defaults. */
+  connectivity: 16,
+  ef_construction: 128,
+  ef_search: 96,
+} as const;
+
 function configOf(input: InputOf<Vectord["endpoints"]["create"]>, clock: Pick<Clock, "now">): IndexConfig {
   const { name, dimension, ...chosen } = input;
-  return {
-    name,
-    dimension,
-    metric: "cosine",
-    type: "hnsw",
-    quantization: defaultQuantization,
-    connectivity: defaultConnectivity,
-    ef_construction: defaultEfConstruction,
-    ef_search: defaultEfSearch,
-    ...chosen,
-    created_at: timestamp(clock),
-  };
+  return { name, dimension, ...defaults, ...chosen, created_at: timestamp(clock) };
 }
 
 export function snapshotVerbs(indexes: Indexes, names: Names): SnapshotVerbs {

@@ -1,15 +1,15 @@
 import { describe, expect, test } from "bun:test";
-import { lookAgain, termsOf } from "../../../workers/matrixd/rerank.ts";
+import { rerank, termsOf } from "../../../workers/matrixd/rerank.ts";
 import { processorMs } from "../../support/processor-time.ts";
 
 const documents = (...texts: string[]) => texts.map((text) => ({ text, metadata: {} }));
 const ranks = (query: string, ...texts: string[]): string[] =>
-  lookAgain(query, documents(...texts))
+  rerank(query, documents(...texts))
     .map(({ rerank }, at) => ({ rerank, text: texts[at] ?? "" }))
     .sort((a, b) => b.rerank - a.rerank)
     .map(({ text }) => text);
 
-describe("lookAgain", () => {
+describe("rerank", () => {
   test("a row with more of the query's terms comes before one with fewer", () => {
     const [first] = ranks(
       "forklift operator chicago",
@@ -21,7 +21,7 @@ describe("lookAgain", () => {
   });
 
   test("a rare term counts more than one that all candidates have", () => {
-    const looks = lookAgain(
+    const looks = rerank(
       "certified welder",
       documents("certified nurse", "certified clerk", "welder", "certified"),
     );
@@ -31,7 +31,7 @@ describe("lookAgain", () => {
 
   test("terms that stand together come before terms far apart", () => {
     const far = `night ${"word ".repeat(30)} shift`;
-    const [near, apart] = lookAgain("night shift", documents("the night shift of a nurse", far));
+    const [near, apart] = rerank("night shift", documents("the night shift of a nurse", far));
     expect(near?.proximity).toBe(1);
     expect(apart?.proximity).toBeCloseTo(2 / 32, 6);
     expect(near?.coverage).toBe(apart?.coverage as number);
@@ -39,7 +39,7 @@ describe("lookAgain", () => {
   });
 
   test("what a column says counts more than what a note mentions", () => {
-    const [column, note] = lookAgain("welder chicago", [
+    const [column, note] = rerank("welder chicago", [
       { text: "welder, Chicago", metadata: { city: "Chicago", role: "Welder" } },
       { text: "welder, once in Chicago", metadata: { city: "Boston", role: "Nurse" } },
     ]);
@@ -49,7 +49,7 @@ describe("lookAgain", () => {
   });
 
   test("inflections and slips of the pen count in part, numbers do not", () => {
-    const [exact, plural, slip, other] = lookAgain(
+    const [exact, plural, slip, other] = rerank(
       "electrician",
       documents("electrician", "electricians", "electrican", "nurse"),
     );
@@ -59,7 +59,7 @@ describe("lookAgain", () => {
       expect(partly?.coverage).toBeLessThan(1);
     }
     expect(other?.coverage).toBe(0);
-    const [ten, hundred] = lookAgain("10", documents("10", "100"));
+    const [ten, hundred] = rerank("10", documents("10", "100"));
     expect([ten?.coverage, hundred?.coverage]).toEqual([1, 0]);
   });
 
@@ -73,20 +73,20 @@ describe("lookAgain", () => {
       "forklift c++",
     );
     const query = "forklift forklift C++ straße the of ünïcödé";
-    const looks = lookAgain(query, texts);
+    const looks = rerank(query, texts);
     for (const look of looks)
       for (const part of Object.values(look)) {
         expect(part).toBeGreaterThanOrEqual(0);
         expect(part).toBeLessThanOrEqual(1);
       }
-    expect(lookAgain(query, texts)).toEqual(looks);
-    expect(lookAgain(query, [])).toEqual([]);
+    expect(rerank(query, texts)).toEqual(looks);
+    expect(rerank(query, [])).toEqual([]);
   });
 
   test("a row of 200,000 words is read in part, and quickly", async () => {
     const long = Array.from({ length: 200_000 }, (_, at) => `word${at % 5000}`).join(" ");
     const text = "welder with night shift near chicago and a forklift licence";
-    expect(await processorMs(() => lookAgain(text, documents(long)))).toBeLessThan(2000);
+    expect(await processorMs(() => rerank(text, documents(long)))).toBeLessThan(2000);
   });
 });
 

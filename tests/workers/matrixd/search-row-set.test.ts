@@ -17,14 +17,14 @@ describe("rowSet", () => {
 
 describe("planAmong", () => {
   test("a rare set is listed, a common one is waited for", () => {
-    expect(planAmong(10, 100_000, 50, 10_000).kind).toBe("listed");
-    expect(planAmong(5000, 1_000_000, 50, 10_000).kind).toBe("listed");
-    expect(planAmong(90_000, 100_000, 50, 10_000)).toEqual({ kind: "widened", ask: 134 });
+    expect(planAmong(10, 100_000, 50, 10_000).kind).toBe("filter");
+    expect(planAmong(5000, 1_000_000, 50, 10_000).kind).toBe("filter");
+    expect(planAmong(90_000, 100_000, 50, 10_000)).toEqual({ kind: "overfetch", ask: 134 });
   });
   test("never asks for more than may be asked", () => {
     for (const size of [1, 1999, 2001, 30_000, 99_999, 1_000_000]) {
       const plan = planAmong(size, 1_000_000, 1000, 10_000);
-      if (plan.kind === "widened") expect(plan.ask).toBeLessThanOrEqual(10_000);
+      if (plan.kind === "overfetch") expect(plan.ask).toBeLessThanOrEqual(10_000);
     }
   });
 });
