@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { closeSync, fsyncSync, openSync, renameSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { encodeManifest } from "../../workers/catalogd/manifest.ts";
+import { encodeManifest } from "../../workers/catalogd/manifests/manifest.ts";
 import { type Catalog, type CatalogManifest, type Registration, startCatalog } from "../support/catalog.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 import { inTurn, latencies, median, quantile, report, throughput, timed } from "../support/measure.ts";

@@ -6,19 +6,20 @@ import { createMemoryBudget } from "../../runtime/memory/memory.ts";
 import type { Deps } from "../../runtime/service/service.ts";
 import type { Metrics } from "../../runtime/telemetry/telemetry.ts";
 import type { Storaged } from "../storaged/contract.ts";
-import { type Changes, createChanges } from "./changes.ts";
-import { type Commit, type Committing, createCommit } from "./commit.ts";
+import { type Commit, type Committing, createCommit, type Write, writeVerbs } from "./commits/commits.ts";
 import type { Catalogd } from "./contract.ts";
-import { createDatasetMarks } from "./dataset-marks.ts";
-import { type InspectionDeps, inspectCatalog } from "./inspection.ts";
-import { createManifestStore } from "./manifest-store.ts";
-import { createNameLock } from "./name-lock.ts";
-import { page } from "./pages.ts";
-import { checkName } from "./registration.ts";
-import { createRegistry, type Registry } from "./registry.ts";
-import { type Rehydration, startRehydration } from "./rehydration.ts";
-import { isLive, type Manifest } from "./version.ts";
-import { type Write, writeVerbs } from "./write-verbs.ts";
+import { type InspectionDeps, inspectCatalog } from "./inspection/inspection.ts";
+import { createManifestStore } from "./manifests/manifests.ts";
+import {
+  type Changes,
+  createChanges,
+  createNameLock,
+  createRegistry,
+  page,
+  type Registry,
+} from "./registry/registry.ts";
+import { createDatasetMarks, type Rehydration, startRehydration } from "./rehydration/rehydration.ts";
+import { checkName, isLive, type Manifest } from "./versions/versions.ts";
 
 /** Of the machine's memory, for the latest manifest of each dataset, unless a setting says how much. */
 const memoryShare = 1 / 16;

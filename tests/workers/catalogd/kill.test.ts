@@ -4,9 +4,9 @@
  */
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { decodeManifest } from "../../../workers/catalogd/manifest.ts";
-import { manifestKey } from "../../../workers/catalogd/manifest-key.ts";
-import type { Version } from "../../../workers/catalogd/version.ts";
+import { manifestKey } from "../../../workers/catalogd/manifests/key.ts";
+import { decodeManifest } from "../../../workers/catalogd/manifests/manifest.ts";
+import type { Version } from "../../../workers/catalogd/versions/version.ts";
 import { type Catalog, type CatalogManifest, startCatalog } from "../../support/catalog.ts";
 import { temporaryDirectory } from "../../support/in-process.ts";
 import { killed } from "../../support/killed.ts";

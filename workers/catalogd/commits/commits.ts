@@ -1,0 +1,3 @@
+/** The only way to a new version: plan, check, one durable write, then the registry. */
+export { type Commit, type Committing, createCommit } from "./commit.ts";
+export { type Write, writeVerbs } from "./verbs.ts";

@@ -1,0 +1,159 @@
+/** A version as a Parquet file of one row, readable by any Parquet reader. The only importer of hyparquet. */
+import { parquetMetadata, parquetReadObjects, type SchemaElement } from "hyparquet";
+import { ByteWriter, parquetWrite } from "hyparquet-writer";
+import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
+import type { Version } from "../versions/versions.ts";
+import { checkSeal, seal, sealKey, unsealed } from "./checksum.ts";
+
+export const manifestFormat = 1;
+export const formatKey = "lakehouse.format";
+
+/** A field with its children below it, depth first. */
+type Field = readonly [SchemaElement, ...SchemaElement[]];
+type Repetition = "REQUIRED" | "OPTIONAL";
+
+const text = (name: string, repetition_type: Repetition = "REQUIRED"): Field => [
+  { name, type: "BYTE_ARRAY", converted_type: "UTF8", logical_type: { type: "STRING" }, repetition_type },
+];
+const int64 = (name: string, repetition_type: Repetition = "REQUIRED"): Field => [
+  { name, type: "INT64", repetition_type },
+];
+const flag = (name: string): Field => [{ name, type: "BOOLEAN", repetition_type: "REQUIRED" }];
+const utcMicros = (name: string): Field => [
+  {
+    name,
+    type: "INT64",
+    converted_type: "TIMESTAMP_MICROS",
+    logical_type: { type: "TIMESTAMP", isAdjustedToUTC: true, unit: "MICROS" },
+    repetition_type: "REQUIRED",
+  },
+];
+/** The three levels that the Parquet format prescribes for a list, around a struct. */
+const structs = (name: string, fields: readonly Field[]): Field => [
+  {
+    name,
+    converted_type: "LIST",
+    logical_type: { type: "LIST" },
+    repetition_type: "REQUIRED",
+    num_children: 1,
+  },
+  { name: "list", repetition_type: "REPEATED", num_children: 1 },
+  { name: "element", repetition_type: "REQUIRED", num_children: fields.length },
+  ...fields.flat(),
+];
+
+const statistics = [
+  text("column"),
+  int64("field_id"),
+  int64("null_count", "OPTIONAL"),
+  int64("value_count", "OPTIONAL"),
+  int64("compressed_bytes", "OPTIONAL"),
+  text("min", "OPTIONAL"),
+  text("max", "OPTIONAL"),
+];
+const column = [text("name"), text("type"), flag("nullable")];
+/** Forms of texts came later: a version without any is written as it was before there were any. */
+const columnWithForm = [...column, text("form", "OPTIONAL")];
+
+const fieldsOf = ({ columns, operation_id }: Version): readonly Field[] => [
+  text("dataset_id"),
+  text("name"),
+  int64("version"),
+  int64("parent", "OPTIONAL"),
+  text("schema_fingerprint"),
+  structs("columns", columns.some(({ form }) => form !== undefined) ? columnWithForm : column),
+  structs("objects", [
+    text("key"),
+    int64("bytes"),
+    text("etag"),
+    int64("row_count"),
+    structs("statistics", statistics),
+  ]),
+  int64("row_count"),
+  int64("bytes"),
+  text("operation"),
+  text("made_by"),
+  utcMicros("created_at"),
+  ...(operation_id === undefined ? [] : [text("operation_id")]),
+];
+/** Only where versions of other names are committed by this one: as JSON, whole. */
+const also = text("also");
+
+/** The file of a version, sealed, with what is committed by it. Throws when a number is no safe integer. */
+export function encodeManifest(version: Version, others: readonly Version[] = []): Uint8Array {
+  const fields = fieldsOf(version);
+  const row: Record<string, unknown> = { ...version, created_at: new Date(version.created_at) };
+  const written = others.length === 0 ? fields : [...fields, also];
+  if (others.length > 0) row.also = JSON.stringify(others);
+  const writer = new ByteWriter();
+  const waits = parquetWrite({
+    writer,
+    schema: [{ name: "manifest", num_children: written.length }, ...written.flat()],
+    columnData: written.map(([{ name }]) => ({ name, data: [stored(row[name]) ?? null] })),
+    // One row: bounds would repeat the row.
+    statistics: false,
+    kvMetadata: [
+      { key: formatKey, value: String(manifestFormat) },
+      { key: sealKey, value: unsealed },
+    ],
+    createdBy: "lakehouse catalogd",
+  });
+  if (waits) throw new Error("writing to memory cannot wait");
+  return seal(writer.getBytes());
+}
+
+/** The version in a file of `encodeManifest`. Throws `corrupt`, saying why, for a damaged file and one of a newer format. */
+export const decodeManifest = async (bytes: Uint8Array): Promise<Version> =>
+  (await decodeCommit(bytes)).version;
+
+/** The same with the versions of other names that are committed by it. */
+export async function decodeCommit(bytes: Uint8Array): Promise<{ version: Version; also: Version[] }> {
+  checkSeal(bytes);
+  try {
+    const file = bytes.slice().buffer;
+    const metadata = parquetMetadata(file);
+    checkFormat(metadata.key_value_metadata?.find(({ key }) => key === formatKey)?.value);
+    const rows = await parquetReadObjects({ file, metadata });
+    if (rows.length !== 1) throw fail("corrupt", `it has ${rows.length} rows instead of one`);
+    const { also = "[]", ...version } = restored(rows[0]) as Version & { also?: string };
+    return { version, also: JSON.parse(also) as Version[] };
+  } catch (cause) {
+    if (cause instanceof ServiceError) throw cause;
+    throw fail("corrupt", "it does not read as a manifest", { cause });
+  }
+}
+
+function checkFormat(written: string | undefined): void {
+  if (written === String(manifestFormat)) return;
+  const newer = Number(written) > manifestFormat ? ", written by a newer version of the program" : "";
+  throw fail(
+    "corrupt",
+    `its format is ${written ?? "not given"}${newer}; this version reads ${manifestFormat}`,
+  );
+}
+
+/** Values as hyparquet takes them: INT64 as bigint. */
+const stored = (value: unknown): unknown => {
+  if (typeof value === "number") {
+    if (!Number.isSafeInteger(value))
+      throw new Error(`a manifest cannot hold ${value}: it is no safe integer`);
+    return BigInt(value);
+  }
+  return mapFields(value, stored);
+};
+
+/** The inverse of `stored`; an absent optional field is read as null, and becomes absent again. */
+const restored = (value: unknown): unknown => {
+  if (typeof value === "bigint") {
+    if (!Number.isSafeInteger(Number(value))) throw new Error(`${value} is no safe integer`);
+    return Number(value);
+  }
+  return value instanceof Date ? value.toISOString() : mapFields(value, restored);
+};
+
+function mapFields(value: unknown, each: (value: unknown) => unknown): unknown {
+  if (Array.isArray(value)) return value.map(each);
+  if (typeof value !== "object" || value === null || value instanceof Date) return value;
+  const present = Object.entries(value).filter(([, field]) => field !== null && field !== undefined);
+  return Object.fromEntries(present.map(([name, field]) => [name, each(field)]));
+}

@@ -1,0 +1,20 @@
+/** One link of a dataset's chain, as it is stored: a version, or the tombstone of a drop. */
+import type { Static } from "@sinclair/typebox";
+import type {
+  Column as ColumnSchema,
+  Manifest as ManifestSchema,
+  DataObject as ObjectSchema,
+} from "../contract.ts";
+
+export type Manifest = Static<typeof ManifestSchema>;
+export type Column = Static<typeof ColumnSchema>;
+export type DataObject = Static<typeof ObjectSchema>;
+
+export type Version = Omit<Manifest, "operation"> & { operation: Manifest["operation"] | "drop" };
+
+/** Most versions of one name: eight digits keep the keys of manifests in order. */
+export const versionMax = 99_999_999;
+
+/** Whether the dataset exists at this version; a tombstone only keeps its number. */
+export const isLive = (version: Version | undefined): version is Manifest =>
+  version !== undefined && version.operation !== "drop";

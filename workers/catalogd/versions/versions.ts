@@ -1,0 +1,6 @@
+/** What a version is and must be: registrations, schemas and the next version, decided without I/O. */
+export { chainProblems } from "./chain.ts";
+export { schemaFingerprint } from "./fingerprint.ts";
+export { planDrop, planRegistration } from "./plan.ts";
+export { canonicalKey, checkName, checkRegistration, type Registration } from "./registration.ts";
+export { type DataObject, isLive, type Manifest, type Version } from "./version.ts";
