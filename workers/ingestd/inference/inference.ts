@@ -3,7 +3,7 @@
  * to text by DuckDB, is the same text again, in the form that DuckDB writes or in the shortest one (notation.ts).
  * The types are tried in one fixed order, each either holds for every value or not, and so a type that holds for the
  * whole file, and whose forerunners already failed on a sample, is the very type that looking at the whole file would
- * have chosen. This file is pure: it writes SQL and reads answers.
+ * have chosen. Nothing runs here: SQL is written, and its answers are read.
  */
 import {
   exactly,

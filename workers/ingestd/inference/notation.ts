@@ -1,6 +1,6 @@
 /**
  * Which texts are values of a type: the one place that says so, for inference, for types that were asked for, for
- * appends to a registered type, and for `infer=values`. This file is pure: it writes SQL.
+ * appends to a registered type, and for `infer=values`. Nothing runs here: SQL is written.
  *
  * A type is written as DuckDB writes it, and ` shortest` after it when its values are texts without a trailing zero
  * or a point that nothing follows: 10, 9.5, 100.25. Without it they are texts as DuckDB writes the type: 10.00.

@@ -1,4 +1,4 @@
-/** Why a text is not what it might be, in words for people: a column that stays text, a value that does not fit. Pure. */
+/** Why a text is not what it might be, in words for people: a column that stays text, a value that does not fit. */
 import { type Notation, sqlType, zoned } from "./notation.ts";
 
 export interface Seen {

@@ -1,4 +1,4 @@
-/** DuckDB: the only file here that knows it. One instance, a pool of sessions, and an end that is safe. */
+/** DuckDB, the only file here that knows it: one instance, and a session for each query on a connection of a pool. */
 import {
   BIGINT,
   BOOLEAN,
@@ -18,10 +18,10 @@ import {
 } from "@duckdb/node-api";
 import { LRUCache } from "lru-cache";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
-import { CutShortError, EngineError, engineError } from "../errors/errors.ts";
+import { CutShortError, EngineError } from "../errors/errors.ts";
 import type { Parameter, ParameterType, ParameterValue } from "../statements/statements.ts";
 import type { Batch, Column } from "../values/values.ts";
-import { createCalls, drain, stopped } from "./interrupts.ts";
+import { createCalls, drain } from "./interrupts.ts";
 import { batchOf, columnTypeOf, markedBatch } from "./memory.ts";
 import { bounds, configuration, type EngineSettings, locks } from "./settings.ts";
 
@@ -51,14 +51,12 @@ export interface Session {
   release: () => Promise<void>;
 }
 
+/** It ends with its process. */
 export interface Engine {
-  version: string;
   /** A session whose calls are interrupted when the signal aborts. */
   session: (signal: AbortSignal) => Promise<Session>;
   /** Bounds memory and temporary files anew; what is in use cannot be taken away. */
   limit: (memoryBytes: number, tempBytes: number) => Promise<void>;
-  /** Interrupts every call, waits for all to return and closes DuckDB: the thread may end then. */
-  stop: () => Promise<void>;
 }
 
 /**
@@ -69,12 +67,12 @@ const preparedMax = 16;
 /** Chunks are freed by the collector, which does not see their memory: it is told to look now and then. */
 const chunksPerCollection = 256;
 
-interface Pooled {
+interface PooledConnection {
   connection: DuckDBConnection;
   prepared: LRUCache<string, DuckDBPreparedStatement>;
 }
 
-const poolable = (connection: DuckDBConnection): Pooled => ({
+const pooled = (connection: DuckDBConnection): PooledConnection => ({
   connection,
   prepared: new LRUCache({ max: preparedMax, dispose: (statement) => statement.destroySync() }),
 });
@@ -82,77 +80,37 @@ const poolable = (connection: DuckDBConnection): Pooled => ({
 export async function openEngine(options: EngineSettings & { clock: Clock }): Promise<Engine> {
   const instance = await DuckDBInstance.create(":memory:", configuration(options));
   const first = await instance.connect();
-  try {
-    for (const statement of [...options.before, ...locks(options.readable)]) await first.run(statement);
-  } catch (cause) {
-    first.closeSync();
-    instance.closeSync();
-    throw engineError(cause);
-  }
-  const version = String((await first.runAndReadAll("SELECT version()")).getRows()[0]?.[0]);
+  for (const statement of locks(options.readable)) await first.run(statement);
   /** Settings change beside what runs. */
   const control = await instance.connect();
-  const idle: Pooled[] = [poolable(first)];
-  const pool = new Set<Pooled>(idle);
-  const sessions = new Set<Session>();
-  const connecting = new Set<Promise<unknown>>();
-  let stopping = false;
-
-  const connect = async (): Promise<Pooled> => {
-    const pooled = poolable(await instance.connect());
-    pool.add(pooled);
-    return pooled;
-  };
-  const take = async (): Promise<Pooled> => {
-    const ready = idle.pop();
-    if (ready) return ready;
-    const made = connect();
-    connecting.add(made);
-    return made.finally(() => connecting.delete(made));
-  };
+  const idle = [pooled(first)];
   return {
-    version,
     session: async (signal) => {
-      if (stopping) throw stopped();
-      const pooled = await take();
-      if (stopping) throw stopped();
-      const session = createSession(pooled, signal, options.clock, () => {
-        sessions.delete(session);
-        idle.push(pooled);
-      });
-      sessions.add(session);
-      return session;
+      const connection = idle.pop() ?? pooled(await instance.connect());
+      return createSession(connection, signal, options.clock, () => idle.push(connection));
     },
     limit: async (memoryBytes, tempBytes) => {
       for (const statement of bounds(memoryBytes, tempBytes))
         await control.run(statement).catch(() => undefined);
     },
-    stop: async () => {
-      stopping = true;
-      await Promise.allSettled([...connecting, ...[...sessions].map((session) => session.release())]);
-      for (const { connection, prepared } of pool) {
-        prepared.clear();
-        connection.closeSync();
-      }
-      control.closeSync();
-      instance.closeSync();
-      // Native results belong to the collector; those that it has not seen when the thread ends are never freed.
-      Bun.gc(true);
-    },
   };
 }
 
-function createSession(pooled: Pooled, signal: AbortSignal, clock: Clock, giveBack: () => void): Session {
-  const { connection } = pooled;
+function createSession(
+  { connection, prepared }: PooledConnection,
+  signal: AbortSignal,
+  clock: Clock,
+  giveBack: () => void,
+): Session {
   const { call, end } = createCalls(connection, signal, clock);
   let streaming: DuckDBResult | undefined;
   let released: Promise<void> | undefined;
 
   const prepare = async (sql: string): Promise<DuckDBPreparedStatement> => {
-    const known = pooled.prepared.get(sql);
+    const known = prepared.get(sql);
     if (known) return known;
     const statement = await call(() => connection.prepare(sql));
-    pooled.prepared.set(sql, statement);
+    prepared.set(sql, statement);
     return statement;
   };
   const reading = async (sql: string, bind: Bind): Promise<DuckDBPreparedStatement> => {

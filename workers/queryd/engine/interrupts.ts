@@ -9,7 +9,7 @@ interface Interruptible {
 /** An interrupt that comes before its call has begun is lost: it is repeated until the call has returned. */
 const interruptEveryMs = 10;
 /** What a call gets that comes after the end. */
-export const stopped = () => new EngineError("INTERRUPT", "the service is stopping");
+const stopped = () => new EngineError("INTERRUPT", "the service is stopping");
 
 /** One call at a time on a connection, interrupted when the signal aborts. */
 export function createCalls(connection: Interruptible, signal: AbortSignal, clock: Clock) {

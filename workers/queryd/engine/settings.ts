@@ -8,8 +8,6 @@ export interface EngineSettings {
   maxTempBytes: number;
   /** Absolute folders and URL prefixes that may be read, and nothing outside them. */
   readable: readonly string[];
-  /** Statements run before the settings are locked: extensions and secrets. */
-  before: readonly string[];
 }
 
 /** What DuckDB is created with. */

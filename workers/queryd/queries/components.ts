@@ -83,7 +83,6 @@ function enginesOf(deps: QuerydDeps, { folders, readable }: Reach): EnginesOptio
     init: {
       threads: queryd.threads,
       readable: [...readable, folders.results].map((each) => `${each}/`),
-      before: [],
       first: ["CREATE SCHEMA lakehouse", ...guardStatements, ...jsonGuardStatements],
     },
     memoryBytes: memoryBytes(queryd.memory_limit),

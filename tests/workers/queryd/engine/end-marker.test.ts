@@ -71,16 +71,16 @@ beforeAll(async () => {
     tempDirectory: `${path}/temporary`,
     maxTempBytes: 1 << 30,
     readable: [`${path}/`],
-    before: [
-      `COPY (SELECT range AS id, range % 1000 AS k, 'n' || range AS name FROM range(${rows})) TO '${path}/p.parquet' (ROW_GROUP_SIZE 20_000)`,
-      `CREATE VIEW p AS FROM '${path}/p.parquet'`,
-    ],
   });
+  const session = await engine.session(new AbortController().signal);
+  for (const statement of [
+    `COPY (SELECT range AS id, range % 1000 AS k, 'n' || range AS name FROM range(${rows})) TO '${path}/p.parquet' (ROW_GROUP_SIZE 20_000)`,
+    `CREATE VIEW p AS FROM '${path}/p.parquet'`,
+  ])
+    await session.execute(statement);
+  await session.release();
 });
-afterAll(async () => {
-  await engine.stop();
-  directory.remove();
-});
+afterAll(() => directory.remove());
 
 /** Rows of a result that said it was whole; undefined when it failed. */
 async function wholeRows(sql: string, signal = new AbortController().signal): Promise<number | undefined> {

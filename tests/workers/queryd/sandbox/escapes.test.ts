@@ -108,7 +108,6 @@ describe("what DuckDB has bound", () => {
       tempDirectory: join(stack.directory, "bound-spill"),
       maxTempBytes: 1e9,
       readable: [`${folder}/`],
-      before: [],
     });
     const session = await engine.session(new AbortController().signal);
     const own = {
@@ -136,7 +135,6 @@ describe("what DuckDB has bound", () => {
         );
     } finally {
       await session.release();
-      await engine.stop();
     }
   });
 });
