@@ -3,9 +3,9 @@ import { afterAll, expect, test } from "bun:test";
 import { exactSearch, Index, type MetricKind, type ScalarKind } from "usearch";
 import { createLog } from "../../runtime/telemetry/log.ts";
 import { clustered } from "../../scripts/make-vectors.ts";
-import type { Engine, EngineSpec, Neighbours } from "../../workers/vectord/engine.ts";
-import { defaults } from "../../workers/vectord/index-verbs.ts";
-import { createVectorBlocks } from "../../workers/vectord/vector-blocks.ts";
+import type { Engine, EngineSpec, Neighbours } from "../../workers/vectord/engine/interface.ts";
+import { createVectorBlocks } from "../../workers/vectord/rows/vector-blocks.ts";
+import { defaults } from "../../workers/vectord/verbs/indexes.ts";
 import { inTurn, latencies, quantile, report, throughput, timed } from "../support/measure.ts";
 import { testEngines } from "../support/vector-engines.ts";
 

@@ -7,11 +7,11 @@ import { parseFilter } from "../../runtime/contract/filter.ts";
 import { systemClock } from "../../runtime/scheduling/clock.ts";
 import { createLog } from "../../runtime/telemetry/log.ts";
 import { clustered } from "../../scripts/make-vectors.ts";
-import { defaults } from "../../workers/vectord/index-verbs.ts";
-import { createMetadataIndex } from "../../workers/vectord/metadata-index.ts";
-import { nearestNeighbours } from "../../workers/vectord/near-rows.ts";
-import { createRows } from "../../workers/vectord/rows.ts";
-import { createVectorBlocks } from "../../workers/vectord/vector-blocks.ts";
+import { createRows } from "../../workers/vectord/rows/store.ts";
+import { createVectorBlocks } from "../../workers/vectord/rows/vector-blocks.ts";
+import { createMetadataIndex } from "../../workers/vectord/search/metadata-index.ts";
+import { nearestNeighbours } from "../../workers/vectord/search/search.ts";
+import { defaults } from "../../workers/vectord/verbs/indexes.ts";
 import { latencies, median, report, timed } from "../support/measure.ts";
 import { testEngines } from "../support/vector-engines.ts";
 

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { closeSync, fsyncSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import type { Upserts } from "../../workers/vectord/batch.ts";
+import type { Upserts } from "../../workers/vectord/rows/batch.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 import { inTurn, report, timed } from "../support/measure.ts";
 import { configOf, ignored, readAll, startJournals } from "../support/vector-journals.ts";

@@ -4,8 +4,8 @@ import { copyFileSync, readFileSync, truncateSync, writeFileSync } from "node:fs
 import { join } from "node:path";
 import { ServiceError } from "../../runtime/errors/service-error.ts";
 import { clustered } from "../../scripts/make-vectors.ts";
-import type { Engine, EngineSpec, Engines, Neighbours } from "../../workers/vectord/engine.ts";
-import { createVectorBlocks, type VectorBlocks } from "../../workers/vectord/vector-blocks.ts";
+import type { Engine, EngineSpec, Engines, Neighbours } from "../../workers/vectord/engine/interface.ts";
+import { createVectorBlocks, type VectorBlocks } from "../../workers/vectord/rows/vector-blocks.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 
 export interface EngineCase {

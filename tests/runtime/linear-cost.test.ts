@@ -22,7 +22,7 @@ import { parseJson } from "../../workers/ingestd/ndjson/json-value.ts";
 import { addValue, emptyShape } from "../../workers/ingestd/ndjson/shape.ts";
 import { formFile } from "../../workers/ingestd/receiving/multipart.ts";
 import { readingOf } from "../../workers/ingestd/requests/parameters.ts";
-import { matchExpression } from "../../workers/matrixd/lexicon-read.ts";
+import { matchExpression } from "../../workers/matrixd/lexicon/read.ts";
 import { requests } from "../../workers/observerd/otlp-encoding/messages.ts";
 import { decodeMessage } from "../../workers/observerd/otlp-encoding/protobuf.ts";
 import { claimsOf } from "../../workers/observerd/review-claims.ts";
@@ -34,7 +34,7 @@ import { readPageToken } from "../../workers/storaged/page-token.ts";
 import { readVerdict } from "../../workers/storaged/preconditions.ts";
 import { parseRange } from "../../workers/storaged/range.ts";
 import { elements } from "../../workers/storaged/s3-xml.ts";
-import { checkArrowStream } from "../../workers/vectord/arrow-stream.ts";
+import { checkArrowStream } from "../../workers/vectord/bodies/arrow-stream.ts";
 import { processorMs } from "../support/processor-time.ts";
 
 type Input = string | Buffer;

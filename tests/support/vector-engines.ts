@@ -2,8 +2,8 @@
 import { systemClock } from "../../runtime/scheduling/clock.ts";
 import { createLog } from "../../runtime/telemetry/log.ts";
 import { createMetrics } from "../../runtime/telemetry/metrics.ts";
-import type { Engines } from "../../workers/vectord/engine.ts";
-import { type EnginesOptions, openEngines } from "../../workers/vectord/engines.ts";
+import type { Engines } from "../../workers/vectord/engine/interface.ts";
+import { type EnginesOptions, openEngines } from "../../workers/vectord/threads/threads.ts";
 
 export const testEngines = (options: Partial<EnginesOptions> = {}): Promise<Engines> =>
   openEngines({

@@ -31,7 +31,7 @@ import {
   share,
   tags,
   time,
-} from "./schemas.ts";
+} from "./schemas/schemas.ts";
 
 export const matrixd = contract("matrixd", {
   build: post("/matrix/corpora", {

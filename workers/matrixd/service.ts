@@ -9,19 +9,22 @@ import type { Pathwayd } from "../pathwayd/contract.ts";
 import type { Queryd } from "../queryd/contract.ts";
 import type { Vectord } from "../vectord/contract.ts";
 import type { Matrixd } from "./contract.ts";
-import { createCorpora, type OpenCorpora } from "./corpora.ts";
-import { clearCopies } from "./corpora-point.ts";
-import { corporaRaw, corporaVerbs } from "./corpora-verbs.ts";
-import { createMaintenance, type Maintenance } from "./corpus-upkeep.ts";
-import { downgradeVerbs } from "./downgrade-verbs.ts";
-import { durableMatrix } from "./durable.ts";
-import { openJobs } from "./jobs.ts";
-import { jobsName } from "./jobs-log.ts";
-import { type Lexicon, startLexicon } from "./lexicon.ts";
-import { openPlaybooks } from "./playbooks.ts";
-import { openProfiles } from "./profiles.ts";
-import { relevanceVerbs } from "./relevance-verbs.ts";
-import { searchVerbs } from "./search.ts";
+import {
+  corporaRaw,
+  corporaVerbs,
+  createCorpora,
+  createMaintenance,
+  type Maintenance,
+  type OpenCorpora,
+} from "./corpora/corpora.ts";
+import { downgradeVerbs } from "./downgrade/downgrade.ts";
+import { clearCopies, durableMatrix } from "./durable/durable.ts";
+import { jobsName, openJobs } from "./jobs/jobs.ts";
+import { type Lexicon, startLexicon } from "./lexicon/lexicon.ts";
+import { openPlaybooks } from "./playbooks/playbooks.ts";
+import { openProfiles } from "./profiles/profiles.ts";
+import { relevanceVerbs } from "./relevance/relevance.ts";
+import { searchVerbs } from "./search/search.ts";
 
 export type MatrixDeps = Deps<{
   catalogd: Catalogd;

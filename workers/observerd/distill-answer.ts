@@ -1,6 +1,6 @@
 /** What a training set is made of: an answer to a prompt, judged, and where each comes from. */
 import type { Static } from "@sinclair/typebox";
-import type { Playbook as PlaybookSchema } from "../matrixd/schemas.ts";
+import type { Playbook as PlaybookSchema } from "../matrixd/schemas/schemas.ts";
 import type { Operation } from "./contract.ts";
 import type { Judged, Review } from "./review-log.ts";
 

@@ -4,17 +4,21 @@ import { fail } from "../../runtime/errors/errors.ts";
 import { createMemoryBudget } from "../../runtime/memory/memory.ts";
 import type { Deps } from "../../runtime/service/service.ts";
 import type { Storaged } from "../storaged/contract.ts";
-import { aliasVerbs } from "./alias-verbs.ts";
 import type { Vectord } from "./contract.ts";
-import { openEngines } from "./engines.ts";
-import { createIndexMarks } from "./index-marks.ts";
-import { indexVerbs, snapshotVerbs } from "./index-verbs.ts";
-import { openIndexes } from "./indexes.ts";
-import { keptOf } from "./inspection.ts";
-import { type ItemParts, itemStreams, itemVerbs } from "./item-verbs.ts";
-import { openJournals } from "./journals.ts";
-import { createInstruments } from "./measures.ts";
-import { openNames } from "./names.ts";
+import { openIndexes, openNames } from "./indexes/indexes.ts";
+import { keptOf } from "./inspection/inspection.ts";
+import { openJournals } from "./journal/journal.ts";
+import { createIndexMarks } from "./objects/objects.ts";
+import { openEngines } from "./threads/threads.ts";
+import {
+  aliasVerbs,
+  createInstruments,
+  type ItemParts,
+  indexVerbs,
+  itemStreams,
+  itemVerbs,
+  snapshotVerbs,
+} from "./verbs/verbs.ts";
 
 /** How long the start waits for the indexes before it goes on opening them in the background, in milliseconds. */
 const startWaitMs = 5000;

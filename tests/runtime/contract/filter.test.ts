@@ -2,9 +2,9 @@
 import { describe, expect, test } from "bun:test";
 import { parseFilter } from "../../../runtime/contract/filter.ts";
 import { systemClock } from "../../../runtime/scheduling/clock.ts";
-import type { Metadata } from "../../../workers/vectord/batch.ts";
-import { rowsOf } from "../../../workers/vectord/bitmap.ts";
-import { createMetadataIndex } from "../../../workers/vectord/metadata-index.ts";
+import type { Metadata } from "../../../workers/vectord/rows/batch.ts";
+import { rowsOf } from "../../../workers/vectord/rows/bitmap.ts";
+import { createMetadataIndex } from "../../../workers/vectord/search/metadata-index.ts";
 import { seeded } from "../../support/seeded.ts";
 
 /** Whole numbers below a bound, the same for the same seed. */

@@ -1,7 +1,7 @@
 /** What a child process with FAISS does for an index: the contract between it and `learning.ts`. */
 import { Type } from "@sinclair/typebox";
 import { closed, contract, internal, t } from "../../../runtime/contract/contract.ts";
-import type { EngineSpec } from "../engine.ts";
+import type { EngineSpec } from "../engine/engine.ts";
 
 const made = { spec: Type.Unsafe<EngineSpec>(Type.Unknown()), factory: t.String() };
 

@@ -1,7 +1,7 @@
 /** When an index of FAISS is trained, and what happens when that fails. */
 import { ServiceError } from "../../../runtime/errors/errors.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
-import { type FaissPlan, trainingRows } from "../index-type.ts";
+import { type FaissPlan, trainingRows } from "../engine/engine.ts";
 import {
   createFaissTraining,
   type FaissTraining,

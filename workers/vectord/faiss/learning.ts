@@ -10,9 +10,8 @@ import { type ChildPool, createChildPool, type Lease } from "../../../runtime/ch
 import { fail } from "../../../runtime/errors/errors.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import type { Log, Metrics } from "../../../runtime/telemetry/telemetry.ts";
-import type { EngineSpec } from "../engine.ts";
-import { type FaissPlan, factoryFor, trainingRows } from "../index-type.ts";
-import type { VectorBlocks } from "../vector-blocks.ts";
+import { type EngineSpec, type FaissPlan, factoryFor, trainingRows } from "../engine/engine.ts";
+import type { VectorBlocks } from "../rows/rows.ts";
 import { type FaissWork, faissWork } from "./child.ts";
 
 export interface TrainingOptions {

@@ -1,10 +1,9 @@
 /** The program of a child process with FAISS. */
 import { readFileSync } from "node:fs";
 import { serveChild } from "../../../runtime/child/child.ts";
-import type { EngineSpec } from "../engine.ts";
-import { openFaiss, probeFaissType, writeFaissStart } from "../faiss-engine.ts";
-import { createSharedRows } from "../shared-rows.ts";
-import { createVectorBlocks } from "../vector-blocks.ts";
+import type { EngineSpec } from "../engine/engine.ts";
+import { openFaiss, probeFaissType, writeFaissStart } from "../native/native.ts";
+import { createSharedRows, createVectorBlocks } from "../rows/rows.ts";
 import { type FaissWork, faissWork } from "./child.ts";
 import { triedRows } from "./learning.ts";
 

@@ -1,0 +1,457 @@
+/** What playbooks, profiles, the relevance filter and the downgrade gate refuse, and how they say it. */
+import { afterAll, beforeAll } from "bun:test";
+import { type ApiCase, runCases } from "../../../support/api-case.ts";
+import { type PlaybookStack, startPlaybookStack } from "../../../support/playbook-stack.ts";
+
+let stack: PlaybookStack;
+beforeAll(async () => {
+  stack = await startPlaybookStack();
+  stack.corpora.building = { ids: [], state: "building" };
+  stack.corpora.sql = { ids: ["s1"] };
+  await stack.traces.add({ uid: "retired", content: 1 });
+  await stack.traces.retire({ uid: "retired" });
+  await stack.verbs.putProfile({ name: "active", corpora: ["workers"] });
+  await stack.verbs.activate({ name: "active" });
+});
+afterAll(() => stack.stop());
+
+const good = { query_text: "forklift operator", answer_id: "w1", corpus: "workers" };
+const record = (body: unknown): Pick<ApiCase, "method" | "path" | "body"> => ({
+  method: "POST",
+  path: "/matrix/playbooks/record",
+  body: body as Record<string, unknown>,
+});
+const put = (name: string, body: unknown): Pick<ApiCase, "method" | "path" | "body"> => ({
+  method: "PUT",
+  path: `/matrix/profiles/${name}`,
+  body: body as Record<string, unknown>,
+});
+const post = (path: string, body: unknown = {}): Pick<ApiCase, "method" | "path" | "body"> => ({
+  method: "POST",
+  path: `/matrix/${path}`,
+  body: body as Record<string, unknown>,
+});
+const focus = { terms: ["a"] };
+
+const rows: ApiCase[] = [
+  {
+    name: "record: no query",
+    ...record({ answer_id: "w1", corpus: "workers" }),
+    status: 400,
+    type: "invalid_field",
+    contains: ["query_text"],
+  },
+  {
+    name: "record: an empty query",
+    ...record({ ...good, query_text: "" }),
+    status: 400,
+    type: "invalid_field",
+    contains: ["query_text"],
+  },
+  {
+    name: "record: a query of spaces",
+    ...record({ ...good, query_text: " \n\t" }),
+    status: 400,
+    type: "invalid_field",
+    contains: ["only spaces"],
+  },
+  {
+    name: "record: a query that is too long",
+    ...record({ ...good, query_text: "x".repeat(32 * 1024 + 1) }),
+    status: 400,
+    type: "invalid_field",
+    contains: ["query_text"],
+  },
+  {
+    name: "record: a number for a query",
+    ...record({ ...good, query_text: 7 }),
+    status: 400,
+    type: "invalid_field",
+    contains: ["query_text", "got 7"],
+  },
+  {
+    name: "record: no answer",
+    ...record({ query_text: "q", corpus: "workers" }),
+    status: 400,
+    type: "invalid_field",
+    contains: ["answer_id"],
+  },
+  {
+    name: "record: an answer that is no row",
+    ...record({ ...good, answer_id: "w9999" }),
+    status: 404,
+    type: "not_found",
+    contains: ["w9999", "workers", "column 'id'"],
+  },
+  {
+    name: "record: an unknown corpus",
+    ...record({ ...good, corpus: "nowhere" }),
+    status: 404,
+    type: "not_found",
+    contains: ["nowhere"],
+  },
+  {
+    name: "record: a corpus whose name cannot be",
+    ...record({ ...good, corpus: "../etc" }),
+    status: 400,
+    type: "invalid_field",
+    contains: ["corpus"],
+  },
+  {
+    name: "record: a corpus that is being built",
+    ...record({ ...good, corpus: "building" }),
+    status: 503,
+    type: "unavailable",
+    contains: ["being built"],
+    expectHeaders: { "retry-after": "1" },
+  },
+  {
+    name: "record: a score above 1",
+    ...record({ ...good, score: 1.01 }),
+    status: 400,
+    type: "invalid_field",
+    contains: ["score"],
+  },
+  {
+    name: "record: a score below 0",
+    ...record({ ...good, score: -0.1 }),
+    status: 400,
+    type: "invalid_field",
+    contains: ["score"],
+  },
+  {
+    name: "record: a score in words",
+    ...record({ ...good, score: "high" }),
+    status: 400,
+    type: "invalid_field",
+    contains: ["score"],
+  },
+  {
+    name: "record: tags twice",
+    ...record({ ...good, tags: ["a", "a"] }),
+    status: 400,
+    type: "invalid_field",
+    contains: ["tags"],
+  },
+  {
+    name: "record: an empty tag",
+    ...record({ ...good, tags: [""] }),
+    status: 400,
+    type: "invalid_field",
+    contains: ["tags"],
+  },
+  {
+    name: "record: too many tags",
+    ...record({ ...good, tags: Array.from({ length: 101 }, (_, at) => `${at}`) }),
+    status: 400,
+    type: "invalid_field",
+    contains: ["tags"],
+  },
+  {
+    name: "record: a long note",
+    ...record({ ...good, note: "x".repeat(4097) }),
+    status: 400,
+    type: "invalid_field",
+    contains: ["note"],
+  },
+  {
+    name: "record: an unknown trace",
+    ...record({ ...good, trace_uid: "nobody" }),
+    status: 404,
+    type: "not_found",
+    contains: ["trace_uid", "nobody"],
+  },
+  {
+    name: "record: a retired trace",
+    ...record({ ...good, trace_uid: "retired" }),
+    status: 404,
+    type: "not_found",
+    contains: ["retired or superseded"],
+  },
+  {
+    name: "record: an unknown field",
+    ...record({ ...good, helpful: 99 }),
+    status: 400,
+    type: "unknown_field",
+    contains: ["helpful"],
+  },
+  {
+    name: "record: no JSON",
+    ...record("{"),
+    headers: { "content-type": "application/json" },
+    status: 400,
+    type: "invalid_json",
+  },
+  {
+    name: "playbook: unknown",
+    path: "/matrix/playbooks/none",
+    status: 404,
+    type: "not_found",
+    contains: ["none"],
+  },
+  {
+    name: "helpful: unknown",
+    ...post("playbooks/none/helpful"),
+    status: 404,
+    type: "not_found",
+    contains: ["merged or forgotten"],
+  },
+  { name: "harmful: unknown", ...post("playbooks/none/harmful"), status: 404, type: "not_found" },
+  {
+    name: "forget: unknown",
+    method: "DELETE",
+    path: "/matrix/playbooks/none",
+    status: 404,
+    type: "not_found",
+  },
+  {
+    name: "playbooks: a page of none",
+    path: "/matrix/playbooks?page_size=0",
+    status: 400,
+    type: "invalid_field",
+    contains: ["page_size"],
+  },
+  {
+    name: "playbooks: a token of one's own",
+    path: "/matrix/playbooks?page_token=abc",
+    status: 400,
+    type: "invalid_field",
+    contains: ["next_page_token of an earlier answer"],
+  },
+  {
+    name: "playbooks: an unknown filter",
+    path: "/matrix/playbooks?state=IL",
+    status: 400,
+    type: "unknown_field",
+    contains: ["state"],
+  },
+  {
+    name: "consolidate: a dry run in words",
+    ...post("playbooks/consolidate", { dry_run: "yes" }),
+    status: 400,
+    type: "invalid_field",
+    contains: ["dry_run"],
+  },
+  {
+    name: "profile: a name that cannot be",
+    ...put("a%20b", { corpora: ["workers"] }),
+    status: 400,
+    type: "invalid_field",
+    contains: ["name"],
+  },
+  {
+    name: "profile: no corpora",
+    ...put("p", { corpora: [] }),
+    status: 400,
+    type: "invalid_field",
+    contains: ["corpora"],
+  },
+  {
+    name: "profile: a corpus twice",
+    ...put("p", { corpora: ["workers", "workers"] }),
+    status: 400,
+    type: "invalid_field",
+    contains: ["corpora"],
+  },
+  {
+    name: "profile: an unknown corpus",
+    ...put("p", { corpora: ["worker"] }),
+    status: 404,
+    type: "not_found",
+    contains: ["'worker'", "did you mean workers"],
+  },
+  {
+    name: "profile: another model than the corpus's",
+    ...put("p", { corpora: ["workers", "notes"], model: "local" }),
+    status: 409,
+    type: "conflict",
+    contains: ["notes", "ollama/nomic", "local"],
+  },
+  {
+    name: "profile: the model of a corpus that is being built",
+    ...put("p", { corpora: ["building"], model: "local" }),
+    status: 503,
+    type: "unavailable",
+  },
+  {
+    name: "profile: another bucket than the dataset's",
+    ...put("p", { corpora: ["jobs"], bucket: "primary" }),
+    status: 409,
+    type: "conflict",
+    contains: ["'cold'", "'primary'", "jobs"],
+  },
+  {
+    name: "profile: the bucket of a corpus made by SQL",
+    ...put("p", { corpora: ["sql"], bucket: "primary" }),
+    status: 409,
+    type: "conflict",
+    contains: ["made by SQL"],
+  },
+  {
+    name: "profile: weights of nothing",
+    ...put("p", { corpora: ["workers"], weights: { vector: 0, lexical: 0 } }),
+    status: 400,
+    type: "invalid_field",
+    contains: ["weights"],
+  },
+  {
+    name: "profile: an ef of 0",
+    ...put("p", { corpora: ["workers"], index: { ef: 0 } }),
+    status: 400,
+    type: "invalid_field",
+    contains: ["ef"],
+  },
+  {
+    name: "profile: an unknown setting",
+    ...put("p", { corpora: ["workers"], index: { nprobe: 8 } }),
+    status: 400,
+    type: "unknown_field",
+    contains: ["nprobe"],
+  },
+  {
+    name: "profile: k beyond its bound",
+    ...put("p", { corpora: ["workers"], k: 1001 }),
+    status: 400,
+    type: "invalid_field",
+    contains: ["k"],
+  },
+  {
+    name: "profile: an unknown mode",
+    ...put("p", { corpora: ["workers"], mode: "fuzzy" }),
+    status: 400,
+    type: "invalid_field",
+    contains: ["vector, lexical, hybrid"],
+  },
+  {
+    name: "activate: unknown",
+    ...post("profiles/actve/activate"),
+    status: 404,
+    type: "not_found",
+    contains: ["did you mean active"],
+  },
+  {
+    name: "delete: the active one",
+    method: "DELETE",
+    path: "/matrix/profiles/active",
+    status: 409,
+    type: "conflict",
+    contains: ["roll back"],
+  },
+  {
+    name: "delete: unknown",
+    method: "DELETE",
+    path: "/matrix/profiles/none",
+    status: 404,
+    type: "not_found",
+  },
+  {
+    name: "relevance: no focus",
+    ...post("relevance", { chunks: [] }),
+    status: 400,
+    type: "invalid_field",
+    contains: ["focus"],
+  },
+  {
+    name: "relevance: an empty focus",
+    ...post("relevance", { focus: {}, chunks: [] }),
+    status: 400,
+    type: "invalid_field",
+    contains: ["path, symbols or terms"],
+  },
+  {
+    name: "relevance: a blank path is no focus",
+    ...post("relevance", { focus: { path: " " }, chunks: [] }),
+    status: 400,
+    type: "invalid_field",
+  },
+  {
+    name: "relevance: a threshold above 1",
+    ...post("relevance", { focus, chunks: [], threshold: 2 }),
+    status: 400,
+    type: "invalid_field",
+    contains: ["threshold"],
+  },
+  {
+    name: "relevance: an id twice",
+    ...post("relevance", {
+      focus,
+      chunks: [
+        { id: "x", text: "" },
+        { id: "x", text: "" },
+      ],
+    }),
+    status: 400,
+    type: "invalid_field",
+    contains: ["chunks.1.id", "given twice"],
+  },
+  {
+    name: "relevance: a chunk without text",
+    ...post("relevance", { focus, chunks: [{ id: "x" }] }),
+    status: 400,
+    type: "invalid_field",
+    contains: ["chunks.0.text"],
+  },
+  {
+    name: "relevance: a chunk that is too long",
+    ...post("relevance", { focus, chunks: [{ id: "x", text: "x".repeat(256 * 1024 + 1) }] }),
+    status: 400,
+    type: "invalid_field",
+    contains: ["chunks.0.text"],
+  },
+  {
+    name: "downgrade: no model",
+    ...post("downgrade", { task: "t" }),
+    status: 400,
+    type: "invalid_field",
+    contains: ["model"],
+  },
+  {
+    name: "downgrade: a blank model",
+    ...post("downgrade", { model: " ", task: "t" }),
+    status: 400,
+    type: "invalid_field",
+    contains: ["only spaces"],
+  },
+  {
+    name: "downgrade: a blank task",
+    ...post("downgrade", { model: "m", task: "\n" }),
+    status: 400,
+    type: "invalid_field",
+    contains: ["task"],
+  },
+  {
+    name: "downgrade: a relevance above 1",
+    ...post("downgrade", { model: "m", task: "t", relevance: [1.2] }),
+    status: 400,
+    type: "invalid_field",
+    contains: ["relevance.0"],
+  },
+  {
+    name: "downgrade: fewer than no characters",
+    ...post("downgrade", { model: "m", task: "t", context_chars: -1 }),
+    status: 400,
+    type: "invalid_field",
+    contains: ["context_chars"],
+  },
+  {
+    name: "downgrade: an unknown force",
+    ...post("downgrade", { model: "m", task: "t", force: "maybe" }),
+    status: 400,
+    type: "invalid_field",
+    contains: ["use, withhold"],
+  },
+  {
+    name: "nothing of all this was kept",
+    path: "/matrix/playbooks?include_retired=true",
+    status: 200,
+    contains: ['"playbooks":[]'],
+  },
+  {
+    name: "and the profiles are as they were",
+    path: "/matrix/profiles",
+    status: 200,
+    contains: ['"active":"active"'],
+    lacks: ['"p"'],
+  },
+];
+runCases(rows, () => stack.send);

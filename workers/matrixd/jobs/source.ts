@@ -1,0 +1,146 @@
+/** Where a corpus's rows come from: a dataset or a statement, read through queryd. */
+
+import { check } from "../../../runtime/contract/contract.ts";
+import { type ErrorType, fail, fromWire } from "../../../runtime/errors/errors.ts";
+import { fold } from "../../../runtime/sql/sql.ts";
+import type { CorpusSpec } from "../schemas/schemas.ts";
+import { ErrorBody, type Peers } from "./peers.ts";
+import { rowField } from "./vectors.ts";
+
+export interface Source {
+  /** Stands after FROM. */
+  from: string;
+  /** The dataset's version as it was when this was asked. */
+  version?: number;
+}
+
+const datasetName = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
+/** Lines are handed on in pieces of about so many bytes. */
+const pieceBytes = 256 * 1024;
+
+/**
+ * Finds the source and holds the corpus's columns against its own. Throws `invalid_field`, `not_found` for a dataset
+ * that is not there, `sql_error` as queryd says it, `unprocessable` naming the columns that are missing.
+ */
+export async function findSource(spec: CorpusSpec, peers: Peers, signal: AbortSignal): Promise<Source> {
+  if ((spec.dataset === undefined) === (spec.sql === undefined))
+    throw wrong(
+      "dataset",
+      `expected either dataset or sql, got ${spec.sql === undefined ? "neither" : "both"}`,
+    );
+  if (spec.metadata_columns?.includes(rowField))
+    throw wrong("metadata_columns", `the name ${rowField} is used by the corpus itself; rename the column`);
+  const { columns, ...source } =
+    spec.dataset === undefined
+      ? await describe(spec.sql ?? "", peers, signal)
+      : await datasetOf(spec.dataset, peers, signal);
+  const known = new Set(columns.map(fold));
+  const wanted = [spec.id_column, ...spec.text_columns, ...(spec.metadata_columns ?? [])];
+  const missing = [...new Set(wanted)].filter((name) => !known.has(fold(name)));
+  if (missing.length > 0)
+    throw fail(
+      "unprocessable",
+      `the source has no column ${missing.map((name) => `'${name}'`).join(", ")}; it has ${listed(columns)}`,
+      { details: { missing } },
+    );
+  return source;
+}
+
+const listed = (columns: readonly string[]): string =>
+  columns.length > 50
+    ? `${columns.slice(0, 50).join(", ")}, and ${columns.length - 50} more`
+    : columns.join(", ");
+
+type Described = Source & { columns: string[] };
+
+async function datasetOf(name: string, { catalogd }: Peers, signal: AbortSignal): Promise<Described> {
+  if (!datasetName.test(name))
+    throw wrong(
+      "dataset",
+      `expected the name of a dataset, letters, digits and '_', got '${name.slice(0, 100)}'`,
+    );
+  const { columns, version } = await catalogd.verbs.manifest({ name }, { signal });
+  return { from: quoted(name), version, columns: columns.map((column) => column.name) };
+}
+
+async function describe(sql: string, peers: Peers, signal: AbortSignal): Promise<Described> {
+  const from = `(\n${sql}\n) AS source`;
+  const rows = await (await ask(peers, { sql: `DESCRIBE SELECT * FROM ${from}` }, signal)).json();
+  return { from, columns: (rows as { column_name: string }[]).map((row) => row.column_name) };
+}
+
+/** How many rows there are. */
+export async function countRows({ from }: Source, peers: Peers, options: ReadOptions): Promise<number> {
+  const { timeoutMs, signal } = options;
+  const request = { sql: `SELECT count(*) AS n FROM ${from}`, timeout_ms: timeoutMs };
+  const [row] = (await (await ask(peers, request, signal)).json()) as { n: number }[];
+  return Number(row?.n ?? 0);
+}
+
+export interface ReadOptions {
+  timeoutMs: number;
+  signal: AbortSignal;
+}
+
+/** The rows as NDJSON, in pieces of whole lines: `i` the id, `t0…` the texts, `m0…` the metadata. Reads as it is read. */
+export async function* readLines(
+  { from }: Source,
+  spec: CorpusSpec,
+  peers: Peers,
+  { timeoutMs, signal }: ReadOptions,
+): AsyncGenerator<Uint8Array> {
+  const columns = [
+    `CAST(${quoted(spec.id_column)} AS VARCHAR) AS i`,
+    ...spec.text_columns.map((name, at) => `CAST(${quoted(name)} AS VARCHAR) AS t${at}`),
+    ...(spec.metadata_columns ?? []).map((name, at) => `${quoted(name)} AS m${at}`),
+  ];
+  const request = { sql: `SELECT ${columns.join(", ")} FROM ${from}`, timeout_ms: timeoutMs };
+  const response = await ask(peers, request, signal, "application/x-ndjson");
+  let kept: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of bodyOf(response)) {
+    kept.push(chunk);
+    bytes += chunk.length;
+    if (bytes < pieceBytes) continue;
+    const all = Buffer.concat(kept);
+    const end = all.lastIndexOf(10) + 1;
+    // A copy of its own, so that it can be handed over.
+    if (end > 0) yield Uint8Array.prototype.slice.call(all, 0, end);
+    const rest = all.subarray(end);
+    kept = [rest];
+    bytes = rest.length;
+  }
+  if (bytes > 0) yield Uint8Array.prototype.slice.call(Buffer.concat(kept));
+}
+
+/** A stream that breaks off is queryd's failure, whatever the transport calls it. */
+async function* bodyOf(response: Response): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const chunk of response.body ?? []) yield chunk;
+  } catch (cause) {
+    throw fail("bad_gateway", "queryd broke off in the middle of the rows; ask again", { cause });
+  }
+}
+
+async function ask(
+  { queryd }: Peers,
+  body: { sql: string; timeout_ms?: number },
+  signal: AbortSignal,
+  accept = "application/json",
+): Promise<Response> {
+  const response = await queryd.fetch("/sql?numbers=json", {
+    method: "POST",
+    headers: { "content-type": "application/json", accept },
+    body: JSON.stringify(body),
+    signal,
+  });
+  if (response.ok) return response;
+  const { error } = check(ErrorBody, await response.json(), "queryd's answer");
+  // Places in the text are those of the statement around the caller's: they would mislead.
+  throw fromWire({ type: error.type as ErrorType, message: error.message });
+}
+
+const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+
+const wrong = (field: string, message: string) =>
+  fail("invalid_field", `${field}: ${message}`, { details: { field } });

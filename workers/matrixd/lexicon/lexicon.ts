@@ -1,0 +1,145 @@
+/** The threads that work on corpora's databases, as the service's thread sees them: it never waits for a disk. */
+import { fail, fromWire } from "../../../runtime/errors/errors.ts";
+import { createLimiter } from "../../../runtime/scheduling/scheduling.ts";
+import type { Log } from "../../../runtime/telemetry/telemetry.ts";
+import type { AnswerOf, FromThread, InputOf, LexiconCall, ToThread } from "./calls.ts";
+
+export { damaged, type LexiconState } from "./database.ts";
+export type { CorpusRow } from "./read.ts";
+export type { PendingRow } from "./write.ts";
+
+/** What writes a database, or looks through it; all else reads. */
+const writing: ReadonlySet<LexiconCall> = new Set<LexiconCall>([
+  "create",
+  "open",
+  "check",
+  "begin",
+  "stage",
+  "pending",
+  "removeUnseen",
+  "finish",
+  "undo",
+  "purge",
+  "orphans",
+  "forgetOrphans",
+  "skipped",
+  "forgetSkipped",
+]);
+/** Long work that operators ask for, in a thread of its own. */
+const background: ReadonlySet<LexiconCall> = new Set<LexiconCall>(["copy", "inspect", "endInspection"]);
+
+/** Threads that read, beside the one that writes: WAL lets them go on while it does. */
+const readers = 2;
+/** Requests that may wait for a thread. */
+const waitingMax = 1024;
+
+export interface Lexicon {
+  /**
+   * Asks about one database. Throws what the thread threw, `too_many_requests` when too many wait, the signal's reason.
+   * A request that has begun runs to its end.
+   */
+  ask: <C extends LexiconCall>(
+    file: string,
+    call: C,
+    input: InputOf<C>,
+    options?: { signal?: AbortSignal; transfer?: ArrayBufferLike[] },
+  ) => Promise<AnswerOf<C>>;
+  /** Lets go of a file everywhere. */
+  close: (file: string) => Promise<void>;
+  stop: () => Promise<void>;
+}
+
+/** Starts the threads. */
+export function startLexicon(log: Log): Lexicon {
+  const writer = startThread(log);
+  const reading = Array.from({ length: readers }, () => startThread(log));
+  // Started when it is first needed: most days it is not.
+  let backgroundThread: LexiconThread | undefined;
+  const threadOf = (file: string, call: LexiconCall): LexiconThread => {
+    if (writing.has(call)) return writer;
+    if (!background.has(call)) return readerOf(file);
+    backgroundThread ??= startThread(log);
+    return backgroundThread;
+  };
+  const readerOf = (file: string) => reading[Bun.hash.crc32(file) % readers] ?? writer;
+  return {
+    ask: async (file, call, input, options = {}) => {
+      return (await threadOf(file, call).ask({ type: "ask", file, call, input }, options)) as AnswerOf<
+        typeof call
+      >;
+    },
+    close: async (file) => {
+      const ask = { type: "ask", file, call: "close", input: {} } as const;
+      await Promise.all([readerOf(file), writer].map((thread) => thread.ask(ask, {})));
+    },
+    stop: async () => {
+      await Promise.all(
+        [writer, ...reading, ...(backgroundThread ? [backgroundThread] : [])].map((thread) => thread.stop()),
+      );
+    },
+  };
+}
+
+interface LexiconThread {
+  ask: (
+    message: ToThread,
+    options: { signal?: AbortSignal; transfer?: ArrayBufferLike[] },
+  ) => Promise<unknown>;
+  stop: () => Promise<void>;
+}
+
+const tooMany = () =>
+  fail("too_many_requests", `${waitingMax} requests wait for the corpora's databases already`, {
+    retryAfterSeconds: 1,
+  });
+
+/** One thread; a request is sent when the one before is answered, so that an aborted one costs nothing. */
+function startThread(log: Log): LexiconThread {
+  const limiter = createLimiter(1, { waitingMax, refusal: tooMany });
+  const stopping = new AbortController();
+  const stopped = Promise.withResolvers<void>();
+  let asked: PromiseWithResolvers<unknown> | undefined;
+  const worker = new Worker(new URL("./thread.ts", import.meta.url), { name: "matrixd-lexicon" });
+
+  worker.onmessage = ({ data }: MessageEvent<FromThread>) => {
+    if (data.type === "stopped") {
+      stopped.resolve();
+      worker.terminate();
+    } else if (data.type === "done") asked?.resolve(data.value);
+    else {
+      if (data.error.type === "internal") log.error("a corpus's database failed", data.cause);
+      asked?.reject(fromWire(data.error));
+    }
+  };
+  worker.onerror = (event) => {
+    event.preventDefault();
+    log.error("a lexicon thread failed", { error: event.message });
+  };
+  worker.addEventListener("close", () => {
+    const isExpected = stopping.signal.aborted;
+    const why = fail("unavailable", "the thread of the corpora's databases ended", { retryAfterSeconds: 1 });
+    stopping.abort(why);
+    asked?.reject(why);
+    stopped.resolve();
+    // Without its threads the service is of no use: its own end lets the supervisor start it again.
+    if (!isExpected) throw new Error("a lexicon thread ended unexpectedly");
+  });
+  return {
+    ask: async (message, { signal, transfer = [] }) => {
+      const ended = signal ? AbortSignal.any([signal, stopping.signal]) : stopping.signal;
+      const done = await limiter.take(ended);
+      asked = Promise.withResolvers();
+      try {
+        worker.postMessage(message, transfer);
+        return await asked.promise;
+      } finally {
+        done();
+      }
+    },
+    stop: () => {
+      stopping.abort(fail("unavailable", "matrixd is stopping", { retryAfterSeconds: 1 }));
+      worker.postMessage({ type: "stop" } satisfies ToThread);
+      return stopped.promise;
+    },
+  };
+}

@@ -1,0 +1,115 @@
+/** What a search asks for once the profile and the defaults have filled its gaps. */
+import type { InputOf } from "../../../runtime/contract/contract.ts";
+import { fail, type ServiceError } from "../../../runtime/errors/errors.ts";
+import type { Matrixd } from "../contract.ts";
+import { defaultWeights, type Weights } from "../ranking/ranking.ts";
+import type { Mode, Profile } from "../schemas/schemas.ts";
+
+export type SearchInput = InputOf<Matrixd["endpoints"]["search"]>;
+
+export interface SearchPlan {
+  text: string | undefined;
+  /** Given by the caller instead of being made of the text. */
+  vector: Float32Array | undefined;
+  corpora: readonly string[];
+  k: number;
+  /** Rows that each corpus puts forward by each mode. */
+  candidates: number;
+  mode: Mode;
+  weights: Weights;
+  filter: Record<string, unknown> | undefined;
+  sqlFilter: string | undefined;
+  usePlaybook: boolean;
+  rerank: boolean;
+  includeText: boolean;
+  timeoutMs: number;
+  ef: number | undefined;
+  /** The profile that had a say. */
+  profile: string | undefined;
+}
+
+/** Hits of one search unless the request says otherwise. */
+const kDefault = 10;
+/** Candidates of a corpus by each mode: enough that a row in both lists is found in both (ADR 0094). */
+const candidatesMin = 50;
+/** Reranking gains from better fused ranks, which longer lists give. */
+const candidatesToRerank = 100;
+const candidatesPerHit = 3;
+/** The contract's bound on `per_corpus_k`. */
+const candidatesMax = 1000;
+
+/** Throws `bad_request` or `invalid_field` for what contradicts itself. */
+export function planSearch(
+  input: SearchInput,
+  active: Profile | undefined,
+  corpusTimeoutMs: number,
+): SearchPlan {
+  const profile = input.corpora === undefined ? active : undefined;
+  const corpora = input.corpora ?? profile?.corpora;
+  if (corpora === undefined)
+    throw fail(
+      "bad_request",
+      "corpora: name those to search, or activate a profile; GET /matrix/corpora lists them",
+      { details: { field: "corpora" } },
+    );
+  const mode = modeOf(input, profile);
+  checkQuery(input, mode);
+  const k = input.k ?? profile?.k ?? kDefault;
+  const rerank = input.rerank ?? mode === "hybrid";
+  const spread = Math.min(
+    candidatesMax,
+    Math.max(rerank ? candidatesToRerank : candidatesMin, candidatesPerHit * k),
+  );
+  return {
+    text: input.query_text,
+    vector: input.query_vector && Float32Array.from(input.query_vector),
+    corpora,
+    k,
+    candidates: input.per_corpus_k ?? spread,
+    mode,
+    weights: weightsOf(input, profile, mode),
+    filter: input.filter,
+    sqlFilter: input.sql_filter,
+    usePlaybook: input.use_playbook ?? profile?.use_playbook ?? false,
+    rerank,
+    includeText: input.include_text ?? false,
+    timeoutMs: input.timeout_ms ?? corpusTimeoutMs,
+    ef: profile?.index?.ef,
+    profile: profile?.name,
+  };
+}
+
+/** A vector alone can only be searched by vector. */
+function modeOf(input: SearchInput, profile: Profile | undefined): Mode {
+  const onlyVector = input.query_vector !== undefined && input.query_text === undefined;
+  return input.mode ?? (onlyVector ? "vector" : (profile?.mode ?? "hybrid"));
+}
+
+function checkQuery({ query_text: text, query_vector: vector, rerank, ...input }: SearchInput, mode: string) {
+  if (text === undefined && vector === undefined)
+    throw fail("bad_request", "expected query_text, query_vector or both");
+  if (text !== undefined && text.trim() === "")
+    throw wrong("query_text", "expected words, got white space alone");
+  if (text === undefined && mode !== "vector")
+    throw wrong("mode", `'${mode}' needs query_text; with query_vector alone use mode 'vector'`);
+  if (text === undefined && rerank)
+    throw wrong("rerank", "the second look reads the query's words: give query_text");
+  if (vector?.every((number) => number === 0))
+    throw wrong("query_vector", "all its numbers are 0: it has no direction to compare");
+  if (vector?.some((number) => !Number.isFinite(Math.fround(number))))
+    throw wrong("query_vector", "expected numbers that fit into 32-bit floats");
+  if (input.sql_filter !== undefined && input.sql_filter.trim() === "")
+    throw wrong("sql_filter", "expected a predicate such as state = 'IL', got white space alone");
+}
+
+function weightsOf({ weights }: SearchInput, profile: Profile | undefined, mode: string): Weights {
+  if (weights !== undefined && mode !== "hybrid")
+    throw wrong("weights", `only hybrid searches are weighted; mode is '${mode}'`);
+  const merged = { ...defaultWeights, ...profile?.weights, ...weights };
+  if (mode === "hybrid" && merged.vector + merged.lexical === 0)
+    throw wrong("weights", "vector and lexical are both 0: one of them must count");
+  return merged;
+}
+
+const wrong = (field: string, message: string): ServiceError =>
+  fail("invalid_field", `${field}: ${message}`, { details: { field } });

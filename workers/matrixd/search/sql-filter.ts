@@ -1,0 +1,166 @@
+/**
+ * The rows of a corpus for which a SQL predicate holds, found by queryd over the corpus's dataset or statement, as it
+ * is now. Sets are kept under what they depend on, so that a predicate that comes again is cheap and never stale.
+ *
+ * The predicate is the caller's text inside of our statement. It stands there alone and whole, for it has to parse in
+ * round and in square brackets: text that closes one kind to open it again cannot fit the other; a quote or a comment
+ * that it leaves open has nothing after it to be closed by.
+ */
+import { LRUCache } from "lru-cache";
+import type { Peer } from "../../../runtime/contract/contract.ts";
+import { fail, fromWire, ServiceError, type WireError } from "../../../runtime/errors/errors.ts";
+import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
+import type { Catalogd } from "../../catalogd/contract.ts";
+import type { Queryd } from "../../queryd/contract.ts";
+import type { LiveCorpus } from "../corpora/corpora.ts";
+import { type RowSet, rowSet } from "./row-set.ts";
+
+export interface SqlFilters {
+  /** Throws queryd's error with the place in the predicate. */
+  rowsWhere: (live: LiveCorpus, predicate: string, signal: AbortSignal) => Promise<RowSet>;
+}
+
+interface Peers {
+  catalogd: Peer<Catalogd>;
+  queryd: Peer<Queryd>;
+  clock: Clock;
+}
+
+/** Numbers in all sets kept, 8 bytes each. */
+const keptNumbersMax = 4_000_000;
+/** Sets kept: empty ones have no numbers and still a key. */
+const keptSetsMax = 1000;
+/** Rows one predicate may let through. */
+const rowsMax = 5_000_000;
+/** Ids looked up before others get their turn. */
+const idsAtOnce = 5000;
+
+export function createSqlFilters(peers: Peers): SqlFilters {
+  const kept = new LRUCache<string, RowSet>({
+    max: keptSetsMax,
+    maxSize: keptNumbersMax,
+    sizeCalculation: ({ numbers }) => Math.max(1, numbers.length),
+  });
+  return {
+    rowsWhere: async (live, predicate, signal) => {
+      // Asked for before the rows are: what changes in between is found under the new key.
+      const state = isRepeatable(predicate) ? await stateOf(peers, live, predicate, signal) : undefined;
+      const key = JSON.stringify([live.index, live.info.name, live.generation, state, predicate]);
+      const known = state === undefined ? undefined : kept.get(key);
+      if (known) return known;
+      const set = await readRows(peers, live, predicate, signal);
+      if (state !== undefined) kept.set(key, set);
+      return set;
+    },
+  };
+}
+
+/** Words that give another value at another time. They may as well stand in a text: then nothing is kept, no harm. */
+const volatile =
+  /\b(now|today|random|uuid\w*|gen_random_uuid|current_\w+|localtime\w*|get_current_\w+|transaction_timestamp|age|txid_current)\b/i;
+const isRepeatable = (predicate: string): boolean => !volatile.test(predicate);
+const plainDataset = /^[A-Za-z_]\w*$/;
+/** A subquery may read any dataset. */
+const mayReadOthers = /\b(select|from|values|table)\b/i;
+
+/** What the result depends on beside the predicate: the dataset's version, or the whole catalog's. */
+async function stateOf(
+  { catalogd }: Peers,
+  { info }: LiveCorpus,
+  predicate: string,
+  signal: AbortSignal,
+): Promise<string> {
+  if (info.dataset !== undefined && plainDataset.test(info.dataset) && !mayReadOthers.test(predicate)) {
+    const { dataset_id, version, created_at } = await catalogd.verbs.manifest(
+      { name: info.dataset },
+      { signal },
+    );
+    return `${dataset_id}.${version}.${created_at}`;
+  }
+  const { catalog_etag } = await catalogd.verbs.changes({ wait_ms: 0 }, { signal });
+  return catalog_etag;
+}
+
+async function readRows(
+  { queryd, clock }: Peers,
+  live: LiveCorpus,
+  predicate: string,
+  signal: AbortSignal,
+): Promise<RowSet> {
+  const { alone, whole } = filterStatements(live.info, predicate);
+  await run(queryd, alone, signal);
+  const [first] = (await run(queryd, whole, signal)) as { ids: (string | null)[] | null }[];
+  const ids = (first?.ids ?? []).filter((id) => id !== null);
+  if (ids.length > rowsMax)
+    throw fail("unprocessable", `sql_filter: it holds for more than ${rowsMax} rows; narrow it`);
+  const numbers: number[] = [];
+  for (let from = 0; from < ids.length; from += idsAtOnce) {
+    if (from > 0) await clock.sleep(0, signal);
+    for (const number of await live.numbersOf(ids.slice(from, from + idsAtOnce)))
+      if (number !== undefined) numbers.push(number);
+  }
+  return rowSet(numbers);
+}
+
+interface Statement {
+  sql: string;
+  /** Of the predicate, in characters, and the lines before it. */
+  start: number;
+  linesBefore: number;
+  length: number;
+}
+
+/** The statement that tries whether the predicate stands alone, and the one that gives the ids of its rows. */
+export function filterStatements(
+  { dataset, sql, id_column }: { dataset?: string; sql?: string; id_column: string },
+  predicate: string,
+): { alone: Statement; whole: Statement } {
+  const source = dataset === undefined ? `${sql}` : `SELECT * FROM ${quoted(dataset)}`;
+  const id = quoted(id_column);
+  const around = (before: string, after: string): Statement => ({
+    sql: `${before}${predicate}${after}`,
+    start: before.length,
+    linesBefore: before.split("\n").length - 1,
+    length: predicate.length,
+  });
+  return {
+    alone: around("SELECT [\n", `\n] FROM (${source}\n) LIMIT 0`),
+    whole: around(
+      `SELECT list(CAST(${id} AS VARCHAR)) AS ids FROM (SELECT ${id} FROM (${source}\n) WHERE (\n`,
+      `\n) LIMIT ${rowsMax + 1})`,
+    ),
+  };
+}
+
+const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+
+async function run(queryd: Peer<Queryd>, statement: Statement, signal: AbortSignal): Promise<unknown[]> {
+  const response = await queryd.fetch("/sql", {
+    method: "POST",
+    headers: { "content-type": "application/json", accept: "application/json" },
+    body: JSON.stringify({ sql: statement.sql }),
+    signal,
+  });
+  const body = (await response.json()) as unknown;
+  if (response.ok) return body as unknown[];
+  const { error } = (body ?? {}) as { error?: WireError };
+  throw error
+    ? withSourcePosition(fromWire(error), statement)
+    : fail("bad_gateway", "queryd: no error came with its status");
+}
+
+/** The error with its source position in the predicate instead of the statement. */
+function withSourcePosition(error: ServiceError, { start, length, linesBefore }: Statement): ServiceError {
+  if (error.status >= 500 || error.status === 429) return error;
+  const extra = { cause: error };
+  const message = `sql_filter: ${error.message}`;
+  const place = error.details as { position?: number; line?: number; column?: number } | undefined;
+  const position = (place?.position ?? -1) - start;
+  if (place?.line === undefined || position < 0 || position > length)
+    return new ServiceError(error.type, message, extra);
+  const line = place.line - linesBefore;
+  return new ServiceError(error.type, `${message} (line ${line}, column ${place.column} of the predicate)`, {
+    ...extra,
+    details: { field: "sql_filter", position, line, column: place.column },
+  });
+}

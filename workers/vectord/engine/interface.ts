@@ -1,0 +1,56 @@
+/**
+ * What searches vectors: interchangeable, and ignorant of ids, metadata and durability. A row is a number; rows are
+ * added in order and never change. The caller knows which rows are deleted.
+ */
+import type { IndexConfig } from "../contract.ts";
+import type { VectorBlocks } from "../rows/rows.ts";
+
+export type EngineSpec = Pick<
+  IndexConfig,
+  "dimension" | "metric" | "type" | "quantization" | "connectivity" | "ef_construction" | "ef_search"
+>;
+
+/** Nearest first; fewer than asked for when there are no more. Distances as in the contract's `Hit`. */
+export interface Neighbours {
+  rows: Uint32Array;
+  distances: Float32Array;
+}
+
+export interface SearchOptions {
+  k: number;
+  /** Candidates the graph keeps; the spec's `ef_search` unless given. Ignored by exact engines. */
+  ef?: number;
+  signal?: AbortSignal;
+}
+
+/** One index in one engine, in a thread of its own choosing. Every call may be made while others are open. */
+export interface Engine {
+  /** usearch, faiss or exact. */
+  name: string;
+  /** Rows that `search` covers: 0 up to here. Grows while `add` works. */
+  covered: () => number;
+  /** Covers the rows of the blocks up to `rows`, in slices, so that searches are answered in between. */
+  add: (rows: number, signal?: AbortSignal) => Promise<void>;
+  /** The nearest of the covered rows, deleted ones too, for each query (`queries.length / dimension` of them). */
+  search: (queries: Float32Array, options: SearchOptions) => Promise<Neighbours[]>;
+  /** Exactly the nearest among these rows (ascending), or among those from `from` on; the engine need not cover them. */
+  exact: (
+    queries: Float32Array,
+    among: { rows: Uint32Array } | { from: number; to: number },
+    options: Pick<SearchOptions, "k" | "signal">,
+  ) => Promise<Neighbours[]>;
+  /** Writes what it built to a file, for `openEngine` with `built`; returns the rows it covers. Undefined: nothing worth keeping. */
+  save: ((path: string) => Promise<number>) | undefined;
+  /** Native memory, in bytes, without the blocks. */
+  memoryBytes: () => number;
+  /** Why it covers no rows although there are enough. */
+  problem: () => string | undefined;
+  close: () => Promise<void>;
+}
+
+/** Threads for native work, shared by all indexes; a queue that is full is `too_many_requests` with Retry-After. */
+export interface Engines {
+  /** Opens an engine over the blocks, empty or from a file that `save` wrote. Throws `unavailable` naming the fix when FAISS is needed and missing, `bad_request` for a type that is not known. */
+  open: (spec: EngineSpec, blocks: VectorBlocks, built?: { path: string; rows: number }) => Promise<Engine>;
+  stop: () => Promise<void>;
+}

@@ -1,0 +1,219 @@
+/** One open index: its rows and engine in memory, and the journal that makes them durable. */
+import type { Static } from "@sinclair/typebox";
+import type { Config as Settings } from "../../../runtime/config/config.ts";
+import type { Condition } from "../../../runtime/contract/contract.ts";
+import type { Idempotency } from "../../../runtime/idempotency/idempotency.ts";
+import type { MemoryBudget, Room } from "../../../runtime/memory/memory.ts";
+import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
+import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
+import { checkItems, type Items } from "../bodies/bodies.ts";
+import type { IndexConfig, IndexInfo } from "../contract.ts";
+import type { Engines } from "../engine/engine.ts";
+import type { Journal } from "../journal/journal.ts";
+import {
+  type Applied,
+  type Batch,
+  bytesOfItems,
+  bytesOfRows,
+  deleteBatch,
+  type Rows,
+  rowsOf,
+  upsertBatch,
+} from "../rows/rows.ts";
+import { type Neighbour, nearestNeighbours, type Query, rowsMatching } from "../search/search.ts";
+import type { Generation } from "./generation.ts";
+import { createMaintenance } from "./maintenance.ts";
+import { createWriter } from "./writer.ts";
+
+export interface LiveIndex {
+  config: IndexConfig;
+  /** Tells this opening of the index from every other: row sequences mean something within it only. */
+  life: string;
+  journal: Pick<Journal, "snapshots" | "dropSnapshot">;
+  snapshot: () => ReturnType<Journal["snapshot"]>;
+  /** Checks all of the items, then adds them durably. */
+  add: (items: Items, operation?: string) => Promise<{ added: number; replaced: number; count: number }>;
+  remove: (
+    which: { ids: string[] } | { filter: Condition },
+    signal: AbortSignal,
+    operation?: string,
+  ) => Promise<Removed>;
+  /** One list a query, and the rows they stand for. */
+  search: (query: Query) => Promise<{ rows: Rows; found: Neighbour[][] }>;
+  /** The rows as they are. Not to be held across an await. */
+  rows: () => Rows;
+  /** Live rows that match, ascending, from the first whose sequence is above; at most `most`. */
+  page: (page: Page) => Promise<{ rows: Rows; found: Uint32Array }>;
+  compact: () => Promise<void>;
+  /** Memory that is reserved for it, in bytes. */
+  memory: () => number;
+  info: () => Omit<Static<typeof IndexInfo>, "aliases">;
+  close: () => Promise<void>;
+}
+
+interface Removed {
+  deleted: number;
+  missing: number;
+  count: number;
+}
+
+interface Page {
+  after: number | undefined;
+  most: number;
+  filter?: Condition;
+  signal: AbortSignal;
+}
+
+export interface LiveDeps {
+  settings: Settings["vectord"];
+  clock: Clock;
+  log: Log;
+  newId: () => string;
+  engines: Engines;
+  budget: MemoryBudget;
+  idempotency: Pick<Idempotency, "found">;
+}
+
+interface Parts {
+  config: IndexConfig;
+  journal: Journal;
+  /** What was found wrong when it was read. */
+  problems: readonly string[];
+}
+
+export function createLiveIndex(
+  deps: LiveDeps,
+  { config, journal, problems }: Parts,
+  first: Generation,
+): LiveIndex {
+  const { settings, clock, engines, budget } = deps;
+  const log = named(deps.log, config.name);
+  let current = first;
+  const apply = (batch: Batch): Applied => {
+    const applied = current.rows.apply(batch);
+    current.room.resize(bytesOfRows(config, current.rows));
+    current.cover();
+    return applied;
+  };
+  const writer = createWriter(journal, apply, settings.max_waiting);
+  const maintenance = createMaintenance({
+    settings,
+    clock,
+    log,
+    journal,
+    current: () => current,
+    replace: (next) => {
+      const old = current;
+      current = next;
+      old.close().catch((error) => log.error("the old generation did not close", describe(error)));
+    },
+    openEngine: (blocks) => engines.open(config, blocks),
+    roomOf: (rows) => bytesOfRows(config, rows),
+    roomFor: (rows) => roomForLive(budget, config, rows),
+  });
+  current.cover();
+
+  return {
+    config,
+    life: deps.newId(),
+    journal,
+    add: async (items, operation) => {
+      checkItems(items, config, settings);
+      const what = `for ${items.ids.length} more items index '${config.name}'`;
+      const write = () => writer.write(upsertBatch(items, operation));
+      const { added, replaced, count } = await budget.during(bytesOfItems(config, items), what, write);
+      maintenance.check();
+      return { added, replaced, count };
+    },
+    remove: async (which, signal, operation) => {
+      const applied =
+        "ids" in which
+          ? await writer.write(deleteBatch([...new Set(which.ids)], operation))
+          : await writer.writeAfterLook(async () => {
+              const ids = await idsOf(current, which.filter, signal);
+              return ids.length === 0 ? undefined : deleteBatch(ids, operation);
+            });
+      maintenance.check();
+      const { deleted, missing, count } = applied ?? { deleted: 0, missing: 0, count: current.rows.live() };
+      return { deleted, missing, count };
+    },
+    search: (query) => searchIn(current, query),
+    rows: () => current.rows,
+    page: (page) => pageOf(current, page),
+    compact: maintenance.compact,
+    memory: () => current.room.bytes(),
+    snapshot: () => journal.snapshot(() => current.rows.live()),
+    info: () => infoOf(config, current, journal, problems),
+    close: async () => {
+      await writer.close();
+      const stopped = maintenance.stop();
+      // A checkpoint may be waiting for the graph, which takes long to build: closing ends that.
+      await current.close();
+      await stopped;
+      // A compaction may have put another generation in its place meanwhile.
+      await current.close();
+      await journal.close();
+    },
+  };
+}
+
+const searchIn = (generation: Generation, query: Query): ReturnType<LiveIndex["search"]> =>
+  generation.use(async () => ({
+    rows: generation.rows,
+    found: await nearestNeighbours(generation, query),
+  }));
+
+/** For a copy of the live rows. Throws `memory_full`. */
+function roomForLive(budget: MemoryBudget, config: IndexConfig, rows: Rows): Room {
+  const share = rows.live() / Math.max(1, rows.total());
+  return budget.take(bytesOfRows(config, rows) * share, `to be compacted index '${config.name}'`);
+}
+
+const named = (log: Log, index: string): Log => {
+  const at =
+    (write: Log["info"]): Log["info"] =>
+    (msg, fields) =>
+      write(msg, { index, ...fields });
+  return { ...log, debug: at(log.debug), info: at(log.info), warn: at(log.warn), error: at(log.error) };
+};
+
+async function idsOf(
+  { rows, fields }: Generation,
+  filter: Condition,
+  signal: AbortSignal,
+): Promise<string[]> {
+  await fields.prepare(filter, signal);
+  const found = rowsOf(rowsMatching({ rows, fields }, filter, rows.view()));
+  return Array.from(found, (row) => rows.id(row));
+}
+
+async function pageOf(
+  { rows, fields }: Generation,
+  { after, most, filter, signal }: Page,
+): Promise<{ rows: Rows; found: Uint32Array }> {
+  if (filter) await fields.prepare(filter, signal);
+  const view = rows.view();
+  const bits = filter ? rowsMatching({ rows, fields }, filter, view) : view.alive;
+  const from = after === undefined ? 0 : rows.after(after);
+  return { rows, found: rowsOf(bits, from, most) };
+}
+
+function infoOf(
+  config: IndexConfig,
+  { rows, engine }: Generation,
+  journal: Journal,
+  problems: readonly string[],
+): Omit<Static<typeof IndexInfo>, "aliases"> {
+  const problem = engine.problem();
+  const all = [...problems, ...(problem === undefined ? [] : [problem])];
+  return {
+    ...config,
+    engine: engine.name,
+    count: rows.live(),
+    deleted: rows.total() - rows.live(),
+    indexed: engine.covered(),
+    memory_bytes: rows.blocks.bytes() + rows.bytes() + engine.memoryBytes(),
+    stored_bytes: journal.storedBytes(),
+    ...(all.length > 0 && { problems: all }),
+  };
+}

@@ -1,0 +1,50 @@
+/** What makes an index durable, as the rest of vectord sees it. LHV1 is behind it. */
+import type { Static } from "@sinclair/typebox";
+import type { IndexConfig, Snapshot } from "../contract.ts";
+import type { Contents } from "../objects/objects.ts";
+import type { Batch, Upserts } from "../rows/rows.ts";
+
+/**
+ * What was found at the start. To be read once, in order, to the end and before the first append: the checkpoint's
+ * rows, then the batches after it. Reading throws `corrupt` naming the object when one is damaged or missing.
+ */
+export interface Recovered {
+  config: IndexConfig;
+  rows: AsyncIterable<Upserts>;
+  batches: AsyncIterable<Batch>;
+  /** What will be read: bytes, and rows at most. */
+  stored: { bytes: number; rows: number };
+  /** A local file of the engine's structure over the checkpoint's rows, there until the next checkpoint; absent when none was kept or it is damaged. */
+  engine?: { path: string; rows: number };
+  /** What was found damaged and how that was dealt with. */
+  problems: string[];
+}
+
+/** The durable side of one index. Appends are applied in the order of the calls. */
+export interface Journal {
+  /**
+   * Resolves when the batch is durable; batches that wait together are written together. `apply` is called at that
+   * very moment, in the order of the calls and in step with `position`: take the batch into memory there, so that
+   * memory, `position` and what a restart finds agree. After an error the batch is not in memory; a restart may find
+   * it when its outcome was unknown and nothing was appended since. The batch may not change before.
+   */
+  append: (batch: Batch, apply: () => void) => Promise<void>;
+  /** Bytes and segments since the checkpoint: what recovery would read again. */
+  sinceCheckpoint: () => { segments: number; bytes: number };
+  /**
+   * Replaces everything appended before the call by these contents, atomically, while appends go on. `mark` is taken
+   * by `position()` at the very moment the contents describe.
+   */
+  checkpoint: (contents: Contents, mark: number) => Promise<void>;
+  /** The number of batches that are durable, in the order of the calls. */
+  position: () => number;
+  storedBytes: () => number;
+  /** Whether an object of the contents was found damaged: a checkpoint puts whole ones in its place. */
+  isDamaged: () => boolean;
+  /** Keeps what is durable at a moment during the call, at which `count` is asked for the number of items. */
+  snapshot: (count: () => number) => Promise<Static<typeof Snapshot>>;
+  snapshots: () => Promise<Static<typeof Snapshot>[]>;
+  dropSnapshot: (id: string) => Promise<void>;
+  /** Finishes the appends that wait and the checkpoint under way; then the journal takes nothing more. */
+  close: () => Promise<void>;
+}

@@ -1,0 +1,6 @@
+/** The native libraries behind the engines, usearch and FAISS: each is known to one file here. Loaded in engine threads and in FAISS's child. */
+export { type Among, exactly, scored } from "./exact.ts";
+export { loadFaiss, openFaiss, probeFaissType, writeFaissStart } from "./faiss.ts";
+export { type Graph, noRow } from "./graph.ts";
+export { checkFile, sealFile } from "./sealed-file.ts";
+export { openUsearch } from "./usearch.ts";

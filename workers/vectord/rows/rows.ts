@@ -1,0 +1,24 @@
+/** The rows of an index in memory: ids, vectors in shared memory, metadata, and which of them are alive. */
+export {
+  type Batch,
+  deleteBatch,
+  type Metadata,
+  type Upserts,
+  upsertBatch,
+} from "./batch.ts";
+export {
+  addRow,
+  type Bitmap,
+  complement,
+  countRows,
+  emptyBitmap,
+  hasRow,
+  intersect,
+  rowsOf,
+  unite,
+} from "./bitmap.ts";
+export { bytesOfItems, bytesOfRows, bytesOfStored, bytesOfVector, rowsWithin } from "./memory.ts";
+export { copyRows, rowPieces } from "./pieces.ts";
+export { createSharedRows, rowsToBlockEnd, type SharedRows } from "./shared-blocks.ts";
+export { type Applied, createRows, type Rows, type View } from "./store.ts";
+export { createVectorBlocks, type VectorBlocks } from "./vector-blocks.ts";

@@ -1,0 +1,106 @@
+/** The verbs about whole indexes: making, listing, dropping, compacting, snapshots. */
+
+import type { InputOf, ReplyOf, VerbsOf } from "../../../runtime/contract/contract.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
+import { pageById } from "../../../runtime/jobs/jobs.ts";
+import { type Clock, timestamp } from "../../../runtime/scheduling/scheduling.ts";
+import type { IndexConfig, Vectord } from "../contract.ts";
+import { type Indexes, type LiveIndex, type Names, taken } from "../indexes/indexes.ts";
+
+type IndexVerbs = Pick<VerbsOf<Vectord>, "create" | "list" | "info" | "drop" | "compact">;
+type SnapshotVerbs = Pick<VerbsOf<Vectord>, "snapshots" | "snapshot" | "restore" | "dropSnapshot">;
+type Info = ReplyOf<Vectord["endpoints"]["info"]>;
+
+export function indexVerbs(indexes: Indexes, names: Names, clock: Pick<Clock, "now">): IndexVerbs {
+  const infoOf = (live: LiveIndex): Info => ({ ...live.info(), aliases: names.aliasesOf(live.config.name) });
+  return {
+    create: async (input, { operation }) => {
+      names.refuseAlias(input.name);
+      const config = configOf(input, clock);
+      // A run whose end nobody saw may have made it.
+      const made = operation?.again && indexes.has(input.name) ? indexes.get(input.name) : undefined;
+      if (made && Bun.deepEquals({ ...made.config, created_at: "" }, { ...config, created_at: "" }))
+        return infoOf(made);
+      return infoOf(await indexes.create(config));
+    },
+    list: async (asked) => {
+      const { page, next } = pageById(indexes.open(), asked, ({ config }) => config.name);
+      const unreadable = indexes.unreadable();
+      return {
+        indexes: page.map(infoOf),
+        ...(unreadable.length > 0 && { unreadable }),
+        ...next,
+      };
+    },
+    info: async ({ name }) => infoOf(names.resolve(name)),
+    drop: async ({ name }) => {
+      const index = ownName(name, indexes, names);
+      const aliases = names.aliases().of(index);
+      if (aliases.length > 0)
+        throw fail(
+          "conflict",
+          `the alias ${aliases.join(", ")} points to index '${index}'; switch or drop it first`,
+        );
+      await indexes.drop(index);
+      return { dropped: true, name: index };
+    },
+    compact: async ({ name }) => {
+      const live = names.resolve(name);
+      await live.compact();
+      return infoOf(live);
+    },
+  };
+}
+
+/** An alias is not followed where an index is destroyed: the caller must say which one. */
+function ownName(name: string, indexes: Indexes, names: Names): string {
+  const target = indexes.has(name) ? undefined : names.aliases().target(name);
+  if (target === undefined) return name;
+  throw fail(
+    "conflict",
+    `'${name}' is an alias of index '${target}'; drop the alias, or the index by its name`,
+  );
+}
+
+/** What an index gets when its creator names nothing else; ADR 0063 has the measurements. */
+export const defaults = {
+  metric: "cosine",
+  type: "hnsw",
+  /** Half of f32's memory and build time; its rounding is undone by scoring the candidates with the f32 rows. */
+  quantization: "bf16",
+  /** Links of a node (M) and candidates while building: usearch's own defaults. */
+  connectivity: 16,
+  ef_construction: 128,
+  ef_search: 96,
+} as const;
+
+function configOf(input: InputOf<Vectord["endpoints"]["create"]>, clock: Pick<Clock, "now">): IndexConfig {
+  const { name, dimension, ...chosen } = input;
+  return { name, dimension, ...defaults, ...chosen, created_at: timestamp(clock) };
+}
+
+export function snapshotVerbs(indexes: Indexes, names: Names): SnapshotVerbs {
+  return {
+    snapshots: async ({ name }) => ({ snapshots: await names.resolve(name).journal.snapshots() }),
+    snapshot: ({ name }) => names.resolve(name).snapshot(),
+    restore: async ({ name, snapshot, as }) => {
+      const from = sourceOf(name, indexes, names);
+      const to = as ?? from;
+      if (to !== from) {
+        names.refuseAlias(to);
+        if (indexes.has(to)) throw taken(to);
+      }
+      const live = await indexes.restore(from, snapshot, to);
+      return { ...live.info(), aliases: names.aliasesOf(to) };
+    },
+    dropSnapshot: async ({ name, snapshot }) => {
+      await names.resolve(name).journal.dropSnapshot(snapshot);
+      return { dropped: true };
+    },
+  };
+}
+
+/** The index's own name; it may be damaged, for a snapshot is how it comes back. */
+function sourceOf(name: string, indexes: Indexes, names: Names): string {
+  return indexes.has(name) ? name : names.resolve(name).config.name;
+}

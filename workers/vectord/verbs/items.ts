@@ -1,0 +1,144 @@
+/** The verbs of items: adding, searching, deleting, reading. */
+
+import { jsonResponse } from "../../../runtime/bodies/bodies.ts";
+import {
+  type CallContext,
+  parseFilter,
+  type RawContext,
+  type RawOf,
+  type VerbsOf,
+} from "../../../runtime/contract/contract.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
+import { type Operation, unlessFound } from "../../../runtime/idempotency/idempotency.ts";
+import type { Deps } from "../../../runtime/service/service.ts";
+import {
+  checkSearch,
+  floatsOf,
+  hitsOf,
+  type Items,
+  itemOf,
+  readAdd,
+  readSearch,
+  type SearchRequest,
+} from "../bodies/bodies.ts";
+import type { Vectord } from "../contract.ts";
+import type { LiveIndex, Names } from "../indexes/indexes.ts";
+import type { Instruments } from "./metrics.ts";
+import { scroll } from "./scroll.ts";
+
+type ItemVerbs = Pick<VerbsOf<Vectord>, "remove" | "item" | "scroll" | "addVectors" | "searchVectors">;
+
+export interface ItemParts {
+  deps: Pick<Deps, "config" | "idempotency" | "newId">;
+  names: Names;
+  instruments: Instruments;
+}
+
+export function itemVerbs(parts: ItemParts): ItemVerbs {
+  const { deps, names } = parts;
+  const settings = deps.config.vectord;
+  return {
+    remove: unlessFound(
+      async ({ name, ids, filter }, { signal, operation }) =>
+        names.resolve(name).remove(whichOf(ids, filter), signal, operation?.id),
+      ({ deleted, missing, count }: Found) => ({ deleted, missing, count }),
+    ),
+    item: async ({ name, id }) => {
+      const live = names.resolve(name);
+      const rows = live.rows();
+      const row = rows.find(id);
+      if (row === undefined)
+        throw fail("not_found", `index '${live.config.name}' has no item '${id.slice(0, 100)}'`);
+      return itemOf(rows, row, { metadata: true, vector: true });
+    },
+    scroll: async (input, { signal }) => scroll(names.resolve(input.name), input, signal),
+    addVectors: ({ name, ids, vectors, metadata, embedding_model: model }) => {
+      const live = names.resolve(name);
+      const items: Items = {
+        ids,
+        vectors: floatsOf(vectors, live.config),
+        metadata: metadata ? metadata.map((fields) => fields ?? undefined) : ids.map(() => undefined),
+        ...(model !== undefined && { embeddingModel: model }),
+      };
+      return added(live, items, parts);
+    },
+    searchVectors: async ({ name, vectors, ...options }, { signal }) => {
+      const live = names.resolve(name);
+      const asked = checkSearch(floatsOf(vectors, live.config), true, options, live.config, settings);
+      return { results: await answers(live, asked, signal, parts) };
+    },
+  };
+}
+
+/** The streams: bodies as they come over HTTP. */
+export function itemStreams(parts: ItemParts): RawOf<Vectord> {
+  const { deps, names } = parts;
+  const settings = deps.config.vectord;
+  return {
+    add: async ({ name, embedding_model: model }, context) => {
+      const live = names.resolve(name);
+      const items = await readAdd(context.request, live.config, settings);
+      const all = model === undefined ? items : { ...items, embeddingModel: sameModel(items, model) };
+      return jsonResponse(await onceAdded(live, all, context, parts));
+    },
+    search: async (input, { request, signal }) => {
+      const live = names.resolve(input.name);
+      const asked = await readSearch(request, input, live.config, settings);
+      const results = await answers(live, asked, signal, parts);
+      return jsonResponse({ results: asked.isBatch ? results : (results[0] ?? []) });
+    },
+  };
+}
+
+function sameModel({ embeddingModel }: Items, model: string): string {
+  if (embeddingModel === undefined || embeddingModel === model) return model;
+  throw fail("bad_request", `the query names the embedding model '${model}', the body '${embeddingModel}'`);
+}
+
+/** What a start finds of a write with an Idempotency-Key. */
+type Found = Record<"added" | "replaced" | "deleted" | "missing" | "count", number>;
+
+/** With an Idempotency-Key, the same items are added once in 24 hours; the body's form does not matter. */
+function onceAdded(live: LiveIndex, items: Items, { idempotencyKey }: RawContext, parts: ItemParts) {
+  if (idempotencyKey === undefined) return added(live, items, parts);
+  const hash = new Bun.CryptoHasher("sha256")
+    .update(JSON.stringify(["add", live.config.name, items.ids, items.metadata, items.embeddingModel]))
+    .update(items.vectors);
+  const work = unlessFound(
+    (_: unknown, { operation }: { operation?: Operation }) => added(live, items, parts, operation?.id),
+    ({ added, replaced, count }: Found) => ({ added, replaced, count }),
+  );
+  return parts.deps.idempotency.once(
+    idempotencyKey,
+    hash.digest("hex"),
+    (operation) => work(undefined, { operation }),
+    { resumable: true },
+  );
+}
+
+function added(live: LiveIndex, items: Items, { instruments }: ItemParts, operation?: string) {
+  return instruments.add(items.ids.length, () => live.add(items, operation));
+}
+
+function whichOf(ids: string[] | undefined, filter: unknown) {
+  if ((ids === undefined) === (filter === undefined))
+    throw fail("bad_request", "expected either 'ids' or 'filter', which say what to delete");
+  if (ids) return { ids };
+  const condition = parseFilter(filter);
+  if (condition) return { filter: condition };
+  throw fail("invalid_field", "filter: {} would delete every item; name a condition, or drop the index", {
+    details: { field: "filter" },
+  });
+}
+
+async function answers(
+  live: LiveIndex,
+  asked: SearchRequest,
+  signal: CallContext["signal"],
+  { instruments }: ItemParts,
+) {
+  return instruments.search(asked.vectors.length / live.config.dimension, async () => {
+    const { rows, found } = await live.search({ ...asked, signal });
+    return found.map((near) => hitsOf(near, rows, live.config, asked.include));
+  });
+}

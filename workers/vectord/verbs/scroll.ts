@@ -1,0 +1,100 @@
+/**
+ * Pages of items in the order they were added. A token says where the last page ended; it stays good while the index
+ * is changed and compacted, and after it was opened again as long as that item is still there, unchanged and in place.
+ */
+import { type InputOf, parseFilter, type ReplyOf } from "../../../runtime/contract/contract.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
+import { included, itemOf, numbersMax } from "../bodies/bodies.ts";
+import type { Vectord } from "../contract.ts";
+import type { LiveIndex } from "../indexes/indexes.ts";
+import { countRows, type Rows } from "../rows/rows.ts";
+
+type Scroll = Vectord["endpoints"]["scroll"];
+
+const pageSizeDefault = 100;
+
+export async function scroll(
+  live: LiveIndex,
+  input: InputOf<Scroll>,
+  signal: AbortSignal,
+): Promise<ReplyOf<Scroll>> {
+  const { filter, include, page_size: size = pageSizeDefault, page_token: token } = input;
+  const parts = included(include);
+  const condition = filter === undefined ? undefined : parseFilter(filter);
+  // A page of long vectors has fewer items than asked for; the token says that there are more.
+  const fitting = parts.vector ? Math.max(1, Math.floor(numbersMax / live.config.dimension)) : size;
+  const most = Math.min(size, fitting);
+  const after = token === undefined ? undefined : sequenceAfter(token, live);
+  const { rows, found } = await live.page({
+    after,
+    most: most + 1,
+    signal,
+    ...(condition && { filter: condition }),
+  });
+  const page = found.subarray(0, most);
+  const last = found.length > most ? page.at(-1) : undefined;
+  return {
+    items: Array.from(page, (row) => itemOf(rows, row, parts)),
+    ...(last !== undefined && { next_page_token: tokenOf(live, rows, last) }),
+  };
+}
+
+/** Sequences begin anew each time an index is opened, so a token also says how to know its item again. */
+interface Place {
+  life: string;
+  sequence: number;
+  id: string;
+  /** Live rows up to the item, itself included: only more can be gone since, unless it moved to the end. */
+  rank: number;
+  /** Of the item's contents. */
+  digest: string;
+}
+
+const tokenOf = ({ life }: LiveIndex, rows: Rows, row: number): string => {
+  const place: Place = {
+    life,
+    sequence: rows.sequence(row),
+    id: rows.id(row),
+    rank: rankOf(rows, row),
+    digest: digestOf(rows, row),
+  };
+  return Buffer.from(JSON.stringify(Object.values(place))).toString("base64url");
+};
+
+const rankOf = (rows: Rows, row: number): number => countRows(rows.view().alive, row + 1);
+
+const digestOf = (rows: Rows, row: number): string =>
+  new Bun.CryptoHasher("sha256")
+    .update(JSON.stringify(rows.metadata(row) ?? null))
+    .update(rows.blocks.row(row))
+    .digest("base64url");
+
+function sequenceAfter(token: string, live: LiveIndex): number {
+  const { life, sequence, id, rank, digest } = placeOf(token);
+  if (life === live.life) return sequence;
+  const rows = live.rows();
+  const row = rows.find(id);
+  if (row !== undefined && rankOf(rows, row) <= rank && digestOf(rows, row) === digest)
+    return rows.sequence(row);
+  throw fail(
+    "invalid_field",
+    "page_token: the place is lost since the index was opened again; begin from the start",
+    { details: { field: "page_token" } },
+  );
+}
+
+function placeOf(token: string): Place {
+  try {
+    const [life, sequence, id, rank, digest, ...rest] = JSON.parse(
+      Buffer.from(token, "base64url").toString("utf8"),
+    );
+    const areTexts = [life, id, digest].every((part) => typeof part === "string");
+    const areCounts = [sequence, rank].every((part) => Number.isSafeInteger(part) && part >= 0);
+    if (areTexts && areCounts && rest.length === 0) return { life, sequence, id, rank, digest };
+  } catch {
+    // Said below: whatever is not such a list is no token of ours.
+  }
+  throw fail("invalid_field", "page_token: expected the next_page_token of an earlier answer", {
+    details: { field: "page_token" },
+  });
+}
