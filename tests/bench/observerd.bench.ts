@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
-import { normaliseMessage } from "../../workers/observerd/failures-signature.ts";
+import { normaliseMessage } from "../../workers/observerd/failures/signature.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 import { inTurn, report, throughput, timed } from "../support/measure.ts";
 import { startObserverd } from "../support/observerd-stack.ts";

@@ -7,21 +7,29 @@ import type { Chatd } from "../chatd/contract.ts";
 import type { Matrixd } from "../matrixd/contract.ts";
 import type { Pathwayd } from "../pathwayd/contract.ts";
 import type { Storaged } from "../storaged/contract.ts";
-import { type ChatCalls, followChatCalls } from "./chat-calls.ts";
 import type { Observerd, Operation } from "./contract.ts";
-import { distillVerbs } from "./distill.ts";
-import { startExport } from "./export.ts";
-import { type Loop, type Loops, startLoops } from "./loops.ts";
-import { overseerCorrections } from "./loops-corrections.ts";
-import { errorAnalysis, escalation } from "./loops-failures.ts";
-import { inspectOperations } from "./operations-inspection.ts";
-import { measureOperations } from "./operations-metrics.ts";
-import { eventsPage, failuresPage } from "./operations-pages.ts";
-import { type OperationsStore, openOperations } from "./operations-store.ts";
-import { otlpStreams } from "./otlp.ts";
-import { reviewVerbs } from "./review.ts";
-import { inspectReviews } from "./review-inspection.ts";
-import { openReviews, type Reviews, reviewsName } from "./review-log.ts";
+import { distillVerbs } from "./distillation/distillation.ts";
+import { startExport } from "./export/export.ts";
+import {
+  type ChatCalls,
+  errorAnalysis,
+  escalation,
+  followChatCalls,
+  type Loop,
+  type Loops,
+  overseerCorrections,
+  startLoops,
+} from "./loops/loops.ts";
+import {
+  eventsPage,
+  failuresPage,
+  inspectOperations,
+  measureOperations,
+  type OperationsStore,
+  openOperations,
+} from "./operations/operations.ts";
+import { otlpStreams } from "./otlp/otlp.ts";
+import { inspectReviews, openReviews, type Reviews, reviewsName, reviewVerbs } from "./reviews/reviews.ts";
 
 export type ObserverdDeps = Deps<{
   storaged: Storaged;

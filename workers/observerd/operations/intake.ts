@@ -1,0 +1,72 @@
+/** What a caller reported, as an operation: the defaults, and what a schema cannot say. */
+
+import { fits } from "../../../runtime/contract/contract.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
+import { TraceUid } from "../../pathwayd/contract.ts";
+import type { Operation } from "../contract.ts";
+import type { EventInput } from "./operation.ts";
+
+/** Sources the product itself knows; callers may use words of their own. */
+export const knownSources: readonly string[] = [
+  "api",
+  "mcp",
+  "scenario",
+  "langfuse",
+  "overseer_correction",
+  "chatd",
+  "otlp",
+];
+/** The source of an event that names none. */
+const defaultSource = "api";
+
+/** How far ahead a caller's clock may be, in milliseconds; beyond, the time is a mistake. */
+const aheadMaxMs = 24 * 60 * 60 * 1000;
+
+/** Milliseconds since the epoch of an RFC 3339 time. Throws `invalid_field` for a date that does not exist. */
+function timeOf(text: string, field: string): number {
+  const ms = Date.parse(text);
+  const [, year, month, day] = /^(\d{4})-(\d\d)-(\d\d)/.exec(text) ?? [];
+  // Date.parse takes 30 February for 1 March.
+  const daysInMonth = new Date(Date.UTC(Number(year), Number(month), 0)).getUTCDate();
+  if (Number.isFinite(ms) && Number(day) <= daysInMonth) return ms;
+  throw fail(
+    "invalid_field",
+    `${field}: expected a time as 2026-01-31T12:00:00Z, got ${JSON.stringify(text)}`,
+    {
+      details: { field },
+    },
+  );
+}
+
+/** The same instant in UTC with milliseconds: texts of this form compare as their times do. */
+export const inUtc = (text: string, field: string): string => new Date(timeOf(text, field)).toISOString();
+
+/** Which texts may be the uid of a trace: pathwayd's own rule, at every endpoint that takes one. */
+export const isTraceUid = (value: unknown): value is string => fits(TraceUid, value);
+
+/** Bytes of a value as JSON. */
+export const jsonBytes = (value: unknown): number => Buffer.byteLength(JSON.stringify(value));
+
+/**
+ * The operation to record. Throws `invalid_field` for a time that is none or lies more than a day ahead, and
+ * `too_large` over `bytesMax`.
+ */
+export function operationOf(
+  event: EventInput,
+  { id, nowMs, bytesMax }: { id: string; nowMs: number; bytesMax: number },
+): Operation {
+  const { timestamp, source = defaultSource, ...rest } = event;
+  const ms = timestamp === undefined ? nowMs : timeOf(timestamp, "timestamp");
+  if (ms > nowMs + aheadMaxMs)
+    throw fail("invalid_field", `timestamp: ${timestamp} is more than a day ahead of this machine's clock`, {
+      details: { field: "timestamp" },
+    });
+  const operation = { id, timestamp: new Date(ms).toISOString(), source, ...rest };
+  const bytes = jsonBytes(operation);
+  if (bytes > bytesMax)
+    throw fail(
+      "too_large",
+      `the operation has ${bytes} bytes as JSON, at most ${bytesMax} are taken (observerd.max_event_bytes): shorten its texts or attributes`,
+    );
+  return operation;
+}

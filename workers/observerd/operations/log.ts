@@ -1,0 +1,186 @@
+/**
+ * The log of operations in numbered files. Each begins with a checkpoint of everything before it, so that the oldest
+ * can go and the totals stay. A file counts from the moment its checkpoint is whole; until then, and after a crash, the
+ * one before is read to its end: what is counted is always one checkpoint and the lines after it, never more or less.
+ */
+import { rm, stat } from "node:fs/promises";
+import { errorCode } from "../../../runtime/durable/durable.ts";
+import { type LogDamage, type LogState, readLineLog } from "../../../runtime/line-log/line-log.ts";
+import { acceptance } from "../../../runtime/marks/marks.ts";
+import { describe } from "../../../runtime/telemetry/telemetry.ts";
+import type { Line } from "./line.ts";
+import {
+  begin,
+  type Current,
+  damaged,
+  nameOf,
+  note,
+  type OperationsLogOptions,
+  recover,
+} from "./recovery.ts";
+import { numberOf, segmentName, segmentPath } from "./segment.ts";
+
+export interface OperationsLog {
+  /** Resolves when every line is on stable storage and applied, in order. */
+  append: (lines: readonly Line[]) => Promise<void>;
+  /** What the files hold now, oldest first; reads the disk. */
+  lines: () => AsyncIterable<Line>;
+  /**
+   * Runs the work while nothing is written and no file begins or goes: with the names of all files, oldest first, and
+   * what of each was acknowledged.
+   */
+  atRest: <R>(work: (files: string[], stateOf: (file: string) => LogState) => Promise<R>) => Promise<R>;
+  /** Damage that was found, each with its file. */
+  problems: () => string[];
+  /** Takes note of damage that an inspection has found, for readiness. */
+  found: (problem: string) => void;
+  /** Segments that lack acknowledged records; their readable part is served. */
+  lacking: () => readonly LogDamage[];
+  files: () => number;
+  /** Waits for what is being appended. */
+  close: () => Promise<void>;
+}
+
+/** Opens the log and brings the state to what it says. Throws `corrupt` when a newer program wrote it. */
+export async function openOperationsLog(options: OperationsLogOptions): Promise<OperationsLog> {
+  const { kept, log, segmentBytes, state, onApplied } = options;
+  const found = await recover(options);
+  const { problems, lacking } = found;
+  let { sealed } = found;
+  let current = found.current ?? (await begin(found.last, options));
+  let turning: Promise<void> | undefined;
+  const inFlight = new Set<Promise<unknown>>();
+
+  const turnOver = async () => {
+    await Promise.allSettled(inFlight);
+    const next = await begin(current.number, options);
+    await current.log.close();
+    sealed.push(current.number);
+    current = next;
+    sealed = await retain(sealed, current, options);
+  };
+  const turnOverWhenFull = () => {
+    if (turning || current.log.bytes() - current.baseBytes < segmentBytes) return;
+    turning = turnOver()
+      // Appends continue in the current segment; the next one tries again.
+      .catch((cause) => log.error("the log cannot go on in a new file", describe(cause)))
+      .finally(() => {
+        turning = undefined;
+      });
+  };
+
+  return {
+    append: async (lines) => {
+      while (turning) await turning;
+      const appended = lines.map(async (line) => {
+        await current.log.append(line);
+        state.apply(line);
+        onApplied(line);
+      });
+      const all = Promise.all(appended);
+      const settled = Promise.allSettled(appended);
+      inFlight.add(settled);
+      try {
+        await all;
+      } finally {
+        inFlight.delete(settled);
+        turnOverWhenFull();
+      }
+    },
+    lines: () => {
+      const { number, log: open } = current;
+      const files = [...sealed.map((before) => ({ number: before })), { number, end: open.bytes() }];
+      return linesOf(files, options.directory, problems);
+    },
+    atRest: async (work) => {
+      while (turning) await turning;
+      const names = [...sealed, current.number].map(segmentName);
+      const done = current.log.atRest((last) =>
+        work(names, (file) =>
+          file === segmentName(current.number) ? last : (kept.marks.get(file) as unknown as LogState),
+        ),
+      );
+      turning = done
+        .then(() => undefined)
+        .catch(() => undefined)
+        .finally(() => {
+          turning = undefined;
+        });
+      return done;
+    },
+    problems: () => [...lacking.map(lackingText), ...problems],
+    found: (problem) => note(problems, problem),
+    lacking: () => lacking,
+    files: () => sealed.length + 1,
+    close: async () => {
+      while (turning) await turning;
+      await Promise.allSettled(inFlight);
+      await current.log.close();
+    },
+  };
+}
+
+const lackingText = ({ place, problem }: LogDamage): string =>
+  `${place}: ${problem}. What is there is served: ${acceptance(place)}`;
+
+/**
+ * The lines of these files, oldest first. Each checkpoint says how many operations came before it: where they were
+ * fewer, lines are missing that no checksum misses.
+ */
+async function* linesOf(
+  files: readonly { number: number; end?: number }[],
+  directory: string,
+  problems: string[],
+): AsyncGenerator<Line> {
+  let counted: number | undefined;
+  for (const { number, ...until } of files) {
+    const path = segmentPath(directory, number);
+    const onDamaged = (line: number) => note(problems, damaged(path, line));
+    try {
+      for await (const line of readLineLog<Line>(path, { ...until, onDamaged })) {
+        const before = line.base?.stats.total;
+        if (before !== undefined && counted !== undefined && counted < before)
+          note(problems, `operations before ${nameOf(path)}: ${before - counted} cannot be read`);
+        counted = before ?? counted;
+        if (line.operation && counted !== undefined) counted += 1;
+        yield line;
+      }
+    } catch (cause) {
+      // It was removed meanwhile as the oldest.
+      if (errorCode(cause) !== "ENOENT") throw cause;
+    }
+  }
+}
+
+/** Removes the oldest segments beyond `retainedBytes`; returns those that stay. */
+async function retain(
+  sealed: readonly number[],
+  current: Current,
+  { directory, kept: { marks }, retainedBytes }: OperationsLogOptions,
+): Promise<number[]> {
+  let bytes = current.log.bytes();
+  const stay: number[] = [];
+  const go: number[] = [];
+  for (const number of sealed.toReversed()) {
+    const size = await sizeOf(segmentPath(directory, number));
+    bytes += size ?? 0;
+    if (bytes > retainedBytes) go.push(number);
+    else if (size !== undefined) stay.unshift(number);
+  }
+  if (go.length === 0) return stay;
+  // Marks first: a file without a mark is one being removed, a mark without its file would be damage.
+  const oldest = stay[0] ?? current.number;
+  for (const [name] of [...marks.entries()]) if (numberOf(name) < oldest) marks.remove(name);
+  await marks.settle();
+  for (const number of go) await rm(segmentPath(directory, number), { force: true });
+  return stay;
+}
+
+async function sizeOf(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).size;
+  } catch (cause) {
+    if (errorCode(cause) === "ENOENT") return undefined;
+    throw cause;
+  }
+}

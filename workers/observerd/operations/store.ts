@@ -1,0 +1,98 @@
+/** Operations: checked, appended to the log, then in ring, statistics and clusters. */
+
+import type { Deps } from "../../../runtime/service/service.ts";
+import { describe } from "../../../runtime/telemetry/telemetry.ts";
+import type { Operation } from "../contract.ts";
+import { inUtc, operationOf } from "./intake.ts";
+import type { Line, Marks } from "./line.ts";
+import { type OperationsLog, openOperationsLog } from "./log.ts";
+import type { EventInput, Operations } from "./operation.ts";
+import { createState, type State } from "./state.ts";
+
+/** What a follower read from its source: an event or nothing, and its new position. */
+export interface Taken {
+  event?: EventInput;
+  marks: Marks;
+}
+
+export interface OperationsStore extends Operations {
+  state: State;
+  /** Records each with its mark, in one line: after a crash both are there or neither. In order. */
+  take: (taken: readonly Taken[]) => Promise<void>;
+  /** Resolves when the lines, which are no operations, are on stable storage and applied. */
+  note: (lines: readonly Line[]) => Promise<void>;
+  atRest: OperationsLog["atRest"];
+  /** Damage of the log, for `/readyz`. */
+  problems: () => string[];
+  found: OperationsLog["found"];
+  lacking: OperationsLog["lacking"];
+  files: () => number;
+  close: () => Promise<void>;
+}
+
+/** Opens the log in the service's directory and restores the state. */
+export async function openOperations({
+  config,
+  clock,
+  newId,
+  directory,
+  marks,
+  adopted,
+  log: journal,
+}: Pick<
+  Deps,
+  "config" | "clock" | "newId" | "directory" | "marks" | "adopted" | "log"
+>): Promise<OperationsStore> {
+  const section = config.observerd;
+  const state = createState(section);
+  const listeners: ((operation: Operation) => void)[] = [];
+  const notify = (operation: Operation) => {
+    for (const listener of listeners) {
+      try {
+        listener(operation);
+      } catch (cause) {
+        journal.error("a listener to operations failed", describe(cause));
+      }
+    }
+  };
+  const log = await openOperationsLog({
+    directory,
+    kept: { marks, adopted },
+    state,
+    log: journal,
+    segmentBytes: section.segment_bytes,
+    retainedBytes: section.retained_bytes,
+    ringOperations: section.ring_operations,
+    onApplied: ({ operation }) => operation && notify(operation),
+  });
+  const made = (event: EventInput, id = newId()): Operation =>
+    operationOf(event, { id, nowMs: clock.now(), bytesMax: section.max_event_bytes });
+
+  return {
+    state,
+    record: async (events, id) => {
+      const operations = events.map((each, at) => made(each, at === 0 ? id : undefined));
+      await log.append(operations.map((operation) => ({ operation })));
+      return operations;
+    },
+    take: (taken) =>
+      log.append(taken.map(({ event, marks }) => ({ ...(event && { operation: made(event) }), marks }))),
+    note: log.append,
+    recent: state.ring.operations,
+    recorded: async function* ({ since, until }) {
+      const from = since === undefined ? "" : inUtc(since, "since");
+      const to = until === undefined ? undefined : inUtc(until, "until");
+      for await (const { operation } of log.lines()) {
+        if (!operation || operation.timestamp < from) continue;
+        if (to === undefined || operation.timestamp < to) yield operation;
+      }
+    },
+    onRecorded: (listener) => listeners.push(listener),
+    atRest: log.atRest,
+    problems: log.problems,
+    found: log.found,
+    lacking: log.lacking,
+    files: log.files,
+    close: log.close,
+  };
+}
