@@ -8,22 +8,12 @@ export { damaged, type LexiconState } from "./database.ts";
 export type { CorpusRow } from "./read.ts";
 export type { PendingRow } from "./write.ts";
 
-/** What writes a database, or looks through it; all else reads. */
-const writing: ReadonlySet<LexiconCall> = new Set<LexiconCall>([
-  "create",
-  "open",
-  "check",
-  "begin",
-  "stage",
-  "pending",
-  "removeUnseen",
-  "finish",
-  "undo",
-  "purge",
-  "orphans",
-  "forgetOrphans",
-  "skipped",
-  "forgetSkipped",
+/** What only reads a database. */
+const reading: ReadonlySet<LexiconCall> = new Set<LexiconCall>([
+  "countTexts",
+  "lexical",
+  "read",
+  "numbersOf",
 ]);
 /** Long work that operators ask for, in a thread of its own. */
 const background: ReadonlySet<LexiconCall> = new Set<LexiconCall>(["copy", "inspect", "endInspection"]);
@@ -49,36 +39,38 @@ export interface Lexicon {
   stop: () => Promise<void>;
 }
 
-/** Starts the threads. */
+/** Starts each thread when it is first needed. */
 export function startLexicon(log: Log): Lexicon {
-  const writer = startThread(log);
-  const reading = Array.from({ length: readers }, () => startThread(log));
-  // Started when it is first needed: most days it is not.
-  let backgroundThread: LexiconThread | undefined;
-  const threadOf = (file: string, call: LexiconCall): LexiconThread => {
-    if (writing.has(call)) return writer;
-    if (!background.has(call)) return readerOf(file);
-    backgroundThread ??= startThread(log);
-    return backgroundThread;
+  const threads = new Map<string, LexiconThread>();
+  let isStopping = false;
+  const threadOf = (name: string): LexiconThread => {
+    if (isStopping) throw stopping();
+    const thread = threads.get(name) ?? startThread(log);
+    threads.set(name, thread);
+    return thread;
   };
-  const readerOf = (file: string) => reading[Bun.hash.crc32(file) % readers] ?? writer;
+  const readerOf = (file: string) => `reader ${Bun.hash.crc32(file) % readers}`;
+  const nameOf = (file: string, call: LexiconCall): string => {
+    if (reading.has(call)) return readerOf(file);
+    return background.has(call) ? "background" : "writer";
+  };
   return {
     ask: async (file, call, input, options = {}) => {
-      return (await threadOf(file, call).ask({ type: "ask", file, call, input }, options)) as AnswerOf<
-        typeof call
-      >;
+      const thread = threadOf(nameOf(file, call));
+      return (await thread.ask({ type: "ask", file, call, input }, options)) as AnswerOf<typeof call>;
     },
     close: async (file) => {
       const ask = { type: "ask", file, call: "close", input: {} } as const;
-      await Promise.all([readerOf(file), writer].map((thread) => thread.ask(ask, {})));
+      await Promise.all([readerOf(file), "writer"].map((name) => threads.get(name)?.ask(ask, {})));
     },
     stop: async () => {
-      await Promise.all(
-        [writer, ...reading, ...(backgroundThread ? [backgroundThread] : [])].map((thread) => thread.stop()),
-      );
+      isStopping = true;
+      await Promise.all([...threads.values()].map((thread) => thread.stop()));
     },
   };
 }
+
+const stopping = () => fail("unavailable", "matrixd is stopping", { retryAfterSeconds: 1 });
 
 interface LexiconThread {
   ask: (
@@ -96,7 +88,7 @@ const tooMany = () =>
 /** One thread; a request is sent when the one before is answered, so that an aborted one costs nothing. */
 function startThread(log: Log): LexiconThread {
   const limiter = createLimiter(1, { waitingMax, refusal: tooMany });
-  const stopping = new AbortController();
+  const ending = new AbortController();
   const stopped = Promise.withResolvers<void>();
   let asked: PromiseWithResolvers<unknown> | undefined;
   const worker = new Worker(new URL("./thread.ts", import.meta.url), { name: "matrixd-lexicon" });
@@ -116,9 +108,9 @@ function startThread(log: Log): LexiconThread {
     log.error("a lexicon thread failed", { error: event.message });
   };
   worker.addEventListener("close", () => {
-    const isExpected = stopping.signal.aborted;
+    const isExpected = ending.signal.aborted;
     const why = fail("unavailable", "the thread of the corpora's databases ended", { retryAfterSeconds: 1 });
-    stopping.abort(why);
+    ending.abort(why);
     asked?.reject(why);
     stopped.resolve();
     // Without its threads the service is of no use: its own end lets the supervisor start it again.
@@ -126,7 +118,7 @@ function startThread(log: Log): LexiconThread {
   });
   return {
     ask: async (message, { signal, transfer = [] }) => {
-      const ended = signal ? AbortSignal.any([signal, stopping.signal]) : stopping.signal;
+      const ended = signal ? AbortSignal.any([signal, ending.signal]) : ending.signal;
       const done = await limiter.take(ended);
       asked = Promise.withResolvers();
       try {
@@ -137,7 +129,7 @@ function startThread(log: Log): LexiconThread {
       }
     },
     stop: () => {
-      stopping.abort(fail("unavailable", "matrixd is stopping", { retryAfterSeconds: 1 }));
+      ending.abort(stopping());
       worker.postMessage({ type: "stop" } satisfies ToThread);
       return stopped.promise;
     },

@@ -12,6 +12,7 @@ import {
   openLineLog,
 } from "../../../runtime/line-log/line-log.ts";
 import type { MemoryBudget } from "../../../runtime/memory/memory.ts";
+import { createKeyLock } from "../../../runtime/scheduling/scheduling.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import { createPlaybookState, type PlaybookChange, type PlaybookState } from "./state.ts";
 
@@ -119,11 +120,11 @@ export async function openPlaybookStore(
       beginWhenIdle();
     }
   };
-  const inTurn = createAnswerTurns();
+  const exclusively = createAnswerLock();
   return {
     state,
     change: (answer, plan, operation) =>
-      inTurn(answer, async () => {
+      exclusively(answer, async () => {
         const { change, result } = await plan();
         if (change) await write(operation ? { ...change, op: operation.id } : change);
         return result;
@@ -150,24 +151,23 @@ const problemsOf = ({ damaged, damagedCount }: LogReport): string[] => {
   ];
 };
 
-/** One piece of work an answer at a time, in the order of the calls. */
-function createAnswerTurns() {
-  const lines = new Map<string, { last: Promise<unknown>; waiting: number }>();
+/** One change of an answer at a time, in the order of the calls. */
+function createAnswerLock() {
+  const exclusively = createKeyLock();
+  const open = new Map<string, number>();
   return async <R>(answer: string, work: () => Promise<R>): Promise<R> => {
-    const line = lines.get(answer) ?? { last: Promise.resolve(), waiting: 0 };
-    if (line.waiting >= waitingPerAnswerMax)
-      throw fail("too_many_requests", `${line.waiting} changes of this answer's playbooks are waiting`, {
+    const before = open.get(answer) ?? 0;
+    if (before >= waitingPerAnswerMax)
+      throw fail("too_many_requests", `${before} changes of this answer's playbooks are waiting`, {
         retryAfterSeconds: 1,
       });
-    lines.set(answer, line);
-    line.waiting += 1;
-    const mine = line.last.then(work);
-    line.last = mine.catch(() => undefined);
+    open.set(answer, before + 1);
     try {
-      return await mine;
+      return await exclusively(answer, work);
     } finally {
-      line.waiting -= 1;
-      if (line.waiting === 0) lines.delete(answer);
+      const left = (open.get(answer) ?? 1) - 1;
+      if (left > 0) open.set(answer, left);
+      else open.delete(answer);
     }
   };
 }

@@ -1,20 +1,22 @@
-/** Work that goes on one after the other, and whether any of it is under way or waits. */
+/** A mutex that tells whether anything is under way or waits. */
+import { createTurns } from "../../../runtime/scheduling/scheduling.ts";
+
 export interface Lane {
   run: <T>(work: () => Promise<T>) => Promise<T>;
   isIdle: () => boolean;
 }
 
 export function createLane(): Lane {
-  let tail: Promise<unknown> = Promise.resolve();
+  const exclusively = createTurns();
   let open = 0;
   return {
-    run: (work) => {
+    run: async (work) => {
       open += 1;
-      const turn = tail.then(work).finally(() => {
+      try {
+        return await exclusively(work);
+      } finally {
         open -= 1;
-      });
-      tail = turn.catch(() => {});
-      return turn;
+      }
     },
     isIdle: () => open === 0,
   };
