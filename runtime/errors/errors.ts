@@ -9,6 +9,7 @@ export {
   fail,
   final,
   fromWire,
+  isNothingDone,
   ServiceError,
   toWire,
   type WireError,

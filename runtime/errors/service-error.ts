@@ -132,3 +132,14 @@ export function fromWire(wire: WireError): ServiceError {
   const known = Object.hasOwn(errorStatus, wire.type);
   return new ServiceError(known ? wire.type : "internal", known ? wire.message : "internal error", extra);
 }
+
+/**
+ * Whether an error says that nothing was done: that is what 4xx and 503 mean. A caller that went away and a deadline
+ * say nothing of the work.
+ */
+export function isNothingDone(cause: unknown): boolean {
+  if (!(cause instanceof ServiceError)) return false;
+  const { status, type } = cause;
+  if (type === "timeout" || type === "client_closed") return false;
+  return status < 500 || status === 503 || status === 507;
+}

@@ -5,9 +5,8 @@
  */
 
 import { bothPoints, type Durable } from "../durable/durable.ts";
-import { fail, ServiceError } from "../errors/errors.ts";
+import { fail, isNothingDone, ServiceError } from "../errors/errors.ts";
 import { closedLog, damage, logDamageOf, type MarkKeeping } from "../line-log/line-log.ts";
-import { isNothingDone } from "../rpc/rpc.ts";
 import type { Clock } from "../scheduling/scheduling.ts";
 import { describe, type Log } from "../telemetry/telemetry.ts";
 import { createEnds } from "./ends.ts";

@@ -1,6 +1,6 @@
 /** What a caller is told when no answer came: that nothing was done, where that is certain, or that nobody knows. */
 import { type Contract, isMatch, isSafe, methodsOf, placesOf } from "../contract/contract.ts";
-import { fail, ServiceError } from "../errors/errors.ts";
+import { fail, type ServiceError } from "../errors/errors.ts";
 import { isNobodyThere } from "../upstream/upstream.ts";
 
 /** Nothing was sent. */
@@ -20,17 +20,6 @@ export const unanswered = (why: string, safe: boolean, cause?: unknown): Service
 /** The error of a `fetch` that failed: a connection that was refused carried nothing. */
 export const fetchFailure = (peer: string, safe: boolean, cause: unknown): ServiceError =>
   isNobodyThere(cause) ? unreachable(peer, cause) : unanswered(`${peer} ended the connection`, safe, cause);
-
-/**
- * Whether an error says that nothing was done: that is what 4xx and 503 mean. A caller that went away and a deadline
- * say nothing of the work.
- */
-export function isNothingDone(cause: unknown): boolean {
-  if (!(cause instanceof ServiceError)) return false;
-  const { status, type } = cause;
-  if (type === "timeout" || type === "client_closed") return false;
-  return status < 500 || status === 503 || status === 507;
-}
 
 /** Whether a request may be sent again without doing anything twice, as the contract says. */
 export const isSafeRequest =

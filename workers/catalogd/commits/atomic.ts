@@ -3,7 +3,7 @@
  * their own manifests are written after it. What is not finished is rolled forward.
  */
 
-import { isNothingDone } from "../../../runtime/rpc/rpc.ts";
+import { isNothingDone } from "../../../runtime/errors/errors.ts";
 import { fold } from "../../../runtime/sql/sql.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import type { ManifestStore } from "../manifests/manifests.ts";
