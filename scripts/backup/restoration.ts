@@ -15,7 +15,7 @@ import { markRestored } from "../../runtime/marks/marks.ts";
 import { inParallel } from "../../runtime/scheduling/scheduling.ts";
 import { lockDirectory, restoreMark, stampFile } from "../../runtime/store/store.ts";
 import { type FormerEtag, formerEtagsFile } from "../../workers/storaged/contract.ts";
-import type { ProgressBar } from "../progress.ts";
+import type { ProgressBar } from "../command-line/command-line.ts";
 import type { KeptFile, PointRecord } from "./point-file.ts";
 import { BackupError, type Repository } from "./repository.ts";
 import type { Listed, Storage } from "./storaged-alone.ts";

@@ -1,7 +1,7 @@
 /** storaged alone over a data directory that is being restored: objects go in by its door, to disk and S3 alike. */
 import { restoringVariable } from "../../runtime/store/store.ts";
-import { NotStarted, startChild } from "../child.ts";
-import type { ConfigWords } from "../words.ts";
+import type { ConfigWords } from "../command-line/command-line.ts";
+import { NotStarted, startChild } from "../subprocess/subprocess.ts";
 import type { KeptFile } from "./point-file.ts";
 import { BackupError } from "./repository.ts";
 

@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { type PointFile, readOrNull, writeAtomic } from "../../runtime/durable/durable.ts";
 import { inParallel } from "../../runtime/scheduling/scheduling.ts";
 import { startOrder, topology } from "../../runtime/topology.ts";
-import type { ProgressBar } from "../progress.ts";
-import { type Doors, type HeldPoint, Unreadable } from "./doors.ts";
+import type { ProgressBar } from "../command-line/command-line.ts";
 import type { Damaged, KeptFile } from "./point-file.ts";
 import { BackupError, Mismatch, type Repository } from "./repository.ts";
+import { type Doors, type HeldPoint, Unreadable } from "./service-client.ts";
 
 /** Files copied at once: small ones wait for the disk more than for anything else. */
 const copiesAtOnce = 8;

@@ -1,6 +1,6 @@
 /** Reads a backup again: seals of points, and the hash of every blob. */
 import { errorCode } from "../../runtime/durable/durable.ts";
-import type { ProgressBar } from "../progress.ts";
+import type { ProgressBar } from "../command-line/command-line.ts";
 import type { KeptFile } from "./point-file.ts";
 import type { Repository } from "./repository.ts";
 

@@ -1,4 +1,4 @@
-import { messageOf } from "../command.ts";
+import { messageOf } from "../subprocess/subprocess.ts";
 
 /** One thing Lakehouse depends on, and how it is. `bun run doctor --json` prints a list of these: stable names and states. */
 export interface Check {

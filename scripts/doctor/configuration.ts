@@ -10,8 +10,8 @@ import {
 } from "../../runtime/config/config.ts";
 import { bindRefusal, tokensOf } from "../../runtime/http/http.ts";
 import { isLoopback } from "../../runtime/system/system.ts";
-import { messageOf } from "../command.ts";
-import { listening } from "../words.ts";
+import { listening } from "../command-line/command-line.ts";
+import { messageOf } from "../subprocess/subprocess.ts";
 import { type Check, missing, ok } from "./check.ts";
 import { isWorldReadable } from "./tokens.ts";
 

@@ -1,7 +1,7 @@
 /** What lies in the system: the units of systemd, as `bun run units` writes them. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { unitFiles } from "../units.ts";
+import { unitFiles } from "../generate/generate.ts";
 import { type Check, missing, ok } from "./check.ts";
 
 /** Units that are installed must be those of this version; not to have any is fine. */

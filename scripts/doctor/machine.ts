@@ -3,8 +3,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
 import { type Config, overcommitted, planMemory } from "../../runtime/config/config.ts";
 import { machineMemory } from "../../runtime/memory/memory.ts";
-import { messageOf, run } from "../command.ts";
-import { listening } from "../words.ts";
+import { listening } from "../command-line/command-line.ts";
+import { messageOf, run } from "../subprocess/subprocess.ts";
 import { type Check, missing, ok } from "./check.ts";
 
 const GiB = 1024 ** 3;

@@ -16,7 +16,7 @@ import {
 import { dirname, join } from "node:path";
 import type { Config } from "../../runtime/config/config.ts";
 import { lockDirectory } from "../../runtime/store/store.ts";
-import { messageOf, run } from "../command.ts";
+import { messageOf, run } from "../subprocess/subprocess.ts";
 import { type Check, missing, ok } from "./check.ts";
 
 const GiB = 1024 ** 3;

@@ -2,7 +2,7 @@
 import { createServer } from "node:net";
 import { type Config, parseBind, type ServiceSection, urlOf } from "../../runtime/config/config.ts";
 import { errorCode } from "../../runtime/durable/durable.ts";
-import { listening } from "../words.ts";
+import { listening } from "../command-line/command-line.ts";
 import { type Check, missing, ok } from "./check.ts";
 
 const answerTimeoutMs = 3000;

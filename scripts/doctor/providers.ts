@@ -2,7 +2,7 @@
 import { type Config, defaults, loadSecrets, type Secrets } from "../../runtime/config/config.ts";
 import { localModel, readModelProviders } from "../../runtime/models/models.ts";
 import { type BodyLimit, fetchUpstream, textOf } from "../../runtime/upstream/upstream.ts";
-import { messageOf } from "../command.ts";
+import { messageOf } from "../subprocess/subprocess.ts";
 import { type Check, missing, ok } from "./check.ts";
 
 const answerTimeoutMs = 6000;

@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import { type LoadedConfig, loadConfig, parseBind } from "../../runtime/config/config.ts";
 import { tokensOf } from "../../runtime/http/http.ts";
 import { isLoopback } from "../../runtime/system/system.ts";
-import { listening } from "../words.ts";
+import { listening } from "../command-line/command-line.ts";
 import { type Check, missing, ok } from "./check.ts";
 import type { Port } from "./ports.ts";
 

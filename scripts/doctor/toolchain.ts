@@ -1,9 +1,9 @@
 /** What was installed: Bun, packages, native parts, the hook. */
 
-import { run } from "../command.ts";
-import { faissProbe, firstError, hasFaissBinding } from "../faiss-probe.ts";
-import { hookPath, hookState } from "../hooks.ts";
-import { installed, wanted } from "../setup.ts";
+import { faissProbe, firstError, hasFaissBinding } from "../faiss/faiss.ts";
+import { installed, wanted } from "../setup/setup.ts";
+import { run } from "../subprocess/subprocess.ts";
+import { hookPath, hookState } from "../test/test.ts";
 import { type Check, missing, ok } from "./check.ts";
 
 const probeTimeoutMs = 20_000;
@@ -17,7 +17,7 @@ export function bunVersion(): Check {
 
 export function packages(): Check {
   if (installed(wanted().stamp, "production")) return ok("packages", true, "as in bun.lock");
-  return missing("packages", true, "missing, or not those of bun.lock", "bun scripts/setup.ts");
+  return missing("packages", true, "missing, or not those of bun.lock", "bun scripts/setup/setup.ts");
 }
 
 const probes = {
@@ -52,12 +52,12 @@ export async function native(root: string, name: keyof typeof probes): Promise<C
   const { code: exitCode, out, err } = await evaluated(root, code);
   if (exitCode === 0) return ok(name, true, out === "" ? found : `${out} ${found}`);
   const why = `does not load: ${firstError(err)}`;
-  return missing(name, true, why, "rm -rf node_modules && bun scripts/setup.ts");
+  return missing(name, true, why, "rm -rf node_modules && bun scripts/setup/setup.ts");
 }
 
 /** Required only where it is configured to build indexes. */
 export async function faiss(root: string, required: boolean): Promise<Check> {
-  const fix = "bun scripts/faiss.ts";
+  const fix = "bun scripts/faiss/faiss.ts";
   if (!hasFaissBinding()) return missing("faiss", required, "the binding was not built", fix);
   const { code, err } = await evaluated(root, faissProbe);
   if (code === 0) return ok("faiss", required, "loads and finds a neighbour");

@@ -1,8 +1,8 @@
 /** A Lakehouse on the configured data directory, started for a check on ports that nobody else uses. */
 import { defaults } from "../../runtime/config/config.ts";
-import { type Child, NotStarted, startChild } from "../child.ts";
-import { type ConfigWords, listening } from "../words.ts";
-import { Unreachable } from "./door.ts";
+import { type ConfigWords, listening } from "../command-line/command-line.ts";
+import { type Child, NotStarted, startChild } from "../subprocess/subprocess.ts";
+import { Unreachable } from "./inspection.ts";
 
 /** Rehydrating a large catalog and opening many indexes takes a while, on a slow disk above all. */
 const startTimeoutMs = 10 * 60_000;

@@ -12,7 +12,10 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { messageOf } from "../command.ts";
+import { messageOf } from "../subprocess/subprocess.ts";
+
+export { pristineRoot } from "./pristine-root.ts";
+export { registryVariables, writeRegistryFiles } from "./registry-access.ts";
 
 const root = resolve(import.meta.dir, "../..");
 const bootTimeoutMs = 120_000;

@@ -2,8 +2,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
-import { run } from "../command.ts";
-import { runStep, type Say } from "../step.ts";
+import { run, runStep, type Say } from "../subprocess/subprocess.ts";
 import { writeRegistryFiles } from "./registry-access.ts";
 
 /** Debian 12, the oldest system that REPLICATION.md names. */

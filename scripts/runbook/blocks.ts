@@ -57,7 +57,7 @@ export function stepsOf(text: string): Step[] {
     });
 }
 
-/** The lines of scripts/progress.ts, which come only where the work takes long. */
+/** The lines of scripts/command-line/progress.ts, which come only where the work takes long. */
 const progress = /^.* \[[#.]+\] \d+% .*\n/gm;
 
 /** Whether a command printed what the page shows; `…` stands for anything, as ids and times. */

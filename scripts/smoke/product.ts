@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { defaults, type ServiceSection } from "../../runtime/config/config.ts";
-import { listening } from "../words.ts";
+import { listening } from "../command-line/command-line.ts";
 
 const root = resolve(import.meta.dir, "../..");
 const startTimeoutMs = 60_000;

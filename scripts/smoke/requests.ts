@@ -1,6 +1,6 @@
 /** The two requests most smokes make. */
 import type { Answer, Lake } from "./product.ts";
-import { expectStatus } from "./smoke.ts";
+import { expectStatus } from "./stage.ts";
 
 /** Uploads as `curl -F file=@…` does; `query` begins with `name=…`. */
 export function ingest(

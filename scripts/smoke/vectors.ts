@@ -1,6 +1,6 @@
 /** The vector requests that several smokes make. */
 import type { Answer, Lake } from "./product.ts";
-import { expectStatus } from "./smoke.ts";
+import { expectStatus } from "./stage.ts";
 
 export interface Hit {
   id: string;

@@ -175,5 +175,5 @@ test("the guide's configurations are JSON that starts this server, and it names 
   }
   for (const { name } of tools) expect(guide).toContain(`| \`${name}\` |`);
   const { scripts } = await Bun.file(join(import.meta.dir, "../../package.json")).json();
-  expect(scripts.mcp).toBe("bun scripts/setup.ts api/mcp/main.ts");
+  expect(scripts.mcp).toBe("bun scripts/setup/setup.ts api/mcp/main.ts");
 });

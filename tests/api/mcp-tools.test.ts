@@ -1,6 +1,6 @@
 /** The tools over a running product with staffing data, under the official client of either protocol. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { workerColumns, workersPieces } from "../../scripts/make-workers.ts";
+import { workerColumns, workersPieces } from "../../scripts/sample-data/make-workers.ts";
 import { type Session, startSession } from "../support/mcp-session.ts";
 import { ingest, type Product, sql, startProduct } from "../support/product.ts";
 import { rfc4180 } from "../support/rfc4180.ts";

@@ -8,7 +8,7 @@ import { startSupervisor } from "../../runtime/supervisor/supervisor.ts";
 import { readThread } from "../../runtime/system/thread-time.ts";
 import { createLog } from "../../runtime/telemetry/log.ts";
 import { type Topology, topology } from "../../runtime/topology.ts";
-import { workerColumns, workerRow } from "../../scripts/make-workers.ts";
+import { workerColumns, workerRow } from "../../scripts/sample-data/make-workers.ts";
 import { configWith, temporaryDirectory } from "../support/in-process.ts";
 import { inTurn, report, timed } from "../support/measure.ts";
 import { startProduct } from "../support/product.ts";

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { createSlices } from "../../runtime/scheduling/time-slices.ts";
-import { workersPieces } from "../../scripts/make-workers.ts";
+import { workersPieces } from "../../scripts/sample-data/make-workers.ts";
 import { csv } from "../../workers/ingestd/csv/csv.ts";
 import { type NewTarget, planOf, writeRun } from "../../workers/ingestd/loading/run.ts";
 import { createWriters } from "../../workers/ingestd/loading/writers.ts";

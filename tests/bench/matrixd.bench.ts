@@ -1,7 +1,7 @@
 /** matrixd: how good searches are on labelled queries, and what one over four corpora takes, in its parts. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { labelledSet } from "../../scripts/make-queries.ts";
-import { workersCsv } from "../../scripts/make-workers.ts";
+import { labelledSet } from "../../scripts/sample-data/make-queries.ts";
+import { workersCsv } from "../../scripts/sample-data/make-workers.ts";
 import { startMatrixdStack } from "../support/matrixd-stack.ts";
 import { latencies, median, quantile, report } from "../support/measure.ts";
 import { ingest, type Product, startProduct } from "../support/product.ts";

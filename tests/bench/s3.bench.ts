@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { workersPieces } from "../../scripts/make-workers.ts";
+import { workersPieces } from "../../scripts/sample-data/make-workers.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 import { inTurn, report, timed } from "../support/measure.ts";
 import { type Product, sql, startProduct } from "../support/product.ts";

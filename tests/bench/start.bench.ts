@@ -6,7 +6,7 @@ import { expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { topology } from "../../runtime/topology.ts";
-import { clustered } from "../../scripts/make-vectors.ts";
+import { clustered } from "../../scripts/sample-data/make-vectors.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 import { median, report } from "../support/measure.ts";
 import { ingest, type Product, startProduct } from "../support/product.ts";

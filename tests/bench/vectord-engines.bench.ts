@@ -2,7 +2,7 @@
 import { afterAll, expect, test } from "bun:test";
 import { exactSearch, Index, type MetricKind, type ScalarKind } from "usearch";
 import { createLog } from "../../runtime/telemetry/log.ts";
-import { clustered } from "../../scripts/make-vectors.ts";
+import { clustered } from "../../scripts/sample-data/make-vectors.ts";
 import type { Engine, EngineSpec, Neighbours } from "../../workers/vectord/engine/interface.ts";
 import { createVectorBlocks } from "../../workers/vectord/rows/vector-blocks.ts";
 import { defaults } from "../../workers/vectord/verbs/indexes.ts";

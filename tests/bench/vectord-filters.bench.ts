@@ -6,7 +6,7 @@ import { afterAll, expect, test } from "bun:test";
 import { parseFilter } from "../../runtime/contract/filter.ts";
 import { systemClock } from "../../runtime/scheduling/clock.ts";
 import { createLog } from "../../runtime/telemetry/log.ts";
-import { clustered } from "../../scripts/make-vectors.ts";
+import { clustered } from "../../scripts/sample-data/make-vectors.ts";
 import { createRows } from "../../workers/vectord/rows/store.ts";
 import { createVectorBlocks } from "../../workers/vectord/rows/vector-blocks.ts";
 import { createMetadataIndex } from "../../workers/vectord/search/metadata-index.ts";

@@ -19,7 +19,7 @@ import {
   vectorFromArray,
 } from "apache-arrow";
 import { type BatchMatches, exactSearch, Index, MetricKind, type ScalarKind } from "usearch";
-import { clustered, nearestByCosine } from "../../scripts/make-vectors.ts";
+import { clustered, nearestByCosine } from "../../scripts/sample-data/make-vectors.ts";
 import { lanceDb } from "../support/bench-peers.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 import { latencies, median, quantile, report, throughput, timed } from "../support/measure.ts";

@@ -10,7 +10,7 @@ import { gateway } from "../../api/gateway/contract.ts";
 import { openApi } from "../../api/gateway/openapi/document.ts";
 import { mounted } from "../../api/gateway/services/mount.ts";
 import { durable } from "../../runtime/service/durable-doors.ts";
-import { type Bounds, run } from "../../scripts/command.ts";
+import { type Bounds, run } from "../../scripts/subprocess/run.ts";
 import { pythonTool } from "../support/python-tool.ts";
 
 const document = openApi([

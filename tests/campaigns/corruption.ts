@@ -4,7 +4,7 @@
  * must name the damage or answer everything as before. Prints one JSON line and, after a run over all damages, writes what
  * it found of these kinds into docs/integrity.md; exits 1 when there is a gap or a file of a kind that nobody knows.
  */
-import { createProgress } from "../../scripts/progress.ts";
+import { createProgress } from "../../scripts/command-line/progress.ts";
 import { campaignRules } from "../support/campaign.ts";
 import {
   batchesOf,

@@ -6,7 +6,7 @@
  */
 import { parseArgs } from "node:util";
 import { topology } from "../../runtime/topology.ts";
-import { createProgress } from "../../scripts/progress.ts";
+import { createProgress } from "../../scripts/command-line/progress.ts";
 import { type Deed, damageOf, deeds, done, Ledger, unanswered } from "../support/deeds.ts";
 import { startProduct } from "../support/product.ts";
 import { type DiskKind, makeSmallDisk } from "../support/small-disk.ts";

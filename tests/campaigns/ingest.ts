@@ -6,7 +6,7 @@
  */
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { workerColumns, workerRow, workersPieces } from "../../scripts/make-workers.ts";
+import { workerColumns, workerRow, workersPieces } from "../../scripts/sample-data/make-workers.ts";
 import { campaignRules, runCampaign } from "../support/campaign.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 import { type Product, sql, startProduct } from "../support/product.ts";

@@ -5,7 +5,7 @@
  * those.
  */
 import { parseArgs } from "node:util";
-import { workersPieces } from "../../scripts/make-workers.ts";
+import { workersPieces } from "../../scripts/sample-data/make-workers.ts";
 import { memoryOf, type Product, startProduct } from "../support/product.ts";
 
 const { values } = parseArgs({

@@ -4,8 +4,8 @@
  * exits 1 when the process ended or an answer with status 200 was not whole.
  */
 import { parseArgs } from "node:util";
-import { workersPieces } from "../../scripts/make-workers.ts";
-import { createProgress } from "../../scripts/progress.ts";
+import { workersPieces } from "../../scripts/sample-data/make-workers.ts";
+import { createProgress } from "../../scripts/command-line/progress.ts";
 import { type Figures, startKillable } from "../support/killable.ts";
 
 const { values } = parseArgs({

@@ -6,7 +6,7 @@ import { loadConfig } from "../../runtime/config/loading.ts";
 import { loadSecrets } from "../../runtime/config/secrets.ts";
 import type { ServiceSection } from "../../runtime/config/settings.ts";
 import { topology } from "../../runtime/topology.ts";
-import { unitFiles } from "../../scripts/units.ts";
+import { unitFiles } from "../../scripts/generate/units.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 
 const folder = join(import.meta.dir, "../../deploy/etc-lakehouse");

@@ -1,9 +1,9 @@
 /** REPLICATION.md does what it says. All of it: `bun run runbook`. */
 import { describe, expect, test } from "bun:test";
 import { noMachine } from "../../scripts/machine/machine.ts";
-import { lineOf } from "../../scripts/progress.ts";
+import { lineOf } from "../../scripts/command-line/progress.ts";
 import { type Block, blocksOf, printed, stepsOf } from "../../scripts/runbook/blocks.ts";
-import { faultOf, runBlocks } from "../../scripts/runbook.ts";
+import { faultOf, runBlocks } from "../../scripts/runbook/runbook.ts";
 
 const page = blocksOf(await Bun.file("REPLICATION.md").text());
 const fence = (info: string, text: string) => `## 1. One\n\`\`\`${info}\n${text}\n\`\`\`\n`;

@@ -2,7 +2,7 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { topology } from "../../runtime/topology.ts";
-import { unitFiles } from "../../scripts/units.ts";
+import { unitFiles } from "../../scripts/generate/units.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 import { startProduct } from "../support/product.ts";
 

@@ -34,7 +34,7 @@ describe.skipIf(Bun.which("ps") === null)("without /proc", () => {
   });
 
   test("the npm in front is found by ps", () => {
-    const code = `const { npmAncestor } = await import("./scripts/npm-parent.ts");
+    const code = `const { npmAncestor } = await import("./scripts/setup/npm-parent.ts");
       console.log(JSON.stringify([npmAncestor(process.pid), npmAncestor(process.pid, "${nowhere}")]))`;
     const [known, byPs] = evaluated("", code, "npm exec bun") as number[];
     expect(known).toBeGreaterThan(0);

@@ -3,12 +3,12 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { memoryBytes } from "../../runtime/config/setting.ts";
-import { run } from "../../scripts/command.ts";
 import { bounded, ok } from "../../scripts/doctor/check.ts";
 import { units } from "../../scripts/doctor/installation.ts";
 import { memory, openFiles, ownLimits } from "../../scripts/doctor/machine.ts";
 import { fileLocks } from "../../scripts/doctor/places.ts";
-import { unitFiles } from "../../scripts/units.ts";
+import { unitFiles } from "../../scripts/generate/units.ts";
+import { run } from "../../scripts/subprocess/run.ts";
 import { configWith, temporaryDirectory } from "../support/in-process.ts";
 
 const { path, remove } = temporaryDirectory("doctor-parts");

@@ -11,7 +11,7 @@ import { startProduct } from "../support/product.ts";
 import { testS3Servers } from "../support/s3-server.ts";
 import { makeSmallDisk, mountable } from "../support/small-disk.ts";
 
-const script = join(import.meta.dir, "../../scripts/doctor.ts");
+const script = join(import.meta.dir, "../../scripts/doctor/doctor.ts");
 const { path, remove } = temporaryDirectory("doctor");
 afterAll(remove);
 

@@ -11,14 +11,14 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
-import { compilation, installFix, type Machine, permission } from "../../scripts/faiss-platform.ts";
-import { probeFaiss } from "../../scripts/faiss-probe.ts";
+import { compilation, installFix, type Machine, permission } from "../../scripts/faiss/platform.ts";
+import { probeFaiss } from "../../scripts/faiss/probe.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 
 const root = join(import.meta.dir, "../..");
 const { ok: built, why } = await probeFaiss();
 
-describe(built ? "FAISS" : `FAISS (not built: ${why}; run: bun scripts/faiss.ts)`, () => {
+describe(built ? "FAISS" : `FAISS (not built: ${why}; run: bun scripts/faiss/faiss.ts)`, () => {
   test.skipIf(!built)("loads in a Worker and finds neighbours", async () => {
     const worker = new Worker(join(root, "tests/fixtures/neighbour-worker.ts"));
     const [found] = await once(worker, "message");
@@ -29,17 +29,16 @@ describe(built ? "FAISS" : `FAISS (not built: ${why}; run: bun scripts/faiss.ts)
 
 /** A clone with the packages of this one, and a faiss-node without binding. */
 function cloneWithoutBinding(path: string): string {
-  mkdirSync(join(path, "scripts"));
   mkdirSync(join(path, "node_modules"));
-  for (const name of ["faiss.ts", "faiss-platform.ts", "faiss-probe.ts", "command.ts", "step.ts"])
-    cpSync(join(root, "scripts", name), join(path, "scripts", name));
+  for (const room of ["faiss", "subprocess"])
+    cpSync(join(root, "scripts", room), join(path, "scripts", room), { recursive: true });
   for (const name of readdirSync(join(root, "node_modules"))) {
     if (name !== "faiss-node")
       symlinkSync(join(root, "node_modules", name), join(path, "node_modules", name));
   }
   const packageFiles = { recursive: true, filter: (from: string) => !from.includes("/faiss-node/build") };
   cpSync(join(root, "node_modules/faiss-node"), join(path, "node_modules/faiss-node"), packageFiles);
-  return join(path, "scripts/faiss.ts");
+  return join(path, "scripts/faiss/faiss.ts");
 }
 
 /** Asynchronous, since a mirror in this process must be able to answer meanwhile. */
@@ -179,7 +178,7 @@ describe.skipIf(Bun.which("script") === null)("through sudo", () => {
     writeFileSync(join(path, "bin/sudo"), `#!/bin/sh\necho "sudo $*" >> ${path}/calls\nexec "$@"\n`, {
       mode: 0o755,
     });
-    const code = `const { installSystemPackages } = await import("${root}/scripts/faiss-platform.ts");
+    const code = `const { installSystemPackages } = await import("${root}/scripts/faiss/platform.ts");
       const machine = { platform: "linux", isRoot: false, has: () => true, install: undefined, hasTerminal: true };
       console.log("installed " + (await installSystemPackages(console.log, machine)))`;
     writeFileSync(join(path, "ask.ts"), code);

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { accessSync, constants, readFileSync, writeFileSync } from "node:fs";
-import { hookPath, hookState, installHook } from "../../scripts/hooks.ts";
+import { hookPath, hookState, installHook } from "../../scripts/test/hooks.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 
 test("installs a hook that runs the whole gate, and again over its own", () => {

@@ -1,10 +1,15 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { workerColumns, workerRow, workersCsv, workersPieces } from "../../scripts/make-workers.ts";
-import { places } from "../../scripts/staffing-places.ts";
+import {
+  workerColumns,
+  workerRow,
+  workersCsv,
+  workersPieces,
+} from "../../scripts/sample-data/make-workers.ts";
+import { places } from "../../scripts/sample-data/places.ts";
 import { rfc4180 } from "../support/rfc4180.ts";
 
-const script = join(import.meta.dir, "../../scripts/make-workers.ts");
+const script = join(import.meta.dir, "../../scripts/sample-data/make-workers.ts");
 const csvOf = (rows: number, seed: number): string =>
   Buffer.concat([...workersPieces({ rows, seed })]).toString("utf8");
 const sample = 3000;

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { createProgress, lineOf } from "../../scripts/progress.ts";
+import { createProgress, lineOf } from "../../scripts/command-line/progress.ts";
 
 /** A stream that keeps what is written, and a clock that is set. */
 function stage(isTTY: boolean, columns = 80) {
@@ -73,7 +73,7 @@ test.each([
 });
 
 test("what a generator makes goes to standard output alone", async () => {
-  const script = join(import.meta.dir, "../../scripts/make-workers.ts");
+  const script = join(import.meta.dir, "../../scripts/sample-data/make-workers.ts");
   const run = Bun.spawn([process.execPath, script, "--rows", "3000", "--out", "-"], {
     stdio: ["ignore", "pipe", "pipe"],
   });

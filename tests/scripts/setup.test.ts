@@ -2,22 +2,13 @@ import { Database } from "bun:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { PackageSet } from "../../scripts/setup.ts";
+import type { PackageSet } from "../../scripts/setup/setup.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 
-type Setup = typeof import("../../scripts/setup.ts");
+type Setup = typeof import("../../scripts/setup/setup.ts");
 
 const root = join(import.meta.dir, "../..");
-const setupFiles = [
-  "setup.ts",
-  "command.ts",
-  "step.ts",
-  "disk-usage.ts",
-  "npm-parent.ts",
-  "faiss.ts",
-  "faiss-platform.ts",
-  "faiss-probe.ts",
-];
+const setupRooms = ["setup", "faiss", "subprocess"];
 const started = "started\n";
 const command = `
   process.on("SIGTERM", () => { process.stdout.write("stopped by SIGTERM\\n"); process.exit(7); });
@@ -34,9 +25,8 @@ let remove = (): void => undefined;
 /** A clone with the bootstrap, and a command that tells what it was given. */
 beforeEach(() => {
   ({ path: clone, remove } = temporaryDirectory("setup"));
-  mkdirSync(join(clone, "scripts"));
-  for (const name of setupFiles) {
-    cpSync(join(root, "scripts", name), join(clone, "scripts", name));
+  for (const room of setupRooms) {
+    cpSync(join(root, "scripts", room), join(clone, "scripts", room), { recursive: true });
   }
   for (const name of ["package.json", "bun.lock"]) cpSync(join(root, name), join(clone, name));
   writeFileSync(join(clone, "command.ts"), command);
@@ -45,7 +35,7 @@ afterEach(() => remove());
 
 /** Marks the packages as installed, as the last step of a setup does. */
 async function markInstalled(set: PackageSet = "production"): Promise<void> {
-  const { wanted, stampOf } = (await import(join(clone, "scripts/setup.ts"))) as Setup;
+  const { wanted, stampOf } = (await import(join(clone, "scripts/setup/setup.ts"))) as Setup;
   mkdirSync(join(clone, "node_modules"), { recursive: true });
   writeFileSync(join(clone, "node_modules/.lakehouse-setup"), stampOf(wanted().stamp, set));
 }
@@ -58,7 +48,7 @@ interface RunOptions {
 
 function run(words: string[], { env = {}, argv0, development = false }: RunOptions = {}) {
   const option = development ? ["--development"] : [];
-  const setup = [process.execPath, join(clone, "scripts/setup.ts"), ...option, "command.ts", ...words];
+  const setup = [process.execPath, join(clone, "scripts/setup/setup.ts"), ...option, "command.ts", ...words];
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("npm_"));
   const all = { ...(Object.fromEntries(inherited) as Record<string, string>), ...env };
   const line = argv0 === undefined ? setup : ["sh", "-c", '"$@"; exit', "npm", ...setup];

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { expectEqual, expectError, expectStatus, runSmoke, type Smoke } from "../../scripts/smoke/smoke.ts";
+import { expectEqual, expectError, expectStatus, runSmoke, type Smoke } from "../../scripts/smoke/stage.ts";
 
-const script = join(import.meta.dir, "../../scripts/smoke.ts");
+const script = join(import.meta.dir, "../../scripts/smoke/smoke.ts");
 
 async function run(smoke: Smoke, gateway?: string) {
   const lines: string[] = [];

@@ -11,11 +11,14 @@ beforeAll(async () => {
 afterAll(async () => void (await product.end()));
 
 async function status(words: string[], env: Record<string, string> = {}) {
-  const run = Bun.spawn([process.execPath, join(import.meta.dir, "../../scripts/status.ts"), ...words], {
-    env: { ...process.env, LH_DATA_DIR: product.dataDir, AUTH_TOKEN: "a-token", ...env },
-    stdout: "pipe",
-    stderr: "pipe",
-  });
+  const run = Bun.spawn(
+    [process.execPath, join(import.meta.dir, "../../scripts/status/status.ts"), ...words],
+    {
+      env: { ...process.env, LH_DATA_DIR: product.dataDir, AUTH_TOKEN: "a-token", ...env },
+      stdout: "pipe",
+      stderr: "pipe",
+    },
+  );
   const [out, err] = await Promise.all([new Response(run.stdout).text(), new Response(run.stderr).text()]);
   return { code: await run.exited, out, err };
 }

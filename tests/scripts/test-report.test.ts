@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { closingLine, readReport } from "../../scripts/test.ts";
+import { closingLine, readReport } from "../../scripts/test/test.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 
 const suites = (attributes: string): string =>

@@ -9,7 +9,7 @@ export interface Ran {
   err: string;
 }
 
-const scripts = join(import.meta.dir, "../../scripts");
+const scripts = join(import.meta.dir, "../../scripts/backup");
 
 /** Runs `bun run backup …` or `restore …` in the directory, without what would configure it from outside. */
 export async function command(

@@ -1,6 +1,6 @@
 /** Campaigns: cycles with a seed and a count, until one of them shows something wrong; one JSON line tells what came of it. */
 import { parseArgs } from "node:util";
-import { createProgress } from "../../scripts/progress.ts";
+import { createProgress } from "../../scripts/command-line/progress.ts";
 import type { Product } from "./product.ts";
 import { seeded } from "./seeded.ts";
 

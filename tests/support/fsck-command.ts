@@ -13,7 +13,7 @@ export async function runFsck(
   { env = {} }: { env?: Record<string, string> } = {},
 ): Promise<Ran> {
   const plain = Object.entries(process.env).filter(([name]) => !/^(LH_|AUTH_)/.test(name));
-  const child = Bun.spawn([process.execPath, join(import.meta.dir, "../../scripts/fsck.ts"), ...words], {
+  const child = Bun.spawn([process.execPath, join(import.meta.dir, "../../scripts/fsck/fsck.ts"), ...words], {
     env: { ...Object.fromEntries(plain), ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });

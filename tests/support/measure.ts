@@ -1,5 +1,5 @@
 /** Measuring for benchmarks: alternating rounds, medians, ratios. */
-import { createProgress } from "../../scripts/progress.ts";
+import { createProgress } from "../../scripts/command-line/progress.ts";
 
 /** The middle of the values. */
 export function median(values: readonly number[]): number {

@@ -1,5 +1,5 @@
 /** How good a retrieval is: measures, and a labelled set put into a corpus. */
-import type { LabelledSet } from "../../scripts/make-queries.ts";
+import type { LabelledSet } from "../../scripts/sample-data/make-queries.ts";
 import type { MatrixdStack } from "./matrixd-stack.ts";
 
 export interface Quality {

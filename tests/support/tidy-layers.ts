@@ -67,7 +67,7 @@ const owners: readonly (readonly [RegExp, readonly string[]])[] = [
   ],
   [/^hyparquet-writer$/, ["workers/catalogd/manifests/manifest.ts"]],
   [/^hyparquet$/, ["workers/catalogd/manifests/manifest.ts", "runtime/sql/parquet-schema.ts"]],
-  [/^faiss-node$/, ["workers/vectord/native/faiss.ts", "scripts/faiss-probe.ts"]],
+  [/^faiss-node$/, ["workers/vectord/native/faiss.ts", "scripts/faiss/probe.ts"]],
   [/^usearch$/, ["workers/vectord/native/usearch.ts", "scripts/doctor/toolchain.ts"]],
   [/^@duckdb\/node-bindings$/, ["workers/queryd/engine/memory.ts"]],
   [/^openai$/, ["workers/embedd/providers/openai.ts", "workers/chatd/providers/openai.ts"]],

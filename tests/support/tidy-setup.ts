@@ -44,7 +44,7 @@ export const processBounds: Rule = (tree) =>
         return ms === undefined || /^[\d_]+$/.test(ms.trim())
           ? []
           : [
-              `${path}:${lineOf(text, match.index)}: a process' timeout is a whole number written out, or run() of scripts/command.ts`,
+              `${path}:${lineOf(text, match.index)}: a process' timeout is a whole number written out, or run() of scripts/subprocess/run.ts`,
             ];
       }),
     );

@@ -1,7 +1,7 @@
 /** An agent's session on the running product: from a question in words to rows, hits and what worked. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { workerColumns, workersPieces } from "../../scripts/make-workers.ts";
-import { buildCorpus } from "../../scripts/smoke/matrix-requests.ts";
+import { workerColumns, workersPieces } from "../../scripts/sample-data/make-workers.ts";
+import { buildCorpus } from "../../scripts/smoke/memory/matrix-requests.ts";
 import { lakeAt } from "../../scripts/smoke/product.ts";
 import { type Session, startSession } from "../support/mcp-session.ts";
 import { ingest, type Product, startProduct } from "../support/product.ts";

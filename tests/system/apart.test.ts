@@ -57,7 +57,7 @@ describe("a process a service, on one host", () => {
   });
 
   const status = async () => {
-    const words = ["scripts/status.ts", "--gateway", lake.url, "--once", "--json"];
+    const words = ["scripts/status/status.ts", "--gateway", lake.url, "--once", "--json"];
     const run = Bun.spawn([process.execPath, ...words], {
       cwd: join(import.meta.dir, "../.."),
       stdout: "pipe",

@@ -3,7 +3,7 @@
  * that worked remembered. LAKEHOUSE_ROWS sets the size of the data.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { workersCsv } from "../../scripts/make-workers.ts";
+import { workersCsv } from "../../scripts/sample-data/make-workers.ts";
 import { report } from "../support/measure.ts";
 import { ingest, type Product, sql, startProduct } from "../support/product.ts";
 

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { workerColumns, workersPieces } from "../../scripts/make-workers.ts";
+import { workerColumns, workersPieces } from "../../scripts/sample-data/make-workers.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
 import { ingest, type Product, sql, startProduct } from "../support/product.ts";
 import { rfc4180 } from "../support/rfc4180.ts";

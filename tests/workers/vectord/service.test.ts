@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as arrow from "apache-arrow";
-import { clustered } from "../../../scripts/make-vectors.ts";
+import { clustered } from "../../../scripts/sample-data/make-vectors.ts";
 import { temporaryDirectory } from "../../support/in-process.ts";
 import { seeded } from "../../support/seeded.ts";
 import { startVectordStack, type VectordStack } from "../../support/vectord-stack.ts";

@@ -14,13 +14,13 @@ type Faiss = typeof import("faiss-node");
 const innerProduct = 0;
 const squaredL2 = 1;
 
-/** The binding is built by scripts/setup.ts, and not on every machine. Throws `unavailable` that names the fix. */
+/** The binding is built by scripts/setup/setup.ts, and not on every machine. Throws `unavailable` that names the fix. */
 export function loadFaiss(): Faiss {
   try {
     return createRequire(import.meta.url)("faiss-node") as Faiss;
   } catch (cause) {
     const fix =
-      "install FAISS and a C++ compiler (Debian: apt-get install libfaiss-dev libopenblas-dev g++), then run: bun scripts/faiss.ts";
+      "install FAISS and a C++ compiler (Debian: apt-get install libfaiss-dev libopenblas-dev g++), then run: bun scripts/faiss/faiss.ts";
     throw fail(
       "unavailable",
       `FAISS is not available on this machine; types hnsw and flat work without it. To get it: ${fix}`,

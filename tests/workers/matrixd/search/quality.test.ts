@@ -1,6 +1,6 @@
 /** Retrieval on a labelled set: that hybrid pays, that a second look pays, that playbooks pay. Numbers: ADR 0094, 0096. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { labelledSet } from "../../../../scripts/make-queries.ts";
+import { labelledSet } from "../../../../scripts/sample-data/make-queries.ts";
 import { type MatrixdStack, startMatrixdStack } from "../../../support/matrixd-stack.ts";
 import { buildLabelled, measure, qualityOf, recordAnswers } from "../../../support/retrieval.ts";
 

@@ -1,7 +1,7 @@
 /** FAISS on a disk that is full: it ends the process where it writes to a disk itself. */
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { clustered } from "../../../../scripts/make-vectors.ts";
+import { clustered } from "../../../../scripts/sample-data/make-vectors.ts";
 import { createVectorBlocks } from "../../../../workers/vectord/rows/vector-blocks.ts";
 import { makeSmallDisk, mountable } from "../../../support/small-disk.ts";
 import { testEngines } from "../../../support/vector-engines.ts";

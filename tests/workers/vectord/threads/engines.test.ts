@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createLog } from "../../../../runtime/telemetry/log.ts";
 import { createMetrics } from "../../../../runtime/telemetry/metrics.ts";
-import { clustered } from "../../../../scripts/make-vectors.ts";
+import { clustered } from "../../../../scripts/sample-data/make-vectors.ts";
 import type { EngineSpec, Engines } from "../../../../workers/vectord/engine/interface.ts";
 import { createVectorBlocks } from "../../../../workers/vectord/rows/vector-blocks.ts";
 import { type EngineCase, testEngine } from "../../../conformance/engine.ts";
@@ -179,7 +179,7 @@ test("without FAISS its types are unavailable and say what to do, and the rest w
   home.remove();
   if (done.exitCode) throw new Error(done.stderr.toString());
   const { refused, works } = JSON.parse(done.stdout.toString());
-  const says = { type: "unavailable", message: expect.stringContaining("bun scripts/faiss.ts") };
+  const says = { type: "unavailable", message: expect.stringContaining("bun scripts/faiss/faiss.ts") };
   expect(refused).toEqual([says, says]);
   expect(works).toEqual(["usearch", "exact"]);
 });

@@ -1,0 +1,103 @@
+/** The doors of a running Lakehouse to what its services keep, reached through the gateway. */
+import { errorCode, type PointFile } from "../../runtime/durable/durable.ts";
+import { BrokenOff, knock, linesOf } from "../command-line/command-line.ts";
+import { BackupError } from "./repository.ts";
+
+/** A point that a service holds. `files` may be read once. */
+export interface HeldPoint {
+  service: string;
+  id: string;
+  files: () => AsyncIterable<PointFile>;
+  /** Throws `Unreadable` when the service says that the file is damaged. */
+  open: (path: string) => Promise<ReadableStream<Uint8Array>>;
+  /** Keeps the service from letting it go. */
+  touch: () => Promise<void>;
+  release: () => Promise<void>;
+}
+
+/** The file is damaged where it is kept: everything else can go on. */
+export class Unreadable extends Error {}
+
+export interface Doors {
+  gateway: string;
+  point: (service: string) => Promise<HeldPoint>;
+  /** Does the work while the answers of all these services are held; false when they were not held to its end. */
+  whileHeld: (services: readonly string[], work: () => Promise<void>) => Promise<boolean>;
+  /** Lets a point go. One that is gone already is no error. */
+  release: (service: string, id: string) => Promise<void>;
+}
+
+export function doorsAt(gateway: string, token: string): Doors {
+  const send = async (method: string, service: string, path: string): Promise<Response> => {
+    try {
+      return await knock({ url: gateway, token }, service, path, method);
+    } catch (cause) {
+      throw new BackupError(
+        `no Lakehouse answers at ${gateway} (${errorCode(cause) ?? (cause as Error).message}). A backup is taken from a running one: start it ` +
+          "with bun run supervisor, or name its gateway with --gateway URL",
+        { cause },
+      );
+    }
+  };
+  const expect = async (method: string, service: string, path: string): Promise<Response> => {
+    const response = await send(method, service, path);
+    if (response.ok) return response;
+    throw await refusal(service, response);
+  };
+  const release: Doors["release"] = async (service, id) =>
+    void (await (await send("DELETE", service, `/points/${id}`)).text());
+  return {
+    gateway,
+    release,
+    whileHeld: async (services, work) => {
+      const path = `/holds/${crypto.randomUUID()}`;
+      const free = () => Promise.all(services.map((service) => send("DELETE", service, path)));
+      try {
+        await Promise.all(services.map((service) => expect("POST", service, path)));
+        await work();
+      } catch (cause) {
+        await free().catch(() => undefined);
+        throw cause;
+      }
+      return (await free()).every(({ ok }) => ok);
+    },
+    point: async (service) => {
+      const lines = linesOf(await expect("POST", service, "/points"));
+      const first = await lines.next();
+      const id = (first.value as { point?: { id?: string } } | undefined)?.point?.id;
+      if (first.done || id === undefined) throw new BackupError(`${service} answered without a point`);
+      const place = (path: string) => `/points/${id}/${path.split("/").map(encodeURIComponent).join("/")}`;
+      return {
+        service,
+        id,
+        files: () => filesOf(service, lines),
+        open: async (path) => (await expect("GET", service, place(path))).body ?? new ReadableStream(),
+        touch: async () => void (await (await send("POST", service, `/points/${id}`)).text()),
+        release: async () => {
+          await lines.return(undefined);
+          await release(service, id);
+        },
+      };
+    },
+  };
+}
+
+async function refusal(service: string, response: Response): Promise<Error> {
+  const text = await response.text();
+  const [, type = ""] = /"type":"(\w+)"/.exec(text) ?? [];
+  const [, message = text.slice(0, 300)] = /"message":("(?:[^"\\]|\\.)*")/.exec(text) ?? [];
+  const told = message.startsWith('"') ? String(JSON.parse(message)) : message;
+  if (type === "corrupt") return new Unreadable(told);
+  if (response.status === 401)
+    return new BackupError(`${told}. The token comes from AUTH_TOKEN or the configuration (--config FILE)`);
+  return new BackupError(`${service} answered ${response.status}: ${told}. A backup needs every service`);
+}
+
+async function* filesOf(service: string, lines: AsyncIterable<object>): AsyncGenerator<PointFile> {
+  try {
+    for await (const line of lines) if ("file" in line) yield line.file as PointFile;
+  } catch (cause) {
+    if (!(cause instanceof BrokenOff)) throw cause;
+    throw new BackupError(`${service} broke off its list of files: ${cause.message}`, { cause });
+  }
+}

@@ -1,0 +1,4 @@
+/** `bun run toml`: writes lakehouse.toml from the settings' table, which is the one definition of every key. */
+import { renderToml } from "../../runtime/config/config.ts";
+
+await Bun.write(new URL("../../lakehouse.toml", import.meta.url), renderToml());

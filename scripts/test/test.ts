@@ -1,0 +1,127 @@
+/**
+ * `bun run test`: types, lint and all tests, with one summary at the end. Arguments go to `bun test` and leave types and lint out: `bun run test tests/workers/storaged -t etag`.
+ * The last line is plain: `N passed, N failed`, counted from the runner's own report.
+ */
+export { hookPath, hookState } from "./hooks.ts";
+
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+
+export const root = resolve(import.meta.dir, "../..");
+/**
+ * Ends a test that hangs, and nothing else: no test is for a time, and on a machine that is twenty times too busy one of
+ * half a minute takes ten. bunfig.toml cannot set it, and no test sets its own.
+ */
+const testTimeoutMs = 15 * 60_000;
+
+/** Files run two at a time, in a process each (ADR 0052). */
+export const testOptions = [`--timeout=${testTimeoutMs}`, "--parallel=2", "--no-isolate"];
+
+export interface Counts {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+/**
+ * Counts the tests of a JUnit report by its root element. Without a report the runner died: one failure, since a
+ * run that counted nothing must never look green.
+ */
+export function readReport(xml: string | undefined): Counts {
+  const head = /<testsuites\b[^>]*>/.exec(xml ?? "")?.[0];
+  if (head === undefined) return { passed: 0, failed: 1, skipped: 0 };
+  const number = (name: string): number => Number(new RegExp(`\\b${name}="(\\d+)"`).exec(head)?.[1] ?? 0);
+  const failed = number("failures") + number("errors");
+  const skipped = number("skipped");
+  return { passed: number("tests") - failed - skipped, failed, skipped };
+}
+
+/** The closing line, such as `812 passed, 0 failed, 2 skipped`. */
+export const closingLine = ({ passed, failed, skipped }: Counts): string =>
+  `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`;
+
+export interface Step {
+  name: string;
+  /** For the pinned Bun: a script, or one of its own commands. */
+  command: string[];
+}
+
+interface Done {
+  name: string;
+  ok: boolean;
+  seconds: number;
+}
+
+export const types: Step = { name: "types", command: ["node_modules/.bin/tsc"] };
+export const lint: Step = { name: "lint", command: ["node_modules/.bin/biome", "ci"] };
+
+async function step({ name, command }: Step): Promise<Done> {
+  const startedAt = performance.now();
+  const child = Bun.spawn([process.execPath, ...command], {
+    cwd: root,
+    // As the product sets it for itself: services in the tests' thread share one pool for files.
+    env: {
+      ...process.env,
+      UV_THREADPOOL_SIZE: process.env.UV_THREADPOOL_SIZE ?? "16",
+      // FAISS's threads wait for each other by turning in circles, which a busy machine has no processor for.
+      OMP_NUM_THREADS: "1",
+      OMP_WAIT_POLICY: "PASSIVE",
+    },
+    stdio: ["ignore", "inherit", "inherit"],
+  });
+  const stop = (): void => child.kill("SIGTERM");
+  process.once("SIGTERM", stop);
+  const ok = (await child.exited) === 0;
+  process.off("SIGTERM", stop);
+  return { name, ok, seconds: (performance.now() - startedAt) / 1000 };
+}
+
+const readOrUndefined = (path: string): string | undefined => {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined; // readReport counts a missing report as a failure
+  }
+};
+
+async function runTests(words: string[]): Promise<{ step: Done; counts: Counts }> {
+  const directory = mkdtempSync(join(tmpdir(), "lakehouse-test-"));
+  try {
+    const report = join(directory, "report.xml");
+    const options = words.length === 0 ? testOptions : testOptions.slice(0, 1);
+    const reporting = ["--reporter=junit", `--reporter-outfile=${report}`];
+    const done = await step({ name: "tests", command: ["test", ...options, ...reporting, ...words] });
+    const counts = readReport(readOrUndefined(report));
+    // A runner that fails without a failed test (an error between tests, a crash) is a failure too.
+    if (!done.ok && counts.failed === 0) counts.failed = 1;
+    return { step: { ...done, ok: done.ok && counts.failed === 0 }, counts };
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+const print = (lines: string[]): void => {
+  process.stdout.write(`${lines.join("\n")}\n`);
+};
+
+const told = ({ name, ok, seconds }: Done): string =>
+  `${ok ? "ok    " : "FAILED"}  ${name.padEnd(6)} ${seconds.toFixed(1)} s`;
+
+/** Runs all steps, whatever became of those before, and says how each went. */
+export async function inSteps(steps: readonly Step[]): Promise<boolean> {
+  const done: Done[] = [];
+  for (const each of steps) done.push(await step(each));
+  print(["", ...done.map(told)]);
+  return done.every(({ ok }) => ok);
+}
+
+async function main(words: string[]): Promise<boolean> {
+  const checks = words.length === 0 ? [await step(types), await step(lint)] : [];
+  const tests = await runTests(words);
+  const steps = [...checks, tests.step];
+  print(["", ...steps.map(told), "", closingLine(tests.counts)]);
+  return steps.every(({ ok }) => ok);
+}
+
+if (import.meta.main) process.exit((await main(process.argv.slice(2))) ? 0 : 1);
