@@ -1,7 +1,7 @@
 /** Texts to vectors: the embedded model, alone and through the service, and the cache. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { cacheKey, createVectorCache } from "../../workers/embedd/embedding/cache.ts";
 import { embedd } from "../../workers/embedd/contract.ts";
+import { cacheKey, createVectorCache } from "../../workers/embedd/embedding/cache.ts";
 import { createSketch, lexicalDimension } from "../../workers/embedd/providers/lexical-embedding.ts";
 import { createEmbedd } from "../../workers/embedd/service.ts";
 import { configWith, type InProcess, startInProcess, temporaryDirectory } from "../support/in-process.ts";

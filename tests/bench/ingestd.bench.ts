@@ -12,7 +12,7 @@ import { csv } from "../../workers/ingestd/csv/csv.ts";
 import { type NewTarget, planOf, writeRun } from "../../workers/ingestd/loading/run.ts";
 import { createWriters } from "../../workers/ingestd/loading/writers.ts";
 import { peek } from "../../workers/ingestd/receiving/upload.ts";
-import type { Place } from "../../workers/ingestd/tables/format.ts";
+import type { FileContext } from "../../workers/ingestd/tables/format.ts";
 import { createScratch } from "../../workers/ingestd/tables/scratch.ts";
 import { inferFromSample } from "../../workers/ingestd/typing/typing.ts";
 import { temporaryDirectory } from "../support/in-process.ts";
@@ -95,7 +95,7 @@ test("a CSV of the staffing kind", async () => {
 test("the runs of a CSV, one after the other on all cores and beside each other on one each", async () => {
   const { signal } = new AbortController();
   const scratch = createScratch(join(path, "work"));
-  const place: Place = {
+  const place: FileContext = {
     ...scratch,
     reading: { nulls: [], types: new Map() },
     rejectRules: { allowed: false, max: 0 },

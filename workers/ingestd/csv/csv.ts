@@ -5,9 +5,9 @@ import {
   cell,
   createPartWriter,
   createRejects,
+  type FileContext,
   type Format,
   type Part,
-  type Place,
   type Run,
   readText,
   type Stored,
@@ -28,18 +28,18 @@ export { type Layout, layoutOf } from "./layout.ts";
 const scanSteps = 4;
 
 export const csv: Format = {
-  store: async (source, place) => {
-    const { head, chunks, markBytes } = await asUtf8(source, place.reading.encoding);
-    const layout = layoutOf({ head, whole: source.whole, markBytes }, place);
+  store: async (source, context) => {
+    const { head, chunks, markBytes } = await asUtf8(source, context.reading.encoding);
+    const layout = layoutOf({ head, whole: source.whole, markBytes }, context);
     const scan = createCsvScan(marksOf(layout.dialect), layout.names.length);
-    const writer = createPartWriter(place, "rows");
+    const writer = createPartWriter(context, "rows");
     const runs = createRuns();
     let skip = layout.headerBytes;
     for await (const chunk of chunks) {
-      place.signal.throwIfAborted();
+      context.signal.throwIfAborted();
       const bytes = chunk.subarray(Math.min(skip, chunk.length));
       skip -= chunk.length - bytes.length;
-      const rest = place.slices(bytes.length * scanSteps);
+      const rest = context.slices(bytes.length * scanSteps);
       if (rest) await rest;
       const cuts = scan.push(bytes);
       const parts = await writer.write(
@@ -48,11 +48,11 @@ export const csv: Format = {
       );
       for (const run of cuts.flatMap(runs.endPart)) {
         const known = { parts, rows: run.rows, blankLines: 0, ...scan.soFar() };
-        const table = scannedTable(known, [run], layout, place);
-        if (table.speculative) place.onRun?.(table, table.runs[0] as Run);
+        const table = scannedTable(known, [run], layout, context);
+        if (table.speculative) context.onRun?.(table, table.runs[0] as Run);
       }
     }
-    return stored(await writer.end(), { scan: scan.end(), runs }, layout, place);
+    return stored(await writer.end(), { scan: scan.end(), runs }, layout, context);
   },
 };
 
@@ -60,13 +60,13 @@ function stored(
   parts: Part[],
   { scan, runs }: { scan: Scan; runs: Runs },
   layout: Layout,
-  place: Place,
+  context: FileContext,
 ): Stored {
-  const exact = () => exactTable(parts, layout, place);
-  if (!scan.clean || scan.longestRowBytes > place.rowBytesMax) return { tables: [exact] };
+  const exact = () => exactTable(parts, layout, context);
+  if (!scan.clean || scan.longestRowBytes > context.rowBytesMax) return { tables: [exact] };
   const rows = scan.rows + (layout.names.length === 1 ? scan.blankLines : 0);
   const scanned = async () =>
-    scannedTable({ ...scan, parts, rows }, runs.end(parts.length, rows), layout, place);
+    scannedTable({ ...scan, parts, rows }, runs.end(parts.length, rows), layout, context);
   return { tables: [scanned, exact] };
 }
 
@@ -75,7 +75,12 @@ interface Known extends Pick<Scan, "blankLines" | "longestRowBytes" | "lineEnd" 
   rows: number;
 }
 
-function scannedTable(known: Known, runs: readonly RunOfParts[], layout: Layout, place: Place): Table {
+function scannedTable(
+  known: Known,
+  runs: readonly RunOfParts[],
+  layout: Layout,
+  context: FileContext,
+): Table {
   const { parts, longestRowBytes, lineEnd, blankLines, rows, partRows } = known;
   const { names, dialect } = layout;
   const width = names.length;
@@ -83,17 +88,17 @@ function scannedTable(known: Known, runs: readonly RunOfParts[], layout: Layout,
   return {
     relation: read(parts),
     sample: read(parts.slice(0, 1)),
-    columns: names.map((name, index) => textColumn(name, cell(index), place.reading)),
+    columns: names.map((name, index) => textColumn(name, cell(index), context.reading)),
     rowsIn: rows,
-    rejects: createRejects(place, "scanned-rejects", place.rejectRules),
+    rejects: createRejects(context, "scanned-rejects", context.rejectRules),
     runs: runs.map(({ from, to, rows: count }) => {
       const some = parts.slice(from, to);
       const bytes = some.reduce((sum, part) => sum + part.bytes, 0);
       return { relation: read(some), rows: count, rowBytes: count === 0 ? 1 : bytes / count, partRows };
     }),
     // By value all rows are looked at before any is written.
-    speculative: place.reading.byValue !== true,
-    lineOf: (index) => lineOfRow(parts, layout, place, index),
+    speculative: context.reading.byValue !== true,
+    lineOf: (index) => lineOfRow(parts, layout, context, index),
     byName: false,
     warnings: [
       ...layout.warnings,

@@ -7,9 +7,9 @@ import {
   createRejects,
   csvField,
   type Dialect,
+  type FileContext,
   openPositionedText,
   type Part,
-  type Place,
   type PositionedText,
   type Rejects,
   readParts,
@@ -20,15 +20,19 @@ import type { Layout } from "./layout.ts";
 import { beginRow, type Input, type RowReading, readRow, type Stop } from "./row-reader.ts";
 import { type Field, isBlank, marksOf, problemOf, type Row, textOf } from "./rows.ts";
 
-/** Reads the stored data rows of a CSV into a table with places. Throws `rejected_rows` by the rules of the place. */
-export async function exactTable(parts: readonly Part[], layout: Layout, place: Place): Promise<Table> {
+/** Reads the stored data rows of a CSV into a table with source positions. Throws `rejected_rows` where more are bad than may be. */
+export async function exactTable(
+  parts: readonly Part[],
+  layout: Layout,
+  context: FileContext,
+): Promise<Table> {
   const { names } = layout;
-  const rejects = createRejects(place, "exact-rejects", place.rejectRules);
-  const good = openPositionedText(place, "exact", names.length);
-  const reader: Reader = { layout, place, rejects, good, rows: 0, blankLines: 0, comments: 0, spans: [] };
-  place.phase("reading row by row");
-  for await (const batch of rowBatches(parts, layout, place)) await takeRows(batch, reader);
-  const table = await good.end((byte) => rowTextAt(parts, byte - layout.byteBase, layout, place));
+  const rejects = createRejects(context, "exact-rejects", context.rejectRules);
+  const good = openPositionedText(context, "exact", names.length);
+  const reader: Reader = { layout, context, rejects, good, rows: 0, blankLines: 0, comments: 0, spans: [] };
+  context.phase("reading row by row");
+  for await (const batch of rowBatches(parts, layout, context)) await takeRows(batch, reader);
+  const table = await good.end((byte) => rowTextAt(parts, byte - layout.byteBase, layout, context));
   const skipped = [
     ...(reader.blankLines > 0 ? [`${reader.blankLines} blank lines were skipped`] : []),
     ...(reader.comments > 0
@@ -37,7 +41,7 @@ export async function exactTable(parts: readonly Part[], layout: Layout, place: 
   ];
   return {
     ...table,
-    columns: names.map((name, index) => textColumn(name, good.cell(index), place.reading)),
+    columns: names.map((name, index) => textColumn(name, good.cell(index), context.reading)),
     rowsIn: reader.rows - reader.blankLines - reader.comments,
     rejects,
     byName: false,
@@ -59,11 +63,11 @@ const lineSearchBytes = 16 * 1024 * 1024;
 export async function lineOfRow(
   parts: readonly Part[],
   layout: Layout,
-  place: Place,
+  context: FileContext,
   index: number,
 ): Promise<number | undefined> {
   let left = index;
-  for await (const { rows, line: first, offset } of rowBatches(parts, layout, place)) {
+  for await (const { rows, line: first, offset } of rowBatches(parts, layout, context)) {
     let line = first;
     for (const row of rows) {
       const isLoaded = layout.names.length === 1 || !isBlank(row);
@@ -86,7 +90,7 @@ interface Batch {
 
 interface Reader {
   layout: Layout;
-  place: Place;
+  context: FileContext;
   rejects: Rejects;
   good: PositionedText;
   rows: number;
@@ -97,7 +101,7 @@ interface Reader {
 }
 
 async function takeRows({ buffer, rows, offset, line: firstLine }: Batch, reader: Reader): Promise<void> {
-  const { layout, rejects, good, place } = reader;
+  const { layout, rejects, good, context } = reader;
   const { names, dialect } = layout;
   const { spans } = reader;
   let line = firstLine;
@@ -117,7 +121,7 @@ async function takeRows({ buffer, rows, offset, line: firstLine }: Batch, reader
       good.addCells(line, byte, cells);
     }
     if (row.fields.length > fieldsAtOnce) {
-      const pause = place.slices(row.fields.length * fieldSteps);
+      const pause = context.slices(row.fields.length * fieldSteps);
       if (pause) await pause;
     }
     line += row.lines;
@@ -150,8 +154,12 @@ const fieldsAtOnce = 100;
 const fieldSteps = 20;
 
 /** Rows as they become whole, with the buffer they lie in. */
-async function* rowBatches(parts: readonly Part[], layout: Layout, place: Place): AsyncGenerator<Batch> {
-  const reader = createRowReader(layout, place);
+async function* rowBatches(
+  parts: readonly Part[],
+  layout: Layout,
+  context: FileContext,
+): AsyncGenerator<Batch> {
+  const reader = createRowReader(layout, context);
   let rest: Buffer = Buffer.alloc(0);
   let offset = 0;
   let line = layout.headerLines + 1;
@@ -169,17 +177,17 @@ async function* rowBatches(parts: readonly Part[], layout: Layout, place: Place)
         end = row.next;
       }
       more &&= end < buffer.length;
-      const pause = place.slices(Math.min(end - from, bytesAtOnce) + rows.length * rowSteps);
+      const pause = context.slices(Math.min(end - from, bytesAtOnce) + rows.length * rowSteps);
       if (pause) await pause;
       const batch = { buffer, rows, offset, line };
       line += rows.reduce((sum, row) => sum + row.lines, 0);
-      checkLengths(batch, place);
+      checkLengths(batch, context);
       yield batch;
       from = end;
     }
     offset += from;
     rest = buffer.subarray(from);
-    if (rest.length > place.rowBytesMax) throw rowTooLong(line, place.rowBytesMax);
+    if (rest.length > context.rowBytesMax) throw rowTooLong(line, context.rowBytesMax);
   }
   let more: Buffer[] = [];
   let moreBytes = 0;
@@ -190,7 +198,7 @@ async function* rowBatches(parts: readonly Part[], layout: Layout, place: Place)
     return buffer;
   };
   for await (const chunk of readParts(parts)) {
-    place.signal.throwIfAborted();
+    context.signal.throwIfAborted();
     more.push(chunk);
     moreBytes += chunk.length;
     // What a row has so far is copied only when there is twice as much of it.
@@ -200,7 +208,10 @@ async function* rowBatches(parts: readonly Part[], layout: Layout, place: Place)
 }
 
 /** Reads rows in slices. A row that goes on behind the buffer is gone on with where it begins the next one. */
-export function createRowReader({ dialect }: Pick<Layout, "dialect">, { slices }: Pick<Place, "slices">) {
+export function createRowReader(
+  { dialect }: Pick<Layout, "dialect">,
+  { slices }: Pick<FileContext, "slices">,
+) {
   const marks = marksOf(dialect);
   let begun: RowReading | undefined;
   const ended = (reading: RowReading, stop: Stop): Row | undefined => {
@@ -230,7 +241,7 @@ export function createRowReader({ dialect }: Pick<Layout, "dialect">, { slices }
   };
 }
 
-function checkLengths(batch: Batch, { rowBytesMax }: Place): void {
+function checkLengths(batch: Batch, { rowBytesMax }: FileContext): void {
   let line = batch.line;
   for (const row of batch.rows) {
     if (row.next - row.start > rowBytesMax) throw rowTooLong(line, rowBytesMax);
@@ -254,9 +265,9 @@ async function rowTextAt(
   parts: readonly Part[],
   byte: number,
   layout: Layout,
-  place: Place,
+  context: FileContext,
 ): Promise<string> {
-  const reader = createRowReader(layout, place);
+  const reader = createRowReader(layout, context);
   let buffer: Buffer = Buffer.alloc(0);
   let more: Buffer[] = [];
   let moreBytes = 0;

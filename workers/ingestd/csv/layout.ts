@@ -4,9 +4,9 @@ import { looksLikeJson } from "../receiving/receiving.ts";
 import {
   checkTypes,
   type Dialect,
+  type FileContext,
   nameColumns,
   numberColumns,
-  type Place,
   type Reading,
 } from "../tables/tables.ts";
 import { firstRows, type Guess, guessDelimiter, linesBefore, looksLikeData, titleLines } from "./dialect.ts";
@@ -31,7 +31,7 @@ export interface Layout {
 /** Delimiter, names and where the data begins, from the first bytes. */
 export function layoutOf(
   { head, whole, markBytes }: { head: Buffer; whole: boolean; markBytes: number },
-  { reading, columnsMax }: Pick<Place, "reading" | "columnsMax">,
+  { reading, columnsMax }: Pick<FileContext, "reading" | "columnsMax">,
 ): Layout {
   const skipped = afterLines(head, reading.skip ?? 0, whole);
   const sep = sepLine(head, skipped);

@@ -8,7 +8,7 @@ import type { Catalogd, Manifest } from "../../catalogd/contract.ts";
 import type { Storaged } from "../../storaged/contract.ts";
 import type { Ingested, ingestd } from "../contract.ts";
 import type { Engines } from "../engine/engine.ts";
-import type { Place } from "../tables/tables.ts";
+import type { FileContext } from "../tables/tables.ts";
 import type { Deadline } from "./deadline.ts";
 import type { Jobs, RunningJob } from "./registry.ts";
 
@@ -30,7 +30,7 @@ export interface IngestParts {
 export interface Task {
   input: IngestInput;
   name: string;
-  place: Place;
+  fileContext: FileContext;
   job: RunningJob;
   deadline: Deadline;
   requestId: string;

@@ -27,8 +27,8 @@ export interface Loaded {
 }
 
 /** The way of reading does not hold for this file: another one may. */
-class NotHeld extends Error {
-  override name = "NotHeld";
+class ReadingFailed extends Error {
+  override name = "ReadingFailed";
 }
 
 export interface LoadOptions {
@@ -52,7 +52,7 @@ export async function load(session: Session, stored: Stored, options: LoadOption
     try {
       return await loadTable(session, table, options);
     } catch (error) {
-      if (!(error instanceof NotHeld)) throw error;
+      if (!(error instanceof ReadingFailed)) throw error;
       // A format that DuckDB alone reads has no other way: the file contradicts itself.
       if (table.explain) throw table.explain(new EngineError(error.message));
       reason = error;
@@ -66,7 +66,7 @@ async function loadTable(session: Session, table: Table, options: LoadOptions): 
   const { registered, writers, phase } = options;
   const columns = `${table.columns.length} columns`;
   const speculative = table.speculative ? options.speculative : undefined;
-  if (speculative === undefined) await writers.giveUp();
+  if (speculative === undefined) await writers.cancel();
   const match = registered && matchRegistered(table, registered);
   phase(`finding the types of ${columns}`);
   const leaveOut = await rejectMisfits(session, table);
@@ -84,14 +84,14 @@ async function loadTable(session: Session, table: Table, options: LoadOptions): 
       speculative,
     );
   } catch (error) {
-    await writers.giveUp();
+    await writers.cancel();
     // What DuckDB cannot read of a text as it came, it can as we write it anew.
-    if (error instanceof EngineError && table.lineOf) throw new NotHeld(error.message);
+    if (error instanceof EngineError && table.lineOf) throw new ReadingFailed(error.message);
     if (!(error instanceof Violation)) throw error;
-    if (error.column.forced) throw new NotHeld(error.message);
+    if (error.column.forced) throw new ReadingFailed(error.message);
     if (match && table.rejects.allowed) {
       // Only a table with source positions can say which rows these are.
-      if (!table.positions) throw new NotHeld(error.message);
+      if (!table.positions) throw new ReadingFailed(error.message);
       const misfits = await rejectRows(session, table, registeredChecks(match));
       const condition = [leaveOut, misfits].filter((each) => each !== undefined).join(" OR ");
       const plan = { ...planOf(table, match, match.types), ...(condition !== "" && { leaveOut: condition }) };
@@ -227,7 +227,7 @@ async function writeRuns(
   const rows = pieces.reduce((sum, piece) => sum + piece.rows, 0);
   // Counted by three: DuckDB, the file of rejects, and whoever divided the file into rows.
   if (rows + rowsRejected !== table.rowsIn) {
-    throw new NotHeld(`of ${table.rowsIn} rows ${rows} were loaded and ${rowsRejected} rejected`);
+    throw new ReadingFailed(`of ${table.rowsIn} rows ${rows} were loaded and ${rowsRejected} rejected`);
   }
   return {
     pieces,
@@ -244,5 +244,5 @@ function meaningOf(error: unknown, table: Table, { columns }: Plan): unknown {
   if (!(error instanceof EngineError)) return error;
   const violated = columns[violatedColumn(error.message) ?? -1]?.column;
   if (violated) return new Violation(violated);
-  return table.explain ? table.explain(error) : new NotHeld(error.message);
+  return table.explain ? table.explain(error) : new ReadingFailed(error.message);
 }

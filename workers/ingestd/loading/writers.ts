@@ -9,7 +9,7 @@ export interface Writers {
   /** Does the work as soon as the runs that were begun before leave a core free. Rejects as the work does. */
   after: <T>(work: () => Promise<T>) => Promise<T>;
   /** Interrupts what is under way, and waits for its end. */
-  giveUp: () => Promise<void>;
+  cancel: () => Promise<void>;
 }
 
 export interface WritersOptions {
@@ -50,7 +50,7 @@ export function createWriters({ engines, signal, newTarget }: WritersOptions): W
         free();
       }
     },
-    giveUp: async () => {
+    cancel: async () => {
       given.abort();
       given = new AbortController();
       await Promise.all(underWay);

@@ -1,7 +1,7 @@
 /** The columns of an NDJSON file, and SQL for their values. */
 import { fold, parseSqlType } from "../../../runtime/sql/sql.ts";
 import { checkedCast, literal, type Notation, narrowStrings, sqlType } from "../inference/inference.ts";
-import { type Column, type Place, textColumn } from "../tables/tables.ts";
+import { type Column, type FileContext, textColumn } from "../tables/tables.ts";
 import { fits, structureOf } from "./fit.ts";
 import { columnTypeOf, type JsonColumnType, type JsonShape, valuesOf } from "./shape.ts";
 
@@ -21,9 +21,9 @@ export function plan({ fields }: JsonShape, columnsMax: number): Planned[] {
 }
 
 /** The column in a table whose `cell` has the value's characters, or its JSON text. */
-export function columnOf(planned: Planned, name: string, cell: string, place: Place): Column {
+export function columnOf(planned: Planned, name: string, cell: string, context: FileContext): Column {
   const { type, shape, as: written } = planned;
-  const { reading } = place;
+  const { reading } = context;
   const isText = shape.kind === "string" || shape.kind === undefined;
   if (isText || reading.types.has(fold(name))) {
     const among = reading.byValue ? undefined : shape.kind === "string" ? narrowStrings : [];

@@ -1,13 +1,13 @@
 /** Lines of text, out of files and across their chunks. */
 import { fail } from "../../../runtime/errors/errors.ts";
-import { type Part, type Place, readParts } from "../tables/tables.ts";
+import { type FileContext, type Part, readParts } from "../tables/tables.ts";
 
 const lineFeed = 10;
 
 /** The lines of the parts, many at once, each with its offset. A line longer than `rowBytesMax` is `unprocessable`. */
 export async function* lineBatches(
   parts: readonly Part[],
-  { rowBytesMax, signal }: Place,
+  { rowBytesMax, signal }: FileContext,
 ): AsyncGenerator<{ lines: Buffer[]; offsets: number[] }> {
   /** A line that has not ended: its pieces are put together once, however many there are. */
   let begun: Buffer[] = [];

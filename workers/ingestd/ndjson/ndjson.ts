@@ -8,11 +8,11 @@ import {
   checkTypes,
   createPartWriter,
   createRejects,
+  type FileContext,
   type Format,
   nameColumns,
   openPositionedText,
   type Part,
-  type Place,
   type PositionedText,
   type Rejects,
   type Stored,
@@ -27,16 +27,16 @@ import { adding, emptyShape, type JsonShape } from "./shape.ts";
 export { JsonError, type JsonValue, parseJson, plainText } from "./json-value.ts";
 
 export const ndjson: Format = {
-  store: async (source, place) => {
-    const { head, chunks, markBytes } = await asUtf8(source, place.reading.encoding);
+  store: async (source, context) => {
+    const { head, chunks, markBytes } = await asUtf8(source, context.reading.encoding);
     refuseDocuments(head);
-    const writer = createPartWriter(place, "lines");
+    const writer = createPartWriter(context, "lines");
     for await (const chunk of chunks) {
-      place.signal.throwIfAborted();
+      context.signal.throwIfAborted();
       // Read by us alone: one file.
       await writer.write(chunk);
     }
-    return stored({ parts: await writer.end(), byteBase: markBytes }, place);
+    return stored({ parts: await writer.end(), byteBase: markBytes }, context);
   },
 };
 
@@ -45,7 +45,7 @@ interface Lines {
   byteBase: number;
 }
 
-const stored = (lines: Lines, place: Place): Stored => ({ tables: [() => tableOf(lines, place)] });
+const stored = (lines: Lines, context: FileContext): Stored => ({ tables: [() => tableOf(lines, context)] });
 
 /** One JSON document over many lines is what people send instead. */
 function refuseDocuments(head: Buffer): void {
@@ -64,32 +64,32 @@ function refuseDocuments(head: Buffer): void {
  * The lines as a table. The first reading writes them by the columns of the first lines; when later lines showed
  * more, they are written once more by what all lines showed.
  */
-async function tableOf(lines: Lines, place: Place): Promise<Table> {
+async function tableOf(lines: Lines, context: FileContext): Promise<Table> {
   const began = emptyShape();
-  place.phase("reading lines of JSON");
-  await eachLine(lines, place, undefined, ({ value }) => adding(began, value), planLines);
-  const planned = plan(began, place.columnsMax);
-  const first = await write(lines, place, { shape: began, columns: planned, stem: "first" });
-  const strict = await strictTypes(began, place);
+  context.phase("reading lines of JSON");
+  await eachLine(lines, context, undefined, ({ value }) => adding(began, value), planLines);
+  const planned = plan(began, context.columnsMax);
+  const first = await write(lines, context, { shape: began, columns: planned, stem: "first" });
+  const strict = await strictTypes(began, context);
   const shape = strict.size === 0 ? began : emptyShape();
   function* shapeOnly({ value }: Line) {
     if (misfitOf(value, strict) === undefined) yield* adding(shape, value);
   }
-  if (strict.size > 0) await eachLine(lines, place, undefined, shapeOnly);
-  const final = plan(shape, place.columnsMax);
+  if (strict.size > 0) await eachLine(lines, context, undefined, shapeOnly);
+  const final = plan(shape, context.columnsMax);
   const settled =
     strict.size === 0 &&
     JSON.stringify(final.map(({ key, as }) => [key, as])) ===
       JSON.stringify(planned.map(({ key, as }) => [key, as]));
   const written = settled
     ? first
-    : await write(lines, place, { shape, columns: final, stem: "final", strict });
+    : await write(lines, context, { shape, columns: final, stem: "final", strict });
   // Bad lines say more than that there is no good one.
   if (final.length === 0) await written.rejects.relation();
   if (final.length === 0)
     throw fail("unprocessable", "no line holds a key: there are no columns to register");
   const { names, warnings } = nameColumns(final.map(({ key }) => key));
-  checkTypes(names, place.reading);
+  checkTypes(names, context.reading);
   const wrong = columnProblem(final.map(({ type }, index) => ({ name: names[index] ?? "", type })));
   if (wrong) throw fail("unprocessable", wrong.problem, { details: { field: wrong.field } });
   const { good, rejects, rowsIn, blankLines } = written;
@@ -97,7 +97,7 @@ async function tableOf(lines: Lines, place: Place): Promise<Table> {
   return {
     ...table,
     columns: final.map((column, index) =>
-      columnOf(column, names[index] ?? column.key, good.cell(index), place),
+      columnOf(column, names[index] ?? column.key, good.cell(index), context),
     ),
     rowsIn,
     rejects,
@@ -113,7 +113,7 @@ async function tableOf(lines: Lines, place: Place): Promise<Table> {
 /** Columns with values that the registered type does not hold, where such lines may be rejected: by key. */
 async function strictTypes(
   { fields }: JsonShape,
-  { rejectRules, registered, reading }: Place,
+  { rejectRules, registered, reading }: FileContext,
 ): Promise<Map<string, SqlType>> {
   const strict = new Map<string, SqlType>();
   if (!rejectRules.allowed) return strict;
@@ -146,24 +146,24 @@ interface Written {
 
 async function write(
   lines: Lines,
-  place: Place,
+  context: FileContext,
   to: { shape: JsonShape; columns: Planned[]; stem: string; strict?: ReadonlyMap<string, SqlType> },
 ): Promise<Written> {
   const { shape, columns, stem, strict = new Map() } = to;
-  const good = openPositionedText(place, stem, Math.max(1, columns.length));
-  const rejects = createRejects(place, `${stem}-rejects`, place.rejectRules);
-  const counts = await eachLine(lines, place, { rejects, good }, function* ({ value, line, byte }) {
+  const good = openPositionedText(context, stem, Math.max(1, columns.length));
+  const rejects = createRejects(context, `${stem}-rejects`, context.rejectRules);
+  const counts = await eachLine(lines, context, { rejects, good }, function* ({ value, line, byte }) {
     const column = misfitOf(value, strict);
     if (column !== undefined) {
       const reason = `not a value of the registered type ${sqlOf(strict.get(column))}`;
       return rejects.add({ line, byte, column, reason, text: value.text });
     }
     // Of a line of millions of keys nothing more need be known.
-    if ((value.fields?.size ?? 0) <= place.columnsMax) yield* adding(shape, value);
-    if ((value.fields?.size ?? 0) > place.columnsMax || shape.fields.size > place.columnsMax) {
+    if ((value.fields?.size ?? 0) <= context.columnsMax) yield* adding(shape, value);
+    if ((value.fields?.size ?? 0) > context.columnsMax || shape.fields.size > context.columnsMax) {
       throw fail(
         "unprocessable",
-        `by line ${line} the objects have over ${place.columnsMax} keys, the most that are taken`,
+        `by line ${line} the objects have over ${context.columnsMax} keys, the most that are taken`,
       );
     }
     good.add(
@@ -195,21 +195,21 @@ const shortBytes = 64 * 1024;
 /** Calls for each good line, at most so many; bad ones go to the rejects. */
 async function eachLine(
   { parts, byteBase }: Lines,
-  place: Place,
+  context: FileContext,
   sinks: { rejects: Rejects; good: PositionedText } | undefined,
   take: (line: Line) => Generator<number, unknown>,
   most = Number.POSITIVE_INFINITY,
 ): Promise<{ rowsIn: number; blankLines: number }> {
   let number = 0;
   let blankLines = 0;
-  for await (const { lines, offsets } of lineBatches(parts, place)) {
+  for await (const { lines, offsets } of lineBatches(parts, context)) {
     for (const [index, bytes] of lines.entries()) {
       // A long line counts its steps itself.
       const isLong = bytes.length > shortBytes;
-      const rest = place.slices(isLong ? lineSteps : bytes.length + lineSteps);
+      const rest = context.slices(isLong ? lineSteps : bytes.length + lineSteps);
       if (rest) await rest;
       const finish = <T>(work: Generator<number, T>) =>
-        isLong ? inSlices(work, place.slices) : inOneGo(work);
+        isLong ? inSlices(work, context.slices) : inOneGo(work);
       if (number >= most) return { rowsIn: number - blankLines, blankLines };
       number += 1;
       const byte = byteBase + (offsets[index] ?? 0);

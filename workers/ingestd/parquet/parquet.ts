@@ -7,9 +7,9 @@ import {
   type Column,
   createPartWriter,
   createRejects,
+  type FileContext,
   type Format,
   type Part,
-  type Place,
   type Stored,
   type Table,
   vectorRows,
@@ -18,44 +18,44 @@ import { checkNames, checkTimes, checkTypes } from "./exactness.ts";
 import { writerOf } from "./writer.ts";
 
 export const parquet: Format = {
-  store: async ({ chunks }, place) => {
-    const { types } = place.reading;
+  store: async ({ chunks }, context) => {
+    const { types } = context.reading;
     if (types.size > 0)
       throw fail("invalid_field", "types: a Parquet file has its types already; leave the parameter out");
-    const writer = createPartWriter(place, "parquet");
+    const writer = createPartWriter(context, "parquet");
     for await (const chunk of chunks) {
-      place.signal.throwIfAborted();
+      context.signal.throwIfAborted();
       await writer.write(chunk);
     }
-    return stored(await writer.end(), place);
+    return stored(await writer.end(), context);
   },
 };
 
-const stored = (parts: Part[], place: Place): Stored => ({
-  tables: [(session) => tableOf(session, parts, place)],
+const stored = (parts: Part[], context: FileContext): Stored => ({
+  tables: [(session) => tableOf(session, parts, context)],
 });
 
-const broken = (error: EngineError, place: Place) =>
-  fail("unprocessable", `the Parquet file cannot be read: ${withoutPaths(error.message, place)}`, {
+const broken = (error: EngineError, context: FileContext) =>
+  fail("unprocessable", `the Parquet file cannot be read: ${withoutPaths(error.message, context)}`, {
     cause: error,
   });
 
 /** DuckDB's message without where we keep the file. */
-const withoutPaths = (message: string, { directory }: Place): string => {
+const withoutPaths = (message: string, { directory }: FileContext): string => {
   const [first = ""] = message.split("\n");
   return first
     .replaceAll(new RegExp(`["']?${RegExp.escape(directory)}[^\\s"':]*["']?`, "g"), "the file")
     .slice(0, 300);
 };
 
-async function tableOf(session: Session, parts: Part[], place: Place): Promise<Table> {
+async function tableOf(session: Session, parts: Part[], context: FileContext): Promise<Table> {
   const path = parts[0]?.path ?? "";
   // A folder named like a=b above the file is no column.
   const relation = `read_parquet(${literal(path)}, hive_partitioning = false)`;
-  const explain = (error: EngineError) => broken(error, place);
+  const explain = (error: EngineError) => broken(error, context);
   // Before DuckDB sees the file: what nests too deep ends the process.
   const schema = await readSchema(path);
-  checkCount(schema, place);
+  checkCount(schema, context);
   checkNames(schema);
   try {
     const { warnings, ...writer } = await writerOf(session, path);
@@ -76,7 +76,7 @@ async function tableOf(session: Session, parts: Part[], place: Place): Promise<T
       sample: relation,
       columns: columns.map(columnOf),
       rowsIn,
-      rejects: createRejects(place, "rejects", place.rejectRules),
+      rejects: createRejects(context, "rejects", context.rejectRules),
       runs: [
         {
           relation,
@@ -99,7 +99,7 @@ async function tableOf(session: Session, parts: Part[], place: Place): Promise<T
 const inflation = 5;
 
 /** Before DuckDB sees them: it takes minutes for a hundred thousand. */
-function checkCount(columns: readonly unknown[], { columnsMax }: Place): void {
+function checkCount(columns: readonly unknown[], { columnsMax }: FileContext): void {
   if (columns.length > columnsMax)
     throw fail("unprocessable", `the file has ${columns.length} columns; at most ${columnsMax} are taken`);
 }

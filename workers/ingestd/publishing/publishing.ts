@@ -56,7 +56,7 @@ export function openPublication(task: Task, parts: IngestParts): Publication {
   const staged: StagedObject[] = [];
   const newTarget: NewTarget = async () => {
     const { peers, newId } = deps;
-    const { directory } = task.place;
+    const { directory } = task.fileContext;
     const object = await stageObject({ storaged: peers.storaged, newId, directory, requestId });
     staged.push(object);
     const { compression_level: compressionLevel, row_group_rows: rowGroupRows } = deps.config.ingestd;
@@ -98,7 +98,7 @@ export function openPublication(task: Task, parts: IngestParts): Publication {
       }
     },
     close: async () => {
-      await writers.giveUp();
+      await writers.cancel();
       await Promise.all(staged.map((object) => object.discard()));
     },
   };
@@ -116,14 +116,14 @@ async function finish(session: Session, stored: Stored, work: Work): Promise<Ing
     newTarget,
     writers,
     speculative,
-    phase: task.place.phase,
+    phase: task.fileContext.phase,
     onRetry: (reason) =>
       parts.deps.log.info("the file is read again, row by row", { request_id: task.requestId, reason }),
   });
   job.signal.throwIfAborted();
   job.enter("registering");
-  task.place.phase("registering");
-  const rejectsBefore = task.place.rejectRules.allowed
+  task.fileContext.phase("registering");
+  const rejectsBefore = task.fileContext.rejectRules.allowed
     ? await manifestOf(name + rejectsSuffix, task, parts)
     : undefined;
   const { manifest, unchanged, bytesOut, warnings } = await register(

@@ -66,7 +66,7 @@ export async function register(session: Session, content: Content, work: Work): 
   const { loaded, before } = content;
   const { name, job } = task;
   const mode = task.input.mode ?? "replace";
-  const made = await madeBefore(work);
+  const made = await committedBefore(work);
   if (made) return { manifest: made, unchanged: false, bytesOut: 0, warnings: [] };
   const held = mode === "append" ? (before?.objects ?? []) : [];
   const objects = await storeAll(loaded.pieces, { name, held: held.map(({ key }) => key) });
@@ -97,16 +97,16 @@ export async function register(session: Session, content: Content, work: Work): 
       };
     } catch (error) {
       if (!isRefusal(error)) throw error;
-      await takeBack(rejects.objects, work);
+      await rollBack(rejects.objects, work);
       if (isOvertaken(error) && attempt < attemptsMax) continue;
-      await takeBack(objects, work);
+      await rollBack(objects, work);
       throw error;
     }
   }
 }
 
 /** The version that this very request has made, by a run whose end nobody saw. */
-async function madeBefore({ task, parts, arrival }: Work): Promise<DatasetManifest | undefined> {
+async function committedBefore({ task, parts, arrival }: Work): Promise<DatasetManifest | undefined> {
   const { operation } = arrival;
   if (!operation?.again) return undefined;
   const { name, requestId } = task;
@@ -182,7 +182,7 @@ async function storeRejects(
 ): Promise<Rejected> {
   const mode = task.input.mode ?? "replace";
   const none: Rejected = { objects: [], warnings: [] };
-  if (!task.place.rejectRules.allowed) return none;
+  if (!task.fileContext.rejectRules.allowed) return none;
   const stale = before !== undefined && before.row_count > 0 && mode === "replace";
   if (loaded.rejects === undefined && !stale) return none;
   const name = task.name + rejectsSuffix;
@@ -227,7 +227,7 @@ const isOvertaken = ({ type, details }: ServiceError): boolean =>
   type === "conflict" && typeof details === "object" && details !== null && "next_version" in details;
 
 /** Erases the objects that we made just now, in our turn of their name, and that no version has. */
-async function takeBack(objects: readonly Committed[], { task, parts }: Work): Promise<void> {
+async function rollBack(objects: readonly Committed[], { task, parts }: Work): Promise<void> {
   const { deps } = parts;
   const { requestId } = task;
   for (const { object, created } of objects) {

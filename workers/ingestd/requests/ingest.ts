@@ -21,7 +21,13 @@ import { ndjson } from "../ndjson/ndjson.ts";
 import { parquet } from "../parquet/parquet.ts";
 import { openPublication, type Publication } from "../publishing/publishing.ts";
 import { type FormatName, formatOf, openUpload, peek } from "../receiving/receiving.ts";
-import { createScratch, type Format, type OwnScratch, type Place, type Stored } from "../tables/tables.ts";
+import {
+  createScratch,
+  type FileContext,
+  type Format,
+  type OwnScratch,
+  type Stored,
+} from "../tables/tables.ts";
 import { checkMeaning, readingOf } from "./parameters.ts";
 
 export const formats: Record<FormatName, Format> = { csv, ndjson, parquet };
@@ -53,7 +59,7 @@ export async function ingest(input: IngestInput, context: RawContext, parts: Ing
     if (!job.hasCommitted()) job.stop(why);
   };
   const scratch = createScratch(join(parts.workDirectory, deps.newId()));
-  const place: Place = {
+  const fileContext: FileContext = {
     ...scratch,
     reading,
     rejectRules: { allowed: input.on_error === "reject", max: input.max_rejects ?? limits.max_rejects },
@@ -65,7 +71,7 @@ export async function ingest(input: IngestInput, context: RawContext, parts: Ing
   };
   try {
     const answer = await withSlot(
-      { input, name: input.name, place, job, deadline, requestId: context.requestId },
+      { input, name: input.name, fileContext, job, deadline, requestId: context.requestId },
       scratch,
       context,
       parts,
@@ -149,15 +155,15 @@ async function received(
   task: Task,
   { scratch, publication, context, parts }: Entered,
 ): Promise<IngestAnswer> {
-  const { job, place } = task;
+  const { job, fileContext } = task;
   // Before the body: an upload is long, and a name that cannot be is known now.
   await parts.deps.peers.catalogd.verbs.admit({ name: task.name }, { requestId: task.requestId });
   await scratch.enter();
   job.enter("receiving");
-  place.registered = publication.registered;
+  fileContext.registered = publication.registered;
   const { idempotencyKey } = context;
   // With a key the answer may be known already: nothing is begun before the whole file was seen.
-  if (idempotencyKey === undefined) place.onRun = publication.speculative.write;
+  if (idempotencyKey === undefined) fileContext.onRun = publication.speculative.write;
   const { stored, filename, fingerprint } = await receive(task, context, parts.deps);
   if (idempotencyKey === undefined)
     return await publication.finish(stored, { filename, operation: undefined });
@@ -171,7 +177,7 @@ async function received(
 
 /** Stores the body. The fingerprint stands for the file and the parameters; only asked for with an Idempotency-Key. */
 async function receive(
-  { input, place, job, deadline }: Task,
+  { input, fileContext, job, deadline }: Task,
   { request, idempotencyKey }: RawContext,
   { config, clock }: IngestDeps,
 ): Promise<{ stored: Stored; filename: string | undefined; fingerprint: () => string }> {
@@ -189,7 +195,7 @@ async function receive(
     const { filename, mediaType } = upload;
     const format = formatOf({ head, asked: input.format, filename, mediaType });
     checkMeaning(format, input);
-    const stored = await formats[format].store({ head, whole, chunks: all }, place);
+    const stored = await formats[format].store({ head, whole, chunks: all }, fileContext);
     deadline.begin(upload.bytes());
     return {
       stored,

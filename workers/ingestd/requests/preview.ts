@@ -13,7 +13,13 @@ import { formOf, holds, type Notation, type Seen, sqlType, whyText } from "../in
 import { createDeadline, type IngestParts } from "../jobs/jobs.ts";
 import { planOf, rejectMisfits } from "../loading/loading.ts";
 import { asUtf8, type FormatName, formatOf, openUpload, peek } from "../receiving/receiving.ts";
-import { createScratch, type Place, cell as rejectCell, type Source, type Table } from "../tables/tables.ts";
+import {
+  createScratch,
+  type FileContext,
+  cell as rejectCell,
+  type Source,
+  type Table,
+} from "../tables/tables.ts";
 import { finalType, inferFromAll, textWarnings } from "../typing/typing.ts";
 import { formats, headBytes } from "./ingest.ts";
 import { checkMeaning, readingOf } from "./parameters.ts";
@@ -41,7 +47,7 @@ export async function preview(
   const deadline = createDeadline({ limits, askedMs: input.timeout_ms, clock: deps.clock, stop });
   const signal = AbortSignal.any([context.signal, stopping.signal]);
   const scratch = createScratch(join(workDirectory, deps.newId()));
-  const place: Place = {
+  const fileContext: FileContext = {
     ...scratch,
     reading: readingOf(input),
     rejectRules: { allowed: true, max: Number.POSITIVE_INFINITY },
@@ -54,11 +60,11 @@ export async function preview(
   const releaseSlot = await limiter.take(signal);
   try {
     await scratch.enter();
-    const look = await beginning(input, context, place, parts);
+    const look = await beginning(input, context, fileContext, parts);
     deadline.begin(look.bytes);
     const session = await engines.open(signal);
     try {
-      return jsonResponse(await describeFile(session, look, place, input.rows ?? rowsDefault));
+      return jsonResponse(await describeFile(session, look, fileContext, input.rows ?? rowsDefault));
     } finally {
       session.close();
     }
@@ -83,7 +89,7 @@ interface Look {
 async function beginning(
   input: PreviewInput,
   { request, signal }: RawContext,
-  place: Place,
+  fileContext: FileContext,
   { deps }: IngestParts,
 ): Promise<Look> {
   const { max_ingest_bytes: bytesMax, idle_timeout_ms: idleTimeoutMs } = deps.config.ingestd;
@@ -105,7 +111,7 @@ async function beginning(
   if (format === "parquet")
     return { format, source: { head, whole, chunks: all }, bytes: head.length, whole: true };
   await all.return(undefined);
-  return { format, ...(await wholeRows(head, whole, format, place)), bytes: head.length, whole };
+  return { format, ...(await wholeRows(head, whole, format, fileContext)), bytes: head.length, whole };
 }
 
 /** Cuts off the row that is not whole. What is left is UTF-8, with its mark where offsets count it. */
@@ -113,11 +119,14 @@ async function wholeRows(
   head: Buffer,
   whole: boolean,
   format: FormatName,
-  place: Place,
+  fileContext: FileContext,
 ): Promise<{ source: Source; layout?: Layout }> {
-  const { head: text, markBytes } = await asUtf8({ head, whole, chunks: nothing() }, place.reading.encoding);
-  const { encoding: _, ...reading } = place.reading;
-  place.reading = reading;
+  const { head: text, markBytes } = await asUtf8(
+    { head, whole, chunks: nothing() },
+    fileContext.reading.encoding,
+  );
+  const { encoding: _, ...reading } = fileContext.reading;
+  fileContext.reading = reading;
   const sourceOf = (end: number): Source => {
     const kept = Buffer.concat([head.subarray(0, markBytes), text.subarray(0, end)]);
     return { head: kept.subarray(0, headBytes), whole: kept.length <= headBytes, chunks: once(kept) };
@@ -125,15 +134,15 @@ async function wholeRows(
   if (format === "ndjson") return { source: sourceOf(whole ? text.length : text.lastIndexOf(10) + 1) };
   const layout = layoutOf(
     { head: text.subarray(0, headBytes), whole: whole && text.length <= headBytes, markBytes },
-    place,
+    fileContext,
   );
   let end = layout.headerBytes;
-  const reader = createRowReader(layout, place);
+  const reader = createRowReader(layout, fileContext);
   while (end < text.length) {
     const reading = reader.read({ buffer: text, isWhole: whole }, end);
     const row = reading instanceof Promise ? await reading : reading;
     if (row === undefined) break;
-    const pause = place.slices(row.next - end + rowSteps);
+    const pause = fileContext.slices(row.next - end + rowSteps);
     if (pause) await pause;
     end = row.next;
   }
@@ -154,10 +163,10 @@ async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
 async function describeFile(
   session: Session,
   { format, source, layout, bytes, whole }: Look,
-  place: Place,
+  fileContext: FileContext,
   rows: number,
 ): Promise<Answer> {
-  const stored = await formats[format].store(source, place);
+  const stored = await formats[format].store(source, fileContext);
   // The last way is the exact one, which knows lines.
   const table = await stored.tables.at(-1)?.(session);
   if (table === undefined) throw new Error(`${format} has no exact way of reading`);
@@ -185,7 +194,7 @@ async function describeFile(
       dialect: {
         delimiter: layout.dialect.delimiter,
         quote: layout.dialect.quote,
-        header: place.reading.header !== false,
+        header: fileContext.reading.header !== false,
         ...(layout.dialect.escape && { escape: layout.dialect.escape }),
         ...(layout.dialect.comment && { comment: layout.dialect.comment }),
         ...(layout.skip > 0 && { skip: layout.skip }),

@@ -37,7 +37,7 @@ export interface AskedType {
 }
 
 /** Where and within which bounds a file is stored and read. */
-export interface Place extends Scratch {
+export interface FileContext extends Scratch {
   reading: Reading;
   rejectRules: RejectRules;
   columnsMax: number;
@@ -74,7 +74,7 @@ export interface Source {
 
 export interface Format {
   /** Stores the file while it is received. */
-  store: (source: Source, place: Place) => Promise<Stored>;
+  store: (source: Source, place: FileContext) => Promise<Stored>;
 }
 
 /** A stored file: ways to read it, the fastest first. A later one is used when an earlier one does not hold. */

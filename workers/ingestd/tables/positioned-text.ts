@@ -21,8 +21,8 @@ export interface PositionedText {
 
 /** Columns before the first one of the file: line and byte. */
 const placeColumns = 2;
-export function openPositionedText(place: Scratch, stem: string, width: number): PositionedText {
-  const writer = createPartWriter(place, stem);
+export function openPositionedText(scratch: Scratch, stem: string, width: number): PositionedText {
+  const writer = createPartWriter(scratch, stem);
   /** Rows not yet written; each list ends a part but the last. */
   let pending: string[][] = [[]];
   const rule = createPartSplitter();

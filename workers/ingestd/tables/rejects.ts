@@ -72,9 +72,9 @@ export function rejectsQuery(relation: string | undefined, { file, job, version 
 const listedMax = 20;
 const shownCharacters = 500;
 
-export function createRejects(place: Scratch, stem: string, { allowed, max }: RejectRules): Rejects {
+export function createRejects(scratch: Scratch, stem: string, { allowed, max }: RejectRules): Rejects {
   const listed: Reject[] = [];
-  const writer = createPartWriter(place, stem);
+  const writer = createPartWriter(scratch, stem);
   let count = 0;
   let longestRowBytes = 0;
   const rule = createPartSplitter();

@@ -3,8 +3,8 @@ export { csvField } from "./csv-text.ts";
 export type {
   AskedType,
   Column,
+  FileContext,
   Format,
-  Place,
   Reading,
   Registered,
   Run,

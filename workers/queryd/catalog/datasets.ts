@@ -6,13 +6,13 @@ import type { Manifest, Snapshot } from "./snapshots.ts";
 import { systemRelation } from "./system-views.ts";
 
 /**
- * The datasets a statement uses, by the name it uses; `given` are the folded names of its own. A name in the very same
+ * The datasets a statement uses, by the name it uses; `cteNames` are the folded names of its own. A name in the very same
  * letters wins; else letter case does not matter, as everywhere in SQL. A dataset is held also where the name is the
  * statement's own: DuckDB decides which of both is meant. Throws `sql_error` with names that come near,
  * `unavailable` for a dataset that is registered and cannot be read.
  */
 export function resolveDatasets(
-  { tables, given }: { tables: ReadonlyMap<string, number | undefined>; given: ReadonlySet<string> },
+  { tables, cteNames }: { tables: ReadonlyMap<string, number | undefined>; cteNames: ReadonlySet<string> },
   snapshot: Snapshot,
   sql: string,
 ): Map<string, Manifest> {
@@ -20,7 +20,7 @@ export function resolveDatasets(
   const byFolded = new Map<string, Manifest>();
   for (const [name, position] of tables) {
     const manifest = find(name, snapshot);
-    if (!manifest && (given.has(fold(name)) || systemRelation(fold(name)) !== undefined)) continue;
+    if (!manifest && (cteNames.has(fold(name)) || systemRelation(fold(name)) !== undefined)) continue;
     if (!manifest)
       throw unknown(
         name,

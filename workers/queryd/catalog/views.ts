@@ -45,12 +45,12 @@ function planViews(before: AppliedViews, snapshot: Snapshot): Plan {
 
 export interface Views {
   /** Makes the views of DuckDB's own names at first, and brings those of datasets to the snapshot; a dataset that cannot be shown is left out and logged. */
-  bring: (session: Session, snapshot: Snapshot) => Promise<void>;
+  sync: (session: Session, snapshot: Snapshot) => Promise<void>;
 }
 
 export function createViews(log: Log): Views {
   return {
-    bring: async ({ known, execute, rows }, snapshot) => {
+    sync: async ({ known, execute, rows }, snapshot) => {
       if (known.views.etag === snapshot.etag) return;
       if (known.views.etag === undefined) await execute(systemViewStatements(await rows(systemColumnsSql)));
       const plan = planViews(known.views.applied, snapshot);

@@ -83,7 +83,7 @@ export async function startQuery(
     const used = resolveDatasets(verdict, snapshot, query.sql);
     const hold = await versions.hold(used, session, active.signal);
     held.push(hold);
-    if (verdict.listing) await views.bring(session, snapshot);
+    if (verdict.listing) await views.sync(session, snapshot);
     const sources = [...hold.sources, ...systemSources(verdict.tables.keys())];
     const run: Run = { components, query, active, session, verdict, sources, used };
     await checkBound({ verdict, used, parameters, mark: components.mark }, session).catch((cause) =>

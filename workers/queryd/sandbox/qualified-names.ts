@@ -14,7 +14,7 @@ export interface QualifiedNames {
    * The bytes of all names whose schema must be replaced, once the whole tree has been seen. Throws `sql_error` for
    * `main.t` beside a WITH of the name t: they could not be told apart.
    */
-  places: (given: ReadonlySet<string>) => number[];
+  places: (cteNames: ReadonlySet<string>) => number[];
 }
 
 export function createQualifiedNames(): QualifiedNames {
@@ -29,9 +29,9 @@ export function createQualifiedNames(): QualifiedNames {
       const names = (node.column_names as string[]).map(fold);
       if (names.length >= 3) columns.push({ names, node });
     },
-    places: (given) => {
+    places: (cteNames) => {
       for (const { name, node } of tables)
-        if (name.startsWith("main.") && given.has(name.slice("main.".length)))
+        if (name.startsWith("main.") && cteNames.has(name.slice("main.".length)))
           throw fail("sql_error", `${name} and a WITH of the same name: give the WITH another one`, {
             details: placeOf(node),
           });

@@ -14,7 +14,7 @@ export interface Checked {
   /** Every name read as a table, with the byte of its first use: a dataset, or a name that WITH gives. */
   tables: Map<string, number | undefined>;
   /** The names that WITH gives anywhere, folded. Where each is known is left to DuckDB: nothing safe depends on it. */
-  given: ReadonlySet<string>;
+  cteNames: ReadonlySet<string>;
   /** The parameters by name, each as often as it stands in the statement. */
   parameters: string[];
   /** It lists datasets: by SHOW, or through a view of ours over DuckDB's catalog. */
@@ -87,8 +87,8 @@ export function checkTree(statement: unknown): Checked {
   const cost = walker.walk(statement, { own: new Map() }, 0);
   if (cost.joins > joinsMax) throw tooComplex(`${cost.joins} joins; at most ${joinsMax}`);
   if (cost.tables > tablesMax) throw tooComplex(`${cost.tables} tables; at most ${tablesMax}`);
-  const { tables, given, parameters } = walker;
-  return { tables, given, parameters, ...walker.found() };
+  const { tables, cteNames, parameters } = walker;
+  return { tables, cteNames, parameters, ...walker.found() };
 }
 
 const tooComplex = (found: string) => fail("sql_error", `the statement is too complex to plan: ${found}`);
@@ -100,7 +100,7 @@ const sum = (left: Cost, right: Cost): Cost => ({
 
 function createWalker() {
   const tables = new Map<string, number | undefined>();
-  const given = new Set<string>();
+  const cteNames = new Set<string>();
   const parameters: string[] = [];
   const qualified = createQualifiedNames();
   let listing = false;
@@ -134,7 +134,7 @@ function createWalker() {
     const own = new Map<string, Cost>();
     const known = { own, outer: scope };
     for (const { key, value } of cteItems(node)) {
-      given.add(fold(key));
+      cteNames.add(fold(key));
       own.set(fold(key), walk(value, known, depth + 3));
     }
     const { cte_map: _, ...rest } = node;
@@ -163,8 +163,8 @@ function createWalker() {
     if (!tables.has(name)) tables.set(name, place?.position);
     return sum(costIn(scope, fold(name)), { tables: 1, joins: 0 });
   };
-  const found = () => ({ listing, showAll, schemas: qualified.places(given) });
-  return { walk, tables, given, parameters, found };
+  const found = () => ({ listing, showAll, schemas: qualified.places(cteNames) });
+  return { walk, tables, cteNames, parameters, found };
 }
 
 function costIn(scope: Scope, name: string): Cost {

@@ -139,7 +139,7 @@ describe("runs of a file", () => {
         return Promise.reject(fail("resource_exhausted", "the file needs more memory"));
       },
       after: (work) => work(),
-      giveUp: async () => {},
+      cancel: async () => {},
     };
     expect(typesOf(await loaded(["1", "2", "3"], exhausted))).toEqual(Array(3).fill([10_000, "BIGINT"]));
     expect(begun).toBe(2);
@@ -188,7 +188,7 @@ describe("runs of a file", () => {
     const wrong = told(writers.begin(run("(SELECT 'a word' AS c0)"), plan));
     const reason = "Invalid Input Error: lakehouse:0";
     expect(await Promise.all([long, wrong])).toEqual([reason, reason]);
-    await writers.giveUp();
+    await writers.cancel();
     for (const session of [await engines.openAlone(signal), await engines.openAlone(signal)]) session.close();
   });
 
@@ -204,7 +204,7 @@ describe("runs of a file", () => {
     expect(order).toEqual(["free", "last"]);
     const other = await engines.openAlone(signal);
     const never = told(writers.after(async () => order.push("never")));
-    await writers.giveUp();
+    await writers.cancel();
     expect(await never).toContain("aborted");
     for (const session of [...busy, other]) session.close();
     expect(order).toEqual(["free", "last"]);
@@ -226,7 +226,7 @@ describe("runs of a file", () => {
       ),
     );
     await Bun.sleep(20);
-    await writers.giveUp();
+    await writers.cancel();
     expect(await long).toContain("aborted");
     expect((await writers.begin(table.runs[0] as Table["runs"][number], plan)).rows).toBe(10_000);
   });

@@ -7,7 +7,7 @@ import { csv } from "../../../../workers/ingestd/csv/csv.ts";
 import { createDeadline } from "../../../../workers/ingestd/jobs/deadline.ts";
 import { ndjson } from "../../../../workers/ingestd/ndjson/ndjson.ts";
 import { peek } from "../../../../workers/ingestd/receiving/upload.ts";
-import type { Format, Place } from "../../../../workers/ingestd/tables/format.ts";
+import type { FileContext, Format } from "../../../../workers/ingestd/tables/format.ts";
 import { createScratch } from "../../../../workers/ingestd/tables/scratch.ts";
 import { temporaryDirectory } from "../../../support/in-process.ts";
 import { startIngestStack } from "../../../support/ingest-stack.ts";
@@ -134,7 +134,7 @@ describe("of the thread that others share", () => {
     };
     const scratch = createScratch(`${directory.path}/${crypto.randomUUID()}`);
     await scratch.enter();
-    const place: Place = {
+    const place: FileContext = {
       ...scratch,
       reading: { nulls: [], types: new Map() },
       rejectRules: { allowed: true, max: 10 },

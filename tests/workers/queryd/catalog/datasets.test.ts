@@ -18,7 +18,7 @@ const snapshot = {
   ]),
 };
 const named = (name: string) => () =>
-  resolveDatasets({ tables: new Map([[name, 5]]), given: new Set() }, snapshot, `FROM ${name}`);
+  resolveDatasets({ tables: new Map([[name, 5]]), cteNames: new Set() }, snapshot, `FROM ${name}`);
 
 test.each([
   ["large", "unavailable", "dataset 'Large' cannot be read now: dataset 'Large' stays closed: its manifest"],

@@ -116,7 +116,7 @@ describe("what DuckDB has bound", () => {
     };
     const check = (body: string) => {
       const statement = { body, explain: undefined, verb: "SELECT" };
-      const none = { tables: new Map(), given: new Set<string>(), parameters: [], listing: false };
+      const none = { tables: new Map(), cteNames: new Set<string>(), parameters: [], listing: false };
       const verdict = { ...none, statement, isBounded: false, wasBounded: false, bound: new Set<string>() };
       return checkBound({ verdict, used: new Map(), parameters: new Map(), mark: "end" }, own);
     };
