@@ -1,10 +1,10 @@
 /** What every bucket must do alike, wherever its bytes are: one suite, run on local disk and on an S3 server. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { ServiceError } from "../../runtime/errors/service-error.ts";
-import { collect } from "../../workers/storaged/body-stream.ts";
-import type { Bucket, Conditions, ObjectInfo, Written } from "../../workers/storaged/bucket.ts";
-import { compareKeys } from "../../workers/storaged/keys.ts";
-import { parseRange } from "../../workers/storaged/range.ts";
+import type { Bucket, Conditions, ObjectInfo, Written } from "../../workers/storaged/bucket/bucket.ts";
+import { compareKeys } from "../../workers/storaged/bucket/keys.ts";
+import { parseRange } from "../../workers/storaged/bucket/range.ts";
+import { collect } from "../../workers/storaged/bucket/streams.ts";
 
 const { signal } = new AbortController();
 const MiB = 1024 * 1024;

@@ -30,10 +30,10 @@ import { formRules } from "../../workers/observerd/reviews/form.ts";
 import { castHint } from "../../workers/queryd/errors/cast-hint.ts";
 import { chooseFormat } from "../../workers/queryd/queries/content-negotiation.ts";
 import { readStatement } from "../../workers/queryd/statements/statement.ts";
-import { readPageToken } from "../../workers/storaged/page-token.ts";
-import { readVerdict } from "../../workers/storaged/preconditions.ts";
-import { parseRange } from "../../workers/storaged/range.ts";
-import { elements } from "../../workers/storaged/s3-xml.ts";
+import { readPageToken } from "../../workers/storaged/bucket/page-token.ts";
+import { parseRange } from "../../workers/storaged/bucket/range.ts";
+import { elements } from "../../workers/storaged/s3-client/xml.ts";
+import { readVerdict } from "../../workers/storaged/transfer/preconditions.ts";
 import { checkArrowStream } from "../../workers/vectord/bodies/arrow-stream.ts";
 import { processorMs } from "../support/processor-time.ts";
 

@@ -4,7 +4,7 @@
  */
 import { systemClock } from "../../runtime/scheduling/clock.ts";
 import { createLog } from "../../runtime/telemetry/log.ts";
-import { createS3Connection, type S3Server } from "../../workers/storaged/s3-connection.ts";
+import { createS3Connection, type S3Server } from "../../workers/storaged/s3-client/connection.ts";
 import type { Held } from "./s3-daemons.ts";
 import { startRgw } from "./s3-rgw.ts";
 import { startSeaweedfs } from "./s3-seaweedfs.ts";

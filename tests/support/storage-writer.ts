@@ -4,7 +4,7 @@
  * to begin with.
  */
 import { writeSync } from "node:fs";
-import { openLocalBucket } from "../../workers/storaged/local-bucket.ts";
+import { openLocalBucket } from "../../workers/storaged/local/local.ts";
 import { seeded } from "./seeded.ts";
 
 export const writerKeys = Array.from({ length: 8 }, (_, at) => (at % 2 ? `k/${at}` : `deep/er/${at}/k`));

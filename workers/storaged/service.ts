@@ -2,22 +2,24 @@
 import type { CallContext, RawContext, RawOf, Running, VerbsOf } from "../../runtime/contract/contract.ts";
 import { fail } from "../../runtime/errors/errors.ts";
 import type { Deps } from "../../runtime/service/service.ts";
-import { collect } from "./body-stream.ts";
-import type { Bucket, Conditions, Upload } from "./bucket.ts";
-import { openBucketRegistry } from "./bucket-registry.ts";
-import { createWriteBarrier } from "./change-gate.ts";
+import { storagedDurable } from "./backup/backup.ts";
+import {
+  type Bucket,
+  type Conditions,
+  checkPrefix,
+  collect,
+  parseAddress,
+  type Upload,
+} from "./bucket/bucket.ts";
 import type { Storaged } from "./contract.ts";
-import { storagedDurable } from "./durable.ts";
-import { openErrorJournal } from "./error-journal.ts";
-import { withFormerEtags } from "./former-etags.ts";
-import { getObject } from "./get-request.ts";
-import { removeOnce } from "./keyed.ts";
-import { checkPrefix, parseAddress } from "./keys.ts";
-import { createOperations, type Operation } from "./operations.ts";
-import { writeConditions } from "./preconditions.ts";
-import { putObject } from "./put-request.ts";
-import { createStages } from "./stages.ts";
-import { withWriteBarrier } from "./watched-buckets.ts";
+import { createOperations, type Operation, openErrorJournal } from "./errors/errors.ts";
+import {
+  createWriteBarrier,
+  openBucketRegistry,
+  withFormerEtags,
+  withWriteBarrier,
+} from "./registry/registry.ts";
+import { createStages, getObject, putObject, removeOnce, writeConditions } from "./transfer/transfer.ts";
 
 const pageSizeDefault = 1000;
 const journalPageSizeDefault = 100;

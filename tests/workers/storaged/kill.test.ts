@@ -5,8 +5,8 @@
 import { expect, test } from "bun:test";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { collect } from "../../../workers/storaged/body-stream.ts";
-import { openLocalBucket } from "../../../workers/storaged/local-bucket.ts";
+import { collect } from "../../../workers/storaged/bucket/streams.ts";
+import { openLocalBucket } from "../../../workers/storaged/local/local.ts";
 import { temporaryDirectory } from "../../support/in-process.ts";
 import { type Doom, killed } from "../../support/killed.ts";
 import { seeded } from "../../support/seeded.ts";

@@ -2,9 +2,8 @@
 
 import { seal, unseal } from "../../../runtime/durable/durable.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
-import { reservedPrefix } from "../keys.ts";
-import { bareEtag, type S3Connection } from "../s3-connection.ts";
-import type { ConditionalWrites } from "../s3-probe.ts";
+import { reservedPrefix } from "../bucket/bucket.ts";
+import { bareEtag, type ConditionalWrites, type S3Connection } from "../s3-client/s3-client.ts";
 
 export interface LeaseRecord {
   format: 1;

@@ -7,7 +7,7 @@ import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { stampedDirectory } from "../../../runtime/service/service.ts";
 import { type Adopted, type Store, stampFile } from "../../../runtime/store/store.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
-import type { Bucket, Staging, Upload } from "../bucket.ts";
+import type { Bucket, Staging, Upload } from "../bucket/bucket.ts";
 import { closed } from "./refusal.ts";
 
 /** Pause between two looks at a bucket that is away: its disk may be mounted at any time. */

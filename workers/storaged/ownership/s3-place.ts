@@ -2,11 +2,8 @@
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { type Adopted, type Stamped, type Store, stampFile } from "../../../runtime/store/store.ts";
 import type { Log } from "../../../runtime/telemetry/telemetry.ts";
-import { reservedPrefix } from "../keys.ts";
-import type { S3Connection } from "../s3-connection.ts";
-import { refusal } from "../s3-error.ts";
-import type { ConditionalWrites } from "../s3-probe.ts";
-import { textOf } from "../s3-xml.ts";
+import { reservedPrefix } from "../bucket/bucket.ts";
+import { type ConditionalWrites, refusal, type S3Connection, textOf } from "../s3-client/s3-client.ts";
 import { createLease, type LeaseOptions } from "./lease.ts";
 import { leaseObject } from "./lease-object.ts";
 import type { S3Ownership } from "./ownership.ts";

@@ -1,0 +1,158 @@
+/** The interface of a bucket, wherever its bytes are. One conformance suite holds all implementations to it. */
+import type { Static } from "@sinclair/typebox";
+import type { Finding } from "../../../runtime/durable/durable.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
+import type {
+  BucketInfo as BucketInfoSchema,
+  Location as LocationSchema,
+  ObjectInfo as ObjectInfoSchema,
+} from "../contract.ts";
+import type { RangeRequest, Span } from "./range.ts";
+
+export { type Corruptions, createCorruptions } from "./corruptions.ts";
+export { checkPrefix, compareKeys, parseAddress, reservedPrefix } from "./keys.ts";
+export { pageToken, readPageToken } from "./page-token.ts";
+export { parseRange, type RangeRequest, resolveRange, type Span } from "./range.ts";
+export { collect, counted, unlessStalled, watched, withTimeout } from "./streams.ts";
+
+export type ObjectInfo = Static<typeof ObjectInfoSchema>;
+export type BucketInfo = Static<typeof BucketInfoSchema>;
+export type Location = Static<typeof LocationSchema>;
+
+/** As in HTTP: an unquoted etag or `*` ("there is one"), and `*` ("there is none"). */
+export interface Conditions {
+  ifMatch?: string | undefined;
+  ifNoneMatch?: "*" | undefined;
+}
+
+/** An object being read: one generation from the first byte to the last, whatever is written meanwhile. */
+export interface OpenObject {
+  info: ObjectInfo;
+  /** The bytes the body holds, when a range was asked for. */
+  span?: Span;
+  /** SHA-256 of the whole object in hex, where it is known. */
+  sha256?: string;
+  /** Errors when the bytes are not whole; ends cleanly only when they are. Cancel it when it is not read. */
+  body: ReadableStream<Uint8Array>;
+}
+
+export interface Written {
+  info: ObjectInfo;
+  /** False when an object was replaced. */
+  created: boolean;
+}
+
+/** A body that has arrived whole but is not yet the object. Exactly one of the two calls must follow. */
+export interface Upload {
+  bytes: number;
+  /** SHA-256 of the bytes, in hex. */
+  sha256: string;
+  /** Makes it the object, durably: `precondition_failed` when a condition does not hold. */
+  commit: (conditions: Conditions) => Promise<Written>;
+  discard: () => Promise<void>;
+}
+
+export interface ReceiveOptions {
+  contentType?: string | undefined;
+  /** Most bytes the body may have: `too_large` beyond. */
+  bytesMax: number;
+  /** What the sender announced; a body of another length is refused. */
+  bytes?: number | undefined;
+  signal: AbortSignal;
+}
+
+export interface ListQuery {
+  prefix: string;
+  delimiter?: "/" | undefined;
+  pageSize: number;
+  pageToken?: string | undefined;
+  signal: AbortSignal;
+}
+
+export interface ListPage {
+  objects: ObjectInfo[];
+  prefixes: string[];
+  /** Keys that are there but cannot be trusted: damaged, or not written by storaged. */
+  corrupt: string[];
+  nextPageToken?: string | undefined;
+}
+
+export interface Bucket {
+  describe: () => BucketInfo;
+  /** Reasons for not being ready, such as corrupt objects or an unreachable server. */
+  notReady: () => string[];
+  /** `not_found` when there is no such object. */
+  head: (key: string, signal: AbortSignal) => Promise<ObjectInfo>;
+  /** Opens the object, or the part of it that `range` asks for: `range_not_satisfiable` when there is none. */
+  open: (key: string, range: RangeRequest | undefined, signal: AbortSignal) => Promise<OpenObject>;
+  receive: (key: string, body: AsyncIterable<Uint8Array>, options: ReceiveOptions) => Promise<Upload>;
+  /** False when there was no such object. */
+  remove: (key: string, conditions: Conditions, signal: AbortSignal) => Promise<boolean>;
+  /** In the order of `compareKeys`, objects and common prefixes together making up a page. */
+  list: (query: ListQuery) => Promise<ListPage>;
+  locate: (key: string, signal: AbortSignal) => Promise<Location>;
+  /** Present when callers on this machine can write a file in place of sending a body. */
+  staging?: Staging;
+  /**
+   * Keeps the bytes that the object has now under another name, without copying them. The caller sees to it that it
+   * does not change meanwhile. Absent where the store has no such names.
+   */
+  keep?: (key: string) => Promise<Kept>;
+  /** The SHA-256 of an object's bytes. Absent where etags are something else. */
+  hashOf?: (info: ObjectInfo) => string;
+  /**
+   * Looks for what a listing cannot show, such as objects whose bytes are gone: what is found is from then on in lists
+   * and in `notReady`. Changes nothing.
+   */
+  findMissing?: (signal: AbortSignal) => Promise<void>;
+  /** What takes room and belongs to no object. */
+  orphans?: () => AsyncIterable<Finding>;
+  stop: () => Promise<void>;
+}
+
+/** The bytes of an object that may have changed since. */
+export interface Kept {
+  open: () => Promise<ReadableStream<Uint8Array>>;
+  drop: () => Promise<void>;
+}
+
+/**
+ * A file whose bytes were hashed, and what tells whether it has changed since. Inode and time are decimal text: they
+ * exceed what a JSON number holds.
+ */
+export interface Sealed {
+  sha256: string;
+  bytes: number;
+  mtime_ns: string;
+  ino: string;
+}
+
+export interface Staging {
+  /** An empty directory of the bucket's file system that will be deleted on start and on `discard`. */
+  reserve: (token: string) => Promise<string>;
+  /** Makes the file durable, and reads it. */
+  seal: (path: string) => Promise<Sealed>;
+  /** Takes the file as if its bytes had been received. As long as it is what was sealed it is not read again. */
+  adopt: (key: string, path: string, sealed?: Sealed) => Promise<Upload>;
+  release: (token: string) => Promise<void>;
+}
+
+/** Throws `precondition_failed` unless the object there is now (its etag, or undefined) meets the conditions. */
+export function checkConditions(
+  key: string,
+  current: string | undefined,
+  { ifMatch, ifNoneMatch }: Conditions,
+): void {
+  const details = { key, etag: current ?? null };
+  if (ifNoneMatch === "*" && current !== undefined) {
+    throw fail("precondition_failed", `If-None-Match: * was given, and there is an object '${key}'`, {
+      details,
+    });
+  }
+  if (ifMatch === undefined || (ifMatch === "*" ? current !== undefined : ifMatch === current)) return;
+  const now = current === undefined ? "there is no such object" : `its etag is "${current}"`;
+  throw fail("precondition_failed", `If-Match does not hold for '${key}': ${now}`, { details });
+}
+
+export const noSuchObject = (bucket: string, key: string) =>
+  fail("not_found", `no object '${key}' in bucket '${bucket}'`, { details: { bucket, key } });

@@ -1,0 +1,149 @@
+/**
+ * The append-only journal of failed operations: JSON lines, each with a checksum, in numbered files of which the
+ * last two are kept. It is read backwards, newest first, without ever loading a file whole.
+ */
+import { type FileHandle, readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Static } from "@sinclair/typebox";
+import { opened } from "../../../runtime/durable/durable.ts";
+import { pageToken, readPageToken } from "../bucket/bucket.ts";
+import type { JournalEntry as JournalEntrySchema } from "../contract.ts";
+import { linesBackwards } from "./lines-backwards.ts";
+
+export type JournalEntry = Static<typeof JournalEntrySchema>;
+
+export interface JournalPage {
+  errors: JournalEntry[];
+  next_page_token?: string;
+}
+
+export interface ErrorJournal {
+  /** Resolves when the line is in the file. Not fsynced: it records failures, and acknowledges no write. */
+  append: (entry: JournalEntry) => Promise<void>;
+  /** Newest first; of one bucket when given. Lines that are torn or damaged are passed over. */
+  read: (query: {
+    bucket?: string | undefined;
+    pageSize: number;
+    pageToken?: string | undefined;
+  }) => Promise<JournalPage>;
+  close: () => Promise<void>;
+}
+
+/** Longest text kept of a field; the rest of a message helps nobody. */
+const fieldCharsMax = 2000;
+
+const checksum = (text: string): string => Bun.hash.xxHash64(text).toString(16).padStart(16, "0");
+const encode = (entry: JournalEntry): string => {
+  const cut = Object.fromEntries(
+    Object.entries(entry).map(([name, text]) => [name, text.slice(0, fieldCharsMax)]),
+  );
+  return `${JSON.stringify({ ...cut, checksum: checksum(JSON.stringify(cut)) })}\n`;
+};
+
+/** The entry of a line, or undefined when the line is damaged. */
+export function decodeLine(line: string): JournalEntry | undefined {
+  try {
+    const { checksum: expected, ...entry } = JSON.parse(line);
+    return checksum(JSON.stringify(entry)) === expected ? entry : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const nameOf = (number: number): string => `errors.${number}.jsonl`;
+const numberOf = (name: string): number => Number(/^errors\.(\d+)\.jsonl$/.exec(name)?.[1] ?? Number.NaN);
+
+interface Current {
+  number: number;
+  handle: FileHandle;
+  bytes: number;
+}
+
+/** Opens the journal in the directory. `fileBytesMax` bounds each of the two files. */
+export async function openErrorJournal(directory: string, fileBytesMax: number): Promise<ErrorJournal> {
+  const numbers = (await readdir(directory)).map(numberOf).filter(Number.isInteger);
+  let current = await openFile(directory, Math.max(1, ...numbers));
+  let queue: Promise<unknown> = Promise.resolve();
+  /** Whether a write failed: part of a line may be behind what counts. */
+  let isTorn = false;
+
+  const rotate = async () => {
+    const old = current;
+    // Room first: on a full disk the old file makes it.
+    await rm(join(directory, nameOf(old.number - 1)), { force: true });
+    current = await openFile(directory, old.number + 1);
+    isTorn = false;
+    await old.handle.close();
+  };
+  const write = async (line: string) => {
+    const bytes = Buffer.byteLength(line);
+    if (current.bytes > 0 && current.bytes + bytes > fileBytesMax) await rotate();
+    // A half line would take the next one with it.
+    if (isTorn) await current.handle.truncate(current.bytes);
+    isTorn = true;
+    await current.handle.appendFile(line);
+    isTorn = false;
+    current.bytes += bytes;
+  };
+
+  return {
+    append: (entry) => {
+      const written = queue.then(() => write(encode(entry)));
+      queue = written.catch(() => undefined);
+      return written;
+    },
+    read: async ({ bucket, pageSize, pageToken: token }) => {
+      await queue;
+      const start =
+        token === undefined ? { file: current.number, end: current.bytes } : readPageToken(token, positionOf);
+      return readPage(directory, start, { bucket, pageSize });
+    },
+    close: async () => {
+      await queue;
+      await current.handle.close();
+    },
+  };
+}
+
+async function openFile(directory: string, number: number): Promise<Current> {
+  return opened(join(directory, nameOf(number)), "a+", async (handle) => {
+    const { size } = await handle.stat();
+    const last = Buffer.alloc(1);
+    if (size > 0) await handle.read(last, 0, 1, size - 1);
+    const isTorn = size > 0 && last.toString() !== "\n";
+    // A line that a crash cut short is closed, so that it takes no other line with it.
+    if (isTorn) await handle.appendFile("\n");
+    return { number, handle, bytes: isTorn ? size + 1 : size };
+  });
+}
+
+/** Where reading goes on: before the byte `end` of the file with this number, then in the one before. */
+interface Position {
+  file: number;
+  end: number;
+}
+
+const positionOf = (value: unknown): Position | undefined => {
+  const { file, end } = (value ?? {}) as Partial<Position>;
+  return Number.isSafeInteger(file) && Number.isSafeInteger(end) && Number(end) >= 0
+    ? (value as Position)
+    : undefined;
+};
+
+async function readPage(
+  directory: string,
+  start: Position,
+  { bucket, pageSize }: { bucket: string | undefined; pageSize: number },
+): Promise<JournalPage> {
+  const errors: JournalEntry[] = [];
+  for (const file of [start.file, start.file - 1]) {
+    const end = file === start.file ? start.end : Number.POSITIVE_INFINITY;
+    for await (const { text, start: at } of linesBackwards(join(directory, nameOf(file)), end)) {
+      const entry = decodeLine(text);
+      if (!entry || (bucket !== undefined && entry.bucket !== bucket)) continue;
+      errors.push(entry);
+      if (errors.length === pageSize) return { errors, next_page_token: pageToken({ file, end: at }) };
+    }
+  }
+  return { errors };
+}

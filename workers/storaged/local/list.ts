@@ -1,0 +1,92 @@
+/** Lists a local bucket in key order, reading only the folders that a page needs. */
+import type { Dirent } from "node:fs";
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { errorCode } from "../../../runtime/durable/durable.ts";
+import { compareKeys, reservedPrefix } from "../bucket/bucket.ts";
+import { linkAbove } from "./layout.ts";
+
+/** One line of a listing: an object's key, or a common prefix (ending in `/`). */
+export interface Entry {
+  name: string;
+  isPrefix: boolean;
+}
+
+export interface Walk {
+  root: string;
+  prefix: string;
+  /** With it, folders are entries and are not entered. */
+  delimiter?: "/" | undefined;
+  /** Only what comes after this key or prefix. */
+  after?: string | undefined;
+  /** Keys to be listed as well, whether their files are there or not. */
+  also?: Iterable<string>;
+}
+
+/** The entries whose names begin with the prefix and come after `after`, in the order of `compareKeys`. */
+export async function* walk(plan: Walk): AsyncGenerator<Entry> {
+  const also = alsoIn(plan);
+  for await (const entry of walkFiles(plan)) {
+    while (also[0] && compareKeys(also[0].name, entry.name) < 0) yield also.shift() as Entry;
+    if (also[0]?.name === entry.name) also.shift();
+    yield entry;
+  }
+  yield* also;
+}
+
+async function* walkFiles(plan: Walk): AsyncGenerator<Entry> {
+  if ((await linkAbove(plan.root, plan.prefix)) !== undefined) return;
+  yield* walkFolder(plan, plan.prefix.slice(0, plan.prefix.lastIndexOf("/") + 1));
+}
+
+/** The further keys as entries, in order. */
+function alsoIn({ prefix, delimiter, after, also = [] }: Walk): Entry[] {
+  const names = new Set<string>();
+  for (const key of also) {
+    if (!key.startsWith(prefix)) continue;
+    const end = delimiter ? key.indexOf(delimiter, prefix.length) : -1;
+    const name = end < 0 ? key : key.slice(0, end + 1);
+    if (after === undefined || compareKeys(name, after) > 0) names.add(name);
+  }
+  return [...names].sort(compareKeys).map((name) => ({ name, isPrefix: name.endsWith("/") }));
+}
+
+async function* walkFolder(plan: Walk, folder: string): AsyncGenerator<Entry> {
+  const { root, prefix, delimiter, after } = plan;
+  for (const { name, isPrefix } of await entriesOf(root, folder)) {
+    if (!name.startsWith(prefix) || name === reservedPrefix) continue;
+    // Everything in a folder begins with its name: it comes before `after` unless `after` is in it.
+    const entered = isPrefix && !delimiter && after?.startsWith(name);
+    if (after !== undefined && compareKeys(name, after) <= 0 && !entered) continue;
+    if (!isPrefix) yield { name, isPrefix };
+    else if (!delimiter) yield* walkFolder(plan, name);
+    else if (await holdsFile(root, name)) yield { name, isPrefix };
+  }
+}
+
+/** What is in a folder, sorted as keys are: a folder sorts with its `/`. */
+async function entriesOf(root: string, folder: string): Promise<Entry[]> {
+  let found: Dirent[];
+  try {
+    found = await readdir(join(root, folder), { withFileTypes: true });
+  } catch (cause) {
+    const code = errorCode(cause);
+    if (code === "ENOENT" || code === "ENOTDIR" || code === "ENAMETOOLONG") return [];
+    throw cause;
+  }
+  return found
+    .filter((entry) => entry.isFile() || entry.isDirectory())
+    .map((entry) => ({
+      name: folder + entry.name + (entry.isDirectory() ? "/" : ""),
+      isPrefix: entry.isDirectory(),
+    }))
+    .sort((a, b) => compareKeys(a.name, b.name));
+}
+
+/** A crash can leave folders without any object; they are no prefixes. */
+async function holdsFile(root: string, folder: string): Promise<boolean> {
+  const entries = await entriesOf(root, folder);
+  if (entries.some(({ isPrefix }) => !isPrefix)) return true;
+  for (const { name } of entries) if (await holdsFile(root, name)) return true;
+  return false;
+}

@@ -1,0 +1,256 @@
+/** A bucket on this machine's disk. README.md has the design, object-record.ts what makes it crash-safe. */
+import { copyFile, link, mkdir, readdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import {
+  discard,
+  errorCode,
+  makeDirectory,
+  noLinks,
+  readOrNull,
+  writeAtomic,
+} from "../../../runtime/durable/durable.ts";
+import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
+import { createKeyLock } from "../../../runtime/scheduling/scheduling.ts";
+import {
+  type Bucket,
+  type Corruptions,
+  createCorruptions,
+  type Kept,
+  type ListPage,
+  type ListQuery,
+  noSuchObject,
+  type ObjectInfo,
+  type OpenObject,
+  pageToken,
+  type RangeRequest,
+  readPageToken,
+  resolveRange,
+  type Staging,
+} from "../bucket/bucket.ts";
+import { type Layout, layoutOf } from "./layout.ts";
+import { walk } from "./list.ts";
+import { orphans } from "./orphans.ts";
+import { createLocalReader, infoOf, type LocalReader } from "./reader.ts";
+import { changedKeys, putAsideFormer, unpairedKeys } from "./start-check.ts";
+import { createLocalWriter, type LocalWriter } from "./writer.ts";
+
+const layoutFormat = 1;
+/** Sidecars read at once while listing. */
+const listConcurrency = 64;
+
+export interface LocalBucketOptions {
+  name: string;
+  /** Absolute path of the bucket's folder; created. */
+  root: string;
+  newId: () => string;
+}
+
+/** Opens the bucket: refuses a newer format, and removes what unfinished writes have left. */
+export async function openLocalBucket({ name, root, newId }: LocalBucketOptions): Promise<Bucket> {
+  const layout = layoutOf(root);
+  await checkFormat(name, layout);
+  for (const path of [layout.staging, layout.points]) await emptyFolder(path);
+
+  const lock = createKeyLock();
+  const ending = new AbortController();
+  const corruptions = createCorruptions(name);
+  const reader = createLocalReader({ layout, lock, corruptions });
+  const writer = createLocalWriter({ layout, lock, reader, corruptions, newId });
+  const scan = { layout, reader, writer, signal: ending.signal };
+  let unknown: string | undefined;
+  const untilStopped = (cause: unknown) => {
+    if (!ending.signal.aborted) unknown = `bucket '${name}': not all of it could be looked at: ${cause}`;
+  };
+  const scanned = lookAtUnpaired(scan, true).catch(untilStopped);
+  const compared = scanned.then(() => lookAt(scan, changedKeys(layout, ending.signal))).catch(untilStopped);
+
+  const head = async (key: string) => {
+    const generation = await reader.peek(key);
+    if (!generation) throw noSuchObject(name, key);
+    return infoOf(key, generation);
+  };
+  return {
+    describe: () => ({ name, kind: "local", conditional_writes: "native" }),
+    notReady: () => [...corruptions.reasons(), ...(unknown === undefined ? [] : [unknown])],
+    head,
+    open: (key, range) => openObject(name, reader, { key, range }),
+    receive: writer.receive,
+    remove: writer.remove,
+    list: (query) => listPage({ root, head, corruptions }, query),
+    locate: async (key) => {
+      const opened = await reader.open(key);
+      if (!opened) throw noSuchObject(name, key);
+      try {
+        await reader.verify(key, opened);
+      } finally {
+        await opened.handle.close();
+      }
+      return { kind: "local", path: layout.data(key), info: infoOf(key, opened.generation) };
+    },
+    staging: stagingIn(layout, writer),
+    keep: (key) => keep(layout.data(key), join(layout.points, newId())),
+    hashOf: ({ etag }) => etag,
+    findMissing: async (signal) => {
+      await scanned;
+      await lookAtUnpaired({ ...scan, signal }, false);
+      unknown = undefined;
+    },
+    orphans: () => orphans(layout, lock),
+    stop: async () => {
+      ending.abort();
+      await compared;
+    },
+  };
+}
+
+interface Scan {
+  layout: Layout;
+  reader: LocalReader;
+  writer: LocalWriter;
+  signal: AbortSignal;
+}
+
+/** Looks at each key whose file and sidecar do not pair. `finishing`: ends what a crash has cut off. */
+async function lookAtUnpaired(scan: Scan, finishing: boolean): Promise<void> {
+  for await (const key of unpairedKeys(scan.layout, scan.signal)) {
+    // On a disk that takes no writes all can be read, finished or not.
+    if (finishing) await scan.writer.finish(key).catch(() => undefined);
+    await lookAt(scan, [key]);
+  }
+}
+
+/** The reader remembers what is corrupt. */
+async function lookAt({ reader }: Scan, keys: Iterable<string> | AsyncIterable<string>): Promise<void> {
+  for await (const key of keys)
+    await reader.peek(key).catch((cause: unknown) => {
+      if (!(cause instanceof ServiceError && cause.type === "corrupt")) throw cause;
+    });
+}
+
+/** The folder itself stays: child processes of other services may write in it, and in no other of its name. */
+async function emptyFolder(path: string): Promise<void> {
+  await makeDirectory(path);
+  for (const name of await readdir(path)) await rm(join(path, name), { recursive: true, force: true });
+}
+
+async function openObject(
+  bucket: string,
+  reader: LocalReader,
+  { key, range }: { key: string; range: RangeRequest | undefined },
+): Promise<OpenObject> {
+  const opened = await reader.open(key);
+  if (!opened) throw noSuchObject(bucket, key);
+  const info = infoOf(key, opened.generation);
+  try {
+    if (!range) return { info, sha256: info.etag, body: reader.body(key, opened) };
+    const span = resolveRange(range, info.bytes);
+    await reader.verify(key, opened);
+    return { info, span, body: reader.body(key, opened, span) };
+  } catch (error) {
+    await opened.handle.close();
+    throw error;
+  }
+}
+
+/** Bytes are never written in place: a second name keeps them. */
+async function keep(data: string, path: string): Promise<Kept> {
+  await link(data, path).catch((cause) => {
+    if (!noLinks.has(errorCode(cause) ?? "")) throw cause;
+    return copyFile(data, path);
+  });
+  return { open: async () => Bun.file(path).stream(), drop: () => rm(path, { force: true }) };
+}
+
+/** Each staged file has a folder of its own: DuckDB writes a temporary file beside its target. */
+function stagingIn(layout: Layout, writer: LocalWriter): Staging {
+  const folderOf = (token: string) => join(layout.staging, token);
+  return {
+    reserve: async (token) => {
+      await mkdir(folderOf(token));
+      const path = join(folderOf(token), "object");
+      await writeFile(path, "", { flag: "wx" });
+      return path;
+    },
+    seal: writer.seal,
+    adopt: writer.adopt,
+    release: (token) => discard(folderOf(token)),
+  };
+}
+
+type Head = (key: string) => Promise<ObjectInfo>;
+
+interface Listed {
+  root: string;
+  head: Head;
+  corruptions: Corruptions;
+}
+
+async function listPage({ root, head, corruptions }: Listed, query: ListQuery): Promise<ListPage> {
+  const { prefix, delimiter, pageSize, pageToken: token, signal } = query;
+  const after = token === undefined ? undefined : readPageToken(token, positionOf);
+  const keys: string[] = [];
+  const page: ListPage = { objects: [], prefixes: [], corrupt: [] };
+  let last = "";
+  for await (const { name, isPrefix } of walk({ root, prefix, delimiter, after, also: corruptions.keys() })) {
+    signal.throwIfAborted();
+    if (keys.length + page.prefixes.length === pageSize) {
+      page.nextPageToken = pageToken({ after: last });
+      break;
+    }
+    (isPrefix ? page.prefixes : keys).push(name);
+    last = name;
+  }
+  for (let at = 0; at < keys.length; at += listConcurrency) {
+    const some = keys.slice(at, at + listConcurrency);
+    const found = await Promise.all(some.map((key) => describeOne(key, head)));
+    page.corrupt.push(...some.filter((_, index) => found[index] === "corrupt"));
+    page.objects.push(...found.filter((info) => typeof info === "object"));
+  }
+  return page;
+}
+
+const positionOf = (position: unknown): string | undefined => {
+  const { after } = (position ?? {}) as { after?: unknown };
+  return typeof after === "string" ? after : undefined;
+};
+
+/** One damaged object must not take the whole listing with it, and one deleted meanwhile is not an object any more. */
+async function describeOne(key: string, head: Head): Promise<ObjectInfo | "corrupt" | "gone"> {
+  try {
+    return await head(key);
+  } catch (error) {
+    if (error instanceof ServiceError && error.type === "corrupt") return "corrupt";
+    if (error instanceof ServiceError && error.type === "not_found") return "gone";
+    throw error;
+  }
+}
+
+async function checkFormat(name: string, layout: Layout): Promise<void> {
+  const bytes = await readOrNull(layout.format);
+  const found = bytes === null ? { format: layoutFormat } : parseFormat(new TextDecoder().decode(bytes));
+  if (found?.format !== layoutFormat) {
+    const is = found ? `${found.format}, written by a newer version` : "damaged";
+    throw fail(
+      "corrupt",
+      `bucket '${name}': the format of ${layout.format} is ${is}; this version reads ${layoutFormat}. ${
+        found
+          ? "Run that version"
+          : "Restore the file from a backup, or remove it when no newer version wrote here"
+      }: the bucket opens by itself then`,
+    );
+  }
+  if (found.deletes === "told") return;
+  await makeDirectory(layout.staging);
+  if (bytes !== null) await putAsideFormer(layout);
+  await writeAtomic(layout.format, `${JSON.stringify({ ...found, deletes: "told" })}\n`);
+}
+
+/** `deletes: "told"` since sidecars tell what was deleted: see `putAsideFormer`. */
+function parseFormat(text: string): { format: number; deletes?: unknown } | undefined {
+  try {
+    const found = JSON.parse(text);
+    return Number.isInteger(found?.format) ? found : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,32 @@
+/** What belongs to no object in a local bucket: pieces that a crash has left, and sidecars whose object is gone. */
+import { readdir } from "node:fs/promises";
+import { join, relative } from "node:path";
+import { errorCode, type Finding } from "../../../runtime/durable/durable.ts";
+import type { KeyLock } from "../../../runtime/scheduling/scheduling.ts";
+import { isThere, type Layout } from "./layout.ts";
+
+const problems: Readonly<Record<string, string>> = {
+  part: "a sidecar that was never completed",
+  former: "the sidecar of an object that was gone before sidecars told what was deleted",
+};
+
+/** Files among the sidecars that say nothing of any object. */
+export async function* orphans(layout: Layout, lock: KeyLock): AsyncGenerator<Finding> {
+  for (const folder of await readdir(layout.records).catch(nothing)) {
+    for (const name of await readdir(join(layout.records, folder)).catch(nothing)) {
+      const problem = problems[name.slice(name.lastIndexOf(".") + 1)];
+      if (problem === undefined) continue;
+      const path = join(layout.records, folder, name);
+      // One that is being written is in place, or gone, when the writers of this moment have ended.
+      await lock.settled();
+      if (!(await isThere(path))) continue;
+      const place = relative(layout.root, path);
+      yield { severity: "leftover", place, problem, remedy: `stop Lakehouse and remove ${path}` };
+    }
+  }
+}
+
+const nothing = (cause: unknown): string[] => {
+  if (errorCode(cause) === "ENOENT" || errorCode(cause) === "ENOTDIR") return [];
+  throw cause;
+};

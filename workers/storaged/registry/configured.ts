@@ -1,0 +1,134 @@
+/** The configured buckets by name: read from `[buckets.*]` and the secrets file, opened at the start. */
+import { join, resolve } from "node:path";
+import type { Static, TSchema } from "@sinclair/typebox";
+import { checkTable, closed, t } from "../../../runtime/contract/contract.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
+import type { Deps } from "../../../runtime/service/service.ts";
+import type { Bucket } from "../bucket/bucket.ts";
+import { openLocalBucket } from "../local/local.ts";
+import { type Ownership, openOwnership } from "../ownership/ownership.ts";
+import { openS3Bucket, openUploadLedger } from "../s3/s3.ts";
+import type { S3Server } from "../s3-client/s3-client.ts";
+
+const Local = closed({ kind: t.Literal("local"), path: t.Optional(t.String({ minLength: 1 })) });
+const S3 = closed({
+  kind: t.Literal("s3"),
+  bucket: t.Optional(t.String({ pattern: "^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$" })),
+  endpoint: t.Optional(t.String({ pattern: "^https?://[^/@?#\\s]+/?$" })),
+  region: t.Optional(t.String({ pattern: "^[a-z0-9-]{1,64}$" })),
+  path_style: t.Optional(t.Boolean()),
+});
+
+const schemas = new Map<unknown, TSchema>([
+  ["local", Local],
+  ["s3", S3],
+]);
+
+/** A bucket's table in lakehouse.toml, checked. */
+export type BucketSetting = (Static<typeof Local> | Static<typeof S3>) & { name: string };
+
+const nameForm = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+
+/**
+ * Checks the tables of all buckets. Throws an Error that names the table and the field, what was expected and what
+ * came: an unknown kind or field, a bad name, no `primary`, two local buckets in one folder.
+ */
+export function readBucketSettings(config: Deps["config"]): BucketSetting[] {
+  const settings = Object.entries(config.buckets).map(([name, table]) => readOne(name, table));
+  if (!settings.some(({ name }) => name === "primary")) {
+    throw new Error(
+      '[buckets.primary] is missing: every service keeps its objects there; add one, as kind = "local"',
+    );
+  }
+  const roots = settings.flatMap((setting) => (setting.kind === "local" ? [rootOf(config, setting)] : []));
+  for (const [at, root] of roots.entries()) {
+    const other = roots.find((second, index) => index !== at && `${second}/`.startsWith(`${root}/`));
+    if (other !== undefined) throw new Error(`two local buckets share a folder: ${root} and ${other}`);
+  }
+  return settings;
+}
+
+function readOne(name: string, table: Readonly<Record<string, unknown>>): BucketSetting {
+  if (!nameForm.test(name)) {
+    throw new Error(`[buckets.${name}]: expected a name of 1 to 64 letters, digits, '.', '_' or '-'`);
+  }
+  const schema = schemas.get(table.kind);
+  if (!schema)
+    throw new Error(`[buckets.${name}] kind: expected "local" or "s3", got ${JSON.stringify(table.kind)}`);
+  const setting = checkTable(schema, table, `[buckets.${name}]`) as Static<typeof Local> | Static<typeof S3>;
+  return { ...setting, name };
+}
+
+const rootOf = (config: Deps["config"], { name, path }: Static<typeof Local> & { name: string }): string =>
+  path === undefined ? join(resolve(config.data_dir), "buckets", name) : resolve(path);
+
+export interface BucketRegistry {
+  /** The bucket, or `not_found` naming those there are. */
+  get: (name: string) => Bucket;
+  all: () => Bucket[];
+  stop: () => Promise<void>;
+}
+
+/** Opens every configured bucket. An S3 server that does not answer is no reason not to start: `notReady` says it. */
+export async function openBucketRegistry(deps: Deps): Promise<BucketRegistry> {
+  const settings = readBucketSettings(deps.config);
+  // All mistakes first: nothing is running yet that would have to be stopped.
+  for (const setting of settings) if (setting.kind === "s3") s3ServerOf(deps, setting);
+  const ownership = await openOwnership(deps);
+  const opened = await Promise.all(
+    settings.map(async (setting) => [setting.name, await openBucket(deps, setting, ownership)] as const),
+  );
+  const buckets = new Map<string, Bucket>(opened);
+  return {
+    get: (name) => {
+      const bucket = buckets.get(name);
+      if (bucket) return bucket;
+      throw fail(
+        "not_found",
+        `there is no bucket '${name}'; configured are ${[...buckets.keys()].join(", ")}`,
+        {
+          details: { bucket: name },
+        },
+      );
+    },
+    all: () => [...buckets.values()],
+    stop: async () => {
+      await Promise.all([...buckets.values()].map((bucket) => bucket.stop()));
+    },
+  };
+}
+
+async function openBucket(deps: Deps, setting: BucketSetting, ownership: Ownership): Promise<Bucket> {
+  const { config, clock, log, newId } = deps;
+  const { name } = setting;
+  if (setting.kind === "local") {
+    const root = rootOf(config, setting);
+    return ownership.local(name, root, () => openLocalBucket({ name, root, newId }));
+  }
+  const ledger = await openUploadLedger(join(deps.directory, "uploads", name));
+  const server = s3ServerOf(deps, setting);
+  const owned = await ownership.s3(name, server.bucket);
+  return openS3Bucket({ name, server, clock, log, newId, ledger, owned });
+}
+
+/** How to reach an S3 bucket. Throws, naming the secrets file, when there are no keys for it. */
+export function s3ServerOf(
+  { config, secrets }: Pick<Deps, "config" | "secrets">,
+  { name, bucket = name, region = "us-east-1", endpoint, path_style }: Static<typeof S3> & { name: string },
+): S3Server {
+  const keys = secrets.s3(name);
+  if (!keys) {
+    const remedy = `add [s3.${name}] with access_key_id and secret_access_key to ${config.secrets_path}`;
+    throw new Error(`[buckets.${name}] has no keys: ${remedy}`);
+  }
+  return {
+    bucket,
+    region,
+    endpoint: (endpoint ?? `https://s3.${region}.amazonaws.com`).replace(/\/$/, ""),
+    // Servers other than Amazon's rarely have a DNS name for each bucket.
+    pathStyle: path_style ?? endpoint !== undefined,
+    keys,
+    timeoutMs: config.storaged.s3_timeout_ms,
+    retries: config.storaged.s3_retries,
+  };
+}

@@ -1,0 +1,51 @@
+/** The write barrier: every change of an object passes here, so that a point can first keep what the change replaces. */
+import { createKeyLock } from "../../../runtime/scheduling/scheduling.ts";
+
+/** Sees what is there before it changes. Its promise never rejects: a point must not keep anybody from writing. */
+export type Watcher = (bucket: string, key: string) => Promise<void> | undefined;
+
+export interface WriteBarrier {
+  /** Runs the change when every watcher has seen what was there. Changes of one object follow each other. */
+  change: <T>(bucket: string, key: string, work: () => Promise<T>) => Promise<T>;
+  /** Runs the work while the object stays as it is. */
+  still: <T>(bucket: string, key: string, work: () => Promise<T>) => Promise<T>;
+  /**
+   * The watcher sees every change that begins from now on, of whatever object. Those under way belong to the time
+   * before: `settled` resolves when they have ended.
+   */
+  watch: (watcher: Watcher) => { settled: Promise<unknown>; end: () => void };
+}
+
+export function createWriteBarrier(): WriteBarrier {
+  const lock = createKeyLock();
+  const watchers = new Set<Watcher>();
+  const underWay = new Set<Promise<unknown>>();
+  const still: WriteBarrier["still"] = (bucket, key, work) => lock(`${bucket}\n${key}`, work);
+
+  const change = async <T>(bucket: string, key: string, work: () => Promise<T>): Promise<T> => {
+    // Until nobody new has come: between the last look and the begin of the work there is no await.
+    for (;;) {
+      const looks = [...watchers].flatMap((watcher) => watcher(bucket, key) ?? []);
+      if (looks.length === 0) break;
+      await Promise.all(looks);
+    }
+    const run = work();
+    underWay.add(run);
+    try {
+      return await run;
+    } finally {
+      underWay.delete(run);
+    }
+  };
+  return {
+    still,
+    change: (bucket, key, work) => still(bucket, key, () => change(bucket, key, work)),
+    watch: (watcher) => {
+      watchers.add(watcher);
+      return {
+        settled: Promise.allSettled([...underWay]),
+        end: () => watchers.delete(watcher),
+      };
+    },
+  };
+}

@@ -1,0 +1,6 @@
+/** Bodies in and out over HTTP: PUT, GET and DELETE with their conditions, once for each Idempotency-Key, and files that callers on this machine write. */
+export { getObject } from "./get.ts";
+export { removeOnce } from "./idempotent.ts";
+export { writeConditions } from "./preconditions.ts";
+export { putObject } from "./put.ts";
+export { createStages } from "./stages.ts";
