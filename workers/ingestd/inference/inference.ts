@@ -127,7 +127,7 @@ export function evidence(cell: string, among: readonly Narrow[], notation: Notat
     const condition = conditionOf(type);
     return `'${type}': ${type === "BOOLEAN" ? every(condition, "true") : every(condition)}`;
   });
-  if (among.includes("DECIMAL")) {
+  if (among.some((type) => type.startsWith("DECIMAL"))) {
     const point = `strpos(${number}, '.')`;
     const scale = `CASE WHEN ${point} = 0 THEN 0 ELSE length(${number}) - ${point} END`;
     const whole = `length(ltrim(split_part(${number}, '.', 1), '+-'))`;

@@ -1,6 +1,6 @@
 /** One run of rows into one Parquet file, by a plan of columns and types. */
 
-import type { Session } from "../engine/engine.ts";
+import type { Described, Session } from "../engine/engine.ts";
 import { formOf, identifier, sqlType } from "../inference/inference.ts";
 import type { Column, Run, Table } from "../tables/tables.ts";
 import { type Match, valueAs } from "../typing/typing.ts";
@@ -18,6 +18,8 @@ export interface Plan {
   columns: Planned[];
   /** SQL that is true for rows to leave out; they are in the rejects. */
   leaveOut?: string;
+  /** The columns as DuckDB has them, once one of the runs has asked: they are the same for all. */
+  described?: Promise<Described[]> | undefined;
 }
 
 /** The columns as they are to be written: those of the registered dataset, else those of the file. */
@@ -41,7 +43,13 @@ export interface Piece extends Written, Pick<StagedObject, "seal" | "commit"> {
 export async function writeRun(session: Session, run: Run, plan: Plan, newTarget: NewTarget): Promise<Piece> {
   const target = await newTarget();
   const { rows, rowBytes, partRows } = run;
-  const written = await writeQuery(session, selectOf(run, plan), { ...target, rows, rowBytes, partRows });
+  const query = selectOf(run, plan);
+  plan.described ??= session.describe(query).catch((error) => {
+    plan.described = undefined;
+    throw error;
+  });
+  const extent = { rows, rowBytes, partRows };
+  const written = await writeQuery(session, query, { ...target, ...extent }, plan.described);
   // Meanwhile other runs are written; `commit` rejects with a failure.
   target.seal().catch(() => undefined);
   const columns = written.columns.map((column, index) => withForm(column, plan.columns[index]));

@@ -1,7 +1,7 @@
 /** Parquet files as open tables need them: field ids, statistics, Zstandard, row groups sized for parallel reads. */
 import type { Static } from "@sinclair/typebox";
 import type { Column as CatalogColumn, ColumnStatistics } from "../../catalogd/contract.ts";
-import type { Session } from "../engine/engine.ts";
+import type { Described, Session } from "../engine/engine.ts";
 import { literal } from "../inference/inference.ts";
 import { vectorRows } from "../tables/tables.ts";
 import { numberFields, readStatistics } from "./field-ids.ts";
@@ -29,8 +29,13 @@ export interface Extent {
 }
 
 /** Writes what a query gives to a Parquet file, with field ids and statistics. Rejects as the session does. */
-export async function writeQuery(session: Session, query: string, target: Target & Extent): Promise<Written> {
-  const described = await session.describe(query);
+export async function writeQuery(
+  session: Session,
+  query: string,
+  target: Target & Extent,
+  columns: Promise<Described[]> = session.describe(query),
+): Promise<Written> {
+  const described = await columns;
   const fields = numberFields(described);
   const groupRows = rowGroupRows(target, described.length);
   const settings = [

@@ -2,7 +2,7 @@
  * What stands in the way: columns of text of which most values are numbers, dates or booleans. They stay text, since
  * a few of their texts would not read back; the answer says how many, shows one, and how to have the type.
  */
-import type { Session } from "../engine/engine.ts";
+import type { EngineRow, Session } from "../engine/engine.ts";
 import {
   exactly,
   holds,
@@ -94,15 +94,21 @@ const unpivoted = (sample: string, columns: readonly Column[]): string =>
   `${sample} UNPIVOT (value FOR name IN (${columns.map(({ cell }) => cell).join(", ")}))`;
 const filled = `count(*) FILTER (NOT ${isNullWord("value")}) AS filled`;
 
-/** The columns of which so many values look like one of a kind that they may be nearly of it. */
+const matching = (pattern: string, name: string): string =>
+  `count(*) FILTER (strlen(value) <= ${charactersMax} AND regexp_full_match(value, ${literal(pattern)})) AS ${name}`;
+
+/**
+ * The columns of which so many values look like one of a kind that they may be nearly of it. Digits alone are numbers
+ * and nothing else, and where some are identifiers, none are.
+ */
 async function worthALook(session: Session, columns: readonly Column[], sample: string): Promise<Column[]> {
   const rows = await session.run(
-    `SELECT name, ${filled}, count(*) FILTER (regexp_full_match(value, ${literal(anyKind)})) AS alike
-    FROM ${unpivoted(sample, columns)} GROUP BY name`,
+    `SELECT name, ${filled}, ${matching(anyKind, "alike")}, ${matching("[0-9]+", "digits")},
+      ${matching(identifierPattern, "identifiers")} FROM ${unpivoted(sample, columns)} GROUP BY name`,
   );
-  const worth = new Set(
-    rows.filter((row) => enough(Number(row.alike), Number(row.filled))).map((row) => row.name),
-  );
+  const mayBe = ({ alike, digits, identifiers }: EngineRow): number =>
+    Number(alike) - (Number(identifiers) > 0 ? Number(digits) : 0);
+  const worth = new Set(rows.filter((row) => enough(mayBe(row), Number(row.filled))).map((row) => row.name));
   return columns.filter(({ cell }) => worth.has(cell));
 }
 

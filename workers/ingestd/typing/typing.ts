@@ -32,16 +32,27 @@ const readsByValue = ({ columns }: Table): boolean =>
   columns.some(({ notation }) => notation?.mode === "values");
 
 /** Types by the first rows. Columns whose type is known keep it. */
-export async function inferFromSample(session: Session, table: Table): Promise<string[]> {
+export const inferFromSample = async (session: Session, table: Table): Promise<string[]> =>
+  (await look(session, table)).types;
+
+/** What some rows show. */
+interface Shown {
+  types: string[];
+  /** By cell; nothing of columns whose type was known. */
+  evidence: ReadonlyMap<string, Evidence>;
+}
+
+async function look(session: Session, table: Table): Promise<Shown> {
   const { columns, sample, rowsIn } = table;
   const rows = Math.max(sampleRowsMin, Math.min(sampleRowsMax, Math.floor(sampleValues / columns.length)));
   const types = columns.map(({ among, type }) => (among.length > 0 ? undefined : type));
   const first = (count: number) => `(FROM ${sample} LIMIT ${count})`;
   if (Math.min(rows, rowsIn) <= triedRows) return infer(session, table, { source: first(rows), types });
   const tried = await infer(session, table, { source: first(triedRows), types });
-  const held = await holdingTypes(session, table, { source: first(rows), types: tried });
+  const held = await holdingTypes(session, table, { source: first(rows), types: tried.types });
   const isAll = held.every((type): type is string => type !== undefined);
-  return isAll ? held : infer(session, table, { source: first(rows), types: held });
+  if (isAll) return { ...tried, types: held };
+  return infer(session, table, { source: first(rows), types: held, before: tried.evidence });
 }
 
 /**
@@ -67,35 +78,41 @@ async function holdingTypes(
 
 /** Types by all rows. What the sample showed to be text stays text without another look: more rows never narrow. */
 export async function inferFromAll(session: Session, table: Table): Promise<string[]> {
-  const sampled = readsByValue(table) ? [] : await inferFromSample(session, table);
+  const sampled = readsByValue(table) ? undefined : await look(session, table);
   const types = table.columns.map(({ among, type }, index) =>
-    among.length > 0 && sampled[index] !== "VARCHAR" ? undefined : type,
+    among.length > 0 && sampled?.types[index] !== "VARCHAR" ? undefined : type,
   );
-  return infer(session, table, { source: table.relation, types });
+  return (await infer(session, table, { source: table.relation, types, before: sampled?.evidence })).types;
 }
 
 /**
  * Fills in the types that are undefined. The values of all columns go through one set of expressions, as (name,
- * value): with a set for each column DuckDB takes minutes to plan for 4,096 of them.
+ * value): with a set for each column DuckDB takes minutes to plan for 4,096 of them. A type that failed `before`, in
+ * some of these rows, fails in all of them, and is tried no more.
  */
 async function infer(
   session: Session,
   { columns }: Table,
-  { source, types }: { source: string; types: (string | undefined)[] },
-): Promise<string[]> {
+  asked: { source: string; types: (string | undefined)[]; before?: Shown["evidence"] | undefined },
+): Promise<Shown> {
+  const { source, types, before } = asked;
   const open = columns.filter((_, index) => types[index] === undefined);
-  const found = new Map<string, Evidence>();
+  const found = new Map(before);
   for (const among of new Set(open.map((column) => column.among))) {
     const alike = open.filter((column) => column.among === among);
     const cells = alike.map(({ cell }) => cell);
     const notation = alike[0]?.notation;
+    const possible = among.filter((type) => cells.some((cell) => before?.get(cell)?.[type] !== false));
     const values = `${source} UNPIVOT (value FOR name IN (${cells.join(", ")}))`;
     const answers = await session.run(
-      `SELECT name, ${evidence("value", among, notation)} AS evidence FROM ${values} GROUP BY name`,
+      `SELECT name, ${evidence("value", possible, notation)} AS evidence FROM ${values} GROUP BY name`,
     );
     for (const { name, evidence: seen } of answers) found.set(String(name), seen as Evidence);
   }
-  return columns.map(({ cell, among }, index) => types[index] ?? chooseType(found.get(cell), among));
+  return {
+    types: columns.map(({ cell, among }, index) => types[index] ?? chooseType(found.get(cell), among)),
+    evidence: found,
+  };
 }
 
 /** A column that is NULL throughout is text, and instants in UTC are instants. */
