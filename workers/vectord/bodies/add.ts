@@ -1,6 +1,6 @@
 /** The body of `add`: JSON, or an Arrow IPC stream. */
 import { readBytes, readJson } from "../../../runtime/bodies/bodies.ts";
-import type { Config as Settings } from "../../../runtime/config/config.ts";
+import type { Config } from "../../../runtime/config/config.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
 import { AddBody, type IndexConfig } from "../contract.ts";
 import { type Items, nameOfItem } from "./items.ts";
@@ -13,7 +13,7 @@ const arrowFileType = /^application\/vnd\.apache\.arrow\.file\s*(;|$)/i;
 export async function readAdd(
   request: Request,
   config: IndexConfig,
-  settings: Settings["vectord"],
+  settings: Config["vectord"],
 ): Promise<Items> {
   const type = request.headers.get("content-type") ?? "";
   if (arrowFileType.test(type))

@@ -1,6 +1,6 @@
 /** What is checked of items before any of them is added. */
 
-import type { Config as Settings } from "../../../runtime/config/config.ts";
+import type { Config } from "../../../runtime/config/config.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
 import type { IndexConfig } from "../contract.ts";
 import type { Metadata, Upserts } from "../rows/rows.ts";
@@ -11,7 +11,7 @@ export interface Items extends Upserts {
   embeddingModel?: string;
 }
 
-type Limits = Pick<Settings["vectord"], "max_metadata_bytes" | "max_batch_items">;
+type Limits = Pick<Config["vectord"], "max_metadata_bytes" | "max_batch_items">;
 
 /** Deepest nesting of metadata. */
 const depthMax = 32;

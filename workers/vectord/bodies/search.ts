@@ -1,6 +1,6 @@
 /** The body of `search`: JSON, or 32-bit floats with the rest in the query. */
 import { readBytes, readJson } from "../../../runtime/bodies/bodies.ts";
-import type { Config as Settings } from "../../../runtime/config/config.ts";
+import type { Config } from "../../../runtime/config/config.ts";
 import { type Condition, type InputOf, parseFilter, parseJson } from "../../../runtime/contract/contract.ts";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import { type IndexConfig, SearchBody, type Vectord } from "../contract.ts";
@@ -36,7 +36,7 @@ export interface Options {
 
 type Input = InputOf<Vectord["endpoints"]["search"]>;
 
-/** Results of one search unless told otherwise. */
+/** Results of one search unless the request says otherwise. */
 const kDefault = 10;
 /** Most hits of one answer: queries × k. */
 const hitsMax = 1_000_000;
@@ -48,7 +48,7 @@ export async function readSearch(
   request: Request,
   { name: _, ...query }: Input,
   config: IndexConfig,
-  settings: Settings["vectord"],
+  settings: Config["vectord"],
 ): Promise<SearchRequest> {
   const type = request.headers.get("content-type") ?? "";
   if (/^application\/octet-stream\s*(;|$)/i.test(type)) {
@@ -100,7 +100,7 @@ export function checkSearch(
   isBatch: boolean,
   options: Options,
   config: IndexConfig,
-  settings: Settings["vectord"],
+  settings: Config["vectord"],
 ): SearchRequest {
   const { k = kDefault, ef = defaultEf(k, config.ef_search), exact = false } = options;
   checkModel(options.embedding_model, config);
@@ -122,7 +122,7 @@ export function checkSearch(
   return { vectors, isBatch, k, ef, exact, include, ...(filter && { filter }) };
 }
 
-/** What comes with each result: metadata unless told otherwise. */
+/** What comes with each result: metadata unless the request says otherwise. */
 export function included(parts: readonly string[] = ["metadata"]): Include {
   const stray = parts.find((part) => part !== "metadata" && part !== "vector" && part !== "");
   if (stray !== undefined)

@@ -10,7 +10,7 @@ export type NameOf = (at: number) => string;
 
 /** Beyond this length squares and their differences leave the range of 32-bit floats, which engines compute with. */
 const normMax = 9e18;
-/** Below this length the squares do, and a direction cannot be told. */
+/** Below this length the squares do, and a direction cannot be determined. */
 const directionNormMin = 1e-15;
 
 /** Lists of numbers as one array of rows. Throws `bad_request` for another dimension. */

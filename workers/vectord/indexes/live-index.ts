@@ -1,6 +1,6 @@
 /** One open index: its rows and engine in memory, and the journal that makes them durable. */
 import type { Static } from "@sinclair/typebox";
-import type { Config as Settings } from "../../../runtime/config/config.ts";
+import type { Config } from "../../../runtime/config/config.ts";
 import type { Condition } from "../../../runtime/contract/contract.ts";
 import type { Idempotency } from "../../../runtime/idempotency/idempotency.ts";
 import type { MemoryBudget, Room } from "../../../runtime/memory/memory.ts";
@@ -28,7 +28,7 @@ import { createWriter } from "./writer.ts";
 export interface LiveIndex {
   config: IndexConfig;
   /** Tells this opening of the index from every other: row sequences mean something within it only. */
-  life: string;
+  opening: string;
   journal: Pick<Journal, "snapshots" | "dropSnapshot">;
   snapshot: () => ReturnType<Journal["snapshot"]>;
   /** Checks all of the items, then adds them durably. */
@@ -65,7 +65,7 @@ interface Page {
 }
 
 export interface LiveDeps {
-  settings: Settings["vectord"];
+  settings: Config["vectord"];
   clock: Clock;
   log: Log;
   newId: () => string;
@@ -115,7 +115,7 @@ export function createLiveIndex(
 
   return {
     config,
-    life: deps.newId(),
+    opening: deps.newId(),
     journal,
     add: async (items, operation) => {
       checkItems(items, config, settings);

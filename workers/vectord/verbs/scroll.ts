@@ -41,7 +41,7 @@ export async function scroll(
 
 /** Sequences begin anew each time an index is opened, so a token also says how to know its item again. */
 interface Place {
-  life: string;
+  opening: string;
   sequence: number;
   id: string;
   /** Live rows up to the item, itself included: only more can be gone since, unless it moved to the end. */
@@ -50,9 +50,9 @@ interface Place {
   digest: string;
 }
 
-const tokenOf = ({ life }: LiveIndex, rows: Rows, row: number): string => {
+const tokenOf = ({ opening }: LiveIndex, rows: Rows, row: number): string => {
   const place: Place = {
-    life,
+    opening,
     sequence: rows.sequence(row),
     id: rows.id(row),
     rank: rankOf(rows, row),
@@ -70,8 +70,8 @@ const digestOf = (rows: Rows, row: number): string =>
     .digest("base64url");
 
 function sequenceAfter(token: string, live: LiveIndex): number {
-  const { life, sequence, id, rank, digest } = placeOf(token);
-  if (life === live.life) return sequence;
+  const { opening, sequence, id, rank, digest } = placeOf(token);
+  if (opening === live.opening) return sequence;
   const rows = live.rows();
   const row = rows.find(id);
   if (row !== undefined && rankOf(rows, row) <= rank && digestOf(rows, row) === digest)
@@ -85,12 +85,12 @@ function sequenceAfter(token: string, live: LiveIndex): number {
 
 function placeOf(token: string): Place {
   try {
-    const [life, sequence, id, rank, digest, ...rest] = JSON.parse(
+    const [opening, sequence, id, rank, digest, ...rest] = JSON.parse(
       Buffer.from(token, "base64url").toString("utf8"),
     );
-    const areTexts = [life, id, digest].every((part) => typeof part === "string");
+    const areTexts = [opening, id, digest].every((part) => typeof part === "string");
     const areCounts = [sequence, rank].every((part) => Number.isSafeInteger(part) && part >= 0);
-    if (areTexts && areCounts && rest.length === 0) return { life, sequence, id, rank, digest };
+    if (areTexts && areCounts && rest.length === 0) return { opening, sequence, id, rank, digest };
   } catch {
     // Said below: whatever is not such a list is no token of ours.
   }
