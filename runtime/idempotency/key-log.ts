@@ -5,6 +5,7 @@
 import { existsSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { Mutex } from "async-mutex";
 import { holdFiles, type Inspected, type Point } from "../durable/durable.ts";
 import {
   inspectLineLog,
@@ -16,7 +17,7 @@ import {
   readRecord,
   type Span,
 } from "../line-log/line-log.ts";
-import { type Clock, createTurns } from "../scheduling/scheduling.ts";
+import type { Clock } from "../scheduling/scheduling.ts";
 import type { Log } from "../telemetry/telemetry.ts";
 import { createSlots, type Entry, windowMs } from "./slots.ts";
 
@@ -75,7 +76,7 @@ export async function openKeyLog(options: KeyLogOptions): Promise<KeyLog> {
   const files: KeyFile[] = [];
   for (const number of numbers.length > 0 ? numbers : [1]) files.push(await openFile(number));
   const newest = (): KeyFile => files.at(-1) as KeyFile;
-  const inTurn = createTurns();
+  const mutex = new Mutex();
 
   const append = async (entry: Entry): Promise<void> => {
     const { path, log } = newest();
@@ -98,7 +99,7 @@ export async function openKeyLog(options: KeyLogOptions): Promise<KeyLog> {
     bytes() > (options.fileBytesMax ?? fileBytesMax) ||
     (bytes() > emptyBytes && clock.elapsed() - beganMs > windowMs);
   const rotate = () =>
-    inTurn(async () => {
+    mutex.runExclusive(async () => {
       if (!isFull(newest())) return;
       files.push(await openFile(newest().number + 1));
       while (files.length > 2) await dropOldest();
@@ -124,7 +125,7 @@ export async function openKeyLog(options: KeyLogOptions): Promise<KeyLog> {
       ),
     problems: () => [...damaged].filter((path) => existsSync(path)).map(asideText),
     close: async () => {
-      await inTurn(async () => {
+      await mutex.runExclusive(async () => {
         for (const { log } of files) await log.close();
       });
     },

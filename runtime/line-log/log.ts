@@ -6,9 +6,9 @@
  */
 import { open, stat } from "node:fs/promises";
 import { basename } from "node:path";
+import { Mutex } from "async-mutex";
 import { errorCode, lineOf, writeAtomic } from "../durable/durable.ts";
 import type { MemoryBudget } from "../memory/memory.ts";
-import { createTurns } from "../scheduling/scheduling.ts";
 import { endLastLine, type Loaded, type LogForm, type LogReport, loadLineLog, type Span } from "./load.ts";
 import { chained, chainText, type LogState, type MarkKeeping, markOf } from "./mark.ts";
 import { openLogTail } from "./tail.ts";
@@ -65,7 +65,7 @@ export async function openLineLog<T>(options: LineLogOptions<T>): Promise<LineLo
   }
   mark.set(state);
   const tail = await openLogTail(path);
-  const inTurn = createTurns();
+  const mutex = new Mutex();
   let waiting: { text: string; resolve: (at: Span) => void; reject: (cause: unknown) => void }[] = [];
   const counted = () => room?.resize(tail.bytes() * (memory?.perByte ?? 0));
   const reached = (next: LogState) => {
@@ -94,7 +94,7 @@ export async function openLineLog<T>(options: LineLogOptions<T>): Promise<LineLo
       const stored = () =>
         new Promise<Span>((resolve, reject) => {
           waiting.push({ text, resolve, reject });
-          if (waiting.length === 1) void inTurn(flush);
+          if (waiting.length === 1) void mutex.runExclusive(flush);
         });
       if (always || !memory) return stored();
       return await memory.budget.during(
@@ -104,9 +104,9 @@ export async function openLineLog<T>(options: LineLogOptions<T>): Promise<LineLo
       );
     },
     bytes: tail.bytes,
-    atRest: (work) => inTurn(() => work(state)),
+    atRest: (work) => mutex.runExclusive(() => work(state)),
     rewrite: (records) =>
-      inTurn(async () => {
+      mutex.runExclusive(async () => {
         const damaged = aside.splice(0);
         if (damaged.length > 0) await appendAside(`${path}.damaged`, damaged);
         const whole = anew(options, records);
@@ -115,7 +115,7 @@ export async function openLineLog<T>(options: LineLogOptions<T>): Promise<LineLo
           replaced: () => reached(whole.state()),
         });
       }),
-    close: () => inTurn(tail.close),
+    close: () => mutex.runExclusive(tail.close),
   };
 }
 

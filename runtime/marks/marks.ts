@@ -3,8 +3,9 @@
  * A mark is a lower bound: what is there may have more, as after a kill between the two writes. Less is damage.
  */
 
+import { Mutex } from "async-mutex";
 import { errorCode } from "../durable/durable.ts";
-import { type Clock, createTurns } from "../scheduling/scheduling.ts";
+import type { Clock } from "../scheduling/scheduling.ts";
 import { describe, type Log } from "../telemetry/telemetry.ts";
 import { openMarksFile, writeMarks } from "./marks-file.ts";
 
@@ -61,13 +62,13 @@ export async function openMarks({ dataDir, service, clock, log }: MarksOptions):
   const { file, marks, damagedLines } = await openMarksFile(dataDir, service);
   if (damagedLines > 0)
     log.error("lines of the marks could not be read: older marks count", { service, damagedLines });
-  const inTurn = createTurns();
+  const mutex = new Mutex();
   let cancel: (() => void) | undefined;
   let failure: Error | undefined;
   let isClosed = false;
 
   const sync = () =>
-    inTurn(async () => {
+    mutex.runExclusive(async () => {
       try {
         await file.sync(marks);
         failure = undefined;

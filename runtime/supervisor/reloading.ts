@@ -1,4 +1,5 @@
 /** Reading the configuration again, one time after the other, and applying it where it is sound. */
+import { Mutex } from "async-mutex";
 import {
   type ConfigSources,
   type LoadedConfig,
@@ -7,7 +8,6 @@ import {
   type ServiceSection,
   secretsDigest,
 } from "../config/config.ts";
-import { createTurns } from "../scheduling/scheduling.ts";
 import { type Live, planReload } from "../service/service.ts";
 import type { Log } from "../telemetry/telemetry.ts";
 
@@ -26,7 +26,7 @@ export interface ReloadingOptions {
  * everything as it was and is logged; so is each key that needs a restart.
  */
 export function createReloading({ sources, first, only, log, apply }: ReloadingOptions): () => Promise<void> {
-  const inTurn = createTurns();
+  const mutex = new Mutex();
   const { secrets_path } = first.config;
   const secretsAtStart = secretsDigest(secrets_path);
   let running = first;
@@ -45,7 +45,9 @@ export function createReloading({ sources, first, only, log, apply }: ReloadingO
     else log.info("configuration reloaded", fields);
   };
   return () =>
-    inTurn(reload).catch((error: Error) =>
-      log.error("configuration not reloaded: it stays as it was", { error: error.message }),
-    );
+    mutex
+      .runExclusive(reload)
+      .catch((error: Error) =>
+        log.error("configuration not reloaded: it stays as it was", { error: error.message }),
+      );
 }

@@ -2,6 +2,7 @@
 import { open, readdir, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Static } from "@sinclair/typebox";
+import pMap from "p-map";
 import {
   errorCode,
   makeDirectory,
@@ -12,7 +13,6 @@ import {
   writeAtomic,
 } from "../../runtime/durable/durable.ts";
 import { markRestored } from "../../runtime/marks/marks.ts";
-import { inParallel } from "../../runtime/scheduling/scheduling.ts";
 import { lockDirectory, restoreMark, stampFile } from "../../runtime/store/store.ts";
 import { type FormerEtag, formerEtagsFile } from "../../workers/storaged/contract.ts";
 import type { ProgressBar } from "../command-line/command-line.ts";
@@ -124,11 +124,15 @@ export async function restoreObjects(
   if (isNew) await begin();
   const total = files.reduce((sum, { bytes }) => sum + bytes, 0);
   let done = 0;
-  await inParallel(files, putsAtOnce, async (file) => {
-    if (!found.has(file.path)) await put(repository, file, { storage, kinds });
-    done += file.bytes;
-    bar.step(done, total, file.path);
-  });
+  await pMap(
+    files,
+    async (file) => {
+      if (!found.has(file.path)) await put(repository, file, { storage, kinds });
+      done += file.bytes;
+      bar.step(done, total, file.path);
+    },
+    { concurrency: putsAtOnce },
+  );
   return compareObjects(wanted, storage, kinds);
 }
 

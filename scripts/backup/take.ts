@@ -1,8 +1,8 @@
 /** Takes a backup: a point of every service first, quickly; then what the points hold, as far as it is not there yet. */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import pMap from "p-map";
 import { type PointFile, readOrNull, writeAtomic } from "../../runtime/durable/durable.ts";
-import { inParallel } from "../../runtime/scheduling/scheduling.ts";
 import { startOrder, topology } from "../../runtime/topology.ts";
 import type { ProgressBar } from "../command-line/command-line.ts";
 import type { Damaged, KeptFile } from "./point-file.ts";
@@ -107,24 +107,28 @@ async function copyAll(wanted: readonly Wanted[], repository: Repository, bar: P
   const total = wanted.reduce((sum, { file }) => sum + file.bytes, 0);
   const copied = { copied_files: 0, copied_bytes: 0 };
   let done = 0;
-  await inParallel(wanted, copiesAtOnce, async ({ point, file }) => {
-    const { service } = point;
-    const sha256 = file.sha256 ?? known.get(identityOf(file));
-    const isThere = sha256 !== undefined && (await repository.has({ sha256, bytes: file.bytes }));
-    try {
-      const { isNew, ...blob } = isThere
-        ? { sha256, bytes: file.bytes, isNew: false }
-        : await copy({ point, file }, repository);
-      files.push({ ...file, service, ...blob });
-      if (isNew) copied.copied_files += 1;
-      if (isNew) copied.copied_bytes += file.bytes;
-    } catch (error) {
-      if (!(error instanceof Unreadable || error instanceof Mismatch)) throw error;
-      damaged.push({ service, path: file.path, problem: error.message });
-    }
-    done += file.bytes;
-    bar.step(done, total, `${service}/${file.path}`);
-  });
+  await pMap(
+    wanted,
+    async ({ point, file }) => {
+      const { service } = point;
+      const sha256 = file.sha256 ?? known.get(identityOf(file));
+      const isThere = sha256 !== undefined && (await repository.has({ sha256, bytes: file.bytes }));
+      try {
+        const { isNew, ...blob } = isThere
+          ? { sha256, bytes: file.bytes, isNew: false }
+          : await copy({ point, file }, repository);
+        files.push({ ...file, service, ...blob });
+        if (isNew) copied.copied_files += 1;
+        if (isNew) copied.copied_bytes += file.bytes;
+      } catch (error) {
+        if (!(error instanceof Unreadable || error instanceof Mismatch)) throw error;
+        damaged.push({ service, path: file.path, problem: error.message });
+      }
+      done += file.bytes;
+      bar.step(done, total, `${service}/${file.path}`);
+    },
+    { concurrency: copiesAtOnce },
+  );
   const byPlace = (a: { service: string; path: string }, b: { service: string; path: string }) =>
     a.service < b.service || (a.service === b.service && a.path < b.path) ? -1 : 1;
   return { files: files.sort(byPlace), damaged: damaged.sort(byPlace), ...copied };

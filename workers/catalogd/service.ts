@@ -3,6 +3,7 @@ import type { CallContext, Running, VerbsOf } from "../../runtime/contract/contr
 import { type Durable, holdFiles } from "../../runtime/durable/durable.ts";
 import { fail } from "../../runtime/errors/errors.ts";
 import { createMemoryBudget } from "../../runtime/memory/memory.ts";
+import { createKeyedMutex } from "../../runtime/scheduling/scheduling.ts";
 import type { Deps } from "../../runtime/service/service.ts";
 import type { Metrics } from "../../runtime/telemetry/telemetry.ts";
 import type { Storaged } from "../storaged/contract.ts";
@@ -10,14 +11,7 @@ import { type Commit, type Committing, createCommit, type Write, writeVerbs } fr
 import type { Catalogd } from "./contract.ts";
 import { type InspectionDeps, inspectCatalog } from "./inspection/inspection.ts";
 import { createManifestStore } from "./manifests/manifests.ts";
-import {
-  type Changes,
-  createChanges,
-  createNameLock,
-  createRegistry,
-  page,
-  type Registry,
-} from "./registry/registry.ts";
+import { type Changes, createChanges, createRegistry, page, type Registry } from "./registry/registry.ts";
 import { createDatasetMarks, type Rehydration, startRehydration } from "./rehydration/rehydration.ts";
 import { checkName, isLive, type Manifest } from "./versions/versions.ts";
 
@@ -55,7 +49,13 @@ export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promis
     waitersMax: config.catalogd.changes_max_waiters,
     etag: registry.etag,
   });
-  const lock = createNameLock(waitingPerNameMax);
+  const lock = createKeyedMutex({
+    waitingMax: waitingPerNameMax,
+    refusal: (name) =>
+      fail("overloaded", `${waitingPerNameMax} changes of '${name}' are waiting already`, {
+        retryAfterSeconds: 1,
+      }),
+  });
   const committing = createCommit({ store, registry, lock, log, announce: changes.announce });
   const concurrency = config.catalogd.rehydrate_concurrency;
   const adopted = (name: string) => deps.adopted(`catalogd/${name}`) || deps.adopted("catalogd/*");

@@ -1,9 +1,10 @@
 /** The one way a dataset gets a new version: planned from the head, written durably, then seen by readers. */
 import { fail } from "../../../runtime/errors/errors.ts";
+import type { KeyedMutex } from "../../../runtime/scheduling/scheduling.ts";
 import { fold } from "../../../runtime/sql/sql.ts";
 import type { Log } from "../../../runtime/telemetry/telemetry.ts";
 import { type ManifestStore, madeBy } from "../manifests/manifests.ts";
-import type { NameLock, Registry } from "../registry/registry.ts";
+import type { Registry } from "../registry/registry.ts";
 import type { Version } from "../versions/versions.ts";
 import { createAtomicWrites } from "./atomic.ts";
 
@@ -57,7 +58,7 @@ const attemptsMax = 8;
 export function createCommit(deps: {
   store: ManifestStore;
   registry: Registry;
-  lock: NameLock;
+  lock: KeyedMutex;
   log: Log;
   /** Called after each change of the registry. */
   announce: () => void;

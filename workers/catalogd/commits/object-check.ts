@@ -1,7 +1,7 @@
 /** Checks that the objects of a registration exist as it states them: a manifest never refers to a missing object. */
+import pMap from "p-map";
 import type { Peer } from "../../../runtime/contract/contract.ts";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
-import { inParallel } from "../../../runtime/scheduling/scheduling.ts";
 import type { Storaged } from "../../storaged/contract.ts";
 import type { DataObject } from "../versions/versions.ts";
 
@@ -23,7 +23,7 @@ export async function checkObjects(
   objects: readonly DataObject[],
   context: { requestId: string; signal: AbortSignal },
 ): Promise<void> {
-  const found = await inParallel(objects, concurrency, (object) => checkObject(head, object, context));
+  const found = await pMap(objects, (object) => checkObject(head, object, context), { concurrency });
   const wrong = found.filter((mismatch) => mismatch !== undefined);
   if (wrong.length === 0) return;
   const named = wrong.slice(0, namedMax);

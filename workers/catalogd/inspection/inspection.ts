@@ -1,12 +1,13 @@
 /** Reads the whole catalog again: every manifest, what it refers to, and what memory says of it. Changes nothing. */
 
+import pMap from "p-map";
 import type { Peer } from "../../../runtime/contract/contract.ts";
 import type { Finding, Inspected } from "../../../runtime/durable/durable.ts";
-import { type Clock, inParallel } from "../../../runtime/scheduling/scheduling.ts";
+import type { Clock, KeyedMutex } from "../../../runtime/scheduling/scheduling.ts";
 import { fold } from "../../../runtime/sql/sql.ts";
 import type { Storaged } from "../../storaged/contract.ts";
 import { type ManifestStore, manifestKey } from "../manifests/manifests.ts";
-import { type Head, isDamaged, type NameLock, type Registry } from "../registry/registry.ts";
+import { type Head, isDamaged, type Registry } from "../registry/registry.ts";
 import { adoptionOf, type DatasetMarks } from "../rehydration/rehydration.ts";
 import { chainProblems, type Version } from "../versions/versions.ts";
 import { orphanedObjects } from "./orphans.ts";
@@ -16,7 +17,7 @@ export interface InspectionDeps {
   store: Pick<ManifestStore, "versions" | "read">;
   registry: Registry;
   marks: Pick<DatasetMarks, "of">;
-  lock: NameLock;
+  lock: KeyedMutex;
   objects: Pick<Peer<Storaged>["verbs"], "head" | "list">;
   clock: Pick<Clock, "now">;
   /** Manifests read at once, and objects asked for. */
@@ -90,7 +91,9 @@ async function* inspectChain(deps: InspectionDeps, chain: Chain): AsyncGenerator
   for (let at = 0; at < numbers.length; at += deps.concurrency) {
     signal.throwIfAborted();
     const some = numbers.slice(at, at + deps.concurrency);
-    const found = await inParallel(some, deps.concurrency, (number) => deps.store.read(name, number));
+    const found = await pMap(some, (number) => deps.store.read(name, number), {
+      concurrency: deps.concurrency,
+    });
     for (const head of found) {
       const { version } = head;
       if (version > expected) {
@@ -198,8 +201,10 @@ async function* inspectObjects(
   for (let at = 0; at < total; at += objectsAStep) {
     signal.throwIfAborted();
     const some = all.slice(at, at + objectsAStep);
-    const found = await inParallel(some, concurrency, (reference) =>
-      referenceDamage(objects.head, reference, { isHead, from, signal }),
+    const found = await pMap(
+      some,
+      (reference) => referenceDamage(objects.head, reference, { isHead, from, signal }),
+      { concurrency },
     );
     for (const finding of found) if (finding) yield { finding };
     yield { progress: { done: Math.min(total, at + objectsAStep), total, of: "objects of datasets" } };

@@ -5,7 +5,6 @@ import { fold } from "../../../runtime/sql/sql.ts";
 import { isLive, type Manifest, type Version } from "../versions/versions.ts";
 
 export { type Changes, createChanges } from "./changes.ts";
-export { createNameLock, type NameLock } from "./name-lock.ts";
 export { page } from "./pages.ts";
 
 /** A head that cannot be read; the name is taken, and nothing older is served in its place. */

@@ -1,5 +1,6 @@
 /** The registry from storage at the start: tried until storage answers. */
-import { type Clock, inParallel } from "../../../runtime/scheduling/scheduling.ts";
+import pMap from "p-map";
+import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import type { ManifestStore } from "../manifests/manifests.ts";
 import { type Head, isDamaged, type Registry } from "../registry/registry.ts";
@@ -42,10 +43,14 @@ export function startRehydration(deps: {
   const attempt = async () => {
     const began = clock.elapsed();
     const { versions } = await store.versions();
-    const commits = await inParallel([...versions], concurrency, async ([name, numbers]) => {
-      const commit = await store.readCommit(name, numbers.at(-1) ?? 0);
-      return { ...commit, head: registry.fitting(commit.head) };
-    });
+    const commits = await pMap(
+      [...versions],
+      async ([name, numbers]) => {
+        const commit = await store.readCommit(name, numbers.at(-1) ?? 0);
+        return { ...commit, head: registry.fitting(commit.head) };
+      },
+      { concurrency },
+    );
     const heads = new Map(commits.map(({ head }) => [head.name, head]));
     // A version that was committed by another one's manifest, and whose own was not written before the end.
     for (const version of commits.flatMap(({ also }) => also)) {

@@ -1,7 +1,7 @@
 /** One corpus as the service knows it. */
+import type { Mutex } from "async-mutex";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import type { MarkKeeping } from "../../../runtime/line-log/line-log.ts";
-import type { createTurns } from "../../../runtime/scheduling/scheduling.ts";
 import type { Corpus, CorpusSpec } from "../schemas/schemas.ts";
 import type { Build } from "./build.ts";
 import { markCorpus, nextRevision, settleFirst } from "./marks.ts";
@@ -16,13 +16,13 @@ export interface Entry {
   /** An inspection found rows or words of it that are not what was written: the next build makes a new one. */
   isSuspect?: true;
   /** Writes of its record follow each other. */
-  exclusively: ReturnType<typeof createTurns>;
+  mutex: Mutex;
   kept: MarkKeeping;
 }
 
 /** Changes the record, durably. */
 export function changeRecord(entry: Entry, change: (record: CorpusRecord) => CorpusRecord): Promise<void> {
-  return entry.exclusively(async () => {
+  return entry.mutex.runExclusive(async () => {
     const record = { ...change(entry.record), revision: nextRevision(entry) };
     await settleFirst(entry);
     await writeRecord(entry.directory, record);
@@ -32,8 +32,8 @@ export function changeRecord(entry: Entry, change: (record: CorpusRecord) => Cor
 }
 
 /** Runs the work while the record stands still, on the disk as in memory. */
-export const recordAtRest = <R>({ exclusively }: Entry, work: () => Promise<R>): Promise<R> =>
-  exclusively(work);
+export const recordAtRest = <R>({ mutex }: Entry, work: () => Promise<R>): Promise<R> =>
+  mutex.runExclusive(work);
 
 /** Takes note of a database that turned out to be damaged while it was read. */
 export function noteDamage(entry: Entry, build: Build, cause: unknown): void {

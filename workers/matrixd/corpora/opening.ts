@@ -1,10 +1,10 @@
 /** What a start finds of corpora on the disk. */
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { Mutex } from "async-mutex";
 import { makeDirectory, syncDirectory } from "../../../runtime/durable/durable.ts";
 import { ServiceError } from "../../../runtime/errors/errors.ts";
 import type { MarkKeeping } from "../../../runtime/line-log/line-log.ts";
-import { createTurns } from "../../../runtime/scheduling/scheduling.ts";
 import type { Log } from "../../../runtime/telemetry/telemetry.ts";
 import { rowField } from "../jobs/jobs.ts";
 import { damaged } from "../lexicon/lexicon.ts";
@@ -50,7 +50,7 @@ async function openCorpus(
     clearDirectory(directory, tools);
     return undefined;
   }
-  const entry: Entry = { directory, record, exclusively: createTurns(), kept };
+  const entry: Entry = { directory, record, mutex: new Mutex(), kept };
   if (record.dropped) {
     clearCorpus(entry, tools);
     return undefined;
@@ -70,7 +70,7 @@ const unusable = (
   kept: MarkKeeping,
 ): Entry => {
   const spec = { name, id_column: "?", text_columns: ["?"] };
-  return { directory, record: { name, spec, builds: [] }, damage, exclusively: createTurns(), kept };
+  return { directory, record: { name, spec, builds: [] }, damage, mutex: new Mutex(), kept };
 };
 
 async function openLive(entry: Entry, record: CorpusRecord, tools: Tools, log: Log): Promise<void> {

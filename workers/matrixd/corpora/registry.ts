@@ -1,7 +1,7 @@
 /** The corpora there are: searched, built, refreshed and dropped by name. */
 import { join } from "node:path";
+import { Mutex } from "async-mutex";
 import { fail } from "../../../runtime/errors/errors.ts";
-import { createTurns } from "../../../runtime/scheduling/scheduling.ts";
 import type { Log } from "../../../runtime/telemetry/telemetry.ts";
 import { findSource, type Jobs } from "../jobs/jobs.ts";
 import type { Corpus, CorpusSpec } from "../schemas/schemas.ts";
@@ -41,7 +41,7 @@ export async function createCorpora(
   const home = join(directory, "corpora");
   const entries = await openCorpora(home, tools, log);
   // Two requests may be about the same name.
-  const exclusively = createTurns();
+  const mutex = new Mutex();
   const entryOf = (name: string): Entry => {
     const entry = entries.get(name);
     if (!entry)
@@ -57,7 +57,7 @@ export async function createCorpora(
     const place = join(home, `${spec.name}.${tools.newId().slice(0, 8)}`);
     const record = { name: spec.name, revision: 1, spec, builds: [] };
     await writeRecord(place, record);
-    const entry = { directory: place, record, exclusively: createTurns(), kept: tools.kept };
+    const entry = { directory: place, record, mutex: new Mutex(), kept: tools.kept };
     markCorpus(entry);
     entries.set(spec.name, entry);
     return entry;
@@ -74,7 +74,7 @@ export async function createCorpora(
     get: (name) => infoOf(entryOf(name)),
     submit: async (spec, signal, jobId) => {
       const source = await findSource(spec, tools.peers, signal);
-      return exclusively(async () => {
+      return mutex.runExclusive(async () => {
         const known = entries.get(spec.name);
         if (known?.damage?.isNewer) throw refuseNewer(known);
         const entry = known ?? (await makeEntry(spec));
@@ -89,7 +89,7 @@ export async function createCorpora(
       });
     },
     drop: (name) =>
-      exclusively(async () => {
+      mutex.runExclusive(async () => {
         const entry = entryOf(name);
         const job = jobs.of(name);
         if (job) await jobs.cancel(job.job_id);

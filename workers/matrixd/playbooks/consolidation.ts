@@ -3,14 +3,9 @@
  * one. The same playbooks give the same plan; a call does a bounded part of it and says whether there is more.
  */
 
+import pMap from "p-map";
 import { ServiceError } from "../../../runtime/errors/errors.ts";
-import {
-  type Clock,
-  createSlices,
-  inParallel,
-  type Slices,
-  timestamp,
-} from "../../../runtime/scheduling/scheduling.ts";
+import { type Clock, createSlices, type Slices, timestamp } from "../../../runtime/scheduling/scheduling.ts";
 import type { Corpora } from "../corpora/corpora.ts";
 import { hasFaded, misleads } from "./boost.ts";
 import { likeOf } from "./likeness.ts";
@@ -157,20 +152,28 @@ function modelOf({ corpora }: ConsolidationParts, corpus: string): string | unde
 /** What changed since it was planned is left as it is, and out of the report. */
 async function carriedOut({ store, clock }: ConsolidationParts, plan: Plan): Promise<void> {
   const isSame = (entry: PlaybookEntry) => store.state.get(idOf(entry)) === entry;
-  const merges = await inParallel(plan.merges, concurrency, async (merge) =>
-    store.change(answerKey(merge.kept.playbook), async () => {
-      if (![merge.kept, ...merge.gone].every(isSame)) return { result: [] };
-      const at = timestamp(clock);
-      const into = (playbook: PlaybookFields, entry: PlaybookEntry) =>
-        merged(playbook, evidenceOf(entry.playbook), at);
-      const put = merge.gone.reduce(into, merge.kept.playbook);
-      return { change: { put: [put], gone: merge.gone.map(idOf) }, result: [merge] };
-    }),
+  const merges = await pMap(
+    plan.merges,
+    async (merge) =>
+      store.change(answerKey(merge.kept.playbook), async () => {
+        if (![merge.kept, ...merge.gone].every(isSame)) return { result: [] };
+        const at = timestamp(clock);
+        const into = (playbook: PlaybookFields, entry: PlaybookEntry) =>
+          merged(playbook, evidenceOf(entry.playbook), at);
+        const put = merge.gone.reduce(into, merge.kept.playbook);
+        return { change: { put: [put], gone: merge.gone.map(idOf) }, result: [merge] };
+      }),
+    { concurrency },
   );
-  const drops = await inParallel(plan.drops, concurrency, async (drop) =>
-    store.change(answerKey(drop.entry.playbook), async () =>
-      isSame(drop.entry) ? { change: { put: [], gone: [idOf(drop.entry)] }, result: [drop] } : { result: [] },
-    ),
+  const drops = await pMap(
+    plan.drops,
+    async (drop) =>
+      store.change(answerKey(drop.entry.playbook), async () =>
+        isSame(drop.entry)
+          ? { change: { put: [], gone: [idOf(drop.entry)] }, result: [drop] }
+          : { result: [] },
+      ),
+    { concurrency },
   );
   plan.merges = merges.flat();
   plan.drops = drops.flat();

@@ -12,7 +12,7 @@ import {
   openLineLog,
 } from "../../../runtime/line-log/line-log.ts";
 import type { MemoryBudget } from "../../../runtime/memory/memory.ts";
-import { createKeyLock } from "../../../runtime/scheduling/scheduling.ts";
+import { createKeyedMutex } from "../../../runtime/scheduling/scheduling.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import { createPlaybookState, type PlaybookChange, type PlaybookState } from "./state.ts";
 
@@ -22,8 +22,12 @@ const compactAboveRecords = 1000;
 /** Memory of a byte of the log: a playbook of some 600 bytes, its indexes, and the vector of its wording. */
 const memoryPerByte = 8;
 
-/** Changes that may wait for their turn at one answer. */
-const waitingPerAnswerMax = 256;
+/** Changes that may wait at one answer. */
+const waitingMax = 256;
+const refusal = () =>
+  fail("too_many_requests", `${waitingMax} changes of this answer's playbooks are waiting`, {
+    retryAfterSeconds: 1,
+  });
 
 export interface PlaybookStore {
   state: Omit<PlaybookState, "apply">;
@@ -120,7 +124,7 @@ export async function openPlaybookStore(
       beginWhenIdle();
     }
   };
-  const exclusively = createAnswerLock();
+  const exclusively = createKeyedMutex({ waitingMax, refusal });
   return {
     state,
     change: (answer, plan, operation) =>
@@ -150,24 +154,3 @@ const problemsOf = ({ damaged, damagedCount }: LogReport): string[] => {
     `matrixd/playbooks.log: ${lines} damaged (${first.reason}), the first at byte ${first.offset}; the rest is served`,
   ];
 };
-
-/** One change of an answer at a time, in the order of the calls. */
-function createAnswerLock() {
-  const exclusively = createKeyLock();
-  const open = new Map<string, number>();
-  return async <R>(answer: string, work: () => Promise<R>): Promise<R> => {
-    const before = open.get(answer) ?? 0;
-    if (before >= waitingPerAnswerMax)
-      throw fail("too_many_requests", `${before} changes of this answer's playbooks are waiting`, {
-        retryAfterSeconds: 1,
-      });
-    open.set(answer, before + 1);
-    try {
-      return await exclusively(answer, work);
-    } finally {
-      const left = (open.get(answer) ?? 1) - 1;
-      if (left > 0) open.set(answer, left);
-      else open.delete(answer);
-    }
-  };
-}

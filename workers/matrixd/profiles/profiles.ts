@@ -4,6 +4,7 @@
  * as if they were. One change at a time.
  */
 import { join } from "node:path";
+import { Mutex } from "async-mutex";
 import type { VerbsOf } from "../../../runtime/contract/contract.ts";
 import { ServiceError } from "../../../runtime/errors/errors.ts";
 import { type Idempotency, type Operation, unlessFound } from "../../../runtime/idempotency/idempotency.ts";
@@ -15,7 +16,6 @@ import {
   openLineLog,
   placeOf,
 } from "../../../runtime/line-log/line-log.ts";
-import { createTurns } from "../../../runtime/scheduling/scheduling.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import type { Matrixd } from "../contract.ts";
 import { checkProfile, type ProfileChecks } from "./check.ts";
@@ -216,7 +216,7 @@ async function openProfileStore({ directory, log, marks, adopted, idempotency }:
           `matrixd/profiles.log: ${damagedCount} damaged at byte ${damaged[0]?.offset}; the latest whole state is served`,
         ];
   for (const problem of problems) log.warn("profiles damaged", { problem });
-  const exclusively = createTurns();
+  const mutex = new Mutex();
 
   const change = async <R>(
     plan: (state: ProfileState) => ProfileState,
@@ -243,7 +243,7 @@ async function openProfileStore({ directory, log, marks, adopted, idempotency }:
       plan: (state: ProfileState) => ProfileState,
       operation: Operation | undefined,
       answerOf: (changed: Changed) => R,
-    ): Promise<R> => exclusively(() => change(plan, operation, answerOf)),
-    close: () => exclusively(file.close),
+    ): Promise<R> => mutex.runExclusive(() => change(plan, operation, answerOf)),
+    close: () => mutex.runExclusive(file.close),
   };
 }

@@ -3,6 +3,7 @@
  * poll follows them; who asks for statistics makes it catch up first, for a bounded time.
  */
 import type { Static } from "@sinclair/typebox";
+import { Mutex } from "async-mutex";
 import type { ClientOf, ReplyOf } from "../../../runtime/contract/contract.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { describe, type Log, type Metrics } from "../../../runtime/telemetry/telemetry.ts";
@@ -84,12 +85,12 @@ export function followChatCalls(
   );
   const stopped = new AbortController();
   const marks = (): Chats => store.state.marks().chat ?? [];
-  /** A mutex: answers are recorded one at a time, so that two that overlap record nothing twice. */
-  let turn: Promise<unknown> = Promise.resolve();
+  /** Answers are recorded one at a time, so that two that overlap record nothing twice. */
+  const mutex = new Mutex();
 
   /** Gives how many were new. */
-  const record = ({ calls, life }: Calls): Promise<number> => {
-    const mine = turn.then(async () => {
+  const record = ({ calls, life }: Calls): Promise<number> =>
+    mutex.runExclusive(async () => {
       const done = sequenceOf(marks(), life);
       const taken: Taken[] = [];
       let chat = marks();
@@ -100,9 +101,6 @@ export function followChatCalls(
       if (taken.length > 0) await store.take(taken);
       return taken.length;
     });
-    turn = mine.catch(() => undefined);
-    return mine;
-  };
 
   /** Asks for what follows the latest mark; of a chatd that was started anew, for all it has. */
   const ask = async (waitMs: number, timeoutMs: number): Promise<number> => {
@@ -144,7 +142,7 @@ export function followChatCalls(
     stop: async () => {
       stopped.abort(new Error("observerd stops"));
       await following;
-      await turn;
+      await mutex.waitForUnlock();
     },
   };
 }

@@ -1,8 +1,8 @@
 /** Versions of datasets as DuckDB reads them: a macro each in every child, made at its first use there and dropped after its last. */
 
+import pMap from "p-map";
 import { storageError } from "../../../runtime/durable/durable.ts";
 import { ServiceError } from "../../../runtime/errors/errors.ts";
-import { inParallel } from "../../../runtime/scheduling/scheduling.ts";
 import { readSchema } from "../../../runtime/sql/sql.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import type { Session } from "../engine/engine.ts";
@@ -176,7 +176,7 @@ interface Use {
 async function makeReadable(options: VersionsOptions, use: Use): Promise<void> {
   const { session, manifest, version, signal } = use;
   const places = await unlessAborted(version.found, signal);
-  const paths = await inParallel(places, pinConcurrency, (found) => within(options, found, use));
+  const paths = await pMap(places, (found) => within(options, found, use), { concurrency: pinConcurrency });
   await checkSchemas(version, manifest, paths);
   const wanted = paths.join("\n");
   const { macros } = session.known;
@@ -192,15 +192,19 @@ async function checkSchemas(
   manifest: Manifest,
   paths: readonly string[],
 ): Promise<void> {
-  await inParallel([...paths.entries()], pinConcurrency, async ([at, path]) => {
-    const key = manifest.objects[at]?.key ?? "";
-    if (checked.has(key)) return;
-    await readSchema(path).catch((cause: unknown) => {
-      const isOfTheFile = cause instanceof ServiceError && cause.type === "unprocessable";
-      throw isOfTheFile ? corrupt(manifest, key, cause.message, cause) : cause;
-    });
-    checked.add(key);
-  });
+  await pMap(
+    [...paths.entries()],
+    async ([at, path]) => {
+      const key = manifest.objects[at]?.key ?? "";
+      if (checked.has(key)) return;
+      await readSchema(path).catch((cause: unknown) => {
+        const isOfTheFile = cause instanceof ServiceError && cause.type === "unprocessable";
+        throw isOfTheFile ? corrupt(manifest, key, cause.message, cause) : cause;
+      });
+      checked.add(key);
+    },
+    { concurrency: pinConcurrency },
+  );
 }
 
 /** Brings one object within DuckDB's reach and gives its path. */

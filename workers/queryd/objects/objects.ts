@@ -1,9 +1,9 @@
 /** Where an object's bytes are: on this machine's disk, or to be copied. */
 import { stat } from "node:fs/promises";
 import type { Static } from "@sinclair/typebox";
+import pMap from "p-map";
 import type { Peer } from "../../../runtime/contract/contract.ts";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
-import { inParallel } from "../../../runtime/scheduling/scheduling.ts";
 import type { Manifest as ManifestSchema } from "../../catalogd/contract.ts";
 import type { Storaged } from "../../storaged/contract.ts";
 import type { ObjectAddress } from "./cache.ts";
@@ -60,7 +60,7 @@ export function createObjects(options: {
   };
   return {
     find: (manifest, signal) =>
-      inParallel(manifest.objects, findConcurrency, (object) => findOne(manifest, object, signal)),
+      pMap(manifest.objects, (object) => findOne(manifest, object, signal), { concurrency: findConcurrency }),
   };
 }
 

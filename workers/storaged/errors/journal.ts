@@ -5,6 +5,7 @@
 import { type FileHandle, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Static } from "@sinclair/typebox";
+import { Mutex } from "async-mutex";
 import { opened } from "../../../runtime/durable/durable.ts";
 import { pageToken, readPageToken } from "../bucket/bucket.ts";
 import type { JournalEntry as JournalEntrySchema } from "../contract.ts";
@@ -63,7 +64,7 @@ interface Current {
 export async function openErrorJournal(directory: string, fileBytesMax: number): Promise<ErrorJournal> {
   const numbers = (await readdir(directory)).map(numberOf).filter(Number.isInteger);
   let current = await openFile(directory, Math.max(1, ...numbers));
-  let queue: Promise<unknown> = Promise.resolve();
+  const mutex = new Mutex();
   /** Whether a write failed: part of a line may be behind what counts. */
   let isTorn = false;
 
@@ -87,21 +88,15 @@ export async function openErrorJournal(directory: string, fileBytesMax: number):
   };
 
   return {
-    append: (entry) => {
-      const written = queue.then(() => write(encode(entry)));
-      queue = written.catch(() => undefined);
-      return written;
-    },
+    append: (entry) => mutex.runExclusive(() => write(encode(entry))),
     read: async ({ bucket, pageSize, pageToken: token }) => {
-      await queue;
       const start =
-        token === undefined ? { file: current.number, end: current.bytes } : readPageToken(token, positionOf);
+        token === undefined
+          ? await mutex.runExclusive(async () => ({ file: current.number, end: current.bytes }))
+          : readPageToken(token, positionOf);
       return readPage(directory, start, { bucket, pageSize });
     },
-    close: async () => {
-      await queue;
-      await current.handle.close();
-    },
+    close: () => mutex.runExclusive(() => current.handle.close()),
   };
 }
 

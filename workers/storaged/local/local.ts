@@ -10,7 +10,7 @@ import {
   writeAtomic,
 } from "../../../runtime/durable/durable.ts";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
-import { createKeyLock } from "../../../runtime/scheduling/scheduling.ts";
+import { createKeyedMutex } from "../../../runtime/scheduling/scheduling.ts";
 import {
   type Bucket,
   type Corruptions,
@@ -51,7 +51,7 @@ export async function openLocalBucket({ name, root, newId }: LocalBucketOptions)
   await checkFormat(name, layout);
   for (const path of [layout.staging, layout.points]) await emptyFolder(path);
 
-  const lock = createKeyLock();
+  const lock = createKeyedMutex();
   const ending = new AbortController();
   const corruptions = createCorruptions(name);
   const reader = createLocalReader({ layout, lock, corruptions });

@@ -2,7 +2,7 @@
 import { readdir } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { errorCode, type Finding } from "../../../runtime/durable/durable.ts";
-import type { KeyLock } from "../../../runtime/scheduling/scheduling.ts";
+import type { KeyedMutex } from "../../../runtime/scheduling/scheduling.ts";
 import { isThere, type Layout } from "./layout.ts";
 
 const problems: Readonly<Record<string, string>> = {
@@ -11,7 +11,7 @@ const problems: Readonly<Record<string, string>> = {
 };
 
 /** Files among the sidecars that say nothing of any object. */
-export async function* orphans(layout: Layout, lock: KeyLock): AsyncGenerator<Finding> {
+export async function* orphans(layout: Layout, lock: KeyedMutex): AsyncGenerator<Finding> {
   for (const folder of await readdir(layout.records).catch(nothing)) {
     for (const name of await readdir(join(layout.records, folder)).catch(nothing)) {
       const problem = problems[name.slice(name.lastIndexOf(".") + 1)];

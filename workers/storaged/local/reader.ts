@@ -3,7 +3,7 @@ import { constants } from "node:fs";
 import { type FileHandle, lstat, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { errorCode, makeDirectory, opened, writeAtomic } from "../../../runtime/durable/durable.ts";
-import type { KeyLock } from "../../../runtime/scheduling/scheduling.ts";
+import type { KeyedMutex } from "../../../runtime/scheduling/scheduling.ts";
 import type { Corruptions, ObjectInfo, Span } from "../bucket/bucket.ts";
 import { fileStream, hashFile } from "./file-stream.ts";
 import { isThere, type Layout, linkAbove } from "./layout.ts";
@@ -50,7 +50,7 @@ export interface LocalReader {
 
 export interface ReaderDeps {
   layout: Layout;
-  lock: KeyLock;
+  lock: KeyedMutex;
   corruptions: Corruptions;
 }
 

@@ -10,7 +10,7 @@ import {
   writeAtomic,
 } from "../../../runtime/durable/durable.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
-import type { KeyLock } from "../../../runtime/scheduling/scheduling.ts";
+import type { KeyedMutex } from "../../../runtime/scheduling/scheduling.ts";
 import {
   type Conditions,
   type Corruptions,
@@ -30,7 +30,7 @@ import { encodeRecord, type Generation, isStill } from "./sidecar.ts";
 
 export interface WriterDeps {
   layout: Layout;
-  lock: KeyLock;
+  lock: KeyedMutex;
   reader: LocalReader;
   corruptions: Corruptions;
   newId: () => string;

@@ -1,5 +1,5 @@
 /** The write barrier: every change of an object passes here, so that a point can first keep what the change replaces. */
-import { createKeyLock } from "../../../runtime/scheduling/scheduling.ts";
+import { createKeyedMutex } from "../../../runtime/scheduling/scheduling.ts";
 
 /** Sees what is there before it changes. Its promise never rejects: a point must not keep anybody from writing. */
 export type Watcher = (bucket: string, key: string) => Promise<void> | undefined;
@@ -17,7 +17,7 @@ export interface WriteBarrier {
 }
 
 export function createWriteBarrier(): WriteBarrier {
-  const lock = createKeyLock();
+  const lock = createKeyedMutex();
   const watchers = new Set<Watcher>();
   const underWay = new Set<Promise<unknown>>();
   const still: WriteBarrier["still"] = (bucket, key, work) => lock(`${bucket}\n${key}`, work);

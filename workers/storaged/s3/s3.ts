@@ -1,7 +1,7 @@
 /** A bucket on an S3 server: Amazon's, Ceph's, MinIO's or any other. */
 
 import { fail } from "../../../runtime/errors/errors.ts";
-import { type Clock, createKeyLock } from "../../../runtime/scheduling/scheduling.ts";
+import { type Clock, createKeyedMutex } from "../../../runtime/scheduling/scheduling.ts";
 import type { Log } from "../../../runtime/telemetry/telemetry.ts";
 import {
   type Bucket,
@@ -60,7 +60,7 @@ export function openS3Bucket(options: S3BucketOptions): Bucket {
   const { name, server, clock, log, newId, ledger, owned } = options;
   const connection = createS3Connection({ name, server, clock, log });
   const ownership = owned?.(connection);
-  const lock = createKeyLock();
+  const lock = createKeyedMutex();
   const probe = createProbe(options, connection, ownership);
   const health = createHealth<Supports>({ name, probe, clock, log });
   const { onOurs, change } = onOurBucket(name, health, ownership);

@@ -3,10 +3,10 @@
  * a whole on the condition that nobody else did: a switch is there for every caller or for none.
  */
 import type { Static } from "@sinclair/typebox";
+import { Mutex } from "async-mutex";
 import { check, closed, type Peer, t } from "../../../runtime/contract/contract.ts";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Marks } from "../../../runtime/marks/marks.ts";
-import { createTurns } from "../../../runtime/scheduling/scheduling.ts";
 import type { Storaged } from "../../storaged/contract.ts";
 import { Alias } from "../contract.ts";
 
@@ -59,7 +59,7 @@ export async function openAliases(store: AliasStore, adopted = false): Promise<A
   let { entries, etag, hash } = await load(store, adopted);
   if (hash !== undefined) store.marks.set(markName, { written: hash });
   else if (adopted) store.marks.set(markName, {});
-  const exclusively = createTurns();
+  const mutex = new Mutex();
 
   const apply: Aliases["change"] = async (alias, change) => {
     const after = change(entries.get(alias));
@@ -90,7 +90,7 @@ export async function openAliases(store: AliasStore, adopted = false): Promise<A
         .filter((entry) => entry.index === index)
         .map(({ alias }) => alias)
         .sort(),
-    change: (alias, change) => exclusively(() => apply(alias, change)),
+    change: (alias, change) => mutex.runExclusive(() => apply(alias, change)),
   };
 }
 

@@ -1,7 +1,8 @@
 /** The indexes by name: opened at the start, made, dropped and restored while others go on. */
+import { Mutex } from "async-mutex";
+import pMap from "p-map";
 import { fail, nearNames, ServiceError, toWire } from "../../../runtime/errors/errors.ts";
 import type { MemoryBudget } from "../../../runtime/memory/memory.ts";
-import { createTurns, inParallel } from "../../../runtime/scheduling/scheduling.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import type { IndexConfig } from "../contract.ts";
 import type { Journals } from "../journal/journal.ts";
@@ -139,7 +140,7 @@ function startOpening(deps: IndexesDeps, slots: Map<string, Slot>): Opening {
   const stopping = new AbortController();
   let listed = false;
   // One after the other, so that the same indexes are left closed at each start.
-  const exclusively = createTurns();
+  const mutex = new Mutex();
   const openJournal = async (name: string) => {
     const opened = await journals.open(name);
     try {
@@ -152,7 +153,7 @@ function startOpening(deps: IndexesDeps, slots: Map<string, Slot>): Opening {
   const open = async (name: string): Promise<LiveIndex> => {
     slots.set(name, { state: "busy", what: "being opened" });
     try {
-      const { journal, recovered, room } = await exclusively(() => openJournal(name));
+      const { journal, recovered, room } = await mutex.runExclusive(() => openJournal(name));
       const live = await recoverLive(deps, journal, recovered, room).catch(async (error) => {
         await journal.close();
         throw error;
@@ -181,9 +182,13 @@ function startOpening(deps: IndexesDeps, slots: Map<string, Slot>): Opening {
     const names = await whenStored(() => journals.list(), { clock, log, signal: stopping.signal });
     for (const name of names) slots.set(name, { state: "busy", what: "waiting to be opened" });
     listed = true;
-    await inParallel(names, openingMax, async (name) => {
-      if (!stopping.signal.aborted) await open(name).catch(() => undefined);
-    });
+    await pMap(
+      names,
+      async (name) => {
+        if (!stopping.signal.aborted) await open(name).catch(() => undefined);
+      },
+      { concurrency: openingMax },
+    );
     openAgain();
   };
   const opened = openAll().catch((error) => {

@@ -1,13 +1,9 @@
 /** The durable side of all indexes, in the primary bucket under `vectors/`. */
 import { join } from "node:path";
+import pMap from "p-map";
 import type { Peer } from "../../../runtime/contract/contract.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
-import {
-  type Clock,
-  createKeyLock,
-  inParallel,
-  type KeyLock,
-} from "../../../runtime/scheduling/scheduling.ts";
+import { type Clock, createKeyedMutex, type KeyedMutex } from "../../../runtime/scheduling/scheduling.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import type { Storaged } from "../../storaged/contract.ts";
 import type { IndexConfig } from "../contract.ts";
@@ -75,25 +71,25 @@ interface State extends JournalOptions, Pick<JournalsOptions, "adopted"> {
   /** Journals that are open, by name. */
   open: Map<string, OpenJournal>;
   /** Whatever makes, opens or ends an index of a name goes on one after the other. */
-  inTurn: KeyLock;
+  exclusively: KeyedMutex;
 }
 
 /** Opens the durable side; asks nothing of storaged yet. One process owns the bucket's indexes at a time. */
 export async function openJournals(options: JournalsOptions): Promise<Journals> {
   const { storaged, newId, directory } = options;
   const store = await openObjectStore({ storaged, newId, directory: join(directory, "objects") });
-  const state: State = { ...options, store, open: new Map(), inTurn: createKeyLock() };
+  const state: State = { ...options, store, open: new Map(), exclusively: createKeyedMutex() };
   return {
     list: () => list(state),
     create: ({ ...config }) =>
-      state.inTurn(config.name, async () => {
+      state.exclusively(config.name, async () => {
         const first = { name: config.name, write: "", config, incarnation: newId(), base: 0, snapshots: [] };
         const file = await createManifest(state, first);
         return remember(state, config.name, { file, objects: new Map(), segments: [] }, async () => {});
       }),
-    open: (name) => state.inTurn(name, () => open(state, name)),
-    restore: (name, snapshot, as) => state.inTurn(as, () => restore(state, name, snapshot, as)),
-    drop: (name) => state.inTurn(name, () => drop(state, name)),
+    open: (name) => state.exclusively(name, () => open(state, name)),
+    restore: (name, snapshot, as) => state.exclusively(as, () => restore(state, name, snapshot, as)),
+    drop: (name) => state.exclusively(name, () => drop(state, name)),
     inspectable: state,
   };
 }
@@ -103,15 +99,18 @@ export async function openJournals(options: JournalsOptions): Promise<Journals> 
  * left: removed.
  */
 async function list(state: State): Promise<string[]> {
-  const { store, log, inTurn, marks } = state;
+  const { store, log, exclusively, marks } = state;
   const names = [...new Set([...(await store.folders(indexesPrefix)), ...marks.names()])].sort();
-  const present = await inParallel(names, looksAtOnce, (name) =>
-    inTurn(name, async () => {
-      const objects = await store.list(indexPrefix(name));
-      if (objects.has(manifestKey(name)) || marks.has(name)) return true;
-      await eraseAll(store, log, objects.keys());
-      return false;
-    }),
+  const present = await pMap(
+    names,
+    (name) =>
+      exclusively(name, async () => {
+        const objects = await store.list(indexPrefix(name));
+        if (objects.has(manifestKey(name)) || marks.has(name)) return true;
+        await eraseAll(store, log, objects.keys());
+        return false;
+      }),
+    { concurrency: looksAtOnce },
   );
   return names.filter((_, at) => present[at]);
 }

@@ -1,5 +1,6 @@
 /** One index that is open for appending: its segments, checkpoints and snapshots. */
 
+import { Mutex } from "async-mutex";
 import { fail, type ServiceError } from "../../../runtime/errors/errors.ts";
 import { type Clock, timestamp } from "../../../runtime/scheduling/scheduling.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
@@ -20,7 +21,6 @@ import {
 import type { Batch } from "../rows/rows.ts";
 import { type Appends, createAppends } from "./appends.ts";
 import type { Journal } from "./interface.ts";
-import { createLane } from "./lane.ts";
 import { addSnapshot, listSnapshots, removeSnapshot } from "./snapshots.ts";
 import { isAnyNeeded, type JournalView, momentOf } from "./view.ts";
 
@@ -71,13 +71,14 @@ interface State extends Omit<Found, "objects"> {
 /** Opens it; `closed` is called once. Removes in the background what the manifest does not need. */
 export function openJournal(options: JournalOptions, found: Found, closed: () => Promise<void>): OpenJournal {
   const { file } = found;
-  const { run: exclusively, isIdle } = createLane();
+  const mutex = new Mutex();
   const state = createState(options, found);
   const { appends } = state;
   const refuseEnded = () => {
     if (state.ended) throw state.ended;
   };
-  void exclusively(() => claimAndSweep(state));
+  const sweepExclusively = () => mutex.runExclusive(() => sweep(state));
+  void mutex.runExclusive(() => claimAndSweep(state));
 
   const journal: Journal = {
     append: async (batch, apply) => {
@@ -91,7 +92,7 @@ export function openJournal(options: JournalOptions, found: Found, closed: () =>
     isDamaged: () => isAnyNeeded(file.current(), state.damaged),
     checkpoint: (contents, mark) => {
       if (mark > appends.position()) throw new RangeError(`mark ${mark} is beyond ${appends.position()}`);
-      return exclusively(async () => {
+      return mutex.runExclusive(async () => {
         refuseEnded();
         await checkpoint(state, contents, mark);
       });
@@ -108,19 +109,19 @@ export function openJournal(options: JournalOptions, found: Found, closed: () =>
     dropSnapshot: async (id) => {
       refuseEnded();
       await removeSnapshot(file, id);
-      await exclusively(() => sweep(state));
+      await sweepExclusively();
     },
     close: async () => {
       state.ended ??= fail("unavailable", `the index '${file.current().name}' is closed`);
       state.closing = true;
       await appends.drained();
-      await exclusively(async () => {});
+      await mutex.waitForUnlock();
       await closed();
     },
   };
   const end: OpenJournal["end"] = async (why, work) => {
     state.ended ??= why;
-    await exclusively(async () => {
+    await mutex.runExclusive(async () => {
       const hold = await appends.hold();
       try {
         await endBy(state, why, work);
@@ -139,7 +140,7 @@ export function openJournal(options: JournalOptions, found: Found, closed: () =>
     file,
     end,
     keep,
-    view: () => viewOf(state, { isQuiet: isIdle(), keep, sweep: () => exclusively(() => sweep(state)) }),
+    view: () => viewOf(state, { isQuiet: !mutex.isLocked(), keep, sweep: sweepExclusively }),
     foundDamaged: (keys) => {
       state.damaged = new Set([...state.damaged, ...keys]);
     },

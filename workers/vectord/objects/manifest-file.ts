@@ -1,6 +1,6 @@
 /** The manifest in the store: read, and swapped by etag, so that of two writers one fails. */
+import { Mutex } from "async-mutex";
 import { fail } from "../../../runtime/errors/errors.ts";
-import { createTurns } from "../../../runtime/scheduling/scheduling.ts";
 import { decodeManifest, encodeManifest, type Manifest, manifestKey } from "../lhv1/lhv1.ts";
 import type { IndexMarks } from "./marks.ts";
 import { isFailure, type ObjectStore } from "./store.ts";
@@ -64,7 +64,7 @@ export function manifestFile(options: FileOptions, manifest: Manifest, etag: str
   const key = manifestKey(manifest.name);
   let known = { manifest, etag };
   let attempts: Manifest[] = [];
-  const exclusively = createTurns();
+  const mutex = new Mutex();
 
   const know = (found: typeof known) => {
     known = found;
@@ -108,6 +108,6 @@ export function manifestFile(options: FileOptions, manifest: Manifest, etag: str
   return {
     current: () => known.manifest,
     possible: () => [known.manifest, ...attempts],
-    change: (edit, last) => exclusively(() => change(edit, last)),
+    change: (edit, last) => mutex.runExclusive(() => change(edit, last)),
   };
 }

@@ -1,9 +1,7 @@
 /** The catalog in memory: etag, names, pages, waiting. */
 import { describe, expect, test } from "bun:test";
 import { systemClock } from "../../../../runtime/scheduling/clock.ts";
-import { inParallel } from "../../../../runtime/scheduling/in-parallel.ts";
 import { createChanges } from "../../../../workers/catalogd/registry/changes.ts";
-import { createNameLock } from "../../../../workers/catalogd/registry/name-lock.ts";
 import { page } from "../../../../workers/catalogd/registry/pages.ts";
 import { createRegistry, type Head } from "../../../../workers/catalogd/registry/registry.ts";
 import type { Version } from "../../../../workers/catalogd/versions/version.ts";
@@ -162,59 +160,5 @@ describe("waiting for a change", () => {
     await expect(changes.wait("1", 60_000, never)).rejects.toThrow("2 callers wait for a change already");
     changes.stop();
     await Promise.all(waiting);
-  });
-});
-
-describe("writers of one name", () => {
-  test("take turns in order, also after a failure; others do not wait", async () => {
-    const lock = createNameLock(10);
-    const order: string[] = [];
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const slow = lock("a", async () => {
-      await promise;
-      order.push("first");
-      throw new Error("failed");
-    });
-    const second = lock("a", async () => order.push("second"));
-    await lock("b", async () => order.push("other"));
-    resolve();
-    await expect(slow).rejects.toThrow("failed");
-    await second;
-    expect(order).toEqual(["other", "first", "second"]);
-  });
-
-  test("are bounded", async () => {
-    const lock = createNameLock(1);
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const held = [lock("a", () => promise), lock("a", () => promise)];
-    await expect(lock("a", () => promise)).rejects.toThrow("waiting already");
-    resolve();
-    await Promise.all(held);
-    await lock("a", async () => {});
-  });
-});
-
-describe("work in parallel", () => {
-  test("keeps the order and the bound", async () => {
-    let open = 0;
-    let most = 0;
-    const results = await inParallel([5, 1, 4, 2, 3], 2, async (item) => {
-      most = Math.max(most, ++open);
-      for (let turn = 0; turn < item; turn++) await Promise.resolve();
-      open -= 1;
-      return item * 10;
-    });
-    expect(results).toEqual([50, 10, 40, 20, 30]);
-    expect(most).toBe(2);
-  });
-
-  test("begins nothing after a failure", async () => {
-    const begun: number[] = [];
-    const work = inParallel([1, 2, 3, 4, 5, 6], 2, async (item) => {
-      begun.push(item);
-      throw new Error(`at ${item}`);
-    });
-    await expect(work).rejects.toThrow("at 1");
-    expect(begun).toEqual([1, 2]);
   });
 });

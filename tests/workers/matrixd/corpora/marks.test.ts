@@ -1,7 +1,7 @@
 /** The mark of a corpus whose record was written a moment before a power loss. */
 import { afterAll, expect, test } from "bun:test";
 import { join } from "node:path";
-import { createTurns } from "../../../../runtime/scheduling/mutex.ts";
+import { Mutex } from "async-mutex";
 import { changeRecord, type Entry } from "../../../../workers/matrixd/corpora/entry.ts";
 import { recordFault } from "../../../../workers/matrixd/corpora/marks.ts";
 import { type CorpusRecord, readRecord, writeRecord } from "../../../../workers/matrixd/corpora/record.ts";
@@ -33,7 +33,7 @@ test("the first record's mark is on stable storage before the second record is t
       await kept.marks.settle();
     },
   };
-  const entry: Entry = { directory, record, exclusively: createTurns(), kept: { ...kept, marks } };
+  const entry: Entry = { directory, record, mutex: new Mutex(), kept: { ...kept, marks } };
   await changeRecord(entry, (before) => before);
   await changeRecord(entry, (before) => before);
   expect(seen).toEqual([record]);

@@ -2,14 +2,14 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { createKeyLock } from "../../../../runtime/scheduling/keyed-mutex.ts";
+import { createKeyedMutex } from "../../../../runtime/scheduling/keyed-mutex.ts";
 import { layoutOf } from "../../../../workers/storaged/local/layout.ts";
 import { orphans } from "../../../../workers/storaged/local/orphans.ts";
 import { temporaryDirectory } from "../../../support/in-process.ts";
 
 let home: ReturnType<typeof temporaryDirectory>;
 let part: string;
-const lock = createKeyLock();
+const lock = createKeyedMutex();
 beforeEach(() => {
   home = temporaryDirectory("leftovers");
   const folder = join(layoutOf(home.path).records, "6a");
