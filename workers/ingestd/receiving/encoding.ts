@@ -33,7 +33,11 @@ function looksLikeUtf16(head: Uint8Array): boolean {
  * are parsed, so that a bad one can be named. Broken UTF-16 is `unprocessable`. `latin-1` is read as browsers do,
  * which is Windows-1252: a superset in practice, and it gives every byte a character.
  */
-async function* toUtf8(chunks: Chunks, decoding: Decoding, markBytes: number): AsyncGenerator<Uint8Array> {
+async function* toUtf8(
+  chunks: Chunks | readonly Uint8Array[],
+  decoding: Decoding,
+  markBytes: number,
+): AsyncGenerator<Uint8Array> {
   const decoder =
     decoding === "utf-8" ? undefined : new TextDecoder(decoding, { fatal: true, ignoreBOM: true });
   const decode = (bytes?: Uint8Array) => {
@@ -60,10 +64,12 @@ async function* toUtf8(chunks: Chunks, decoding: Decoding, markBytes: number): A
 interface Received {
   head: Buffer;
   whole: boolean;
-  chunks: Chunks;
+  chunks: Chunks | readonly Uint8Array[];
 }
 
-interface Utf8Source extends Pick<Received, "head" | "chunks"> {
+interface Utf8Source {
+  head: Buffer;
+  chunks: Chunks;
   /** Bytes of the mark that was left out, where offsets still count it. */
   markBytes: number;
 }
@@ -84,7 +90,7 @@ export async function asUtf8(
   // A character at the end of the head may be cut: its last bytes are left to the stream.
   const whole16 = whole || decoding === "utf-8" ? head.length : head.length - (head.length % 2);
   const safe = decoding.startsWith("utf-16") && !whole ? evenEnd(head.subarray(0, whole16), decoding) : head;
-  for await (const text of toUtf8(once(safe), decoding, markBytes)) decoded.push(Buffer.from(text));
+  for await (const text of toUtf8([safe], decoding, markBytes)) decoded.push(Buffer.from(text));
   return {
     head: Buffer.concat(decoded),
     chunks: toUtf8(chunks, decoding, markBytes),
@@ -96,10 +102,6 @@ export async function asUtf8(
 function evenEnd(bytes: Buffer, decoding: string): Buffer {
   const high = bytes[bytes.length - (decoding === "utf-16le" ? 1 : 2)] ?? 0;
   return high >= 0xd8 && high <= 0xdb ? bytes.subarray(0, -2) : bytes;
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }
 
 /** Checks a stream of UTF-8 whose characters may be split between chunks. */

@@ -121,15 +121,12 @@ async function wholeRows(
   format: FormatName,
   fileContext: FileContext,
 ): Promise<{ source: Source; layout?: Layout }> {
-  const { head: text, markBytes } = await asUtf8(
-    { head, whole, chunks: nothing() },
-    fileContext.reading.encoding,
-  );
+  const { head: text, markBytes } = await asUtf8({ head, whole, chunks: [] }, fileContext.reading.encoding);
   const { encoding: _, ...reading } = fileContext.reading;
   fileContext.reading = reading;
   const sourceOf = (end: number): Source => {
     const kept = Buffer.concat([head.subarray(0, markBytes), text.subarray(0, end)]);
-    return { head: kept.subarray(0, headBytes), whole: kept.length <= headBytes, chunks: once(kept) };
+    return { head: kept.subarray(0, headBytes), whole: kept.length <= headBytes, chunks: [kept] };
   };
   if (format === "ndjson") return { source: sourceOf(whole ? text.length : text.lastIndexOf(10) + 1) };
   const layout = layoutOf(
@@ -152,12 +149,6 @@ async function wholeRows(
       `the first row does not end within ${text.length} bytes: is this a CSV file?`,
     );
   return { source: sourceOf(end), layout };
-}
-
-async function* nothing(): AsyncGenerator<Uint8Array> {}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }
 
 async function describeFile(

@@ -69,7 +69,7 @@ export interface Source {
   head: Buffer;
   /** True when `head` is the whole file. */
   whole: boolean;
-  chunks: Chunks;
+  chunks: Chunks | readonly Uint8Array[];
 }
 
 export interface Format {

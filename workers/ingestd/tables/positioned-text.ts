@@ -1,10 +1,9 @@
 /** Rows written anew for DuckDB, each with its source position (line and byte): what the exact readers of text give. */
-import { csvField } from "./csv-text.ts";
 import type { SourcePositions, Table } from "./format.ts";
 import { createPartSplitter } from "./part-splitter.ts";
 import { createPartWriter } from "./parts.ts";
 import type { Scratch } from "./scratch.ts";
-import { cell, readText, type TextFile } from "./text-table.ts";
+import { cell, csvField, readText, type TextFile } from "./text-table.ts";
 
 export interface PositionedText {
   /** SQL for the text of the column at this index. */

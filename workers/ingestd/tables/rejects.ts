@@ -1,11 +1,10 @@
 /** Rows that could not be loaded: written to a file as they are found, the first ones kept for the answer. */
 import { fail, type ServiceError } from "../../../runtime/errors/errors.ts";
 import { identifier, literal } from "../inference/inference.ts";
-import { csvLine } from "./csv-text.ts";
 import { createPartSplitter } from "./part-splitter.ts";
 import { createPartWriter } from "./parts.ts";
 import type { Scratch } from "./scratch.ts";
-import { cell, readText, type TextFile } from "./text-table.ts";
+import { cell, csvLine, readText, type TextFile } from "./text-table.ts";
 
 export interface Reject {
   /** Where the row begins: line, counted from 1, and offset in bytes of the text as UTF-8, decompressed. */

@@ -1,5 +1,4 @@
 /** A received file as a table that DuckDB can read: text in parts, each row with its source position, and rejected rows. */
-export { csvField } from "./csv-text.ts";
 export type {
   AskedType,
   Column,
@@ -19,4 +18,4 @@ export { openPositionedText, type PositionedText } from "./positioned-text.ts";
 export { createRejects, type Origin, type Rejects, rejectsQuery } from "./rejects.ts";
 export { createScratch, type OwnScratch } from "./scratch.ts";
 export { checkTypes, nameColumns, numberColumns, textColumn } from "./text-columns.ts";
-export { cell, type Dialect, type Part, readText } from "./text-table.ts";
+export { cell, csvField, type Dialect, type Part, readText } from "./text-table.ts";

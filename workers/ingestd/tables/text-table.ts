@@ -62,3 +62,10 @@ const emptyRelation = (width: number): string => {
   const columns = Array.from({ length: width }, (_, index) => `NULL::VARCHAR AS ${cell(index)}`);
   return `(SELECT ${columns.join(", ")} WHERE false)`;
 };
+
+/** A row as this service writes it for DuckDB, with its line end: every text in quotes, NULL as nothing. */
+export const csvLine = (fields: readonly (string | null)[]): string => `${fields.map(csvField).join(",")}\n`;
+
+/** One field of it. */
+export const csvField = (field: string | null): string =>
+  field === null ? "" : `"${field.replaceAll('"', '""')}"`;

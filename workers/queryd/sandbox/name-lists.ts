@@ -62,3 +62,9 @@ export const deniedFunction = new RegExp(`^(${denied.join("|")})$`, "i");
 
 /** Views that DuckDB finds without a schema; a WITH of the same name is refused too. */
 export const systemTables = /^(duckdb_\w*|pragma_\w*|sqlite_(temp_)?(master|schema)|pg_\w*)$/i;
+
+/**
+ * What may stand where a table is read. DuckDB takes a name that it does not know for a file when it holds a dot and a
+ * known ending; a name without dot, slash, colon and wildcards is no path, no URL and no pattern, whatever it means.
+ */
+export const isTableName = (name: string): boolean => /^[\p{L}\p{M}\p{N}_$@# -]+$/u.test(name);

@@ -3,9 +3,8 @@ import { fail } from "../../../runtime/errors/errors.ts";
 import { fold, typeNestingMax } from "../../../runtime/sql/sql.ts";
 import { systemRelation } from "../catalog/catalog.ts";
 import { guardedJson, nestsTooDeep, structuring } from "./json-guards.ts";
-import { deniedFunction, systemTables, tableFunctions } from "./name-lists.ts";
+import { deniedFunction, isTableName, systemTables, tableFunctions } from "./name-lists.ts";
 import { createQualifiedNames } from "./qualified-names.ts";
-import { isTableName } from "./table-name.ts";
 import { type Node, notAllowed, placeOf } from "./tree-node.ts";
 import { asksForGiant, guardedFunctions } from "./value-guards.ts";
 

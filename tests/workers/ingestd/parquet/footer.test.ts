@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => stack.stop());
 
-const folder = join(import.meta.dir, "../../fixtures/ingestd/parquet");
+const folder = join(import.meta.dir, "../../../fixtures/ingestd/parquet");
 
 describe("nesting", () => {
   const deepest = typeNestingMax;
