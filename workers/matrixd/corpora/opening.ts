@@ -6,8 +6,8 @@ import { makeDirectory, syncDirectory } from "../../../runtime/durable/durable.t
 import { ServiceError } from "../../../runtime/errors/errors.ts";
 import type { MarkKeeping } from "../../../runtime/line-log/line-log.ts";
 import type { Log } from "../../../runtime/telemetry/telemetry.ts";
-import { rowField } from "../jobs/jobs.ts";
 import { damaged } from "../lexicon/lexicon.ts";
+import { rowField } from "../schemas/schemas.ts";
 import type { Build } from "./build.ts";
 import { type Entry, isNewer, noteDamage } from "./entry.ts";
 import { discard, type Tools } from "./job.ts";

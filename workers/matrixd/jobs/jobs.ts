@@ -4,4 +4,3 @@ export type { Peers } from "./peers.ts";
 export { isOver, type Jobs, openJobs, type RunningJob } from "./queue.ts";
 export { needsRebuild, type RefreshTask, refresh } from "./refresh.ts";
 export { findSource, type Source } from "./source.ts";
-export { rowField } from "./vectors.ts";

@@ -3,9 +3,8 @@
 import { check } from "../../../runtime/contract/contract.ts";
 import { type ErrorType, fail, fromWire } from "../../../runtime/errors/errors.ts";
 import { fold } from "../../../runtime/sql/sql.ts";
-import type { CorpusSpec } from "../schemas/schemas.ts";
+import { type CorpusSpec, rowField } from "../schemas/schemas.ts";
 import { ErrorBody, type Peers } from "./peers.ts";
-import { rowField } from "./vectors.ts";
 
 export interface Source {
   /** Stands after FROM. */

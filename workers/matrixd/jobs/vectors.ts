@@ -3,10 +3,8 @@
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import type { PendingRow } from "../lexicon/lexicon.ts";
+import { rowField } from "../schemas/schemas.ts";
 import { named, type Peers } from "./peers.ts";
-
-/** The metadata field of vectord's items that holds the row's number; no column may have this name. */
-export const rowField = "@row";
 
 /** Rows embedded in one call, and the most bytes of their texts; of both services' limits the smaller. */
 export const batchRows = 256;

@@ -20,6 +20,9 @@ export const Metadata = t.Record(t.String(), t.Unknown());
 export const Mode = t.Union([t.Literal("vector"), t.Literal("lexical"), t.Literal("hybrid")]);
 export type Mode = Static<typeof Mode>;
 
+/** The metadata field of vectord's items that holds the row's number; no column may have this name. */
+export const rowField = "@row";
+
 /** What a corpus is made of; exactly one of `dataset` and `sql`. */
 export const CorpusSpec = closed({
   name,

@@ -3,8 +3,8 @@ import type { Peer } from "../../../runtime/contract/contract.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
 import type { Vectord } from "../../vectord/contract.ts";
 import type { LiveCorpus } from "../corpora/corpora.ts";
-import { rowField } from "../jobs/jobs.ts";
 import type { CorpusRow } from "../lexicon/lexicon.ts";
+import { rowField } from "../schemas/schemas.ts";
 import { filterAmong, planAmong, type RowSet } from "./row-set.ts";
 
 export interface VectorSearch {

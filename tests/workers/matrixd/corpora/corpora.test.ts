@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fail } from "../../../../runtime/errors/service-error.ts";
-import { rowField } from "../../../../workers/matrixd/jobs/vectors.ts";
+import { rowField } from "../../../../workers/matrixd/schemas/schemas.ts";
 import { type ApiCase, runCases } from "../../../support/api-case.ts";
 import { type MatrixdStack, startMatrixdStack } from "../../../support/matrixd-stack.ts";
 
