@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { type Durable, holdFiles, readOrNull, writeAtomic } from "../../../runtime/durable/durable.ts";
 import { damage, type MarkKeeping } from "../../../runtime/line-log/line-log.ts";
 import { acceptance } from "../../../runtime/marks/marks.ts";
-import { dropOldest } from "../../../runtime/memory/memory.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 
@@ -60,7 +59,8 @@ export async function openSpendBook(
     const spent = days.get(day) ?? new Map<string, Spent>();
     days.delete(day);
     days.set(day, spent);
-    dropOldest(days, daysMax);
+    const [oldest = day] = days.keys();
+    if (days.size > daysMax) days.delete(oldest);
     return spent;
   };
   let stopTimer: (() => void) | undefined;

@@ -1,8 +1,8 @@
 /** OTLP/HTTP in: spans and logged errors become operations; metrics are counted. */
 
+import { LRUCache } from "lru-cache";
 import type { RawOf } from "../../../runtime/contract/contract.ts";
 import { ServiceError } from "../../../runtime/errors/errors.ts";
-import { dropOldest } from "../../../runtime/memory/memory.ts";
 import type { Deps } from "../../../runtime/service/service.ts";
 import type { Observerd } from "../contract.ts";
 import {
@@ -16,8 +16,8 @@ import { readLogs } from "./log-record.ts";
 import { operationOf } from "./operation.ts";
 import { readSpans, type Span } from "./span.ts";
 
-/** Spans, and traces with their source, that are remembered. */
-const rememberedMax = 20_000;
+/** Spans, and traces with their source, that are remembered. Counted as sizes: `max` takes the room of all at once. */
+const remembered = { maxSize: 20_000, sizeCalculation: () => 1 };
 /** Reasons in an answer for what was not taken. */
 const reasonsMax = 5;
 
@@ -84,8 +84,8 @@ type Refusal = (event: EventInput) => string | undefined;
 
 /** Takes the spans of requests; one that comes again, after an answer that was lost, is not recorded twice. */
 function spanTaker(operations: Pick<Operations, "record">, counted: Counter, refusal: Refusal) {
-  const known = new Set<string>();
-  const sources = new Map<string, string>();
+  const known = new LRUCache<string, true>(remembered);
+  const sources = new LRUCache<string, string>(remembered);
   return async (request: Record<string, unknown>, spansMax: number): Promise<Refused> => {
     const read = readSpans(request, spansMax);
     const fresh = new Map<string, EventInput>();
@@ -101,9 +101,7 @@ function spanTaker(operations: Pick<Operations, "record">, counted: Counter, ref
       else read.rejected.push(`span '${span.name.slice(0, 60)}': ${why}`);
     }
     if (fresh.size > 0) await operations.record([...fresh.values()]);
-    for (const key of fresh.keys()) known.add(key);
-    dropOldest(known, rememberedMax);
-    dropOldest(sources, rememberedMax);
+    for (const key of fresh.keys()) known.set(key, true);
     counted.add(fresh.size, { outcome: "recorded" });
     counted.add(repeated, { outcome: "repeated" });
     counted.add(read.rejected.length, { outcome: "rejected" });
@@ -118,7 +116,7 @@ const keyOf = ({ traceId, spanId, isOpen }: Span): string => `${traceId}${spanId
  * The spans as operations, those of one trace from one source: Langfuse's when any of its first ones is, for its own
  * spans stand among those of other instrumentations.
  */
-function inOneSource(spans: readonly Span[], sources: Map<string, string>): [Span, EventInput][] {
+function inOneSource(spans: readonly Span[], sources: LRUCache<string, string>): [Span, EventInput][] {
   const all = spans.map((span): [Span, EventInput] => [span, operationOf(span)]);
   const langfuse = new Set(
     all.filter(([, { source }]) => source === "langfuse").map(([span]) => span.traceId),

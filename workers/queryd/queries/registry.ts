@@ -1,8 +1,8 @@
 /** The queries under way and the latest that ended: their ids, states and how to stop them. */
 
 import type { Static } from "@sinclair/typebox";
+import { LRUCache } from "lru-cache";
 import { fail, ServiceError, toWire } from "../../../runtime/errors/errors.ts";
-import { dropOldest } from "../../../runtime/memory/memory.ts";
 import { type Clock, timestamp } from "../../../runtime/scheduling/scheduling.ts";
 import type { Metrics } from "../../../runtime/telemetry/telemetry.ts";
 import type { Query } from "../contract.ts";
@@ -47,7 +47,7 @@ export function createQueries(options: {
 }): Queries {
   const { clock, metrics, newId, keptMax } = options;
   const open = new Map<string, Entry>();
-  const ended = new Map<string, QueryInfo>();
+  const ended = new LRUCache<string, QueryInfo>({ max: keptMax });
   const outcomes = metrics.counter("queryd_queries_total", "Queries that ended, by outcome.");
   const seconds = metrics.histogram("queryd_query_seconds", "From the arrival of a query to its last byte.");
   const rowsTotal = metrics.counter("queryd_rows_total", "Rows answered.");
@@ -59,13 +59,12 @@ export function createQueries(options: {
     const info = shown(entry);
     info.state = stateOf(failure);
     ended.set(info.query_id, info);
-    dropOldest(ended, keptMax);
     outcomes.add(1, { outcome: failure === undefined ? "done" : toWire(failure).type });
     seconds.observe(info.elapsed_ms / 1000);
   };
   const find = (id: string): QueryInfo => {
     const running = open.get(id);
-    const info = running ? shown(running) : ended.get(id);
+    const info = running ? shown(running) : ended.peek(id);
     if (!info) throw fail("not_found", `there is no query '${id}' among those running or lately ended`);
     return info;
   };
@@ -93,7 +92,7 @@ export function createQueries(options: {
       [...open.values()]
         .map(shown)
         .reverse()
-        .concat([...ended.values()].reverse()),
+        .concat([...ended.values()]),
     interrupt: (id) => {
       open
         .get(id)

@@ -1,9 +1,9 @@
 /** A cache of files whose checksum was verified: each is hashed once, not at every use. */
-import { dropOldest } from "../../../runtime/memory/memory.ts";
+import { LRUCache } from "lru-cache";
 import type { FileFacts } from "./sidecar.ts";
 
-/** Files remembered; the oldest are hashed again when they are asked for. */
-const verifiedMax = 100_000;
+/** Files remembered; others are hashed again when they are asked for. Counted as sizes: `max` takes the room of all at once. */
+const remembered = { maxSize: 100_000, sizeCalculation: () => 1 };
 
 export interface VerifiedFiles {
   add: (facts: FileFacts) => void;
@@ -13,18 +13,17 @@ export interface VerifiedFiles {
 
 /** Files known to be whole, by everything that changes when a file is written to. */
 export function createVerifiedFiles(): VerifiedFiles {
-  const known = new Set<string>();
+  const known = new LRUCache<string, true>(remembered);
   const running = new Map<string, Promise<boolean>>();
   const idOf = ({ ino, mtimeNs, ctimeNs, size }: FileFacts) => `${ino}:${mtimeNs}:${ctimeNs}:${size}`;
   const add = (facts: FileFacts) => {
-    known.add(idOf(facts));
-    dropOldest(known, verifiedMax);
+    known.set(idOf(facts), true);
   };
   return {
     add,
     once: async (facts: FileFacts, work: () => Promise<boolean>): Promise<boolean> => {
       const id = idOf(facts);
-      if (known.has(id)) return true;
+      if (known.get(id)) return true;
       const run = running.get(id) ?? work().finally(() => running.delete(id));
       running.set(id, run);
       const whole = await run;
