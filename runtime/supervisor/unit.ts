@@ -37,9 +37,9 @@ export interface Unit {
   isReady: () => boolean;
   /** Gives it what changed in the configuration; resolves when that holds, or when it ended before. */
   reload: (live: Live) => Promise<void>;
-  /** Drains and ends it; resolves when it is gone, or did not close in its time and cannot be ended. */
+  /** Drains and ends it; resolves when all is closed, or was not in its time: its thread may take longer to end. */
   stop: (limits: StopLimits) => Promise<void>;
-  /** Ends it without draining. */
+  /** Ends it without draining; resolves when it is gone, or did not close in its time and cannot be ended. */
   kill: () => Promise<void>;
 }
 
@@ -52,6 +52,7 @@ export function startUnit(options: UnitOptions): Unit {
   const { name, worker, endsItself, settings } = options;
   const thread = new Worker(worker, { name, preload: [threadNumber] } as WorkerOptions);
   const ready = Promise.withResolvers<{ port: number; asked: string[] }>();
+  const closed = Promise.withResolvers<void>();
   const ended = Promise.withResolvers<Ended>();
   ready.promise.catch(() => {});
   let cause: Ended | undefined;
@@ -74,7 +75,10 @@ export function startUnit(options: UnitOptions): Unit {
       cause ??= { message: text, ...(code !== undefined && { code }) };
       void pulse.close(settings.stop_timeout_ms, text);
     }
-    if (message.type === "closed") void thread.terminate();
+    if (message.type === "closed") {
+      closed.resolve();
+      void thread.terminate();
+    }
   });
   thread.on("error", (error: Error) => {
     cause ??= { message: error.message };
@@ -91,11 +95,10 @@ export function startUnit(options: UnitOptions): Unit {
     void thread.terminate();
   });
 
-  const stop = ({ drainMs, closeMs }: StopLimits): Promise<void> => {
+  const stop = async ({ drainMs, closeMs }: StopLimits, done: Promise<unknown>): Promise<void> => {
     cause ??= { message: "stopped" };
     send({ type: "stop", drainMs });
-    const closed = pulse.close(drainMs + closeMs, "stopped");
-    return Promise.race([closed, ended.promise]).then(() => {});
+    await Promise.race([done, pulse.close(drainMs + closeMs, "stopped"), ended.promise]);
   };
   return {
     begin: (init) => {
@@ -112,8 +115,8 @@ export function startUnit(options: UnitOptions): Unit {
       send({ type: "ping" });
     },
     reload: reloads.ask,
-    stop,
-    kill: () => stop({ drainMs: 0, closeMs: settings.stop_timeout_ms }),
+    stop: (limits) => stop(limits, closed.promise),
+    kill: () => stop({ drainMs: 0, closeMs: settings.stop_timeout_ms }, ended.promise),
   };
 }
 

@@ -308,3 +308,16 @@ test("stops although a call is open", async () => {
   expect(supervisor.status().every(({ state }) => state === "stopped")).toBe(true);
   await open;
 });
+
+test("those that a service calls are stopped when all of it is closed, however long its thread takes to end", async () => {
+  const nodes = { storaged: node("echo"), gateway: node("lingering", ["storaged"]) };
+  const { supervisor, state, path } = await start(nodes, { stop_timeout_ms: 600_000 });
+  const pipe = path("gateway/pipe");
+  makePipe(pipe);
+  // Whoever reads it waits for as long as this is open.
+  const writer = openSync(pipe, constants.O_RDWR);
+  const stopped = supervisor.stop();
+  await until(() => state("storaged") === "stopped");
+  closeSync(writer);
+  await stopped;
+});
