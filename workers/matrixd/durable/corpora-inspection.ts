@@ -20,7 +20,7 @@ export interface InspectParts {
   entries: () => Entry[];
   lexicon: Lexicon;
   peers: Pick<Peers, "vectord">;
-  /** Indexes that go anyway. */
+  /** Indexes of dropped corpora, which are deleted anyway. */
   droppedIndexes: ReadonlySet<string>;
   newId: () => string;
 }

@@ -89,7 +89,7 @@ export function durableMatrix(parts: DurableParts): Durable {
           if (!(cause instanceof ServiceError) || signal.aborted) throw cause;
           unasked ??= cause;
         }
-      // Nothing is damaged by that: what could be looked at was, and the rest is said not to be checked.
+      // That is no damage: what could be inspected was, and the rest is reported as not checked.
       if (unasked) throw unasked;
     },
   };

@@ -62,7 +62,7 @@ interface Entry {
 
 /** Ended jobs that can still be asked about. */
 const keptMax = 200;
-/** Jobs worked on at once: they share the machine's cores with the searches. */
+/** Jobs that run at once: they share the machine's cores with the searches. */
 const atOnceMax = 2;
 const waitingMax = 64;
 
@@ -80,7 +80,7 @@ export async function openJobs(
   for (const known of file.known) {
     const facts = isOver(known) ? known : ended(known, clock, "failed", interrupted);
     entries.set(facts.job_id, { facts, abort: new AbortController(), wake: new Set() });
-    // A failure is made up for by the next start.
+    // If this write fails, the next start makes it again.
     if (facts !== known)
       await file.write(facts).catch((cause) => log.error("a job's end was not recorded", describe(cause)));
   }
@@ -221,7 +221,7 @@ async function run(entry: Entry, work: (job: RunningJob) => Promise<void>, log: 
       id: entry.facts.job_id,
       signal,
       step: (step) => change({ step }),
-      // Listeners look at counts in their own time.
+      // Listeners poll the counts.
       count: set,
       facts: () => entry.facts,
     });

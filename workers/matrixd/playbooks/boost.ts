@@ -14,10 +14,10 @@
  */
 export const boostMax = 4 / 60;
 
-/** Below five half-lives' weight a playbook has faded: it no longer speaks, and consolidation drops it. */
+/** Below five half-lives' weight a playbook has faded: it no longer boosts, and consolidation drops it. */
 const fadedBelow = 1 / 32;
 
-/** Feedback against before a playbook that lost its boost is dropped for good: until then praise brings it back. */
+/** Harmful feedback before a playbook that lost its boost is dropped for good: until then helpful feedback brings it back. */
 const harmfulMin = 3;
 
 const dayMs = 24 * 60 * 60 * 1000;
@@ -28,8 +28,8 @@ export interface Feedback {
 }
 
 /**
- * 2p − 1, at least 0, for the mean p of Beta(1 + helpful + ½, harmful + ½): the recording is the first voice for it.
- * Half with no further voice; 0 as soon as the feedback against are as many as those for.
+ * 2p − 1, at least 0, for the mean p of Beta(1 + helpful + ½, harmful + ½): the recording counts as
+ * the first helpful one. Half without feedback; 0 as soon as harmful feedback outweighs or equals that for it.
  */
 export const usefulnessOf = ({ helpful, harmful }: Feedback): number =>
   Math.max(0, (1 + helpful - harmful) / (2 + helpful + harmful));
@@ -57,7 +57,7 @@ export interface BoostFacts extends Feedback {
   halfLifeDays: number;
 }
 
-/** What it adds, 0 to `boostMax`; 0 when it faded or when the feedback against it are as many as those for it. */
+/** What it adds, 0 to `boostMax`; 0 when it faded or when there is as much feedback against it as for it. */
 export function boostOf(facts: BoostFacts): number {
   if (hasFaded(facts.ageMs, facts.halfLifeDays)) return 0;
   const freshness = freshnessOf(facts.ageMs, facts.halfLifeDays);

@@ -33,7 +33,7 @@ export interface PlaybookMatches {
   ) => Promise<PlaybookMatch[]>;
 }
 
-/** Answers that playbooks speak for in one search; filters of the search may still leave some of them out. */
+/** Answers that playbooks boost in one search; filters of the search may still leave some of them out. */
 const matchesMax = 50;
 /** Steps of a slice that judging one playbook takes: about a microsecond. */
 const stepsOfFacts = 100;
@@ -52,7 +52,7 @@ interface Candidate {
   boost: number;
 }
 
-/** The matcher. One answer is spoken for once, by the playbook with the largest boost: boosts do not add up. */
+/** An answer is boosted once, by the playbook with the largest boost: boosts do not add up. */
 export function createPlaybookMatches(parts: MatchingParts): PlaybookMatches {
   const { store, vectors, traces, clock, settings } = parts;
   const least = settings.playbook_similarity_percent / 100;
@@ -71,21 +71,21 @@ export function createPlaybookMatches(parts: MatchingParts): PlaybookMatches {
       if (entries.length === 0) return [];
       const known = vectors(model);
       const unknown: Wording[] = [];
-      // One that misled or faded adds nothing at the best similarity: it is not even compared.
-      const heard: PlaybookEntry[] = [];
+      // One that misled or faded adds nothing even at the best similarity: it is not compared.
+      const compared: PlaybookEntry[] = [];
       const slices = createSlices(signal);
       for (const entry of entries) {
         const rest = slices(stepsOfFacts);
         if (rest) await rest;
         if (boostOf(factsOf(entry, 1)) === 0) continue;
-        heard.push(entry);
+        compared.push(entry);
         for (const wording of entry.wordings) if (!known.get(wording)) unknown.push(wording);
       }
       if (unknown.length > 0) await known.fill(unknown, signal);
 
       const query = unit(vector);
       const near: Candidate[] = [];
-      for (const entry of heard) {
+      for (const entry of compared) {
         const rest = slices(entry.wordings.length * vector.length);
         if (rest) await rest;
         const similarity = bestSimilarity(query, entry, known);

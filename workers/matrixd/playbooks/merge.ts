@@ -27,7 +27,7 @@ export interface Evidence {
   confirmed_at: string;
 }
 
-/** A recording as a evidence: nothing was said of it yet. */
+/** A recording as evidence: there is no feedback on it yet. */
 export const recorded = (
   input: { query_text: string; score: number; tags: readonly string[]; note: string | undefined },
   at: string,
@@ -42,7 +42,7 @@ export const recorded = (
   confirmed_at: at,
 });
 
-/** A playbook as a evidence. */
+/** A playbook as evidence. */
 export const evidenceOf = (playbook: PlaybookFields): Evidence => ({
   ...playbook,
   texts: [playbook.query_text, ...(playbook.aliases ?? [])],

@@ -78,7 +78,7 @@ export async function openPlaybooks(given: PlaybookParts): Promise<Playbooks> {
   }
 }
 
-/** Says of everything why it cannot be done. */
+/** Refuses everything with the reason. */
 function closedPlaybooks(why: ServiceError): Playbooks {
   const refuse = () => Promise.reject(why);
   const verbs = {

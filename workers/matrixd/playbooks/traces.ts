@@ -1,5 +1,5 @@
 /**
- * Which playbooks may speak: one that came from a trace only while pathwayd calls the trace alive. Nothing is kept
+ * Which playbooks count: one that came from a trace only while pathwayd calls the trace alive. Nothing is kept
  * between calls, so that a retired trace is silent from the very next search on; a search asks about the few playbooks
  * that match it.
  */

@@ -70,7 +70,7 @@ function createModelVectors({ embedd, clock, log, stopped }: WordingParts, model
     try {
       await embed(wordings, stopped);
     } catch (cause) {
-      // The next search asks again, and hears of an embedd that is down by its own call.
+      // The next search asks again, and gets the error itself while embedd is down.
       if (!stopped.aborted) log.warn("playbooks could not all be embedded", { model, ...describe(cause) });
     } finally {
       filling = undefined;

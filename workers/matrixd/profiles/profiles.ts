@@ -76,7 +76,7 @@ export async function openProfiles(parts: ProfileParts): Promise<Profiles> {
   }
 }
 
-/** Says of everything why it cannot be done. */
+/** Refuses everything with the reason. */
 function closedProfiles(why: ServiceError): Profiles {
   const refuse = () => Promise.reject(why);
   return {
@@ -207,7 +207,7 @@ async function openProfileStore({ directory, log, marks, adopted, idempotency }:
       "its last line is damaged, which says what the profiles are; the one before it says what they were";
     throw damagedLog({ place: placeOf(path), problem });
   }
-  // What was before is accepted as what is.
+  // The state before the damaged line is accepted as the present one.
   if (isLatestLost) await file.rewrite([state]);
   let problems =
     damagedCount === 0 || isLatestLost
@@ -228,7 +228,7 @@ async function openProfileStore({ directory, log, marks, adopted, idempotency }:
     const answer = answerOf({ before, after: planned });
     if (planned === before) return answer;
     const after = operation ? withOperation(planned, operation, answer) : planned;
-    // Who changes profiles has seen what is left of them: damaged lines go to `profiles.log.damaged`.
+    // A change accepts what is left: damaged lines go to `profiles.log.damaged`.
     await file.rewrite([before, after]);
     state = after;
     problems = [];

@@ -1,4 +1,4 @@
-/** What one corpus puts forward for a search. */
+/** The candidates of one corpus for a search. */
 
 import type { Peer } from "../../../runtime/contract/contract.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";

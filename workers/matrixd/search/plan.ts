@@ -13,7 +13,7 @@ export interface SearchPlan {
   vector: Float32Array | undefined;
   corpora: readonly string[];
   k: number;
-  /** Rows that each corpus puts forward by each mode. */
+  /** Candidates of each corpus by each mode. */
   candidates: number;
   mode: Mode;
   weights: Weights;

@@ -1,4 +1,4 @@
-/** The verb `search`: plan, ask the corpora side by side, ask the playbooks, bring all into one order, look again. */
+/** The verb `search`: plan, ask the corpora side by side, ask the playbooks, rank all together, rerank. */
 import type { CallContext, ReplyOf } from "../../../runtime/contract/contract.ts";
 import { fail, ServiceError, toWire, type WireError } from "../../../runtime/errors/errors.ts";
 import type { Matrixd } from "../contract.ts";
@@ -15,7 +15,6 @@ import { createStopwatch } from "./stopwatch.ts";
 type Reply = ReplyOf<Matrixd["endpoints"]["search"]>;
 type CorpusError = { corpus: string; error: unknown };
 
-/** The part of matrixd's verbs that searches. */
 export function searchVerbs(parts: SearchParts): {
   search: (input: SearchInput, context: CallContext) => Promise<Reply>;
 } {
@@ -105,7 +104,7 @@ function vectorsOnce(
   };
 }
 
-/** Playbooks that cannot be asked cost their say and nothing else: they are reported for the corpora they would have had it in. */
+/** A failure of the playbooks costs their boosts alone: it is reported for the corpora that would have had them. */
 async function askPlaybooks(
   { parts, watch }: Tools,
   asked: readonly CorpusAnswer[],

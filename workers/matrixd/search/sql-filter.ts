@@ -32,7 +32,7 @@ const keptNumbersMax = 4_000_000;
 const keptSetsMax = 1000;
 /** Rows one predicate may let through. */
 const rowsMax = 5_000_000;
-/** Ids looked up before others get their turn. */
+/** Ids looked up in one slice. */
 const idsAtOnce = 5000;
 
 export function createSqlFilters(peers: Peers): SqlFilters {
@@ -55,7 +55,7 @@ export function createSqlFilters(peers: Peers): SqlFilters {
   };
 }
 
-/** Words that give another value at another time. They may as well stand in a text: then nothing is kept, no harm. */
+/** Functions whose value changes with time. Where they only stand in a text, the set is not cached either. */
 const volatile =
   /\b(now|today|random|uuid\w*|gen_random_uuid|current_\w+|localtime\w*|get_current_\w+|transaction_timestamp|age|txid_current)\b/i;
 const isRepeatable = (predicate: string): boolean => !volatile.test(predicate);
