@@ -1,5 +1,5 @@
 /** storaged: its verbs and streams over the configured buckets. */
-import type { CallContext, RawContext, RawOf, Running, VerbsOf } from "../../runtime/contract/contract.ts";
+import type { CallContext, RawOf, Running, VerbsOf } from "../../runtime/contract/contract.ts";
 import { fail } from "../../runtime/errors/errors.ts";
 import type { Deps } from "../../runtime/service/service.ts";
 import { storagedDurable } from "./backup/backup.ts";
@@ -19,7 +19,7 @@ import {
   withFormerEtags,
   withWriteBarrier,
 } from "./registry/registry.ts";
-import { createStages, getObject, putObject, removeOnce, writeConditions } from "./transfer/transfer.ts";
+import { createStages, getObject, putObject, removeObject } from "./transfer/transfer.ts";
 
 const pageSizeDefault = 1000;
 const journalPageSizeDefault = 100;
@@ -40,11 +40,7 @@ export async function createStoraged(deps: Deps): Promise<Running<Storaged>> {
   const operations = createOperations({ metrics, journal, clock, log });
 
   /** Runs the work on the object, counted and, when it fails, journalled. */
-  const on = async <T>(
-    operation: string,
-    { where, requestId, expected = [] }: { where: Where; requestId: string; expected?: readonly string[] },
-    work: (bucket: Bucket, key: string, about: Operation) => Promise<T>,
-  ): Promise<T> => {
+  const on: On = (operation, { where, requestId, expected = [] }, work) => {
     const about = { operation, bucket: where.bucket ?? "primary", key: where.key, requestId, expected };
     return operations.run(about, () => {
       const { bucket, key } = parseAddress(where.key, where.bucket);
@@ -139,19 +135,6 @@ function rawEndpoints({ deps, operations, on }: Parts): RawOf<Storaged> {
         removeObject(deps, bucket, key, context),
       ),
   };
-}
-
-async function removeObject(deps: Deps, bucket: Bucket, key: string, context: RawContext): Promise<Response> {
-  const { request, signal, idempotencyKey } = context;
-  const { name } = bucket.describe();
-  const remove = async () => {
-    const removed = await bucket.remove(key, writeConditions(request.headers), signal);
-    if (!removed)
-      throw fail("not_found", `no object '${key}' in bucket '${name}'`, { details: { bucket: name, key } });
-  };
-  if (!idempotencyKey) await remove();
-  else await removeOnce({ ...deps, idempotencyKey, bucket, key, signal }, remove);
-  return new Response(null, { status: 204 });
 }
 
 /** Outcomes that services check for before they act: not journalled as failures. */

@@ -1,5 +1,6 @@
 /** The text indexes: of the present, and for `as_of` of past states, as scores depend on what else was there. */
-
+import { Mutex } from "async-mutex";
+import { LRUCache } from "lru-cache";
 import { fail } from "../../../runtime/errors/errors.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { countUpTo, headAt, type TraceTable, textsOf } from "../traces/traces.ts";
@@ -30,8 +31,8 @@ export function createTexts({
   const present = createTextIndex();
   const dirty = new Set<number>();
   /** Past indexes, by the number of content changes before them. */
-  const past = new Map<number, TextIndex>();
-  let turn: Promise<unknown> = Promise.resolve();
+  const past = new LRUCache<number, TextIndex>({ max: pastKept, dispose: ({ close }) => close() });
+  const mutex = new Mutex();
   let waiting = 0;
 
   const flush = () => {
@@ -41,13 +42,7 @@ export function createTexts({
   };
   const searchPast = async (words: readonly string[], key: number, at: number, signal: AbortSignal) => {
     const index = past.get(key) ?? (await build(table(), { at, clock, signal }));
-    past.delete(key);
     past.set(key, index);
-    for (const [oldest, { close }] of past) {
-      if (past.size <= pastKept) break;
-      past.delete(oldest);
-      close();
-    }
     return index.search(words);
   };
   return {
@@ -64,14 +59,15 @@ export function createTexts({
       if (waiting >= waitingMax)
         throw fail("overloaded", `${waitingMax} searches of the past wait already`, { retryAfterSeconds: 1 });
       waiting += 1;
-      const mine = turn.then(() => searchPast(words, key, at, signal));
-      turn = mine.catch(() => undefined);
-      return mine.finally(() => {
-        waiting -= 1;
-      });
+      return mutex
+        .runExclusive(() => searchPast(words, key, at, signal))
+        .finally(() => {
+          waiting -= 1;
+        });
     },
     close: () => {
-      for (const index of [present, ...past.values()]) index.close();
+      present.close();
+      past.clear();
     },
   };
 }

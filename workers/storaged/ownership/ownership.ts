@@ -12,20 +12,9 @@ import type { Health, S3Connection, Supports } from "../s3-client/s3-client.ts";
 import { openLeaseMemory } from "./lease-memory.ts";
 import { ownedLocalBucket } from "./local-place.ts";
 import { closed } from "./refusal.ts";
-import { createS3Ownership } from "./s3-place.ts";
+import { createS3Ownership, type S3Ownership } from "./s3-place.ts";
 
-/** What a bucket on S3 asks before it does anything. */
-export interface S3Ownership {
-  /** Throws `unavailable`, saying why, unless the bucket is this store's, or nobody's. Changes nothing. */
-  verify: (signal: AbortSignal) => Promise<void>;
-  /** Makes it this store's, and takes its lease. Throws `unavailable` saying who has it. */
-  take: (supports: Supports, signal: AbortSignal) => Promise<void>;
-  /** Resolves when nobody else can be writing there at this moment. */
-  ensure: (signal: AbortSignal) => Promise<void>;
-  /** Why it cannot be used any more, once another one has it. */
-  lost: () => string | undefined;
-  stop: () => Promise<void>;
-}
+export type { S3Ownership } from "./s3-place.ts";
 
 export interface Ownership {
   /** The bucket that `open` gives, for as long as the folder is this store's. */

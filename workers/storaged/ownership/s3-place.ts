@@ -3,11 +3,29 @@ import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { type Adopted, type Stamped, type Store, stampFile } from "../../../runtime/store/store.ts";
 import type { Log } from "../../../runtime/telemetry/telemetry.ts";
 import { reservedPrefix } from "../bucket/bucket.ts";
-import { type ConditionalWrites, refusal, type S3Connection, textOf } from "../s3-client/s3-client.ts";
+import {
+  type ConditionalWrites,
+  refusal,
+  type S3Connection,
+  type Supports,
+  textOf,
+} from "../s3-client/s3-client.ts";
 import { createLease, type LeaseOptions } from "./lease.ts";
 import { leaseObject } from "./lease-object.ts";
-import type { S3Ownership } from "./ownership.ts";
 import { closed } from "./refusal.ts";
+
+/** What a bucket on S3 asks before it does anything. */
+export interface S3Ownership {
+  /** Throws `unavailable`, saying why, unless the bucket is this store's, or nobody's. Changes nothing. */
+  verify: (signal: AbortSignal) => Promise<void>;
+  /** Makes it this store's, and takes its lease. Throws `unavailable` saying who has it. */
+  take: (supports: Supports, signal: AbortSignal) => Promise<void>;
+  /** Resolves when nobody else can be writing there at this moment. */
+  ensure: (signal: AbortSignal) => Promise<void>;
+  /** Why it cannot be used any more, once another one has it. */
+  lost: () => string | undefined;
+  stop: () => Promise<void>;
+}
 
 export interface S3PlaceOptions {
   name: string;

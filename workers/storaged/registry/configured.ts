@@ -4,7 +4,7 @@ import type { Static, TSchema } from "@sinclair/typebox";
 import { checkTable, closed, t } from "../../../runtime/contract/contract.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
 import type { Deps } from "../../../runtime/service/service.ts";
-import type { Bucket } from "../bucket/bucket.ts";
+import type { Bucket, Upload } from "../bucket/bucket.ts";
 import { openLocalBucket } from "../local/local.ts";
 import { type Ownership, openOwnership } from "../ownership/ownership.ts";
 import { openS3Bucket, openUploadLedger } from "../s3/s3.ts";
@@ -95,6 +95,28 @@ export async function openBucketRegistry(deps: Deps): Promise<BucketRegistry> {
     stop: async () => {
       await Promise.all([...buckets.values()].map((bucket) => bucket.stop()));
     },
+  };
+}
+
+/** The same registry with every bucket wrapped. */
+export function wrapped(registry: BucketRegistry, wrap: (bucket: Bucket) => Bucket): BucketRegistry {
+  const buckets = new Map(registry.all().map((bucket) => [bucket.describe().name, wrap(bucket)]));
+  return {
+    ...registry,
+    get: (name) => buckets.get(name) ?? registry.get(name),
+    all: () => [...buckets.values()],
+  };
+}
+
+/** The same bucket with every upload to it wrapped. */
+export function withUploads(bucket: Bucket, wrap: (key: string, upload: Upload) => Upload): Bucket {
+  const { staging } = bucket;
+  return {
+    ...bucket,
+    receive: async (key, body, options) => wrap(key, await bucket.receive(key, body, options)),
+    ...(staging && {
+      staging: { ...staging, adopt: async (key, ...file) => wrap(key, await staging.adopt(key, ...file)) },
+    }),
   };
 }
 

@@ -7,9 +7,9 @@ import type { Static } from "@sinclair/typebox";
 import { check } from "../../../runtime/contract/contract.ts";
 import { readOrNull } from "../../../runtime/durable/durable.ts";
 import type { Deps } from "../../../runtime/service/service.ts";
-import type { Bucket, Conditions, ObjectInfo, Upload } from "../bucket/bucket.ts";
+import type { Bucket, Conditions, ObjectInfo } from "../bucket/bucket.ts";
 import { FormerEtag, formerEtagsFile } from "../contract.ts";
-import type { BucketRegistry } from "./configured.ts";
+import { type BucketRegistry, withUploads, wrapped } from "./configured.ts";
 
 type Known = Map<string, { now: string; before: string }>;
 
@@ -39,18 +39,10 @@ export async function withFormerEtags(
     former.set(bucket, (former.get(bucket) ?? new Map()).set(key, { now, before }));
   }
   if (sha256 !== found) marks.set(formerEtagsFile, { sha256: found });
-  const buckets = new Map(
-    registry.all().map((bucket) => {
-      const { name } = bucket.describe();
-      const known = former.get(name);
-      return [name, known ? renamed(bucket, known) : bucket];
-    }),
-  );
-  return {
-    ...registry,
-    get: (name) => buckets.get(name) ?? registry.get(name),
-    all: () => [...buckets.values()],
-  };
+  return wrapped(registry, (bucket) => {
+    const known = former.get(bucket.describe().name);
+    return known ? renamed(bucket, known) : bucket;
+  });
 }
 
 function parse(line: string, path: string): Static<typeof FormerEtag> {
@@ -70,22 +62,20 @@ function renamed(bucket: Bucket, known: Known): Bucket {
     const etags = known.get(key);
     return etags && conditions.ifMatch === etags.before ? { ...conditions, ifMatch: etags.now } : conditions;
   };
-  const upload = (key: string, arrived: Upload): Upload => ({
-    ...arrived,
-    commit: async (conditions) => {
-      const written = await arrived.commit(real(key, conditions));
-      return { ...written, info: shown(written.info) };
-    },
-  });
-  const { staging, hashOf } = bucket;
+  const { hashOf } = bucket;
   return {
-    ...bucket,
+    ...withUploads(bucket, (key, upload) => ({
+      ...upload,
+      commit: async (conditions) => {
+        const written = await upload.commit(real(key, conditions));
+        return { ...written, info: shown(written.info) };
+      },
+    })),
     head: async (key, signal) => shown(await bucket.head(key, signal)),
     open: async (key, range, signal) => {
       const opened = await bucket.open(key, range, signal);
       return { ...opened, info: shown(opened.info) };
     },
-    receive: async (key, body, options) => upload(key, await bucket.receive(key, body, options)),
     remove: (key, conditions, signal) => bucket.remove(key, real(key, conditions), signal),
     list: async (query) => {
       const page = await bucket.list(query);
@@ -99,12 +89,6 @@ function renamed(bucket: Bucket, known: Known): Bucket {
       hashOf: (info) => {
         const etags = known.get(info.key);
         return hashOf(etags?.before === info.etag ? { ...info, etag: etags.now } : info);
-      },
-    }),
-    ...(staging && {
-      staging: {
-        ...staging,
-        adopt: async (key, ...file) => upload(key, await staging.adopt(key, ...file)),
       },
     }),
   };

@@ -1,5 +1,6 @@
 /** The write barrier: every change of an object passes here, so that a point can first keep what the change replaces. */
 import { createKeyedMutex } from "../../../runtime/scheduling/scheduling.ts";
+import { type BucketRegistry, withUploads, wrapped } from "./configured.ts";
 
 /** Sees what is there before it changes. Its promise never rejects: a point must not keep anybody from writing. */
 export type Watcher = (bucket: string, key: string) => Promise<void> | undefined;
@@ -49,3 +50,18 @@ export function createWriteBarrier(): WriteBarrier {
     },
   };
 }
+
+/** The same buckets; commits and removals pass the barrier. */
+export const withWriteBarrier = (registry: BucketRegistry, barrier: WriteBarrier): BucketRegistry =>
+  wrapped(registry, (bucket) => {
+    const { name } = bucket.describe();
+    const guarded = withUploads(bucket, (key, upload) => ({
+      ...upload,
+      commit: (conditions) => barrier.change(name, key, () => upload.commit(conditions)),
+    }));
+    return {
+      ...guarded,
+      remove: (key, conditions, signal) =>
+        barrier.change(name, key, () => bucket.remove(key, conditions, signal)),
+    };
+  });

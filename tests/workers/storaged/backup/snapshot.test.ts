@@ -12,10 +12,10 @@ import { objectPoint } from "../../../../workers/storaged/backup/snapshot.ts";
 import type { Bucket } from "../../../../workers/storaged/bucket/bucket.ts";
 import { openLocalBucket } from "../../../../workers/storaged/local/local.ts";
 import type { BucketRegistry } from "../../../../workers/storaged/registry/configured.ts";
-import { withWriteBarrier } from "../../../../workers/storaged/registry/watched.ts";
 import {
   createWriteBarrier,
   type WriteBarrier,
+  withWriteBarrier,
 } from "../../../../workers/storaged/registry/write-barrier.ts";
 import { refusal, store } from "../../../conformance/bucket.ts";
 import { temporaryDirectory } from "../../../support/in-process.ts";
