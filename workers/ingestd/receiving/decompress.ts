@@ -1,5 +1,4 @@
 /** gzip and zstd, recognised by their magic bytes or named by Content-Encoding, as streams. */
-import { createGunzip } from "node:zlib";
 import { fail } from "../../../runtime/errors/errors.ts";
 
 export type Chunks = AsyncIterable<Uint8Array>;
@@ -16,12 +15,15 @@ export function compressionOf(head: Uint8Array): Compression | undefined {
  * Decompresses while it is read. Throws `unprocessable` when the data is damaged or was cut off.
  * Both accept several members or frames one after the other, as `pigz`, `bgzip` and `pzstd` write them.
  */
-export function decompress(chunks: Chunks, compression: Compression): Chunks {
-  return compression === "gzip" ? gunzip(chunks) : unzstd(chunks);
+export async function* decompress(chunks: Chunks, compression: Compression): AsyncGenerator<Uint8Array> {
+  const decoder = new DecompressionStream(compression as CompressionFormat);
+  try {
+    for await (const chunk of streamOf(watched(chunks)).pipeThrough(decoder)) yield chunk as Uint8Array;
+  } catch (cause) {
+    if (cause instanceof SourceError) throw cause.cause;
+    throw fail("unprocessable", `the ${compression} data is damaged or cut off`, { cause });
+  }
 }
-
-const damaged = (compression: Compression, cause: unknown) =>
-  fail("unprocessable", `the ${compression} data is damaged or cut off`, { cause });
 
 /** Marks errors of the source, which are passed on as they are. */
 class SourceError extends Error {}
@@ -31,57 +33,6 @@ async function* watched(chunks: Chunks): AsyncGenerator<Uint8Array> {
     yield* chunks;
   } catch (cause) {
     throw new SourceError("the source of compressed data failed", { cause });
-  }
-}
-
-const passOn = (error: unknown, compression: Compression) =>
-  error instanceof SourceError ? error.cause : damaged(compression, error);
-
-async function* gunzip(chunks: Chunks): AsyncGenerator<Uint8Array> {
-  const decoder = createGunzip();
-  let failure: unknown;
-  const feed = (async () => {
-    try {
-      for await (const chunk of watched(chunks)) {
-        if (!decoder.write(chunk)) await drained(decoder);
-        if (decoder.destroyed) return;
-      }
-      decoder.end();
-    } catch (cause) {
-      failure = cause;
-      decoder.destroy();
-    }
-  })();
-  try {
-    for await (const chunk of decoder) yield chunk as Uint8Array;
-  } catch (cause) {
-    throw passOn(failure ?? cause, "gzip");
-  } finally {
-    decoder.destroy();
-    await feed;
-  }
-  if (failure !== undefined) throw passOn(failure, "gzip");
-}
-
-const drained = (decoder: ReturnType<typeof createGunzip>): Promise<void> =>
-  new Promise((resolve) => {
-    const done = () => {
-      decoder.off("drain", done);
-      decoder.off("close", done);
-      resolve();
-    };
-    decoder.on("drain", done);
-    decoder.on("close", done);
-  });
-
-/** DecompressionStream, because node:zlib of Bun 1.4.5 ends a cut zstd stream without an error. */
-async function* unzstd(chunks: Chunks): AsyncGenerator<Uint8Array> {
-  const source = streamOf(watched(chunks));
-  const decoder = new DecompressionStream("zstd" as CompressionFormat);
-  try {
-    for await (const chunk of source.pipeThrough(decoder)) yield chunk as Uint8Array;
-  } catch (cause) {
-    throw passOn(cause, "zstd");
   }
 }
 
