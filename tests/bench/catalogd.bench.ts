@@ -3,9 +3,22 @@ import { expect, test } from "bun:test";
 import { closeSync, fsyncSync, openSync, renameSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { encodeManifest } from "../../workers/catalogd/manifests/manifest.ts";
-import { type Catalog, type CatalogManifest, type Registration, startCatalog } from "../support/catalog.ts";
-import { temporaryDirectory } from "../support/in-process.ts";
-import { inTurn, latencies, median, quantile, report, throughput, timed } from "../support/measure.ts";
+import {
+  inTurn,
+  latencies,
+  median,
+  quantile,
+  report,
+  throughput,
+  timed,
+} from "../support/campaigns/measure.ts";
+import {
+  type Catalog,
+  type CatalogManifest,
+  type Registration,
+  startCatalog,
+} from "../support/stacks/catalogd.ts";
+import { temporaryDirectory } from "../support/stacks/in-process.ts";
 
 /** As the 18 columns of the staffing CSV. */
 const columns: Registration["columns"] = Array.from({ length: 18 }, (_, at) => ({

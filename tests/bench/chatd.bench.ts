@@ -1,8 +1,8 @@
 /** What the gateway and chatd add to a model server's own time: the same server, asked directly and through the product. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { type ModelServer, startModelServer } from "../support/chatd-stack.ts";
-import { inTurn, median, quantile, report, throughput, timed } from "../support/measure.ts";
-import { type Product, startProduct } from "../support/product.ts";
+import { inTurn, median, quantile, report, throughput, timed } from "../support/campaigns/measure.ts";
+import { type Product, startProduct } from "../support/product/product.ts";
+import { type ModelServer, startModelServer } from "../support/stacks/chatd.ts";
 
 let models: ModelServer;
 let product: Product;

@@ -9,9 +9,9 @@ import { readThread } from "../../runtime/system/thread-time.ts";
 import { createLog } from "../../runtime/telemetry/log.ts";
 import { type Topology, topology } from "../../runtime/topology.ts";
 import { workerColumns, workerRow } from "../../scripts/sample-data/make-workers.ts";
-import { configWith, temporaryDirectory } from "../support/in-process.ts";
-import { inTurn, report, timed } from "../support/measure.ts";
-import { startProduct } from "../support/product.ts";
+import { inTurn, report, timed } from "../support/campaigns/measure.ts";
+import { startProduct } from "../support/product/product.ts";
+import { configWith, temporaryDirectory } from "../support/stacks/in-process.ts";
 
 const texts = 2000;
 const questionsACall = 100;

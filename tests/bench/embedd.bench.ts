@@ -4,9 +4,14 @@ import { embedd } from "../../workers/embedd/contract.ts";
 import { cacheKey, createVectorCache } from "../../workers/embedd/embedding/cache.ts";
 import { createSketch, lexicalDimension } from "../../workers/embedd/providers/lexical-embedding.ts";
 import { createEmbedd } from "../../workers/embedd/service.ts";
-import { configWith, type InProcess, startInProcess, temporaryDirectory } from "../support/in-process.ts";
-import { inTurn, report, timed } from "../support/measure.ts";
-import { seeded } from "../support/seeded.ts";
+import { inTurn, report, timed } from "../support/campaigns/measure.ts";
+import { seeded } from "../support/campaigns/seeded.ts";
+import {
+  configWith,
+  type InProcess,
+  startInProcess,
+  temporaryDirectory,
+} from "../support/stacks/in-process.ts";
 
 const home = temporaryDirectory("bench-embedd");
 let service: InProcess<typeof embedd>;

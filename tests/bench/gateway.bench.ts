@@ -1,9 +1,9 @@
 /** Small calls through the gateway: over channels inside one process, beside the same over HTTP to other processes. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { topology } from "../../runtime/topology.ts";
-import { temporaryDirectory } from "../support/in-process.ts";
-import { inTurn, latencies, quantile, report, throughput } from "../support/measure.ts";
-import { ingest, type Product, startProduct } from "../support/product.ts";
+import { inTurn, latencies, quantile, report, throughput } from "../support/campaigns/measure.ts";
+import { ingest, type Product, startProduct } from "../support/product/product.ts";
+import { temporaryDirectory } from "../support/stacks/in-process.ts";
 
 const homes = [temporaryDirectory("bench-one"), temporaryDirectory("bench-apart")] as const;
 let together: Product;

@@ -15,10 +15,10 @@ import { peek } from "../../workers/ingestd/receiving/upload.ts";
 import type { FileContext } from "../../workers/ingestd/tables/format.ts";
 import { createScratch } from "../../workers/ingestd/tables/scratch.ts";
 import { inferFromSample } from "../../workers/ingestd/typing/typing.ts";
-import { temporaryDirectory } from "../support/in-process.ts";
-import { enginesIn } from "../support/ingest-engines.ts";
-import { inTurn, report, timed } from "../support/measure.ts";
-import { startProduct } from "../support/product.ts";
+import { inTurn, report, timed } from "../support/campaigns/measure.ts";
+import { startProduct } from "../support/product/product.ts";
+import { temporaryDirectory } from "../support/stacks/in-process.ts";
+import { enginesIn } from "../support/stacks/ingest-engines.ts";
 
 const rows = Number(process.env.LAKEHOUSE_BENCH_ROWS ?? 500_000);
 const rounds = 7;

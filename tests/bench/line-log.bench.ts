@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { openLineLog } from "../../runtime/line-log/log.ts";
 import type { MarkKeeping } from "../../runtime/line-log/mark.ts";
 import type { Mark } from "../../runtime/marks/marks.ts";
-import { temporaryDirectory } from "../support/in-process.ts";
-import { keptIn } from "../support/marked.ts";
-import { inTurn, latencies, quantile, report, throughput } from "../support/measure.ts";
+import { inTurn, latencies, quantile, report, throughput } from "../support/campaigns/measure.ts";
+import { keptIn } from "../support/durability/marked.ts";
+import { temporaryDirectory } from "../support/stacks/in-process.ts";
 
 const home = temporaryDirectory("bench-line-log");
 afterAll(home.remove);

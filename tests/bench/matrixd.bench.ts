@@ -2,10 +2,10 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { labelledSet } from "../../scripts/sample-data/make-queries.ts";
 import { workersCsv } from "../../scripts/sample-data/make-workers.ts";
-import { startMatrixdStack } from "../support/matrixd-stack.ts";
-import { latencies, median, quantile, report } from "../support/measure.ts";
-import { ingest, type Product, startProduct } from "../support/product.ts";
-import { buildLabelled, measure, type Quality, recordAnswers } from "../support/retrieval.ts";
+import { latencies, median, quantile, report } from "../support/campaigns/measure.ts";
+import { ingest, type Product, startProduct } from "../support/product/product.ts";
+import { startMatrixdStack } from "../support/stacks/matrixd.ts";
+import { buildLabelled, measure, type Quality, recordAnswers } from "../support/vectors/retrieval.ts";
 
 const rows = Number(process.env.LAKEHOUSE_BENCH_ROWS ?? 25_000);
 const searches = 200;

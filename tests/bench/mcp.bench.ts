@@ -1,8 +1,8 @@
 /** What the MCP server adds to a call: the same query through it and straight to the gateway. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { type Session, startLines, startSession } from "../support/mcp-session.ts";
-import { latencies, quantile, report, timed } from "../support/measure.ts";
-import { type Product, sql, startProduct } from "../support/product.ts";
+import { latencies, quantile, report, timed } from "../support/campaigns/measure.ts";
+import { type Session, startLines, startSession } from "../support/clients/mcp-session.ts";
+import { type Product, sql, startProduct } from "../support/product/product.ts";
 
 let product: Product;
 let session: Session;

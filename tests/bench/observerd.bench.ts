@@ -3,10 +3,10 @@ import { expect, test } from "bun:test";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { normaliseMessage } from "../../workers/observerd/failures/signature.ts";
-import { temporaryDirectory } from "../support/in-process.ts";
-import { inTurn, report, throughput, timed } from "../support/measure.ts";
-import { startObserverd } from "../support/observerd-stack.ts";
-import { startProduct } from "../support/product.ts";
+import { inTurn, report, throughput, timed } from "../support/campaigns/measure.ts";
+import { startProduct } from "../support/product/product.ts";
+import { temporaryDirectory } from "../support/stacks/in-process.ts";
+import { startObserverd } from "../support/stacks/observerd.ts";
 
 const event = { endpoint: "/v1/sql", source: "mcp", success: true, duration_ms: 12.5, run_id: "bench" };
 const failed = { ...event, success: false, error: "TimeoutError: query 17 took 900 ms at '/tables/3'" };

@@ -2,10 +2,10 @@
 import { expect, test } from "bun:test";
 import { closeSync, fdatasyncSync, openSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { temporaryDirectory } from "../support/in-process.ts";
-import { inTurn, latencies, quantile, report, throughput, timed } from "../support/measure.ts";
-import { lineOf, logPath, type Memory, openMemory } from "../support/pathwayd-stack.ts";
-import { seeded } from "../support/seeded.ts";
+import { inTurn, latencies, quantile, report, throughput, timed } from "../support/campaigns/measure.ts";
+import { seeded } from "../support/campaigns/seeded.ts";
+import { temporaryDirectory } from "../support/stacks/in-process.ts";
+import { lineOf, logPath, type Memory, openMemory } from "../support/stacks/pathwayd.ts";
 
 const rounds = 3;
 const traces = 100_000;

@@ -3,11 +3,11 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import { makeDirectory } from "../../runtime/durable/files.ts";
 import { openLineLog } from "../../runtime/line-log/log.ts";
-import { temporaryDirectory } from "../support/in-process.ts";
-import { keptIn } from "../support/marked.ts";
-import { latencies, quantile, report, throughput, timed } from "../support/measure.ts";
-import { type PlaybookStack, startPlaybookStack } from "../support/playbook-stack.ts";
-import { seeded } from "../support/seeded.ts";
+import { latencies, quantile, report, throughput, timed } from "../support/campaigns/measure.ts";
+import { seeded } from "../support/campaigns/seeded.ts";
+import { keptIn } from "../support/durability/marked.ts";
+import { temporaryDirectory } from "../support/stacks/in-process.ts";
+import { type PlaybookStack, startPlaybookStack } from "../support/stacks/playbooks.ts";
 
 const count = 20_000;
 const words =

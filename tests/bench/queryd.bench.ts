@@ -5,9 +5,9 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
-import { inTurn, latencies, quantile, timed } from "../support/measure.ts";
-import { ingest, type Product, startProduct } from "../support/product.ts";
-import { type QuerydStack, startQuerydStack } from "../support/queryd-stack.ts";
+import { inTurn, latencies, quantile, timed } from "../support/campaigns/measure.ts";
+import { ingest, type Product, startProduct } from "../support/product/product.ts";
+import { type QuerydStack, startQuerydStack } from "../support/stacks/queryd.ts";
 
 const rows = 2_000_000;
 const say = (line: string) => process.stderr.write(`${line}\n`);

@@ -3,11 +3,11 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { workersPieces } from "../../scripts/sample-data/make-workers.ts";
-import { temporaryDirectory } from "../support/in-process.ts";
-import { inTurn, report, timed } from "../support/measure.ts";
-import { type Product, sql, startProduct } from "../support/product.ts";
-import { bucketFlags, type Place } from "../support/s3-lake.ts";
-import { testS3Servers } from "../support/s3-server.ts";
+import { inTurn, report, timed } from "../support/campaigns/measure.ts";
+import { type Product, sql, startProduct } from "../support/product/product.ts";
+import { bucketFlags, type Place } from "../support/s3/lake.ts";
+import { testS3Servers } from "../support/s3/server.ts";
+import { temporaryDirectory } from "../support/stacks/in-process.ts";
 
 const rows = 100_000;
 const rounds = 3;

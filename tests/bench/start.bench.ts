@@ -7,9 +7,9 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { topology } from "../../runtime/topology.ts";
 import { clustered } from "../../scripts/sample-data/make-vectors.ts";
-import { temporaryDirectory } from "../support/in-process.ts";
-import { median, report } from "../support/measure.ts";
-import { ingest, type Product, startProduct } from "../support/product.ts";
+import { median, report } from "../support/campaigns/measure.ts";
+import { ingest, type Product, startProduct } from "../support/product/product.ts";
+import { temporaryDirectory } from "../support/stacks/in-process.ts";
 
 const rounds = 7;
 const services = Object.keys(topology);

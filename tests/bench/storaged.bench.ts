@@ -4,10 +4,10 @@ import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { noise } from "../conformance/bucket.ts";
-import { temporaryDirectory } from "../support/in-process.ts";
-import { inTurn, report, throughput, timed } from "../support/measure.ts";
-import { type Product, startProduct } from "../support/product.ts";
-import { testS3Servers } from "../support/s3-server.ts";
+import { inTurn, report, throughput, timed } from "../support/campaigns/measure.ts";
+import { type Product, startProduct } from "../support/product/product.ts";
+import { testS3Servers } from "../support/s3/server.ts";
+import { temporaryDirectory } from "../support/stacks/in-process.ts";
 
 const MiB = 1024 * 1024;
 const home = temporaryDirectory("bench-storaged");

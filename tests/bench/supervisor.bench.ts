@@ -1,7 +1,7 @@
 /** What the callers of a service see when it is ended: how soon they are told, and how soon it serves again. */
 import { expect, test } from "bun:test";
-import { startKillable } from "../support/killable.ts";
-import { median, report } from "../support/measure.ts";
+import { median, report } from "../support/campaigns/measure.ts";
+import { startKillable } from "../support/product/killable.ts";
 
 const rounds = 9;
 

@@ -6,8 +6,8 @@ import { clustered } from "../../scripts/sample-data/make-vectors.ts";
 import type { Engine, EngineSpec, Neighbours } from "../../workers/vectord/engine/interface.ts";
 import { createVectorBlocks } from "../../workers/vectord/rows/vector-blocks.ts";
 import { defaults } from "../../workers/vectord/verbs/indexes.ts";
-import { inTurn, latencies, quantile, report, throughput, timed } from "../support/measure.ts";
-import { testEngines } from "../support/vector-engines.ts";
+import { inTurn, latencies, quantile, report, throughput, timed } from "../support/campaigns/measure.ts";
+import { testEngines } from "../support/vectors/engines.ts";
 
 const rows = Number(process.env.LAKEHOUSE_BENCH_ROWS ?? 10_000);
 const dimension = 768;

@@ -12,8 +12,8 @@ import { createVectorBlocks } from "../../workers/vectord/rows/vector-blocks.ts"
 import { createMetadataIndex } from "../../workers/vectord/search/metadata-index.ts";
 import { nearestNeighbours } from "../../workers/vectord/search/search.ts";
 import { defaults } from "../../workers/vectord/verbs/indexes.ts";
-import { latencies, median, report, timed } from "../support/measure.ts";
-import { testEngines } from "../support/vector-engines.ts";
+import { latencies, median, report, timed } from "../support/campaigns/measure.ts";
+import { testEngines } from "../support/vectors/engines.ts";
 
 const items = Number(process.env.LAKEHOUSE_BENCH_ROWS ?? 10_000);
 const dimension = Number(process.env.LAKEHOUSE_BENCH_DIMENSION ?? 256);

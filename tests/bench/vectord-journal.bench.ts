@@ -3,9 +3,9 @@ import { expect, test } from "bun:test";
 import { closeSync, fsyncSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import type { Upserts } from "../../workers/vectord/rows/batch.ts";
-import { temporaryDirectory } from "../support/in-process.ts";
-import { inTurn, report, timed } from "../support/measure.ts";
-import { configOf, ignored, readAll, startJournals } from "../support/vector-journals.ts";
+import { inTurn, report, timed } from "../support/campaigns/measure.ts";
+import { temporaryDirectory } from "../support/stacks/in-process.ts";
+import { configOf, ignored, readAll, startJournals } from "../support/vectors/journals.ts";
 
 const dimension = 768;
 const rows = 100_000;

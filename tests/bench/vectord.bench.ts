@@ -20,10 +20,10 @@ import {
 } from "apache-arrow";
 import { type BatchMatches, exactSearch, Index, MetricKind, type ScalarKind } from "usearch";
 import { clustered, nearestByCosine } from "../../scripts/sample-data/make-vectors.ts";
-import { lanceDb } from "../support/bench-peers.ts";
-import { temporaryDirectory } from "../support/in-process.ts";
-import { latencies, median, quantile, report, throughput, timed } from "../support/measure.ts";
-import { memoryOf, type Product, startProduct } from "../support/product.ts";
+import { lanceDb } from "../support/campaigns/bench-peers.ts";
+import { latencies, median, quantile, report, throughput, timed } from "../support/campaigns/measure.ts";
+import { memoryOf, type Product, startProduct } from "../support/product/product.ts";
+import { temporaryDirectory } from "../support/stacks/in-process.ts";
 
 const rows = Number(process.env.LAKEHOUSE_BENCH_ROWS ?? 100_000);
 const dimension = 768;

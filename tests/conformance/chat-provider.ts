@@ -1,8 +1,8 @@
 /** What every kind of chat provider must do: one suite, run for each against the model server, streaming and not. */
 import { beforeEach, describe, expect, test } from "bun:test";
-import { expectOpenAi } from "../support/api-case.ts";
-import { ask, type ChatdStack, chatKey } from "../support/chatd-stack.ts";
-import { eventsIn, readTo, textOfEvents } from "../support/sse-text.ts";
+import { expectOpenAi } from "../support/clients/api-case.ts";
+import { eventsIn, readTo, textOfEvents } from "../support/clients/sse-text.ts";
+import { ask, type ChatdStack, chatKey } from "../support/stacks/chatd.ts";
 
 interface FaultRow {
   fault: string;

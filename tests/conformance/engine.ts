@@ -6,7 +6,7 @@ import { ServiceError } from "../../runtime/errors/service-error.ts";
 import { clustered } from "../../scripts/sample-data/make-vectors.ts";
 import type { Engine, EngineSpec, Engines, Neighbours } from "../../workers/vectord/engine/interface.ts";
 import { createVectorBlocks, type VectorBlocks } from "../../workers/vectord/rows/vector-blocks.ts";
-import { temporaryDirectory } from "../support/in-process.ts";
+import { temporaryDirectory } from "../support/stacks/in-process.ts";
 
 export interface EngineCase {
   name: string;

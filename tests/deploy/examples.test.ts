@@ -7,7 +7,7 @@ import { loadSecrets } from "../../runtime/config/secrets.ts";
 import type { ServiceSection } from "../../runtime/config/settings.ts";
 import { topology } from "../../runtime/topology.ts";
 import { unitFiles } from "../../scripts/generate/units.ts";
-import { temporaryDirectory } from "../support/in-process.ts";
+import { temporaryDirectory } from "../support/stacks/in-process.ts";
 
 const folder = join(import.meta.dir, "../../deploy/etc-lakehouse");
 const home = temporaryDirectory("examples");

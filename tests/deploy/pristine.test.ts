@@ -4,9 +4,9 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { bootMachine, noMachine } from "../../scripts/machine/machine.ts";
 import { registryVariables } from "../../scripts/machine/registry-access.ts";
-import { pageOf } from "../../scripts/runbook/pristine.ts";
 import { stepsOf } from "../../scripts/runbook/blocks.ts";
-import { temporaryDirectory } from "../support/in-process.ts";
+import { pageOf } from "../../scripts/runbook/pristine.ts";
+import { temporaryDirectory } from "../support/stacks/in-process.ts";
 
 const readme = await Bun.file("README.md").text();
 const { path, remove } = temporaryDirectory("pristine");

@@ -1,7 +1,7 @@
 /** REPLICATION.md does what it says. All of it: `bun run runbook`. */
 import { describe, expect, test } from "bun:test";
-import { noMachine } from "../../scripts/machine/machine.ts";
 import { lineOf } from "../../scripts/command-line/progress.ts";
+import { noMachine } from "../../scripts/machine/machine.ts";
 import { type Block, blocksOf, printed, stepsOf } from "../../scripts/runbook/blocks.ts";
 import { faultOf, runBlocks } from "../../scripts/runbook/runbook.ts";
 

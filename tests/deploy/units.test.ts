@@ -3,8 +3,8 @@ import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from
 import { join } from "node:path";
 import { topology } from "../../runtime/topology.ts";
 import { unitFiles } from "../../scripts/generate/units.ts";
-import { temporaryDirectory } from "../support/in-process.ts";
-import { startProduct } from "../support/product.ts";
+import { startProduct } from "../support/product/product.ts";
+import { temporaryDirectory } from "../support/stacks/in-process.ts";
 
 const folder = join(import.meta.dir, "../../deploy/systemd");
 const directory = temporaryDirectory("units");

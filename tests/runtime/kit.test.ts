@@ -9,7 +9,7 @@ import { nextRestart } from "../../runtime/supervisor/restart.ts";
 import { createLog } from "../../runtime/telemetry/log.ts";
 import { createMetrics } from "../../runtime/telemetry/metrics.ts";
 import { startOrder } from "../../runtime/topology.ts";
-import { temporaryDirectory } from "../support/in-process.ts";
+import { temporaryDirectory } from "../support/stacks/in-process.ts";
 
 const directory = temporaryDirectory("kit");
 afterAll(directory.remove);

@@ -35,7 +35,7 @@ import { parseRange } from "../../workers/storaged/bucket/range.ts";
 import { elements } from "../../workers/storaged/s3-client/xml.ts";
 import { readVerdict } from "../../workers/storaged/transfer/preconditions.ts";
 import { checkArrowStream } from "../../workers/vectord/bodies/arrow-stream.ts";
-import { processorMs } from "../support/processor-time.ts";
+import { processorMs } from "../support/product/processor-time.ts";
 
 type Input = string | Buffer;
 /** Inputs of so many characters, each of which an impatient parser would look at again and again. */

@@ -3,7 +3,7 @@ import { afterAll, describe, expect, mock, test } from "bun:test";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { owner } from "../../scripts/doctor/places.ts";
-import { configWith, temporaryDirectory } from "../support/in-process.ts";
+import { configWith, temporaryDirectory } from "../support/stacks/in-process.ts";
 
 const root = join(import.meta.dir, "../..");
 const nowhere = "/proc/lakehouse/nowhere";

@@ -8,7 +8,7 @@ const key = "sk-smoke-key-0123456789abcdef";
 
 /** The stand-in model server, in a process of its own: Ollama's API and OpenAI's, with faults by the model's name. */
 async function startModels(): Promise<{ url: string; end: () => void }> {
-  const file = join(import.meta.dir, "../../../tests/support/model-server.ts");
+  const file = join(import.meta.dir, "../../../tests/support/model-servers/model-server.ts");
   const child = Bun.spawn([process.execPath, file], { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
   const { value } = await child.stdout.getReader().read();
   return { url: new TextDecoder().decode(value).trim(), end: () => child.kill() };

@@ -12,8 +12,13 @@ import {
 import { chooseEncoding, encodeAnswer } from "../../../runtime/bodies/answer-encoding.ts";
 import { jsonResponse } from "../../../runtime/bodies/buffered.ts";
 import { definition } from "../../fixtures/runtime/echo.ts";
-import { type ApiCase, runCases } from "../../support/api-case.ts";
-import { configWith, type InProcess, startInProcess, temporaryDirectory } from "../../support/in-process.ts";
+import { type ApiCase, runCases } from "../../support/clients/api-case.ts";
+import {
+  configWith,
+  type InProcess,
+  startInProcess,
+  temporaryDirectory,
+} from "../../support/stacks/in-process.ts";
 
 const directory = temporaryDirectory("encodings");
 let service: InProcess<typeof definition.contract>;

@@ -2,7 +2,7 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { Worker } from "node:worker_threads";
-import { temporaryDirectory } from "../../support/in-process.ts";
+import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 
 const fixture = (name: string) => new URL(`../../fixtures/runtime/${name}.ts`, import.meta.url);
 const scratch = temporaryDirectory("orphans");

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { parseAuthFile } from "../../../runtime/config/auth-file.ts";
 import { type ConfigSources, loadConfig } from "../../../runtime/config/loading.ts";
 import { planReload } from "../../../runtime/service/reload.ts";
-import { temporaryDirectory } from "../../support/in-process.ts";
+import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 
 const names = ["AUTH_TOKEN", "AUTH_SECONDARY_TOKEN"];
 const secret = "s3cr3t-of-this-file";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type ConfigSources, defaults, loadConfig } from "../../../runtime/config/loading.ts";
 import { renderToml } from "../../../runtime/config/render-toml.ts";
 import { loadSecrets } from "../../../runtime/config/secrets.ts";
-import { temporaryDirectory } from "../../support/in-process.ts";
+import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 
 const directory = temporaryDirectory("config");
 afterAll(directory.remove);

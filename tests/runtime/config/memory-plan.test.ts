@@ -5,7 +5,7 @@ import { overcommitted, planMemory } from "../../../runtime/config/memory-plan.t
 import { memoryBytes } from "../../../runtime/config/setting.ts";
 import type { ServiceSection } from "../../../runtime/config/settings.ts";
 import { topology } from "../../../runtime/topology.ts";
-import { configWith } from "../../support/in-process.ts";
+import { configWith } from "../../support/stacks/in-process.ts";
 
 const MiB = 1024 * 1024;
 const GiB = 1024 * MiB;

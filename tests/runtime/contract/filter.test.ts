@@ -5,7 +5,7 @@ import { systemClock } from "../../../runtime/scheduling/clock.ts";
 import type { Metadata } from "../../../workers/vectord/rows/batch.ts";
 import { rowsOf } from "../../../workers/vectord/rows/bitmap.ts";
 import { createMetadataIndex } from "../../../workers/vectord/search/metadata-index.ts";
-import { seeded } from "../../support/seeded.ts";
+import { seeded } from "../../support/campaigns/seeded.ts";
 
 /** Whole numbers below a bound, the same for the same seed. */
 const dice = (seed: number) => {

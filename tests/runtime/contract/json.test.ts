@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { parseJson, parseJsonWithTexts } from "../../../runtime/contract/json.ts";
 import { ServiceError } from "../../../runtime/errors/service-error.ts";
-import { seeded } from "../../support/seeded.ts";
+import { seeded } from "../../support/campaigns/seeded.ts";
 
 const refusal = (text: string): string => {
   try {

@@ -4,8 +4,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { storageError, storageErrorInWords } from "../../../runtime/durable/files.ts";
 import { ServiceError } from "../../../runtime/errors/service-error.ts";
-import { temporaryDirectory } from "../../support/in-process.ts";
-import { shim } from "../../support/io-faults.ts";
+import { shim } from "../../support/faults/io-faults.ts";
+import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 
 const { path, remove } = temporaryDirectory("storage-error");
 afterAll(remove);

@@ -10,8 +10,8 @@ import type { Deps } from "../../../runtime/service/declaration.ts";
 import { durable, durableDoors } from "../../../runtime/service/durable-doors.ts";
 import { createLog } from "../../../runtime/telemetry/log.ts";
 import { createMetrics } from "../../../runtime/telemetry/metrics.ts";
-import { configWith } from "../../support/in-process.ts";
-import { sendRaw } from "../../support/raw-http.ts";
+import { sendRaw } from "../../support/clients/raw-http.ts";
+import { configWith } from "../../support/stacks/in-process.ts";
 
 /**
  * Every combination of where a service listens, what `[auth]` says, who calls, with which headers and for what, over

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createGate } from "../../../runtime/http/auth.ts";
 import { addressList, forwardedFor, isLoopback, plainAddress } from "../../../runtime/system/addresses.ts";
-import { configWith } from "../../support/in-process.ts";
-import { sendRaw } from "../../support/raw-http.ts";
+import { sendRaw } from "../../support/clients/raw-http.ts";
+import { configWith } from "../../support/stacks/in-process.ts";
 
 /** A loopback bind without a token: pages of other places must not drive it, by their own script or by DNS. */
 describe("Host and Origin on a loopback bind without a token", () => {

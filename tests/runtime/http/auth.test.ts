@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { bindRefusal, createGate } from "../../../runtime/http/auth.ts";
 import { addressList, isLoopback } from "../../../runtime/system/addresses.ts";
-import { configWith } from "../../support/in-process.ts";
+import { configWith } from "../../support/stacks/in-process.ts";
 
 const auth = (changes: object) => configWith({ auth: changes }).auth;
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });

@@ -10,7 +10,7 @@ import { createFace, type Listening } from "../../../runtime/http/serve.ts";
 import { systemClock } from "../../../runtime/scheduling/clock.ts";
 import { createLog } from "../../../runtime/telemetry/log.ts";
 import { createMetrics } from "../../../runtime/telemetry/metrics.ts";
-import { sendRaw } from "../../support/raw-http.ts";
+import { sendRaw } from "../../support/clients/raw-http.ts";
 
 const things = contract("things", {
   remove: raw(["DELETE"], "/things/*", {

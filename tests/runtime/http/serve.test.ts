@@ -6,8 +6,13 @@ import { systemClock } from "../../../runtime/scheduling/clock.ts";
 import { createLog } from "../../../runtime/telemetry/log.ts";
 import { createMetrics } from "../../../runtime/telemetry/metrics.ts";
 import { definition } from "../../fixtures/runtime/echo.ts";
-import { type ApiCase, runCases } from "../../support/api-case.ts";
-import { configWith, type InProcess, startInProcess, temporaryDirectory } from "../../support/in-process.ts";
+import { type ApiCase, runCases } from "../../support/clients/api-case.ts";
+import {
+  configWith,
+  type InProcess,
+  startInProcess,
+  temporaryDirectory,
+} from "../../support/stacks/in-process.ts";
 
 const directory = temporaryDirectory("serve");
 let service: InProcess<typeof definition.contract>;

@@ -18,9 +18,9 @@ import {
 } from "../../../runtime/idempotency/idempotency.ts";
 import { openKeyLog } from "../../../runtime/idempotency/key-log.ts";
 import { type Clock, systemClock } from "../../../runtime/scheduling/clock.ts";
-import { temporaryDirectory } from "../../support/in-process.ts";
-import { keptIn } from "../../support/marked.ts";
-import { makeSmallDisk, mountable } from "../../support/small-disk.ts";
+import { keptIn } from "../../support/durability/marked.ts";
+import { makeSmallDisk, mountable } from "../../support/faults/small-disk.ts";
+import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 
 const hour = 3_600_000;
 /** Marks are closed before what they are in goes. */

@@ -13,9 +13,9 @@ import {
 import { dirname, join } from "node:path";
 import { openLineLog } from "../../../runtime/line-log/log.ts";
 import { logDamageOf, type MarkKeeping } from "../../../runtime/line-log/mark.ts";
-import { temporaryDirectory } from "../../support/in-process.ts";
-import { losses } from "../../support/losses.ts";
-import { keptIn } from "../../support/marked.ts";
+import { losses } from "../../support/durability/losses.ts";
+import { keptIn } from "../../support/durability/marked.ts";
+import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 
 const home = temporaryDirectory("log-mark");
 afterAll(home.remove);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type Mark, markRestored, openMarks, restored } from "../../../runtime/marks/marks.ts";
 import { systemClock } from "../../../runtime/scheduling/clock.ts";
 import { createLog } from "../../../runtime/telemetry/log.ts";
-import { temporaryDirectory } from "../../support/in-process.ts";
+import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 
 const directory = temporaryDirectory("marks");
 afterAll(directory.remove);

@@ -16,8 +16,8 @@ import { createLog } from "../../../runtime/telemetry/log.ts";
 import { createMetrics } from "../../../runtime/telemetry/metrics.ts";
 import { testTransport } from "../../conformance/transport.ts";
 import { definition, echo } from "../../fixtures/runtime/echo.ts";
-import { temporaryDirectory } from "../../support/in-process.ts";
-import { keptIn } from "../../support/marked.ts";
+import { keptIn } from "../../support/durability/marked.ts";
+import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 
 const limits = { timeoutMs: 10_000, inFlightMax: 1000 };
 const nothing = async () => new Response(null, { status: 404 });

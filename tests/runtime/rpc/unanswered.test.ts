@@ -3,7 +3,7 @@ import { createServer } from "node:net";
 import { closed, contract, get, internal, post, raw, t } from "../../../runtime/contract/endpoints.ts";
 import { createLinks } from "../../../runtime/service/links.ts";
 import type { PeerLink } from "../../../runtime/service/protocol.ts";
-import { configWith } from "../../support/in-process.ts";
+import { configWith } from "../../support/stacks/in-process.ts";
 
 const reply = closed({});
 const shelf = contract("shelf", {

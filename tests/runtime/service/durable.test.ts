@@ -10,8 +10,8 @@ import { systemClock } from "../../../runtime/scheduling/clock.ts";
 import { durable, durableDoors } from "../../../runtime/service/durable-doors.ts";
 import { createLog } from "../../../runtime/telemetry/log.ts";
 import { createMetrics } from "../../../runtime/telemetry/metrics.ts";
-import { temporaryDirectory } from "../../support/in-process.ts";
-import { keptIn } from "../../support/marked.ts";
+import { keptIn } from "../../support/durability/marked.ts";
+import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 
 const directory = temporaryDirectory("durable");
 afterAll(directory.remove);

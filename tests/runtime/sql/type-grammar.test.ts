@@ -11,7 +11,7 @@ import {
   typeNestingMax,
 } from "../../../runtime/sql/type-grammar.ts";
 import { Column } from "../../../workers/catalogd/contract.ts";
-import { temporaryDirectory } from "../../support/in-process.ts";
+import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 
 const directory = temporaryDirectory("sql-type");
 let connection: DuckDBConnection;

@@ -6,7 +6,7 @@ import { beginFolders, folderState } from "../../../runtime/service/folder.ts";
 import { createAdoption, isUsed } from "../../../runtime/store/adoption.ts";
 import { openStore } from "../../../runtime/store/open.ts";
 import { createLog } from "../../../runtime/telemetry/log.ts";
-import { temporaryDirectory } from "../../support/in-process.ts";
+import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 
 const root = temporaryDirectory("store");
 afterAll(root.remove);
@@ -146,7 +146,7 @@ test("processes that start at once on a new directory agree on one store, and no
   const names = Array.from({ length: 8 }, (_, at) => `service-${at}`);
   for (let round = 0; round < 3; round++) {
     const dataDir = newDirectory(...names);
-    const program = join(import.meta.dir, "../../support/begin-folder.ts");
+    const program = join(import.meta.dir, "../../support/durability/begin-folder.ts");
     const processes = names.map((name) =>
       Bun.spawn([process.execPath, program, dataDir, name], { stdio: ["ignore", "pipe", "inherit"] }),
     );

@@ -12,7 +12,7 @@ import {
 import { readThread } from "../../../runtime/system/thread-time.ts";
 import { createLog } from "../../../runtime/telemetry/log.ts";
 import type { Topology } from "../../../runtime/topology.ts";
-import { configWith, temporaryDirectory } from "../../support/in-process.ts";
+import { configWith, temporaryDirectory } from "../../support/stacks/in-process.ts";
 
 const fixture = (name: string) => new URL(`../../fixtures/runtime/${name}-worker.ts`, import.meta.url);
 const node = (name: string, calls: Topology["gateway"]["calls"] = [], more: { endsItself?: true } = {}) => ({

@@ -1,8 +1,8 @@
 /** Everything a caller can get wrong over HTTP: a clear error, and nothing changed. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { type ApiCase, runCase, runCases } from "../../support/api-case.ts";
-import { type Catalog, type CatalogObject, startCatalog, twoColumns } from "../../support/catalog.ts";
-import { temporaryDirectory } from "../../support/in-process.ts";
+import { type ApiCase, runCase, runCases } from "../../support/clients/api-case.ts";
+import { type Catalog, type CatalogObject, startCatalog, twoColumns } from "../../support/stacks/catalogd.ts";
+import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 
 const directory = temporaryDirectory("catalogd-bad");
 let catalog: Catalog;

@@ -7,10 +7,10 @@ import { join } from "node:path";
 import { manifestKey } from "../../../workers/catalogd/manifests/key.ts";
 import { decodeManifest } from "../../../workers/catalogd/manifests/manifest.ts";
 import type { Version } from "../../../workers/catalogd/versions/version.ts";
-import { type Catalog, type CatalogManifest, startCatalog } from "../../support/catalog.ts";
-import { temporaryDirectory } from "../../support/in-process.ts";
-import { killed } from "../../support/killed.ts";
-import { seeded } from "../../support/seeded.ts";
+import { seeded } from "../../support/campaigns/seeded.ts";
+import { killed } from "../../support/durability/killed.ts";
+import { type Catalog, type CatalogManifest, startCatalog } from "../../support/stacks/catalogd.ts";
+import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 
 const kills = Number(process.env.CATALOGD_KILLS ?? 6);
 const seed = Number(process.env.CATALOGD_SEED ?? 1);

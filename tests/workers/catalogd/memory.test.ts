@@ -1,7 +1,7 @@
 /** A catalog that does not fit into memory: registrations are refused, and a start leaves closed what does not fit. */
 import { expect, test } from "bun:test";
-import { startCatalog } from "../../support/catalog.ts";
-import { temporaryDirectory } from "../../support/in-process.ts";
+import { startCatalog } from "../../support/stacks/catalogd.ts";
+import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 
 const wide = (prefix: string) =>
   Array.from({ length: 40 }, (_, at) => ({ name: `${prefix}${at}`, type: "VARCHAR", nullable: true }));

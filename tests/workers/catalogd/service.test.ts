@@ -1,7 +1,7 @@
 /** The catalog over a real store: what registering, dropping, listing and waiting do, and what a restart keeps. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { type Catalog, type Registration, startCatalog, twoColumns } from "../../support/catalog.ts";
-import { temporaryDirectory } from "../../support/in-process.ts";
+import { type Catalog, type Registration, startCatalog, twoColumns } from "../../support/stacks/catalogd.ts";
+import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 
 const directory = temporaryDirectory("catalogd");
 let catalog: Catalog;

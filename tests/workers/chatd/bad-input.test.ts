@@ -1,7 +1,7 @@
 /** What chatd refuses, and how: one row a mistake, each at both doors unless it is of one alone. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
-import { type ApiCase, runCases } from "../../support/api-case.ts";
-import { type ChatdStack, chatKey, startChatdStack } from "../../support/chatd-stack.ts";
+import { type ApiCase, runCases } from "../../support/clients/api-case.ts";
+import { type ChatdStack, chatKey, startChatdStack } from "../../support/stacks/chatd.ts";
 
 let stack: ChatdStack;
 beforeAll(async () => {

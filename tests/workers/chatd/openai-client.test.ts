@@ -7,8 +7,8 @@ import OpenAI, {
   NotFoundError,
   RateLimitError,
 } from "openai";
-import { chatKey, type ModelServer, startModelServer } from "../../support/chatd-stack.ts";
-import { type Product, startProduct } from "../../support/product.ts";
+import { type Product, startProduct } from "../../support/product/product.ts";
+import { chatKey, type ModelServer, startModelServer } from "../../support/stacks/chatd.ts";
 
 let models: ModelServer;
 let product: Product;

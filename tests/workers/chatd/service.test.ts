@@ -1,5 +1,6 @@
 /** chatd as its callers see it: fallbacks, cache, quotas, connections, records, secrets. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { eventsIn, readTo, textOfEvents } from "../../support/clients/sse-text.ts";
 import {
   ask,
   type Changes,
@@ -7,9 +8,8 @@ import {
   chatKey,
   postTo,
   startChatdStack,
-} from "../../support/chatd-stack.ts";
-import { temporaryDirectory } from "../../support/in-process.ts";
-import { eventsIn, readTo, textOfEvents } from "../../support/sse-text.ts";
+} from "../../support/stacks/chatd.ts";
+import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 
 let stack: ChatdStack;
 beforeAll(async () => {

@@ -1,9 +1,9 @@
 /** What embedd refuses, and how: one row a mistake, of the caller or of a provider. */
 import { afterAll, beforeAll, beforeEach, describe } from "bun:test";
-import { type ApiCase, runCases } from "../../support/api-case.ts";
-import { type EmbeddStack, startEmbeddStack } from "../../support/embedd-stack.ts";
-import { ollamaWindow } from "../../support/ollama-server.ts";
-import { openAiKey } from "../../support/openai-server.ts";
+import { type ApiCase, runCases } from "../../support/clients/api-case.ts";
+import { ollamaWindow } from "../../support/model-servers/ollama.ts";
+import { openAiKey } from "../../support/model-servers/openai.ts";
+import { type EmbeddStack, startEmbeddStack } from "../../support/stacks/embedd.ts";
 
 let stack: EmbeddStack;
 beforeAll(async () => {

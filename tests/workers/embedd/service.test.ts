@@ -12,14 +12,14 @@ import { createLog } from "../../../runtime/telemetry/log.ts";
 import { createMetrics } from "../../../runtime/telemetry/metrics.ts";
 import { embedd } from "../../../workers/embedd/contract.ts";
 import { createEmbedd } from "../../../workers/embedd/service.ts";
-import { type EmbeddStack, startEmbeddStack } from "../../support/embedd-stack.ts";
-import { configWith, startInProcess, temporaryDirectory } from "../../support/in-process.ts";
-import { keptIn } from "../../support/marked.ts";
-import { ollamaDimension, ollamaWindow } from "../../support/ollama-server.ts";
-import { openAiDimension, openAiKey } from "../../support/openai-server.ts";
-import { threadMs } from "../../support/processor-time.ts";
-import { seeded } from "../../support/seeded.ts";
-import { standInVector } from "../../support/stand-in.ts";
+import { seeded } from "../../support/campaigns/seeded.ts";
+import { keptIn } from "../../support/durability/marked.ts";
+import { ollamaDimension, ollamaWindow } from "../../support/model-servers/ollama.ts";
+import { openAiDimension, openAiKey } from "../../support/model-servers/openai.ts";
+import { standInVector } from "../../support/model-servers/stand-in.ts";
+import { threadMs } from "../../support/product/processor-time.ts";
+import { type EmbeddStack, startEmbeddStack } from "../../support/stacks/embedd.ts";
+import { configWith, startInProcess, temporaryDirectory } from "../../support/stacks/in-process.ts";
 
 let stack: EmbeddStack;
 beforeAll(async () => {

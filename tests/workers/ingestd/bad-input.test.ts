@@ -1,8 +1,8 @@
 /** Every ugly upload has an outcome that is written down here, and none of the refused ones leaves anything behind. */
 import { afterAll, afterEach, beforeAll, describe, expect } from "bun:test";
 import { gzipSync, zstdCompressSync } from "node:zlib";
-import { type ApiCase, runCases } from "../../support/api-case.ts";
-import { type IngestStack, startIngestStack } from "../../support/ingest-stack.ts";
+import { type ApiCase, runCases } from "../../support/clients/api-case.ts";
+import { type IngestStack, startIngestStack } from "../../support/stacks/ingestd.ts";
 
 let stack: IngestStack;
 beforeAll(async () => {

@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { queryd } from "../../../workers/queryd/contract.ts";
 import { createQueryd } from "../../../workers/queryd/service.ts";
-import { startInProcess } from "../../support/in-process.ts";
-import { type IngestStack, startIngestStack } from "../../support/ingest-stack.ts";
+import { startInProcess } from "../../support/stacks/in-process.ts";
+import { type IngestStack, startIngestStack } from "../../support/stacks/ingestd.ts";
 
 let stack: IngestStack;
 let querying: Awaited<ReturnType<typeof start>>;

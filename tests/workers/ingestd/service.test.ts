@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fail } from "../../../runtime/errors/service-error.ts";
 import type { JobFacts } from "../../../workers/ingestd/jobs/registry.ts";
-import { type IngestStack, startIngestStack } from "../../support/ingest-stack.ts";
+import { type IngestStack, startIngestStack } from "../../support/stacks/ingestd.ts";
 
 const stacks: IngestStack[] = [];
 async function start(...args: Parameters<typeof startIngestStack>): Promise<IngestStack> {
@@ -259,7 +259,7 @@ describe("what is given up", () => {
     writeFileSync(join(left, "rows-00000.txt"), "x");
     const { createIngestd } = await import("../../../workers/ingestd/service.ts");
     const { ingestd } = await import("../../../workers/ingestd/contract.ts");
-    const { startInProcess } = await import("../../support/in-process.ts");
+    const { startInProcess } = await import("../../support/stacks/in-process.ts");
     const second = await startInProcess(
       { contract: ingestd, create: createIngestd },
       { config: first.config, peers: first.peers },

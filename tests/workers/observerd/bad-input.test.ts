@@ -1,8 +1,8 @@
 /** What observerd refuses of events and of questions about them: one row a mistake, and nothing is recorded by any. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { type ApiCase, runCases } from "../../support/api-case.ts";
-import { temporaryDirectory } from "../../support/in-process.ts";
-import { type InProcessObserverd, startObserverd } from "../../support/observerd-stack.ts";
+import { type ApiCase, runCases } from "../../support/clients/api-case.ts";
+import { temporaryDirectory } from "../../support/stacks/in-process.ts";
+import { type InProcessObserverd, startObserverd } from "../../support/stacks/observerd.ts";
 
 const directory = temporaryDirectory("observerd");
 let service: InProcessObserverd;

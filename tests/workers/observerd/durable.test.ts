@@ -3,13 +3,13 @@ import { afterEach, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Durable } from "../../../runtime/durable/inspection.ts";
-import { findingsOf, flipIn, restorePoint } from "../../support/durable.ts";
-import { temporaryDirectory } from "../../support/in-process.ts";
+import { findingsOf, flipIn, restorePoint } from "../../support/durability/durable.ts";
+import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 import {
   type InProcessObserverd,
   type ObserverdOptions,
   startObserverd,
-} from "../../support/observerd-stack.ts";
+} from "../../support/stacks/observerd.ts";
 
 /** Files begin and go all the time. */
 const small = { segment_bytes: 8192, retained_bytes: 120_000, chat_calls: false };

@@ -1,8 +1,8 @@
-/** A short slice of the campaign: `bun tests/campaigns/observer.ts --count 100 --seed 1`. */
+/** A short slice of the campaign: `bun tests/campaigns/kills/observer.ts --count 100 --seed 1`. */
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 
-const campaign = join(import.meta.dir, "../../campaigns/observer.ts");
+const campaign = join(import.meta.dir, "../../campaigns/kills/observer.ts");
 
 test("kill -9 at random instants loses nothing that was acknowledged, and counts nothing twice", async () => {
   const run = Bun.spawn([process.execPath, campaign, "--count", "4", "--seed", "5"], { stderr: "inherit" });

@@ -1,7 +1,7 @@
 /** Events in, and what is read of them: at once, and after a start. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { temporaryDirectory } from "../../support/in-process.ts";
-import { type InProcessObserverd, playChatCalls, startObserverd } from "../../support/observerd-stack.ts";
+import { temporaryDirectory } from "../../support/stacks/in-process.ts";
+import { type InProcessObserverd, playChatCalls, startObserverd } from "../../support/stacks/observerd.ts";
 
 const directory = temporaryDirectory("observerd");
 const section = { ring_operations: 20, recent_scenarios: 3 };

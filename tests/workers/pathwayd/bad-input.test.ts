@@ -2,8 +2,13 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { pathwayd } from "../../../workers/pathwayd/contract.ts";
 import { createPathwayd } from "../../../workers/pathwayd/service.ts";
-import { type ApiCase, runCases } from "../../support/api-case.ts";
-import { configWith, type InProcess, startInProcess, temporaryDirectory } from "../../support/in-process.ts";
+import { type ApiCase, runCases } from "../../support/clients/api-case.ts";
+import {
+  configWith,
+  type InProcess,
+  startInProcess,
+  temporaryDirectory,
+} from "../../support/stacks/in-process.ts";
 
 const directory = temporaryDirectory("pathwayd-bad");
 let memory: InProcess<typeof pathwayd>;

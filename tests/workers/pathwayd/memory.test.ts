@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { statSync } from "node:fs";
 import { join } from "node:path";
-import { openMemory, perTest } from "../../support/pathwayd-stack.ts";
+import { openMemory, perTest } from "../../support/stacks/pathwayd.ts";
 
 const made = perTest();
 const content = { what: "x".repeat(500) };

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { heldClock, type Memory, perTest } from "../../support/pathwayd-stack.ts";
+import { heldClock, type Memory, perTest } from "../../support/stacks/pathwayd.ts";
 
 const stack = perTest();
 const started = () => stack.start(stack.directory());

@@ -1,7 +1,7 @@
 /** What callers get wrong, as rows: the status, the type, and what the message says. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { type ApiCase, runCases } from "../../support/api-case.ts";
-import { type QuerydStack, startQuerydStack } from "../../support/queryd-stack.ts";
+import { type ApiCase, runCases } from "../../support/clients/api-case.ts";
+import { type QuerydStack, startQuerydStack } from "../../support/stacks/queryd.ts";
 
 let stack: QuerydStack;
 beforeAll(async () => {

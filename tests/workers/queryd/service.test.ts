@@ -1,8 +1,8 @@
 /** queryd as a whole: the catalog it follows, the queries it lists, stops and bounds. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "bun:test";
 import { fail } from "../../../runtime/errors/service-error.ts";
-import { nestedGroups } from "../../support/parquet-bytes.ts";
-import { type QuerydStack, type StackOptions, startQuerydStack } from "../../support/queryd-stack.ts";
+import { nestedGroups } from "../../support/hard-inputs/parquet-bytes.ts";
+import { type QuerydStack, type StackOptions, startQuerydStack } from "../../support/stacks/queryd.ts";
 
 const endless =
   "SELECT count(*) FROM range(10_000_000) a, range(10_000_000) b WHERE hash(a.range + b.range) = 7";

@@ -1,7 +1,7 @@
 /** The end of the service with queries in flight: nothing is left running, open or held, and nothing aborts. */
 import { expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
-import { startQuerydStack } from "../../support/queryd-stack.ts";
+import { startQuerydStack } from "../../support/stacks/queryd.ts";
 
 /** A campaign may ask for hundreds. */
 const cycles = Number(Bun.env.LAKEHOUSE_STOP_CYCLES ?? 6);

@@ -2,8 +2,13 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { storaged } from "../../../workers/storaged/contract.ts";
 import { createStoraged } from "../../../workers/storaged/service.ts";
-import { type ApiCase, runCases } from "../../support/api-case.ts";
-import { configWith, type InProcess, startInProcess, temporaryDirectory } from "../../support/in-process.ts";
+import { type ApiCase, runCases } from "../../support/clients/api-case.ts";
+import {
+  configWith,
+  type InProcess,
+  startInProcess,
+  temporaryDirectory,
+} from "../../support/stacks/in-process.ts";
 
 const directory = temporaryDirectory("storaged");
 const limit = 1000;

@@ -7,15 +7,15 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { collect } from "../../../workers/storaged/bucket/streams.ts";
 import { openLocalBucket } from "../../../workers/storaged/local/local.ts";
-import { temporaryDirectory } from "../../support/in-process.ts";
-import { type Doom, killed } from "../../support/killed.ts";
-import { seeded } from "../../support/seeded.ts";
-import { contentOf, writerKeys } from "../../support/storage-writer.ts";
+import { seeded } from "../../support/campaigns/seeded.ts";
+import { type Doom, killed } from "../../support/durability/killed.ts";
+import { contentOf, writerKeys } from "../../support/durability/storage-writer.ts";
+import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 
 const kills = Number(process.env.LAKEHOUSE_KILLS ?? 6);
 const seed = Number(process.env.LAKEHOUSE_SEED ?? 1);
 const { signal } = new AbortController();
-const program = join(import.meta.dir, "../../support/storage-writer.ts");
+const program = join(import.meta.dir, "../../support/durability/storage-writer.ts");
 
 /** For each key the last N that was tried and the last that was acknowledged. */
 type Progress = Map<string, { tried: number; acked: number }>;

@@ -7,8 +7,13 @@ import { ServiceError } from "../../../runtime/errors/service-error.ts";
 import { storaged } from "../../../workers/storaged/contract.ts";
 import { createStoraged } from "../../../workers/storaged/service.ts";
 import { noise } from "../../conformance/bucket.ts";
-import { configWith, type InProcess, startInProcess, temporaryDirectory } from "../../support/in-process.ts";
-import { patientClock } from "../../support/patient-clock.ts";
+import { patientClock } from "../../support/product/patient-clock.ts";
+import {
+  configWith,
+  type InProcess,
+  startInProcess,
+  temporaryDirectory,
+} from "../../support/stacks/in-process.ts";
 
 const MiB = 1024 * 1024;
 const bytes = (text: string) => new TextEncoder().encode(text);

@@ -1,8 +1,8 @@
 /** Everything a caller can get wrong over HTTP: a clear error, and nothing added, deleted or made. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import * as arrow from "apache-arrow";
-import { type ApiCase, runCases } from "../../support/api-case.ts";
-import { startVectordStack, type VectordStack } from "../../support/vectord-stack.ts";
+import { type ApiCase, runCases } from "../../support/clients/api-case.ts";
+import { startVectordStack, type VectordStack } from "../../support/stacks/vectord.ts";
 
 let stack: VectordStack;
 let before = "";

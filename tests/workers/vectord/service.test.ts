@@ -4,9 +4,9 @@ import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as arrow from "apache-arrow";
 import { clustered } from "../../../scripts/sample-data/make-vectors.ts";
-import { temporaryDirectory } from "../../support/in-process.ts";
-import { seeded } from "../../support/seeded.ts";
-import { startVectordStack, type VectordStack } from "../../support/vectord-stack.ts";
+import { seeded } from "../../support/campaigns/seeded.ts";
+import { temporaryDirectory } from "../../support/stacks/in-process.ts";
+import { startVectordStack, type VectordStack } from "../../support/stacks/vectord.ts";
 
 const random = seeded(11);
 const vectorOf = (dimension: number) => Array.from({ length: dimension }, () => random() - 0.5);

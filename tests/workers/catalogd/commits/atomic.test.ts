@@ -3,8 +3,8 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { fail } from "../../../../runtime/errors/service-error.ts";
 import { manifestKey } from "../../../../workers/catalogd/manifests/key.ts";
 import { decodeManifest } from "../../../../workers/catalogd/manifests/manifest.ts";
-import { type Catalog, startCatalog, twoColumns } from "../../../support/catalog.ts";
-import { temporaryDirectory } from "../../../support/in-process.ts";
+import { type Catalog, startCatalog, twoColumns } from "../../../support/stacks/catalogd.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
 
 /** What happens to a write of a manifest with this beginning: before it, or after it has landed. */
 let breaks: { key: string; when: "before" | "after" } | undefined;

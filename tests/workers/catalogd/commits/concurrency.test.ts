@@ -1,7 +1,7 @@
 /** Many at once: every registration ends right, versions have no gaps, readers never wait. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { type Catalog, startCatalog, twoColumns } from "../../../support/catalog.ts";
-import { temporaryDirectory } from "../../../support/in-process.ts";
+import { type Catalog, startCatalog, twoColumns } from "../../../support/stacks/catalogd.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
 
 const directory = temporaryDirectory("catalogd-many");
 let catalog: Catalog;

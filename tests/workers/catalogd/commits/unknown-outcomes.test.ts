@@ -3,8 +3,8 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { fail } from "../../../../runtime/errors/service-error.ts";
 import { manifestKey } from "../../../../workers/catalogd/manifests/key.ts";
 import { encodeManifest } from "../../../../workers/catalogd/manifests/manifest.ts";
-import { type Catalog, startCatalog, twoColumns } from "../../../support/catalog.ts";
-import { temporaryDirectory } from "../../../support/in-process.ts";
+import { type Catalog, startCatalog, twoColumns } from "../../../support/stacks/catalogd.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
 
 /** What becomes of the next write of a manifest, of which the catalog hears nothing. */
 let cut: "landed" | "lost" | undefined;

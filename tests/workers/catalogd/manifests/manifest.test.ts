@@ -12,8 +12,8 @@ import {
   formatKey,
 } from "../../../../workers/catalogd/manifests/manifest.ts";
 import type { Version } from "../../../../workers/catalogd/versions/version.ts";
-import { temporaryDirectory } from "../../../support/in-process.ts";
-import { seeded } from "../../../support/seeded.ts";
+import { seeded } from "../../../support/campaigns/seeded.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
 
 const most = Number.MAX_SAFE_INTEGER;
 const sample: Version = {

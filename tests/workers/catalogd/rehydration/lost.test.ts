@@ -17,9 +17,9 @@ import { join } from "node:path";
 import type { Durable } from "../../../../runtime/durable/inspection.ts";
 import { manifestKey } from "../../../../workers/catalogd/manifests/key.ts";
 import { encodeManifest } from "../../../../workers/catalogd/manifests/manifest.ts";
-import { type Catalog, startCatalog, twoColumns } from "../../../support/catalog.ts";
-import { findingsOf } from "../../../support/durable.ts";
-import { temporaryDirectory } from "../../../support/in-process.ts";
+import { findingsOf } from "../../../support/durability/durable.ts";
+import { type Catalog, startCatalog, twoColumns } from "../../../support/stacks/catalogd.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
 
 let directory: { path: string; remove: () => void };
 let catalog: Catalog;

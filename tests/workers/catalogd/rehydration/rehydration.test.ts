@@ -10,8 +10,8 @@ import {
   encodeManifest,
   formatKey,
 } from "../../../../workers/catalogd/manifests/manifest.ts";
-import { type Catalog, startCatalog, twoColumns } from "../../../support/catalog.ts";
-import { temporaryDirectory } from "../../../support/in-process.ts";
+import { type Catalog, startCatalog, twoColumns } from "../../../support/stacks/catalogd.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
 
 type Options = NonNullable<Parameters<typeof startCatalog>[1]>;
 type Between = NonNullable<Options["between"]>;

@@ -1,9 +1,9 @@
 /** CSV files that are ugly and good: what becomes of each. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { gzipSync, zstdCompressSync } from "node:zlib";
-import { type IngestStack, startIngestStack } from "../../../support/ingest-stack.ts";
-import { rfc4180 } from "../../../support/rfc4180.ts";
-import { seeded } from "../../../support/seeded.ts";
+import { seeded } from "../../../support/campaigns/seeded.ts";
+import { rfc4180 } from "../../../support/clients/rfc4180.ts";
+import { type IngestStack, startIngestStack } from "../../../support/stacks/ingestd.ts";
 
 let stack: IngestStack;
 beforeAll(async () => {

@@ -1,6 +1,6 @@
 /** Files whose first lines are no header, or whose marks are others: recognised or refused, never read wrongly. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { type IngestStack, startIngestStack } from "../../../support/ingest-stack.ts";
+import { type IngestStack, startIngestStack } from "../../../support/stacks/ingestd.ts";
 
 let stack: IngestStack;
 beforeAll(async () => {

@@ -14,10 +14,10 @@ import type { Session } from "../../../../workers/ingestd/engine/session.ts";
 import { createPartWriter } from "../../../../workers/ingestd/tables/parts.ts";
 import { createScratch } from "../../../../workers/ingestd/tables/scratch.ts";
 import { readText } from "../../../../workers/ingestd/tables/text-table.ts";
-import { type MadeCsv, makeCsv } from "../../../support/csv-maker.ts";
-import { enginesIn } from "../../../support/ingest-engines.ts";
-import { rfc4180 } from "../../../support/rfc4180.ts";
-import { seeded } from "../../../support/seeded.ts";
+import { type MadeCsv, makeCsv } from "../../../support/campaigns/csv-maker.ts";
+import { seeded } from "../../../support/campaigns/seeded.ts";
+import { rfc4180 } from "../../../support/clients/rfc4180.ts";
+import { enginesIn } from "../../../support/stacks/ingest-engines.ts";
 
 const seed = Number(process.env.LAKEHOUSE_FUZZ_SEED ?? 1);
 const count = Number(process.env.LAKEHOUSE_FUZZ_COUNT ?? 600);

@@ -3,8 +3,8 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { beginRow, parseRow, readRow, type Stop } from "../../../../workers/ingestd/csv/row-reader.ts";
 import { marksOf, problemOf } from "../../../../workers/ingestd/csv/rows.ts";
 import { nameColumns } from "../../../../workers/ingestd/tables/text-columns.ts";
-import { startIngestStack } from "../../../support/ingest-stack.ts";
-import { processorMs } from "../../../support/processor-time.ts";
+import { processorMs } from "../../../support/product/processor-time.ts";
+import { startIngestStack } from "../../../support/stacks/ingestd.ts";
 
 const least = async (deed: () => unknown): Promise<number> => {
   const costs: number[] = [];

@@ -10,8 +10,8 @@ import type { Table } from "../../../../workers/ingestd/tables/format.ts";
 import { createRejects } from "../../../../workers/ingestd/tables/rejects.ts";
 import { createScratch } from "../../../../workers/ingestd/tables/scratch.ts";
 import { textColumn } from "../../../../workers/ingestd/tables/text-columns.ts";
-import { temporaryDirectory } from "../../../support/in-process.ts";
-import { enginesIn } from "../../../support/ingest-engines.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
+import { enginesIn } from "../../../support/stacks/ingest-engines.ts";
 
 let home: ReturnType<typeof temporaryDirectory>;
 let engines: Engines;

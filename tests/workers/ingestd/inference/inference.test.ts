@@ -9,8 +9,8 @@ import {
   violatedColumn,
 } from "../../../../workers/ingestd/inference/inference.ts";
 import { holds, inUtc, type Notation, zoned } from "../../../../workers/ingestd/inference/notation.ts";
-import { type IngestStack, startIngestStack } from "../../../support/ingest-stack.ts";
-import { seeded } from "../../../support/seeded.ts";
+import { seeded } from "../../../support/campaigns/seeded.ts";
+import { type IngestStack, startIngestStack } from "../../../support/stacks/ingestd.ts";
 
 let stack: IngestStack;
 beforeAll(async () => {

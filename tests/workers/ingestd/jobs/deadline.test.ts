@@ -9,8 +9,8 @@ import { ndjson } from "../../../../workers/ingestd/ndjson/ndjson.ts";
 import { peek } from "../../../../workers/ingestd/receiving/upload.ts";
 import type { FileContext, Format } from "../../../../workers/ingestd/tables/format.ts";
 import { createScratch } from "../../../../workers/ingestd/tables/scratch.ts";
-import { temporaryDirectory } from "../../../support/in-process.ts";
-import { startIngestStack } from "../../../support/ingest-stack.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
+import { startIngestStack } from "../../../support/stacks/ingestd.ts";
 
 describe("a deadline", () => {
   const limits = { base_timeout_ms: 1000, timeout_bytes_per_s: 1000, max_timeout_ms: 60_000 };

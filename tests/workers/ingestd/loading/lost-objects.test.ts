@@ -2,7 +2,7 @@
 import { afterEach, expect, test } from "bun:test";
 import { watch } from "node:fs";
 import { dirname } from "node:path";
-import { type IngestStack, startIngestStack } from "../../../support/ingest-stack.ts";
+import { type IngestStack, startIngestStack } from "../../../support/stacks/ingestd.ts";
 
 let stack: IngestStack;
 /** When what is staged goes. */

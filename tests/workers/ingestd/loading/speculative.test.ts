@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createRuns } from "../../../../workers/ingestd/csv/runs.ts";
 import { createPartSplitter, vectorRows } from "../../../../workers/ingestd/tables/part-splitter.ts";
-import { type IngestStack, startIngestStack } from "../../../support/ingest-stack.ts";
+import { type IngestStack, startIngestStack } from "../../../support/stacks/ingestd.ts";
 
 let stack: IngestStack;
 let large: Buffer;

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { JsonError, parseJson } from "../../../../workers/ingestd/ndjson/json-value.ts";
 import { isExactDouble } from "../../../../workers/ingestd/ndjson/shape.ts";
-import { type IngestStack, startIngestStack } from "../../../support/ingest-stack.ts";
-import { seeded } from "../../../support/seeded.ts";
+import { seeded } from "../../../support/campaigns/seeded.ts";
+import { type IngestStack, startIngestStack } from "../../../support/stacks/ingestd.ts";
 
 let stack: IngestStack;
 beforeAll(async () => {

@@ -4,9 +4,9 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { typeNestingMax } from "../../../../runtime/sql/type-grammar.ts";
 import { durationsOf } from "../../../../workers/ingestd/parquet/arrow-schema.ts";
-import { type IngestStack, startIngestStack } from "../../../support/ingest-stack.ts";
-import { nestedGroups, parquetOf, varint } from "../../../support/parquet-bytes.ts";
-import { seeded } from "../../../support/seeded.ts";
+import { seeded } from "../../../support/campaigns/seeded.ts";
+import { nestedGroups, parquetOf, varint } from "../../../support/hard-inputs/parquet-bytes.ts";
+import { type IngestStack, startIngestStack } from "../../../support/stacks/ingestd.ts";
 
 let stack: IngestStack;
 beforeAll(async () => {

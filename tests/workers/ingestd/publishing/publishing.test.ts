@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { fail } from "../../../../runtime/errors/service-error.ts";
 import { freshKeys } from "../../../../workers/ingestd/publishing/object-keys.ts";
-import { type Between, type IngestStack, startIngestStack } from "../../../support/ingest-stack.ts";
+import { type Between, type IngestStack, startIngestStack } from "../../../support/stacks/ingestd.ts";
 
 const stacks: IngestStack[] = [];
 afterEach(async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { fail } from "../../../../runtime/errors/service-error.ts";
 import { formFile } from "../../../../workers/ingestd/receiving/multipart.ts";
-import { seeded } from "../../../support/seeded.ts";
+import { seeded } from "../../../support/campaigns/seeded.ts";
 
 async function* inPieces(bytes: Buffer, size: () => number): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes.length; ) {

@@ -4,8 +4,8 @@
  * bun test --timeout 3600000 tests/workers/ingestd/requests/parameters.test.ts
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { type IngestStack, startIngestStack } from "../../../support/ingest-stack.ts";
-import { seeded } from "../../../support/seeded.ts";
+import { seeded } from "../../../support/campaigns/seeded.ts";
+import { type IngestStack, startIngestStack } from "../../../support/stacks/ingestd.ts";
 
 let stack: IngestStack;
 beforeAll(async () => {

@@ -12,9 +12,9 @@ import { literal } from "../../../../workers/ingestd/inference/sql-text.ts";
 import type { Table } from "../../../../workers/ingestd/tables/format.ts";
 import { anyKind, kinds } from "../../../../workers/ingestd/typing/nearly-typed.ts";
 import { inferFromSample } from "../../../../workers/ingestd/typing/typing.ts";
-import { temporaryDirectory } from "../../../support/in-process.ts";
-import { enginesIn } from "../../../support/ingest-engines.ts";
-import { seeded } from "../../../support/seeded.ts";
+import { seeded } from "../../../support/campaigns/seeded.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
+import { enginesIn } from "../../../support/stacks/ingest-engines.ts";
 
 const { path, remove } = temporaryDirectory("sample");
 const engines = enginesIn(path, { threads: 1 });

@@ -1,6 +1,6 @@
 /** Types that were asked for hold as strictly as those that were found; types by value, and what is nearly typed. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { type IngestStack, startIngestStack } from "../../../support/ingest-stack.ts";
+import { type IngestStack, startIngestStack } from "../../../support/stacks/ingestd.ts";
 
 let stack: IngestStack;
 beforeAll(async () => {

@@ -6,8 +6,8 @@ import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileS
 import { join } from "node:path";
 import { fail } from "../../../../runtime/errors/service-error.ts";
 import { rowField } from "../../../../workers/matrixd/schemas/schemas.ts";
-import { type ApiCase, runCases } from "../../../support/api-case.ts";
-import { type MatrixdStack, startMatrixdStack } from "../../../support/matrixd-stack.ts";
+import { type ApiCase, runCases } from "../../../support/clients/api-case.ts";
+import { type MatrixdStack, startMatrixdStack } from "../../../support/stacks/matrixd.ts";
 
 let stack: MatrixdStack;
 let queryd: "well" | "away" | "breaks" = "well";

@@ -5,8 +5,8 @@ import { Mutex } from "async-mutex";
 import { changeRecord, type Entry } from "../../../../workers/matrixd/corpora/entry.ts";
 import { recordFault } from "../../../../workers/matrixd/corpora/marks.ts";
 import { type CorpusRecord, readRecord, writeRecord } from "../../../../workers/matrixd/corpora/record.ts";
-import { temporaryDirectory } from "../../../support/in-process.ts";
-import { keptIn } from "../../../support/marked.ts";
+import { keptIn } from "../../../support/durability/marked.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
 
 const home = temporaryDirectory("corpus-mark");
 afterAll(home.remove);

@@ -9,10 +9,10 @@ import type { Durable, Finding } from "../../../../runtime/durable/inspection.ts
 import { fail } from "../../../../runtime/errors/service-error.ts";
 import { openDatabase, readState } from "../../../../workers/matrixd/lexicon/database.ts";
 import { inspectDatabase } from "../../../../workers/matrixd/lexicon/inspection.ts";
-import { copyFiles, copyPoint, findingsOf, flipIn } from "../../../support/durable.ts";
-import { temporaryDirectory } from "../../../support/in-process.ts";
-import { takeAsTheyAre } from "../../../support/marked.ts";
-import { type MatrixdPeers, type MatrixdStack, startMatrixdStack } from "../../../support/matrixd-stack.ts";
+import { copyFiles, copyPoint, findingsOf, flipIn } from "../../../support/durability/durable.ts";
+import { takeAsTheyAre } from "../../../support/durability/marked.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
+import { type MatrixdPeers, type MatrixdStack, startMatrixdStack } from "../../../support/stacks/matrixd.ts";
 
 let stack: MatrixdStack;
 const lostTraces = new Set<string>();

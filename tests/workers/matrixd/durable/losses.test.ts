@@ -3,10 +3,10 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Durable } from "../../../../runtime/durable/inspection.ts";
-import { findingsOf } from "../../../support/durable.ts";
-import { temporaryDirectory } from "../../../support/in-process.ts";
-import { type Loss, losses } from "../../../support/losses.ts";
-import { type MatrixdStack, startMatrixdStack } from "../../../support/matrixd-stack.ts";
+import { findingsOf } from "../../../support/durability/durable.ts";
+import { type Loss, losses } from "../../../support/durability/losses.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
+import { type MatrixdStack, startMatrixdStack } from "../../../support/stacks/matrixd.ts";
 
 let stack: MatrixdStack;
 const kept = temporaryDirectory("matrixd-losses");

@@ -7,8 +7,8 @@ import { jobEvents } from "../../../../runtime/jobs/events.ts";
 import { systemClock } from "../../../../runtime/scheduling/clock.ts";
 import { createLog } from "../../../../runtime/telemetry/log.ts";
 import { isOver, type Jobs, openJobs, type RunningJob } from "../../../../workers/matrixd/jobs/queue.ts";
-import { temporaryDirectory } from "../../../support/in-process.ts";
-import { keptIn } from "../../../support/marked.ts";
+import { keptIn } from "../../../support/durability/marked.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
 
 let home: ReturnType<typeof temporaryDirectory>;
 let jobs: Jobs;

@@ -18,9 +18,9 @@ import {
   readRows,
 } from "../../../../workers/matrixd/lexicon/read.ts";
 import * as write from "../../../../workers/matrixd/lexicon/write.ts";
-import { temporaryDirectory } from "../../../support/in-process.ts";
-import { seeded } from "../../../support/seeded.ts";
-import { startVectordStack, type VectordStack } from "../../../support/vectord-stack.ts";
+import { seeded } from "../../../support/campaigns/seeded.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
+import { startVectordStack, type VectordStack } from "../../../support/stacks/vectord.ts";
 
 const home = temporaryDirectory("lexicon");
 afterAll(home.remove);

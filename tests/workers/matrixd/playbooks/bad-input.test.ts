@@ -1,7 +1,7 @@
 /** What playbooks, profiles, the relevance filter and the downgrade gate refuse, and how they say it. */
 import { afterAll, beforeAll } from "bun:test";
-import { type ApiCase, runCases } from "../../../support/api-case.ts";
-import { type PlaybookStack, startPlaybookStack } from "../../../support/playbook-stack.ts";
+import { type ApiCase, runCases } from "../../../support/clients/api-case.ts";
+import { type PlaybookStack, startPlaybookStack } from "../../../support/stacks/playbooks.ts";
 
 let stack: PlaybookStack;
 beforeAll(async () => {

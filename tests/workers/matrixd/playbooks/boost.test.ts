@@ -10,7 +10,7 @@ import {
   misleads,
   usefulnessOf,
 } from "../../../../workers/matrixd/playbooks/boost.ts";
-import { seeded } from "../../../support/seeded.ts";
+import { seeded } from "../../../support/campaigns/seeded.ts";
 
 const dayMs = 86_400_000;
 const best: BoostFacts = {

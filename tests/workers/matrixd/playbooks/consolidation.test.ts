@@ -3,13 +3,13 @@ import { afterEach, expect, test } from "bun:test";
 import { join } from "node:path";
 import { makeDirectory } from "../../../../runtime/durable/files.ts";
 import { openLineLog } from "../../../../runtime/line-log/log.ts";
-import { temporaryDirectory } from "../../../support/in-process.ts";
-import { keptIn } from "../../../support/marked.ts";
+import { keptIn } from "../../../support/durability/marked.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
 import {
   type PlaybookStack,
   type PlaybookStackOptions,
   startPlaybookStack,
-} from "../../../support/playbook-stack.ts";
+} from "../../../support/stacks/playbooks.ts";
 
 const dayMs = 86_400_000;
 const now = Date.parse("2026-06-01T00:00:00.000Z");

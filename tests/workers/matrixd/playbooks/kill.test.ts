@@ -1,8 +1,8 @@
-/** A short slice of the campaign: `bun tests/campaigns/playbooks.ts --count 100 --seed 1`. */
+/** A short slice of the campaign: `bun tests/campaigns/kills/playbooks.ts --count 100 --seed 1`. */
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 
-const campaign = join(import.meta.dir, "../../../campaigns/playbooks.ts");
+const campaign = join(import.meta.dir, "../../../campaigns/kills/playbooks.ts");
 
 test("playbooks and profiles survive SIGKILL at random instants: nothing acknowledged is lost", async () => {
   const run = Bun.spawn([process.execPath, campaign, "--count", "2", "--seed", "7"], {

@@ -1,12 +1,12 @@
 /** Playbooks through matrixd's face: recorded, merged, matched, judged, listed, forgotten. */
 import { afterEach, describe, expect, test } from "bun:test";
 import { boostMax } from "../../../../workers/matrixd/playbooks/boost.ts";
-import { temporaryDirectory } from "../../../support/in-process.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
 import {
   type PlaybookStack,
   type PlaybookStackOptions,
   startPlaybookStack,
-} from "../../../support/playbook-stack.ts";
+} from "../../../support/stacks/playbooks.ts";
 
 let stack: PlaybookStack;
 afterEach(() => stack.stop());

@@ -2,9 +2,9 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { temporaryDirectory } from "../../../support/in-process.ts";
-import { takeAsTheyAre } from "../../../support/marked.ts";
-import { type PlaybookStack, startPlaybookStack } from "../../../support/playbook-stack.ts";
+import { takeAsTheyAre } from "../../../support/durability/marked.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
+import { type PlaybookStack, startPlaybookStack } from "../../../support/stacks/playbooks.ts";
 
 const home = temporaryDirectory("playbook-store");
 const stacks: PlaybookStack[] = [];

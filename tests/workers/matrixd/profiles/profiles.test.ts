@@ -2,8 +2,8 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { temporaryDirectory } from "../../../support/in-process.ts";
-import { type PlaybookStack, startPlaybookStack } from "../../../support/playbook-stack.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
+import { type PlaybookStack, startPlaybookStack } from "../../../support/stacks/playbooks.ts";
 
 let stack: PlaybookStack;
 const homes: { remove: () => void }[] = [];

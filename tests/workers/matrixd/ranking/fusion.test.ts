@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { fuse, fusedMax, type Scored, worthOf } from "../../../../workers/matrixd/ranking/fusion.ts";
-import { seeded } from "../../../support/seeded.ts";
+import { seeded } from "../../../support/campaigns/seeded.ts";
 
 const list = (...items: string[]): Scored<string>[] => items.map((item, at) => ({ item, score: 100 - at }));
 const order = (fused: Map<string, number>): string[] =>

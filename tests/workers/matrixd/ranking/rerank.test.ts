@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { rerank, termsOf } from "../../../../workers/matrixd/ranking/rerank.ts";
-import { processorMs } from "../../../support/processor-time.ts";
+import { processorMs } from "../../../support/product/processor-time.ts";
 
 const documents = (...texts: string[]) => texts.map((text) => ({ text, metadata: {} }));
 const ranks = (query: string, ...texts: string[]): string[] =>

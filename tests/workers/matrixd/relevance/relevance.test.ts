@@ -4,7 +4,7 @@ import { pathNearness } from "../../../../workers/matrixd/relevance/paths.ts";
 import { relevanceVerbs } from "../../../../workers/matrixd/relevance/relevance.ts";
 import { relevanceTo, thresholdDefault } from "../../../../workers/matrixd/relevance/scoring.ts";
 import { definedIn, stem } from "../../../../workers/matrixd/relevance/words.ts";
-import { processorMs } from "../../../support/processor-time.ts";
+import { processorMs } from "../../../support/product/processor-time.ts";
 
 const chunk = (text: string, more: { path?: string; symbols?: string[]; score?: number } = {}) => ({
   id: "c",

@@ -1,7 +1,7 @@
 /** Searches that are refused, row by row. */
 import { afterAll, beforeAll } from "bun:test";
-import { type ApiCase, runCases } from "../../../support/api-case.ts";
-import { type MatrixdStack, startMatrixdStack } from "../../../support/matrixd-stack.ts";
+import { type ApiCase, runCases } from "../../../support/clients/api-case.ts";
+import { type MatrixdStack, startMatrixdStack } from "../../../support/stacks/matrixd.ts";
 
 let stack: MatrixdStack;
 beforeAll(async () => {

@@ -1,8 +1,8 @@
 /** Retrieval on a labelled set: that hybrid pays, that a second look pays, that playbooks pay. Numbers: ADR 0094, 0096. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { labelledSet } from "../../../../scripts/sample-data/make-queries.ts";
-import { type MatrixdStack, startMatrixdStack } from "../../../support/matrixd-stack.ts";
-import { buildLabelled, measure, qualityOf, recordAnswers } from "../../../support/retrieval.ts";
+import { type MatrixdStack, startMatrixdStack } from "../../../support/stacks/matrixd.ts";
+import { buildLabelled, measure, qualityOf, recordAnswers } from "../../../support/vectors/retrieval.ts";
 
 const set = labelledSet({ documents: 1500, queries: 150, seed: 1 });
 /** Enough where the difference is large. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { filterAmong, listedMax, planAmong, rowSet } from "../../../../workers/matrixd/search/row-set.ts";
-import { seeded } from "../../../support/seeded.ts";
+import { seeded } from "../../../support/campaigns/seeded.ts";
 
 describe("rowSet", () => {
   test("knows its numbers and no others", () => {

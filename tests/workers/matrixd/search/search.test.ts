@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { type MatrixdStack, startMatrixdStack } from "../../../support/matrixd-stack.ts";
+import { type MatrixdStack, startMatrixdStack } from "../../../support/stacks/matrixd.ts";
 
 /** What vectord was asked for, and the indexes that do not answer until the call is given up. */
 let vectorSearches = 0;

@@ -7,7 +7,7 @@ import {
   filterStatements,
   type SqlFilters,
 } from "../../../../workers/matrixd/search/sql-filter.ts";
-import { type QuerydStack, startQuerydStack } from "../../../support/queryd-stack.ts";
+import { type QuerydStack, startQuerydStack } from "../../../support/stacks/queryd.ts";
 
 const { signal } = new AbortController();
 let stack: QuerydStack;

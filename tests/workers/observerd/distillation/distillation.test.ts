@@ -11,20 +11,20 @@ import { pathwayd } from "../../../../workers/pathwayd/contract.ts";
 import { createPathwayd } from "../../../../workers/pathwayd/service.ts";
 import { type Storaged, storaged } from "../../../../workers/storaged/contract.ts";
 import { createStoraged } from "../../../../workers/storaged/service.ts";
-import { runCases } from "../../../support/api-case.ts";
-import { startContractPeer } from "../../../support/contract-peer.ts";
+import { runCases } from "../../../support/clients/api-case.ts";
+import { makeSmallDisk, mountable } from "../../../support/faults/small-disk.ts";
+import { startContractPeer } from "../../../support/stacks/contract-peer.ts";
 import {
   configWith,
   type InProcess,
   startInProcess,
   temporaryDirectory,
-} from "../../../support/in-process.ts";
+} from "../../../support/stacks/in-process.ts";
 import {
   type InProcessObserverd,
   observerdDirectory,
   startObserverd,
-} from "../../../support/observerd-stack.ts";
-import { makeSmallDisk, mountable } from "../../../support/small-disk.ts";
+} from "../../../support/stacks/observerd.ts";
 
 type EventInput = InputOf<Observerd["endpoints"]["event"]>;
 type Playbook = ReplyOf<Matrixd["endpoints"]["playbook"]>;

@@ -4,10 +4,10 @@ import type { Config } from "../../../../runtime/config/settings.ts";
 import type { InputOf } from "../../../../runtime/contract/endpoints.ts";
 import type { Observerd } from "../../../../workers/observerd/contract.ts";
 import { askedWaitMs, authorizationOf } from "../../../../workers/observerd/export/send.ts";
-import { temporaryDirectory } from "../../../support/in-process.ts";
-import { type InProcessObserverd, startObserverd } from "../../../support/observerd-stack.ts";
-import { type CollectedSpan, spansOf, startOtlpCollector } from "../../../support/otlp-collector.ts";
-import type { StandIn } from "../../../support/stand-in.ts";
+import { type CollectedSpan, spansOf, startOtlpCollector } from "../../../support/clients/otlp-collector.ts";
+import type { StandIn } from "../../../support/model-servers/stand-in.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
+import { type InProcessObserverd, startObserverd } from "../../../support/stacks/observerd.ts";
 
 type EventInput = InputOf<Observerd["endpoints"]["event"]>;
 

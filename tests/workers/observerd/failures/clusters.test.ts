@@ -9,8 +9,8 @@ import {
   normaliseMessage,
   signatureOf,
 } from "../../../../workers/observerd/failures/signature.ts";
-import { processorMs } from "../../../support/processor-time.ts";
-import { seeded } from "../../../support/seeded.ts";
+import { seeded } from "../../../support/campaigns/seeded.ts";
+import { processorMs } from "../../../support/product/processor-time.ts";
 
 const messages: [name: string, message: string, normalised: string][] = [
   ["a number", "row 17 of 1,204 failed after 2.5 s", "row <n> of <n> failed after <n> s"],

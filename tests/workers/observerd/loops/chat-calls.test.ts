@@ -3,14 +3,14 @@ import { afterEach, expect, test } from "bun:test";
 import { join } from "node:path";
 import { fail } from "../../../../runtime/errors/service-error.ts";
 import { advanced, eventOf } from "../../../../workers/observerd/loops/chat-calls.ts";
-import { temporaryDirectory } from "../../../support/in-process.ts";
+import { startProduct } from "../../../support/product/product.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
 import {
   type ChatCall,
   type InProcessObserverd,
   playChatCalls,
   startObserverd,
-} from "../../../support/observerd-stack.ts";
-import { startProduct } from "../../../support/product.ts";
+} from "../../../support/stacks/observerd.ts";
 
 let home = temporaryDirectory("chat-calls");
 let service: InProcessObserverd;

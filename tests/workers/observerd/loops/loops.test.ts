@@ -8,12 +8,12 @@ import { createLog } from "../../../../runtime/telemetry/log.ts";
 import { correctionOf } from "../../../../workers/observerd/loops/corrections.ts";
 import { isDue } from "../../../../workers/observerd/loops/error-analysis.ts";
 import { startLoops } from "../../../../workers/observerd/loops/schedule.ts";
-import { temporaryDirectory } from "../../../support/in-process.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
 import {
   type InProcessObserverd,
   type ObserverdOptions,
   startObserverd,
-} from "../../../support/observerd-stack.ts";
+} from "../../../support/stacks/observerd.ts";
 
 /** A clock whose sleeps end when the test says so. */
 function heldClock() {

@@ -21,8 +21,8 @@ import {
   segmentPath,
 } from "../../../../workers/observerd/operations/segment.ts";
 import { createState, type State } from "../../../../workers/observerd/operations/state.ts";
-import { temporaryDirectory } from "../../../support/in-process.ts";
-import { keptIn, takeAsTheyAre } from "../../../support/marked.ts";
+import { keptIn, takeAsTheyAre } from "../../../support/durability/marked.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
 
 const home = temporaryDirectory("operations-log");
 afterAll(home.remove);

@@ -3,14 +3,14 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Durable } from "../../../../runtime/durable/inspection.ts";
-import { findingsOf } from "../../../support/durable.ts";
-import { temporaryDirectory } from "../../../support/in-process.ts";
-import { losses } from "../../../support/losses.ts";
+import { findingsOf } from "../../../support/durability/durable.ts";
+import { losses } from "../../../support/durability/losses.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
 import {
   type InProcessObserverd,
   type ObserverdOptions,
   startObserverd,
-} from "../../../support/observerd-stack.ts";
+} from "../../../support/stacks/observerd.ts";
 
 const directories: { remove: () => void }[] = [];
 let service: InProcessObserverd | undefined;

@@ -2,9 +2,9 @@
 import { expect, test } from "bun:test";
 // @ts-expect-error: the package has no types.
 import parse from "parse-prometheus-text-format";
-import { temporaryDirectory } from "../../../support/in-process.ts";
-import { startObserverd } from "../../../support/observerd-stack.ts";
-import { startProduct } from "../../../support/product.ts";
+import { startProduct } from "../../../support/product/product.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
+import { startObserverd } from "../../../support/stacks/observerd.ts";
 
 type Metric = {
   labels?: Record<string, string>;

@@ -1,9 +1,9 @@
 /** OTLP requests that are wrong: refused whole, or span by span, and nothing of them is recorded. */
 import { afterAll, beforeAll, describe, expect } from "bun:test";
-import { type ApiCase, runCases } from "../../../support/api-case.ts";
-import { temporaryDirectory } from "../../../support/in-process.ts";
-import { type InProcessObserverd, startObserverd } from "../../../support/observerd-stack.ts";
-import { gzipped, requestWith, spanWith } from "../../../support/otlp-client.ts";
+import { type ApiCase, runCases } from "../../../support/clients/api-case.ts";
+import { gzipped, requestWith, spanWith } from "../../../support/clients/otlp-client.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
+import { type InProcessObserverd, startObserverd } from "../../../support/stacks/observerd.ts";
 
 const directory = temporaryDirectory("otlp-input");
 let service: InProcessObserverd;

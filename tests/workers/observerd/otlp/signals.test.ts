@@ -8,9 +8,9 @@ import { resourceFromAttributes } from "@opentelemetry/resources";
 import { BatchLogRecordProcessor, LoggerProvider } from "@opentelemetry/sdk-logs";
 import { MeterProvider, PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
 import { BasicTracerProvider, BatchSpanProcessor } from "@opentelemetry/sdk-trace-base";
-import { temporaryDirectory } from "../../../support/in-process.ts";
-import { type InProcessObserverd, startObserverd } from "../../../support/observerd-stack.ts";
-import { gzipped, requestWith, spanWith } from "../../../support/otlp-client.ts";
+import { gzipped, requestWith, spanWith } from "../../../support/clients/otlp-client.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
+import { type InProcessObserverd, startObserverd } from "../../../support/stacks/observerd.ts";
 
 const directory = temporaryDirectory("otlp-signals");
 const protobuf = "application/x-protobuf";

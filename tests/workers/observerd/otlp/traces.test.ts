@@ -1,9 +1,14 @@
 /** OTLP in: the official exporter over HTTP, and what a span becomes. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { SpanKind, SpanStatusCode } from "@opentelemetry/api";
-import { temporaryDirectory } from "../../../support/in-process.ts";
-import { type InProcessObserverd, startObserverd } from "../../../support/observerd-stack.ts";
-import { type OtlpClient, requestWith, spanWith, startOtlpClient } from "../../../support/otlp-client.ts";
+import {
+  type OtlpClient,
+  requestWith,
+  spanWith,
+  startOtlpClient,
+} from "../../../support/clients/otlp-client.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
+import { type InProcessObserverd, startObserverd } from "../../../support/stacks/observerd.ts";
 
 const path = "/observer/otlp/v1/traces";
 const directory = temporaryDirectory("otlp");

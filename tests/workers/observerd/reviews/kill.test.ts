@@ -1,18 +1,18 @@
 /** A process that reviews is killed at random instants: no review that has answered is lost or changed. */
 import { expect, test } from "bun:test";
 import { openReviews } from "../../../../workers/observerd/reviews/log.ts";
-import { temporaryDirectory } from "../../../support/in-process.ts";
-import { keptIn } from "../../../support/marked.ts";
-import { observerdDirectory } from "../../../support/observerd-stack.ts";
-import { taskOf } from "../../../support/review-writer.ts";
-import { seeded } from "../../../support/seeded.ts";
+import { seeded } from "../../../support/campaigns/seeded.ts";
+import { keptIn } from "../../../support/durability/marked.ts";
+import { taskOf } from "../../../support/durability/review-writer.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
+import { observerdDirectory } from "../../../support/stacks/observerd.ts";
 
 const kills = 6;
 const seed = 20_260_101;
 
 /** Lets it review until so many have answered, kills it, and gives what was acknowledged. */
 async function killedAfter(dataDir: string, count: number, first: number): Promise<Map<number, string>> {
-  const program = new URL("../../../support/review-writer.ts", import.meta.url).pathname;
+  const program = new URL("../../../support/durability/review-writer.ts", import.meta.url).pathname;
   const child = Bun.spawn([process.execPath, program, dataDir, String(first)], {
     stdout: "pipe",
     stderr: "inherit",

@@ -1,8 +1,8 @@
 /** Reviews over the real chatd and a model server in a process of its own. */
 import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
-import { type ChatdStack, startChatdStack } from "../../../support/chatd-stack.ts";
-import { temporaryDirectory } from "../../../support/in-process.ts";
-import { type InProcessObserverd, startObserverd } from "../../../support/observerd-stack.ts";
+import { type ChatdStack, startChatdStack } from "../../../support/stacks/chatd.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
+import { type InProcessObserverd, startObserverd } from "../../../support/stacks/observerd.ts";
 
 const directory = temporaryDirectory("review-chatd");
 let chat: ChatdStack;

@@ -6,15 +6,15 @@ import type { InputOf, ReplyOf } from "../../../../runtime/contract/endpoints.ts
 import { fail } from "../../../../runtime/errors/service-error.ts";
 import { type Chatd, chatd } from "../../../../workers/chatd/contract.ts";
 import { openReviews } from "../../../../workers/observerd/reviews/log.ts";
-import { runCases } from "../../../support/api-case.ts";
-import { startContractPeer } from "../../../support/contract-peer.ts";
-import { type InProcess, temporaryDirectory } from "../../../support/in-process.ts";
-import { keptIn } from "../../../support/marked.ts";
+import { runCases } from "../../../support/clients/api-case.ts";
+import { keptIn } from "../../../support/durability/marked.ts";
+import { startContractPeer } from "../../../support/stacks/contract-peer.ts";
+import { type InProcess, temporaryDirectory } from "../../../support/stacks/in-process.ts";
 import {
   type InProcessObserverd,
   observerdDirectory,
   startObserverd,
-} from "../../../support/observerd-stack.ts";
+} from "../../../support/stacks/observerd.ts";
 
 type Complete = Chatd["endpoints"]["complete"];
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { canonicalNumber, claimsOf } from "../../../../workers/observerd/reviews/claims.ts";
 import { meaningfulWords } from "../../../../workers/observerd/reviews/form.ts";
 import { judge } from "../../../../workers/observerd/reviews/verdict.ts";
-import { processorMs } from "../../../support/processor-time.ts";
+import { processorMs } from "../../../support/product/processor-time.ts";
 
 interface Row {
   name: string;

@@ -10,8 +10,8 @@ import { createTimes } from "../../../../workers/pathwayd/traces/instant.ts";
 import { createTraceTable } from "../../../../workers/pathwayd/traces/table.ts";
 import { planAdd, planReplay } from "../../../../workers/pathwayd/writes/plan.ts";
 import { createWriter } from "../../../../workers/pathwayd/writes/writer.ts";
-import { keptIn, takeAsTheyAre } from "../../../support/marked.ts";
-import { forgeLog, logPath, type Memory, perTest, readLog } from "../../../support/pathwayd-stack.ts";
+import { keptIn, takeAsTheyAre } from "../../../support/durability/marked.ts";
+import { forgeLog, logPath, type Memory, perTest, readLog } from "../../../support/stacks/pathwayd.ts";
 
 const stack = perTest();
 const everything = { include_retired: true, include_superseded: true, page_size: 1000 };

@@ -2,9 +2,9 @@
 import { expect, test } from "bun:test";
 import { truncateSync } from "node:fs";
 import { join } from "node:path";
-import { findingsOf, flipIn, restorePoint } from "../../../support/durable.ts";
-import { logPath, type Memory, perTest } from "../../../support/pathwayd-stack.ts";
-import { seeded } from "../../../support/seeded.ts";
+import { seeded } from "../../../support/campaigns/seeded.ts";
+import { findingsOf, flipIn, restorePoint } from "../../../support/durability/durable.ts";
+import { logPath, type Memory, perTest } from "../../../support/stacks/pathwayd.ts";
 
 const stack = perTest();
 

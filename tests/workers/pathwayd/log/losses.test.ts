@@ -3,9 +3,9 @@ import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { makeDirectory } from "../../../../runtime/durable/files.ts";
-import { findingsOf } from "../../../support/durable.ts";
-import { losses } from "../../../support/losses.ts";
-import { logPath, perTest, readLog } from "../../../support/pathwayd-stack.ts";
+import { findingsOf } from "../../../support/durability/durable.ts";
+import { losses } from "../../../support/durability/losses.ts";
+import { logPath, perTest, readLog } from "../../../support/stacks/pathwayd.ts";
 
 const stack = perTest();
 

@@ -1,7 +1,7 @@
 /** The past, exactly: what was answered at a time is what `as_of` that time answers ever after. */
 import { expect, test } from "bun:test";
-import { heldClock, type Memory, perTest } from "../../../support/pathwayd-stack.ts";
-import { seeded } from "../../../support/seeded.ts";
+import { seeded } from "../../../support/campaigns/seeded.ts";
+import { heldClock, type Memory, perTest } from "../../../support/stacks/pathwayd.ts";
 
 const stack = perTest();
 type Verbs = Memory["verbs"];

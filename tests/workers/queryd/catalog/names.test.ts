@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { hasSystemView } from "../../../../workers/queryd/catalog/system-views.ts";
-import { type QuerydStack, startQuerydStack } from "../../../support/queryd-stack.ts";
+import { type QuerydStack, startQuerydStack } from "../../../support/stacks/queryd.ts";
 
 let stack: QuerydStack;
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 /** A query whose process ends under it: its own error, nobody else's, and no third time. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
-import { startQuerydStack } from "../../../support/queryd-stack.ts";
+import { startQuerydStack } from "../../../support/stacks/queryd.ts";
 
 let stack: Awaited<ReturnType<typeof startQuerydStack>>;
 beforeAll(async () => {

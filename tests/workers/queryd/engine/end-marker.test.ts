@@ -6,8 +6,8 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { systemClock } from "../../../../runtime/scheduling/clock.ts";
 import { type Engine, openEngine } from "../../../../workers/queryd/engine/duckdb.ts";
 import { markedStatement } from "../../../../workers/queryd/statements/statement.ts";
-import { temporaryDirectory } from "../../../support/in-process.ts";
-import { seeded } from "../../../support/seeded.ts";
+import { seeded } from "../../../support/campaigns/seeded.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
 
 const rounds = Number(Bun.env.LAKEHOUSE_MARKER_ROUNDS ?? 0);
 const seed = Number(Bun.env.LAKEHOUSE_SEED ?? 1);

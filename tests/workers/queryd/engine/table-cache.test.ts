@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { type QuerydStack, startQuerydStack } from "../../../support/queryd-stack.ts";
+import { type QuerydStack, startQuerydStack } from "../../../support/stacks/queryd.ts";
 
 let stack: QuerydStack;
 beforeAll(async () => {

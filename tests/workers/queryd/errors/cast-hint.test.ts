@@ -1,6 +1,6 @@
 /** Statements that take text for numbers or times are told the cast. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { type QuerydStack, startQuerydStack } from "../../../support/queryd-stack.ts";
+import { type QuerydStack, startQuerydStack } from "../../../support/stacks/queryd.ts";
 
 let stack: QuerydStack;
 beforeAll(async () => {

@@ -15,9 +15,9 @@ import { join } from "node:path";
 import type { Peer } from "../../../../runtime/contract/endpoints.ts";
 import { fail } from "../../../../runtime/errors/service-error.ts";
 import type { Storaged } from "../../../../workers/storaged/contract.ts";
-import { type FaultyProxy, startFaultyProxy } from "../../../support/faulty-proxy.ts";
-import { type QuerydStack, type StackOptions, startQuerydStack } from "../../../support/queryd-stack.ts";
-import { testS3Servers } from "../../../support/s3-server.ts";
+import { type FaultyProxy, startFaultyProxy } from "../../../support/s3/faulty-proxy.ts";
+import { testS3Servers } from "../../../support/s3/server.ts";
+import { type QuerydStack, type StackOptions, startQuerydStack } from "../../../support/stacks/queryd.ts";
 
 let stack: QuerydStack;
 const start = async (options: StackOptions = {}) => {

@@ -3,8 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { tableFromIPC } from "apache-arrow";
-import { type QuerydStack, startQuerydStack } from "../../../support/queryd-stack.ts";
-import { rfc4180 } from "../../../support/rfc4180.ts";
+import { rfc4180 } from "../../../support/clients/rfc4180.ts";
+import { type QuerydStack, startQuerydStack } from "../../../support/stacks/queryd.ts";
 
 type Row = Record<string, unknown>;
 

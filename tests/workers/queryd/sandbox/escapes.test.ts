@@ -9,14 +9,14 @@ import { systemClock } from "../../../../runtime/scheduling/clock.ts";
 import { openEngine } from "../../../../workers/queryd/engine/duckdb.ts";
 import { checkBound } from "../../../../workers/queryd/sandbox/bound-plan.ts";
 import { type GivenParameters, matchParameters } from "../../../../workers/queryd/statements/parameters.ts";
+import { seeded } from "../../../support/campaigns/seeded.ts";
 import {
   fileStatement,
   fileStatementByChance,
   shapes,
   waysToWrite,
-} from "../../../support/file-statements.ts";
-import { type QuerydStack, startQuerydStack } from "../../../support/queryd-stack.ts";
-import { seeded } from "../../../support/seeded.ts";
+} from "../../../support/hard-inputs/file-statements.ts";
+import { type QuerydStack, startQuerydStack } from "../../../support/stacks/queryd.ts";
 
 const canary = "canary-7f3a91";
 let stack: QuerydStack;

@@ -4,7 +4,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { tableFunctions } from "../../../../workers/queryd/sandbox/name-lists.ts";
-import { type QuerydStack, startQuerydStack } from "../../../support/queryd-stack.ts";
+import { type QuerydStack, startQuerydStack } from "../../../support/stacks/queryd.ts";
 
 /** Number and hash of the functions, macros and pragmas of DuckDB 1.5.6, for which `sandbox-lists.ts` was written. */
 const reviewedFunctions = "862 9c44889d4ea8364b";

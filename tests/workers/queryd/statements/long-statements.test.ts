@@ -4,7 +4,7 @@ import { withoutShowAll } from "../../../../workers/queryd/sandbox/rewritten-nam
 import { checkTree } from "../../../../workers/queryd/sandbox/syntax-tree.ts";
 import { matchParameters, parametersOf } from "../../../../workers/queryd/statements/parameters.ts";
 import { readStatement } from "../../../../workers/queryd/statements/statement.ts";
-import { processorMs } from "../../../support/processor-time.ts";
+import { processorMs } from "../../../support/product/processor-time.ts";
 
 const numbered = (count: number): string[] => Array.from({ length: count }, (_, at) => `${at + 1}`);
 

@@ -22,9 +22,9 @@ import {
   wallClockText,
 } from "../../../../workers/queryd/values/text.ts";
 import { type Vector, windowBytes } from "../../../../workers/queryd/values/vector.ts";
-import { type QuerydStack, startQuerydStack } from "../../../support/queryd-stack.ts";
-import { rfc4180 } from "../../../support/rfc4180.ts";
-import { seeded } from "../../../support/seeded.ts";
+import { seeded } from "../../../support/campaigns/seeded.ts";
+import { rfc4180 } from "../../../support/clients/rfc4180.ts";
+import { type QuerydStack, startQuerydStack } from "../../../support/stacks/queryd.ts";
 
 const random = seeded(19);
 

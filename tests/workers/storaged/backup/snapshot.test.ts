@@ -18,8 +18,8 @@ import {
   withWriteBarrier,
 } from "../../../../workers/storaged/registry/write-barrier.ts";
 import { refusal, store } from "../../../conformance/bucket.ts";
-import { temporaryDirectory } from "../../../support/in-process.ts";
-import { seeded } from "../../../support/seeded.ts";
+import { seeded } from "../../../support/campaigns/seeded.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
 
 const rounds = Number(process.env.LAKEHOUSE_POINTS ?? 3);
 const seed = Number(process.env.LAKEHOUSE_SEED ?? 1);

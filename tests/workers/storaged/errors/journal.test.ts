@@ -2,8 +2,8 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { appendFileSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type JournalEntry, openErrorJournal } from "../../../../workers/storaged/errors/journal.ts";
-import { temporaryDirectory } from "../../../support/in-process.ts";
-import { makeSmallDisk, mountable } from "../../../support/small-disk.ts";
+import { makeSmallDisk, mountable } from "../../../support/faults/small-disk.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
 
 const entry = (number: number, bucket = "primary"): JournalEntry => ({
   at: "2026-01-01T00:00:00.000Z",

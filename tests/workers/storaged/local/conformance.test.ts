@@ -2,7 +2,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { openLocalBucket } from "../../../../workers/storaged/local/local.ts";
 import { testBucket } from "../../../conformance/bucket.ts";
-import { temporaryDirectory } from "../../../support/in-process.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
 
 testBucket("on local disk", async () => {
   const { path, remove } = temporaryDirectory("bucket");

@@ -13,7 +13,7 @@ import { layoutOf } from "../../../../workers/storaged/local/layout.ts";
 import { openLocalBucket } from "../../../../workers/storaged/local/local.ts";
 import { createWriteBarrier } from "../../../../workers/storaged/registry/write-barrier.ts";
 import { fetchText, refusal, store } from "../../../conformance/bucket.ts";
-import { temporaryDirectory } from "../../../support/in-process.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
 
 const { signal } = new AbortController();
 const key = "a/b/object";

@@ -23,7 +23,7 @@ import { layoutOf } from "../../../../workers/storaged/local/layout.ts";
 import { openLocalBucket } from "../../../../workers/storaged/local/local.ts";
 import { encodeRecord } from "../../../../workers/storaged/local/sidecar.ts";
 import { fetchText, inPieces, noise, refusal, store } from "../../../conformance/bucket.ts";
-import { temporaryDirectory } from "../../../support/in-process.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
 
 const { signal } = new AbortController();
 const MiB = 1024 * 1024;

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { createKeyedMutex } from "../../../../runtime/scheduling/keyed-mutex.ts";
 import { layoutOf } from "../../../../workers/storaged/local/layout.ts";
 import { orphans } from "../../../../workers/storaged/local/orphans.ts";
-import { temporaryDirectory } from "../../../support/in-process.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
 
 let home: ReturnType<typeof temporaryDirectory>;
 let part: string;

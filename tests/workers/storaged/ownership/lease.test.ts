@@ -10,10 +10,10 @@ import { leaseObject } from "../../../../workers/storaged/ownership/lease-object
 import { type ConditionalWrites, probeServer } from "../../../../workers/storaged/s3-client/capabilities.ts";
 import { createS3Connection } from "../../../../workers/storaged/s3-client/connection.ts";
 import { refusal } from "../../../conformance/bucket.ts";
-import { startFaultyProxy } from "../../../support/faulty-proxy.ts";
-import { temporaryDirectory } from "../../../support/in-process.ts";
-import { patientClock } from "../../../support/patient-clock.ts";
-import { testS3Servers } from "../../../support/s3-server.ts";
+import { patientClock } from "../../../support/product/patient-clock.ts";
+import { startFaultyProxy } from "../../../support/s3/faulty-proxy.ts";
+import { testS3Servers } from "../../../support/s3/server.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
 
 const { signal } = new AbortController();
 const log = createLog("test", "error", () => {});

@@ -3,7 +3,7 @@ import type { Config } from "../../../../runtime/config/settings.ts";
 import { storaged } from "../../../../workers/storaged/contract.ts";
 import { readBucketSettings, s3ServerOf } from "../../../../workers/storaged/registry/configured.ts";
 import { createStoraged } from "../../../../workers/storaged/service.ts";
-import { configWith, startInProcess, temporaryDirectory } from "../../../support/in-process.ts";
+import { configWith, startInProcess, temporaryDirectory } from "../../../support/stacks/in-process.ts";
 
 const directory = temporaryDirectory("registry");
 afterAll(() => directory.remove());

@@ -9,7 +9,7 @@ import { openLocalBucket } from "../../../../workers/storaged/local/local.ts";
 import type { BucketRegistry } from "../../../../workers/storaged/registry/configured.ts";
 import { withFormerEtags } from "../../../../workers/storaged/registry/former-etags.ts";
 import { refusal, store } from "../../../conformance/bucket.ts";
-import { temporaryDirectory } from "../../../support/in-process.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
 
 const { signal } = new AbortController();
 

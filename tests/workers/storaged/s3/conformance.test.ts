@@ -9,8 +9,8 @@ import { openUploadLedger } from "../../../../workers/storaged/s3/upload-ledger.
 import { createS3Connection } from "../../../../workers/storaged/s3-client/connection.ts";
 import { elements } from "../../../../workers/storaged/s3-client/xml.ts";
 import { inPieces, noise, testBucket } from "../../../conformance/bucket.ts";
-import { temporaryDirectory } from "../../../support/in-process.ts";
-import { testS3Servers } from "../../../support/s3-server.ts";
+import { testS3Servers } from "../../../support/s3/server.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
 
 const log = createLog("test", "error");
 const newId = () => crypto.randomUUID();

@@ -12,8 +12,8 @@ import type { UploadLedger } from "../../../../workers/storaged/s3/upload-ledger
 import { createS3Connection, type S3Connection } from "../../../../workers/storaged/s3-client/connection.ts";
 import { elements, textOf } from "../../../../workers/storaged/s3-client/xml.ts";
 import { fetchText, noise, refusal, store } from "../../../conformance/bucket.ts";
-import { type FaultyProxy, startFaultyProxy } from "../../../support/faulty-proxy.ts";
-import { testS3Servers } from "../../../support/s3-server.ts";
+import { type FaultyProxy, startFaultyProxy } from "../../../support/s3/faulty-proxy.ts";
+import { testS3Servers } from "../../../support/s3/server.ts";
 
 const { signal } = new AbortController();
 const log = createLog("test", "error");

@@ -3,8 +3,8 @@ import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { clustered } from "../../../../scripts/sample-data/make-vectors.ts";
 import { createVectorBlocks } from "../../../../workers/vectord/rows/vector-blocks.ts";
-import { makeSmallDisk, mountable } from "../../../support/small-disk.ts";
-import { testEngines } from "../../../support/vector-engines.ts";
+import { makeSmallDisk, mountable } from "../../../support/faults/small-disk.ts";
+import { testEngines } from "../../../support/vectors/engines.ts";
 
 test.skipIf(!mountable.includes("tmpfs"))(
   "a save to a full disk is refused by name at any byte, and the index is searched and saved on",

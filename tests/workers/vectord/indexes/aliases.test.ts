@@ -1,7 +1,7 @@
 /** Aliases: other names that are switched in one step and survive a restart. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { temporaryDirectory } from "../../../support/in-process.ts";
-import { startVectordStack, type VectordStack } from "../../../support/vectord-stack.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
+import { startVectordStack, type VectordStack } from "../../../support/stacks/vectord.ts";
 
 const directory = temporaryDirectory("vectord-aliases");
 let stack: VectordStack;

@@ -1,7 +1,7 @@
 /** More than half of an index's rows are dead, and it was not compacted yet: the nearest are found all the same. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { seeded } from "../../../support/seeded.ts";
-import { startVectordStack, type VectordStack } from "../../../support/vectord-stack.ts";
+import { seeded } from "../../../support/campaigns/seeded.ts";
+import { startVectordStack, type VectordStack } from "../../../support/stacks/vectord.ts";
 
 const dimension = 96;
 const [live, dead] = [4500, 6000];

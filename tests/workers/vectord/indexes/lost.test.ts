@@ -15,9 +15,9 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import type { Durable } from "../../../../runtime/durable/inspection.ts";
-import { findingsOf } from "../../../support/durable.ts";
-import { temporaryDirectory } from "../../../support/in-process.ts";
-import { startVectordStack, type VectordStack } from "../../../support/vectord-stack.ts";
+import { findingsOf } from "../../../support/durability/durable.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
+import { startVectordStack, type VectordStack } from "../../../support/stacks/vectord.ts";
 
 let directory: ReturnType<typeof temporaryDirectory>;
 let stack: VectordStack;

@@ -1,7 +1,7 @@
 /** Indexes that do not fit into memory: refused, or left closed and named, while the others serve. */
 import { describe, expect, test } from "bun:test";
-import { temporaryDirectory } from "../../../support/in-process.ts";
-import { startVectordStack, type VectordStack } from "../../../support/vectord-stack.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
+import { startVectordStack, type VectordStack } from "../../../support/stacks/vectord.ts";
 
 const dimension = 64;
 const itemsOf = (from: number, count: number) =>

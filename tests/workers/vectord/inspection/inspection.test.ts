@@ -8,9 +8,9 @@ import { sourceOf } from "../../../../workers/vectord/lhv1/frame.ts";
 import { manifestKey } from "../../../../workers/vectord/lhv1/keys.ts";
 import { decodeManifest, encodeManifest } from "../../../../workers/vectord/lhv1/manifest.ts";
 import { decodeSegment, encodeSegment } from "../../../../workers/vectord/lhv1/segment.ts";
-import { findingsOf } from "../../../support/durable.ts";
-import { temporaryDirectory } from "../../../support/in-process.ts";
-import { startVectordStack, type VectordStack } from "../../../support/vectord-stack.ts";
+import { findingsOf } from "../../../support/durability/durable.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
+import { startVectordStack, type VectordStack } from "../../../support/stacks/vectord.ts";
 
 let directory: { path: string; remove: () => void };
 let stack: VectordStack;

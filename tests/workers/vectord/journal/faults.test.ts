@@ -13,7 +13,7 @@ import {
   perTest,
   reopen,
   rowIds,
-} from "../../../support/vector-journals.ts";
+} from "../../../support/vectors/journals.ts";
 
 const start = perTest();
 

@@ -5,16 +5,16 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { apply, idsAfter, lastOf, names } from "../../../fixtures/vectord/journal-loop.ts";
-import { temporaryDirectory } from "../../../support/in-process.ts";
-import { killed } from "../../../support/killed.ts";
-import { seeded } from "../../../support/seeded.ts";
+import { seeded } from "../../../support/campaigns/seeded.ts";
+import { killed } from "../../../support/durability/killed.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
 import {
   type JournalStack,
   keysOf,
   readAll,
   rowsOf,
   startJournals,
-} from "../../../support/vector-journals.ts";
+} from "../../../support/vectors/journals.ts";
 
 const kills = Number(process.env.VECTORD_JOURNAL_KILLS ?? 8);
 const seed = Number(process.env.VECTORD_JOURNAL_SEED ?? 1);

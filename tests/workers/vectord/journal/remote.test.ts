@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { testS3Servers } from "../../../support/s3-server.ts";
+import { testS3Servers } from "../../../support/s3/server.ts";
 import {
   add,
   batchOf,
@@ -17,7 +17,7 @@ import {
   rowIds,
   rowsOf,
   type StorageVerbs,
-} from "../../../support/vector-journals.ts";
+} from "../../../support/vectors/journals.ts";
 
 const start = perTest();
 

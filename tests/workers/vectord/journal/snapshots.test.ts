@@ -16,7 +16,7 @@ import {
   reopen,
   rowIds,
   rowsOf,
-} from "../../../support/vector-journals.ts";
+} from "../../../support/vectors/journals.ts";
 
 const start = perTest();
 

@@ -7,8 +7,8 @@ import { createFrameWriter, readFrame, sourceOf } from "../../../../workers/vect
 import { decodeManifest, encodeManifest, type Manifest } from "../../../../workers/vectord/lhv1/manifest.ts";
 import { decodeSegment, encodeSegment } from "../../../../workers/vectord/lhv1/segment.ts";
 import type { Batch, Upserts } from "../../../../workers/vectord/rows/batch.ts";
-import { seeded } from "../../../support/seeded.ts";
-import { batchOf, configOf, rowsOf } from "../../../support/vector-journals.ts";
+import { seeded } from "../../../support/campaigns/seeded.ts";
+import { batchOf, configOf, rowsOf } from "../../../support/vectors/journals.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 const joined = (pieces: Iterable<Uint8Array>): Bytes => new Uint8Array(Buffer.concat([...pieces]));

@@ -7,7 +7,7 @@ import * as bitmap from "../../../../workers/vectord/rows/bitmap.ts";
 import { rowPieces } from "../../../../workers/vectord/rows/pieces.ts";
 import { createRows, type Rows } from "../../../../workers/vectord/rows/store.ts";
 import { createVectorBlocks } from "../../../../workers/vectord/rows/vector-blocks.ts";
-import { seeded } from "../../../support/seeded.ts";
+import { seeded } from "../../../support/campaigns/seeded.ts";
 
 /** Whole numbers below a bound, the same for the same seed. */
 const dice = (seed: number) => {

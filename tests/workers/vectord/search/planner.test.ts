@@ -9,8 +9,8 @@ import { createVectorBlocks } from "../../../../workers/vectord/rows/vector-bloc
 import { createMetadataIndex } from "../../../../workers/vectord/search/metadata-index.ts";
 import { planSearch, planWider, type Situation } from "../../../../workers/vectord/search/planner.ts";
 import { nearestNeighbours, type Searched } from "../../../../workers/vectord/search/search.ts";
-import { seeded } from "../../../support/seeded.ts";
-import { testEngines } from "../../../support/vector-engines.ts";
+import { seeded } from "../../../support/campaigns/seeded.ts";
+import { testEngines } from "../../../support/vectors/engines.ts";
 
 describe("plans", () => {
   const large: Situation = { k: 10, ef: 96, covered: 100_000, matching: 100_000, isWhole: true };

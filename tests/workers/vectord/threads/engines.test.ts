@@ -8,8 +8,8 @@ import { clustered } from "../../../../scripts/sample-data/make-vectors.ts";
 import type { EngineSpec, Engines } from "../../../../workers/vectord/engine/interface.ts";
 import { createVectorBlocks } from "../../../../workers/vectord/rows/vector-blocks.ts";
 import { type EngineCase, testEngine } from "../../../conformance/engine.ts";
-import { temporaryDirectory } from "../../../support/in-process.ts";
-import { testEngines } from "../../../support/vector-engines.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
+import { testEngines } from "../../../support/vectors/engines.ts";
 
 const lines: string[] = [];
 const log = createLog("vectord", "error", (line) => lines.push(line));
@@ -162,7 +162,7 @@ test("without FAISS its types are unavailable and say what to do, and the rest w
   }
   const script = `
     import { createLog } from "./runtime/telemetry/log.ts";
-    import { testEngines } from "./tests/support/vector-engines.ts";
+    import { testEngines } from "./tests/support/vectors/engines.ts";
     import { createVectorBlocks } from "./workers/vectord/rows/vector-blocks.ts";
     const engines = await testEngines();
     const open = (type) => engines.open({ ...${JSON.stringify(spec)}, type }, createVectorBlocks(${dimension}));
@@ -172,7 +172,7 @@ test("without FAISS its types are unavailable and say what to do, and the rest w
     process.stdout.write(JSON.stringify({ refused, works }));
   `;
   mkdirSync(join(home.path, "tests/support"), { recursive: true });
-  const engines = "tests/support/vector-engines.ts";
+  const engines = "tests/support/vectors/engines.ts";
   cpSync(join(root, engines), join(home.path, engines));
   writeFileSync(join(home.path, "probe.ts"), script);
   const done = Bun.spawnSync([process.execPath, "--no-install", "probe.ts"], { cwd: home.path });

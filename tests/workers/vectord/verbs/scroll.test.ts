@@ -1,8 +1,8 @@
 /** Whatever was added, replaced, deleted, compacted, restored or opened again: pages, filters and searches see the live items. */
 import { describe, expect, test } from "bun:test";
-import { temporaryDirectory } from "../../../support/in-process.ts";
-import { seeded } from "../../../support/seeded.ts";
-import { type Answer, startVectordStack, type VectordStack } from "../../../support/vectord-stack.ts";
+import { seeded } from "../../../support/campaigns/seeded.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
+import { type Answer, startVectordStack, type VectordStack } from "../../../support/stacks/vectord.ts";
 
 /** Compacts by itself as soon as it may. */
 const settings = { compact_deleted_percent: 1, checkpoint_segments: 5 };

@@ -1,0 +1,100 @@
+/**
+ * Fills the disk of a running product at random instants, leaves a little room or none, gives the space back or kills
+ * the process first, while everything that is kept is written at once: `bun tests/campaigns/faults/disk-full.ts [--count 20]
+ * [--seed 1] [--disk tmpfs|ext4]`. Prints one JSON line; exits 1 when something acknowledged was lost, something
+ * refused is there in part, a refusal was unclear, or a service finds damage. Needs root.
+ */
+import { parseArgs } from "node:util";
+import { topology } from "../../../runtime/topology.ts";
+import { createProgress } from "../../../scripts/command-line/progress.ts";
+import { type Deed, damageOf, deeds, done, Ledger, unanswered } from "../../support/durability/deeds.ts";
+import { type DiskKind, makeSmallDisk } from "../../support/faults/small-disk.ts";
+import { startProduct } from "../../support/product/product.ts";
+
+const { values } = parseArgs({
+  options: {
+    count: { type: "string", default: "20" },
+    seed: { type: "string", default: "1" },
+    disk: { type: "string", default: "tmpfs" },
+  },
+});
+const count = Number(values.count);
+let state = Number(values.seed) >>> 0;
+/** Park–Miller's minimal standard generator: the same seed gives the same fillings. */
+const random = () => {
+  state = (state * 48_271 + 11) % 2_147_483_647;
+  return state / 2_147_483_647;
+};
+
+/** Grows with the count: what is written stays. */
+const diskBytes = (48 + 4 * count) * 1024 * 1024;
+const services = Object.keys(topology).filter((name) => name !== "gateway");
+const full = /the disk is full.*free space/;
+/** Deeds of each kind between two fillings, at most; the disk must not fill by them alone. */
+const deedsMax = 6;
+
+const disk = makeSmallDisk(values.disk as DiskKind, diskBytes);
+const ledger = new Ledger();
+const wrong: string[] = [];
+const outcomes = { acknowledged: 0, refused: 0, unknown: 0 };
+let product = await startProduct({ dataDir: disk.path });
+let next = 0;
+
+/** One kind, one after the other, until the cycle is over; a deed that the kill cut off may have happened or not. */
+async function keepDoing(deed: Deed, cycle: { isOver: boolean; isKilled: boolean }): Promise<void> {
+  for (let at = 0; at < deedsMax && !cycle.isOver; at++) {
+    const n = next++;
+    try {
+      const acknowledged = await done(deed, product.url, n, full);
+      ledger.note(deed, n, acknowledged);
+      outcomes[acknowledged ? "acknowledged" : "refused"] += 1;
+    } catch (cause) {
+      outcomes.unknown += 1;
+      if (!cycle.isKilled) wrong.push(String(cause).slice(0, 500));
+    }
+  }
+}
+
+const progress = createProgress("disk-full", { unit: "fillings" });
+try {
+  for (const deed of deeds) await deed.prepare?.(product.url);
+  for (const deed of deeds) ledger.note(deed, 0, await done(deed, product.url, next, full));
+  next = 1;
+  for (let filling = 0; filling < count; filling++) {
+    const cycle = { isOver: false, isKilled: false };
+    const working = deeds.map((deed) => keepDoing(deed, cycle));
+    await Bun.sleep(random() * 60);
+    disk.fill(random() < 0.5 ? 0 : Math.floor(random() * 200_000));
+    await Bun.sleep(random() * 300);
+    const questions = await unanswered(product.url);
+    const isKilled = random() < 0.34;
+    if (isKilled) {
+      cycle.isKilled = true;
+      await product.end("SIGKILL");
+    }
+    const startsFull = random() < 0.5;
+    if (!startsFull) disk.empty();
+    if (isKilled) product = await startProduct({ dataDir: disk.path });
+    disk.empty();
+    cycle.isOver = true;
+    await Promise.all(working);
+    wrong.push(
+      ...questions,
+      ...(await ledger.faults(product.url)),
+      ...(await damageOf(product.url, services)),
+    );
+    if (wrong.length > 0) break;
+    progress.step(filling + 1, count);
+  }
+} catch (cause) {
+  wrong.push(String(cause).slice(-2000));
+} finally {
+  progress.end();
+  const code = await product.end();
+  if (code !== 0) wrong.push(`the product ended with ${code}`);
+  disk.remove();
+}
+process.stdout.write(
+  `${JSON.stringify({ fillings: count, seed: Number(values.seed), disk: values.disk, ...outcomes, wrong })}\n`,
+);
+process.exit(wrong.length === 0 ? 0 : 1);

@@ -1,0 +1,367 @@
+/** The backup as a directory, and the commands where something is wrong. The drill is tests/system/backup/backup.test.ts. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { decodePoint, encodePoint, type PointRecord } from "../../../scripts/backup/point-file.ts";
+import { BackupError, Mismatch, openRepository } from "../../../scripts/backup/repository.ts";
+import { pointOrder } from "../../../scripts/backup/take.ts";
+import { blobsOf, command, fill, pieces } from "../../support/durability/backup-command.ts";
+import { makeSmallDisk, mountable } from "../../support/faults/small-disk.ts";
+import { temporaryDirectory } from "../../support/stacks/in-process.ts";
+
+const first = "2026-11-21T18:13:17.123Z";
+const point = "2026-11-21T18-13-17.123Z";
+const second = "2026-11-21T19:13:17.123Z";
+const directories: { remove: () => void }[] = [];
+const fresh = (): string => {
+  const directory = temporaryDirectory("backup");
+  directories.push(directory);
+  return join(directory.path, "kept");
+};
+afterAll(() => {
+  for (const { remove } of directories) remove();
+});
+
+describe("a point as a file", () => {
+  const sha256 = "a".repeat(64);
+  const record: PointRecord = {
+    at: first,
+    files: [
+      { service: "chatd", path: "idempotency.log", bytes: 3, sha256 },
+      {
+        service: "storaged",
+        path: "objects/primary/ä/b c.txt",
+        bytes: 5,
+        sha256,
+        object: { bucket: "primary", key: "ä/b c.txt", etag: "e", content_type: "text/plain" },
+      },
+    ],
+    damaged: [{ service: "storaged", path: "objects/primary/x", problem: "it is corrupt" }],
+  };
+  const text = [...encodePoint(record)].join("");
+
+  test("is what was written", () => expect(decodePoint(text)).toEqual(record));
+
+  test("without any of its bytes, or with one changed, is none", () => {
+    for (let at = 0; at < text.length; at += 7) {
+      expect(() => decodePoint(text.slice(0, at))).toThrow(/not complete|changed/);
+      const changed = `${text.slice(0, at)}${text[at] === "1" ? "2" : "1"}${text.slice(at + 1)}`;
+      expect(() => decodePoint(changed)).toThrow(/not complete|changed|format/);
+    }
+  });
+
+  const leading = ["../x", "a/../../x", "/etc/passwd", "a//b", ".", "", "a/./b", "a\0b"];
+  test.each(leading)("refuses the path %j", (path) => {
+    const bad = [...encodePoint({ ...record, files: [{ service: "chatd", path, bytes: 0, sha256 }] })].join(
+      "",
+    );
+    expect(() => decodePoint(bad)).toThrow("leads out of its directory");
+  });
+
+  test.each(["..", "a/b", "", "Chatd"])("refuses the service %j", (service) => {
+    const bad = [...encodePoint({ ...record, files: [{ service, path: "a", bytes: 0, sha256 }] })].join("");
+    expect(() => decodePoint(bad)).toThrow("that is no service");
+  });
+
+  test("refuses a newer format", () => {
+    const lines = `${JSON.stringify({ format: 2, at: first })}\n`;
+    const hash = new Bun.CryptoHasher("sha256").update(lines).digest("hex");
+    expect(() => decodePoint(`${lines}${JSON.stringify({ seal: { lines: 1, sha256: hash } })}\n`)).toThrow(
+      "use a newer version",
+    );
+  });
+});
+
+test("points are taken from callers before those they call", () => {
+  const order = pointOrder();
+  expect(order[0]).toBe("gateway");
+  expect(order.at(-1)).toBeOneOf(["storaged", "embedd", "pathwayd", "chatd"]);
+  const isBefore = (one: string, other: string) => order.indexOf(one) < order.indexOf(other);
+  expect(isBefore("matrixd", "vectord") && isBefore("vectord", "storaged")).toBe(true);
+  expect(isBefore("observerd", "matrixd") && isBefore("ingestd", "catalogd")).toBe(true);
+});
+
+describe("a backup as a directory", () => {
+  test("has each content once, and drops what no point has", async () => {
+    const path = fresh();
+    await fill(path, first, { a: "same", b: "same", c: "only the first" });
+    expect(blobsOf(path)).toHaveLength(2);
+    await fill(path, second, { a: "same", d: "only the second" });
+    expect(blobsOf(path)).toHaveLength(3);
+    const repository = await openRepository(path, { write: true });
+    expect(await repository.keep(2)).toEqual({ points: 0, blobs: 0, bytes: 0 });
+    expect(await repository.keep(1)).toEqual({ points: 1, blobs: 1, bytes: 14 });
+    expect(await repository.points()).toEqual(["2026-11-21T19-13-17.123Z"]);
+    repository.close();
+    expect((await command("backup", [path, "--verify"], { cwd: "/" })).code).toBe(0);
+  });
+
+  test("keeps no blob of other bytes than those expected, and nothing of it", async () => {
+    const path = fresh();
+    const repository = await openRepository(path, { write: true });
+    const refused = repository.add(pieces("abc"), { sha256: "0".repeat(64), bytes: 3 });
+    expect(refused).rejects.toBeInstanceOf(Mismatch);
+    expect(repository.add(pieces("abc"), { bytes: 4 })).rejects.toThrow("3 bytes in place of 4");
+    await refused.catch(() => undefined);
+    expect(blobsOf(path)).toEqual([]);
+    expect(readdirSync(join(path, "incoming"))).toEqual([]);
+    repository.close();
+  });
+
+  test("does not drop points when one of those that stay cannot be read", async () => {
+    const path = fresh();
+    await fill(path, first, { a: "1" });
+    const name = await fill(path, second, { a: "2" });
+    writeFileSync(join(path, "points", `${name}.jsonl`), "half");
+    const repository = await openRepository(path, { write: true });
+    expect(repository.keep(1)).rejects.toThrow("cannot be used: it is not complete");
+    expect(await repository.points()).toHaveLength(2);
+    repository.close();
+  });
+
+  test("is written to by one at a time, and read by any", async () => {
+    const path = fresh();
+    const repository = await openRepository(path, { write: true });
+    expect(openRepository(path, { write: true })).rejects.toThrow("another backup is being written");
+    expect(await (await openRepository(path, { write: false })).points()).toEqual([]);
+    repository.close();
+    (await openRepository(path, { write: true })).close();
+  });
+
+  test.skipIf(!mountable.includes("tmpfs"))(
+    "a full disk is told, what was there stays, and it goes on",
+    async () => {
+      const disk = makeSmallDisk("tmpfs", 4 * 1024 * 1024);
+      const path = join(disk.path, "kept");
+      await fill(path, first, { a: "1" });
+      disk.fill(65_536);
+      const large = "x".repeat(1_000_000);
+      const error = await fill(path, second, { b: large }).catch((cause: unknown) => cause);
+      expect(error).toBeInstanceOf(BackupError);
+      expect((error as Error).message).toMatch(/the disk is full.*Mend that and run the command again/);
+      expect(readdirSync(join(path, "incoming"))).toEqual([]);
+      expect(readdirSync(join(path, "points"))).toEqual([`${point}.jsonl`]);
+      disk.empty();
+      await fill(path, second, { b: large });
+      expect((await command("backup", [path, "--verify"], { cwd: "/" })).out).toContain("2 points, 2 blobs");
+      disk.remove();
+    },
+  );
+});
+
+interface Row {
+  name: string;
+  words: (path: string) => string[];
+  /** Harms the backup, which has one point of two files. */
+  harm?: (path: string) => void;
+  code: number;
+  says: string | RegExp;
+}
+
+const blobOf = (path: string, text: string): string => {
+  const hash = new Bun.CryptoHasher("sha256").update(text).digest("hex");
+  return join(path, "blobs", hash.slice(0, 2), hash);
+};
+const flip = (path: string) => writeFileSync(blobOf(path, "two"), "twp");
+const cut = (path: string) => {
+  const file = join(path, "points", `${point}.jsonl`);
+  writeFileSync(file, readFileSync(file, "utf8").slice(0, -20));
+};
+
+const backupRows: Row[] = [
+  { name: "help", words: () => ["--help"], code: 0, says: "--keep N" },
+  { name: "no directory", words: () => [], code: 2, says: "expected the directory of the backup" },
+  { name: "two directories", words: (path) => [path, "b"], code: 2, says: "got 'b' as well" },
+  {
+    name: "an unknown option",
+    words: (path) => [path, "--fast"],
+    code: 2,
+    says: "unexpected option '--fast'",
+  },
+  { name: "keep without a number", words: (path) => [path, "--keep"], code: 2, says: "--keep needs a value" },
+  { name: "keep nothing", words: (path) => [path, "--keep=0"], code: 2, says: "1 or more, got '0'" },
+  {
+    name: "keep with list",
+    words: (path) => [path, "--list", "--keep=1"],
+    code: 2,
+    says: "do not go with them",
+  },
+  { name: "no address", words: (path) => [path, "--gateway", "here"], code: 2, says: "expected an address" },
+  {
+    name: "an unknown key",
+    words: (path) => [path, "--gateway.bnd=x"],
+    code: 2,
+    says: "did you mean 'gateway.bind'",
+  },
+  {
+    name: "nothing runs",
+    words: (path) => [path, "--gateway", "http://127.0.0.1:9"],
+    code: 1,
+    says: /no Lakehouse answers at http:\/\/127\.0\.0\.1:9 .*bun run supervisor/,
+  },
+  { name: "list", words: (path) => [path, "--list"], code: 0, says: `${point}  2 files, 0.0 KB` },
+  {
+    name: "list of a torn point",
+    words: (path) => [path, "--list"],
+    harm: cut,
+    code: 1,
+    says: "it is not complete",
+  },
+  { name: "verify", words: (path) => [path, "--verify"], code: 0, says: "every checksum holds" },
+  {
+    name: "a flipped bit",
+    words: (path) => [path, "--verify"],
+    harm: flip,
+    code: 1,
+    says: "its bytes have changed: chatd/b",
+  },
+  {
+    name: "a missing blob",
+    words: (path) => [path, "--verify"],
+    harm: (path) => rmSync(blobOf(path, "two")),
+    code: 1,
+    says: "it is missing: chatd/b of point",
+  },
+  {
+    name: "verify of a torn point",
+    words: (path) => [path, "--verify"],
+    harm: cut,
+    code: 1,
+    says: "it is not complete",
+  },
+  {
+    name: "list of nothing",
+    words: (path) => [`${path}/none`, "--list"],
+    code: 1,
+    says: "is no backup: there is nothing in it",
+  },
+  {
+    name: "another's directory",
+    words: (path) => [path],
+    harm: (path) => rmSync(join(path, "format.json")),
+    code: 1,
+    says: "is no backup: it holds other files",
+  },
+  {
+    name: "a newer format",
+    words: (path) => [path, "--list"],
+    harm: (path) => writeFileSync(join(path, "format.json"), '{"format":2}'),
+    code: 1,
+    says: "is 2; this version reads 1",
+  },
+  {
+    name: "a file in the way",
+    words: (path) => [join(path, "format.json", "x")],
+    code: 1,
+    says: /cannot be (written to|read)/,
+  },
+];
+
+const into = (path: string) => `--data_dir=${path}-data`;
+const restoreRows: Row[] = [
+  {
+    name: "a configuration that is not there: another directory would be written to than was meant",
+    words: (path) => [path, "--config", "/there/is/none.toml"],
+    code: 2,
+    says: "--config: there is no file '/there/is/none.toml'",
+  },
+  { name: "help", words: () => ["--help"], code: 0, says: "--at POINT" },
+  {
+    name: "an unknown service",
+    words: (path) => [path, "--only=x"],
+    code: 2,
+    says: "there is no service 'x'",
+  },
+  {
+    name: "no such point",
+    words: (path) => [path, into(path), "--at=2025"],
+    code: 1,
+    says: `there are ${point}`,
+  },
+  {
+    name: "a directory that is not empty",
+    words: (path) => [path, into(path)],
+    harm: (path) => mkdirSync(`${path}-data/mine`, { recursive: true }),
+    code: 1,
+    says: "is not empty (mine)",
+  },
+  {
+    name: "a flipped bit",
+    words: (path) => [path, into(path)],
+    harm: flip,
+    code: 1,
+    says: "nothing was restored",
+  },
+  {
+    name: "a torn point",
+    words: (path) => [path, into(path)],
+    harm: cut,
+    code: 1,
+    says: "it is not complete",
+  },
+  {
+    name: "an unfinished restore of another point",
+    words: (path) => [path, into(path)],
+    harm: (path) => {
+      mkdirSync(`${path}-data`);
+      writeFileSync(`${path}-data/restore.json`, '{"point":"2025"}');
+    },
+    code: 1,
+    says: "go on with --at 2025",
+  },
+];
+
+for (const [name, rows] of [
+  ["backup", backupRows],
+  ["restore", restoreRows],
+] as const) {
+  describe(`bun run ${name}`, () => {
+    test.each(rows.map((row) => [row.name, row] as const))("%s", async (_, { words, harm, code, says }) => {
+      const path = fresh();
+      await fill(path, first, { a: "one", b: "two" });
+      harm?.(path);
+      const before = blobsOf(path);
+      const ran = await command(name, words(path), { cwd: join(path, "..") });
+      const said = ran.out + ran.err;
+      expect(said).not.toContain("    at ");
+      if (typeof says === "string") expect(said).toContain(says);
+      else expect(said).toMatch(says);
+      expect(ran.code).toBe(code);
+      expect(blobsOf(path)).toEqual(before);
+    });
+  });
+}
+
+describe("the mark of an unfinished restore", () => {
+  let path = "";
+  beforeAll(() => {
+    path = fresh();
+    mkdirSync(path, { recursive: true });
+    writeFileSync(join(path, "restore.json"), '{"point":"x"}');
+  });
+  test("keeps Lakehouse from starting, and says what to do", async () => {
+    const main = join(import.meta.dir, "../../../runtime/main.ts");
+    const child = Bun.spawn([process.execPath, main, "--only=storaged", `--data_dir=${path}`], {
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    const said = await new Response(child.stderr).text();
+    expect(await child.exited).toBe(1);
+    expect(said).toContain("holds a restore that has not ended");
+    expect(readdirSync(path)).toEqual(["restore.json"]);
+  });
+});
+
+test.skipIf(process.getuid?.() === 0)("a directory that may not be written to is told", async () => {
+  const path = fresh();
+  mkdirSync(path, { recursive: true });
+  chmodSync(path, 0o500);
+  const ran = await command("backup", [path], { cwd: "/" });
+  expect(ran.err).toContain("cannot be written to");
+  expect(ran.code).toBe(1);
+});
+
+test("a place where no directory can be is told", async () => {
+  const ran = await command("backup", ["/proc/lakehouse"], { cwd: "/" });
+  expect(ran.err).toContain("cannot be written to (ENOENT)");
+  expect(ran.code).toBe(1);
+});

@@ -1,0 +1,161 @@
+/** One fault at a time in a running product: what is written must be there or be refused by name, and work goes on. */
+import { topology } from "../../../runtime/topology.ts";
+import { type Deed, damageOf, deeds, Ledger, questions, unanswered } from "../durability/deeds.ts";
+import { type Call, calls, type Errno, startFaulty } from "./io-faults.ts";
+
+const services = Object.keys(topology).filter((name) => name !== "gateway");
+
+/** What a fault of the disk or a lack of descriptors may be answered by. */
+const named: Readonly<Record<string, RegExp>> = {
+  storage_full: /E[A-Z]+|SQLITE_/,
+  overloaded: /E[A-Z]+|SQLITE_/,
+  corrupt: /./,
+  unavailable: /./,
+};
+
+/** What each call fails by in earnest. */
+const usualErrnos: Record<Call, readonly Errno[]> = {
+  write: ["EIO", "ENOSPC"],
+  fsync: ["EIO", "ENOSPC"],
+  open: ["EMFILE", "EIO", "ENOSPC"],
+  read: ["EIO"],
+  rename: ["EIO", "ENOSPC"],
+  link: ["EIO", "ENOSPC"],
+  unlink: ["EIO"],
+  mkdir: ["EIO", "ENOSPC"],
+  truncate: ["EIO"],
+};
+
+export interface Drill {
+  outcomes: { wrong: string[]; faults: number; acknowledged: number; refused: number; answered: number };
+  /** Does one thing with one of its calls failing; tells which. */
+  fail: (spot: Spot, random: () => number) => Promise<string>;
+  /** What there is to fail: each thing with the calls that it made when nothing failed. */
+  spots: (kinds: readonly Call[]) => Promise<Spot[]>;
+  /** Ends the product, starts it again and compares what is there with what was acknowledged. */
+  restart: (signal: NodeJS.Signals) => Promise<void>;
+  end: () => Promise<void>;
+}
+
+/** Something that is done and makes so many calls of a kind. */
+export interface Spot {
+  thing: string;
+  call: Call;
+  most: number;
+}
+
+/** `only` names the one kind of deed or question. */
+export async function createDrill(
+  dataDir: string,
+  {
+    only,
+    errno,
+    env = {},
+  }: { only?: string | undefined; errno?: Errno | undefined; env?: Record<string, string> } = {},
+): Promise<Drill> {
+  let { product, faults } = await startFaulty({ dataDir, env });
+  const ledger = new Ledger();
+  const outcomes: Drill["outcomes"] = { wrong: [], faults: 0, acknowledged: 0, refused: 0, answered: 0 };
+  let next = 1;
+  const errnosOf =
+    errno === undefined ? usualErrnos : (Object.fromEntries(calls.map((call) => [call, [errno]])) as never);
+  let logged = 0;
+  /** With what the product logged since the last one. */
+  const wrong = (text: string) => {
+    const log = product.log();
+    const lines = log.slice(logged).split("\n");
+    logged = log.length;
+    const said = lines.filter((line) => /"level":"(warn|error)"/.test(line)).slice(-4);
+    outcomes.wrong.push([text, ...said].map((line) => line.slice(0, 2500)).join("\n  "));
+  };
+
+  const start = async () => {
+    ({ product, faults } = await startFaulty({ dataDir, env }));
+    logged = 0;
+  };
+  for (const deed of deeds) await deed.prepare?.(product.url);
+  const things = [
+    ...deeds.map((deed) => ({ name: deed.name, deed })),
+    ...questions.map((question) => ({ name: question.name, question })),
+  ].filter(({ name }) => only === undefined || only === name);
+
+  /** Whether it was acknowledged; an answer that names nothing is wrong. */
+  const attempt = async (deed: Deed, n: number, what: string): Promise<boolean> => {
+    const answer = await deed.act(product.url, n);
+    const text = await answer.text();
+    if (answer.ok) return true;
+    refused(text, `${deed.name} ${n} ${what}: ${answer.status}`);
+    return false;
+  };
+  const refused = (text: string, what: string) => {
+    const { type = "", message = "" } =
+      (JSON.parse(text) as { error?: { type: string; message: string } }).error ?? {};
+    if (!named[type]?.test(message)) wrong(`${what} ${text}`);
+  };
+  const doOne = async (thing: (typeof things)[number], what: string): Promise<void> => {
+    if ("deed" in thing) {
+      const n = next++;
+      const isDone = await attempt(thing.deed, n, what);
+      ledger.note(thing.deed, n, isDone);
+      outcomes[isDone ? "acknowledged" : "refused"] += 1;
+      return;
+    }
+    const { ask, status, name } = thing.question;
+    const answer = await ask(product.url);
+    const text = await answer
+      .text()
+      .catch((cause: Error) => `{"error":{"type":"corrupt","message":"${cause.message}"}}`);
+    outcomes.answered += 1;
+    if (answer.status !== status && name !== "readiness") refused(text, `${name} ${what}: ${answer.status}`);
+  };
+
+  const check = async () => {
+    outcomes.wrong.push(...(await ledger.faults(product.url)));
+    outcomes.wrong.push(...(await damageOf(product.url, services)));
+    outcomes.wrong.push(...(await unanswered(product.url)));
+  };
+  // The first of each, as the questions want them.
+  for (const deed of deeds) ledger.note(deed, 0, await attempt(deed, 0, "without a fault"));
+
+  return {
+    outcomes,
+    spots: async (kinds) => {
+      const spots: Spot[] = [];
+      for (const thing of things) {
+        const counts = await faults.count(() => doOne(thing, "without a fault"));
+        for (const call of kinds) {
+          const most = counts.get(call) ?? 0;
+          if (most > 0) spots.push({ thing: thing.name, call, most });
+        }
+      }
+      return spots;
+    },
+    fail: async ({ thing: name, call, most }, random) => {
+      const thing = things.find((one) => one.name === name) as (typeof things)[number];
+      const errnos = errnosOf[call];
+      const errno = errnos[Math.floor(random() * errnos.length)] as Errno;
+      const nth = 1 + Math.floor(random() * most);
+      const times = random() < 0.7 ? 1 : 0;
+      const what = `with ${call} ${nth}${times === 0 ? " and all further" : ""} of ${most} failing by ${errno}`;
+      await faults.arm({ call, errno, nth, times });
+      await doOne(thing, what).catch((cause) => wrong(`${name} ${what}: ${cause}`));
+      const { failed, last } = await faults.clear();
+      if (failed > 0) outcomes.faults += 1;
+      const before = outcomes.refused;
+      await doOne(thing, `after it ran ${what} (${last})`);
+      if (outcomes.refused > before) wrong(`${name} did not go on after it ran ${what} (${last})`);
+      return `${name} ${what}`;
+    },
+    restart: async (signal) => {
+      await check();
+      await product.end(signal);
+      await start();
+      await check();
+    },
+    end: async () => {
+      await faults.clear();
+      const code = await product.end();
+      if (code !== 0) wrong(`the product ended with ${code}: ${product.log().slice(-600)}`);
+    },
+  };
+}

@@ -1,0 +1,87 @@
+/** Every service in a process of its own on this host, as units of an operator would run them. */
+import { mkdirSync } from "node:fs";
+import { topology } from "../../../runtime/topology.ts";
+import { isHeld } from "./held.ts";
+import { type Product, startProduct } from "./product.ts";
+
+export const apartNames = Object.keys(topology);
+
+export interface Apart {
+  /** The gateway's. */
+  url: string;
+  /** Ends one process, or holds it: `SIGSTOP`. */
+  send: (name: string, signal: "SIGTERM" | "SIGKILL" | "SIGSTOP") => Promise<void>;
+  /** Starts it again, on its address and directory; or lets it go on. */
+  start: (name: string) => Promise<void>;
+  end: () => Promise<void>;
+}
+
+/** Below those that the system gives to outgoing connections, which could take one before its service does. */
+const ports = { first: 20_000, count: 12_000 };
+
+function freeAddress(): string {
+  for (;;) {
+    const port = ports.first + Math.floor(Math.random() * ports.count);
+    try {
+      const server = Bun.serve({ hostname: "127.0.0.1", port, fetch: () => new Response() });
+      void server.stop(true);
+      return `127.0.0.1:${port}`;
+    } catch {
+      // Taken: another one.
+    }
+  }
+}
+
+/** Starts them, all at once: none needs another to be there first. */
+export async function startApart(
+  directory: string,
+  env: Record<string, string>,
+  flags: readonly string[] = [],
+): Promise<Apart> {
+  const taken = new Set<string>();
+  while (taken.size < apartNames.length) taken.add(freeAddress());
+  const addresses = [...taken];
+  const binds = Object.fromEntries(
+    apartNames.map((name, at) => [`LH_${name.toUpperCase()}_BIND`, addresses[at] ?? ""]),
+  );
+  const running = new Map<string, Product>();
+  const held = new Set<string>();
+  const start = async (name: string) => {
+    const product = running.get(name);
+    if (product && held.delete(name)) {
+      process.kill(product.pid, "SIGCONT");
+      return;
+    }
+    const dataDir = `${directory}/${name}`;
+    mkdirSync(dataDir, { recursive: true });
+    const shared = { ...binds, ...env, LH_DATA_DIR: `${directory}/data` };
+    running.set(name, await startProduct({ dataDir, env: shared, flags: ["--only", name, ...flags] }));
+  };
+  const end = async () => {
+    for (const name of held) process.kill(running.get(name)?.pid ?? 0, "SIGCONT");
+    await Promise.all([...running.values()].map((product) => product.end("SIGKILL")));
+  };
+  try {
+    await Promise.all(apartNames.map(start));
+  } catch (cause) {
+    await end();
+    throw cause;
+  }
+  return {
+    url: `http://${binds.LH_GATEWAY_BIND}`,
+    start,
+    end,
+    send: async (name, signal) => {
+      const product = running.get(name);
+      if (!product) throw new Error(`${name} does not run`);
+      if (signal !== "SIGSTOP") {
+        await product.end(signal);
+        running.delete(name);
+        return;
+      }
+      process.kill(product.pid, "SIGSTOP");
+      held.add(name);
+      while (!isHeld(product.pid)) await Bun.sleep(1);
+    },
+  };
+}

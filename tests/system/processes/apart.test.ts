@@ -1,0 +1,159 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { startOrder, topology } from "../../../runtime/topology.ts";
+import { deeds, json, unanswered } from "../../support/durability/deeds.ts";
+import { type Apart, apartNames, startApart } from "../../support/product/apart.ts";
+import { temporaryDirectory } from "../../support/stacks/in-process.ts";
+
+/** A route of each service that needs no other one. */
+const own: Record<string, (url: string) => Promise<Response>> = {
+  storaged: (url) => fetch(`${url}/v1/storage/list`),
+  catalogd: (url) => fetch(`${url}/v1/catalog/list`),
+  ingestd: (url) => fetch(`${url}/v1/ingest/jobs`),
+  queryd: (url) => fetch(`${url}/v1/sql/queries`),
+  vectord: (url) => fetch(`${url}/v1/vectors/index`),
+  embedd: (url) => json(url, "/v1/embed", { texts: ["a welder"] }),
+  pathwayd: (url) => fetch(`${url}/v1/pathway/stats`),
+  matrixd: (url) => fetch(`${url}/v1/matrix/corpora`),
+  observerd: (url) => fetch(`${url}/v1/observer/stats`),
+  chatd: (url) => fetch(`${url}/v1/chat/providers`),
+};
+/** Longest wait for a service that hangs, in milliseconds. */
+const timeoutMs = 2500;
+const env = { LH_RPC_TIMEOUT_MS: String(timeoutMs), LH_GATEWAY_PROXY_TIMEOUT_MS: String(timeoutMs) };
+
+type Way = "SIGTERM" | "SIGKILL" | "SIGSTOP";
+const ended = Object.keys(own).flatMap((name) =>
+  (["SIGTERM", "SIGKILL"] as const).map((way) => ({ names: [name], way })),
+);
+/** Those of a level at once, as none of them calls another: each of them takes the longest wait. */
+const held = startOrder(topology)
+  .map((level) => ({ names: level.filter((name) => name in own), way: "SIGSTOP" as const }))
+  .filter(({ names }) => names.length > 0);
+const table: { names: string[]; way: Way }[] = [...ended, ...held];
+
+interface System {
+  ready: boolean;
+  services: { name: string; state: string }[];
+}
+
+interface Refusal {
+  error: { type: string; message: string };
+}
+
+describe("a process a service, on one host", () => {
+  const home = temporaryDirectory("apart");
+  let lake: Apart;
+
+  beforeAll(async () => {
+    lake = await startApart(home.path, env);
+    for (const deed of deeds) await deed.prepare?.(lake.url);
+    for (const deed of deeds) expect((await deed.act(lake.url, 0)).ok).toBe(true);
+    expect(await unanswered(lake.url)).toEqual([]);
+  });
+  afterAll(async () => {
+    await lake?.end();
+    home.remove();
+  });
+
+  const status = async () => {
+    const words = ["scripts/status/status.ts", "--gateway", lake.url, "--once", "--json"];
+    const run = Bun.spawn([process.execPath, ...words], {
+      cwd: join(import.meta.dir, "../../.."),
+      stdout: "pipe",
+    });
+    return { text: await new Response(run.stdout).text(), code: await run.exited };
+  };
+  /** What the gateway says of the service itself, by name and with the right status. */
+  const expectRefused = async (name: string, way: Way) => {
+    const answer = await (own[name] ?? fetch)(lake.url);
+    const { error } = (await answer.json()) as Refusal;
+    expect(error.message).toContain(name);
+    if (way === "SIGSTOP") {
+      expect([503, 504]).toContain(answer.status);
+      return;
+    }
+    expect([answer.status, error.type]).toEqual([503, "unavailable"]);
+    expect(Number(answer.headers.get("retry-after"))).toBeGreaterThan(0);
+  };
+  /** A machine that is busy may take another one for missing, for a moment. */
+  const expectTold = async (names: string[]) => {
+    for (;;) {
+      const [ready, system] = await Promise.all([
+        fetch(`${lake.url}/readyz`),
+        fetch(`${lake.url}/v1/system`).then((answer) => answer.json() as Promise<System>),
+      ]);
+      const { reasons } = (await ready.json()) as { reasons: string[] };
+      expect(ready.status).toBe(503);
+      expect(reasons).toEqual(expect.arrayContaining(names.map((name) => `${name}: unreachable`)));
+      expect(system.ready).toBe(false);
+      const missing = system.services.filter(({ state }) => state !== "ready");
+      expect(missing.map((service) => service.name)).toEqual(expect.arrayContaining(names));
+      if (reasons.length === names.length && missing.length === names.length) return;
+    }
+  };
+  const expectWorks = async (name: string, ask: (url: string) => Promise<Response>) => {
+    for (;;) {
+      const { status: answered } = await ask(lake.url);
+      if (answered === 200) return;
+      expect([name, answered]).toEqual([name, 504]);
+    }
+  };
+
+  let lastDeed = 1;
+  /** What the others have kept of the one that was ended, such as what their child processes may open, is good still. */
+  const expectDone = async () => {
+    lastDeed += 1;
+    const failed: string[] = [];
+    for (const { name, act } of deeds) {
+      const answer = await act(lake.url, lastDeed);
+      const text = await answer.text();
+      if (!answer.ok) failed.push(`${name}: ${answer.status} ${text}`);
+    }
+    expect(failed).toEqual([]);
+  };
+
+  test.each(table)(
+    "$names ended by $way: its routes say so, all others work; it comes back and nothing else is restarted",
+    async ({ names, way }) => {
+      for (const name of names) await lake.send(name, way);
+      const others = Object.entries(own).filter(([other]) => !names.includes(other));
+      try {
+        await Promise.all([
+          ...names.map((name) => expectRefused(name, way)),
+          expectTold(names),
+          ...others.map(([other, ask]) => expectWorks(other, ask)),
+        ]);
+      } finally {
+        for (const name of names) await lake.start(name);
+      }
+      expect(await unanswered(lake.url)).toEqual([]);
+      // One that was held is the same process as before.
+      if (way !== "SIGSTOP") await expectDone();
+    },
+  );
+
+  test("`status` tells which one is missing", async () => {
+    await lake.send("pathwayd", "SIGKILL");
+    const { text, code } = await status();
+    expect(code).toBe(1);
+    expect(text).toMatch(/"name": ?"pathwayd",\s*"state": ?"unreachable"/);
+    await lake.start("pathwayd");
+    expect((await status()).code).toBe(0);
+  });
+
+  test("the gateway itself comes back to services that went on", async () => {
+    await lake.send("gateway", "SIGKILL");
+    await expect(fetch(`${lake.url}/health`)).rejects.toThrow();
+    await lake.start("gateway");
+    expect(await unanswered(lake.url)).toEqual([]);
+    for (const deed of deeds) {
+      expect((await deed.act(lake.url, 1)).ok).toBe(true);
+      expect(await deed.find(lake.url, 1)).toEqual(deed.expected(1));
+    }
+  });
+
+  test("every service was there", () => {
+    expect(Object.keys(own).sort()).toEqual(apartNames.filter((name) => name !== "gateway").sort());
+  });
+});
