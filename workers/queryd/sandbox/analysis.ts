@@ -30,12 +30,18 @@ export interface Analysis {
   verdict: (sql: string, session: Session) => Promise<Verdict>;
 }
 
-/** Verdicts kept, and the longest statement whose verdict is. */
+/** Verdicts kept, the characters of all their statements, and those of the longest: a list of 60,000 parameters has 413,000. */
 const keptMax = 1000;
-const keptCharactersMax = 16_384;
+const keptCharactersMax = 16_000_000;
+const keptStatementMax = 1_000_000;
 
 export function createAnalysis(mark: string): Analysis {
-  const kept = new LRUCache<string, Verdict>({ max: keptMax });
+  const kept = new LRUCache<string, Verdict>({
+    max: keptMax,
+    maxSize: keptCharactersMax,
+    maxEntrySize: keptStatementMax,
+    sizeCalculation: (_, sql) => Math.max(1, sql.length),
+  });
   let expected: string | undefined;
   return {
     verdict: async (sql, session) => {
@@ -43,7 +49,7 @@ export function createAnalysis(mark: string): Analysis {
       if (known) return known;
       expected ??= await frameOf(mark, session);
       const verdict = await analyse(sql, session, { mark, expected });
-      if (sql.length <= keptCharactersMax) kept.set(sql, verdict);
+      kept.set(sql, verdict);
       return verdict;
     },
   };

@@ -62,12 +62,14 @@ export async function checkBound(bound: Bound, session: Pick<Session, "rows">): 
   verdict.bound.add(key);
 }
 
-/** The datasets' versions and the parameters' types: all that the plan depends on beside the text. */
-const keyOf = ({ used, parameters }: Bound): string =>
-  JSON.stringify([
+/** The datasets' versions and the parameters' types: all that the plan depends on beside the text. Hashed, as there may be many. */
+const keyOf = ({ used, parameters }: Bound): string => {
+  const parts = [
     [...used].map(([name, { dataset_id, version }]) => [name, dataset_id, version]),
     [...parameters].map(([name, { type }]) => [name, type]),
-  ]);
+  ];
+  return Bun.CryptoHasher.hash("sha256", JSON.stringify(parts), "hex");
+};
 
 const mayRead = (name: string, listing: boolean): boolean =>
   tableFunctions.has(name) || (listing && systemReads.test(name));
