@@ -21,7 +21,7 @@ export interface Runs {
 /** Text in the first run, and at most in a later one. */
 const firstBytes = 48_000_000;
 const mostBytes = 384_000_000;
-/** So many in turn are as long as each other, since as many are written beside each other on the smallest machine. */
+/** So many runs in a row have one length: as many are written at once on the smallest machine. */
 const alike = 2;
 
 const lengthOf = (index: number): number => Math.min(mostBytes, firstBytes * 2 ** Math.floor(index / alike));

@@ -49,7 +49,7 @@ const aloneMax = 4;
 const aloneBytes = 240_000_000;
 /** Calls that are no statements are answered at once, but for a busy machine. */
 const callTimeoutMs = 60_000;
-/** DuckDB keeps its own bound first; rows under way, and what its allocator holds back, come on top of that. */
+/** DuckDB keeps its own limit first; rows under way, and what its allocator holds back, come on top of that. */
 const besideDuckDb = 1.5;
 /** DuckDB ends an interrupted statement after at most a batch of rows. */
 const graceMs = 1000;

@@ -24,7 +24,7 @@ export interface StagedObject {
   seal: () => Promise<string>;
   /** Stores what was written under the key, durably. */
   commit: (key: string) => Promise<Committed>;
-  /** Gives up what was not committed. */
+  /** Removes what was not committed. */
   discard: () => Promise<void>;
   /** Whether its place is gone before it was stored: a storaged that starts keeps none of those before. */
   isLost: () => Promise<boolean>;
@@ -127,7 +127,7 @@ interface StagedParts extends Pick<StagedObject, "path" | "discard" | "isLost"> 
   store: (key: string) => Promise<Committed>;
 }
 
-/** A file is hashed once, and not taken away meanwhile. */
+/** A file is hashed once, and discarded only after that. */
 function sealedOnce({ path, hashed, store, discard, isLost }: StagedParts): StagedObject {
   let sealed: Promise<string> | undefined;
   const seal = () => {

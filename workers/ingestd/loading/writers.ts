@@ -37,7 +37,7 @@ export function createWriters({ engines, signal, newTarget }: WritersOptions): W
     begin: (run, planned) => {
       const own = given;
       const work = Promise.resolve(planned).then((plan) => write(run, plan, own));
-      // Whoever asks for it hears of its failure; when nobody does, it does not matter.
+      // Callers get the failure through `work`; a speculative write that nobody asks for may fail unseen.
       const settled = work.catch(() => undefined).finally(() => underWay.delete(settled));
       underWay.add(settled);
       return work;

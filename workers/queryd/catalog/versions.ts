@@ -30,7 +30,7 @@ export interface Held {
 export interface Versions {
   /** Makes the datasets readable for the session, each under the name the statement uses for it. */
   hold: (used: ReadonlyMap<string, Manifest>, session: Session, signal: AbortSignal) => Promise<Held>;
-  /** Lets go of versions that are no longer the latest as soon as no query reads them. */
+  /** Drops versions that are no longer the latest as soon as no query reads them. */
   retire: (snapshot: Snapshot) => void;
   /** Datasets that could not be read when last asked for, with the reason. */
   broken: () => ReadonlyMap<string, string>;
@@ -49,7 +49,7 @@ export interface VersionsOptions {
   lifetime: AbortSignal;
 }
 
-/** Lets go of something held for one query. */
+/** Releases something that one query holds. */
 type Release = () => void;
 
 interface Version {
@@ -70,7 +70,7 @@ const pinConcurrency = 4;
 export function createVersions(options: VersionsOptions): Versions {
   const versions = new Map<string, Version>();
   const broken = new Map<string, string>();
-  /** Versions let go of so far: a child that knows of all has nothing to forget. */
+  /** Versions dropped so far: a child that has seen this count has no macro of one. */
   let dropped = 0;
 
   const isKnown = (version: Version) => versions.get(version.id) === version;
@@ -145,7 +145,7 @@ export function createVersions(options: VersionsOptions): Versions {
   };
 }
 
-/** A child forgets what no query will read again when it is next used. */
+/** Drops the macros of dropped versions in a child when it is next used. */
 async function forgetAllBut(
   versions: Iterable<Version>,
   { known, execute }: Session,

@@ -7,7 +7,7 @@ import { columnProblem, fold, parseSqlType, sqlOf } from "../../../runtime/sql/s
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import type { AppliedViews, Session } from "../engine/engine.ts";
 import { EngineError } from "../errors/errors.ts";
-import { quoteName } from "../statements/statements.ts";
+import { quoteName, quoteText } from "../statements/statements.ts";
 import type { Manifest, Snapshot } from "./snapshots.ts";
 import { systemColumnsSql, systemViewStatements } from "./system-views.ts";
 
@@ -89,7 +89,7 @@ export function readStatement(macro: string, manifest: Manifest, paths: readonly
   const columns = manifest.columns.map(
     ({ name, type }) => `CAST(${quoteName(name)} AS ${typeSql(type)}) AS ${quoteName(name)}`,
   );
-  const files = paths.map((path) => `'${path.replaceAll("'", "''")}'`).join(", ");
+  const files = paths.map(quoteText).join(", ");
   // A folder named like a=b above an object is no partition column.
   return `${head} ${columns.join(", ")} FROM read_parquet([${files}], hive_partitioning = false)`;
 }

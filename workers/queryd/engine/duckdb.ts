@@ -64,7 +64,7 @@ export interface Engine {
  * that the one that runs is never among those used longest ago.
  */
 const preparedMax = 16;
-/** Chunks are freed by the collector, which does not see their memory: it is told to look now and then. */
+/** Chunks are freed by the garbage collector, which does not see their native memory: it runs after so many of them. */
 const chunksPerCollection = 256;
 
 interface PooledConnection {

@@ -1,6 +1,6 @@
 /**
- * DuckDB for queries, in child processes: each query holds one for itself. The definitions of datasets that a child
- * has are recorded here, so that only missing ones are sent to it.
+ * DuckDB for queries, in a pool of child processes: each query leases one. Which definitions of datasets a child has is
+ * recorded here, so that only missing ones are sent to it.
  */
 import { type ChildPool, createChildPool, type Lease } from "../../../runtime/child/child.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
@@ -25,16 +25,16 @@ export type { Piece, RunRequest } from "./child.ts";
 /** The views that a child has: folded name to the statement that made it. */
 export type AppliedViews = ReadonlyMap<string, string>;
 
-/** The definitions of datasets that a child has. */
+/** What a child has: definitions of datasets, its table cache, and its share of memory. */
 export interface Known {
   /** The snapshot whose views it has, and the views. */
   views: { etag: string | undefined; applied: AppliedViews };
   /** The macros it has, and the paths that each reads. */
   macros: Map<string, string>;
-  /** How many versions had been let go of when it last forgot those it need not know. */
+  /** The count of dropped versions when it last dropped the macros of those. */
   dropped: number;
   tableCache: TableCache;
-  /** Of how many parts of memory it may use one. */
+  /** It may use one part of memory of so many. */
   parts: number;
   /** What it runs, or ran last. */
   statement: string | undefined;
@@ -47,7 +47,7 @@ interface Limits {
   tempBytes: number;
 }
 
-/** A child held by one query. Its calls reject with `EngineError` where DuckDB refuses, with what ended the child where it ended. */
+/** A child leased to one query. Its calls reject with `EngineError` where DuckDB refuses, with what ended the child where it ended. */
 export interface Session {
   known: Known;
   /** Runs statements of the service itself. */
@@ -200,8 +200,8 @@ function createSession(lease: Lease<QueryEngine>, { signal, known, release }: He
 }
 
 /**
- * One call at a time, with the newest bounds: a child whose statement answers to nothing would be sent more calls than
- * may be open, and the next query that got it would be refused.
+ * Sends the newest limits, one call at a time: a child that does not answer must not collect more open calls than a
+ * connection may have.
  */
 function bounding({ verbs }: Pick<Lease<QueryEngine>, "verbs">): (limits: Limits) => void {
   let newest: Limits | undefined;

@@ -1,6 +1,7 @@
 /** DuckDB's types and vectors as it lays them out in memory; the only file that knows its raw binding. */
 import { type Pointer, toArrayBuffer } from "bun:ffi";
 import duckdb, { type DataChunk, type LogicalType, type Vector as RawVector } from "@duckdb/node-bindings";
+import { quoteName, quoteText } from "../statements/statements.ts";
 import {
   type Batch,
   bytesOf,
@@ -49,9 +50,8 @@ function timestampOf(name: string, unit: TimestampUnit, zoned = false): TypeOf<"
   return { kind: "timestamp", unit, zoned, name };
 }
 
-const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 const fieldsText = (fields: readonly Field[]): string =>
-  fields.map(({ name, type }) => (name === "" ? type.name : `${quote(name)} ${type.name}`)).join(", ");
+  fields.map(({ name, type }) => (name === "" ? type.name : `${quoteName(name)} ${type.name}`)).join(", ");
 
 /** The type tree of a column. */
 export function columnTypeOf(type: LogicalType): ColumnType {
@@ -109,7 +109,7 @@ function enumOf(type: LogicalType): ColumnType {
   const size = duckdb.enum_dictionary_size(type);
   const values = Array.from({ length: size }, (_, at) => duckdb.enum_dictionary_value(type, at));
   const bytes = size <= 256 ? 1 : size <= 65_536 ? 2 : 4;
-  const text = values.map((value) => `'${value.replaceAll("'", "''")}'`).join(", ");
+  const text = values.map(quoteText).join(", ");
   return { kind: "enum", values, bytes, name: `ENUM(${text})` };
 }
 

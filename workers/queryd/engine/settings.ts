@@ -1,4 +1,5 @@
 /** DuckDB's settings: bounds on memory, threads and disk, and what no statement may reach. */
+import { quoteText } from "../statements/statements.ts";
 
 export interface EngineSettings {
   /** 0: one a core. */
@@ -40,7 +41,7 @@ export const locks = (readable: readonly string[]): string[] => [
   // Objects never change: their footers need not be read again for every statement.
   "SET GLOBAL parquet_metadata_cache = true",
   `SET GLOBAL max_expression_depth = ${expressionDepthMax}`,
-  `SET GLOBAL allowed_directories = [${readable.map((folder) => `'${folder.replaceAll("'", "''")}'`).join(", ")}]`,
+  `SET GLOBAL allowed_directories = [${readable.map(quoteText).join(", ")}]`,
   // Cannot be taken back. The configuration is not locked: its bounds change while others work beside this process.
   "SET GLOBAL enable_external_access = false",
 ];

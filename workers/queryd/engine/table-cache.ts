@@ -13,7 +13,7 @@ export interface Readable {
 export interface TableCache {
   /** Counts one more use; a small version that is used again becomes a table in the background. Gives what to read. */
   use: (version: Readable) => string;
-  /** Forgets a version; the statements that let go of its macro and its table. */
+  /** Drops a version; gives the statements that drop its macro and its table. */
   drop: (macro: string) => string[];
   /** Bytes of text of all that is kept. */
   bytes: () => number;
@@ -32,9 +32,9 @@ export interface OwnSession {
   rows: (sql: string) => Promise<string[][]>;
 }
 
-/** The use at which a version is made a table: what is asked for once may never be again. */
+/** A version becomes a table at its second use: what is asked for once may never be again. */
 const usesBefore = 2;
-/** What one table may take of all. Parquet is seldom larger than the text of its rows: larger ones are not measured. */
+/** The share of the cache that one table may take. Parquet is seldom larger than its rows as text: larger files are not measured. */
 const shareOfOne = 1 / 8;
 
 export function createTableCache({ maxBytes, own, log }: TableCacheOptions): TableCache {
@@ -46,7 +46,7 @@ export function createTableCache({ maxBytes, own, log }: TableCacheOptions): Tab
 
   const keep = async (macro: string) => {
     const { execute, rows } = own;
-    if (!uses.has(macro)) return; // Let go of meanwhile.
+    if (!uses.has(macro)) return; // Dropped meanwhile.
     const [[text = "0"] = []] = await rows(
       `SELECT coalesce(sum(strlen(t::VARCHAR)), 0) FROM ${macro}() AS t`,
     );

@@ -29,7 +29,7 @@ function piecesOf({ first, next, progress }: Outgoing): () => Promise<Piece> {
     const piece = await coming;
     if (!piece.done) {
       coming = next();
-      // Whoever reads on hears of its failure.
+      // The next read awaits it, and fails with it.
       coming.catch(() => undefined);
     }
     progress(piece.rows, piece.bytes?.length ?? 0);

@@ -3,7 +3,7 @@ import { type FileHandle, stat } from "node:fs/promises";
 import { discard, opened } from "../../../runtime/durable/durable.ts";
 import { fail, type ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
-import { type Compiled, type GivenParameters, quoteName } from "../statements/statements.ts";
+import { type Compiled, type GivenParameters, quoteName, quoteText } from "../statements/statements.ts";
 import { type Column, type ColumnType, findType } from "../values/values.ts";
 import { streamOf } from "./stream.ts";
 
@@ -72,9 +72,8 @@ async function watchSize(
 /** The statement that writes the rows of another to a file. */
 export function copyStatement(inner: Compiled, columns: readonly Column[], path: string): Compiled {
   const head = `COPY (SELECT ${exact(columns)} FROM (`;
-  const target = path.replaceAll("'", "''");
   return {
-    sql: `${head}${inner.sql})) TO '${target}' (FORMAT parquet, COMPRESSION zstd)`,
+    sql: `${head}${inner.sql})) TO ${quoteText(path)} (FORMAT parquet, COMPRESSION zstd)`,
     prefixBytes: Buffer.byteLength(head) + inner.prefixBytes,
   };
 }

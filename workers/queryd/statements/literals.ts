@@ -1,6 +1,8 @@
 /** A statement with its parameters' values written into it, for a look at its plan: DuckDB plans no open ones. */
+
 import { fail } from "../../../runtime/errors/errors.ts";
 import type { Parameter, ParameterType, ParameterValue } from "./parameters.ts";
+import { quoteText } from "./statement.ts";
 import { type Token, tokens } from "./tokens.ts";
 
 export interface Written {
@@ -87,7 +89,7 @@ function literal({ type, value }: Parameter): string {
 
 /** The planner reads no value but its type. */
 function plain(value: ParameterValue): string {
-  if (typeof value === "string") return `'${value.replaceAll("'", "''").replaceAll("\0", "")}'`;
+  if (typeof value === "string") return quoteText(value.replaceAll("\0", ""));
   if (typeof value === "number") return `'${value}'`;
   return Array.isArray(value) ? `[${value.map(plain).join(", ")}]` : String(value);
 }

@@ -71,6 +71,7 @@ export interface Compiled {
 }
 
 export const quoteName = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+export const quoteText = (text: string): string => `'${text.replaceAll("'", "''")}'`;
 
 /**
  * Names go before the statement, not into a shared view: each statement reads the versions that were current

@@ -15,6 +15,7 @@ export {
   markedStatement,
   plainStatement,
   quoteName,
+  quoteText,
   readStatement,
   type Source,
   type Statement,
