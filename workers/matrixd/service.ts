@@ -26,7 +26,7 @@ import { openProfiles } from "./profiles/profiles.ts";
 import { relevanceVerbs } from "./relevance/relevance.ts";
 import { searchVerbs } from "./search/search.ts";
 
-export type MatrixDeps = Deps<{
+type MatrixDeps = Deps<{
   catalogd: Catalogd;
   queryd: Queryd;
   vectord: Vectord;

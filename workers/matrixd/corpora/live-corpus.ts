@@ -7,7 +7,7 @@
 import type { CorpusRow } from "../lexicon/lexicon.ts";
 import type { Corpus } from "../schemas/schemas.ts";
 
-export interface LexicalAsk {
+interface LexicalAsk {
   text: string;
   k: number;
   /** In vectord's grammar. */

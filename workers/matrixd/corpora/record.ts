@@ -7,7 +7,7 @@ import { makeDirectory, readOrNull, writeAtomic } from "../../../runtime/durable
 import type { CorpusSpec } from "../schemas/schemas.ts";
 
 /** A database and an index in vectord. */
-export interface BuildRecord {
+interface BuildRecord {
   id: string;
   index: string;
 }

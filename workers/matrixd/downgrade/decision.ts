@@ -67,7 +67,7 @@ export interface DowngradeAsk {
   force?: "use" | "withhold";
 }
 
-export interface DowngradeAnswer {
+interface DowngradeAnswer {
   decision: "use" | "withhold";
   model_class: ModelClass;
   because: string[];

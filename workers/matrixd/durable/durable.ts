@@ -25,7 +25,7 @@ import { type InspectParts, inspectCorpora } from "./corpora-inspection.ts";
 
 export { clearCopies } from "./corpora-copies.ts";
 
-export interface DurableParts extends PointParts, InspectParts {
+interface DurableParts extends PointParts, InspectParts {
   jobs: Pick<Jobs, "atRest">;
   playbooks: Pick<Playbooks, "atRest" | "all">;
   profiles: Pick<Profiles, "atRest">;

@@ -76,7 +76,7 @@ export async function countRows({ from }: Source, peers: Peers, options: ReadOpt
   return Number(row?.n ?? 0);
 }
 
-export interface ReadOptions {
+interface ReadOptions {
   timeoutMs: number;
   signal: AbortSignal;
 }

@@ -22,7 +22,7 @@ export interface Model {
   dimension: number;
 }
 
-export interface VectorPlan {
+interface VectorPlan {
   peers: Peers;
   clock: Clock;
   signal: AbortSignal;

@@ -7,7 +7,7 @@ import type { CorpusRow, LexicalQuestion } from "./read.ts";
 import type { PendingRow, RowShape, Staged } from "./write.ts";
 
 /** One function a request: what it takes beside the database's file, and what it answers. */
-export interface LexiconCalls {
+interface LexiconCalls {
   create: (input: { state: LexiconState }) => void;
   /** Opens the file and takes back what an unfinished refresh left. */
   open: (input: object) => LexiconState;

@@ -22,7 +22,7 @@ const harmfulMin = 3;
 
 const dayMs = 24 * 60 * 60 * 1000;
 
-export interface Feedback {
+interface Feedback {
   helpful: number;
   harmful: number;
 }

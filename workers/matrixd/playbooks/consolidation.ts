@@ -24,7 +24,7 @@ const stepsOfComparison = 1000;
 /** Changes under way at once: they share fsyncs. */
 const concurrency = 32;
 
-export interface ConsolidationParts {
+interface ConsolidationParts {
   store: PlaybookStore;
   vectors: WordingVectors;
   corpora: Pick<Corpora, "hold">;
@@ -32,7 +32,7 @@ export interface ConsolidationParts {
   settings: { playbook_half_life_days: number };
 }
 
-export interface Consolidated {
+interface Consolidated {
   merged: { kept: string; gone: string[] }[];
   dropped: { playbook_id: string; because: string }[];
   more: boolean;

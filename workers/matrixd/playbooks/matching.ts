@@ -38,7 +38,7 @@ const matchesMax = 50;
 /** Steps of a slice that judging one playbook takes: about a microsecond. */
 const stepsOfFacts = 100;
 
-export interface MatchingParts {
+interface MatchingParts {
   store: Pick<PlaybookStore, "state">;
   vectors: WordingVectors;
   traces: PlaybookTraces;

@@ -8,7 +8,7 @@ import type { PlaybookFields } from "./state.ts";
 export const sameWording = 0.9;
 
 /** Wordings a playbook keeps beside its first; further ones strengthen it without being kept. */
-export const aliasesMax = 20;
+const aliasesMax = 20;
 /** As the contract takes tags. */
 const tagsMax = 100;
 

@@ -25,7 +25,7 @@ export type { PlaybookMatch, PlaybookMatches } from "./matching.ts";
 export type { PlaybookEntry } from "./state.ts";
 export { playbooksFormat, playbooksName } from "./store.ts";
 
-export interface PlaybookParts extends MarkKeeping {
+interface PlaybookParts extends MarkKeeping {
   directory: string;
   clock: Clock;
   log: Log;

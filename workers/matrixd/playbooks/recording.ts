@@ -15,7 +15,7 @@ import type { WordingVectors } from "./wordings.ts";
 /** Score of an answer recorded without one: that it is recorded says that it was right. */
 const scoreDefault = 1;
 
-export interface RecordingParts {
+interface RecordingParts {
   store: PlaybookStore;
   vectors: WordingVectors;
   traces: PlaybookTraces;

@@ -32,7 +32,7 @@ export interface ModelVectors {
   fill: (wordings: readonly Wording[], signal: AbortSignal) => Promise<void>;
 }
 
-export interface WordingParts {
+interface WordingParts {
   embedd: Pick<ClientOf<Embedd>, "vectorsOf">;
   clock: Pick<Clock, "sleep">;
   log: Log;

@@ -52,7 +52,7 @@ export interface Profiles {
   close: () => Promise<void>;
 }
 
-export type ProfileParts = ProfileChecks &
+type ProfileParts = ProfileChecks &
   MarkKeeping & {
     directory: string;
     log: Log;

@@ -35,13 +35,13 @@ const namedMax = 8;
 /** A chunk below it is dropped unless the request says otherwise: half of the terms keep one, a neighbour alone does not. */
 export const thresholdDefault = 0.3;
 
-export interface Focus {
+interface Focus {
   path?: string;
   symbols?: readonly string[];
   terms?: readonly string[];
 }
 
-export interface Relevance {
+interface Relevance {
   /** 0 to 1. */
   score: number;
   because: string[];

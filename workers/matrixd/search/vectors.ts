@@ -7,7 +7,7 @@ import type { CorpusRow } from "../lexicon/lexicon.ts";
 import { rowField } from "../schemas/schemas.ts";
 import { filterAmong, planAmong, type RowSet } from "./row-set.ts";
 
-export interface VectorSearch {
+interface VectorSearch {
   vector: Float32Array;
   k: number;
   filter: Record<string, unknown> | undefined;
@@ -17,7 +17,7 @@ export interface VectorSearch {
   signal: AbortSignal;
 }
 
-export interface ScoredRow {
+interface ScoredRow {
   row: CorpusRow;
   /** Cosine. */
   score: number;

@@ -5,7 +5,7 @@ import type { CorpusRow } from "../lexicon/lexicon.ts";
 import { termsOf } from "../ranking/ranking.ts";
 import { planAmong, type RowSet } from "./row-set.ts";
 
-export interface WordSearch {
+interface WordSearch {
   text: string;
   k: number;
   filter: Record<string, unknown> | undefined;

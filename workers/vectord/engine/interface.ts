@@ -16,7 +16,7 @@ export interface Neighbours {
   distances: Float32Array;
 }
 
-export interface SearchOptions {
+interface SearchOptions {
   k: number;
   /** Candidates the graph keeps; the spec's `ef_search` unless given. Ignored by exact engines. */
   ef?: number;

@@ -34,7 +34,7 @@ interface MaintenanceDeps {
   roomOf: (rows: Rows) => number;
 }
 
-export interface Load {
+interface Load {
   live: number;
   dead: number;
   segments: number;

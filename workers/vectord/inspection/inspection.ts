@@ -7,7 +7,7 @@ import { type AliasStore, aliasesKey, type Indexes, type Names, storedAliases } 
 import type { Journals } from "../journal/journal.ts";
 import { inspectJournals } from "./journals.ts";
 
-export interface InspectionParts {
+interface InspectionParts {
   indexes: Indexes;
   names: Names;
   journals: Journals;

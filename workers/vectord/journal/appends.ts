@@ -27,7 +27,7 @@ export interface Appends {
   drained: () => Promise<void>;
 }
 
-export interface AppendsOptions {
+interface AppendsOptions {
   /** The last segment there is, and whether it counts or not. */
   sequence: number;
   acknowledged: number;

@@ -51,7 +51,7 @@ export interface Inspectable {
   marks: Pick<IndexMarks, "names" | "has" | "expected">;
 }
 
-export interface JournalsOptions {
+interface JournalsOptions {
   storaged: Peer<Storaged>;
   log: Log;
   clock: Clock;
@@ -191,7 +191,7 @@ async function* flat(groups: AsyncIterable<Batch[]>, ended: () => void): AsyncGe
 }
 
 /** The segments after the checkpoint, ascending. */
-export function segmentsOf(
+function segmentsOf(
   { name, incarnation, base }: Pick<Manifest, "name" | "incarnation" | "base">,
   objects: ReadonlyMap<string, number>,
 ): SegmentRef[] {

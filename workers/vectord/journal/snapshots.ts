@@ -8,7 +8,7 @@ import type { ManifestFile } from "../objects/objects.ts";
 /** The manifest holds them all, and every change writes it whole. */
 const snapshotsMax = 1000;
 
-export interface Moment {
+interface Moment {
   count: number;
   /** The last segment that is acknowledged. */
   last: number;

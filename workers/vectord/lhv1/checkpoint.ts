@@ -18,7 +18,7 @@ const CheckpointHead = closed({
   rows: t.Integer({ minimum: 0 }),
 });
 
-export interface CheckpointFacts {
+interface CheckpointFacts {
   id: string;
   dimension: number;
   rows: number;

@@ -25,7 +25,7 @@ const endPayloadBytes = 24;
 /** Longest payload that is written or read at once; a row with the largest metadata there can be fits four times. */
 const payloadBytesMax = 64 * 1024 * 1024;
 
-export interface Section {
+interface Section {
   /** Four ASCII letters. */
   letters: string;
   /** Begins at a multiple of 4 in its buffer, so that floats are viewed in place. */

@@ -26,7 +26,7 @@ const SegmentHead = closed({
   /** Of each batch, where any came with an Idempotency-Key. */
   operations: t.Optional(t.Array(t.Union([t.String(), t.Null()]))),
 });
-export type SegmentHead = Static<typeof SegmentHead>;
+type SegmentHead = Static<typeof SegmentHead>;
 export type SegmentPlace = Omit<SegmentHead, "batches" | "operations">;
 
 /** The bytes of a segment, piece by piece. */

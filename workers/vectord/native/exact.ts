@@ -13,7 +13,7 @@ import { nearestInBlock } from "./usearch.ts";
 
 export type Among = { rows: Uint32Array } | { from: number; to: number };
 
-export interface ExactSearch {
+interface ExactSearch {
   queries: Float32Array;
   k: number;
   metric: Metric;

@@ -20,7 +20,7 @@ export interface Contents {
   saveEngine?: (path: string) => Promise<boolean>;
 }
 
-export interface CheckpointPlace {
+interface CheckpointPlace {
   name: string;
   incarnation: string;
   id: string;

@@ -16,7 +16,7 @@ export interface ManifestFile {
   change: (edit: (manifest: Manifest) => Manifest, last?: number) => Promise<Manifest>;
 }
 
-export interface FileOptions {
+interface FileOptions {
   store: ObjectStore;
   newId: () => string;
   marks: IndexMarks;

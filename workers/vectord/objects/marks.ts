@@ -8,7 +8,7 @@ import type { Marks } from "../../../runtime/marks/marks.ts";
 import { type Manifest, manifestKey } from "../lhv1/lhv1.ts";
 
 /** An index at one manifest. */
-export interface IndexState {
+interface IndexState {
   /** Of the manifest: tells it from every other. */
   write: string;
   incarnation: string;

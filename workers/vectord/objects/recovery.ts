@@ -31,7 +31,7 @@ export interface Chain {
   atLeast?: number;
 }
 
-export interface Intact {
+interface Intact {
   sequence: number;
   batches: Batch[];
 }

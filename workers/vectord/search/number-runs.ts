@@ -9,7 +9,7 @@ interface Run {
   rows: Uint32Array;
 }
 
-export interface NumberRuns {
+interface NumberRuns {
   add: (values: readonly number[], rows: readonly number[]) => void;
   /** Rows whose value lies between the bounds. */
   visit: (bounds: { above?: Bound<number>; below?: Bound<number> }, found: (row: number) => void) => void;

@@ -15,7 +15,7 @@ export interface EngineHost {
   stop: () => Promise<void>;
 }
 
-export interface EngineListener {
+interface EngineListener {
   progress: (covered: number, bytes: number) => void;
   ended: (why: ServiceError) => void;
 }

@@ -3,7 +3,7 @@
 /** What a search may have to wait for a build, and a build for a search. */
 const sliceMs = 20;
 
-export interface Pace {
+interface Pace {
   /** Units for the next slice. */
   units: () => number;
   /** How long that many took. */

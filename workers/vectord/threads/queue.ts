@@ -11,7 +11,7 @@ interface Waiting {
   done: (value: unknown) => void;
   failed: (error: unknown) => void;
 }
-export interface SearchJob extends Waiting {
+interface SearchJob extends Waiting {
   queries: Float32Array;
   k: number;
   ef: number;
@@ -28,7 +28,7 @@ interface AddJob extends Waiting {
   progress: () => void;
 }
 
-export interface EngineQueue {
+interface EngineQueue {
   search: (job: SearchJob) => void;
   exact: (job: ExactJob) => void;
   add: (job: AddJob) => void;
