@@ -41,6 +41,8 @@ export interface Engine {
   ) => Promise<Neighbours[]>;
   /** Writes what it built to a file, for `openEngine` with `built`; returns the rows it covers. Undefined: nothing worth keeping. */
   save: ((path: string) => Promise<number>) | undefined;
+  /** Memory that `save` takes meanwhile, in bytes. */
+  saveBytes: () => number;
   /** Native memory, in bytes, without the blocks. */
   memoryBytes: () => number;
   /** Why it covers no rows although there are enough. */

@@ -110,6 +110,7 @@ export function createLiveIndex(
     openEngine: (blocks) => engines.open(config, blocks),
     roomOf: (rows) => bytesOfRows(config, rows),
     roomFor: (rows) => roomForLive(budget, config, rows),
+    roomToSave: (bytes) => budget.take(bytes, `for its engine to be saved index '${config.name}'`),
   });
   current.cover();
 

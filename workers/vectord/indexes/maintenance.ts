@@ -30,6 +30,8 @@ interface MaintenanceDeps {
   openEngine: (blocks: VectorBlocks) => Promise<Engine>;
   /** Memory for a copy of the live rows; throws `memory_full`. */
   roomFor: (rows: Rows) => Room;
+  /** Memory to save an engine that takes so many bytes for it; throws `memory_full`. */
+  roomToSave: (bytes: number) => Room;
   /** Bytes that the rows take. */
   roomOf: (rows: Rows) => number;
 }
@@ -120,20 +122,22 @@ export function createMaintenance(deps: MaintenanceDeps): Maintenance {
 }
 
 /** Writes the rows as they are; the engine's structure with them when there are no dead rows it would need. */
-async function checkpoint({ journal, current }: MaintenanceDeps, signal: AbortSignal): Promise<void> {
+async function checkpoint(deps: MaintenanceDeps, signal: AbortSignal): Promise<void> {
+  const { journal, current } = deps;
   const { rows, engine, holdAt } = current();
   const view = rows.view();
   const mark = journal.position();
   const keepsEngine = view.live === view.total && engine.save !== undefined;
   const release = keepsEngine ? await holdAt(view.total) : undefined;
   try {
-    await journal.checkpoint(contents({ rows, engine }, view, signal), mark);
+    await journal.checkpoint(contents(deps, { rows, engine }, view, signal), mark);
   } finally {
     release?.();
   }
 }
 
 function contents(
+  { roomToSave }: MaintenanceDeps,
   { rows, engine }: Pick<Generation, "rows" | "engine">,
   view: View,
   signal: AbortSignal,
@@ -141,8 +145,15 @@ function contents(
   const { save } = engine;
   const whole = { count: view.live, pieces: rowPieces(rows, view, signal) };
   if (!save || view.live !== view.total || view.total === 0) return whole;
-  const saveEngine = async (path: string) =>
-    engine.covered() === view.total && (await save(path)) === view.total;
+  const saveEngine = async (path: string) => {
+    if (engine.covered() !== view.total) return false;
+    const room = roomToSave(engine.saveBytes());
+    try {
+      return (await save(path)) === view.total;
+    } finally {
+      room.give();
+    }
+  };
   return { ...whole, saveEngine };
 }
 
@@ -169,7 +180,7 @@ async function compactWithin(deps: MaintenanceDeps, room: Room, signal: AbortSig
     signal.addEventListener("abort", closing, { once: true });
     const release = await next.holdAt(view.live);
     const whole = copy.rows.view();
-    await journal.checkpoint(contents(next, whole, signal), mark);
+    await journal.checkpoint(contents(deps, next, whole, signal), mark);
     await copy.follow(signal);
     // No await from here to `replace`: no batch may come between.
     copy.catchUp();

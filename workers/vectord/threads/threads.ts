@@ -213,6 +213,8 @@ function engineOver(
       plan.engine === "exact"
         ? undefined
         : async (path) => (await host.ask(engine, { type: "save", path })) as number,
+    // FAISS writes to memory first: a file as large as what it holds, of which a piece of 4 MiB at a time is copied.
+    saveBytes: () => (plan.engine === "faiss" ? state.bytes + 4 * 1024 * 1024 : 0),
     problem: trainer.problem,
     close,
   };

@@ -102,6 +102,28 @@ describe("a compaction holds live rows twice", () => {
   });
 });
 
+test.each([
+  [6e6, 0],
+  [20e6, 1],
+])(
+  "of %p bytes, FAISS takes what it needs to save its structure, or it is not saved",
+  async (bytes, kept) => {
+    const stack = await startVectordStack({ settings: { max_memory_bytes: bytes } });
+    expect((await stack.post("/index", { name: "a", dimension, type: "Flat" })).status).toBe(201);
+    expect((await stack.post("/index/a/add", { items: itemsOf(0, 2000) })).status).toBe(200);
+    await stack.indexed("a");
+    const compacted = await stack.post("/index/a/compact");
+    expect([compacted.status, compacted.body.count]).toEqual([200, 2000]);
+    const { objects } = await stack.storaged.list({ prefix: "vectors/a/" });
+    expect(objects.filter(({ key }) => key.includes("engine"))).toHaveLength(kept);
+    const told = stack.log.filter((line) =>
+      JSON.stringify(line).includes("for its engine to be saved index 'a' needs 4.7"),
+    );
+    expect(told).toHaveLength(1 - kept);
+    await stack.stop();
+  },
+);
+
 test("a snapshot that would not fit is not restored: what is there goes on", async () => {
   const stack = await startVectordStack({ settings: { ...budgetOf(700), compact_deleted_percent: 100 } });
   await make(stack, "a", 300);
