@@ -10,7 +10,7 @@ import type { ManifestStore } from "../manifests/manifests.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Version } from "../versions/versions.ts";
 
-export interface AtomicWrites {
+interface AtomicWrites {
   /** Writes the versions, and makes them the heads; false, and nothing done, when the number of the first is taken. */
   write: (versions: readonly [Version, ...Version[]], requestId: string) => Promise<boolean>;
   /** Finishes earlier writes to these names. Rejects as storage does. */

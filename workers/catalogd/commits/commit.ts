@@ -16,7 +16,7 @@ export interface Change {
   drops?: boolean;
 }
 
-export interface Proposal {
+interface Proposal {
   /** Of different names; all are committed, or none is. */
   changes: readonly Change[];
   /** What must hold before the write; asked once, after the first plan, so that a refused plan costs nothing. */

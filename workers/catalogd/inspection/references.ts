@@ -7,7 +7,7 @@ import { adoptionOf } from "../rehydration/rehydration.ts";
 import { canonicalKey, type DataObject, type Version } from "../versions/versions.ts";
 
 /** One object as versions state it. Two that state other bytes for one key make two of it. */
-export interface Reference {
+interface Reference {
   key: string;
   bytes: number;
   etag: string;

@@ -5,7 +5,7 @@ import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Version } from "../versions/versions.ts";
 import { checkSeal, seal, sealKey, unsealed } from "./checksum.ts";
 
-export const manifestFormat = 1;
+const manifestFormat = 1;
 export const formatKey = "lakehouse.format";
 
 /** A field with its children below it, depth first. */

@@ -8,7 +8,7 @@ import { type Damaged, type Head, isDamaged } from "../registry/registry.ts";
 import type { Version } from "../versions/versions.ts";
 
 /** The last version of a dataset that was acknowledged; what identifies it. */
-export interface Acknowledged {
+interface Acknowledged {
   version: number;
   dataset_id: string;
   created_at: string;

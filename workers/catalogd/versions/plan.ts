@@ -6,7 +6,7 @@ import { canonicalKey, type Registration } from "./registration.ts";
 import { type Column, type DataObject, isLive, type Manifest, type Version, versionMax } from "./version.ts";
 
 /** What a decision takes from outside. */
-export interface Given {
+interface Given {
   /** Milliseconds since the epoch. */
   now: number;
   /** The identity of a dataset that is made. */

@@ -30,7 +30,7 @@ export function* supervisedLines(
   }
 }
 
-export interface PreferenceLine {
+interface PreferenceLine {
   prompt: string;
   chosen: string;
   rejected: string;

@@ -4,7 +4,7 @@ import type { Peer } from "../../../runtime/contract/contract.ts";
 import { type ErrorType, errorStatus, fail, fromWire } from "../../../runtime/errors/errors.ts";
 import type { Storaged } from "../../storaged/contract.ts";
 
-export interface WrittenLines {
+interface WrittenLines {
   examples: number;
   bytes: number;
   sha256: string;

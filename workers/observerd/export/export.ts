@@ -5,7 +5,7 @@ import type { Operations } from "../operations/operations.ts";
 import { type Endpoint, sendBatch } from "./send.ts";
 import { requestOf } from "./span.ts";
 
-export interface Export {
+interface Export {
   /** Sends what waits, for a moment, and ends. */
   stop: () => Promise<void>;
 }

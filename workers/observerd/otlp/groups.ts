@@ -1,9 +1,6 @@
 /** How an OTLP request holds its items, whatever they are: by resource, in these by scope. */
 import { fail } from "../../../runtime/errors/errors.ts";
-import { type Attributes, attributesOf } from "./value.ts";
-
-export const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
+import { type Attributes, attributesOf, isObject } from "./value.ts";
 
 export interface Grouped {
   raw: unknown;
@@ -13,7 +10,7 @@ export interface Grouped {
 }
 
 /** Names of the three lists, as `resourceSpans`, `scopeSpans`, `spans`. */
-export interface ListNames {
+interface ListNames {
   resources: string;
   scopes: string;
   items: string;

@@ -11,10 +11,11 @@ import {
   operationOf as recordedOperation,
 } from "../operations/operations.ts";
 import { otlpDoor, type Refused } from "./encoding.ts";
-import { isObject, itemsOf } from "./groups.ts";
+import { itemsOf } from "./groups.ts";
 import { readLogs } from "./log-record.ts";
 import { operationOf } from "./operation.ts";
 import { readSpans, type Span } from "./span.ts";
+import { isObject } from "./value.ts";
 
 /** Spans, and traces with their source, that are remembered. Counted as sizes: `max` takes the room of all at once. */
 const remembered = { maxSize: 20_000, sizeCalculation: () => 1 };

@@ -1,7 +1,7 @@
 /** The spans of an OTLP trace request: what is one, and what is not and why. */
 import { fail } from "../../../runtime/errors/errors.ts";
-import { hexId, isObject, itemsOf, nanosOf } from "./groups.ts";
-import { type Attributes, attributesOf, leftOut } from "./value.ts";
+import { hexId, itemsOf, nanosOf } from "./groups.ts";
+import { type Attributes, attributesOf, isObject, leftOut } from "./value.ts";
 
 interface SpanEvent {
   name: string;
@@ -33,7 +33,7 @@ export interface Span {
   scope: string;
 }
 
-export interface ReadSpans {
+interface ReadSpans {
   spans: Span[];
   /** Why spans could not be taken, one text a span. */
   rejected: string[];

@@ -8,7 +8,7 @@ const depthMax = 6;
 
 export type Attributes = Map<string, unknown>;
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
+export const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** Texts that become summaries are cut by whoever takes them, not here. */

@@ -11,7 +11,7 @@ const supportedMost = 1.5;
 const supportedFully = 3;
 const unchecked = -0.5;
 
-export interface Claims {
+interface Claims {
   /** As they count: `1,200` is 1200, `85 %` is 85. */
   numbers: string[];
   names: string[];

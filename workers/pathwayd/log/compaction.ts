@@ -1,5 +1,4 @@
 /** When the log is compacted without being asked. */
-
 import type { Config } from "../../../runtime/config/config.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import type { TraceTable } from "../traces/traces.ts";
@@ -10,38 +9,23 @@ const replayLineBytes = 100;
 /** After a failure the log grows by this much before another try. */
 const retryGrowth = 1.1;
 
-/** Whether packing the replays saves enough. */
-export const paysToCompact = (
-  { bytes, singleReplays }: { bytes: number; singleReplays: number },
-  {
-    compact_min_bytes,
-    compact_replay_percent,
-  }: Pick<Config["pathwayd"], "compact_min_bytes" | "compact_replay_percent">,
-): boolean =>
-  bytes >= compact_min_bytes && singleReplays * replayLineBytes * 100 >= bytes * compact_replay_percent;
-
-export interface CompactionPolicy {
-  pays: () => boolean;
-  onFailedCompaction: (cause: unknown) => void;
-}
-
 export function createCompactionPolicy(deps: {
   table: Pick<TraceTable, "counts">;
   store: Pick<Store, "bytes">;
   limits: Config["pathwayd"];
   log: Log;
-}): CompactionPolicy {
+}) {
   const { table, store, limits, log } = deps;
-  let notBelow = 0;
+  let notBelow = limits.compact_min_bytes;
   return {
-    pays: () => {
+    /** Whether packing the replays saves enough. */
+    pays: (): boolean => {
       const bytes = store.bytes();
-      return (
-        bytes >= notBelow && paysToCompact({ bytes, singleReplays: table.counts().singleReplays }, limits)
-      );
+      const packable = table.counts().singleReplays * replayLineBytes;
+      return bytes >= notBelow && packable * 100 >= bytes * limits.compact_replay_percent;
     },
-    onFailedCompaction: (cause) => {
-      notBelow = store.bytes() * retryGrowth;
+    onFailedCompaction: (cause: unknown): void => {
+      notBelow = Math.max(limits.compact_min_bytes, store.bytes() * retryGrowth);
       log.error("the log could not be compacted and is as it was", describe(cause));
     },
   };

@@ -54,7 +54,7 @@ export function history(
 }
 
 /** The whole chain, the oldest first; ends where it comes back to itself, as only a forged log would make it. */
-export function chainOf(entry: Entry, table: Pick<TraceTable, "find">): Entry[] {
+function chainOf(entry: Entry, table: Pick<TraceTable, "find">): Entry[] {
   const seen = new Set([entry]);
   const follow = (next: (head: Head) => string | undefined): Entry[] => {
     const found: Entry[] = [];

@@ -23,7 +23,7 @@ export { history } from "./history.ts";
 export { createTexts, type Texts } from "./texts.ts";
 
 export type SearchInput = InputOf<Pathwayd["endpoints"]["search"]>;
-export type SearchReply = ReplyOf<Pathwayd["endpoints"]["search"]>;
+type SearchReply = ReplyOf<Pathwayd["endpoints"]["search"]>;
 
 export interface SearchDeps {
   table: TraceTable;

@@ -2,7 +2,7 @@
 import { type Contents, digestOf, isSame } from "./content.ts";
 import { type Head, isLive } from "./head.ts";
 
-export interface ContentIndex {
+interface ContentIndex {
   /** Adds the trace by its current content. */
   add: (head: Head) => void;
   /** Live traces with this content and these tags, in the order they came to hold them. */

@@ -6,7 +6,7 @@ const pageNumbers = 65_536;
 /** From and to, both included. */
 export type Range = [from: number, to: number];
 
-export interface Sequences {
+interface Sequences {
   /** Whether the number is new. */
   mark: (sequence: number) => boolean;
   has: (sequence: number) => boolean;

@@ -17,7 +17,7 @@ export interface Entry {
 
 type Replay = Extract<Change, { kind: "replay" }>;
 
-export interface Counts {
+interface Counts {
   live: number;
   retired: number;
   superseded: number;
@@ -52,7 +52,7 @@ export interface TraceTable {
   rewritten: () => void;
 }
 
-export interface TraceTableOptions {
+interface TraceTableOptions {
   /** Called for each trace whose content or tags were set. */
   onContent: (ordinal: number) => void;
 }

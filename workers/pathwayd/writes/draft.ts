@@ -13,7 +13,7 @@ import {
 
 type Without<C> = C extends Change ? Omit<C, "seq" | "at"> : never;
 /** A change before it has its sequence and its time. */
-export type Intent = Without<Change>;
+type Intent = Without<Change>;
 
 export interface Draft {
   find: (uid: string) => Head | undefined;

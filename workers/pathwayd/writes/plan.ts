@@ -3,7 +3,7 @@ import { fail } from "../../../runtime/errors/errors.ts";
 import { type Contents, type Head, isLive, isSameContent, unknownUid } from "../traces/traces.ts";
 import type { Draft } from "./draft.ts";
 
-export interface Limits {
+interface Limits {
   tracesMax: number;
 }
 
@@ -75,7 +75,7 @@ export function planUpdate(
   });
 }
 
-export interface Revision {
+interface Revision {
   uid: string;
   newUid: string;
   content: unknown;

@@ -8,7 +8,7 @@ import { memoryPerByte, type Store } from "../log/log.ts";
 import type { Times, TraceTable } from "../traces/traces.ts";
 import { createDraft, type Draft } from "./draft.ts";
 
-export interface Work<R> {
+interface Work<R> {
   plan: (draft: Draft) => R;
   /** Estimated bytes it adds to the log. */
   bytes: number;
@@ -31,7 +31,7 @@ export interface Writer {
   stop: () => Promise<void>;
 }
 
-export interface WriterOptions {
+interface WriterOptions {
   table: TraceTable;
   store: Store;
   times: Times;

@@ -27,7 +27,7 @@ interface BucketState {
   isListed: boolean;
 }
 
-export interface ObjectPointDeps {
+interface ObjectPointDeps {
   buckets: readonly Bucket[];
   barrier: WriteBarrier;
   /** For what a bucket cannot keep in its own place; created when it is needed. */

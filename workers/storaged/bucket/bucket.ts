@@ -16,8 +16,8 @@ export { parseRange, type RangeRequest, resolveRange, type Span } from "./range.
 export { collect, counted, unlessStalled, watched, withTimeout } from "./streams.ts";
 
 export type ObjectInfo = Static<typeof ObjectInfoSchema>;
-export type BucketInfo = Static<typeof BucketInfoSchema>;
-export type Location = Static<typeof LocationSchema>;
+type BucketInfo = Static<typeof BucketInfoSchema>;
+type Location = Static<typeof LocationSchema>;
 
 /** As in HTTP: an unquoted etag or `*` ("there is one"), and `*` ("there is none"). */
 export interface Conditions {

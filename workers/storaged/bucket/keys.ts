@@ -2,7 +2,7 @@
 import { fail } from "../../../runtime/errors/errors.ts";
 
 /** As S3: longest key in bytes of UTF-8. */
-export const keyBytesMax = 1024;
+const keyBytesMax = 1024;
 /** Keys under this prefix hold storaged's own files and probes. */
 export const reservedPrefix = ".lakehouse/";
 

@@ -13,7 +13,7 @@ import { linesBackwards } from "./lines-backwards.ts";
 
 export type JournalEntry = Static<typeof JournalEntrySchema>;
 
-export interface JournalPage {
+interface JournalPage {
   errors: JournalEntry[];
   next_page_token?: string;
 }

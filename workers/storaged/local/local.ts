@@ -38,7 +38,7 @@ const layoutFormat = 1;
 /** Sidecars read at once while listing. */
 const listConcurrency = 64;
 
-export interface LocalBucketOptions {
+interface LocalBucketOptions {
   name: string;
   /** Absolute path of the bucket's folder; created. */
   root: string;

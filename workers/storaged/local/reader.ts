@@ -48,7 +48,7 @@ export interface LocalReader {
   body: (key: string, opened: Opened, span?: Span) => ReadableStream<Uint8Array>;
 }
 
-export interface ReaderDeps {
+interface ReaderDeps {
   layout: Layout;
   lock: KeyedMutex;
   corruptions: Corruptions;

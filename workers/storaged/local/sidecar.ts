@@ -53,7 +53,7 @@ export async function readRecord(path: string, key: string): Promise<ObjectRecor
 }
 
 /** The inverse of `encodeRecord`. */
-export function decodeRecord(text: string, key: string): ObjectRecord | Damage {
+function decodeRecord(text: string, key: string): ObjectRecord | Damage {
   const parsed = parse(text);
   if (typeof parsed?.format === "number" && parsed.format > format) {
     return {

@@ -5,7 +5,7 @@ import type { FileFacts } from "./sidecar.ts";
 /** Files remembered; others are hashed again when they are asked for. Counted as sizes: `max` takes the room of all at once. */
 const remembered = { maxSize: 100_000, sizeCalculation: () => 1 };
 
-export interface VerifiedFiles {
+interface VerifiedFiles {
   add: (facts: FileFacts) => void;
   /** True when known; else runs `work`, once for all who ask meanwhile. */
   once: (facts: FileFacts, work: () => Promise<boolean>) => Promise<boolean>;

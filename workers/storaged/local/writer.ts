@@ -28,7 +28,7 @@ import { checkFitsDisk, isThere, type Layout } from "./layout.ts";
 import { infoOf, type LocalReader } from "./reader.ts";
 import { encodeRecord, type Generation, isStill } from "./sidecar.ts";
 
-export interface WriterDeps {
+interface WriterDeps {
   layout: Layout;
   lock: KeyedMutex;
   reader: LocalReader;

@@ -14,7 +14,7 @@ export interface HoldingOptions {
   newId: () => string;
 }
 
-export interface Holding {
+interface Holding {
   /** Writes the lease anew over this one; false when that is not there any more. Without one, over our own. */
   write: (over: Read | undefined, signal: AbortSignal) => Promise<boolean>;
   renew: (signal: AbortSignal) => Promise<boolean>;

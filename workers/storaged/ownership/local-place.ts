@@ -13,7 +13,7 @@ import { closed } from "./refusal.ts";
 /** Pause between two looks at a bucket that is away: its disk may be mounted at any time. */
 const pauseMs = 5000;
 
-export interface LocalPlaceOptions {
+interface LocalPlaceOptions {
   name: string;
   root: string;
   open: () => Promise<Bucket>;

@@ -27,7 +27,7 @@ export interface S3Ownership {
   stop: () => Promise<void>;
 }
 
-export interface S3PlaceOptions {
+interface S3PlaceOptions {
   name: string;
   store: Store;
   connection: S3Connection;

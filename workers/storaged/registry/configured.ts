@@ -25,7 +25,7 @@ const schemas = new Map<unknown, TSchema>([
 ]);
 
 /** A bucket's table in lakehouse.toml, checked. */
-export type BucketSetting = (Static<typeof Local> | Static<typeof S3>) & { name: string };
+type BucketSetting = (Static<typeof Local> | Static<typeof S3>) & { name: string };
 
 const nameForm = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 

@@ -3,7 +3,7 @@ import { createKeyedMutex } from "../../../runtime/scheduling/scheduling.ts";
 import { type BucketRegistry, withUploads, wrapped } from "./configured.ts";
 
 /** Sees what is there before it changes. Its promise never rejects: a point must not keep anybody from writing. */
-export type Watcher = (bucket: string, key: string) => Promise<void> | undefined;
+type Watcher = (bucket: string, key: string) => Promise<void> | undefined;
 
 export interface WriteBarrier {
   /** Runs the change when every watcher has seen what was there. Changes of one object follow each other. */

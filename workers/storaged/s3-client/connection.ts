@@ -21,7 +21,7 @@ export interface S3Server {
   retries: number;
 }
 
-export interface S3Request {
+interface S3Request {
   method: "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
   /** Absent: the bucket itself. */
   key?: string;
@@ -64,7 +64,7 @@ export const bareEtag = (etag: string | null | undefined): string => (etag ?? ""
 /** Slowest upload that is not taken for a silent server: the limit grows with the body. */
 const bytesPerMs = 64;
 
-export interface ConnectionDeps {
+interface ConnectionDeps {
   name: string;
   server: S3Server;
   clock: Clock;

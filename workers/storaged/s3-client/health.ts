@@ -18,7 +18,7 @@ export interface Health<T> {
   stop: () => Promise<void>;
 }
 
-export interface HealthOptions<T> {
+interface HealthOptions<T> {
   name: string;
   probe: (signal: AbortSignal) => Promise<T>;
   clock: Clock;

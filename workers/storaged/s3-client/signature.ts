@@ -2,7 +2,7 @@
 import { createHmac } from "node:crypto";
 import type { S3Keys } from "../../../runtime/config/config.ts";
 
-export interface Unsigned {
+interface Unsigned {
   method: string;
   /** Path and query already encoded by `encodePath` and `encodeQuery`. */
   url: URL;
@@ -13,7 +13,7 @@ export interface Unsigned {
   bodySha256?: string | undefined;
 }
 
-export interface Signer {
+interface Signer {
   keys: S3Keys;
   region: string;
   /** Milliseconds since the epoch. */

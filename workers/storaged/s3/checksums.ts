@@ -6,7 +6,7 @@ import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import { reservedPrefix } from "../bucket/bucket.ts";
 import type { S3Connection } from "../s3-client/s3-client.ts";
 
-export interface Checksums {
+interface Checksums {
   /** The object's key, for whoever finds sums that nobody needs any more. */
   key: string;
   bytes: number;
@@ -23,11 +23,11 @@ const format = 1;
 const checksumsKey = (mark: string): string => `${checksumsPrefix}${mark}.json`;
 const sha256 = (text: string): string => Bun.SHA256.hash(text, "hex");
 
-export const encodeChecksums = (sums: Checksums): string =>
+const encodeChecksums = (sums: Checksums): string =>
   `${JSON.stringify({ format, checksum: sha256(JSON.stringify(sums)), sums })}\n`;
 
 /** The inverse of `encodeChecksums`; undefined when it is damaged or of a newer format. */
-export function decodeChecksums(text: string): Checksums | undefined {
+function decodeChecksums(text: string): Checksums | undefined {
   try {
     const { format: found, checksum, sums } = JSON.parse(text);
     return found === format && checksum === sha256(JSON.stringify(sums)) ? sums : undefined;

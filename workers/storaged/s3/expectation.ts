@@ -15,7 +15,7 @@ export interface Expectation {
 /** The object cannot be checked as it was stored; the checksums may have gone with the object itself. */
 export class LostChecksums extends Error {}
 
-export interface Headers {
+interface Headers {
   info: ObjectInfo;
   headers: globalThis.Headers;
 }

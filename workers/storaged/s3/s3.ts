@@ -43,7 +43,7 @@ import { openVerified, verifyDoubted } from "./verified-read.ts";
 
 export { openUploadLedger } from "./upload-ledger.ts";
 
-export interface S3BucketOptions {
+interface S3BucketOptions {
   name: string;
   server: S3Server;
   clock: Clock;

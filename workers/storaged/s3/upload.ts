@@ -26,7 +26,7 @@ export interface Arrived {
   abandon: () => Promise<void>;
 }
 
-export interface UploadDeps {
+interface UploadDeps {
   connection: S3Connection;
   ledger: UploadLedger;
   newId: () => string;

@@ -1,7 +1,7 @@
 /** Streams verified on the way: a body that is not what was stored ends with an error. */
 import type { Check } from "./checks.ts";
 
-export interface BodyChecks {
+interface BodyChecks {
   check: Check;
   /** Called when the last byte is known to be right. */
   right: () => void;
@@ -34,7 +34,7 @@ export interface Span {
   last: number;
 }
 
-export interface PieceChecks extends Pick<BodyChecks, "wrong"> {
+interface PieceChecks extends Pick<BodyChecks, "wrong"> {
   /** The bytes to give, counted from the source's first. */
   span: Span;
   /** Length of the source. */

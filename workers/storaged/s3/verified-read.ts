@@ -15,7 +15,7 @@ import { type Expectation, expectationOf, LostChecksums } from "./expectation.ts
 import { headOf, infoOf, lengthOf, type S3Objects } from "./object.ts";
 import { verifiedBody, verifiedSpan } from "./verified-body.ts";
 
-export interface ReaderDeps extends S3Objects {
+interface ReaderDeps extends S3Objects {
   corruptions: Corruptions;
   /** Whether the server's etags are the MD5 of the bytes. */
   etagsAreMd5: () => Promise<boolean>;

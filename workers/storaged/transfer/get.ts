@@ -15,7 +15,7 @@ import { isConditional, rangeApplies, readVerdict } from "./preconditions.ts";
 /** Bodies up to this size are read and verified before the answer begins: they get a Content-Length and a clean 500. */
 const bufferedBytesMax = 1024 * 1024;
 
-export interface GetDeps {
+interface GetDeps {
   operations: Operations;
   operation: Operation;
 }
@@ -28,52 +28,23 @@ export async function getObject(
   { request, requestId, signal }: RawContext,
 ): Promise<Response> {
   const { headers, method } = request;
-  const asked = method === "HEAD" ? undefined : parseRange(headers.get("range"));
+  let range = parseRange(headers.get("range"));
   if (method === "HEAD" || isConditional(headers)) {
     const info = await bucket.head(key, signal);
     const settled = settledBy(headers, key, info);
     if (settled) return settled;
     if (method === "HEAD") return answer(200, info, null, { "content-length": String(info.bytes) });
-    return sendRange(deps, {
-      bucket,
-      key,
-      range: rangeApplies(headers, info.etag) ? asked : undefined,
-      headers,
-      requestId,
-      signal,
-    });
+    if (!rangeApplies(headers, info.etag)) range = undefined;
   }
-  return sendRange(deps, { bucket, key, range: asked, headers, requestId, signal });
-}
-
-interface Sending {
-  bucket: Bucket;
-  key: string;
-  range: ReturnType<typeof parseRange>;
-  headers: Headers;
-  requestId: string;
-  signal: AbortSignal;
-}
-
-async function sendRange(
-  deps: GetDeps,
-  { bucket, key, range, headers, requestId, signal }: Sending,
-): Promise<Response> {
-  let opened: OpenObject;
-  try {
-    opened = await bucket.open(key, range, signal);
-  } catch (error) {
-    if (error instanceof ServiceError && error.type === "range_not_satisfiable") {
-      await deps.operations.failed(deps.operation, error);
-      return unsatisfiable(error, requestId);
-    }
-    throw error;
-  }
-  // The object may be another one than the head was of.
-  const settled = settledBy(headers, key, opened.info);
-  if (!settled) return send(deps, opened);
-  await opened.body.cancel();
-  return settled;
+  const opened = await bucket.open(key, range, signal).catch(async (error: unknown) => {
+    if (!(error instanceof ServiceError && error.type === "range_not_satisfiable")) throw error;
+    await deps.operations.failed(deps.operation, error);
+    return unsatisfiable(error, requestId);
+  });
+  if (opened instanceof Response) return opened;
+  // The object may have been replaced since the head.
+  if (readVerdict(headers, opened.info.etag) !== "send") await opened.body.cancel();
+  return settledBy(headers, key, opened.info) ?? send(deps, opened);
 }
 
 /** The answer without a body, when the conditions ask for one. */

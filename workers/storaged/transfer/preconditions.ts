@@ -55,7 +55,7 @@ export const isConditional = (headers: Headers): boolean =>
   headers.has("if-match") || headers.has("if-none-match") || headers.has("if-range");
 
 /** Whether a reader gets the object (200 or 206), 304 or 412. */
-export type ReadVerdict = "send" | "not_modified" | "precondition_failed";
+type ReadVerdict = "send" | "not_modified" | "precondition_failed";
 
 /** Decides for the object there is; `If-Match` goes first, as section 13.2.2 says. */
 export function readVerdict(headers: Headers, etag: string): ReadVerdict {

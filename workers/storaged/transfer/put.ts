@@ -24,7 +24,7 @@ export function putBytesMax(
   return (longest !== undefined && limits.max_put_bytes_by_prefix[longest]) || limits.max_put_bytes;
 }
 
-export interface PutDeps {
+interface PutDeps {
   clock: Pick<Clock, "after">;
   limits: Limits;
   idempotency: Deps["idempotency"];

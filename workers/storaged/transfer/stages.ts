@@ -16,7 +16,7 @@ export interface Stage {
   sealed?: Sealed;
 }
 
-export interface Stages {
+interface Stages {
   add: (token: string, stage: Stage) => void;
   /** The file, which stays. `not_found` as below. */
   look: (token: string) => Stage;
