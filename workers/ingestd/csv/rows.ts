@@ -1,4 +1,4 @@
-/** What a row of a CSV is, as `csv-row-reader.ts` reads it: its fields by their bounds, its texts, and what is wrong with it. */
+/** What a row of a CSV is, as `row-reader.ts` reads it: its fields by their bounds, its texts, and what is wrong with it. */
 import { firstInvalidByte } from "../receiving/receiving.ts";
 import type { Dialect } from "../tables/tables.ts";
 

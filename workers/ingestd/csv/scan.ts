@@ -1,7 +1,7 @@
 /**
  * A fast look at the structure of a CSV while it is received: are the quotes regular, do all rows have the same
  * number of fields, one kind of line end, valid UTF-8? A clean file is read by DuckDB as it is, and the number of
- * rows counted here must be the number that DuckDB loads. Anything else is left to the exact reader (csv-rows.ts).
+ * rows counted here must be the number that DuckDB loads. Anything else is left to the exact reader (exact.ts).
  */
 
 import { createUtf8Check } from "../receiving/receiving.ts";

@@ -1,4 +1,4 @@
-/** What a child process with DuckDB does for one ingest: the contract between it and `engines.ts`. */
+/** What a child process with DuckDB does for one ingest: the contract between it and `session.ts`. */
 import { type Static, Type } from "@sinclair/typebox";
 import { closed, contract, internal, t } from "../../../runtime/contract/contract.ts";
 

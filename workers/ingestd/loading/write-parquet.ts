@@ -24,7 +24,7 @@ export interface Extent {
   rows: number;
   /** Of one row, before compression. */
   rowBytes: number;
-  /** Row groups are a whole number of these, or each part its own: see `part-rule.ts`. */
+  /** Row groups are a whole number of these, or each part its own: see `tables/part-splitter.ts`. */
   partRows: number | undefined;
 }
 

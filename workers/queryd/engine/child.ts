@@ -1,4 +1,4 @@
-/** What a child process with DuckDB does for one query: the contract between it and `engines.ts`. */
+/** What a child process with DuckDB does for one query: the contract between it and `engine.ts`. */
 import { type Static, Type } from "@sinclair/typebox";
 import { Bytes, closed, contract, internal, t } from "../../../runtime/contract/contract.ts";
 import type { RecordedForms } from "../results/results.ts";

@@ -37,7 +37,7 @@ export interface Cursor {
 
 /** One connection, held by one query. Its calls reject with `EngineError`. */
 export interface Session {
-  /** Runs a marked statement (see `statement.ts`) and streams its rows. */
+  /** Runs a marked statement (see `markedStatement`) and streams its rows. */
   open: (sql: string, bind: Bind) => Promise<Cursor>;
   /** Runs an unmarked statement that gives few rows, to its end; says how many they are. */
   openBuffered: (sql: string, bind: Bind) => Promise<Cursor & { rows: number }>;

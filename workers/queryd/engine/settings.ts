@@ -33,7 +33,7 @@ export const bounds = (memoryBytes: number, tempBytes: number): string[] => [
 
 /**
  * Run once, first: from then on no statement reaches a file outside `readable` or the temporary directory, the
- * network or an extension. This is the layer below the check of `sandbox.ts`.
+ * network or an extension. This is the layer below the checks of `sandbox/`.
  */
 export const locks = (readable: readonly string[]): string[] => [
   "SET GLOBAL errors_as_json = true",

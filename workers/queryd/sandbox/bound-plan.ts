@@ -1,7 +1,7 @@
 /**
  * What a statement reads once DuckDB has bound it, read from DuckDB's own plan before anything runs. The datasets are
  * taken out of it, columns without rows in their place: then nothing may be left that reads. The check of the text
- * (`sandbox.ts`) decides the same by names; this one by what the names came to mean.
+ * (`syntax-tree.ts`) decides the same by names; this one by what the names came to mean.
  */
 import { fail } from "../../../runtime/errors/errors.ts";
 import { tooDeep, typeNestingMax } from "../../../runtime/sql/sql.ts";

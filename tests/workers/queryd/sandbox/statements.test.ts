@@ -6,7 +6,7 @@ import { DuckDBInstance } from "@duckdb/node-api";
 import { tableFunctions } from "../../../../workers/queryd/sandbox/name-lists.ts";
 import { type QuerydStack, startQuerydStack } from "../../../support/stacks/queryd.ts";
 
-/** Number and hash of the functions, macros and pragmas of DuckDB 1.5.6, for which `sandbox-lists.ts` was written. */
+/** Number and hash of the functions, macros and pragmas of DuckDB 1.5.6, for which `name-lists.ts` was written. */
 const reviewedFunctions = "862 9c44889d4ea8364b";
 
 let stack: QuerydStack;
