@@ -41,7 +41,9 @@ async function serve({ gateway: url, token }: Settings): Promise<void> {
   };
   const watch = (server: Server): void => {
     const changed = () =>
-      server.sendResourceListChanged().catch((cause) => log.debug("not told", describe(cause)));
+      server
+        .sendResourceListChanged()
+        .catch((cause) => log.debug("the client was not notified", describe(cause)));
     const { signal } = ended;
     watchCatalog({ gateway, clock: systemClock, log, changed, signal }).catch((cause) =>
       log.error("watching the catalog ended", describe(cause)),
@@ -49,7 +51,7 @@ async function serve({ gateway: url, token }: Settings): Promise<void> {
   };
   const factory: Parameters<typeof serveStdio>[0] = ({ era }) => {
     const server = createServer(parts);
-    // Clients of the older protocol may be told nothing before they said `initialized`.
+    // Clients of the older protocol may be sent nothing before they send `initialized`.
     if (era === "modern") watch(server);
     else server.oninitialized = () => watch(server);
     return server;

@@ -3,10 +3,16 @@
  * writes go on. `--list` and `--verify` look at a backup, and need no Lakehouse.
  */
 import { parseBind, urlOf } from "../../runtime/config/config.ts";
-import { configOf, createProgress, gatewayOf, readWords, UsageError } from "../command-line/command-line.ts";
+import {
+  configOf,
+  createProgress,
+  gatewayOf,
+  parseArguments,
+  UsageError,
+} from "../command-line/command-line.ts";
 import { directoryOf, run } from "./arguments.ts";
 import { openRepository, type Repository } from "./repository.ts";
-import { doorsAt } from "./service-client.ts";
+import { createServiceClient } from "./service-client.ts";
 import { takeBackup } from "./take.ts";
 import { verify } from "./verification.ts";
 
@@ -59,11 +65,13 @@ async function verifyAll(repository: Repository, json: boolean): Promise<number>
   if (json) say(JSON.stringify({ points: names.length, blobs, bytes, faults }));
   else {
     for (const { place, problem } of faults) say(`${place}: ${problem}`);
-    const told =
+    const outcome =
       faults.length === 0
         ? "every checksum holds"
         : `${faults.length} ${faults.length === 1 ? "fault" : "faults"}. Remove the files named, and take a backup: it copies anew what still exists`;
-    say(`${names.length} point${names.length === 1 ? "" : "s"}, ${blobs} blobs, ${sizeOf(bytes)}: ${told}`);
+    say(
+      `${names.length} point${names.length === 1 ? "" : "s"}, ${blobs} blobs, ${sizeOf(bytes)}: ${outcome}`,
+    );
   }
   return faults.length === 0 ? 0 : 1;
 }
@@ -74,7 +82,7 @@ async function take(
 ): Promise<number> {
   const bar = createProgress("backup", { unit: "bytes" });
   const started = performance.now();
-  const taken = await takeBackup(doorsAt(gateway, token), repository, bar).finally(bar.end);
+  const taken = await takeBackup(createServiceClient(gateway, token), repository, bar).finally(bar.end);
   const dropped = keep === undefined ? undefined : await repository.keep(keep);
   const seconds = Math.round((performance.now() - started) / 100) / 10;
   if (json) say(JSON.stringify({ ...taken, ...(dropped && { dropped }), seconds }));
@@ -98,7 +106,7 @@ async function main(words: string[]): Promise<number> {
     return 0;
   }
   const taken = { options: ["gateway", "keep"], switches: ["list", "verify", "json"], usage };
-  const read = readWords(words, taken);
+  const read = parseArguments(words, taken);
   const directory = directoryOf(read, usage);
   const { options, switches } = read;
   const json = switches.has("json");

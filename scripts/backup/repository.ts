@@ -19,7 +19,7 @@ import { decodePoint, encodePoint, isName, nameOf, type PointRecord } from "./po
 const format = 1;
 const blobForm = /^[0-9a-f]{64}$/;
 
-/** What is told to the operator as it is. */
+/** A failure whose message is for the operator. */
 export class BackupError extends Error {}
 
 export interface Blob {
@@ -128,15 +128,15 @@ function lockBackup(path: string): () => void {
 /** What systems say of a place where nothing can be written. */
 const unwritable = new Set(["EACCES", "EPERM", "ENOTDIR", "EEXIST", "ENOENT"]);
 
-/** A failure of the backup's own disk, told as that. */
+/** A failure of the backup's own disk, reported as such. */
 async function onDisk<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (cause) {
-    const told = storageError(cause, "write");
+    const error = storageError(cause, "write");
     const code = errorCode(cause);
-    if (told === cause && !unwritable.has(code ?? "")) throw cause;
-    const why = told === cause ? `it cannot be written to (${code})` : (told as Error).message;
+    if (error === cause && !unwritable.has(code ?? "")) throw cause;
+    const why = error === cause ? `it cannot be written to (${code})` : (error as Error).message;
     throw new BackupError(
       `the backup in ${path}: ${why}. Mend that and run the command again: it goes on where it was`,
       { cause },

@@ -3,7 +3,13 @@
  * the configuration, which must be new. Lakehouse must not run on it, and refuses to start until the restore is whole.
  */
 import { topology } from "../../runtime/topology.ts";
-import { configOf, createProgress, readWords, UsageError, type Words } from "../command-line/command-line.ts";
+import {
+  type Arguments,
+  configOf,
+  createProgress,
+  parseArguments,
+  UsageError,
+} from "../command-line/command-line.ts";
 import { directoryOf, run } from "./arguments.ts";
 import { BackupError, openRepository, type Repository } from "./repository.ts";
 import { enterTarget, leaveTarget, restoreFiles, restoreObjects, type Target } from "./restoration.ts";
@@ -44,14 +50,14 @@ async function checkWhole(repository: Repository, point: string): Promise<void> 
   const bar = createProgress("check", { unit: "bytes" });
   const { faults } = await verify(repository, [point], bar).finally(bar.end);
   if (faults.length === 0) return;
-  const told = faults.slice(0, 10).map(({ place, problem }) => `\n  ${place}: ${problem}`);
+  const listed = faults.slice(0, 10).map(({ place, problem }) => `\n  ${place}: ${problem}`);
   throw new BackupError(
-    `point ${point} is damaged, and nothing was restored:${told.join("")}\nTry an earlier point (bun run backup ` +
+    `point ${point} is damaged, and nothing was restored:${listed.join("")}\nTry an earlier point (bun run backup ` +
       `${repository.path} --verify tells which are whole)`,
   );
 }
 
-async function restore(repository: Repository, point: string, target: Target, words: Words) {
+async function restore(repository: Repository, point: string, target: Target, words: Arguments) {
   const record = await repository.read(point);
   const entered = await enterTarget(target, point);
   try {
@@ -86,7 +92,7 @@ async function main(words: string[]): Promise<number> {
     say(usage.trimEnd());
     return 0;
   }
-  const read = readWords(words, { options: ["at", "only"], switches: ["json"], usage });
+  const read = parseArguments(words, { options: ["at", "only"], switches: ["json"], usage });
   const target = { dataDir: configOf(read).data_dir, services: servicesOf(read.options.only) };
   const repository = await openRepository(directoryOf(read, usage), { write: false });
   const point = await choose(repository, read.options.at);

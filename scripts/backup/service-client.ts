@@ -1,36 +1,36 @@
-/** The doors of a running Lakehouse to what its services keep, reached through the gateway. */
+/** The client of the services of a running Lakehouse whose data a backup copies, through the gateway. */
 import { errorCode, type PointFile } from "../../runtime/durable/durable.ts";
-import { BrokenOff, knock, linesOf } from "../command-line/command-line.ts";
+import { askDurable, IncompleteAnswer, linesOf } from "../command-line/command-line.ts";
 import { BackupError } from "./repository.ts";
 
-/** A point that a service holds. `files` may be read once. */
-export interface HeldPoint {
+/** A point that a service holds for the backup. `files` can be read once. */
+export interface ServicePoint {
   service: string;
   id: string;
   files: () => AsyncIterable<PointFile>;
   /** Throws `Unreadable` when the service says that the file is damaged. */
   open: (path: string) => Promise<ReadableStream<Uint8Array>>;
-  /** Keeps the service from letting it go. */
+  /** Keeps the service from releasing it. */
   touch: () => Promise<void>;
   release: () => Promise<void>;
 }
 
-/** The file is damaged where it is kept: everything else can go on. */
+/** The file is damaged in the service: the backup goes on without it. */
 export class Unreadable extends Error {}
 
-export interface Doors {
+export interface ServiceClient {
   gateway: string;
-  point: (service: string) => Promise<HeldPoint>;
-  /** Does the work while the answers of all these services are held; false when they were not held to its end. */
+  point: (service: string) => Promise<ServicePoint>;
+  /** Does the work while all these services hold back their answers; false when one stopped doing so before its end. */
   whileHeld: (services: readonly string[], work: () => Promise<void>) => Promise<boolean>;
-  /** Lets a point go. One that is gone already is no error. */
+  /** Releases a point. One that is gone already is no error. */
   release: (service: string, id: string) => Promise<void>;
 }
 
-export function doorsAt(gateway: string, token: string): Doors {
+export function createServiceClient(gateway: string, token: string): ServiceClient {
   const send = async (method: string, service: string, path: string): Promise<Response> => {
     try {
-      return await knock({ url: gateway, token }, service, path, method);
+      return await askDurable({ url: gateway, token }, service, path, method);
     } catch (cause) {
       throw new BackupError(
         `no Lakehouse answers at ${gateway} (${errorCode(cause) ?? (cause as Error).message}). A backup is taken from a running one: start it ` +
@@ -44,7 +44,7 @@ export function doorsAt(gateway: string, token: string): Doors {
     if (response.ok) return response;
     throw await refusal(service, response);
   };
-  const release: Doors["release"] = async (service, id) =>
+  const release: ServiceClient["release"] = async (service, id) =>
     void (await (await send("DELETE", service, `/points/${id}`)).text());
   return {
     gateway,
@@ -86,18 +86,18 @@ async function refusal(service: string, response: Response): Promise<Error> {
   const text = await response.text();
   const [, type = ""] = /"type":"(\w+)"/.exec(text) ?? [];
   const [, message = text.slice(0, 300)] = /"message":("(?:[^"\\]|\\.)*")/.exec(text) ?? [];
-  const told = message.startsWith('"') ? String(JSON.parse(message)) : message;
-  if (type === "corrupt") return new Unreadable(told);
+  const reason = message.startsWith('"') ? String(JSON.parse(message)) : message;
+  if (type === "corrupt") return new Unreadable(reason);
   if (response.status === 401)
-    return new BackupError(`${told}. The token comes from AUTH_TOKEN or the configuration (--config FILE)`);
-  return new BackupError(`${service} answered ${response.status}: ${told}. A backup needs every service`);
+    return new BackupError(`${reason}. The token comes from AUTH_TOKEN or the configuration (--config FILE)`);
+  return new BackupError(`${service} answered ${response.status}: ${reason}. A backup needs every service`);
 }
 
 async function* filesOf(service: string, lines: AsyncIterable<object>): AsyncGenerator<PointFile> {
   try {
     for await (const line of lines) if ("file" in line) yield line.file as PointFile;
   } catch (cause) {
-    if (!(cause instanceof BrokenOff)) throw cause;
+    if (!(cause instanceof IncompleteAnswer)) throw cause;
     throw new BackupError(`${service} broke off its list of files: ${cause.message}`, { cause });
   }
 }

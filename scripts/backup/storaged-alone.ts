@@ -1,6 +1,6 @@
 /** storaged alone over a data directory that is being restored: objects go in by its door, to disk and S3 alike. */
 import { restoringVariable } from "../../runtime/store/store.ts";
-import type { ConfigWords } from "../command-line/command-line.ts";
+import type { ConfigArguments } from "../command-line/command-line.ts";
 import { NotStarted, startChild } from "../subprocess/subprocess.ts";
 import type { KeptFile } from "./point-file.ts";
 import { BackupError } from "./repository.ts";
@@ -27,7 +27,7 @@ export interface Storage {
 }
 
 /** Starts it on a free port of this machine with a token of its own. Throws a BackupError with the end of its log. */
-export async function startStorage({ file, flags }: ConfigWords, tries = triesMax): Promise<Storage> {
+export async function startStorage({ file, flags }: ConfigArguments, tries = triesMax): Promise<Storage> {
   const token = crypto.randomUUID();
   const words = [
     "--only=storaged",

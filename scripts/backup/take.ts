@@ -1,4 +1,4 @@
-/** Takes a backup: a point of every service first, quickly; then what the points hold, as far as it is not there yet. */
+/** Takes a backup: first a point of every service, quickly; then the files of the points that the backup lacks. */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import pMap from "p-map";
@@ -7,11 +7,11 @@ import { startOrder, topology } from "../../runtime/topology.ts";
 import type { ProgressBar } from "../command-line/command-line.ts";
 import type { Damaged, KeptFile } from "./point-file.ts";
 import { BackupError, Mismatch, type Repository } from "./repository.ts";
-import { type Doors, type HeldPoint, Unreadable } from "./service-client.ts";
+import { type ServiceClient, type ServicePoint, Unreadable } from "./service-client.ts";
 
 /** Files copied at once: small ones wait for the disk more than for anything else. */
 const copiesAtOnce = 8;
-/** A service lets a point go that nobody uses for ten minutes: while others are copied it is asked for. */
+/** A service releases a point that is unused for ten minutes: it is touched while others are copied. */
 const touchMs = 2 * 60_000;
 
 export interface Taken {
@@ -36,16 +36,20 @@ const triesMax = 3;
 export const pointOrder = (): string[] => startOrder(topology).reverse().flat();
 
 /** Takes the backup and seals it. Throws a BackupError; then there is no new point, and what was copied stays. */
-export async function takeBackup(doors: Doors, repository: Repository, bar: ProgressBar): Promise<Taken> {
-  const held: HeldPoint[] = [];
+export async function takeBackup(
+  client: ServiceClient,
+  repository: Repository,
+  bar: ProgressBar,
+): Promise<Taken> {
+  const held: ServicePoint[] = [];
   const at = new Date().toISOString();
   const touching = setInterval(() => {
     for (const point of held) point.touch().catch(() => undefined);
   }, touchMs);
   const holding = join(repository.path, "holding.json");
-  await releaseThoseOf(holding, doors);
+  await releaseThoseOf(holding, client);
   try {
-    const held_ms = await holdPoints(doors, held);
+    const held_ms = await holdPoints(client, held);
     await writeAtomic(holding, JSON.stringify(held.map(({ service, id }) => ({ service, id }))));
     const wanted: Wanted[] = [];
     for (const point of held) {
@@ -61,7 +65,7 @@ export async function takeBackup(doors: Doors, repository: Repository, bar: Prog
     return { point, files: copied.files.length, bytes, copied_files, copied_bytes, held_ms, damaged };
   } finally {
     clearInterval(touching);
-    // Those that cannot be told any more are let go by their services.
+    // Services that cannot be reached release theirs by themselves.
     await Promise.all(held.map((point) => point.release().catch(() => undefined)));
     await rm(holding, { force: true });
   }
@@ -71,12 +75,12 @@ export async function takeBackup(doors: Doors, repository: Repository, bar: Prog
  * Points of all services that are of one moment. While they are taken nobody outside is answered: whoever was answered
  * before has what was done in them, and what is done for whoever asks afterwards is in none. Gives the milliseconds.
  */
-async function holdPoints(doors: Doors, held: HeldPoint[]): Promise<number> {
+async function holdPoints(client: ServiceClient, held: ServicePoint[]): Promise<number> {
   const services = pointOrder();
   for (let tries = 1; tries <= triesMax; tries++) {
     const started = performance.now();
-    const areOfOneMoment = await doors.whileHeld(services, async () => {
-      for (const service of services) held.push(await doors.point(service));
+    const areOfOneMoment = await client.whileHeld(services, async () => {
+      for (const service of services) held.push(await client.point(service));
     });
     if (areOfOneMoment) return Math.round(performance.now() - started);
     await Promise.all(held.splice(0).map((point) => point.release()));
@@ -86,17 +90,17 @@ async function holdPoints(doors: Doors, held: HeldPoint[]): Promise<number> {
   );
 }
 
-/** Lets the points of a backup that was killed go: a service holds a few at once, for ten minutes each. */
-async function releaseThoseOf(holding: string, doors: Doors): Promise<void> {
+/** Releases the points of a backup that was killed: a service holds only a few at once, for ten minutes each. */
+async function releaseThoseOf(holding: string, client: ServiceClient): Promise<void> {
   const bytes = await readOrNull(holding);
   if (!bytes) return;
   const left = JSON.parse(new TextDecoder().decode(bytes)) as { service: string; id: string }[];
-  await Promise.all(left.map(({ service, id }) => doors.release(service, id)));
+  await Promise.all(left.map(({ service, id }) => client.release(service, id)));
   await rm(holding);
 }
 
 interface Wanted {
-  point: HeldPoint;
+  point: ServicePoint;
   file: PointFile;
 }
 
@@ -112,9 +116,9 @@ async function copyAll(wanted: readonly Wanted[], repository: Repository, bar: P
     async ({ point, file }) => {
       const { service } = point;
       const sha256 = file.sha256 ?? known.get(identityOf(file));
-      const isThere = sha256 !== undefined && (await repository.has({ sha256, bytes: file.bytes }));
+      const isKnown = sha256 !== undefined && (await repository.has({ sha256, bytes: file.bytes }));
       try {
-        const { isNew, ...blob } = isThere
+        const { isNew, ...blob } = isKnown
           ? { sha256, bytes: file.bytes, isNew: false }
           : await copy({ point, file }, repository);
         files.push({ ...file, service, ...blob });
@@ -150,7 +154,7 @@ async function copy({ point, file }: Wanted, repository: Repository) {
   }
 }
 
-/** What an object is known by where its hash is not: the etag of an S3 server is not one. */
+/** Identifies an object without its hash: the etag of an S3 server is not one. */
 const identityOf = ({ bytes, object }: PointFile): string =>
   object ? JSON.stringify([object.bucket, object.key, object.etag, bytes]) : "";
 

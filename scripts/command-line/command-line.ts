@@ -1,12 +1,12 @@
-/** What operators' commands share: their words, their progress bar and their way to a running product. */
+/** What operators' commands share: their arguments, their progress bar and the client of a running product. */
 export {
-  type ConfigWords,
+  type Arguments,
+  type ConfigArguments,
   configOf,
   gatewayOf,
   listening,
-  readWords,
+  parseArguments,
   UsageError,
-  type Words,
 } from "./arguments.ts";
-export { ask, BrokenOff, type Gateway, knock, linesOf } from "./gateway.ts";
+export { ask, askDurable, type Gateway, IncompleteAnswer, linesOf } from "./gateway.ts";
 export { createProgress, type ProgressBar } from "./progress.ts";

@@ -15,9 +15,9 @@ export interface ProgressOptions {
   now?: () => number;
 }
 
-/** Redrawn at most this often on a terminal, and told this often elsewhere, in milliseconds. */
+/** Redrawn at most this often on a terminal, and printed this often elsewhere, in milliseconds. */
 const redrawMs = 100;
-const tellMs = 5000;
+const printMs = 5000;
 const barWidth = 24;
 const units = ["B", "KB", "MB", "GB", "TB"];
 
@@ -30,7 +30,7 @@ export function createProgress(label: string, options: ProgressOptions): Progres
   return {
     step: (done, total, note) => {
       const at = now();
-      if (at - shown < (stream.isTTY ? redrawMs : tellMs) && (done < total || !stream.isTTY)) return;
+      if (at - shown < (stream.isTTY ? redrawMs : printMs) && (done < total || !stream.isTTY)) return;
       shown = at;
       const text = lineOf(label, { done, total, note, unit, seconds: (at - started) / 1000 });
       clear();
@@ -59,8 +59,8 @@ export function lineOf(label: string, { done, total, note, unit, seconds }: Stat
   const pace =
     rate >= 1 || done === 0 ? `${amountOf(Math.round(rate), unit)}/s` : `${(1 / rate).toFixed(1)} s each`;
   const left = total > done && rate > 0 ? `, ${durationOf((total - done) / rate)} left` : "";
-  const told = note === undefined ? "" : `, ${note}`;
-  return `${label} ${bar}${amount}, ${pace}${left}${told}`;
+  const about = note === undefined ? "" : `, ${note}`;
+  return `${label} ${bar}${amount}, ${pace}${left}${about}`;
 }
 
 function amountOf(count: number, unit: string): string {

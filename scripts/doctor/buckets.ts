@@ -114,7 +114,7 @@ async function clockSkewMs(endpoint: unknown): Promise<number | undefined> {
     const date = Date.parse(headers.get("date") ?? "");
     return Number.isNaN(date) ? undefined : date - Date.now();
   } catch {
-    return undefined; // whether it answers is told by storaged, with the reason
+    return undefined; // storaged reports whether it answers, with the reason
   }
 }
 
@@ -154,8 +154,8 @@ async function abilitiesOf(bucket: string, ask: () => Promise<string>): Promise<
     const { conditional_writes: writes = "unknown", lacks = [] } =
       buckets.find(({ name }) => name === bucket) ?? {};
     if (writes === "unknown" && performance.now() < until) continue;
-    const told = writes === "locked" ? "locked (let one storaged alone write there)" : writes;
-    return lacks.length === 0 ? told : `${told}; it lacks ${lacks.join(", ")}`;
+    const how = writes === "locked" ? "locked (let one storaged alone write there)" : writes;
+    return lacks.length === 0 ? how : `${how}; it lacks ${lacks.join(", ")}`;
   }
 }
 

@@ -12,7 +12,7 @@ import { folders } from "./store.ts";
 import { tokenInUse, tokens } from "./tokens.ts";
 import { faiss } from "./toolchain.ts";
 
-/** The checks in the order they are told, whichever is done first. */
+/** The checks in a fixed order, whichever is done first. */
 export async function probeConfigured(root: string, file: string | undefined): Promise<Check[]> {
   const { checks, loaded } = readConfiguration(root, file);
   const machine = [

@@ -1,7 +1,7 @@
 /**
  * Makes the native binding of `faiss-node`, once: upstream's prebuilt where it can be downloaded, else built from
  * the package's own source against the system's FAISS. Everything but FAISS indexes works without it, so a
- * failure is told and remembered, never fatal. `bun scripts/faiss/faiss.ts` tries again by hand.
+ * failure is reported and not fatal. `bun scripts/faiss/faiss.ts` tries again by hand.
  */
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

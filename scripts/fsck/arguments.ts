@@ -1,10 +1,10 @@
-/** The words of the command line. */
+/** The command-line arguments of fsck. */
 import type { Config } from "../../runtime/config/config.ts";
 import {
-  type ConfigWords,
+  type ConfigArguments,
   gatewayOf,
   listening,
-  readWords,
+  parseArguments,
   UsageError,
 } from "../command-line/command-line.ts";
 
@@ -15,22 +15,22 @@ export const usage = `usage: bun run fsck [SERVICE…] [--gateway URL] [--json] 
   --json        one JSON document on stdout
   --config      instead of lakehouse.toml; any of its keys as --SECTION.KEY=VALUE, as --data_dir=/srv/lakehouse`;
 
-export interface FsckWords extends ConfigWords {
+export interface FsckArguments extends ConfigArguments {
   services: string[];
   /** Without a `/` at its end. */
   gateway: string | undefined;
   json: boolean;
 }
 
-/** Takes the words apart. Throws UsageError. */
-export function fsckWords(words: readonly string[]): FsckWords {
-  const read = readWords(words, { options: ["gateway"], switches: ["json"], usage });
+/** Throws UsageError. */
+export function parseFsckArguments(words: readonly string[]): FsckArguments {
+  const read = parseArguments(words, { options: ["gateway"], switches: ["json"], usage });
   const { plain, switches, file, flags } = read;
   return { services: plain, gateway: gatewayOf(read), json: switches.has("json"), file, flags };
 }
 
 /** The services to ask, in the order in which they stand on each other. Throws UsageError. */
-export function servicesOf({ services }: Pick<FsckWords, "services">, config: Config): string[] {
+export function servicesOf({ services }: Pick<FsckArguments, "services">, config: Config): string[] {
   const all: string[] = listening(config);
   const unknown = services.find((name) => !all.includes(name));
   if (unknown !== undefined)

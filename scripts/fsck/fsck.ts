@@ -5,7 +5,7 @@
  */
 import { type Config, parseBind, urlOf } from "../../runtime/config/config.ts";
 import { configOf, type Gateway, UsageError } from "../command-line/command-line.ts";
-import { type FsckWords, fsckWords, servicesOf, usage } from "./arguments.ts";
+import { type FsckArguments, parseFsckArguments, servicesOf, usage } from "./arguments.ts";
 import { inspectService, isRunning, Unreachable } from "./inspection.ts";
 import { startOwn } from "./own-product.ts";
 import { createReport, terminal } from "./report.ts";
@@ -22,7 +22,7 @@ interface Found {
 }
 
 /** The Lakehouse that runs, or one that is started for the check. */
-async function find(words: FsckWords, config: Config): Promise<Found> {
+async function find(words: FsckArguments, config: Config): Promise<Found> {
   const { token } = config.auth;
   const end = async (): Promise<void> => {};
   if (words.gateway !== undefined) {
@@ -46,7 +46,7 @@ async function main(): Promise<number> {
     terminal.print(usage);
     return 0;
   }
-  const words = fsckWords(given);
+  const words = parseFsckArguments(given);
   const config = configOf(words);
   const services = servicesOf(words, config);
   const { gateway, end } = await find(words, config);

@@ -1,8 +1,8 @@
-/** Asks one service of a running Lakehouse to read again what it keeps. */
+/** Has one service of a running Lakehouse inspect its stored data. */
 import type { Finding, Progress } from "../../runtime/durable/durable.ts";
-import { ask, BrokenOff, type Gateway, knock, linesOf } from "../command-line/command-line.ts";
+import { ask, askDurable, type Gateway, IncompleteAnswer, linesOf } from "../command-line/command-line.ts";
 
-/** Nothing can be checked at all; the message says why and what to do. */
+/** No service can be inspected; the message says why and what to do. */
 export class Unreachable extends Error {}
 
 export interface Listener {
@@ -23,7 +23,7 @@ export async function isRunning(gateway: Gateway): Promise<boolean> {
 }
 
 /**
- * Tells the listener what the service finds as it comes. Resolves to why the service could not be checked to its end;
+ * Passes the findings of the service to the listener as they arrive. Resolves to why the service could not be checked to its end;
  * undefined when it was. Throws Unreachable when no other service could be checked either.
  */
 export async function inspectService(
@@ -33,7 +33,7 @@ export async function inspectService(
 ): Promise<string | undefined> {
   let response: Response;
   try {
-    response = await knock(gateway, service, "/inspect");
+    response = await askDurable(gateway, service, "/inspect");
   } catch (cause) {
     throw new Unreachable(`${gateway.url} does not answer any more: ${(cause as Error).message}`);
   }
@@ -45,7 +45,7 @@ export async function inspectService(
     }
     return undefined;
   } catch (cause) {
-    if (cause instanceof BrokenOff) return broken(cause.message);
+    if (cause instanceof IncompleteAnswer) return broken(cause.message);
     throw cause;
   }
 }
@@ -72,7 +72,7 @@ async function whyDown(gateway: Gateway, service: string): Promise<string> {
     const { state, last_error } = services.find(({ name }) => name === service) ?? {};
     return state === undefined || state === "ready" ? "" : `; it is ${state}: ${last_error ?? "see its log"}`;
   } catch {
-    // Only adds to a refusal that is told anyway.
+    // Only details of a refusal that is reported anyway.
     return "";
   }
 }

@@ -1,6 +1,6 @@
 /** A Lakehouse on the configured data directory, started for a check on ports that nobody else uses. */
 import { defaults } from "../../runtime/config/config.ts";
-import { type ConfigWords, listening } from "../command-line/command-line.ts";
+import { type ConfigArguments, listening } from "../command-line/command-line.ts";
 import { type Child, NotStarted, startChild } from "../subprocess/subprocess.ts";
 import { Unreachable } from "./inspection.ts";
 
@@ -9,7 +9,7 @@ const startTimeoutMs = 10 * 60_000;
 
 /** Starts it and waits until it serves. Throws Unreachable with the reason when it does not start. */
 export async function startOwn(
-  { file, flags }: ConfigWords,
+  { file, flags }: ConfigArguments,
   { dataDir, configured }: { dataDir: string; configured: string },
 ): Promise<Child> {
   const words = [

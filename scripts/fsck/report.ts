@@ -1,4 +1,4 @@
-/** What is told of a check: each finding as it comes, a line for each service, and a summary. */
+/** The report of a check: each finding as it comes, a line for each service, and a summary. */
 import type { Finding, Progress } from "../../runtime/durable/durable.ts";
 import { createProgress, type ProgressBar } from "../command-line/command-line.ts";
 

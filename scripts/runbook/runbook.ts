@@ -30,7 +30,7 @@ export function faultOf(block: Block): string | undefined {
   return exitCode === 0 ? undefined : stderr.toString();
 }
 
-export interface Told {
+export interface Outcome {
   ran: number;
   checked: number;
   /** The first block that did not do what the page says. */
@@ -41,7 +41,7 @@ export interface Told {
 export async function runBlocks(
   blocks: readonly Block[],
   note: (block: Block, ms: number) => void,
-): Promise<Told> {
+): Promise<Outcome> {
   const shared = mkdtempSync(join(tmpdir(), "lakehouse-shared-"));
   const machines = new Map<string, Machine>();
   const machineOf = async (name: string): Promise<Machine> => {
@@ -52,21 +52,21 @@ export async function runBlocks(
     machines.set(name, machine);
     return machine;
   };
-  const told: Told = { ran: 0, checked: 0 };
+  const outcome: Outcome = { ran: 0, checked: 0 };
   try {
     for (const block of blocks) {
       if (block.marks.has("container")) {
-        told.checked++;
+        outcome.checked++;
         continue;
       }
       const machine = await machineOf(block.marks.has("host-b") ? "host-b" : "host-a");
       const startedAt = performance.now();
       const why = await wrongWith(block, machine);
       note(block, performance.now() - startedAt);
-      if (why !== undefined) return { ...told, wrong: { block, why } };
-      told.ran++;
+      if (why !== undefined) return { ...outcome, wrong: { block, why } };
+      outcome.ran++;
     }
-    return told;
+    return outcome;
   } finally {
     await Promise.all([...machines.values()].map((machine) => machine.end()));
     rmSync(shared, { recursive: true, force: true });
@@ -84,7 +84,7 @@ async function main(): Promise<number> {
   for (const block of blocks) {
     const why = faultOf(block);
     if (why !== undefined)
-      return tell(values.page, { ran: 0, checked: 0, wrong: { block, why } }, blocks.length);
+      return report(values.page, { ran: 0, checked: 0, wrong: { block, why } }, blocks.length);
   }
   const missing = noMachine();
   if (missing !== undefined) {
@@ -92,13 +92,13 @@ async function main(): Promise<number> {
     say(`runbook: ${blocks.length} blocks checked for their syntax alone`);
     return 0;
   }
-  const told = await runBlocks(blocks, ({ section, line }, ms) =>
+  const outcome = await runBlocks(blocks, ({ section, line }, ms) =>
     say(`${values.page}:${line}  ${(ms / 1000).toFixed(1).padStart(5)} s  ${section}`),
   );
-  return tell(values.page, told, blocks.length);
+  return report(values.page, outcome, blocks.length);
 }
 
-function tell(page: string, { ran, checked, wrong }: Told, total: number): number {
+function report(page: string, { ran, checked, wrong }: Outcome, total: number): number {
   if (wrong === undefined) say(`runbook: ${ran} of ${total} blocks ran, and did what the page says`);
   else {
     say(`\n${page}:${wrong.block.line}: ${wrong.block.section}\n${wrong.why}`);

@@ -28,9 +28,9 @@ const stampFile = join(modules, ".lakehouse-setup");
 const pinnedBun = join(modules, ".bin", "bun");
 /** In front of a command that needs the packages of development. */
 const development = "--development";
-/** A registry that trickles; the progress is on the terminal meanwhile. */
+/** For a slow registry; the progress is on the terminal meanwhile. */
 const installTimeoutMs = 20 * 60 * 1000;
-/** A setup beside this one may be building FAISS; no step of it lasts longer. */
+/** A concurrent setup may be building FAISS; none of its steps lasts longer. */
 const lockWaitMs = 30 * 60 * 1000;
 
 /** Progress goes to stderr: stdout belongs to the command. */

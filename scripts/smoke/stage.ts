@@ -1,4 +1,4 @@
-/** What a smoke is: named checks against a running product, each told in one line. */
+/** What a smoke is: named checks against a running product, one line each. */
 import { deepStrictEqual } from "node:assert";
 import { rmSync } from "node:fs";
 import {
@@ -13,7 +13,7 @@ import {
 } from "./product.ts";
 
 export interface Stage {
-  /** Does the work and tells how it went; a failure does not stop the checks after it. */
+  /** Does the work and prints how it went; a failure does not stop the checks after it. */
   check: (what: string, work: () => Promise<void> | void) => Promise<void>;
   /** The product to look at: a new one with these options, or the one that was named on the command line. */
   lake: (options?: StartOptions) => Promise<Lake>;

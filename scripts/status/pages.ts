@@ -1,7 +1,7 @@
 /** What a metrics page says about a service's load. */
 import type { Row } from "./table.ts";
 
-/** Sums of one page, at one moment. */
+/** The sums of one scrape. */
 export interface Page {
   /** Monotonic milliseconds. */
   at: number;
@@ -34,7 +34,7 @@ const fields = {
 export function readPage(text: string, at: number): Page {
   const page: Page = { at, requests: 0, open: 0, waiting: 0, buckets: new Map() };
   for (const line of text.split("\n")) {
-    // The look itself, and what asks for health, is no load.
+    // Requests for metrics and health are not load.
     if (/route="\/(metrics|health|livez|readyz)"/.test(line)) continue;
     const [, bound, count] = durations.exec(line) ?? [];
     if (bound !== undefined) {
@@ -75,7 +75,7 @@ export function rowOf(
     ...(lastError !== undefined && { last_error: lastError }),
   };
   if (!page) return row;
-  // The supervisor's word, where it is there, else the service's own.
+  // As the supervisor reports it, else the service itself.
   const up = uptime ?? page.uptimeSeconds;
   const before = earlier && earlier.requests <= page.requests ? earlier : undefined;
   const seconds = before ? (page.at - before.at) / 1000 : up;
@@ -86,7 +86,7 @@ export function rowOf(
     ...(up !== undefined && { uptime_seconds: up }),
     ...(page.heapBytes !== undefined && { heap_bytes: page.heapBytes }),
     ...(seconds && { requests_per_second: (page.requests - (before?.requests ?? 0)) / seconds }),
-    // One of them is the look itself.
+    // One of them is the request for these metrics.
     open: Math.max(0, page.open - 1),
     waiting: page.waiting,
     ...(p50 !== undefined && { p50_ms: p50 }),

@@ -8,10 +8,10 @@
 import { parseBind, urlOf } from "../../runtime/config/config.ts";
 import { tokensOf } from "../../runtime/http/http.ts";
 import {
-  type ConfigWords,
+  type ConfigArguments,
   configOf,
   gatewayOf,
-  readWords,
+  parseArguments,
   UsageError,
 } from "../command-line/command-line.ts";
 import { type Page, readPage, rowOf } from "./pages.ts";
@@ -34,7 +34,7 @@ const usage = `usage: bun run status [--gateway URL] [--every SECONDS] [--once] 
   --once      one look and no more, as where the output is no terminal
   --json      the same as one line of JSON`;
 
-/** Where to look, with what right; the configuration's own unless told. */
+/** The gateway and its token; those of the configuration unless given. */
 interface Place {
   gateway: string;
   token: string | undefined;
@@ -45,7 +45,7 @@ interface Place {
  * Where the configuration says. Without one that can be read the defaults are looked at, unless the command names it:
  * `bun run doctor` says what is wrong with it.
  */
-function configured(words: ConfigWords): Place {
+function configured(words: ConfigArguments): Place {
   try {
     const config = configOf(words);
     const { bind, url } = config.gateway;
@@ -78,8 +78,8 @@ const pageOf = (address: string, token: string | undefined): Promise<Page | unde
 
 const hostOf = (address: string): string => (URL.canParse(address) ? new URL(address).hostname : "");
 
-/** One look: a row a service. Rates and latencies are those since the look before, or since the start. */
-async function look({ gateway, token }: Place, before: Map<string, Page>, used: Usage): Promise<Look> {
+/** One sample: a row for each service. Rates and latencies are since the previous sample, or since the start. */
+async function sample({ gateway, token }: Place, before: Map<string, Page>, used: Usage): Promise<Look> {
   const { services } = (await (await ask(`${gateway}/v1/system`, token)).json()) as { services: Listed[] };
   // Processes of two machines may have the same number.
   const processes = new Map<string, Process>();
@@ -116,7 +116,7 @@ async function main(): Promise<number> {
     process.stdout.write(`${usage}\n`);
     return 0;
   }
-  const words = readWords(given, { options: ["gateway", "every"], switches: ["once", "json"], usage });
+  const words = parseArguments(given, { options: ["gateway", "every"], switches: ["once", "json"], usage });
   const [strange] = words.plain;
   if (strange !== undefined) throw new UsageError(`unexpected word '${strange}'\n${usage}`);
   const everyMs = Number(words.options.every ?? 2) * 1000;
@@ -129,11 +129,11 @@ async function main(): Promise<number> {
   const before = new Map<string, Page>();
   const used = createUsage(own.dataDir);
   for (;;) {
-    const found = await look(place, before, used).catch((cause: Error) => cause);
+    const found = await sample(place, before, used).catch((cause: Error) => cause);
     if (found instanceof Error && !live) throw found;
     const text =
       found instanceof Error
-        ? told(found)
+        ? unreachable(found)
         : json
           ? JSON.stringify(found)
           : render(found, process.stdout.columns);
@@ -144,11 +144,11 @@ async function main(): Promise<number> {
   }
 }
 
-const told = (cause: Error): string => `the gateway does not answer: ${cause.message}`;
+const unreachable = (cause: Error): string => `the gateway does not answer: ${cause.message}`;
 
 try {
   process.exitCode = await main();
 } catch (cause) {
-  process.stderr.write(`${cause instanceof UsageError ? cause.message : told(cause as Error)}\n`);
+  process.stderr.write(`${cause instanceof UsageError ? cause.message : unreachable(cause as Error)}\n`);
   process.exitCode = 2;
 }

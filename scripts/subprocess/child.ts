@@ -1,4 +1,4 @@
-/** The product as a child of a command, for as long as the command needs it and not longer. */
+/** The product as a child process of a command, ended with it. */
 import { join } from "node:path";
 
 const main = join(import.meta.dir, "../../runtime/main.ts");
@@ -54,12 +54,12 @@ export async function startChild({ words, service, env, timeoutMs }: ChildOption
   const { promise: greeted, resolve: greet } = Promise.withResolvers<string | undefined>();
   let printed = "";
   // To the end, so that no pipe fills.
-  const told = read(child.stdout, (text) => {
+  const reading = read(child.stdout, (text) => {
     printed = (printed + text).slice(-logMax);
     if (printed.includes("Lakehouse is running"))
       greet(new RegExp(`^ {2}${service} +(http:\\S+)`, "m").exec(printed)?.[1]);
   });
-  void told.finally(() => greet(undefined));
+  void reading.finally(() => greet(undefined));
   const address = await greeted;
   clearTimeout(timer);
   if (address !== undefined) return { address, end };

@@ -64,7 +64,7 @@ async function step({ name, command }: Step): Promise<Done> {
     env: {
       ...process.env,
       UV_THREADPOOL_SIZE: process.env.UV_THREADPOOL_SIZE ?? "16",
-      // FAISS's threads wait for each other by turning in circles, which a busy machine has no processor for.
+      // FAISS's threads spin while they wait for each other, which starves a busy machine.
       OMP_NUM_THREADS: "1",
       OMP_WAIT_POLICY: "PASSIVE",
     },
@@ -105,14 +105,14 @@ const print = (lines: string[]): void => {
   process.stdout.write(`${lines.join("\n")}\n`);
 };
 
-const told = ({ name, ok, seconds }: Done): string =>
+const resultLine = ({ name, ok, seconds }: Done): string =>
   `${ok ? "ok    " : "FAILED"}  ${name.padEnd(6)} ${seconds.toFixed(1)} s`;
 
 /** Runs all steps, whatever became of those before, and says how each went. */
 export async function inSteps(steps: readonly Step[]): Promise<boolean> {
   const done: Done[] = [];
   for (const each of steps) done.push(await step(each));
-  print(["", ...done.map(told)]);
+  print(["", ...done.map(resultLine)]);
   return done.every(({ ok }) => ok);
 }
 
@@ -120,7 +120,7 @@ async function main(words: string[]): Promise<boolean> {
   const checks = words.length === 0 ? [await step(types), await step(lint)] : [];
   const tests = await runTests(words);
   const steps = [...checks, tests.step];
-  print(["", ...steps.map(told), "", closingLine(tests.counts)]);
+  print(["", ...steps.map(resultLine), "", closingLine(tests.counts)]);
   return steps.every(({ ok }) => ok);
 }
 

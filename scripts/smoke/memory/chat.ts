@@ -58,7 +58,7 @@ async function checks(
       expectTrue(text.trimEnd().endsWith("data: [DONE]"), text);
     });
   }
-  await check("the product's own door tells who answered, after a model that failed", async () => {
+  await check("`/chat` says who answered, after a model that failed", async () => {
     const answer = await converse(lake, { models: ["other/broken", "good"] }, "/v1/chat");
     expectStatus(answer, 200);
     const { lakehouse } = answer.body as { lakehouse: { model: string; failed: { model: string }[] } };

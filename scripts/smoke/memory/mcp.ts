@@ -45,9 +45,9 @@ const callBy =
 
 /** An answer that must be good. */
 async function good(call: Call, name: string, input: Record<string, unknown>): Promise<Told> {
-  const told = await call(name, input);
-  expectTrue(!told.isError, told.text);
-  return told;
+  const result = await call(name, input);
+  expectTrue(!result.isError, result.text);
+  return result;
 }
 
 const idsOf = (list: unknown): string[] => (list as { id: string }[]).map(({ id }) => id);
