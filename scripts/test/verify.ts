@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 
 const root = resolve(import.meta.dir, "../..");
-const steps = ["scripts/test/test.ts", "scripts/smoke/stage.ts"];
+const steps = ["scripts/test/test.ts", "scripts/smoke/smoke.ts"];
 
 const results = steps.map((script) => {
   const startedAt = performance.now();
