@@ -1,5 +1,4 @@
 /** Builds and refreshes: those that wait, run, and the latest that ended. Job states are persisted. */
-
 import { fail, ServiceError, toWire } from "../../../runtime/errors/errors.ts";
 import type { MarkKeeping } from "../../../runtime/line-log/line-log.ts";
 import {

@@ -1,5 +1,4 @@
 /** One build or refresh: rows in, those that are new or changed embedded, and the swap. */
-
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import { type Clock, timestamp } from "../../../runtime/scheduling/scheduling.ts";
 import type { Lexicon, LexiconState } from "../lexicon/lexicon.ts";

@@ -1,5 +1,4 @@
 /** Where a corpus's rows come from: a dataset or a statement, read through queryd. */
-
 import { check } from "../../../runtime/contract/contract.ts";
 import { type ErrorType, fail, fromWire } from "../../../runtime/errors/errors.ts";
 import { fold } from "../../../runtime/sql/sql.ts";

@@ -1,5 +1,4 @@
 /** A corpus's vectors: new rows to embedd, and on to vectord. */
-
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import type { PendingRow } from "../lexicon/lexicon.ts";

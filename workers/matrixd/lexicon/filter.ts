@@ -1,5 +1,4 @@
 /** Whether the metadata of a row meets a filter, where no vector is asked for; vectord's indexes mean the same (ADR 0068). */
-
 import type { Bound, Condition, Scalar } from "../../../runtime/contract/contract.ts";
 
 const isObject = (value: unknown): value is Record<string, unknown> =>

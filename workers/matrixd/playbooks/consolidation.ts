@@ -2,7 +2,6 @@
  * Keeps the playbooks few and right: those that mislead or have faded go, those of one answer that say the same become
  * one. The same playbooks give the same plan; a call does a bounded part of it and says whether there is more.
  */
-
 import pMap from "p-map";
 import { ServiceError } from "../../../runtime/errors/errors.ts";
 import { type Clock, createSlices, type Slices, timestamp } from "../../../runtime/scheduling/scheduling.ts";

@@ -1,5 +1,4 @@
 /** Playbooks: what worked before, kept on disk, matched to queries, counted, merged and let go. */
-
 import type { Config } from "../../../runtime/config/config.ts";
 import type { ClientOf, VerbsOf } from "../../../runtime/contract/contract.ts";
 import { ServiceError } from "../../../runtime/errors/errors.ts";

@@ -1,5 +1,4 @@
 /** Changes of single playbooks: recorded, called helpful or harmful, forgotten. */
-
 import type { CallContext, InputOf } from "../../../runtime/contract/contract.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
 import { type Clock, timestamp } from "../../../runtime/scheduling/scheduling.ts";

@@ -6,7 +6,6 @@
  * neighbourhood and the wrong subject harms is from Shi et al. 2023, "Large Language Models Can Be Easily Distracted by
  * Irrelevant Context" (arXiv 2302.00093). The strengths were set by hand and are held to labelled chunks by a test.
  */
-
 import type { Chunk } from "../schemas/schemas.ts";
 import { type PathNearness, pathNearness } from "./paths.ts";
 import { definedIn, folded, isGeneric, stem, termWords, type WordsOfText, wordsOf } from "./words.ts";

@@ -1,5 +1,4 @@
 /** The candidates of one corpus for a search. */
-
 import type { Peer } from "../../../runtime/contract/contract.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import type { Catalogd } from "../../catalogd/contract.ts";

@@ -1,5 +1,4 @@
 /** Work that is given up when it is late or nobody waits for it any more. */
-
 import { fail } from "../../../runtime/errors/errors.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 

@@ -1,5 +1,4 @@
 /** The best candidates as hits, reranked when that was asked for. */
-
 import type { CorpusRow } from "../lexicon/lexicon.ts";
 import { fusedMax, type RerankScores, rerank } from "../ranking/ranking.ts";
 import type { MatrixHit } from "../schemas/schemas.ts";

@@ -1,5 +1,4 @@
 /** The rows of one corpus that have the query's words, best first. */
-
 import type { LiveCorpus } from "../corpora/corpora.ts";
 import type { CorpusRow } from "../lexicon/lexicon.ts";
 import { termsOf } from "../ranking/ranking.ts";

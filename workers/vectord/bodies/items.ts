@@ -1,5 +1,4 @@
 /** What is checked of items before any of them is added. */
-
 import type { Config } from "../../../runtime/config/config.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
 import type { IndexConfig } from "../contract.ts";

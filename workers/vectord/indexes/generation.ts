@@ -2,7 +2,6 @@
  * Rows, the engine over them and the indexes of their metadata: what compaction replaces as one. Rows that were
  * added are handed to the engine in the background; until then searches compare with them one by one.
  */
-
 import type { Room } from "../../../runtime/memory/memory.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";

@@ -1,5 +1,4 @@
 /** Maintenance of an index in the background: checkpoints of its journal, and compaction, which drops dead rows. */
-
 import type { Config } from "../../../runtime/config/config.ts";
 import type { Room } from "../../../runtime/memory/memory.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";

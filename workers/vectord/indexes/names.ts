@@ -1,5 +1,4 @@
 /** Names of indexes and aliases: one space of names, two places where they are kept. */
-
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";

@@ -1,5 +1,4 @@
 /** Storage may start later than vectord: it is asked until it answers. */
-
 import { ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";

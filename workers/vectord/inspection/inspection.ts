@@ -1,5 +1,4 @@
 /** All that vectord keeps: the aliases, and the objects of every index. */
-
 import { type Durable, type Finding, holdFiles, type Inspected } from "../../../runtime/durable/durable.ts";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";

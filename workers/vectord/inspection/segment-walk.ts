@@ -2,7 +2,6 @@
  * Segments from the last one back to a checkpoint, each naming the one before it: what a start reads forwards, in the
  * order that needs the least memory to tell which ids are there in the end.
  */
-
 import { corrupt, segmentKey } from "../lhv1/lhv1.ts";
 import { loadSegment, type ObjectStore, type SegmentRef } from "../objects/objects.ts";
 import type { Batch } from "../rows/rows.ts";

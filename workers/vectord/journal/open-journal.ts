@@ -1,5 +1,4 @@
 /** One index that is open for appending: its segments, checkpoints and snapshots. */
-
 import { Mutex } from "async-mutex";
 import { fail, type ServiceError } from "../../../runtime/errors/errors.ts";
 import { type Clock, timestamp } from "../../../runtime/scheduling/scheduling.ts";

@@ -1,5 +1,4 @@
 /** A view of an open journal: what its index is made of at one moment, which stays in storage until it is released. */
-
 import type { KeptSnapshot, Manifest } from "../lhv1/lhv1.ts";
 import { neededBy } from "../objects/objects.ts";
 

@@ -1,5 +1,4 @@
 /** Searching without a graph: type `flat`, rows a graph does not cover yet, and rows a filter chose. */
-
 import {
   createTopK,
   type Distance,

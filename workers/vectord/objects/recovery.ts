@@ -5,7 +5,6 @@
  * unknown outcome and reported as failed: it does not count, whole or damaged. The last one counts: it may have been
  * acknowledged. So does a damaged one that another names or that is the last: it is an error, and so is a gap.
  */
-
 import { corrupt, decodeSegment, segmentKey } from "../lhv1/lhv1.ts";
 import type { Batch } from "../rows/rows.ts";
 import { acceptance } from "./marks.ts";

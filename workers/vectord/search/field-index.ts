@@ -1,5 +1,4 @@
 /** One metadata field of one index: which rows hold which value. */
-
 import type { Bound, Scalar } from "../../../runtime/contract/contract.ts";
 import { addRow, type Bitmap, emptyBitmap, type Metadata, unite } from "../rows/rows.ts";
 import { visitPath } from "./metadata-path.ts";

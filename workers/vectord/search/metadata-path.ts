@@ -1,5 +1,4 @@
 /** Where a filter's path leads in an item's metadata. */
-
 import type { Scalar } from "../../../runtime/contract/contract.ts";
 import type { Metadata } from "../rows/rows.ts";
 

@@ -1,5 +1,4 @@
 /** The Worker that does the native work of some indexes. It ends only when asked to, between two native calls. */
-
 import { fail, toWire } from "../../../runtime/errors/errors.ts";
 import { systemClock } from "../../../runtime/scheduling/scheduling.ts";
 import { describe } from "../../../runtime/telemetry/telemetry.ts";

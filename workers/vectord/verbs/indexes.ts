@@ -1,5 +1,4 @@
 /** The verbs about whole indexes: making, listing, dropping, compacting, snapshots. */
-
 import type { InputOf, ReplyOf, VerbsOf } from "../../../runtime/contract/contract.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
 import { pageById } from "../../../runtime/jobs/jobs.ts";

@@ -1,5 +1,4 @@
 /** The verbs of items: adding, searching, deleting, reading. */
-
 import { jsonResponse } from "../../../runtime/bodies/bodies.ts";
 import {
   type CallContext,
