@@ -23,7 +23,7 @@ const staffSpec = (name: string) => ({
   metadata_columns: ["role", "city", "state", "availability"],
 });
 
-/** What the second look of hybrid searches says. */
+/** What reranking in hybrid searches says. */
 const looks = ["rerank", "rerank_coverage", "rerank_metadata", "rerank_proximity"];
 
 export const matrix: Smoke = {

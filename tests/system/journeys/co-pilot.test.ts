@@ -66,7 +66,7 @@ const facts = async (ids: readonly string[]) =>
   );
 
 /**
- * Of 20 hits. The embedded model compares parts of words; a second look, which hybrid searches take, puts someone with
+ * Of 20 hits. The embedded model compares parts of words; reranking, which hybrid searches do, puts someone with
  * the card in the city before a forklift operator elsewhere, once nobody is left who has everything.
  */
 const aboutMin = { vector: 15, lexical: 18, hybrid: 14 };
@@ -83,7 +83,7 @@ for (const mode of ["vector", "lexical", "hybrid"] as const) {
   });
 }
 
-test("a second look brings those first who have everything", async () => {
+test("reranking brings those first who have everything", async () => {
   const everything = ({ metadata }: Hit) =>
     metadata.role === "Forklift Operator" &&
     metadata.city === "Chicago" &&
@@ -94,7 +94,7 @@ test("a second look brings those first who have everything", async () => {
   ];
   report("co-pilot: of the first ten, those with role, card and city", {
     hybrid: plain.filter(everything).length,
-    "second look": again.filter(everything).length,
+    reranked: again.filter(everything).length,
   });
   expect(everything(again[0] as Hit)).toBe(true);
   expect(again.filter(everything).length).toBeGreaterThanOrEqual(plain.filter(everything).length);

@@ -93,7 +93,7 @@ function checkQuery({ query_text: text, query_vector: vector, rerank, ...input }
   if (text === undefined && mode !== "vector")
     throw wrong("mode", `'${mode}' needs query_text; with query_vector alone use mode 'vector'`);
   if (text === undefined && rerank)
-    throw wrong("rerank", "the second look reads the query's words: give query_text");
+    throw wrong("rerank", "reranking reads the query's words: give query_text");
   if (vector?.every((number) => number === 0))
     throw wrong("query_vector", "all its numbers are 0: it has no direction to compare");
   if (vector?.some((number) => !Number.isFinite(Math.fround(number))))

@@ -78,13 +78,7 @@ const rows: Refused[] = [
   ["a vector without numbers", { ...rest, query_vector: [] }, 400, "invalid_field", "query_vector"],
   ["a vector of texts", { ...rest, query_vector: ["1"] }, 400, "invalid_field", "query_vector"],
   ["a vector of zeros", { ...rest, query_vector: Array(768).fill(0) }, 400, "invalid_field", "direction"],
-  [
-    "a second look without words",
-    { ...rest, query_vector: [1], rerank: true },
-    400,
-    "invalid_field",
-    "rerank",
-  ],
+  ["reranking without words", { ...rest, query_vector: [1], rerank: true }, 400, "invalid_field", "rerank"],
   ["a filter that is a list", { ...good, filter: [] }, 400, "invalid_field", "filter"],
   [
     "a filter with an unknown operator",

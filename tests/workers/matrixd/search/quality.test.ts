@@ -1,4 +1,4 @@
-/** Retrieval on a labelled set: that hybrid pays, that a second look pays, that playbooks pay. Numbers: ADR 0094, 0096. */
+/** Retrieval on a labelled set: that hybrid pays, that reranking pays, that playbooks pay. Numbers: ADR 0094, 0096. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { labelledSet } from "../../../../scripts/sample-data/make-queries.ts";
 import { type MatrixdStack, startMatrixdStack } from "../../../support/stacks/matrixd.ts";
@@ -22,7 +22,7 @@ test("the measures are those of the books", () => {
   expect(qualityOf([], ["a"])).toEqual({ recall: 0, ndcg: 0 });
 });
 
-test("hybrid is much better than either of its two, by its second look above all", async () => {
+test("hybrid is much better than either of its two, by reranking above all", async () => {
   const [vector, lexical, hybrid] = [
     await measure(stack, some, { mode: "vector" }),
     await measure(stack, some, { mode: "lexical" }),

@@ -260,7 +260,7 @@ describe("vectors", () => {
   });
 });
 
-describe("a second look", () => {
+describe("reranking", () => {
   test("is told by its parts, and reads the texts", async () => {
     const { hits } = await search({ query_text, rerank: true, include_text: true });
     for (const { parts, text } of hits) {
@@ -296,7 +296,7 @@ describe("playbooks", () => {
       const lifted = hits.find((hit) => hit.id === id);
       expect(hits.indexOf(lifted)).toBeLessThan(5);
       const { fused, rerank, playbook: boost } = lifted.parts;
-      // The second look of hybrid searches has three quarters of what the fusion would have.
+      // Reranking in hybrid searches has three quarters of what the fusion would have.
       const own = rerank === undefined ? fused : 0.25 * fused + 0.75 * (2 / 61) * rerank;
       expect(lifted.score).toBeCloseTo(own + boost, 12);
       expect(lifted.playbooks).toMatchObject([{ playbook_id: playbook, injected: false }]);
