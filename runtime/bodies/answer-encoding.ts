@@ -1,7 +1,7 @@
 /** `Content-Encoding` of answers: what the caller asks for, while it streams. */
 import type { Transform } from "node:stream";
 import { constants, createBrotliCompress, createGzip, createZstdCompress } from "node:zlib";
-import { wholeOf, wholeResponse } from "./buffered.ts";
+import { bufferedBody, bufferedResponse } from "./buffered.ts";
 
 /** In the order of our liking: what compresses fastest for its ratio first. */
 const encoders = new Map<string, () => Transform>([
@@ -38,7 +38,7 @@ export async function encodeAnswer(request: Request, response: Response): Promis
     return response;
   headers.append("vary", "accept-encoding");
   const coding = chooseEncoding(request.headers.get("accept-encoding"));
-  const whole = wholeOf(response);
+  const whole = bufferedBody(response);
   const encoder = encoders.get(coding ?? "");
   if (coding === undefined || !encoder || (whole && whole.length < compressedBytesMin)) return response;
   const encodedHeaders = new Headers(headers);
@@ -47,7 +47,7 @@ export async function encodeAnswer(request: Request, response: Response): Promis
   const stream = encoded(response.body, encoder());
   const init = { status: response.status, headers: encodedHeaders };
   if (!whole) return new Response(stream, init);
-  return wholeResponse(await new Response(stream).bytes(), init);
+  return bufferedResponse(await new Response(stream).bytes(), init);
 }
 
 /** At most one chunk is under way. An answer that breaks off stays broken: it gets no end that looks right. */

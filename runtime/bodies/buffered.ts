@@ -7,10 +7,10 @@ const bodies = new WeakMap<Request | Response, Uint8Array>();
 const encoder = new TextEncoder();
 
 /** The body's bytes when they are known, else undefined: then it is a stream, or none. */
-export const wholeOf = (message: Request | Response): Uint8Array | undefined => bodies.get(message);
+export const bufferedBody = (message: Request | Response): Uint8Array | undefined => bodies.get(message);
 
 /** An answer whose body is there already. */
-export function wholeResponse(bytes: Uint8Array, init: ResponseInit): Response {
+export function bufferedResponse(bytes: Uint8Array, init: ResponseInit): Response {
   const response = new Response(bytes as Uint8Array<ArrayBuffer>, init);
   bodies.set(response, bytes);
   return response;
@@ -18,13 +18,13 @@ export function wholeResponse(bytes: Uint8Array, init: ResponseInit): Response {
 
 /** A value as a JSON answer. */
 export const jsonResponse = (value: unknown, headers: Record<string, string> = {}, status = 200): Response =>
-  wholeResponse(encoder.encode(JSON.stringify(value)), {
+  bufferedResponse(encoder.encode(JSON.stringify(value)), {
     status,
     headers: { "content-type": "application/json;charset=utf-8", ...headers },
   });
 
 /** A request whose body is there already. */
-export function wholeRequest(url: string, bytes: Uint8Array, init: RequestInit): Request {
+export function bufferedRequest(url: string, bytes: Uint8Array, init: RequestInit): Request {
   const request = new Request(url, { ...init, body: bytes as Uint8Array<ArrayBuffer> });
   bodies.set(request, bytes);
   return request;

@@ -2,7 +2,7 @@
 import type { Static, TSchema } from "@sinclair/typebox";
 import { check, parseJson } from "../contract/contract.ts";
 import { fail, ServiceError } from "../errors/errors.ts";
-import { wholeOf } from "./buffered.ts";
+import { bufferedBody } from "./buffered.ts";
 import { isPlain } from "./content-encoding.ts";
 import { begunBody, isShortBody, shortBody } from "./request-body.ts";
 import { decodeBody } from "./request-encoding.ts";
@@ -26,7 +26,7 @@ export async function readBytes(request: Request, bytesMax: number): Promise<Uin
 
 async function readAsSent(request: Request, bytesMax: number): Promise<Uint8Array> {
   refuseLongBody(request.headers, bytesMax);
-  const whole = wholeOf(request);
+  const whole = bufferedBody(request);
   if (whole) {
     if (whole.length > bytesMax) throw tooLarge(whole.length, bytesMax);
     return whole;

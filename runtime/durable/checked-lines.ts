@@ -46,7 +46,7 @@ export interface Line {
 }
 
 /** Whether it ends with its line end: the last line of a file may lack one. */
-export const isWholeLine = ({ bytes }: Pick<Line, "bytes">): boolean => bytes.at(-1) === newline;
+export const isCompleteLine = ({ bytes }: Pick<Line, "bytes">): boolean => bytes.at(-1) === newline;
 
 /** The lines of a file, each with its line end; the last may lack one. None when there is no file. */
 export async function* linesOf(path: string, end?: number): AsyncGenerator<Line> {

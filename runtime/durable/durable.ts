@@ -1,7 +1,7 @@
 /** Durable files: writes that survive a power loss, lines and small files with checksums, and files held as they were at one moment. */
 export {
   checksumIn,
-  isWholeLine,
+  isCompleteLine,
   type Line,
   type LineFault,
   lineOf,
@@ -25,6 +25,6 @@ export {
   syncFile,
   writeAtomic,
 } from "./files.ts";
-export { bothPoints, holdFiles } from "./held-files.ts";
-export type { Durable, Finding, Inspected, Point, PointFile, Progress } from "./inspection.ts";
+export { bothSnapshots, holdFiles } from "./held-files.ts";
+export type { Durable, Finding, Inspected, Progress, Snapshot, SnapshotFile } from "./inspection.ts";
 export { seal, unseal } from "./sealed.ts";

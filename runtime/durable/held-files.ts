@@ -1,12 +1,12 @@
 /**
  * Files as they were at one moment. An append-only log is its first n bytes, and a file that is replaced by a rename
- * stays what it was to whoever had it open: so holding it open is all that a point needs.
+ * stays what it was to whoever had it open: so holding it open is all that a snapshot needs.
  */
 import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { fail } from "../errors/errors.ts";
 import { errorCode, opened } from "./files.ts";
-import type { Point } from "./inspection.ts";
+import type { Snapshot } from "./inspection.ts";
 
 const chunkBytes = 1024 * 1024;
 
@@ -14,7 +14,7 @@ const chunkBytes = 1024 * 1024;
  * Opens the files, paths relative to the directory; those that do not exist are left out. Right for files that are
  * only appended to or replaced whole; not for a database that is written in place.
  */
-export async function holdFiles(directory: string, paths: readonly string[]): Promise<Point> {
+export async function holdFiles(directory: string, paths: readonly string[]): Promise<Snapshot> {
   const held = new Map<string, { handle: FileHandle; bytes: number }>();
   const end = async () => {
     const handles = [...held.values()];
@@ -36,7 +36,7 @@ export async function holdFiles(directory: string, paths: readonly string[]): Pr
     },
     open: async (path) => {
       const file = held.get(path);
-      if (!file) throw fail("not_found", `this point has no file '${path}'`);
+      if (!file) throw fail("not_found", `this snapshot has no file '${path}'`);
       return streamOf(file.handle, file.bytes, path);
     },
     end,
@@ -66,8 +66,11 @@ function streamOf(handle: FileHandle, bytes: number, path: string): ReadableStre
   });
 }
 
-/** Two points as one: what `first` fixes is fixed before what `second` does. Paths may not clash. */
-export async function bothPoints(first: () => Promise<Point>, second: () => Promise<Point>): Promise<Point> {
+/** Two snapshots as one: what `first` fixes is fixed before what `second` does. Paths may not clash. */
+export async function bothSnapshots(
+  first: () => Promise<Snapshot>,
+  second: () => Promise<Snapshot>,
+): Promise<Snapshot> {
   const one = await first();
   const two = await second().catch(async (error) => {
     await one.end();

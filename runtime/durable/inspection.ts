@@ -24,9 +24,9 @@ export interface Progress {
 
 export type Inspected = { finding: Finding } | { progress: Progress };
 
-/** One file of a point. Its path is relative to the service's directory, unless it is an object of a bucket. */
-export interface PointFile {
-  /** Unique in its point: `/`-separated, neither absolute nor with `..`. Objects: `objects/<bucket>/<key>`. */
+/** One file of a snapshot. Its path is relative to the service's directory, unless it is an object of a bucket. */
+export interface SnapshotFile {
+  /** Unique in its snapshot: `/`-separated, neither absolute nor with `..`. Objects: `objects/<bucket>/<key>`. */
   path: string;
   bytes: number;
   /** In hex, where it is known without reading the file. */
@@ -35,9 +35,9 @@ export interface PointFile {
 }
 
 /** What a service kept at one moment. It stays readable, whatever is written meanwhile, until `end`. */
-export interface Point {
-  files: () => AsyncIterable<PointFile>;
-  /** Throws `not_found` for a path that is not of this point. */
+export interface Snapshot {
+  files: () => AsyncIterable<SnapshotFile>;
+  /** Throws `not_found` for a path that is not of this snapshot. */
   open: (path: string) => Promise<ReadableStream<Uint8Array>>;
   end: () => Promise<void>;
 }
@@ -47,5 +47,5 @@ export interface Durable {
   /** Reads everything again: checksums, and whether what it refers to is there. Changes nothing. */
   inspect: (signal: AbortSignal) => AsyncIterable<Inspected>;
   /** Fixes what is there now. Quick: what takes long belongs into `files` and `open`. */
-  point: () => Promise<Point>;
+  snapshot: () => Promise<Snapshot>;
 }

@@ -1,6 +1,6 @@
 /**
  * Holds the answers of a service's door for a moment. While the answers of all doors are held nobody outside can learn
- * what was done meanwhile, so that points of several services that are taken in that time are points of one moment.
+ * what was done meanwhile, so that snapshots of several services that are taken in that time are snapshots of one moment.
  */
 
 import { fail } from "../errors/errors.ts";

@@ -1,6 +1,6 @@
 /** What stands around every HTTP handler: request id, limit, gate; then the form of errors, and the counting. */
 
-import { type Arrivals, bodyFailure, giveUpSilent, watchBody, wholeOf } from "../bodies/bodies.ts";
+import { type Arrivals, bodyFailure, bufferedBody, giveUpSilent, watchBody } from "../bodies/bodies.ts";
 import type { ErrorForm, RawContext } from "../contract/contract.ts";
 import { storageError } from "../durable/durable.ts";
 import { errorBody, fail, openAiError, ServiceError, toWire } from "../errors/errors.ts";
@@ -107,7 +107,7 @@ export function createGuard(deps: GuardDeps) {
 }
 
 const isWithoutBody = (request: Request): boolean =>
-  request.method === "GET" || request.method === "HEAD" || wholeOf(request) !== undefined;
+  request.method === "GET" || request.method === "HEAD" || bufferedBody(request) !== undefined;
 
 /** Counts one more request of an address and gives what takes it off again; throws `too_many_requests`. */
 function createAddressCount(rules: GuardDeps["perAddress"]) {

@@ -3,7 +3,7 @@
  * and once the service stops it is not waited for.
  */
 
-import { wholeOf } from "../bodies/bodies.ts";
+import { bufferedBody } from "../bodies/bodies.ts";
 import type { Clock } from "../scheduling/scheduling.ts";
 
 /** Longest that Bun knows, in seconds; it rounds up to the next four. Single bytes of a head do not lengthen it. */
@@ -31,7 +31,8 @@ export async function silentFor(
   const response = await answer();
   const limit = () => server?.timeout(request, idle);
   const { status, headers } = response;
-  const isWhole = !streams || status >= 400 || request.method === "HEAD" || wholeOf(response) !== undefined;
+  const isWhole =
+    !streams || status >= 400 || request.method === "HEAD" || bufferedBody(response) !== undefined;
   if (server && !isWhole && response.body !== null)
     return new Response(endingWith(response.body, limit), { status, headers });
   limit();

@@ -1,7 +1,7 @@
 /** Answers as earlier versions kept them: `idempotency.log`, a line of checksum and JSON for each. */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { isWholeLine, linesOf } from "../durable/durable.ts";
+import { isCompleteLine, linesOf } from "../durable/durable.ts";
 import { type Entry, windowMs } from "./slots.ts";
 
 interface Former {
@@ -20,7 +20,7 @@ export async function takeFormerAnswers(
   const path = join(directory, "idempotency.log");
   let damaged = 0;
   for await (const line of linesOf(path)) {
-    if (!isWholeLine(line)) break;
+    if (!isCompleteLine(line)) break;
     const former = parse(line.bytes.toString("utf8", 0, line.bytes.length - 1));
     if (former === undefined) damaged += 1;
     else if (now - former.at < windowMs) {

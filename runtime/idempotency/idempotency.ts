@@ -4,7 +4,7 @@
  * goes into what the work leaves behind: so that a kill at any instant leaves a trace by which it is known what was done.
  */
 
-import { bothPoints, type Durable } from "../durable/durable.ts";
+import { bothSnapshots, type Durable } from "../durable/durable.ts";
 import { fail, isNothingDone, ServiceError } from "../errors/errors.ts";
 import { closedLog, damage, logDamageOf, type MarkKeeping } from "../line-log/line-log.ts";
 import type { Clock } from "../scheduling/scheduling.ts";
@@ -135,7 +135,7 @@ function createIdempotency(keys: KeyLog, log: Pick<Log, "warn"> | undefined): Id
     settled: ends.settled,
     durable: (service) => ({
       inspect: (signal) => keys.inspect(service, signal),
-      point: keys.point,
+      snapshot: keys.snapshot,
     }),
     problems: keys.problems,
     close: async () => {
@@ -193,7 +193,7 @@ export function closedIdempotency(why: ServiceError): Idempotency {
         const log = logDamageOf(why);
         yield log ? closedLog(log) : damage(`${service}/`, why.message, "the problem says what to do");
       },
-      point: refuse,
+      snapshot: refuse,
     }),
     problems: () => [why.message],
     close: async () => {},
@@ -201,7 +201,7 @@ export function closedIdempotency(why: ServiceError): Idempotency {
 }
 
 /**
- * What a service keeps, with its keys. They are fixed first: an answer that is in a point stands for a change that is in
+ * What a service keeps, with its keys. They are fixed first: an answer that is in a snapshot stands for a change that is in
  * it as well.
  */
 export function withKeys(keys: Durable, kept?: Durable): Durable {
@@ -210,6 +210,6 @@ export function withKeys(keys: Durable, kept?: Durable): Durable {
       yield* keys.inspect(signal);
       if (kept) yield* kept.inspect(signal);
     },
-    point: kept ? () => bothPoints(keys.point, kept.point) : keys.point,
+    snapshot: kept ? () => bothSnapshots(keys.snapshot, kept.snapshot) : keys.snapshot,
   };
 }

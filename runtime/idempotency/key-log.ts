@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { Mutex } from "async-mutex";
-import { holdFiles, type Inspected, type Point } from "../durable/durable.ts";
+import { holdFiles, type Inspected, type Snapshot } from "../durable/durable.ts";
 import {
   inspectLineLog,
   type LineLog,
@@ -29,7 +29,7 @@ export interface KeyLog {
   /** The key of an operation whose outcome is not known. */
   keyOf: (operation: string) => string | undefined;
   inspect: (service: string, signal: AbortSignal) => AsyncIterable<Inspected>;
-  point: () => Promise<Point>;
+  snapshot: () => Promise<Snapshot>;
   /** Lines that could not be read, set aside until somebody deletes them. */
   problems: () => string[];
   close: () => Promise<void>;
@@ -118,7 +118,7 @@ export async function openKeyLog(options: KeyLogOptions): Promise<KeyLog> {
       await append({ ...entry, at: clock.now() });
     },
     inspect: (service, signal) => inspectFiles([...files], directory, { service, signal }),
-    point: () =>
+    snapshot: () =>
       holdFiles(
         directory,
         files.map(({ number }) => nameOf(number)),

@@ -5,7 +5,7 @@ import {
   errorCode,
   type Finding,
   type Inspected,
-  isWholeLine,
+  isCompleteLine,
   linesIn,
   opened,
   readLine,
@@ -89,7 +89,7 @@ async function* inspectLines<T>(
   let seen = 0n;
   for await (const { line, bytes } of linesIn(handle, end)) {
     signal.throwIfAborted();
-    if (!isWholeLine({ bytes })) break;
+    if (!isCompleteLine({ bytes })) break;
     whole += bytes.length;
     seen = chained(seen, bytes);
     const problem = problemOf(bytes, line, given);

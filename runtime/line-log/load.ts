@@ -1,6 +1,13 @@
 /** A line log read: its records replayed, its damage told, and what its mark is compared with. */
 import { appendFile, open, truncate } from "node:fs/promises";
-import { isWholeLine, type Line, type LineFault, linesOf, readLine, syncFile } from "../durable/durable.ts";
+import {
+  isCompleteLine,
+  type Line,
+  type LineFault,
+  linesOf,
+  readLine,
+  syncFile,
+} from "../durable/durable.ts";
 import { fail } from "../errors/errors.ts";
 import { chained, chainText, type FoundLog, type LogState } from "./mark.ts";
 
@@ -67,7 +74,7 @@ export async function loadLineLog<T>(
   let chain = 0n;
   for await (const each of linesOf(path)) {
     const { line, bytes } = each;
-    if (!isWholeLine(each)) {
+    if (!isCompleteLine(each)) {
       unfinished = each;
       break;
     }
@@ -139,7 +146,7 @@ export async function* readLineLog<T>(
   { end, onDamaged }: { end?: number; onDamaged?: (line: number) => void } = {},
 ): AsyncGenerator<T> {
   for await (const { line, bytes } of linesOf(path, end)) {
-    if (!isWholeLine({ bytes })) return;
+    if (!isCompleteLine({ bytes })) return;
     const { reason, value } = readLine(bytes);
     if (reason !== undefined) onDamaged?.(line);
     else if (line > 1) yield value as T;

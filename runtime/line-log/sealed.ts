@@ -1,7 +1,7 @@
 /** A line log that nothing is appended to any more, compared with its mark without being opened. */
 import { stat } from "node:fs/promises";
 import { basename } from "node:path";
-import { errorCode, isWholeLine, linesOf, readLine } from "../durable/durable.ts";
+import { errorCode, isCompleteLine, linesOf, readLine } from "../durable/durable.ts";
 import { restored } from "../marks/marks.ts";
 import {
   chained,
@@ -44,7 +44,7 @@ export async function checkSealedLog(
 /** Undefined when there is none, null when the head cannot be read. */
 async function idOf(path: string): Promise<string | undefined | null> {
   for await (const line of linesOf(path)) {
-    const { reason, value } = isWholeLine(line) ? readLine(line.bytes) : { reason: "form" };
+    const { reason, value } = isCompleteLine(line) ? readLine(line.bytes) : { reason: "form" };
     return reason === undefined ? (value as { log_id?: string }).log_id : null;
   }
   return undefined;
@@ -54,7 +54,7 @@ async function stateOf(path: string): Promise<LogState> {
   let bytes = 0;
   let chain = 0n;
   for await (const line of linesOf(path)) {
-    if (!isWholeLine(line)) break;
+    if (!isCompleteLine(line)) break;
     bytes += line.bytes.length;
     chain = chained(chain, line.bytes);
   }

@@ -3,7 +3,7 @@ import { renameSync, writeSync } from "node:fs";
 import { type FileHandle, open, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import {
-  isWholeLine,
+  isCompleteLine,
   lineOf,
   linesOf,
   makeDirectory,
@@ -68,7 +68,7 @@ async function read(path: string): Promise<{ marks: Map<string, Mark>; damagedLi
   const marks = new Map<string, Mark>();
   let damagedLines = 0;
   for await (const { line, bytes } of linesOf(path)) {
-    const { reason, value } = isWholeLine({ bytes }) ? readLine(bytes) : { reason: "form" };
+    const { reason, value } = isCompleteLine({ bytes }) ? readLine(bytes) : { reason: "form" };
     if (reason !== undefined) damagedLines += 1;
     else if (line === 1) checkHead(path, value as Partial<typeof format>);
     else {

@@ -1,6 +1,6 @@
 /** The serving end of the exchanges of exchange.ts: frames become a request, and its answer becomes frames. */
 
-import { wholeOf, wholeRequest } from "../bodies/bodies.ts";
+import { bufferedBody, bufferedRequest } from "../bodies/bodies.ts";
 import { fail, fromWire, type ServiceError, toWire } from "../errors/errors.ts";
 import { incomingBody, type OutgoingBody, outgoingBody, readSoon } from "./body-port.ts";
 import type { Content, Frame, Open, RequestHead, ResponseHead, Rest } from "./exchange.ts";
@@ -47,7 +47,7 @@ export function serveExchanges(
 function answerOne(
   port: MessagePort,
   id: number,
-  { open, whole, streamed }: { open: RequestHead } & Content,
+  { open, buffered, streamed }: { open: RequestHead } & Content,
   fetch: (request: Request) => Promise<Response>,
 ): Open & { done: Promise<void> } {
   const post = (frame: object) => port.postMessage({ exchange: id, ...frame });
@@ -63,8 +63,8 @@ function answerOne(
     const { method, path, headers } = open;
     const url = `http://localhost${path}`;
     const init = { method, headers, signal: controller.signal };
-    const request = whole
-      ? wholeRequest(url, whole, init)
+    const request = buffered
+      ? bufferedRequest(url, buffered, init)
       : new Request(url, {
           ...init,
           ...(incoming && { body: incoming.stream, duplex: "half" }),
@@ -73,12 +73,12 @@ function answerOne(
     // What the service did not read, nobody will.
     if (incoming && !incoming.stream.locked) void incoming.stream.cancel();
     const head: ResponseHead = { status: response.status, headers: [...response.headers] };
-    const known = wholeOf(response);
-    if (known) return post({ head, whole: known });
+    const known = bufferedBody(response);
+    if (known) return post({ head, buffered: known });
     if (response.body === null) return post({ head });
     const reader = response.body.getReader();
     const begun = await begin(reader);
-    if (begun.whole) return post({ head, whole: begun.whole });
+    if (begun.buffered) return post({ head, buffered: begun.buffered });
     post({ head, streamed: true });
     outgoing = outgoingBody(begun.reader, (frame) => post({ body: frame }), {
       first: begun.first,
@@ -103,13 +103,13 @@ function answerOne(
   };
 }
 
-/** Reads the beginning of an answer: one that ends with its first chunk is whole. */
+/** Reads the beginning of an answer: one that ends with its first chunk is sent in one piece. */
 async function begin(
   answer: ReadableStreamDefaultReader<Uint8Array>,
-): Promise<{ whole: Uint8Array } | (Rest & { whole?: undefined })> {
+): Promise<{ buffered: Uint8Array } | (Rest & { buffered?: undefined })> {
   const first = await answer.read();
-  if (first.done) return { whole: new Uint8Array() };
+  if (first.done) return { buffered: new Uint8Array() };
   const { soon, reader } = await readSoon(answer);
-  if (soon?.done) return { whole: first.value };
+  if (soon?.done) return { buffered: first.value };
   return { first: soon ? [first.value, soon.value] : [first.value], reader };
 }

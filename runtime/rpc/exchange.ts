@@ -4,7 +4,7 @@
  * breaks off is an error and never an end.
  */
 
-import { wholeResponse } from "../bodies/bodies.ts";
+import { bufferedResponse } from "../bodies/bodies.ts";
 import { fail, fromWire, type ServiceError, toWire, type WireError } from "../errors/errors.ts";
 import {
   type BodyFrame,
@@ -24,9 +24,9 @@ export interface ResponseHead {
   status: number;
   headers: [string, string][];
 }
-/** The body: whole, in frames that follow, or none. */
+/** The body: buffered, in frames that follow, or none. */
 export interface Content {
-  whole?: Uint8Array;
+  buffered?: Uint8Array;
   streamed?: true;
 }
 
@@ -130,12 +130,12 @@ function caller(port: MessagePort, id: number, signal: AbortSignal | undefined, 
   };
   signal?.addEventListener("abort", leave, { once: true });
 
-  const answered = ({ head, whole, streamed }: { head: ResponseHead } & Content) => {
+  const answered = ({ head, buffered, streamed }: { head: ResponseHead } & Content) => {
     if (streamed) {
       incoming = incomingBody((body) => ("cancel" in body ? forget() : post({ body })));
       return outcome.answer(new Response(incoming.stream, head));
     }
-    outcome.answer(whole?.length ? wholeResponse(whole, head) : new Response(null, head));
+    outcome.answer(buffered?.length ? bufferedResponse(buffered, head) : new Response(null, head));
     end();
   };
   return {
@@ -183,16 +183,16 @@ async function contentOf(
   headers: [string, string][],
 ): Promise<{ content: Content; rest?: Rest }> {
   if (body === undefined || body === null) return { content: {} };
-  if (body instanceof Uint8Array) return { content: { whole: body } };
-  const whole = new Response(body);
+  if (body instanceof Uint8Array) return { content: { buffered: body } };
+  const response = new Response(body);
   const has = (name: string) => headers.some(([each]) => each === name);
-  const type = whole.headers.get("content-type");
+  const type = response.headers.get("content-type");
   if (type !== null && !has("content-type")) headers.push(["content-type", type]);
   if (body instanceof Blob && !has("content-length")) headers.push(["content-length", String(body.size)]);
-  const { soon, reader } = await readSoon((whole.body as ReadableStream<Uint8Array>).getReader());
+  const { soon, reader } = await readSoon((response.body as ReadableStream<Uint8Array>).getReader());
   if (soon === undefined) return { content: { streamed: true }, rest: { reader, first: [] } };
-  if (soon.done) return { content: { whole: new Uint8Array() } };
+  if (soon.done) return { content: { buffered: new Uint8Array() } };
   const length = headers.find(([name]) => name === "content-length")?.[1];
-  if (length === String(soon.value.length)) return { content: { whole: soon.value } };
+  if (length === String(soon.value.length)) return { content: { buffered: soon.value } };
   return { content: { streamed: true }, rest: { reader, first: [soon.value] } };
 }

@@ -1,7 +1,7 @@
 /** The doors to what a service keeps: the same for every service, under its name; the gateway passes them on. */
 
 import { Binary, closed, contract, type RawContext, raw, t } from "../contract/contract.ts";
-import { type Durable, type Point, storageError } from "../durable/durable.ts";
+import { type Durable, type Snapshot, storageError } from "../durable/durable.ts";
 import { fail, toWire } from "../errors/errors.ts";
 import type { AnswerHold } from "../http/http.ts";
 import type { Clock } from "../scheduling/scheduling.ts";
@@ -10,7 +10,7 @@ import { describe, type Log } from "../telemetry/telemetry.ts";
 const Service = closed({
   service: t.String({ maxLength: 64, description: "Name of a service, as storaged." }),
 });
-const OfPoint = closed({ ...Service.properties, id: t.String({ maxLength: 64 }) });
+const OfSnapshot = closed({ ...Service.properties, id: t.String({ maxLength: 64 }) });
 const lines = { "application/x-ndjson": Binary };
 
 /**
@@ -29,37 +29,37 @@ export const durable = contract("durable", {
     produces: lines,
   }),
   keep: raw(["POST"], "/durable/:service/points/:id", {
-    summary: "Keeps a point for another ten minutes.",
-    params: OfPoint,
+    summary: "Keeps a snapshot for another ten minutes.",
+    params: OfSnapshot,
     statuses: [204],
   }),
   file: raw(["GET"], "/durable/:service/points/:id/*", {
-    summary: "The bytes of one file of a point.",
-    params: closed({ ...OfPoint.properties, key: t.String({ maxLength: 4096 }) }),
+    summary: "The bytes of one file of a snapshot.",
+    params: closed({ ...OfSnapshot.properties, key: t.String({ maxLength: 4096 }) }),
     produces: { "application/octet-stream": Binary },
   }),
   hold: raw(["POST"], "/durable/:service/holds/:id", {
     summary:
-      "Holds every answer of this service's door, for at most ten seconds, and 30 of a minute: points taken meanwhile are of one moment.",
-    params: OfPoint,
+      "Holds every answer of this service's door, for at most ten seconds, and 30 of a minute: snapshots taken meanwhile are of one moment.",
+    params: OfSnapshot,
     statuses: [204],
   }),
   free: raw(["DELETE"], "/durable/:service/holds/:id", {
     summary: "Lets the answers go; 404 when they were not held all the time.",
-    params: OfPoint,
+    params: OfSnapshot,
     statuses: [204],
   }),
   release: raw(["DELETE"], "/durable/:service/points/:id", {
-    summary: "Lets a point go. One that nobody asks for is let go after ten minutes.",
-    params: OfPoint,
+    summary: "Lets a snapshot go. One that nobody asks for is let go after ten minutes.",
+    params: OfSnapshot,
     statuses: [204],
   }),
 });
 
-/** A point that nobody reads any more, such as that of a backup that was killed, is let go after this long. */
+/** A snapshot that nobody reads any more, such as that of a backup that was killed, is let go after this long. */
 const idleMs = 10 * 60_000;
-/** Points at once; each may hold what was deleted since. */
-const pointsMax = 8;
+/** Snapshots at once; each may hold what was deleted since. */
+const snapshotsMax = 8;
 
 export interface DurableDoorsDeps {
   name: string;
@@ -70,30 +70,30 @@ export interface DurableDoorsDeps {
   log: Pick<Log, "error">;
 }
 
-/** What answers at the doors of one service. `stop` lets every point go. */
+/** What answers at the doors of one service. `stop` lets every snapshot go. */
 export function durableDoors({ name, durable: kept, answers, newId, clock, log }: DurableDoorsDeps) {
-  const points = new Map<string, { point: Point; cancel: () => void }>();
+  const snapshots = new Map<string, { snapshot: Snapshot; cancel: () => void }>();
   let beingTaken = 0;
   const release = async (id: string) => {
-    const held = points.get(id);
-    points.delete(id);
+    const held = snapshots.get(id);
+    snapshots.delete(id);
     held?.cancel();
-    await held?.point.end();
+    await held?.snapshot.end();
   };
   /** For who cannot be told: what fails to be let go goes at the next start. */
   const releaseQuietly = (id: string) =>
-    release(id).catch((cause) => log.error("a point could not be let go", { id, ...describe(cause) }));
+    release(id).catch((cause) => log.error("a snapshot could not be let go", { id, ...describe(cause) }));
   const watch = (id: string) => clock.after(idleMs, () => void releaseQuietly(id));
   const own = (service: string) => {
     if (service !== name) throw fail("not_found", `this is ${name}, not '${service}'`);
   };
-  const used = (id: string): Point => {
-    const held = points.get(id);
+  const used = (id: string): Snapshot => {
+    const held = snapshots.get(id);
     if (!held)
-      throw fail("not_found", `${name} holds no point '${id}': it was let go, or the service restarted`);
+      throw fail("not_found", `${name} holds no snapshot '${id}': it was let go, or the service restarted`);
     held.cancel();
     held.cancel = watch(id);
-    return held.point;
+    return held.snapshot;
   };
   return {
     raw: {
@@ -103,18 +103,18 @@ export function durableDoors({ name, durable: kept, answers, newId, clock, log }
       },
       point: async ({ service }: { service: string }) => {
         own(service);
-        if (points.size + beingTaken >= pointsMax)
-          throw fail("too_many_requests", `${name} holds ${pointsMax} points: let one go`, {
+        if (snapshots.size + beingTaken >= snapshotsMax)
+          throw fail("too_many_requests", `${name} holds ${snapshotsMax} snapshots: let one go`, {
             retryAfterSeconds: 60,
           });
         const id = newId();
         beingTaken += 1;
-        const point = await kept.point().finally(() => {
+        const snapshot = await kept.snapshot().finally(() => {
           beingTaken -= 1;
         });
-        points.set(id, { point, cancel: watch(id) });
+        snapshots.set(id, { snapshot, cancel: watch(id) });
         return linesOf(
-          listed(id, point, () => used(id)),
+          listed(id, snapshot, () => used(id)),
           log,
         );
       },
@@ -146,13 +146,13 @@ export function durableDoors({ name, durable: kept, answers, newId, clock, log }
         return new Response(null, { status: 204 });
       },
     },
-    stop: async () => void (await Promise.all([...points.keys()].map(releaseQuietly))),
+    stop: async () => void (await Promise.all([...snapshots.keys()].map(releaseQuietly))),
   };
 }
 
-async function* listed(id: string, point: Point, use: () => void): AsyncIterable<object> {
+async function* listed(id: string, snapshot: Snapshot, use: () => void): AsyncIterable<object> {
   yield { point: { id } };
-  for await (const file of point.files()) {
+  for await (const file of snapshot.files()) {
     use();
     yield { file };
   }

@@ -96,7 +96,7 @@ export function refusingService<C extends Contract>(
   return {
     verbs: all as unknown as VerbsOf<C>,
     raw: all as unknown as RawOf<C>,
-    durable: { inspect: async function* () {}, point: refuse },
+    durable: { inspect: async function* () {}, snapshot: refuse },
     stop: async () => {},
   };
 }

@@ -2,10 +2,10 @@
  * A point as a file of a backup: JSON lines, the first says when, one follows for each file, and the last seals them
  * with their count and their hash. A file without its seal is no point.
  */
-import type { PointFile } from "../../runtime/durable/durable.ts";
+import type { SnapshotFile } from "../../runtime/durable/durable.ts";
 
 /** A file of a service, or an object of a bucket. Its bytes are the blob of that hash. */
-export interface KeptFile extends PointFile {
+export interface KeptFile extends SnapshotFile {
   service: string;
   sha256: string;
 }

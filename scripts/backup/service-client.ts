@@ -1,13 +1,13 @@
 /** The client of the services of a running Lakehouse whose data a backup copies, through the gateway. */
-import { errorCode, type PointFile } from "../../runtime/durable/durable.ts";
+import { errorCode, type SnapshotFile } from "../../runtime/durable/durable.ts";
 import { askDurable, IncompleteAnswer, linesOf } from "../command-line/command-line.ts";
 import { BackupError } from "./repository.ts";
 
-/** A point that a service holds for the backup. `files` can be read once. */
-export interface ServicePoint {
+/** A snapshot that a service holds for the backup. `files` can be read once. */
+export interface ServiceSnapshot {
   service: string;
   id: string;
-  files: () => AsyncIterable<PointFile>;
+  files: () => AsyncIterable<SnapshotFile>;
   /** Throws `Unreadable` when the service says that the file is damaged. */
   open: (path: string) => Promise<ReadableStream<Uint8Array>>;
   /** Keeps the service from releasing it. */
@@ -20,10 +20,10 @@ export class Unreadable extends Error {}
 
 export interface ServiceClient {
   gateway: string;
-  point: (service: string) => Promise<ServicePoint>;
+  snapshot: (service: string) => Promise<ServiceSnapshot>;
   /** Does the work while all these services hold back their answers; false when one stopped doing so before its end. */
   whileHeld: (services: readonly string[], work: () => Promise<void>) => Promise<boolean>;
-  /** Releases a point. One that is gone already is no error. */
+  /** Releases a snapshot. One that is gone already is no error. */
   release: (service: string, id: string) => Promise<void>;
 }
 
@@ -61,11 +61,11 @@ export function createServiceClient(gateway: string, token: string): ServiceClie
       }
       return (await free()).every(({ ok }) => ok);
     },
-    point: async (service) => {
+    snapshot: async (service) => {
       const lines = linesOf(await expect("POST", service, "/points"));
       const first = await lines.next();
       const id = (first.value as { point?: { id?: string } } | undefined)?.point?.id;
-      if (first.done || id === undefined) throw new BackupError(`${service} answered without a point`);
+      if (first.done || id === undefined) throw new BackupError(`${service} answered without a snapshot`);
       const place = (path: string) => `/points/${id}/${path.split("/").map(encodeURIComponent).join("/")}`;
       return {
         service,
@@ -93,9 +93,9 @@ async function refusal(service: string, response: Response): Promise<Error> {
   return new BackupError(`${service} answered ${response.status}: ${reason}. A backup needs every service`);
 }
 
-async function* filesOf(service: string, lines: AsyncIterable<object>): AsyncGenerator<PointFile> {
+async function* filesOf(service: string, lines: AsyncIterable<object>): AsyncGenerator<SnapshotFile> {
   try {
-    for await (const line of lines) if ("file" in line) yield line.file as PointFile;
+    for await (const line of lines) if ("file" in line) yield line.file as SnapshotFile;
   } catch (cause) {
     if (!(cause instanceof IncompleteAnswer)) throw cause;
     throw new BackupError(`${service} broke off its list of files: ${cause.message}`, { cause });

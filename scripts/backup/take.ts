@@ -1,17 +1,17 @@
-/** Takes a backup: first a point of every service, quickly; then the files of the points that the backup lacks. */
+/** Takes a backup: first a snapshot of every service, quickly; then the files of the snapshots that the backup lacks. */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import pMap from "p-map";
-import { type PointFile, readOrNull, writeAtomic } from "../../runtime/durable/durable.ts";
+import { readOrNull, type SnapshotFile, writeAtomic } from "../../runtime/durable/durable.ts";
 import { startOrder, topology } from "../../runtime/topology.ts";
 import type { ProgressBar } from "../command-line/command-line.ts";
 import type { Damaged, KeptFile } from "./point-file.ts";
 import { BackupError, Mismatch, type Repository } from "./repository.ts";
-import { type ServiceClient, type ServicePoint, Unreadable } from "./service-client.ts";
+import { type ServiceClient, type ServiceSnapshot, Unreadable } from "./service-client.ts";
 
 /** Files copied at once: small ones wait for the disk more than for anything else. */
 const copiesAtOnce = 8;
-/** A service releases a point that is unused for ten minutes: it is touched while others are copied. */
+/** A service releases a snapshot that is unused for ten minutes: it is touched while others are copied. */
 const touchMs = 2 * 60_000;
 
 export interface Taken {
@@ -26,14 +26,14 @@ export interface Taken {
   damaged: Damaged[];
 }
 
-/** Tries to take all points while answers are held: a service that is slow once need not be so again. */
+/** Tries to take all snapshots while answers are held: a service that is slow once need not be so again. */
 const triesMax = 3;
 
 /**
- * Those that refer to others before those they refer to: what the point of a caller names is then in the point of
+ * Those that refer to others before those they refer to: what the snapshot of a caller names is then in the snapshot of
  * the callee, as nothing that is referred to is erased.
  */
-export const pointOrder = (): string[] => startOrder(topology).reverse().flat();
+export const snapshotOrder = (): string[] => startOrder(topology).reverse().flat();
 
 /** Takes the backup and seals it. Throws a BackupError; then there is no new point, and what was copied stays. */
 export async function takeBackup(
@@ -41,7 +41,7 @@ export async function takeBackup(
   repository: Repository,
   bar: ProgressBar,
 ): Promise<Taken> {
-  const held: ServicePoint[] = [];
+  const held: ServiceSnapshot[] = [];
   const at = new Date().toISOString();
   const touching = setInterval(() => {
     for (const point of held) point.touch().catch(() => undefined);
@@ -49,7 +49,7 @@ export async function takeBackup(
   const holding = join(repository.path, "holding.json");
   await releaseThoseOf(holding, client);
   try {
-    const held_ms = await holdPoints(client, held);
+    const held_ms = await holdSnapshots(client, held);
     await writeAtomic(holding, JSON.stringify(held.map(({ service, id }) => ({ service, id }))));
     const wanted: Wanted[] = [];
     for (const point of held) {
@@ -72,15 +72,15 @@ export async function takeBackup(
 }
 
 /**
- * Points of all services that are of one moment. While they are taken nobody outside is answered: whoever was answered
+ * Snapshots of all services that are of one moment. While they are taken nobody outside is answered: whoever was answered
  * before has what was done in them, and what is done for whoever asks afterwards is in none. Gives the milliseconds.
  */
-async function holdPoints(client: ServiceClient, held: ServicePoint[]): Promise<number> {
-  const services = pointOrder();
+async function holdSnapshots(client: ServiceClient, held: ServiceSnapshot[]): Promise<number> {
+  const services = snapshotOrder();
   for (let tries = 1; tries <= triesMax; tries++) {
     const started = performance.now();
     const areOfOneMoment = await client.whileHeld(services, async () => {
-      for (const service of services) held.push(await client.point(service));
+      for (const service of services) held.push(await client.snapshot(service));
     });
     if (areOfOneMoment) return Math.round(performance.now() - started);
     await Promise.all(held.splice(0).map((point) => point.release()));
@@ -90,7 +90,7 @@ async function holdPoints(client: ServiceClient, held: ServicePoint[]): Promise<
   );
 }
 
-/** Releases the points of a backup that was killed: a service holds only a few at once, for ten minutes each. */
+/** Releases the snapshots of a backup that was killed: a service holds only a few at once, for ten minutes each. */
 async function releaseThoseOf(holding: string, client: ServiceClient): Promise<void> {
   const bytes = await readOrNull(holding);
   if (!bytes) return;
@@ -100,8 +100,8 @@ async function releaseThoseOf(holding: string, client: ServiceClient): Promise<v
 }
 
 interface Wanted {
-  point: ServicePoint;
-  file: PointFile;
+  point: ServiceSnapshot;
+  file: SnapshotFile;
 }
 
 async function copyAll(wanted: readonly Wanted[], repository: Repository, bar: ProgressBar) {
@@ -155,7 +155,7 @@ async function copy({ point, file }: Wanted, repository: Repository) {
 }
 
 /** Identifies an object without its hash: the etag of an S3 server is not one. */
-const identityOf = ({ bytes, object }: PointFile): string =>
+const identityOf = ({ bytes, object }: SnapshotFile): string =>
   object ? JSON.stringify([object.bucket, object.key, object.etag, bytes]) : "";
 
 /** The hashes of the objects of the newest point that can be read. */

@@ -108,7 +108,7 @@ const kept = (deps: InspectionDeps & { directory: string }, rehydration: Rehydra
     if (pending !== undefined) throw fail("unavailable", `catalogd is ${pending}`, { retryAfterSeconds: 1 });
     yield* inspectCatalog(deps, signal);
   },
-  point: () => holdFiles(deps.directory, []),
+  snapshot: () => holdFiles(deps.directory, []),
 });
 
 type Read = Exclude<keyof VerbsOf<Catalogd>, Write>;

@@ -1,6 +1,6 @@
 /** observerd: its verbs over the log of operations, and the loops beside them. */
 import type { Running, VerbsOf } from "../../runtime/contract/contract.ts";
-import { bothPoints, type Durable, holdFiles } from "../../runtime/durable/durable.ts";
+import { bothSnapshots, type Durable, holdFiles } from "../../runtime/durable/durable.ts";
 import { unlessFound } from "../../runtime/idempotency/idempotency.ts";
 import type { Deps } from "../../runtime/service/service.ts";
 import type { Chatd } from "../chatd/contract.ts";
@@ -71,10 +71,10 @@ const remedyOf = (file: string) => (line: number) =>
     line > 0 ? `delete line ${line} of ${file} (sed -i ${line}d)` : `keep the whole lines of ${file}`
   }, and start it with --adopt=observerd/${file}`;
 
-/** A point has every operation and review that was acknowledged. Training sets are objects of storaged. */
+/** A snapshot has every operation and review that was acknowledged. Training sets are objects of storaged. */
 const durableLogs = (directory: string, operations: OperationsStore, reviews: Reviews): Durable => ({
-  point: () =>
-    bothPoints(
+  snapshot: () =>
+    bothSnapshots(
       () => reviews.atRest(() => holdFiles(directory, [reviewsName, `${reviewsName}.damaged`])),
       () => operations.atRest((files) => holdFiles(directory, files)),
     ),

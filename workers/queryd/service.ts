@@ -1,5 +1,5 @@
 /** queryd: the verbs and the one stream of the contract, over an engine it owns. */
-import { readJson, wholeResponse } from "../../runtime/bodies/bodies.ts";
+import { bufferedResponse, readJson } from "../../runtime/bodies/bodies.ts";
 import type { InputOf, RawContext, Running } from "../../runtime/contract/contract.ts";
 import { fail, type ServiceError } from "../../runtime/errors/errors.ts";
 import { pageOf } from "../../runtime/jobs/jobs.ts";
@@ -218,7 +218,7 @@ function respond(parts: Parts, { query, active, started, end }: Answer): Respons
   if ("buffered" in body) {
     if (body.truncated) headers.set("x-lakehouse-truncated", "true");
     end();
-    return wholeResponse(body.buffered, { headers });
+    return bufferedResponse(body.buffered, { headers });
   }
   const ended = (failure?: unknown) => {
     if (failure !== undefined)

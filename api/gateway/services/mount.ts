@@ -1,6 +1,6 @@
 /** The contracts of the services under /v1: small calls over channels, streams proxied; and the API's description. */
 
-import { wholeResponse } from "../../../runtime/bodies/bodies.ts";
+import { bufferedResponse } from "../../../runtime/bodies/bodies.ts";
 import {
   type CallOptions,
   type Contract,
@@ -62,9 +62,9 @@ export function mountServices(face: Face, { config, peers, idempotency }: Deps<M
     return made;
   };
   face.route("GET", "/v1/openapi.json", () =>
-    wholeResponse(description().json, { headers: { "content-type": "application/json" } }),
+    bufferedResponse(description().json, { headers: { "content-type": "application/json" } }),
   );
-  face.route("GET", "/docs", () => wholeResponse(description().page, { headers: docsHeaders }));
+  face.route("GET", "/docs", () => bufferedResponse(description().page, { headers: docsHeaders }));
   face.route("GET", "/", () => new Response(null, { status: 302, headers: { location: "/docs" } }));
 }
 

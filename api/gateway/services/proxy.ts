@@ -1,6 +1,12 @@
 /** Streams between a client and a service: unbuffered in both directions, aborts passed on. */
 
-import { begunBody, bodyFailure, isShortBody, shortBody, wholeOf } from "../../../runtime/bodies/bodies.ts";
+import {
+  begunBody,
+  bodyFailure,
+  bufferedBody,
+  isShortBody,
+  shortBody,
+} from "../../../runtime/bodies/bodies.ts";
 import type { Contract, Peer, RawContext } from "../../../runtime/contract/contract.ts";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 
@@ -66,7 +72,7 @@ export async function proxy(
     const init = { method, headers, body, signal: controller.signal, duplex: "half" } as RequestInit;
     const response = await peer.fetch(path, init);
     // Made in this process, where there is no connection that its headers could be about.
-    if (wholeOf(response)) return response;
+    if (bufferedBody(response)) return response;
     return new Response(response.body, {
       status: response.status,
       headers: forwarded(response.headers, ofAnswers),

@@ -25,7 +25,7 @@ function doorWithHolds() {
   let waiting = 0;
   const log = createLog("thing", "error", () => {});
   const answers = createAnswerHold(clock);
-  const kept = { inspect: async function* () {}, point: () => holdFiles("/nowhere", []) };
+  const kept = { inspect: async function* () {}, snapshot: () => holdFiles("/nowhere", []) };
   const doors = durableDoors({ name: "thing", durable: kept, answers, newId: () => "id", clock, log });
   const face = createFace({
     name: "thing",

@@ -144,7 +144,7 @@ function open({ bind }: { bind: string }): Door {
     maxConnections: 10_000,
     maxJsonBytes: 1000,
   });
-  const kept = { inspect: async function* () {}, point: async () => ({ files: [], end: async () => {} }) };
+  const kept = { inspect: async function* () {}, snapshot: async () => ({ files: [], end: async () => {} }) };
   const doors = durableDoors({
     name: "gate",
     durable: kept as never,

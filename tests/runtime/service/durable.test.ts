@@ -1,7 +1,7 @@
 import { afterAll, afterEach, expect, test } from "bun:test";
 import { appendFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { bothPoints, holdFiles } from "../../../runtime/durable/held-files.ts";
+import { bothSnapshots, holdFiles } from "../../../runtime/durable/held-files.ts";
 import type { Durable } from "../../../runtime/durable/inspection.ts";
 import { createAnswerHold } from "../../../runtime/http/answer-hold.ts";
 import { createFace, type RawHandler } from "../../../runtime/http/serve.ts";
@@ -17,7 +17,7 @@ const directory = temporaryDirectory("durable");
 afterAll(directory.remove);
 const at = (name: string) => join(directory.path, name);
 
-/** Points hold files open; none outlives its test. */
+/** Snapshots hold files open; none outlives its test. */
 const opened: { stop: () => Promise<void> }[] = [];
 afterEach(async () => {
   for (const doors of opened.splice(0)) await doors.stop();
@@ -71,10 +71,10 @@ const logs: Durable = {
     yield { progress: { done: 1, total: 2, of: "lines" } };
     yield { finding: { severity: "damage", place: "thing/a.log line 2", problem: "p", remedy: "r" } };
   },
-  point: () => holdFiles(directory.path, ["a.log", "replaced.json", "never-written"]),
+  snapshot: () => holdFiles(directory.path, ["a.log", "replaced.json", "never-written"]),
 };
 
-test("a point stays what it was, whatever is written meanwhile", async () => {
+test("a snapshot stays what it was, whatever is written meanwhile", async () => {
   writeFileSync(at("a.log"), "one\ntwo\n");
   writeFileSync(at("replaced.json"), "before");
   const { send } = doorsOf(logs);
@@ -99,11 +99,11 @@ test("a point stays what it was, whatever is written meanwhile", async () => {
 
 test.each([
   ["another service", "GET", "other/inspect", "this is thing, not 'other'"],
-  ["a point nobody made", "GET", "thing/points/p9/a.log", "holds no point 'p9'"],
-  ["letting go of it", "DELETE", "thing/points/p9", "holds no point 'p9'"],
-  ["keeping it", "POST", "thing/points/p9", "holds no point 'p9'"],
-  ["a file that is not of it", "GET", "thing/points/p1/b.log", "this point has no file 'b.log'"],
-  ["a way out of the directory", "GET", "thing/points/p1/..%2Fa.log", "this point has no file '../a.log'"],
+  ["a snapshot nobody made", "GET", "thing/points/p9/a.log", "holds no snapshot 'p9'"],
+  ["letting go of it", "DELETE", "thing/points/p9", "holds no snapshot 'p9'"],
+  ["keeping it", "POST", "thing/points/p9", "holds no snapshot 'p9'"],
+  ["a file that is not of it", "GET", "thing/points/p1/b.log", "this snapshot has no file 'b.log'"],
+  ["a way out of the directory", "GET", "thing/points/p1/..%2Fa.log", "this snapshot has no file '../a.log'"],
 ])("%s is not found", async (_, method, path, message) => {
   const { send } = doorsOf(logs);
   await (await send("POST", "thing/points")).text();
@@ -114,7 +114,7 @@ test.each([
   ]);
 });
 
-test("a point that nobody asks for is let go, and so are all at the end; there is a most of them", async () => {
+test("a snapshot that nobody asks for is let go, and so are all at the end; there is a most of them", async () => {
   const { send, due, doors } = doorsOf(logs);
   for (let n = 0; n < 8; n++) expect((await send("POST", "thing/points")).status).toBe(200);
   const ninth = await send("POST", "thing/points");
@@ -127,13 +127,13 @@ test("a point that nobody asks for is let go, and so are all at the end; there i
   expect((await send("GET", "thing/points/p2/a.log")).status).toBe(404);
 });
 
-test("a point that cannot be let go ends nothing else, and many at once are no more than allowed", async () => {
+test("a snapshot that cannot be let go ends nothing else, and many at once are no more than allowed", async () => {
   const failing = async () => {
     throw new Error("the disk went away");
   };
   const { send, due, doors } = doorsOf({
     ...logs,
-    point: async () => ({ ...(await holdFiles(directory.path, [])), end: failing }),
+    snapshot: async () => ({ ...(await holdFiles(directory.path, [])), end: failing }),
   });
   const answers = await Promise.all(Array.from({ length: 12 }, () => send("POST", "thing/points")));
   expect(answers.filter(({ status }) => status === 200)).toHaveLength(8);
@@ -157,24 +157,24 @@ test("an inspection that breaks says why, and its answer is never taken for whol
   expect(whole.at(-1)).toEqual({ end: { count: 2 } });
 });
 
-test("two points are fixed in order, and both are let go when the second fails", async () => {
+test("two snapshots are fixed in order, and both are let go when the second fails", async () => {
   const ended: string[] = [];
   const named = (name: string) => async () => {
-    const point = await holdFiles(directory.path, ["a.log"]);
+    const snapshot = await holdFiles(directory.path, ["a.log"]);
     return {
-      ...point,
+      ...snapshot,
       end: async () => {
         ended.push(name);
-        await point.end();
+        await snapshot.end();
       },
     };
   };
   const failing = async () => {
     throw new Error("no");
   };
-  await expect(bothPoints(named("first"), failing)).rejects.toThrow("no");
+  await expect(bothSnapshots(named("first"), failing)).rejects.toThrow("no");
   expect(ended).toEqual(["first"]);
-  const both = await bothPoints(named("first"), named("second"));
+  const both = await bothSnapshots(named("first"), named("second"));
   await both.end();
   expect(ended).toEqual(["first", "first", "second"]);
 });
@@ -198,10 +198,10 @@ test("idempotency keys are part of what a service keeps, and a damaged line is f
   // What a writer has not finished is no damage.
   appendFileSync(path, text.slice(0, 30));
   expect(await findings()).toEqual([]);
-  const point = await kept.point();
+  const snapshot = await kept.snapshot();
   const files = [];
-  for await (const file of point.files()) files.push(file.path);
-  await point.end();
+  for await (const file of snapshot.files()) files.push(file.path);
+  await snapshot.end();
   expect(files).toEqual(["idempotency-1.log"]);
   await Bun.write(path, text.replace('"key":"b"', '"key":"x"'));
   expect(await findings()).toMatchObject([

@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync 
 import { join } from "node:path";
 import { decodePoint, encodePoint, type PointRecord } from "../../../scripts/backup/point-file.ts";
 import { BackupError, Mismatch, openRepository } from "../../../scripts/backup/repository.ts";
-import { pointOrder } from "../../../scripts/backup/take.ts";
+import { snapshotOrder } from "../../../scripts/backup/take.ts";
 import { blobsOf, command, fill, pieces } from "../../support/durability/backup-command.ts";
 import { makeSmallDisk, mountable } from "../../support/faults/small-disk.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
@@ -73,7 +73,7 @@ describe("a point as a file", () => {
 });
 
 test("points are taken from callers before those they call", () => {
-  const order = pointOrder();
+  const order = snapshotOrder();
   expect(order[0]).toBe("gateway");
   expect(order.at(-1)).toBeOneOf(["storaged", "embedd", "pathwayd", "chatd"]);
   const isBefore = (one: string, other: string) => order.indexOf(one) < order.indexOf(other);

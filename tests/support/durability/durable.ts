@@ -1,32 +1,32 @@
-/** What operators do with a service's `durable`: points copied into a directory, inspections read to their end. */
+/** What operators do with a service's `durable`: snapshots copied into a directory, inspections read to their end. */
 import { expect } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { Durable, Finding, Point } from "../../../runtime/durable/inspection.ts";
+import type { Durable, Finding, Snapshot } from "../../../runtime/durable/inspection.ts";
 import { takeAsTheyAre } from "./marked.ts";
 
-/** Copies all files of a point, holds their sizes against what was told, and lets it go. The paths. */
-export async function copyPoint(point: Point, directory: string): Promise<string[]> {
-  const paths = await copyFiles(point, directory);
-  await point.end();
+/** Copies all files of a snapshot, holds their sizes against what was told, and lets it go. The paths. */
+export async function copySnapshot(snapshot: Snapshot, directory: string): Promise<string[]> {
+  const paths = await copyFiles(snapshot, directory);
+  await snapshot.end();
   return paths;
 }
 
 /** Puts them into a service's directory as a restore does. */
-export async function restorePoint(point: Point, directory: string): Promise<string[]> {
-  const paths = await copyPoint(point, directory);
+export async function restoreSnapshot(snapshot: Snapshot, directory: string): Promise<string[]> {
+  const paths = await copySnapshot(snapshot, directory);
   await takeAsTheyAre(directory, paths);
   return paths;
 }
 
-/** The same for a point that is held on to. */
-export async function copyFiles(point: Point, directory: string): Promise<string[]> {
+/** The same for a snapshot that is held on to. */
+export async function copyFiles(snapshot: Snapshot, directory: string): Promise<string[]> {
   const paths: string[] = [];
-  for await (const { path, bytes } of point.files()) {
+  for await (const { path, bytes } of snapshot.files()) {
     const target = join(directory, path);
     await mkdir(dirname(target), { recursive: true });
-    const content = await Bun.readableStreamToBytes(await point.open(path));
+    const content = await Bun.readableStreamToBytes(await snapshot.open(path));
     expect(`${path} ${content.length}`).toBe(`${path} ${bytes}`);
     await writeFile(target, content);
     paths.push(path);

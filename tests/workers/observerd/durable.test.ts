@@ -1,9 +1,9 @@
-/** Points of operations and reviews while files roll over, and what an inspection finds. */
+/** Snapshots of operations and reviews while files roll over, and what an inspection finds. */
 import { afterEach, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Durable } from "../../../runtime/durable/inspection.ts";
-import { findingsOf, flipIn, restorePoint } from "../../support/durability/durable.ts";
+import { findingsOf, flipIn, restoreSnapshot } from "../../support/durability/durable.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 import {
   type InProcessObserverd,
@@ -42,7 +42,7 @@ const operation = (endpoint: string) => ({
   input_summary: "x".repeat(200),
 });
 
-test("a point taken while files begin and go has all that was acknowledged, and no operation twice", async () => {
+test("a snapshot taken while files begin and go has all that was acknowledged, and no operation twice", async () => {
   const observer = await start(directory());
   let acknowledged = 0;
   let reviewed = 0;
@@ -60,10 +60,10 @@ test("a point taken while files begin and go has all that was acknowledged, and 
     for (let more = 0; more < 40; more++) await observer.peer.verbs.event(operation(`/round/${round}`));
     const before = acknowledged + (round + 1) * 40;
     const reviewsBefore = reviewed;
-    const point = await durableOf(observer).point();
+    const snapshot = await durableOf(observer).snapshot();
     const after = await observer.peer.verbs.stats({});
     const copy = directory();
-    const paths = await restorePoint(point, join(copy, "observerd"));
+    const paths = await restoreSnapshot(snapshot, join(copy, "observerd"));
     firsts.add(paths.filter((path) => path.startsWith("operations-")).sort()[0] ?? "");
     const restored = await start(copy);
     expect(restored.running.notReady?.()).toEqual([]);
@@ -87,7 +87,7 @@ test("a flipped bit is found in a file that is over, in the one at hand and amon
   for (let at = 0; at < 60; at++) await observer.peer.verbs.event(operation(`/event/${at}-`));
   await observer.peer.verbs.review({ task: "say hello", output: "hello there" });
   // A file that is about to begin has begun then.
-  await (await durableOf(observer).point()).end();
+  await (await durableOf(observer).snapshot()).end();
   const kept = join(path, "observerd");
   const files = readdirSync(kept)
     .filter((name) => name.startsWith("operations-"))

@@ -92,7 +92,7 @@ export async function openSpendBook(
       stopTimer ??= clock.after(saveEveryMs, save);
     },
     durable: {
-      point: async () => {
+      snapshot: async () => {
         if (stopTimer) save();
         await saving;
         return holdFiles(directory, [fileName]);

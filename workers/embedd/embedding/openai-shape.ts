@@ -1,6 +1,6 @@
 /** `/embeddings` as OpenAI's API defines it: what comes in, and what goes out. */
 
-import { wholeResponse } from "../../../runtime/bodies/bodies.ts";
+import { bufferedResponse } from "../../../runtime/bodies/bodies.ts";
 import { namesInHeader } from "../../../runtime/errors/errors.ts";
 import { type OpenAiBody, OpenAiRequest } from "../contract.ts";
 import type { Model } from "../providers/providers.ts";
@@ -87,7 +87,7 @@ export async function openAiAnswer(
   }
   const usage = JSON.stringify({ prompt_tokens: tokens, total_tokens: tokens });
   const body = `{"object":"list","data":[${parts.join(",")}],"model":${JSON.stringify(model)},"usage":${usage}}`;
-  return wholeResponse(new TextEncoder().encode(body), {
+  return bufferedResponse(new TextEncoder().encode(body), {
     headers: {
       "content-type": "application/json",
       ...(ignored.length > 0 && { "x-lakehouse-ignored": namesInHeader(ignored) }),

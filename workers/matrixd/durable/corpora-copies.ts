@@ -1,7 +1,7 @@
 /** Corpora as they were at one moment: their records, and copies of their databases that are made when they are asked for. */
 import { rm } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { holdFiles, makeDirectory, type Point } from "../../../runtime/durable/durable.ts";
+import { holdFiles, makeDirectory, type Snapshot } from "../../../runtime/durable/durable.ts";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import {
@@ -14,7 +14,7 @@ import {
 } from "../corpora/corpora.ts";
 import type { Lexicon, LexiconState } from "../lexicon/lexicon.ts";
 
-export interface PointParts {
+export interface SnapshotParts {
   /** The service's. */
   directory: string;
   lexicon: Lexicon;
@@ -30,18 +30,18 @@ export const clearCopies = (directory: string): Promise<void> =>
   rm(join(directory, copiesName), { recursive: true, force: true });
 
 interface Held {
-  record: Point;
+  record: Snapshot;
   /** Of a corpus that can be searched. */
   live?: { entry: Entry; path: string; file: string; state: LexiconState; release: () => void };
 }
 
 /**
- * Holds every corpus's present generation, so that neither its rows nor its index in vectord go before the point ends,
+ * Holds every corpus's present generation, so that neither its rows nor its index in vectord go before the snapshot ends,
  * whatever is refreshed, built or dropped meanwhile.
  */
-export async function pointCorpora(entries: readonly Entry[], parts: PointParts): Promise<Point> {
+export async function snapshotCorpora(entries: readonly Entry[], parts: SnapshotParts): Promise<Snapshot> {
   const held: Held[] = [];
-  const copies: Point[] = [];
+  const copies: Snapshot[] = [];
   let ended = false;
   const end = async () => {
     ended = true;
@@ -54,23 +54,23 @@ export async function pointCorpora(entries: readonly Entry[], parts: PointParts)
     await end();
     throw cause;
   }
-  const places = new Map<string, Point>();
+  const places = new Map<string, Snapshot>();
   return {
     files: async function* () {
       for (const { record, live } of held) {
         const copy = live && (await copied(live, parts));
         if (copy) copies.push(copy);
         if (ended) await end();
-        for (const point of copy ? [record, copy] : [record])
-          for await (const file of point.files()) {
-            places.set(file.path, point);
+        for (const snapshot of copy ? [record, copy] : [record])
+          for await (const file of snapshot.files()) {
+            places.set(file.path, snapshot);
             yield file;
           }
       }
     },
     open: async (path) => {
       const place = places.get(path);
-      if (!place) throw fail("not_found", `this point has no file '${path}'`);
+      if (!place) throw fail("not_found", `this snapshot has no file '${path}'`);
       return place.open(path);
     },
     end,
@@ -78,7 +78,7 @@ export async function pointCorpora(entries: readonly Entry[], parts: PointParts)
 }
 
 /** None for a corpus that was dropped. */
-function hold(entry: Entry, { directory }: PointParts): Promise<Held[]> {
+function hold(entry: Entry, { directory }: SnapshotParts): Promise<Held[]> {
   return recordAtRest(entry, async () => {
     const { record, live, damage } = entry;
     if (record.dropped) return [];
@@ -103,8 +103,8 @@ function hold(entry: Entry, { directory }: PointParts): Promise<Held[]> {
 /** Undefined when the database is damaged: it is left out, and what is restored says so as this service does. */
 async function copied(
   { entry, path, file, state }: NonNullable<Held["live"]>,
-  { directory, lexicon, newId, log }: PointParts,
-): Promise<Point | undefined> {
+  { directory, lexicon, newId, log }: SnapshotParts,
+): Promise<Snapshot | undefined> {
   const home = join(directory, copiesName, newId());
   const to = join(home, path);
   try {

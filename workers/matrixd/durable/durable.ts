@@ -1,7 +1,7 @@
 /** All that matrixd keeps, as operators handle it: its logs, its corpora, and what both refer to. */
 import { join } from "node:path";
 import type { ClientOf } from "../../../runtime/contract/contract.ts";
-import { bothPoints, type Durable, holdFiles, type Inspected } from "../../../runtime/durable/durable.ts";
+import { bothSnapshots, type Durable, holdFiles, type Inspected } from "../../../runtime/durable/durable.ts";
 import { ServiceError } from "../../../runtime/errors/errors.ts";
 import {
   closedLog,
@@ -20,12 +20,12 @@ import {
   playbooksName,
 } from "../playbooks/playbooks.ts";
 import { type Profiles, profilesFormat, profilesName } from "../profiles/profiles.ts";
-import { type PointParts, pointCorpora } from "./corpora-copies.ts";
+import { type SnapshotParts, snapshotCorpora } from "./corpora-copies.ts";
 import { type InspectParts, inspectCorpora } from "./corpora-inspection.ts";
 
 export { clearCopies } from "./corpora-copies.ts";
 
-interface DurableParts extends PointParts, InspectParts {
+interface DurableParts extends SnapshotParts, InspectParts {
   jobs: Pick<Jobs, "atRest">;
   playbooks: Pick<Playbooks, "atRest" | "all">;
   profiles: Pick<Profiles, "atRest">;
@@ -65,19 +65,19 @@ const logsOf = ({ jobs, playbooks, profiles }: DurableParts): KeptLog[] => [
 ];
 
 /**
- * A point fixes the logs before the corpora: what a playbook or a profile names is there, unless it was dropped. It has
+ * A snapshot fixes the logs before the corpora: what a playbook or a profile names is there, unless it was dropped. It has
  * to be taken before the one of storaged, which has the indexes: see `holdGeneration`.
  */
 export function durableMatrix(parts: DurableParts): Durable {
   const { directory } = parts;
   const logs = logsOf(parts);
   return {
-    point: () =>
+    snapshot: () =>
       logs.reduceRight(
         (after, { file, atRest }) =>
           () =>
-            bothPoints(() => atRest(() => holdFiles(directory, [file, `${file}.damaged`])), after),
-        () => pointCorpora(parts.entries(), parts),
+            bothSnapshots(() => atRest(() => holdFiles(directory, [file, `${file}.damaged`])), after),
+        () => snapshotCorpora(parts.entries(), parts),
       )(),
     inspect: async function* (signal) {
       for (const log of logs) yield* inspectLog(log, directory, signal);

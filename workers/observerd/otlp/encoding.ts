@@ -1,5 +1,5 @@
 /** OTLP/HTTP in its two encodings: what comes, in one form, and answers in the encoding that came. */
-import { jsonResponse, readBytes, wholeResponse } from "../../../runtime/bodies/bodies.ts";
+import { bufferedResponse, jsonResponse, readBytes } from "../../../runtime/bodies/bodies.ts";
 import { parseJsonWithTexts } from "../../../runtime/contract/contract.ts";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import { requests, type Signal } from "./messages.ts";
@@ -38,7 +38,7 @@ export function otlpDoor(
     if (!isProtobuf(request)) return jsonAnswer(signal, await take(await readJson(request, bytesMax)));
     try {
       const { count, why } = await take(decodeMessage(await readBytes(request, bytesMax), requests[signal]));
-      return wholeResponse(encodeAnswer(count, why), { headers: { "content-type": protobuf } });
+      return bufferedResponse(encodeAnswer(count, why), { headers: { "content-type": protobuf } });
     } catch (cause) {
       if (cause instanceof ServiceError && cause.type !== "internal") return failed(cause);
       throw cause;
@@ -49,7 +49,7 @@ export function otlpDoor(
 /** gRPC's code for what an HTTP status says: 3 an argument that is wrong, 8 too much, 14 not now, 13 the rest. */
 function failed({ status, message, retryAfterSeconds }: ServiceError): Response {
   const code = status === 429 || status === 413 ? 8 : status < 500 ? 3 : status === 503 ? 14 : 13;
-  return wholeResponse(encodeStatus(code, message), {
+  return bufferedResponse(encodeStatus(code, message), {
     status,
     headers: {
       "content-type": protobuf,

@@ -25,7 +25,7 @@ const remedy =
 /** Everything else is rebuilt from the log at the start. `opened` throws while it is being read. */
 export function durableLog(directory: string, opened: () => Pick<Store, "atRest">): Durable {
   return {
-    point: async () => opened().atRest(() => holdFiles(directory, [logName, `${logName}.damaged`])),
+    snapshot: async () => opened().atRest(() => holdFiles(directory, [logName, `${logName}.damaged`])),
     inspect: async function* (signal) {
       let log: ReturnType<typeof opened>;
       try {

@@ -2,7 +2,7 @@
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import {
-  bothPoints,
+  bothSnapshots,
   type Durable,
   type Finding,
   holdFiles,
@@ -13,9 +13,9 @@ import type { Bucket } from "../bucket/bucket.ts";
 import { decodeLine, linesBackwards } from "../errors/errors.ts";
 import type { WriteBarrier } from "../registry/registry.ts";
 import { inspectBucket } from "./inspection.ts";
-import { objectPoint } from "./snapshot.ts";
+import { objectSnapshot } from "./snapshot.ts";
 
-/** Removes what points of an earlier process have left. */
+/** Removes what snapshots of an earlier process have left. */
 export async function storagedDurable(
   { directory, newId, clock }: Pick<Deps, "directory" | "newId" | "clock">,
   { buckets, barrier }: { buckets: readonly Bucket[]; barrier: WriteBarrier },
@@ -29,9 +29,9 @@ export async function storagedDurable(
       for (const bucket of buckets) yield* inspectBucket(bucket, { clock, signal });
       for (const name of await journals()) yield* inspectJournal(directory, name);
     },
-    point: () =>
-      bothPoints(
-        async () => objectPoint({ buckets, barrier, directory: scratch, newId }),
+    snapshot: () =>
+      bothSnapshots(
+        async () => objectSnapshot({ buckets, barrier, directory: scratch, newId }),
         async () => holdFiles(directory, await journals()),
       ),
   };

@@ -4,7 +4,7 @@
  */
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { Point, PointFile } from "../../../runtime/durable/durable.ts";
+import type { Snapshot, SnapshotFile } from "../../../runtime/durable/durable.ts";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import { type Bucket, compareKeys, type Kept, type ListPage, type ObjectInfo } from "../bucket/bucket.ts";
 import type { WriteBarrier } from "../registry/registry.ts";
@@ -14,7 +14,7 @@ const pageSize = 256;
 
 /** An object that has changed since: what it was, or without `file` that there was none. */
 interface Earlier {
-  file?: PointFile;
+  file?: SnapshotFile;
   kept?: Kept;
   isListed: boolean;
 }
@@ -27,7 +27,7 @@ interface BucketState {
   isListed: boolean;
 }
 
-interface ObjectPointDeps {
+interface ObjectSnapshotDeps {
   buckets: readonly Bucket[];
   barrier: WriteBarrier;
   /** For what a bucket cannot keep in its own place; created when it is needed. */
@@ -36,7 +36,7 @@ interface ObjectPointDeps {
 }
 
 /** The moment is that of the call: everything that was acknowledged before is in it, nothing that begins after. */
-export function objectPoint({ buckets, barrier, directory, newId }: ObjectPointDeps): Point {
+export function objectSnapshot({ buckets, barrier, directory, newId }: ObjectSnapshotDeps): Snapshot {
   const states = new Map<string, BucketState>(
     buckets.map((bucket) => [bucket.describe().name, { bucket, earlier: new Map(), isListed: false }]),
   );
@@ -47,7 +47,7 @@ export function objectPoint({ buckets, barrier, directory, newId }: ObjectPointD
   /** Keeps what the object is now. The caller holds its lock. */
   const keepNow = async (state: BucketState, key: string): Promise<void> => {
     const found = await earlierOf(state.bucket, key, { directory, newId, signal }).catch((cause: unknown) => {
-      // Writers come first: the point is lost, and the change goes on.
+      // Writers come first: the snapshot is lost, and the change goes on.
       loss ??= `'${key}' changed, and what it was could not be kept: ${cause instanceof Error ? cause.message : cause}`;
       return {} as Omit<Earlier, "isListed">;
     });
@@ -59,7 +59,7 @@ export function objectPoint({ buckets, barrier, directory, newId }: ObjectPointD
     return state && !state.earlier.has(key) ? keepNow(state, key) : undefined;
   });
   const usable = () => {
-    if (loss !== undefined) throw fail("conflict", `the point is lost: ${loss}; take another one`);
+    if (loss !== undefined) throw fail("conflict", `the snapshot is lost: ${loss}; take another one`);
   };
 
   return {
@@ -99,7 +99,7 @@ const isListed = ({ listedTo, isListed: all }: BucketState, key: string): boolea
 async function earlierOf(
   bucket: Bucket,
   key: string,
-  place: Pick<ObjectPointDeps, "directory" | "newId"> & { signal: AbortSignal },
+  place: Pick<ObjectSnapshotDeps, "directory" | "newId"> & { signal: AbortSignal },
 ): Promise<Omit<Earlier, "isListed">> {
   try {
     const file = fileOf(bucket, await bucket.head(key, place.signal));
@@ -115,7 +115,7 @@ async function earlierOf(
 async function fetched(
   bucket: Bucket,
   key: string,
-  { directory, newId, signal }: Pick<ObjectPointDeps, "directory" | "newId"> & { signal: AbortSignal },
+  { directory, newId, signal }: Pick<ObjectSnapshotDeps, "directory" | "newId"> & { signal: AbortSignal },
 ): Promise<Kept> {
   const path = join(directory, newId());
   const drop = () => rm(path, { force: true });
@@ -133,7 +133,7 @@ async function fetched(
 async function* filesOf(
   state: BucketState,
   { usable, signal }: { usable: () => void; signal: AbortSignal },
-): AsyncGenerator<PointFile> {
+): AsyncGenerator<SnapshotFile> {
   const { bucket, earlier } = state;
   // Objects that are gone are listed too: without them a backup is not complete.
   await bucket.findMissing?.(signal);
@@ -167,7 +167,7 @@ async function nowOrEarlier(
   key: string,
   info: ObjectInfo | undefined,
   signal: AbortSignal,
-): Promise<PointFile | undefined> {
+): Promise<SnapshotFile | undefined> {
   const known = earlier.get(key);
   if (known) return known.file;
   if (!info) return damaged(bucket, key);
@@ -183,7 +183,7 @@ async function nowOrEarlier(
 
 const pathOf = (bucket: Bucket, key: string) => `objects/${bucket.describe().name}/${key}`;
 
-function fileOf(bucket: Bucket, info: ObjectInfo): PointFile {
+function fileOf(bucket: Bucket, info: ObjectInfo): SnapshotFile {
   const { key, bytes, etag, content_type } = info;
   const { name } = bucket.describe();
   return {
@@ -194,8 +194,8 @@ function fileOf(bucket: Bucket, info: ObjectInfo): PointFile {
   };
 }
 
-/** An object that cannot be read. It is listed, so that whoever reads the point learns why. */
-const damaged = (bucket: Bucket, key: string): PointFile => ({
+/** An object that cannot be read. It is listed, so that whoever reads the snapshot learns why. */
+const damaged = (bucket: Bucket, key: string): SnapshotFile => ({
   path: pathOf(bucket, key),
   bytes: 0,
   object: { bucket: bucket.describe().name, key, etag: "" },
@@ -204,7 +204,7 @@ const damaged = (bucket: Bucket, key: string): PointFile => ({
 function placeOf(states: Map<string, BucketState>, path: string): { state: BucketState; key: string } {
   const [, name = "", key = ""] = /^objects\/([^/]+)\/(.+)$/s.exec(path) ?? [];
   const state = states.get(name);
-  if (!state) throw fail("not_found", `this point has no file '${path}'`);
+  if (!state) throw fail("not_found", `this snapshot has no file '${path}'`);
   return { state, key };
 }
 

@@ -24,7 +24,7 @@ export interface Layout {
   staging: string;
   /** Sidecars, in folders by the first two digits of their names. */
   records: string;
-  /** Second names of objects that a point needs; emptied at every start. */
+  /** Second names of objects that a snapshot needs; emptied at every start. */
   points: string;
   /** The version of this layout, so that an older program refuses what it does not know. */
   format: string;

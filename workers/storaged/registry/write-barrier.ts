@@ -1,8 +1,8 @@
-/** The write barrier: every change of an object passes here, so that a point can first keep what the change replaces. */
+/** The write barrier: every change of an object passes here, so that a snapshot can first keep what the change replaces. */
 import { createKeyedMutex } from "../../../runtime/scheduling/scheduling.ts";
 import { type BucketRegistry, withUploads, wrapped } from "./configured.ts";
 
-/** Sees what is there before it changes. Its promise never rejects: a point must not keep anybody from writing. */
+/** Sees what is there before it changes. Its promise never rejects: a snapshot must not keep anybody from writing. */
 type Watcher = (bucket: string, key: string) => Promise<void> | undefined;
 
 export interface WriteBarrier {

@@ -15,10 +15,10 @@ interface InspectionParts {
   clock: Pick<Clock, "sleep">;
 }
 
-/** What it keeps are objects in storage, which are in storaged's points. */
+/** What it keeps are objects in storage, which are in storaged's snapshots. */
 export const keptOf = (parts: InspectionParts): Durable => ({
   inspect: (signal) => inspect(parts, signal),
-  point: () => holdFiles(parts.directory, []),
+  snapshot: () => holdFiles(parts.directory, []),
 });
 
 async function* inspect(parts: InspectionParts, signal: AbortSignal): AsyncGenerator<Inspected> {

@@ -1,10 +1,10 @@
-/** A point of spend.json has all that was counted, and damage is found and goes with the next call. */
+/** A snapshot of spend.json has all that was counted, and damage is found and goes with the next call. */
 import { afterEach, expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createLog } from "../../../../runtime/telemetry/log.ts";
 import { openSpendBook } from "../../../../workers/chatd/budget/spend-book.ts";
-import { findingsOf, flipIn, restorePoint } from "../../../support/durability/durable.ts";
+import { findingsOf, flipIn, restoreSnapshot } from "../../../support/durability/durable.ts";
 import { keptIn } from "../../../support/durability/marked.ts";
 import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
 
@@ -24,18 +24,18 @@ const log = createLog("chatd", "info", () => {});
 /** Nothing is written by the clock. */
 const clock = { now: () => Date.UTC(2026, 0, 1, 12), after: () => () => {} };
 
-test("a point has what was counted, written or not, and stays what it was", async () => {
+test("a snapshot has what was counted, written or not, and stays what it was", async () => {
   const directory = fresh();
   const book = await openSpendBook(directory, { clock, log, ...(await keptIn(directory)) });
   const copies: string[] = [];
-  const points = [];
+  const snapshots = [];
   for (let call = 1; call <= 20; call++) {
     book.add("a", { usd: 0.25, tokens: call });
-    points.push(await book.durable.point());
+    snapshots.push(await book.durable.snapshot());
   }
-  for (const point of points) {
+  for (const snapshot of snapshots) {
     const copy = fresh();
-    expect(await restorePoint(point, copy)).toEqual(["spend.json"]);
+    expect(await restoreSnapshot(snapshot, copy)).toEqual(["spend.json"]);
     copies.push(copy);
   }
   for (const [at, copy] of copies.entries()) {
@@ -50,7 +50,7 @@ test("a point has what was counted, written or not, and stays what it was", asyn
 test("nothing was counted yet: nothing to keep, and nothing is wrong", async () => {
   const directory = fresh();
   const book = await openSpendBook(directory, { clock, log, ...(await keptIn(directory)) });
-  expect(await restorePoint(await book.durable.point(), fresh())).toEqual([]);
+  expect(await restoreSnapshot(await book.durable.snapshot(), fresh())).toEqual([]);
   expect(await findingsOf(book.durable)).toEqual([]);
 });
 
@@ -59,12 +59,12 @@ test("damage is found, and the next counted call mends it", async () => {
   const path = join(directory, "spend.json");
   const book = await openSpendBook(directory, { clock, log, ...(await keptIn(directory)) });
   book.add("a", { usd: 1, tokens: 10 });
-  await (await book.durable.point()).end();
+  await (await book.durable.snapshot()).end();
   flipIn(path, "tokens");
   const [finding] = await findingsOf(book.durable);
   expect(finding).toMatchObject({ severity: "damage", place: "chatd/spend.json" });
   book.add("a", { usd: 1, tokens: 10 });
-  await (await book.durable.point()).end();
+  await (await book.durable.snapshot()).end();
   expect(await findingsOf(book.durable)).toEqual([]);
   expect(book.spent("a")).toEqual({ usd: 2, tokens: 20 });
 });

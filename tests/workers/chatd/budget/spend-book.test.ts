@@ -135,7 +135,7 @@ describe.each(losses.filter(({ name }) => !name.includes("record")))("spend.json
     const now = { ms: noon };
     const first = await openSpendBook(directory, { clock: at(now), log, ...(await keptIn(directory)) });
     first.add("a", { usd: 1, tokens: 10 });
-    await (await first.durable.point()).end();
+    await (await first.durable.snapshot()).end();
     const older = readFileSync(path);
     first.add("a", { usd: 1, tokens: 10 });
     await first.close();

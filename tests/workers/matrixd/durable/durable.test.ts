@@ -1,4 +1,4 @@
-/** Points of logs and corpora while they are refreshed and built, restores beside a younger vectord, and inspections. */
+/** Snapshots of logs and corpora while they are refreshed and built, restores beside a younger vectord, and inspections. */
 
 import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
@@ -9,7 +9,7 @@ import type { Durable, Finding } from "../../../../runtime/durable/inspection.ts
 import { fail } from "../../../../runtime/errors/service-error.ts";
 import { openDatabase, readState } from "../../../../workers/matrixd/lexicon/database.ts";
 import { inspectDatabase } from "../../../../workers/matrixd/lexicon/inspection.ts";
-import { copyFiles, copyPoint, findingsOf, flipIn } from "../../../support/durability/durable.ts";
+import { copyFiles, copySnapshot, findingsOf, flipIn } from "../../../support/durability/durable.ts";
 import { takeAsTheyAre } from "../../../support/durability/marked.ts";
 import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
 import { type MatrixdPeers, type MatrixdStack, startMatrixdStack } from "../../../support/stacks/matrixd.ts";
@@ -104,12 +104,12 @@ describe("points", () => {
     await make("older");
     await stack.build(spec("older"));
     await stack.verbs.record({ query_text: "who?", corpus: "older", answer_id: "r3" });
-    const point = await durable().point();
+    const snapshot = await durable().snapshot();
     // Refreshed before the copy is made, and after it.
     await make("older", { from: 50, to: 240, changed: 120, mark: "promoted" });
     await stack.build(spec("older"));
     const copy = fresh();
-    const paths = await copyFiles(point, copy);
+    const paths = await copyFiles(snapshot, copy);
     expect(paths.map((path) => path.replace(/\.[0-9a-f]{8}/, "").replace(/[0-9a-f]{8}\./, "X."))).toEqual([
       "playbooks.log",
       "profiles.log",
@@ -123,7 +123,7 @@ describe("points", () => {
     await stack.build(spec("older"));
 
     await restoreFrom(copy);
-    await point.end();
+    await snapshot.end();
     expect(await stack.verbs.corpus({ name: "older" })).toMatchObject({ rows: 200, generation: 1 });
     for (let row = 0; row < 200; row += 7) {
       if (row % 10 === 9) continue;
@@ -145,16 +145,16 @@ describe("points", () => {
     expect(await findingsOf(durable())).toEqual([]);
   });
 
-  test("a build that replaced the one of the point is a leftover after the restore, and the remedy takes it away", async () => {
+  test("a build that replaced the one of the snapshot is a leftover after the restore, and the remedy takes it away", async () => {
     await make("replaced");
     await stack.build(spec("replaced"));
-    const point = await durable().point();
+    const snapshot = await durable().snapshot();
     const copy = fresh();
-    await copyFiles(point, copy);
+    await copyFiles(snapshot, copy);
     await stack.build({ ...spec("replaced"), metadata_columns: ["id"] });
     const { index = "" } = await stack.verbs.corpus({ name: "replaced" });
     await restoreFrom(copy);
-    await point.end();
+    await snapshot.end();
     expect((await find("replaced", "worker 5 of replaced", "vector"))[0]).toBe("r5");
     await cleared("replaced");
     expect(await findingsOf(durable())).toEqual([
@@ -169,7 +169,7 @@ describe("points", () => {
     expect(await findingsOf(durable())).toEqual([]);
   });
 
-  test("points under refreshes, builds, drops and recordings are whole", async () => {
+  test("snapshots under refreshes, builds, drops and recordings are whole", async () => {
     await make("busy");
     await stack.build(spec("busy"));
     let isOver = false;
@@ -204,7 +204,7 @@ describe("points", () => {
         for (const until = builds + 1; builds < until; ) await Bun.sleep(5);
         const before = { ids: [...recorded], corpus: await stack.verbs.corpus({ name: "busy" }) };
         const copy = fresh();
-        const paths = await copyPoint(await durable().point(), copy);
+        const paths = await copySnapshot(await durable().snapshot(), copy);
         const [file = ""] = paths.filter((path) => /^corpora\/busy\..*sqlite$/.test(path));
         const database = openDatabase(join(copy, file));
         const state = readState(database);

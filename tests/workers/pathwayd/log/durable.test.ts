@@ -1,9 +1,9 @@
-/** Points of the log under writes and compactions, and what an inspection finds. */
+/** Snapshots of the log under writes and compactions, and what an inspection finds. */
 import { expect, test } from "bun:test";
 import { truncateSync } from "node:fs";
 import { join } from "node:path";
 import { seeded } from "../../../support/campaigns/seeded.ts";
-import { findingsOf, flipIn, restorePoint } from "../../../support/durability/durable.ts";
+import { findingsOf, flipIn, restoreSnapshot } from "../../../support/durability/durable.ts";
 import { logPath, type Memory, perTest } from "../../../support/stacks/pathwayd.ts";
 
 const stack = perTest();
@@ -15,7 +15,7 @@ async function write({ verbs }: Memory, uid: string, kind: number): Promise<void
   if (kind > 1) await verbs.replay({ uid });
 }
 
-test("a point under writes and compactions has what was acknowledged before it, and nothing half", async () => {
+test("a snapshot under writes and compactions has what was acknowledged before it, and nothing half", async () => {
   const random = seeded(7);
   const path = stack.directory();
   const memory = await stack.start(path, { config: { compact_min_bytes: 1000, compact_replay_percent: 5 } });
@@ -39,7 +39,7 @@ test("a point under writes and compactions has what was acknowledged before it, 
     await write(memory, `round-${round}`, round % 3);
     const before = new Map(told);
     const copy = stack.directory();
-    await restorePoint(await memory.durable.point(), join(copy, "pathwayd"));
+    await restoreSnapshot(await memory.durable.snapshot(), join(copy, "pathwayd"));
     const restored = await stack.start(copy);
     expect(restored.notReady()).toEqual([]);
     expect(await restored.verbs.stats({})).toMatchObject({ problems: [], lost_changes: 0 });
@@ -52,18 +52,18 @@ test("a point under writes and compactions has what was acknowledged before it, 
   await Promise.all([...writers, compactions]);
 });
 
-test("a point taken together with writes has each group of lines whole", async () => {
+test("a snapshot taken together with writes has each group of lines whole", async () => {
   const memory = await stack.start(stack.directory());
   for (let round = 0; round < 20; round++) {
     const uid = `u${round}`;
     await memory.verbs.add({ uid, content: "one" });
-    const [point] = await Promise.all([
-      memory.durable.point(),
+    const [snapshot] = await Promise.all([
+      memory.durable.snapshot(),
       memory.verbs.revise({ uid, new_uid: `${uid}-2`, content: "two" }),
       memory.verbs.retire({ uid: `u${Math.max(0, round - 1)}-2` }).catch(() => undefined),
     ]);
     const copy = stack.directory();
-    await restorePoint(point, join(copy, "pathwayd"));
+    await restoreSnapshot(snapshot, join(copy, "pathwayd"));
     const restored = await stack.start(copy);
     expect(await restored.verbs.stats({})).toMatchObject({ damaged_lines: 0, lost_changes: 0, problems: [] });
     expect(await findingsOf(restored.durable)).toEqual([]);

@@ -1,14 +1,14 @@
 /**
- * A point is what all buckets held at one moment, while writers go on. The suite runs a short slice; a campaign is
+ * A snapshot is what all buckets held at one moment, while writers go on. The suite runs a short slice; a campaign is
  * `LAKEHOUSE_POINTS=300 LAKEHOUSE_SEED=7 bun test tests/workers/storaged/backup/snapshot.test.ts`.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Inspected, Point, PointFile } from "../../../../runtime/durable/inspection.ts";
+import type { Inspected, Snapshot, SnapshotFile } from "../../../../runtime/durable/inspection.ts";
 import { inspectBucket } from "../../../../workers/storaged/backup/inspection.ts";
-import { objectPoint } from "../../../../workers/storaged/backup/snapshot.ts";
+import { objectSnapshot } from "../../../../workers/storaged/backup/snapshot.ts";
 import type { Bucket } from "../../../../workers/storaged/bucket/bucket.ts";
 import { openLocalBucket } from "../../../../workers/storaged/local/local.ts";
 import type { BucketRegistry } from "../../../../workers/storaged/registry/configured.ts";
@@ -30,7 +30,7 @@ interface Store {
   path: string;
   buckets: Bucket[];
   barrier: WriteBarrier;
-  take: () => Point;
+  take: () => Snapshot;
   remove: () => void;
 }
 
@@ -44,17 +44,23 @@ async function openStore(asIf: (bucket: Bucket) => Bucket = (bucket) => bucket):
   const registry = { all: () => opened, stop: async () => {} } as unknown as BucketRegistry;
   const buckets = withWriteBarrier(registry, barrier).all();
   const directory = join(path, "scratch");
-  return { path, buckets, barrier, take: () => objectPoint({ buckets, barrier, directory, newId }), remove };
+  return {
+    path,
+    buckets,
+    barrier,
+    take: () => objectSnapshot({ buckets, barrier, directory, newId }),
+    remove,
+  };
 }
 
-/** All files of a point with their content. */
-async function contentOf(point: Point): Promise<Map<string, string>> {
-  const files: PointFile[] = [];
-  for await (const file of point.files()) files.push(file);
+/** All files of a snapshot with their content. */
+async function contentOf(snapshot: Snapshot): Promise<Map<string, string>> {
+  const files: SnapshotFile[] = [];
+  for await (const file of snapshot.files()) files.push(file);
   const content = new Map<string, string>();
   for (const { path, bytes, sha256 } of files) {
     expect(content.has(path)).toBe(false);
-    const text = await new Response(await point.open(path)).text();
+    const text = await new Response(await snapshot.open(path)).text();
     expect(text.length).toBe(bytes);
     if (sha256 !== undefined) expect(new Bun.CryptoHasher("sha256").update(text).digest("hex")).toBe(sha256);
     content.set(path, text);
@@ -69,7 +75,7 @@ interface Deed {
   done: number;
 }
 
-/** Everything answered before the point is in it, nothing that began after; each object is one of the two around it. */
+/** Everything answered before the snapshot is in it, nothing that began after; each object is one of the two around it. */
 function check(history: Map<string, Deed[]>, content: Map<string, string>, from: number, to: number): void {
   for (const [path, deeds] of history) {
     const possible = new Set<string | undefined>();
@@ -125,28 +131,28 @@ async function campaign({ buckets, take }: Store, random: () => number): Promise
     const until = step + 40 + random() * 300;
     while (step < until) await new Promise((resolve) => setImmediate(resolve));
     const from = step;
-    const points = random() < 0.3 ? [take(), take()] : [take()];
+    const snapshots = random() < 0.3 ? [take(), take()] : [take()];
     const to = step;
-    for (const point of points) {
-      const content = await contentOf(point);
+    for (const snapshot of snapshots) {
+      const content = await contentOf(snapshot);
       check(history, content, from, to);
       objects += content.size;
     }
-    for (const point of points) await point.end();
+    for (const snapshot of snapshots) await snapshot.end();
   }
   over = true;
   await Promise.all(writers);
   return objects;
 }
 
-describe(`points while six writers write, seed ${seed}`, () => {
+describe(`snapshots while six writers write, seed ${seed}`, () => {
   const stores: [string, (bucket: Bucket) => Bucket][] = [
     ["of a disk", (bucket) => bucket],
     // As on S3: lists tell no types, and what is about to go is fetched.
     ["of a store without second names", ({ keep: _, hashOf: __, ...rest }) => rest],
   ];
   for (const [name, asIf] of stores) {
-    test(`${rounds} points ${name} are each what was there at one moment, and leave nothing`, async () => {
+    test(`${rounds} snapshots ${name} are each what was there at one moment, and leave nothing`, async () => {
       const store = await openStore(asIf);
       const objects = await campaign(store, seeded(seed));
       expect(objects).toBeGreaterThan(rounds * 30);
@@ -159,7 +165,7 @@ describe(`points while six writers write, seed ${seed}`, () => {
   }
 });
 
-describe("a point", () => {
+describe("a snapshot", () => {
   let at: Store;
   beforeAll(async () => {
     at = await openStore();
@@ -170,46 +176,46 @@ describe("a point", () => {
     const [one, two] = at.buckets as [Bucket, Bucket];
     await store(one, "pair", "1");
     await store(two, "pair", "1");
-    const point = at.take();
+    const snapshot = at.take();
     await store(one, "pair", "2");
     await two.remove("pair", {}, signal);
     await store(two, "new", "2");
-    const content = await contentOf(point);
+    const content = await contentOf(snapshot);
     expect(content).toEqual(
       new Map([
         ["objects/one/pair", "1"],
         ["objects/two/pair", "1"],
       ]),
     );
-    expect((await refusal(point.open("objects/two/new"))).type).toBe("not_found");
-    expect((await refusal(point.open("objects/three/pair"))).type).toBe("not_found");
-    await point.end();
+    expect((await refusal(snapshot.open("objects/two/new"))).type).toBe("not_found");
+    expect((await refusal(snapshot.open("objects/three/pair"))).type).toBe("not_found");
+    await snapshot.end();
   });
 
   test("tells a corrupt object, and says why it cannot be read", async () => {
     const [one] = at.buckets as [Bucket];
     await store(one, "bad", "as it was");
     await writeFile(join(at.path, "one/bad"), "as it wAs");
-    const point = at.take();
-    const files: PointFile[] = [];
-    for await (const file of point.files()) files.push(file);
+    const snapshot = at.take();
+    const files: SnapshotFile[] = [];
+    for await (const file of snapshot.files()) files.push(file);
     expect(files.find(({ path }) => path === "objects/one/bad")).toBeDefined();
-    const error = await refusal(point.open("objects/one/bad"));
+    const error = await refusal(snapshot.open("objects/one/bad"));
     expect(error.type).toBe("corrupt");
     expect(error.message).toContain("'bad'");
-    await point.end();
+    await snapshot.end();
     await one.remove("bad", {}, signal);
   });
 
   test("is lost rather than a write refused when the old bytes cannot be kept", async () => {
     const [one] = at.buckets as [Bucket];
     await store(one, "kept", "1");
-    const point = at.take();
+    const snapshot = at.take();
     await rm(join(at.path, "one/.lakehouse/points"), { recursive: true });
     await store(one, "kept", "2");
-    const error = await refusal(contentOf(point));
-    expect(error.message).toContain("the point is lost: 'kept' changed");
-    await point.end();
+    const error = await refusal(contentOf(snapshot));
+    expect(error.message).toContain("the snapshot is lost: 'kept' changed");
+    await snapshot.end();
   });
 });
 

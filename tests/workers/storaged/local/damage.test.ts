@@ -4,10 +4,10 @@
  */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { copyFileSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
-import type { Finding, PointFile } from "../../../../runtime/durable/inspection.ts";
+import type { Finding, SnapshotFile } from "../../../../runtime/durable/inspection.ts";
 import { systemClock } from "../../../../runtime/scheduling/clock.ts";
 import { inspectBucket } from "../../../../workers/storaged/backup/inspection.ts";
-import { objectPoint } from "../../../../workers/storaged/backup/snapshot.ts";
+import { objectSnapshot } from "../../../../workers/storaged/backup/snapshot.ts";
 import type { Bucket } from "../../../../workers/storaged/bucket/bucket.ts";
 import { layoutOf } from "../../../../workers/storaged/local/layout.ts";
 import { openLocalBucket } from "../../../../workers/storaged/local/local.ts";
@@ -124,18 +124,18 @@ describe.each(cases)("$file $name, $when", ({ file, name, damage, restarts }) =>
   });
 });
 
-test("a point tells what is gone, before anybody else has noticed", async () => {
+test("a snapshot tells what is gone, before anybody else has noticed", async () => {
   await store(bucket, key, "x");
   rmSync(layoutOf(directory.path).data(key));
   const barrier = createWriteBarrier();
-  const point = objectPoint({
+  const snapshot = objectSnapshot({
     ...{ buckets: [bucket], barrier, directory: directory.path, newId: () => crypto.randomUUID() },
   });
-  const files: PointFile[] = [];
-  for await (const file of point.files()) files.push(file);
+  const files: SnapshotFile[] = [];
+  for await (const file of snapshot.files()) files.push(file);
   expect(files.map(({ path }) => path)).toEqual([`objects/disk/${key}`]);
-  expect((await refusal(point.open(`objects/disk/${key}`))).type).toBe("corrupt");
-  await point.end();
+  expect((await refusal(snapshot.open(`objects/disk/${key}`))).type).toBe("corrupt");
+  await snapshot.end();
 });
 
 test("what is lost is in lists where it would be, page by page and under its prefix", async () => {
