@@ -46,16 +46,10 @@ export interface Jobs {
 }
 
 interface Entry {
-  id: string;
-  name: string;
-  state: JobState;
-  bytesIn: number;
-  bytesExpected: number | undefined;
-  startedAt: string;
-  started: number;
-  ended?: number;
-  error?: { type: string; message: string };
-  result?: Static<typeof Ingested>;
+  facts: Omit<JobFacts, "progress" | "elapsed_ms">;
+  begun: number;
+  /** Set when it has ended. */
+  elapsedMs?: number;
   progress: () => number | undefined;
   abort: AbortController;
   wake: Set<() => void>;
@@ -72,28 +66,27 @@ export function createJobs(clock: Clock, keptMax: number): Jobs {
     return entry;
   };
   const forget = () => {
-    const over = [...entries.values()].filter(isOver);
-    for (const entry of over.slice(0, Math.max(0, over.length - keptMax))) entries.delete(entry.id);
-  };
-  const ended = async (entry: Entry) => {
-    while (!isOver(entry)) await nextChange(entry);
+    const over = [...entries.values()].filter(({ facts }) => isOver(facts));
+    for (const { facts } of over.slice(0, Math.max(0, over.length - keptMax))) entries.delete(facts.job_id);
   };
   const abort = async (entry: Entry, reason: ServiceError) => {
-    if (!isOver(entry)) entry.abort.abort(reason);
-    await ended(entry);
+    if (!isOver(entry.facts)) entry.abort.abort(reason);
+    while (!isOver(entry.facts)) await new Promise<void>((resolve) => entry.wake.add(resolve));
   };
 
   return {
     start: ({ id, name, bytesExpected, signal }) => {
       if (entries.has(id)) throw fail("conflict", `there is an ingest job '${id}' already`);
       const entry: Entry = {
-        id,
-        name,
-        state: "waiting",
-        bytesIn: 0,
-        bytesExpected,
-        startedAt: timestamp(clock),
-        started: clock.elapsed(),
+        facts: {
+          job_id: id,
+          name,
+          state: "waiting",
+          bytes_in: 0,
+          ...(bytesExpected !== undefined && { bytes_expected: bytesExpected }),
+          started_at: timestamp(clock),
+        },
+        begun: clock.elapsed(),
         progress: () => undefined,
         abort: new AbortController(),
         wake: new Set(),
@@ -105,13 +98,8 @@ export function createJobs(clock: Clock, keptMax: number): Jobs {
     list: () => [...entries.values()].reverse().map((entry) => factsOf(entry, clock)),
     cancel: async (id) => {
       const entry = entryOf(id);
-      await abort(
-        entry,
-        fail(
-          "client_closed",
-          `the ingest was cancelled by DELETE /ingest/jobs/${id}; nothing was registered`,
-        ),
-      );
+      const reason = `the ingest was cancelled by DELETE /ingest/jobs/${id}; nothing was registered`;
+      await abort(entry, fail("client_closed", reason));
       return factsOf(entry, clock);
     },
     changed: async (id, ms) => {
@@ -131,72 +119,61 @@ export function createJobs(clock: Clock, keptMax: number): Jobs {
   };
 }
 
-const nextChange = (entry: Entry): Promise<void> => new Promise((resolve) => entry.wake.add(resolve));
-
 function handleOf(entry: Entry, client: AbortSignal, clock: Clock, forget: () => void): RunningJob {
-  const gone = () => entry.abort.abort(fail("client_closed", "the client went away; nothing was registered"));
-  const wake = () => {
-    for (const resolve of entry.wake) resolve();
+  const { facts, abort } = entry;
+  const gone = () => abort.abort(fail("client_closed", "the client went away; nothing was registered"));
+  if (client.aborted) gone();
+  else client.addEventListener("abort", gone, { once: true });
+  const elapsedMs = () => Math.round(clock.elapsed() - entry.begun);
+  const enter = (state: JobState) => {
+    facts.state = state;
+    entry.progress = () => undefined;
+    for (const wake of entry.wake) wake();
     entry.wake.clear();
   };
   const end = (state: JobState) => {
     client.removeEventListener("abort", gone);
-    entry.state = state;
-    entry.ended = clock.elapsed();
-    entry.progress = () => undefined;
-    wake();
+    entry.elapsedMs = elapsedMs();
+    enter(state);
     forget();
   };
-  if (client.aborted) gone();
-  else client.addEventListener("abort", gone, { once: true });
   let hasCommitted = false;
   return {
-    id: entry.id,
-    signal: entry.abort.signal,
+    id: facts.job_id,
+    signal: abort.signal,
     commits: () => {
       hasCommitted = true;
     },
     hasCommitted: () => hasCommitted,
-    stop: (reason) => entry.abort.abort(reason),
-    enter: (state) => {
-      entry.state = state;
-      entry.progress = () => undefined;
-      wake();
-    },
+    stop: (reason) => abort.abort(reason),
+    enter,
     received: (bytes) => {
-      entry.bytesIn += bytes;
+      facts.bytes_in += bytes;
     },
-    bytesIn: () => entry.bytesIn,
-    elapsedMs: () => Math.round(clock.elapsed() - entry.started),
+    bytesIn: () => facts.bytes_in,
+    elapsedMs,
     measure: (progress) => {
       entry.progress = progress;
     },
     done: (result) => {
-      entry.result = result;
+      facts.result = result;
       end("done");
     },
     failed: (error) => {
       const { type, message } = toWire(error);
-      entry.error = { type, message };
+      facts.error = { type, message };
       end("failed");
     },
   };
 }
 
-function factsOf(entry: Entry, clock: Clock): JobFacts {
-  const { id, name, state, bytesIn, bytesExpected, startedAt, started, ended, error, result } = entry;
+function factsOf({ facts, begun, elapsedMs, progress }: Entry, clock: Clock): JobFacts {
+  const { state, bytes_in: bytesIn, bytes_expected: bytesExpected } = facts;
   const received = bytesExpected ? Math.min(1, bytesIn / bytesExpected) : undefined;
-  const progress = state === "receiving" ? received : entry.progress();
+  const share = state === "receiving" ? received : progress();
   return {
-    job_id: id,
-    name,
-    state,
-    bytes_in: bytesIn,
-    ...(bytesExpected !== undefined && { bytes_expected: bytesExpected }),
-    ...(progress !== undefined && { progress }),
-    started_at: startedAt,
-    elapsed_ms: Math.round((ended ?? clock.elapsed()) - started),
-    ...(error && { error }),
-    ...(result && { result }),
+    ...facts,
+    ...(share !== undefined && { progress: share }),
+    elapsed_ms: elapsedMs ?? Math.round(clock.elapsed() - begun),
   };
 }
