@@ -3,7 +3,15 @@ import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { renderToml } from "../runtime/config/render-toml.ts";
 import { startOrder, topology } from "../runtime/topology.ts";
-import { dead, length, rooms, serviceFolders, telling } from "./support/tidy-files.ts";
+import {
+  dead,
+  folderSizes,
+  length,
+  roomCycles,
+  rooms,
+  serviceFolders,
+  telling,
+} from "./support/tidy-files.ts";
 import { confinement, declaredCalls, givenPeers, layers } from "./support/tidy-layers.ts";
 import * as setup from "./support/tidy-setup.ts";
 import * as text from "./support/tidy-text.ts";
@@ -33,10 +41,10 @@ const rows: Row[] = [
     finds: "workers/a/README.md: missing",
   },
   {
-    name: "a service has noun files and rooms beside them and nothing else",
+    name: "four files stand at the front of a service, the rest in rooms",
     rule: serviceFolders,
-    example: { "workers/a/very/deep/er.ts": "" },
-    finds: "workers/a/very/deep/er.ts: a service holds",
+    example: { "workers/a/store.ts": "", "workers/a/very/deep/er.ts": "" },
+    finds: "workers/a/store.ts: at the front of a service",
   },
   {
     name: "rooms have a door",
@@ -55,10 +63,34 @@ const rows: Row[] = [
     finds: "workers/a/service.ts imports workers/a/journal/segment.ts: a room is entered through its door",
   },
   {
-    name: "rooms hold few files",
+    name: "rooms hold no rooms",
     rule: rooms,
+    example: { "scripts/smoke/memory/chat.ts": "" },
+    finds: "scripts/smoke/memory/chat.ts: a room holds files and no rooms",
+  },
+  {
+    name: "only doors pass on what others export",
+    rule: rooms,
+    example: {
+      "workers/a/journal/journal.ts": 'export { x } from "./segment.ts";\n',
+      "workers/a/journal/segment.ts": 'export type { x } from "./bytes.ts";\n',
+    },
+    finds: "workers/a/journal/segment.ts: only doors",
+  },
+  {
+    name: "rooms form no cycle, by types neither",
+    rule: roomCycles,
+    example: {
+      "workers/a/journal/journal.ts": 'import type { x } from "../rows/rows.ts";\n',
+      "workers/a/rows/rows.ts": 'export { y } from "../journal/journal.ts";\n',
+    },
+    finds: "workers/a/rows: asks rooms that ask it: workers/a/journal",
+  },
+  {
+    name: "folders hold few files",
+    rule: folderSizes,
     example: Object.fromEntries(Array.from({ length: 15 }, (_, n) => [`runtime/rpc/part-${n}.ts`, ""])),
-    finds: "15 files, at most 14",
+    finds: "runtime/rpc/: 15 files, at most 14",
   },
   { name: "names tell", rule: telling, example: { "runtime/utils.ts": "" }, finds: "runtime/utils.ts" },
   {

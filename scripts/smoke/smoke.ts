@@ -4,9 +4,8 @@
  * against the one at URL (token from AUTH_TOKEN). Prints a line a check.
  */
 import { parseArgs } from "node:util";
+import { modes, runSmoke } from "../smoke-product/smoke-product.ts";
 import { smokes } from "./all.ts";
-import { modes } from "./product.ts";
-import { runSmoke } from "./stage.ts";
 
 const print = (line: string): void => {
   process.stdout.write(`${line}\n`);

@@ -13,32 +13,30 @@ export const serviceFolders: Rule = (tree) =>
       .filter((name) => !tree.has(folder + name))
       .map((name) => `${folder}${name}: missing`);
     const strange = under(tree, folder)
-      .filter(
+      .map((path) => path.slice(folder.length))
+      .filter((path) => !fixed.includes(path) && !/^[a-z0-9-]+\/[a-z0-9-]+\.ts$/.test(path))
+      .map(
         (path) =>
-          !fixed.includes(path.slice(folder.length)) &&
-          !/^([a-z0-9-]+\/)?[a-z0-9-]+\.ts$/.test(path.slice(folder.length)),
-      )
-      .map((path) => `${path}: a service holds its fixed files, <noun>.ts files, and rooms of them`);
+          `${folder}${path}: at the front of a service stand ${fixed.join(", ")} alone, the rest in rooms`,
+      );
     return [...missing, ...strange];
   });
 
-/** A room is `<folder>/<room>/` of a service or of the runtime; its door is the file of its own name. */
+/** A room is a folder of a service, of the runtime or of the scripts; its door is the file of its own name. */
 const roomOf = (path: string): string | undefined =>
-  /^(workers\/[^/]+\/[^/]+|runtime\/[^/]+)\/[^/]+\.ts$/.exec(path)?.[1];
-const roomFilesMax = 14;
+  /^((?:workers|api)\/[^/]+\/[^/]+|(?:runtime|scripts)\/[^/]+)\/[^/]+\.ts$/.exec(path)?.[1];
+const doorOf = (room: string): string => `${room}/${posix.basename(room)}.ts`;
+const productOf = (tree: Tree): string[] =>
+  under(tree, "", ".ts").filter((path) => !path.startsWith("tests/"));
+const filesMax = 14;
 
-/** Each room has a door, holds few files, and is entered through its door alone. */
+/** Each room has a door, is entered through it alone, and nothing else passes on what other files export. */
 export const rooms: Rule = (tree) => {
-  const product = under(tree, "", ".ts").filter((path) => !path.startsWith("tests/"));
-  const inside = Map.groupBy(
-    product.filter((path) => roomOf(path) !== undefined),
-    (path) => roomOf(path) ?? "",
-  );
-  const doorOf = (room: string) => `${room}/${posix.basename(room)}.ts`;
-  const shapes = [...inside].flatMap(([room, files]) => [
-    ...(tree.has(doorOf(room)) ? [] : [`${room}/: a room has a door, ${doorOf(room)}`]),
-    ...(files.length > roomFilesMax ? [`${room}/: ${files.length} files, at most ${roomFilesMax}`] : []),
-  ]);
+  const product = productOf(tree);
+  const all = new Set(product.flatMap((path) => roomOf(path) ?? []));
+  const doorless = [...all]
+    .filter((room) => !tree.has(doorOf(room)))
+    .map((room) => `${room}/: a room has a door, ${doorOf(room)}`);
   const intrusions = product.flatMap((path) =>
     importsOf(path, tree.get(path) ?? "")
       .filter((target) => {
@@ -47,7 +45,51 @@ export const rooms: Rule = (tree) => {
       })
       .map((target) => `${path} imports ${target}: a room is entered through its door`),
   );
-  return [...shapes, ...intrusions];
+  const nested = product
+    .filter((path) => /^(?:(?:workers|api)\/[^/]+|runtime|scripts)\/[^/]+\/[^/]+\//.test(path))
+    .map((path) => `${path}: a room holds files and no rooms`);
+  const passages = product
+    .filter((path) => path !== doorOf(roomOf(path) ?? "") && reExport.test(tree.get(path) ?? ""))
+    .map((path) => `${path}: only doors pass on what other files export`);
+  return [...doorless, ...intrusions, ...nested, ...passages];
+};
+const reExport = /^export\s[^;="']*\sfrom\s+"/m;
+
+/** No folder holds so many files that its reader must learn a list of names. */
+export const folderSizes: Rule = (tree) =>
+  [...Map.groupBy(under(tree, "", ".ts"), (path) => posix.dirname(path))]
+    .filter(([, files]) => files.length > filesMax)
+    .map(([folder, files]) => `${folder}/: ${files.length} files, at most ${filesMax}`);
+
+/** Which rooms of one house ask which; files at its front are rooms of their own. */
+function roomGraph(tree: Tree): Map<string, Set<string>> {
+  const graph = new Map<string, Set<string>>();
+  for (const path of productOf(tree)) {
+    const from = roomOf(path) ?? path;
+    const asked = graph.get(from) ?? new Set();
+    for (const target of importsOf(path, tree.get(path) ?? "")) {
+      const to = roomOf(target) ?? target;
+      if (to !== from && tree.has(target)) asked.add(to);
+    }
+    graph.set(from, asked);
+  }
+  return graph;
+}
+
+/** Rooms ask each other one way only, for types too: what needs each other is one room. */
+export const roomCycles: Rule = (tree) => {
+  const graph = roomGraph(tree);
+  const reached = (from: string): Set<string> => {
+    const seen = new Set(graph.get(from));
+    for (const room of seen) for (const next of graph.get(room) ?? []) seen.add(next);
+    return seen;
+  };
+  return [...graph.keys()]
+    .filter((room) => reached(room).has(room))
+    .map(
+      (room) =>
+        `${room}: asks rooms that ask it: ${[...(graph.get(room) ?? [])].filter((next) => reached(next).has(room)).join(", ")}`,
+    );
 };
 
 export const telling: Rule = (tree) =>

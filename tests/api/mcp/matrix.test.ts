@@ -1,7 +1,7 @@
 /** `search_matrix` and `record_playbook` over corpora of staffing data. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { buildCorpus } from "../../../scripts/smoke/memory/matrix-requests.ts";
-import { lakeAt } from "../../../scripts/smoke/product.ts";
+import { buildCorpus } from "../../../scripts/smoke-memory/matrix-requests.ts";
+import { lakeAt } from "../../../scripts/smoke-product/product.ts";
 import { type Session, startSession } from "../../support/clients/mcp-session.ts";
 import { ingest, type Product, startProduct } from "../../support/product/product.ts";
 

@@ -5,8 +5,8 @@
  */
 import { parseArgs } from "node:util";
 import { smokes } from "../../../scripts/smoke/all.ts";
-import { modes } from "../../../scripts/smoke/product.ts";
-import { runSmoke } from "../../../scripts/smoke/stage.ts";
+import { modes } from "../../../scripts/smoke-product/product.ts";
+import { runSmoke } from "../../../scripts/smoke-product/stage.ts";
 import { flagsOnS3 } from "../../support/s3/lake.ts";
 import { s3Names, testS3 } from "../../support/s3/server.ts";
 

@@ -6,7 +6,7 @@ import {
   expectStatus,
   runSmoke,
   type Smoke,
-} from "../../../scripts/smoke/stage.ts";
+} from "../../../scripts/smoke-product/stage.ts";
 
 const script = join(import.meta.dir, "../../../scripts/smoke/smoke.ts");
 

@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { smokes } from "../../../scripts/smoke/all.ts";
-import { runSmoke } from "../../../scripts/smoke/stage.ts";
+import { runSmoke } from "../../../scripts/smoke-product/stage.ts";
 import { ingest, type Product, sql, startProduct } from "../../support/product/product.ts";
 import { bucketFlags, flagsOnS3 } from "../../support/s3/lake.ts";
 import { testS3Servers } from "../../support/s3/server.ts";

@@ -1,8 +1,8 @@
 /** An agent's session on the running product: from a question in words to rows, hits and what worked. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { workerColumns, workersPieces } from "../../../scripts/sample-data/make-workers.ts";
-import { buildCorpus } from "../../../scripts/smoke/memory/matrix-requests.ts";
-import { lakeAt } from "../../../scripts/smoke/product.ts";
+import { buildCorpus } from "../../../scripts/smoke-memory/matrix-requests.ts";
+import { lakeAt } from "../../../scripts/smoke-product/product.ts";
 import { type Session, startSession } from "../../support/clients/mcp-session.ts";
 import { rfc4180 } from "../../support/clients/rfc4180.ts";
 import { ingest, type Product, startProduct } from "../../support/product/product.ts";

@@ -1,0 +1,71 @@
+import { workersPieces } from "../sample-data/sample-data.ts";
+import {
+  drop,
+  expectEqual,
+  expectError,
+  expectStatus,
+  expectTrue,
+  freshName,
+  ingest,
+  type Lake,
+  rows,
+  type Smoke,
+  sql,
+} from "../smoke-product/smoke-product.ts";
+
+const rowsOfFile = 20_000;
+const seed = 6;
+
+/** The rows as the product writes them in CSV, against the text that went in. */
+async function everyFieldEquals(lake: Lake, name: string, sent: string): Promise<void> {
+  const response = await lake.open("/v1/sql", {
+    method: "POST",
+    headers: { "content-type": "application/json", accept: "text/csv" },
+    body: JSON.stringify({ sql: `SELECT * FROM ${name} ORDER BY worker_id` }),
+  });
+  expectEqual(response.status, 200);
+  const [got, wanted] = [(await response.text()).split("\n"), sent.split("\n")];
+  expectEqual(got.length, wanted.length);
+  const at = wanted.findIndex((line, row) => got[row] !== line);
+  if (at >= 0) throw new Error(`line ${at + 1}: sent '${wanted[at]}', got '${got[at]}'`);
+}
+
+export const d6: Smoke = {
+  about: "the whole way through the gateway alone: file in, SQL out, every field the same",
+  async run({ check, lake: open }) {
+    const lake = await open();
+    const name = freshName();
+    const csv = new Blob([...workersPieces({ rows: rowsOfFile, seed })] as BlobPart[]);
+
+    await check("the file goes in and is queryable the moment the answer is there", async () => {
+      const answer = await ingest(lake, `name=${name}`, csv);
+      expectEqual(await rows(lake, `SELECT count(*) FROM ${name}`), [{ "count_star()": rowsOfFile }]);
+      expectStatus(answer, 200);
+    });
+    await check("every field of every row reads back as the text that went in", async () =>
+      everyFieldEquals(lake, name, await csv.text()),
+    );
+    await check("the ingest is among the jobs, as done", async () => {
+      const { jobs } = (await lake.send("/v1/ingest/jobs")).body as {
+        jobs: { name: string; state: string }[];
+      };
+      expectEqual(jobs.find((job) => job.name === name)?.state, "done");
+    });
+    await check("five uploads of different names at once all end right", async () => {
+      const names = Array.from({ length: 5 }, freshName);
+      const answers = await Promise.all(
+        names.map((each, at) => ingest(lake, `name=${each}`, `id\n${"7\n".repeat(at + 1)}`)),
+      );
+      for (const [at, answer] of answers.entries()) {
+        expectStatus(answer, 200);
+        expectEqual(await rows(lake, `SELECT sum(id)::INT AS n FROM ${names[at]}`), [{ n: 7 * (at + 1) }]);
+      }
+      await Promise.all(names.map((each) => drop(lake, each)));
+    });
+    await check("after the drop the name is unknown to SQL", async () => {
+      await drop(lake, name);
+      const message = expectError(await sql(lake, `SELECT * FROM ${name}`), 400, "sql_error");
+      expectTrue(message.includes(name), message);
+    });
+  },
+};
