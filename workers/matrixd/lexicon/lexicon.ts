@@ -1,5 +1,5 @@
 /** The threads that work on corpora's databases, as the service's thread sees them: it never waits for a disk. */
-import { fail, fromWire } from "../../../runtime/errors/errors.ts";
+import { fail, fromWire, type ServiceError } from "../../../runtime/errors/errors.ts";
 import { createLimiter } from "../../../runtime/scheduling/scheduling.ts";
 import type { Log } from "../../../runtime/telemetry/telemetry.ts";
 import type { AnswerOf, FromThread, InputOf, LexiconCall, ToThread } from "./calls.ts";
@@ -85,10 +85,12 @@ const tooMany = () =>
     retryAfterSeconds: 1,
   });
 
+const never = new AbortController().signal;
+
 /** One thread; a request is sent when the one before is answered, so that an aborted one costs nothing. */
 function startThread(log: Log): LexiconThread {
   const limiter = createLimiter(1, { waitingMax, refusal: tooMany });
-  const ending = new AbortController();
+  let ended: ServiceError | undefined;
   const stopped = Promise.withResolvers<void>();
   let asked: PromiseWithResolvers<unknown> | undefined;
   const worker = new Worker(new URL("./thread.ts", import.meta.url), { name: "matrixd-lexicon" });
@@ -108,20 +110,19 @@ function startThread(log: Log): LexiconThread {
     log.error("a lexicon thread failed", { error: event.message });
   };
   worker.addEventListener("close", () => {
-    const isExpected = ending.signal.aborted;
-    const why = fail("unavailable", "the thread of the corpora's databases ended", { retryAfterSeconds: 1 });
-    ending.abort(why);
-    asked?.reject(why);
+    const isExpected = ended !== undefined;
+    ended ??= fail("unavailable", "the thread of the corpora's databases ended", { retryAfterSeconds: 1 });
+    asked?.reject(ended);
     stopped.resolve();
     // Without its threads the service is of no use: its own end lets the supervisor start it again.
     if (!isExpected) throw new Error("a lexicon thread ended unexpectedly");
   });
   return {
-    ask: async (message, { signal, transfer = [] }) => {
-      const ended = signal ? AbortSignal.any([signal, ending.signal]) : ending.signal;
-      const done = await limiter.take(ended);
-      asked = Promise.withResolvers();
+    ask: async (message, { signal = never, transfer = [] }) => {
+      const done = await limiter.take(signal);
       try {
+        if (ended) throw ended;
+        asked = Promise.withResolvers();
         worker.postMessage(message, transfer);
         return await asked.promise;
       } finally {
@@ -129,7 +130,7 @@ function startThread(log: Log): LexiconThread {
       }
     },
     stop: () => {
-      ending.abort(stopping());
+      ended ??= stopping();
       worker.postMessage({ type: "stop" } satisfies ToThread);
       return stopped.promise;
     },

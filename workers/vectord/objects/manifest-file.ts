@@ -7,7 +7,7 @@ import { isFailure, type ObjectStore } from "./store.ts";
 
 export interface ManifestFile {
   current: () => Manifest;
-  /** The current one, and those whose write failed and may still arrive: what any of them names is needed. */
+  /** The current one, and those whose write is under way or failed and may still arrive: what any of them names is needed. */
   possible: () => Manifest[];
   /**
    * Replaces the manifest, durably; one change after the other. Throws `conflict` when somebody else did. `last` is the
@@ -73,13 +73,13 @@ export function manifestFile(options: FileOptions, manifest: Manifest, etag: str
   /** Tries once. False: the manifest was another than the known one, which is known now. */
   const swap = async (next: Manifest, last: number | undefined): Promise<boolean> => {
     await marks.announce(next, last);
+    const before = attempts;
+    attempts = [...before, next];
     try {
       const { etag } = await store.write(key, encodeManifest(next), { if_match: known.etag });
       know({ manifest: next, etag });
       return true;
     } catch (error) {
-      const before = attempts;
-      attempts = [...before, next];
       const found = await readManifest(store, next.name);
       if (found?.manifest.write === next.write) {
         know(found);
