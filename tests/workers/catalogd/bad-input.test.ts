@@ -304,7 +304,7 @@ const storage: ApiCase[] = [
     { ...refused, contains: ["'no/0' does not exist", "and 10 more", '"count":30'], lacks: ["no/25"] },
   ),
   post(
-    "drift is told before missing objects",
+    "drift is reported before missing objects",
     { ...withObject({ key: "no" }), name: "taken", columns: twoColumns.slice(1) },
     {
       status: 409,

@@ -196,9 +196,9 @@ describe("reading over HTTP", () => {
 describe("changes and snapshot", () => {
   test("a subscriber hears of a registration and a drop at once", async () => {
     const before = await etagOf();
-    const told = catalog.verbs.changes({ since: before });
+    const waiting = catalog.verbs.changes({ since: before });
     const manifest = await register("news", []);
-    const { catalog_etag: after } = await told;
+    const { catalog_etag: after } = await waiting;
     expect(after).not.toBe(before);
     const { manifests = [] } = await catalog.verbs.snapshot({ known: before });
     expect(manifests.find(({ name }) => name === "news")).toEqual(manifest);

@@ -53,16 +53,16 @@ test("the ring gives its operations newest first, by filters, in pages that othe
   expect((await verbs().events({ endpoint: "/v1/other" })).events).toEqual([]);
 });
 
-test("times: now unless told, in UTC, and the ring is asked since one", async () => {
+test("times: now unless given, in UTC, and the ring is asked since one", async () => {
   const before = new Date().toISOString();
   const now = await verbs().event(event());
   expect(now.timestamp >= before).toBe(true);
   expect(now.source).toBe("api");
-  const told = await verbs().event(event({ timestamp: "2026-02-28T23:30:00.5-01:00", run_id: "past" }));
-  expect(told.timestamp).toBe("2026-03-01T00:30:00.500Z");
+  const recorded = await verbs().event(event({ timestamp: "2026-02-28T23:30:00.5-01:00", run_id: "past" }));
+  expect(recorded.timestamp).toBe("2026-03-01T00:30:00.500Z");
   const { events } = await verbs().events({ since: before });
   expect(events.map(({ id }) => id)).toContain(now.id);
-  expect(events.map(({ id }) => id)).not.toContain(told.id);
+  expect(events.map(({ id }) => id)).not.toContain(recorded.id);
 });
 
 test("a source may be called as an object's own field is", async () => {

@@ -113,7 +113,7 @@ describe("traces", () => {
     expect(await verbs.update({ uid: "a", content: 3, embedding: [3] })).toMatchObject({ embedding: [3] });
   });
 
-  test("revise makes a trace that supersedes, with the old one's tags unless told", async () => {
+  test("revise makes a trace that supersedes, with the old one's tags unless given", async () => {
     const memory = await started();
     await memory.verbs.add({ uid: "a", content: "one", tags: ["x"] });
     const revised = await memory.verbs.revise({ uid: "a", new_uid: "b", content: "two", reason: "better" });
@@ -318,7 +318,7 @@ test("the same Idempotency-Key adds once", async () => {
   expect((await verbs.stats({})).total).toBe(1);
 });
 
-test("metrics tell traces, changes and damage", async () => {
+test("metrics count traces, changes and damage", async () => {
   const memory = await started();
   await memory.verbs.add({ uid: "a", content: 1 });
   await memory.verbs.retire({ uid: "a" });

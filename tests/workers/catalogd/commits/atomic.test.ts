@@ -40,7 +40,7 @@ const registration = (name: string, changes: object = {}) => ({
   objects: [],
   ...changes,
 });
-/** A new version of both, each with an object that tells them from others. */
+/** A new version of both, each with an object of its own. */
 const both = async (tag: string) =>
   catalog.verbs.commit({
     registrations: [

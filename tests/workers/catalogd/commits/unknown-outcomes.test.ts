@@ -1,4 +1,4 @@
-/** Writes whose answer never came: readers are told what is there, as soon as storage can be asked. */
+/** Writes whose answer never came: readers see what is there, as soon as storage can be asked. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { fail } from "../../../../runtime/errors/service-error.ts";
 import { manifestKey } from "../../../../workers/catalogd/manifests/key.ts";
@@ -68,7 +68,7 @@ test("what was not written is not, and its number is free", async () => {
   expect((await register("a")).version).toBe(1);
 });
 
-test("while storage cannot be asked nobody is told of that dataset, and all else is served", async () => {
+test("while storage cannot be asked that dataset is left out, and all else is served", async () => {
   await register("b");
   await cutShort("landed", () => register("a"));
   isDown = true;

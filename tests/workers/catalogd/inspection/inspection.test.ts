@@ -190,7 +190,7 @@ const rows: Row[] = [
   },
 ];
 
-describe("what is damaged is told, and what to do helps", () => {
+describe("damage is reported, and the remedy helps", () => {
   test.each(rows)("$name", async ({ hurt, place, problem, remedy, mend }) => {
     expect(await inspect()).toEqual([]);
     await hurt();

@@ -126,7 +126,7 @@ describe("manifests that nobody knows of in storage", () => {
     ["the first", [1], "v00000001.parquet is missing, and later versions are there", 4],
   ])("%s", async (_, versions, text, next) => {
     for (const version of versions) await erase(manifestKey("a", version));
-    // Who runs goes on with what it knows, and an inspection tells.
+    // Who runs goes on with what it knows, and an inspection reports it.
     expect((await catalog.verbs.manifest({ name: "a" })).version).toBe(3);
     expect((await damage()).map(({ place }) => place)).toContain(
       `primary://${manifestKey("a", Math.max(...versions))}`,

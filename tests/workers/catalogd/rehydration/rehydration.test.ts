@@ -302,14 +302,14 @@ describe("another writer", () => {
     const theirs = { ...first, version: 2, parent: 1, made_by: "them", row_count: 0 };
     await store().write({ key: manifestKey("shared", 2), bytes: encodeManifest(theirs) });
     const etag = (await catalog.verbs.snapshot({})).catalog_etag;
-    const told = catalog.verbs.changes({ since: etag });
+    const waiting = catalog.verbs.changes({ since: etag });
     const ours = await catalog.verbs.register({
       name: "shared",
       columns: twoColumns,
       objects: [await catalog.object("datasets/shared/1")],
     });
     expect(ours).toMatchObject({ version: 3, parent: 2, dataset_id: first.dataset_id });
-    expect((await told).catalog_etag).not.toBe(etag);
+    expect((await waiting).catalog_etag).not.toBe(etag);
   });
 
   test("that changed the schema makes ours a drift", async () => {

@@ -129,7 +129,7 @@ const playbook = (changes: Partial<Playbook> = {}): Playbook => ({
   ...changes,
 });
 
-test("a run becomes a conversation, with where it comes from; the manifest tells of the files", async () => {
+test("a run becomes a conversation, with where it comes from; the manifest names the files", async () => {
   const first = await event({ run_id: "r", input_summary: "who is near?", output_summary: "Maria" });
   const second = await event({
     run_id: "r",
@@ -152,9 +152,9 @@ test("a run becomes a conversation, with where it comes from; the manifest tells
     at: day(2),
   });
   expect(manifest).toMatch(/^distill\/\d{8}T\d{6}Z-[0-9a-f-]{36}\/manifest\.json$/);
-  const told = JSON.parse(await text(manifest));
-  expect(told).toMatchObject({ format: "lakehouse.distill", version: 1, sets, skipped, sources: "all" });
-  expect(told.read).toEqual({ operations: 2, reviews: 0, playbooks: 0 });
+  const stored = JSON.parse(await text(manifest));
+  expect(stored).toMatchObject({ format: "lakehouse.distill", version: 1, sets, skipped, sources: "all" });
+  expect(stored.read).toEqual({ operations: 2, reviews: 0, playbooks: 0 });
   for (const { key, sha256, bytes, examples } of sets) {
     const content = await text(key);
     expect(createHash("sha256").update(content).digest("hex")).toBe(sha256);
@@ -241,7 +241,7 @@ test("a run that failed is the rejected side of the same question's success", as
   ]);
 });
 
-test("a record with a uid that no trace can have stops no other, and is told", async () => {
+test("a record with a uid that no trace can have stops no other, and is reported", async () => {
   for (const uid of [".", "..", "a\u0001b", ""])
     await expect(event({ trace_uid: uid })).rejects.toMatchObject({
       type: "invalid_field",

@@ -65,7 +65,7 @@ const metric = async (outcome: string) => {
   ).exec(await page());
   return Number(found?.[1] ?? 0);
 };
-/** Waits for what nobody tells of: the counter after an answer. */
+/** Waits for what has no event: the counter after an answer. */
 const counted = async (outcome: string, count: number) => {
   while ((await metric(outcome)) < count) {
     await new Promise((resolve) => setTimeout(resolve, 2));
@@ -75,7 +75,7 @@ const counted = async (outcome: string, count: number) => {
 const sent = async (): Promise<CollectedSpan[]> => (await collector.requests()).flatMap(spansOf);
 const attributesOf = (span: CollectedSpan | undefined) =>
   Object.fromEntries(span?.attributes.map(({ key: name, value }) => [name, Object.values(value)[0]]) ?? []);
-const everythingTold = async () => JSON.stringify(service?.log) + (await page());
+const everythingLogged = async () => JSON.stringify(service?.log) + (await page());
 
 test("an operation arrives as a span, with the key as Basic credentials", async () => {
   await start();
@@ -177,7 +177,7 @@ describe("faults", () => {
     expect(new Set((await sent()).map(({ spanId }) => spanId)).size).toBe(1);
   });
 
-  test("503 until tries are used up: dropped, counted, told; the next batch is sent", async () => {
+  test("503 until tries are used up: dropped, counted, logged; the next batch is sent", async () => {
     await start({ otlp_export_retries: 2 });
     await collector.set({ status: 503, failures: 3, retryAfter: 0 });
     await record();
@@ -280,9 +280,9 @@ describe("the key", () => {
     await collector.set({ status: 200, rejects: 1, echo: true });
     await record();
     await counted("dropped_rejected", 1);
-    const told = await everythingTold();
-    expect(told).toContain("not with Basic [hidden]");
-    for (const secret of [key, "very-secret", basic.slice(6)]) expect(told).not.toContain(secret);
+    const logged = await everythingLogged();
+    expect(logged).toContain("not with Basic [hidden]");
+    for (const secret of [key, "very-secret", basic.slice(6)]) expect(logged).not.toContain(secret);
   });
 
   test("may stand in the URL, and leaves it", async () => {
@@ -292,7 +292,7 @@ describe("the key", () => {
     await counted("sent", 1);
     const [request] = await collector.requests();
     expect(request?.headers.authorization).toBe(basic);
-    expect(await everythingTold()).not.toContain("very-secret");
+    expect(await everythingLogged()).not.toContain("very-secret");
   });
 
   test("is Basic when it is a pair, else Bearer", () => {

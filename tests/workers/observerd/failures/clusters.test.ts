@@ -88,14 +88,14 @@ test.each(classes)("class by %s", (_, operation, errorClass) => {
   expect(errorClassOf(operation)).toBe(errorClass);
 });
 
-const told: [error: string, message: string][] = [
+const wordings: [error: string, message: string][] = [
   ['{"error":{"message":"no dataset named x"}}', "no dataset named x"],
   ['{"error":"too late"}', "too late"],
   ['{"message":"plain"}', "plain"],
   ["first\n    at f (x.ts:1)\n    at g", "first"],
   ["Traceback (most recent call last):\n  File x, line 1\nKeyError: 'a'", "KeyError: 'a'"],
 ];
-test.each(told)("the message of %j", (error, message) => {
+test.each(wordings)("the message of %j", (error, message) => {
   expect(messageOf(error)).toBe(message);
 });
 

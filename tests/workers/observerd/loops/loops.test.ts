@@ -270,7 +270,7 @@ describe("escalation", () => {
   });
 });
 
-test("error analysis says which clusters grow, and tells of each once", async () => {
+test("error analysis says which clusters grow, and reports each once", async () => {
   const verbs = await started({ section: { error_analysis_interval_ms: 10, chat_calls: false } });
   for (let n = 0; n < 4; n++)
     await verbs.event({ endpoint: "/v1/sql", success: false, duration_ms: 1, error: `row ${n}` });

@@ -215,7 +215,7 @@ describe("damage", () => {
     writeFileSync(path, bytes);
   };
 
-  test("of a line in the newest file costs that line alone, and is told with its place", async () => {
+  test("of a line in the newest file costs that line alone, and is reported with its place", async () => {
     const { directory } = await filled(23);
     const newest = (await segmentNumbers(directory)).at(-1) ?? 0;
     const path = segmentPath(directory, newest);
@@ -244,7 +244,7 @@ describe("damage", () => {
     await third.log.close();
   });
 
-  test("of an old file is told when it is read, and the totals stay", async () => {
+  test("of an old file is reported when it is read, and the totals stay", async () => {
     const { directory, before } = await filled(50);
     flip(segmentPath(directory, 2), readFileSync(segmentPath(directory, 2)).lastIndexOf('"mcp"') + 1);
     const again = await opened(directory, { ringOperations: 5 });
@@ -259,7 +259,7 @@ describe("damage", () => {
     await again.log.close();
   });
 
-  test("a line that is missing from an old file is told, though no checksum misses it", async () => {
+  test("a line that is missing from an old file is reported, though no checksum misses it", async () => {
     const { directory, before } = await filled(50);
     const path = segmentPath(directory, 2);
     const lines = readFileSync(path, "utf8").split("\n");
@@ -272,7 +272,7 @@ describe("damage", () => {
     await again.log.close();
   });
 
-  test("of every checkpoint there is leaves what the files hold, and is told", async () => {
+  test("of every checkpoint there is leaves what the files hold, and is reported", async () => {
     const limits = { retainedBytes: 8000, ringOperations: 5 };
     const { directory } = await filled(200, limits);
     for (const name of readdirSync(directory)) {

@@ -122,7 +122,7 @@ describe.each([false, true])("the official exporters in protobuf (gzip: %p)", (g
     });
   });
 
-  test("logged errors become operations; other records are counted, and the sender is told", async () => {
+  test("logged errors become operations; other records are counted, and the answer says so", async () => {
     const from = seen.length;
     const before = [await total(), await metric('log_records_total{outcome="counted"}')];
     const provider = new LoggerProvider({
@@ -193,7 +193,7 @@ describe("answers in kind", () => {
     }
   });
 
-  test("what is counted alone is told in JSON as well", async () => {
+  test("what is only counted is reported in JSON as well", async () => {
     const headers = { "content-type": "application/json" };
     const logs = {
       resourceLogs: [{ scopeLogs: [{ logRecords: [{ severityNumber: "SEVERITY_NUMBER_INFO" }] }] }],
@@ -239,7 +239,7 @@ describe("answers in kind", () => {
     expect(await total()).toBe(before);
   });
 
-  test("another media type is told which there are", async () => {
+  test("another media type is refused with those there are", async () => {
     const response = await send("logs", "x", { "content-type": "text/plain" });
     expect(response.status).toBe(415);
     expect((await response.json()).error.message).toContain("application/x-protobuf or application/json");

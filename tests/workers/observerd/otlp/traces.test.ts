@@ -198,8 +198,8 @@ describe("whether a span failed, and why", () => {
   ];
   for (const { name, span, error } of rows)
     test(name, async () => {
-      const { success, error: told } = await operation(span);
-      expect({ success, told }).toEqual({ success: error === undefined, told: error });
+      const { success, error: recorded } = await operation(span);
+      expect({ success, recorded }).toEqual({ success: error === undefined, recorded: error });
     });
 });
 
@@ -319,7 +319,7 @@ test("a span that is sent again after a lost answer is recorded once", async () 
   expect(await total()).toBe(before + 2);
 });
 
-test("the good spans of a batch are taken, the bad ones told", async () => {
+test("the good spans of a batch are taken, the bad ones reported", async () => {
   const before = await total();
   const tomorrow = String(BigInt(Date.now() + 2 * 86_400_000) * 1_000_000n);
   const far = { name: "far", startTimeUnixNano: tomorrow, endTimeUnixNano: tomorrow };
@@ -335,7 +335,7 @@ test("the good spans of a batch are taken, the bad ones told", async () => {
   expect(await total()).toBe(before + 2);
 });
 
-test("an operation that would be too large is told, the others are taken", async () => {
+test("an operation that would be too large is reported, the others are taken", async () => {
   const own = temporaryDirectory("otlp-small");
   const small = await startObserverd({
     dataDir: own.path,

@@ -17,16 +17,16 @@ async function killedAfter(dataDir: string, count: number, first: number): Promi
     stdout: "pipe",
     stderr: "inherit",
   });
-  let told = "";
+  let written = "";
   const decoder = new TextDecoder();
   for await (const chunk of child.stdout) {
-    told += decoder.decode(chunk, { stream: true });
-    if (told.split("\n").length > count) child.kill("SIGKILL");
+    written += decoder.decode(chunk, { stream: true });
+    if (written.split("\n").length > count) child.kill("SIGKILL");
   }
   await child.exited;
   expect(child.signalCode).toBe("SIGKILL");
   // A last line without its end is no acknowledgement.
-  const lines = told.split("\n").slice(0, -1);
+  const lines = written.split("\n").slice(0, -1);
   return new Map(lines.map((line) => [Number(line.split(" ")[0]), line.split(" ")[1] ?? ""]));
 }
 

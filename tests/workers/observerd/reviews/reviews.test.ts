@@ -193,7 +193,7 @@ test("without a model the rules' doubt is the verdict", async () => {
   own.remove();
 });
 
-test("a damaged review is told of and passed over; a line cut short is dropped", async () => {
+test("a damaged review is reported and skipped; a line cut short is dropped", async () => {
   const own = temporaryDirectory("review-log");
   const judged = (n: number) => ({
     review: {

@@ -38,7 +38,7 @@ async function filled(path: string): Promise<Buffer> {
 }
 
 describe("damage", () => {
-  test("a flipped bit costs one line, brings nothing back, and is told until it is dealt with", async () => {
+  test("a flipped bit costs one line, brings nothing back, and is reported until it is accepted", async () => {
     const whole = await filled(stack.directory());
     const text = whole.toString();
     for (let at = 3; at < whole.length; at += 11) {
@@ -70,7 +70,7 @@ describe("damage", () => {
     }
   });
 
-  test("a last line that is cut short is dropped and told; the service is ready", async () => {
+  test("a last line that is cut short is dropped and reported; the service is ready", async () => {
     const whole = await filled(stack.directory());
     const last = whole.lastIndexOf(10, whole.length - 2) + 1;
     for (const cut of [last + 1, last + 30, whole.length - 1]) {
@@ -320,17 +320,17 @@ describe("compaction", () => {
     const stats = await verbs.stats({});
     expect(stats).toMatchObject({ replays: 200, lost_changes: 0 });
     expect(stats.log_records).toBeLessThan(60);
-    const told = async ({ verbs: asked }: Memory) => ({
+    const answers = async ({ verbs: asked }: Memory) => ({
       chains: await Promise.all(["a", "b"].map((uid) => asked.history({ uid }))),
       counts: await Promise.all(
         times.map(async (as_of = "") => (await asked.get({ uid: "a", as_of })).replay_count),
       ),
     });
-    const before = await told(memory);
+    const before = await answers(memory);
     expect(before.chains[0]?.changes.length).toBe(101);
     expect(before.counts.at(-1)).toBe(100);
     const again = await stack.again(memory, path, { config });
-    expect(await told(again)).toEqual(before);
+    expect(await answers(again)).toEqual(before);
     const { log_bytes, ...counts } = await again.verbs.stats({});
     expect(counts).toMatchObject({ replays: 200, total: 2, live: 2, lost_changes: 0, problems: [] });
     expect(log_bytes).toBe(readLog(path).length);

@@ -19,13 +19,13 @@ test("a snapshot under writes and compactions has what was acknowledged before i
   const random = seeded(7);
   const path = stack.directory();
   const memory = await stack.start(path, { config: { compact_min_bytes: 1000, compact_replay_percent: 5 } });
-  const told = new Map<string, string>();
+  const answers = new Map<string, string>();
   let isOver = false;
   const writer = async (name: string) => {
     for (let at = 0; !isOver; at++) {
       const uid = `${name}-${at}`;
       await write(memory, uid, Math.floor(random() * 4));
-      told.set(uid, JSON.stringify(await memory.verbs.history({ uid })));
+      answers.set(uid, JSON.stringify(await memory.verbs.history({ uid })));
     }
   };
   const writers = ["a", "b", "c", "d"].map(writer);
@@ -37,7 +37,7 @@ test("a snapshot under writes and compactions has what was acknowledged before i
   })();
   for (let round = 0; round < 5; round++) {
     await write(memory, `round-${round}`, round % 3);
-    const before = new Map(told);
+    const before = new Map(answers);
     const copy = stack.directory();
     await restoreSnapshot(await memory.durable.snapshot(), join(copy, "pathwayd"));
     const restored = await stack.start(copy);
@@ -100,7 +100,7 @@ test("damage after the start is found and named, and a compaction mends it from 
   expect(await again.verbs.stats({})).toMatchObject({ total: 3, problems: [] });
 });
 
-test("damage of before the start is told until it is accepted, and what is set aside after", async () => {
+test("damage of before the start is reported until it is accepted, and what is set aside after", async () => {
   const path = stack.directory();
   const before = await stack.start(path);
   for (const uid of ["a", "b"]) await before.verbs.add({ uid, content: `words of ${uid}` });

@@ -54,18 +54,19 @@ test("every answer is the same afterwards, after a restart and after a compactio
   let memory = await stack.start(path, { clock });
   const random = seeded(7);
   const write = writer(memory.verbs, random);
-  const told: { as_of: string; answer: unknown }[] = [];
+  const answers: { as_of: string; answer: unknown }[] = [];
   for (let step = 0; step < 150; step++) {
     await write();
     const as_of = new Date(clock.now()).toISOString();
-    if (step % 3 === 0) told.push({ as_of, answer: await ask(memory.verbs, {}) });
+    if (step % 3 === 0) answers.push({ as_of, answer: await ask(memory.verbs, {}) });
     clock.move(1);
   }
   const histories = async (verbs: Verbs) =>
     Promise.all(["t0", "t3", "t20"].map((uid) => verbs.history({ uid, page_size: 10_000 })));
   const chains = await histories(memory.verbs);
   const verify = async () => {
-    for (const { as_of, answer } of told) expect(await ask(memory.verbs, { as_of })).toEqual(answer as never);
+    for (const { as_of, answer } of answers)
+      expect(await ask(memory.verbs, { as_of })).toEqual(answer as never);
     expect(await histories(memory.verbs)).toEqual(chains);
   };
   await verify();
@@ -78,16 +79,16 @@ test("every answer is the same afterwards, after a restart and after a compactio
   await verify();
 });
 
-test("the present told as as_of stays as it was told, while the clock stands still", async () => {
+test("the present, asked again with as_of, stays as it was, while the clock stands still", async () => {
   const clock = heldClock();
   const { verbs } = await stack.start(stack.directory(), { clock });
   const { created_at } = await verbs.add({ uid: "a", content: "one" });
   const as_of = new Date(clock.now()).toISOString();
   const asked = Promise.all([verbs.add({ uid: "b", content: "two" }), verbs.search({ as_of })]);
-  const [, told] = await asked;
+  const [, answers] = await asked;
   await verbs.update({ uid: "a", content: "three" });
   await verbs.add({ uid: "c", content: "four" });
-  expect(await verbs.search({ as_of })).toEqual(told);
+  expect(await verbs.search({ as_of })).toEqual(answers);
   expect((await verbs.get({ uid: "a", as_of: created_at })).content).toBe("one");
   expect((await verbs.get({ uid: "a" })).content).toBe("three");
 });

@@ -148,7 +148,7 @@ async function campaign({ buckets, take }: Store, random: () => number): Promise
 describe(`snapshots while six writers write, seed ${seed}`, () => {
   const stores: [string, (bucket: Bucket) => Bucket][] = [
     ["of a disk", (bucket) => bucket],
-    // As on S3: lists tell no types, and what is about to go is fetched.
+    // As on S3: lists have no types, and what is about to go is fetched.
     ["of a store without second names", ({ keep: _, hashOf: __, ...rest }) => rest],
   ];
   for (const [name, asIf] of stores) {
@@ -192,7 +192,7 @@ describe("a snapshot", () => {
     await snapshot.end();
   });
 
-  test("tells a corrupt object, and says why it cannot be read", async () => {
+  test("lists a corrupt object, and says why it cannot be read", async () => {
     const [one] = at.buckets as [Bucket];
     await store(one, "bad", "as it was");
     await writeFile(join(at.path, "one/bad"), "as it wAs");
