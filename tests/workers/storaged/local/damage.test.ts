@@ -124,7 +124,7 @@ describe.each(cases)("$file $name, $when", ({ file, name, damage, restarts }) =>
   });
 });
 
-test("a snapshot tells what is gone, before anybody else has noticed", async () => {
+test("a snapshot lists what is missing, before anybody else has noticed", async () => {
   await store(bucket, key, "x");
   rmSync(layoutOf(directory.path).data(key));
   const barrier = createWriteBarrier();
