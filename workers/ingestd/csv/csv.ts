@@ -24,7 +24,7 @@ export { checkDialect } from "./dialect-rules.ts";
 export { createRowReader, rowSteps } from "./exact.ts";
 export { type Layout, layoutOf } from "./layout.ts";
 
-/** A byte takes so many steps where all of them are line ends. */
+/** Steps of a byte, as `Slices` counts them, in a file of nothing but line ends. */
 const scanSteps = 4;
 
 export const csv: Format = {
@@ -96,7 +96,7 @@ function scannedTable(
       const bytes = some.reduce((sum, part) => sum + part.bytes, 0);
       return { relation: read(some), rows: count, rowBytes: count === 0 ? 1 : bytes / count, partRows };
     }),
-    // By value all rows are looked at before any is written.
+    // With infer=values all rows are read before any is written.
     speculative: context.reading.byValue !== true,
     lineOf: (index) => lineOfRow(parts, layout, context, index),
     byName: false,

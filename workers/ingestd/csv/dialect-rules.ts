@@ -1,4 +1,4 @@
-/** Which characters can stand beside each other in one dialect; checked for what was given, then for what was found. */
+/** Which delimiter, quote, escape and comment go together; checked for the parameters, then for what was found. */
 import { fail } from "../../../runtime/errors/errors.ts";
 import type { Dialect } from "../tables/tables.ts";
 

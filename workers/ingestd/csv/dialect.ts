@@ -24,7 +24,7 @@ export function firstRows(head: Buffer, whole: boolean, marks: Marks, most = row
   return rows;
 }
 
-/** Blank lines and comments that are passed over below the first row: a file may be nothing else, and is then told so later. */
+/** Blank lines and comments that are skipped below the first row: a file may hold nothing else, which is refused later. */
 const othersMax = 10_000;
 const lineFeed = 10;
 const carriageReturn = 13;
@@ -121,8 +121,8 @@ const looksLikeHeader = (head: Buffer, row: Row): boolean =>
   cellsOf(head, row).every((cell) => cell !== "" && !looksLikeData(cell));
 
 /**
- * A line above the table with as many fields, of which one is filled: the lines before the row that is a header. Of two
- * fields the first may be the name that an index column has not.
+ * For a title above the table, a line with as many fields of which one is filled: the number of lines before the header.
+ * Where there are two fields, an empty first one may be the nameless index column of a header.
  */
 export function titleLines(head: Buffer, rows: readonly Row[]): number | undefined {
   const filled = rows.map((row) => cellsOf(head, row).filter((cell) => cell !== "").length);
@@ -140,7 +140,7 @@ export function titleLines(head: Buffer, rows: readonly Row[]): number | undefin
   return header && looksLikeHeader(head, header) ? linesBefore(head, header.start) : undefined;
 }
 
-/** Characters that divide the rows of some files and stand in the texts of others: they are told, never guessed. */
+/** Characters that divide the rows of some files and stand in the texts of others: they must be given, and are never guessed. */
 const unusual = [" ", ":", "^", "~", "\u0001", "\u001f"] as const;
 
 /**

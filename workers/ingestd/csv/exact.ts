@@ -1,6 +1,6 @@
 /**
  * The exact reading of a CSV: row by row, with a reason, line and byte for every bad row. The good rows are written
- * anew, regular and with their places, for DuckDB to read.
+ * anew, in one dialect and with their source positions, for DuckDB to read.
  */
 import { fail } from "../../../runtime/errors/errors.ts";
 import {
@@ -49,7 +49,7 @@ export async function exactTable(
   };
 }
 
-/** Lines of a bad row that need no word: texts with line ends inside have so many. */
+/** A bad row of more lines is reported as such: texts with line ends inside have this many. */
 const linesUntold = 10;
 const spansTold = 20;
 
@@ -130,7 +130,7 @@ async function takeRows({ buffer, rows, offset, line: firstLine }: Batch, reader
   reader.rows += rows.length;
 }
 
-/** A field as it is written for DuckDB. What is quoted as we quote it stays as it is: a long text is not taken apart. */
+/** A field as it is written for DuckDB. One that is quoted as we quote is copied without being decoded. */
 function writtenCell(buffer: Buffer, field: Field, dialect: Dialect): string {
   const { quote, escape: escaping = quote } = dialect;
   if (field.quoted && quote === '"' && (escaping === "" || escaping === quote))
@@ -153,7 +153,7 @@ export const rowSteps = 200;
 const fieldsAtOnce = 100;
 const fieldSteps = 20;
 
-/** Rows as they become whole, with the buffer they lie in. */
+/** Rows as they become complete, with the buffer they lie in. */
 async function* rowBatches(
   parts: readonly Part[],
   layout: Layout,
@@ -201,13 +201,13 @@ async function* rowBatches(
     context.signal.throwIfAborted();
     more.push(chunk);
     moreBytes += chunk.length;
-    // What a row has so far is copied only when there is twice as much of it.
+    // Copied only when the buffer has doubled, so that a long row costs linear time.
     if (moreBytes >= rest.length) yield* take(all(), false);
   }
   yield* take(all(), true);
 }
 
-/** Reads rows in slices. A row that goes on behind the buffer is gone on with where it begins the next one. */
+/** Reads rows in slices. A row that is incomplete at the end of a buffer is resumed when the next buffer begins with it. */
 export function createRowReader(
   { dialect }: Pick<Layout, "dialect">,
   { slices }: Pick<FileContext, "slices">,
@@ -274,7 +274,7 @@ async function rowTextAt(
   for await (const chunk of readParts(parts, byte)) {
     more.push(chunk);
     moreBytes += chunk.length;
-    // Copied only when there is twice as much of it.
+    // Copied only when the buffer has doubled, so that a long row costs linear time.
     if (moreBytes < buffer.length) continue;
     buffer = Buffer.concat([buffer, ...more]);
     more = [];

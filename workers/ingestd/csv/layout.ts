@@ -23,7 +23,7 @@ export interface Layout {
   /** Lines that the client had left out, and Excel's line with the delimiter. */
   skip: number;
   sepLine?: string;
-  /** What is added to an offset in the data to have the offset in the file. */
+  /** Added to an offset in the data, gives the offset in the file. */
   byteBase: number;
   warnings: string[];
 }
@@ -160,7 +160,7 @@ function headerOf(head: Buffer, row: Row, dialect: Dialect): { names: string[]; 
   return { names, warnings };
 }
 
-/** What the catalog takes. */
+/** The limit of the catalog. */
 const nameCharactersMax = 1024;
 
 function noFirstRow(head: Buffer, whole: boolean) {

@@ -1,18 +1,18 @@
 /**
  * CSV row by row, exactly: RFC 4180 with any delimiter and quote, any of the three line ends, and a reason for every
- * row that breaks a rule. Slower than DuckDB's reader, whose rules it settles: it reads files that are not clean. A row
- * may be longer than what has come of it, and than a thread should be busy at once: the reading stops and goes on.
+ * row that breaks a rule. It is slower than DuckDB's reader, and reads the files that are not clean. A row may be longer
+ * than the buffer, and than what the thread should read at once: reading can stop anywhere and be resumed.
  */
 import { fieldsKept, type Marks, type Row, startsWith } from "./rows.ts";
 
-/** What has come of a text. */
+/** The part of a text that has been received. */
 export interface Input {
   buffer: Buffer;
-  /** Nothing comes behind it. */
+  /** It is the end of the text. */
   isWhole: boolean;
 }
 
-/** Where the reading of one row stands. It goes on with a buffer that begins as the one before, and may be longer. */
+/** The state of reading one row. It is resumed with a buffer that begins with the same bytes and may be longer. */
 export interface RowReading {
   row: Row;
   at: number;
@@ -22,7 +22,7 @@ export interface RowReading {
   doubled: boolean;
 }
 
-/** Why the reading stopped: the row has ended, it goes on behind the buffer, or enough was read at once. */
+/** Why reading stopped: the row ended, the buffer did, or the slice did. */
 export type Stop = "ended" | "more" | "paused";
 
 export const beginRow = (start: number): RowReading => ({

@@ -44,7 +44,7 @@ export interface Marks {
   escape: number;
   /** -1 when there are no comments. */
   comment: number;
-  /** Several delimiters in a row are one, and those at the ends of a line none: columns lined up by spaces. */
+  /** Several delimiters in a row count as one, and those at the ends of a line as none: columns aligned by spaces. */
   runs: boolean;
 }
 
@@ -63,7 +63,7 @@ export const marksOf = ({
 
 const codeOf = (character: string): number => (character === "" ? -1 : character.charCodeAt(0));
 
-/** True for what DuckDB reads as it is: the rest is read by `readRow` alone. */
+/** True for dialects that DuckDB reads as they are; others are read by `readRow` alone. */
 export const isPlain = ({ delimiter, escape: escaping, comment, runs }: Marks): boolean =>
   delimiter.length === 1 && (delimiter[0] ?? 0) < 128 && escaping < 0 && comment < 0 && !runs;
 

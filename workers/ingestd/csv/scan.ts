@@ -29,7 +29,7 @@ export interface Cut {
 }
 
 export interface CsvScan {
-  /** Returns where parts end in the chunk, by the part rule. */
+  /** Returns where parts end in the chunk, by the part splitter. */
   push: (chunk: Uint8Array) => Cut[];
   /** What is known so far. */
   soFar: () => Pick<Scan, "longestRowBytes" | "lineEnd" | "partRows">;
@@ -39,10 +39,10 @@ export interface CsvScan {
 const lineFeed = 10;
 const carriageReturn = 13;
 
-/** Where the scan stands in the grammar. */
+/** States of the scan. */
 const outside = 0;
 const inQuotes = 1;
-/** Behind a quote inside a quoted field: the next byte tells whether it was the closing one. */
+/** Behind a quote inside a quoted field: the next byte shows whether it was the closing one. */
 const afterQuote = 2;
 
 export function createCsvScan(marks: Marks, columns: number): CsvScan {
@@ -155,7 +155,7 @@ function scan(
   columns: number,
 ): void {
   const { length } = bytes;
-  // Most bytes are above the marks: they are passed over by one comparison each, which is what makes this fast.
+  // Most bytes are above all delimiters and quotes and cost one comparison each, which is what makes this fast.
   const highest = Math.max(delimiter, quote, carriageReturn);
   let index = 0;
   while (index < length && at.clean) {

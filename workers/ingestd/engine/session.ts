@@ -1,4 +1,4 @@
-/** What an ingest has of DuckDB: statements that run in a process of its own, one after the other. */
+/** An ingest's session with DuckDB: statements in a child process that it has leased, one after the other. */
 
 import type { Lease } from "../../../runtime/child/child.ts";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";

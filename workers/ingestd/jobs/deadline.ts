@@ -1,11 +1,11 @@
-/** The time that the work on a file may take: a base, and more for each byte; and where it went when it was too long. */
+/** The time that the work on a file may take: a base, and more for each byte. Its error says which phases took long. */
 
 import type { Config } from "../../../runtime/config/config.ts";
 import { fail, type ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 
 export interface Deadline {
-  /** The whole file is there, so many bytes decompressed: from now on its time counts, whatever the client's took. */
+  /** Starts the deadline: the whole file has been received, with so many bytes decompressed. */
   begin: (bytes: number) => void;
   /** Says which phase begins. */
   phase: (what: string) => void;

@@ -19,7 +19,7 @@ export interface RunningJob {
   received: (bytes: number) => void;
   bytesIn: () => number;
   elapsedMs: () => number;
-  /** Where the share of the present state is asked for. */
+  /** Sets where the progress of the present state is read from. */
   measure: (progress: () => number | undefined) => void;
   done: (result: Static<typeof Ingested>) => void;
   failed: (error: unknown) => void;

@@ -26,7 +26,7 @@ export interface Loaded {
   warnings: string[];
 }
 
-/** The way of reading does not hold for this file: another one may. */
+/** This way of reading fails on the file; the next one may not. */
 class ReadingFailed extends Error {
   override name = "ReadingFailed";
 }
@@ -53,7 +53,7 @@ export async function load(session: Session, stored: Stored, options: LoadOption
       return await loadTable(session, table, options);
     } catch (error) {
       if (!(error instanceof ReadingFailed)) throw error;
-      // A format that DuckDB alone reads has no other way: the file contradicts itself.
+      // A format that only DuckDB reads has no other way: the file contradicts itself.
       if (table.explain) throw table.explain(new EngineError(error.message));
       reason = error;
       options.onRetry(error.message);
@@ -85,7 +85,7 @@ async function loadTable(session: Session, table: Table, options: LoadOptions): 
     );
   } catch (error) {
     await writers.cancel();
-    // What DuckDB cannot read of a text as it came, it can as we write it anew.
+    // A text that DuckDB cannot read as it came is written anew by the exact reader.
     if (error instanceof EngineError && table.lineOf) throw new ReadingFailed(error.message);
     if (!(error instanceof Violation)) throw error;
     if (error.column.forced) throw new ReadingFailed(error.message);
@@ -155,7 +155,7 @@ export const rejectMisfits = (session: Session, table: Table): Promise<string | 
       .map((column) => checkOf(column, column.type, "type")),
   );
 
-/** Of the columns whose values a cast to the registered type looks at. */
+/** Checks for the columns whose values may fail the cast to their registered type. */
 const registeredChecks = ({ columns, types }: Match): Check[] =>
   columns.flatMap(({ column }, index) => {
     const type = types[index] ?? "VARCHAR";
@@ -209,7 +209,7 @@ async function writeRuns(
   };
   const onAllCores = (run: Run) => writeRun(session, run, plan, newTarget);
   const last = table.runs.length - 1;
-  // The last run is written by all cores, when the others begin to leave some: none is idle to the end.
+  // The last run is written on all cores as soon as the others leave some, so that none is idle at the end.
   const lastRun = (run: Run) => (last === 0 ? onAllCores(run) : writers.after(() => onAllCores(run)));
   const beside = table.runs.map(
     (run, index) => speculative?.piece(index) ?? (index < last ? writers.begin(run, plan) : undefined),
@@ -225,7 +225,7 @@ async function writeRuns(
   const rejects = await table.rejects.relation();
   const rowsRejected = table.rejects.count();
   const rows = pieces.reduce((sum, piece) => sum + piece.rows, 0);
-  // Counted by three: DuckDB, the file of rejects, and whoever divided the file into rows.
+  // Three counts must agree: DuckDB's, that of the rejects, and that of the scan or reader that divided the file.
   if (rows + rowsRejected !== table.rowsIn) {
     throw new ReadingFailed(`of ${table.rowsIn} rows ${rows} were loaded and ${rowsRejected} rejected`);
   }

@@ -46,7 +46,7 @@ export function columnOf(planned: Planned, name: string, cell: string, context: 
   return isNumber ? { ...column, notation: numbers } : column;
 }
 
-/** A number in JSON has one value, and no form. */
+/** Numbers in JSON are compared by value, not by their text. */
 const numbers: Notation = { mode: "asked" };
 
 /** Objects and arrays as a type: their own, JSON text, or a registered one that holds them all. */

@@ -5,7 +5,7 @@ import { addValue, emptyShape, type JsonShape } from "./shape.ts";
 
 /**
  * True when all values of the shape have the type without loss. A column of texts alone fits: the cast looks at each of
- * them. Beside other values a text is none of a number.
+ * them. In a column of mixed kinds a text does not fit a number.
  */
 export function fits(shape: JsonShape, type: SqlType): boolean {
   return shape.kind === "string" && type.kind === "scalar" ? true : holds(shape, type, true);

@@ -22,7 +22,7 @@ export class JsonError extends Error {
 
 /** Deeper nesting than any table has. */
 const depthMax = 100;
-/** Characters that are read between two pauses, about. */
+/** About the characters that are read between two pauses. */
 export const pauseEvery = 16_384;
 
 const numberText = /-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?/y;
@@ -48,7 +48,7 @@ interface Open {
 /** Throws JsonError. */
 export const parseJson = (text: string): JsonValue => inOneGo(readJson(text));
 
-/** The same in steps of about a character each: a long text is read in pieces. */
+/** The same as a generator that yields its steps, about one a character, so that a long text is read in slices. */
 export function* readJson(text: string): Generator<number, JsonValue> {
   const cursor = { text, at: 0 };
   const open: Open[] = [];

@@ -43,7 +43,7 @@ interface Work {
   task: Task;
   parts: IngestParts;
   arrival: Arrival;
-  /** The dataset as it was when it was first asked for; our turn of its name keeps others from changing it. */
+  /** The dataset as it was when it was first asked for; ingests of one name run one after the other. */
   before: () => Promise<DatasetManifest | undefined>;
   newTarget: NewTarget;
   writers: Writers;
@@ -90,7 +90,7 @@ export function openPublication(task: Task, parts: IngestParts): Publication {
           speculative,
         });
       } catch (error) {
-        // Whatever DuckDB makes of a folder that is gone, the file is not to blame.
+        // When a staging folder is gone, the file is not to blame, whatever DuckDB says of it.
         const areLost = await Promise.all(staged.map((object) => object.isLost()));
         throw areLost.includes(true) && !job.hasCommitted() ? lost(error) : error;
       } finally {

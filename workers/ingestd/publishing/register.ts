@@ -26,7 +26,7 @@ import { freshKeys, keyOf } from "./object-keys.ts";
 const madeBy = "ingestd";
 /** Rejected rows hold a row of text each: this only sizes their row groups. */
 const rejectRowBytes = 1024;
-/** Other writers of a name may take a version's number between asking for it and the commit; more often it is theirs. */
+/** How often a version's number is asked for again when other writers of the name take it before the commit. */
 const attemptsMax = 5;
 
 type Registration = InputOf<Catalogd["endpoints"]["commit"]>["registrations"][number];
@@ -105,7 +105,7 @@ export async function register(session: Session, content: Content, work: Work): 
   }
 }
 
-/** The version that this very request has made, by a run whose end nobody saw. */
+/** The version that an earlier run of this very request made before it was cut off. */
 async function committedBefore({ task, parts, arrival }: Work): Promise<DatasetManifest | undefined> {
   const { operation } = arrival;
   if (!operation?.again) return undefined;
@@ -119,7 +119,7 @@ const nextVersion = async ({ task, parts }: Work): Promise<number> => {
   return (await parts.deps.peers.catalogd.verbs.admit({ name }, { requestId })).next_version;
 };
 
-/** All at once, since each waits for the disk. Returns when each has ended: an object under way cannot be discarded. */
+/** All at once, since each waits for the disk. Returns when all have ended: an object that is being stored cannot be discarded. */
 async function storeAll(
   pieces: readonly Piece[],
   { name, held }: { name: string; held: readonly string[] },
@@ -142,7 +142,7 @@ function registrationOf(
   objects: readonly Laid[],
   before: DatasetManifest | undefined,
 ): Registration {
-  // A column registered as never NULL stays so as long as that is true.
+  // A column registered as NOT NULL stays so until a NULL comes.
   const strict = new Set(before?.columns.filter(({ nullable }) => !nullable).map((column) => column.name));
   const hasNulls = (column: string) =>
     objects.some(({ written: { statistics, rows } }) => {
@@ -222,11 +222,11 @@ const isRefusal = (error: unknown): error is ServiceError =>
   error.type !== "timeout" &&
   error.type !== "client_closed";
 
-/** The number that the rejects name was taken meanwhile. */
+/** Another writer took the version's number that the rejects name. */
 const isOvertaken = ({ type, details }: ServiceError): boolean =>
   type === "conflict" && typeof details === "object" && details !== null && "next_version" in details;
 
-/** Erases the objects that we made just now, in our turn of their name, and that no version has. */
+/** Erases the objects that this ingest made and no version has. No other ingest of the name runs. */
 async function rollBack(objects: readonly Committed[], { task, parts }: Work): Promise<void> {
   const { deps } = parts;
   const { requestId } = task;

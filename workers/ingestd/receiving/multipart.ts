@@ -13,7 +13,7 @@ export interface FormFile {
 
 /** Headers of one part, in bytes; browsers and curl send a few hundred. */
 const headerBytesMax = 16 * 1024;
-/** Bytes under way between the parser and whoever reads the file. */
+/** High-water mark of the parser and of the file's stream, in bytes. */
 const bufferedBytes = 1024 * 1024;
 
 /**
@@ -41,7 +41,7 @@ export async function formFile(body: Chunks, mediaType: string): Promise<FormFil
       _: string,
       contentType: string,
     ) => {
-      // Whoever reads it hears of the failure; nobody may.
+      // A reader gets the failure from its iterator; without a listener the event would end the process.
       part.on("error", () => undefined);
       if (name !== "file") return stop(otherField(name));
       if (file)

@@ -22,7 +22,7 @@ export interface Upload {
   filename?: string;
   /** Of the file itself: of the part of a form, else of the body. Empty when the client does not say. */
   mediaType: string;
-  /** Decompressed, in pieces that one look takes a few milliseconds for. */
+  /** Decompressed, in pieces small enough to be scanned in a few milliseconds. */
   chunks: Chunks;
   /** How many of them were given so far. */
   bytes: () => number;
@@ -146,14 +146,14 @@ async function* readBody(body: ReadableStream<Uint8Array>, rules: UploadRules): 
 }
 
 interface Silence {
-  /** Aborts when nothing was heard for `idleTimeoutMs` while it was listened for. */
+  /** Aborts when a read has waited for `idleTimeoutMs`. */
   signal: AbortSignal;
   begin: () => void;
   end: () => void;
   stop: () => void;
 }
 
-/** One timer for a whole body: with one a chunk, small chunks cost more in timers than in reading. */
+/** One timer a body: with one a chunk, small chunks would cost more in timers than in reading. */
 function watchSilence({ clock, idleTimeoutMs }: UploadRules): Silence {
   const silent = new AbortController();
   const stopping = new AbortController();

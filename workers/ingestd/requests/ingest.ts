@@ -55,7 +55,7 @@ export async function ingest(input: IngestInput, context: RawContext, parts: Ing
   const bytesExpected = length > 0 ? length : undefined;
   const job = jobs.start({ id, name: input.name, bytesExpected, signal: context.signal });
   stop = (why) => {
-    // A version may have been made: the caller learns which, and the rest is not long.
+    // After the commit a version may exist: the caller learns which, and little is left to do.
     if (!job.hasCommitted()) job.stop(why);
   };
   const scratch = createScratch(join(parts.workDirectory, deps.newId()));
@@ -87,7 +87,7 @@ export async function ingest(input: IngestInput, context: RawContext, parts: Ing
   }
 }
 
-/** Until a version may have been made, nothing was done, whatever is not known of the objects that it would have had. */
+/** Before the commit nothing was registered, even where the outcome of storing an object is not known. */
 function reportedError(error: unknown, job: RunningJob): unknown {
   const isUnknown = error instanceof ServiceError && error.type === "outcome_unknown";
   if (isUnknown && job.hasCommitted()) return error;
@@ -130,7 +130,7 @@ async function withSlot(
 ): Promise<IngestAnswer> {
   const releaseSlot = await parts.limiter.take(task.job.signal, task.name);
   const publication = openPublication(task, parts);
-  /** The slot is free when nothing is left, so that it bounds the disk that is taken as well. */
+  /** The slot is released after all files are removed, so that slots also bound the disk space in use. */
   const leave = () => publication.close().finally(scratch.leave).finally(releaseSlot);
   let answer: IngestAnswer;
   try {
@@ -139,7 +139,7 @@ async function withSlot(
     await leave();
     throw error;
   }
-  // Who asked need not wait until the files are gone.
+  // The caller need not wait until the files are removed.
   leave().catch((cause) => parts.deps.log.error("files of an ingest stay behind", describe(cause)));
   return answer;
 }
@@ -156,13 +156,13 @@ async function received(
   { scratch, publication, context, parts }: Entered,
 ): Promise<IngestAnswer> {
   const { job, fileContext } = task;
-  // Before the body: an upload is long, and a name that cannot be is known now.
+  // Before the body is read: an upload is long, and a name that is refused is known now.
   await parts.deps.peers.catalogd.verbs.admit({ name: task.name }, { requestId: task.requestId });
   await scratch.enter();
   job.enter("receiving");
   fileContext.registered = publication.registered;
   const { idempotencyKey } = context;
-  // With a key the answer may be known already: nothing is begun before the whole file was seen.
+  // With a key the answer may be known already: nothing is written before the whole file has been fingerprinted.
   if (idempotencyKey === undefined) fileContext.onRun = publication.speculative.write;
   const { stored, filename, fingerprint } = await receive(task, context, parts.deps);
   if (idempotencyKey === undefined)

@@ -1,4 +1,4 @@
-/** The parameters that say how a file is to be read, checked before anything of the file is. */
+/** The parameters that say how a file is to be read, checked before the file is read. */
 import type { InputOf } from "../../../runtime/contract/contract.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
 import { fold } from "../../../runtime/sql/sql.ts";
@@ -14,7 +14,7 @@ type Asked = Omit<InputOf<(typeof ingestd.endpoints)["preview"]>, "rows" | "form
 /** Delimiters by name, for shells and addresses in which they are hard to write. */
 const delimiterNames: Record<string, string> = { "\\t": "\t", tab: "\t", space: " " };
 
-/** Throws `invalid_field` for what cannot be meant. What depends on the file is checked when its dialect is known. */
+/** Throws `invalid_field` for parameters that contradict each other. What depends on the file is checked when its dialect is known. */
 export function readingOf(asked: Asked): Reading {
   const { quote, header, encoding, escape: escaping, comment, skip } = asked;
   const delimiter =
@@ -138,7 +138,7 @@ function parseTypes(text: string): Map<string, AskedType> {
 const expectedForm = 'expected col:TYPE,col:TYPE or {"col":"TYPE"}';
 
 function* typesInList(text: string): Generator<[name: string, type: string]> {
-  // No two parts of it take the same blanks: else many of them would cost the square of their number.
+  // No two parts match the same blanks: backtracking over n of them would take n² steps.
   const pattern =
     /(?:\s*"((?:[^"]|"")+)"\s*|([^",:]+)):\s*([A-Za-z0-9_]+(?: [A-Za-z]+)*(?:\s*\([^)]*\))?)\s*(,|$)/y;
   while (pattern.lastIndex < text.length) {

@@ -114,7 +114,7 @@ async function beginning(
   return { format, ...(await wholeRows(head, whole, format, fileContext)), bytes: head.length, whole };
 }
 
-/** Cuts off the row that is not whole. What is left is UTF-8, with its mark where offsets count it. */
+/** Cuts off the last, incomplete row. What is left is UTF-8, with its mark where offsets count it. */
 async function wholeRows(
   head: Buffer,
   whole: boolean,
@@ -158,7 +158,7 @@ async function describeFile(
   rows: number,
 ): Promise<Answer> {
   const stored = await formats[format].store(source, fileContext);
-  // The last way is the exact one, which knows lines.
+  // The last reader is the exact one, which knows lines.
   const table = await stored.tables.at(-1)?.(session);
   if (table === undefined) throw new Error(`${format} has no exact way of reading`);
   await rejectMisfits(session, table);
@@ -224,7 +224,7 @@ async function whyOf(
     `SELECT ${line} FROM ${relation} WHERE ${cell} IS NOT NULL LIMIT ${reasonRows}`,
   );
   if (seen.length === 0) return "no values: text until there are some";
-  // A value that breaks what nearly all others are may come late.
+  // The one value that is of no such type may come late.
   const promising = among
     .filter((narrow) => !narrow.startsWith("DECIMAL"))
     .map((narrow) => holds(cell, narrow, column.notation))

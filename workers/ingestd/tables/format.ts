@@ -43,7 +43,7 @@ export interface FileContext extends Scratch {
   columnsMax: number;
   rowBytesMax: number;
   signal: AbortSignal;
-  /** What the service's thread does for the file, it does in slices. */
+  /** Work on the service's thread is done in slices, which give way to other requests. */
   slices: Slices;
   /** Says which phase begins, for an error that names those that took long. */
   phase: (what: string) => void;
@@ -77,7 +77,7 @@ export interface Format {
   store: (source: Source, place: FileContext) => Promise<Stored>;
 }
 
-/** A stored file: ways to read it, the fastest first. A later one is used when an earlier one does not hold. */
+/** A stored file: ways to read it, the fastest first. A later one is used when an earlier one fails. */
 export interface Stored {
   tables: ((session: Session) => Promise<Table | undefined>)[];
 }

@@ -21,7 +21,7 @@ const gatheredBytes = 1024 * 1024;
 const piecesMax = 1000;
 
 /**
- * Writes `<stem>-00000.txt`, … in the workplace, while the caller goes on with the next bytes. Disk full is
+ * Writes `<stem>-00000.txt`, … in the scratch directory, while the caller goes on with the next bytes. Disk full is
  * `storage_full`, at the latest by `end`.
  */
 export function createPartWriter({ directory, atEnd }: Scratch, stem: string): PartWriter {
@@ -35,7 +35,7 @@ export function createPartWriter({ directory, atEnd }: Scratch, stem: string): P
     await writing;
     if (file === undefined || gatheredLength === 0) return;
     writing = writeAll(file.handle, gathered);
-    // Awaited by the next flush; until then a failure must not count as unhandled.
+    // The next flush awaits it; until then a failure must not count as unhandled.
     writing.catch(() => undefined);
     gathered = [];
     gatheredLength = 0;

@@ -21,7 +21,7 @@ export interface Rejects {
   /** Whether bad rows are set aside, and no error. */
   allowed: boolean;
   count: () => number;
-  /** Throws `rejected_rows` when that is one too many. */
+  /** Throws `rejected_rows` when there are more than allowed. */
   add: (reject: Reject) => Promise<void>;
   /** The rows as a relation of text, in the order of `rejectColumns`; undefined when there are none. */
   relation: () => Promise<string | undefined>;

@@ -1,8 +1,8 @@
-/** A scratch directory for the files of one ingest, gone with all that is in it when the ingest ends, however it ends. */
+/** A scratch directory for the files of one ingest, removed when the ingest ends, however it ends. */
 import { mkdir } from "node:fs/promises";
 import { discard } from "../../../runtime/durable/durable.ts";
 
-/** Where files are kept while a file is read, and who closes those that were left open when the reading failed. */
+/** Where files are kept while a file is read. `atEnd` registers what closes a file that a failure leaves open. */
 export interface Scratch {
   directory: string;
   atEnd: (close: () => Promise<void>) => void;

@@ -38,7 +38,7 @@ export interface Names {
  */
 export function nameColumns(header: readonly (string | null)[]): Names {
   const taken = new Set<string>();
-  /** Where the numbers go on for a name that came before. */
+  /** The next number for a name that came before. */
   const next = new Map<string, number>();
   const written = new Set(header.filter((name) => name !== null).map(fold));
   const warnings: string[] = [];
