@@ -4,6 +4,7 @@
  */
 import { parseBind, urlOf } from "../../runtime/config/config.ts";
 import {
+  amountOf,
   configOf,
   createProgress,
   gatewayOf,
@@ -26,12 +27,7 @@ const usage = `bun run backup DIR [options]     takes a backup of a running Lake
 `;
 
 const say = (text: string) => process.stdout.write(`${text}\n`);
-const sizeOf = (bytes: number) =>
-  bytes < 1e6
-    ? `${(bytes / 1e3).toFixed(1)} KB`
-    : bytes < 1e9
-      ? `${(bytes / 1e6).toFixed(1)} MB`
-      : `${(bytes / 1e9).toFixed(2)} GB`;
+const sizeOf = (bytes: number) => amountOf(bytes, "bytes");
 
 async function list(repository: Repository, json: boolean): Promise<number> {
   const rows = [];

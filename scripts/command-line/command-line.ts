@@ -9,4 +9,4 @@ export {
   UsageError,
 } from "./arguments.ts";
 export { ask, askDurable, type Gateway, IncompleteAnswer, linesOf } from "./gateway.ts";
-export { createProgress, type ProgressBar } from "./progress.ts";
+export { amountOf, createProgress, type ProgressBar } from "./progress.ts";

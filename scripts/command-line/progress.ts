@@ -63,7 +63,8 @@ export function lineOf(label: string, { done, total, note, unit, seconds }: Stat
   return `${label} ${bar}${amount}, ${pace}${left}${about}`;
 }
 
-function amountOf(count: number, unit: string): string {
+/** A count as people read it: `1,200 rows`, or `1.2 MB` for the unit `bytes`. */
+export function amountOf(count: number, unit: string): string {
   if (unit !== "bytes") return `${count.toLocaleString("en-US")} ${unit}`;
   const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, count)) / 3)));
   return `${(count / 1000 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`;

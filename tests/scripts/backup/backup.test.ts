@@ -199,7 +199,7 @@ const backupRows: Row[] = [
     code: 1,
     says: /no Lakehouse answers at http:\/\/127\.0\.0\.1:9 .*bun run supervisor/,
   },
-  { name: "list", words: (path) => [path, "--list"], code: 0, says: `${point}  2 files, 0.0 KB` },
+  { name: "list", words: (path) => [path, "--list"], code: 0, says: `${point}  2 files, 6 B` },
   {
     name: "list of a torn point",
     words: (path) => [path, "--list"],

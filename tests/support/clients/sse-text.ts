@@ -1,21 +1,23 @@
-/** Server-sent events out of the text of an answer, read apart from the code under test. */
+/** Server-sent events in the text of an answer. */
+import { createParser } from "eventsource-parser";
+
 export interface SentEvent {
   event: string;
   data: string;
 }
 
+/** All events of the text. Throws when it breaks off within one. */
 export function eventsIn(text: string): SentEvent[] {
-  const blocks = text.split("\n\n");
-  if (blocks.at(-1) !== "") throw new Error(`the stream breaks off in an event: ${blocks.at(-1)}`);
-  return blocks
-    .slice(0, -1)
-    .filter((block) => !block.startsWith(":"))
-    .map((block) => {
-      const fields = new Map(
-        block.split("\n").map((line) => [line.split(": ")[0], line.slice(line.indexOf(": ") + 2)]),
-      );
-      return { event: fields.get("event") ?? "message", data: fields.get("data") ?? "" };
-    });
+  const events: SentEvent[] = [];
+  const parser = createParser({
+    onEvent: ({ event = "message", data }) => events.push({ event, data }),
+    onError: (cause) => {
+      throw cause;
+    },
+  });
+  parser.feed(text);
+  if (!text.endsWith("\n\n")) throw new Error(`the stream breaks off in an event: ${text.slice(-200)}`);
+  return events;
 }
 
 /** The text that a stream's chunks bring. */

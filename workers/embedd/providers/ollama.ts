@@ -1,8 +1,7 @@
-/** Providers that are Ollama, by its native API: its OpenAI-compatible one cannot be told not to cut texts. */
-
+/** Ollama's native API, because its OpenAI-compatible one truncates texts that are too long. */
+import pMap from "p-map";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import { noModel } from "../../../runtime/models/models.ts";
-import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import {
   fetchUpstream,
   hostOf,
@@ -18,9 +17,10 @@ import {
   type KnownModel,
   keyRefused,
   type Provider,
+  type ProviderOptions,
+  refuseWithoutKey,
   TextTooLong,
   TransientFailure,
-  withoutKey,
 } from "./provider.ts";
 
 /** As Ollama 0.1 to 0.40 and the llama-server inside it say that a text does not fit. */
@@ -39,36 +39,24 @@ const answerBytes = (texts: number): number => (texts + 16) * 65_536;
 const modelsMax = 200;
 const showsAtOnce = 4;
 
-export interface OllamaOptions {
-  /** As configured: `ollama`, or of a table of one's own. */
-  provider?: string;
-  url: string;
-  /** The secret; absent for servers that need none. */
-  key?: string | undefined;
-  needsKey?: boolean;
-  clock: Pick<Clock, "now">;
-}
-
-export function createOllama(options: OllamaOptions): Provider {
-  const { provider = "ollama", url, key, needsKey = false, clock } = options;
-  const base = url.replace(/\/+$/, "");
-  const asked = askOllama({ provider, base, key });
-  const ask: typeof asked = (...given) => {
-    if (needsKey && key === undefined) throw withoutKey(provider, base);
-    return asked(...given);
+export function createOllama(options: ProviderOptions): Provider {
+  const { provider } = options;
+  const ask = (path: string, asked: Asked) => {
+    refuseWithoutKey(options);
+    return askOllama(path, asked, options);
   };
 
   const embed = async ({ name, texts, signal }: EmbedCall) => {
     const id = `${provider}/${name}`;
     const body = { model: name, input: texts, truncate: false };
-    const { status, headers, text } = await ask("/api/embed", {
+    const answer = await ask("/api/embed", {
       body,
       signal,
       model: id,
       bytesMax: answerBytes(texts.length),
     });
-    if (status !== 200) throw refused({ status, headers, text, base, name, provider, key, clock });
-    const { embeddings, prompt_eval_count: tokens } = parsed(text, { provider, id });
+    if (answer.status !== 200) throw refused(answer, name, options);
+    const { embeddings, prompt_eval_count: tokens } = parsed(answer.text, { provider, id });
     return { vectors: embeddings, ...(typeof tokens === "number" && { tokens }) };
   };
 
@@ -78,15 +66,13 @@ export function createOllama(options: OllamaOptions): Provider {
     if (!Array.isArray(list))
       throw fail(
         "bad_gateway",
-        `${provider} at ${hostOf(base)} answered ${status} to /api/tags: is it Ollama?`,
+        `${provider} at ${hostOf(options.url)} answered ${status} to /api/tags: is it Ollama?`,
       );
     const names = list
       .map((model) => String(model?.name ?? ""))
       .filter((name) => name !== "")
       .slice(0, modelsMax);
-    const known: (KnownModel | undefined)[] = [];
-    for (let at = 0; at < names.length; at += showsAtOnce)
-      known.push(...(await Promise.all(names.slice(at, at + showsAtOnce).map((name) => show(name, signal)))));
+    const known = await pMap(names, (name) => show(name, signal), { concurrency: showsAtOnce });
     return known.filter((model) => model !== undefined);
   };
 
@@ -121,42 +107,43 @@ export function createOllama(options: OllamaOptions): Provider {
   };
 }
 
+interface Asked {
+  body?: object;
+  signal: AbortSignal;
+  model?: string;
+  bytesMax: number;
+}
+
 interface Said {
   status: number;
   headers: Headers;
   text: string;
 }
 
-const askOllama =
-  ({ provider, base, key }: { provider: string; base: string; key: string | undefined }) =>
-  async (
-    path: string,
-    {
-      body,
+async function askOllama(
+  path: string,
+  { body, signal, model, bytesMax }: Asked,
+  { provider, url, key }: ProviderOptions,
+): Promise<Said> {
+  try {
+    const response = await fetchUpstream(url.replace(/\/+$/, "") + path, {
+      method: body ? "POST" : "GET",
+      headers: {
+        ...(body && { "content-type": "application/json" }),
+        ...(key !== undefined && { authorization: `Bearer ${key}` }),
+      },
+      ...(body && { body: JSON.stringify(body) }),
       signal,
-      model,
-      bytesMax,
-    }: { body?: object; signal: AbortSignal; model?: string; bytesMax: number },
-  ): Promise<Said> => {
-    try {
-      const response = await fetchUpstream(base + path, {
-        method: body ? "POST" : "GET",
-        headers: {
-          ...(body && { "content-type": "application/json" }),
-          ...(key !== undefined && { authorization: `Bearer ${key}` }),
-        },
-        ...(body && { body: JSON.stringify(body) }),
-        signal,
-      });
-      const text = await textOf(response, answerLimit(bytesMax, provider));
-      return { status: response.status, headers: response.headers, text };
-    } catch (cause) {
-      if (signal.aborted) throw signal.reason;
-      if (cause instanceof ServiceError) throw cause;
-      const advice = adviceFor(provider);
-      throw connectionFailure(cause, { provider, url: base, advice, ...(model && { model }) });
-    }
-  };
+    });
+    const text = await textOf(response, answerLimit(bytesMax, provider));
+    return { status: response.status, headers: response.headers, text };
+  } catch (cause) {
+    if (signal.aborted) throw signal.reason;
+    if (cause instanceof ServiceError) throw cause;
+    const advice = adviceFor(provider);
+    throw connectionFailure(cause, { provider, url, advice, ...(model && { model }) });
+  }
+}
 
 interface OllamaAnswer {
   embeddings?: unknown;
@@ -179,24 +166,13 @@ function parsed(text: string, { provider, id }: { provider: string; id?: string 
   }
 }
 
-function refused({
-  status,
-  headers,
-  text,
-  base,
-  name,
-  provider,
-  key,
-  clock,
-}: Said & {
-  base: string;
-  name: string;
-  provider: string;
-  key: string | undefined;
-  clock: Pick<Clock, "now">;
-}) {
+function refused(
+  { status, headers, text }: Said,
+  name: string,
+  { provider, url, key, clock }: ProviderOptions,
+): Error {
   const id = `${provider}/${name}`;
-  if (status === 401 || status === 403) return keyRefused(`${provider} at ${hostOf(base)}`, status, provider);
+  if (status === 401 || status === 403) return keyRefused(`${provider} at ${hostOf(url)}`, status, provider);
   const words = errorOf(text);
   if (words !== undefined && tooLong.test(words))
     return new TextTooLong(`Ollama says: ${quoted(words, key)}`);
@@ -209,13 +185,13 @@ function refused({
   if (status === 404 && words !== undefined && missing.test(words))
     return fail(
       "not_found",
-      `${provider} at ${hostOf(base)} has no model '${name}'${prefixOf(name)}: run 'ollama pull ${name}'; GET /embed/models lists what there is`,
+      `${provider} at ${hostOf(url)} has no model '${name}'${prefixOf(name)}: run 'ollama pull ${name}'; GET /embed/models lists what there is`,
       { details: noModel },
     );
   if (words === undefined)
     return fail(
       "bad_gateway",
-      `${hostOf(base)} answered ${status} to /api/embed (model '${id}'): is that an Ollama?`,
+      `${hostOf(url)} answered ${status} to /api/embed (model '${id}'): is that an Ollama?`,
     );
   return fail("bad_gateway", `${provider} refused model '${id}' with ${status}: ${quoted(words, key)}`);
 }

@@ -5,7 +5,6 @@
 import type { APIError, OpenAI } from "openai";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import { noModel } from "../../../runtime/models/models.ts";
-import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import {
   fetchUpstream,
   hostOf,
@@ -20,20 +19,11 @@ import {
   type EmbedCall,
   keyRefused,
   type Provider,
+  type ProviderOptions,
+  refuseWithoutKey,
   TextTooLong,
   TransientFailure,
-  withoutKey,
 } from "./provider.ts";
-
-export interface OpenAiOptions {
-  /** As configured: `openai`, or of a table of one's own. */
-  provider: string;
-  url: string;
-  needsKey: boolean;
-  /** The secret; absent for servers that need none. */
-  key: string | undefined;
-  clock: Pick<Clock, "now">;
-}
 
 /** As OpenAI, vLLM, llama.cpp and text-embeddings-inference say that a text, or a whole batch, is too long. */
 const tooLong =
@@ -42,20 +32,16 @@ const adviceFor = (provider: string): string => `start it, or set [providers.${p
 const modelsMax = 1000;
 const answerBytes = 64 * 1024 * 1024;
 
-export function createOpenAi(options: OpenAiOptions): Provider {
-  const { provider, url, key, needsKey } = options;
+export function createOpenAi(options: ProviderOptions): Provider {
+  const { provider } = options;
   let client: Promise<OpenAI> | undefined;
   const connected = () => {
     client ??= createClient(options);
     return client;
   };
 
-  const refuseWithoutKey = () => {
-    if (needsKey && key === undefined) throw withoutKey(provider, url);
-  };
-
   const embed = async ({ name, texts, dimensions, inTokens, extras, signal }: EmbedCall) => {
-    refuseWithoutKey();
+    refuseWithoutKey(options);
     const shape = dimensions === undefined ? {} : { dimensions };
     try {
       const { embeddings } = await connected();
@@ -77,12 +63,12 @@ export function createOpenAi(options: OpenAiOptions): Provider {
   };
 
   const models = async (signal: AbortSignal) => {
-    refuseWithoutKey();
+    refuseWithoutKey(options);
     try {
       const { models } = await connected();
       const { data } = await models.list({ signal });
       const names = (Array.isArray(data) ? data : []).map(({ id }) => String(id)).slice(0, modelsMax);
-      // Servers list every model they have. Where some are named for embedding, those are meant.
+      // Servers list all their models; those named for embedding are preferred.
       const named = names.filter((name) => /embed/i.test(name));
       return (named.length > 0 ? named : names).map((name) => ({ name }));
     } catch (cause) {
@@ -106,11 +92,11 @@ export function createOpenAi(options: OpenAiOptions): Provider {
   };
 }
 
-/** Token numbers travel through the line as text. */
+/** Token numbers are queued as JSON text. */
 const inputOf = (texts: readonly string[], inTokens = false): string[] =>
   inTokens ? texts.map((text) => JSON.parse(text)) : [...texts];
 
-async function createClient({ provider, url, key }: OpenAiOptions): Promise<OpenAI> {
+async function createClient({ provider, url, key }: ProviderOptions): Promise<OpenAI> {
   const { default: Client } = await import("openai");
   return new Client({
     apiKey: key ?? "none",
@@ -150,7 +136,7 @@ function decoded(embedding: unknown): unknown {
   return new Float32Array(new Uint8Array(bytes).buffer);
 }
 
-interface About extends OpenAiOptions {
+interface About extends ProviderOptions {
   id: string | undefined;
   withDimensions: boolean;
   /** Token numbers or unknown fields were passed on. */
@@ -166,7 +152,7 @@ async function failureOf(cause: unknown, about: About): Promise<Error> {
   if (cause instanceof APIConnectionError)
     return connectionFailure(rootOf(cause), { provider, url, advice, ...model });
   if (cause instanceof APIError && cause.status !== undefined) return answered(cause, about);
-  // Whatever else the package throws, it threw over an answer that it could not read.
+  // The package throws other errors only over an answer that it could not read.
   return connectionFailure(cause, { provider, url, advice, ...model });
 }
 
@@ -206,7 +192,7 @@ function answered(cause: APIError, { provider, id, url, key, clock, withDimensio
     return fail("invalid_field", `dimensions: ${who} refused the request: ${words}`, {
       details: { field: "dimensions" },
     });
-  // Something else than texts was passed on as it came: its sender can mend it.
+  // Token numbers or unknown fields were passed on unchecked: the caller can correct them.
   if (isOpen && (status === 400 || status === 422))
     return fail("bad_request", `${who} refused the request: ${words}`);
   return failed;

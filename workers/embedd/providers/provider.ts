@@ -1,6 +1,7 @@
 /** The interface of embedding providers: one file for each implementation, one conformance suite (tests/conformance/embedding-provider.ts). */
 import { fail, type ServiceError } from "../../../runtime/errors/errors.ts";
 import { keyAdvice } from "../../../runtime/models/models.ts";
+import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import {
   type BodyLimit,
   hostOf,
@@ -61,6 +62,17 @@ export interface Provider {
   models: (signal: AbortSignal) => Promise<KnownModel[]>;
 }
 
+/** How a provider is reached. */
+export interface ProviderOptions {
+  /** Its name in `[providers.*]`. */
+  provider: string;
+  url: string;
+  needsKey: boolean;
+  /** The secret; absent for servers that need none. */
+  key: string | undefined;
+  clock: Pick<Clock, "now">;
+}
+
 /** A text of the batch does not fit the model's window; the batcher finds out which. */
 export class TextTooLong extends Error {}
 
@@ -100,11 +112,15 @@ export function connectionFailure(
   return new TransientFailure(broken);
 }
 
-/** A provider that takes no call without a key, and has none. */
-export const withoutKey = (provider: string, url: string): ServiceError =>
-  fail("bad_gateway", `${provider} at ${hostOf(url)} takes no call without a key: ${keyAdvice(provider)}`, {
-    details: keyCode,
-  });
+/** Throws when the provider takes no call without a key, and has none. */
+export function refuseWithoutKey({ provider, url, needsKey, key }: ProviderOptions): void {
+  if (needsKey && key === undefined)
+    throw fail(
+      "bad_gateway",
+      `${provider} at ${hostOf(url)} takes no call without a key: ${keyAdvice(provider)}`,
+      { details: keyCode },
+    );
+}
 
 /** What a server says of a wrong key may hold the key. */
 export const keyRefused = (who: string, status: number, provider: string): ServiceError =>

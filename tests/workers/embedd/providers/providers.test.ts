@@ -11,6 +11,7 @@ import type { StandIn } from "../../../support/model-servers/stand-in.ts";
 
 const tooLong = "word ".repeat(ollamaWindow + 1);
 const clock = systemClock;
+const ollama = { provider: "ollama", needsKey: false, key: undefined, clock };
 
 testEmbeddingProvider("local", async () => ({
   provider: createLocalModel(clock),
@@ -25,7 +26,7 @@ const openAiAt = ({ url }: StandIn, more: { key?: string | undefined } = {}) =>
 
 testEmbeddingProvider("ollama", async () => {
   const server = await startOllama();
-  const provider = createOllama({ url: `${server.url}/`, clock });
+  const provider = createOllama({ ...ollama, url: `${server.url}/` });
   return { provider, model: "nomic-embed-text", dimension: ollamaDimension, tooLong, stop: server.stop };
 });
 
@@ -50,7 +51,7 @@ describe("ollama alone", () => {
 
   test("asks the native API, and forbids cutting", async () => {
     await server.reset();
-    const provider = createOllama({ url: server.url, clock });
+    const provider = createOllama({ ...ollama, url: server.url });
     const signal = new AbortController().signal;
     const answer = await provider.embed({ name: "nomic-embed-text", texts: ["one two", "three"], signal });
     expect(answer.tokens).toBe(3);
@@ -64,7 +65,7 @@ describe("ollama alone", () => {
   });
 
   test("lists the models that make embeddings, with dimension and window", async () => {
-    const known = await createOllama({ url: server.url, clock }).models(new AbortController().signal);
+    const known = await createOllama({ ...ollama, url: server.url }).models(new AbortController().signal);
     expect(known).toContainEqual({
       name: "nomic-embed-text:latest",
       dimension: ollamaDimension,
