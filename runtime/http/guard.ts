@@ -134,7 +134,7 @@ function createAddressCount(rules: GuardDeps["perAddress"]) {
 /** As most servers have it: URL and headers together, in bytes. The server itself takes more, so that we can answer. */
 const headBytesMax = 16 * 1024;
 
-/** What `main.ts` lets Bun read: beyond, it answers a bare 431 and closes. */
+/** What `runtime/main.ts` lets Bun read: beyond, it answers a bare 431 and closes. */
 export const headBytesRead = 1024 * 1024;
 
 function refuseLongHead({ url, headers }: Request): void {

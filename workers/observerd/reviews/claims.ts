@@ -1,7 +1,7 @@
 /** Rules on what an output claims: numbers, names and quotations that its evidence does or does not hold. */
 import { type Finding, type Rule, type Subject, someOf } from "./rule.ts";
 
-// Log-odds, as in review-form.ts.
+// Log-odds, as in form.ts.
 const contradicted = -3;
 const unsupportedEach = -1.25;
 /** The most that all unsupported claims weigh together. */

@@ -1,4 +1,4 @@
-/** A bucket on this machine's disk. README.md has the design, object-record.ts what makes it crash-safe. */
+/** A bucket on this machine's disk. README.md has the design, sidecar.ts what makes it crash-safe. */
 import { copyFile, link, mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
