@@ -29,7 +29,7 @@ interface Parts {
   components: Components;
   limiter: Limiter;
   queries: Queries;
-  /** Queries that hold anything; the engine is closed after the last. */
+  /** Queries that hold resources; the engine is closed after the last. */
   answering: Set<Promise<void>>;
 }
 
@@ -92,7 +92,7 @@ function notReady({ catalog, versions }: Components): string[] {
   return [...unread, ...versions.broken().values()];
 }
 
-/** Keeps the views and the versions close to the catalog also while nobody asks. */
+/** Refreshes the snapshot also while no queries come. */
 async function refreshForEver(
   { catalog }: Components,
   { clock, config, log }: QuerydDeps,

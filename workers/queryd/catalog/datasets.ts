@@ -7,8 +7,8 @@ import { systemRelation } from "./system-views.ts";
 
 /**
  * The datasets a statement uses, by the name it uses; `cteNames` are the folded names of its own. A name in the very same
- * letters wins; else letter case does not matter, as everywhere in SQL. A dataset is held also where the name is the
- * statement's own: DuckDB decides which of both is meant. Throws `sql_error` with names that come near,
+ * letters wins; else letter case does not matter, as everywhere in SQL. A dataset is resolved also where WITH gives the
+ * same name: DuckDB decides which of both is meant. Throws `sql_error` with suggestions,
  * `unavailable` for a dataset that is registered and cannot be read.
  */
 export function resolveDatasets(

@@ -1,7 +1,7 @@
 /**
- * The catalog as queries see it: datasets and nothing else, as views in `main` of `memory`. DuckDB's own catalog would
- * also list what holds the datasets, and no view can take its place: names of it in a statement are replaced by those
- * of views of ours, blanks behind them, so that places in the text stay what they are.
+ * `information_schema` and `pg_catalog` as queries see them: they list datasets and nothing else. DuckDB's own would also
+ * list the macros and tables behind the datasets, and no view can replace them. So their names in a statement are replaced
+ * by those of views of ours, padded with blanks, so that error positions stay.
  */
 import { fold } from "../../../runtime/sql/sql.ts";
 import type { Source } from "../statements/statements.ts";
@@ -31,7 +31,7 @@ const datasetOids =
   "(SELECT view_oid FROM duckdb_views() WHERE database_name = 'memory' AND schema_name = 'main')";
 const datasets = "FROM (SHOW ALL TABLES) WHERE database = 'memory' AND schema = 'main'";
 
-/** Those that have something to say; all others have their columns and no rows. */
+/** Those that have rows; all others have their columns and no rows. */
 const shown: Readonly<Record<string, string>> = {
   tables:
     "SELECT * FROM system.information_schema.tables WHERE table_catalog = 'memory' AND table_schema = 'main'",
@@ -57,8 +57,8 @@ const shown: Readonly<Record<string, string>> = {
 const quoted = (name: string): string => `"${name}"`;
 
 /**
- * The statements that make the views. `rows` gives name, column and type of every column of DuckDB's own by
- * `systemColumnsSql`.
+ * The statements that make the views. `rows` is the result of `systemColumnsSql`: view, column and type of every column
+ * that DuckDB's own views have.
  */
 export function systemViewStatements(rows: readonly (readonly string[])[]): string[] {
   const columns = new Map<string, string[]>();

@@ -1,4 +1,4 @@
-/** Versions of datasets as DuckDB reads them: a macro each in every child, made at its first use there and dropped after its last. */
+/** Versions of datasets as DuckDB reads them: a macro each, made in a child at its first use there, dropped after its last. */
 
 import pMap from "p-map";
 import { storageError } from "../../../runtime/durable/durable.ts";
@@ -45,7 +45,7 @@ export interface VersionsOptions {
   memory: ReadableFolder | undefined;
   hidePaths: (text: string) => string;
   log: Log;
-  /** What several queries wait for is not stopped by the end of one of them. */
+  /** The signal for work that several queries share: the end of one of them does not stop it. */
   lifetime: AbortSignal;
 }
 
@@ -186,7 +186,7 @@ async function makeReadable(options: VersionsOptions, use: Use): Promise<void> {
   macros.set(version.macro, wanted);
 }
 
-/** An object may have been put into storage by anyone: one that nests too deep would end the process. */
+/** Anyone may have put the object into storage: a schema that nests too deep would crash DuckDB. */
 async function checkSchemas(
   { checked }: Version,
   manifest: Manifest,
@@ -247,9 +247,9 @@ async function copied(
     return pinned.spare.path;
   }
   pins.push(pinned.unpin);
-  // Apart from links to the object itself, which stay as long as the version.
+  // Under another name than links to the object itself, which stay as long as the version.
   const link = await folder.add(`${idOf(address)}copy${pinned.ino}`, pinned.path);
-  // Out of reach before the copy may be dropped.
+  // The link is removed before the copy may be dropped.
   pins.push(link.remove);
   return link.path;
 }

@@ -44,7 +44,7 @@ function planViews(before: AppliedViews, snapshot: Snapshot): Plan {
 }
 
 export interface Views {
-  /** Makes the views of DuckDB's own names at first, and brings those of datasets to the snapshot; a dataset that cannot be shown is left out and logged. */
+  /** Makes the system views once, and brings those of datasets to the snapshot. A dataset that cannot be shown is left out and logged. */
   sync: (session: Session, snapshot: Snapshot) => Promise<void>;
 }
 
@@ -90,7 +90,7 @@ export function readStatement(macro: string, manifest: Manifest, paths: readonly
     ({ name, type }) => `CAST(${quoteName(name)} AS ${typeSql(type)}) AS ${quoteName(name)}`,
   );
   const files = paths.map(quoteText).join(", ");
-  // A folder named like a=b above an object is no partition column.
+  // A folder named like a=b above an object must not become a partition column.
   return `${head} ${columns.join(", ")} FROM read_parquet([${files}], hive_partitioning = false)`;
 }
 

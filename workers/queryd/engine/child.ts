@@ -6,7 +6,7 @@ import type { GivenParameters } from "../statements/statements.ts";
 import type { Column } from "../values/values.ts";
 import type { EngineSettings } from "./settings.ts";
 
-/** What a child is begun with. */
+/** What a child is started with. */
 export interface EngineInit extends Omit<EngineSettings, "tempDirectory"> {
   /** Statements that make what every query finds: schemas, guards, views of ours. */
   first: readonly string[];

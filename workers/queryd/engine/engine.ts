@@ -192,7 +192,7 @@ function createSession(lease: Lease<QueryEngine>, { signal, known, release }: He
     },
     next: async () => taken(await answered(lease, lease.verbs.next({}, options))),
     release: () => {
-      // What was not read to its end still holds threads and memory. This is the first that it hears.
+      // A result that was not read to its end still holds threads and memory: it is ended before the next query's calls.
       if (isOpen) lease.verbs.end({}).catch(() => undefined);
       release(isOpen);
     },

@@ -9,7 +9,7 @@ import { type EngineInit, type Failure, type QueryEngine, queryEngine } from "./
 import { openEngine, type Session } from "./duckdb.ts";
 import { createRuns } from "./run.ts";
 
-/** DuckDB's errors are answers: the parent knows the text they speak of. */
+/** DuckDB's errors are answers: the parent knows the statement that they refer to. */
 const outcome = <T>(work: Promise<T>): Promise<T | Failure> =>
   work.catch((cause): Failure => {
     if (cause instanceof CutShortError) return { cutShort: true };

@@ -131,8 +131,8 @@ const windows = new Map<number, Uint8Array<ArrayBuffer>>();
 const windowsMax = 64;
 
 /**
- * A view costs more to make than most values to copy. What lies in a window beside the values of the vector may be
- * memory that is not there: nobody looks at it.
+ * A view costs more to make than most values to copy, so a window is kept for many values. Parts of it that hold no value
+ * may be unmapped memory, and are never read.
  */
 function longMemoryOf(data: DataView): Vector["longMemory"] {
   let key = -1;

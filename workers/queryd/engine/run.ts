@@ -32,7 +32,7 @@ export function createRuns(engine: Engine, clock: Clock): Runs {
     open = undefined;
     await ending?.release();
   };
-  /** The result goes on for as many calls as it takes, and ends when one of them is given up. */
+  /** A result is read by as many calls as it takes, and ends when one of them is aborted. */
   const until = async (signal: AbortSignal, bytes: number): Promise<Piece> => {
     const current = open;
     if (current === undefined) throw fail("conflict", "no result is open");

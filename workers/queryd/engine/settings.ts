@@ -42,6 +42,6 @@ export const locks = (readable: readonly string[]): string[] => [
   "SET GLOBAL parquet_metadata_cache = true",
   `SET GLOBAL max_expression_depth = ${expressionDepthMax}`,
   `SET GLOBAL allowed_directories = [${readable.map(quoteText).join(", ")}]`,
-  // Cannot be taken back. The configuration is not locked: its bounds change while others work beside this process.
+  // Cannot be undone. The configuration is not locked: its limits change with the number of processes that work.
   "SET GLOBAL enable_external_access = false",
 ];

@@ -43,7 +43,7 @@ function typeFor(types: string): string | undefined {
  */
 const nearMax = 400;
 
-/** The column, where it is plain to see. */
+/** The column, where the text names one. */
 function columnOf(message: string, sql: string, at: number | undefined): string | undefined {
   const source = /when casting from source column (.+)$/s.exec(message)?.[1];
   if (source !== undefined)

@@ -63,7 +63,7 @@ export async function openObjectCache(options: CacheOptions): Promise<ObjectCach
     copies.delete(id);
     total -= copy.bytes;
   };
-  /** Frees bytes in the account at once; the files are removed by whoever fills the room. */
+  /** Takes copies out of the index at once; whoever asked for the room removes their files. */
   const makeRoom = (bytes: number): string[] => {
     const victims: string[] = [];
     for (const [id, copy] of copies) {
@@ -122,7 +122,7 @@ const unpinner = (copy: Copy): (() => void) => {
   };
 };
 
-/** Shares one run among all who ask meanwhile, and remembers its success until the file is another one. */
+/** Concurrent calls share one run; its success is remembered until the file changes. */
 function whileUnchanged(work: Copy["verified"]): Copy["verified"] {
   let running: Promise<Verified> | undefined;
   const run = (next: Promise<Verified>): Promise<Verified> => {

@@ -20,7 +20,7 @@ interface Wanted {
   signal: AbortSignal;
 }
 
-/** What may have happened to the bytes on their way, other than what storaged's disk or this one refuses. */
+/** Errors of the transfer, which a second one may not have; those of a disk are not among them. */
 const retried = new Set(["corrupt", "bad_gateway", "internal"]);
 
 /**
@@ -82,7 +82,7 @@ async function download(
   }
 }
 
-/** The chunks; a body that breaks off says so, whoever carried it. */
+/** The chunks; a body that breaks off is `bad_gateway`, over a port as over HTTP. */
 async function* arriving(body: ReadableStream<Uint8Array>, key: string): AsyncGenerator<Uint8Array> {
   const reader = body.getReader();
   try {
@@ -96,7 +96,7 @@ async function* arriving(body: ReadableStream<Uint8Array>, key: string): AsyncGe
       yield value;
     }
   } finally {
-    // Also when the writer of the copy failed: what was not read is not wanted.
+    // Also when writing the copy failed: the rest of the body is not wanted.
     reader.cancel().catch(() => undefined);
   }
 }

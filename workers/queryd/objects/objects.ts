@@ -83,7 +83,7 @@ export const corrupt = (manifest: Manifest, key: string, reason: string, cause?:
     cause,
   });
 
-/** A lost or damaged object is the dataset's fault; a storaged that does not answer is nobody's for long. */
+/** A lost or damaged object makes the dataset `corrupt`; a storaged that does not answer makes it `unavailable`. */
 export function explain(cause: unknown, manifest: Manifest, key: string): unknown {
   if (!(cause instanceof ServiceError)) return cause;
   if (cause.type === "not_found") return corrupt(manifest, key, "it is missing", cause);

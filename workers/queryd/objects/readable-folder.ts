@@ -1,6 +1,6 @@
 /**
- * The folder DuckDB may read: a hard link for each object of a version in use, and nothing else. What no statement may
- * read is not there, by whatever name it is called: objects of dropped datasets, of nobody, and the catalog's own.
+ * The folder DuckDB may read: a hard link for each object of a version in use, and nothing else. Objects of dropped
+ * datasets, orphans and the catalog's own are not in it, so that no name can reach them.
  */
 import { copyFileSync, existsSync, linkSync, readdirSync, rmSync, statSync } from "node:fs";
 import { mkdir, realpath, rm, stat } from "node:fs/promises";
@@ -53,7 +53,7 @@ export async function openReadableFolder(
       // DuckDB follows symbolic links, and would find itself outside.
       const file = await realpath(source);
       if (!(await stat(file)).isFile()) throw new TypeError("not a file");
-      // Counting and linking are one step: nobody's removal comes between.
+      // Counting and linking are one synchronous step: no removal comes between.
       if (!users.has(path)) place(file, path);
       users.set(path, (users.get(path) ?? 0) + 1);
       return { path, remove: remover(path) };

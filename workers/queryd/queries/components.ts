@@ -14,7 +14,7 @@ import type { Components } from "./execution.ts";
 
 type QuerydDeps = Deps<{ catalogd: Catalogd; storaged: Storaged }>;
 
-/** `lifetime` ends what several queries share. */
+/** `lifetime` ends the work that several queries share. */
 export async function openComponents(deps: QuerydDeps, lifetime: AbortSignal): Promise<Components> {
   const { config, clock, log, newId, peers } = deps;
   await mkdir(deps.directory, { recursive: true });
@@ -95,7 +95,7 @@ function enginesOf(deps: QuerydDeps, { folders, readable }: Reach): EnginesOptio
   };
 }
 
-/** What a crash left behind is nobody's. */
+/** Files that a crash left behind are removed. */
 async function emptied(...folders: string[]): Promise<void> {
   for (const folder of folders) {
     await rm(folder, { recursive: true, force: true });

@@ -96,7 +96,7 @@ export async function startQuery(
   }
 }
 
-/** The error of an engine that ended names the query. */
+/** An `engine_crashed` error names the query. */
 const withQueryId = (cause: unknown, { id }: ActiveQuery): unknown =>
   cause instanceof ServiceError && cause.type === "engine_crashed"
     ? fail(cause.type, cause.message, { details: { query_id: id }, cause: cause.cause })
@@ -247,7 +247,7 @@ async function parquet(run: Run, isExplained: boolean): Promise<ParquetFile> {
   const columns = await columnsOf(run);
   checkColumns(columns);
   const { clock, results } = components;
-  // Other statements may read this folder too, if anything let them: the mark is what nobody can guess.
+  // Should a statement ever reach this folder: the mark makes the name impossible to guess.
   const path = join(results.directory, `${components.mark}-${active.id}.parquet`);
   const inner = plainStatement(verdict.statement.body, sources, query.limit);
   const statement = copyStatement(inner, columns, path);

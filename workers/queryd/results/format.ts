@@ -12,7 +12,7 @@ export interface ResultSummary {
 /** Turns the batches of one result into bytes, in order. */
 export interface ResultEncoder {
   add: (batch: Batch) => void;
-  /** Called once, after the last batch of a result that is whole. */
+  /** Called once, after the last batch of a complete result. */
   finish: (summary: ResultSummary) => void;
   /** Bytes written and not taken yet. */
   pending: () => number;

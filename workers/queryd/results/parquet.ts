@@ -125,7 +125,7 @@ function storedType(type: ColumnType): string {
 
 const pieceBytes = 256 * 1024;
 
-/** Closes the file before it says that the stream has ended. */
+/** The file as a stream; it is closed before `end` is called. */
 function fileStream(
   handle: FileHandle,
   signal: AbortSignal,

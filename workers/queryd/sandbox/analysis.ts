@@ -17,11 +17,11 @@ export interface Verdict extends Omit<Checked, "schemas" | "showAll"> {
   statement: Statement;
   /** Its result is small whatever the data. */
   isBounded: boolean;
-  /** It was small when the statement last ran: likely again, but to be made sure. */
+  /** It was small when the statement last ran: likely so again, which is checked. */
   wasBounded: boolean;
-  /** Aliases of plain columns, for the form of their texts. */
+  /** Aliases of plain columns, for the form in which their numbers were written. */
   renamed?: ReadonlyMap<string, string>;
-  /** What it was bound with when its plan was found to read nothing else; see `bound-plan.ts`. */
+  /** Versions and parameter types with which its bound plan has been checked; see `bound-plan.ts`. */
   bound: Set<string>;
 }
 
@@ -70,7 +70,7 @@ async function analyse(
   delete place.node;
   if (frame(reply) !== expected) throw await refusal(statement, { sql, session });
   const { schemas, showAll, ...checked } = check(node, { sql, prefixBytes: marked.prefixBytes });
-  // Schemas first: SHOW ALL TABLES may leave its place.
+  // Schemas first: replacing SHOW ALL TABLES may move what follows it.
   if (schemas.length > 0) return analyse(withoutSchemas(sql, schemas), session, { mark, expected });
   if (showAll > 0) return analyse(withoutShowAll(sql, showAll), session, { mark, expected });
   return {
@@ -83,7 +83,7 @@ async function analyse(
   };
 }
 
-/** Checks the tree; places are turned to the caller's text. */
+/** Checks the tree; positions are those in the caller's text. */
 function check(node: unknown, origin: Origin): Checked {
   try {
     const { tables, schemas, ...rest } = checkTree(node);
@@ -103,7 +103,7 @@ function check(node: unknown, origin: Origin): Checked {
   }
 }
 
-/** The tree of a marked statement without what stands in it. */
+/** The tree of a marked statement without the caller's statement. */
 async function frameOf(mark: string, session: Session): Promise<string> {
   const reply = await parse(markedStatement("SELECT 1", [], { mark }).sql, session);
   const place = placeOfBody(reply);
@@ -174,7 +174,7 @@ function parseError(reply: ParseReply, { sql, verb }: { sql: string; verb: strin
   );
 }
 
-/** A tree as text, without the places in the source and the names of its parameters. */
+/** A tree as text, without positions and the names of its parameters. */
 const frame = (reply: ParseReply): string =>
   JSON.stringify(reply, (key, value) =>
     key === "query_location" || key === "named_param_map" ? undefined : value,

@@ -1,6 +1,6 @@
 /**
- * What a statement reads once DuckDB has bound it, read from DuckDB's own plan before anything runs. The datasets are
- * taken out of it, columns without rows in their place: then nothing may be left that reads. The check of the text
+ * What a statement reads once DuckDB has bound it, by DuckDB's own plan, before anything runs. The statement is planned
+ * with columns without rows in place of its datasets: then no scan may be left in the plan. The check of the text
  * (`syntax-tree.ts`) decides the same by names; this one by what the names came to mean.
  */
 import { fail } from "../../../runtime/errors/errors.ts";

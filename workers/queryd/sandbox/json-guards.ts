@@ -1,10 +1,10 @@
 /**
- * JSON functions in which DuckDB (1.5.6) calls itself for each level: text that nests tens of thousands deep ends the
- * process, and nothing can be caught. Macros of the same names look at the text first.
+ * JSON functions in which DuckDB (1.5.6) recurses for each level: text that nests tens of thousands deep overflows the
+ * stack, which ends the process. Macros of the same names look at the text first.
  */
 import { typeNestingMax } from "../../../runtime/sql/sql.ts";
 
-/** Levels that JSON may nest there; the process ends of 10,000 and more. */
+/** Levels that JSON may nest there; 10,000 and more crash the process. */
 const levelsMax = 128;
 /** Levels that one pass of the pattern takes away. */
 const levelsAPass = 32;
@@ -58,7 +58,7 @@ export const structuring: ReadonlySet<string> = new Set([
   "json_transform_strict",
 ]);
 
-/** Whether a structure nests deeper than types do, or is not plain to see. */
+/** Whether a structure nests deeper than types do, or is not a constant. */
 export function nestsTooDeep(structure: unknown): boolean {
   if (typeof structure !== "string") return true;
   let levels = 0;

@@ -16,7 +16,7 @@ export const tableFunctions: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Functions that tell about the process, its settings or other statements, run text as SQL, take apart internal
+ * Functions that reveal the process, its settings or other statements, run text as SQL, take apart internal
  * states, change a connection that the next caller gets, or hold a thread doing nothing.
  */
 const denied = [

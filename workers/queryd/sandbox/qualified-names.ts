@@ -12,7 +12,7 @@ export interface QualifiedNames {
   column: (node: Node) => void;
   /**
    * The bytes of all names whose schema must be replaced, once the whole tree has been seen. Throws `sql_error` for
-   * `main.t` beside a WITH of the name t: they could not be told apart.
+   * `main.t` beside a WITH of the name t: nothing would distinguish them.
    */
   places: (cteNames: ReadonlySet<string>) => number[];
 }

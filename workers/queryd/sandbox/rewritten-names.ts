@@ -1,4 +1,4 @@
-/** Names in a statement that are replaced before it is checked, as long as they were: places in the text stay. */
+/** Names in a statement that are replaced before it is checked, by text of the same length, so that positions stay. */
 import { fail } from "../../../runtime/errors/errors.ts";
 import { allTables } from "../catalog/catalog.ts";
 import { replaced, tokens } from "../statements/statements.ts";

@@ -12,7 +12,7 @@ import { asksForGiant, guardedFunctions } from "./value-guards.ts";
 export interface Checked {
   /** Every name read as a table, with the byte of its first use: a dataset, or a name that WITH gives. */
   tables: Map<string, number | undefined>;
-  /** The names that WITH gives anywhere, folded. Where each is known is left to DuckDB: nothing safe depends on it. */
+  /** The names that WITH gives anywhere, folded. Their scopes are left to DuckDB: the sandbox does not depend on them. */
   cteNames: ReadonlySet<string>;
   /** The parameters by name, each as often as it stands in the statement. */
   parameters: string[];
@@ -25,8 +25,8 @@ export interface Checked {
 }
 
 /**
- * The names WITH gives at some point of the statement, folded, and what each costs to plan: an estimate. A WITH inside
- * another looks on in the outer one; a copy for each would cost the square of their number.
+ * The names that WITH gives in one scope of the statement, folded, with an estimate of what each costs to plan. A nested
+ * scope links to the outer one: copies would cost the square of their number.
  */
 interface Scope {
   own: ReadonlyMap<string, Cost>;

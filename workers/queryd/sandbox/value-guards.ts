@@ -21,7 +21,7 @@ export const guardedFunctions: ReadonlySet<string> = new Set([
   "bitstring",
 ]);
 
-/** The argument, or an error when the size is too large. The bound holds for a value that is another at each look. */
+/** The argument, or an error when the size is too large. The bound also holds for volatile expressions. */
 const bounded = (argument: string, size: string, { max, what }: { max: number; what: string }): string =>
   `CAST(least(CASE WHEN ${size} > ${max} THEN error('${what} at once; at most ${max}') ELSE ${argument} END, ${max}) + 0 * ${argument} AS BIGINT)`;
 
@@ -66,7 +66,7 @@ export const guardStatements: readonly string[] = [
 /** `{:1000000}` and `%1000000d` ask for that many characters. */
 const wide = /[{%][^}%]*\d{5,}|[{%][^}%]*[{*]/;
 
-/** Whether a call of format or printf may make a giant text: its pattern is not plain to see, or asks for one. */
+/** Whether a call of format or printf may make a giant text: its pattern is no constant, or asks for one. */
 export function asksForGiant(pattern: unknown): boolean {
   return typeof pattern !== "string" || wide.test(pattern);
 }

@@ -14,7 +14,7 @@ const hidden = /^(filename|file ?path|file\(s\)|files?$|function$)/i;
 
 type Plan = { name: string; facts: Record<string, unknown>; children: Plan[] };
 
-/** Reads DuckDB's JSON, of EXPLAIN or EXPLAIN ANALYZE, leaving out what is not the caller's business. */
+/** Reads DuckDB's JSON, of EXPLAIN or EXPLAIN ANALYZE, without what shows where data lies. */
 export function readPlan(text: string): Plan[] {
   const parsed: PlanNode | PlanNode[] = JSON.parse(text);
   const roots = Array.isArray(parsed) ? parsed : (parsed.children ?? []);

@@ -1,4 +1,4 @@
-/** A statement with its parameters' values written into it, for a look at its plan: DuckDB plans no open ones. */
+/** A statement with its parameters' values as literals: DuckDB serializes no plan with open parameters. */
 
 import { fail } from "../../../runtime/errors/errors.ts";
 import type { Parameter, ParameterType, ParameterValue } from "./parameters.ts";

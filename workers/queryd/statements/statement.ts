@@ -95,7 +95,7 @@ export function plainStatement(body: string, sources: readonly Source[], limit?:
 
 /**
  * The statement with an end marker: a last row with a last column that is true, and NULL everywhere else. DuckDB's
- * stream ends without a word when the query fails half way; only a result with its marker is whole.
+ * stream ends without an error when the query fails half way; only a result with its marker is complete.
  */
 export function markedStatement(
   body: string,
