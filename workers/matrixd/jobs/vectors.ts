@@ -1,4 +1,5 @@
 /** A corpus's vectors: new rows to embedd, and on to vectord. */
+import pMap from "p-map";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import type { PendingRow } from "../lexicon/lexicon.ts";
@@ -39,30 +40,22 @@ interface VectorPlan {
 export async function addVectors(plan: VectorPlan): Promise<void> {
   const known = await addFirst(plan);
   if (!known) return;
-  let isOver = false;
-  let taking: Promise<PendingRow[]> = Promise.resolve([]);
-  const take = () => {
-    taking = taking.then(() => (isOver ? [] : plan.next()));
-    return taking;
-  };
-  const worker = async () => {
-    for (;;) {
-      const rows = await take();
+  const failures: unknown[] = [];
+  const failed = (cause: unknown) => void failures.push(cause);
+  const batches = async function* () {
+    while (failures.length === 0) {
+      const rows = (await plan.next().catch(failed)) ?? [];
       if (rows.length === 0) return;
-      const { model, vectors } = await embed(plan, rows, known.model);
-      if (model.dimension !== known.dimension) throw changed(known, model);
-      await add(plan, rows, vectors, model);
+      yield rows;
     }
   };
-  const workers = Array.from({ length: inFlight }, () =>
-    worker().catch((cause) => {
-      isOver = true;
-      throw cause;
-    }),
-  );
-  const ended = await Promise.allSettled(workers);
-  const failed = ended.find(({ status }) => status === "rejected");
-  if (failed) throw (failed as PromiseRejectedResult).reason;
+  const embedAndAdd = async (rows: PendingRow[]) => {
+    const { model, vectors } = await embed(plan, rows, known.model);
+    if (model.dimension !== known.dimension) throw changed(known, model);
+    await add(plan, rows, vectors, model);
+  };
+  await pMap(batches(), (rows) => embedAndAdd(rows).catch(failed), { concurrency: inFlight });
+  if (failures.length > 0) throw failures[0];
 }
 
 /** The first batch says which model it is and how long its vectors are. */
