@@ -1,28 +1,26 @@
 /** The shapes that chatd's contract speaks of: OpenAI's conversations, and the product's own. */
+import type { TProperties } from "@sinclair/typebox";
 import { closed, t } from "../../../runtime/contract/contract.ts";
 
 const anything = t.Optional(t.Unknown());
 const number = (minimum: number, maximum: number) => t.Optional(t.Number({ minimum, maximum }));
 const countFrom = (minimum: number, maximum = 10_000_000) => t.Optional(t.Integer({ minimum, maximum }));
 const modelName = t.String({ minLength: 1, maxLength: 200 });
-const object = t.Object({}, { additionalProperties: true });
-const FunctionTool = t.Object(
-  {
-    name: t.String({ pattern: "^[A-Za-z0-9_.-]{1,128}$" }),
-    description: t.Optional(t.String()),
-    parameters: t.Optional(object),
-  },
-  { additionalProperties: true },
-);
+/** An object whose unknown fields are passed on. */
+const open = <P extends TProperties>(fields: P) => t.Object(fields, { additionalProperties: true });
+const object = open({});
+const FunctionTool = open({
+  name: t.String({ pattern: "^[A-Za-z0-9_.-]{1,128}$" }),
+  description: t.Optional(t.String()),
+  parameters: t.Optional(object),
+});
 
 /** Fields that conversations and texts have alike. */
 export const sampling = {
   model: t.Optional(modelName),
   models: t.Optional(t.Array(modelName, { minItems: 1, maxItems: 8 })),
   stream: t.Optional(t.Boolean()),
-  stream_options: t.Optional(
-    t.Object({ include_usage: t.Optional(t.Boolean()) }, { additionalProperties: true }),
-  ),
+  stream_options: t.Optional(open({ include_usage: t.Optional(t.Boolean()) })),
   temperature: number(0, 2),
   top_p: number(0, 1),
   frequency_penalty: number(-2, 2),
@@ -39,35 +37,24 @@ const fields = {
   messages: t.Array(object, { minItems: 1, maxItems: 10_000 }),
   max_completion_tokens: countFrom(1),
   tools: t.Optional(
-    t.Array(
-      t.Object({ type: t.String(), function: t.Optional(FunctionTool) }, { additionalProperties: true }),
-      {
-        maxItems: 512,
-      },
-    ),
+    t.Array(open({ type: t.String(), function: t.Optional(FunctionTool) }), {
+      maxItems: 512,
+    }),
   ),
   tool_choice: anything,
   parallel_tool_calls: t.Optional(t.Boolean()),
   response_format: t.Optional(
-    t.Object(
-      {
-        type: t.Union([t.Literal("text"), t.Literal("json_object"), t.Literal("json_schema")]),
-        json_schema: t.Optional(
-          t.Object(
-            { name: t.String({ minLength: 1 }), schema: t.Optional(object) },
-            { additionalProperties: true },
-          ),
-        ),
-      },
-      { additionalProperties: true },
-    ),
+    open({
+      type: t.Union([t.Literal("text"), t.Literal("json_object"), t.Literal("json_schema")]),
+      json_schema: t.Optional(open({ name: t.String({ minLength: 1 }), schema: t.Optional(object) })),
+    }),
   ),
   logprobs: t.Optional(t.Boolean()),
   top_logprobs: countFrom(0, 20),
   reasoning_effort: t.Optional(t.String()),
 };
 
-export const OpenAiShape = t.Object(fields, { additionalProperties: true });
+export const OpenAiShape = open(fields);
 
 /** `/chat` names every field it takes, so that a misspelt one is refused. */
 export const OwnShape = closed({
@@ -91,123 +78,87 @@ export const OwnShape = closed({
 });
 
 /** OpenAI's older shape: a text goes on. */
-export const TextShape = t.Object(
-  {
-    ...sampling,
-    prompt: t.Unknown(),
-    suffix: t.Optional(t.String()),
-    echo: t.Optional(t.Boolean()),
-    best_of: t.Optional(t.Integer({ minimum: 1, maximum: 128 })),
-    logprobs: t.Optional(t.Integer({ minimum: 0, maximum: 20 })),
-  },
-  { additionalProperties: true },
-);
+export const TextShape = open({
+  ...sampling,
+  prompt: t.Unknown(),
+  suffix: t.Optional(t.String()),
+  echo: t.Optional(t.Boolean()),
+  best_of: t.Optional(t.Integer({ minimum: 1, maximum: 128 })),
+  logprobs: t.Optional(t.Integer({ minimum: 0, maximum: 20 })),
+});
 
 /** OpenAI's Responses: what is read of a request. */
-export const ResponsesShape = t.Object(
-  {
-    input: t.Unknown(),
-    instructions: t.Optional(t.String()),
-    max_output_tokens: t.Optional(t.Integer({ minimum: 1 })),
-    tools: t.Optional(t.Array(object, { maxItems: 512 })),
-    tool_choice: t.Optional(t.Unknown()),
-    text: t.Optional(
-      t.Object(
-        { format: t.Optional(object), verbosity: t.Optional(t.String()) },
-        { additionalProperties: true },
-      ),
-    ),
-    reasoning: t.Optional(t.Object({ effort: t.Optional(t.String()) }, { additionalProperties: true })),
-    store: t.Optional(t.Boolean()),
-    background: t.Optional(t.Boolean()),
-    truncation: t.Optional(t.String()),
-    include: t.Optional(t.Array(t.String())),
-    stream_options: t.Optional(object),
-  },
-  { additionalProperties: true },
-);
+export const ResponsesShape = open({
+  input: t.Unknown(),
+  instructions: t.Optional(t.String()),
+  max_output_tokens: t.Optional(t.Integer({ minimum: 1 })),
+  tools: t.Optional(t.Array(object, { maxItems: 512 })),
+  tool_choice: t.Optional(t.Unknown()),
+  text: t.Optional(open({ format: t.Optional(object), verbosity: t.Optional(t.String()) })),
+  reasoning: t.Optional(open({ effort: t.Optional(t.String()) })),
+  store: t.Optional(t.Boolean()),
+  background: t.Optional(t.Boolean()),
+  truncation: t.Optional(t.String()),
+  include: t.Optional(t.Array(t.String())),
+  stream_options: t.Optional(object),
+});
 
-const open = { additionalProperties: true };
 const count = t.Integer({ minimum: 0 });
 
 /** OpenAI's answer. Providers add fields of their own, which are passed on. */
-export const Completion = t.Object(
-  {
-    id: t.String(),
-    object: t.Literal("chat.completion"),
-    created: count,
-    model: t.String(),
-    choices: t.Array(
-      t.Object(
-        {
-          index: count,
-          message: t.Object(
-            {
-              role: t.String(),
-              content: t.Optional(t.Union([t.String(), t.Null()])),
-              tool_calls: t.Optional(t.Array(object)),
-            },
-            open,
-          ),
-          finish_reason: t.Optional(t.Union([t.String(), t.Null()])),
-        },
-        open,
-      ),
-    ),
-    usage: t.Optional(
-      t.Union([
-        t.Object(
-          {
-            prompt_tokens: t.Optional(count),
-            completion_tokens: t.Optional(count),
-            total_tokens: t.Optional(count),
-          },
-          open,
-        ),
-        t.Null(),
-      ]),
-    ),
-  },
-  open,
-);
+export const Completion = open({
+  id: t.String(),
+  object: t.Literal("chat.completion"),
+  created: count,
+  model: t.String(),
+  choices: t.Array(
+    open({
+      index: count,
+      message: open({
+        role: t.String(),
+        content: t.Optional(t.Union([t.String(), t.Null()])),
+        tool_calls: t.Optional(t.Array(object)),
+      }),
+      finish_reason: t.Optional(t.Union([t.String(), t.Null()])),
+    }),
+  ),
+  usage: t.Optional(
+    t.Union([
+      open({
+        prompt_tokens: t.Optional(count),
+        completion_tokens: t.Optional(count),
+        total_tokens: t.Optional(count),
+      }),
+      t.Null(),
+    ]),
+  ),
+});
 
 /** The same with what the product adds. */
-export const OwnCompletion = t.Object(
-  {
-    ...Completion.properties,
-    lakehouse: t.Object(
-      {
-        provider: t.String(),
-        model: t.String(),
-        cache: t.String(),
-        retries: count,
-        ignored: t.Array(t.String()),
-        cost_usd: t.Optional(t.Number()),
-      },
-      open,
-    ),
-  },
-  open,
-);
-
-export const TextCompletion = t.Object(
-  {
-    id: t.String(),
-    object: t.Literal("text_completion"),
-    created: count,
+export const OwnCompletion = open({
+  ...Completion.properties,
+  lakehouse: open({
+    provider: t.String(),
     model: t.String(),
-    choices: t.Array(t.Object({ index: count, text: t.String() }, open)),
-  },
-  open,
-);
+    cache: t.String(),
+    retries: count,
+    ignored: t.Array(t.String()),
+    cost_usd: t.Optional(t.Number()),
+  }),
+});
 
-export const ResponsesAnswer = t.Object(
-  {
-    id: t.String(),
-    object: t.Literal("response"),
-    status: t.String(),
-    model: t.Union([t.String(), t.Null()]),
-    output: t.Array(object),
-  },
-  open,
-);
+export const TextCompletion = open({
+  id: t.String(),
+  object: t.Literal("text_completion"),
+  created: count,
+  model: t.String(),
+  choices: t.Array(open({ index: count, text: t.String() })),
+});
+
+export const ResponsesAnswer = open({
+  id: t.String(),
+  object: t.Literal("response"),
+  status: t.String(),
+  model: t.Union([t.String(), t.Null()]),
+  output: t.Array(object),
+});
