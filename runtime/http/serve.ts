@@ -247,7 +247,7 @@ function verbHandler(
   options: { place: Place; maxJsonBytes: number },
 ): Handler {
   return async (request, context) => {
-    const input = await inputOf(endpoint, request, options);
+    const input = { ...matchOf(endpoint, request), ...(await inputOf(endpoint, request, options)) };
     const reply = await invoke(verb, input, callOf(context));
     const etag = endpoint.etag && `"${endpoint.etag(reply as never)}"`;
     if (etag && isKnown(request.headers.get("if-none-match"), etag))
@@ -255,6 +255,10 @@ function verbHandler(
     return Response.json(reply, { status: endpoint.status ?? 200, headers: etag ? { etag } : {} });
   };
 }
+
+/** If-Match, for a verb that takes it as a field; what the body says counts more. */
+const matchOf = ({ body }: Verb, { headers }: Request) =>
+  body && "if_match" in body.properties ? { if_match: headers.get("if-match") } : {};
 
 const isKnown = (header: string | null, etag: string): boolean =>
   header?.split(",").some((known) => known.trim() === "*" || known.trim().replace(/^W\//, "") === etag) ??

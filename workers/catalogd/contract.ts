@@ -50,6 +50,8 @@ export const DataObject = closed({
 });
 
 export const Operation = t.Union([t.Literal("replace"), t.Literal("append")]);
+/** The highest number that a version can have: eight digits keep the keys of manifests in order. */
+export const versionMax = 99_999_999;
 
 const registration = {
   name: DatasetName,
@@ -71,7 +73,10 @@ export const Manifest = closed({
   objects: t.Array(DataObject),
   row_count: t.Integer({ minimum: 0 }),
   bytes: t.Integer({ minimum: 0 }),
-  operation: Operation,
+  /** `rollback`, `undrop` and `rename` make a version of what another one holds: `copy_of`. */
+  operation: t.Union([...Operation.anyOf, t.Literal("rollback"), t.Literal("undrop"), t.Literal("rename")]),
+  /** As SQL names it: `jobs@3`. */
+  copy_of: t.Optional(t.String()),
   made_by: t.String(),
   /** Of the request with an Idempotency-Key that made this version. */
   operation_id: t.Optional(t.String()),
@@ -102,7 +107,55 @@ export const Summary = closed({
   created_at: t.String({ format: "date-time" }),
 });
 
+/** A version in the list of a dataset's versions; `drop` is the number that a drop has taken. */
+export const VersionSummary = closed({
+  ...Summary.properties,
+  operation: t.Union([...Manifest.properties.operation.anyOf, t.Literal("drop")]),
+  copy_of: Manifest.properties.copy_of,
+  /** With `drop`: the name that the dataset has from then on. */
+  renamed_to: t.Optional(DatasetName),
+  made_by: t.String(),
+});
+
+const ObjectCount = closed({ count: t.Integer({ minimum: 0 }), bytes: t.Integer({ minimum: 0 }) });
+
 const Name = closed({ name: DatasetName });
+
+/** Which version is meant; the latest unless one of both is given. */
+const which = {
+  version: t.Optional(t.Integer({ minimum: 1, maximum: versionMax, description: "The version's number." })),
+  as_of: t.Optional(
+    t.String({ format: "date-time", description: "RFC 3339: the version that was the latest at this time." }),
+  ),
+};
+/** With the time: after a restore from a backup a number may be given a second time. */
+export const etagOf = (manifest: { dataset_id: string; version: number; created_at: string }): string =>
+  `${manifest.dataset_id}.${manifest.version}.${Date.parse(manifest.created_at)}`;
+
+/** For changes of a dataset that is there. */
+const ifMatch = {
+  if_match: t.Optional(
+    t.String({
+      maxLength: 4096,
+      description:
+        "The dataset's ETag, or several: with another one nothing is changed (412). The header If-Match says the same.",
+    }),
+  ),
+};
+const conditional = {
+  resumable: true,
+  refusals: [409, 412, 422],
+  headers: { "if-match": "Only where the dataset has one of these etags." },
+  params: Name,
+  reply: Manifest,
+} as const;
+const read = {
+  summary: "A dataset: its latest version, or by `version` or `as_of` an earlier one.",
+  params: Name,
+  query: closed(which),
+  reply: Manifest,
+  etag: etagOf,
+};
 
 export const catalogd = contract("catalogd", {
   register: post("/catalog/register", {
@@ -112,13 +165,19 @@ export const catalogd = contract("catalogd", {
     body: closed(registration),
     reply: Manifest,
   }),
-  manifest: get("/catalog/manifest/:name", {
-    summary: "The latest version of a dataset.",
+  manifest: get("/catalog/manifest/:name", read),
+  dataset: get("/catalog/datasets/:name", read),
+  versions: get("/catalog/datasets/:name/versions", {
+    summary: "The versions of a dataset, the latest first; also of one that was dropped.",
     params: Name,
-    reply: Manifest,
-    // With the time: after a restore from a backup a number may be given a second time.
-    etag: (manifest: { dataset_id: string; version: number; created_at: string }) =>
-      `${manifest.dataset_id}.${manifest.version}.${Date.parse(manifest.created_at)}`,
+    query: closed(pageFields),
+    reply: closed({
+      name: DatasetName,
+      versions: t.Array(VersionSummary),
+      /** Those whose manifests cannot be read. */
+      unreadable: t.Optional(t.Array(closed({ version: t.Integer({ minimum: 1 }), reason: t.String() }))),
+      ...nextPage,
+    }),
   }),
   list: get("/catalog/list", {
     summary: "All datasets by name; the etag stands for the whole catalog.",
@@ -132,6 +191,48 @@ export const catalogd = contract("catalogd", {
     summary: "Drops a dataset from the catalog; its objects stay until maintenance.",
     params: Name,
     reply: closed({ name: DatasetName, dropped: t.Literal(true) }),
+  }),
+  diff: get("/catalog/datasets/:name/diff", {
+    summary: "What differs between two versions: columns, rows, bytes and objects.",
+    params: Name,
+    query: closed({
+      from: t.Integer({ minimum: 1, maximum: versionMax }),
+      to: t.Optional(
+        t.Integer({ minimum: 1, maximum: versionMax, description: "The latest version unless given." }),
+      ),
+    }),
+    reply: closed({
+      name: DatasetName,
+      from: VersionSummary,
+      to: VersionSummary,
+      columns: closed({
+        added: t.Array(Column),
+        removed: t.Array(Column),
+        retyped: t.Array(closed({ name: t.String(), from: t.String(), to: t.String() })),
+        nullability: t.Array(closed({ name: t.String(), from: t.Boolean(), to: t.Boolean() })),
+        reordered: t.Array(t.String()),
+      }),
+      /** More in `to` than in `from`; negative where it has less. */
+      row_count: t.Integer(),
+      bytes: t.Integer(),
+      objects: closed({ added: ObjectCount, removed: ObjectCount, kept: ObjectCount }),
+    }),
+  }),
+  rollback: post("/catalog/datasets/:name/rollback", {
+    ...conditional,
+    summary: "Makes a version with what an earlier one holds; the versions between stay.",
+    body: closed({ version: t.Integer({ minimum: 1, maximum: versionMax }), ...ifMatch }),
+  }),
+  undrop: post("/catalog/datasets/:name/undrop", {
+    ...conditional,
+    headers: {},
+    summary: "Brings a dropped dataset back as it was before its drop.",
+    body: closed({}),
+  }),
+  rename: post("/catalog/datasets/:name/rename", {
+    ...conditional,
+    summary: "Gives a dataset another name. Its earlier versions stay under the old one.",
+    body: closed({ to: DatasetName, ...ifMatch }),
   }),
   changes: get("/catalog/changes", {
     summary:
@@ -173,11 +274,20 @@ export const catalogd = contract("catalogd", {
     body: closed({ name: DatasetName, operation_id: t.String() }),
     reply: closed({ manifest: t.Optional(Manifest) }),
   }),
+  past: internal({
+    reads: true,
+    summary:
+      "Versions by number or time; names match in any letter case. In the order asked: each version, or why there is none, or nothing where there never was such a dataset.",
+    body: closed({ asked: t.Array(closed({ ...Name.properties, ...which }), { maxItems: 10_000 }) }),
+    reply: closed({
+      found: t.Array(closed({ manifest: t.Optional(Manifest), problem: t.Optional(t.String()) })),
+    }),
+  }),
   snapshot: internal({
     reads: true,
     summary:
-      "Every manifest; or nothing when the catalog's etag is still `known`; or, for an etag of late, with `removed`, only what changed since.",
-    body: closed({ known: t.Optional(t.String()) }),
+      "Every manifest, as of a time where one is given; or nothing when the catalog's etag is still `known`; or, for an etag of late, with `removed`, only what changed since.",
+    body: closed({ known: t.Optional(t.String()), as_of: which.as_of }),
     reply: closed({
       catalog_etag: t.String(),
       manifests: t.Optional(t.Array(Manifest)),

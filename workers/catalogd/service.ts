@@ -1,4 +1,5 @@
 /** catalogd: its verbs over the registry in memory and the manifests in storage. */
+import pMap from "p-map";
 import type { CallContext, Running, VerbsOf } from "../../runtime/contract/contract.ts";
 import { type Durable, holdFiles } from "../../runtime/durable/durable.ts";
 import { fail } from "../../runtime/errors/errors.ts";
@@ -7,17 +8,28 @@ import { createKeyedMutex } from "../../runtime/scheduling/scheduling.ts";
 import type { Deps } from "../../runtime/service/service.ts";
 import type { Metrics } from "../../runtime/telemetry/telemetry.ts";
 import type { Storaged } from "../storaged/contract.ts";
-import { type Commit, type Committing, createCommit, type Write, writeVerbs } from "./commits/commits.ts";
+import {
+  type Commit,
+  type Committing,
+  createCommit,
+  type Return,
+  returnVerbs,
+  type Write,
+  writeVerbs,
+} from "./commits/commits.ts";
 import type { Catalogd } from "./contract.ts";
+import { createHistory, type History, timeFrom } from "./history/history.ts";
 import { type InspectionDeps, inspectCatalog } from "./inspection/inspection.ts";
 import { createManifestStore } from "./manifests/manifests.ts";
 import { type Changes, createChanges, createRegistry, page, type Registry } from "./registry/registry.ts";
 import { createDatasetMarks, type Rehydration, startRehydration } from "./rehydration/rehydration.ts";
-import { checkName, isLive, type Manifest } from "./versions/versions.ts";
+import { checkName, isLive, summaryOf } from "./versions/versions.ts";
 
 /** Of the machine's memory, for the latest manifest of each dataset, unless a setting says how much. */
 const memoryShare = 1 / 16;
 const pageSizeDefault = 1000;
+/** Versions in an answer that names no page size: each is a manifest that is read. */
+const versionsPerPage = 100;
 /** Wait of a subscriber that names none, in milliseconds; below the deadline of a call. */
 const changesWaitMs = 20_000;
 /** Changes of one name that may wait for its lock. */
@@ -62,6 +74,7 @@ export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promis
   const rehydration = startRehydration({
     ...{ store, registry, marks, adopted, concurrency, clock, log, newId: deps.newId },
   });
+  const history = createHistory({ store, registry });
   const writing = createWriting(committing.commit);
   gauges(metrics, { registry, changes, rehydration });
 
@@ -73,7 +86,8 @@ export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promis
     raw: {},
     verbs: gated(rehydration, {
       ...writeVerbs(deps, { ...committing, registry, commit: writing.commit }),
-      ...readVerbs(deps, { ...committing, registry, changes }),
+      ...returnVerbs(deps, { ...committing, registry, history, commit: writing.commit }),
+      ...readVerbs(deps, { ...committing, registry, changes, history, concurrency }),
     }),
     notReady: () => {
       const pending = rehydration.pending();
@@ -111,16 +125,21 @@ const kept = (deps: InspectionDeps & { directory: string }, rehydration: Rehydra
   snapshot: () => holdFiles(deps.directory, []),
 });
 
-type Read = Exclude<keyof VerbsOf<Catalogd>, Write>;
+type Read = Exclude<keyof VerbsOf<Catalogd>, Write | Return>;
 
 function readVerbs(
   { clock }: Pick<Deps, "clock">,
   {
     registry,
     changes,
+    history,
+    concurrency,
     resolveUnknown,
     made,
-  }: { registry: Registry; changes: Changes } & Omit<Committing, "commit">,
+  }: { registry: Registry; changes: Changes; history: History; concurrency: number } & Omit<
+    Committing,
+    "commit"
+  >,
 ): Pick<VerbsOf<Catalogd>, Read> {
   /** Lists and snapshots wait this long for unknown outcomes, and go on without those that storage does not resolve. */
   const resolveAll = async ({ requestId }: CallContext) => {
@@ -136,10 +155,24 @@ function readVerbs(
     });
     return damaged.length > 0 ? { unreadable: damaged } : {};
   };
+  const read: VerbsOf<Catalogd>["manifest"] = async ({ name, ...which }, { requestId }) => {
+    await resolveUnknown(name, requestId);
+    return history.manifest(name, which);
+  };
   return {
-    manifest: async ({ name }, { requestId }) => {
+    manifest: read,
+    dataset: read,
+    versions: async ({ name, page_size = versionsPerPage, page_token }, { requestId }) => {
       await resolveUnknown(name, requestId);
-      return registry.manifest(name);
+      return { name, ...(await history.page(name, { token: page_token, size: page_size })) };
+    },
+    diff: async ({ name, ...versions }, { requestId }) => {
+      await resolveUnknown(name, requestId);
+      return { name, ...(await history.difference(name, versions)) };
+    },
+    past: async ({ asked }, context) => {
+      await resolveAll(context);
+      return { found: await pMap(asked, history.find, { concurrency }) };
     },
     admit: async ({ name }, { requestId }) => {
       checkName(name);
@@ -155,7 +188,7 @@ function readVerbs(
       await resolveAll(context);
       const { items, next } = page(registry.manifests(), { token: page_token, size: page_size });
       return {
-        datasets: items.map(summary),
+        datasets: items.map(summaryOf),
         catalog_etag: registry.etag(),
         ...unreadable(),
         ...(next !== undefined && { next_page_token: next }),
@@ -165,9 +198,13 @@ function readVerbs(
       if (since !== undefined) await changes.wait(since, wait_ms, signal);
       return { catalog_etag: registry.etag() };
     },
-    snapshot: async ({ known }, context) => {
+    snapshot: async ({ known, as_of }, context) => {
       await resolveAll(context);
       const catalog_etag = registry.etag();
+      if (as_of !== undefined) {
+        const manifests = await history.everything(timeFrom(as_of), concurrency);
+        return { catalog_etag: `${catalog_etag}@${as_of}`, manifests, ...unreadable() };
+      }
       if (known === catalog_etag) return { catalog_etag };
       const news = known === undefined ? undefined : registry.since(known);
       if (news) return { catalog_etag, manifests: news.changed, removed: news.removed, ...unreadable() };
@@ -175,18 +212,6 @@ function readVerbs(
     },
   };
 }
-
-const summary = ({ columns, objects, ...manifest }: Manifest) => ({
-  dataset_id: manifest.dataset_id,
-  name: manifest.name,
-  version: manifest.version,
-  schema_fingerprint: manifest.schema_fingerprint,
-  columns: columns.length,
-  objects: objects.length,
-  row_count: manifest.row_count,
-  bytes: manifest.bytes,
-  created_at: manifest.created_at,
-});
 
 /** Every verb is unavailable until the registry is complete: no caller learns that a dataset does not exist too early. */
 function gated(rehydration: Rehydration, verbs: VerbsOf<Catalogd>): VerbsOf<Catalogd> {

@@ -32,6 +32,8 @@ export const SqlRequest = closed({
   sql: t.String({ minLength: 1, maxLength: 1_000_000 }),
   /** By position (an array for $1, ?) or by name (an object for $name). */
   params: t.Optional(t.Union([t.Array(t.Unknown()), t.Record(t.String(), t.Unknown())])),
+  /** RFC 3339: the datasets as they were at this time, but for those whose names say their version. */
+  as_of: t.Optional(t.String({ format: "date-time" })),
   timeout_ms: t.Optional(t.Integer({ minimum: 1 })),
   /** The most rows to answer with. */
   limit: t.Optional(t.Integer({ minimum: 0, maximum: 2 ** 52 })),

@@ -124,6 +124,7 @@ async function answerSql(parts: Parts, input: SqlInput, context: RawContext): Pr
     sql: body.sql,
     params: body.params,
     limit: body.limit,
+    asOf: body.as_of,
     full: input.shape === "full",
     numbers: input.numbers ?? config.queryd.numbers,
     format: chosen.name,

@@ -1,6 +1,6 @@
-/** `list_datasets` and `get_manifest`: what there is to query. */
+/** `list_datasets`, `get_manifest` and `dataset_versions`: what there is to query, and what there was. */
 import type { Static } from "@sinclair/typebox";
-import { inputSchema, t } from "../../../runtime/contract/contract.ts";
+import { type InputOf, inputSchema, t } from "../../../runtime/contract/contract.ts";
 import { catalogd, type Manifest, type Summary } from "../../../workers/catalogd/contract.ts";
 import type { GatewayClient } from "../gateway/gateway.ts";
 import { derive } from "./schemas.ts";
@@ -13,7 +13,7 @@ export type BoundedManifest = Static<typeof Manifest> & {
   objects_omitted?: number;
 };
 
-const { list, manifest } = catalogd.endpoints;
+const { list, manifest, versions } = catalogd.endpoints;
 const datasetsPerPage = 50;
 
 const listInput = derive(inputSchema(list), {
@@ -82,21 +82,57 @@ export function boundedManifest(whole: Static<typeof Manifest>): {
 export const getManifest = (gateway: GatewayClient): Tool => ({
   name: "get_manifest",
   description:
-    "Describes one dataset: its columns with their SQL types, its row count, version and Parquet objects with column statistics (null counts, smallest and largest values). Call it before writing SQL.",
+    "Describes one dataset: its columns with their SQL types, its row count, version and Parquet objects with column statistics (null counts, smallest and largest values). Call it before writing SQL. With version or as_of it describes an earlier version.",
   annotations: reading("Describe a dataset"),
   input: derive(inputSchema(manifest), {
     refine: { name: { description: "The dataset's name, as list_datasets gives it." } },
   }),
   output: manifestOutput,
-  call: async ({ name }, { signal }) => {
-    const whole = await gateway.call(manifest, { name: String(name) }, { signal });
+  call: async (input, { signal }) => {
+    const asked = input as InputOf<typeof manifest>;
+    const whole = await gateway.call(manifest, asked, { signal });
     const { manifest: structured, lines } = boundedManifest(whole);
     const head = `${whole.name}, version ${whole.version} of ${whole.created_at} (${whole.operation} by ${whole.made_by}): ${whole.row_count} rows, ${whole.bytes} bytes in ${whole.objects.length} objects, ${whole.columns.length} columns:`;
     const more = structured.columns_omitted;
     const tail =
       more === undefined
         ? []
-        : [`  … and ${more} columns more; DESCRIBE ${whole.name} with query_sql pages them`];
+        : [
+            `  … and ${more} columns more; DESCRIBE "${whole.name}@${whole.version}" with query_sql pages them`,
+          ];
     return { structured, text: [head, ...lines, ...tail].join("\n") };
+  },
+});
+
+const versionsPerPage = 20;
+
+export const datasetVersions = (gateway: GatewayClient): Tool => ({
+  name: "dataset_versions",
+  description:
+    'Lists the versions of one dataset, the latest first: when each was made, by whom, by what kind of change, and how many rows it has. query_sql reads version 3 as "name@3"; get_manifest with version describes it.',
+  annotations: reading("List a dataset's versions"),
+  input: derive(inputSchema(versions), {
+    refine: {
+      name: { description: "The dataset's name, as list_datasets gives it; one that was dropped, too." },
+      page_size: { maximum: 200, default: versionsPerPage, description: "Most versions of one answer." },
+      page_token: { description: "The next_page_token of the answer before." },
+    },
+  }),
+  output: versions.reply,
+  call: async (input, { signal }) => {
+    const asked = { page_size: versionsPerPage, ...(input as InputOf<typeof versions>) };
+    const structured = await gateway.call(versions, asked, { signal });
+    const { name, unreadable = [], next_page_token } = structured;
+    const lines = structured.versions.map(
+      ({ version, created_at, operation, made_by, row_count, columns }) =>
+        operation === "drop"
+          ? `version ${version} of ${created_at}: dropped`
+          : `${name}@${version} of ${created_at}: ${operation} by ${made_by}, ${row_count} rows, ${columns} columns`,
+    );
+    for (const { version, reason } of unreadable)
+      lines.push(`version ${version}: cannot be read (${reason})`);
+    if (next_page_token !== undefined)
+      lines.push(`There are more: dataset_versions ${JSON.stringify({ name, page_token: next_page_token })}`);
+    return { structured, text: lines.join("\n") };
   },
 });

@@ -24,10 +24,14 @@ const input = derive(SqlRequest, {
   refine: {
     sql: {
       description:
-        'One reading statement in DuckDB\'s SQL; datasets are tables, and "name@3" is version 3 of one. Required unless cursor is given.',
+        'One reading statement in DuckDB\'s SQL; datasets are tables, "name@3" is version 3 of one, "name@2026-11-01T00:00:00Z" what it was then (quotes needed). Required unless cursor is given.',
     },
     params: {
       description: "Values for $1, $2, … (an array) or $name (an object): never put values into the text.",
+    },
+    as_of: {
+      description:
+        "RFC 3339, as 2026-11-01T00:00:00Z: read every dataset as it was at this time, but for those named with a version.",
     },
     timeout_ms: { description: "Longest run in milliseconds." },
     limit: {

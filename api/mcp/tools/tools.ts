@@ -1,7 +1,7 @@
-/** The seven tools, in the order in which an agent meets them. */
+/** The eight tools, in the order in which an agent meets them. */
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import type { GatewayClient } from "../gateway/gateway.ts";
-import { getManifest, listDatasets } from "./dataset-tools.ts";
+import { datasetVersions, getManifest, listDatasets } from "./dataset-tools.ts";
 import { recordPlaybook, searchMatrix } from "./matrix-tools.ts";
 import { querySql } from "./query-sql.ts";
 import type { Tool } from "./tool.ts";
@@ -15,6 +15,7 @@ export type { Tool } from "./tool.ts";
 export const createTools = (gateway: GatewayClient, clock: Clock): Tool[] => [
   listDatasets(gateway),
   getManifest(gateway),
+  datasetVersions(gateway),
   querySql(gateway, clock),
   embedText(gateway),
   searchVectors(gateway),

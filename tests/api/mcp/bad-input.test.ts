@@ -105,6 +105,20 @@ const rows: Row[] = [
     type: "invalid_field",
     says: ["name", "got null"],
   },
+  {
+    name: "a version that is not there",
+    tool: "get_manifest",
+    input: { name: "@nothing", version: 0 },
+    type: "invalid_field",
+    says: ["name"],
+  },
+  {
+    name: "versions of an unknown dataset",
+    tool: "dataset_versions",
+    input: { name: "worker" },
+    type: "not_found",
+    says: ["worker", "list_datasets"],
+  },
   { name: "no statement", tool: "query_sql", input: {}, type: "invalid_field", says: ["sql", "or a cursor"] },
   { name: "an empty statement", tool: "query_sql", input: { sql: "" }, type: "invalid_field", says: ["sql"] },
   {

@@ -121,10 +121,11 @@ describe("a gateway that is not well", () => {
     const lines = startLines(["--gateway", "http://127.0.0.1:9"]);
     expect(await lines.initialize()).toMatchObject({ result: { serverInfo: { name: "lakehouse" } } });
     const { result } = (await lines.request("tools/list")) as { result: { tools: unknown[] } };
-    expect(result.tools).toHaveLength(7);
+    expect(result.tools).toHaveLength(8);
     for (const [name, input] of [
       ["list_datasets", {}],
       ["get_manifest", { name: "a" }],
+      ["dataset_versions", { name: "a" }],
       ["query_sql", { sql: "SELECT 1" }],
       ["embed_text", { text: "a" }],
       ["search_vectors", { name: "a", text: "a" }],

@@ -24,7 +24,7 @@ const toolNamed = (name: string) => {
   return tool;
 };
 
-const { list, manifest } = catalogd.endpoints;
+const { list, manifest, versions } = catalogd.endpoints;
 const { search, record } = matrixd.endpoints;
 
 /** Where each tool's input and output come from, and what is the tool's own. */
@@ -42,6 +42,13 @@ const origins: {
     ownInput: [],
     output: [manifest.reply],
     ownOutput: ["columns_omitted", "objects_omitted"],
+  },
+  {
+    name: "dataset_versions",
+    input: inputSchemas(versions),
+    ownInput: [],
+    output: [versions.reply],
+    ownOutput: [],
   },
   {
     name: "query_sql",

@@ -63,6 +63,19 @@ test("get_manifest gives the manifest, whole when it fits", async () => {
   expect(text).toContain("zip VARCHAR");
 });
 
+test("dataset_versions lists what get_manifest and query_sql can read", async () => {
+  const answer = await session.call("dataset_versions", { name: "workers" });
+  expect(answer.data).toEqual(
+    await (await fetch(`${product.url}/v1/catalog/datasets/workers/versions`)).json(),
+  );
+  expect(answer.text).toMatch(/^workers@1 of \S+: replace by ingestd, 2000 rows, 18 columns$/m);
+  const { data } = await session.call("get_manifest", { name: "workers", version: 1 });
+  expect(data.version).toBe(1);
+  const sql = 'SELECT count(*)::INT AS n FROM "workers@1"';
+  expect((await session.call("query_sql", { sql })).data.rows).toEqual([{ n: 2000 }]);
+  expect((await session.call("query_sql", { sql, as_of: data.created_at })).data.rows).toEqual([{ n: 2000 }]);
+});
+
 describe("query_sql", () => {
   test("rows are those of the file, to the character", async () => {
     const { data } = await session.call("query_sql", {

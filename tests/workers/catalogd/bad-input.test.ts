@@ -378,10 +378,10 @@ const others: ApiCase[] = [
   { name: "manifest: a folder", path: `${path}/a%2Fb`, ...invalid },
   {
     name: "manifest: an unknown parameter",
-    path: `${path}/taken?version=1`,
+    path: `${path}/taken?number=1`,
     status: 400,
     type: "unknown_field",
-    contains: ["'version'"],
+    contains: ["'number'"],
   },
   { name: "drop: unknown", method: "DELETE", path: `${path}/nothing`, status: 404, type: "not_found" },
   { name: "drop: dropped", method: "DELETE", path: `${path}/gone`, status: 404, type: "not_found" },

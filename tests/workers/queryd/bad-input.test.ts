@@ -54,11 +54,6 @@ const requests: ApiCase[] = [
     { type: "unknown_field", contains: ["parms", "params"] },
   ),
   bad(
-    "as_of, which is not here yet",
-    { sql: "SELECT 1", as_of: "2024-01-01T00:00:00Z" },
-    { type: "unknown_field", contains: ["as_of"] },
-  ),
-  bad(
     "an unknown query parameter",
     { sql: "SELECT 1" },
     { path: "/sql?format=csv", type: "unknown_field", contains: ["format", "shape"] },

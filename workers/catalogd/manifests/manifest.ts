@@ -55,13 +55,16 @@ const column = [text("name"), text("type"), flag("nullable")];
 /** Forms of texts came later: a version without any is written as it was before there were any. */
 const columnWithForm = [...column, text("form", "OPTIONAL")];
 
-const fieldsOf = ({ columns, operation_id }: Version): readonly Field[] => [
+/** Fields that came later: a version without one is written as it was before there was any. */
+const optionalTexts = ["operation_id", "copy_of", "renamed_to"] as const;
+
+const fieldsOf = (version: Version): readonly Field[] => [
   text("dataset_id"),
   text("name"),
   int64("version"),
   int64("parent", "OPTIONAL"),
   text("schema_fingerprint"),
-  structs("columns", columns.some(({ form }) => form !== undefined) ? columnWithForm : column),
+  structs("columns", version.columns.some(({ form }) => form !== undefined) ? columnWithForm : column),
   structs("objects", [
     text("key"),
     int64("bytes"),
@@ -74,7 +77,7 @@ const fieldsOf = ({ columns, operation_id }: Version): readonly Field[] => [
   text("operation"),
   text("made_by"),
   utcMicros("created_at"),
-  ...(operation_id === undefined ? [] : [text("operation_id")]),
+  ...optionalTexts.filter((name) => version[name] !== undefined).map((name) => text(name)),
 ];
 /** Only where versions of other names are committed by this one: as JSON, whole. */
 const also = text("also");

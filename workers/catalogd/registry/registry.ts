@@ -35,6 +35,10 @@ export interface Registry {
   head: (name: string, toDrop?: boolean) => Version | undefined;
   /** The dataset; throws `not_found` or `corrupt`. */
   manifest: (name: string) => Manifest;
+  /** The names, in whatever case, that there are or ever were: these very letters first, then a dataset there is. */
+  spellings: (name: string) => string[];
+  /** Every name there is or ever was. */
+  names: () => Iterable<string>;
   /** Throws `conflict` when a dataset has this name in another case. */
   refuseCaseClash: (name: string) => void;
   /** All datasets, by name. The same array until something changes. */
@@ -86,10 +90,15 @@ export function createRegistry(
     manifest: (name) => {
       const head = readable(heads.get(name));
       if (isLive(head)) return head;
-      const other = taken.get(fold(name));
-      const hint = other === undefined ? "" : `; there is one named '${other}'`;
-      throw fail("not_found", `there is no dataset named '${name}'${hint}`);
+      throw fail("not_found", `there is no dataset named '${name}'${hintOf(head, taken.get(fold(name)))}`);
     },
+    spellings: (name) => {
+      const folded = fold(name);
+      const known = [...heads.keys()].filter((each) => fold(each) === folded);
+      const rank = (each: string) => (each === name ? 0 : each === taken.get(folded) ? 1 : 2);
+      return known.sort((a, b) => rank(a) - rank(b));
+    },
+    names: () => heads.keys(),
     refuseCaseClash: (name) => {
       const other = taken.get(fold(name));
       if (other === undefined || other === name) return;
@@ -155,6 +164,12 @@ function createRooms(budget: MemoryBudget | undefined) {
       rooms.set(head.name, room);
     },
   };
+}
+
+/** What may be meant in place of a dataset that is not there: its name since it was renamed, or another case. */
+function hintOf(head: Version | undefined, other: string | undefined): string {
+  if (head?.renamed_to !== undefined) return `: it was renamed to '${head.renamed_to}'`;
+  return other === undefined ? "" : `; there is one named '${other}'`;
 }
 
 const isLiveHead = (head: Head): head is Manifest => !isDamaged(head) && isLive(head);

@@ -1,12 +1,13 @@
 /** The next version of a dataset, decided from its head: pure, so that it can be decided again after a lost race. */
 import { fail } from "../../../runtime/errors/errors.ts";
+import { versionMax } from "../contract.ts";
 import { driftError, schemaDrift } from "./drift.ts";
 import { schemaFingerprint } from "./fingerprint.ts";
 import { canonicalKey, type Registration } from "./registration.ts";
-import { type Column, type DataObject, isLive, type Manifest, type Version, versionMax } from "./version.ts";
+import { type Column, type DataObject, isLive, type Manifest, type Version } from "./version.ts";
 
 /** What a decision takes from outside. */
-interface Given {
+export interface Given {
   /** Milliseconds since the epoch. */
   now: number;
   /** The identity of a dataset that is made. */
@@ -58,9 +59,10 @@ export function planRegistration(
   };
 }
 
-const isOf = ({ operation_id: of }: Version, { operationId }: Pick<Given, "operationId">): boolean =>
+/** Whether the operation has made this version already. */
+export const isOf = ({ operation_id: of }: Version, { operationId }: Pick<Given, "operationId">): boolean =>
   operationId !== undefined && of === operationId;
-const named = ({ operationId }: Pick<Given, "operationId">) =>
+export const named = ({ operationId }: Pick<Given, "operationId">) =>
   operationId === undefined ? {} : { operation_id: operationId };
 
 /**
@@ -86,7 +88,7 @@ function withForms(name: string, live: readonly Column[], proposed: readonly Col
 export function planDrop(
   head: Version | undefined,
   name: string,
-  given: Pick<Given, "now" | "operationId">,
+  given: Pick<Given, "now" | "operationId"> & { renamedTo?: string },
 ): Version {
   if (head && isOf(head, given)) return head;
   if (!isLive(head)) throw fail("not_found", `there is no dataset named '${name}'`);
@@ -102,12 +104,13 @@ export function planDrop(
     bytes: 0,
     operation: "drop",
     made_by: "client",
+    ...(given.renamedTo !== undefined && { renamed_to: given.renamedTo }),
     ...named(given),
   };
 }
 
 /** The number after the head's, at a time not before the head's: the wall clock may have been set back. */
-function following(head: Version | undefined, now: number): { version: number; created_at: string } {
+export function following(head: Version | undefined, now: number): { version: number; created_at: string } {
   const version = (head?.version ?? 0) + 1;
   if (version > versionMax) {
     throw fail(

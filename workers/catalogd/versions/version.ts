@@ -10,10 +10,11 @@ export type Manifest = Static<typeof ManifestSchema>;
 export type Column = Static<typeof ColumnSchema>;
 export type DataObject = Static<typeof ObjectSchema>;
 
-export type Version = Omit<Manifest, "operation"> & { operation: Manifest["operation"] | "drop" };
-
-/** Most versions of one name: eight digits keep the keys of manifests in order. */
-export const versionMax = 99_999_999;
+export type Version = Omit<Manifest, "operation"> & {
+  operation: Manifest["operation"] | "drop";
+  /** Of a tombstone: the name that the dataset has from then on. */
+  renamed_to?: string;
+};
 
 /** Whether the dataset exists at this version; a tombstone only keeps its number. */
 export const isLive = (version: Version | undefined): version is Manifest =>

@@ -2,31 +2,40 @@
 import { fail, nearNames, type ServiceError } from "../../../runtime/errors/errors.ts";
 import { fold } from "../../../runtime/sql/sql.ts";
 import { placeIn } from "../errors/errors.ts";
-import type { Manifest, Snapshot } from "./snapshots.ts";
+import { isDatasetName, type PastName, pastName, pastNameHint } from "./past-name.ts";
+import type { Catalog, Manifest, Past, Snapshot } from "./snapshots.ts";
 import { systemRelation } from "./system-views.ts";
 
+/** What is looked for, and where. */
+export interface Lookup {
+  /** The names a statement reads as tables, with the byte of their first use. */
+  tables: ReadonlyMap<string, number | undefined>;
+  /** The folded names of its own, which WITH gives. */
+  cteNames: ReadonlySet<string>;
+  sql: string;
+  snapshot: Snapshot;
+  /** RFC 3339: datasets as they were at this time, but for those that name a version of their own. */
+  asOf: string | undefined;
+  past: Catalog["past"];
+}
+
 /**
- * The datasets a statement uses, by the name it uses; `cteNames` are the folded names of its own. A name in the very same
- * letters wins; else letter case does not matter, as everywhere in SQL. A dataset is resolved also where WITH gives the
- * same name: DuckDB decides which of both is meant. Throws `sql_error` with suggestions,
- * `unavailable` for a dataset that is registered and cannot be read.
+ * The datasets a statement uses, by the name it uses. A name in the very same letters wins; else letter case does not
+ * matter, as everywhere in SQL. A dataset is resolved also where WITH gives the same name: DuckDB decides which of both is
+ * meant. Throws `sql_error` with suggestions or the versions there are, `corrupt` or `unavailable` for a dataset that is
+ * registered and cannot be read.
  */
-export function resolveDatasets(
-  { tables, cteNames }: { tables: ReadonlyMap<string, number | undefined>; cteNames: ReadonlySet<string> },
-  snapshot: Snapshot,
-  sql: string,
-): Map<string, Manifest> {
+export async function resolveDatasets(lookup: Lookup): Promise<Map<string, Manifest>> {
+  const { tables, cteNames, snapshot } = lookup;
+  const past = await findPast(lookup);
   const used = new Map<string, Manifest>();
   const byFolded = new Map<string, Manifest>();
-  for (const [name, position] of tables) {
-    const manifest = find(name, snapshot);
-    if (!manifest && (cteNames.has(fold(name)) || systemRelation(fold(name)) !== undefined)) continue;
-    if (!manifest)
-      throw unknown(
-        name,
-        snapshot,
-        position === undefined ? undefined : placeIn({ sql, prefixBytes: 0 }, position),
-      );
+  for (const name of tables.keys()) {
+    const asked = past.get(fold(name));
+    const manifest = asked ? asked.manifest : find(name, snapshot);
+    const isOwn = cteNames.has(fold(name)) || systemRelation(fold(name)) !== undefined;
+    if (!manifest && isOwn) continue;
+    if (!manifest) throw unknown(name, lookup, asked?.problem);
     const before = byFolded.get(fold(name));
     if (before && before !== manifest)
       throw fail(
@@ -37,6 +46,26 @@ export function resolveDatasets(
     byFolded.set(fold(name), manifest);
   }
   return used;
+}
+
+/** What the catalog has of the names that mean a version that is past, by the folded name. */
+async function findPast(lookup: Lookup): Promise<Map<string, Past>> {
+  const { tables, cteNames, asOf, past } = lookup;
+  const asked = new Map<string, PastName>();
+  for (const name of tables.keys()) {
+    const folded = fold(name);
+    const named = pastName(name);
+    if (named && cteNames.has(folded))
+      throw fail("sql_error", `'${name}' is the name of a dataset's version: give the WITH another one`, {
+        details: place(name, lookup),
+      });
+    if (asked.has(folded)) continue;
+    if (named) asked.set(folded, named);
+    else if (asOf !== undefined && isDatasetName(name)) asked.set(folded, { name, as_of: asOf });
+  }
+  if (asked.size === 0) return new Map();
+  const found = await past([...asked.values()]);
+  return new Map([...asked.keys()].map((folded, at) => [folded, found[at] ?? {}]));
 }
 
 function find(name: string, { datasets }: Snapshot): Manifest | undefined {
@@ -52,15 +81,27 @@ function find(name: string, { datasets }: Snapshot): Manifest | undefined {
   return alike[0];
 }
 
-function unknown(name: string, snapshot: Snapshot, place: unknown): ServiceError {
+function place(name: string, { tables, sql }: Lookup): unknown {
+  const position = tables.get(name);
+  return position === undefined ? undefined : placeIn({ sql, prefixBytes: 0 }, position);
+}
+
+/** `problem` is what the catalog says of a version that there is not. */
+function unknown(name: string, lookup: Lookup, problem: string | undefined): ServiceError {
+  const { snapshot } = lookup;
+  const details = { details: place(name, lookup) };
+  if (problem !== undefined) return fail("sql_error", problem, details);
   const closed = [...snapshot.unreadable.values()].find((each) => fold(each.name) === fold(name));
   if (closed?.type === "corrupt")
-    return fail("corrupt", `dataset '${closed.name}' cannot be read: ${closed.reason}`, { details: place });
+    return fail("corrupt", `dataset '${closed.name}' cannot be read: ${closed.reason}`, details);
   if (closed)
-    return fail("unavailable", `dataset '${closed.name}' cannot be read now: ${closed.reason}`, {
-      details: place,
-    });
-  const near = nearNames(name, [...snapshot.datasets.keys()]);
+    return fail("unavailable", `dataset '${closed.name}' cannot be read now: ${closed.reason}`, details);
+  const plain = pastName(name)?.name ?? name;
+  const near = nearNames(plain, [...snapshot.datasets.keys()]);
   const hint = near.length > 0 ? `; did you mean ${near.join(" or ")}?` : "; SHOW TABLES lists them";
-  return fail("sql_error", `there is no dataset '${name.slice(0, 200)}'${hint}`, { details: place });
+  return fail(
+    "sql_error",
+    `there is no dataset '${plain.slice(0, 200)}'${pastNameHint(plain) || hint}`,
+    details,
+  );
 }

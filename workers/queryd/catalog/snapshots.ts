@@ -8,6 +8,7 @@ import type {
   Manifest as ManifestSchema,
   Unreadable as UnreadableSchema,
 } from "../../catalogd/contract.ts";
+import type { PastName } from "./past-name.ts";
 
 export type Manifest = Static<typeof ManifestSchema>;
 export type Unreadable = Static<typeof UnreadableSchema>;
@@ -19,10 +20,20 @@ export interface Snapshot {
   unreadable: ReadonlyMap<string, Unreadable>;
 }
 
+/** A version that was asked for, or why there is none; neither where there never was such a dataset. */
+export interface Past {
+  manifest?: Manifest;
+  problem?: string;
+}
+
 export interface Catalog {
   /** What is registered now. `stale` when catalogd does not answer and an older snapshot stands in. */
   current: () => Promise<{ snapshot: Snapshot; stale: boolean }>;
   known: () => Snapshot | undefined;
+  /** Versions that are past, in the order asked. Rejects as catalogd does. */
+  past: (asked: readonly PastName[]) => Promise<Past[]>;
+  /** Every dataset as of a time. */
+  everything: (asOf: string) => Promise<Snapshot>;
 }
 
 /** Longest wait for catalogd before an older snapshot is used, in milliseconds. */
@@ -51,8 +62,7 @@ export function createCatalog(options: {
       const datasets = new Map(reply.removed ? snapshot?.datasets : []);
       for (const name of reply.removed ?? []) datasets.delete(name);
       for (const manifest of reply.manifests) datasets.set(manifest.name, manifest);
-      const unreadable = new Map(reply.unreadable?.map((one) => [one.name, one]));
-      const fresh = { etag: reply.catalog_etag, datasets, unreadable };
+      const fresh = { etag: reply.catalog_etag, datasets, unreadable: unreadableOf(reply) };
       await onChange(fresh);
       snapshot = fresh;
     }
@@ -88,8 +98,17 @@ export function createCatalog(options: {
       if (!snapshot) throw unread(undefined);
       return { snapshot, stale: failing };
     },
+    past: async (asked) => (await catalogd.verbs.past({ asked: [...asked] })).found,
+    everything: async (asOf) => {
+      const reply = await catalogd.verbs.snapshot({ as_of: asOf });
+      const datasets = new Map(reply.manifests?.map((manifest) => [manifest.name, manifest]));
+      return { etag: reply.catalog_etag, datasets, unreadable: unreadableOf(reply) };
+    },
   };
 }
+
+const unreadableOf = ({ unreadable = [] }: { unreadable?: Unreadable[] }) =>
+  new Map(unreadable.map((one) => [one.name, one]));
 
 const unread = (cause: unknown): ServiceError =>
   cause instanceof ServiceError && cause.type === "corrupt"

@@ -28,7 +28,10 @@ export interface Held {
 }
 
 export interface Versions {
-  /** Makes the datasets readable for the session, each under the name the statement uses for it. */
+  /**
+   * Makes the datasets readable for the session, each under the name the statement uses for it. A version that is not
+   * the latest is within DuckDB's reach only while a query holds it.
+   */
   hold: (used: ReadonlyMap<string, Manifest>, session: Session, signal: AbortSignal) => Promise<Held>;
   /** Drops versions that are no longer the latest as soon as no query reads them. */
   retire: (snapshot: Snapshot) => void;
@@ -70,6 +73,8 @@ const pinConcurrency = 4;
 export function createVersions(options: VersionsOptions): Versions {
   const versions = new Map<string, Version>();
   const broken = new Map<string, string>();
+  /** The versions that are the latest of their datasets. */
+  let latest: ReadonlySet<string> = new Set();
   /** Versions dropped so far: a child that has seen this count has no macro of one. */
   let dropped = 0;
 
@@ -88,19 +93,21 @@ export function createVersions(options: VersionsOptions): Versions {
     asked: Pick<Use, "session" | "signal" | "pins">,
   ): Promise<Version> => {
     const { signal } = asked;
-    const id = `${manifest.dataset_id}.${manifest.version}`;
-    const version = versions.get(id) ?? newVersion(id, options.objects.find(manifest, options.lifetime));
+    const id = versionId(manifest);
+    const found = () => options.objects.find(manifest, options.lifetime);
+    const version = versions.get(id) ?? newVersion(id, latest.has(id), found());
     versions.set(id, version);
     version.users += 1;
     try {
       await makeReadable(options, { ...asked, manifest, version });
-      broken.delete(manifest.name);
+      if (version.latest) broken.delete(manifest.name);
       return version;
     } catch (cause) {
       version.users -= 1;
       if (!signal.aborted && isKnown(version)) versions.delete(id);
       unlink(version);
-      if (cause instanceof ServiceError && cause.type === "corrupt") broken.set(manifest.name, cause.message);
+      const isServed = cause instanceof ServiceError && cause.type === "corrupt" && version.latest;
+      if (isServed) broken.set(manifest.name, cause.message);
       throw cause;
     }
   };
@@ -131,11 +138,9 @@ export function createVersions(options: VersionsOptions): Versions {
       }
     },
     retire: (snapshot) => {
-      const current = new Set<string>();
-      for (const { dataset_id, version } of snapshot.datasets.values())
-        current.add(`${dataset_id}.${version}`);
+      latest = new Set([...snapshot.datasets.values()].map(versionId));
       for (const version of versions.values()) {
-        version.latest = current.has(version.id);
+        version.latest = latest.has(version.id);
         drop(version);
         unlink(version);
       }
@@ -159,10 +164,14 @@ async function forgetAllBut(
   if (gone.length > 0) await execute(gone.flatMap((macro) => known.tableCache.drop(macro)));
 }
 
-function newVersion(id: string, found: Promise<Found[]>): Version {
+/** A number is given once to each name; a dataset may come to another name with its id. */
+const versionId = ({ name, dataset_id, version }: Manifest): string => `${name}.${dataset_id}.${version}`;
+
+function newVersion(id: string, latest: boolean, found: Promise<Found[]>): Version {
   found.catch(() => {}); // Whoever waits for it gets the error.
-  const macro = `lakehouse.v_${id.replace(/[^0-9A-Za-z]/g, "_")}`;
-  return { id, macro, users: 0, latest: true, found, links: new Map(), checked: new Set() };
+  // Names of macros match in any letter case, ids do not.
+  const macro = `lakehouse.v_${Bun.hash(id).toString(36)}_${id.replace(/[^0-9A-Za-z]/g, "_")}`;
+  return { id, macro, users: 0, latest, found, links: new Map(), checked: new Set() };
 }
 
 interface Use {

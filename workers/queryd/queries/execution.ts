@@ -50,6 +50,8 @@ export interface SqlQuery {
   sql: string;
   params: GivenParameters | undefined;
   limit: number | undefined;
+  /** RFC 3339. */
+  asOf: string | undefined;
   full: boolean;
   numbers: Numbers;
   /** Absent for Parquet, which is written to a file first. */
@@ -80,10 +82,12 @@ export async function startQuery(
     const { snapshot, stale } = await catalog.current();
     const verdict = await analysis.verdict(query.sql, session);
     const parameters = parametersOf(verdict.parameters, query.params);
-    const used = resolveDatasets(verdict, snapshot, query.sql);
+    const { sql, asOf } = query;
+    const used = await resolveDatasets({ ...verdict, sql, snapshot, asOf, past: catalog.past });
     const hold = await versions.hold(used, session, active.signal);
     held.push(hold);
-    if (verdict.listing) await views.sync(session, snapshot);
+    if (verdict.listing)
+      await views.sync(session, asOf === undefined ? snapshot : await catalog.everything(asOf));
     const sources = [...hold.sources, ...systemSources(verdict.tables.keys())];
     const run: Run = { components, query, active, session, verdict, sources, used };
     await checkBound({ verdict, used, parameters, mark: components.mark }, session).catch((cause) =>

@@ -65,7 +65,7 @@ export async function checkBound(bound: Bound, session: Pick<Session, "rows">): 
 /** The datasets' versions and the parameters' types: all that the plan depends on beside the text. Hashed, as there may be many. */
 const keyOf = ({ used, parameters }: Bound): string => {
   const parts = [
-    [...used].map(([name, { dataset_id, version }]) => [name, dataset_id, version]),
+    [...used].map(([as, { name, dataset_id, version }]) => [as, name, dataset_id, version]),
     [...parameters].map(([name, { type }]) => [name, type]),
   ];
   return Bun.CryptoHasher.hash("sha256", JSON.stringify(parts), "hex");

@@ -1,4 +1,5 @@
 /** The names the sandbox knows. A test holds them against every function of the DuckDB in use. */
+import { pastName } from "../catalog/catalog.ts";
 
 /** The only table functions; all they return comes from their arguments or is built into DuckDB. */
 export const tableFunctions: ReadonlySet<string> = new Set([
@@ -66,5 +67,8 @@ export const systemTables = /^(duckdb_\w*|pragma_\w*|sqlite_(temp_)?(master|sche
 /**
  * What may stand where a table is read. DuckDB takes a name that it does not know for a file when it holds a dot and a
  * known ending; a name without dot, slash, colon and wildcards is no path, no URL and no pattern, whatever it means.
+ * The time in the name of a version has colons, and may have a dot before digits: no ending that DuckDB knows; and such a
+ * name is a dataset's or an error, never left to DuckDB.
  */
-export const isTableName = (name: string): boolean => /^[\p{L}\p{M}\p{N}_$@# -]+$/u.test(name);
+export const isTableName = (name: string): boolean =>
+  /^[\p{L}\p{M}\p{N}_$@# -]+$/u.test(name) || pastName(name) !== undefined;

@@ -1,7 +1,7 @@
 /** Which statements may run: decided on DuckDB's own syntax tree, before DuckDB binds a single name. */
 import { fail } from "../../../runtime/errors/errors.ts";
 import { fold, typeNestingMax } from "../../../runtime/sql/sql.ts";
-import { systemRelation } from "../catalog/catalog.ts";
+import { pastNameHint, systemRelation } from "../catalog/catalog.ts";
 import { guardedJson, nestsTooDeep, structuring } from "./json-guards.ts";
 import { deniedFunction, isTableName, systemTables, tableFunctions } from "./name-lists.ts";
 import { createQualifiedNames } from "./qualified-names.ts";
@@ -145,7 +145,10 @@ function createWalker() {
   const reference = (node: Node, scope: Scope): Cost => {
     const name = String(node.table_name);
     const place = placeOf(node);
-    if (node.at_clause) throw fail("sql_error", `AT on '${name}' is not supported`, { details: place });
+    if (node.at_clause)
+      throw fail("sql_error", `AT on '${name}' is not supported: write "${name}@3" for its version 3`, {
+        details: place,
+      });
     if (node.schema_name || node.catalog_name) {
       qualified.table(node);
       listing = true;
@@ -156,7 +159,7 @@ function createWalker() {
     if (systemTables.test(name) && !own) throw notAllowed(`the table '${name}' is not open to queries`, node);
     if (!isTableName(name))
       throw notAllowed(
-        `'${name.slice(0, 200)}' is not a dataset: only registered datasets can be read, and what WITH names may have letters, digits, spaces and _ $ @ # - in its name`,
+        `'${name.slice(0, 200)}' is not a dataset: only registered datasets can be read, and what WITH names may have letters, digits, spaces and _ $ @ # - in its name${pastNameHint(name)}`,
         node,
       );
     if (!tables.has(name)) tables.set(name, place?.position);

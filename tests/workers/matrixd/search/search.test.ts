@@ -61,7 +61,7 @@ beforeAll(async () => {
   await stack.build({ name: "sites", dataset: "sites", id_column: "n", text_columns: ["what"] });
   await stack.build({
     name: "nurses",
-    sql: "SELECT id, role, city FROM people WHERE role LIKE '%Nurse' -- those alone",
+    sql: `SELECT id, role, city FROM "people@1" WHERE role LIKE '%Nurse' -- those alone`,
     id_column: "id",
     text_columns: ["role", "city"],
     metadata_columns: ["city"],

@@ -1,0 +1,297 @@
+/** The way back: rollback, undrop and rename, the difference of versions, and what is said of what cannot be done. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { type ApiCase, runCase, runCases } from "../../../support/clients/api-case.ts";
+import {
+  type Catalog,
+  type CatalogManifest,
+  startCatalog,
+  twoColumns,
+} from "../../../support/stacks/catalogd.ts";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
+
+const directory = temporaryDirectory("returns");
+let catalog: Catalog;
+beforeAll(async () => {
+  catalog = await startCatalog(directory.path);
+});
+afterAll(async () => {
+  await catalog.stop();
+  directory.remove();
+});
+
+const restart = async () => {
+  await catalog.stop();
+  catalog = await startCatalog(directory.path);
+  expect(catalog.catalogd.running.notReady?.()).toEqual([]);
+};
+/** A version of so many rows in an object of its own. */
+const version = async (name: string, rows: number, columns = twoColumns) =>
+  catalog.verbs.register({
+    name,
+    columns,
+    objects: [await catalog.object(`datasets/${name}/${rows}`, "x".repeat(rows), rows)],
+  });
+const post = (path: string, body: Record<string, unknown> = {}, headers: Record<string, string> = {}) =>
+  catalog.send(
+    new Request(`http://localhost/catalog/datasets/${path}`, {
+      method: "POST",
+      headers: { "content-type": "application/json", ...headers },
+      body: JSON.stringify(body),
+    }),
+  );
+const get = async (path: string) =>
+  (await catalog.send(new Request(`http://localhost/catalog/datasets/${path}`))).json();
+const etagOf = async (name: string) =>
+  (await catalog.send(new Request(`http://localhost/catalog/datasets/${name}`))).headers.get("etag") ?? "";
+const wide = [...twoColumns, { name: "more", type: "DATE", nullable: true }];
+/** Findings of the whole catalog. */
+const findings = async () => {
+  const found: unknown[] = [];
+  const { durable } = catalog.catalogd.running;
+  for await (const inspected of durable?.inspect(new AbortController().signal) ?? [])
+    if ("finding" in inspected) found.push(inspected.finding);
+  return found;
+};
+
+describe("rollback", () => {
+  test("makes a version of what an earlier one holds, and keeps those between", async () => {
+    const first = await version("back", 3);
+    await catalog.verbs.drop({ name: "back" });
+    const third = await version("back", 5, wide);
+    const back = await catalog.verbs.rollback({ name: "back", version: 1 });
+    expect(back).toEqual({
+      ...first,
+      ...{ version: 4, parent: 3, operation: "rollback", copy_of: "back@1", made_by: "client" },
+      ...{ dataset_id: third.dataset_id, created_at: expect.any(String) },
+    });
+    expect((await get("back/versions")).versions[0]).toMatchObject({
+      operation: "rollback",
+      copy_of: "back@1",
+    });
+    await restart();
+    expect(await catalog.verbs.manifest({ name: "back" })).toEqual(back);
+    expect(await catalog.verbs.rollback({ name: "back", version: 3 })).toMatchObject({
+      row_count: 5,
+      version: 5,
+    });
+    expect(await findings()).toEqual([]);
+  });
+
+  test("to what is there already makes no version", async () => {
+    const first = await version("same", 1);
+    expect(await catalog.verbs.rollback({ name: "same", version: 1 })).toEqual(first);
+    await version("same", 2);
+    const back = await catalog.verbs.rollback({ name: "same", version: 1 });
+    expect(await catalog.verbs.rollback({ name: "same", version: 1 })).toEqual(back);
+  });
+
+  test("with a key is done once, and with a condition only where it holds", async () => {
+    await version("keyed", 1);
+    const before = await etagOf("keyed");
+    await version("keyed", 2);
+    const stale = await post("keyed/rollback", { version: 1 }, { "if-match": before });
+    expect([stale.status, (await stale.json()).error.details.version]).toEqual([412, 2]);
+    expect((await post("keyed/rollback", { version: 1, if_match: before })).status).toBe(412);
+    const now = await etagOf("keyed");
+    const made = await post(
+      "keyed/rollback",
+      { version: 1 },
+      { "if-match": `"x", ${now}`, "idempotency-key": "k" },
+    );
+    const answer = await made.text();
+    expect([made.status, JSON.parse(answer).version]).toEqual([200, 3]);
+    await version("keyed", 4);
+    const again = await post(
+      "keyed/rollback",
+      { version: 1 },
+      { "if-match": `"x", ${now}`, "idempotency-key": "k" },
+    );
+    expect(await again.text()).toBe(answer);
+    expect((await post("keyed/rollback", { version: 1 }, { "if-match": "*" })).status).toBe(200);
+  });
+
+  test("to objects that are gone is refused, and changes nothing", async () => {
+    await version("lost", 1);
+    await version("lost", 2);
+    await catalog.storaged.peer.verbs.erase({ key: "datasets/lost/1" });
+    await expect(catalog.verbs.rollback({ name: "lost", version: 1 })).rejects.toMatchObject({
+      type: "unprocessable",
+      details: { objects: [{ key: "datasets/lost/1", reason: "does not exist" }] },
+    });
+    expect(await catalog.verbs.manifest({ name: "lost" })).toMatchObject({ version: 2 });
+    await catalog.object("datasets/lost/1", "x", 1);
+  });
+});
+
+describe("undrop", () => {
+  test("brings a dataset back as it was, with its identity", async () => {
+    await version("gone", 1);
+    const second = await version("gone", 2);
+    await catalog.verbs.drop({ name: "gone" });
+    const { parent: _, ...content } = second;
+    const back = await catalog.verbs.undrop({ name: "gone" });
+    expect(back).toEqual({
+      ...content,
+      ...{ version: 4, operation: "undrop", copy_of: "gone@2", made_by: "client" },
+      created_at: expect.any(String),
+    });
+    await restart();
+    expect(await catalog.verbs.manifest({ name: "gone" })).toEqual(back);
+    expect((await get("gone/versions")).versions.map((one: CatalogManifest) => one.operation)).toEqual([
+      "undrop",
+      "drop",
+      "replace",
+      "replace",
+    ]);
+    expect(await findings()).toEqual([]);
+  });
+});
+
+describe("rename", () => {
+  test("gives all of it another name at once; its past stays under the old one", async () => {
+    await version("old", 1);
+    const second = await version("old", 2);
+    const { catalog_etag: known } = await catalog.verbs.snapshot({});
+    const { parent: _, ...content } = second;
+    const renamed = await catalog.verbs.rename({ name: "old", to: "new" });
+    expect(renamed).toEqual({
+      ...content,
+      ...{ name: "new", version: 1, operation: "rename", copy_of: "old@2", made_by: "client" },
+      created_at: expect.any(String),
+    });
+    expect(await catalog.verbs.snapshot({ known })).toMatchObject({ manifests: [renamed], removed: ["old"] });
+    await expect(catalog.verbs.manifest({ name: "old" })).rejects.toMatchObject({
+      type: "not_found",
+      message: "there is no dataset named 'old': it was renamed to 'new'",
+    });
+    expect(await catalog.verbs.manifest({ name: "old", version: 2 })).toEqual(second);
+    await restart();
+    expect(await catalog.verbs.manifest({ name: "new" })).toEqual(renamed);
+    expect((await get("old/versions")).versions[0]).toMatchObject({ operation: "drop", renamed_to: "new" });
+    // What was under the old name can be had again, as a dataset of its own.
+    const again = await catalog.verbs.undrop({ name: "old" });
+    expect(again.dataset_id).not.toBe(renamed.dataset_id);
+    expect(await findings()).toEqual([]);
+  });
+
+  test("takes a name that a drop has freed, and the way back", async () => {
+    await version("here", 1);
+    await version("there", 2);
+    await catalog.verbs.drop({ name: "there" });
+    expect(await catalog.verbs.rename({ name: "here", to: "there" })).toMatchObject({
+      version: 3,
+      row_count: 1,
+    });
+    expect(await catalog.verbs.rename({ name: "there", to: "here" })).toMatchObject({
+      version: 3,
+      row_count: 1,
+    });
+    await restart();
+    expect((await catalog.verbs.list({})).datasets.map(({ name }) => name)).not.toContain("there");
+  });
+
+  test("is done for both names or for none, and once for its key", async () => {
+    await version("pair", 1);
+    const first = await (await post("pair/rename", { to: "pear" }, { "idempotency-key": "p" })).text();
+    expect(await (await post("pair/rename", { to: "pear" }, { "idempotency-key": "p" })).text()).toBe(first);
+    await Promise.allSettled(["a1", "a2", "a3"].map((to) => catalog.verbs.rename({ name: "pear", to })));
+    const names = (await catalog.verbs.list({})).datasets.map(({ name }) => name);
+    expect(names.filter((name) => /^(a\d|pear|pair)$/.test(name))).toHaveLength(1);
+  });
+});
+
+test("the difference of two versions: columns, rows, bytes and objects", async () => {
+  await version("two", 2);
+  await catalog.verbs.register({
+    ...{ name: "two", columns: twoColumns, operation: "append" },
+    objects: [await catalog.object("datasets/two/more", "abc", 3)],
+  });
+  await catalog.verbs.drop({ name: "two" });
+  await version("two", 2, [{ name: "id", type: "VARCHAR", nullable: false }, ...wide.slice(2)]);
+  const kept = (count: number, bytes: number) => ({ count, bytes });
+  expect(await get("two/diff?from=1&to=2")).toMatchObject({
+    from: { version: 1, row_count: 2 },
+    to: { version: 2, row_count: 5 },
+    columns: { added: [], removed: [], retyped: [], nullability: [], reordered: [] },
+    ...{ row_count: 3, bytes: 3, objects: { added: kept(1, 3), removed: kept(0, 0), kept: kept(1, 2) } },
+  });
+  expect(await get("two/diff?from=2")).toMatchObject({
+    columns: {
+      added: [wide[2]],
+      removed: [twoColumns[1]],
+      retyped: [{ name: "id", from: "BIGINT", to: "VARCHAR" }],
+    },
+    ...{ row_count: -3, bytes: -3, objects: { added: kept(0, 0), removed: kept(1, 3), kept: kept(1, 2) } },
+  });
+});
+
+describe("bad input", () => {
+  beforeAll(async () => {
+    await version("jobs", 1);
+    await version("jobs", 2);
+    await version("away", 1);
+    await catalog.verbs.drop({ name: "away" });
+    await version("Taken", 1);
+  });
+  const invalid = { status: 400, type: "invalid_field" } as const;
+  const missing = { status: 404, type: "not_found" } as const;
+  const conflict = { status: 409, type: "conflict" } as const;
+  const row = (
+    path: string,
+    body: Record<string, unknown>,
+    rest: Omit<ApiCase, "name" | "path">,
+  ): ApiCase => ({
+    ...{ name: `${path} ${JSON.stringify(body)}`, method: "POST", path: `/catalog/datasets/${path}`, body },
+    ...rest,
+  });
+  const rows: ApiCase[] = [
+    row("jobs/rollback", {}, { ...invalid, contains: ["version"] }),
+    row("jobs/rollback", { version: 0 }, invalid),
+    row("jobs/rollback", { version: "1" }, invalid),
+    row("jobs/rollback", { version: 1, force: true }, { status: 400, type: "unknown_field" }),
+    row("jobs/rollback", { version: 3 }, { ...missing, contains: ["'jobs' has versions 1 to 2"] }),
+    row("away/rollback", { version: 1 }, { ...conflict, contains: ["was dropped", "away/undrop"] }),
+    row("away/rollback", { version: 2 }, { ...missing, contains: ["is its drop"] }),
+    row("never/rollback", { version: 1 }, missing),
+    row("no-name/rollback", { version: 1 }, invalid),
+    row("jobs/rollback", { version: 1, if_match: "x" }, { status: 412, type: "precondition_failed" }),
+    row(
+      "jobs/undrop",
+      {},
+      { ...conflict, contains: ["there is a dataset 'jobs', version 2", "jobs/rollback"] },
+    ),
+    row("never/undrop", {}, missing),
+    row("jobs/undrop", { version: 1 }, { status: 400, type: "unknown_field" }),
+    row("jobs/rename", {}, { ...invalid, contains: ["to"] }),
+    row("jobs/rename", { to: "jobs" }, { ...invalid, contains: ["another name than 'jobs'"] }),
+    row("jobs/rename", { to: "JOBS" }, { ...conflict, contains: ["differs only by case"] }),
+    row("jobs/rename", { to: "Taken" }, { ...conflict, contains: ["there is a dataset 'Taken' already"] }),
+    row("jobs/rename", { to: "taken" }, { ...conflict, contains: ["'Taken'"] }),
+    row("jobs/rename", { to: "a b" }, invalid),
+    row("jobs/rename", { to: "jobs@3" }, invalid),
+    row("jobs/rename", { to: "information_schema" }, { status: 400, type: "invalid_name" }),
+    row("away/rename", { to: "near" }, missing),
+    row("never/rename", { to: "near" }, missing),
+    row("jobs/rename", { to: "near", if_match: '"x"' }, { status: 412, type: "precondition_failed" }),
+    { name: "diff without from", path: "/catalog/datasets/jobs/diff", ...invalid },
+    {
+      name: "diff of a version that is not there",
+      path: "/catalog/datasets/jobs/diff?from=1&to=7",
+      ...missing,
+    },
+    { name: "diff of a drop", path: "/catalog/datasets/away/diff?from=1&to=2", ...missing },
+    {
+      name: "rollback by GET",
+      path: "/catalog/datasets/jobs/rollback",
+      status: 405,
+      type: "method_not_allowed",
+    },
+  ];
+  runCases(rows, () => catalog.send);
+
+  test("changes nothing", async () => {
+    const { catalog_etag } = await catalog.verbs.snapshot({});
+    for (const each of rows) await runCase(each, catalog.send);
+    expect((await catalog.verbs.snapshot({})).catalog_etag).toBe(catalog_etag);
+  });
+});

@@ -1,0 +1,78 @@
+/** Versions made of what another one holds: the way back, and another name. Pure, as `plan.ts`. */
+import { fail } from "../../../runtime/errors/errors.ts";
+import { etagOf } from "../contract.ts";
+import { following, type Given, isOf, named } from "./plan.ts";
+import { isLive, type Manifest, type Version } from "./version.ts";
+
+/** The version that takes the dataset back to `old`, or the head itself where it holds the same. */
+export function planRollback(
+  head: Version | undefined,
+  { old, ifMatch }: { old: Manifest; ifMatch: string | undefined },
+  given: Given,
+): Version {
+  if (head && isOf(head, given)) return head;
+  const { name } = old;
+  if (!isLive(head))
+    throw fail("conflict", `'${name}' was dropped: bring it back first, by POST …/datasets/${name}/undrop`);
+  checkMatch(head, ifMatch);
+  const isSame = Bun.deepEquals([head.columns, head.objects], [old.columns, old.objects], true);
+  if (isSame) return head;
+  return {
+    ...copyOf(old, head, given),
+    dataset_id: head.dataset_id,
+    parent: head.version,
+    operation: "rollback",
+  };
+}
+
+/** The version that brings a dropped dataset back as it was in `old`. Throws `conflict` where the name is taken again. */
+export function planUndrop(head: Version | undefined, old: Manifest, given: Given): Version {
+  if (head && isOf(head, given)) return head;
+  if (isLive(head))
+    throw fail(
+      "conflict",
+      `there is a dataset '${old.name}', version ${head.version} of ${head.created_at}: POST …/datasets/${old.name}/rollback goes back to one of its versions`,
+    );
+  // A dataset that was renamed keeps its id under the other name.
+  const dataset_id = head?.renamed_to === undefined ? old.dataset_id : given.newId();
+  return { ...copyOf(old, head, given), dataset_id, operation: "undrop" };
+}
+
+/** The first version under the new name, whose head is given. Throws `conflict` where there is such a dataset. */
+export function planRename(
+  head: Version | undefined,
+  { from, to, ifMatch }: { from: Manifest; to: string; ifMatch: string | undefined },
+  given: Given,
+): Version {
+  if (head && isOf(head, given)) return head;
+  if (isLive(head))
+    throw fail("conflict", `there is a dataset '${to}' already: drop it first, or take another name`);
+  checkMatch(from, ifMatch);
+  return { ...copyOf(from, head, given), name: to, dataset_id: from.dataset_id, operation: "rename" };
+}
+
+function copyOf(
+  old: Manifest,
+  head: Version | undefined,
+  given: Given,
+): Omit<Version, "operation" | "parent"> {
+  const { name, schema_fingerprint, columns, objects, row_count, bytes } = old;
+  return {
+    ...{ dataset_id: old.dataset_id, name, ...following(head, given.now) },
+    ...{ schema_fingerprint, columns, objects, row_count, bytes },
+    copy_of: `${name}@${old.version}`,
+    made_by: "client",
+    ...named(given),
+  };
+}
+
+/** Throws `precondition_failed` where the dataset has none of the etags, quoted or not. */
+function checkMatch(head: Manifest, ifMatch: string | undefined): void {
+  const etags = ifMatch?.split(",").map((etag) => etag.trim().replace(/^"(.*)"$/, "$1")) ?? ["*"];
+  if (etags.includes("*") || etags.includes(etagOf(head))) return;
+  throw fail(
+    "precondition_failed",
+    `'${head.name}' is at version ${head.version}, with the ETag "${etagOf(head)}", which if_match does not name`,
+    { details: { version: head.version, etag: etagOf(head) } },
+  );
+}
