@@ -3,8 +3,8 @@
  * once for each level of nesting and ends the process at a few thousand.
  */
 import { parquetMetadata, type SchemaElement } from "hyparquet";
-import { deserializeTCompactProtocol, readVarInt } from "hyparquet/src/thrift.js";
 import { fail } from "../errors/errors.ts";
+import { readByte, readListHead, readVarInt, skipStruct } from "./thrift.ts";
 import { tooDeep, typeNestingMax } from "./type-grammar.ts";
 
 export type { SchemaElement };
@@ -48,18 +48,16 @@ export async function readSchema(path: string): Promise<SchemaNode[]> {
 
 /** The thrift of a footer begins with the version and the schema, whoever wrote it. */
 function elementsOf(bytes: Uint8Array): SchemaElement[] {
-  const reader = { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length), offset: 0 };
-  const next = () => reader.view.getUint8(reader.offset++);
+  const reader = { bytes, offset: 0 };
   try {
-    if (next() !== 0x15) throw new Error("the footer does not begin with a version");
+    if (readByte(reader) !== 0x15) throw new Error("the footer does not begin with a version");
     readVarInt(reader);
-    if (next() !== 0x19) throw new Error("the footer has no schema after its version");
-    const head = next();
-    if ((head & 0x0f) !== 0x0c) throw new Error("the schema is no list of elements");
-    const count = head >> 4 === 15 ? readVarInt(reader) : head >> 4;
+    if (readByte(reader) !== 0x19) throw new Error("the footer has no schema after its version");
+    const { type, count } = readListHead(reader);
+    if (type !== 0x0c) throw new Error("the schema is no list of elements");
     if (count < 1 || count > elementsMax)
       throw new Error(`the schema has ${count} values and groups; at most ${elementsMax} are taken`);
-    for (let index = 0; index < count; index++) deserializeTCompactProtocol(reader);
+    for (let index = 0; index < count; index++) skipStruct(reader);
     const { schema } = parquetMetadata(footerOf(bytes.subarray(0, reader.offset)), { geoparquet: false });
     if (!schema.every(isWellFormed)) throw new Error("an element has a field of another type than Parquet's");
     return schema;

@@ -62,8 +62,11 @@ export const structuring: ReadonlySet<string> = new Set([
 export function nestsTooDeep(structure: unknown): boolean {
   if (typeof structure !== "string") return true;
   let levels = 0;
-  for (const bracket of structure.replace(/"(?:[^"\\]|\\.)*"/gs, "").match(/[[\]{}]/g) ?? []) {
-    levels += bracket === "[" || bracket === "{" ? 1 : -1;
+  let isText = false;
+  // What is escaped ends no text. One pass, also where a text never ends: a pattern for whole texts would start again at each quote.
+  for (const mark of structure.match(/\\.|["[\]{}]/gs) ?? []) {
+    if (mark === '"') isText = !isText;
+    else if (!isText && mark.length === 1) levels += mark === "[" || mark === "{" ? 1 : -1;
     if (levels > typeNestingMax) return true;
   }
   return false;
