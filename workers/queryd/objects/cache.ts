@@ -3,14 +3,7 @@ import { readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { makeDirectory } from "../../../runtime/durable/durable.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
-import { type FetchOptions, fetchCopy } from "./fetch.ts";
-
-export interface ObjectAddress {
-  bucket: string;
-  key: string;
-  bytes: number;
-  etag: string;
-}
+import { type FetchOptions, fetchCopy, type ObjectAddress } from "./fetch.ts";
 
 export interface Pinned {
   path: string;

@@ -5,7 +5,14 @@ import type { Peer } from "../../../runtime/contract/contract.ts";
 import { discard } from "../../../runtime/durable/durable.ts";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Storaged } from "../../storaged/contract.ts";
-import type { ObjectAddress } from "./cache.ts";
+
+/** An object of storaged, as a manifest names it. */
+export interface ObjectAddress {
+  bucket: string;
+  key: string;
+  bytes: number;
+  etag: string;
+}
 
 export interface FetchOptions {
   storaged: Peer<Storaged>;

@@ -6,7 +6,7 @@ import type { Peer } from "../../../runtime/contract/contract.ts";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Manifest as ManifestSchema } from "../../catalogd/contract.ts";
 import type { Storaged } from "../../storaged/contract.ts";
-import type { ObjectAddress } from "./cache.ts";
+import type { ObjectAddress } from "./fetch.ts";
 
 export { idOf, type ObjectCache, openObjectCache } from "./cache.ts";
 export {
