@@ -103,12 +103,17 @@ describe("a process a service, on one host", () => {
   let lastDeed = 1;
   /** What the others have kept of the one that was ended, such as what their child processes may open, is good still. */
   const expectDone = async () => {
-    lastDeed += 1;
     const failed: string[] = [];
     for (const { name, act } of deeds) {
-      const answer = await act(lake.url, lastDeed);
-      const text = await answer.text();
-      if (!answer.ok) failed.push(`${name}: ${answer.status} ${text}`);
+      for (;;) {
+        lastDeed += 1;
+        const answer = await act(lake.url, lastDeed);
+        const text = await answer.text();
+        // The limit is short for those that hang; a busy machine is later than that.
+        if (answer.status === 504) continue;
+        if (!answer.ok) failed.push(`${name}: ${answer.status} ${text}`);
+        break;
+      }
     }
     expect(failed).toEqual([]);
   };
