@@ -1,4 +1,4 @@
-/** The one public door's own endpoint; the services' contracts are mounted beside it. */
+/** The gateway's own endpoint; the services' contracts are mounted under /v1. */
 import type { Contract, Peer, Running } from "../../runtime/contract/contract.ts";
 import type { Deps } from "../../runtime/service/service.ts";
 import type { Gateway } from "./contract.ts";

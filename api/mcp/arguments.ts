@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 
 export interface Settings {
   gateway: string;
-  /** Read anew on each call where it comes from a file. Throws when the file is gone or open to all. */
+  /** Read again for each call where it comes from a file. Throws when the file is missing or readable by everyone. */
   token: () => string | undefined;
 }
 
@@ -25,7 +25,7 @@ export function readArguments(
     options: {
       gateway: { type: "string", default: gatewayDefault },
       "token-file": { type: "string" },
-      // Known only to be refused in words that do not repeat it.
+      // Declared only to be refused with a message that does not repeat it.
       token: { type: "string" },
       help: { type: "boolean", default: false },
     },

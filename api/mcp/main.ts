@@ -104,7 +104,7 @@ function redacted(text: string, token: Settings["token"]): string {
   }
 }
 
-// Calls do not depend on each other: what went wrong in one is logged, and the session goes on.
+// Calls are independent: an unexpected failure of one is logged, and the session continues.
 process.on("unhandledRejection", (cause) => log.error("unhandled rejection", describe(cause)));
 process.on("uncaughtException", (cause) => log.error("uncaught exception", describe(cause)));
 

@@ -137,7 +137,7 @@ function defaultModel(id: string, known: Parameters<typeof findModel>[1]): Model
   }
 }
 
-/** What the model's vectors have; those of the embedded model before it was ever asked. */
+/** The dimension of the model's vectors; that of the embedded model is known before its first use. */
 const knownDimension = (model: Model, embedder: Embedder): number | undefined =>
   model.id === localModel ? lexicalDimension : embedder.dimensionOf(model);
 

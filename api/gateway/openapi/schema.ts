@@ -1,10 +1,10 @@
-/** The contracts' schemas as OpenAPI 3.1 has them, in the words that generators of clients understand. */
+/** The contracts' schemas in OpenAPI 3.1, in a form that client generators understand. */
 import { KindGuard, type TProperties, type TSchema, Type } from "@sinclair/typebox";
 
-/** What a caller sends may say `null` for what it leaves out; what is answered has no such field. */
+/** Requests may have `null` for absent optional fields; answers leave them out. */
 export type Direction = "sent" | "answered";
 
-/** The same schema in other words: choices are an `enum`, tables have `additionalProperties`. */
+/** The same schema with `enum` for unions of literals and `additionalProperties` for records. */
 export function wireSchema(schema: TSchema, direction: Direction): TSchema {
   const below = (inner: TSchema): TSchema => wireSchema(inner, direction);
   if (KindGuard.IsObject(schema)) return { ...schema, properties: fieldsOf(schema.properties, direction) };

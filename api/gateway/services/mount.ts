@@ -44,7 +44,7 @@ export const mounted = {
 };
 export type Mounted = typeof mounted;
 
-/** Puts every service's contract under /v1, and the API's description beside them. */
+/** Mounts every service's contract under /v1, and the API's description. */
 export function mountServices(face: Face, { config, peers, idempotency }: Deps<Mounted>): void {
   for (const [name, contract] of Object.entries(mounted)) {
     const peer = (peers as unknown as Record<string, Peer<Contract>>)[name];
@@ -55,7 +55,7 @@ export function mountServices(face: Face, { config, peers, idempotency }: Deps<M
     mountStreams(face, contract, target, once);
   }
   face.raw(durable, kept(peers, config.gateway.proxy_timeout_ms), "/v1", { unheld: true });
-  // Made when it is first asked for: it is a sixth of what the gateway's start takes.
+  // Created at the first request: it would be a sixth of the gateway's start.
   let made: ReturnType<typeof describeApi> | undefined;
   const description = () => {
     made ??= describeApi();
@@ -81,10 +81,10 @@ function describeApi(): { page: Uint8Array; json: Uint8Array } {
   };
 }
 
-/** Binds a request's Idempotency-Key to its endpoint: with another one, whoever serves it, it is a 409. */
+/** Binds a request's Idempotency-Key to its endpoint: reuse at another one, of any service, is a 409. */
 type Once = (endpoint: string, context: Pick<RawContext, "idempotencyKey">) => Promise<void>;
 
-/** The answer itself is remembered by the service, with the whole request. */
+/** The answer itself is kept by the service, with the complete request. */
 function oneOperation({ name, endpoints }: Contract, idempotency: Idempotency): Once {
   return async (endpoint, { idempotencyKey }) => {
     const found = endpoints[endpoint];

@@ -57,7 +57,7 @@ export async function proxy(
 ): Promise<Response> {
   const headers = forwarded(request.headers, ofRequests);
   headers.push(["x-request-id", requestId]);
-  // The service is asked when there is something for it to take: silent callers cost it nothing.
+  // The request is forwarded once a body arrives: silent callers cost the service nothing.
   const body = await sentBody(request);
   if (signal.aborted) throw fail("client_closed", "the client went away");
   const controller = new AbortController();

@@ -1,9 +1,9 @@
-/** How each service is: the supervisor's word for those of this process, its own word for the others. */
+/** The state of each service: of this process as the supervisor has it, of the others by a probe. */
 import type { Contract, Peer } from "../../../runtime/contract/contract.ts";
 import type { Deps, ServiceStatus } from "../../../runtime/service/service.ts";
 import type { Mounted } from "./mount.ts";
 
-/** A service as it said itself that it is. */
+/** The result of a service's own readiness probe. */
 interface Probed {
   name: string;
   state: string;
@@ -11,7 +11,7 @@ interface Probed {
   last_error?: string;
 }
 
-/** How long a service may take to say how it is. */
+/** How long a probe may take. */
 const probeTimeoutMs = 2000;
 
 /** All services as they are, asked at once. */
@@ -25,7 +25,7 @@ export function servicesOf({ system, peers, clock }: Deps<Mounted>) {
       state === "ready" && { uptime_seconds: Math.max(0, clock.now() - Date.parse(started_at)) / 1000 }),
     ...(last_error !== undefined && { last_error }),
   });
-  /** One of this process that runs is asked, too: what it found damaged, its thread cannot say. */
+  /** A running service of this process is probed too: its readiness names damage that its thread's state does not. */
   const ownState = async (status: ServiceStatus) => {
     const peer = (peers as unknown as Record<string, Peer<Contract>>)[status.name];
     if (status.state !== "ready" || !peer) return supervised(status);

@@ -21,7 +21,7 @@ export interface DroppedMessage {
   id?: string | number;
 }
 
-/** Passes whole lines on; of a line over the bound, or with such a number, nothing but what `dropped` is told. */
+/** Forwards complete lines; a line over the limit or with such a number is reported to `dropped` instead. */
 export function limitMessages(
   dropped: (message: DroppedMessage) => void,
   bytesMax = messageBytesMax,

@@ -20,7 +20,7 @@ export function createProgress(token: ProgressToken | undefined, clock: Clock, s
   let cancel = (): void => {};
   const tick = (): void => {
     seconds++;
-    // A client that is gone takes no notifications; its calls are cancelled by the transport's end.
+    // Sending to a disconnected client fails; its calls are cancelled when the transport closes.
     send({ progressToken: token, progress: seconds, message: `${message} (${seconds} s)` }).catch(() => {});
     cancel = clock.after(everyMs, tick);
   };

@@ -65,7 +65,7 @@ export function boundedManifest(whole: Static<typeof Manifest>): {
     instead,
     share: 0.6,
   });
-  // Statistics of very wide rows may leave no room for even one object: none are shown then.
+  // With statistics of very wide rows not even one object may fit: then none is shown.
   const objects = truncatedOrEmpty(whole.objects, { share: 0.4 });
   return {
     manifest: {

@@ -13,7 +13,7 @@ import { headingRow, type Row, tableRow } from "./table.ts";
 import { reading, type Tool, type ToolContext } from "./tool.ts";
 import { jsonCharsMax, textCharsMax } from "./truncation.ts";
 
-/** Rows of one result that are taken; whoever wants more exports by HTTP. */
+/** Rows fetched of one result; larger ones are exported by HTTP. */
 const rowsMax = 10_000;
 /** JSON characters of one result that are taken. */
 const resultCharsMax = 8 * 1024 * 1024;

@@ -5,7 +5,7 @@ import { type TObject, type TProperties, type TSchema, Type } from "@sinclair/ty
 export interface Derivation {
   /** Fields that make no sense for an agent. */
   omit?: readonly string[];
-  /** Keywords laid over a field's own, such as a lower `maximum` or a `description`. */
+  /** Keywords that override a field's own, such as a lower `maximum` or a `description`. */
   refine?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   /** Fields that become optional: the tool fills them, or takes another field in their place. */
   optional?: readonly string[];
@@ -13,7 +13,7 @@ export interface Derivation {
   add?: TProperties;
 }
 
-/** A closed object with the contract's fields, changed as told. Throws when a named field is not in the contract. */
+/** A closed object with the contract's fields, changed by the derivation. Throws when a named field is not in the contract. */
 export function derive(
   base: TObject,
   { omit = [], refine = {}, optional = [], add = {} }: Derivation,

@@ -12,7 +12,7 @@ export interface CachedAnswer {
 
 export type AnswerCache = LRUCache<string, CachedAnswer>;
 
-/** Memory of an entry and of each of its texts beside their characters: map slot, objects, headers of strings. */
+/** Overhead of an entry and of each of its texts, in bytes: map slot, objects, string headers. */
 const entryBytes = 512;
 const textBytes = 64;
 

@@ -12,7 +12,7 @@ import {
 import { isReachable } from "./connect-check.ts";
 import { createDeadline, type Deadline } from "./deadline.ts";
 
-/** Chunks held back until one of them brings a token: a role, an empty text. */
+/** Chunks buffered before the first token, such as a role or an empty text. */
 const preludeMax = 64;
 
 export interface Attempted {

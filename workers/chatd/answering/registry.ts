@@ -118,7 +118,7 @@ export async function modelList({ seen }: Pick<Registry, "seen">, names: ModelNa
   return { object: "list" as const, data: [...aliases, entry(localModel, "lakehouse"), ...data] };
 }
 
-/** One of them by any of its names. Throws `not_found`, or why its provider cannot be asked. */
+/** One of them by any of its names. Throws `not_found`, or why its provider is unavailable. */
 export async function oneModel({ seen }: Pick<Registry, "seen">, names: ModelNames, name: string) {
   if (names.aliases.includes(name)) return entry(name, "alias");
   if (name === localModel) return entry(name, "lakehouse");

@@ -34,8 +34,8 @@ const daysMax = 4;
 const fileName = "spend.json";
 
 /**
- * Opens `spend.json`. What is there counts; where it is damaged, or less than was counted, that is told in the log, and
- * for the rest of the day by readiness: a budget of that day may be passed.
+ * Opens `spend.json`. Its sums count; damage or loss is reported in the log, and for the rest of the
+ * day by readiness, because a budget of that day may be exceeded.
  */
 export async function openSpendBook(
   directory: string,
@@ -44,7 +44,7 @@ export async function openSpendBook(
   const path = join(directory, fileName);
   const mark = marks.get(fileName) as SpendMark | undefined;
   const today = () => new Date(clock.now()).toISOString().slice(0, 10);
-  /** By day: one that comes again, as by a clock that is set forward and back, goes on with what it had. */
+  /** By day: one that comes again, as when the clock is set back, continues with its sums. */
   const read = contentOf(await readOrNull(path));
   const days = daysOf(read);
   const found = faultAtStart(read, { marks, adopted });

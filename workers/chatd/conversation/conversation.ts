@@ -47,13 +47,13 @@ export function readChatRequest(given: Json, options: RequestOptions): ChatReque
 
 type Read = Json & Pick<Static<typeof OwnShape>, "cache" | "context_tokens" | keyof typeof sampling>;
 
-/** What is asked, of fields that `checked` has looked at. */
+/** The request, from fields that `checked` validates. */
 export function readRequest(
   given: Json,
   { own, defaultModel, headers }: RequestOptions,
   checked: (present: Json) => Read,
 ): ChatRequest {
-  // Clients send null for what they leave to the server.
+  // Clients send null for fields that they leave to the server.
   const present = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null));
   refuseDeep(present);
   const read = checked(present);
@@ -71,7 +71,7 @@ export function readRequest(
   };
 }
 
-/** In OpenAI's shape these two words are not ours. */
+/** In OpenAI's shape these two fields are the provider's. */
 const passedOn = ({ cache, context_tokens }: { cache?: unknown; context_tokens?: unknown }): Json => ({
   ...(cache !== undefined && { cache }),
   ...(context_tokens !== undefined && { context_tokens }),

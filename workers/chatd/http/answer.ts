@@ -35,7 +35,7 @@ export function httpAnswer(answer: Answer, options: HttpOptions): Response {
     headers: {
       "content-type": "text/event-stream; charset=utf-8",
       "cache-control": "no-cache",
-      // nginx buffers answers unless told.
+      // nginx buffers answers without it.
       "x-accel-buffering": "no",
       ...headers,
     },
@@ -90,7 +90,7 @@ const extrasOf = ({ target, cache, failed, ignored, observed }: About): Json => 
   ...(observed.usage?.costUsd !== undefined && { cost_usd: observed.usage.costUsd }),
 });
 
-/** Every stream is asked for its usage; who did not ask for it does not see it. */
+/** Usage is requested of every stream; it is removed for callers that did not request it. */
 export async function* withoutUsage(chunks: AsyncGenerator<Json>): AsyncGenerator<Json> {
   for await (const { usage, ...chunk } of chunks) {
     const isUsageAlone = usage !== undefined && usage !== null && (chunk.choices as unknown[]).length === 0;

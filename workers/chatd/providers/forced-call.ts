@@ -1,6 +1,6 @@
 /**
- * A tool that must be called, where the model cannot be told so: it is asked for JSON in the form of the call, and what
- * it writes is made the call.
+ * A forced tool call (`tool_choice`) for providers that have none: the model is asked for JSON in the schema of the call, and
+ * its output becomes the call.
  */
 import { type OutputUnit, Validator } from "@cfworker/json-schema";
 import { failure, type Json, type ProviderFailure } from "./provider.ts";
@@ -18,7 +18,7 @@ export interface ForcedCall {
   finish: "stop" | "tool_calls";
 }
 
-/** What a `tool_choice` leaves of the tools, and whether one of them has to be called. */
+/** The tools that a `tool_choice` allows, and whether one of them must be called. */
 export function chosenTools({ tools = [], tool_choice: choice }: Json): {
   tools: Json[];
   forced?: ForcedCall;
@@ -84,7 +84,7 @@ function rebased(schema: unknown, place: string): unknown {
   );
 }
 
-/** What the model is told beside the form: a grammar holds it to the form, and only words say what it is for. */
+/** The system message beside the schema: a grammar enforces the schema, but only words explain its purpose. */
 export function wordsFor({ tools }: ForcedCall): string {
   const each = tools.map(
     ({ name, description, parameters }) =>
@@ -111,8 +111,8 @@ const opening = /^\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"arguments"\s*:
 
 /**
  * Reads a call while it is written. `take` gives what a piece adds, the name with the first; `end` gives the rest after
- * the whole was checked, or nothing more when the model was stopped in its midst. Both throw a ProviderFailure when
- * something else than such a call was written: another model may do better.
+ * the complete call was validated, or nothing when the output was truncated. Both throw a ProviderFailure when the output
+ * is no such call: another model may do better.
  */
 export function callReader(forced: ForcedCall, { name: provider, id }: { name: string; id: string }) {
   const [only] = forced.tools;
@@ -194,7 +194,7 @@ function parsed(text: string): Json | undefined {
   }
 }
 
-/** Where the arguments leave their schema. One with references that lead nowhere is not held against them. */
+/** The first violation of the schema. A schema with dangling references is not enforced. */
 function faultIn(given: Json, schema: Json): string | undefined {
   let errors: OutputUnit[];
   try {

@@ -1,4 +1,4 @@
-/** OpenAI's request as Ollama's native one. What would change the answer and cannot be said to Ollama is refused. */
+/** OpenAI's request as Ollama's native one. A field that would change the answer and has no equivalent is refused. */
 import { chosenTools, formOf, wordsFor } from "./forced-call.ts";
 import { failure, type Json, type ProviderCall, type ProviderFailure } from "./provider.ts";
 
@@ -28,7 +28,7 @@ const mapped = new Set([
   "n",
 ]);
 
-/** Fields whose absence would give another answer than the one that was asked for. */
+/** Fields that change the answer and have no equivalent. */
 const impossible = [
   "logprobs",
   "top_logprobs",
@@ -44,7 +44,7 @@ const impossible = [
 export const ignoredByOllama = (body: Json): string[] =>
   Object.keys(body).filter((name) => !mapped.has(name) && !impossible.includes(name));
 
-/** The body of `/api/generate`, for a text that goes on. Throws as `ollamaRequest`. */
+/** The body of `/api/generate`, which continues a text. Throws as `ollamaRequest`. */
 export function ollamaTextRequest(call: ProviderCall, streamed: boolean): Json {
   const { body, model, id } = call;
   refuseImpossible(body, id);
@@ -73,7 +73,7 @@ export function ollamaRequest(call: ProviderCall, streamed: boolean): Json {
     model,
     messages: forced ? withWords(messages, wordsFor(forced)) : messages,
     ...commonOf(call, streamed),
-    // With tools before it, Ollama would look for calls of its own in what it is asked to write.
+    // Given tools, Ollama would look for calls of its own in the output.
     ...(tools.length > 0 && !forced && { tools }),
     ...(format !== undefined && { format }),
     ...thinking(body.reasoning_effort),
@@ -84,7 +84,7 @@ function commonOf({ body, contextTokens }: ProviderCall, streamed: boolean): Jso
   const options: Json = { num_ctx: contextTokens };
   for (const [name, option] of Object.entries(optionNames))
     if (body[name] !== undefined) options[option] = body[name];
-  // Ollama shortens a prompt that does not fit, and drops its beginning while answering, unless told.
+  // By default Ollama truncates a prompt that does not fit, and shifts the context while answering.
   return { stream: streamed, truncate: false, shift: false, options };
 }
 

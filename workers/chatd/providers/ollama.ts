@@ -171,7 +171,7 @@ function recordOf(line: string, about: Refusal): OllamaRecord {
   throw refusedAnswer({ status: 502, words, code: undefined, headers: new Headers() }, about);
 }
 
-/** `/api/generate` has its text beside the rest, `/api/chat` in a message. */
+/** `/api/generate` has its text in `response`, `/api/chat` in a message. */
 const messageIn = (record: OllamaRecord & { response?: unknown; thinking?: unknown }): OllamaRecord => {
   const { response: content, thinking } = record;
   return typeof content === "string" ? { ...record, message: { content, thinking } } : record;

@@ -165,7 +165,7 @@ async function* chunksOf(
 function completionOf(text: string, about: Refusal, ofText: boolean): Json {
   const raw = parsed(text, about);
   const answer = ofText ? asConversation(raw, "message") : raw;
-  // OpenRouter answers 200 and tells the failure of whom it asked in the body.
+  // OpenRouter answers 200 with the failure of its upstream in the body.
   if (answer.error !== undefined && answer.error !== null) throw refusedInStream(answer.error, about);
   if (!Array.isArray(answer.choices) || answer.choices.length === 0) throw unreadable(about);
   for (const choice of answer.choices as Json[])

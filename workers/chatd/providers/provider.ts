@@ -7,7 +7,7 @@ import {
   UnknownEncoding,
 } from "../../../runtime/upstream/upstream.ts";
 
-/** JSON as OpenAI's API has it. Fields nobody here knows pass through untouched. */
+/** JSON in OpenAI's format. Unknown fields pass through unchanged. */
 export type Json = Record<string, unknown>;
 
 export interface ProviderCall {
@@ -19,7 +19,7 @@ export interface ProviderCall {
   body: Json;
   /** What the caller gave of `stream_options`. */
   streamOptions: Json;
-  /** Window to ask for, where the provider can be asked. */
+  /** Context size to request, where the provider supports it. */
   contextTokens: number;
   /** Called when the head of the answer arrives. */
   onAnswer: () => void;
@@ -37,7 +37,7 @@ export interface Provider {
   stream: (call: ProviderCall) => AsyncGenerator<Json>;
   /** The models it has now. Throws a ProviderFailure when it cannot say. */
   models: (signal: AbortSignal) => Promise<string[]>;
-  /** Fields of the request that it has no use for and leaves out. */
+  /** Fields of the request that it does not support and omits. */
   ignored: (body: Json) => string[];
 }
 
@@ -47,7 +47,7 @@ export type Remedy = "again" | "next" | "none";
 export class ProviderFailure extends Error {
   readonly error: ServiceError;
   readonly remedy: Remedy;
-  /** What the provider asked to wait, in milliseconds. */
+  /** The provider's Retry-After, in milliseconds. */
   readonly retryAfterMs: number | undefined;
 
   constructor(error: ServiceError, remedy: Remedy, retryAfterMs?: number) {
@@ -75,10 +75,10 @@ export const answerLimit = (bytesMax: number, name: string): BodyLimit => ({
   tooMuch: () => failure("bad_gateway", `${name} answered more than ${bytesMax} bytes`, "next"),
 });
 
-/** The model in a message; an empty id is of no model, as when a provider is asked what it has. */
+/** The model in a message; the id is empty for requests without one, such as the list of models. */
 const ofModel = (id: string): string => (id === "" ? "" : ` for model '${id}'`);
 
-/** What a fetch that threw means: nobody there is for the next model, a broken connection is tried again. */
+/** The failure behind a fetch that threw: an unreachable provider is for the next model, a broken connection is retried. */
 export function connectionFailure(
   cause: unknown,
   { name, url, id }: { name: string; url: string; id: string },

@@ -1,4 +1,4 @@
-/** What a provider's refusal means: our status, and what is done about it. One table for all providers. */
+/** Maps a provider's error answers to our status and remedy, for all providers alike. */
 
 import type { ErrorType } from "../../../runtime/errors/errors.ts";
 import { keyAdvice, noModel } from "../../../runtime/models/models.ts";
@@ -36,7 +36,7 @@ const moderated = /content_filter|content_policy|moderation|flagged/i;
 /** Statuses after which the same request may succeed at the same provider. */
 const passing = new Set([408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529]);
 
-/** The failure that an answer with an error status is. Its words are cut and cleaned; keys are in none. */
+/** The failure for an answer with an error status. Its message is truncated and sanitized, and contains no key. */
 export function refusedAnswer(
   { status, words: said, code, headers }: Refused,
   about: Refusal,

@@ -4,7 +4,7 @@ import type { Deps } from "../../../runtime/service/service.ts";
 
 /** One provider as configured. Times in milliseconds. */
 export interface ProviderSetting extends Omit<ModelProvider, "table"> {
-  /** Whether a stream may be asked for its usage. */
+  /** Whether usage may be requested of a stream. */
   streamUsage: boolean;
   budgetUsdPerDay: number | undefined;
   budgetTokensPerDay: number | undefined;

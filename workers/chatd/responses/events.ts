@@ -20,7 +20,7 @@ interface Open {
   call?: number;
 }
 
-/** Events without their numbers: whoever sends them counts them. */
+/** Events without `sequence_number`, which the sender adds. */
 export async function* eventsOf(chunks: AsyncGenerator<Json>, head: Head): AsyncGenerator<Json> {
   const writer = createWriter(head);
   let model: unknown;

@@ -11,7 +11,7 @@ export interface Conversation {
   ignored: string[];
 }
 
-/** Throws `invalid_field` naming the item that cannot be said. */
+/** Throws `invalid_field` naming the item that has no equivalent. */
 export function conversationOf(input: unknown, instructions: string | undefined): Conversation {
   const messages: Json[] = instructions === undefined ? [] : [{ role: "system", content: instructions }];
   const ignored = new Set<string>();
@@ -63,7 +63,7 @@ function messageOf(item: Json, place: string): Json {
   return { role, content: contentOf(item.content, `${place}.content`) };
 }
 
-/** Parts in OpenAI's newer words as in its older ones; text alone stays text. */
+/** Parts of the newer format in the older one; plain text stays text. */
 function contentOf(content: unknown, place: string): unknown {
   if (!Array.isArray(content)) return content;
   const parts = content.map((part, at) => partOf(Object(part), `${place}.${at}`));

@@ -74,7 +74,7 @@ export interface Ending {
   usage: unknown;
 }
 
-/** The response: what was asked is repeated in it; `ending` is of an answer that is whole. */
+/** The response, which repeats the request; `ending` is of a complete answer. */
 export function responseOf(output: Json[], { id, at, given }: Head, ending?: Ending): Json {
   const { finish, model, usage } = ending ?? { finish: undefined, model: given.model, usage: undefined };
   const status = !ending ? "in_progress" : isTruncated(finish) ? "incomplete" : "completed";
@@ -99,7 +99,7 @@ export function responseOf(output: Json[], { id, at, given }: Head, ending?: End
     previous_response_id: null,
     reasoning: { effort, summary },
     service_tier: given.service_tier ?? null,
-    // Nothing is kept, whatever was asked.
+    // Nothing is stored, whatever the request says.
     store: false,
     temperature: given.temperature ?? null,
     text: { format: { type: "text" }, ...Object(text) },

@@ -14,7 +14,7 @@ export interface ResponsesRequest extends ChatRequest {
   given: Json;
 }
 
-/** Throws `invalid_field` for what cannot be said to a provider, or would need something to be kept. */
+/** Throws `invalid_field` for what has no equivalent in a conversation, or would need stored state. */
 export function readResponsesRequest(given: Json, options: Omit<RequestOptions, "own">): ResponsesRequest {
   const present = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null));
   const kept = ofState.find((name) => present[name] !== undefined);

@@ -77,7 +77,7 @@ export const OwnShape = closed({
   web_search_options: anything,
 });
 
-/** OpenAI's older shape: a text goes on. */
+/** OpenAI's older shape, which continues a text. */
 export const TextShape = open({
   ...sampling,
   prompt: t.Unknown(),

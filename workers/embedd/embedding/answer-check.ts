@@ -5,7 +5,7 @@ export interface Expected {
   /** The model's id, as `ollama/nomic-embed-text`. */
   model: string;
   count: number;
-  /** What this model's vectors had before, or what was asked for. */
+  /** The dimension of earlier vectors of the model, or the requested one. */
   dimension?: number | undefined;
 }
 
@@ -14,7 +14,7 @@ const dimensionMax = 65_536;
 
 /**
  * The vectors of an answer, one a text, all finite and equally long. Throws `bad_gateway` naming model and fault;
- * a wrong count, length or number means that the vectors cannot be told apart, so none is used.
+ * a wrong count, length or number means that vectors cannot be matched to texts, so none is used.
  */
 export function checkAnswer(vectors: unknown, { model, count, dimension }: Expected): Float32Array[] {
   if (!Array.isArray(vectors)) throw broken(model, "answered no list of vectors");

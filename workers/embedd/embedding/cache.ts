@@ -1,4 +1,4 @@
-/** Vectors that were asked for before: the least recently used go first when the bytes are used up. */
+/** The cache of vectors: the least recently used are evicted when the bytes are used up. */
 import { LRUCache } from "lru-cache";
 
 /** Vectors by `cacheKey`. Nobody may change one. */

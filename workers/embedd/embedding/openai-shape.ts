@@ -52,7 +52,7 @@ function tokensOf(tokens: readonly unknown[], field: string): string {
 
 const ours = new Set(Object.keys(OpenAiRequest.properties));
 
-/** What a request asks of the model beside the texts, and what the model has no use for. */
+/** The extras of a request that the model supports, and the names of those that it ignores. */
 export function shapeOf(
   { provider }: Model,
   body: OpenAiBody,

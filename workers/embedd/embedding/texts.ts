@@ -8,7 +8,7 @@ export interface TextLimits {
 
 /**
  * Throws `invalid_field` naming the place: none or too many, empty or blank, too long, or half a surrogate pair,
- * which no provider could be told and which would share its hash with other texts.
+ * which has no UTF-8 and would share its hash with other texts.
  */
 export function checkTexts(
   texts: readonly string[],

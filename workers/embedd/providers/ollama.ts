@@ -35,7 +35,7 @@ const adviceFor = (name: string): string =>
 /** Bytes of an answer: for each text 64 KiB, which 4096 numbers of 16 digits take, and some more. */
 const answerBytes = (texts: number): number => (texts + 16) * 65_536;
 
-/** Models whose details are asked for, and at how many at once. */
+/** Models whose details are requested, and how many concurrently. */
 const modelsMax = 200;
 const showsAtOnce = 4;
 

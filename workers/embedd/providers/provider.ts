@@ -79,7 +79,7 @@ export class TextTooLong extends Error {}
 /** A transient failure: retried until the deadline, then thrown as `error`. */
 export class TransientFailure extends Error {
   readonly error: ServiceError;
-  /** What the provider asked to wait, in milliseconds. */
+  /** The provider's Retry-After, in milliseconds. */
   readonly retryAfterMs: number | undefined;
 
   constructor(error: ServiceError, retryAfterMs?: number) {
