@@ -259,9 +259,7 @@ function readVerbs(deps: SearchDeps): Pick<VerbsOf<Pathwayd>, Read> {
       throw fail(
         "not_found",
         `trace '${uid}' was not there yet: it was made at ${formatTime(entry.head.created)}`,
-        {
-          details: { uid },
-        },
+        { details: { uid } },
       );
     },
     history: async (input) => history(input, table),

@@ -105,9 +105,7 @@ export function createRegistry(
       throw fail(
         "conflict",
         `'${name}' differs only by case from the dataset '${other}', and SQL does not tell them apart`,
-        {
-          details: { name: other },
-        },
+        { details: { name: other } },
       );
     },
     manifests: () => {

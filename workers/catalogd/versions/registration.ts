@@ -57,9 +57,7 @@ function checkText(field: string, text: string): void {
   throw fail(
     "invalid_field",
     `${field}: expected Unicode text without NUL and without half surrogate pairs`,
-    {
-      details: { field },
-    },
+    { details: { field } },
   );
 }
 

@@ -94,9 +94,7 @@ export function planRevise(
     throw fail(
       "invalid_field",
       `new_uid: a trace cannot supersede itself; leave it out, or use /pathway/update`,
-      {
-        details: { field: "new_uid" },
-      },
+      { details: { field: "new_uid" } },
     );
   refuseTaken(draft, newUid, limits);
   const contents = contentsOf({ content, tags: tags ?? old.tags, ...(embedding && { embedding }) });

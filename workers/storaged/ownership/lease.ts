@@ -4,9 +4,9 @@
  * never compared with another machine's clock (ADR 0139).
  */
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
-import { createHolding, type HoldingOptions, tokenOf } from "./holding.ts";
+import { closed } from "./closed.ts";
+import { createHolder, type HolderOptions, tokenOf } from "./holder.ts";
 import type { Read } from "./lease-object.ts";
-import { closed } from "./refusal.ts";
 
 export interface Lease {
   /** Takes it, or looks whether it can be taken by now. Throws `unavailable` saying who holds it. */
@@ -19,7 +19,7 @@ export interface Lease {
   stop: () => Promise<void>;
 }
 
-export interface LeaseOptions extends HoldingOptions {
+export interface LeaseOptions extends HolderOptions {
   bucket: string;
   /** Throws where the bucket is not what it was: asked when the lease in it is not what it was. */
   verify: (signal: AbortSignal) => Promise<void>;
@@ -32,7 +32,7 @@ const releaseMs = 5000;
 
 export function createLease(options: LeaseOptions): Lease {
   const { bucket, object, verify, leaseMs, clock, log } = options;
-  const holding = createHolding(options);
+  const holder = createHolder(options);
   const isOver = createObserver(options);
   const stopping = new AbortController();
   let lost: string | undefined;
@@ -42,7 +42,7 @@ export function createLease(options: LeaseOptions): Lease {
   const take = async (signal: AbortSignal): Promise<void> => {
     if (lost !== undefined) throw closed(bucket, lost);
     const found = await object.read(signal);
-    if (found && !holding.isOurs(found)) {
+    if (found && !holder.isOurs(found)) {
       if (!isOver(found)) throw closed(bucket, heldBy(bucket, found));
       log.info("a bucket's lease is taken over", {
         bucket,
@@ -50,17 +50,17 @@ export function createLease(options: LeaseOptions): Lease {
         released: isReleased(found),
       });
     }
-    if (!(await holding.write(found, signal)))
+    if (!(await holder.write(found, signal)))
       throw closed(bucket, `bucket '${bucket}' was just taken by another Lakehouse`);
     loop ??= keepRenewing();
   };
 
   const renew = async (signal: AbortSignal): Promise<void> => {
-    if (await holding.renew(signal)) return;
+    if (await holder.renew(signal)) return;
     await verify(signal);
     const found = await object.read(signal);
-    const isFree = found === undefined || holding.isOurs(found);
-    if (isFree && (await holding.write(found, signal))) return;
+    const isFree = found === undefined || holder.isOurs(found);
+    if (isFree && (await holder.write(found, signal))) return;
     lost =
       `bucket '${bucket}' was taken by another Lakehouse (${nameOf(found)}) while this one did not renew its lease: ` +
       "what this one knows of it may be old. Stop one of them, then restart this one";
@@ -87,9 +87,9 @@ export function createLease(options: LeaseOptions): Lease {
   return {
     take,
     ensure: async () => {
-      if (lost === undefined && !holding.isCertain()) await renewOnce();
+      if (lost === undefined && !holder.isCertain()) await renewOnce();
       if (lost !== undefined) throw closed(bucket, lost);
-      if (!holding.isCertain())
+      if (!holder.isCertain())
         throw closed(bucket, `bucket '${bucket}' may be another's by now: ${lateRenewal}`);
     },
     lost: () => lost,
@@ -97,7 +97,7 @@ export function createLease(options: LeaseOptions): Lease {
       stopping.abort();
       await loop;
       await renewing?.catch(() => undefined);
-      await holding.release(AbortSignal.timeout(releaseMs)).catch((error) => {
+      await holder.release(AbortSignal.timeout(releaseMs)).catch((error) => {
         log.warn("a bucket's lease could not be given back: it expires", { bucket, ...describe(error) });
       });
     },

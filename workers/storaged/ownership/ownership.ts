@@ -9,12 +9,12 @@ import type { Deps } from "../../../runtime/service/service.ts";
 import { openStore } from "../../../runtime/store/store.ts";
 import type { Bucket } from "../bucket/bucket.ts";
 import type { Health, S3Connection, Supports } from "../s3-client/s3-client.ts";
-import { openLeaseMemory } from "./lease-memory.ts";
-import { ownedLocalBucket } from "./local-place.ts";
-import { closed } from "./refusal.ts";
-import { createS3Ownership, type S3Ownership } from "./s3-place.ts";
+import { closed } from "./closed.ts";
+import { openLeaseTokens } from "./lease-tokens.ts";
+import { ownedLocalBucket } from "./local-bucket.ts";
+import { createS3Ownership, type S3Ownership } from "./s3-bucket.ts";
 
-export type { S3Ownership } from "./s3-place.ts";
+export type { S3Ownership } from "./s3-bucket.ts";
 
 export interface Ownership {
   /** The bucket that `open` gives, for as long as the folder is this store's. */
@@ -31,11 +31,11 @@ export async function openOwnership(deps: Deps): Promise<Ownership> {
     local: (name, root, open) => ownedLocalBucket({ ...common, name, root, open }),
     s3: async (name, bucket) => {
       // By its name at the server: what was held there is not held elsewhere.
-      const memory = await openLeaseMemory(join(directory, "leases"), `${name}-${bucket}`);
+      const tokens = await openLeaseTokens(join(directory, "leases"), `${name}-${bucket}`);
       const holder = `process ${process.pid} on ${hostname()}`;
       const leaseMs = config.storaged.s3_lease_ms;
       return (connection) =>
-        createS3Ownership({ ...common, name, connection, lease: { memory, holder, leaseMs, newId } });
+        createS3Ownership({ ...common, name, connection, lease: { tokens, holder, leaseMs, newId } });
     },
   };
 }

@@ -86,9 +86,7 @@ export async function openBucketRegistry(deps: Deps): Promise<BucketRegistry> {
       throw fail(
         "not_found",
         `there is no bucket '${name}'; configured are ${[...buckets.keys()].join(", ")}`,
-        {
-          details: { bucket: name },
-        },
+        { details: { bucket: name } },
       );
     },
     all: () => [...buckets.values()],

@@ -83,14 +83,14 @@ async function tried<T>(what: string, work: () => Promise<T>): Promise<T> {
 }
 
 async function probeConditions(
-  { place, send }: S3Connection,
+  { address, send }: S3Connection,
   { key, absent, etag }: { key: string; absent: string; etag: string },
   signal: AbortSignal,
 ): Promise<{ writes: ConditionalWrites; lacks: string[] }> {
   const put = async (target: string, headers: Record<string, string>) => {
     const answer = await send({ method: "PUT", key: target, headers, body: content, signal });
     // 501 is how some say that they do not know the header.
-    if (answer.status >= 500 && answer.status !== 501) throw refusal(place, answer);
+    if (answer.status >= 500 && answer.status !== 501) throw refusal(address, answer);
     return answer.status;
   };
   const trials = [

@@ -6,7 +6,7 @@ import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import type { Log } from "../../../runtime/telemetry/telemetry.ts";
 import { fetchAsSent, textOf } from "../../../runtime/upstream/upstream.ts";
 import { withTimeout } from "../bucket/bucket.ts";
-import { refusal, type S3Place, silent, unreachable } from "./errors.ts";
+import { refusal, type S3Address, silent, unreachable } from "./errors.ts";
 import { encodePath, encodeQuery, sign } from "./signature.ts";
 
 export interface S3Server {
@@ -48,7 +48,7 @@ export interface S3Answer {
 }
 
 export interface S3Connection {
-  place: S3Place;
+  address: S3Address;
   /** Sends, and sends again after a 500, 503 or dropped connection. Any other answer is returned. */
   send: (request: S3Request) => Promise<S3Answer>;
   /** As `send`, but throws unless the answer has one of these statuses. */
@@ -72,7 +72,7 @@ interface ConnectionDeps {
 }
 
 export function createS3Connection({ name, server, clock, log }: ConnectionDeps): S3Connection {
-  const place: S3Place = { name, bucket: server.bucket, endpoint: server.endpoint };
+  const address: S3Address = { name, bucket: server.bucket, endpoint: server.endpoint };
 
   const once = async (request: S3Request, sent: number): Promise<S3Answer> => {
     const { method, body, signal } = request;
@@ -94,17 +94,17 @@ export function createS3Connection({ name, server, clock, log }: ConnectionDeps)
       });
       const response = await withTimeout(work, {
         ms: timeoutMs,
-        late: () => silent(place, timeoutMs),
+        late: () => silent(address, timeoutMs),
         clock,
       });
-      const answered = bodyOf(place, response, { timeoutMs: server.timeoutMs, stop, signal, clock });
+      const answered = bodyOf(address, response, { timeoutMs: server.timeoutMs, stop, signal, clock });
       const { status } = response;
       const streamed = request.streamed === true && (status === 200 || status === 206);
-      const text = streamed || method === "HEAD" ? "" : await textIn(place, answered);
+      const text = streamed || method === "HEAD" ? "" : await textIn(address, answered);
       return { status, headers: response.headers, sent, text, body: answered };
     } catch (cause) {
       stop.abort();
-      throw signal.aborted ? abandoned(signal) : unreachable(place, cause);
+      throw signal.aborted ? abandoned(signal) : unreachable(address, cause);
     } finally {
       signal.removeEventListener("abort", end);
     }
@@ -127,12 +127,12 @@ export function createS3Connection({ name, server, clock, log }: ConnectionDeps)
   };
 
   return {
-    place,
+    address,
     send,
     expect: async (request, ...statuses) => {
       const answer = await send(request);
       if (statuses.includes(answer.status)) return answer;
-      throw refusal(place, answer);
+      throw refusal(address, answer);
     },
   };
 }
@@ -160,7 +160,7 @@ interface BodyOptions {
 /** Answers that are read whole: a page of 1000 keys, each 1 KiB and written as XML, is the longest. */
 const wholeBytesMax = 16 * 1024 * 1024;
 
-const textIn = ({ name, endpoint }: S3Place, body: ReadableStream<Uint8Array>): Promise<string> =>
+const textIn = ({ name, endpoint }: S3Address, body: ReadableStream<Uint8Array>): Promise<string> =>
   textOf(new Response(body), {
     bytesMax: wholeBytesMax,
     tooMuch: () =>
@@ -168,7 +168,7 @@ const textIn = ({ name, endpoint }: S3Place, body: ReadableStream<Uint8Array>): 
   });
 
 /** The answer's body; a body that is shorter than its Content-Length is an error, however cleanly it ended. */
-function bodyOf(place: S3Place, response: Response, { timeoutMs, stop, signal, clock }: BodyOptions) {
+function bodyOf(address: S3Address, response: Response, { timeoutMs, stop, signal, clock }: BodyOptions) {
   const reader = response.body?.getReader();
   const length = response.headers.get("content-length");
   const expected = length === null ? undefined : Number(length);
@@ -181,19 +181,23 @@ function bodyOf(place: S3Place, response: Response, { timeoutMs, stop, signal, c
       pull: async (controller) => {
         try {
           const { done, value } = reader
-            ? await withTimeout(reader.read(), { ms: timeoutMs, late: () => silent(place, timeoutMs), clock })
+            ? await withTimeout(reader.read(), {
+                ms: timeoutMs,
+                late: () => silent(address, timeoutMs),
+                clock,
+              })
             : { done: true, value: undefined };
           if (value) {
             bytes += value.length;
             return controller.enqueue(value);
           }
-          if (done && expected !== undefined && bytes !== expected) throw cutOff(place, bytes, expected);
+          if (done && expected !== undefined && bytes !== expected) throw cutOff(address, bytes, expected);
           settle();
           controller.close();
         } catch (cause) {
           settle();
           stop.abort();
-          controller.error(signal.aborted ? abandoned(signal) : unreachable(place, cause));
+          controller.error(signal.aborted ? abandoned(signal) : unreachable(address, cause));
         }
       },
       cancel: () => {
@@ -205,7 +209,7 @@ function bodyOf(place: S3Place, response: Response, { timeoutMs, stop, signal, c
   );
 }
 
-const cutOff = ({ name, endpoint }: S3Place, bytes: number, expected: number) =>
+const cutOff = ({ name, endpoint }: S3Address, bytes: number, expected: number) =>
   fail("bad_gateway", `bucket '${name}': ${endpoint} cut the body off after ${bytes} of ${expected} bytes`, {
     details: { bucket: name },
   });

@@ -5,7 +5,7 @@ import { type ErrorType, fail, ServiceError } from "../../../runtime/errors/erro
 import { textOf } from "./xml.ts";
 
 /** The bucket as messages name it. */
-export interface S3Place {
+export interface S3Address {
   /** Its name in lakehouse.toml. */
   name: string;
   /** Its name at the server. */
@@ -33,18 +33,18 @@ const denied = new Set([
 const full = new Set(["QuotaExceeded", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded"]);
 
 /** The error for an answer that is none of those the caller expected. */
-export function refusal(place: S3Place, { status, text: body, sent }: Refused): ServiceError {
+export function refusal(address: S3Address, { status, text: body, sent }: Refused): ServiceError {
   const code = textOf(body, "Code") ?? "";
   const said = [status, code].join(" ").trim() + (sent > 1 ? `, ${sent} times` : "");
-  const { type, text } = explain(place, { status, code, said });
-  return fail(type, `bucket '${place.name}': ${text}`, {
-    details: { bucket: place.name, status, ...(code !== "" && { code }) },
+  const { type, text } = explain(address, { status, code, said });
+  return fail(type, `bucket '${address.name}': ${text}`, {
+    details: { bucket: address.name, status, ...(code !== "" && { code }) },
     cause: new Error(`${status} ${body.slice(0, 1000)}`),
   });
 }
 
 function explain(
-  { name, bucket, endpoint }: S3Place,
+  { name, bucket, endpoint }: S3Address,
   { status, code, said }: { status: number; code: string; said: string },
 ): { type: ErrorType; text: string } {
   if (code === "NoSuchBucket") {
@@ -67,7 +67,7 @@ function explain(
 }
 
 /** The error for a connection that failed. */
-export function unreachable({ name, endpoint }: S3Place, cause: unknown): ServiceError {
+export function unreachable({ name, endpoint }: S3Address, cause: unknown): ServiceError {
   if (cause instanceof ServiceError) return cause;
   const code = errorCode(cause);
   const text = `bucket '${name}': no answer from ${endpoint}${code ? ` (${code})` : ""}; is the server up and the endpoint right?`;
@@ -75,7 +75,7 @@ export function unreachable({ name, endpoint }: S3Place, cause: unknown): Servic
 }
 
 /** The error for a server that says nothing. */
-export const silent = ({ name, endpoint }: S3Place, ms: number): ServiceError =>
+export const silent = ({ name, endpoint }: S3Address, ms: number): ServiceError =>
   fail("deadline_exceeded", `bucket '${name}': ${endpoint} was silent for ${ms} ms (s3_timeout_ms)`, {
     details: { bucket: name },
   });

@@ -7,6 +7,6 @@ export {
   type S3Connection,
   type S3Server,
 } from "./connection.ts";
-export { refusal, type S3Place } from "./errors.ts";
+export { refusal, type S3Address } from "./errors.ts";
 export { createHealth, type Health } from "./health.ts";
 export { elements, escapeXml, keyOf, textOf } from "./xml.ts";

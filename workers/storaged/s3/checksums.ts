@@ -55,11 +55,15 @@ export async function readChecksums(
 }
 
 /** For an object that is gone. Checksums that stay take room and do no harm. */
-export async function eraseChecksums({ expect, place }: S3Connection, mark: string, log: Log): Promise<void> {
+export async function eraseChecksums(
+  { expect, address }: S3Connection,
+  mark: string,
+  log: Log,
+): Promise<void> {
   const { signal } = new AbortController();
   await expect({ method: "DELETE", key: checksumsKey(mark), signal }, 204, 200, 404).catch((cause) =>
     log.warn("checksums of an object that is gone could not be erased", {
-      bucket: place.name,
+      bucket: address.name,
       key: checksumsKey(mark),
       ...describe(cause),
     }),

@@ -13,8 +13,8 @@ import {
   bareEtag,
   elements,
   keyOf,
+  type S3Address,
   type S3Connection,
-  type S3Place,
   textOf,
 } from "../s3-client/s3-client.ts";
 
@@ -51,7 +51,7 @@ export async function listS3(connection: S3Connection, query: ListQuery): Promis
     if (answer.continuation === undefined) return page;
     const last = [...objects.map(({ key }) => key), ...prefixes].sort(compareKeys).at(-1);
     // An answer may be empty and not the last: then only the server knows where it is.
-    if (last === undefined && answer.continuation === continuation) throw standsStill(connection.place);
+    if (last === undefined && answer.continuation === continuation) throw standsStill(connection.address);
     continuation = last === undefined ? answer.continuation : undefined;
     after = last ?? after;
   }
@@ -63,7 +63,7 @@ export async function listS3(connection: S3Connection, query: ListQuery): Promis
 const startAfter = (after: string): Record<string, string> =>
   after === "" ? {} : { "start-after": after.endsWith("/") ? `${after}\u{10ffff}` : after };
 
-const standsStill = ({ name, endpoint }: S3Place) =>
+const standsStill = ({ name, endpoint }: S3Address) =>
   fail("bad_gateway", `bucket '${name}': ${endpoint} says that its list goes on, and gives nothing more`, {
     details: { bucket: name },
   });

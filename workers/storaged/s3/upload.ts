@@ -176,9 +176,9 @@ function createParts({ connection, ledger, log }: UploadDeps, { key, headers, si
     );
     const uploadId = textOf(answer.text, "UploadId");
     if (uploadId === undefined) {
-      throw fail("bad_gateway", `${connection.place.endpoint} began no multipart upload`);
+      throw fail("bad_gateway", `${connection.address.endpoint} began no multipart upload`);
     }
-    const begun = { bucket: connection.place.bucket, key, uploadId };
+    const begun = { bucket: connection.address.bucket, key, uploadId };
     await ledger.begun(begun);
     return begun;
   };
@@ -217,7 +217,7 @@ function createParts({ connection, ledger, log }: UploadDeps, { key, headers, si
       // 404: an earlier try was carried out and its answer lost; the caller finds out by the mark.
       if (answer.status === 404 && answer.sent > 1) return undefined;
       // S3 answers 200 before it knows, and puts an error into the body.
-      if (answer.status !== 200 || text.includes("<Error>")) throw refusal(connection.place, answer);
+      if (answer.status !== 200 || text.includes("<Error>")) throw refusal(connection.address, answer);
       if (upload) await ledger.ended(upload);
       return { etag: bareEtag(textOf(text, "ETag")), sent: answer.sent };
     },

@@ -155,7 +155,7 @@ async function verdict(
 ): Promise<ServiceError> {
   const isWhole = !isSecondTime && (await readsWhole(reader, { key, etag }, signal));
   if (!isWhole) return reader.corruptions.found(key, mismatch);
-  const text = `bucket '${reader.name}': '${key}' was changed on its way from ${reader.connection.place.endpoint}; read it again`;
+  const text = `bucket '${reader.name}': '${key}' was changed on its way from ${reader.connection.address.endpoint}; read it again`;
   return fail("bad_gateway", text, { details: { bucket: reader.name } });
 }
 
@@ -185,5 +185,5 @@ async function getObject(
   const answer = await connection.expect(request, 200, 206, 404, 416);
   if (answer.status === 200 || answer.status === 206) return answer;
   if (textOf(answer.text, "Code") === "NoSuchKey") throw noSuchObject(name, key);
-  throw refusal(connection.place, answer);
+  throw refusal(connection.address, answer);
 }

@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { systemClock } from "../../../../runtime/scheduling/clock.ts";
 import { createLog } from "../../../../runtime/telemetry/log.ts";
 import { createLease, type Lease } from "../../../../workers/storaged/ownership/lease.ts";
-import { openLeaseMemory } from "../../../../workers/storaged/ownership/lease-memory.ts";
 import { leaseObject } from "../../../../workers/storaged/ownership/lease-object.ts";
+import { openLeaseTokens } from "../../../../workers/storaged/ownership/lease-tokens.ts";
 import { type ConditionalWrites, probeServer } from "../../../../workers/storaged/s3-client/capabilities.ts";
 import { createS3Connection } from "../../../../workers/storaged/s3-client/connection.ts";
 import { refusal } from "../../../conformance/bucket.ts";
@@ -98,7 +98,7 @@ describe.each(await testS3Servers(["rgw"]))("the lease of a bucket on $name", (s
         sleep: options.settle ?? (async () => {}),
       }),
       verify: options.verify ?? (async () => {}),
-      memory: await openLeaseMemory(folder, "far"),
+      tokens: await openLeaseTokens(folder, "far"),
       holder: options.holder ?? "process 1 on here",
       leaseMs,
       clock,

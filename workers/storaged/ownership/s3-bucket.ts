@@ -1,4 +1,4 @@
-/** A bucket on S3 as a place of the store: its stamp is an object there, and so is the lease of who writes. */
+/** A bucket on S3 as part of the store: its stamp is an object there, and so is the lease of who writes. */
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { type Adopted, type Stamped, type Store, stampFile } from "../../../runtime/store/store.ts";
 import type { Log } from "../../../runtime/telemetry/telemetry.ts";
@@ -10,9 +10,9 @@ import {
   type Supports,
   textOf,
 } from "../s3-client/s3-client.ts";
+import { closed } from "./closed.ts";
 import { createLease, type LeaseOptions } from "./lease.ts";
 import { leaseObject } from "./lease-object.ts";
-import { closed } from "./refusal.ts";
 
 /** What a bucket on S3 asks before it does anything. */
 export interface S3Ownership {
@@ -27,26 +27,26 @@ export interface S3Ownership {
   stop: () => Promise<void>;
 }
 
-interface S3PlaceOptions {
+interface S3OwnershipOptions {
   name: string;
   store: Store;
   connection: S3Connection;
   adopted: Adopted;
   clock: Clock;
   log: Log;
-  lease: Pick<LeaseOptions, "memory" | "holder" | "leaseMs" | "newId">;
+  lease: Pick<LeaseOptions, "tokens" | "holder" | "leaseMs" | "newId">;
 }
 
-export function createS3Ownership(options: S3PlaceOptions): S3Ownership {
+export function createS3Ownership(options: S3OwnershipOptions): S3Ownership {
   const { name, store, connection, clock, log } = options;
   let writes: ConditionalWrites = { mode: "locked" };
   // An acceptance is for what an operator saw before this start, not for what becomes of the bucket later.
   let hasBegun = false;
   const adopted: Adopted = (place, reason) => !hasBegun && options.adopted(place, reason);
-  const place = (signal: AbortSignal) => stampedBucket(name, connection, signal);
+  const stamped = (signal: AbortSignal) => stampedBucket(name, connection, signal);
 
   const verify = async (signal: AbortSignal): Promise<void> => {
-    const verdict = await store.look(place(signal));
+    const verdict = await store.look(stamped(signal));
     if (typeof verdict === "object" && !adopted(name, verdict.refusal)) throw closed(name, verdict.refusal);
   };
   const lease = createLease({
@@ -66,7 +66,7 @@ export function createS3Ownership(options: S3PlaceOptions): S3Ownership {
       if (store.isVisitor) return;
       // The lease first: a bucket that another Lakehouse writes to is not stamped anew under its hands.
       await lease.take(signal);
-      const [verdict] = await store.admit([place(signal)], adopted);
+      const [verdict] = await store.admit([stamped(signal)], adopted);
       if (typeof verdict === "object") throw closed(name, verdict.refusal);
       hasBegun = true;
     },
@@ -76,12 +76,12 @@ export function createS3Ownership(options: S3PlaceOptions): S3Ownership {
   };
 }
 
-function stampedBucket(name: string, { place, expect }: S3Connection, signal: AbortSignal): Stamped {
+function stampedBucket(name: string, { address, expect }: S3Connection, signal: AbortSignal): Stamped {
   const key = reservedPrefix + stampFile;
   const read = async () => {
     const answer = await expect({ method: "GET", key, signal }, 200, 404);
     if (answer.status === 200) return new TextEncoder().encode(answer.text);
-    if (textOf(answer.text, "Code") === "NoSuchBucket") throw refusal(place, answer);
+    if (textOf(answer.text, "Code") === "NoSuchBucket") throw refusal(address, answer);
     return null;
   };
   const put = (target: string, text: string, headers: Record<string, string> = {}) =>
@@ -89,7 +89,7 @@ function stampedBucket(name: string, { place, expect }: S3Connection, signal: Ab
   return {
     kind: "bucket",
     name,
-    at: `${place.endpoint}/${place.bucket}`,
+    at: `${address.endpoint}/${address.bucket}`,
     read,
     write: async (text) => void (await put(key, text)),
     setAside: async (suffix) => {

@@ -1,12 +1,12 @@
 /** This process's side of a bucket's lease: its last write, and how long it is certain to hold. */
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
-import type { LeaseMemory } from "./lease-memory.ts";
 import type { LeaseObject, LeaseRecord, Read } from "./lease-object.ts";
+import type { LeaseTokens } from "./lease-tokens.ts";
 
-export interface HoldingOptions {
+export interface HolderOptions {
   storeId: string;
   object: LeaseObject;
-  memory: LeaseMemory;
+  tokens: LeaseTokens;
   leaseMs: number;
   /** Host and process, for people. */
   holder: string;
@@ -14,7 +14,7 @@ export interface HoldingOptions {
   newId: () => string;
 }
 
-interface Holding {
+interface Holder {
   /** Writes the lease anew over this one; false when that is not there any more. Without one, over our own. */
   write: (over: Read | undefined, signal: AbortSignal) => Promise<boolean>;
   renew: (signal: AbortSignal) => Promise<boolean>;
@@ -36,8 +36,8 @@ interface Held {
   sentAt: { elapsed: number; now: number };
 }
 
-export function createHolding(options: HoldingOptions): Holding {
-  const { storeId, object, memory, leaseMs, holder, clock, newId } = options;
+export function createHolder(options: HolderOptions): Holder {
+  const { storeId, object, tokens, leaseMs, holder, clock, newId } = options;
   let held: Held | undefined;
   let pending: string | undefined;
   const recordOf = (token: string): LeaseRecord => ({
@@ -55,7 +55,7 @@ export function createHolding(options: HoldingOptions): Holding {
     // The same until it is known to be there: a try whose answer was lost is recognised by it.
     pending ??= newId();
     const token = pending;
-    await memory.remember(before?.token === undefined ? [token] : [token, before.token]);
+    await tokens.remember(before?.token === undefined ? [token] : [token, before.token]);
     const sentAt = { elapsed: clock.elapsed(), now: clock.now() };
     const etag = await object.write(recordOf(token), before?.etag, signal);
     if (etag === undefined) return false;
@@ -68,7 +68,7 @@ export function createHolding(options: HoldingOptions): Holding {
     renew: (signal) => put(held, signal),
     isOurs: (lease) => {
       const token = tokenOf(lease);
-      return token !== undefined && [...memory.tokens(), held?.token, pending].includes(token);
+      return token !== undefined && [...tokens.known(), held?.token, pending].includes(token);
     },
     isCertain: () => {
       if (!held) return false;

@@ -7,9 +7,9 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { makeDirectory, readOrNull, seal, unseal } from "../../../runtime/durable/durable.ts";
 
-export interface LeaseMemory {
+export interface LeaseTokens {
   /** The tokens that the object in the bucket may have by our last writings. */
-  tokens: () => readonly string[];
+  known: () => readonly string[];
   /** Before the object is written. Survives a kill; after a power loss the lease is waited for. */
   remember: (tokens: readonly string[]) => Promise<void>;
 }
@@ -20,7 +20,7 @@ interface Remembered {
   tokens: string[];
 }
 
-export async function openLeaseMemory(directory: string, bucket: string): Promise<LeaseMemory> {
+export async function openLeaseTokens(directory: string, bucket: string): Promise<LeaseTokens> {
   await makeDirectory(directory);
   const { dev, ino } = await stat(directory, { bigint: true });
   const place = `${hostname()} ${dev} ${ino}`;
@@ -29,7 +29,7 @@ export async function openLeaseMemory(directory: string, bucket: string): Promis
   const found = bytes === null ? undefined : (unseal(bytes) as Remembered | undefined);
   let tokens: readonly string[] = found?.place === place ? found.tokens : [];
   return {
-    tokens: () => tokens,
+    known: () => tokens,
     remember: async (next) => {
       tokens = next;
       await writeFile(`${path}.part`, seal({ place, tokens: next }));

@@ -1,4 +1,4 @@
-/** A bucket on this machine's disk as a place of the store: its stamp lies beside the bucket's own files. */
+/** A bucket on this machine's disk as part of the store: its stamp lies beside the bucket's own files. */
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { makeDirectory } from "../../../runtime/durable/durable.ts";
@@ -8,12 +8,12 @@ import { stampedDirectory } from "../../../runtime/service/service.ts";
 import { type Adopted, type Store, stampFile } from "../../../runtime/store/store.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import type { Bucket, Staging, Upload } from "../bucket/bucket.ts";
-import { closed } from "./refusal.ts";
+import { closed } from "./closed.ts";
 
 /** Pause between two looks at a bucket that is away: its disk may be mounted at any time. */
 const pauseMs = 5000;
 
-interface LocalPlaceOptions {
+interface OwnedLocalBucketOptions {
   name: string;
   root: string;
   open: () => Promise<Bucket>;
@@ -24,22 +24,22 @@ interface LocalPlaceOptions {
 }
 
 /** Nothing is made in a folder that is refused: it may be the empty mount point of the right one. */
-export async function ownedLocalBucket(options: LocalPlaceOptions): Promise<Required<Bucket>> {
+export async function ownedLocalBucket(options: OwnedLocalBucketOptions): Promise<Required<Bucket>> {
   const presence = await createPresence(options);
-  const { get, sure } = presence;
+  const { get, confirmed } = presence;
   /** That there is no such object is believed of a bucket that is there. */
   const asked = async <T>(work: (bucket: Bucket) => Promise<T>): Promise<T> => {
     try {
       return await work(get());
     } catch (error) {
-      if (error instanceof ServiceError && error.type === "not_found") await sure();
+      if (error instanceof ServiceError && error.type === "not_found") await confirmed();
       throw error;
     }
   };
   const upload = (arrived: Upload): Upload => ({
     ...arrived,
     commit: async (conditions) => {
-      await sure();
+      await confirmed();
       return arrived.commit(conditions);
     },
   });
@@ -50,16 +50,16 @@ export async function ownedLocalBucket(options: LocalPlaceOptions): Promise<Requ
     head: (key, signal) => asked((bucket) => bucket.head(key, signal)),
     open: (key, range, signal) => asked((bucket) => bucket.open(key, range, signal)),
     locate: (key, signal) => asked((bucket) => bucket.locate(key, signal)),
-    receive: async (...body) => upload(await (await sure()).receive(...body)),
-    remove: async (...object) => (await sure()).remove(...object),
+    receive: async (...body) => upload(await (await confirmed()).receive(...body)),
+    remove: async (...object) => (await confirmed()).remove(...object),
     list: async (query) => {
       const page = await get().list(query);
-      await sure();
+      await confirmed();
       return page;
     },
     staging: {
       reserve: async (token) => {
-        await sure();
+        await confirmed();
         return staging().reserve(token);
       },
       seal: async (path) => staging().seal(path),
@@ -69,7 +69,7 @@ export async function ownedLocalBucket(options: LocalPlaceOptions): Promise<Requ
     keep: async (key) => (get().keep as NonNullable<Bucket["keep"]>)(key),
     hashOf: ({ etag }) => etag,
     findMissing: async (signal) => {
-      await (await sure()).findMissing?.(signal);
+      await (await confirmed()).findMissing?.(signal);
     },
     orphans: async function* () {
       yield* get().orphans?.() ?? [];
@@ -79,7 +79,7 @@ export async function ownedLocalBucket(options: LocalPlaceOptions): Promise<Requ
 }
 
 /** Whether the bucket is there: looked at when it is opened, when it is used, and while it is away. */
-async function createPresence({ name, root, open, store, adopted, clock, log }: LocalPlaceOptions) {
+async function createPresence({ name, root, open, store, adopted, clock, log }: OwnedLocalBucketOptions) {
   const own = join(root, ".lakehouse");
   const files = stampedDirectory({ kind: "bucket", name, at: root }, own);
   const stamped = {
@@ -134,7 +134,7 @@ async function createPresence({ name, root, open, store, adopted, clock, log }: 
   return {
     get,
     /** The bucket, after a look whether it is there. */
-    sure: async (): Promise<Bucket> => {
+    confirmed: async (): Promise<Bucket> => {
       const opened = get();
       if (await isFile(join(own, stampFile))) return opened;
       const now = await store.look(stamped);
