@@ -129,7 +129,7 @@ async function main(): Promise<void> {
     readThread,
   });
   keepReserve({ clock: systemClock, log });
-  tellUnused(adopt, [...adoption.asked(), ...supervisor.asked()], { config, log });
+  warnOfUnused(adopt, [...adoption.asked(), ...supervisor.asked()], { config, log });
   const reload = createReloading({ sources, first: loaded, only, log, apply: supervisor.reload });
   const ready = `READY=1\nSTATUS=running ${only.join(", ")}`;
   signals.arm(supervisor, async () => {
@@ -156,13 +156,13 @@ function refuseUnknownPlaces(adopt: readonly string[], only: readonly string[], 
 }
 
 /** Buckets on S3 and files in folders are left out: they may be read after the start. */
-function tellUnused(
+function warnOfUnused(
   adopt: readonly string[],
   asked: readonly string[],
   { config, log }: { config: Config; log: Log },
 ): void {
-  const isToldHere = (place: string) => config.buckets[place]?.kind !== "s3" && !place.includes("/");
-  const unused = adopt.filter((place) => isToldHere(place) && !isUsed(place, asked));
+  const isLocal = (place: string) => config.buckets[place]?.kind !== "s3" && !place.includes("/");
+  const unused = adopt.filter((place) => isLocal(place) && !isUsed(place, asked));
   if (unused.length === 0) return;
   const open = asked.filter((place) => !adopt.some((given) => isUsed(given, [place])));
   log.warn("nothing is to be adopted there: it is as the store expects it", {
@@ -225,8 +225,10 @@ function greeting(supervisor: Supervisor): string {
       ? ""
       : `\nAPI:   ${gateway}/docs\nTry:   printf 'id,name\\n1,Ann\\n' | curl -sS --data-binary @- '${gateway}/v1/ingest?name=people'\n       curl -sS ${gateway}/v1/sql -d '{"sql":"SELECT * FROM people"}'\n`;
   const away = supervisor.status().filter(({ state }) => state !== "ready");
-  const told = away.map(({ name, state, last_error: why }) => `${name} is ${state}${why ? ` (${why})` : ""}`);
-  const but = told.length === 0 ? "" : `, but not all of it: ${told.join("; ")}`;
+  const missing = away.map(
+    ({ name, state, last_error: why }) => `${name} is ${state}${why ? ` (${why})` : ""}`,
+  );
+  const but = missing.length === 0 ? "" : `, but not all of it: ${missing.join("; ")}`;
   return `Lakehouse is running${but}. Ctrl-C stops it.\n${lines.join("\n")}\n${hint}`;
 }
 

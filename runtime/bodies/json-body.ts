@@ -48,7 +48,7 @@ async function readAsSent(request: Request, bytesMax: number): Promise<Uint8Arra
   return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
 }
 
-/** `curl -d` without a header says form-urlencoded; JSON is meant, and parsing will tell. */
+/** `curl -d` without a header says form-urlencoded; JSON is meant, and parsing decides. */
 const jsonTypes = /^(application\/(json|[\w.-]+\+json|x-www-form-urlencoded))\s*(;|$)/i;
 
 /** Reads a JSON object, unvalidated: 415 for another media type, `invalid_json` with the place for bad JSON. */

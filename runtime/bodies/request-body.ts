@@ -89,7 +89,7 @@ export async function begunBody(request: Request): Promise<ReadableStream<Uint8A
   if (body === null || !arrival) return body;
   const reader = body.getReader();
   let first: Promise<Read> | undefined = next(arrival, reader);
-  // What breaks otherwise is told by the stream, to whoever reads it.
+  // Other failures reach whoever reads the stream.
   await first.catch((error) => {
     if (error === arrival.failure) throw error;
   });

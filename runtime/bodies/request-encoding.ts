@@ -6,7 +6,7 @@ import { contentEncodings } from "./content-encoding.ts";
 
 type Decoder = (bytes: Uint8Array, options: { maxOutputLength: number }) => Promise<Uint8Array>;
 
-/** node:zlib of Bun 1.4.5 ends a cut zstd frame without an error; Bun's own decoder tells, and knows no bound. */
+/** node:zlib of Bun 1.4.5 ends a cut zstd frame without an error; Bun's own decoder throws, and has no bound. */
 const unzstd: Decoder = async (bytes, options) => {
   const decoded = await promisify(zstdDecompress)(bytes, options);
   await Bun.zstdDecompress(bytes as Uint8Array<ArrayBuffer>);

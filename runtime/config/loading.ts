@@ -3,7 +3,7 @@
  * flags. Each value remembers where it came from.
  */
 import { resolve } from "node:path";
-import { ConfigError, nearNames } from "../errors/errors.ts";
+import { ConfigError, suggestionsFor } from "../errors/errors.ts";
 import { readAuthFile } from "./auth-file.ts";
 import { parseToml, placeOf, readText } from "./file.ts";
 import { isSetting, type Setting } from "./setting.ts";
@@ -39,7 +39,7 @@ export const defaults = (): Config => assemble(new Map());
 export interface ConfigSources {
   /** The file asked for; without it `lakehouse.toml` in `directory`, which need not exist. */
   file?: string;
-  /** Where relative paths start; the current directory unless told. */
+  /** Where relative paths start; the current directory by default. */
   directory?: string;
   env?: Record<string, string | undefined>;
   /** `key=value` texts, as from `--gateway.bind=…`. */
@@ -62,13 +62,13 @@ export function loadConfig({ file, directory = ".", env = {}, flags = [] }: Conf
     if (!name.startsWith("LH_") || name === "LH_CONFIG" || text === undefined) continue;
     const key = variables.get(name);
     if (key === undefined)
-      throw new ConfigError(`${name}: unknown variable${nearest(name, variables.keys())}`);
+      throw new ConfigError(`${name}: unknown variable${suggestion(name, variables.keys())}`);
     take(loading, key, fromText(key, text, name), name);
   }
   for (const flag of flags) {
     const [key = "", ...rest] = flag.split("=");
     const setting = keys.get(key);
-    if (!setting) throw new ConfigError(`--${key}: unknown key${nearest(key, keys.keys())}`);
+    if (!setting) throw new ConfigError(`--${key}: unknown key${suggestion(key, keys.keys())}`);
     if (isSecret(setting)) {
       throw new ConfigError(
         `--${key} is refused: every user of the machine can read command lines; ` +
@@ -139,7 +139,7 @@ const secondaryVariable = "AUTH_SECONDARY_TOKEN";
 
 function flatten(document: Record<string, unknown>, place: (key: string) => string): [string, unknown][] {
   const unknown = (key: string) =>
-    new ConfigError(`${place(key)}: unknown key '${key}'${nearest(key, keys.keys())}`);
+    new ConfigError(`${place(key)}: unknown key '${key}'${suggestion(key, keys.keys())}`);
   return Object.entries(document).flatMap(([name, value]): [string, unknown][] => {
     if (keys.has(name)) return [[name, value]];
     const isSection = Object.hasOwn(settings, name) && typeof value === "object" && value !== null;
@@ -153,8 +153,8 @@ function flatten(document: Record<string, unknown>, place: (key: string) => stri
 }
 
 /** The most similar known name, when there is one that is similar enough to be a slip. */
-function nearest(name: string, known: Iterable<string>): string {
-  const [best] = nearNames(name, [...known]);
+function suggestion(name: string, known: Iterable<string>): string {
+  const [best] = suggestionsFor(name, [...known]);
   return best === undefined ? "" : `; did you mean '${best}'?`;
 }
 

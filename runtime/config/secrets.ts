@@ -41,7 +41,7 @@ export function loadSecrets(path: string, env: Record<string, string | undefined
   };
 }
 
-/** Tells two contents of the file apart without keeping either; undefined without a file. */
+/** A digest by which a change of the file is seen without keeping its content; undefined without a file. */
 export function secretsDigest(path: string): string | undefined {
   try {
     return createHash("sha256").update(readFileSync(path)).digest("hex");

@@ -95,7 +95,7 @@ export type ValueOf<S> = S extends { kind: "choice"; choices: readonly (infer C)
               ? Readonly<Record<string, Readonly<Record<string, unknown>>>>
               : never;
 
-/** Tells a section that is one setting itself from a section of settings. */
+/** Whether a section is one setting itself, not a section of settings. */
 export function isSetting(table: object): table is Setting {
   return "kind" in table && typeof table.kind === "string";
 }

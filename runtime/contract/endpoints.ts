@@ -67,7 +67,7 @@ export interface Verb extends Shapes {
   path: string;
   body?: TObject;
   reply: TSchema;
-  /** HTTP status of success, 200 unless told. */
+  /** HTTP status of success, 200 by default. */
   status?: number;
   /** Changes nothing, though it is no GET: an Idempotency-Key has nothing to remember. */
   reads?: true;

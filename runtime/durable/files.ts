@@ -228,7 +228,12 @@ const words: readonly [RegExp, string][] = [
   [/Permission denied/, "EACCES"],
 ];
 
-function told(code: string, operation: string, isReading: boolean, cause: unknown): ServiceError | undefined {
+function diskError(
+  code: string,
+  operation: string,
+  isReading: boolean,
+  cause: unknown,
+): ServiceError | undefined {
   const found = failures.find(([begin]) => code.startsWith(begin))?.[1];
   if (found === undefined) return undefined;
   const { type, why, remedy } = found === failing && isReading ? unreadable : found;
@@ -253,7 +258,7 @@ export function storageError(cause: unknown, operation?: string): unknown {
     : which === ""
       ? "write"
       : `${syscall ?? "use"}${which}`;
-  return told(errorCode(cause) ?? "", operation ?? call, isReading, cause) ?? cause;
+  return diskError(errorCode(cause) ?? "", operation ?? call, isReading, cause) ?? cause;
 }
 
 /** As `storageError`, for errors of native libraries that say it in words; undefined for all others. */
@@ -266,5 +271,5 @@ export function storageErrorInWords(
   const isReading = /[Cc]ould not read|[Cc]annot read|[Ff]ailed to read/.test(text);
   return code === undefined
     ? undefined
-    : told(code, isReading ? "read what is stored" : operation, isReading, cause);
+    : diskError(code, isReading ? "read what is stored" : operation, isReading, cause);
 }

@@ -14,4 +14,4 @@ export {
   toWire,
   type WireError,
 } from "./service-error.ts";
-export { nearNames } from "./suggestions.ts";
+export { suggestionsFor } from "./suggestions.ts";

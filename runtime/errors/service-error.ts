@@ -102,7 +102,7 @@ export const final = ({ type, message, details, retryAfterSeconds, cause }: Serv
   });
 
 /**
- * What may be told to a caller. An error that is not a ServiceError is unexpected: the caller gets a bare
+ * What a caller may see of an error. An error that is not a ServiceError is unexpected: the caller gets a bare
  * `internal`, and whoever serves the call logs the original.
  */
 export function toWire(error: unknown): WireError {

@@ -1,4 +1,4 @@
-/** What someone may have meant by a name that does not exist. */
+/** Suggestions for a name that does not exist: what may have been meant. */
 
 const hintsMax = 3;
 const namesMax = 10_000;
@@ -6,7 +6,7 @@ const namesMax = 10_000;
 const comparedMax = 2_000_000;
 
 /** Names a few letters away, or that begin with the one given. */
-export function nearNames(name: string, names: readonly string[]): string[] {
+export function suggestionsFor(name: string, names: readonly string[]): string[] {
   const lower = name.toLowerCase();
   const far = Math.max(2, Math.floor(lower.length / 3));
   let compared = 0;

@@ -1,12 +1,12 @@
 /**
- * Holds the answers of a service's door for a moment. While the answers of all doors are held nobody outside can learn
+ * Holds the answers of a service for a moment. While the answers of all services are held nobody outside can learn
  * what was done meanwhile, so that snapshots of several services that are taken in that time are snapshots of one moment.
  */
 
 import { fail } from "../errors/errors.ts";
 import type { Clock } from "../scheduling/scheduling.ts";
 
-/** Whoever holds and is not heard of again must not stop a door: answers go on after this long, in milliseconds. */
+/** Whoever holds and is not heard of again must not stop a service: answers go on after this long, in milliseconds. */
 export const holdMsMax = 10_000;
 
 /**

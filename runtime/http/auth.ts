@@ -28,7 +28,7 @@ export function createGate(auth: Config["auth"], host: string): Gate {
     if (tokens.length > 0 && !matches(tokens, headers.get("authorization"))) {
       throw fail("unauthorized", "expected a valid token in Authorization: Bearer <token>");
     }
-    if (ownNamesOnly) refuseForeignPages(method, headers);
+    if (ownNamesOnly) refuseOtherOrigins(method, headers);
   };
 }
 
@@ -76,12 +76,12 @@ const digest = (token: string): Buffer => createHash("sha256").update(token).dig
 function matches(tokens: readonly Buffer[], header: string | null): boolean {
   const [, given] = /^Bearer +(\S+)\s*$/i.exec(header ?? "") ?? [];
   const presented = digest(given ?? "");
-  // Every token is compared, so that time does not tell which one matched.
+  // Every token is compared, so that timing does not reveal which one matched.
   return tokens.map((token) => timingSafeEqual(token, presented)).includes(true) && given !== undefined;
 }
 
 /** A web page elsewhere can reach a loopback port (by its own script, or by DNS that points here): refuse it. */
-function refuseForeignPages(method: string | undefined, headers: Headers): void {
+function refuseOtherOrigins(method: string | undefined, headers: Headers): void {
   const host = headers.get("host");
   if (host !== null && !isLoopback(hostname(host))) {
     throw fail("forbidden", "without auth.token only this machine's own names are answered (Host)");

@@ -30,7 +30,7 @@ export interface Excused {
   open?: boolean;
   /** Is answered whatever else is being done: health and what watches the service. */
   unlimited?: boolean;
-  /** Is answered while answers are held: what tells nobody of a change, and who holds them. */
+  /** Answered while answers are held: it reveals no change, or it is what holds them. */
   unheld?: boolean;
 }
 
@@ -160,7 +160,7 @@ const requestIdOf = (headers: Headers, newId: () => string): string => {
 export const idempotencyKeyPattern = "^[!-~]{1,255}$";
 const isKey = new RegExp(idempotencyKeyPattern);
 
-/** The key is looked at by whoever heeds it: what is not found or not allowed is told first. */
+/** Who uses the key checks it: what is not found or not allowed is refused first. */
 function contextOf(request: Request, requestId: string): RawContext {
   const { signal } = request;
   const given = request.headers.get("idempotency-key");

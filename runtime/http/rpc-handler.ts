@@ -1,4 +1,4 @@
-/** `POST /rpc/:verb`, the door for services in other processes, as an HTTP handler. */
+/** `POST /rpc/:verb` for services in other processes, as an HTTP handler. */
 import { readBytes } from "../bodies/bodies.ts";
 import { type CallContext, matchPath, pathOf, type RawContext } from "../contract/contract.ts";
 import { answer, decode, encode, type Invoke, rpcMediaType } from "../rpc/rpc.ts";

@@ -52,7 +52,7 @@ export interface Face {
   verbs: (contract: Contract, invoke: Invoke, prefix?: string) => void;
   /** Mounts the streams of a contract under a prefix. */
   raw: (contract: Contract, handlers: Record<string, RawHandler>, prefix?: string, excused?: Excused) => void;
-  /** Mounts `POST /rpc/:verb`, the door for services in other processes. */
+  /** Mounts `POST /rpc/:verb`, for services in other processes. */
   rpc: (invoke: Invoke) => void;
   /** Answers one request without a socket. */
   fetch: (request: Request, from?: Caller) => Promise<Response>;
@@ -160,7 +160,7 @@ interface BunServer {
   requestIP: (request: Request) => { address: string } | null;
 }
 
-interface Doors {
+interface Listener {
   app: Elysia;
   /** Answers a request whose path Bun has changed. */
   changed: Serve;
@@ -173,7 +173,7 @@ interface Doors {
 }
 
 function listen(
-  { app, changed, unclear, idle, giveUpSilent, clock }: Doors,
+  { app, changed, unclear, idle, giveUpSilent, clock }: Listener,
   hostname: string,
   port: number,
 ): Listening {

@@ -9,7 +9,7 @@ import type { Clock } from "../scheduling/scheduling.ts";
 /** Longest that Bun knows, in seconds; it rounds up to the next four. Single bytes of a head do not lengthen it. */
 const secondsMax = 255;
 
-/** What Bun is told, in seconds; without a limit its largest. */
+/** As Bun takes it, in seconds; without a limit its largest. */
 export const idleSeconds = (ms: number | undefined): number =>
   Math.min(secondsMax, Math.ceil((ms ?? secondsMax * 1000) / 1000));
 
@@ -56,7 +56,7 @@ function endingWith(body: ReadableStream<Uint8Array>, ended: () => void): Readab
   );
 }
 
-/** How often it is looked, while a service stops, whether all is answered: Bun tells nobody. */
+/** How often a service that stops looks whether all is answered: Bun has no event for it. */
 const stoppingLookMs = 20;
 
 interface StoppingServer {

@@ -62,7 +62,7 @@ export interface Idempotency {
   close: () => Promise<void>;
 }
 
-/** Opens the keys in the directory; damaged lines are told and set aside. Damage that is worse closes them, and no more. */
+/** Opens the keys in the directory; damaged lines are logged and set aside. Worse damage closes the keys, and nothing else. */
 export async function openIdempotency(
   directory: string,
   clock: Pick<Clock, "now" | "elapsed">,
@@ -111,7 +111,7 @@ function createIdempotency(keys: KeyLog, log: Pick<Log, "warn"> | undefined): Id
     try {
       const answer = await work({ id, again: earlier !== undefined, before, ...ends.foundOf(earlier) });
       const written = ends.write({ ...entry, state: "done", answer: answer ?? null });
-      // Where the work could not tell, only this line can.
+      // Only this line knows it then: the work cannot find out.
       if (resumable !== true) await written;
       return { answer, written };
     } catch (cause) {

@@ -68,7 +68,7 @@ export async function openKeyLog(options: KeyLogOptions): Promise<KeyLog> {
   const openFile = async (number: number): Promise<KeyFile> => {
     const path = join(directory, nameOf(number));
     const take = slots.reader(path);
-    const opened = await openWhole({ path, kept, take, log });
+    const opened = await openFileLog({ path, kept, take, log });
     if (opened.wasDamaged) damaged.add(`${path}.damaged`);
     return { number, path, log: opened.log, beganMs: take.beganMs() };
   };
@@ -166,8 +166,8 @@ function numbersOf(names: readonly string[]): number[] {
   return [...new Set(found)].sort((a, b) => a - b);
 }
 
-/** Opens a file; lines that cannot be read are told and set aside. */
-async function openWhole({
+/** Opens a file; lines that cannot be read are logged and set aside. */
+async function openFileLog({
   path,
   kept,
   take,

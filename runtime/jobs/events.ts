@@ -15,7 +15,7 @@ export interface Following<Job> {
   signal: AbortSignal;
 }
 
-/** How often progress is told at most, and how long a stream may be silent before a comment keeps it open. */
+/** The shortest time between two events of progress, and how long a stream may be silent before a comment keeps it open. */
 const tickMs = 200;
 const heartbeatMs = 10_000;
 
@@ -51,7 +51,7 @@ async function* eventsOf<Job extends { state: string; elapsed_ms?: number }>(
   id: string,
   { isOver, signal }: Following<Job>,
 ): AsyncGenerator<string> {
-  let told = "";
+  let sent = "";
   let silentMs = 0;
   while (!signal.aborted) {
     const job = jobs.get(id);
@@ -61,10 +61,10 @@ async function* eventsOf<Job extends { state: string; elapsed_ms?: number }>(
     }
     const { elapsed_ms: _, ...facts } = job;
     const seen = JSON.stringify(facts);
-    if (seen !== told) yield event("progress", job);
+    if (seen !== sent) yield event("progress", job);
     else if (silentMs >= heartbeatMs) yield ": still at it\n\n";
-    silentMs = seen !== told || silentMs >= heartbeatMs ? 0 : silentMs + tickMs;
-    told = seen;
+    silentMs = seen !== sent || silentMs >= heartbeatMs ? 0 : silentMs + tickMs;
+    sent = seen;
     await jobs.changed(id, tickMs);
   }
 }

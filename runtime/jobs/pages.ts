@@ -13,7 +13,7 @@ export interface Page<T> {
   next: { next_page_token?: string };
 }
 
-/** Items of a page unless told otherwise. */
+/** Items of a page by default. */
 const sizeDefault = 100;
 
 /**

@@ -22,7 +22,7 @@ export interface LineLogInspection<T> {
   version: number;
   /** The file as `openToInspect` gave it, between two writes; undefined when it is gone. */
   opened: OpenedLog | undefined;
-  /** Called with each whole record; one it throws at is damaged. */
+  /** Called with each record; one it throws at is damaged. */
   check?: (record: T) => void;
   /** For a line that cannot be read. */
   remedy: (line: number) => string;
@@ -83,24 +83,24 @@ async function* inspectLines<T>(
 ): AsyncGenerator<Inspected> {
   const { file, service, remedy, signal } = given;
   const place = `${service}/${file}`;
-  let whole = 0;
-  let told = 0;
+  let intact = 0;
+  let reported = 0;
   let problems = 0;
   let seen = 0n;
   for await (const { line, bytes } of linesIn(handle, end)) {
     signal.throwIfAborted();
     if (!isCompleteLine({ bytes })) break;
-    whole += bytes.length;
+    intact += bytes.length;
     seen = chained(seen, bytes);
     const problem = problemOf(bytes, line, given);
     if (problem !== undefined) problems += 1;
     if (problem !== undefined) yield damage(`${place} line ${line}`, problem, remedy(line));
-    if (whole - told < stepBytes) continue;
-    told = whole;
-    yield { progress: { done: whole, total: end, of: `bytes of ${place}` } };
+    if (intact - reported < stepBytes) continue;
+    reported = intact;
+    yield { progress: { done: intact, total: end, of: `bytes of ${place}` } };
   }
-  if (whole < end)
-    yield damage(place, `${end - whole} bytes at its end are gone or no whole line`, remedy(0));
+  if (intact < end)
+    yield damage(place, `${end - intact} bytes at its end are gone or no whole line`, remedy(0));
   else if (problems === 0 && chain !== undefined && chainText(seen) !== chain)
     yield damage(place, "it holds other lines than those that were acknowledged", remedy(0));
   yield { progress: { done: end, total: end, of: `bytes of ${place}` } };

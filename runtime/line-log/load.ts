@@ -1,4 +1,4 @@
-/** A line log read: its records replayed, its damage told, and what its mark is compared with. */
+/** A line log read: its records replayed, its damage reported, and what its mark is compared with. */
 import { appendFile, open, truncate } from "node:fs/promises";
 import {
   isCompleteLine,
@@ -139,7 +139,7 @@ export async function endLastLine(path: string, loaded: Loaded, acknowledged: nu
 
 /**
  * The records in the first `end` bytes of a log (all of them unless given), in order, read from the disk and not held;
- * an unfinished last line is passed over. `onDamaged` is told the number, from 1, of each line that cannot be read.
+ * an unfinished last line is passed over. `onDamaged` gets the number, from 1, of each line that cannot be read.
  */
 export async function* readLineLog<T>(
   path: string,

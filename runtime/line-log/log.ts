@@ -1,7 +1,7 @@
 /**
  * An append-only log of JSON lines, one record a line with a CRC-32 of its text: `{"crc32":"1a2b3c4d","record":{…}}`.
  * The first record says what the log is. Appends that come together share one fsync (group commit, as in PostgreSQL's
- * WAL). A line that was never finished at the end is dropped and told; a damaged line is skipped, told and kept aside.
+ * WAL). A line that was never finished at the end is dropped, a damaged line is skipped and kept aside; both are reported.
  * How far the log has come is marked apart from it: one that has less, or is another, is refused.
  */
 import { open, stat } from "node:fs/promises";
@@ -109,17 +109,17 @@ export async function openLineLog<T>(options: LineLogOptions<T>): Promise<LineLo
       mutex.runExclusive(async () => {
         const damaged = aside.splice(0);
         if (damaged.length > 0) await appendAside(`${path}.damaged`, damaged);
-        const whole = anew(options, records);
-        await tail.replace(whole.texts, {
-          announce: () => mark.announce(whole.state()),
-          replaced: () => reached(whole.state()),
+        const fresh = anew(options, records);
+        await tail.replace(fresh.texts, {
+          announce: () => mark.announce(fresh.state()),
+          replaced: () => reached(fresh.state()),
         });
       }),
     close: () => mutex.runExclusive(tail.close),
   };
 }
 
-/** Tells each where its line stands, the first at the offset. */
+/** Resolves each with the place of its line, the first at the offset. */
 function resolveAll(batch: readonly { text: string; resolve: (at: Span) => void }[], offset: number): void {
   let at = offset;
   for (const { text, resolve } of batch) {

@@ -75,7 +75,7 @@ function differenceOf(
   { damagedLines, unfinishedAt, chainAt }: FoundLog,
 ): string | undefined {
   if (size < bytes) return `it has ${size} bytes; ${bytes} were acknowledged`;
-  // A line that is damaged, its end too, is told as that, and nothing can be said of the chain then.
+  // A line that is damaged, its end too, is reported as that, and the chain cannot be compared then.
   if (damagedLines > 0 || (unfinishedAt ?? bytes) < bytes || !chainAt || chainAt.get(bytes) === chain)
     return undefined;
   return `its first ${bytes} bytes are other lines than those that were acknowledged`;

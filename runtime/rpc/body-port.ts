@@ -171,7 +171,7 @@ type Read = Awaited<ReturnType<Reader["read"]>>;
 /** What a reader has already, without waiting for it: its next read, or undefined; and the reader to go on with. */
 export async function readSoon(reader: Reader): Promise<{ soon: Read | undefined; reader: Reader }> {
   const pending = reader.read();
-  // A failure is told by whoever reads next.
+  // The next read reports a failure.
   pending.catch(() => undefined);
   const later = new Promise<undefined>((resolve) => setImmediate(() => resolve(undefined)));
   const soon = await Promise.race([pending, later]);

@@ -1,4 +1,4 @@
-/** The one way into a service's verbs, whatever the door: validate, remember, run, log what was not expected. */
+/** The one way into a service's verbs, whatever the transport: validate, remember, run, log what was not expected. */
 
 import { type Contract, check, inputSchema, mutates, type Verb, type VerbsOf } from "../contract/contract.ts";
 import { storageError } from "../durable/durable.ts";

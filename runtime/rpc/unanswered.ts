@@ -1,4 +1,4 @@
-/** What a caller is told when no answer came: that nothing was done, where that is certain, or that nobody knows. */
+/** The error of a call without an answer: nothing was done, where that is certain, or the outcome is unknown. */
 import { type Contract, isMatch, isSafe, methodsOf, placesOf } from "../contract/contract.ts";
 import { fail, type ServiceError } from "../errors/errors.ts";
 import { isNobodyThere } from "../upstream/upstream.ts";

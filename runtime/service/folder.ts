@@ -35,8 +35,8 @@ interface Beginning {
 }
 
 /**
- * Begins the folders of these services, whose locks the caller holds. Those that are refused are told: their services
- * start all the same, and say it too.
+ * Begins the folders of these services, whose locks the caller holds. Those that are refused are logged: their services
+ * start all the same, and report it too.
  */
 export async function beginFolders({ dataDir, services, adoption, log, now }: Beginning): Promise<void> {
   const store = await openStore({ dataDir, now, log });
@@ -54,7 +54,7 @@ export async function beginFolders({ dataDir, services, adoption, log, now }: Be
 export interface FolderState {
   /** Why it is not what was begun: nothing that it held is there. */
   refusal?: string;
-  /** Everything that is to be told of it. */
+  /** All problems of it. */
   reasons: string[];
 }
 
@@ -101,7 +101,7 @@ export function refusingService<C extends Contract>(
   };
 }
 
-/** What the service keeps, with what is wrong with its folder told first. */
+/** What the service keeps, with what is wrong with its folder first. */
 export const withFolderState = (kept: Durable, name: string, { reasons }: FolderState): Durable => ({
   ...kept,
   inspect: async function* (signal) {

@@ -1,4 +1,4 @@
-/** What the supervisor and its workers say to each other. */
+/** The messages between the supervisor and its workers. */
 
 import type { Config, ServiceSection } from "../config/config.ts";
 import type { ServiceStatus } from "./declaration.ts";
@@ -34,11 +34,11 @@ export type ToWorker =
   | { type: "stop"; drainMs: number };
 
 export type FromWorker =
-  /** Its first word: the system's number of its thread, where the system tells one. */
+  /** The first message: the system's number of its thread, where the system has one. */
   | { type: "thread"; id: number | undefined }
   /** `asked`: the places that had to be adopted, or were refused. */
   | { type: "ready"; port: number; asked: string[] }
-  /** It could not start, or met an error it did not expect; it closes down by itself and says `closed`. */
+  /** It could not start, or met an error it did not expect; it closes down by itself and sends `closed`. */
   | { type: "fatal"; message: string; code?: string }
   | { type: "pong" }
   | { type: "reloaded" }

@@ -28,7 +28,7 @@ import { systemClock, timestamp } from "../scheduling/scheduling.ts";
 import { createAdoption } from "../store/store.ts";
 import { createLog, createMetrics, describe, type Log } from "../telemetry/telemetry.ts";
 import type { Deps, ServiceDefinition, ServiceStatus } from "./declaration.ts";
-import { durable, durableDoors } from "./durable-doors.ts";
+import { durable, durableHandlers } from "./durable-endpoints.ts";
 import {
   type FolderState,
   folderState,
@@ -61,7 +61,7 @@ export function runService<C extends Contract, P extends Record<string, Contract
   const parent = parentPort as unknown as Parent | null;
   if (!parent)
     throw new Error(`${definition.contract.name} runs in a Worker: start it with bun run supervisor`);
-  const say = (message: FromWorker) => parent.postMessage(message);
+  const send = (message: FromWorker) => parent.postMessage(message);
   const started = Promise.withResolvers<Life>();
   let log = createLog(definition.contract.name, "info");
   let ending = false;
@@ -74,13 +74,13 @@ export function runService<C extends Contract, P extends Record<string, Contract
       systemClock.sleep(100).then(() => undefined),
     ]);
     await life?.stop(drainMs).catch((error) => log.error("stop failed", describe(error)));
-    say({ type: "closed" });
+    send({ type: "closed" });
   };
   const die = (error: unknown) => {
     if (isLeakedHandle(error)) return log.error("a file was not closed", describe(error));
     log.error("unexpected failure: the service ends", describe(error));
     const code = errorCode(error);
-    say({
+    send({
       type: "fatal",
       message: error instanceof Error ? error.message : String(error),
       ...(code && { code }),
@@ -98,7 +98,7 @@ export function runService<C extends Contract, P extends Record<string, Contract
         begin(definition, message, log).then(
           ({ life, port, asked }) => {
             started.resolve(life);
-            say({ type: "ready", port, asked });
+            send({ type: "ready", port, asked });
           },
           (error) => {
             started.reject(error);
@@ -107,14 +107,14 @@ export function runService<C extends Contract, P extends Record<string, Contract
         );
         return;
       case "ping":
-        return say({ type: "pong" });
+        return send({ type: "pong" });
       case "stop":
         return void end(message.drainMs);
       default:
         void started.promise.then(
           (life) => {
             act(life, message);
-            if (message.type === "reload") say({ type: "reloaded" });
+            if (message.type === "reload") send({ type: "reloaded" });
           },
           () => {},
         );
@@ -123,7 +123,7 @@ export function runService<C extends Contract, P extends Record<string, Contract
 }
 
 /**
- * Bun throws when it collects a handle that nobody closed, which it closes itself: a defect to be told, and no reason
+ * Bun throws when it collects a handle that nobody closed, which it closes itself: a defect to be reported, and no reason
  * to end what works. The error has no code.
  */
 const isLeakedHandle = (error: unknown): boolean =>
@@ -151,7 +151,7 @@ const reasonsOf = async (
   ...((await running.othersNotReady?.()) ?? []),
 ];
 
-/** The supervisor will say the same; until its word arrives, whoever asks this service is not told that it starts. */
+/** The supervisor will report the same; until then this service does not answer that it starts. */
 const readyAt = (services: ServiceStatus[], name: string, address: string): ServiceStatus[] =>
   services.map((service) => (service.name === name ? { ...service, state: "ready", address } : service));
 
@@ -190,11 +190,11 @@ async function begin<C extends Contract, P extends Record<string, Contract>>(
   const notReady = () => reasonsOf(running, problemsOf(folder, own), draining);
   const answers = createAnswerHold(systemClock);
   const kept = keptBy(deps, name, running.durable, folder);
-  const doors = durableDoors({ ...deps, name, durable: kept, answers });
+  const handlers = durableHandlers({ ...deps, name, durable: kept, answers });
   const { gate, addressOf, change } = createChangingGate(config.auth, host);
-  const door = { ...doorLimits(section, addressOf), answers };
-  const face = createFace({ ...deps, name, gate, notReady, ...door });
-  mount(face, contract, { invoke, raw: running.raw as unknown as Handlers, doors: doors.raw });
+  const limits = { ...listenerLimits(section, addressOf), answers };
+  const face = createFace({ ...deps, name, gate, notReady, ...limits });
+  mount(face, contract, { invoke, raw: running.raw as unknown as Handlers, kept: handlers.raw });
   definition.mount?.(face, deps);
   const listening = face.listen(host, port);
   system = readyAt(system, name, urlOf(section.bind, listening.port));
@@ -219,7 +219,7 @@ async function begin<C extends Contract, P extends Record<string, Contract>>(
       const served = [listening.close(drainMs), inbound.idle()];
       if (drainMs === 0) inbound.close();
       await Promise.race([Promise.all(served), systemClock.sleep(drainMs)]);
-      await doors.stop();
+      await handlers.stop();
       await running.stop();
       inbound.close();
       await close();
@@ -260,20 +260,20 @@ async function openKept(
   return { directory, folder, marks, idempotency, close };
 }
 
-/** The doors that every service has. */
+/** The endpoints of a service, and those that every service has. */
 function mount(
   face: Face,
   contract: Contract,
-  { invoke, raw, doors }: { invoke: Invoke; raw: Handlers; doors: object },
+  { invoke, raw, kept }: { invoke: Invoke; raw: Handlers; kept: object },
 ): void {
   face.verbs(contract, invoke);
   face.raw(contract, raw);
-  face.raw(durable, doors as Handlers, "", { unheld: true });
+  face.raw(durable, kept as Handlers, "", { unheld: true });
   face.rpc(invoke);
 }
 
 /** What a listener takes, by its section. */
-const doorLimits = (section: Config[ServiceSection], addressOf: AddressOf) => ({
+const listenerLimits = (section: Config[ServiceSection], addressOf: AddressOf) => ({
   maxConnections: section.max_connections,
   maxJsonBytes: section.max_json_bytes,
   headTimeoutMs: section.head_timeout_ms,

@@ -136,7 +136,7 @@ async function judged(record: StoreRecord, stamped: Stamped): Promise<Verdict> {
   return judge(stamped, known, readStamp(await stamped.read()));
 }
 
-/** What was to be written; undefined when the disk is full, which is told. */
+/** What was to be written; undefined when the disk is full, which is logged. */
 const unlessFull =
   (log: Pick<Log, "warn">) =>
   async <T>(writing: Promise<T>): Promise<T | undefined> => {
@@ -162,7 +162,7 @@ const withPlace =
     return { ...record, [table]: { ...record[table], [name]: record[table][name] ?? at } };
   };
 
-/** A first record, or one in place of a record that is lost: with the identity that the folders' stamps still tell. */
+/** A first record, or one in place of a record that is lost: with the identity that the folders' stamps still have. */
 async function made(dataDir: string, found: "damaged" | undefined, now: () => string): Promise<StoreRecord> {
   const path = join(dataDir, storeFile);
   const stamps = await stampsIn(dataDir);

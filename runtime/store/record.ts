@@ -12,7 +12,7 @@ export interface StoreRecord {
   buckets: Record<string, string>;
   /** Of a trial: what belongs to the store is looked at and used, and nothing is begun or held. */
   visitor?: true;
-  /** Why this record may lack something that the store had begun; told until it is accepted. */
+  /** Why this record may lack something that the store had begun; reported until it is accepted. */
   doubt?: string;
 }
 

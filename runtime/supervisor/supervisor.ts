@@ -112,7 +112,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   broadcast();
   const reload = (live: Live) => {
     config = { ...config, ...live };
-    return tellAll(slots.values(), live);
+    return reloadAll(slots.values(), live);
   };
   return { status, asked: adopted.asked, reload, stop, kill: (name) => void slots.get(name)?.unit?.kill() };
 }
@@ -137,7 +137,7 @@ function countRestart(slot: Slot, now: number, rule: Config["supervisor"]): numb
   return waitMs;
 }
 
-/** Tells of a service that falls silent or answers again; its state from now on. */
+/** Reports a service that hangs or answers again; its state from now on. */
 function noteHealth(slot: Slot, unit: Unit, health: Health, log: Log): ServiceState {
   const { name } = slot;
   if (health.state === "hung") {
@@ -150,7 +150,7 @@ function noteHealth(slot: Slot, unit: Unit, health: Health, log: Log): ServiceSt
   return unit.isReady() ? "ready" : "starting";
 }
 
-async function tellAll(slots: Iterable<Slot>, live: Live): Promise<void> {
+async function reloadAll(slots: Iterable<Slot>, live: Live): Promise<void> {
   await Promise.all([...slots].map(({ unit }) => unit?.reload(live)));
 }
 

@@ -120,7 +120,7 @@ export function startUnit(options: UnitOptions): Unit {
   };
 }
 
-/** Judges a thread at each heartbeat, tells when it hangs or does not close in its time, and has it ended then. */
+/** Judges a thread at each heartbeat, reports when it hangs or does not close in time, and ends it then. */
 function createPulse({ readThread, onHealth, settings }: UnitOptions, giveUp: (message: string) => void) {
   const watchdog = createWatchdog(readThread);
   const hung = Promise.withResolvers<void>();
@@ -175,14 +175,14 @@ function createPulse({ readThread, onHealth, settings }: UnitOptions, giveUp: (m
 const portsOf = ({ peers }: Init): MessagePort[] =>
   Object.values(peers).flatMap(({ port }) => (port ? [port] : []));
 
-/** Reloads that the thread was told of and has not answered; it answers in their order. */
-function createReloads(tell: (live: Live) => void, ended: Promise<Ended>) {
+/** Reloads that were sent to the thread and that it has not answered; it answers in their order. */
+function createReloads(send: (live: Live) => void, ended: Promise<Ended>) {
   const waiting: (() => void)[] = [];
   return {
     ask: async (live: Live): Promise<void> => {
       const { promise, resolve } = Promise.withResolvers<void>();
       waiting.push(resolve);
-      tell(live);
+      send(live);
       await Promise.race([promise, ended]);
     },
     done: (): void => waiting.shift()?.(),

@@ -75,7 +75,7 @@ export function keepReserve({ clock, log }: { clock: Clock; log: Log }): void {
   /** The soft limit; above its usual place while connections wait. */
   let allowed = soft;
   let isPaused = false;
-  let isTold = false;
+  let isReported = false;
   let looks = 0;
   const allow = (limit: number) => {
     allowed = limit;
@@ -86,17 +86,17 @@ export function keepReserve({ clock, log }: { clock: Clock; log: Log }): void {
     for (const each of listeners) listen(libc, each, 0);
   };
   const resume = () => {
-    if (isTold) log.info("connections are taken again");
+    if (isReported) log.info("connections are taken again");
     isPaused = false;
-    isTold = false;
+    isReported = false;
     allow(soft);
     for (const each of listeners) listen(libc, each, each.events);
   };
   /** Who was taking connections goes on until the limit is met once more: so the reserve is given in small parts. */
   const giveReserve = (next: number) => {
     if (next + step > allowed) return allow(Math.min(hard, Math.min(next, allowed) + step));
-    if (isTold) return;
-    isTold = true;
+    if (isReported) return;
+    isReported = true;
     log.warn("connections wait: as many descriptors are in use as may be", {
       limit: hard,
       kept_for_files: hard - soft,

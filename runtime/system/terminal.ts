@@ -31,7 +31,7 @@ function hasTerminal(): boolean {
 
 /**
  * The first bit of the ignored signals is SIGHUP: proc(5), and where there is no such file, as on macOS, ps(1). Where
- * neither tells, a closed terminal stops the product, as it stops others.
+ * neither is known, a closed terminal stops the product, as it stops others.
  */
 export function ignoresHangup(status = "/proc/self/status"): boolean {
   const [, ignored = "0"] = existsSync(status)

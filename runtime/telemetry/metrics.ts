@@ -31,7 +31,7 @@ const labelText = (labels: Labels): string => {
   const pairs = Object.entries(labels).map(([key, value]) => `${key}="${escapeLabel(value)}"`);
   return pairs.length === 0 ? "" : `{${pairs.join(",")}}`;
 };
-/** What tells the series of one metric apart, made without escaping: it is asked for with every request. */
+/** The key of a series among those of its metric, made without escaping: it is computed at every request. */
 const keyOf = (labels: Labels): string => {
   let key = "";
   for (const name in labels) key += `${name}\0${labels[name]}\0`;

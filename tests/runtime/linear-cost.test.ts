@@ -8,7 +8,7 @@ import { chooseEncoding } from "../../runtime/bodies/answer-encoding.ts";
 import { parseToml } from "../../runtime/config/file.ts";
 import { parseFilter } from "../../runtime/contract/filter.ts";
 import { parseJson as parseSent } from "../../runtime/contract/json.ts";
-import { nearNames } from "../../runtime/errors/suggestions.ts";
+import { suggestionsFor } from "../../runtime/errors/suggestions.ts";
 import { isAsSent } from "../../runtime/http/path-as-sent.ts";
 import { parseRows } from "../../runtime/sql/json-rows.ts";
 import { readSchema } from "../../runtime/sql/parquet-schema.ts";
@@ -268,7 +268,7 @@ const parsers: Record<string, { parse: (input: Input) => unknown; worst: Worst; 
     },
   },
   "near names": {
-    parse: (name) => nearNames(String(name), Array(1000).fill(`${name}`.slice(0, 300))),
+    parse: (name) => suggestionsFor(String(name), Array(1000).fill(`${name}`.slice(0, 300))),
     worst: { letters: of("ab") },
     size: 16_000,
   },

@@ -5,7 +5,7 @@ import { createAnswerHold } from "../../../runtime/http/answer-hold.ts";
 import { sameProcess } from "../../../runtime/http/auth.ts";
 import { createFace, type RawHandler } from "../../../runtime/http/serve.ts";
 import { systemClock } from "../../../runtime/scheduling/clock.ts";
-import { durable, durableDoors } from "../../../runtime/service/durable-doors.ts";
+import { durable, durableHandlers } from "../../../runtime/service/durable-endpoints.ts";
 import { createLog } from "../../../runtime/telemetry/log.ts";
 import { createMetrics } from "../../../runtime/telemetry/metrics.ts";
 
@@ -26,7 +26,7 @@ function doorWithHolds() {
   const log = createLog("thing", "error", () => {});
   const answers = createAnswerHold(clock);
   const kept = { inspect: async function* () {}, snapshot: () => holdFiles("/nowhere", []) };
-  const doors = durableDoors({ name: "thing", durable: kept, answers, newId: () => "id", clock, log });
+  const handlers = durableHandlers({ name: "thing", durable: kept, answers, newId: () => "id", clock, log });
   const face = createFace({
     name: "thing",
     gate: () => {},
@@ -45,7 +45,7 @@ function doorWithHolds() {
     maxConnections: 1,
     maxJsonBytes: 1000,
   });
-  face.raw(durable, doors.raw as unknown as Record<string, RawHandler>, "", { unheld: true });
+  face.raw(durable, handlers.raw as unknown as Record<string, RawHandler>, "", { unheld: true });
   face.rpc(async () => ({}));
   let done = 0;
   face.route("POST", "/write", () => {

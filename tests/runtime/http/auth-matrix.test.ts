@@ -7,7 +7,7 @@ import { createChangingGate } from "../../../runtime/http/auth.ts";
 import { createFace, type Face, type Listening, type RawHandler } from "../../../runtime/http/serve.ts";
 import { systemClock } from "../../../runtime/scheduling/clock.ts";
 import type { Deps } from "../../../runtime/service/declaration.ts";
-import { durable, durableDoors } from "../../../runtime/service/durable-doors.ts";
+import { durable, durableHandlers } from "../../../runtime/service/durable-endpoints.ts";
 import { createLog } from "../../../runtime/telemetry/log.ts";
 import { createMetrics } from "../../../runtime/telemetry/metrics.ts";
 import { sendRaw } from "../../support/clients/raw-http.ts";
@@ -145,7 +145,7 @@ function open({ bind }: { bind: string }): Door {
     maxJsonBytes: 1000,
   });
   const kept = { inspect: async function* () {}, snapshot: async () => ({ files: [], end: async () => {} }) };
-  const doors = durableDoors({
+  const handlers = durableHandlers({
     name: "gate",
     durable: kept as never,
     answers: createAnswerHold(systemClock),
@@ -153,7 +153,7 @@ function open({ bind }: { bind: string }): Door {
     clock: systemClock,
     log,
   });
-  face.raw(durable, doors.raw as unknown as Record<string, RawHandler>);
+  face.raw(durable, handlers.raw as unknown as Record<string, RawHandler>);
   face.rpc(async () => ({}));
   mountServices(face, { config: configWith({}), peers: {} } as unknown as Deps<never>);
   return { ...face.listen(bind, 0), change, said };

@@ -7,7 +7,7 @@ import { createAnswerHold } from "../../../runtime/http/answer-hold.ts";
 import { createFace, type RawHandler } from "../../../runtime/http/serve.ts";
 import { openIdempotency, withKeys } from "../../../runtime/idempotency/idempotency.ts";
 import { systemClock } from "../../../runtime/scheduling/clock.ts";
-import { durable, durableDoors } from "../../../runtime/service/durable-doors.ts";
+import { durable, durableHandlers } from "../../../runtime/service/durable-endpoints.ts";
 import { createLog } from "../../../runtime/telemetry/log.ts";
 import { createMetrics } from "../../../runtime/telemetry/metrics.ts";
 import { keptIn } from "../../support/durability/marked.ts";
@@ -20,11 +20,11 @@ const at = (name: string) => join(directory.path, name);
 /** Snapshots hold files open; none outlives its test. */
 const opened: { stop: () => Promise<void> }[] = [];
 afterEach(async () => {
-  for (const doors of opened.splice(0)) await doors.stop();
+  for (const handlers of opened.splice(0)) await handlers.stop();
 });
 
-/** The doors of a service named `thing`, its clock in the test's hands. */
-function doorsOf(kept: Durable) {
+/** The handlers of a service named `thing`, its clock in the test's hands. */
+function handlersOf(kept: Durable) {
   const due: (() => void)[] = [];
   const after = (_: number, work: () => void) => {
     due.push(work);
@@ -34,7 +34,7 @@ function doorsOf(kept: Durable) {
   const log = createLog("thing", "error", () => {});
   let last = 0;
   const answers = createAnswerHold(clock);
-  const doors = durableDoors({
+  const handlers = durableHandlers({
     name: "thing",
     durable: kept,
     answers,
@@ -42,7 +42,7 @@ function doorsOf(kept: Durable) {
     clock,
     log,
   });
-  opened.push(doors);
+  opened.push(handlers);
   const face = createFace({
     name: "thing",
     gate: () => {},
@@ -54,10 +54,10 @@ function doorsOf(kept: Durable) {
     maxConnections: 10,
     maxJsonBytes: 1000,
   });
-  face.raw(durable, doors.raw as unknown as Record<string, RawHandler>);
+  face.raw(durable, handlers.raw as unknown as Record<string, RawHandler>);
   const send = (method: string, path: string) =>
     face.fetch(new Request(`http://localhost/durable/${path}`, { method }));
-  return { doors, send, due };
+  return { handlers, send, due };
 }
 
 const linesOf = async (response: Response) =>
@@ -77,7 +77,7 @@ const logs: Durable = {
 test("a snapshot stays what it was, whatever is written meanwhile", async () => {
   writeFileSync(at("a.log"), "one\ntwo\n");
   writeFileSync(at("replaced.json"), "before");
-  const { send } = doorsOf(logs);
+  const { send } = handlersOf(logs);
   const [head, ...files] = await linesOf(await send("POST", "thing/points"));
   expect(head).toEqual({ point: { id: "p1" } });
   expect(files).toEqual([
@@ -105,7 +105,7 @@ test.each([
   ["a file that is not of it", "GET", "thing/points/p1/b.log", "this snapshot has no file 'b.log'"],
   ["a way out of the directory", "GET", "thing/points/p1/..%2Fa.log", "this snapshot has no file '../a.log'"],
 ])("%s is not found", async (_, method, path, message) => {
-  const { send } = doorsOf(logs);
+  const { send } = handlersOf(logs);
   await (await send("POST", "thing/points")).text();
   const response = await send(method, path);
   expect([response.status, (await response.json()).error.message]).toEqual([
@@ -115,7 +115,7 @@ test.each([
 });
 
 test("a snapshot that nobody asks for is let go, and so are all at the end; there is a most of them", async () => {
-  const { send, due, doors } = doorsOf(logs);
+  const { send, due, handlers } = handlersOf(logs);
   for (let n = 0; n < 8; n++) expect((await send("POST", "thing/points")).status).toBe(200);
   const ninth = await send("POST", "thing/points");
   expect([ninth.status, ninth.headers.get("retry-after")]).toEqual([429, "60"]);
@@ -123,7 +123,7 @@ test("a snapshot that nobody asks for is let go, and so are all at the end; ther
   await Bun.sleep(0);
   expect((await send("GET", "thing/points/p1/a.log")).status).toBe(404);
   expect((await send("POST", "thing/points")).status).toBe(200);
-  await doors.stop();
+  await handlers.stop();
   expect((await send("GET", "thing/points/p2/a.log")).status).toBe(404);
 });
 
@@ -131,7 +131,7 @@ test("a snapshot that cannot be let go ends nothing else, and many at once are n
   const failing = async () => {
     throw new Error("the disk went away");
   };
-  const { send, due, doors } = doorsOf({
+  const { send, due, handlers } = handlersOf({
     ...logs,
     snapshot: async () => ({ ...(await holdFiles(directory.path, [])), end: failing }),
   });
@@ -139,11 +139,11 @@ test("a snapshot that cannot be let go ends nothing else, and many at once are n
   expect(answers.filter(({ status }) => status === 200)).toHaveLength(8);
   await Promise.all(answers.map((answer) => answer.text()));
   due[0]?.();
-  await doors.stop();
+  await handlers.stop();
 });
 
 test("an inspection that breaks says why, and its answer is never taken for whole", async () => {
-  const broken = doorsOf({
+  const broken = handlersOf({
     ...logs,
     inspect: async function* () {
       yield { progress: { done: 0, total: 1, of: "lines" } };
@@ -153,7 +153,7 @@ test("an inspection that breaks says why, and its answer is never taken for whol
   const [, last, ...more] = await linesOf(await broken.send("GET", "thing/inspect"));
   expect(last).toEqual({ error: { type: "storage_full", message: expect.stringContaining("ENOSPC") } });
   expect(more).toEqual([]);
-  const whole = await linesOf(await doorsOf(logs).send("GET", "thing/inspect"));
+  const whole = await linesOf(await handlersOf(logs).send("GET", "thing/inspect"));
   expect(whole.at(-1)).toEqual({ end: { count: 2 } });
 });
 

@@ -1,5 +1,5 @@
 /** Columns of text: their names, and how their texts become values. */
-import { fail, nearNames } from "../../../runtime/errors/errors.ts";
+import { fail, suggestionsFor } from "../../../runtime/errors/errors.ts";
 import { fold } from "../../../runtime/sql/sql.ts";
 import { checkedCast, type Narrow, type Notation, narrowOf } from "../inference/inference.ts";
 import type { Column, Reading } from "./format.ts";
@@ -68,7 +68,7 @@ export function checkTypes(names: string[], { types }: Reading): string[] {
   const known = new Set(names.map(fold));
   const unknown = [...types].find(([folded]) => !known.has(folded))?.[1].name;
   if (unknown === undefined) return names;
-  const near = nearNames(unknown, names);
+  const near = suggestionsFor(unknown, names);
   const hint = near.length > 0 ? `; did you mean ${near.map((name) => `'${name}'`).join(" or ")}?` : "";
   const shown = names.slice(0, 20).join(", ");
   throw fail(

@@ -3,7 +3,7 @@
  * were built from datasets whose objects lie in its `bucket`. A profile is a promise about what its searches touch.
  */
 import type { ClientOf } from "../../../runtime/contract/contract.ts";
-import { fail, nearNames } from "../../../runtime/errors/errors.ts";
+import { fail, suggestionsFor } from "../../../runtime/errors/errors.ts";
 import type { Catalogd } from "../../catalogd/contract.ts";
 import type { Corpora } from "../corpora/corpora.ts";
 import type { ProfileFields } from "./state.ts";
@@ -51,7 +51,7 @@ export async function checkProfile(
 }
 
 function unknownCorpus(name: string, known: readonly string[]) {
-  const near = nearNames(name, known);
+  const near = suggestionsFor(name, known);
   const hint = near.length > 0 ? `did you mean ${near.join(", ")}?` : "POST /matrix/corpora builds one";
   return fail("not_found", `corpora: there is no corpus '${name}'; ${hint}`);
 }

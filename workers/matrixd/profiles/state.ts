@@ -1,5 +1,5 @@
 /** Profiles and which one is active, as values; every change gives a new one. */
-import { fail, nearNames } from "../../../runtime/errors/errors.ts";
+import { fail, suggestionsFor } from "../../../runtime/errors/errors.ts";
 import type { Profile } from "../schemas/schemas.ts";
 
 export type ProfileFields = Omit<Profile, "active">;
@@ -24,7 +24,7 @@ export const noProfiles: ProfileState = { profiles: [], active: null, before: []
 export function profileNamed({ profiles }: ProfileState, name: string): ProfileFields {
   const found = profiles.find((profile) => profile.name === name);
   if (found) return found;
-  const near = nearNames(
+  const near = suggestionsFor(
     name,
     profiles.map((profile) => profile.name),
   );

@@ -1,6 +1,6 @@
 /** Which fields a filter over the metadata of a corpus may name. */
 import { parseFilter, pathsOf } from "../../../runtime/contract/contract.ts";
-import { fail, nearNames } from "../../../runtime/errors/errors.ts";
+import { fail, suggestionsFor } from "../../../runtime/errors/errors.ts";
 import type { Corpus } from "../schemas/schemas.ts";
 
 /**
@@ -16,7 +16,7 @@ export function checkFields(
     columns.some((column) => path === column || path.startsWith(`${column}.`));
   const stray = condition && pathsOf(condition).find((path) => !isKnown(path));
   if (stray === undefined) return;
-  const [near] = nearNames(stray, columns);
+  const [near] = suggestionsFor(stray, columns);
   const shown = columns.slice(0, 50).join(", ");
   throw fail(
     "invalid_field",

@@ -1,5 +1,5 @@
 /** Names in a statement and the datasets they mean. */
-import { fail, nearNames, type ServiceError } from "../../../runtime/errors/errors.ts";
+import { fail, type ServiceError, suggestionsFor } from "../../../runtime/errors/errors.ts";
 import { fold } from "../../../runtime/sql/sql.ts";
 import { placeIn } from "../errors/errors.ts";
 import { isDatasetName, type PastName, pastName, pastNameHint } from "./past-name.ts";
@@ -97,7 +97,7 @@ function unknown(name: string, lookup: Lookup, problem: string | undefined): Ser
   if (closed)
     return fail("unavailable", `dataset '${closed.name}' cannot be read now: ${closed.reason}`, details);
   const plain = pastName(name)?.name ?? name;
-  const near = nearNames(plain, [...snapshot.datasets.keys()]);
+  const near = suggestionsFor(plain, [...snapshot.datasets.keys()]);
   const hint = near.length > 0 ? `; did you mean ${near.join(" or ")}?` : "; SHOW TABLES lists them";
   return fail(
     "sql_error",

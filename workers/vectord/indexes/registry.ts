@@ -1,7 +1,7 @@
 /** The indexes by name: opened at the start, made, dropped and restored while others go on. */
 import { Mutex } from "async-mutex";
 import pMap from "p-map";
-import { fail, nearNames, ServiceError, toWire } from "../../../runtime/errors/errors.ts";
+import { fail, ServiceError, suggestionsFor, toWire } from "../../../runtime/errors/errors.ts";
 import type { MemoryBudget } from "../../../runtime/memory/memory.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import type { IndexConfig } from "../contract.ts";
@@ -260,7 +260,7 @@ export const taken = (name: string): ServiceError =>
   fail("conflict", `there is an index or an alias named '${name}' already`);
 
 export const unknownIndex = (name: string, names: readonly string[]): ServiceError => {
-  const near = nearNames(name, names);
+  const near = suggestionsFor(name, names);
   const hint = near.length > 0 ? `; did you mean ${near.map((one) => `'${one}'`).join(" or ")}?` : "";
   return fail("not_found", `there is no index or alias named '${name}'${hint}`);
 };

@@ -1,4 +1,4 @@
-/** The doors to what a service keeps: the same for every service, under its name; the gateway passes them on. */
+/** The endpoints for what a service keeps: the same for every service, under its name; the gateway passes them on. */
 
 import { Binary, closed, contract, type RawContext, raw, t } from "../contract/contract.ts";
 import { type Durable, type Snapshot, storageError } from "../durable/durable.ts";
@@ -14,7 +14,7 @@ const OfSnapshot = closed({ ...Service.properties, id: t.String({ maxLength: 64 
 const lines = { "application/x-ndjson": Binary };
 
 /**
- * The doors. Lines end with `{"end":{"count":n}}`; an answer without it is not whole, and one that had to be given up
+ * The endpoints. Lines end with `{"end":{"count":n}}`; an answer without it is not whole, and one that had to be given up
  * says why in a last line, `{"error":{"type","message"}}`.
  */
 export const durable = contract("durable", {
@@ -40,7 +40,7 @@ export const durable = contract("durable", {
   }),
   hold: raw(["POST"], "/durable/:service/holds/:id", {
     summary:
-      "Holds every answer of this service's door, for at most ten seconds, and 30 of a minute: snapshots taken meanwhile are of one moment.",
+      "Holds every answer of this service, for at most ten seconds, and 30 of a minute: snapshots taken meanwhile are of one moment.",
     params: OfSnapshot,
     statuses: [204],
   }),
@@ -61,7 +61,7 @@ const idleMs = 10 * 60_000;
 /** Snapshots at once; each may hold what was deleted since. */
 const snapshotsMax = 8;
 
-export interface DurableDoorsDeps {
+export interface DurableHandlersDeps {
   name: string;
   durable: Durable;
   answers: Pick<AnswerHold, "hold" | "release">;
@@ -70,8 +70,8 @@ export interface DurableDoorsDeps {
   log: Pick<Log, "error">;
 }
 
-/** What answers at the doors of one service. `stop` lets every snapshot go. */
-export function durableDoors({ name, durable: kept, answers, newId, clock, log }: DurableDoorsDeps) {
+/** The handlers of one service. `stop` releases every snapshot. */
+export function durableHandlers({ name, durable: kept, answers, newId, clock, log }: DurableHandlersDeps) {
   const snapshots = new Map<string, { snapshot: Snapshot; cancel: () => void }>();
   let beingTaken = 0;
   const release = async (id: string) => {
@@ -80,9 +80,9 @@ export function durableDoors({ name, durable: kept, answers, newId, clock, log }
     held?.cancel();
     await held?.snapshot.end();
   };
-  /** For who cannot be told: what fails to be let go goes at the next start. */
+  /** Where nobody waits for the outcome: what cannot be released goes at the next start. */
   const releaseQuietly = (id: string) =>
-    release(id).catch((cause) => log.error("a snapshot could not be let go", { id, ...describe(cause) }));
+    release(id).catch((cause) => log.error("a snapshot could not be released", { id, ...describe(cause) }));
   const watch = (id: string) => clock.after(idleMs, () => void releaseQuietly(id));
   const own = (service: string) => {
     if (service !== name) throw fail("not_found", `this is ${name}, not '${service}'`);
