@@ -131,17 +131,21 @@ async function withSlot(
   const releaseSlot = await parts.limiter.take(task.job.signal, task.name);
   const publication = openPublication(task, parts);
   /** The slot is released after all files are removed, so that slots also bound the disk space in use. */
-  const leave = () => publication.close().finally(scratch.leave).finally(releaseSlot);
-  let answer: IngestAnswer;
+  const leave = () =>
+    publication
+      .close()
+      .finally(scratch.leave)
+      .catch((cause) => parts.deps.log.error("files of an ingest stay behind", describe(cause)))
+      .finally(releaseSlot);
   try {
-    answer = await received(task, { scratch, publication, context, parts });
+    const answer = await received(task, { scratch, publication, context, parts });
+    // The caller need not wait until the files are removed.
+    void leave();
+    return answer;
   } catch (error) {
     await leave();
     throw error;
   }
-  // The caller need not wait until the files are removed.
-  leave().catch((cause) => parts.deps.log.error("files of an ingest stay behind", describe(cause)));
-  return answer;
 }
 
 interface Entered {
