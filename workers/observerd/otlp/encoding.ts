@@ -1,7 +1,8 @@
 /** OTLP/HTTP in its two encodings: what comes, in one form, and answers in the encoding that came. */
 import { bufferedResponse, jsonResponse, readBytes } from "../../../runtime/bodies/bodies.ts";
-import { parseJsonWithTexts } from "../../../runtime/contract/contract.ts";
+import { parseJsonWithTexts, type RawContext } from "../../../runtime/contract/contract.ts";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
+import type { Idempotency } from "../../../runtime/idempotency/idempotency.ts";
 import { requests, type Signal } from "./messages.ts";
 import { decodeMessage, encodeAnswer, encodeStatus } from "./protobuf.ts";
 
@@ -27,17 +28,27 @@ const isProtobuf = ({ headers }: Request): boolean =>
 
 /**
  * A door of one signal: `take` gets the request as the JSON encoding has it, whatever the encoding was, and says what it
- * did not take. The answer, a failure's too, is in the encoding of the request.
+ * did not take. The answer, a failure's too, is in the encoding of the request. With an Idempotency-Key it is taken once.
  */
 export function otlpDoor(
   signal: Signal,
-  bytesMax: number,
+  { bytesMax, idempotency }: { bytesMax: number; idempotency: Pick<Idempotency, "once"> },
   take: (request: Json) => Promise<Refused>,
-): (input: unknown, context: { request: Request }) => Promise<Response> {
-  return async (_input, { request }) => {
-    if (!isProtobuf(request)) return jsonAnswer(signal, await take(await readJson(request, bytesMax)));
+): (input: unknown, context: Pick<RawContext, "request" | "idempotencyKey">) => Promise<Response> {
+  const takeOnce = (key: string | undefined, bytes: Uint8Array, request: Json) =>
+    key === undefined
+      ? take(request)
+      : idempotency.once(key, `${signal} ${Bun.CryptoHasher.hash("sha256", bytes, "hex")}`, () =>
+          take(request),
+        );
+  return async (_input, { request, idempotencyKey }) => {
+    if (!isProtobuf(request)) {
+      const bytes = await readJson(request, bytesMax);
+      return jsonAnswer(signal, await takeOnce(idempotencyKey, bytes, parse(bytes)));
+    }
     try {
-      const { count, why } = await take(decodeMessage(await readBytes(request, bytesMax), requests[signal]));
+      const bytes = await readBytes(request, bytesMax);
+      const { count, why } = await takeOnce(idempotencyKey, bytes, decodeMessage(bytes, requests[signal]));
       return bufferedResponse(encodeAnswer(count, why), { headers: { "content-type": protobuf } });
     } catch (cause) {
       if (cause instanceof ServiceError && cause.type !== "internal") return failed(cause);
@@ -64,7 +75,7 @@ const jsonAnswer = (signal: Signal, { count, why }: Refused): Response =>
     why === "" ? {} : { partialSuccess: { [countNames[signal]]: String(count), errorMessage: why } },
   );
 
-async function readJson(request: Request, bytesMax: number): Promise<Json> {
+async function readJson(request: Request, bytesMax: number): Promise<Uint8Array> {
   const type = request.headers.get("content-type") ?? "application/json";
   if (!/^application\/json\s*(;|$)/i.test(type))
     throw fail(
@@ -73,13 +84,17 @@ async function readJson(request: Request, bytesMax: number): Promise<Json> {
     );
   const bytes = await readBytes(request, bytesMax);
   if (bytes.length === 0) throw fail("invalid_json", "the body is empty; expected an OTLP request as JSON");
-  const value = parse(bytes);
+  return bytes;
+}
+
+function parse(bytes: Uint8Array): Json {
+  const value = jsonIn(bytes);
   if (typeof value !== "object" || value === null || Array.isArray(value))
     throw fail("invalid_json", "expected a JSON object with resourceSpans, resourceLogs or resourceMetrics");
   return value as Json;
 }
 
-function parse(bytes: Uint8Array): unknown {
+function jsonIn(bytes: Uint8Array): unknown {
   try {
     // OTLP writes 64-bit integers as text or number; those a float cannot hold are text from here on.
     return parseJsonWithTexts(new TextDecoder("utf-8", { fatal: true }).decode(bytes));

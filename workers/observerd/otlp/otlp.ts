@@ -38,6 +38,7 @@ export function otlpStreams({
     max_otlp_spans: itemsMax,
     max_event_bytes: eventBytesMax,
   } = deps.config.observerd;
+  const rules = { bytesMax, idempotency: deps.idempotency };
   const refusal = (event: EventInput) =>
     refusalOf(event, { id: deps.newId(), nowMs: deps.clock.now(), bytesMax: eventBytesMax });
   const counter = (what: string, of: string) =>
@@ -50,8 +51,8 @@ export function otlpStreams({
   const points = counter("data_points", "Data points");
 
   return {
-    traces: otlpDoor("traces", bytesMax, (request) => spans(request, itemsMax)),
-    logs: otlpDoor("logs", bytesMax, async (request) => {
+    traces: otlpDoor("traces", rules, (request) => spans(request, itemsMax)),
+    logs: otlpDoor("logs", rules, async (request) => {
       const read = readLogs(request, itemsMax, deps.clock.now());
       const events = read.events.filter((each) => {
         const why = refusal(each);
@@ -68,7 +69,7 @@ export function otlpStreams({
         "log records were counted and not kept: those of errors are",
       );
     }),
-    metrics: otlpDoor("metrics", bytesMax, async (request) => {
+    metrics: otlpDoor("metrics", rules, async (request) => {
       const count = pointsIn(request);
       points.add(count, { outcome: "counted" });
       return withCounted(

@@ -272,3 +272,21 @@ function deep(levels: number): Uint8Array {
   for (const number of [2, 9, 2, 2, 1]) wrap(number);
   return new Uint8Array(bytes);
 }
+
+test("a request with an Idempotency-Key is recorded once, and another with the same key is refused", async () => {
+  const record = (text: string) =>
+    JSON.stringify({
+      resourceLogs: [{ scopeLogs: [{ logRecords: [{ severityNumber: 17, body: { stringValue: text } }] }] }],
+    });
+  const keyed = { "content-type": "application/json", "idempotency-key": "sent-again" };
+  const before = await total();
+  const answers = [await send("logs", record("a"), keyed), await send("logs", record("a"), keyed)];
+  expect(answers.map(({ status }) => status)).toEqual([200, 200]);
+  expect(await total()).toBe(before + 1);
+  expect((await send("logs", record("b"), keyed)).status).toBe(409);
+  const bytes = Buffer.from([0x0a, 0x04, 0x12, 0x02, 0x12, 0x00]);
+  const conflict = await send("logs", bytes, { ...keyed, "content-type": protobuf });
+  expect([conflict.status, conflict.headers.get("content-type")]).toEqual([409, protobuf]);
+  await send("logs", record("a"), { "content-type": "application/json" });
+  expect(await total()).toBe(before + 2);
+});
