@@ -508,13 +508,13 @@ const parsers: Record<string, { parse: (input: Input) => unknown; worst: Worst; 
 
 /** Below this nothing can be told: the system counts hundredths of a second. */
 const leastMs = 20;
-const costOf = async (deed: () => unknown): Promise<number> => {
+const costOf = async (tracked: () => unknown): Promise<number> => {
   const costs: number[] = [];
   for (let round = 0; round < 3; round++)
     costs.push(
       await processorMs(async () => {
         try {
-          await deed();
+          await tracked();
         } catch {
           // A refusal costs, too.
         }

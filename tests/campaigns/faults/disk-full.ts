@@ -7,7 +7,14 @@
 import { parseArgs } from "node:util";
 import { topology } from "../../../runtime/topology.ts";
 import { createProgress } from "../../../scripts/command-line/progress.ts";
-import { type Deed, damageOf, deeds, done, Ledger, unanswered } from "../../support/durability/deeds.ts";
+import {
+  damageOf,
+  done,
+  Ledger,
+  type TrackedWrite,
+  trackedWrites,
+  unanswered,
+} from "../../support/durability/tracked-writes.ts";
 import { type DiskKind, makeSmallDisk } from "../../support/faults/small-disk.ts";
 import { startProduct } from "../../support/product/product.ts";
 
@@ -41,12 +48,15 @@ let product = await startProduct({ dataDir: disk.path });
 let next = 0;
 
 /** One kind, one after the other, until the cycle is over; a deed that the kill cut off may have happened or not. */
-async function keepDoing(deed: Deed, cycle: { isOver: boolean; isKilled: boolean }): Promise<void> {
+async function keepDoing(
+  tracked: TrackedWrite,
+  cycle: { isOver: boolean; isKilled: boolean },
+): Promise<void> {
   for (let at = 0; at < deedsMax && !cycle.isOver; at++) {
     const n = next++;
     try {
-      const acknowledged = await done(deed, product.url, n, full);
-      ledger.note(deed, n, acknowledged);
+      const acknowledged = await done(tracked, product.url, n, full);
+      ledger.note(tracked, n, acknowledged);
       outcomes[acknowledged ? "acknowledged" : "refused"] += 1;
     } catch (cause) {
       outcomes.unknown += 1;
@@ -57,12 +67,12 @@ async function keepDoing(deed: Deed, cycle: { isOver: boolean; isKilled: boolean
 
 const progress = createProgress("disk-full", { unit: "fillings" });
 try {
-  for (const deed of deeds) await deed.prepare?.(product.url);
-  for (const deed of deeds) ledger.note(deed, 0, await done(deed, product.url, next, full));
+  for (const tracked of trackedWrites) await tracked.prepare?.(product.url);
+  for (const tracked of trackedWrites) ledger.note(tracked, 0, await done(tracked, product.url, next, full));
   next = 1;
   for (let filling = 0; filling < count; filling++) {
     const cycle = { isOver: false, isKilled: false };
-    const working = deeds.map((deed) => keepDoing(deed, cycle));
+    const working = trackedWrites.map((tracked) => keepDoing(tracked, cycle));
     await Bun.sleep(random() * 60);
     disk.fill(random() < 0.5 ? 0 : Math.floor(random() * 200_000));
     await Bun.sleep(random() * 300);

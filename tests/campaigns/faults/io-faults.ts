@@ -9,7 +9,7 @@ import { createDrill, type Spot } from "../../support/faults/io-drill.ts";
 import { calls, type Errno, shim } from "../../support/faults/io-faults.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 
-const rules = campaignRules(200, ["call", "errno", "deed", "restart", "all"]);
+const rules = campaignRules(200, ["call", "errno", "tracked", "restart", "all"]);
 if (shim.program === undefined) throw new Error(`io-faults cannot run here: ${shim.lacks}`);
 
 /** Faults between two restarts: half of them by kill. */
@@ -17,7 +17,7 @@ const restartEvery = Number(rules.given("restart") ?? 40);
 
 const directory = temporaryDirectory("io-faults-drill");
 const drill = await createDrill(directory.path, {
-  only: rules.given("deed"),
+  only: rules.given("tracked"),
   errno: rules.given("errno") as Errno | undefined,
 });
 const wanted = calls.filter((call) => (rules.given("call") ?? call) === call);

@@ -8,7 +8,7 @@
 import { topology } from "../../../runtime/topology.ts";
 import { campaignRules, runCampaign } from "../../support/campaigns/campaign.ts";
 import { startWriting } from "../../support/durability/backup-drill.ts";
-import { damageOf, deeds, unanswered } from "../../support/durability/deeds.ts";
+import { damageOf, trackedWrites, unanswered } from "../../support/durability/tracked-writes.ts";
 import { fileSystems, makeSnapshotDisk, type SnapshotDisk } from "../../support/faults/snapshot-disk.ts";
 import { type Product, startProduct } from "../../support/product/product.ts";
 
@@ -20,7 +20,7 @@ const diskBytes = 2 * 1024 * 1024 * 1024;
 /** Losses on one disk: what is written stays, and is looked at each time. */
 const lossesOfOne = 10;
 
-const outcomes = { deeds: 0, unknown: 0, wrong: [] as string[] };
+const outcomes = { trackedWrites: 0, unknown: 0, wrong: [] as string[] };
 let disk: SnapshotDisk | undefined;
 let product: Product | undefined;
 let next = 0;
@@ -30,7 +30,7 @@ async function begin(): Promise<Product> {
   disk?.remove();
   disk = makeSnapshotDisk(kind ?? "ext4", diskBytes);
   product = await startProduct({ dataDir: disk.path });
-  for (const deed of deeds) await deed.prepare?.(product.url);
+  for (const tracked of trackedWrites) await tracked.prepare?.(product.url);
   // Questions are about the first of each kind.
   await (await startedWriting(product.url, 0)).stop();
   next = 1000;
@@ -56,7 +56,7 @@ await runCampaign({
     await writing.stop();
     next += 1000;
     const expected = writing.expected(acknowledged);
-    outcomes.deeds += [...expected.acknowledged.values()].flat().length;
+    outcomes.trackedWrites += [...expected.acknowledged.values()].flat().length;
     outcomes.unknown += [...expected.refused.values()].flat().length;
     const again = await startProduct({ dataDir: after?.mount() ?? "" });
     const say = (what: string) => outcomes.wrong.push(`loss ${at + 1}: ${what}`);
@@ -65,7 +65,7 @@ await runCampaign({
     for (const fault of await unanswered(again.url)) say(fault);
     await again.end("SIGKILL");
     after?.remove();
-    return `${outcomes.deeds} acknowledged`;
+    return `${outcomes.trackedWrites} acknowledged`;
   },
   end: async () => {
     await product?.end("SIGKILL");

@@ -8,7 +8,7 @@
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { ownMemory } from "../../../runtime/child/own-memory.ts";
-import { askBeside } from "../../support/campaigns/beside.ts";
+import { startBackgroundLoad } from "../../support/campaigns/background-load.ts";
 import { campaignRules, runCampaign } from "../../support/campaigns/campaign.ts";
 import { readTable, writeTable } from "../../support/hard-inputs/crash-table.ts";
 import { givePlain, hardInputs, inputOf, restarted, sendHard } from "../../support/hard-inputs/inputs.ts";
@@ -55,7 +55,7 @@ const limit = `${memoryBytes / 1e6}MB`;
 const product = await startProduct({
   env: { LH_QUERYD_MEMORY_LIMIT: limit, LH_INGESTD_MEMORY_LIMIT: limit },
 });
-const others = await askBeside(product, 16);
+const others = await startBackgroundLoad(product, 16);
 const outcomes = { answered: 0, slowest_ms: 0, slowest: "", tree_mb: 0, wrong: [] as string[] };
 
 const children = (): number[] =>

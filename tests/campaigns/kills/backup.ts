@@ -9,7 +9,7 @@ import { parseArgs } from "node:util";
 import { seeded } from "../../support/campaigns/seeded.ts";
 import { begin, command } from "../../support/durability/backup-command.ts";
 import { startWriting, type Writing } from "../../support/durability/backup-drill.ts";
-import { deeds } from "../../support/durability/deeds.ts";
+import { trackedWrites } from "../../support/durability/tracked-writes.ts";
 import { type Product, startProduct } from "../../support/product/product.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 
@@ -20,11 +20,11 @@ const count = Number(values.count);
 const random = seeded(Number(values.seed));
 const home = temporaryDirectory("campaign-backup");
 const kept = join(home.path, "kept");
-const outcomes = { killed: 0, cut: 0, completed: 0, restored: 0, deeds: 0, wrong: [] as string[] };
+const outcomes = { killed: 0, cut: 0, completed: 0, restored: 0, trackedWrites: 0, wrong: [] as string[] };
 const wrong = (what: string) => outcomes.wrong.push(what);
 
 let product: Product = await startProduct({ dataDir: home.path });
-for (const deed of deeds) await deed.prepare?.(product.url);
+for (const tracked of trackedWrites) await tracked.prepare?.(product.url);
 let next = 0;
 /** What restored points are held against: all writers there were, each with what was acknowledged before. */
 const past: { writing: Writing; acknowledged: Map<string, number[]> }[] = [];
@@ -60,7 +60,7 @@ async function checkRestored(point: string, known: typeof past): Promise<void> {
     for (const { writing: each, acknowledged } of known) {
       const faults = await each.expected(acknowledged).faults(restored.url);
       outcomes.wrong.push(...faults.map((fault) => `point ${point}: ${fault}`));
-      outcomes.deeds += [...acknowledged.values()].flat().length;
+      outcomes.trackedWrites += [...acknowledged.values()].flat().length;
     }
     await restored.end("SIGKILL");
     outcomes.restored += 1;

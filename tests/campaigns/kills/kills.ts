@@ -8,7 +8,7 @@
 import { topology } from "../../../runtime/topology.ts";
 import { campaignRules, runCampaign } from "../../support/campaigns/campaign.ts";
 import { startWriting } from "../../support/durability/backup-drill.ts";
-import { damageOf, deeds, unanswered } from "../../support/durability/deeds.ts";
+import { damageOf, trackedWrites, unanswered } from "../../support/durability/tracked-writes.ts";
 import { type Apart, apartNames, startApart } from "../../support/product/apart.ts";
 import { type Product, startProduct } from "../../support/product/product.ts";
 import { bucketFlags } from "../../support/s3/lake.ts";
@@ -27,7 +27,12 @@ const services = Object.keys(topology).filter((name) => name !== "gateway");
 /** Kills on one directory: what is written stays, and each start reads all of it. */
 const killsOfOne = 25;
 
-const outcomes = { deeds: 0, unknown: 0, killed: {} as Record<string, number>, wrong: [] as string[] };
+const outcomes = {
+  trackedWrites: 0,
+  unknown: 0,
+  killed: {} as Record<string, number>,
+  wrong: [] as string[],
+};
 
 /** A product that can be killed and started again over the same directory. */
 interface Lake {
@@ -80,7 +85,7 @@ async function begin(): Promise<Lake> {
   const flags = s3 ? await bucketFlags(home.path, { primary: s3 }) : [];
   lake = await (mode === "one" ? inOne : apart)(home.path, flags);
   await ready(lake.url());
-  for (const deed of deeds) await deed.prepare?.(lake.url());
+  for (const tracked of trackedWrites) await tracked.prepare?.(lake.url());
   // Questions are about the first of each kind.
   const first = startWriting(lake.url(), 0);
   await first.more(1);
@@ -117,13 +122,13 @@ await runCampaign({
     await ready(running.url());
     outcomes.killed[what] = (outcomes.killed[what] ?? 0) + 1;
     const expected = writing.expected(acknowledged);
-    outcomes.deeds += [...expected.acknowledged.values()].flat().length;
+    outcomes.trackedWrites += [...expected.acknowledged.values()].flat().length;
     outcomes.unknown += [...expected.refused.values()].flat().length;
     const say = (fault: string) => outcomes.wrong.push(`kill ${at + 1}, of ${what}: ${fault}`);
     for (const fault of await expected.faults(running.url())) say(fault);
     for (const fault of await unanswered(running.url())) say(fault);
     for (const fault of await damageOf(running.url(), services)) say(fault);
-    return `${outcomes.deeds} acknowledged`;
+    return `${outcomes.trackedWrites} acknowledged`;
   },
   end: async () => {
     await end();

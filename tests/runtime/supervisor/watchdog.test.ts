@@ -36,10 +36,10 @@ for (const { name, did, held } of rows)
     const watchdog = createWatchdog(() => use);
     watchdog.heard();
     watchdog.beat(1, limits);
-    const found = [...did].map((deed) => {
-      if (deed === ".") watchdog.heard();
-      cpuMs += (Number(deed) || 0) * 1000;
-      use = deed === "?" ? undefined : { cpuMs, isRunnable: deed === "r" };
+    const found = [...did].map((tracked) => {
+      if (tracked === ".") watchdog.heard();
+      cpuMs += (Number(tracked) || 0) * 1000;
+      use = tracked === "?" ? undefined : { cpuMs, isRunnable: tracked === "r" };
       return watchdog.beat(1, limits);
     });
     expect(found.map(({ state }) => state).join(" ")).toBe(held);

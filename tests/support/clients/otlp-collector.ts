@@ -2,9 +2,9 @@
  * An OTLP/HTTP collector with its faults, as a process: `status` is what it answers while `failures` last, with
  * `retryAfter` as its header; `rejects` is how many spans of each batch it says it rejected, `echo` repeats the key.
  */
-import { type Received, type StandIn, serveStandIn, startStandIn } from "../model-servers/stand-in.ts";
+import { type FakeServer, type Received, serveFake, startFakeServer } from "../model-servers/fake-server.ts";
 
-export const startOtlpCollector = (): Promise<StandIn> => startStandIn("../clients/otlp-collector.ts");
+export const startOtlpCollector = (): Promise<FakeServer> => startFakeServer("../clients/otlp-collector.ts");
 
 export interface CollectedSpan {
   traceId: string;
@@ -23,7 +23,7 @@ export const spansOf = ({ body }: Received): CollectedSpan[] => {
 };
 
 if (import.meta.main)
-  serveStandIn(({ path, headers }, { settings, json, text, failing }) => {
+  serveFake(({ path, headers }, { settings, json, text, failing }) => {
     const { status = 200, retryAfter, location, rejects, echo } = settings;
     if (path === "/elsewhere") return json(200, {});
     if (Number(status) >= 300 && failing()) {

@@ -1,5 +1,5 @@
 /** A product full of every kind of file, and questions with known answers about all that it was asked to keep. */
-import { absent, type Deed, deeds, json } from "../durability/deeds.ts";
+import { absent, json, type TrackedWrite, trackedWrites } from "../durability/tracked-writes.ts";
 import { ingest, sql } from "../product/product.ts";
 
 export interface Control {
@@ -13,11 +13,11 @@ const numbers = [0, 1, 2, 3];
 const largeBytes = 9 * 1024 * 1024;
 const large = (): Uint8Array => new Uint8Array(largeBytes).map((_, at) => (at * 31 + (at >> 8)) & 255);
 
-const ofDeed = (deed: Deed): Control[] =>
+const ofTracked = (tracked: TrackedWrite): Control[] =>
   numbers.map((n) => ({
-    name: `${deed.name}#${n}`,
-    ask: (url) => deed.find(url, n),
-    expected: deed.expected(n),
+    name: `${tracked.name}#${n}`,
+    ask: (url) => tracked.find(url, n),
+    expected: tracked.expected(n),
   }));
 
 const jsonOf = async (answer: Response): Promise<Record<string, unknown>> =>
@@ -63,7 +63,7 @@ const later: Control[] = [
   },
 ];
 
-export const controls: readonly Control[] = [...deeds.flatMap(ofDeed), ...later];
+export const controls: readonly Control[] = [...trackedWrites.flatMap(ofTracked), ...later];
 
 async function done(answer: Promise<Response>): Promise<void> {
   const response = await answer;
@@ -73,9 +73,9 @@ async function done(answer: Promise<Response>): Promise<void> {
 
 /** The first half of everything. What is there then is the older copy of each file. */
 export async function fillFirst(url: string): Promise<void> {
-  for (const deed of deeds) {
-    await deed.prepare?.(url);
-    for (const n of [0, 1]) await done(deed.act(url, n));
+  for (const tracked of trackedWrites) {
+    await tracked.prepare?.(url);
+    for (const n of [0, 1]) await done(tracked.act(url, n));
   }
   await done(ingest(url, "name=gone", "a\n1\n"));
   await done(json(url, "/v1/pathway/add", { uid: "retired", content: { text: "it is over" } }));
@@ -88,7 +88,7 @@ export async function fillFirst(url: string): Promise<void> {
 
 /** The second half, with what takes back some of the first. */
 export async function fillSecond(url: string): Promise<void> {
-  for (const n of [2, 3]) for (const deed of deeds) await done(deed.act(url, n));
+  for (const n of [2, 3]) for (const tracked of trackedWrites) await done(tracked.act(url, n));
   await done(fetch(`${url}/v1/catalog/manifest/gone`, { method: "DELETE" }));
   await done(json(url, "/v1/pathway/retire", { uid: "retired", reason: "it is over" }));
   await done(json(url, "/v1/vectors/index/drill/delete", { ids: ["v1-1"] }));

@@ -1,8 +1,8 @@
 /** Damage to what a stopped product keeps, and what the product makes of it: named, harmless, or a gap. */
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
-import { absent } from "../durability/deeds.ts";
 import { kindOf, type StoredKind } from "../durability/stored-files.ts";
+import { absent } from "../durability/tracked-writes.ts";
 import { startProduct } from "../product/product.ts";
 import { askAll, controls, type Outcome } from "./controls.ts";
 

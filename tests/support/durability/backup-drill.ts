@@ -1,5 +1,5 @@
 /** Writers of everything that the product keeps, and what must be there of it after a restore. */
-import { type Deed, deeds, Ledger } from "./deeds.ts";
+import { Ledger, type TrackedWrite, trackedWrites } from "./tracked-writes.ts";
 
 export interface Writing {
   /** What has been acknowledged so far; nobody may have lost it later on. */
@@ -13,22 +13,26 @@ export interface Writing {
 }
 
 /** One writer for each kind, numbers from `first`. An answer that is no success, or none, is looked at as unknown. */
-export function startWriting(url: string, first = 0, kinds: readonly Deed[] = deeds): Writing {
+export function startWriting(
+  url: string,
+  first = 0,
+  kinds: readonly TrackedWrite[] = trackedWrites,
+): Writing {
   const begun = new Map<string, number[]>(kinds.map(({ name }) => [name, []]));
   const acknowledged = new Map<string, number[]>(kinds.map(({ name }) => [name, []]));
   let over = false;
   let wake = () => {};
-  const write = async (deed: Deed) => {
+  const write = async (tracked: TrackedWrite) => {
     for (let n = first; !over; n++) {
-      begun.get(deed.name)?.push(n);
-      const ok = await deed.act(url, n).then(
+      begun.get(tracked.name)?.push(n);
+      const ok = await tracked.act(url, n).then(
         async (answer) => {
           await answer.text();
           return answer.ok;
         },
         () => false,
       );
-      if (ok) acknowledged.get(deed.name)?.push(n);
+      if (ok) acknowledged.get(tracked.name)?.push(n);
       else await Bun.sleep(20);
       wake();
     }
@@ -55,9 +59,9 @@ export function startWriting(url: string, first = 0, kinds: readonly Deed[] = de
     },
     expected: (known) => {
       const ledger = new Ledger();
-      for (const deed of kinds)
-        for (const n of begun.get(deed.name) ?? [])
-          ledger.note(deed, n, known.get(deed.name)?.includes(n) ?? false);
+      for (const tracked of kinds)
+        for (const n of begun.get(tracked.name) ?? [])
+          ledger.note(tracked, n, known.get(tracked.name)?.includes(n) ?? false);
       return ledger;
     },
   };

@@ -1,7 +1,7 @@
 /** Writes that can be counted afterwards: how often the n-th of a kind was carried out. */
 
 import { ingest, sql } from "../product/product.ts";
-import { json, noise } from "./deeds.ts";
+import { json, noise } from "./tracked-writes.ts";
 
 export interface CountedWrite {
   name: string;

@@ -1,6 +1,13 @@
 /** One fault at a time in a running product: what is written must be there or be refused by name, and work goes on. */
 import { topology } from "../../../runtime/topology.ts";
-import { type Deed, damageOf, deeds, Ledger, questions, unanswered } from "../durability/deeds.ts";
+import {
+  damageOf,
+  Ledger,
+  questions,
+  type TrackedWrite,
+  trackedWrites,
+  unanswered,
+} from "../durability/tracked-writes.ts";
 import { type Call, calls, type Errno, startFaulty } from "./io-faults.ts";
 
 const services = Object.keys(topology).filter((name) => name !== "gateway");
@@ -73,18 +80,18 @@ export async function createDrill(
     ({ product, faults } = await startFaulty({ dataDir, env }));
     logged = 0;
   };
-  for (const deed of deeds) await deed.prepare?.(product.url);
+  for (const tracked of trackedWrites) await tracked.prepare?.(product.url);
   const things = [
-    ...deeds.map((deed) => ({ name: deed.name, deed })),
+    ...trackedWrites.map((tracked) => ({ name: tracked.name, tracked })),
     ...questions.map((question) => ({ name: question.name, question })),
   ].filter(({ name }) => only === undefined || only === name);
 
   /** Whether it was acknowledged; an answer that names nothing is wrong. */
-  const attempt = async (deed: Deed, n: number, what: string): Promise<boolean> => {
-    const answer = await deed.act(product.url, n);
+  const attempt = async (tracked: TrackedWrite, n: number, what: string): Promise<boolean> => {
+    const answer = await tracked.act(product.url, n);
     const text = await answer.text();
     if (answer.ok) return true;
-    refused(text, `${deed.name} ${n} ${what}: ${answer.status}`);
+    refused(text, `${tracked.name} ${n} ${what}: ${answer.status}`);
     return false;
   };
   const refused = (text: string, what: string) => {
@@ -93,10 +100,10 @@ export async function createDrill(
     if (!named[type]?.test(message)) wrong(`${what} ${text}`);
   };
   const doOne = async (thing: (typeof things)[number], what: string): Promise<void> => {
-    if ("deed" in thing) {
+    if ("tracked" in thing) {
       const n = next++;
-      const isDone = await attempt(thing.deed, n, what);
-      ledger.note(thing.deed, n, isDone);
+      const isDone = await attempt(thing.tracked, n, what);
+      ledger.note(thing.tracked, n, isDone);
       outcomes[isDone ? "acknowledged" : "refused"] += 1;
       return;
     }
@@ -115,7 +122,7 @@ export async function createDrill(
     outcomes.wrong.push(...(await unanswered(product.url)));
   };
   // The first of each, as the questions want them.
-  for (const deed of deeds) ledger.note(deed, 0, await attempt(deed, 0, "without a fault"));
+  for (const tracked of trackedWrites) ledger.note(tracked, 0, await attempt(tracked, 0, "without a fault"));
 
   return {
     outcomes,

@@ -1,5 +1,5 @@
 /** The two languages of the model server: what it says, in Ollama's words and in OpenAI's. Tokens are words. */
-import { standInTokens } from "./stand-in.ts";
+import { fakeTokens } from "./fake-server.ts";
 
 type Json = Record<string, unknown>;
 
@@ -72,7 +72,7 @@ function said(body: Json, { text, schema }: { text: string | undefined; schema: 
   return {
     model: String(body.model),
     tokens: wantsTool ? [] : (spoken.match(/\s*\S+/g) ?? []),
-    promptTokens: standInTokens(textsOf(body)),
+    promptTokens: fakeTokens(textsOf(body)),
     finish: wantsTool && !named ? "tool_calls" : "stop",
     ...(wantsTool && {
       tool: {

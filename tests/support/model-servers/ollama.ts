@@ -3,17 +3,17 @@
  * a model's window is 64 of them. Started as a process by `startOllama`.
  */
 import {
+  type FakeServer,
+  fakeTokens,
+  fakeVector,
   type Received,
   type Reply,
   type Sent,
-  type StandIn,
-  serveStandIn,
-  standInTokens,
-  standInVector,
-  startStandIn,
-} from "./stand-in.ts";
+  serveFake,
+  startFakeServer,
+} from "./fake-server.ts";
 
-export const startOllama = (): Promise<StandIn> => startStandIn("ollama.ts");
+export const startOllama = (): Promise<FakeServer> => startFakeServer("ollama.ts");
 
 export const ollamaWindow = 64;
 export const ollamaDimension = 16;
@@ -59,16 +59,16 @@ function embed({ body }: Received, reply: Reply): Sent {
     return reply.json(500, {
       error: "model requires more system memory (9.1 GiB) than is available (2.0 GiB)",
     });
-  const long = texts.some((text) => standInTokens(text) > ollamaWindow);
+  const long = texts.some((text) => fakeTokens(text) > ollamaWindow);
   if (long && body.truncate === false)
     return reply.json(400, { error: overflow[model] ?? overflow["nomic-embed-text"] });
   const read = long ? texts.map((text) => text.split(/\s+/).slice(0, ollamaWindow).join(" ")) : texts;
   const dimension = Number(reply.settings.dimension ?? ollamaDimension);
-  const embeddings: unknown[][] = read.map((text) => standInVector(text, dimension));
+  const embeddings: unknown[][] = read.map((text) => fakeVector(text, dimension));
   const answer = {
     model: body.model,
     embeddings,
-    prompt_eval_count: read.reduce((sum, text) => sum + standInTokens(text), 0),
+    prompt_eval_count: read.reduce((sum, text) => sum + fakeTokens(text), 0),
   };
   if (model === "cut" && reply.failing()) return reply.cut(answer);
   if (model === "count") embeddings.pop();
@@ -93,7 +93,7 @@ function show({ body }: Received, reply: Reply): Sent {
 }
 
 if (import.meta.main)
-  serveStandIn((call, reply) => {
+  serveFake((call, reply) => {
     if (call.path === "/api/embed") return embed(call, reply);
     if (call.path === "/api/show") return show(call, reply);
     if (call.path === "/api/tags")

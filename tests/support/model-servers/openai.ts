@@ -3,17 +3,17 @@
  * own. Tokens are words, a model's window is 64 of them. Started as a process by `startOpenAiServer`.
  */
 import {
+  type FakeServer,
+  fakeTokens,
+  fakeVector,
   type Received,
   type Reply,
   type Sent,
-  type StandIn,
-  serveStandIn,
-  standInTokens,
-  standInVector,
-  startStandIn,
-} from "./stand-in.ts";
+  serveFake,
+  startFakeServer,
+} from "./fake-server.ts";
 
-export const startOpenAiServer = (): Promise<StandIn> => startStandIn("openai.ts");
+export const startOpenAiServer = (): Promise<FakeServer> => startFakeServer("openai.ts");
 
 export const openAiKey = "sk-hidden-value-of-tests";
 export const openAiWindow = 64;
@@ -86,7 +86,7 @@ function embeddings({ body, headers }: Received, reply: Reply): Sent {
   // One list of numbers is one text of tokens; each of them counts as a word.
   const lists = typeof given[0] === "number" ? [given] : given;
   const texts = lists.map((each) => (Array.isArray(each) ? each.join(" ") : String(each)));
-  const longest = Math.max(...texts.map(standInTokens));
+  const longest = Math.max(...texts.map(fakeTokens));
   if (longest > openAiWindow)
     return reply.json(
       400,
@@ -108,7 +108,7 @@ function answerTexts(
   { texts, asked, format }: { texts: string[]; asked: number; format: unknown },
   reply: Reply,
 ): Sent {
-  const vectors = texts.map((text) => standInVector(text, asked));
+  const vectors = texts.map((text) => fakeVector(text, asked));
   if (model === "embed-length") vectors.at(-1)?.pop();
   const isText = format === "base64" && model !== "embed-floats";
   const data = vectors.map((vector, index) => ({
@@ -119,14 +119,14 @@ function answerTexts(
   if (model === "embed-count") data.pop();
   if (model === "embed-shuffled") data.reverse();
   if (model === "embed-junk") for (const item of data) item.embedding = "AAAA";
-  const tokens = texts.reduce((sum, text) => sum + standInTokens(text), 0);
+  const tokens = texts.reduce((sum, text) => sum + fakeTokens(text), 0);
   const answer = { object: "list", data, model, usage: { prompt_tokens: tokens, total_tokens: tokens } };
   if (model === "embed-cut" && reply.failing()) return reply.cut(answer);
   return reply.json(200, answer);
 }
 
 if (import.meta.main)
-  serveStandIn((call, reply) => {
+  serveFake((call, reply) => {
     if (call.path === "/v1/embeddings") return embeddings(call, reply);
     if (call.path === "/v1/models")
       return reply.json(200, { object: "list", data: models.map((id) => ({ id, object: "model" })) });

@@ -1,8 +1,8 @@
 /** Every service in a process of its own on this host, as units of an operator would run them. */
 import { mkdirSync } from "node:fs";
 import { topology } from "../../../runtime/topology.ts";
-import { isHeld } from "./held.ts";
 import { type Product, startProduct } from "./product.ts";
+import { isStopped } from "./sigstop.ts";
 
 export const apartNames = Object.keys(topology);
 
@@ -81,7 +81,7 @@ export async function startApart(
       }
       process.kill(product.pid, "SIGSTOP");
       held.add(name);
-      while (!isHeld(product.pid)) await Bun.sleep(1);
+      while (!isStopped(product.pid)) await Bun.sleep(1);
     },
   };
 }

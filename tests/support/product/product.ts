@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { topology } from "../../../runtime/topology.ts";
 import { temporaryDirectory } from "../stacks/in-process.ts";
-import { patientEnv } from "./patience.ts";
+import { longTimeoutsEnv } from "./long-timeouts.ts";
 
 export interface Product {
   /** The gateway, as http://127.0.0.1:PORT. */
@@ -51,7 +51,7 @@ export async function startProduct({
     [...by, process.execPath, join(import.meta.dir, "../../../runtime/main.ts"), ...flags],
     {
       cwd: directory,
-      env: { ...plainEnv(), ...anyPort, ...patientEnv, LH_DATA_DIR: join(directory, "data"), ...env },
+      env: { ...plainEnv(), ...anyPort, ...longTimeoutsEnv, LH_DATA_DIR: join(directory, "data"), ...env },
       stdout: "pipe",
       stderr: "pipe",
     },

@@ -1,15 +1,15 @@
 /** embedd in this thread, with its two model servers as processes. */
 import { embedd } from "../../../workers/embedd/contract.ts";
 import { createEmbedd } from "../../../workers/embedd/service.ts";
+import type { FakeServer } from "../model-servers/fake-server.ts";
 import { startOllama } from "../model-servers/ollama.ts";
 import { openAiKey, startOpenAiServer } from "../model-servers/openai.ts";
-import type { StandIn } from "../model-servers/stand-in.ts";
 import { configWith, type InProcess, startInProcess, temporaryDirectory } from "./in-process.ts";
 
 export interface EmbeddStack {
   service: InProcess<typeof embedd>;
-  ollama: StandIn;
-  openai: StandIn;
+  ollama: FakeServer;
+  openai: FakeServer;
   /** Another service over the same servers. */
   another: (changes: Changes) => Promise<InProcess<typeof embedd>>;
   /** The value of a metric, labels and all: `embedd_cache_hits_total`. */

@@ -17,13 +17,13 @@ import { type Clock, systemClock } from "../../../runtime/scheduling/clock.ts";
 import type { Deps, ServiceDefinition } from "../../../runtime/service/declaration.ts";
 import { createLog } from "../../../runtime/telemetry/log.ts";
 import { createMetrics } from "../../../runtime/telemetry/metrics.ts";
-import { patient } from "../product/patience.ts";
+import { withLongTimeouts } from "../product/long-timeouts.ts";
 
 /** Defaults with long time limits and some sections changed: `configWith({ data_dir, queryd: { threads: 1 } })`. */
 export function configWith(
   changes: { [S in keyof Config]?: Config[S] extends string ? string : Partial<Config[S]> },
 ): Config {
-  const base = patient(defaults());
+  const base = withLongTimeouts(defaults());
   const merged = Object.entries(changes).map(([key, value]) => {
     const before = (base as Record<string, unknown>)[key];
     return [

@@ -5,7 +5,7 @@ import { join, relative } from "node:path";
 import { topology } from "../../../runtime/topology.ts";
 import { command } from "../../support/durability/backup-command.ts";
 import { startWriting, type Writing } from "../../support/durability/backup-drill.ts";
-import { damageOf, deeds, unanswered } from "../../support/durability/deeds.ts";
+import { damageOf, trackedWrites, unanswered } from "../../support/durability/tracked-writes.ts";
 import { type Product, startProduct } from "../../support/product/product.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 
@@ -43,7 +43,7 @@ describe("a backup of a running product", () => {
 
   beforeAll(async () => {
     product = await startProduct({ dataDir: home.path });
-    for (const deed of deeds) await deed.prepare?.(product.url);
+    for (const tracked of trackedWrites) await tracked.prepare?.(product.url);
     writing = startWriting(product.url);
     await writing.more(2);
   });
@@ -90,7 +90,7 @@ describe("a backup of a running product", () => {
     expect(await damageOf(product.url, services)).toEqual([]);
   });
 
-  test("the restored product goes on: new deeds, and another backup of it", async () => {
+  test("the restored product goes on: new trackedWrites, and another backup of it", async () => {
     const more = startWriting(product.url, 100_000);
     await more.more(1);
     await more.stop();

@@ -2,13 +2,15 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import { command } from "../../support/durability/backup-command.ts";
-import { absent, type Deed, deeds } from "../../support/durability/deeds.ts";
+import { absent, type TrackedWrite, trackedWrites } from "../../support/durability/tracked-writes.ts";
 import { type Product, startProduct } from "../../support/product/product.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 
 /** From the service whose point is taken first to the one whose point is taken last, and back again. */
-const steps = ["event", "trace", "object"].map((name) => deeds.find((deed) => deed.name === name) as Deed);
-const stepOf = (n: number): Deed => steps[n % steps.length] as Deed;
+const steps = ["event", "trace", "object"].map(
+  (name) => trackedWrites.find((tracked) => tracked.name === name) as TrackedWrite,
+);
+const stepOf = (n: number): TrackedWrite => steps[n % steps.length] as TrackedWrite;
 const chains = [0, 1];
 const firstOf = (chain: number): number => chain * 100_000;
 

@@ -4,13 +4,13 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { command } from "../../support/durability/backup-command.ts";
 import { startWriting, type Writing } from "../../support/durability/backup-drill.ts";
-import { deeds } from "../../support/durability/deeds.ts";
+import { trackedWrites } from "../../support/durability/tracked-writes.ts";
 import { type Product, startProduct } from "../../support/product/product.ts";
 import { testS3Servers } from "../../support/s3/server.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 
 /** Those whose bytes are in buckets alone. */
-const kinds = deeds.filter(({ name }) => ["object", "dataset", "version", "vectors"].includes(name));
+const kinds = trackedWrites.filter(({ name }) => ["object", "dataset", "version", "vectors"].includes(name));
 /** More than goes to S3 in one part: its etag there is no hash of its bytes. */
 const large = new Uint8Array(20_000_000).map((_, at) => (at * 7919) >> 5);
 
@@ -54,7 +54,7 @@ describe.each(await testS3Servers(["seaweedfs"]))("a backup of a product on $nam
     product = await startProduct({ dataDir: home.path, env: await envOn() });
     const headers = { "content-type": "image/png" };
     await fetch(`${product.url}/v1/storage/put/large.bin`, { method: "PUT", body: large, headers });
-    for (const deed of kinds) await deed.prepare?.(product.url);
+    for (const tracked of kinds) await tracked.prepare?.(product.url);
     writing = startWriting(product.url, 0, kinds);
     await writing.more(2);
   });

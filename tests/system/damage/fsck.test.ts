@@ -6,8 +6,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { cpSync, mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
-import { deeds, json } from "../../support/durability/deeds.ts";
 import { type Ran, runFsck } from "../../support/durability/fsck-command.ts";
+import { json, trackedWrites } from "../../support/durability/tracked-writes.ts";
 import { type Product, startProduct } from "../../support/product/product.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 
@@ -126,14 +126,14 @@ async function fill(url: string): Promise<void> {
     if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
     await response.arrayBuffer();
   };
-  for (const deed of deeds) {
-    await deed.prepare?.(url);
-    for (const n of [0, 1]) await done(deed.act(url, n));
+  for (const tracked of trackedWrites) {
+    await tracked.prepare?.(url);
+    for (const n of [0, 1]) await done(tracked.act(url, n));
   }
   await done(json(url, "/v1/vectors/index/drill/compact"));
   await done(json(url, "/v1/vectors/index/drill/snapshots"));
   await done(json(url, "/v1/vectors/alias/drilled", { index: "drill" }, { method: "PUT" }));
-  for (const n of [2, 3]) for (const deed of deeds) await done(deed.act(url, n));
+  for (const n of [2, 3]) for (const tracked of trackedWrites) await done(tracked.act(url, n));
   await done(
     json(url, "/v1/observer/review", { content: "ok", task: "a task" }).then(async (answer) =>
       answer.ok ? answer : Response.json({}),
@@ -157,7 +157,8 @@ test("nothing is found while it is written", async () => {
   let writing = true;
   const writer = async (): Promise<void> => {
     for (let n = 100; writing; n++)
-      for (const deed of deeds) if (deed.name !== "corpus") await (await deed.act(url, n)).arrayBuffer();
+      for (const tracked of trackedWrites)
+        if (tracked.name !== "corpus") await (await tracked.act(url, n)).arrayBuffer();
   };
   const work = writer();
   for (let time = 0; time < 3; time++) {

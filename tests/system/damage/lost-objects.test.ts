@@ -5,8 +5,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { copyFileSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { json } from "../../support/durability/deeds.ts";
 import { runFsck } from "../../support/durability/fsck-command.ts";
+import { json } from "../../support/durability/tracked-writes.ts";
 import { ingest, type Product, startProduct } from "../../support/product/product.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 

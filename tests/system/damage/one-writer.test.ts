@@ -2,8 +2,8 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { cpSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { isHeld } from "../../support/product/held.ts";
 import { type Product, startProduct } from "../../support/product/product.ts";
+import { isStopped } from "../../support/product/sigstop.ts";
 import { bucketFlags } from "../../support/s3/lake.ts";
 import { testS3Servers } from "../../support/s3/server.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
@@ -89,7 +89,7 @@ describe.each(await testS3Servers(["rgw"]))("one bucket on $name", (s3) => {
     const flags = await bucketFlags(folder("flags"), { primary: s3 });
     const first = await ready(await start("d", flags, 3000));
     process.kill(first.pid, "SIGSTOP");
-    while (!isHeld(first.pid)) await Bun.sleep(1);
+    while (!isStopped(first.pid)) await Bun.sleep(1);
     cpSync(join(home.path, "d/data"), join(folder("heir"), "data"), { recursive: true });
     const heir = await ready(await start("heir", flags, 3000));
     expect((await put(heir, "k")).status).toBe(201);

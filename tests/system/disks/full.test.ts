@@ -1,6 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { topology } from "../../../runtime/topology.ts";
-import { damageOf, deeds, done, json, Ledger, unanswered } from "../../support/durability/deeds.ts";
+import {
+  damageOf,
+  done,
+  json,
+  Ledger,
+  trackedWrites,
+  unanswered,
+} from "../../support/durability/tracked-writes.ts";
 import { makeSmallDisk, mountable, type SmallDisk } from "../../support/faults/small-disk.ts";
 import { type Product, startProduct } from "../../support/product/product.ts";
 
@@ -28,7 +35,7 @@ describe.each([...mountable])("a full disk (%s)", (kind) => {
   let product: Product;
   const ledger = new Ledger();
   const doAll = async (n: number) => {
-    for (const deed of deeds) ledger.note(deed, n, await done(deed, product.url, n, full));
+    for (const tracked of trackedWrites) ledger.note(tracked, n, await done(tracked, product.url, n, full));
   };
   const start = async () => {
     product = await startProduct({ dataDir: disk.path, env });
@@ -37,7 +44,7 @@ describe.each([...mountable])("a full disk (%s)", (kind) => {
   beforeAll(async () => {
     disk = makeSmallDisk(kind, diskBytes);
     await start();
-    for (const deed of deeds) await deed.prepare?.(product.url);
+    for (const tracked of trackedWrites) await tracked.prepare?.(product.url);
     await doAll(0);
   });
   afterAll(async () => {
@@ -55,12 +62,12 @@ describe.each([...mountable])("a full disk (%s)", (kind) => {
       await doAll(2 + at);
     }
     const refused = [...ledger.refused.values()].flat().length;
-    expect(refused).toBeGreaterThan(deeds.length);
+    expect(refused).toBeGreaterThan(trackedWrites.length);
     expect(await unanswered(product.url)).toEqual([]);
     expect(await ledger.faults(product.url)).toEqual([]);
     disk.empty();
     await doAll(10);
-    for (const { name } of deeds) expect(ledger.acknowledged.get(name)).toContain(10);
+    for (const { name } of trackedWrites) expect(ledger.acknowledged.get(name)).toContain(10);
     expect(await ledger.faults(product.url)).toEqual([]);
   });
 
@@ -86,7 +93,7 @@ describe.each([...mountable])("a full disk (%s)", (kind) => {
     disk.empty();
     expect(await ledger.faults(product.url)).toEqual([]);
     await doAll(11);
-    for (const { name } of deeds) expect(ledger.acknowledged.get(name)).toContain(11);
+    for (const { name } of trackedWrites) expect(ledger.acknowledged.get(name)).toContain(11);
     expect(await product.end()).toBe(0);
     await start();
     expect(await ledger.faults(product.url)).toEqual([]);

@@ -12,7 +12,7 @@ test.each(isSnapshotDiskPossible ? [...fileSystems] : [])(
     const run = Bun.spawn([process.execPath, ...campaign], { stdout: "pipe", stderr: "inherit" });
     const outcome = JSON.parse(await new Response(run.stdout).text());
     expect(outcome).toMatchObject({ cycles: 1, wrong: [] });
-    expect(outcome.deeds).toBeGreaterThan(5);
+    expect(outcome.trackedWrites).toBeGreaterThan(5);
     expect(await run.exited).toBe(0);
   },
 );

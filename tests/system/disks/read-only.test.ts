@@ -1,7 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { topology } from "../../../runtime/topology.ts";
-import { damageOf, deeds, done, Ledger, unanswered } from "../../support/durability/deeds.ts";
+import {
+  damageOf,
+  done,
+  Ledger,
+  trackedWrites,
+  unanswered,
+} from "../../support/durability/tracked-writes.ts";
 import { makeSmallDisk, mountable, type SmallDisk } from "../../support/faults/small-disk.ts";
 import { type Product, startProduct } from "../../support/product/product.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
@@ -15,15 +21,15 @@ const diskBytes = 48 * 1024 * 1024;
 
 const doAll = async (ledger: Ledger, url: string, n: number): Promise<string[]> => {
   const refused: string[] = [];
-  for (const deed of deeds) {
-    const acknowledged = await done(deed, url, n, readOnly);
-    ledger.note(deed, n, acknowledged);
-    if (!acknowledged) refused.push(deed.name);
+  for (const tracked of trackedWrites) {
+    const acknowledged = await done(tracked, url, n, readOnly);
+    ledger.note(tracked, n, acknowledged);
+    if (!acknowledged) refused.push(tracked.name);
   }
   return refused;
 };
 const prepare = async (url: string) => {
-  for (const deed of deeds) await deed.prepare?.(url);
+  for (const tracked of trackedWrites) await tracked.prepare?.(url);
 };
 
 // The kernel makes no disk read-only by request while a log on it is open: this one has nothing but objects.
@@ -92,7 +98,7 @@ describe.skipIf(!mountable.includes("ext4"))("the whole disk fails and is read-o
 
   test("every write is refused with a 507 and questions are answered", async () => {
     disk.fail();
-    expect(await doAll(ledger, product.url, 1)).toEqual(deeds.map(({ name }) => name));
+    expect(await doAll(ledger, product.url, 1)).toEqual(trackedWrites.map(({ name }) => name));
     expect(await unanswered(product.url)).toEqual([]);
     expect(await ledger.faults(product.url)).toEqual([]);
   });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { startOrder, topology } from "../../../runtime/topology.ts";
-import { deeds, json, unanswered } from "../../support/durability/deeds.ts";
+import { json, trackedWrites, unanswered } from "../../support/durability/tracked-writes.ts";
 import { type Apart, apartNames, startApart } from "../../support/product/apart.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 
@@ -47,8 +47,8 @@ describe("a process a service, on one host", () => {
 
   beforeAll(async () => {
     lake = await startApart(home.path, env);
-    for (const deed of deeds) await deed.prepare?.(lake.url);
-    for (const deed of deeds) expect((await deed.act(lake.url, 0)).ok).toBe(true);
+    for (const tracked of trackedWrites) await tracked.prepare?.(lake.url);
+    for (const tracked of trackedWrites) expect((await tracked.act(lake.url, 0)).ok).toBe(true);
     expect(await unanswered(lake.url)).toEqual([]);
   });
   afterAll(async () => {
@@ -104,7 +104,7 @@ describe("a process a service, on one host", () => {
   /** What the others have kept of the one that was ended, such as what their child processes may open, is good still. */
   const expectDone = async () => {
     const failed: string[] = [];
-    for (const { name, act } of deeds) {
+    for (const { name, act } of trackedWrites) {
       for (;;) {
         lastDeed += 1;
         const answer = await act(lake.url, lastDeed);
@@ -152,9 +152,9 @@ describe("a process a service, on one host", () => {
     await expect(fetch(`${lake.url}/health`)).rejects.toThrow();
     await lake.start("gateway");
     expect(await unanswered(lake.url)).toEqual([]);
-    for (const deed of deeds) {
-      expect((await deed.act(lake.url, 1)).ok).toBe(true);
-      expect(await deed.find(lake.url, 1)).toEqual(deed.expected(1));
+    for (const tracked of trackedWrites) {
+      expect((await tracked.act(lake.url, 1)).ok).toBe(true);
+      expect(await tracked.find(lake.url, 1)).toEqual(tracked.expected(1));
     }
   });
 

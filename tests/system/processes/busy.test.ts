@@ -1,8 +1,8 @@
 /** A machine that is busy, and a process that is held: nobody is taken for hung, nobody is replaced. */
 import { afterAll, expect, test } from "bun:test";
-import { isHeld } from "../../support/product/held.ts";
-import { startLoops } from "../../support/product/loops.ts";
+import { startBusyLoops } from "../../support/product/busy-loops.ts";
 import { ingest, type Product, startProduct } from "../../support/product/product.ts";
+import { isStopped } from "../../support/product/sigstop.ts";
 
 /** Silence that a starved or held service surely exceeds. */
 const impatient = { LH_SUPERVISOR_HEARTBEAT_MS: "50", LH_SUPERVISOR_HEARTBEAT_TIMEOUT_MS: "1000" };
@@ -29,7 +29,7 @@ const untouched = (list: Service[]) => list.map(({ name }) => ({ name, restarts:
 test("a process that was held for longer than the timeout goes on with all its services", async () => {
   const product = await start();
   process.kill(product.pid, "SIGSTOP");
-  while (!isHeld(product.pid)) await Bun.sleep(1);
+  while (!isStopped(product.pid)) await Bun.sleep(1);
   // The time that it is held is the subject; longer does no harm.
   await Bun.sleep(2500);
   process.kill(product.pid, "SIGCONT");
@@ -42,7 +42,7 @@ test("a process that was held for longer than the timeout goes on with all its s
 
 test("a field of 17 MB beside four busy loops replaces nobody", async () => {
   const product = await start();
-  const loops = startLoops(4);
+  const loops = startBusyLoops(4);
   try {
     const response = await ingest(product.url, "name=long", `id,text\n1,"${"a, b\n".repeat(3_400_000)}"\n`);
     // Taken or refused, but answered by the service that it was sent to.

@@ -1,7 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { topology } from "../../../runtime/topology.ts";
-import { damageOf, deeds, done, json, Ledger, unanswered } from "../../support/durability/deeds.ts";
+import {
+  damageOf,
+  done,
+  json,
+  Ledger,
+  trackedWrites,
+  unanswered,
+} from "../../support/durability/tracked-writes.ts";
 import { ingest, type Product, startProduct } from "../../support/product/product.ts";
 import { canSetWallClock, makeWallClock, type WallClock } from "../../support/product/wall-clock.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
@@ -35,7 +42,8 @@ describe.skipIf(!canSetWallClock)("the wall clock is set back and forward", () =
   /** One of everything. */
   const live = async () => {
     step += 1;
-    for (const deed of deeds) ledger.note(deed, step, await done(deed, product.url, step, never));
+    for (const tracked of trackedWrites)
+      ledger.note(tracked, step, await done(tracked, product.url, step, never));
     const loaded = await ingest(product.url, "name=history", `id\n${step}\n`);
     expect(loaded.status).toBe(200);
     versions.push(await get<Version>("/v1/catalog/manifest/history"));
@@ -80,9 +88,9 @@ describe.skipIf(!canSetWallClock)("the wall clock is set back and forward", () =
   beforeAll(async () => {
     clock = makeWallClock();
     await start();
-    for (const deed of deeds) await deed.prepare?.(product.url);
+    for (const tracked of trackedWrites) await tracked.prepare?.(product.url);
     // Questions ask for what the number 0 has made.
-    for (const deed of deeds) ledger.note(deed, 0, await done(deed, product.url, 0, never));
+    for (const tracked of trackedWrites) ledger.note(tracked, 0, await done(tracked, product.url, 0, never));
   });
   afterAll(async () => {
     await product?.end("SIGKILL");

@@ -3,7 +3,7 @@
  * all their answers, and nothing is restarted. All of them: tests/campaigns/inputs/crash-list.ts.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { askBeside } from "../../support/campaigns/beside.ts";
+import { startBackgroundLoad } from "../../support/campaigns/background-load.ts";
 import { restarted, sendHard } from "../../support/hard-inputs/inputs.ts";
 import { type Product, startProduct } from "../../support/product/product.ts";
 
@@ -32,7 +32,7 @@ afterAll(async () => {
 });
 
 test(`${inputs.length} hard inputs beside ${callers} callers`, async () => {
-  const others = await askBeside(product, callers);
+  const others = await startBackgroundLoad(product, callers);
   for (const name of inputs) {
     const { outcome, isClear } = await sendHard(product, name, timeoutMs);
     expect([name, isClear || outcome]).toEqual([name, true]);

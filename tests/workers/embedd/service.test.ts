@@ -14,9 +14,9 @@ import { embedd } from "../../../workers/embedd/contract.ts";
 import { createEmbedd } from "../../../workers/embedd/service.ts";
 import { seeded } from "../../support/campaigns/seeded.ts";
 import { keptIn } from "../../support/durability/marked.ts";
+import { fakeVector } from "../../support/model-servers/fake-server.ts";
 import { ollamaDimension, ollamaWindow } from "../../support/model-servers/ollama.ts";
 import { openAiDimension, openAiKey } from "../../support/model-servers/openai.ts";
-import { standInVector } from "../../support/model-servers/stand-in.ts";
 import { threadMs } from "../../support/product/processor-time.ts";
 import { type EmbeddStack, startEmbeddStack } from "../../support/stacks/embedd.ts";
 import { configWith, startInProcess, temporaryDirectory } from "../../support/stacks/in-process.ts";
@@ -65,7 +65,7 @@ describe("vectors", () => {
     texts[300] = texts[5] ?? "";
     const answer = await embed(model, texts);
     expect(answer).toMatchObject({ model, dimension, cached: 0 });
-    expect(answer.vectors).toEqual(texts.map((text) => standInVector(text, dimension)));
+    expect(answer.vectors).toEqual(texts.map((text) => fakeVector(text, dimension)));
     const server = model === nomic ? stack.ollama : stack.openai;
     const sizes = (await server.requests()).map(({ body }) => (body.input as string[]).length);
     expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(599);
@@ -80,7 +80,7 @@ describe("vectors", () => {
     );
     const answer = await embed(nomic, texts);
     expect(answer.cached).toBe(4);
-    expect(answer.vectors).toEqual(texts.map((text) => standInVector(text, ollamaDimension)));
+    expect(answer.vectors).toEqual(texts.map((text) => fakeVector(text, ollamaDimension)));
   });
 
   test("between services are bytes, handed over without a copy", async () => {
@@ -131,7 +131,7 @@ describe("calls", () => {
     callers.push(embed(nomic, [text]));
     await stack.ollama.release();
     for (const { vectors } of await Promise.all(callers))
-      expect(vectors[0]).toEqual(standInVector(text, ollamaDimension));
+      expect(vectors[0]).toEqual(fakeVector(text, ollamaDimension));
     const requests = await stack.ollama.requests();
     expect(requests.map(({ body }) => body.input)).toEqual([[text]]);
   });
@@ -146,7 +146,7 @@ describe("calls", () => {
     one.abort();
     await expect(left).rejects.toMatchObject({ type: "client_closed" });
     await stack.ollama.release();
-    expect((await stayed).vectors[0]).toEqual(standInVector(text, ollamaDimension));
+    expect((await stayed).vectors[0]).toEqual(fakeVector(text, ollamaDimension));
 
     await stack.ollama.reset();
     await stack.ollama.hold();
@@ -181,7 +181,7 @@ describe("calls", () => {
     await stack[server].set({ failures: 2 });
     const text = fresh();
     const { vectors } = await embed(model, [text]);
-    expect(vectors[0]).toEqual(standInVector(text, vectors[0]?.length ?? 0));
+    expect(vectors[0]).toEqual(fakeVector(text, vectors[0]?.length ?? 0));
     expect((await stack[server].requests()).length).toBe(3);
   });
 
@@ -242,7 +242,7 @@ describe("calls", () => {
       type: "unprocessable",
       details: { field: "texts.1", index: 1, model: nomic },
     });
-    expect((await good).vectors).toEqual(texts.map((text) => standInVector(text, ollamaDimension)));
+    expect((await good).vectors).toEqual(texts.map((text) => fakeVector(text, ollamaDimension)));
     await Promise.all(before);
     for (const { body } of await stack.ollama.requests()) expect(body.truncate).toBe(false);
   });
@@ -286,7 +286,7 @@ test("a storm of overlapping requests, of which many are given up: who stays get
       }
       const [outcome] = await Promise.allSettled([asked]);
       if (outcome.status === "fulfilled")
-        expect(outcome.value.vectors).toEqual(texts.map((text) => standInVector(text, ollamaDimension)));
+        expect(outcome.value.vectors).toEqual(texts.map((text) => fakeVector(text, ollamaDimension)));
       else expect([leaves, outcome.reason.type]).toEqual([true, "client_closed"]);
       return outcome.status;
     }),
@@ -455,7 +455,7 @@ describe("the openai package as a client", () => {
     const { data } = await sdk.embeddings.create({ model: nomic, input, encoding_format: "float" });
     expect(data.map(({ index }) => index)).toEqual(input.map((_, at) => at));
     expect(data.map(({ embedding }) => embedding)).toEqual(
-      input.map((text) => standInVector(text, ollamaDimension)),
+      input.map((text) => fakeVector(text, ollamaDimension)),
     );
   });
 

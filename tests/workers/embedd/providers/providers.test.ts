@@ -5,9 +5,9 @@ import { createLocalModel } from "../../../../workers/embedd/providers/local-mod
 import { createOllama } from "../../../../workers/embedd/providers/ollama.ts";
 import { createOpenAi } from "../../../../workers/embedd/providers/openai.ts";
 import { testEmbeddingProvider } from "../../../conformance/embedding-provider.ts";
+import type { FakeServer } from "../../../support/model-servers/fake-server.ts";
 import { ollamaDimension, ollamaWindow, startOllama } from "../../../support/model-servers/ollama.ts";
 import { openAiDimension, openAiKey, startOpenAiServer } from "../../../support/model-servers/openai.ts";
-import type { StandIn } from "../../../support/model-servers/stand-in.ts";
 
 const tooLong = "word ".repeat(ollamaWindow + 1);
 const clock = systemClock;
@@ -21,7 +21,7 @@ testEmbeddingProvider("local", async () => ({
 }));
 
 /** A provider with OpenAI's API at the server. */
-const openAiAt = ({ url }: StandIn, more: { key?: string | undefined } = {}) =>
+const openAiAt = ({ url }: FakeServer, more: { key?: string | undefined } = {}) =>
   createOpenAi({ provider: "openai", needsKey: false, url: `${url}/v1`, key: openAiKey, clock, ...more });
 
 testEmbeddingProvider("ollama", async () => {
@@ -43,7 +43,7 @@ testEmbeddingProvider("openai", async () => {
 });
 
 describe("ollama alone", () => {
-  let server: StandIn;
+  let server: FakeServer;
   beforeAll(async () => {
     server = await startOllama();
   });
@@ -76,7 +76,7 @@ describe("ollama alone", () => {
 });
 
 describe("openai alone", () => {
-  let server: StandIn;
+  let server: FakeServer;
   beforeAll(async () => {
     server = await startOpenAiServer();
   });

@@ -6,9 +6,9 @@ import { nameColumns } from "../../../../workers/ingestd/tables/text-columns.ts"
 import { processorMs } from "../../../support/product/processor-time.ts";
 import { startIngestStack } from "../../../support/stacks/ingestd.ts";
 
-const least = async (deed: () => unknown): Promise<number> => {
+const least = async (tracked: () => unknown): Promise<number> => {
   const costs: number[] = [];
-  for (let round = 0; round < 3; round++) costs.push(await processorMs(deed));
+  for (let round = 0; round < 3; round++) costs.push(await processorMs(tracked));
   return Math.min(...costs);
 };
 

@@ -16,7 +16,7 @@ const marksFile = () => join(stack.config.data_dir, "marks", "matrixd.log");
 const spec = { name: "people", dataset: "people", id_column: "id", text_columns: ["role"] };
 const make = (mark: string) =>
   stack.dataset("people", `SELECT 'r' || i AS id, 'worker ' || i || ' ${mark}' AS role FROM range(50) t(i)`);
-const deeds = async (mark: string) => {
+const trackedWrites = async (mark: string) => {
   await make(mark);
   await stack.build(spec);
   await stack.verbs.record({ query_text: mark, corpus: "people", answer_id: "r1" });
@@ -35,9 +35,9 @@ const reset = () => {
 
 beforeAll(async () => {
   stack = await startMatrixdStack();
-  await deeds("first");
+  await trackedWrites("first");
   await stack.restart(() => save(older));
-  await deeds("second");
+  await trackedWrites("second");
   await stack.restart(() => save(good));
 });
 afterAll(async () => {

@@ -5,7 +5,7 @@ import type { InputOf } from "../../../../runtime/contract/endpoints.ts";
 import type { Observerd } from "../../../../workers/observerd/contract.ts";
 import { askedWaitMs, authorizationOf } from "../../../../workers/observerd/export/send.ts";
 import { type CollectedSpan, spansOf, startOtlpCollector } from "../../../support/clients/otlp-collector.ts";
-import type { StandIn } from "../../../support/model-servers/stand-in.ts";
+import type { FakeServer } from "../../../support/model-servers/fake-server.ts";
 import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
 import { type InProcessObserverd, startObserverd } from "../../../support/stacks/observerd.ts";
 
@@ -13,7 +13,7 @@ type EventInput = InputOf<Observerd["endpoints"]["event"]>;
 
 const key = "pk-lf-public:sk-lf-very-secret";
 const basic = `Basic ${Buffer.from(key).toString("base64")}`;
-let collector: StandIn;
+let collector: FakeServer;
 let own: ReturnType<typeof temporaryDirectory>;
 let service: InProcessObserverd | undefined;
 

@@ -53,9 +53,9 @@ const works: [what: string, count: number, work: (count: number) => () => unknow
 
 test.each(works)("%s: eight times as many cost about eight times as much", async (_, count, work) => {
   const [few, many] = [work(count), work(8 * count)];
-  const least = async (deed: () => unknown): Promise<number> => {
+  const least = async (tracked: () => unknown): Promise<number> => {
     const costs: number[] = [];
-    for (let round = 0; round < 3; round++) costs.push(await processorMs(deed));
+    for (let round = 0; round < 3; round++) costs.push(await processorMs(tracked));
     return Math.min(...costs);
   };
   few();

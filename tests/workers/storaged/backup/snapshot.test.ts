@@ -69,18 +69,23 @@ async function contentOf(snapshot: Snapshot): Promise<Map<string, string>> {
 }
 
 /** What writers did: for each object every text it was given, with the steps at which that began and was answered. */
-interface Deed {
+interface TrackedWrite {
   text: string | undefined;
   began: number;
   done: number;
 }
 
 /** Everything answered before the snapshot is in it, nothing that began after; each object is one of the two around it. */
-function check(history: Map<string, Deed[]>, content: Map<string, string>, from: number, to: number): void {
-  for (const [path, deeds] of history) {
+function check(
+  history: Map<string, TrackedWrite[]>,
+  content: Map<string, string>,
+  from: number,
+  to: number,
+): void {
+  for (const [path, trackedWrites] of history) {
     const possible = new Set<string | undefined>();
-    for (const [at, { text, began }] of deeds.entries()) {
-      const replaced = deeds[at + 1];
+    for (const [at, { text, began }] of trackedWrites.entries()) {
+      const replaced = trackedWrites[at + 1];
       if (began < to && !(replaced && replaced.done < from)) possible.add(text);
     }
     if (!possible.has(content.get(path)))
@@ -104,17 +109,17 @@ const keys = [
 async function campaign({ buckets, take }: Store, random: () => number): Promise<number> {
   let step = 0;
   let over = false;
-  const history = new Map<string, Deed[]>();
+  const history = new Map<string, TrackedWrite[]>();
   const write = async (bucket: Bucket, key: string) => {
     const path = `objects/${bucket.describe().name}/${key}`;
-    const deeds = history.get(path) ?? [{ text: undefined, began: -1, done: -1 }];
-    history.set(path, deeds);
+    const trackedWrites = history.get(path) ?? [{ text: undefined, began: -1, done: -1 }];
+    history.set(path, trackedWrites);
     const text = random() < 0.35 ? undefined : `${path} ${step} ${"x".repeat(random() * 200)}`;
-    const deed = { text, began: step++, done: Number.POSITIVE_INFINITY };
-    deeds.push(deed);
+    const tracked = { text, began: step++, done: Number.POSITIVE_INFINITY };
+    trackedWrites.push(tracked);
     if (text === undefined) await bucket.remove(key, {}, signal);
     else await store(bucket, key, text);
-    deed.done = step++;
+    tracked.done = step++;
   };
   // One writer for each share of the keys: what an object is given comes in a known order.
   const writer = async (share: number) => {

@@ -1,5 +1,5 @@
 /** Callers of four kinds who ask the same again and again, while something else goes on beside them. */
-import { json } from "../durability/deeds.ts";
+import { json } from "../durability/tracked-writes.ts";
 import { ingest, type Product } from "../product/product.ts";
 
 export interface Others {
@@ -45,7 +45,7 @@ const questions = [statement, file, object, vector];
 const pauseMs = 50;
 
 /** Starts so many callers, a fourth of each kind. */
-export async function askBeside({ url }: Product, callers: number): Promise<Others> {
+export async function startBackgroundLoad({ url }: Product, callers: number): Promise<Others> {
   const made = await json(url, "/v1/vectors/index", { name: "beside", dimension: 2, metric: "cosine" });
   const added = await json(url, "/v1/vectors/index/beside/add", {
     items: [

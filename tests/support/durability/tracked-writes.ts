@@ -1,10 +1,10 @@
 /**
- * Everything that the product keeps, as deeds: each is done by one request with a number, and can be looked for
+ * Everything that the product keeps, as writes that are tracked: each is one numbered request, whose effect can be looked for
  * afterwards. What was acknowledged must be there whatever happened since; what was refused must be refused clearly.
  */
 import { ingest, sql } from "../product/product.ts";
 
-export interface Deed {
+export interface TrackedWrite {
   name: string;
   /** Needed before the first one, while nothing is wrong. */
   prepare?: (url: string) => Promise<unknown>;
@@ -52,7 +52,7 @@ const rowsOf = (n: number): string =>
   `id,word\n${Array.from({ length: 50 }, (_, at) => `${n * 1000 + at},${noise(n * 1000 + at, 60)}`).join("\n")}\n`;
 
 /** A whole upload with a dataset of its own each. */
-const dataset: Deed = {
+const dataset: TrackedWrite = {
   name: "dataset",
   act: (url, n) => ingest(url, `name=drill_${n}`, rowsOf(n)),
   find: (url, n) =>
@@ -64,7 +64,7 @@ const dataset: Deed = {
 };
 
 /** Versions of one dataset, one after the other. */
-const version: Deed = {
+const version: TrackedWrite = {
   name: "version",
   prepare: (url) => ingest(url, "name=versions", rowsOf(999_999)),
   act: (url, n) => ingest(url, "name=versions&mode=append", rowsOf(n)),
@@ -76,7 +76,7 @@ const version: Deed = {
   expected: () => ({ n: 50 }),
 };
 
-const object: Deed = {
+const object: TrackedWrite = {
   name: "object",
   act: (url, n) => fetch(`${url}/v1/storage/put/drill/${n}.txt`, { method: "PUT", body: noise(n, 20_000) }),
   find: async (url, n) => {
@@ -87,7 +87,7 @@ const object: Deed = {
   expected: (n) => noise(n, 20_000),
 };
 
-const vectors: Deed = {
+const vectors: TrackedWrite = {
   name: "vectors",
   prepare: (url) => json(url, "/v1/vectors/index", { name: "drill", dimension: 64 }),
   act: (url, n) =>
@@ -104,7 +104,7 @@ const vectors: Deed = {
   expected: (n) => n,
 };
 
-const trace: Deed = {
+const trace: TrackedWrite = {
   name: "trace",
   act: (url, n) => json(url, "/v1/pathway/add", { uid: `t${n}`, content: { text: noise(n, 2000) } }),
   find: async (url, n) => (await read(url, `/v1/pathway/get/t${n}`)).content ?? absent,
@@ -112,7 +112,7 @@ const trace: Deed = {
 };
 
 /** The same request and key again must give the first answer, whatever happened since. */
-const keyed: Deed = {
+const keyed: TrackedWrite = {
   name: "keyed",
   findActs: true,
   act: (url, n) => addKeyed(url, n),
@@ -147,7 +147,7 @@ async function buildCorpus(url: string, name: string): Promise<Response> {
   return Response.json({ error: last.error }, { status: last.error?.type === "storage_full" ? 507 : 500 });
 }
 
-const corpora: Deed = {
+const corpora: TrackedWrite = {
   name: "corpus",
   prepare: async (url) => {
     await ingest(url, "name=places", corpusRows);
@@ -166,7 +166,7 @@ const corpora: Deed = {
   expected: () => ["a"],
 };
 
-const playbook: Deed = {
+const playbook: TrackedWrite = {
   name: "playbook",
   act: (url, n) =>
     json(url, "/v1/matrix/playbooks/record", {
@@ -183,7 +183,7 @@ const playbook: Deed = {
   expected: (n) => [noise(n, 1000)],
 };
 
-const profile: Deed = {
+const profile: TrackedWrite = {
   name: "profile",
   act: (url, n) =>
     json(
@@ -199,7 +199,7 @@ const profile: Deed = {
   expected: (n) => `profile-${n}`,
 };
 
-const event: Deed = {
+const event: TrackedWrite = {
   name: "event",
   act: (url, n) =>
     json(url, "/v1/observer/event", {
@@ -218,7 +218,7 @@ const event: Deed = {
 };
 
 /** All of them. */
-export const deeds: readonly Deed[] = [
+export const trackedWrites: readonly TrackedWrite[] = [
   object,
   dataset,
   version,
@@ -270,13 +270,13 @@ export const questions: readonly { name: string; ask: (url: string) => Promise<R
   ];
 
 /** Does the n-th of one kind. A 507 must say why and what to do; any other refusal is a fault, and thrown. */
-export async function done(deed: Deed, url: string, n: number, why: RegExp): Promise<boolean> {
-  const answer = await deed.act(url, n);
+export async function done(tracked: TrackedWrite, url: string, n: number, why: RegExp): Promise<boolean> {
+  const answer = await tracked.act(url, n);
   const text = await answer.text();
   if (answer.ok) return true;
   const { type, message } = (JSON.parse(text) as { error: { type: string; message: string } }).error;
   if (answer.status !== 507 || type !== "storage_full" || !why.test(message))
-    throw new Error(`${deed.name} ${n}: ${answer.status} ${text}`);
+    throw new Error(`${tracked.name} ${n}: ${answer.status} ${text}`);
   return false;
 }
 
@@ -285,26 +285,27 @@ export class Ledger {
   readonly acknowledged = new Map<string, number[]>();
   readonly refused = new Map<string, number[]>();
 
-  note(deed: Deed, n: number, acknowledged: boolean): void {
+  note(tracked: TrackedWrite, n: number, acknowledged: boolean): void {
     const book = acknowledged ? this.acknowledged : this.refused;
-    book.set(deed.name, [...(book.get(deed.name) ?? []), n]);
+    book.set(tracked.name, [...(book.get(tracked.name) ?? []), n]);
   }
 
   /** All that is wrong: acknowledged and not there, or refused and there in part. */
   async faults(url: string): Promise<string[]> {
     const faults: string[] = [];
-    const say = (deed: Deed, n: number, what: string, found: unknown) =>
-      faults.push(`${deed.name} ${n} ${what}: ${JSON.stringify(found)?.slice(0, 300)}`);
-    for (const deed of deeds) {
-      for (const n of this.acknowledged.get(deed.name) ?? []) {
-        const found = await deed.find(url, n);
-        if (!Bun.deepEquals(found, deed.expected(n))) say(deed, n, "was acknowledged and is lost", found);
+    const say = (tracked: TrackedWrite, n: number, what: string, found: unknown) =>
+      faults.push(`${tracked.name} ${n} ${what}: ${JSON.stringify(found)?.slice(0, 300)}`);
+    for (const tracked of trackedWrites) {
+      for (const n of this.acknowledged.get(tracked.name) ?? []) {
+        const found = await tracked.find(url, n);
+        if (!Bun.deepEquals(found, tracked.expected(n)))
+          say(tracked, n, "was acknowledged and is lost", found);
       }
-      if (deed.findActs) continue;
-      for (const n of this.refused.get(deed.name) ?? []) {
-        const found = await deed.find(url, n);
-        if (found !== absent && !Bun.deepEquals(found, deed.expected(n)))
-          say(deed, n, "was refused and is there in part", found);
+      if (tracked.findActs) continue;
+      for (const n of this.refused.get(tracked.name) ?? []) {
+        const found = await tracked.find(url, n);
+        if (found !== absent && !Bun.deepEquals(found, tracked.expected(n)))
+          say(tracked, n, "was refused and is there in part", found);
       }
     }
     return faults;

@@ -16,7 +16,7 @@ export interface Received {
 export type Settings = Record<string, string | number | boolean>;
 
 /** A server as its test sees it. */
-export interface StandIn {
+export interface FakeServer {
   url: string;
   /** Calls that arrived since the last reset, control calls left out. */
   requests: () => Promise<Received[]>;
@@ -34,7 +34,7 @@ export interface StandIn {
 }
 
 /** A vector that any text has, of length 1 and the same everywhere. */
-export function standInVector(text: string, dimension: number): number[] {
+export function fakeVector(text: string, dimension: number): number[] {
   const values = Array.from({ length: dimension }, (_, at) => {
     const byte =
       createHash("sha256")
@@ -47,10 +47,10 @@ export function standInVector(text: string, dimension: number): number[] {
 }
 
 /** What the stand-ins count as tokens. */
-export const standInTokens = (text: string): number => text.trim().split(/\s+/).length;
+export const fakeTokens = (text: string): number => text.trim().split(/\s+/).length;
 
 /** Starts a server file of this folder as a process, which ends with this one. */
-export async function startStandIn(file: string): Promise<StandIn> {
+export async function startFakeServer(file: string): Promise<FakeServer> {
   const started = Promise.withResolvers<string>();
   const child = Bun.spawn([process.execPath, new URL(file, import.meta.url).pathname], {
     stdout: "ignore",
@@ -103,7 +103,7 @@ interface State {
 }
 
 /** Runs a server in this process until it is killed or its parent ends. */
-export function serveStandIn(answer: (call: Received, reply: Reply) => Sent): void {
+export function serveFake(answer: (call: Received, reply: Reply) => Sent): void {
   const state: State = { requests: [], settings: {}, gone: 0, held: undefined, watchers: [] };
   const server = createServer((request, response) => void serve(state, answer, request, response));
   server.listen(0, "127.0.0.1", () => {

@@ -18,13 +18,13 @@ const limits = Object.entries(settings).flatMap(([section, table]) =>
 );
 
 /** The sections with their limits, over `base`. */
-export function patient(base: Config): Config {
+export function withLongTimeouts(base: Config): Config {
   const config = structuredClone(base) as unknown as Record<string, Record<string, number>>;
   for (const { section, key, ms } of limits) (config[section] ?? {})[key] = ms;
   return config as unknown as Config;
 }
 
 /** The same for a product in a process of its own. */
-export const patientEnv: Readonly<Record<string, string>> = Object.fromEntries(
+export const longTimeoutsEnv: Readonly<Record<string, string>> = Object.fromEntries(
   limits.map(({ section, key, ms }) => [`LH_${section}_${key}`.toUpperCase(), String(ms)]),
 );
