@@ -184,7 +184,7 @@ async function idsOf(
   signal: AbortSignal,
 ): Promise<string[]> {
   await fields.prepare(filter, signal);
-  const found = rowsOf(rowsMatching({ rows, fields }, filter, rows.view()));
+  const found = rowsOf(rowsMatching({ fields }, filter, rows.view()));
   return Array.from(found, (row) => rows.id(row));
 }
 
@@ -194,7 +194,7 @@ async function pageOf(
 ): Promise<{ rows: Rows; found: Uint32Array }> {
   if (filter) await fields.prepare(filter, signal);
   const view = rows.view();
-  const bits = filter ? rowsMatching({ rows, fields }, filter, view) : view.alive;
+  const bits = filter ? rowsMatching({ fields }, filter, view) : view.alive;
   const from = after === undefined ? 0 : rows.after(after);
   return { rows, found: rowsOf(bits, from, most) };
 }

@@ -60,7 +60,7 @@ interface Scope {
 
 /** The live rows of the view that match; `prepare` was awaited for the filter. */
 export function rowsMatching(
-  { fields }: Pick<Searched, "rows" | "fields">,
+  { fields }: Pick<Searched, "fields">,
   filter: Condition,
   { total, alive }: View,
 ): Bitmap {
