@@ -72,10 +72,6 @@ function withPoint(digits: string, scale: number): string {
   return `${sign}${padded.slice(0, -scale)}.${padded.slice(-scale)}`;
 }
 
-/** A decimal without zeros behind the point, and without a point that nothing follows. */
-export const shortestText = (text: string): string =>
-  text.includes(".") ? text.replace(/\.?0+$/, "") : text;
-
 /** As DuckDB writes a DOUBLE: 10.0, 1e-07, 1e+16; the digits are the same as JavaScript's. */
 export function fixedDoubleText(value: number): string {
   if (!Number.isFinite(value)) return String(value);

@@ -17,7 +17,6 @@ import {
   fixedDoubleText,
   floatText,
   plainText,
-  shortestText,
   type TextOf,
   wallClockText,
 } from "../../../../workers/queryd/values/text.ts";
@@ -25,6 +24,9 @@ import { type Vector, windowBytes } from "../../../../workers/queryd/values/vect
 import { seeded } from "../../../support/campaigns/seeded.ts";
 import { rfc4180 } from "../../../support/clients/rfc4180.ts";
 import { type QuerydStack, startQuerydStack } from "../../../support/stacks/queryd.ts";
+
+/** A decimal without zeros behind the point, and without a point that nothing follows. */
+const shortestText = (text: string): string => (text.includes(".") ? text.replace(/\.?0+$/, "") : text);
 
 const random = seeded(19);
 
