@@ -184,14 +184,23 @@ async function startDamaged(scene: Scene, cases: readonly Case[]): Promise<Seen 
   try {
     const product = await startProduct({ dataDir: home, flags: scene.flags });
     try {
-      const outcomes = await askAll(product.url, controls);
       const services = Object.entries(product.addresses).filter(([name]) => name !== "gateway");
-      const fsck = await Promise.all(
-        services.map(([name]) => textAt(`${product.url}/v1/durable/${name}/inspect`)),
-      );
-      const readyz = await Promise.all(services.map(([, url]) => textAt(`${url}/readyz`)));
-      const gateway = await textAt(`${product.url}/readyz`);
-      return { all: scene.all, outcomes, readyz: readyz.join("\n"), gateway, fsck: fsck.join("\n") };
+      const look = async () => {
+        const fsck = services.map(([name]) => textAt(`${product.url}/v1/durable/${name}/inspect`));
+        const readyz = services.map(([, url]) => textAt(`${url}/readyz`));
+        return { fsck: await Promise.all(fsck), readyz: await Promise.all(readyz) };
+      };
+      // Before as well: what mends itself, as a lease that is damaged, is named until it has.
+      const before = { ...(await look()), gateway: await textAt(`${product.url}/readyz`) };
+      const outcomes = await askAll(product.url, controls);
+      const { fsck, readyz } = await look();
+      return {
+        all: scene.all,
+        outcomes,
+        readyz: [...before.readyz, ...readyz].join("\n"),
+        gateway: `${before.gateway}\n${await textAt(`${product.url}/readyz`)}`,
+        fsck: [...before.fsck, ...fsck].join("\n"),
+      };
     } finally {
       await product.end();
     }

@@ -124,5 +124,7 @@ const nameOf = (found: Read | undefined): string =>
   found === undefined || found.record === "damaged" ? "unknown" : found.record.holder;
 
 const heldBy = (bucket: string, found: Read): string =>
-  `bucket '${bucket}' is held by another Lakehouse (${nameOf(found)}): stop that one, or give this one a bucket of its ` +
-  "own. It is free as soon as the other has stopped, or has not renewed its lease for a while";
+  found.record === "damaged"
+    ? `the lease of bucket '${bucket}' is damaged, and another Lakehouse may hold it: it is taken once it has stayed as it is for as long as a lease holds`
+    : `bucket '${bucket}' is held by another Lakehouse (${nameOf(found)}): stop that one, or give this one a bucket of its ` +
+      "own. It is free as soon as the other has stopped, or has not renewed its lease for a while";

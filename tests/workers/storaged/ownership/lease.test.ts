@@ -138,6 +138,17 @@ describe.each(await testS3Servers(["rgw"]))("the lease of a bucket on $name", (s
       await refusal(others[1]?.lease.take(signal) ?? Promise.resolve());
     });
 
+    test("one that is damaged is named, and is free when it has stayed so for a lease's time", async () => {
+      const bucket = await s3.newBucket();
+      const body = new TextEncoder().encode("{");
+      await connect(bucket).expect({ method: "PUT", key: ".lakehouse/lease.json", body, signal }, 200);
+      const on = machine();
+      const lease = await open(bucket, { mode, on });
+      expect((await refusal(lease.take(signal))).message).toContain("the lease of bucket 'far' is damaged");
+      on.hold(leaseMs);
+      await lease.take(signal);
+    });
+
     test("of a holder that was killed it is free when it has not changed for its time, on the other's own clock", async () => {
       const bucket = await s3.newBucket();
       const killed = await open(bucket, { mode });
