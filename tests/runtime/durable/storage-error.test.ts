@@ -26,6 +26,21 @@ test.each([
   ["SQLITE_IOERR_FSYNC", "", 507, "storage_full", "the disk fails (SQLITE_IOERR_FSYNC)"],
   ["SQLITE_IOERR_READ", "", 500, "corrupt", "the disk does not give it back"],
   ["SQLITE_FULL", "", 507, "storage_full", "the disk is full"],
+  ["EFBIG", "write", 507, "storage_full", "the disk is full"],
+  ["EDQUOT", "write", 507, "storage_full", "the disk's quota is used up"],
+  ["EROFS", "rename", 507, "storage_full", "the disk is read-only"],
+  ["EFAULT", "unlink", 507, "storage_full", "the disk fails"],
+  ["ENODEV", "write", 507, "storage_full", "the disk is gone"],
+  ["ENXIO", "write", 507, "storage_full", "the disk is gone"],
+  ["EPERM", "open", 507, "storage_full", "the system does not allow it to this user"],
+  ["ENFILE", "open", 503, "overloaded", "as many files and connections are open"],
+  ["SQLITE_READONLY_DBMOVED", "", 507, "storage_full", "the disk is read-only"],
+  ["SQLITE_IOERR_SHORT_READ", "", 500, "corrupt", "the disk does not give it back"],
+  ["SQLITE_IOERR_NOMEM", "", 503, "overloaded", "the system has no memory to give"],
+  ["SQLITE_CORRUPT_INDEX", "", 500, "corrupt", "the disk does not give it back"],
+  ["SQLITE_NOTADB", "", 500, "corrupt", "the disk does not give it back"],
+  ["SQLITE_CANTOPEN", "", 503, "overloaded", "as many files and connections are open"],
+  ["SQLITE_NOMEM", "", 503, "overloaded", "the system has no memory to give"],
 ])("%s at %s is %d", (code, syscall, status, type, message) => {
   const named = /open|read|scandir/.test(syscall) ? "/somewhere/secret/object" : undefined;
   const told = storageError(failure(code, syscall, named)) as ServiceError;
@@ -47,6 +62,15 @@ test("other errors are passed on; libraries that use words are understood", () =
     "does not give it back",
   );
   expect(inWords("IO Error: Cannot open file: Too many open files")).toContain("as many files");
+  for (const [text, code] of [
+    ["No space left on device", "ENOSPC"],
+    ["Disk quota exceeded", "EDQUOT"],
+    ["Read-only file system", "EROFS"],
+    ["Cannot allocate memory", "ENOMEM"],
+    ["Stale file handle", "ESTALE"],
+    ["Permission denied", "EACCES"],
+  ])
+    expect(inWords(`IO Error: ${text}`)).toContain(`(${code})`);
   expect(inWords("Binder Error")).toBeUndefined();
 });
 
