@@ -2,25 +2,20 @@
 import { type Contents, digestOf, isSame } from "./content.ts";
 import { type Head, isLive } from "./head.ts";
 
-interface ContentIndex {
-  /** Adds the trace by its current content. */
-  add: (head: Head) => void;
-  /** Live traces with this content and these tags, in the order they came to hold them. */
-  find: (contents: Contents) => Generator<Head, undefined>;
-}
-
-export function createContentIndex(headOf: (uid: string) => Head | undefined): ContentIndex {
+export function createContentIndex(headOf: (uid: string) => Head | undefined) {
   /** Most contents belong to one trace: a set is made for the second. */
   const uids = new Map<number, string | Set<string>>();
   return {
-    add: (head) => {
+    /** Adds the trace by its current content. */
+    add: (head: Head): void => {
       const digest = digestOf(head);
       const known = uids.get(digest);
       if (known === undefined) uids.set(digest, head.uid);
       else if (typeof known === "string") uids.set(digest, new Set([known, head.uid]));
       else known.add(head.uid);
     },
-    find: function* (contents) {
+    /** Live traces with this content and these tags, in the order they came to hold them. */
+    find: function* (contents: Contents): Generator<Head, undefined> {
       const digest = digestOf(contents);
       const known = uids.get(digest) ?? [];
       for (const uid of typeof known === "string" ? [known] : known) {

@@ -6,16 +6,7 @@ const pageNumbers = 65_536;
 /** From and to, both included. */
 export type Range = [from: number, to: number];
 
-interface Sequences {
-  /** Whether the number is new. */
-  mark: (sequence: number) => boolean;
-  has: (sequence: number) => boolean;
-  last: () => number;
-  /** What lies below the last one and was not seen. */
-  missing: () => Range[];
-}
-
-export function createSequences(): Sequences {
+export function createSequences() {
   // In pages, so that one absurd number of a damaged log costs one page.
   const pages = new Map<number, Uint8Array>();
   let last = 0;
@@ -24,7 +15,8 @@ export function createSequences(): Sequences {
   return {
     has,
     last: () => last,
-    mark: (sequence) => {
+    /** Whether the number is new. */
+    mark: (sequence: number): boolean => {
       if (has(sequence)) return false;
       const number = Math.floor(sequence / pageNumbers);
       const page = pages.get(number) ?? new Uint8Array(pageNumbers);
@@ -33,7 +25,8 @@ export function createSequences(): Sequences {
       last = Math.max(last, sequence);
       return true;
     },
-    missing: () => {
+    /** The numbers below the last one that were not seen. */
+    missing: (): Range[] => {
       const ranges: Range[] = [];
       let next = 1;
       for (const number of [...pages.keys()].sort((a, b) => a - b)) {

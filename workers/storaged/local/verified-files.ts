@@ -5,14 +5,8 @@ import type { FileFacts } from "./sidecar.ts";
 /** Files remembered; others are hashed again when they are asked for. Counted as sizes: `max` takes the room of all at once. */
 const remembered = { maxSize: 100_000, sizeCalculation: () => 1 };
 
-interface VerifiedFiles {
-  add: (facts: FileFacts) => void;
-  /** True when known; else runs `work`, once for all who ask meanwhile. */
-  once: (facts: FileFacts, work: () => Promise<boolean>) => Promise<boolean>;
-}
-
 /** Files known to be whole, by everything that changes when a file is written to. */
-export function createVerifiedFiles(): VerifiedFiles {
+export function createVerifiedFiles() {
   const known = new LRUCache<string, true>(remembered);
   const running = new Map<string, Promise<boolean>>();
   const idOf = ({ ino, mtimeNs, ctimeNs, size }: FileFacts) => `${ino}:${mtimeNs}:${ctimeNs}:${size}`;
@@ -21,6 +15,7 @@ export function createVerifiedFiles(): VerifiedFiles {
   };
   return {
     add,
+    /** True when known; else runs `work`, once for all who ask meanwhile. */
     once: async (facts: FileFacts, work: () => Promise<boolean>): Promise<boolean> => {
       const id = idOf(facts);
       if (known.get(id)) return true;

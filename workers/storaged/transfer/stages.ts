@@ -16,19 +16,7 @@ export interface Stage {
   sealed?: Sealed;
 }
 
-interface Stages {
-  add: (token: string, stage: Stage) => void;
-  /** The file, which stays. `not_found` as below. */
-  look: (token: string) => Stage;
-  /** Takes the file out: it can be committed once. `not_found` for a token that is unknown or used. */
-  take: (token: string) => Stage;
-  /** Takes the file out if it is there. */
-  drop: (token: string) => Stage | undefined;
-  /** Releases abandoned files; `overloaded` when too many are still open. */
-  makeRoom: () => Promise<void>;
-}
-
-export function createStages(clock: Clock): Stages {
+export function createStages(clock: Clock) {
   const open = new Map<string, Stage & { since: number }>();
   const known = (stage: Stage | undefined): Stage => {
     if (stage) return stage;
@@ -37,17 +25,21 @@ export function createStages(clock: Clock): Stages {
       "there is no staged file with this token: it was committed, given up or lost in a restart; stage again",
     );
   };
-  const drop = (token: string) => {
+  /** Takes the file out if it is there. */
+  const drop = (token: string): Stage | undefined => {
     const stage = open.get(token);
     open.delete(token);
     return stage;
   };
   return {
-    add: (token, stage) => open.set(token, { ...stage, since: clock.elapsed() }),
+    add: (token: string, stage: Stage): void => void open.set(token, { ...stage, since: clock.elapsed() }),
     drop,
-    look: (token) => known(open.get(token)),
-    take: (token) => known(drop(token)),
-    makeRoom: async () => {
+    /** The file, which stays. `not_found` as below. */
+    look: (token: string): Stage => known(open.get(token)),
+    /** Takes the file out: it can be committed once. `not_found` for a token that is unknown or used. */
+    take: (token: string): Stage => known(drop(token)),
+    /** Releases abandoned files; `overloaded` when too many are still open. */
+    makeRoom: async (): Promise<void> => {
       for (const [token, { since, staging }] of open) {
         if (clock.elapsed() - since < forgottenMs) break;
         drop(token);
