@@ -1,6 +1,7 @@
 /** What must hold of a version for itself and after the one before it. */
-import { schemaFingerprint } from "./fingerprint.ts";
+
 import { canonicalKey } from "./registration.ts";
+import { schemaFingerprint } from "./schema.ts";
 import { isLive, type Version } from "./version.ts";
 
 /**

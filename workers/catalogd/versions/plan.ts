@@ -1,9 +1,8 @@
 /** The next version of a dataset, decided from its head: pure, so that it can be decided again after a lost race. */
 import { fail } from "../../../runtime/errors/errors.ts";
 import { versionMax } from "../contract.ts";
-import { driftError, schemaDrift } from "./drift.ts";
-import { schemaFingerprint } from "./fingerprint.ts";
 import { canonicalKey, type Registration } from "./registration.ts";
+import { driftError, schemaDrift, schemaFingerprint } from "./schema.ts";
 import { type Column, type DataObject, isLive, type Manifest, type Version } from "./version.ts";
 
 /** What a decision takes from outside. */

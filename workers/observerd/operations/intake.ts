@@ -1,9 +1,10 @@
 /** What a caller reported, as an operation: the defaults, and what a schema cannot say. */
-import { fits } from "../../../runtime/contract/contract.ts";
+import { fits, type InputOf } from "../../../runtime/contract/contract.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
 import { TraceUid } from "../../pathwayd/contract.ts";
-import type { Operation } from "../contract.ts";
-import type { EventInput } from "./operation.ts";
+import type { Observerd, Operation } from "../contract.ts";
+
+export type EventInput = InputOf<Observerd["endpoints"]["event"]>;
 
 /** Sources the product itself knows; callers may use words of their own. */
 export const knownSources: readonly string[] = [

@@ -1,8 +1,7 @@
 /** The record of operations: their log on disk, and what it adds up to. */
 export { inspectOperations } from "./inspection.ts";
-export { isTraceUid, operationOf } from "./intake.ts";
+export { type EventInput, isTraceUid, operationOf } from "./intake.ts";
 export type { FileMark, Marks } from "./line.ts";
 export { measureOperations } from "./metrics.ts";
-export type { EventInput, Operations } from "./operation.ts";
 export { eventsPage, failuresPage } from "./pages.ts";
-export { type OperationsStore, openOperations, type Taken } from "./store.ts";
+export { type Operations, type OperationsStore, openOperations, type Taken } from "./store.ts";

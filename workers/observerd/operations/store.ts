@@ -1,13 +1,22 @@
 /** Operations: checked, appended to the log, then in ring, statistics and clusters. */
-
 import type { Deps } from "../../../runtime/service/service.ts";
 import { describe } from "../../../runtime/telemetry/telemetry.ts";
 import type { Operation } from "../contract.ts";
-import { inUtc, operationOf } from "./intake.ts";
+import { type EventInput, inUtc, operationOf } from "./intake.ts";
 import type { Line, Marks } from "./line.ts";
 import { type OperationsLog, openOperationsLog } from "./log.ts";
-import type { EventInput, Operations } from "./operation.ts";
 import { createState, type State } from "./state.ts";
+
+export interface Operations {
+  /** `id` is that of the first, where it has one already. Resolves when all are in the log; they are in the ring, the statistics and the clusters then. In order. */
+  record: (events: readonly EventInput[], id?: string) => Promise<Operation[]>;
+  /** The operations in the ring, oldest first. */
+  recent: () => readonly Operation[];
+  /** All operations of the log that began in this time, oldest first as recorded; reads the disk. */
+  recorded: (span: { since?: string | undefined; until?: string | undefined }) => AsyncIterable<Operation>;
+  /** Called with each operation after it was recorded. */
+  onRecorded: (listener: (operation: Operation) => void) => void;
+}
 
 /** What a follower read from its source: an event or nothing, and its new position. */
 export interface Taken {

@@ -12,8 +12,7 @@ import {
   traceOf,
   unknownUid,
 } from "../traces/traces.ts";
-import { bytesOf, takePage } from "./page.ts";
-import { readToken, writeToken } from "./page-token.ts";
+import { bytesOf, readToken, takePage, writeToken } from "./page.ts";
 
 type HistoryInput = InputOf<Pathwayd["endpoints"]["history"]>;
 type HistoryReply = ReplyOf<Pathwayd["endpoints"]["history"]>;

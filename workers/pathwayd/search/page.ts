@@ -1,4 +1,5 @@
-/** One page of items: bounded in number and in bytes. */
+/** Pages: bounded in number and in bytes, with a token that says where the next one begins, of which search and time. */
+import { fail } from "../../../runtime/errors/errors.ts";
 import type { Head } from "../traces/traces.ts";
 
 /** About the largest answer, in bytes of JSON; one item goes out whatever its size. */
@@ -24,3 +25,28 @@ export function takePage<T>(
 /** About the JSON of the trace, in bytes. */
 export const bytesOf = ({ content, tags, embedding = [] }: Head): number =>
   JSON.stringify(content).length + tags.join().length + embedding.length * 20 + 300;
+
+export interface Place {
+  /** Microseconds: the state that all pages are of. */
+  at: number;
+  /** Results before the page. */
+  skip: number;
+}
+
+const invalid = (why: string) =>
+  fail("invalid_field", `page_token: ${why}`, { details: { field: "page_token" } });
+
+const fingerprint = (conditions: unknown): string => Bun.hash(JSON.stringify(conditions)).toString(36);
+
+export const writeToken = ({ at, skip }: Place, conditions: unknown): string =>
+  Buffer.from(`${fingerprint(conditions)}.${at}.${skip}`).toString("base64url");
+
+/** Throws `invalid_field` for what is no token, or is one of other conditions. */
+export function readToken(token: string, conditions: unknown): Place {
+  const [, print, at, skip] =
+    /^([0-9a-z]{1,20})\.(-?\d{1,16})\.(\d{1,12})$/.exec(Buffer.from(token, "base64url").toString("latin1")) ??
+    [];
+  if (print === undefined) throw invalid("expected the next_page_token of an earlier answer");
+  if (print !== fingerprint(conditions)) throw invalid("it belongs to a request with other conditions");
+  return { at: Number(at), skip: Number(skip) };
+}

@@ -14,8 +14,7 @@ import {
   type TraceTable,
   traceOf,
 } from "../traces/traces.ts";
-import { bytesOf, takePage } from "./page.ts";
-import { type Place, readToken, writeToken } from "./page-token.ts";
+import { bytesOf, type Place, readToken, takePage, writeToken } from "./page.ts";
 import { wordsOf } from "./text-index.ts";
 import type { Texts } from "./texts.ts";
 

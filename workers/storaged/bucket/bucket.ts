@@ -156,3 +156,7 @@ export function checkConditions(
 
 export const noSuchObject = (bucket: string, key: string) =>
   fail("not_found", `no object '${key}' in bucket '${bucket}'`, { details: { bucket, key } });
+
+/** The error for a bucket that is closed, with the reason. */
+export const bucketClosed = (bucket: string, reason: string) =>
+  fail("unavailable", reason, { details: { bucket }, retryAfterSeconds: 5 });

@@ -4,7 +4,7 @@
  * never compared with another machine's clock (ADR 0139).
  */
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
-import { closed } from "./closed.ts";
+import { bucketClosed } from "../bucket/bucket.ts";
 import { createHolder, type HolderOptions, tokenOf } from "./holder.ts";
 import type { Read } from "./lease-object.ts";
 
@@ -40,10 +40,10 @@ export function createLease(options: LeaseOptions): Lease {
   let loop: Promise<void> | undefined;
 
   const take = async (signal: AbortSignal): Promise<void> => {
-    if (lost !== undefined) throw closed(bucket, lost);
+    if (lost !== undefined) throw bucketClosed(bucket, lost);
     const found = await object.read(signal);
     if (found && !holder.isOurs(found)) {
-      if (!isOver(found)) throw closed(bucket, heldBy(bucket, found));
+      if (!isOver(found)) throw bucketClosed(bucket, heldBy(bucket, found));
       log.info("a bucket's lease is taken over", {
         bucket,
         from: nameOf(found),
@@ -51,7 +51,7 @@ export function createLease(options: LeaseOptions): Lease {
       });
     }
     if (!(await holder.write(found, signal)))
-      throw closed(bucket, `bucket '${bucket}' was just taken by another Lakehouse`);
+      throw bucketClosed(bucket, `bucket '${bucket}' was just taken by another Lakehouse`);
     loop ??= keepRenewing();
   };
 
@@ -65,7 +65,7 @@ export function createLease(options: LeaseOptions): Lease {
       `bucket '${bucket}' was taken by another Lakehouse (${nameOf(found)}) while this one did not renew its lease: ` +
       "what this one knows of it may be old. Stop one of them, then restart this one";
     log.error("a bucket's lease is lost", { bucket, reason: lost });
-    throw closed(bucket, lost);
+    throw bucketClosed(bucket, lost);
   };
   const renewOnce = (): Promise<void> => {
     renewing ??= renew(stopping.signal).finally(() => {
@@ -88,9 +88,9 @@ export function createLease(options: LeaseOptions): Lease {
     take,
     ensure: async () => {
       if (lost === undefined && !holder.isCertain()) await renewOnce();
-      if (lost !== undefined) throw closed(bucket, lost);
+      if (lost !== undefined) throw bucketClosed(bucket, lost);
       if (!holder.isCertain())
-        throw closed(bucket, `bucket '${bucket}' may be another's by now: ${lateRenewal}`);
+        throw bucketClosed(bucket, `bucket '${bucket}' may be another's by now: ${lateRenewal}`);
     },
     lost: () => lost,
     stop: async () => {

@@ -7,8 +7,7 @@ import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { stampedDirectory } from "../../../runtime/service/service.ts";
 import { type Adopted, type Store, stampFile } from "../../../runtime/store/store.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
-import type { Bucket, Staging, Upload } from "../bucket/bucket.ts";
-import { closed } from "./closed.ts";
+import { type Bucket, bucketClosed, type Staging, type Upload } from "../bucket/bucket.ts";
 
 /** Pause between two looks at a bucket that is away: its disk may be mounted at any time. */
 const pauseMs = 5000;
@@ -125,7 +124,7 @@ async function createPresence({ name, root, open, store, adopted, clock, log }: 
   };
   const get = (): Bucket => {
     if (bucket && refusal === undefined) return bucket;
-    throw closed(name, refusal ?? `bucket '${name}' is not open`);
+    throw bucketClosed(name, refusal ?? `bucket '${name}' is not open`);
   };
 
   const [verdict] = await store.admit([stamped], adopted);

@@ -7,9 +7,8 @@ import { join } from "node:path";
 import { timestamp } from "../../../runtime/scheduling/scheduling.ts";
 import type { Deps } from "../../../runtime/service/service.ts";
 import { openStore } from "../../../runtime/store/store.ts";
-import type { Bucket } from "../bucket/bucket.ts";
+import { type Bucket, bucketClosed } from "../bucket/bucket.ts";
 import type { Health, S3Connection, Supports } from "../s3-client/s3-client.ts";
-import { closed } from "./closed.ts";
 import { openLeaseTokens } from "./lease-tokens.ts";
 import { ownedLocalBucket } from "./local-bucket.ts";
 import { createS3Ownership, type S3Ownership } from "./s3-bucket.ts";
@@ -47,7 +46,7 @@ export function onOurBucket(name: string, health: Health<Supports>, ownership: S
       health.note(async () => {
         if (ownership) await health.probed();
         const lost = ownership?.lost();
-        if (lost !== undefined) throw closed(name, lost);
+        if (lost !== undefined) throw bucketClosed(name, lost);
         return work();
       }),
     /** The last look before something changes there. */

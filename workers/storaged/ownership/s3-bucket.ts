@@ -2,7 +2,7 @@
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { type Adopted, type Stamped, type Store, stampFile } from "../../../runtime/store/store.ts";
 import type { Log } from "../../../runtime/telemetry/telemetry.ts";
-import { reservedPrefix } from "../bucket/bucket.ts";
+import { bucketClosed, reservedPrefix } from "../bucket/bucket.ts";
 import {
   type ConditionalWrites,
   refusal,
@@ -10,7 +10,6 @@ import {
   type Supports,
   textOf,
 } from "../s3-client/s3-client.ts";
-import { closed } from "./closed.ts";
 import { createLease, type LeaseOptions } from "./lease.ts";
 import { leaseObject } from "./lease-object.ts";
 
@@ -47,7 +46,8 @@ export function createS3Ownership(options: S3OwnershipOptions): S3Ownership {
 
   const verify = async (signal: AbortSignal): Promise<void> => {
     const verdict = await store.look(stamped(signal));
-    if (typeof verdict === "object" && !adopted(name, verdict.refusal)) throw closed(name, verdict.refusal);
+    if (typeof verdict === "object" && !adopted(name, verdict.refusal))
+      throw bucketClosed(name, verdict.refusal);
   };
   const lease = createLease({
     ...options.lease,
@@ -67,7 +67,7 @@ export function createS3Ownership(options: S3OwnershipOptions): S3Ownership {
       // The lease first: a bucket that another Lakehouse writes to is not stamped anew under its hands.
       await lease.take(signal);
       const [verdict] = await store.admit([stamped(signal)], adopted);
-      if (typeof verdict === "object") throw closed(name, verdict.refusal);
+      if (typeof verdict === "object") throw bucketClosed(name, verdict.refusal);
       hasBegun = true;
     },
     ensure: lease.ensure,

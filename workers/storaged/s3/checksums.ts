@@ -2,9 +2,12 @@
  * The checksums of a large object in S3, one for each of its pieces, in an object of their own: metadata is too short for
  * them, and sent before the bytes are known. It is named by the mark of the request that wrote the object, so the two are never of different generations.
  */
+import type { Finding } from "../../../runtime/durable/durable.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import { reservedPrefix } from "../bucket/bucket.ts";
 import type { S3Connection } from "../s3-client/s3-client.ts";
+import { listS3 } from "./list.ts";
+import { look, markHeader, type S3Objects } from "./object.ts";
 
 interface Checksums {
   /** The object's key, for whoever finds sums that nobody needs any more. */
@@ -68,4 +71,29 @@ export async function eraseChecksums(
       ...describe(cause),
     }),
   );
+}
+
+/** Younger checksums may be of an upload that is about to be completed. */
+const youngMs = 60 * 60 * 1000;
+const pageSize = 1000;
+
+/** Checksums of objects that are gone: a process that ends between two requests leaves them. */
+export async function* orphanedChecksums(s3: S3Objects, now: number): AsyncGenerator<Finding> {
+  const { signal } = new AbortController();
+  for (let pageToken: string | undefined; ; ) {
+    const page = await listS3(s3.connection, { prefix: checksumsPrefix, pageSize, pageToken, signal });
+    for (const { key, last_modified } of page.objects) {
+      if (now - Date.parse(last_modified) < youngMs) continue;
+      const mark = key.slice(checksumsPrefix.length, -".json".length);
+      const sums = await readChecksums(s3.connection, mark, signal);
+      // What damaged sums belong to is found with its object.
+      if (typeof sums === "string") continue;
+      const object = await look(s3, sums.key, signal);
+      if (object?.headers.get(markHeader) === mark) continue;
+      const problem = `the checksums of an upload of '${sums.key}', which is not the object there is (any more)`;
+      yield { severity: "leftover", place: key, problem, remedy: "delete it at the S3 server" };
+    }
+    pageToken = page.nextPageToken;
+    if (pageToken === undefined) return;
+  }
 }

@@ -23,7 +23,7 @@ import {
   type S3Server,
   type Supports,
 } from "../s3-client/s3-client.ts";
-import { eraseChecksums } from "./checksums.ts";
+import { eraseChecksums, orphanedChecksums } from "./checksums.ts";
 import { listS3, wholeSeconds } from "./list.ts";
 import {
   checkBucket,
@@ -36,7 +36,6 @@ import {
   markHeader,
   type S3Objects,
 } from "./object.ts";
-import { orphanedChecksums } from "./orphaned-checksums.ts";
 import { type Arrived, abortUpload, uploadBody } from "./upload.ts";
 import type { UploadLedger } from "./upload-ledger.ts";
 import { openVerified, verifyDoubted } from "./verified-read.ts";

@@ -2,10 +2,14 @@
 import { describe, expect, test } from "bun:test";
 import { ServiceError } from "../../../../runtime/errors/service-error.ts";
 import { fold } from "../../../../runtime/sql/names.ts";
-import { type Drift, driftError, schemaDrift } from "../../../../workers/catalogd/versions/drift.ts";
-import { schemaFingerprint } from "../../../../workers/catalogd/versions/fingerprint.ts";
 import { planDrop, planRegistration } from "../../../../workers/catalogd/versions/plan.ts";
 import { canonicalKey, type Registration } from "../../../../workers/catalogd/versions/registration.ts";
+import {
+  type Drift,
+  driftError,
+  schemaDrift,
+  schemaFingerprint,
+} from "../../../../workers/catalogd/versions/schema.ts";
 import type { Column, DataObject, Version } from "../../../../workers/catalogd/versions/version.ts";
 
 const columns: Column[] = [

@@ -6,7 +6,7 @@ import { inspectBucket } from "../../../../workers/storaged/backup/inspection.ts
 import type { Bucket } from "../../../../workers/storaged/bucket/bucket.ts";
 import { parseRange } from "../../../../workers/storaged/bucket/range.ts";
 import { collect } from "../../../../workers/storaged/bucket/streams.ts";
-import { orphanedChecksums } from "../../../../workers/storaged/s3/orphaned-checksums.ts";
+import { orphanedChecksums } from "../../../../workers/storaged/s3/checksums.ts";
 import { openS3Bucket } from "../../../../workers/storaged/s3/s3.ts";
 import type { UploadLedger } from "../../../../workers/storaged/s3/upload-ledger.ts";
 import { createS3Connection, type S3Connection } from "../../../../workers/storaged/s3-client/connection.ts";

@@ -1,6 +1,13 @@
-/** How a proposed schema differs from the registered one, for people and for programs. */
+/** Schemas: when two are the same, and how a proposed one differs from the registered one. */
 import { fail, type ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Column } from "./version.ts";
+
+/**
+ * What makes two schemas the same: SHA-256 in hex over `[[name, type, nullable], …]` as JSON. The type's text counts as
+ * it is: DuckDB prints each type in one way only.
+ */
+export const schemaFingerprint = (columns: readonly Column[]): string =>
+  Bun.SHA256.hash(JSON.stringify(columns.map(({ name, type, nullable }) => [name, type, nullable])), "hex");
 
 export interface Drift {
   /** Names that only the proposal has. */
