@@ -6,30 +6,38 @@ interface Interruptible {
   interrupt: () => void;
 }
 
-/** An interrupt that comes before its call has begun is lost: it is repeated until the call has returned. */
 const interruptEveryMs = 10;
-/** What a call gets that comes after the end. */
-const stopped = () => new EngineError("INTERRUPT", "the service is stopping");
+
+/** Interrupts until the call has ended: an interrupt that comes before it has begun is lost. */
+async function interruptUntil(
+  connection: Interruptible,
+  call: Promise<unknown>,
+  clock: Clock,
+): Promise<void> {
+  let hasEnded = false;
+  const end = () => {
+    hasEnded = true;
+  };
+  const ended = call.then(end, end);
+  while (!hasEnded) {
+    connection.interrupt();
+    await Promise.race([ended, clock.sleep(interruptEveryMs)]);
+  }
+}
 
 /** One call at a time on a connection, interrupted when the signal aborts. */
 export function createCalls(connection: Interruptible, signal: AbortSignal, clock: Clock) {
   let busy: Promise<unknown> | undefined;
   let ended = false;
-  const quiet = async (): Promise<void> => {
-    while (busy) {
-      connection.interrupt();
-      await Promise.race([busy.catch(() => {}), clock.sleep(interruptEveryMs)]);
-    }
-  };
+  const quiet = async () => busy && interruptUntil(connection, busy, clock);
   const onAbort = () => void quiet();
   signal.addEventListener("abort", onAbort, { once: true });
   return {
     call: async <T>(work: () => Promise<T>): Promise<T> => {
-      if (signal.aborted || ended) throw stopped();
-      const running = work();
-      busy = running;
+      if (signal.aborted || ended) throw new EngineError("INTERRUPT", "the service is stopping");
+      busy = work();
       try {
-        return await running;
+        return await (busy as Promise<T>);
       } catch (cause) {
         throw engineError(cause);
       } finally {
@@ -37,10 +45,10 @@ export function createCalls(connection: Interruptible, signal: AbortSignal, cloc
       }
     },
     /** Interrupts what runs and waits for it; nothing runs afterwards. */
-    end: (): Promise<void> => {
+    end: async (): Promise<void> => {
       ended = true;
       signal.removeEventListener("abort", onAbort);
-      return quiet();
+      await quiet();
     },
   };
 }
@@ -51,19 +59,10 @@ export async function drain(
   result: { fetchChunk: () => Promise<{ rowCount: number } | null> },
   clock: Clock,
 ): Promise<void> {
-  for (let over = false; !over; ) {
-    const fetched = result.fetchChunk().then(
-      (chunk) => !chunk?.rowCount,
-      () => true, // Interrupted: it holds nothing any more.
-    );
-    let settled = false;
-    const watched = fetched.then((value) => {
-      settled = true;
-      over = value;
-    });
-    while (!settled) {
-      connection.interrupt();
-      await Promise.race([watched, clock.sleep(interruptEveryMs)]);
-    }
+  for (let rows: number | undefined = 1; rows; ) {
+    const fetched = result.fetchChunk();
+    await interruptUntil(connection, fetched, clock);
+    // An interrupted stream holds nothing any more.
+    rows = (await fetched.catch(() => null))?.rowCount;
   }
 }
