@@ -8,7 +8,7 @@ import type { ClientOf, ReplyOf } from "../../../runtime/contract/contract.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { describe, type Log, type Metrics } from "../../../runtime/telemetry/telemetry.ts";
 import type { Call as CallSchema, Chatd } from "../../chatd/contract.ts";
-import type { EventInput, Marks, OperationsStore, Taken } from "../operations/operations.ts";
+import type { EventInput, MarkedEvent, Marks, OperationsStore } from "../operations/operations.ts";
 
 type Call = Static<typeof CallSchema>;
 type Calls = ReplyOf<Chatd["endpoints"]["calls"]>;
@@ -92,14 +92,14 @@ export function followChatCalls(
   const record = ({ calls, life }: Calls): Promise<number> =>
     mutex.runExclusive(async () => {
       const done = sequenceOf(marks(), life);
-      const taken: Taken[] = [];
+      const events: MarkedEvent[] = [];
       let chat = marks();
       for (const call of calls.filter(({ sequence }) => sequence > done)) {
         chat = advanced(chat, life, call.sequence);
-        taken.push({ event: eventOf(call), marks: { chat } });
+        events.push({ event: eventOf(call), marks: { chat } });
       }
-      if (taken.length > 0) await store.take(taken);
-      return taken.length;
+      if (events.length > 0) await store.recordMarked(events);
+      return events.length;
     });
 
   /** Asks for what follows the latest mark; of a chatd that was started anew, for all it has. */
@@ -122,9 +122,9 @@ export function followChatCalls(
     let waitMs = 0;
     while (!stopped.signal.aborted) {
       try {
-        const taken = await ask(waitMs, waitMs + pollSlackMs);
+        const recorded = await ask(waitMs, waitMs + pollSlackMs);
         waitMs = pollMs;
-        if (taken < manyCalls) await clock.sleep(gatherMs, stopped.signal).catch(() => undefined);
+        if (recorded < manyCalls) await clock.sleep(gatherMs, stopped.signal).catch(() => undefined);
       } catch (cause) {
         if (stopped.signal.aborted) return;
         if (waitMs > 0) log.warn("chatd's calls cannot be read; they are asked for again", describe(cause));

@@ -12,9 +12,9 @@ import { observerd } from "../contract.ts";
 import {
   type EventInput,
   type FileMark,
+  type MarkedEvent,
   type OperationsStore,
   operationOf,
-  type Taken,
 } from "../operations/operations.ts";
 
 /** Bytes by which a file is known again. */
@@ -58,7 +58,7 @@ export function overseerCorrections({
   const { overseer_corrections_path: path, overseer_corrections_max_lines: linesMax } = section;
   const bytesMax = section.max_event_bytes;
 
-  const takenOf = (line: Buffer, mark: FileMark, at: FileMark): Taken => {
+  const eventIn = (line: Buffer, mark: FileMark, at: FileMark): MarkedEvent => {
     if (line.toString().trim() === "") return { marks: { corrections: mark } };
     try {
       const event = correctionOf(line.toString());
@@ -87,18 +87,18 @@ export function overseerCorrections({
         linesMax,
         bytesMax: Math.max(readBytesMin, 2 * bytesMax),
       });
-      const taken: Taken[] = [];
+      const events: MarkedEvent[] = [];
       let at = from;
       for (const { line, end } of read) {
         const head = at.headBytes === 0 ? await headOf(file, end) : {};
-        const one = takenOf(line, { ...at, ...head, offset: end }, at);
-        taken.push(one);
+        const one = eventIn(line, { ...at, ...head, offset: end }, at);
+        events.push(one);
         at = one.marks.corrections ?? at;
       }
-      if (taken.length > 0) await store.take(taken);
-      else if (note !== "") await store.take([{ marks: { corrections: from } }]);
+      if (events.length > 0) await store.recordMarked(events);
+      else if (note !== "") await store.recordMarked([{ marks: { corrections: from } }]);
       const skipped = at.skipped - from.skipped;
-      const recorded = taken.filter(({ event }) => event).length;
+      const recorded = events.filter(({ event }) => event).length;
       return `${note}${recorded} recorded, ${skipped} skipped, at byte ${at.offset}`;
     } finally {
       await file.close();

@@ -69,7 +69,7 @@ export function escalation({
     const question = { model, system, prompt: promptOf(cluster), max_tokens: answerTokensMax };
     const { text } = await chat.complete(question, { signal, timeoutMs: section.escalation_timeout_ms });
     const diagnosis = text.slice(0, diagnosisCharsMax);
-    await store.note([{ diagnosed: { signature, text: diagnosis } }]);
+    await store.appendLines([{ diagnosed: { signature, text: diagnosis } }]);
     return diagnosis;
   };
 
@@ -81,7 +81,7 @@ export function escalation({
     for (const cluster of due) {
       signal.throwIfAborted();
       const { signature, endpoint, error_class, message, recent } = cluster;
-      await store.note([{ escalated: { signature, at: timestamp(clock) } }]);
+      await store.appendLines([{ escalated: { signature, at: timestamp(clock) } }]);
       log.error("failures escalate", { signature, endpoint, error_class, text: message, recent });
       if (model === "") continue;
       log.warn("failures diagnosed", { signature, diagnosis: await diagnose(cluster, signal) });

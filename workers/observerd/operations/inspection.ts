@@ -16,12 +16,12 @@ export interface Inspection {
 
 /** Each file, and that none lacks operations which the next one's checkpoint has counted. */
 export async function* inspectOperations(
-  operations: Pick<OperationsStore, "atRest" | "lacking" | "found">,
+  operations: Pick<OperationsStore, "atRest" | "incomplete" | "reportDamage">,
   { remedyOf, ...common }: Inspection,
 ): AsyncGenerator<Inspected> {
   const { directory } = common;
-  for (const lacking of operations.lacking()) yield closedLog(lacking);
-  const reported = new Set(operations.lacking().map(({ place }) => place));
+  for (const segment of operations.incomplete()) yield closedLog(segment);
+  const reported = new Set(operations.incomplete().map(({ place }) => place));
   let counted: number | undefined;
   for (const file of await operations.atRest(async (names) => names)) {
     const isReported = reported.has(`${common.service}/${file}`);
@@ -54,7 +54,7 @@ export async function* inspectOperations(
     })) {
       // Files that are over are not read at a start: readiness hears of them here.
       if ("finding" in step && step.finding.severity === "damage")
-        operations.found(`${step.finding.place}: ${step.finding.problem}`);
+        operations.reportDamage(`${step.finding.place}: ${step.finding.problem}`);
       yield step;
     }
     if (missing > 0)

@@ -32,10 +32,10 @@ export interface OperationsLog {
   atRest: <R>(work: (files: string[], stateOf: (file: string) => LogState) => Promise<R>) => Promise<R>;
   /** Damage that was found, each with its file. */
   problems: () => string[];
-  /** Takes note of damage that an inspection has found, for readiness. */
-  found: (problem: string) => void;
+  /** Adds damage that an inspection found, for readiness. */
+  reportDamage: (problem: string) => void;
   /** Segments that lack acknowledged records; their readable part is served. */
-  lacking: () => readonly LogDamage[];
+  incomplete: () => readonly LogDamage[];
   files: () => number;
   /** Waits for what is being appended. */
   close: () => Promise<void>;
@@ -44,10 +44,10 @@ export interface OperationsLog {
 /** Opens the log and brings the state to what it says. Throws `corrupt` when a newer program wrote it. */
 export async function openOperationsLog(options: OperationsLogOptions): Promise<OperationsLog> {
   const { kept, log, segmentBytes, state, onApplied } = options;
-  const found = await recover(options);
-  const { problems, lacking } = found;
-  let { sealed } = found;
-  let current = found.current ?? (await begin(found.last, options));
+  const recovered = await recover(options);
+  const { problems, incomplete } = recovered;
+  let { sealed } = recovered;
+  let current = recovered.current ?? (await begin(recovered.last, options));
   let turning: Promise<void> | undefined;
   const inFlight = new Set<Promise<unknown>>();
 
@@ -108,9 +108,9 @@ export async function openOperationsLog(options: OperationsLogOptions): Promise<
         });
       return done;
     },
-    problems: () => [...lacking.map(lackingText), ...problems],
-    found: (problem) => note(problems, problem),
-    lacking: () => lacking,
+    problems: () => [...incomplete.map(incompleteText), ...problems],
+    reportDamage: (problem) => note(problems, problem),
+    incomplete: () => incomplete,
     files: () => sealed.length + 1,
     close: async () => {
       while (turning) await turning;
@@ -120,7 +120,7 @@ export async function openOperationsLog(options: OperationsLogOptions): Promise<
   };
 }
 
-const lackingText = ({ place, problem }: LogDamage): string =>
+const incompleteText = ({ place, problem }: LogDamage): string =>
   `${place}: ${problem}. What is there is served: ${acceptance(place)}`;
 
 /**

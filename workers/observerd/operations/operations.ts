@@ -4,4 +4,4 @@ export { type EventInput, isTraceUid, operationOf } from "./intake.ts";
 export type { FileMark, Marks } from "./line.ts";
 export { measureOperations } from "./metrics.ts";
 export { eventsPage, failuresPage } from "./pages.ts";
-export { type Operations, type OperationsStore, openOperations, type Taken } from "./store.ts";
+export { type MarkedEvent, type Operations, type OperationsStore, openOperations } from "./store.ts";

@@ -66,7 +66,7 @@ interface Recovered {
   /** The largest number that a file has, or had. */
   last: number;
   problems: string[];
-  lacking: LogDamage[];
+  incomplete: LogDamage[];
 }
 
 /**
@@ -79,7 +79,7 @@ export async function recover(options: OperationsLogOptions): Promise<Recovered>
   const marked = markedNumbers(kept);
   const last = Math.max(0, ...numbers, ...marked);
   const problems: string[] = [];
-  const lacking: LogDamage[] = [];
+  const incomplete: LogDamage[] = [];
   let start = numbers.length - 1;
   while (start >= 0 && !(await hasBase(segmentPath(directory, numbers[start] ?? 0)))) start -= 1;
   if (start < 0 && numbers.length > 0) {
@@ -97,19 +97,19 @@ export async function recover(options: OperationsLogOptions): Promise<Recovered>
   );
   for (const number of [...others].sort((a, b) => a - b)) {
     const damage = await checkSealedLog(segmentPath(directory, number), kept);
-    if (damage) lacking.push(damage);
+    if (damage) incomplete.push(damage);
   }
   const older = await latestOperations(numbers.slice(0, Math.max(0, start)), options, problems);
   if (isWhole)
     try {
       const current = await reopen(newest, { ...options, older, problems });
-      return { sealed: numbers.slice(0, -1), current, last, problems, lacking };
+      return { sealed: numbers.slice(0, -1), current, last, problems, incomplete };
     } catch (cause) {
       const damage = logDamageOf(cause);
       if (!damage) throw cause;
       // Its readable part was applied; appends continue in a new segment.
-      lacking.push(damage);
-      return { sealed: numbers, last, problems, lacking };
+      incomplete.push(damage);
+      return { sealed: numbers, last, problems, incomplete };
     }
   state.remember(older, 0);
   for (const number of start < 0 ? [] : numbers.slice(start)) {
@@ -117,7 +117,7 @@ export async function recover(options: OperationsLogOptions): Promise<Recovered>
     const onDamaged = (line: number) => note(problems, damaged(path, line));
     for await (const line of readLineLog<Line>(path, { onDamaged })) state.apply(line);
   }
-  return { sealed: numbers, last, problems, lacking };
+  return { sealed: numbers, last, problems, incomplete };
 }
 
 const markedNumbers = ({ marks }: MarkKeeping): number[] =>

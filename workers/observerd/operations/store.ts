@@ -19,7 +19,7 @@ export interface Operations {
 }
 
 /** What a follower read from its source: an event or nothing, and its new position. */
-export interface Taken {
+export interface MarkedEvent {
   event?: EventInput;
   marks: Marks;
 }
@@ -27,14 +27,14 @@ export interface Taken {
 export interface OperationsStore extends Operations {
   state: State;
   /** Records each with its mark, in one line: after a crash both are there or neither. In order. */
-  take: (taken: readonly Taken[]) => Promise<void>;
+  recordMarked: (events: readonly MarkedEvent[]) => Promise<void>;
   /** Resolves when the lines, which are no operations, are on stable storage and applied. */
-  note: (lines: readonly Line[]) => Promise<void>;
+  appendLines: (lines: readonly Line[]) => Promise<void>;
   atRest: OperationsLog["atRest"];
   /** Damage of the log, for `/readyz`. */
   problems: () => string[];
-  found: OperationsLog["found"];
-  lacking: OperationsLog["lacking"];
+  reportDamage: OperationsLog["reportDamage"];
+  incomplete: OperationsLog["incomplete"];
   files: () => number;
   close: () => Promise<void>;
 }
@@ -84,9 +84,9 @@ export async function openOperations({
       await log.append(operations.map((operation) => ({ operation })));
       return operations;
     },
-    take: (taken) =>
-      log.append(taken.map(({ event, marks }) => ({ ...(event && { operation: made(event) }), marks }))),
-    note: log.append,
+    recordMarked: (events) =>
+      log.append(events.map(({ event, marks }) => ({ ...(event && { operation: made(event) }), marks }))),
+    appendLines: log.append,
     recent: state.ring.operations,
     recorded: async function* ({ since, until }) {
       const from = since === undefined ? "" : inUtc(since, "since");
@@ -99,8 +99,8 @@ export async function openOperations({
     onRecorded: (listener) => listeners.push(listener),
     atRest: log.atRest,
     problems: log.problems,
-    found: log.found,
-    lacking: log.lacking,
+    reportDamage: log.reportDamage,
+    incomplete: log.incomplete,
     files: log.files,
     close: log.close,
   };
