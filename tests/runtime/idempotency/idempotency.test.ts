@@ -156,6 +156,18 @@ test("what a start found of an operation, and what was before it, is there for t
     expect(await run).toEqual({ id, again: true, before: { n: 7 }, found: { uid: "x" } });
   }));
 
+test.each([undefined, "again"] as const)(
+  "an answer that only its line can tell again is on the disk before it is given, resumable: %p",
+  (resumable) =>
+    withKeys(async ({ now, path }) => {
+      // One line may be there in time by chance.
+      for (let at = 0; at < 20; at++) {
+        await now().once(`key ${at}`, "f", async () => `answer ${at}`, { resumable });
+        expect(readFileSync(first(path), "utf8")).toContain(`"answer ${at}"`);
+      }
+    }),
+);
+
 test("equal requests at once share one run, another one is a conflict", () =>
   withKeys(async ({ now }) => {
     let runs = 0;
