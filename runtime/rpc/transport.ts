@@ -42,22 +42,6 @@ export function client<C extends Contract>(contract: C, call: Call): ClientOf<C>
   return Object.fromEntries(face) as ClientOf<C>;
 }
 
-/** In this thread. Values pass as they are; errors lose their private cause as on every other wire. */
-export const overLocal =
-  (invoke: Invoke, limits: CallLimits): Call =>
-  async (verb, input, options = {}) => {
-    const { signal, done } = deadline(options, limits, verb);
-    try {
-      signal.throwIfAborted();
-      const work = answer(invoke, verb, input, contextOf(options, signal));
-      const { value, error } = await untilAborted(work, signal);
-      if (error) throw fromWire(error);
-      return value;
-    } finally {
-      done();
-    }
-  };
-
 /** A caller's end of a MessageChannel that survives its peer: a new port can be attached after a restart. */
 export interface PortTransport {
   call: Call;
@@ -261,13 +245,4 @@ export function deadline(
     options.signal?.removeEventListener("abort", stop);
   };
   return { signal: controller.signal, done };
-}
-
-/** Rejects when the signal aborts, though the work may still be ending. */
-function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const stop = () => reject(signal.reason);
-  signal.addEventListener("abort", stop, { once: true });
-  if (signal.aborted) stop();
-  return Promise.race([work, promise]).finally(() => signal.removeEventListener("abort", stop));
 }

@@ -10,7 +10,7 @@ import { openIdempotency } from "../../../runtime/idempotency/idempotency.ts";
 import { decode, encode } from "../../../runtime/rpc/codec.ts";
 import { overHttp } from "../../../runtime/rpc/http.ts";
 import { counted, createInvoke } from "../../../runtime/rpc/invoke.ts";
-import { client, type Invoke, overLocal, overPort, servePort } from "../../../runtime/rpc/transport.ts";
+import { client, type Invoke, overPort, servePort } from "../../../runtime/rpc/transport.ts";
 import { systemClock } from "../../../runtime/scheduling/clock.ts";
 import { createLog } from "../../../runtime/telemetry/log.ts";
 import { createMetrics } from "../../../runtime/telemetry/metrics.ts";
@@ -18,6 +18,7 @@ import { testTransport } from "../../conformance/transport.ts";
 import { definition, echo } from "../../fixtures/runtime/echo.ts";
 import { keptIn } from "../../support/durability/marked.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
+import { overLocal } from "../../support/stacks/local-transport.ts";
 
 const limits = { timeoutMs: 10_000, inFlightMax: 1000 };
 const nothing = async () => new Response(null, { status: 404 });

@@ -12,12 +12,13 @@ import { createFace, type RawHandler } from "../../../runtime/http/serve.ts";
 import { openIdempotency } from "../../../runtime/idempotency/idempotency.ts";
 import { openMarks } from "../../../runtime/marks/marks.ts";
 import { createInvoke } from "../../../runtime/rpc/invoke.ts";
-import { client, overLocal } from "../../../runtime/rpc/transport.ts";
+import { client } from "../../../runtime/rpc/transport.ts";
 import { type Clock, systemClock } from "../../../runtime/scheduling/clock.ts";
 import type { Deps, ServiceDefinition } from "../../../runtime/service/declaration.ts";
 import { createLog } from "../../../runtime/telemetry/log.ts";
 import { createMetrics } from "../../../runtime/telemetry/metrics.ts";
 import { withLongTimeouts } from "../product/long-timeouts.ts";
+import { overLocal } from "./local-transport.ts";
 
 /** Defaults with long time limits and some sections changed: `configWith({ data_dir, queryd: { threads: 1 } })`. */
 export function configWith(

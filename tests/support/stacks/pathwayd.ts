@@ -9,7 +9,7 @@ import type { Durable } from "../../../runtime/durable/inspection.ts";
 import { openIdempotency } from "../../../runtime/idempotency/idempotency.ts";
 import { openMarks } from "../../../runtime/marks/marks.ts";
 import { createInvoke } from "../../../runtime/rpc/invoke.ts";
-import { client, overLocal } from "../../../runtime/rpc/transport.ts";
+import { client } from "../../../runtime/rpc/transport.ts";
 import { type Clock, systemClock } from "../../../runtime/scheduling/clock.ts";
 import { createLog } from "../../../runtime/telemetry/log.ts";
 import { createMetrics } from "../../../runtime/telemetry/metrics.ts";
@@ -17,6 +17,7 @@ import { type Pathwayd, pathwayd } from "../../../workers/pathwayd/contract.ts";
 import { createPathwayd } from "../../../workers/pathwayd/service.ts";
 import { takeAsTheyAre } from "../durability/marked.ts";
 import { configWith, type LogLines, temporaryDirectory } from "./in-process.ts";
+import { overLocal } from "./local-transport.ts";
 
 export interface Memory {
   verbs: ClientOf<Pathwayd>;
