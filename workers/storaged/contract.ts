@@ -194,7 +194,7 @@ export const storaged = contract("storaged", {
   seal: internal({
     reads: true,
     summary:
-      "Makes a staged file that is whole durable, and tells the SHA-256 of its bytes. A commit has little left to do then.",
+      "Makes a complete staged file durable, and returns the SHA-256 of its bytes. A commit has little left to do then.",
     body: closed({ token: t.String() }),
     reply: closed({ sha256: t.String(), bytes: t.Integer() }),
   }),
@@ -206,7 +206,7 @@ export const storaged = contract("storaged", {
   }),
   discard: internal({
     reads: true,
-    summary: "Gives up a staged file. Unknown tokens are no error.",
+    summary: "Releases a staged file. Unknown tokens are no error.",
     body: closed({ token: t.String() }),
     reply: closed({}),
   }),

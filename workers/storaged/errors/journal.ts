@@ -1,6 +1,7 @@
 /**
- * The append-only journal of failed operations: JSON lines, each with a checksum, in numbered files of which the
- * last two are kept. It is read backwards, newest first, without ever loading a file whole.
+ * The append-only journal of failed operations: JSON lines, each with a checksum, in numbered files of which the last two
+ * are kept. It is no line log (`runtime/line-log`): that is replayed at a start, fsynced and marked, and this is read a
+ * page at a time, newest first, acknowledges nothing, and gives way on a full disk.
  */
 import { type FileHandle, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
