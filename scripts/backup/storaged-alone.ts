@@ -1,4 +1,4 @@
-/** storaged alone over a data directory that is being restored: objects go in by its door, to disk and S3 alike. */
+/** storaged alone, started on a data directory that is being restored: objects are put through its API, to disk and S3 alike. */
 import { restoringVariable } from "../../runtime/store/store.ts";
 import type { ConfigArguments } from "../command-line/command-line.ts";
 import { NotStarted, startChild } from "../subprocess/subprocess.ts";
@@ -7,7 +7,7 @@ import { BackupError } from "./repository.ts";
 
 const startTimeoutMs = 120_000;
 const pageSize = 1000;
-/** That of a restore that was killed just before is still ending. */
+/** Attempts to start: the storaged of a restore that was killed just before may still be ending. */
 const triesMax = 20;
 const againMs = 500;
 /** An object as storaged lists it. */
@@ -41,7 +41,7 @@ export async function startStorage({ file, flags }: ConfigArguments, tries = tri
   const env = { LH_AUTH_TOKEN: token, LH_AUTH_ALLOWED_IPS: "", [restoringVariable]: "1" };
   try {
     const { address, end } = await startChild({ words, service: "storaged", env, timeoutMs: startTimeoutMs });
-    return { ...doorsOf(address, token), end };
+    return { ...clientOf(address, token), end };
   } catch (cause) {
     if (!(cause instanceof NotStarted)) throw cause;
     if (tries <= 1 || !cause.log.includes("in use"))
@@ -51,7 +51,7 @@ export async function startStorage({ file, flags }: ConfigArguments, tries = tri
   }
 }
 
-function doorsOf(address: string, token: string): Omit<Storage, "end"> {
+function clientOf(address: string, token: string): Omit<Storage, "end"> {
   const send = async (path: string, init: RequestInit = {}): Promise<Response> => {
     const headers = { ...(init.headers as Record<string, string>), authorization: `Bearer ${token}` };
     const response = await fetch(address + path, { ...init, headers, timeout: false } as RequestInit);
