@@ -4,6 +4,7 @@
  * to begin with.
  */
 import { writeSync } from "node:fs";
+import { systemClock } from "../../../runtime/scheduling/clock.ts";
 import { openLocalBucket } from "../../../workers/storaged/local/local.ts";
 import { seeded } from "../campaigns/seeded.ts";
 
@@ -20,7 +21,12 @@ export function contentOf(key: string, n: number): Uint8Array<ArrayBuffer> | und
 }
 
 async function write(root: string, seed: number, first: number): Promise<void> {
-  const bucket = await openLocalBucket({ name: "killed", root, newId: () => crypto.randomUUID() });
+  const bucket = await openLocalBucket({
+    name: "killed",
+    root,
+    newId: () => crypto.randomUUID(),
+    clock: systemClock,
+  });
   const { signal } = new AbortController();
   const { staging } = bucket;
   const random = seeded(seed);

@@ -5,6 +5,7 @@
 import { expect, test } from "bun:test";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { systemClock } from "../../../runtime/scheduling/clock.ts";
 import { collect } from "../../../workers/storaged/bucket/streams.ts";
 import { openLocalBucket } from "../../../workers/storaged/local/local.ts";
 import { seeded } from "../../support/campaigns/seeded.ts";
@@ -49,6 +50,7 @@ test(`${kills} kills lose no acknowledged write and leave no half one`, async ()
       name: "killed",
       root: directory.path,
       newId: () => crypto.randomUUID(),
+      clock: systemClock,
     });
     expect(await readdir(join(directory.path, ".lakehouse/staging"))).toEqual([]);
     const listed = await bucket.list({ prefix: "", pageSize: 100, signal });

@@ -10,7 +10,7 @@ import {
   writeAtomic,
 } from "../../../runtime/durable/durable.ts";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
-import { createKeyedMutex } from "../../../runtime/scheduling/scheduling.ts";
+import { type Clock, createKeyedMutex } from "../../../runtime/scheduling/scheduling.ts";
 import {
   type Bucket,
   type Corruptions,
@@ -43,10 +43,11 @@ interface LocalBucketOptions {
   /** Absolute path of the bucket's folder; created. */
   root: string;
   newId: () => string;
+  clock: Pick<Clock, "sleep">;
 }
 
 /** Opens the bucket: refuses a newer format, and removes what unfinished writes have left. */
-export async function openLocalBucket({ name, root, newId }: LocalBucketOptions): Promise<Bucket> {
+export async function openLocalBucket({ name, root, newId, clock }: LocalBucketOptions): Promise<Bucket> {
   const layout = layoutOf(root);
   await checkFormat(name, layout);
   for (const path of [layout.staging, layout.points]) await emptyFolder(path);
@@ -62,7 +63,9 @@ export async function openLocalBucket({ name, root, newId }: LocalBucketOptions)
     if (!ending.signal.aborted) unknown = `bucket '${name}': not all of it could be looked at: ${cause}`;
   };
   const scanned = lookAtUnpaired(scan, true).catch(untilStopped);
-  const compared = scanned.then(() => lookAt(scan, changedKeys(layout, ending.signal))).catch(untilStopped);
+  const compared = scanned
+    .then(() => lookAt(scan, changedKeys(layout, clock, ending.signal)))
+    .catch(untilStopped);
 
   const head = async (key: string) => {
     const generation = await reader.peek(key);

@@ -123,7 +123,7 @@ async function openBucket(deps: Deps, setting: BucketSetting, ownership: Ownersh
   const { name } = setting;
   if (setting.kind === "local") {
     const root = rootOf(config, setting);
-    return ownership.local(name, root, () => openLocalBucket({ name, root, newId }));
+    return ownership.local(name, root, () => openLocalBucket({ name, root, newId, clock }));
   }
   const ledger = await openUploadLedger(join(deps.directory, "uploads", name));
   const server = s3ServerOf(deps, setting);

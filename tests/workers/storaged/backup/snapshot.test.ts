@@ -7,6 +7,7 @@ import { existsSync } from "node:fs";
 import { readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Inspected, Snapshot, SnapshotFile } from "../../../../runtime/durable/inspection.ts";
+import { systemClock } from "../../../../runtime/scheduling/clock.ts";
 import { inspectBucket } from "../../../../workers/storaged/backup/inspection.ts";
 import { objectSnapshot } from "../../../../workers/storaged/backup/snapshot.ts";
 import type { Bucket } from "../../../../workers/storaged/bucket/bucket.ts";
@@ -38,7 +39,9 @@ interface Store {
 async function openStore(asIf: (bucket: Bucket) => Bucket = (bucket) => bucket): Promise<Store> {
   const { path, remove } = temporaryDirectory("point");
   const opened = await Promise.all(
-    ["one", "two"].map(async (name) => asIf(await openLocalBucket({ name, root: join(path, name), newId }))),
+    ["one", "two"].map(async (name) =>
+      asIf(await openLocalBucket({ name, root: join(path, name), newId, clock: systemClock })),
+    ),
   );
   const barrier = createWriteBarrier();
   const registry = { all: () => opened, stop: async () => {} } as unknown as BucketRegistry;

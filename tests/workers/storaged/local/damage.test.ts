@@ -20,7 +20,13 @@ const key = "a/b/object";
 
 let directory: ReturnType<typeof temporaryDirectory>;
 let bucket: Bucket;
-const open = () => openLocalBucket({ name: "disk", root: directory.path, newId: () => crypto.randomUUID() });
+const open = () =>
+  openLocalBucket({
+    name: "disk",
+    root: directory.path,
+    newId: () => crypto.randomUUID(),
+    clock: systemClock,
+  });
 beforeEach(async () => {
   directory = temporaryDirectory("damage");
   bucket = await open();

@@ -17,6 +17,7 @@ import {
 import { readdir, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
+import { systemClock } from "../../../../runtime/scheduling/clock.ts";
 import type { Bucket } from "../../../../workers/storaged/bucket/bucket.ts";
 import { collect } from "../../../../workers/storaged/bucket/streams.ts";
 import { layoutOf } from "../../../../workers/storaged/local/layout.ts";
@@ -32,7 +33,7 @@ describe("bucket on local disk", () => {
   let directory: ReturnType<typeof temporaryDirectory>;
   let bucket: Bucket;
   const open = (root = directory.path) =>
-    openLocalBucket({ name: "disk", root, newId: () => crypto.randomUUID() });
+    openLocalBucket({ name: "disk", root, newId: () => crypto.randomUUID(), clock: systemClock });
   const layout = () => layoutOf(directory.path);
   beforeEach(async () => {
     directory = temporaryDirectory("disk");

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Mark, Marks } from "../../../../runtime/marks/marks.ts";
+import { systemClock } from "../../../../runtime/scheduling/clock.ts";
 import type { Bucket } from "../../../../workers/storaged/bucket/bucket.ts";
 import { formerEtagsFile } from "../../../../workers/storaged/contract.ts";
 import { openLocalBucket } from "../../../../workers/storaged/local/local.ts";
@@ -32,7 +33,12 @@ describe("an object that was restored elsewhere", () => {
   });
   beforeAll(async () => {
     const newId = () => crypto.randomUUID();
-    const inner = await openLocalBucket({ name: "primary", root: join(home.path, "primary"), newId });
+    const inner = await openLocalBucket({
+      name: "primary",
+      root: join(home.path, "primary"),
+      newId,
+      clock: systemClock,
+    });
     registry = { all: () => [inner], get: () => inner, stop: async () => {} };
     now = (await store(inner, "a", "1")).info.etag;
     await store(inner, "b", "1");
