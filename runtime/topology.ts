@@ -1,4 +1,4 @@
-/** Data only: which services there are, what each may call, and whose thread ends by its own word alone. */
+/** Data only: which services there are, what each may call, and whose thread is never terminated from outside. */
 import type { ServiceSection } from "./config/config.ts";
 
 export interface Node {

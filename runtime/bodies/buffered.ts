@@ -1,6 +1,6 @@
 /**
- * Bodies that are there already. Their bytes are remembered beside the Request or Response that carries them, so that
- * nobody between its maker and the socket has to read a stream for them.
+ * Buffered bodies. Their bytes are remembered beside the Request or Response that carries them, so that no stream is
+ * read between its maker and the socket.
  */
 const bodies = new WeakMap<Request | Response, Uint8Array>();
 

@@ -1,4 +1,4 @@
-/** Bodies that come compressed, unpacked a little at a time: a megabyte may hold a gigabyte, and whoever reads counts. */
+/** Compressed bodies, decompressed a little at a time: a megabyte may hold a gigabyte, and the reader bounds it. */
 import { Readable, type Transform } from "node:stream";
 import { createBrotliDecompress, createGunzip, createInflate } from "node:zlib";
 

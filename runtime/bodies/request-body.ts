@@ -1,6 +1,6 @@
 /**
- * Bodies of requests while they arrive. Whoever reads one reads it here: then its caller's silence has an end, and its
- * request is not counted among those that are served while it only waits for its caller.
+ * Bodies of requests while they arrive. All are read here: a silent caller is given up, and a request that only waits
+ * for its caller is not counted among those that are served.
  */
 
 import { fail, type ServiceError } from "../errors/errors.ts";

@@ -99,7 +99,7 @@ export function createChildPool<C extends Contract>(options: ChildPoolOptions<C>
   let forgetReap = () => {};
   const giveBack = async (child: Child<C>, isUnfinished: boolean) => {
     if (isUnfinished) await untilAtRest(child, options);
-    // What it answers between its end and the system's word of it must not bring it to another's work.
+    // A child that has ended, though the system has not reported it yet, must not be leased again.
     if (child.isGone() || child.isKilled() || !leased.delete(child)) return;
     if (stopping) return child.kill(stopped());
     supply.give(child);

@@ -74,7 +74,7 @@ export async function startChild<C extends Contract>(options: ChildOptions<C>): 
     // Where a relative name leads nowhere, and no .env file lies.
     cwd: "/",
     env: childEnvironment(),
-    // Its stdout belongs to nobody: native code may print there.
+    // Native code may print to stdout: it is ignored.
     stdio: ["ignore", "ignore", "pipe", "pipe"],
   });
   void logWords(process_.stderr, log, contract.name);

@@ -1,16 +1,16 @@
-/** Things that take time to make, handed to whoever waits longest: those given back, and new ones made as needed. */
+/** Things that take time to make, given to the longest waiting caller: those given back, and new ones made as needed. */
 
 export interface Supply<T> {
   /** Of those at hand one that suits, else the last. Rejects as making does, or with the signal's reason. */
   take: (signal: AbortSignal, suits?: (thing: T) => boolean) => Promise<T>;
   give: (thing: T) => void;
-  /** Makes one when none is at hand; nobody waits for it. */
+  /** Makes one in the background when none is at hand. */
   prepare: (onFailure: (cause: unknown) => void) => void;
-  /** How many nobody uses. */
+  /** How many are idle. */
   spare: () => number;
   /** Takes the one out that was given longest ago. */
   drop: () => T | undefined;
-  /** Forgets one that is no more. */
+  /** Removes one that has ended. */
   remove: (thing: T) => void;
   /** Rejects everybody who waits. */
   refuse: (cause: unknown) => void;

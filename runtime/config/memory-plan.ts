@@ -33,7 +33,7 @@ const leastFreeBytes = 64_000_000;
 /** DuckDB keeps its own bound first; what it holds beside is bounded by its pool: `besideDuckDb` there. */
 const besideDuckDb = 1.5;
 
-/** Settings whose default is as much as is named there, and no more than this part of what the product leaves. */
+/** Settings whose default is bounded by this part of the memory that the product leaves. */
 const caches: readonly { section: ServiceSection; key: string; part: number; what: string }[] = [
   { section: "embedd", key: "cache_max_bytes", part: 1 / 32, what: "vectors of texts" },
   { section: "queryd", key: "resident_max_bytes", part: 1 / 64, what: "small datasets" },
@@ -96,7 +96,7 @@ export function planMemory(
   const taken = (names: readonly MemoryPart[]) => names.reduce((sum, { bytes }) => sum + bytes, 0);
   const fixed =
     taken(parts) + set.reduce((sum, { section }) => sum + Number(tableOf(section).max_memory_bytes), 0);
-  // Somebody who gave more than there is hears of it; what nobody set stays of some use.
+  // Settings that were given and exceed the memory are warned of; defaults shrink, but stay useful.
   const left = Math.max(available - fixed, free / 16);
   for (const { section, part, what } of budgets.filter(runs)) {
     const table = tableOf(section);

@@ -80,7 +80,7 @@ export interface Verb extends Shapes {
 /** A call between services that has no public path. */
 export interface Internal {
   kind: "internal";
-  /** Asked twice it does no more than once: it reads, or what it leaves behind is nobody's. */
+  /** Safe to repeat: it only reads, or what a second call leaves behind has no effect. */
   reads?: true;
   body: TObject;
   reply: TSchema;
@@ -195,7 +195,7 @@ export const mutates = (endpoint: Endpoint): boolean => {
   return methodsOf(endpoint).some((method) => method !== "GET" && method !== "HEAD");
 };
 
-/** Whether it may be asked again by whoever got no answer: it does nothing, or nothing more than once. */
+/** Whether a caller without an answer may ask again: it changes nothing, or nothing more than once. */
 export const isSafe = (endpoint: Endpoint): boolean =>
   endpoint.reads === true ||
   (endpoint.kind !== "internal" &&

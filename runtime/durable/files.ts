@@ -7,8 +7,8 @@ import { type ErrorType, fail, type ServiceError } from "../errors/errors.ts";
 export const ownerOnly = 0o077;
 
 /**
- * Opens a file for the work, which closes it or hands it on; it is closed when the work fails. A handle that nobody
- * closes is an error of its own when it is collected, at any later time.
+ * Opens a file for the work, which closes it or hands it on; it is closed when the work fails. A handle that is
+ * never closed is an error of its own when it is collected, at any later time.
  */
 export async function opened<T>(
   path: string,
@@ -216,7 +216,7 @@ const failures: readonly [string, Failure][] = [
 /** Calls that take what is stored and change nothing. */
 const reading = /^(p?readv?|scandir|readdir|getdents)$/;
 
-/** The same, from libraries that pass on the system's words and no code. */
+/** The same, from libraries that pass on the system's message without its code. */
 const words: readonly [RegExp, string][] = [
   [/No space left on device/, "ENOSPC"],
   [/Disk quota exceeded/, "EDQUOT"],
@@ -261,7 +261,7 @@ export function storageError(cause: unknown, operation?: string): unknown {
   return diskError(errorCode(cause) ?? "", operation ?? call, isReading, cause) ?? cause;
 }
 
-/** As `storageError`, for errors of native libraries that say it in words; undefined for all others. */
+/** As `storageError`, for errors of native libraries that have a message alone; undefined for all others. */
 export function storageErrorInWords(
   text: string,
   operation: string,

@@ -1,6 +1,6 @@
 /**
  * Files as they were at one moment. An append-only log is its first n bytes, and a file that is replaced by a rename
- * stays what it was to whoever had it open: so holding it open is all that a snapshot needs.
+ * stays what it was for those who have it open: so a snapshot only needs to hold files open.
  */
 import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";

@@ -1,11 +1,11 @@
 /**
- * What a service keeps on stable storage, as operators handle it: is it whole (`fsck`), and what was it at one moment
+ * What a service keeps on stable storage, as operators handle it: inspected for damage (`fsck`), and as a snapshot
  * (`backup`).
  */
 
-/** Something that is wrong with what is kept. */
+/** A problem of what is kept. */
 export interface Finding {
-  /** `damage`: something is lost or cannot be trusted. `leftover`: takes room, and no more. */
+  /** `damage`: something is lost or cannot be trusted. `leftover`: an orphan, which only takes room. */
   severity: "damage" | "leftover";
   /** Which object, file, line or row, as `primary://datasets/a/1.parquet` or `pathwayd/traces.log line 7`. */
   place: string;
@@ -42,7 +42,7 @@ export interface Snapshot {
   end: () => Promise<void>;
 }
 
-/** What a service offers of what it keeps. */
+/** What `fsck` and `backup` ask of a service. */
 export interface Durable {
   /** Reads everything again: checksums, and whether what it refers to is there. Changes nothing. */
   inspect: (signal: AbortSignal) => AsyncIterable<Inspected>;

@@ -1,4 +1,4 @@
-/** Small JSON files with a checksum of what they say: one that was changed, cut short or emptied is not believed. */
+/** Small JSON files with a checksum: one that was changed, cut short or emptied is refused. */
 
 /** The text of such a file. */
 export function seal(value: object): string {
@@ -6,7 +6,7 @@ export function seal(value: object): string {
   return `${JSON.stringify({ is: value, sha256 }, null, 2)}\n`;
 }
 
-/** What the file says; undefined when it is not as it was written. */
+/** The content; undefined when it is not as it was written. */
 export function unseal(bytes: Uint8Array): unknown {
   try {
     const text = new TextDecoder().decode(bytes);

@@ -103,7 +103,7 @@ export const final = ({ type, message, details, retryAfterSeconds, cause }: Serv
 
 /**
  * What a caller may see of an error. An error that is not a ServiceError is unexpected: the caller gets a bare
- * `internal`, and whoever serves the call logs the original.
+ * `internal`, and the service logs the original.
  */
 export function toWire(error: unknown): WireError {
   if (!(error instanceof ServiceError)) return { type: "internal", message: "internal error" };

@@ -1,23 +1,23 @@
 /**
- * Holds the answers of a service for a moment. While the answers of all services are held nobody outside can learn
+ * Holds the answers of a service for a moment. While the answers of all services are held no caller can learn
  * what was done meanwhile, so that snapshots of several services that are taken in that time are snapshots of one moment.
  */
 
 import { fail } from "../errors/errors.ts";
 import type { Clock } from "../scheduling/scheduling.ts";
 
-/** Whoever holds and is not heard of again must not stop a service: answers go on after this long, in milliseconds. */
+/** A client that holds and goes away must not stop a service: answers go on after this long, in milliseconds. */
 export const holdMsMax = 10_000;
 
 /**
- * Nor must whoever asks again and again: of the last minute answers may have been held for so long altogether, as the
- * three tries of a backup take. One that goes well takes a fifth of a second.
+ * Nor must repeated holds: so much of the last minute answers may have been held altogether, which is what three tries
+ * of a backup take. A successful one takes a fifth of a second.
  */
 const heldMsMax = 3 * holdMsMax;
 const windowMs = 60_000;
 
 export interface AnswerHold {
-  /** Answers wait from now on, until all holds are let go. Throws `too_many_requests` when they waited too long lately. */
+  /** Answers wait from now on, until all holds are released. Throws `too_many_requests` when they waited too long lately. */
   hold: (id: string) => void;
   /** Throws `not_found` when answers were not held from `hold` until now. */
   release: (id: string) => void;
@@ -51,7 +51,7 @@ export function createAnswerHold(clock: Pick<Clock, "after" | "elapsed">): Answe
   };
   return {
     hold: (id) => {
-      // Nobody prolongs one.
+      // A hold cannot be prolonged.
       if (holds.has(id)) return;
       const now = clock.elapsed();
       const leftMs = allowance(now);

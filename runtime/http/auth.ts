@@ -48,7 +48,7 @@ export function createChangingGate(auth: Config["auth"], host: string) {
 /** The address of a caller, by its headers and its socket's address. */
 export type AddressOf = (headers: Headers, socket: string | undefined) => string | undefined;
 
-/** Behind a trusted proxy the address that counts is the one it speaks for; anyone else's word is not heard. */
+/** Behind a trusted proxy the forwarded address counts; X-Forwarded-For of others is ignored. */
 function addressThatCounts({ trusted_proxies }: Config["auth"]): AddressOf {
   if (trusted_proxies.length === 0) return (_, socket) => socket;
   const trusted = addressList(trusted_proxies);

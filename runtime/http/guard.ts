@@ -46,7 +46,7 @@ type FormOf = ErrorForm | ((request: Request) => ErrorForm | undefined);
 export function createGuard(deps: GuardDeps) {
   const requests = deps.metrics.counter("http_requests_total", "Requests by route, method and status.");
   const seconds = deps.metrics.histogram("http_request_duration_seconds", "Time until the answer began.");
-  // A request that waits for its caller's bytes is not served meanwhile: however many wait, they shut nobody out.
+  // A request that waits for its caller's bytes is not served meanwhile: however many wait, they take no slot.
   let open = 0;
   const waits: Arrivals["waits"] = new Set();
   deps.metrics.gauge("http_requests_open", "Requests being answered.", () => open - waits.size);

@@ -54,7 +54,7 @@ export function isAsSent(url: string, segments: readonly string[]): boolean {
   );
 }
 
-/** What cannot be decoded is refused by whoever reads the parameter, in better words. */
+/** What cannot be decoded is refused where the parameter is read, with a better message. */
 function isSame(part: string, segment: string): boolean {
   if (part === segment) return true;
   try {
@@ -64,7 +64,7 @@ function isSame(part: string, segment: string): boolean {
   }
 }
 
-/** The answer where it has not, or where nobody can know: 400 where the changed path would be acted on, else 404. */
+/** The answer where it has not, or where that is unknown: 400 where the changed path would be acted on, else 404. */
 export function refuseChanged(isServed: boolean): never {
   throw fail(
     isServed ? "bad_request" : "not_found",

@@ -102,7 +102,7 @@ export function createFace(deps: FaceDeps): Face {
     const isFixed = !/[:*]/.test(pattern);
     if (isFixed) app.route("HEAD", pattern, answer as never, { parse: "none" } as never);
   };
-  /** Whoever knows the path, though not the method, is answered in its form. */
+  /** A wrong method of a known path is answered in the form of that path. */
   const formAt = ({ url }: Request) =>
     routes.find(({ pattern }) => isMatch(pattern, pathOf(url).split("/")))?.errors;
   /** Another method of this very path may belong to a pattern with parameters. */
@@ -112,7 +112,7 @@ export function createFace(deps: FaceDeps): Face {
   };
   const lost = guarded("unknown", ({ method, url }) => missing(routes, method, pathOf(url)), {}, formAt);
   const changed = guarded("unknown", (request) => refuseChanged(serveOf(request) !== lost), {});
-  /** Where nobody knows what was sent, such as for a path with a slash at its end. */
+  /** Where it is unknown what was sent, such as for a path with a slash at its end. */
   const unclear: Serve = (request, from) => (serveOf(request) === lost ? lost : changed)(request, from);
 
   measureThread(deps.metrics);

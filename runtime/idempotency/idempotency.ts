@@ -17,7 +17,7 @@ import { type KeyLog, openKeyLog } from "./key-log.ts";
 export interface Operation {
   /** Unguessable. Whatever the work stores holds it, in the same write. */
   id: string;
-  /** It may have been done already, by a run whose end nobody saw. */
+  /** It may have been done already, by a run whose end was not recorded. */
   again: boolean;
   /** What was so before the first run, where the work asked for it. */
   before?: unknown;
@@ -53,7 +53,7 @@ export interface Idempotency {
   bind: (key: string, fingerprint: string) => Promise<void>;
   /** Whether the end of this operation is not known. */
   isOpen: (operation: string) => boolean;
-  /** What a service that starts has read of an operation is kept for whoever asks again, when its end is not known. */
+  /** At a start: keeps what the service has read of an operation without a recorded end, for a repeated request. */
   found: (operation: string | undefined, what: () => unknown) => void;
   /** Resolves when the ends of all that has ended are written down. */
   settled: () => Promise<void>;

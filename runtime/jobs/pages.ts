@@ -18,7 +18,7 @@ const sizeDefault = 100;
 
 /**
  * A page of a list that has an order of its own, such as newest first. Throws `invalid_field` when the item that the
- * token names has left the list: nobody knows then what was seen.
+ * token names has left the list: it is unknown then which items were seen.
  */
 export function pageOf<T>(all: readonly T[], input: PageInput, idOf: (item: T) => string): Page<T> {
   const { page_token: token } = input;

@@ -57,7 +57,7 @@ export interface OpenedLog {
   state: Pick<LogState, "bytes"> & Partial<LogState>;
 }
 
-/** Opens a file of which so much was acknowledged: all that is there, where nobody knows. */
+/** Opens a file of which so much was acknowledged: all of it, where that is unknown. */
 export async function openToInspect(
   path: string,
   state?: OpenedLog["state"],

@@ -22,7 +22,7 @@ export interface LineLog<T> {
   append: (record: T, options?: { always?: boolean }) => Promise<Span>;
   /** Size of the file, in bytes. */
   bytes: () => number;
-  /** Runs the work while nothing is written: the state is all that was acknowledged, and no more. */
+  /** Runs the work while nothing is written: the state is exactly what was acknowledged. */
   atRest: <R>(work: (state: LogState) => Promise<R>) => Promise<R>;
   /** Replaces all records, atomically; what is appended meanwhile comes after them. Damaged lines go to `<path>.damaged`. */
   rewrite: (records: Iterable<T>) => Promise<void>;

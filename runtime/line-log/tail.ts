@@ -38,7 +38,7 @@ export async function openLogTail(path: string): Promise<LogTail> {
   };
   /**
    * After a write or a sync that failed, the kernel may have dropped what it held of the file and call it clean: a
-   * second sync would succeed and mean nothing (fsyncgate, PostgreSQL 2018). So nothing that was held is believed: the
+   * second sync would succeed and mean nothing (fsyncgate, PostgreSQL 2018). So no cached state is trusted: the
    * file is opened anew, cut back to what was acknowledged, and its last block, which the failed write shared, is
    * written from memory and synced; and so is the name, which a replacement may have left unsynced.
    */

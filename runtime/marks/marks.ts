@@ -9,7 +9,7 @@ import type { Clock } from "../scheduling/scheduling.ts";
 import { describe, type Log } from "../telemetry/telemetry.ts";
 import { openMarksFile, writeMarks } from "./marks-file.ts";
 
-/** A small JSON object; what it says is its owner's. */
+/** A small JSON object, whose meaning is its owner's. */
 export type Mark = Readonly<Record<string, unknown>>;
 
 /** Stands for a file that a restore has put back: whatever it holds is where its marks begin. */
@@ -38,7 +38,7 @@ export interface Marks {
   entries: () => Iterable<[name: string, mark: Mark]>;
   /** Resolves when all that was set is on stable storage: before a step that nothing but the mark explains. */
   settle: () => Promise<void>;
-  /** What is wrong with the marks themselves; what they speak of is judged by whoever keeps it. */
+  /** Problems of the marks themselves; the files that they describe are checked by their owners. */
   problems: () => string[];
   close: () => Promise<void>;
 }
@@ -50,7 +50,7 @@ export interface MarksOptions {
   log: Pick<Log, "error">;
 }
 
-/** Such a disk takes no records either, and what is there is served: nobody is unready for that (ADR 0127). */
+/** Such a disk takes no records either, and reads go on: the service stays ready (ADR 0127). */
 const isWithoutRoom = ({ cause }: Error): boolean =>
   ["ENOSPC", "EDQUOT", "EROFS"].includes(errorCode(cause) ?? "");
 

@@ -1,7 +1,6 @@
 /**
- * Memory that a service may fill with what it holds whole. What comes reserves its room before it is taken, so that
- * what comes side by side cannot pass the limit together; what does not fit is refused with the figures, or left
- * closed at a start.
+ * Memory that a service may fill with the state that it holds. Room is reserved before it is used, so that concurrent
+ * requests cannot pass the limit together; what does not fit is refused with the figures, or left closed at a start.
  */
 import { fail } from "../errors/errors.ts";
 import type { Metrics } from "../telemetry/telemetry.ts";

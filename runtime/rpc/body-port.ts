@@ -7,7 +7,7 @@ export type BodyFrame =
   | { broken: WireError }
   /** Bytes that the reader took. */
   | { taken: number }
-  /** The reader wants no more. */
+  /** The reader has cancelled. */
   | { cancel: true };
 
 export type SendFrame = (frame: BodyFrame, transfer?: ArrayBuffer[]) => void;
@@ -78,7 +78,7 @@ export function incomingBody(send: SendFrame): IncomingBody {
 /** The sending end of a body. */
 export interface OutgoingBody {
   take: (frame: BodyFrame) => void;
-  /** Stops sending and lets go of the source. */
+  /** Stops sending and cancels the source. */
   stop: (reason: unknown) => void;
   /** Resolves when all was sent, or nothing more will be. */
   sent: Promise<void>;

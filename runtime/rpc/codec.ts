@@ -50,7 +50,7 @@ export function encodeParts(value: unknown): [head: Uint8Array<ArrayBuffer>, ...
 
 /**
  * The inverse of `encode`; throws `bad_request` when the bytes are cut, too deep or no such encoding. `isOwned` says that
- * nobody else has these bytes: byte arrays of the value are then views of them.
+ * the bytes are not shared: byte arrays of the value are then views of them.
  */
 export function decode(bytes: Uint8Array, isOwned = false): unknown {
   if (bytes.byteLength < 4)

@@ -70,7 +70,7 @@ function answerOne(
           ...(incoming && { body: incoming.stream, duplex: "half" }),
         } as RequestInit);
     const response = await fetch(request);
-    // What the service did not read, nobody will.
+    // The service did not read it to its end.
     if (incoming && !incoming.stream.locked) void incoming.stream.cancel();
     const head: ResponseHead = { status: response.status, headers: [...response.headers] };
     const known = bufferedBody(response);

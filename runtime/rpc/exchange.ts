@@ -119,7 +119,7 @@ function caller(port: MessagePort, id: number, signal: AbortSignal | undefined, 
     outcome.refuse(reason);
     end();
   };
-  /** Whoever reads the answer wants no more of it. */
+  /** The reader of the answer has cancelled. */
   const forget = () => {
     post({ over: goneAway });
     end();
@@ -168,7 +168,7 @@ function caller(port: MessagePort, id: number, signal: AbortSignal | undefined, 
   };
 }
 
-/** Pairs are taken as they are: whoever made them has just read them from other headers. */
+/** Pairs are taken as they are: they were just read from other headers. */
 const pairsOf = (headers: RequestInit["headers"]): [string, string][] =>
   Array.isArray(headers) ? (headers as [string, string][]) : [...new Headers(headers)];
 

@@ -63,7 +63,7 @@ export function counted(
   };
 }
 
-/** What nobody expected is logged whole; what has a type is the caller's to see, and its private cause ours. */
+/** Unexpected errors are logged with their stack; of typed ones the caller sees the message, and the log the private cause. */
 function report(log: Log, verb: string, requestId: string, error: unknown): void {
   const expected = error instanceof ServiceError && error.type !== "internal" && error.type !== "corrupt";
   if (!expected) log.error("call failed", { verb, request_id: requestId, ...describe(error) });

@@ -50,13 +50,13 @@ export const durable = contract("durable", {
     statuses: [204],
   }),
   release: raw(["DELETE"], "/durable/:service/points/:id", {
-    summary: "Lets a snapshot go. One that nobody asks for is let go after ten minutes.",
+    summary: "Releases a snapshot. One that is not used is released after ten minutes.",
     params: OfSnapshot,
     statuses: [204],
   }),
 });
 
-/** A snapshot that nobody reads any more, such as that of a backup that was killed, is let go after this long. */
+/** A snapshot that is no longer read, such as that of a killed backup, is released after this long. */
 const idleMs = 10 * 60_000;
 /** Snapshots at once; each may hold what was deleted since. */
 const snapshotsMax = 8;

@@ -43,7 +43,7 @@ export function createLinks<P extends Record<string, Contract>>(
       const url = () => urls.get(name) ?? link.url;
       const safe = safeOf(contract);
       const transport = overPort(name, limits, safe);
-      // In this process nobody asks for a token.
+      // Calls within the process need no token.
       if (link.local) ports.set(name, transport);
       relink(name, link);
       if (link.local) return [name, { verbs: client(contract, transport.call), fetch: transport.fetch }];

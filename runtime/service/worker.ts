@@ -123,7 +123,7 @@ export function runService<C extends Contract, P extends Record<string, Contract
 }
 
 /**
- * Bun throws when it collects a handle that nobody closed, which it closes itself: a defect to be reported, and no reason
+ * Bun throws when it collects a handle that was never closed, which it closes itself: a defect to be reported, and no reason
  * to end what works. The error has no code.
  */
 const isLeakedHandle = (error: unknown): boolean =>

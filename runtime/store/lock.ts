@@ -7,7 +7,7 @@ import { closeSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { errorCode } from "../durable/durable.ts";
 
-/** Held until given back: a database that is garbage collected would let go of its lock. */
+/** Held until given back: a database that is garbage collected would release its lock. */
 const held = new Set<Database>();
 
 const noRoomHint = "is there room on its disk, and does it have working file locks?";

@@ -26,7 +26,7 @@ export async function readRecord(dataDir: string): Promise<StoreRecord | "damage
   return typeof record?.store_id === "string" ? record : "damaged";
 }
 
-/** Changes the record while nobody else does. The change is durable when this resolves. */
+/** Changes the record under its lock. The change is durable when this resolves. */
 export const changeRecord = (
   dataDir: string,
   change: (current: StoreRecord | "damaged" | undefined) => Promise<StoreRecord>,

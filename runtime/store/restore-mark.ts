@@ -1,4 +1,4 @@
-/** The mark of a data directory whose restore has not ended: nobody may take half of a backup for all of it. */
+/** The mark of a data directory whose restore has not ended: half of a backup must not be taken for all of it. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { errorCode } from "../durable/durable.ts";

@@ -155,8 +155,8 @@ async function reloadAll(slots: Iterable<Slot>, live: Live): Promise<void> {
 }
 
 /**
- * Launches each service as soon as those it calls are up, or have failed in a way that restarts may mend: nobody waits
- * for a service that it does not need. The answer is the end that no restart can mend, when there is one.
+ * Launches each service as soon as those it calls are up, or have failed in a way that restarts may mend: no service
+ * waits for one that it does not call. Gives the failure that no restart can mend, if there is one.
  */
 async function startAll(
   nodes: Readonly<Record<ServiceSection, { calls: readonly ServiceSection[] }>>,

@@ -11,7 +11,7 @@ import type { Health } from "./watchdog.ts";
 export interface ThreadsOptions {
   config: Config;
   topology: Topology;
-  /** What a thread does, by which a busy one is told from a hung one. */
+  /** What a thread does: a busy one works or waits for a processor, a hung one does neither. */
   readThread: ReadThread;
   clock: Clock;
   log: Log;
@@ -23,7 +23,7 @@ export interface Threads {
   end: () => Promise<void>;
 }
 
-/** `onHealth` hears of every thread that is judged otherwise than before. */
+/** `onHealth` is called when the judgement of a thread changes. */
 export function createThreads(
   { config, topology, readThread, clock, log }: ThreadsOptions,
   onHealth: (name: ServiceSection, unit: Unit, health: Health) => void,

@@ -27,7 +27,7 @@ const neededFiles = (services: number): number => 64 + 16 * services;
 const reserveOf = (limit: number): number => Math.max(64, Math.min(1024, Math.floor(limit / 4)));
 /** So many below the soft limit new connections are left waiting; they are let in when twice as many are free. */
 const step = 32;
-/** How often it is looked: what comes in between meets the soft limit. */
+/** How often descriptors are counted: connections in between meet the soft limit. */
 const lookEveryMs = 50;
 /** The same while connections wait. */
 const lookAgainMs = 10;

@@ -39,7 +39,7 @@ function copy(from: number, path: string): void {
       if (read === 0) return;
       for (let done = 0; done < read; ) {
         const written = writeSync(to, piece, done, read - done, at + done);
-        // A full disk takes a part, or nothing without a word.
+        // A full disk writes a part, or nothing, without an error.
         if (written === 0) throw Object.assign(new Error("nothing was written"), { code: "ENOSPC" });
         done += written;
       }

@@ -1,7 +1,7 @@
 /** SIGHUP has two meanings: "read your configuration again", and "the terminal you run in is closed". */
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 
-/** A session whose leader ends hears of it before the kernel takes the terminal away, in milliseconds. */
+/** Time between the signal that the session leader has ended and the loss of the terminal, in milliseconds. */
 const settlesMs = 50;
 
 /**

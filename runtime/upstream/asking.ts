@@ -55,18 +55,18 @@ export async function bytesOf(response: Response, limit: BodyLimit): Promise<Uin
 export const textOf = async (response: Response, limit: BodyLimit): Promise<string> =>
   new TextDecoder().decode(await bytesOf(response, limit));
 
-/** How long a server that said its last word may take to close the answer. */
+/** How long a server may take to close an answer after its last byte. */
 const closingMs = 50;
 
 export interface Pieces {
-  /** Whether the answer is whole although its body has not ended. */
-  isWhole: () => boolean;
+  /** Whether the answer is complete although its body has not ended. */
+  isComplete: () => boolean;
   clock: Pick<Clock, "after">;
 }
 
 /**
- * The body's bytes as they come. Whoever stops reading early cancels the rest; where the answer is whole already, its
- * end is waited for a moment behind their back, so that the connection can be used again.
+ * The body's bytes as they come. A reader that stops early cancels the rest; where the answer is complete already, its
+ * end is awaited for a moment in the background, so that the connection can be used again.
  */
 export async function* piecesOf(
   response: Response,
@@ -88,7 +88,7 @@ export async function* piecesOf(
     }
   } finally {
     const leave = () => void reader.cancel().catch(() => undefined);
-    if (!isEnded && pieces?.isWhole()) {
+    if (!isEnded && pieces?.isComplete()) {
       const stop = pieces.clock.after(closingMs, leave);
       void reader
         .read()

@@ -8,7 +8,7 @@ const wordsMax = 300;
 /** Forms of keys that providers give out, for answers that repeat one they were not given by us. */
 const keyForms = /\b(sk|pk|key|Bearer)[-_ ][A-Za-z0-9_-]{12,}/g;
 
-/** A server's own words in a message: one line, at most 300 characters, and never a key. */
+/** A server's message as ours quote it: one line, at most 300 characters, without keys. */
 export function quoted(words: string, key?: string): string {
   const hidden = key ? words.replaceAll(key, "[hidden]") : words;
   const line = hidden

@@ -73,7 +73,7 @@ export function createOllama(options: OllamaOptions): Provider {
       const { response, textBytes } = await ask(call, true);
       const make = chunkMaker(headOf(call), forcedBy(call, name));
       let isComplete = false;
-      const pieces = piecesOf(response, limit, { isWhole: () => isComplete, clock });
+      const pieces = piecesOf(response, limit, { isComplete: () => isComplete, clock });
       for await (const line of linesOf(pieces)) {
         if (line.trim() === "") continue;
         const record = recordOf(line, about(call.id));

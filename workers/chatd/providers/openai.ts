@@ -144,7 +144,7 @@ async function* chunksOf(
 ): AsyncGenerator<Json> {
   let chunks = 0;
   let isComplete = false;
-  const pieces = piecesOf(response, limit, { isWhole: () => isComplete, clock });
+  const pieces = piecesOf(response, limit, { isComplete: () => isComplete, clock });
   for await (const { event, data } of eventsOf(pieces)) {
     isComplete = data === "[DONE]";
     if (isComplete) return;
