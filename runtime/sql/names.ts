@@ -4,6 +4,12 @@
 export const fold = (identifier: string): string =>
   identifier.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 
+/** The name as SQL takes it, whatever its characters. */
+export const quoteName = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+
+/** The text as a literal of SQL. */
+export const quoteText = (text: string): string => `'${text.replaceAll("'", "''")}'`;
+
 /** Why a text cannot be the name of a column or field; undefined when it can. */
 export function nameProblem(name: string): string | undefined {
   if (name === "") return "a name is empty";

@@ -3,7 +3,7 @@
  * they nest. A type that passes can be written by COPY, read back from Parquet, and be named in a CAST.
  */
 
-import { nameProblem, twiceNamed } from "./names.ts";
+import { nameProblem, quoteName, twiceNamed } from "./names.ts";
 
 export type SqlType =
   /** `name` as DuckDB prints it, such as BIGINT or DECIMAL(18,2). */
@@ -94,7 +94,7 @@ export function sqlOf(type: SqlType): string {
   if (type.kind === "scalar") return type.name;
   if (type.kind === "list") return `${sqlOf(type.item)}[${type.length ?? ""}]`;
   if (type.kind === "map") return `MAP(${sqlOf(type.key)}, ${sqlOf(type.value)})`;
-  return `STRUCT(${type.fields.map((field) => `"${field.name.replaceAll('"', '""')}" ${sqlOf(field.type)}`).join(", ")})`;
+  return `STRUCT(${type.fields.map((field) => `${quoteName(field.name)} ${sqlOf(field.type)}`).join(", ")})`;
 }
 
 /** The scalars in a type, from left to right: the leaves of a Parquet schema. */

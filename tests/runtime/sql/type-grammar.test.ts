@@ -1,7 +1,9 @@
 /** The grammar of types: what passes DuckDB binds, writes and reads back; what does not is refused with its reason. */
+
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
+import { quoteText } from "../../../runtime/sql/sql.ts";
 import {
   columnProblem,
   leavesOf,
@@ -74,7 +76,7 @@ describe("a type that is taken", () => {
 
   test("what DESCRIBE prints is taken", async () => {
     const odd = ["é", "A", "select", "a b", "1x", '"', "struct", "timestamp", "a,b", "x)", "'"];
-    const fields = odd.map((name, at) => `'${name.replaceAll("'", "''")}': ${at}`).join(", ");
+    const fields = odd.map((name, at) => `${quoteText(name)}: ${at}`).join(", ");
     const read = await connection.runAndReadAll(`DESCRIBE SELECT {${fields}} AS v`);
     const type = parseSqlType(String(read.getRowsJson()[0]?.[1]));
     expect(type.kind === "struct" && type.fields.map(({ name }) => name)).toEqual(odd);

@@ -1,6 +1,7 @@
 /** Statements that read a file where a table may stand. */
 
 import { relative } from "node:path";
+import { quoteName, quoteText } from "../../../runtime/sql/sql.ts";
 
 /** `@` stands for the name as an identifier, `#` for it as text. */
 export const shapes = [
@@ -65,9 +66,7 @@ export const shapes = [
 
 /** The statement of the shape with the name in it. */
 export function fileStatement(shape: string, name: string): string {
-  const identifier = `"${name.replaceAll('"', '""')}"`;
-  const text = `'${name.replaceAll("'", "''")}'`;
-  return shape.replaceAll("@", () => identifier).replaceAll("#", () => text);
+  return shape.replaceAll("@", () => quoteName(name)).replaceAll("#", () => quoteText(name));
 }
 
 /** A statement put together by chance, in which the file is read somewhere within. */

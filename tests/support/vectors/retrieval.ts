@@ -1,4 +1,5 @@
 /** How good a retrieval is: measures, and a labelled set put into a corpus. */
+import { quoteText } from "../../../runtime/sql/sql.ts";
 import type { LabelledSet } from "../../../scripts/sample-data/make-queries.ts";
 import type { MatrixdStack } from "../stacks/matrixd.ts";
 
@@ -45,9 +46,8 @@ export async function measure(
 
 /** Makes the corpus `labelled` of a set's documents. */
 export async function buildLabelled(stack: MatrixdStack, { documents }: LabelledSet): Promise<void> {
-  const text = (value: string) => `'${value.replaceAll("'", "''")}'`;
   const values = documents.map(
-    ({ id, text: what, role, city, shift }) => `(${[id, what, role, city, shift].map(text).join(", ")})`,
+    ({ id, text: what, role, city, shift }) => `(${[id, what, role, city, shift].map(quoteText).join(", ")})`,
   );
   await stack.dataset(
     "labelled",

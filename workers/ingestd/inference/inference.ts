@@ -32,7 +32,6 @@ export {
   zoned,
 } from "./notation.ts";
 export { type Seen, whyNot, whyText } from "./reasons.ts";
-export { identifier, literal } from "./sql-text.ts";
 
 /** What may be found out. DECIMAL comes once per scale, in 18 and in 38 digits. */
 export type Narrow =

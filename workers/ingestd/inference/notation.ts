@@ -5,7 +5,7 @@
  * A type is written as DuckDB writes it, and ` shortest` after it when its values are texts without a trailing zero
  * or a point that nothing follows: 10, 9.5, 100.25. Without it they are texts as DuckDB writes the type: 10.00.
  */
-import { literal } from "./sql-text.ts";
+import { quoteText } from "../../../runtime/sql/sql.ts";
 
 /** How the texts of a column stand for values. */
 export interface Notation {
@@ -64,7 +64,8 @@ const ownNotation: Record<string, string> = {
   TIME: `([01][0-9]|2[0-3]):[0-9]{2}|${clock}`,
 };
 
-const matches = (text: string, pattern: string): string => `regexp_full_match(${text}, ${literal(pattern)})`;
+const matches = (text: string, pattern: string): string =>
+  `regexp_full_match(${text}, ${quoteText(pattern)})`;
 const isNumber = (type: string): boolean => /^(BIGINT|INTEGER|FLOAT|DOUBLE|DECIMAL\()/.test(type);
 
 /** SQL for the value of a text; NULL where it has none. */
@@ -145,7 +146,7 @@ function holdsInNotation(text: string, type: string): string {
 
 /** Sign, digits without zeros at either end, and exponent: equal for equal numbers in any notation, minus zero apart. */
 function numberKey(text: string): string {
-  const found = (pattern: string) => `regexp_extract(${text}, ${literal(pattern)}, 1)`;
+  const found = (pattern: string) => `regexp_extract(${text}, ${quoteText(pattern)}, 1)`;
   const fraction = found("[.]([0-9]*)");
   const digits = `ltrim(${found("^[+-]?([0-9]*)")} || ${fraction}, '0')`;
   const short = `rtrim(${digits}, '0')`;
@@ -161,7 +162,7 @@ const spaces = "' ' || chr(9) || chr(160)";
 const thousandsPattern = "[+-]?[0-9]{1,3}((,[0-9]{3})+|( [0-9]{3})+|('[0-9]{3})+)([.][0-9]+)?";
 
 export const isNullWord = (cell: string): string =>
-  `lower(trim(${cell}, ${spaces})) IN (${nullWords.map(literal).join(", ")})`;
+  `lower(trim(${cell}, ${spaces})) IN (${nullWords.map(quoteText).join(", ")})`;
 export const hasSpaces = (cell: string): string => `${cell} <> trim(${cell}, ${spaces})`;
 export const hasThousands = (cell: string, notation: Notation = exactly): string =>
   matches(`trim(${pointed(cell, notation)}, ${spaces})`, thousandsPattern);
@@ -193,22 +194,22 @@ const offsetPattern = "\\s*(Z|[+-][0-9]{2}(:?[0-9]{2})?)$";
 
 /** The wall clock of a text that ends with an offset, and the format without it. */
 const localPart = (text: string, format: string) => ({
-  local: `regexp_replace(${text}, ${literal(offsetPattern)}, '')`,
-  offset: `regexp_extract(${text}, ${literal(offsetPattern)}, 1)`,
+  local: `regexp_replace(${text}, ${quoteText(offsetPattern)}, '')`,
+  offset: `regexp_extract(${text}, ${quoteText(offsetPattern)}, 1)`,
   localFormat: format.slice(0, -offsetMark.length).trimEnd(),
 });
 
 function readByFormat(text: string, type: string, format: string): string {
-  if (type !== zoned) return `CAST(try_strptime(${text}, ${literal(format)}) AS ${type})`;
+  if (type !== zoned) return `CAST(try_strptime(${text}, ${quoteText(format)}) AS ${type})`;
   const { local, offset, localFormat } = localPart(text, format);
-  return `TRY_CAST(CAST(try_strptime(${local}, ${literal(localFormat)}) AS VARCHAR) || ${offset} AS ${zoned})`;
+  return `TRY_CAST(CAST(try_strptime(${local}, ${quoteText(localFormat)}) AS VARCHAR) || ${offset} AS ${zoned})`;
 }
 
 /** Written by the format, the value is the text but for zeros before numbers and the case of names. */
 function readsBackByFormat(text: string, type: string, format: string): string {
   const plain = (sql: string) => `regexp_replace(lower(${sql}), '(^|[^0-9])0+([0-9])', '\\1\\2', 'g')`;
   const again = (from: string, by: string, as: string) =>
-    `coalesce(${plain(from)} = ${plain(`strftime(CAST(try_strptime(${from}, ${literal(by)}) AS ${as}), ${literal(by)})`)}, false)`;
+    `coalesce(${plain(from)} = ${plain(`strftime(CAST(try_strptime(${from}, ${quoteText(by)}) AS ${as}), ${quoteText(by)})`)}, false)`;
   if (type !== zoned) return again(text, format, type);
   const { local, offset, localFormat } = localPart(text, format);
   const offsetHolds = `coalesce(${matches(offset, zone)}, false)`;

@@ -4,9 +4,9 @@
  */
 
 import type { Static } from "@sinclair/typebox";
+import { quoteName, quoteText } from "../../../runtime/sql/sql.ts";
 import type { ColumnStatistics } from "../../catalogd/contract.ts";
 import type { EngineRow, Shape, Value } from "../engine/engine.ts";
-import { identifier, literal } from "../inference/inference.ts";
 
 export interface FieldIds {
   /** For COPY's FIELD_IDS. */
@@ -21,16 +21,16 @@ export function numberFields(columns: readonly { name: string; shape: Shape }[])
   const nested = (shape: Shape, path: string, column: string): string => {
     const children = childrenOf(shape).map(({ name, shape: child }) => {
       const id = next++;
-      const childPath = `${path}.${identifier(name)}`;
+      const childPath = `${path}.${quoteName(name)}`;
       byPath.set(childPath, { id, column: `${column}.${name}` });
-      return `${literal(name)}: ${fieldSql(id, nested(child, childPath, `${column}.${name}`))}`;
+      return `${quoteText(name)}: ${fieldSql(id, nested(child, childPath, `${column}.${name}`))}`;
     });
     return children.join(", ");
   };
   const sql = columns.map(({ name, shape }, index) => {
-    const path = identifier(name);
+    const path = quoteName(name);
     byPath.set(path, { id: index + 1, column: name });
-    return `${literal(name)}: ${fieldSql(index + 1, nested(shape, path, name))}`;
+    return `${quoteText(name)}: ${fieldSql(index + 1, nested(shape, path, name))}`;
   });
   return { sql: `{${sql.join(", ")}}`, byPath };
 }

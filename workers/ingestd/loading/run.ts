@@ -1,7 +1,8 @@
 /** One run of rows into one Parquet file, by a plan of columns and types. */
 
+import { quoteName } from "../../../runtime/sql/sql.ts";
 import type { Described, Session } from "../engine/engine.ts";
-import { formOf, identifier, sqlType } from "../inference/inference.ts";
+import { formOf, sqlType } from "../inference/inference.ts";
 import type { Column, Run, Table } from "../tables/tables.ts";
 import { type Match, valueAs } from "../typing/typing.ts";
 import type { StagedObject } from "./staging.ts";
@@ -71,7 +72,7 @@ function selectOf({ relation }: Run, { columns, leaveOut }: Plan): string {
   const list = columns.map(({ name, column, type }, index) => {
     const value = column === undefined ? `NULL::${sqlType(type)}` : valueAs(column, type, index);
     if (value === undefined) throw new Error(`column '${name}' cannot be had as ${type}`);
-    return `${value} AS ${identifier(name)}`;
+    return `${value} AS ${quoteName(name)}`;
   });
   return `SELECT ${list.join(", ")} FROM ${relation}${leaveOut === undefined ? "" : ` WHERE NOT (${leaveOut})`}`;
 }

@@ -1,8 +1,9 @@
 /** Parquet files as open tables need them: field ids, statistics, Zstandard, row groups sized for parallel reads. */
+
 import type { Static } from "@sinclair/typebox";
+import { quoteText } from "../../../runtime/sql/sql.ts";
 import type { Column as CatalogColumn, ColumnStatistics } from "../../catalogd/contract.ts";
 import type { Described, Session } from "../engine/engine.ts";
-import { literal } from "../inference/inference.ts";
 import { vectorRows } from "../tables/tables.ts";
 import { numberFields, readStatistics } from "./field-ids.ts";
 
@@ -45,7 +46,7 @@ export async function writeQuery(
     `ROW_GROUP_SIZE ${groupRows}, DICTIONARY_SIZE_LIMIT ${dictionaryValues(groupRows)}`,
     `FIELD_IDS ${fields.sql}`,
   ];
-  const [answer] = await session.run(`COPY (${query}) TO ${literal(target.path)} (${settings.join(", ")})`);
+  const [answer] = await session.run(`COPY (${query}) TO ${quoteText(target.path)} (${settings.join(", ")})`);
   return {
     rows: Number(answer?.count),
     columns: described.map(({ name, type }) => ({ name, type, nullable: true })),

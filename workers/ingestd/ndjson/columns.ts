@@ -1,6 +1,6 @@
 /** The columns of an NDJSON file, and SQL for their values. */
-import { fold, parseSqlType } from "../../../runtime/sql/sql.ts";
-import { checkedCast, literal, type Notation, narrowStrings, sqlType } from "../inference/inference.ts";
+import { fold, parseSqlType, quoteText } from "../../../runtime/sql/sql.ts";
+import { checkedCast, type Notation, narrowStrings, sqlType } from "../inference/inference.ts";
 import { type Column, type FileContext, textColumn } from "../tables/tables.ts";
 import { fits, structureOf } from "./fit.ts";
 import { columnTypeOf, type JsonColumnType, type JsonShape, valuesOf } from "./shape.ts";
@@ -54,7 +54,7 @@ function nestedCast(cell: string, { type, structure, shape }: Planned, wanted: s
   if (wanted === "VARCHAR") return cell;
   const registered = parseSqlType(wanted);
   const wide = wanted === type ? structure : fits(shape, registered) ? structureOf(registered) : undefined;
-  return wide && `from_json(${cell}, ${literal(wide)})`;
+  return wide && `from_json(${cell}, ${quoteText(wide)})`;
 }
 
 /** What a caller should know of a column that has no narrower type. */

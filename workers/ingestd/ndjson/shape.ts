@@ -6,8 +6,7 @@
  */
 import { isSameNumber } from "../../../runtime/contract/contract.ts";
 import { inOneGo } from "../../../runtime/scheduling/scheduling.ts";
-import { fold, typeCharactersMax } from "../../../runtime/sql/sql.ts";
-import { identifier } from "../inference/inference.ts";
+import { fold, quoteName, typeCharactersMax } from "../../../runtime/sql/sql.ts";
 import { type JsonValue, pauseEvery } from "./json-value.ts";
 
 export interface JsonShape {
@@ -159,7 +158,7 @@ function nestedType(shape: JsonShape): { type: string; structure: Structure } | 
   if (keys.length === 0 || distinct.size < keys.length || distinct.has("")) return undefined;
   const fields = keys.map((key) => ({ key, nested: nestedType(shape.fields.get(key) ?? emptyShape()) }));
   if (fields.some(({ nested }) => nested === undefined)) return undefined;
-  const type = `STRUCT(${fields.map(({ key, nested }) => `${identifier(key)} ${nested?.type}`).join(", ")})`;
+  const type = `STRUCT(${fields.map(({ key, nested }) => `${quoteName(key)} ${nested?.type}`).join(", ")})`;
   const structure = Object.fromEntries(
     fields.map(({ key, nested }) => [key, nested?.structure ?? "VARCHAR"]),
   );

@@ -5,12 +5,13 @@ import {
   leavesOf,
   nameProblem,
   parseSqlType,
+  quoteName,
+  quoteText,
   type SchemaNode,
   type SqlType,
   twiceNamed,
 } from "../../../runtime/sql/sql.ts";
 import type { Described, Session } from "../engine/engine.ts";
-import { identifier, literal } from "../inference/inference.ts";
 import { anyType, type FileType, fileTypeOf } from "./exact-types.ts";
 
 const refusal = (text: string, column: string): ServiceError =>
@@ -117,7 +118,7 @@ export async function checkTimes(
   columns: readonly Described[],
 ): Promise<void> {
   for (const { name, type } of columns) {
-    const outside = outsideDay(identifier(name), parseSqlType(type), 0);
+    const outside = outsideDay(quoteName(name), parseSqlType(type), 0);
     if (outside === undefined) continue;
     const [found] = await session.run(`SELECT count(*)::BIGINT AS count FROM ${relation} WHERE ${outside}`);
     const count = Number(found?.count);
@@ -146,7 +147,7 @@ function outsideDay(value: string, type: SqlType, depth: number): string | undef
   if (type.kind === "struct")
     return either(
       type.fields.map((field) =>
-        outsideDay(`struct_extract(${value}, ${literal(field.name)})`, field.type, depth),
+        outsideDay(`struct_extract(${value}, ${quoteText(field.name)})`, field.type, depth),
       ),
     );
   const time = dayOf[type.name];

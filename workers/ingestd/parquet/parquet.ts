@@ -1,8 +1,7 @@
 /** Parquet in: read whole by DuckDB, and written anew with our field ids, row groups and statistics. */
 import { fail } from "../../../runtime/errors/errors.ts";
-import { columnProblem, readSchema } from "../../../runtime/sql/sql.ts";
+import { columnProblem, quoteName, quoteText, readSchema } from "../../../runtime/sql/sql.ts";
 import { type Described, EngineError, type Session } from "../engine/engine.ts";
-import { identifier, literal } from "../inference/inference.ts";
 import {
   type Column,
   createPartWriter,
@@ -51,7 +50,7 @@ const withoutPaths = (message: string, { directory }: FileContext): string => {
 async function tableOf(session: Session, parts: Part[], context: FileContext): Promise<Table> {
   const path = parts[0]?.path ?? "";
   // A folder named like a=b above the file is no column.
-  const relation = `read_parquet(${literal(path)}, hive_partitioning = false)`;
+  const relation = `read_parquet(${quoteText(path)}, hive_partitioning = false)`;
   const explain = (error: EngineError) => broken(error, context);
   // Before DuckDB sees the file: what nests too deep ends the process.
   const schema = await readSchema(path);
@@ -65,7 +64,7 @@ async function tableOf(session: Session, parts: Part[], context: FileContext): P
       schema[index]?.element.logical_type?.type === "NULL" ? { ...column, type: noType } : column,
     );
     const [facts] = await session.run(
-      `SELECT sum(num_rows)::BIGINT AS rows FROM parquet_file_metadata(${literal(path)})`,
+      `SELECT sum(num_rows)::BIGINT AS rows FROM parquet_file_metadata(${quoteText(path)})`,
     );
     checkColumns(described);
     await checkTimes(session, relation, described);
@@ -129,9 +128,9 @@ const typeOf = ({ type }: Described): string => widened[type] ?? type;
 function columnOf(described: Described): Column {
   const { name, type: before } = described;
   const type = typeOf(described);
-  const value = type === before ? identifier(name) : `${identifier(name)}::${type}`;
+  const value = type === before ? quoteName(name) : `${quoteName(name)}::${type}`;
   const as = (wanted: string) => (wanted === type ? value : undefined);
-  return { name, cell: identifier(name), among: [], type, forced: false, as };
+  return { name, cell: quoteName(name), among: [], type, forced: false, as };
 }
 
 const changeOf = (described: Described): string[] =>

@@ -1,6 +1,6 @@
 /** What the writer of a Parquet file left in its key-value metadata. */
+import { quoteText } from "../../../runtime/sql/sql.ts";
 import type { Session } from "../engine/engine.ts";
-import { literal } from "../inference/inference.ts";
 import { durationsOf } from "./arrow-schema.ts";
 import type { Writer } from "./exactness.ts";
 
@@ -12,7 +12,7 @@ const sparkKeys = /^org\.apache\.spark\./;
 export async function writerOf(session: Session, path: string): Promise<Writer & { warnings: string[] }> {
   const rows = await session.run(
     `SELECT CASE WHEN octet_length(key) < 256 THEN key::VARCHAR END AS key,
-      CASE WHEN key = ${literal(arrowKey)}::BLOB THEN value::VARCHAR END AS value FROM parquet_kv_metadata(${literal(path)})`,
+      CASE WHEN key = ${quoteText(arrowKey)}::BLOB THEN value::VARCHAR END AS value FROM parquet_kv_metadata(${quoteText(path)})`,
   );
   const microseconds = rows.some(({ key }) => sparkKeys.test(String(key)));
   const arrow = rows.find(({ key }) => key === arrowKey)?.value;

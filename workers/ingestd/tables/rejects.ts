@@ -1,6 +1,7 @@
 /** Rows that could not be loaded: written to a file as they are found, the first ones kept for the answer. */
+
 import { fail, type ServiceError } from "../../../runtime/errors/errors.ts";
-import { identifier, literal } from "../inference/inference.ts";
+import { quoteName, quoteText } from "../../../runtime/sql/sql.ts";
 import { createPartSplitter } from "./part-splitter.ts";
 import { createPartWriter } from "./parts.ts";
 import type { Scratch } from "./scratch.ts";
@@ -56,11 +57,11 @@ export interface Origin {
 export function rejectsQuery(relation: string | undefined, { file, job, version }: Origin): string {
   const value = (index: number) => (relation === undefined ? "NULL" : cell(index));
   const columns = rejectColumns.map(
-    ({ name, type }, index) => `${value(index)}::${type} AS ${identifier(name)}`,
+    ({ name, type }, index) => `${value(index)}::${type} AS ${quoteName(name)}`,
   );
   const origin = [
-    `${file === undefined ? "NULL" : literal(file)}::VARCHAR AS file`,
-    `${literal(job)}::VARCHAR AS job`,
+    `${file === undefined ? "NULL" : quoteText(file)}::VARCHAR AS file`,
+    `${quoteText(job)}::VARCHAR AS job`,
     `${version}::BIGINT AS version`,
   ];
   const from = relation === undefined ? "WHERE false" : `FROM ${relation} ORDER BY "line", "byte"`;

@@ -1,5 +1,5 @@
 /** Rows of text in a file, as DuckDB sees them: nothing about the file is left for DuckDB to guess. */
-import { literal } from "../inference/inference.ts";
+import { quoteText } from "../../../runtime/sql/sql.ts";
 
 /** How a text file is divided into fields. `quote` is empty when no character quotes. */
 export interface Dialect {
@@ -49,12 +49,12 @@ export function readText({ parts, dialect, width, longestRowBytes, lineEnd }: Te
   // A margin, because DuckDB counts the line end, too.
   const lineBytes = Math.max(lineBytesDefault, longestRowBytes + 1024);
   const bufferBytes = Math.max(bufferBytesDefault, lineBytes, ...parts.map(({ bytes }) => bytes + 1024));
-  const nulls = ["", ...dialect.nulls].map(literal).join(", ");
+  const nulls = ["", ...dialect.nulls].map(quoteText).join(", ");
   const newLine = lineEnd === "\n" ? "'\\n'" : "'\\r\\n'";
-  return `read_csv([${parts.map(({ path }) => literal(path)).join(", ")}], auto_detect = false, header = false,
+  return `read_csv([${parts.map(({ path }) => quoteText(path)).join(", ")}], auto_detect = false, header = false,
     strict_mode = false, null_padding = false, ignore_errors = false, allow_quoted_nulls = false, comment = '',
-    compression = 'none', nullstr = [${nulls}], new_line = ${newLine}, delim = ${literal(dialect.delimiter)},
-    quote = ${literal(dialect.quote)}, escape = ${literal(dialect.quote)}, parallel = ${longestRowBytes < lineBytesDefault},
+    compression = 'none', nullstr = [${nulls}], new_line = ${newLine}, delim = ${quoteText(dialect.delimiter)},
+    quote = ${quoteText(dialect.quote)}, escape = ${quoteText(dialect.quote)}, parallel = ${longestRowBytes < lineBytesDefault},
     max_line_size = ${lineBytes}, buffer_size = ${bufferBytes}, columns = {${columns.join(", ")}})`;
 }
 

@@ -2,14 +2,13 @@
  * What stands in the way: columns of text of which most values are numbers, dates or booleans. They stay text, since
  * a few of their texts would not read back; the answer says how many, shows one, and how to have the type.
  */
+import { quoteName, quoteText } from "../../../runtime/sql/sql.ts";
 import type { EngineRow, Session } from "../engine/engine.ts";
 import {
   exactly,
   holds,
-  identifier,
   inShortestForm,
   isNullWord,
-  literal,
   type Notation,
   textFor,
   zoned,
@@ -55,7 +54,7 @@ const ofKind = (type: string, notation: Notation) => (cell: string) =>
 const numbers = (name: string, notation: Notation): Kind => ({
   name,
   holds: (cell) =>
-    `strlen(${cell}) <= ${charactersMax} AND coalesce(regexp_full_match(${textFor(cell, "DOUBLE", notation)}, ${literal(number)}), false)`,
+    `strlen(${cell}) <= ${charactersMax} AND coalesce(regexp_full_match(${textFor(cell, "DOUBLE", notation)}, ${quoteText(number)}), false)`,
   number: notation,
 });
 
@@ -95,7 +94,7 @@ const unpivoted = (sample: string, columns: readonly Column[]): string =>
 const filled = `count(*) FILTER (NOT ${isNullWord("value")}) AS filled`;
 
 const matching = (pattern: string, name: string): string =>
-  `count(*) FILTER (strlen(value) <= ${charactersMax} AND regexp_full_match(value, ${literal(pattern)})) AS ${name}`;
+  `count(*) FILTER (strlen(value) <= ${charactersMax} AND regexp_full_match(value, ${quoteText(pattern)})) AS ${name}`;
 
 /**
  * The columns of which so many values look like one of a kind that they may be nearly of it. Digits alone are numbers
@@ -118,11 +117,11 @@ async function nearlyTyped(session: Session, all: readonly Column[], sample: str
   if (columns.length === 0) return [];
   // Most texts are words, by their first character: they are not worth a cast.
   const isOne = (kind: Kind) =>
-    `CASE WHEN regexp_matches(value, ${literal(begins)}) THEN ${kind.holds("value")} ELSE false END`;
-  const counts = kinds.map((kind) => `count(*) FILTER (${isOne(kind)}) AS ${identifier(kind.name)}`);
+    `CASE WHEN regexp_matches(value, ${quoteText(begins)}) THEN ${kind.holds("value")} ELSE false END`;
+  const counts = kinds.map((kind) => `count(*) FILTER (${isOne(kind)}) AS ${quoteName(kind.name)}`);
   const rows = await session.run(
     `SELECT name, ${filled},
-      count(*) FILTER (regexp_full_match(value, ${literal(identifierPattern)})) AS identifiers, ${counts.join(", ")}
+      count(*) FILTER (regexp_full_match(value, ${quoteText(identifierPattern)})) AS identifiers, ${counts.join(", ")}
     FROM ${unpivoted(sample, columns)} GROUP BY name`,
   );
   const byCell = new Map(rows.map((row) => [String(row.name), row]));
@@ -185,7 +184,7 @@ async function lookAt(
   const [row] = await session.run(
     `SELECT count(${cell}) AS filled, count(*) FILTER (${kind.holds(cell)}) AS of_kind,
       count(*) FILTER (${isNullWord(cell)}) AS words,
-      count(*) FILTER (regexp_full_match(${cell}, ${literal(identifierPattern)})) AS identifiers,
+      count(*) FILTER (regexp_full_match(${cell}, ${quoteText(identifierPattern)})) AS identifiers,
       ${misfits.map((misfit, index) => `count(*) FILTER (${misfit}) AS misfits${index}`).join(", ")}
     FROM ${relation}`,
   );
@@ -223,7 +222,7 @@ async function typeOf(
   if (kind.format !== undefined) return "DATE";
   if (kind.number === undefined) return kind.name;
   const text = textFor("value", "DOUBLE", kind.number);
-  const found = (pattern: string) => `max(length(regexp_extract(text, ${literal(pattern)}, 1)))`;
+  const found = (pattern: string) => `max(length(regexp_extract(text, ${quoteText(pattern)}, 1)))`;
   const [row] = await session.run(
     `SELECT ${found("^[+-]?([0-9]*)")} AS whole, ${found("[.]([0-9]*)")} AS scale, ${found("([eE])")} AS exponent
     FROM (SELECT ${text} AS text FROM (SELECT ${cell} AS value FROM ${relation}) WHERE ${kind.holds("value")})`,

@@ -1,6 +1,7 @@
 /** What an answer says of how texts became values: what nearly was one, and what was one only by value. */
+import { quoteName, quoteText } from "../../../runtime/sql/sql.ts";
 import type { Session } from "../engine/engine.ts";
-import { hasSpaces, hasThousands, identifier, isNullWord, literal, zoned } from "../inference/inference.ts";
+import { hasSpaces, hasThousands, isNullWord, zoned } from "../inference/inference.ts";
 import type { Column, Table } from "../tables/tables.ts";
 import { nearlyTypedWarnings, type Texts } from "./nearly-typed.ts";
 
@@ -58,13 +59,13 @@ function textsOf({ table, loaded: { pieces } }: Pick<Written, "table" | "loaded"
     };
   }
   return {
-    relation: `read_parquet([${pieces.map(({ path }) => literal(path)).join(", ")}], hive_partitioning = false)`,
+    relation: `read_parquet([${pieces.map(({ path }) => quoteText(path)).join(", ")}], hive_partitioning = false)`,
     place: "row_number() OVER () - 1",
     wordsFor: async (row) => {
       const line = await table.lineOf?.(row);
       return line === undefined ? `in row ${row + 1}` : `on line ${line}`;
     },
-    cellOf: ({ name }) => identifier(name),
+    cellOf: ({ name }) => quoteName(name),
   };
 }
 

@@ -1,7 +1,7 @@
 /** Where a corpus's rows come from: a dataset or a statement, read through queryd. */
 import { check } from "../../../runtime/contract/contract.ts";
 import { type ErrorType, fail, fromWire } from "../../../runtime/errors/errors.ts";
-import { fold } from "../../../runtime/sql/sql.ts";
+import { fold, quoteName } from "../../../runtime/sql/sql.ts";
 import { type CorpusSpec, rowField } from "../schemas/schemas.ts";
 import { ErrorBody, type Peers } from "./peers.ts";
 
@@ -58,7 +58,7 @@ async function datasetOf(name: string, { catalogd }: Peers, signal: AbortSignal)
       `expected the name of a dataset, letters, digits and '_', got '${name.slice(0, 100)}'`,
     );
   const { columns, version } = await catalogd.verbs.manifest({ name }, { signal });
-  return { from: quoted(name), version, columns: columns.map((column) => column.name) };
+  return { from: quoteName(name), version, columns: columns.map((column) => column.name) };
 }
 
 async function describe(sql: string, peers: Peers, signal: AbortSignal): Promise<Described> {
@@ -88,9 +88,9 @@ export async function* readLines(
   { timeoutMs, signal }: ReadOptions,
 ): AsyncGenerator<Uint8Array> {
   const columns = [
-    `CAST(${quoted(spec.id_column)} AS VARCHAR) AS i`,
-    ...spec.text_columns.map((name, at) => `CAST(${quoted(name)} AS VARCHAR) AS t${at}`),
-    ...(spec.metadata_columns ?? []).map((name, at) => `${quoted(name)} AS m${at}`),
+    `CAST(${quoteName(spec.id_column)} AS VARCHAR) AS i`,
+    ...spec.text_columns.map((name, at) => `CAST(${quoteName(name)} AS VARCHAR) AS t${at}`),
+    ...(spec.metadata_columns ?? []).map((name, at) => `${quoteName(name)} AS m${at}`),
   ];
   const request = { sql: `SELECT ${columns.join(", ")} FROM ${from}`, timeout_ms: timeoutMs };
   const response = await ask(peers, request, signal, "application/x-ndjson");
@@ -137,8 +137,6 @@ async function ask(
   // Places in the text are those of the statement around the caller's: they would mislead.
   throw fromWire({ type: error.type as ErrorType, message: error.message });
 }
-
-const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 
 const wrong = (field: string, message: string) =>
   fail("invalid_field", `${field}: ${message}`, { details: { field } });

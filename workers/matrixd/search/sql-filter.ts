@@ -6,10 +6,12 @@
  * round and in square brackets: text that closes one kind to open it again cannot fit the other; a quote or a comment
  * that it leaves open has nothing after it to be closed by.
  */
+
 import { LRUCache } from "lru-cache";
 import type { Peer } from "../../../runtime/contract/contract.ts";
 import { fail, fromWire, ServiceError, type WireError } from "../../../runtime/errors/errors.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
+import { quoteName } from "../../../runtime/sql/sql.ts";
 import type { Catalogd } from "../../catalogd/contract.ts";
 import type { Queryd } from "../../queryd/contract.ts";
 import type { LiveCorpus } from "../corpora/corpora.ts";
@@ -115,8 +117,8 @@ export function filterStatements(
   { dataset, sql, id_column }: { dataset?: string; sql?: string; id_column: string },
   predicate: string,
 ): { alone: Statement; whole: Statement } {
-  const source = dataset === undefined ? `${sql}` : `SELECT * FROM ${quoted(dataset)}`;
-  const id = quoted(id_column);
+  const source = dataset === undefined ? `${sql}` : `SELECT * FROM ${quoteName(dataset)}`;
+  const id = quoteName(id_column);
   const around = (before: string, after: string): Statement => ({
     sql: `${before}${predicate}${after}`,
     start: before.length,
@@ -131,8 +133,6 @@ export function filterStatements(
     ),
   };
 }
-
-const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 
 async function run(queryd: Peer<Queryd>, statement: Statement, signal: AbortSignal): Promise<unknown[]> {
   const response = await queryd.fetch("/sql", {

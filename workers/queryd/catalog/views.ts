@@ -3,11 +3,10 @@
  * Queries never read these views (see `prelude` in statement.ts); one that did would fail, not answer wrongly.
  */
 
-import { columnProblem, fold, parseSqlType, sqlOf } from "../../../runtime/sql/sql.ts";
+import { columnProblem, fold, parseSqlType, quoteName, quoteText, sqlOf } from "../../../runtime/sql/sql.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import type { AppliedViews, Session } from "../engine/engine.ts";
 import { EngineError } from "../errors/errors.ts";
-import { quoteName, quoteText } from "../statements/statements.ts";
 import type { Manifest, Snapshot } from "./snapshots.ts";
 import { systemColumnsSql, systemViewStatements } from "./system-views.ts";
 

@@ -1,7 +1,8 @@
 /** DuckDB's types and vectors as it lays them out in memory; the only file that knows its raw binding. */
+
 import { type Pointer, toArrayBuffer } from "bun:ffi";
 import duckdb, { type DataChunk, type LogicalType, type Vector as RawVector } from "@duckdb/node-bindings";
-import { quoteName, quoteText } from "../statements/statements.ts";
+import { quoteName, quoteText } from "../../../runtime/sql/sql.ts";
 import {
   type Batch,
   bytesOf,

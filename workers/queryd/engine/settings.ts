@@ -1,5 +1,5 @@
 /** DuckDB's settings: bounds on memory, threads and disk, and what no statement may reach. */
-import { quoteText } from "../statements/statements.ts";
+import { quoteText } from "../../../runtime/sql/sql.ts";
 
 export interface EngineSettings {
   /** 0: one a core. */

@@ -1,4 +1,5 @@
 /** What to write when text meets a number or a time: a column of text whose values are nearly all numbers is common. */
+import { quoteName } from "../../../runtime/sql/sql.ts";
 
 /** A column's name where it ends a text, or begins it. */
 const name = `(?:[A-Za-z_][\\w$]*|"(?:[^"]|"")+")`;
@@ -46,8 +47,7 @@ const nearMax = 400;
 /** The column, where the text names one. */
 function columnOf(message: string, sql: string, at: number | undefined): string | undefined {
   const source = /when casting from source column (.+)$/s.exec(message)?.[1];
-  if (source !== undefined)
-    return /^[A-Za-z_]\w*$/.test(source) ? source : `"${source.replaceAll('"', '""')}"`;
+  if (source !== undefined) return /^[A-Za-z_]\w*$/.test(source) ? source : quoteName(source);
   if (at === undefined) return undefined;
   const here = sql.slice(at, at + nearMax);
   if (/^\w/.test(here) && !/^(between|in|not)\b/i.test(here)) return argument.exec(here)?.[1];

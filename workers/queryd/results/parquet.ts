@@ -1,9 +1,11 @@
 /** Parquet: DuckDB writes the whole file first, so that it is complete or an error; then it is sent. */
+
 import { type FileHandle, stat } from "node:fs/promises";
 import { discard, opened } from "../../../runtime/durable/durable.ts";
 import { fail, type ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
-import { type Compiled, type GivenParameters, quoteName, quoteText } from "../statements/statements.ts";
+import { quoteName, quoteText } from "../../../runtime/sql/sql.ts";
+import type { Compiled, GivenParameters } from "../statements/statements.ts";
 import { type Column, type ColumnType, findType } from "../values/values.ts";
 import { streamOf } from "./stream.ts";
 

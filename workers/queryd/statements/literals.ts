@@ -1,8 +1,8 @@
 /** A statement with its parameters' values as literals: DuckDB serializes no plan with open parameters. */
 
 import { fail } from "../../../runtime/errors/errors.ts";
+import { quoteText } from "../../../runtime/sql/sql.ts";
 import type { Parameter, ParameterType, ParameterValue } from "./parameters.ts";
-import { quoteText } from "./statement.ts";
 import { type Token, tokens } from "./tokens.ts";
 
 export interface Written {

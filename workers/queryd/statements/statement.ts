@@ -1,5 +1,7 @@
 /** The text of a statement: what kind it is, and the text that is run in its place. */
+
 import { fail } from "../../../runtime/errors/errors.ts";
+import { quoteName } from "../../../runtime/sql/sql.ts";
 import { replaced, type Token, tokens } from "./tokens.ts";
 
 export interface Explain {
@@ -69,9 +71,6 @@ export interface Compiled {
   /** UTF-8 bytes before the user's text: places in DuckDB's errors count from the start of `sql`. */
   prefixBytes: number;
 }
-
-export const quoteName = (name: string): string => `"${name.replaceAll('"', '""')}"`;
-export const quoteText = (text: string): string => `'${text.replaceAll("'", "''")}'`;
 
 /**
  * Names go before the statement, not into a shared view: each statement reads the versions that were current

@@ -14,8 +14,6 @@ export {
   type Compiled,
   markedStatement,
   plainStatement,
-  quoteName,
-  quoteText,
   readStatement,
   type Source,
   type Statement,

@@ -1,5 +1,7 @@
 /** The type of a column by inference must be the type that trying every type on every value gives. */
+
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { quoteText } from "../../../../runtime/sql/sql.ts";
 import {
   allNarrow,
   checkedCast,
@@ -18,9 +20,8 @@ beforeAll(async () => {
 });
 afterAll(() => stack.stop());
 
-const quoted = (text: string) => `'${text.replaceAll("'", "''")}'`;
 const list = (values: readonly (string | null)[]) =>
-  values.map((value) => `(${value === null ? "NULL::VARCHAR" : quoted(value)})`).join(", ");
+  values.map((value) => `(${value === null ? "NULL::VARCHAR" : quoteText(value)})`).join(", ");
 
 /** The slow way: each type of the order, on each value, by nothing but casts. */
 async function oracle(values: readonly (string | null)[]): Promise<string> {
@@ -174,7 +175,7 @@ describe("inference", () => {
 
   test("the cast that is checked row by row stops at the first value that does not hold", async () => {
     const run = (type: string, value: string) =>
-      stack.query(`SELECT ${checkedCast("v", type, 3)} FROM (VALUES (${quoted(value)})) AS t(v)`);
+      stack.query(`SELECT ${checkedCast("v", type, 3)} FROM (VALUES (${quoteText(value)})) AS t(v)`);
     expect(await run("BIGINT", "12")).toEqual([["12"]]);
     const refused: [string, string][] = [
       ["BIGINT", "012"],

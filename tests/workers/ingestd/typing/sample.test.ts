@@ -1,5 +1,7 @@
 /** What is found by a quicker way is what the slow way finds: types by few rows first, forms without being written. */
+
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { quoteText } from "../../../../runtime/sql/sql.ts";
 import type { Session } from "../../../../workers/ingestd/engine/session.ts";
 import {
   allNarrow,
@@ -8,7 +10,6 @@ import {
   evidence,
 } from "../../../../workers/ingestd/inference/inference.ts";
 import { exactly, holds } from "../../../../workers/ingestd/inference/notation.ts";
-import { literal } from "../../../../workers/ingestd/inference/sql-text.ts";
 import type { Table } from "../../../../workers/ingestd/tables/format.ts";
 import { anyKind, kinds } from "../../../../workers/ingestd/typing/nearly-typed.ts";
 import { inferFromSample } from "../../../../workers/ingestd/typing/typing.ts";
@@ -29,7 +30,7 @@ afterAll(async () => {
 });
 
 const valuesOf = (texts: readonly (string | null)[]) =>
-  texts.map((text) => `(${text === null ? "NULL::VARCHAR" : literal(text)})`).join(", ");
+  texts.map((text) => `(${text === null ? "NULL::VARCHAR" : quoteText(text)})`).join(", ");
 
 test("types by a few rows first are those that all rows of the sample show", async () => {
   const random = seeded(7);
@@ -57,7 +58,7 @@ test("types by a few rows first are those that all rows of the sample show", asy
     });
     const cells = columns.map((_, index) => `c${index}`);
     const lines = Array.from({ length: rows }, (_, row) =>
-      columns.map((column) => (column[row] == null ? "NULL::VARCHAR" : literal(column[row]))).join(", "),
+      columns.map((column) => (column[row] == null ? "NULL::VARCHAR" : quoteText(column[row]))).join(", "),
     );
     await session.run(
       `CREATE OR REPLACE TEMP TABLE sampled AS FROM (VALUES ${lines.map((line) => `(${line})`).join(", ")}) AS t(${cells.join(", ")})`,
@@ -186,7 +187,7 @@ test("what is of a kind looks like one of a kind", async () => {
   ]);
   for (const kind of kinds) {
     const missed = await session.run(
-      `SELECT v FROM (VALUES ${valuesOf(texts)}) AS t(v) WHERE ${kind.holds("v")} AND NOT regexp_full_match(v, ${literal(anyKind)})`,
+      `SELECT v FROM (VALUES ${valuesOf(texts)}) AS t(v) WHERE ${kind.holds("v")} AND NOT regexp_full_match(v, ${quoteText(anyKind)})`,
     );
     expect([kind.name, missed]).toEqual([kind.name, []]);
   }
