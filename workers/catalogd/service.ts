@@ -12,16 +12,25 @@ import {
   type Commit,
   type Committing,
   createCommit,
+  createObjectCheck,
   type Return,
   returnVerbs,
   type Write,
   writeVerbs,
 } from "./commits/commits.ts";
 import type { Catalogd } from "./contract.ts";
+import { createExpiry } from "./expiry/expiry.ts";
 import { createHistory, type History, timeFrom } from "./history/history.ts";
 import { type InspectionDeps, inspectCatalog } from "./inspection/inspection.ts";
 import { createManifestStore } from "./manifests/manifests.ts";
-import { type Changes, createChanges, createRegistry, page, type Registry } from "./registry/registry.ts";
+import {
+  type Changes,
+  createChanges,
+  createRegistry,
+  createRemovals,
+  page,
+  type Registry,
+} from "./registry/registry.ts";
 import { createDatasetMarks, type Rehydration, startRehydration } from "./rehydration/rehydration.ts";
 import { checkName, isLive, summaryOf } from "./versions/versions.ts";
 
@@ -61,14 +70,8 @@ export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promis
     waitersMax: config.catalogd.changes_max_waiters,
     etag: registry.etag,
   });
-  const lock = createKeyedMutex({
-    waitingMax: waitingPerNameMax,
-    refusal: (name) =>
-      fail("overloaded", `${waitingPerNameMax} changes of '${name}' are waiting already`, {
-        retryAfterSeconds: 1,
-      }),
-  });
-  const committing = createCommit({ store, registry, lock, log, announce: changes.announce });
+  const lock = createKeyedMutex({ waitingMax: waitingPerNameMax, refusal: tooManyWaiting });
+  const committing = createCommit({ store, registry, lock, clock, log, announce: changes.announce });
   const concurrency = config.catalogd.rehydrate_concurrency;
   const adopted = (name: string) => deps.adopted(`catalogd/${name}`) || deps.adopted("catalogd/*");
   const rehydration = startRehydration({
@@ -76,6 +79,13 @@ export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promis
   });
   const history = createHistory({ store, registry });
   const writing = createWriting(committing.commit);
+  const removals = createRemovals();
+  const checkObjects = createObjectCheck(deps.peers.storaged.verbs.head, removals);
+  const changing = { ...committing, registry, history, checkObjects, commit: writing.commit };
+  const expiry = createExpiry({
+    ...{ ...deps, ...changing, store, removals, committed: lock.settled, storage: deps.peers.storaged.verbs },
+    from: (name) => marks.of(name)?.from ?? 1,
+  });
   gauges(metrics, { registry, changes, rehydration });
 
   const over = new AbortController();
@@ -85,8 +95,9 @@ export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promis
   return {
     raw: {},
     verbs: gated(rehydration, {
-      ...writeVerbs(deps, { ...committing, registry, commit: writing.commit }),
-      ...returnVerbs(deps, { ...committing, registry, history, commit: writing.commit }),
+      ...writeVerbs(deps, changing),
+      ...returnVerbs(deps, changing),
+      ...expiry,
       ...readVerbs(deps, { ...committing, registry, changes, history, concurrency }),
     }),
     notReady: () => {
@@ -114,6 +125,11 @@ export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promis
   };
 }
 
+const tooManyWaiting = (name: string) =>
+  fail("overloaded", `${waitingPerNameMax} changes of '${name}' are waiting already`, {
+    retryAfterSeconds: 1,
+  });
+
 /** The manifests are objects in storage: storaged's backup has them. */
 const kept = (deps: InspectionDeps & { directory: string }, rehydration: Rehydration): Durable => ({
   inspect: async function* (signal) {
@@ -125,7 +141,7 @@ const kept = (deps: InspectionDeps & { directory: string }, rehydration: Rehydra
   snapshot: () => holdFiles(deps.directory, []),
 });
 
-type Read = Exclude<keyof VerbsOf<Catalogd>, Write | Return>;
+type Read = Exclude<keyof VerbsOf<Catalogd>, Write | Return | "expire">;
 
 function readVerbs(
   { clock }: Pick<Deps, "clock">,

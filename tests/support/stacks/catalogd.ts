@@ -2,6 +2,7 @@
 import type { Static } from "@sinclair/typebox";
 import type { Config } from "../../../runtime/config/settings.ts";
 import type { Peer } from "../../../runtime/contract/endpoints.ts";
+import type { Clock } from "../../../runtime/scheduling/clock.ts";
 import {
   type Catalogd,
   catalogd,
@@ -34,11 +35,13 @@ export async function startCatalog(
     between = (verbs) => verbs,
     settings = {},
     adopted,
+    clock,
   }: {
     between?: (verbs: Peer<Storaged>["verbs"]) => Peer<Storaged>["verbs"];
     settings?: Partial<Config["catalogd"]>;
     /** Places that are taken as they are, as `catalogd/a` or `primary`. */
     adopted?: string[];
+    clock?: Clock;
   } = {},
 ): Promise<Catalog> {
   const config = configWith({ data_dir: dataDir, catalogd: settings });
@@ -50,7 +53,7 @@ export async function startCatalog(
   const peers = { storaged: { ...store.peer, verbs: between(store.peer.verbs) } };
   const catalog = await startInProcess(
     { contract: catalogd, create: createCatalogd },
-    { config, peers, ...taken },
+    { config, peers, ...taken, ...(clock && { clock }) },
   );
   return {
     storaged: store,

@@ -1,6 +1,6 @@
 /** The one way a dataset gets a new version: planned from the head, written durably, then seen by readers. */
 import { fail } from "../../../runtime/errors/errors.ts";
-import type { KeyedMutex } from "../../../runtime/scheduling/scheduling.ts";
+import type { Clock, KeyedMutex } from "../../../runtime/scheduling/scheduling.ts";
 import { fold } from "../../../runtime/sql/sql.ts";
 import type { Log } from "../../../runtime/telemetry/telemetry.ts";
 import { type ManifestStore, madeBy } from "../manifests/manifests.ts";
@@ -59,6 +59,7 @@ export function createCommit(deps: {
   store: ManifestStore;
   registry: Registry;
   lock: KeyedMutex;
+  clock: Pick<Clock, "now">;
   log: Log;
   /** Called after each change of the registry. */
   announce: () => void;
@@ -111,7 +112,7 @@ export function createCommit(deps: {
     resolveUnknown: (name, requestId) =>
       atomic.resolve((folded) => name === undefined || folded === fold(name), requestId),
     made: async (name, operationId, requestId) => {
-      const found = await madeBy(store, name, operationId);
+      const found = await madeBy(store, name, operationId, deps.clock.now());
       if (found && (registry.head(name, true)?.version ?? 0) < found.version)
         await lock(fold(name), () => catchUp(name, requestId));
       return found;

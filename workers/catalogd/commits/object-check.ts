@@ -3,6 +3,7 @@ import pMap from "p-map";
 import type { Peer } from "../../../runtime/contract/contract.ts";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Storaged } from "../../storaged/contract.ts";
+import type { Removals } from "../registry/registry.ts";
 import type { DataObject } from "../versions/versions.ts";
 
 type Head = Peer<Storaged>["verbs"]["head"];
@@ -17,8 +18,23 @@ interface Mismatch {
   reason: string;
 }
 
-/** Throws `unprocessable` naming the objects that are missing or have other bytes or another etag. */
-export async function checkObjects(
+export type ObjectCheck = (
+  objects: readonly DataObject[],
+  context: { requestId: string; signal: AbortSignal },
+) => Promise<void>;
+
+/**
+ * Makes the check: it throws `unprocessable` naming the objects that are missing or have other bytes or another etag, and
+ * `unavailable` for one that is being removed.
+ */
+export const createObjectCheck =
+  (head: Head, removals: Pick<Removals, "check">): ObjectCheck =>
+  async (objects, context) => {
+    removals.check(objects);
+    await checkAll(head, objects, context);
+  };
+
+async function checkAll(
   head: Head,
   objects: readonly DataObject[],
   context: { requestId: string; signal: AbortSignal },

@@ -2,7 +2,6 @@
 import type { CallContext, VerbsOf } from "../../../runtime/contract/contract.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
 import type { Deps } from "../../../runtime/service/service.ts";
-import type { Storaged } from "../../storaged/contract.ts";
 import type { Catalogd } from "../contract.ts";
 import type { History } from "../history/history.ts";
 import type { Registry } from "../registry/registry.ts";
@@ -16,19 +15,23 @@ import {
   planUndrop,
 } from "../versions/versions.ts";
 import type { Change, Committing } from "./commit.ts";
-import { checkObjects } from "./object-check.ts";
+import type { ObjectCheck } from "./object-check.ts";
 
 export type Return = "rollback" | "undrop" | "rename";
 
 export function returnVerbs(
-  { clock, metrics, newId, peers }: Deps<{ storaged: Storaged }>,
+  { clock, metrics, newId }: Pick<Deps, "clock" | "metrics" | "newId">,
   {
     registry,
     history,
     commit,
+    checkObjects,
     resolveUnknown,
     made,
-  }: { registry: Registry; history: History } & Pick<Committing, "commit" | "resolveUnknown" | "made">,
+  }: { registry: Registry; history: History; checkObjects: ObjectCheck } & Pick<
+    Committing,
+    "commit" | "resolveUnknown" | "made"
+  >,
 ): Pick<VerbsOf<Catalogd>, Return> {
   const returns = metrics.counter(
     "catalogd_returns_total",
@@ -48,7 +51,7 @@ export function returnVerbs(
     if (isLive(before)) return before;
     const { objects = [], ...proposal } = await changes();
     // What goes on being named was there; what comes back may have been deleted by hand.
-    const check = () => checkObjects(peers.storaged.verbs.head, objects, context);
+    const check = () => checkObjects(objects, context);
     const [first] = await commit({ ...proposal, check }, context);
     if (!isLive(first?.version)) throw new Error("a version made of another one is a tombstone");
     if (first.changed) returns.add(1, { verb: first.version.operation });

@@ -3,7 +3,6 @@ import type { VerbsOf } from "../../../runtime/contract/contract.ts";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Deps } from "../../../runtime/service/service.ts";
 import { twiceNamed } from "../../../runtime/sql/sql.ts";
-import type { Storaged } from "../../storaged/contract.ts";
 import type { Catalogd } from "../contract.ts";
 import type { Registry } from "../registry/registry.ts";
 import {
@@ -15,13 +14,18 @@ import {
   type Registration,
 } from "../versions/versions.ts";
 import type { Change, Commit, Committed, Committing } from "./commit.ts";
-import { checkObjects } from "./object-check.ts";
+import type { ObjectCheck } from "./object-check.ts";
 
 export type Write = "register" | "commit" | "drop";
 
 export function writeVerbs(
-  { clock, metrics, newId, peers }: Deps<{ storaged: Storaged }>,
-  { registry, commit, made }: { registry: Registry } & Pick<Committing, "commit" | "made">,
+  { clock, metrics, newId }: Pick<Deps, "clock" | "metrics" | "newId">,
+  {
+    registry,
+    commit,
+    checkObjects,
+    made,
+  }: { registry: Registry; checkObjects: ObjectCheck } & Pick<Committing, "commit" | "made">,
 ): Pick<VerbsOf<Catalogd>, Write> {
   const registers = metrics.counter("catalogd_registers_total", "Registrations by what they made.");
   const drops = metrics.counter("catalogd_drops_total", "Datasets dropped.");
@@ -59,7 +63,7 @@ export function writeVerbs(
       return { name, plan };
     });
     const objects = registrations.flatMap((registration) => registration.objects);
-    const check = () => checkObjects(peers.storaged.verbs.head, objects, context);
+    const check = () => checkObjects(objects, context);
     return counted(commit({ changes, check }, context));
   };
 

@@ -2,7 +2,7 @@
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import type { ManifestStore } from "../manifests/manifests.ts";
 import { type Head, isDamaged, type Registry } from "../registry/registry.ts";
-import type { Version } from "../versions/versions.ts";
+import { firstOf, type Version } from "../versions/versions.ts";
 
 export interface HistoryDeps {
   store: Pick<ManifestStore, "read">;
@@ -38,7 +38,7 @@ export function createChainReader({ store, registry }: HistoryDeps): ChainReader
       const head = latest(name);
       if (timeOf(head) <= time) return head;
       const { found, after } = await search(head, time, (number) => numbered(name, number));
-      const between = (found?.version ?? 0) + 1;
+      const between = (found?.version ?? firstOf(head) - 1) + 1;
       if (between === after) return found;
       throw fail(
         "corrupt",
@@ -64,7 +64,8 @@ async function search(
 ): Promise<{ found: Version | undefined; after: number }> {
   let found: Version | undefined;
   let after = head.version;
-  let open = Array.from({ length: head.version - 1 }, (_, at) => at + 1);
+  const first = firstOf(head);
+  let open = Array.from({ length: head.version - first }, (_, at) => first + at);
   while (open.length > 0) {
     const middle = open.length >> 1;
     const version = await read(open[middle] ?? 0);

@@ -2,7 +2,7 @@
 import pMap from "p-map";
 import { fail } from "../../../runtime/errors/errors.ts";
 import { isDamaged } from "../registry/registry.ts";
-import { isLive, type Manifest, type Version } from "../versions/versions.ts";
+import { firstOf, isLive, type Manifest, type Version } from "../versions/versions.ts";
 import { type ChainReader, createChainReader, type HistoryDeps, isNotFound } from "./chain-reader.ts";
 import { type Difference, differenceOf } from "./diff.ts";
 import { type VersionsPage, versionsPage } from "./page.ts";
@@ -24,10 +24,14 @@ export interface History {
   find: (asked: Which & { name: string }) => Promise<{ manifest?: Manifest; problem?: string }>;
   /** Every dataset that there was at that time and can be read, by name. */
   everything: (time: number, concurrency: number) => Promise<Manifest[]>;
+  /** The latest version, or the tombstone; throws `not_found` and `corrupt`. */
+  latest: (name: string) => Version;
   /** What a dataset was before its drop; the dataset itself where it was not dropped. */
   beforeDrop: (name: string) => Promise<Manifest>;
   /** How two versions differ; to the latest where `to` is absent. */
   difference: (name: string, versions: { from: number; to?: number }) => Promise<Difference>;
+  /** The first version that was not replaced before that time. */
+  firstSince: (name: string, time: number) => Promise<number>;
   page: (name: string, asked: { token: string | undefined; size: number }) => Promise<VersionsPage>;
 }
 
@@ -61,6 +65,7 @@ export function createHistory(deps: HistoryDeps): History {
       const found = await pMap(names, (name) => chain.atTime(name, time), { concurrency });
       return found.filter(isLive);
     },
+    latest: chain.latest,
     beforeDrop: async (name) => {
       const head = chain.latest(name);
       return isLive(head) ? head : byNumber(chain, name, head.parent ?? head.version);
@@ -69,37 +74,52 @@ export function createHistory(deps: HistoryDeps): History {
       const before = await manifest(name, { version: from });
       return differenceOf(before, await manifest(name, to === undefined ? {} : { version: to }));
     },
+    firstSince: async (name, time) =>
+      (await chain.atTime(name, time))?.version ?? firstOf(chain.latest(name)),
     page: (name, asked) => versionsPage(chain, name, asked),
   };
 }
 
 async function byNumber({ latest, numbered }: ChainReader, name: string, number: number): Promise<Manifest> {
   const head = latest(name);
-  if (number > head.version)
-    throw fail("not_found", `there is no version ${number} of '${name}': ${range(head)}`, {
-      details: { latest: head.version },
-    });
+  const first = firstOf(head);
+  if (number > head.version || number < first) {
+    const what =
+      number < first
+        ? `version ${number} of '${name}' was expired`
+        : `there is no version ${number} of '${name}'`;
+    throw fail("not_found", `${what}: ${range(head)}`, { details: { first, latest: head.version } });
+  }
   const found = await numbered(name, number);
   if (isDamaged(found)) throw fail("corrupt", `dataset '${name}': ${found.reason}`);
   if (isLive(found)) return found;
   throw fail("not_found", `version ${number} of '${name}' is its drop, which holds nothing: ${range(head)}`);
 }
 
-const range = ({ name, version, operation }: Version): string => {
+const range = (head: Version): string => {
+  const { name, version, operation } = head;
+  const first = firstOf(head);
   const isDropped = operation === "drop";
   const last = isDropped ? version - 1 : version;
-  const versions = last === 1 ? "version 1 alone" : `versions 1 to ${last}`;
+  const versions = last <= first ? `version ${first} alone` : `versions ${first} to ${last}`;
   return `'${name}' has ${versions}${isDropped ? ", and was dropped" : ""}`;
 };
 
-async function byTime({ atTime, numbered }: ChainReader, name: string, text: string): Promise<Manifest> {
+async function byTime(
+  { atTime, latest, numbered }: ChainReader,
+  name: string,
+  text: string,
+): Promise<Manifest> {
   const found = await atTime(name, timeFrom(text));
   if (isLive(found)) return found;
   const dropped = found && `it was dropped at ${found.created_at}, by version ${found.version}`;
   throw fail("not_found", `there was no dataset '${name}' at ${text}: ${dropped ?? (await beginning())}`);
 
   async function beginning(): Promise<string> {
-    const first = await numbered(name, 1);
-    return isDamaged(first) ? first.reason : `its first version is of ${first.created_at}`;
+    const number = firstOf(latest(name));
+    const first = await numbered(name, number);
+    if (isDamaged(first)) return first.reason;
+    const which = number === 1 ? "its first version" : `versions before ${number} were expired, and that one`;
+    return `${which} is of ${first.created_at}`;
   }
 }

@@ -2,9 +2,10 @@
 import pMap from "p-map";
 import type { ReplyOf } from "../../../runtime/contract/contract.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
-import { type Catalogd, versionMax } from "../contract.ts";
+import type { Catalogd } from "../contract.ts";
 import { isDamaged } from "../registry/registry.ts";
-import { versionSummaryOf } from "../versions/versions.ts";
+import { versionMax } from "../schemas/schemas.ts";
+import { firstOf, versionSummaryOf } from "../versions/versions.ts";
 import type { ChainReader } from "./chain-reader.ts";
 
 export type VersionsPage = Omit<ReplyOf<Catalogd["endpoints"]["versions"]>, "name">;
@@ -18,8 +19,9 @@ export async function versionsPage(
   name: string,
   { token, size }: { token: string | undefined; size: number },
 ): Promise<VersionsPage> {
-  const last = Math.min(latest(name).version, token === undefined ? versionMax : belowOf(token) - 1);
-  const first = Math.max(1, last - size + 1);
+  const head = latest(name);
+  const last = Math.min(head.version, token === undefined ? versionMax : belowOf(token) - 1);
+  const first = Math.max(firstOf(head), last - size + 1);
   const numbers = Array.from({ length: Math.max(0, last - first + 1) }, (_, at) => last - at);
   const summary = async (number: number) => {
     const head = await numbered(name, number);
@@ -30,7 +32,7 @@ export async function versionsPage(
   return {
     versions: found.flatMap((each) => ("reason" in each ? [] : [each])),
     ...(unreadable.length > 0 && { unreadable }),
-    ...(first > 1 && { next_page_token: tokenOf(first) }),
+    ...(first > firstOf(head) && { next_page_token: tokenOf(first) }),
   };
 }
 

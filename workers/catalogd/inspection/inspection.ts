@@ -9,7 +9,7 @@ import type { Storaged } from "../../storaged/contract.ts";
 import { type ManifestStore, manifestKey } from "../manifests/manifests.ts";
 import { type Head, isDamaged, type Registry } from "../registry/registry.ts";
 import { adoptionOf, type DatasetMarks } from "../rehydration/rehydration.ts";
-import { chainProblems, type Version } from "../versions/versions.ts";
+import { chainProblems, firstOf, type Version } from "../versions/versions.ts";
 import { orphanedObjects } from "./orphans.ts";
 import { createReferences, type References, referenceDamage } from "./references.ts";
 
@@ -86,11 +86,15 @@ async function* inspectChain(deps: InspectionDeps, chain: Chain): AsyncGenerator
   const last = numbers.at(-1) ?? 0;
   reading.heads.set(name, last);
   const { from = 1 } = deps.marks.of(name) ?? {};
-  let before: Version | "unknown" | undefined;
-  let expected = 1;
-  for (let at = 0; at < numbers.length; at += deps.concurrency) {
+  const first = await firstKept(deps, name, last);
+  for (const number of numbers) if (number < first) yield expired(name, number);
+  const kept = numbers.filter((number) => number >= first);
+  reading.done += numbers.length - kept.length;
+  let before: Version | "unknown" | undefined = first > 1 ? "unknown" : undefined;
+  let expected = first;
+  for (let at = 0; at < kept.length; at += deps.concurrency) {
     signal.throwIfAborted();
-    const some = numbers.slice(at, at + deps.concurrency);
+    const some = kept.slice(at, at + deps.concurrency);
     const found = await pMap(some, (number) => deps.store.read(name, number), {
       concurrency: deps.concurrency,
     });
@@ -123,6 +127,21 @@ async function* inspectChain(deps: InspectionDeps, chain: Chain): AsyncGenerator
     yield { progress: { done: reading.done, total: reading.total, of: "manifests" } };
   }
 }
+
+/** What the latest version says of those before it, where it can be read. */
+async function firstKept({ store }: InspectionDeps, name: string, last: number): Promise<number> {
+  const head = await store.read(name, last);
+  return isDamaged(head) ? 1 : firstOf(head);
+}
+
+const expired = (name: string, number: number): Inspected => ({
+  finding: {
+    severity: "leftover",
+    place: `primary://${manifestKey(name, number)}`,
+    problem: "its version was expired, and what that removes is still there",
+    remedy: `expire again what is left: POST /v1/catalog/datasets/${name}/expire`,
+  },
+});
 
 function missing(name: string, from: number, to: number): Inspected {
   const more = to > from ? `, and all up to version ${to}` : "";

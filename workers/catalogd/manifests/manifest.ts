@@ -77,6 +77,7 @@ const fieldsOf = (version: Version): readonly Field[] => [
   text("operation"),
   text("made_by"),
   utcMicros("created_at"),
+  ...(version.first_version === undefined ? [] : [int64("first_version")]),
   ...optionalTexts.filter((name) => version[name] !== undefined).map((name) => text(name)),
 ];
 /** Only where versions of other names are committed by this one: as JSON, whole. */

@@ -6,6 +6,7 @@ import { isLive, type Manifest, type Version } from "../versions/versions.ts";
 
 export { type Changes, createChanges } from "./changes.ts";
 export { page } from "./pages.ts";
+export { createRemovals, type Removals } from "./removals.ts";
 
 /** A head that cannot be read; the name is taken, and nothing older is served in its place. */
 export interface Damaged {

@@ -49,11 +49,15 @@ export function createDatasetMarks(marks: Pick<Marks, "get" | "set" | "entries">
     names: () =>
       [...marks.entries()].flatMap(([name]) => (name.startsWith(prefix) ? [name.slice(prefix.length)] : [])),
     of,
-    set: (version) => put(version, of(version.name)?.from),
+    set: (version) => put(version, laterOf(of(version.name)?.from, version.first_version)),
     begin: (version) => put(version, version.version),
     problemOf: (stored) => problemOf(stored, of(stored.name)),
   };
 }
+
+/** What is missing before was accepted as lost, or expired. */
+const laterOf = (one: number | undefined, other: number | undefined): number | undefined =>
+  one === undefined || other === undefined ? (one ?? other) : Math.max(one, other);
 
 const identityOf = ({ version, dataset_id, created_at }: Version) => ({ version, dataset_id, created_at });
 
@@ -72,7 +76,8 @@ function problemOf({ name, head, numbers }: Stored, mark: Acknowledged | undefin
     return damaged(mark.version, `is missing: version ${mark.version} was acknowledged, and ${left}`);
   }
   const there = new Set(numbers);
-  for (let number = mark?.from ?? 1; number < (head?.version ?? 0); number++)
+  const first = laterOf(mark?.from, isDamaged(head) ? undefined : head?.first_version) ?? 1;
+  for (let number = first; number < (head?.version ?? 0); number++)
     if (!there.has(number)) return damaged(number, "is missing, and later versions are there");
   const version = isDamaged(head) ? head.unusable : head;
   if (version === undefined || version.version !== mark?.version) return undefined;

@@ -23,7 +23,7 @@ export function chainProblems(before: Version | "unknown" | undefined, version: 
   if (operation === "drop" && (parent === undefined || objects.length > 0))
     problems.push("it ends the dataset, which takes a parent and no objects");
 
-  const parents = parentsAfter(before, version.version);
+  const parents = parentsAfter(before, version);
   if (!parents.includes(parent)) {
     const expected = parents.map((number) => number ?? "none").join(" or ");
     problems.push(`its parent is ${parent ?? "none"}, expected ${expected}`);
@@ -34,7 +34,13 @@ export function chainProblems(before: Version | "unknown" | undefined, version: 
   return problems;
 }
 
-function parentsAfter(before: Version | "unknown" | undefined, number: number): (number | undefined)[] {
-  if (before === "unknown") return [undefined, number - 1];
-  return [isLive(before) ? before.version : undefined];
+function parentsAfter(
+  before: Version | "unknown" | undefined,
+  { version, operation, parent }: Version,
+): (number | undefined)[] {
+  const isDrop = operation === "drop";
+  if (before === "unknown") return [undefined, version - 1, ...(isDrop ? [parent] : [])];
+  if (isLive(before)) return [before.version];
+  // A tombstone follows another one where versions before were expired.
+  return [isDrop ? before?.parent : undefined];
 }

@@ -1,8 +1,8 @@
 /** Versions made of what another one holds: the way back, and another name. Pure, as `plan.ts`. */
 import { fail } from "../../../runtime/errors/errors.ts";
-import { etagOf } from "../contract.ts";
+import { etagOf } from "../schemas/schemas.ts";
 import { following, type Given, isOf, named } from "./plan.ts";
-import { isLive, type Manifest, type Version } from "./version.ts";
+import { firstOf, isLive, type Manifest, type Version } from "./version.ts";
 
 /** The version that takes the dataset back to `old`, or the head itself where it holds the same. */
 export function planRollback(
@@ -49,6 +49,29 @@ export function planRename(
     throw fail("conflict", `there is a dataset '${to}' already: drop it first, or take another name`);
   checkMatch(from, ifMatch);
   return { ...copyOf(from, head, given), name: to, dataset_id: from.dataset_id, operation: "rename" };
+}
+
+/**
+ * The version, or the tombstone of a dataset that is dropped, that holds what the head does and says that the chain begins
+ * with `first`; the head itself where it does already.
+ */
+export function planExpiry(
+  head: Version | undefined,
+  { name, first }: { name: string; first: number },
+  given: Given,
+): Version {
+  if (!head) throw fail("not_found", `there is no dataset named '${name}'`);
+  if (isOf(head, given) || firstOf(head) >= first) return head;
+  const { operation_id: _, ...content } = head;
+  return {
+    ...content,
+    ...following(head, given.now),
+    first_version: first,
+    copy_of: `${name}@${head.version}`,
+    made_by: "client",
+    ...(isLive(head) && { parent: head.version, operation: "expire" as const }),
+    ...named(given),
+  };
 }
 
 function copyOf(

@@ -1,6 +1,6 @@
 /** The next version of a dataset, decided from its head: pure, so that it can be decided again after a lost race. */
 import { fail } from "../../../runtime/errors/errors.ts";
-import { versionMax } from "../contract.ts";
+import { versionMax } from "../schemas/schemas.ts";
 import { canonicalKey, type Registration } from "./registration.ts";
 import { driftError, schemaDrift, schemaFingerprint } from "./schema.ts";
 import { type Column, type DataObject, isLive, type Manifest, type Version } from "./version.ts";
@@ -109,7 +109,10 @@ export function planDrop(
 }
 
 /** The number after the head's, at a time not before the head's: the wall clock may have been set back. */
-export function following(head: Version | undefined, now: number): { version: number; created_at: string } {
+export function following(
+  head: Version | undefined,
+  now: number,
+): Pick<Version, "version" | "created_at" | "first_version"> {
   const version = (head?.version ?? 0) + 1;
   if (version > versionMax) {
     throw fail(
@@ -118,7 +121,12 @@ export function following(head: Version | undefined, now: number): { version: nu
     );
   }
   const time = head ? Math.max(now, Date.parse(head.created_at)) : now;
-  return { version, created_at: new Date(time).toISOString() };
+  const { first_version } = head ?? {};
+  return {
+    version,
+    created_at: new Date(time).toISOString(),
+    ...(first_version !== undefined && { first_version }),
+  };
 }
 
 function appended(live: Manifest, added: readonly DataObject[]): DataObject[] {

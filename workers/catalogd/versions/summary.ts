@@ -1,6 +1,6 @@
 /** Versions in lists: what they are, without their objects. */
 import type { Static } from "@sinclair/typebox";
-import type { Summary, VersionSummary } from "../contract.ts";
+import type { Summary, VersionSummary } from "../schemas/schemas.ts";
 import type { Version } from "./version.ts";
 
 export const summaryOf = ({ columns, objects, ...version }: Version): Static<typeof Summary> => ({

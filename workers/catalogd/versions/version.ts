@@ -4,7 +4,7 @@ import type {
   Column as ColumnSchema,
   Manifest as ManifestSchema,
   DataObject as ObjectSchema,
-} from "../contract.ts";
+} from "../schemas/schemas.ts";
 
 export type Manifest = Static<typeof ManifestSchema>;
 export type Column = Static<typeof ColumnSchema>;
@@ -15,6 +15,9 @@ export type Version = Omit<Manifest, "operation"> & {
   /** Of a tombstone: the name that the dataset has from then on. */
   renamed_to?: string;
 };
+
+/** The number of the first version that is kept. */
+export const firstOf = ({ first_version = 1 }: Version): number => first_version;
 
 /** Whether the dataset exists at this version; a tombstone only keeps its number. */
 export const isLive = (version: Version | undefined): version is Manifest =>

@@ -190,3 +190,23 @@ test("a dataset that was renamed is read beside what it was under its old name",
   await verbs.rollback({ name: "a", version: 1 }).catch(() => verbs.undrop({ name: "a" }));
   expect(await one("SELECT a.n + b.n AS n FROM a, b")).toEqual({ n: 4 });
 });
+
+test("a version that is expired is read to its end by who has begun, and is an error from then on", async () => {
+  const { verbs } = stack.catalogd.peer;
+  await stack.dataset("fleet", "SELECT range AS id, repeat('x', 1000) AS x FROM range(20000)", {
+    objects: 3,
+  });
+  const kept = await stack.dataset("fleet", "SELECT 1::BIGINT AS id, 'y' AS x");
+  const reading = await stack.sql({ sql: 'SELECT * FROM "fleet@1"' }, { accept: "application/x-ndjson" });
+  const { objects } = await verbs.expire({ name: "fleet", keep_versions: 1, older_than_days: 0 });
+  expect(objects).toHaveLength(3);
+  const lines = (await reading.text()).trimEnd().split("\n");
+  expect(new Set(lines.map((line) => JSON.parse(line).id)).size).toBe(20_000);
+  for (const asked of [{ sql: 'FROM "fleet@1"' }, { sql: "FROM fleet", as_of: first.created_at }]) {
+    const response = await stack.sql(asked);
+    expect([response.status, await response.text()]).toEqual([400, expect.stringContaining("expired")]);
+  }
+  expect(await stack.rows(`SELECT id FROM fleet, (SELECT count(*) FROM "fleet@${kept.version}")`)).toEqual([
+    { id: 1 },
+  ]);
+});

@@ -1,0 +1,93 @@
+/**
+ * Expiry: versions that are old and replaced go, and the objects that no version names any more. One commit says where the
+ * chain begins from then on; objects and manifests before it are removed after that, and by the next run where this one
+ * was cut off.
+ */
+import type { Peer, VerbsOf } from "../../../runtime/contract/contract.ts";
+import { createKeyedMutex } from "../../../runtime/scheduling/scheduling.ts";
+import type { Deps } from "../../../runtime/service/service.ts";
+import type { Storaged } from "../../storaged/contract.ts";
+import type { Commit, Committing } from "../commits/commits.ts";
+import type { Catalogd } from "../contract.ts";
+import type { History } from "../history/history.ts";
+import { type ManifestStore, manifestKey } from "../manifests/manifests.ts";
+import type { Registry, Removals } from "../registry/registry.ts";
+import { firstOf, planExpiry, type Version } from "../versions/versions.ts";
+import { pMapAll, type Scan, startScan } from "./scan.ts";
+
+type Expire = VerbsOf<Catalogd>["expire"];
+type Asked = Parameters<Expire>[0];
+
+export interface ExpiryDeps extends Pick<Deps, "clock" | "newId" | "metrics"> {
+  store: Pick<ManifestStore, "read" | "versions">;
+  registry: Registry;
+  history: History;
+  commit: Commit;
+  resolveUnknown: Committing["resolveUnknown"];
+  removals: Removals;
+  /** Resolves when the commits that are under way now have ended. */
+  committed: () => Promise<void>;
+  /** The first version of a name that must be there, where the loss of others was accepted. */
+  from: (name: string) => number;
+  storage: Pick<Peer<Storaged>["verbs"], "erase">;
+}
+
+const dayMs = 24 * 60 * 60 * 1000;
+
+export function createExpiry(deps: ExpiryDeps): { expire: Expire } {
+  const { commit, removals, clock, newId, metrics } = deps;
+  const versions = metrics.counter("catalogd_expired_versions_total", "Versions that were expired.");
+  const bytes = metrics.counter("catalogd_expired_bytes_total", "Bytes of objects that went with them.");
+  const oneByOne = createKeyedMutex();
+
+  const expire: Expire = async (asked, context) => {
+    const { name, dry_run = false } = asked;
+    const { operation, requestId } = context;
+    await deps.resolveUnknown(undefined, requestId);
+    const first = await firstKept(deps, asked);
+    const scan = await startScan(deps, { name, first });
+    await scan.spare();
+    if (dry_run) return answer(scan, { name, first, dry_run });
+    const given = { now: clock.now(), newId, operationId: operation?.id };
+    const plan = (head: Version | undefined) => planExpiry(head, { name, first }, given);
+    await commit({ changes: [{ name, plan }] }, context);
+    return removals.during(scan.objects().keys(), async () => {
+      // What was checked before the removal began may name an object; what is checked from now on may not.
+      await deps.committed();
+      await scan.spare();
+      await remove(deps, scan, name);
+      const removed = answer(scan, { name, first, dry_run });
+      versions.add(removed.versions.length);
+      bytes.add(removed.bytes);
+      return removed;
+    });
+  };
+  return { expire: (asked, context) => oneByOne(registryWide, () => expire(asked, context)) };
+}
+
+/** Expiries run one after the other: each reads what all datasets name. */
+const registryWide = "";
+
+/** Both must hold of what goes: it is beyond the latest ones, and was replaced longer ago. */
+async function firstKept({ history, clock }: ExpiryDeps, asked: Asked): Promise<number> {
+  const { name, keep_versions, older_than_days } = asked;
+  const head = history.latest(name);
+  // The version that an earlier expiry made counts for the one that it repeats.
+  const isRepeated = head.copy_of === `${name}@${head.version - 1}` && /^(expire|drop)$/.test(head.operation);
+  const last = isRepeated ? head.version - 1 : head.version;
+  const byTime = await history.firstSince(name, clock.now() - older_than_days * dayMs);
+  return Math.max(firstOf(head), Math.min(last - keep_versions + 1, byTime));
+}
+
+/** Objects first: what is left to do is known from the manifests that name them. */
+async function remove({ storage }: ExpiryDeps, scan: Scan, name: string): Promise<void> {
+  await pMapAll(scan.objects().keys(), (key) => storage.erase({ key }));
+  await pMapAll(scan.numbers, (number) => storage.erase({ key: manifestKey(name, number) }));
+}
+
+function answer(scan: Scan, asked: { name: string; first: number; dry_run: boolean }) {
+  const { name, first, dry_run } = asked;
+  const objects = [...scan.objects()].map(([key, bytes]) => ({ key, bytes }));
+  const bytes = objects.reduce((sum, object) => sum + object.bytes, 0);
+  return { name, dry_run, first_version: first, versions: [...scan.numbers], objects, bytes };
+}

@@ -1,0 +1,168 @@
+/** What datasets, versions and objects are, as catalogd takes and gives them. */
+import { closed, t } from "../../../runtime/contract/contract.ts";
+
+/** Letters, digits and `_`; a few reserved names and a second spelling in another case are refused by the service. */
+export const DatasetName = t.String({ pattern: "^[A-Za-z_][A-Za-z0-9_]{0,127}$" });
+
+/** Exact in JSON, in INT64 and as a JavaScript number. */
+export const Count = t.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+
+export const Column = closed({
+  name: t.String({ minLength: 1, maxLength: 1024 }),
+  /** A DuckDB type name, such as VARCHAR, BIGINT, DECIMAL(18,3) or STRUCT(a INTEGER). */
+  type: t.String({ minLength: 1, maxLength: 65_536 }),
+  nullable: t.Boolean(),
+  /**
+   * How the column's values were written as text, where that was in one form: `fixed`, as DuckDB writes the type
+   * (10.00), or `shortest` (10). Absent where they came as no text; a later version keeps it.
+   */
+  form: t.Optional(t.Union([t.Literal("fixed"), t.Literal("shortest")])),
+});
+
+/** Per column, as DuckDB's RETURN_STATS gives them: bounds as text, because that is exact for every type. */
+export const ColumnStatistics = closed({
+  column: t.String(),
+  field_id: t.Integer({ minimum: 1, maximum: 2_147_483_647 }),
+  null_count: t.Optional(Count),
+  value_count: t.Optional(Count),
+  compressed_bytes: t.Optional(Count),
+  min: t.Optional(t.String()),
+  max: t.Optional(t.String()),
+});
+
+export const DataObject = closed({
+  /** In bucket `primary`, unless written as `bucket://key`. */
+  key: t.String({ minLength: 1, maxLength: 1024 }),
+  bytes: Count,
+  etag: t.String({ minLength: 1, maxLength: 256 }),
+  row_count: Count,
+  statistics: t.Array(ColumnStatistics),
+});
+
+export const Operation = t.Union([t.Literal("replace"), t.Literal("append")]);
+/** The highest number that a version can have: eight digits keep the keys of manifests in order. */
+export const versionMax = 99_999_999;
+
+export const registration = {
+  name: DatasetName,
+  columns: t.Array(Column, { minItems: 1, maxItems: 16_384 }),
+  /** For `replace` all objects of the new version; for `append` the added ones. */
+  objects: t.Array(DataObject, { maxItems: 100_000 }),
+  operation: t.Optional(Operation),
+  /** Who or what made this version, such as `ingestd` or a person's tool. */
+  made_by: t.Optional(t.String({ maxLength: 256 })),
+};
+
+export const Manifest = closed({
+  dataset_id: t.String({ format: "uuid" }),
+  name: DatasetName,
+  version: t.Integer({ minimum: 1 }),
+  parent: t.Optional(t.Integer({ minimum: 1 })),
+  schema_fingerprint: t.String(),
+  columns: t.Array(Column),
+  objects: t.Array(DataObject),
+  row_count: t.Integer({ minimum: 0 }),
+  bytes: t.Integer({ minimum: 0 }),
+  /** `rollback`, `undrop`, `rename` and `expire` make a version of what another one holds: `copy_of`. */
+  operation: t.Union([
+    ...Operation.anyOf,
+    t.Literal("rollback"),
+    t.Literal("undrop"),
+    t.Literal("rename"),
+    t.Literal("expire"),
+  ]),
+  /** As SQL names it: `jobs@3`. */
+  copy_of: t.Optional(t.String()),
+  /** The first version that is kept; absent where none was expired. */
+  first_version: t.Optional(t.Integer({ minimum: 2 })),
+  made_by: t.String(),
+  /** Of the request with an Idempotency-Key that made this version. */
+  operation_id: t.Optional(t.String()),
+  created_at: t.String({ format: "date-time" }),
+});
+
+/**
+ * A dataset that is registered and cannot be read: `corrupt` where its manifests are damaged, missing or of a newer
+ * format, `memory_full` where they do not fit.
+ */
+export const Unreadable = closed({
+  name: t.String(),
+  type: t.Union([t.Literal("corrupt"), t.Literal("memory_full")]),
+  reason: t.String(),
+});
+export const unreadable = t.Optional(t.Array(Unreadable));
+
+/** A dataset in a list: the manifest without its objects. */
+export const Summary = closed({
+  dataset_id: t.String({ format: "uuid" }),
+  name: DatasetName,
+  version: t.Integer({ minimum: 1 }),
+  schema_fingerprint: t.String(),
+  columns: t.Integer({ minimum: 1, description: "Number of columns." }),
+  objects: t.Integer({ minimum: 0, description: "Number of objects." }),
+  row_count: t.Integer({ minimum: 0 }),
+  bytes: t.Integer({ minimum: 0 }),
+  created_at: t.String({ format: "date-time" }),
+});
+
+/** A version in the list of a dataset's versions; `drop` is the number that a drop has taken. */
+export const VersionSummary = closed({
+  ...Summary.properties,
+  operation: t.Union([...Manifest.properties.operation.anyOf, t.Literal("drop")]),
+  copy_of: Manifest.properties.copy_of,
+  /** With `drop`: the name that the dataset has from then on. */
+  renamed_to: t.Optional(DatasetName),
+  made_by: t.String(),
+});
+
+export const ObjectCount = closed({ count: t.Integer({ minimum: 0 }), bytes: t.Integer({ minimum: 0 }) });
+
+export const Name = closed({ name: DatasetName });
+
+/** Which version is meant; the latest unless one of both is given. */
+export const which = {
+  version: t.Optional(t.Integer({ minimum: 1, maximum: versionMax, description: "The version's number." })),
+  as_of: t.Optional(
+    t.String({ format: "date-time", description: "RFC 3339: the version that was the latest at this time." }),
+  ),
+};
+/** With the time: after a restore from a backup a number may be given a second time. */
+export const etagOf = (manifest: { dataset_id: string; version: number; created_at: string }): string =>
+  `${manifest.dataset_id}.${manifest.version}.${Date.parse(manifest.created_at)}`;
+
+/** For changes of a dataset that is there. */
+export const ifMatch = {
+  if_match: t.Optional(
+    t.String({
+      maxLength: 4096,
+      description:
+        "The dataset's ETag, or several: with another one nothing is changed (412). The header If-Match says the same.",
+    }),
+  ),
+};
+export const conditional = {
+  resumable: true,
+  refusals: [409, 412, 422],
+  headers: { "if-match": "Only where the dataset has one of these etags." },
+  params: Name,
+  reply: Manifest,
+} as const;
+export const read = {
+  summary: "A dataset: its latest version, or by `version` or `as_of` an earlier one.",
+  params: Name,
+  query: closed(which),
+  reply: Manifest,
+  etag: etagOf,
+};
+
+/** What is removed, or would be. */
+export const Expired = closed({
+  name: DatasetName,
+  dry_run: t.Boolean(),
+  first_version: t.Integer({ minimum: 1, description: "The first version that is kept." }),
+  /** Numbers of the versions whose manifests go. */
+  versions: t.Array(t.Integer({ minimum: 1 })),
+  /** Those that no version of any dataset names any more. */
+  objects: t.Array(closed({ key: t.String(), bytes: Count })),
+  bytes: t.Integer({ minimum: 0, description: "Of the objects." }),
+});
