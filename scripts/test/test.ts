@@ -54,7 +54,7 @@ interface Done {
 }
 
 export const types: Step = { name: "types", command: ["node_modules/.bin/tsc"] };
-export const lint: Step = { name: "lint", command: ["node_modules/.bin/biome", "ci"] };
+const lint: Step = { name: "lint", command: ["node_modules/.bin/biome", "ci"] };
 
 async function step({ name, command }: Step): Promise<Done> {
   const startedAt = performance.now();
