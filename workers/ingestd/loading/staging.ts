@@ -2,7 +2,7 @@
 import { access, constants, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Peer } from "../../../runtime/contract/contract.ts";
-import { type ErrorType, errorStatus, fail, fromWire, ServiceError } from "../../../runtime/errors/errors.ts";
+import { fail, peerError, ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Storaged } from "../../storaged/contract.ts";
 
 export interface StoredObject {
@@ -165,16 +165,7 @@ async function send(
     headers: { "if-none-match": "*" },
     body: Bun.file(path),
   });
-  const answer = (await response.json()) as {
-    bytes: number;
-    etag: string;
-    error?: { type: string; message: string };
-  };
-  if (response.ok) return { bytes: answer.bytes, etag: answer.etag };
-  const { type, message } = answer.error ?? {
-    type: "bad_gateway",
-    message: `storaged answered ${response.status}`,
-  };
-  if (!Object.hasOwn(errorStatus, type)) throw fail("bad_gateway", `storaged: ${message}`);
-  throw fromWire({ type: type as ErrorType, message });
+  if (!response.ok) throw await peerError("storaged", response);
+  const { bytes, etag } = (await response.json()) as { bytes: number; etag: string };
+  return { bytes, etag };
 }

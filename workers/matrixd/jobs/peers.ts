@@ -1,5 +1,5 @@
 /** The services a corpus is made with, and what their failures are called. */
-import { type Peer, t } from "../../../runtime/contract/contract.ts";
+import type { Peer } from "../../../runtime/contract/contract.ts";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Catalogd } from "../../catalogd/contract.ts";
 import type { Embedd } from "../../embedd/contract.ts";
@@ -12,9 +12,6 @@ export interface Peers {
   vectord: Peer<Vectord>;
   embedd: Peer<Embedd>;
 }
-
-/** The body of a raw endpoint's error answer. */
-export const ErrorBody = t.Object({ error: t.Object({ type: t.String(), message: t.String() }) });
 
 /** A peer's failure under the peer's name, so that whoever reads of it in a job knows whose it was. */
 export async function named<R>(peer: keyof Peers, call: Promise<R>): Promise<R> {

@@ -1,9 +1,8 @@
 /** Where a corpus's rows come from: a dataset or a statement, read through queryd. */
-import { check } from "../../../runtime/contract/contract.ts";
-import { type ErrorType, fail, fromWire } from "../../../runtime/errors/errors.ts";
+import { fail, peerError } from "../../../runtime/errors/errors.ts";
 import { fold, quoteName } from "../../../runtime/sql/sql.ts";
 import { type CorpusSpec, rowField } from "../schemas/schemas.ts";
-import { ErrorBody, type Peers } from "./peers.ts";
+import type { Peers } from "./peers.ts";
 
 export interface Source {
   /** Stands after FROM. */
@@ -133,9 +132,9 @@ async function ask(
     signal,
   });
   if (response.ok) return response;
-  const { error } = check(ErrorBody, await response.json(), "queryd's answer");
+  const { type, message } = await peerError("queryd", response);
   // Places in the text are those of the statement around the caller's: they would mislead.
-  throw fromWire({ type: error.type as ErrorType, message: error.message });
+  throw fail(type, message);
 }
 
 const wrong = (field: string, message: string) =>

@@ -9,7 +9,7 @@
 
 import { LRUCache } from "lru-cache";
 import type { Peer } from "../../../runtime/contract/contract.ts";
-import { fail, fromWire, ServiceError, type WireError } from "../../../runtime/errors/errors.ts";
+import { fail, peerError, ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { quoteName } from "../../../runtime/sql/sql.ts";
 import type { Catalogd } from "../../catalogd/contract.ts";
@@ -141,12 +141,8 @@ async function run(queryd: Peer<Queryd>, statement: Statement, signal: AbortSign
     body: JSON.stringify({ sql: statement.sql }),
     signal,
   });
-  const body = (await response.json()) as unknown;
-  if (response.ok) return body as unknown[];
-  const { error } = (body ?? {}) as { error?: WireError };
-  throw error
-    ? withSourcePosition(fromWire(error), statement)
-    : fail("bad_gateway", "queryd: no error came with its status");
+  if (!response.ok) throw withSourcePosition(await peerError("queryd", response), statement);
+  return (await response.json()) as unknown[];
 }
 
 /** The error with its source position in the predicate instead of the statement. */

@@ -1,7 +1,7 @@
 /** Writes training sets: lines into a file that is hashed as it grows, then into storaged. */
 import { open } from "node:fs/promises";
 import type { Peer } from "../../../runtime/contract/contract.ts";
-import { type ErrorType, errorStatus, fail, fromWire } from "../../../runtime/errors/errors.ts";
+import { peerError } from "../../../runtime/errors/errors.ts";
 import type { Storaged } from "../../storaged/contract.ts";
 
 interface WrittenLines {
@@ -57,12 +57,6 @@ export async function storeFile(
     body: Bun.file(path),
     signal,
   });
-  const answer = (await response.json()) as {
-    etag?: string;
-    error?: { type: string; message: string; retry_after_seconds?: number };
-  };
-  if (response.ok && answer.etag !== undefined) return answer.etag;
-  const { type, message } = answer.error ?? { type: "", message: `it answered ${response.status}` };
-  if (!Object.hasOwn(errorStatus, type)) throw fail("bad_gateway", `storaged: ${message}`);
-  throw fromWire({ type: type as ErrorType, message });
+  if (!response.ok) throw await peerError("storaged", response);
+  return ((await response.json()) as { etag: string }).etag;
 }

@@ -3,7 +3,7 @@ import { access, constants, copyFile, type FileHandle, open, rm } from "node:fs/
 import { dirname, join } from "node:path";
 import type { Peer } from "../../../runtime/contract/contract.ts";
 import { makeDirectory, discard as remove } from "../../../runtime/durable/durable.ts";
-import { type ErrorType, errorStatus, fail, fromWire, ServiceError } from "../../../runtime/errors/errors.ts";
+import { type ErrorType, peerError, ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Storaged } from "../../storaged/contract.ts";
 import { corrupt, type Source, sourceOf } from "../lhv1/lhv1.ts";
 
@@ -232,20 +232,9 @@ async function put(storaged: Peer<Storaged>, key: string, path: string): Promise
     headers: { "if-none-match": "*" },
     body: file,
   });
-  if (!response.ok) throw await refusal(response);
+  if (!response.ok) throw await peerError("storaged", response);
   await response.arrayBuffer();
   return size;
-}
-
-/** storaged's own error, as its verbs would throw it. */
-async function refusal(response: Response): Promise<ServiceError> {
-  const { error } = (await response.json().catch(() => ({}))) as {
-    error?: { type: string; message: string };
-  };
-  if (error && Object.hasOwn(errorStatus, error.type)) {
-    return fromWire({ type: error.type as ErrorType, message: error.message });
-  }
-  return fail("bad_gateway", `storaged answered ${response.status}`);
 }
 
 async function openFile({ storaged, newId, directory }: StoreOptions, key: string): Promise<OpenObject> {
@@ -263,7 +252,7 @@ async function openFile({ storaged, newId, directory }: StoreOptions, key: strin
   const drop = () => remove(path);
   try {
     const response = await storaged.fetch(pathOf("get", key));
-    if (!response.ok) throw await refusal(response);
+    if (!response.ok) throw await peerError("storaged", response);
     const bytes = await Bun.write(path, response);
     const handle = await open(path, "r");
     const close = closing(handle);
