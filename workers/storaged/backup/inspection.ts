@@ -60,7 +60,7 @@ async function* pages(bucket: Bucket, signal: AbortSignal): AsyncGenerator<strin
   } while (pageToken !== undefined);
 }
 
-/** What is wrong with the object, if anything; undefined now and then while it is read. */
+/** The finding about the object, if any; undefined between chunks, for progress. */
 async function* readWhole(
   bucket: Bucket,
   key: string,

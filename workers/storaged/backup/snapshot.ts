@@ -30,12 +30,12 @@ interface BucketState {
 interface ObjectSnapshotDeps {
   buckets: readonly Bucket[];
   barrier: WriteBarrier;
-  /** For what a bucket cannot keep in its own place; created when it is needed. */
+  /** For copies of objects whose bucket has no links; created when needed. */
   directory: string;
   newId: () => string;
 }
 
-/** The moment is that of the call: everything that was acknowledged before is in it, nothing that begins after. */
+/** The snapshot's moment is the call: it has everything acknowledged before, nothing begun after. */
 export function objectSnapshot({ buckets, barrier, directory, newId }: ObjectSnapshotDeps): Snapshot {
   const states = new Map<string, BucketState>(
     buckets.map((bucket) => [bucket.describe().name, { bucket, earlier: new Map(), isListed: false }]),
@@ -44,7 +44,7 @@ export function objectSnapshot({ buckets, barrier, directory, newId }: ObjectSna
   const { signal } = ended;
   let loss: string | undefined;
 
-  /** Keeps what the object is now. The caller holds its lock. */
+  /** Preserves the object as it is now. The caller holds its lock. */
   const keepNow = async (state: BucketState, key: string): Promise<void> => {
     const found = await earlierOf(state.bucket, key, { directory, newId, signal }).catch((cause: unknown) => {
       // Writers come first: the snapshot is lost, and the change goes on.
@@ -95,7 +95,7 @@ export function objectSnapshot({ buckets, barrier, directory, newId }: ObjectSna
 const isListed = ({ listedTo, isListed: all }: BucketState, key: string): boolean =>
   all || (listedTo !== undefined && compareKeys(key, listedTo) <= 0);
 
-/** What an object is now: nothing, something that cannot be read, or its description and its bytes. */
+/** The object now: absent, unreadable, or its description and bytes. */
 async function earlierOf(
   bucket: Bucket,
   key: string,
@@ -111,7 +111,7 @@ async function earlierOf(
   }
 }
 
-/** A copy of the object on this machine's disk: of what is kept elsewhere, and about to go. */
+/** A copy of the object on this machine's disk, for buckets without links. */
 async function fetched(
   bucket: Bucket,
   key: string,

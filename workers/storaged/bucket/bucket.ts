@@ -19,7 +19,7 @@ export type ObjectInfo = Static<typeof ObjectInfoSchema>;
 type BucketInfo = Static<typeof BucketInfoSchema>;
 type Location = Static<typeof LocationSchema>;
 
-/** As in HTTP: an unquoted etag or `*` ("there is one"), and `*` ("there is none"). */
+/** As in HTTP: `ifMatch` an unquoted etag or `*` (any object), `ifNoneMatch` `*` (no object). */
 export interface Conditions {
   ifMatch?: string | undefined;
   ifNoneMatch?: "*" | undefined;
@@ -42,7 +42,7 @@ export interface Written {
   created: boolean;
 }
 
-/** A body that has arrived whole but is not yet the object. Exactly one of the two calls must follow. */
+/** A body that was received completely but is not yet the object. Exactly one of the two calls must follow. */
 export interface Upload {
   bytes: number;
   /** SHA-256 of the bytes, in hex. */
@@ -72,7 +72,7 @@ export interface ListQuery {
 export interface ListPage {
   objects: ObjectInfo[];
   prefixes: string[];
-  /** Keys that are there but cannot be trusted: damaged, or not written by storaged. */
+  /** Keys whose objects are corrupt: damaged, or not written by storaged. */
   corrupt: string[];
   nextPageToken?: string | undefined;
 }
@@ -94,18 +94,18 @@ export interface Bucket {
   /** Present when callers on this machine can write a file in place of sending a body. */
   staging?: Staging;
   /**
-   * Keeps the bytes that the object has now under another name, without copying them. The caller sees to it that it
-   * does not change meanwhile. Absent where the store has no such names.
+   * Preserves the object's current bytes under another name, without copying them. The caller keeps the object from
+   * changing meanwhile. Absent where the store has no links.
    */
   keep?: (key: string) => Promise<Kept>;
   /** The SHA-256 of an object's bytes. Absent where etags are something else. */
   hashOf?: (info: ObjectInfo) => string;
   /**
-   * Looks for what a listing cannot show, such as objects whose bytes are gone: what is found is from then on in lists
-   * and in `notReady`. Changes nothing.
+   * Looks for damage that a listing does not show, such as objects whose bytes are missing; lists and `notReady` name
+   * it from then on. Changes nothing.
    */
   findMissing?: (signal: AbortSignal) => Promise<void>;
-  /** What takes room and belongs to no object. */
+  /** Files and objects that belong to no object and take space. */
   orphans?: () => AsyncIterable<Finding>;
   stop: () => Promise<void>;
 }
@@ -117,8 +117,8 @@ export interface Kept {
 }
 
 /**
- * A file whose bytes were hashed, and what tells whether it has changed since. Inode and time are decimal text: they
- * exceed what a JSON number holds.
+ * A file whose bytes were hashed, with the facts by which a later change is detected. Inode and time are decimal
+ * text: they exceed a JSON number.
  */
 export interface Sealed {
   sha256: string;

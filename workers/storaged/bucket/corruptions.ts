@@ -1,13 +1,13 @@
 /** Objects found corrupt and not yet replaced; `/readyz` names them until then. */
 import { fail, type ServiceError } from "../../../runtime/errors/errors.ts";
 
-/** Keys remembered: they are named in lists, too. */
+/** Most keys remembered; listings name them too. */
 const keysMax = 100_000;
-/** Keys named in one answer. */
+/** Most keys that `/readyz` names. */
 const namedMax = 5;
 
 export interface Corruptions {
-  /** Remembers the object and makes the error to throw. */
+  /** Records the object; returns the error to throw. */
   found: (key: string, reason: string) => ServiceError;
   /** The object was verified, replaced or deleted. */
   cleared: (key: string) => void;

@@ -63,7 +63,7 @@ export function parseAddress(text: string, bucket?: string): { bucket: string; k
   return { bucket: named, key: checkKey(key) };
 }
 
-/** Surrogates sort after the rest of the basic plane in UTF-8, before it in UTF-16: this puts them right. */
+/** Maps a UTF-16 unit to its order in UTF-8, where surrogates sort after the rest of the basic plane. */
 const rank = (unit: number): number => (unit < 0xd800 ? unit : unit >= 0xe000 ? unit - 0x800 : unit + 0x2000);
 
 /** The order of keys everywhere: by their UTF-8 bytes, as S3 lists them. */

@@ -26,7 +26,7 @@ export async function* counted(
   } catch (cause) {
     throw cause instanceof Error && cause.name === "AbortError" ? gone(cause) : cause;
   }
-  // A body that ends because its sender left can look like one that ended.
+  // When the sender disconnects, the stream can end as if it were complete.
   if (signal.aborted) throw gone(signal.reason);
   if (announced !== undefined && bytes !== announced) {
     throw fail(
@@ -55,12 +55,12 @@ export async function* unlessStalled(
       yield value;
     }
   } finally {
-    // Not awaited: a stalled sender would make this wait as well. What it rejects with is known already.
+    // Not awaited: a stalled sender would stall this as well. Its rejection adds nothing.
     reader.cancel().catch(() => undefined);
   }
 }
 
-/** How long what is there already has to be read: a process that was held finds the time over before it reads. */
+/** Grace after the deadline for data that has already arrived: a suspended process wakes up with its time over. */
 const lastLookMs = 10;
 
 /** The work's outcome, or the error made by `late` when it takes longer than `ms`. */

@@ -31,7 +31,7 @@ export interface ErrorJournal {
   close: () => Promise<void>;
 }
 
-/** Longest text kept of a field; the rest of a message helps nobody. */
+/** Longest text kept of a field. */
 const fieldCharsMax = 2000;
 
 const checksum = (text: string): string => Bun.hash.xxHash64(text).toString(16).padStart(16, "0");
@@ -66,12 +66,12 @@ export async function openErrorJournal(directory: string, fileBytesMax: number):
   const numbers = (await readdir(directory)).map(numberOf).filter(Number.isInteger);
   let current = await openFile(directory, Math.max(1, ...numbers));
   const mutex = new Mutex();
-  /** Whether a write failed: part of a line may be behind what counts. */
+  /** Whether a write failed: part of a line may follow the valid bytes. */
   let isTorn = false;
 
   const rotate = async () => {
     const old = current;
-    // Room first: on a full disk the old file makes it.
+    // The oldest file goes first: on a full disk it makes room for the new one.
     await rm(join(directory, nameOf(old.number - 1)), { force: true });
     current = await openFile(directory, old.number + 1);
     isTorn = false;
@@ -80,7 +80,7 @@ export async function openErrorJournal(directory: string, fileBytesMax: number):
   const write = async (line: string) => {
     const bytes = Buffer.byteLength(line);
     if (current.bytes > 0 && current.bytes + bytes > fileBytesMax) await rotate();
-    // A half line would take the next one with it.
+    // A partial line would damage the next one.
     if (isTorn) await current.handle.truncate(current.bytes);
     isTorn = true;
     await current.handle.appendFile(line);
@@ -107,7 +107,7 @@ async function openFile(directory: string, number: number): Promise<Current> {
     const last = Buffer.alloc(1);
     if (size > 0) await handle.read(last, 0, 1, size - 1);
     const isTorn = size > 0 && last.toString() !== "\n";
-    // A line that a crash cut short is closed, so that it takes no other line with it.
+    // A line that a crash cut short is ended, so that it does not damage the next one.
     if (isTorn) await handle.appendFile("\n");
     return { number, handle, bytes: isTorn ? size + 1 : size };
   });

@@ -83,7 +83,7 @@ async function entriesOf(root: string, folder: string): Promise<Entry[]> {
     .sort((a, b) => compareKeys(a.name, b.name));
 }
 
-/** A crash can leave folders without any object; they are no prefixes. */
+/** A crash can leave folders without objects; they are not prefixes. */
 async function holdsFile(root: string, folder: string): Promise<boolean> {
   const entries = await entriesOf(root, folder);
   if (entries.some(({ isPrefix }) => !isPrefix)) return true;

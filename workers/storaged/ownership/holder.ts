@@ -15,14 +15,14 @@ export interface HolderOptions {
 }
 
 interface Holder {
-  /** Writes the lease anew over this one; false when that is not there any more. Without one, over our own. */
+  /** Writes the lease over this one; false when it was replaced meanwhile. */
   write: (over: Read | undefined, signal: AbortSignal) => Promise<boolean>;
   renew: (signal: AbortSignal) => Promise<boolean>;
   /** Whether the lease is one that this data directory wrote, or may have written. */
   isOurs: (lease: Read) => boolean;
-  /** Whether nobody else can have taken it yet. */
+  /** Whether it certainly still holds. */
   isCertain: () => boolean;
-  /** Gives it back, if it is held. */
+  /** Releases it, if it is held. */
   release: (signal: AbortSignal) => Promise<void>;
 }
 
@@ -52,7 +52,7 @@ export function createHolder(options: HolderOptions): Holder {
     before: { token: string | undefined; etag: string } | undefined,
     signal: AbortSignal,
   ): Promise<boolean> => {
-    // The same until it is known to be there: a try whose answer was lost is recognised by it.
+    // The same token until a write is confirmed: an attempt whose answer was lost is recognised by it.
     pending ??= newId();
     const token = pending;
     await tokens.remember(before?.token === undefined ? [token] : [token, before.token]);

@@ -8,7 +8,7 @@ import { bareEtag, type ConditionalWrites, type S3Connection } from "../s3-clien
 export interface LeaseRecord {
   format: 1;
   store_id: string;
-  /** Another one at every writing: who sees the same for long enough knows that nobody renews it. */
+  /** New at every write: an observer that sees the same token for long enough knows that nobody renews it. */
   token: string;
   /** How long it holds when it is not renewed, in milliseconds. */
   lease_ms: number;
@@ -33,7 +33,7 @@ export interface LeaseObject {
 }
 
 const key = `${reservedPrefix}lease.json`;
-/** Of two that write at once without conditions the later one stays: by then both writes have arrived. */
+/** Of two concurrent unconditional writes the later one stays; after this time both have arrived. */
 const settleMs = 1000;
 
 export function leaseObject(
@@ -63,7 +63,7 @@ export function leaseObject(
           etag === undefined ? { "if-none-match": "*" } : { "if-match": conditions.header(etag) };
         const written = await put(record, headers as Record<string, string>, signal);
         if (written !== undefined) return written;
-        // Refused, or carried out by a try whose answer was lost.
+        // Refused, or carried out by an attempt whose answer was lost.
         const found = await read(signal);
         return isMine(found, record) ? found?.etag : undefined;
       }

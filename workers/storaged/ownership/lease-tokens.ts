@@ -10,12 +10,12 @@ import { makeDirectory, readOrNull, seal, unseal } from "../../../runtime/durabl
 export interface LeaseTokens {
   /** The tokens that the object in the bucket may have by our last writings. */
   known: () => readonly string[];
-  /** Before the object is written. Survives a kill; after a power loss the lease is waited for. */
+  /** Called before the object is written. Survives a kill; after a power loss the start waits for the lease to expire. */
   remember: (tokens: readonly string[]) => Promise<void>;
 }
 
 interface Remembered {
-  /** The directory that it was written in: a copy of it elsewhere proves nothing. */
+  /** The directory it was written in: in a copy elsewhere it is not valid. */
   place: string;
   tokens: string[];
 }

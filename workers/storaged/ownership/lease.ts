@@ -9,13 +9,13 @@ import { createHolder, type HolderOptions, tokenOf } from "./holder.ts";
 import type { Read } from "./lease-object.ts";
 
 export interface Lease {
-  /** Takes it, or looks whether it can be taken by now. Throws `unavailable` saying who holds it. */
+  /** Takes the lease if it is free. Throws `unavailable` saying who holds it. */
   take: (signal: AbortSignal) => Promise<void>;
   /** Resolves when nobody else can hold it at this moment; where that is not certain the server is asked. */
   ensure: (signal: AbortSignal) => Promise<void>;
-  /** Why it is held no more, once another one has it. */
+  /** Why the lease was lost, once another holder has it. */
   lost: () => string | undefined;
-  /** Renews no more and gives it back. */
+  /** Stops renewing and releases the lease. */
   stop: () => Promise<void>;
 }
 
@@ -27,7 +27,7 @@ export interface LeaseOptions extends HolderOptions {
 }
 
 const renewalsPerLease = 3;
-/** Longest time of giving it back: beyond, it expires. */
+/** Longest time for releasing it; after that it is left to expire. */
 const releaseMs = 5000;
 
 export function createLease(options: LeaseOptions): Lease {

@@ -9,7 +9,7 @@ import { type Adopted, type Store, stampFile } from "../../../runtime/store/stor
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import { type Bucket, bucketClosed, type Staging, type Upload } from "../bucket/bucket.ts";
 
-/** Pause between two looks at a bucket that is away: its disk may be mounted at any time. */
+/** Pause between two checks of a missing bucket: its disk may be mounted at any time. */
 const pauseMs = 5000;
 
 interface OwnedLocalBucketOptions {
@@ -22,11 +22,11 @@ interface OwnedLocalBucketOptions {
   log: Log;
 }
 
-/** Nothing is made in a folder that is refused: it may be the empty mount point of the right one. */
+/** Nothing is created in a refused folder: it may be the empty mount point of the right one. */
 export async function ownedLocalBucket(options: OwnedLocalBucketOptions): Promise<Required<Bucket>> {
   const presence = await createPresence(options);
   const { get, confirmed } = presence;
-  /** That there is no such object is believed of a bucket that is there. */
+  /** `not_found` is believed only of a bucket that is present. */
   const asked = async <T>(work: (bucket: Bucket) => Promise<T>): Promise<T> => {
     try {
       return await work(get());
@@ -77,7 +77,7 @@ export async function ownedLocalBucket(options: OwnedLocalBucketOptions): Promis
   };
 }
 
-/** Whether the bucket is there: looked at when it is opened, when it is used, and while it is away. */
+/** Whether the bucket is present: checked when it is opened, when it is used, and while it is missing. */
 async function createPresence({ name, root, open, store, adopted, clock, log }: OwnedLocalBucketOptions) {
   const own = join(root, ".lakehouse");
   const files = stampedDirectory({ kind: "bucket", name, at: root }, own);
@@ -113,7 +113,7 @@ async function createPresence({ name, root, open, store, adopted, clock, log }: 
       asking = undefined;
     });
   };
-  /** A bucket that cannot be read keeps nobody else from starting. */
+  /** A corrupt bucket is closed; the others start. */
   const openOrRefuse = async () => {
     try {
       bucket = await open();
@@ -132,7 +132,7 @@ async function createPresence({ name, root, open, store, adopted, clock, log }: 
   else await openOrRefuse();
   return {
     get,
-    /** The bucket, after a look whether it is there. */
+    /** The bucket, after checking that it is present. */
     confirmed: async (): Promise<Bucket> => {
       const opened = get();
       if (await isFile(join(own, stampFile))) return opened;

@@ -29,7 +29,7 @@ export async function openOwnership(deps: Deps): Promise<Ownership> {
   return {
     local: (name, root, open) => ownedLocalBucket({ ...common, name, root, open }),
     s3: async (name, bucket) => {
-      // By its name at the server: what was held there is not held elsewhere.
+      // Named by the bucket at the server, too: a lease on one bucket says nothing of another.
       const tokens = await openLeaseTokens(join(directory, "leases"), `${name}-${bucket}`);
       const holder = `process ${process.pid} on ${hostname()}`;
       const leaseMs = config.storaged.s3_lease_ms;
@@ -49,7 +49,7 @@ export function onOurBucket(name: string, health: Health<Supports>, ownership: S
         if (lost !== undefined) throw bucketClosed(name, lost);
         return work();
       }),
-    /** The last look before something changes there. */
+    /** The last ownership check before a change. */
     change: async <R>(signal: AbortSignal, work: () => Promise<R>): Promise<R> => {
       await ownership?.ensure(signal);
       return work();

@@ -13,7 +13,7 @@ import {
 import { createLease, type LeaseOptions } from "./lease.ts";
 import { leaseObject } from "./lease-object.ts";
 
-/** What a bucket on S3 asks before it does anything. */
+/** Ownership of a bucket on S3. */
 export interface S3Ownership {
   /** Throws `unavailable`, saying why, unless the bucket is this store's, or nobody's. Changes nothing. */
   verify: (signal: AbortSignal) => Promise<void>;
@@ -39,7 +39,7 @@ interface S3OwnershipOptions {
 export function createS3Ownership(options: S3OwnershipOptions): S3Ownership {
   const { name, store, connection, clock, log } = options;
   let writes: ConditionalWrites = { mode: "locked" };
-  // An acceptance is for what an operator saw before this start, not for what becomes of the bucket later.
+  // An operator accepts the state before this start, not later changes of the bucket.
   let hasBegun = false;
   const adopted: Adopted = (place, reason) => !hasBegun && options.adopted(place, reason);
   const stamped = (signal: AbortSignal) => stampedBucket(name, connection, signal);
@@ -64,7 +64,7 @@ export function createS3Ownership(options: S3OwnershipOptions): S3Ownership {
       writes = supports.writes;
       await verify(signal);
       if (store.isVisitor) return;
-      // The lease first: a bucket that another Lakehouse writes to is not stamped anew under its hands.
+      // The lease first: a bucket that another Lakehouse is writing to must not be stamped.
       await lease.take(signal);
       const [verdict] = await store.admit([stamped(signal)], adopted);
       if (typeof verdict === "object") throw bucketClosed(name, verdict.refusal);

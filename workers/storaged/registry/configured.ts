@@ -72,7 +72,7 @@ export interface BucketRegistry {
 /** Opens every configured bucket. An S3 server that does not answer is no reason not to start: `notReady` says it. */
 export async function openBucketRegistry(deps: Deps): Promise<BucketRegistry> {
   const settings = readBucketSettings(deps.config);
-  // All mistakes first: nothing is running yet that would have to be stopped.
+  // All settings are checked first, while nothing is running that would have to be stopped.
   for (const setting of settings) if (setting.kind === "s3") s3ServerOf(deps, setting);
   const ownership = await openOwnership(deps);
   const opened = await Promise.all(

@@ -2,7 +2,7 @@
 import { createKeyedMutex } from "../../../runtime/scheduling/scheduling.ts";
 import { type BucketRegistry, withUploads, wrapped } from "./configured.ts";
 
-/** Sees what is there before it changes. Its promise never rejects: a snapshot must not keep anybody from writing. */
+/** Called before an object changes. Its promise never rejects: a snapshot must not block writers. */
 type Watcher = (bucket: string, key: string) => Promise<void> | undefined;
 
 export interface WriteBarrier {
@@ -24,7 +24,7 @@ export function createWriteBarrier(): WriteBarrier {
   const still: WriteBarrier["still"] = (bucket, key, work) => lock(`${bucket}\n${key}`, work);
 
   const change = async <T>(bucket: string, key: string, work: () => Promise<T>): Promise<T> => {
-    // Until nobody new has come: between the last look and the begin of the work there is no await.
+    // Until no watcher has work left: there is no await between the last check and the start of the change.
     for (;;) {
       const looks = [...watchers].flatMap((watcher) => watcher(bucket, key) ?? []);
       if (looks.length === 0) break;

@@ -9,7 +9,7 @@ import { bareEtag, type S3Connection } from "./connection.ts";
 import { refusal } from "./errors.ts";
 import { elements, keyOf } from "./xml.ts";
 
-/** `locked`: storaged looks first and writes then, under a lock of its own. */
+/** `locked`: storaged checks the condition and writes under a lock of its own. */
 export type ConditionalWrites = { mode: "native"; header: (etag: string) => string } | { mode: "locked" };
 
 export interface Supports {
@@ -89,7 +89,7 @@ async function probeConditions(
 ): Promise<{ writes: ConditionalWrites; lacks: string[] }> {
   const put = async (target: string, headers: Record<string, string>) => {
     const answer = await send({ method: "PUT", key: target, headers, body: content, signal });
-    // 501 is how some say that they do not know the header.
+    // Some servers answer 501 to a header they do not know.
     if (answer.status >= 500 && answer.status !== 501) throw refusal(address, answer);
     return answer.status;
   };

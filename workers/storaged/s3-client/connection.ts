@@ -39,7 +39,7 @@ interface S3Request {
 export interface S3Answer {
   status: number;
   headers: Headers;
-  /** How many times the request was sent. Above 1, an earlier one may have had its effect. */
+  /** How many times the request was sent. Above 1, an earlier attempt may have taken effect. */
   sent: number;
   /** The whole body; empty when it is streamed. */
   text: string;
@@ -61,7 +61,7 @@ const triedAgain = new Set([409, 429, 500, 502, 503, 504]);
 /** An etag as storaged names it: without the quotes that HTTP puts around it. */
 export const bareEtag = (etag: string | null | undefined): string => (etag ?? "").replaceAll('"', "");
 
-/** Slowest upload that is not taken for a silent server: the limit grows with the body. */
+/** Slowest upload, in bytes per millisecond: the time limit grows with the body. */
 const bytesPerMs = 64;
 
 interface ConnectionDeps {
@@ -167,7 +167,7 @@ const textIn = ({ name, endpoint }: S3Address, body: ReadableStream<Uint8Array>)
       fail("bad_gateway", `bucket '${name}': ${endpoint} answered more than ${wholeBytesMax} bytes`),
   });
 
-/** The answer's body; a body that is shorter than its Content-Length is an error, however cleanly it ended. */
+/** The answer's body; one shorter than its Content-Length is an error even when it ended cleanly. */
 function bodyOf(address: S3Address, response: Response, { timeoutMs, stop, signal, clock }: BodyOptions) {
   const reader = response.body?.getReader();
   const length = response.headers.get("content-length");

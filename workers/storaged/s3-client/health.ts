@@ -4,16 +4,16 @@ import { ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 
-/** Pause between two questions to a server that is not well. */
+/** Pause between two probes of an unhealthy server. */
 const pauseMs = 5000;
 
 export interface Health<T> {
-  /** What the probe found; asks again when it failed so far, and throws its error when it fails again. */
+  /** The probe's result; probes again when it has failed so far, and throws its error. */
   probed: () => Promise<T>;
-  /** What the probe found, if it has come to an end. */
+  /** The probe's result, if there is one. */
   found: () => T | undefined;
   reasons: () => string[];
-  /** Runs work against the server and notes whether the server was the one to fail. */
+  /** Runs work against the server; a failure of the server starts probing again. */
   note: <R>(work: () => Promise<R>) => Promise<R>;
   stop: () => Promise<void>;
 }

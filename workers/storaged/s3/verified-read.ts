@@ -21,7 +21,7 @@ interface ReaderDeps extends S3Objects {
   etagsAreMd5: () => Promise<boolean>;
 }
 
-/** An object replaced between two requests is looked at anew this often. */
+/** Tries when an object is replaced between two requests. */
 const openTries = 3;
 /** Objects up to this size are read before the answer begins; one that arrives damaged is asked for once more. */
 const heldBytesMax = 1024 * 1024;
