@@ -1,11 +1,11 @@
-/** The folders of objects in a local bucket: made on the way to an object, and gone with the last one in them. */
+/** The folders of objects in a local bucket: created for an object, removed with the last one in them. */
 import { lstat, readdir, rmdir } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { errorCode, makeDirectory, renameDurably, syncDirectory } from "../../../runtime/durable/durable.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
 import { type Layout, linkAbove } from "./layout.ts";
 
-/** A delete may remove the empty folder a writer has just made: then it is made again. */
+/** Retries when a concurrent delete removes the empty folder that a writer has just created. */
 const renameTries = 5;
 
 /** Moves a file to the object's place. Throws `conflict` where that is a folder. */
@@ -52,7 +52,7 @@ export async function makeParents(layout: Layout, key: string): Promise<void> {
       const isTaken = code === "ENOTDIR" || code === "EEXIST";
       const other = isTaken ? await fileAbove(layout, key) : undefined;
       if (other !== undefined) throw clash(key, other);
-      // A folder that was pruned while it was being made: it is made again.
+      // The folder was pruned while it was created: try again.
       if ((!isTaken && code !== "ENOENT") || tried === renameTries) throw cause;
     }
   }

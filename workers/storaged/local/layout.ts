@@ -24,9 +24,9 @@ export interface Layout {
   staging: string;
   /** Sidecars, in folders by the first two digits of their names. */
   records: string;
-  /** Second names of objects that a snapshot needs; emptied at every start. */
+  /** Hard links of objects that a snapshot needs; emptied at every start. */
   points: string;
-  /** The version of this layout, so that an older program refuses what it does not know. */
+  /** The format version of this layout: an older program refuses a newer one. */
   format: string;
 }
 

@@ -6,7 +6,7 @@ import { errorCode } from "../../../runtime/durable/durable.ts";
 import { compareKeys, reservedPrefix } from "../bucket/bucket.ts";
 import { linkAbove } from "./layout.ts";
 
-/** One line of a listing: an object's key, or a common prefix (ending in `/`). */
+/** An entry of a listing: an object's key, or a common prefix (ending in `/`). */
 export interface Entry {
   name: string;
   isPrefix: boolean;
@@ -19,7 +19,7 @@ export interface Walk {
   delimiter?: "/" | undefined;
   /** Only what comes after this key or prefix. */
   after?: string | undefined;
-  /** Keys to be listed as well, whether their files are there or not. */
+  /** Keys to list even when their files are missing. */
   also?: Iterable<string>;
 }
 
@@ -39,7 +39,7 @@ async function* walkFiles(plan: Walk): AsyncGenerator<Entry> {
   yield* walkFolder(plan, plan.prefix.slice(0, plan.prefix.lastIndexOf("/") + 1));
 }
 
-/** The further keys as entries, in order. */
+/** The additional keys as entries, in order. */
 function alsoIn({ prefix, delimiter, after, also = [] }: Walk): Entry[] {
   const names = new Set<string>();
   for (const key of also) {

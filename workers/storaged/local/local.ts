@@ -116,7 +116,7 @@ interface Scan {
 /** Looks at each key whose file and sidecar do not pair. `finishing`: ends what a crash has cut off. */
 async function lookAtUnpaired(scan: Scan, finishing: boolean): Promise<void> {
   for await (const key of unpairedKeys(scan.layout, scan.signal)) {
-    // On a disk that takes no writes all can be read, finished or not.
+    // On a read-only disk everything stays readable, completed or not.
     if (finishing) await scan.writer.finish(key).catch(() => undefined);
     await lookAt(scan, [key]);
   }
@@ -130,7 +130,7 @@ async function lookAt({ reader }: Scan, keys: Iterable<string> | AsyncIterable<s
     });
 }
 
-/** The folder itself stays: child processes of other services may write in it, and in no other of its name. */
+/** The folder itself stays: child processes of other services may hold it and write in it. */
 async function emptyFolder(path: string): Promise<void> {
   await makeDirectory(path);
   for (const name of await readdir(path)) await rm(join(path, name), { recursive: true, force: true });
@@ -155,7 +155,7 @@ async function openObject(
   }
 }
 
-/** Bytes are never written in place: a second name keeps them. */
+/** Bytes are never written in place, so a hard link preserves them. */
 async function keep(data: string, path: string): Promise<Kept> {
   await link(data, path).catch((cause) => {
     if (!noLinks.has(errorCode(cause) ?? "")) throw cause;
@@ -217,7 +217,7 @@ const positionOf = (position: unknown): string | undefined => {
   return typeof after === "string" ? after : undefined;
 };
 
-/** One damaged object must not take the whole listing with it, and one deleted meanwhile is not an object any more. */
+/** A damaged object must not fail the listing; one deleted meanwhile is left out. */
 async function describeOne(key: string, head: Head): Promise<ObjectInfo | "corrupt" | "gone"> {
   try {
     return await head(key);

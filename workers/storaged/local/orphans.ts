@@ -10,14 +10,14 @@ const problems: Readonly<Record<string, string>> = {
   former: "the sidecar of an object that was gone before sidecars told what was deleted",
 };
 
-/** Files among the sidecars that say nothing of any object. */
+/** Files among the sidecars that belong to no object. */
 export async function* orphans(layout: Layout, lock: KeyedMutex): AsyncGenerator<Finding> {
   for (const folder of await readdir(layout.records).catch(nothing)) {
     for (const name of await readdir(join(layout.records, folder)).catch(nothing)) {
       const problem = problems[name.slice(name.lastIndexOf(".") + 1)];
       if (problem === undefined) continue;
       const path = join(layout.records, folder, name);
-      // One that is being written is in place, or gone, when the writers of this moment have ended.
+      // Wait for current writers: a sidecar being written is in place or gone afterwards.
       await lock.settled();
       if (!(await isThere(path))) continue;
       const place = relative(layout.root, path);

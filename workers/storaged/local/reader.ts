@@ -24,7 +24,7 @@ const unread = "the disk does not give its bytes back (EIO): look at the kernel'
 const unknown = "there is no checksum record: the file was not written by this store";
 const gone = "its bytes are gone: its checksum record is there, and no delete was asked for";
 
-/** A file held open: it stays readable, unchanged, whatever happens to its name. */
+/** An open file: it stays readable and unchanged whatever happens to its name. */
 export interface Opened {
   handle: FileHandle;
   facts: FileFacts;
@@ -34,15 +34,15 @@ export interface Opened {
 }
 
 export interface LocalReader {
-  /** The object's generation without reading its bytes, or undefined when there is none. */
+  /** The object's generation without reading its bytes; undefined when there is none. */
   peek: (key: string) => Promise<Generation | undefined>;
-  /** The object held open, or undefined. Close the handle. */
+  /** The opened object, or undefined. The caller closes the handle. */
   open: (key: string) => Promise<Opened | undefined>;
   /** As `open`, for a caller that holds the key's lock. */
   settle: (key: string) => Promise<Opened | undefined>;
   /** Reads the whole file once for each file, and remembers that it was whole. Throws `corrupt`. */
   verify: (key: string, opened: Opened) => Promise<void>;
-  /** The file at the object's place has these bytes: it was just hashed. */
+  /** Records the file as verified: it was just hashed. */
   trust: (key: string) => Promise<void>;
   /** A stream of all bytes (verified on the way) or of a span (of a verified file). It closes the handle. */
   body: (key: string, opened: Opened, span?: Span) => ReadableStream<Uint8Array>;
@@ -87,7 +87,7 @@ export function createLocalReader({ layout, lock, corruptions }: ReaderDeps): Lo
     if (!seen && !(await isThere(layout.record(key)))) return undefined;
     const generation = seen?.generation;
     if (generation) return { ...seen, generation };
-    // A writer was at work between the two reads, or something is wrong: under the lock nothing moves.
+    // A writer was active between the two reads, or something is wrong: check again under the lock.
     await seen?.handle.close();
     return lock(key, () => settle(key));
   };
@@ -111,7 +111,7 @@ export function createLocalReader({ layout, lock, corruptions }: ReaderDeps): Lo
         return opened?.generation;
       }),
     trust: async (key) => {
-      // It only saves a reading: what was written is no less written without it.
+      // Only an optimization: the write is durable without it.
       const facts = await factsAt(layout, key).catch(() => undefined);
       if (facts) verified.add(facts);
       corruptions.cleared(key);
@@ -136,14 +136,14 @@ export function createLocalReader({ layout, lock, corruptions }: ReaderDeps): Lo
   };
 }
 
-/** What the disk does not give back is damage of this object, and not of whatever else is stored. */
+/** A read error of the disk is damage of this object alone. */
 function createNaming(corruptions: Corruptions) {
   const named = (key: string) => (cause: unknown) =>
     errorCode(cause) === "EIO" ? corruptions.found(key, unread) : cause;
   const naming = async <T>(key: string, work: () => Promise<T>): Promise<T> => {
     try {
       const found = await work();
-      // What is not there is not damaged either.
+      // An absent object is not damaged.
       if (found === undefined) corruptions.cleared(key);
       return found;
     } catch (cause) {
@@ -174,11 +174,11 @@ async function repair(
 interface Seen extends Omit<Opened, "generation"> {
   record: ObjectRecord | Damage | null;
   next: ObjectRecord | Damage | null;
-  /** Undefined when the file and its sidecars do not fit together. */
+  /** Undefined when the file matches none of its sidecars. */
   generation: Generation | undefined;
 }
 
-/** Opens file and sidecar as they are now, and where these do not fit together that of an unfinished write. */
+/** Opens the file and its sidecar; where they do not match, also the sidecar of an unfinished write. */
 async function look(layout: Layout, key: string): Promise<Seen | undefined> {
   const file = await openFile(layout, key);
   if (!file) return undefined;
@@ -227,7 +227,7 @@ async function openFile(
   }
 }
 
-/** The generation that the file at the path is by its sidecar, without opening it. */
+/** The generation of the file at the path by its sidecar, without opening it. */
 async function generationAt(layout: Layout, key: string): Promise<Generation | undefined> {
   const facts = await factsAt(layout, key);
   return facts && fitting(await readRecord(layout.record(key), key), facts);

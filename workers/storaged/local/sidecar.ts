@@ -14,7 +14,7 @@ export interface Generation extends Sealed {
 export interface ObjectRecord {
   key: string;
   current: Generation;
-  /** What earlier versions wrote while a write was under way: it counts as long as the file is that very one. */
+  /** Written by earlier versions during a write: valid while the file matches it. */
   previous?: Generation;
 }
 
@@ -76,7 +76,7 @@ function parse(text: string): { format?: unknown; checksum?: unknown; record?: u
   }
 }
 
-/** The generation that the file on disk is by its facts, without reading it; undefined when neither fits. */
+/** The generation that the file's facts match, without reading it; undefined when none does. */
 export function generationOf(record: ObjectRecord, facts: FileFacts): Generation | undefined {
   return [record.current, record.previous].find((generation) => generation && isStill(generation, facts));
 }
@@ -88,8 +88,8 @@ export const isStill = (
 ): boolean => BigInt(bytes) === facts.size && BigInt(mtime_ns) === facts.mtimeNs && BigInt(ino) === facts.ino;
 
 /**
- * The generation whose bytes these are, with the facts the file has now. The one before is none: a copy of it that
- * stands where newer bytes were acknowledged is damage.
+ * The current generation if it has this hash, with the file's facts. The previous one does not count: where newer
+ * bytes were acknowledged, an old copy is damage.
  */
 export const generationByHash = (
   { current }: ObjectRecord,

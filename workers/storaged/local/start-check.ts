@@ -10,8 +10,8 @@ import { isThere, type Layout } from "./layout.ts";
 import { walk } from "./list.ts";
 
 /**
- * Keys of objects without a sidecar, of sidecars without an object, and of what a crash has cut off. That was so when
- * they were listed: look again under the lock of the key. Names are kept as numbers, a few MiB for 100,000 objects.
+ * Keys of objects without a sidecar, of sidecars without an object, and of writes that a crash cut off, as they were
+ * listed: check again under the key's lock. Names are kept as numbers, a few MiB for 100,000 objects.
  */
 export async function* unpairedKeys(layout: Layout, signal: AbortSignal): AsyncGenerator<string> {
   const named = new Set<number>();
@@ -45,7 +45,7 @@ const restMs = 10;
 
 /**
  * Keys of objects whose file has changed since its sidecar was put in place, which is the last step of a write: by the
- * files' times, without reading them. A bit that the disk turns changes no time, and is found by reading alone.
+ * files' times, without reading them. A bit flipped by the disk changes no time and is only found by reading.
  */
 export async function* changedKeys(
   layout: Layout,
@@ -79,8 +79,8 @@ const changedAt = (path: string): Promise<number> =>
   );
 
 /**
- * Before sidecars told what was deleted, one without its object was what a crash had left of a delete. Such ones are
- * put aside, once, so that from then on each of them is bytes that are missing.
+ * Migration: a sidecar without its object used to be what a crash left of a delete. Those are set aside once; from
+ * then on such a sidecar means missing bytes.
  */
 export async function putAsideFormer(layout: Layout): Promise<void> {
   for await (const key of unpairedKeys(layout, new AbortController().signal)) {
@@ -90,7 +90,7 @@ export async function putAsideFormer(layout: Layout): Promise<void> {
   }
 }
 
-/** Enough of the name to tell it from every other: 48 bits are an exact number. */
+/** 48 bits of the name identify it, and are an exact number. */
 const numberOf = (name: string): number => Number.parseInt(name.slice(0, 12), 16);
 
 /** The names of sidecars, folder by folder. */

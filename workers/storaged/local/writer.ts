@@ -41,7 +41,7 @@ export interface LocalWriter {
   seal: Staging["seal"];
   adopt: Staging["adopt"];
   remove: (key: string, conditions: Conditions) => Promise<boolean>;
-  /** Ends what a crash has cut off of a write or a delete, so that at most one sidecar is left. */
+  /** Completes or rolls back a write or delete that a crash cut off; at most one sidecar is left. */
   finish: (key: string) => Promise<void>;
 }
 
@@ -98,7 +98,7 @@ export function createLocalWriter(deps: WriterDeps): LocalWriter {
   };
 }
 
-/** The sidecar goes out of the way first: bytes that are gone without that were removed by something else. */
+/** The sidecar is renamed first: bytes that are missing without that were removed by something else. */
 async function remove(layout: Layout, key: string): Promise<void> {
   const [record, deleted] = [layout.record(key), layout.deleted(key)];
   const isNamed = await rename(record, deleted).then(() => true, unlessAbsent);
@@ -164,8 +164,8 @@ async function generationFrom(handle: FileHandle, sha256: string): Promise<Seale
 }
 
 /**
- * The generation there is, once nothing is left of writes and deletes that were cut off; a corrupt one counts as an
- * object whose etag nobody can name. The caller holds the lock.
+ * The current generation after completing interrupted writes and deletes; a corrupt one counts as an object with an
+ * unknown etag. The caller holds the lock.
  */
 async function finished({ layout, reader }: WriterDeps, key: string): Promise<Generation | undefined> {
   const [record, next, deleted] = [layout.record(key), layout.next(key), layout.deleted(key)];

@@ -10,7 +10,7 @@ import { listS3 } from "./list.ts";
 import { look, markHeader, type S3Objects } from "./object.ts";
 
 interface Checksums {
-  /** The object's key, for whoever finds sums that nobody needs any more. */
+  /** The object's key, by which orphaned checksums are recognised. */
   key: string;
   bytes: number;
   /** Of the whole object. */

@@ -24,7 +24,7 @@ const answerMax = 1000;
 interface Answer {
   objects: ObjectInfo[];
   prefixes: string[];
-  /** The server's own way to go on, while there is more. */
+  /** The server's continuation token, while there is more. */
   continuation: string | undefined;
 }
 
@@ -50,7 +50,7 @@ export async function listS3(connection: S3Connection, query: ListQuery): Promis
     page.prefixes.push(...prefixes.filter((name) => name !== reservedPrefix));
     if (answer.continuation === undefined) return page;
     const last = [...objects.map(({ key }) => key), ...prefixes].sort(compareKeys).at(-1);
-    // An answer may be empty and not the last: then only the server knows where it is.
+    // An answer may be empty and not the last: then only the server's token continues it.
     if (last === undefined && answer.continuation === continuation) throw standsStill(connection.address);
     continuation = last === undefined ? answer.continuation : undefined;
     after = last ?? after;
@@ -98,5 +98,5 @@ async function ask(
   };
 }
 
-/** A HEAD gives whole seconds only: so does this, for the two to agree. */
+/** Cut to whole seconds, which is all that a HEAD has, so that both agree. */
 export const wholeSeconds = (time: string): string => `${new Date(time).toISOString().slice(0, 19)}.000Z`;
