@@ -1,7 +1,9 @@
 /** Request bodies that are read whole: JSON within a bound. */
+
 import type { Static, TSchema } from "@sinclair/typebox";
-import { check, parseJson } from "../contract/contract.ts";
+import { check } from "../contract/contract.ts";
 import { fail, ServiceError } from "../errors/errors.ts";
+import { parseJson } from "../json/json.ts";
 import { bufferedBody } from "./buffered.ts";
 import { isPlain } from "./content-encoding.ts";
 import { begunBody, isShortBody, shortBody } from "./request-body.ts";

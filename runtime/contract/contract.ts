@@ -1,4 +1,4 @@
-/** Contracts: endpoints as data, the checks derived from them, and the JSON that callers send. */
+/** Contracts: endpoints as data, and the checks derived from them. */
 export {
   Binary,
   Bytes,
@@ -36,7 +36,5 @@ export {
   type Verb,
   type VerbsOf,
 } from "./endpoints.ts";
-export { type Bound, type Condition, parseFilter, pathsOf, type Scalar } from "./filter.ts";
-export { isSameNumber, parseJson, parseJsonWithTexts, parseKeeping } from "./json.ts";
 export { isMatch, matchPath, pathOf, searchOf } from "./route.ts";
 export { check, checkTable, fits, fromQuery, inputSchema } from "./validate.ts";

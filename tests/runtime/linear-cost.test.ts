@@ -2,16 +2,16 @@
  * What we parse ourselves costs in proportion to its length, whatever stands in it: eight times as much of the worst input
  * that is known for each parser takes about eight times the processor time. Of a square it would take 64 times.
  */
+
 import { afterAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import { chooseEncoding } from "../../runtime/bodies/answer-encoding.ts";
 import { parseToml } from "../../runtime/config/file.ts";
-import { parseFilter } from "../../runtime/contract/filter.ts";
-import { parseJson as parseSent } from "../../runtime/contract/json.ts";
 import { suggestionsFor } from "../../runtime/errors/suggestions.ts";
+import { parseFilter } from "../../runtime/filter/filter.ts";
 import { isAsSent } from "../../runtime/http/path-as-sent.ts";
-import { parseRows } from "../../runtime/sql/json-rows.ts";
-import { readSchema } from "../../runtime/sql/parquet-schema.ts";
+import { parseRows, parseJson as parseSent } from "../../runtime/json/json.ts";
+import { readSchema } from "../../runtime/parquet/parquet.ts";
 import { parseSqlType } from "../../runtime/sql/type-grammar.ts";
 import { addressList, forwardedFor } from "../../runtime/system/addresses.ts";
 import { eventsOf } from "../../workers/chatd/providers/event-lines.ts";

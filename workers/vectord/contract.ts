@@ -27,7 +27,7 @@ const k = t.Integer({ minimum: 1, maximum: 10_000 });
 
 /** Any JSON object; a filter sees its scalars, and scalars inside arrays. */
 export const Metadata = t.Record(t.String(), t.Unknown());
-/** `{"state":"IL"}`, `{"rate":{"gte":20}}`, `{"and":[…]}`; see runtime/contract/filter.ts for the grammar. */
+/** `{"state":"IL"}`, `{"rate":{"gte":20}}`, `{"and":[…]}`; see runtime/filter/filter.ts for the grammar. */
 export const Filter = t.Record(t.String(), t.Unknown());
 export const Metric = t.Union([t.Literal("cosine"), t.Literal("ip"), t.Literal("l2")]);
 export const Quantization = t.Union([t.Literal("f32"), t.Literal("bf16"), t.Literal("i8")]);

@@ -2,9 +2,10 @@
  * Filters incoming messages before the SDK, whose transport would end the session at a line that is too long, and round
  * numbers that a double cannot hold.
  */
+
 import { Transform } from "node:stream";
-import { parseJson } from "../../../runtime/contract/contract.ts";
 import { ServiceError } from "../../../runtime/errors/errors.ts";
+import { parseJson } from "../../../runtime/json/json.ts";
 
 /** Below the SDK's own 10 MB, with room for what is still buffered. */
 const messageBytesMax = 8 * 1024 * 1024;

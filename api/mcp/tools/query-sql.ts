@@ -1,9 +1,10 @@
 /** `query_sql`: one reading statement, its rows in pages of one run. */
+
 import type { Static } from "@sinclair/typebox";
 import { closed, t } from "../../../runtime/contract/contract.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
+import { parseRows } from "../../../runtime/json/json.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
-import { parseRows } from "../../../runtime/sql/sql.ts";
 import { queryd, SqlRequest } from "../../../workers/queryd/contract.ts";
 import { chunksOf, type GatewayClient, GatewayFailure } from "../gateway/gateway.ts";
 import { createResultCache, cursorOf, type Result } from "./result-cache.ts";

@@ -1,11 +1,12 @@
 /** Datasets as resources: `lakehouse://datasets/{name}` is the manifest with sample rows. */
+
 import type {
   CompleteResult,
   ListResourcesResult,
   ListResourceTemplatesResult,
   ReadResourceResult,
 } from "@modelcontextprotocol/server";
-import { parseRows } from "../../../runtime/sql/sql.ts";
+import { parseRows } from "../../../runtime/json/json.ts";
 import { catalogd, DatasetName } from "../../../workers/catalogd/contract.ts";
 import { queryd } from "../../../workers/queryd/contract.ts";
 import { type GatewayClient, textOf } from "../gateway/gateway.ts";

@@ -2,8 +2,9 @@
  * What the planner's costs stand on: a candidate of the graph against a row compared exactly; and the recall of searches
  * under filters, with the times of both ways.
  */
+
 import { afterAll, expect, test } from "bun:test";
-import { parseFilter } from "../../../runtime/contract/filter.ts";
+import { parseFilter } from "../../../runtime/filter/filter.ts";
 import { systemClock } from "../../../runtime/scheduling/clock.ts";
 import { createLog } from "../../../runtime/telemetry/log.ts";
 import { clustered } from "../../../scripts/sample-data/make-vectors.ts";

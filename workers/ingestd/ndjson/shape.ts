@@ -4,7 +4,7 @@
  * that neither holds stay text as they are written, and so do columns of different scalars (300 beside "Up" is the text
  * 300). Objects or arrays beside other values stay JSON text, in which a string keeps its quotes.
  */
-import { isSameNumber } from "../../../runtime/contract/contract.ts";
+import { isSameNumber } from "../../../runtime/json/json.ts";
 import { inOneGo } from "../../../runtime/scheduling/scheduling.ts";
 import { fold, quoteName, typeCharactersMax } from "../../../runtime/sql/sql.ts";
 import { type JsonValue, pauseEvery } from "./json-value.ts";

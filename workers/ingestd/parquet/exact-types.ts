@@ -2,7 +2,7 @@
  * Which type of DuckDB holds every value of a Parquet type. What DuckDB gives instead is compared with this: it reads
  * some types into ones that hold less, and says nothing.
  */
-import type { SchemaElement } from "../../../runtime/sql/sql.ts";
+import type { SchemaElement } from "../../../runtime/parquet/parquet.ts";
 
 /** What a value is in the file. */
 export interface FileType {

@@ -1,5 +1,7 @@
 /** Whether what DuckDB reads of a Parquet file is what the file holds: every difference is an error that names the column. */
+
 import { fail, type ServiceError } from "../../../runtime/errors/errors.ts";
+import type { SchemaNode } from "../../../runtime/parquet/parquet.ts";
 import {
   columnProblem,
   leavesOf,
@@ -7,7 +9,6 @@ import {
   parseSqlType,
   quoteName,
   quoteText,
-  type SchemaNode,
   type SqlType,
   twiceNamed,
 } from "../../../runtime/sql/sql.ts";

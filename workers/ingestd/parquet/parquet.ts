@@ -1,6 +1,8 @@
 /** Parquet in: read whole by DuckDB, and written anew with our field ids, row groups and statistics. */
+
 import { fail } from "../../../runtime/errors/errors.ts";
-import { columnProblem, quoteName, quoteText, readSchema } from "../../../runtime/sql/sql.ts";
+import { readSchema } from "../../../runtime/parquet/parquet.ts";
+import { columnProblem, quoteName, quoteText } from "../../../runtime/sql/sql.ts";
 import { type Described, EngineError, type Session } from "../engine/engine.ts";
 import {
   type Column,

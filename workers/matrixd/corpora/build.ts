@@ -1,5 +1,5 @@
 /** A build of a corpus that can be searched, and who holds which of its generations. */
-import { parseFilter } from "../../../runtime/contract/contract.ts";
+import { parseFilter } from "../../../runtime/filter/filter.ts";
 import type { Lexicon, LexiconState } from "../lexicon/lexicon.ts";
 import type { Corpus } from "../schemas/schemas.ts";
 import type { LiveCorpus } from "./live-corpus.ts";

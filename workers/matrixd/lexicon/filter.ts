@@ -1,10 +1,5 @@
 /** Whether the metadata of a row meets a filter, where no vector is asked for; vectord's indexes mean the same (ADR 0068). */
-import type { Bound, Condition, Scalar } from "../../../runtime/contract/contract.ts";
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
-const isScalar = (value: unknown): value is Scalar =>
-  value === null || ["string", "number", "boolean"].includes(typeof value);
+import { type Bound, type Condition, type Scalar, visitPath } from "../../../runtime/filter/filter.ts";
 
 /** Whether the metadata of one row meets the condition. */
 export function matches(condition: Condition, metadata: Record<string, unknown>): boolean {
@@ -37,21 +32,7 @@ function isWithin(value: Scalar, { above, below }: { above?: Bound; below?: Boun
   return (above === undefined || isOver(above)) && (below === undefined || isUnder(below));
 }
 
-/** Every scalar at the path, lists looked into at every step; a field named by the whole path, dots and all, counts too. */
 function valuesAt(metadata: Record<string, unknown>, path: string): { isThere: boolean; values: Scalar[] } {
   const values: Scalar[] = [];
-  const collect = (value: unknown): true => {
-    if (Array.isArray(value)) value.forEach(collect);
-    else if (isScalar(value)) values.push(value);
-    return true;
-  };
-  const descend = (value: unknown, steps: readonly string[]): boolean => {
-    const [step, ...others] = steps;
-    if (step === undefined) return collect(value);
-    if (Array.isArray(value)) return value.map((element) => descend(element, steps)).includes(true);
-    return isObject(value) && Object.hasOwn(value, step) && descend(value[step], others);
-  };
-  const isDirect = Object.hasOwn(metadata, path) && collect(metadata[path]);
-  const isThere = path.includes(".") ? descend(metadata, path.split(".")) || isDirect : isDirect;
-  return { isThere, values };
+  return { isThere: visitPath(metadata, path, (value) => values.push(value)), values };
 }

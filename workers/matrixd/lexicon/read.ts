@@ -1,6 +1,7 @@
 /** What searches ask of a corpus's database. */
+
 import type { Database } from "bun:sqlite";
-import type { Condition } from "../../../runtime/contract/contract.ts";
+import type { Condition } from "../../../runtime/filter/filter.ts";
 import { damaged, digestOf } from "./database.ts";
 import { matches } from "./filter.ts";
 

@@ -1,6 +1,7 @@
 /** Which fields a filter over the metadata of a corpus may name. */
-import { parseFilter, pathsOf } from "../../../runtime/contract/contract.ts";
+
 import { fail, suggestionsFor } from "../../../runtime/errors/errors.ts";
+import { parseFilter, pathsOf } from "../../../runtime/filter/filter.ts";
 import type { Corpus } from "../schemas/schemas.ts";
 
 /**

@@ -2,11 +2,13 @@
  * Follows a file of JSON lines that an overseer writes: each whole line becomes one operation, once, across restarts
  * and when the file is replaced. The place in the file is in the log, in the same line as the operation.
  */
+
 import { type FileHandle, open } from "node:fs/promises";
 import type { Config } from "../../../runtime/config/config.ts";
-import { check, parseJson } from "../../../runtime/contract/contract.ts";
+import { check } from "../../../runtime/contract/contract.ts";
 import { errorCode } from "../../../runtime/durable/durable.ts";
 import { ServiceError } from "../../../runtime/errors/errors.ts";
+import { parseJson } from "../../../runtime/json/json.ts";
 import type { Log } from "../../../runtime/telemetry/telemetry.ts";
 import { observerd } from "../contract.ts";
 import {

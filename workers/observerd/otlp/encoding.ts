@@ -1,8 +1,10 @@
 /** OTLP/HTTP in its two encodings: what comes, in one form, and answers in the encoding that came. */
+
 import { bufferedResponse, jsonResponse, readBytes } from "../../../runtime/bodies/bodies.ts";
-import { parseJsonWithTexts, type RawContext } from "../../../runtime/contract/contract.ts";
+import type { RawContext } from "../../../runtime/contract/contract.ts";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Idempotency } from "../../../runtime/idempotency/idempotency.ts";
+import { parseJsonWithTexts } from "../../../runtime/json/json.ts";
 import { requests, type Signal } from "./messages.ts";
 import { decodeMessage, encodeAnswer, encodeStatus } from "./protobuf.ts";
 

@@ -3,7 +3,7 @@
 import pMap from "p-map";
 import { storageError } from "../../../runtime/durable/durable.ts";
 import { ServiceError } from "../../../runtime/errors/errors.ts";
-import { readSchema } from "../../../runtime/sql/sql.ts";
+import { readSchema } from "../../../runtime/parquet/parquet.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import type { Session } from "../engine/engine.ts";
 import { EngineError } from "../errors/errors.ts";

@@ -2,6 +2,7 @@
  * Items from an Arrow IPC stream: column `id` (text), column `vector` (a list of Float32 or Float64, of fixed size
  * or not), `metadata` (a struct, or text that holds a JSON object), and each other column as one metadata field.
  */
+
 import {
   type Data,
   DataType,
@@ -11,8 +12,8 @@ import {
   tableFromIPC,
   type Vector,
 } from "apache-arrow";
-import { parseJson } from "../../../runtime/contract/contract.ts";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
+import { parseJson } from "../../../runtime/json/json.ts";
 import type { IndexConfig } from "../contract.ts";
 import type { Metadata } from "../rows/rows.ts";
 import { checkArrowStream } from "./arrow-stream.ts";

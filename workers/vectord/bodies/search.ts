@@ -1,8 +1,11 @@
 /** The body of `search`: JSON, or 32-bit floats with the rest in the query. */
+
 import { readBytes, readJson } from "../../../runtime/bodies/bodies.ts";
 import type { Config } from "../../../runtime/config/config.ts";
-import { type Condition, type InputOf, parseFilter, parseJson } from "../../../runtime/contract/contract.ts";
+import type { InputOf } from "../../../runtime/contract/contract.ts";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
+import { type Condition, parseFilter } from "../../../runtime/filter/filter.ts";
+import { parseJson } from "../../../runtime/json/json.ts";
 import { type IndexConfig, SearchBody, type Vectord } from "../contract.ts";
 import { defaultEf } from "../search/search.ts";
 import { checkModel } from "./items.ts";

@@ -1,7 +1,8 @@
 /** One open index: its rows and engine in memory, and the journal that makes them durable. */
+
 import type { Static } from "@sinclair/typebox";
 import type { Config } from "../../../runtime/config/config.ts";
-import type { Condition } from "../../../runtime/contract/contract.ts";
+import type { Condition } from "../../../runtime/filter/filter.ts";
 import type { Idempotency } from "../../../runtime/idempotency/idempotency.ts";
 import type { MemoryBudget, Room } from "../../../runtime/memory/memory.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";

@@ -1,7 +1,6 @@
 /** One metadata field of one index: which rows hold which value. */
-import type { Bound, Scalar } from "../../../runtime/contract/contract.ts";
+import { type Bound, type Scalar, visitPath } from "../../../runtime/filter/filter.ts";
 import { addRow, type Bitmap, emptyBitmap, type Metadata, unite } from "../rows/rows.ts";
-import { visitPath } from "./metadata-path.ts";
 import { createNumberRuns } from "./number-runs.ts";
 
 export interface FieldIndex {

@@ -2,8 +2,9 @@
  * Which rows a filter matches. An index of a field is made when a filter first names it, in slices between which
  * other work goes on, and takes in new rows when it is next asked: adding costs nothing for fields nobody filters.
  */
+
 import { LRUCache } from "lru-cache";
-import { type Condition, pathsOf } from "../../../runtime/contract/contract.ts";
+import { type Condition, pathsOf } from "../../../runtime/filter/filter.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { type Bitmap, complement, emptyBitmap, intersect, type Metadata, unite } from "../rows/rows.ts";
 import { createFieldIndex, type FieldIndex } from "./field-index.ts";

@@ -2,7 +2,7 @@
  * Numbers and the rows they stand in, sorted: 12 bytes a value whatever their number. New values become a short run,
  * and runs of similar length are merged, so that adding costs O(log n) a value and no step is long.
  */
-import type { Bound } from "../../../runtime/contract/contract.ts";
+import type { Bound } from "../../../runtime/filter/filter.ts";
 
 interface Run {
   values: Float64Array;

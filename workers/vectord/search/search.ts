@@ -2,7 +2,7 @@
  * The nearest neighbours of some queries, as of one moment: what the engine covers is searched through it, the rows added
  * since are compared one by one, dead and filtered rows are skipped, and the parts are merged.
  */
-import type { Condition } from "../../../runtime/contract/contract.ts";
+import type { Condition } from "../../../runtime/filter/filter.ts";
 import type { Engine, Neighbours } from "../engine/engine.ts";
 import { type Bitmap, countRows, hasRow, intersect, type Rows, rowsOf, type View } from "../rows/rows.ts";
 import type { MetadataIndex } from "./metadata-index.ts";

@@ -1,13 +1,9 @@
 /** The verbs of items: adding, searching, deleting, reading. */
+
 import { jsonResponse } from "../../../runtime/bodies/bodies.ts";
-import {
-  type CallContext,
-  parseFilter,
-  type RawContext,
-  type RawOf,
-  type VerbsOf,
-} from "../../../runtime/contract/contract.ts";
+import type { CallContext, RawContext, RawOf, VerbsOf } from "../../../runtime/contract/contract.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
+import { parseFilter } from "../../../runtime/filter/filter.ts";
 import { type Operation, unlessFound } from "../../../runtime/idempotency/idempotency.ts";
 import type { Deps } from "../../../runtime/service/service.ts";
 import {

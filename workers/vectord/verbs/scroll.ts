@@ -2,8 +2,10 @@
  * Pages of items in the order they were added. A token says where the last page ended; it stays good while the index
  * is changed and compacted, and after it was opened again as long as that item is still there, unchanged and in place.
  */
-import { type InputOf, parseFilter, type ReplyOf } from "../../../runtime/contract/contract.ts";
+
+import type { InputOf, ReplyOf } from "../../../runtime/contract/contract.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
+import { parseFilter } from "../../../runtime/filter/filter.ts";
 import { included, itemOf, numbersMax } from "../bodies/bodies.ts";
 import type { Vectord } from "../contract.ts";
 import type { LiveIndex } from "../indexes/indexes.ts";

@@ -1,8 +1,9 @@
 /** A corpus build's database: words, generations, what a crash leaves, damage; and filters held against vectord's. */
+
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { openSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { parseFilter } from "../../../../runtime/contract/filter.ts";
+import { parseFilter } from "../../../../runtime/filter/filter.ts";
 import {
   checkDatabase,
   createDatabase,

@@ -1,6 +1,7 @@
 /** How a search is done, and that what it finds is right at every selectivity, with dead rows and rows not covered. */
+
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { parseFilter } from "../../../../runtime/contract/filter.ts";
+import { parseFilter } from "../../../../runtime/filter/filter.ts";
 import { systemClock } from "../../../../runtime/scheduling/clock.ts";
 import { createLog } from "../../../../runtime/telemetry/log.ts";
 import type { Engine, Engines } from "../../../../workers/vectord/engine/interface.ts";

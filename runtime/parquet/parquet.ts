@@ -2,10 +2,11 @@
  * The schema of a Parquet file, read from its footer before native code sees the file: DuckDB's own reader calls itself
  * once for each level of nesting and ends the process at a few thousand.
  */
+
 import { parquetMetadata, type SchemaElement } from "hyparquet";
 import { fail } from "../errors/errors.ts";
+import { tooDeep, typeNestingMax } from "../sql/sql.ts";
 import { readByte, readListHead, readVarInt, skipStruct } from "./thrift.ts";
-import { tooDeep, typeNestingMax } from "./type-grammar.ts";
 
 export type { SchemaElement };
 

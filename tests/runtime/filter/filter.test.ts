@@ -1,6 +1,7 @@
 /** Filters: what each condition matches, and random ones against a plain reading of the grammar. */
+
 import { describe, expect, test } from "bun:test";
-import { parseFilter } from "../../../runtime/contract/filter.ts";
+import { parseFilter } from "../../../runtime/filter/filter.ts";
 import { systemClock } from "../../../runtime/scheduling/clock.ts";
 import type { Metadata } from "../../../workers/vectord/rows/batch.ts";
 import { rowsOf } from "../../../workers/vectord/rows/bitmap.ts";

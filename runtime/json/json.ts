@@ -1,5 +1,5 @@
 /**
- * JSON that callers send. What is read as a number is a 64-bit float; one that would come back as another number is
+ * JSON that callers send, and rows of SQL results. What is read as a number is a 64-bit float; one that would come back as another number is
  * refused where it comes in, so that nothing after this door changes a value.
  *
  * A number from 2^53 on is taken when what is written back, which is the shortest text of the float, is the same number:
@@ -31,11 +31,28 @@ export function parseJsonWithTexts(text: string): unknown {
 }
 
 /** As `JSON.parse`, but numbers of which `keeps` is false become the text they are written as. */
-export function parseKeeping(text: string, keeps: (value: number, literal: string) => boolean): unknown {
+function parseKeeping(text: string, keeps: (value: number, literal: string) => boolean): unknown {
   // TypeScript does not know yet that a reviver is given what stands in the text (ECMAScript 2026).
   const revive = (_: string, item: unknown, { source }: { source?: string }) =>
     typeof item !== "number" || source === undefined || keeps(item, source) ? item : source;
   return JSON.parse(text, revive as never);
+}
+
+/**
+ * Parses a row of a SQL result, or a list of them. Integers and decimals stand there digit by digit: what a 64-bit float
+ * would change becomes the text it is written as.
+ */
+export function parseRows(text: string): unknown {
+  return maybeLonger.test(text) ? parseKeeping(text, hasEveryDigit) : JSON.parse(text);
+}
+
+/** Digits that every double keeps, whatever the number (IEEE 754 binary64: DBL_DIG). */
+const digitsKept = 15;
+const maybeLonger = /\d[\d.]{15}/;
+
+function hasEveryDigit(value: number, source: string): boolean {
+  const digits = source.replace(/e.*/i, "").replace(/[-.]/g, "").replace(/^0+/, "");
+  return digits.length <= digitsKept || String(value) === source.replace(/\.0$/, "");
 }
 
 /** Cheap where nothing is strange: a number that changed is large, infinite, tiny or zero now. */

@@ -1,5 +1,5 @@
 /**
- * The filter a search, a scroll or a delete may carry, checked and brought into one form.
+ * The filter a search, a scroll or a delete may carry, checked and brought into one form, and where its paths lead in metadata.
  *
  *   {"state": "IL"}                          equal to a text, number, boolean or null
  *   {"rate": {"gte": 20, "lt": 30}}          eq ne in nin gt gte lt lte exists contains; all of them hold
@@ -156,6 +156,43 @@ export function pathsOf(condition: Condition): string[] {
   if (condition.kind === "not") return pathsOf(condition.of);
   if ("path" in condition) return [condition.path];
   return [...new Set(condition.of.flatMap((part) => pathsOf(part)))];
+}
+
+/**
+ * Visits every scalar at the path; lists are looked into, at every step. A field whose name is the whole path, dots
+ * and all, counts too. Returns whether anything is there, be it an object or an empty list.
+ */
+export function visitPath(
+  metadata: Record<string, unknown>,
+  path: string,
+  visit: (value: Scalar) => void,
+): boolean {
+  if (!path.includes(".")) return Object.hasOwn(metadata, path) && visitValue(metadata[path], visit);
+  const direct = Object.hasOwn(metadata, path) && visitValue(metadata[path], visit);
+  return descend(metadata, path.split("."), 0, visit) || direct;
+}
+
+function descend(
+  value: unknown,
+  steps: readonly string[],
+  at: number,
+  visit: (value: Scalar) => void,
+): boolean {
+  const step = steps[at];
+  if (step === undefined) return visitValue(value, visit);
+  if (Array.isArray(value)) {
+    let found = false;
+    for (const element of value) found = descend(element, steps, at, visit) || found;
+    return found;
+  }
+  if (typeof value !== "object" || value === null || !Object.hasOwn(value, step)) return false;
+  return descend((value as Record<string, unknown>)[step], steps, at + 1, visit);
+}
+
+function visitValue(value: unknown, visit: (value: Scalar) => void): true {
+  if (Array.isArray(value)) for (const element of value) visitValue(element, visit);
+  else if (typeof value !== "object" || value === null) visit(value as Scalar);
+  return true;
 }
 
 const all = (conditions: Condition[]): Condition =>

@@ -1,7 +1,8 @@
 /** Numbers of callers' JSON: kept as they came, or refused with the place. */
+
 import { describe, expect, test } from "bun:test";
-import { parseJson, parseJsonWithTexts } from "../../../runtime/contract/json.ts";
 import { ServiceError } from "../../../runtime/errors/service-error.ts";
+import { parseJson, parseJsonWithTexts } from "../../../runtime/json/json.ts";
 import { seeded } from "../../support/campaigns/seeded.ts";
 
 const refusal = (text: string): string => {

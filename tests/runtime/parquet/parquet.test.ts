@@ -1,7 +1,8 @@
 /** Footers that state more than they hold: refused by their bytes, before room is made for what they state. */
+
 import { afterAll, expect, test } from "bun:test";
 import { join } from "node:path";
-import { readSchema } from "../../../runtime/sql/parquet-schema.ts";
+import { readSchema } from "../../../runtime/parquet/parquet.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 
 const directory = temporaryDirectory("parquet-schema");

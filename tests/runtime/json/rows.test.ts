@@ -1,6 +1,7 @@
 /** Rows of SQL results: what a double would change stays the text that came. */
+
 import { expect, test } from "bun:test";
-import { parseRows } from "../../../runtime/sql/json-rows.ts";
+import { parseRows } from "../../../runtime/json/json.ts";
 
 const rows: [text: string, value: unknown][] = [
   ['{"a":1,"b":-0.0,"c":1.10}', { a: 1, b: -0, c: 1.1 }],
