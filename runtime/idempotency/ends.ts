@@ -1,4 +1,5 @@
 /** How operations ended: on their way to the disk, on it, or found in what the work left behind. */
+import { LRUCache } from "lru-cache";
 import { describe, type Log } from "../telemetry/telemetry.ts";
 import type { KeyLog } from "./key-log.ts";
 import type { Entry } from "./slots.ts";
@@ -9,7 +10,7 @@ const unwrittenMax = 1000;
 export type Known = Omit<Entry, "key" | "at">;
 
 export function createEnds(keys: KeyLog, log: Pick<Log, "warn"> | undefined) {
-  const unwritten = new Map<string, Known>();
+  const unwritten = new LRUCache<string, Known>({ max: unwrittenMax });
   const underWay = new Set<Promise<void>>();
   /** What was found of open operations, by their ids. */
   const atStart = new Map<string, unknown>();
@@ -25,7 +26,6 @@ export function createEnds(keys: KeyLog, log: Pick<Log, "warn"> | undefined) {
       log?.warn("how a request with an Idempotency-Key ended could not be written down", describe(cause));
       if (entry.state !== "done") return;
       unwritten.set(entry.key, entry);
-      for (const oldest of unwritten.keys()) if (unwritten.size > unwrittenMax) unwritten.delete(oldest);
     };
     return tracked(keys.write(entry).catch(failed));
   };

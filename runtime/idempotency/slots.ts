@@ -1,5 +1,6 @@
 /** Where the newest line of each key stands, and until when it counts. */
 
+import { LRUCache } from "lru-cache";
 import type { Span } from "../line-log/line-log.ts";
 import type { Clock } from "../scheduling/scheduling.ts";
 
@@ -23,7 +24,7 @@ export interface Entry {
 
 /** The draft standard for Idempotency-Key leaves the window to the server; ours is promised in the README. */
 export const windowMs = 24 * 60 * 60 * 1000;
-/** Keys kept; beyond, the oldest are forgotten first. A key takes about 300 bytes of memory. */
+/** Keys kept; beyond, the oldest are forgotten first. A key takes about 400 bytes of memory. */
 const keysMax = 100_000;
 
 interface Slot {
@@ -36,23 +37,19 @@ interface Slot {
 }
 
 export function createSlots(clock: Pick<Clock, "now" | "elapsed">) {
-  const slots = new Map<string, Slot>();
   /** Keys by their operations, of those whose outcome is not known. */
   const open = new Map<string, string>();
-  const remove = (key: string) => {
-    const slot = slots.get(key);
-    if (slot) open.delete(slot.operation);
-    slots.delete(key);
-  };
+  // Counted as sizes: `max` takes the room of all at once. Looked up by `peek`: the oldest go first, not the least used.
+  const slots = new LRUCache<string, Slot>({
+    maxSize: keysMax,
+    sizeCalculation: () => 1,
+    dispose: ({ operation }) => open.delete(operation),
+  });
   const set = ({ key, operation, state }: Entry, slot: Pick<Slot, "endsMs" | "path" | "at">) => {
-    remove(key);
+    slots.delete(key);
     if (state === "free") return;
     slots.set(key, { operation, isDone: state === "done", ...slot });
     if (state === "reserved") open.set(operation, key);
-    for (const oldest of slots.keys()) {
-      if (slots.size <= keysMax) break;
-      remove(oldest);
-    }
   };
   // The clock may have been set back or forward while they were written. None is older than one that stands before it,
   // and one from the future is new: a key may be kept for too long by that, and never ends early.
@@ -60,9 +57,9 @@ export function createSlots(clock: Pick<Clock, "now" | "elapsed">) {
   return {
     keyOf: (operation: string) => open.get(operation),
     get: (key: string): Slot | undefined => {
-      const slot = slots.get(key);
+      const slot = slots.peek(key);
       if (!slot || clock.elapsed() < slot.endsMs) return slot;
-      remove(key);
+      slots.delete(key);
       return undefined;
     },
     put: (entry: Entry, path: string, at: Span) =>
@@ -75,14 +72,14 @@ export function createSlots(clock: Pick<Clock, "now" | "elapsed">) {
         const writtenMs = clock.elapsed() - Math.max(0, clock.now() - latest);
         beganMs ??= writtenMs;
         if (writtenMs + windowMs > clock.elapsed()) set(entry, { endsMs: writtenMs + windowMs, path, at });
-        else remove(entry.key);
+        else slots.delete(entry.key);
       };
       return Object.assign(take, { beganMs: () => beganMs ?? clock.elapsed() });
     },
     openIn: (path: string): string[] =>
       [...slots].filter(([, slot]) => slot.path === path && !slot.isDone).map(([key]) => key),
     forget: (path: string) => {
-      for (const [key, slot] of slots) if (slot.path === path) remove(key);
+      for (const [key, slot] of [...slots]) if (slot.path === path) slots.delete(key);
     },
   };
 }
