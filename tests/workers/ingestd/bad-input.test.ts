@@ -929,12 +929,20 @@ describe("another file for a registered name", () => {
       contains: ["removed: name"],
     },
     {
-      name: "columns in another order",
+      name: "columns in another order, and another one among them",
       path: "/ingest?name=known",
-      body: "name,id\na,1\n",
+      body: "name,title,id\na,b,1\n",
       status: 409,
       type: "schema_drift",
-      contains: ["reordered"],
+      contains: ["added: title; reordered: name, id"],
+    },
+    {
+      name: "columns in another order, and another type",
+      path: "/ingest?name=known&mode=append",
+      body: "name,id\na,x\n",
+      status: 409,
+      type: "schema_drift",
+      contains: ["id (BIGINT → VARCHAR)"],
     },
     {
       name: "text where numbers were",

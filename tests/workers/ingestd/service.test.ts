@@ -82,6 +82,42 @@ describe("versions", () => {
     expect(answer.manifest.operation).toBe("append");
   });
 
+  test("columns are matched by name, in whatever order a file has them", async () => {
+    const stack = await start();
+    const { answer: first } = await stack.ingest("d", "a,b,c\n1,x,2024-01-31\n");
+    const { answer } = await stack.ingest("d", "c,a,b\n2024-02-01,2,y\n", "&mode=append");
+    expect(answer.manifest).toMatchObject({ version: 2, columns: first.manifest.columns });
+    expect(await stack.cells(answer.manifest)).toEqual([
+      ["1", "x", "2024-01-31"],
+      ["2", "y", "2024-02-01"],
+    ]);
+    // The same rows in another order of the columns are the same object.
+    expect((await stack.ingest("d", "b,c,a\nx,2024-01-31,1\n")).answer.manifest.objects).toEqual(
+      first.manifest.objects,
+    );
+    const rejecting = "&mode=append&on_error=reject";
+    const { answer: mixed } = await stack.ingest("d", "b,a,c\nz,3,2024-03-01\nq,no,2024-03-02\n", rejecting);
+    expect(mixed).toMatchObject({ rows_in: 2, rows_loaded: 1, rows_rejected: 1 });
+    expect((await stack.cells(mixed.manifest)).at(-1)).toEqual(["3", "z", "2024-03-01"]);
+  });
+
+  test("so are the columns of a large file, and of a Parquet file", async () => {
+    const stack = await start();
+    await stack.ingest("d", "a,b\n0,x\n");
+    const rows = Array.from({ length: 100_000 }, (_, at) => `word ${at},${at}`);
+    const { answer } = await stack.ingest("d", `b,a\n${rows.join("\n")}\n`);
+    expect(answer.rows_loaded).toBe(100_000);
+    expect(stack.types(answer.manifest)).toEqual({ a: "BIGINT", b: "VARCHAR" });
+    expect(
+      (await stack.cells(answer.manifest)).sort((one, two) => Number(one[0]) - Number(two[0])).at(99_999),
+    ).toEqual(["99999", "word 99999"]);
+    const path = join(stack.directory, "other-order.parquet");
+    await stack.query(`COPY (SELECT 'w' AS b, 7::BIGINT AS a) TO '${path}' (FORMAT parquet)`);
+    const parquet = await Bun.file(path).bytes();
+    const { answer: appended } = await stack.ingest("d", parquet, "&mode=append&format=parquet");
+    expect((await stack.cells(appended.manifest)).at(-1)).toEqual(["7", "w"]);
+  });
+
   test("the answer counts bytes, rows and time", async () => {
     const stack = await start();
     const { answer, headers } = await stack.ingest("d", good);

@@ -99,7 +99,7 @@ function scannedTable(
     // With infer=values all rows are read before any is written.
     speculative: context.reading.byValue !== true,
     lineOf: (index) => lineOfRow(parts, layout, context, index),
-    byName: false,
+    mayLack: false,
     warnings: [
       ...layout.warnings,
       ...(width > 1 && blankLines > 0 ? [`${blankLines} blank lines were skipped`] : []),

@@ -44,7 +44,7 @@ export async function exactTable(
     columns: names.map((name, index) => textColumn(name, good.cell(index), context.reading)),
     rowsIn: reader.rows - reader.blankLines - reader.comments,
     rejects,
-    byName: false,
+    mayLack: false,
     warnings: [...layout.warnings, ...skipped, ...reader.spans.slice(0, spansTold).map(spanWarning)],
   };
 }

@@ -101,7 +101,7 @@ async function tableOf(lines: Lines, context: FileContext): Promise<Table> {
     ),
     rowsIn,
     rejects,
-    byName: true,
+    mayLack: true,
     warnings: [
       ...warnings,
       ...final.flatMap(warningOf),

@@ -87,7 +87,7 @@ async function tableOf(session: Session, parts: Part[], context: FileContext): P
         },
       ],
       speculative: false,
-      byName: false,
+      mayLack: false,
       explain,
       warnings: [...columns.flatMap(changeOf), ...warnings],
     };

@@ -99,8 +99,8 @@ export interface Table {
   runs: Run[];
   /** True for the table whose runs may have been written while it was received. */
   speculative: boolean;
-  /** Columns are matched with those of the registered dataset by name; else by position, too. */
-  byName: boolean;
+  /** Columns of the registered dataset that the file does not have are NULL in all its rows; else it must have them all. */
+  mayLack: boolean;
   /** What a failure to read means, for formats that DuckDB alone reads. */
   explain?: (error: EngineError) => ServiceError;
   warnings: string[];

@@ -142,16 +142,15 @@ export interface Match {
 }
 
 /**
- * Matches a file with the dataset it is loaded into. Throws `schema_drift` naming the columns that cannot be the
+ * Matches a file with the dataset it is loaded into, by the names of the columns, in whatever order they stand. Throws `schema_drift` naming the columns that cannot be the
  * registered ones. Whether all values hold in the registered types is seen when they are written.
  */
 export function matchRegistered(table: Table, registered: Registered): Match {
   const byName = new Map(table.columns.map((column) => [column.name, column]));
-  const same = table.columns.length === registered.columns.length;
-  const inOrder = same && registered.columns.every(({ name }, index) => table.columns[index]?.name === name);
   const known = new Set(registered.columns.map(({ name }) => name));
-  const fits = table.byName ? table.columns.every(({ name }) => known.has(name)) : inOrder;
-  if (!fits) throw drift(registered, asRegistered(table.columns, registered));
+  const isWhole = table.mayLack || table.columns.length === registered.columns.length;
+  if (!isWhole || !table.columns.every(({ name }) => known.has(name)))
+    throw drift(registered, asRegistered(table.columns, registered));
   const columns = registered.columns.map(({ name }) => ({ name, column: byName.get(name) }));
   const types = registered.columns.map(({ type }) => type);
   const found = registered.columns.map(({ name, type }, index) => {

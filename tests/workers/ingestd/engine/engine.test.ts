@@ -102,7 +102,7 @@ describe("runs of a file", () => {
       rejects: createRejects(place, "rejects", { allowed: false, max: 0 }),
       runs: relations.map((relation) => ({ relation, rows: 10_000, rowBytes: 8, partRows: 2048 })),
       speculative: false,
-      byName: false,
+      mayLack: false,
       warnings: [],
     };
   };
