@@ -11,8 +11,6 @@ import { ownMemory } from "./own-memory.ts";
 import { type Child, type ChildOptions, startChild } from "./spawn.ts";
 import { createSupply } from "./supply.ts";
 
-export { serveChild } from "./serve.ts";
-
 export interface ChildPoolOptions<C extends Contract> extends ChildOptions<C> {
   /** Children kept for however long nothing is to be done; 1 when absent. More are kept for half a minute. */
   idleMin?: number;

@@ -4,13 +4,18 @@
  * can, and killed without asking.
  */
 import { dirname, join, resolve } from "node:path";
+import {
+  beginVerb,
+  type Confinement,
+  inFlightMax,
+  restVerb,
+  socketDescriptor,
+} from "../child-main/child-main.ts";
 import type { ClientOf, Contract } from "../contract/contract.ts";
 import { discard, makeDirectory } from "../durable/durable.ts";
 import { fail, type ServiceError } from "../errors/errors.ts";
-import { client, openSocketPort, overPort, socketDescriptor } from "../rpc/rpc.ts";
+import { client, openSocketPort, overPort } from "../rpc/rpc.ts";
 import { describe, type Log } from "../telemetry/telemetry.ts";
-import type { Confinement } from "./confine.ts";
-import { beginVerb, inFlightMax, restVerb } from "./serve.ts";
 
 export interface ChildOptions<C extends Contract> {
   contract: C;
@@ -143,7 +148,7 @@ function commandOf(
     listable: [root],
     openFilesMax,
   };
-  return [...run, resolve(import.meta.dir, "launch.ts"), JSON.stringify(confinement), path];
+  return [...run, resolve(import.meta.dir, "../child-main/launch.ts"), JSON.stringify(confinement), path];
 }
 
 const childEnvironment = (): Record<string, string> =>

@@ -2,7 +2,7 @@
 export { decode, encode } from "./codec.ts";
 export { direct, overHttp, refusedToken } from "./http.ts";
 export { counted, createInvoke } from "./invoke.ts";
-export { openSocketPort, socketDescriptor, unconfinedVariable } from "./socket-port.ts";
+export { openSocketPort } from "./socket-port.ts";
 export {
   answer,
   type Call,

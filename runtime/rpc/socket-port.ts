@@ -10,11 +10,6 @@ import { decode, encodeParts } from "./codec.ts";
 const frameBytesMax = 1024 * 1024 * 1024;
 const lengthBytes = 4;
 
-/** The descriptor at which a child process finds the socket to its parent. */
-export const socketDescriptor = 3;
-/** The variable that tells a child what of its confinement this machine could not do. */
-export const unconfinedVariable = "LAKEHOUSE_UNCONFINED";
-
 /**
  * Opens the port on a connected socket, given by its descriptor, which it owns from then on. `onEnd` is called
  * when the other side is gone; the port itself rejects nothing, as only the caller knows what that means.

@@ -7,9 +7,9 @@
  */
 import { FFIType, ptr } from "bun:ffi";
 import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
+import { openLibc, RLIMIT_NOFILE } from "../libc/libc.ts";
 import type { Clock } from "../scheduling/scheduling.ts";
 import type { Log } from "../telemetry/telemetry.ts";
-import { openLibc, RLIMIT_NOFILE } from "./libc.ts";
 
 const { i32, pointer } = FFIType;
 const symbols = {

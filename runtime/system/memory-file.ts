@@ -2,7 +2,7 @@
 import { FFIType, ptr } from "bun:ffi";
 import { closeSync, openSync, readSync, writeSync } from "node:fs";
 import { fail } from "../errors/errors.ts";
-import { openLibc } from "./libc.ts";
+import { openLibc } from "../libc/libc.ts";
 
 const symbols = { memfd_create: { args: [FFIType.pointer, FFIType.u32], returns: FFIType.i32 } } as const;
 const closeOnExec = 1;

@@ -9,7 +9,6 @@ export {
 } from "./addresses.ts";
 export { claimDescriptors, keepReserve } from "./descriptors.ts";
 export { lackingVariables } from "./environment.ts";
-export { openLibc, RLIMIT_NOFILE } from "./libc.ts";
 export { writeByMemory } from "./memory-file.ts";
 export { notifyReloading, notifySystemd } from "./notify.ts";
 export { watchTerminal } from "./terminal.ts";

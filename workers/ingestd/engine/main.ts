@@ -1,5 +1,5 @@
 /** The program of a child process of ingestd. */
-import { serveChild } from "../../../runtime/child/child.ts";
+import { serveChild } from "../../../runtime/child-main/child-main.ts";
 import { ingestEngine } from "./child.ts";
 import { openDuckDb } from "./duckdb.ts";
 

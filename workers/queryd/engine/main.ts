@@ -1,6 +1,6 @@
 /** The program of a child process of queryd. */
 
-import { serveChild } from "../../../runtime/child/child.ts";
+import { serveChild } from "../../../runtime/child-main/child-main.ts";
 import type { VerbsOf } from "../../../runtime/contract/contract.ts";
 import { systemClock } from "../../../runtime/scheduling/scheduling.ts";
 import { CutShortError, EngineError } from "../errors/errors.ts";

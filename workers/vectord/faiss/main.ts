@@ -1,6 +1,6 @@
 /** The program of a child process with FAISS. */
 import { readFileSync } from "node:fs";
-import { serveChild } from "../../../runtime/child/child.ts";
+import { serveChild } from "../../../runtime/child-main/child-main.ts";
 import type { EngineSpec } from "../engine/engine.ts";
 import { openFaiss, probeFaissType, writeFaissStart } from "../native/native.ts";
 import { createSharedRows, createVectorBlocks } from "../rows/rows.ts";

@@ -3,8 +3,8 @@
  * entry, all of whose threads are then confined: Landlock binds the thread that asks for it and what comes of it.
  */
 
-import { socketDescriptor, unconfinedVariable } from "../rpc/rpc.ts";
 import { become, type Confinement, confine } from "./confine.ts";
+import { socketDescriptor, unconfinedVariable } from "./descriptor.ts";
 
 const [, , confinement = "", entry = ""] = process.argv;
 const missing = confine(JSON.parse(confinement) as Confinement);

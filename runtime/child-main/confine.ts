@@ -7,7 +7,7 @@
  */
 import { FFIType, ptr } from "bun:ffi";
 import { closeSync, existsSync, openSync, statSync, writeFileSync } from "node:fs";
-import { openLibc, RLIMIT_NOFILE } from "../system/system.ts";
+import { openLibc, RLIMIT_NOFILE } from "../libc/libc.ts";
 
 export interface Confinement {
   /** Files and folders, with all below, that may be read and run. */

@@ -1,7 +1,8 @@
 /** The inside of a child process: it serves one contract to its parent, and ends with it. */
 import { type Contract, check, inputSchema, type VerbsOf } from "../contract/contract.ts";
 import { fail, ServiceError } from "../errors/errors.ts";
-import { type Invoke, openSocketPort, servePort, socketDescriptor, unconfinedVariable } from "../rpc/rpc.ts";
+import { type Invoke, openSocketPort, servePort } from "../rpc/rpc.ts";
+import { socketDescriptor, unconfinedVariable } from "./descriptor.ts";
 
 /** Calls of the pool itself; no contract has verbs of these names. */
 export const beginVerb = "child.begin";
