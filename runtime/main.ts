@@ -11,7 +11,6 @@ import {
 } from "./config/config.ts";
 import { makeDirectory, ownerOnly } from "./durable/durable.ts";
 import { ConfigError } from "./errors/errors.ts";
-import { headBytesRead } from "./http/http.ts";
 import { systemClock, timestamp } from "./scheduling/scheduling.ts";
 import { beginFolders, refuseOpenBinds } from "./service/service.ts";
 import { createAdoption, isUsed, lockDirectory, refuseUnfinishedRestore, storeFile } from "./store/store.ts";
@@ -83,7 +82,7 @@ async function main(): Promise<void> {
   process.umask(ownerOnly);
   // Bun answers longer heads with a bare 431 itself; the guard refuses them in the form of all errors. It is one
   // setting for the whole process, which the types of node:http do not know.
-  Object.assign(http, { maxHeaderSize: headBytesRead });
+  Object.assign(http, { maxHeaderSize: 1024 * 1024 });
   const words = process.argv.slice(2);
   if (words.includes("--help")) return void process.stdout.write(help);
   const { only, file, flags, adopt } = parseArguments(words);

@@ -1,4 +1,4 @@
-import { runService } from "../../runtime/service/service.ts";
+import { runService } from "../../runtime/worker/worker.ts";
 import { gateway } from "./contract.ts";
 import { createGateway } from "./service.ts";
 import { mounted, mountServices } from "./services/services.ts";

@@ -1,5 +1,6 @@
 /** What stands around every HTTP handler: request id, limit, gate; then the form of errors, and the counting. */
 
+import { type AddressOf, type Caller, type Gate, sameProcess } from "../auth/auth.ts";
 import { type Arrivals, bodyFailure, bufferedBody, giveUpSilent, watchBody } from "../bodies/bodies.ts";
 import type { ErrorForm, RawContext } from "../contract/contract.ts";
 import { storageError } from "../durable/durable.ts";
@@ -7,7 +8,6 @@ import { errorBody, fail, openAiError, ServiceError, toWire } from "../errors/er
 import type { Clock } from "../scheduling/scheduling.ts";
 import { describe, type Log, type Metrics } from "../telemetry/telemetry.ts";
 import type { AnswerHold } from "./answer-hold.ts";
-import { type AddressOf, type Caller, type Gate, sameProcess } from "./auth.ts";
 
 export interface GuardDeps {
   gate: Gate;
@@ -133,9 +133,6 @@ function createAddressCount(rules: GuardDeps["perAddress"]) {
 
 /** As most servers have it: URL and headers together, in bytes. The server itself takes more, so that we can answer. */
 const headBytesMax = 16 * 1024;
-
-/** What `runtime/main.ts` lets Bun read: beyond, it answers a bare 431 and closes. */
-export const headBytesRead = 1024 * 1024;
 
 function refuseLongHead({ url, headers }: Request): void {
   // A character is one byte: Bun gives a URL percent-encoded and headers as Latin-1.

@@ -1,5 +1,6 @@
 /** The HTTP face of a service: its contract's routes on Elysia, with health, metrics, errors, auth and limits. */
 import { Elysia } from "elysia";
+import type { Caller } from "../auth/auth.ts";
 import { encodeAnswer, readJsonObject } from "../bodies/bodies.ts";
 import {
   type Contract,
@@ -22,7 +23,6 @@ import { fail } from "../errors/errors.ts";
 import type { Invoke } from "../rpc/rpc.ts";
 import type { Clock } from "../scheduling/scheduling.ts";
 import { measureThread } from "../telemetry/telemetry.ts";
-import type { Caller } from "./auth.ts";
 import { createGuard, type Excused, type GuardDeps, type Handler } from "./guard.ts";
 import { isAsSent, refuseChanged, routesOfPaths } from "./path-as-sent.ts";
 import { callOf, rpcHandler } from "./rpc-handler.ts";

@@ -1,8 +1,8 @@
 /** What a configuration that was read again changes while everything runs: a pure decision. */
 import { isDeepStrictEqual } from "node:util";
+import { bindRefusal } from "../auth/auth.ts";
 import { type Config, type LoadedConfig, parseBind, type ServiceSection } from "../config/config.ts";
 import { ConfigError } from "../errors/errors.ts";
-import { bindRefusal } from "../http/http.ts";
 
 /** What a running service takes on; everything else needs a restart. */
 export interface Live {

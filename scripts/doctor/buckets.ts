@@ -5,8 +5,8 @@
 import { accessSync, constants, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { tokensOf } from "../../runtime/auth/auth.ts";
 import type { Config } from "../../runtime/config/config.ts";
-import { tokensOf } from "../../runtime/http/http.ts";
 import { stampedDirectory } from "../../runtime/service/service.ts";
 import { writeVisitor } from "../../runtime/store/store.ts";
 import { messageOf, startChild } from "../subprocess/subprocess.ts";

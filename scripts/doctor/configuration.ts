@@ -1,5 +1,6 @@
 /** What is configured: the file and its overrides, binds, secrets. */
 import { existsSync } from "node:fs";
+import { bindRefusal, tokensOf } from "../../runtime/auth/auth.ts";
 import {
   type Config,
   defaults,
@@ -8,7 +9,6 @@ import {
   loadSecrets,
   parseBind,
 } from "../../runtime/config/config.ts";
-import { bindRefusal, tokensOf } from "../../runtime/http/http.ts";
 import { isLoopback } from "../../runtime/system/system.ts";
 import { listening } from "../command-line/command-line.ts";
 import { messageOf } from "../subprocess/subprocess.ts";

@@ -1,8 +1,8 @@
 /** Tokens: in no file that everyone can read, not to be guessed, and those that a running Lakehouse takes. */
 import { existsSync, statSync } from "node:fs";
 import { resolve } from "node:path";
+import { tokensOf } from "../../runtime/auth/auth.ts";
 import { type LoadedConfig, loadConfig, parseBind } from "../../runtime/config/config.ts";
-import { tokensOf } from "../../runtime/http/http.ts";
 import { isLoopback } from "../../runtime/system/system.ts";
 import { listening } from "../command-line/command-line.ts";
 import { type Check, missing, ok } from "./check.ts";

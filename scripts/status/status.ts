@@ -5,8 +5,8 @@
  * is wrong.
  */
 
+import { tokensOf } from "../../runtime/auth/auth.ts";
 import { parseBind, urlOf } from "../../runtime/config/config.ts";
-import { tokensOf } from "../../runtime/http/http.ts";
 import {
   type ConfigArguments,
   configOf,

@@ -50,7 +50,7 @@ export const foldedNames = lines(
 
 /** Files whose `fetch` is their own, not the global one. */
 const ownFetch = new Set([
-  "runtime/service/links.ts",
+  "runtime/worker/links.ts",
   "runtime/rpc/exchange-server.ts",
   "runtime/upstream/asking.ts",
 ]);

@@ -1,5 +1,5 @@
 /** The entry of chatd's Worker. */
-import { runService } from "../../runtime/service/service.ts";
+import { runService } from "../../runtime/worker/worker.ts";
 import { chatd } from "./contract.ts";
 import { createChatd } from "./service.ts";
 

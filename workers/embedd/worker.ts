@@ -1,5 +1,5 @@
 /** The entry of embedd's Worker. */
-import { runService } from "../../runtime/service/service.ts";
+import { runService } from "../../runtime/worker/worker.ts";
 import { embedd } from "./contract.ts";
 import { createEmbedd } from "./service.ts";
 

@@ -1,4 +1,4 @@
-import { runService } from "../../runtime/service/service.ts";
+import { runService } from "../../runtime/worker/worker.ts";
 import { catalogd } from "../catalogd/contract.ts";
 import { storaged } from "../storaged/contract.ts";
 import { ingestd } from "./contract.ts";

@@ -1,5 +1,5 @@
 /** The entry of matrixd's Worker. */
-import { runService } from "../../runtime/service/service.ts";
+import { runService } from "../../runtime/worker/worker.ts";
 import { catalogd } from "../catalogd/contract.ts";
 import { embedd } from "../embedd/contract.ts";
 import { pathwayd } from "../pathwayd/contract.ts";

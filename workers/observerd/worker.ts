@@ -1,5 +1,5 @@
 /** The entry of observerd's Worker. */
-import { runService } from "../../runtime/service/service.ts";
+import { runService } from "../../runtime/worker/worker.ts";
 import { chatd } from "../chatd/contract.ts";
 import { matrixd } from "../matrixd/contract.ts";
 import { pathwayd } from "../pathwayd/contract.ts";

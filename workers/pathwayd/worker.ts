@@ -1,5 +1,5 @@
 /** The entry of pathwayd's Worker. */
-import { runService } from "../../runtime/service/service.ts";
+import { runService } from "../../runtime/worker/worker.ts";
 import { pathwayd } from "./contract.ts";
 import { createPathwayd } from "./service.ts";
 

@@ -1,5 +1,5 @@
 /** The entry of queryd's Worker. */
-import { runService } from "../../runtime/service/service.ts";
+import { runService } from "../../runtime/worker/worker.ts";
 import { catalogd } from "../catalogd/contract.ts";
 import { storaged } from "../storaged/contract.ts";
 import { queryd } from "./contract.ts";

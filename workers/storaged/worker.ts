@@ -1,5 +1,5 @@
 /** The entry of storaged's Worker. */
-import { runService } from "../../runtime/service/service.ts";
+import { runService } from "../../runtime/worker/worker.ts";
 import { storaged } from "./contract.ts";
 import { createStoraged } from "./service.ts";
 

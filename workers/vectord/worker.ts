@@ -1,5 +1,5 @@
 /** The entry of vectord's Worker. */
-import { runService } from "../../runtime/service/service.ts";
+import { runService } from "../../runtime/worker/worker.ts";
 import { storaged } from "../storaged/contract.ts";
 import { vectord } from "./contract.ts";
 import { createVectord } from "./service.ts";

@@ -5,7 +5,7 @@ import { openApi } from "../../../api/gateway/openapi/document.ts";
 import { docsPage } from "../../../api/gateway/openapi/page.ts";
 import { mounted } from "../../../api/gateway/services/mount.ts";
 import type { Contract } from "../../../runtime/contract/endpoints.ts";
-import { durable } from "../../../runtime/service/durable-endpoints.ts";
+import { durable } from "../../../runtime/worker/durable-endpoints.ts";
 
 const document = openApi([
   gateway,

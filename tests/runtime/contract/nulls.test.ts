@@ -5,7 +5,7 @@ import { mounted } from "../../../api/gateway/services/mount.ts";
 import { closed, type Endpoint, inputSchemas, t } from "../../../runtime/contract/endpoints.ts";
 import { withoutNulls } from "../../../runtime/contract/nulls.ts";
 import { check } from "../../../runtime/contract/validate.ts";
-import { durable } from "../../../runtime/service/durable-endpoints.ts";
+import { durable } from "../../../runtime/worker/durable-endpoints.ts";
 import { SqlRequest } from "../../../workers/queryd/contract.ts";
 import { AddBody } from "../../../workers/vectord/contract.ts";
 

@@ -1,13 +1,13 @@
 /** Answers that are held: who waits, who does not, and what ends it. */
 import { expect, test } from "bun:test";
+import { sameProcess } from "../../../runtime/auth/auth.ts";
 import { holdFiles } from "../../../runtime/durable/held-files.ts";
 import { createAnswerHold } from "../../../runtime/http/answer-hold.ts";
-import { sameProcess } from "../../../runtime/http/auth.ts";
 import { createFace, type RawHandler } from "../../../runtime/http/serve.ts";
 import { systemClock } from "../../../runtime/scheduling/clock.ts";
-import { durable, durableHandlers } from "../../../runtime/service/durable-endpoints.ts";
 import { createLog } from "../../../runtime/telemetry/log.ts";
 import { createMetrics } from "../../../runtime/telemetry/metrics.ts";
+import { durable, durableHandlers } from "../../../runtime/worker/durable-endpoints.ts";
 
 function doorWithHolds() {
   const due: (() => void)[] = [];

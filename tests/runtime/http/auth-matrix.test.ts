@@ -1,15 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { networkInterfaces } from "node:os";
 import { mountServices } from "../../../api/gateway/services/mount.ts";
+import { createChangingGate } from "../../../runtime/auth/auth.ts";
 import type { Config } from "../../../runtime/config/settings.ts";
 import { createAnswerHold } from "../../../runtime/http/answer-hold.ts";
-import { createChangingGate } from "../../../runtime/http/auth.ts";
 import { createFace, type Face, type Listening, type RawHandler } from "../../../runtime/http/serve.ts";
 import { systemClock } from "../../../runtime/scheduling/clock.ts";
 import type { Deps } from "../../../runtime/service/declaration.ts";
-import { durable, durableHandlers } from "../../../runtime/service/durable-endpoints.ts";
 import { createLog } from "../../../runtime/telemetry/log.ts";
 import { createMetrics } from "../../../runtime/telemetry/metrics.ts";
+import { durable, durableHandlers } from "../../../runtime/worker/durable-endpoints.ts";
 import { sendRaw } from "../../support/clients/raw-http.ts";
 import { configWith } from "../../support/stacks/in-process.ts";
 

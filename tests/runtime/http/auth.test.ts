@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { bindRefusal, createGate } from "../../../runtime/http/auth.ts";
+import { bindRefusal, createGate } from "../../../runtime/auth/auth.ts";
 import { addressList, isLoopback } from "../../../runtime/system/addresses.ts";
 import { configWith } from "../../support/stacks/in-process.ts";
 

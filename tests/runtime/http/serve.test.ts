@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { createGate } from "../../../runtime/auth/auth.ts";
 import { defaults } from "../../../runtime/config/loading.ts";
-import { createGate } from "../../../runtime/http/auth.ts";
 import { createFace } from "../../../runtime/http/serve.ts";
 import { systemClock } from "../../../runtime/scheduling/clock.ts";
 import { createLog } from "../../../runtime/telemetry/log.ts";

@@ -1,9 +1,9 @@
 /** Callers that send a head and are silent then: they shut nobody out, and their silence has an end. */
 import { afterEach, expect, test } from "bun:test";
 import { connect, type Socket } from "node:net";
+import { createGate } from "../../../runtime/auth/auth.ts";
 import { begunBody } from "../../../runtime/bodies/request-body.ts";
 import { defaults } from "../../../runtime/config/loading.ts";
-import { createGate } from "../../../runtime/http/auth.ts";
 import { createFace, type FaceDeps, type Listening } from "../../../runtime/http/serve.ts";
 import { systemClock } from "../../../runtime/scheduling/clock.ts";
 import { createLog } from "../../../runtime/telemetry/log.ts";

@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
+import { createGate } from "../../../runtime/auth/auth.ts";
 import { defaults } from "../../../runtime/config/loading.ts";
 import { closed, contract, post, t } from "../../../runtime/contract/endpoints.ts";
 import { makeDirectory } from "../../../runtime/durable/files.ts";
 import { fail } from "../../../runtime/errors/service-error.ts";
-import { createGate } from "../../../runtime/http/auth.ts";
 import { createFace } from "../../../runtime/http/serve.ts";
 import { openIdempotency } from "../../../runtime/idempotency/idempotency.ts";
 import { decode, encode } from "../../../runtime/rpc/codec.ts";

@@ -1,8 +1,8 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { createServer } from "node:net";
 import { closed, contract, get, internal, post, raw, t } from "../../../runtime/contract/endpoints.ts";
-import { createLinks } from "../../../runtime/service/links.ts";
 import type { PeerLink } from "../../../runtime/service/protocol.ts";
+import { createLinks } from "../../../runtime/worker/links.ts";
 import { configWith } from "../../support/stacks/in-process.ts";
 
 const reply = closed({});

@@ -7,9 +7,9 @@ import { createAnswerHold } from "../../../runtime/http/answer-hold.ts";
 import { createFace, type RawHandler } from "../../../runtime/http/serve.ts";
 import { openIdempotency, withKeys } from "../../../runtime/idempotency/idempotency.ts";
 import { systemClock } from "../../../runtime/scheduling/clock.ts";
-import { durable, durableHandlers } from "../../../runtime/service/durable-endpoints.ts";
 import { createLog } from "../../../runtime/telemetry/log.ts";
 import { createMetrics } from "../../../runtime/telemetry/metrics.ts";
+import { durable, durableHandlers } from "../../../runtime/worker/durable-endpoints.ts";
 import { keptIn } from "../../support/durability/marked.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 

@@ -2,12 +2,12 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createGate } from "../../../runtime/auth/auth.ts";
 import { defaults } from "../../../runtime/config/loading.ts";
 import type { Secrets } from "../../../runtime/config/secrets.ts";
 import type { Config } from "../../../runtime/config/settings.ts";
 import type { Contract, Peer } from "../../../runtime/contract/endpoints.ts";
 import { makeDirectory } from "../../../runtime/durable/files.ts";
-import { createGate } from "../../../runtime/http/auth.ts";
 import { createFace, type RawHandler } from "../../../runtime/http/serve.ts";
 import { openIdempotency } from "../../../runtime/idempotency/idempotency.ts";
 import { openMarks } from "../../../runtime/marks/marks.ts";

@@ -4,7 +4,7 @@ import { lstatSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { mounted } from "../../../api/gateway/services/mount.ts";
 import { type Endpoint, methodsOf, placesOf } from "../../../runtime/contract/endpoints.ts";
-import { durable } from "../../../runtime/service/durable-endpoints.ts";
+import { durable } from "../../../runtime/worker/durable-endpoints.ts";
 import { sendRaw } from "../../support/clients/raw-http.ts";
 import { type Product, startProduct } from "../../support/product/product.ts";
 

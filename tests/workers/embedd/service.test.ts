@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import OpenAI from "openai";
-import { createGate } from "../../../runtime/http/auth.ts";
+import { createGate } from "../../../runtime/auth/auth.ts";
 import { createFace, type Listening, type RawHandler } from "../../../runtime/http/serve.ts";
 import { openIdempotency } from "../../../runtime/idempotency/idempotency.ts";
 import { createInvoke } from "../../../runtime/rpc/invoke.ts";

@@ -2,6 +2,7 @@
 
 import { join } from "node:path";
 import { parentPort } from "node:worker_threads";
+import { type AddressOf, createChangingGate, sameProcess } from "../auth/auth.ts";
 import {
   type Config,
   deepFreeze,
@@ -12,33 +13,32 @@ import {
 } from "../config/config.ts";
 import type { Contract, Running } from "../contract/contract.ts";
 import { type Durable, errorCode, makeDirectory } from "../durable/durable.ts";
-import {
-  type AddressOf,
-  createAnswerHold,
-  createChangingGate,
-  createFace,
-  type Face,
-  type RawHandler,
-  sameProcess,
-} from "../http/http.ts";
+import { createAnswerHold, createFace, type Face, type RawHandler } from "../http/http.ts";
 import { type Idempotency, openIdempotency, withKeys } from "../idempotency/idempotency.ts";
 import { type Marks, openMarks } from "../marks/marks.ts";
 import { counted, createInvoke, type Invoke, servePort } from "../rpc/rpc.ts";
 import { systemClock, timestamp } from "../scheduling/scheduling.ts";
-import { createAdoption } from "../store/store.ts";
-import { createLog, createMetrics, describe, type Log } from "../telemetry/telemetry.ts";
-import type { Deps, ServiceDefinition, ServiceStatus } from "./declaration.ts";
-import { durable, durableHandlers } from "./durable-endpoints.ts";
 import {
+  type Deps,
   type FolderState,
+  type FromWorker,
   folderState,
+  type Init,
+  type Live,
+  type PeerLink,
   refusingIdempotency,
   refusingService,
+  type ServiceDefinition,
+  type ServiceStatus,
+  type ToWorker,
   withFolderState,
-} from "./folder.ts";
+} from "../service/service.ts";
+import { createAdoption } from "../store/store.ts";
+import { createLog, createMetrics, describe, type Log } from "../telemetry/telemetry.ts";
+import { durable, durableHandlers } from "./durable-endpoints.ts";
 import { createLinks } from "./links.ts";
-import type { FromWorker, Init, PeerLink, ToWorker } from "./protocol.ts";
-import type { Live } from "./reload.ts";
+
+export { durable };
 
 interface Parent {
   on: (event: "message", listener: (message: ToWorker) => void) => void;

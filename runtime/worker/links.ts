@@ -1,9 +1,9 @@
 /** A service's clients of the services it calls, whatever the way to them is. */
 
+import { tokensOf } from "../auth/auth.ts";
 import type { Config } from "../config/config.ts";
 import { type Contract, isSafe, type Peer } from "../contract/contract.ts";
 import { ServiceError } from "../errors/errors.ts";
-import { tokensOf } from "../http/http.ts";
 import {
   type Call,
   type CallLimits,
@@ -17,8 +17,8 @@ import {
   refusedToken,
   type Safe,
 } from "../rpc/rpc.ts";
+import type { PeerLink } from "../service/service.ts";
 import { fetchAsSent } from "../upstream/upstream.ts";
-import type { PeerLink } from "./protocol.ts";
 
 /** The clients of a service's peers, which live on while the peers are replaced behind them. */
 export function createLinks<P extends Record<string, Contract>>(
