@@ -27,8 +27,9 @@ import {
   readTextRequest,
   textFormat,
 } from "./http/http.ts";
-import { type Json, readProviderSettings } from "./providers/providers.ts";
+import { readProviderSettings } from "./providers/providers.ts";
 import { responses } from "./responses/responses.ts";
+import type { Json } from "./schemas/schemas.ts";
 
 /** Starts the service. Rejects when a provider or model is badly configured; none of them need answer yet. */
 export async function createChatd(deps: Deps): Promise<Running<Chatd>> {

@@ -4,7 +4,8 @@ import { fail, final, type ServiceError } from "../../../runtime/errors/errors.t
 import { localModel, type ModelNames, noModel, type Target } from "../../../runtime/models/models.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import type { ChatRequest } from "../conversation/conversation.ts";
-import { ProviderFailure as Failure, type Json } from "../providers/providers.ts";
+import { ProviderFailure as Failure } from "../providers/providers.ts";
+import type { Json } from "../schemas/schemas.ts";
 import { type AnswerCache, type CachedAnswer, cacheKey } from "./answer-cache.ts";
 import { attempt, type Opened } from "./attempts.ts";
 import type { Observation, Observer } from "./observation.ts";

@@ -3,12 +3,12 @@ import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { hostOf } from "../../../runtime/upstream/upstream.ts";
 import {
   failure,
-  type Json,
   type Provider,
   type ProviderCall,
   ProviderFailure,
   type ProviderSetting,
 } from "../providers/providers.ts";
+import type { Json } from "../schemas/schemas.ts";
 import { isReachable } from "./connect-check.ts";
 import { createDeadline, type Deadline } from "./deadline.ts";
 

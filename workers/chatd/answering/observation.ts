@@ -4,7 +4,7 @@ import { ServiceError, toWire } from "../../../runtime/errors/errors.ts";
 import { type Clock, timestamp } from "../../../runtime/scheduling/scheduling.ts";
 import { describe, type Log, type Metrics } from "../../../runtime/telemetry/telemetry.ts";
 import type { Usage } from "../budget/budget.ts";
-import type { Json } from "../providers/providers.ts";
+import type { Json } from "../schemas/schemas.ts";
 import type { CallRecord, Calls } from "./calls.ts";
 
 /** What is known of a request while it runs. */

@@ -1,6 +1,6 @@
 /** The usage of an answer: tokens as the provider counted them, and dollars where the price is known. */
 import type { ModelFacts } from "../../../runtime/models/models.ts";
-import type { Json } from "../providers/providers.ts";
+import type { Json } from "../schemas/schemas.ts";
 
 export interface Usage {
   promptTokens: number | undefined;

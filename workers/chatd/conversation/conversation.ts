@@ -2,8 +2,7 @@
 import type { Static, TObject } from "@sinclair/typebox";
 import { check } from "../../../runtime/contract/contract.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
-import type { Json } from "../providers/providers.ts";
-import { OpenAiShape, OwnShape, type sampling } from "../schemas/schemas.ts";
+import { type Json, OpenAiShape, OwnShape, type sampling } from "../schemas/schemas.ts";
 import { checkMessages } from "./messages.ts";
 import { refuseDeep } from "./nesting.ts";
 

@@ -1,6 +1,6 @@
 /** Checks the messages of a conversation, with errors that name the message and what was expected of it. */
 import { fail } from "../../../runtime/errors/errors.ts";
-import type { Json } from "../providers/providers.ts";
+import type { Json } from "../schemas/schemas.ts";
 
 const roles = ["system", "developer", "user", "assistant", "tool", "function"];
 

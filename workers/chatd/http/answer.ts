@@ -5,7 +5,7 @@ import { errorBody, namesInHeader, openAiError } from "../../../runtime/errors/e
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import type { About, Answer } from "../answering/answering.ts";
 import { type ChatRequest, cacheHeader } from "../conversation/conversation.ts";
-import type { Json } from "../providers/providers.ts";
+import type { Json } from "../schemas/schemas.ts";
 import { event, eventStream, type Framing } from "./event-stream.ts";
 
 /** How an endpoint writes an answer, which comes as a `chat.completion` or its chunks. */

@@ -2,7 +2,7 @@
 
 import { fail, type ServiceError, toWire, type WireError } from "../../../runtime/errors/errors.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
-import type { Json } from "../providers/providers.ts";
+import type { Json } from "../schemas/schemas.ts";
 
 const encoder = new TextEncoder();
 

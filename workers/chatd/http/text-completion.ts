@@ -3,8 +3,7 @@ import type { Static } from "@sinclair/typebox";
 import { check } from "../../../runtime/contract/contract.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
 import { type ChatRequest, type RequestOptions, readRequest } from "../conversation/conversation.ts";
-import type { Json } from "../providers/providers.ts";
-import { TextShape } from "../schemas/schemas.ts";
+import { type Json, TextShape } from "../schemas/schemas.ts";
 import { type AnswerFormat, openAiFraming, withoutUsage } from "./answer.ts";
 
 /** Checks a request; fields that are not known go to the provider. */

@@ -3,7 +3,8 @@
  * its output becomes the call.
  */
 import { type OutputUnit, Validator } from "@cfworker/json-schema";
-import { failure, type Json, type ProviderFailure } from "./provider.ts";
+import type { Json } from "../schemas/schemas.ts";
+import { failure, type ProviderFailure } from "./provider.ts";
 
 interface Tool {
   name: string;

@@ -1,6 +1,8 @@
 /** Ollama's answers in OpenAI's format, and the evidence in them that a prompt was truncated. */
+
+import type { Json } from "../schemas/schemas.ts";
 import type { Called, callReader, ForcedCall } from "./forced-call.ts";
-import { failure, type Json, type ProviderFailure } from "./provider.ts";
+import { failure, type ProviderFailure } from "./provider.ts";
 import { overLong } from "./refused-answer.ts";
 
 interface OllamaMessage {

@@ -1,6 +1,8 @@
 /** OpenAI's request as Ollama's native one. A field that would change the answer and has no equivalent is refused. */
+
+import type { Json } from "../schemas/schemas.ts";
 import { chosenTools, formOf, wordsFor } from "./forced-call.ts";
-import { failure, type Json, type ProviderCall, type ProviderFailure } from "./provider.ts";
+import { failure, type ProviderCall, type ProviderFailure } from "./provider.ts";
 
 /** Sampling fields and their names among Ollama's options. */
 const optionNames: Readonly<Record<string, string>> = {

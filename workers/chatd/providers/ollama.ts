@@ -10,6 +10,7 @@ import {
   quoted,
   textOf,
 } from "../../../runtime/upstream/upstream.ts";
+import type { Json } from "../schemas/schemas.ts";
 import { linesOf } from "./event-lines.ts";
 import { callReader, chosenTools } from "./forced-call.ts";
 import {
@@ -27,7 +28,6 @@ import {
   answerLimit,
   connectionFailure,
   failure,
-  type Json,
   type Provider,
   type ProviderCall,
   ProviderFailure,

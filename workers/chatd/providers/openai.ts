@@ -12,12 +12,12 @@ import {
   quoted,
   textOf,
 } from "../../../runtime/upstream/upstream.ts";
+import type { Json } from "../schemas/schemas.ts";
 import { eventsOf } from "./event-lines.ts";
 import {
   answerLimit,
   connectionFailure,
   failure,
-  type Json,
   type Provider,
   type ProviderCall,
   ProviderFailure,

@@ -6,9 +6,7 @@ import {
   isNobodyThere,
   UnknownEncoding,
 } from "../../../runtime/upstream/upstream.ts";
-
-/** JSON in OpenAI's format. Unknown fields pass through unchanged. */
-export type Json = Record<string, unknown>;
+import type { Json } from "../schemas/schemas.ts";
 
 export interface ProviderCall {
   /** The model as the provider calls it. */

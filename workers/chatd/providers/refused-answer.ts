@@ -9,7 +9,8 @@ import {
   passedOnSeconds,
   quoted,
 } from "../../../runtime/upstream/upstream.ts";
-import { failure, type Json, type ProviderFailure, type Remedy } from "./provider.ts";
+import type { Json } from "../schemas/schemas.ts";
+import { failure, type ProviderFailure, type Remedy } from "./provider.ts";
 
 /** Who refused. */
 export interface Refusal {

@@ -1,5 +1,5 @@
 /** Chunks of a completion as the events of a response, in the order in which OpenAI sends them. */
-import type { Json } from "../providers/providers.ts";
+import type { Json } from "../schemas/schemas.ts";
 import {
   callItem,
   type Head,

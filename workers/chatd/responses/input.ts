@@ -1,6 +1,6 @@
 /** What a request of `/responses` says, as a conversation: items become messages. */
 import { fail } from "../../../runtime/errors/errors.ts";
-import type { Json } from "../providers/providers.ts";
+import type { Json } from "../schemas/schemas.ts";
 
 /** Kinds of items that say what is kept on the other side; here nothing is. */
 const ofState = new Set(["item_reference", "compaction"]);

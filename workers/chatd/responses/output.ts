@@ -1,5 +1,5 @@
 /** A completion as the items of a response, and the response around them. */
-import type { Json } from "../providers/providers.ts";
+import type { Json } from "../schemas/schemas.ts";
 
 export interface Head {
   /** Of the response; items have it in their ids. */

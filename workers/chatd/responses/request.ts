@@ -2,8 +2,7 @@
 import type { Static } from "@sinclair/typebox";
 import { check } from "../../../runtime/contract/contract.ts";
 import { type ChatRequest, type RequestOptions, readChatRequest } from "../conversation/conversation.ts";
-import type { Json } from "../providers/providers.ts";
-import { ResponsesShape } from "../schemas/schemas.ts";
+import { type Json, ResponsesShape } from "../schemas/schemas.ts";
 import { conversationOf, refusal } from "./input.ts";
 
 /** Fields that mean something kept on the other side. */

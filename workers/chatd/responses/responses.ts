@@ -1,7 +1,7 @@
 /** `/responses`, OpenAI's newer endpoint: how requests are read and answers written. Nothing is kept between two requests. */
 import { openAiError } from "../../../runtime/errors/errors.ts";
 import { type AnswerFormat, event } from "../http/http.ts";
-import type { Json } from "../providers/providers.ts";
+import type { Json } from "../schemas/schemas.ts";
 import { eventsOf } from "./events.ts";
 import { type Head, itemsOf, responseOf } from "./output.ts";
 import { type ResponsesRequest, readResponsesRequest } from "./request.ts";

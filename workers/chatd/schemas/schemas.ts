@@ -2,6 +2,9 @@
 import type { TProperties } from "@sinclair/typebox";
 import { closed, t } from "../../../runtime/contract/contract.ts";
 
+/** JSON in OpenAI's format. Unknown fields pass through unchanged. */
+export type Json = Record<string, unknown>;
+
 const anything = t.Optional(t.Unknown());
 const number = (minimum: number, maximum: number) => t.Optional(t.Number({ minimum, maximum }));
 const countFrom = (minimum: number, maximum = 10_000_000) => t.Optional(t.Integer({ minimum, maximum }));

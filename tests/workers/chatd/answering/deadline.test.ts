@@ -5,12 +5,12 @@ import { attempt } from "../../../../workers/chatd/answering/attempts.ts";
 import { isReachable } from "../../../../workers/chatd/answering/connect-check.ts";
 import { createDeadline } from "../../../../workers/chatd/answering/deadline.ts";
 import {
-  type Json,
   type Provider,
   type ProviderCall,
   ProviderFailure,
 } from "../../../../workers/chatd/providers/provider.ts";
 import type { ProviderSetting } from "../../../../workers/chatd/providers/setting.ts";
+import type { Json } from "../../../../workers/chatd/schemas/schemas.ts";
 
 /** A clock that stands until it is moved. */
 function handClock() {

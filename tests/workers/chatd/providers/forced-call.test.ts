@@ -8,7 +8,8 @@ import {
   formOf,
   wordsFor,
 } from "../../../../workers/chatd/providers/forced-call.ts";
-import { type Json, ProviderFailure } from "../../../../workers/chatd/providers/provider.ts";
+import { ProviderFailure } from "../../../../workers/chatd/providers/provider.ts";
+import type { Json } from "../../../../workers/chatd/schemas/schemas.ts";
 
 const tool = (name: string, parameters?: object, description?: string) => ({
   type: "function",

@@ -1,7 +1,7 @@
 /** OpenAI's requests in Ollama's words. */
 import { expect, test } from "bun:test";
 import { ollamaRequest } from "../../../../workers/chatd/providers/ollama-request.ts";
-import type { Json } from "../../../../workers/chatd/providers/provider.ts";
+import type { Json } from "../../../../workers/chatd/schemas/schemas.ts";
 
 const made = (body: Json) =>
   ollamaRequest(
