@@ -1,7 +1,7 @@
 /** Data only: which services there are, what each may call, and whose thread is never terminated from outside. */
 import type { ServiceSection } from "./config/config.ts";
 
-export interface Node {
+interface Node {
   worker: URL;
   calls: readonly ServiceSection[];
   /** Those of its calls without which it does nothing at all: where each is a unit of systemd, they stop together. */

@@ -1,7 +1,7 @@
 /** The gateway's own endpoints; those of the services are mounted beside them under /v1. */
 import { closed, contract, get, t } from "../../runtime/contract/contract.ts";
 
-export const Service = closed({
+const Service = closed({
   name: t.String(),
   state: t.String({
     description: "starting, ready, not_ready, hung, restarting, failed, stopping, stopped or unreachable",

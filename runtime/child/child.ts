@@ -11,7 +11,7 @@ import { ownMemory } from "./own-memory.ts";
 import { type Child, type ChildOptions, startChild } from "./spawn.ts";
 import { createSupply } from "./supply.ts";
 
-export interface ChildPoolOptions<C extends Contract> extends ChildOptions<C> {
+interface ChildPoolOptions<C extends Contract> extends ChildOptions<C> {
   /** Children kept for however long nothing is to be done; 1 when absent. More are kept for half a minute. */
   idleMin?: number;
   /** How long work that was told to end may go on before its child is killed, in milliseconds. */

@@ -1,6 +1,6 @@
 /** Things that take time to make, given to the longest waiting caller: those given back, and new ones made as needed. */
 
-export interface Supply<T> {
+interface Supply<T> {
   /** Of those at hand one that suits, else the last. Rejects as making does, or with the signal's reason. */
   take: (signal: AbortSignal, suits?: (thing: T) => boolean) => Promise<T>;
   give: (thing: T) => void;

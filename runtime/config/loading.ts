@@ -159,7 +159,7 @@ function suggestion(name: string, known: Iterable<string>): string {
 }
 
 /** What a setting takes, for people. */
-export function expectation(setting: Setting): string {
+function expectation(setting: Setting): string {
   switch (setting.kind) {
     case "text":
       return setting.expected ?? "text";

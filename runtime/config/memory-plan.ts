@@ -9,14 +9,14 @@ import { defaults } from "./loading.ts";
 import { memoryBytes } from "./setting.ts";
 import type { Config, ServiceSection } from "./settings.ts";
 
-export interface MemoryPart {
+interface MemoryPart {
   /** The setting that bounds it; `lakehouse` for what is there without any. */
   name: string;
   what: string;
   bytes: number;
 }
 
-export interface MemoryPlan {
+interface MemoryPlan {
   /** What this process may have: the machine's, or the least limit of its control groups. */
   available: number;
   parts: MemoryPart[];

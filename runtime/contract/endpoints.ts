@@ -78,7 +78,7 @@ export interface Verb extends Shapes {
 }
 
 /** A call between services that has no public path. */
-export interface Internal {
+interface Internal {
   kind: "internal";
   /** Safe to repeat: it only reads, or what a second call leaves behind has no effect. */
   reads?: true;
@@ -107,7 +107,7 @@ export interface Raw extends Shapes {
 }
 
 export type Endpoint = Verb | Internal | Raw;
-export type Endpoints = Record<string, Endpoint>;
+type Endpoints = Record<string, Endpoint>;
 
 export interface Contract<E extends Endpoints = Endpoints> {
   name: string;

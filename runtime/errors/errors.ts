@@ -6,7 +6,6 @@ export {
   type ErrorExtra,
   type ErrorType,
   errorBody,
-  errorStatus,
   fail,
   final,
   fromWire,

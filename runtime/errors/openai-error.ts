@@ -18,7 +18,7 @@ const statuses: Readonly<Record<string, number>> = {
   insufficient_quota: 429,
 };
 
-export interface OpenAiError {
+interface OpenAiError {
   status: number;
   error: {
     message: string;

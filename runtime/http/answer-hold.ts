@@ -7,7 +7,7 @@ import { fail } from "../errors/errors.ts";
 import type { Clock } from "../scheduling/scheduling.ts";
 
 /** A client that holds and goes away must not stop a service: answers go on after this long, in milliseconds. */
-export const holdMsMax = 10_000;
+const holdMsMax = 10_000;
 
 /**
  * Nor must repeated holds: so much of the last minute answers may have been held altogether, which is what three tries

@@ -7,7 +7,7 @@ import type { Entry } from "./slots.ts";
 /** Answers that could not be written down, and are remembered until the next start. */
 const unwrittenMax = 1000;
 
-export type Known = Omit<Entry, "key" | "at">;
+type Known = Omit<Entry, "key" | "at">;
 
 export function createEnds(keys: KeyLog, log: Pick<Log, "warn"> | undefined) {
   const unwritten = new LRUCache<string, Known>({ max: unwrittenMax });

@@ -31,7 +31,7 @@ export interface Operation {
  */
 export type Resumable = true | "again";
 
-export interface OnceRules {
+interface OnceRules {
   resumable?: Resumable | undefined;
   /** Looked up before the first run, and kept with the key: JSON. */
   before?: () => Promise<unknown>;

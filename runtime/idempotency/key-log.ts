@@ -49,7 +49,7 @@ interface KeyFile {
   beganMs: number;
 }
 
-export interface KeyLogOptions {
+interface KeyLogOptions {
   directory: string;
   kept: MarkKeeping;
   clock: Pick<Clock, "now" | "elapsed">;

@@ -1,14 +1,14 @@
 /** Jobs as server-sent events. */
 
 /** Where jobs are looked up. */
-export interface Followed<Job> {
+interface Followed<Job> {
   /** Throws `not_found`. */
   get: (id: string) => Job;
   /** Resolves when the job has changed, or after `ms`. */
   changed: (id: string, ms: number) => Promise<void>;
 }
 
-export interface Following<Job> {
+interface Following<Job> {
   /** True once nothing changes any more: the state is the name of the last event then. */
   isOver: (job: Job) => boolean;
   /** The stream ends when it aborts. */

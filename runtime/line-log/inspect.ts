@@ -13,7 +13,7 @@ import {
 import { acceptance } from "../marks/marks.ts";
 import { chained, chainText, type LogDamage, type LogState } from "./mark.ts";
 
-export interface LineLogInspection<T> {
+interface LineLogInspection<T> {
   directory: string;
   file: string;
   /** Of findings, as `pathwayd`. */
@@ -51,7 +51,7 @@ export async function* inspectLineLog<T>(given: LineLogInspection<T>): AsyncGene
     };
 }
 
-export interface OpenedLog {
+interface OpenedLog {
   handle: FileHandle;
   /** What was acknowledged of it. */
   state: Pick<LogState, "bytes"> & Partial<LogState>;

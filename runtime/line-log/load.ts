@@ -27,7 +27,7 @@ export interface Span {
 }
 
 /** A line that could not be read. */
-export interface DamagedLine {
+interface DamagedLine {
   /** From 1, the head included. */
   line: number;
   /** Where it begins in the file. */

@@ -30,7 +30,7 @@ export interface LineLog<T> {
   close: () => Promise<void>;
 }
 
-export interface LineLogOptions<T> extends LogForm<T> {
+interface LineLogOptions<T> extends LogForm<T> {
   /** Where it is marked how far the log has come. */
   kept: MarkKeeping;
   /** Set where all records are held in memory: of which budget, and how much a byte of the file takes. */

@@ -43,7 +43,7 @@ export async function writeMarks(
   await writeAtomic(path, textOf(marks));
 }
 
-export interface MarksFile {
+interface MarksFile {
   write: (name: string, mark: Mark | null) => void;
   /** Makes durable what was written; writes all marks anew where a write failed or the file has grown. */
   sync: (marks: ReadonlyMap<string, Mark>) => Promise<void>;

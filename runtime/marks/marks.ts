@@ -43,7 +43,7 @@ export interface Marks {
   close: () => Promise<void>;
 }
 
-export interface MarksOptions {
+interface MarksOptions {
   dataDir: string;
   service: string;
   clock: Pick<Clock, "after">;
@@ -55,7 +55,7 @@ const isWithoutRoom = ({ cause }: Error): boolean =>
   ["ENOSPC", "EDQUOT", "EROFS"].includes(errorCode(cause) ?? "");
 
 /** How long a mark may stay in the page cache alone: what a power loss can take of them. */
-export const syncMs = 200;
+const syncMs = 200;
 
 /** Reads the marks of the service and goes on with them; begins when there are none. Throws `corrupt` for a newer version. */
 export async function openMarks({ dataDir, service, clock, log }: MarksOptions): Promise<Marks> {

@@ -4,7 +4,7 @@
  * their bytes go on: 81 bytes took 1.3 GB.
  */
 
-export interface ThriftReader {
+interface ThriftReader {
   bytes: Uint8Array;
   offset: number;
 }

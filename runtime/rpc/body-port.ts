@@ -10,7 +10,7 @@ export type BodyFrame =
   /** The reader has cancelled. */
   | { cancel: true };
 
-export type SendFrame = (frame: BodyFrame, transfer?: ArrayBuffer[]) => void;
+type SendFrame = (frame: BodyFrame, transfer?: ArrayBuffer[]) => void;
 
 /** Bytes under way before the sender waits for its reader. */
 const windowBytes = 2 * 1024 * 1024;
@@ -84,7 +84,7 @@ export interface OutgoingBody {
   sent: Promise<void>;
 }
 
-export interface SendOptions {
+interface SendOptions {
   /** Sent before what the reader has. */
   first?: readonly Uint8Array[];
   /** Chunks are given away where they own their memory, instead of copied. */

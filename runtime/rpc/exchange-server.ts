@@ -6,7 +6,7 @@ import { incomingBody, type OutgoingBody, outgoingBody, readSoon } from "./body-
 import type { Content, Frame, Open, RequestHead, ResponseHead, Rest } from "./exchange.ts";
 
 /** The serving end of exchanges on one port. */
-export interface ExchangeServer {
+interface ExchangeServer {
   take: (frame: Frame) => void;
   /** The caller is gone. */
   close: () => void;

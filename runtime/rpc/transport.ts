@@ -140,7 +140,7 @@ function sendCall(port: MessagePort, message: PortCall, transfer: ArrayBuffer[])
   }
 }
 
-export interface PortServing {
+interface PortServing {
   invoke: Invoke;
   /** Answers requests, as a socket's would be. */
   fetch: (request: Request) => Promise<Response>;

@@ -4,7 +4,7 @@ import { fail, type ServiceError } from "../errors/errors.ts";
 import { isNobodyThere } from "../upstream/upstream.ts";
 
 /** Nothing was sent. */
-export const unreachable = (peer: string, cause?: unknown): ServiceError =>
+const unreachable = (peer: string, cause?: unknown): ServiceError =>
   fail("unavailable", `${peer} cannot be reached`, { cause, retryAfterSeconds: 1 });
 
 /** It was sent, and then `why` happened. What is safe to ask again is a 503 all the same. */

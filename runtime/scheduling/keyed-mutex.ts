@@ -9,7 +9,7 @@ export interface KeyedMutex {
 }
 
 /** How many may wait for one key, and what the others get. */
-export interface KeyLimit {
+interface KeyLimit {
   waitingMax: number;
   refusal: (key: string) => Error;
 }

@@ -16,7 +16,7 @@ interface Waiter {
 }
 
 /** How many may wait, and what the others get. */
-export interface WaitingLimit {
+interface WaitingLimit {
   waitingMax: number;
   refusal: (running: number, waiting: number) => Error;
 }

@@ -1,6 +1,6 @@
 /** Divides something among those who work at the moment: each is given a share of the whole, smaller as they become more. */
 
-export interface Shares {
+interface Shares {
   /**
    * `report` is called with the number of parts of which the holder may use one: now, when it is not `before`, and at each
    * change. The function returned gives the part back, and returns the last number.

@@ -10,7 +10,7 @@ export interface Live {
   log: Config["log"];
 }
 
-export interface ReloadPlan {
+interface ReloadPlan {
   config: Config;
   /** Keys that are other than before, and hold from now on. */
   changed: string[];

@@ -12,7 +12,7 @@ export type SqlType =
   | { kind: "map"; key: SqlType; value: SqlType }
   | { kind: "struct"; fields: readonly SqlField[] };
 
-export interface SqlField {
+interface SqlField {
   name: string;
   type: SqlType;
 }
@@ -29,13 +29,13 @@ export const typeNestingMax = 16;
  * added up over the values of the schema. At this much DuckDB's Parquet reader takes half a second before its first row;
  * it is 64 values in 16 lists, or 16,384 in eight.
  */
-export const listCostMax = 2 ** 22;
+const listCostMax = 2 ** 22;
 
 /** Characters of the text of a type: manifests and statements name it in full. */
 export const typeCharactersMax = 65_536;
 
 /** Says what is wrong with the text of a type. */
-export class SqlTypeError extends Error {
+class SqlTypeError extends Error {
   override name = "SqlTypeError";
 }
 

@@ -7,14 +7,14 @@ export interface Place {
   name: string;
 }
 
-export interface Stamp {
+interface Stamp {
   store_id: string;
   kind: Place["kind"];
   name: string;
 }
 
 /** What was found where the stamp belongs. */
-export type Found = Stamp | "damaged" | undefined;
+type Found = Stamp | "damaged" | undefined;
 
 export const stampText = (storeId: string, { kind, name }: Place): string =>
   seal({ format: 1, store_id: storeId, kind, name });
@@ -26,7 +26,7 @@ export function readStamp(bytes: Uint8Array | null): Found {
   return typeof stamp?.store_id === "string" ? stamp : "damaged";
 }
 
-export interface Known {
+interface Known {
   storeId: string;
   /** When the store began this place; undefined when it never did. */
   begunAt: string | undefined;
@@ -60,5 +60,5 @@ export function judge(place: Place, { storeId, begunAt, at }: Known, found: Foun
   };
 }
 
-export const nameOf = ({ kind, name }: Place): string =>
+const nameOf = ({ kind, name }: Place): string =>
   kind === "bucket" ? `bucket '${name}'` : `the folder of ${name}`;

@@ -11,7 +11,7 @@ import {
 import { type Live, planReload } from "../service/service.ts";
 import type { Log } from "../telemetry/telemetry.ts";
 
-export interface ReloadingOptions {
+interface ReloadingOptions {
   sources: ConfigSources;
   /** The configuration that runs. */
   first: LoadedConfig;

@@ -1,6 +1,6 @@
 /** When a service that ended is started again: a pure rule. */
 
-export interface RestartRule {
+interface RestartRule {
   backoff_ms: number;
   backoff_max_ms: number;
   restart_limit: number;

@@ -17,7 +17,7 @@ export interface ThreadsOptions {
   log: Log;
 }
 
-export interface Threads {
+interface Threads {
   start: (name: ServiceSection) => Unit;
   /** Ends those that still live, such as those whose service never began. */
   end: () => Promise<void>;

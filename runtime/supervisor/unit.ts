@@ -7,7 +7,7 @@ import type { ReadThread } from "../system/system.ts";
 import type { StopLimits } from "./stop-limits.ts";
 import { createWatchdog, type Health } from "./watchdog.ts";
 
-export interface UnitOptions {
+interface UnitOptions {
   name: string;
   worker: URL;
   endsItself?: true;

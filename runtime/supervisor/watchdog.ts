@@ -1,7 +1,7 @@
 /** Tells a thread that is busy from one that is hung, by its progress and its processor time (ADR 0002). */
 import type { ReadThread } from "../system/system.ts";
 
-export interface WatchdogLimits {
+interface WatchdogLimits {
   heartbeatMs: number;
   /** Silence without any processor time after which it is hung. */
   timeoutMs: number;
@@ -15,7 +15,7 @@ export type Health =
   /** `isCertain` is false where the system does not tell what the thread does. */
   | { state: "hung"; message: string; isCertain: boolean };
 
-export interface Watchdog {
+interface Watchdog {
   /** The thread answered, or said anything else. */
   heard: () => void;
   /**

@@ -1,10 +1,10 @@
 /** Counters, gauges and histograms in Prometheus' text format: base units, no user data in labels. */
-export type Labels = Record<string, string>;
+type Labels = Record<string, string>;
 
-export interface Counter {
+interface Counter {
   add: (amount?: number, labels?: Labels) => void;
 }
-export interface Histogram {
+interface Histogram {
   observe: (value: number, labels?: Labels) => void;
 }
 export interface Metrics {

@@ -58,7 +58,7 @@ export const textOf = async (response: Response, limit: BodyLimit): Promise<stri
 /** How long a server may take to close an answer after its last byte. */
 const closingMs = 50;
 
-export interface Pieces {
+interface Pieces {
   /** Whether the answer is complete although its body has not ended. */
   isComplete: () => boolean;
   clock: Pick<Clock, "after">;

@@ -61,7 +61,7 @@ const idleMs = 10 * 60_000;
 /** Snapshots at once; each may hold what was deleted since. */
 const snapshotsMax = 8;
 
-export interface DurableHandlersDeps {
+interface DurableHandlersDeps {
   name: string;
   durable: Durable;
   answers: Pick<AnswerHold, "hold" | "release">;

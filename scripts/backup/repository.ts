@@ -22,7 +22,7 @@ const blobForm = /^[0-9a-f]{64}$/;
 /** A failure whose message is for the operator. */
 export class BackupError extends Error {}
 
-export interface Blob {
+interface Blob {
   sha256: string;
   bytes: number;
 }
@@ -48,7 +48,7 @@ export interface Repository {
 /** What came is not what the service said it would be. */
 export class Mismatch extends Error {}
 
-export interface OpenOptions {
+interface OpenOptions {
   /** To write: creates it where there is nothing yet, and keeps others from writing. */
   write: boolean;
 }

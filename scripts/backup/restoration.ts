@@ -29,7 +29,7 @@ export interface Target {
   services: readonly string[];
 }
 
-export interface Entered {
+interface Entered {
   /** Whether no object was written yet, not by an earlier try either. */
   isNew: boolean;
   /** To be called when the buckets were found empty, before the first object. */

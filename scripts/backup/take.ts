@@ -14,7 +14,7 @@ const copiesAtOnce = 8;
 /** A service releases a snapshot that is unused for ten minutes: it is touched while others are copied. */
 const touchMs = 2 * 60_000;
 
-export interface Taken {
+interface Taken {
   point: string;
   files: number;
   bytes: number;

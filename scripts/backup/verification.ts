@@ -4,7 +4,7 @@ import type { ProgressBar } from "../command-line/command-line.ts";
 import type { KeptFile } from "./point-file.ts";
 import type { Repository } from "./repository.ts";
 
-export interface Fault {
+interface Fault {
   place: string;
   problem: string;
 }

@@ -22,7 +22,7 @@ export interface Arguments extends ConfigArguments {
 }
 
 /** What a command accepts besides the configuration. */
-export interface Accepted {
+interface Accepted {
   /** Names of options that have a value, as `--keep 3` or `--keep=3`. */
   options: readonly string[];
   switches: readonly string[];

@@ -7,7 +7,7 @@ export interface ProgressBar {
   end: () => void;
 }
 
-export interface ProgressOptions {
+interface ProgressOptions {
   /** What counts, as `rows`; `bytes` are shown as KB, MB and GB. */
   unit: string;
   /** Where the bar goes; never the output that other programs read. */

@@ -21,7 +21,7 @@ const skewMaxMs = 5 * 60_000;
 
 type Table = Readonly<Record<string, unknown>>;
 
-export interface Surroundings {
+interface Surroundings {
   root: string;
   config: Config;
   file: string | undefined;

@@ -15,7 +15,7 @@ import { messageOf } from "../subprocess/subprocess.ts";
 import { type Check, missing, ok } from "./check.ts";
 import { isWorldReadable } from "./tokens.ts";
 
-export interface Read {
+interface Read {
   checks: Check[];
   loaded?: LoadedConfig;
 }

@@ -16,7 +16,7 @@ const prebuiltTimeoutMs = 20_000;
 /** One C++ file: 4 s where it was measured. */
 const compileTimeoutMs = 180_000;
 
-export type Faiss =
+type Faiss =
   | { ready: true; how: "present" | "prebuilt" | "built" }
   | { ready: false; why: string; fix: string };
 

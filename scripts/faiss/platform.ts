@@ -80,7 +80,7 @@ const thisMachine = (): Machine => ({
   hasTerminal: process.stdin.isTTY === true && process.stderr.isTTY === true,
 });
 
-export type Permission =
+type Permission =
   | { kind: "given" }
   /** By a terminal's yes alone. */
   | { kind: "ask" }

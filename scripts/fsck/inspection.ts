@@ -5,7 +5,7 @@ import { ask, askDurable, type Gateway, IncompleteAnswer, linesOf } from "../com
 /** No service can be inspected; the message says why and what to do. */
 export class Unreachable extends Error {}
 
-export interface Listener {
+interface Listener {
   finding: (finding: Finding) => void;
   progress: (progress: Progress) => void;
 }

@@ -2,7 +2,7 @@
 import type { Finding, Progress } from "../../runtime/durable/durable.ts";
 import { createProgress, type ProgressBar } from "../command-line/command-line.ts";
 
-export interface Checked {
+interface Checked {
   service: string;
   findings: Finding[];
   /** How many of what was read, as `{"objects of primary": 12}`. */
@@ -11,7 +11,7 @@ export interface Checked {
   unchecked?: string;
 }
 
-export interface Report {
+interface Report {
   /** Begins with a service; what it finds comes to these. */
   begin: (service: string) => {
     finding: (finding: Finding) => void;
@@ -22,7 +22,7 @@ export interface Report {
   end: (gateway: string) => number;
 }
 
-export interface Out {
+interface Out {
   /** For what is asked for: text or JSON. */
   print: (text: string) => void;
   bar: (label: string) => ProgressBar;
@@ -40,7 +40,7 @@ const countOf = (checked: readonly Checked[], severity: Finding["severity"]): nu
   );
 
 /** 0 whole, 1 damage found, 2 something could not be checked and nothing else is damaged. */
-export function exitCodeOf(checked: readonly Checked[]): number {
+function exitCodeOf(checked: readonly Checked[]): number {
   if (countOf(checked, "damage") > 0) return 1;
   return checked.some(({ unchecked }) => unchecked !== undefined) ? 2 : 0;
 }

@@ -21,14 +21,14 @@ const root = resolve(import.meta.dir, "../..");
 const bootTimeoutMs = 120_000;
 const endTimeoutMs = 60_000;
 
-export interface Outcome {
+interface Outcome {
   /** Of the shell; undefined when it was ended because it took too long. */
   code: number | undefined;
   /** Both streams, as a terminal would show them. */
   output: string;
 }
 
-export interface RunOptions {
+interface RunOptions {
   /** With this machine's network instead of its own loopback, to reach package registries. */
   online?: boolean;
   timeoutMs: number;
@@ -37,7 +37,7 @@ export interface RunOptions {
 }
 
 /** What a machine is made of. */
-export type Base =
+type Base =
   /** This machine's system, under systemd, with a network of its own. */
   | { kind: "systemd" }
   /** A root with next to nothing, with this machine's network: files laid over it, and variables of every command. */

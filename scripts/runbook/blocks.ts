@@ -12,7 +12,7 @@ export interface Block {
   text: string;
 }
 
-export interface Step {
+interface Step {
   command: string;
   expected: string;
 }

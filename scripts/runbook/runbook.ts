@@ -30,7 +30,7 @@ export function faultOf(block: Block): string | undefined {
   return exitCode === 0 ? undefined : stderr.toString();
 }
 
-export interface Outcome {
+interface Outcome {
   ran: number;
   checked: number;
   /** The first block that did not do what the page says. */

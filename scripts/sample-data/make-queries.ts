@@ -8,7 +8,7 @@ import { parseArgs } from "node:util";
 import { createProgress } from "../command-line/command-line.ts";
 import { cities, employers, remarks, roles, shifts, type Wordings } from "./query-tables.ts";
 
-export interface LabelledDocument {
+interface LabelledDocument {
   id: string;
   text: string;
   role: string;
@@ -16,7 +16,7 @@ export interface LabelledDocument {
   shift: string;
 }
 
-export interface LabelledQuery {
+interface LabelledQuery {
   id: string;
   /** The same need in two wordings. */
   wordings: readonly [string, string];
@@ -29,7 +29,7 @@ export interface LabelledSet {
   queries: readonly LabelledQuery[];
 }
 
-export interface LabelledOptions {
+interface LabelledOptions {
   documents: number;
   queries: number;
   seed: number;

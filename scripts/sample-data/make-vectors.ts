@@ -1,7 +1,7 @@
 /** Vectors that lie in clusters, as embeddings of real texts do, the same for the same seed on every machine. */
 import { createProgress } from "../command-line/command-line.ts";
 
-export interface Clustered {
+interface Clustered {
   /** Row by row. */
   vectors: Float32Array;
   /** Drawn like the vectors, and none of them. */

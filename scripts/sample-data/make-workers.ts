@@ -13,7 +13,7 @@ export const workerColumns = [
   ...["hired_on", "last_active_at", "certifications", "skills", "shift", "reliability", "active", "notes"],
 ] as const;
 
-export interface WorkersOptions {
+interface WorkersOptions {
   rows: number;
   /** 0 to 2^32 - 1. */
   seed: number;

@@ -1,6 +1,6 @@
 /** Real places for generated workers: city, state, ZIP and telephone prefixes, and wage level agree. */
 
-export interface Place {
+interface Place {
   city: string;
   state: string;
   /** First three digits of the city's ZIP codes. */

@@ -2,7 +2,7 @@
 
 export type Wordings = readonly string[];
 
-export interface Role {
+interface Role {
   names: Wordings;
   skills: readonly Wordings[];
 }

@@ -1,6 +1,6 @@
 /** What the generated workers are made of beside their places: roles with their words, and names. */
 
-export interface Trade {
+interface Trade {
   roles: readonly (readonly [name: string, lowest: number, highest: number])[];
   certifications: readonly string[];
   skills: readonly string[];

@@ -9,7 +9,7 @@ export interface MatrixHit {
   playbooks?: { playbook_id: string; injected: boolean; because: string }[];
 }
 
-export interface Found {
+interface Found {
   hits: MatrixHit[];
   errors: { corpus: string; type: string; message: string }[];
 }

@@ -30,12 +30,12 @@ export interface Smoke {
   run: (stage: Stage) => Promise<void>;
 }
 
-export interface Outcome {
+interface Outcome {
   passed: number;
   failed: number;
 }
 
-export interface SmokeOptions {
+interface SmokeOptions {
   gateway?: string | undefined;
   token?: string | undefined;
   /** How the products that are started here run. */

@@ -3,7 +3,7 @@ import { join } from "node:path";
 
 const main = join(import.meta.dir, "../../runtime/main.ts");
 
-export interface ChildOptions {
+interface ChildOptions {
   /** As for `bun run supervisor`. */
   words: readonly string[];
   /** The service whose address is waited for. */

@@ -18,7 +18,7 @@ const testTimeoutMs = 15 * 60_000;
 /** Files run two at a time, in a process each (ADR 0052). */
 export const testOptions = [`--timeout=${testTimeoutMs}`, "--parallel=2", "--no-isolate"];
 
-export interface Counts {
+interface Counts {
   passed: number;
   failed: number;
   skipped: number;
@@ -41,7 +41,7 @@ export function readReport(xml: string | undefined): Counts {
 export const closingLine = ({ passed, failed, skipped }: Counts): string =>
   `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`;
 
-export interface Step {
+interface Step {
   name: string;
   /** For the pinned Bun: a script, or one of its own commands. */
   command: string[];

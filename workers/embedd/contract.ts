@@ -12,7 +12,7 @@ const model = t.Optional(
 const text = t.String({ minLength: 1 });
 
 /** One model that can be asked for. */
-export const ModelInfo = closed({
+const ModelInfo = closed({
   id: t.String(),
   provider: t.String(),
   /** Absent until the provider has answered once. */
@@ -37,7 +37,7 @@ export const OpenAiRequest = t.Object(
 export type OpenAiBody = Static<typeof OpenAiRequest> & Record<string, unknown>;
 
 /** OpenAI's answer; with `encoding_format: base64` an embedding is the bytes of its 32-bit floats. */
-export const OpenAiEmbeddings = closed({
+const OpenAiEmbeddings = closed({
   object: t.Literal("list"),
   data: t.Array(
     closed({

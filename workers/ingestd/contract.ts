@@ -115,7 +115,7 @@ export const Job = closed({
 });
 
 /** A row that could not be loaded, and why. `line` counts from 1, `byte` is the row's offset in the text as UTF-8. */
-export const BadRow = closed({
+const BadRow = closed({
   line: t.Integer({ minimum: 1 }),
   byte: t.Integer({ minimum: 0 }),
   column: t.Union([t.String(), t.Null()]),

@@ -42,7 +42,7 @@ export const SqlRequest = closed({
 const Row = t.Record(t.String(), t.Unknown());
 
 /** The answer as JSON: rows, or with `?shape=full` rows with their columns and counts. */
-export const SqlResult = t.Union([
+const SqlResult = t.Union([
   t.Array(Row),
   closed({
     columns: t.Array(closed({ name: t.String(), type: t.String() })),

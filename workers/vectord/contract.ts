@@ -26,11 +26,11 @@ const id = t.String({
 const k = t.Integer({ minimum: 1, maximum: 10_000 });
 
 /** Any JSON object; a filter sees its scalars, and scalars inside arrays. */
-export const Metadata = t.Record(t.String(), t.Unknown());
+const Metadata = t.Record(t.String(), t.Unknown());
 /** `{"state":"IL"}`, `{"rate":{"gte":20}}`, `{"and":[…]}`; see runtime/filter/filter.ts for the grammar. */
-export const Filter = t.Record(t.String(), t.Unknown());
-export const Metric = t.Union([t.Literal("cosine"), t.Literal("ip"), t.Literal("l2")]);
-export const Quantization = t.Union([t.Literal("f32"), t.Literal("bf16"), t.Literal("i8")]);
+const Filter = t.Record(t.String(), t.Unknown());
+const Metric = t.Union([t.Literal("cosine"), t.Literal("ip"), t.Literal("l2")]);
+const Quantization = t.Union([t.Literal("f32"), t.Literal("bf16"), t.Literal("i8")]);
 
 /** What an index was made with; it does not change. */
 export const IndexConfig = closed({
@@ -123,10 +123,10 @@ export const AddBody = closed({
 });
 
 /** What `search` answers: hits of the only vector, or one list a vector. */
-export const Found = closed({ results: t.Union([t.Array(Hit), t.Array(t.Array(Hit))]) });
+const Found = closed({ results: t.Union([t.Array(Hit), t.Array(t.Array(Hit))]) });
 
 /** What `add` answers. */
-export const Added = closed({
+const Added = closed({
   added: t.Integer({ minimum: 0 }),
   /** Items that replaced one of the same id. */
   replaced: t.Integer({ minimum: 0 }),

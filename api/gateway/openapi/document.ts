@@ -15,7 +15,7 @@ import { wireSchema } from "./schema.ts";
 type Schema = Record<string, unknown>;
 type Content = Record<string, { schema: Schema }>;
 type Headers = Record<string, { description: string; schema: Schema }>;
-export interface Answer {
+interface Answer {
   description: string;
   headers: Headers;
   content?: Content;

@@ -2,7 +2,7 @@
 import { KindGuard, type TProperties, type TSchema, Type } from "@sinclair/typebox";
 
 /** Requests may have `null` for absent optional fields; answers leave them out. */
-export type Direction = "sent" | "answered";
+type Direction = "sent" | "answered";
 
 /** The same schema with `enum` for unions of literals and `additionalProperties` for records. */
 export function wireSchema(schema: TSchema, direction: Direction): TSchema {

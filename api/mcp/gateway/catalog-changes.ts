@@ -11,7 +11,7 @@ const answerMs = waitMs + 15_000;
 const pauseMsMin = 1000;
 const pauseMsMax = 30_000;
 
-export interface WatchOptions {
+interface WatchOptions {
   gateway: GatewayClient;
   clock: Pick<Clock, "sleep">;
   log: Log;

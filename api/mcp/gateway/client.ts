@@ -9,7 +9,7 @@ import {
 import { fetchUpstream } from "../../../runtime/upstream/upstream.ts";
 import { GatewayFailure, refused, unanswered } from "./failure.ts";
 
-export interface CallOptions {
+interface CallOptions {
   /** Aborting it ends the request, and with it the work behind the gateway. */
   signal: AbortSignal;
 }
@@ -23,7 +23,7 @@ export interface GatewayClient {
   post: (path: string, body: unknown, options: CallOptions) => Promise<Response>;
 }
 
-export interface GatewayOptions {
+interface GatewayOptions {
   url: string;
   /** Asked before each request, so that a token file may change under a running server. */
   token: () => string | undefined;

@@ -4,7 +4,7 @@ import type { Log } from "../../../runtime/telemetry/telemetry.ts";
 import { observerd } from "../../../workers/observerd/contract.ts";
 import type { GatewayClient } from "./client.ts";
 
-export interface ToolCall {
+interface ToolCall {
   tool: string;
   /** The arguments, abbreviated. */
   input: string;
@@ -26,7 +26,7 @@ const sendTimeoutMs = 5000;
 const summaryCharsMax = 1000;
 const errorCharsMax = 2000;
 
-export interface ObservationOptions {
+interface ObservationOptions {
   gateway: GatewayClient;
   log: Log;
   /** Shared by the calls of one session. */

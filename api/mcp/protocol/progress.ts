@@ -4,7 +4,7 @@ import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 
 const everyMs = 1000;
 
-export interface Progress {
+interface Progress {
   /** The current step of the call, for the next notification. */
   at: (message: string) => void;
   stop: () => void;

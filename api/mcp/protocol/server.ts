@@ -25,7 +25,7 @@ const callTimeoutMs = 65 * 60 * 1000;
 /** Concurrent calls; further ones are refused, since each may hold a result of some MB. */
 const callsMax = 32;
 
-export interface ServerParts {
+interface ServerParts {
   tools: readonly Tool[];
   resources: Resources;
   observation: Observation;

@@ -8,7 +8,7 @@ import { reading, type Tool } from "./tool.ts";
 import { truncated, truncatedOrEmpty } from "./truncation.ts";
 
 type Dataset = Static<typeof Summary>;
-export type BoundedManifest = Static<typeof Manifest> & {
+type BoundedManifest = Static<typeof Manifest> & {
   columns_omitted?: number;
   objects_omitted?: number;
 };

@@ -14,7 +14,7 @@ export interface Result {
   query_id: string;
 }
 
-export interface ResultCache {
+interface ResultCache {
   /** Caches the result and returns the cursor of its row `offset`. */
   add: (result: Result, offset: number) => string;
   /** The result and row of a cursor, which can be used again. Throws `not_found` when it is no longer cached. */

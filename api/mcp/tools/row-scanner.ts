@@ -1,10 +1,10 @@
 /** Splits the streamed answer of `POST /sql?shape=full` into rows as it arrives, without buffering it. */
 
-export interface ResultHead {
+interface ResultHead {
   columns: { name: string; type: string }[];
 }
 
-export interface ResultTail {
+interface ResultTail {
   row_count: number;
   truncated: boolean;
   elapsed_ms: number;

@@ -2,7 +2,7 @@
 import { type TObject, type TProperties, type TSchema, Type } from "@sinclair/typebox";
 
 /** How a tool's object differs from the contract's. Everything else stays what the contract says. */
-export interface Derivation {
+interface Derivation {
   /** Fields that make no sense for an agent. */
   omit?: readonly string[];
   /** Keywords that override a field's own, such as a lower `maximum` or a `description`. */
@@ -35,7 +35,7 @@ export const together = (...parts: readonly TObject[]): TObject =>
     additionalProperties: false,
   });
 
-export interface ObjectSchema {
+interface ObjectSchema {
   type: "object";
   [keyword: string]: unknown;
 }

@@ -8,7 +8,7 @@ export interface ToolContext {
   at: (message: string) => void;
 }
 
-export interface Answer<Output> {
+interface Answer<Output> {
   structured: Output;
   /** The same for reading, within the same bounds. */
   text: string;

@@ -6,13 +6,13 @@ export const textCharsMax = 24_000;
 /** Of the structured content of one answer, as JSON. */
 export const jsonCharsMax = 60_000;
 
-export interface Truncated<T> {
+interface Truncated<T> {
   kept: T[];
   lines: string[];
   omitted: number;
 }
 
-export interface TruncateOptions<T> {
+interface TruncateOptions<T> {
   /** The item as a line of the text. */
   line: (item: T, at: number) => string;
   /** What the caller can do when not even one item fits. */

@@ -11,7 +11,7 @@ import { timeFrom } from "./time.ts";
 export { timeFrom } from "./time.ts";
 
 /** Which version of a dataset is meant; the latest where neither is given. */
-export interface Which {
+interface Which {
   version?: number;
   /** RFC 3339. */
   as_of?: string;

@@ -3,6 +3,6 @@ export { chainProblems } from "./chain.ts";
 export { planExpiry, planRename, planRollback, planUndrop } from "./copies.ts";
 export { planDrop, planRegistration } from "./plan.ts";
 export { canonicalKey, checkName, checkRegistration, type Registration } from "./registration.ts";
-export { type Drift, schemaDrift, schemaFingerprint } from "./schema.ts";
+export { schemaDrift, schemaFingerprint } from "./schema.ts";
 export { summaryOf, versionSummaryOf } from "./summary.ts";
 export { type DataObject, firstOf, isLive, type Manifest, type Version } from "./version.ts";

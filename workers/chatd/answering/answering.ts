@@ -39,7 +39,7 @@ export type Answer = { about: About } & (
     }
 );
 
-export interface AnsweringDeps {
+interface AnsweringDeps {
   clock: Clock;
   names: ModelNames;
   /** The providers by name. */

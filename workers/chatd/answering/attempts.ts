@@ -15,14 +15,14 @@ import { createDeadline, type Deadline } from "./deadline.ts";
 /** Chunks buffered before the first token, such as a role or an empty text. */
 const preludeMax = 64;
 
-export interface Attempted {
+interface Attempted {
   provider: Provider;
   setting: ProviderSetting;
   call: Omit<ProviderCall, "signal" | "onAnswer">;
   streamed: boolean;
 }
 
-export interface AttemptOptions {
+interface AttemptOptions {
   clock: Clock;
   signal: AbortSignal;
   /** Called before each try after the first. */

@@ -2,7 +2,7 @@
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { fetchAsSent } from "../../../runtime/upstream/upstream.ts";
 
-export interface CheckOptions {
+interface CheckOptions {
   /** For each of the two ways, in milliseconds. */
   ms: number;
   clock: Pick<Clock, "after">;

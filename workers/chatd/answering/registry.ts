@@ -29,7 +29,7 @@ interface Seen {
   reason?: string;
 }
 
-export interface Registry {
+interface Registry {
   get: (name: string) => Registered;
   all: () => Registered[];
   /** The state of each provider, probed at most every `seenMs`. */

@@ -11,7 +11,7 @@ import type { Deadline } from "./deadline.ts";
 import { type Observation, type Observer, textIn } from "./observation.ts";
 
 /** What an answer in progress holds until its end. */
-export interface Running {
+interface Running {
   about: { target: Pick<Target, "id">; observed: Observation };
   facts: ModelFacts;
   setting: ProviderSetting;

@@ -6,7 +6,7 @@ import { type Json, OpenAiShape, OwnShape, type sampling } from "../schemas/sche
 import { checkMessages } from "./messages.ts";
 import { refuseDeep } from "./nesting.ts";
 
-export type CacheUse = "off" | "use" | "refresh";
+type CacheUse = "off" | "use" | "refresh";
 
 /** A conversation to be answered. */
 export interface ChatRequest {

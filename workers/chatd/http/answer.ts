@@ -15,7 +15,7 @@ export interface AnswerFormat {
   framing: (about: About, requestId: string) => Framing;
 }
 
-export interface HttpOptions {
+interface HttpOptions {
   format: AnswerFormat;
   requestId: string;
   clock: Pick<Clock, "after">;

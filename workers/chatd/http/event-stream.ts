@@ -19,7 +19,7 @@ export interface Framing {
 export const event = (data: unknown, name?: string): string =>
   `${name === undefined ? "" : `event: ${name}\n`}data: ${typeof data === "string" ? data : JSON.stringify(data)}\n\n`;
 
-export interface EventStreamOptions {
+interface EventStreamOptions {
   clock: Pick<Clock, "after">;
   heartbeatMs: number;
   /** Ends the answer when the reader disconnects. */

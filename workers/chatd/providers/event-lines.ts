@@ -32,7 +32,7 @@ export async function* linesOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<
   if (rest !== "") yield rest;
 }
 
-export interface ServerEvent {
+interface ServerEvent {
   /** Absent where the server gave none, which is `message`. */
   event?: string | undefined;
   data: string;

@@ -35,7 +35,7 @@ import {
 import { type Refusal, refusedAnswer } from "./refused-answer.ts";
 import type { ProviderSetting } from "./setting.ts";
 
-export interface OllamaOptions {
+interface OllamaOptions {
   setting: ProviderSetting;
   key: string | undefined;
   clock: Pick<Clock, "now" | "after">;

@@ -25,7 +25,7 @@ import {
 import { type Refusal, refusedAnswer, refusedInStream } from "./refused-answer.ts";
 import type { ProviderSetting } from "./setting.ts";
 
-export interface OpenAiOptions {
+interface OpenAiOptions {
   setting: ProviderSetting;
   /** The secret; absent for servers that need none. */
   key: string | undefined;

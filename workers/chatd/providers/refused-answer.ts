@@ -21,7 +21,7 @@ export interface Refusal {
   clock: Pick<Clock, "now">;
 }
 
-export interface Refused {
+interface Refused {
   status: number;
   words: string;
   code: unknown;

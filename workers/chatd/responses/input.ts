@@ -5,7 +5,7 @@ import type { Json } from "../schemas/schemas.ts";
 /** Kinds of items that say what is kept on the other side; here nothing is. */
 const ofState = new Set(["item_reference", "compaction"]);
 
-export interface Conversation {
+interface Conversation {
   messages: Json[];
   /** Kinds of items that no provider takes in a conversation. */
   ignored: string[];

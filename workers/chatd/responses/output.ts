@@ -68,7 +68,7 @@ export function callItem({ id, function: called }: Json, head: Head, at: number)
 
 export const isTruncated = (finish: unknown): boolean => finish === "length" || finish === "content_filter";
 
-export interface Ending {
+interface Ending {
   finish: unknown;
   model: unknown;
   usage: unknown;

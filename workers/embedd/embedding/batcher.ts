@@ -17,7 +17,7 @@ export interface QueuedText {
   text: string;
 }
 
-export interface Fetched {
+interface Fetched {
   vector: Float32Array;
   /** This text's share of the tokens of its call. */
   tokens: number;
@@ -30,7 +30,7 @@ export type FetchBatch = (
   signal: AbortSignal,
 ) => Promise<Fetched[]>;
 
-export interface Batcher {
+interface Batcher {
   /**
    * The vectors of texts with different keys, in their order. Throws `too_many_requests` when the queue is full,
    * TextFailure when one of the texts does not fit the model, the provider's error, or the signal's reason.

@@ -2,7 +2,7 @@
 import { LRUCache } from "lru-cache";
 
 /** Vectors by `cacheKey`. Nobody may change one. */
-export type VectorCache = LRUCache<string, Float32Array>;
+type VectorCache = LRUCache<string, Float32Array>;
 
 /**
  * Memory of one entry beside its numbers: map slot, key, typed array. Measured in Bun 1.4.5 with 60,000 entries of

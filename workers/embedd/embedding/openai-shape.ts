@@ -8,7 +8,7 @@ import type { Embedded } from "./embedder.ts";
 import { refusal } from "./texts.ts";
 
 /** What `input` holds: texts, or lists of token numbers, as JSON. */
-export interface Input {
+interface Input {
   texts: string[];
   inTokens: boolean;
   /** One text, not in a list. */

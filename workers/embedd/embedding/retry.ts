@@ -7,7 +7,7 @@ import { TransientFailure } from "../providers/providers.ts";
 /** First wait between two tries when the provider names none; doubled each time. The openai package takes 500 ms. */
 const backoffMs = 250;
 
-export interface RetryRules {
+interface RetryRules {
   /** Tries after the first. */
   retries: number;
   /** For all tries together, in milliseconds. */

@@ -1,7 +1,7 @@
 /** Validation of the texts to embed. */
 import { fail } from "../../../runtime/errors/errors.ts";
 
-export interface TextLimits {
+interface TextLimits {
   textsMax: number;
   textBytesMax: number;
 }

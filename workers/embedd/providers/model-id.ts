@@ -4,7 +4,7 @@ import { localModel, type ModelNames, noModel } from "../../../runtime/models/mo
 import type { Provider } from "./provider.ts";
 
 /** What a request asks for besides the texts; vectors of different shapes are cached apart. */
-export interface Shape {
+interface Shape {
   /** Length of vectors that is asked for. */
   dimensions?: number;
   /** The texts are lists of token numbers, as JSON. */

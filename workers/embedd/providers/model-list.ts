@@ -13,7 +13,7 @@ const probeTimeoutMs = 2000;
 /** How long the result of a probe is reused, in milliseconds. */
 const cachedMs = 5000;
 
-export interface ModelListOptions {
+interface ModelListOptions {
   providers: readonly Provider[];
   defaultModel: string;
   clock: Clock;

@@ -24,7 +24,7 @@ export interface EmbedCall {
 }
 
 /** The raw answer, validated by `checkAnswer` before use. */
-export interface Answer {
+interface Answer {
   /** One a text, in their order: typed arrays or lists of numbers. */
   vectors: unknown;
   /** Tokens of the whole call as the provider counted them. */

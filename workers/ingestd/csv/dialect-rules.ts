@@ -3,7 +3,7 @@ import { fail } from "../../../runtime/errors/errors.ts";
 import type { Dialect } from "../tables/tables.ts";
 
 /** Where a part of the dialect comes from, so that a refusal says what the client can change. */
-export interface Given {
+interface Given {
   delimiter: boolean;
   quote: boolean;
 }

@@ -57,7 +57,7 @@ interface Division extends Guess {
 }
 
 /** The dialect as far as it is known before the delimiter is. */
-export type Undivided = Omit<Dialect, "delimiter" | "nulls">;
+type Undivided = Omit<Dialect, "delimiter" | "nulls">;
 
 /**
  * The delimiter that gives the most rows the width of the first one, and that width above one; a comma when none

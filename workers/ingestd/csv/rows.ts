@@ -24,7 +24,7 @@ export interface Field {
   doubled: boolean;
 }
 
-export interface Problem {
+interface Problem {
   /** Index of the field. */
   field: number;
   /** Offset in the buffer. */

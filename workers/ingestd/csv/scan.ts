@@ -28,7 +28,7 @@ export interface Cut {
   bytes: number;
 }
 
-export interface CsvScan {
+interface CsvScan {
   /** Returns where parts end in the chunk, by the part splitter. */
   push: (chunk: Uint8Array) => Cut[];
   /** What is known so far. */

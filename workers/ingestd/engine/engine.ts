@@ -29,7 +29,7 @@ export interface Engines {
   stop: () => Promise<void>;
 }
 
-export interface EnginesOptions {
+interface EnginesOptions {
   /** 0: one a core. */
   threads: number;
   /** For all engines together, in bytes. */

@@ -15,7 +15,7 @@ export interface Deadline {
 
 type Limits = Pick<Config["ingestd"], "base_timeout_ms" | "timeout_bytes_per_s" | "max_timeout_ms">;
 
-export interface DeadlineOptions {
+interface DeadlineOptions {
   limits: Limits;
   /** As the request names it. */
   askedMs: number | undefined;

@@ -4,7 +4,7 @@ import { fail, type ServiceError, toWire } from "../../../runtime/errors/errors.
 import { type Clock, timestamp } from "../../../runtime/scheduling/scheduling.ts";
 import type { Ingested, Job } from "../contract.ts";
 
-export type JobState = Static<typeof Job>["state"];
+type JobState = Static<typeof Job>["state"];
 export type JobFacts = Static<typeof Job>;
 
 export interface RunningJob {

@@ -8,7 +8,7 @@ import { quoteName, quoteText } from "../../../runtime/sql/sql.ts";
 import type { ColumnStatistics } from "../../catalogd/contract.ts";
 import type { EngineRow, Shape, Value } from "../engine/engine.ts";
 
-export interface FieldIds {
+interface FieldIds {
   /** For COPY's FIELD_IDS. */
   sql: string;
   /** By path as COPY's statistics name it: `"s"."x"`. */

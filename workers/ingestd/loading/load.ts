@@ -31,7 +31,7 @@ class ReadingFailed extends Error {
   override name = "ReadingFailed";
 }
 
-export interface LoadOptions {
+interface LoadOptions {
   registered: Registered | undefined;
   newTarget: NewTarget;
   writers: Writers;

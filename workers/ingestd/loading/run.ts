@@ -8,7 +8,7 @@ import { type Match, valueAs } from "../typing/typing.ts";
 import type { StagedObject } from "./staging.ts";
 import { type Target, type Written, writeQuery } from "./write-parquet.ts";
 
-export interface Planned {
+interface Planned {
   name: string;
   /** Undefined where the file lacks the column: NULL in every row. */
   column: Column | undefined;

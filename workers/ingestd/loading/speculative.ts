@@ -17,7 +17,7 @@ export interface SpeculativeWrites {
   piece: (index: number) => Promise<Piece> | undefined;
 }
 
-export interface SpeculativeOptions {
+interface SpeculativeOptions {
   engines: Engines;
   signal: AbortSignal;
   registered: () => Promise<Registered | undefined>;

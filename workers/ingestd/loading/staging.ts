@@ -5,7 +5,7 @@ import type { Peer } from "../../../runtime/contract/contract.ts";
 import { fail, peerError, ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Storaged } from "../../storaged/contract.ts";
 
-export interface StoredObject {
+interface StoredObject {
   key: string;
   bytes: number;
   etag: string;
@@ -30,7 +30,7 @@ export interface StagedObject {
   isLost: () => Promise<boolean>;
 }
 
-export interface ObjectsOptions {
+interface ObjectsOptions {
   storaged: Peer<Storaged>;
   directory: string;
   newId: () => string;

@@ -21,7 +21,7 @@ export interface Target {
 }
 
 /** What is to be written, about. */
-export interface Extent {
+interface Extent {
   rows: number;
   /** Of one row, before compression. */
   rowBytes: number;
@@ -70,7 +70,7 @@ const groupRowsMin = 30_000;
 const dictionaryValues = (groupRows: number): number => Math.max(4096, Math.floor(groupRows / 8));
 
 /** Rows in a row group: at most as configured, fewer in small files and where rows are wide. */
-export function rowGroupRows(
+function rowGroupRows(
   { rowGroupRows: configured, rows, rowBytes, partRows }: Pick<Target, "rowGroupRows"> & Extent,
   columns: number,
 ): number {

@@ -12,7 +12,7 @@ export interface Writers {
   cancel: () => Promise<void>;
 }
 
-export interface WritersOptions {
+interface WritersOptions {
   engines: Engines;
   signal: AbortSignal;
   newTarget: NewTarget;

@@ -5,7 +5,7 @@
 
 import { inOneGo } from "../../../runtime/scheduling/scheduling.ts";
 
-export type JsonKind = "null" | "boolean" | "int" | "number" | "string" | "object" | "array";
+type JsonKind = "null" | "boolean" | "int" | "number" | "string" | "object" | "array";
 
 export interface JsonValue {
   kind: JsonKind;

@@ -74,7 +74,7 @@ function mix(before: string, now: string): "number" | "scalar" | "mixed" {
 const isScalar = (kind: string): boolean => !["object", "array", "mixed"].includes(kind);
 const isNumeric = (kind: string): boolean => kind === "int" || kind === "number";
 
-export function fieldOf(shape: JsonShape, key: string): JsonShape {
+function fieldOf(shape: JsonShape, key: string): JsonShape {
   const known = shape.fields.get(key);
   if (known) return known;
   const made = emptyShape();

@@ -31,7 +31,7 @@ const attemptsMax = 5;
 
 type Registration = InputOf<Catalogd["endpoints"]["commit"]>["registrations"][number];
 
-export interface Content {
+interface Content {
   loaded: Loaded;
   before: DatasetManifest | undefined;
   rejectsBefore: DatasetManifest | undefined;
@@ -49,7 +49,7 @@ interface Laid extends Committed {
   written: Written;
 }
 
-export interface Registered {
+interface Registered {
   manifest: DatasetManifest;
   /** True when no version of the dataset was made, because it has this content already. */
   unchanged: boolean;

@@ -105,7 +105,7 @@ function evenEnd(bytes: Buffer, decoding: string): Buffer {
 }
 
 /** Checks a stream of UTF-8 whose characters may be split between chunks. */
-export interface Utf8Check {
+interface Utf8Check {
   /** False from the first invalid byte on. */
   push: (chunk: Uint8Array) => boolean;
   end: () => boolean;

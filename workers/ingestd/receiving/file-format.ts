@@ -21,7 +21,7 @@ const others: readonly { magic: string; name: string; advice: string }[] = [
   { magic: "SQLite format 3", name: "a SQLite database", advice: "send the table as CSV" },
 ];
 
-export interface Hints {
+interface Hints {
   head: Buffer;
   asked?: FormatName | undefined;
   filename?: string | undefined;

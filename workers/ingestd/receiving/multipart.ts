@@ -5,7 +5,7 @@ import { Busboy, type BusboyInstance } from "@fastify/busboy";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Chunks } from "./decompress.ts";
 
-export interface FormFile {
+interface FormFile {
   chunks: AsyncGenerator<Uint8Array>;
   filename: string | undefined;
   contentType: string;

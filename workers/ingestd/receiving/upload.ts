@@ -6,7 +6,7 @@ import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { type Chunks, type Compression, compressionOf, decompress } from "./decompress.ts";
 import { formFile } from "./multipart.ts";
 
-export interface UploadRules {
+interface UploadRules {
   bytesMax: number;
   idleTimeoutMs: number;
   signal: AbortSignal;
@@ -17,7 +17,7 @@ export interface UploadRules {
   onFile?: (bytes: Uint8Array) => void;
 }
 
-export interface Upload {
+interface Upload {
   /** As the client calls the file, when it says. */
   filename?: string;
   /** Of the file itself: of the part of a form, else of the body. Empty when the client does not say. */
@@ -178,7 +178,7 @@ function watchSilence({ clock, idleTimeoutMs }: UploadRules): Silence {
   };
 }
 
-export interface Peeked {
+interface Peeked {
   head: Buffer;
   /** True when the head is all there is. */
   whole: boolean;

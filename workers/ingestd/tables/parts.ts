@@ -8,7 +8,7 @@ import { storageError } from "../../../runtime/durable/durable.ts";
 import type { Scratch } from "./scratch.ts";
 import type { Part } from "./text-table.ts";
 
-export interface PartWriter {
+interface PartWriter {
   /** Appends bytes, and ends a file at each of the cuts: offsets in the bytes, ascending. Gives the files so far. */
   write: (bytes: Uint8Array, cuts?: readonly number[]) => Promise<readonly Part[]>;
   /** Closes the last file; empty texts have no part. */

@@ -7,7 +7,7 @@ import { createPartWriter } from "./parts.ts";
 import type { Scratch } from "./scratch.ts";
 import { cell, csvLine, readText, type TextFile } from "./text-table.ts";
 
-export interface Reject {
+interface Reject {
   /** Where the row begins: line, counted from 1, and offset in bytes of the text as UTF-8, decompressed. */
   line: number;
   byte: number;

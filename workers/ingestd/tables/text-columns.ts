@@ -27,7 +27,7 @@ export function textColumn(name: string, cell: string, reading: Reading, among?:
     : { ...base, among: [], type: forced, forced: true };
 }
 
-export interface Names {
+interface Names {
   names: string[];
   warnings: string[];
 }

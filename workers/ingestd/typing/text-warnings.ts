@@ -5,7 +5,7 @@ import { hasSpaces, hasThousands, isNullWord, zoned } from "../inference/inferen
 import type { Column, Table } from "../tables/tables.ts";
 import { nearlyTypedWarnings, type Texts } from "./nearly-typed.ts";
 
-export interface Written {
+interface Written {
   table: Table;
   plan: { columns: readonly { column: Column | undefined; type: string }[] };
   /** What was written, as files of Parquet. */

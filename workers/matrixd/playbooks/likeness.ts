@@ -6,7 +6,7 @@ import { cosine, type ModelVectors, type WordingVectors } from "./wordings.ts";
 /** Playbooks of one answer that a recording is compared with, the latest; beyond it consolidation finds the rest. */
 const comparedMax = 200;
 
-export interface Ask {
+interface Ask {
   /** Of the corpus; undefined when it is gone, and then only equal texts are the same. */
   model: string | undefined;
   signal: AbortSignal;

@@ -16,7 +16,7 @@ export const plainText = (text: string): string =>
   text.normalize("NFKC").toLowerCase().replace(/\s+/g, " ").trim();
 
 /** What is recorded, or another playbook that says the same. */
-export interface Evidence {
+interface Evidence {
   texts: readonly string[];
   score: number;
   tags: readonly string[];

@@ -43,7 +43,7 @@ export interface PlaybookStore {
 
 type KeyEnds = Pick<Idempotency, "found" | "settled">;
 
-export interface Planned<R> {
+interface Planned<R> {
   change?: PlaybookChange;
   result: R;
 }

@@ -17,7 +17,7 @@ export interface RerankScores {
   rerank: number;
 }
 
-export interface Document {
+interface Document {
   text: string;
   metadata: Readonly<Record<string, unknown>>;
 }

@@ -16,7 +16,7 @@ export const count = t.Integer({ minimum: 0 });
 export const share = t.Number({ minimum: 0, maximum: 1 });
 const k = t.Integer({ minimum: 1, maximum: 1000 });
 export const id = t.String({ minLength: 1, maxLength: 512 });
-export const Metadata = t.Record(t.String(), t.Unknown());
+const Metadata = t.Record(t.String(), t.Unknown());
 export const Mode = t.Union([t.Literal("vector"), t.Literal("lexical"), t.Literal("hybrid")]);
 export type Mode = Static<typeof Mode>;
 

@@ -5,7 +5,7 @@ import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { fetchUpstream, retryAfterMs, UnknownEncoding } from "../../../runtime/upstream/upstream.ts";
 
 /** What became of a batch. */
-export type Sent =
+type Sent =
   | { outcome: "sent"; rejected: number; message?: string }
   /** The endpoint refused it, or retries are exhausted. */
   | { outcome: "refused" | "exhausted"; why: string };

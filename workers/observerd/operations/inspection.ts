@@ -6,7 +6,7 @@ import type { Line } from "./line.ts";
 import { segmentFormat } from "./segment.ts";
 import type { OperationsStore } from "./store.ts";
 
-export interface Inspection {
+interface Inspection {
   directory: string;
   service: string;
   signal: AbortSignal;

@@ -4,7 +4,7 @@ import type { Inspected } from "../../../runtime/durable/durable.ts";
 import { closedLog, inspectLineLog, logDamageOf, openToInspect } from "../../../runtime/line-log/line-log.ts";
 import { checkJudged, type Reviews, reviewsFormat, reviewsName } from "./log.ts";
 
-export interface Inspection {
+interface Inspection {
   directory: string;
   service: string;
   signal: AbortSignal;

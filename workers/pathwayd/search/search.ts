@@ -21,7 +21,7 @@ import type { Texts } from "./texts.ts";
 export { history } from "./history.ts";
 export { createTexts, type Texts } from "./texts.ts";
 
-export type SearchInput = InputOf<Pathwayd["endpoints"]["search"]>;
+type SearchInput = InputOf<Pathwayd["endpoints"]["search"]>;
 type SearchReply = ReplyOf<Pathwayd["endpoints"]["search"]>;
 
 export interface SearchDeps {

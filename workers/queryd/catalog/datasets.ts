@@ -7,7 +7,7 @@ import type { Catalog, Manifest, Past, Snapshot } from "./snapshots.ts";
 import { systemRelation } from "./system-views.ts";
 
 /** What is looked for, and where. */
-export interface Lookup {
+interface Lookup {
   /** The names a statement reads as tables, with the byte of their first use. */
   tables: ReadonlyMap<string, number | undefined>;
   /** The folded names of its own, which WITH gives. */

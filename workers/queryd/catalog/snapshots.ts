@@ -11,7 +11,7 @@ import type {
 import type { PastName } from "./past-name.ts";
 
 export type Manifest = Static<typeof ManifestSchema>;
-export type Unreadable = Static<typeof UnreadableSchema>;
+type Unreadable = Static<typeof UnreadableSchema>;
 
 export interface Snapshot {
   etag: string;

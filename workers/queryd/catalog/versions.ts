@@ -22,7 +22,7 @@ import type { Manifest, Snapshot } from "./snapshots.ts";
 import { badType, readStatement } from "./views.ts";
 
 /** Versions held for one query. */
-export interface Held {
+interface Held {
   sources: Source[];
   release: () => void;
 }
@@ -39,7 +39,7 @@ export interface Versions {
   broken: () => ReadonlyMap<string, string>;
 }
 
-export interface VersionsOptions {
+interface VersionsOptions {
   objects: Objects;
   cache: ObjectCache;
   /** What DuckDB may read. */

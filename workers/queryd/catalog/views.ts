@@ -10,7 +10,7 @@ import { EngineError } from "../errors/errors.ts";
 import type { Manifest, Snapshot } from "./snapshots.ts";
 import { systemColumnsSql, systemViewStatements } from "./system-views.ts";
 
-export interface Plan {
+interface Plan {
   statements: string[];
   after: AppliedViews;
   /** Datasets that cannot be shown, with the reason. */

@@ -9,7 +9,7 @@ const countedMs = 10 * 60 * 1000;
 /** Statements remembered. */
 const keptMax = 1000;
 
-export interface Crashes {
+interface Crashes {
   add: (statement: string) => void;
   /** Throws `engine_crashed` for a statement that crashed too often lately. */
   check: (statement: string) => void;

@@ -26,7 +26,7 @@ import { batchOf, columnTypeOf, markedBatch } from "./memory.ts";
 import { bounds, configuration, type EngineSettings, locks } from "./settings.ts";
 
 /** Gives the values for a statement's parameters by their names; throws when they do not fit. */
-export type Bind = (names: readonly string[]) => Parameter[];
+type Bind = (names: readonly string[]) => Parameter[];
 
 /** The rows of a running query. */
 export interface Cursor {

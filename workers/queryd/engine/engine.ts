@@ -26,7 +26,7 @@ export type { Piece, RunRequest } from "./child.ts";
 export type AppliedViews = ReadonlyMap<string, string>;
 
 /** What a child has: definitions of datasets, its table cache, and its share of memory. */
-export interface Known {
+interface Known {
   /** The snapshot whose views it has, and the views. */
   views: { etag: string | undefined; applied: AppliedViews };
   /** The macros it has, and the paths that each reads. */

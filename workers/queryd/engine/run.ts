@@ -13,7 +13,7 @@ const firstBytes = 1024 * 1024;
 /** Bytes handed over at once afterwards. */
 const pieceBytes = 512 * 1024;
 
-export interface Runs {
+interface Runs {
   run: (request: RunRequest, signal: AbortSignal) => Promise<Piece | { tooMany: true }>;
   next: (signal: AbortSignal) => Promise<Piece>;
   end: () => Promise<void>;

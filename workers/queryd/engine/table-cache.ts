@@ -5,7 +5,7 @@
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 
 /** One version of a dataset; `macro` is what statements read it by. */
-export interface Readable {
+interface Readable {
   manifest: { name: string; objects: readonly { bytes: number }[] };
   macro: string;
 }
@@ -19,7 +19,7 @@ export interface TableCache {
   bytes: () => number;
 }
 
-export interface TableCacheOptions {
+interface TableCacheOptions {
   /** Bytes of text of all tables; no table takes more than an eighth. */
   maxBytes: number;
   /** Statements of the service itself, beside the query that runs. */
@@ -27,7 +27,7 @@ export interface TableCacheOptions {
   log: Log;
 }
 
-export interface OwnSession {
+interface OwnSession {
   execute: (statements: readonly string[]) => Promise<void>;
   rows: (sql: string) => Promise<string[][]>;
 }

@@ -5,7 +5,7 @@ import { makeDirectory } from "../../../runtime/durable/durable.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
 import { type FetchOptions, fetchCopy, type ObjectAddress } from "./fetch.ts";
 
-export interface Pinned {
+interface Pinned {
   path: string;
   /** Which file it is: a copy that is fetched anew is another one. */
   ino: bigint;
@@ -33,7 +33,7 @@ interface Verified {
   facts: { ino: bigint; size: bigint; mtimeNs: bigint };
 }
 
-export interface CacheOptions extends FetchOptions {
+interface CacheOptions extends FetchOptions {
   maxBytes: number;
 }
 

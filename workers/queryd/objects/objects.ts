@@ -17,7 +17,7 @@ export {
 } from "./readable-folder.ts";
 
 type Manifest = Static<typeof ManifestSchema>;
-export type DataObject = Manifest["objects"][number];
+type DataObject = Manifest["objects"][number];
 
 /** One object, found: a file of this machine, checked, or one that is checked when it is copied. */
 export type Found = { address: ObjectAddress } & ({ file: string } | { remote: true });
@@ -65,7 +65,7 @@ export function createObjects(options: {
 }
 
 /** `name://key` addresses a bucket; a bare key is in `primary`. */
-export function addressOf({ key, bytes, etag }: DataObject): ObjectAddress {
+function addressOf({ key, bytes, etag }: DataObject): ObjectAddress {
   const [, bucket = "primary", rest = key] = /^([A-Za-z0-9._-]+):\/\/(.*)$/s.exec(key) ?? [];
   return { bucket, key: rest, bytes, etag };
 }

@@ -7,7 +7,7 @@ export type Body =
   /** Rows are read as the stream is. `end` is called once, with what went wrong if anything did. */
   | { stream: (signal: AbortSignal, end: (failure?: unknown) => void) => ReadableStream<Uint8Array> };
 
-export interface Outgoing {
+interface Outgoing {
   first: Piece;
   next: () => Promise<Piece>;
   progress: (rows: number, bytes: number) => void;

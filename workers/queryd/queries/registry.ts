@@ -7,7 +7,7 @@ import { type Clock, timestamp } from "../../../runtime/scheduling/scheduling.ts
 import type { Metrics } from "../../../runtime/telemetry/telemetry.ts";
 import type { Query } from "../contract.ts";
 
-export type QueryInfo = Static<typeof Query>;
+type QueryInfo = Static<typeof Query>;
 
 /** One query from its arrival to its end. */
 export interface ActiveQuery {

@@ -28,7 +28,7 @@ import {
 } from "apache-arrow";
 import type { ColumnType, TypeOf } from "../values/values.ts";
 
-export type ArrowForm = "fixed" | "bits" | "decimal" | "bytes" | "text" | "list" | "fixed-list" | "struct";
+type ArrowForm = "fixed" | "bits" | "decimal" | "bytes" | "text" | "list" | "fixed-list" | "struct";
 
 /** How a column of the type is built. `text` types have no Arrow type of their own and go as their text in CSV. */
 export function arrowForm({ kind }: ColumnType): ArrowForm {

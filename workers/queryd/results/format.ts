@@ -21,7 +21,7 @@ export interface ResultEncoder {
 }
 
 /** What a format may say or take account of beside the rows. */
-export interface About {
+interface About {
   queryId: string;
   /** With columns and a summary. */
   full: boolean;

@@ -17,7 +17,7 @@ export interface ParquetFile {
   stream: (signal: AbortSignal, end: (failure?: unknown) => void) => ReadableStream<Uint8Array>;
 }
 
-export interface ParquetOptions {
+interface ParquetOptions {
   session: { rows: (sql: string, params?: GivenParameters) => Promise<unknown> };
   /** From `copyStatement`, to the same path. */
   sql: string;

@@ -1,7 +1,7 @@
 /** A body that is read piece by piece, and never ends cleanly unless it is complete. */
 
 /** What a read gives: bytes, if there are any, and whether they were the last. */
-export interface Read {
+interface Read {
   bytes?: Uint8Array;
   done: boolean;
 }

@@ -12,7 +12,7 @@ import { markedStatement, type Parameter, withValues } from "../statements/state
 import type { Verdict } from "./analysis.ts";
 import { tableFunctions } from "./name-lists.ts";
 
-export interface Bound {
+interface Bound {
   verdict: Verdict;
   /** The datasets by the names the statement uses; their types have been checked. */
   used: ReadonlyMap<string, Manifest>;

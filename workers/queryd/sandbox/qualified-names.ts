@@ -5,7 +5,7 @@ import { hasSystemView, isSystemView } from "../catalog/catalog.ts";
 import { systemTables } from "./name-lists.ts";
 import { type Node, notAllowed, placeOf } from "./tree-node.ts";
 
-export interface QualifiedNames {
+interface QualifiedNames {
   /** Takes a table with a schema. Throws `statement_not_allowed` for one of no schema that callers have. */
   table: (node: Node) => void;
   /** Takes a column with at least a schema and a table before its name. */

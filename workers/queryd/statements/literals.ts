@@ -5,7 +5,7 @@ import { quoteText } from "../../../runtime/sql/sql.ts";
 import type { Parameter, ParameterType, ParameterValue } from "./parameters.ts";
 import { type Token, tokens } from "./tokens.ts";
 
-export interface Written {
+interface Written {
   sql: string;
   /** The byte in the given text for a byte in this one. */
   placeIn: (byte: number) => number;

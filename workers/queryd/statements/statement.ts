@@ -4,7 +4,7 @@ import { fail } from "../../../runtime/errors/errors.ts";
 import { quoteName } from "../../../runtime/sql/sql.ts";
 import { replaced, type Token, tokens } from "./tokens.ts";
 
-export interface Explain {
+interface Explain {
   analyze: boolean;
   json: boolean;
 }

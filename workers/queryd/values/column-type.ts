@@ -1,7 +1,7 @@
 /** The type of a result column, as DuckDB lays its values out; every format chooses its form by `kind`. */
 import { fail } from "../../../runtime/errors/errors.ts";
 
-export type IntegerKind = "int8" | "int16" | "int32" | "int64" | "uint8" | "uint16" | "uint32" | "uint64";
+type IntegerKind = "int8" | "int16" | "int32" | "int64" | "uint8" | "uint16" | "uint32" | "uint64";
 
 /** Units of a timestamp's 64-bit count since 1970. */
 export type TimestampUnit = "s" | "ms" | "us" | "ns";

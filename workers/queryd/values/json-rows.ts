@@ -7,7 +7,7 @@ import type { Write } from "./plain-writer.ts";
 import type { Batch } from "./vector.ts";
 
 /** Writes the rows of a batch behind those before. */
-export type WriteRows = (sink: ByteSink, batch: Batch) => void;
+type WriteRows = (sink: ByteSink, batch: Batch) => void;
 
 /** Rows as `{"a":1,"b":"x"}`, each preceded by `before` (but the very first) and followed by `after`. */
 export function rowObjects(

@@ -71,7 +71,7 @@ const plainMax = 1e16;
 const triesMax = 16;
 
 /** Doubles of a column; `afterWhole` follows those that are integers, `text` is the form of the very large and small. */
-export function doubleWriter(data: DataView, afterWhole: string, text: (value: number) => string): Write {
+function doubleWriter(data: DataView, afterWhole: string, text: (value: number) => string): Write {
   let tries = triesMax;
   return (sink, row) => {
     const value = data.getFloat64(row * 8, true);

@@ -2,7 +2,7 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { errorCode } from "../../../runtime/durable/durable.ts";
 
-export interface Line {
+interface Line {
   /** Without its newline. */
   text: string;
   /** Offset of its first byte. */

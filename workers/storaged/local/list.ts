@@ -7,12 +7,12 @@ import { compareKeys, reservedPrefix } from "../bucket/bucket.ts";
 import { linkAbove } from "./layout.ts";
 
 /** An entry of a listing: an object's key, or a common prefix (ending in `/`). */
-export interface Entry {
+interface Entry {
   name: string;
   isPrefix: boolean;
 }
 
-export interface Walk {
+interface Walk {
   root: string;
   prefix: string;
   /** With it, folders are entries and are not entered. */

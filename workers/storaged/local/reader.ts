@@ -25,7 +25,7 @@ const unknown = "there is no checksum record: the file was not written by this s
 const gone = "its bytes are gone: its checksum record is there, and no delete was asked for";
 
 /** An open file: it stays readable and unchanged whatever happens to its name. */
-export interface Opened {
+interface Opened {
   handle: FileHandle;
   facts: FileFacts;
   generation: Generation;

@@ -14,7 +14,7 @@ export interface S3Address {
 }
 
 /** The parts of an answer that say why. */
-export interface Refused {
+interface Refused {
   status: number;
   /** The body, XML as a rule. */
   text: string;

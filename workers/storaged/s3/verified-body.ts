@@ -29,7 +29,7 @@ export function verifiedBody(
   });
 }
 
-export interface Span {
+interface Span {
   first: number;
   last: number;
 }

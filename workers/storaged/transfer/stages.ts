@@ -9,7 +9,7 @@ const openMax = 1024;
 /** Age after which a staged file counts as abandoned. */
 const forgottenMs = 24 * 60 * 60 * 1000;
 
-export interface Stage {
+interface Stage {
   bucket: string;
   path: string;
   staging: Staging;

@@ -28,7 +28,7 @@ export interface Include {
 }
 
 /** What a search asks for, whatever its body is. */
-export interface Options {
+interface Options {
   k?: number;
   ef?: number;
   exact?: boolean;

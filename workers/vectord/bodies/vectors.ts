@@ -3,7 +3,7 @@ import { fail, type ServiceError } from "../../../runtime/errors/errors.ts";
 import type { IndexConfig } from "../contract.ts";
 
 /** What a vector must fit. */
-export type Shape = Pick<IndexConfig, "name" | "dimension" | "metric">;
+type Shape = Pick<IndexConfig, "name" | "dimension" | "metric">;
 
 /** Names a vector in an error: `item 3 ('a')`, `vectors[1]`. */
 export type NameOf = (at: number) => string;

@@ -16,7 +16,7 @@ import {
 } from "../rows/rows.ts";
 import type { Generation } from "./generation.ts";
 
-export interface Copy {
+interface Copy {
   rows: Rows;
   /** Applies what happened to the old rows since, in steps, until little is left. */
   follow: (signal: AbortSignal) => Promise<void>;

@@ -9,7 +9,7 @@ import { type Rows, rowPieces, type VectorBlocks, type View } from "../rows/rows
 import { copyLive } from "./compaction.ts";
 import { createGeneration, type Generation } from "./generation.ts";
 
-export interface Maintenance {
+interface Maintenance {
   /** Begins what is due, if nothing is under way. To be called after each write. */
   check: () => void;
   /** Drops dead rows now; resolves when it is done and durable. */
@@ -52,7 +52,7 @@ const pauseMs = 30_000;
  * What is due. A checkpoint writes the whole index again, so what may pile up before it grows with the index:
  * recovery reads at most a constant part more, and each byte is rewritten a bounded number of times.
  */
-export function due(load: Load, settings: Config["vectord"]): "compaction" | "checkpoint" | undefined {
+function due(load: Load, settings: Config["vectord"]): "compaction" | "checkpoint" | undefined {
   const { live, dead, segments, bytes, storedBytes } = load;
   if (dead >= deadRowsMin && dead >= ((live + dead) * settings.compact_deleted_percent) / 100)
     return "compaction";

@@ -17,7 +17,7 @@ import { type Inspection, inspectIndex } from "./objects.ts";
 /** An object that is younger may be on its way into a manifest, in milliseconds. */
 const graceMs = 60 * 60 * 1000;
 
-export interface InspectionDeps extends Inspectable {
+interface InspectionDeps extends Inspectable {
   /** The live rows of an open index, asked at the moment that is inspected; undefined while there are none to compare with. */
   count: (name: string) => number | undefined;
 }

@@ -25,7 +25,7 @@ export interface Inspection {
   rows?: number;
 }
 
-export interface Inspected {
+interface Inspected {
   manifest: Manifest;
   /** The last acknowledged segment where the index is open; else all that are there count. */
   last?: number;

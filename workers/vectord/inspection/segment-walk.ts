@@ -19,7 +19,7 @@ export interface Walk {
 /** What is known of a segment once it was read. */
 export type Known = { previous: number } | { damage: unknown };
 
-export type Step = { key: string } & ({ batches: Batch[] } | { damage: unknown });
+type Step = { key: string } & ({ batches: Batch[] } | { damage: unknown });
 
 /**
  * Each segment that counts, newest first; `known` is filled, and what is in it already is not read again (its batches

@@ -7,7 +7,7 @@ const groupBytesMax = 8 * 1024 * 1024;
 /** Memory of batches that wait. */
 const waitingBytesMax = 256 * 1024 * 1024;
 
-export interface Place {
+interface Place {
   sequence: number;
   /** The segment acknowledged before. */
   previous: number;

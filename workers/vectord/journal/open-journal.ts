@@ -32,7 +32,7 @@ export interface JournalOptions {
 }
 
 /** What was found of the index when it was opened. */
-export interface Found {
+interface Found {
   file: ManifestFile;
   /** Sizes by key of all its objects but the manifest. */
   objects: ReadonlyMap<string, number>;

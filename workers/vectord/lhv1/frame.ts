@@ -12,10 +12,10 @@
  */
 import { fail, type ServiceError } from "../../../runtime/errors/errors.ts";
 
-export const formatVersion = 1;
+const formatVersion = 1;
 /** The code of a kind is its place here. */
 const kinds = ["manifest", "segment", "checkpoint"] as const;
-export type Kind = (typeof kinds)[number];
+type Kind = (typeof kinds)[number];
 
 const magic = 0x3156_484c; // "LHV1"
 const headerBytes = 16;

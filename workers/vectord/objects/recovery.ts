@@ -16,7 +16,7 @@ export interface SegmentRef {
   bytes: number;
 }
 
-export interface Chain {
+interface Chain {
   name: string;
   incarnation: string;
   dimension: number;
@@ -34,7 +34,7 @@ interface Intact {
   sequence: number;
   batches: Batch[];
 }
-export interface Damaged {
+interface Damaged {
   sequence: number;
   damage: unknown;
 }

@@ -12,13 +12,13 @@ const smallBytesMax = 8 * 1024 * 1024;
 /** Hashing and syncing a large object takes longer than other calls. */
 const largeTimeoutMs = 10 * 60 * 1000;
 
-export interface Conditions {
+interface Conditions {
   if_match?: string;
   if_none_match?: "*";
 }
 
 /** A file that becomes an object. */
-export interface Draft {
+interface Draft {
   path: string;
   /** Stores what was written, durably; its size in bytes. */
   commit: (key: string) => Promise<number>;
@@ -27,7 +27,7 @@ export interface Draft {
 }
 
 /** An object as a file that may be read until it is released. */
-export interface OpenObject {
+interface OpenObject {
   path: string;
   source: Source;
   /** Strong; on local buckets the SHA-256 of the bytes, which were verified. */
@@ -58,7 +58,7 @@ export interface ObjectStore {
   erase: (key: string) => Promise<boolean>;
 }
 
-export interface StoreOptions {
+interface StoreOptions {
   storaged: Peer<Storaged>;
   newId: () => string;
   /** For copies of objects that are not on this machine; its content is no one else's. */

@@ -51,11 +51,11 @@ export interface Rows {
 }
 
 /** Numbers of one index, shared by the stores that follow each other: none is given twice, not after a compaction either. */
-export interface Sequences {
+interface Sequences {
   next: () => number;
 }
 
-export function createSequences(): Sequences {
+function createSequences(): Sequences {
   let last = -1;
   return { next: () => ++last };
 }
