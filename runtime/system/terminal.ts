@@ -33,7 +33,7 @@ function hasTerminal(): boolean {
  * The first bit of the ignored signals is SIGHUP: proc(5), and where there is no such file, as on macOS, ps(1). Where
  * neither is known, a closed terminal stops the product, as it stops others.
  */
-function ignoresHangup(status = "/proc/self/status"): boolean {
+export function ignoresHangup(status = "/proc/self/status"): boolean {
   const [, ignored = "0"] = existsSync(status)
     ? (/^SigIgn:\s*([0-9a-f]+)$/m.exec(readFileSync(status, "utf8")) ?? [])
     : (/^\s*(?:0x)?([0-9a-f]+)\s*$/.exec(ignoredByPs()) ?? []);

@@ -25,7 +25,7 @@ function lookUp(pid: number, proc: string): { parent: number; command: string } 
 }
 
 /** The process id of the npm this process runs under; undefined without one. */
-function npmAncestor(pid: number, proc = "/proc"): number | undefined {
+export function npmAncestor(pid: number, proc = "/proc"): number | undefined {
   let parent = lookUp(pid, proc)?.parent;
   for (let generation = 0; generation < generationsMax && parent !== undefined; generation++) {
     const found = lookUp(parent, proc);
