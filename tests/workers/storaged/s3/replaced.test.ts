@@ -14,7 +14,8 @@ const serverOf = (contents: string[]) => ({
       date: "Thu, 01 Jan 2026 00:00:00 GMT",
       "content-range": `bytes ${span}`,
     });
-    const body = new Blob([content.slice(1, 3)]).stream();
+    const [first = 0, last = 0] = span.split(/\D/).map(Number);
+    const body = new Blob([content.slice(first, last + 1)]).stream();
     return { status: method === "HEAD" ? 200 : 206, headers, body, text: "" };
   },
 });
