@@ -38,15 +38,15 @@ export async function encodeAnswer(request: Request, response: Response): Promis
     return response;
   headers.append("vary", "accept-encoding");
   const coding = chooseEncoding(request.headers.get("accept-encoding"));
-  const whole = bufferedBody(response);
+  const buffered = bufferedBody(response);
   const encoder = encoders.get(coding ?? "");
-  if (coding === undefined || !encoder || (whole && whole.length < compressedBytesMin)) return response;
+  if (coding === undefined || !encoder || (buffered && buffered.length < compressedBytesMin)) return response;
   const encodedHeaders = new Headers(headers);
   encodedHeaders.set("content-encoding", coding);
   encodedHeaders.delete("content-length");
   const stream = encoded(response.body, encoder());
   const init = { status: response.status, headers: encodedHeaders };
-  if (!whole) return new Response(stream, init);
+  if (!buffered) return new Response(stream, init);
   return bufferedResponse(await new Response(stream).bytes(), init);
 }
 

@@ -28,10 +28,10 @@ export async function readBytes(request: Request, bytesMax: number): Promise<Uin
 
 async function readAsSent(request: Request, bytesMax: number): Promise<Uint8Array> {
   refuseLongBody(request.headers, bytesMax);
-  const whole = bufferedBody(request);
-  if (whole) {
-    if (whole.length > bytesMax) throw tooLarge(whole.length, bytesMax);
-    return whole;
+  const buffered = bufferedBody(request);
+  if (buffered) {
+    if (buffered.length > bytesMax) throw tooLarge(buffered.length, bytesMax);
+    return buffered;
   }
   const chunks: Uint8Array[] = [];
   let bytes = 0;

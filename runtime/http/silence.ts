@@ -31,9 +31,9 @@ export async function silentFor(
   const response = await answer();
   const limit = () => server?.timeout(request, idle);
   const { status, headers } = response;
-  const isWhole =
+  const isBuffered =
     !streams || status >= 400 || request.method === "HEAD" || bufferedBody(response) !== undefined;
-  if (server && !isWhole && response.body !== null)
+  if (server && !isBuffered && response.body !== null)
     return new Response(endingWith(response.body, limit), { status, headers });
   limit();
   return response;
