@@ -52,7 +52,8 @@ export function secretsDigest(path: string): string | undefined {
 }
 
 /** `ollama-cloud` → `OLLAMA_CLOUD_API_KEY`. */
-const keyVariable = (provider: string): string => `${provider.replace(/\W/g, "_").toUpperCase()}_API_KEY`;
+export const keyVariable = (provider: string): string =>
+  `${provider.replace(/\W/g, "_").toUpperCase()}_API_KEY`;
 
 function readDocument(path: string): Record<string, unknown> {
   let text: string;

@@ -19,6 +19,7 @@ export {
   ownerOnly,
   readOrNull,
   renameDurably,
+  sha256Of,
   storageError,
   storageErrorInWords,
   syncDirectory,

@@ -55,6 +55,13 @@ export async function syncFile(path: string): Promise<void> {
   }
 }
 
+/** SHA-256 of the file's bytes, in hex. */
+export async function sha256Of(path: string): Promise<string> {
+  const hasher = new Bun.CryptoHasher("sha256");
+  for await (const chunk of Bun.file(path).stream()) hasher.update(chunk);
+  return hasher.digest("hex");
+}
+
 /** File systems without second names of a file, or without more of them. */
 export const noLinks: ReadonlySet<string> = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "EMLINK"]);
 

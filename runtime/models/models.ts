@@ -7,4 +7,4 @@ export {
   noModel,
   type Target,
 } from "./names.ts";
-export { keyAdvice, type ModelProvider, readModelProviders } from "./providers.ts";
+export { isLocal, keyAdvice, type ModelProvider, readModelProviders } from "./providers.ts";

@@ -3,7 +3,7 @@
  * each.
  */
 import type { Static } from "@sinclair/typebox";
-import { type Config, settings } from "../config/config.ts";
+import { type Config, keyVariable, settings } from "../config/config.ts";
 import { checkTable, closed, t } from "../contract/contract.ts";
 
 const ms = (least: number) => t.Optional(t.Integer({ minimum: least, maximum: 86_400_000 }));
@@ -40,7 +40,8 @@ export interface ModelProvider {
 }
 
 const nameForm = /^[a-z0-9][a-z0-9_-]{0,63}$/;
-const isLocal = (url: string): boolean =>
+/** Whether it is a server of this machine, or of a private address. */
+export const isLocal = (url: string): boolean =>
   /^(localhost|127\.[\d.]+|\[::1\]|10\.[\d.]+|192\.168\.[\d.]+)$/.test(new URL(url).hostname);
 
 /**
@@ -76,8 +77,6 @@ function readOne(
   const baseUrl = (elsewhere || table.base_url).replace(/\/+$/, "");
   return { name, kind: table.kind, baseUrl, needsKey: table.needs_key ?? !isLocal(baseUrl), table };
 }
-
-const keyVariable = (name: string): string => `${name.replace(/\W/g, "_").toUpperCase()}_API_KEY`;
 
 /** Where a provider's key is put. */
 export const keyAdvice = (name: string): string =>

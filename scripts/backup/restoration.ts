@@ -8,6 +8,7 @@ import {
   makeDirectory,
   readOrNull,
   renameDurably,
+  sha256Of,
   storageError,
   syncDirectory,
   writeAtomic,
@@ -215,9 +216,7 @@ export async function restoreFiles(
     } catch (cause) {
       throw storageError(cause, `write ${path}`);
     }
-    const hash = new Bun.CryptoHasher("sha256");
-    for await (const chunk of Bun.file(path).stream()) hash.update(chunk);
-    if (hash.digest("hex") !== file.sha256)
+    if ((await sha256Of(path)) !== file.sha256)
       throw new BackupError(`${path} was written, and reads as something else: check the disk`);
   }
   for (const service of services) {

@@ -1,6 +1,12 @@
 /** Model providers and the place traces are sent to: whether they answer, with the key that is configured. */
-import { type Config, defaults, loadSecrets, type Secrets } from "../../runtime/config/config.ts";
-import { localModel, readModelProviders } from "../../runtime/models/models.ts";
+import {
+  type Config,
+  defaults,
+  keyVariable,
+  loadSecrets,
+  type Secrets,
+} from "../../runtime/config/config.ts";
+import { isLocal, localModel, readModelProviders } from "../../runtime/models/models.ts";
 import { type BodyLimit, fetchUpstream, textOf } from "../../runtime/upstream/upstream.ts";
 import { messageOf } from "../subprocess/subprocess.ts";
 import { type Check, missing, ok } from "./check.ts";
@@ -28,7 +34,6 @@ function secretsOf(config: Config): Secrets {
   }
 }
 
-const keyVariable = (provider: string): string => `${provider.replace(/\W/g, "_").toUpperCase()}_API_KEY`;
 const keyFix = (provider: string, { secrets_path }: Config): string =>
   `put [providers.${provider}] api_key into ${secrets_path}, or set ${keyVariable(provider)}`;
 
@@ -133,9 +138,6 @@ function server(name: string, { kind, base, key, lacksKey, required, model, fix,
   };
   return { name, required, probe };
 }
-
-const isLocal = (url: string): boolean =>
-  /^(localhost|127\.[\d.]+|\[::1\]|10\.[\d.]+|192\.168\.[\d.]+)$/.test(new URL(url).hostname);
 
 /** The provider of a configured model: `provider/model`, or a bare name, Ollama's. */
 function targetOf(name: string, config: Config): { provider: string; model: string } {

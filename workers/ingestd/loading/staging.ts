@@ -1,7 +1,9 @@
 /** Parquet files on their way to the store: written in place where the bucket is on this machine, else sent. */
+
 import { access, constants, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Peer } from "../../../runtime/contract/contract.ts";
+import { sha256Of } from "../../../runtime/durable/durable.ts";
 import { fail, peerError, ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Storaged } from "../../storaged/contract.ts";
 
@@ -81,7 +83,7 @@ export async function stageObject({
   const path = join(directory, `${newId()}.parquet`);
   return sealedOnce({
     path,
-    hashed: () => hashOf(path),
+    hashed: () => sha256Of(path),
     store: (key) => once(key, () => send(storaged, key, path)),
     discard: () => rm(path, { force: true }),
     isLost: async () => false,
@@ -147,12 +149,6 @@ function sealedOnce({ path, hashed, store, discard, isLost }: StagedParts): Stag
       await discard();
     },
   };
-}
-
-async function hashOf(path: string): Promise<string> {
-  const hash = new Bun.CryptoHasher("sha256");
-  for await (const chunk of Bun.file(path).stream()) hash.update(chunk);
-  return hash.digest("hex");
 }
 
 async function send(

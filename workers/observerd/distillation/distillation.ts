@@ -74,9 +74,7 @@ async function distill(sources: Sources, { request, context, store, directory }:
       const { examples, bytes, sha256 } = await writeLines(path, lines, context.signal);
       const key = `${folder}/${kind}.jsonl`;
       stored.push(key);
-      const etag = await storeFile(deps.peers.storaged, key, path, context).catch(
-        asPeer("storaged", context),
-      );
+      const etag = await storeFile(deps.peers.storaged, key, path, context).catch(asPeer(context));
       sets.push({ kind, key, etag, sha256, examples, bytes });
     }
     const manifest = `${folder}/manifest.json`;
@@ -85,7 +83,7 @@ async function distill(sources: Sources, { request, context, store, directory }:
     const bytes = new TextEncoder().encode(`${JSON.stringify(content, null, 2)}\n`);
     await deps.peers.storaged.verbs
       .write({ key: manifest, bytes }, optionsOf(context))
-      .catch(asPeer("storaged", context));
+      .catch(asPeer(context));
     return { manifest, sets, skipped };
   } catch (cause) {
     await eraseAll(sources, stored);
@@ -111,11 +109,11 @@ const add = (counts: Record<string, number>, reason: string, count: number): voi
 const passedOn = new Set(["unavailable", "overloaded", "deadline_exceeded", "storage_full", "client_closed"]);
 
 const asPeer =
-  (name: string, { signal }: CallContext) =>
+  ({ signal }: CallContext) =>
   (cause: unknown): never => {
     if (signal.aborted || (cause instanceof ServiceError && passedOn.has(cause.type))) throw cause;
     const why = cause instanceof ServiceError ? `: ${cause.message}` : "";
-    throw fail("bad_gateway", `${name} could not store the set${why}`, { cause });
+    throw fail("bad_gateway", `storaged could not store the set${why}`, { cause });
   };
 
 interface Made {

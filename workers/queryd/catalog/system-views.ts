@@ -3,7 +3,7 @@
  * list the macros and tables behind the datasets, and no view can replace them. So their names in a statement are replaced
  * by those of views of ours, padded with blanks, so that error positions stay.
  */
-import { fold } from "../../../runtime/sql/sql.ts";
+import { fold, quoteName } from "../../../runtime/sql/sql.ts";
 import type { Source } from "../statements/statements.ts";
 
 /** All of DuckDB's views (1.5.6); a test holds them against the DuckDB in use. */
@@ -54,8 +54,6 @@ const shown: Readonly<Record<string, string>> = {
   all_tables: `SELECT * ${datasets}`,
 };
 
-const quoted = (name: string): string => `"${name}"`;
-
 /**
  * The statements that make the views. `rows` is the result of `systemColumnsSql`: view, column and type of every column
  * that DuckDB's own views have.
@@ -63,7 +61,7 @@ const quoted = (name: string): string => `"${name}"`;
 export function systemViewStatements(rows: readonly (readonly string[])[]): string[] {
   const columns = new Map<string, string[]>();
   for (const [view = "", column = "", type = ""] of rows)
-    columns.set(view, [...(columns.get(view) ?? []), `CAST(NULL AS ${type}) AS ${quoted(column)}`]);
+    columns.set(view, [...(columns.get(view) ?? []), `CAST(NULL AS ${type}) AS ${quoteName(column)}`]);
   const empty = [...columns].filter(([view]) => !Object.hasOwn(shown, view));
   return [
     ...Object.entries(shown).map(([view, select]) => `CREATE VIEW lakehouse.${view} AS ${select}`),

@@ -1,7 +1,7 @@
 /** Copies of objects that are not on this machine: by etag, within a bound, the least used go first. */
 import { readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { makeDirectory } from "../../../runtime/durable/durable.ts";
+import { makeDirectory, sha256Of } from "../../../runtime/durable/durable.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
 import { type FetchOptions, fetchCopy, type ObjectAddress } from "./fetch.ts";
 
@@ -178,9 +178,7 @@ async function removeCopies(directory: string, id: string): Promise<void> {
 
 async function checked(path: string, hash: string): Promise<Verified> {
   const facts = await factsOf(path);
-  const hasher = new Bun.CryptoHasher("sha256");
-  for await (const chunk of Bun.file(path).stream()) hasher.update(chunk);
-  if (hasher.digest("hex") === hash) return { path, hash, facts };
+  if ((await sha256Of(path)) === hash) return { path, hash, facts };
   await rm(path, { force: true });
   throw new StaleCopy("a cached object is damaged");
 }

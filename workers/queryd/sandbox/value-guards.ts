@@ -25,8 +25,8 @@ export const guardedFunctions: ReadonlySet<string> = new Set([
 const bounded = (argument: string, size: string, { max, what }: { max: number; what: string }): string =>
   `CAST(least(CASE WHEN ${size} > ${max} THEN error('${what} at once; at most ${max}') ELSE ${argument} END, ${max}) + 0 * ${argument} AS BIGINT)`;
 
-const text = (argument: string, size: string) =>
-  bounded(argument, size, { max: charactersMax, what: "too many characters are made" });
+const text = (size: string) =>
+  bounded("n", size, { max: charactersMax, what: "too many characters are made" });
 const items = (argument: string, size: string) =>
   bounded(argument, size, { max: itemsMax, what: "too many list items are made" });
 
@@ -45,7 +45,7 @@ const series = (name: string): string =>
   `(a, b, c) AS system.main.${name}(a, b, CASE WHEN ${seriesSize} > ${itemsMax} THEN error('too many list items are made at once; at most ${itemsMax}') ELSE c END)`;
 
 const pad = (name: string): string =>
-  `CREATE MACRO main.${name}(s, n, f) AS system.main.${name}(s, CAST(${text("n", "n")} AS INTEGER), f)`;
+  `CREATE MACRO main.${name}(s, n, f) AS system.main.${name}(s, CAST(${text("n")} AS INTEGER), f)`;
 
 const resize = (name: string): string =>
   `CREATE MACRO main.${name}(l, n) AS system.main.${name}(l, ${items("n", "n")}), ` +
@@ -53,8 +53,8 @@ const resize = (name: string): string =>
 
 /** Made once, before the first query. */
 export const guardStatements: readonly string[] = [
-  `CREATE MACRO main.repeat(s, n) AS system.main.repeat(s, ${text("n", "n * greatest(strlen(s::VARCHAR), 1)")})`,
-  `CREATE MACRO main.bitstring(s, n) AS system.main.bitstring(s, CAST(${text("n", "n")} AS INTEGER))`,
+  `CREATE MACRO main.repeat(s, n) AS system.main.repeat(s, ${text("n * greatest(strlen(s::VARCHAR), 1)")})`,
+  `CREATE MACRO main.bitstring(s, n) AS system.main.bitstring(s, CAST(${text("n")} AS INTEGER))`,
   pad("lpad"),
   pad("rpad"),
   series("range"),

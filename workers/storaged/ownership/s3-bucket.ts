@@ -84,8 +84,8 @@ function stampedBucket(name: string, { address, expect }: S3Connection, signal: 
     if (textOf(answer.text, "Code") === "NoSuchBucket") throw refusal(address, answer);
     return null;
   };
-  const put = (target: string, text: string, headers: Record<string, string> = {}) =>
-    expect({ method: "PUT", key: target, headers, body: new TextEncoder().encode(text), signal }, 200);
+  const put = (target: string, text: string) =>
+    expect({ method: "PUT", key: target, body: new TextEncoder().encode(text), signal }, 200);
   return {
     kind: "bucket",
     name,

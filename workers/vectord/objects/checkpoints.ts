@@ -1,5 +1,7 @@
 /** Makes a checkpoint durable: one object with the rows and, where the engine has something to keep, one with that. */
+
 import { open, stat } from "node:fs/promises";
+import { sha256Of } from "../../../runtime/durable/durable.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import {
   type Checkpoint,
@@ -83,12 +85,6 @@ export async function checkEngine(
   } finally {
     await release();
   }
-}
-
-async function sha256Of(path: string): Promise<string> {
-  const hash = new Bun.CryptoHasher("sha256");
-  for await (const chunk of Bun.file(path).stream()) hash.update(chunk);
-  return hash.digest("hex");
 }
 
 /** The rows of a checkpoint, piece by piece. Throws `corrupt` naming the object. */
