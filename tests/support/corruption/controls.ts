@@ -77,6 +77,9 @@ export async function fillFirst(url: string): Promise<void> {
     await tracked.prepare?.(url);
     for (const n of [0, 1]) await done(tracked.act(url, n));
   }
+  // The history begins later than with its first version from then on.
+  const oldest = { keep_versions: 2, older_than_days: 0 };
+  await done(json(url, "/v1/catalog/datasets/versions/expire", oldest));
   await done(ingest(url, "name=gone", "a\n1\n"));
   await done(json(url, "/v1/pathway/add", { uid: "retired", content: { text: "it is over" } }));
   await done(json(url, "/v1/vectors/index", { name: "other", dimension: 64 }));
