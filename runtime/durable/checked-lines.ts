@@ -1,6 +1,6 @@
 /** Lines of JSON, each with a CRC-32 of its text: `{"crc32":"1a2b3c4d","record":{…}}`. What line logs and marks are made of. */
 import { type FileHandle, open } from "node:fs/promises";
-import { errorCode } from "./files.ts";
+import { unlessAbsent } from "./files.ts";
 
 /** Pieces in which a file is read, in bytes. */
 const pieceBytes = 1024 * 1024;
@@ -50,10 +50,7 @@ export const isCompleteLine = ({ bytes }: Pick<Line, "bytes">): boolean => bytes
 
 /** The lines of a file, each with its line end; the last may lack one. None when there is no file. */
 export async function* linesOf(path: string, end?: number): AsyncGenerator<Line> {
-  const file = await open(path, "r").catch((cause) => {
-    if (errorCode(cause) === "ENOENT") return undefined;
-    throw cause;
-  });
+  const file = await open(path, "r").catch(unlessAbsent);
   if (file) yield* linesIn(file, end);
 }
 

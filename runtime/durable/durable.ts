@@ -20,10 +20,12 @@ export {
   readOrNull,
   renameDurably,
   sha256Of,
+  sizeOf,
   storageError,
   storageErrorInWords,
   syncDirectory,
   syncFile,
+  unlessAbsent,
   writeAtomic,
 } from "./files.ts";
 export { bothSnapshots, holdFiles } from "./held-files.ts";

@@ -1,5 +1,5 @@
 /** Durable files: the one place that knows how a write becomes safe. */
-import { type FileHandle, link, mkdir, open, readFile, rename, rm, unlink } from "node:fs/promises";
+import { type FileHandle, link, mkdir, open, readFile, rename, rm, stat, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { type ErrorType, fail, type ServiceError } from "../errors/errors.ts";
 
@@ -25,14 +25,7 @@ export async function opened<T>(
 }
 
 /** Makes a rename or a new entry in the directory survive a power loss. */
-export async function syncDirectory(path: string): Promise<void> {
-  const handle = await open(path, "r");
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
+export const syncDirectory = (path: string): Promise<void> => sync(path, "r");
 
 /** Creates the directory with its parents, each of them durable. */
 export async function makeDirectory(path: string): Promise<void> {
@@ -46,8 +39,10 @@ export async function makeDirectory(path: string): Promise<void> {
 }
 
 /** Makes the bytes of the file durable. */
-export async function syncFile(path: string): Promise<void> {
-  const handle = await open(path, "r+");
+export const syncFile = (path: string): Promise<void> => sync(path, "r+");
+
+async function sync(path: string, flags: string): Promise<void> {
+  const handle = await open(path, flags);
   try {
     await handle.sync();
   } finally {
@@ -128,14 +123,17 @@ export const discard = (path: string): Promise<void> =>
   rm(path, { recursive: true, force: true }).catch(() => undefined);
 
 /** The file's bytes, or null when there is no such file. */
-export async function readOrNull(path: string): Promise<Uint8Array | null> {
-  try {
-    return await readFile(path);
-  } catch (cause) {
-    if (errorCode(cause) === "ENOENT") return null;
-    throw cause;
-  }
-}
+export const readOrNull = async (path: string): Promise<Uint8Array | null> =>
+  (await readFile(path).catch(unlessAbsent)) ?? null;
+
+/** The file's length; undefined when there is no such file. */
+export const sizeOf = async (path: string): Promise<number | undefined> =>
+  (await stat(path).catch(unlessAbsent))?.size;
+
+/** Catches that a file is not there; any other failure goes on. */
+export const unlessAbsent = (cause: unknown): undefined => {
+  if (errorCode(cause) !== "ENOENT") throw cause;
+};
 
 /** Appends to an open log and makes it durable before it resolves. */
 export async function appendDurably(handle: FileHandle, content: string | Uint8Array): Promise<void> {

@@ -5,7 +5,7 @@
 import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { fail } from "../errors/errors.ts";
-import { errorCode, opened } from "./files.ts";
+import { opened, unlessAbsent } from "./files.ts";
 import type { Snapshot } from "./inspection.ts";
 
 const chunkBytes = 1024 * 1024;
@@ -43,14 +43,8 @@ export async function holdFiles(directory: string, paths: readonly string[]): Pr
   };
 }
 
-async function openOrUndefined(path: string): Promise<{ handle: FileHandle; bytes: number } | undefined> {
-  try {
-    return await opened(path, "r", async (handle) => ({ handle, bytes: (await handle.stat()).size }));
-  } catch (cause) {
-    if (errorCode(cause) === "ENOENT") return undefined;
-    throw cause;
-  }
-}
+const openOrUndefined = (path: string): Promise<{ handle: FileHandle; bytes: number } | undefined> =>
+  opened(path, "r", async (handle) => ({ handle, bytes: (await handle.stat()).size })).catch(unlessAbsent);
 
 function streamOf(handle: FileHandle, bytes: number, path: string): ReadableStream<Uint8Array> {
   let at = 0;

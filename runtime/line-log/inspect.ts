@@ -1,14 +1,15 @@
 /** A line log read again while it is in use: every line, as it stands on the disk now. */
-import { type FileHandle, stat } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import {
-  errorCode,
   type Finding,
   type Inspected,
   isCompleteLine,
   linesIn,
   opened,
   readLine,
+  sizeOf,
+  unlessAbsent,
 } from "../durable/durable.ts";
 import { acceptance } from "../marks/marks.ts";
 import { chained, chainText, type LogDamage, type LogState } from "./mark.ts";
@@ -39,7 +40,7 @@ export async function* inspectLineLog<T>(given: LineLogInspection<T>): AsyncGene
   if (opened) yield* inspectLines(opened, given);
   else yield damage(place, "the file is gone", remedy(1));
   signal.throwIfAborted();
-  const aside = await sizeOf(join(given.directory, `${file}.damaged`));
+  const aside = (await sizeOf(join(given.directory, `${file}.damaged`))) ?? 0;
   if (aside > 0)
     yield {
       finding: {
@@ -58,20 +59,11 @@ interface OpenedLog {
 }
 
 /** Opens a file of which so much was acknowledged: all of it, where that is unknown. */
-export async function openToInspect(
-  path: string,
-  state?: OpenedLog["state"],
-): Promise<OpenedLog | undefined> {
-  try {
-    return await opened(path, "r", async (handle) => ({
-      handle,
-      state: state ?? { bytes: (await handle.stat()).size },
-    }));
-  } catch (cause) {
-    if (errorCode(cause) === "ENOENT") return undefined;
-    throw cause;
-  }
-}
+export const openToInspect = (path: string, state?: OpenedLog["state"]): Promise<OpenedLog | undefined> =>
+  opened(path, "r", async (handle) => ({
+    handle,
+    state: state ?? { bytes: (await handle.stat()).size },
+  })).catch(unlessAbsent);
 
 /** The log that `openLineLog` refused. */
 export const closedLog = ({ place, problem }: LogDamage): { finding: Finding } =>
@@ -120,15 +112,6 @@ function problemOf<T>(bytes: Buffer, line: number, { format, version, check }: L
     return undefined;
   } catch (cause) {
     return `it is no record of this log: ${cause instanceof Error ? cause.message : cause}`;
-  }
-}
-
-async function sizeOf(path: string): Promise<number> {
-  try {
-    return (await stat(path)).size;
-  } catch (cause) {
-    if (errorCode(cause) === "ENOENT") return 0;
-    throw cause;
   }
 }
 

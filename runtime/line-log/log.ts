@@ -4,10 +4,10 @@
  * WAL). A line that was never finished at the end is dropped, a damaged line is skipped and kept aside; both are reported.
  * How far the log has come is marked apart from it: one that has less, or is another, is refused.
  */
-import { open, stat } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { basename } from "node:path";
 import { Mutex } from "async-mutex";
-import { errorCode, lineOf, writeAtomic } from "../durable/durable.ts";
+import { lineOf, sizeOf, writeAtomic } from "../durable/durable.ts";
 import type { MemoryBudget } from "../memory/memory.ts";
 import { endLastLine, type Loaded, type LogForm, type LogReport, loadLineLog, type Span } from "./load.ts";
 import { chained, chainText, type LogState, type MarkKeeping, markOf } from "./mark.ts";
@@ -138,16 +138,6 @@ async function loadChecked<T>(
   const acknowledged = await mark.check({ ...loaded.found, size });
   await endLastLine(options.path, loaded, acknowledged);
   return loaded;
-}
-
-/** Undefined when there is no file. */
-async function sizeOf(path: string): Promise<number | undefined> {
-  try {
-    return (await stat(path)).size;
-  } catch (cause) {
-    if (errorCode(cause) === "ENOENT") return undefined;
-    throw cause;
-  }
 }
 
 /** The text of a whole new log, piece by piece, and its state when all pieces were taken. */

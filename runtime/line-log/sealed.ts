@@ -1,7 +1,6 @@
 /** A line log that nothing is appended to any more, compared with its mark without being opened. */
-import { stat } from "node:fs/promises";
 import { basename } from "node:path";
-import { errorCode, isCompleteLine, linesOf, readLine } from "../durable/durable.ts";
+import { isCompleteLine, linesOf, readLine, sizeOf } from "../durable/durable.ts";
 import { restored } from "../marks/marks.ts";
 import {
   chained,
@@ -23,13 +22,7 @@ export async function checkSealedLog(
 ): Promise<LogDamage | undefined> {
   const name = basename(path);
   const mark = marks.get(name);
-  const size = await stat(path).then(
-    (found) => found.size,
-    (cause) => {
-      if (errorCode(cause) !== "ENOENT") throw cause;
-      return undefined;
-    },
-  );
+  const size = await sizeOf(path);
   const logId = await idOf(path);
   const problem = faultOf(mark, { size, logId, damagedLines: 0 });
   const place = placeOf(path);

@@ -2,13 +2,14 @@
  * A backup on disk: `format.json`; `blobs/<aa>/<sha256>`, each content once, however many points have it; and
  * `points/<time>.jsonl`, written last. A backup that is killed leaves blobs that the next one finds.
  */
-import { mkdir, open, readdir, rm, stat } from "node:fs/promises";
+import { mkdir, open, readdir, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import {
   errorCode,
   makeDirectory,
   readOrNull,
   renameDurably,
+  sizeOf,
   storageError,
   syncDirectory,
   writeAtomic,
@@ -224,12 +225,3 @@ async function listed(path: string): Promise<string[]> {
     throw new BackupError(`${path} cannot be read: ${errorCode(cause)}`, { cause });
   }
 }
-
-const sizeOf = (path: string): Promise<number | undefined> =>
-  stat(path).then(
-    ({ size }) => size,
-    (cause) => {
-      if (errorCode(cause) === "ENOENT") return undefined;
-      throw cause;
-    },
-  );

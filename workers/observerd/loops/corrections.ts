@@ -6,7 +6,7 @@
 import { type FileHandle, open } from "node:fs/promises";
 import type { Config } from "../../../runtime/config/config.ts";
 import { check } from "../../../runtime/contract/contract.ts";
-import { errorCode } from "../../../runtime/durable/durable.ts";
+import { unlessAbsent } from "../../../runtime/durable/durable.ts";
 import { ServiceError } from "../../../runtime/errors/errors.ts";
 import { parseJson } from "../../../runtime/json/json.ts";
 import type { Log } from "../../../runtime/telemetry/telemetry.ts";
@@ -78,10 +78,7 @@ export function overseerCorrections({
 
   return async () => {
     if (path === "") return "no file is named (observerd.overseer_corrections_path)";
-    const file = await open(path, "r").catch((cause) => {
-      if (errorCode(cause) === "ENOENT") return undefined;
-      throw cause;
-    });
+    const file = await open(path, "r").catch(unlessAbsent);
     if (!file) return "the file is not there yet";
     try {
       const { mark: from, note } = await place(file, store.state.marks().corrections ?? begin);

@@ -3,8 +3,8 @@
  * can go and the totals stay. A file counts from the moment its checkpoint is whole; until then, and after a crash, the
  * one before is read to its end: what is counted is always one checkpoint and the lines after it, never more or less.
  */
-import { rm, stat } from "node:fs/promises";
-import { errorCode } from "../../../runtime/durable/durable.ts";
+import { rm } from "node:fs/promises";
+import { errorCode, sizeOf } from "../../../runtime/durable/durable.ts";
 import { type LogDamage, type LogState, readLineLog } from "../../../runtime/line-log/line-log.ts";
 import { acceptance } from "../../../runtime/marks/marks.ts";
 import { describe } from "../../../runtime/telemetry/telemetry.ts";
@@ -174,13 +174,4 @@ async function retain(
   await marks.settle();
   for (const number of go) await rm(segmentPath(directory, number), { force: true });
   return stay;
-}
-
-async function sizeOf(path: string): Promise<number | undefined> {
-  try {
-    return (await stat(path)).size;
-  } catch (cause) {
-    if (errorCode(cause) === "ENOENT") return undefined;
-    throw cause;
-  }
 }

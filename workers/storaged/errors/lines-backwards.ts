@@ -1,6 +1,6 @@
 /** The lines of a file from its end to its beginning, in blocks. */
 import { type FileHandle, open } from "node:fs/promises";
-import { errorCode } from "../../../runtime/durable/durable.ts";
+import { unlessAbsent } from "../../../runtime/durable/durable.ts";
 
 interface Line {
   /** Without its newline. */
@@ -14,7 +14,7 @@ const newline = 10;
 
 /** Yields the lines that end at or before `end`, last first; none when there is no such file. */
 export async function* linesBackwards(path: string, end: number): AsyncGenerator<Line> {
-  const handle = await openOrNull(path);
+  const handle = await open(path, "r").catch(unlessAbsent);
   if (!handle) return;
   try {
     const { size } = await handle.stat();
@@ -51,14 +51,5 @@ async function readFully(handle: FileHandle, into: Buffer, from: number): Promis
     const { bytesRead } = await handle.read(into, done, into.length - done, from + done);
     if (bytesRead === 0) throw new Error("the file became shorter while it was read");
     done += bytesRead;
-  }
-}
-
-async function openOrNull(path: string): Promise<FileHandle | null> {
-  try {
-    return await open(path, "r");
-  } catch (cause) {
-    if (errorCode(cause) === "ENOENT") return null;
-    throw cause;
   }
 }

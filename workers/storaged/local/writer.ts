@@ -3,10 +3,10 @@ import { type FileHandle, lstat, open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import {
   discard,
-  errorCode,
   makeDirectory,
   storageError,
   syncDirectory,
+  unlessAbsent,
   writeAtomic,
 } from "../../../runtime/durable/durable.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
@@ -113,11 +113,6 @@ async function remove(layout: Layout, key: string): Promise<void> {
   // From here on the object is gone for good; what a crash leaves of the sidecar belongs to nothing.
   await rm(deleted, { force: true });
 }
-
-const unlessAbsent = (cause: unknown): false => {
-  if (errorCode(cause) === "ENOENT") return false;
-  throw cause;
-};
 
 /** Writes the body to a file of its own and makes it durable. */
 async function stage(
