@@ -1,7 +1,7 @@
 /** Checks values against the schemas of contracts, with errors that name the field and what was expected. */
 import { FormatRegistry, type Static, type TObject, type TSchema, Type } from "@sinclair/typebox";
 import { type TypeCheck, TypeCompiler, type ValueError, ValueErrorType } from "@sinclair/typebox/compiler";
-import { fail, ServiceError } from "../errors/errors.ts";
+import { fail, invalidField, ServiceError } from "../errors/errors.ts";
 import { type Endpoint, inputSchemas } from "./endpoints.ts";
 import { withoutNulls } from "./nulls.ts";
 
@@ -53,7 +53,7 @@ function explain(checked: TypeCheck<TSchema>, value: unknown, what: string): Ser
     const known = knownFields(unknown.path, checked.Schema());
     return fail("unknown_field", `unknown field '${field}' in ${what}${known}`, { details: { field } });
   }
-  return fail("invalid_field", `${field}: ${expectation(error)}`, { details: { field } });
+  return invalidField(field, `${expectation(error)}`);
 }
 
 function* take<T>(items: Iterable<T>, most: number): Generator<T> {

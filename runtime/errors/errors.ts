@@ -9,6 +9,7 @@ export {
   fail,
   final,
   fromWire,
+  invalidField,
   isNothingDone,
   ServiceError,
   toWire,

@@ -92,6 +92,10 @@ export class ServiceError extends Error {
 export const fail = (type: ErrorType, message: string, extra?: ErrorExtra): ServiceError =>
   new ServiceError(type, message, extra);
 
+/** The error for a field of the caller's, named by its place in the request: `throw invalidField("k", "expected …")`. */
+export const invalidField = (field: string, why: string): ServiceError =>
+  fail("invalid_field", `${field}: ${why}`, { details: { field } });
+
 /** The same error, marked as one that trying again will not mend. */
 export const final = ({ type, message, details, retryAfterSeconds, cause }: ServiceError): ServiceError =>
   fail(type, message, {

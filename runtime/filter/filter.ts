@@ -12,7 +12,7 @@
  * matches nothing. `gt … lte` compare numbers, or texts by their code units, which sorts RFC 3339 times.
  * `contains` finds a piece of a text, case and all. Fields named and, or, not cannot be filtered.
  */
-import { fail, type ServiceError } from "../errors/errors.ts";
+import { invalidField, type ServiceError } from "../errors/errors.ts";
 
 export type Scalar = string | number | boolean | null;
 
@@ -48,11 +48,13 @@ const isRange = (name: string): name is "gt" | "gte" | "lt" | "lte" => /^[gl]te?
 /** The checked form, or undefined for a filter without conditions. Throws `invalid_field` naming the place. */
 export function parseFilter(filter: unknown, place = "filter"): Condition | undefined {
   const budget = { left: conditionsMax };
-  if (!isObject(filter)) throw wrong(place, `expected an object such as {"state":"IL"}, got ${show(filter)}`);
+  if (!isObject(filter))
+    throw invalidField(place, `expected an object such as {"state":"IL"}, got ${show(filter)}`);
   if (Object.keys(filter).length === 0) return undefined;
   const condition = parseObject(filter, { place, depth: 1, budget });
   const fields = pathsOf(condition).length;
-  if (fields > fieldsMax) throw wrong(place, `names ${fields} fields; at most ${fieldsMax} are allowed`);
+  if (fields > fieldsMax)
+    throw invalidField(place, `names ${fields} fields; at most ${fieldsMax} are allowed`);
   return condition;
 }
 
@@ -64,22 +66,24 @@ interface Spot {
 
 function parseObject(filter: unknown, spot: Spot): Condition {
   const { place, depth } = spot;
-  if (depth > depthMax) throw wrong(place, `nested deeper than ${depthMax}`);
-  if (!isObject(filter)) throw wrong(place, `expected an object such as {"state":"IL"}, got ${show(filter)}`);
+  if (depth > depthMax) throw invalidField(place, `nested deeper than ${depthMax}`);
+  if (!isObject(filter))
+    throw invalidField(place, `expected an object such as {"state":"IL"}, got ${show(filter)}`);
   const entries = Object.entries(filter);
-  if (entries.length === 0) throw wrong(place, "expected at least one condition, got {}");
+  if (entries.length === 0) throw invalidField(place, "expected at least one condition, got {}");
   return all(entries.map(([name, value]) => parseEntry(name, value, spot)));
 }
 
 function parseEntry(name: string, value: unknown, spot: Spot): Condition {
   const place = `${spot.place}.${name.slice(0, 100)}`;
   spot.budget.left -= 1;
-  if (spot.budget.left < 0) throw wrong(place, `a filter may have at most ${conditionsMax} conditions`);
+  if (spot.budget.left < 0)
+    throw invalidField(place, `a filter may have at most ${conditionsMax} conditions`);
   if (name === "not")
     return { kind: "not", of: parseObject(value, { ...spot, place, depth: spot.depth + 1 }) };
   if (name !== "and" && name !== "or") return parseField(name, value, { ...spot, place });
   if (!Array.isArray(value) || value.length === 0)
-    throw wrong(place, `expected a list of at least one filter, got ${show(value)}`);
+    throw invalidField(place, `expected a list of at least one filter, got ${show(value)}`);
   const of = value.map((part, at) =>
     parseObject(part, { ...spot, place: `${place}[${at}]`, depth: spot.depth + 1 }),
   );
@@ -89,13 +93,17 @@ function parseEntry(name: string, value: unknown, spot: Spot): Condition {
 function parseField(path: string, value: unknown, spot: Spot): Condition {
   const { place } = spot;
   if (path === "" || path.length > pathMax)
-    throw wrong(place, `a field has 1 to ${pathMax} characters, got ${path.length}`);
-  if (path.startsWith("$")) throw wrong(place, `operators have no '$': did you mean '${path.slice(1)}'?`);
+    throw invalidField(place, `a field has 1 to ${pathMax} characters, got ${path.length}`);
+  if (path.startsWith("$"))
+    throw invalidField(place, `operators have no '$': did you mean '${path.slice(1)}'?`);
   if (isScalar(value)) return { kind: "in", path, values: [value] };
-  if (Array.isArray(value)) throw wrong(place, 'expected one value; for any of several use {"in": […]}');
-  if (!isObject(value)) throw wrong(place, `expected a value or an object of operators, got ${show(value)}`);
+  if (Array.isArray(value))
+    throw invalidField(place, 'expected one value; for any of several use {"in": […]}');
+  if (!isObject(value))
+    throw invalidField(place, `expected a value or an object of operators, got ${show(value)}`);
   const entries = Object.entries(value);
-  if (entries.length === 0) throw wrong(place, `expected at least one of ${operators.join(", ")}, got {}`);
+  if (entries.length === 0)
+    throw invalidField(place, `expected at least one of ${operators.join(", ")}, got {}`);
   const found: Condition[] = [];
   for (const [operator, operand] of entries) {
     if (!isOperator(operator)) throw unknownOperator(path, operator, place);
@@ -121,11 +129,12 @@ function parseOperator(
     case "nin":
       return { kind: "not", of: { kind: "in", path, values: scalars(operand, place) } };
     case "exists":
-      if (typeof operand !== "boolean") throw wrong(place, `expected true or false, got ${show(operand)}`);
+      if (typeof operand !== "boolean")
+        throw invalidField(place, `expected true or false, got ${show(operand)}`);
       return operand ? { kind: "exists", path } : { kind: "not", of: { kind: "exists", path } };
     case "contains":
       if (typeof operand !== "string" || operand === "")
-        throw wrong(place, `expected a text that is not empty, got ${show(operand)}`);
+        throw invalidField(place, `expected a text that is not empty, got ${show(operand)}`);
       return { kind: "contains", path, text: operand };
   }
 }
@@ -136,14 +145,14 @@ function parseRange(path: string, operands: Record<string, unknown>, place: stri
   for (const name of given) {
     const operand = operands[name];
     if (typeof operand !== "string" && !isFiniteNumber(operand))
-      throw wrong(`${place}.${name}`, `expected a number or a text, got ${show(operand)}`);
+      throw invalidField(`${place}.${name}`, `expected a number or a text, got ${show(operand)}`);
   }
   const sorts = new Set(given.map((name) => typeof operands[name]));
-  if (sorts.size > 1) throw wrong(place, "a range compares numbers or texts, not one of each");
+  if (sorts.size > 1) throw invalidField(place, "a range compares numbers or texts, not one of each");
   const end = (name: "gt" | "lt"): Bound | undefined => {
     const [open, closed] = [operands[name], operands[`${name}e`]] as (string | number | undefined)[];
     if (open !== undefined && closed !== undefined)
-      throw wrong(place, `give either ${name} or ${name}e, not both`);
+      throw invalidField(place, `give either ${name} or ${name}e, not both`);
     if (open !== undefined) return { value: open, inclusive: false };
     return closed === undefined ? undefined : { value: closed, inclusive: true };
   };
@@ -207,13 +216,13 @@ const isScalar = (value: unknown): value is Scalar =>
 
 function scalar(value: unknown, place: string): Scalar {
   if (isScalar(value)) return value;
-  throw wrong(place, `expected a text, a number, true, false or null, got ${show(value)}`);
+  throw invalidField(place, `expected a text, a number, true, false or null, got ${show(value)}`);
 }
 
 function scalars(value: unknown, place: string): Scalar[] {
-  if (!Array.isArray(value)) throw wrong(place, `expected a list of values, got ${show(value)}`);
+  if (!Array.isArray(value)) throw invalidField(place, `expected a list of values, got ${show(value)}`);
   if (value.length > valuesMax)
-    throw wrong(place, `expected at most ${valuesMax} values, got ${value.length}`);
+    throw invalidField(place, `expected at most ${valuesMax} values, got ${value.length}`);
   return value.map((one, at) => scalar(one, `${place}[${at}]`));
 }
 
@@ -223,11 +232,8 @@ function unknownOperator(path: string, operator: string, place: string): Service
   const hint = isOperator(bare)
     ? `did you mean '${bare}'?`
     : `expected ${operators.join(", ")}; a nested field is written "${path.slice(0, 100)}.${name}"`;
-  return wrong(place, `unknown operator '${name}'; ${hint}`);
+  return invalidField(place, `unknown operator '${name}'; ${hint}`);
 }
-
-const wrong = (place: string, message: string): ServiceError =>
-  fail("invalid_field", `${place}: ${message}`, { details: { field: place } });
 
 function show(value: unknown): string {
   const text = JSON.stringify(value) ?? String(value);

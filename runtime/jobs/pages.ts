@@ -1,5 +1,5 @@
 /** Pages of a list that is in memory: the token of the next page is the id of the last item of this one. */
-import { fail } from "../errors/errors.ts";
+import { invalidField } from "../errors/errors.ts";
 
 /** As the contracts have it. */
 export interface PageInput {
@@ -24,9 +24,7 @@ export function pageOf<T>(all: readonly T[], input: PageInput, idOf: (item: T) =
   const { page_token: token } = input;
   const from = token === undefined ? 0 : all.findIndex((item) => idOf(item) === token) + 1;
   if (token === undefined || from > 0) return pageFrom(all, from, input, idOf);
-  throw fail("invalid_field", "page_token: this page is gone; begin again without it", {
-    details: { field: "page_token" },
-  });
+  throw invalidField("page_token", "this page is gone; begin again without it");
 }
 
 /** A page in the order of the ids, which may come and go between two pages. */

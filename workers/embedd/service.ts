@@ -1,7 +1,7 @@
 /** embedd: its verbs and its one OpenAI-shaped endpoint, over providers and a cache. */
 import { readJson } from "../../runtime/bodies/bodies.ts";
 import type { RawContext, Running } from "../../runtime/contract/contract.ts";
-import { fail, final, ServiceError } from "../../runtime/errors/errors.ts";
+import { fail, final, invalidField, ServiceError } from "../../runtime/errors/errors.ts";
 import {
   createModelNames,
   localModel,
@@ -18,7 +18,6 @@ import {
   type Embedder,
   inputOf,
   openAiAnswer,
-  refusal,
   shapeOf,
 } from "./embedding/embedding.ts";
 import {
@@ -59,7 +58,7 @@ export async function createEmbedd(deps: Deps): Promise<Running<Embedd>> {
     verbs: {
       embed: async ({ model: id, text, texts }, { signal }) => {
         if ((text === undefined) === (texts === undefined))
-          throw refusal(
+          throw invalidField(
             "texts",
             `expected either text or texts, got ${text === undefined ? "neither" : "both"}`,
           );

@@ -1,7 +1,7 @@
 /** queryd: the verbs and the one stream of the contract, over an engine it owns. */
 import { bufferedResponse, readJson } from "../../runtime/bodies/bodies.ts";
 import type { InputOf, RawContext, Running } from "../../runtime/contract/contract.ts";
-import { fail, type ServiceError } from "../../runtime/errors/errors.ts";
+import { fail, invalidField, type ServiceError } from "../../runtime/errors/errors.ts";
 import { pageOf } from "../../runtime/jobs/jobs.ts";
 import { createLimiter, type Limiter } from "../../runtime/scheduling/scheduling.ts";
 import type { Deps } from "../../runtime/service/service.ts";
@@ -116,10 +116,7 @@ async function answerSql(parts: Parts, input: SqlInput, context: RawContext): Pr
   const body = await readJson(context.request, SqlRequest, config.queryd.max_json_bytes);
   const { default_timeout_ms: timeoutDefault, max_timeout_ms: timeoutMax } = config.queryd;
   const timeoutMs = body.timeout_ms ?? Math.min(timeoutDefault, timeoutMax);
-  if (timeoutMs > timeoutMax)
-    throw fail("invalid_field", `timeout_ms: at most ${timeoutMax}, got ${timeoutMs}`, {
-      details: { field: "timeout_ms" },
-    });
+  if (timeoutMs > timeoutMax) throw invalidField("timeout_ms", `at most ${timeoutMax}, got ${timeoutMs}`);
   const query: SqlQuery = {
     sql: body.sql,
     params: body.params,

@@ -1,6 +1,6 @@
 /** The verbs that go back, and the one that gives a dataset another name. */
 import type { CallContext, VerbsOf } from "../../../runtime/contract/contract.ts";
-import { fail } from "../../../runtime/errors/errors.ts";
+import { invalidField } from "../../../runtime/errors/errors.ts";
 import type { Deps } from "../../../runtime/service/service.ts";
 import type { Catalogd } from "../contract.ts";
 import type { History } from "../history/history.ts";
@@ -77,10 +77,7 @@ export function returnVerbs(
     rename: ({ name, to, if_match: ifMatch }, context) =>
       once(to, context, async () => {
         checkName(to);
-        if (to === name)
-          throw fail("invalid_field", `to: expected another name than '${name}'`, {
-            details: { field: "to" },
-          });
+        if (to === name) throw invalidField("to", `expected another name than '${name}'`);
         await resolveUnknown(name, context.requestId);
         const arrive: Change["plan"] = (head) => {
           const from = registry.manifest(name);

@@ -1,6 +1,6 @@
 /** The past: versions by number and by time, and the list of them. */
 import pMap from "p-map";
-import { fail } from "../../../runtime/errors/errors.ts";
+import { fail, invalidField } from "../../../runtime/errors/errors.ts";
 import { isDamaged } from "../registry/registry.ts";
 import { firstOf, isLive, type Manifest, type Version } from "../versions/versions.ts";
 import { type ChainReader, createChainReader, type HistoryDeps, isNotFound } from "./chain-reader.ts";
@@ -40,9 +40,7 @@ export function createHistory(deps: HistoryDeps): History {
   const chain = createChainReader(deps);
   const manifest: History["manifest"] = async (name, { version, as_of }) => {
     if (version !== undefined && as_of !== undefined)
-      throw fail("invalid_field", "as_of: expected either version or as_of, got both", {
-        details: { field: "as_of" },
-      });
+      throw invalidField("as_of", "expected either version or as_of, got both");
     if (version !== undefined) return byNumber(chain, name, version);
     return as_of === undefined ? registry.manifest(name) : byTime(chain, name, as_of);
   };

@@ -1,7 +1,7 @@
 /** The list of a dataset's versions, page by page from the latest: the token is the number that the page before ended with. */
 import pMap from "p-map";
 import type { ReplyOf } from "../../../runtime/contract/contract.ts";
-import { fail } from "../../../runtime/errors/errors.ts";
+import { invalidField } from "../../../runtime/errors/errors.ts";
 import type { Catalogd } from "../contract.ts";
 import { isDamaged } from "../registry/registry.ts";
 import { versionMax } from "../schemas/schemas.ts";
@@ -41,7 +41,5 @@ const tokenOf = (below: number): string => Buffer.from(`below:${below}`).toStrin
 function belowOf(token: string): number {
   const [, number] = /^below:([1-9]\d{0,8})$/.exec(Buffer.from(token, "base64url").toString("latin1")) ?? [];
   if (number !== undefined) return Number(number);
-  throw fail("invalid_field", "page_token: expected the next_page_token of an earlier answer", {
-    details: { field: "page_token" },
-  });
+  throw invalidField("page_token", "expected the next_page_token of an earlier answer");
 }

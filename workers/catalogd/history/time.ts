@@ -1,5 +1,5 @@
 /** Times that callers give. */
-import { fail } from "../../../runtime/errors/errors.ts";
+import { invalidField } from "../../../runtime/errors/errors.ts";
 
 /** Milliseconds since the epoch. Throws `invalid_field` for a day that no calendar has. */
 export function timeFrom(text: string): number {
@@ -7,7 +7,5 @@ export function timeFrom(text: string): number {
   const [, year = "", month = "", day = ""] = /^(\d{4})-(\d\d)-(\d\d)/.exec(text) ?? [];
   const isDay = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day))).getUTCDate() === Number(day);
   if (!Number.isNaN(time) && isDay) return time;
-  throw fail("invalid_field", `as_of: expected a time as 2026-11-01T00:00:00Z, got ${text}`, {
-    details: { field: "as_of" },
-  });
+  throw invalidField("as_of", `expected a time as 2026-11-01T00:00:00Z, got ${text}`);
 }

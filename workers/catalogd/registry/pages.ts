@@ -1,5 +1,5 @@
 /** Pages of a list in the order of names: the token is the last name given, wrapped. */
-import { fail } from "../../../runtime/errors/errors.ts";
+import { invalidField } from "../../../runtime/errors/errors.ts";
 
 const tokenForm = /^after:([A-Za-z0-9_]{1,128})$/;
 
@@ -22,9 +22,7 @@ export function page<T extends { name: string }>(
 function nameOf(token: string): string {
   const [, name] = tokenForm.exec(Buffer.from(token, "base64url").toString("latin1")) ?? [];
   if (name !== undefined) return name;
-  throw fail("invalid_field", "page_token: expected the next_page_token of an earlier answer", {
-    details: { field: "page_token" },
-  });
+  throw invalidField("page_token", "expected the next_page_token of an earlier answer");
 }
 
 /** Binary search for the first item whose name is greater. */

@@ -1,5 +1,5 @@
 /** What a registration must hold beyond the form that the contract checks. */
-import { fail } from "../../../runtime/errors/errors.ts";
+import { fail, invalidField } from "../../../runtime/errors/errors.ts";
 import { columnProblem, fold } from "../../../runtime/sql/sql.ts";
 import type { Column, DataObject } from "./version.ts";
 
@@ -54,11 +54,7 @@ export function checkName(name: string): void {
 /** UTF-8 cannot hold half a surrogate pair, and no SQL identifier or text holds a NUL. */
 function checkText(field: string, text: string): void {
   if (text.isWellFormed() && !text.includes("\0")) return;
-  throw fail(
-    "invalid_field",
-    `${field}: expected Unicode text without NUL and without half surrogate pairs`,
-    { details: { field } },
-  );
+  throw invalidField(field, `expected Unicode text without NUL and without half surrogate pairs`);
 }
 
 function checkObject(

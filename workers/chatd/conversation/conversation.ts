@@ -1,7 +1,7 @@
 /** What a request may say: OpenAI's fields, checked where a mistake would be silent, and the product's own. */
 import type { Static, TObject } from "@sinclair/typebox";
 import { check } from "../../../runtime/contract/contract.ts";
-import { fail } from "../../../runtime/errors/errors.ts";
+import { invalidField } from "../../../runtime/errors/errors.ts";
 import { type Json, OpenAiShape, OwnShape, type sampling } from "../schemas/schemas.ts";
 import { checkMessages } from "./messages.ts";
 import { refuseDeep } from "./nesting.ts";
@@ -78,7 +78,7 @@ const passedOn = ({ cache, context_tokens }: { cache?: unknown; context_tokens?:
 
 function modelsOf(model: string | undefined, models: string[] | undefined, usual: string): string[] {
   if (model === undefined && models === undefined && usual === "")
-    throw refusal("model", "expected the name of a model, it is missing; or set [chatd] default_model");
+    throw invalidField("model", "expected the name of a model, it is missing; or set [chatd] default_model");
   const first = model ?? (models === undefined ? usual : undefined);
   return [...(first === undefined ? [] : [first]), ...(models ?? [])];
 }
@@ -86,15 +86,15 @@ function modelsOf(model: string | undefined, models: string[] | undefined, usual
 function cacheOf(headers: Headers): CacheUse {
   const asked = headers.get(cacheHeader)?.toLowerCase() ?? "off";
   if (asked === "off" || asked === "use" || asked === "refresh") return asked;
-  throw refusal(cacheHeader, `expected off, use or refresh, got ${asked.slice(0, 40)}`);
+  throw invalidField(cacheHeader, `expected off, use or refresh, got ${asked.slice(0, 40)}`);
 }
 
 function checkStream({ stop, stream, stream_options: options }: Read): void {
   const stops = Array.isArray(stop) ? stop : stop === undefined ? [] : [stop];
   if (stops.length > 16 || stops.some((text) => typeof text !== "string" || text === ""))
-    throw refusal("stop", "expected text or a list of at most 16 texts, none empty");
+    throw invalidField("stop", "expected text or a list of at most 16 texts, none empty");
   if (options !== undefined && stream !== true)
-    throw refusal("stream_options", "they are for streams: send stream: true with them");
+    throw invalidField("stream_options", "they are for streams: send stream: true with them");
 }
 
 /** What no schema says: fields that need each other. */
@@ -102,12 +102,15 @@ function checkTogether(read: Static<typeof OpenAiShape>): void {
   const { tools, response_format: format } = read;
   tools?.forEach((tool, at) => {
     if (tool.type === "function" && tool.function === undefined)
-      throw refusal(`tools.${at}.function`, "expected an object with name and parameters, it is missing");
+      throw invalidField(
+        `tools.${at}.function`,
+        "expected an object with name and parameters, it is missing",
+      );
   });
   if (format?.type === "json_schema" && format.json_schema?.schema === undefined)
-    throw refusal("response_format.json_schema", "expected an object with name and schema");
+    throw invalidField("response_format.json_schema", "expected an object with name and schema");
   if (read.top_logprobs !== undefined && read.logprobs !== true)
-    throw refusal("top_logprobs", "they need logprobs: true");
+    throw invalidField("top_logprobs", "they need logprobs: true");
   checkToolChoice(read.tool_choice, tools ?? []);
 }
 
@@ -117,23 +120,20 @@ type Tools = NonNullable<Static<typeof OpenAiShape>["tools"]>;
 function checkToolChoice(choice: unknown, tools: Tools): void {
   const isObject = typeof choice === "object" && choice !== null;
   if (choice !== undefined && !isObject && !["none", "auto", "required"].includes(String(choice)))
-    throw refusal(
+    throw invalidField(
       "tool_choice",
       `expected none, auto, required or a function, got ${JSON.stringify(choice)}`,
     );
   if (choice === undefined || choice === "none" || choice === "auto") return;
-  if (tools.length === 0) throw refusal("tool_choice", "there are no tools to choose from");
+  if (tools.length === 0) throw invalidField("tool_choice", "there are no tools to choose from");
   const { type, function: named, allowed_tools: allowed } = Object(choice) as Json;
   const has = (tool: unknown) => {
     const { name } = Object((Object(tool) as Json).function) as Json;
     return tools.some((each) => each.function?.name === name);
   };
   if (type === "function" && !has({ function: named }))
-    throw refusal("tool_choice.function.name", "expected the name of one of the tools");
+    throw invalidField("tool_choice.function.name", "expected the name of one of the tools");
   const { tools: listed } = Object(allowed) as { tools?: unknown };
   if (type === "allowed_tools" && !(Array.isArray(listed) && listed.length > 0 && listed.some(has)))
-    throw refusal("tool_choice.allowed_tools.tools", "expected some of the tools");
+    throw invalidField("tool_choice.allowed_tools.tools", "expected some of the tools");
 }
-
-const refusal = (field: string, expected: string) =>
-  fail("invalid_field", `${field}: ${expected}`, { details: { field } });

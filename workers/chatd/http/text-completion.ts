@@ -1,7 +1,7 @@
 /** `/completions`, OpenAI's older endpoint, which continues a text: its requests, and its answers made of chat completions. */
 import type { Static } from "@sinclair/typebox";
 import { check } from "../../../runtime/contract/contract.ts";
-import { fail } from "../../../runtime/errors/errors.ts";
+import { invalidField } from "../../../runtime/errors/errors.ts";
 import { type ChatRequest, type RequestOptions, readRequest } from "../conversation/conversation.ts";
 import { type Json, TextShape } from "../schemas/schemas.ts";
 import { type AnswerFormat, openAiFraming, withoutUsage } from "./answer.ts";
@@ -23,9 +23,7 @@ function checkPrompt(prompt: unknown): void {
     Array.isArray(prompt) && prompt.length > 0 && prompt.every((text) => typeof text === "string");
   const isLists = Array.isArray(prompt) && prompt.length > 0 && prompt.every(isTokens);
   if (typeof prompt === "string" || isTexts || isTokens(prompt) || isLists) return;
-  throw fail("invalid_field", "prompt: expected a text, a list of texts, or lists of token numbers", {
-    details: { field: "prompt" },
-  });
+  throw invalidField("prompt", "expected a text, a list of texts, or lists of token numbers");
 }
 
 /** With usage in the stream where the request asked for it. */

@@ -1,5 +1,5 @@
 /** What a request of `/responses` says, as a conversation: items become messages. */
-import { fail } from "../../../runtime/errors/errors.ts";
+import { invalidField } from "../../../runtime/errors/errors.ts";
 import type { Json } from "../schemas/schemas.ts";
 
 /** Kinds of items that say what is kept on the other side; here nothing is. */
@@ -18,10 +18,10 @@ export function conversationOf(input: unknown, instructions: string | undefined)
   if (typeof input === "string")
     return { messages: [...messages, { role: "user", content: input }], ignored: [] };
   if (!Array.isArray(input) || input.length === 0)
-    throw refusal("input", "expected a text or a list of items that is not empty");
+    throw invalidField("input", "expected a text or a list of items that is not empty");
   for (const [at, item] of (input as unknown[]).entries()) {
     const place = `input.${at}`;
-    if (typeof item !== "object" || item === null) throw refusal(place, "expected an object");
+    if (typeof item !== "object" || item === null) throw invalidField(place, "expected an object");
     const said = item as Json;
     if (said.type === "reasoning") ignored.add("input.reasoning");
     else if (said.type === "function_call") addCall(messages, callOf(said, place));
@@ -40,23 +40,23 @@ function addCall(messages: Json[], call: Json): void {
 
 function callOf({ call_id: id, name, arguments: given }: Json, place: string): Json {
   for (const [field, value] of Object.entries({ call_id: id, name, arguments: given }))
-    if (typeof value !== "string") throw refusal(`${place}.${field}`, "expected text");
+    if (typeof value !== "string") throw invalidField(`${place}.${field}`, "expected text");
   return { id, type: "function", function: { name, arguments: given } };
 }
 
 function messageOf(item: Json, place: string): Json {
   const { type = "message", role } = item;
   if (type === "function_call_output") {
-    if (typeof item.call_id !== "string") throw refusal(`${place}.call_id`, "expected text");
+    if (typeof item.call_id !== "string") throw invalidField(`${place}.call_id`, "expected text");
     return { role: "tool", tool_call_id: item.call_id, content: contentOf(item.output, `${place}.output`) };
   }
   if (ofState.has(String(type)))
-    throw refusal(
+    throw invalidField(
       `${place}.type`,
       `'${type}' means what was kept, and nothing is: send the items themselves`,
     );
   if (type !== "message")
-    throw refusal(
+    throw invalidField(
       `${place}.type`,
       `expected message, function_call, function_call_output or reasoning, got ${JSON.stringify(type)}`,
     );
@@ -74,11 +74,8 @@ function partOf({ type, text, refusal: refused, image_url: url, detail }: Json, 
   if (type === "input_text" || type === "output_text" || type === "text") return { type: "text", text };
   if (type === "refusal") return { type: "text", text: refused };
   if (type !== "input_image")
-    throw refusal(`${place}.type`, "expected input_text, output_text or input_image");
+    throw invalidField(`${place}.type`, "expected input_text, output_text or input_image");
   if (typeof url !== "string")
-    throw refusal(`${place}.image_url`, "expected the image's URL; files are not kept here");
+    throw invalidField(`${place}.image_url`, "expected the image's URL; files are not kept here");
   return { type: "image_url", image_url: { url, ...(detail !== undefined && { detail }) } };
 }
-
-export const refusal = (field: string, expected: string) =>
-  fail("invalid_field", `${field}: ${expected}`, { details: { field } });

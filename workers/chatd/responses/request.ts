@@ -1,9 +1,11 @@
 /** A request of `/responses` as a conversation that every provider understands. Nothing is kept between two of them. */
+
 import type { Static } from "@sinclair/typebox";
 import { check } from "../../../runtime/contract/contract.ts";
+import { invalidField } from "../../../runtime/errors/errors.ts";
 import { type ChatRequest, type RequestOptions, readChatRequest } from "../conversation/conversation.ts";
 import { type Json, ResponsesShape } from "../schemas/schemas.ts";
-import { conversationOf, refusal } from "./input.ts";
+import { conversationOf } from "./input.ts";
 
 /** Fields that mean something kept on the other side. */
 const ofState = ["previous_response_id", "conversation", "prompt"];
@@ -18,7 +20,7 @@ export function readResponsesRequest(given: Json, options: Omit<RequestOptions, 
   const present = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null));
   const kept = ofState.find((name) => present[name] !== undefined);
   if (kept !== undefined)
-    throw refusal(kept, "nothing is kept between two requests: send the conversation itself as input");
+    throw invalidField(kept, "nothing is kept between two requests: send the conversation itself as input");
   const read = check(ResponsesShape, present, "the body") as Static<typeof ResponsesShape> & Json;
   const { input, instructions, tools, tool_choice: choice, text, reasoning } = read;
   // biome-ignore format: one line a group
@@ -50,22 +52,22 @@ export function readResponsesRequest(given: Json, options: Omit<RequestOptions, 
 }
 
 function refuse({ background, truncation, include = [], top_logprobs: logprobs }: Json): void {
-  if (background === true) throw refusal("background", "an answer is given at once: leave it out");
+  if (background === true) throw invalidField("background", "an answer is given at once: leave it out");
   if (truncation !== undefined && truncation !== "disabled")
-    throw refusal("truncation", "nothing is cut: send disabled, or leave it out");
+    throw invalidField("truncation", "nothing is cut: send disabled, or leave it out");
   const wantsLogprobs = (include as string[]).includes("message.output_text.logprobs");
   if (wantsLogprobs || (typeof logprobs === "number" && logprobs > 0))
-    throw refusal(wantsLogprobs ? "include" : "top_logprobs", "POST /chat/completions gives logprobs");
+    throw invalidField(wantsLogprobs ? "include" : "top_logprobs", "POST /chat/completions gives logprobs");
 }
 
 /** Functions stand flat here. Tools of OpenAI's own run on its servers. */
 function toolOf({ type, ...tool }: Json, at: number): Json {
   if (type !== "function")
-    throw refusal(
+    throw invalidField(
       `tools.${at}.type`,
       `expected function, got ${JSON.stringify(type)}: OpenAI alone runs others`,
     );
-  if (typeof tool.name !== "string") throw refusal(`tools.${at}.name`, "expected a name");
+  if (typeof tool.name !== "string") throw invalidField(`tools.${at}.name`, "expected a name");
   const { name, description, parameters, strict } = tool;
   const known = { name, description, parameters, strict };
   return {
@@ -81,7 +83,7 @@ function choiceOf(choice: unknown): unknown {
   const { type, name, mode, tools } = choice as Json;
   if (type === "function") return { type, function: { name } };
   if (type !== "allowed_tools")
-    throw refusal("tool_choice.type", `expected function or allowed_tools, got ${JSON.stringify(type)}`);
+    throw invalidField("tool_choice.type", `expected function or allowed_tools, got ${JSON.stringify(type)}`);
   const listed = (Array.isArray(tools) ? (tools as Json[]) : []).map((tool) => ({
     type: "function",
     function: { name: Object(tool).name },

@@ -1,11 +1,10 @@
 /** `/embeddings` as OpenAI's API defines it: what comes in, and what goes out. */
 
 import { bufferedResponse } from "../../../runtime/bodies/bodies.ts";
-import { namesInHeader } from "../../../runtime/errors/errors.ts";
+import { invalidField, namesInHeader } from "../../../runtime/errors/errors.ts";
 import { type OpenAiBody, OpenAiRequest } from "../contract.ts";
 import type { Model } from "../providers/providers.ts";
 import type { Embedded } from "./embedder.ts";
-import { refusal } from "./texts.ts";
 
 /** What `input` holds: texts, or lists of token numbers, as JSON. */
 interface Input {
@@ -22,20 +21,20 @@ interface Input {
 export function inputOf(input: unknown, { id, provider }: Model): Input {
   const isOne = !Array.isArray(input) || typeof input[0] === "number";
   const list = isOne ? [input] : input;
-  if (list.length === 0) throw refusal("input", "expected text or a list of texts, got an empty list");
+  if (list.length === 0) throw invalidField("input", "expected text or a list of texts, got an empty list");
   const inTokens = Array.isArray(list[0]);
   const texts = list.map((item, at) => {
     const field = isOne ? "input" : `input.${at}`;
     if (Array.isArray(item) && inTokens) return tokensOf(item, field);
     if (typeof item === "string" && !inTokens) return item;
     const came = item === null ? "null" : Array.isArray(item) ? "a list" : typeof item;
-    throw refusal(
+    throw invalidField(
       field,
       `expected ${inTokens ? "a list of token numbers, as the first is" : "text"}, got ${came}`,
     );
   });
   if (inTokens && !provider.open)
-    throw refusal(
+    throw invalidField(
       "input",
       `token numbers mean nothing to '${id}'; send the text itself (LangChain: check_embedding_ctx_length=False)`,
     );
@@ -43,10 +42,10 @@ export function inputOf(input: unknown, { id, provider }: Model): Input {
 }
 
 function tokensOf(tokens: readonly unknown[], field: string): string {
-  if (tokens.length === 0) throw refusal(field, "expected token numbers, got an empty list");
+  if (tokens.length === 0) throw invalidField(field, "expected token numbers, got an empty list");
   const wrong = tokens.findIndex((token) => !Number.isInteger(token) || (token as number) < 0);
   if (wrong >= 0)
-    throw refusal(`${field}.${wrong}`, `expected a token number, got ${JSON.stringify(tokens[wrong])}`);
+    throw invalidField(`${field}.${wrong}`, `expected a token number, got ${JSON.stringify(tokens[wrong])}`);
   return JSON.stringify(tokens);
 }
 

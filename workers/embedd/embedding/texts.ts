@@ -1,5 +1,5 @@
 /** Validation of the texts to embed. */
-import { fail } from "../../../runtime/errors/errors.ts";
+import { invalidField } from "../../../runtime/errors/errors.ts";
 
 interface TextLimits {
   textsMax: number;
@@ -16,20 +16,19 @@ export function checkTexts(
   { textsMax, textBytesMax }: TextLimits,
 ): void {
   if (texts.length > textsMax)
-    throw refusal(field(-1), `at most ${textsMax} texts a request, got ${texts.length}; send them in parts`);
+    throw invalidField(
+      field(-1),
+      `at most ${textsMax} texts a request, got ${texts.length}; send them in parts`,
+    );
   texts.forEach((text, at) => {
-    if (text.trim() === "") throw refusal(field(at), "expected text, got nothing but white space");
+    if (text.trim() === "") throw invalidField(field(at), "expected text, got nothing but white space");
     const bytes = Buffer.byteLength(text);
     if (bytes > textBytesMax)
-      throw refusal(field(at), `at most ${textBytesMax} bytes of UTF-8, got ${bytes}; split it`);
+      throw invalidField(field(at), `at most ${textBytesMax} bytes of UTF-8, got ${bytes}; split it`);
     if (!text.isWellFormed())
-      throw refusal(
+      throw invalidField(
         field(at),
         "half a surrogate pair, as \\ud800 without its other half; send whole characters",
       );
   });
 }
-
-/** An `invalid_field` that names the field. */
-export const refusal = (field: string, why: string) =>
-  fail("invalid_field", `${field}: ${why}`, { details: { field } });

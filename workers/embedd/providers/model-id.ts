@@ -1,5 +1,5 @@
 /** Models that make vectors: `local`, and those of the providers by the names that conversations have for them. */
-import { fail } from "../../../runtime/errors/errors.ts";
+import { fail, invalidField } from "../../../runtime/errors/errors.ts";
 import { localModel, type ModelNames, noModel } from "../../../runtime/models/models.ts";
 import type { Provider } from "./provider.ts";
 
@@ -30,20 +30,16 @@ export function findModel(
   id: string,
   { names, providers }: { names: ModelNames; providers: readonly Provider[] },
 ): Model {
-  if (!/^[\x21-\x7e]+$/.test(id))
-    throw fail("invalid_field", `model: visible ASCII characters only; ${expected}`, {
-      details: { field: "model" },
-    });
+  if (!/^[\x21-\x7e]+$/.test(id)) throw invalidField("model", `visible ASCII characters only; ${expected}`);
   const named = (name: string) => providers.find((candidate) => candidate.name === name);
   const local = named(localModel);
   if (id === localModel && local) return { id, name: "", provider: local };
   const targets = names.resolve([id]);
   const [target] = targets;
   if (targets.length > 1)
-    throw fail(
-      "invalid_field",
-      `model: '${id}' means ${targets.map((each) => each.id).join(", ")}, and vectors of several models do not go together; name one`,
-      { details: { field: "model" } },
+    throw invalidField(
+      "model",
+      `'${id}' means ${targets.map((each) => each.id).join(", ")}, and vectors of several models do not go together; name one`,
     );
   const provider = target && named(target.provider);
   if (!provider) throw fail("not_found", `there is no model '${id}': ${expected}`, { details: noModel });
@@ -61,10 +57,9 @@ export function withDimensions(
   if (dimensions === undefined || dimensions === known) return model;
   if (model.provider.open) return { ...model, dimensions };
   const length = known === undefined ? "one length" : `${known} numbers`;
-  throw fail(
-    "invalid_field",
-    `dimensions: vectors of '${model.id}' have ${length} alone, got ${dimensions}; leave it out`,
-    { details: { field: "dimensions" } },
+  throw invalidField(
+    "dimensions",
+    `vectors of '${model.id}' have ${length} alone, got ${dimensions}; leave it out`,
   );
 }
 

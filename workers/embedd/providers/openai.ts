@@ -3,7 +3,7 @@
  * the first call, since it takes a start longer than the rest of embedd.
  */
 import type { APIError, OpenAI } from "openai";
-import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
+import { fail, invalidField, ServiceError } from "../../../runtime/errors/errors.ts";
 import { noModel } from "../../../runtime/models/models.ts";
 import {
   fetchUpstream,
@@ -189,9 +189,7 @@ function answered(cause: APIError, { provider, id, url, key, clock, withDimensio
   const failed = fail("bad_gateway", `${who} failed: ${words}`);
   if (status >= 500) return new TransientFailure(failed, waitMs);
   if (withDimensions && status === 400)
-    return fail("invalid_field", `dimensions: ${who} refused the request: ${words}`, {
-      details: { field: "dimensions" },
-    });
+    return invalidField("dimensions", `${who} refused the request: ${words}`);
   // Token numbers or unknown fields were passed on unchecked: the caller can correct them.
   if (isOpen && (status === 400 || status === 422))
     return fail("bad_request", `${who} refused the request: ${words}`);

@@ -1,7 +1,7 @@
 /** The time that the work on a file may take: a base, and more for each byte. Its error says which phases took long. */
 
 import type { Config } from "../../../runtime/config/config.ts";
-import { fail, type ServiceError } from "../../../runtime/errors/errors.ts";
+import { fail, invalidField, type ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 
 export interface Deadline {
@@ -28,9 +28,7 @@ interface DeadlineOptions {
 export function createDeadline({ limits, askedMs, clock, stop }: DeadlineOptions): Deadline {
   const { base_timeout_ms: baseMs, timeout_bytes_per_s: bytesPerS, max_timeout_ms: maxMs } = limits;
   if (askedMs !== undefined && askedMs > maxMs)
-    throw fail("invalid_field", `timeout_ms: at most ${maxMs}, got ${askedMs}`, {
-      details: { field: "timeout_ms" },
-    });
+    throw invalidField("timeout_ms", `at most ${maxMs}, got ${askedMs}`);
   /** Milliseconds of each phase, in the order in which they were begun. */
   const spent = new Map<string, number>();
   let now = { what: "reading the file", since: clock.elapsed() };

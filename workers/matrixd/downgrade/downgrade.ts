@@ -1,6 +1,6 @@
 /** The downgrade gate as a verb. */
 import type { VerbsOf } from "../../../runtime/contract/contract.ts";
-import { fail } from "../../../runtime/errors/errors.ts";
+import { invalidField } from "../../../runtime/errors/errors.ts";
 import type { Matrixd } from "../contract.ts";
 import { decideDowngrade } from "./decision.ts";
 import type { ConfiguredModels } from "./models.ts";
@@ -9,8 +9,7 @@ export function downgradeVerbs(configured: ConfiguredModels): Pick<VerbsOf<Matri
   return {
     downgrade: async (ask) => {
       for (const field of ["model", "task"] as const)
-        if (ask[field].trim() === "")
-          throw fail("invalid_field", `${field}: expected text, got only spaces`, { details: { field } });
+        if (ask[field].trim() === "") throw invalidField(field, `expected text, got only spaces`);
       return decideDowngrade(ask, configured);
     },
   };

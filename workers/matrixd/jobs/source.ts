@@ -1,5 +1,5 @@
 /** Where a corpus's rows come from: a dataset or a statement, read through queryd. */
-import { fail, peerError } from "../../../runtime/errors/errors.ts";
+import { fail, invalidField, peerError } from "../../../runtime/errors/errors.ts";
 import { fold, quoteName } from "../../../runtime/sql/sql.ts";
 import { type CorpusSpec, rowField } from "../schemas/schemas.ts";
 import type { Peers } from "./peers.ts";
@@ -21,12 +21,15 @@ const pieceBytes = 256 * 1024;
  */
 export async function findSource(spec: CorpusSpec, peers: Peers, signal: AbortSignal): Promise<Source> {
   if ((spec.dataset === undefined) === (spec.sql === undefined))
-    throw wrong(
+    throw invalidField(
       "dataset",
       `expected either dataset or sql, got ${spec.sql === undefined ? "neither" : "both"}`,
     );
   if (spec.metadata_columns?.includes(rowField))
-    throw wrong("metadata_columns", `the name ${rowField} is used by the corpus itself; rename the column`);
+    throw invalidField(
+      "metadata_columns",
+      `the name ${rowField} is used by the corpus itself; rename the column`,
+    );
   const { columns, ...source } =
     spec.dataset === undefined
       ? await describe(spec.sql ?? "", peers, signal)
@@ -52,7 +55,7 @@ type Described = Source & { columns: string[] };
 
 async function datasetOf(name: string, { catalogd }: Peers, signal: AbortSignal): Promise<Described> {
   if (!datasetName.test(name))
-    throw wrong(
+    throw invalidField(
       "dataset",
       `expected the name of a dataset, letters, digits and '_', got '${name.slice(0, 100)}'`,
     );
@@ -136,6 +139,3 @@ async function ask(
   // Places in the text are those of the statement around the caller's: they would mislead.
   throw fail(type, message);
 }
-
-const wrong = (field: string, message: string) =>
-  fail("invalid_field", `${field}: ${message}`, { details: { field } });

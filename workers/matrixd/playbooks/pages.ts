@@ -1,6 +1,6 @@
 /** Pages of playbooks, newest first, without those of traces that were retired. */
 import type { InputOf, ReplyOf } from "../../../runtime/contract/contract.ts";
-import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
+import { fail, invalidField, ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Matrixd } from "../contract.ts";
 import type { PlaybookEntry, PlaybookFields } from "./state.ts";
 import type { PlaybookStore } from "./store.ts";
@@ -68,7 +68,5 @@ function placeOf(token: string): Place {
   const [, created_at, playbook_id] =
     /^(\d{4}-\d\d-\d\dT[\d:.]+Z) (\S{1,200})$/.exec(Buffer.from(token, "base64url").toString()) ?? [];
   if (created_at !== undefined && playbook_id !== undefined) return { created_at, playbook_id };
-  throw fail("invalid_field", "page_token: expected the next_page_token of an earlier answer", {
-    details: { field: "page_token" },
-  });
+  throw invalidField("page_token", "expected the next_page_token of an earlier answer");
 }

@@ -3,7 +3,7 @@
  * were built from datasets whose objects lie in its `bucket`. A profile is a promise about what its searches touch.
  */
 import type { ClientOf } from "../../../runtime/contract/contract.ts";
-import { fail, suggestionsFor } from "../../../runtime/errors/errors.ts";
+import { fail, invalidField, suggestionsFor } from "../../../runtime/errors/errors.ts";
 import type { Catalogd } from "../../catalogd/contract.ts";
 import type { Corpora } from "../corpora/corpora.ts";
 import type { ProfileFields } from "./state.ts";
@@ -26,9 +26,7 @@ export async function checkProfile(
   signal: AbortSignal,
 ): Promise<void> {
   if (weights && (weights.vector ?? 1) === 0 && (weights.lexical ?? 1) === 0)
-    throw fail("invalid_field", "weights: one of vector and lexical must be more than 0", {
-      details: { field: "weights" },
-    });
+    throw invalidField("weights", "one of vector and lexical must be more than 0");
   const known = new Map(corpora.list().map((corpus) => [corpus.name, corpus]));
   for (const each of wanted) {
     const corpus = known.get(each);

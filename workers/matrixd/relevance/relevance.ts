@@ -1,6 +1,6 @@
 /** The relevance filter as a verb. */
 import type { VerbsOf } from "../../../runtime/contract/contract.ts";
-import { fail } from "../../../runtime/errors/errors.ts";
+import { fail, invalidField } from "../../../runtime/errors/errors.ts";
 import { createSlices } from "../../../runtime/scheduling/scheduling.ts";
 import type { Matrixd } from "../contract.ts";
 import { relevanceTo, thresholdDefault } from "./scoring.ts";
@@ -20,9 +20,7 @@ export const relevanceVerbs: Pick<VerbsOf<Matrixd>, "relevance"> = {
   relevance: async ({ focus, chunks, threshold = thresholdDefault }, { signal }) => {
     const { path = "", symbols = [], terms = [] } = focus;
     if (path.trim() === "" && symbols.length === 0 && terms.length === 0)
-      throw fail("invalid_field", "focus: expected a path, symbols or terms to compare with, got none", {
-        details: { field: "focus" },
-      });
+      throw invalidField("focus", "expected a path, symbols or terms to compare with, got none");
     checkIds(chunks);
     const relevance = relevanceTo(focus);
     const slices = createSlices(signal);

@@ -1,6 +1,6 @@
 /** What a search asks for once the profile and the defaults have filled its gaps. */
 import type { InputOf } from "../../../runtime/contract/contract.ts";
-import { fail, type ServiceError } from "../../../runtime/errors/errors.ts";
+import { fail, invalidField } from "../../../runtime/errors/errors.ts";
 import type { Matrixd } from "../contract.ts";
 import { defaultWeights, type Weights } from "../ranking/ranking.ts";
 import type { Mode, Profile } from "../schemas/schemas.ts";
@@ -89,27 +89,24 @@ function checkQuery({ query_text: text, query_vector: vector, rerank, ...input }
   if (text === undefined && vector === undefined)
     throw fail("bad_request", "expected query_text, query_vector or both");
   if (text !== undefined && text.trim() === "")
-    throw wrong("query_text", "expected words, got white space alone");
+    throw invalidField("query_text", "expected words, got white space alone");
   if (text === undefined && mode !== "vector")
-    throw wrong("mode", `'${mode}' needs query_text; with query_vector alone use mode 'vector'`);
+    throw invalidField("mode", `'${mode}' needs query_text; with query_vector alone use mode 'vector'`);
   if (text === undefined && rerank)
-    throw wrong("rerank", "reranking reads the query's words: give query_text");
+    throw invalidField("rerank", "reranking reads the query's words: give query_text");
   if (vector?.every((number) => number === 0))
-    throw wrong("query_vector", "all its numbers are 0: it has no direction to compare");
+    throw invalidField("query_vector", "all its numbers are 0: it has no direction to compare");
   if (vector?.some((number) => !Number.isFinite(Math.fround(number))))
-    throw wrong("query_vector", "expected numbers that fit into 32-bit floats");
+    throw invalidField("query_vector", "expected numbers that fit into 32-bit floats");
   if (input.sql_filter !== undefined && input.sql_filter.trim() === "")
-    throw wrong("sql_filter", "expected a predicate such as state = 'IL', got white space alone");
+    throw invalidField("sql_filter", "expected a predicate such as state = 'IL', got white space alone");
 }
 
 function weightsOf({ weights }: SearchInput, profile: Profile | undefined, mode: string): Weights {
   if (weights !== undefined && mode !== "hybrid")
-    throw wrong("weights", `only hybrid searches are weighted; mode is '${mode}'`);
+    throw invalidField("weights", `only hybrid searches are weighted; mode is '${mode}'`);
   const merged = { ...defaultWeights, ...profile?.weights, ...weights };
   if (mode === "hybrid" && merged.vector + merged.lexical === 0)
-    throw wrong("weights", "vector and lexical are both 0: one of them must count");
+    throw invalidField("weights", "vector and lexical are both 0: one of them must count");
   return merged;
 }
-
-const wrong = (field: string, message: string): ServiceError =>
-  fail("invalid_field", `${field}: ${message}`, { details: { field } });

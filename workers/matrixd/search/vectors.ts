@@ -1,6 +1,6 @@
 /** The rows of one corpus that are nearest to a vector: live, inside of the set asked for, and as many as there are. */
 import type { Peer } from "../../../runtime/contract/contract.ts";
-import { fail } from "../../../runtime/errors/errors.ts";
+import { invalidField } from "../../../runtime/errors/errors.ts";
 import type { Vectord } from "../../vectord/contract.ts";
 import type { LiveCorpus } from "../corpora/corpora.ts";
 import type { CorpusRow } from "../lexicon/lexicon.ts";
@@ -37,10 +37,9 @@ export async function searchVectors(
 ): Promise<ScoredRow[]> {
   const { vector, k, among } = ask;
   if (vector.length !== live.dimension)
-    throw fail(
-      "invalid_field",
-      `query_vector: the corpus holds vectors of ${live.dimension} numbers (model ${live.model}), got ${vector.length}`,
-      { details: { field: "query_vector" } },
+    throw invalidField(
+      "query_vector",
+      `the corpus holds vectors of ${live.dimension} numbers (model ${live.model}), got ${vector.length}`,
     );
   if (among?.numbers.length === 0) return [];
   const plan = among && planAmong(among.numbers.length, live.rows, k, askedMax);

@@ -1,6 +1,6 @@
 /** What a caller reported, as an operation: the defaults, and what a schema cannot say. */
 import { fits, type InputOf } from "../../../runtime/contract/contract.ts";
-import { fail } from "../../../runtime/errors/errors.ts";
+import { fail, invalidField } from "../../../runtime/errors/errors.ts";
 import { TraceUid } from "../../pathwayd/contract.ts";
 import type { Observerd, Operation } from "../contract.ts";
 
@@ -52,9 +52,7 @@ export function operationOf(
   const { timestamp, source = defaultSource, ...rest } = event;
   const ms = timestamp === undefined ? nowMs : timeOf(timestamp, "timestamp");
   if (ms > nowMs + aheadMaxMs)
-    throw fail("invalid_field", `timestamp: ${timestamp} is more than a day ahead of this machine's clock`, {
-      details: { field: "timestamp" },
-    });
+    throw invalidField("timestamp", `${timestamp} is more than a day ahead of this machine's clock`);
   const operation = { id, timestamp: new Date(ms).toISOString(), source, ...rest };
   const bytes = jsonBytes(operation);
   if (bytes > bytesMax)

@@ -1,6 +1,6 @@
 /** Pages of operations, newest first, and of failure clusters: a token says what the page before it ended with. */
 import type { InputOf, ReplyOf } from "../../../runtime/contract/contract.ts";
-import { fail } from "../../../runtime/errors/errors.ts";
+import { invalidField } from "../../../runtime/errors/errors.ts";
 import type { Observerd, Operation } from "../contract.ts";
 import { type FailureCluster, inOrder, normaliseEndpoint } from "../failures/failures.ts";
 import { inUtc } from "./intake.ts";
@@ -12,10 +12,7 @@ type Endpoints = Observerd["endpoints"];
 const pageSizeUsual = 100;
 
 const wrap = (text: string): string => Buffer.from(text).toString("base64url");
-const noToken = () =>
-  fail("invalid_field", "page_token: expected the next_page_token of an earlier answer", {
-    details: { field: "page_token" },
-  });
+const noToken = () => invalidField("page_token", "expected the next_page_token of an earlier answer");
 
 /** What the token holds after its kind; undefined without a token. Throws `invalid_field` for one that is none. */
 function unwrap(token: string | undefined, form: RegExp): string[] | undefined {

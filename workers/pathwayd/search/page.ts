@@ -1,5 +1,5 @@
 /** Pages: bounded in number and in bytes, with a token that says where the next one begins, of which search and time. */
-import { fail } from "../../../runtime/errors/errors.ts";
+import { invalidField } from "../../../runtime/errors/errors.ts";
 import type { Head } from "../traces/traces.ts";
 
 /** About the largest answer, in bytes of JSON; one item goes out whatever its size. */
@@ -33,8 +33,7 @@ export interface Place {
   skip: number;
 }
 
-const invalid = (why: string) =>
-  fail("invalid_field", `page_token: ${why}`, { details: { field: "page_token" } });
+const invalid = (why: string) => invalidField("page_token", `${why}`);
 
 const fingerprint = (conditions: unknown): string => Bun.hash(JSON.stringify(conditions)).toString(36);
 

@@ -1,6 +1,6 @@
 /** Which traces match, in which order, as of a time. */
 import type { InputOf, ReplyOf } from "../../../runtime/contract/contract.ts";
-import { fail } from "../../../runtime/errors/errors.ts";
+import { invalidField } from "../../../runtime/errors/errors.ts";
 import type { Pathwayd } from "../contract.ts";
 import {
   checkVector,
@@ -52,10 +52,7 @@ export async function settledTime(
 }
 
 function refuseFuture(at: number, field: string, times: Times): void {
-  if (at > times.now())
-    throw fail("invalid_field", `${field}: lies in the future; expected a time that has passed`, {
-      details: { field },
-    });
+  if (at > times.now()) throw invalidField(field, `lies in the future; expected a time that has passed`);
 }
 
 export async function search(
@@ -91,14 +88,9 @@ function matcherOf(input: SearchInput): (head: Head) => boolean {
   const { tags = [], match = "all", include_retired = false, include_superseded = false } = input;
   const since = input.since === undefined ? Number.NEGATIVE_INFINITY : parseTime(input.since, "since");
   const until = input.until === undefined ? Number.POSITIVE_INFINITY : parseTime(input.until, "until");
-  if (since > until)
-    throw fail("invalid_field", "since: lies after until, so that nothing could match", {
-      details: { field: "since" },
-    });
+  if (since > until) throw invalidField("since", "lies after until, so that nothing could match");
   if (input.text !== undefined && input.vector !== undefined)
-    throw fail("invalid_field", "vector: a search is ranked by text or by vector, not by both", {
-      details: { field: "vector" },
-    });
+    throw invalidField("vector", "a search is ranked by text or by vector, not by both");
   const isTagged = (head: Head) =>
     match === "all"
       ? tags.every((tag) => head.tags.includes(tag))

@@ -1,6 +1,6 @@
 /** Content of traces: its checks, its equality, and the text to search in it. */
 import { isDeepStrictEqual } from "node:util";
-import { fail } from "../../../runtime/errors/errors.ts";
+import { fail, invalidField } from "../../../runtime/errors/errors.ts";
 import { normOf } from "./head.ts";
 
 /** Deeper JSON is refused: code that reads it by recursion must not run out of stack. */
@@ -12,12 +12,9 @@ export interface Contents {
   embedding?: readonly number[];
 }
 
-const invalid = (field: string, message: string) =>
-  fail("invalid_field", `${field}: ${message}`, { details: { field } });
-
 /** Size of the content as JSON, in bytes. Throws `invalid_field` for what JSON cannot hold, `too_large` beyond `bytesMax`. */
 export function checkContent(content: unknown, bytesMax: number): number {
-  if (content === null) throw invalid("content", "expected any JSON but null");
+  if (content === null) throw invalidField("content", "expected any JSON but null");
   checkJson(content, "content", 0);
   const bytes = Buffer.byteLength(JSON.stringify(content));
   if (bytes > bytesMax)
@@ -29,10 +26,10 @@ export function checkContent(content: unknown, bytesMax: number): number {
 }
 
 function checkJson(value: unknown, path: string, depth: number): void {
-  if (depth > depthMax) throw invalid("content", `nested more than ${depthMax} levels deep`);
+  if (depth > depthMax) throw invalidField("content", `nested more than ${depthMax} levels deep`);
   if (value === null || typeof value === "string" || typeof value === "boolean") return;
   if (typeof value === "number") {
-    if (!Number.isFinite(value)) throw invalid(shorten(path), "a number too large for a double");
+    if (!Number.isFinite(value)) throw invalidField(shorten(path), "a number too large for a double");
     return;
   }
   if (Array.isArray(value)) {
@@ -41,7 +38,7 @@ function checkJson(value: unknown, path: string, depth: number): void {
   }
   const prototype = typeof value === "object" ? Object.getPrototypeOf(value) : undefined;
   if (prototype !== Object.prototype && prototype !== null)
-    throw invalid(
+    throw invalidField(
       shorten(path),
       `expected JSON, got ${typeof value === "object" ? "another object" : typeof value}`,
     );
@@ -53,14 +50,15 @@ const shorten = (path: string): string => (path.length > 200 ? `${path.slice(0, 
 /** Text with half a surrogate pair cannot be written as UTF-8. */
 export function checkTexts(field: string, texts: readonly string[]): void {
   const broken = texts.find((text) => !text.isWellFormed());
-  if (broken !== undefined) throw invalid(field, `not valid Unicode: ${JSON.stringify(broken).slice(0, 80)}`);
+  if (broken !== undefined)
+    throw invalidField(field, `not valid Unicode: ${JSON.stringify(broken).slice(0, 80)}`);
 }
 
 /** A vector without a direction has no cosine. */
 export function checkVector(field: string, vector: readonly number[]): void {
   const norm = normOf(vector);
-  if (norm === 0) throw invalid(field, "all zero: it has no direction to compare");
-  if (!Number.isFinite(norm)) throw invalid(field, "numbers too large: its length is no double");
+  if (norm === 0) throw invalidField(field, "all zero: it has no direction to compare");
+  if (!Number.isFinite(norm)) throw invalidField(field, "numbers too large: its length is no double");
 }
 
 const sorted = (tags: readonly string[]): string[] => [...tags].sort();

@@ -1,5 +1,5 @@
 /** What each request changes, decided from the state alone, without clock or disk. */
-import { fail } from "../../../runtime/errors/errors.ts";
+import { fail, invalidField } from "../../../runtime/errors/errors.ts";
 import { type Contents, type Head, isLive, isSameContent, unknownUid } from "../traces/traces.ts";
 import type { Draft } from "./draft.ts";
 
@@ -91,11 +91,7 @@ export function planRevise(
 ): Head {
   const old = liveHead(draft, uid, "revised");
   if (newUid === uid)
-    throw fail(
-      "invalid_field",
-      `new_uid: a trace cannot supersede itself; leave it out, or use /pathway/update`,
-      { details: { field: "new_uid" } },
-    );
+    throw invalidField("new_uid", `a trace cannot supersede itself; leave it out, or use /pathway/update`);
   refuseTaken(draft, newUid, limits);
   const contents = contentsOf({ content, tags: tags ?? old.tags, ...(embedding && { embedding }) });
   return draft.make(

@@ -1,5 +1,5 @@
 /** Opaque page tokens: a position, wrapped so that clients do not build their own. */
-import { fail } from "../../../runtime/errors/errors.ts";
+import { invalidField } from "../../../runtime/errors/errors.ts";
 
 /** Wraps a position as text for a URL. */
 export const pageToken = (position: unknown): string =>
@@ -9,9 +9,7 @@ export const pageToken = (position: unknown): string =>
 export function readPageToken<T>(token: string, read: (position: unknown) => T | undefined): T {
   const position = read(parse(token));
   if (position !== undefined) return position;
-  throw fail("invalid_field", "page_token: expected the next_page_token of an earlier answer", {
-    details: { field: "page_token" },
-  });
+  throw invalidField("page_token", "expected the next_page_token of an earlier answer");
 }
 
 function parse(token: string): unknown {

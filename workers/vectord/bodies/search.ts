@@ -3,7 +3,7 @@
 import { readBytes, readJson } from "../../../runtime/bodies/bodies.ts";
 import type { Config } from "../../../runtime/config/config.ts";
 import type { InputOf } from "../../../runtime/contract/contract.ts";
-import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
+import { fail, invalidField, ServiceError } from "../../../runtime/errors/errors.ts";
 import { type Condition, parseFilter } from "../../../runtime/filter/filter.ts";
 import { parseJson } from "../../../runtime/json/json.ts";
 import { type IndexConfig, SearchBody, type Vectord } from "../contract.ts";
@@ -129,9 +129,7 @@ export function checkSearch(
 export function included(parts: readonly string[] = ["metadata"]): Include {
   const stray = parts.find((part) => part !== "metadata" && part !== "vector" && part !== "");
   if (stray !== undefined)
-    throw fail("invalid_field", `include: expected metadata or vector, got '${stray.slice(0, 100)}'`, {
-      details: { field: "include" },
-    });
+    throw invalidField("include", `expected metadata or vector, got '${stray.slice(0, 100)}'`);
   return { metadata: parts.includes("metadata"), vector: parts.includes("vector") };
 }
 

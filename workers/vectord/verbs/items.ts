@@ -2,7 +2,7 @@
 
 import { jsonResponse } from "../../../runtime/bodies/bodies.ts";
 import type { CallContext, RawContext, RawOf, VerbsOf } from "../../../runtime/contract/contract.ts";
-import { fail } from "../../../runtime/errors/errors.ts";
+import { fail, invalidField } from "../../../runtime/errors/errors.ts";
 import { parseFilter } from "../../../runtime/filter/filter.ts";
 import { type Operation, unlessFound } from "../../../runtime/idempotency/idempotency.ts";
 import type { Deps } from "../../../runtime/service/service.ts";
@@ -121,9 +121,7 @@ function whichOf(ids: string[] | undefined, filter: unknown) {
   if (ids) return { ids };
   const condition = parseFilter(filter);
   if (condition) return { filter: condition };
-  throw fail("invalid_field", "filter: {} would delete every item; name a condition, or drop the index", {
-    details: { field: "filter" },
-  });
+  throw invalidField("filter", "{} would delete every item; name a condition, or drop the index");
 }
 
 async function answers(

@@ -4,7 +4,7 @@
  */
 
 import type { InputOf, ReplyOf } from "../../../runtime/contract/contract.ts";
-import { fail } from "../../../runtime/errors/errors.ts";
+import { invalidField } from "../../../runtime/errors/errors.ts";
 import { parseFilter } from "../../../runtime/filter/filter.ts";
 import { included, itemOf, numbersMax } from "../bodies/bodies.ts";
 import type { Vectord } from "../contract.ts";
@@ -78,10 +78,9 @@ function sequenceAfter(token: string, live: LiveIndex): number {
   const row = rows.find(id);
   if (row !== undefined && rankOf(rows, row) <= rank && digestOf(rows, row) === digest)
     return rows.sequence(row);
-  throw fail(
-    "invalid_field",
-    "page_token: the place is lost since the index was opened again; begin from the start",
-    { details: { field: "page_token" } },
+  throw invalidField(
+    "page_token",
+    "the place is lost since the index was opened again; begin from the start",
   );
 }
 
@@ -96,7 +95,5 @@ function placeOf(token: string): Place {
   } catch {
     // Said below: whatever is not such a list is no token of ours.
   }
-  throw fail("invalid_field", "page_token: expected the next_page_token of an earlier answer", {
-    details: { field: "page_token" },
-  });
+  throw invalidField("page_token", "expected the next_page_token of an earlier answer");
 }
