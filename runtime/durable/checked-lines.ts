@@ -9,7 +9,9 @@ const middle = '","record":';
 const head = prefix.length + 8 + middle.length;
 const newline = 0x0a;
 
-const checksum = (text: string | Uint8Array): string => Bun.hash.crc32(text).toString(16).padStart(8, "0");
+/** CRC-32 in hex. */
+export const checksum = (text: string | Uint8Array): string =>
+  Bun.hash.crc32(text).toString(16).padStart(8, "0");
 
 /** The record as a line, with its line end. */
 export function lineOf(record: unknown): string {

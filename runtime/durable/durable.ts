@@ -1,5 +1,6 @@
 /** Durable files: writes that survive a power loss, lines and small files with checksums, and files held as they were at one moment. */
 export {
+  checksum,
   checksumIn,
   isCompleteLine,
   type Line,

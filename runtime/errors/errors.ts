@@ -13,6 +13,7 @@ export {
   isNothingDone,
   ServiceError,
   toWire,
+  unlessGone,
   type WireError,
 } from "./service-error.ts";
 export { suggestionsFor } from "./suggestions.ts";

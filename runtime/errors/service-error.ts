@@ -96,6 +96,11 @@ export const fail = (type: ErrorType, message: string, extra?: ErrorExtra): Serv
 export const invalidField = (field: string, why: string): ServiceError =>
   fail("invalid_field", `${field}: ${why}`, { details: { field } });
 
+/** Catches that what was asked for is not there; any other failure goes on. */
+export const unlessGone = (cause: unknown): undefined => {
+  if (!(cause instanceof ServiceError && cause.type === "not_found")) throw cause;
+};
+
 /** The same error, marked as one that trying again will not mend. */
 export const final = ({ type, message, details, retryAfterSeconds, cause }: ServiceError): ServiceError =>
   fail(type, message, {

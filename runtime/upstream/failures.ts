@@ -28,6 +28,13 @@ const nobodyThere = new Set([
   "DNSException",
 ]);
 
+/** What a fetch threw: packages wrap it, once or twice. */
+export function rootOf(cause: unknown): unknown {
+  let root = cause;
+  while (root instanceof Error && root.cause !== undefined) root = root.cause;
+  return root;
+}
+
 /** True for the failure of a fetch where nobody listens: another try of the same address would not help. */
 export function isNobodyThere(cause: unknown): boolean {
   const code = (cause as { code?: unknown } | null)?.code;

@@ -9,4 +9,4 @@ export {
   textOf,
   UnknownEncoding,
 } from "./asking.ts";
-export { hostOf, isNobodyThere, passedOnSeconds, quoted, retryAfterMs } from "./failures.ts";
+export { hostOf, isNobodyThere, passedOnSeconds, quoted, retryAfterMs, rootOf } from "./failures.ts";

@@ -10,6 +10,7 @@ import {
   limitBody,
   piecesOf,
   quoted,
+  rootOf,
   textOf,
 } from "../../../runtime/upstream/upstream.ts";
 import type { Json } from "../schemas/schemas.ts";
@@ -225,11 +226,4 @@ async function failureOf(cause: unknown, signal: AbortSignal, about: Refusal): P
   if (root instanceof RangeError)
     return failure("bad_gateway", `${about.name}: ${quoted(root.message)}`, "next");
   return connectionFailure(root, about);
-}
-
-/** The package wraps what fetch threw, once or twice. */
-function rootOf(cause: unknown): unknown {
-  let root = cause;
-  while (root instanceof Error && root.cause !== undefined) root = root.cause;
-  return root;
 }

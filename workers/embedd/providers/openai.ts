@@ -12,6 +12,7 @@ import {
   passedOnSeconds,
   quoted,
   retryAfterMs,
+  rootOf,
 } from "../../../runtime/upstream/upstream.ts";
 import {
   answerLimit,
@@ -154,13 +155,6 @@ async function failureOf(cause: unknown, about: About): Promise<Error> {
   if (cause instanceof APIError && cause.status !== undefined) return answered(cause, about);
   // The package throws other errors only over an answer that it could not read.
   return connectionFailure(cause, { provider, url, advice, ...model });
-}
-
-/** The package wraps what fetch threw, once or twice. */
-function rootOf(cause: unknown): unknown {
-  let root = cause;
-  while (root instanceof Error && root.cause !== undefined) root = root.cause;
-  return root;
 }
 
 function answered(cause: APIError, { provider, id, url, key, clock, withDimensions, isOpen }: About): Error {

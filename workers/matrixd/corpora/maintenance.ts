@@ -2,7 +2,7 @@
 import { rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { syncDirectory } from "../../../runtime/durable/durable.ts";
-import { ServiceError } from "../../../runtime/errors/errors.ts";
+import { unlessGone } from "../../../runtime/errors/errors.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import type { Log } from "../../../runtime/telemetry/telemetry.ts";
 import type { Peers } from "../jobs/jobs.ts";
@@ -81,7 +81,3 @@ export async function discardBuild(
   for (const end of ["", "-wal", "-shm", "-journal"]) await rm(`${file}${end}`, { force: true });
   await syncDirectory(dirname(file));
 }
-
-const unlessGone = (cause: unknown): void => {
-  if (!(cause instanceof ServiceError && cause.type === "not_found")) throw cause;
-};

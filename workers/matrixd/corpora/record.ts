@@ -3,7 +3,7 @@
  * anything of the build is made, here or in vectord, so that a start can clear away all that is not live.
  */
 import { join } from "node:path";
-import { makeDirectory, readOrNull, writeAtomic } from "../../../runtime/durable/durable.ts";
+import { checksum, makeDirectory, readOrNull, writeAtomic } from "../../../runtime/durable/durable.ts";
 import type { CorpusSpec } from "../schemas/schemas.ts";
 
 /** A database and an index in vectord. */
@@ -68,8 +68,6 @@ export async function writeRecord(directory: string, record: CorpusRecord): Prom
   const head = JSON.stringify({ format, version, crc32: checksum(body) });
   await writeAtomic(join(directory, recordName), `${head}\n${body}\n`);
 }
-
-const checksum = (text: string): string => Bun.hash.crc32(text).toString(16).padStart(8, "0");
 
 /** The database of a build. */
 export const databaseFile = (directory: string, build: string): string => join(directory, `${build}.sqlite`);

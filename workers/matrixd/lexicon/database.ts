@@ -6,7 +6,7 @@
  * until `state` names it: that one small transaction is the swap.
  */
 import { Database, SQLiteError } from "bun:sqlite";
-import { storageError } from "../../../runtime/durable/durable.ts";
+import { checksum, storageError } from "../../../runtime/durable/durable.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
 import type { CorpusSpec } from "../schemas/schemas.ts";
 
@@ -130,8 +130,6 @@ export function writeState(database: Database, state: LexiconState): void {
     .query("INSERT OR REPLACE INTO meta (key, value) VALUES ('state', ?)")
     .run(`${checksum(body)} ${body}`);
 }
-
-const checksum = (text: string): string => Bun.hash.crc32(text).toString(16).padStart(8, "0");
 
 /** What a row's bytes are held to, and how a changed one is known: 16 bytes of SHA-256. */
 export const digestOf = (id: string, text: string, metadata: string): Uint8Array =>

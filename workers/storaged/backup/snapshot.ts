@@ -5,7 +5,7 @@
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Snapshot, SnapshotFile } from "../../../runtime/durable/durable.ts";
-import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
+import { fail, ServiceError, unlessGone } from "../../../runtime/errors/errors.ts";
 import { type Bucket, compareKeys, type Kept, type ListPage, type ObjectInfo } from "../bucket/bucket.ts";
 import type { WriteBarrier } from "../registry/registry.ts";
 
@@ -207,7 +207,3 @@ function placeOf(states: Map<string, BucketState>, path: string): { state: Bucke
   if (!state) throw fail("not_found", `this snapshot has no file '${path}'`);
   return { state, key };
 }
-
-const unlessGone = (cause: unknown): void => {
-  if (!(cause instanceof ServiceError && cause.type === "not_found")) throw cause;
-};

@@ -2,8 +2,10 @@
  * Where a local bucket keeps things. Objects are plain files under the root, so that DuckDB reads them in place
  * and people can look; everything else is under `<root>/.lakehouse/`.
  */
-import { lstat } from "node:fs/promises";
+
+import { lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { errorCode } from "../../../runtime/durable/durable.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
 
 /** Longest file name of the usual Linux file systems, in bytes. */
@@ -81,3 +83,10 @@ export const isThere = (path: string): Promise<boolean> =>
     (facts) => facts.isFile(),
     () => false,
   );
+
+/** The names in a folder; none where there is no such folder. */
+export const namesIn = (path: string): Promise<string[]> =>
+  readdir(path).catch((cause) => {
+    if (errorCode(cause) === "ENOENT" || errorCode(cause) === "ENOTDIR") return [];
+    throw cause;
+  });

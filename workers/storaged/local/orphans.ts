@@ -1,9 +1,8 @@
 /** What belongs to no object in a local bucket: pieces that a crash has left, and sidecars whose object is gone. */
-import { readdir } from "node:fs/promises";
 import { join, relative } from "node:path";
-import { errorCode, type Finding } from "../../../runtime/durable/durable.ts";
+import type { Finding } from "../../../runtime/durable/durable.ts";
 import type { KeyedMutex } from "../../../runtime/scheduling/scheduling.ts";
-import { isThere, type Layout } from "./layout.ts";
+import { isThere, type Layout, namesIn } from "./layout.ts";
 
 const problems: Readonly<Record<string, string>> = {
   part: "a sidecar that was never completed",
@@ -12,8 +11,8 @@ const problems: Readonly<Record<string, string>> = {
 
 /** Files among the sidecars that belong to no object. */
 export async function* orphans(layout: Layout, lock: KeyedMutex): AsyncGenerator<Finding> {
-  for (const folder of await readdir(layout.records).catch(nothing)) {
-    for (const name of await readdir(join(layout.records, folder)).catch(nothing)) {
+  for (const folder of await namesIn(layout.records)) {
+    for (const name of await namesIn(join(layout.records, folder))) {
       const problem = problems[name.slice(name.lastIndexOf(".") + 1)];
       if (problem === undefined) continue;
       const path = join(layout.records, folder, name);
@@ -25,8 +24,3 @@ export async function* orphans(layout: Layout, lock: KeyedMutex): AsyncGenerator
     }
   }
 }
-
-const nothing = (cause: unknown): string[] => {
-  if (errorCode(cause) === "ENOENT" || errorCode(cause) === "ENOTDIR") return [];
-  throw cause;
-};

@@ -2,11 +2,11 @@
  * Compares the names of a local bucket's objects with those of their sidecars, without reading either: missing bytes
  * are known before anybody asks for them.
  */
-import { lstat, readdir, rename } from "node:fs/promises";
+import { lstat, rename } from "node:fs/promises";
 import { join } from "node:path";
-import { errorCode, readOrNull } from "../../../runtime/durable/durable.ts";
+import { readOrNull } from "../../../runtime/durable/durable.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
-import { isThere, type Layout } from "./layout.ts";
+import { isThere, type Layout, namesIn } from "./layout.ts";
 import { walk } from "./list.ts";
 
 /**
@@ -100,12 +100,6 @@ async function* sidecars(layout: Layout): AsyncGenerator<string[]> {
 }
 
 const sidecarForm = /^[0-9a-f]{64}\.(json|next|deleted)$/;
-
-const namesIn = (path: string): Promise<string[]> =>
-  readdir(path).catch((cause) => {
-    if (errorCode(cause) === "ENOENT" || errorCode(cause) === "ENOTDIR") return [];
-    throw cause;
-  });
 
 /** The key that a sidecar names; undefined when it cannot be read or is gone. */
 async function keyOf(path: string): Promise<string | undefined> {
