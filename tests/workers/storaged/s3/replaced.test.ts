@@ -57,3 +57,14 @@ test("one that is replaced again and again is a failure of the server", async ()
   );
   await expect(opened).rejects.toMatchObject({ type: "bad_gateway" });
 });
+
+test("one that was corrupt and is gone is corrupt no more", async () => {
+  const gone = { status: 404, headers: new Headers(), text: "<Error><Code>NoSuchKey</Code></Error>" };
+  const corruptions = createCorruptions("far");
+  corruptions.found("a", "its bytes are others");
+  const connection = { expect: async () => gone } as never;
+  const reader = { name: "far", connection, corruptions, etagsAreMd5: async () => false };
+  const opened = openVerified(reader, { key: "a" }, new AbortController().signal);
+  await expect(opened).rejects.toMatchObject({ type: "not_found" });
+  expect(corruptions.has("a")).toBe(false);
+});
