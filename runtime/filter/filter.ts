@@ -46,7 +46,8 @@ const isOperator = (name: string): name is Operator => (operators as readonly st
 const isRange = (name: string): name is "gt" | "gte" | "lt" | "lte" => /^[gl]te?$/.test(name);
 
 /** The checked form, or undefined for a filter without conditions. Throws `invalid_field` naming the place. */
-export function parseFilter(filter: unknown, place = "filter"): Condition | undefined {
+export function parseFilter(filter: unknown): Condition | undefined {
+  const place = "filter";
   const budget = { left: conditionsMax };
   if (!isObject(filter))
     throw invalidField(place, `expected an object such as {"state":"IL"}, got ${show(filter)}`);

@@ -1,6 +1,6 @@
 /** The report of a check: each finding as it comes, a line for each service, and a summary. */
 import type { Finding, Progress } from "../../runtime/durable/durable.ts";
-import { createProgress, type ProgressBar } from "../command-line/command-line.ts";
+import { createProgress } from "../command-line/command-line.ts";
 
 interface Checked {
   service: string;
@@ -22,15 +22,10 @@ interface Report {
   end: (gateway: string) => number;
 }
 
-interface Out {
-  /** For what is asked for: text or JSON. */
-  print: (text: string) => void;
-  bar: (label: string) => ProgressBar;
-}
-
-export const terminal: Out = {
-  print: (text) => void process.stdout.write(`${text}\n`),
-  bar: (label) => createProgress(label, { unit: "steps" }),
+/** For what is asked for, text or JSON, and for bars. */
+export const terminal = {
+  print: (text: string) => void process.stdout.write(`${text}\n`),
+  bar: (label: string) => createProgress(label, { unit: "steps" }),
 };
 
 const countOf = (checked: readonly Checked[], severity: Finding["severity"]): number =>
@@ -46,14 +41,14 @@ function exitCodeOf(checked: readonly Checked[]): number {
 }
 
 /** A report in text for people, or as one JSON document at the end. */
-export function createReport({ json }: { json: boolean }, out: Out = terminal): Report {
+export function createReport({ json }: { json: boolean }): Report {
   const all: Checked[] = [];
-  const print = (text: string): void => (json ? undefined : out.print(text));
+  const print = (text: string): void => (json ? undefined : terminal.print(text));
   return {
     begin: (service) => {
       const checked: Checked = { service, findings: [], read: {} };
       all.push(checked);
-      const bar = out.bar(`fsck ${service}`);
+      const bar = terminal.bar(`fsck ${service}`);
       return {
         finding: (finding) => {
           checked.findings.push(finding);
@@ -76,8 +71,8 @@ export function createReport({ json }: { json: boolean }, out: Out = terminal): 
       const damage = countOf(all, "damage");
       const leftover = countOf(all, "leftover");
       if (json)
-        out.print(JSON.stringify({ ok: exit === 0, gateway, damage, leftover, services: all }, null, 2));
-      else out.print(summary(all, damage, leftover));
+        terminal.print(JSON.stringify({ ok: exit === 0, gateway, damage, leftover, services: all }, null, 2));
+      else terminal.print(summary(all, damage, leftover));
       return exit;
     },
   };

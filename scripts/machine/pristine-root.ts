@@ -13,8 +13,8 @@ const makeTimeoutMs = 15 * 60_000;
 const installTimeoutMs = 5 * 60_000;
 
 /** Where it is kept; another recipe makes another root. */
-function rootPath(env: NodeJS.ProcessEnv = process.env): string {
-  const cache = env.XDG_CACHE_HOME || join(homedir(), ".cache");
+function rootPath(): string {
+  const cache = process.env.XDG_CACHE_HOME || join(homedir(), ".cache");
   const hash = Bun.hash(suite + readFileSync(recipe, "utf8")).toString(36);
   return join(cache, "lakehouse", `pristine-${suite}-${hash}`);
 }
