@@ -37,8 +37,7 @@ export const catalogd = contract("catalogd", {
     reply: Manifest,
   }),
   manifest: get("/catalog/manifest/:name", read),
-  dataset: get("/catalog/datasets/:name", read),
-  versions: get("/catalog/datasets/:name/versions", {
+  versions: get("/catalog/versions/:name", {
     summary: "The versions of a dataset, the latest first; also of one that was dropped.",
     params: Name,
     query: closed(pageFields),
@@ -63,7 +62,7 @@ export const catalogd = contract("catalogd", {
     params: Name,
     reply: closed({ name: DatasetName, dropped: t.Literal(true) }),
   }),
-  diff: get("/catalog/datasets/:name/diff", {
+  diff: get("/catalog/diff/:name", {
     summary: "What differs between two versions: columns, rows, bytes and objects.",
     params: Name,
     query: closed({
@@ -89,23 +88,23 @@ export const catalogd = contract("catalogd", {
       objects: closed({ added: ObjectCount, removed: ObjectCount, kept: ObjectCount }),
     }),
   }),
-  rollback: post("/catalog/datasets/:name/rollback", {
+  rollback: post("/catalog/rollback/:name", {
     ...conditional,
     summary: "Makes a version with what an earlier one holds; the versions between stay.",
     body: closed({ version: t.Integer({ minimum: 1, maximum: versionMax }), ...ifMatch }),
   }),
-  undrop: post("/catalog/datasets/:name/undrop", {
+  undrop: post("/catalog/undrop/:name", {
     ...conditional,
     headers: {},
     summary: "Brings a dropped dataset back as it was before its drop.",
     body: closed({}),
   }),
-  rename: post("/catalog/datasets/:name/rename", {
+  rename: post("/catalog/rename/:name", {
     ...conditional,
     summary: "Gives a dataset another name. Its earlier versions stay under the old one.",
     body: closed({ to: DatasetName, ...ifMatch }),
   }),
-  expire: post("/catalog/datasets/:name/expire", {
+  expire: post("/catalog/expire/:name", {
     resumable: "again",
     long: true,
     refusals: [409],

@@ -177,7 +177,6 @@ function readVerbs(
   };
   return {
     manifest: read,
-    dataset: read,
     versions: async ({ name, page_size = versionsPerPage, page_token }, { requestId }) => {
       await resolveUnknown(name, requestId);
       return { name, ...(await history.page(name, { token: page_token, size: page_size })) };

@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { proxy } from "../../../api/gateway/services/proxy.ts";
+import { createGate } from "../../../runtime/auth/auth.ts";
 import { defaults } from "../../../runtime/config/loading.ts";
 import { type Contract, contract, type Peer } from "../../../runtime/contract/endpoints.ts";
-import { createGate } from "../../../runtime/auth/auth.ts";
 import { createFace, type Listening } from "../../../runtime/http/serve.ts";
 import { systemClock } from "../../../runtime/scheduling/clock.ts";
-import { createLinks } from "../../../runtime/worker/links.ts";
 import { createLog } from "../../../runtime/telemetry/log.ts";
 import { createMetrics } from "../../../runtime/telemetry/metrics.ts";
+import { createLinks } from "../../../runtime/worker/links.ts";
 import { configWith } from "../../support/stacks/in-process.ts";
 
 const seen: { aborted: boolean; headers: Headers | undefined } = { aborted: false, headers: undefined };

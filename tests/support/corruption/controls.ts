@@ -79,7 +79,7 @@ export async function fillFirst(url: string): Promise<void> {
   }
   // The history begins later than with its first version from then on.
   const oldest = { keep_versions: 2, older_than_days: 0 };
-  await done(json(url, "/v1/catalog/datasets/versions/expire", oldest));
+  await done(json(url, "/v1/catalog/expire/versions", oldest));
   await done(ingest(url, "name=gone", "a\n1\n"));
   await done(json(url, "/v1/pathway/add", { uid: "retired", content: { text: "it is over" } }));
   await done(json(url, "/v1/vectors/index", { name: "other", dimension: 64 }));

@@ -139,7 +139,7 @@ const expired = (name: string, number: number): Inspected => ({
     severity: "leftover",
     place: `primary://${manifestKey(name, number)}`,
     problem: "its version was expired, and what that removes is still there",
-    remedy: `expire again what is left: POST /v1/catalog/datasets/${name}/expire`,
+    remedy: `expire again what is left: POST /v1/catalog/expire/${name}`,
   },
 });
 

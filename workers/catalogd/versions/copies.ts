@@ -13,7 +13,7 @@ export function planRollback(
   if (head && isOf(head, given)) return head;
   const { name } = old;
   if (!isLive(head))
-    throw fail("conflict", `'${name}' was dropped: bring it back first, by POST …/datasets/${name}/undrop`);
+    throw fail("conflict", `'${name}' was dropped: bring it back first, by POST /v1/catalog/undrop/${name}`);
   checkMatch(head, ifMatch);
   const isSame = Bun.deepEquals([head.columns, head.objects], [old.columns, old.objects], true);
   if (isSame) return head;
@@ -31,7 +31,7 @@ export function planUndrop(head: Version | undefined, old: Manifest, given: Give
   if (isLive(head))
     throw fail(
       "conflict",
-      `there is a dataset '${old.name}', version ${head.version} of ${head.created_at}: POST …/datasets/${old.name}/rollback goes back to one of its versions`,
+      `there is a dataset '${old.name}', version ${head.version} of ${head.created_at}: POST /v1/catalog/rollback/${old.name} goes back to one of its versions`,
     );
   // A dataset that was renamed keeps its id under the other name.
   const dataset_id = head?.renamed_to === undefined ? old.dataset_id : given.newId();

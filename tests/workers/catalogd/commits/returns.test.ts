@@ -31,18 +31,23 @@ const version = async (name: string, rows: number, columns = twoColumns) =>
     columns,
     objects: [await catalog.object(`datasets/${name}/${rows}`, "x".repeat(rows), rows)],
   });
+/** `jobs/diff?from=1` is the verb `diff` of the dataset `jobs`; a name alone is its manifest. */
+const placeOf = (path: string): string => {
+  const [, name, verb = "manifest", query = ""] = /^([^/?]+)(?:\/(\w+))?(\?.*)?$/.exec(path) ?? [];
+  return `/catalog/${verb}/${name}${query}`;
+};
 const post = (path: string, body: Record<string, unknown> = {}, headers: Record<string, string> = {}) =>
   catalog.send(
-    new Request(`http://localhost/catalog/datasets/${path}`, {
+    new Request(`http://localhost${placeOf(path)}`, {
       method: "POST",
       headers: { "content-type": "application/json", ...headers },
       body: JSON.stringify(body),
     }),
   );
 const get = async (path: string) =>
-  (await catalog.send(new Request(`http://localhost/catalog/datasets/${path}`))).json();
+  (await catalog.send(new Request(`http://localhost${placeOf(path)}`))).json();
 const etagOf = async (name: string) =>
-  (await catalog.send(new Request(`http://localhost/catalog/datasets/${name}`))).headers.get("etag") ?? "";
+  (await catalog.send(new Request(`http://localhost/catalog/manifest/${name}`))).headers.get("etag") ?? "";
 const wide = [...twoColumns, { name: "more", type: "DATE", nullable: true }];
 /** Findings of the whole catalog. */
 const findings = async () => {
@@ -241,7 +246,7 @@ describe("bad input", () => {
     body: Record<string, unknown>,
     rest: Omit<ApiCase, "name" | "path">,
   ): ApiCase => ({
-    ...{ name: `${path} ${JSON.stringify(body)}`, method: "POST", path: `/catalog/datasets/${path}`, body },
+    ...{ name: `${path} ${JSON.stringify(body)}`, method: "POST", path: placeOf(path), body },
     ...rest,
   });
   const rows: ApiCase[] = [
@@ -250,7 +255,7 @@ describe("bad input", () => {
     row("jobs/rollback", { version: "1" }, invalid),
     row("jobs/rollback", { version: 1, force: true }, { status: 400, type: "unknown_field" }),
     row("jobs/rollback", { version: 3 }, { ...missing, contains: ["'jobs' has versions 1 to 2"] }),
-    row("away/rollback", { version: 1 }, { ...conflict, contains: ["was dropped", "away/undrop"] }),
+    row("away/rollback", { version: 1 }, { ...conflict, contains: ["was dropped", "undrop/away"] }),
     row("away/rollback", { version: 2 }, { ...missing, contains: ["is its drop"] }),
     row("never/rollback", { version: 1 }, missing),
     row("no-name/rollback", { version: 1 }, invalid),
@@ -258,7 +263,7 @@ describe("bad input", () => {
     row(
       "jobs/undrop",
       {},
-      { ...conflict, contains: ["there is a dataset 'jobs', version 2", "jobs/rollback"] },
+      { ...conflict, contains: ["there is a dataset 'jobs', version 2", "rollback/jobs"] },
     ),
     row("never/undrop", {}, missing),
     row("jobs/undrop", { version: 1 }, { status: 400, type: "unknown_field" }),
@@ -273,16 +278,16 @@ describe("bad input", () => {
     row("away/rename", { to: "near" }, missing),
     row("never/rename", { to: "near" }, missing),
     row("jobs/rename", { to: "near", if_match: '"x"' }, { status: 412, type: "precondition_failed" }),
-    { name: "diff without from", path: "/catalog/datasets/jobs/diff", ...invalid },
+    { name: "diff without from", path: "/catalog/diff/jobs", ...invalid },
     {
       name: "diff of a version that is not there",
-      path: "/catalog/datasets/jobs/diff?from=1&to=7",
+      path: "/catalog/diff/jobs?from=1&to=7",
       ...missing,
     },
-    { name: "diff of a drop", path: "/catalog/datasets/away/diff?from=1&to=2", ...missing },
+    { name: "diff of a drop", path: "/catalog/diff/away?from=1&to=2", ...missing },
     {
       name: "rollback by GET",
-      path: "/catalog/datasets/jobs/rollback",
+      path: "/catalog/rollback/jobs",
       status: 405,
       type: "method_not_allowed",
     },

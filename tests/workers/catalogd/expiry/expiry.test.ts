@@ -191,15 +191,15 @@ test("what was expired is said to be: by number, by time, in a rollback", async 
   await expire("jobs", 1);
   const rows: [Partial<ApiCase>, string][] = [
     [
-      { path: "/catalog/datasets/jobs?version=1" },
+      { path: "/catalog/manifest/jobs?version=1" },
       "version 1 of 'jobs' was expired: 'jobs' has versions 2 to 3",
     ],
     [
-      { path: `/catalog/datasets/jobs?as_of=${first.created_at}` },
+      { path: `/catalog/manifest/jobs?as_of=${first.created_at}` },
       "versions before 2 were expired, and that one is of 20",
     ],
-    [{ method: "POST", path: "/catalog/datasets/jobs/rollback", body: { version: 1 } }, "was expired"],
-    [{ path: "/catalog/datasets/jobs/diff?from=1" }, "was expired"],
+    [{ method: "POST", path: "/catalog/rollback/jobs", body: { version: 1 } }, "was expired"],
+    [{ path: "/catalog/diff/jobs?from=1" }, "was expired"],
   ];
   for (const [row, text] of rows)
     await runCase(
@@ -330,7 +330,7 @@ test("bad input", async () => {
     ...{
       name: JSON.stringify(body),
       method: "POST",
-      path: "/catalog/datasets/jobs/expire",
+      path: "/catalog/expire/jobs",
       body,
       ...invalid,
     },
@@ -348,7 +348,7 @@ test("bad input", async () => {
     row({ keep_versions: 1, older_than_days: 0, force: true }, { type: "unknown_field" }),
     row(
       { keep_versions: 1, older_than_days: 0 },
-      { path: "/catalog/datasets/never/expire", status: 404, type: "not_found" },
+      { path: "/catalog/expire/never", status: 404, type: "not_found" },
     ),
   ];
   for (const each of rows) await runCase(each, catalog.send);

@@ -49,12 +49,12 @@ const get = async (path: string) => {
 describe("a version", () => {
   test("by its number is what it was when it was made, after a restart too, and of a schema that is no more", async () => {
     for (const manifest of made) {
-      const { body, etag } = await get(`/catalog/datasets/jobs?version=${manifest.version}`);
+      const { body, etag } = await get(`/catalog/manifest/jobs?version=${manifest.version}`);
       expect(body).toEqual(manifest);
       expect(etag).toContain(`.${manifest.version}.`);
       expect((await get(`/catalog/manifest/jobs?version=${manifest.version}`)).body).toEqual(manifest);
     }
-    expect((await get("/catalog/datasets/jobs")).body).toEqual(made[3]);
+    expect((await get("/catalog/manifest/jobs")).body).toEqual(made[3]);
     await catalog.stop();
     catalog = await startCatalog(directory.path);
     expect(await catalog.verbs.manifest({ name: "jobs", version: 2 })).toEqual(made[1] as CatalogManifest);
@@ -79,7 +79,7 @@ describe("the list", () => {
     const seen: unknown[] = [];
     let token = "";
     do {
-      const { body } = await get(`/catalog/datasets/jobs/versions?page_size=2${token}`);
+      const { body } = await get(`/catalog/versions/jobs?page_size=2${token}`);
       expect(body.versions.length).toBeLessThanOrEqual(2);
       seen.push(
         ...body.versions.map(({ version, operation, row_count }: CatalogManifest) => [
@@ -154,7 +154,7 @@ test("a version that is damaged is named, and nothing is guessed around it", asy
 
 const invalid = { status: 400, type: "invalid_field" } as const;
 const missing = { status: 404, type: "not_found" } as const;
-const at = "/catalog/datasets/jobs";
+const at = "/catalog/manifest/jobs";
 const rows: ApiCase[] = [
   { name: "version 0", path: `${at}?version=0`, ...invalid },
   { name: "a version that is no number", path: `${at}?version=latest`, ...invalid },
@@ -184,11 +184,11 @@ const rows: ApiCase[] = [
     ...missing,
     contains: ["there was no dataset 'jobs' at 2001-01-01T00:00:00Z: its first version is of 20"],
   },
-  { name: "an unknown dataset", path: "/catalog/datasets/never?version=1", ...missing },
-  { name: "another case", path: "/catalog/datasets/JOBS?version=1", ...missing, contains: ["'jobs'"] },
-  { name: "versions of an unknown dataset", path: "/catalog/datasets/never/versions", ...missing },
-  { name: "a bad name", path: "/catalog/datasets/jobs@3", ...invalid },
-  { name: "a page token that is none", path: `${at}/versions?page_token=x`, ...invalid },
-  { name: "too large a page", path: `${at}/versions?page_size=10001`, ...invalid },
+  { name: "an unknown dataset", path: "/catalog/manifest/never?version=1", ...missing },
+  { name: "another case", path: "/catalog/manifest/JOBS?version=1", ...missing, contains: ["'jobs'"] },
+  { name: "versions of an unknown dataset", path: "/catalog/versions/never", ...missing },
+  { name: "a bad name", path: "/catalog/manifest/jobs@3", ...invalid },
+  { name: "a page token that is none", path: `/catalog/versions/jobs?page_token=x`, ...invalid },
+  { name: "too large a page", path: `/catalog/versions/jobs?page_size=10001`, ...invalid },
 ];
 describe("bad input", () => runCases(rows, () => catalog.send));
