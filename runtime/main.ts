@@ -21,11 +21,10 @@ import {
   lackingVariables,
   notifyReloading,
   notifySystemd,
-  ownThreadId,
-  readThread,
   watchTerminal,
 } from "./system/system.ts";
 import { createLog, describe, type Log } from "./telemetry/telemetry.ts";
+import { ownThreadId, readThread } from "./thread-time/thread-time.ts";
 import { topology } from "./topology.ts";
 
 const help = `bun run supervisor [options]

@@ -1,8 +1,8 @@
 /** What a linter cannot say. Every rule finds nothing in the repository, and finds its own small example of a fault. */
 import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { renderToml } from "../runtime/config/render-toml.ts";
 import { startOrder, topology } from "../runtime/topology.ts";
+import { renderToml } from "../scripts/generate/render-toml.ts";
 import {
   dead,
   folderSizes,

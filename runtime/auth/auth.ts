@@ -1,8 +1,8 @@
 /** Who may call: bearer tokens, addresses, and on a bare loopback bind this machine's own names only. */
 import { createHash, timingSafeEqual } from "node:crypto";
+import { addressList, forwardedFor, isListed, isLoopback } from "../addresses/addresses.ts";
 import type { Config } from "../config/config.ts";
 import { fail } from "../errors/errors.ts";
-import { addressList, forwardedFor, isListed, isLoopback } from "../system/system.ts";
 
 /** Lets a request through or throws `bad_request` (400), `unauthorized` (401) or `forbidden` (403). */
 export type Gate = (request: { method?: string; headers: Headers }, from: Caller) => void;

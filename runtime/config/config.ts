@@ -9,7 +9,6 @@ export {
   urlOf,
 } from "./loading.ts";
 export { overcommitted, planMemory } from "./memory-plan.ts";
-export { renderToml } from "./render-toml.ts";
 export { keyVariable, loadSecrets, type S3Keys, type Secrets, secretsDigest } from "./secrets.ts";
-export { memoryBytes } from "./setting.ts";
+export { isSetting, memoryBytes, type Setting } from "./setting.ts";
 export { type Config, type ServiceSection, settings } from "./settings.ts";

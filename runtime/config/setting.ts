@@ -1,5 +1,5 @@
 /** What a setting may be: the kinds that settings.ts is written in, the units it counts in, the forms it expects. */
-import { addressRanges, isAddressRange } from "../system/system.ts";
+import { addressRanges, isAddressRange } from "../addresses/addresses.ts";
 
 interface Common<T> {
   default: T;

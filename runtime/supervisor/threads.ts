@@ -2,8 +2,8 @@
 
 import type { Config, ServiceSection } from "../config/config.ts";
 import type { Clock } from "../scheduling/scheduling.ts";
-import type { ReadThread } from "../system/system.ts";
 import type { Log } from "../telemetry/telemetry.ts";
+import type { ReadThread } from "../thread-time/thread-time.ts";
 import type { Topology } from "../topology.ts";
 import { startUnit, type Unit } from "./unit.ts";
 import type { Health } from "./watchdog.ts";

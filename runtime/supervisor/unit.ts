@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import type { Config } from "../config/config.ts";
 import type { FromWorker, Init, Live, ToWorker } from "../service/service.ts";
-import type { ReadThread } from "../system/system.ts";
+import type { ReadThread } from "../thread-time/thread-time.ts";
 import type { StopLimits } from "./stop-limits.ts";
 import { createWatchdog, type Health } from "./watchdog.ts";
 

@@ -1,5 +1,5 @@
 /** Tells a thread that is busy from one that is hung, by its progress and its processor time (ADR 0002). */
-import type { ReadThread } from "../system/system.ts";
+import type { ReadThread } from "../thread-time/thread-time.ts";
 
 interface WatchdogLimits {
   heartbeatMs: number;

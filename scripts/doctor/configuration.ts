@@ -1,5 +1,6 @@
 /** What is configured: the file and its overrides, binds, secrets. */
 import { existsSync } from "node:fs";
+import { isLoopback } from "../../runtime/addresses/addresses.ts";
 import { bindRefusal, tokensOf } from "../../runtime/auth/auth.ts";
 import {
   type Config,
@@ -9,7 +10,6 @@ import {
   loadSecrets,
   parseBind,
 } from "../../runtime/config/config.ts";
-import { isLoopback } from "../../runtime/system/system.ts";
 import { listening } from "../command-line/command-line.ts";
 import { messageOf } from "../subprocess/subprocess.ts";
 import { type Check, missing, ok } from "./check.ts";

@@ -1,4 +1,4 @@
 /** `bun run toml`: writes lakehouse.toml from the settings' table, which is the one definition of every key. */
-import { renderToml } from "../../runtime/config/config.ts";
+import { renderToml } from "./render-toml.ts";
 
 await Bun.write(new URL("../../lakehouse.toml", import.meta.url), renderToml());

@@ -13,7 +13,7 @@ import { isAsSent } from "../../runtime/http/path-as-sent.ts";
 import { parseRows, parseJson as parseSent } from "../../runtime/json/json.ts";
 import { readSchema } from "../../runtime/parquet/parquet.ts";
 import { parseSqlType } from "../../runtime/sql/type-grammar.ts";
-import { addressList, forwardedFor } from "../../runtime/system/addresses.ts";
+import { addressList, forwardedFor } from "../../runtime/addresses/addresses.ts";
 import { eventsOf } from "../../workers/chatd/providers/event-lines.ts";
 import { layoutOf } from "../../workers/ingestd/csv/layout.ts";
 import { parseRow } from "../../workers/ingestd/csv/row-reader.ts";

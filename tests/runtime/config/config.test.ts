@@ -2,8 +2,8 @@ import { afterAll, expect, test } from "bun:test";
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type ConfigSources, defaults, loadConfig } from "../../../runtime/config/loading.ts";
-import { renderToml } from "../../../runtime/config/render-toml.ts";
 import { loadSecrets } from "../../../runtime/config/secrets.ts";
+import { renderToml } from "../../../scripts/generate/render-toml.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 
 const directory = temporaryDirectory("config");

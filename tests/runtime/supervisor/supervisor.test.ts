@@ -9,7 +9,7 @@ import {
   type SupervisorOptions,
   startSupervisor,
 } from "../../../runtime/supervisor/supervisor.ts";
-import { readThread } from "../../../runtime/system/thread-time.ts";
+import { readThread } from "../../../runtime/thread-time/thread-time.ts";
 import { createLog } from "../../../runtime/telemetry/log.ts";
 import type { Topology } from "../../../runtime/topology.ts";
 import { configWith, temporaryDirectory } from "../../support/stacks/in-process.ts";

@@ -6,7 +6,7 @@ import {
   parseThreadStat,
   readThread,
   type ThreadUse,
-} from "../../../runtime/system/thread-time.ts";
+} from "../../../runtime/thread-time/thread-time.ts";
 
 const limits = { heartbeatMs: 1000, timeoutMs: 3000, busyMs: 5000 };
 /** `.` it answered, `s` it sleeps, `r` it waits for a processor, a digit: so many seconds of processor time, `?` unknown. */

@@ -1,5 +1,5 @@
 /** How much processor time a work takes, which a busy machine does not lengthen as it does the time on the clock. */
-import { ownThreadId, readThread } from "../../../runtime/system/thread-time.ts";
+import { ownThreadId, readThread } from "../../../runtime/thread-time/thread-time.ts";
 
 /** Processor time of this thread so far, in milliseconds. */
 export const threadMs = (): number =>

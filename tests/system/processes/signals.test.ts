@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { defaults, loadConfig } from "../../../runtime/config/loading.ts";
 import { systemClock } from "../../../runtime/scheduling/clock.ts";
 import { startSupervisor } from "../../../runtime/supervisor/supervisor.ts";
-import { readThread } from "../../../runtime/system/thread-time.ts";
+import { readThread } from "../../../runtime/thread-time/thread-time.ts";
 import { createLog } from "../../../runtime/telemetry/log.ts";
 import type { Topology } from "../../../runtime/topology.ts";
 import { startProduct } from "../../support/product/product.ts";

@@ -1,6 +1,5 @@
 /** lakehouse.toml as text: every key with its default, behind one comment line. */
-import { isSetting, type Setting } from "./setting.ts";
-import { settings } from "./settings.ts";
+import { isSetting, type Setting, settings } from "../../runtime/config/config.ts";
 
 /** The text of lakehouse.toml: every key with its default, behind one comment line. */
 export function renderToml(): string {
