@@ -22,7 +22,15 @@ p1,Forklift Operator,Chicago,00601
 p2,Registered Nurse,Dallas,75201
 p3,Welder,Joliet,60431
 `;
-const tools = ["list_datasets", "get_manifest", "query_sql", "embed_text", "search_vectors", "search_matrix"];
+const tools = [
+  "list_datasets",
+  "get_manifest",
+  "dataset_versions",
+  "query_sql",
+  "embed_text",
+  "search_vectors",
+  "search_matrix",
+];
 
 interface Told {
   isError: boolean;
@@ -132,7 +140,7 @@ export const mcp: Smoke = {
     const name = freshName();
     const client = await connect(lake.gateway);
     try {
-      await stage.check("the official client connects and finds the seven tools", async () => {
+      await stage.check("the official client connects and finds the eight tools", async () => {
         const found = (await client.listTools()).tools.map((tool) => tool.name);
         expectEqual(found, [...tools, "record_playbook"]);
       });
