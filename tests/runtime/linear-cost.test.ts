@@ -5,6 +5,7 @@
 
 import { afterAll, expect, test } from "bun:test";
 import { join } from "node:path";
+import { addressList, forwardedFor } from "../../runtime/addresses/addresses.ts";
 import { chooseEncoding } from "../../runtime/bodies/answer-encoding.ts";
 import { parseToml } from "../../runtime/config/file.ts";
 import { suggestionsFor } from "../../runtime/errors/suggestions.ts";
@@ -13,7 +14,6 @@ import { isAsSent } from "../../runtime/http/path-as-sent.ts";
 import { parseRows, parseJson as parseSent } from "../../runtime/json/json.ts";
 import { readSchema } from "../../runtime/parquet/parquet.ts";
 import { parseSqlType } from "../../runtime/sql/type-grammar.ts";
-import { addressList, forwardedFor } from "../../runtime/addresses/addresses.ts";
 import { eventsOf } from "../../workers/chatd/providers/event-lines.ts";
 import { layoutOf } from "../../workers/ingestd/csv/layout.ts";
 import { parseRow } from "../../workers/ingestd/csv/row-reader.ts";

@@ -65,9 +65,7 @@ test("get_manifest gives the manifest, whole when it fits", async () => {
 
 test("dataset_versions lists what get_manifest and query_sql can read", async () => {
   const answer = await session.call("dataset_versions", { name: "workers" });
-  expect(answer.data).toEqual(
-    await (await fetch(`${product.url}/v1/catalog/versions/workers`)).json(),
-  );
+  expect(answer.data).toEqual(await (await fetch(`${product.url}/v1/catalog/versions/workers`)).json());
   expect(answer.text).toMatch(/^workers@1 of \S+: replace by ingestd, 2000 rows, 18 columns$/m);
   const { data } = await session.call("get_manifest", { name: "workers", version: 1 });
   expect(data.version).toBe(1);

@@ -5,8 +5,8 @@
 import { expect, test } from "bun:test";
 import { systemClock } from "../../../runtime/scheduling/clock.ts";
 import { startSupervisor } from "../../../runtime/supervisor/supervisor.ts";
-import { readThread } from "../../../runtime/thread-time/thread-time.ts";
 import { createLog } from "../../../runtime/telemetry/log.ts";
+import { readThread } from "../../../runtime/thread-time/thread-time.ts";
 import { type Topology, topology } from "../../../runtime/topology.ts";
 import { workerColumns, workerRow } from "../../../scripts/sample-data/make-workers.ts";
 import { inTurn, report, timed } from "../../support/campaigns/measure.ts";

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { createGate } from "../../../runtime/auth/auth.ts";
 import { addressList, forwardedFor, isLoopback, plainAddress } from "../../../runtime/addresses/addresses.ts";
+import { createGate } from "../../../runtime/auth/auth.ts";
 import { sendRaw } from "../../support/clients/raw-http.ts";
 import { configWith } from "../../support/stacks/in-process.ts";
 

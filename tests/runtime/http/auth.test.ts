@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { bindRefusal, createGate } from "../../../runtime/auth/auth.ts";
 import { addressList, isLoopback } from "../../../runtime/addresses/addresses.ts";
+import { bindRefusal, createGate } from "../../../runtime/auth/auth.ts";
 import { configWith } from "../../support/stacks/in-process.ts";
 
 const auth = (changes: object) => configWith({ auth: changes }).auth;

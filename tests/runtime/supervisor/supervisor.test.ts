@@ -9,8 +9,8 @@ import {
   type SupervisorOptions,
   startSupervisor,
 } from "../../../runtime/supervisor/supervisor.ts";
-import { readThread } from "../../../runtime/thread-time/thread-time.ts";
 import { createLog } from "../../../runtime/telemetry/log.ts";
+import { readThread } from "../../../runtime/thread-time/thread-time.ts";
 import type { Topology } from "../../../runtime/topology.ts";
 import { configWith, temporaryDirectory } from "../../support/stacks/in-process.ts";
 
