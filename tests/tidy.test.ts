@@ -215,6 +215,12 @@ const rows: Row[] = [
     finds: "docs/a.md: the link to b.md leads nowhere",
   },
   {
+    name: "documents name files that are there",
+    rule: text.namedFiles,
+    example: { "docs/a.md": "see `runtime/gone.ts`\n" },
+    finds: "docs/a.md: names runtime/gone.ts, which is not there",
+  },
+  {
     name: "service READMEs have their headings",
     rule: text.serviceReadmes,
     example: { "workers/a/README.md": readme.replace("## Calls\n", "") },

@@ -178,3 +178,13 @@ export const usedPackages: Rule = (tree) => {
     .filter((name) => !imported.has(name) && !usedOtherwise.has(name))
     .map((name) => `package.json: nothing imports ${name}`);
 };
+
+/** Documents name files by path, which no import follows when a file moves. */
+export const namedFiles: Rule = (tree) =>
+  [...tree]
+    .filter(([path]) => path.endsWith(".md"))
+    .flatMap(([path, text]) =>
+      [...text.matchAll(/(?<![\w./-])(?:runtime|workers|api|scripts|tests)\/[\w/.-]+\.ts\b/g)]
+        .filter(([name]) => !tree.has(name))
+        .map(([name]) => `${path}: names ${name}, which is not there`),
+    );
