@@ -1,4 +1,5 @@
-/** What SQL says of names and types. */
+/** What SQL says of names and types, and the ids of fields. */
+export { type KnownFields, type Numbered, numberColumns } from "./field-ids.ts";
 export { fold, nameProblem, quoteName, quoteText, twiceNamed } from "./names.ts";
 export {
   columnProblem,

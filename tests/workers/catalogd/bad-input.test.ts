@@ -225,6 +225,16 @@ const contents: ApiCase[] = [
     { ...good, columns: ["Zip", "ZIP"].map((name) => ({ name, type: "VARCHAR", nullable: true })) },
     { ...refused, contains: ["'ZIP' is there twice", "upper case"] },
   ),
+  post(
+    "a field id twice",
+    { ...good, columns: twoColumns.map((column) => ({ ...column, field_id: 4 })) },
+    { ...refused, contains: ["columns: 'field id 4' is there twice", "leave field_id out"] },
+  ),
+  post(
+    "a field id that is another's",
+    { ...good, name: "taken", columns: twoColumns.map((column, at) => ({ ...column, field_id: 2 - at })) },
+    { status: 409, type: "conflict", contains: ["has the field id 1, not 2"] },
+  ),
   post("negative bytes", withObject({ bytes: -1 }), { ...invalid, contains: ["objects.0.bytes"] }),
   post("bytes of a fraction", withObject({ bytes: 1.5 }), invalid),
   post("bytes as text", withObject({ bytes: "10" }), invalid),

@@ -52,11 +52,32 @@ const statistics = [
   text("max", "OPTIONAL"),
 ];
 const column = [text("name"), text("type"), flag("nullable")];
-/** Forms of texts came later: a version without any is written as it was before there were any. */
-const columnWithForm = [...column, text("form", "OPTIONAL")];
+const integers = (name: string): Field => [
+  {
+    name,
+    converted_type: "LIST",
+    logical_type: { type: "LIST" },
+    repetition_type: "OPTIONAL",
+    num_children: 1,
+  },
+  { name: "list", repetition_type: "REPEATED", num_children: 1 },
+  ...int64("element"),
+];
+/** Fields of columns that came later: a version without one is written as it was before there was any. */
+const laterOfColumns = {
+  form: text("form", "OPTIONAL"),
+  field_id: int64("field_id", "OPTIONAL"),
+  nested_ids: integers("nested_ids"),
+};
+const columnFields = (columns: Version["columns"]): Field[] => {
+  const later = Object.entries(laterOfColumns) as [keyof typeof laterOfColumns, Field][];
+  const used = later.filter(([name]) => columns.some((each) => each[name] !== undefined));
+  return [...column, ...used.map(([, field]) => field)];
+};
 
 /** Fields that came later: a version without one is written as it was before there was any. */
 const optionalTexts = ["operation_id", "copy_of", "renamed_to"] as const;
+const optionalCounts = ["first_version", "last_column_id"] as const;
 
 const fieldsOf = (version: Version): readonly Field[] => [
   text("dataset_id"),
@@ -64,7 +85,7 @@ const fieldsOf = (version: Version): readonly Field[] => [
   int64("version"),
   int64("parent", "OPTIONAL"),
   text("schema_fingerprint"),
-  structs("columns", version.columns.some(({ form }) => form !== undefined) ? columnWithForm : column),
+  structs("columns", columnFields(version.columns)),
   structs("objects", [
     text("key"),
     int64("bytes"),
@@ -77,7 +98,7 @@ const fieldsOf = (version: Version): readonly Field[] => [
   text("operation"),
   text("made_by"),
   utcMicros("created_at"),
-  ...(version.first_version === undefined ? [] : [int64("first_version")]),
+  ...optionalCounts.filter((name) => version[name] !== undefined).map((name) => int64(name)),
   ...optionalTexts.filter((name) => version[name] !== undefined).map((name) => text(name)),
 ];
 /** Only where versions of other names are committed by this one: as JSON, whole. */

@@ -1,7 +1,7 @@
 /** Manifests in storage: one immutable object a version, written under a number that nobody else can take. */
 import type { Peer } from "../../../runtime/contract/contract.ts";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
-import { columnProblem } from "../../../runtime/sql/sql.ts";
+import { columnProblem, numberColumns } from "../../../runtime/sql/sql.ts";
 import type { Storaged } from "../../storaged/contract.ts";
 import type { Head } from "../registry/registry.ts";
 import { isLive, type Version } from "../versions/versions.ts";
@@ -78,7 +78,8 @@ async function readCommit(
 ): Promise<{ head: Head; also: Version[] }> {
   const key = manifestKey(name, version);
   try {
-    const { version: found, also } = await decodeCommit((await read({ key })).bytes);
+    const commit = await decodeCommit((await read({ key })).bytes);
+    const [found, also] = [numbered(commit.version), commit.also.map(numbered)];
     if (found.name !== name || found.version !== version)
       throw fail("corrupt", `it holds version ${found.version} of '${found.name}'`);
     // Earlier versions of the program took any text as a type; one bad dataset must not end every query.
@@ -91,6 +92,12 @@ async function readCommit(
     return { head: { name, version, reason }, also: [] };
   }
 }
+
+/** Versions stored before ids were kept: their files have those that columns get in a dataset that is new. */
+const numbered = (version: Version): Version =>
+  version.last_column_id === undefined && version.columns.length > 0 && !columnProblem(version.columns)
+    ? { ...version, ...numberColumns(version.columns) }
+    : version;
 
 const unusableReason = (key: string, problem: string): string =>
   `its manifest ${key} cannot be used: ${problem}; drop the dataset and ingest its files again`;

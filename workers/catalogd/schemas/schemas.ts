@@ -7,6 +7,8 @@ export const DatasetName = t.String({ pattern: "^[A-Za-z_][A-Za-z0-9_]{0,127}$" 
 /** Exact in JSON, in INT64 and as a JavaScript number. */
 export const Count = t.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 
+const FieldId = t.Integer({ minimum: 1, maximum: 2_147_483_647 });
+
 export const Column = closed({
   name: t.String({ minLength: 1, maxLength: 1024 }),
   /** A DuckDB type name, such as VARCHAR, BIGINT, DECIMAL(18,3) or STRUCT(a INTEGER). */
@@ -17,12 +19,16 @@ export const Column = closed({
    * (10.00), or `shortest` (10). Absent where they came as no text; a later version keeps it.
    */
   form: t.Optional(t.Union([t.Literal("fixed"), t.Literal("shortest")])),
+  /** By which open tables know the column, whatever its name becomes. The catalog gives it; a dataset gives each id once. */
+  field_id: t.Optional(FieldId),
+  /** Of what is nested in the column, each part before what is nested in that; see `runtime/sql/field-ids.ts`. */
+  nested_ids: t.Optional(t.Array(FieldId, { maxItems: 16_384 })),
 });
 
 /** Per column, as DuckDB's RETURN_STATS gives them: bounds as text, because that is exact for every type. */
 export const ColumnStatistics = closed({
   column: t.String(),
-  field_id: t.Integer({ minimum: 1, maximum: 2_147_483_647 }),
+  field_id: FieldId,
   null_count: t.Optional(Count),
   value_count: t.Optional(Count),
   compressed_bytes: t.Optional(Count),
@@ -60,6 +66,8 @@ export const Manifest = closed({
   parent: t.Optional(t.Integer({ minimum: 1 })),
   schema_fingerprint: t.String(),
   columns: t.Array(Column),
+  /** The highest field id that the dataset has ever given to a column or a part of one. */
+  last_column_id: t.Optional(FieldId),
   objects: t.Array(DataObject),
   row_count: t.Integer({ minimum: 0 }),
   bytes: t.Integer({ minimum: 0 }),

@@ -83,6 +83,8 @@ function copyOf(
   return {
     ...{ dataset_id: old.dataset_id, name, ...following(head, given.now) },
     ...{ schema_fingerprint, columns, objects, row_count, bytes },
+    // Ids given since are not given again.
+    last_column_id: Math.max(old.last_column_id ?? 1, head?.last_column_id ?? 1),
     copy_of: `${name}@${old.version}`,
     made_by: "client",
     ...named(given),

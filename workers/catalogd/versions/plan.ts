@@ -1,5 +1,6 @@
 /** The next version of a dataset, decided from its head: pure, so that it can be decided again after a lost race. */
 import { fail } from "../../../runtime/errors/errors.ts";
+import { type KnownFields, numberColumns } from "../../../runtime/sql/sql.ts";
 import { versionMax } from "../schemas/schemas.ts";
 import { canonicalKey, type Registration } from "./registration.ts";
 import { driftError, schemaDrift, schemaFingerprint } from "./schema.ts";
@@ -39,7 +40,8 @@ export function planRegistration(
   if (live && live.schema_fingerprint !== fingerprint && !(new_columns && operation === "replace"))
     throw driftError(name, schemaDrift(live.columns, registration.columns));
   const same = live?.schema_fingerprint === fingerprint;
-  const columns = live && same ? withForms(name, live.columns, registration.columns) : registration.columns;
+  const proposed = live && same ? withForms(name, live.columns, registration.columns) : registration.columns;
+  const fields = numbered(name, live, proposed);
   const objects =
     live && operation === "append" ? appended(live, registration.objects) : registration.objects;
   if (live && same && Bun.deepEquals(live.objects, objects, true)) return live;
@@ -49,7 +51,7 @@ export function planRegistration(
     ...following(head, given.now),
     ...(live && { parent: live.version }),
     schema_fingerprint: fingerprint,
-    columns,
+    ...fields,
     objects,
     ...totals(name, objects),
     operation,
@@ -57,6 +59,40 @@ export function planRegistration(
     ...named(given),
   };
 }
+
+/**
+ * The columns with their field ids. Whoever gives ids must give those that the dataset has or would give, as they stand in
+ * the files; in a new dataset they are taken as they come.
+ */
+function numbered(
+  name: string,
+  live: Manifest | undefined,
+  proposed: readonly Column[],
+): Pick<Manifest, "columns" | "last_column_id"> {
+  const hasIds = proposed.every((column) => column.field_id !== undefined);
+  const own = live ?? (hasIds ? asGiven(proposed) : undefined);
+  const fields = numberColumns(proposed, own);
+  for (const [at, { name: column, field_id: asked, nested_ids: nested = [] }] of proposed.entries()) {
+    const is = fields.columns[at];
+    if (asked === undefined || (is?.field_id === asked && Bun.deepEquals(is.nested_ids ?? [], nested)))
+      continue;
+    const ids = [is?.field_id, ...(is?.nested_ids ?? [])].join(", ");
+    throw fail(
+      "conflict",
+      `column '${column}' of '${name}' has the field id ${ids}, not ${[asked, ...nested].join(", ")}: its columns have changed meanwhile, or leave field_id out`,
+      { details: { column, field_ids: [is?.field_id, ...(is?.nested_ids ?? [])] } },
+    );
+  }
+  return fields;
+}
+
+const asGiven = (columns: readonly Column[]): KnownFields => ({
+  columns,
+  last_column_id: columns.reduce(
+    (max, { field_id = 0, nested_ids = [] }) => Math.max(max, field_id, ...nested_ids),
+    0,
+  ),
+});
 
 /** Whether the operation has made this version already. */
 export const isOf = ({ operation_id: of }: Version, { operationId }: Pick<Given, "operationId">): boolean =>
@@ -98,6 +134,7 @@ export function planDrop(
     parent: head.version,
     schema_fingerprint: head.schema_fingerprint,
     columns: head.columns,
+    ...(head.last_column_id !== undefined && { last_column_id: head.last_column_id }),
     objects: [],
     row_count: 0,
     bytes: 0,

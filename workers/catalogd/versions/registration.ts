@@ -36,6 +36,13 @@ export function checkRegistration({ name, columns, objects, made_by = "" }: Regi
     const details = { details: { field, ...(twice !== undefined && { twice }) } };
     throw fail(twice === undefined ? "invalid_field" : "unprocessable", `${field}: ${problem}`, details);
   }
+  refuseTwice(
+    "columns",
+    columns.flatMap(({ field_id, nested_ids = [] }) =>
+      field_id === undefined ? [] : [field_id, ...nested_ids].map((id) => `field id ${id}`),
+    ),
+    "each column, and each part of one, has its own; or leave field_id out",
+  );
   for (const [at, object] of objects.entries()) checkObject(`objects.${at}`, object, columns);
   refuseTwice(
     "objects",

@@ -1,38 +1,51 @@
-/**
- * Parquet field ids: 1 to n for the columns in order, then on for what is nested in them. Open-table formats find
- * columns by these, so they must not depend on anything but the columns.
- */
+/** Parquet field ids, as the catalog gives them: open-table formats find columns by these. */
 
 import type { Static } from "@sinclair/typebox";
-import { quoteName, quoteText } from "../../../runtime/sql/sql.ts";
+import {
+  type KnownFields,
+  type Numbered,
+  numberColumns,
+  quoteName,
+  quoteText,
+} from "../../../runtime/sql/sql.ts";
 import type { ColumnStatistics } from "../../catalogd/contract.ts";
 import type { EngineRow, Shape, Value } from "../engine/engine.ts";
 
 interface FieldIds {
   /** For COPY's FIELD_IDS. */
   sql: string;
+  /** Of each column. */
+  columns: ReturnType<typeof numberColumns<Numbered>>["columns"];
   /** By path as COPY's statistics name it: `"s"."x"`. */
   byPath: ReadonlyMap<string, { id: number; column: string }>;
 }
 
-export function numberFields(columns: readonly { name: string; shape: Shape }[]): FieldIds {
+/** The columns of a file with the ids they have, or will have, in the dataset that is `known`; of one that is new without. */
+export function numberFields(
+  described: readonly { name: string; type: string; shape: Shape }[],
+  known?: KnownFields,
+): FieldIds {
   const byPath = new Map<string, { id: number; column: string }>();
-  let next = columns.length + 1;
-  const nested = (shape: Shape, path: string, column: string): string => {
+  const { columns } = numberColumns<Numbered>(
+    described.map(({ name, type }) => ({ name, type })),
+    known,
+  );
+  const nested = (shape: Shape, path: string, column: string, ids: Iterator<number>): string => {
     const children = childrenOf(shape).map(({ name, shape: child }) => {
-      const id = next++;
+      const id = ids.next().value;
       const childPath = `${path}.${quoteName(name)}`;
       byPath.set(childPath, { id, column: `${column}.${name}` });
-      return `${quoteText(name)}: ${fieldSql(id, nested(child, childPath, `${column}.${name}`))}`;
+      return `${quoteText(name)}: ${fieldSql(id, nested(child, childPath, `${column}.${name}`, ids))}`;
     });
     return children.join(", ");
   };
-  const sql = columns.map(({ name, shape }, index) => {
+  const sql = described.map(({ name, shape }, index) => {
     const path = quoteName(name);
-    byPath.set(path, { id: index + 1, column: name });
-    return `${quoteText(name)}: ${fieldSql(index + 1, nested(shape, path, name))}`;
+    const { field_id: id = 0, nested_ids: ids = [] } = columns[index] ?? {};
+    byPath.set(path, { id, column: name });
+    return `${quoteText(name)}: ${fieldSql(id, nested(shape, path, name, ids.values()))}`;
   });
-  return { sql: `{${sql.join(", ")}}`, byPath };
+  return { sql: `{${sql.join(", ")}}`, columns, byPath };
 }
 
 const fieldSql = (id: number, children: string): string =>

@@ -1,6 +1,6 @@
 /** One run of rows into one Parquet file, by a plan of columns and types. */
 
-import { quoteName } from "../../../runtime/sql/sql.ts";
+import { type KnownFields, quoteName } from "../../../runtime/sql/sql.ts";
 import type { Described, Session } from "../engine/engine.ts";
 import { formOf, sqlType } from "../inference/inference.ts";
 import type { Column, Run, Table } from "../tables/tables.ts";
@@ -19,6 +19,8 @@ export interface Plan {
   columns: Planned[];
   /** SQL that is true for rows to leave out; they are in the rejects. */
   leaveOut?: string;
+  /** The fields of the registered dataset. */
+  known?: KnownFields | undefined;
   /** The columns as DuckDB has them, once one of the runs has asked: they are the same for all. */
   described?: Promise<Described[]> | undefined;
 }
@@ -28,6 +30,7 @@ export function planOf(table: Table, match: Match | undefined, types: readonly s
   const columns = match?.columns ?? table.columns.map((column) => ({ name: column.name, column }));
   return {
     columns: columns.map(({ name, column }, index) => ({ name, column, type: types[index] ?? "VARCHAR" })),
+    known: match?.known,
   };
 }
 
@@ -49,7 +52,7 @@ export async function writeRun(session: Session, run: Run, plan: Plan, newTarget
     plan.described = undefined;
     throw error;
   });
-  const extent = { rows, rowBytes, partRows };
+  const extent = { rows, rowBytes, partRows, known: plan.known };
   const written = await writeQuery(session, query, { ...target, ...extent }, plan.described);
   // Meanwhile other runs are written; `commit` rejects with a failure.
   target.seal().catch(() => undefined);

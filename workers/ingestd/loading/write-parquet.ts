@@ -1,7 +1,7 @@
 /** Parquet files as open tables need them: field ids, statistics, Zstandard, row groups sized for parallel reads. */
 
 import type { Static } from "@sinclair/typebox";
-import { quoteText } from "../../../runtime/sql/sql.ts";
+import { type KnownFields, quoteText } from "../../../runtime/sql/sql.ts";
 import type { Column as CatalogColumn, ColumnStatistics } from "../../catalogd/contract.ts";
 import type { Described, Session } from "../engine/engine.ts";
 import { vectorRows } from "../tables/tables.ts";
@@ -22,6 +22,8 @@ export interface Target {
 
 /** What is to be written, about. */
 interface Extent {
+  /** The fields of the dataset that it goes into, where there is one. */
+  known?: KnownFields | undefined;
   rows: number;
   /** Of one row, before compression. */
   rowBytes: number;
@@ -37,7 +39,7 @@ export async function writeQuery(
   columns: Promise<Described[]> = session.describe(query),
 ): Promise<Written> {
   const described = await columns;
-  const fields = numberFields(described);
+  const fields = numberFields(described, target.known);
   const groupRows = rowGroupRows(target, described.length);
   const settings = [
     // Bloom filters cost a seventh of the time and help only lookups of single values (ADR 0032).
@@ -49,7 +51,7 @@ export async function writeQuery(
   const [answer] = await session.run(`COPY (${query}) TO ${quoteText(target.path)} (${settings.join(", ")})`);
   return {
     rows: Number(answer?.count),
-    columns: described.map(({ name, type }) => ({ name, type, nullable: true })),
+    columns: fields.columns.map((column) => ({ ...column, nullable: true })),
     statistics: readStatistics(answer ?? {}, fields),
   };
 }

@@ -194,7 +194,7 @@ async function storeRejects(
   const origin: Origin = { file: arrival.filename, job: task.job.id, version };
   const extent = { rowBytes: rejectRowBytes, rows: loaded.rowsRejected, partRows: vectorRows };
   const query = rejectsQuery(loaded.rejects?.relation, origin);
-  const written = await writeQuery(session, query, { ...target, ...extent });
+  const written = await writeQuery(session, query, { ...target, ...extent, known: before });
   const key = `${folder}-${(await target.seal()).slice(0, 16)}.parquet`;
   const objects = [{ ...(await target.commit(key)), written }];
   const drifts = before !== undefined && !sameColumns(before, written);

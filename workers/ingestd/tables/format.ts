@@ -1,6 +1,7 @@
 /** What every format gives: a relation that DuckDB can read, and what is known of its columns and rows. */
 import type { ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Slices } from "../../../runtime/scheduling/scheduling.ts";
+import type { KnownFields } from "../../../runtime/sql/sql.ts";
 import type { EngineError, Session } from "../engine/engine.ts";
 import type { Narrow, Notation } from "../inference/inference.ts";
 import type { Chunks, Encoding } from "../receiving/receiving.ts";
@@ -48,7 +49,7 @@ export interface FileContext extends Scratch {
   /** Says which phase begins, for an error that names those that took long. */
   phase: (what: string) => void;
   /** The columns of the dataset that the file is loaded into, when there is one. */
-  registered?: () => Promise<Registered | undefined>;
+  registered?: () => Promise<Pick<Registered, "name" | "columns"> | undefined>;
   /** Called for each run of rows that is stored while more are received, with the table as far as it is known. */
   onRun?: (table: Table, run: Run) => void;
 }
@@ -62,6 +63,8 @@ export interface TypedColumn {
 export interface Registered {
   name: string;
   columns: readonly TypedColumn[];
+  /** The columns with their field ids, as registered. */
+  known: KnownFields;
 }
 
 /** A received file's beginning, and all of it as a stream (the beginning included). */

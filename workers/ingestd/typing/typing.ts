@@ -1,6 +1,7 @@
 /** Which type each column gets: the registered one, the one asked for, or the one its values show. */
 import type { Static } from "@sinclair/typebox";
 import { fail, type ServiceError } from "../../../runtime/errors/errors.ts";
+import type { KnownFields } from "../../../runtime/sql/sql.ts";
 import type { Manifest } from "../../catalogd/contract.ts";
 import type { Session } from "../engine/engine.ts";
 import {
@@ -123,8 +124,10 @@ export const finalType = (type: string): string =>
 export const registeredOf = ({
   name,
   columns,
-}: Pick<Static<typeof Manifest>, "name" | "columns">): Registered => ({
+  last_column_id = 0,
+}: Pick<Static<typeof Manifest>, "name" | "columns" | "last_column_id">): Registered => ({
   name,
+  known: { columns, last_column_id },
   columns: columns.map((column) => ({
     name: column.name,
     type: column.form === "shortest" ? inShortestForm(column.type) : column.type,
@@ -139,6 +142,7 @@ export interface Match {
   /** Each registered column with the table's; undefined where the file has none, which is NULL in every row. */
   columns: { name: string; column: Column | undefined }[];
   types: string[];
+  known: KnownFields;
 }
 
 /**
@@ -158,7 +162,7 @@ export function matchRegistered(table: Table, registered: Registered): Match {
     return { name, type: column && valueAs(column, type, index) === undefined ? column.type : type };
   });
   if (found.some(({ type }, index) => type !== types[index])) throw drift(registered, found);
-  return { columns, types };
+  return { columns, types, known: registered.known };
 }
 
 /** The file's columns with the registered type where they may have it: their values were not looked at yet. */

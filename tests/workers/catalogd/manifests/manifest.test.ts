@@ -11,7 +11,7 @@ import {
   encodeManifest,
   formatKey,
 } from "../../../../workers/catalogd/manifests/manifest.ts";
-import type { Version } from "../../../../workers/catalogd/versions/version.ts";
+import type { Column, Version } from "../../../../workers/catalogd/versions/version.ts";
 import { seeded } from "../../../support/campaigns/seeded.ts";
 import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
 
@@ -92,6 +92,22 @@ const rows: readonly (readonly [string, Version])[] = [
 
 test.each(rows)("round trip: %s", async (_name, version) => {
   expect(await decodeManifest(encodeManifest(version))).toEqual(version);
+});
+
+test("field ids are kept, and a version without any is as it was before there were ids", async () => {
+  const [id, nested, last] = sample.columns as [Column, Column, Column];
+  const version: Version = {
+    ...sample,
+    columns: [
+      { ...id, field_id: 1 },
+      { ...nested, field_id: 2, nested_ids: [4, 5, 6] },
+      { ...last, field_id: 3 },
+    ],
+    last_column_id: 9,
+  };
+  expect(await decodeManifest(encodeManifest(version))).toEqual(version);
+  const { schema } = parquetMetadata(encodeManifest(sample).slice().buffer);
+  expect(schema.map(({ name }) => name)).not.toContain("nested_ids");
 });
 
 test("a number beyond 2^53 is refused, not rounded", () => {

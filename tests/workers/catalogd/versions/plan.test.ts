@@ -175,6 +175,25 @@ describe("the next version", () => {
     ).toBe("none");
   });
 
+  test("keeps the field ids, and takes those that are given only where they are the dataset's", () => {
+    const ids = ({ columns: numbered, last_column_id }: Version) => [
+      ...numbered.map(({ field_id }) => field_id),
+      last_column_id,
+    ];
+    const withIds = (...given: number[]) =>
+      columns.map((column, at) => ({ ...column, field_id: given[at] ?? 1 }));
+    expect(ids(head)).toEqual([1, 2, 3, 3]);
+    const own = planRegistration(undefined, registration({ columns: withIds(5, 9, 7) }), given);
+    expect(ids(own)).toEqual([5, 9, 7, 9]);
+    const next = { operation: "append" as const, objects: [object("2")] };
+    for (const proposed of [columns, withIds(5, 9, 7)])
+      expect(ids(planRegistration(own, registration({ ...next, columns: proposed }), given))).toEqual([
+        5, 9, 7, 9,
+      ]);
+    const other = () => planRegistration(own, registration({ ...next, columns: withIds(1, 2, 3) }), given);
+    expect(other).toThrow("column 'a' of 'x' has the field id 5, not 1");
+  });
+
   test("of another schema is drift, by replace and append", () => {
     for (const operation of ["replace", "append"] as const)
       expect(

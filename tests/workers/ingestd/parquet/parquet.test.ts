@@ -157,6 +157,26 @@ describe("Parquet out", () => {
     expect(other.answer.manifest.objects[0]?.etag).toBe(object?.etag ?? "");
   });
 
+  test("of a dataset that is known has its field ids", async () => {
+    const columns = [
+      { name: "l", type: "BIGINT[]", nullable: true, field_id: 7, nested_ids: [9] },
+      { name: "id", type: "BIGINT", nullable: true, field_id: 4 },
+    ];
+    await stack.catalogd.register({ name: "known_ids", columns, objects: [] });
+    const bytes = await parquetOf("SELECT 1::BIGINT AS id, [2::BIGINT] AS l");
+    const { answer } = await stack.ingest("known_ids", bytes as unknown as BodyInit, "&mode=append");
+    expect(answer.manifest.columns).toEqual(columns);
+    const path = (await stack.relation(answer.manifest)).slice("read_parquet([".length, -2);
+    expect(
+      await stack.query(`SELECT name, field_id FROM parquet_schema(${path}) WHERE field_id IS NOT NULL`),
+    ).toEqual([
+      ["l", "7"],
+      ["element", "9"],
+      ["id", "4"],
+    ]);
+    expect(answer.manifest.objects[0]?.statistics.map(({ field_id }) => field_id)).toEqual([4, 9]);
+  });
+
   test("nested fields have ids after the columns'", async () => {
     const { answer } = await stack.ingest("nested", '{"s":{"x":1,"l":[{"y":"q"}]},"t":2}\n');
     const path = (await stack.relation(answer.manifest)).slice("read_parquet([".length, -2);
