@@ -1,5 +1,6 @@
 /** Endpoint tests as rows: what is sent, and what must and must not come back. */
 import { expect, test } from "bun:test";
+import { type ErrorType, errorStatus } from "../../../runtime/errors/service-error.ts";
 
 export interface ApiCase {
   name: string;
@@ -9,7 +10,8 @@ export interface ApiCase {
   headers?: Record<string, string>;
   /** A string, bytes, a FormData or a stream; an object is sent as JSON. */
   body?: BodyInit | Record<string, unknown> | unknown[] | undefined;
-  status: number;
+  /** By default that of the error's type. */
+  status?: number;
   /** The error's stable type. */
   type?: string;
   /** Of a door with OpenAI's form of errors: its code, and its status where that is another. */
@@ -59,12 +61,13 @@ export async function runCase(row: ApiCase, send: Send, base?: string): Promise<
   const response = await send(requestOf(row, base));
   const text = await response.text();
   const openAi = row.openAi === true ? {} : row.openAi;
-  const status = openAi?.status ?? row.status;
+  const own = row.status ?? (row.type === undefined ? 200 : errorStatus[row.type as ErrorType]);
+  const status = openAi?.status ?? own;
   expect(`${response.status} ${text}`).toStartWith(`${status} `);
   if (status >= 400) {
     const { error } = JSON.parse(text);
     if (openAi) expectOpenAi(error, status, openAi.code ?? openAiCodes[row.type ?? ""] ?? row.type);
-    else expect(error.code).toBe(row.status);
+    else expect(error.code).toBe(own);
     expect(typeof error.message).toBe("string");
     expect(response.headers.get("x-request-id") ?? error.request_id).toBe(error.request_id);
     if (row.type !== undefined && !openAi) expect(error.type).toBe(row.type);

@@ -20,8 +20,8 @@ afterAll(async () => {
 const post = { method: "POST", path: "/observer/otlp/v1/traces" };
 const json = { "content-type": "application/json" };
 const gzip = { ...json, "content-encoding": "gzip" };
-const bad = { status: 400, type: "invalid_field" };
-const noJson = { status: 400, type: "invalid_json" };
+const bad = { type: "invalid_field" };
+const noJson = { type: "invalid_json" };
 
 const refused: ApiCase[] = [
   {
@@ -29,7 +29,6 @@ const refused: ApiCase[] = [
     ...post,
     headers: { "content-type": "text/plain" },
     body: "{}",
-    status: 415,
     type: "unsupported_media_type",
     contains: ["application/json"],
   },
@@ -38,7 +37,6 @@ const refused: ApiCase[] = [
     ...post,
     headers: { "content-type": "application/jsonl" },
     body: "{}",
-    status: 415,
     type: "unsupported_media_type",
   },
   {
@@ -46,7 +44,6 @@ const refused: ApiCase[] = [
     ...post,
     headers: { ...json, "content-encoding": "compress" },
     body: "{}",
-    status: 415,
     type: "unsupported_media_type",
     contains: ["gzip"],
   },
@@ -55,7 +52,6 @@ const refused: ApiCase[] = [
     ...post,
     headers: gzip,
     body: "{}",
-    status: 400,
     type: "bad_request",
     contains: ["cannot be unpacked"],
   },
@@ -64,7 +60,6 @@ const refused: ApiCase[] = [
     ...post,
     headers: gzip,
     body: gzipped(requestWith([spanWith()])).slice(0, 60),
-    status: 400,
     type: "bad_request",
     contains: ["cannot be unpacked"],
   },
@@ -74,7 +69,6 @@ const refused: ApiCase[] = [
     ...post,
     headers: gzip,
     body: gzipped("x".repeat(8_000_000)),
-    status: 413,
     type: "too_large",
     contains: ["65536"],
   },
@@ -83,7 +77,6 @@ const refused: ApiCase[] = [
     ...post,
     headers: json,
     body: `{"a":"${"x".repeat(70_000)}"}`,
-    status: 413,
     type: "too_large",
   },
   { name: "no body", ...post, headers: json, ...noJson, contains: ["empty"] },
@@ -139,11 +132,10 @@ const refused: ApiCase[] = [
     name: "too many spans",
     ...post,
     body: requestWith(Array.from({ length: 6 }, () => spanWith())),
-    status: 413,
     type: "too_large",
     contains: ["5 spans"],
   },
-  { name: "another method", path: post.path, status: 405, type: "method_not_allowed" },
+  { name: "another method", path: post.path, type: "method_not_allowed" },
 ];
 
 const rejected: [string, unknown, string][] = [
