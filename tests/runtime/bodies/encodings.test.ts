@@ -49,7 +49,6 @@ const packed = (
   path: "/echo",
   headers: { "content-type": "application/json", "content-encoding": encoding },
   body: body as BodyInit,
-  status: 200,
   ...rest,
 });
 

@@ -41,6 +41,14 @@ const isPlain = (body: unknown): body is Record<string, unknown> | unknown[] =>
   Array.isArray(body) ||
   (typeof body === "object" && body !== null && Object.getPrototypeOf(body) === Object.prototype);
 
+/** A row for what is refused: the request, the error's type and what its answer contains. */
+export const refused = <R extends object>(name: string, request: R, type: string, ...contains: string[]) => ({
+  name,
+  ...request,
+  type,
+  contains,
+});
+
 /** Builds the request of a row. */
 export function requestOf(
   { method = "GET", path, headers = {}, body }: ApiCase,

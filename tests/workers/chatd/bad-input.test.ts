@@ -1,6 +1,6 @@
 /** What chatd refuses, and how: one row a mistake, each at both doors unless it is of one alone. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
-import { type ApiCase, runCases } from "../../support/clients/api-case.ts";
+import { type ApiCase, refused, runCases } from "../../support/clients/api-case.ts";
 import { type ChatdStack, chatKey, startChatdStack } from "../../support/stacks/chatd.ts";
 
 let stack: ChatdStack;
@@ -51,34 +51,35 @@ const call = (changes: object, called: object = {}) => ({
 const both = at(
   ["/chat", "/chat/completions"],
   [
-    { name: "no body", type: "invalid_json", contains: ["empty"] },
-    { name: "broken JSON", body: '{"messages":', type: "invalid_json" },
-    { name: "a list as the body", body: [1], type: "invalid_json", contains: ["a JSON object"] },
-    { name: "no UTF-8", body: new Uint8Array([123, 255, 125]), type: "invalid_json" },
-    {
-      name: "another media type",
-      body: "hello",
-      headers: { "content-type": "text/plain" },
-      type: "unsupported_media_type",
-    },
-    {
-      name: "a body over the limit",
-      body: { model: "good", messages: [{ role: "user", content: "x".repeat(30_000) }] },
-      type: "too_large",
-      contains: ["20000"],
-    },
-    {
-      name: "a body nested too deeply",
-      body: `{"model":"other/good","messages":[{"role":"user","content":"x"}],"z":${"[".repeat(9000)}${"]".repeat(9000)}}`,
-      headers: { "content-type": "application/json" },
-      type: "invalid_json",
-      contains: ["256 levels"],
-    },
-    { name: "no messages", body: { model: "good" }, ...badField, contains: ["messages", "missing"] },
+    refused("no body", {}, "invalid_json", "empty"),
+    refused("broken JSON", { body: '{"messages":' }, "invalid_json"),
+    refused("a list as the body", { body: [1] }, "invalid_json", "a JSON object"),
+    refused("no UTF-8", { body: new Uint8Array([123, 255, 125]) }, "invalid_json"),
+    refused(
+      "another media type",
+      { body: "hello", headers: { "content-type": "text/plain" } },
+      "unsupported_media_type",
+    ),
+    refused(
+      "a body over the limit",
+      { body: { model: "good", messages: [{ role: "user", content: "x".repeat(30_000) }] } },
+      "too_large",
+      "20000",
+    ),
+    refused(
+      "a body nested too deeply",
+      {
+        body: `{"model":"other/good","messages":[{"role":"user","content":"x"}],"z":${"[".repeat(9000)}${"]".repeat(9000)}}`,
+        headers: { "content-type": "application/json" },
+      },
+      "invalid_json",
+      "256 levels",
+    ),
+    refused("no messages", { body: { model: "good" } }, "invalid_field", "messages", "missing"),
     field("empty messages", { messages: [] }, "messages"),
     field("messages that are text", { messages: "hi" }, "messages", "array"),
     field("a message that is text", { messages: ["hi"] }, "messages.0"),
-    { name: "no model", body: { messages }, ...badField, contains: ["model", "default_model"] },
+    refused("no model", { body: { messages } }, "invalid_field", "model", "default_model"),
     field("an empty model", { model: "" }, "model"),
     field("a model that is a number", { model: 7 }, "model"),
     field("a model's name that is too long", { model: "x".repeat(201) }, "model"),
@@ -175,55 +176,57 @@ const both = at(
       "function.arguments",
       "JSON object",
     ),
-    {
-      name: "a provider without model",
-      body: { model: "other/", messages },
-      type: "not_found",
-      contains: ["other/<model>"],
-    },
-    {
-      name: "an unknown prefix",
-      body: { model: "openruter/missing", messages },
-      type: "not_found",
-      contains: ["no provider is named 'openruter'", "ollama pull"],
-    },
-    {
-      name: "a model nobody has",
-      body: { model: "other/missing", messages },
-      type: "not_found",
-      contains: ["other/missing"],
-    },
-    {
-      name: "a provider without its key",
-      body: { model: "keyless/x", messages },
-      type: "bad_gateway",
-      contains: ["KEYLESS_API_KEY", "[providers.keyless]"],
-    },
-    {
-      name: "a provider that is not there",
-      body: { model: "nowhere/x", messages },
-      type: "bad_gateway",
-      contains: ["127.0.0.1:1", "[providers.nowhere] base_url"],
-    },
-    {
-      name: "an unknown use of the cache",
-      headers: { "x-lakehouse-cache": "please" },
-      body: { model: "good", messages },
-      ...badField,
-      contains: ["off, use or refresh"],
-    },
+    refused(
+      "a provider without model",
+      { body: { model: "other/", messages } },
+      "not_found",
+      "other/<model>",
+    ),
+    refused(
+      "an unknown prefix",
+      { body: { model: "openruter/missing", messages } },
+      "not_found",
+      "no provider is named 'openruter'",
+      "ollama pull",
+    ),
+    refused(
+      "a model nobody has",
+      { body: { model: "other/missing", messages } },
+      "not_found",
+      "other/missing",
+    ),
+    refused(
+      "a provider without its key",
+      { body: { model: "keyless/x", messages } },
+      "bad_gateway",
+      "KEYLESS_API_KEY",
+      "[providers.keyless]",
+    ),
+    refused(
+      "a provider that is not there",
+      { body: { model: "nowhere/x", messages } },
+      "bad_gateway",
+      "127.0.0.1:1",
+      "[providers.nowhere] base_url",
+    ),
+    refused(
+      "an unknown use of the cache",
+      { headers: { "x-lakehouse-cache": "please" }, body: { model: "good", messages } },
+      "invalid_field",
+      "off, use or refresh",
+    ),
   ],
 );
 
 const own = at(
   ["/chat"],
   [
-    {
-      name: "an unknown field",
-      body: { model: "good", messages, temprature: 1 },
-      type: "unknown_field",
-      contains: ["temprature"],
-    },
+    refused(
+      "an unknown field",
+      { body: { model: "good", messages, temprature: 1 } },
+      "unknown_field",
+      "temprature",
+    ),
     field("an unknown cache", { cache: "yes" }, "cache", "refresh"),
     field("a window too small", { context_tokens: 1 }, "context_tokens"),
   ],
@@ -244,15 +247,10 @@ const asked = (name: string, more: object, ...contains: string[]): Row => ({
 const responses = at(
   ["/responses"],
   [
-    { name: "no body", type: "invalid_json" },
-    { name: "no input", body: { model: "good" }, ...badField, contains: ["input"] },
-    {
-      name: "no items",
-      body: { model: "good", input: [] },
-      ...badField,
-      contains: ["input: expected a text"],
-    },
-    { name: "no model", body: { input: "hi" }, ...badField, contains: ['"param":"model"'] },
+    refused("no body", {}, "invalid_json"),
+    refused("no input", { body: { model: "good" } }, "invalid_field", "input"),
+    refused("no items", { body: { model: "good", input: [] } }, "invalid_field", "input: expected a text"),
+    refused("no model", { body: { input: "hi" } }, "invalid_field", '"param":"model"'),
     itemOf("an item that is text", "hi", "input.0: expected an object"),
     itemOf("an unknown item", { type: "web_search_call" }, "input.0.type", "function_call_output"),
     itemOf("an item that was kept", { type: "item_reference", id: "x" }, "input.0.type", "send the items"),
@@ -283,7 +281,7 @@ const prompted = (name: string, more: object, ...contains: string[]): Row => ({
 const texts = at(
   ["/completions"],
   [
-    { name: "no prompt", body: { model: "good" }, ...badField, contains: ["prompt"] },
+    refused("no prompt", { body: { model: "good" } }, "invalid_field", "prompt"),
     prompted("a prompt that is an object", { prompt: {} }, '"param":"prompt"'),
     prompted("no prompts", { prompt: [] }, "prompt: expected a text"),
     prompted("tokens for Ollama", { prompt: [1, 2] }, "prompt: ollama", "takes one text"),
@@ -302,7 +300,7 @@ describe("bad input", () => {
       ...own,
       ...responses,
       ...texts,
-      { name: "GET of /chat", path: "/chat", type: "method_not_allowed" },
+      refused("GET of /chat", { path: "/chat" }, "method_not_allowed"),
       ...["/chat/completions", "/completions", "/responses"].map((path) => ({
         name: `GET of ${path}`,
         path,
@@ -310,13 +308,11 @@ describe("bad input", () => {
         openAi: true as const,
         expectHeaders: { allow: "POST" },
       })),
-      {
-        name: "a query",
-        method: "POST",
-        path: "/chat?x=1",
-        body: { model: "good", messages },
-        type: "unknown_field",
-      },
+      refused(
+        "a query",
+        { method: "POST", path: "/chat?x=1", body: { model: "good", messages } },
+        "unknown_field",
+      ),
     ],
     () => stack.service.send,
   );

@@ -1,6 +1,6 @@
 /** What observerd refuses of events and of questions about them: one row a mistake, and nothing is recorded by any. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { type ApiCase, runCases } from "../../support/clients/api-case.ts";
+import { type ApiCase, refused, runCases } from "../../support/clients/api-case.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 import { type InProcessObserverd, startObserverd } from "../../support/stacks/observerd.ts";
 
@@ -74,18 +74,8 @@ const events: ApiCase[] = [
   { name: "attributes in a list", ...changed({ attributes: ["a"] }), contains: ["attributes"] },
   { name: "a model without a name", ...changed({ model: "" }), contains: ["model"] },
   { name: "a run without a name", ...changed({ run_id: "" }), contains: ["run_id"] },
-  {
-    name: "a field nobody knows",
-    ...changed({ sucess: true }),
-    type: "unknown_field",
-    contains: ["sucess", "success"],
-  },
-  {
-    name: "an id of the caller's own",
-    ...changed({ id: "mine" }),
-    type: "unknown_field",
-    contains: ["'id'"],
-  },
+  refused("a field nobody knows", changed({ sucess: true }), "unknown_field", "sucess", "success"),
+  refused("an id of the caller's own", changed({ id: "mine" }), "unknown_field", "'id'"),
   {
     name: "more than an event may hold",
     ...event({ ...whole, output_summary: "x".repeat(5000) }, { type: "too_large" }),
@@ -95,17 +85,11 @@ const events: ApiCase[] = [
     name: "attributes larger than an event may be",
     ...event({ ...whole, attributes: { a: "é".repeat(2500) } }, { type: "too_large" }),
   },
-  { name: "no body", ...event(undefined, { headers: json }), type: "invalid_json" },
-  { name: "a body cut short", ...event('{"endpoint":"/a"', { headers: json }), type: "invalid_json" },
-  { name: "a list of events", ...event([whole]), type: "invalid_json" },
-  {
-    name: "a query",
-    ...event(whole),
-    path: "/observer/event?source=mcp",
-    type: "unknown_field",
-    contains: ["source"],
-  },
-  { name: "by GET", path: "/observer/event", type: "method_not_allowed" },
+  refused("no body", event(undefined, { headers: json }), "invalid_json"),
+  refused("a body cut short", event('{"endpoint":"/a"', { headers: json }), "invalid_json"),
+  refused("a list of events", event([whole]), "invalid_json"),
+  refused("a query", { ...event(whole), path: "/observer/event?source=mcp" }, "unknown_field", "source"),
+  refused("by GET", { path: "/observer/event" }, "method_not_allowed"),
 ];
 
 const questions: ApiCase[] = [
@@ -119,12 +103,7 @@ const questions: ApiCase[] = [
   { name: "events since no time", ...get("events?since=monday"), contains: ["since"] },
   { name: "events since 30 February", ...get("events?since=2026-02-30T00:00:00Z"), contains: ["since"] },
   { name: "events of a success in words", ...get("events?success=maybe"), contains: ["success"] },
-  {
-    name: "events by a filter nobody knows",
-    ...get("events?model=x"),
-    type: "unknown_field",
-    contains: ["model"],
-  },
+  refused("events by a filter nobody knows", get("events?model=x"), "unknown_field", "model"),
   { name: "events of two sources", ...get("events?source=a&source=b"), contains: ["source"] },
   {
     name: "failures after a token that is none",
@@ -134,14 +113,9 @@ const questions: ApiCase[] = [
   { name: "failures after a token of events", ...get(`failures?page_token=${token("below:3")}`) },
   { name: "failures since no time", ...get("failures?since=2026-99-99T00:00:00Z"), contains: ["since"] },
   { name: "failures of no endpoint", ...get("failures?endpoint="), contains: ["endpoint"] },
-  {
-    name: "statistics with a filter",
-    ...get("stats?source=mcp"),
-    type: "unknown_field",
-    contains: ["source"],
-  },
-  { name: "loops by POST", method: "POST", path: "/observer/loops", type: "method_not_allowed" },
-  { name: "nothing", path: "/observer", type: "not_found" },
+  refused("statistics with a filter", get("stats?source=mcp"), "unknown_field", "source"),
+  refused("loops by POST", { method: "POST", path: "/observer/loops" }, "method_not_allowed"),
+  refused("nothing", { path: "/observer" }, "not_found"),
 ];
 
 describe("an event with", () => runCases(events, () => service.send));

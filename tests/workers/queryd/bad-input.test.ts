@@ -26,7 +26,6 @@ const bad = (name: string, body: ApiCase["body"], rest: Partial<ApiCase>): ApiCa
   method: "POST",
   path: "/sql",
   body,
-  status: 400,
   lacks: ["lakehouse-queryd-", "read_parquet", "end_", "lakehouse.v_"],
   ...rest,
 });

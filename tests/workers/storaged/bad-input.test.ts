@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { storaged } from "../../../workers/storaged/contract.ts";
 import { createStoraged } from "../../../workers/storaged/service.ts";
-import { type ApiCase, runCases } from "../../support/clients/api-case.ts";
+import { type ApiCase, refused, runCases } from "../../support/clients/api-case.ts";
 import {
   configWith,
   type InProcess,
@@ -52,201 +52,151 @@ const chunked = (bytes: number) =>
       controller.close();
     },
   });
-const badKey = { type: "invalid_key" } as const;
 const lacks = [directory.path];
 
 const keys: ApiCase[] = [
-  { name: "PUT without a key", ...put(""), ...badKey, contains: ["got none"] },
-  { name: "PUT with an empty segment", ...put("a//b"), ...badKey, contains: ["empty segment"] },
-  { name: "PUT with a leading slash", ...put("/a"), ...badKey, contains: ["leading"] },
-  { name: "PUT with an encoded leading slash", ...put("%2Fetc/passwd"), ...badKey, contains: ["leading"] },
-  { name: "PUT with a trailing slash", ...put("a/"), ...badKey, contains: ["trailing"] },
-  { name: "PUT with encoded dots", ...put("a%2F..%2F..%2Fb"), ...badKey, contains: ["'..'"] },
-  { name: "PUT with '..' at the end", ...put("a%2F.."), ...badKey, contains: ["'..'"] },
-  { name: "PUT with '.'", ...put("a%2F.%2Fb"), ...badKey, contains: ["'.'"] },
-  { name: "PUT with NUL", ...put("a%00b"), ...badKey, contains: ["NUL"] },
-  { name: "PUT with a newline", ...put("a%0Ab"), ...badKey, contains: ["control"] },
-  { name: "PUT with DEL", ...put("a%7Fb"), ...badKey, contains: ["control"] },
-  { name: "PUT with 1025 bytes of key", ...put("k".repeat(1025)), ...badKey, contains: ["got 1025"] },
-  {
-    name: "PUT with 1026 bytes in 342 characters",
-    ...put("%E6%96%87".repeat(342)),
-    ...badKey,
-    contains: ["got 1026"],
-  },
-  {
-    name: "PUT with a segment no disk takes",
-    ...put("s".repeat(256)),
-    ...badKey,
-    contains: ["at most 255 bytes"],
-  },
-  { name: "PUT under the reserved prefix", ...put(".lakehouse/meta/x"), ...badKey, contains: ["reserved"] },
-  {
-    name: "GET under the reserved prefix",
-    ...get(".lakehouse/format.json"),
-    ...badKey,
-    contains: ["reserved"],
-  },
-  { name: "DELETE of the reserved folder", ...remove(".lakehouse"), ...badKey, contains: ["reserved"] },
-  { name: "a key that is not UTF-8", ...put("a%FFb"), type: "bad_request", contains: ["percent-encoded"] },
-  { name: "half a percent code", ...put("a%4"), type: "bad_request", contains: ["percent-encoded"] },
-  {
-    name: "an address and another bucket",
-    ...get("cold://a?bucket=primary"),
-    ...badKey,
-    contains: ["give one"],
-  },
-  { name: "an address without a key", ...get("cold://"), ...badKey },
-  { name: "an address that climbs", ...get("cold://..%2F..%2Fx"), ...badKey },
+  refused("PUT without a key", put(""), "invalid_key", "got none"),
+  refused("PUT with an empty segment", put("a//b"), "invalid_key", "empty segment"),
+  refused("PUT with a leading slash", put("/a"), "invalid_key", "leading"),
+  refused("PUT with an encoded leading slash", put("%2Fetc/passwd"), "invalid_key", "leading"),
+  refused("PUT with a trailing slash", put("a/"), "invalid_key", "trailing"),
+  refused("PUT with encoded dots", put("a%2F..%2F..%2Fb"), "invalid_key", "'..'"),
+  refused("PUT with '..' at the end", put("a%2F.."), "invalid_key", "'..'"),
+  refused("PUT with '.'", put("a%2F.%2Fb"), "invalid_key", "'.'"),
+  refused("PUT with NUL", put("a%00b"), "invalid_key", "NUL"),
+  refused("PUT with a newline", put("a%0Ab"), "invalid_key", "control"),
+  refused("PUT with DEL", put("a%7Fb"), "invalid_key", "control"),
+  refused("PUT with 1025 bytes of key", put("k".repeat(1025)), "invalid_key", "got 1025"),
+  refused("PUT with 1026 bytes in 342 characters", put("%E6%96%87".repeat(342)), "invalid_key", "got 1026"),
+  refused("PUT with a segment no disk takes", put("s".repeat(256)), "invalid_key", "at most 255 bytes"),
+  refused("PUT under the reserved prefix", put(".lakehouse/meta/x"), "invalid_key", "reserved"),
+  refused("GET under the reserved prefix", get(".lakehouse/format.json"), "invalid_key", "reserved"),
+  refused("DELETE of the reserved folder", remove(".lakehouse"), "invalid_key", "reserved"),
+  refused("a key that is not UTF-8", put("a%FFb"), "bad_request", "percent-encoded"),
+  refused("half a percent code", put("a%4"), "bad_request", "percent-encoded"),
+  refused("an address and another bucket", get("cold://a?bucket=primary"), "invalid_key", "give one"),
+  refused("an address without a key", get("cold://"), "invalid_key"),
+  refused("an address that climbs", get("cold://..%2F..%2Fx"), "invalid_key"),
 ];
 
 const buckets: ApiCase[] = [
-  {
-    name: "an unknown bucket",
-    ...put("a?bucket=warm"),
-    type: "not_found",
-    contains: ["no bucket 'warm'", "primary, cold"],
-  },
-  { name: "an unknown bucket in an address", ...get("warm://a"), type: "not_found", contains: ["'warm'"] },
-  { name: "an empty bucket name", ...put("a?bucket="), type: "invalid_field", contains: ["bucket"] },
-  {
-    name: "two bucket names",
-    ...put("a?bucket=cold&bucket=primary"),
-    type: "invalid_field",
-    contains: ["more than once"],
-  },
-  {
-    name: "an unknown query parameter",
-    ...put("a?overwrite=yes"),
-    type: "unknown_field",
-    contains: ["'overwrite'", "bucket"],
-  },
-  {
-    name: "an object of another bucket",
-    ...get("kept?bucket=cold"),
-    type: "not_found",
-    contains: ["'kept' in bucket 'cold'"],
-  },
+  refused("an unknown bucket", put("a?bucket=warm"), "not_found", "no bucket 'warm'", "primary, cold"),
+  refused("an unknown bucket in an address", get("warm://a"), "not_found", "'warm'"),
+  refused("an empty bucket name", put("a?bucket="), "invalid_field", "bucket"),
+  refused("two bucket names", put("a?bucket=cold&bucket=primary"), "invalid_field", "more than once"),
+  refused("an unknown query parameter", put("a?overwrite=yes"), "unknown_field", "'overwrite'", "bucket"),
+  refused("an object of another bucket", get("kept?bucket=cold"), "not_found", "'kept' in bucket 'cold'"),
 ];
 
 const bodies: ApiCase[] = [
-  {
-    name: "a body over max_put_bytes",
-    ...put("big", { body: "x".repeat(limit + 1) }),
-    type: "too_large",
-    contains: [`at most ${limit}`],
-  },
-  {
-    name: "a chunked body over max_put_bytes",
-    ...put("big", { body: chunked(limit + 1) }),
-    type: "too_large",
-    contains: [`at most ${limit}`],
-  },
-  {
-    name: "a body over its prefix's larger limit",
-    ...put("vectors/x", { body: "x".repeat(2001) }),
-    type: "too_large",
-    contains: ["at most 2000"],
-  },
-  {
-    name: "a body over its prefix's smaller limit",
-    ...put("vectors/small/x", { body: "x".repeat(11) }),
-    type: "too_large",
-    contains: ["at most 10"],
-  },
-  {
-    name: "a part of an object",
-    ...put("part", { headers: { "content-range": "bytes 0-3/10" } }),
-    type: "bad_request",
-    contains: ["Content-Range"],
-  },
-  {
-    name: "an overlong media type",
-    ...put("typed", { headers: { "content-type": `text/${"x".repeat(300)}` } }),
-    type: "bad_request",
-    contains: ["Content-Type"],
-  },
+  refused(
+    "a body over max_put_bytes",
+    put("big", { body: "x".repeat(limit + 1) }),
+    "too_large",
+    `at most ${limit}`,
+  ),
+  refused(
+    "a chunked body over max_put_bytes",
+    put("big", { body: chunked(limit + 1) }),
+    "too_large",
+    `at most ${limit}`,
+  ),
+  refused(
+    "a body over its prefix's larger limit",
+    put("vectors/x", { body: "x".repeat(2001) }),
+    "too_large",
+    "at most 2000",
+  ),
+  refused(
+    "a body over its prefix's smaller limit",
+    put("vectors/small/x", { body: "x".repeat(11) }),
+    "too_large",
+    "at most 10",
+  ),
+  refused(
+    "a part of an object",
+    put("part", { headers: { "content-range": "bytes 0-3/10" } }),
+    "bad_request",
+    "Content-Range",
+  ),
+  refused(
+    "an overlong media type",
+    put("typed", { headers: { "content-type": `text/${"x".repeat(300)}` } }),
+    "bad_request",
+    "Content-Type",
+  ),
 ];
 
 const conditions: ApiCase[] = [
-  {
-    name: "If-None-Match: * on an object",
-    ...put("kept", { headers: { "if-none-match": "*" } }),
-    type: "precondition_failed",
-    contains: ["there is an object 'kept'"],
-  },
-  {
-    name: "If-None-Match with an etag on a write",
-    ...put("new", { headers: { "if-none-match": '"a"' } }),
-    type: "bad_request",
-    contains: ["If-None-Match", '\\"*\\"'],
-  },
-  {
-    name: "a stale If-Match",
-    ...put("kept", { headers: { "if-match": '"0000"' } }),
-    type: "precondition_failed",
-    contains: ["its etag is"],
-  },
-  {
-    name: "If-Match on nothing",
-    ...put("new", { headers: { "if-match": "*" } }),
-    type: "precondition_failed",
-    contains: ["there is no such object"],
-  },
-  {
-    name: "a weak If-Match on a write",
-    ...put("kept", { headers: { "if-match": 'W/"0000"' } }),
-    type: "bad_request",
-    contains: ["strong"],
-  },
-  {
-    name: "several If-Match on a write",
-    ...put("kept", { headers: { "if-match": '"a", "b"' } }),
-    type: "bad_request",
-    contains: ["one strong"],
-  },
-  {
-    name: "a stale If-Match on a read",
-    ...get("kept", { headers: { "if-match": '"0000"' } }),
-    type: "precondition_failed",
-  },
-  {
-    name: "a garbled If-None-Match on a read",
-    ...get("kept", { headers: { "if-none-match": '"a' } }),
-    type: "bad_request",
-    contains: ["If-None-Match"],
-  },
-  {
-    name: "a stale If-Match on a delete",
-    ...remove("kept", { headers: { "if-match": '"0000"' } }),
-    type: "precondition_failed",
-  },
-  {
-    name: "an Idempotency-Key of control characters",
-    ...put("new", { headers: { "idempotency-key": "a b" } }),
-    type: "bad_request",
-    contains: ["Idempotency-Key"],
-  },
+  refused(
+    "If-None-Match: * on an object",
+    put("kept", { headers: { "if-none-match": "*" } }),
+    "precondition_failed",
+    "there is an object 'kept'",
+  ),
+  refused(
+    "If-None-Match with an etag on a write",
+    put("new", { headers: { "if-none-match": '"a"' } }),
+    "bad_request",
+    "If-None-Match",
+    '\\"*\\"',
+  ),
+  refused(
+    "a stale If-Match",
+    put("kept", { headers: { "if-match": '"0000"' } }),
+    "precondition_failed",
+    "its etag is",
+  ),
+  refused(
+    "If-Match on nothing",
+    put("new", { headers: { "if-match": "*" } }),
+    "precondition_failed",
+    "there is no such object",
+  ),
+  refused(
+    "a weak If-Match on a write",
+    put("kept", { headers: { "if-match": 'W/"0000"' } }),
+    "bad_request",
+    "strong",
+  ),
+  refused(
+    "several If-Match on a write",
+    put("kept", { headers: { "if-match": '"a", "b"' } }),
+    "bad_request",
+    "one strong",
+  ),
+  refused(
+    "a stale If-Match on a read",
+    get("kept", { headers: { "if-match": '"0000"' } }),
+    "precondition_failed",
+  ),
+  refused(
+    "a garbled If-None-Match on a read",
+    get("kept", { headers: { "if-none-match": '"a' } }),
+    "bad_request",
+    "If-None-Match",
+  ),
+  refused(
+    "a stale If-Match on a delete",
+    remove("kept", { headers: { "if-match": '"0000"' } }),
+    "precondition_failed",
+  ),
+  refused(
+    "an Idempotency-Key of control characters",
+    put("new", { headers: { "idempotency-key": "a b" } }),
+    "bad_request",
+    "Idempotency-Key",
+  ),
 ];
 
 const objects: ApiCase[] = [
-  {
-    name: "GET of nothing",
-    ...get("nothing"),
-    type: "not_found",
-    contains: ["no object 'nothing' in bucket 'primary'"],
-  },
-  { name: "GET of a folder", ...get("folder"), type: "not_found" },
-  { name: "GET below an object", ...get("kept/below"), type: "not_found" },
-  { name: "DELETE of nothing", ...remove("nothing"), type: "not_found" },
-  { name: "DELETE of a folder", ...remove("folder"), type: "not_found" },
-  {
-    name: "PUT below an object",
-    ...put("kept/below"),
-    type: "conflict",
-    contains: ["'kept/below' and 'kept'"],
-  },
-  { name: "PUT over a folder", ...put("folder"), type: "conflict", contains: ["'folder/…'"] },
+  refused("GET of nothing", get("nothing"), "not_found", "no object 'nothing' in bucket 'primary'"),
+  refused("GET of a folder", get("folder"), "not_found"),
+  refused("GET below an object", get("kept/below"), "not_found"),
+  refused("DELETE of nothing", remove("nothing"), "not_found"),
+  refused("DELETE of a folder", remove("folder"), "not_found"),
+  refused("PUT below an object", put("kept/below"), "conflict", "'kept/below' and 'kept'"),
+  refused("PUT over a folder", put("folder"), "conflict", "'folder/…'"),
   {
     name: "a range behind the end",
     ...get("kept", { headers: { range: "bytes=10-" } }),
@@ -254,67 +204,36 @@ const objects: ApiCase[] = [
     contains: ["10 bytes"],
     expectHeaders: { "content-range": "bytes */10" },
   },
-  {
-    name: "a range of no bytes",
-    ...get("kept", { headers: { range: "bytes=-0" } }),
-    type: "range_not_satisfiable",
-  },
-  {
-    name: "POST to an object",
-    method: "POST",
-    path: "/storage/put/a",
-    body: "x",
-    type: "method_not_allowed",
-    contains: ["PUT"],
-  },
+  refused("a range of no bytes", get("kept", { headers: { range: "bytes=-0" } }), "range_not_satisfiable"),
+  refused(
+    "POST to an object",
+    { method: "POST", path: "/storage/put/a", body: "x" },
+    "method_not_allowed",
+    "PUT",
+  ),
 ];
 
 const lists: ApiCase[] = [
-  {
-    name: "a page of none",
-    path: "/storage/list?page_size=0",
-    type: "invalid_field",
-    contains: ["page_size"],
-  },
-  {
-    name: "a page over the limit",
-    path: "/storage/list?page_size=10001",
-    type: "invalid_field",
-    contains: ["page_size"],
-  },
-  {
-    name: "a page size in words",
-    path: "/storage/list?page_size=many",
-    type: "invalid_field",
-    contains: ["page_size"],
-  },
-  {
-    name: "a made-up page token",
-    path: "/storage/list?page_token=abc",
-    type: "invalid_field",
-    contains: ["page_token"],
-  },
-  {
-    name: "another delimiter",
-    path: "/storage/list?delimiter=-",
-    type: "invalid_field",
-    contains: ["delimiter"],
-  },
-  { name: "a prefix that climbs", path: "/storage/list?prefix=../", type: "invalid_key", contains: ["'..'"] },
-  { name: "a prefix with a leading slash", path: "/storage/list?prefix=/a", type: "invalid_key" },
-  {
-    name: "a prefix of storaged's own",
-    path: "/storage/list?prefix=.lakehouse/",
-    type: "invalid_key",
-    contains: ["reserved"],
-  },
-  { name: "a list of an unknown bucket", path: "/storage/list?bucket=warm", type: "not_found" },
-  {
-    name: "a made-up token for the journal",
-    path: "/storage/errors?page_token=abc",
-    type: "invalid_field",
-    contains: ["page_token"],
-  },
+  refused("a page of none", { path: "/storage/list?page_size=0" }, "invalid_field", "page_size"),
+  refused("a page over the limit", { path: "/storage/list?page_size=10001" }, "invalid_field", "page_size"),
+  refused("a page size in words", { path: "/storage/list?page_size=many" }, "invalid_field", "page_size"),
+  refused("a made-up page token", { path: "/storage/list?page_token=abc" }, "invalid_field", "page_token"),
+  refused("another delimiter", { path: "/storage/list?delimiter=-" }, "invalid_field", "delimiter"),
+  refused("a prefix that climbs", { path: "/storage/list?prefix=../" }, "invalid_key", "'..'"),
+  refused("a prefix with a leading slash", { path: "/storage/list?prefix=/a" }, "invalid_key"),
+  refused(
+    "a prefix of storaged's own",
+    { path: "/storage/list?prefix=.lakehouse/" },
+    "invalid_key",
+    "reserved",
+  ),
+  refused("a list of an unknown bucket", { path: "/storage/list?bucket=warm" }, "not_found"),
+  refused(
+    "a made-up token for the journal",
+    { path: "/storage/errors?page_token=abc" },
+    "invalid_field",
+    "page_token",
+  ),
 ];
 
 describe("storaged refuses", () => {

@@ -1,6 +1,6 @@
 /** OTLP requests that are wrong: refused whole, or span by span, and nothing of them is recorded. */
 import { afterAll, beforeAll, describe, expect } from "bun:test";
-import { type ApiCase, runCases } from "../../../support/clients/api-case.ts";
+import { type ApiCase, refused, runCases } from "../../../support/clients/api-case.ts";
 import { gzipped, requestWith, spanWith } from "../../../support/clients/otlp-client.ts";
 import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
 import { type InProcessObserverd, startObserverd } from "../../../support/stacks/observerd.ts";
@@ -20,122 +20,93 @@ afterAll(async () => {
 const post = { method: "POST", path: "/observer/otlp/v1/traces" };
 const json = { "content-type": "application/json" };
 const gzip = { ...json, "content-encoding": "gzip" };
-const bad = { type: "invalid_field" };
-const noJson = { type: "invalid_json" };
 
-const refused: ApiCase[] = [
-  {
-    name: "text",
-    ...post,
-    headers: { "content-type": "text/plain" },
-    body: "{}",
-    type: "unsupported_media_type",
-    contains: ["application/json"],
-  },
-  {
-    name: "JSON lines",
-    ...post,
-    headers: { "content-type": "application/jsonl" },
-    body: "{}",
-    type: "unsupported_media_type",
-  },
-  {
-    name: "an encoding nobody reads",
-    ...post,
-    headers: { ...json, "content-encoding": "compress" },
-    body: "{}",
-    type: "unsupported_media_type",
-    contains: ["gzip"],
-  },
-  {
-    name: "gzip that is none",
-    ...post,
-    headers: gzip,
-    body: "{}",
-    type: "bad_request",
-    contains: ["cannot be unpacked"],
-  },
-  {
-    name: "gzip that was cut",
-    ...post,
-    headers: gzip,
-    body: gzipped(requestWith([spanWith()])).slice(0, 60),
-    type: "bad_request",
-    contains: ["cannot be unpacked"],
-  },
-  { name: "gzip of no JSON", ...post, headers: gzip, body: gzipped("nothing"), ...noJson },
-  {
-    name: "a small body that unpacks to a large one",
-    ...post,
-    headers: gzip,
-    body: gzipped("x".repeat(8_000_000)),
-    type: "too_large",
-    contains: ["65536"],
-  },
-  {
-    name: "a body over the limit",
-    ...post,
-    headers: json,
-    body: `{"a":"${"x".repeat(70_000)}"}`,
-    type: "too_large",
-  },
-  { name: "no body", ...post, headers: json, ...noJson, contains: ["empty"] },
-  { name: "broken JSON", ...post, headers: json, body: '{"resourceSpans":[', ...noJson },
-  {
-    name: "no UTF-8",
-    ...post,
-    headers: json,
-    body: new Uint8Array([0x7b, 0xff, 0x7d]),
-    ...noJson,
-    contains: ["UTF-8"],
-  },
-  { name: "a list", ...post, headers: json, body: "[]", ...noJson, contains: ["resourceSpans"] },
-  { name: "null", ...post, headers: json, body: "null", ...noJson },
-  { name: "a number", ...post, headers: json, body: "7", ...noJson },
-  { name: "snake case", ...post, body: { resource_spans: [] }, ...bad, contains: ["resourceSpans"] },
-  {
-    name: "resourceSpans is no list",
-    ...post,
-    body: { resourceSpans: {} },
-    ...bad,
-    contains: ["resourceSpans"],
-  },
-  {
-    name: "a resource's spans are no object",
-    ...post,
-    body: { resourceSpans: [7] },
-    ...bad,
-    contains: ["resourceSpans.0"],
-  },
-  {
-    name: "scopeSpans is no list",
-    ...post,
-    body: { resourceSpans: [{ scopeSpans: "x" }] },
-    ...bad,
-    contains: ["resourceSpans.0.scopeSpans"],
-  },
-  {
-    name: "a scope's spans are null",
-    ...post,
-    body: { resourceSpans: [{ scopeSpans: [null] }] },
-    ...bad,
-    contains: ["scopeSpans.0"],
-  },
-  {
-    name: "spans is no list",
-    ...post,
-    body: { resourceSpans: [{ scopeSpans: [{ spans: {} }] }] },
-    ...bad,
-    contains: ["resourceSpans.0.scopeSpans.0.spans"],
-  },
-  {
-    name: "too many spans",
-    ...post,
-    body: requestWith(Array.from({ length: 6 }, () => spanWith())),
-    type: "too_large",
-    contains: ["5 spans"],
-  },
-  { name: "another method", path: post.path, type: "method_not_allowed" },
+const refusals: ApiCase[] = [
+  refused(
+    "text",
+    { ...post, headers: { "content-type": "text/plain" }, body: "{}" },
+    "unsupported_media_type",
+    "application/json",
+  ),
+  refused(
+    "JSON lines",
+    { ...post, headers: { "content-type": "application/jsonl" }, body: "{}" },
+    "unsupported_media_type",
+  ),
+  refused(
+    "an encoding nobody reads",
+    { ...post, headers: { ...json, "content-encoding": "compress" }, body: "{}" },
+    "unsupported_media_type",
+    "gzip",
+  ),
+  refused("gzip that is none", { ...post, headers: gzip, body: "{}" }, "bad_request", "cannot be unpacked"),
+  refused(
+    "gzip that was cut",
+    { ...post, headers: gzip, body: gzipped(requestWith([spanWith()])).slice(0, 60) },
+    "bad_request",
+    "cannot be unpacked",
+  ),
+  refused("gzip of no JSON", { ...post, headers: gzip, body: gzipped("nothing") }, "invalid_json"),
+  refused(
+    "a small body that unpacks to a large one",
+    { ...post, headers: gzip, body: gzipped("x".repeat(8_000_000)) },
+    "too_large",
+    "65536",
+  ),
+  refused(
+    "a body over the limit",
+    { ...post, headers: json, body: `{"a":"${"x".repeat(70_000)}"}` },
+    "too_large",
+  ),
+  refused("no body", { ...post, headers: json }, "invalid_json", "empty"),
+  refused("broken JSON", { ...post, headers: json, body: '{"resourceSpans":[' }, "invalid_json"),
+  refused(
+    "no UTF-8",
+    { ...post, headers: json, body: new Uint8Array([0x7b, 0xff, 0x7d]) },
+    "invalid_json",
+    "UTF-8",
+  ),
+  refused("a list", { ...post, headers: json, body: "[]" }, "invalid_json", "resourceSpans"),
+  refused("null", { ...post, headers: json, body: "null" }, "invalid_json"),
+  refused("a number", { ...post, headers: json, body: "7" }, "invalid_json"),
+  refused("snake case", { ...post, body: { resource_spans: [] } }, "invalid_field", "resourceSpans"),
+  refused(
+    "resourceSpans is no list",
+    { ...post, body: { resourceSpans: {} } },
+    "invalid_field",
+    "resourceSpans",
+  ),
+  refused(
+    "a resource's spans are no object",
+    { ...post, body: { resourceSpans: [7] } },
+    "invalid_field",
+    "resourceSpans.0",
+  ),
+  refused(
+    "scopeSpans is no list",
+    { ...post, body: { resourceSpans: [{ scopeSpans: "x" }] } },
+    "invalid_field",
+    "resourceSpans.0.scopeSpans",
+  ),
+  refused(
+    "a scope's spans are null",
+    { ...post, body: { resourceSpans: [{ scopeSpans: [null] }] } },
+    "invalid_field",
+    "scopeSpans.0",
+  ),
+  refused(
+    "spans is no list",
+    { ...post, body: { resourceSpans: [{ scopeSpans: [{ spans: {} }] }] } },
+    "invalid_field",
+    "resourceSpans.0.scopeSpans.0.spans",
+  ),
+  refused(
+    "too many spans",
+    { ...post, body: requestWith(Array.from({ length: 6 }, () => spanWith())) },
+    "too_large",
+    "5 spans",
+  ),
+  refused("another method", { path: post.path }, "method_not_allowed"),
 ];
 
 const rejected: [string, unknown, string][] = [
@@ -165,7 +136,7 @@ const rejected: [string, unknown, string][] = [
   ],
 ];
 
-describe("refused whole", () => runCases(refused, () => service.send));
+describe("refused whole", () => runCases(refusals, () => service.send));
 
 describe("rejected one by one, as OTLP's partial success", () =>
   runCases(

@@ -6,7 +6,7 @@ import type { InputOf, ReplyOf } from "../../../../runtime/contract/endpoints.ts
 import { fail } from "../../../../runtime/errors/service-error.ts";
 import { type Chatd, chatd } from "../../../../workers/chatd/contract.ts";
 import { openReviews } from "../../../../workers/observerd/reviews/log.ts";
-import { runCases } from "../../../support/clients/api-case.ts";
+import { refused, runCases } from "../../../support/clients/api-case.ts";
 import { keptIn } from "../../../support/durability/marked.ts";
 import { startContractPeer } from "../../../support/stacks/contract-peer.ts";
 import { type InProcess, temporaryDirectory } from "../../../support/stacks/in-process.ts";
@@ -232,80 +232,59 @@ describe("bad input", () => {
   const body = { task: "t", output: "o" };
   runCases(
     [
-      { name: "no task", ...post, body: { output: "o" }, type: "invalid_field", contains: ["task"] },
-      {
-        name: "an empty task",
-        ...post,
-        body: { ...body, task: "" },
-        type: "invalid_field",
-        contains: ["task"],
-      },
-      { name: "no output", ...post, body: { task: "t" }, type: "invalid_field", contains: ["output"] },
-      {
-        name: "an output that is no text",
-        ...post,
-        body: { ...body, output: { a: 1 } },
-        type: "invalid_field",
-        contains: ["output"],
-      },
-      {
-        name: "an output over the limit",
-        ...post,
-        body: { ...body, output: "x".repeat(65_537) },
-        type: "invalid_field",
-        contains: ["output"],
-      },
-      {
-        name: "evidence that is no list",
-        ...post,
-        body: { ...body, evidence: "x" },
-        type: "invalid_field",
-        contains: ["evidence"],
-      },
-      {
-        name: "evidence of numbers",
-        ...post,
-        body: { ...body, evidence: [1] },
-        type: "invalid_field",
-        contains: ["evidence.0"],
-      },
-      {
-        name: "too much evidence",
-        ...post,
-        body: { ...body, evidence: Array.from({ length: 101 }, () => "x") },
-        type: "invalid_field",
-        contains: ["evidence"],
-      },
-      {
-        name: "an empty run",
-        ...post,
-        body: { ...body, run_id: "" },
-        type: "invalid_field",
-        contains: ["run_id"],
-      },
-      {
-        name: "a wish that is no boolean",
-        ...post,
-        body: { ...body, heuristic_only: "yes" },
-        type: "invalid_field",
-        contains: ["heuristic_only"],
-      },
-      {
-        name: "a field nobody knows",
-        ...post,
-        body: { ...body, verdict: "accept" },
-        type: "unknown_field",
-        contains: ["verdict"],
-      },
-      {
-        name: "broken JSON",
-        ...post,
-        headers: { "content-type": "application/json" },
-        body: '{"task":',
-        type: "invalid_json",
-      },
-      { name: "a list", ...post, body: [], type: "invalid_json" },
-      { name: "another method", path, type: "method_not_allowed" },
+      refused("no task", { ...post, body: { output: "o" } }, "invalid_field", "task"),
+      refused("an empty task", { ...post, body: { ...body, task: "" } }, "invalid_field", "task"),
+      refused("no output", { ...post, body: { task: "t" } }, "invalid_field", "output"),
+      refused(
+        "an output that is no text",
+        { ...post, body: { ...body, output: { a: 1 } } },
+        "invalid_field",
+        "output",
+      ),
+      refused(
+        "an output over the limit",
+        { ...post, body: { ...body, output: "x".repeat(65_537) } },
+        "invalid_field",
+        "output",
+      ),
+      refused(
+        "evidence that is no list",
+        { ...post, body: { ...body, evidence: "x" } },
+        "invalid_field",
+        "evidence",
+      ),
+      refused(
+        "evidence of numbers",
+        { ...post, body: { ...body, evidence: [1] } },
+        "invalid_field",
+        "evidence.0",
+      ),
+      refused(
+        "too much evidence",
+        { ...post, body: { ...body, evidence: Array.from({ length: 101 }, () => "x") } },
+        "invalid_field",
+        "evidence",
+      ),
+      refused("an empty run", { ...post, body: { ...body, run_id: "" } }, "invalid_field", "run_id"),
+      refused(
+        "a wish that is no boolean",
+        { ...post, body: { ...body, heuristic_only: "yes" } },
+        "invalid_field",
+        "heuristic_only",
+      ),
+      refused(
+        "a field nobody knows",
+        { ...post, body: { ...body, verdict: "accept" } },
+        "unknown_field",
+        "verdict",
+      ),
+      refused(
+        "broken JSON",
+        { ...post, headers: { "content-type": "application/json" }, body: '{"task":' },
+        "invalid_json",
+      ),
+      refused("a list", { ...post, body: [] }, "invalid_json"),
+      refused("another method", { path }, "method_not_allowed"),
     ],
     () => service.send,
   );

@@ -116,7 +116,6 @@ const post = (name: string, body: Record<string, unknown>, contains: string[]): 
   method: "POST",
   path: "/sql",
   body,
-  status: 400,
   contains,
 });
 const sql = (name: string, text: string, contains: string[]) =>
