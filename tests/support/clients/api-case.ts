@@ -41,6 +41,11 @@ const isPlain = (body: unknown): body is Record<string, unknown> | unknown[] =>
   Array.isArray(body) ||
   (typeof body === "object" && body !== null && Object.getPrototypeOf(body) === Object.prototype);
 
+/** What a row expects of an error of the type: `says("conflict")("a taken name")`. */
+export const says =
+  (type: string) =>
+  (...contains: string[]) => ({ type, contains });
+
 /** A row for what is refused: the request, the error's type and what its answer contains. */
 export const refused = <R extends object>(name: string, request: R, type: string, ...contains: string[]) => ({
   name,

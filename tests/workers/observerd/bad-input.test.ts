@@ -1,8 +1,10 @@
 /** What observerd refuses of events and of questions about them: one row a mistake, and nothing is recorded by any. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { type ApiCase, refused, runCases } from "../../support/clients/api-case.ts";
+import { type ApiCase, refused, runCases, says } from "../../support/clients/api-case.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 import { type InProcessObserverd, startObserverd } from "../../support/stacks/observerd.ts";
+
+const large = says("too_large");
 
 const directory = temporaryDirectory("observerd");
 let service: InProcessObserverd;
@@ -78,12 +80,12 @@ const events: ApiCase[] = [
   refused("an id of the caller's own", changed({ id: "mine" }), "unknown_field", "'id'"),
   {
     name: "more than an event may hold",
-    ...event({ ...whole, output_summary: "x".repeat(5000) }, { type: "too_large" }),
+    ...event({ ...whole, output_summary: "x".repeat(5000) }, large()),
     contains: ["4096", "observerd.max_event_bytes"],
   },
   {
     name: "attributes larger than an event may be",
-    ...event({ ...whole, attributes: { a: "é".repeat(2500) } }, { type: "too_large" }),
+    ...event({ ...whole, attributes: { a: "é".repeat(2500) } }, large()),
   },
   refused("no body", event(undefined, { headers: json }), "invalid_json"),
   refused("a body cut short", event('{"endpoint":"/a"', { headers: json }), "invalid_json"),

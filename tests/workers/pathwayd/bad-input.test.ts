@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { pathwayd } from "../../../workers/pathwayd/contract.ts";
 import { createPathwayd } from "../../../workers/pathwayd/service.ts";
-import { type ApiCase, runCases } from "../../support/clients/api-case.ts";
+import { type ApiCase, runCases, says } from "../../support/clients/api-case.ts";
 import {
   configWith,
   type InProcess,
@@ -47,7 +47,9 @@ const get = (name: string, path: string, expected: Partial<ApiCase>): ApiCase =>
   ...expected,
 });
 const deep = (levels: number): string => `${"[".repeat(levels)}1${"]".repeat(levels)}`;
-const conflict = { type: "conflict" };
+const noJson = says("invalid_json");
+const large = says("too_large");
+const conflict = says("conflict");
 const missing = { type: "not_found", contains: ["nobody"] };
 const field = (name: string) => ({ contains: [`"field":"${name}"`] });
 
@@ -55,8 +57,8 @@ describe("what is added", () => {
   runCases(
     [
       post("nothing", "add", {}, { contains: ["content"] }),
-      post("no JSON", "add", "{", { type: "invalid_json" }),
-      post("a list", "add", [1], { type: "invalid_json" }),
+      post("no JSON", "add", "{", noJson()),
+      post("a list", "add", [1], noJson()),
       post("null", "add", { content: null }, { contains: ["any JSON but null"] }),
       post(
         "an unknown field",
@@ -72,27 +74,17 @@ describe("what is added", () => {
       post("a uid with half a character", "add", '{"uid":"a\\ud800","content":1}', {
         contains: ["not valid Unicode"],
       }),
-      post("a uid that is taken", "add", { uid: "live", content: 1 }, { ...conflict, contains: ["exists"] }),
-      post(
-        "a uid that is taken and retired",
-        "add",
-        { uid: "gone", content: 1 },
-        { ...conflict, contains: ["is retired"] },
-      ),
+      post("a uid that is taken", "add", { uid: "live", content: 1 }, conflict("exists")),
+      post("a uid that is taken and retired", "add", { uid: "gone", content: 1 }, conflict("is retired")),
       post(
         "a uid that is taken and superseded",
         "add",
         { uid: "old", content: 1 },
-        { ...conflict, contains: ["superseded by 'new'"] },
+        conflict("superseded by 'new'"),
       ),
-      post(
-        "huge content",
-        "add",
-        { content: "x".repeat(1023) },
-        { type: "too_large", contains: ["1025 bytes", "max_content_bytes"] },
-      ),
-      post("huge content in few characters", "add", { content: "😀".repeat(300) }, { type: "too_large" }),
-      post("a body beyond all bounds", "add", { content: "x".repeat(9 << 20) }, { type: "too_large" }),
+      post("huge content", "add", { content: "x".repeat(1023) }, large("1025 bytes", "max_content_bytes")),
+      post("huge content in few characters", "add", { content: "😀".repeat(300) }, large()),
+      post("a body beyond all bounds", "add", { content: "x".repeat(9 << 20) }, large()),
       post("content too deep", "add", `{"content":${deep(66)}}`, { contains: ["64 levels"] }),
       post("content so deep that it is an attack", "add", `{"content":${deep(200_000)}}`, {
         contains: ["64 levels"],
@@ -111,7 +103,7 @@ describe("what is added", () => {
         field("tags"),
       ),
       post("an empty embedding", "add", { content: 1, embedding: [] }, field("embedding")),
-      post("NaN in the embedding", "add", '{"content":1,"embedding":[NaN]}', { type: "invalid_json" }),
+      post("NaN in the embedding", "add", '{"content":1,"embedding":[NaN]}', noJson()),
       post("infinity in the embedding", "add", '{"content":1,"embedding":[1e999]}', field("embedding.0")),
       post("text in the embedding", "add", { content: 1, embedding: ["1"] }, field("embedding.0")),
       post("an embedding of zeros", "add", { content: 1, embedding: [0, 0] }, { contains: ["no direction"] }),
@@ -127,9 +119,9 @@ describe("what is added", () => {
         { content: 1, embedding: Array.from({ length: 65_537 }, () => 1) },
         field("embedding"),
       ),
-      post("other content under a uid", "add_idempotent", { uid: "live", content: "other" }, conflict),
-      post("a retired uid", "add_idempotent", { uid: "gone", content: 3 }, conflict),
-      post("a superseded uid", "add_idempotent", { uid: "old", content: 1 }, conflict),
+      post("other content under a uid", "add_idempotent", { uid: "live", content: "other" }, conflict()),
+      post("a retired uid", "add_idempotent", { uid: "gone", content: 3 }, conflict()),
+      post("a superseded uid", "add_idempotent", { uid: "old", content: 1 }, conflict()),
       post("null", "add_idempotent", { content: null }, field("content")),
     ],
     () => memory.send,
@@ -147,29 +139,19 @@ describe("what is changed", () => {
         { type: "bad_request", contains: ["at least one"] },
       ),
       post("null", "update", { uid: "live", content: null }, field("content")),
-      post(
-        "a retired trace",
-        "update",
-        { uid: "gone", content: 1 },
-        { ...conflict, contains: ["is retired"] },
-      ),
-      post("a superseded trace", "update", { uid: "old", content: 1 }, { ...conflict, contains: ["'new'"] }),
+      post("a retired trace", "update", { uid: "gone", content: 1 }, conflict("is retired")),
+      post("a superseded trace", "update", { uid: "old", content: 1 }, conflict("'new'")),
       post("no uid", "update", { content: 1 }, field("uid")),
       post("a trace that is not there", "revise", { uid: "nobody", content: 1 }, missing),
-      post(
-        "a superseded trace",
-        "revise",
-        { uid: "old", content: 1 },
-        { ...conflict, contains: ["superseded by 'new'"] },
-      ),
-      post("a retired trace", "revise", { uid: "gone", content: 1 }, conflict),
+      post("a superseded trace", "revise", { uid: "old", content: 1 }, conflict("superseded by 'new'")),
+      post("a retired trace", "revise", { uid: "gone", content: 1 }, conflict()),
       post(
         "itself as its predecessor",
         "revise",
         { uid: "live", new_uid: "live", content: 1 },
         field("new_uid"),
       ),
-      post("a new uid that is taken", "revise", { uid: "live", new_uid: "gone", content: 1 }, conflict),
+      post("a new uid that is taken", "revise", { uid: "live", new_uid: "gone", content: 1 }, conflict()),
       post("no content", "revise", { uid: "live" }, { contains: ["content"] }),
       post(
         "a reason of 4097 characters",
@@ -180,8 +162,8 @@ describe("what is changed", () => {
       post("a trace that is not there", "retire", { uid: "nobody" }, missing),
       post("a reason that is no text", "retire", { uid: "live", reason: 1 }, field("reason")),
       post("a trace that is not there", "replay", { uid: "nobody" }, missing),
-      post("a retired trace", "replay", { uid: "gone" }, conflict),
-      post("a superseded trace", "replay", { uid: "old" }, conflict),
+      post("a retired trace", "replay", { uid: "gone" }, conflict()),
+      post("a superseded trace", "replay", { uid: "old" }, conflict()),
       post("a field", "compact", { force: true }, { type: "unknown_field" }),
     ],
     () => memory.send,
