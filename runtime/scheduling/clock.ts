@@ -34,3 +34,16 @@ export const systemClock: Clock = {
 
 /** RFC 3339 in UTC with milliseconds. */
 export const timestamp = (clock: Pick<Clock, "now">): string => new Date(clock.now()).toISOString();
+
+/** How long a service's start waits for what others must answer, before it goes on in the background, in milliseconds. */
+const startWaitMs = 5000;
+
+/**
+ * Resolves when `work` has settled, at the latest after five seconds: a start waits for others, and not for ever.
+ * Rejects when `work` rejects before.
+ */
+export async function waitAtStart(clock: Pick<Clock, "sleep">, work: Promise<unknown>): Promise<void> {
+  const over = new AbortController();
+  const waited = clock.sleep(startWaitMs, over.signal).catch(() => undefined);
+  await Promise.race([work, waited]).finally(() => over.abort());
+}

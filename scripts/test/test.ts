@@ -37,6 +37,29 @@ export function readReport(xml: string | undefined): Counts {
   return { passed: number("tests") - failed - skipped, failed, skipped };
 }
 
+const shownLines = 12;
+const shownCharacters = 1500;
+
+/**
+ * What each failed test of a JUnit report said, cut to its first lines: printed last, because of a long log its end is
+ * what is kept.
+ */
+export function failuresOf(xml: string | undefined): string[] {
+  const cases = (xml ?? "").matchAll(
+    /<testcase name="([^"]*)"[^>]*?file="([^"]*)"[^>]*>\s*<(?:failure|error)[^>]*?(?:\/>|>([^<]*))/g,
+  );
+  return Array.from(cases, ([, name = "", file = "", text = ""]) => {
+    const said = decodeXml(text).split("\n").slice(0, shownLines).join("\n  ").slice(0, shownCharacters);
+    return `failed: ${file}: ${decodeXml(name)}\n  ${said.trimEnd()}`;
+  });
+}
+
+const entities: Record<string, string> = { lt: "<", gt: ">", quot: '"', apos: "'", amp: "&" };
+const decodeXml = (text: string): string =>
+  text.replace(/&(?:#(\d+)|(\w+));/g, (all, code, name) =>
+    code === undefined ? (entities[name] ?? all) : String.fromCodePoint(Number(code)),
+  );
+
 /** The closing line, such as `812 passed, 0 failed, 2 skipped`. */
 export const closingLine = ({ passed, failed, skipped }: Counts): string =>
   `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`;
@@ -85,17 +108,18 @@ const readOrUndefined = (path: string): string | undefined => {
   }
 };
 
-async function runTests(words: string[]): Promise<{ step: Done; counts: Counts }> {
+async function runTests(words: string[]): Promise<{ step: Done; counts: Counts; failures: string[] }> {
   const directory = mkdtempSync(join(tmpdir(), "lakehouse-test-"));
   try {
     const report = join(directory, "report.xml");
     const options = words.length === 0 ? testOptions : testOptions.slice(0, 1);
     const reporting = ["--reporter=junit", `--reporter-outfile=${report}`];
     const done = await step({ name: "tests", command: ["test", ...options, ...reporting, ...words] });
-    const counts = readReport(readOrUndefined(report));
+    const xml = readOrUndefined(report);
+    const counts = readReport(xml);
     // A runner that fails without a failed test (an error between tests, a crash) is a failure too.
     if (!done.ok && counts.failed === 0) counts.failed = 1;
-    return { step: { ...done, ok: done.ok && counts.failed === 0 }, counts };
+    return { step: { ...done, ok: done.ok && counts.failed === 0 }, counts, failures: failuresOf(xml) };
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
@@ -120,7 +144,7 @@ async function main(words: string[]): Promise<boolean> {
   const checks = words.length === 0 ? [await step(types), await step(lint)] : [];
   const tests = await runTests(words);
   const steps = [...checks, tests.step];
-  print(["", ...steps.map(resultLine), "", closingLine(tests.counts)]);
+  print(["", ...tests.failures, "", ...steps.map(resultLine), "", closingLine(tests.counts)]);
   return steps.every(({ ok }) => ok);
 }
 

@@ -4,7 +4,7 @@ import type { CallContext, Running, VerbsOf } from "../../runtime/contract/contr
 import { type Durable, holdFiles } from "../../runtime/durable/durable.ts";
 import { fail } from "../../runtime/errors/errors.ts";
 import { createMemoryBudget } from "../../runtime/memory/memory.ts";
-import { createKeyedMutex } from "../../runtime/scheduling/scheduling.ts";
+import { createKeyedMutex, waitAtStart } from "../../runtime/scheduling/scheduling.ts";
 import type { Deps } from "../../runtime/service/service.ts";
 import type { Metrics } from "../../runtime/telemetry/telemetry.ts";
 import type { Storaged } from "../storaged/contract.ts";
@@ -45,8 +45,6 @@ const changesWaitMs = 20_000;
 const waitingPerNameMax = 256;
 /** How long lists and snapshots wait for storage to resolve an unknown outcome, in milliseconds. */
 const resolveWaitMs = 1000;
-/** How long the start waits for storage before it goes on trying in the background, in milliseconds. */
-const startWaitMs = 5000;
 /** Damaged datasets that readiness names; more are counted. */
 const reasonsMax = 20;
 
@@ -88,9 +86,7 @@ export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promis
   });
   gauges(metrics, { registry, changes, rehydration });
 
-  const over = new AbortController();
-  await Promise.race([rehydration.attempted, clock.sleep(startWaitMs, over.signal)]);
-  over.abort();
+  await waitAtStart(clock, rehydration.attempted);
 
   return {
     raw: {},

@@ -3,6 +3,7 @@ import type { CallContext, Running, VerbsOf } from "../../runtime/contract/contr
 import { fail, ServiceError } from "../../runtime/errors/errors.ts";
 import { logDamageOf } from "../../runtime/line-log/line-log.ts";
 import { createMemoryBudget } from "../../runtime/memory/memory.ts";
+import { waitAtStart } from "../../runtime/scheduling/scheduling.ts";
 import type { Deps } from "../../runtime/service/service.ts";
 import { describe } from "../../runtime/telemetry/telemetry.ts";
 import { type Pathwayd, pathwayd } from "./contract.ts";
@@ -40,9 +41,6 @@ import {
 /** Of the machine's memory, for traces, unless a setting says how much. */
 const memoryShare = 1 / 8;
 
-/** How long the start waits for the log before it goes on reading it in the background, in milliseconds. */
-const startWaitMs = 5000;
-
 /**
  * Reads the log and serves it; 503 until it is read. A log that is not what was acknowledged stays closed. Throws
  * `corrupt` when a newer version wrote it.
@@ -65,10 +63,7 @@ export async function createPathwayd(deps: Deps): Promise<Running<Pathwayd>> {
       failed(cause);
     },
   );
-  const over = new AbortController();
-  const waited = deps.clock.sleep(startWaitMs, over.signal).catch(() => undefined);
-  await Promise.race([opening, waited]);
-  over.abort();
+  await waitAtStart(deps.clock, opening);
   // The start is over: a failure from here on is logged and shown in /readyz.
   const opened = opening.catch(failed);
   return {

@@ -3,9 +3,9 @@ import { bufferedResponse, readJson } from "../../runtime/bodies/bodies.ts";
 import type { InputOf, RawContext, Running } from "../../runtime/contract/contract.ts";
 import { fail, invalidField, type ServiceError } from "../../runtime/errors/errors.ts";
 import { pageOf } from "../../runtime/jobs/jobs.ts";
-import { createLimiter, type Limiter } from "../../runtime/scheduling/scheduling.ts";
+import { createLimiter, type Limiter, waitAtStart } from "../../runtime/scheduling/scheduling.ts";
 import type { Deps } from "../../runtime/service/service.ts";
-import { describe } from "../../runtime/telemetry/telemetry.ts";
+import { describe, type Log } from "../../runtime/telemetry/telemetry.ts";
 import type { Catalogd } from "../catalogd/contract.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import { type Queryd, SqlRequest } from "./contract.ts";
@@ -50,7 +50,7 @@ const refusal = (running: number, waiting: number): ServiceError =>
     { retryAfterSeconds: 1 },
   );
 
-/** Starts the service. A catalog that does not answer yet is no reason to reject. */
+/** Starts the service, ready to read what is registered. A catalog that does not answer yet is no reason to reject. */
 export async function createQueryd(deps: QuerydDeps): Promise<Running<Queryd>> {
   const { config, clock, metrics, newId, log } = deps;
   const lifetime = new AbortController();
@@ -61,6 +61,7 @@ export async function createQueryd(deps: QuerydDeps): Promise<Running<Queryd>> {
   metrics.gauge("queryd_queries_running", "Queries being run.", limiter.running);
   metrics.gauge("queryd_queries_waiting", "Queries waiting for a free slot.", limiter.waiting);
   const answering = new Set<Promise<void>>();
+  await waitAtStart(clock, refresh(components, log));
   const refreshing = refreshForEver(components, deps, lifetime.signal);
   const parts: Parts = { deps, components, limiter, queries, answering };
 
@@ -94,16 +95,19 @@ function notReady({ catalog, versions }: Components): string[] {
 
 /** Refreshes the snapshot also while no queries come. */
 async function refreshForEver(
-  { catalog }: Components,
+  components: Components,
   { clock, config, log }: QuerydDeps,
   signal: AbortSignal,
 ) {
   while (!signal.aborted) {
-    await catalog.current().catch((cause) => log.debug("the catalog cannot be read yet", describe(cause)));
-    const waitMs = catalog.known() ? config.queryd.refresh_every_ms : firstReadEveryMs;
+    const waitMs = components.catalog.known() ? config.queryd.refresh_every_ms : firstReadEveryMs;
     await clock.sleep(waitMs, signal).catch(() => {});
+    if (!signal.aborted) await refresh(components, log);
   }
 }
+
+const refresh = ({ catalog }: Components, log: Log): Promise<unknown> =>
+  catalog.current().catch((cause) => log.debug("the catalog cannot be read yet", describe(cause)));
 
 /** How often a catalog that was never read is asked for, in milliseconds. */
 const firstReadEveryMs = 200;

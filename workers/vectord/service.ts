@@ -2,6 +2,7 @@
 import type { Running } from "../../runtime/contract/contract.ts";
 import { fail } from "../../runtime/errors/errors.ts";
 import { createMemoryBudget } from "../../runtime/memory/memory.ts";
+import { waitAtStart } from "../../runtime/scheduling/scheduling.ts";
 import type { Deps } from "../../runtime/service/service.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import type { Vectord } from "./contract.ts";
@@ -19,9 +20,6 @@ import {
   itemVerbs,
   snapshotVerbs,
 } from "./verbs/verbs.ts";
-
-/** How long the start waits for the indexes before it goes on opening them in the background, in milliseconds. */
-const startWaitMs = 5000;
 
 /** Of the machine's memory, for indexes, unless a setting says how much. */
 const memoryShare = 0.5;
@@ -57,10 +55,7 @@ export async function createVectord(deps: Deps<{ storaged: Storaged }>): Promise
   const parts: ItemParts = { deps, names, instruments: createInstruments(metrics, clock, indexes) };
   let stopping = false;
 
-  const over = new AbortController();
-  const waited = clock.sleep(startWaitMs, over.signal).catch(() => undefined);
-  await Promise.race([Promise.all([indexes.opened, names.opened]), waited]);
-  over.abort();
+  await waitAtStart(clock, Promise.all([indexes.opened, names.opened]));
 
   const refusing =
     <I, C, R>(work: (input: I, context: C) => Promise<R>) =>

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { closingLine, readReport } from "../../../scripts/test/test.ts";
+import { closingLine, failuresOf, readReport } from "../../../scripts/test/test.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 
 const suites = (attributes: string): string =>
@@ -21,11 +21,11 @@ describe("the closing line", () => {
     expect(closingLine(readReport(xml))).toBe(line);
   });
 
-  test("the runner's own report has the attributes that are read", async () => {
+  test("the runner's own report has the attributes and the failures that are read", async () => {
     const { path, remove } = temporaryDirectory("report");
     await Bun.write(
       join(path, "a.test.ts"),
-      'import { test } from "bun:test"; test("a", () => {}); test("b", () => { throw new Error("b"); }); test.skipIf(true)("c", () => {});',
+      `import { test } from "bun:test"; test("a", () => {}); test("b", () => { throw new Error("<b> & 'c'"); }); test.skipIf(true)("c", () => {});`,
     );
     const options = ["--reporter=junit", `--reporter-outfile=${join(path, "report.xml")}`];
     const run = Bun.spawnSync([process.execPath, "test", ...options], { cwd: path });
@@ -33,5 +33,8 @@ describe("the closing line", () => {
     remove();
     expect(run.exitCode).toBe(1);
     expect(readReport(report)).toEqual({ passed: 1, failed: 1, skipped: 1 });
+    expect(failuresOf(report)).toEqual([
+      expect.stringMatching(/^failed: a\.test\.ts: b\n {2}Error: <b> & 'c'\n/),
+    ]);
   });
 });

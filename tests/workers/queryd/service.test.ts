@@ -354,6 +354,23 @@ describe("the catalog", () => {
   });
 });
 
+test("a start is over when the catalog was read: what says that it runs is ready", async () => {
+  const stack = await startQuerydStack({
+    catalogd: (peer) => ({
+      ...peer,
+      verbs: {
+        ...peer.verbs,
+        snapshot: async (input, options) => {
+          await Bun.sleep(20);
+          return peer.verbs.snapshot(input, options);
+        },
+      },
+    }),
+  });
+  expect(stack.queryd.running.notReady?.()).toEqual([]);
+  await stack.stop();
+});
+
 describe("a catalog that does not answer", () => {
   test("before the first answer queries get 503, afterwards they go on with what is known", async () => {
     let answers = false;
