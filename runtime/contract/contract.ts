@@ -23,6 +23,7 @@ export {
   type Peer,
   type Place,
   pageFields,
+  patch,
   placesOf,
   post,
   put,

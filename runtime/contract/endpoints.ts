@@ -8,7 +8,7 @@ import type { Operation, Resumable } from "../idempotency/idempotency.ts";
 
 export { Type as t };
 
-export type HttpMethod = "GET" | "HEAD" | "POST" | "PUT" | "DELETE";
+export type HttpMethod = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
 
 /** Facts about one call that are not part of its input. A caller may give any of them. */
 export interface CallOptions {
@@ -252,6 +252,7 @@ const verb =
 export const get = verb("GET");
 export const post = verb("POST");
 export const put = verb("PUT");
+export const patch = verb("PATCH");
 export const del = verb("DELETE");
 
 /** Defines a call between services without a public path. */

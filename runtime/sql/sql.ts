@@ -1,4 +1,4 @@
-/** What SQL says of names and types, and the ids of fields. */
+/** What SQL says of names and types, of ids of fields, and of types that widen. */
 export { type KnownFields, type Numbered, numberColumns } from "./field-ids.ts";
 export { fold, nameProblem, quoteName, quoteText, twiceNamed } from "./names.ts";
 export {
@@ -11,3 +11,4 @@ export {
   typeCharactersMax,
   typeNestingMax,
 } from "./type-grammar.ts";
+export { plainType, wideningRule, widens } from "./widening.ts";

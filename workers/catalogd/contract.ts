@@ -7,6 +7,7 @@ import {
   internal,
   nextPage,
   pageFields,
+  patch,
   post,
   t,
 } from "../../runtime/contract/contract.ts";
@@ -16,6 +17,7 @@ import * as schemas from "./schemas/schemas.ts";
 export const { Column, ColumnStatistics, DataObject, DatasetName, Manifest, Summary, Unreadable } = schemas;
 const {
   conditional,
+  evolution,
   Expired,
   ifMatch,
   Name,
@@ -78,6 +80,7 @@ export const catalogd = contract("catalogd", {
       columns: closed({
         added: t.Array(Column),
         removed: t.Array(Column),
+        renamed: t.Array(closed({ from: t.String(), to: t.String() })),
         retyped: t.Array(closed({ name: t.String(), from: t.String(), to: t.String() })),
         nullability: t.Array(closed({ name: t.String(), from: t.Boolean(), to: t.Boolean() })),
         reordered: t.Array(t.String()),
@@ -92,6 +95,12 @@ export const catalogd = contract("catalogd", {
     ...conditional,
     summary: "Makes a version with what an earlier one holds; the versions between stay.",
     body: closed({ version: t.Integer({ minimum: 1, maximum: versionMax }), ...ifMatch }),
+  }),
+  evolve: patch("/catalog/datasets/:name", {
+    ...conditional,
+    summary:
+      "Changes columns as one new version: rename, drop, widen, add, reorder, comment, in this order. No data is rewritten.",
+    body: closed({ ...evolution, ...ifMatch }),
   }),
   undrop: post("/catalog/undrop/:name", {
     ...conditional,

@@ -32,7 +32,7 @@ export interface QuerydStack {
   dataset: (
     name: string,
     select: string,
-    options?: { mode?: "append"; objects?: number },
+    options?: { mode?: "append"; objects?: number; evolve?: boolean },
   ) => Promise<CatalogManifest>;
   /** Stops queryd and starts another on the same directory. */
   restart: () => Promise<void>;
@@ -86,7 +86,7 @@ export async function startQuerydStack(options: StackOptions = {}): Promise<Quer
         ...(signal && { signal }),
       }),
     );
-  const dataset: QuerydStack["dataset"] = async (name, select, { mode, objects = 1 } = {}) => {
+  const dataset: QuerydStack["dataset"] = async (name, select, { mode, objects = 1, evolve } = {}) => {
     const columns = (await maker.runAndReadAll(`DESCRIBE ${select}`)).getRows();
     const stored_: CatalogManifest["objects"] = [];
     for (let part = 0; part < objects; part++) {
@@ -114,6 +114,7 @@ export async function startQuerydStack(options: StackOptions = {}): Promise<Quer
       })),
       objects: stored_,
       ...(mode && { operation: mode }),
+      ...(evolve !== undefined && { evolve }),
     });
   };
   return {

@@ -1,4 +1,4 @@
-/** The verbs that go back, and the one that gives a dataset another name. */
+/** The verbs that make a version of what another one holds: the way back, another name, other columns. */
 import type { CallContext, VerbsOf } from "../../../runtime/contract/contract.ts";
 import { invalidField } from "../../../runtime/errors/errors.ts";
 import type { Deps } from "../../../runtime/service/service.ts";
@@ -10,6 +10,7 @@ import {
   isLive,
   type Manifest,
   planDrop,
+  planEvolution,
   planRename,
   planRollback,
   planUndrop,
@@ -17,7 +18,7 @@ import {
 import type { Change, Committing } from "./commit.ts";
 import type { ObjectCheck } from "./object-check.ts";
 
-export type Return = "rollback" | "undrop" | "rename";
+export type Return = "rollback" | "undrop" | "rename" | "evolve";
 
 export function returnVerbs(
   { clock, metrics, newId }: Pick<Deps, "clock" | "metrics" | "newId">,
@@ -64,6 +65,11 @@ export function returnVerbs(
         const old = await history.manifest(name, { version });
         const plan: Change["plan"] = (head) => planRollback(head, { old, ifMatch }, given(context));
         return { changes: [{ name, plan }], objects: old.objects };
+      }),
+    evolve: ({ name, if_match: ifMatch, ...asked }, context) =>
+      once(name, context, async () => {
+        const plan: Change["plan"] = (head) => planEvolution(head, { name, asked, ifMatch }, given(context));
+        return { changes: [{ name, plan }] };
       }),
     undrop: ({ name }, context) =>
       once(name, context, async () => {

@@ -6,6 +6,8 @@ import type { Version } from "../versions/versions.ts";
 import { checkSeal, seal, sealKey, unsealed } from "./checksum.ts";
 
 const manifestFormat = 1;
+/** Of a version whose objects have other columns than it: a program that knows none would read them by wrong names. */
+const manifestFormatWithSchemas = 2;
 export const formatKey = "lakehouse.format";
 
 /** A field with its children below it, depth first. */
@@ -68,6 +70,7 @@ const laterOfColumns = {
   form: text("form", "OPTIONAL"),
   field_id: int64("field_id", "OPTIONAL"),
   nested_ids: integers("nested_ids"),
+  comment: text("comment", "OPTIONAL"),
 };
 const columnFields = (columns: Version["columns"]): Field[] => {
   const later = Object.entries(laterOfColumns) as [keyof typeof laterOfColumns, Field][];
@@ -77,7 +80,7 @@ const columnFields = (columns: Version["columns"]): Field[] => {
 
 /** Fields that came later: a version without one is written as it was before there was any. */
 const optionalTexts = ["operation_id", "copy_of", "renamed_to"] as const;
-const optionalCounts = ["first_version", "last_column_id"] as const;
+const optionalCounts = ["first_version", "last_column_id", "schema_id", "last_schema_id"] as const;
 
 const fieldsOf = (version: Version): readonly Field[] => [
   text("dataset_id"),
@@ -92,6 +95,9 @@ const fieldsOf = (version: Version): readonly Field[] => [
     text("etag"),
     int64("row_count"),
     structs("statistics", statistics),
+    ...(version.objects.some(({ schema_id }) => schema_id !== undefined)
+      ? [int64("schema_id", "OPTIONAL")]
+      : []),
   ]),
   int64("row_count"),
   int64("bytes"),
@@ -99,6 +105,8 @@ const fieldsOf = (version: Version): readonly Field[] => [
   text("made_by"),
   utcMicros("created_at"),
   ...optionalCounts.filter((name) => version[name] !== undefined).map((name) => int64(name)),
+  // As JSON: a tree that only this program reads.
+  ...(version.schemas === undefined ? [] : [text("schemas")]),
   ...optionalTexts.filter((name) => version[name] !== undefined).map((name) => text(name)),
 ];
 /** Only where versions of other names are committed by this one: as JSON, whole. */
@@ -110,6 +118,8 @@ export function encodeManifest(version: Version, others: readonly Version[] = []
   const row: Record<string, unknown> = { ...version, created_at: new Date(version.created_at) };
   const written = others.length === 0 ? fields : [...fields, also];
   if (others.length > 0) row.also = JSON.stringify(others);
+  if (version.schemas) row.schemas = JSON.stringify(version.schemas);
+  const isPlain = [version, ...others].every(({ schemas }) => schemas === undefined);
   const writer = new ByteWriter();
   const waits = parquetWrite({
     writer,
@@ -118,7 +128,7 @@ export function encodeManifest(version: Version, others: readonly Version[] = []
     // One row: bounds would repeat the row.
     statistics: false,
     kvMetadata: [
-      { key: formatKey, value: String(manifestFormat) },
+      { key: formatKey, value: String(isPlain ? manifestFormat : manifestFormatWithSchemas) },
       { key: sealKey, value: unsealed },
     ],
     createdBy: "lakehouse catalogd",
@@ -131,6 +141,11 @@ export function encodeManifest(version: Version, others: readonly Version[] = []
 export const decodeManifest = async (bytes: Uint8Array): Promise<Version> =>
   (await decodeCommit(bytes)).version;
 
+interface Texts {
+  also?: string;
+  schemas?: string;
+}
+
 /** The same with the versions of other names that are committed by it. */
 export async function decodeCommit(bytes: Uint8Array): Promise<{ version: Version; also: Version[] }> {
   checkSeal(bytes);
@@ -140,7 +155,8 @@ export async function decodeCommit(bytes: Uint8Array): Promise<{ version: Versio
     checkFormat(metadata.key_value_metadata?.find(({ key }) => key === formatKey)?.value);
     const rows = await parquetReadObjects({ file, metadata });
     if (rows.length !== 1) throw fail("corrupt", `it has ${rows.length} rows instead of one`);
-    const { also = "[]", ...version } = restored(rows[0]) as Version & { also?: string };
+    const { also = "[]", schemas, ...row } = restored(rows[0]) as Omit<Version, "schemas"> & Texts;
+    const version = { ...row, ...(schemas !== undefined && { schemas: JSON.parse(schemas) }) } as Version;
     return { version, also: JSON.parse(also) as Version[] };
   } catch (cause) {
     if (cause instanceof ServiceError) throw cause;
@@ -149,11 +165,12 @@ export async function decodeCommit(bytes: Uint8Array): Promise<{ version: Versio
 }
 
 function checkFormat(written: string | undefined): void {
-  if (written === String(manifestFormat)) return;
-  const newer = Number(written) > manifestFormat ? ", written by a newer version of the program" : "";
+  if (written === String(manifestFormat) || written === String(manifestFormatWithSchemas)) return;
+  const newer =
+    Number(written) > manifestFormatWithSchemas ? ", written by a newer version of the program" : "";
   throw fail(
     "corrupt",
-    `its format is ${written ?? "not given"}${newer}; this version reads ${manifestFormat}`,
+    `its format is ${written ?? "not given"}${newer}; this version reads up to ${manifestFormatWithSchemas}`,
   );
 }
 

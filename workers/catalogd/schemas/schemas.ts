@@ -1,4 +1,5 @@
 /** What datasets, versions and objects are, as catalogd takes and gives them. */
+import type { Static } from "@sinclair/typebox";
 import { closed, t } from "../../../runtime/contract/contract.ts";
 
 /** Letters, digits and `_`; a few reserved names and a second spelling in another case are refused by the service. */
@@ -7,12 +8,17 @@ export const DatasetName = t.String({ pattern: "^[A-Za-z_][A-Za-z0-9_]{0,127}$" 
 /** Exact in JSON, in INT64 and as a JavaScript number. */
 export const Count = t.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 
+const Comment = t.String({ maxLength: 4096 });
+const SchemaId = t.Integer({ minimum: 0, maximum: 2_147_483_647 });
 const FieldId = t.Integer({ minimum: 1, maximum: 2_147_483_647 });
 
+const ColumnName = t.String({ minLength: 1, maxLength: 1024 });
+/** A DuckDB type name, such as VARCHAR, BIGINT, DECIMAL(18,3) or STRUCT(a INTEGER). */
+const ColumnType = t.String({ minLength: 1, maxLength: 65_536 });
+
 export const Column = closed({
-  name: t.String({ minLength: 1, maxLength: 1024 }),
-  /** A DuckDB type name, such as VARCHAR, BIGINT, DECIMAL(18,3) or STRUCT(a INTEGER). */
-  type: t.String({ minLength: 1, maxLength: 65_536 }),
+  name: ColumnName,
+  type: ColumnType,
   nullable: t.Boolean(),
   /**
    * How the column's values were written as text, where that was in one form: `fixed`, as DuckDB writes the type
@@ -23,6 +29,7 @@ export const Column = closed({
   field_id: t.Optional(FieldId),
   /** Of what is nested in the column, each part before what is nested in that; see `runtime/sql/field-ids.ts`. */
   nested_ids: t.Optional(t.Array(FieldId, { maxItems: 16_384 })),
+  comment: t.Optional(Comment),
 });
 
 /** Per column, as DuckDB's RETURN_STATS gives them: bounds as text, because that is exact for every type. */
@@ -45,6 +52,13 @@ export const DataObject = closed({
   statistics: t.Array(ColumnStatistics),
 });
 
+/** An object of a version. */
+export const VersionObject = closed({
+  ...DataObject.properties,
+  /** Under which schema it was written; absent for 0, the first one of the dataset. */
+  schema_id: t.Optional(SchemaId),
+});
+
 export const Operation = t.Union([t.Literal("replace"), t.Literal("append")]);
 /** The highest number that a version can have: eight digits keep the keys of manifests in order. */
 export const versionMax = 99_999_999;
@@ -55,6 +69,12 @@ export const registration = {
   /** For `replace` all objects of the new version; for `append` the added ones. */
   objects: t.Array(DataObject, { maxItems: 100_000 }),
   operation: t.Optional(Operation),
+  evolve: t.Optional(
+    t.Boolean({
+      description:
+        "Other columns are taken: new ones, missing ones, wider types; with `replace` all that are given. Else they are a 409 `schema_drift`.",
+    }),
+  ),
   /** Who or what made this version, such as `ingestd` or a person's tool. */
   made_by: t.Optional(t.String({ maxLength: 256 })),
 };
@@ -68,7 +88,12 @@ export const Manifest = closed({
   columns: t.Array(Column),
   /** The highest field id that the dataset has ever given to a column or a part of one. */
   last_column_id: t.Optional(FieldId),
-  objects: t.Array(DataObject),
+  /** Of `columns`; absent for 0, the first one of the dataset. */
+  schema_id: t.Optional(SchemaId),
+  last_schema_id: t.Optional(SchemaId),
+  /** Other schemas under which objects were written: their files have these names and types, by `field_id`. */
+  schemas: t.Optional(t.Array(closed({ schema_id: SchemaId, columns: t.Array(Column) }))),
+  objects: t.Array(VersionObject),
   row_count: t.Integer({ minimum: 0 }),
   bytes: t.Integer({ minimum: 0 }),
   /** `rollback`, `undrop`, `rename` and `expire` make a version of what another one holds: `copy_of`. */
@@ -78,6 +103,7 @@ export const Manifest = closed({
     t.Literal("undrop"),
     t.Literal("rename"),
     t.Literal("expire"),
+    t.Literal("evolve"),
   ]),
   /** As SQL names it: `jobs@3`. */
   copy_of: t.Optional(t.String()),
@@ -148,6 +174,36 @@ export const ifMatch = {
     }),
   ),
 };
+/** Changes of columns, done in the order in which they stand here. All names but those of `reorder` and `comment` are those before. */
+export const evolution = {
+  rename: t.Optional(t.Array(closed({ name: ColumnName, to: ColumnName }), { maxItems: 16_384 })),
+  drop: t.Optional(t.Array(ColumnName, { maxItems: 16_384 })),
+  widen: t.Optional(
+    t.Array(closed({ name: ColumnName, type: ColumnType }), {
+      maxItems: 16_384,
+      description:
+        "Types that hold every value of the old one: BIGINT for INTEGER, DOUBLE for FLOAT, more digits.",
+    }),
+  ),
+  add: t.Optional(
+    t.Array(closed({ name: ColumnName, type: ColumnType, comment: t.Optional(Comment) }), {
+      maxItems: 16_384,
+      description: "Columns that are NULL in every row there is.",
+    }),
+  ),
+  reorder: t.Optional(
+    t.Array(ColumnName, { maxItems: 16_384, description: "Every column, in the new order." }),
+  ),
+  comment: t.Optional(
+    t.Array(closed({ name: ColumnName, text: Comment }), {
+      maxItems: 16_384,
+      description: "An empty text takes the comment away.",
+    }),
+  ),
+};
+const Evolution = closed(evolution);
+export type Evolution = Static<typeof Evolution>;
+
 export const conditional = {
   resumable: true,
   refusals: [409, 412, 422],

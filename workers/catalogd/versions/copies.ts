@@ -1,7 +1,6 @@
 /** Versions made of what another one holds: the way back, and another name. Pure, as `plan.ts`. */
 import { fail } from "../../../runtime/errors/errors.ts";
-import { etagOf } from "../schemas/schemas.ts";
-import { following, type Given, isOf, named } from "./plan.ts";
+import { checkMatch, following, type Given, isOf, named } from "./plan.ts";
 import { firstOf, isLive, type Manifest, type Version } from "./version.ts";
 
 /** The version that takes the dataset back to `old`, or the head itself where it holds the same. */
@@ -15,7 +14,11 @@ export function planRollback(
   if (!isLive(head))
     throw fail("conflict", `'${name}' was dropped: bring it back first, by POST /v1/catalog/undrop/${name}`);
   checkMatch(head, ifMatch);
-  const isSame = Bun.deepEquals([head.columns, head.objects], [old.columns, old.objects], true);
+  const isSame = Bun.deepEquals(
+    [head.columns, head.schemas, head.objects],
+    [old.columns, old.schemas, old.objects],
+    true,
+  );
   if (isSame) return head;
   return {
     ...copyOf(old, head, given),
@@ -79,25 +82,18 @@ function copyOf(
   head: Version | undefined,
   given: Given,
 ): Omit<Version, "operation" | "parent"> {
-  const { name, schema_fingerprint, columns, objects, row_count, bytes } = old;
+  const { name, schema_fingerprint, columns, schema_id, schemas, objects, row_count, bytes } = old;
+  const last_schema_id = Math.max(old.last_schema_id ?? 0, head?.last_schema_id ?? 0);
   return {
     ...{ dataset_id: old.dataset_id, name, ...following(head, given.now) },
     ...{ schema_fingerprint, columns, objects, row_count, bytes },
     // Ids given since are not given again.
     last_column_id: Math.max(old.last_column_id ?? 1, head?.last_column_id ?? 1),
+    ...(last_schema_id > 0 && { last_schema_id }),
+    ...(schema_id !== undefined && { schema_id }),
+    ...(schemas && { schemas }),
     copy_of: `${name}@${old.version}`,
     made_by: "client",
     ...named(given),
   };
-}
-
-/** Throws `precondition_failed` where the dataset has none of the etags, quoted or not. */
-function checkMatch(head: Manifest, ifMatch: string | undefined): void {
-  const etags = ifMatch?.split(",").map((etag) => etag.trim().replace(/^"(.*)"$/, "$1")) ?? ["*"];
-  if (etags.includes("*") || etags.includes(etagOf(head))) return;
-  throw fail(
-    "precondition_failed",
-    `'${head.name}' is at version ${head.version}, with the ETag "${etagOf(head)}", which if_match does not name`,
-    { details: { version: head.version, etag: etagOf(head) } },
-  );
 }

@@ -1,9 +1,11 @@
 /** The next version of a dataset, decided from its head: pure, so that it can be decided again after a lost race. */
 import { fail } from "../../../runtime/errors/errors.ts";
 import { type KnownFields, numberColumns } from "../../../runtime/sql/sql.ts";
-import { versionMax } from "../schemas/schemas.ts";
+import { type Evolution, etagOf, versionMax } from "../schemas/schemas.ts";
+import { evolvedByAppend, evolvedByReplace, evolvedByRequest } from "./evolution.ts";
+import { type Fields, fieldsOf } from "./object-schemas.ts";
 import { canonicalKey, type Registration } from "./registration.ts";
-import { driftError, schemaDrift, schemaFingerprint } from "./schema.ts";
+import { driftError, schemaDrift } from "./schema.ts";
 import { type Column, type DataObject, isLive, type Manifest, type Version } from "./version.ts";
 
 /** What a decision takes from outside. */
@@ -28,64 +30,108 @@ export function planRegistration(
   registration: Registration,
   given: Given,
 ): Version {
-  const { name, operation = "replace", made_by = "client", version, new_columns = false } = registration;
+  const { name, operation = "replace", made_by = "client", version } = registration;
   const live = isLive(head) ? head : undefined;
   if (head && isOf(head, given)) return head;
-  const fingerprint = schemaFingerprint(registration.columns);
   const next = (head?.version ?? 0) + 1;
   if (version !== undefined && version !== next)
     throw fail("conflict", `the next version of '${name}' is ${next}, not ${version}`, {
       details: { next_version: next },
     });
-  if (live && live.schema_fingerprint !== fingerprint && !(new_columns && operation === "replace"))
-    throw driftError(name, schemaDrift(live.columns, registration.columns));
-  const same = live?.schema_fingerprint === fingerprint;
-  const proposed = live && same ? withForms(name, live.columns, registration.columns) : registration.columns;
-  const fields = numbered(name, live, proposed);
-  const objects =
-    live && operation === "append" ? appended(live, registration.objects) : registration.objects;
-  if (live && same && Bun.deepEquals(live.objects, objects, true)) return live;
+  const { next: columns, written } = columnsAfter(live, registration);
+  checkIds(registration, written);
+  const isAppend = live !== undefined && operation === "append";
+  if (isAppend) checkAppended(live, registration.objects);
+  const fields = fieldsOf(live, columns, {
+    kept: isAppend ? live.objects : [],
+    added: registration.objects,
+    addedColumns: written,
+  });
+  if (live && isSame(live, fields)) return live;
   return {
     dataset_id: live?.dataset_id ?? given.newId(),
     name,
     ...following(head, given.now),
     ...(live && { parent: live.version }),
-    schema_fingerprint: fingerprint,
     ...fields,
-    objects,
-    ...totals(name, objects),
+    ...totals(name, fields),
     operation,
     made_by,
     ...named(given),
   };
 }
 
-/**
- * The columns with their field ids. Whoever gives ids must give those that the dataset has or would give, as they stand in
- * the files; in a new dataset they are taken as they come.
- */
-function numbered(
-  name: string,
-  live: Manifest | undefined,
-  proposed: readonly Column[],
-): Pick<Manifest, "columns" | "last_column_id"> {
-  const hasIds = proposed.every((column) => column.field_id !== undefined);
-  const own = live ?? (hasIds ? asGiven(proposed) : undefined);
-  const fields = numberColumns(proposed, own);
-  for (const [at, { name: column, field_id: asked, nested_ids: nested = [] }] of proposed.entries()) {
-    const is = fields.columns[at];
-    if (asked === undefined || (is?.field_id === asked && Bun.deepEquals(is.nested_ids ?? [], nested)))
-      continue;
-    const ids = [is?.field_id, ...(is?.nested_ids ?? [])].join(", ");
-    throw fail(
-      "conflict",
-      `column '${column}' of '${name}' has the field id ${ids}, not ${[asked, ...nested].join(", ")}: its columns have changed meanwhile, or leave field_id out`,
-      { details: { column, field_ids: [is?.field_id, ...(is?.nested_ids ?? [])] } },
-    );
-  }
-  return fields;
+/** The version with the columns that are asked for, or the head itself where it has them. Its objects stay. */
+export function planEvolution(
+  head: Version | undefined,
+  { name, asked, ifMatch }: { name: string; asked: Evolution; ifMatch: string | undefined },
+  given: Given,
+): Version {
+  if (head && isOf(head, given)) return head;
+  if (!isLive(head)) throw fail("not_found", `there is no dataset named '${name}'`);
+  checkMatch(head, ifMatch);
+  const kept = { kept: head.objects, added: [], addedColumns: [] };
+  const fields = fieldsOf(head, evolvedByRequest(head, asked), kept);
+  if (isSame(head, fields)) return head;
+  return {
+    ...{ dataset_id: head.dataset_id, name, ...following(head, given.now), parent: head.version },
+    ...fields,
+    ...totals(name, fields),
+    operation: "evolve",
+    made_by: "client",
+    ...named(given),
+  };
 }
 
+const isSame = (live: Manifest, { columns, objects, schemas }: Fields): boolean =>
+  Bun.deepEquals([live.columns, live.objects, live.schemas], [columns, objects, schemas], true);
+
+/** The columns of the version that the registration makes, and those that its objects have. */
+function columnsAfter(
+  live: Manifest | undefined,
+  { name, columns: proposed, objects, operation = "replace", new_columns, evolve }: Registration,
+): { next: Pick<Manifest, "columns" | "last_column_id">; written: Column[] } {
+  if (!live) {
+    const hasIds = proposed.every((column) => column.field_id !== undefined);
+    const next = numberColumns(proposed, hasIds ? asGiven(proposed) : undefined);
+    return { next, written: next.columns };
+  }
+  const drift = schemaDrift(live.columns, proposed);
+  const { reordered: _, ...real } = drift;
+  if (Object.values(real).every((changes) => changes.length === 0)) {
+    // Objects are read by the names of their columns, whose order does not matter.
+    const columns = withForms(name, live.columns, proposed);
+    return { next: { ...lastIdOf(live), columns }, written: columns };
+  }
+  if (evolve)
+    return operation === "append"
+      ? evolvedByAppend(live, { columns: proposed, objects })
+      : evolvedByReplace(live, proposed);
+  if (!(new_columns && operation === "replace")) throw driftError(name, drift);
+  const next = numberColumns(proposed.map(withoutIds), live);
+  return { next, written: next.columns };
+}
+
+const withoutIds = ({ field_id: _, nested_ids: __, ...column }: Column): Column => column;
+const lastIdOf = ({ last_column_id }: Manifest) => (last_column_id === undefined ? {} : { last_column_id });
+
+/** Whoever gives field ids must give those that the dataset has or would give, as they stand in the files. */
+function checkIds({ name, columns: proposed }: Registration, written: readonly Column[]): void {
+  const byName = new Map(written.map((column) => [column.name, column]));
+  for (const { name: column, field_id: asked, nested_ids: nested = [] } of proposed) {
+    const is = byName.get(column);
+    if (asked === undefined || !is) continue;
+    if (is.field_id === asked && Bun.deepEquals(is.nested_ids ?? [], nested)) continue;
+    const ids = [is.field_id, ...(is.nested_ids ?? [])];
+    throw fail(
+      "conflict",
+      `column '${column}' of '${name}' has the field id ${ids.join(", ")}, not ${[asked, ...nested].join(", ")}: its columns have changed meanwhile, or leave field_id out`,
+      { details: { column, field_ids: ids } },
+    );
+  }
+}
+
+/** In a new dataset ids are taken as they come. */
 const asGiven = (columns: readonly Column[]): KnownFields => ({
   columns,
   last_column_id: columns.reduce(
@@ -97,16 +143,21 @@ const asGiven = (columns: readonly Column[]): KnownFields => ({
 /** Whether the operation has made this version already. */
 export const isOf = ({ operation_id: of }: Version, { operationId }: Pick<Given, "operationId">): boolean =>
   operationId !== undefined && of === operationId;
+const schemaIdsOf = ({ schema_id, last_schema_id }: Version) => ({
+  ...(schema_id !== undefined && { schema_id }),
+  ...(last_schema_id !== undefined && { last_schema_id }),
+});
 export const named = ({ operationId }: Pick<Given, "operationId">) =>
   operationId === undefined ? {} : { operation_id: operationId };
 
 /**
- * The same columns with the forms that are registered: who does not name a form keeps it, another one is drift. A
- * column without any has the fixed one, as those of manifests that know none.
+ * The registered columns, with the forms that come: who does not name a form keeps it, another one is drift. A column
+ * without any has the fixed one, as those of manifests that know none.
  */
 function withForms(name: string, live: readonly Column[], proposed: readonly Column[]): Column[] {
-  const columns = proposed.map((column, index) => {
-    const form = column.form ?? live[index]?.form;
+  const asked = new Map(proposed.map((column) => [column.name, column.form]));
+  const columns = live.map((column) => {
+    const form = asked.get(column.name) ?? column.form;
     return form === undefined ? column : { ...column, form };
   });
   const changed = columns.filter(({ form = "fixed" }, index) => form !== (live[index]?.form ?? "fixed"));
@@ -134,7 +185,8 @@ export function planDrop(
     parent: head.version,
     schema_fingerprint: head.schema_fingerprint,
     columns: head.columns,
-    ...(head.last_column_id !== undefined && { last_column_id: head.last_column_id }),
+    ...lastIdOf(head),
+    ...schemaIdsOf(head),
     objects: [],
     row_count: 0,
     bytes: 0,
@@ -166,10 +218,11 @@ export function following(
   };
 }
 
-function appended(live: Manifest, added: readonly DataObject[]): DataObject[] {
+/** Throws `conflict` for objects that are there already. */
+function checkAppended(live: Manifest, added: readonly DataObject[]): void {
   const present = new Set(live.objects.map(({ key }) => canonicalKey(key)));
   const twice = added.filter(({ key }) => present.has(canonicalKey(key))).map(({ key }) => key);
-  if (twice.length === 0) return [...live.objects, ...added];
+  if (twice.length === 0) return;
   throw fail(
     "conflict",
     `'${live.name}' holds ${twice.slice(0, 5).join(", ")}${twice.length > 5 ? ` and ${twice.length - 5} more` : ""} already: append takes new objects only`,
@@ -177,8 +230,12 @@ function appended(live: Manifest, added: readonly DataObject[]): DataObject[] {
   );
 }
 
-function totals(name: string, objects: readonly DataObject[]): { row_count: number; bytes: number } {
-  const entries = objects.reduce((sum, { statistics }) => sum + 1 + statistics.length, 0);
+function totals(
+  name: string,
+  { objects, schemas = [] }: Pick<Fields, "objects" | "schemas">,
+): { row_count: number; bytes: number } {
+  const ofSchemas = schemas.reduce((sum, { columns }) => sum + columns.length, 0);
+  const entries = objects.reduce((sum, { statistics }) => sum + 1 + statistics.length, ofSchemas);
   if (entries > entriesMax) {
     const text = `a version of '${name}' would hold ${objects.length} objects with ${entries - objects.length} column statistics`;
     throw fail(
@@ -190,4 +247,15 @@ function totals(name: string, objects: readonly DataObject[]): { row_count: numb
   const bytes = objects.reduce((sum, object) => sum + object.bytes, 0);
   if (Number.isSafeInteger(row_count) && Number.isSafeInteger(bytes)) return { row_count, bytes };
   throw fail("unprocessable", `the objects' rows or bytes add up to more than ${Number.MAX_SAFE_INTEGER}`);
+}
+
+/** Throws `precondition_failed` where the dataset has none of the etags, quoted or not. */
+export function checkMatch(head: Manifest, ifMatch: string | undefined): void {
+  const etags = ifMatch?.split(",").map((etag) => etag.trim().replace(/^"(.*)"$/, "$1")) ?? ["*"];
+  if (etags.includes("*") || etags.includes(etagOf(head))) return;
+  throw fail(
+    "precondition_failed",
+    `'${head.name}' is at version ${head.version}, with the ETag "${etagOf(head)}", which if_match does not name`,
+    { details: { version: head.version, etag: etagOf(head) } },
+  );
 }

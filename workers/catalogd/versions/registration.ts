@@ -13,6 +13,8 @@ export interface Registration {
   version?: number;
   /** Other columns than the registered ones are no drift. */
   new_columns?: boolean;
+  /** Columns may change as `evolution.ts` says. */
+  evolve?: boolean;
 }
 
 /**
@@ -30,6 +32,7 @@ export const canonicalKey = (key: string): string =>
 export function checkRegistration({ name, columns, objects, made_by = "" }: Registration): void {
   checkName(name);
   checkText("made_by", made_by);
+  for (const [at, { comment = "" }] of columns.entries()) checkText(`columns.${at}.comment`, comment);
   const wrong = columnProblem(columns);
   if (wrong) {
     const { field, problem, twice } = wrong;
@@ -59,7 +62,7 @@ export function checkName(name: string): void {
 }
 
 /** UTF-8 cannot hold half a surrogate pair, and no SQL identifier or text holds a NUL. */
-function checkText(field: string, text: string): void {
+export function checkText(field: string, text: string): void {
   if (text.isWellFormed() && !text.includes("\0")) return;
   throw invalidField(field, `expected Unicode text without NUL and without half surrogate pairs`);
 }

@@ -1,5 +1,6 @@
 /** Schemas: when two are the same, and how a proposed one differs from the registered one. */
 import { fail, type ServiceError } from "../../../runtime/errors/errors.ts";
+import { wideningRule } from "../../../runtime/sql/sql.ts";
 import type { Column } from "./version.ts";
 
 /**
@@ -53,8 +54,14 @@ const list = (items: readonly string[]): string => {
 const null_ = (nullable: boolean) => (nullable ? "nullable" : "not null");
 const shortType = (type: string) => (type.length > 100 ? `${type.slice(0, 100)}…` : type);
 
+/** What whoever is refused can do. */
+const wayOut = (name: string): string =>
+  `send evolve=true to take columns that are added, missing or of a wider type, change them by PATCH /v1/catalog/datasets/${name}, or use another name`;
+const wayOutOfEvolving = (name: string): string =>
+  `with evolve=true a type may become a wider one (${wideningRule}); POST /v1/catalog/datasets/${name}/retype rewrites a column as another type`;
+
 /** The 409 for a schema other than the registered one: names the columns that differ, all of them in `details`. */
-export function driftError(name: string, drift: Drift): ServiceError {
+export function driftError(name: string, drift: Drift, evolves = false): ServiceError {
   const parts = [
     ["added", drift.added],
     ["removed", drift.removed],
@@ -68,7 +75,7 @@ export function driftError(name: string, drift: Drift): ServiceError {
     .join("; ");
   return fail(
     "schema_drift",
-    `the schema differs from the registered one of '${name}': ${text}; keep the schema, use another name, or drop the dataset first`,
+    `the schema differs from the registered one of '${name}': ${text}; ${evolves ? wayOutOfEvolving(name) : wayOut(name)}`,
     { details: drift },
   );
 }

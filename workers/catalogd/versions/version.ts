@@ -3,7 +3,7 @@ import type { Static } from "@sinclair/typebox";
 import type {
   Column as ColumnSchema,
   Manifest as ManifestSchema,
-  DataObject as ObjectSchema,
+  VersionObject as ObjectSchema,
 } from "../schemas/schemas.ts";
 
 export type Manifest = Static<typeof ManifestSchema>;

@@ -1,8 +1,8 @@
 /** What a version is and must be: registrations, schemas and the next version, decided without I/O. */
 export { chainProblems } from "./chain.ts";
 export { planExpiry, planRename, planRollback, planUndrop } from "./copies.ts";
-export { planDrop, planRegistration } from "./plan.ts";
+export { planDrop, planEvolution, planRegistration } from "./plan.ts";
 export { canonicalKey, checkName, checkRegistration, type Registration } from "./registration.ts";
 export { schemaDrift, schemaFingerprint } from "./schema.ts";
 export { summaryOf, versionSummaryOf } from "./summary.ts";
-export { type DataObject, firstOf, isLive, type Manifest, type Version } from "./version.ts";
+export { type Column, type DataObject, firstOf, isLive, type Manifest, type Version } from "./version.ts";

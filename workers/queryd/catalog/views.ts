@@ -3,6 +3,7 @@
  * Queries never read these views (see `prelude` in statement.ts); one that did would fail, not answer wrongly.
  */
 
+import { fail } from "../../../runtime/errors/errors.ts";
 import { columnProblem, fold, parseSqlType, quoteName, quoteText, sqlOf } from "../../../runtime/sql/sql.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import type { AppliedViews, Session } from "../engine/engine.ts";
@@ -85,12 +86,51 @@ export const emptyRows = (manifest: Manifest): string => `SELECT ${nullColumns(m
 export function readStatement(macro: string, manifest: Manifest, paths: readonly string[]): string {
   const head = `CREATE OR REPLACE MACRO ${macro}() AS TABLE SELECT`;
   if (paths.length === 0) return `CREATE OR REPLACE MACRO ${macro}() AS TABLE ${emptyRows(manifest)}`;
-  const columns = manifest.columns.map(
-    ({ name, type }) => `CAST(${quoteName(name)} AS ${typeSql(type)}) AS ${quoteName(name)}`,
-  );
-  const files = paths.map(quoteText).join(", ");
   // A folder named like a=b above an object must not become a partition column.
-  return `${head} ${columns.join(", ")} FROM read_parquet([${files}], hive_partitioning = false)`;
+  const parts = readsOf(manifest, paths).map(
+    ({ list, files }) => `${list} FROM read_parquet([${files.join(", ")}], hive_partitioning = false)`,
+  );
+  return `${head} ${parts.join(" UNION ALL SELECT ")}`;
+}
+
+interface Read {
+  list: string;
+  files: string[];
+}
+
+/**
+ * The files by what is selected from them: an object has the names and types of the schema under which it was written, and
+ * the dataset's columns are those with the same field ids. Files that have no ids are read like all others. Files of other
+ * types are read apart: of several DuckDB takes the types of the first.
+ */
+function readsOf(manifest: Manifest, paths: readonly string[]): Read[] {
+  const bySchema = new Map<number, Read>();
+  const reads = new Map<string, Read>();
+  for (const [at, path] of paths.entries()) {
+    const id = manifest.objects[at]?.schema_id ?? 0;
+    let read = bySchema.get(id);
+    if (!read) {
+      const { list, types } = selectionOf(manifest, id);
+      const key = JSON.stringify([list, types]);
+      read = reads.get(key) ?? { list, files: [] };
+      reads.set(key, read);
+      bySchema.set(id, read);
+    }
+    read.files.push(quoteText(path));
+  }
+  return [...reads.values()];
+}
+
+function selectionOf({ columns, schemas, schema_id = 0, name: dataset }: Manifest, id: number) {
+  const own = id === schema_id ? columns : schemas?.find((schema) => schema.schema_id === id)?.columns;
+  if (!own) throw fail("corrupt", `dataset '${dataset}' does not say what the columns of schema ${id} are`);
+  const inFile = new Map(own.map((column) => [column.field_id ?? column.name, column]));
+  const found = columns.map(({ name, field_id }) => inFile.get(field_id ?? name));
+  const list = columns.map(({ name, type }, at) => {
+    const from = found[at];
+    return `CAST(${from ? quoteName(from.name) : "NULL"} AS ${typeSql(type)}) AS ${quoteName(name)}`;
+  });
+  return { list: list.join(", "), types: found.map((column) => column?.type) };
 }
 
 /** Types come from whoever registered the dataset: what becomes part of a statement is written anew from the parsed type. */

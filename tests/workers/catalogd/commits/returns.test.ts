@@ -221,16 +221,38 @@ test("the difference of two versions: columns, rows, bytes and objects", async (
   expect(await get("two/diff?from=1&to=2")).toMatchObject({
     from: { version: 1, row_count: 2 },
     to: { version: 2, row_count: 5 },
-    columns: { added: [], removed: [], retyped: [], nullability: [], reordered: [] },
+    columns: { added: [], removed: [], renamed: [], retyped: [], nullability: [], reordered: [] },
     ...{ row_count: 3, bytes: 3, objects: { added: kept(1, 3), removed: kept(0, 0), kept: kept(1, 2) } },
   });
   expect(await get("two/diff?from=2")).toMatchObject({
     columns: {
-      added: [wide[2]],
-      removed: [twoColumns[1]],
+      added: [{ ...wide[2], field_id: 2 }],
+      removed: [{ ...twoColumns[1], field_id: 2 }],
       retyped: [{ name: "id", from: "BIGINT", to: "VARCHAR" }],
     },
     ...{ row_count: -3, bytes: -3, objects: { added: kept(0, 0), removed: kept(1, 3), kept: kept(1, 2) } },
+  });
+});
+
+test("diff knows columns by their field ids", async () => {
+  await version("three", 1, wide);
+  await catalog.verbs.evolve({
+    name: "three",
+    rename: [{ name: "name", to: "title" }],
+    drop: ["more"],
+    add: [
+      { name: "more", type: "DATE" },
+      { name: "name", type: "VARCHAR" },
+    ],
+  });
+  expect((await get("three/diff?from=1")).columns).toEqual({
+    added: [
+      { ...wide[2], field_id: 4 },
+      { ...twoColumns[1], field_id: 5 },
+    ],
+    removed: [{ ...wide[2], field_id: 3 }],
+    renamed: [{ from: "name", to: "title" }],
+    ...{ retyped: [], nullability: [], reordered: [] },
   });
 });
 

@@ -110,6 +110,22 @@ test("field ids are kept, and a version without any is as it was before there we
   expect(schema.map(({ name }) => name)).not.toContain("nested_ids");
 });
 
+test("columns that objects have are kept, in a format that programs which know none refuse", async () => {
+  const [, ...columns] = sample.columns;
+  const version: Version = {
+    ...sample,
+    schema_id: 2,
+    last_schema_id: 3,
+    schemas: [{ schema_id: 0, columns: sample.columns.map((column) => ({ ...column, comment: "before" })) }],
+    columns,
+    objects: sample.objects.map((object, at) => (at === 0 ? { ...object, schema_id: 2 } : object)),
+  };
+  const bytes = encodeManifest(version);
+  expect(await decodeManifest(bytes)).toEqual(version);
+  const pairs = parquetMetadata(bytes.slice().buffer).key_value_metadata ?? [];
+  expect(pairs.find(({ key }) => key === formatKey)?.value).toBe("2");
+});
+
 test("a number beyond 2^53 is refused, not rounded", () => {
   expect(() => encodeManifest({ ...sample, row_count: 2 ** 53 })).toThrow("no safe integer");
 });
@@ -236,9 +252,9 @@ const forged = (from: string, to: string): Uint8Array => {
 };
 
 test("a newer format is refused as such", async () => {
-  const reason = await refusal(forged(`${formatKey}\u0018\u00011`, `${formatKey}\u0018\u00012`));
+  const reason = await refusal(forged(`${formatKey}\u0018\u00011`, `${formatKey}\u0018\u00013`));
   expect(reason).toContain(
-    "its format is 2, written by a newer version of the program; this version reads 1",
+    "its format is 3, written by a newer version of the program; this version reads up to 2",
   );
 });
 

@@ -196,9 +196,9 @@ describe("the next version", () => {
 
   test("of another schema is drift, by replace and append", () => {
     for (const operation of ["replace", "append"] as const)
-      expect(
-        typeOf(() => planRegistration(head, registration({ operation, columns: [b, a, c] }), given)),
-      ).toBe("schema_drift");
+      expect(typeOf(() => planRegistration(head, registration({ operation, columns: [a, c] }), given))).toBe(
+        "schema_drift",
+      );
   });
 
   test("after a drop is a new dataset with the next number, of any schema", () => {
