@@ -165,6 +165,8 @@ export interface Running<C extends Contract> {
   othersNotReady?: () => Promise<string[]>;
   /** Ends what only waits, such as long polls and event streams, so that draining need not wait for it. */
   drain?: () => void;
+  /** Ends streams that go on when the time to drain is over, where their format has an end for that. */
+  giveUp?: () => void;
   /** What it keeps on stable storage, for `fsck` and `backup`; absent where it keeps nothing of its own. */
   durable?: Durable;
   /** Finishes what is under way, interrupts what is long, closes native handles. Afterwards the thread may end. */

@@ -5,6 +5,7 @@ import { type Arrivals, bodyFailure, bufferedBody, giveUpSilent, watchBody } fro
 import type { ErrorForm, RawContext } from "../contract/contract.ts";
 import { storageError } from "../durable/durable.ts";
 import { errorBody, fail, openAiError, ServiceError, toWire } from "../errors/errors.ts";
+import { unanswered } from "../rpc/rpc.ts";
 import type { Clock } from "../scheduling/scheduling.ts";
 import { describe, type Log, type Metrics } from "../telemetry/telemetry.ts";
 import type { AnswerHold } from "./answer-hold.ts";
@@ -32,6 +33,8 @@ export interface Excused {
   unlimited?: boolean;
   /** Answered while answers are held: it reveals no change, or it is what holds them. */
   unheld?: boolean;
+  /** Whether it may be asked again without doing anything twice; without it GET and HEAD may. */
+  safe?: ((request: Request) => boolean) | undefined;
 }
 
 export type Handler = (request: Request, context: RawContext) => Promise<Response> | Response;
@@ -41,7 +44,7 @@ type FormOf = ErrorForm | ((request: Request) => ErrorForm | undefined);
 
 /**
  * What stands before every handler: request id, limit, gate; and behind it: error form, metrics. While the service
- * stops, `giveUpSilent` is to be called now and then.
+ * stops, `giveUpSilent` is to be called now and then, and `giveUp` when the time for what is open is over.
  */
 export function createGuard(deps: GuardDeps) {
   const requests = deps.metrics.counter("http_requests_total", "Requests by route, method and status.");
@@ -65,12 +68,13 @@ export function createGuard(deps: GuardDeps) {
   /** Between services the one that the caller reached has the deadline. */
   const inside = { ...arrivals, silenceMs: undefined };
   const addresses = createAddressCount(deps.perAddress);
+  const unfinished = createUnfinished();
 
   const guarded =
     (
       pattern: string,
       handler: Handler,
-      { open: isOpen = false, unlimited = false, unheld = unlimited }: Excused,
+      { open: isOpen = false, unlimited = false, unheld = unlimited, safe = isSafeMethod }: Excused,
       form?: FormOf,
     ) =>
     async (request: Request, from: Caller): Promise<Response> => {
@@ -81,11 +85,13 @@ export function createGuard(deps: GuardDeps) {
       if (!unlimited) open += 1;
       try {
         if (!unlimited) admit();
+        if (!unlimited) unfinished.refuse();
         if (from !== sameProcess) refuseLongHead(request);
         if (!isOpen) deps.gate(request, from);
         if (!unlimited && from !== sameProcess) leave = addresses?.(request.headers, from());
         if (!isWithoutBody(request)) watchBody(request, from === sameProcess ? inside : arrivals);
-        response = await handler(request, contextOf(request, requestId));
+        const work = handler(request, contextOf(request, requestId));
+        response = work instanceof Response ? work : await unfinished.answerOf(work, () => safe(request));
       } catch (error) {
         const errors = typeof form === "function" ? form(request) : form;
         response = failed(storageError(error), requestId, { log: deps.log, pattern, form: errors });
@@ -96,14 +102,52 @@ export function createGuard(deps: GuardDeps) {
       const held = unheld || from === sameProcess ? undefined : deps.answers?.held();
       if (held) await held;
       // What the caller still sends of the body that was given up is no next request.
-      const isGivenUp = response.status === 408 || bodyFailure(request) !== undefined;
+      const isGivenUp = response.status === 408 || bodyFailure(request) !== undefined || unfinished.isOver();
       if (isGivenUp && from !== sameProcess) response.headers.set("connection", "close");
       response.headers.set("x-request-id", requestId);
       requests.add(1, { route: pattern, method: request.method, status: String(response.status) });
       seconds.observe((deps.clock.elapsed() - started) / 1000, { route: pattern });
       return response;
     };
-  return { guarded, giveUpSilent: () => giveUpSilent(arrivals) };
+  return { guarded, giveUpSilent: () => giveUpSilent(arrivals), giveUp: unfinished.giveUp };
+}
+
+const isSafeMethod = ({ method }: Request): boolean => method === "GET" || method === "HEAD";
+
+/** The requests without an answer. Once they are given up each has one, and no more are taken. */
+function createUnfinished() {
+  const why = "the service stopped";
+  const open = new Set<() => void>();
+  let isOver = false;
+  return {
+    isOver: () => isOver,
+    /** Throws `unavailable` once requests are given up. */
+    refuse: () => {
+      if (isOver) throw unanswered(why, true);
+    },
+    /** The handler's answer; or `unavailable` or `outcome_unknown` when it is given up before. */
+    answerOf: (work: Promise<Response>, isSafe: () => boolean): Promise<Response> =>
+      new Promise((resolve, reject) => {
+        const leave = () => reject(unanswered(why, isSafe()));
+        open.add(leave);
+        work.then(
+          (response) => {
+            // Nobody reads what comes after it was given up.
+            if (open.delete(leave)) resolve(response);
+            else void response.body?.cancel().catch(() => undefined);
+          },
+          (error) => {
+            open.delete(leave);
+            reject(error);
+          },
+        );
+      }),
+    giveUp: () => {
+      isOver = true;
+      for (const leave of open) leave();
+      open.clear();
+    },
+  };
 }
 
 const isWithoutBody = (request: Request): boolean =>

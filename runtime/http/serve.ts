@@ -10,6 +10,7 @@ import {
   type HttpMethod,
   inputSchema,
   isMatch,
+  isSafe,
   matchPath,
   type Place,
   pathOf,
@@ -24,13 +25,12 @@ import type { Invoke } from "../rpc/rpc.ts";
 import type { Clock } from "../scheduling/scheduling.ts";
 import { measureThread } from "../telemetry/telemetry.ts";
 import { createGuard, type Excused, type GuardDeps, type Handler } from "./guard.ts";
+import { addHealth, type HealthDeps } from "./health.ts";
 import { isAsSent, refuseChanged, routesOfPaths } from "./path-as-sent.ts";
 import { callOf, rpcHandler } from "./rpc-handler.ts";
 import { idleSeconds, silentFor, stopServing } from "./silence.ts";
 
-export interface FaceDeps extends GuardDeps {
-  name: string;
-  notReady: () => string[] | Promise<string[]>;
+export interface FaceDeps extends GuardDeps, HealthDeps {
   maxJsonBytes: number;
   /** Longest wait for a whole request head, and of a connection between requests; without it Bun's largest. */
   headTimeoutMs?: number;
@@ -46,14 +46,14 @@ interface Route {
 }
 
 export interface Face {
-  /** Adds one route; for what is not in a contract, such as a page. */
-  route: (method: HttpMethod, pattern: string, handler: Handler, errors?: ErrorForm) => void;
+  /** Adds one route: for a page, or for an endpoint that another service answers. */
+  route: (method: HttpMethod, pattern: string, handler: Handler, endpoint?: Verb | Raw) => void;
   /** Mounts the verbs of a contract under a prefix. */
   verbs: (contract: Contract, invoke: Invoke, prefix?: string) => void;
   /** Mounts the streams of a contract under a prefix. */
   raw: (contract: Contract, handlers: Record<string, RawHandler>, prefix?: string, excused?: Excused) => void;
-  /** Mounts `POST /rpc/:verb`, for services in other processes. */
-  rpc: (invoke: Invoke) => void;
+  /** Mounts `POST /rpc/:verb`, for services in other processes; the contract says which verbs may be asked again. */
+  rpc: (invoke: Invoke, contract?: Contract) => void;
   /** Answers one request without a socket. */
   fetch: (request: Request, from?: Caller) => Promise<Response>;
   /** Listens; throws when the address is taken. */
@@ -63,8 +63,9 @@ export interface Face {
 export interface Listening {
   port: number;
   /**
-   * Stops taking connections and waits until what callers asked for is answered, at most `ms`; then cuts them. Silent
-   * callers are not waited for.
+   * Stops taking connections and waits until what callers asked for is answered, at most `ms`. Then whoever has no
+   * answer gets a 503, or a 502 where something may have been changed; streams that go on are cut. Silent callers are
+   * not waited for.
    */
   close: (ms: number) => Promise<void>;
 }
@@ -72,7 +73,7 @@ export interface Listening {
 export function createFace(deps: FaceDeps): Face {
   const app = new Elysia();
   const routes: Route[] = [];
-  const { guarded, giveUpSilent } = createGuard(deps);
+  const { guarded, ...stopping } = createGuard(deps);
   const idle = idleSeconds(deps.headTimeoutMs);
 
   // One Elysia route a path, for all methods: it answers HEAD by a GET route otherwise, and loses the Content-Length.
@@ -121,37 +122,56 @@ export function createFace(deps: FaceDeps): Face {
     parse: "none",
   } as never);
   return {
-    route: (method, pattern, handler, errors) => add(method, pattern, handler, { errors, streams: true }),
+    route: (method, pattern, handler, endpoint) =>
+      add(method, pattern, handler, { ...optionsOf(endpoint), streams: true }),
     verbs: (contract, invoke, prefix = "") => {
-      for (const [verb, endpoint] of Object.entries(contract.endpoints)) {
-        if (endpoint.kind !== "verb") continue;
-        const { errors } = endpoint;
-        for (const place of placesUnder(prefix, endpoint)) {
-          const handler = verbHandler(verb, endpoint, invoke, { place, maxJsonBytes: deps.maxJsonBytes });
-          add(endpoint.method, place.path, handler, { errors });
-          if (endpoint.method === "GET")
-            add("HEAD", place.path, async (...args) => headOf(await handler(...args)), { errors });
-        }
+      for (const { verb, endpoint, place } of verbsUnder(prefix, contract)) {
+        const handler = verbHandler(verb, endpoint, invoke, { place, maxJsonBytes: deps.maxJsonBytes });
+        const options = optionsOf(endpoint);
+        add(endpoint.method, place.path, handler, options);
+        if (endpoint.method === "GET")
+          add("HEAD", place.path, async (...args) => headOf(await handler(...args)), options);
       }
     },
     raw: (contract, handlers, prefix = "", excused = {}) => {
       for (const [name, endpoint] of Object.entries(contract.endpoints)) {
         const handler = handlers[name];
         if (endpoint.kind !== "raw" || !handler) continue;
-        const options = { ...excused, errors: endpoint.errors, streams: true as const };
+        const options = { ...excused, ...optionsOf(endpoint), streams: true } as const;
         for (const place of placesUnder(prefix, endpoint))
           for (const method of endpoint.methods)
             add(method, place.path, rawHandler(endpoint, handler, place), options);
       }
     },
-    rpc: (invoke) => add("POST", "/rpc/:verb", rpcHandler(invoke), { unheld: true }),
+    rpc: (invoke, contract) =>
+      add("POST", "/rpc/:verb", rpcHandler(invoke), { unheld: true, safe: isSafeCall(contract) }),
     fetch: (request, from = () => undefined) => serveOf(request)(request, from),
-    listen: (host, port) => listen({ ...deps, app, changed, unclear, idle, giveUpSilent }, host, port),
+    listen: (host, port) => listen({ ...deps, app, changed, unclear, idle, stopping }, host, port),
   };
 }
 
+const isSafeCall =
+  (contract: Contract | undefined) =>
+  ({ url }: Request): boolean => {
+    const endpoint = contract?.endpoints[pathOf(url).slice("/rpc/".length)];
+    return endpoint !== undefined && isSafe(endpoint);
+  };
+
+/** What a route takes from its endpoint. */
+const optionsOf = (endpoint: Verb | Raw | undefined) =>
+  endpoint && {
+    errors: endpoint.errors,
+    safe: ({ method }: Request) => method === "GET" || method === "HEAD" || isSafe(endpoint),
+  };
+
 const placesUnder = (prefix: string, endpoint: Verb | Raw): Place[] =>
   placesOf(endpoint).map((place) => ({ ...place, path: prefix + place.path }));
+
+function* verbsUnder(prefix: string, { endpoints }: Contract) {
+  for (const [verb, endpoint] of Object.entries(endpoints))
+    if (endpoint.kind === "verb")
+      for (const place of placesUnder(prefix, endpoint)) yield { verb, endpoint, place };
+}
 
 type Serve = (request: Request, from: Caller) => Promise<Response>;
 
@@ -168,12 +188,12 @@ interface Listener {
   unclear: Serve;
   /** Longest silence of a connection, in seconds. */
   idle: number;
-  giveUpSilent: () => void;
+  stopping: { giveUpSilent: () => void; giveUp: () => void };
   clock: Pick<Clock, "elapsed">;
 }
 
 function listen(
-  { app, changed, unclear, idle, giveUpSilent, clock }: Listener,
+  { app, changed, unclear, idle, stopping, clock }: Listener,
   hostname: string,
   port: number,
 ): Listening {
@@ -198,7 +218,7 @@ function listen(
   if (!server.port) throw new Error(`cannot listen on ${hostname}:${port}`);
   return {
     port: server.port,
-    close: (ms) => stopServing(server, ms, { giveUpSilent, clock }),
+    close: (ms) => stopServing(server, ms, { ...stopping, clock }),
   };
 }
 
@@ -214,30 +234,6 @@ function missing(routes: readonly Route[], method: string, path: string): never 
       headers: { allow: others.join(", ") },
     });
   throw fail("not_found", `there is nothing at ${path.slice(0, 200)}`);
-}
-
-function addHealth(
-  add: (method: HttpMethod, pattern: string, handler: Handler, options: Excused) => void,
-  deps: FaceDeps,
-): void {
-  const health = () => Response.json({ status: "ok", service: deps.name });
-  const ready = async () => {
-    const reasons = await deps.notReady();
-    return Response.json(
-      { ready: reasons.length === 0, reasons },
-      { status: reasons.length === 0 ? 200 : 503 },
-    );
-  };
-  const metrics = () =>
-    new Response(deps.metrics.text(), {
-      headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
-    });
-  for (const method of ["GET", "HEAD"] as const) {
-    add(method, "/health", health, { open: true, unlimited: true });
-    add(method, "/livez", health, { open: true, unlimited: true });
-    add(method, "/readyz", ready, { unlimited: true });
-    add(method, "/metrics", metrics, { unlimited: true });
-  }
 }
 
 function verbHandler(

@@ -64,17 +64,35 @@ interface StoppingServer {
   stop: (cut: boolean) => Promise<void>;
 }
 
-/** Takes no more connections, waits until what callers asked for is answered, at most `ms`, and cuts what is left. */
+/** How long answers to what was given up, and the last events of streams, may take to leave. */
+const partingMs = 500;
+
+interface Stopping {
+  giveUpSilent: () => void;
+  /** Answers what has no answer. */
+  giveUp: () => void;
+  clock: Pick<Clock, "elapsed">;
+}
+
+/**
+ * Takes no more connections and waits until what callers asked for is answered, at most `ms`. What has no answer then is
+ * given one, and streams that still go on are cut a little later.
+ */
 export async function stopServing(
   server: StoppingServer,
   ms: number,
-  { giveUpSilent, clock }: { giveUpSilent: () => void; clock: Pick<Clock, "elapsed"> },
+  { giveUpSilent, giveUp, clock }: Stopping,
 ): Promise<void> {
   // It ends when the last connection does, also one with half a head: that one has asked for nothing.
   void server.stop(false);
-  for (const end = clock.elapsed() + ms; server.pendingRequests > 0 && clock.elapsed() < end; ) {
-    giveUpSilent();
-    await Bun.sleep(stoppingLookMs);
-  }
+  const answered = async (limitMs: number) => {
+    for (const end = clock.elapsed() + limitMs; server.pendingRequests > 0 && clock.elapsed() < end; ) {
+      giveUpSilent();
+      await Bun.sleep(stoppingLookMs);
+    }
+  };
+  await answered(ms);
+  giveUp();
+  await answered(partingMs);
   await server.stop(true);
 }

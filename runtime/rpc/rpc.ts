@@ -16,4 +16,4 @@ export {
   servePort,
   transferring,
 } from "./transport.ts";
-export { fetchFailure, isSafeRequest } from "./unanswered.ts";
+export { fetchFailure, isSafeRequest, unanswered } from "./unanswered.ts";

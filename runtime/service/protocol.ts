@@ -31,6 +31,8 @@ export type ToWorker =
   /** Holds for requests that begin afterwards; answered with `reloaded`. */
   | { type: "reload"; live: Live }
   | { type: "ping" }
+  /** All services stop, this one in its turn: what only waits ends now, and after `ms` whatever is open. */
+  | { type: "drain"; ms: number }
   | { type: "stop"; drainMs: number };
 
 export type FromWorker =

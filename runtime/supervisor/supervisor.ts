@@ -179,6 +179,8 @@ async function stopLevels(
   slots: ReadonlyMap<ServiceSection, Slot>,
   limits: () => StopLimits,
 ): Promise<void> {
+  const { drainMs: ms } = limits();
+  for (const { unit } of slots.values()) unit?.send({ type: "drain", ms });
   for (const level of levels) await Promise.all(level.map((name) => stopSlot(slots.get(name), limits())));
 }
 

@@ -16,7 +16,7 @@ import { type Durable, errorCode, makeDirectory } from "../durable/durable.ts";
 import { createAnswerHold, createFace, type Face, type RawHandler } from "../http/http.ts";
 import { type Idempotency, openIdempotency, withKeys } from "../idempotency/idempotency.ts";
 import { type Marks, openMarks } from "../marks/marks.ts";
-import { counted, createInvoke, type Invoke, servePort } from "../rpc/rpc.ts";
+import { counted, createInvoke, type Invoke } from "../rpc/rpc.ts";
 import { systemClock, timestamp } from "../scheduling/scheduling.ts";
 import {
   type Deps,
@@ -35,6 +35,7 @@ import {
 } from "../service/service.ts";
 import { createAdoption } from "../store/store.ts";
 import { createLog, createMetrics, describe, type Log } from "../telemetry/telemetry.ts";
+import { createInbound, endCallers } from "./callers.ts";
 import { durable, durableHandlers } from "./durable-endpoints.ts";
 import { createLinks } from "./links.ts";
 
@@ -51,6 +52,7 @@ interface Life {
   relink: (name: string, link: PeerLink) => void;
   setSystem: (services: ServiceStatus[]) => void;
   reload: (live: Live) => void;
+  drain: (ms: number) => void;
   stop: (drainMs: number) => Promise<void>;
 }
 
@@ -135,6 +137,7 @@ function act(life: Life, message: ToWorker): void {
   if (message.type === "peer") life.relink(message.name, message.link);
   if (message.type === "system") life.setSystem(message.services);
   if (message.type === "reload") life.reload(message.live);
+  if (message.type === "drain") life.drain(message.ms);
 }
 
 type Handlers = Record<string, RawHandler>;
@@ -212,13 +215,14 @@ async function begin<C extends Contract, P extends Record<string, Contract>>(
       present(auth);
       log.setLevel(level);
     },
+    drain: (ms) => {
+      running.drain?.();
+      systemClock.after(ms, () => running.giveUp?.());
+    },
     stop: async (drainMs) => {
       draining = true;
       answers.stop();
-      running.drain?.();
-      const served = [listening.close(drainMs), inbound.idle()];
-      if (drainMs === 0) inbound.close();
-      await Promise.race([Promise.all(served), systemClock.sleep(drainMs)]);
+      await endCallers(drainMs, { running, listening, inbound });
       await handlers.stop();
       await running.stop();
       inbound.close();
@@ -269,7 +273,7 @@ function mount(
   face.verbs(contract, invoke);
   face.raw(contract, raw);
   face.raw(durable, kept as Handlers, "", { unheld: true });
-  face.rpc(invoke);
+  face.rpc(invoke, contract);
 }
 
 /** What a listener takes, by its section. */
@@ -280,17 +284,3 @@ const listenerLimits = (section: Config[ServiceSection], addressOf: AddressOf) =
   bodyTimeoutMs: section.body_timeout_ms,
   perAddress: { max: section.max_requests_per_address, addressOf },
 });
-
-/** The channels that callers in this process have to this service. */
-function createInbound(options: Parameters<typeof servePort>[1]) {
-  const ports = new Map<MessagePort, { idle: () => Promise<void> }>();
-  return {
-    serve: (port: MessagePort): void => void ports.set(port, servePort(port, options)),
-    idle: async (): Promise<void> => {
-      await Promise.all([...ports.values()].map(({ idle }) => idle()));
-    },
-    close: () => {
-      for (const port of ports.keys()) port.close();
-    },
-  };
-}

@@ -2,6 +2,7 @@
 import type { Static } from "@sinclair/typebox";
 import { readJsonObject } from "../../runtime/bodies/bodies.ts";
 import type { RawContext, RawOf, Running } from "../../runtime/contract/contract.ts";
+import { fail } from "../../runtime/errors/errors.ts";
 import { createModelNames } from "../../runtime/models/models.ts";
 import type { Deps } from "../../runtime/service/service.ts";
 import {
@@ -49,8 +50,9 @@ export async function createChatd(deps: Deps): Promise<Running<Chatd>> {
   metrics.gauge("chatd_calls_in_flight", "Calls of providers in flight.", inFlight);
   metrics.gauge("chatd_cache_bytes", "Memory taken by remembered answers.", () => cache.calculatedSize);
 
-  const answer = (chat: ChatRequest, caller: Caller) =>
-    answerTo(chat, caller, { clock, names, registered: registry.get, cache, observer });
+  const lifetime = new AbortController();
+  const answering = { clock, names, registered: registry.get, cache, observer, stopping: lifetime.signal };
+  const answer = (chat: ChatRequest, caller: Caller) => answerTo(chat, caller, answering);
   return {
     verbs: {
       providers: async () => {
@@ -92,6 +94,10 @@ export async function createChatd(deps: Deps): Promise<Running<Chatd>> {
     notReady: book.problems,
     durable: book.durable,
     drain: calls.drain,
+    giveUp: () =>
+      lifetime.abort(
+        fail("unavailable", "the service stopped before the answer was complete", { retryAfterSeconds: 1 }),
+      ),
     stop: async () => {
       calls.drain();
       await book.close();

@@ -205,7 +205,7 @@ export const ingestd = contract("ingestd", {
     params: JobId,
     produces: {
       "text/event-stream": Events(
-        "Events `progress`, each with the job as JSON; the last is `done` or `failed`.",
+        "Events `progress`, each with the job as JSON; the last is `done` or `failed`. A stream that ends with neither says that the service stopped: look at the job.",
       ),
     },
   }),

@@ -41,6 +41,7 @@ export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>>
   const limiter = createLimiter(atOnce, { waitingMax, refusal });
   const parts: IngestParts = { deps, engines, jobs, limiter, workDirectory };
   const measured = measureIngests(deps.metrics, limiter, clock);
+  const following = new AbortController();
   let stopping = false;
   const refuseWhenStopping = () => {
     if (stopping) throw fail("unavailable", "ingestd is stopping", { retryAfterSeconds: 1 });
@@ -66,8 +67,10 @@ export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>>
         refuseWhenStopping();
         return preview(input, context, parts);
       },
-      events: async ({ id }, { signal }) => jobEvents(jobs, id, { isOver, signal }),
+      events: async ({ id }, { signal }) =>
+        jobEvents(jobs, id, { isOver, signal: AbortSignal.any([signal, following.signal]) }),
     },
+    giveUp: () => following.abort(),
     stop: async () => {
       stopping = true;
       await jobs.stop();

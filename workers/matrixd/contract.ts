@@ -74,7 +74,7 @@ export const matrixd = contract("matrixd", {
     params: closed({ job_id: t.String({ maxLength: 200 }) }),
     produces: {
       "text/event-stream": Events(
-        "Events `progress`, each with the job as JSON; the last is `done` or `failed`.",
+        "Events `progress`, each with the job as JSON; the last is `done` or `failed`. A stream that ends with neither says that the service stopped: look at the job.",
       ),
     },
   }),

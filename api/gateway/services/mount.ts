@@ -117,7 +117,7 @@ function mountStreams(face: Face, contract: Contract, target: Proxied, once: Onc
       return pass(target, context);
     };
     for (const { path } of placesOf(endpoint))
-      for (const method of endpoint.methods) face.route(method, `/v1${path}`, handler, endpoint.errors);
+      for (const method of endpoint.methods) face.route(method, `/v1${path}`, handler, endpoint);
   }
 }
 

@@ -46,6 +46,8 @@ interface AnsweringDeps {
   registered: (name: string) => Registered;
   cache: AnswerCache;
   observer: Observer;
+  /** Aborts, with what callers are given, when the service gives up what is open. */
+  stopping: AbortSignal;
 }
 
 export interface Caller {
@@ -147,7 +149,8 @@ async function oneAnswer(
   }
   about.ignored = [...(chat.leftOut ?? []), ...provider.ignored(chat.body)];
   const keep = key === undefined ? undefined : (texts: string[]) => deps.cache.set(key, { target, texts });
-  const running = { about, facts, setting, quota, release, keep, clock: deps.clock, observer: deps.observer };
+  const { clock, observer, stopping } = deps;
+  const running = { about, facts, setting, quota, release, keep, clock, observer, stopping };
   if (opened.completion !== undefined)
     return { about, completion: settle(opened.completion, opened.deadline, running) };
   return { about, ...runningStream(opened, running, caller.signal) };

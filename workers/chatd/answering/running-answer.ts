@@ -22,6 +22,8 @@ interface Running {
   keep: ((texts: string[]) => void) | undefined;
   clock: Clock;
   observer: Observer;
+  /** Aborts when the service gives up what is open. */
+  stopping: AbortSignal;
 }
 
 /** Settles a complete answer and names its model as callers do. */
@@ -44,7 +46,7 @@ export function runningStream(
   running: Running,
   signal: AbortSignal,
 ): { chunks: AsyncGenerator<Json>; cancel: (reason: ServiceError) => void } {
-  const { about, observer, clock } = running;
+  const { about, observer, clock, stopping } = running;
   const { observed } = about;
   const texts: string[] | undefined = running.keep && [];
   let isOver = false;
@@ -52,6 +54,7 @@ export function runningStream(
     if (isOver) return;
     isOver = true;
     signal.removeEventListener("abort", onAbort);
+    stopping.removeEventListener("abort", onStopping);
     deadline.end();
     running.release();
     spend(running);
@@ -69,8 +72,13 @@ export function runningStream(
   };
   deadline.signal.addEventListener("abort", onDeadline, { once: true });
   const onAbort = () => cancel(clientClosed());
+  const onStopping = () => cancel(stopping.reason);
   if (signal.aborted) onAbort();
-  else signal.addEventListener("abort", onAbort, { once: true });
+  else if (stopping.aborted) onStopping();
+  else {
+    signal.addEventListener("abort", onAbort, { once: true });
+    stopping.addEventListener("abort", onStopping, { once: true });
+  }
 
   const pass = (chunk: Json): Json => {
     const named = { ...chunk, model: about.target.id };

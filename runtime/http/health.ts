@@ -1,0 +1,34 @@
+/** What watches a service asks: whether it lives, whether it is ready, and its metrics. */
+import type { HttpMethod } from "../contract/contract.ts";
+import type { Metrics } from "../telemetry/telemetry.ts";
+import type { Excused, Handler } from "./guard.ts";
+
+export interface HealthDeps {
+  name: string;
+  notReady: () => string[] | Promise<string[]>;
+  metrics: Metrics;
+}
+
+export function addHealth(
+  add: (method: HttpMethod, pattern: string, handler: Handler, options: Excused) => void,
+  deps: HealthDeps,
+): void {
+  const health = () => Response.json({ status: "ok", service: deps.name });
+  const ready = async () => {
+    const reasons = await deps.notReady();
+    return Response.json(
+      { ready: reasons.length === 0, reasons },
+      { status: reasons.length === 0 ? 200 : 503 },
+    );
+  };
+  const metrics = () =>
+    new Response(deps.metrics.text(), {
+      headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
+    });
+  for (const method of ["GET", "HEAD"] as const) {
+    add(method, "/health", health, { open: true, unlimited: true });
+    add(method, "/livez", health, { open: true, unlimited: true });
+    add(method, "/readyz", ready, { unlimited: true });
+    add(method, "/metrics", metrics, { unlimited: true });
+  }
+}
