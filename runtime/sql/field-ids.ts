@@ -4,6 +4,7 @@
  * writes its files.
  */
 import { parseSqlType, type SqlType } from "./type-grammar.ts";
+import { widens } from "./widening.ts";
 
 export interface Numbered {
   name: string;
@@ -67,11 +68,11 @@ export function numberColumns<C extends Numbered>(
   return { columns: numbered, last_column_id: last };
 }
 
-/** The column of the same name and type. */
+/** The column of the same name, where one of both types holds all values of the other. */
 function sameColumn({ columns }: KnownFields): (column: Numbered) => Numbered | undefined {
   const byName = new Map(columns.map((column) => [column.name, column]));
   return ({ name, type }) => {
     const found = byName.get(name);
-    return found?.type === type ? found : undefined;
+    return found && (widens(found.type, type) || widens(type, found.type)) ? found : undefined;
   };
 }

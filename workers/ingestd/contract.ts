@@ -69,6 +69,12 @@ const timeout = {
 const ingesting = {
   name: DatasetName,
   mode: t.Optional(t.Union([t.Literal("replace"), t.Literal("append")])),
+  evolve: t.Optional(
+    t.Boolean({
+      description:
+        "Columns that are new or missing and wider types are taken; with `replace` all columns of the file. Else they are a 409 `schema_drift`.",
+    }),
+  ),
   on_error: t.Optional(t.Union([t.Literal("fail"), t.Literal("reject")])),
   max_rejects: t.Optional(t.Integer({ minimum: 0 })),
   ...timeout,

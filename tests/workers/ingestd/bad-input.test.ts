@@ -54,7 +54,7 @@ describe("parameters, before the body is read", () => {
       "119",
     ),
     asked("an unknown parameter", "&frobnicate=1", "unknown_field", "frobnicate"),
-    asked("evolve, which is not there yet", "&evolve=true", "unknown_field", "evolve"),
+    asked("evolve that is neither true nor false", "&evolve=maybe", "invalid_field", "evolve"),
     asked("an unknown format", "&format=xlsx", "invalid_field", "csv", "ndjson", "parquet"),
     asked("an unknown mode", "&mode=upsert", "invalid_field", "replace", "append"),
     asked("an unknown on_error", "&on_error=ignore", "invalid_field", "fail", "reject"),

@@ -37,7 +37,6 @@ export function evolvedByAppend(
     proposed.filter((column) => isNullIn(objects, column.name)).map(({ name }) => name),
   );
   const retyped: { name: string; from: string; to: string }[] = [];
-  const renewed = new Set<string>();
   const kept = live.columns.map((column): Column => {
     const asked = after.get(column.name);
     if (!asked) return { ...column, nullable: true };
@@ -49,10 +48,7 @@ export function evolvedByAppend(
       if (changed) retyped.push(changed);
       return { ...column, ...formOf(column, asked), type, nullable };
     }
-    if (isNullColumn(live, column)) {
-      renewed.add(column.name);
-      return { ...asked, nullable: true };
-    }
+    if (isNullColumn(live, column)) return { ...asked, nullable: true };
     retyped.push({ name: column.name, from: column.type, to: asked.type });
     return column;
   });
@@ -61,18 +57,19 @@ export function evolvedByAppend(
   const added = proposed
     .filter(({ name }) => !before.has(name))
     .map((column) => ({ ...column, nullable: column.nullable || live.objects.length > 0 }));
-  const next = numberColumns([...kept, ...added].map(withoutIds), live, ({ name }) =>
-    renewed.has(name) ? undefined : live.columns.find((column) => column.name === name),
-  );
+  const next = numberColumns([...kept, ...added].map(withoutIds), live);
   return { next, written: writtenAs(proposed, next, emptyIn) };
 }
 
-/** The columns after a replacement with `evolve`: those of the file, and each keeps its id where its values could. */
+/** The columns after a replacement with `evolve`: those of the file; a registered type that is wider stays. */
 export function evolvedByReplace(live: Manifest, proposed: readonly Column[]): Evolved {
-  const next = numberColumns(proposed.map(withoutIds), live, ({ name, type }) =>
-    live.columns.find((column) => column.name === name && widens(column.type, type)),
-  );
-  return { next, written: next.columns };
+  const before = new Map(live.columns.map((column) => [column.name, column.type]));
+  const columns = proposed.map((column) => {
+    const registered = before.get(column.name) ?? column.type;
+    return { ...withoutIds(column), type: widens(column.type, registered) ? registered : column.type };
+  });
+  const next = numberColumns(columns, live);
+  return { next, written: writtenAs(proposed, next, new Set()) };
 }
 
 const withoutIds = ({ field_id: _, nested_ids: __, ...column }: Column): Column => column;

@@ -1,6 +1,6 @@
 /** The next version of a dataset, decided from its head: pure, so that it can be decided again after a lost race. */
 import { fail } from "../../../runtime/errors/errors.ts";
-import { type KnownFields, numberColumns } from "../../../runtime/sql/sql.ts";
+import { columnProblem, type KnownFields, numberColumns } from "../../../runtime/sql/sql.ts";
 import { type Evolution, etagOf, versionMax } from "../schemas/schemas.ts";
 import { evolvedByAppend, evolvedByReplace, evolvedByRequest } from "./evolution.ts";
 import { type Fields, fieldsOf } from "./object-schemas.ts";
@@ -103,10 +103,15 @@ function columnsAfter(
     const columns = withForms(name, live.columns, proposed);
     return { next: { ...lastIdOf(live), columns }, written: columns };
   }
-  if (evolve)
-    return operation === "append"
-      ? evolvedByAppend(live, { columns: proposed, objects })
-      : evolvedByReplace(live, proposed);
+  if (evolve) {
+    const evolved =
+      operation === "append"
+        ? evolvedByAppend(live, { columns: proposed, objects })
+        : evolvedByReplace(live, proposed);
+    const wrong = columnProblem(evolved.next.columns);
+    if (wrong) throw fail("unprocessable", wrong.problem, { details: { field: wrong.field } });
+    return evolved;
+  }
   if (!(new_columns && operation === "replace")) throw driftError(name, drift);
   const next = numberColumns(proposed.map(withoutIds), live);
   return { next, written: next.columns };

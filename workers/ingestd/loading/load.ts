@@ -7,10 +7,10 @@ import {
   drift,
   finalType,
   inferFromAll,
-  inferTypes,
   type Match,
   matchRegistered,
   textWarnings,
+  typesOf,
 } from "../typing/typing.ts";
 import { type NewTarget, type Piece, type Plan, planOf, writeRun } from "./run.ts";
 import type { SpeculativeWrites } from "./speculative.ts";
@@ -79,10 +79,7 @@ async function loadTable(session: Session, table: Table, options: LoadOptions): 
     return { ...loaded, warnings: [...loaded.warnings, ...warnings] };
   };
   try {
-    return await write(
-      (await speculative?.types()) ?? match?.types ?? (await inferTypes(session, table)),
-      speculative,
-    );
+    return await write((await speculative?.types()) ?? (await typesOf(session, table, match)), speculative);
   } catch (error) {
     await writers.cancel();
     // A text that DuckDB cannot read as it came is written anew by the exact reader.
@@ -94,13 +91,20 @@ async function loadTable(session: Session, table: Table, options: LoadOptions): 
       if (!table.positions) throw new ReadingFailed(error.message);
       const misfits = await rejectRows(session, table, registeredChecks(match));
       const condition = [leaveOut, misfits].filter((each) => each !== undefined).join(" OR ");
-      const plan = { ...planOf(table, match, match.types), ...(condition !== "" && { leaveOut: condition }) };
+      const known = await typesOf(session, table, match);
+      const plan = { ...planOf(table, match, known), ...(condition !== "" && { leaveOut: condition }) };
       return writeRuns(session, table, plan, { ...options, speculative: undefined });
     }
     phase(`finding the types of ${columns} by all rows`);
     const types = await inferFromAll(session, table);
-    if (registered) throw drift(registered, await foundTypes(session, table, registered, types));
-    return write(types, undefined);
+    if (!registered || !match) return write(types, undefined);
+    const found = await foundTypes(session, table, registered, types);
+    if (!registered.evolves) throw drift(registered, found);
+    const byName = new Map(found.map(({ name, type }) => [name, type]));
+    return write(
+      match.columns.map(({ name }, index) => byName.get(name) ?? match.types[index] ?? "VARCHAR"),
+      undefined,
+    );
   }
 }
 
@@ -158,8 +162,14 @@ export const rejectMisfits = (session: Session, table: Table): Promise<string | 
 /** Checks for the columns whose values may fail the cast to their registered type. */
 const registeredChecks = ({ columns, types }: Match): Check[] =>
   columns.flatMap(({ column }, index) => {
-    const type = types[index] ?? "VARCHAR";
-    if (!column || column.forced || !(column.mayMiss?.(type) ?? column.among.length > 0)) return [];
+    const type = types[index];
+    if (
+      !column ||
+      type === undefined ||
+      column.forced ||
+      !(column.mayMiss?.(type) ?? column.among.length > 0)
+    )
+      return [];
     return [checkOf(column, type, "registered type")];
   });
 

@@ -4,7 +4,7 @@
  */
 import type { Engines } from "../engine/engine.ts";
 import type { Registered, Run, Table } from "../tables/tables.ts";
-import { inferTypes, matchRegistered } from "../typing/typing.ts";
+import { matchRegistered, typesOf } from "../typing/typing.ts";
 import { type Piece, planOf } from "./run.ts";
 import type { Writers } from "./writers.ts";
 
@@ -38,7 +38,7 @@ export function createSpeculativeWrites({
     try {
       const before = await registered();
       const match = before && matchRegistered(table, before);
-      const types = match?.types ?? (await inferTypes(session, table));
+      const types = await typesOf(session, table, match);
       return { types, plan: planOf(table, match, types) };
     } finally {
       session.close();

@@ -71,7 +71,7 @@ export function openPublication(task: Task, parts: IngestParts): Publication {
   const writers = createWriters({ engines, signal: job.signal, newTarget });
   const registered = async () => {
     const version = await before();
-    return version && registeredOf(version);
+    return version && registeredOf(version, task.input.evolve);
   };
   const speculative = createSpeculativeWrites({ engines, signal: job.signal, registered, writers });
   return {
@@ -112,7 +112,7 @@ async function finish(session: Session, stored: Stored, work: Work): Promise<Ing
   job.enter("writing");
   job.measure(session.progress);
   const loaded = await load(session, stored, {
-    registered: before && registeredOf(before),
+    registered: before && registeredOf(before, task.input.evolve),
     newTarget,
     writers,
     speculative,

@@ -72,7 +72,8 @@ export async function register(session: Session, content: Content, work: Work): 
   const objects = await storeAll(loaded.pieces, { name, held: held.map(({ key }) => key) });
   const bytesOut = objects.reduce((sum, { object }) => sum + object.bytes, 0);
   const unchanged = before !== undefined && mode === "replace" && isContentOf(before, objects);
-  const main = unchanged ? [] : [registrationOf(name, mode, objects, before)];
+  const evolves = task.input.evolve === true && before !== undefined && { evolve: true };
+  const main = unchanged ? [] : [{ ...registrationOf(name, mode, objects, before), ...evolves }];
   for (let attempt = 1; ; attempt++) {
     const version = unchanged ? before.version : await nextVersion(work);
     const rejects = await storeRejects(session, content, { ...work, version });
@@ -132,9 +133,15 @@ async function storeAll(
   return Promise.all(laid);
 }
 
-const isContentOf = ({ objects }: DatasetManifest, committed: readonly Committed[]): boolean =>
+const isContentOf = (
+  { objects, schema_id: current = 0 }: DatasetManifest,
+  committed: readonly Committed[],
+): boolean =>
   objects.length === committed.length &&
-  objects.every(({ key }, index) => key === committed[index]?.object.key);
+  // Of an older schema the same file has other columns in the dataset.
+  objects.every(
+    ({ key, schema_id = 0 }, index) => key === committed[index]?.object.key && schema_id === current,
+  );
 
 function registrationOf(
   name: string,

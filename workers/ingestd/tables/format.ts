@@ -65,6 +65,8 @@ export interface Registered {
   columns: readonly TypedColumn[];
   /** The columns with their field ids, as registered. */
   known: KnownFields;
+  /** The dataset takes the file's columns. */
+  evolves: boolean;
 }
 
 /** A received file's beginning, and all of it as a stream (the beginning included). */

@@ -120,19 +120,31 @@ async function infer(
 export const finalType = (type: string): string =>
   type === allNull ? "VARCHAR" : type === inUtc ? zoned : type;
 
-/** A version as a file is matched with it. */
-export const registeredOf = ({
-  name,
-  columns,
-  last_column_id = 0,
-}: Pick<Static<typeof Manifest>, "name" | "columns" | "last_column_id">): Registered => ({
+type Version = Pick<Static<typeof Manifest>, "name" | "columns" | "last_column_id" | "objects">;
+
+/** A version as a file is matched with it. Where it evolves, a column that is NULL throughout may have any type. */
+export const registeredOf = (
+  { name, columns, last_column_id = 0, objects }: Version,
+  evolves = false,
+): Registered => ({
   name,
   known: { columns, last_column_id },
-  columns: columns.map((column) => ({
-    name: column.name,
-    type: column.form === "shortest" ? inShortestForm(column.type) : column.type,
-  })),
+  evolves,
+  columns: columns
+    .filter((column) => !evolves || !isNull(column.field_id, objects))
+    .map((column) => ({
+      name: column.name,
+      type: column.form === "shortest" ? inShortestForm(column.type) : column.type,
+    })),
 });
+
+/** As far as statistics tell. */
+const isNull = (fieldId: number | undefined, objects: Version["objects"]): boolean =>
+  objects.length > 0 &&
+  objects.every(({ row_count, statistics }) => {
+    const found = statistics.find(({ field_id }) => field_id === fieldId);
+    return found?.null_count === row_count;
+  });
 
 /** SQL for the column's value as this type. What is no text has no form. */
 export const valueAs = ({ as, notation }: Column, type: string, index: number): string | undefined =>
@@ -141,8 +153,20 @@ export const valueAs = ({ as, notation }: Column, type: string, index: number): 
 export interface Match {
   /** Each registered column with the table's; undefined where the file has none, which is NULL in every row. */
   columns: { name: string; column: Column | undefined }[];
-  types: string[];
+  /** Undefined for a column that is new: its values show it. */
+  types: (string | undefined)[];
   known: KnownFields;
+}
+
+/** Types to write a matched file by: the registered ones, and for other columns what the first rows suggest. */
+export async function typesOf(session: Session, table: Table, match: Match | undefined): Promise<string[]> {
+  if (match?.types.every((type) => type !== undefined)) return match.types;
+  const inferred = await inferTypes(session, table);
+  if (!match) return inferred;
+  return match.columns.map(
+    ({ column }, index) =>
+      match.types[index] ?? inferred[table.columns.indexOf(column as Column)] ?? "VARCHAR",
+  );
 }
 
 /**
@@ -150,6 +174,7 @@ export interface Match {
  * registered ones. Whether all values hold in the registered types is seen when they are written.
  */
 export function matchRegistered(table: Table, registered: Registered): Match {
+  if (registered.evolves) return matchEvolving(table, registered);
   const byName = new Map(table.columns.map((column) => [column.name, column]));
   const known = new Set(registered.columns.map(({ name }) => name));
   const isWhole = table.mayLack || table.columns.length === registered.columns.length;
@@ -163,6 +188,26 @@ export function matchRegistered(table: Table, registered: Registered): Match {
   });
   if (found.some(({ type }, index) => type !== types[index])) throw drift(registered, found);
   return { columns, types, known: registered.known };
+}
+
+/**
+ * The same where the dataset takes the file's columns: registered ones in their order, then those that are new. What the
+ * file lacks is not written, but for formats that leave out what is NULL. The catalog judges types that are other ones.
+ */
+function matchEvolving(table: Table, { columns: before, known }: Registered): Match {
+  const byName = new Map(table.columns.map((column) => [column.name, column]));
+  const names = new Set(before.map(({ name }) => name));
+  const kept = before.filter(({ name }) => byName.has(name) || table.mayLack);
+  const added = table.columns.filter(({ name }) => !names.has(name));
+  const keptTypes = kept.map(({ name, type }, index) => {
+    const column = byName.get(name);
+    return column && valueAs(column, type, index) === undefined ? undefined : type;
+  });
+  return {
+    columns: [...kept, ...added].map(({ name }) => ({ name, column: byName.get(name) })),
+    types: [...keptTypes, ...added.map(() => undefined)],
+    known,
+  };
 }
 
 /** The file's columns with the registered type where they may have it: their values were not looked at yet. */
@@ -202,7 +247,8 @@ export function drift({ name, columns }: Registered, found: readonly TypedColumn
   const changes = parts
     .filter(([, names]) => names.length > 0)
     .map(([kind, names]) => `${kind}: ${few(names)}`);
-  const advice = "load it under another name, or send types=column:TYPE for columns that are read otherwise";
+  const advice =
+    "send evolve=true to take columns that are new or missing and wider types, types=column:TYPE for columns that are read otherwise, or load it under another name";
   return fail(
     "schema_drift",
     `the columns of the file differ from those of dataset '${name}': ${changes.join("; ")}; ${advice}`,

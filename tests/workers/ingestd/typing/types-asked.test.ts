@@ -214,6 +214,7 @@ describe("the shortest form", () => {
   test("is recorded, and holds for what is appended", async () => {
     const { answer } = await stack.ingest("short", body);
     expect(answer.manifest.columns[1]).toEqual({
+      field_id: 2,
       name: "price",
       type: "DECIMAL(18,2)",
       form: "shortest",
