@@ -14,11 +14,21 @@ import {
 import * as schemas from "./schemas/schemas.ts";
 
 /** Other services see this file alone. */
-export const { Column, ColumnStatistics, DataObject, DatasetName, Manifest, Summary, Unreadable } = schemas;
+export const {
+  Column,
+  ColumnStatistics,
+  DataObject,
+  DatasetName,
+  Expired,
+  Manifest,
+  Summary,
+  Swept,
+  Unreadable,
+} = schemas;
 const {
   conditional,
+  dryRun,
   evolution,
-  Expired,
   ifMatch,
   Name,
   ObjectCount,
@@ -123,7 +133,14 @@ export const catalogd = contract("catalogd", {
     body: closed({
       keep_versions: t.Integer({ minimum: 1, maximum: versionMax }),
       older_than_days: t.Number({ minimum: 0, maximum: 36_500 }),
-      dry_run: t.Optional(t.Boolean({ description: "Says what would go, and removes nothing." })),
+      max_versions: t.Optional(
+        t.Integer({
+          minimum: 1,
+          maximum: versionMax,
+          description: "Of more versions the earliest go, however late they were replaced.",
+        }),
+      ),
+      ...dryRun,
     }),
     reply: Expired,
   }),
@@ -137,6 +154,41 @@ export const catalogd = contract("catalogd", {
     reply: closed({ catalog_etag: t.String() }),
   }),
 
+  sweep: internal({
+    summary:
+      "Removes the objects below `datasets/` that no version names and that are older than the grace period.",
+    body: closed({
+      name: t.Optional(DatasetName),
+      grace_days: t.Number({ minimum: 0, maximum: 36_500 }),
+      ...dryRun,
+    }),
+    reply: Swept,
+  }),
+  crowded: internal({
+    reads: true,
+    summary: "The names, dropped or not, whose chains have more versions than so many.",
+    body: closed({ versions: t.Integer({ minimum: 1 }) }),
+    reply: closed({ names: t.Array(DatasetName) }),
+  }),
+  hold: internal({
+    summary: "Keeps objects from being removed for so long: a version is about to name them.",
+    body: closed({ keys: t.Array(DataObject.properties.key), ms: t.Integer({ minimum: 0 }) }),
+    reply: t.Null(),
+  }),
+  compact: internal({
+    summary:
+      "Makes a version in which each run of objects is one object of the same rows; a `conflict` where a run is not there any more.",
+    body: closed({
+      name: DatasetName,
+      dataset_id: t.String(),
+      runs: t.Array(
+        closed({ keys: t.Array(DataObject.properties.key, { minItems: 1 }), object: DataObject }),
+        { minItems: 1 },
+      ),
+      made_by: t.String(),
+    }),
+    reply: Manifest,
+  }),
   admit: internal({
     reads: true,
     summary:

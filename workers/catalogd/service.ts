@@ -19,7 +19,7 @@ import {
   writeVerbs,
 } from "./commits/commits.ts";
 import type { Catalogd } from "./contract.ts";
-import { createExpiry } from "./expiry/expiry.ts";
+import { createExpiry, type Upkeep } from "./expiry/expiry.ts";
 import { createHistory, type History, timeFrom } from "./history/history.ts";
 import { type InspectionDeps, inspectCatalog } from "./inspection/inspection.ts";
 import { createManifestStore } from "./manifests/manifests.ts";
@@ -77,7 +77,7 @@ export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promis
   });
   const history = createHistory({ store, registry });
   const writing = createWriting(committing.commit);
-  const removals = createRemovals();
+  const removals = createRemovals(clock);
   const checkObjects = createObjectCheck(deps.peers.storaged.verbs.head, removals);
   const changing = { ...committing, registry, history, checkObjects, commit: writing.commit };
   const expiry = createExpiry({
@@ -137,7 +137,7 @@ const kept = (deps: InspectionDeps & { directory: string }, rehydration: Rehydra
   snapshot: () => holdFiles(deps.directory, []),
 });
 
-type Read = Exclude<keyof VerbsOf<Catalogd>, Write | Return | "expire">;
+type Read = Exclude<keyof VerbsOf<Catalogd>, Write | Return | Upkeep>;
 
 function readVerbs(
   { clock }: Pick<Deps, "clock">,

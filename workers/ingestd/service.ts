@@ -10,6 +10,7 @@ import type { Ingestd } from "./contract.ts";
 import { openEngines } from "./engine/engine.ts";
 import { createJobs, type IngestDeps, type IngestParts, isOver, measureIngests } from "./jobs/jobs.ts";
 import { stagingFolders } from "./loading/loading.ts";
+import { openMaintenance } from "./maintenance/maintenance.ts";
 import { ingest, preview } from "./requests/requests.ts";
 
 /** Seconds after which a refused client may try again: about the time of one large ingest. */
@@ -40,6 +41,7 @@ export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>>
   const jobs = createJobs(clock, config.ingestd.jobs_kept);
   const limiter = createLimiter(atOnce, { waitingMax, refusal });
   const parts: IngestParts = { deps, engines, jobs, limiter, workDirectory };
+  const maintenance = openMaintenance(parts);
   const measured = measureIngests(deps.metrics, limiter, clock);
   const following = new AbortController();
   let stopping = false;
@@ -49,6 +51,7 @@ export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>>
 
   return {
     verbs: {
+      ...maintenance.verbs,
       jobs: async (asked) => {
         const { page, next } = pageOf(jobs.list(), asked, ({ job_id }) => job_id);
         return { jobs: page, ...next };
@@ -73,6 +76,7 @@ export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>>
     giveUp: () => following.abort(),
     stop: async () => {
       stopping = true;
+      await maintenance.stop();
       await jobs.stop();
       await engines.stop();
       await rm(workDirectory, { recursive: true, force: true });

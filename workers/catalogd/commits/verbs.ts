@@ -9,6 +9,7 @@ import {
   checkRegistration,
   isLive,
   type Manifest,
+  planCompaction,
   planDrop,
   planRegistration,
   type Registration,
@@ -16,7 +17,7 @@ import {
 import type { Change, Commit, Committed, Committing } from "./commit.ts";
 import type { ObjectCheck } from "./object-check.ts";
 
-export type Write = "register" | "commit" | "drop";
+export type Write = "register" | "commit" | "compact" | "drop";
 
 export function writeVerbs(
   { clock, metrics, newId }: Pick<Deps, "clock" | "metrics" | "newId">,
@@ -81,6 +82,15 @@ export function writeVerbs(
       if (twice !== undefined)
         throw fail("unprocessable", `'${twice}' is there twice: a commit changes each dataset once`);
       return { manifests: await registerAll(registrations, context, operationId) };
+    },
+    compact: async (compaction, context) => {
+      const plan: Change["plan"] = (head) => planCompaction(head, compaction, { now: clock.now(), newId });
+      const objects = compaction.runs.map(({ object }) => object);
+      const check = () => checkObjects(objects, context);
+      const [manifest] = await counted(
+        commit({ changes: [{ name: compaction.name, plan }], check }, context),
+      );
+      return manifest as Manifest;
     },
     drop: async ({ name }, context) => {
       const { operation, requestId } = context;

@@ -1,9 +1,9 @@
 /**
  * Expiry: versions that are old and replaced go, and the objects that no version names any more. One commit says where the
  * chain begins from then on; objects and manifests before it are removed after that, and by the next run where this one
- * was cut off.
+ * was cut off. Objects that never came to be named are swept.
  */
-import type { Peer, VerbsOf } from "../../../runtime/contract/contract.ts";
+import type { CallContext, Peer, VerbsOf } from "../../../runtime/contract/contract.ts";
 import { createKeyedMutex } from "../../../runtime/scheduling/scheduling.ts";
 import type { Deps } from "../../../runtime/service/service.ts";
 import type { Storaged } from "../../storaged/contract.ts";
@@ -13,10 +13,14 @@ import type { History } from "../history/history.ts";
 import { type ManifestStore, manifestKey } from "../manifests/manifests.ts";
 import type { Registry, Removals } from "../registry/registry.ts";
 import { firstOf, planExpiry, type Version } from "../versions/versions.ts";
+import { createNamedObjects } from "./named-objects.ts";
 import { pMapAll, type Scan, startScan } from "./scan.ts";
+import { sweepOrphans } from "./sweep.ts";
 
+export type Upkeep = "expire" | "sweep" | "crowded" | "hold";
 type Expire = VerbsOf<Catalogd>["expire"];
 type Asked = Parameters<Expire>[0];
+export type RemovalCall = Pick<CallContext, "signal" | "requestId">;
 
 export interface ExpiryDeps extends Pick<Deps, "clock" | "newId" | "metrics"> {
   store: Pick<ManifestStore, "read" | "versions">;
@@ -29,32 +33,45 @@ export interface ExpiryDeps extends Pick<Deps, "clock" | "newId" | "metrics"> {
   committed: () => Promise<void>;
   /** The first version of a name that must be there, where the loss of others was accepted. */
   from: (name: string) => number;
-  storage: Pick<Peer<Storaged>["verbs"], "erase">;
+  storage: Pick<Peer<Storaged>["verbs"], "erase" | "list">;
 }
 
 const dayMs = 24 * 60 * 60 * 1000;
 
-export function createExpiry(deps: ExpiryDeps): { expire: Expire } {
-  const { commit, removals, clock, newId, metrics } = deps;
+export function createExpiry(deps: ExpiryDeps): Pick<VerbsOf<Catalogd>, Upkeep> {
+  const { commit, removals, clock, newId, metrics, registry } = deps;
   const versions = metrics.counter("catalogd_expired_versions_total", "Versions that were expired.");
   const bytes = metrics.counter("catalogd_expired_bytes_total", "Bytes of objects that went with them.");
+  const orphans = metrics.counter(
+    "catalogd_orphans_total",
+    "Objects that no version named and were removed.",
+  );
   const oneByOne = createKeyedMutex();
+  const named = createNamedObjects(deps);
+  metrics.gauge("catalogd_named_objects", "Objects of all kept versions that are remembered.", named.count);
 
   const expire: Expire = async (asked, context) => {
     const { name, dry_run = false } = asked;
     const { operation, requestId } = context;
     await deps.resolveUnknown(undefined, requestId);
     const first = await firstKept(deps, asked);
-    const scan = await startScan(deps, { name, first });
-    await scan.spare();
+    const scan = await startScan(deps.store, { name, first });
+    const spare = async () => {
+      if (scan.objects.size === 0) return;
+      const isNamed = await named.refresh({ name, first });
+      for (const key of scan.objects.keys()) if (isNamed(key)) scan.objects.delete(key);
+    };
+    await spare();
     if (dry_run) return answer(scan, { name, first, dry_run });
     const given = { now: clock.now(), newId, operationId: operation?.id };
     const plan = (head: Version | undefined) => planExpiry(head, { name, first }, given);
     await commit({ changes: [{ name, plan }] }, context);
-    return removals.during(scan.objects().keys(), async () => {
+    return removals.during(scan.objects.keys(), async (taken) => {
       // What was checked before the removal began may name an object; what is checked from now on may not.
       await deps.committed();
-      await scan.spare();
+      await spare();
+      // Who holds an object is about to name it; if that comes to nothing it is an orphan.
+      for (const key of scan.objects.keys()) if (!taken.has(key)) scan.objects.delete(key);
       await remove(deps, scan, name);
       const removed = answer(scan, { name, first, dry_run });
       versions.add(removed.versions.length);
@@ -62,32 +79,56 @@ export function createExpiry(deps: ExpiryDeps): { expire: Expire } {
       return removed;
     });
   };
-  return { expire: (asked, context) => oneByOne(registryWide, () => expire(asked, context)) };
+  const sweep: VerbsOf<Catalogd>["sweep"] = async (asked, context) => {
+    await deps.resolveUnknown(undefined, context.requestId);
+    const swept = await sweepOrphans(deps, named, asked, context);
+    if (!swept.dry_run) orphans.add(swept.count);
+    return swept;
+  };
+  return {
+    expire: (asked, context) => oneByOne(registryWide, () => expire(asked, context)),
+    sweep: (asked, context) => oneByOne(registryWide, () => sweep(asked, context)),
+    crowded: async ({ versions }) => ({
+      names: [...registry.names()].filter((name) => isCrowded(registry, name, versions)),
+    }),
+    hold: async ({ keys, ms }) => {
+      removals.hold(keys, ms);
+      return null;
+    },
+  };
 }
 
-/** Expiries run one after the other: each reads what all datasets name. */
+/** Removals run one after the other: each needs what all datasets name. */
 const registryWide = "";
 
-/** Both must hold of what goes: it is beyond the latest ones, and was replaced longer ago. */
+/** Whether the chain, dropped or not, has more versions than so many. */
+function isCrowded(registry: Registry, name: string, versions: number): boolean {
+  if (registry.damaged().some((head) => head.name === name)) return false;
+  const head = registry.head(name);
+  return head !== undefined && head.version - firstOf(head) + 1 > versions;
+}
+
+/** What goes is beyond the latest ones, and was replaced longer ago; or it is beyond the most that are ever kept. */
 async function firstKept({ history, clock }: ExpiryDeps, asked: Asked): Promise<number> {
-  const { name, keep_versions, older_than_days } = asked;
+  const { name, keep_versions, older_than_days, max_versions = Number.POSITIVE_INFINITY } = asked;
   const head = history.latest(name);
   // The version that an earlier expiry made counts for the one that it repeats.
   const isRepeated = head.copy_of === `${name}@${head.version - 1}` && /^(expire|drop)$/.test(head.operation);
   const last = isRepeated ? head.version - 1 : head.version;
   const byTime = await history.firstSince(name, clock.now() - older_than_days * dayMs);
-  return Math.max(firstOf(head), Math.min(last - keep_versions + 1, byTime));
+  const byAge = Math.min(last - keep_versions + 1, byTime);
+  return Math.max(firstOf(head), byAge, last - max_versions + 1);
 }
 
 /** Objects first: what is left to do is known from the manifests that name them. */
 async function remove({ storage }: ExpiryDeps, scan: Scan, name: string): Promise<void> {
-  await pMapAll(scan.objects().keys(), (key) => storage.erase({ key }));
+  await pMapAll(scan.objects.keys(), (key) => storage.erase({ key }));
   await pMapAll(scan.numbers, (number) => storage.erase({ key: manifestKey(name, number) }));
 }
 
 function answer(scan: Scan, asked: { name: string; first: number; dry_run: boolean }) {
   const { name, first, dry_run } = asked;
-  const objects = [...scan.objects()].map(([key, bytes]) => ({ key, bytes }));
+  const objects = [...scan.objects].map(([key, bytes]) => ({ key, bytes }));
   const bytes = objects.reduce((sum, object) => sum + object.bytes, 0);
   return { name, dry_run, first_version: first, versions: [...scan.numbers], objects, bytes };
 }

@@ -1,34 +1,52 @@
-/** Objects that are being removed: no version may come to name one meanwhile. */
+/**
+ * Objects that are being removed, which no version may come to name meanwhile; and objects that a version is about to name,
+ * which are not removed until then.
+ */
 import { fail } from "../../../runtime/errors/errors.ts";
-import { canonicalKey, type DataObject } from "../versions/versions.ts";
+import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
+import { canonicalKey } from "../versions/versions.ts";
 
 export interface Removals {
-  /** Runs `work` while versions that name one of the keys are refused. */
-  during: <T>(keys: Iterable<string>, work: () => Promise<T>) => Promise<T>;
+  /** Runs `work` on the keys that nobody holds while holds on them, and versions that name them, are refused. */
+  during: <T>(keys: Iterable<string>, work: (taken: ReadonlySet<string>) => Promise<T>) => Promise<T>;
+  /** Keeps the objects from being removed for so long. Throws `unavailable` where one is being removed. */
+  hold: (keys: readonly string[], ms: number) => void;
+  /** Whether somebody holds the object. */
+  isHeld: (key: string) => boolean;
   /** Throws `unavailable` where one of the objects is being removed. */
-  check: (objects: readonly DataObject[]) => void;
+  check: (objects: readonly { key: string }[]) => void;
 }
 
-export function createRemovals(): Removals {
+export function createRemovals(clock: Pick<Clock, "elapsed">): Removals {
   const removed = new Set<string>();
+  /** Until when each is held. */
+  const held = new Map<string, number>();
+  const isHeld = (key: string) => (held.get(canonicalKey(key)) ?? 0) > clock.elapsed();
+  const check: Removals["check"] = (objects) => {
+    const found = objects.find(({ key }) => removed.has(canonicalKey(key)));
+    if (found)
+      throw fail(
+        "unavailable",
+        `object '${found.key}' is being removed, as no version names it: store it again, then register it`,
+        { retryAfterSeconds: 1 },
+      );
+  };
   return {
     during: async (keys, work) => {
-      const own = [...keys];
-      for (const key of own) removed.add(key);
+      const taken = new Set([...keys].filter((key) => !isHeld(key)));
+      for (const key of taken) removed.add(key);
       try {
-        return await work();
+        return await work(taken);
       } finally {
-        for (const key of own) removed.delete(key);
+        for (const key of taken) removed.delete(key);
       }
     },
-    check: (objects) => {
-      const found = objects.find(({ key }) => removed.has(canonicalKey(key)));
-      if (found)
-        throw fail(
-          "unavailable",
-          `object '${found.key}' is being removed, as no version names it: store it again, then register it`,
-          { retryAfterSeconds: 1 },
-        );
+    hold: (keys, ms) => {
+      check(keys.map((key) => ({ key })));
+      for (const [key, until] of held) if (until <= clock.elapsed()) held.delete(key);
+      for (const key of keys) held.set(canonicalKey(key), clock.elapsed() + ms);
     },
+    isHeld,
+    check,
   };
 }

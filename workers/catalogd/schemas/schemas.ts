@@ -96,7 +96,10 @@ export const Manifest = closed({
   objects: t.Array(VersionObject),
   row_count: t.Integer({ minimum: 0 }),
   bytes: t.Integer({ minimum: 0 }),
-  /** `rollback`, `undrop`, `rename` and `expire` make a version of what another one holds: `copy_of`. */
+  /**
+   * `rollback`, `undrop`, `rename` and `expire` make a version of what another one holds: `copy_of`. `compact` makes one of
+   * the same rows in fewer objects.
+   */
   operation: t.Union([
     ...Operation.anyOf,
     t.Literal("rollback"),
@@ -104,6 +107,7 @@ export const Manifest = closed({
     t.Literal("rename"),
     t.Literal("expire"),
     t.Literal("evolve"),
+    t.Literal("compact"),
   ]),
   /** As SQL names it: `jobs@3`. */
   copy_of: t.Optional(t.String()),
@@ -218,6 +222,19 @@ export const read = {
   reply: Manifest,
   etag: etagOf,
 };
+
+export const dryRun = {
+  dry_run: t.Optional(t.Boolean({ description: "Says what would go, and removes nothing." })),
+};
+
+/** Objects that were removed, or would be; beyond 10,000 they are counted. */
+export const Swept = closed({
+  dry_run: t.Boolean(),
+  objects: t.Array(closed({ key: t.String(), bytes: Count })),
+  count: t.Integer({ minimum: 0 }),
+  bytes: t.Integer({ minimum: 0 }),
+  seen: t.Integer({ minimum: 0, description: "Objects that were looked at." }),
+});
 
 /** What is removed, or would be. */
 export const Expired = closed({

@@ -235,7 +235,8 @@ function checkAppended(live: Manifest, added: readonly DataObject[]): void {
   );
 }
 
-function totals(
+/** Throws `resource_exhausted` for a version that is too large. */
+export function totals(
   name: string,
   { objects, schemas = [] }: Pick<Fields, "objects" | "schemas">,
 ): { row_count: number; bytes: number } {

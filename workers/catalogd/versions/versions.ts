@@ -1,5 +1,6 @@
 /** What a version is and must be: registrations, schemas and the next version, decided without I/O. */
 export { chainProblems } from "./chain.ts";
+export { type Compaction, planCompaction } from "./compaction.ts";
 export { planExpiry, planRename, planRollback, planUndrop } from "./copies.ts";
 export { planDrop, planEvolution, planRegistration } from "./plan.ts";
 export { canonicalKey, checkName, checkRegistration, type Registration } from "./registration.ts";

@@ -1,4 +1,5 @@
 /** A table becomes Parquet files: types chosen, every value checked, every row counted, runs of rows written beside each other. */
+export { numberFields } from "./field-ids.ts";
 export { type Loaded, load, rejectMisfits } from "./load.ts";
 export { type NewTarget, type Piece, planOf } from "./run.ts";
 export { createSpeculativeWrites, type SpeculativeWrites } from "./speculative.ts";

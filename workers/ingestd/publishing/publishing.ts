@@ -24,6 +24,8 @@ import type { Stored } from "../tables/tables.ts";
 import { registeredOf } from "../typing/typing.ts";
 import { register } from "./register.ts";
 
+export { freshKeys, holdMs } from "./object-keys.ts";
+
 export interface Publication {
   /** The dataset as it is, asked for once. */
   registered: () => Promise<DatasetManifest | undefined>;

@@ -20,7 +20,7 @@ import {
   writeQuery,
 } from "../loading/loading.ts";
 import { type Origin, rejectsQuery, vectorRows } from "../tables/tables.ts";
-import { freshKeys, keyOf } from "./object-keys.ts";
+import { freshKeys, holdMs, keyOf } from "./object-keys.ts";
 
 /** Who a version was made by, in its manifest. */
 const madeBy = "ingestd";
@@ -69,7 +69,7 @@ export async function register(session: Session, content: Content, work: Work): 
   const made = await committedBefore(work);
   if (made) return { manifest: made, unchanged: false, bytesOut: 0, warnings: [] };
   const held = mode === "append" ? (before?.objects ?? []) : [];
-  const objects = await storeAll(loaded.pieces, { name, held: held.map(({ key }) => key) });
+  const objects = await storeAll(loaded.pieces, { name, held: held.map(({ key }) => key), work });
   const bytesOut = objects.reduce((sum, { object }) => sum + object.bytes, 0);
   const unchanged = before !== undefined && mode === "replace" && isContentOf(before, objects);
   const evolves = task.input.evolve === true && before !== undefined && { evolve: true };
@@ -123,15 +123,20 @@ const nextVersion = async ({ task, parts }: Work): Promise<number> => {
 /** All at once, since each waits for the disk. Returns when all have ended: an object that is being stored cannot be discarded. */
 async function storeAll(
   pieces: readonly Piece[],
-  { name, held }: { name: string; held: readonly string[] },
+  { name, held, work }: { name: string; held: readonly string[]; work: Work },
 ): Promise<Laid[]> {
   const sealed = pieces.map((piece) => piece.seal());
   await Promise.allSettled(sealed);
   const keys = freshKeys(name, await Promise.all(sealed), held);
+  await hold(keys, work);
   const laid = pieces.map(async (piece, at) => ({ ...(await piece.commit(keys[at] ?? "")), written: piece }));
   await Promise.allSettled(laid);
   return Promise.all(laid);
 }
+
+/** An object that is there already may be one that maintenance is about to remove. */
+const hold = (keys: string[], { task, parts }: Work) =>
+  parts.deps.peers.catalogd.verbs.hold({ keys, ms: holdMs }, { requestId: task.requestId });
 
 const isContentOf = (
   { objects, schema_id: current = 0 }: DatasetManifest,
@@ -185,7 +190,7 @@ interface Rejected {
 async function storeRejects(
   session: Session,
   { loaded, rejectsBefore: before }: Content,
-  { task, arrival, newTarget, version }: Work & { version: number },
+  { task, parts, arrival, newTarget, version }: Work & { version: number },
 ): Promise<Rejected> {
   const mode = task.input.mode ?? "replace";
   const none: Rejected = { objects: [], warnings: [] };
@@ -203,6 +208,7 @@ async function storeRejects(
   const query = rejectsQuery(loaded.rejects?.relation, origin);
   const written = await writeQuery(session, query, { ...target, ...extent, known: before });
   const key = `${folder}-${(await target.seal()).slice(0, 16)}.parquet`;
+  await hold([key], { task, parts, arrival, newTarget });
   const objects = [{ ...(await target.commit(key)), written }];
   const drifts = before !== undefined && !sameColumns(before, written);
   const registration = registrationOf(name, drifts ? "replace" : mode, objects, before);

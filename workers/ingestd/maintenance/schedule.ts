@@ -1,0 +1,121 @@
+/**
+ * The schedule: datasets are compacted soon after they have come to many small objects, as the catalog's changes say; old
+ * versions go every `maintenance_every_minutes`, orphans once a day. One thing at a time.
+ */
+import { ServiceError } from "../../../runtime/errors/errors.ts";
+import { describe } from "../../../runtime/telemetry/telemetry.ts";
+import type { IngestParts } from "../jobs/jobs.ts";
+import { type Call, runsOf } from "./datasets.ts";
+import type { Steps } from "./steps.ts";
+
+export interface Schedule {
+  /** When versions are looked at next, in milliseconds since the epoch. */
+  nextAt: () => number;
+  /** Resolves when the signal of the call has ended it. */
+  ended: Promise<void>;
+}
+
+interface Scheduled {
+  steps: Steps;
+  /** Runs work when nothing else of maintenance runs. */
+  turn: <T>(call: Call, work: () => Promise<T>) => Promise<T>;
+  /** The settings' rules, and the signal that ends the schedule. */
+  call: Call;
+}
+
+/** Between two looks at what changed: of many small commits several are merged at once. */
+const restMs = 1000;
+/** How long one look waits for a change. */
+const waitMs = 20_000;
+const dayMs = 24 * 60 * 60 * 1000;
+/** After a failure, so that nothing is tried without end: the catalog may be away, or a disk full. */
+const afterFailureMs = 30_000;
+/** A chain is shortened once so many versions would go, as a share of those that are kept: each expiry makes one itself. */
+const worthwhile = 0.1;
+/** The first look comes after the start has ended. */
+const afterStartMs = 5000;
+
+export function startSchedule(
+  { deps }: Pick<IngestParts, "deps">,
+  { steps, turn, call }: Scheduled,
+): Schedule {
+  const { clock, config, log, peers } = deps;
+  const { signal } = call;
+  const everyMs = config.catalogd.maintenance_every_minutes * 60_000;
+  let etag: string | undefined;
+  const due = new Set<string>();
+  /** Datasets that are not tried again before the next time. */
+  const failed = new Set<string>();
+  let nextAt = clock.now() + everyMs;
+  let sweepAt = clock.now() + everyMs;
+
+  /** Which of what changed has objects to merge. */
+  const look = async () => {
+    if (etag !== undefined)
+      await peers.catalogd.verbs.changes(
+        { since: etag, wait_ms: untilNext() },
+        { signal, timeoutMs: waitMs + 5000 },
+      );
+    const news = await peers.catalogd.verbs.snapshot(etag === undefined ? {} : { known: etag }, { signal });
+    etag = news.catalog_etag;
+    for (const manifest of news.manifests ?? [])
+      if (!failed.has(manifest.name) && runsOf(manifest, call).length > 0) due.add(manifest.name);
+  };
+  const untilNext = () => Math.max(0, Math.min(waitMs, nextAt - clock.now()));
+  /** A step that fails for one dataset leaves the others theirs; false for such a one. */
+  const attempt = async (what: string, work: () => Promise<unknown>): Promise<boolean> => {
+    signal.throwIfAborted();
+    try {
+      await work();
+    } catch (cause) {
+      signal.throwIfAborted();
+      const isGone = cause instanceof ServiceError && cause.type === "not_found";
+      if (isGone) return true;
+      log.warn(`maintenance could not ${what}`, describe(cause));
+      return false;
+    }
+    return true;
+  };
+  const round = async () => {
+    await look();
+    const names = [...due];
+    due.clear();
+    for (const name of names)
+      if (!(await attempt(`compact '${name}'`, () => turn(call, () => steps.compact(name, call)))))
+        failed.add(name);
+    if (clock.now() < nextAt) return;
+    nextAt = clock.now() + everyMs;
+    // What could not be merged may be by now.
+    call.left.clear();
+    failed.clear();
+    etag = undefined;
+    const { names: crowded } = await peers.catalogd.verbs.crowded(
+      { versions: call.rules.keepVersions },
+      { signal },
+    );
+    for (const name of crowded)
+      await attempt(`expire versions of '${name}'`, () => turn(call, () => expireWhereWorthwhile(name)));
+    if (clock.now() < sweepAt) return;
+    sweepAt = clock.now() + dayMs;
+    await attempt("remove orphans", () => turn(call, () => steps.sweep(call)));
+  };
+  const expireWhereWorthwhile = async (name: string) => {
+    const { versions } = await steps.expire(name, { ...call, dryRun: true });
+    if (versions.length >= Math.max(1, call.rules.keepVersions * worthwhile)) await steps.expire(name, call);
+  };
+  const run = async () => {
+    await clock.sleep(Math.min(afterStartMs, everyMs), signal);
+    for (;;) {
+      try {
+        await round();
+        await clock.sleep(restMs, signal);
+      } catch (cause) {
+        signal.throwIfAborted();
+        log.info("maintenance waits", describe(cause));
+        etag = undefined;
+        await clock.sleep(afterFailureMs, signal);
+      }
+    }
+  };
+  return { nextAt: () => nextAt, ended: run().catch(() => undefined) };
+}
