@@ -12,7 +12,11 @@ import {
   raw,
   t,
 } from "../../runtime/contract/contract.ts";
-import { DatasetName, Expired, Manifest, Swept } from "../catalogd/contract.ts";
+import { DatasetName, Manifest, Swept } from "../catalogd/contract.ts";
+import * as schemas from "./schemas/schemas.ts";
+
+export const { Maintenance } = schemas;
+const { maintained, maintaining } = schemas;
 
 /** How to read the file. Delimiter, encoding and types are found out when absent; there is a header unless told otherwise. */
 const reading = {
@@ -170,81 +174,6 @@ const FileForm = t.Object({ file: Binary });
 
 const JobId = closed({ id: t.String({ maxLength: 64 }) });
 
-const maintaining = {
-  dry_run: t.Optional(
-    t.Boolean({ description: "Says what would be merged and removed, and changes nothing." }),
-  ),
-  sort_by: t.Optional(
-    t.Array(t.String({ minLength: 1, maxLength: 1024 }), {
-      maxItems: 16,
-      description:
-        "Columns by which the rows of objects that are merged are put in order; as they are unless given.",
-    }),
-  ),
-  target_bytes: t.Optional(
-    t.Integer({
-      minimum: 1024,
-      maximum: 2 ** 40,
-      description: "Objects of that size or more are not merged.",
-    }),
-  ),
-  min_objects: t.Optional(
-    t.Integer({
-      minimum: 2,
-      maximum: 256,
-      description: "Fewer small objects beside each other are not merged.",
-    }),
-  ),
-  keep_versions: t.Optional(t.Integer({ minimum: 1, maximum: 99_999_999 })),
-  older_than_days: t.Optional(t.Number({ minimum: 0, maximum: 36_500 })),
-  max_versions: t.Optional(t.Integer({ minimum: 1, maximum: 99_999_999 })),
-  orphan_grace_days: t.Optional(t.Number({ minimum: 0, maximum: 36_500 })),
-};
-
-/** What is done to one dataset. With `dry_run`: what would be. */
-const maintained = {
-  name: DatasetName,
-  dry_run: t.Boolean(),
-  compacted: closed({
-    /** Objects that stood next to each other, and the one in their place. */
-    runs: t.Array(
-      closed({
-        objects: t.Integer(),
-        bytes: t.Integer(),
-        rows: t.Integer(),
-        into: t.Optional(closed({ key: t.String(), bytes: t.Integer() })),
-      }),
-    ),
-    objects_before: t.Integer(),
-    objects_after: t.Integer(),
-    /** Why small objects stay as they are. */
-    left: t.Optional(t.Array(t.String())),
-  }),
-  expired: Expired,
-};
-
-/** What one step of maintenance did last, and all together since the start. */
-const StepTotals = closed({
-  runs: t.Integer(),
-  failed: t.Integer(),
-  /** Objects merged, versions expired, orphans removed. */
-  count: t.Integer(),
-  bytes: t.Integer(),
-  last: t.Optional(
-    closed({ at: t.String(), name: t.Optional(t.String()), count: t.Integer(), bytes: t.Integer() }),
-  ),
-  last_error: t.Optional(closed({ at: t.String(), name: t.Optional(t.String()), error: t.String() })),
-});
-
-export const Maintenance = closed({
-  /** Whether there is a schedule. */
-  enabled: t.Boolean(),
-  running: t.Optional(closed({ step: t.String(), name: t.Optional(t.String()), since: t.String() })),
-  /** When versions are looked at next. */
-  next_at: t.Optional(t.String({ format: "date-time" })),
-  steps: closed({ compact: StepTotals, expire: StepTotals, sweep: StepTotals }),
-});
-
 export const ingestd = contract("ingestd", {
   ingest: raw(["POST"], "/ingest", {
     summary:
@@ -280,7 +209,7 @@ export const ingestd = contract("ingestd", {
     body: closed(maintaining),
     reply: closed({ ...maintained, orphans: Swept }),
   }),
-  maintain_all: post("/catalog/maintain", {
+  maintainAll: post("/catalog/maintain", {
     resumable: "again",
     long: true,
     refusals: [409, 422],

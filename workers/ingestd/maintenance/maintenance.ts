@@ -10,7 +10,7 @@ import { type AskedRules, rulesOf } from "./rules.ts";
 import { startSchedule } from "./schedule.ts";
 import { createSteps } from "./steps.ts";
 
-type Verbs = Pick<VerbsOf<Ingestd>, "maintain" | "maintain_all" | "maintenance">;
+type Verbs = Pick<VerbsOf<Ingestd>, "maintain" | "maintainAll" | "maintenance">;
 
 /** Callers that may wait until maintenance is free. */
 const waitingMax = 16;
@@ -58,7 +58,7 @@ export function openMaintenance(
           orphans: await steps.sweep(call, name),
         }));
       },
-      maintain_all: async (asked, context) => {
+      maintainAll: async (asked, context) => {
         const call = callOf(asked, context);
         return turn(call, () => steps.maintainAll(call));
       },

@@ -6,7 +6,7 @@ import type { IngestParts } from "../jobs/jobs.ts";
 import { type Call, compactDataset, expireDataset, type Maintained, sweep } from "./datasets.ts";
 import type { Done, MaintenanceHistory, Step } from "./history.ts";
 
-export type MaintainedAll = ReplyOf<Ingestd["endpoints"]["maintain_all"]>;
+export type MaintainedAll = ReplyOf<Ingestd["endpoints"]["maintainAll"]>;
 
 export interface Steps {
   compact: (name: string, call: Call) => ReturnType<typeof compactDataset>;

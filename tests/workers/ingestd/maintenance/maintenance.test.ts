@@ -216,7 +216,7 @@ describe("all datasets", () => {
     for (const name of ["good", "bad"]) for (const row of ["1,a", "2,b"]) await append(name, row);
     const key = (await manifest("bad")).objects[0]?.key ?? "";
     await stack.storaged.erase({ key });
-    const done = await stack.ingestd.peer.verbs.maintain_all({ min_objects: 2 });
+    const done = await stack.ingestd.peer.verbs.maintainAll({ min_objects: 2 });
     expect(done.datasets.map(({ name }) => name)).toEqual(["good"]);
     expect(done.failed).toMatchObject([{ name: "bad", error: { type: "corrupt" } }]);
     expect((await manifest("good")).objects).toHaveLength(1);
@@ -231,7 +231,7 @@ describe("all datasets", () => {
     await stack.catalogd.drop({ name: "gone" });
     await append("gone", "2,b");
     await stack.catalogd.drop({ name: "gone" });
-    const done = await stack.ingestd.peer.verbs.maintain_all({ keep_versions: 1, older_than_days: 0 });
+    const done = await stack.ingestd.peer.verbs.maintainAll({ keep_versions: 1, older_than_days: 0 });
     expect(done.datasets).toMatchObject([{ name: "gone", expired: { versions: [1, 2, 3] } }]);
   });
 });
