@@ -56,7 +56,10 @@ function replaced(
   // What was written under one schema is read by the names of that, also after the columns have changed.
   const { schema_id } = run[0] ?? {};
   if (run.some((each) => each.schema_id !== schema_id))
-    throw fail("unprocessable", `the objects were written under several schemas, and are one under none of them`);
+    throw fail(
+      "unprocessable",
+      `the objects were written under several schemas, and are one under none of them`,
+    );
   const merged = schema_id === undefined ? object : { ...object, schema_id };
   return [...objects.slice(0, at), merged, ...objects.slice(at + keys.length)];
 }

@@ -109,10 +109,10 @@ async function compactIn(directory: string, parts: Parts, run: CompactRun): Prom
     const { object: stored, created } = await staged.commit(key);
     const object = { ...stored, row_count: found.written.rows, statistics: found.written.statistics };
     try {
-      const { name, dataset_id, schema_fingerprint } = manifest;
+      const { name, dataset_id } = manifest;
       const runs = [{ keys: replaced.map(({ key }) => key), object }];
       const made = await deps.peers.catalogd.verbs.compact(
-        { name, dataset_id, schema_fingerprint, runs, made_by: madeBy },
+        { name, dataset_id, runs, made_by: madeBy },
         { requestId },
       );
       return { kind: "compacted", manifest: made, object, replaced };
@@ -143,18 +143,34 @@ async function written(
   const { compression_level: compressionLevel, row_group_rows: rowGroupRows } = config.ingestd;
   const rows = objects.slice(from, to).reduce((sum, { row_count }) => sum + row_count, 0);
   const target = { path, compressionLevel, rowGroupRows };
+  const columns = columnsOf(manifest, objects[from]);
   const asked = {
     files: files.slice(from, to),
     rows,
     fields: first,
-    known: manifest,
-    sortBy,
+    known: { ...manifest, columns },
+    sortBy: sortBy.flatMap((name) => nameIn(columns, manifest, name)),
     target,
   };
   const written = await rewrite(session, asked).catch((cause) => {
     throw cause instanceof NotCompactable ? new NotCompactable(cause.message, to) : cause;
   });
   return { from, to, written };
+}
+
+/** Under which the object was written. */
+const columnsOf = ({ schema_id, columns, schemas = [] }: DatasetManifest, object: DataObject | undefined) =>
+  schemas.find((schema) => schema.schema_id === (object?.schema_id ?? 0))?.columns ??
+  (schema_id === object?.schema_id ? columns : []);
+
+/** What a column of the dataset is called in the files; nothing where these have none. */
+function nameIn(
+  columns: DatasetManifest["columns"],
+  { columns: now }: DatasetManifest,
+  name: string,
+): string[] {
+  const id = now.find((column) => column.name === name)?.field_id;
+  return columns.filter(({ field_id }) => field_id === id).map((column) => column.name);
 }
 
 /** Places from `from` to before `to`. */

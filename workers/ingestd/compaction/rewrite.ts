@@ -23,7 +23,7 @@ export interface Rewrite {
   rows: number;
   /** Of each of them. */
   fields: FileFields;
-  /** The columns as the catalog has them. */
+  /** The columns under which they were written, as the catalog has them. */
   known: Pick<DatasetManifest, "columns" | "last_column_id">;
   /** Columns by which the rows are put in order; as they are when empty. */
   sortBy: readonly string[];
@@ -39,11 +39,12 @@ export async function rewrite(session: Session, asked: Rewrite): Promise<Written
   const { columns, last_column_id = 0 } = known;
   const source = `read_parquet(${listOf(files)}, hive_partitioning = false)`;
   const described = await session.describe(`FROM ${source}`);
+  // Columns go by their names, in whatever order they stand in the file.
+  const types = new Map(described.map(({ name, type }) => [name, type]));
   const isAsRegistered =
-    described.length === columns.length &&
-    described.every(({ name, type }, at) => name === columns[at]?.name && type === columns[at]?.type);
+    described.length === columns.length && columns.every(({ name, type }) => types.get(name) === type);
   if (!isAsRegistered)
-    throw new NotCompactable("its objects have other columns than it has now", files.length);
+    throw new NotCompactable("its objects have other columns than the catalog says", files.length);
   const { byPath } = numberFields(described, { columns, last_column_id });
   const hasIds = [...byPath].every(([path, { id }]) => fields.ids.get(path) === id);
   if (!hasIds)

@@ -27,12 +27,18 @@ const overtakenMax = 8;
 
 type Parts = Pick<IngestParts, "deps" | "engines" | "workDirectory">;
 
-/** The runs of a version that would become one object each. */
+/** The runs of a version that would become one object each: of objects that were written under one schema. */
 export function runsOf(manifest: DatasetManifest, { rules, left }: Pick<Call, "rules" | "left">) {
   const { name, objects } = manifest;
   const isTaken = (object: { key: string }) => isOwn(name, object) && !left.has(object.key);
-  const sizes = objects.map((object) => (isTaken(object) ? object.bytes : Number.POSITIVE_INFINITY));
-  return planRuns(sizes, rules).map(({ at, count }) => objects.slice(at, at + count));
+  const runs: DatasetManifest["objects"][] = [];
+  for (let from = 0, to = 0; from < objects.length; from = to) {
+    while (to < objects.length && objects[to]?.schema_id === objects[from]?.schema_id) to++;
+    const alike = objects.slice(from, to);
+    const sizes = alike.map((object) => (isTaken(object) ? object.bytes : Number.POSITIVE_INFINITY));
+    runs.push(...planRuns(sizes, rules).map(({ at, count }) => alike.slice(at, at + count)));
+  }
+  return runs;
 }
 
 /** Merges until nothing is left to merge. Stops between two objects when the signal is aborted. */

@@ -11,4 +11,4 @@ export {
   systemSources,
 } from "./system-views.ts";
 export { createVersions, type Versions } from "./versions.ts";
-export { createViews, emptyRows, type Views } from "./views.ts";
+export { columnsOfSchema, createViews, emptyRows, type Views } from "./views.ts";

@@ -19,7 +19,7 @@ import {
 } from "../objects/objects.ts";
 import type { Source } from "../statements/statements.ts";
 import type { Manifest, Snapshot } from "./snapshots.ts";
-import { badType, readStatement } from "./views.ts";
+import { badType, type PlacedFile, readQuery, readStatement } from "./views.ts";
 
 /** Versions held for one query. */
 interface Held {
@@ -29,10 +29,16 @@ interface Held {
 
 export interface Versions {
   /**
-   * Makes the datasets readable for the session, each under the name the statement uses for it. A version that is not
-   * the latest is within DuckDB's reach only while a query holds it.
+   * Makes the datasets readable for the session, each under the name the statement uses for it: of those whose places
+   * `prune` gives, these objects alone. A version that is not the latest is within DuckDB's reach only while a query
+   * holds it.
    */
-  hold: (used: ReadonlyMap<string, Manifest>, session: Session, signal: AbortSignal) => Promise<Held>;
+  hold: (
+    used: ReadonlyMap<string, Manifest>,
+    session: Session,
+    signal: AbortSignal,
+    prune?: (name: string, manifest: Manifest) => readonly number[] | undefined,
+  ) => Promise<Held>;
   /** Drops versions that are no longer the latest as soon as no query reads them. */
   retire: (snapshot: Snapshot) => void;
   /** Datasets that could not be read when last asked for, with the reason. */
@@ -60,14 +66,16 @@ interface Version {
   macro: string;
   users: number;
   latest: boolean;
-  found: Promise<Found[]>;
+  /** Where its objects are, by their places, as far as they were asked for. */
+  found: Map<number, Promise<Found>>;
   /** Objects on this disk, within DuckDB's reach as long as the version is held. */
   links: Map<string, Readable>;
   /** Objects whose schema was looked at, by key. */
   checked: Set<string>;
 }
 
-/** Objects copied into the cache at once for one dataset. */
+/** Objects looked up, and copied into the cache, at once for one dataset. */
+const findConcurrency = 8;
 const pinConcurrency = 4;
 
 export function createVersions(options: VersionsOptions): Versions {
@@ -90,18 +98,17 @@ export function createVersions(options: VersionsOptions): Versions {
   };
   const use = async (
     manifest: Manifest,
-    asked: Pick<Use, "session" | "signal" | "pins">,
-  ): Promise<Version> => {
+    asked: Pick<Use, "session" | "signal" | "pins" | "places">,
+  ): Promise<{ version: Version; relation: string }> => {
     const { signal } = asked;
     const id = versionId(manifest);
-    const found = () => options.objects.find(manifest, options.lifetime);
-    const version = versions.get(id) ?? newVersion(id, latest.has(id), found());
+    const version = versions.get(id) ?? newVersion(id, latest.has(id));
     versions.set(id, version);
     version.users += 1;
     try {
-      await makeReadable(options, { ...asked, manifest, version });
-      if (version.latest) broken.delete(manifest.name);
-      return version;
+      const relation = await makeReadable(options, { ...asked, manifest, version });
+      if (version.latest && asked.places === undefined) broken.delete(manifest.name);
+      return { version, relation };
     } catch (cause) {
       version.users -= 1;
       if (!signal.aborted && isKnown(version)) versions.delete(id);
@@ -112,7 +119,7 @@ export function createVersions(options: VersionsOptions): Versions {
     }
   };
   return {
-    hold: async (used, session, signal) => {
+    hold: async (used, session, signal, prune) => {
       const pins: Release[] = [];
       const held: Version[] = [];
       const release = () => {
@@ -127,9 +134,10 @@ export function createVersions(options: VersionsOptions): Versions {
         await forgetAllBut(versions.values(), session, dropped);
         const sources: Source[] = [];
         for (const [name, manifest] of used) {
-          const version = await use(manifest, { session, signal, pins });
+          const places = prune?.(name, manifest);
+          const { version, relation } = await use(manifest, { session, signal, pins, places });
           held.push(version);
-          sources.push({ name, relation: session.known.tableCache.use({ manifest, macro: version.macro }) });
+          sources.push({ name, relation });
         }
         return { sources, release };
       } catch (cause) {
@@ -167,11 +175,10 @@ async function forgetAllBut(
 /** A number is given once to each name; a dataset may come to another name with its id. */
 const versionId = ({ name, dataset_id, version }: Manifest): string => `${name}.${dataset_id}.${version}`;
 
-function newVersion(id: string, latest: boolean, found: Promise<Found[]>): Version {
-  found.catch(() => {}); // Whoever waits for it gets the error.
+function newVersion(id: string, latest: boolean): Version {
   // Names of macros match in any letter case, ids do not.
   const macro = `lakehouse.v_${Bun.hash(id).toString(36)}_${id.replace(/[^0-9A-Za-z]/g, "_")}`;
-  return { id, macro, users: 0, latest, found, links: new Map(), checked: new Set() };
+  return { id, macro, users: 0, latest, found: new Map(), links: new Map(), checked: new Set() };
 }
 
 interface Use {
@@ -180,31 +187,61 @@ interface Use {
   version: Version;
   signal: AbortSignal;
   pins: Release[];
+  /** The objects that are read; all of them when absent. */
+  places: readonly number[] | undefined;
 }
 
-async function makeReadable(options: VersionsOptions, use: Use): Promise<void> {
-  const { session, manifest, version, signal } = use;
-  const places = await unlessAborted(version.found, signal);
-  const paths = await pMap(places, (found) => within(options, found, use), { concurrency: pinConcurrency });
-  await checkSchemas(version, manifest, paths);
-  const wanted = paths.join("\n");
-  const { macros } = session.known;
-  if (macros.get(version.macro) === wanted) return;
-  await define(options, session, { manifest, macro: version.macro, paths });
-  // A copy fetched anew may lie elsewhere.
-  macros.set(version.macro, wanted);
+/** Brings the objects within DuckDB's reach, and gives the relation of their rows. */
+async function makeReadable(options: VersionsOptions, use: Use): Promise<string> {
+  const { session, manifest, version, places } = use;
+  const { macros, tableCache } = session.known;
+  if (places) {
+    const table = tableCache.table(version.macro);
+    if (table !== undefined) return table;
+    const query = readQuery(manifest, await filesOf(options, use, places));
+    await bound(options, manifest, () => session.bind(query));
+    return `(${query})`;
+  }
+  const files = await filesOf(options, use, [...manifest.objects.keys()]);
+  const wanted = files.map(({ path }) => path).join("\n");
+  if (macros.get(version.macro) !== wanted) {
+    await bound(options, manifest, async () => {
+      await session.execute([readStatement(version.macro, manifest, files)]);
+      await session.bind(`FROM ${version.macro}()`);
+    });
+    // A copy fetched anew may lie elsewhere.
+    macros.set(version.macro, wanted);
+  }
+  return tableCache.use({ manifest, macro: version.macro });
+}
+
+async function filesOf(options: VersionsOptions, use: Use, places: readonly number[]): Promise<PlacedFile[]> {
+  const { manifest, version, signal } = use;
+  const find = (at: number): Promise<Found> => {
+    const object = manifest.objects[at];
+    if (!object) throw new Error(`'${manifest.name}' has no object ${at}`);
+    const found = version.found.get(at) ?? options.objects.find(manifest, object, options.lifetime);
+    found.catch(() => {}); // Whoever waits for it gets the error.
+    version.found.set(at, found);
+    return unlessAborted(found, signal);
+  };
+  const found = await pMap(places, find, { concurrency: findConcurrency });
+  const paths = await pMap(found, (each) => within(options, each, use), { concurrency: pinConcurrency });
+  const keys = places.map((at) => manifest.objects[at]?.key ?? "");
+  await checkSchemas(version, manifest, { keys, paths });
+  return places.map((at, index) => ({ at, path: paths[index] ?? "" }));
 }
 
 /** Anyone may have put the object into storage: a schema that nests too deep would crash DuckDB. */
 async function checkSchemas(
   { checked }: Version,
   manifest: Manifest,
-  paths: readonly string[],
+  { keys, paths }: { keys: readonly string[]; paths: readonly string[] },
 ): Promise<void> {
   await pMap(
     [...paths.entries()],
     async ([at, path]) => {
-      const key = manifest.objects[at]?.key ?? "";
+      const key = keys[at] ?? "";
       if (checked.has(key)) return;
       await readSchema(path).catch((cause: unknown) => {
         const isOfTheFile = cause instanceof ServiceError && cause.type === "unprocessable";
@@ -272,18 +309,17 @@ function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> 
   return Promise.race([promise, aborted]).finally(() => signal.removeEventListener("abort", onAbort));
 }
 
-/** Makes the macro and binds it: what is wrong with the objects shows here. */
-async function define(
+/** Binds what reads a dataset: what is wrong with its objects shows here. */
+async function bound(
   { hidePaths }: Pick<VersionsOptions, "hidePaths">,
-  { execute, bind }: Session,
-  { manifest, macro, paths }: { manifest: Manifest; macro: string; paths: readonly string[] },
+  manifest: Manifest,
+  work: () => Promise<void>,
 ): Promise<void> {
   const key = manifest.objects[0]?.key ?? "";
   const bad = badType(manifest);
   if (bad !== undefined) throw corrupt(manifest, key, bad);
   try {
-    await execute([readStatement(macro, manifest, paths)]);
-    await bind(`FROM ${macro}()`);
+    await work();
   } catch (cause) {
     if (!(cause instanceof EngineError) || cause.kind === "INTERRUPT") throw cause;
     throw corrupt(manifest, key, hidePaths(cause.message), cause);

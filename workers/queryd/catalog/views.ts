@@ -83,14 +83,23 @@ const nullColumns = ({ columns }: Manifest): string =>
 export const emptyRows = (manifest: Manifest): string => `SELECT ${nullColumns(manifest)} WHERE false`;
 
 /** A macro that reads one version of a dataset from its objects, with the columns and types of its manifest. */
-export function readStatement(macro: string, manifest: Manifest, paths: readonly string[]): string {
-  const head = `CREATE OR REPLACE MACRO ${macro}() AS TABLE SELECT`;
-  if (paths.length === 0) return `CREATE OR REPLACE MACRO ${macro}() AS TABLE ${emptyRows(manifest)}`;
+export const readStatement = (macro: string, manifest: Manifest, files: readonly PlacedFile[]): string =>
+  `CREATE OR REPLACE MACRO ${macro}() AS TABLE ${readQuery(manifest, files)}`;
+
+/** The file of an object, by its place in the version. */
+export interface PlacedFile {
+  at: number;
+  path: string;
+}
+
+/** The rows in some objects of a version. */
+export function readQuery(manifest: Manifest, files: readonly PlacedFile[]): string {
+  if (files.length === 0) return emptyRows(manifest);
   // A folder named like a=b above an object must not become a partition column.
-  const parts = readsOf(manifest, paths).map(
-    ({ list, files }) => `${list} FROM read_parquet([${files.join(", ")}], hive_partitioning = false)`,
+  const parts = readsOf(manifest, files).map(
+    ({ list, files }) => `SELECT ${list} FROM read_parquet([${files.join(", ")}], hive_partitioning = false)`,
   );
-  return `${head} ${parts.join(" UNION ALL SELECT ")}`;
+  return parts.join(" UNION ALL ");
 }
 
 interface Read {
@@ -103,10 +112,10 @@ interface Read {
  * the dataset's columns are those with the same field ids. Files that have no ids are read like all others. Files of other
  * types are read apart: of several DuckDB takes the types of the first.
  */
-function readsOf(manifest: Manifest, paths: readonly string[]): Read[] {
+function readsOf(manifest: Manifest, files: readonly PlacedFile[]): Read[] {
   const bySchema = new Map<number, Read>();
   const reads = new Map<string, Read>();
-  for (const [at, path] of paths.entries()) {
+  for (const { at, path } of files) {
     const id = manifest.objects[at]?.schema_id ?? 0;
     let read = bySchema.get(id);
     if (!read) {
@@ -121,10 +130,18 @@ function readsOf(manifest: Manifest, paths: readonly string[]): Read[] {
   return [...reads.values()];
 }
 
-function selectionOf({ columns, schemas, schema_id = 0, name: dataset }: Manifest, id: number) {
+/** The columns that objects of a schema were written with. */
+export function columnsOfSchema({ columns, schemas, schema_id = 0, name: dataset }: Manifest, id: number) {
   const own = id === schema_id ? columns : schemas?.find((schema) => schema.schema_id === id)?.columns;
   if (!own) throw fail("corrupt", `dataset '${dataset}' does not say what the columns of schema ${id} are`);
-  const inFile = new Map(own.map((column) => [column.field_id ?? column.name, column]));
+  return own;
+}
+
+function selectionOf(manifest: Manifest, id: number) {
+  const { columns } = manifest;
+  const inFile = new Map(
+    columnsOfSchema(manifest, id).map((column) => [column.field_id ?? column.name, column]),
+  );
   const found = columns.map(({ name, field_id }) => inFile.get(field_id ?? name));
   const list = columns.map(({ name, type }, at) => {
     const from = found[at];

@@ -13,6 +13,8 @@ interface Readable {
 export interface TableCache {
   /** Counts one more use; a small version that is used again becomes a table in the background. Gives what to read. */
   use: (version: Readable) => string;
+  /** The table of a version that is kept; no use of it is counted. */
+  table: (macro: string) => string | undefined;
   /** Drops a version; gives the statements that drop its macro and its table. */
   drop: (macro: string) => string[];
   /** Bytes of text of all that is kept. */
@@ -73,6 +75,7 @@ export function createTableCache({ maxBytes, own, log }: TableCacheOptions): Tab
       }
       return `${macro}()`;
     },
+    table: (macro) => (ready.has(macro) ? tableOf(macro) : undefined),
     drop: (macro) => {
       uses.delete(macro);
       kept.delete(macro);

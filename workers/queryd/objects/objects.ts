@@ -1,7 +1,6 @@
 /** Where an object's bytes are: on this machine's disk, or to be copied. */
 import { stat } from "node:fs/promises";
 import type { Static } from "@sinclair/typebox";
-import pMap from "p-map";
 import type { Peer } from "../../../runtime/contract/contract.ts";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Manifest as ManifestSchema } from "../../catalogd/contract.ts";
@@ -23,12 +22,9 @@ type DataObject = Manifest["objects"][number];
 export type Found = { address: ObjectAddress } & ({ file: string } | { remote: true });
 
 export interface Objects {
-  /** Finds the objects of a dataset, each checked once; rejects with `corrupt` naming dataset and object. */
-  find: (manifest: Manifest, signal: AbortSignal) => Promise<Found[]>;
+  /** Finds one object of a dataset, and checks it; rejects with `corrupt` naming dataset and object. */
+  find: (manifest: Manifest, object: DataObject, signal: AbortSignal) => Promise<Found>;
 }
-
-/** Objects looked up at once for one dataset. */
-const findConcurrency = 8;
 
 export function createObjects(options: {
   storaged: Peer<Storaged>;
@@ -39,7 +35,7 @@ export function createObjects(options: {
   const { storaged, inPlace, timeoutMs } = options;
   const isInPlace = (path: string) => inPlace.some((folder) => path.startsWith(folder));
 
-  const findOne = async (manifest: Manifest, object: DataObject, signal: AbortSignal): Promise<Found> => {
+  const find: Objects["find"] = async (manifest, object, signal) => {
     const address = addressOf(object);
     const { bucket, key } = address;
     // A first look at a large object reads all of it: the deadline is the query's.
@@ -58,10 +54,7 @@ export function createObjects(options: {
       return { address, file: location.path };
     return { address, remote: true };
   };
-  return {
-    find: (manifest, signal) =>
-      pMap(manifest.objects, (object) => findOne(manifest, object, signal), { concurrency: findConcurrency }),
-  };
+  return { find };
 }
 
 /** `name://key` addresses a bucket; a bare key is in `primary`. */

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
+import { fold } from "../../../runtime/sql/sql.ts";
 import {
   type Catalog,
   type Manifest,
@@ -12,6 +13,7 @@ import {
 } from "../catalog/catalog.ts";
 import type { Engines, Piece, RunRequest, Session } from "../engine/engine.ts";
 import { CutShortError, type HidePaths, sqlError } from "../errors/errors.ts";
+import { pruned } from "../pruning/pruning.ts";
 import { copyStatement, type ParquetFile, recordedForms, writeParquet } from "../results/results.ts";
 import { type Analysis, checkBound, type Verdict } from "../sandbox/sandbox.ts";
 import {
@@ -84,7 +86,9 @@ export async function startQuery(
     const parameters = parametersOf(verdict.parameters, query.params);
     const { sql, asOf } = query;
     const used = await resolveDatasets({ ...verdict, sql, snapshot, asOf, past: catalog.past });
-    const hold = await versions.hold(used, session, active.signal);
+    const hold = await versions.hold(used, session, active.signal, (name, manifest) =>
+      pruned(manifest, verdict.predicates.get(fold(name)), parameters),
+    );
     held.push(hold);
     if (verdict.listing)
       await views.sync(session, asOf === undefined ? snapshot : await catalog.everything(asOf));

@@ -3,6 +3,7 @@ import { LRUCache } from "lru-cache";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Session } from "../engine/engine.ts";
 import { type Origin, placeIn } from "../errors/errors.ts";
+import { type Predicates, predicatesOf } from "../pruning/pruning.ts";
 import { renamedColumns } from "../results/results.ts";
 import {
   givesBoundedResult,
@@ -21,6 +22,8 @@ export interface Verdict extends Omit<Checked, "schemas" | "showAll"> {
   wasBounded: boolean;
   /** Aliases of plain columns, for the form in which their numbers were written. */
   renamed?: ReadonlyMap<string, string>;
+  /** What it asks of the rows of each dataset. */
+  predicates: Predicates;
   /** Versions and parameter types with which its bound plan has been checked; see `bound-plan.ts`. */
   bound: Set<string>;
 }
@@ -79,6 +82,7 @@ async function analyse(
     isBounded: givesBoundedResult(node),
     wasBounded: false,
     renamed: renamedColumns(node),
+    predicates: predicatesOf(node),
     bound: new Set(),
   };
 }

@@ -123,6 +123,45 @@ test("rows are put in order where that is asked for", async () => {
   ]);
 });
 
+test("after its columns have changed, objects are merged with their like", async () => {
+  for (const row of ["3,c", "1,a"]) await append("jobs", row);
+  const { version } = await manifest("jobs");
+  await stack.catalogd.evolve({
+    name: "jobs",
+    rename: [{ name: "text", to: "label" }],
+    add: [{ name: "more", type: "BIGINT" }],
+  });
+  for (const row of ["4,d,1", "2,b,2"]) await stack.ingest("jobs", `id,label,more\n${row}\n`, "&mode=append");
+  const before = await manifest("jobs");
+  const done = await maintain("jobs", { sort_by: ["label"] });
+  expect(done.compacted).toMatchObject({ objects_before: 4, objects_after: 2 });
+  const after = await manifest("jobs");
+  const { objects, version: _, ...rest } = before;
+  expect(after).toMatchObject({
+    columns: rest.columns,
+    schemas: rest.schemas,
+    row_count: 4,
+    version: version + 5,
+  });
+  expect(after.objects.map(({ schema_id }) => schema_id)).toEqual([
+    objects[0]?.schema_id,
+    objects[2]?.schema_id,
+  ]);
+  const cells = await Promise.all(
+    after.objects.map((object) => stack.cells({ ...after, objects: [object] })),
+  );
+  expect(cells).toEqual([
+    [
+      ["1", "a"],
+      ["3", "c"],
+    ],
+    [
+      ["2", "b", "2"],
+      ["4", "d", "1"],
+    ],
+  ]);
+});
+
 test("what is appended meanwhile stays behind it; a replacement is not undone", async () => {
   for (const row of ["1,a", "2,b"]) await append("jobs", row);
   before = async (verb) => {

@@ -117,7 +117,14 @@ describe("what DuckDB has bound", () => {
     const check = (body: string) => {
       const statement = { body, explain: undefined, verb: "SELECT" };
       const none = { tables: new Map(), cteNames: new Set<string>(), parameters: [], listing: false };
-      const verdict = { ...none, statement, isBounded: false, wasBounded: false, bound: new Set<string>() };
+      const verdict = {
+        ...none,
+        statement,
+        isBounded: false,
+        wasBounded: false,
+        bound: new Set<string>(),
+        predicates: new Map(),
+      };
       return checkBound({ verdict, used: new Map(), parameters: new Map(), mark: "end" }, own);
     };
     try {
