@@ -1,25 +1,13 @@
 /** Versions of datasets as DuckDB reads them: a macro each, made in a child at its first use there, dropped after its last. */
 
-import pMap from "p-map";
-import { storageError } from "../../../runtime/durable/durable.ts";
 import { ServiceError } from "../../../runtime/errors/errors.ts";
-import { readSchema } from "../../../runtime/parquet/parquet.ts";
-import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import type { Session } from "../engine/engine.ts";
 import { EngineError } from "../errors/errors.ts";
-import {
-  corrupt,
-  explain,
-  type Found,
-  idOf,
-  type ObjectCache,
-  type Objects,
-  type Readable,
-  type ReadableFolder,
-} from "../objects/objects.ts";
+import { corrupt } from "../objects/objects.ts";
 import type { Source } from "../statements/statements.ts";
+import { filesOf, type Reached, type ReachOptions, type Release, type VersionFiles } from "./reach.ts";
 import type { Manifest, Snapshot } from "./snapshots.ts";
-import { badType, type PlacedFile, readQuery, readStatement } from "./views.ts";
+import { badType, readQuery, readStatement } from "./views.ts";
 
 /** Versions held for one query. */
 interface Held {
@@ -45,38 +33,16 @@ export interface Versions {
   broken: () => ReadonlyMap<string, string>;
 }
 
-interface VersionsOptions {
-  objects: Objects;
-  cache: ObjectCache;
-  /** What DuckDB may read. */
-  folder: ReadableFolder;
-  /** The same for a few copies, while the disk takes no writes. */
-  memory: ReadableFolder | undefined;
+interface VersionsOptions extends ReachOptions {
   hidePaths: (text: string) => string;
-  log: Log;
-  /** The signal for work that several queries share: the end of one of them does not stop it. */
-  lifetime: AbortSignal;
 }
 
-/** Releases something that one query holds. */
-type Release = () => void;
-
-interface Version {
+interface Version extends VersionFiles {
   id: string;
   macro: string;
   users: number;
   latest: boolean;
-  /** Where its objects are, by their places, as far as they were asked for. */
-  found: Map<number, Promise<Found>>;
-  /** Objects on this disk, within DuckDB's reach as long as the version is held. */
-  links: Map<string, Readable>;
-  /** Objects whose schema was looked at, by key. */
-  checked: Set<string>;
 }
-
-/** Objects looked up, and copied into the cache, at once for one dataset. */
-const findConcurrency = 8;
-const pinConcurrency = 4;
 
 export function createVersions(options: VersionsOptions): Versions {
   const versions = new Map<string, Version>();
@@ -181,12 +147,9 @@ function newVersion(id: string, latest: boolean): Version {
   return { id, macro, users: 0, latest, found: new Map(), links: new Map(), checked: new Set() };
 }
 
-interface Use {
+interface Use extends Reached {
   session: Session;
-  manifest: Manifest;
   version: Version;
-  signal: AbortSignal;
-  pins: Release[];
   /** The objects that are read; all of them when absent. */
   places: readonly number[] | undefined;
 }
@@ -213,100 +176,6 @@ async function makeReadable(options: VersionsOptions, use: Use): Promise<string>
     macros.set(version.macro, wanted);
   }
   return tableCache.use({ manifest, macro: version.macro });
-}
-
-async function filesOf(options: VersionsOptions, use: Use, places: readonly number[]): Promise<PlacedFile[]> {
-  const { manifest, version, signal } = use;
-  const find = (at: number): Promise<Found> => {
-    const object = manifest.objects[at];
-    if (!object) throw new Error(`'${manifest.name}' has no object ${at}`);
-    const found = version.found.get(at) ?? options.objects.find(manifest, object, options.lifetime);
-    found.catch(() => {}); // Whoever waits for it gets the error.
-    version.found.set(at, found);
-    return unlessAborted(found, signal);
-  };
-  const found = await pMap(places, find, { concurrency: findConcurrency });
-  const paths = await pMap(found, (each) => within(options, each, use), { concurrency: pinConcurrency });
-  const keys = places.map((at) => manifest.objects[at]?.key ?? "");
-  await checkSchemas(version, manifest, { keys, paths });
-  return places.map((at, index) => ({ at, path: paths[index] ?? "" }));
-}
-
-/** Anyone may have put the object into storage: a schema that nests too deep would crash DuckDB. */
-async function checkSchemas(
-  { checked }: Version,
-  manifest: Manifest,
-  { keys, paths }: { keys: readonly string[]; paths: readonly string[] },
-): Promise<void> {
-  await pMap(
-    [...paths.entries()],
-    async ([at, path]) => {
-      const key = keys[at] ?? "";
-      if (checked.has(key)) return;
-      await readSchema(path).catch((cause: unknown) => {
-        const isOfTheFile = cause instanceof ServiceError && cause.type === "unprocessable";
-        throw isOfTheFile ? corrupt(manifest, key, cause.message, cause) : cause;
-      });
-      checked.add(key);
-    },
-    { concurrency: pinConcurrency },
-  );
-}
-
-/** Brings one object within DuckDB's reach and gives its path. */
-async function within(options: VersionsOptions, found: Found, use: Use): Promise<string> {
-  const id = idOf(found.address);
-  const known = use.version.links.get(id);
-  if (known) return known.path;
-  const link = "file" in found ? await linked(options, id, found.file) : undefined;
-  if (!link) return copied(options, found, use);
-  // Another query of the same version may have been first.
-  if (use.version.links.has(id)) link.remove();
-  else use.version.links.set(id, link);
-  return link.path;
-}
-
-/** Undefined where the disk refuses a link, as between file systems: then a copy is read. */
-async function linked({ folder, log }: VersionsOptions, id: string, file: string) {
-  return folder.add(id, file).catch((cause) => {
-    log.info("an object cannot be linked and is copied into the cache", describe(cause));
-    return undefined;
-  });
-}
-
-async function copied(
-  { cache, folder, memory, lifetime }: VersionsOptions,
-  found: Found,
-  { manifest, signal, pins }: Use,
-): Promise<string> {
-  const { address } = found;
-  const pinned = await unlessAborted(cache.pin(address, lifetime), signal).catch(async (cause) => {
-    // A disk that takes no writes can still be read.
-    const error = storageError(cause, "copy");
-    const isFull = error instanceof ServiceError && error.type === "storage_full";
-    const spare = isFull && "file" in found ? await memory?.add(idOf(address), found.file) : undefined;
-    if (!spare) throw explain(cause, manifest, address.key);
-    return { path: undefined, spare };
-  });
-  if (pinned.path === undefined) {
-    pins.push(pinned.spare.remove);
-    return pinned.spare.path;
-  }
-  pins.push(pinned.unpin);
-  // Under another name than links to the object itself, which stay as long as the version.
-  const link = await folder.add(`${idOf(address)}copy${pinned.ino}`, pinned.path);
-  // The link is removed before the copy may be dropped.
-  pins.push(link.remove);
-  return link.path;
-}
-
-/** The promise, or the signal's reason when that comes first. */
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) return Promise.reject(signal.reason);
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
-  return Promise.race([promise, aborted]).finally(() => signal.removeEventListener("abort", onAbort));
 }
 
 /** Binds what reads a dataset: what is wrong with its objects shows here. */
