@@ -1,20 +1,19 @@
 /** `bun run supervisor [--only NAME,…] [--config FILE] [--section.key=value …]` */
 import http from "node:http";
 import { join } from "node:path";
-import {
-  type Config,
-  loadConfig,
-  loadSecrets,
-  overcommitted,
-  planMemory,
-  type ServiceSection,
-} from "./config/config.ts";
+import { type Config, loadConfig, overcommitted, planMemory, type ServiceSection } from "./config/config.ts";
 import { makeDirectory, ownerOnly } from "./durable/durable.ts";
 import { ConfigError } from "./errors/errors.ts";
 import { systemClock, timestamp } from "./scheduling/scheduling.ts";
-import { beginFolders, refuseOpenBinds } from "./service/service.ts";
+import { loadSecrets } from "./secrets/secrets.ts";
+import { beginFolders } from "./service/service.ts";
 import { createAdoption, isUsed, lockDirectory, refuseUnfinishedRestore, storeFile } from "./store/store.ts";
-import { createReloading, type Supervisor, startSupervisor } from "./supervisor/supervisor.ts";
+import {
+  createReloading,
+  refuseOpenBinds,
+  type Supervisor,
+  startSupervisor,
+} from "./supervisor/supervisor.ts";
 import {
   claimDescriptors,
   keepReserve,

@@ -194,7 +194,7 @@ const rows: Row[] = [
     name: "servers of others are asked in one place",
     rule: text.upstreams,
     example: { "workers/a/service.ts": "const answer = await fetch(url, init);\n" },
-    finds: "workers/a/service.ts:1: runtime/upstream/asking.ts asks servers",
+    finds: "workers/a/service.ts:1: runtime/upstream/upstream.ts asks servers",
   },
   {
     name: "names fold as SQL folds them",

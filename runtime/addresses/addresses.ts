@@ -1,5 +1,6 @@
 /** Network addresses as text: which are this machine's, which are in a list of ranges, which one a proxy speaks for. */
 import { BlockList, isIP, isIPv6 } from "node:net";
+import { ConfigError } from "../errors/errors.ts";
 
 /** `127.0.0.0/8`, `::1` and names that can only be this machine (RFC 6761 §6.3). */
 export function isLoopback(host: string): boolean {
@@ -79,3 +80,18 @@ export function forwardedFor(forwarded: string, trusted: BlockList): string | "m
 /** Some proxies add the port: `192.0.2.7:4711`, `[2001:db8::1]:4711`. */
 const withoutPort = (entry: string): string =>
   entry.replace(/^(\d+\.\d+\.\d+\.\d+|\[[^\]]*\]):\d{1,5}$/, "$1");
+
+/** `host:port` of a bind, the host without brackets. */
+export function parseBind(bind: string): { host: string; port: number } {
+  const at = bind.lastIndexOf(":");
+  const port = Number(bind.slice(at + 1));
+  if (port > 65_535) throw new ConfigError(`a port is at most 65535, got ${bind}`);
+  return { host: bind.slice(0, at).replace(/^\[|\]$/g, ""), port };
+}
+
+/** Where this machine reaches a bind address: the wildcard listens on loopback too. */
+export function urlOf(bind: string, port: number): string {
+  const { host } = parseBind(bind);
+  const reachable = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
+  return `http://${reachable.includes(":") ? `[${reachable}]` : reachable}:${port}`;
+}

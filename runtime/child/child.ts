@@ -3,11 +3,11 @@
  * when it must end, and replaced. What crashes, hangs or eats memory there is the error of that work alone.
  */
 
+import { readFileSync } from "node:fs";
 import type { ClientOf, Contract } from "../contract/contract.ts";
 import { fail, type ServiceError } from "../errors/errors.ts";
 import type { Clock } from "../scheduling/scheduling.ts";
 import { describe, type Metrics } from "../telemetry/telemetry.ts";
-import { ownMemory } from "./own-memory.ts";
 import { type Child, type ChildOptions, startChild } from "./spawn.ts";
 import { createSupply } from "./supply.ts";
 
@@ -186,3 +186,26 @@ const tooLarge = (bytes: number, total: number, bytesMax: number): ServiceError 
     "resource_exhausted",
     `the work needs more memory than there is: it took ${megabytes(bytes)}, with others ${megabytes(total)}; ${megabytes(bytesMax)} are allowed`,
   );
+
+// Memory that a process has for itself.
+
+const pageBytes = 4096;
+
+/**
+ * Bytes of a process that it does not share with others, 0 when it is gone. Where /proc does not exist, all that is
+ * resident counts.
+ */
+export function ownMemory(pid: number): number {
+  if (process.platform !== "linux") return residentByPs(pid);
+  try {
+    const [, resident = 0, shared = 0] = readFileSync(`/proc/${pid}/statm`, "latin1").split(" ").map(Number);
+    return (resident - shared) * pageBytes;
+  } catch {
+    return 0; // It ended meanwhile.
+  }
+}
+
+function residentByPs(pid: number): number {
+  const { stdout } = Bun.spawnSync(["ps", "-o", "rss=", "-p", String(pid)]);
+  return Number(stdout.toString().trim()) * 1024;
+}

@@ -4,6 +4,7 @@
  */
 import { resolve } from "node:path";
 import { ConfigError, suggestionsFor } from "../errors/errors.ts";
+import { deepFreeze } from "../frozen/frozen.ts";
 import { readAuthFile } from "./auth-file.ts";
 import { parseToml, placeOf, readText } from "./file.ts";
 import { isSetting, type Setting } from "./setting.ts";
@@ -252,28 +253,4 @@ function assemble(values: ReadonlyMap<string, unknown>): Config {
     else config[section] = { ...(config[section] as object | undefined), [field]: value };
   }
   return deepFreeze(config) as Config;
-}
-
-/** Freezes a value and all it holds; also for a configuration that arrived in another thread. */
-export function deepFreeze<T>(value: T): T {
-  if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
-    Object.freeze(value);
-    for (const field of Object.values(value)) deepFreeze(field);
-  }
-  return value;
-}
-
-/** `host:port` of a bind, the host without brackets. */
-export function parseBind(bind: string): { host: string; port: number } {
-  const at = bind.lastIndexOf(":");
-  const port = Number(bind.slice(at + 1));
-  if (port > 65_535) throw new ConfigError(`a port is at most 65535, got ${bind}`);
-  return { host: bind.slice(0, at).replace(/^\[|\]$/g, ""), port };
-}
-
-/** Where this machine reaches a bind address: the wildcard listens on loopback too. */
-export function urlOf(bind: string, port: number): string {
-  const { host } = parseBind(bind);
-  const reachable = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
-  return `http://${reachable.includes(":") ? `[${reachable}]` : reachable}:${port}`;
 }

@@ -4,9 +4,8 @@
  * what is left.
  */
 
-import { machineMemory } from "../memory/memory.ts";
+import { machineMemory, memoryBytes } from "../memory/memory.ts";
 import { defaults } from "./loading.ts";
-import { memoryBytes } from "./setting.ts";
 import type { Config, ServiceSection } from "./settings.ts";
 
 interface MemoryPart {

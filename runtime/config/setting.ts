@@ -61,23 +61,6 @@ export const memory = {
   expected: "a size with its unit, as 2GB",
 };
 
-const units: Readonly<Record<string, number>> = {
-  K: 1e3,
-  M: 1e6,
-  G: 1e9,
-  T: 1e12,
-  Ki: 2 ** 10,
-  Mi: 2 ** 20,
-  Gi: 2 ** 30,
-  Ti: 2 ** 40,
-};
-
-/** A size of `memory` in bytes: `2GB` or `1.5 GiB`. */
-export function memoryBytes(size: string): number {
-  const [, number, unit] = /^([\d.]+)\s?([KMGT]i?)B$/.exec(size) ?? [];
-  return Number(number) * (units[unit ?? ""] ?? Number.NaN);
-}
-
 /** The value of a setting of this kind. */
 export type ValueOf<S> = S extends { kind: "choice"; choices: readonly (infer C)[] }
   ? C

@@ -1,4 +1,5 @@
 /** The keys of `[chatd]` beside those of every service, and the tables of providers and models it reads. */
+import { usualProviders } from "../usual-providers/usual-providers.ts";
 import { flag, GiB, integer, KiB, MiB, minute, second, tables, text } from "./setting.ts";
 
 export const chatdSettings = {
@@ -57,14 +58,7 @@ export const chatdSettings = {
 };
 
 export const providerSettings = tables(
-  {
-    ollama: { kind: "ollama", base_url: "http://127.0.0.1:11434" },
-    openai: { kind: "openai", base_url: "https://api.openai.com/v1" },
-    ollama_cloud: { kind: "ollama", base_url: "https://ollama.com" },
-    openrouter: { kind: "openai", base_url: "https://openrouter.ai/api/v1" },
-    opencode: { kind: "openai", base_url: "https://opencode.ai/zen/v1" },
-    kimi: { kind: "openai", base_url: "https://api.moonshot.ai/v1" },
-  },
+  usualProviders,
   'one table a model provider: kind = "ollama" or "openai" (any compatible API), base_url, enabled, needs_key, stream_usage, budget_usd_per_day, budget_tokens_per_day, and chatd\'s timeouts, retries, max_concurrent, context_tokens; a key is the secret [providers.<name>] api_key or <NAME>_API_KEY',
 );
 

@@ -9,6 +9,8 @@ export {
   linesIn,
   linesOf,
   readLine,
+  seal,
+  unseal,
 } from "./checked-lines.ts";
 export {
   appendDurably,
@@ -31,4 +33,3 @@ export {
 } from "./files.ts";
 export { bothSnapshots, holdFiles } from "./held-files.ts";
 export type { Durable, Finding, Inspected, Progress, Snapshot, SnapshotFile } from "./inspection.ts";
-export { seal, unseal } from "./sealed.ts";

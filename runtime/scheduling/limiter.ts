@@ -1,4 +1,5 @@
 /** A limiter: so much work at once, the rest waits in order, work of one name goes on one after the other. */
+import { Mutex } from "async-mutex";
 
 export interface Limiter {
   /**
@@ -72,4 +73,80 @@ export function createLimiter(runningMax: number, limit?: WaitingLimit): Limiter
       next();
     });
   return { take, running: () => running, waiting: () => waiters.length };
+}
+
+// A mutex for each key: writers of one key follow each other; other keys, and readers, do not wait.
+
+export interface KeyedMutex {
+  /** Runs `work` after all earlier work on the same key has ended, whatever its outcome. */
+  <T>(key: string, work: () => Promise<T>): Promise<T>;
+  /** Resolves when all work that is under way now, on any key, has ended. */
+  settled: () => Promise<void>;
+}
+
+/** How many may wait for one key, and what the others get. */
+interface KeyLimit {
+  waitingMax: number;
+  refusal: (key: string) => Error;
+}
+
+/** Any number may wait where no limit is given. */
+export function createKeyedMutex(limit?: KeyLimit): KeyedMutex {
+  const keys = new Map<string, { mutex: Mutex; callers: number }>();
+  const run = async <T>(key: string, work: () => Promise<T>): Promise<T> => {
+    const entry = keys.get(key) ?? { mutex: new Mutex(), callers: 0 };
+    if (limit && entry.callers > limit.waitingMax) throw limit.refusal(key);
+    keys.set(key, entry);
+    entry.callers += 1;
+    try {
+      return await entry.mutex.runExclusive(work);
+    } finally {
+      entry.callers -= 1;
+      if (entry.callers === 0) keys.delete(key);
+    }
+  };
+  const settled = async () => {
+    await Promise.all([...keys.values()].map(({ mutex }) => mutex.runExclusive(async () => {})));
+  };
+  return Object.assign(run, { settled });
+}
+
+// Divides something among those who work at the moment: each is given a share of the whole, smaller as they become more.
+
+interface Shares {
+  /**
+   * `report` is called with the number of parts of which the holder may use one: now, when it is not `before`, and at each
+   * change. The function returned gives the part back, and returns the last number.
+   */
+  take: (before: number | undefined, report: (parts: number) => void) => () => number;
+}
+
+/**
+ * A part for one, two for two, five for sixteen: most need little, and one that needs much must not fail because of
+ * many that need nothing. All together they may so use more than the whole, which others must watch. A change of a few
+ * among many changes nothing for most.
+ */
+const partsFor = (holders: number): number => 1 + Math.ceil(Math.log2(Math.max(1, holders)));
+
+export function createShares(): Shares {
+  const holders = new Map<(parts: number) => void, number | undefined>();
+  const reportAll = () => {
+    const parts = partsFor(holders.size);
+    for (const [report, reported] of holders) {
+      if (reported === parts) continue;
+      holders.set(report, parts);
+      report(parts);
+    }
+  };
+  return {
+    take: (before, report) => {
+      holders.set(report, before);
+      reportAll();
+      return () => {
+        const last = holders.get(report) ?? 1;
+        if (holders.delete(report)) reportAll();
+        return last;
+      };
+    },
+  };
 }

@@ -1,11 +1,12 @@
 /** What every service is given, and how a service is declared. */
 
-import type { Config, Secrets } from "../config/config.ts";
+import type { Config } from "../config/config.ts";
 import type { Contract, Peer, Running } from "../contract/contract.ts";
 import type { Face } from "../http/http.ts";
 import type { Idempotency } from "../idempotency/idempotency.ts";
 import type { Marks } from "../marks/marks.ts";
 import type { Clock } from "../scheduling/scheduling.ts";
+import type { Secrets } from "../secrets/secrets.ts";
 import type { Adopted } from "../store/store.ts";
 import type { Log, Metrics } from "../telemetry/telemetry.ts";
 

@@ -2,7 +2,6 @@
 
 import type { Config, ServiceSection } from "../config/config.ts";
 import type { ServiceStatus } from "./declaration.ts";
-import type { Live } from "./reload.ts";
 
 /** How one worker reaches another service: over a port when it is in this process, else over HTTP. */
 export interface PeerLink {
@@ -10,6 +9,12 @@ export interface PeerLink {
   /** In this process; `port` is absent while the peer is not running. */
   local: boolean;
   port?: MessagePort;
+}
+
+/** What a running service takes on; everything else needs a restart. */
+export interface Live {
+  auth: Config["auth"];
+  log: Config["log"];
 }
 
 export interface Init {

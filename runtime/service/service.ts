@@ -10,5 +10,4 @@ export {
   stampedDirectory,
   withFolderState,
 } from "./folder.ts";
-export type { FromWorker, Init, PeerLink, ToWorker } from "./protocol.ts";
-export { type Live, planReload, refuseOpenBinds } from "./reload.ts";
+export type { FromWorker, Init, Live, PeerLink, ToWorker } from "./protocol.ts";

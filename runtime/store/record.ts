@@ -1,7 +1,8 @@
 /** `<data_dir>/store.json`: which store the directory is, and what it has begun. */
+
+import { Database } from "bun:sqlite";
 import { join } from "node:path";
-import { readOrNull, seal, unseal, writeAtomic } from "../durable/durable.ts";
-import { exclusively } from "./exclusive.ts";
+import { errorCode, readOrNull, seal, unseal, writeAtomic } from "../durable/durable.ts";
 
 export interface StoreRecord {
   format: 1;
@@ -52,3 +53,33 @@ export const newRecord = (storeId: string, at: string): StoreRecord => ({
 
 export const begunAt = (record: StoreRecord, { kind, name }: { kind: string; name: string }) =>
   record[kind === "bucket" ? "buckets" : "services"][name];
+
+// One change at a time, of all processes on a data directory. The lock is SQLite's on a file of its own, as in
+// `lock.ts`: the kernel lets it go however its process ends.
+
+const againMs = 10;
+/** A change takes milliseconds; on a disk that is slower than this nothing else would work either. */
+const triesMax = 6000;
+
+/** Runs the work while no other process, thread or caller does such work on the same lock file. */
+async function exclusively<T>(lockFile: string, work: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    const database = new Database(lockFile, { create: true });
+    try {
+      if (took(database, tries === triesMax)) return await work();
+    } finally {
+      database.close();
+    }
+    await Bun.sleep(againMs);
+  }
+}
+
+function took(database: Database, isLast: boolean): boolean {
+  try {
+    database.run("BEGIN EXCLUSIVE");
+    return true;
+  } catch (cause) {
+    if (isLast || !errorCode(cause)?.startsWith("SQLITE_BUSY")) throw cause;
+    return false;
+  }
+}

@@ -1,6 +1,7 @@
 /** Starts each service when those it calls are up, hands out channels, watches, restarts with backoff, rewires, stops in reverse. */
 
-import { type Config, parseBind, type ServiceSection, urlOf } from "../config/config.ts";
+import { parseBind, urlOf } from "../addresses/addresses.ts";
+import type { Config, ServiceSection } from "../config/config.ts";
 import { timestamp } from "../scheduling/scheduling.ts";
 import type { Live, ServiceState, ServiceStatus } from "../service/service.ts";
 import type { Log } from "../telemetry/telemetry.ts";
@@ -12,7 +13,7 @@ import type { Ended, Unit } from "./unit.ts";
 import type { Health } from "./watchdog.ts";
 import { createWiring, type Slot } from "./wiring.ts";
 
-export { createReloading } from "./reloading.ts";
+export { createReloading, refuseOpenBinds } from "./reload.ts";
 
 export interface SupervisorOptions extends ThreadsOptions {
   /** The services to run in this process. */

@@ -1,5 +1,7 @@
 /** Who talks to whom: fresh channels between running services, and new ones when a service was replaced. */
-import { type Config, parseBind, type ServiceSection, urlOf } from "../config/config.ts";
+
+import { parseBind, urlOf } from "../addresses/addresses.ts";
+import type { Config, ServiceSection } from "../config/config.ts";
 import type { PeerLink, ServiceState } from "../service/service.ts";
 import type { Topology } from "../topology.ts";
 import type { Unit } from "./unit.ts";

@@ -1,4 +1,3 @@
 /** What a process reports of itself: log lines and metrics. */
 export { createLog, describe, type Level, type Log, levels } from "./log.ts";
-export { measureThread } from "./measure-thread.ts";
-export { createMetrics, latencyBuckets, type Metrics } from "./metrics.ts";
+export { createMetrics, latencyBuckets, type Metrics, measureThread } from "./metrics.ts";

@@ -2,22 +2,18 @@
 
 import { join } from "node:path";
 import { parentPort } from "node:worker_threads";
+import { parseBind, urlOf } from "../addresses/addresses.ts";
 import { type AddressOf, createChangingGate, sameProcess } from "../auth/auth.ts";
-import {
-  type Config,
-  deepFreeze,
-  loadSecrets,
-  parseBind,
-  type ServiceSection,
-  urlOf,
-} from "../config/config.ts";
+import type { Config, ServiceSection } from "../config/config.ts";
 import type { Contract, Running } from "../contract/contract.ts";
 import { type Durable, errorCode, makeDirectory } from "../durable/durable.ts";
+import { deepFreeze } from "../frozen/frozen.ts";
 import { createAnswerHold, createFace, type Face, type RawHandler } from "../http/http.ts";
 import { type Idempotency, openIdempotency, withKeys } from "../idempotency/idempotency.ts";
 import { type Marks, openMarks } from "../marks/marks.ts";
 import { counted, createInvoke, type Invoke } from "../rpc/rpc.ts";
 import { systemClock, timestamp } from "../scheduling/scheduling.ts";
+import { loadSecrets } from "../secrets/secrets.ts";
 import {
   type Deps,
   type FolderState,

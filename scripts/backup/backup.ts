@@ -2,7 +2,7 @@
  * `bun run backup DIR [--gateway URL] [--keep N] [--json]` takes a point of all services of a running Lakehouse, while
  * writes go on. `--list` and `--verify` look at a backup, and need no Lakehouse.
  */
-import { parseBind, urlOf } from "../../runtime/config/config.ts";
+import { parseBind, urlOf } from "../../runtime/addresses/addresses.ts";
 import {
   amountOf,
   configOf,

@@ -1,15 +1,9 @@
 /** What is configured: the file and its overrides, binds, secrets. */
 import { existsSync } from "node:fs";
-import { isLoopback } from "../../runtime/addresses/addresses.ts";
+import { isLoopback, parseBind } from "../../runtime/addresses/addresses.ts";
 import { bindRefusal, tokensOf } from "../../runtime/auth/auth.ts";
-import {
-  type Config,
-  defaults,
-  type LoadedConfig,
-  loadConfig,
-  loadSecrets,
-  parseBind,
-} from "../../runtime/config/config.ts";
+import { type Config, defaults, type LoadedConfig, loadConfig } from "../../runtime/config/config.ts";
+import { loadSecrets } from "../../runtime/secrets/secrets.ts";
 import { listening } from "../command-line/command-line.ts";
 import { messageOf } from "../subprocess/subprocess.ts";
 import { type Check, missing, ok } from "./check.ts";

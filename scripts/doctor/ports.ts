@@ -1,6 +1,7 @@
 /** Where the services listen: each address free, held by this Lakehouse, or taken by something else. */
 import { createServer } from "node:net";
-import { type Config, parseBind, type ServiceSection, urlOf } from "../../runtime/config/config.ts";
+import { parseBind, urlOf } from "../../runtime/addresses/addresses.ts";
+import type { Config, ServiceSection } from "../../runtime/config/config.ts";
 import { errorCode } from "../../runtime/durable/durable.ts";
 import { listening } from "../command-line/command-line.ts";
 import { type Check, missing, ok } from "./check.ts";

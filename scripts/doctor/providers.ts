@@ -1,12 +1,7 @@
 /** Model providers and the place traces are sent to: whether they answer, with the key that is configured. */
-import {
-  type Config,
-  defaults,
-  keyVariable,
-  loadSecrets,
-  type Secrets,
-} from "../../runtime/config/config.ts";
+import { type Config, defaults } from "../../runtime/config/config.ts";
 import { isLocal, localModel, readModelProviders } from "../../runtime/models/models.ts";
+import { keyVariable, loadSecrets, type Secrets } from "../../runtime/secrets/secrets.ts";
 import { type BodyLimit, fetchUpstream, textOf } from "../../runtime/upstream/upstream.ts";
 import { messageOf } from "../subprocess/subprocess.ts";
 import { type Check, missing, ok } from "./check.ts";

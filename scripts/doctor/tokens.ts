@@ -1,9 +1,9 @@
 /** Tokens: in no file that everyone can read, not to be guessed, and those that a running Lakehouse takes. */
 import { existsSync, statSync } from "node:fs";
 import { resolve } from "node:path";
-import { isLoopback } from "../../runtime/addresses/addresses.ts";
+import { isLoopback, parseBind } from "../../runtime/addresses/addresses.ts";
 import { tokensOf } from "../../runtime/auth/auth.ts";
-import { type LoadedConfig, loadConfig, parseBind } from "../../runtime/config/config.ts";
+import { type LoadedConfig, loadConfig } from "../../runtime/config/config.ts";
 import { listening } from "../command-line/command-line.ts";
 import { type Check, missing, ok } from "./check.ts";
 import type { Port } from "./ports.ts";

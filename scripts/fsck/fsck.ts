@@ -3,7 +3,9 @@
  * tells what is damaged and what to do. Ends with 0 when all is whole, 1 when something is damaged, 2 when something
  * could not be checked.
  */
-import { type Config, parseBind, urlOf } from "../../runtime/config/config.ts";
+
+import { parseBind, urlOf } from "../../runtime/addresses/addresses.ts";
+import type { Config } from "../../runtime/config/config.ts";
 import { configOf, type Gateway, UsageError } from "../command-line/command-line.ts";
 import { type FsckArguments, parseFsckArguments, servicesOf, usage } from "./arguments.ts";
 import { inspectService, isRunning, Unreachable } from "./inspection.ts";

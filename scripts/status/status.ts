@@ -5,8 +5,8 @@
  * is wrong.
  */
 
+import { parseBind, urlOf } from "../../runtime/addresses/addresses.ts";
 import { tokensOf } from "../../runtime/auth/auth.ts";
-import { parseBind, urlOf } from "../../runtime/config/config.ts";
 import {
   type ConfigArguments,
   configOf,

@@ -1,9 +1,14 @@
 /** What every bucket must do alike, wherever its bytes are: one suite, run on local disk and on an S3 server. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { ServiceError } from "../../runtime/errors/service-error.ts";
-import type { Bucket, Conditions, ObjectInfo, Written } from "../../workers/storaged/bucket/bucket.ts";
+import { ServiceError } from "../../runtime/errors/errors.ts";
+import {
+  type Bucket,
+  type Conditions,
+  type ObjectInfo,
+  parseRange,
+  type Written,
+} from "../../workers/storaged/bucket/bucket.ts";
 import { compareKeys } from "../../workers/storaged/bucket/keys.ts";
-import { parseRange } from "../../workers/storaged/bucket/range.ts";
 import { collect } from "../../workers/storaged/bucket/streams.ts";
 
 const { signal } = new AbortController();

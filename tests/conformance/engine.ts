@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { copyFileSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { ServiceError } from "../../runtime/errors/service-error.ts";
+import { ServiceError } from "../../runtime/errors/errors.ts";
 import { clustered } from "../../scripts/sample-data/make-vectors.ts";
 import type { Engine, EngineSpec, Engines, Neighbours } from "../../workers/vectord/engine/interface.ts";
 import { createVectorBlocks, type VectorBlocks } from "../../workers/vectord/rows/vector-blocks.ts";

@@ -1,7 +1,7 @@
 /** What every transport between services must do alike: one suite, run on local, port and HTTP. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { ClientOf } from "../../runtime/contract/endpoints.ts";
-import { ServiceError } from "../../runtime/errors/service-error.ts";
+import { ServiceError } from "../../runtime/errors/errors.ts";
 import type { Echo } from "../fixtures/runtime/echo.ts";
 
 export interface Connected {

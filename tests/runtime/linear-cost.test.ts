@@ -41,11 +41,11 @@ import { checkTree } from "../../workers/queryd/sandbox/syntax-tree.ts";
 import { asksForGiant } from "../../workers/queryd/sandbox/value-guards.ts";
 import { withValues } from "../../workers/queryd/statements/literals.ts";
 import { readStatement } from "../../workers/queryd/statements/statement.ts";
-import { readPageToken } from "../../workers/storaged/bucket/page-token.ts";
-import { parseRange } from "../../workers/storaged/bucket/range.ts";
+import { parseRange } from "../../workers/storaged/bucket/bucket.ts";
+import { readPageToken } from "../../runtime/pages/pages.ts";
 import { elements } from "../../workers/storaged/s3-client/xml.ts";
 import { readVerdict } from "../../workers/storaged/transfer/preconditions.ts";
-import { checkArrowStream } from "../../workers/vectord/bodies/arrow-stream.ts";
+import { checkArrowStream } from "../../workers/vectord/bodies/arrow-items.ts";
 import { sourceOf } from "../../workers/vectord/lhv1/frame.ts";
 import { decodeSegment, encodeSegment } from "../../workers/vectord/lhv1/segment.ts";
 import { processorMs } from "../support/product/processor-time.ts";
@@ -497,7 +497,7 @@ const parsers: Record<string, { parse: (input: Input) => unknown; worst: Worst; 
     },
   },
   "page tokens": {
-    parse: (token) => readPageToken(String(token), () => undefined),
+    parse: (token) => readPageToken(String(token), /^(\S+) (\d{1,15}) (\d{1,15}) (\S+) (.*)$/s),
     worst: { letters: of("a"), brackets: of(Buffer.from("[[[").toString("base64url")) },
   },
   addresses: {

@@ -52,12 +52,12 @@ export const foldedNames = lines(
 const ownFetch = new Set([
   "runtime/worker/links.ts",
   "runtime/rpc/exchange-server.ts",
-  "runtime/upstream/asking.ts",
+  "runtime/upstream/upstream.ts",
 ]);
 export const upstreams = lines(
   (path) => /^(runtime|workers|api)\/.*\.ts$/.test(path) && !ownFetch.has(path),
   /(?<![.\w])fetch\([^)]|\.fetch === |globalThis\.fetch/,
-  "runtime/upstream/asking.ts asks servers: Bun's fetch unpacks without a bound",
+  "runtime/upstream/upstream.ts asks servers: Bun's fetch unpacks without a bound",
 );
 
 const machine = /\/work\/(main|shared)\b|registry\.npmjs|pypi\.org|deb\.debian\.org|static\.crates/;

@@ -1,10 +1,11 @@
 /** ingestd's verbs and streams. */
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { memoryBytes } from "../../runtime/config/config.ts";
 import type { Running } from "../../runtime/contract/contract.ts";
 import { fail } from "../../runtime/errors/errors.ts";
-import { jobEvents, pageOf } from "../../runtime/jobs/jobs.ts";
+import { jobEvents } from "../../runtime/jobs/jobs.ts";
+import { memoryBytes } from "../../runtime/memory/memory.ts";
+import { pageOf } from "../../runtime/pages/pages.ts";
 import { createLimiter } from "../../runtime/scheduling/scheduling.ts";
 import type { Ingestd } from "./contract.ts";
 import { openEngines } from "./engine/engine.ts";

@@ -2,7 +2,7 @@
 import { bufferedResponse, readJson } from "../../runtime/bodies/bodies.ts";
 import type { InputOf, RawContext, Running } from "../../runtime/contract/contract.ts";
 import { fail, invalidField, type ServiceError } from "../../runtime/errors/errors.ts";
-import { pageOf } from "../../runtime/jobs/jobs.ts";
+import { pageOf } from "../../runtime/pages/pages.ts";
 import { createLimiter, type Limiter, waitAtStart } from "../../runtime/scheduling/scheduling.ts";
 import type { Deps } from "../../runtime/service/service.ts";
 import { describe, type Log } from "../../runtime/telemetry/telemetry.ts";

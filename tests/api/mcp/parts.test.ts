@@ -11,7 +11,7 @@ import { createResultCache, type Result } from "../../../api/mcp/tools/result-ca
 import { createRowScanner } from "../../../api/mcp/tools/row-scanner.ts";
 import { headingRow, tableRow } from "../../../api/mcp/tools/table.ts";
 import { jsonCharsMax, textCharsMax, truncated } from "../../../api/mcp/tools/truncation.ts";
-import { fail } from "../../../runtime/errors/service-error.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
 import { seeded } from "../../support/campaigns/seeded.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 

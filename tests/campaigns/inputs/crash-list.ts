@@ -7,7 +7,7 @@
  * those of the list alone. Prints one JSON line; exits 1 when something was wrong.
  */
 import { readdirSync, readFileSync } from "node:fs";
-import { ownMemory } from "../../../runtime/child/own-memory.ts";
+import { ownMemory } from "../../../runtime/child/child.ts";
 import { startBackgroundLoad } from "../../support/campaigns/background-load.ts";
 import { campaignRules, runCampaign } from "../../support/campaigns/campaign.ts";
 import { readTable, writeTable } from "../../support/hard-inputs/crash-table.ts";

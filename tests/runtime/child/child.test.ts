@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ChildPool, createChildPool, type Lease } from "../../../runtime/child/child.ts";
-import { fail } from "../../../runtime/errors/service-error.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
 import { systemClock } from "../../../runtime/scheduling/clock.ts";
 import { createLog } from "../../../runtime/telemetry/log.ts";
 import { createMetrics } from "../../../runtime/telemetry/metrics.ts";

@@ -3,7 +3,7 @@ import { chmodSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseAuthFile } from "../../../runtime/config/auth-file.ts";
 import { type ConfigSources, loadConfig } from "../../../runtime/config/loading.ts";
-import { planReload } from "../../../runtime/service/reload.ts";
+import { planReload } from "../../../runtime/supervisor/reload.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 
 const names = ["AUTH_TOKEN", "AUTH_SECONDARY_TOKEN"];

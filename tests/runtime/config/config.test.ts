@@ -2,7 +2,7 @@ import { afterAll, expect, test } from "bun:test";
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type ConfigSources, defaults, loadConfig } from "../../../runtime/config/loading.ts";
-import { loadSecrets } from "../../../runtime/config/secrets.ts";
+import { loadSecrets } from "../../../runtime/secrets/secrets.ts";
 import { renderToml } from "../../../scripts/generate/render-toml.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 

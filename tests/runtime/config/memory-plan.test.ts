@@ -2,8 +2,8 @@
 import { expect, test } from "bun:test";
 import { defaults } from "../../../runtime/config/loading.ts";
 import { overcommitted, planMemory } from "../../../runtime/config/memory-plan.ts";
-import { memoryBytes } from "../../../runtime/config/setting.ts";
 import type { ServiceSection } from "../../../runtime/config/settings.ts";
+import { memoryBytes } from "../../../runtime/memory/memory.ts";
 import { topology } from "../../../runtime/topology.ts";
 import { configWith } from "../../support/stacks/in-process.ts";
 

@@ -3,7 +3,7 @@ import { afterAll, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { storageError, storageErrorInWords } from "../../../runtime/durable/files.ts";
-import { ServiceError } from "../../../runtime/errors/service-error.ts";
+import { ServiceError } from "../../../runtime/errors/errors.ts";
 import { shim } from "../../support/faults/io-faults.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 

@@ -1,6 +1,6 @@
 /** The status of each error type: the rows of endpoint tests name the type alone. */
 import { expect, test } from "bun:test";
-import { errorStatus } from "../../../runtime/errors/service-error.ts";
+import { errorStatus } from "../../../runtime/errors/errors.ts";
 
 test("types keep their status", () => {
   const byStatus = Object.groupBy(Object.entries(errorStatus), ([, status]) => status);

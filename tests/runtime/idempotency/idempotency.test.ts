@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { fail } from "../../../runtime/errors/service-error.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
 import {
   type Idempotency,
   type Operation,

@@ -1,7 +1,7 @@
 /** Numbers of callers' JSON: kept as they came, or refused with the place. */
 
 import { describe, expect, test } from "bun:test";
-import { ServiceError } from "../../../runtime/errors/service-error.ts";
+import { ServiceError } from "../../../runtime/errors/errors.ts";
 import { parseJson, parseJsonWithTexts } from "../../../runtime/json/json.ts";
 import { seeded } from "../../support/campaigns/seeded.ts";
 

@@ -1,8 +1,7 @@
 /** What memory there is, and who may take it. */
 import { describe, expect, test } from "bun:test";
-import { ServiceError } from "../../../runtime/errors/service-error.ts";
-import { createMemoryBudget } from "../../../runtime/memory/budget.ts";
-import { machineMemory } from "../../../runtime/memory/machine.ts";
+import { ServiceError } from "../../../runtime/errors/errors.ts";
+import { createMemoryBudget, machineMemory } from "../../../runtime/memory/memory.ts";
 
 const GB = 1e9;
 const files = (given: Record<string, string>) => (path: string) => given[path];

@@ -4,7 +4,7 @@ import { createGate } from "../../../runtime/auth/auth.ts";
 import { defaults } from "../../../runtime/config/loading.ts";
 import { closed, contract, post, t } from "../../../runtime/contract/endpoints.ts";
 import { makeDirectory } from "../../../runtime/durable/files.ts";
-import { fail } from "../../../runtime/errors/service-error.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
 import { createFace } from "../../../runtime/http/serve.ts";
 import { openIdempotency } from "../../../runtime/idempotency/idempotency.ts";
 import { decode, encode } from "../../../runtime/rpc/codec.ts";

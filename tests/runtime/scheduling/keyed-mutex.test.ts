@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { createKeyedMutex } from "../../../runtime/scheduling/keyed-mutex.ts";
+import { createKeyedMutex } from "../../../runtime/scheduling/limiter.ts";
 
 test("work on one key goes on in order, also after a failure; other keys do not wait", async () => {
   const mutex = createKeyedMutex();

@@ -6,7 +6,7 @@ import {
   passedOnSeconds,
   quoted,
   retryAfterMs,
-} from "../../../runtime/upstream/failures.ts";
+} from "../../../runtime/upstream/upstream.ts";
 
 test("reads Retry-After as seconds and as a date, and passes on whole seconds", () => {
   const clock = { now: () => Date.parse("2026-01-01T00:00:00Z") };

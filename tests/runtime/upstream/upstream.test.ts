@@ -1,7 +1,7 @@
 /** Answers that come compressed: unpacked as they are read, whatever a megabyte of them holds. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { brotliCompressSync, constants, deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
-import { bytesOf, fetchUpstream, limitBody, piecesOf, textOf } from "../../../runtime/upstream/asking.ts";
+import { bytesOf, fetchUpstream, limitBody, piecesOf, textOf } from "../../../runtime/upstream/upstream.ts";
 
 const MiB = 1024 * 1024;
 const pack: Record<string, (bytes: Uint8Array) => Uint8Array> = {

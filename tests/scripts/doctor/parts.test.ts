@@ -2,7 +2,7 @@
 import { afterAll, expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { memoryBytes } from "../../../runtime/config/setting.ts";
+import { memoryBytes } from "../../../runtime/memory/memory.ts";
 import { bounded, ok } from "../../../scripts/doctor/check.ts";
 import { units } from "../../../scripts/doctor/installation.ts";
 import { memory, openFiles, ownLimits } from "../../../scripts/doctor/machine.ts";

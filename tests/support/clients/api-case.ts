@@ -1,6 +1,6 @@
 /** Endpoint tests as rows: what is sent, and what must and must not come back. */
 import { expect, test } from "bun:test";
-import { type ErrorType, errorStatus } from "../../../runtime/errors/service-error.ts";
+import { type ErrorType, errorStatus } from "../../../runtime/errors/errors.ts";
 
 export interface ApiCase {
   name: string;

@@ -1,6 +1,6 @@
 /** A service of which a test plays a few verbs: input and reply go through its contract as between real services. */
 import type { Contract, VerbsOf } from "../../../runtime/contract/endpoints.ts";
-import { fail } from "../../../runtime/errors/service-error.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
 import { configWith, type InProcess, startInProcess } from "./in-process.ts";
 
 /** Starts it; verbs that are not played are `unavailable`. */

@@ -1,9 +1,9 @@
 /** observerd in this thread over peers that are away, or that a test plays: chatd and matrixd by their contracts. */
 import { join } from "node:path";
-import type { Secrets } from "../../../runtime/config/secrets.ts";
 import type { Config } from "../../../runtime/config/settings.ts";
 import type { ClientOf, Contract, Peer } from "../../../runtime/contract/endpoints.ts";
-import { fail } from "../../../runtime/errors/service-error.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
+import type { Secrets } from "../../../runtime/secrets/secrets.ts";
 import type { Call as CallSchema, Chatd } from "../../../workers/chatd/contract.ts";
 import type { Matrixd } from "../../../workers/matrixd/contract.ts";
 import { observerd } from "../../../workers/observerd/contract.ts";

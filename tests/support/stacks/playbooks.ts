@@ -1,7 +1,7 @@
 /** matrixd's playbooks, profiles and rules over the real embedd and pathwayd; the corpora are lists of ids. */
 
 import type { Config } from "../../../runtime/config/settings.ts";
-import { fail } from "../../../runtime/errors/service-error.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
 import { type Clock, systemClock } from "../../../runtime/scheduling/clock.ts";
 import type { Deps } from "../../../runtime/service/declaration.ts";
 import type { Catalogd } from "../../../workers/catalogd/contract.ts";

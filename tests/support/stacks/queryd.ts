@@ -2,9 +2,9 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
-import type { Secrets } from "../../../runtime/config/secrets.ts";
 import type { Config } from "../../../runtime/config/settings.ts";
 import type { Peer } from "../../../runtime/contract/endpoints.ts";
+import type { Secrets } from "../../../runtime/secrets/secrets.ts";
 import { type Catalogd, catalogd } from "../../../workers/catalogd/contract.ts";
 import { createCatalogd } from "../../../workers/catalogd/service.ts";
 import { queryd } from "../../../workers/queryd/contract.ts";

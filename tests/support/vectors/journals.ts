@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Peer } from "../../../runtime/contract/endpoints.ts";
 import { makeDirectory } from "../../../runtime/durable/files.ts";
-import { fail } from "../../../runtime/errors/service-error.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
 import { type Marks, openMarks } from "../../../runtime/marks/marks.ts";
 import { systemClock } from "../../../runtime/scheduling/clock.ts";
 import { createLog } from "../../../runtime/telemetry/log.ts";

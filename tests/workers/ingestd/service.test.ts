@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fail } from "../../../runtime/errors/service-error.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
 import type { JobFacts } from "../../../workers/ingestd/jobs/registry.ts";
 import { type IngestStack, startIngestStack } from "../../support/stacks/ingestd.ts";
 

@@ -1,6 +1,6 @@
 /** queryd as a whole: the catalog it follows, the queries it lists, stops and bounds. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "bun:test";
-import { fail } from "../../../runtime/errors/service-error.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
 import { nestedGroups } from "../../support/hard-inputs/parquet-bytes.ts";
 import { type QuerydStack, type StackOptions, startQuerydStack } from "../../support/stacks/queryd.ts";
 

@@ -3,7 +3,7 @@ import { closeSync, openSync, writeFileSync, writeSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
-import { ServiceError } from "../../../runtime/errors/service-error.ts";
+import { ServiceError } from "../../../runtime/errors/errors.ts";
 import { storaged } from "../../../workers/storaged/contract.ts";
 import { createStoraged } from "../../../workers/storaged/service.ts";
 import { noise } from "../../conformance/bucket.ts";

@@ -1,5 +1,5 @@
 /** Pages of a list in the order of names: the token is the last name given, wrapped. */
-import { invalidField } from "../../../runtime/errors/errors.ts";
+import { pageToken, readPageToken } from "../../../runtime/pages/pages.ts";
 
 const tokenForm = /^after:([A-Za-z0-9_]{1,128})$/;
 
@@ -11,18 +11,12 @@ export function page<T extends { name: string }>(
   sorted: readonly T[],
   { token, size }: { token: string | undefined; size: number },
 ): { items: T[]; next?: string } {
-  const after = token === undefined ? "" : nameOf(token);
+  const [after = ""] = token === undefined ? [] : readPageToken(token, tokenForm);
   const start = firstAfter(sorted, after);
   const items = sorted.slice(start, start + size);
   const last = items.at(-1);
   if (!last || start + size >= sorted.length) return { items };
-  return { items, next: Buffer.from(`after:${last.name}`).toString("base64url") };
-}
-
-function nameOf(token: string): string {
-  const [, name] = tokenForm.exec(Buffer.from(token, "base64url").toString("latin1")) ?? [];
-  if (name !== undefined) return name;
-  throw invalidField("page_token", "expected the next_page_token of an earlier answer");
+  return { items, next: pageToken(`after:${last.name}`) };
 }
 
 /** Binary search for the first item whose name is greater. */

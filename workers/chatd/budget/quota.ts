@@ -1,6 +1,9 @@
 /** The limits of a provider: concurrent calls, and dollars and tokens a day. */
+
+import type { ModelFacts } from "../../../runtime/models/models.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { failure, type ProviderSetting } from "../providers/providers.ts";
+import type { Json } from "../schemas/schemas.ts";
 import type { SpendBook, Spent } from "./spend-book.ts";
 
 export interface Quota {
@@ -55,3 +58,36 @@ export function createQuota(setting: ProviderSetting, book: SpendBook, clock: Pi
     },
   };
 }
+
+// The usage of an answer: tokens as the provider counted them, and dollars where the price is known.
+
+export interface Usage {
+  promptTokens: number | undefined;
+  completionTokens: number | undefined;
+  costUsd: number | undefined;
+}
+
+const count = (value: unknown): number | undefined =>
+  typeof value === "number" && value >= 0 ? Math.round(value) : undefined;
+
+/** From OpenAI's `usage`. A price that the provider reports (OpenRouter: `cost`) has precedence over `[models]`. */
+export function usageOf(usage: unknown, facts: ModelFacts): Usage {
+  const { prompt_tokens: prompt, completion_tokens: completion, cost } = Object(usage) as Json;
+  const promptTokens = count(prompt);
+  const completionTokens = count(completion);
+  const { input_usd_per_million: input, output_usd_per_million: output } = facts;
+  const isPriced = input !== undefined || output !== undefined;
+  const isCounted = promptTokens !== undefined || completionTokens !== undefined;
+  const priced =
+    isPriced && isCounted
+      ? ((promptTokens ?? 0) * (input ?? 0) + (completionTokens ?? 0) * (output ?? 0)) / 1_000_000
+      : undefined;
+  const reported = typeof cost === "number" && Number.isFinite(cost) && cost >= 0 ? cost : undefined;
+  return { promptTokens, completionTokens, costUsd: reported ?? priced };
+}
+
+/** Characters of English per token on average, for budgets where the provider reports no usage or the caller hung up. */
+const charactersPerToken = 4;
+
+/** Estimated tokens of a text, so that hanging up does not bypass a budget. */
+export const roughTokens = (characters: number): number => Math.ceil(characters / charactersPerToken);

@@ -1,10 +1,9 @@
 /** What a request may say: OpenAI's fields, checked where a mistake would be silent, and the product's own. */
 import type { Static, TObject } from "@sinclair/typebox";
 import { check } from "../../../runtime/contract/contract.ts";
-import { invalidField } from "../../../runtime/errors/errors.ts";
+import { fail, invalidField } from "../../../runtime/errors/errors.ts";
 import { type Json, OpenAiShape, OwnShape, type sampling } from "../schemas/schemas.ts";
 import { checkMessages } from "./messages.ts";
-import { refuseDeep } from "./nesting.ts";
 
 type CacheUse = "off" | "use" | "refresh";
 
@@ -136,4 +135,23 @@ function checkToolChoice(choice: unknown, tools: Tools): void {
   const { tools: listed } = Object(allowed) as { tools?: unknown };
   if (type === "allowed_tools" && !(Array.isArray(listed) && listed.length > 0 && listed.some(has)))
     throw invalidField("tool_choice.allowed_tools.tools", "expected some of the tools");
+}
+
+// How deep a request may be nested: what is sent on has to be written again, by code that calls itself.
+
+/** Levels; a JSON schema of real life has under 30. */
+const depthMax = 256;
+
+/** Throws `invalid_json` when lists and objects stand in each other more than 256 deep. */
+function refuseDeep(value: unknown): void {
+  let level: unknown[] = [value];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > depthMax) throw fail("invalid_json", `the body is nested more than ${depthMax} levels deep`);
+    const below: unknown[] = [];
+    for (const each of level)
+      if (typeof each === "object" && each !== null)
+        for (const inner of Object.values(each))
+          if (typeof inner === "object" && inner !== null) below.push(inner);
+    level = below;
+  }
 }

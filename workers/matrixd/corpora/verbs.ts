@@ -1,6 +1,7 @@
 /** The verbs of corpora and their jobs. */
 import type { RawOf, VerbsOf } from "../../../runtime/contract/contract.ts";
-import { jobEvents, pageById, pageOf } from "../../../runtime/jobs/jobs.ts";
+import { jobEvents } from "../../../runtime/jobs/jobs.ts";
+import { pageById, pageOf } from "../../../runtime/pages/pages.ts";
 import type { Matrixd } from "../contract.ts";
 import { isOver, type Jobs } from "../jobs/jobs.ts";
 import type { OpenCorpora } from "./registry.ts";

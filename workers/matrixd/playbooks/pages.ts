@@ -1,6 +1,7 @@
 /** Pages of playbooks, newest first, without those of traces that were retired. */
 import type { InputOf, ReplyOf } from "../../../runtime/contract/contract.ts";
-import { fail, invalidField, ServiceError } from "../../../runtime/errors/errors.ts";
+import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
+import { pageToken, readPageToken } from "../../../runtime/pages/pages.ts";
 import type { Matrixd } from "../contract.ts";
 import type { PlaybookEntry, PlaybookFields } from "./state.ts";
 import type { PlaybookStore } from "./store.ts";
@@ -61,12 +62,10 @@ const newestFirst = (a: Place, b: Place): number =>
   compare(b.created_at, a.created_at) || compare(b.playbook_id, a.playbook_id);
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
-const tokenOf = ({ created_at, playbook_id }: Place): string =>
-  Buffer.from(`${created_at} ${playbook_id}`).toString("base64url");
+const tokenOf = ({ created_at, playbook_id }: Place): string => pageToken(`${created_at} ${playbook_id}`);
 
 function placeOf(token: string): Place {
-  const [, created_at, playbook_id] =
-    /^(\d{4}-\d\d-\d\dT[\d:.]+Z) (\S{1,200})$/.exec(Buffer.from(token, "base64url").toString()) ?? [];
-  if (created_at !== undefined && playbook_id !== undefined) return { created_at, playbook_id };
-  throw invalidField("page_token", "expected the next_page_token of an earlier answer");
+  const form = /^(\d{4}-\d\d-\d\dT[\d:.]+Z) (\S{1,200})$/;
+  const [created_at = "", playbook_id = ""] = readPageToken(token, form);
+  return { created_at, playbook_id };
 }

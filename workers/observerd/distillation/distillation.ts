@@ -1,16 +1,16 @@
 /** The verb that makes training sets from runs, reviews and playbooks. */
 import { mkdirSync, rmSync } from "node:fs";
-import { rm } from "node:fs/promises";
+import { open, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { CallContext, InputOf, ReplyOf, VerbsOf } from "../../../runtime/contract/contract.ts";
-import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
+import type { CallContext, InputOf, Peer, ReplyOf, VerbsOf } from "../../../runtime/contract/contract.ts";
+import { fail, peerError, ServiceError } from "../../../runtime/errors/errors.ts";
 import { timestamp } from "../../../runtime/scheduling/scheduling.ts";
 import { describe } from "../../../runtime/telemetry/telemetry.ts";
+import type { Storaged } from "../../storaged/contract.ts";
 import type { Observerd } from "../contract.ts";
 import { collect, type Read, type Sources, type Span, settle } from "./collect.ts";
 import { preferenceLines, supervisedLines } from "./lines.ts";
 import { type DistillStore, openDistillStore } from "./working-set.ts";
-import { storeFile, writeLines } from "./write.ts";
 
 type Request = InputOf<Observerd["endpoints"]["distill"]>;
 type Answer = ReplyOf<Observerd["endpoints"]["distill"]>;
@@ -143,4 +143,63 @@ async function eraseAll({ deps }: Sources, keys: readonly string[]): Promise<voi
   const ends = await Promise.allSettled(keys.map((key) => storaged.verbs.erase({ key })));
   const left = keys.filter((_, at) => ends[at]?.status === "rejected");
   if (left.length > 0) deps.log.warn("what a failed distillation wrote could not be erased", { keys: left });
+}
+
+// Writes training sets: lines into a file that is hashed as it grows, then into storaged.
+
+interface WrittenLines {
+  examples: number;
+  bytes: number;
+  sha256: string;
+}
+
+/** Lines are buffered up to this size before they are written, in characters. */
+const pieceChars = 256 * 1024;
+
+/** Writes each value as one line of JSON to a new file at `path`. */
+async function writeLines(
+  path: string,
+  values: Iterable<unknown>,
+  signal: AbortSignal,
+): Promise<WrittenLines> {
+  const file = await open(path, "wx");
+  const hasher = new Bun.CryptoHasher("sha256");
+  const written = { examples: 0, bytes: 0 };
+  let piece = "";
+  const flush = async () => {
+    signal.throwIfAborted();
+    const bytes = Buffer.from(piece);
+    piece = "";
+    hasher.update(bytes);
+    written.bytes += bytes.length;
+    await file.writeFile(bytes);
+  };
+  try {
+    for (const value of values) {
+      written.examples += 1;
+      piece += `${JSON.stringify(value)}\n`;
+      if (piece.length >= pieceChars) await flush();
+    }
+    await flush();
+  } finally {
+    await file.close();
+  }
+  return { ...written, sha256: hasher.digest("hex") };
+}
+
+/** Stores the file under the key in bucket `primary`; streams it. The etag. */
+async function storeFile(
+  storaged: Peer<Storaged>,
+  key: string,
+  path: string,
+  { signal, requestId }: { signal: AbortSignal; requestId: string },
+): Promise<string> {
+  const response = await storaged.fetch(`/storage/put/${key}`, {
+    method: "PUT",
+    headers: { "content-type": "application/x-ndjson", "x-request-id": requestId },
+    body: Bun.file(path),
+    signal,
+  });
+  if (!response.ok) throw await peerError("storaged", response);
+  return ((await response.json()) as { etag: string }).etag;
 }

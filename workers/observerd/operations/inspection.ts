@@ -2,8 +2,7 @@
 import { join } from "node:path";
 import type { Inspected } from "../../../runtime/durable/durable.ts";
 import { closedLog, damage, inspectLineLog, openToInspect } from "../../../runtime/line-log/line-log.ts";
-import type { Line } from "./line.ts";
-import { segmentFormat } from "./segment.ts";
+import { type Line, segmentFormat } from "./line.ts";
 import type { OperationsStore } from "./store.ts";
 
 interface Inspection {

@@ -8,7 +8,7 @@ import { errorCode, sizeOf } from "../../../runtime/durable/durable.ts";
 import { type LogDamage, type LogState, readLineLog } from "../../../runtime/line-log/line-log.ts";
 import { acceptance } from "../../../runtime/marks/marks.ts";
 import { describe } from "../../../runtime/telemetry/telemetry.ts";
-import type { Line } from "./line.ts";
+import { type Line, numberOf, segmentName, segmentPath } from "./line.ts";
 import {
   begin,
   type Current,
@@ -18,7 +18,6 @@ import {
   type OperationsLogOptions,
   recover,
 } from "./recovery.ts";
-import { numberOf, segmentName, segmentPath } from "./segment.ts";
 
 export interface OperationsLog {
   /** Resolves when every line is on stable storage and applied, in order. */

@@ -10,8 +10,7 @@ import {
 } from "../../../runtime/line-log/line-log.ts";
 import type { Log } from "../../../runtime/telemetry/telemetry.ts";
 import type { Operation } from "../contract.ts";
-import type { Line } from "./line.ts";
-import { hasBase, numberOf, segmentFormat, segmentNumbers, segmentPath } from "./segment.ts";
+import { hasBase, type Line, numberOf, segmentFormat, segmentNumbers, segmentPath } from "./line.ts";
 import type { State } from "./state.ts";
 
 export interface OperationsLogOptions {

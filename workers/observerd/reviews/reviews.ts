@@ -1,16 +1,18 @@
 /** The verb that judges outputs: rules first, a model when they are not sure, and the log before the answer. */
 
+import { join } from "node:path";
 import type { VerbsOf } from "../../../runtime/contract/contract.ts";
+import type { Inspected } from "../../../runtime/durable/durable.ts";
 import { unlessFound } from "../../../runtime/idempotency/idempotency.ts";
+import { closedLog, inspectLineLog, logDamageOf, openToInspect } from "../../../runtime/line-log/line-log.ts";
 import { timestamp } from "../../../runtime/scheduling/scheduling.ts";
 import type { Deps } from "../../../runtime/service/service.ts";
 import type { Chatd } from "../../chatd/contract.ts";
 import type { Observerd } from "../contract.ts";
-import type { Review, Reviews } from "./log.ts";
+import { checkJudged, type Review, type Reviews, reviewsFormat, reviewsName } from "./log.ts";
 import { secondOpinion } from "./model.ts";
 import { type Judgement, judge } from "./verdict.ts";
 
-export { inspectReviews } from "./inspection.ts";
 export { type Judged, openReviews, type Review, type Reviews, reviewsName } from "./log.ts";
 
 /** The review is on stable storage when this answers. It is not recorded as an operation. */
@@ -55,4 +57,34 @@ export function reviewVerbs({
       (review: Review) => review,
     ),
   };
+}
+
+// Reads every line of the reviews' log again.
+
+interface Inspection {
+  directory: string;
+  service: string;
+  signal: AbortSignal;
+  /** What to do about damage in the file, at a line or, for line 0, as a whole. */
+  remedyOf: (file: string) => (line: number) => string;
+}
+
+export async function* inspectReviews(
+  reviews: Pick<Reviews, "atRest">,
+  { remedyOf, ...common }: Inspection,
+): AsyncGenerator<Inspected> {
+  try {
+    yield* inspectLineLog({
+      ...common,
+      ...reviewsFormat,
+      file: reviewsName,
+      opened: await reviews.atRest((state) => openToInspect(join(common.directory, reviewsName), state)),
+      check: checkJudged,
+      remedy: remedyOf(reviewsName),
+    });
+  } catch (cause) {
+    const refused = logDamageOf(cause);
+    if (!refused) throw cause;
+    yield closedLog(refused);
+  }
 }

@@ -1,6 +1,7 @@
 /** The log on disk and the table it makes; what was found damaged in it. */
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import type { Config } from "../../../runtime/config/config.ts";
 import { check } from "../../../runtime/contract/contract.ts";
 import {
   type LineLog,
@@ -9,6 +10,8 @@ import {
   openLineLog,
 } from "../../../runtime/line-log/line-log.ts";
 import type { MemoryBudget } from "../../../runtime/memory/memory.ts";
+import type { Deps } from "../../../runtime/service/service.ts";
+import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import {
   type Change,
   countOf,
@@ -147,4 +150,63 @@ async function removeUnfinished(directory: string): Promise<void> {
   const names = await readdir(directory);
   const parts = names.filter((name) => /^\..*\.part$/.test(name));
   for (const name of parts) await rm(join(directory, name), { force: true });
+}
+
+// What pathwayd counts: for `stats`, and for metrics.
+
+export function statsOf(table: TraceTable, store: Store) {
+  const { live, retired, superseded, replays } = table.counts();
+  return {
+    total: table.entries.length,
+    live,
+    retired,
+    superseded,
+    replays,
+    log_bytes: store.bytes(),
+    log_records: store.records(),
+    damaged_lines: store.damagedLines(),
+    lost_changes: countOf(table.lost()),
+    problems: store.problems(),
+  };
+}
+
+export function gauges(
+  { metrics }: Deps,
+  { table, store, writer }: { table: TraceTable; store: Store; writer: { waiting: () => number } },
+): void {
+  metrics.gauge("pathwayd_traces", "Traces, with those retired and superseded.", () => table.entries.length);
+  metrics.gauge("pathwayd_traces_live", "Traces that may be shown.", () => table.counts().live);
+  metrics.gauge("pathwayd_log_bytes", "Size of the log.", store.bytes);
+  metrics.gauge("pathwayd_damaged_lines", "Lines of the log that cannot be read.", store.damagedLines);
+  metrics.gauge("pathwayd_lost_changes", "Changes that no line holds any more.", () => countOf(table.lost()));
+  metrics.gauge("pathwayd_waiting", "Changes that wait to be stored.", writer.waiting);
+}
+
+// When the log is compacted without being asked.
+
+/** Length of the line of a replay with a short uid, in bytes; packed it takes about 12. */
+const replayLineBytes = 100;
+/** After a failure the log grows by this much before another try. */
+const retryGrowth = 1.1;
+
+export function createCompactionPolicy(deps: {
+  table: Pick<TraceTable, "counts">;
+  store: Pick<Store, "bytes">;
+  limits: Config["pathwayd"];
+  log: Log;
+}) {
+  const { table, store, limits, log } = deps;
+  let notBelow = limits.compact_min_bytes;
+  return {
+    /** Whether packing the replays saves enough. */
+    pays: (): boolean => {
+      const bytes = store.bytes();
+      const packable = table.counts().singleReplays * replayLineBytes;
+      return bytes >= notBelow && packable * 100 >= bytes * limits.compact_replay_percent;
+    },
+    onFailedCompaction: (cause: unknown): void => {
+      notBelow = Math.max(limits.compact_min_bytes, store.bytes() * retryGrowth);
+      log.error("the log could not be compacted and is as it was", describe(cause));
+    },
+  };
 }

@@ -1,5 +1,6 @@
 /** Pages: bounded in number and in bytes, with a token that says where the next one begins, of which search and time. */
 import { invalidField } from "../../../runtime/errors/errors.ts";
+import { pageToken, readPageToken } from "../../../runtime/pages/pages.ts";
 import type { Head } from "../traces/traces.ts";
 
 /** About the largest answer, in bytes of JSON; one item goes out whatever its size. */
@@ -33,19 +34,15 @@ export interface Place {
   skip: number;
 }
 
-const invalid = (why: string) => invalidField("page_token", `${why}`);
-
 const fingerprint = (conditions: unknown): string => Bun.hash(JSON.stringify(conditions)).toString(36);
 
 export const writeToken = ({ at, skip }: Place, conditions: unknown): string =>
-  Buffer.from(`${fingerprint(conditions)}.${at}.${skip}`).toString("base64url");
+  pageToken(`${fingerprint(conditions)}.${at}.${skip}`);
 
 /** Throws `invalid_field` for what is no token, or is one of other conditions. */
 export function readToken(token: string, conditions: unknown): Place {
-  const [, print, at, skip] =
-    /^([0-9a-z]{1,20})\.(-?\d{1,16})\.(\d{1,12})$/.exec(Buffer.from(token, "base64url").toString("latin1")) ??
-    [];
-  if (print === undefined) throw invalid("expected the next_page_token of an earlier answer");
-  if (print !== fingerprint(conditions)) throw invalid("it belongs to a request with other conditions");
+  const [print, at, skip] = readPageToken(token, /^([0-9a-z]{1,20})\.(-?\d{1,16})\.(\d{1,12})$/);
+  if (print !== fingerprint(conditions))
+    throw invalidField("page_token", "it belongs to a request with other conditions");
   return { at: Number(at), skip: Number(skip) };
 }

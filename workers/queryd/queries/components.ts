@@ -1,7 +1,7 @@
 /** The parts of queryd, opened and put together: engine, cache, versions, catalog. */
 import { mkdir, realpath, rm } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { memoryBytes } from "../../../runtime/config/config.ts";
+import { memoryBytes } from "../../../runtime/memory/memory.ts";
 import type { Deps } from "../../../runtime/service/service.ts";
 import type { Catalogd } from "../../catalogd/contract.ts";
 import type { Storaged } from "../../storaged/contract.ts";

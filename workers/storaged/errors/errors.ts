@@ -1,4 +1,3 @@
 /** What is kept of every operation: counters, and the journal of failures. */
-export { decodeLine, openErrorJournal } from "./journal.ts";
-export { linesBackwards } from "./lines-backwards.ts";
+export { decodeLine, linesBackwards, openErrorJournal } from "./journal.ts";
 export { createOperations, type Operation, type Operations } from "./operations.ts";

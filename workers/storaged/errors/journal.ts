@@ -3,14 +3,14 @@
  * are kept. It is no line log (`runtime/line-log`): that is replayed at a start, fsynced and marked, and this is read a
  * page at a time, newest first, acknowledges nothing, and gives way on a full disk.
  */
-import { type FileHandle, readdir, rm } from "node:fs/promises";
+
+import { type FileHandle, open, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Static } from "@sinclair/typebox";
 import { Mutex } from "async-mutex";
-import { opened } from "../../../runtime/durable/durable.ts";
-import { pageToken, readPageToken } from "../bucket/bucket.ts";
+import { opened, unlessAbsent } from "../../../runtime/durable/durable.ts";
+import { pageToken, readPageToken } from "../../../runtime/pages/pages.ts";
 import type { JournalEntry as JournalEntrySchema } from "../contract.ts";
-import { linesBackwards } from "./lines-backwards.ts";
 
 export type JournalEntry = Static<typeof JournalEntrySchema>;
 
@@ -94,7 +94,7 @@ export async function openErrorJournal(directory: string, fileBytesMax: number):
       const start =
         token === undefined
           ? await mutex.runExclusive(async () => ({ file: current.number, end: current.bytes }))
-          : readPageToken(token, positionOf);
+          : positionOf(token);
       return readPage(directory, start, { bucket, pageSize });
     },
     close: () => mutex.runExclusive(() => current.handle.close()),
@@ -119,12 +119,10 @@ interface Position {
   end: number;
 }
 
-const positionOf = (value: unknown): Position | undefined => {
-  const { file, end } = (value ?? {}) as Partial<Position>;
-  return Number.isSafeInteger(file) && Number.isSafeInteger(end) && Number(end) >= 0
-    ? (value as Position)
-    : undefined;
-};
+function positionOf(token: string): Position {
+  const [file, end] = readPageToken(token, /^(\d{1,15}):(\d{1,15})$/);
+  return { file: Number(file), end: Number(end) };
+}
 
 async function readPage(
   directory: string,
@@ -138,8 +136,62 @@ async function readPage(
       const entry = decodeLine(text);
       if (!entry || (bucket !== undefined && entry.bucket !== bucket)) continue;
       errors.push(entry);
-      if (errors.length === pageSize) return { errors, next_page_token: pageToken({ file, end: at }) };
+      if (errors.length === pageSize) return { errors, next_page_token: pageToken(`${file}:${at}`) };
     }
   }
   return { errors };
+}
+
+// The lines of a file from its end to its beginning, in blocks.
+
+interface Line {
+  /** Without its newline. */
+  text: string;
+  /** Offset of its first byte. */
+  start: number;
+}
+
+const blockBytes = 64 * 1024;
+const newline = 10;
+
+/** Yields the lines that end at or before `end`, last first; none when there is no such file. */
+export async function* linesBackwards(path: string, end: number): AsyncGenerator<Line> {
+  const handle = await open(path, "r").catch(unlessAbsent);
+  if (!handle) return;
+  try {
+    const { size } = await handle.stat();
+    let at = Math.min(end, size);
+    let rest: Buffer = Buffer.alloc(0);
+    while (at > 0) {
+      const block = Buffer.alloc(Math.min(blockBytes, at));
+      await readFully(handle, block, at - block.length);
+      at -= block.length;
+      rest = Buffer.concat([block, rest]);
+      // What comes before the first newline may have begun in an earlier block.
+      const first = at === 0 ? -1 : rest.indexOf(newline);
+      if (at > 0 && first < 0) continue;
+      yield* linesOf(rest.subarray(first + 1), at + first + 1);
+      rest = rest.subarray(0, first + 1);
+    }
+  } finally {
+    await handle.close();
+  }
+}
+
+function* linesOf(bytes: Buffer, offset: number): Generator<Line> {
+  let end = bytes.length;
+  while (end > 0) {
+    const start = end < 2 ? 0 : bytes.lastIndexOf(newline, end - 2) + 1;
+    const text = bytes.toString("utf8", start, bytes[end - 1] === newline ? end - 1 : end);
+    if (text !== "") yield { text, start: offset + start };
+    end = start;
+  }
+}
+
+async function readFully(handle: FileHandle, into: Buffer, from: number): Promise<void> {
+  for (let done = 0; done < into.length; ) {
+    const { bytesRead } = await handle.read(into, done, into.length - done, from + done);
+    if (bytesRead === 0) throw new Error("the file became shorter while it was read");
+    done += bytesRead;
+  }
 }

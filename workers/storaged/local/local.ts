@@ -1,4 +1,5 @@
 /** A bucket on this machine's disk. README.md has the design, sidecar.ts what makes it crash-safe. */
+
 import { copyFile, link, mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
@@ -10,6 +11,7 @@ import {
   writeAtomic,
 } from "../../../runtime/durable/durable.ts";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
+import { pageToken, readPageToken } from "../../../runtime/pages/pages.ts";
 import { type Clock, createKeyedMutex } from "../../../runtime/scheduling/scheduling.ts";
 import {
   type Bucket,
@@ -21,9 +23,7 @@ import {
   noSuchObject,
   type ObjectInfo,
   type OpenObject,
-  pageToken,
   type RangeRequest,
-  readPageToken,
   resolveRange,
   type Staging,
 } from "../bucket/bucket.ts";
@@ -190,14 +190,14 @@ interface Listed {
 
 async function listPage({ root, head, corruptions }: Listed, query: ListQuery): Promise<ListPage> {
   const { prefix, delimiter, pageSize, pageToken: token, signal } = query;
-  const after = token === undefined ? undefined : readPageToken(token, positionOf);
+  const after = token === undefined ? undefined : readPageToken(token, /^after:(.*)$/s)[0];
   const keys: string[] = [];
   const page: ListPage = { objects: [], prefixes: [], corrupt: [] };
   let last = "";
   for await (const { name, isPrefix } of walk({ root, prefix, delimiter, after, also: corruptions.keys() })) {
     signal.throwIfAborted();
     if (keys.length + page.prefixes.length === pageSize) {
-      page.nextPageToken = pageToken({ after: last });
+      page.nextPageToken = pageToken(`after:${last}`);
       break;
     }
     (isPrefix ? page.prefixes : keys).push(name);
@@ -211,11 +211,6 @@ async function listPage({ root, head, corruptions }: Listed, query: ListQuery): 
   }
   return page;
 }
-
-const positionOf = (position: unknown): string | undefined => {
-  const { after } = (position ?? {}) as { after?: unknown };
-  return typeof after === "string" ? after : undefined;
-};
 
 /** A damaged object must not fail the listing; one deleted meanwhile is left out. */
 async function describeOne(key: string, head: Head): Promise<ObjectInfo | "corrupt" | "gone"> {

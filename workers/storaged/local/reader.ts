@@ -2,6 +2,7 @@
 import { constants } from "node:fs";
 import { type FileHandle, lstat, rm } from "node:fs/promises";
 import { dirname } from "node:path";
+import { LRUCache } from "lru-cache";
 import { errorCode, makeDirectory, opened, writeAtomic } from "../../../runtime/durable/durable.ts";
 import type { KeyedMutex } from "../../../runtime/scheduling/scheduling.ts";
 import type { Corruptions, ObjectInfo, Span } from "../bucket/bucket.ts";
@@ -17,7 +18,6 @@ import {
   type ObjectRecord,
   readRecord,
 } from "./sidecar.ts";
-import { createVerifiedFiles } from "./verified-files.ts";
 
 const mismatch = "its bytes do not match the checksum they were stored with";
 const unread = "the disk does not give its bytes back (EIO): look at the kernel's log";
@@ -243,4 +243,32 @@ async function factsAt(layout: Layout, key: string): Promise<FileFacts | undefin
     if (absent.has(errorCode(cause) ?? "")) return undefined;
     throw cause;
   }
+}
+
+// A cache of files whose checksum was verified: each is hashed once, not at every use.
+
+/** Files remembered; others are hashed again when they are asked for. Counted as sizes: `max` takes the room of all at once. */
+const remembered = { maxSize: 100_000, sizeCalculation: () => 1 };
+
+/** Files known to be whole, by everything that changes when a file is written to. */
+function createVerifiedFiles() {
+  const known = new LRUCache<string, true>(remembered);
+  const running = new Map<string, Promise<boolean>>();
+  const idOf = ({ ino, mtimeNs, ctimeNs, size }: FileFacts) => `${ino}:${mtimeNs}:${ctimeNs}:${size}`;
+  const add = (facts: FileFacts) => {
+    known.set(idOf(facts), true);
+  };
+  return {
+    add,
+    /** True when known; else runs `work`, once for all who ask meanwhile. */
+    once: async (facts: FileFacts, work: () => Promise<boolean>): Promise<boolean> => {
+      const id = idOf(facts);
+      if (known.get(id)) return true;
+      const run = running.get(id) ?? work().finally(() => running.delete(id));
+      running.set(id, run);
+      const whole = await run;
+      if (whole) add(facts);
+      return whole;
+    },
+  };
 }

@@ -1,12 +1,12 @@
 /** Lists an S3 bucket by ListObjectsV2, as many requests as a page needs. */
+
 import { fail } from "../../../runtime/errors/errors.ts";
+import { pageToken, readPageToken } from "../../../runtime/pages/pages.ts";
 import {
   compareKeys,
   type ListPage,
   type ListQuery,
   type ObjectInfo,
-  pageToken,
-  readPageToken,
   reservedPrefix,
 } from "../bucket/bucket.ts";
 import {
@@ -36,7 +36,7 @@ interface Answer {
 export async function listS3(connection: S3Connection, query: ListQuery): Promise<ListPage> {
   const { pageSize } = query;
   const page: ListPage = { objects: [], prefixes: [], corrupt: [] };
-  let after = query.pageToken === undefined ? "" : readPageToken(query.pageToken, positionOf);
+  let [after = ""] = query.pageToken === undefined ? [] : readPageToken(query.pageToken, /^after:(.*)$/s);
   let continuation: string | undefined;
   for (let room = pageSize; room > 0; room = pageSize - page.objects.length - page.prefixes.length) {
     const from = continuation === undefined ? startAfter(after) : { "continuation-token": continuation };
@@ -55,7 +55,7 @@ export async function listS3(connection: S3Connection, query: ListQuery): Promis
     continuation = last === undefined ? answer.continuation : undefined;
     after = last ?? after;
   }
-  page.nextPageToken = pageToken({ after });
+  page.nextPageToken = pageToken(`after:${after}`);
   return page;
 }
 
@@ -67,11 +67,6 @@ const standsStill = ({ name, endpoint }: S3Address) =>
   fail("bad_gateway", `bucket '${name}': ${endpoint} says that its list goes on, and gives nothing more`, {
     details: { bucket: name },
   });
-
-const positionOf = (position: unknown): string | undefined => {
-  const { after } = (position ?? {}) as { after?: unknown };
-  return typeof after === "string" ? after : undefined;
-};
 
 async function ask(
   { expect }: S3Connection,

@@ -1,13 +1,15 @@
 /** The body of `search`: JSON, or 32-bit floats with the rest in the query. */
 
+import type { Static } from "@sinclair/typebox";
 import { readBytes, readJson } from "../../../runtime/bodies/bodies.ts";
 import type { Config } from "../../../runtime/config/config.ts";
 import type { InputOf } from "../../../runtime/contract/contract.ts";
 import { fail, invalidField, ServiceError } from "../../../runtime/errors/errors.ts";
 import { type Condition, parseFilter } from "../../../runtime/filter/filter.ts";
 import { parseJson } from "../../../runtime/json/json.ts";
-import { type IndexConfig, SearchBody, type Vectord } from "../contract.ts";
-import { defaultEf } from "../search/search.ts";
+import { type Hit, type IndexConfig, type Item, SearchBody, type Vectord } from "../contract.ts";
+import type { Rows } from "../rows/rows.ts";
+import { defaultEf, type Neighbour } from "../search/search.ts";
 import { checkModel } from "./items.ts";
 import { checkVectors, floatsOf, type NameOf, packVectors } from "./vectors.ts";
 
@@ -144,4 +146,39 @@ function parsed(filter: string): unknown {
       details: { field: "filter" },
     });
   }
+}
+
+// Rows as callers see them.
+
+/** The results of one query. */
+export const hitsOf = (
+  found: readonly Neighbour[],
+  rows: Rows,
+  { metric }: IndexConfig,
+  include: Include,
+): Static<typeof Hit>[] =>
+  found.map(({ row, distance }) => ({
+    id: rows.id(row),
+    distance,
+    score: scoreOf(metric, distance),
+    ...extras(rows, row, include),
+  }));
+
+export const itemOf = (rows: Rows, row: number, include: Include): Static<typeof Item> => ({
+  id: rows.id(row),
+  ...extras(rows, row, include),
+});
+
+function extras(rows: Rows, row: number, include: Include): Pick<Static<typeof Item>, "metadata" | "vector"> {
+  const metadata = include.metadata ? rows.metadata(row) : undefined;
+  return {
+    ...(metadata !== undefined && { metadata }),
+    ...(include.vector && { vector: Array.from(rows.blocks.row(row)) }),
+  };
+}
+
+/** Larger is nearer: the cosine, the product, or 1 / (1 + distance). */
+function scoreOf(metric: IndexConfig["metric"], distance: number): number {
+  if (metric === "cosine") return 1 - distance;
+  return metric === "ip" ? -distance : 1 / (1 + distance);
 }

@@ -1,7 +1,8 @@
 /** What makes an index durable, as the rest of vectord sees it. LHV1 is behind it. */
 import type { Static } from "@sinclair/typebox";
 import type { IndexConfig, Snapshot } from "../contract.ts";
-import type { Contents } from "../objects/objects.ts";
+import type { KeptSnapshot, Manifest } from "../lhv1/lhv1.ts";
+import { type Contents, neededBy } from "../objects/objects.ts";
 import type { Batch, Upserts } from "../rows/rows.ts";
 
 /**
@@ -47,4 +48,30 @@ export interface Journal {
   dropSnapshot: (id: string) => Promise<void>;
   /** Finishes the appends that wait and the checkpoint under way; then the journal takes nothing more. */
   close: () => Promise<void>;
+}
+
+// A view of an open journal: what its index is made of at one moment, which stays in storage until it is released.
+
+export interface JournalView {
+  manifest: Manifest;
+  /** The last segment that is acknowledged. */
+  last: number;
+  /** Whether nothing is being written or removed that the manifest does not name. */
+  isQuiet: boolean;
+  release: () => void;
+}
+
+/** What is there now, in the form of a snapshot that nobody asked for. */
+export const momentOf = (
+  { config, incarnation, checkpoint, base }: Manifest,
+  last: number,
+): KeptSnapshot => ({
+  ...{ id: "", created_at: "", count: 0, bytes: 0, config, incarnation, base, last },
+  ...(checkpoint && { checkpoint }),
+});
+
+/** Whether the contents need one of these; what snapshots need does not count, as it is never written anew. */
+export function isAnyNeeded(manifest: Manifest, keys: ReadonlySet<string>): boolean {
+  const isNeeded = neededBy(manifest.name, [{ ...manifest, snapshots: [] }]);
+  return [...keys].some(isNeeded);
 }

@@ -19,9 +19,8 @@ import {
 } from "../objects/objects.ts";
 import type { Batch } from "../rows/rows.ts";
 import { type Appends, createAppends } from "./appends.ts";
-import type { Journal } from "./interface.ts";
+import { isAnyNeeded, type Journal, type JournalView, momentOf } from "./interface.ts";
 import { addSnapshot, listSnapshots, removeSnapshot } from "./snapshots.ts";
-import { isAnyNeeded, type JournalView, momentOf } from "./view.ts";
 
 export interface JournalOptions {
   store: ObjectStore;

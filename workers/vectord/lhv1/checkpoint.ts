@@ -8,8 +8,7 @@
  */
 import { closed, t } from "../../../runtime/contract/contract.ts";
 import type { Upserts } from "../rows/rows.ts";
-import { corrupt, createFrameWriter, readFrame, type Source } from "./frame.ts";
-import { decodeHead, encodeHead } from "./head.ts";
+import { corrupt, createFrameWriter, decodeHead, encodeHead, readFrame, type Source } from "./frame.ts";
 import { decodePiece, encodeRows } from "./rows.ts";
 
 const CheckpointHead = closed({

@@ -10,6 +10,9 @@
  * A checksum is XXH64 with seed 0; the chain takes each checksum with the chain so far as its seed, from 0. After END
  * comes nothing. The header is the same in every version, so that a newer version is told from damage.
  */
+
+import type { Static, TObject } from "@sinclair/typebox";
+import { check } from "../../../runtime/contract/contract.ts";
 import { fail, type ServiceError } from "../../../runtime/errors/errors.ts";
 
 const formatVersion = 1;
@@ -234,4 +237,23 @@ async function readSection(source: Source, at: number, number: number) {
   const letters = String.fromCharCode(...bytes.subarray(0, 4));
   const payload = bytes.subarray(headerBytes, headerBytes + length);
   return { section: { letters, payload }, sum, bytes: bytes.length };
+}
+
+// The head of an LHV1 object: its first section, a JSON object of a known shape.
+
+/** Frames the head. */
+export function encodeHead(frame: FrameWriter, head: Record<string, unknown>): Uint8Array<ArrayBuffer> {
+  const text = new TextEncoder().encode(JSON.stringify(head));
+  return frame.section("HEAD", text.length, (payload) => payload.set(text));
+}
+
+/** Reads the head, which must have the schema's shape. Throws `corrupt`. */
+export async function decodeHead<S extends TObject>(frame: FrameReader, schema: S): Promise<Static<S>> {
+  const payload = await frame.expect("HEAD");
+  try {
+    return check(schema, JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(payload)), "the head");
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw corrupt(frame.key, `its head is not what it should be (${why})`, cause);
+  }
 }

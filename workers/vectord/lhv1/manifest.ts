@@ -5,8 +5,7 @@
 import type { Static } from "@sinclair/typebox";
 import { closed, t } from "../../../runtime/contract/contract.ts";
 import { IndexConfig } from "../contract.ts";
-import { corrupt, createFrameWriter, readFrame, sourceOf } from "./frame.ts";
-import { decodeHead, encodeHead } from "./head.ts";
+import { corrupt, createFrameWriter, decodeHead, encodeHead, readFrame, sourceOf } from "./frame.ts";
 import { isUnder } from "./keys.ts";
 
 const count = t.Integer({ minimum: 0 });

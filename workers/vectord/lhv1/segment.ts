@@ -10,8 +10,15 @@
 import type { Static } from "@sinclair/typebox";
 import { closed, t } from "../../../runtime/contract/contract.ts";
 import type { Batch, Metadata } from "../rows/rows.ts";
-import { corrupt, createFrameWriter, type FrameReader, readFrame, type Source } from "./frame.ts";
-import { decodeHead, encodeHead } from "./head.ts";
+import {
+  corrupt,
+  createFrameWriter,
+  decodeHead,
+  encodeHead,
+  type FrameReader,
+  readFrame,
+  type Source,
+} from "./frame.ts";
 import { decodePiece, decodeTable, encodeIds, encodeRows } from "./rows.ts";
 
 const sequence = t.Integer({ minimum: 0 });

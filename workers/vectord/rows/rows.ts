@@ -18,7 +18,11 @@ export {
   unite,
 } from "./bitmap.ts";
 export { bytesOfItems, bytesOfRows, bytesOfStored, bytesOfVector, rowsWithin } from "./memory.ts";
-export { copyRows, rowPieces } from "./pieces.ts";
-export { createSharedRows, rowsToBlockEnd, type SharedRows } from "./shared-blocks.ts";
-export { type Applied, createRows, type Rows, type View } from "./store.ts";
-export { createVectorBlocks, type VectorBlocks } from "./vector-blocks.ts";
+export { type Applied, copyRows, createRows, type Rows, rowPieces, type View } from "./store.ts";
+export {
+  createSharedRows,
+  createVectorBlocks,
+  rowsToBlockEnd,
+  type SharedRows,
+  type VectorBlocks,
+} from "./vector-blocks.ts";

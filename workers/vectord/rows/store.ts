@@ -3,7 +3,7 @@
  * that is replaced or deleted leaves a dead row behind, which compaction drops.
  */
 import type { Batch, Metadata, Upserts } from "./batch.ts";
-import { addRow, type Bitmap, emptyBitmap, removeRow } from "./bitmap.ts";
+import { addRow, type Bitmap, emptyBitmap, removeRow, rowsOf } from "./bitmap.ts";
 import { heapOfRow } from "./memory.ts";
 import type { VectorBlocks } from "./vector-blocks.ts";
 
@@ -162,4 +162,31 @@ function firstAbove(sequences: readonly number[], sequence: number): number {
     else low = middle + 1;
   }
   return low;
+}
+
+// The live rows of a view, piece by piece, as what was once added.
+
+/** Vectors of a piece, in bytes: a copy of that many takes about a millisecond. */
+const pieceBytes = 4 * 1024 * 1024;
+
+/** Pieces in row order. The view is fixed, so they may be taken at any pace; an abort ends them with its reason. */
+export function* rowPieces(rows: Rows, view: View, signal: AbortSignal): Generator<Upserts> {
+  const live = rowsOf(view.alive);
+  const size = Math.max(1, Math.floor(pieceBytes / (rows.blocks.dimension * 4)));
+  for (let from = 0; from < live.length; from += size) {
+    signal.throwIfAborted();
+    yield copyRows(rows, live.subarray(from, from + size));
+  }
+}
+
+/** Copies of some rows. */
+export function copyRows(rows: Rows, chosen: Uint32Array): Upserts {
+  const { dimension, row: vector } = rows.blocks;
+  const vectors = new Float32Array(chosen.length * dimension);
+  for (const [at, row] of chosen.entries()) vectors.set(vector(row), at * dimension);
+  return {
+    vectors,
+    ids: Array.from(chosen, (row) => rows.id(row)),
+    metadata: Array.from(chosen, (row) => rows.metadata(row)),
+  };
 }

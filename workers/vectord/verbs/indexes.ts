@@ -1,7 +1,7 @@
 /** The verbs about whole indexes: making, listing, dropping, compacting, snapshots. */
 import type { InputOf, ReplyOf, VerbsOf } from "../../../runtime/contract/contract.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
-import { pageById } from "../../../runtime/jobs/jobs.ts";
+import { pageById } from "../../../runtime/pages/pages.ts";
 import { type Clock, timestamp } from "../../../runtime/scheduling/scheduling.ts";
 import type { IndexConfig, Vectord } from "../contract.ts";
 import { type Indexes, type LiveIndex, type Names, taken } from "../indexes/indexes.ts";

@@ -5,6 +5,7 @@
 
 import type { InputOf, ReplyOf } from "../../../runtime/contract/contract.ts";
 import { invalidField } from "../../../runtime/errors/errors.ts";
+import { pageToken, readPageToken } from "../../../runtime/pages/pages.ts";
 import { parseFilter } from "../../../runtime/filter/filter.ts";
 import { included, itemOf, numbersMax } from "../bodies/bodies.ts";
 import type { Vectord } from "../contract.ts";
@@ -52,16 +53,8 @@ interface Place {
   digest: string;
 }
 
-const tokenOf = ({ opening }: LiveIndex, rows: Rows, row: number): string => {
-  const place: Place = {
-    opening,
-    sequence: rows.sequence(row),
-    id: rows.id(row),
-    rank: rankOf(rows, row),
-    digest: digestOf(rows, row),
-  };
-  return Buffer.from(JSON.stringify(Object.values(place))).toString("base64url");
-};
+const tokenOf = ({ opening }: LiveIndex, rows: Rows, row: number): string =>
+  pageToken([opening, rows.sequence(row), rankOf(rows, row), digestOf(rows, row), rows.id(row)].join(" "));
 
 const rankOf = (rows: Rows, row: number): number => countRows(rows.view().alive, row + 1);
 
@@ -85,15 +78,7 @@ function sequenceAfter(token: string, live: LiveIndex): number {
 }
 
 function placeOf(token: string): Place {
-  try {
-    const [opening, sequence, id, rank, digest, ...rest] = JSON.parse(
-      Buffer.from(token, "base64url").toString("utf8"),
-    );
-    const areTexts = [opening, id, digest].every((part) => typeof part === "string");
-    const areCounts = [sequence, rank].every((part) => Number.isSafeInteger(part) && part >= 0);
-    if (areTexts && areCounts && rest.length === 0) return { opening, sequence, id, rank, digest };
-  } catch {
-    // Said below: whatever is not such a list is no token of ours.
-  }
-  throw invalidField("page_token", "expected the next_page_token of an earlier answer");
+  const form = /^(\S+) (\d{1,15}) (\d{1,15}) (\S+) (.*)$/s;
+  const [opening = "", sequence, rank, digest = "", id = ""] = readPageToken(token, form);
+  return { opening, sequence: Number(sequence), rank: Number(rank), digest, id };
 }

@@ -1,6 +1,6 @@
 /** Versions of several names: all or none, whatever breaks between the writes. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { fail } from "../../../../runtime/errors/service-error.ts";
+import { fail } from "../../../../runtime/errors/errors.ts";
 import { manifestKey } from "../../../../workers/catalogd/manifests/key.ts";
 import { decodeManifest } from "../../../../workers/catalogd/manifests/manifest.ts";
 import { type Catalog, startCatalog, twoColumns } from "../../../support/stacks/catalogd.ts";

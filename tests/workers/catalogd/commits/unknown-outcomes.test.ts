@@ -1,6 +1,6 @@
 /** Writes whose answer never came: readers see what is there, as soon as storage can be asked. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { fail } from "../../../../runtime/errors/service-error.ts";
+import { fail } from "../../../../runtime/errors/errors.ts";
 import { manifestKey } from "../../../../workers/catalogd/manifests/key.ts";
 import { encodeManifest } from "../../../../workers/catalogd/manifests/manifest.ts";
 import { type Catalog, startCatalog, twoColumns } from "../../../support/stacks/catalogd.ts";

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Durable } from "../../../../runtime/durable/inspection.ts";
-import { fail } from "../../../../runtime/errors/service-error.ts";
+import { fail } from "../../../../runtime/errors/errors.ts";
 import { systemClock } from "../../../../runtime/scheduling/clock.ts";
 import { seeded } from "../../../support/campaigns/seeded.ts";
 import { type ApiCase, runCase } from "../../../support/clients/api-case.ts";

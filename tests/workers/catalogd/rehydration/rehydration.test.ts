@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fail } from "../../../../runtime/errors/service-error.ts";
+import { fail } from "../../../../runtime/errors/errors.ts";
 import { seal, sealKey } from "../../../../workers/catalogd/manifests/checksum.ts";
 import { manifestKey } from "../../../../workers/catalogd/manifests/key.ts";
 import {

@@ -1,6 +1,6 @@
 /** Decisions without I/O: drift, fingerprints, the next version. */
 import { describe, expect, test } from "bun:test";
-import { ServiceError } from "../../../../runtime/errors/service-error.ts";
+import { ServiceError } from "../../../../runtime/errors/errors.ts";
 import { fold } from "../../../../runtime/sql/names.ts";
 import { planDrop, planRegistration } from "../../../../workers/catalogd/versions/plan.ts";
 import { canonicalKey, type Registration } from "../../../../workers/catalogd/versions/registration.ts";

@@ -1,8 +1,7 @@
 /** Deadlines by a clock that the test moves, and the check whether anybody takes connections. */
 import { describe, expect, test } from "bun:test";
 import { systemClock } from "../../../../runtime/scheduling/clock.ts";
-import { attempt } from "../../../../workers/chatd/answering/attempts.ts";
-import { isReachable } from "../../../../workers/chatd/answering/connect-check.ts";
+import { attempt, isReachable } from "../../../../workers/chatd/answering/attempts.ts";
 import { createDeadline } from "../../../../workers/chatd/answering/deadline.ts";
 import {
   type Provider,

@@ -1,6 +1,6 @@
 /** Tries, waits and deadlines, on a clock that the test moves. */
 import { expect, test } from "bun:test";
-import { fail } from "../../../../runtime/errors/service-error.ts";
+import { fail } from "../../../../runtime/errors/errors.ts";
 import { systemClock } from "../../../../runtime/scheduling/clock.ts";
 import { withRetries } from "../../../../workers/embedd/embedding/retry.ts";
 import { TransientFailure } from "../../../../workers/embedd/providers/provider.ts";

@@ -1,7 +1,7 @@
 /** DuckDB on all cores and on one each: who waits, what stops, and how runs become files beside each other. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { fail } from "../../../../runtime/errors/service-error.ts";
+import { fail } from "../../../../runtime/errors/errors.ts";
 import type { Engines } from "../../../../workers/ingestd/engine/engine.ts";
 import { load } from "../../../../workers/ingestd/loading/load.ts";
 import type { NewTarget } from "../../../../workers/ingestd/loading/run.ts";

@@ -1,6 +1,6 @@
 /** The time that the work on a file may take, and the thread that it shares with others. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import type { ServiceError } from "../../../../runtime/errors/service-error.ts";
+import type { ServiceError } from "../../../../runtime/errors/errors.ts";
 import { type Clock, systemClock } from "../../../../runtime/scheduling/clock.ts";
 import { createSlices, type Slices } from "../../../../runtime/scheduling/time-slices.ts";
 import { csv } from "../../../../workers/ingestd/csv/csv.ts";

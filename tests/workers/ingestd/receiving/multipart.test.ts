@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { fail } from "../../../../runtime/errors/service-error.ts";
+import { fail } from "../../../../runtime/errors/errors.ts";
 import { formFile } from "../../../../workers/ingestd/receiving/multipart.ts";
 import { seeded } from "../../../support/campaigns/seeded.ts";
 

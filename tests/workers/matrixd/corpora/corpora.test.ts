@@ -4,7 +4,7 @@ import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fail } from "../../../../runtime/errors/service-error.ts";
+import { fail } from "../../../../runtime/errors/errors.ts";
 import { rowField } from "../../../../workers/matrixd/schemas/schemas.ts";
 import { type ApiCase, runCases } from "../../../support/clients/api-case.ts";
 import { type MatrixdStack, startMatrixdStack } from "../../../support/stacks/matrixd.ts";

@@ -6,7 +6,7 @@ import { existsSync, readdirSync, rmSync } from "node:fs";
 import { cp } from "node:fs/promises";
 import { join, relative } from "node:path";
 import type { Durable, Finding } from "../../../../runtime/durable/inspection.ts";
-import { fail } from "../../../../runtime/errors/service-error.ts";
+import { fail } from "../../../../runtime/errors/errors.ts";
 import { openDatabase, readState } from "../../../../workers/matrixd/lexicon/database.ts";
 import { inspectDatabase } from "../../../../workers/matrixd/lexicon/inspection.ts";
 import { copyFiles, copySnapshot, findingsOf, flipIn } from "../../../support/durability/durable.ts";

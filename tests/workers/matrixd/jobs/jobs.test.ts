@@ -2,8 +2,8 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { appendFileSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { fail } from "../../../../runtime/errors/service-error.ts";
-import { jobEvents } from "../../../../runtime/jobs/events.ts";
+import { fail } from "../../../../runtime/errors/errors.ts";
+import { jobEvents } from "../../../../runtime/jobs/jobs.ts";
 import { systemClock } from "../../../../runtime/scheduling/clock.ts";
 import { createLog } from "../../../../runtime/telemetry/log.ts";
 import { isOver, type Jobs, openJobs, type RunningJob } from "../../../../workers/matrixd/jobs/queue.ts";

@@ -1,6 +1,6 @@
 /** Builds and refreshes over the real services: what is embedded, what searches see meanwhile, what a failure leaves. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { fail } from "../../../../runtime/errors/service-error.ts";
+import { fail } from "../../../../runtime/errors/errors.ts";
 import { type MatrixdPeers, type MatrixdStack, startMatrixdStack } from "../../../support/stacks/matrixd.ts";
 
 let stack: MatrixdStack;

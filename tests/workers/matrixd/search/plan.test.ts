@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { ServiceError } from "../../../../runtime/errors/service-error.ts";
+import { ServiceError } from "../../../../runtime/errors/errors.ts";
 import { planSearch, type SearchInput } from "../../../../workers/matrixd/search/plan.ts";
 
 const plan = (input: SearchInput, profile?: Parameters<typeof planSearch>[1]) =>

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import type { ServiceError } from "../../../../runtime/errors/service-error.ts";
+import type { ServiceError } from "../../../../runtime/errors/errors.ts";
 import { systemClock } from "../../../../runtime/scheduling/clock.ts";
 import type { LiveCorpus } from "../../../../workers/matrixd/corpora/live-corpus.ts";
 import {

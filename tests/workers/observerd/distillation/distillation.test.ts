@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { InputOf, Peer, ReplyOf } from "../../../../runtime/contract/endpoints.ts";
-import { fail } from "../../../../runtime/errors/service-error.ts";
+import { fail } from "../../../../runtime/errors/errors.ts";
 import { type Matrixd, matrixd } from "../../../../workers/matrixd/contract.ts";
 import type { Observerd } from "../../../../workers/observerd/contract.ts";
 import { pathwayd } from "../../../../workers/pathwayd/contract.ts";

@@ -1,7 +1,7 @@
 /** chatd's calls: each is an operation once, whatever restarts. */
 import { afterEach, expect, test } from "bun:test";
 import { join } from "node:path";
-import { fail } from "../../../../runtime/errors/service-error.ts";
+import { fail } from "../../../../runtime/errors/errors.ts";
 import { advanced, eventOf } from "../../../../workers/observerd/loops/chat-calls.ts";
 import { startProduct } from "../../../support/product/product.ts";
 import { temporaryDirectory } from "../../../support/stacks/in-process.ts";

@@ -13,13 +13,13 @@ import {
 import { join } from "node:path";
 import { defaults } from "../../../../runtime/config/loading.ts";
 import { createLog } from "../../../../runtime/telemetry/log.ts";
-import type { Line } from "../../../../workers/observerd/operations/line.ts";
-import { type OperationsLog, openOperationsLog } from "../../../../workers/observerd/operations/log.ts";
 import {
+  type Line,
   segmentName,
   segmentNumbers,
   segmentPath,
-} from "../../../../workers/observerd/operations/segment.ts";
+} from "../../../../workers/observerd/operations/line.ts";
+import { type OperationsLog, openOperationsLog } from "../../../../workers/observerd/operations/log.ts";
 import { createState, type State } from "../../../../workers/observerd/operations/state.ts";
 import { keptIn, takeAsTheyAre } from "../../../support/durability/marked.ts";
 import { temporaryDirectory } from "../../../support/stacks/in-process.ts";

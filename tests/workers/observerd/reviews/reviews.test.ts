@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:tes
 import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { InputOf, ReplyOf } from "../../../../runtime/contract/endpoints.ts";
-import { fail } from "../../../../runtime/errors/service-error.ts";
+import { fail } from "../../../../runtime/errors/errors.ts";
 import { type Chatd, chatd } from "../../../../workers/chatd/contract.ts";
 import { openReviews } from "../../../../workers/observerd/reviews/log.ts";
 import { refused, runCases } from "../../../support/clients/api-case.ts";

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { makeDirectory } from "../../../../runtime/durable/files.ts";
-import { fail } from "../../../../runtime/errors/service-error.ts";
+import { fail } from "../../../../runtime/errors/errors.ts";
 import { systemClock } from "../../../../runtime/scheduling/clock.ts";
 import { openStore } from "../../../../workers/pathwayd/log/store.ts";
 import { createTimes } from "../../../../workers/pathwayd/traces/instant.ts";

@@ -13,7 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Peer } from "../../../../runtime/contract/endpoints.ts";
-import { fail } from "../../../../runtime/errors/service-error.ts";
+import { fail } from "../../../../runtime/errors/errors.ts";
 import type { Storaged } from "../../../../workers/storaged/contract.ts";
 import { type FaultyProxy, startFaultyProxy } from "../../../support/s3/faulty-proxy.ts";
 import { testS3Servers } from "../../../support/s3/server.ts";

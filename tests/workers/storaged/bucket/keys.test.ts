@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { ServiceError } from "../../../../runtime/errors/service-error.ts";
+import type { ServiceError } from "../../../../runtime/errors/errors.ts";
 import {
   checkKey,
   checkPrefix,

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { createKeyedMutex } from "../../../../runtime/scheduling/keyed-mutex.ts";
+import { createKeyedMutex } from "../../../../runtime/scheduling/limiter.ts";
 import { layoutOf } from "../../../../workers/storaged/local/layout.ts";
 import { orphans } from "../../../../workers/storaged/local/orphans.ts";
 import { temporaryDirectory } from "../../../support/stacks/in-process.ts";

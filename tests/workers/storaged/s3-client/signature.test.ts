@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { encodePath, encodeQuery, sign } from "../../../../workers/storaged/s3-client/signature.ts";
+import { encodePath, encodeQuery, sign } from "../../../../workers/storaged/s3-client/connection.ts";
 import { elements, keyOf, textOf } from "../../../../workers/storaged/s3-client/xml.ts";
 
 /** The examples of Amazon's "Signature Calculations for the Authorization Header" page. */

@@ -1,6 +1,6 @@
 /** What the etag of an object that others stored is worth: the MD5 of its bytes, or nothing. */
 import { expect, test } from "bun:test";
-import { expectationOf } from "../../../../workers/storaged/s3/expectation.ts";
+import { expectationOf } from "../../../../workers/storaged/s3/verified-read.ts";
 
 const etag = new Bun.CryptoHasher("md5").update("stored").digest("hex");
 

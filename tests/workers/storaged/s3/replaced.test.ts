@@ -1,7 +1,7 @@
 /** Spans of objects that are replaced between the two requests that they take: what is told and what is given is of one object. */
 import { expect, test } from "bun:test";
+import { parseRange } from "../../../../workers/storaged/bucket/bucket.ts";
 import { createCorruptions } from "../../../../workers/storaged/bucket/corruptions.ts";
-import { parseRange } from "../../../../workers/storaged/bucket/range.ts";
 import { openVerified } from "../../../../workers/storaged/s3/verified-read.ts";
 
 /** A server whose answers are of these contents, one after the other; with another span than asked for where one is told. */

@@ -3,8 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test
 import { systemClock } from "../../../../runtime/scheduling/clock.ts";
 import { createLog } from "../../../../runtime/telemetry/log.ts";
 import { inspectBucket } from "../../../../workers/storaged/backup/inspection.ts";
-import type { Bucket } from "../../../../workers/storaged/bucket/bucket.ts";
-import { parseRange } from "../../../../workers/storaged/bucket/range.ts";
+import { type Bucket, parseRange } from "../../../../workers/storaged/bucket/bucket.ts";
 import { collect } from "../../../../workers/storaged/bucket/streams.ts";
 import { orphanedChecksums } from "../../../../workers/storaged/s3/checksums.ts";
 import { openS3Bucket } from "../../../../workers/storaged/s3/s3.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { parseRange, resolveRange } from "../../../../workers/storaged/bucket/range.ts";
+import { parseRange, resolveRange } from "../../../../workers/storaged/bucket/bucket.ts";
 import {
   rangeApplies,
   readVerdict,

@@ -1,14 +1,19 @@
 /** What a configuration that was read again changes while everything runs: a pure decision. */
 import { isDeepStrictEqual } from "node:util";
+import { Mutex } from "async-mutex";
+import { parseBind } from "../addresses/addresses.ts";
 import { bindRefusal } from "../auth/auth.ts";
-import { type Config, type LoadedConfig, parseBind, type ServiceSection } from "../config/config.ts";
+import {
+  type Config,
+  type ConfigSources,
+  type LoadedConfig,
+  loadConfig,
+  type ServiceSection,
+} from "../config/config.ts";
 import { ConfigError } from "../errors/errors.ts";
-
-/** What a running service takes on; everything else needs a restart. */
-export interface Live {
-  auth: Config["auth"];
-  log: Config["log"];
-}
+import { loadSecrets, secretsDigest } from "../secrets/secrets.ts";
+import type { Live } from "../service/service.ts";
+import type { Log } from "../telemetry/telemetry.ts";
 
 interface ReloadPlan {
   config: Config;
@@ -65,4 +70,47 @@ function differences(left: Config, right: Config): string[] {
   const after = flat(right);
   const names = new Set([...before.keys(), ...after.keys()]);
   return [...names].filter((key) => !isDeepStrictEqual(before.get(key), after.get(key)));
+}
+
+// Reading the configuration again, one time after the other, and applying it where it is sound.
+
+interface ReloadingOptions {
+  sources: ConfigSources;
+  /** The configuration that runs. */
+  first: LoadedConfig;
+  only: readonly ServiceSection[];
+  log: Log;
+  /** Resolves when what changed holds in every service. */
+  apply: (live: Live) => Promise<void>;
+}
+
+/**
+ * Returns what reads all sources again and applies what can change while everything runs. A mistake anywhere leaves
+ * everything as it was and is logged; so is each key that needs a restart.
+ */
+export function createReloading({ sources, first, only, log, apply }: ReloadingOptions): () => Promise<void> {
+  const mutex = new Mutex();
+  const { secrets_path } = first.config;
+  const secretsAtStart = secretsDigest(secrets_path);
+  let running = first;
+
+  const reload = async () => {
+    const read = loadConfig(sources);
+    loadSecrets(secrets_path);
+    const { config, changed, needsRestart } = planReload(running, read, only);
+    if (secretsDigest(secrets_path) !== secretsAtStart) needsRestart.push(`what ${secrets_path} holds`);
+    running = { ...read, config };
+    log.setLevel(config.log.level);
+    for (const warning of read.warnings) log.warn(warning);
+    await apply({ auth: config.auth, log: config.log });
+    const fields = { changed, needs_restart: needsRestart };
+    if (needsRestart.length > 0) log.warn("configuration reloaded, but not all of it", fields);
+    else log.info("configuration reloaded", fields);
+  };
+  return () =>
+    mutex
+      .runExclusive(reload)
+      .catch((error: Error) =>
+        log.error("configuration not reloaded: it stays as it was", { error: error.message }),
+      );
 }

@@ -1,6 +1,6 @@
 /** Pages of lists in memory. */
 import { describe, expect, test } from "bun:test";
-import { type Page, type PageInput, pageById, pageOf } from "../../../runtime/jobs/pages.ts";
+import { type Page, type PageInput, pageById, pageOf } from "../../../runtime/pages/pages.ts";
 
 const own = (text: string) => text;
 

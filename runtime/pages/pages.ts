@@ -1,4 +1,4 @@
-/** Pages of a list that is in memory: the token of the next page is the id of the last item of this one. */
+/** Pages of lists: the token of the next page says where this one ended. */
 import { invalidField } from "../errors/errors.ts";
 
 /** As the contracts have it. */
@@ -47,4 +47,14 @@ function pageFrom<T>(
     page,
     next: last !== undefined && from + size < all.length ? { next_page_token: idOf(last) } : {},
   };
+}
+
+/** The token of a place: wrapped, so that clients do not build their own. */
+export const pageToken = (place: string): string => Buffer.from(place).toString("base64url");
+
+/** The groups of `form` in the place that a token names. Throws `invalid_field` for one that is none of this list. */
+export function readPageToken(token: string, form: RegExp): string[] {
+  const [, ...parts] = form.exec(Buffer.from(token, "base64url").toString()) ?? [];
+  if (parts.length > 0) return parts;
+  throw invalidField("page_token", "expected the next_page_token of an earlier answer");
 }
