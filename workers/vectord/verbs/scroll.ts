@@ -5,8 +5,8 @@
 
 import type { InputOf, ReplyOf } from "../../../runtime/contract/contract.ts";
 import { invalidField } from "../../../runtime/errors/errors.ts";
-import { pageToken, readPageToken } from "../../../runtime/pages/pages.ts";
 import { parseFilter } from "../../../runtime/filter/filter.ts";
+import { pageToken, readPageToken } from "../../../runtime/pages/pages.ts";
 import { included, itemOf, numbersMax } from "../bodies/bodies.ts";
 import type { Vectord } from "../contract.ts";
 import type { LiveIndex } from "../indexes/indexes.ts";

@@ -1,6 +1,6 @@
 /** Which columns a version may have after another: by append, by replacement and by request. */
 import { describe, expect, test } from "bun:test";
-import { ServiceError } from "../../../../runtime/errors/service-error.ts";
+import { ServiceError } from "../../../../runtime/errors/errors.ts";
 import { widens } from "../../../../runtime/sql/widening.ts";
 import type { Evolution } from "../../../../workers/catalogd/schemas/schemas.ts";
 import { planEvolution, planRegistration } from "../../../../workers/catalogd/versions/plan.ts";
