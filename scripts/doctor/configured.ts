@@ -3,6 +3,7 @@ import type { Config, LoadedConfig } from "../../runtime/config/config.ts";
 import { bucketProbes } from "./buckets.ts";
 import { bounded, type Check } from "./check.ts";
 import { binds, readConfiguration, secrets } from "./configuration.ts";
+import { engineProbes } from "./engines.ts";
 import { units } from "./installation.ts";
 import { clock, cores, memory, openFiles } from "./machine.ts";
 import { dataDirectory, fileLocks, owner } from "./places.ts";
@@ -32,6 +33,7 @@ export async function probeConfigured(root: string, file: string | undefined): P
     ...disk(config),
     addresses(root, file, config),
     ...models(config),
+    ...engineProbes(config).map(({ name, probe }) => bounded(name, true, probe)),
     bounded("faiss", isFaissWanted(config), () => faiss(root, isFaissWanted(config))),
   ];
   return [...checks, ...(await Promise.all(rest)).flat()];

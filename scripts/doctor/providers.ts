@@ -6,7 +6,8 @@ import { type BodyLimit, fetchUpstream, textOf } from "../../runtime/upstream/up
 import { messageOf } from "../subprocess/subprocess.ts";
 import { type Check, missing, ok } from "./check.ts";
 
-const answerTimeoutMs = 6000;
+/** How long a server may take to say that it is there, in milliseconds. */
+export const answerTimeoutMs = 6000;
 /** Lists of models have some hundred KiB at most. */
 const listLimit = (url: string): BodyLimit => ({
   bytesMax: 16 * 1024 * 1024,
@@ -33,7 +34,7 @@ const keyFix = (provider: string, { secrets_path }: Config): string =>
   `put [providers.${provider}] api_key into ${secrets_path}, or set ${keyVariable(provider)}`;
 
 /** Why a request got no answer: the reason tells a wrong port from a wrong certificate. */
-const unreachable = (url: string, cause: unknown): string =>
+export const unreachable = (url: string, cause: unknown): string =>
   cause instanceof Error && cause.name === "TimeoutError"
     ? `${url} did not answer within ${answerTimeoutMs} ms`
     : `nobody answers at ${url}: ${messageOf(cause)}`;

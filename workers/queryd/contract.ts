@@ -34,6 +34,8 @@ export const SqlRequest = closed({
   params: t.Optional(t.Union([t.Array(t.Unknown()), t.Record(t.String(), t.Unknown())])),
   /** RFC 3339: the datasets as they were at this time, but for those whose names say their version. */
   as_of: t.Optional(t.String({ format: "date-time" })),
+  /** Where it runs: `local`, the default, or one of `[queryd.engines.*]`, in whose SQL it is then. Never chosen for the caller. */
+  engine: t.Optional(t.String({ minLength: 1, maxLength: 64 })),
   timeout_ms: t.Optional(t.Integer({ minimum: 1 })),
   /** The most rows to answer with. */
   limit: t.Optional(t.Integer({ minimum: 0, maximum: 2 ** 52 })),
@@ -69,7 +71,7 @@ export const queryd = contract("queryd", {
         }),
       ),
     }),
-    refusals: [406, 408, 422, 429],
+    refusals: [406, 408, 422, 429, 502],
     answerHeaders: {
       "x-lakehouse-query-id": "The query, as /sql/queries lists it.",
       "x-lakehouse-truncated": "`true` where `limit` left rows out.",

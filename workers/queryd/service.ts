@@ -19,7 +19,9 @@ import {
   type SqlQuery,
   type Started,
   startQuery,
+  startRemoteQuery,
 } from "./queries/queries.ts";
+import { remoteEngine } from "./remote/remote.ts";
 import { csv, json, ndjson, parquetType } from "./results/results.ts";
 
 type QuerydDeps = Deps<{ catalogd: Catalogd; storaged: Storaged }>;
@@ -126,6 +128,7 @@ async function answerSql(parts: Parts, input: SqlInput, context: RawContext): Pr
     params: body.params,
     limit: body.limit,
     asOf: body.as_of,
+    engine: body.engine,
     full: input.shape === "full",
     numbers: input.numbers ?? config.queryd.numbers,
     format: chosen.name,
@@ -165,7 +168,10 @@ async function answer(
     const releaseSlot = await parts.limiter.take(active.signal);
     cleanup.push(releaseSlot);
     active.running();
-    const started = await startQuery(parts.components, query, active);
+    const engine = remoteEngine(parts.components.remoteEngines, query.engine);
+    const started = engine
+      ? await startRemoteQuery(parts.components, { query, engine }, active)
+      : await startQuery(parts.components, query, active);
     cleanup.unshift(started.release);
     if ("file" in started.body) {
       // The query is done; only its file is still to be sent.

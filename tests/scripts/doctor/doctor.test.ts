@@ -241,6 +241,28 @@ describe("doctor", () => {
     expect(JSON.stringify(stopped)).not.toContain("wrong-and-hidden");
   });
 
+  test("distributed engines: started, starting, and not there", async () => {
+    let starting = true;
+    await using engine = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      fetch: () => Response.json({ starting, nodeVersion: { version: "476" } }),
+    });
+    const url = `http://127.0.0.1:${engine.port}`;
+    const env = {
+      LH_QUERYD_ENGINES: `{ near = { kind = "trino", url = "${url}" }, far = { kind = "trino", url = "http://127.0.0.1:9" } }`,
+    };
+    const found = await diagnose(env);
+    expect(named(found, "engine near")).toMatchObject({ state: "missing", found: `${url} is starting` });
+    expect(named(found, "engine far")).toMatchObject({ state: "missing", required: true });
+    expect(named(found, "engine far")?.fix).toContain("[queryd.engines.far] url");
+    starting = false;
+    expect(named(await diagnose(env), "engine near")).toMatchObject({
+      state: "ok",
+      found: `${url}: version 476`,
+    });
+  });
+
   test.skipIf(!mountable.includes("tmpfs"))("a full disk and a read-only one", async () => {
     const disk = makeSmallDisk("tmpfs", 4 * 1024 * 1024);
     try {

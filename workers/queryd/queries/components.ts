@@ -9,6 +9,7 @@ import { createCatalog, createVersions, createViews } from "../catalog/catalog.t
 import { type EnginesOptions, openEngines } from "../engine/engine.ts";
 import { pathHider } from "../errors/errors.ts";
 import { createObjects, openMemoryFolder, openObjectCache, openReadableFolder } from "../objects/objects.ts";
+import { readRemoteEngines } from "../remote/remote.ts";
 import { createAnalysis, guardStatements, jsonGuardStatements } from "../sandbox/sandbox.ts";
 import type { Components } from "./execution.ts";
 
@@ -68,6 +69,7 @@ export async function openComponents(deps: QuerydDeps, lifetime: AbortSignal): P
     clock,
     mark,
     results,
+    remoteEngines: readRemoteEngines(config, deps.secrets),
   };
 }
 

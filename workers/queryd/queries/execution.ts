@@ -14,6 +14,7 @@ import {
 import type { Engines, Piece, RunRequest, Session } from "../engine/engine.ts";
 import { CutShortError, type HidePaths, sqlError } from "../errors/errors.ts";
 import { pruned } from "../pruning/pruning.ts";
+import type { RemoteEngine } from "../remote/remote.ts";
 import { copyStatement, type ParquetFile, recordedForms, writeParquet } from "../results/results.ts";
 import { type Analysis, checkBound, type Verdict } from "../sandbox/sandbox.ts";
 import {
@@ -44,6 +45,7 @@ export interface Components {
   /** The name of the end marker's column; unguessable, so that no statement uses it. */
   mark: string;
   results: { directory: string; bytesMax: number };
+  remoteEngines: ReadonlyMap<string, RemoteEngine>;
 }
 
 type FormatName = RunRequest["format"];
@@ -56,6 +58,8 @@ export interface SqlQuery {
   asOf: string | undefined;
   full: boolean;
   numbers: Numbers;
+  /** Another one than the engine here. */
+  engine: string | undefined;
   /** Absent for Parquet, which is written to a file first. */
   format: FormatName | undefined;
   contentType: string;
@@ -105,22 +109,25 @@ export async function startQuery(
 }
 
 /** An `engine_crashed` error names the query. */
-const withQueryId = (cause: unknown, { id }: ActiveQuery): unknown =>
+export const withQueryId = (cause: unknown, { id }: ActiveQuery): unknown =>
   cause instanceof ServiceError && cause.type === "engine_crashed"
     ? fail(cause.type, cause.message, { details: { query_id: id }, cause: cause.cause })
     : cause;
 
-interface Run {
+export interface Run {
   components: Components;
   query: SqlQuery;
   active: ActiveQuery;
   session: Session;
-  verdict: Verdict;
+  verdict: Pick<Verdict, "statement" | "isBounded" | "wasBounded" | "renamed">;
   sources: readonly Source[];
   used: ReadonlyMap<string, Manifest>;
+  /** Of rows that come once: what the columns are read from, and why the rows ended before their end. */
+  once?: { columnsFrom: string; failure: (cause: unknown) => unknown };
 }
 
-async function start(run: Run): Promise<Started["body"]> {
+/** Begins the answer of a query that holds all it needs. */
+export async function start(run: Run): Promise<Started["body"]> {
   const { query, active, verdict, session } = run;
   const { format } = query;
   const explained = verdict.statement.explain ? await explain(run) : undefined;
@@ -204,11 +211,14 @@ async function tryRun(run: Run, { format, statement, isMarked, rowsMax, params }
 
 const translate = (run: Run, cause: unknown, statement: Compiled): unknown => {
   if (run.active.signal.aborted) return run.active.signal.reason;
-  return sqlError(
+  const error = sqlError(
     cause,
     { sql: run.query.sql, prefixBytes: statement.prefixBytes },
     run.components.hidePaths,
   );
+  // The statement here is ours: what does not fit is what came.
+  const isOurs = run.once && error instanceof ServiceError && error.type === "sql_error";
+  return isOurs ? run.once?.failure(error) : error;
 };
 
 /**
@@ -217,6 +227,7 @@ const translate = (run: Run, cause: unknown, statement: Compiled): unknown => {
  */
 async function diagnose(run: Run, cutShort: CutShortError): Promise<unknown> {
   if (run.active.signal.aborted) return run.active.signal.reason;
+  if (run.once) return run.once.failure(cutShort);
   const inner = marked(run);
   const head = "EXPLAIN ANALYZE ";
   const statement = { sql: head + inner.sql, prefixBytes: head.length + inner.prefixBytes };
@@ -270,7 +281,8 @@ async function parquet(run: Run, isExplained: boolean): Promise<ParquetFile> {
 /** The columns of the result. Only a run with the parameters' values knows them; one without rows is cheap. */
 async function columnsOf(run: Run): Promise<readonly Column[]> {
   const { components, session, verdict, sources, query } = run;
-  const statement = markedStatement(verdict.statement.body, sources, { mark: components.mark, limit: 0 });
+  const body = run.once?.columnsFrom ?? verdict.statement.body;
+  const statement = markedStatement(body, sources, { mark: components.mark, limit: 0 });
   return session
     .columns(statement.sql, query.params)
     .catch((cause) => Promise.reject(translate(run, cause, statement)));

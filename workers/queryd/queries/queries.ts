@@ -3,3 +3,4 @@ export { openComponents } from "./components.ts";
 export { chooseFormat } from "./content-negotiation.ts";
 export { type Components, type SqlQuery, type Started, startQuery } from "./execution.ts";
 export { type ActiveQuery, createQueries, type Queries } from "./registry.ts";
+export { startRemoteQuery } from "./remote-query.ts";
