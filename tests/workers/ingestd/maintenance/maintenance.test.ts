@@ -1,7 +1,7 @@
 /** Maintenance by verb: what is merged is the same to the bit and in its order, whatever others do and wherever it is cut off. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { fail } from "../../../../runtime/errors/service-error.ts";
+import { fail } from "../../../../runtime/errors/errors.ts";
 import { type ApiCase, runCase } from "../../../support/clients/api-case.ts";
 import { type IngestStack, startIngestStack } from "../../../support/stacks/ingestd.ts";
 
