@@ -29,6 +29,12 @@ export const choice = <const C extends readonly string[]>(value: C[number], choi
   ({ kind: "choice", default: value, choices, doc }) as const;
 export const integer = (value: number, range: readonly [min: number, max: number], doc: string) =>
   ({ kind: "integer", default: value, min: range[0], max: range[1], doc }) as const;
+/** A time in milliseconds: the comment gets its unit, and then `more`. */
+export const ms = (value: number, range: readonly [min: number, max: number], doc: string, more = "") =>
+  integer(value, range, `${doc}, in milliseconds${more}`);
+/** A size in bytes: the comment gets its unit, and then `more`. */
+export const bytes = (value: number, range: readonly [min: number, max: number], doc: string, more = "") =>
+  integer(value, range, `${doc}, in bytes${more}`);
 export const flag = (value: boolean, doc: string) => ({ kind: "flag", default: value, doc }) as const;
 export const list = (value: string[], doc: string, rule: { secret?: boolean } & ItemRule = {}) =>
   ({ kind: "list", default: value, doc, ...rule }) as const;

@@ -11,10 +11,7 @@ export const authSettings = {
     pattern: /^[A-Za-z_][A-Za-z0-9_]*$/,
     expected: "the name of a variable",
   }),
-  secondary_tokens: list([], "tokens accepted beside the first, while rotating", {
-    ...token,
-    secret: true,
-  }),
+  secondary_tokens: list([], "tokens accepted beside the first, while rotating", { ...token, secret: true }),
   allowed_ips: list([], "addresses or CIDRs that may call; empty: all", addresses),
   trusted_proxies: list([], "addresses or CIDRs of proxies whose X-Forwarded-For is believed", addresses),
 };

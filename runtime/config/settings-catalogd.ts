@@ -1,5 +1,5 @@
 /** Settings of catalogd, and of the maintenance of what it registers. */
-import { flag, GiB, integer, KiB, MiB } from "./setting.ts";
+import { bytes, flag, GiB, integer, KiB, MiB } from "./setting.ts";
 import { listening } from "./settings-listening.ts";
 import { memoryBytesMax } from "./settings-memory.ts";
 
@@ -22,11 +22,7 @@ export const catalogdSettings = {
     [2, 256],
     "small objects beside each other that are merged, with the same rows in the same order",
   ),
-  compact_target_bytes: integer(
-    128 * MiB,
-    [KiB, 1024 * GiB],
-    "objects of that size or more are not merged, in bytes",
-  ),
+  compact_target_bytes: bytes(128 * MiB, [KiB, 1024 * GiB], "objects of that size or more are not merged"),
   keep_versions: integer(
     100,
     [1, 99_999_999],

@@ -1,35 +1,32 @@
 /** The keys of `[chatd]` beside those of every service, and the tables of providers and models it reads. */
 import { usualProviders } from "../usual-providers/usual-providers.ts";
-import { flag, GiB, integer, KiB, MiB, minute, second, tables, text } from "./setting.ts";
+import { bytes, flag, GiB, integer, KiB, MiB, minute, ms, second, tables, text } from "./setting.ts";
 
 export const chatdSettings = {
   default_model: text("", "model of requests that name none; empty: they are refused"),
-  connect_timeout_ms: integer(
+  connect_timeout_ms: ms(
     5 * second,
     [0, 10 * minute],
-    "silence after which it is checked whether a provider is there at all, in milliseconds; 0: never",
+    "silence after which it is checked whether a provider is there at all",
+    "; 0: never",
   ),
-  first_token_timeout_ms: integer(
-    2 * minute,
-    [10, 60 * minute],
-    "longest wait for a stream's first token, in milliseconds",
-  ),
-  idle_timeout_ms: integer(minute, [10, 60 * minute], "longest wait between two tokens, in milliseconds"),
-  total_timeout_ms: integer(
+  first_token_timeout_ms: ms(2 * minute, [10, 60 * minute], "longest wait for a stream's first token"),
+  idle_timeout_ms: ms(minute, [10, 60 * minute], "longest wait between two tokens"),
+  total_timeout_ms: ms(
     9 * minute,
     [10, 24 * 60 * minute],
-    "longest time of one provider's answer with all its tries, in milliseconds",
+    "longest time of one provider's answer with all its tries",
   ),
   retries: integer(2, [0, 10], "tries again after a provider's 408, 429, 5xx or a connection that broke"),
-  retry_wait_ms: integer(
+  retry_wait_ms: ms(
     250,
     [1, minute],
-    "first wait between two tries when the provider names none, doubled each time, in milliseconds",
+    "first wait between two tries when the provider names none, doubled each time",
   ),
-  retry_after_max_ms: integer(
+  retry_after_max_ms: ms(
     10 * second,
     [0, 10 * minute],
-    "longest Retry-After of a provider that is waited for, in milliseconds",
+    "longest Retry-After of a provider that is waited for",
   ),
   max_concurrent: integer(256, [1, 65_535], "calls of one provider at once; more get 429 with Retry-After"),
   context_tokens: integer(
@@ -37,22 +34,15 @@ export const chatdSettings = {
     [64, 16 * MiB],
     "window that Ollama is asked for, prompt and answer together, in tokens",
   ),
-  answer_max_bytes: integer(64 * MiB, [KiB, GiB], "largest answer of a provider, in bytes"),
-  heartbeat_ms: integer(
-    15 * second,
-    [10, 10 * minute],
-    "silence in a stream after which a comment is sent, in milliseconds",
-  ),
-  cache_max_bytes: integer(
+  answer_max_bytes: bytes(64 * MiB, [KiB, GiB], "largest answer of a provider"),
+  heartbeat_ms: ms(15 * second, [10, 10 * minute], "silence in a stream after which a comment is sent"),
+  cache_max_bytes: bytes(
     64 * MiB,
     [0, 1024 * GiB],
-    "memory for answers that callers asked to be remembered, in bytes; 0: none",
+    "memory for answers that callers asked to be remembered",
+    "; 0: none",
   ),
-  cache_ttl_ms: integer(
-    60 * minute,
-    [1, 30 * 24 * 60 * minute],
-    "how long an answer is remembered, in milliseconds",
-  ),
+  cache_ttl_ms: ms(60 * minute, [1, 30 * 24 * 60 * minute], "how long an answer is remembered"),
   calls_kept: integer(1000, [1, 1_000_000], "finished calls kept for observerd to read"),
   record_content: flag(false, "keep what was asked and answered with those calls"),
 };

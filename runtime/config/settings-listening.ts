@@ -1,5 +1,5 @@
 /** What every service that listens has: where, how many callers at once, and how long it waits for them. */
-import { address, flag, GiB, integer, KiB, MiB, minute, second, text, url } from "./setting.ts";
+import { address, bytes, flag, GiB, integer, KiB, MiB, minute, ms, second, text, url } from "./setting.ts";
 
 export const listening = (bind: string) => ({
   bind: text(bind, "address and port to listen on", address),
@@ -20,10 +20,11 @@ export const listening = (bind: string) => ({
     [second, 255 * second],
     "how long a connection may stay without a whole request head, also between requests; rounded up to 4 s",
   ),
-  body_timeout_ms: integer(
+  body_timeout_ms: ms(
     minute,
     [10, 24 * 60 * minute],
-    "longest silence of a caller whose body is awaited, in milliseconds; bodies of up to 64 KiB are whole by then",
+    "longest silence of a caller whose body is awaited",
+    "; bodies of up to 64 KiB are whole by then",
   ),
-  max_json_bytes: integer(8 * MiB, [KiB, GiB], "largest JSON request body, in bytes"),
+  max_json_bytes: bytes(8 * MiB, [KiB, GiB], "largest JSON request body"),
 });

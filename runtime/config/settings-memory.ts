@@ -1,21 +1,23 @@
 /** What the sections of pathwayd and matrixd have beside what every service that listens has. */
-import { GiB, integer, KiB, list, MiB, minute, second } from "./setting.ts";
+import { bytes, GiB, integer, KiB, list, MiB, minute, ms, second } from "./setting.ts";
 
 /** A service that holds its state whole; the share is `memoryShare` where the budget is made. */
 export const memoryBytesMax = (what: string, share: string) =>
-  integer(
+  bytes(
     0,
     [0, 1024 * 1024 * GiB],
-    `memory that ${what} may take, in bytes; more get 507; 0: ${share} of what all else leaves of the machine's or control group's`,
+    `memory that ${what} may take`,
+    `; more get 507; 0: ${share} of what all else leaves of the machine's or control group's`,
   );
 
 export const pathwaydSettings = {
-  max_content_bytes: integer(256 * KiB, [KiB, 64 * MiB], "largest content of a trace, as JSON, in bytes"),
+  max_content_bytes: bytes(256 * KiB, [KiB, 64 * MiB], "largest content of a trace, as JSON"),
   max_traces: integer(1_000_000, [1, 1_000_000_000], "traces kept, with those retired; more get 429"),
-  max_log_bytes: integer(
+  max_log_bytes: bytes(
     512 * MiB,
     [KiB, 2047 * MiB],
-    "largest log, which is held in memory too, in bytes; beyond, only retire is taken",
+    "largest log, which is held in memory too",
+    "; beyond, only retire is taken",
   ),
   max_memory_bytes: memoryBytesMax("traces", "an eighth"),
   max_waiting: integer(
@@ -23,11 +25,7 @@ export const pathwaydSettings = {
     [1, 1_000_000],
     "changes that may wait to be stored; more get 429 with Retry-After",
   ),
-  compact_min_bytes: integer(
-    16 * MiB,
-    [KiB, 2047 * MiB],
-    "size from which the log is compacted by itself, in bytes",
-  ),
+  compact_min_bytes: bytes(16 * MiB, [KiB, 2047 * MiB], "size from which the log is compacted by itself"),
   compact_replay_percent: integer(
     50,
     [1, 100],
@@ -36,10 +34,10 @@ export const pathwaydSettings = {
 };
 
 export const matrixdSettings = {
-  corpus_timeout_ms: integer(
+  corpus_timeout_ms: ms(
     10 * second,
     [1, 10 * minute],
-    "longest wait for one corpus in a search that names none, in milliseconds",
+    "longest wait for one corpus in a search that names none",
   ),
   max_memory_bytes: memoryBytesMax("playbooks", "a sixteenth"),
   max_playbooks: integer(100_000, [1, 10_000_000], "playbooks kept; more get 429"),

@@ -4,6 +4,7 @@
  */
 
 import {
+  bytes,
   choice,
   GiB,
   integer,
@@ -11,6 +12,7 @@ import {
   MiB,
   memory,
   minute,
+  ms,
   type Setting,
   second,
   sizes,
@@ -37,92 +39,65 @@ export const settings = {
   log: { level: choice("info", ["debug", "info", "warn", "error"], "least level that is logged") },
   auth: authSettings,
   supervisor: {
-    start_timeout_ms: integer(
-      30 * second,
-      [100, 10 * minute],
-      "a service not ready by then is restarted, in milliseconds",
-    ),
-    stop_timeout_ms: integer(
+    start_timeout_ms: ms(30 * second, [100, 10 * minute], "a service not ready by then is restarted"),
+    stop_timeout_ms: ms(
       10 * second,
       [100, 10 * minute],
-      "how long what runs may take to end before it is cut off, in all services together, in milliseconds",
+      "how long what runs may take to end before it is cut off, in all services together",
     ),
-    heartbeat_ms: integer(
-      1 * second,
-      [10, minute],
-      "how often each service is asked whether it lives, in milliseconds",
-    ),
-    heartbeat_timeout_ms: integer(
+    heartbeat_ms: ms(1 * second, [10, minute], "how often each service is asked whether it lives"),
+    heartbeat_timeout_ms: ms(
       10 * second,
       [50, 10 * minute],
-      "silence after which a service that uses no processor time counts as hung, in milliseconds of heartbeats",
+      "silence after which a service that uses no processor time counts as hung",
+      " of heartbeats",
     ),
-    busy_timeout_ms: integer(
+    busy_timeout_ms: ms(
       5 * minute,
       [50, 24 * 60 * minute],
-      "processor time that a service may use without an answer before it counts as hung, in milliseconds",
+      "processor time that a service may use without an answer before it counts as hung",
     ),
-    backoff_ms: integer(
-      50,
-      [1, minute],
-      "wait before the first restart, doubled at each further one, in milliseconds",
-    ),
-    backoff_max_ms: integer(5 * second, [1, 10 * minute], "longest wait before a restart, in milliseconds"),
+    backoff_ms: ms(50, [1, minute], "wait before the first restart, doubled at each further one"),
+    backoff_max_ms: ms(5 * second, [1, 10 * minute], "longest wait before a restart"),
     restart_limit: integer(
       8,
       [0, 1000],
       "restarts within restart_window_ms after which a service is left failed",
     ),
-    restart_window_ms: integer(
-      minute,
-      [100, 24 * 60 * minute],
-      "window in which restarts are counted, in milliseconds",
-    ),
+    restart_window_ms: ms(minute, [100, 24 * 60 * minute], "window in which restarts are counted"),
   },
   rpc: {
-    timeout_ms: integer(
-      30 * second,
-      [1, 10 * minute],
-      "deadline of a call between services, in milliseconds",
-    ),
+    timeout_ms: ms(30 * second, [1, 10 * minute], "deadline of a call between services"),
     in_flight_max: integer(1024, [1, 1_000_000], "calls one caller may have open to one service"),
   },
   gateway: {
     ...listening("127.0.0.1:3110"),
-    proxy_timeout_ms: integer(
+    proxy_timeout_ms: ms(
       10 * minute,
       [second, 24 * 60 * minute],
-      "longest wait for a service's first byte, or for a call that may take long, in milliseconds",
+      "longest wait for a service's first byte, or for a call that may take long",
     ),
   },
   storaged: {
     ...listening("127.0.0.1:3211"),
-    max_put_bytes: integer(256 * MiB, [1, 1024 * GiB], "largest object a PUT may store, in bytes"),
+    max_put_bytes: bytes(256 * MiB, [1, 1024 * GiB], "largest object a PUT may store"),
     max_put_bytes_by_prefix: sizes(
       { "vectors/": 4 * GiB, "datasets/": 64 * GiB, "distill/": 64 * GiB },
       "larger limits for keys under a prefix, in bytes",
     ),
     max_concurrent_puts: integer(16, [1, 10_000], "PUTs at once; more get 503 with Retry-After"),
-    idle_timeout_ms: integer(
-      minute,
-      [100, 60 * minute],
-      "longest silence of a client that sends a body, in milliseconds",
-    ),
-    error_journal_max_bytes: integer(
+    idle_timeout_ms: ms(minute, [100, 60 * minute], "longest silence of a client that sends a body"),
+    error_journal_max_bytes: bytes(
       16 * MiB,
       [64 * KiB, GiB],
-      "size at which the error journal starts anew, keeping one old file, in bytes",
+      "size at which the error journal starts anew, keeping one old file",
     ),
-    s3_timeout_ms: integer(
-      30 * second,
-      [100, 10 * minute],
-      "longest silence of an S3 server, in milliseconds",
-    ),
+    s3_timeout_ms: ms(30 * second, [100, 10 * minute], "longest silence of an S3 server"),
     s3_retries: integer(3, [0, 10], "tries again after an S3 server's 500, 503 or dropped connection"),
-    s3_lease_ms: integer(
+    s3_lease_ms: ms(
       30 * second,
       [second, 10 * minute],
-      "how long an S3 bucket stays held by a Lakehouse that does not renew that, in milliseconds",
+      "how long an S3 bucket stays held by a Lakehouse that does not renew that",
     ),
   },
   buckets: tables(
@@ -132,7 +107,7 @@ export const settings = {
   catalogd: catalogdSettings,
   ingestd: {
     ...listening("127.0.0.1:3213"),
-    max_ingest_bytes: integer(512 * MiB, [1, 1024 * GiB], "largest upload, in bytes"),
+    max_ingest_bytes: bytes(512 * MiB, [1, 1024 * GiB], "largest upload"),
     max_concurrent_ingests: integer(4, [1, 64], "ingests worked on at once"),
     max_waiting_ingests: integer(
       64,
@@ -141,43 +116,36 @@ export const settings = {
     ),
     max_rejects: integer(1000, [0, 100_000_000], "bad rows after which on_error=reject gives up"),
     max_columns: integer(4096, [1, 16_384], "most columns of a file"),
-    max_row_bytes: integer(16 * MiB, [KiB, GiB], "longest row, in bytes"),
+    max_row_bytes: bytes(16 * MiB, [KiB, GiB], "longest row"),
     row_group_rows: integer(122_880, [2048, 10_000_000], "rows in a Parquet row group"),
     compression_level: integer(1, [1, 22], "Zstandard level of the Parquet objects"),
     threads: integer(0, [0, 1024], "DuckDB threads; 0: one a core"),
     memory_limit: text("2GB", "memory DuckDB may use to ingest; 2GB: less where memory is short", memory),
     jobs_kept: integer(200, [1, 100_000], "ended jobs that can still be asked about"),
-    idle_timeout_ms: integer(
-      minute,
-      [second, 60 * minute],
-      "longest silence of an uploading client, in milliseconds",
-    ),
-    base_timeout_ms: integer(
+    idle_timeout_ms: ms(minute, [second, 60 * minute], "longest silence of an uploading client"),
+    base_timeout_ms: ms(
       minute,
       [1, 24 * 60 * minute],
-      "time that the work on a file that was received may take, whatever its size, in milliseconds",
+      "time that the work on a file that was received may take, whatever its size",
     ),
     timeout_bytes_per_s: integer(
       MiB,
       [KiB, 1024 * GiB],
       "a second more for each so many bytes of it, decompressed",
     ),
-    max_timeout_ms: integer(
+    max_timeout_ms: ms(
       60 * minute,
       [1, 24 * 60 * minute],
-      "the longest such time, and the longest that an ingest may ask for, in milliseconds",
+      "the longest such time, and the longest that an ingest may ask for",
     ),
   },
-  queryd: {
-    ...listening("127.0.0.1:3214"),
-    ...querydSettings,
-  },
+  queryd: { ...listening("127.0.0.1:3214"), ...querydSettings },
   vectord: {
     ...listening("127.0.0.1:3215"),
     hnsw_engine: choice("usearch", ["usearch", "faiss"], "what builds and searches hnsw indexes"),
     threads: integer(0, [0, 256], "threads for native work; 0: one a core"),
-    max_body_bytes: integer(256 * MiB, [KiB, 4 * GiB], "largest body of an add or a search, in bytes"),
-    max_metadata_bytes: integer(64 * KiB, [64, 16 * MiB], "largest metadata of an item as JSON, in bytes"),
+    max_body_bytes: bytes(256 * MiB, [KiB, 4 * GiB], "largest body of an add or a search"),
+    max_metadata_bytes: bytes(64 * KiB, [64, 16 * MiB], "largest metadata of an item as JSON"),
     max_memory_bytes: memoryBytesMax("indexes", "half"),
     max_batch_items: integer(100_000, [1, 10_000_000], "most items or queries of one request"),
     max_waiting: integer(
@@ -204,15 +172,15 @@ export const settings = {
   embedd: {
     ...listening("127.0.0.1:3216"),
     default_model: text("local", "model of requests that name none"),
-    cache_max_bytes: integer(256 * MiB, [0, 1024 * GiB], "memory for cached vectors, in bytes; 0: none"),
+    cache_max_bytes: bytes(256 * MiB, [0, 1024 * GiB], "memory for cached vectors", "; 0: none"),
     max_batch_texts: integer(2048, [1, 1_000_000], "most texts of one request"),
-    max_text_bytes: integer(MiB, [1, 64 * MiB], "longest text, in bytes"),
+    max_text_bytes: bytes(MiB, [1, 64 * MiB], "longest text"),
     max_waiting: integer(
       8192,
       [1, 1_000_000],
       "texts that may wait for a provider; more get 429 with Retry-After",
     ),
-    timeout_ms: integer(minute, [100, 60 * minute], "longest wait for a provider's answer, in milliseconds"),
+    timeout_ms: ms(minute, [100, 60 * minute], "longest wait for a provider's answer"),
     retries: integer(
       2,
       [0, 10],
@@ -221,22 +189,10 @@ export const settings = {
     ollama_url: text("", "another Ollama for embedd alone; empty: [providers.ollama] base_url"),
     openai_url: text("", "another openai for embedd alone; empty: [providers.openai] base_url"),
   },
-  pathwayd: {
-    ...listening("127.0.0.1:3217"),
-    ...pathwaydSettings,
-  },
-  matrixd: {
-    ...listening("127.0.0.1:3218"),
-    ...matrixdSettings,
-  },
-  observerd: {
-    ...listening("127.0.0.1:3219"),
-    ...observerdSettings,
-  },
-  chatd: {
-    ...listening("127.0.0.1:3220"),
-    ...chatdSettings,
-  },
+  pathwayd: { ...listening("127.0.0.1:3217"), ...pathwaydSettings },
+  matrixd: { ...listening("127.0.0.1:3218"), ...matrixdSettings },
+  observerd: { ...listening("127.0.0.1:3219"), ...observerdSettings },
+  chatd: { ...listening("127.0.0.1:3220"), ...chatdSettings },
   providers: providerSettings,
   models: modelSettings,
 } satisfies Record<string, Record<string, Setting> | Setting>;

@@ -1,8 +1,9 @@
 /** The tables `[queryd.engines.*]`: distributed engines over the same catalog, which callers name. */
 import type { Static } from "@sinclair/typebox";
-import type { Config, Secrets } from "../../../runtime/config/config.ts";
+import type { Config } from "../../../runtime/config/config.ts";
 import { checkTable, closed, t } from "../../../runtime/contract/contract.ts";
 import { fail, suggestionsFor } from "../../../runtime/errors/errors.ts";
+import type { Secrets } from "../../../runtime/secrets/secrets.ts";
 
 const name = t.Optional(t.String({ minLength: 1, maxLength: 256 }));
 
