@@ -26,6 +26,7 @@ export {
   patch,
   placesOf,
   post,
+  prefixOf,
   put,
   type Raw,
   type RawContext,

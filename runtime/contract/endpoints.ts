@@ -37,8 +37,8 @@ export interface RawContext extends CallContext {
   request: Request;
 }
 
-/** The form of an endpoint's errors where it is not ours: OpenAI's clients read `code` as text. */
-export type ErrorForm = "openai";
+/** The form of an endpoint's errors where it is not ours: OpenAI's `code` is text, Iceberg's `type` an exception's name. */
+export type ErrorForm = "openai" | "iceberg";
 
 interface Shapes {
   /** HTTP statuses of its errors beside those that any endpoint of its kind may answer with. */
@@ -102,6 +102,8 @@ export interface Raw extends Shapes {
   answerHeaders?: Readonly<Record<string, string>>;
   /** Changes nothing, though it is no GET. */
   reads?: true;
+  /** Another protocol's root: the gateway serves it at this very path, not under /v1, and takes any query. */
+  foreign?: true;
   /** JSON, NDJSON and CSV go out in the Content-Encoding that the caller asks for. */
   compressed?: true;
 }
@@ -213,6 +215,9 @@ const routesOf = (endpoint: Endpoint): string[] =>
   endpoint.kind === "internal"
     ? []
     : placesOf(endpoint).flatMap(({ path }) => methodsOf(endpoint).map((method) => `${method} ${path}`));
+
+/** Where the gateway serves an endpoint: under this prefix, but for the roots of other protocols. */
+export const prefixOf = (endpoint: Endpoint, prefix: string) => ("foreign" in endpoint ? "" : prefix);
 
 export const methodsOf = (endpoint: Verb | Raw): readonly HttpMethod[] =>
   endpoint.kind === "raw" ? endpoint.methods : [endpoint.method];

@@ -1,4 +1,4 @@
-/** What goes wrong, as callers and operators see it: the table of error types, OpenAI's form of them, what stops a start, and what a wrong name may have meant. */
+/** What goes wrong, as callers and operators see it: the table of error types, OpenAI's and Iceberg's forms of them, what stops a start, and what a wrong name may have meant. */
 
 export { suggestionsFor } from "./suggestions.ts";
 
@@ -231,3 +231,36 @@ export const namesInHeader = (names: readonly string[]): string =>
     .map((name) => encodeURIComponent(name.toWellFormed()))
     .join(",")
     .slice(0, 1000);
+
+// Errors in the form of Iceberg's REST catalog: its clients make an exception of `type`.
+
+interface IcebergError {
+  message: string;
+  /** The name of an exception of Iceberg's Java library. */
+  type: string;
+  /** The HTTP status. */
+  code: number;
+}
+
+/** Exceptions by status, where an error names none. */
+const exceptions: Readonly<Record<number, string>> = {
+  400: "BadRequestException",
+  401: "NotAuthorizedException",
+  403: "ForbiddenException",
+  404: "NotFoundException",
+  409: "CommitFailedException",
+  422: "UnprocessableEntityException",
+  429: "ServiceUnavailableException",
+  500: "InternalServerError",
+  502: "CommitStateUnknownException",
+  503: "ServiceUnavailableException",
+  504: "CommitStateUnknownException",
+};
+
+/** `details` may name the `exception`. */
+export function icebergError({ type, message, details }: WireError): IcebergError {
+  const { exception } = Object(details) as { exception?: unknown };
+  const code = errorStatus[type];
+  const name = typeof exception === "string" ? exception : exceptions[code];
+  return { message, type: name ?? "RESTException", code };
+}

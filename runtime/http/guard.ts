@@ -4,7 +4,7 @@ import { type AddressOf, type Caller, type Gate, sameProcess } from "../auth/aut
 import { type Arrivals, bodyFailure, bufferedBody, giveUpSilent, watchBody } from "../bodies/bodies.ts";
 import type { ErrorForm, RawContext } from "../contract/contract.ts";
 import { storageError } from "../durable/durable.ts";
-import { errorBody, fail, openAiError, ServiceError, toWire } from "../errors/errors.ts";
+import { errorBody, fail, icebergError, openAiError, ServiceError, toWire } from "../errors/errors.ts";
 import { unanswered } from "../rpc/rpc.ts";
 import type { Clock } from "../scheduling/scheduling.ts";
 import { describe, type Log, type Metrics } from "../telemetry/telemetry.ts";
@@ -237,5 +237,6 @@ function failed(
     const { status, ...body } = openAiError(wire, requestId);
     return Response.json(body, { status, headers });
   }
+  if (form === "iceberg") return Response.json({ error: icebergError(wire) }, { status, headers });
   return Response.json({ error: errorBody(wire, requestId) }, { status, headers });
 }

@@ -266,7 +266,8 @@ async function inputOf(
   { place, maxJsonBytes }: { place: Place; maxJsonBytes: number },
 ) {
   const params = matchPath(place.path, pathOf(request.url)) ?? {};
-  const query = request.url.includes("?") ? fromQuery(place.query, searchOf(request.url)) : {};
+  const search = "foreign" in endpoint ? undefined : searchOf(request.url);
+  const query = search?.size ? fromQuery(place.query, search) : {};
   const misplaced = Object.keys(query).find((name) => !Object.hasOwn(place.query?.properties ?? {}, name));
   if (misplaced !== undefined) throw unknownQuery(place, misplaced);
   const body = endpoint.kind === "verb" && endpoint.body ? await readJsonObject(request, maxJsonBytes) : {};
@@ -278,10 +279,8 @@ async function inputOf(
 
 const unknownQuery = (place: Place, name: string) => {
   const known = Object.keys(place.query?.properties ?? {});
-  const expected = known.length === 0 ? "expected none" : `expected ${known.join(", ")}`;
-  return fail("unknown_field", `unknown query parameter '${name}'; ${expected}`, {
-    details: { field: name },
-  });
+  const text = `unknown query parameter '${name}'; expected ${known.join(", ") || "none"}`;
+  return fail("unknown_field", text, { details: { field: name } });
 };
 
 function rawHandler(endpoint: Raw, handler: RawHandler, place: Place): Handler {

@@ -8,6 +8,8 @@ export interface S3Keys {
   accessKeyId: string;
   secretAccessKey: string;
   sessionToken?: string;
+  /** Keys that may read alone: programs of others get them, where there are any. */
+  reader?: Omit<S3Keys, "reader">;
 }
 
 export interface Secrets {
@@ -18,7 +20,7 @@ export interface Secrets {
 }
 
 const expected =
-  'expected [s3.<bucket>] with access_key_id = "…" and secret_access_key = "…", or [providers.<name>] with api_key = "…"';
+  'expected [s3.<bucket>] with access_key_id = "…" and secret_access_key = "…" (and [s3.<bucket>.reader] with the same, for programs that read), or [providers.<name>] with api_key = "…"';
 
 /**
  * Reads the secrets file. A missing file is an empty one; one that others can read, that does not parse or
@@ -95,6 +97,13 @@ function readProvider(path: string, name: string, table: unknown): string {
 }
 
 function readKeys(path: string, bucket: string, table: unknown): S3Keys {
+  const fields = (typeof table === "object" && table !== null ? table : {}) as Record<string, unknown>;
+  const { reader, ...own } = fields;
+  const keys = readKeyPair(path, bucket, own);
+  return reader === undefined ? keys : { ...keys, reader: readKeyPair(path, `${bucket}.reader`, reader) };
+}
+
+function readKeyPair(path: string, bucket: string, table: unknown): Omit<S3Keys, "reader"> {
   const fields = (typeof table === "object" && table !== null ? table : {}) as Record<string, unknown>;
   const known = new Set(["access_key_id", "secret_access_key", "session_token"]);
   const unknown = Object.keys(fields).find((key) => !known.has(key));

@@ -9,6 +9,7 @@ import {
   pageFields,
   patch,
   post,
+  raw,
   t,
 } from "../../runtime/contract/contract.ts";
 import * as schemas from "./schemas/schemas.ts";
@@ -189,6 +190,23 @@ export const catalogd = contract("catalogd", {
     }),
     reply: Manifest,
   }),
+  iceberg: raw(["GET", "HEAD", "POST", "DELETE"], "/iceberg/*", {
+    foreign: true,
+    errors: "iceberg",
+    summary:
+      "Iceberg's REST catalog: datasets as tables that other engines read. Its own specification says what is here; clients are given the URI up to /iceberg.",
+    params: closed({ key: t.String() }),
+    produces: { "application/json": t.Record(t.String(), t.Unknown()) },
+    statuses: [200, 204, 304],
+    refusals: [409, 422],
+    headers: {
+      "if-none-match": "304 where the table has this etag.",
+      "x-iceberg-access-delegation":
+        "`vended-credentials`: keys to read S3 with, where the operator gives out any.",
+    },
+    answerHeaders: { etag: "Of a table: another one after each of its changes." },
+  }),
+
   admit: internal({
     reads: true,
     summary:

@@ -1,18 +1,18 @@
 /** catalogd: its verbs over the registry in memory and the manifests in storage. */
 import pMap from "p-map";
-import type { CallContext, Running, VerbsOf } from "../../runtime/contract/contract.ts";
+import type { CallContext, RawOf, Running, VerbsOf } from "../../runtime/contract/contract.ts";
 import { type Durable, holdFiles } from "../../runtime/durable/durable.ts";
 import { fail } from "../../runtime/errors/errors.ts";
 import { createMemoryBudget } from "../../runtime/memory/memory.ts";
-import { createKeyedMutex, waitAtStart } from "../../runtime/scheduling/scheduling.ts";
+import { type Clock, createKeyedMutex, waitAtStart } from "../../runtime/scheduling/scheduling.ts";
 import type { Deps } from "../../runtime/service/service.ts";
 import type { Metrics } from "../../runtime/telemetry/telemetry.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import {
-  type Commit,
   type Committing,
   createCommit,
   createObjectCheck,
+  createWriting,
   type Return,
   returnVerbs,
   type Write,
@@ -20,9 +20,10 @@ import {
 } from "./commits/commits.ts";
 import type { Catalogd } from "./contract.ts";
 import { createExpiry, type Upkeep } from "./expiry/expiry.ts";
-import { createHistory, type History, timeFrom } from "./history/history.ts";
+import { createChainReader, createHistory, type History, timeFrom } from "./history/history.ts";
 import { type InspectionDeps, inspectCatalog } from "./inspection/inspection.ts";
 import { createManifestStore } from "./manifests/manifests.ts";
+import { createPublishing } from "./publishing/publishing.ts";
 import {
   type Changes,
   createChanges,
@@ -32,6 +33,7 @@ import {
   type Registry,
 } from "./registry/registry.ts";
 import { createDatasetMarks, type Rehydration, startRehydration } from "./rehydration/rehydration.ts";
+import { createRest, type RestDeps } from "./rest/rest.ts";
 import { checkName, isLive, summaryOf } from "./versions/versions.ts";
 
 /** Of the machine's memory, for the latest manifest of each dataset, unless a setting says how much. */
@@ -80,8 +82,10 @@ export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promis
   const removals = createRemovals(clock);
   const checkObjects = createObjectCheck(deps.peers.storaged.verbs.head, removals);
   const changing = { ...committing, registry, history, checkObjects, commit: writing.commit };
+  const storage = deps.peers.storaged.verbs;
+  const publishing = createPublishing({ registry, chain: createChainReader({ store, registry }), storage });
   const expiry = createExpiry({
-    ...{ ...deps, ...changing, store, removals, committed: lock.settled, storage: deps.peers.storaged.verbs },
+    ...{ ...deps, ...changing, store, removals, publishing, committed: lock.settled, storage },
     from: (name) => marks.of(name)?.from ?? 1,
   });
   gauges(metrics, { registry, changes, rehydration });
@@ -89,7 +93,7 @@ export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promis
   await waitAtStart(clock, rehydration.attempted);
 
   return {
-    raw: {},
+    raw: icebergFace({ ...deps, ...changing, publishing }, rehydration),
     verbs: gated(rehydration, {
       ...writeVerbs(deps, changing),
       ...returnVerbs(deps, changing),
@@ -121,6 +125,24 @@ export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promis
   };
 }
 
+/** Waits for the work, at most so long. */
+async function within(clock: Pick<Clock, "sleep">, ms: number, work: Promise<unknown>): Promise<void> {
+  const over = new AbortController();
+  await Promise.race([work, clock.sleep(ms, over.signal)]);
+  over.abort();
+}
+
+/** The tables as other engines see them. */
+function icebergFace(deps: RestDeps, rehydration: Rehydration): RawOf<Catalogd> {
+  const rest = createRest(deps);
+  return {
+    iceberg: async (_, { request, requestId, signal }) => {
+      refuseWhilePending(rehydration);
+      return rest(request, { requestId, signal });
+    },
+  };
+}
+
 const tooManyWaiting = (name: string) =>
   fail("overloaded", `${waitingPerNameMax} changes of '${name}' are waiting already`, {
     retryAfterSeconds: 1,
@@ -130,8 +152,7 @@ const tooManyWaiting = (name: string) =>
 const kept = (deps: InspectionDeps & { directory: string }, rehydration: Rehydration): Durable => ({
   inspect: async function* (signal) {
     await rehydration.attempted;
-    const pending = rehydration.pending();
-    if (pending !== undefined) throw fail("unavailable", `catalogd is ${pending}`, { retryAfterSeconds: 1 });
+    refuseWhilePending(rehydration);
     yield* inspectCatalog(deps, signal);
   },
   snapshot: () => holdFiles(deps.directory, []),
@@ -155,10 +176,8 @@ function readVerbs(
 ): Pick<VerbsOf<Catalogd>, Read> {
   /** Lists and snapshots wait this long for unknown outcomes, and go on without those that storage does not resolve. */
   const resolveAll = async ({ requestId }: CallContext) => {
-    const over = new AbortController();
     const resolving = resolveUnknown(undefined, requestId).catch(() => undefined);
-    await Promise.race([resolving, clock.sleep(resolveWaitMs, over.signal)]);
-    over.abort();
+    await within(clock, resolveWaitMs, resolving);
   };
   const unreadable = () => {
     const damaged = registry.damaged().map(({ name, reason, closed }) => {
@@ -224,40 +243,21 @@ function readVerbs(
   };
 }
 
+function refuseWhilePending(rehydration: Rehydration): void {
+  const pending = rehydration.pending();
+  if (pending !== undefined) throw fail("unavailable", `catalogd is ${pending}`, { retryAfterSeconds: 1 });
+}
+
 /** Every verb is unavailable until the registry is complete: no caller learns that a dataset does not exist too early. */
 function gated(rehydration: Rehydration, verbs: VerbsOf<Catalogd>): VerbsOf<Catalogd> {
   const gate =
     (verb: (input: never, context: never) => Promise<unknown>) => async (input: never, context: never) => {
-      const pending = rehydration.pending();
-      if (pending !== undefined)
-        throw fail("unavailable", `catalogd is ${pending}`, { retryAfterSeconds: 1 });
+      refuseWhilePending(rehydration);
       return verb(input, context);
     };
   return Object.fromEntries(
     Object.entries(verbs).map(([name, verb]) => [name, gate(verb)]),
   ) as unknown as VerbsOf<Catalogd>;
-}
-
-/** Tracks commits: `stop` waits for those under way, and new ones are refused. */
-function createWriting(commit: Commit): { commit: Commit; stop: () => Promise<void> } {
-  const open = new Set<Promise<unknown>>();
-  let stopping = false;
-  return {
-    commit: async (proposal, context) => {
-      if (stopping) throw fail("unavailable", "catalogd is stopping", { retryAfterSeconds: 1 });
-      const work = commit(proposal, context);
-      open.add(work);
-      try {
-        return await work;
-      } finally {
-        open.delete(work);
-      }
-    },
-    stop: async () => {
-      stopping = true;
-      await Promise.allSettled([...open]);
-    },
-  };
 }
 
 function damageReasons(registry: Registry): string[] {

@@ -38,6 +38,18 @@ export const Location = t.Union([
   closed({ kind: t.Literal("s3"), url: t.String({ description: "s3://bucket/key" }), info: ObjectInfo }),
 ]);
 
+/** The folder or the bucket that keys are appended to. */
+export const Place = t.Union([
+  closed({ kind: t.Literal("local"), path: t.String({ description: "Absolute path; read only." }) }),
+  closed({
+    kind: t.Literal("s3"),
+    url: t.String({ description: "s3://bucket" }),
+    endpoint: t.String(),
+    region: t.String(),
+    path_style: t.Boolean(),
+  }),
+]);
+
 /** Conditions as in HTTP: `if_match` an etag, `if_none_match` only "*". */
 const conditions = {
   if_match: t.Optional(t.String()),
@@ -183,6 +195,12 @@ export const storaged = contract("storaged", {
     summary: "Where to read the object in place; verifies that it is whole.",
     body: closed({ bucket, key }),
     reply: Location,
+  }),
+  place: internal({
+    reads: true,
+    summary: "Where programs of others find a bucket's objects: nothing is verified there.",
+    body: InBucket,
+    reply: Place,
   }),
   stage: internal({
     reads: true,

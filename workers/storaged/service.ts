@@ -16,6 +16,7 @@ import { createOperations, type Operation, openErrorJournal } from "./errors/err
 import {
   createWriteBarrier,
   openBucketRegistry,
+  placeOf,
   withFormerEtags,
   withWriteBarrier,
 } from "./registry/registry.ts";
@@ -75,6 +76,7 @@ export async function createStoraged(deps: Deps): Promise<Running<Storaged>> {
           };
         }),
       buckets: async () => ({ buckets: registry.all().map((bucket) => bucket.describe()) }),
+      place: async ({ bucket = "primary" }) => placeOf(deps, bucket),
       errors: ({ bucket, page_size, page_token }) =>
         journal.read({ bucket, pageSize: page_size ?? journalPageSizeDefault, pageToken: page_token }),
     },

@@ -6,6 +6,7 @@ import {
   mutates,
   type Place,
   placesOf,
+  prefixOf,
   type Raw,
   type Verb,
 } from "../../../runtime/contract/contract.ts";
@@ -55,14 +56,16 @@ export function openApi(contracts: readonly Mounted[]): Document {
     for (const [name, endpoint] of Object.entries(contract.endpoints)) {
       if (endpoint.kind === "internal") continue;
       for (const [at, place] of placesOf(endpoint).entries()) {
-        const path = (prefix + place.path).replace(/:(\w+)/g, "{$1}").replace(/\*$/, "{key}");
+        const path = (prefixOf(endpoint, prefix) + place.path)
+          .replace(/:(\w+)/g, "{$1}")
+          .replace(/\*$/, "{key}");
         const methods = Object.fromEntries(
-          methodsOf(endpoint).map((method) => {
+          methodsOf(endpoint).map((method, nth) => {
             const operationId = [
               contract.name,
               name,
               ...(at > 0 ? ["byQuery"] : []),
-              ...(method === "HEAD" ? ["head"] : []),
+              ...(nth > 0 ? [method.toLowerCase()] : []),
             ].join(".");
             return [
               method.toLowerCase(),

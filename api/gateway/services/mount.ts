@@ -8,6 +8,7 @@ import {
   type Peer,
   pathOf,
   placesOf,
+  prefixOf,
   type RawContext,
 } from "../../../runtime/contract/contract.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
@@ -114,10 +115,11 @@ function mountStreams(face: Face, contract: Contract, target: Proxied, once: Onc
     if (endpoint.kind !== "raw") continue;
     const handler: Handler = async (_, context) => {
       await once(name, context);
-      return pass(target, context);
+      return pass(target, context, prefixOf(endpoint, "/v1"));
     };
     for (const { path } of placesOf(endpoint))
-      for (const method of endpoint.methods) face.route(method, `/v1${path}`, handler, endpoint);
+      for (const method of endpoint.methods)
+        face.route(method, prefixOf(endpoint, "/v1") + path, handler, endpoint);
   }
 }
 
@@ -132,8 +134,8 @@ function kept(peers: Deps<Mounted>["peers"], timeoutMs: number): Record<string, 
   return Object.fromEntries(Object.keys(durable.endpoints).map((name) => [name, handler]));
 }
 
-function pass(target: Proxied, context: RawContext): Promise<Response> {
+function pass(target: Proxied, context: RawContext, prefix = "/v1"): Promise<Response> {
   const { url } = context.request;
   const at = url.indexOf("?");
-  return proxy(target, pathOf(url).slice("/v1".length) + (at < 0 ? "" : url.slice(at)), context);
+  return proxy(target, pathOf(url).slice(prefix.length) + (at < 0 ? "" : url.slice(at)), context);
 }

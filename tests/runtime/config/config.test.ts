@@ -118,6 +118,11 @@ test("secrets", () => {
     accessKeyId: "id",
     secretAccessKey: "hidden-value",
   });
+  const reader = "[s3.primary.reader]\naccess_key_id = 'r'\nsecret_access_key = 's'\n";
+  expect(loadSecrets(secretsFile(keys + reader)).s3("primary")?.reader).toEqual({
+    accessKeyId: "r",
+    secretAccessKey: "s",
+  });
   expect(loadSecrets(secretsFile(keys)).s3("other")).toBeUndefined();
   expect(loadSecrets(join(directory.path, "absent")).s3("primary")).toBeUndefined();
 });
@@ -143,6 +148,18 @@ const badSecrets: [name: string, text: string, mode: number, message: RegExp][] 
   ["an unknown section", `${keys}[gcs.a]\nx = 1`, 0o600, /unknown section 'gcs'/],
   ["an unknown key", `${keys}token = 'hidden-value'`, 0o600, /unknown key s3\.primary\.token/],
   ["half a pair", "[s3.primary]\naccess_key_id = 'id'", 0o600, /s3\.primary is incomplete/],
+  [
+    "half a pair of readers",
+    `${keys}[s3.primary.reader]\naccess_key_id = 'r'`,
+    0o600,
+    /s3\.primary\.reader is incomplete/,
+  ],
+  [
+    "readers of readers",
+    `${keys}[s3.primary.reader.reader]\nx = 'r'`,
+    0o600,
+    /unknown key s3\.primary\.reader\.reader/,
+  ],
   ["no table", "s3 = 5", 0o600, /s3 is not a table/],
   ["a provider without a key", "[providers.openai]\n", 0o600, /providers\.openai has no api_key/],
   ["an empty key", "[providers.openai]\napi_key = ''", 0o600, /providers\.openai has no api_key/],

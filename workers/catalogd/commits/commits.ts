@@ -2,4 +2,5 @@
 export { type Commit, type Committing, createCommit } from "./commit.ts";
 export { createObjectCheck } from "./object-check.ts";
 export { type Return, returnVerbs } from "./returns.ts";
+export { createWriting } from "./under-way.ts";
 export { type Write, writeVerbs } from "./verbs.ts";

@@ -11,6 +11,7 @@ import type { Commit, Committing } from "../commits/commits.ts";
 import type { Catalogd } from "../contract.ts";
 import type { History } from "../history/history.ts";
 import { type ManifestStore, manifestKey } from "../manifests/manifests.ts";
+import type { Publishing } from "../publishing/publishing.ts";
 import type { Registry, Removals } from "../registry/registry.ts";
 import { firstOf, planExpiry, type Version } from "../versions/versions.ts";
 import { createNamedObjects } from "./named-objects.ts";
@@ -34,6 +35,7 @@ export interface ExpiryDeps extends Pick<Deps, "clock" | "newId" | "metrics"> {
   /** The first version of a name that must be there, where the loss of others was accepted. */
   from: (name: string) => number;
   storage: Pick<Peer<Storaged>["verbs"], "erase" | "list">;
+  publishing: Pick<Publishing, "removeBefore">;
 }
 
 const dayMs = 24 * 60 * 60 * 1000;
@@ -73,6 +75,7 @@ export function createExpiry(deps: ExpiryDeps): Pick<VerbsOf<Catalogd>, Upkeep> 
       // Who holds an object is about to name it; if that comes to nothing it is an orphan.
       for (const key of scan.objects.keys()) if (!taken.has(key)) scan.objects.delete(key);
       await remove(deps, scan, name);
+      await deps.publishing.removeBefore(name, first);
       const removed = answer(scan, { name, first, dry_run });
       versions.add(removed.versions.length);
       bytes.add(removed.bytes);

@@ -8,6 +8,7 @@ import { type Difference, differenceOf } from "./diff.ts";
 import { type VersionsPage, versionsPage } from "./page.ts";
 import { timeFrom } from "./time.ts";
 
+export { type ChainReader, createChainReader } from "./chain-reader.ts";
 export { timeFrom } from "./time.ts";
 
 /** Which version of a dataset is meant; the latest where neither is given. */

@@ -5,6 +5,7 @@ import { checkTable, closed, t } from "../../../runtime/contract/contract.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
 import type { Deps } from "../../../runtime/service/service.ts";
 import type { Bucket, Upload } from "../bucket/bucket.ts";
+import type { Place } from "../contract.ts";
 import { openLocalBucket } from "../local/local.ts";
 import { type Ownership, openOwnership } from "../ownership/ownership.ts";
 import { openS3Bucket, openUploadLedger } from "../s3/s3.ts";
@@ -62,6 +63,26 @@ function readOne(name: string, table: Readonly<Record<string, unknown>>): Bucket
 const rootOf = (config: Deps["config"], { name, path }: Static<typeof Local> & { name: string }): string =>
   path === undefined ? join(resolve(config.data_dir), "buckets", name) : resolve(path);
 
+/** Where others find the bucket's objects. Throws `not_found` naming the buckets there are. */
+export function placeOf(
+  { config, secrets }: Pick<Deps, "config" | "secrets">,
+  name: string,
+): Static<typeof Place> {
+  const settings = readBucketSettings(config);
+  const setting = settings.find((each) => each.name === name);
+  if (!setting) throw noBucket(name, settings);
+  if (setting.kind === "local") return { kind: "local", path: rootOf(config, setting) };
+  const { bucket, endpoint, region, pathStyle } = s3ServerOf({ config, secrets }, setting);
+  return { kind: "s3", url: `s3://${bucket}`, endpoint, region, path_style: pathStyle };
+}
+
+const noBucket = (name: string, known: Iterable<{ name: string }>) =>
+  fail(
+    "not_found",
+    `there is no bucket '${name}'; configured are ${Array.from(known, (each) => each.name).join(", ")}`,
+    { details: { bucket: name } },
+  );
+
 export interface BucketRegistry {
   /** The bucket, or `not_found` naming those there are. */
   get: (name: string) => Bucket;
@@ -83,11 +104,7 @@ export async function openBucketRegistry(deps: Deps): Promise<BucketRegistry> {
     get: (name) => {
       const bucket = buckets.get(name);
       if (bucket) return bucket;
-      throw fail(
-        "not_found",
-        `there is no bucket '${name}'; configured are ${[...buckets.keys()].join(", ")}`,
-        { details: { bucket: name } },
-      );
+      throw noBucket(name, settings);
     },
     all: () => [...buckets.values()],
     stop: async () => {

@@ -1,0 +1,22 @@
+"""Reads the tables of a catalog with Polars: read_polars.py URI TOKEN SUFFIX."""
+import json
+import sys
+
+import polars as pl
+from pyiceberg.catalog import load_catalog
+
+uri, token, suffix = sys.argv[1:4]
+catalog = load_catalog("lakehouse", type="rest", uri=uri, **({"token": token} if token else {}))
+
+
+def tell(**found):
+    print(json.dumps(found), flush=True)
+
+
+grown = catalog.load_table(f"main.grown_{suffix}")
+frame = pl.scan_iceberg(grown)
+tell(rows=list(frame.select(pl.len(), pl.col("id").sum()).collect().row(0)))
+tell(filtered=frame.filter(pl.col("id") >= 2100).collect().height)
+tell(travel=[pl.scan_iceberg(grown, snapshot_id=each.snapshot_id).collect().height for each in grown.snapshots()])
+bare = pl.scan_iceberg(catalog.load_table(f"main.bare_{suffix}")).collect()
+tell(without_ids=sorted(bare["word"].to_list()))

@@ -1,0 +1,25 @@
+/** Iceberg's formats (v2, and v3 as far as it is kept): metadata, manifests, types. Pure: bytes and values in and out. */
+export { exactText, type Id, parseExact, sameId } from "./json.ts";
+export {
+  type AddedFile,
+  decodeManifestList,
+  encodeManifestFile,
+  encodeManifestList,
+  type ListedManifest,
+  listed,
+  mergeManifests,
+} from "./manifest.ts";
+export * as refusals from "./refusals.ts";
+export { checkRequirement, type Requirement } from "./requirements.ts";
+export { highestId, type IcebergSchema, nameMapping, schemaOf, Unpublishable } from "./schema.ts";
+export { mainBranch } from "./snapshot-updates.ts";
+export {
+  emptyTable,
+  newTable,
+  noSnapshot,
+  type Snapshot,
+  type TableMetadata,
+  type TableRequest,
+} from "./table-metadata.ts";
+export { type IcebergType, sqlTypeOf } from "./type-map.ts";
+export { applyUpdates, type Update } from "./updates.ts";

@@ -1,0 +1,113 @@
+/** Writes what a version needs to be a snapshot: the manifest of the objects it adds, then the list of all its manifests. */
+import pMap from "p-map";
+import type { Peer } from "../../../runtime/contract/contract.ts";
+import { ServiceError } from "../../../runtime/errors/errors.ts";
+import type { Storaged } from "../../storaged/contract.ts";
+import {
+  encodeManifestFile,
+  encodeManifestList,
+  type IcebergSchema,
+  type ListedManifest,
+  listed,
+  mergeManifests,
+  type TableMetadata,
+  Unpublishable,
+} from "../iceberg/iceberg.ts";
+import type { DataObject, Manifest } from "../versions/versions.ts";
+import { avroKey } from "./file-names.ts";
+import { addedObjects, schemaAmong, snapshotFor, snapshotIdOf, withSnapshot } from "./snapshot.ts";
+
+/** A table to which versions are added, and what the last of them is made of. */
+export interface Extending {
+  table: TableMetadata;
+  keys?: readonly string[];
+  manifests?: readonly ListedManifest[];
+}
+
+type Storage = Pick<Peer<Storaged>["verbs"], "read" | "write">;
+
+/** From here on the manifests of a snapshot are merged into one: readers open each of them. */
+const manifestsMax = 100;
+const concurrency = 16;
+
+/** Adds a version; one whose columns Iceberg has no types for is left out, unless it is the head (`Unpublishable`). */
+export function createSnapshotWriter(
+  { read, write }: Storage,
+  { uriOf }: { uriOf: (key: string) => Promise<string> },
+) {
+  const store = async (key: string, bytes: Uint8Array): Promise<string> => {
+    await writeOnce(write, key, bytes);
+    return uriOf(key);
+  };
+  const manifestOf = async (version: Manifest, objects: readonly DataObject[], place: Placed) => {
+    const files = await pMap(objects, async ({ key, bytes, row_count, statistics }) => ({
+      ...{ uri: await uriOf(key), bytes, rows: row_count, statistics },
+    }));
+    const bytes = encodeManifestFile(files, place);
+    const uri = await store(avroKey({ ...version, ...place }, "manifest", bytes), bytes);
+    return listed({ uri, bytes: bytes.length }, files, place);
+  };
+  const merged = async (version: Manifest, manifests: readonly ListedManifest[], place: Placed) => {
+    const root = (await uriOf("")).length;
+    const read_ = await pMap(
+      manifests,
+      async (line) => ({ line, bytes: (await read({ key: line.manifest_path.slice(root) })).bytes }),
+      { concurrency },
+    );
+    const { bytes, line } = mergeManifests(read_, place);
+    return [line(await store(avroKey({ ...version, ...place }, "manifest", bytes), bytes))];
+  };
+
+  return async (
+    state: Extending,
+    version: Manifest,
+    { mark, isHead }: { mark: string; isHead: boolean },
+  ): Promise<Extending> => {
+    const schema = schemaUnless(isHead, state.table, version);
+    if (!schema) return state;
+    const place = { snapshotId: snapshotIdOf(version), sequenceNumber: version.version, schema, mark };
+    const added = addedObjects(state.keys ?? [], version.objects);
+    const before = added ? (state.manifests ?? []) : [];
+    const kept = before.length < manifestsMax ? before : await merged(version, before, place);
+    const news = added ?? version.objects;
+    const manifests = news.length > 0 ? [...kept, await manifestOf(version, news, place)] : [...kept];
+
+    const parent = state.table.snapshots.at(-1);
+    const parentId = parent === undefined ? undefined : Number(parent["snapshot-id"]);
+    const bytes = encodeManifestList(manifests, { ...place, parentId });
+    const uri = await store(avroKey({ ...version, ...place }, "list", bytes), bytes);
+    const snapshot = {
+      ...snapshotFor(version, news, { schemaId: schema["schema-id"], before: parent }),
+      "manifest-list": uri,
+    };
+    const table = withSnapshot(state.table, snapshot, schema);
+    return { table, keys: version.objects.map(({ key }) => key), manifests };
+  };
+}
+
+interface Placed {
+  snapshotId: number;
+  sequenceNumber: number;
+  schema: IcebergSchema;
+  mark: string;
+}
+
+function schemaUnless(isHead: boolean, table: TableMetadata, version: Manifest): IcebergSchema | undefined {
+  try {
+    return schemaAmong(table.schemas, version);
+  } catch (cause) {
+    if (isHead || !(cause instanceof Unpublishable)) throw cause;
+    return undefined;
+  }
+}
+
+/** Writes what is not there yet; false where it is. */
+export async function writeOnce(write: Storage["write"], key: string, bytes: Uint8Array): Promise<boolean> {
+  try {
+    await write({ key, bytes, if_none_match: "*" });
+    return true;
+  } catch (cause) {
+    if (cause instanceof ServiceError && cause.type === "precondition_failed") return false;
+    throw cause;
+  }
+}

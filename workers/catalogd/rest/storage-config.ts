@@ -1,0 +1,34 @@
+/** What clients are told of the storage with a table: where S3 is, and keys to read it where the operator gives them. */
+import type { Secrets } from "../../../runtime/secrets/secrets.ts";
+import type { Place } from "../publishing/publishing.ts";
+
+/** By this header a client says that it takes keys. */
+const delegation = "x-iceberg-access-delegation";
+
+/**
+ * Properties of Iceberg's `S3FileIO`, which all clients read; nothing for a disk. Keys are those of `[s3.<bucket>.reader]`
+ * alone, and only for a client that takes them: ours may write.
+ */
+export function storageConfig(
+  place: Place,
+  { headers }: Request,
+  secrets: Pick<Secrets, "s3">,
+): Record<string, string> {
+  if (place.kind === "local") return {};
+  const where = {
+    "s3.endpoint": place.endpoint,
+    "s3.region": place.region,
+    "client.region": place.region,
+    "s3.path-style-access": String(place.path_style),
+  };
+  const reader = secrets.s3("primary")?.reader;
+  if (!reader || !headers.get(delegation)?.split(",").some(isVended)) return where;
+  return {
+    ...where,
+    "s3.access-key-id": reader.accessKeyId,
+    "s3.secret-access-key": reader.secretAccessKey,
+    ...(reader.sessionToken !== undefined && { "s3.session-token": reader.sessionToken }),
+  };
+}
+
+const isVended = (word: string): boolean => word.trim() === "vended-credentials";
