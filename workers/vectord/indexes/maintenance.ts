@@ -110,7 +110,7 @@ export function createMaintenance(deps: MaintenanceDeps): Maintenance {
       while (working) await working;
       stopping.signal.throwIfAborted();
       const { dead, segments } = load();
-      if (dead === 0 && segments === 0 && !journal.isDamaged()) return;
+      if (dead === 0 && segments === 0 && journal.damaged().length === 0) return;
       await once(() => run(dead === 0 ? "checkpoint" : "compaction"));
     },
     stop: async () => {

@@ -276,10 +276,14 @@ function asBroken(name: string, error: unknown): ServiceError {
       });
 }
 
+const damageOf = (name: string, key: string): string =>
+  `index '${name}' is served, but '${key}' is damaged or missing: POST /vectors/index/${name}/compact writes it anew`;
+
 function pendingOf(slots: ReadonlyMap<string, Slot>, listed: boolean): string[] {
   if (!listed) return ["the indexes are being read"];
   return [...slots].flatMap(([name, slot]) => {
     if (slot.state === "broken") return [slot.error.message];
+    if (slot.state === "open") return slot.live.journal.damaged().map((key) => damageOf(name, key));
     return slot.state === "busy" && slot.what.includes("opened") ? [`index '${name}' is ${slot.what}`] : [];
   });
 }

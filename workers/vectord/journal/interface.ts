@@ -40,8 +40,8 @@ export interface Journal {
   /** The number of batches that are durable, in the order of the calls. */
   position: () => number;
   storedBytes: () => number;
-  /** Whether an object of the contents was found damaged: a checkpoint puts whole ones in its place. */
-  isDamaged: () => boolean;
+  /** Keys of the contents' objects that were found damaged or missing: a checkpoint puts whole ones in their place. */
+  damaged: () => string[];
   /** Keeps what is durable at a moment during the call, at which `count` is asked for the number of items. */
   snapshot: (count: () => number) => Promise<Static<typeof Snapshot>>;
   snapshots: () => Promise<Static<typeof Snapshot>[]>;
@@ -70,8 +70,9 @@ export const momentOf = (
   ...(checkpoint && { checkpoint }),
 });
 
-/** Whether the contents need one of these; what snapshots need does not count, as it is never written anew. */
-export function isAnyNeeded(manifest: Manifest, keys: ReadonlySet<string>): boolean {
+/** Those that the contents need; what snapshots need does not count, as it is never written anew. */
+export function neededOf(manifest: Manifest, keys: ReadonlySet<string>): string[] {
+  if (keys.size === 0) return [];
   const isNeeded = neededBy(manifest.name, [{ ...manifest, snapshots: [] }]);
-  return [...keys].some(isNeeded);
+  return [...keys].filter(isNeeded);
 }

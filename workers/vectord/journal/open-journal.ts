@@ -19,7 +19,7 @@ import {
 } from "../objects/objects.ts";
 import type { Batch } from "../rows/rows.ts";
 import { type Appends, createAppends } from "./appends.ts";
-import { isAnyNeeded, type Journal, type JournalView, momentOf } from "./interface.ts";
+import { type Journal, type JournalView, momentOf, neededOf } from "./interface.ts";
 import { addSnapshot, listSnapshots, removeSnapshot } from "./snapshots.ts";
 
 export interface JournalOptions {
@@ -87,7 +87,7 @@ export function openJournal(options: JournalOptions, found: Found, closed: () =>
     position: appends.position,
     sinceCheckpoint: () => ({ segments: state.tail.length, bytes: tailBytes(state) }),
     storedBytes: state.objects.total,
-    isDamaged: () => isAnyNeeded(file.current(), state.damaged),
+    damaged: () => neededOf(file.current(), state.damaged),
     checkpoint: (contents, mark) => {
       if (mark > appends.position()) throw new RangeError(`mark ${mark} is beyond ${appends.position()}`);
       return mutex.runExclusive(async () => {

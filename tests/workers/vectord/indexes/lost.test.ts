@@ -110,6 +110,20 @@ const harms: [string, (path: string) => void][] = [
   ["emptied", (path) => truncateSync(path)],
   ["removed", (path) => rmSync(path)],
 ];
+test("an engine's file that is gone without a trace is named until it is written anew, and all is served", async () => {
+  ok(await stack.post("/index", { name: "graph", dimension: 3, type: "hnsw" }));
+  await add("graph", "a", "bb", "ccc");
+  ok(await stack.post("/index/graph/compact"));
+  const key = keysUnder("vectors/graph").find((each) => each.includes("engine")) ?? "";
+  await restart(() => erase(key));
+  expect(stack.running.notReady?.()).toEqual([expect.stringContaining(`'${key}' is damaged or missing`)]);
+  expect(await idsIn("graph")).toEqual(["a", "bb", "ccc"]);
+  ok(await stack.post("/index/graph/compact"));
+  expect([stack.running.notReady?.(), await damage()]).toEqual([[], []]);
+  await restart();
+  expect([stack.running.notReady?.(), await idsIn("graph")]).toEqual([[], ["a", "bb", "ccc"]]);
+});
+
 describe.each(Object.keys(kinds))("%s", (kind) => {
   test.each(harms)("%s on the disk", async (_, harm) => {
     const key = kinds[kind]?.() ?? "";
