@@ -149,14 +149,14 @@ describe("a backup as a directory", () => {
   );
 });
 
-interface Row {
-  name: string;
-  words: (path: string) => string[];
+type Row = [
+  name: string,
+  words: (path: string) => string[],
+  code: number,
+  says: string | RegExp,
   /** Harms the backup, which has one point of two files. */
-  harm?: (path: string) => void;
-  code: number;
-  says: string | RegExp;
-}
+  harm?: (path: string) => void,
+];
 
 const blobOf = (path: string, text: string): string => {
   const hash = new Bun.CryptoHasher("sha256").update(text).digest("hex");
@@ -169,146 +169,81 @@ const cut = (path: string) => {
 };
 
 const backupRows: Row[] = [
-  { name: "help", words: () => ["--help"], code: 0, says: "--keep N" },
-  { name: "no directory", words: () => [], code: 2, says: "expected the directory of the backup" },
-  { name: "two directories", words: (path) => [path, "b"], code: 2, says: "got 'b' as well" },
-  {
-    name: "an unknown option",
-    words: (path) => [path, "--fast"],
-    code: 2,
-    says: "unexpected option '--fast'",
-  },
-  { name: "keep without a number", words: (path) => [path, "--keep"], code: 2, says: "--keep needs a value" },
-  { name: "keep nothing", words: (path) => [path, "--keep=0"], code: 2, says: "1 or more, got '0'" },
-  {
-    name: "keep with list",
-    words: (path) => [path, "--list", "--keep=1"],
-    code: 2,
-    says: "do not go with them",
-  },
-  { name: "no address", words: (path) => [path, "--gateway", "here"], code: 2, says: "expected an address" },
-  {
-    name: "an unknown key",
-    words: (path) => [path, "--gateway.bnd=x"],
-    code: 2,
-    says: "did you mean 'gateway.bind'",
-  },
-  {
-    name: "nothing runs",
-    words: (path) => [path, "--gateway", "http://127.0.0.1:9"],
-    code: 1,
-    says: /no Lakehouse answers at http:\/\/127\.0\.0\.1:9 .*bun run supervisor/,
-  },
-  { name: "list", words: (path) => [path, "--list"], code: 0, says: `${point}  2 files, 6 B` },
-  {
-    name: "list of a torn point",
-    words: (path) => [path, "--list"],
-    harm: cut,
-    code: 1,
-    says: "it is not complete",
-  },
-  { name: "verify", words: (path) => [path, "--verify"], code: 0, says: "every checksum holds" },
-  {
-    name: "a flipped bit",
-    words: (path) => [path, "--verify"],
-    harm: flip,
-    code: 1,
-    says: "its bytes have changed: chatd/b",
-  },
-  {
-    name: "a missing blob",
-    words: (path) => [path, "--verify"],
-    harm: (path) => rmSync(blobOf(path, "two")),
-    code: 1,
-    says: "it is missing: chatd/b of point",
-  },
-  {
-    name: "verify of a torn point",
-    words: (path) => [path, "--verify"],
-    harm: cut,
-    code: 1,
-    says: "it is not complete",
-  },
-  {
-    name: "list of nothing",
-    words: (path) => [`${path}/none`, "--list"],
-    code: 1,
-    says: "is no backup: there is nothing in it",
-  },
-  {
-    name: "another's directory",
-    words: (path) => [path],
-    harm: (path) => rmSync(join(path, "format.json")),
-    code: 1,
-    says: "is no backup: it holds other files",
-  },
-  {
-    name: "a newer format",
-    words: (path) => [path, "--list"],
-    harm: (path) => writeFileSync(join(path, "format.json"), '{"format":2}'),
-    code: 1,
-    says: "is 2; this version reads 1",
-  },
-  {
-    name: "a file in the way",
-    words: (path) => [join(path, "format.json", "x")],
-    code: 1,
-    says: /cannot be (written to|read)/,
-  },
+  ["help", () => ["--help"], 0, "--keep N"],
+  ["no directory", () => [], 2, "expected the directory of the backup"],
+  ["two directories", (path) => [path, "b"], 2, "got 'b' as well"],
+  ["an unknown option", (path) => [path, "--fast"], 2, "unexpected option '--fast'"],
+  ["keep without a number", (path) => [path, "--keep"], 2, "--keep needs a value"],
+  ["keep nothing", (path) => [path, "--keep=0"], 2, "1 or more, got '0'"],
+  ["keep with list", (path) => [path, "--list", "--keep=1"], 2, "do not go with them"],
+  ["no address", (path) => [path, "--gateway", "here"], 2, "expected an address"],
+  ["an unknown key", (path) => [path, "--gateway.bnd=x"], 2, "did you mean 'gateway.bind'"],
+  [
+    "nothing runs",
+    (path) => [path, "--gateway", "http://127.0.0.1:9"],
+    1,
+    /no Lakehouse answers at http:\/\/127\.0\.0\.1:9 .*bun run supervisor/,
+  ],
+  ["list", (path) => [path, "--list"], 0, `${point}  2 files, 6 B`],
+  ["list of a torn point", (path) => [path, "--list"], 1, "it is not complete", cut],
+  ["verify", (path) => [path, "--verify"], 0, "every checksum holds"],
+  ["a flipped bit", (path) => [path, "--verify"], 1, "its bytes have changed: chatd/b", flip],
+  [
+    "a missing blob",
+    (path) => [path, "--verify"],
+    1,
+    "it is missing: chatd/b of point",
+    (path) => rmSync(blobOf(path, "two")),
+  ],
+  ["verify of a torn point", (path) => [path, "--verify"], 1, "it is not complete", cut],
+  ["list of nothing", (path) => [`${path}/none`, "--list"], 1, "is no backup: there is nothing in it"],
+  [
+    "another's directory",
+    (path) => [path],
+    1,
+    "is no backup: it holds other files",
+    (path) => rmSync(join(path, "format.json")),
+  ],
+  [
+    "a newer format",
+    (path) => [path, "--list"],
+    1,
+    "is 2; this version reads 1",
+    (path) => writeFileSync(join(path, "format.json"), '{"format":2}'),
+  ],
+  ["a file in the way", (path) => [join(path, "format.json", "x")], 1, /cannot be (written to|read)/],
 ];
 
 const into = (path: string) => `--data_dir=${path}-data`;
 const restoreRows: Row[] = [
-  {
-    name: "a configuration that is not there: another directory would be written to than was meant",
-    words: (path) => [path, "--config", "/there/is/none.toml"],
-    code: 2,
-    says: "--config: there is no file '/there/is/none.toml'",
-  },
-  { name: "help", words: () => ["--help"], code: 0, says: "--at POINT" },
-  {
-    name: "an unknown service",
-    words: (path) => [path, "--only=x"],
-    code: 2,
-    says: "there is no service 'x'",
-  },
-  {
-    name: "no such point",
-    words: (path) => [path, into(path), "--at=2025"],
-    code: 1,
-    says: `there are ${point}`,
-  },
-  {
-    name: "a directory that is not empty",
-    words: (path) => [path, into(path)],
-    harm: (path) => mkdirSync(`${path}-data/mine`, { recursive: true }),
-    code: 1,
-    says: "is not empty (mine)",
-  },
-  {
-    name: "a flipped bit",
-    words: (path) => [path, into(path)],
-    harm: flip,
-    code: 1,
-    says: "nothing was restored",
-  },
-  {
-    name: "a torn point",
-    words: (path) => [path, into(path)],
-    harm: cut,
-    code: 1,
-    says: "it is not complete",
-  },
-  {
-    name: "an unfinished restore of another point",
-    words: (path) => [path, into(path)],
-    harm: (path) => {
+  [
+    "a configuration that is not there: another directory would be written to than was meant",
+    (path) => [path, "--config", "/there/is/none.toml"],
+    2,
+    "--config: there is no file '/there/is/none.toml'",
+  ],
+  ["help", () => ["--help"], 0, "--at POINT"],
+  ["an unknown service", (path) => [path, "--only=x"], 2, "there is no service 'x'"],
+  ["no such point", (path) => [path, into(path), "--at=2025"], 1, `there are ${point}`],
+  [
+    "a directory that is not empty",
+    (path) => [path, into(path)],
+    1,
+    "is not empty (mine)",
+    (path) => mkdirSync(`${path}-data/mine`, { recursive: true }),
+  ],
+  ["a flipped bit", (path) => [path, into(path)], 1, "nothing was restored", flip],
+  ["a torn point", (path) => [path, into(path)], 1, "it is not complete", cut],
+  [
+    "an unfinished restore of another point",
+    (path) => [path, into(path)],
+    1,
+    "go on with --at 2025",
+    (path) => {
       mkdirSync(`${path}-data`);
       writeFileSync(`${path}-data/restore.json`, '{"point":"2025"}');
     },
-    code: 1,
-    says: "go on with --at 2025",
-  },
+  ],
 ];
 
 for (const [name, rows] of [
@@ -316,19 +251,20 @@ for (const [name, rows] of [
   ["restore", restoreRows],
 ] as const) {
   describe(`bun run ${name}`, () => {
-    test.each(rows.map((row) => [row.name, row] as const))("%s", async (_, { words, harm, code, says }) => {
-      const path = fresh();
-      await fill(path, first, { a: "one", b: "two" });
-      harm?.(path);
-      const before = blobsOf(path);
-      const ran = await command(name, words(path), { cwd: join(path, "..") });
-      const said = ran.out + ran.err;
-      expect(said).not.toContain("    at ");
-      if (typeof says === "string") expect(said).toContain(says);
-      else expect(said).toMatch(says);
-      expect(ran.code).toBe(code);
-      expect(blobsOf(path)).toEqual(before);
-    });
+    for (const [title, words, code, says, harm] of rows)
+      test(title, async () => {
+        const path = fresh();
+        await fill(path, first, { a: "one", b: "two" });
+        harm?.(path);
+        const before = blobsOf(path);
+        const ran = await command(name, words(path), { cwd: join(path, "..") });
+        const said = ran.out + ran.err;
+        expect(said).not.toContain("    at ");
+        if (typeof says === "string") expect(said).toContain(says);
+        else expect(said).toMatch(says);
+        expect(ran.code).toBe(code);
+        expect(blobsOf(path)).toEqual(before);
+      });
   });
 }
 

@@ -176,42 +176,34 @@ test("one JSON document for programs", async () => {
   });
 });
 
-const refused: { name: string; words: string[]; env?: Record<string, string>; says: string }[] = [
-  {
-    name: "an unknown service",
-    words: ["storage"],
-    says: "there is no service 'storage'; expected some of gateway, storaged",
-  },
-  { name: "an unknown option", words: ["--fix"], says: "unexpected option '--fix'\nusage: bun run fsck" },
-  { name: "a gateway without an address", words: ["--gateway"], says: "--gateway needs a value" },
-  { name: "an empty gateway", words: ["--gateway="], says: "--gateway needs a value" },
-  {
-    name: "no address",
-    words: ["--gateway", "3110"],
-    says: "--gateway: expected an address such as http://127.0.0.1:3110, got '3110'",
-  },
-  {
-    name: "an address with a path",
-    words: ["--gateway", "http://localhost/v1"],
-    says: "got 'http://localhost/v1'",
-  },
-  { name: "a configuration without a file", words: ["--config"], says: "--config needs a value" },
-  {
-    name: "a configuration that is not there",
-    words: ["--config", "/there/is/none.toml"],
-    says: "--config: there is no file '/there/is/none.toml'",
-  },
-  { name: "an unknown key", words: ["--data_dri=/x"], says: "--data_dri: unknown key" },
-  { name: "a bad variable", words: [], env: { LH_DATA_DRI: "x" }, says: "LH_DATA_DRI: unknown variable" },
-  {
-    name: "nobody at the gateway",
-    words: ["--gateway", "http://127.0.0.1:1"],
-    says: "no Lakehouse answers at http://127.0.0.1:1: start it",
-  },
+const refused: [name: string, words: string[], says: string, env?: Record<string, string>][] = [
+  ["an unknown service", ["storage"], "there is no service 'storage'; expected some of gateway, storaged"],
+  ["an unknown option", ["--fix"], "unexpected option '--fix'\nusage: bun run fsck"],
+  ["a gateway without an address", ["--gateway"], "--gateway needs a value"],
+  ["an empty gateway", ["--gateway="], "--gateway needs a value"],
+  [
+    "no address",
+    ["--gateway", "3110"],
+    "--gateway: expected an address such as http://127.0.0.1:3110, got '3110'",
+  ],
+  ["an address with a path", ["--gateway", "http://localhost/v1"], "got 'http://localhost/v1'"],
+  ["a configuration without a file", ["--config"], "--config needs a value"],
+  [
+    "a configuration that is not there",
+    ["--config", "/there/is/none.toml"],
+    "--config: there is no file '/there/is/none.toml'",
+  ],
+  ["an unknown key", ["--data_dri=/x"], "--data_dri: unknown key"],
+  ["a bad variable", [], "LH_DATA_DRI: unknown variable", { LH_DATA_DRI: "x" }],
+  [
+    "nobody at the gateway",
+    ["--gateway", "http://127.0.0.1:1"],
+    "no Lakehouse answers at http://127.0.0.1:1: start it",
+  ],
 ];
 
 describe("what cannot be checked ends with 2 and says why", () => {
-  test.each(refused)("$name", async ({ words, env = {}, says }) => {
+  test.each(refused)("%s", async (_, words, says, env = {}) => {
     const { code, err, out } = await runFsck(words, { env });
     expect({ code, out }).toEqual({ code: 2, out: "" });
     expect(err).toContain(says);

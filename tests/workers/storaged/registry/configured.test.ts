@@ -11,83 +11,39 @@ const local = { kind: "local" };
 const configOf = (buckets: Config["buckets"]) => configWith({ data_dir: directory.path, buckets });
 
 describe("bucket configuration", () => {
-  const bad: { name: string; buckets: Config["buckets"]; text: string }[] = [
-    { name: "no primary", buckets: { cold: local }, text: "[buckets.primary] is missing" },
-    {
-      name: "no kind",
-      buckets: { primary: {} },
-      text: '[buckets.primary] kind: expected "local" or "s3", got undefined',
-    },
-    {
-      name: "an unknown kind",
-      buckets: { primary: { kind: "ftp" } },
-      text: 'expected "local" or "s3", got "ftp"',
-    },
-    {
-      name: "a kind that is a property of all objects",
-      buckets: { primary: { kind: "constructor" } },
-      text: 'got "constructor"',
-    },
-    {
-      name: "an unknown field",
-      buckets: { primary: { kind: "local", pth: "/x" } },
-      text: "unknown field 'pth'",
-    },
-    {
-      name: "a field of another kind",
-      buckets: { primary: { kind: "local", region: "x" } },
-      text: "unknown field 'region'",
-    },
-    { name: "a path that is a number", buckets: { primary: { kind: "local", path: 7 } }, text: "path" },
-    { name: "an empty path", buckets: { primary: { kind: "local", path: "" } }, text: "path" },
-    {
-      name: "a name with a slash",
-      buckets: { primary: local, "a/b": local },
-      text: "[buckets.a/b]: expected a name",
-    },
-    { name: "a name with a space", buckets: { primary: local, "a b": local }, text: "expected a name" },
-    {
-      name: "two buckets in one folder",
-      buckets: { primary: { ...local, path: "/d" }, cold: { ...local, path: "/d/" } },
-      text: "share a folder",
-    },
-    {
-      name: "a bucket in another",
-      buckets: { primary: { ...local, path: "/d" }, cold: { ...local, path: "/d/e" } },
-      text: "share a folder: /d and /d/e",
-    },
-    {
-      name: "an endpoint without a scheme",
-      buckets: { primary: { kind: "s3", endpoint: "localhost:9000" } },
-      text: "endpoint",
-    },
-    {
-      name: "an endpoint with a path",
-      buckets: { primary: { kind: "s3", endpoint: "http://h/path" } },
-      text: "endpoint",
-    },
-    {
-      name: "an endpoint with a password",
-      buckets: { primary: { kind: "s3", endpoint: "http://me:secret@h" } },
-      text: "endpoint",
-    },
-    {
-      name: "path_style in words",
-      buckets: { primary: { kind: "s3", path_style: "yes" } },
-      text: "path_style",
-    },
-    {
-      name: "keys in the configuration",
-      buckets: { primary: { kind: "s3", secret_access_key: "x" } },
-      text: "unknown field 'secret_access_key'",
-    },
-    {
-      name: "an S3 bucket name no server takes",
-      buckets: { primary: { kind: "s3", bucket: "My_Bucket" } },
-      text: "bucket",
-    },
+  const bad: [name: string, buckets: Config["buckets"], text: string][] = [
+    ["no primary", { cold: local }, "[buckets.primary] is missing"],
+    ["no kind", { primary: {} }, '[buckets.primary] kind: expected "local" or "s3", got undefined'],
+    ["an unknown kind", { primary: { kind: "ftp" } }, 'expected "local" or "s3", got "ftp"'],
+    ["a kind that is a property of all objects", { primary: { kind: "constructor" } }, 'got "constructor"'],
+    ["an unknown field", { primary: { kind: "local", pth: "/x" } }, "unknown field 'pth'"],
+    ["a field of another kind", { primary: { kind: "local", region: "x" } }, "unknown field 'region'"],
+    ["a path that is a number", { primary: { kind: "local", path: 7 } }, "path"],
+    ["an empty path", { primary: { kind: "local", path: "" } }, "path"],
+    ["a name with a slash", { primary: local, "a/b": local }, "[buckets.a/b]: expected a name"],
+    ["a name with a space", { primary: local, "a b": local }, "expected a name"],
+    [
+      "two buckets in one folder",
+      { primary: { ...local, path: "/d" }, cold: { ...local, path: "/d/" } },
+      "share a folder",
+    ],
+    [
+      "a bucket in another",
+      { primary: { ...local, path: "/d" }, cold: { ...local, path: "/d/e" } },
+      "share a folder: /d and /d/e",
+    ],
+    ["an endpoint without a scheme", { primary: { kind: "s3", endpoint: "localhost:9000" } }, "endpoint"],
+    ["an endpoint with a path", { primary: { kind: "s3", endpoint: "http://h/path" } }, "endpoint"],
+    ["an endpoint with a password", { primary: { kind: "s3", endpoint: "http://me:secret@h" } }, "endpoint"],
+    ["path_style in words", { primary: { kind: "s3", path_style: "yes" } }, "path_style"],
+    [
+      "keys in the configuration",
+      { primary: { kind: "s3", secret_access_key: "x" } },
+      "unknown field 'secret_access_key'",
+    ],
+    ["an S3 bucket name no server takes", { primary: { kind: "s3", bucket: "My_Bucket" } }, "bucket"],
   ];
-  for (const { name, buckets, text } of bad) {
+  for (const [name, buckets, text] of bad) {
     test(`refuses ${name}`, () => expect(() => readBucketSettings(configOf(buckets))).toThrow(text));
   }
 
