@@ -1,5 +1,5 @@
 /**
- * Trino's client protocol (https://trino.io/docs/current/develop/client-protocol.html), which Presto and Kyuubi speak as
+ * Trino's client protocol (https://trino.io/docs/current/develop/client-protocol.html), which Kyuubi speaks as
  * well: a statement is posted, and its pages follow one another by `nextUri`.
  */
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
@@ -80,6 +80,8 @@ function headersOf({ user, catalog, schema, key }: RemoteEngine): Record<string,
   return {
     "x-trino-user": user,
     "x-trino-source": "lakehouse",
+    // Without it times are sent with three digits, whatever the column has.
+    "x-trino-client-capabilities": "PARAMETRIC_DATETIME",
     ...(catalog !== undefined && { "x-trino-catalog": catalog }),
     ...(schema !== undefined && { "x-trino-schema": schema }),
     ...(key !== undefined && { authorization: credentials }),

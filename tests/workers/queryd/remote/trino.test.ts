@@ -110,6 +110,7 @@ beforeAll(async () => {
       const { pathname: path } = new URL(request.url);
       const body = await request.text();
       const { method, headers } = request;
+      expect(headers.get("x-trino-client-capabilities")).toBe("PARAMETRIC_DATETIME");
       asked.push({
         method,
         path,
