@@ -1,5 +1,6 @@
 /** The gateway's own endpoints; those of the services are mounted beside them under /v1. */
 import { closed, contract, get, t } from "../../runtime/contract/contract.ts";
+import { Maintenance } from "../../workers/ingestd/contract.ts";
 
 const Service = closed({
   name: t.String(),
@@ -29,8 +30,14 @@ export const Memory = closed({
 export const gateway = contract("gateway", {
   system: get("/v1/system", {
     summary:
-      "Every service: state, address, uptime, restarts, last error; and what may be taken of memory, and is.",
-    reply: closed({ ready: t.Boolean(), services: t.Array(Service), memory: Memory }),
+      "Every service: state, address, uptime, restarts, last error; what may be taken of memory, and is; and what maintenance did.",
+    reply: closed({
+      ready: t.Boolean(),
+      services: t.Array(Service),
+      memory: Memory,
+      /** Absent while ingestd does not answer. */
+      maintenance: t.Optional(Maintenance),
+    }),
   }),
 });
 export type Gateway = typeof gateway;

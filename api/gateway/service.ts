@@ -2,7 +2,7 @@
 import type { Contract, Peer, Running } from "../../runtime/contract/contract.ts";
 import type { Deps } from "../../runtime/service/service.ts";
 import type { Gateway } from "./contract.ts";
-import { type Mounted, memoryTable, reasonsOf, servicesOf } from "./services/services.ts";
+import { type Mounted, maintenanceOf, memoryTable, reasonsOf, servicesOf } from "./services/services.ts";
 
 export async function createGateway(deps: Deps<Mounted>): Promise<Running<Gateway>> {
   const { config, system } = deps;
@@ -10,10 +10,11 @@ export async function createGateway(deps: Deps<Mounted>): Promise<Running<Gatewa
   return {
     verbs: {
       system: async () => {
-        const services = await servicesOf(deps);
+        const [services, maintenance] = await Promise.all([servicesOf(deps), maintenanceOf(deps)]);
         const here = system().map(({ name }) => name);
         const memory = await memoryTable(config, here, peers);
-        return { ready: services.every(({ state }) => state === "ready"), services, memory };
+        const ready = services.every(({ state }) => state === "ready");
+        return { ready, services, memory, ...(maintenance && { maintenance }) };
       },
     },
     raw: {},

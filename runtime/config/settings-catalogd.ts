@@ -32,7 +32,7 @@ export const catalogdSettings = {
   max_versions: integer(
     1000,
     [1, 99_999_999],
-    "of more versions of a dataset the earliest go, however late they were replaced",
+    "of more versions of a dataset the earliest go, however late they were replaced, a tenth at a time",
   ),
   orphan_grace_days: integer(
     3,

@@ -15,7 +15,7 @@ import {
   UsageError,
 } from "../command-line/command-line.ts";
 import { type Page, readPage, rowOf } from "./pages.ts";
-import { type Look, type Process, render } from "./table.ts";
+import { type Look, type Maintenance, type Process, render } from "./table.ts";
 import { createUsage, type Usage } from "./usage.ts";
 
 interface Listed {
@@ -80,7 +80,10 @@ const hostOf = (address: string): string => (URL.canParse(address) ? new URL(add
 
 /** One sample: a row for each service. Rates and latencies are since the previous sample, or since the start. */
 async function sample({ gateway, token }: Place, before: Map<string, Page>, used: Usage): Promise<Look> {
-  const { services } = (await (await ask(`${gateway}/v1/system`, token)).json()) as { services: Listed[] };
+  const { services, maintenance } = (await (await ask(`${gateway}/v1/system`, token)).json()) as {
+    services: Listed[];
+    maintenance?: Maintenance;
+  };
   // Processes of two machines may have the same number.
   const processes = new Map<string, Process>();
   const rows = await Promise.all(
@@ -107,7 +110,12 @@ async function sample({ gateway, token }: Place, before: Map<string, Page>, used
     });
   }
   const disk = used.disk();
-  return { services: rows.map(({ row }) => row), processes: [...processes.values()], ...(disk && { disk }) };
+  return {
+    services: rows.map(({ row }) => row),
+    processes: [...processes.values()],
+    ...(disk && { disk }),
+    ...(maintenance && { maintenance }),
+  };
 }
 
 async function main(): Promise<number> {

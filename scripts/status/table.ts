@@ -31,7 +31,18 @@ export interface Disk {
   total_bytes: number;
 }
 
+/** What maintenance did since the start, by step. */
+export interface Maintenance {
+  enabled: boolean;
+  running?: { step: string; name?: string };
+  steps: Record<
+    "compact" | "expire" | "sweep",
+    { failed: number; count: number; bytes: number; last_error?: { name?: string; error: string } }
+  >;
+}
+
 export interface Look {
+  maintenance?: Maintenance;
   services: Row[];
   processes: Process[];
   disk?: Disk;
@@ -98,7 +109,7 @@ const cut = (text: string, width: number): string =>
   text.length <= width ? text : `${text.slice(0, Math.max(1, width - 1))}…`;
 
 /** A table no wider than `width`; below it what is wrong, the processes and the disk. */
-export function render({ services, processes, disk }: Look, width = 120): string {
+export function render({ services, processes, disk, maintenance }: Look, width = 120): string {
   const shown = fitting(services, width);
   const widths = widthsOf(shown, services);
   const line = (cells: readonly string[]) =>
@@ -115,6 +126,23 @@ export function render({ services, processes, disk }: Look, width = 120): string
       `process ${pid}: ${size(resident_bytes)} resident, ${names.length === services.length ? "all services" : names.join(", ")}`,
   );
   const free = disk ? [`disk ${disk.path}: ${size(disk.free_bytes)} of ${size(disk.total_bytes)} free`] : [];
-  const parts = [table.map(line), errors, [...memory, ...free]].filter((lines) => lines.length > 0);
+  const upkeep = maintenance ? linesOf(maintenance) : [];
+  const parts = [table.map(line), errors, [...memory, ...free, ...upkeep]].filter(
+    (lines) => lines.length > 0,
+  );
   return parts.map((lines) => lines.map((text) => cut(text, width)).join("\n")).join("\n\n");
+}
+
+function linesOf({ enabled, running, steps }: Maintenance): string[] {
+  const { compact, expire, sweep } = steps;
+  const now = running ? `; now: ${running.step}${running.name === undefined ? "" : ` ${running.name}`}` : "";
+  const did = [
+    `${compact.count} objects merged`,
+    `${expire.count} versions (${size(expire.bytes)}) and ${sweep.count} orphans (${size(sweep.bytes)}) removed`,
+  ];
+  const failed = Object.entries(steps).flatMap(([step, { failed, last_error: last }]) => {
+    const of = last?.name === undefined ? "" : ` of ${last.name}`;
+    return last ? [`maintenance failed ${failed} times: ${step}${of}: ${last.error}`] : [];
+  });
+  return [`maintenance${enabled ? "" : " (no schedule)"}: ${did.join(", ")}${now}`, ...failed];
 }

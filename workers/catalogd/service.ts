@@ -81,7 +81,7 @@ export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promis
   const writing = createWriting(committing.commit);
   const removals = createRemovals(clock);
   const checkObjects = createObjectCheck(deps.peers.storaged.verbs.head, removals);
-  const changing = { ...committing, registry, history, checkObjects, commit: writing.commit };
+  const changing = { ...committing, registry, history, checkObjects, removals, commit: writing.commit };
   const storage = deps.peers.storaged.verbs;
   const publishing = createPublishing({ registry, chain: createChainReader({ store, registry }), storage });
   const expiry = createExpiry({

@@ -61,3 +61,7 @@ export const reasonsOf = (services: readonly Pick<Probed, "name" | "state" | "la
       ({ name, state, last_error }) =>
         `${name}: ${state}${last_error === undefined ? "" : ` (${last_error})`}`,
     );
+
+/** What maintenance did; undefined while ingestd does not answer. */
+export const maintenanceOf = ({ peers }: Pick<Deps<Mounted>, "peers">) =>
+  peers.ingestd.verbs.maintenance({}, { timeoutMs: probeTimeoutMs }).catch(() => undefined);

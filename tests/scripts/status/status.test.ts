@@ -161,7 +161,21 @@ test("rates and latencies are those since the look before; a service started ane
   });
   expect(rowOf(service, page(5, 2000), page(10, 0)).requests_per_second).toBe(0.05);
   const failed = rowOf({ name: "x", state: "failed", last_error: "why" }, undefined, undefined);
-  const text = render({ services: [failed], processes: [] });
+  const step = { failed: 0, count: 0, bytes: 0 };
+  const maintenance = {
+    enabled: true,
+    running: { step: "expire", name: "jobs" },
+    steps: {
+      compact: { ...step, count: 64 },
+      expire: { ...step, count: 100, bytes: 2048, failed: 1, last_error: { name: "bad", error: "why not" } },
+      sweep: step,
+    },
+  };
+  const text = render({ services: [failed], processes: [], maintenance });
+  expect(text).toContain(
+    "maintenance: 64 objects merged, 100 versions (2.0 KiB) and 0 orphans (0 B) removed; now: expire jobs",
+  );
+  expect(text).toContain("maintenance failed 1 times: expire of bad: why not");
   expect(text).toMatch(/^x +failed +– +– +– +– +– +– +– +– +–$/m);
   expect(text).toContain("x: why");
 });

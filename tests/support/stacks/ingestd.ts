@@ -29,9 +29,13 @@ export interface Between {
 }
 
 /** Starts the three services on a directory of their own. */
-export async function startIngestStack(changes: Partial<Config["ingestd"]> = {}, between: Between = {}) {
+export async function startIngestStack(
+  changes: Partial<Config["ingestd"]> = {},
+  between: Between = {},
+  ofCatalog: Partial<Config["catalogd"]> = {},
+) {
   const { path, remove } = temporaryDirectory("ingestd");
-  const config = configWith({ data_dir: path, ingestd: { threads: 2, ...changes } });
+  const config = configWith({ data_dir: path, ingestd: { threads: 2, ...changes }, catalogd: ofCatalog });
   const stored = await startInProcess({ contract: storaged, create: createStoraged }, { config, peers: {} });
   const cataloged = await startInProcess(
     { contract: catalogd, create: createCatalogd },

@@ -4,7 +4,7 @@ import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Deps } from "../../../runtime/service/service.ts";
 import { twiceNamed } from "../../../runtime/sql/sql.ts";
 import type { Catalogd } from "../contract.ts";
-import type { Registry } from "../registry/registry.ts";
+import type { Registry, Removals } from "../registry/registry.ts";
 import {
   checkRegistration,
   isLive,
@@ -25,8 +25,12 @@ export function writeVerbs(
     registry,
     commit,
     checkObjects,
+    removals,
     made,
-  }: { registry: Registry; checkObjects: ObjectCheck } & Pick<Committing, "commit" | "made">,
+  }: { registry: Registry; checkObjects: ObjectCheck; removals: Pick<Removals, "release"> } & Pick<
+    Committing,
+    "commit" | "made"
+  >,
 ): Pick<VerbsOf<Catalogd>, Write> {
   const registers = metrics.counter("catalogd_registers_total", "Registrations by what they made.");
   const drops = metrics.counter("catalogd_drops_total", "Datasets dropped.");
@@ -81,16 +85,18 @@ export function writeVerbs(
       const twice = twiceNamed(names);
       if (twice !== undefined)
         throw fail("unprocessable", `'${twice}' is there twice: a commit changes each dataset once`);
-      return { manifests: await registerAll(registrations, context, operationId) };
+      const manifests = await registerAll(registrations, context, operationId);
+      // Services hold what they are about to commit.
+      for (const { objects } of registrations) removals.release(objects);
+      return { manifests };
     },
     compact: async (compaction, context) => {
       const plan: Change["plan"] = (head) => planCompaction(head, compaction, { now: clock.now(), newId });
       const objects = compaction.runs.map(({ object }) => object);
       const check = () => checkObjects(objects, context);
-      const [manifest] = await counted(
-        commit({ changes: [{ name: compaction.name, plan }], check }, context),
-      );
-      return manifest as Manifest;
+      const made = await counted(commit({ changes: [{ name: compaction.name, plan }], check }, context));
+      removals.release(objects);
+      return made[0] as Manifest;
     },
     drop: async ({ name }, context) => {
       const { operation, requestId } = context;

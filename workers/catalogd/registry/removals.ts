@@ -11,6 +11,8 @@ export interface Removals {
   during: <T>(keys: Iterable<string>, work: (taken: ReadonlySet<string>) => Promise<T>) => Promise<T>;
   /** Keeps the objects from being removed for so long. Throws `unavailable` where one is being removed. */
   hold: (keys: readonly string[], ms: number) => void;
+  /** Gives up one hold on each, as a version names it now. */
+  release: (objects: readonly { key: string }[]) => void;
   /** Whether somebody holds the object. */
   isHeld: (key: string) => boolean;
   /** Throws `unavailable` where one of the objects is being removed. */
@@ -19,9 +21,9 @@ export interface Removals {
 
 export function createRemovals(clock: Pick<Clock, "elapsed">): Removals {
   const removed = new Set<string>();
-  /** Until when each is held. */
-  const held = new Map<string, number>();
-  const isHeld = (key: string) => (held.get(canonicalKey(key)) ?? 0) > clock.elapsed();
+  /** Until when each is held, once for each who holds it; the earliest first. */
+  const held = new Map<string, number[]>();
+  const isHeld = (key: string) => (held.get(canonicalKey(key))?.at(-1) ?? 0) > clock.elapsed();
   const check: Removals["check"] = (objects) => {
     const found = objects.find(({ key }) => removed.has(canonicalKey(key)));
     if (found)
@@ -43,8 +45,21 @@ export function createRemovals(clock: Pick<Clock, "elapsed">): Removals {
     },
     hold: (keys, ms) => {
       check(keys.map((key) => ({ key })));
-      for (const [key, until] of held) if (until <= clock.elapsed()) held.delete(key);
-      for (const key of keys) held.set(canonicalKey(key), clock.elapsed() + ms);
+      for (const key of held.keys()) if (!isHeld(key)) held.delete(key);
+      for (const key of keys.map(canonicalKey)) {
+        const all = [...(held.get(key) ?? []), clock.elapsed() + ms];
+        held.set(
+          key,
+          all.sort((a, b) => a - b),
+        );
+      }
+    },
+    release: (objects) => {
+      for (const key of objects.map(({ key }) => canonicalKey(key))) {
+        const left = held.get(key)?.slice(1) ?? [];
+        if (left.length > 0) held.set(key, left);
+        else held.delete(key);
+      }
     },
     isHeld,
     check,

@@ -1,10 +1,11 @@
 /**
- * The schedule: datasets are compacted soon after they have come to many small objects, as the catalog's changes say; old
- * versions go every `maintenance_every_minutes`, orphans once a day. One thing at a time.
+ * The schedule: datasets are compacted soon after they have come to many small objects, and shortened when they have more
+ * versions than are ever kept, as the catalog's changes say; old versions go every `maintenance_every_minutes`, orphans
+ * once a day. One thing at a time.
  */
 import { ServiceError } from "../../../runtime/errors/errors.ts";
-import { describe } from "../../../runtime/telemetry/telemetry.ts";
-import type { IngestParts } from "../jobs/jobs.ts";
+import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
+import type { DatasetManifest, IngestParts } from "../jobs/jobs.ts";
 import { type Call, runsOf } from "./datasets.ts";
 import type { Steps } from "./steps.ts";
 
@@ -30,7 +31,7 @@ const waitMs = 20_000;
 const dayMs = 24 * 60 * 60 * 1000;
 /** After a failure, so that nothing is tried without end: the catalog may be away, or a disk full. */
 const afterFailureMs = 30_000;
-/** A chain is shortened once so many versions would go, as a share of those that are kept: each expiry makes one itself. */
+/** A chain is shortened once so many versions would go, as a share of those that are kept: each expiry makes one too. */
 const worthwhile = 0.1;
 /** The first look comes after the start has ended. */
 const afterStartMs = 5000;
@@ -43,7 +44,7 @@ export function startSchedule(
   const { signal } = call;
   const everyMs = config.catalogd.maintenance_every_minutes * 60_000;
   let etag: string | undefined;
-  const due = new Set<string>();
+  const due = { compact: new Set<string>(), expire: new Set<string>() };
   /** Datasets that are not tried again before the next time. */
   const failed = new Set<string>();
   let nextAt = clock.now() + everyMs;
@@ -58,31 +59,24 @@ export function startSchedule(
       );
     const news = await peers.catalogd.verbs.snapshot(etag === undefined ? {} : { known: etag }, { signal });
     etag = news.catalog_etag;
-    for (const manifest of news.manifests ?? [])
-      if (!failed.has(manifest.name) && runsOf(manifest, call).length > 0) due.add(manifest.name);
+    for (const manifest of news.manifests ?? []) {
+      const { name } = manifest;
+      if (failed.has(name)) continue;
+      if (runsOf(manifest, call).length > 0) due.compact.add(name);
+      if (isTooLong(manifest, call)) due.expire.add(name);
+    }
   };
   const untilNext = () => Math.max(0, Math.min(waitMs, nextAt - clock.now()));
-  /** A step that fails for one dataset leaves the others theirs; false for such a one. */
-  const attempt = async (what: string, work: () => Promise<unknown>): Promise<boolean> => {
-    signal.throwIfAborted();
-    try {
-      await work();
-    } catch (cause) {
-      signal.throwIfAborted();
-      const isGone = cause instanceof ServiceError && cause.type === "not_found";
-      if (isGone) return true;
-      log.warn(`maintenance could not ${what}`, describe(cause));
-      return false;
-    }
-    return true;
-  };
+  const attempt = (what: string, work: () => Promise<unknown>) => attempted(what, work, { signal, log });
   const round = async () => {
     await look();
-    const names = [...due];
-    due.clear();
-    for (const name of names)
-      if (!(await attempt(`compact '${name}'`, () => turn(call, () => steps.compact(name, call)))))
-        failed.add(name);
+    const each = async (step: "compact" | "expire") => {
+      const work = (name: string): Promise<unknown> => steps[step](name, call);
+      for (const name of taken(due[step]))
+        if (!(await attempt(`${step} '${name}'`, () => turn(call, () => work(name))))) failed.add(name);
+    };
+    await each("compact");
+    await each("expire");
     if (clock.now() < nextAt) return;
     nextAt = clock.now() + everyMs;
     // What could not be merged may be by now.
@@ -118,4 +112,33 @@ export function startSchedule(
     }
   };
   return { nextAt: () => nextAt, ended: run().catch(() => undefined) };
+}
+
+/** Its chain is beyond the most that are kept: what goes then does not wait for the next time. */
+const isTooLong = ({ version, first_version = 1 }: DatasetManifest, { rules }: Call): boolean =>
+  version - first_version + 1 > rules.maxVersions * (1 + worthwhile);
+
+/** All names, which are no longer due. */
+function taken(names: Set<string>): string[] {
+  const all = [...names];
+  names.clear();
+  return all;
+}
+
+/** Does the work and says whether it did not fail: a step that fails for one dataset leaves the others theirs. */
+async function attempted(
+  what: string,
+  work: () => Promise<unknown>,
+  { signal, log }: { signal: AbortSignal; log: Log },
+): Promise<boolean> {
+  signal.throwIfAborted();
+  try {
+    await work();
+    return true;
+  } catch (cause) {
+    signal.throwIfAborted();
+    const isGone = cause instanceof ServiceError && cause.type === "not_found";
+    if (!isGone) log.warn(`maintenance could not ${what}`, describe(cause));
+    return isGone;
+  }
 }

@@ -83,6 +83,18 @@ test("an object that an expiry would remove stays while it is held, and becomes 
   expect((await sweep()).objects).toEqual([]);
 });
 
+test("a hold ends with the commit that it is for, and no other's does", async () => {
+  const object = await catalog.object(keyOf("jobs", 1), "jobs 1");
+  for (let holders = 0; holders < 2; holders++) await catalog.verbs.hold({ keys: [object.key], ms: 60_000 });
+  await catalog.verbs.commit({ registrations: [{ name: "jobs", columns: twoColumns, objects: [object] }] });
+  await register("jobs", 2);
+  const expire = () => catalog.verbs.expire({ name: "jobs", keep_versions: 1, older_than_days: 0 });
+  expect((await expire()).objects).toEqual([]);
+  await catalog.verbs.commit({ registrations: [{ name: "jobs", columns: twoColumns, objects: [object] }] });
+  await register("jobs", 3);
+  expect((await expire()).objects.map(({ key }) => key).sort()).toEqual([keyOf("jobs", 1), keyOf("jobs", 2)]);
+});
+
 test("every kept version is read once, however often something is removed", async () => {
   for (let at = 1; at <= 40; at++) await register("jobs", at);
   await register("other", 1);
