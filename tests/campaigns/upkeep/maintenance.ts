@@ -147,7 +147,7 @@ async function cycle(step: number): Promise<string> {
     objects_of_appended: ofAppended.objects,
   };
   figures.push(line);
-  console.error(JSON.stringify(line));
+  process.stderr.write(`${JSON.stringify(line)}\n`);
   if (flags.length === 0 && ofAppended.objects > 500)
     wrong.push(`appended has ${ofAppended.objects} objects`);
   if (flags.length === 0 && Math.max(ofReplaced.versions, ofAppended.versions) > 1500)

@@ -53,7 +53,9 @@ function summaryOf(version: Manifest, added: readonly DataObject[], before: Snap
     "total-equality-deletes": 0,
     "lakehouse.version": version.version,
   };
-  const operation = removed["deleted-data-files"] > 0 ? "overwrite" : "append";
+  const changed = removed["deleted-data-files"] > 0 ? "overwrite" : "append";
+  // The same rows in other files: readers of changes pass it over.
+  const operation = version.operation === "compact" ? "replace" : changed;
   return {
     operation,
     ...Object.fromEntries(Object.entries(numbers).map(([name, count]) => [name, String(count)])),
