@@ -9,7 +9,7 @@ interface Engine extends Python {
   says: readonly (keyof Expected)[];
 }
 
-const reads: readonly (keyof Expected)[] = ["rows", "filtered", "travel", "types", "without_ids"];
+const reads: readonly (keyof Expected)[] = ["rows", "filtered", "travel", "types", "without_ids", "evolved"];
 
 const all: Record<string, Engine> = {
   pyiceberg: {
@@ -33,13 +33,13 @@ const all: Record<string, Engine> = {
     about: "Polars over PyIceberg: reads, travels in time",
     packages: ["polars==2.1.0", "pyiceberg==0.12.0", "pyarrow==26.0.1"],
     script: "read_polars.py",
-    says: ["rows", "filtered", "travel", "without_ids"],
+    says: ["rows", "filtered", "travel", "without_ids", "evolved"],
   },
   chdb: {
     about: "ClickHouse (chdb): lists and reads through its DataLakeCatalog",
     packages: ["chdb==4.4.0"],
     script: "read_chdb.py",
-    says: ["rows", "filtered", "tables", "without_ids"],
+    says: ["rows", "filtered", "tables", "without_ids", "evolved"],
   },
 };
 

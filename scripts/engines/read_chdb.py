@@ -29,3 +29,5 @@ grown = f"lake.`main.grown_{suffix}`"
 tell(rows=rows(f"SELECT count(), sum(id) FROM {grown}")[0])
 tell(filtered=rows(f"SELECT count() FROM {grown} WHERE id >= 2100")[0][0])
 tell(without_ids=sorted(word for (word,) in rows(f"SELECT word FROM lake.`main.bare_{suffix}`")))
+evolved = rows(f"SELECT id, title, note FROM lake.`main.evolved_{suffix}` ORDER BY id")
+tell(evolved=[" ".join(str(value) for value in row if value is not None) for row in evolved])

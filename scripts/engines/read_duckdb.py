@@ -42,6 +42,8 @@ snapshots = rows(f"SELECT snapshot_id FROM iceberg_snapshots('{grown}') ORDER BY
 tell(travel=[rows(f"SELECT count(*) FROM {grown} AT (VERSION => {id})")[0][0] for (id,) in snapshots])
 tell(types=[text(value) for value in rows(f"FROM lake.main.types_{suffix}")[0]])
 tell(without_ids=sorted(word for (word,) in rows(f"SELECT word FROM lake.main.bare_{suffix}")))
+evolved = rows(f"SELECT concat_ws(' ', id, title, note) FROM lake.main.evolved_{suffix} ORDER BY id")
+tell(evolved=[text for (text,) in evolved])
 try:
     db.execute(f"INSERT INTO {grown} VALUES (1, 'more')")
     tell(refused="")

@@ -36,6 +36,8 @@ tell(travel=[grown.scan(snapshot_id=each.snapshot_id).to_arrow().num_rows for ea
 tell(types=[text(value) for value in row.values()])
 bare = catalog.load_table(f"main.bare_{suffix}").scan().to_arrow()
 tell(without_ids=sorted(bare["word"].to_pylist()))
+rows = catalog.load_table(f"main.evolved_{suffix}").scan().to_arrow().to_pylist()
+tell(evolved=sorted(f"{row['id']} {row['title']} {row['note'] or ''}".strip() for row in rows))
 try:
     grown.append(grown.scan().to_arrow())
     tell(refused="")

@@ -1,5 +1,5 @@
 /** Datasets that engines are tried on: one that grew, one with a column of each type, one whose file has no field ids. */
-import { expectStatus, ingest, lakeAt } from "../smoke-product/smoke-product.ts";
+import { type Answer, expectStatus, ingest, type Lake, lakeAt } from "../smoke-product/smoke-product.ts";
 
 export interface Expected {
   /** Their names, in order. */
@@ -16,6 +16,8 @@ export interface Expected {
   types: string[];
   /** Texts of the file without ids, in order. */
   without_ids: string[];
+  /** Rows of the one whose columns were renamed, added and moved between its two files. */
+  evolved: string[];
 }
 
 const typed: readonly [expression: string, name: string, text: string][] = [
@@ -64,11 +66,6 @@ export async function makeTables({
 }> {
   const lake = lakeAt(gateway, token);
   const suffix = crypto.randomUUID().replaceAll("-", "").slice(0, 8);
-  const sent = async (answer: Promise<{ status: number; headers: Headers; body: unknown }>) => {
-    const { status, headers, body } = await answer;
-    expectStatus({ status, headers, body }, status === 201 ? 201 : 200);
-    return body;
-  };
   const parts: [number, number][] = [
     [0, 1000],
     [1000, 1500],
@@ -81,6 +78,8 @@ export async function makeTables({
 
   const columns = typed.map(([expression, name]) => `${expression} AS "${name}"`).join(", ");
   await sent(ingest(lake, `name=types_${suffix}`, await parquet(`SELECT ${columns}`)));
+
+  await makeEvolved(lake, suffix);
 
   // What a result comes as has no field ids.
   const bytes = await parquet("SELECT * FROM (VALUES (1, 'one'), (2, 'two')) t(number, word)");
@@ -107,13 +106,14 @@ export async function makeTables({
   return {
     suffix,
     expected: {
-      tables: ["bare", "grown", "types"].map((name) => `${name}_${suffix}`),
+      tables: ["bare", "evolved", "grown", "types"].map((name) => `${name}_${suffix}`),
       rows: [ids.length, ids.reduce((sum, id) => sum + id, 0)],
       filtered: ids.filter((id) => id >= from).length,
       planned: 1,
       travel: [1000, 1500, 1800],
       types: typed.map(([, , text]) => text),
       without_ids: ["one", "two"],
+      evolved: ["1 one", "2 two new"],
     },
     corrupt: async () => {
       const keys: string[] = [];
@@ -136,4 +136,30 @@ export async function makeTables({
     if (!response.ok) throw new Error(`${statement}: ${await response.text()}`);
     return response.blob();
   }
+}
+
+/** The body of an answer that must be a success. */
+async function sent(asked: Promise<Answer>): Promise<unknown> {
+  const answer = await asked;
+  expectStatus(answer, answer.status === 201 ? 201 : 200);
+  return answer.body;
+}
+
+/** A file, other columns, and a file with these. */
+async function makeEvolved(lake: Lake, suffix: string): Promise<void> {
+  const evolved = `evolved_${suffix}`;
+  await sent(ingest(lake, `name=${evolved}`, "id,name\n1,one\n"));
+  const changes = {
+    rename: [{ name: "name", to: "title" }],
+    add: [{ name: "note", type: "VARCHAR", comment: "since the second file" }],
+    reorder: ["note", "title", "id"],
+  };
+  await sent(
+    lake.send(`/v1/catalog/datasets/${evolved}`, {
+      method: "PATCH",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(changes),
+    }),
+  );
+  await sent(ingest(lake, `name=${evolved}&mode=append`, "id,title,note\n2,two,new\n"));
 }

@@ -3,17 +3,25 @@ import { describe, expect, test } from "bun:test";
 import { engines } from "../../../scripts/engines/all.ts";
 import { hasPython } from "../../../scripts/engines/python.ts";
 import { runSmoke } from "../../../scripts/smoke-product/smoke-product.ts";
+import { flagsOnS3 } from "../../support/s3/lake.ts";
+import { testS3 } from "../../support/s3/server.ts";
 
 const python = await hasPython();
 if (!python) process.stderr.write("engines: not run: python3 with venv is not here\n");
 
 describe.skipIf(!python)("engines of others", () => {
-  test.each(["pyiceberg", "duckdb"])("%s", async (name) => {
+  test.each(["pyiceberg", "duckdb"])("%s on a disk", (name) => reads(name));
+  test.each(["pyiceberg", "duckdb"])("%s on S3, with keys of the catalog", async (name) => {
+    await reads(name, flagsOnS3(await testS3("rgw")));
+  });
+
+  async function reads(name: string, flagsOf?: ReturnType<typeof flagsOnS3>): Promise<void> {
     const lines: string[] = [];
     const engine = engines[name];
     if (!engine) throw new Error(`there is no engine ${name}`);
-    const outcome = await runSmoke(name, engine, { mode: "one", print: (line) => lines.push(line) });
+    const print = (line: string) => lines.push(line);
+    const outcome = await runSmoke(name, engine, { mode: "one", print, ...(flagsOf && { flagsOf }) });
     expect(lines.filter((line) => !line.startsWith("  ok"))).toEqual([]);
-    expect(outcome.passed).toBeGreaterThanOrEqual(8);
-  });
+    expect(outcome.passed).toBeGreaterThanOrEqual(9);
+  }
 });

@@ -25,7 +25,10 @@ export async function bucketFlags(
     const { accessKeyId, secretAccessKey } = place.keys;
     tables.push(`${name} = { kind = "s3", bucket = "${bucket}", endpoint = "${place.endpoint}" }`);
     secrets.push(
-      `[s3.${name}]\naccess_key_id = "${accessKeyId}"\nsecret_access_key = "${secretAccessKey}"\n`,
+      ...[name, `${name}.reader`].map(
+        (table) =>
+          `[s3.${table}]\naccess_key_id = "${accessKeyId}"\nsecret_access_key = "${secretAccessKey}"\n`,
+      ),
     );
   }
   const path = join(directory, "secrets.toml");

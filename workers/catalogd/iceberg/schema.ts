@@ -27,20 +27,22 @@ export class Unpublishable extends Error {
  * The schema, without its id. All columns are optional: whether a column has NULLs is not known to hold for every file.
  * Throws `Unpublishable`.
  */
-export function schemaOf(columns: readonly Numbered[]): IcebergStruct {
+export function schemaOf(columns: readonly (Numbered & { comment?: string })[]): IcebergStruct {
   const lost: string[] = [];
-  const fields = columns.flatMap(({ name, type, field_id: id = 0, nested_ids = [] }): IcebergField[] => {
-    const ids = nested_ids.values();
-    try {
-      return [
-        { id, name, required: false, type: icebergTypeOf(parseSqlType(type), () => ids.next().value ?? 0) },
-      ];
-    } catch (cause) {
-      if (!(cause instanceof NoSuchType)) throw cause;
-      lost.push(`'${name.slice(0, 100)}' ${type.slice(0, 100)}`);
-      return [];
-    }
-  });
+  const fields = columns.flatMap(
+    ({ name, type, field_id: id = 0, nested_ids = [], comment }): IcebergField[] => {
+      const ids = nested_ids.values();
+      const nextId = () => ids.next().value ?? 0;
+      try {
+        const shape = { id, name, required: false, type: icebergTypeOf(parseSqlType(type), nextId) };
+        return [comment === undefined ? shape : { ...shape, doc: comment }];
+      } catch (cause) {
+        if (!(cause instanceof NoSuchType)) throw cause;
+        lost.push(`'${name.slice(0, 100)}' ${type.slice(0, 100)}`);
+        return [];
+      }
+    },
+  );
   if (lost.length > 0) throw new Unpublishable(lost);
   return { type: "struct", fields };
 }

@@ -65,7 +65,6 @@ export function createPublishing(deps: {
 }): Publishing {
   const { registry, chain, storage } = deps;
   const places = createPlaces(storage.place);
-  const extend = createSnapshotWriter(storage, places);
   const cache = new LRUCache<string, { key: string; metadata: TableMetadata }>({ maxSize: cacheBytesMax });
   const oneByOne = createKeyedMutex({ waitingMax: waitingPerNameMax, refusal: tooManyWaiting });
 
@@ -91,6 +90,7 @@ export function createPublishing(deps: {
   const publish = async (head: Manifest, root: string): Promise<TableMetadata> => {
     const mark = placeMark(root);
     const before = await publishedBefore(head, root);
+    const { extend, flush } = createSnapshotWriter(storage, places);
     const readOnly = readOnlyKey(head.name);
     await writeOnce(storage.write, readOnly, new TextEncoder().encode(readOnlyText));
     let state: Extending = before ?? {
@@ -106,6 +106,7 @@ export function createPublishing(deps: {
       if (isDamaged(version) || !isLive(version) || version.dataset_id !== head.dataset_id) continue;
       state = await extend(state, version, { mark, isHead: number === head.version });
     }
+    await flush();
     return finished(state.table, {
       dataset: head.name,
       first: firstOf(head),

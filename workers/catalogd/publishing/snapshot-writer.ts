@@ -30,13 +30,26 @@ type Storage = Pick<Peer<Storaged>["verbs"], "read" | "write">;
 const manifestsMax = 100;
 const concurrency = 16;
 
-/** Adds a version; one whose columns Iceberg has no types for is left out, unless it is the head (`Unpublishable`). */
+/** Files that wait to be written together, in bytes. */
+const owedBytesMax = 16 * 1024 * 1024;
+
+/**
+ * For one table at a time. `extend` adds a version; what it needs is written when there is enough of it, and by `flush`
+ * at the latest. One whose columns Iceberg has no types for is left out, unless it is the head (`Unpublishable`).
+ */
 export function createSnapshotWriter(
   { read, write }: Storage,
   { uriOf }: { uriOf: (key: string) => Promise<string> },
 ) {
+  let owed: { key: string; bytes: Uint8Array }[] = [];
+  const flush = async (): Promise<void> => {
+    const now = owed;
+    owed = [];
+    await pMap(now, ({ key, bytes }) => writeOnce(write, key, bytes), { concurrency });
+  };
   const store = async (key: string, bytes: Uint8Array): Promise<string> => {
-    await writeOnce(write, key, bytes);
+    owed.push({ key, bytes });
+    if (owed.reduce((sum, each) => sum + each.bytes.length, 0) > owedBytesMax) await flush();
     return uriOf(key);
   };
   const manifestOf = async (version: Manifest, objects: readonly DataObject[], place: Placed) => {
@@ -48,6 +61,7 @@ export function createSnapshotWriter(
     return listed({ uri, bytes: bytes.length }, files, place);
   };
   const merged = async (version: Manifest, manifests: readonly ListedManifest[], place: Placed) => {
+    await flush();
     const root = (await uriOf("")).length;
     const read_ = await pMap(
       manifests,
@@ -58,7 +72,7 @@ export function createSnapshotWriter(
     return [line(await store(avroKey({ ...version, ...place }, "manifest", bytes), bytes))];
   };
 
-  return async (
+  const extend = async (
     state: Extending,
     version: Manifest,
     { mark, isHead }: { mark: string; isHead: boolean },
@@ -83,6 +97,7 @@ export function createSnapshotWriter(
     const table = withSnapshot(state.table, snapshot, schema);
     return { table, keys: version.objects.map(({ key }) => key), manifests };
   };
+  return { extend, flush };
 }
 
 interface Placed {

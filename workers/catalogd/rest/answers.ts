@@ -1,5 +1,6 @@
 /** Answers of Iceberg's REST catalog, whose JSON keeps ids of 63 bits. */
 import { exactText, sameId, type TableMetadata } from "../iceberg/iceberg.ts";
+import type { StorageConfig } from "./storage-config.ts";
 
 export const answer = (body: unknown, headers: Record<string, string> = {}): Response =>
   new Response(exactText(body), { headers: { "content-type": "application/json", ...headers } });
@@ -19,7 +20,7 @@ interface Loaded {
 export function loaded(
   request: Request,
   { metadata, location, etag }: Loaded,
-  { snapshots, config }: { snapshots: string | null; config: Record<string, string> },
+  { snapshots, storage }: { snapshots: string | null; storage: StorageConfig },
 ): Response {
   const isShort = snapshots === "refs";
   const tag = `"${etag}${isShort ? ".refs" : ""}"`;
@@ -27,7 +28,7 @@ export function loaded(
   if (known.some((each) => each.trim().replace(/^W\//, "") === tag))
     return new Response(null, { status: 304, headers: { etag: tag } });
   const shown = isShort ? withRefsOnly(metadata) : metadata;
-  return answer({ "metadata-location": location, metadata: shown, config }, { etag: tag });
+  return answer({ "metadata-location": location, metadata: shown, ...storage }, { etag: tag });
 }
 
 function withRefsOnly(metadata: TableMetadata): TableMetadata {

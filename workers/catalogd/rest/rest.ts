@@ -96,8 +96,8 @@ function tableRoutes(deps: RestDeps): Route[] {
       answer: async ({ namespace, table: name, query, request, requestId }) => {
         known(namespace);
         const found = await published.load(name, requestId);
-        const config = storageConfig(await deps.publishing.place(), request, deps.secrets);
-        return loaded(request, found, { snapshots: query.get("snapshots"), config });
+        const storage = storageConfig(await deps.publishing.place(), request, deps.secrets);
+        return loaded(request, found, { snapshots: query.get("snapshots"), storage });
       },
     },
     {

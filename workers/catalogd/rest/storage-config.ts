@@ -5,6 +5,12 @@ import type { Place } from "../publishing/publishing.ts";
 /** By this header a client says that it takes keys. */
 const delegation = "x-iceberg-access-delegation";
 
+/** What a loaded table comes with; clients take keys from either. */
+export interface StorageConfig {
+  config: Record<string, string>;
+  "storage-credentials"?: { prefix: string; config: Record<string, string> }[];
+}
+
 /**
  * Properties of Iceberg's `S3FileIO`, which all clients read; nothing for a disk. Keys are those of `[s3.<bucket>.reader]`
  * alone, and only for a client that takes them: ours may write.
@@ -13,8 +19,8 @@ export function storageConfig(
   place: Place,
   { headers }: Request,
   secrets: Pick<Secrets, "s3">,
-): Record<string, string> {
-  if (place.kind === "local") return {};
+): StorageConfig {
+  if (place.kind === "local") return { config: {} };
   const where = {
     "s3.endpoint": place.endpoint,
     "s3.region": place.region,
@@ -22,13 +28,16 @@ export function storageConfig(
     "s3.path-style-access": String(place.path_style),
   };
   const reader = secrets.s3("primary")?.reader;
-  if (!reader || !headers.get(delegation)?.split(",").some(isVended)) return where;
-  return {
+  if (!reader || !headers.get(delegation)?.split(",").some(isVended)) return { config: where };
+  const config = {
     ...where,
     "s3.access-key-id": reader.accessKeyId,
     "s3.secret-access-key": reader.secretAccessKey,
     ...(reader.sessionToken !== undefined && { "s3.session-token": reader.sessionToken }),
   };
+  // Two, as DuckDB takes a single one to be for the table's location alone, where no data is.
+  const prefixes = [`${place.url}/`, `${place.url}/_catalog/iceberg/`];
+  return { config, "storage-credentials": prefixes.map((prefix) => ({ prefix, config })) };
 }
 
 const isVended = (word: string): boolean => word.trim() === "vended-credentials";

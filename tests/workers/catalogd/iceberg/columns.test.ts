@@ -144,7 +144,7 @@ describe("types", () => {
 test("a schema has the catalog's field ids, of nested parts too", () => {
   const { columns } = numberColumns([
     { name: "s", type: "STRUCT(x INTEGER, y VARCHAR[])" },
-    { name: "id", type: "BIGINT" },
+    { name: "id", type: "BIGINT", comment: "of the worker" },
   ]);
   expect(schemaOf(columns).fields).toMatchObject([
     {
@@ -157,7 +157,7 @@ test("a schema has the catalog's field ids, of nested parts too", () => {
         ],
       },
     },
-    { id: 2, name: "id" },
+    { id: 2, name: "id", doc: "of the worker" },
   ]);
 });
 

@@ -37,6 +37,12 @@ test.each([
 ])("%s", (_, place, asked, keys, expected) => {
   const headers = asked === undefined ? {} : { "x-iceberg-access-delegation": asked };
   const request = new Request("http://localhost/", { headers });
-  const config = storageConfig(place, request, { s3: (bucket) => (bucket === "primary" ? keys : undefined) });
-  expect(config).toEqual(expected);
+  const storage = storageConfig(place, request, {
+    s3: (bucket) => (bucket === "primary" ? keys : undefined),
+  });
+  expect(storage.config).toEqual(expected);
+  const prefixes = storage["storage-credentials"]?.map(
+    ({ prefix, config }) => config === storage.config && prefix,
+  );
+  expect(prefixes).toEqual(expected === vended ? ["s3://lake/", "s3://lake/_catalog/iceberg/"] : undefined);
 });
