@@ -33,7 +33,9 @@ const {
   ifMatch,
   Name,
   ObjectCount,
+  Operation,
   read,
+  RowOperation,
   registration,
   unreadable,
   VersionSummary,
@@ -220,6 +222,10 @@ export const catalogd = contract("catalogd", {
       registrations: t.Array(
         closed({
           ...registration,
+          operation: t.Optional(t.Union([...Operation.anyOf, ...RowOperation.anyOf])),
+          /** Of changes of rows: keys of the objects that go. All others stay. */
+          removes: t.Optional(t.Array(t.String(), { maxItems: 100_000 })),
+          ...ifMatch,
           /** The number that the version is to have; with another one all is a `conflict`. */
           version: t.Optional(t.Integer({ minimum: 1 })),
           /** Other columns than the registered ones are no drift: for `replace`. */

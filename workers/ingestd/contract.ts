@@ -15,8 +15,8 @@ import {
 import { DatasetName, Manifest, Swept } from "../catalogd/contract.ts";
 import * as schemas from "./schemas/schemas.ts";
 
-export const { Maintenance } = schemas;
-const { maintained, maintaining } = schemas;
+export const { Maintenance, RowsChanged } = schemas;
+const { changing, Expression, maintained, maintaining, rowChange, timeout } = schemas;
 
 /** How to read the file. Delimiter, encoding and types are found out when absent; there is a header unless told otherwise. */
 const reading = {
@@ -62,18 +62,16 @@ const reading = {
   ),
 };
 
-const timeout = {
-  timeout_ms: t.Optional(
-    t.Integer({
-      minimum: 1,
-      description: "Longest work on the file once it is received; in proportion to its bytes when absent.",
-    }),
-  ),
-};
-
 const ingesting = {
   name: DatasetName,
-  mode: t.Optional(t.Union([t.Literal("replace"), t.Literal("append")])),
+  mode: t.Optional(t.Union([t.Literal("replace"), t.Literal("append"), t.Literal("upsert")])),
+  key: t.Optional(
+    t.Array(t.String({ minLength: 1, maxLength: 1024 }), {
+      maxItems: 100,
+      description:
+        "With mode=upsert: rows of the file replace those with the same value here; may be given several times.",
+    }),
+  ),
   evolve: t.Optional(
     t.Boolean({
       description:
@@ -94,6 +92,8 @@ export const Ingested = closed({
   rows_rejected: t.Integer(),
   /** The dataset that holds the rejected rows, when there are any. */
   rejects: t.Optional(DatasetName),
+  /** With mode=upsert: rows whose place rows of the file took. */
+  rows_replaced: t.Optional(t.Integer()),
   /** True when this very content was the dataset's content already: no new version was made. */
   unchanged: t.Boolean(),
   bytes_in: t.Integer(),
@@ -225,6 +225,30 @@ export const ingestd = contract("ingestd", {
   maintenance: get("/catalog/maintenance", {
     summary: "The schedule of maintenance: what it did last, and since the start.",
     reply: Maintenance,
+  }),
+  deleteRows: post("/catalog/datasets/:name/delete", {
+    ...rowChange,
+    summary: "Deletes the rows for which the expression is true, as one new version.",
+    body: closed({ where: Expression, ...changing }),
+  }),
+  updateRows: post("/catalog/datasets/:name/update", {
+    ...rowChange,
+    summary:
+      "Sets columns to SQL expressions in the rows for which `where` is true, or in all, as one new version.",
+    body: closed({ set: t.Record(t.String(), Expression), where: t.Optional(Expression), ...changing }),
+  }),
+  retype: post("/catalog/datasets/:name/retype", {
+    ...rowChange,
+    summary:
+      "Rewrites a column as another type, as one new version. Values that do not hold in it are a 422 with their count and one of them.",
+    body: closed({
+      column: t.String({ minLength: 1, maxLength: 1024 }),
+      type: t.String({ minLength: 1, maxLength: 65_536 }),
+      on_error: t.Optional(
+        t.Union([t.Literal("fail"), t.Literal("null")], { description: "`null`: such values become NULL." }),
+      ),
+      ...changing,
+    }),
   }),
   jobs: get("/ingest/jobs", {
     summary: "Ingests under way and the latest that ended, newest first.",

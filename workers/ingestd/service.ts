@@ -1,12 +1,13 @@
 /** ingestd's verbs and streams. */
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { Running } from "../../runtime/contract/contract.ts";
+import type { Running, VerbsOf } from "../../runtime/contract/contract.ts";
 import { fail } from "../../runtime/errors/errors.ts";
 import { jobEvents } from "../../runtime/jobs/jobs.ts";
 import { memoryBytes } from "../../runtime/memory/memory.ts";
 import { pageOf } from "../../runtime/pages/pages.ts";
 import { createLimiter } from "../../runtime/scheduling/scheduling.ts";
+import { changeRows, deletion, retyping, update } from "./changes/changes.ts";
 import type { Ingestd } from "./contract.ts";
 import { openEngines } from "./engine/engine.ts";
 import { createJobs, type IngestDeps, type IngestParts, isOver, measureIngests } from "./jobs/jobs.ts";
@@ -46,6 +47,15 @@ export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>>
   const measured = measureIngests(deps.metrics, limiter, clock);
   const following = new AbortController();
   let stopping = false;
+  const ending = new AbortController();
+  const lifetime = ending.signal;
+  const changes = new Set<Promise<unknown>>();
+  const changing = async <T>(work: () => Promise<T>): Promise<T> => {
+    refuseWhenStopping();
+    const change = work();
+    changes.add(change);
+    return change.finally(() => changes.delete(change));
+  };
   const refuseWhenStopping = () => {
     if (stopping) throw fail("unavailable", "ingestd is stopping", { retryAfterSeconds: 1 });
   };
@@ -59,6 +69,7 @@ export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>>
       },
       job: async ({ id }) => jobs.get(id),
       cancel: async ({ id }) => jobs.cancel(id),
+      ...rowChanges(changing, { parts, lifetime }),
     },
     raw: {
       ingest: (input, context) => {
@@ -77,10 +88,30 @@ export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>>
     giveUp: () => following.abort(),
     stop: async () => {
       stopping = true;
+      ending.abort(fail("unavailable", "ingestd is stopping", { retryAfterSeconds: 1 }));
       await maintenance.stop();
-      await jobs.stop();
+      await Promise.allSettled([...changes, jobs.stop()]);
       await engines.stop();
       await rm(workDirectory, { recursive: true, force: true });
     },
   };
 }
+
+type RowChange = "deleteRows" | "updateRows" | "retype";
+
+/** The verbs that change rows. `changing` runs a change and is waited for at a stop. */
+const rowChanges = (
+  changing: <T>(work: () => Promise<T>) => Promise<T>,
+  given: { parts: IngestParts; lifetime: AbortSignal },
+): Pick<VerbsOf<Ingestd>, RowChange> => ({
+  deleteRows: ({ where, ...asked }, context) =>
+    changing(() => changeRows(asked, (base) => deletion(base, where), { ...given, context })),
+  updateRows: ({ set, where, ...asked }, context) => {
+    const change = { set, ...(where !== undefined && { where }) };
+    return changing(() => changeRows(asked, (base) => update(base, change), { ...given, context }));
+  },
+  retype: ({ column, type, on_error: onError = "fail", ...asked }, context) =>
+    changing(() =>
+      changeRows(asked, (base) => retyping(base, { column, type, onError }), { ...given, context }),
+    ),
+});

@@ -5,6 +5,7 @@ import {
   contract,
   del,
   get,
+  internal,
   nextPage,
   pageFields,
   raw,
@@ -39,6 +40,13 @@ export const SqlRequest = closed({
   timeout_ms: t.Optional(t.Integer({ minimum: 1 })),
   /** The most rows to answer with. */
   limit: t.Optional(t.Integer({ minimum: 0, maximum: 2 ** 52 })),
+});
+
+/** The same for a part of a version, as changes of rows read it: each object for itself. */
+export const PartRequest = closed({
+  ...SqlRequest.properties,
+  /** Of a dataset's version that the statement names, as `jobs@3`: the objects alone that are read. */
+  objects: t.Optional(t.Record(t.String(), t.Array(t.String({ maxLength: 1024 }), { maxItems: 100_000 }))),
 });
 
 const Row = t.Record(t.String(), t.Unknown());
@@ -77,7 +85,7 @@ export const queryd = contract("queryd", {
       "x-lakehouse-truncated": "`true` where `limit` left rows out.",
       "x-lakehouse-catalog": "`stale` where the catalog could not be asked for changes.",
     },
-    consumes: { "application/json": SqlRequest },
+    consumes: { "application/json": PartRequest },
     produces: {
       "application/json": SqlResult,
       "application/x-ndjson": Binary,
@@ -90,6 +98,12 @@ export const queryd = contract("queryd", {
     summary: "Queries under way and the latest that ended, newest first.",
     query: closed(pageFields),
     reply: closed({ queries: t.Array(Query), ...nextPage }),
+  }),
+  expressions: internal({
+    reads: true,
+    summary: "Throws `sql_error` unless each text is one SQL expression, as it may stand in a WHERE.",
+    body: closed({ texts: t.Array(t.String({ minLength: 1, maxLength: 1_000_000 }), { maxItems: 16_384 }) }),
+    reply: closed({}),
   }),
   interrupt: del("/sql/queries/:id", {
     resumable: "again",

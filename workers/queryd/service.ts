@@ -8,10 +8,11 @@ import type { Deps } from "../../runtime/service/service.ts";
 import { describe, type Log } from "../../runtime/telemetry/telemetry.ts";
 import type { Catalogd } from "../catalogd/contract.ts";
 import type { Storaged } from "../storaged/contract.ts";
-import { type Queryd, SqlRequest } from "./contract.ts";
+import { PartRequest, type Queryd } from "./contract.ts";
 import {
   type ActiveQuery,
   type Components,
+  checkExpressions,
   chooseFormat,
   createQueries,
   openComponents,
@@ -74,6 +75,15 @@ export async function createQueryd(deps: QuerydDeps): Promise<Running<Queryd>> {
         return { queries: page, ...next };
       },
       interrupt: async ({ id }) => queries.interrupt(id),
+      expressions: async ({ texts }, { signal }) => {
+        const release = await limiter.take(signal);
+        try {
+          await checkExpressions(components, texts, signal);
+          return {};
+        } finally {
+          release();
+        }
+      },
     },
     raw: { sql: (input, context) => answerSql(parts, input, context) },
     notReady: () => notReady(components),
@@ -119,7 +129,7 @@ type SqlInput = InputOf<Queryd["endpoints"]["sql"]>;
 async function answerSql(parts: Parts, input: SqlInput, context: RawContext): Promise<Response> {
   const { config } = parts.deps;
   const chosen = chooseFormat(context.request.headers.get("accept"), offered);
-  const body = await readJson(context.request, SqlRequest, config.queryd.max_json_bytes);
+  const body = await readJson(context.request, PartRequest, config.queryd.max_json_bytes);
   const { default_timeout_ms: timeoutDefault, max_timeout_ms: timeoutMax } = config.queryd;
   const timeoutMs = body.timeout_ms ?? Math.min(timeoutDefault, timeoutMax);
   if (timeoutMs > timeoutMax) throw invalidField("timeout_ms", `at most ${timeoutMax}, got ${timeoutMs}`);
@@ -129,6 +139,7 @@ async function answerSql(parts: Parts, input: SqlInput, context: RawContext): Pr
     limit: body.limit,
     asOf: body.as_of,
     engine: body.engine,
+    objects: body.objects,
     full: input.shape === "full",
     numbers: input.numbers ?? config.queryd.numbers,
     format: chosen.name,

@@ -9,6 +9,8 @@ import { createCatalogd } from "../../../workers/catalogd/service.ts";
 import { ingestd } from "../../../workers/ingestd/contract.ts";
 import type { DatasetManifest, IngestAnswer } from "../../../workers/ingestd/jobs/task.ts";
 import { createIngestd } from "../../../workers/ingestd/service.ts";
+import { queryd } from "../../../workers/queryd/contract.ts";
+import { createQueryd } from "../../../workers/queryd/service.ts";
 import { type Storaged, storaged } from "../../../workers/storaged/contract.ts";
 import { createStoraged } from "../../../workers/storaged/service.ts";
 import { configWith, startInProcess, temporaryDirectory } from "./in-process.ts";
@@ -33,18 +35,25 @@ export async function startIngestStack(
   changes: Partial<Config["ingestd"]> = {},
   between: Between = {},
   ofCatalog: Partial<Config["catalogd"]> = {},
+  directory?: string,
 ) {
-  const { path, remove } = temporaryDirectory("ingestd");
+  const own = directory === undefined ? temporaryDirectory("ingestd") : undefined;
+  const { path, remove } = own ?? { path: directory ?? "", remove: () => {} };
   const config = configWith({ data_dir: path, ingestd: { threads: 2, ...changes }, catalogd: ofCatalog });
   const stored = await startInProcess({ contract: storaged, create: createStoraged }, { config, peers: {} });
   const cataloged = await startInProcess(
     { contract: catalogd, create: createCatalogd },
     { config, peers: { storaged: stored.peer } },
   );
+  const querying = await startInProcess(
+    { contract: queryd, create: createQueryd },
+    { config, peers: { storaged: stored.peer, catalogd: cataloged.peer } },
+  );
   const same = <T>(verbs: T): T => verbs;
   const peers = {
     storaged: { ...stored.peer, verbs: (between.storaged ?? same)(stored.peer.verbs) },
     catalogd: { ...cataloged.peer, verbs: (between.catalogd ?? same)(cataloged.peer.verbs) },
+    queryd: querying.peer,
   };
   const ingesting = await startInProcess({ contract: ingestd, create: createIngestd }, { config, peers });
   const instance = await DuckDBInstance.create(":memory:");
@@ -81,6 +90,16 @@ export async function startIngestStack(
     directory: path,
     ingestd: ingesting,
     catalogd: cataloged.peer.verbs,
+    verbs: ingesting.peer.verbs,
+    /** The rows of a statement as queryd gives them. */
+    rows: async (sql: string) => {
+      const body = JSON.stringify({ sql });
+      const headers = { "content-type": "application/json" };
+      const response = await querying.send(
+        new Request("http://localhost/sql", { method: "POST", body, headers }),
+      );
+      return (await response.json()) as Record<string, unknown>[];
+    },
     storaged: stored.peer.verbs,
     send: ingesting.send,
     post,
@@ -105,6 +124,7 @@ export async function startIngestStack(
       connection.closeSync();
       instance.closeSync();
       await ingesting.stop();
+      await querying.stop();
       await cataloged.stop();
       await stored.stop();
       remove();

@@ -60,6 +60,13 @@ export const VersionObject = closed({
 });
 
 export const Operation = t.Union([t.Literal("replace"), t.Literal("append")]);
+/** Changes of rows: some objects go, others that hold their other rows come. */
+export const RowOperation = t.Union([
+  t.Literal("delete"),
+  t.Literal("update"),
+  t.Literal("upsert"),
+  t.Literal("retype"),
+]);
 /** The highest number that a version can have: eight digits keep the keys of manifests in order. */
 export const versionMax = 99_999_999;
 
@@ -108,6 +115,7 @@ export const Manifest = closed({
     t.Literal("expire"),
     t.Literal("evolve"),
     t.Literal("compact"),
+    ...RowOperation.anyOf,
   ]),
   /** As SQL names it: `jobs@3`. */
   copy_of: t.Optional(t.String()),

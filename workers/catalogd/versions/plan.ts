@@ -38,12 +38,12 @@ export function planRegistration(
     throw fail("conflict", `the next version of '${name}' is ${next}, not ${version}`, {
       details: { next_version: next },
     });
+  if (live) checkMatch(live, registration.if_match);
   const { next: columns, written } = columnsAfter(live, registration);
   checkIds(registration, written);
-  const isAppend = live !== undefined && operation === "append";
-  if (isAppend) checkAppended(live, registration.objects);
+  const kept = keptOf(live, registration);
   const fields = fieldsOf(live, columns, {
-    kept: isAppend ? live.objects : [],
+    kept,
     added: registration.objects,
     addedColumns: written,
   });
@@ -112,7 +112,7 @@ function columnsAfter(
     if (wrong) throw fail("unprocessable", wrong.problem, { details: { field: wrong.field } });
     return evolved;
   }
-  if (!(new_columns && operation === "replace")) throw driftError(name, drift);
+  if (!(new_columns && (operation === "replace" || operation === "retype"))) throw driftError(name, drift);
   const next = numberColumns(proposed.map(withoutIds), live);
   return { next, written: next.columns };
 }
@@ -221,6 +221,20 @@ export function following(
     created_at: new Date(time).toISOString(),
     ...(first_version !== undefined && { first_version }),
   };
+}
+
+/** The objects that stay. Throws `conflict` where one that is to go is gone, or one that is to come is there. */
+function keptOf(
+  live: Manifest | undefined,
+  { name, operation = "replace", removes, objects }: Registration,
+): readonly DataObject[] {
+  if (removes === undefined && (operation !== "append" || !live)) return [];
+  const going = new Set(removes);
+  const kept = (live?.objects ?? []).filter(({ key }) => !going.has(key));
+  if (kept.length + going.size !== (live?.objects.length ?? 0))
+    throw fail("conflict", `the rows of '${name}' that were to change have been changed meanwhile`);
+  if (live) checkAppended({ ...live, objects: [...kept] }, objects);
+  return kept;
 }
 
 /** Throws `conflict` for objects that are there already. */

@@ -7,7 +7,10 @@ export interface Registration {
   name: string;
   columns: Column[];
   objects: DataObject[];
-  operation?: "replace" | "append";
+  operation?: "replace" | "append" | "delete" | "update" | "upsert" | "retype";
+  if_match?: string;
+  /** Of changes of rows: keys of the objects that go. */
+  removes?: string[];
   made_by?: string;
   /** The number that the version is to have. */
   version?: number;

@@ -7,8 +7,7 @@ import { describe } from "../../../runtime/telemetry/telemetry.ts";
 import type { Storaged } from "../../storaged/contract.ts";
 import { type Engines, isExhausted, type Session } from "../engine/engine.ts";
 import type { DatasetManifest, IngestDeps } from "../jobs/jobs.ts";
-import { stageObject, type Written } from "../loading/loading.ts";
-import { freshKeys, holdMs } from "../publishing/publishing.ts";
+import { freshKeys, holdMs, stageObject, type Written } from "../loading/loading.ts";
 import { fieldsOf } from "./parquet-fields.ts";
 import { NotCompactable, rewrite } from "./rewrite.ts";
 

@@ -5,6 +5,7 @@ import type { Operation } from "../../../runtime/idempotency/idempotency.ts";
 import type { Limiter } from "../../../runtime/scheduling/scheduling.ts";
 import type { Deps } from "../../../runtime/service/service.ts";
 import type { Catalogd, Manifest } from "../../catalogd/contract.ts";
+import type { Queryd } from "../../queryd/contract.ts";
 import type { Storaged } from "../../storaged/contract.ts";
 import type { Ingested, ingestd } from "../contract.ts";
 import type { Engines } from "../engine/engine.ts";
@@ -12,7 +13,7 @@ import type { FileContext } from "../tables/tables.ts";
 import type { Deadline } from "./deadline.ts";
 import type { Jobs, RunningJob } from "./registry.ts";
 
-export type IngestDeps = Deps<{ storaged: Storaged; catalogd: Catalogd }>;
+export type IngestDeps = Deps<{ storaged: Storaged; catalogd: Catalogd; queryd: Queryd }>;
 export type IngestInput = InputOf<(typeof ingestd.endpoints)["ingest"]>;
 export type IngestAnswer = Static<typeof Ingested>;
 export type DatasetManifest = Static<typeof Manifest>;

@@ -1,6 +1,7 @@
 /** A table becomes Parquet files: types chosen, every value checked, every row counted, runs of rows written beside each other. */
 export { numberFields } from "./field-ids.ts";
 export { type Loaded, load, rejectMisfits } from "./load.ts";
+export { freshKeys, holdMs, keyOf } from "./object-keys.ts";
 export { type NewTarget, type Piece, planOf } from "./run.ts";
 export { createSpeculativeWrites, type SpeculativeWrites } from "./speculative.ts";
 export { type Committed, lost, type StagedObject, stageObject, stagingFolders } from "./staging.ts";

@@ -24,8 +24,6 @@ import type { Stored } from "../tables/tables.ts";
 import { registeredOf } from "../typing/typing.ts";
 import { register } from "./register.ts";
 
-export { freshKeys, holdMs } from "./object-keys.ts";
-
 export interface Publication {
   /** The dataset as it is, asked for once. */
   registered: () => Promise<DatasetManifest | undefined>;
@@ -128,7 +126,7 @@ async function finish(session: Session, stored: Stored, work: Work): Promise<Ing
   const rejectsBefore = task.fileContext.rejectRules.allowed
     ? await manifestOf(name + rejectsSuffix, task, parts)
     : undefined;
-  const { manifest, unchanged, bytesOut, warnings } = await register(
+  const { manifest, unchanged, bytesOut, warnings, rowsReplaced } = await register(
     session,
     { loaded, before, rejectsBefore },
     { task, parts, arrival, newTarget },
@@ -141,6 +139,7 @@ async function finish(session: Session, stored: Stored, work: Work): Promise<Ing
     rows_rejected: loaded.rowsRejected,
     ...(loaded.rowsRejected > 0 && { rejects: name + rejectsSuffix }),
     unchanged,
+    ...(rowsReplaced !== undefined && { rows_replaced: rowsReplaced }),
     bytes_in: job.bytesIn(),
     bytes_out: bytesOut,
     elapsed_ms: job.elapsedMs(),

@@ -3,24 +3,29 @@ import type { InputOf } from "../../../runtime/contract/contract.ts";
 import { ServiceError } from "../../../runtime/errors/errors.ts";
 import { describe } from "../../../runtime/telemetry/telemetry.ts";
 import type { Catalogd } from "../../catalogd/contract.ts";
+import { upsert } from "../changes/changes.ts";
 import type { Session } from "../engine/engine.ts";
 import {
   type Arrival,
   type DatasetManifest,
+  type IngestInput,
   type IngestParts,
   rejectsSuffix,
   type Task,
 } from "../jobs/jobs.ts";
 import {
   type Committed,
+  freshKeys,
+  holdMs,
+  keyOf,
   type Loaded,
   type NewTarget,
   type Piece,
+  type StagedObject,
   type Written,
   writeQuery,
 } from "../loading/loading.ts";
 import { type Origin, rejectsQuery, vectorRows } from "../tables/tables.ts";
-import { freshKeys, holdMs, keyOf } from "./object-keys.ts";
 
 /** Who a version was made by, in its manifest. */
 const madeBy = "ingestd";
@@ -55,6 +60,8 @@ interface Registered {
   unchanged: boolean;
   bytesOut: number;
   warnings: string[];
+  /** Of an upsert. */
+  rowsReplaced?: number;
 }
 
 /**
@@ -65,9 +72,11 @@ export async function register(session: Session, content: Content, work: Work): 
   const { task, parts, arrival } = work;
   const { loaded, before } = content;
   const { name, job } = task;
-  const mode = task.input.mode ?? "replace";
+  const mode = modeOf(task.input);
   const made = await committedBefore(work);
   if (made) return { manifest: made, unchanged: false, bytesOut: 0, warnings: [] };
+  if (task.input.mode === "upsert" && before !== undefined)
+    return upserted(session, { loaded, before }, work);
   const held = mode === "append" ? (before?.objects ?? []) : [];
   const objects = await storeAll(loaded.pieces, { name, held: held.map(({ key }) => key), work });
   const bytesOut = objects.reduce((sum, { object }) => sum + object.bytes, 0);
@@ -103,6 +112,40 @@ export async function register(session: Session, content: Content, work: Work): 
       await rollBack(objects, work);
       throw error;
     }
+  }
+}
+
+/** Rows with a key come to a dataset that is new as all others do. */
+const modeOf = ({ mode = "replace" }: IngestInput): "replace" | "append" =>
+  mode === "upsert" ? "append" : mode;
+
+/** The file's rows in place of those with the same keys. */
+async function upserted(
+  session: Session,
+  { loaded, before }: { loaded: Loaded; before: DatasetManifest },
+  { task, parts, arrival }: Work,
+): Promise<Registered> {
+  const { fileContext, job, requestId, input } = task;
+  const staged: StagedObject[] = [];
+  const rewriting = { ...{ deps: parts.deps, session, requestId, staged }, directory: fileContext.directory };
+  try {
+    const { manifest, rowsMatched } = await upsert(
+      { ...rewriting, signal: job.signal },
+      {
+        base: before,
+        key: input.key ?? [],
+        pieces: loaded.pieces,
+        operationId: arrival.operation?.id,
+        commits: job.commits,
+      },
+    );
+    const known = new Set(before.objects.map(({ key }) => key));
+    const fresh = manifest.objects.filter(({ key }) => !known.has(key));
+    const bytesOut = fresh.reduce((sum, { bytes }) => sum + bytes, 0);
+    const unchanged = manifest.version === before.version;
+    return { manifest, unchanged, bytesOut, warnings: [], rowsReplaced: rowsMatched ?? 0 };
+  } finally {
+    await Promise.all(staged.map((object) => object.discard()));
   }
 }
 
@@ -192,7 +235,7 @@ async function storeRejects(
   { loaded, rejectsBefore: before }: Content,
   { task, parts, arrival, newTarget, version }: Work & { version: number },
 ): Promise<Rejected> {
-  const mode = task.input.mode ?? "replace";
+  const mode = modeOf(task.input);
   const none: Rejected = { objects: [], warnings: [] };
   if (!task.fileContext.rejectRules.allowed) return none;
   const stale = before !== undefined && before.row_count > 0 && mode === "replace";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { jsonResponse } from "../../../runtime/bodies/bodies.ts";
 import type { RawContext } from "../../../runtime/contract/contract.ts";
 import { storageError } from "../../../runtime/durable/durable.ts";
-import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
+import { fail, invalidField, ServiceError } from "../../../runtime/errors/errors.ts";
 import { createSlices } from "../../../runtime/scheduling/scheduling.ts";
 import { describe } from "../../../runtime/telemetry/telemetry.ts";
 import { csv } from "../csv/csv.ts";
@@ -99,7 +99,16 @@ function reportedError(error: unknown, job: RunningJob): unknown {
   });
 }
 
-function checkName({ name, on_error: onError }: IngestInput): void {
+function checkName({ name, on_error: onError, mode, key, evolve }: IngestInput): void {
+  if (mode === "upsert" && (key === undefined || key.length === 0))
+    throw invalidField("key", "expected with mode=upsert the column by which rows are the same, or several");
+  if (mode !== "upsert" && key !== undefined)
+    throw invalidField("key", "no meaning without mode=upsert; leave it out");
+  if (mode === "upsert" && (onError === "reject" || evolve === true))
+    throw invalidField(
+      "mode",
+      "upsert takes a file whole and as its dataset is: without on_error=reject and evolve=true",
+    );
   if (name.endsWith(rejectsSuffix)) {
     throw fail(
       "invalid_name",

@@ -1,6 +1,6 @@
-/** What maintenance takes and gives. */
+/** What maintenance and changes of rows take and give. */
 import { closed, t } from "../../../runtime/contract/contract.ts";
-import { DatasetName, Expired } from "../../catalogd/contract.ts";
+import { DatasetName, Expired, Manifest } from "../../catalogd/contract.ts";
 
 export const maintaining = {
   dry_run: t.Optional(
@@ -76,3 +76,45 @@ export const Maintenance = closed({
   next_at: t.Optional(t.String({ format: "date-time" })),
   steps: closed({ compact: StepTotals, expire: StepTotals, sweep: StepTotals }),
 });
+
+export const timeout = {
+  timeout_ms: t.Optional(
+    t.Integer({
+      minimum: 1,
+      description: "Longest work on the file once it is received; in proportion to its bytes when absent.",
+    }),
+  ),
+};
+
+/** Changes of rows. Expressions are SQL over the dataset's columns, in the sandbox of /sql; subqueries read datasets. */
+export const Expression = t.String({ minLength: 1, maxLength: 100_000 });
+export const changing = {
+  dry_run: t.Optional(t.Boolean({ description: "Counts what would change, and changes nothing." })),
+  if_match: t.Optional(
+    t.String({
+      maxLength: 4096,
+      description:
+        "The dataset's ETag, or several: with another one nothing is changed (412). The header If-Match says the same.",
+    }),
+  ),
+  ...timeout,
+};
+export const RowsChanged = closed({
+  /** The version with the change; the latest one where nothing was to change, or with `dry_run`. */
+  manifest: Manifest,
+  dry_run: t.Boolean(),
+  rows_matched: t.Optional(
+    t.Integer({ description: "Absent where an update that was done before a restart is asked for again." }),
+  ),
+  objects_removed: t.Integer(),
+  objects_added: t.Integer({ description: "Written anew, with the rows that stay; with dry_run 0." }),
+  elapsed_ms: t.Number(),
+});
+export const rowChange = {
+  long: true,
+  resumable: true,
+  refusals: [404, 408, 409, 412, 422, 429],
+  headers: { "if-match": "Only where the dataset has one of these etags." },
+  params: closed({ name: DatasetName }),
+  reply: RowsChanged,
+} as const;

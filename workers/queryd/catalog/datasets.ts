@@ -1,5 +1,5 @@
 /** Names in a statement and the datasets they mean. */
-import { fail, type ServiceError, suggestionsFor } from "../../../runtime/errors/errors.ts";
+import { fail, invalidField, type ServiceError, suggestionsFor } from "../../../runtime/errors/errors.ts";
 import { fold } from "../../../runtime/sql/sql.ts";
 import { placeIn } from "../errors/errors.ts";
 import { isDatasetName, type PastName, pastName, pastNameHint } from "./past-name.ts";
@@ -47,6 +47,32 @@ export async function resolveDatasets(lookup: Lookup): Promise<Map<string, Manif
   }
   return used;
 }
+
+/**
+ * The same datasets with some of their objects alone, which are told apart from the whole by their id. Throws `invalid_field`
+ * for a name that the statement does not use as it stands, and for an object that the version does not have.
+ */
+export function withObjects(
+  used: ReadonlyMap<string, Manifest>,
+  asked: Readonly<Record<string, readonly string[]>>,
+): Map<string, Manifest> {
+  const all = new Map(used);
+  for (const [name, keys] of Object.entries(asked)) {
+    const manifest = used.get(name);
+    if (!manifest)
+      throw invalidField(`objects.${name}`, "expected a name that the statement reads, as it stands there");
+    const objects = manifest.objects.filter(({ key }) => keys.includes(key));
+    if (objects.length < new Set(keys).size)
+      throw invalidField(`objects.${name}`, `expected keys of objects of version ${manifest.version}`);
+    const id = `${manifest.dataset_id}.${Bun.hash(JSON.stringify(keys)).toString(36)}`;
+    const [row_count, bytes] = [total(objects, "row_count"), total(objects, "bytes")];
+    all.set(name, { ...manifest, dataset_id: id, objects, row_count, bytes });
+  }
+  return all;
+}
+
+const total = (objects: Manifest["objects"], what: "row_count" | "bytes"): number =>
+  objects.reduce((sum, object) => sum + object[what], 0);
 
 /** What the catalog has of the names that mean a version that is past, by the folded name. */
 async function findPast(lookup: Lookup): Promise<Map<string, Past>> {

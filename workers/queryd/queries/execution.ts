@@ -10,6 +10,7 @@ import {
   systemSources,
   type Versions,
   type Views,
+  withObjects,
 } from "../catalog/catalog.ts";
 import type { Engines, Piece, RunRequest, Session } from "../engine/engine.ts";
 import { CutShortError, type HidePaths, sqlError } from "../errors/errors.ts";
@@ -56,6 +57,8 @@ export interface SqlQuery {
   limit: number | undefined;
   /** RFC 3339. */
   asOf: string | undefined;
+  /** Keys of the objects that are read of a version, by the name of it in the statement. */
+  objects?: Readonly<Record<string, readonly string[]>> | undefined;
   full: boolean;
   numbers: Numbers;
   /** Another one than the engine here. */
@@ -89,7 +92,8 @@ export async function startQuery(
     const verdict = await analysis.verdict(query.sql, session);
     const parameters = parametersOf(verdict.parameters, query.params);
     const { sql, asOf } = query;
-    const used = await resolveDatasets({ ...verdict, sql, snapshot, asOf, past: catalog.past });
+    const resolved = await resolveDatasets({ ...verdict, sql, snapshot, asOf, past: catalog.past });
+    const used = query.objects ? withObjects(resolved, query.objects) : resolved;
     const hold = await versions.hold(used, session, active.signal, (name, manifest) =>
       pruned(manifest, verdict.predicates.get(fold(name)), parameters),
     );

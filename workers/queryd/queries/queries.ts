@@ -2,5 +2,6 @@
 export { openComponents } from "./components.ts";
 export { chooseFormat } from "./content-negotiation.ts";
 export { type Components, type SqlQuery, type Started, startQuery } from "./execution.ts";
+export { checkExpressions } from "./expressions.ts";
 export { type ActiveQuery, createQueries, type Queries } from "./registry.ts";
 export { startRemoteQuery } from "./remote-query.ts";

@@ -31,6 +31,8 @@ export interface Verdict extends Omit<Checked, "schemas" | "showAll"> {
 export interface Analysis {
   /** Throws `sql_error` or `statement_not_allowed`. */
   verdict: (sql: string, session: Session) => Promise<Verdict>;
+  /** Throws `sql_error` unless the text is one expression, as it may stand in a WHERE. */
+  expression: (text: string, session: Session) => Promise<void>;
 }
 
 /** Verdicts kept, the characters of all their statements, and those of the longest: a list of 60,000 parameters has 413,000. */
@@ -47,6 +49,7 @@ export function createAnalysis(mark: string): Analysis {
   });
   let expected: string | undefined;
   return {
+    expression: checkExpression,
     verdict: async (sql, session) => {
       const known = kept.get(sql);
       if (known) return known;
@@ -57,6 +60,32 @@ export function createAnalysis(mark: string): Analysis {
     },
   };
 }
+
+/** In brackets the text may still end them: as the argument of a function it must be one argument, and nothing else. */
+async function checkExpression(text: string, session: Session): Promise<void> {
+  if (text.includes("\0")) throw fail("sql_error", "the expression holds a NUL character");
+  const callOf = async (argument: string) => {
+    const reply = await parse(`${beforeExpression}${argument}\n)`, session);
+    const call = (reply.statements?.[0]?.node as { where_clause?: Call } | undefined)?.where_clause;
+    const { children = [] } = call ?? {};
+    delete call?.children;
+    return { reply, count: children.length, around: frame(reply) };
+  };
+  const given = await callOf(text);
+  const { error, error_message: message, position } = given.reply;
+  if (error) {
+    const at = Number(position ?? 0) - beforeExpression.length;
+    const place = placeIn({ sql: text, prefixBytes: 0 }, Math.max(0, at));
+    throw fail("sql_error", `Parser Error: ${message}`, { ...(place && { details: place }) });
+  }
+  if (given.count !== 1 || given.around !== (await callOf("true")).around)
+    throw fail("sql_error", "expected one SQL expression, such as state = 'open' AND id < 100");
+}
+
+interface Call {
+  children?: unknown[];
+}
+const beforeExpression = "SELECT 1 WHERE abs(\n";
 
 async function analyse(
   sql: string,
@@ -179,7 +208,7 @@ function parseError(reply: ParseReply, { sql, verb }: { sql: string; verb: strin
 }
 
 /** A tree as text, without positions and the names of its parameters. */
-const frame = (reply: ParseReply): string =>
+const frame = (reply: unknown): string =>
   JSON.stringify(reply, (key, value) =>
     key === "query_location" || key === "named_param_map" ? undefined : value,
   );

@@ -1,7 +1,7 @@
 /** What an ingest leaves behind: rows and rejected rows together or not at all, and each append once. */
 import { afterEach, describe, expect, test } from "bun:test";
 import { fail } from "../../../../runtime/errors/errors.ts";
-import { freshKeys } from "../../../../workers/ingestd/publishing/object-keys.ts";
+import { freshKeys } from "../../../../workers/ingestd/loading/object-keys.ts";
 import { type Between, type IngestStack, startIngestStack } from "../../../support/stacks/ingestd.ts";
 
 const stacks: IngestStack[] = [];

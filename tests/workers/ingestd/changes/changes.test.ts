@@ -1,0 +1,390 @@
+/** Rows that change: which objects are written anew, what the others keep, and what happens when somebody else comes between. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { fail } from "../../../../runtime/errors/errors.ts";
+import { type IngestStack, startIngestStack } from "../../../support/stacks/ingestd.ts";
+
+let stack: IngestStack;
+/** Called before the next commit reaches the catalog. */
+let beforeCommit: (() => Promise<unknown>) | undefined;
+beforeAll(async () => {
+  stack = await startIngestStack(
+    {},
+    {
+      catalogd: (verbs) => ({
+        ...verbs,
+        commit: async (...given) => {
+          const first = beforeCommit;
+          beforeCommit = undefined;
+          await first?.();
+          return verbs.commit(...given);
+        },
+      }),
+    },
+  );
+});
+afterAll(() => stack.stop());
+
+/** A dataset of three objects of three rows: ids 1 to 9. */
+const three = async (name: string) => {
+  for (const from of [1, 4, 7]) {
+    const rows = [0, 1, 2].map((at) => `${from + at},${at === 2 ? "" : "ab"[at]},${from}.50\n`).join("");
+    const { error } = await stack.ingest(name, `id,kind,price\n${rows}`, "&mode=append");
+    expect(error.message).toBe("");
+  }
+  return stack.catalogd.manifest({ name });
+};
+const ids = async (name: string, where = "true") =>
+  (await stack.rows(`SELECT id FROM "${name}" WHERE ${where} ORDER BY id`)).map(({ id }) => id);
+const keysOf = ({ objects }: { objects: { key: string }[] }) => objects.map(({ key }) => key);
+
+describe("delete", () => {
+  test("writes the objects alone that hold such rows", async () => {
+    const before = await three("some");
+    const answer = await stack.verbs.deleteRows({ name: "some", where: "id = 5 OR id = 6 -- both" });
+    expect(answer).toMatchObject({ rows_matched: 2, objects_removed: 1, objects_added: 1, dry_run: false });
+    expect(answer.manifest).toMatchObject({ version: 4, parent: 3, operation: "delete", row_count: 7 });
+    expect(keysOf(answer.manifest).slice(0, 2)).toEqual([
+      before.objects[0]?.key,
+      before.objects[2]?.key,
+    ] as string[]);
+    expect(await ids("some")).toEqual([1, 2, 3, 4, 7, 8, 9]);
+    expect(await ids("some@3")).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    expect(answer.manifest.columns).toEqual(before.columns);
+    expect(answer.manifest.objects[2]?.statistics.map(({ field_id }) => field_id)).toEqual([1, 2, 3]);
+  });
+
+  test("of all rows of an object leaves none in its place, and of no row makes no version", async () => {
+    await three("whole");
+    const all = await stack.verbs.deleteRows({ name: "whole", where: "whole.id <= 3" });
+    expect(all).toMatchObject({ rows_matched: 3, objects_removed: 1, objects_added: 0 });
+    const none = await stack.verbs.deleteRows({ name: "whole", where: "id = 1" });
+    expect(none).toMatchObject({ rows_matched: 0, objects_removed: 0, manifest: { version: 4 } });
+    await stack.verbs.deleteRows({ name: "whole", where: "true" });
+    expect(await ids("whole")).toEqual([]);
+    await stack.verbs.deleteRows({ name: "whole", where: "true" });
+    expect((await stack.ingest("whole", "id,kind,price\n1,a,1.50\n", "&mode=append")).error.message).toBe("");
+    expect(await ids("whole")).toEqual([1]);
+  });
+
+  test("what is not known to match stays; dry_run counts and changes nothing", async () => {
+    await three("nulls");
+    const dry = await stack.verbs.deleteRows({ name: "nulls", where: "kind <> 'a'", dry_run: true });
+    expect(dry).toMatchObject({ dry_run: true, rows_matched: 3, objects_removed: 3, objects_added: 0 });
+    expect(dry.manifest.version).toBe(3);
+    await stack.verbs.deleteRows({ name: "nulls", where: "kind <> 'a'" });
+    expect(await ids("nulls", "kind IS NULL")).toEqual([3, 6, 9]);
+    expect(await ids("nulls")).toEqual([1, 3, 4, 6, 7, 9]);
+  });
+
+  test("by the rows of another dataset", async () => {
+    await three("those");
+    await stack.ingest("gone", "who\n4\n9\n");
+    await stack.verbs.deleteRows({ name: "those", where: "id IN (SELECT who FROM gone)" });
+    expect(await ids("those")).toEqual([1, 2, 3, 5, 6, 7, 8]);
+  });
+
+  test("objects of older schemas are rewritten with the columns of today", async () => {
+    await three("old");
+    await stack.catalogd.evolve({
+      name: "old",
+      rename: [{ name: "kind", to: "sort" }],
+      add: [{ name: "kind", type: "DATE" }],
+    });
+    const { manifest } = await stack.verbs.deleteRows({ name: "old", where: "sort = 'b' AND id < 4" });
+    expect(manifest.objects.map(({ schema_id }) => schema_id)).toEqual([undefined, undefined, 1]);
+    expect(await stack.rows("SELECT id, sort, kind FROM old WHERE id < 6 ORDER BY id")).toEqual([
+      { id: 1, sort: "a", kind: null },
+      { id: 3, sort: null, kind: null },
+      { id: 4, sort: "a", kind: null },
+      { id: 5, sort: "b", kind: null },
+    ]);
+  });
+});
+
+describe("update", () => {
+  test("sets columns in the rows that match, by what they were before", async () => {
+    await three("raised");
+    const answer = await stack.verbs.updateRows({
+      name: "raised",
+      set: { price: "price + 1", kind: "coalesce(kind, 'c') || id" },
+      where: "id BETWEEN 3 AND 4",
+    });
+    expect(answer).toMatchObject({
+      rows_matched: 2,
+      objects_removed: 2,
+      objects_added: 2,
+      manifest: { row_count: 9 },
+    });
+    expect(
+      await stack.rows("SELECT id, kind, price::VARCHAR AS price FROM raised WHERE id < 6 ORDER BY id"),
+    ).toEqual([
+      { id: 1, kind: "a", price: "1.50" },
+      { id: 2, kind: "b", price: "1.50" },
+      { id: 3, kind: "c3", price: "2.50" },
+      { id: 4, kind: "a4", price: "5.50" },
+      { id: 5, kind: "b", price: "4.50" },
+    ]);
+  });
+
+  test("a value that would be another one is refused, with the count", async () => {
+    await three("lossy");
+    const wrong = stack.verbs.updateRows({ name: "lossy", set: { id: "price", kind: "'x'" } });
+    await expect(wrong).rejects.toMatchObject({
+      type: "unprocessable",
+      message: expect.stringContaining("set.id: 3 values would be other ones as BIGINT"),
+    });
+    await stack.verbs.updateRows({ name: "lossy", set: { id: "floor(price)" }, where: "id = 2" });
+    expect(await ids("lossy")).toEqual([1, 1, 3, 4, 5, 6, 7, 8, 9]);
+  });
+});
+
+describe("upsert", () => {
+  test("rows with a key that is there take its place, the others come besides", async () => {
+    await three("keyed");
+    const { answer, error } = await stack.ingest(
+      "keyed",
+      "price,id,kind\n0.25,5,new\n0.75,77,new\n",
+      "&mode=upsert&key=id",
+    );
+    expect(error.message).toBe("");
+    expect(answer).toMatchObject({
+      rows_loaded: 2,
+      rows_replaced: 1,
+      manifest: { operation: "upsert", row_count: 10 },
+    });
+    expect(answer.manifest.objects.length).toBe(4);
+    expect(await ids("keyed")).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 77]);
+    expect(await ids("keyed", "kind = 'new'")).toEqual([5, 77]);
+  });
+
+  test.each([
+    [
+      "two rows with one key",
+      "id,kind,price\n5,x,1.50\n5,y,1.50\n",
+      "&mode=upsert&key=id",
+      422,
+      "the file has 2 rows with one key: id = 5",
+    ],
+    [
+      "a row without a key",
+      "id,kind,price\n5,,1.50\n",
+      "&mode=upsert&key=id&key=kind",
+      422,
+      "no key: id = 5, kind = NULL",
+    ],
+    [
+      "a key that is no column",
+      "id,kind,price\n5,x,1.50\n",
+      "&mode=upsert&key=no",
+      400,
+      "has no column 'no'",
+    ],
+    ["no key", "id,kind,price\n5,x,1.50\n", "&mode=upsert", 400, "key: expected with mode=upsert"],
+    ["a key without upsert", "id,kind,price\n5,x,1.50\n", "&mode=append&key=id", 400, "key: no meaning"],
+    [
+      "with rejects",
+      "id,kind,price\n5,x,1.50\n",
+      "&mode=upsert&key=id&on_error=reject",
+      400,
+      "without on_error=reject",
+    ],
+  ])("refused: %s", async (_name, body, parameters, status, text) => {
+    const before = await stack.catalogd.manifest({ name: "keyed" });
+    const refused = await stack.ingest("keyed", body, parameters);
+    expect([refused.status, refused.error.message]).toEqual([status, expect.stringContaining(text)]);
+    expect(await stack.catalogd.manifest({ name: "keyed" })).toEqual(before);
+  });
+
+  test("into a dataset that is new is an ingest like any other", async () => {
+    const { answer } = await stack.ingest("fresh", "id\n1\n2\n", "&mode=upsert&key=id");
+    expect(answer.manifest).toMatchObject({ version: 1, row_count: 2 });
+  });
+});
+
+describe("retype", () => {
+  test("rewrites every object, and says what does not hold", async () => {
+    for (const rows of ["007\n1e3\n", "12\nabc\n\n"])
+      await stack.ingest(
+        "codes",
+        `code,n\n${rows.replaceAll("\n", ",1\n")}`,
+        "&mode=append&types=code:VARCHAR",
+      );
+    const asked = { name: "codes", column: "code", type: "bigint" };
+    await expect(stack.verbs.retype(asked)).rejects.toMatchObject({
+      type: "unprocessable",
+      message: expect.stringContaining(
+        "column 'code': 1 values of an object do not hold in BIGINT, such as 'abc'; on_error=null",
+      ),
+    });
+    const { manifest } = await stack.verbs.retype({ ...asked, on_error: "null" });
+    expect(manifest).toMatchObject({ operation: "retype", row_count: 5 });
+    expect(manifest.columns.map(({ name, type, field_id }) => `${field_id} ${name} ${type}`)).toEqual([
+      "3 code BIGINT",
+      "2 n BIGINT",
+    ]);
+    expect(manifest.schemas).toBeUndefined();
+    expect(await stack.rows("SELECT code FROM codes ORDER BY code")).toEqual([
+      { code: 7 },
+      { code: 12 },
+      { code: 1000 },
+      { code: null },
+      { code: null },
+    ]);
+    expect(await stack.rows("SELECT code FROM \"codes@2\" WHERE code = 'abc'")).toEqual([{ code: "abc" }]);
+  });
+
+  test("a fraction is no whole number, and every value is a text", async () => {
+    await stack.ingest("halves", "x\n1.5\n2.0\n");
+    await expect(stack.verbs.retype({ name: "halves", column: "x", type: "BIGINT" })).rejects.toThrow(
+      "such as '1.5'",
+    );
+    const { manifest } = await stack.verbs.retype({ name: "halves", column: "x", type: "VARCHAR" });
+    expect(manifest.columns[0]).toMatchObject({ type: "VARCHAR", field_id: 2 });
+    expect(await stack.rows("SELECT x FROM halves ORDER BY x")).toEqual([{ x: "1.5" }, { x: "2.0" }]);
+  });
+});
+
+describe("somebody else between", () => {
+  test("rows that were added are looked at as well", async () => {
+    await three("added");
+    const { columns, objects } = await three("other");
+    beforeCommit = () => stack.catalogd.register({ name: "added", operation: "append", columns, objects });
+    const { manifest, rows_matched } = await stack.verbs.deleteRows({ name: "added", where: "id = 5" });
+    expect([rows_matched, manifest.version, manifest.row_count]).toEqual([2, 5, 16]);
+    expect(await ids("added", "id = 5")).toEqual([]);
+  });
+
+  test("rows that were to change and are gone are a conflict; nothing is left behind", async () => {
+    await three("taken");
+    const objects = await stack.objects();
+    beforeCommit = async () => stack.catalogd.rollback({ name: "taken", version: 1 });
+    const work = stack.verbs.updateRows({ name: "taken", set: { kind: "'z'" }, where: "id = 9" });
+    await expect(work).rejects.toMatchObject({
+      type: "conflict",
+      message: expect.stringContaining("changed meanwhile"),
+    });
+    expect(await ids("taken")).toEqual([1, 2, 3]);
+    expect(await stack.objects()).toEqual(objects);
+  });
+
+  test("changed columns are a conflict", async () => {
+    await three("altered");
+    beforeCommit = async () => stack.catalogd.evolve({ name: "altered", drop: ["kind"] });
+    await expect(stack.verbs.deleteRows({ name: "altered", where: "id = 9" })).rejects.toMatchObject({
+      type: "conflict",
+    });
+  });
+
+  test("a commit of unknown outcome is not undone", async () => {
+    await three("unknown");
+    beforeCommit = () => Promise.reject(fail("outcome_unknown", "no answer"));
+    const objects = await stack.objects();
+    await expect(stack.verbs.deleteRows({ name: "unknown", where: "id = 9" })).rejects.toMatchObject({
+      type: "outcome_unknown",
+    });
+    expect((await stack.objects()).length).toBe(objects.length + 1);
+  });
+});
+
+test("with an Idempotency-Key a change is made once", async () => {
+  await three("once");
+  const asked = { name: "once", set: { price: "price + 1" }, where: "id = 1" };
+  const first = await stack.verbs.updateRows(asked, { idempotencyKey: "k1" });
+  expect(await stack.verbs.updateRows(asked, { idempotencyKey: "k1" })).toEqual(first);
+  expect(await stack.rows("SELECT price::VARCHAR AS p FROM once WHERE id = 1")).toEqual([{ p: "2.50" }]);
+});
+
+describe("bad input", () => {
+  beforeAll(() => three("bad"));
+  test.each<[string, string, object, string, string]>([
+    ["no such dataset", "nothing/delete", { where: "true" }, "not_found", "nothing"],
+    ["no condition", "bad/delete", {}, "invalid_field", "where"],
+    ["an empty condition", "bad/delete", { where: "" }, "invalid_field", "where"],
+    ["a statement", "bad/delete", { where: "true; DROP TABLE bad" }, "sql_error", "Parser Error"],
+    [
+      "more than an expression",
+      "bad/delete",
+      { where: "true) OR (SELECT 1" },
+      "sql_error",
+      "expected one SQL expression",
+    ],
+    [
+      "a condition and an order",
+      "bad/delete",
+      { where: "true) ORDER BY (1" },
+      "sql_error",
+      "expected one SQL expression",
+    ],
+    [
+      "a union",
+      "bad/delete",
+      { where: "true) UNION ALL SELECT 2 WHERE (true" },
+      "sql_error",
+      "expected one SQL expression",
+    ],
+    ["a column that is not there", "bad/delete", { where: "ident = 1" }, "sql_error", "ident"],
+    [
+      "a file",
+      "bad/delete",
+      { where: "EXISTS (FROM '/etc/passwd')" },
+      "statement_not_allowed",
+      "is not a dataset",
+    ],
+    [
+      "a function that reads files",
+      "bad/delete",
+      { where: "EXISTS (FROM read_csv('/etc/passwd'))" },
+      "statement_not_allowed",
+      "read_csv",
+    ],
+    ["an aggregate", "bad/delete", { where: "count(*) > 1" }, "sql_error", "aggregates"],
+    ["a condition that is none", "bad/delete", { where: "kind" }, "sql_error", "Conversion Error"],
+    ["nothing to set", "bad/update", { set: {} }, "invalid_field", "set"],
+    [
+      "a column to set that is not there",
+      "bad/update",
+      { set: { prise: "1" } },
+      "unprocessable",
+      "did you mean price",
+    ],
+    ["a value of another type", "bad/update", { set: { price: "kind" } }, "sql_error", "Conversion Error"],
+    ["two values", "bad/update", { set: { price: "1, 2" } }, "sql_error", ""],
+    [
+      "another etag",
+      "bad/delete",
+      { where: "id = 1", if_match: "x.1.1" },
+      "precondition_failed",
+      "version 3",
+    ],
+    [
+      "too much time",
+      "bad/delete",
+      { where: "id = 1", timeout_ms: 10_000_000_000 },
+      "invalid_field",
+      "timeout_ms",
+    ],
+    [
+      "a type that is none",
+      "bad/retype",
+      { column: "id", type: "NOPE" },
+      "unprocessable",
+      "'NOPE' is no type",
+    ],
+    [
+      "a column that is none",
+      "bad/retype",
+      { column: "idd", type: "DATE" },
+      "unprocessable",
+      "did you mean id",
+    ],
+    ["an unknown field", "bad/retype", { column: "id", type: "DATE", using: "x" }, "unknown_field", "using"],
+  ])("%s", async (_name, path, body, type, text) => {
+    const before = await stack.catalogd.list({});
+    const { error } = await stack.post(`/catalog/datasets/${path}`, JSON.stringify(body), {
+      "content-type": "application/json",
+    });
+    expect([error.type, error.message]).toEqual([type, expect.stringContaining(text)]);
+    expect(await stack.catalogd.list({})).toEqual(before);
+    expect(await stack.leftovers()).toEqual([]);
+  });
+});

@@ -1,0 +1,133 @@
+/** Rows that change: deleted, updated, or a column as another type, by copy on write of the objects that hold them. */
+import { join } from "node:path";
+import type { CallContext, ReplyOf } from "../../../runtime/contract/contract.ts";
+import { storageError } from "../../../runtime/durable/durable.ts";
+import { fail, invalidField } from "../../../runtime/errors/errors.ts";
+import { describe } from "../../../runtime/telemetry/telemetry.ts";
+import type { Ingestd } from "../contract.ts";
+import type { DatasetManifest, IngestParts } from "../jobs/jobs.ts";
+import { createScratch } from "../tables/tables.ts";
+import { type Changed, commitChange } from "./commit.ts";
+import { readRow } from "./reading.ts";
+import { type Rewriting, rewrite } from "./rewrite.ts";
+import { type Change, versionName } from "./statements.ts";
+
+export { deletion, retyping, update } from "./statements.ts";
+export { upsert } from "./upsert.ts";
+
+type RowsChanged = ReplyOf<Ingestd["endpoints"]["deleteRows"]>;
+
+interface Asked {
+  name: string;
+  dry_run?: boolean;
+  if_match?: string;
+  timeout_ms?: number;
+}
+
+/** Makes the change, or counts what it would change. Whatever goes wrong, no version was made, as far as is known. */
+export async function changeRows(
+  asked: Asked,
+  planOf: (base: DatasetManifest) => Change,
+  { context, parts, lifetime }: { context: CallContext; parts: IngestParts; lifetime: AbortSignal },
+): Promise<RowsChanged> {
+  const { deps, limiter } = parts;
+  const { name, dry_run: dryRun = false, if_match: ifMatch } = asked;
+  const { requestId, operation } = context;
+  const maxMs = deps.config.ingestd.max_timeout_ms;
+  const { timeout_ms: timeoutMs = maxMs } = asked;
+  if (timeoutMs > maxMs) throw invalidField("timeout_ms", `at most ${maxMs}, got ${timeoutMs}`);
+  const late = new AbortController();
+  const forget = deps.clock.after(timeoutMs, () =>
+    late.abort(fail("timeout", `the change took longer than ${timeoutMs} ms; nothing was done`)),
+  );
+  const signal = AbortSignal.any([context.signal, lifetime, late.signal]);
+  const began = deps.clock.elapsed();
+  const answer = (changed: Changed): RowsChanged => ({
+    manifest: changed.manifest,
+    dry_run: dryRun,
+    ...(changed.rowsMatched !== undefined && { rows_matched: changed.rowsMatched }),
+    objects_removed: changed.objectsRemoved,
+    objects_added: changed.objectsAdded,
+    elapsed_ms: Math.round(deps.clock.elapsed() - began),
+  });
+  const { catalogd } = deps.peers;
+  const scratch = createScratch(join(parts.workDirectory, deps.newId()));
+  let release = () => {};
+  const staged: Rewriting["staged"] = [];
+  try {
+    // Changes and ingests of one name go on one after the other.
+    release = await limiter.take(signal, name);
+    const made =
+      operation?.again === true
+        ? (await catalogd.verbs.made({ name, operation_id: operation.id }, { requestId })).manifest
+        : undefined;
+    if (made) return answer(await changedBy(made, parts, requestId));
+    const base = await catalogd.verbs.manifest({ name }, { requestId });
+    const plan = planOf(base);
+    if (plan.expressions.length > 0)
+      await deps.peers.queryd.verbs.expressions({ texts: [...plan.expressions] }, { requestId, signal });
+    await scratch.enter();
+    const session = await parts.engines.open(signal);
+    try {
+      const rewriting: Rewriting = { deps, session, directory: scratch.directory, requestId, signal, staged };
+      const changed = await commitChange(
+        {
+          ...{ deps, name, requestId, operationId: operation?.id, ifMatch, dryRun, added: [] },
+          operation: plan.operation,
+          columns: (now) => planOf(now).columns,
+          evaluate: (now, object) => evaluate(rewriting, { plan: planOf(now), base: now, object, dryRun }),
+        },
+        base,
+      );
+      return answer(changed);
+    } finally {
+      session.close();
+    }
+  } catch (error) {
+    throw signal.aborted ? signal.reason : storageError(error, "change");
+  } finally {
+    forget();
+    await Promise.all(staged.map((object) => object.discard()))
+      .then(scratch.leave)
+      .catch((cause) => deps.log.error("files of a change stay behind", describe(cause)));
+    release();
+  }
+}
+
+async function evaluate(
+  rewriting: Rewriting,
+  {
+    plan,
+    base,
+    object,
+    dryRun,
+  }: { plan: Change; base: DatasetManifest; object: DatasetManifest["objects"][number]; dryRun: boolean },
+) {
+  rewriting.signal.throwIfAborted();
+  const version = versionName(base);
+  const counted = await readRow(rewriting, { sql: plan.count, version, keys: [object.key] });
+  const matched = Number(counted.matched);
+  plan.check(counted);
+  const isGone = plan.removes && matched === object.row_count;
+  if (matched === 0 || dryRun || isGone) return { matched };
+  const { columns, rest: sql } = plan;
+  return { matched, rewritten: await rewrite(rewriting, base, { sql, version, object, columns }) };
+}
+
+/** What a change did that was made before a restart: rows that were updated are counted by no version. */
+async function changedBy(made: DatasetManifest, { deps }: IngestParts, requestId: string): Promise<Changed> {
+  const { name, parent } = made;
+  const before = await deps.peers.catalogd.verbs.manifest(
+    { name, ...(parent !== undefined && { version: parent }) },
+    { requestId },
+  );
+  const [old, now] = [before, made].map(({ objects }) => new Set(objects.map(({ key }) => key)));
+  const removed = before.objects.filter(({ key }) => !now?.has(key));
+  const added = made.objects.filter(({ key }) => !old?.has(key));
+  return {
+    manifest: made,
+    ...(made.operation === "delete" && { rowsMatched: before.row_count - made.row_count }),
+    objectsRemoved: removed.length,
+    objectsAdded: added.length,
+  };
+}

@@ -1,0 +1,163 @@
+/** A change of rows as the statements that find, keep and rewrite them. Names and types are the catalog's; expressions are the caller's. */
+import { fail, invalidField, suggestionsFor } from "../../../runtime/errors/errors.ts";
+import { columnProblem, plainType, quoteName } from "../../../runtime/sql/sql.ts";
+import type { DatasetManifest } from "../jobs/jobs.ts";
+
+type Column = DatasetManifest["columns"][number];
+
+export interface Change {
+  operation: "delete" | "update" | "retype";
+  /** Expressions of the caller, each checked to be one. */
+  expressions: readonly string[];
+  /** The columns that the dataset has after it. */
+  columns: Column[];
+  /** One row: `matched`, and what stands in the way. */
+  count: string;
+  /** Throws for what a count shows. */
+  check: (counted: Readonly<Record<string, unknown>>) => void;
+  /** The rows of an object of which some match, as they are after it. */
+  rest: string;
+  /** Whether rows that match go. */
+  removes: boolean;
+}
+
+/** How a version of a dataset is named in a statement: its columns may be named with the dataset's name. */
+export const versionName = ({ name, version }: Pick<DatasetManifest, "name" | "version">): string =>
+  `${name}@${version}`;
+
+/** Line ends close a comment at the end of an expression. */
+const inBrackets = (expression: string): string => `(\n${expression}\n)`;
+const from = (base: DatasetManifest): string =>
+  `FROM ${quoteName(versionName(base))} AS ${quoteName(base.name)}`;
+
+export function deletion(base: DatasetManifest, where: string): Change {
+  const matches = inBrackets(where);
+  return {
+    operation: "delete",
+    expressions: [where],
+    columns: base.columns,
+    count: `SELECT count(*) AS matched ${from(base)} WHERE ${matches} IS TRUE`,
+    check: () => {},
+    // What is not known to match stays, as in SQL.
+    rest: `SELECT * ${from(base)} WHERE ${matches} IS NOT TRUE`,
+    removes: true,
+  };
+}
+
+export function update(
+  base: DatasetManifest,
+  { set, where = "true" }: { set: Readonly<Record<string, string>>; where?: string },
+): Change {
+  const entries = Object.entries(set);
+  if (entries.length === 0)
+    throw invalidField("set", "expected at least one column with its new value as SQL");
+  for (const [name] of entries) columnOf(base, name, `set.${name}`);
+  const matches = `${inBrackets(where)} IS TRUE`;
+  const values = new Map(entries.map(([name, value]) => [name, inBrackets(value)]));
+  const lossy = base.columns.flatMap(({ name, type }) => {
+    const value = values.get(name);
+    return value === undefined ? [] : [`${value} IS DISTINCT FROM CAST(${value} AS ${type})`];
+  });
+  const columns = base.columns.map(({ name, type }) => {
+    const value = values.get(name);
+    const own = quoteName(name);
+    return value === undefined
+      ? own
+      : `CASE WHEN ${matches} THEN CAST(${value} AS ${type}) ELSE ${own} END AS ${own}`;
+  });
+  return {
+    operation: "update",
+    expressions: [where, ...entries.map(([, value]) => value)],
+    columns: base.columns,
+    count: `SELECT count(*) AS matched, ${lossy.map((each, at) => `count(*) FILTER (WHERE ${each}) AS lossy${at}`).join(", ")} ${from(base)} WHERE ${matches}`,
+    check: (counted) => {
+      const set_ = base.columns.filter(({ name }) => values.has(name));
+      for (const [at, { name, type }] of set_.entries()) {
+        const count = Number(counted[`lossy${at}`]);
+        if (count > 0)
+          throw fail(
+            "unprocessable",
+            `set.${name}: ${count} values would be other ones as ${type}; round or cast them in the expression`,
+            { details: { field: `set.${name}`, count } },
+          );
+      }
+    },
+    rest: `SELECT ${columns.join(", ")} ${from(base)}`,
+    removes: false,
+  };
+}
+
+/** Every value of a column as another type; with `onError` null, NULL for those that do not hold in it. */
+export function retyping(
+  base: DatasetManifest,
+  { column: name, type: asked, onError }: { column: string; type: string; onError: "fail" | "null" },
+): Change {
+  const { type: before } = columnOf(base, name, "column");
+  const wrong = columnProblem([{ name, type: asked }]);
+  if (wrong) throw fail("unprocessable", `type: ${wrong.problem}`, { details: { field: "type" } });
+  const type = plainType(asked);
+  const own = quoteName(name);
+  const value = `TRY_CAST(${own} AS ${type})`;
+  const fails = `${own} IS NOT NULL AND (${holds(own, { before, type })}) IS NOT TRUE`;
+  const columns = base.columns.map((column) =>
+    column.name === name
+      ? `CASE WHEN ${fails} THEN NULL ELSE ${value} END AS ${own}`
+      : quoteName(column.name),
+  );
+  return {
+    operation: "retype",
+    expressions: [],
+    columns: base.columns.map((column) =>
+      column.name === name ? retyped(column, { type, onError }) : column,
+    ),
+    count: `SELECT count(*) AS matched, count(*) FILTER (WHERE ${fails}) AS misfits, left(min(CAST(${own} AS VARCHAR)) FILTER (WHERE ${fails}), 100) AS example ${from(base)}`,
+    check: ({ misfits, example }) => {
+      if (onError === "null" || Number(misfits) === 0) return;
+      throw fail(
+        "unprocessable",
+        `column '${name}': ${misfits} values of an object do not hold in ${type}, such as '${example}'; on_error=null makes them NULL`,
+        { details: { column: name, type, misfits: Number(misfits), example } },
+      );
+    },
+    rest: `SELECT ${columns.join(", ")} ${from(base)}`,
+    removes: false,
+  };
+}
+
+function retyped(
+  { name, nullable, comment }: Column,
+  { type, onError }: { type: string; onError: "fail" | "null" },
+): Column {
+  return { name, type, nullable: nullable || onError === "null", ...(comment !== undefined && { comment }) };
+}
+
+const numeric = /^(DECIMAL|DOUBLE|FLOAT|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?$)/;
+/** Digits that a DOUBLE has for certain. */
+const doubleDigits = 15;
+
+/**
+ * SQL that is true for values that are the same ones as the type: those that come back as they were, and texts in another
+ * notation of the same value, such as 007 or 1e3 for a number.
+ */
+function holds(value: string, { before, type }: { before: string; type: string }): string {
+  const cast = `TRY_CAST(${value} AS ${type})`;
+  const back = `TRY_CAST(${cast} AS ${before}) = ${value}`;
+  if (before !== "VARCHAR") return back;
+  if (type === "BOOLEAN") return `${cast} IS NOT NULL`;
+  if (type === "DATE") return `${back} OR TRY_CAST(${value} AS TIMESTAMP) = CAST(${cast} AS TIMESTAMP)`;
+  if (!numeric.test(type)) return back;
+  return `${back} OR (length(${value}) <= ${doubleDigits} AND TRY_CAST(${value} AS DOUBLE) = CAST(${cast} AS DOUBLE))`;
+}
+
+function columnOf({ name: dataset, columns }: DatasetManifest, name: string, field: string): Column {
+  const found = columns.find((column) => column.name === name);
+  if (found) return found;
+  const near = suggestionsFor(
+    name,
+    columns.map((column) => column.name),
+  );
+  const hint = near.length > 0 ? `; did you mean ${near.join(" or ")}?` : "";
+  throw fail("unprocessable", `${field}: '${dataset}' has no column '${name.slice(0, 200)}'${hint}`, {
+    details: { field },
+  });
+}

@@ -1,0 +1,103 @@
+/** Rows of a file that take the place of those with the same key, and come besides where there is none. */
+import { join } from "node:path";
+import { discard } from "../../../runtime/durable/durable.ts";
+import { fail, invalidField } from "../../../runtime/errors/errors.ts";
+import { quoteName, quoteText } from "../../../runtime/sql/sql.ts";
+import type { DatasetManifest } from "../jobs/jobs.ts";
+import type { Piece } from "../loading/loading.ts";
+import { type Changed, commitChange, type Outcome } from "./commit.ts";
+import { readRows } from "./reading.ts";
+import { checkNulls, type Rewriting, rewrite } from "./rewrite.ts";
+import { versionName } from "./statements.ts";
+
+type StoredObject = DatasetManifest["objects"][number];
+
+interface Upsert {
+  base: DatasetManifest;
+  /** Names of columns. */
+  key: readonly string[];
+  /** The file's rows, with the dataset's columns. */
+  pieces: readonly Piece[];
+  operationId: string | undefined;
+  commits: () => void;
+}
+
+/**
+ * Throws `unprocessable` for a key that is no column, is NULL, or stands in two rows of the file: which of them should stay is
+ * not known.
+ */
+export async function upsert(
+  rewriting: Rewriting,
+  { base, key, pieces, operationId, commits }: Upsert,
+): Promise<Changed> {
+  const { deps, session, directory, requestId } = rewriting;
+  for (const name of key)
+    if (!base.columns.some((column) => column.name === name))
+      throw invalidField("key", `'${base.name}' has no column '${name.slice(0, 200)}'`);
+  const names = key.map(quoteName);
+  const paths = pieces.map(({ path }) => quoteText(path)).join(", ");
+  const fresh = `(SELECT ${names.join(", ")} FROM read_parquet([${paths}], hive_partitioning = false)) AS fresh`;
+  for (const piece of pieces) checkNulls(base.columns, piece);
+  await checkKeys(rewriting, { fresh, key, names });
+  const isSame = names.map((name) => `fresh.${name} = kept.${name}`).join(" AND ");
+  const evaluate = async (now: DatasetManifest, object: StoredObject): Promise<Outcome> => {
+    rewriting.signal.throwIfAborted();
+    const version = versionName(now);
+    const from = `FROM ${quoteName(version)}`;
+    const path = join(directory, `${deps.newId()}.keys.parquet`);
+    try {
+      await readRows(
+        rewriting,
+        { sql: `SELECT ${names.join(", ")} ${from}`, version, keys: [object.key] },
+        path,
+      );
+      const kept = `read_parquet(${quoteText(path)}, hive_partitioning = false) AS kept`;
+      const [row] = await session.run(
+        `SELECT count(*)::INTEGER AS matched FROM ${kept} WHERE EXISTS (FROM ${fresh} WHERE ${isSame})`,
+      );
+      const matched = Number(row?.matched);
+      if (matched === 0 || matched === object.row_count) return { matched };
+      const only = `NOT EXISTS (FROM ${fresh} WHERE ${isSame})`;
+      const asked = { sql: `SELECT * ${from}`, version, object, columns: now.columns, only };
+      return { matched, rewritten: await rewrite(rewriting, now, asked) };
+    } finally {
+      await discard(path);
+    }
+  };
+  return commitChange(
+    {
+      ...{
+        deps,
+        name: base.name,
+        requestId,
+        operationId,
+        operation: "upsert",
+        dryRun: false,
+        commits,
+        evaluate,
+      },
+      added: pieces.filter(({ rows }) => rows > 0),
+      columns: (now) => now.columns,
+    },
+    base,
+  );
+}
+
+async function checkKeys(
+  { session }: Rewriting,
+  { fresh, key, names }: { fresh: string; key: readonly string[]; names: readonly string[] },
+): Promise<void> {
+  const texts = names.map((name, at) => `left(CAST(${name} AS VARCHAR), 100) AS k${at}`);
+  const isNull = names.map((name) => `${name} IS NULL`).join(" OR ");
+  const [bad] = await session.run(
+    `SELECT ${texts.join(", ")}, count(*)::INTEGER AS times FROM ${fresh} GROUP BY ${names.join(", ")} HAVING count(*) > 1 OR ${isNull} LIMIT 1`,
+  );
+  if (!bad) return;
+  const shown = key.map((name, at) => `${name} = ${bad[`k${at}`] ?? "NULL"}`).join(", ");
+  const what = key.some((_, at) => bad[`k${at}`] === null)
+    ? "a row of the file has no key"
+    : `the file has ${bad.times} rows with one key`;
+  throw fail("unprocessable", `${what}: ${shown}; expected each key once, and none that is NULL`, {
+    details: { key: Object.fromEntries(key.map((name, at) => [name, bad[`k${at}`]])) },
+  });
+}
