@@ -56,6 +56,7 @@ function orphans(name: string, { keys, count, bytes }: Folder) {
     severity: "leftover" as const,
     place: `primary://${name}`,
     problem: `${objects} of ${bytes} bytes, older than ${graceMs / 60_000} minutes, that no version refers to: ${keys.join(", ")}${more}`,
-    remedy: `nothing reads them: delete each with DELETE /v1/storage/delete/<key>`,
+    remedy:
+      "nothing reads them: maintenance removes them after catalogd.orphan_grace_days, or now: POST /v1/catalog/maintain",
   };
 }

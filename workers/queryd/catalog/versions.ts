@@ -44,6 +44,9 @@ interface Version extends VersionFiles {
   latest: boolean;
 }
 
+/** Objects of a dataset that are opened for one row of them, where that makes it a table. */
+const cacheableObjectsMax = 64;
+
 export function createVersions(options: VersionsOptions): Versions {
   const versions = new Map<string, Version>();
   const broken = new Map<string, string>();
@@ -158,7 +161,9 @@ interface Use extends Reached {
 async function makeReadable(options: VersionsOptions, use: Use): Promise<string> {
   const { session, manifest, version, places } = use;
   const { macros, tableCache } = session.known;
-  if (places) {
+  // A small dataset is soon a table, which is faster than one file is.
+  const isCacheable = manifest.objects.length <= cacheableObjectsMax && tableCache.fits(manifest);
+  if (places && !isCacheable) {
     const table = tableCache.table(version.macro);
     if (table !== undefined) return table;
     const query = readQuery(manifest, await filesOf(options, use, places));

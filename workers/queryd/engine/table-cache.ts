@@ -15,6 +15,8 @@ export interface TableCache {
   use: (version: Readable) => string;
   /** The table of a version that is kept; no use of it is counted. */
   table: (macro: string) => string | undefined;
+  /** Whether a version may become a table, by the size of its objects. */
+  fits: (manifest: Readable["manifest"]) => boolean;
   /** Drops a version; gives the statements that drop its macro and its table. */
   drop: (macro: string) => string[];
   /** Bytes of text of all that is kept. */
@@ -44,6 +46,8 @@ export function createTableCache({ maxBytes, own, log }: TableCacheOptions): Tab
   const kept = new Map<string, number>();
   const ready = new Set<string>();
   const total = () => [...kept.values()].reduce((sum, bytes) => sum + bytes, 0);
+  const fits = ({ objects }: Readable["manifest"]) =>
+    objects.reduce((sum, object) => sum + object.bytes, 0) <= room();
   const room = () => Math.min(maxBytes * shareOfOne, maxBytes - total());
 
   const keep = async (macro: string) => {
@@ -63,8 +67,7 @@ export function createTableCache({ maxBytes, own, log }: TableCacheOptions): Tab
       if (ready.has(macro)) return tableOf(macro);
       const count = (uses.get(macro) ?? 0) + 1;
       uses.set(macro, count);
-      const bytes = manifest.objects.reduce((sum, object) => sum + object.bytes, 0);
-      if (count === usesBefore && bytes <= room()) {
+      if (count === usesBefore && fits(manifest)) {
         keep(macro).catch((cause) => {
           kept.delete(macro);
           log.info("a small dataset could not be kept in memory", {
@@ -75,6 +78,7 @@ export function createTableCache({ maxBytes, own, log }: TableCacheOptions): Tab
       }
       return `${macro}()`;
     },
+    fits,
     table: (macro) => (ready.has(macro) ? tableOf(macro) : undefined),
     drop: (macro) => {
       uses.delete(macro);
