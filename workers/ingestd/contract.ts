@@ -16,7 +16,7 @@ import { DatasetName, Manifest, Swept } from "../catalogd/contract.ts";
 import * as schemas from "./schemas/schemas.ts";
 
 export const { Maintenance, RowsChanged } = schemas;
-const { changing, Expression, maintained, maintaining, rowChange, timeout } = schemas;
+const { changing, Expression, maintained, maintaining, rowChange, rowDiff, timeout } = schemas;
 
 /** How to read the file. Delimiter, encoding and types are found out when absent; there is a header unless told otherwise. */
 const reading = {
@@ -250,6 +250,7 @@ export const ingestd = contract("ingestd", {
       ...changing,
     }),
   }),
+  diffRows: get("/catalog/diff/:name/rows", rowDiff),
   jobs: get("/ingest/jobs", {
     summary: "Ingests under way and the latest that ended, newest first.",
     query: closed(pageFields),

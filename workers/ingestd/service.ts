@@ -7,7 +7,7 @@ import { jobEvents } from "../../runtime/jobs/jobs.ts";
 import { memoryBytes } from "../../runtime/memory/memory.ts";
 import { pageOf } from "../../runtime/pages/pages.ts";
 import { createLimiter } from "../../runtime/scheduling/scheduling.ts";
-import { changeRows, deletion, retyping, update } from "./changes/changes.ts";
+import { changeRows, deletion, retyping, rowDifference, update } from "./changes/changes.ts";
 import type { Ingestd } from "./contract.ts";
 import { openEngines } from "./engine/engine.ts";
 import { createJobs, type IngestDeps, type IngestParts, isOver, measureIngests } from "./jobs/jobs.ts";
@@ -17,6 +17,9 @@ import { ingest, preview } from "./requests/requests.ts";
 
 /** Seconds after which a refused client may try again: about the time of one large ingest. */
 const retryAfterSeconds = 2;
+
+/** Rows that a difference shows where nothing else is asked for. */
+const sampleDefault = 20;
 
 const refusal = (running: number, waiting: number) =>
   fail("overloaded", `${running} ingests run and ${waiting} wait: try again later`, { retryAfterSeconds });
@@ -97,7 +100,7 @@ export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>>
   };
 }
 
-type RowChange = "deleteRows" | "updateRows" | "retype";
+type RowChange = "deleteRows" | "updateRows" | "retype" | "diffRows";
 
 /** The verbs that change rows. `changing` runs a change and is waited for at a stop. */
 const rowChanges = (
@@ -110,6 +113,17 @@ const rowChanges = (
     const change = { set, ...(where !== undefined && { where }) };
     return changing(() => changeRows(asked, (base) => update(base, change), { ...given, context }));
   },
+  diffRows: ({ name, from, to, key, sample = sampleDefault }, { requestId, signal }) =>
+    changing(async () => {
+      const { deps } = given.parts;
+      const version = (number?: number) =>
+        deps.peers.catalogd.verbs.manifest(
+          { name, ...(number !== undefined && { version: number }) },
+          { requestId },
+        );
+      const reading = { deps, requestId, signal: AbortSignal.any([signal, given.lifetime]) };
+      return rowDifference(reading, [await version(from), await version(to)], { key, sample });
+    }),
   retype: ({ column, type, on_error: onError = "fail", ...asked }, context) =>
     changing(() =>
       changeRows(asked, (base) => retyping(base, { column, type, onError }), { ...given, context }),

@@ -12,6 +12,7 @@ import { readRow } from "./reading.ts";
 import { type Rewriting, rewrite } from "./rewrite.ts";
 import { type Change, versionName } from "./statements.ts";
 
+export { rowDifference } from "./difference.ts";
 export { deletion, retyping, update } from "./statements.ts";
 export { upsert } from "./upsert.ts";
 

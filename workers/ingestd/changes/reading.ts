@@ -3,7 +3,7 @@ import { open } from "node:fs/promises";
 import { peerError } from "../../../runtime/errors/errors.ts";
 import type { IngestDeps } from "../jobs/jobs.ts";
 
-interface Reading {
+export interface Reading {
   deps: Pick<IngestDeps, "peers" | "config">;
   requestId: string;
   signal: AbortSignal;
@@ -12,8 +12,14 @@ interface Reading {
 /** A statement that names a version as `jobs@3`, of which these objects alone are read. */
 interface Statement {
   sql: string;
-  version: string;
-  keys: readonly string[];
+  version?: string;
+  keys?: readonly string[];
+}
+
+/** A few rows that the statement gives; numbers of 64 bits and decimals are texts, so that no digit is lost. */
+export async function askRows(reading: Reading, sql: string): Promise<Record<string, unknown>[]> {
+  const response = await ask(reading, { sql }, "application/json", "?numbers=string");
+  return (await response.json()) as Record<string, unknown>[];
 }
 
 /** The one row that the statement gives. */
@@ -42,13 +48,14 @@ async function ask(
   { deps, requestId, signal }: Reading,
   { sql, version, keys }: Statement,
   accept: string,
+  query = "",
 ): Promise<Response> {
-  const response = await deps.peers.queryd.fetch("/sql", {
+  const response = await deps.peers.queryd.fetch(`/sql${query}`, {
     method: "POST",
     headers: { "content-type": "application/json", accept, "x-request-id": requestId },
     body: JSON.stringify({
       sql,
-      objects: { [version]: keys },
+      ...(version !== undefined && { objects: { [version]: keys } }),
       timeout_ms: deps.config.queryd.max_timeout_ms,
     }),
     signal,

@@ -110,6 +110,40 @@ export const RowsChanged = closed({
   objects_added: t.Integer({ description: "Written anew, with the rows that stay; with dry_run 0." }),
   elapsed_ms: t.Number(),
 });
+const FewRows = t.Integer({ minimum: 0, maximum: 1000 });
+const Row = t.Union([t.Record(t.String(), t.Unknown()), t.Null()]);
+export const rowDiff = {
+  long: true,
+  refusals: [404, 408, 422, 429],
+  summary:
+    "The rows by which two versions differ: by a key, how many were added, removed and changed, and some of them.",
+  params: closed({ name: DatasetName }),
+  query: closed({
+    from: t.Integer({ minimum: 1, maximum: 99_999_999 }),
+    to: t.Optional(t.Integer({ minimum: 1, maximum: 99_999_999 })),
+    key: t.Array(t.String({ minLength: 1, maxLength: 1024 }), {
+      minItems: 1,
+      maxItems: 100,
+      description: "A column that tells rows apart; may be given several times.",
+    }),
+    sample: t.Optional(FewRows),
+  }),
+  reply: closed({
+    name: DatasetName,
+    from: t.Integer(),
+    to: t.Integer(),
+    rows: closed({ added: t.Integer(), removed: t.Integer(), changed: t.Integer() }),
+    /** With the columns that both versions have; numbers of 64 bits and decimals are texts. */
+    sample: t.Array(
+      closed({
+        change: t.Union([t.Literal("added"), t.Literal("removed"), t.Literal("changed")]),
+        before: Row,
+        after: Row,
+      }),
+    ),
+  }),
+} as const;
+
 export const rowChange = {
   long: true,
   resumable: true,

@@ -286,6 +286,35 @@ describe("somebody else between", () => {
   });
 });
 
+test("rows that differ between two versions, by key, whatever their columns are called", async () => {
+  await three("differs");
+  await stack.catalogd.evolve({ name: "differs", rename: [{ name: "kind", to: "sort" }] });
+  await stack.verbs.deleteRows({ name: "differs", where: "id = 2" });
+  await stack.verbs.updateRows({ name: "differs", set: { sort: "'z'" }, where: "id IN (4, 6)" });
+  await stack.ingest("differs", "id,sort,price\n10,n,0.50\n", "&mode=append");
+  const asked = { name: "differs", from: 3, key: ["id"] };
+  const { rows, sample, to } = await stack.verbs.diffRows(asked);
+  expect([rows, to]).toEqual([{ added: 1, removed: 1, changed: 2 }, 7]);
+  expect(sample.map(({ change }) => change).sort()).toEqual(["added", "changed", "changed", "removed"]);
+  expect(sample.find(({ before }) => before?.id === "4")).toEqual({
+    change: "changed",
+    before: { id: "4", kind: "a", price: "4.50" },
+    after: { id: "4", sort: "z", price: "4.50" },
+  });
+  expect((await stack.verbs.diffRows({ ...asked, to: 4, sample: 0 })).rows).toEqual({
+    added: 0,
+    removed: 0,
+    changed: 0,
+  });
+  await expect(stack.verbs.diffRows({ ...asked, key: ["price"] })).rejects.toMatchObject({
+    type: "unprocessable",
+  });
+  await expect(stack.verbs.diffRows({ ...asked, key: ["kind"] })).rejects.toMatchObject({
+    type: "invalid_field",
+  });
+  await expect(stack.verbs.diffRows({ ...asked, from: 70 })).rejects.toMatchObject({ type: "not_found" });
+});
+
 test("with an Idempotency-Key a change is made once", async () => {
   await three("once");
   const asked = { name: "once", set: { price: "price + 1" }, where: "id = 1" };
