@@ -4,6 +4,7 @@ import { cpSync } from "node:fs";
 import { join } from "node:path";
 import { decodeAvroFile } from "../../../../workers/catalogd/avro/avro.ts";
 import type { TableMetadata } from "../../../../workers/catalogd/iceberg/table-metadata.ts";
+import { decodeManifest, encodeManifest } from "../../../../workers/catalogd/manifests/manifest.ts";
 import {
   type Catalog,
   type Registration,
@@ -260,6 +261,31 @@ describe("publishing", () => {
       { "field-id": 3, names: ["tags"], fields: [{ "field-id": 4, names: ["element"] }] },
     ]);
   });
+});
+
+test("a manifest of before there were field ids is a table: its columns have the ids of its files", async () => {
+  const old = temporaryDirectory("publishing-old");
+  const file = join(import.meta.dir, "../../../fixtures/catalogd/manifest-format-1.parquet");
+  const { parent: _, ...stored } = await decodeManifest(await Bun.file(file).bytes());
+  const { name } = stored;
+  const before = await startCatalog(old.path);
+  const key = `_catalog/manifests/${name}/v00000001.parquet`;
+  await before.storaged.peer.verbs.write({ key, bytes: encodeManifest({ ...stored, version: 1 }) });
+  await before.stop();
+  const store = await startCatalog(old.path);
+  try {
+    const { columns, objects } = await store.verbs.manifest({ name });
+    const { metadata } = await load(name, store);
+    expect(metadata.schemas[0]?.fields.map(({ id, name }) => [id, name])).toEqual(
+      columns.map((column, at) => [at + 1, column.name]),
+    );
+    expect(metadata.snapshots).toHaveLength(1);
+    const keys = (await filesOf(metadata.snapshots[0])).map((uri) => uri.split("/buckets/primary/")[1]);
+    expect(keys).toEqual(objects.map((object) => object.key.replace("primary://", "")));
+  } finally {
+    await store.stop();
+    old.remove();
+  }
 });
 
 describe("expiry", () => {
