@@ -1,11 +1,11 @@
 /**
  * `bun run engines [name…] [--gateway URL]`: engines of others, each installed from its registry into a folder of its own
  * and run as it is, on tables of a product that is started here, or of the one at URL (token from AUTH_TOKEN). Prints a
- * line a check.
+ * line a check. Those that take minutes to install are run when they are named.
  */
 import { parseArgs } from "node:util";
 import { runSmoke } from "../smoke-product/smoke-product.ts";
-import { engines } from "./all.ts";
+import { engines, heavy } from "./all.ts";
 
 const print = (line: string): void => {
   process.stdout.write(`${line}\n`);
@@ -24,7 +24,7 @@ async function main(): Promise<number> {
   }
   let failed = 0;
   for (const [name, engine] of Object.entries(engines)) {
-    if (positionals.length > 0 && !positionals.includes(name)) continue;
+    if (positionals.length > 0 ? !positionals.includes(name) : Object.hasOwn(heavy, name)) continue;
     print(`${name}: ${engine.about}`);
     const gateway = values.gateway?.replace(/\/$/, "");
     const outcome = await runSmoke(name, engine, {

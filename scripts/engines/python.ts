@@ -11,12 +11,12 @@ export interface Python {
   script: string;
 }
 
-const say = (line: string) => void process.stderr.write(`engines: ${line}\n`);
+export const say = (line: string) => void process.stderr.write(`engines: ${line}\n`);
 const installTimeoutMs = 20 * 60_000;
 const runTimeoutMs = 10 * 60_000;
 
 /** Where they stay between runs: outside of the tree, as every user's caches do. */
-const home = () => join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "lakehouse-engines");
+export const home = () => join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "lakehouse-engines");
 
 /** Whether Python can make environments here. */
 export async function hasPython(): Promise<boolean> {

@@ -58,7 +58,7 @@ function answer(path: string, statement: string): Page | string {
   });
   const [, page = ""] = /\/q\/(.*)$/.exec(path) ?? [];
   if (path === "/v1/statement")
-    return { id: "q", ...next(encodeURIComponent(statement) + "/0"), stats: { state: "QUEUED" } };
+    return { id: "q", ...next(`${encodeURIComponent(statement)}/0`), stats: { state: "QUEUED" } };
   const [name = "", at = "0"] = decodeURIComponent(page).split("/");
   const on = next(`${encodeURIComponent(name)}/${Number(at) + 1}`);
   if (name.includes("wide")) {
