@@ -1,6 +1,6 @@
 /** What each part of the product may take of memory, and what it has taken where that is counted. */
 import type { Static } from "@sinclair/typebox";
-import { type Config, planMemory, type ServiceSection } from "../../../runtime/config/config.ts";
+import type { Config, ServiceSection } from "../../../runtime/config/config.ts";
 import type { Contract, Peer } from "../../../runtime/contract/contract.ts";
 import type { Memory } from "../contract.ts";
 
@@ -12,6 +12,8 @@ export async function memoryTable(
   here: readonly string[],
   peers: Readonly<Record<string, Peer<Contract>>>,
 ): Promise<Static<typeof Memory>> {
+  // The settings are read by the first who asks, not at each start.
+  const { planMemory } = await import("../../../runtime/config/config.ts");
   const { available, planned, parts } = planMemory(config, here as ServiceSection[]);
   const rows = parts.map(async ({ name, what, bytes }) => {
     const [section = "", key] = name.split(".");

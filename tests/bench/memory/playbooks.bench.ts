@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import { makeDirectory } from "../../../runtime/durable/files.ts";
-import { openLineLog } from "../../../runtime/line-log/log.ts";
+import { openLineLog } from "../../../runtime/line-log/line-log.ts";
 import { latencies, quantile, report, throughput, timed } from "../../support/campaigns/measure.ts";
 import { seeded } from "../../support/campaigns/seeded.ts";
 import { keptIn } from "../../support/durability/marked.ts";

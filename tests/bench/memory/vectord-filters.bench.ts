@@ -8,7 +8,7 @@ import { parseFilter } from "../../../runtime/filter/filter.ts";
 import { systemClock } from "../../../runtime/scheduling/clock.ts";
 import { createLog } from "../../../runtime/telemetry/log.ts";
 import { clustered } from "../../../scripts/sample-data/make-vectors.ts";
-import { createRows } from "../../../workers/vectord/rows/store.ts";
+import { createRows } from "../../../workers/vectord/rows/rows.ts";
 import { createVectorBlocks } from "../../../workers/vectord/rows/vector-blocks.ts";
 import { createMetadataIndex } from "../../../workers/vectord/search/metadata-index.ts";
 import { nearestNeighbours } from "../../../workers/vectord/search/search.ts";

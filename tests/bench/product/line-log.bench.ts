@@ -2,7 +2,7 @@
 import { afterAll, expect, test } from "bun:test";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { openLineLog } from "../../../runtime/line-log/log.ts";
+import { openLineLog } from "../../../runtime/line-log/line-log.ts";
 import type { MarkKeeping } from "../../../runtime/line-log/mark.ts";
 import type { Mark } from "../../../runtime/marks/marks.ts";
 import { inTurn, latencies, quantile, report, throughput } from "../../support/campaigns/measure.ts";

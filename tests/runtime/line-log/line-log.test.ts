@@ -1,7 +1,7 @@
 import { afterAll, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { type LineLog, openLineLog } from "../../../runtime/line-log/log.ts";
+import { type LineLog, openLineLog } from "../../../runtime/line-log/line-log.ts";
 import { keptIn, takeAsTheyAre } from "../../support/durability/marked.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 

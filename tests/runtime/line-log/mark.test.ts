@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { openLineLog } from "../../../runtime/line-log/log.ts";
+import { openLineLog } from "../../../runtime/line-log/line-log.ts";
 import { logDamageOf, type MarkKeeping } from "../../../runtime/line-log/mark.ts";
 import { losses } from "../../support/durability/losses.ts";
 import { keptIn } from "../../support/durability/marked.ts";

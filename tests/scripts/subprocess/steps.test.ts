@@ -1,7 +1,7 @@
 /** A step of a set-up that fails is on the terminal, whoever drops the answer. */
 import { describe, expect, test } from "bun:test";
 import { run } from "../../../scripts/subprocess/run.ts";
-import { runStep, type Step } from "../../../scripts/subprocess/step.ts";
+import { runStep, type Step } from "../../../scripts/subprocess/subprocess.ts";
 
 const shell = (script: string): readonly [string, ...string[]] => ["sh", "-c", script];
 const step: Step = {

@@ -1,6 +1,6 @@
 /** What a bench is compared with has a manifest of its own, tests/bench/peers, and is installed when a bench asks for it. */
 import { resolve } from "node:path";
-import { runStep } from "../../../scripts/subprocess/step.ts";
+import { runStep } from "../../../scripts/subprocess/subprocess.ts";
 
 const home = resolve(import.meta.dir, "../../bench/peers");
 const installTimeoutMs = 20 * 60_000;

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { runStep } from "../../../scripts/subprocess/step.ts";
+import { runStep } from "../../../scripts/subprocess/subprocess.ts";
 
 const say = (line: string) => void process.stderr.write(`campaign: ${line}\n`);
 const installTimeoutMs = 10 * 60_000;

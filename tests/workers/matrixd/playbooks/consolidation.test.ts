@@ -2,7 +2,7 @@
 import { afterEach, expect, test } from "bun:test";
 import { join } from "node:path";
 import { makeDirectory } from "../../../../runtime/durable/files.ts";
-import { openLineLog } from "../../../../runtime/line-log/log.ts";
+import { openLineLog } from "../../../../runtime/line-log/line-log.ts";
 import { keptIn } from "../../../support/durability/marked.ts";
 import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
 import {

@@ -1,7 +1,7 @@
 /** What makes failures the same, and what is kept of them. */
 import { describe, expect, test } from "bun:test";
 import type { Operation } from "../../../../workers/observerd/contract.ts";
-import { createClusters, isGrowing, ratePerHour } from "../../../../workers/observerd/failures/clusters.ts";
+import { createClusters, isGrowing, ratePerHour } from "../../../../workers/observerd/failures/failures.ts";
 import {
   errorClassOf,
   messageOf,

@@ -4,7 +4,7 @@ import { systemClock } from "../../../../runtime/scheduling/clock.ts";
 import { copyLive } from "../../../../workers/vectord/indexes/compaction.ts";
 import type { Batch } from "../../../../workers/vectord/rows/batch.ts";
 import * as bitmap from "../../../../workers/vectord/rows/bitmap.ts";
-import { createRows, type Rows, rowPieces } from "../../../../workers/vectord/rows/store.ts";
+import { createRows, type Rows, rowPieces } from "../../../../workers/vectord/rows/rows.ts";
 import { createVectorBlocks } from "../../../../workers/vectord/rows/vector-blocks.ts";
 import { seeded } from "../../../support/campaigns/seeded.ts";
 

@@ -5,7 +5,7 @@ import { parseFilter } from "../../../../runtime/filter/filter.ts";
 import { systemClock } from "../../../../runtime/scheduling/clock.ts";
 import { createLog } from "../../../../runtime/telemetry/log.ts";
 import type { Engine, Engines } from "../../../../workers/vectord/engine/interface.ts";
-import { createRows } from "../../../../workers/vectord/rows/store.ts";
+import { createRows } from "../../../../workers/vectord/rows/rows.ts";
 import { createVectorBlocks } from "../../../../workers/vectord/rows/vector-blocks.ts";
 import { createMetadataIndex } from "../../../../workers/vectord/search/metadata-index.ts";
 import { planSearch, planWider, type Situation } from "../../../../workers/vectord/search/planner.ts";
