@@ -3,6 +3,7 @@ import { mkdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Peer } from "../../../runtime/contract/contract.ts";
 import { fail, peerError, ServiceError } from "../../../runtime/errors/errors.ts";
+import type { Limiter } from "../../../runtime/scheduling/scheduling.ts";
 import { describe } from "../../../runtime/telemetry/telemetry.ts";
 import type { Storaged } from "../../storaged/contract.ts";
 import { type Engines, isExhausted, type Session } from "../engine/engine.ts";
@@ -41,7 +42,12 @@ interface Parts {
   deps: IngestDeps;
   engines: Engines;
   workDirectory: string;
+  /** Changes and ingests of one name go on one after the other. */
+  limiter: Pick<Limiter, "take">;
 }
+
+/** How long a commit waits for a change of the same dataset to end, which it would make a conflict, in milliseconds. */
+const turnWaitMs = 10_000;
 
 const madeBy = "compaction";
 /** Objects fetched at once. */
@@ -107,8 +113,9 @@ async function compactIn(directory: string, parts: Parts, run: CompactRun): Prom
     await deps.peers.catalogd.verbs.hold({ keys: [key], ms: holdMs }, { requestId });
     const { object: stored, created } = await staged.commit(key);
     const object = { ...stored, row_count: found.written.rows, statistics: found.written.statistics };
+    const { name, dataset_id } = manifest;
+    const free = await turnOf(parts, name, signal);
     try {
-      const { name, dataset_id } = manifest;
       const runs = [{ keys: replaced.map(({ key }) => key), object }];
       const made = await deps.peers.catalogd.verbs.compact(
         { name, dataset_id, runs, made_by: madeBy },
@@ -120,11 +127,31 @@ async function compactIn(directory: string, parts: Parts, run: CompactRun): Prom
       if (created) await eraseQuietly(deps, key);
       if (cause.type !== "conflict" && cause.type !== "not_found") throw cause;
       return { kind: "overtaken" };
+    } finally {
+      free();
     }
   } finally {
     await staged
       .discard()
       .catch((cause) => deps.log.info("a staged object stays until the next start", describe(cause)));
+  }
+}
+
+/** The dataset's turn. Without it after a while: an upload may take an hour, and an append does not mind. */
+async function turnOf(
+  { deps, limiter }: Pick<Parts, "deps" | "limiter">,
+  name: string,
+  signal: AbortSignal,
+): Promise<() => void> {
+  const late = new AbortController();
+  const forget = deps.clock.after(turnWaitMs, () => late.abort());
+  try {
+    return await limiter.take(AbortSignal.any([signal, late.signal]), name);
+  } catch {
+    signal.throwIfAborted();
+    return () => {};
+  } finally {
+    forget();
   }
 }
 

@@ -25,7 +25,7 @@ export const removalTimeoutMs = 30 * 60 * 1000;
 /** Times a run that others changed is planned anew before the next ones are left to the next time. */
 const overtakenMax = 8;
 
-type Parts = Pick<IngestParts, "deps" | "engines" | "workDirectory">;
+type Parts = Pick<IngestParts, "deps" | "engines" | "workDirectory" | "limiter">;
 
 /** The runs of a version that would become one object each: of objects that were written under one schema. */
 export function runsOf(manifest: DatasetManifest, { rules, left }: Pick<Call, "rules" | "left">) {

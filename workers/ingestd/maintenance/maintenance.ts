@@ -20,7 +20,7 @@ const refusal = (_: number, waiting: number) =>
 
 /** Serves the verbs, and starts the schedule where the settings have one. */
 export function openMaintenance(
-  parts: Pick<IngestParts, "deps" | "engines" | "workDirectory">,
+  parts: Pick<IngestParts, "deps" | "engines" | "workDirectory" | "limiter">,
 ): { verbs: Verbs } & Pick<Required<Running<Ingestd>>, "stop"> {
   const { config, newId } = parts.deps;
   const history = createHistory(parts.deps);

@@ -20,7 +20,7 @@ export interface Steps {
 }
 
 export function createSteps(
-  parts: Pick<IngestParts, "deps" | "engines" | "workDirectory">,
+  parts: Pick<IngestParts, "deps" | "engines" | "workDirectory" | "limiter">,
   { record }: Pick<MaintenanceHistory, "record">,
 ): Steps {
   /** What a dry run finds is not done, and not recorded. */

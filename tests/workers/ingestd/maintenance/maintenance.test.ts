@@ -165,7 +165,7 @@ test("after its columns have changed, objects are merged with their like", async
 test("what is appended meanwhile stays behind it; a replacement is not undone", async () => {
   for (const row of ["1,a", "2,b"]) await append("jobs", row);
   before = async (verb) => {
-    if (verb !== "compact") return;
+    if (verb !== "hold") return; // What is to be merged was chosen, and read.
     before = () => {};
     expect((await append("jobs", "3,c")).status).toBe(200);
   };
@@ -177,7 +177,7 @@ test("what is appended meanwhile stays behind it; a replacement is not undone", 
   ]);
   await append("jobs", "4,d");
   before = async (verb) => {
-    if (verb !== "compact") return;
+    if (verb !== "hold") return; // What is to be merged was chosen, and read.
     before = () => {};
     await stack.ingest("jobs", "id,text\n9,z\n");
   };
@@ -186,6 +186,22 @@ test("what is appended meanwhile stays behind it; a replacement is not undone", 
   expect(await stack.cells(await manifest("jobs"))).toEqual([["9", "z"]]);
   // What it had written is gone again.
   expect((await stack.catalogd.sweep({ grace_days: 0, dry_run: true })).count).toBe(0);
+});
+
+test("a change of rows that comes while objects are merged is done after it", async () => {
+  for (const row of ["1,a", "2,b", "3,c"]) await append("jobs", row);
+  let changing: Promise<unknown> | undefined;
+  before = (verb) => {
+    if (verb !== "compact") return;
+    before = () => {};
+    changing = stack.ingestd.peer.verbs.deleteRows({ name: "jobs", where: "id = 2" });
+  };
+  expect((await maintain("jobs")).compacted.objects_after).toBe(1);
+  expect(await changing).toMatchObject({ rows_matched: 1, objects_removed: 1, objects_added: 1 });
+  expect(await stack.cells(await manifest("jobs"))).toEqual([
+    ["1", "a"],
+    ["3", "c"],
+  ]);
 });
 
 test("cut off at any call it leaves the dataset as it was, or merged, and the next one ends it", async () => {
