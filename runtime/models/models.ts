@@ -22,8 +22,27 @@ export type ModelFacts = Static<typeof Facts>;
 /** How OpenAI calls a model that is not there. */
 export const noModel = { code: "model_not_found", field: "model" };
 
-/** The model inside, of embedd alone. */
+/** The best model inside, of embedd alone. */
 export const localModel = "local";
+/** The model inside that knows spelling alone. */
+export const lexicalModel = "lexical";
+/** What `local` means in this version: vectors are recorded under this id, so that a later `local` is another model. */
+const localVersion = "local-2";
+/** The models inside by every name that a caller may use, to the ids that are recorded. */
+export const embeddedModels: ReadonlyMap<string, string> = new Map([
+  [localModel, localVersion],
+  [localVersion, localVersion],
+  [lexicalModel, lexicalModel],
+]);
+/** Numbers of a vector of `lexical`. */
+export const lexicalDimension = 768;
+
+/**
+ * The model that made vectors kept under a name. Until models inside had versions `local` was the lexical one, with 768
+ * numbers: what was kept of it goes on with it.
+ */
+export const recordedModel = (name: string, dimension: number | undefined): string =>
+  name === localModel && dimension === lexicalDimension ? lexicalModel : (embeddedModels.get(name) ?? name);
 
 /** One model at one provider. */
 export interface Target {

@@ -1,6 +1,6 @@
 /** Model providers and the place traces are sent to: whether they answer, with the key that is configured. */
 import { type Config, defaults } from "../../runtime/config/config.ts";
-import { isLocal, localModel, readModelProviders } from "../../runtime/models/models.ts";
+import { embeddedModels, isLocal, readModelProviders } from "../../runtime/models/models.ts";
 import { keyVariable, loadSecrets, type Secrets } from "../../runtime/secrets/secrets.ts";
 import { type BodyLimit, fetchUpstream, textOf } from "../../runtime/upstream/upstream.ts";
 import { messageOf } from "../subprocess/subprocess.ts";
@@ -75,7 +75,7 @@ const has = (models: readonly string[], name: string): boolean =>
 /** Providers of embeddings, each where embedd asks it: required is the one of the default model. */
 export function embeddingProbes(config: Config): Probe[] {
   const { default_model: id, ollama_url: ollama, openai_url: openai } = config.embedd;
-  const isLocalModel = id === localModel;
+  const isLocalModel = embeddedModels.has(id);
   const wanted = isLocalModel ? undefined : targetOf(id, config);
   const local: Probe = {
     name: "embedding local",

@@ -2,12 +2,7 @@
 import { readJson } from "../../runtime/bodies/bodies.ts";
 import type { RawContext, Running } from "../../runtime/contract/contract.ts";
 import { fail, final, invalidField, ServiceError } from "../../runtime/errors/errors.ts";
-import {
-  createModelNames,
-  localModel,
-  type ModelNames,
-  readModelProviders,
-} from "../../runtime/models/models.ts";
+import { createModelNames, type ModelNames, readModelProviders } from "../../runtime/models/models.ts";
 import { transferring } from "../../runtime/rpc/rpc.ts";
 import type { Deps } from "../../runtime/service/service.ts";
 import { type Embedd, type OpenAiBody, OpenAiRequest } from "./contract.ts";
@@ -21,12 +16,13 @@ import {
   shapeOf,
 } from "./embedding/embedding.ts";
 import {
+  createLexicalModel,
   createLocalModel,
   createModelList,
   createOllama,
   createOpenAi,
+  embeddedDimension,
   findModel,
-  lexicalDimension,
   type Model,
   type Provider,
   withDimensions,
@@ -41,7 +37,7 @@ export async function createEmbedd(deps: Deps): Promise<Running<Embedd>> {
   const defaultOne = defaultModel(config.embedd.default_model, known);
   const embedder = createEmbedder({ config: config.embedd, clock, metrics });
   const dimensionOf = (id: string) => embedder.dimensionOf(model(id));
-  const models = createModelList({ providers, defaultModel: defaultOne.id, clock, dimensionOf });
+  const models = createModelList({ providers, defaultModel: listedId(defaultOne), clock, dimensionOf });
   const limits = { textsMax: config.embedd.max_batch_texts, textBytesMax: config.embedd.max_text_bytes };
 
   const embed = async (
@@ -124,7 +120,7 @@ function knownModels({ config, clock, secrets }: Deps): { names: ModelNames; pro
     const options = { provider, url, needsKey, key: secrets.provider(provider), clock };
     return kind === "ollama" ? createOllama(options) : createOpenAi(options);
   });
-  return { names, providers: [createLocalModel(clock), ...providers] };
+  return { names, providers: [createLocalModel(clock), createLexicalModel(clock), ...providers] };
 }
 
 /** An unusable default fails the start. */
@@ -136,9 +132,12 @@ function defaultModel(id: string, known: Parameters<typeof findModel>[1]): Model
   }
 }
 
-/** The dimension of the model's vectors; that of the embedded model is known before its first use. */
+/** The dimension of the model's vectors; that of a model inside is known before its first use. */
 const knownDimension = (model: Model, embedder: Embedder): number | undefined =>
-  model.id === localModel ? lexicalDimension : embedder.dimensionOf(model);
+  embeddedDimension(model.id) ?? embedder.dimensionOf(model);
+
+/** A model inside is listed by the name that it is asked for. */
+const listedId = ({ id, name, provider }: Model): string => (name === "" ? provider.name : id);
 
 /** All vectors, row by row, in a buffer of their own. */
 function joined({ rows, dimension }: Embedded): Uint8Array<ArrayBuffer> {

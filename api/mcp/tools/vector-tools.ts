@@ -2,6 +2,7 @@
 import type { Static } from "@sinclair/typebox";
 import { check, closed, inputSchema, t } from "../../../runtime/contract/contract.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
+import { recordedModel } from "../../../runtime/models/models.ts";
 import { embedd } from "../../../workers/embedd/contract.ts";
 import { Hit, SearchBody, vectord } from "../../../workers/vectord/contract.ts";
 import { filledPath, type GatewayClient, GatewayFailure, textOf, withNames } from "../gateway/gateway.ts";
@@ -132,7 +133,8 @@ async function embedded(
   { name, text }: { name: string; text: string },
   signal: AbortSignal,
 ) {
-  const { embedding_model } = await gateway.call(info, { name }, { signal });
+  const { embedding_model: recorded, dimension } = await gateway.call(info, { name }, { signal });
+  const embedding_model = recorded === undefined ? undefined : recordedModel(recorded, dimension);
   const { vectors } = await gateway.call(
     embed,
     { text, ...(embedding_model !== undefined && { model: embedding_model }) },

@@ -166,7 +166,7 @@ const rows: Row[] = [
     "search_vectors",
     { name: "profiles", text: "a" },
     "bad_request",
-    "768",
+    "512",
   ],
   [
     "an operator that is none",

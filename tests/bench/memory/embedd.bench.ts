@@ -1,8 +1,9 @@
 /** Texts to vectors: the embedded model, alone and through the service, and the cache. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { lexicalDimension } from "../../../runtime/models/models.ts";
 import { embedd } from "../../../workers/embedd/contract.ts";
 import { cacheKey, createVectorCache } from "../../../workers/embedd/embedding/cache.ts";
-import { createSketch, lexicalDimension } from "../../../workers/embedd/providers/lexical-embedding.ts";
+import { createSketch } from "../../../workers/embedd/providers/lexical-embedding.ts";
 import { createEmbedd } from "../../../workers/embedd/service.ts";
 import { inTurn, report, timed } from "../../support/campaigns/measure.ts";
 import { seeded } from "../../support/campaigns/seeded.ts";

@@ -105,7 +105,7 @@ describe.skipIf(!canMakeNamespaces())("gateway and services on two hosts", () =>
     const embedded = (await (
       await sendInTime("/v1/embed", { method: "POST", body: '{"texts":["a welder","a nurse"]}' })
     ).json()) as { vectors: number[][] };
-    await sendInTime("/v1/vectors/index", { method: "POST", body: '{"name":"texts","dimension":768}' });
+    await sendInTime("/v1/vectors/index", { method: "POST", body: '{"name":"texts","dimension":512}' });
     const items = embedded.vectors.map((vector, at) => ({ id: `t${at}`, vector }));
     expect(
       (await sendInTime("/v1/vectors/index/texts/add", { method: "POST", body: JSON.stringify({ items }) }))

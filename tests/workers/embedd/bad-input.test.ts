@@ -123,7 +123,7 @@ const openAi = at("/embeddings", [
   badField(
     "tokens",
     { model: "local", input: [1, 2, 3] },
-    "input: token numbers mean nothing to 'local'",
+    "input: token numbers mean nothing to 'local-2'",
     "check_embedding_ctx_length",
   ),
   badField("lists of tokens", { model: "local", input: [[1, 2], [3]] }, "token numbers"),
@@ -158,7 +158,7 @@ const openAi = at("/embeddings", [
     "encoding_format",
     "float, base64",
   ),
-  badField("dimensions of a model that has one length", { input: "a", dimensions: 256 }, "dimensions", "768"),
+  badField("dimensions of a model that has one length", { input: "a", dimensions: 256 }, "dimensions", "512"),
   badField(
     "dimensions at ollama",
     { model: "ollama/nomic-embed-text", input: "a", dimensions: 8 },

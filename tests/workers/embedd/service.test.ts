@@ -49,7 +49,7 @@ describe("vectors", () => {
   test("of the embedded model by default, and again from the cache", async () => {
     const text = fresh();
     const first = await (await post("/embed", { text })).json();
-    expect(first).toMatchObject({ model: "local", dimension: 768, cached: 0 });
+    expect(first).toMatchObject({ model: "local-2", dimension: 512, cached: 0 });
     const again = await (await post("/embed", { texts: [text, fresh(), text] })).json();
     expect(again.cached).toBe(2);
     expect(again.vectors[0]).toEqual(first.vectors[0]);
@@ -111,7 +111,7 @@ describe("vectors", () => {
     transport.attach(port2);
     const far = await client(embedd, transport.call).vectorsOf({ texts });
     expect(far.vectors).toEqual(answer.vectors);
-    expect(far).toMatchObject({ model: "local", dimension: 768, cached: 2 });
+    expect(far).toMatchObject({ model: "local-2", dimension: 512, cached: 2 });
     expect(buffers[0]?.byteLength).toBe(0);
     // The cache kept its own.
     expect((await verbs.vectorsOf({ texts })).vectors).toEqual(answer.vectors);
@@ -312,7 +312,7 @@ describe("the list of models", () => {
   test("names all that can be asked for, with what is known of them", async () => {
     const service = await stack.another({ default_model: "ollama/nomic-embed-text:latest" });
     const { models, providers } = await service.peer.verbs.models({});
-    expect(models).toContainEqual({ id: "local", provider: "local", dimension: 768, is_default: false });
+    expect(models).toContainEqual({ id: "local", provider: "local", dimension: 512, is_default: false });
     expect(models).toContainEqual({
       id: "ollama/nomic-embed-text:latest",
       provider: "ollama",
@@ -323,6 +323,7 @@ describe("the list of models", () => {
     expect(models.map(({ id }) => id)).toContain("openai/text-embedding-3-small");
     expect(providers.map(({ name, available }) => [name, available])).toEqual([
       ["local", true],
+      ["lexical", true],
       ["ollama", true],
       ["openai", true],
     ]);
@@ -342,8 +343,8 @@ describe("the list of models", () => {
       openai_url: "http://user:hidden-value@127.0.0.1:1/v1",
     });
     const { models, providers } = await service.peer.verbs.models({});
-    expect(models.map(({ id }) => id)).toEqual(["local"]);
-    expect(providers.map(({ available }) => available)).toEqual([true, false, false]);
+    expect(models.map(({ id }) => id)).toEqual(["local", "lexical"]);
+    expect(providers.map(({ available }) => available)).toEqual([true, true, false, false]);
     expect(JSON.stringify(providers)).toContain(
       "ollama cannot be reached at 127.0.0.1:1: start it with 'ollama serve'",
     );
@@ -436,7 +437,7 @@ describe("the openai package as a client", () => {
         input,
         ...(format && { encoding_format: format }),
       });
-      expect(answer).toMatchObject({ object: "list", model: "local" });
+      expect(answer).toMatchObject({ object: "list", model: "local-2" });
       expect(answer.data.map(({ index, object }) => [index, object])).toEqual([
         [0, "embedding"],
         [1, "embedding"],
@@ -512,8 +513,8 @@ describe("the openai package as a client", () => {
       expect(answer.model).toBe(model);
     }
     expect((await stack.openai.requests()).length).toBe(2);
-    const same = await sdk.embeddings.create({ model: "local", input, dimensions: 768 });
-    expect(same.data[0]?.embedding.length).toBe(768);
+    const same = await sdk.embeddings.create({ model: "local", input, dimensions: 512 });
+    expect(same.data[0]?.embedding.length).toBe(512);
   });
 
   test("throws its own errors, with our message, type and field", async () => {
@@ -549,7 +550,7 @@ test("a large batch of the embedded model does not hold up others", async () => 
   }, 1);
   const answer = await stack.service.peer.verbs.vectorsOf({ texts: long });
   clearInterval(tick);
-  expect(answer.vectors.byteLength).toBe(200 * 768 * 4);
+  expect(answer.vectors.byteLength).toBe(200 * 512 * 4);
   // The work takes some hundred milliseconds of processor time.
   expect(longest).toBeLessThan(250);
 });

@@ -1,7 +1,7 @@
 /** From a conversation to its answer: the cache, then one model after the other until one answers. */
 
 import { fail, final, type ServiceError } from "../../../runtime/errors/errors.ts";
-import { localModel, type ModelNames, noModel, type Target } from "../../../runtime/models/models.ts";
+import { embeddedModels, type ModelNames, noModel, type Target } from "../../../runtime/models/models.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import type { ChatRequest } from "../conversation/conversation.ts";
 import { ProviderFailure as Failure } from "../providers/providers.ts";
@@ -57,8 +57,9 @@ export interface Caller {
 
 /** Answers a conversation. Rejects with a ServiceError when no model did. */
 export async function answerTo(chat: ChatRequest, caller: Caller, deps: AnsweringDeps): Promise<Answer> {
-  if (chat.models.includes(localModel))
-    throw fail("not_found", `model '${localModel}' makes vectors alone: POST /embeddings takes it`, {
+  const inside = chat.models.find((name) => embeddedModels.has(name));
+  if (inside !== undefined)
+    throw fail("not_found", `model '${inside}' makes vectors alone: POST /embeddings takes it`, {
       details: noModel,
     });
   const targets = deps.names.resolve(chat.models);

@@ -1,6 +1,13 @@
 /** The configured providers: created once, probed now and then for their models. */
 import { fail } from "../../../runtime/errors/errors.ts";
-import { keyAdvice, localModel, type ModelNames, noModel } from "../../../runtime/models/models.ts";
+import {
+  embeddedModels,
+  keyAdvice,
+  lexicalModel,
+  localModel,
+  type ModelNames,
+  noModel,
+} from "../../../runtime/models/models.ts";
 import type { Deps } from "../../../runtime/service/service.ts";
 import { hostOf } from "../../../runtime/upstream/upstream.ts";
 import { createQuota, type Quota, type SpendBook } from "../budget/budget.ts";
@@ -115,13 +122,14 @@ export async function modelList({ seen }: Pick<Registry, "seen">, names: ModelNa
     models.map((model) => entry(names.idOf(provider, model), provider)),
   );
   const aliases = names.aliases.map((alias) => entry(alias, "alias"));
-  return { object: "list" as const, data: [...aliases, entry(localModel, "lakehouse"), ...data] };
+  const inside = [localModel, lexicalModel].map((name) => entry(name, "lakehouse"));
+  return { object: "list" as const, data: [...aliases, ...inside, ...data] };
 }
 
 /** One of them by any of its names. Throws `not_found`, or why its provider is unavailable. */
 export async function oneModel({ seen }: Pick<Registry, "seen">, names: ModelNames, name: string) {
   if (names.aliases.includes(name)) return entry(name, "alias");
-  if (name === localModel) return entry(name, "lakehouse");
+  if (embeddedModels.has(name)) return entry(name, "lakehouse");
   const [target] = names.resolve([name]);
   const { models, reason } = (target && (await seen()).get(target.provider)) ?? { models: [] };
   if (reason !== undefined) throw fail("bad_gateway", reason, { shouldRetry: false });

@@ -9,9 +9,7 @@
  * Whoever changes a number or a rule here makes another model: vectors already stored no longer fit. The golden
  * vectors in the tests say so.
  */
-
-/** As the embedding models that staffing indexes were built with before (nomic-embed-text, BERT base). */
-export const lexicalDimension = 768;
+import { lexicalDimension } from "../../../runtime/models/models.ts";
 
 /**
  * Features are counted in 2^18 buckets first: 2 MiB of doubles, so that they stay in a core's cache, and a text of
@@ -74,7 +72,8 @@ export interface Sketch {
 /** Characters read between two pauses: about a millisecond. */
 const pauseCharacters = 8192;
 
-export function createSketch(): Sketch {
+/** `each` is handed every run of characters without white space that is read. */
+export function createSketch(dimension = lexicalDimension, each?: (run: string) => void): Sketch {
   /** Sum of squared weights a bucket: n occurrences of weight w come to w·√n, the sublinear term weight. */
   const squares = new Float64Array(buckets);
   const touched = new Uint32Array(buckets);
@@ -99,6 +98,7 @@ export function createSketch(): Sketch {
       const pattern = hasWord.test(text) ? wordPattern : runPattern;
       let sincePause = 0;
       for (const [run] of text.matchAll(runPattern)) {
+        each?.(run);
         // Run by run: nothing composes across a space, and ICU takes quadratic time for long rows of accents.
         for (const [word] of run.normalize("NFKC").toLowerCase().matchAll(pattern))
           last = addWord(add, word, last);
@@ -110,12 +110,12 @@ export function createSketch(): Sketch {
     },
     finish: (into) => {
       into.fill(0);
-      const sums = new Float64Array(lexicalDimension);
+      const sums = new Float64Array(dimension);
       for (let at = 0; at < count; at++) {
         const bucket = touched[at] as number;
         const weight = Math.sqrt(squares[bucket] as number);
         const hash = mixed(bucket + 1);
-        const place = Math.floor(((hash >>> 1) / 0x80000000) * lexicalDimension);
+        const place = Math.floor(((hash >>> 1) / 0x80000000) * dimension);
         sums[place] = (sums[place] as number) + ((hash & 1) === 0 ? weight : -weight);
       }
       normalize(sums, into);

@@ -1,24 +1,57 @@
-/** The provider `local`: the lexical embedding, in this thread. */
+/** The embedded models, in this thread: `local`, the best there is here, and `lexical`, which knows spelling alone. */
+import {
+  embeddedModels,
+  lexicalDimension,
+  lexicalModel,
+  localModel,
+} from "../../../runtime/models/models.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
-import { createSketch, lexicalDimension, type Sketch } from "./lexical-embedding.ts";
+import { createSketch, type Sketch } from "./lexical-embedding.ts";
+import { createLocalSketch, localDimension } from "./local-embedding.ts";
 import type { EmbedCall, Provider } from "./provider.ts";
+import { readStaticVectors, type StaticVectors } from "./static-vectors.ts";
+
+/** Numbers of a vector of a model inside, by the id that is recorded; undefined for other models. */
+export const embeddedDimension = (id: string): number | undefined =>
+  id === lexicalModel ? lexicalDimension : id === embeddedModels.get(localModel) ? localDimension : undefined;
 
 /** Other requests of the thread get a turn after so many milliseconds of computing. */
 const turnMs = 4;
 
-/** The embedded model. It needs nothing and fails never; its one model has no name of its own. */
+/** The model by spelling. It needs nothing and fails never; its one model has no name of its own. */
+export const createLexicalModel = (clock: Pick<Clock, "elapsed">): Provider =>
+  createEmbedded(lexicalModel, lexicalDimension, clock, async () => createSketch());
+
+/** The model by meaning. Its vectors are read when it is first asked. */
 export function createLocalModel(clock: Pick<Clock, "elapsed">): Provider {
+  let reading: Promise<StaticVectors> | undefined;
+  const sketch = async () => {
+    reading ??= readStaticVectors().catch((cause: unknown) => {
+      reading = undefined;
+      throw cause;
+    });
+    return createLocalSketch(await reading);
+  };
+  return createEmbedded(localModel, localDimension, clock, sketch);
+}
+
+function createEmbedded(
+  name: string,
+  dimension: number,
+  clock: Pick<Clock, "elapsed">,
+  createOne: () => Promise<Sketch>,
+): Provider {
   /** One sketch a call at once; kept for the next. */
   const idle: Sketch[] = [];
 
   const embed = async ({ texts, signal }: EmbedCall) => {
-    const sketch = idle.pop() ?? createSketch();
+    const sketch = idle.pop() ?? (await createOne());
     const turn = createTurn(clock, signal);
     try {
       const vectors: Float32Array[] = [];
       for (const text of texts) {
         for (const _ of sketch.read(text)) if (turn.isOver()) await turn.next();
-        const vector = new Float32Array(lexicalDimension);
+        const vector = new Float32Array(dimension);
         sketch.finish(vector);
         vectors.push(vector);
         if (turn.isOver()) await turn.next();
@@ -31,12 +64,12 @@ export function createLocalModel(clock: Pick<Clock, "elapsed">): Provider {
   };
 
   return {
-    name: "local",
+    name,
     // One call at once: more would only take turns. Small ones, so that a short text waits for no long list.
     limits: { texts: 256, bytes: 1024 * 1024, calls: 1 },
     open: false,
     embed,
-    models: async () => [{ name: "", dimension: lexicalDimension }],
+    models: async () => [{ name: "", dimension }],
   };
 }
 

@@ -1,6 +1,6 @@
-/** Models that make vectors: `local`, and those of the providers by the names that conversations have for them. */
+/** Models that make vectors: those inside, and those of the providers by the names that conversations have for them. */
 import { fail, invalidField } from "../../../runtime/errors/errors.ts";
-import { localModel, type ModelNames, noModel } from "../../../runtime/models/models.ts";
+import { embeddedModels, localModel, type ModelNames, noModel } from "../../../runtime/models/models.ts";
 import type { Provider } from "./provider.ts";
 
 /** What a request asks for besides the texts; vectors of different shapes are cached apart. */
@@ -15,9 +15,9 @@ interface Shape {
 
 /** One model at one provider. */
 export interface Model extends Shape {
-  /** `local` or `<provider>/<name>`, as indexes store it. */
+  /** `local-2`, `lexical` or `<provider>/<name>`, as indexes store it. */
   id: string;
-  /** As the provider calls it; empty for `local`. */
+  /** As the provider calls it; empty for the models inside. */
   name: string;
   provider: Provider;
 }
@@ -32,8 +32,10 @@ export function findModel(
 ): Model {
   if (!/^[\x21-\x7e]+$/.test(id)) throw invalidField("model", `visible ASCII characters only; ${expected}`);
   const named = (name: string) => providers.find((candidate) => candidate.name === name);
-  const local = named(localModel);
-  if (id === localModel && local) return { id, name: "", provider: local };
+  const embedded = embeddedModels.get(id);
+  const inside =
+    embedded === undefined ? undefined : named(embedded === localVersion ? localModel : embedded);
+  if (embedded !== undefined && inside) return { id: embedded, name: "", provider: inside };
   const targets = names.resolve([id]);
   const [target] = targets;
   if (targets.length > 1)
@@ -46,7 +48,9 @@ export function findModel(
   return { id: `${provider.name}/${target.model}`, name: target.model, provider };
 }
 
-const expected = "expected 'local' or '<provider>/<name>'; GET /embed/models lists those that answer";
+const localVersion = embeddedModels.get(localModel);
+const expected =
+  "expected 'local', 'lexical' or '<provider>/<name>'; GET /embed/models lists those that answer";
 
 /** The model with vectors of another length. Throws `invalid_field` where the model has a fixed one. */
 export function withDimensions(

@@ -1,6 +1,5 @@
 /** What makes vectors: the model inside, Ollama and servers with OpenAI's API, and what a model's name means. */
-export { lexicalDimension } from "./lexical-embedding.ts";
-export { createLocalModel } from "./local-model.ts";
+export { createLexicalModel, createLocalModel, embeddedDimension } from "./local-model.ts";
 export { findModel, keyOf, type Model, withDimensions } from "./model-id.ts";
 export { createModelList } from "./model-list.ts";
 export { createOllama } from "./ollama.ts";

@@ -5,8 +5,9 @@ import { Mutex } from "async-mutex";
 import { makeDirectory, syncDirectory } from "../../../runtime/durable/durable.ts";
 import { ServiceError } from "../../../runtime/errors/errors.ts";
 import type { MarkKeeping } from "../../../runtime/line-log/line-log.ts";
+import { recordedModel } from "../../../runtime/models/models.ts";
 import type { Log } from "../../../runtime/telemetry/telemetry.ts";
-import { damaged } from "../lexicon/lexicon.ts";
+import { damaged, type LexiconState } from "../lexicon/lexicon.ts";
 import { rowField } from "../schemas/schemas.ts";
 import type { Build } from "./build.ts";
 import { type Entry, isNewer, noteDamage } from "./entry.ts";
@@ -79,7 +80,7 @@ async function openLive(entry: Entry, record: CorpusRecord, tools: Tools, log: L
   if (!found) return;
   const file = databaseFile(entry.directory, found.id);
   try {
-    const state = await lexicon.ask(file, "open", {});
+    const state = withModels(await lexicon.ask(file, "open", {}));
     const fault = databaseFault(file, { live: found.id, generation: state.generation }, tools.kept);
     if (fault !== undefined) throw damaged(fault);
     const build: Build = { ...found, file, state, holds: new Map(), released: () => {} };
@@ -98,6 +99,14 @@ async function openLive(entry: Entry, record: CorpusRecord, tools: Tools, log: L
     if (!(cause instanceof ServiceError)) throw cause;
     entry.damage = { reason: cause.message, isNewer: isNewer(cause) };
   }
+}
+
+/** A corpus goes on with the model that it was built with, by the name that embedd has for it now. */
+function withModels(state: LexiconState): LexiconState {
+  const { model, dimension, spec } = state;
+  if (model === undefined) return state;
+  const asked = spec.model === undefined ? {} : { model: recordedModel(spec.model, dimension) };
+  return { ...state, model: recordedModel(model, dimension), spec: { ...spec, ...asked } };
 }
 
 /** What a database that came from a backup never heard of: vectors that were added before vectord's part of it was. */

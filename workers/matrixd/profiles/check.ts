@@ -4,6 +4,7 @@
  */
 import type { ClientOf } from "../../../runtime/contract/contract.ts";
 import { fail, invalidField, suggestionsFor } from "../../../runtime/errors/errors.ts";
+import { recordedModel } from "../../../runtime/models/models.ts";
 import type { Catalogd } from "../../catalogd/contract.ts";
 import type { Corpora } from "../corpora/corpora.ts";
 import type { ProfileFields } from "./state.ts";
@@ -61,7 +62,8 @@ function checkModel(
 ): void {
   const held = corpora.hold(corpus);
   held.release();
-  if (held.model !== model)
+  // A profile of a store from before models had versions says `local` of what is `lexical` now.
+  if (recordedModel(model, held.dimension) !== held.model)
     throw fail(
       "conflict",
       `model: corpus '${corpus}' was embedded with '${held.model}', and profile '${name}' says '${model}'`,

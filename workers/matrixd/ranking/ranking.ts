@@ -1,3 +1,12 @@
-/** How candidates are ordered: rank fusion and reranking. */
-export { defaultWeights, fuse, fusedMax, type Ranking, type Weights, worthOf } from "./fusion.ts";
+/** How candidates are ordered: fusion and reranking. */
+export {
+  byDistance,
+  byPlace,
+  byWords,
+  fusedMax,
+  type Scored,
+  type Weights,
+  weightsOf,
+  worthOf,
+} from "./fusion.ts";
 export { type RerankScores, rerank, termsOf } from "./rerank.ts";

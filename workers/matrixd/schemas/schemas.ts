@@ -124,10 +124,10 @@ export const SearchBody = closed({
   sql_filter: t.Optional(t.String({ minLength: 1, maxLength: 64 * 1024 })),
   /** `hybrid` unless given. */
   mode: t.Optional(Mode),
-  /** Weights of the modes in the fusion. */
+  /** Weights of the modes in the fusion; measured ones for each corpus's model unless set. */
   weights: t.Optional(closed({ vector: t.Optional(share), lexical: t.Optional(share) })),
   use_playbook: t.Optional(t.Boolean()),
-  /** Orders the best rows again by a closer look at words and metadata; on in hybrid searches unless set. */
+  /** Orders the best rows again by words and short metadata values; it harms what a model ranked by meaning. */
   rerank: t.Optional(t.Boolean()),
   /** Adds the row's text to each hit. */
   include_text: t.Optional(t.Boolean()),

@@ -1,5 +1,14 @@
 /** From the candidates of all corpora to one order. */
-import { fuse, type Ranking, worthOf } from "../ranking/ranking.ts";
+import {
+  byDistance,
+  byPlace,
+  byWords,
+  type Scored,
+  type Weights,
+  weightsOf,
+  worthOf,
+} from "../ranking/ranking.ts";
+import type { Mode } from "../schemas/schemas.ts";
 import type { Candidate, CorpusAnswer } from "./corpus.ts";
 import type { SearchPlan } from "./plan.ts";
 import { boostOfAll, type Reasons } from "./playbooks.ts";
@@ -15,7 +24,8 @@ export interface Ranked {
 /**
  * All corpora compete in the same lists: one by BM25, and one by cosine for each embedding model, since cosines of
  * different models cannot be compared. So a corpus with nothing to say does not get its best row to the front, as it
- * would if each corpus were fused for itself and the results taken in turn (ADR 0094).
+ * would if each corpus were fused for itself and the results taken in turn. A row that a list does not have gets
+ * nothing from it: it stands behind all that were asked for. ADR 0208.
  */
 export function rankAll(
   corpora: readonly CorpusAnswer[],
@@ -23,17 +33,17 @@ export function rankAll(
   reasons: ReadonlyMap<Candidate, Reasons>,
 ): Ranked[] {
   const all = corpora.flatMap(({ candidates }) => [...candidates.values()]);
-  const byVector: Ranking<Candidate> = {
-    weight: mode === "hybrid" ? weights.vector : 1,
-    lists: [...Map.groupBy(corpora, ({ live }) => live.model).values()].map((group) =>
-      group.flatMap(({ candidates }) => scored([...candidates.values()], "vector")),
-    ),
-  };
-  const byWords: Ranking<Candidate> = {
-    weight: mode === "hybrid" ? weights.lexical : 1,
-    lists: [scored(all, "lexical")],
-  };
-  const fused = fuse(mode === "hybrid" ? [byVector, byWords] : [mode === "vector" ? byVector : byWords]);
+  const words = byWords(scored(all, "lexical"));
+  const found: Scored<Candidate>[] = [];
+  for (const [model, group] of Map.groupBy(corpora, ({ live }) => live.model)) {
+    const own = group.flatMap(({ candidates }) => [...candidates.values()]);
+    const near = byDistance(scored(own, "vector"));
+    const { vector, lexical } = sharesOf(mode, weightsOf(model, weights));
+    for (const item of own)
+      if (near.has(item) || words.has(item))
+        found.push({ item, score: vector * (near.get(item) ?? 0) + lexical * (words.get(item) ?? 0) });
+  }
+  const fused = byPlace(found);
   const places = new Map(corpora.map(({ name }, at) => [name, at]));
   return all
     .map((candidate) => {
@@ -45,7 +55,14 @@ export function rankAll(
     .sort((a, b) => b.score - a.score || inOrder(a.candidate, b.candidate, places));
 }
 
-const scored = (candidates: readonly Candidate[], part: "vector" | "lexical") =>
+/** Shares of the whole, so that what is added to fused scores means the same in every mode. */
+function sharesOf(mode: Mode, { vector, lexical }: Weights): Weights {
+  if (mode !== "hybrid") return { vector: mode === "vector" ? 1 : 0, lexical: mode === "lexical" ? 1 : 0 };
+  const whole = vector + lexical;
+  return { vector: vector / whole, lexical: lexical / whole };
+}
+
+const scored = (candidates: readonly Candidate[], part: "vector" | "lexical"): Scored<Candidate>[] =>
   candidates.flatMap((item) => {
     const score = item[part];
     return score === undefined ? [] : [{ item, score }];

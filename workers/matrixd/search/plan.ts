@@ -2,7 +2,7 @@
 import type { InputOf } from "../../../runtime/contract/contract.ts";
 import { fail, invalidField } from "../../../runtime/errors/errors.ts";
 import type { Matrixd } from "../contract.ts";
-import { defaultWeights, type Weights } from "../ranking/ranking.ts";
+import type { Weights } from "../ranking/ranking.ts";
 import type { Mode, Profile } from "../schemas/schemas.ts";
 
 export type SearchInput = InputOf<Matrixd["endpoints"]["search"]>;
@@ -16,7 +16,8 @@ export interface SearchPlan {
   /** Candidates of each corpus by each mode. */
   candidates: number;
   mode: Mode;
-  weights: Weights;
+  /** As search and profile say; what they leave open follows from each corpus's model. */
+  weights: Partial<Weights>;
   filter: Record<string, unknown> | undefined;
   sqlFilter: string | undefined;
   usePlaybook: boolean;
@@ -30,10 +31,8 @@ export interface SearchPlan {
 
 /** Hits of one search unless the request says otherwise. */
 const kDefault = 10;
-/** Candidates of a corpus by each mode: enough that a row in both lists is found in both (ADR 0094). */
-const candidatesMin = 50;
-/** Reranking gains from better fused ranks, which longer lists give. */
-const candidatesToRerank = 100;
+/** Candidates of a corpus by each mode: the last of them is what a cosine counts from (ADR 0208). */
+const candidatesMin = 100;
 const candidatesPerHit = 3;
 /** The contract's bound on `per_corpus_k`. */
 const candidatesMax = 1000;
@@ -55,11 +54,8 @@ export function planSearch(
   const mode = modeOf(input, profile);
   checkQuery(input, mode);
   const k = input.k ?? profile?.k ?? kDefault;
-  const rerank = input.rerank ?? mode === "hybrid";
-  const spread = Math.min(
-    candidatesMax,
-    Math.max(rerank ? candidatesToRerank : candidatesMin, candidatesPerHit * k),
-  );
+  const rerank = input.rerank ?? false;
+  const spread = Math.min(candidatesMax, Math.max(candidatesMin, candidatesPerHit * k));
   return {
     text: input.query_text,
     vector: input.query_vector && Float32Array.from(input.query_vector),
@@ -102,11 +98,11 @@ function checkQuery({ query_text: text, query_vector: vector, rerank, ...input }
     throw invalidField("sql_filter", "expected a predicate such as state = 'IL', got white space alone");
 }
 
-function weightsOf({ weights }: SearchInput, profile: Profile | undefined, mode: string): Weights {
+function weightsOf({ weights }: SearchInput, profile: Profile | undefined, mode: string): Partial<Weights> {
   if (weights !== undefined && mode !== "hybrid")
     throw invalidField("weights", `only hybrid searches are weighted; mode is '${mode}'`);
-  const merged = { ...defaultWeights, ...profile?.weights, ...weights };
-  if (mode === "hybrid" && merged.vector + merged.lexical === 0)
+  const merged = { ...profile?.weights, ...weights };
+  if (mode === "hybrid" && merged.vector === 0 && merged.lexical === 0)
     throw invalidField("weights", "vector and lexical are both 0: one of them must count");
   return merged;
 }

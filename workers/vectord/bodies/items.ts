@@ -1,6 +1,7 @@
 /** What is checked of items before any of them is added. */
 import type { Config } from "../../../runtime/config/config.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
+import { recordedModel } from "../../../runtime/models/models.ts";
 import type { IndexConfig } from "../contract.ts";
 import type { Metadata, Upserts } from "../rows/rows.ts";
 import { checkVectors } from "./vectors.ts";
@@ -43,8 +44,12 @@ export function checkItems(items: Items, config: IndexConfig, limits: Limits): v
 }
 
 /** Throws `conflict` naming both models; an index that names none takes any. */
-export function checkModel(given: string | undefined, { name, embedding_model: own }: IndexConfig): void {
+export function checkModel(
+  given: string | undefined,
+  { name, dimension, embedding_model: own }: IndexConfig,
+): void {
   if (given === undefined || own === undefined || given === own) return;
+  if (recordedModel(given, dimension) === recordedModel(own, dimension)) return;
   throw fail(
     "conflict",
     `index '${name}' holds vectors of the embedding model '${own}', and these are of '${given}'`,

@@ -1,7 +1,8 @@
 /** The embedded model: its numbers never change, and searches by it make sense. */
 import { expect, test } from "bun:test";
-import { createSketch, lexicalDimension } from "../../../../workers/embedd/providers/lexical-embedding.ts";
-import { createLocalModel } from "../../../../workers/embedd/providers/local-model.ts";
+import { lexicalDimension } from "../../../../runtime/models/models.ts";
+import { createSketch } from "../../../../workers/embedd/providers/lexical-embedding.ts";
+import { createLexicalModel } from "../../../../workers/embedd/providers/local-model.ts";
 
 const sketch = createSketch();
 function vectorOf(text: string): Float32Array {
@@ -152,7 +153,7 @@ test("texts of random words hardly resemble each other", () => {
 test("a long text leaves turns to others, and texts that take ICU long are bounded", async () => {
   let now = 0;
   // Every look at this clock takes a millisecond, so turns end by counting.
-  const model = createLocalModel({ elapsed: () => now++ });
+  const model = createLexicalModel({ elapsed: () => now++ });
   let turns = 0;
   let done = false;
   const count = () => {

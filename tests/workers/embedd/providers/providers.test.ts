@@ -1,7 +1,7 @@
-/** The three providers by the one suite, and what each does with its server's faults. */
+/** The providers by the one suite, and what each does with its server's faults. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { systemClock } from "../../../../runtime/scheduling/clock.ts";
-import { createLocalModel } from "../../../../workers/embedd/providers/local-model.ts";
+import { createLexicalModel, createLocalModel } from "../../../../workers/embedd/providers/local-model.ts";
 import { createOllama } from "../../../../workers/embedd/providers/ollama.ts";
 import { createOpenAi } from "../../../../workers/embedd/providers/openai.ts";
 import { testEmbeddingProvider } from "../../../conformance/embedding-provider.ts";
@@ -15,6 +15,13 @@ const ollama = { provider: "ollama", needsKey: false, key: undefined, clock };
 
 testEmbeddingProvider("local", async () => ({
   provider: createLocalModel(clock),
+  model: "",
+  dimension: 512,
+  stop: async () => {},
+}));
+
+testEmbeddingProvider("lexical", async () => ({
+  provider: createLexicalModel(clock),
   model: "",
   dimension: 768,
   stop: async () => {},

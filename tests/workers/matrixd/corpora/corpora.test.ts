@@ -234,8 +234,8 @@ describe("a corpus", () => {
     expect([second.corpora.length, second.next_page_token]).toEqual([1, undefined]);
     expect(second.corpora[0]).toMatchObject({
       ...spec("two"),
-      model: "local",
-      dimension: 768,
+      model: "local-2",
+      dimension: 512,
       state: "ready",
       rows: 100,
       generation: 1,

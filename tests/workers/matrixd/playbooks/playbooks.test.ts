@@ -211,7 +211,7 @@ describe("matching", () => {
     await verbs.record({ query_text: asked, ...answer });
     const query = { text: undefined, vector: new Float32Array(3).fill(1), model: "local" };
     await expect(playbooks.matches.match(query, ["workers"], AbortSignal.timeout(5000))).rejects.toThrow(
-      "expected 768 numbers, as the model's vectors have, got 3",
+      "expected 512 numbers, as the model's vectors have, got 3",
     );
   });
 });

@@ -74,10 +74,10 @@ const rows: Refused[] = [
     "invalid_field",
     "mode",
   ],
-  ["a vector of another dimension", { ...rest, query_vector: [1, 2] }, 400, "invalid_field", "768", "got 2"],
+  ["a vector of another dimension", { ...rest, query_vector: [1, 2] }, 400, "invalid_field", "512", "got 2"],
   ["a vector without numbers", { ...rest, query_vector: [] }, 400, "invalid_field", "query_vector"],
   ["a vector of texts", { ...rest, query_vector: ["1"] }, 400, "invalid_field", "query_vector"],
-  ["a vector of zeros", { ...rest, query_vector: Array(768).fill(0) }, 400, "invalid_field", "direction"],
+  ["a vector of zeros", { ...rest, query_vector: Array(512).fill(0) }, 400, "invalid_field", "direction"],
   ["reranking without words", { ...rest, query_vector: [1], rerank: true }, 400, "invalid_field", "rerank"],
   ["a filter that is a list", { ...good, filter: [] }, 400, "invalid_field", "filter"],
   [

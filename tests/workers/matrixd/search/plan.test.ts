@@ -22,7 +22,7 @@ describe("planSearch", () => {
       k: 10,
       candidates: 100,
       usePlaybook: false,
-      rerank: true,
+      rerank: false,
       timeoutMs: 10_000,
       profile: undefined,
     });
@@ -30,8 +30,7 @@ describe("planSearch", () => {
 
   test("asks each corpus for enough rows, within the contract's bound", () => {
     expect(plan({ ...words, k: 100 }).candidates).toBe(300);
-    expect(plan({ ...words, rerank: false }).candidates).toBe(50);
-    expect(plan({ ...words, mode: "lexical" })).toMatchObject({ rerank: false, candidates: 50 });
+    expect(plan({ ...words, mode: "lexical" }).candidates).toBe(100);
     expect(plan({ ...words, k: 1000 }).candidates).toBe(1000);
     expect(plan({ ...words, k: 100, per_corpus_k: 5 }).candidates).toBe(5);
   });

@@ -1,0 +1,58 @@
+/**
+ * How good searches are on real labelled sets. `LAKEHOUSE_RETRIEVAL_TASKS` names a folder of JSON files, each
+ * `{docs: [{id, text}], queries: [{text, relevant: [id]}]}`; `scripts/sample-data/retrieval-tasks.ts` makes some of packages.
+ */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { quoteText } from "../../../runtime/sql/sql.ts";
+import { report } from "../../support/campaigns/measure.ts";
+import { type MatrixdStack, startMatrixdStack } from "../../support/stacks/matrixd.ts";
+import { qualityOf } from "../../support/vectors/retrieval.ts";
+
+const folder = process.env.LAKEHOUSE_RETRIEVAL_TASKS;
+const queriesMax = Number(process.env.LAKEHOUSE_BENCH_QUERIES ?? 400);
+const models = ["local", "lexical"];
+/** What a hybrid search may lose against the better of its parts. */
+const lossMax = 0.005;
+
+interface Task {
+  docs: { id: string; text: string }[];
+  queries: { text: string; relevant: string[] }[];
+}
+
+let stack: MatrixdStack;
+beforeAll(async () => {
+  stack = await startMatrixdStack();
+});
+afterAll(() => stack.stop());
+
+const files = folder === undefined ? [] : readdirSync(folder).filter((name) => name.endsWith(".json"));
+if (files.length === 0) test.skip("LAKEHOUSE_RETRIEVAL_TASKS names no folder with tasks", () => {});
+
+for (const file of files)
+  for (const model of models)
+    test(`${file} by ${model}`, async () => {
+      const { docs, queries }: Task = JSON.parse(readFileSync(join(folder ?? "", file), "utf8"));
+      const name = `${file.replace(/\W.*$/, "")}_${model}`;
+      const values = docs.map(({ id, text }) => `(${quoteText(id)}, ${quoteText(text)})`);
+      await stack.dataset(name, `SELECT * FROM (VALUES ${values.join(",")}) AS d(id, what)`);
+      await stack.build({ name, dataset: name, id_column: "id", text_columns: ["what"], model });
+      const ndcg: Record<string, number> = { vector: 0, lexical: 0, hybrid: 0 };
+      const asked = queries.slice(0, queriesMax);
+      for (const { text, relevant } of asked)
+        for (const mode of ["vector", "lexical", "hybrid"] as const) {
+          const { hits } = await stack.verbs.search({ query_text: text, corpora: [name], mode });
+          const { ndcg: one } = qualityOf(
+            hits.map(({ id }) => id),
+            relevant,
+          );
+          ndcg[mode] = (ndcg[mode] ?? 0) + one / asked.length;
+        }
+      report(
+        `retrieval: ${file}, ${asked.length} queries over ${docs.length} documents, ${model}, nDCG@10`,
+        ndcg,
+      );
+      const { vector = 0, lexical = 0, hybrid = 0 } = ndcg;
+      expect(hybrid).toBeGreaterThanOrEqual(Math.max(vector, lexical) - lossMax);
+    }, 3_600_000);
