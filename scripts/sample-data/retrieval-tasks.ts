@@ -63,7 +63,7 @@ async function write(name: string, entries: Entry[]): Promise<void> {
   const docs = chosen.map(({ id, text }) => ({ id, text }));
   const queries = chosen.slice(0, queriesMax).map(({ id, query: text }) => ({ text, relevant: [id] }));
   await Bun.write(join(values.out ?? "", `${name}.json`), JSON.stringify({ docs, queries }));
-  console.log(`${name}.json: ${docs.length} documents, ${queries.length} queries`);
+  process.stdout.write(`${name}.json: ${docs.length} documents, ${queries.length} queries\n`);
 }
 
 if (values.out === undefined) throw new Error("expected --out DIR, and --wordnet DIR or --esco FILE");

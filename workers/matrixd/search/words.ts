@@ -27,7 +27,7 @@ export async function searchWords(
   return rows.map((row) => ({ row, score: scores.get(row.number) ?? 0 }));
 }
 
-/** Function words stand in nearly every row: looking for them costs much and ranks badly (ADR 0094). */
+/** Function words stand in nearly every row: looking for them costs much and ranks badly (ADR 0208). */
 async function find(live: LiveCorpus, { text: query, k, filter, among, signal }: WordSearch) {
   const text = termsOf(query).join(" ") || query;
   const ask = { text, k, signal, ...(filter && { filter }) };
