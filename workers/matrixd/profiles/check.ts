@@ -63,7 +63,7 @@ function checkModel(
   const held = corpora.hold(corpus);
   held.release();
   // A profile of a store from before models had versions says `local` of what is `lexical` now.
-  if (recordedModel(model, held.dimension) !== held.model)
+  if (recordedModel(model, held.dimension) !== recordedModel(held.model, held.dimension))
     throw fail(
       "conflict",
       `model: corpus '${corpus}' was embedded with '${held.model}', and profile '${name}' says '${model}'`,
