@@ -1,4 +1,4 @@
-/** Retrieval on a labelled set: that hybrid pays, that playbooks pay. Numbers: ADR 0208. */
+/** Retrieval on a labelled set: that hybrid costs little, that playbooks pay. Numbers: ADR 0208. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { labelledSet } from "../../../../scripts/sample-data/make-queries.ts";
 import { type MatrixdStack, startMatrixdStack } from "../../../support/stacks/matrixd.ts";
@@ -22,18 +22,14 @@ test("the measures are those of the books", () => {
   expect(qualityOf([], ["a"])).toEqual({ recall: 0, ndcg: 0 });
 });
 
-/**
- * The set's words are synonyms by construction, so that vectors alone are better here by 0.06; what hybrid
- * searches must not lose is asserted on real labels, in tests/bench/product/retrieval.bench.ts.
- */
-test("hybrid is better than words alone, and not far from vectors", async () => {
+/** The queries are made up: what hybrid searches must not lose is asserted on real labels, in retrieval.bench.ts. */
+test("hybrid is not far below the better of its two", async () => {
   const [vector, lexical, hybrid] = [
     await measure(stack, some, { mode: "vector" }),
     await measure(stack, some, { mode: "lexical" }),
     await measure(stack, some, { mode: "hybrid" }),
   ];
-  expect(hybrid.ndcg).toBeGreaterThan(lexical.ndcg);
-  expect(hybrid.ndcg).toBeGreaterThan(vector.ndcg - 0.1);
+  expect(hybrid.ndcg).toBeGreaterThan(Math.max(vector.ndcg, lexical.ndcg) - 0.02);
 });
 
 test("answers recorded for one wording help the other", async () => {
