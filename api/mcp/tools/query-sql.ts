@@ -34,6 +34,10 @@ const input = derive(SqlRequest, {
       description:
         "RFC 3339, as 2026-11-01T00:00:00Z: read every dataset as it was at this time, but for those named with a version.",
     },
+    engine: {
+      description:
+        "Leave it out, unless told to use a distributed engine by its name: the statement is then in that engine's own SQL.",
+    },
     timeout_ms: { description: "Longest run in milliseconds." },
     limit: {
       maximum: rowsMax,
