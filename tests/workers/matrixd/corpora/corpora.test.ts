@@ -346,7 +346,7 @@ describe("what lies on the disk", () => {
       expect(await readiness()).toContain(`corpus '${corpus}' is damaged`);
       expect(await stack.build(spec(corpus))).toMatchObject({ embedded: 100 });
       expect((await stack.get(`/corpora/${corpus}`)).body).toMatchObject({ state: "ready", rows: 100 });
-      expect(await readiness()).not.toContain(corpus);
+      expect(await readiness()).not.toContain(`corpus '${corpus}'`);
       await stack.del(`/corpora/${corpus}`);
     });
 
