@@ -13,6 +13,8 @@ export interface Product {
   dataDir: string;
   /** What it logged so far. */
   log: () => string;
+  /** Waits until it has logged this: a line may come after the answer that it is about. */
+  said: (words: RegExp) => Promise<void>;
   /** Sends the signal and waits for the end; the exit code, or the signal's name. */
   end: (signal?: NodeJS.Signals) => Promise<number | string>;
   exited: Promise<number>;
@@ -79,6 +81,9 @@ export async function startProduct({
     pid: process_.pid,
     dataDir: join(directory, "data"),
     log: () => chunks.join(""),
+    said: async (words) => {
+      while (!words.test(chunks.join(""))) await Bun.sleep(2);
+    },
     exited: ended,
     end: async (signal = "SIGTERM") => {
       process_.kill(signal);

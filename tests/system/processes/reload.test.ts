@@ -71,9 +71,7 @@ test("tokens, addresses and the level change at SIGHUP; the rest is named", asyn
   }
   // Said by both workers at the new level only.
   for (const service of ["gateway", "storaged"])
-    expect(product.log()).toMatch(
-      new RegExp(`"level":"debug","service":"${service}".*"type":"unauthorized"`),
-    );
+    await product.said(new RegExp(`"level":"debug","service":"${service}".*"type":"unauthorized"`));
   toml("[auth]\nallowed_ips = ['192.0.2.0/24']\n");
   expect(await hup()).toMatchObject({ changed: ["log.level", "auth.allowed_ips"], needs_restart: [] });
   expect(await status("first-token")).toBe(403);
