@@ -20,13 +20,21 @@ export interface Entry {
   kept: MarkKeeping;
 }
 
-/** Changes the record, durably. */
-export function changeRecord(entry: Entry, change: (record: CorpusRecord) => CorpusRecord): Promise<void> {
+/**
+ * Changes the record, durably. What else changes with it does so in `applied`, before anybody else sees the record: a
+ * snapshot between both would lack the database that the record names.
+ */
+export function changeRecord(
+  entry: Entry,
+  change: (record: CorpusRecord) => CorpusRecord,
+  applied = () => {},
+): Promise<void> {
   return entry.mutex.runExclusive(async () => {
     const record = { ...change(entry.record), revision: nextRevision(entry) };
     await settleFirst(entry);
     await writeRecord(entry.directory, record);
     entry.record = record;
+    applied();
     markCorpus(entry);
   });
 }

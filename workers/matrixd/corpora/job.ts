@@ -7,7 +7,6 @@ import type { CorpusSpec } from "../schemas/schemas.ts";
 import type { Build } from "./build.ts";
 import { canRefresh, changeRecord, type Entry } from "./entry.ts";
 import { discardBuild, type Maintenance, sweepBuild } from "./maintenance.ts";
-import { markCorpus } from "./marks.ts";
 import { databaseFile } from "./record.ts";
 
 export interface Tools
@@ -125,17 +124,17 @@ async function changeOver(
   const build: Build = { ...made, holds: new Map(), released: () => {} };
   build.released = () =>
     tools.maintenance.schedule(build.id, () => sweepBuild(build, tools.lexicon, tools.peers));
-  await changeRecord(entry, ({ last_error: _, ...record }) => ({
-    ...record,
-    spec: made.state.spec,
-    live: made.id,
-  }));
   const old = entry.live;
+  await changeRecord(
+    entry,
+    ({ last_error: _, ...record }) => ({ ...record, spec: made.state.spec, live: made.id }),
+    () => {
+      entry.live = build;
+      delete entry.damage;
+      delete entry.isSuspect;
+    },
+  );
   const others = entry.record.builds.filter(({ id }) => id !== made.id);
-  entry.live = build;
-  markCorpus(entry);
-  delete entry.damage;
-  delete entry.isSuspect;
   for (const other of others) {
     const gone = { ...other, file: databaseFile(entry.directory, other.id) };
     if (old?.id === other.id) discardWhenFree(entry, old, tools);

@@ -83,7 +83,7 @@ function hold(entry: Entry, { directory }: SnapshotParts): Promise<Held[]> {
     const { record, live, damage } = entry;
     if (record.dropped) return [];
     const place = join("corpora", basename(entry.directory));
-    if (live && record.live !== live.id) throw new Error(`corpus '${record.name}' is between two builds`);
+    if (!damage && record.live !== live?.id) throw new Error(`corpus '${record.name}' is between two builds`);
     const release = live && holdGeneration(live);
     try {
       const held = { record: await holdFiles(directory, [join(place, recordName)]) };

@@ -6,6 +6,8 @@
  * until `state` names it: that one small transaction is the swap.
  */
 import { Database, SQLiteError } from "bun:sqlite";
+import { existsSync } from "node:fs";
+import { basename } from "node:path";
 import { checksum, storageError } from "../../../runtime/durable/durable.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
 import type { CorpusSpec } from "../schemas/schemas.ts";
@@ -71,6 +73,8 @@ export function createDatabase(file: string, state: LexiconState): Database {
 /** Opens one that is there. Throws `corrupt` when it is missing, damaged, or of a newer format. */
 export function openDatabase(file: string): Database {
   return guarded(() => {
+    // SQLite says the same of a file that is gone and of one too many that is open.
+    if (!existsSync(file)) throw damaged(`${basename(file)} is gone`);
     const database = new Database(file, { readwrite: true });
     try {
       prepare(database);
@@ -141,7 +145,7 @@ export const damaged = (why: string, cause?: unknown) =>
     cause,
   });
 
-const damageCodes = /^SQLITE_(CORRUPT|NOTADB|CANTOPEN|IOERR_SHORT_READ|FORMAT)/;
+const damageCodes = /^SQLITE_(CORRUPT|NOTADB|IOERR_SHORT_READ|FORMAT)/;
 
 /** Runs work on a database; SQLite's words for damage and a full disk become `corrupt` and `storage_full`. */
 export function guarded<R>(work: () => R): R {

@@ -169,6 +169,33 @@ describe("points", () => {
     expect(await findingsOf(durable())).toEqual([]);
   });
 
+  test("snapshots taken while corpora change over have the database that their records name", async () => {
+    await make("changing", { to: 5 });
+    let isOver = false;
+    const building = (async () => {
+      for (let at = 0; at < 12; at++)
+        await stack.build({
+          ...spec(at < 8 ? `changing-${at}` : "changing-0"),
+          dataset: "changing",
+          ...(at % 2 === 0 && { metadata_columns: ["id"] }),
+        });
+    })().finally(() => {
+      isOver = true;
+    });
+    while (!isOver) {
+      const snapshot = await durable().snapshot();
+      const paths = (await Array.fromAsync(snapshot.files())).map(({ path }) => path);
+      for (const path of paths.filter((each) => /changing.*corpus\.json$/.test(each))) {
+        const record = await new Response(await snapshot.open(path)).text();
+        const [, live] = /"live":"(\w+)"/.exec(record) ?? [];
+        if (live !== undefined) expect(paths).toContain(path.replace("corpus.json", `${live}.sqlite`));
+      }
+      await snapshot.end();
+    }
+    await building;
+    for (let at = 0; at < 8; at++) await stack.verbs.drop({ name: `changing-${at}` });
+  });
+
   test("snapshots under refreshes, builds, drops and recordings are whole", async () => {
     await make("busy");
     await stack.build(spec("busy"));
