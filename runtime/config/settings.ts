@@ -126,7 +126,7 @@ export const settings = {
     base_timeout_ms: ms(
       minute,
       [1, 24 * 60 * minute],
-      "time that the work on a file that was received may take, whatever its size",
+      "time that the work on a file may take, whatever its size; waiting for the client is none",
     ),
     timeout_bytes_per_s: integer(
       MiB,

@@ -1,5 +1,5 @@
 /** The ingests that run, wait or have ended, what each is about, and how long it may take. */
-export { createDeadline } from "./deadline.ts";
+export { createDeadline, type Deadline } from "./deadline.ts";
 export { measureIngests } from "./metrics.ts";
 export { createJobs, isOver, type RunningJob } from "./registry.ts";
 export {

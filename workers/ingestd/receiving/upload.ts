@@ -13,6 +13,8 @@ interface UploadRules {
   clock: Pick<Clock, "sleep" | "elapsed">;
   /** Called for each piece of the body. */
   onBytes: (bytes: number) => void;
+  /** Told when the client is waited for and when no longer, and of the file's bytes, decompressed. */
+  deadline: { waits: () => void; goesOn: () => void; more: (bytes: number) => void };
   /** Given the bytes of the file as they were sent, for a fingerprint. */
   onFile?: (bytes: Uint8Array) => void;
 }
@@ -24,8 +26,6 @@ interface Upload {
   mediaType: string;
   /** Decompressed, in pieces small enough to be scanned in a few milliseconds. */
   chunks: Chunks;
-  /** How many of them were given so far. */
-  bytes: () => number;
 }
 
 /** Envelope of a multipart body, beside the file: boundaries and headers of a part. */
@@ -58,12 +58,8 @@ export async function openUpload(request: Request, rules: UploadRules): Promise<
   const { head, all } = await peek(wrapped ? within(seen) : seen, magicBytes);
   const compression = compressionOf(head);
   const chunks = compression === undefined ? all : within(decompress(all, compression));
-  let given = 0;
   return {
-    chunks: inPieces(chunks, (bytes) => {
-      given += bytes;
-    }),
-    bytes: () => given,
+    chunks: inPieces(chunks, rules.deadline.more),
     ...(filename !== undefined && { filename }),
     mediaType: contentType,
   };
@@ -121,6 +117,7 @@ async function* watched(chunks: Chunks, watch: (bytes: Uint8Array) => void): Asy
 async function* readBody(body: ReadableStream<Uint8Array>, rules: UploadRules): AsyncGenerator<Uint8Array> {
   const reader = body.getReader();
   const silence = watchSilence(rules);
+  const { deadline } = rules;
   const signal = AbortSignal.any([rules.signal, silence.signal]);
   const cancel = () => void reader.cancel(signal.reason).catch(() => undefined);
   signal.addEventListener("abort", cancel, { once: true });
@@ -128,7 +125,9 @@ async function* readBody(body: ReadableStream<Uint8Array>, rules: UploadRules): 
     for (;;) {
       signal.throwIfAborted();
       silence.begin();
+      deadline.waits();
       const { value, done } = await reader.read();
+      deadline.goesOn();
       silence.end();
       signal.throwIfAborted();
       if (done) return;
@@ -141,6 +140,7 @@ async function* readBody(body: ReadableStream<Uint8Array>, rules: UploadRules): 
   } finally {
     signal.removeEventListener("abort", cancel);
     silence.stop();
+    deadline.goesOn();
     await reader.cancel().catch(() => undefined);
   }
 }

@@ -201,6 +201,7 @@ async function receive(
     signal: job.signal,
     clock,
     onBytes: job.received,
+    deadline,
     ...(idempotencyKey !== undefined && { onFile: (bytes: Uint8Array) => void hash.update(bytes) }),
   });
   const { head, whole, all } = await peek(upload.chunks, headBytes);
@@ -209,7 +210,7 @@ async function receive(
     const format = formatOf({ head, asked: input.format, filename, mediaType });
     checkMeaning(format, input);
     const stored = await formats[format].store({ head, whole, chunks: all }, fileContext);
-    deadline.begin(upload.bytes());
+    deadline.phase("reading the file");
     return {
       stored,
       filename,

@@ -10,7 +10,7 @@ import type { ingestd, Previewed } from "../contract.ts";
 import { createRowReader, type Layout, layoutOf, rowSteps } from "../csv/csv.ts";
 import type { Session } from "../engine/engine.ts";
 import { formOf, holds, type Notation, type Seen, sqlType, whyText } from "../inference/inference.ts";
-import { createDeadline, type IngestParts } from "../jobs/jobs.ts";
+import { createDeadline, type Deadline, type IngestParts } from "../jobs/jobs.ts";
 import { planOf, rejectMisfits } from "../loading/loading.ts";
 import { asUtf8, type FormatName, formatOf, openUpload, peek } from "../receiving/receiving.ts";
 import {
@@ -60,8 +60,8 @@ export async function preview(
   const releaseSlot = await limiter.take(signal);
   try {
     await scratch.enter();
-    const look = await beginning(input, context, fileContext, parts);
-    deadline.begin(look.bytes);
+    const look = await beginning(input, context.request, { ...parts, fileContext, deadline });
+    deadline.phase("reading the file");
     const session = await engines.open(signal);
     try {
       return jsonResponse(await describeFile(session, look, fileContext, input.rows ?? rowsDefault));
@@ -88,17 +88,21 @@ interface Look {
 /** The file's beginning, up to where a row ends; all of it for Parquet, whose description stands at the end. */
 async function beginning(
   input: PreviewInput,
-  { request, signal }: RawContext,
-  fileContext: FileContext,
-  { deps }: IngestParts,
+  request: Request,
+  {
+    deps,
+    fileContext,
+    deadline,
+  }: Pick<IngestParts, "deps"> & { fileContext: FileContext; deadline: Deadline },
 ): Promise<Look> {
   const { max_ingest_bytes: bytesMax, idle_timeout_ms: idleTimeoutMs } = deps.config.ingestd;
   const upload = await openUpload(request, {
     bytesMax,
     idleTimeoutMs,
-    signal,
+    signal: fileContext.signal,
     clock: deps.clock,
     onBytes: () => undefined,
+    deadline,
   });
   const { head, whole, all } = await peek(upload.chunks, lookBytes);
   const format = formatOf({

@@ -1,5 +1,6 @@
 /** The time that the work on a file may take, and the thread that it shares with others. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { zstdCompressSync } from "node:zlib";
 import type { ServiceError } from "../../../../runtime/errors/errors.ts";
 import { type Clock, systemClock } from "../../../../runtime/scheduling/clock.ts";
 import { createSlices, type Slices } from "../../../../runtime/scheduling/time-slices.ts";
@@ -40,7 +41,8 @@ describe("a deadline", () => {
     ] as const) {
       const { deadline, time, due } = begin();
       time.ms = 400;
-      deadline.begin(bytes);
+      deadline.more(bytes);
+      deadline.goesOn();
       expect(due.map(({ at }) => at - 400)).toEqual([ms]);
       deadline.end();
       expect(due).toEqual([]);
@@ -49,7 +51,8 @@ describe("a deadline", () => {
 
   test("says what took long, longest first, and how to have more", () => {
     const { deadline, time, due, stopped } = begin();
-    deadline.begin(2500);
+    deadline.more(2500);
+    deadline.goesOn();
     time.ms = 500;
     deadline.phase("reading row by row");
     time.ms = 3400;
@@ -59,15 +62,41 @@ describe("a deadline", () => {
     expect(stopped[0]?.type).toBe("timeout");
     expect(stopped[0]?.message).toBe(
       "the work on the file took longer than 3500 ms, what ingestd gives 2500 bytes (1000 ms and a second for each " +
-        "1000 bytes): reading row by row 2900 ms, reading the file 500 ms, writing 3 rows of 2 columns 100 ms; nothing " +
+        "1000 bytes): reading row by row 2900 ms, receiving the file 500 ms, writing 3 rows of 2 columns 100 ms; nothing " +
         "was registered. To give it more, send timeout_ms of up to 60000, or a smaller file",
     );
   });
 
+  test("counts what is done while the file comes, and not how long the client is waited for", () => {
+    const { deadline, time, due, stopped } = begin();
+    const passes = (ms: number) => {
+      time.ms += ms;
+      const [wait] = due;
+      if (wait !== undefined && wait.at <= time.ms) due.shift()?.work();
+    };
+    deadline.goesOn();
+    passes(600);
+    deadline.waits();
+    passes(86_400_000);
+    expect([due.length, stopped]).toEqual([0, []]);
+    deadline.more(500);
+    deadline.goesOn();
+    passes(500);
+    deadline.waits();
+    deadline.goesOn();
+    passes(399);
+    expect(stopped).toEqual([]);
+    passes(1);
+    expect(stopped[0]?.message).toContain("longer than 1500 ms, what ingestd gives 500 bytes");
+    expect(stopped[0]?.message).toContain(": receiving the file 1500 ms;");
+  });
+
   test("is what the request says, up to the most", () => {
-    const { deadline, due, stopped } = begin(50);
-    deadline.begin(1_000_000);
+    const { deadline, time, due, stopped } = begin(50);
+    deadline.more(1_000_000);
+    deadline.goesOn();
     expect(due[0]?.at).toBe(50);
+    time.ms = 50;
     due[0]?.work();
     expect(stopped[0]?.message).toContain("took longer than 50 ms, what timeout_ms says");
     expect(() => begin(60_001)).toThrow("timeout_ms: at most 60000, got 60001");
@@ -98,6 +127,18 @@ describe("ingests and previews", () => {
       .json()
       .then(({ jobs }) => jobs)) as { state: string; error: { type: string } }[];
     expect([job?.state, job?.error.type]).toEqual(["failed", "timeout"]);
+  });
+
+  test("that take longer while a small body is decompressed end there", async () => {
+    const [sent] = [zstdCompressSync(Buffer.from("a\n1\n".padEnd(64_000_000, "12345678\n")))];
+    for (const answer of [
+      await stack.ingest("late", sent, "&format=csv&timeout_ms=5"),
+      await stack.post("/ingest/preview?format=csv&timeout_ms=5", sent),
+    ]) {
+      expect([answer.status, answer.error.type]).toEqual([408, "timeout"]);
+      expect(answer.error.message).toMatch(/: receiving the file \d+ ms; nothing was registered/);
+    }
+    expect(await stack.leftovers()).toEqual([]);
   });
 
   test("that are cancelled while rows are read end there", async () => {
