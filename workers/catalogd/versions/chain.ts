@@ -28,7 +28,8 @@ export function chainProblems(before: Version | "unknown" | undefined, version: 
     const expected = parents.map((number) => number ?? "none").join(" or ");
     problems.push(`its parent is ${parent ?? "none"}, expected ${expected}`);
   } else if (parent !== undefined && before !== undefined && before !== "unknown") {
-    if (before.dataset_id !== version.dataset_id)
+    // A rollback to what was there before a drop is a dataset of its own.
+    if (before.dataset_id !== version.dataset_id && operation !== "rollback")
       problems.push(`its dataset_id is not that of its parent, version ${parent}`);
   }
   return problems;

@@ -20,9 +20,11 @@ export function planRollback(
     true,
   );
   if (isSame) return head;
+  // Of a dataset that was dropped before this one came the ids of columns are its own: what it was is a table of its own.
+  const isOwn = old.dataset_id === head.dataset_id;
   return {
     ...copyOf(old, head, given),
-    dataset_id: head.dataset_id,
+    dataset_id: isOwn ? head.dataset_id : given.newId(),
     parent: head.version,
     operation: "rollback",
   };
