@@ -5,9 +5,10 @@ export {
   decodeManifestList,
   encodeManifestFile,
   encodeManifestList,
+  entriesOf,
   type ListedManifest,
-  listed,
-  mergeManifests,
+  type ManifestContent,
+  type ManifestEntry,
 } from "./manifest.ts";
 export * as refusals from "./refusals.ts";
 export { checkRequirement, type Requirement } from "./requirements.ts";

@@ -39,21 +39,82 @@ interface Adding {
 }
 
 const formatVersion = "2";
-const [existing, added] = [0, 1];
+const [existing, added, deleted] = [0, 1, 2];
 
-/** The manifest of the files that one snapshot adds. */
-export function encodeManifestFile(files: readonly AddedFile[], { snapshotId, schema }: Adding): Uint8Array {
-  const types = new Map(schema.fields.map(({ id, type }) => [id, type]));
-  const entries = files.map((file) => ({
-    status: added,
-    snapshot_id: snapshotId,
-    // Inherited from the list: the number of the snapshot.
-    sequence_number: null,
-    file_sequence_number: null,
-    data_file: dataFileOf(file, types),
-  }));
-  return encodeAvroFile(manifestEntrySchema, entries, headerOf(schema));
+/** A file in a manifest, with the snapshot that added it and that one's number. */
+export interface ManifestEntry extends AvroRecord {
+  status: number;
+  snapshot_id: Id;
+  sequence_number: Id;
+  file_sequence_number: Id;
+  data_file: AvroRecord & { file_path: string; record_count: Id; file_size_in_bytes: Id };
 }
+
+/** What a new manifest holds. */
+export interface ManifestContent {
+  /** Files that the snapshot adds. */
+  added?: readonly AddedFile[];
+  /** Files of earlier snapshots that stay. */
+  kept?: readonly ManifestEntry[];
+  /** Files of earlier snapshots that go with this one: readers of changes look for them. */
+  gone?: readonly ManifestEntry[];
+}
+
+/** The manifest, and its line in the list of the snapshot but for where it is. */
+export function encodeManifestFile(
+  content: ManifestContent,
+  place: Adding,
+): { bytes: Uint8Array; line: (uri: string) => ListedManifest } {
+  const { added: files = [], kept = [], gone = [] } = content;
+  const { snapshotId, sequenceNumber, schema } = place;
+  const types = new Map(schema.fields.map(({ id, type }) => [id, type]));
+  const entries = [
+    ...kept.map((entry) => ({ ...entry, status: existing })),
+    ...gone.map((entry) => ({ ...entry, status: deleted, snapshot_id: snapshotId })),
+    ...files.map((file) => ({
+      status: added,
+      snapshot_id: snapshotId,
+      // Inherited from the list: the number of the snapshot.
+      sequence_number: null,
+      file_sequence_number: null,
+      data_file: dataFileOf(file, types),
+    })),
+  ];
+  const bytes = encodeAvroFile(manifestEntrySchema, entries, headerOf(schema));
+  const numbers = kept.map((entry) => Number(entry.sequence_number));
+  const rowsOf = (some: readonly ManifestEntry[]) =>
+    some.reduce((sum, { data_file }) => sum + Number(data_file.record_count), 0);
+  return {
+    bytes,
+    line: (uri) => ({
+      manifest_path: uri,
+      manifest_length: bytes.length,
+      partition_spec_id: 0,
+      content: 0,
+      sequence_number: sequenceNumber,
+      min_sequence_number: Math.min(sequenceNumber, ...numbers),
+      added_snapshot_id: snapshotId,
+      added_files_count: files.length,
+      existing_files_count: kept.length,
+      deleted_files_count: gone.length,
+      added_rows_count: files.reduce((sum, { rows }) => sum + rows, 0),
+      existing_rows_count: rowsOf(kept),
+      deleted_rows_count: rowsOf(gone),
+      partitions: [],
+    }),
+  };
+}
+
+/** The files of a manifest that are there; what a snapshot does not say of them, the list does. Throws `corrupt`. */
+export const entriesOf = (bytes: Uint8Array, line: ListedManifest): ManifestEntry[] =>
+  (decodeAvroFile(bytes).records as ManifestEntry[])
+    .filter(({ status }) => status !== deleted)
+    .map((entry) => ({
+      ...entry,
+      snapshot_id: entry.snapshot_id ?? line.added_snapshot_id,
+      sequence_number: entry.sequence_number ?? line.sequence_number,
+      file_sequence_number: entry.file_sequence_number ?? line.sequence_number,
+    }));
 
 const headerOf = (schema: IcebergSchema): Record<string, string> => ({
   schema: JSON.stringify(schema),
@@ -91,28 +152,6 @@ function dataFileOf(
   };
 }
 
-/** The line of a new manifest in the list of the snapshot that adds it. */
-export const listed = (
-  manifest: { uri: string; bytes: number },
-  files: readonly AddedFile[],
-  { snapshotId, sequenceNumber }: Adding,
-): ListedManifest => ({
-  manifest_path: manifest.uri,
-  manifest_length: manifest.bytes,
-  partition_spec_id: 0,
-  content: 0,
-  sequence_number: sequenceNumber,
-  min_sequence_number: sequenceNumber,
-  added_snapshot_id: snapshotId,
-  added_files_count: files.length,
-  existing_files_count: 0,
-  deleted_files_count: 0,
-  added_rows_count: files.reduce((sum, { rows }) => sum + rows, 0),
-  existing_rows_count: 0,
-  deleted_rows_count: 0,
-  partitions: [],
-});
-
 export const encodeManifestList = (
   manifests: readonly ListedManifest[],
   snapshot: { snapshotId: number; parentId: number | undefined; sequenceNumber: number },
@@ -127,36 +166,3 @@ export const encodeManifestList = (
 /** The manifests of a list. Throws `corrupt`. */
 export const decodeManifestList = (bytes: Uint8Array): ListedManifest[] =>
   decodeAvroFile(bytes).records as ListedManifest[];
-
-/**
- * One manifest of all the files in these, and its line in a list but for where it is; the files keep the snapshots that
- * added them.
- */
-export function mergeManifests(
-  manifests: readonly { line: ListedManifest; bytes: Uint8Array }[],
-  { snapshotId, sequenceNumber, schema }: Adding,
-): { bytes: Uint8Array; line: (uri: string) => ListedManifest } {
-  const entries = manifests.flatMap(({ line, bytes }) =>
-    decodeAvroFile(bytes).records.map((entry) => ({
-      ...entry,
-      status: existing,
-      snapshot_id: entry.snapshot_id ?? line.added_snapshot_id,
-      sequence_number: entry.sequence_number ?? line.sequence_number,
-      file_sequence_number: entry.file_sequence_number ?? line.sequence_number,
-    })),
-  );
-  const bytes = encodeAvroFile(manifestEntrySchema, entries, headerOf(schema));
-  const rows = entries.reduce((sum, entry) => sum + Number((entry as Counted).data_file?.record_count), 0);
-  const numbers = manifests.map(({ line }) => Number(line.min_sequence_number));
-  return {
-    bytes,
-    line: (uri) => ({
-      ...listed({ uri, bytes: bytes.length }, [], { snapshotId, sequenceNumber, schema }),
-      min_sequence_number: Math.min(...numbers),
-      existing_files_count: entries.length,
-      existing_rows_count: rows,
-    }),
-  };
-}
-
-type Counted = { data_file?: { record_count: Id } };

@@ -6,16 +6,17 @@ import type { Storaged } from "../../storaged/contract.ts";
 import {
   encodeManifestFile,
   encodeManifestList,
+  entriesOf,
   type IcebergSchema,
   type ListedManifest,
-  listed,
-  mergeManifests,
+  type ManifestContent,
   type TableMetadata,
   Unpublishable,
 } from "../iceberg/iceberg.ts";
 import type { DataObject, Manifest } from "../versions/versions.ts";
 import { avroKey } from "./file-names.ts";
-import { addedObjects, schemaAmong, snapshotFor, snapshotIdOf, withSnapshot } from "./snapshot.ts";
+import { schemaAmong, snapshotFor, snapshotIdOf, withSnapshot } from "./snapshot.ts";
+import { manifestsAfter } from "./snapshot-manifests.ts";
 
 /** A table to which versions are added, and what the last of them is made of. */
 export interface Extending {
@@ -26,8 +27,6 @@ export interface Extending {
 
 type Storage = Pick<Peer<Storaged>["verbs"], "read" | "write">;
 
-/** From here on the manifests of a snapshot are merged into one: readers open each of them. */
-const manifestsMax = 100;
 const concurrency = 16;
 
 /** Files that wait to be written together, in bytes. */
@@ -52,24 +51,25 @@ export function createSnapshotWriter(
     if (owed.reduce((sum, each) => sum + each.bytes.length, 0) > owedBytesMax) await flush();
     return uriOf(key);
   };
-  const manifestOf = async (version: Manifest, objects: readonly DataObject[], place: Placed) => {
-    const files = await pMap(objects, async ({ key, bytes, row_count, statistics }) => ({
+  const writeManifest = async (version: Manifest, content: ManifestContent, place: Placed) => {
+    const { bytes, line } = encodeManifestFile(content, place);
+    return line(await store(avroKey({ ...version, ...place }, "manifest", bytes), bytes));
+  };
+  const filesOf = (objects: readonly DataObject[]) =>
+    pMap(objects, async ({ key, bytes, row_count, statistics }) => ({
       ...{ uri: await uriOf(key), bytes, rows: row_count, statistics },
     }));
-    const bytes = encodeManifestFile(files, place);
-    const uri = await store(avroKey({ ...version, ...place }, "manifest", bytes), bytes);
-    return listed({ uri, bytes: bytes.length }, files, place);
-  };
-  const merged = async (version: Manifest, manifests: readonly ListedManifest[], place: Placed) => {
+  const entriesIn = async (manifests: readonly ListedManifest[]) => {
     await flush();
     const root = (await uriOf("")).length;
-    const read_ = await pMap(
+    return pMap(
       manifests,
-      async (line) => ({ line, bytes: (await read({ key: line.manifest_path.slice(root) })).bytes }),
+      async (line) => ({
+        line,
+        entries: entriesOf((await read({ key: line.manifest_path.slice(root) })).bytes, line),
+      }),
       { concurrency },
     );
-    const { bytes, line } = mergeManifests(read_, place);
-    return [line(await store(avroKey({ ...version, ...place }, "manifest", bytes), bytes))];
   };
 
   const extend = async (
@@ -80,12 +80,8 @@ export function createSnapshotWriter(
     const schema = schemaUnless(isHead, state.table, version);
     if (!schema) return state;
     const place = { snapshotId: snapshotIdOf(version), sequenceNumber: version.version, schema, mark };
-    const added = addedObjects(state.keys ?? [], version.objects);
-    const before = added ? (state.manifests ?? []) : [];
-    const kept = before.length < manifestsMax ? before : await merged(version, before, place);
-    const news = added ?? version.objects;
-    const manifests = news.length > 0 ? [...kept, await manifestOf(version, news, place)] : [...kept];
-
+    const write = (content: ManifestContent) => writeManifest(version, content, place);
+    const { manifests, news } = await manifestsAfter(state, version, { write, entriesIn, filesOf, uriOf });
     const parent = state.table.snapshots.at(-1);
     const parentId = parent === undefined ? undefined : Number(parent["snapshot-id"]);
     const bytes = encodeManifestList(manifests, { ...place, parentId });

@@ -21,14 +21,9 @@ export function snapshotIdOf({ dataset_id, version, created_at }: Manifest): num
   return 1 + Number(BigInt(`0x${digest.slice(0, 16)}`) >> BigInt(64 - idBits));
 }
 
-/** The objects that a version has beyond the one before it, whose manifests stay; undefined where some of those went. */
-export function addedObjects(
-  before: readonly string[],
-  objects: readonly DataObject[],
-): readonly DataObject[] | undefined {
-  const keepsAll = before.length <= objects.length && before.every((key, at) => objects[at]?.key === key);
-  return keepsAll ? objects.slice(before.length) : undefined;
-}
+/** Whether all objects that were there stay, in front of those that the version adds: their manifests stay as they are. */
+export const keepsAll = (before: readonly string[], objects: readonly DataObject[]): boolean =>
+  before.length <= objects.length && before.every((key, at) => objects[at]?.key === key);
 
 /** Numbers of a summary; every reader's checks want the totals. */
 function summaryOf(version: Manifest, added: readonly DataObject[], before: Snapshot | undefined) {
@@ -53,7 +48,7 @@ function summaryOf(version: Manifest, added: readonly DataObject[], before: Snap
     "total-equality-deletes": 0,
     "lakehouse.version": version.version,
   };
-  const changed = removed["deleted-data-files"] > 0 ? "overwrite" : "append";
+  const changed = removed["deleted-data-files"] > 0 ? (files > 0 ? "overwrite" : "delete") : "append";
   // The same rows in other files: readers of changes pass it over.
   const operation = version.operation === "compact" ? "replace" : changed;
   return {

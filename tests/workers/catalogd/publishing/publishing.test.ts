@@ -57,13 +57,26 @@ const load = async (name: string, from = catalog) => {
 const bytesAt = (uri: string) => Bun.file(uri.replace("file://", "")).bytes();
 const manifestsOf = async (snapshot: TableMetadata["snapshots"][number] | undefined) =>
   decodeAvroFile(await bytesAt(snapshot?.["manifest-list"] ?? "")).records;
-const filesOf = async (snapshot: TableMetadata["snapshots"][number] | undefined) => {
+/** Entries of all manifests of a snapshot. */
+const entriesOf = async (snapshot: TableMetadata["snapshots"][number] | undefined) => {
   const manifests = await manifestsOf(snapshot);
   const entries = await Promise.all(
     manifests.map(async (each) => decodeAvroFile(await bytesAt(String(each.manifest_path))).records),
   );
-  return entries.flat().map((each) => (each.data_file as { file_path: string }).file_path);
+  return entries.flat().map(({ status, sequence_number, data_file }) => ({
+    ...{ status, sequence_number },
+    path: (data_file as { file_path: string }).file_path,
+  }));
 };
+const [deleted, statuses] = [2, ["existing", "added", "deleted"]];
+const filesOf = async (snapshot: TableMetadata["snapshots"][number] | undefined) =>
+  (await entriesOf(snapshot)).filter(({ status }) => status !== deleted).map(({ path }) => path);
+/** What a reader of changes sees: `added 3`, with the number of the version that added the file where it is another one. */
+const changesOf = async (snapshot: TableMetadata["snapshots"][number] | undefined) =>
+  (await entriesOf(snapshot)).map(
+    ({ status, path, sequence_number: of }) =>
+      `${statuses[Number(status)]} ${path.replace(/.*\//, "")}${of === null ? "" : ` of ${of}`}`,
+  );
 
 describe("versions are snapshots:", () => {
   test("an append shares the manifests before it; numbers, times and totals are the versions'", async () => {
@@ -125,7 +138,29 @@ describe("versions are snapshots:", () => {
       "deleted-records": "20",
       "total-records": "1",
     });
-    expect(await filesOf(metadata.snapshots[2])).toHaveLength(1);
+    expect(await changesOf(metadata.snapshots[2])).toEqual(["deleted 1 of 1", "deleted 2 of 2", "added 3"]);
+  });
+
+  test("a change of some rows says which files went, and which stay and are not new", async () => {
+    const object = async (at: string) => catalog.object(`datasets/changed/${at}`, at, 10);
+    const [one, two, three] = [await object("1"), await object("2"), await object("3")];
+    await register("changed", [one, two, three]);
+    await register("changed", [three, await object("4"), await object("5"), two]);
+    await register("changed", [three]);
+    await append("changed", 6);
+    const { metadata } = await load("changed");
+    const changes = await Promise.all(metadata.snapshots.map(changesOf));
+    expect(changes).toEqual([
+      ["added 1", "added 2", "added 3"],
+      ["existing 2 of 1", "existing 3 of 1", "deleted 1 of 1", "added 4", "added 5"],
+      ["existing 3 of 1", "deleted 2 of 1", "deleted 4 of 2", "deleted 5 of 2"],
+      ["existing 3 of 1", "deleted 2 of 1", "deleted 4 of 2", "deleted 5 of 2", "added 6"],
+    ]);
+    expect(metadata.snapshots.slice(1).map((each) => each.summary)).toMatchObject([
+      { operation: "overwrite", "added-data-files": "2", "deleted-data-files": "1", "total-data-files": "4" },
+      { operation: "delete", "deleted-data-files": "3", "deleted-records": "30", "total-records": "10" },
+      { operation: "append", "added-data-files": "1", "total-records": "20" },
+    ]);
   });
 
   test("of an empty dataset too", async () => {
