@@ -16,7 +16,7 @@ import { DatasetName, Manifest, Swept } from "../catalogd/contract.ts";
 import * as schemas from "./schemas/schemas.ts";
 
 export const { Maintenance, RowsChanged } = schemas;
-const { changing, Expression, maintained, maintaining, rowChange, rowDiff, timeout } = schemas;
+const { changing, Expression, maintained, maintaining, rowChange, rowDiff, timeout, UpsertRows } = schemas;
 
 /** How to read the file. Delimiter, encoding and types are found out when absent; there is a header unless told otherwise. */
 const reading = {
@@ -236,6 +236,16 @@ export const ingestd = contract("ingestd", {
     summary:
       "Sets columns to SQL expressions in the rows for which `where` is true, or in all, as one new version.",
     body: closed({ set: t.Record(t.String(), Expression), where: t.Optional(Expression), ...changing }),
+  }),
+  upsertRows: raw(["POST"], "/catalog/datasets/:name/upsert", {
+    summary:
+      "Puts rows in the place of those with the same key, and adds the others, as one new version: an ingest with mode=upsert of a few rows.",
+    params: closed({ name: DatasetName }),
+    consumes: { "application/json": UpsertRows },
+    produces: { "application/json": Ingested },
+    headers: { "x-lakehouse-job-id": "A name for the job, chosen by the caller, to follow it by." },
+    answerHeaders: { "x-lakehouse-job-id": "The job, as /ingest/jobs lists it." },
+    refusals: [404, 408, 409, 422, 429],
   }),
   retype: post("/catalog/datasets/:name/retype", {
     ...rowChange,

@@ -13,7 +13,7 @@ import { openEngines } from "./engine/engine.ts";
 import { createJobs, type IngestDeps, type IngestParts, isOver, measureIngests } from "./jobs/jobs.ts";
 import { stagingFolders } from "./loading/loading.ts";
 import { openMaintenance } from "./maintenance/maintenance.ts";
-import { ingest, preview } from "./requests/requests.ts";
+import { ingest, preview, upsertRows } from "./requests/requests.ts";
 
 /** Seconds after which a refused client may try again: about the time of one large ingest. */
 const retryAfterSeconds = 2;
@@ -62,25 +62,22 @@ export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>>
   const refuseWhenStopping = () => {
     if (stopping) throw fail("unavailable", "ingestd is stopping", { retryAfterSeconds: 1 });
   };
+  const ingesting = (work: () => Promise<Response>) => {
+    refuseWhenStopping();
+    // While the file arrives: before the first one, no process is kept for it.
+    engines.warm();
+    return measured(work);
+  };
 
   return {
     verbs: {
       ...maintenance.verbs,
-      jobs: async (asked) => {
-        const { page, next } = pageOf(jobs.list(), asked, ({ job_id }) => job_id);
-        return { jobs: page, ...next };
-      },
-      job: async ({ id }) => jobs.get(id),
-      cancel: async ({ id }) => jobs.cancel(id),
+      ...jobVerbs(jobs),
       ...rowChanges(changing, { parts, lifetime }),
     },
     raw: {
-      ingest: (input, context) => {
-        refuseWhenStopping();
-        // While the file arrives: before the first one, no process is kept for it.
-        engines.warm();
-        return measured(() => ingest(input, context, parts));
-      },
+      ingest: (input, context) => ingesting(() => ingest(input, context, parts)),
+      upsertRows: (input, context) => ingesting(() => upsertRows(input, context, parts)),
       preview: (input, context) => {
         refuseWhenStopping();
         return preview(input, context, parts);
@@ -99,6 +96,15 @@ export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>>
     },
   };
 }
+
+const jobVerbs = (jobs: IngestParts["jobs"]): Pick<VerbsOf<Ingestd>, "jobs" | "job" | "cancel"> => ({
+  jobs: async (asked) => {
+    const { page, next } = pageOf(jobs.list(), asked, ({ job_id }) => job_id);
+    return { jobs: page, ...next };
+  },
+  job: async ({ id }) => jobs.get(id),
+  cancel: async ({ id }) => jobs.cancel(id),
+});
 
 type RowChange = "deleteRows" | "updateRows" | "retype" | "diffRows";
 

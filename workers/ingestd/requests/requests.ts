@@ -1,3 +1,4 @@
-/** The two requests that carry a file, ingest and preview, and their parameters. */
+/** The requests that carry rows: ingest, preview and upsert, and their parameters. */
 export { ingest } from "./ingest.ts";
 export { preview } from "./preview.ts";
+export { upsertRows } from "./upsert-rows.ts";

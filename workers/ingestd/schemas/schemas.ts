@@ -99,6 +99,22 @@ export const changing = {
   ),
   ...timeout,
 };
+/** Names of columns. */
+const Key = t.Array(t.String({ minLength: 1, maxLength: 1024 }), {
+  minItems: 1,
+  maxItems: 100,
+  description: "The column by which rows are the same, or several.",
+});
+export const UpsertRows = closed({
+  key: Key,
+  rows: t.Array(t.Record(t.String(), t.Unknown()), {
+    minItems: 1,
+    maxItems: 100_000,
+    description:
+      "Each with the dataset's columns; one that is left out is NULL. Dates are texts, as in NDJSON.",
+  }),
+  ...timeout,
+});
 export const RowsChanged = closed({
   /** The version with the change; the latest one where nothing was to change, or with `dry_run`. */
   manifest: Manifest,

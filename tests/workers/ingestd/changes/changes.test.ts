@@ -195,6 +195,53 @@ describe("upsert", () => {
     expect(await stack.catalogd.manifest({ name: "keyed" })).toEqual(before);
   });
 
+  const put = async (name: string, body: unknown) => {
+    const text = typeof body === "string" ? body : JSON.stringify(body);
+    return stack.post(`/catalog/datasets/${name}/upsert`, text, { "content-type": "application/json" });
+  };
+
+  test("of rows in the request's body", async () => {
+    await three("put");
+    const rows = [
+      { id: 5, kind: "new", price: 0.25 },
+      { price: "12345678901234.75", id: "9007199254740993" },
+    ];
+    const { status, answer, error } = await put("put", { key: ["id"], rows });
+    expect([status, error.message]).toEqual([200, ""]);
+    expect(answer).toMatchObject({
+      ...{ rows_loaded: 2, rows_replaced: 1 },
+      manifest: { operation: "upsert", row_count: 10 },
+    });
+    expect(
+      await stack.rows(
+        "SELECT id::VARCHAR AS id, kind, price::VARCHAR AS price FROM put WHERE id = 5 OR id > 99",
+      ),
+    ).toEqual([
+      { id: "5", kind: "new", price: "0.25" },
+      { id: "9007199254740993", kind: null, price: "12345678901234.75" },
+    ]);
+  });
+
+  test.each([
+    ["put", { key: ["id"], rows: [] }, 400, "rows: "],
+    ["put", { key: [], rows: [{ id: 1 }] }, 400, "key: "],
+    ["put", { rows: [{ id: 1 }] }, 400, "key: "],
+    ["put", { key: ["id"], rows: [[1, "a"]] }, 400, "rows.0: "],
+    ["put", { key: ["id"], rows: [{ id: 1 }], mode: "append" }, 400, "mode"],
+    ["put", '{"key":["id"],"rows":[{"id":9007199254740993}]}', 400, "9007199254740993"],
+    ["put", '{"key":["id"],"rows":[', 400, "not valid JSON"],
+    ["put", { key: ["no"], rows: [{ id: 1, kind: "a", price: 1 }] }, 400, "has no column 'no'"],
+    ["put", { key: ["id"], rows: [{ id: 1 }, { id: 1 }] }, 422, "has 2 rows with one key: id = 1"],
+    ["put", { key: ["id"], rows: [{ id: 1, more: 1 }] }, 409, "more"],
+    ["put", { key: ["id"], rows: [{ id: "x" }] }, 422, "not a value of type BIGINT"],
+    ["absent", { key: ["id"], rows: [{ id: 1 }] }, 404, "absent"],
+  ])("of rows for %s refused: %j", async (name, body, status, text) => {
+    const before = (await stack.catalogd.manifest({ name: "put" })).version;
+    const refused = await put(name, body);
+    expect([refused.status, refused.error.message]).toEqual([status, expect.stringContaining(text)]);
+    expect((await stack.catalogd.manifest({ name: "put" })).version).toBe(before);
+  });
+
   test("into a dataset that is new is an ingest like any other", async () => {
     const { answer } = await stack.ingest("fresh", "id\n1\n2\n", "&mode=upsert&key=id");
     expect(answer.manifest).toMatchObject({ version: 1, row_count: 2 });
