@@ -1,7 +1,14 @@
 /** Changes of rows as versions: what was rewritten goes in by one commit, on the very version that was looked at. */
-import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
+import { fail, type ServiceError } from "../../../runtime/errors/errors.ts";
 import type { DatasetManifest, IngestDeps } from "../jobs/jobs.ts";
-import { type Committed, freshKeys, holdMs } from "../loading/loading.ts";
+import {
+  eraseUnregistered,
+  isOvertaken,
+  isRefusal,
+  type Laid,
+  layObjects,
+  registeredObject,
+} from "../loading/loading.ts";
 import type { Rewritten } from "./rewrite.ts";
 
 /** What became of one object: how many of its rows match, and what stands in its place, if anything. */
@@ -53,7 +60,9 @@ export async function commitChange(change: Committing, first: DatasetManifest): 
       const { removes, pieces, ...counts } = await lookAt(change, base, outcomes);
       const isNothing = removes.length + pieces.length === 0 && change.operation !== "retype";
       if (change.dryRun || isNothing) return { manifest: base, ...counts };
-      await storeAll(pieces, change, { base, stored });
+      const fresh = pieces.filter((piece) => !stored.has(piece));
+      const held = [...base.objects, ...[...stored.values()].map(({ object }) => object)];
+      await layObjects(deps, fresh, { name, held, requestId }, (laid) => stored.set(laid.written, laid));
       change.commits?.();
       isKnown = false;
       try {
@@ -65,7 +74,7 @@ export async function commitChange(change: Committing, first: DatasetManifest): 
       }
     }
   } catch (error) {
-    if (isKnown) await eraseMade([...stored.values()], deps, requestId);
+    if (isKnown) await eraseUnregistered(deps, [...stored.values()], requestId);
     throw error;
   }
 }
@@ -95,11 +104,7 @@ async function commit(
 ): Promise<DatasetManifest> {
   const registration = {
     ...{ name, operation, made_by: "ingestd", version: base.version + 1, removes, columns: columns(base) },
-    objects: laid.map(({ object, written: { rows, statistics } }) => ({
-      ...object,
-      row_count: rows,
-      statistics,
-    })),
+    objects: laid.map(registeredObject),
     ...(operation === "retype" && { new_columns: true }),
     ...(ifMatch !== undefined && { if_match: ifMatch }),
   };
@@ -110,30 +115,6 @@ async function commit(
   return manifests[0] as DatasetManifest;
 }
 
-interface Laid extends Committed {
-  written: Rewritten;
-}
-
-/** Stores those that are not stored. Returns when all have ended: an object that is being stored cannot be discarded. */
-async function storeAll(
-  all: readonly Rewritten[],
-  { deps, name, requestId }: Pick<Committing, "deps" | "name" | "requestId">,
-  { base, stored }: { base: DatasetManifest; stored: Map<Rewritten, Laid> },
-): Promise<void> {
-  const pieces = all.filter((piece) => !stored.has(piece));
-  const hashes = pieces.map((piece) => piece.seal());
-  await Promise.allSettled(hashes);
-  const held = [...base.objects, ...[...stored.values()].map(({ object }) => object)].map(({ key }) => key);
-  const keys = freshKeys(name, await Promise.all(hashes), held);
-  // An object that is there already may be one that maintenance is about to remove.
-  if (keys.length > 0) await deps.peers.catalogd.verbs.hold({ keys, ms: holdMs }, { requestId });
-  const laid = pieces.map(async (piece, at) => {
-    stored.set(piece, { ...(await piece.commit(keys[at] ?? "")), written: piece });
-  });
-  await Promise.allSettled(laid);
-  await Promise.all(laid);
-}
-
 function checkSame(first: DatasetManifest, base: DatasetManifest): void {
   const same = first.dataset_id === base.dataset_id && Bun.deepEquals(first.columns, base.columns);
   if (!same) throw overtaken(first.name, "its columns were changed meanwhile");
@@ -141,20 +122,3 @@ function checkSame(first: DatasetManifest, base: DatasetManifest): void {
 
 const overtaken = (name: string, why: string): ServiceError =>
   fail("conflict", `'${name}': ${why}; nothing was done: send the change again`);
-
-/** True when no version was made for certain. */
-const isRefusal = (error: unknown): error is ServiceError =>
-  error instanceof ServiceError &&
-  error.status < 500 &&
-  error.type !== "timeout" &&
-  error.type !== "client_closed";
-
-const isOvertaken = ({ type, details }: ServiceError): boolean =>
-  type === "conflict" && typeof details === "object" && details !== null && "next_version" in details;
-
-/** Of a commit that was refused nothing stays but what was there before. */
-async function eraseMade(laid: readonly Laid[], deps: IngestDeps, requestId: string): Promise<void> {
-  for (const { object, created } of laid)
-    if (created)
-      await deps.peers.storaged.verbs.erase({ key: object.key }, { requestId }).catch(() => undefined);
-}

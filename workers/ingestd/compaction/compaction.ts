@@ -2,13 +2,20 @@
 import { mkdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Peer } from "../../../runtime/contract/contract.ts";
-import { fail, peerError, ServiceError } from "../../../runtime/errors/errors.ts";
+import { fail, peerError } from "../../../runtime/errors/errors.ts";
 import type { Limiter } from "../../../runtime/scheduling/scheduling.ts";
 import { describe } from "../../../runtime/telemetry/telemetry.ts";
 import type { Storaged } from "../../storaged/contract.ts";
 import { type Engines, isExhausted, type Session } from "../engine/engine.ts";
 import type { DatasetManifest, IngestDeps } from "../jobs/jobs.ts";
-import { freshKeys, holdMs, stageObject, type Written } from "../loading/loading.ts";
+import {
+  eraseUnregistered,
+  isRefusal,
+  layObjects,
+  registeredObject,
+  stageObject,
+  type Written,
+} from "../loading/loading.ts";
 import { fieldsOf } from "./parquet-fields.ts";
 import { NotCompactable, rewrite } from "./rewrite.ts";
 
@@ -50,7 +57,6 @@ interface Parts {
 const turnWaitMs = 10_000;
 
 const madeBy = "compaction";
-/** Objects fetched at once. */
 const prefixOf = (name: string) => `datasets/${name}/`;
 
 /** Whether an object may be replaced: one that an ingest wrote for this dataset, or any of its name. */
@@ -105,15 +111,10 @@ async function compactIn(directory: string, parts: Parts, run: CompactRun): Prom
     });
     const replaced = run.objects.slice(found.from, found.to);
     signal.throwIfAborted();
-    const [key = ""] = freshKeys(
-      manifest.name,
-      [await staged.seal()],
-      manifest.objects.map(({ key }) => key),
-    );
-    await deps.peers.catalogd.verbs.hold({ keys: [key], ms: holdMs }, { requestId });
-    const { object: stored, created } = await staged.commit(key);
-    const object = { ...stored, row_count: found.written.rows, statistics: found.written.statistics };
-    const { name, dataset_id } = manifest;
+    const { name, dataset_id, objects: held } = manifest;
+    const piece = { ...found.written, seal: staged.seal, commit: staged.commit };
+    const laid = await layObjects(deps, [piece], { name, held, requestId });
+    const [object] = laid.map(registeredObject) as [DataObject];
     const free = await turnOf(parts, name, signal);
     try {
       const runs = [{ keys: replaced.map(({ key }) => key), object }];
@@ -123,8 +124,8 @@ async function compactIn(directory: string, parts: Parts, run: CompactRun): Prom
       );
       return { kind: "compacted", manifest: made, object, replaced };
     } catch (cause) {
-      if (!(cause instanceof ServiceError) || cause.status >= 500) throw cause;
-      if (created) await eraseQuietly(deps, key);
+      if (!isRefusal(cause)) throw cause;
+      await eraseUnregistered(deps, laid, requestId);
       if (cause.type !== "conflict" && cause.type !== "not_found") throw cause;
       return { kind: "overtaken" };
     } finally {
@@ -229,13 +230,4 @@ async function fetchObject(
   const isSame =
     response.headers.get("etag")?.replaceAll('"', "") === etag && (await stat(path)).size === bytes;
   if (!isSame) throw fail("corrupt", `object '${key}' has other bytes than the catalog says`);
-}
-
-async function eraseQuietly({ peers, log }: IngestDeps, key: string): Promise<void> {
-  await peers.storaged.verbs.erase({ key }).catch((cause) => {
-    log.info("an object without a version could not be erased: maintenance collects it", {
-      key,
-      ...describe(cause),
-    });
-  });
 }

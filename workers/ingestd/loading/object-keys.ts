@@ -17,6 +17,3 @@ export function freshKeys(name: string, hashes: readonly string[], held: readonl
     return key;
   });
 }
-
-/** How long maintenance leaves objects alone that are stored to be registered, in milliseconds: storing takes minutes at most. */
-export const holdMs = 60 * 60 * 1000;

@@ -1,7 +1,5 @@
 /** Rows and rejected rows become versions of their datasets: both, or neither. */
 import type { InputOf } from "../../../runtime/contract/contract.ts";
-import { ServiceError } from "../../../runtime/errors/errors.ts";
-import { describe } from "../../../runtime/telemetry/telemetry.ts";
 import type { Catalogd } from "../../catalogd/contract.ts";
 import { upsert } from "../changes/changes.ts";
 import type { Session } from "../engine/engine.ts";
@@ -15,12 +13,16 @@ import {
 } from "../jobs/jobs.ts";
 import {
   type Committed,
-  freshKeys,
-  holdMs,
+  eraseUnregistered,
+  hold,
+  isOvertaken,
+  isRefusal,
   keyOf,
+  type Laid,
   type Loaded,
+  layObjects,
   type NewTarget,
-  type Piece,
+  registeredObject,
   type StagedObject,
   type Written,
   writeQuery,
@@ -49,11 +51,6 @@ interface Work {
   newTarget: NewTarget;
 }
 
-/** An object with what stands in it. */
-interface Laid extends Committed {
-  written: Written;
-}
-
 interface Registered {
   manifest: DatasetManifest;
   /** True when no version of the dataset was made, because it has this content already. */
@@ -71,14 +68,15 @@ interface Registered {
 export async function register(session: Session, content: Content, work: Work): Promise<Registered> {
   const { task, parts, arrival } = work;
   const { loaded, before } = content;
-  const { name, job } = task;
+  const { name, job, requestId } = task;
+  const { deps } = parts;
   const mode = modeOf(task.input);
   const made = await committedBefore(work);
   if (made) return { manifest: made, unchanged: false, bytesOut: 0, warnings: [] };
   if (task.input.mode === "upsert" && before !== undefined)
     return upserted(session, { loaded, before }, work);
   const held = mode === "append" ? (before?.objects ?? []) : [];
-  const objects = await storeAll(loaded.pieces, { name, held: held.map(({ key }) => key), work });
+  const objects = await layObjects(deps, loaded.pieces, { name, held, requestId });
   const bytesOut = objects.reduce((sum, { object }) => sum + object.bytes, 0);
   const unchanged = before !== undefined && mode === "replace" && isContentOf(before, objects);
   const evolves = task.input.evolve === true && before !== undefined && { evolve: true };
@@ -95,9 +93,9 @@ export async function register(session: Session, content: Content, work: Work): 
       return { manifest: before as DatasetManifest, unchanged, bytesOut, warnings };
     try {
       job.commits();
-      const { manifests } = await parts.deps.peers.catalogd.verbs.commit(
+      const { manifests } = await deps.peers.catalogd.verbs.commit(
         { registrations, ...(arrival.operation && { operation_id: arrival.operation.id }) },
-        { requestId: task.requestId },
+        { requestId },
       );
       return {
         manifest: unchanged ? before : (manifests[0] as DatasetManifest),
@@ -107,9 +105,9 @@ export async function register(session: Session, content: Content, work: Work): 
       };
     } catch (error) {
       if (!isRefusal(error)) throw error;
-      await rollBack(rejects.objects, work);
+      await eraseUnregistered(deps, rejects.objects, requestId);
       if (isOvertaken(error) && attempt < attemptsMax) continue;
-      await rollBack(objects, work);
+      await eraseUnregistered(deps, objects, requestId);
       throw error;
     }
   }
@@ -163,24 +161,6 @@ const nextVersion = async ({ task, parts }: Work): Promise<number> => {
   return (await parts.deps.peers.catalogd.verbs.admit({ name }, { requestId })).next_version;
 };
 
-/** All at once, since each waits for the disk. Returns when all have ended: an object that is being stored cannot be discarded. */
-async function storeAll(
-  pieces: readonly Piece[],
-  { name, held, work }: { name: string; held: readonly string[]; work: Work },
-): Promise<Laid[]> {
-  const sealed = pieces.map((piece) => piece.seal());
-  await Promise.allSettled(sealed);
-  const keys = freshKeys(name, await Promise.all(sealed), held);
-  await hold(keys, work);
-  const laid = pieces.map(async (piece, at) => ({ ...(await piece.commit(keys[at] ?? "")), written: piece }));
-  await Promise.allSettled(laid);
-  return Promise.all(laid);
-}
-
-/** An object that is there already may be one that maintenance is about to remove. */
-const hold = (keys: string[], { task, parts }: Work) =>
-  parts.deps.peers.catalogd.verbs.hold({ keys, ms: holdMs }, { requestId: task.requestId });
-
 const isContentOf = (
   { objects, schema_id: current = 0 }: DatasetManifest,
   committed: readonly Committed[],
@@ -212,11 +192,7 @@ function registrationOf(
       ...column,
       nullable: !(strict.has(column.name) && !hasNulls(column.name)),
     })),
-    objects: objects.map(({ object, written: { rows, statistics } }) => ({
-      ...object,
-      row_count: rows,
-      statistics,
-    })),
+    objects: objects.map(registeredObject),
   };
 }
 
@@ -251,7 +227,7 @@ async function storeRejects(
   const query = rejectsQuery(loaded.rejects?.relation, origin);
   const written = await writeQuery(session, query, { ...target, ...extent, known: before });
   const key = `${folder}-${(await target.seal()).slice(0, 16)}.parquet`;
-  await hold([key], { task, parts, arrival, newTarget });
+  await hold(parts.deps, [key], task.requestId);
   const objects = [{ ...(await target.commit(key)), written }];
   const drifts = before !== undefined && !sameColumns(before, written);
   const registration = registrationOf(name, drifts ? "replace" : mode, objects, before);
@@ -270,29 +246,3 @@ const sameColumns = ({ columns }: DatasetManifest, written: Written): boolean =>
     const column = written.columns[at];
     return name === column?.name && type === column.type;
   });
-
-/** True when no version was made for certain; after other failures it may have been. */
-const isRefusal = (error: unknown): error is ServiceError =>
-  error instanceof ServiceError &&
-  error.status < 500 &&
-  error.type !== "timeout" &&
-  error.type !== "client_closed";
-
-/** Another writer took the version's number that the rejects name. */
-const isOvertaken = ({ type, details }: ServiceError): boolean =>
-  type === "conflict" && typeof details === "object" && details !== null && "next_version" in details;
-
-/** Erases the objects that this ingest made and no version has. No other ingest of the name runs. */
-async function rollBack(objects: readonly Committed[], { task, parts }: Work): Promise<void> {
-  const { deps } = parts;
-  const { requestId } = task;
-  for (const { object, created } of objects) {
-    try {
-      if (created) await deps.peers.storaged.verbs.erase({ key: object.key }, { requestId });
-    } catch (error) {
-      // The refusal is what the caller must hear; the object is left to maintenance.
-      const fields = { request_id: requestId, key: object.key, ...describe(error) };
-      deps.log.warn("an object without a version could not be erased", fields);
-    }
-  }
-}
