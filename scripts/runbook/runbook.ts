@@ -37,11 +37,10 @@ interface Outcome {
   wrong?: { block: Block; why: string };
 }
 
-/** Runs the blocks in order on a machine of their own, and stops at the first that is wrong. */
-export async function runBlocks(
-  blocks: readonly Block[],
-  note: (block: Block, ms: number) => void,
-): Promise<Outcome> {
+type MachineOf = (name: string) => Promise<Machine>;
+
+/** Machines, each made fresh when it is first asked for, while the work lasts. */
+export async function onMachines<T>(work: (machineOf: MachineOf) => Promise<T>): Promise<T> {
   const shared = mkdtempSync(join(tmpdir(), "lakehouse-shared-"));
   const machines = new Map<string, Machine>();
   const machineOf = async (name: string): Promise<Machine> => {
@@ -52,25 +51,34 @@ export async function runBlocks(
     machines.set(name, machine);
     return machine;
   };
-  const outcome: Outcome = { ran: 0, checked: 0 };
   try {
-    for (const block of blocks) {
-      if (block.marks.has("container")) {
-        outcome.checked++;
-        continue;
-      }
-      const machine = await machineOf(block.marks.has("host-b") ? "host-b" : "host-a");
-      const startedAt = performance.now();
-      const why = await wrongWith(block, machine);
-      note(block, performance.now() - startedAt);
-      if (why !== undefined) return { ...outcome, wrong: { block, why } };
-      outcome.ran++;
-    }
-    return outcome;
+    return await work(machineOf);
   } finally {
     await Promise.all([...machines.values()].map((machine) => machine.end()));
     rmSync(shared, { recursive: true, force: true });
   }
+}
+
+/** Runs the blocks in order, and stops at the first that is wrong. */
+export async function runBlocks(
+  blocks: readonly Block[],
+  machineOf: MachineOf,
+  note: (block: Block, ms: number) => void = () => {},
+): Promise<Outcome> {
+  const outcome: Outcome = { ran: 0, checked: 0 };
+  for (const block of blocks) {
+    if (block.marks.has("container")) {
+      outcome.checked++;
+      continue;
+    }
+    const machine = await machineOf(block.marks.has("host-b") ? "host-b" : "host-a");
+    const startedAt = performance.now();
+    const why = await wrongWith(block, machine);
+    note(block, performance.now() - startedAt);
+    if (why !== undefined) return { ...outcome, wrong: { block, why } };
+    outcome.ran++;
+  }
+  return outcome;
 }
 
 async function main(): Promise<number> {
@@ -92,9 +100,9 @@ async function main(): Promise<number> {
     say(`runbook: ${blocks.length} blocks checked for their syntax alone`);
     return 0;
   }
-  const outcome = await runBlocks(blocks, ({ section, line }, ms) =>
-    say(`${values.page}:${line}  ${(ms / 1000).toFixed(1).padStart(5)} s  ${section}`),
-  );
+  const note = ({ section, line }: Block, ms: number) =>
+    say(`${values.page}:${line}  ${(ms / 1000).toFixed(1).padStart(5)} s  ${section}`);
+  const outcome = await onMachines((machineOf) => runBlocks(blocks, machineOf, note));
   return report(values.page, outcome, blocks.length);
 }
 

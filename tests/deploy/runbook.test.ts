@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { lineOf } from "../../scripts/command-line/progress.ts";
 import { noMachine } from "../../scripts/machine/machine.ts";
 import { type Block, blocksOf, printed, stepsOf } from "../../scripts/runbook/blocks.ts";
-import { faultOf, runBlocks } from "../../scripts/runbook/runbook.ts";
+import { faultOf, onMachines, runBlocks } from "../../scripts/runbook/runbook.ts";
 
 const page = blocksOf(await Bun.file("REPLICATION.md").text());
 const fence = (info: string, text: string) => `## 1. One\n\`\`\`${info}\n${text}\n\`\`\`\n`;
@@ -59,9 +59,7 @@ const none = noMachine();
 if (none !== undefined) process.stderr.write(`the runbook is not run here: ${none}\n`);
 
 describe.skipIf(none !== undefined)("on a machine made fresh", () => {
-  const ranLines = async (blocks: readonly Block[]) => runBlocks(blocks, () => {});
-
-  test("the terminal goes on from block to block, and the machine below is not touched", async () => {
+  test("the terminal goes on from block to block, what stopped working is found, and the machine below is not touched", async () => {
     const text = [
       fence("sh", "export A=1\ncd /opt\nf() { echo f$A; }\necho here > /etc/lakehouse-runbook"),
       fence("console", "$ pwd; f; hostname\n/opt\nf1\nhost-a\n$ systemctl is-system-running\nrunning"),
@@ -72,25 +70,25 @@ describe.skipIf(none !== undefined)("on a machine made fresh", () => {
       ),
       fence("sh fails", "false; true"),
     ].join("");
-    expect(await ranLines(blocksOf(text))).toEqual({ ran: 5, checked: 0 });
-    expect(await Bun.file("/etc/lakehouse-runbook").exists()).toBe(false);
-  });
-
-  test("a command that stopped working is found, and nothing after it runs", async () => {
+    /** Commands that stopped working: they are found, and nothing after them runs. */
     const rotten = [
       fence("sh", "lakehouse-command-of-last-year\ntrue"),
       fence("console", "$ echo 2\n3"),
       fence("sh fails", "true"),
     ];
-    for (const each of rotten) {
-      const told = await ranLines(blocksOf(fence("sh", "true") + each + fence("sh", "true")));
-      expect(told).toMatchObject({ ran: 1, wrong: { block: { line: 6 } } });
-    }
+    await onMachines(async (machineOf) => {
+      expect(await runBlocks(blocksOf(text), machineOf)).toEqual({ ran: 5, checked: 0 });
+      for (const each of rotten) {
+        const told = await runBlocks(blocksOf(fence("sh", "true") + each + fence("sh", "true")), machineOf);
+        expect(told).toMatchObject({ ran: 1, wrong: { block: { line: 6 } } });
+      }
+    });
+    expect(await Bun.file("/etc/lakehouse-runbook").exists()).toBe(false);
   });
 
   test("its first chapters: from nothing to a product that answers, under systemd", async () => {
     const end = page.findIndex(({ section }) => section.startsWith("5."));
-    const told = await ranLines(page.slice(0, end + 2));
+    const told = await onMachines((machineOf) => runBlocks(page.slice(0, end + 2), machineOf));
     expect(told.wrong?.why).toBeUndefined();
     expect(told.ran).toBe(end + 2);
   });

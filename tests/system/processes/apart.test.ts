@@ -23,14 +23,13 @@ const timeoutMs = 2500;
 const env = { LH_RPC_TIMEOUT_MS: String(timeoutMs), LH_GATEWAY_PROXY_TIMEOUT_MS: String(timeoutMs) };
 
 type Way = "SIGTERM" | "SIGKILL" | "SIGSTOP";
-const ended = Object.keys(own).flatMap((name) =>
-  (["SIGTERM", "SIGKILL"] as const).map((way) => ({ names: [name], way })),
-);
-/** Those of a level at once, as none of them calls another: each of them takes the longest wait. */
-const held = startOrder(topology)
-  .map((level) => ({ names: level.filter((name) => name in own), way: "SIGSTOP" as const }))
-  .filter(({ names }) => names.length > 0);
-const table: { names: string[]; way: Way }[] = [...ended, ...held];
+/** Killed one by one; asked to end, or held, those of a level at once, as none of them calls another. */
+const killed = Object.keys(own).map((name) => ({ names: [name], way: "SIGKILL" as const }));
+const levels = startOrder(topology)
+  .map((level) => level.filter((name) => name in own))
+  .filter((names) => names.length > 0);
+const together = (["SIGTERM", "SIGSTOP"] as const).flatMap((way) => levels.map((names) => ({ names, way })));
+const table: { names: string[]; way: Way }[] = [...killed, ...together];
 
 interface System {
   ready: boolean;
