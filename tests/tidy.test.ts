@@ -5,6 +5,7 @@ import { startOrder, topology } from "../runtime/topology.ts";
 import { renderToml } from "../scripts/generate/render-toml.ts";
 import {
   dead,
+  drawnRooms,
   folderSizes,
   length,
   roomCycles,
@@ -20,6 +21,11 @@ import { type Rule, repositoryTree, treeOf } from "./support/tidy-tree.ts";
 const tree = repositoryTree();
 const calls = Object.fromEntries(Object.entries(topology).map(([name, node]) => [name, node.calls]));
 const readme = "# a\n## Owns\n## Promises\n## Calls\n## Files\n## When it fails\n";
+const twoRooms = {
+  "workers/a/contract.ts": "",
+  "workers/a/journal/journal.ts": "",
+  "workers/a/search/search.ts": 'import { x } from "../journal/journal.ts";\n',
+};
 const manifest = { engines: { bun: "9.9.9" }, dependencies: { bun: "9.9.9" } };
 
 interface Row {
@@ -231,6 +237,28 @@ const rows: Row[] = [
     rule: text.serviceReadmes,
     example: { "workers/a/README.md": readme + "x\n".repeat(60) },
     finds: "66 lines, at most 60",
+  },
+  {
+    name: "service READMEs name their rooms",
+    rule: drawnRooms,
+    example: { ...twoRooms, "workers/a/README.md": "- `journal/` all there is\n" },
+    finds: "does not name its room search/",
+  },
+  {
+    name: "pictures draw who asks whom",
+    rule: drawnRooms,
+    example: { ...twoRooms, "workers/a/README.md": "    service ─► journal ─► search\n" },
+    finds: "it is search that asks journal",
+  },
+  {
+    name: "the picture of the whole draws who asks whom",
+    rule: drawnRooms,
+    example: {
+      ...twoRooms,
+      "workers/a/README.md": "- `journal/`, `search/`\n",
+      "docs/architecture.md": "   a/    journal ─► search      results\n",
+    },
+    finds: "it is search that asks journal",
   },
   {
     name: "decisions stand in few files",

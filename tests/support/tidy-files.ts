@@ -92,6 +92,42 @@ export const roomCycles: Rule = (tree) => {
     );
 };
 
+/** A picture's lines as pairs of what stands on both sides of an arrow: names with a comma between them stand together. */
+const arrows = (line: string): [asking: string, asked: string][] => {
+  const parts = line.split(/─+►/).map((part) => part.trim().split(/\s{2,}|◄─/));
+  return parts.slice(1).map((asked, at) => [parts[at]?.at(-1) ?? "", asked[0] ?? ""]);
+};
+
+/** The README of a service names each of its rooms, and no picture has an arrow from a room to one that asks it. */
+export const drawnRooms: Rule = (tree) => {
+  const graph = roomGraph(tree);
+  return serviceNames(tree).flatMap((service) => {
+    const house = `workers/${service}`;
+    const names = [...graph.keys()]
+      .filter((room) => room.startsWith(`${house}/`) && !room.endsWith(".ts"))
+      .map((room) => room.slice(house.length + 1));
+    const readme = tree.get(`${house}/README.md`) ?? "";
+    const unnamed = names
+      .filter((name) => !new RegExp(`(^|[\\s\`,])${name}(/|[\\s\`,]|$)`, "m").test(readme))
+      .map((name) => `${house}/README.md: does not name its room ${name}/`);
+    const drawn = (tree.get("docs/architecture.md") ?? "")
+      .split("\n")
+      .filter((line) => line.trim().startsWith(`${service}/ `))
+      .map((line) => line.trim().slice(service.length + 1));
+    const among = (words: string) => words.split(/[\s,|/]+/).filter((word) => names.includes(word));
+    const reversed = [...readme.split("\n"), ...drawn].flatMap((line) =>
+      arrows(line).flatMap(([asking, asked]) =>
+        among(asking).flatMap((from) =>
+          among(asked)
+            .filter((to) => graph.get(`${house}/${to}`)?.has(`${house}/${from}`))
+            .map((to) => `${house}: a picture has '${from} ─► ${to}', and it is ${to} that asks ${from}`),
+        ),
+      ),
+    );
+    return [...unnamed, ...reversed];
+  });
+};
+
 export const telling: Rule = (tree) =>
   [...tree.keys()]
     .filter((path) => vague.test(path))

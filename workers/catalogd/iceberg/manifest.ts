@@ -1,4 +1,4 @@
-/** Manifests of data files without partitions, and manifest lists: written by us, read from anybody. Pure. */
+/** Manifests of data files without partitions, and manifest lists: written by us, read from anybody. */
 import type { AvroRecord } from "../avro/avro.ts";
 import { decodeAvroFile, encodeAvroFile } from "../avro/avro.ts";
 import { boundBytes } from "./bounds.ts";

@@ -1,4 +1,4 @@
-/** What a commit requires of the table that it changes (REST catalog, `TableRequirement`). Pure. */
+/** What a commit requires of the table that it changes (REST catalog, `TableRequirement`). */
 
 import { type Id, sameId } from "./json.ts";
 import { badRequest, commitFailed, noSuchTable } from "./refusals.ts";

@@ -1,4 +1,4 @@
-/** Table metadata (format 2, §"Table Metadata Fields"): what it is, and what a new table's is. Pure. */
+/** Table metadata (format 2, §"Table Metadata Fields"): what it is, and what a new table's is. */
 import { freshIds } from "./fresh-ids.ts";
 import type { Id } from "./json.ts";
 import type { IcebergSchema } from "./schema.ts";

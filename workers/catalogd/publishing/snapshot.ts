@@ -1,4 +1,4 @@
-/** A version of a dataset as a snapshot of its table: what it adds, and the metadata with it. Pure. */
+/** A version of a dataset as a snapshot of its table: what it adds, and the metadata with it. */
 import {
   highestId,
   type IcebergSchema,
