@@ -54,7 +54,8 @@ export async function findings(
   { packages, script }: Python,
   words: readonly string[],
 ): Promise<Record<string, unknown>> {
-  const command = [await interpreter(name, packages), join(import.meta.dir, script), ...words] as const;
+  // No compiled modules beside the source.
+  const command = [await interpreter(name, packages), "-B", join(import.meta.dir, script), ...words] as const;
   const { code, out, err } = await run(command, { timeoutMs: runTimeoutMs });
   if (code !== 0) throw new Error(`${script} ended with ${code}: ${err.slice(-2000)}`);
   const lines = out.split("\n").filter((line) => line.startsWith("{"));

@@ -1,19 +1,14 @@
-"""Reads the tables of a catalog with ClickHouse, embedded as chdb: read_chdb.py URI TOKEN SUFFIX."""
+"""Reads the tables of a catalog with ClickHouse, embedded as chdb."""
 import json
 import os
-import sys
 
 from chdb import session
+from findings import suffix, tell, token, uri
 
 # ClickHouse reads files below its working directory alone.
 os.chdir("/")
 
-uri, token, suffix = sys.argv[1:4]
 db = session.Session()
-
-
-def tell(**found):
-    print(json.dumps(found), flush=True)
 
 
 def rows(sql):

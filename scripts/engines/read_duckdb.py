@@ -1,13 +1,10 @@
-"""Reads the tables of a catalog with DuckDB's iceberg extension: read_duckdb.py URI TOKEN SUFFIX."""
-import datetime
+"""Reads the tables of a catalog with DuckDB's iceberg extension."""
 import importlib.util
-import json
 import os
-import sys
 
 import duckdb
+from findings import suffix, tell, tell_refusal, text, token, uri
 
-uri, token, suffix = sys.argv[1:4]
 db = duckdb.connect()
 for name in ("avro", "httpfs", "iceberg"):
     folder = os.path.dirname(importlib.util.find_spec(f"duckdb_extension_{name}").origin)
@@ -16,22 +13,8 @@ access = f"TOKEN '{token}'" if token else "AUTHORIZATION_TYPE 'none'"
 db.execute(f"ATTACH 'main' AS lake (TYPE iceberg, ENDPOINT '{uri}', {access}, DEFAULT_SCHEMA 'main')")
 
 
-def tell(**found):
-    print(json.dumps(found), flush=True)
-
-
 def rows(sql):
     return db.execute(sql).fetchall()
-
-
-def text(value):
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, dict):
-        return " ".join(map(str, value.values()))
-    if isinstance(value, datetime.datetime):
-        return value.isoformat(sep=" ", timespec="microseconds")
-    return str(value)
 
 
 tell(tables=sorted(name for (_, _, name, *_) in rows("SHOW ALL TABLES") if name.endswith(suffix)))
@@ -44,8 +27,4 @@ tell(types=[text(value) for value in rows(f"FROM lake.main.types_{suffix}")[0]])
 tell(without_ids=sorted(word for (word,) in rows(f"SELECT word FROM lake.main.bare_{suffix}")))
 evolved = rows(f"SELECT concat_ws(' ', id, title, note) FROM lake.main.evolved_{suffix} ORDER BY id")
 tell(evolved=[text for (text,) in evolved])
-try:
-    db.execute(f"INSERT INTO {grown} VALUES (1, 'more')")
-    tell(refused="")
-except Exception as error:
-    tell(refused=f"{type(error).__name__}: {error}")
+tell_refusal(lambda: db.execute(f"INSERT INTO {grown} VALUES (1, 'more')"))

@@ -1,18 +1,8 @@
-"""Reads the tables of a catalog with Polars: read_polars.py URI TOKEN SUFFIX."""
-import json
-import sys
-
+"""Reads the tables of a catalog with Polars."""
 import polars as pl
-from pyiceberg.catalog import load_catalog
+from findings import iceberg_catalog, suffix, tell
 
-uri, token, suffix = sys.argv[1:4]
-catalog = load_catalog("lakehouse", type="rest", uri=uri, **({"token": token} if token else {}))
-
-
-def tell(**found):
-    print(json.dumps(found), flush=True)
-
-
+catalog = iceberg_catalog()
 grown = catalog.load_table(f"main.grown_{suffix}")
 frame = pl.scan_iceberg(grown)
 tell(rows=list(frame.select(pl.len(), pl.col("id").sum()).collect().row(0)))

@@ -1,29 +1,8 @@
-"""Reads the tables of a catalog with PyIceberg: read_pyiceberg.py URI TOKEN SUFFIX. Prints findings as JSON."""
-import datetime
-import json
-import sys
-
-from pyiceberg.catalog import load_catalog
+"""Reads the tables of a catalog with PyIceberg."""
+from findings import iceberg_catalog, suffix, tell, tell_refusal, text
 from pyiceberg.expressions import GreaterThanOrEqual
 
-uri, token, suffix = sys.argv[1:4]
-catalog = load_catalog("lakehouse", type="rest", uri=uri, **({"token": token} if token else {}))
-
-
-def tell(**found):
-    print(json.dumps(found), flush=True)
-
-
-def text(value):
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, dict):
-        return " ".join(map(str, value.values()))
-    if isinstance(value, datetime.datetime):
-        return value.isoformat(sep=" ", timespec="microseconds")
-    return str(value)
-
-
+catalog = iceberg_catalog()
 names = [name for _, name in catalog.list_tables("main") if name.endswith(suffix)]
 tell(tables=sorted(names))
 grown = catalog.load_table(f"main.grown_{suffix}")
@@ -38,8 +17,4 @@ bare = catalog.load_table(f"main.bare_{suffix}").scan().to_arrow()
 tell(without_ids=sorted(bare["word"].to_pylist()))
 rows = catalog.load_table(f"main.evolved_{suffix}").scan().to_arrow().to_pylist()
 tell(evolved=sorted(f"{row['id']} {row['title']} {row['note'] or ''}".strip() for row in rows))
-try:
-    grown.append(grown.scan().to_arrow())
-    tell(refused="")
-except Exception as error:
-    tell(refused=f"{type(error).__name__}: {error}")
+tell_refusal(lambda: grown.append(grown.scan().to_arrow()))

@@ -1,4 +1,5 @@
 /** What every smoke is given: a product in each mode, requests to it, and a stage that counts its checks. */
+export { runCommand } from "./command.ts";
 export { type Answer, type Lake, lakeAt, modes, type Product, type StartOptions } from "./product.ts";
 export { drop, freshName, ingest, rows, sql } from "./requests.ts";
 export {

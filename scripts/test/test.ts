@@ -15,8 +15,8 @@ export const root = resolve(import.meta.dir, "../..");
  */
 const testTimeoutMs = 15 * 60_000;
 
-/** Files run two at a time, in a process each (ADR 0052). */
-export const testOptions = [`--timeout=${testTimeoutMs}`, "--parallel=2", "--no-isolate"];
+/** Files run three at a time, in a process each (ADR 0052). */
+export const testOptions = [`--timeout=${testTimeoutMs}`, "--parallel=3", "--no-isolate"];
 
 interface Counts {
   passed: number;
@@ -53,6 +53,16 @@ export function failuresOf(xml: string | undefined): string[] {
     return `failed: ${file}: ${decodeXml(name)}\n  ${said.trimEnd()}`;
   });
 }
+
+const shownFiles = 10;
+
+/** Where the time goes: the files of a JUnit report whose tests took longest, as `  12.3 s  tests/a.test.ts`. */
+export const slowestOf = (xml: string | undefined): string[] =>
+  [...(xml ?? "").matchAll(/<testsuite name="([^"]*)" file="\1"[^>]*? time="([\d.]+)"/g)]
+    .map(([, file = "", seconds]) => ({ file, seconds: Number(seconds) }))
+    .sort((a, b) => b.seconds - a.seconds)
+    .slice(0, shownFiles)
+    .map(({ file, seconds }) => `${seconds.toFixed(1).padStart(6)} s  ${file}`);
 
 const entities: Record<string, string> = { lt: "<", gt: ">", quot: '"', apos: "'", amp: "&" };
 const decodeXml = (text: string): string =>
@@ -108,7 +118,7 @@ const readOrUndefined = (path: string): string | undefined => {
   }
 };
 
-async function runTests(words: string[]): Promise<{ step: Done; counts: Counts; failures: string[] }> {
+async function runTests(words: string[]): Promise<{ step: Done; counts: Counts; lines: string[] }> {
   const directory = mkdtempSync(join(tmpdir(), "lakehouse-test-"));
   try {
     const report = join(directory, "report.xml");
@@ -119,7 +129,8 @@ async function runTests(words: string[]): Promise<{ step: Done; counts: Counts; 
     const counts = readReport(xml);
     // A runner that fails without a failed test (an error between tests, a crash) is a failure too.
     if (!done.ok && counts.failed === 0) counts.failed = 1;
-    return { step: { ...done, ok: done.ok && counts.failed === 0 }, counts, failures: failuresOf(xml) };
+    const lines = ["the slowest files:", ...slowestOf(xml), "", ...failuresOf(xml)];
+    return { step: { ...done, ok: done.ok && counts.failed === 0 }, counts, lines };
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
@@ -144,7 +155,7 @@ async function main(words: string[]): Promise<boolean> {
   const checks = words.length === 0 ? [await step(types), await step(lint)] : [];
   const tests = await runTests(words);
   const steps = [...checks, tests.step];
-  print(["", ...tests.failures, "", ...steps.map(resultLine), "", closingLine(tests.counts)]);
+  print(["", ...tests.lines, "", ...steps.map(resultLine), "", closingLine(tests.counts)]);
   return steps.every(({ ok }) => ok);
 }
 

@@ -4,9 +4,8 @@
  * [--seed 1] [--disk tmpfs|ext4]`. Prints one JSON line; exits 1 when something acknowledged was lost, something
  * refused is there in part, a refusal was unclear, or a service finds damage. Needs root.
  */
-import { parseArgs } from "node:util";
 import { topology } from "../../../runtime/topology.ts";
-import { createProgress } from "../../../scripts/command-line/progress.ts";
+import { campaignRules, runCampaign } from "../../support/campaigns/campaign.ts";
 import {
   damageOf,
   done,
@@ -18,32 +17,21 @@ import {
 import { type DiskKind, makeSmallDisk } from "../../support/faults/small-disk.ts";
 import { startProduct } from "../../support/product/product.ts";
 
-const { values } = parseArgs({
-  options: {
-    count: { type: "string", default: "20" },
-    seed: { type: "string", default: "1" },
-    disk: { type: "string", default: "tmpfs" },
-  },
-});
-const count = Number(values.count);
-let state = Number(values.seed) >>> 0;
-/** Park–Miller's minimal standard generator: the same seed gives the same fillings. */
-const random = () => {
-  state = (state * 48_271 + 11) % 2_147_483_647;
-  return state / 2_147_483_647;
-};
+const rules = campaignRules(20, ["disk"]);
+const { random } = rules;
+const kind = (rules.given("disk") ?? "tmpfs") as DiskKind;
 
 /** Grows with the count: what is written stays. */
-const diskBytes = (48 + 4 * count) * 1024 * 1024;
+const diskBytes = (48 + 4 * rules.count) * 1024 * 1024;
 const services = Object.keys(topology).filter((name) => name !== "gateway");
 const full = /the disk is full.*free space/;
 /** Deeds of each kind between two fillings, at most; the disk must not fill by them alone. */
 const deedsMax = 6;
 
-const disk = makeSmallDisk(values.disk as DiskKind, diskBytes);
+const disk = makeSmallDisk(kind, diskBytes);
 const ledger = new Ledger();
-const wrong: string[] = [];
-const outcomes = { acknowledged: 0, refused: 0, unknown: 0 };
+const outcomes = { disk: kind, acknowledged: 0, refused: 0, unknown: 0, wrong: [] as string[] };
+const { wrong } = outcomes;
 let product = await startProduct({ dataDir: disk.path });
 let next = 0;
 
@@ -65,12 +53,14 @@ async function keepDoing(
   }
 }
 
-const progress = createProgress("disk-full", { unit: "fillings" });
-try {
-  for (const tracked of trackedWrites) await tracked.prepare?.(product.url);
-  for (const tracked of trackedWrites) ledger.note(tracked, 0, await done(tracked, product.url, next, full));
-  next = 1;
-  for (let filling = 0; filling < count; filling++) {
+for (const tracked of trackedWrites) await tracked.prepare?.(product.url);
+for (const tracked of trackedWrites) ledger.note(tracked, 0, await done(tracked, product.url, next, full));
+next = 1;
+await runCampaign({
+  name: "disk-full",
+  rules,
+  outcomes,
+  cycle: async () => {
     const cycle = { isOver: false, isKilled: false };
     const working = trackedWrites.map((tracked) => keepDoing(tracked, cycle));
     await Bun.sleep(random() * 60);
@@ -93,18 +83,11 @@ try {
       ...(await ledger.faults(product.url)),
       ...(await damageOf(product.url, services)),
     );
-    if (wrong.length > 0) break;
-    progress.step(filling + 1, count);
-  }
-} catch (cause) {
-  wrong.push(String(cause).slice(-2000));
-} finally {
-  progress.end();
-  const code = await product.end();
-  if (code !== 0) wrong.push(`the product ended with ${code}`);
-  disk.remove();
-}
-process.stdout.write(
-  `${JSON.stringify({ fillings: count, seed: Number(values.seed), disk: values.disk, ...outcomes, wrong })}\n`,
-);
-process.exit(wrong.length === 0 ? 0 : 1);
+    return `${outcomes.acknowledged} acknowledged`;
+  },
+  end: async () => {
+    const code = await product.end();
+    if (code !== 0) wrong.push(`the product ended with ${code}`);
+    disk.remove();
+  },
+});

@@ -3,26 +3,22 @@
  * abort nor keep threads or memory: `bun tests/campaigns/kills/restarts.ts [--count 100] [--seed 1]`. Prints one JSON line;
  * exits 1 when the process ended or an answer with status 200 was not whole.
  */
-import { parseArgs } from "node:util";
-import { createProgress } from "../../../scripts/command-line/progress.ts";
 import { workersPieces } from "../../../scripts/sample-data/make-workers.ts";
+import { campaignRules, runCampaign } from "../../support/campaigns/campaign.ts";
 import { type Figures, startKillable } from "../../support/product/killable.ts";
 
-const { values } = parseArgs({
-  options: { count: { type: "string", default: "100" }, seed: { type: "string", default: "1" } },
-});
-const count = Number(values.count);
-let state = Number(values.seed) >>> 0;
-/** Park–Miller's minimal standard generator: the same seed gives the same kills. */
-const random = () => {
-  state = (state * 48_271 + 11) % 2_147_483_647;
-  return state / 2_147_483_647;
-};
-
+const rules = campaignRules(100);
+const { count, random } = rules;
 const product = await startKillable();
 const { url } = product;
 const csv = Buffer.concat([...workersPieces({ rows: 20_000, seed: 3 })]);
-const outcomes = { answered: 0, refused: 0, cut: 0, wrong: [] as string[] };
+const outcomes = {
+  answered: 0,
+  refused: 0,
+  cut: 0,
+  wrong: [] as string[],
+  samples: [] as Figures[],
+};
 let over = false;
 
 const upload = (name: string) =>
@@ -77,28 +73,27 @@ const loads = [
   ),
 ];
 
-const samples: Figures[] = [];
-const started = performance.now();
-const bar = createProgress("restarts", { unit: "cycles" });
-for (let cycle = 0; cycle < count; cycle++) {
-  if (cycle % Math.ceil(count / 8) === 0) samples.push(await product.figures());
-  await Bun.sleep(random() * 200);
-  const names = random() < 0.34 ? ["queryd"] : random() < 0.5 ? ["ingestd"] : ["queryd", "ingestd"];
-  const restarts: number[] = [];
-  for (const name of names) restarts.push((await product.status(name))?.restarts ?? 0);
-  for (const name of names) product.kill(name);
-  for (const [at, name] of names.entries()) await product.restarted(name, restarts[at] ?? 0);
-  bar.step(cycle + 1, count, `${outcomes.answered} answered`);
-}
-bar.end();
-over = true;
-await Promise.all(loads);
-samples.push(await product.figures());
-const elapsed_s = Math.round((performance.now() - started) / 100) / 10;
-const check = await (await query("SELECT count(*) AS n FROM base", "application/json")).text();
-if (check !== '[{"n":20000}]') outcomes.wrong.push(check);
-const code = await product.stop();
-process.stdout.write(
-  `${JSON.stringify({ cycles: count, seed: Number(values.seed), elapsed_s, ...outcomes, samples })}\n`,
-);
-process.exit(outcomes.wrong.length === 0 && code === 0 ? 0 : 1);
+await runCampaign({
+  name: "restarts",
+  rules,
+  outcomes,
+  cycle: async (cycle) => {
+    if (cycle % Math.ceil(count / 8) === 0) outcomes.samples.push(await product.figures());
+    await Bun.sleep(random() * 200);
+    const names = random() < 0.34 ? ["queryd"] : random() < 0.5 ? ["ingestd"] : ["queryd", "ingestd"];
+    const restarts: number[] = [];
+    for (const name of names) restarts.push((await product.status(name))?.restarts ?? 0);
+    for (const name of names) product.kill(name);
+    for (const [at, name] of names.entries()) await product.restarted(name, restarts[at] ?? 0);
+    return `${outcomes.answered} answered`;
+  },
+  end: async () => {
+    over = true;
+    await Promise.all(loads);
+    outcomes.samples.push(await product.figures());
+    const check = await (await query("SELECT count(*) AS n FROM base", "application/json")).text();
+    if (check !== '[{"n":20000}]') outcomes.wrong.push(check);
+    const code = await product.stop();
+    if (code !== 0) outcomes.wrong.push(`the product ended with ${code}`);
+  },
+});

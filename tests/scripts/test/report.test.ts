@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { closingLine, failuresOf, readReport } from "../../../scripts/test/test.ts";
+import { closingLine, failuresOf, readReport, slowestOf } from "../../../scripts/test/test.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 
 const suites = (attributes: string): string =>
@@ -33,6 +33,7 @@ describe("the closing line", () => {
     remove();
     expect(run.exitCode).toBe(1);
     expect(readReport(report)).toEqual({ passed: 1, failed: 1, skipped: 1 });
+    expect(slowestOf(report)).toEqual([expect.stringMatching(/^ +\d+\.\d s {2}a\.test\.ts$/)]);
     expect(failuresOf(report)).toEqual([
       expect.stringMatching(/^failed: a\.test\.ts: b\n {2}Error: <b> & 'c'\n/),
     ]);

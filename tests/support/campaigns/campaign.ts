@@ -54,7 +54,11 @@ export async function runCampaign({ name, rules, outcomes, goesOn, cycle, end }:
   const bar = createProgress(name, { unit: "cycles" });
   let cycles = 0;
   while (cycles < count && (goesOn || outcomes.wrong.length === 0)) {
-    const note = await cycle(cycles);
+    // What was made for it is removed, whatever happens.
+    const note = await cycle(cycles).catch((cause) => {
+      outcomes.wrong.push(cause instanceof Error && cause.stack ? cause.stack : String(cause));
+      return "";
+    });
     cycles += 1;
     bar.step(cycles, count, note);
   }

@@ -1,5 +1,6 @@
 /** A short slice of the campaign: `bun tests/campaigns/faults/power-loss.ts` is the long one. */
 import { expect, test } from "bun:test";
+import { slice } from "../../support/campaigns/slice.ts";
 import { fileSystems, isSnapshotDiskPossible } from "../../support/faults/snapshot-disk.ts";
 
 if (!isSnapshotDiskPossible)
@@ -8,11 +9,9 @@ if (!isSnapshotDiskPossible)
 test.each(isSnapshotDiskPossible ? [...fileSystems] : [])(
   "the power goes, on %s: what was acknowledged is there, and nothing is taken for damage",
   async (kind) => {
-    const campaign = ["tests/campaigns/faults/power-loss.ts", "--count=1", "--seed=3", `--disk=${kind}`];
-    const run = Bun.spawn([process.execPath, ...campaign], { stdout: "pipe", stderr: "inherit" });
-    const outcome = JSON.parse(await new Response(run.stdout).text());
-    expect(outcome).toMatchObject({ cycles: 1, wrong: [] });
-    expect(outcome.trackedWrites).toBeGreaterThan(5);
-    expect(await run.exited).toBe(0);
+    const words = ["--count=1", "--seed=3", `--disk=${kind}`];
+    const { cycles, trackedWrites } = await slice("faults/power-loss.ts", ...words);
+    expect(cycles).toBe(1);
+    expect(trackedWrites).toBeGreaterThan(5);
   },
 );

@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { smokes } from "../../../scripts/smoke/all.ts";
 import { runSmoke } from "../../../scripts/smoke-product/stage.ts";
+import { slice } from "../../support/campaigns/slice.ts";
 import { ingest, type Product, sql, startProduct } from "../../support/product/product.ts";
 import { bucketFlags, flagsOnS3 } from "../../support/s3/lake.ts";
 import { testS3Servers } from "../../support/s3/server.ts";
@@ -31,12 +32,10 @@ describe.each(servers)("the product on $name", (s3) => {
   });
 
   test(`${campaign} survive SIGKILL at a random instant`, async () => {
-    const words = [`tests/campaigns/kills/${campaign}.ts`, "--count", "1", "--seed", "3", "--s3", s3.name];
-    const run = Bun.spawn([process.execPath, ...words], { stdout: "pipe", stderr: "inherit" });
-    const outcome = JSON.parse(await new Response(run.stdout).text());
-    expect(outcome).toMatchObject({ cycles: 1, wrong: [] });
-    expect(outcome.acknowledged).toBeGreaterThan(1);
-    expect(await run.exited).toBe(0);
+    const words = ["--count=1", "--seed=3", `--s3=${s3.name}`];
+    const { cycles, acknowledged } = await slice(`kills/${campaign}.ts`, ...words);
+    expect(cycles).toBe(1);
+    expect(acknowledged).toBeGreaterThan(1);
   });
 });
 
