@@ -36,7 +36,7 @@ export const systemClock: Clock = {
 export const timestamp = (clock: Pick<Clock, "now">): string => new Date(clock.now()).toISOString();
 
 /** How long a service's start waits for what others must answer, before it goes on in the background, in milliseconds. */
-const startWaitMs = 5000;
+export const startWaitMs = 5000;
 
 /**
  * Resolves when `work` has settled, at the latest after five seconds: a start waits for others, and not for ever.

@@ -2,6 +2,7 @@
 
 import type { Config } from "../../../runtime/config/settings.ts";
 import type { Peer } from "../../../runtime/contract/endpoints.ts";
+import { startWaitMs, systemClock } from "../../../runtime/scheduling/clock.ts";
 import { type Storaged, storaged } from "../../../workers/storaged/contract.ts";
 import { createStoraged } from "../../../workers/storaged/service.ts";
 import { vectord } from "../../../workers/vectord/contract.ts";
@@ -35,10 +36,18 @@ export async function startVectordStack(options: StackOptions = {}) {
   const config = configWith({ data_dir: path, vectord: { threads: 1, ...settings } });
   const stored = await startInProcess({ contract: storaged, create: createStoraged }, { config, peers: {} });
   const peer = wrap ? { ...stored.peer, verbs: wrap(stored.peer.verbs) } : stored.peer;
+  // A start goes on without what is not open after five seconds: here it waits for all, however busy the machine is.
+  let isOpening = wrap === undefined;
+  const sleep: typeof systemClock.sleep = (ms, signal) =>
+    systemClock.sleep(isOpening && ms === startWaitMs ? 60 * 60_000 : ms, signal);
   const service = await startInProcess(
     { contract: vectord, create: createVectord },
-    { config, peers: { storaged: peer }, adopted: (place) => adopted.includes(place) },
+    {
+      ...{ config, peers: { storaged: peer }, clock: { ...systemClock, sleep } },
+      adopted: (place) => adopted.includes(place),
+    },
   );
+  isOpening = false;
 
   const send = async (method: string, at: string, body?: unknown, headers: Record<string, string> = {}) => {
     const isRaw = body === undefined || body instanceof Uint8Array || typeof body === "string";
