@@ -117,7 +117,7 @@ export async function openKeyLog(options: KeyLogOptions): Promise<KeyLog> {
       if (isFull(newest())) await rotate();
       await append({ ...entry, at: clock.now() });
     },
-    inspect: (service, signal) => inspectFiles([...files], directory, { service, signal }),
+    inspect: (service, signal) => inspectFiles(files, { directory, mutex }, { service, signal }),
     snapshot: () =>
       holdFiles(
         directory,
@@ -132,21 +132,28 @@ export async function openKeyLog(options: KeyLogOptions): Promise<KeyLog> {
   };
 }
 
+/** A file that goes meanwhile is passed over: it held what is not needed any more, or stands in another one. */
 async function* inspectFiles(
   files: readonly KeyFile[],
-  directory: string,
+  { directory, mutex }: { directory: string; mutex: Mutex },
   about: { service: string; signal: AbortSignal },
 ): AsyncGenerator<Inspected> {
-  for (const { number, path, log } of files)
+  for (const each of [...files]) {
+    const found = await mutex.runExclusive(async () => {
+      if (!files.includes(each)) return undefined;
+      return { opened: await each.log.atRest((state) => openToInspect(each.path, state)) };
+    });
+    if (found === undefined) continue;
     yield* inspectLineLog<Entry>({
       directory,
-      file: nameOf(number),
+      file: nameOf(each.number),
       ...about,
       ...logFormat,
-      opened: await log.atRest((state) => openToInspect(path, state)),
+      ...found,
       remedy: () =>
         "nothing to mend: a request that is repeated with the key of this line runs again; the line is set aside at the next start",
     });
+  }
 }
 
 const asideText = (path: string): string =>

@@ -221,6 +221,32 @@ test("files that are full are followed by new ones, two are kept, and what is re
   leaving.push(home.remove);
 });
 
+test("files that go while they are inspected are no damage", async () => {
+  const home = temporaryDirectory("idempotency");
+  const kept = await keptOf(home.path);
+  const keys = await openKeyLog({ directory: home.path, clock: systemClock, fileBytesMax: 4000, kept });
+  const fill = async () => {
+    for (let n = 0; n < 60; n++)
+      await keys.write({
+        key: `${n}`,
+        fingerprint: "f",
+        operation: `o-${n}`,
+        state: "done",
+        answer: "x".repeat(200),
+      });
+  };
+  await fill();
+  const found: unknown[] = [];
+  let steps = 0;
+  for await (const step of keys.inspect("embedd", new AbortController().signal)) {
+    if (steps++ === 0) await fill();
+    if ("finding" in step) found.push(step.finding);
+  }
+  expect([steps > 0, found]).toEqual([true, []]);
+  await keys.close();
+  leaving.push(home.remove);
+});
+
 test("a damaged line is told, set aside and named until its file is deleted", async () => {
   const home = temporaryDirectory("idempotency");
   const warnings: string[] = [];

@@ -3,6 +3,7 @@
 import pMap from "p-map";
 import type { Peer } from "../../../runtime/contract/contract.ts";
 import type { Finding, Inspected } from "../../../runtime/durable/durable.ts";
+import { ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Clock, KeyedMutex } from "../../../runtime/scheduling/scheduling.ts";
 import { fold } from "../../../runtime/sql/sql.ts";
 import type { Storaged } from "../../storaged/contract.ts";
@@ -87,6 +88,12 @@ async function* inspectChain(deps: InspectionDeps, chain: Chain): AsyncGenerator
   reading.heads.set(name, last);
   const { from = 1 } = deps.marks.of(name) ?? {};
   const first = await firstKept(deps, name, last);
+  if (first === undefined) {
+    // All that was listed went meanwhile; what the versions since then refer to is not known.
+    reading.readable = false;
+    reading.done += numbers.length;
+    return;
+  }
   for (const number of numbers) if (number < first) yield expired(name, number);
   const kept = numbers.filter((number) => number >= first);
   reading.done += numbers.length - kept.length;
@@ -95,10 +102,16 @@ async function* inspectChain(deps: InspectionDeps, chain: Chain): AsyncGenerator
   for (let at = 0; at < kept.length; at += deps.concurrency) {
     signal.throwIfAborted();
     const some = kept.slice(at, at + deps.concurrency);
-    const found = await pMap(some, (number) => deps.store.read(name, number), {
+    const found = await pMap(some, (number) => readKept(deps, name, number), {
       concurrency: deps.concurrency,
     });
-    for (const head of found) {
+    for (const [index, head] of found.entries()) {
+      if (head === undefined) {
+        before = "unknown";
+        expected = (some[index] ?? 0) + 1;
+        reading.done += 1;
+        continue;
+      }
       const { version } = head;
       if (version > expected) {
         if (version > from) yield missing(name, Math.max(expected, from), version - 1);
@@ -128,10 +141,27 @@ async function* inspectChain(deps: InspectionDeps, chain: Chain): AsyncGenerator
   }
 }
 
-/** What the latest version says of those before it, where it can be read. */
-async function firstKept({ store }: InspectionDeps, name: string, last: number): Promise<number> {
-  const head = await store.read(name, last);
-  return isDamaged(head) ? 1 : firstOf(head);
+/** What the latest version says of those before it, where it can be read; undefined when it was expired meanwhile. */
+async function firstKept(deps: InspectionDeps, name: string, last: number): Promise<number | undefined> {
+  const head = await readKept(deps, name, last);
+  return head && (isDamaged(head) ? 1 : firstOf(head));
+}
+
+/** Maintenance goes on while the catalog is read: a version that was listed may be expired since, and gone. */
+const isExpired = ({ registry }: InspectionDeps, name: string, version: number): boolean => {
+  const head = registry.head(name);
+  return head !== undefined && version < firstOf(head);
+};
+
+/** The version; undefined when it was expired since it was listed. */
+async function readKept(deps: InspectionDeps, name: string, version: number): Promise<Head | undefined> {
+  try {
+    return await deps.store.read(name, version);
+  } catch (error) {
+    const isGone = error instanceof ServiceError && error.type === "not_found";
+    if (isGone && isExpired(deps, name, version)) return undefined;
+    throw error;
+  }
 }
 
 const expired = (name: string, number: number): Inspected => ({
@@ -209,10 +239,11 @@ const lostRemedy = (name: string, version: number): string =>
   `put it back from a backup (bun run restore, or PUT /v1/storage/put/${manifestKey(name, version)}), then restart catalogd; without one, take what is there: ${adoptionOf(name)}`;
 
 async function* inspectObjects(
-  { objects, concurrency, marks }: InspectionDeps,
+  deps: InspectionDeps,
   { references, heads }: Reading,
   signal: AbortSignal,
 ): AsyncGenerator<Inspected> {
+  const { objects, concurrency, marks } = deps;
   const total = references.count();
   const isHead = (name: string, version: number) => heads.get(name) === version;
   const from = (name: string) => marks.of(name)?.from ?? 1;
@@ -222,7 +253,10 @@ async function* inspectObjects(
     const some = all.slice(at, at + objectsAStep);
     const found = await pMap(
       some,
-      (reference) => referenceDamage(objects.head, reference, { isHead, from, signal }),
+      async (reference) => {
+        const found = await referenceDamage(objects.head, reference, { isHead, from, signal });
+        return isExpired(deps, reference.name, reference.version) ? undefined : found;
+      },
       { concurrency },
     );
     for (const finding of found) if (finding) yield { finding };

@@ -99,7 +99,8 @@ export async function openSpendBook(
       },
       inspect: async function* () {
         await saving;
-        const problem = problemOf(await readOrNull(path), marks.get(fileName) as SpendMark | undefined);
+        // The mark first: a file that is written meanwhile is newer than it, and that is no problem.
+        const problem = problemOf(marks.get(fileName) as SpendMark | undefined, await readOrNull(path));
         yield { progress: { done: 1, total: 1, of: place } };
         if (problem !== undefined) yield damage(place, problem, remedy);
       },
@@ -189,7 +190,7 @@ function contentOf(bytes: Uint8Array | null): Content | "damaged" | undefined {
   }
 }
 
-function problemOf(bytes: Uint8Array | null, mark: SpendMark | undefined): string | undefined {
+function problemOf(mark: SpendMark | undefined, bytes: Uint8Array | null): string | undefined {
   try {
     const fault = faultOf(mark, contentOf(bytes));
     return fault && `${fault}: after a start, what providers took today would be counted anew`;

@@ -21,7 +21,7 @@ let directory: { path: string; remove: () => void };
 let catalog: Catalog;
 /** What is added to the time. */
 let shift = 0;
-/** Called before each call of storaged's verbs that change something, or that ask for an object. */
+/** Called before each call of storaged's verbs that change something, or that ask for an object or read it. */
 let before: (verb: string, key: string) => Promise<void> | void = () => {};
 
 const start = async () => {
@@ -29,6 +29,10 @@ const start = async () => {
     clock: { ...systemClock, now: () => systemClock.now() + shift },
     between: (verbs) => ({
       ...verbs,
+      read: async (input, options) => {
+        await before("read", input.key);
+        return verbs.read(input, options);
+      },
       head: async (input, options) => {
         await before("head", input.key);
         return verbs.head(input, options);
@@ -121,6 +125,22 @@ test("60 replaces leave one object and few manifests, and a start that knows no 
   expect(await findings()).toEqual([]);
 });
 
+test.each(["read", "head"] as const)(
+  "what is expired between the list and a %s of an inspection is no damage",
+  async (verb) => {
+    for (let at = 1; at <= 5; at++) await version("jobs", at);
+    let isExpired = false;
+    before = async (called) => {
+      if (called !== verb || isExpired) return;
+      isExpired = true;
+      await expire("jobs", 2);
+    };
+    expect(await damage()).toEqual([]);
+    expect([isExpired, await numbers("jobs")]).toEqual([true, [6, 5, 4]]);
+    expect(await findings()).toEqual([]);
+  },
+);
+
 test("what goes is beyond the latest and was replaced long enough ago, both", async () => {
   const dayMs = 24 * 60 * 60 * 1000;
   for (let at = 1; at <= 6; at++) {
@@ -212,7 +232,7 @@ describe("cut off", () => {
       for (let at = 1; at <= 3; at++) await version(name, at);
       let calls = 0;
       before = (verb) => {
-        if (verb !== "head" && calls++ >= left) throw fail("unavailable", "cut off");
+        if (/erase|write/.test(verb) && calls++ >= left) throw fail("unavailable", "cut off");
       };
       const outcome = await expire(name, 1).then(
         () => "done",
