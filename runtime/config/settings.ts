@@ -101,8 +101,8 @@ export const settings = {
     ),
   },
   buckets: tables(
-    { primary: { kind: "local" } },
-    'one table a bucket: kind = "local" (path, default <data_dir>/buckets/<name>) or "s3" (bucket, endpoint, region, path_style)',
+    { primary: { kind: "local" }, warehouse: { kind: "local", layout: "plain" } },
+    'one table a bucket: kind = "local" (path, default <data_dir>/buckets/<name>; layout = "plain" where others write as well) or "s3" (bucket, endpoint, region, path_style). Without warehouse there are no open tables',
   ),
   catalogd: catalogdSettings,
   ingestd: {

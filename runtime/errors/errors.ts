@@ -29,6 +29,7 @@ export const errorStatus = {
   unsupported_media_type: 415,
   range_not_satisfiable: 416,
   unprocessable: 422,
+  unsupported_table: 422,
   rejected_rows: 422,
   resource_exhausted: 422,
   engine_crashed: 422,

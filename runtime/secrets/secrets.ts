@@ -9,8 +9,11 @@ export interface S3Keys {
   secretAccessKey: string;
   sessionToken?: string;
   /** Keys that may read alone: programs of others get them, where there are any. */
-  reader?: Omit<S3Keys, "reader">;
+  reader?: KeyPair;
+  /** Keys that programs of others get to write open tables with, where there are any. */
+  writer?: KeyPair;
 }
+type KeyPair = Pick<S3Keys, "accessKeyId" | "secretAccessKey" | "sessionToken">;
 
 export interface Secrets {
   /** The keys of a bucket by its name in lakehouse.toml, or undefined when the file names none. */
@@ -20,7 +23,7 @@ export interface Secrets {
 }
 
 const expected =
-  'expected [s3.<bucket>] with access_key_id = "…" and secret_access_key = "…" (and [s3.<bucket>.reader] with the same, for programs that read), or [providers.<name>] with api_key = "…"';
+  'expected [s3.<bucket>] with access_key_id = "…" and secret_access_key = "…" (and [s3.<bucket>.reader] with the same, for programs that read, [s3.<bucket>.writer] for those that write open tables), or [providers.<name>] with api_key = "…"';
 
 /**
  * Reads the secrets file. A missing file is an empty one; one that others can read, that does not parse or
@@ -98,12 +101,15 @@ function readProvider(path: string, name: string, table: unknown): string {
 
 function readKeys(path: string, bucket: string, table: unknown): S3Keys {
   const fields = (typeof table === "object" && table !== null ? table : {}) as Record<string, unknown>;
-  const { reader, ...own } = fields;
-  const keys = readKeyPair(path, bucket, own);
-  return reader === undefined ? keys : { ...keys, reader: readKeyPair(path, `${bucket}.reader`, reader) };
+  const { reader, writer, ...own } = fields;
+  return {
+    ...readKeyPair(path, bucket, own),
+    ...(reader !== undefined && { reader: readKeyPair(path, `${bucket}.reader`, reader) }),
+    ...(writer !== undefined && { writer: readKeyPair(path, `${bucket}.writer`, writer) }),
+  };
 }
 
-function readKeyPair(path: string, bucket: string, table: unknown): Omit<S3Keys, "reader"> {
+function readKeyPair(path: string, bucket: string, table: unknown): KeyPair {
   const fields = (typeof table === "object" && table !== null ? table : {}) as Record<string, unknown>;
   const known = new Set(["access_key_id", "secret_access_key", "session_token"]);
   const unknown = Object.keys(fields).find((key) => !known.has(key));
@@ -112,6 +118,6 @@ function readKeyPair(path: string, bucket: string, table: unknown): Omit<S3Keys,
   if (typeof id !== "string" || typeof secret !== "string" || id === "" || secret === "") {
     throw new Error(`${path}: s3.${bucket} is incomplete; ${expected}`);
   }
-  const keys: S3Keys = { accessKeyId: id, secretAccessKey: secret };
+  const keys: KeyPair = { accessKeyId: id, secretAccessKey: secret };
   return typeof session === "string" ? { ...keys, sessionToken: session } : keys;
 }

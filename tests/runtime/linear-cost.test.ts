@@ -403,7 +403,7 @@ const parsers: Record<string, { parse: (input: Input) => unknown; worst: Worst; 
           parameters: new Map(),
           mark: "m",
         },
-        { rows: async () => [[String(text)]] as never },
+        { execute: async () => {}, rows: async () => [[String(text)]] as never },
       ),
     worst: {
       reads: (size) => `{"plans":[${manyOf(size, '{"type":"LOGICAL_GET","name":"range"}')}]}`,

@@ -24,6 +24,8 @@ export const {
   Manifest,
   Summary,
   Swept,
+  TableFiles,
+  TableName,
   Unreadable,
 } = schemas;
 const {
@@ -57,7 +59,7 @@ export const catalogd = contract("catalogd", {
     params: Name,
     query: closed(pageFields),
     reply: closed({
-      name: DatasetName,
+      name: TableName,
       versions: t.Array(VersionSummary),
       /** Those whose manifests cannot be read. */
       unreadable: t.Optional(t.Array(closed({ version: t.Integer({ minimum: 1 }), reason: t.String() }))),
@@ -75,7 +77,7 @@ export const catalogd = contract("catalogd", {
     resumable: true,
     summary: "Drops a dataset from the catalog; its objects stay until maintenance.",
     params: Name,
-    reply: closed({ name: DatasetName, dropped: t.Literal(true) }),
+    reply: closed({ name: TableName, dropped: t.Literal(true) }),
   }),
   diff: get("/catalog/diff/:name", {
     summary: "What differs between two versions: columns, rows, bytes and objects.",
@@ -87,7 +89,7 @@ export const catalogd = contract("catalogd", {
       ),
     }),
     reply: closed({
-      name: DatasetName,
+      name: TableName,
       from: VersionSummary,
       to: VersionSummary,
       columns: closed({
@@ -114,6 +116,14 @@ export const catalogd = contract("catalogd", {
     summary:
       "Changes columns as one new version: rename, drop, widen, add, reorder, comment, in this order. No data is rewritten.",
     body: closed({ ...evolution, ...ifMatch }),
+  }),
+  open: post("/catalog/open/:name", {
+    ...conditional,
+    headers: {},
+    summary:
+      "Makes a dataset an open table: every engine may change it through /iceberg from then on. No data is copied.",
+    params: closed({ name: DatasetName }),
+    body: closed({}),
   }),
   undrop: post("/catalog/undrop/:name", {
     ...conditional,
@@ -157,11 +167,18 @@ export const catalogd = contract("catalogd", {
     reply: closed({ catalog_etag: t.String() }),
   }),
 
+  files: internal({
+    reads: true,
+    summary:
+      "The files of a version of an open table, with the deletes that are of each. Throws `unsupported_table` for what cannot be read by SQL here.",
+    body: closed({ name: TableName, version: t.Integer({ minimum: 1 }) }),
+    reply: TableFiles,
+  }),
   sweep: internal({
     summary:
       "Removes the objects below `datasets/` that no version names and that are older than the grace period.",
     body: closed({
-      name: t.Optional(DatasetName),
+      name: t.Optional(TableName),
       grace_days: t.Number({ minimum: 0, maximum: 36_500 }),
       ...dryRun,
     }),
@@ -171,7 +188,7 @@ export const catalogd = contract("catalogd", {
     reads: true,
     summary: "The names, dropped or not, whose chains have more versions than so many.",
     body: closed({ versions: t.Integer({ minimum: 1 }) }),
-    reply: closed({ names: t.Array(DatasetName) }),
+    reply: closed({ names: t.Array(TableName) }),
   }),
   hold: internal({
     summary: "Keeps objects from being removed for so long: a version is about to name them.",
@@ -196,15 +213,14 @@ export const catalogd = contract("catalogd", {
     foreign: true,
     errors: "iceberg",
     summary:
-      "Iceberg's REST catalog: datasets as tables that other engines read. Its own specification says what is here; clients are given the URI up to /iceberg.",
+      "Iceberg's REST catalog: datasets as tables that other engines read, and open tables that they change. Its own specification says what is here; clients are given the URI up to /iceberg.",
     params: closed({ key: t.String() }),
     produces: { "application/json": t.Record(t.String(), t.Unknown()) },
     statuses: [200, 204, 304],
     refusals: [409, 422],
     headers: {
       "if-none-match": "304 where the table has this etag.",
-      "x-iceberg-access-delegation":
-        "`vended-credentials`: keys to read S3 with, where the operator gives out any.",
+      "x-iceberg-access-delegation": "`vended-credentials`: keys for S3, where the operator gives out any.",
     },
     answerHeaders: { etag: "Of a table: another one after each of its changes." },
   }),

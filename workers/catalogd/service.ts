@@ -23,6 +23,7 @@ import { createExpiry, type Upkeep } from "./expiry/expiry.ts";
 import { createChainReader, createHistory, type History, timeFrom } from "./history/history.ts";
 import { type InspectionDeps, inspectCatalog } from "./inspection/inspection.ts";
 import { createManifestStore } from "./manifests/manifests.ts";
+import { createOpenTables, type Opening, openVerbs } from "./open/open.ts";
 import { createPublishing } from "./publishing/publishing.ts";
 import {
   type Changes,
@@ -84,6 +85,7 @@ export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promis
   const changing = { ...committing, registry, history, checkObjects, removals, commit: writing.commit };
   const storage = deps.peers.storaged.verbs;
   const publishing = createPublishing({ registry, chain: createChainReader({ store, registry }), storage });
+  const open = createOpenTables({ ...deps, ...changing, publishing, storage });
   const expiry = createExpiry({
     ...{ ...deps, ...changing, store, removals, publishing, committed: lock.settled, storage },
     from: (name) => marks.of(name)?.from ?? 1,
@@ -93,10 +95,10 @@ export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promis
   await waitAtStart(clock, rehydration.attempted);
 
   return {
-    raw: icebergFace({ ...deps, ...changing, publishing }, rehydration),
+    raw: icebergFace({ ...deps, ...changing, publishing, open }, rehydration),
     verbs: gated(rehydration, {
       ...writeVerbs(deps, changing),
-      ...returnVerbs(deps, changing),
+      ...openVerbs(changing, open, returnVerbs(deps, changing)),
       ...expiry,
       ...readVerbs(deps, { ...committing, registry, changes, history, concurrency }),
     }),
@@ -158,7 +160,7 @@ const kept = (deps: InspectionDeps & { directory: string }, rehydration: Rehydra
   snapshot: () => holdFiles(deps.directory, []),
 });
 
-type Read = Exclude<keyof VerbsOf<Catalogd>, Write | Return | Upkeep>;
+type Read = Exclude<keyof VerbsOf<Catalogd>, Write | Return | Upkeep | Opening>;
 
 function readVerbs(
   { clock }: Pick<Deps, "clock">,

@@ -19,7 +19,7 @@ test("types keep their status", () => {
     "413 too_large",
     "415 unsupported_media_type",
     "416 range_not_satisfiable",
-    "422 unprocessable,rejected_rows,resource_exhausted,engine_crashed",
+    "422 unprocessable,unsupported_table,rejected_rows,resource_exhausted,engine_crashed",
     "429 too_many_requests",
     "431 headers_too_large",
     "499 client_closed",

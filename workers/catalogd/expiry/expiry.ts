@@ -13,7 +13,7 @@ import type { History } from "../history/history.ts";
 import { type ManifestStore, manifestKey } from "../manifests/manifests.ts";
 import type { Publishing } from "../publishing/publishing.ts";
 import type { Registry, Removals } from "../registry/registry.ts";
-import { firstOf, planExpiry, type Version } from "../versions/versions.ts";
+import { firstOf, isOpen, planExpiry, type Version } from "../versions/versions.ts";
 import { createNamedObjects } from "./named-objects.ts";
 import { pMapAll, type Scan, startScan } from "./scan.ts";
 import { sweepOrphans } from "./sweep.ts";
@@ -75,7 +75,8 @@ export function createExpiry(deps: ExpiryDeps): Pick<VerbsOf<Catalogd>, Upkeep> 
       // Who holds an object is about to name it; if that comes to nothing it is an orphan.
       for (const key of scan.objects.keys()) if (!taken.has(key)) scan.objects.delete(key);
       await remove(deps, scan, name);
-      await deps.publishing.removeBefore(name, first);
+      // An open table goes on with the snapshots that it was published with.
+      if (!isOpen(registry.head(name, true))) await deps.publishing.removeBefore(name, first);
       const removed = answer(scan, { name, first, dry_run });
       versions.add(removed.versions.length);
       bytes.add(removed.bytes);

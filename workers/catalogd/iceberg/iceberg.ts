@@ -1,4 +1,6 @@
 /** Iceberg's formats (v2, and v3 as far as it is kept): metadata, manifests, types. Pure: bytes and values in and out. */
+export { type ContentFile, contentFilesOf } from "./content-files.ts";
+export { positionsIn } from "./deletion-vector.ts";
 export { exactText, type Id, parseExact, sameId } from "./json.ts";
 export {
   type AddedFile,
@@ -22,5 +24,5 @@ export {
   type TableMetadata,
   type TableRequest,
 } from "./table-metadata.ts";
-export { type IcebergType, sqlTypeOf } from "./type-map.ts";
+export { type IcebergType, NoSuchType, sqlTypeOf } from "./type-map.ts";
 export { applyUpdates, type Update } from "./updates.ts";

@@ -8,6 +8,8 @@ import { checkSeal, seal, sealKey, unsealed } from "./checksum.ts";
 const manifestFormat = 1;
 /** Of a version whose objects have other columns than it: a program that knows none would read them by wrong names. */
 const manifestFormatWithSchemas = 2;
+/** Of an open table, whose rows are where its metadata says: a program that knows none would take it for empty. */
+const manifestFormatOpen = 3;
 export const formatKey = "lakehouse.format";
 
 /** A field with its children below it, depth first. */
@@ -79,8 +81,11 @@ const columnFields = (columns: Version["columns"]): Field[] => {
 };
 
 /** Fields that came later: a version without one is written as it was before there was any. */
-const optionalTexts = ["operation_id", "copy_of", "renamed_to"] as const;
+const optionalTexts = ["operation_id", "copy_of", "renamed_to", "metadata_location"] as const;
 const optionalCounts = ["first_version", "last_column_id", "schema_id", "last_schema_id"] as const;
+
+/** Kept as JSON. */
+const trees = ["schemas", "locations"] as const;
 
 const fieldsOf = (version: Version): readonly Field[] => [
   text("dataset_id"),
@@ -106,7 +111,7 @@ const fieldsOf = (version: Version): readonly Field[] => [
   utcMicros("created_at"),
   ...optionalCounts.filter((name) => version[name] !== undefined).map((name) => int64(name)),
   // As JSON: a tree that only this program reads.
-  ...(version.schemas === undefined ? [] : [text("schemas")]),
+  ...trees.filter((name) => version[name] !== undefined).map((name) => text(name)),
   ...optionalTexts.filter((name) => version[name] !== undefined).map((name) => text(name)),
 ];
 /** Only where versions of other names are committed by this one: as JSON, whole. */
@@ -118,8 +123,7 @@ export function encodeManifest(version: Version, others: readonly Version[] = []
   const row: Record<string, unknown> = { ...version, created_at: new Date(version.created_at) };
   const written = others.length === 0 ? fields : [...fields, also];
   if (others.length > 0) row.also = JSON.stringify(others);
-  if (version.schemas) row.schemas = JSON.stringify(version.schemas);
-  const isPlain = [version, ...others].every(({ schemas }) => schemas === undefined);
+  for (const name of trees) if (version[name]) row[name] = JSON.stringify(version[name]);
   const writer = new ByteWriter();
   const waits = parquetWrite({
     writer,
@@ -128,7 +132,7 @@ export function encodeManifest(version: Version, others: readonly Version[] = []
     // One row: bounds would repeat the row.
     statistics: false,
     kvMetadata: [
-      { key: formatKey, value: String(isPlain ? manifestFormat : manifestFormatWithSchemas) },
+      { key: formatKey, value: String(formatOf([version, ...others])) },
       { key: sealKey, value: unsealed },
     ],
     createdBy: "lakehouse catalogd",
@@ -141,9 +145,15 @@ export function encodeManifest(version: Version, others: readonly Version[] = []
 export const decodeManifest = async (bytes: Uint8Array): Promise<Version> =>
   (await decodeCommit(bytes)).version;
 
+function formatOf(versions: readonly Version[]): number {
+  if (versions.some((version) => version.metadata_location !== undefined)) return manifestFormatOpen;
+  return versions.some(({ schemas }) => schemas !== undefined) ? manifestFormatWithSchemas : manifestFormat;
+}
+
 interface Texts {
   also?: string;
   schemas?: string;
+  locations?: string;
 }
 
 /** The same with the versions of other names that are committed by it. */
@@ -155,8 +165,9 @@ export async function decodeCommit(bytes: Uint8Array): Promise<{ version: Versio
     checkFormat(metadata.key_value_metadata?.find(({ key }) => key === formatKey)?.value);
     const rows = await parquetReadObjects({ file, metadata });
     if (rows.length !== 1) throw fail("corrupt", `it has ${rows.length} rows instead of one`);
-    const { also = "[]", schemas, ...row } = restored(rows[0]) as Omit<Version, "schemas"> & Texts;
-    const version = { ...row, ...(schemas !== undefined && { schemas: JSON.parse(schemas) }) } as Version;
+    const { also = "[]", ...row } = restored(rows[0]) as Omit<Version, keyof Texts> & Texts;
+    const parsed = trees.flatMap((name) => (row[name] === undefined ? [] : [[name, JSON.parse(row[name])]]));
+    const version = { ...row, ...Object.fromEntries(parsed) } as Version;
     return { version, also: JSON.parse(also) as Version[] };
   } catch (cause) {
     if (cause instanceof ServiceError) throw cause;
@@ -165,12 +176,12 @@ export async function decodeCommit(bytes: Uint8Array): Promise<{ version: Versio
 }
 
 function checkFormat(written: string | undefined): void {
-  if (written === String(manifestFormat) || written === String(manifestFormatWithSchemas)) return;
-  const newer =
-    Number(written) > manifestFormatWithSchemas ? ", written by a newer version of the program" : "";
+  const latest = manifestFormatOpen;
+  if (written !== undefined && /^[1-9]$/.test(written) && Number(written) <= latest) return;
+  const newer = Number(written) > latest ? ", written by a newer version of the program" : "";
   throw fail(
     "corrupt",
-    `its format is ${written ?? "not given"}${newer}; this version reads up to ${manifestFormatWithSchemas}`,
+    `its format is ${written ?? "not given"}${newer}; this version reads up to ${latest}`,
   );
 }
 

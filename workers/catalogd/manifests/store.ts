@@ -83,7 +83,8 @@ async function readCommit(
     if (found.name !== name || found.version !== version)
       throw fail("corrupt", `it holds version ${found.version} of '${found.name}'`);
     // Earlier versions of the program took any text as a type; one bad dataset must not end every query.
-    const wrong = isLive(found) ? columnProblem(found.columns) : undefined;
+    const isOurs = isLive(found) && found.metadata_location === undefined;
+    const wrong = isOurs ? columnProblem(found.columns) : undefined;
     const unusable = wrong && { name, version, reason: unusableReason(key, wrong.problem), unusable: found };
     return { head: unusable ?? found, also };
   } catch (error) {

@@ -31,7 +31,7 @@ import { createPlaces, type Place, rootOf } from "./place.ts";
 import { finished, snapshotIdOf, snapshotsMax, unpublished } from "./snapshot.ts";
 import { createSnapshotWriter, type Extending, writeOnce } from "./snapshot-writer.ts";
 
-export type { Place } from "./place.ts";
+export { type Place, rootOf } from "./place.ts";
 
 type Storage = Pick<Peer<Storaged>["verbs"], "list" | "read" | "write" | "erase" | "place">;
 

@@ -1,11 +1,10 @@
 /** Datasets in Iceberg's REST catalog: the tables of one namespace, which others read and only we write. */
 import { ServiceError } from "../../../runtime/errors/errors.ts";
 import { refusals, Unpublishable } from "../iceberg/iceberg.ts";
+import { publishedNamespace } from "../open/open.ts";
 import type { Published, Publishing } from "../publishing/publishing.ts";
 import type { Registry } from "../registry/registry.ts";
-
-/** Its name is that of SQL's schema: `main.t` is one table here and there. */
-export const publishedNamespace = "main";
+import { isOpen } from "../versions/versions.ts";
 
 export interface PublishedTables {
   /** The names of the datasets that can be read. */
@@ -31,7 +30,7 @@ export function createPublishedTables(deps: {
     }
   };
   return {
-    names: () => registry.manifests().map(({ name }) => name),
+    names: () => registry.manifests().flatMap((each) => (isOpen(each) ? [] : [each.name])),
     check,
     load: async (name, requestId) => {
       await check(name, requestId);
@@ -56,5 +55,5 @@ function inTheirWords(name: string, cause: unknown): unknown {
 /** The answer to whoever would change a dataset through this door. */
 export const readOnly = (what: string) =>
   refusals.notAllowed(
-    `${what} is published for reading: datasets are changed by ingest and by the catalog's own verbs, not through Iceberg`,
+    `${what} is published for reading: datasets are changed by ingest and by the catalog's own verbs, or by everybody once POST /v1/catalog/open/<name> has made them open tables`,
   );

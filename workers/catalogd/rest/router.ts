@@ -17,8 +17,6 @@ export interface Route {
   method: string;
   /** As the protocol writes it: `/v1/{prefix}/namespaces/{namespace}`. */
   path: string;
-  /** Not among the endpoints that clients are told of. */
-  hidden?: true;
   answer: (asked: Asked) => Promise<Response> | Response;
 }
 

@@ -19,6 +19,7 @@ export function storageConfig(
   place: Place,
   { headers }: Request,
   secrets: Pick<Secrets, "s3">,
+  bucket: "primary" | "warehouse" = "primary",
 ): StorageConfig {
   if (place.kind === "local") return { config: {} };
   const where = {
@@ -27,7 +28,9 @@ export function storageConfig(
     "client.region": place.region,
     "s3.path-style-access": String(place.path_style),
   };
-  const reader = secrets.s3("primary")?.reader;
+  // Of open tables the keys write as well, where the operator gives out any that do.
+  const keys = secrets.s3(bucket);
+  const reader = bucket === "warehouse" ? (keys?.writer ?? keys?.reader) : keys?.reader;
   if (!reader || !headers.get(delegation)?.split(",").some(isVended)) return { config: where };
   const config = {
     ...where,
@@ -36,7 +39,8 @@ export function storageConfig(
     ...(reader.sessionToken !== undefined && { "s3.session-token": reader.sessionToken }),
   };
   // Two, as DuckDB takes a single one to be for the table's location alone, where no data is.
-  const prefixes = [`${place.url}/`, `${place.url}/_catalog/iceberg/`];
+  const prefixes =
+    bucket === "warehouse" ? [`${place.url}/`] : [`${place.url}/`, `${place.url}/_catalog/iceberg/`];
   return { config, "storage-credentials": prefixes.map((prefix) => ({ prefix, config })) };
 }
 

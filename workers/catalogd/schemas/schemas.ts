@@ -5,6 +5,11 @@ import { closed, t } from "../../../runtime/contract/contract.ts";
 /** Letters, digits and `_`; a few reserved names and a second spelling in another case are refused by the service. */
 export const DatasetName = t.String({ pattern: "^[A-Za-z_][A-Za-z0-9_]{0,127}$" });
 
+/** Open tables go by their namespace and name, in which a dot is `%2E`. */
+const part = "[A-Za-z0-9_](?:[A-Za-z0-9_ -]|%2E){0,99}";
+export const openNameForm = `${part}\\.${part}`;
+export const TableName = t.String({ pattern: `^(?:[A-Za-z_][A-Za-z0-9_]{0,127}|${openNameForm})$` });
+
 /** Exact in JSON, in INT64 and as a JavaScript number. */
 export const Count = t.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 
@@ -88,7 +93,7 @@ export const registration = {
 
 export const Manifest = closed({
   dataset_id: t.String({ format: "uuid" }),
-  name: DatasetName,
+  name: TableName,
   version: t.Integer({ minimum: 1 }),
   parent: t.Optional(t.Integer({ minimum: 1 })),
   schema_fingerprint: t.String(),
@@ -116,7 +121,15 @@ export const Manifest = closed({
     t.Literal("evolve"),
     t.Literal("compact"),
     ...RowOperation.anyOf,
+    // Of open tables: made by another program, changed by one, moved over from a dataset.
+    t.Literal("create"),
+    t.Literal("commit"),
+    t.Literal("open"),
   ]),
+  /** Of an open table: the address of Iceberg's metadata, which says what its rows are. */
+  metadata_location: t.Optional(t.String()),
+  /** Of an open table: below which addresses its files are, the table's location first. */
+  locations: t.Optional(t.Array(t.String())),
   /** As SQL names it: `jobs@3`. */
   copy_of: t.Optional(t.String()),
   /** The first version that is kept; absent where none was expired. */
@@ -141,10 +154,10 @@ export const unreadable = t.Optional(t.Array(Unreadable));
 /** A dataset in a list: the manifest without its objects. */
 export const Summary = closed({
   dataset_id: t.String({ format: "uuid" }),
-  name: DatasetName,
+  name: TableName,
   version: t.Integer({ minimum: 1 }),
   schema_fingerprint: t.String(),
-  columns: t.Integer({ minimum: 1, description: "Number of columns." }),
+  columns: t.Integer({ minimum: 0, description: "Number of columns." }),
   objects: t.Integer({ minimum: 0, description: "Number of objects." }),
   row_count: t.Integer({ minimum: 0 }),
   bytes: t.Integer({ minimum: 0 }),
@@ -157,13 +170,13 @@ export const VersionSummary = closed({
   operation: t.Union([...Manifest.properties.operation.anyOf, t.Literal("drop")]),
   copy_of: Manifest.properties.copy_of,
   /** With `drop`: the name that the dataset has from then on. */
-  renamed_to: t.Optional(DatasetName),
+  renamed_to: t.Optional(TableName),
   made_by: t.String(),
 });
 
 export const ObjectCount = closed({ count: t.Integer({ minimum: 0 }), bytes: t.Integer({ minimum: 0 }) });
 
-export const Name = closed({ name: DatasetName });
+export const Name = closed({ name: TableName });
 
 /** Which version is meant; the latest unless one of both is given. */
 export const which = {
@@ -246,7 +259,7 @@ export const Swept = closed({
 
 /** What is removed, or would be. */
 export const Expired = closed({
-  name: DatasetName,
+  name: TableName,
   dry_run: t.Boolean(),
   first_version: t.Integer({ minimum: 1, description: "The first version that is kept." }),
   /** Numbers of the versions whose manifests go. */
@@ -254,4 +267,27 @@ export const Expired = closed({
   /** Those that no version of any dataset names any more. */
   objects: t.Array(closed({ key: t.String(), bytes: Count })),
   bytes: t.Integer({ minimum: 0, description: "Of the objects." }),
+});
+
+/** The files that a version of an open table is read from. */
+export const TableFiles = closed({
+  files: t.Array(
+    closed({
+      key: t.String(),
+      bytes: Count,
+      row_count: Count,
+      /** How files of deleted positions may name it. */
+      paths: t.Array(t.String()),
+      /** Those of `deletes` that are of it, by their places. */
+      deletes: t.Array(t.Integer({ minimum: 0 })),
+      /** Positions of rows that a deletion vector takes away. */
+      positions: t.Array(Count),
+      /** Columns by which it was put into its partition, by their ids: it may not hold them. */
+      partition_ids: t.Array(t.Integer()),
+    }),
+  ),
+  /** Parquet files of deleted positions. */
+  deletes: t.Array(closed({ key: t.String(), bytes: Count })),
+  /** Names of columns in files without field ids. */
+  names: t.Record(t.String(), t.Integer()),
 });

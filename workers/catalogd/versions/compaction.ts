@@ -2,7 +2,7 @@
 import { fail } from "../../../runtime/errors/errors.ts";
 import { following, type Given, isOf, named, totals } from "./plan.ts";
 import { canonicalKey } from "./registration.ts";
-import { type DataObject, isLive, type Version } from "./version.ts";
+import { type DataObject, isLive, refuseOpen, type Version } from "./version.ts";
 
 export interface Compaction {
   name: string;
@@ -20,6 +20,7 @@ export function planCompaction(head: Version | undefined, compaction: Compaction
   const { name, runs, made_by } = compaction;
   if (!isLive(head)) throw fail("not_found", `there is no dataset named '${name}'`);
   if (isOf(head, given)) return head;
+  refuseOpen(head, "is compacted by others", "rewrite its files in an engine that writes to it");
   if (head.dataset_id !== compaction.dataset_id) throw fail("conflict", `'${name}' is another dataset now`);
   const objects = runs.reduce((objects, run) => replaced(name, objects, run), head.objects);
   const { operation_id: _, copy_of: __, ...content } = head;

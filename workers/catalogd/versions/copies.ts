@@ -15,8 +15,8 @@ export function planRollback(
     throw fail("conflict", `'${name}' was dropped: bring it back first, by POST /v1/catalog/undrop/${name}`);
   checkMatch(head, ifMatch);
   const isSame = Bun.deepEquals(
-    [head.columns, head.schemas, head.objects],
-    [old.columns, old.schemas, old.objects],
+    [head.columns, head.schemas, head.objects, head.metadata_location],
+    [old.columns, old.schemas, old.objects, old.metadata_location],
     true,
   );
   if (isSame) return head;
@@ -94,6 +94,10 @@ function copyOf(
     ...(last_schema_id > 0 && { last_schema_id }),
     ...(schema_id !== undefined && { schema_id }),
     ...(schemas && { schemas }),
+    ...(old.metadata_location !== undefined && {
+      metadata_location: old.metadata_location,
+      ...(old.locations && { locations: old.locations }),
+    }),
     copy_of: `${name}@${old.version}`,
     made_by: "client",
     ...named(given),

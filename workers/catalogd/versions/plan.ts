@@ -6,7 +6,7 @@ import { evolvedByAppend, evolvedByReplace, evolvedByRequest } from "./evolution
 import { type Fields, fieldsOf } from "./object-schemas.ts";
 import { canonicalKey, type Registration } from "./registration.ts";
 import { driftError, schemaDrift } from "./schema.ts";
-import { type Column, type DataObject, isLive, type Manifest, type Version } from "./version.ts";
+import { type Column, type DataObject, isLive, type Manifest, refuseOpen, type Version } from "./version.ts";
 
 /** What a decision takes from outside. */
 export interface Given {
@@ -39,6 +39,11 @@ export function planRegistration(
       details: { next_version: next },
     });
   if (live) checkMatch(live, registration.if_match);
+  refuseOpen(
+    live,
+    `takes no ${operation} here`,
+    "append to it, or change it by the engine that writes to it",
+  );
   const { next: columns, written } = columnsAfter(live, registration);
   checkIds(registration, written);
   const kept = keptOf(live, registration);
@@ -69,6 +74,7 @@ export function planEvolution(
 ): Version {
   if (head && isOf(head, given)) return head;
   if (!isLive(head)) throw fail("not_found", `there is no dataset named '${name}'`);
+  refuseOpen(head, "has its columns changed by others", "ALTER TABLE in an engine that writes to it");
   checkMatch(head, ifMatch);
   const kept = { kept: head.objects, added: [], addedColumns: [] };
   const fields = fieldsOf(head, evolvedByRequest(head, asked), kept);

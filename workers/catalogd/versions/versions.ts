@@ -2,8 +2,22 @@
 export { chainProblems } from "./chain.ts";
 export { type Compaction, planCompaction } from "./compaction.ts";
 export { planExpiry, planRename, planRollback, planUndrop } from "./copies.ts";
-export { planDrop, planEvolution, planRegistration } from "./plan.ts";
+export {
+  isNamePart,
+  planOpen,
+  type TableContent,
+} from "./open.ts";
+export { checkMatch, planDrop, planEvolution, planRegistration } from "./plan.ts";
 export { canonicalKey, checkName, checkRegistration, type Registration } from "./registration.ts";
 export { schemaDrift, schemaFingerprint } from "./schema.ts";
 export { summaryOf, versionSummaryOf } from "./summary.ts";
-export { type Column, type DataObject, firstOf, isLive, type Manifest, type Version } from "./version.ts";
+export {
+  type Column,
+  type DataObject,
+  firstOf,
+  isLive,
+  isOpen,
+  type Manifest,
+  type OpenVersion,
+  type Version,
+} from "./version.ts";

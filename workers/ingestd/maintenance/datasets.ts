@@ -30,6 +30,8 @@ type Parts = Pick<IngestParts, "deps" | "engines" | "workDirectory" | "limiter">
 /** The runs of a version that would become one object each: of objects that were written under one schema. */
 export function runsOf(manifest: DatasetManifest, { rules, left }: Pick<Call, "rules" | "left">) {
   const { name, objects } = manifest;
+  // Who writes to an open table compacts it.
+  if (manifest.metadata_location !== undefined) return [];
   const isTaken = (object: { key: string }) => isOwn(name, object) && !left.has(object.key);
   const runs: DatasetManifest["objects"][] = [];
   for (let from = 0, to = 0; from < objects.length; from = to) {

@@ -10,6 +10,8 @@ export interface PastName {
 
 /** What catalogd takes for the name of a dataset. */
 const dataset = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
+/** And for that of a table in a namespace. */
+const inSchema = /^[A-Za-z0-9_][A-Za-z0-9_ -]{0,99}\.[A-Za-z0-9_][A-Za-z0-9_ -]{0,99}$/;
 /** A number without zeros before it; a time with its zone, in upper case as catalogd takes it. */
 const number = /^[1-9]\d{0,7}$/;
 const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/;
@@ -24,7 +26,7 @@ export function pastName(text: string): PastName | undefined {
   return time.test(version) ? { name, as_of: version } : undefined;
 }
 
-export const isDatasetName = (name: string): boolean => dataset.test(name);
+export const isDatasetName = (name: string): boolean => dataset.test(name) || inSchema.test(name);
 
 /** For whoever wrote a name with `@` that is not of this form. */
 export const pastNameHint = (name: string): string =>

@@ -2,7 +2,7 @@
 import pMap from "p-map";
 import { storageError } from "../../../runtime/durable/durable.ts";
 import { ServiceError } from "../../../runtime/errors/errors.ts";
-import { readSchema } from "../../../runtime/parquet/parquet.ts";
+import { readSchema, type SchemaNode } from "../../../runtime/parquet/parquet.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import {
   corrupt,
@@ -38,8 +38,8 @@ export interface VersionFiles {
   found: Map<number, Promise<Found>>;
   /** Those on this disk, within DuckDB's reach as long as the version is held. */
   links: Map<string, Readable>;
-  /** Those whose schema was looked at, by key. */
-  checked: Set<string>;
+  /** The columns of those that were looked at, by key. */
+  checked: Map<string, readonly SchemaNode[]>;
 }
 
 export interface Reached {
@@ -72,7 +72,10 @@ export async function filesOf(
   const paths = await pMap(found, (each) => within(options, each, use), { concurrency: pinConcurrency });
   const keys = places.map((at) => manifest.objects[at]?.key ?? "");
   await checkSchemas(version, manifest, { keys, paths });
-  return places.map((at, index) => ({ at, path: paths[index] ?? "" }));
+  return places.map((at, index) => {
+    const schema = manifest.open && version.checked.get(keys[index] ?? "");
+    return { at, path: paths[index] ?? "", ...(schema && { schema }) };
+  });
 }
 
 /** Anyone may have put the object into storage: a schema that nests too deep would crash DuckDB. */
@@ -86,11 +89,11 @@ async function checkSchemas(
     async ([at, path]) => {
       const key = keys[at] ?? "";
       if (checked.has(key)) return;
-      await readSchema(path).catch((cause: unknown) => {
+      const schema = await readSchema(path).catch((cause: unknown) => {
         const isOfTheFile = cause instanceof ServiceError && cause.type === "unprocessable";
         throw isOfTheFile ? corrupt(manifest, key, cause.message, cause) : cause;
       });
-      checked.add(key);
+      checked.set(key, manifest.open ? schema : []);
     },
     { concurrency: pinConcurrency },
   );

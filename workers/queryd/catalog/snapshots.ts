@@ -8,9 +8,13 @@ import type {
   Manifest as ManifestSchema,
   Unreadable as UnreadableSchema,
 } from "../../catalogd/contract.ts";
+import type { OpenFiles } from "./open-tables.ts";
 import type { PastName } from "./past-name.ts";
 
-export type Manifest = Static<typeof ManifestSchema>;
+export type Manifest = Static<typeof ManifestSchema> & {
+  /** Of an open table whose files were asked for. */
+  open?: OpenFiles;
+};
 type Unreadable = Static<typeof UnreadableSchema>;
 
 export interface Snapshot {

@@ -26,21 +26,19 @@ const views: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
+/** Schemas of others: the engine's, and ours behind the datasets. */
+const hidden = "('lakehouse', 'information_schema', 'pg_catalog')";
 const mainOid = "(SELECT oid FROM duckdb_schemas() WHERE database_name = 'memory' AND schema_name = 'main')";
 const datasetOids =
   "(SELECT view_oid FROM duckdb_views() WHERE database_name = 'memory' AND schema_name = 'main')";
-const datasets = "FROM (SHOW ALL TABLES) WHERE database = 'memory' AND schema = 'main'";
+const datasets = `FROM (SHOW ALL TABLES) WHERE database = 'memory' AND schema NOT IN ${hidden}`;
 
 /** Those that have rows; all others have their columns and no rows. */
 const shown: Readonly<Record<string, string>> = {
-  tables:
-    "SELECT * FROM system.information_schema.tables WHERE table_catalog = 'memory' AND table_schema = 'main'",
-  columns:
-    "SELECT * FROM system.information_schema.columns WHERE table_catalog = 'memory' AND table_schema = 'main'",
-  schemata:
-    "SELECT * FROM system.information_schema.schemata WHERE catalog_name = 'memory' AND schema_name = 'main'",
-  views:
-    "SELECT * REPLACE (NULL::VARCHAR AS view_definition) FROM system.information_schema.views WHERE table_catalog = 'memory' AND table_schema = 'main'",
+  tables: `SELECT * FROM system.information_schema.tables WHERE table_catalog = 'memory' AND table_schema NOT IN ${hidden}`,
+  columns: `SELECT * FROM system.information_schema.columns WHERE table_catalog = 'memory' AND table_schema NOT IN ${hidden}`,
+  schemata: `SELECT * FROM system.information_schema.schemata WHERE catalog_name = 'memory' AND schema_name NOT IN ${hidden}`,
+  views: `SELECT * REPLACE (NULL::VARCHAR AS view_definition) FROM system.information_schema.views WHERE table_catalog = 'memory' AND table_schema NOT IN ${hidden}`,
   character_sets: "SELECT * FROM system.information_schema.character_sets",
   pg_am: "SELECT * FROM system.pg_catalog.pg_am",
   pg_attribute: `SELECT * FROM system.pg_catalog.pg_attribute WHERE attrelid IN ${datasetOids}`,

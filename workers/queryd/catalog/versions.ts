@@ -147,7 +147,7 @@ const versionId = ({ name, dataset_id, version }: Manifest): string => `${name}.
 function newVersion(id: string, latest: boolean): Version {
   // Names of macros match in any letter case, ids do not.
   const macro = `lakehouse.v_${Bun.hash(id).toString(36)}_${id.replace(/[^0-9A-Za-z]/g, "_")}`;
-  return { id, macro, users: 0, latest, found: new Map(), links: new Map(), checked: new Set() };
+  return { id, macro, users: 0, latest, found: new Map(), links: new Map(), checked: new Map() };
 }
 
 interface Use extends Reached {

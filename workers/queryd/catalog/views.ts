@@ -4,10 +4,12 @@
  */
 
 import { fail } from "../../../runtime/errors/errors.ts";
+import type { SchemaNode } from "../../../runtime/parquet/parquet.ts";
 import { columnProblem, fold, parseSqlType, quoteName, quoteText, sqlOf } from "../../../runtime/sql/sql.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import type { AppliedViews, Session } from "../engine/engine.ts";
 import { EngineError } from "../errors/errors.ts";
+import { hasSchema, openQuery, schemaViews } from "./open-tables.ts";
 import type { Manifest, Snapshot } from "./snapshots.ts";
 import { systemColumnsSql, systemViewStatements } from "./system-views.ts";
 
@@ -32,12 +34,12 @@ function planViews(before: AppliedViews, snapshot: Snapshot): Plan {
       continue;
     }
     const statement = shapeStatement(manifest);
-    if (before.get(fold(manifest.name)) !== statement) statements.push(statement);
+    if (before.get(fold(manifest.name)) !== statement) statements.push(...schemaOf(manifest), statement);
     after.set(fold(manifest.name), statement);
   }
   const gone = [...before.keys()].filter((name) => !after.has(name));
   return {
-    statements: [...gone.map((name) => `DROP VIEW main.${quoteName(name)}`), ...statements],
+    statements: [...gone.map((name) => `DROP VIEW IF EXISTS ${viewOf(name)}`), ...statements],
     after,
     refused,
   };
@@ -46,10 +48,23 @@ function planViews(before: AppliedViews, snapshot: Snapshot): Plan {
 export interface Views {
   /** Makes the system views once, and brings those of datasets to the snapshot. A dataset that cannot be shown is left out and logged. */
   sync: (session: Session, snapshot: Snapshot) => Promise<void>;
+  /** Makes the tables with a schema that a statement reads what it reads: their rows in place of their columns alone. */
+  showing: (session: Session, sources: readonly { name: string; relation: string }[]) => Promise<void>;
 }
 
 export function createViews(log: Log): Views {
   return {
+    showing: async ({ known, execute }, sources) => {
+      const statements = schemaViews(sources);
+      if (statements.length === 0) return;
+      await execute(statements);
+      // The next statement that lists tables makes the views of columns again, and drops those of versions.
+      const { etag, applied } = known.views;
+      const shown = sources
+        .filter(({ name }) => hasSchema(name))
+        .map(({ name }) => [fold(name), ""] as const);
+      known.views = { etag: etag && "", applied: new Map([...applied, ...shown]) };
+    },
     sync: async ({ known, execute, rows }, snapshot) => {
       if (known.views.etag === snapshot.etag) return;
       if (known.views.etag === undefined) await execute(systemViewStatements(await rows(systemColumnsSql)));
@@ -73,8 +88,18 @@ export function createViews(log: Log): Views {
   };
 }
 
+/** Where a dataset is shown: in `main`, or a table in the schema of its namespace. */
+function viewOf(name: string): string {
+  const at = name.indexOf(".");
+  return at < 0
+    ? `main.${quoteName(name)}`
+    : `${quoteName(name.slice(0, at))}.${quoteName(name.slice(at + 1))}`;
+}
+const schemaOf = ({ name }: Manifest): string[] =>
+  hasSchema(name) ? [`CREATE SCHEMA IF NOT EXISTS ${quoteName(name.slice(0, name.indexOf(".")))}`] : [];
+
 const shapeStatement = (manifest: Manifest): string =>
-  `CREATE OR REPLACE VIEW main.${quoteName(manifest.name)} AS SELECT ${nullColumns(manifest)} WHERE error('this view has no rows') IS NULL`;
+  `CREATE OR REPLACE VIEW ${viewOf(manifest.name)} AS SELECT ${nullColumns(manifest)} WHERE error('this view has no rows') IS NULL`;
 
 const nullColumns = ({ columns }: Manifest): string =>
   columns.map(({ name, type }) => `CAST(NULL AS ${typeSql(type)}) AS ${quoteName(name)}`).join(", ");
@@ -90,11 +115,14 @@ export const readStatement = (macro: string, manifest: Manifest, files: readonly
 export interface PlacedFile {
   at: number;
   path: string;
+  /** Of a file of an open table: its columns. */
+  schema?: readonly SchemaNode[];
 }
 
 /** The rows in some objects of a version. */
 export function readQuery(manifest: Manifest, files: readonly PlacedFile[]): string {
   if (files.length === 0) return emptyRows(manifest);
+  if (manifest.open) return openQuery(manifest, manifest.open, files);
   // A folder named like a=b above an object must not become a partition column.
   const parts = readsOf(manifest, files).map(
     ({ list, files }) => `SELECT ${list} FROM read_parquet([${files.join(", ")}], hive_partitioning = false)`,

@@ -43,7 +43,7 @@ export function createObjects(options: {
       .locate({ bucket, key }, { signal, timeoutMs })
       .catch((cause) => Promise.reject(explain(cause, manifest, key)));
     const { etag, bytes } = location.info;
-    if (etag !== object.etag || bytes !== object.bytes) {
+    if ((etag !== object.etag && object.etag !== "") || bytes !== object.bytes) {
       throw corrupt(
         manifest,
         key,
@@ -51,8 +51,8 @@ export function createObjects(options: {
       );
     }
     if (location.kind === "local" && isInPlace(location.path) && (await sizeOf(location.path)) === bytes)
-      return { address, file: location.path };
-    return { address, remote: true };
+      return { address: { ...address, etag }, file: location.path };
+    return { address: { ...address, etag }, remote: true };
   };
   return { find };
 }

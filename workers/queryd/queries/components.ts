@@ -5,7 +5,7 @@ import { memoryBytes } from "../../../runtime/memory/memory.ts";
 import type { Deps } from "../../../runtime/service/service.ts";
 import type { Catalogd } from "../../catalogd/contract.ts";
 import type { Storaged } from "../../storaged/contract.ts";
-import { createCatalog, createVersions, createViews } from "../catalog/catalog.ts";
+import { createCatalog, createOpenTables, createVersions, createViews } from "../catalog/catalog.ts";
 import { type EnginesOptions, openEngines } from "../engine/engine.ts";
 import { pathHider } from "../errors/errors.ts";
 import { createObjects, openMemoryFolder, openObjectCache, openReadableFolder } from "../objects/objects.ts";
@@ -41,6 +41,7 @@ export async function openComponents(deps: QuerydDeps, lifetime: AbortSignal): P
   deps.metrics.gauge("queryd_cache_bytes", "Bytes of remote objects kept on disk.", cache.bytes);
   const { tableCacheBytes } = engines;
   deps.metrics.gauge("queryd_resident_bytes", "Text of small datasets kept in memory.", tableCacheBytes);
+  const openTables = createOpenTables(catalogd);
   const versions = createVersions({
     objects,
     cache,
@@ -63,6 +64,7 @@ export async function openComponents(deps: QuerydDeps, lifetime: AbortSignal): P
     stop,
     analysis: createAnalysis(mark),
     catalog,
+    openTables,
     versions,
     views,
     hidePaths,

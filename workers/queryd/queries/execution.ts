@@ -5,7 +5,9 @@ import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { fold } from "../../../runtime/sql/sql.ts";
 import {
   type Catalog,
+  hasSchema,
   type Manifest,
+  type OpenTables,
   resolveDatasets,
   systemSources,
   type Versions,
@@ -39,6 +41,7 @@ export interface Components {
   stop: () => Promise<void>;
   analysis: Analysis;
   catalog: Catalog;
+  openTables: OpenTables;
   versions: Versions;
   views: Views;
   hidePaths: HidePaths;
@@ -93,18 +96,21 @@ export async function startQuery(
     const parameters = parametersOf(verdict.parameters, query.params);
     const { sql, asOf } = query;
     const resolved = await resolveDatasets({ ...verdict, sql, snapshot, asOf, past: catalog.past });
-    const used = query.objects ? withObjects(resolved, query.objects) : resolved;
+    const filled = await components.openTables.filled(resolved);
+    const used = query.objects ? withObjects(filled, query.objects) : filled;
     const hold = await versions.hold(used, session, active.signal, (name, manifest) =>
       pruned(manifest, verdict.predicates.get(fold(name)), parameters),
     );
     held.push(hold);
     if (verdict.listing)
       await views.sync(session, asOf === undefined ? snapshot : await catalog.everything(asOf));
-    const sources = [...hold.sources, ...systemSources(verdict.tables.keys())];
+    const plain = hold.sources.filter(({ name }) => !hasSchema(name));
+    const sources = [...plain, ...systemSources(verdict.tables.keys())];
     const run: Run = { components, query, active, session, verdict, sources, used };
     await checkBound({ verdict, used, parameters, mark: components.mark }, session).catch((cause) =>
       Promise.reject(translate(run, cause, { sql: query.sql, prefixBytes: 0 })),
     );
+    await views.showing(session, hold.sources);
     return { body: await start(run), stale, release };
   } catch (cause) {
     release();

@@ -5,7 +5,14 @@
  */
 import { fail } from "../../../runtime/errors/errors.ts";
 import { tooDeep, typeNestingMax } from "../../../runtime/sql/sql.ts";
-import { emptyRows, type Manifest, systemReads, systemSources } from "../catalog/catalog.ts";
+import {
+  emptyRows,
+  hasSchema,
+  type Manifest,
+  schemaViews,
+  systemReads,
+  systemSources,
+} from "../catalog/catalog.ts";
 import type { Session } from "../engine/engine.ts";
 import { EngineError, kindOf } from "../errors/errors.ts";
 import { markedStatement, type Parameter, withValues } from "../statements/statements.ts";
@@ -37,14 +44,17 @@ interface PlanReply {
  * Throws `statement_not_allowed` when the statement reads anything but its datasets. What DuckDB finds wrong with it
  * is an `EngineError`, with the byte in the caller's text.
  */
-export async function checkBound(bound: Bound, session: Pick<Session, "rows">): Promise<void> {
+export async function checkBound(bound: Bound, session: Pick<Session, "rows" | "execute">): Promise<void> {
   const { verdict, used, parameters, mark } = bound;
   const key = keyOf(bound);
   if (verdict.bound.has(key)) return;
   const { body } = verdict.statement;
   const written = withValues(body, verdict.parameters, parameters);
   const empty = [...used].map(([name, manifest]) => ({ name, relation: `(${emptyRows(manifest)})` }));
-  const sources = [...empty, ...systemSources(verdict.tables.keys())];
+  const shown = schemaViews(empty);
+  if (shown.length > 0) await session.execute(shown);
+  const plain = empty.filter(({ name }) => !hasSchema(name));
+  const sources = [...plain, ...systemSources(verdict.tables.keys())];
   const { sql, prefixBytes } = markedStatement(written.sql, sources, { mark });
   const [[text = "null"] = []] = await session.rows(planSql, [sql]);
   const reply: PlanReply = JSON.parse(text);

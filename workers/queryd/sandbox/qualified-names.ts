@@ -2,7 +2,7 @@
 import { fail } from "../../../runtime/errors/errors.ts";
 import { fold } from "../../../runtime/sql/sql.ts";
 import { hasSystemView, isSystemView } from "../catalog/catalog.ts";
-import { systemTables } from "./name-lists.ts";
+import { isTableName, systemTables } from "./name-lists.ts";
 import { type Node, notAllowed, placeOf } from "./tree-node.ts";
 
 interface QualifiedNames {
@@ -42,6 +42,16 @@ export function createQualifiedNames(): QualifiedNames {
       return [...tables, ...meant].map(({ node }) => placeOf(node)?.position ?? -1);
     },
   };
+}
+
+/** Schemas with other things than tables of a namespace. */
+const others = /^(information_schema|lakehouse|main|memory|pg_catalog|system|temp)$/;
+
+/** Whether a table is named with the schema of a namespace. */
+export function isInSchema(node: Node): boolean {
+  const [schema, name] = [String(node.schema_name ?? ""), String(node.table_name)];
+  if (schema === "" || !/^(memory)?$/.test(fold(String(node.catalog_name ?? "")))) return false;
+  return !others.test(fold(schema)) && !systemTables.test(schema) && isTableName(schema) && isTableName(name);
 }
 
 function schemaOf(node: Node): string {

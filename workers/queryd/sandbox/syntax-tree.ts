@@ -4,7 +4,7 @@ import { fold, typeNestingMax } from "../../../runtime/sql/sql.ts";
 import { pastNameHint, systemRelation } from "../catalog/catalog.ts";
 import { guardedJson, nestsTooDeep, structuring } from "./json-guards.ts";
 import { deniedFunction, isTableName, systemTables, tableFunctions } from "./name-lists.ts";
-import { createQualifiedNames } from "./qualified-names.ts";
+import { createQualifiedNames, isInSchema } from "./qualified-names.ts";
 import { type Node, notAllowed, placeOf } from "./tree-node.ts";
 import { asksForGiant, guardedFunctions } from "./value-guards.ts";
 
@@ -149,6 +149,7 @@ function createWalker() {
       throw fail("sql_error", `AT on '${name}' is not supported: write "${name}@3" for its version 3`, {
         details: place,
       });
+    if (isInSchema(node)) return oneMore(tables, `${node.schema_name}.${name}`, place?.position);
     if (node.schema_name || node.catalog_name) {
       qualified.table(node);
       listing = true;
@@ -167,6 +168,11 @@ function createWalker() {
   };
   const found = () => ({ listing, showAll, schemas: qualified.places(cteNames) });
   return { walk, tables, cteNames, parameters, found };
+}
+
+function oneMore(tables: Map<string, number | undefined>, name: string, position: number | undefined): Cost {
+  if (!tables.has(name)) tables.set(name, position);
+  return { tables: 1, joins: 0 };
 }
 
 function costIn(scope: Scope, name: string): Cost {

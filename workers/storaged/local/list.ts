@@ -3,8 +3,20 @@ import type { Dirent } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { errorCode } from "../../../runtime/durable/durable.ts";
-import { compareKeys, reservedPrefix } from "../bucket/bucket.ts";
+import { ServiceError } from "../../../runtime/errors/errors.ts";
+import { pageToken, readPageToken } from "../../../runtime/pages/pages.ts";
+import {
+  type Corruptions,
+  compareKeys,
+  type ListPage,
+  type ListQuery,
+  type ObjectInfo,
+  reservedPrefix,
+} from "../bucket/bucket.ts";
 import { linkAbove } from "./layout.ts";
+
+/** Objects looked at at once. */
+const listConcurrency = 64;
 
 /** An entry of a listing: an object's key, or a common prefix (ending in `/`). */
 interface Entry {
@@ -89,4 +101,47 @@ async function holdsFile(root: string, folder: string): Promise<boolean> {
   if (entries.some(({ isPrefix }) => !isPrefix)) return true;
   for (const { name } of entries) if (await holdsFile(root, name)) return true;
   return false;
+}
+
+type Head = (key: string) => Promise<ObjectInfo>;
+
+interface Listed {
+  root: string;
+  head: Head;
+  corruptions: Corruptions;
+}
+
+export async function listPage({ root, head, corruptions }: Listed, query: ListQuery): Promise<ListPage> {
+  const { prefix, delimiter, pageSize, pageToken: token, signal } = query;
+  const after = token === undefined ? undefined : readPageToken(token, /^after:(.*)$/s)[0];
+  const keys: string[] = [];
+  const page: ListPage = { objects: [], prefixes: [], corrupt: [] };
+  let last = "";
+  for await (const { name, isPrefix } of walk({ root, prefix, delimiter, after, also: corruptions.keys() })) {
+    signal.throwIfAborted();
+    if (keys.length + page.prefixes.length === pageSize) {
+      page.nextPageToken = pageToken(`after:${last}`);
+      break;
+    }
+    (isPrefix ? page.prefixes : keys).push(name);
+    last = name;
+  }
+  for (let at = 0; at < keys.length; at += listConcurrency) {
+    const some = keys.slice(at, at + listConcurrency);
+    const found = await Promise.all(some.map((key) => describeOne(key, head)));
+    page.corrupt.push(...some.filter((_, index) => found[index] === "corrupt"));
+    page.objects.push(...found.filter((info) => typeof info === "object"));
+  }
+  return page;
+}
+
+/** A damaged object must not fail the listing; one deleted meanwhile is left out. */
+async function describeOne(key: string, head: Head): Promise<ObjectInfo | "corrupt" | "gone"> {
+  try {
+    return await head(key);
+  } catch (error) {
+    if (error instanceof ServiceError && error.type === "corrupt") return "corrupt";
+    if (error instanceof ServiceError && error.type === "not_found") return "gone";
+    throw error;
+  }
 }

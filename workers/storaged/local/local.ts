@@ -1,9 +1,8 @@
 /** A bucket on this machine's disk. README.md has the design, sidecar.ts what makes it crash-safe. */
 
-import { copyFile, link, mkdir, readdir, rm, writeFile } from "node:fs/promises";
+import { copyFile, link, rm } from "node:fs/promises";
 import { join } from "node:path";
 import {
-  discard,
   errorCode,
   makeDirectory,
   noLinks,
@@ -11,32 +10,27 @@ import {
   writeAtomic,
 } from "../../../runtime/durable/durable.ts";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
-import { pageToken, readPageToken } from "../../../runtime/pages/pages.ts";
 import { type Clock, createKeyedMutex } from "../../../runtime/scheduling/scheduling.ts";
 import {
   type Bucket,
-  type Corruptions,
   createCorruptions,
   type Kept,
-  type ListPage,
-  type ListQuery,
   noSuchObject,
-  type ObjectInfo,
   type OpenObject,
   type RangeRequest,
   resolveRange,
-  type Staging,
 } from "../bucket/bucket.ts";
 import { type Layout, layoutOf } from "./layout.ts";
-import { walk } from "./list.ts";
+import { listPage } from "./list.ts";
 import { orphans } from "./orphans.ts";
 import { createLocalReader, infoOf, type LocalReader } from "./reader.ts";
+import { emptyFolder, stagingIn } from "./staging.ts";
 import { changedKeys, putAsideFormer, unpairedKeys } from "./start-check.ts";
 import { createLocalWriter, type LocalWriter } from "./writer.ts";
 
+export { openPlainBucket } from "./plain.ts";
+
 const layoutFormat = 1;
-/** Sidecars read at once while listing. */
-const listConcurrency = 64;
 
 interface LocalBucketOptions {
   name: string;
@@ -130,12 +124,6 @@ async function lookAt({ reader }: Scan, keys: Iterable<string> | AsyncIterable<s
     });
 }
 
-/** The folder itself stays: child processes of other services may hold it and write in it. */
-async function emptyFolder(path: string): Promise<void> {
-  await makeDirectory(path);
-  for (const name of await readdir(path)) await rm(join(path, name), { recursive: true, force: true });
-}
-
 async function openObject(
   bucket: string,
   reader: LocalReader,
@@ -162,65 +150,6 @@ async function keep(data: string, path: string): Promise<Kept> {
     return copyFile(data, path);
   });
   return { open: async () => Bun.file(path).stream(), drop: () => rm(path, { force: true }) };
-}
-
-/** Each staged file has a folder of its own: DuckDB writes a temporary file beside its target. */
-function stagingIn(layout: Layout, writer: LocalWriter): Staging {
-  const folderOf = (token: string) => join(layout.staging, token);
-  return {
-    reserve: async (token) => {
-      await mkdir(folderOf(token));
-      const path = join(folderOf(token), "object");
-      await writeFile(path, "", { flag: "wx" });
-      return path;
-    },
-    seal: writer.seal,
-    adopt: writer.adopt,
-    release: (token) => discard(folderOf(token)),
-  };
-}
-
-type Head = (key: string) => Promise<ObjectInfo>;
-
-interface Listed {
-  root: string;
-  head: Head;
-  corruptions: Corruptions;
-}
-
-async function listPage({ root, head, corruptions }: Listed, query: ListQuery): Promise<ListPage> {
-  const { prefix, delimiter, pageSize, pageToken: token, signal } = query;
-  const after = token === undefined ? undefined : readPageToken(token, /^after:(.*)$/s)[0];
-  const keys: string[] = [];
-  const page: ListPage = { objects: [], prefixes: [], corrupt: [] };
-  let last = "";
-  for await (const { name, isPrefix } of walk({ root, prefix, delimiter, after, also: corruptions.keys() })) {
-    signal.throwIfAborted();
-    if (keys.length + page.prefixes.length === pageSize) {
-      page.nextPageToken = pageToken(`after:${last}`);
-      break;
-    }
-    (isPrefix ? page.prefixes : keys).push(name);
-    last = name;
-  }
-  for (let at = 0; at < keys.length; at += listConcurrency) {
-    const some = keys.slice(at, at + listConcurrency);
-    const found = await Promise.all(some.map((key) => describeOne(key, head)));
-    page.corrupt.push(...some.filter((_, index) => found[index] === "corrupt"));
-    page.objects.push(...found.filter((info) => typeof info === "object"));
-  }
-  return page;
-}
-
-/** A damaged object must not fail the listing; one deleted meanwhile is left out. */
-async function describeOne(key: string, head: Head): Promise<ObjectInfo | "corrupt" | "gone"> {
-  try {
-    return await head(key);
-  } catch (error) {
-    if (error instanceof ServiceError && error.type === "corrupt") return "corrupt";
-    if (error instanceof ServiceError && error.type === "not_found") return "gone";
-    throw error;
-  }
 }
 
 async function checkFormat(name: string, layout: Layout): Promise<void> {

@@ -115,7 +115,7 @@ async function remove(layout: Layout, key: string): Promise<void> {
 }
 
 /** Writes the body to a file of its own and makes it durable. */
-async function stage(
+export async function stage(
   path: string,
   body: AsyncIterable<Uint8Array>,
   options: ReceiveOptions,
@@ -137,7 +137,7 @@ async function stage(
 }
 
 /** Makes a file that another wrote durable. */
-async function seal(path: string): Promise<Sealed> {
+export async function seal(path: string): Promise<Sealed> {
   const handle = await openStaged(path);
   try {
     await handle.sync();

@@ -7,7 +7,7 @@ import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { stampedDirectory } from "../../../runtime/service/service.ts";
 import { type Adopted, type Store, stampFile } from "../../../runtime/store/store.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
-import { type Bucket, bucketClosed, type Staging, type Upload } from "../bucket/bucket.ts";
+import { type Bucket, bucketClosed, type ObjectInfo, type Staging, type Upload } from "../bucket/bucket.ts";
 
 /** Pause between two checks of a missing bucket: its disk may be mounted at any time. */
 const pauseMs = 5000;
@@ -16,6 +16,8 @@ interface OwnedLocalBucketOptions {
   name: string;
   root: string;
   open: () => Promise<Bucket>;
+  /** Its etags are no hashes. */
+  isPlain: boolean;
   store: Store;
   adopted: Adopted;
   clock: Clock;
@@ -23,7 +25,7 @@ interface OwnedLocalBucketOptions {
 }
 
 /** Nothing is created in a refused folder: it may be the empty mount point of the right one. */
-export async function ownedLocalBucket(options: OwnedLocalBucketOptions): Promise<Required<Bucket>> {
+export async function ownedLocalBucket(options: OwnedLocalBucketOptions): Promise<Bucket> {
   const presence = await createPresence(options);
   const { get, confirmed } = presence;
   /** `not_found` is believed only of a bucket that is present. */
@@ -66,7 +68,7 @@ export async function ownedLocalBucket(options: OwnedLocalBucketOptions): Promis
       release: async (token) => staging().release(token),
     },
     keep: async (key) => (get().keep as NonNullable<Bucket["keep"]>)(key),
-    hashOf: ({ etag }) => etag,
+    ...(!options.isPlain && { hashOf: ({ etag }: ObjectInfo) => etag }),
     findMissing: async (signal) => {
       await (await confirmed()).findMissing?.(signal);
     },

@@ -17,7 +17,11 @@ export type { S3Ownership } from "./s3-bucket.ts";
 
 export interface Ownership {
   /** The bucket that `open` gives, for as long as the folder is this store's. */
-  local: (name: string, root: string, open: () => Promise<Bucket>) => Promise<Bucket>;
+  local: (
+    name: string,
+    root: string,
+    bucket: { open: () => Promise<Bucket>; isPlain: boolean },
+  ) => Promise<Bucket>;
   s3: (name: string, bucket: string) => Promise<(connection: S3Connection) => S3Ownership>;
 }
 
@@ -27,7 +31,7 @@ export async function openOwnership(deps: Deps): Promise<Ownership> {
   const store = await openStore({ dataDir: config.data_dir, now, log });
   const common = { store, clock, log, adopted };
   return {
-    local: (name, root, open) => ownedLocalBucket({ ...common, name, root, open }),
+    local: (name, root, bucket) => ownedLocalBucket({ ...common, name, root, ...bucket }),
     s3: async (name, bucket) => {
       // Named by the bucket at the server, too: a lease on one bucket says nothing of another.
       const tokens = await openLeaseTokens(join(directory, "leases"), `${name}-${bucket}`);

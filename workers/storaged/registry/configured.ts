@@ -6,12 +6,17 @@ import { fail } from "../../../runtime/errors/errors.ts";
 import type { Deps } from "../../../runtime/service/service.ts";
 import type { Bucket, Upload } from "../bucket/bucket.ts";
 import type { Place } from "../contract.ts";
-import { openLocalBucket } from "../local/local.ts";
+import { openLocalBucket, openPlainBucket } from "../local/local.ts";
 import { type Ownership, openOwnership } from "../ownership/ownership.ts";
 import { openS3Bucket, openUploadLedger } from "../s3/s3.ts";
 import type { S3Server } from "../s3-client/s3-client.ts";
 
-const Local = closed({ kind: t.Literal("local"), path: t.Optional(t.String({ minLength: 1 })) });
+const Local = closed({
+  kind: t.Literal("local"),
+  path: t.Optional(t.String({ minLength: 1 })),
+  /** `plain`: others write and delete there too, and nothing is kept beside the files. */
+  layout: t.Optional(t.Literal("plain")),
+});
 const S3 = closed({
   kind: t.Literal("s3"),
   bucket: t.Optional(t.String({ pattern: "^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$" })),
@@ -140,7 +145,10 @@ async function openBucket(deps: Deps, setting: BucketSetting, ownership: Ownersh
   const { name } = setting;
   if (setting.kind === "local") {
     const root = rootOf(config, setting);
-    return ownership.local(name, root, () => openLocalBucket({ name, root, newId, clock }));
+    const isPlain = setting.layout === "plain";
+    const open = () =>
+      isPlain ? openPlainBucket({ name, root, newId }) : openLocalBucket({ name, root, newId, clock });
+    return ownership.local(name, root, { open, isPlain });
   }
   const ledger = await openUploadLedger(join(deps.directory, "uploads", name));
   const server = s3ServerOf(deps, setting);

@@ -252,9 +252,9 @@ const forged = (from: string, to: string): Uint8Array => {
 };
 
 test("a newer format is refused as such", async () => {
-  const reason = await refusal(forged(`${formatKey}\u0018\u00011`, `${formatKey}\u0018\u00013`));
+  const reason = await refusal(forged(`${formatKey}\u0018\u00011`, `${formatKey}\u0018\u00014`));
   expect(reason).toContain(
-    "its format is 3, written by a newer version of the program; this version reads up to 2",
+    "its format is 4, written by a newer version of the program; this version reads up to 3",
   );
 });
 

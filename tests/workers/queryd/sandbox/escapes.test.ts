@@ -111,6 +111,7 @@ describe("what DuckDB has bound", () => {
     });
     const session = await engine.session(new AbortController().signal);
     const own = {
+      execute: async () => {},
       rows: (sql: string, params: GivenParameters = []) =>
         session.rows(sql, (names) => matchParameters(names, params)),
     };

@@ -1,0 +1,72 @@
+/** What a manifest lists, written by anybody: data files and deletes, with the numbers that decide which deletes apply. Pure. */
+import { type AvroRecord, decodeAvroFile } from "../avro/avro.ts";
+import type { Id } from "./json.ts";
+import type { ListedManifest } from "./manifest.ts";
+
+export interface ContentFile {
+  kind: "data" | "positions" | "equality";
+  path: string;
+  /** In upper case: PARQUET, ORC, AVRO, PUFFIN. */
+  format: string;
+  rows: number;
+  bytes: number;
+  sequence: bigint;
+  specId: number;
+  /** The values of its partition, as text that is the same for the same ones. */
+  partition: string;
+  /** Of deletes that are of one data file alone. */
+  of?: string;
+  /** Of a deletion vector: where it is in its file. */
+  blob?: { offset: number; bytes: number };
+}
+
+const kinds = ["data", "positions", "equality"] as const;
+const deleted = 2;
+/** The id of the column `file_path` in files of position deletes (spec, "Reserved Field IDs"). */
+const pathColumn = 2_147_483_546;
+
+/** The files that a manifest holds, without those it only says to be gone. Throws `corrupt`. */
+export function contentFilesOf(bytes: Uint8Array, line: ListedManifest): ContentFile[] {
+  const files: ContentFile[] = [];
+  for (const entry of decodeAvroFile(bytes).records) {
+    if (Number(entry.status) === deleted) continue;
+    const file = entry.data_file as AvroRecord;
+    const kind = kinds[Number(file.content ?? 0)] ?? "equality";
+    const own = (entry.sequence_number ?? line.sequence_number ?? 0) as Id;
+    const of = referenced(file);
+    files.push({
+      kind,
+      path: String(file.file_path),
+      format: String(file.file_format).toUpperCase(),
+      rows: Number(file.record_count),
+      bytes: Number(file.file_size_in_bytes),
+      sequence: BigInt(own),
+      specId: Number(line.partition_spec_id ?? 0),
+      partition: textOf(file.partition),
+      ...(kind === "positions" && of !== undefined && { of }),
+      ...(typeof file.content_offset === "number" && {
+        blob: { offset: file.content_offset, bytes: Number(file.content_size_in_bytes) },
+      }),
+    });
+  }
+  return files;
+}
+
+/** Named outright, or by bounds of the paths in it that are one. */
+function referenced(file: AvroRecord): string | undefined {
+  if (typeof file.referenced_data_file === "string") return file.referenced_data_file;
+  const [lower, upper] = [boundOf(file.lower_bounds), boundOf(file.upper_bounds)];
+  return lower !== undefined && lower === upper ? lower : undefined;
+}
+
+function boundOf(pairs: unknown): string | undefined {
+  if (!Array.isArray(pairs)) return undefined;
+  const found = (pairs as AvroRecord[]).find((pair) => Number(pair.key) === pathColumn)?.value;
+  return found instanceof Uint8Array ? new TextDecoder().decode(found) : undefined;
+}
+
+const textOf = (value: unknown): string =>
+  JSON.stringify(value, (_, each) => {
+    if (typeof each === "bigint") return String(each);
+    return each instanceof Uint8Array ? Buffer.from(each).toString("hex") : each;
+  }) ?? "{}";

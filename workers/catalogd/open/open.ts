@@ -1,0 +1,121 @@
+/**
+ * Open tables: Iceberg tables that any engine writes to. The metadata is written first, and the version that names it
+ * decides: it is the one compare-and-swap, as for every dataset.
+ */
+import type { CallContext, VerbsOf } from "../../../runtime/contract/contract.ts";
+import type { Catalogd } from "../contract.ts";
+import type { History } from "../history/history.ts";
+import type { TableMetadata } from "../iceberg/iceberg.ts";
+import { checkMatch, isOpen, type Manifest, type OpenVersion } from "../versions/versions.ts";
+import { createTable, type NewTable, registerTable } from "./creation.ts";
+import { dropTable, renameTable, rollBackTable } from "./departures.ts";
+import type { Namespaces } from "./namespaces.ts";
+import { openDataset } from "./opened.ts";
+import { planFiles, type TableFiles } from "./plan.ts";
+import {
+  type Asking,
+  type ChangeOf,
+  createState,
+  type Identifier,
+  type Loaded,
+  liveHead,
+  loadedOf,
+  nameOf,
+  type OpenDeps,
+  type State,
+} from "./state.ts";
+import { changedTable, type TableChange } from "./table-change.ts";
+
+export type { NewTable } from "./creation.ts";
+export { checkNamePart, type Namespaces, noNamespace, type Properties, propertiesOf } from "./namespaces.ts";
+export { type Asking, type Identifier, nameOf, type OpenDeps, publishedNamespace } from "./state.ts";
+export type { TableChange } from "./table-change.ts";
+
+export interface OpenTables {
+  namespaces: Namespaces;
+  /** Names of the tables of a namespace that are open. */
+  names: (namespace: string) => string[];
+  /** Whether this dataset or table is open. */
+  has: (table: Identifier) => boolean;
+  /** Throws `NoSuchTableException`, and what is wrong with its metadata. */
+  load: (table: Identifier, requestId: string) => Promise<Loaded>;
+  check: (table: Identifier, requestId: string) => Promise<void>;
+  create: (namespace: string, asked: NewTable, asking: Asking) => Promise<Loaded & { staged: boolean }>;
+  register: (
+    asked: { namespace: string; name: unknown; location: unknown },
+    asking: Asking,
+  ) => Promise<Loaded>;
+  /** All of them, or none. */
+  commit: (changes: readonly TableChange[], asking: Asking) => Promise<Loaded[]>;
+  drop: (table: Identifier, purge: boolean, asking: Asking) => Promise<void>;
+  rename: (names: { from: Identifier; to: Identifier }, asking: Asking) => Promise<void>;
+  /** The files of a version, for whoever reads its rows. Throws `unsupported_table` and `corrupt`. */
+  files: (version: Manifest) => Promise<TableFiles>;
+  /** Makes a dataset an open table. */
+  open: (name: string, asking: Asking) => Promise<Manifest>;
+  /** Takes an open table back to the snapshot of an earlier version. */
+  rollback: (old: Manifest, asking: Asking) => Promise<Manifest>;
+  /** Where tables are, for clients; and its address. */
+  place: State["warehouse"];
+  address: () => Promise<string>;
+}
+
+export function createOpenTables(deps: OpenDeps): OpenTables {
+  const state = createState(deps);
+  const commit: OpenTables["commit"] = (changes, asking) =>
+    state.inTurn(
+      changes.map(({ identifier }) => nameOf(identifier)),
+      async () => {
+        const prepared: (ChangeOf & { metadata: TableMetadata })[] = [];
+        for (const change of changes) prepared.push(await changedTable(state, change, asking));
+        const versions = await state.commitAll(prepared, asking);
+        return prepared.map(({ metadata }, at) => loadedOf(versions[at] as OpenVersion, metadata));
+      },
+    );
+  return {
+    namespaces: state.namespaces,
+    names: state.names,
+    has: (table) => isOpen(state.head(table)),
+    load: async (table, requestId) => {
+      const head = await liveHead(state, table, requestId);
+      return loadedOf(head, await state.files.read(head.metadata_location));
+    },
+    check: async (table, requestId) => void (await liveHead(state, table, requestId)),
+    create: (namespace, asked, asking) => createTable(state, { namespace, asked }, asking),
+    register: (asked, asking) => registerTable(state, asked, asking),
+    commit,
+    drop: (table, purge, asking) => dropTable(state, { table, purge }, asking),
+    rename: (names, asking) => renameTable(state, names, asking),
+    files: (version) => planFiles(state, version),
+    open: (name, asking) => openDataset(state, name, asking),
+    rollback: (old, asking) => rollBackTable(state, old, (change) => commit([change], asking)),
+    place: state.warehouse,
+    address: async () => (await state.places(undefined)).warehouse,
+  };
+}
+
+export type Opening = "open" | "files";
+type Verbs = VerbsOf<Catalogd>;
+
+/** The verbs that are of open tables alone, and those that go another way for them. */
+export function openVerbs<V extends Pick<Verbs, "rollback">>(
+  { history }: { history: Pick<History, "manifest" | "latest"> },
+  tables: OpenTables,
+  others: V,
+): V & Pick<Verbs, Opening> {
+  const rollback: Verbs["rollback"] = async (asked, context) => {
+    const { name, version, if_match: ifMatch } = asked;
+    const head = history.latest(name);
+    if (!isOpen(head)) return others.rollback(asked, context);
+    checkMatch(head, ifMatch);
+    return tables.rollback(await history.manifest(name, { version }), asClient(context));
+  };
+  return {
+    ...others,
+    rollback,
+    open: ({ name }, context) => tables.open(name, asClient(context)),
+    files: async ({ name, version }) => tables.files(await history.manifest(name, { version })),
+  };
+}
+
+const asClient = ({ requestId, signal }: CallContext): Asking => ({ requestId, signal, madeBy: "client" });

@@ -1,0 +1,241 @@
+/** What the work on open tables stands on: heads, files, the places of tables, and the way to a version. */
+import type { Peer } from "../../../runtime/contract/contract.ts";
+import { ServiceError } from "../../../runtime/errors/errors.ts";
+import { createKeyedMutex } from "../../../runtime/scheduling/scheduling.ts";
+import type { Deps } from "../../../runtime/service/service.ts";
+import { fold } from "../../../runtime/sql/sql.ts";
+import type { Storaged } from "../../storaged/contract.ts";
+import type { Commit } from "../commits/commits.ts";
+import { refusals, type TableMetadata } from "../iceberg/iceberg.ts";
+import { type Place, type Publishing, rootOf } from "../publishing/publishing.ts";
+import type { Registry } from "../registry/registry.ts";
+import { etagOf } from "../schemas/schemas.ts";
+import {
+  isLive,
+  isOpen,
+  type OpenVersion,
+  planOpen,
+  type TableContent,
+  type Version,
+} from "../versions/versions.ts";
+import type { Root } from "./addresses.ts";
+import { createMetadataFiles, type MetadataFiles } from "./metadata-file.ts";
+import { createNamespaces, type Namespaces } from "./namespaces.ts";
+import { createSnapshotFiles, type SnapshotFiles } from "./snapshot-files.ts";
+
+export type Storage = Pick<Peer<Storaged>["verbs"], "list" | "read" | "write" | "erase" | "head" | "place">;
+
+export interface OpenDeps extends Pick<Deps, "clock" | "newId" | "log"> {
+  registry: Registry;
+  commit: Commit;
+  resolveUnknown: (name: string, requestId: string) => Promise<void>;
+  publishing: Publishing;
+  storage: Storage;
+}
+
+/** A table as the protocol names it. */
+export interface Identifier {
+  namespace: string;
+  name: string;
+}
+
+/** The namespace of the datasets; SQL's schema of the same name. */
+export const publishedNamespace = "main";
+
+/** What the catalog calls it: datasets, open or not, need no namespace. */
+export const nameOf = ({ namespace, name }: Identifier): string =>
+  namespace === publishedNamespace ? name : `${encoded(namespace)}.${encoded(name)}`;
+
+const encoded = (part: string): string => part.replaceAll(".", "%2E");
+const decoded = (part: string): string => part.replaceAll("%2E", ".");
+
+export function identifierOf(name: string): Identifier {
+  const at = name.indexOf(".");
+  return at < 0
+    ? { namespace: publishedNamespace, name }
+    : { namespace: decoded(name.slice(0, at)), name: decoded(name.slice(at + 1)) };
+}
+
+export const shown = ({ namespace, name }: Identifier): string => `${namespace}.${name}`.slice(0, 300);
+
+/** A version to be: what it follows, what it says, and its metadata where that is not written yet. */
+export interface ChangeOf {
+  name: string;
+  before: Version | undefined;
+  content: TableContent;
+  metadata?: TableMetadata;
+}
+
+export interface State {
+  deps: OpenDeps;
+  registry: Registry;
+  namespaces: Namespaces;
+  files: MetadataFiles;
+  reader: SnapshotFiles;
+  /** The latest version or tombstone. */
+  head: (table: Identifier) => Version | undefined;
+  names: (namespace: string) => string[];
+  /** Where open tables are. Throws `ForbiddenException` where there is no such bucket. */
+  warehouse: () => Promise<Place>;
+  roots: () => Promise<readonly Root[]>;
+  /** Its address, and the places of all other tables than the one of this name. */
+  places: (
+    except: string | undefined,
+  ) => Promise<{ warehouse: string; others: { name: string; places: readonly string[] }[] }>;
+  /** Where a table comes to lie whose maker says nothing. */
+  defaultPlace: (table: Identifier, uuid: string) => Promise<string>;
+  /** On a disk programs of others write only where there is a folder. */
+  makeFolders: (place: string) => Promise<void>;
+  /** Runs the work while no other changes tables of these names here. */
+  inTurn: <T>(names: readonly string[], work: () => Promise<T>) => Promise<T>;
+  /** Writes the metadata, then the versions: all, or none. Throws `CommitFailedException` where a head is another one by now. */
+  commitAll: (
+    changes: readonly ChangeOf[],
+    context: { requestId: string; signal: AbortSignal },
+  ) => Promise<Version[]>;
+}
+
+/** Who asks, and what for. */
+export interface Asking {
+  requestId: string;
+  signal: AbortSignal;
+  madeBy: string;
+}
+
+export interface Loaded {
+  metadata: TableMetadata;
+  /** Address of its metadata.json. */
+  location: string;
+  etag: string;
+}
+
+export const loadedOf = (head: OpenVersion, metadata: TableMetadata): Loaded => ({
+  metadata,
+  location: head.metadata_location,
+  etag: etagOf(head),
+});
+
+/** The table's head. Throws `NoSuchTableException`. */
+export async function liveHead(state: State, table: Identifier, requestId: string): Promise<OpenVersion> {
+  await state.deps.resolveUnknown(nameOf(table), requestId);
+  const head = state.head(table);
+  if (!isOpen(head)) throw refusals.noSuchTable(`Table does not exist: ${shown(table)}`);
+  return head;
+}
+
+export const warehouseBucket = "warehouse";
+/** Commits that may wait for one table. */
+const waitingMax = 1024;
+
+export function createState(deps: OpenDeps): State {
+  const { registry, storage, publishing } = deps;
+  const warehouse = onceKnown(() => storage.place({ bucket: warehouseBucket }), noWarehouse);
+  const roots = async (): Promise<readonly Root[]> => {
+    const primary = { bucket: "primary", address: rootOf(await publishing.place()) };
+    const found = await warehouse().then(
+      (place) => [{ bucket: warehouseBucket, address: rootOf(place) }],
+      () => [],
+    );
+    return [...found, primary];
+  };
+  const files = createMetadataFiles(storage, roots);
+  const lock = createKeyedMutex({ waitingMax, refusal: (name) => tooMany(name) });
+  const inTurn: State["inTurn"] = ([name, ...rest], work) =>
+    name === undefined ? work() : lock(name, () => inTurn(rest, work));
+  const openHeads = () => registry.manifests().filter(isOpen);
+
+  return {
+    deps,
+    registry,
+    files,
+    roots,
+    warehouse,
+    namespaces: createNamespaces(storage),
+    reader: createSnapshotFiles(storage, roots),
+    head: (table) => registry.head(nameOf(table)),
+    names: (namespace) =>
+      openHeads().flatMap(({ name }) => {
+        const found = identifierOf(name);
+        return found.namespace === namespace ? [found.name] : [];
+      }),
+    places: async (except) => ({
+      warehouse: rootOf(await warehouse()),
+      others: openHeads().flatMap(({ name, locations }) =>
+        name === except ? [] : [{ name, places: locations }],
+      ),
+    }),
+    defaultPlace: async ({ namespace, name }, uuid) =>
+      `${rootOf(await warehouse())}/${namespace}/${name.replaceAll(" ", "_")}-${uuid.slice(0, 8)}`,
+    makeFolders: async (place) => {
+      const { kind } = await warehouse();
+      if (kind !== "local") return;
+      const folder = place.slice(rootOf(await warehouse()).length + 1);
+      for (const name of ["data", "metadata"])
+        await storage.write({
+          bucket: warehouseBucket,
+          key: `${folder}/${name}/.keep`,
+          bytes: new Uint8Array(),
+        });
+    },
+    inTurn: (names, work) => inTurn([...new Set(names.map(fold))].sort(), work),
+    commitAll: (changes, context) => commitAll({ deps, files }, changes, context),
+  };
+}
+
+/** See `State`. */
+async function commitAll(
+  { deps, files }: Pick<State, "deps" | "files">,
+  changes: readonly ChangeOf[],
+  context: { requestId: string; signal: AbortSignal },
+): Promise<Version[]> {
+  const { clock, newId } = deps;
+  const written: string[] = [];
+  try {
+    for (const { content, metadata } of changes) {
+      if (!metadata) continue;
+      await files.write(content.metadata_location, metadata);
+      written.push(content.metadata_location);
+    }
+    const given = { now: clock.now(), newId };
+    const all = changes.map(({ name, before, content }) => ({
+      name,
+      plan: (head: Version | undefined): Version => {
+        if (!isSame(head, before))
+          throw refusals.commitFailed(`${name} was changed meanwhile: read it again`);
+        return planOpen(head, content, given);
+      },
+    }));
+    return (await deps.commit({ changes: all }, context)).map(({ version }) => version);
+  } catch (cause) {
+    // Of a refusal nothing is left; where the outcome is not known a version may name the file.
+    if (cause instanceof ServiceError && cause.status < 500 && cause.type !== "client_closed")
+      await Promise.allSettled(written.map(files.remove));
+    throw cause;
+  }
+}
+
+const isSame = (one: Version | undefined, other: Version | undefined): boolean =>
+  one === other ||
+  (one?.version === other?.version && one?.created_at === other?.created_at && isLive(one) === isLive(other));
+
+const tooMany = (name: string) =>
+  refusals.commitFailed(`${waitingMax} commits of ${name} are waiting already: try again later`);
+
+const noWarehouse = (cause: unknown): unknown =>
+  cause instanceof ServiceError && cause.type === "not_found"
+    ? refusals.notAllowed(
+        'There are no open tables here: the operator has no bucket for them; add [buckets.warehouse] with kind = "local" and layout = "plain", or with kind = "s3"',
+      )
+    : cause;
+
+/** Asked for once it was answered; what failed is asked for again. */
+function onceKnown<T>(ask: () => Promise<T>, explain: (cause: unknown) => unknown): () => Promise<T> {
+  let known: Promise<T> | undefined;
+  return () => {
+    known ??= ask().catch((cause) => {
+      known = undefined;
+      throw explain(cause);
+    });
+    return known;
+  };
+}

@@ -1,0 +1,85 @@
+/** A commit to one table: what it requires holds of the table as it is, what it does is applied, and all is inside. */
+import {
+  applyUpdates,
+  checkRequirement,
+  emptyTable,
+  type Requirement,
+  refusals,
+  type TableMetadata,
+  type Update,
+} from "../iceberg/iceberg.ts";
+import { isLive, isOpen, type Manifest } from "../versions/versions.ts";
+import { placeFor } from "./addresses.ts";
+import { checkCommit } from "./commit-check.ts";
+import { type Asking, type ChangeOf, type Identifier, nameOf, type State, shown } from "./state.ts";
+import { contentOf } from "./table-content.ts";
+
+export interface TableChange {
+  identifier: Identifier;
+  requirements: readonly Requirement[];
+  updates: readonly Update[];
+  operation?: "rollback";
+}
+
+/** Earlier files that metadata names (`write.metadata.previous-versions-max`), unless the table says how many. */
+const logMax = 100;
+
+/** The version that the change makes, whose metadata is not written yet. */
+export async function changedTable(
+  state: State,
+  change: TableChange,
+  { madeBy }: Asking,
+): Promise<ChangeOf & { metadata: TableMetadata }> {
+  const { identifier: table, requirements, updates } = change;
+  const { files, reader, deps } = state;
+  const name = nameOf(table);
+  const head = state.head(table);
+  const creates = requirements.some(({ type }) => type === "assert-create");
+  if (!isOpen(head) && !creates) throw refusals.noSuchTable(`Table does not exist: ${shown(table)}`);
+  const before = isOpen(head) ? await files.read(head.metadata_location) : undefined;
+  // A dataset of the name is in the way as well.
+  for (const requirement of requirements)
+    checkRequirement(before ?? (isLive(head) ? emptyTable(0) : undefined), requirement);
+  if (!before) {
+    await state.namespaces.read(table.namespace);
+    state.registry.refuseCaseClash(name);
+  }
+  const now = deps.clock.now();
+  const after = applyUpdates(before ?? emptyTable(now), updates, now);
+  if (after["table-uuid"] === "") after["table-uuid"] = deps.newId();
+  if (after.location === "") after.location = await state.defaultPlace(table, after["table-uuid"]);
+  const known = isOpen(head) ? head.locations : [];
+  const place = known.includes(after.location)
+    ? after.location
+    : placeFor(after.location, await state.places(name));
+  after.location = place;
+  const locations = [place, ...known.filter((other) => other !== place)];
+  if (!before) await state.makeFolders(place);
+  await checkCommit(reader, { before, after, places: locations });
+  if (before && isOpen(head)) logged(after, before, head.metadata_location);
+  const folder = after.properties["write.metadata.path"]?.replace(/\/+$/, "") ?? `${place}/metadata`;
+  const number = String(before && isOpen(head) ? 1 + numberOf(head.metadata_location) : 0).padStart(5, "0");
+  const content = contentOf(after, {
+    name,
+    operation: change.operation ?? (before ? "commit" : "create"),
+    made_by: madeBy,
+    objects: objectsOf(head),
+    metadata_location: `${folder}/${number}-${deps.newId()}.metadata.json`,
+    locations,
+  });
+  return { name, before: head, content, metadata: after };
+}
+
+/** Objects of ours that the table was opened with stay named, so that no maintenance of ours takes them. */
+const objectsOf = (head: unknown): Manifest["objects"] =>
+  isOpen(head as Manifest) ? (head as Manifest).objects : [];
+
+const numberOf = (location: string): number =>
+  Number(/\/v?(\d{1,9})(?:-[^/]*)?\.metadata\.json$/.exec(location)?.[1] ?? 0);
+
+function logged(after: TableMetadata, before: TableMetadata, location: string): void {
+  const asked = Number(after.properties["write.metadata.previous-versions-max"] ?? logMax);
+  const most = Number.isInteger(asked) && asked > 0 ? Math.min(asked, logMax) : logMax;
+  const entry = { "timestamp-ms": before["last-updated-ms"], "metadata-file": location };
+  after["metadata-log"] = [...before["metadata-log"], entry].slice(-most);
+}

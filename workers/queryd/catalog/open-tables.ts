@@ -1,0 +1,177 @@
+/** Open tables: their versions with the files that catalogd finds in Iceberg's metadata, and how these are read. */
+import type { Static } from "@sinclair/typebox";
+import { LRUCache } from "lru-cache";
+import type { Peer } from "../../../runtime/contract/contract.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
+import type { SchemaNode } from "../../../runtime/parquet/parquet.ts";
+import { fold, parseSqlType, quoteName, quoteText, type SqlType, sqlOf } from "../../../runtime/sql/sql.ts";
+import type { Catalogd, TableFiles as TableFilesSchema } from "../../catalogd/contract.ts";
+import type { Manifest } from "./snapshots.ts";
+import type { PlacedFile } from "./views.ts";
+
+type TableFiles = Static<typeof TableFilesSchema>;
+type TableFile = TableFiles["files"][number];
+
+/** Of an open table: its objects are data files, then files of deletes. */
+export interface OpenFiles {
+  files: readonly TableFile[];
+  names: TableFiles["names"];
+}
+
+export interface OpenTables {
+  /** Each open table with its objects; others as they are. Throws as catalogd does, `unsupported_table` among it. */
+  filled: (used: ReadonlyMap<string, Manifest>) => Promise<Map<string, Manifest>>;
+}
+
+/** Versions whose files are remembered. */
+const keptMax = 256;
+
+export function createOpenTables(catalogd: Peer<Catalogd>): OpenTables {
+  const kept = new LRUCache<string, Promise<Manifest>>({ max: keptMax });
+  const fill = (manifest: Manifest): Promise<Manifest> => {
+    const { name, dataset_id, version } = manifest;
+    const id = `${name}.${dataset_id}.${version}`;
+    const known = kept.get(id) ?? filledOf(catalogd, manifest);
+    kept.set(id, known);
+    known.catch(() => kept.delete(id));
+    return known;
+  };
+  return {
+    filled: async (used) => {
+      const all = new Map(used);
+      for (const [name, manifest] of used)
+        if (manifest.metadata_location !== undefined) all.set(name, await fill(manifest));
+      return all;
+    },
+  };
+}
+
+async function filledOf(catalogd: Peer<Catalogd>, manifest: Manifest): Promise<Manifest> {
+  const { name, version } = manifest;
+  const { files, deletes, names } = await catalogd.verbs.files({ name, version });
+  const object = ({ key, bytes, row_count = 0 }: { key: string; bytes: number; row_count?: number }) =>
+    // Who wrote it said how long it is, and no etag.
+    ({ key, bytes, row_count, etag: "", statistics: [] });
+  return {
+    ...manifest,
+    objects: [...files, ...deletes].map(object),
+    row_count: files.reduce((sum, file) => sum + file.row_count, 0),
+    bytes: files.reduce((sum, file) => sum + file.bytes, 0),
+    open: { files, names },
+  };
+}
+
+/** The rows of an open table in these files, without those that were deleted. */
+export function openQuery(
+  manifest: Manifest,
+  { files: own, names }: OpenFiles,
+  files: readonly PlacedFile[],
+): string {
+  const paths = new Map(files.map(({ at, path }) => [at, quoteText(path)]));
+  const alike = new Map<string, { list: string; files: string[] }>();
+  const parts: string[] = [];
+  for (const { at, path, schema = [] } of files) {
+    const file = own[at];
+    if (!file) continue;
+    const list = selectionOf(manifest, { file, names, schema });
+    if (file.deletes.length === 0 && file.positions.length === 0) {
+      // Of files of other types DuckDB would take those of the first.
+      const key = JSON.stringify([list, schema.map(shapeOf)]);
+      const same = alike.get(key) ?? { list, files: [] };
+      same.files.push(quoteText(path));
+      alike.set(key, same);
+    } else
+      parts.push(withoutDeleted(file, { list, path, at: (place) => paths.get(own.length + place) ?? "" }));
+  }
+  for (const { list, files } of alike.values())
+    parts.push(`SELECT ${list} FROM read_parquet([${files.join(", ")}], hive_partitioning = false)`);
+  return parts.join(" UNION ALL ");
+}
+
+const shapeOf = ({ element, children }: SchemaNode): unknown => [element, children.map(shapeOf)];
+
+function withoutDeleted(
+  { deletes, positions, paths }: TableFile,
+  { list, path, at }: { list: string; path: string; at: (place: number) => string },
+): string {
+  const rows = `read_parquet([${quoteText(path)}], hive_partitioning = false, file_row_number = true) AS f`;
+  const inline = positions.length === 0 ? "" : ` WHERE f.file_row_number NOT IN (${positions.join(", ")})`;
+  if (deletes.length === 0) return `SELECT ${list} FROM ${rows}${inline}`;
+  const named = paths.map(quoteText).join(", ");
+  const gone = `SELECT pos FROM read_parquet([${deletes.map(at).join(", ")}], hive_partitioning = false) WHERE file_path IN (${named})`;
+  return `SELECT ${list} FROM ${rows} ANTI JOIN (${gone}) AS d ON f.file_row_number = d.pos${inline}`;
+}
+
+interface Selected {
+  file: TableFile;
+  names: TableFiles["names"];
+  schema: readonly SchemaNode[];
+}
+
+/** The table's columns, each by its id from what the file has. */
+function selectionOf(manifest: Manifest, { file, names, schema }: Selected): string {
+  const unsupported = (why: string) =>
+    fail(
+      "unsupported_table",
+      `table '${manifest.name}' cannot be read: its file ${file.key} ${why}: query it with an engine that can`,
+    );
+  const folded = schema.map(({ element }) => fold(element.name));
+  if (new Set(folded).size < folded.length)
+    throw unsupported("has columns whose names differ in letter case alone");
+  const hasIds = schema.some(({ element }) => element.field_id !== undefined);
+  if (!hasIds && schema.length > 0 && Object.keys(names).length === 0)
+    throw unsupported("has no field ids, and the table has no schema.name-mapping.default");
+  const idOf = ({ element }: SchemaNode) => (hasIds ? element.field_id : names[element.name]);
+  const inFile = new Map(schema.map((node) => [idOf(node), node]));
+  return manifest.columns
+    .map(({ name, type, field_id = 0 }) => {
+      const node = inFile.get(field_id);
+      if (!node && file.partition_ids.includes(field_id))
+        throw unsupported(`has no column '${name}', by which it was put into its partition`);
+      const parsed = parseSqlType(type);
+      if (node && !isAlike(parsed, node))
+        throw unsupported(`has another form of the nested column '${name}'`);
+      return `CAST(${node ? quoteName(node.element.name) : "NULL"} AS ${sqlOf(parsed)}) AS ${quoteName(name)}`;
+    })
+    .join(", ");
+}
+
+/** Whether what is nested goes by the same names in the file: DuckDB reads parts by their names. */
+function isAlike(type: SqlType, node: SchemaNode): boolean {
+  if (type.kind === "scalar") return node.children.length === 0;
+  if (type.kind === "struct") {
+    const byName = new Map(node.children.map((child) => [child.element.name, child]));
+    return (
+      byName.size === type.fields.length &&
+      type.fields.every(({ name, type: inner }) => {
+        const child = byName.get(name);
+        return child !== undefined && isAlike(inner, child);
+      })
+    );
+  }
+  const [repeated] = node.children;
+  if (!repeated || node.children.length > 1) return false;
+  const [first, second, ...more] = repeated.children;
+  if (type.kind === "map")
+    return (
+      !!first && !!second && more.length === 0 && isAlike(type.key, first) && isAlike(type.value, second)
+    );
+  if (!first) return isAlike(type.item, repeated);
+  return second === undefined ? isAlike(type.item, first) : isAlike(type.item, repeated);
+}
+
+/** Names of tables in a schema are names in it: a view each, made anew for each statement. */
+export function schemaViews(sources: readonly { name: string; relation: string }[]): string[] {
+  return sources.flatMap(({ name, relation }) => {
+    const at = name.indexOf(".");
+    if (at < 0) return [];
+    const schema = quoteName(name.slice(0, at));
+    return [
+      `CREATE SCHEMA IF NOT EXISTS ${schema}`,
+      `CREATE OR REPLACE VIEW ${schema}.${quoteName(name.slice(at + 1))} AS FROM ${relation}`,
+    ];
+  });
+}
+
+/** Whether a statement names it with its schema. */
+export const hasSchema = (name: string): boolean => name.includes(".");
