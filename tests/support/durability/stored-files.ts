@@ -132,8 +132,8 @@ export const storedKinds: readonly StoredKind[] = [
   {
     name: "bucket's store id",
     path: /^buckets\/\w+\/\.lakehouse\/stamp\.json$/,
-    names: (path) => [path, "bucket 'primary'"],
-    bears: () => every,
+    names: (path) => [path, `bucket '${path.split("/")[1]}'`],
+    bears: (path) => (path.startsWith(bucket) ? every : []),
     isAlone: true,
   },
   {
@@ -162,6 +162,7 @@ export const storedKinds: readonly StoredKind[] = [
   object("index checkpoint's engine", /^buckets\/primary\/vectors\/[^/]+\/[^/]+\/checkpoints\/.*\.engine$/),
   object("large object", /^buckets\/primary\/large\.bin$/, { bears: () => ["large"] }),
   object("object of somebody's", /^buckets\/primary\/(?!\.lakehouse)/),
+  { name: "file of an open table", path: /^buckets\/warehouse\/(?!\.lakehouse)/, bears: none },
   { name: "copy of an object in the cache", path: /^queryd\/cache\/\w+\.\w+\.parquet$/, bears: none },
   {
     name: "what is known of a lease",

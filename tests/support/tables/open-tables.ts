@@ -1,11 +1,7 @@
 /** A writer of open tables, as an engine is: its files go into the warehouse, then it commits to the REST catalog. */
 import type { Peer } from "../../../runtime/contract/endpoints.ts";
 import { decodeAvroFile, encodeAvroFile } from "../../../workers/catalogd/avro/avro.ts";
-import {
-  encodeManifestFile,
-  encodeManifestList,
-  listed,
-} from "../../../workers/catalogd/iceberg/manifest.ts";
+import { encodeManifestFile, encodeManifestList } from "../../../workers/catalogd/iceberg/manifest.ts";
 import type { Storaged } from "../../../workers/storaged/contract.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: answers of the protocol, looked at by tests.
@@ -98,12 +94,14 @@ export function tablesOf(
           statistics: [],
         },
       }));
-      const manifest = rewritten(encodeManifestFile(added, place), files);
+      const encoded = encodeManifestFile({ added }, place);
+      const manifest = rewritten(encoded.bytes, files);
       const manifestPath = changes.manifestPath ?? `${location}/metadata/m${made}.avro`;
       await put(manifestPath, manifest);
       const isDelete = files.some(({ content = 0 }) => content > 0);
       const line = {
-        ...listed({ uri: manifestPath, bytes: manifest.length }, added, place),
+        ...encoded.line(manifestPath),
+        manifest_length: manifest.length,
         content: isDelete ? 1 : 0,
       };
       const parent = metadata.snapshots?.find(
@@ -112,7 +110,7 @@ export function tablesOf(
       const before = parent
         ? await storage.read({ bucket: "warehouse", key: keyOf(parent["manifest-list"]) })
         : undefined;
-      const lines = before ? (decodeAvroFile(before.bytes).records as (typeof line)[]) : [];
+      const lines = before ? (decodeAvroFile(before.bytes).records as unknown as (typeof line)[]) : [];
       const listPath = changes.listPath ?? `${location}/metadata/list${made}.avro`;
       await put(
         listPath,

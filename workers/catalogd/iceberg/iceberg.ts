@@ -1,6 +1,5 @@
 /** Iceberg's formats (v2, and v3 as far as it is kept): metadata, manifests, types. Pure: bytes and values in and out. */
 export { type ContentFile, contentFilesOf } from "./content-files.ts";
-export { positionsIn } from "./deletion-vector.ts";
 export { exactText, type Id, parseExact, sameId } from "./json.ts";
 export {
   type AddedFile,

@@ -1,7 +1,8 @@
 /** The files of a version of an open table, as whoever reads its rows takes them. */
 import pMap from "p-map";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
-import { positionsIn, type TableMetadata } from "../iceberg/iceberg.ts";
+import { positionsIn } from "../deletion-vectors/deletion-vectors.ts";
+import type { TableMetadata } from "../iceberg/iceberg.ts";
 import { isOpen, type Manifest } from "../versions/versions.ts";
 import { confined, keyOf, normalised, type Root } from "./addresses.ts";
 import { concurrency, type ReadFile, readFilesOf } from "./snapshot-files.ts";

@@ -2,6 +2,7 @@
 import { fail, invalidField, type ServiceError, suggestionsFor } from "../../../runtime/errors/errors.ts";
 import { fold } from "../../../runtime/sql/sql.ts";
 import { placeIn } from "../errors/errors.ts";
+import { hasSchema } from "./open-tables.ts";
 import { isDatasetName, type PastName, pastName, pastNameHint } from "./past-name.ts";
 import type { Catalog, Manifest, Past, Snapshot } from "./snapshots.ts";
 import { systemRelation } from "./system-views.ts";
@@ -80,7 +81,7 @@ async function findPast(lookup: Lookup): Promise<Map<string, Past>> {
   const asked = new Map<string, PastName>();
   for (const name of tables.keys()) {
     const folded = fold(name);
-    const named = pastName(name);
+    const named = pastName(name, hasSchema(name));
     if (named && cteNames.has(folded))
       throw fail("sql_error", `'${name}' is the name of a dataset's version: give the WITH another one`, {
         details: place(name, lookup),
@@ -122,7 +123,7 @@ function unknown(name: string, lookup: Lookup, problem: string | undefined): Ser
     return fail("corrupt", `dataset '${closed.name}' cannot be read: ${closed.reason}`, details);
   if (closed)
     return fail("unavailable", `dataset '${closed.name}' cannot be read now: ${closed.reason}`, details);
-  const plain = pastName(name)?.name ?? name;
+  const plain = pastName(name, hasSchema(name))?.name ?? name;
   const near = suggestionsFor(plain, [...snapshot.datasets.keys()]);
   const hint = near.length > 0 ? `; did you mean ${near.join(" or ")}?` : "; SHOW TABLES lists them";
   return fail(

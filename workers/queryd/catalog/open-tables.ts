@@ -163,8 +163,8 @@ function isAlike(type: SqlType, node: SchemaNode): boolean {
 /** Names of tables in a schema are names in it: a view each, made anew for each statement. */
 export function schemaViews(sources: readonly { name: string; relation: string }[]): string[] {
   return sources.flatMap(({ name, relation }) => {
+    if (!hasSchema(name)) return [];
     const at = name.indexOf(".");
-    if (at < 0) return [];
     const schema = quoteName(name.slice(0, at));
     return [
       `CREATE SCHEMA IF NOT EXISTS ${schema}`,
@@ -174,4 +174,4 @@ export function schemaViews(sources: readonly { name: string; relation: string }
 }
 
 /** Whether a statement names it with its schema. */
-export const hasSchema = (name: string): boolean => name.includes(".");
+export const hasSchema = (name: string): boolean => /^[^@]*\./.test(name);

@@ -16,12 +16,12 @@ const inSchema = /^[A-Za-z0-9_][A-Za-z0-9_ -]{0,99}\.[A-Za-z0-9_][A-Za-z0-9_ -]{
 const number = /^[1-9]\d{0,7}$/;
 const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/;
 
-/** Undefined for a name that is not of this form. */
-export function pastName(text: string): PastName | undefined {
+/** Undefined for a name that is not of this form; `withSchema` for one that was written with its schema. */
+export function pastName(text: string, withSchema = false): PastName | undefined {
   const at = text.lastIndexOf("@");
   const name = text.slice(0, Math.max(0, at));
   const version = text.slice(at + 1).toUpperCase();
-  if (!isDatasetName(name)) return undefined;
+  if (!(withSchema ? isDatasetName(name) : dataset.test(name))) return undefined;
   if (number.test(version)) return { name, version: Number(version) };
   return time.test(version) ? { name, as_of: version } : undefined;
 }

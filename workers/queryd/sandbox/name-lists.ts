@@ -71,4 +71,4 @@ export const systemTables = /^(duckdb_\w*|pragma_\w*|sqlite_(temp_)?(master|sche
  * name is a dataset's or an error, never left to DuckDB.
  */
 export const isTableName = (name: string): boolean =>
-  /^[\p{L}\p{M}\p{N}_$@# -]+$/u.test(name) || pastName(name)?.name.includes(".") === false;
+  /^[\p{L}\p{M}\p{N}_$@# -]+$/u.test(name) || pastName(name) !== undefined;

@@ -248,9 +248,10 @@ describe("what a client asks for outside of its table is refused", () => {
     const isPlace = what.startsWith("beside");
     if (!isPlace)
       refused(await tables.ask("POST", `${open}/tables`, { name: `${name}_2`, schema, location: address }));
-    if (!isPlace) refused(
-      await tables.ask("POST", `${open}/register`, { name: `${name}_2`, "metadata-location": address }),
-    );
+    if (!isPlace)
+      refused(
+        await tables.ask("POST", `${open}/register`, { name: `${name}_2`, "metadata-location": address }),
+      );
     const path = /^[a-z0-9]+:/.test(address) ? address : `relative:${address}`;
     refused(await tables.append(name, metadata, [{ path, rows: 1 }]));
     const inside = [{ path: "a.parquet", rows: 1 }];

@@ -7,8 +7,7 @@ import { openPlainBucket } from "../../../../workers/storaged/local/local.ts";
 import { testBucket } from "../../../conformance/bucket.ts";
 import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
 
-const openAt = (root: string) =>
-  openPlainBucket({ name: "test", root, newId: () => crypto.randomUUID() });
+const openAt = (root: string) => openPlainBucket({ name: "test", root, newId: () => crypto.randomUUID() });
 
 testBucket("of plain files", async () => {
   const { path, remove } = temporaryDirectory("plain");
