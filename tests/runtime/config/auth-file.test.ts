@@ -161,7 +161,12 @@ describe("the file among the sources", () => {
           "log.level",
         ].sort(),
       );
-      expect(needsRestart.sort()).toEqual(["buckets.cold", "buckets.primary", "buckets.warehouse", "gateway.bind"]);
+      expect(needsRestart.sort()).toEqual([
+        "buckets.cold",
+        "buckets.primary",
+        "buckets.warehouse",
+        "gateway.bind",
+      ]);
       expect(config.auth).toMatchObject({ token: "b", secondary_tokens: ["a"], allowed_ips: ["10.0.0.1"] });
       expect(config.gateway.bind).toBe("127.0.0.1:3110");
     });

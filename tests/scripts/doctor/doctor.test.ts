@@ -55,7 +55,14 @@ describe("doctor", () => {
       ...["bun", "packages", "duckdb", "usearch", "sqlite words", "git hook", "configuration", "environment"],
       ...["cores", "open files", "clock", "systemd units", "memory", "bind gate", "tokens", "secrets"],
       ...["data directory", "file locks", "store"],
-      ...["data owner", "bucket primary", "embedding local", "embedding ollama", "embedding openai"],
+      ...[
+        "data owner",
+        "bucket primary",
+        "bucket warehouse",
+        "embedding local",
+        "embedding ollama",
+        "embedding openai",
+      ],
       ...["ollama", "openai", "ollama_cloud", "openrouter", "opencode", "kimi"].map((name) => `chat ${name}`),
       ...["trace export", "faiss"],
     ]);
