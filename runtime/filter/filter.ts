@@ -12,7 +12,9 @@
  * matches nothing. `gt … lte` compare numbers, or texts by their code units, which sorts RFC 3339 times.
  * `contains` finds a piece of a text, case and all. Fields named and, or, not cannot be filtered.
  */
+
 import { invalidField, type ServiceError } from "../errors/errors.ts";
+import { isObject } from "../json/json.ts";
 
 export type Scalar = string | number | boolean | null;
 
@@ -208,8 +210,6 @@ function visitValue(value: unknown, visit: (value: Scalar) => void): true {
 const all = (conditions: Condition[]): Condition =>
   conditions.length === 1 && conditions[0] ? conditions[0] : { kind: "and", of: conditions };
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
 const isFiniteNumber = (value: unknown): value is number =>
   typeof value === "number" && Number.isFinite(value);
 const isScalar = (value: unknown): value is Scalar =>

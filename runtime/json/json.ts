@@ -17,6 +17,10 @@ const normalMin = 2 ** -1022;
 /** Most digits that `toPrecision` gives. */
 const digitsMax = 100;
 
+/** Whether a value of JSON is an object: no list, no null. */
+export const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
 /** Parses the text as `JSON.parse` does. Throws `invalid_field` naming the first number that cannot be kept. */
 export function parseJson(text: string): unknown {
   const value: unknown = JSON.parse(text);

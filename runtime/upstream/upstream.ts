@@ -160,6 +160,18 @@ export function isNobodyThere(cause: unknown): boolean {
   return typeof code === "string" && nobodyThere.has(code);
 }
 
+/** What a fetch that threw says of its server, for people; `again` where another try may help: the connection broke. */
+export function connectionFault(
+  cause: unknown,
+  { name, url, about, advice }: { name: string; url: string; about: string; advice: string },
+): { message: string; again: boolean } {
+  if (isNobodyThere(cause))
+    return { message: `${name} cannot be reached at ${hostOf(url)}${about}: ${advice}`, again: false };
+  const who = `${name} at ${hostOf(url)}`;
+  if (cause instanceof UnknownEncoding) return { message: `${who}${about}: ${cause.message}`, again: false };
+  return { message: `${who} broke off its answer${about}`, again: true };
+}
+
 /**
  * What a server asks to wait, in milliseconds, by `retry-after-ms` (OpenAI's) or `Retry-After` in seconds or as a date
  * (RFC 9110 §10.2.3); undefined when it says nothing or nonsense.

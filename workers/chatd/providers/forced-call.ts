@@ -2,7 +2,9 @@
  * A forced tool call (`tool_choice`) for providers that have none: the model is asked for JSON in the schema of the call, and
  * its output becomes the call.
  */
+
 import { type OutputUnit, Validator } from "@cfworker/json-schema";
+import { isObject } from "../../../runtime/json/json.ts";
 import type { Json } from "../schemas/schemas.ts";
 import { failure, type ProviderFailure } from "./provider.ts";
 
@@ -182,9 +184,6 @@ function parseCall(text: string, { tools }: ForcedCall): Called | string {
   const written = isOne ? text.trim() : text.replace(opening, "").replace(/\s*\}\s*$/, "");
   return { name: tool.name, arguments: parsed(written) ? written : JSON.stringify(given) };
 }
-
-const isObject = (value: unknown): value is Json =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
 
 function parsed(text: string): Json | undefined {
   try {

@@ -2,7 +2,9 @@
  * Providers with OpenAI's API, through the `openai` package, which only this file of the service imports: with the first
  * call, since it takes a start longer than the rest of chatd.
  */
+
 import type OpenAI from "openai";
+import { isObject } from "../../../runtime/json/json.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import {
   type BodyLimit,
@@ -191,7 +193,7 @@ const asConversation = (answer: Json, part: "message" | "delta"): Json => ({
 function parsed(text: string, about: Refusal): Json {
   try {
     const value: unknown = JSON.parse(text);
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Json;
+    if (isObject(value)) return value;
   } catch {
     // Reported below: the unreadable text must not be part of a message.
   }

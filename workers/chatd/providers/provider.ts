@@ -1,11 +1,6 @@
 /** The interface of providers of chat completions: one implementation for each kind of API, one conformance suite (tests/conformance/chat-provider.ts). */
 import { type ErrorExtra, type ErrorType, fail, type ServiceError } from "../../../runtime/errors/errors.ts";
-import {
-  type BodyLimit,
-  hostOf,
-  isNobodyThere,
-  UnknownEncoding,
-} from "../../../runtime/upstream/upstream.ts";
+import { type BodyLimit, connectionFault } from "../../../runtime/upstream/upstream.ts";
 import type { Json } from "../schemas/schemas.ts";
 
 export interface ProviderCall {
@@ -73,22 +68,14 @@ export const answerLimit = (bytesMax: number, name: string): BodyLimit => ({
   tooMuch: () => failure("bad_gateway", `${name} answered more than ${bytesMax} bytes`, "next"),
 });
 
-/** The model in a message; the id is empty for requests without one, such as the list of models. */
-const ofModel = (id: string): string => (id === "" ? "" : ` for model '${id}'`);
-
 /** The failure behind a fetch that threw: an unreachable provider is for the next model, a broken connection is retried. */
 export function connectionFailure(
   cause: unknown,
   { name, url, id }: { name: string; url: string; id: string },
 ): ProviderFailure {
-  const about = ofModel(id);
-  if (isNobodyThere(cause))
-    return failure(
-      "bad_gateway",
-      `${name} cannot be reached at ${hostOf(url)}${about}: start it, or set [providers.${name}] base_url`,
-      "next",
-    );
-  if (cause instanceof UnknownEncoding)
-    return failure("bad_gateway", `${name} at ${hostOf(url)}${about}: ${cause.message}`, "next");
-  return failure("bad_gateway", `${name} at ${hostOf(url)} broke off its answer${about}`, "again");
+  // Requests without a model, such as for the list of models, have no id.
+  const about = id === "" ? "" : ` for model '${id}'`;
+  const advice = `start it, or set [providers.${name}] base_url`;
+  const { message, again } = connectionFault(cause, { name, url, about, advice });
+  return failure("bad_gateway", message, again ? "again" : "next");
 }

@@ -2,12 +2,7 @@
 import { fail, type ServiceError } from "../../../runtime/errors/errors.ts";
 import { keyAdvice } from "../../../runtime/models/models.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
-import {
-  type BodyLimit,
-  hostOf,
-  isNobodyThere,
-  UnknownEncoding,
-} from "../../../runtime/upstream/upstream.ts";
+import { type BodyLimit, connectionFault, hostOf } from "../../../runtime/upstream/upstream.ts";
 
 export interface EmbedCall {
   /** The model as the provider calls it, as `nomic-embed-text`. */
@@ -98,18 +93,9 @@ export function connectionFailure(
   { provider, url, model, advice }: { provider: string; url: string; model?: string; advice: string },
 ): ServiceError | TransientFailure {
   const about = model === undefined ? "" : ` for model '${model}'`;
-  if (isNobodyThere(cause))
-    return fail("bad_gateway", `${provider} cannot be reached at ${hostOf(url)}${about}: ${advice}`, {
-      cause,
-    });
-  if (cause instanceof UnknownEncoding)
-    return fail("bad_gateway", `${provider} at ${hostOf(url)}${about}: ${cause.message}`);
-  const broken = fail(
-    "bad_gateway",
-    `${provider} at ${hostOf(url)} broke off its answer${about}: try again`,
-    { cause },
-  );
-  return new TransientFailure(broken);
+  const { message, again } = connectionFault(cause, { name: provider, url, about, advice });
+  const failure = fail("bad_gateway", again ? `${message}: try again` : message, { cause });
+  return again ? new TransientFailure(failure) : failure;
 }
 
 /** Throws when the provider takes no call without a key, and has none. */

@@ -1,6 +1,8 @@
 /** How an OTLP request holds its items, whatever they are: by resource, in these by scope. */
+
 import { fail } from "../../../runtime/errors/errors.ts";
-import { type Attributes, attributesOf, isObject } from "./value.ts";
+import { isObject } from "../../../runtime/json/json.ts";
+import { type Attributes, attributesOf } from "./value.ts";
 
 export interface Grouped {
   raw: unknown;

@@ -1,9 +1,11 @@
 /** Log records of OTLP: those of errors, as operations that failed. What else is logged has no meaning here. */
+
 import { fail } from "../../../runtime/errors/errors.ts";
+import { isObject } from "../../../runtime/json/json.ts";
 import { type EventInput, isTraceUid } from "../operations/operations.ts";
 import { type Grouped, hexId, itemsOf, nanosOf, timeOf } from "./groups.ts";
 import { cut, exceptionText, keptOf } from "./operation.ts";
-import { type Attributes, attributesOf, isObject, plainOf } from "./value.ts";
+import { type Attributes, attributesOf, plainOf } from "./value.ts";
 
 /** Of OpenTelemetry's severities, the first that is an error. */
 const errorFrom = 17;

@@ -3,6 +3,7 @@
 import { LRUCache } from "lru-cache";
 import type { RawOf } from "../../../runtime/contract/contract.ts";
 import { ServiceError } from "../../../runtime/errors/errors.ts";
+import { isObject } from "../../../runtime/json/json.ts";
 import type { Deps } from "../../../runtime/service/service.ts";
 import type { Observerd } from "../contract.ts";
 import {
@@ -15,7 +16,6 @@ import { itemsOf } from "./groups.ts";
 import { readLogs } from "./log-record.ts";
 import { operationOf } from "./operation.ts";
 import { readSpans, type Span } from "./span.ts";
-import { isObject } from "./value.ts";
 
 /** Spans, and traces with their source, that are remembered. Counted as sizes: `max` takes the room of all at once. */
 const remembered = { maxSize: 20_000, sizeCalculation: () => 1 };

@@ -1,7 +1,9 @@
 /** The spans of an OTLP trace request: what is one, and what is not and why. */
+
 import { fail } from "../../../runtime/errors/errors.ts";
+import { isObject } from "../../../runtime/json/json.ts";
 import { hexId, itemsOf, nanosOf } from "./groups.ts";
-import { type Attributes, attributesOf, isObject, leftOut } from "./value.ts";
+import { type Attributes, attributesOf, leftOut } from "./value.ts";
 
 interface SpanEvent {
   name: string;

@@ -1,5 +1,7 @@
 /** OTLP's AnyValue and KeyValue as plain JSON, within bounds. */
 
+import { isObject } from "../../../runtime/json/json.ts";
+
 // OpenTelemetry's own attribute limits: 128 attributes a span (SDK default); the rest is ours, against floods.
 const attributesMax = 128;
 const textCharsMax = 4 * 1024;
@@ -7,9 +9,6 @@ const itemsMax = 128;
 const depthMax = 6;
 
 export type Attributes = Map<string, unknown>;
-
-export const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** Texts that become summaries are cut by whoever takes them, not here. */
 function plain(value: unknown, depth: number): unknown {
