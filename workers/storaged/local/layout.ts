@@ -70,7 +70,7 @@ export async function linkAbove(root: string, key: string): Promise<string | und
   const folders = key.split("/").slice(0, -1);
   for (let depth = 1; depth <= folders.length; depth++) {
     const folder = folders.slice(0, depth).join("/");
-    const facts = await lstat(join(root, folder)).catch(() => undefined);
+    const facts = await lstat(join(root, folder)).catch(unlessAbsence);
     if (facts === undefined) return undefined;
     if (facts.isSymbolicLink()) return folder;
   }
@@ -81,8 +81,17 @@ export async function linkAbove(root: string, key: string): Promise<string | und
 export const isThere = (path: string): Promise<boolean> =>
   lstat(path).then(
     (facts) => facts.isFile(),
-    () => false,
+    (cause) => unlessAbsence(cause) ?? false,
   );
+
+const absent = new Set(["ENOENT", "ENOTDIR", "EISDIR", "ELOOP", "ENAMETOOLONG"]);
+
+/** Whether the system says that there is no such file; other failures say nothing of it. */
+export const isAbsence = (cause: unknown): boolean => absent.has(errorCode(cause) ?? "");
+
+function unlessAbsence(cause: unknown): undefined {
+  if (!isAbsence(cause)) throw cause;
+}
 
 /** The names in a folder; none where there is no such folder. */
 export const namesIn = (path: string): Promise<string[]> =>

@@ -7,7 +7,7 @@ import { errorCode, makeDirectory, opened, writeAtomic } from "../../../runtime/
 import type { KeyedMutex } from "../../../runtime/scheduling/scheduling.ts";
 import type { Corruptions, ObjectInfo, Span } from "../bucket/bucket.ts";
 import { fileStream, hashFile } from "./file-stream.ts";
-import { isThere, type Layout, linkAbove } from "./layout.ts";
+import { isAbsence, isThere, type Layout, linkAbove } from "./layout.ts";
 import {
   type Damage,
   encodeRecord,
@@ -206,8 +206,6 @@ export function infoOf(key: string, generation: Generation): ObjectInfo {
   return { key, bytes, etag, last_modified, ...(content_type !== undefined && { content_type }) };
 }
 
-const absent = new Set(["ENOENT", "ENOTDIR", "EISDIR", "ELOOP", "ENAMETOOLONG"]);
-
 /** Links are not followed, neither at the end of the path nor in it: they are no objects. */
 async function openFile(
   layout: Layout,
@@ -222,7 +220,7 @@ async function openFile(
       return undefined;
     });
   } catch (cause) {
-    if (absent.has(errorCode(cause) ?? "")) return undefined;
+    if (isAbsence(cause)) return undefined;
     throw cause;
   }
 }
@@ -240,7 +238,7 @@ async function factsAt(layout: Layout, key: string): Promise<FileFacts | undefin
     const facts = await lstat(layout.data(key), { bigint: true });
     return facts.isFile() ? facts : undefined;
   } catch (cause) {
-    if (absent.has(errorCode(cause) ?? "")) return undefined;
+    if (isAbsence(cause)) return undefined;
     throw cause;
   }
 }

@@ -18,16 +18,53 @@ import { readdir, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { systemClock } from "../../../../runtime/scheduling/clock.ts";
+import { createKeyedMutex } from "../../../../runtime/scheduling/scheduling.ts";
 import type { Bucket } from "../../../../workers/storaged/bucket/bucket.ts";
+import { createCorruptions } from "../../../../workers/storaged/bucket/corruptions.ts";
 import { collect } from "../../../../workers/storaged/bucket/streams.ts";
-import { layoutOf } from "../../../../workers/storaged/local/layout.ts";
+import { isThere, layoutOf, linkAbove } from "../../../../workers/storaged/local/layout.ts";
 import { openLocalBucket } from "../../../../workers/storaged/local/local.ts";
+import { createLocalReader } from "../../../../workers/storaged/local/reader.ts";
 import { encodeRecord } from "../../../../workers/storaged/local/sidecar.ts";
+import { createLocalWriter } from "../../../../workers/storaged/local/writer.ts";
 import { fetchText, inPieces, noise, refusal, store } from "../../../conformance/bucket.ts";
 import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
 
 const { signal } = new AbortController();
 const MiB = 1024 * 1024;
+
+describe("a disk that fails", () => {
+  test("may not open what is not there, and no condition takes that for an object", async () => {
+    const { path, remove } = temporaryDirectory("disk");
+    await openLocalBucket({ name: "disk", root: path, newId: () => crypto.randomUUID(), clock: systemClock });
+    const [layout, lock, corruptions] = [layoutOf(path), createKeyedMutex(), createCorruptions("disk")];
+    const reader = createLocalReader({ layout, lock, corruptions });
+    const failing = {
+      ...reader,
+      settle: async (key: string) =>
+        Promise.reject(corruptions.found(key, "the disk does not give its bytes back")),
+    };
+    const put = async (own: typeof reader) => {
+      const parts = { layout, lock, corruptions, newId: () => crypto.randomUUID(), reader: own };
+      const upload = await createLocalWriter(parts).receive("a", inPieces(Buffer.from("1"), 1), {
+        bytesMax: 10,
+        signal,
+      });
+      return upload.commit({ ifNoneMatch: "*" });
+    };
+    expect((await put(failing)).created).toBe(true);
+    expect((await reader.peek("a"))?.bytes).toBe(1);
+    await expect(put(failing)).rejects.toMatchObject({ type: "precondition_failed" });
+    remove();
+  });
+
+  test("is not asked for a file without its saying so", async () => {
+    expect(await isThere(join(tmpdir(), "none", crypto.randomUUID()))).toBe(false);
+    // Any failure but that there is none.
+    await expect(isThere("\0")).rejects.toThrow();
+    await expect(linkAbove("/", "\0/a")).rejects.toThrow();
+  });
+});
 
 describe("bucket on local disk", () => {
   let directory: ReturnType<typeof temporaryDirectory>;
