@@ -22,7 +22,7 @@ export const topology: Topology = {
   catalogd: { worker: worker("workers/catalogd"), calls: ["storaged"], needs: ["storaged"] },
   ingestd: {
     worker: worker("workers/ingestd"),
-    calls: ["storaged", "catalogd", "queryd"],
+    calls: ["storaged", "catalogd", "queryd", "matrixd"],
     needs: ["storaged", "catalogd"],
   },
   queryd: {

@@ -18,6 +18,8 @@ interface ChildPoolOptions<C extends Contract> extends ChildOptions<C> {
   graceMs: number;
   /** Memory of the work of all children together, in bytes: without what they share, and what each needs to be there. */
   memoryBytesMax: number;
+  /** What its metrics call a child, where a service has pools of several kinds; `child_process` when absent. */
+  called?: string;
   clock: Clock;
   metrics: Metrics;
 }
@@ -140,10 +142,13 @@ async function untilAtRest(
   forgive();
 }
 
-function countedEnds({ contract, metrics }: ChildPoolOptions<Contract>, running: () => number) {
-  metrics.gauge("child_processes", "Child processes that run.", running);
+function countedEnds(
+  { contract, metrics, called = "child_process" }: ChildPoolOptions<Contract>,
+  running: () => number,
+) {
+  metrics.gauge(`${called}es`, "Child processes that run.", running);
   const ends = metrics.counter(
-    "child_process_ends_total",
+    `${called}_ends_total`,
     "Child processes that ended while they worked, by cause.",
   );
   return (why: ServiceError) => ends.add(1, { child: contract.name, cause: why.type });

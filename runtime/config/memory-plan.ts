@@ -29,8 +29,6 @@ interface MemoryPlan {
 const ownBytes = 300_000_000;
 /** With less than that beside itself nothing of size can be done. */
 const leastFreeBytes = 64_000_000;
-/** DuckDB keeps its own bound first; what it holds beside is bounded by its pool: `besideDuckDb` there. */
-const besideDuckDb = 1.5;
 
 /** Settings whose default is bounded by this part of the memory that the product leaves. */
 const caches: readonly { section: ServiceSection; key: string; part: number; what: string }[] = [
@@ -39,9 +37,14 @@ const caches: readonly { section: ServiceSection; key: string; part: number; wha
   { section: "chatd", key: "cache_max_bytes", part: 1 / 64, what: "answers" },
   { section: "observerd", key: "ring_max_bytes", part: 1 / 64, what: "latest operations" },
 ];
-const engines: readonly { section: ServiceSection; what: string }[] = [
-  { section: "queryd", what: "queries, and half as much beside DuckDB" },
-  { section: "ingestd", what: "ingests, and half as much beside DuckDB" },
+/** DuckDB keeps its own bound first; what it holds beside is bounded by its pool: `besideDuckDb` there. */
+const engines: readonly { section: ServiceSection; times: number; what: string }[] = [
+  { section: "queryd", times: 1.5, what: "queries, and half as much beside DuckDB" },
+  {
+    section: "ingestd",
+    times: 1.7,
+    what: "ingests, half as much beside DuckDB, and a fifth for what reads documents",
+  },
 ];
 const enginePart = 1 / 8;
 /** With less DuckDB cannot read a small file. */
@@ -81,14 +84,14 @@ export function planMemory(
     if (isUsual(section, key)) table[key] = Math.floor(Math.min(Number(table[key]), free * part));
     parts.push({ name: `${section}.${key}`, what, bytes: Number(table[key]) });
   }
-  for (const { section, what } of engines.filter(runs)) {
+  for (const { section, times, what } of engines.filter(runs)) {
     const table = tableOf(section);
     if (isUsual(section, "memory_limit")) {
       const most = memoryBytes(String(table.memory_limit));
       const bytes = Math.min(most, Math.max(engineBytesMin, free * enginePart));
       table.memory_limit = `${Math.floor(bytes / 1e6)}MB`;
     }
-    const bytes = memoryBytes(String(table.memory_limit)) * besideDuckDb;
+    const bytes = memoryBytes(String(table.memory_limit)) * times;
     parts.push({ name: `${section}.memory_limit`, what, bytes });
   }
   const set = budgets.filter(runs).filter(({ section }) => tableOf(section).max_memory_bytes !== 0);

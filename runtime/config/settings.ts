@@ -138,6 +138,19 @@ export const settings = {
       [1, 24 * 60 * minute],
       "the longest such time, and the longest that an ingest may ask for",
     ),
+    max_documents: integer(
+      10_000,
+      [1, 1_000_000],
+      "most documents of one request, those of archives among them",
+    ),
+    max_document_bytes: bytes(64 * MiB, [KiB, GiB], "largest document"),
+    document_timeout_ms: ms(minute, [100, 60 * minute], "time that reading one document may take"),
+    chunk_size: integer(1200, [100, 20_000], "most characters of a document's chunk, beside its overlap"),
+    chunk_overlap: integer(
+      150,
+      [0, 10_000],
+      "characters of a chunk that the next one repeats where a text goes on; at most half of the size",
+    ),
   },
   queryd: { ...listening("127.0.0.1:3214"), ...querydSettings },
   vectord: {

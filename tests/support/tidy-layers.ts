@@ -7,7 +7,7 @@ const isSupervising = (path: string): boolean =>
 const isKit = (path: string): boolean => path.startsWith("runtime/") && !isSupervising(path);
 /** A large contract has its shapes in a file beside it. */
 const isContract = (path: string): boolean =>
-  /^workers\/[^/]+\/(contract|schemas(\/schemas)?)\.ts$/.test(path);
+  /^workers\/[^/]+\/(contract|schemas(\/[a-z-]+)?)\.ts$/.test(path);
 const serviceOf = (path: string): string => `${path.split("/").slice(0, 2).join("/")}/`;
 const isFile = (target: string): boolean => /^(runtime|workers|api|scripts|tests)\//.test(target);
 

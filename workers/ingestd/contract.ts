@@ -16,7 +16,17 @@ import { DatasetName, Manifest, Swept } from "../catalogd/contract.ts";
 import * as schemas from "./schemas/schemas.ts";
 
 export const { Maintenance, RowsChanged } = schemas;
-const { changing, Expression, maintained, maintaining, rowChange, rowDiff, timeout, UpsertRows } = schemas;
+const {
+  changing,
+  documentEndpoints,
+  Expression,
+  maintained,
+  maintaining,
+  rowChange,
+  rowDiff,
+  timeout,
+  UpsertRows,
+} = schemas;
 
 /** How to read the file. Delimiter, encoding and types are found out when absent; there is a header unless told otherwise. */
 const reading = {
@@ -108,6 +118,7 @@ export const Job = closed({
   state: t.Union([
     t.Literal("waiting"),
     t.Literal("receiving"),
+    t.Literal("extracting"),
     t.Literal("inferring"),
     t.Literal("writing"),
     t.Literal("registering"),
@@ -117,6 +128,8 @@ export const Job = closed({
   bytes_in: t.Integer(),
   /** The length the client announced, when it did. */
   bytes_expected: t.Optional(t.Integer()),
+  /** Of a request with documents: files, those of archives among them. */
+  files: t.Optional(closed({ total: t.Integer(), done: t.Integer(), failed: t.Integer() })),
   /** 0 to 1 through the present state, where it is known. */
   progress: t.Optional(t.Number()),
   started_at: t.String({ format: "date-time" }),
@@ -226,6 +239,7 @@ export const ingestd = contract("ingestd", {
     summary: "The schedule of maintenance: what it did last, and since the start.",
     reply: Maintenance,
   }),
+  ...documentEndpoints,
   deleteRows: post("/catalog/datasets/:name/delete", {
     ...rowChange,
     summary: "Deletes the rows for which the expression is true, as one new version.",

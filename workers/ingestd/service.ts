@@ -9,6 +9,7 @@ import { pageOf } from "../../runtime/pages/pages.ts";
 import { createLimiter } from "../../runtime/scheduling/scheduling.ts";
 import { changeRows, deletion, retyping, rowDifference, update } from "./changes/changes.ts";
 import type { Ingestd } from "./contract.ts";
+import { openDocuments } from "./documents/documents.ts";
 import { openEngines } from "./engine/engine.ts";
 import { createJobs, type IngestDeps, type IngestParts, isOver, measureIngests } from "./jobs/jobs.ts";
 import { stagingFolders } from "./loading/loading.ts";
@@ -30,16 +31,11 @@ export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>>
   const workDirectory = join(directory, "work");
   await rm(workDirectory, { recursive: true, force: true });
   await mkdir(workDirectory, { recursive: true });
-  const {
-    threads,
-    memory_limit: memoryLimit,
-    max_concurrent_ingests: atOnce,
-    max_waiting_ingests: waitingMax,
-  } = config.ingestd;
+  const { max_concurrent_ingests: atOnce, max_waiting_ingests: waitingMax } = config.ingestd;
   const engines = openEngines({
     ...deps,
-    threads,
-    memoryBytes: memoryBytes(memoryLimit),
+    threads: config.ingestd.threads,
+    memoryBytes: memoryBytes(config.ingestd.memory_limit),
     directory: join(workDirectory, "duckdb"),
     folders: async () => [workDirectory, ...(await stagingFolders(deps.peers.storaged))],
   });
@@ -52,6 +48,7 @@ export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>>
   let stopping = false;
   const ending = new AbortController();
   const lifetime = ending.signal;
+  const documents = openDocuments(parts, lifetime);
   const changes = new Set<Promise<unknown>>();
   const changing = async <T>(work: () => Promise<T>): Promise<T> => {
     refuseWhenStopping();
@@ -74,10 +71,13 @@ export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>>
       ...maintenance.verbs,
       ...jobVerbs(jobs),
       ...rowChanges(changing, { parts, lifetime }),
+      ...documents.verbs(changing),
     },
     raw: {
       ingest: (input, context) => ingesting(() => ingest(input, context, parts)),
       upsertRows: (input, context) => ingesting(() => upsertRows(input, context, parts)),
+      loadDocuments: (input, context) => ingesting(() => documents.raw.loadDocuments(input, context)),
+      document: documents.raw.document,
       preview: (input, context) => {
         refuseWhenStopping();
         return preview(input, context, parts);
@@ -91,6 +91,7 @@ export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>>
       ending.abort(fail("unavailable", "ingestd is stopping", { retryAfterSeconds: 1 }));
       await maintenance.stop();
       await Promise.allSettled([...changes, jobs.stop()]);
+      await documents.stop();
       await engines.stop();
       await rm(workDirectory, { recursive: true, force: true });
     },

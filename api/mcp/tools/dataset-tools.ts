@@ -39,7 +39,9 @@ export const listDatasets = (gateway: GatewayClient): Tool => ({
     const { datasets, unreadable = [], next_page_token } = structured;
     const lines = datasets.map(datasetLine);
     if (lines.length === 0)
-      lines.push("There are no datasets yet: POST a file to /v1/ingest?name=… of the gateway.");
+      lines.push(
+        "There are no datasets yet: POST a file to /v1/ingest?name=… of the gateway, or documents to /v1/documents?corpus=….",
+      );
     for (const { name, reason } of unreadable) lines.push(`${name}: cannot be read (${reason})`);
     if (next_page_token !== undefined)
       lines.push(`There are more: list_datasets ${JSON.stringify({ page_token: next_page_token })}`);

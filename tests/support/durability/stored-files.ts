@@ -65,7 +65,8 @@ function bearsOfKey(key: string): string[] {
 function namesOfKey(key: string): string[] {
   const [, dataset] = /^(?:datasets|_catalog\/manifests)\/([^/]+)\//.exec(key) ?? [];
   const [, index] = /^vectors\/([^/]+)\//.exec(key) ?? [];
-  const owner = dataset ?? index;
+  const [, documents] = /^documents\/([^/]+)\//.exec(key) ?? [];
+  const owner = dataset ?? index ?? documents;
   return [`primary://${key}`, key, ...(owner === undefined ? [] : [`'${owner}'`])];
 }
 
@@ -151,6 +152,7 @@ export const storedKinds: readonly StoredKind[] = [
   object("latest catalog manifest", /^buckets\/primary\/_catalog\/manifests\/(?!versions)/),
   object("catalog manifest in a history", /^buckets\/primary\/_catalog\/manifests\/versions\//),
   object("data object", /^buckets\/primary\/datasets\//),
+  object("original of a document", /^buckets\/primary\/documents\//),
   object("aliases of indexes", /^buckets\/primary\/vectors\/_aliases\.json$/),
   object("index manifest", /^buckets\/primary\/vectors\/[^/]+\/manifest\.lhv1$/, { withoutLast: withoutEnd }),
   object("index segment", /^buckets\/primary\/vectors\/[^/]+\/[^/]+\/segments\//, {

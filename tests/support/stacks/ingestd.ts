@@ -9,10 +9,12 @@ import { createCatalogd } from "../../../workers/catalogd/service.ts";
 import { ingestd } from "../../../workers/ingestd/contract.ts";
 import type { DatasetManifest, IngestAnswer } from "../../../workers/ingestd/jobs/task.ts";
 import { createIngestd } from "../../../workers/ingestd/service.ts";
+import { matrixd } from "../../../workers/matrixd/contract.ts";
 import { queryd } from "../../../workers/queryd/contract.ts";
 import { createQueryd } from "../../../workers/queryd/service.ts";
 import { type Storaged, storaged } from "../../../workers/storaged/contract.ts";
 import { createStoraged } from "../../../workers/storaged/service.ts";
+import { startContractPeer } from "./contract-peer.ts";
 import { configWith, startInProcess, temporaryDirectory } from "./in-process.ts";
 
 export type IngestStack = Awaited<ReturnType<typeof startIngestStack>>;
@@ -49,11 +51,14 @@ export async function startIngestStack(
     { contract: queryd, create: createQueryd },
     { config, peers: { storaged: stored.peer, catalogd: cataloged.peer } },
   );
+  const matrix = await startContractPeer(matrixd, path, {});
   const same = <T>(verbs: T): T => verbs;
   const peers = {
     storaged: { ...stored.peer, verbs: (between.storaged ?? same)(stored.peer.verbs) },
     catalogd: { ...cataloged.peer, verbs: (between.catalogd ?? same)(cataloged.peer.verbs) },
     queryd: querying.peer,
+    // Asked where documents are loaded alone: `corpora/documents.ts` has it.
+    matrixd: matrix.peer,
   };
   const ingesting = await startInProcess({ contract: ingestd, create: createIngestd }, { config, peers });
   const instance = await DuckDBInstance.create(":memory:");
@@ -114,7 +119,10 @@ export async function startIngestStack(
       Object.fromEntries(manifest.columns.map(({ name, type }) => [name, type])),
     /** What stays in ingestd's work directory: after an answer its files are cleared away, which is waited for. */
     leftovers: async () => {
-      const left = () => readdirSync(join(path, "ingestd", "work")).filter((name) => name !== "duckdb");
+      const left = () =>
+        readdirSync(join(path, "ingestd", "work")).filter(
+          (name) => name !== "duckdb" && name !== "extraction",
+        );
       for (let tries = 0; left().length > 0 && tries < 500; tries++) await Bun.sleep(10);
       return left();
     },
@@ -124,6 +132,7 @@ export async function startIngestStack(
       connection.closeSync();
       instance.closeSync();
       await ingesting.stop();
+      await matrix.stop();
       await querying.stop();
       await cataloged.stop();
       await stored.stop();

@@ -16,6 +16,8 @@ interface Upsert {
   base: DatasetManifest;
   /** Names of columns. */
   key: readonly string[];
+  /** Several rows may have one key: together they take the place of all that have it. */
+  keyRepeats: boolean;
   /** The file's rows, with the dataset's columns. */
   pieces: readonly Piece[];
   operationId: string | undefined;
@@ -28,7 +30,7 @@ interface Upsert {
  */
 export async function upsert(
   rewriting: Rewriting,
-  { base, key, pieces, operationId, commits }: Upsert,
+  { base, key, keyRepeats, pieces, operationId, commits }: Upsert,
 ): Promise<Changed> {
   const { deps, session, directory, requestId } = rewriting;
   for (const name of key)
@@ -38,7 +40,7 @@ export async function upsert(
   const paths = pieces.map(({ path }) => quoteText(path)).join(", ");
   const fresh = `(SELECT ${names.join(", ")} FROM read_parquet([${paths}], hive_partitioning = false)) AS fresh`;
   for (const piece of pieces) checkNulls(base.columns, piece);
-  await checkKeys(rewriting, { fresh, key, names });
+  await checkKeys(rewriting, { fresh, key, names, keyRepeats });
   const isSame = names.map((name) => `fresh.${name} = kept.${name}`).join(" AND ");
   const evaluate = async (now: DatasetManifest, object: StoredObject): Promise<Outcome> => {
     rewriting.signal.throwIfAborted();
@@ -85,12 +87,17 @@ export async function upsert(
 
 async function checkKeys(
   { session }: Rewriting,
-  { fresh, key, names }: { fresh: string; key: readonly string[]; names: readonly string[] },
+  {
+    fresh,
+    key,
+    names,
+    keyRepeats,
+  }: { fresh: string; names: readonly string[] } & Pick<Upsert, "key" | "keyRepeats">,
 ): Promise<void> {
   const texts = names.map((name, at) => `left(CAST(${name} AS VARCHAR), 100) AS k${at}`);
   const isNull = names.map((name) => `${name} IS NULL`).join(" OR ");
   const [bad] = await session.run(
-    `SELECT ${texts.join(", ")}, count(*)::INTEGER AS times FROM ${fresh} GROUP BY ${names.join(", ")} HAVING count(*) > 1 OR ${isNull} LIMIT 1`,
+    `SELECT ${texts.join(", ")}, count(*)::INTEGER AS times FROM ${fresh} GROUP BY ${names.join(", ")} HAVING ${keyRepeats ? "" : "count(*) > 1 OR "}${isNull} LIMIT 1`,
   );
   if (!bad) return;
   const shown = key.map((name, at) => `${name} = ${bad[`k${at}`] ?? "NULL"}`).join(", ");

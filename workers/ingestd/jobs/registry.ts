@@ -17,6 +17,8 @@ export interface RunningJob {
   commits: () => void;
   hasCommitted: () => boolean;
   received: (bytes: number) => void;
+  /** Of a request with documents. */
+  files: (counts: NonNullable<JobFacts["files"]>) => void;
   bytesIn: () => number;
   elapsedMs: () => number;
   /** Sets where the progress of the present state is read from. */
@@ -149,6 +151,10 @@ function handleOf(entry: Entry, client: AbortSignal, clock: Clock, forget: () =>
     enter,
     received: (bytes) => {
       facts.bytes_in += bytes;
+    },
+    files: (counts) => {
+      facts.files = counts;
+      for (const wake of entry.wake) wake();
     },
     bytesIn: () => facts.bytes_in,
     elapsedMs,

@@ -5,6 +5,7 @@ import type { Operation } from "../../../runtime/idempotency/idempotency.ts";
 import type { Limiter } from "../../../runtime/scheduling/scheduling.ts";
 import type { Deps } from "../../../runtime/service/service.ts";
 import type { Catalogd, Manifest } from "../../catalogd/contract.ts";
+import type { Matrixd } from "../../matrixd/contract.ts";
 import type { Queryd } from "../../queryd/contract.ts";
 import type { Storaged } from "../../storaged/contract.ts";
 import type { Ingested, ingestd } from "../contract.ts";
@@ -13,7 +14,7 @@ import type { FileContext } from "../tables/tables.ts";
 import type { Deadline } from "./deadline.ts";
 import type { Jobs, RunningJob } from "./registry.ts";
 
-export type IngestDeps = Deps<{ storaged: Storaged; catalogd: Catalogd; queryd: Queryd }>;
+export type IngestDeps = Deps<{ storaged: Storaged; catalogd: Catalogd; queryd: Queryd; matrixd: Matrixd }>;
 export type IngestInput = InputOf<(typeof ingestd.endpoints)["ingest"]>;
 export type IngestAnswer = Static<typeof Ingested>;
 export type DatasetManifest = Static<typeof Manifest>;
@@ -31,6 +32,8 @@ export interface IngestParts {
 export interface Task {
   input: IngestInput;
   name: string;
+  /** Several rows may stand together for one key of an upsert. */
+  keyRepeats: boolean;
   fileContext: FileContext;
   job: RunningJob;
   deadline: Deadline;

@@ -132,6 +132,7 @@ async function upserted(
       {
         base: before,
         key: input.key ?? [],
+        keyRepeats: task.keyRepeats,
         pieces: loaded.pieces,
         operationId: arrival.operation?.id,
         commits: job.commits,

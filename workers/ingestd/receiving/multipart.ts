@@ -5,7 +5,7 @@ import { Busboy, type BusboyInstance } from "@fastify/busboy";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Chunks } from "./decompress.ts";
 
-interface FormFile {
+export interface FormFile {
   chunks: AsyncGenerator<Uint8Array>;
   filename: string | undefined;
   contentType: string;
@@ -68,6 +68,68 @@ export async function formFile(body: Chunks, mediaType: string): Promise<FormFil
     if (failure) throw failure;
   }
   return found.promise;
+}
+
+/**
+ * The files of a form, one after the other: each must be read, or given up, before the next comes. Rejects as `formFile`
+ * does; a form has one file at least.
+ */
+export async function* formFiles(body: Chunks, mediaType: string): AsyncGenerator<FormFile> {
+  const parser = parserOf(mediaType);
+  const arrived: FormFile[] = [];
+  let failure: Error | undefined;
+  let isOver = false;
+  let wake = () => {};
+  const stop = (cause: Error) => {
+    failure ??= cause instanceof ServiceError ? cause : malformed(cause);
+    parser.destroy();
+    wake();
+  };
+  parser.on(
+    "file",
+    (name: string | undefined, part: Readable, filename: string | undefined, _, contentType) => {
+      part.on("error", () => undefined);
+      if (name !== "file") return stop(otherField(name));
+      arrived.push({ chunks: readPart(part, () => failure), filename, contentType });
+      wake();
+    },
+  );
+  parser.on("error", stop);
+  const parsed = pipeline(body, parser)
+    .catch(stop)
+    .finally(() => {
+      isOver = true;
+      wake();
+    });
+  let count = 0;
+  try {
+    for (;;) {
+      if (failure) throw failure;
+      const next = arrived.shift();
+      if (next) {
+        count += 1;
+        yield next;
+      } else if (isOver) break;
+      else
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+    }
+    if (count === 0) throw fail("bad_request", "the multipart body has no part; expected fields 'file'");
+  } finally {
+    parser.destroy();
+    await parsed;
+  }
+}
+
+async function* readPart(part: Readable, failure: () => Error | undefined): AsyncGenerator<Uint8Array> {
+  try {
+    yield* part;
+  } catch (cause) {
+    throw failure() ?? cause;
+  }
+  const failed = failure();
+  if (failed) throw failed;
 }
 
 function parserOf(mediaType: string): BusboyInstance {

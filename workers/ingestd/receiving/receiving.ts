@@ -2,4 +2,4 @@
 export type { Chunks } from "./decompress.ts";
 export { asUtf8, createUtf8Check, type Encoding, firstInvalidByte } from "./encoding.ts";
 export { type FormatName, formatOf, looksLikeJson } from "./file-format.ts";
-export { openUpload, peek } from "./upload.ts";
+export { openFiles, openUpload, peek } from "./upload.ts";

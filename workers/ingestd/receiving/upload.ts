@@ -1,10 +1,10 @@
 /** The body of a request as the bytes of one file: unwrapped, decompressed, counted, and never held as a whole. */
 
 import { bodyOf } from "../../../runtime/bodies/bodies.ts";
-import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
+import { fail, invalidField, ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { type Chunks, type Compression, compressionOf, decompress } from "./decompress.ts";
-import { formFile } from "./multipart.ts";
+import { type FormFile, formFile, formFiles } from "./multipart.ts";
 
 interface UploadRules {
   bytesMax: number;
@@ -37,18 +37,7 @@ const envelopeBytesMax = 64 * 1024;
  * that a small bomb is as harmless as a large file.
  */
 export async function openUpload(request: Request, rules: UploadRules): Promise<Upload> {
-  const { bytesMax } = rules;
-  const length = Number(request.headers.get("content-length") ?? 0);
-  const mediaType = request.headers.get("content-type") ?? "";
-  const wrapped = /^multipart\/form-data\b/i.test(mediaType);
-  if (length > bytesMax + (wrapped ? envelopeBytesMax : 0)) throw tooLarge(bytesMax);
-  const encoding = contentEncoding(request.headers.get("content-encoding"));
-  const within = (chunks: Chunks, envelope = 0) => limited(chunks, bytesMax + envelope, bytesMax);
-  const envelope = wrapped ? envelopeBytesMax : 0;
-  const sent = bodyOf(request);
-  if (sent === null) throw fail("bad_request", "the request has no body: send a file");
-  const body = within(readBody(sent, rules), envelope);
-  const plain = encoding === undefined ? body : within(decompress(body, encoding), envelope);
+  const { plain, mediaType, wrapped, within } = openBody(request, rules);
   const file = wrapped
     ? await formFile(plain, mediaType)
     : { chunks: plain, filename: undefined, contentType: mediaType };
@@ -63,6 +52,57 @@ export async function openUpload(request: Request, rules: UploadRules): Promise<
     ...(filename !== undefined && { filename }),
     mediaType: contentType,
   };
+}
+
+interface Body {
+  /** Decompressed, and bounded. */
+  plain: Chunks;
+  mediaType: string;
+  /** It is a form. */
+  wrapped: boolean;
+  /** The same bound for what is made of it. */
+  within: (chunks: Chunks) => Chunks;
+}
+
+function openBody(request: Request, rules: UploadRules): Body {
+  const { bytesMax } = rules;
+  const length = Number(request.headers.get("content-length") ?? 0);
+  const mediaType = request.headers.get("content-type") ?? "";
+  const wrapped = /^multipart\/form-data\b/i.test(mediaType);
+  if (length > bytesMax + (wrapped ? envelopeBytesMax : 0)) throw tooLarge(bytesMax);
+  const encoding = contentEncoding(request.headers.get("content-encoding"));
+  const within = (chunks: Chunks, envelope = 0) => limited(chunks, bytesMax + envelope, bytesMax);
+  const envelope = wrapped ? envelopeBytesMax : 0;
+  const sent = bodyOf(request);
+  if (sent === null) throw fail("bad_request", "the request has no body: send a file");
+  const body = within(readBody(sent, rules), envelope);
+  const plain = encoding === undefined ? body : within(decompress(body, encoding), envelope);
+  return { plain, mediaType, wrapped, within };
+}
+
+/**
+ * The files of a request, as they are, one after the other: the fields `file` of a form, or the body itself under a name.
+ * Throws as `openUpload` does; a body that is no form needs the name.
+ */
+export async function* openFiles(
+  request: Request,
+  rules: UploadRules & { name: string | undefined },
+): AsyncGenerator<FormFile> {
+  const { plain, mediaType, wrapped } = openBody(request, rules);
+  const { name } = rules;
+  if (wrapped && name !== undefined)
+    throw invalidField("file", "no meaning with a form, whose files have names; leave it out");
+  if (wrapped) return yield* formFiles(plain, mediaType);
+  if (name === undefined)
+    throw invalidField(
+      "file",
+      "expected the file's name, as file=report.pdf, where the body is the file itself",
+    );
+  yield { chunks: whole(plain), filename: name, contentType: mediaType };
+}
+
+async function* whole(chunks: Chunks): AsyncGenerator<Uint8Array> {
+  yield* chunks;
 }
 
 /** A small body may come as one chunk, and a few compressed bytes as a very long one. */

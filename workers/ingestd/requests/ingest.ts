@@ -37,8 +37,30 @@ export const headBytes = 1024 * 1024;
 
 const nameCharactersMax = 128;
 
+/** What a request brings, stored to be read. */
+export interface Received {
+  stored: Stored;
+  filename: string | undefined;
+  /** Stands for all that was sent and the parameters; only asked for with an Idempotency-Key. */
+  fingerprint: () => string;
+}
+
+/** Stores what a request brings, as the rows of one dataset. */
+export type Receive = (task: Task, context: RawContext, deps: IngestDeps) => Promise<Received>;
+
 /** Answers POST /ingest. Whatever goes wrong, nothing is registered and no file stays behind. */
 export async function ingest(input: IngestInput, context: RawContext, parts: IngestParts): Promise<Response> {
+  const answer = await load(input, context, parts, { receive: receiveFile });
+  return jsonResponse(answer, { "x-lakehouse-job-id": answer.job_id });
+}
+
+/** Loads what `receive` stores; `keyRepeats`, where several rows of it stand together for one key of an upsert. */
+export async function load(
+  input: IngestInput,
+  context: RawContext,
+  parts: IngestParts,
+  { receive, keyRepeats = false }: { receive: Receive; keyRepeats?: boolean },
+): Promise<IngestAnswer> {
   const { deps, jobs } = parts;
   checkName(input);
   const reading = readingOf(input);
@@ -71,13 +93,11 @@ export async function ingest(input: IngestInput, context: RawContext, parts: Ing
   };
   try {
     const answer = await withSlot(
-      { input, name: input.name, fileContext, job, deadline, requestId: context.requestId },
-      scratch,
-      context,
-      parts,
+      { input, name: input.name, keyRepeats, fileContext, job, deadline, requestId: context.requestId },
+      { scratch, context, parts, receive },
     );
     job.done(answer);
-    return jsonResponse(answer, { "x-lakehouse-job-id": id });
+    return answer;
   } catch (error) {
     const failure = reportedError(error, job);
     job.failed(failure);
@@ -131,12 +151,8 @@ function jobIdOf(request: Request, { newId }: Pick<IngestDeps, "newId">): string
   throw fail("bad_request", "X-Lakehouse-Job-Id: expected 1 to 64 letters, digits, _ or -");
 }
 
-async function withSlot(
-  task: Task,
-  scratch: OwnScratch,
-  context: RawContext,
-  parts: IngestParts,
-): Promise<IngestAnswer> {
+async function withSlot(task: Task, entered: Omit<Entered, "publication">): Promise<IngestAnswer> {
+  const { scratch, parts } = entered;
   const releaseSlot = await parts.limiter.take(task.job.signal, task.name);
   const publication = openPublication(task, parts);
   /** The slot is released after all files are removed, so that slots also bound the disk space in use. */
@@ -147,7 +163,7 @@ async function withSlot(
       .catch((cause) => parts.deps.log.error("files of an ingest stay behind", describe(cause)))
       .finally(releaseSlot);
   try {
-    const answer = await received(task, { scratch, publication, context, parts });
+    const answer = await received(task, { ...entered, publication });
     // The caller need not wait until the files are removed.
     void leave();
     return answer;
@@ -162,11 +178,12 @@ interface Entered {
   publication: Publication;
   context: RawContext;
   parts: IngestParts;
+  receive: Receive;
 }
 
 async function received(
   task: Task,
-  { scratch, publication, context, parts }: Entered,
+  { scratch, publication, context, parts, receive }: Entered,
 ): Promise<IngestAnswer> {
   const { job, fileContext } = task;
   // Before the body is read: an upload is long, and a name that is refused is known now.
@@ -188,12 +205,12 @@ async function received(
   );
 }
 
-/** Stores the body. The fingerprint stands for the file and the parameters; only asked for with an Idempotency-Key. */
-async function receive(
-  { input, fileContext, job, deadline }: Task,
-  { request, idempotencyKey }: RawContext,
-  { config, clock }: IngestDeps,
-): Promise<{ stored: Stored; filename: string | undefined; fingerprint: () => string }> {
+/** Stores the body: one file. */
+const receiveFile: Receive = async (
+  { input, fileContext, job, deadline },
+  { request, idempotencyKey },
+  { config, clock },
+) => {
   const hash = new Bun.CryptoHasher("sha256");
   const upload = await openUpload(request, {
     bytesMax: config.ingestd.max_ingest_bytes,
@@ -219,4 +236,4 @@ async function receive(
   } finally {
     await all.return(undefined);
   }
-}
+};

@@ -2,6 +2,8 @@
 import { closed, t } from "../../../runtime/contract/contract.ts";
 import { DatasetName, Expired, Manifest } from "../../catalogd/contract.ts";
 
+export * from "./documents.ts";
+
 export const maintaining = {
   dry_run: t.Optional(
     t.Boolean({ description: "Says what would be merged and removed, and changes nothing." }),

@@ -103,8 +103,8 @@ export function unsearchable({ record, damage }: Entry, jobId: string | undefine
 export function canRefresh(spec: CorpusSpec, { live, damage, isSuspect }: Entry): boolean {
   if (!live || damage || isSuspect) return false;
   const { spec: old, model } = live.state;
-  const columns = ({ id_column, text_columns, metadata_columns = [] }: CorpusSpec) =>
-    JSON.stringify([id_column, text_columns, metadata_columns]);
+  const columns = ({ id_column, text_columns, metadata_columns = [], json_columns = [] }: CorpusSpec) =>
+    JSON.stringify([id_column, text_columns, metadata_columns, json_columns]);
   const isSameModel = spec.model === undefined || spec.model === model || spec.model === old.model;
   return isSameModel && columns(spec) === columns(old);
 }

@@ -30,6 +30,9 @@ export async function findSource(spec: CorpusSpec, peers: Peers, signal: AbortSi
       "metadata_columns",
       `the name ${rowField} is used by the corpus itself; rename the column`,
     );
+  const astray = (spec.json_columns ?? []).find((name) => !spec.metadata_columns?.includes(name));
+  if (astray !== undefined)
+    throw invalidField("json_columns", `expected columns of metadata_columns, got '${astray.slice(0, 100)}'`);
   const { columns, ...source } =
     spec.dataset === undefined
       ? await describe(spec.sql ?? "", peers, signal)
@@ -92,7 +95,10 @@ export async function* readLines(
   const columns = [
     `CAST(${quoteName(spec.id_column)} AS VARCHAR) AS i`,
     ...spec.text_columns.map((name, at) => `CAST(${quoteName(name)} AS VARCHAR) AS t${at}`),
-    ...(spec.metadata_columns ?? []).map((name, at) => `${quoteName(name)} AS m${at}`),
+    ...(spec.metadata_columns ?? []).map((name, at) => {
+      const own = quoteName(name);
+      return `${spec.json_columns?.includes(name) ? `TRY_CAST(${own} AS JSON)` : own} AS m${at}`;
+    }),
   ];
   const request = { sql: `SELECT ${columns.join(", ")} FROM ${from}`, timeout_ms: timeoutMs };
   const response = await ask(peers, request, signal, "application/x-ndjson");

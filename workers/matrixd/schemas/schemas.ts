@@ -31,6 +31,8 @@ export const CorpusSpec = closed({
   id_column: column,
   text_columns: t.Array(column, { minItems: 1, maxItems: 100, uniqueItems: true }),
   metadata_columns: t.Optional(columns),
+  /** Those of `metadata_columns` whose text is JSON: filters lead into it. Text that is none is NULL. */
+  json_columns: t.Optional(columns),
   /** embedd's default unless given. Another model means a new build. */
   model: t.Optional(t.String({ minLength: 1, maxLength: 200 })),
 });

@@ -1,0 +1,83 @@
+/** Documents of many formats become a corpus: rows with their text, their originals, and what is searched. */
+import { join } from "node:path";
+import type { RawOf, VerbsOf } from "../../../runtime/contract/contract.ts";
+import { memoryBytes } from "../../../runtime/memory/memory.ts";
+import { describe } from "../../../runtime/telemetry/telemetry.ts";
+import type { Ingestd } from "../contract.ts";
+import { openExtraction } from "../extraction/extraction.ts";
+import type { IngestParts } from "../jobs/jobs.ts";
+import { createCorpusIndex } from "./corpus-index.ts";
+import { loadDocuments } from "./loading-documents.ts";
+import { openOriginals } from "./originals.ts";
+import { deleteDocument, listDocuments, readDocument } from "./stored-documents.ts";
+
+export interface Documents {
+  /** `changing` runs a change and is waited for at a stop. */
+  verbs: (
+    changing: <T>(work: () => Promise<T>) => Promise<T>,
+  ) => Pick<VerbsOf<Ingestd>, "documents" | "deleteDocument">;
+  raw: Pick<RawOf<Ingestd>, "loadDocuments" | "document">;
+  stop: () => Promise<void>;
+}
+
+/** What the plan of memory gives to documents, beside what DuckDB has: `memory-plan.ts`. */
+const memoryPart = 1 / 5;
+const dayMs = 24 * 60 * 60 * 1000;
+const afterFailureMs = 30_000;
+
+/** `lifetime` ends what goes on without a caller. */
+export function openDocuments(parts: IngestParts, lifetime: AbortSignal): Documents {
+  const { deps, workDirectory } = parts;
+  const { memory_limit, max_document_bytes, document_timeout_ms } = deps.config.ingestd;
+  const extraction = openExtraction({
+    ...deps,
+    workDirectory,
+    directory: join(workDirectory, "extraction"),
+    memoryBytesMax: memoryBytes(memory_limit) * memoryPart,
+    fileBytesMax: max_document_bytes,
+    timeoutMs: document_timeout_ms,
+  });
+  const originals = openOriginals(parts, lifetime);
+  const index = createCorpusIndex(deps, lifetime);
+  const given = { parts, extraction, originals, index };
+  const tended = tend(parts, { originals, index, lifetime });
+  return {
+    verbs: (changing) => ({
+      documents: (asked, context) => changing(() => listDocuments(asked, given, context)),
+      deleteDocument: (asked, context) => changing(() => deleteDocument(asked, context, { given, lifetime })),
+    }),
+    raw: {
+      loadDocuments: (input, context) => loadDocuments(input, context, given),
+      document: (input, context) => readDocument(input, context, given),
+    },
+    stop: async () => {
+      await extraction.stop();
+      await Promise.all([tended, originals.settled(), index.settled()]);
+    },
+  };
+}
+
+/** At the start corpora are brought up to their datasets; once a day, what no row names goes. */
+async function tend(
+  { deps }: IngestParts,
+  {
+    originals,
+    index,
+    lifetime,
+  }: Pick<Parameters<typeof loadDocuments>[2], "originals" | "index"> & { lifetime: AbortSignal },
+): Promise<void> {
+  const { clock, config, log } = deps;
+  for (let isFirst = true; !lifetime.aborted; ) {
+    let waitMs = dayMs;
+    try {
+      await index.reconcile(await originals.corpora(lifetime));
+      if (!isFirst && config.catalogd.maintenance) await originals.sweep(lifetime);
+      isFirst = false;
+    } catch (cause) {
+      if (lifetime.aborted) return;
+      log.info("corpora of documents are looked at again later", describe(cause));
+      waitMs = afterFailureMs;
+    }
+    await clock.sleep(waitMs, lifetime).catch(() => undefined);
+  }
+}

@@ -1,0 +1,7 @@
+/** The program of a child process that reads documents. */
+import { serveChild } from "../../../runtime/child-main/child-main.ts";
+import { unpack } from "./archive.ts";
+import { extractor } from "./child.ts";
+import { extract } from "./document.ts";
+
+await serveChild(extractor, async () => ({ verbs: { extract, unpack } }));
