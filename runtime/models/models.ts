@@ -27,11 +27,14 @@ export const localModel = "local";
 /** The model inside that knows spelling alone. */
 export const lexicalModel = "lexical";
 /** What `local` means in this version: vectors are recorded under this id, so that a later `local` is another model. */
-const localVersion = "local-2";
+const localVersion = "local-3";
+/** What `local` meant before: stores that name it go on with it. */
+export const earlierLocal = "local-2";
 /** The models inside by every name that a caller may use, to the ids that are recorded. */
 export const embeddedModels: ReadonlyMap<string, string> = new Map([
   [localModel, localVersion],
   [localVersion, localVersion],
+  [earlierLocal, earlierLocal],
   [lexicalModel, lexicalModel],
 ]);
 /** Numbers of a vector of `lexical`. */

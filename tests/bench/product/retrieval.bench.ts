@@ -1,6 +1,7 @@
 /**
  * How good searches are on real labelled sets. `LAKEHOUSE_RETRIEVAL_TASKS` names a folder of JSON files, each
  * `{docs: [{id, text}], queries: [{text, relevant: [id]}]}`; `scripts/sample-data/retrieval-tasks.ts` makes some of packages.
+ * `LAKEHOUSE_RETRIEVAL_MODELS` names others than `local,lexical`.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
@@ -12,7 +13,7 @@ import { qualityOf } from "../../support/vectors/retrieval.ts";
 
 const folder = process.env.LAKEHOUSE_RETRIEVAL_TASKS;
 const queriesMax = Number(process.env.LAKEHOUSE_BENCH_QUERIES ?? 400);
-const models = ["local", "lexical"];
+const models = (process.env.LAKEHOUSE_RETRIEVAL_MODELS ?? "local,lexical").split(",");
 /** What a hybrid search may lose against the better of its parts. */
 const lossMax = 0.005;
 

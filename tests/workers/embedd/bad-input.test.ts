@@ -123,7 +123,7 @@ const openAi = at("/embeddings", [
   badField(
     "tokens",
     { model: "local", input: [1, 2, 3] },
-    "input: token numbers mean nothing to 'local-2'",
+    "input: token numbers mean nothing to 'local-3'",
     "check_embedding_ctx_length",
   ),
   badField("lists of tokens", { model: "local", input: [[1, 2], [3]] }, "token numbers"),

@@ -49,7 +49,7 @@ describe("vectors", () => {
   test("of the embedded model by default, and again from the cache", async () => {
     const text = fresh();
     const first = await (await post("/embed", { text })).json();
-    expect(first).toMatchObject({ model: "local-2", dimension: 512, cached: 0 });
+    expect(first).toMatchObject({ model: "local-3", dimension: 512, cached: 0 });
     const again = await (await post("/embed", { texts: [text, fresh(), text] })).json();
     expect(again.cached).toBe(2);
     expect(again.vectors[0]).toEqual(first.vectors[0]);
@@ -111,7 +111,7 @@ describe("vectors", () => {
     transport.attach(port2);
     const far = await client(embedd, transport.call).vectorsOf({ texts });
     expect(far.vectors).toEqual(answer.vectors);
-    expect(far).toMatchObject({ model: "local-2", dimension: 512, cached: 2 });
+    expect(far).toMatchObject({ model: "local-3", dimension: 512, cached: 2 });
     expect(buffers[0]?.byteLength).toBe(0);
     // The cache kept its own.
     expect((await verbs.vectorsOf({ texts })).vectors).toEqual(answer.vectors);
@@ -437,7 +437,7 @@ describe("the openai package as a client", () => {
         input,
         ...(format && { encoding_format: format }),
       });
-      expect(answer).toMatchObject({ object: "list", model: "local-2" });
+      expect(answer).toMatchObject({ object: "list", model: "local-3" });
       expect(answer.data.map(({ index, object }) => [index, object])).toEqual([
         [0, "embedding"],
         [1, "embedding"],

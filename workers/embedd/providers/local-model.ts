@@ -1,5 +1,6 @@
 /** The embedded models, in this thread: `local`, the best there is here, and `lexical`, which knows spelling alone. */
 import {
+  earlierLocal,
   embeddedModels,
   lexicalDimension,
   lexicalModel,
@@ -13,7 +14,7 @@ import { readStaticVectors, type StaticVectors } from "./static-vectors.ts";
 
 /** Numbers of a vector of a model inside, by the id that is recorded; undefined for other models. */
 export const embeddedDimension = (id: string): number | undefined =>
-  id === lexicalModel ? lexicalDimension : id === embeddedModels.get(localModel) ? localDimension : undefined;
+  id === lexicalModel ? lexicalDimension : embeddedModels.has(id) ? localDimension : undefined;
 
 /** Other requests of the thread get a turn after so many milliseconds of computing. */
 const turnMs = 4;
@@ -24,13 +25,16 @@ export const createLexicalModel = (clock: Pick<Clock, "elapsed">): Provider =>
 
 /** The model by meaning. Its vectors are read when it is first asked. */
 export function createLocalModel(clock: Pick<Clock, "elapsed">): Provider {
-  let reading: Promise<StaticVectors> | undefined;
-  const sketch = async () => {
-    reading ??= readStaticVectors().catch((cause: unknown) => {
-      reading = undefined;
+  const readings = new Map<string, Promise<StaticVectors>>();
+  const sketch = async (name: string) => {
+    const reading = readings.get(name) ?? readStaticVectors(name === earlierLocal ? "earlier" : "present");
+    readings.set(name, reading);
+    try {
+      return createLocalSketch(await reading);
+    } catch (cause) {
+      readings.delete(name);
       throw cause;
-    });
-    return createLocalSketch(await reading);
+    }
   };
   return createEmbedded(localModel, localDimension, clock, sketch);
 }
@@ -39,13 +43,14 @@ function createEmbedded(
   name: string,
   dimension: number,
   clock: Pick<Clock, "elapsed">,
-  createOne: () => Promise<Sketch>,
+  createOne: (name: string) => Promise<Sketch>,
 ): Provider {
-  /** One sketch a call at once; kept for the next. */
-  const idle: Sketch[] = [];
+  /** One sketch a call at once, of each version; kept for the next. */
+  const idle = new Map<string, Sketch>();
 
-  const embed = async ({ texts, signal }: EmbedCall) => {
-    const sketch = idle.pop() ?? (await createOne());
+  const embed = async ({ name, texts, signal }: EmbedCall) => {
+    const sketch = idle.get(name) ?? (await createOne(name));
+    idle.delete(name);
     const turn = createTurn(clock, signal);
     try {
       const vectors: Float32Array[] = [];
@@ -59,7 +64,7 @@ function createEmbedded(
       return { vectors };
     } finally {
       sketch.clear();
-      idle.push(sketch);
+      idle.set(name, sketch);
     }
   };
 

@@ -1,6 +1,13 @@
 /** Models that make vectors: those inside, and those of the providers by the names that conversations have for them. */
 import { fail, invalidField } from "../../../runtime/errors/errors.ts";
-import { embeddedModels, localModel, type ModelNames, noModel } from "../../../runtime/models/models.ts";
+import {
+  earlierLocal,
+  embeddedModels,
+  lexicalModel,
+  localModel,
+  type ModelNames,
+  noModel,
+} from "../../../runtime/models/models.ts";
 import type { Provider } from "./provider.ts";
 
 /** What a request asks for besides the texts; vectors of different shapes are cached apart. */
@@ -15,9 +22,9 @@ interface Shape {
 
 /** One model at one provider. */
 export interface Model extends Shape {
-  /** `local-2`, `lexical` or `<provider>/<name>`, as indexes store it. */
+  /** `local-3`, `lexical` or `<provider>/<name>`, as indexes store it. */
   id: string;
-  /** As the provider calls it; empty for the models inside. */
+  /** As the provider calls it; empty for the models inside, but for an earlier version of one. */
   name: string;
   provider: Provider;
 }
@@ -34,8 +41,9 @@ export function findModel(
   const named = (name: string) => providers.find((candidate) => candidate.name === name);
   const embedded = embeddedModels.get(id);
   const inside =
-    embedded === undefined ? undefined : named(embedded === localVersion ? localModel : embedded);
-  if (embedded !== undefined && inside) return { id: embedded, name: "", provider: inside };
+    embedded === undefined ? undefined : named(embedded === lexicalModel ? embedded : localModel);
+  if (embedded !== undefined && inside)
+    return { id: embedded, name: embedded === earlierLocal ? embedded : "", provider: inside };
   const targets = names.resolve([id]);
   const [target] = targets;
   if (targets.length > 1)
@@ -48,7 +56,6 @@ export function findModel(
   return { id: `${provider.name}/${target.model}`, name: target.model, provider };
 }
 
-const localVersion = embeddedModels.get(localModel);
 const expected =
   "expected 'local', 'lexical' or '<provider>/<name>'; GET /embed/models lists those that answer";
 

@@ -4,7 +4,7 @@
  * whatever the vector index says. In vectord each row is the item `String(number)` with the corpus's metadata columns
  * and its own number under `rowField`, so that row sets can be filters.
  */
-import type { CorpusRow } from "../lexicon/lexicon.ts";
+import type { CorpusRow, LexicalRow, TextPart } from "../lexicon/lexicon.ts";
 import type { Corpus } from "../schemas/schemas.ts";
 
 interface LexicalAsk {
@@ -27,9 +27,9 @@ export interface LiveCorpus {
   model: string;
   dimension: number;
   /** Best first by BM25; larger scores are better. Words of the query are alternatives; nothing in it is syntax. */
-  lexical: (ask: LexicalAsk) => Promise<{ number: number; score: number }[]>;
+  lexical: (ask: LexicalAsk) => Promise<LexicalRow[]>;
   /** The rows of these numbers, in their order; those that are not live are left out. */
-  read: (numbers: readonly number[], options?: { text?: boolean }) => Promise<CorpusRow[]>;
+  read: (numbers: readonly number[], options?: { text?: TextPart }) => Promise<CorpusRow[]>;
   /** The numbers of these ids, in their order; undefined for ids that are not there. */
   numbersOf: (ids: readonly string[]) => Promise<(number | undefined)[]>;
   release: () => void;

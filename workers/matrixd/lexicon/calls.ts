@@ -3,7 +3,7 @@ import type { WireError } from "../../../runtime/errors/errors.ts";
 import type { SkippedNumbers } from "./copy.ts";
 import type { LexiconState } from "./database.ts";
 import type { InspectionStep } from "./inspection.ts";
-import type { CorpusRow, LexicalQuestion } from "./read.ts";
+import type { CorpusRow, LexicalQuestion, LexicalRow, TextPart } from "./read.ts";
 import type { PendingRow, RowShape, Staged } from "./write.ts";
 
 /** One function a request: what it takes beside the database's file, and what it answers. */
@@ -32,8 +32,8 @@ interface LexiconCalls {
   inspect: (input: { id: string; generation: number }) => InspectionStep;
   /** Ends one that nobody goes on with. */
   endInspection: (input: { id: string }) => void;
-  lexical: (input: LexicalQuestion) => { number: number; score: number }[];
-  read: (input: { generation: number; numbers: readonly number[]; text: boolean }) => CorpusRow[];
+  lexical: (input: LexicalQuestion) => LexicalRow[];
+  read: (input: { generation: number; numbers: readonly number[]; text: TextPart }) => CorpusRow[];
   numbersOf: (input: { generation: number; ids: readonly string[] }) => (number | undefined)[];
   /** Lets go of the file. */
   close: (input: object) => void;

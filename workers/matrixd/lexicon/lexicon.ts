@@ -5,7 +5,7 @@ import type { Log } from "../../../runtime/telemetry/telemetry.ts";
 import type { AnswerOf, FromThread, InputOf, LexiconCall, ToThread } from "./calls.ts";
 
 export { damaged, type LexiconState } from "./database.ts";
-export type { CorpusRow } from "./read.ts";
+export type { CorpusRow, LexicalRow, TextPart } from "./read.ts";
 export type { PendingRow } from "./write.ts";
 
 /** What only reads a database. */

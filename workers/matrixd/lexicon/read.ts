@@ -2,7 +2,7 @@
 
 import type { Database } from "bun:sqlite";
 import type { Condition } from "../../../runtime/filter/filter.ts";
-import { damaged, digestOf } from "./database.ts";
+import { damaged, digestOf, readState } from "./database.ts";
 import { matches } from "./filter.ts";
 
 export interface CorpusRow {
@@ -32,13 +32,30 @@ const isLive = "r.born <= ? AND (r.died IS NULL OR r.died > ?)";
  * sees them, so that `OSHA-10` finds rows with either part and best those with both. Undefined when there is none.
  */
 export function matchExpression(text: string): string | undefined {
-  const words = new Set(text.toLowerCase().match(/[\p{L}\p{N}\p{M}\p{Co}]+/gu));
-  if (words.size === 0) return undefined;
-  return [...words]
-    .slice(0, wordsMax)
-    .map((word) => `"${word}"`)
-    .join(" OR ");
+  const words = quotedWords(text);
+  return words.length === 0 ? undefined : words.join(" OR ");
 }
+
+const quotedWords = (text: string): string[] =>
+  [...new Set(text.toLowerCase().match(/[\p{L}\p{N}\p{M}\p{Co}]+/gu))]
+    .slice(0, wordsMax)
+    .map((word) => `"${word}"`);
+
+/** `k1 + 1` of FTS5's BM25: what a word counts at most, beside its inverse document frequency. */
+const countMost = 2.2;
+
+/** The BM25 that no row can exceed: all words of the query, each as often as could be, by the frequencies that FTS5 takes. */
+function mostPossible(database: Database, text: string): number {
+  const { rows } = readState(database);
+  const count = database.query("SELECT count(*) AS n FROM words WHERE words MATCH ?");
+  return quotedWords(text).reduce((sum, word) => {
+    const { n } = count.get(word) as { n: number };
+    const idf = Math.log((Math.max(rows, n) - n + 0.5) / (n + 0.5));
+    return sum + countMost * Math.max(idf, idfMin);
+  }, 0);
+}
+/** FTS5's own, for words that half of the rows have. */
+const idfMin = 1e-6;
 
 interface Ranked {
   number: number;
@@ -48,11 +65,23 @@ interface Ranked {
 /** More than asked for, where nothing but dead rows can be in the way: SQLite keeps the best so many instead of sorting all. */
 const slack = 64;
 
+export interface LexicalRow {
+  number: number;
+  /** BM25. */
+  score: number;
+  /** The score over the most that any row could have for these words: 0 to 1. */
+  share: number;
+}
+
 /** Best first by BM25, at most k. FTS5 gives smaller numbers to better rows; here larger is better. */
-export function lexicalRows(
-  database: Database,
-  question: LexicalQuestion,
-): { number: number; score: number }[] {
+export function lexicalRows(database: Database, question: LexicalQuestion): LexicalRow[] {
+  const rows = bestRows(database, question);
+  if (rows.length === 0) return [];
+  const most = mostPossible(database, question.text);
+  return rows.map((row) => ({ ...row, share: Math.min(1, Math.max(0, row.score) / most) }));
+}
+
+function bestRows(database: Database, question: LexicalQuestion): Omit<LexicalRow, "share">[] {
   const { text, k, condition, among } = question;
   const expression = matchExpression(text);
   if (expression === undefined || k <= 0) return [];
@@ -92,10 +121,13 @@ function bestOf(
   return { rows, seen };
 }
 
+/** How much of a row's text is read: all, nothing, or so many characters. */
+export type TextPart = boolean | number;
+
 /** The live rows of these numbers in their order. Throws `corrupt` for a row whose bytes are not what was written. */
 export function readRows(
   database: Database,
-  { generation, numbers, text }: { generation: number; numbers: readonly number[]; text: boolean },
+  { generation, numbers, text }: { generation: number; numbers: readonly number[]; text: TextPart },
 ): CorpusRow[] {
   const query = database.query(
     `SELECT r.id, r.digest, c.text, c.metadata FROM rows r LEFT JOIN content c ON c.number = r.number
@@ -107,7 +139,14 @@ export function readRows(
     const { id, digest, metadata } = row;
     if (row.text === null || metadata === null || !equal(digest, digestOf(id, row.text, metadata)))
       throw damaged(`row ${number} is not what was written`);
-    return [{ number, id, metadata: JSON.parse(metadata), ...(text && { text: row.text }) }];
+    return [
+      {
+        number,
+        id,
+        metadata: JSON.parse(metadata),
+        ...(text !== false && { text: text === true ? row.text : row.text.slice(0, text) }),
+      },
+    ];
   });
 }
 

@@ -1,8 +1,9 @@
 /**
- * Several rankings made one, by their scores: a row's fused score is the weighted sum of its cosine and its BM25, each
- * brought to 0…1 among the candidates of the search. Ranks alone lose how far the first is ahead of the rest, which is
- * what tells a ranking that knows from one that guesses. Source: relative score fusion; Bruch, Gai and Ingber 2023, "An
- * Analysis of Fusion Functions for Hybrid Retrieval", who find it better than reciprocal rank fusion, and steadier.
+ * Several rankings made one, by their scores. Each part of a score stands on a scale of its own that no other candidate
+ * moves: a cosine, a cosine of spellings, and BM25 over the most that any row could have for the query. So a ranking that
+ * found nothing good says so by small numbers and does not get in the way of one that did; brought to 0…1 among its own
+ * candidates, as relative score fusion does (Bruch, Gai and Ingber 2023), its best guess would count as much as a
+ * perfect match. ADR 0245.
  */
 import { embeddedModels, lexicalModel } from "../../../runtime/models/models.ts";
 
@@ -12,8 +13,8 @@ export interface Weights {
 }
 
 /**
- * What each ranking counts unless a search or profile says so, by the model behind the vectors, measured on labelled
- * sets (ADR 0208): a sentence model leads, the static one goes along, and the one by spelling sees what words see anyway.
+ * What each side counts unless a search or profile says so, by the model behind the vectors (ADR 0245): a sentence model
+ * leads, the static one goes along, and the one by spelling sees what words see anyway.
  */
 export function weightsOf(model: string, given: Partial<Weights> | undefined): Weights {
   const measured =
@@ -21,8 +22,28 @@ export function weightsOf(model: string, given: Partial<Weights> | undefined): W
   return { ...measured, ...given };
 }
 const bySentences: Weights = { vector: 0.7, lexical: 0.3 };
-const byStaticVectors: Weights = { vector: 0.4, lexical: 0.6 };
+const byStaticVectors: Weights = { vector: 0.45, lexical: 0.55 };
 const bySpelling: Weights = { vector: 0.2, lexical: 0.8 };
+
+/** What a hybrid search knows of a row, each from 0 to 1, a cosine from −1. */
+export interface Parts {
+  /** The cosine; with `sentence` its mean with that of the nearest sentence. */
+  vector: number;
+  sentence?: number | undefined;
+  spelling: number;
+  /** BM25 over the most that any row could have. */
+  words: number;
+}
+
+/** Spelling counts twice what words count: together they are the lexical side (ADR 0245). */
+const spellingShare = 2 / 3;
+
+/** The parts by their weights, which need not add up to 1. */
+export function scoreOf({ vector, sentence = vector, spelling, words }: Parts, weights: Weights): number {
+  const meaning = (vector + sentence) / 2;
+  const lexical = spellingShare * spelling + (1 - spellingShare) * words;
+  return (weights.vector * meaning + weights.lexical * lexical) / (weights.vector + weights.lexical);
+}
 
 export interface Scored<T> {
   item: T;
@@ -52,12 +73,6 @@ export function byDistance<T>(scored: readonly Scored<T>[]): Map<T, number> {
   const { least, most } = rangeOf(scored);
   const range = most - least;
   return new Map(scored.map(({ item, score }) => [item, range > 0 ? (score - least) / range : 1]));
-}
-
-/** BM25: the best is 1, and what has none of the words has 0. */
-export function byWords<T>(scored: readonly Scored<T>[]): Map<T, number> {
-  const { most } = rangeOf(scored);
-  return new Map(scored.map(({ item, score }) => [item, most > 0 ? Math.max(0, score) / most : 1]));
 }
 
 function rangeOf(scored: readonly Scored<unknown>[]): { least: number; most: number } {

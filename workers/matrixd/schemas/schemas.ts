@@ -88,7 +88,7 @@ export const Job = closed({
 });
 export type Job = Static<typeof Job>;
 
-/** Every part of a hit's score by name: `vector`, `lexical`, `fused`, `playbook`, `rerank`. */
+/** Every part of a hit's score by name: `vector`, `sentence`, `lexical`, `spelling`, `fused`, `playbook`, `rerank`. */
 const Parts = t.Record(t.String(), t.Number());
 
 export const MatrixHit = closed({

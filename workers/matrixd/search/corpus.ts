@@ -35,8 +35,13 @@ export interface Candidate {
   row: CorpusRow;
   /** Cosine, when it was found by vector. */
   vector?: number;
-  /** BM25, when it was found by words. */
+  /** BM25, when it was found by words, and over the most that any row could have. */
   lexical?: number;
+  share?: number;
+  /** How alike text and query are in their spelling; in hybrid searches alone. */
+  spelling?: number;
+  /** The cosine of the sentence that is nearest, where the model's vectors are means of words. */
+  sentence?: number;
 }
 
 /** A corpus that answered. */
@@ -88,10 +93,9 @@ export async function searchCorpus(
   ]);
   const candidates = new Map<number, Candidate>();
   for (const { row, score } of near) candidates.set(row.number, { corpus: name, row, vector: score });
-  for (const { row, score } of worded) {
-    const known = candidates.get(row.number);
-    if (known) known.lexical = score;
-    else candidates.set(row.number, { corpus: name, row, lexical: score });
+  for (const { row, score, share } of worded) {
+    const known = candidates.get(row.number) ?? { corpus: name, row };
+    candidates.set(row.number, Object.assign(known, { lexical: score, share }));
   }
   return { name, live, candidates, among, vector };
 }

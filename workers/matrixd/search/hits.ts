@@ -35,7 +35,7 @@ export async function toHits(
     ? await watch("rerank", async () => reranked(plan.text ?? "", best, { texts, asked }))
     : best.map((one) => ({ ...one, scores: undefined }));
   return chosen.slice(0, plan.k).map(({ candidate, fused, boost, score, scores }) => {
-    const { corpus, row, vector, lexical } = candidate;
+    const { corpus, row, vector, lexical, spelling, sentence } = candidate;
     const why = reasons.get(candidate);
     return {
       id: row.id,
@@ -44,6 +44,8 @@ export async function toHits(
       parts: {
         ...(vector !== undefined && { vector }),
         ...(lexical !== undefined && { lexical }),
+        ...(spelling !== undefined && { spelling }),
+        ...(sentence !== undefined && { sentence }),
         fused,
         ...(why && { playbook: boost }),
         ...(scores && {

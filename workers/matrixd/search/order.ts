@@ -2,13 +2,12 @@
 import {
   byDistance,
   byPlace,
-  byWords,
   type Scored,
+  scoreOf,
   type Weights,
   weightsOf,
   worthOf,
 } from "../ranking/ranking.ts";
-import type { Mode } from "../schemas/schemas.ts";
 import type { Candidate, CorpusAnswer } from "./corpus.ts";
 import type { SearchPlan } from "./plan.ts";
 import { boostOfAll, type Reasons } from "./playbooks.ts";
@@ -22,10 +21,9 @@ export interface Ranked {
 }
 
 /**
- * All corpora compete in the same lists: one by BM25, and one by cosine for each embedding model, since cosines of
- * different models cannot be compared. So a corpus with nothing to say does not get its best row to the front, as it
- * would if each corpus were fused for itself and the results taken in turn. A row that a list does not have gets
- * nothing from it: it stands behind all that were asked for. ADR 0208.
+ * All corpora compete in the same list. So a corpus with nothing to say does not get its best row to the front, as it
+ * would if each corpus were fused for itself and the results taken in turn. By vector alone cosines of different models
+ * are spread first, since they cannot be compared. ADR 0208, 0245.
  */
 export function rankAll(
   corpora: readonly CorpusAnswer[],
@@ -33,16 +31,14 @@ export function rankAll(
   reasons: ReadonlyMap<Candidate, Reasons>,
 ): Ranked[] {
   const all = corpora.flatMap(({ candidates }) => [...candidates.values()]);
-  const words = byWords(scored(all, "lexical"));
-  const found: Scored<Candidate>[] = [];
-  for (const [model, group] of Map.groupBy(corpora, ({ live }) => live.model)) {
-    const own = group.flatMap(({ candidates }) => [...candidates.values()]);
-    const near = byDistance(scored(own, "vector"));
-    const { vector, lexical } = sharesOf(mode, weightsOf(model, weights));
-    for (const item of own)
-      if (near.has(item) || words.has(item))
-        found.push({ item, score: vector * (near.get(item) ?? 0) + lexical * (words.get(item) ?? 0) });
-  }
+  const found: Scored<Candidate>[] = mode === "lexical" ? scored(all, "lexical") : [];
+  if (mode !== "lexical")
+    for (const [model, group] of Map.groupBy(corpora, ({ live }) => live.model)) {
+      const own = group.flatMap(({ candidates }) => [...candidates.values()]);
+      const near = scored(own, "vector");
+      if (mode === "vector") for (const [item, score] of byDistance(near)) found.push({ item, score });
+      else found.push(...together(own, near, weightsOf(model, weights)));
+    }
   const fused = byPlace(found);
   const places = new Map(corpora.map(({ name }, at) => [name, at]));
   return all
@@ -55,11 +51,19 @@ export function rankAll(
     .sort((a, b) => b.score - a.score || inOrder(a.candidate, b.candidate, places));
 }
 
-/** Shares of the whole, so that what is added to fused scores means the same in every mode. */
-function sharesOf(mode: Mode, { vector, lexical }: Weights): Weights {
-  if (mode !== "hybrid") return { vector: mode === "vector" ? 1 : 0, lexical: mode === "lexical" ? 1 : 0 };
-  const whole = vector + lexical;
-  return { vector: vector / whole, lexical: lexical / whole };
+/** A row that was not found by vector is no nearer than the last that was. */
+function together(
+  own: readonly Candidate[],
+  near: readonly Scored<Candidate>[],
+  weights: Weights,
+): Scored<Candidate>[] {
+  const least = near.reduce((lowest, { score }) => Math.min(lowest, score), 1);
+  return own
+    .filter(({ vector, lexical }) => vector !== undefined || lexical !== undefined)
+    .map((item) => {
+      const { vector = near.length === 0 ? 0 : least, sentence, spelling = 0, share: words = 0 } = item;
+      return { item, score: scoreOf({ vector, sentence, spelling, words }, weights) };
+    });
 }
 
 const scored = (candidates: readonly Candidate[], part: "vector" | "lexical"): Scored<Candidate>[] =>

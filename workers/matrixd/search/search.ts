@@ -6,6 +6,7 @@ import type { LiveCorpus } from "../corpora/corpora.ts";
 import { type Candidate, type CorpusAnswer, type SearchParts, searchCorpus, type Tools } from "./corpus.ts";
 import { within } from "./deadline.ts";
 import { toHits } from "./hits.ts";
+import { lookAtTexts } from "./look.ts";
 import { rankAll } from "./order.ts";
 import { planSearch, type SearchInput, type SearchPlan } from "./plan.ts";
 import { applyPlaybooks, type Reasons } from "./playbooks.ts";
@@ -33,6 +34,7 @@ export function searchVerbs(parts: SearchParts): {
           const tools = { parts, sqlFilters, watch, vectorOf: vectorsOnce(parts, plan, signal) };
           const { asked, errors } = await searchAll(tools, plan, { held, signal });
           if (asked.length === 0) throw noneAnswered(errors);
+          await lookAtTexts(tools, asked, plan, signal);
           const reasons = await askPlaybooks(tools, asked, plan, { errors, signal });
           const ranked = rankAll(asked, plan, reasons);
           const hits = await toHits({ ranked, asked, reasons, watch }, plan);

@@ -4,6 +4,7 @@ import { invalidField } from "../../../runtime/errors/errors.ts";
 import type { Vectord } from "../../vectord/contract.ts";
 import type { LiveCorpus } from "../corpora/corpora.ts";
 import type { CorpusRow } from "../lexicon/lexicon.ts";
+import { charactersRead } from "../ranking/ranking.ts";
 import { rowField } from "../schemas/schemas.ts";
 import { filterAmong, planAmong, type RowSet } from "./row-set.ts";
 
@@ -112,7 +113,10 @@ async function searchIndex(
 
 /** In the order of the hits, those that are live. */
 async function readLive(live: LiveCorpus, hits: readonly Found[]): Promise<ScoredRow[]> {
-  const rows = await live.read(hits.map(({ number }) => number));
+  const rows = await live.read(
+    hits.map(({ number }) => number),
+    { text: charactersRead },
+  );
   const scores = new Map(hits.map(({ number, score }) => [number, score]));
   return rows.map((row) => ({ row, score: scores.get(row.number) ?? 0 }));
 }

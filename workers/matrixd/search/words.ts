@@ -1,7 +1,7 @@
 /** The rows of one corpus that have the query's words, best first. */
 import type { LiveCorpus } from "../corpora/corpora.ts";
 import type { CorpusRow } from "../lexicon/lexicon.ts";
-import { termsOf } from "../ranking/ranking.ts";
+import { charactersRead, termsOf } from "../ranking/ranking.ts";
 import { planAmong, type RowSet } from "./row-set.ts";
 
 interface WordSearch {
@@ -16,15 +16,14 @@ interface WordSearch {
 /** More rows than this are not read only to be dropped: the set is handed over instead. */
 const askedMax = 10_000;
 
-/** At most k rows with their BM25 scores; fewer only when no more have any of the words. */
+/** At most k rows with their texts and BM25 scores; fewer only when no more have any of the words. */
 export async function searchWords(
   live: LiveCorpus,
   ask: WordSearch,
-): Promise<{ row: CorpusRow; score: number }[]> {
-  const found = await find(live, ask);
-  const scores = new Map(found.map(({ number, score }) => [number, score]));
-  const rows = await live.read([...scores.keys()]);
-  return rows.map((row) => ({ row, score: scores.get(row.number) ?? 0 }));
+): Promise<{ row: CorpusRow; score: number; share: number }[]> {
+  const found = new Map((await find(live, ask)).map((one) => [one.number, one]));
+  const rows = await live.read([...found.keys()], { text: charactersRead });
+  return rows.map((row) => ({ score: 0, share: 0, ...found.get(row.number), row }));
 }
 
 /** Function words stand in nearly every row: looking for them costs much and ranks badly (ADR 0208). */

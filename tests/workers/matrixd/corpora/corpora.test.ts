@@ -234,7 +234,7 @@ describe("a corpus", () => {
     expect([second.corpora.length, second.next_page_token]).toEqual([1, undefined]);
     expect(second.corpora[0]).toMatchObject({
       ...spec("two"),
-      model: "local-2",
+      model: "local-3",
       dimension: 512,
       state: "ready",
       rows: 100,

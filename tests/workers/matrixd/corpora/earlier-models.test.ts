@@ -56,6 +56,24 @@ test("is searched and refreshed with the model that it was built with", async ()
   expect((await search()).slice(0, 2).map(([id]) => id)).toEqual(["b", "c"]);
   // Who names the model gets it as it is now: a new build.
   expect(await stack.build({ ...spec, model: "local" })).toMatchObject({ refresh: false, embedded: 3 });
+  expect(await stack.verbs.corpus({ name: "people" })).toMatchObject({ model: "local-3", dimension: 512 });
+  await stack.stop();
+});
+
+test("an earlier version of `local` is searched and refreshed as that version", async () => {
+  const stack = await startMatrixdStack();
+  const spec = { name: "people", dataset: "people", id_column: "id", text_columns: ["what"] };
+  const rows = (last: string) =>
+    `SELECT * FROM (VALUES ('a', 'attorney at law'), ('b', 'pastry cook'), ('c', '${last}')) AS d(id, what)`;
+  await stack.dataset("people", rows("welder"));
+  await stack.build({ ...spec, model: "local-2" });
   expect(await stack.verbs.corpus({ name: "people" })).toMatchObject({ model: "local-2", dimension: 512 });
+  await stack.dataset("people", rows("physician"));
+  expect(await stack.build(spec)).toMatchObject({ refresh: true, embedded: 1, unchanged: 2 });
+  expect(await stack.verbs.corpus({ name: "people" })).toMatchObject({ model: "local-2" });
+  const { hits } = await stack.verbs.search({ query_text: "lawyer", corpora: ["people"] });
+  expect(hits[0]?.id).toBe("a");
+  expect(await stack.build({ ...spec, model: "local" })).toMatchObject({ refresh: false, embedded: 3 });
+  expect(await stack.verbs.corpus({ name: "people" })).toMatchObject({ model: "local-3" });
   await stack.stop();
 });

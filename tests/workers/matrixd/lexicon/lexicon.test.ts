@@ -90,6 +90,26 @@ describe("words", () => {
     expect(hits.every(({ score }, at) => score > 0 && score <= (hits[at - 1]?.score ?? 99))).toBe(true);
   });
 
+  test("a share says how much of what could be found a row has, whatever the others have", () => {
+    const { database } = fresh();
+    refreshed(database, [
+      { i: "1", t0: "welder" },
+      { i: "2", t0: "welder nurse" },
+      ...Array.from({ length: 20 }, (_, at) => ({ i: `x${at}`, t0: `clerk ${at}` })),
+    ]);
+    const shares = (text: string) =>
+      lexicalRows(database, { generation: 1, text, k: 10 }).map(({ share }) => share);
+    const [both = 0, one = 1] = shares("welder nurse");
+    expect(both).toBeGreaterThan(0.4);
+    expect(one).toBeLessThan(both);
+    // A word that no row has is one that this row lacks: the best that was found is not a good one.
+    const [poor = 1] = shares("welder astronaut physicist");
+    expect(poor).toBeGreaterThan(0);
+    expect(poor).toBeLessThan(0.3);
+    expect(shares("astronaut")).toEqual([]);
+    for (const share of [...shares("clerk"), both, one, poor]) expect(share).toBeLessThanOrEqual(1);
+  });
+
   test("only the rows asked for, and those that match the filter", () => {
     const { database } = fresh();
     refreshed(

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import {
   byDistance,
   byPlace,
-  byWords,
+  scoreOf,
   weightsOf,
   worthOf,
 } from "../../../../workers/matrixd/ranking/fusion.ts";
@@ -27,26 +27,37 @@ describe("cosines", () => {
   });
 });
 
-describe("words", () => {
-  test("count from none to the best", () => {
-    expect(Object.fromEntries(byWords(scored({ a: 8, b: 6, c: 0 })))).toEqual({ a: 1, b: 0.75, c: 0 });
-    expect(byWords([]).size).toBe(0);
+describe("the parts of a hybrid score", () => {
+  const even = { vector: 1, lexical: 1 };
+  const parts = { vector: 0.6, spelling: 0.3, words: 0 };
+
+  test("are summed by their weights, spelling twice what words count", () => {
+    expect(scoreOf(parts, even)).toBeCloseTo((0.6 + (2 / 3) * 0.3) / 2, 12);
+    expect(scoreOf({ ...parts, words: 0.3 }, even)).toBeCloseTo((0.6 + 0.3) / 2, 12);
+    expect(scoreOf(parts, { vector: 0.5, lexical: 0 })).toBeCloseTo(0.6, 12);
+    expect(scoreOf(parts, { vector: 0, lexical: 2 })).toBeCloseTo(0.2, 12);
   });
 
-  test("that stand in so many rows that BM25 gives them nothing are all alike", () => {
-    expect([...byWords(scored({ a: 0, b: 0 })).values()]).toEqual([1, 1]);
+  test("have the nearest sentence beside the whole text, where it was looked at", () => {
+    expect(scoreOf({ ...parts, sentence: 0.8 }, { vector: 1, lexical: 0 })).toBeCloseTo(0.7, 12);
+  });
+
+  test("that found nothing good do not outvote one that did", () => {
+    const known = scoreOf({ vector: 0.7, spelling: 0.02, words: 0.01 }, even);
+    const guessed = scoreOf({ vector: 0.2, spelling: 0.08, words: 0.1 }, even);
+    expect(known).toBeGreaterThan(guessed);
   });
 });
 
 describe("weights", () => {
   test("are those of the corpus's model, a sentence model's vectors before all", () => {
     const share = (model: string) => weightsOf(model, undefined).vector;
-    expect(share("onnx/minilm")).toBeGreaterThan(share("local-2"));
-    expect(share("local-2")).toBeGreaterThan(share("lexical"));
+    expect(share("onnx/minilm")).toBeGreaterThan(share("local-3"));
+    expect(share("local-3")).toBeGreaterThan(share("lexical"));
   });
 
   test("are what a search says, each by itself", () => {
-    expect(weightsOf("local-2", { vector: 0 })).toEqual({ ...weightsOf("local-2", undefined), vector: 0 });
+    expect(weightsOf("local-3", { vector: 0 })).toEqual({ ...weightsOf("local-3", undefined), vector: 0 });
   });
 });
 

@@ -22,14 +22,14 @@ test("the measures are those of the books", () => {
   expect(qualityOf([], ["a"])).toEqual({ recall: 0, ndcg: 0 });
 });
 
-/** The queries are made up: what hybrid searches must not lose is asserted on real labels, in retrieval.bench.ts. */
-test("hybrid is not far below the better of its two", async () => {
+/** The queries are made up: what hybrid searches must not lose is asserted on real labels too, in retrieval.bench.ts. */
+test("hybrid is no worse than either of its two", async () => {
   const [vector, lexical, hybrid] = [
     await measure(stack, some, { mode: "vector" }),
     await measure(stack, some, { mode: "lexical" }),
     await measure(stack, some, { mode: "hybrid" }),
   ];
-  expect(hybrid.ndcg).toBeGreaterThan(Math.max(vector.ndcg, lexical.ndcg) - 0.02);
+  expect(hybrid.ndcg).toBeGreaterThan(Math.max(vector.ndcg, lexical.ndcg) - 0.005);
 });
 
 test("answers recorded for one wording help the other", async () => {

@@ -159,7 +159,7 @@ for (const mode of modes) {
 }
 
 describe("many corpora", () => {
-  test("compete for one list, and the query is embedded once", async () => {
+  test("compete for one list, and the query is embedded once for all", async () => {
     const before = embedCalls;
     const { hits, errors } = await search({
       query_text: "pipe fabrication shipyard",
@@ -167,7 +167,22 @@ describe("many corpora", () => {
     });
     expect(errors).toEqual([]);
     expect([hits[0].corpus, hits[0].id]).toEqual(["sites", "3"]);
-    expect(embedCalls - before).toBe(1);
+    // Once for the query, and once for the sentences of the best rows of all corpora.
+    expect(embedCalls - before).toBe(2);
+    expect(hits[0].parts.spelling).toBeGreaterThan(0.1);
+  });
+
+  test("texts are looked at in hybrid searches alone", async () => {
+    const before = embedCalls;
+    for (const [mode, calls] of [
+      ["lexical", 0],
+      ["vector", 1],
+    ] as const) {
+      const { hits } = await search({ query_text: "pipe fabrication", corpora: ["sites"], mode });
+      expect(hits[0].parts).not.toHaveProperty("spelling");
+      expect(hits[0].parts).not.toHaveProperty("sentence");
+      expect(embedCalls - before).toBe(calls);
+    }
   });
 
   test("one with nothing to say does not get its best row to the front", async () => {
