@@ -35,7 +35,7 @@ import {
 } from "./registry/registry.ts";
 import { createDatasetMarks, type Rehydration, startRehydration } from "./rehydration/rehydration.ts";
 import { createRest, type RestDeps } from "./rest/rest.ts";
-import { checkName, isLive, summaryOf } from "./versions/versions.ts";
+import { checkName, isLive, refuseOpen, summaryOf } from "./versions/versions.ts";
 
 /** Of the machine's memory, for the latest manifest of each dataset, unless a setting says how much. */
 const memoryShare = 1 / 16;
@@ -210,6 +210,11 @@ function readVerbs(
       checkName(name);
       await resolveUnknown(name, requestId);
       registry.refuseCaseClash(name);
+      refuseOpen(
+        registry.head(name),
+        "is changed through /iceberg alone",
+        "write to it by an engine, or take another name",
+      );
       return { next_version: (registry.head(name)?.version ?? 0) + 1 };
     },
     made: async ({ name, operation_id }, { requestId }) => {

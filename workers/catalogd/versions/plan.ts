@@ -39,11 +39,7 @@ export function planRegistration(
       details: { next_version: next },
     });
   if (live) checkMatch(live, registration.if_match);
-  refuseOpen(
-    live,
-    `takes no ${operation} here`,
-    "append to it, or change it by the engine that writes to it",
-  );
+  refuseOpen(live, "is changed through /iceberg alone", "write to it by an engine, or take another name");
   const { next: columns, written } = columnsAfter(live, registration);
   checkIds(registration, written);
   const kept = keptOf(live, registration);

@@ -19,5 +19,6 @@ export {
   isOpen,
   type Manifest,
   type OpenVersion,
+  refuseOpen,
   type Version,
 } from "./version.ts";

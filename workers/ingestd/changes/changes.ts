@@ -65,6 +65,11 @@ export async function changeRows(
         : undefined;
     if (made) return answer(await changedBy(made, parts, requestId));
     const base = await catalogd.verbs.manifest({ name }, { requestId });
+    if (base.metadata_location !== undefined)
+      throw fail(
+        "unprocessable",
+        `'${name}' is an open table, whose rows are changed through /iceberg alone: DELETE, UPDATE or MERGE in an engine that writes to it`,
+      );
     const plan = planOf(base);
     if (plan.expressions.length > 0)
       await deps.peers.queryd.verbs.expressions({ texts: [...plan.expressions] }, { requestId, signal });
