@@ -50,7 +50,8 @@ export const matrix: Smoke = {
         const { hits } = await matrixSearch(lake, { query_text, corpora: [staff], mode, k: 3 });
         const [first] = hits;
         expectTrue(["p1", "p2"].includes(first?.id ?? ""), `expected a forklift operator, got ${first?.id}`);
-        const parts = mode === "hybrid" ? ["fused", "lexical", "vector"] : ["fused", mode];
+        const looked = ["lexical", "sentence", "spelling", "vector"];
+        const parts = ["fused", ...(mode === "hybrid" ? looked : [mode])];
         expectEqual(Object.keys(first?.parts ?? {}).sort(), parts.sort());
       });
       await check(

@@ -1,7 +1,9 @@
 /** What hybrid searches look up in the texts of all candidates, once they are found: their spelling and their sentences. */
+import { ServiceError } from "../../../runtime/errors/errors.ts";
 import { embeddedModels, lexicalModel } from "../../../runtime/models/models.ts";
 import { sentencesOf, spelledAlike } from "../ranking/ranking.ts";
 import type { Candidate, CorpusAnswer, Tools } from "./corpus.ts";
+import { within } from "./deadline.ts";
 import { rankAll } from "./order.ts";
 import type { SearchPlan } from "./plan.ts";
 
@@ -11,12 +13,15 @@ const rowsPerHit = 3;
 /** Sentences of one call; embedd's bound on a request is larger. */
 const sentencesMax = 512;
 
-/** Sets `spelling` of every candidate, and `sentence` of the best whose model's vectors are means of their words. */
+/**
+ * Sets `spelling` of every candidate, and `sentence` of the best whose model's vectors are means of their words. Where the
+ * model fails or is late, the hits do without sentences, and that is reported for their corpora.
+ */
 export async function lookAtTexts(
   { parts, watch }: Tools,
   asked: readonly CorpusAnswer[],
   plan: SearchPlan,
-  signal: AbortSignal,
+  { errors, signal }: { errors: { corpus: string; error: unknown }[]; signal: AbortSignal },
 ): Promise<void> {
   const { text: query } = plan;
   if (plan.mode !== "hybrid" || query === undefined) return;
@@ -40,13 +45,26 @@ export async function lookAtTexts(
       .flatMap(({ candidate }) => sentencesOf(candidate.row.text ?? "").map((text) => ({ candidate, text })))
       .slice(0, sentencesMax);
     if (sentences.length === 0) continue;
-    await watch("sentences", async () => {
-      const texts = sentences.map(({ text }) => text);
-      const { vectors } = await parts.peers.embedd.verbs.vectorsOf({ model, texts }, { signal });
+    const texts = sentences.map(({ text }) => text);
+    const options = { clock: parts.clock, signal, what: "the comparison of sentences" };
+    try {
+      const { vectors } = await watch("sentences", () =>
+        within(plan.timeoutMs, options, (own) =>
+          parts.peers.embedd.verbs.vectorsOf({ model, texts }, { signal: own }),
+        ),
+      );
       setNearest(sentences, vector, new Float32Array(vectors.slice().buffer));
-    });
+    } catch (error) {
+      signal.throwIfAborted();
+      errors.push(...group.map(({ name }) => ({ corpus: name, error: withoutSentences(error) })));
+    }
   }
 }
+
+const withoutSentences = (error: unknown): unknown =>
+  error instanceof ServiceError
+    ? new ServiceError(error.type, `sentences had no say: ${error.message}`, { cause: error })
+    : error;
 
 /** A sentence model reads a text as a whole, and takes long; the static vectors are a sum. */
 const isMeanOfWords = (model: string): boolean => model !== lexicalModel && embeddedModels.has(model);
@@ -59,6 +77,8 @@ function setNearest(
 ): void {
   const { length } = query;
   const size = Math.hypot(...query);
+  // A query of words that the model has none of is near to nothing.
+  if (size === 0) return;
   for (const [at, { candidate }] of sentences.entries()) {
     let product = 0;
     for (let place = 0; place < length; place++)

@@ -34,7 +34,7 @@ export function searchVerbs(parts: SearchParts): {
           const tools = { parts, sqlFilters, watch, vectorOf: vectorsOnce(parts, plan, signal) };
           const { asked, errors } = await searchAll(tools, plan, { held, signal });
           if (asked.length === 0) throw noneAnswered(errors);
-          await lookAtTexts(tools, asked, plan, signal);
+          await lookAtTexts(tools, asked, plan, { errors, signal });
           const reasons = await askPlaybooks(tools, asked, plan, { errors, signal });
           const ranked = rankAll(asked, plan, reasons);
           const hits = await toHits({ ranked, asked, reasons, watch }, plan);

@@ -1,9 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { fail } from "../../../../runtime/errors/errors.ts";
 import { type MatrixdStack, startMatrixdStack } from "../../../support/stacks/matrixd.ts";
 
 /** What vectord was asked for, and the indexes that do not answer until the call is given up. */
 let vectorSearches = 0;
 let embedCalls = 0;
+/** What becomes of the comparison of sentences, which are many texts at once; as it is where nothing is said. */
+let sentences: "fails" | "waits" | undefined;
 let stalled: { index: (name: string) => boolean; given: (aborted: boolean) => void } | undefined;
 let stack: MatrixdStack;
 
@@ -24,6 +27,12 @@ beforeAll(async () => {
           ...peers.embedd.verbs,
           vectorsOf: (input, options) => {
             embedCalls++;
+            if (input.texts.length > 1 && sentences === "fails")
+              return Promise.reject(fail("unavailable", "embedd is not running"));
+            if (input.texts.length > 1 && sentences === "waits")
+              return new Promise((_, reject) => {
+                options?.signal?.addEventListener("abort", () => reject(options.signal?.reason));
+              });
             return peers.embedd.verbs.vectorsOf(input, options);
           },
         },
@@ -285,6 +294,29 @@ describe("reranking", () => {
       expect(text).toContain("OSHA-10 card");
     }
     expect(hits[0].parts.rerank_coverage).toBeGreaterThan(0.9);
+  });
+});
+
+describe("sentences", () => {
+  test.each([
+    ["fails", { type: "unavailable", message: "sentences had no say: embedd is not running" }],
+    [
+      "waits",
+      { type: "timeout", message: expect.stringContaining("the comparison of sentences did not answer") },
+    ],
+  ] as const)("a comparison that %s costs the hits nothing else, and is told", async (how, told) => {
+    const asked = {
+      query_text: "forklift operator in chicago",
+      k: 5,
+      timeout_ms: how === "waits" ? 2000 : 60_000,
+    };
+    sentences = how;
+    const { hits, errors } = await search(asked).finally(() => {
+      sentences = undefined;
+    });
+    expect(hits).toHaveLength(5);
+    expect(errors).toEqual([{ corpus: "people", ...told }]);
+    expect((await search(asked)).errors).toEqual([]);
   });
 });
 
