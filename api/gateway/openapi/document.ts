@@ -2,6 +2,7 @@
 import type { TObject, TSchema } from "@sinclair/typebox";
 import {
   type Contract,
+  type ErrorForm,
   methodsOf,
   mutates,
   type Place,
@@ -85,7 +86,7 @@ export function openApi(contracts: readonly Mounted[]): Document {
       { url: "http://127.0.0.1:3110", description: "The gateway as it is installed." },
     ],
     components: {
-      schemas: { Error: errorSchema, OpenAiError: openAiErrorSchema },
+      schemas: { Error: errorSchema, OpenAiError: openAiErrorSchema, IcebergError: icebergErrorSchema },
       securitySchemes: { token: { type: "http", scheme: "bearer" } },
     },
     security: [{}, { token: [] }],
@@ -117,6 +118,12 @@ const openAiErrorSchema = errorOf({
   code: { type: "string", description: "Of OpenAI's codes where it has one for this, else our type." },
   param: { type: ["string", "null"], description: "The field that is wrong." },
   request_id,
+});
+
+const icebergErrorSchema = errorOf({
+  message,
+  type: { type: "string", description: "The exception's name, as in Iceberg's own library." },
+  code: { type: "integer", description: "The HTTP status." },
 });
 
 function operation(
@@ -252,6 +259,8 @@ const refusalWords: Readonly<Record<number, string>> = {
 };
 
 /** Those that any endpoint of this kind may give, and its own. */
+const errorForms: Readonly<Record<ErrorForm, string>> = { openai: "OpenAiError", iceberg: "IcebergError" };
+
 function refusals(endpoint: Endpoint, { params, query }: Place): Record<string, Answer> {
   const hasNames = params !== undefined || query !== undefined;
   const takesBody = bodiesOf(endpoint) !== undefined;
@@ -262,7 +271,7 @@ function refusals(endpoint: Endpoint, { params, query }: Place): Record<string, 
     ...(mutates(endpoint) ? [409, 502, 507] : []),
     ...(endpoint.refusals ?? []),
   ]);
-  const form = endpoint.errors === "openai" ? "OpenAiError" : "Error";
+  const form = endpoint.errors === undefined ? "Error" : errorForms[endpoint.errors];
   const content = { "application/json": { schema: { $ref: `#/components/schemas/${form}` } } };
   const retryAfter = { "retry-after": { description: "Seconds to wait.", schema: text } };
   return Object.fromEntries(

@@ -43,6 +43,15 @@ describe("OpenAPI", () => {
       ?.schema as never;
     expect(Value.Check(body, { name: "a", columns: [], objects: [] })).toBe(false);
   });
+  test("errors have the form of their endpoint", () => {
+    const formOf = (path: string, method: string) => {
+      const { content } = document.paths[path]?.[method]?.responses["400"] ?? {};
+      return content?.["application/json"]?.schema.$ref;
+    };
+    expect(formOf("/v1/sql", "post")).toBe("#/components/schemas/Error");
+    expect(formOf("/v1/chat/completions", "post")).toBe("#/components/schemas/OpenAiError");
+    expect(formOf("/iceberg/{key}", "get")).toBe("#/components/schemas/IcebergError");
+  });
   test("the page shows every operation and escapes what it shows", () => {
     const page = docsPage(document);
     for (const { path } of operations) expect(page).toContain(path);
