@@ -147,10 +147,18 @@ async function firstKept(deps: InspectionDeps, name: string, last: number): Prom
   return head && (isDamaged(head) ? 1 : firstOf(head));
 }
 
-/** Maintenance goes on while the catalog is read: a version that was listed may be expired since, and gone. */
+/**
+ * Maintenance goes on while the catalog is read: a version that was listed may be expired since, and gone. A head that
+ * cannot be read tells of none.
+ */
 const isExpired = ({ registry }: InspectionDeps, name: string, version: number): boolean => {
-  const head = registry.head(name);
-  return head !== undefined && version < firstOf(head);
+  try {
+    const head = registry.head(name);
+    return head !== undefined && version < firstOf(head);
+  } catch (error) {
+    if (error instanceof ServiceError) return false;
+    throw error;
+  }
 };
 
 /** The version; undefined when it was expired since it was listed. */

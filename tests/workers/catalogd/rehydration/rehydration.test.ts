@@ -96,8 +96,8 @@ const damages: readonly (readonly [string, Parameters<typeof withDamage>[0], str
   ],
   [
     "of a newer format",
-    (bytes) => reseal(bytes, `${formatKey}\u0018\u00011`, `${formatKey}\u0018\u00013`),
-    "its format is 3, written by a newer version",
+    (bytes) => reseal(bytes, `${formatKey}\u0018\u00011`, `${formatKey}\u0018\u00019`),
+    "its format is 9, written by a newer version",
   ],
   [
     "of another version",
