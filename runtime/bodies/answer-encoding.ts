@@ -1,6 +1,7 @@
 /** `Content-Encoding` of answers: what the caller asks for, while it streams. */
 import type { Transform } from "node:stream";
 import { constants, createBrotliCompress, createGzip, createZstdCompress } from "node:zlib";
+import type { HttpRequest } from "../contract/contract.ts";
 import { bufferedBody, bufferedResponse } from "./buffered.ts";
 
 /** In the order of our liking: what compresses fastest for its ratio first. */
@@ -32,7 +33,7 @@ const compressedBytesMin = 1024;
 const packable = /^(application\/(json|x-ndjson)|text\/csv)\b/;
 
 /** The answer in the coding that its caller asked for. What streams goes on to: each chunk when it is made. */
-export async function encodeAnswer(request: Request, response: Response): Promise<Response> {
+export async function encodeAnswer(request: HttpRequest, response: Response): Promise<Response> {
   const { headers } = response;
   if (!response.body || headers.has("content-encoding") || !packable.test(headers.get("content-type") ?? ""))
     return response;

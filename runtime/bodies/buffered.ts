@@ -1,13 +1,15 @@
+import type { HttpRequest } from "../contract/contract.ts";
+
 /**
  * Buffered bodies. Their bytes are remembered beside the Request or Response that carries them, so that no stream is
  * read between its maker and the socket.
  */
-const bodies = new WeakMap<Request | Response, Uint8Array>();
+const bodies = new WeakMap<HttpRequest | Response, Uint8Array>();
 
 const encoder = new TextEncoder();
 
 /** The body's bytes when they are known, else undefined: then it is a stream, or none. */
-export const bufferedBody = (message: Request | Response): Uint8Array | undefined => bodies.get(message);
+export const bufferedBody = (message: HttpRequest | Response): Uint8Array | undefined => bodies.get(message);
 
 /** An answer whose body is there already. */
 export function bufferedResponse(bytes: Uint8Array, init: ResponseInit): Response {

@@ -3,7 +3,7 @@
 import { promisify } from "node:util";
 import { brotliDecompress, gunzip, inflate, zstdDecompress } from "node:zlib";
 import type { Static, TSchema } from "@sinclair/typebox";
-import { check } from "../contract/contract.ts";
+import { check, type HttpRequest } from "../contract/contract.ts";
 import { fail, ServiceError } from "../errors/errors.ts";
 import { parseJson } from "../json/json.ts";
 import { bufferedBody } from "./buffered.ts";
@@ -21,13 +21,13 @@ export const tooLarge = (bytes: number, bytesMax: number) =>
   fail("too_large", `the body has ${bytes} bytes or more; at most ${bytesMax} are allowed`);
 
 /** Reads at most `bytesMax` bytes, with its Content-Encoding undone: `too_large` beyond. */
-export async function readBytes(request: Request, bytesMax: number): Promise<Uint8Array> {
+export async function readBytes(request: HttpRequest, bytesMax: number): Promise<Uint8Array> {
   const bytes = await readAsSent(request, bytesMax);
   const encoding = request.headers.get("content-encoding");
   return encoding === null || isPlain(encoding) ? bytes : decodeBody(bytes, encoding, bytesMax);
 }
 
-async function readAsSent(request: Request, bytesMax: number): Promise<Uint8Array> {
+async function readAsSent(request: HttpRequest, bytesMax: number): Promise<Uint8Array> {
   refuseLongBody(request.headers, bytesMax);
   const buffered = bufferedBody(request);
   if (buffered) {
@@ -55,7 +55,10 @@ async function readAsSent(request: Request, bytesMax: number): Promise<Uint8Arra
 const jsonTypes = /^(application\/(json|[\w.-]+\+json|x-www-form-urlencoded))\s*(;|$)/i;
 
 /** Reads a JSON object, unvalidated: 415 for another media type, `invalid_json` with the place for bad JSON. */
-export async function readJsonObject(request: Request, bytesMax: number): Promise<Record<string, unknown>> {
+export async function readJsonObject(
+  request: HttpRequest,
+  bytesMax: number,
+): Promise<Record<string, unknown>> {
   const type = request.headers.get("content-type");
   if (type !== null && !jsonTypes.test(type)) {
     throw fail(
@@ -73,7 +76,7 @@ export async function readJsonObject(request: Request, bytesMax: number): Promis
 
 /** Reads a JSON object and checks it against the schema. */
 export async function readJson<S extends TSchema>(
-  request: Request,
+  request: HttpRequest,
   schema: S,
   bytesMax: number,
 ): Promise<Static<S>> {

@@ -3,6 +3,7 @@
  * for its caller is not counted among those that are served.
  */
 
+import type { HttpRequest } from "../contract/contract.ts";
 import { fail, type ServiceError } from "../errors/errors.ts";
 import type { Clock } from "../scheduling/scheduling.ts";
 
@@ -30,14 +31,14 @@ interface Arrival extends Arrivals {
   failure?: ServiceError;
 }
 
-const arrivals = new WeakMap<Request, Arrival>();
+const arrivals = new WeakMap<HttpRequest, Arrival>();
 
 /** Reading this request's body waits by these rules from now on. */
-export const watchBody = (request: Request, rules: Arrivals): void =>
+export const watchBody = (request: HttpRequest, rules: Arrivals): void =>
   void arrivals.set(request, { ...rules, bytes: 0, waitedMs: 0 });
 
 /** Why the body was given up, when it was. */
-export const bodyFailure = (request: Request): ServiceError | undefined => arrivals.get(request)?.failure;
+export const bodyFailure = (request: HttpRequest): ServiceError | undefined => arrivals.get(request)?.failure;
 
 /** How long callers may be silent while the service stops, in milliseconds. */
 const stoppingSilenceMs = 1000;
@@ -56,13 +57,13 @@ export function giveUpSilent({ waits, clock }: Pick<Arrivals, "waits" | "clock">
 /** Bodies announced as this short are read whole: reading a stream costs more than the wait. */
 const shortBytesMax = 64 * 1024;
 
-export const isShortBody = ({ headers }: Request): boolean => {
+export const isShortBody = ({ headers }: HttpRequest): boolean => {
   const announced = headers.get("content-length");
   return announced !== null && Number(announced) <= shortBytesMax;
 };
 
 /** The whole of a short body. Throws `timeout` when it is not there in time. */
-export async function shortBody(request: Request): Promise<Uint8Array> {
+export async function shortBody(request: HttpRequest): Promise<Uint8Array> {
   const arrival = arrivals.get(request);
   if (!arrival) return request.bytes();
   const announced = request.headers.get("content-length");
@@ -74,7 +75,7 @@ export async function shortBody(request: Request): Promise<Uint8Array> {
 }
 
 /** The body as a stream; null: there is none. Silence breaks it with `timeout`. */
-export function bodyOf(request: Request): ReadableStream<Uint8Array> | null {
+export function bodyOf(request: HttpRequest): ReadableStream<Uint8Array> | null {
   const { body } = request;
   const arrival = arrivals.get(request);
   if (body === null || !arrival) return body;
@@ -83,7 +84,7 @@ export function bodyOf(request: Request): ReadableStream<Uint8Array> | null {
 }
 
 /** The same once its first bytes are there: until then its caller costs nothing but a connection. */
-export async function begunBody(request: Request): Promise<ReadableStream<Uint8Array> | null> {
+export async function begunBody(request: HttpRequest): Promise<ReadableStream<Uint8Array> | null> {
   const { body } = request;
   const arrival = arrivals.get(request);
   if (body === null || !arrival) return body;

@@ -14,6 +14,7 @@ export {
   Events,
   get,
   type HttpMethod,
+  type HttpRequest,
   type InputOf,
   internal,
   isSafe,

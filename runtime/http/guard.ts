@@ -1,14 +1,22 @@
 /** What stands around every HTTP handler: request id, limit, gate; then the form of errors, and the counting. */
 
 import { type AddressOf, type Caller, type Gate, sameProcess } from "../auth/auth.ts";
-import { type Arrivals, bodyFailure, bufferedBody, giveUpSilent, watchBody } from "../bodies/bodies.ts";
-import type { ErrorForm, RawContext } from "../contract/contract.ts";
+import {
+  type Arrivals,
+  bodyFailure,
+  bufferedBody,
+  giveUpSilent,
+  jsonResponse,
+  watchBody,
+} from "../bodies/bodies.ts";
+import type { ErrorForm, HttpRequest, RawContext } from "../contract/contract.ts";
 import { storageError } from "../durable/durable.ts";
 import { errorBody, fail, icebergError, openAiError, ServiceError, toWire } from "../errors/errors.ts";
 import { unanswered } from "../rpc/rpc.ts";
 import type { Clock } from "../scheduling/scheduling.ts";
 import { describe, type Log, type Metrics } from "../telemetry/telemetry.ts";
 import type { AnswerHold } from "./answer-hold.ts";
+import { SentRequest } from "./sent-request.ts";
 
 export interface GuardDeps {
   gate: Gate;
@@ -34,13 +42,17 @@ export interface Excused {
   /** Answered while answers are held: it reveals no change, or it is what holds them. */
   unheld?: boolean;
   /** Whether it may be asked again without doing anything twice; without it GET and HEAD may. */
-  safe?: ((request: Request) => boolean) | undefined;
+  safe?: ((request: HttpRequest) => boolean) | undefined;
 }
 
-export type Handler = (request: Request, context: RawContext) => Promise<Response> | Response;
+export type Handler = (request: HttpRequest, context: RawContext) => Promise<Response> | Response;
+
+/** A handler with all that stands around it. */
+export type Serve = (request: HttpRequest, from: Caller) => Promise<Response>;
+export type Guarded = (pattern: string, handler: Handler, excused: Excused, form?: FormOf) => Serve;
 
 /** The form of a route's errors; of no route in particular, what the request leads to decides. */
-type FormOf = ErrorForm | ((request: Request) => ErrorForm | undefined);
+type FormOf = ErrorForm | ((request: HttpRequest) => ErrorForm | undefined);
 
 /**
  * What stands before every handler: request id, limit, gate; and behind it: error form, metrics. While the service
@@ -70,14 +82,14 @@ export function createGuard(deps: GuardDeps) {
   const addresses = createAddressCount(deps.perAddress);
   const unfinished = createUnfinished();
 
-  const guarded =
+  const guarded: Guarded =
     (
-      pattern: string,
-      handler: Handler,
-      { open: isOpen = false, unlimited = false, unheld = unlimited, safe = isSafeMethod }: Excused,
-      form?: FormOf,
+      pattern,
+      handler,
+      { open: isOpen = false, unlimited = false, unheld = unlimited, safe = isSafeMethod },
+      form,
     ) =>
-    async (request: Request, from: Caller): Promise<Response> => {
+    async (request, from) => {
       const started = deps.clock.elapsed();
       const requestId = requestIdOf(request.headers, deps.newId);
       let response: Response;
@@ -86,7 +98,7 @@ export function createGuard(deps: GuardDeps) {
       try {
         if (!unlimited) admit();
         if (!unlimited) unfinished.refuse();
-        if (from !== sameProcess) refuseLongHead(request);
+        if (request instanceof SentRequest) refuseLongHead(request.head.bytes);
         if (!isOpen) deps.gate(request, from);
         if (!unlimited && from !== sameProcess) leave = addresses?.(request.headers, from());
         if (!isWithoutBody(request)) watchBody(request, from === sameProcess ? inside : arrivals);
@@ -112,7 +124,7 @@ export function createGuard(deps: GuardDeps) {
   return { guarded, giveUpSilent: () => giveUpSilent(arrivals), giveUp: unfinished.giveUp };
 }
 
-const isSafeMethod = ({ method }: Request): boolean => method === "GET" || method === "HEAD";
+const isSafeMethod = ({ method }: HttpRequest): boolean => method === "GET" || method === "HEAD";
 
 /** The requests without an answer. Once they are given up each has one, and no more are taken. */
 function createUnfinished() {
@@ -150,7 +162,7 @@ function createUnfinished() {
   };
 }
 
-const isWithoutBody = (request: Request): boolean =>
+const isWithoutBody = (request: HttpRequest): boolean =>
   request.method === "GET" || request.method === "HEAD" || bufferedBody(request) !== undefined;
 
 /** Counts one more request of an address and gives what takes it off again; throws `too_many_requests`. */
@@ -178,13 +190,7 @@ function createAddressCount(rules: GuardDeps["perAddress"]) {
 /** As most servers have it: URL and headers together, in bytes. The server itself takes more, so that we can answer. */
 const headBytesMax = 16 * 1024;
 
-function refuseLongHead({ url, headers }: Request): void {
-  // A character is one byte: Bun gives a URL percent-encoded and headers as Latin-1.
-  let bytes = url.length;
-  // Half the time of an iterator, at every request.
-  headers.forEach((value, name) => {
-    bytes += name.length + value.length + 4;
-  });
+function refuseLongHead(bytes: number): void {
   if (bytes > headBytesMax)
     throw fail(
       "headers_too_large",
@@ -202,7 +208,7 @@ export const idempotencyKeyPattern = "^[!-~]{1,255}$";
 const isKey = new RegExp(idempotencyKeyPattern);
 
 /** Who uses the key checks it: what is not found or not allowed is refused first. */
-function contextOf(request: Request, requestId: string): RawContext {
+function contextOf(request: HttpRequest, requestId: string): RawContext {
   const { signal } = request;
   const given = request.headers.get("idempotency-key");
   if (given === null) return { request, requestId, signal };
@@ -235,8 +241,8 @@ function failed(
   if (status === 401) headers["www-authenticate"] = "Bearer";
   if (form === "openai") {
     const { status, ...body } = openAiError(wire, requestId);
-    return Response.json(body, { status, headers });
+    return jsonResponse(body, headers, status);
   }
-  if (form === "iceberg") return Response.json({ error: icebergError(wire) }, { status, headers });
-  return Response.json({ error: errorBody(wire, requestId) }, { status, headers });
+  if (form === "iceberg") return jsonResponse({ error: icebergError(wire) }, headers, status);
+  return jsonResponse({ error: errorBody(wire, requestId) }, headers, status);
 }

@@ -1,4 +1,5 @@
 /** What watches a service asks: whether it lives, whether it is ready, and its metrics. */
+import { jsonResponse } from "../bodies/bodies.ts";
 import type { HttpMethod } from "../contract/contract.ts";
 import type { Metrics } from "../telemetry/telemetry.ts";
 import type { Excused, Handler } from "./guard.ts";
@@ -13,13 +14,10 @@ export function addHealth(
   add: (method: HttpMethod, pattern: string, handler: Handler, options: Excused) => void,
   deps: HealthDeps,
 ): void {
-  const health = () => Response.json({ status: "ok", service: deps.name });
+  const health = () => jsonResponse({ status: "ok", service: deps.name });
   const ready = async () => {
     const reasons = await deps.notReady();
-    return Response.json(
-      { ready: reasons.length === 0, reasons },
-      { status: reasons.length === 0 ? 200 : 503 },
-    );
+    return jsonResponse({ ready: reasons.length === 0, reasons }, {}, reasons.length === 0 ? 200 : 503);
   };
   const metrics = () =>
     new Response(deps.metrics.text(), {

@@ -1,5 +1,5 @@
 /** `POST /rpc/:verb` for services in other processes, as an HTTP handler. */
-import { readBytes } from "../bodies/bodies.ts";
+import { bufferedResponse, readBytes } from "../bodies/bodies.ts";
 import { type CallContext, matchPath, pathOf, type RawContext } from "../contract/contract.ts";
 import { answer, decode, encode, type Invoke, rpcMediaType } from "../rpc/rpc.ts";
 import type { Handler } from "./guard.ts";
@@ -12,7 +12,7 @@ export function rpcHandler(invoke: Invoke): Handler {
     const verb = matchPath("/rpc/:verb", pathOf(request.url))?.verb ?? "";
     const input = decode(await readBytes(request, rpcBytesMax));
     const reply = await answer(invoke, verb, input, callOf(context));
-    return new Response(encode(reply), { headers: { "content-type": rpcMediaType } });
+    return bufferedResponse(encode(reply), { headers: { "content-type": rpcMediaType } });
   };
 }
 

@@ -1,15 +1,13 @@
 /** The HTTP face of a service: its contract's routes on Elysia, with health, metrics, errors, auth and limits. */
-import { Elysia } from "elysia";
 import type { Caller } from "../auth/auth.ts";
-import { encodeAnswer, readJsonObject } from "../bodies/bodies.ts";
+import { encodeAnswer, jsonResponse, readJsonObject } from "../bodies/bodies.ts";
 import {
   type Contract,
   check,
-  type ErrorForm,
   fromQuery,
   type HttpMethod,
+  type HttpRequest,
   inputSchema,
-  isMatch,
   isSafe,
   matchPath,
   type Place,
@@ -22,28 +20,20 @@ import {
 } from "../contract/contract.ts";
 import { fail } from "../errors/errors.ts";
 import type { Invoke } from "../rpc/rpc.ts";
-import type { Clock } from "../scheduling/scheduling.ts";
 import { measureThread } from "../telemetry/telemetry.ts";
 import { createGuard, type Excused, type GuardDeps, type Handler } from "./guard.ts";
 import { addHealth, type HealthDeps } from "./health.ts";
-import { isAsSent, refuseChanged, routesOfPaths } from "./path-as-sent.ts";
+import { type Listening, startListener } from "./listener.ts";
+import { createRoutes } from "./routes.ts";
 import { callOf, rpcHandler } from "./rpc-handler.ts";
-import { idleSeconds, silentFor, stopServing } from "./silence.ts";
 
 export interface FaceDeps extends GuardDeps, HealthDeps {
   maxJsonBytes: number;
-  /** Longest wait for a whole request head, and of a connection between requests; without it Bun's largest. */
+  /** Longest wait for a whole request head, and of a connection between requests; without it there is no end. */
   headTimeoutMs?: number;
 }
 
 export type RawHandler = (input: never, context: RawContext) => Promise<Response>;
-
-interface Route {
-  method: HttpMethod;
-  pattern: string;
-  serve: Serve;
-  errors: ErrorForm | undefined;
-}
 
 export interface Face {
   /** Adds one route: for a page, or for an endpoint that another service answers. */
@@ -60,70 +50,13 @@ export interface Face {
   listen: (host: string, port: number) => Listening;
 }
 
-export interface Listening {
-  port: number;
-  /**
-   * Stops taking connections and waits until what callers asked for is answered, at most `ms`. Then whoever has no
-   * answer gets a 503, or a 502 where something may have been changed; streams that go on are cut. Silent callers are
-   * not waited for.
-   */
-  close: (ms: number) => Promise<void>;
-}
-
 export function createFace(deps: FaceDeps): Face {
-  const app = new Elysia();
-  const routes: Route[] = [];
   const { guarded, ...stopping } = createGuard(deps);
-  const idle = idleSeconds(deps.headTimeoutMs);
-
-  // One Elysia route a path, for all methods: it answers HEAD by a GET route otherwise, and loses the Content-Length.
-  const byPattern = new Map<string, Map<string, Serve>>();
-  const streaming = new Set<Serve>();
-  const add = (
-    method: HttpMethod,
-    pattern: string,
-    handler: Handler,
-    { errors, streams, ...excused }: Excused & { errors?: ErrorForm | undefined; streams?: true } = {},
-  ) => {
-    const serve = guarded(pattern, handler, excused, errors);
-    if (streams) streaming.add(serve);
-    routes.push({ method, pattern, serve, errors });
-    // As Elysia does it: a path that is written out goes before one with parameters.
-    routes.sort((a, b) => parametersIn(a.pattern) - parametersIn(b.pattern));
-    const methods = byPattern.get(pattern) ?? new Map<string, Serve>();
-    methods.set(method, serve);
-    if (byPattern.has(pattern)) return;
-    byPattern.set(pattern, methods);
-    const answer = ({ request, server }: { request: Request; server: BunServer | null }) => {
-      const found = methods.get(request.method) ?? serveOf(request);
-      const from = () => server?.requestIP(request)?.address;
-      return silentFor(server, request, { idle, streams: streaming.has(found) }, () => found(request, from));
-    };
-    app.all(pattern, answer as never, { parse: "none" } as never);
-    const isFixed = !/[:*]/.test(pattern);
-    if (isFixed) app.route("HEAD", pattern, answer as never, { parse: "none" } as never);
-  };
-  /** A wrong method of a known path is answered in the form of that path. */
-  const formAt = ({ url }: Request) =>
-    routes.find(({ pattern }) => isMatch(pattern, pathOf(url).split("/")))?.errors;
-  /** Another method of this very path may belong to a pattern with parameters. */
-  const serveOf = ({ method, url }: Request): Serve => {
-    const parts = pathOf(url).split("/");
-    return routes.find((route) => route.method === method && isMatch(route.pattern, parts))?.serve ?? lost;
-  };
-  const lost = guarded("unknown", ({ method, url }) => missing(routes, method, pathOf(url)), {}, formAt);
-  const changed = guarded("unknown", (request) => refuseChanged(serveOf(request) !== lost), {});
-  /** Where it is unknown what was sent, such as for a path with a slash at its end. */
-  const unclear: Serve = (request, from) => (serveOf(request) === lost ? lost : changed)(request, from);
-
+  const { add, serveOf, ...answers } = createRoutes(guarded);
   measureThread(deps.metrics);
   addHealth(add, deps);
-  app.all("*", ({ request, server }) => lost(request, () => server?.requestIP(request)?.address), {
-    parse: "none",
-  } as never);
   return {
-    route: (method, pattern, handler, endpoint) =>
-      add(method, pattern, handler, { ...optionsOf(endpoint), streams: true }),
+    route: (method, pattern, handler, endpoint) => add(method, pattern, handler, optionsOf(endpoint)),
     verbs: (contract, invoke, prefix = "") => {
       for (const { verb, endpoint, place } of verbsUnder(prefix, contract)) {
         const handler = verbHandler(verb, endpoint, invoke, { place, maxJsonBytes: deps.maxJsonBytes });
@@ -137,7 +70,7 @@ export function createFace(deps: FaceDeps): Face {
       for (const [name, endpoint] of Object.entries(contract.endpoints)) {
         const handler = handlers[name];
         if (endpoint.kind !== "raw" || !handler) continue;
-        const options = { ...excused, ...optionsOf(endpoint), streams: true } as const;
+        const options = { ...excused, ...optionsOf(endpoint) };
         for (const place of placesUnder(prefix, endpoint))
           for (const method of endpoint.methods)
             add(method, place.path, rawHandler(endpoint, handler, place), options);
@@ -146,13 +79,19 @@ export function createFace(deps: FaceDeps): Face {
     rpc: (invoke, contract) =>
       add("POST", "/rpc/:verb", rpcHandler(invoke), { unheld: true, safe: isSafeCall(contract) }),
     fetch: (request, from = () => undefined) => serveOf(request)(request, from),
-    listen: (host, port) => listen({ ...deps, app, changed, unclear, idle, stopping }, host, port),
+    listen: (host, port) =>
+      startListener(host.replace(/^\[|\]$/g, ""), port, {
+        ...stopping,
+        ...answers,
+        idleMs: deps.headTimeoutMs,
+        clock: deps.clock,
+      }),
   };
 }
 
 const isSafeCall =
   (contract: Contract | undefined) =>
-  ({ url }: Request): boolean => {
+  ({ url }: HttpRequest): boolean => {
     const endpoint = contract?.endpoints[pathOf(url).slice("/rpc/".length)];
     return endpoint !== undefined && isSafe(endpoint);
   };
@@ -161,7 +100,7 @@ const isSafeCall =
 const optionsOf = (endpoint: Verb | Raw | undefined) =>
   endpoint && {
     errors: endpoint.errors,
-    safe: ({ method }: Request) => method === "GET" || method === "HEAD" || isSafe(endpoint),
+    safe: ({ method }: HttpRequest) => method === "GET" || method === "HEAD" || isSafe(endpoint),
   };
 
 const placesUnder = (prefix: string, endpoint: Verb | Raw): Place[] =>
@@ -171,69 +110,6 @@ function* verbsUnder(prefix: string, { endpoints }: Contract) {
   for (const [verb, endpoint] of Object.entries(endpoints))
     if (endpoint.kind === "verb")
       for (const place of placesUnder(prefix, endpoint)) yield { verb, endpoint, place };
-}
-
-type Serve = (request: Request, from: Caller) => Promise<Response>;
-
-interface BunServer {
-  timeout: (request: Request, seconds: number) => void;
-  requestIP: (request: Request) => { address: string } | null;
-}
-
-interface Listener {
-  app: Elysia;
-  /** Answers a request whose path Bun has changed. */
-  changed: Serve;
-  /** Answers one whose path may be changed. */
-  unclear: Serve;
-  /** Longest silence of a connection, in seconds. */
-  idle: number;
-  stopping: { giveUpSilent: () => void; giveUp: () => void };
-  clock: Pick<Clock, "elapsed">;
-}
-
-function listen(
-  { app, changed, unclear, idle, stopping, clock }: Listener,
-  hostname: string,
-  port: number,
-): Listening {
-  const from =
-    (server: BunServer, request: Request): (() => string | undefined) =>
-    () =>
-      server.requestIP(request)?.address;
-  const server = Bun.serve({
-    hostname: hostname.replace(/^\[|\]$/g, ""),
-    port,
-    reusePort: false,
-    development: false,
-    idleTimeout: idle,
-    maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-    routes: routesOfPaths<BunServer>((request, segments, server) =>
-      isAsSent(request.url, segments) ? app.fetch(request) : changed(request, from(server, request)),
-    ),
-    fetch: (request, server) =>
-      pathOf(request.url) === "/" ? app.fetch(request) : unclear(request, from(server, request)),
-  });
-  app.server = server as never;
-  if (!server.port) throw new Error(`cannot listen on ${hostname}:${port}`);
-  return {
-    port: server.port,
-    close: (ms) => stopServing(server, ms, { ...stopping, clock }),
-  };
-}
-
-const parametersIn = (pattern: string): number => pattern.split(/[:*]/).length - 1;
-
-function missing(routes: readonly Route[], method: string, path: string): never {
-  const parts = path.split("/");
-  const others = [
-    ...new Set(routes.filter(({ pattern }) => isMatch(pattern, parts)).map((route) => route.method)),
-  ];
-  if (others.length > 0)
-    throw fail("method_not_allowed", `${method} is not allowed here; expected ${others.join(" or ")}`, {
-      headers: { allow: others.join(", ") },
-    });
-  throw fail("not_found", `there is nothing at ${path.slice(0, 200)}`);
 }
 
 function verbHandler(
@@ -248,12 +124,12 @@ function verbHandler(
     const etag = endpoint.etag && `"${endpoint.etag(reply as never)}"`;
     if (etag && isKnown(request.headers.get("if-none-match"), etag))
       return new Response(null, { status: 304, headers: { etag } });
-    return Response.json(reply, { status: endpoint.status ?? 200, headers: etag ? { etag } : {} });
+    return jsonResponse(reply, etag ? { etag } : {}, endpoint.status);
   };
 }
 
 /** If-Match, for a verb that takes it as a field; what the body says counts more. */
-const matchOf = ({ body }: Verb, { headers }: Request) =>
+const matchOf = ({ body }: Verb, { headers }: HttpRequest) =>
   body && "if_match" in body.properties ? { if_match: headers.get("if-match") } : {};
 
 const isKnown = (header: string | null, etag: string): boolean =>
@@ -262,7 +138,7 @@ const isKnown = (header: string | null, etag: string): boolean =>
 
 async function inputOf(
   endpoint: Verb | Raw,
-  request: Request,
+  request: HttpRequest,
   { place, maxJsonBytes }: { place: Place; maxJsonBytes: number },
 ) {
   const params = matchPath(place.path, pathOf(request.url)) ?? {};

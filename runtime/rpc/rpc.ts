@@ -1,4 +1,5 @@
 /** Calls between services: in a thread, over a MessagePort, over a socket or over HTTP, with streamed bodies. */
+export { readSoon } from "./body-port.ts";
 export { decode, encode } from "./codec.ts";
 export { direct, overHttp, refusedToken } from "./http.ts";
 export { counted, createInvoke } from "./invoke.ts";

@@ -501,8 +501,8 @@ const parsers: Record<string, { parse: (input: Input) => unknown; worst: Worst; 
     worst: { letters: of("a"), brackets: of(Buffer.from("[[[").toString("base64url")) },
   },
   addresses: {
-    parse: (path) => isAsSent(`http://localhost/${path}`, String(path).split("/")),
-    worst: { segments: of("a/"), slashes: of("/"), escapes: of("%41"), broken: of("%") },
+    parse: (path) => isAsSent(`http://localhost/${path}`),
+    worst: { segments: of("a/"), slashes: of("/"), dots: of("/."), escapes: of("%41"), broken: of("%") },
   },
 };
 

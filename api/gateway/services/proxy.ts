@@ -7,7 +7,7 @@ import {
   isShortBody,
   shortBody,
 } from "../../../runtime/bodies/bodies.ts";
-import type { Contract, Peer, RawContext } from "../../../runtime/contract/contract.ts";
+import type { Contract, HttpRequest, Peer, RawContext } from "../../../runtime/contract/contract.ts";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 
 /** Headers of one connection, not of the message (RFC 9110 §7.6.1); `host` and the token are the gateway's own. */
@@ -32,7 +32,7 @@ function forwarded(headers: Headers, drop: ReadonlySet<string>): [string, string
   return [...headers].filter(([name]) => !drop.has(name) && !named?.includes(name));
 }
 
-async function sentBody(request: Request): Promise<Uint8Array | ReadableStream<Uint8Array> | null> {
+async function sentBody(request: HttpRequest): Promise<Uint8Array | ReadableStream<Uint8Array> | null> {
   if (request.headers.get("content-length") === "0") return null;
   try {
     return isShortBody(request) ? await shortBody(request) : await begunBody(request);

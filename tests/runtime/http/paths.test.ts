@@ -5,7 +5,8 @@ import { createGate } from "../../../runtime/auth/auth.ts";
 import { defaults } from "../../../runtime/config/loading.ts";
 import { closed, contract, get, raw, t } from "../../../runtime/contract/endpoints.ts";
 import { check, inputSchema } from "../../../runtime/contract/validate.ts";
-import { createFace, type Listening } from "../../../runtime/http/serve.ts";
+import type { Listening } from "../../../runtime/http/listener.ts";
+import { createFace } from "../../../runtime/http/serve.ts";
 import { systemClock } from "../../../runtime/scheduling/clock.ts";
 import { createLog } from "../../../runtime/telemetry/log.ts";
 import { createMetrics } from "../../../runtime/telemetry/metrics.ts";
@@ -85,7 +86,7 @@ describe("a path that a URL parser changes is refused, and nothing is done", () 
     "x//b/..",
     "a//b",
     "a/",
-    `${"x/".repeat(120)}b`,
+    "a#b",
     `${"x/".repeat(90)}${"../".repeat(90)}b`,
     "../../things/b",
   ];
@@ -114,7 +115,7 @@ describe("all others arrive as they were sent", () => {
     ["%C3%BC", "ü"],
     ["a%20b", "a b"],
     ["b?key", ""],
-    [`${"x/".repeat(80)}b`, `${"x/".repeat(80)}b`],
+    [`${"x/".repeat(120)}b`, `${"x/".repeat(120)}b`],
     // Refused by the rule for keys, which reads what the name is.
     ["a%2F..%2Fb", "a/../b"],
   ];

@@ -4,7 +4,8 @@ import { connect, type Socket } from "node:net";
 import { createGate } from "../../../runtime/auth/auth.ts";
 import { begunBody } from "../../../runtime/bodies/request-body.ts";
 import { defaults } from "../../../runtime/config/loading.ts";
-import { createFace, type FaceDeps, type Listening } from "../../../runtime/http/serve.ts";
+import type { Listening } from "../../../runtime/http/listener.ts";
+import { createFace, type FaceDeps } from "../../../runtime/http/serve.ts";
 import { systemClock } from "../../../runtime/scheduling/clock.ts";
 import { createLog } from "../../../runtime/telemetry/log.ts";
 import { createMetrics } from "../../../runtime/telemetry/metrics.ts";
@@ -124,6 +125,8 @@ test("single bytes now and then are no progress", async () => {
     },
   };
   const { port, until } = door({ bodyTimeoutMs: 1000, clock });
+  // The listener's own look at its connections.
+  expiries.length = 0;
   const { socket, ended } = send(port, head("/upload", "Transfer-Encoding: chunked"));
   await until("http_requests_awaited", 1);
   const [first] = expiries;

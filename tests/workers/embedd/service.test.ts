@@ -3,7 +3,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:tes
 import { join } from "node:path";
 import OpenAI from "openai";
 import { createGate } from "../../../runtime/auth/auth.ts";
-import { createFace, type Listening, type RawHandler } from "../../../runtime/http/serve.ts";
+import type { Listening } from "../../../runtime/http/listener.ts";
+import { createFace, type RawHandler } from "../../../runtime/http/serve.ts";
 import { openIdempotency } from "../../../runtime/idempotency/idempotency.ts";
 import { createInvoke } from "../../../runtime/rpc/invoke.ts";
 import { client, type Invoke, overPort, servePort } from "../../../runtime/rpc/transport.ts";

@@ -1,4 +1,5 @@
 /** Answers of Iceberg's REST catalog, whose JSON keeps ids of 63 bits. */
+import type { HttpRequest } from "../../../runtime/contract/contract.ts";
 import { exactText, sameId, type TableMetadata } from "../iceberg/iceberg.ts";
 import type { StorageConfig } from "./storage-config.ts";
 
@@ -18,7 +19,7 @@ interface Loaded {
  * and tags name, and another etag.
  */
 export function loaded(
-  request: Request,
+  request: HttpRequest,
   { metadata, location, etag }: Loaded,
   { snapshots, storage }: { snapshots: string | null; storage: StorageConfig },
 ): Response {

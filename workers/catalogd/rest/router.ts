@@ -1,10 +1,10 @@
 /** Routes of Iceberg's REST catalog: a table of them, and what of a request they are given. */
-import { pathOf, searchOf } from "../../../runtime/contract/contract.ts";
+import { type HttpRequest, pathOf, searchOf } from "../../../runtime/contract/contract.ts";
 import { refusals } from "../iceberg/iceberg.ts";
 
 /** What a route is given of a request. */
 export interface Asked {
-  request: Request;
+  request: HttpRequest;
   requestId: string;
   signal: AbortSignal;
   query: URLSearchParams;
@@ -42,7 +42,10 @@ export const levelsOf = (text: string): string[] => text.split(levelSeparator);
 /** Makes the answer to a request of the protocol. */
 export function createRouter(routes: readonly Route[]) {
   const table = routes.map((route) => ({ route, parts: partsOf(route.path) }));
-  return async (request: Request, context: { requestId: string; signal: AbortSignal }): Promise<Response> => {
+  return async (
+    request: HttpRequest,
+    context: { requestId: string; signal: AbortSignal },
+  ): Promise<Response> => {
     const path = pathOf(request.url);
     const segments = path.slice(root.length).split("/").filter(Boolean);
     const fitting = table.filter(({ parts }) => fits(parts, segments));

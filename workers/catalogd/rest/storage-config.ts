@@ -1,4 +1,5 @@
 /** What clients are told of the storage with a table: where S3 is, and keys to read it where the operator gives them. */
+import type { HttpRequest } from "../../../runtime/contract/contract.ts";
 import type { Secrets } from "../../../runtime/secrets/secrets.ts";
 import type { Place } from "../publishing/publishing.ts";
 
@@ -17,7 +18,7 @@ export interface StorageConfig {
  */
 export function storageConfig(
   place: Place,
-  { headers }: Request,
+  { headers }: HttpRequest,
   secrets: Pick<Secrets, "s3">,
   bucket: "primary" | "warehouse" = "primary",
 ): StorageConfig {

@@ -1,6 +1,7 @@
 /** The body of a request as the bytes of one file: unwrapped, decompressed, counted, and never held as a whole. */
 
 import { bodyOf } from "../../../runtime/bodies/bodies.ts";
+import type { HttpRequest } from "../../../runtime/contract/contract.ts";
 import { fail, invalidField, ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { type Chunks, type Compression, compressionOf, decompress } from "./decompress.ts";
@@ -36,7 +37,7 @@ const envelopeBytesMax = 64 * 1024;
  * where the length is known, and while reading where it is not; decompressed bytes count against the same limit, so
  * that a small bomb is as harmless as a large file.
  */
-export async function openUpload(request: Request, rules: UploadRules): Promise<Upload> {
+export async function openUpload(request: HttpRequest, rules: UploadRules): Promise<Upload> {
   const { plain, mediaType, wrapped, within } = openBody(request, rules);
   const file = wrapped
     ? await formFile(plain, mediaType)
@@ -64,7 +65,7 @@ interface Body {
   within: (chunks: Chunks) => Chunks;
 }
 
-function openBody(request: Request, rules: UploadRules): Body {
+function openBody(request: HttpRequest, rules: UploadRules): Body {
   const { bytesMax } = rules;
   const length = Number(request.headers.get("content-length") ?? 0);
   const mediaType = request.headers.get("content-type") ?? "";
@@ -85,7 +86,7 @@ function openBody(request: Request, rules: UploadRules): Body {
  * Throws as `openUpload` does; a body that is no form needs the name.
  */
 export async function* openFiles(
-  request: Request,
+  request: HttpRequest,
   rules: UploadRules & { name: string | undefined },
 ): AsyncGenerator<FormFile> {
   const { plain, mediaType, wrapped } = openBody(request, rules);

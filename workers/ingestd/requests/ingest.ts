@@ -1,7 +1,7 @@
 /** One ingest, from the request's body to the registered dataset. */
 import { join } from "node:path";
 import { jsonResponse } from "../../../runtime/bodies/bodies.ts";
-import type { RawContext } from "../../../runtime/contract/contract.ts";
+import type { HttpRequest, RawContext } from "../../../runtime/contract/contract.ts";
 import { storageError } from "../../../runtime/durable/durable.ts";
 import { fail, invalidField, ServiceError } from "../../../runtime/errors/errors.ts";
 import { createSlices } from "../../../runtime/scheduling/scheduling.ts";
@@ -144,7 +144,7 @@ function checkName({ name, on_error: onError, mode, key, evolve }: IngestInput):
 }
 
 /** A client may choose the job's id, to follow it while it uploads. */
-function jobIdOf(request: Request, { newId }: Pick<IngestDeps, "newId">): string {
+function jobIdOf(request: HttpRequest, { newId }: Pick<IngestDeps, "newId">): string {
   const chosen = request.headers.get("x-lakehouse-job-id");
   if (chosen === null) return newId();
   if (/^[A-Za-z0-9_-]{1,64}$/.test(chosen)) return chosen;

@@ -1,7 +1,7 @@
 /** OTLP/HTTP in its two encodings: what comes, in one form, and answers in the encoding that came. */
 
 import { bufferedResponse, jsonResponse, readBytes } from "../../../runtime/bodies/bodies.ts";
-import type { RawContext } from "../../../runtime/contract/contract.ts";
+import type { HttpRequest, RawContext } from "../../../runtime/contract/contract.ts";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Idempotency } from "../../../runtime/idempotency/idempotency.ts";
 import { parseJsonWithTexts } from "../../../runtime/json/json.ts";
@@ -25,7 +25,7 @@ const countNames: Record<Signal, string> = {
 };
 
 const protobuf = "application/x-protobuf";
-const isProtobuf = ({ headers }: Request): boolean =>
+const isProtobuf = ({ headers }: HttpRequest): boolean =>
   /^application\/(x-)?(google-)?protobuf\s*(;|$)/i.test(headers.get("content-type") ?? "");
 
 /**
@@ -77,7 +77,7 @@ const jsonAnswer = (signal: Signal, { count, why }: Refused): Response =>
     why === "" ? {} : { partialSuccess: { [countNames[signal]]: String(count), errorMessage: why } },
   );
 
-async function readJson(request: Request, bytesMax: number): Promise<Uint8Array> {
+async function readJson(request: HttpRequest, bytesMax: number): Promise<Uint8Array> {
   const type = request.headers.get("content-type") ?? "application/json";
   if (!/^application\/json\s*(;|$)/i.test(type))
     throw fail(

@@ -1,6 +1,8 @@
 /** The body of `add`: JSON, or an Arrow IPC stream. */
+
 import { readBytes, readJson } from "../../../runtime/bodies/bodies.ts";
 import type { Config } from "../../../runtime/config/config.ts";
+import type { HttpRequest } from "../../../runtime/contract/contract.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
 import { AddBody, type IndexConfig } from "../contract.ts";
 import { type Items, nameOfItem } from "./items.ts";
@@ -11,7 +13,7 @@ const arrowFileType = /^application\/vnd\.apache\.arrow\.file\s*(;|$)/i;
 
 /** Reads the whole body within the bound; what the items are is not yet checked, but for their dimension. */
 export async function readAdd(
-  request: Request,
+  request: HttpRequest,
   config: IndexConfig,
   settings: Config["vectord"],
 ): Promise<Items> {

@@ -3,7 +3,7 @@
 import type { Static } from "@sinclair/typebox";
 import { readBytes, readJson } from "../../../runtime/bodies/bodies.ts";
 import type { Config } from "../../../runtime/config/config.ts";
-import type { InputOf } from "../../../runtime/contract/contract.ts";
+import type { HttpRequest, InputOf } from "../../../runtime/contract/contract.ts";
 import { fail, invalidField, ServiceError } from "../../../runtime/errors/errors.ts";
 import { type Condition, parseFilter } from "../../../runtime/filter/filter.ts";
 import { parseJson } from "../../../runtime/json/json.ts";
@@ -50,7 +50,7 @@ export const numbersMax = 10_000_000;
 
 /** Reads and checks the whole request. */
 export async function readSearch(
-  request: Request,
+  request: HttpRequest,
   { name: _, ...query }: Input,
   config: IndexConfig,
   settings: Config["vectord"],
