@@ -76,20 +76,23 @@ export class Connection {
   take(handle: SocketHandle, dispatched: Dispatched): void {
     if (this.#handle === undefined) checkBun(dispatched.handle, handle);
     this.#handle = handle;
-    const request = new SentRequest(dispatched, handle);
+    // It came with the last one, before that could end the connection.
+    if (this.#isFull) handle.stopParsing();
+    else this.#queue(new SentRequest(dispatched, handle));
+  }
+
+  #queue(request: SentRequest): void {
+    this.#isFull = request.isLast || this.#waiting.length + 1 === waitingMax;
     if (this.#current === undefined) this.#begin(request);
     else this.#waiting.push(request);
-    if (this.#waiting.length < waitingMax) return;
-    this.#isFull = true;
-    handle.stopParsing();
   }
 
   /** What came is no request, or not the rest of one. */
   takeUnreadable(failure: unknown): void {
-    this.#isFull = true;
     const last = this.#waiting.at(-1) ?? this.#current;
     if (last?.content?.isWhole === false) last.content.fail(failure);
-    else this.#unreadable = failure;
+    else if (!this.#isFull) this.#unreadable = failure;
+    this.#isFull = true;
     this.stop();
   }
 
@@ -118,8 +121,14 @@ export class Connection {
     const bytes = bufferedBody(response);
     const hasBody = method !== "HEAD" && (bytes !== undefined || response.body !== null);
     if (this.#isClosed) return void response.body?.cancel();
+    const { headers } = response;
     const isLast = this.#waiting.length === 0 && (this.#isFull || this.#rules.isStopping());
-    if (isLast || content?.isUnasked) response.headers.set("connection", "close");
+    if (isLast || content?.isUnasked) headers.set("connection", "close");
+    // Nothing is answered after it: what comes now may be the rest of a body that nobody reads.
+    if (headers.get("connection") === "close") {
+      this.#isFull = true;
+      this.#waiting.length = 0;
+    }
     if (hasBody && bytes === undefined) return this.#stream(request, response);
     if (method === "HEAD") void response.body?.cancel();
     this.#write(request, response, hasBody ? bytes : undefined);

@@ -46,7 +46,7 @@ export class SentRequest implements HttpRequest {
   }
   /** The connection ends with its answer. */
   get isLast(): boolean {
-    return (this.dispatched.bits & closesConnection) !== 0;
+    return this.dispatched.isHttp10 || (this.dispatched.bits & closesConnection) !== 0;
   }
   get body(): ReadableStream<Bytes> | null {
     return this.content?.stream ?? null;
