@@ -122,7 +122,8 @@ export class Connection {
     const hasBody = method !== "HEAD" && (bytes !== undefined || response.body !== null);
     if (this.#isClosed) return void response.body?.cancel();
     const { headers } = response;
-    const isLast = this.#waiting.length === 0 && (this.#isFull || this.#rules.isStopping());
+    const isAlone = this.#waiting.length === 0 && this.#unreadable === undefined;
+    const isLast = isAlone && (this.#isFull || this.#rules.isStopping());
     if (isLast || content?.isUnasked) headers.set("connection", "close");
     // Nothing is answered after it: what comes now may be the rest of a body that nobody reads.
     if (headers.get("connection") === "close") {

@@ -108,6 +108,8 @@ function unreadable({ code, message }: ClientError) {
       "bad_request",
       "the request's method is not known; expected one of HTTP, such as GET or POST",
     );
+  if (code === "HPE_INVALID_URL")
+    return fail("bad_request", "the URL has bytes that no URL has: percent-encode them (ü is %C3%BC)");
   return fail(
     "bad_request",
     `expected a request of HTTP/1.1, got what is none (${message}); the connection ends`,

@@ -56,7 +56,7 @@ export function createRoutes(guarded: Guarded) {
   const refused = (failure: unknown) =>
     guarded("unknown", () => Promise.reject(failure), { open: true, unlimited: true });
   const answer = async (request: SentRequest): Promise<Response> => {
-    if (request.lacksHost) return refused(withoutHost())(request, request.from);
+    if (!request.hasOneHost) return refused(wrongHost())(request, request.from);
     if (isAsSent(request.url)) return app.fetch(request as never);
     return (serveOf(request) === lost ? lost : changed)(request, request.from);
   };
@@ -65,7 +65,7 @@ export function createRoutes(guarded: Guarded) {
   return { add, serveOf, answer, refuse };
 }
 
-const withoutHost = () => fail("bad_request", "expected a Host header, which HTTP/1.1 asks for");
+const wrongHost = () => fail("bad_request", "expected one Host header, which HTTP/1.1 asks for");
 
 const parametersIn = (pattern: string): number => pattern.split(/[:*]/).length - 1;
 

@@ -40,9 +40,10 @@ export class SentRequest implements HttpRequest {
   get headers(): Headers {
     return this.head.headers;
   }
-  /** HTTP/1.1 asks for it. */
-  get lacksHost(): boolean {
-    return (this.dispatched.bits & hasHost) === 0 && !this.dispatched.isHttp10;
+  /** HTTP/1.1 asks for one (RFC 9112 §3.2). */
+  get hasOneHost(): boolean {
+    if ((this.dispatched.bits & hasHost) === 0) return this.dispatched.isHttp10;
+    return this.headers.get("host")?.includes(",") === false;
   }
   /** The connection ends with its answer. */
   get isLast(): boolean {

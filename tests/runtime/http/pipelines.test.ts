@@ -330,24 +330,38 @@ describe("what is no request is refused in the form of all errors, after the ans
       400,
       "bad_request",
     ],
+    ["a URL that is not encoded", "GET /text/ü HTTP/1.1\r\nHost: a\r\n\r\n", 400, "bad_request"],
+    ["two Hosts", head("GET", "/text/a", "Host: b"), 400, "bad_request"],
     ["no Host", "GET /text/a HTTP/1.1\r\n\r\n", 400, "bad_request"],
   ];
-  test.each(rows)("%s", async (_, text, status, type) => {
+  test.each(rows)("%s", async (name, text, status, type) => {
     const { connection, acted } = door();
     for (const before of ["", head("GET", "/text/before") + said("before")]) {
       acted.length = 0;
       const { write, ended } = connection();
-      write(before + text + (text.includes("HTTP/1.1\r\n\r\n") ? last : ""));
+      const isRead = name.endsWith("Host") || name.endsWith("Hosts");
+      write(before + text + (isRead ? last : ""));
       const answers = answersOf(await ended, before === "" ? ["GET", "GET"] : ["GET", "POST", "GET", "GET"]);
       const refused = answers[before === "" ? 0 : 2];
       expect(refused?.status).toBe(status);
       expect(JSON.parse(String(refused?.body)).error).toMatchObject({ type, code: status });
       expect(refused?.headers.get("x-request-id")).toBeString();
-      const isRead = text.includes("HTTP/1.1\r\n\r\n");
       if (!isRead) expect(refused?.headers.get("connection")).toBe("close");
       const whole = before === "" ? [] : ["before", "echo before"];
       expect(acted).toEqual(isRead ? [...whole, "last"] : whole);
     }
+  });
+  test("also when an answer before it takes long", async () => {
+    const { connection, held, begun } = door();
+    const { write, ended } = connection();
+    write(`${head("GET", "/held")}FOO / HTTP/1.1\r\nHost: a\r\n\r\n${last}`);
+    await begun(1);
+    held.resolve();
+    const answers = answersOf(await ended, ["GET", "GET"]);
+    expect(answers.map(({ status, headers }) => [status, headers.get("connection")])).toEqual([
+      [200, null],
+      [400, "close"],
+    ]);
   });
   test("a chunk without a length ends the request that it belongs to", async () => {
     const { connection, acted } = door();
