@@ -1,5 +1,4 @@
 /** `bun run supervisor [--only NAME,…] [--config FILE] [--section.key=value …]` */
-import http from "node:http";
 import { join } from "node:path";
 import { type Config, loadConfig, overcommitted, planMemory, type ServiceSection } from "./config/config.ts";
 import { makeDirectory, ownerOnly } from "./durable/durable.ts";
@@ -78,9 +77,6 @@ function services(value: string | undefined): ServiceSection[] {
 
 async function main(): Promise<void> {
   process.umask(ownerOnly);
-  // Bun answers longer heads with a bare 431 itself; the guard refuses them in the form of all errors. It is one
-  // setting for the whole process, which the types of node:http do not know.
-  Object.assign(http, { maxHeaderSize: 1024 * 1024 });
   const words = process.argv.slice(2);
   if (words.includes("--help")) return void process.stdout.write(help);
   const { only, file, flags, adopt } = parseArguments(words);

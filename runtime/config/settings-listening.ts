@@ -18,7 +18,7 @@ export const listening = (bind: string) => ({
   head_timeout_ms: integer(
     minute,
     [second, 255 * second],
-    "how long a connection may stay without a whole request head, also between requests; rounded up to 4 s",
+    "how long a connection may stay without a whole request head, also between requests",
   ),
   body_timeout_ms: ms(
     minute,

@@ -28,7 +28,7 @@ export interface Handle {
     status: number,
     text: string,
     headers: Headers | string[],
-    body: Uint8Array | undefined,
+    body: Uint8Array | string | undefined,
     encoding: undefined,
     length: undefined,
     added: number,

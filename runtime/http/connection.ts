@@ -1,7 +1,7 @@
 /** One connection: its requests are answered one after the other, in the order in which they were sent. */
 
 import type { Socket } from "node:net";
-import { bufferedBody } from "../bodies/bodies.ts";
+import { bufferedContent } from "../bodies/bodies.ts";
 import { readSoon } from "../rpc/rpc.ts";
 import {
   addsDate,
@@ -107,20 +107,29 @@ export class Connection {
 
   #begin(request: SentRequest): void {
     this.#current = request;
-    this.#rules
-      .answer(request)
-      .then((response) => this.#send(request, response))
-      .catch(async (error) => {
-        if (!this.#isClosed) await this.#rules.refusal(error);
-        this.#socket.destroy();
-      });
+    this.#rules.answer(request).then(
+      (response) => {
+        try {
+          this.#send(request, response);
+        } catch (error) {
+          this.#fail(error);
+        }
+      },
+      (error) => this.#fail(error),
+    );
   }
 
-  async #send(request: SentRequest, response: Response): Promise<void> {
-    const { method, content } = request;
-    const bytes = bufferedBody(response);
-    const hasBody = method !== "HEAD" && (bytes !== undefined || response.body !== null);
+  /** An answer that cannot be made or written is reported, and its connection ends. */
+  #fail(error: unknown): void {
+    if (!this.#isClosed) void this.#rules.refusal(error);
+    this.#socket.destroy();
+  }
+
+  #send(request: SentRequest, response: Response): void {
     if (this.#isClosed) return void response.body?.cancel();
+    const { method, content } = request;
+    const bytes = bufferedContent(response);
+    const hasBody = method !== "HEAD" && (bytes !== undefined || response.body !== null);
     const { headers } = response;
     const isAlone = this.#waiting.length === 0 && this.#unreadable === undefined;
     const isLast = isAlone && (this.#isFull || this.#rules.isStopping());
@@ -130,12 +139,12 @@ export class Connection {
       this.#isFull = true;
       this.#waiting.length = 0;
     }
-    if (hasBody && bytes === undefined) return this.#stream(request, response);
     if (method === "HEAD") void response.body?.cancel();
-    this.#write(request, response, hasBody ? bytes : undefined);
+    if (hasBody && bytes === undefined) void this.#stream(request, response);
+    else this.#write(request, response, hasBody ? bytes : undefined);
   }
 
-  #write(request: SentRequest, { status, headers }: Response, body: Uint8Array | undefined): void {
+  #write(request: SentRequest, { status, headers }: Response, body: Uint8Array | string | undefined): void {
     request.content?.drop();
     const sent = request.method === "HEAD" ? [...headers, withoutBody].flat() : headers;
     const { handle } = request.dispatched;

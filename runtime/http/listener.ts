@@ -29,6 +29,12 @@ export interface Listening {
   close: (ms: number) => Promise<void>;
 }
 
+/** Where a socket has its connection: cheaper at each request than a map of them. */
+const own = Symbol("connection");
+type Known = Socket & { [own]?: Connection };
+
+/** The guard refuses shorter heads already, by their length; longer ones are not read. */
+const maxHeaderSize = 1024 * 1024;
 /** How often connections are looked at that may have been silent for too long, in milliseconds. */
 const silenceLookMs = 1000;
 /** How often a listener that stops looks whether all is answered, in milliseconds. */
@@ -40,8 +46,13 @@ const partingMs = 500;
 export function startListener(hostname: string, port: number, rules: ListenerRules): Listening {
   const { answer, clock, idleMs = Number.POSITIVE_INFINITY } = rules;
   // The deadlines are ours, so that they are the same whatever waits for what.
-  const server = http.createServer({ requireHostHeader: false, requestTimeout: 0, headersTimeout: 0 });
-  const connections = new Map<Socket, Connection>();
+  const server = http.createServer({
+    maxHeaderSize,
+    requireHostHeader: false,
+    requestTimeout: 0,
+    headersTimeout: 0,
+  });
+  const connections = new Set<Connection>();
   let isStopping = false;
   const connectionRules: ConnectionRules = {
     answer,
@@ -49,24 +60,21 @@ export function startListener(hostname: string, port: number, rules: ListenerRul
     now: clock.elapsed,
     isStopping: () => isStopping,
   };
-  const connectionOf = (socket: Socket): Connection => {
-    const known = connections.get(socket);
-    if (known) return known;
+  server.on("connection", (socket: Known) => {
     const connection = new Connection(socket, connectionRules);
-    connections.set(socket, connection);
-    socket.on("close", () => connections.delete(socket));
-    return connection;
-  };
-  server.on("connection", connectionOf);
-  server.on("clientError", (error: ClientError, socket: Socket) => {
-    if (error.code !== undefined && goneCodes.has(error.code)) socket.destroy();
-    else connectionOf(socket).takeUnreadable(unreadable(error));
+    socket[own] = connection;
+    connections.add(connection);
+    socket.on("close", () => connections.delete(connection));
   });
-  const bound = listenBelow(server, port, hostname, (socket, handle, dispatched) =>
-    connectionOf(socket).take(handle, dispatched),
+  server.on("clientError", (error: ClientError, socket: Known) => {
+    if (error.code !== undefined && goneCodes.has(error.code)) socket.destroy();
+    else socket[own]?.takeUnreadable(unreadable(error));
+  });
+  const bound = listenBelow(server, port, hostname, (socket: Known, handle, dispatched) =>
+    socket[own]?.take(handle, dispatched),
   );
   const look = () => {
-    for (const connection of connections.values()) if (connection.quietMs() >= idleMs) connection.destroy();
+    for (const connection of connections) if (connection.quietMs() >= idleMs) connection.destroy();
     stopLooking = clock.after(silenceLookMs, look);
   };
   let stopLooking = clock.after(silenceLookMs, look);
@@ -80,7 +88,7 @@ export function startListener(hostname: string, port: number, rules: ListenerRul
   const close = async (ms: number) => {
     isStopping = true;
     server.close();
-    for (const connection of connections.values()) connection.stop();
+    for (const connection of connections) connection.stop();
     await answered(ms);
     rules.giveUp();
     await answered(partingMs);

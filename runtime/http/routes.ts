@@ -55,9 +55,9 @@ export function createRoutes(guarded: Guarded) {
   /** What is no request is refused whoever sent it. */
   const refused = (failure: unknown) =>
     guarded("unknown", () => Promise.reject(failure), { open: true, unlimited: true });
-  const answer = async (request: SentRequest): Promise<Response> => {
+  const answer = (request: SentRequest): Promise<Response> => {
     if (!request.hasOneHost) return refused(wrongHost())(request, request.from);
-    if (isAsSent(request.url)) return app.fetch(request as never);
+    if (isAsSent(request.url)) return app.fetch(request as never) as Promise<Response>;
     return (serveOf(request) === lost ? lost : changed)(request, request.from);
   };
   const refuse = (failure: unknown): Promise<Response> =>

@@ -55,8 +55,12 @@ export class SentBody {
   /** All of it; for short bodies, which are not read as streams. */
   async bytes(): Promise<Bytes> {
     const read: Bytes[] = [];
-    for (let next = await this.#next(); next !== undefined; next = await this.#next()) read.push(next);
-    return read.length === 1 && read[0] ? read[0] : Buffer.concat(read);
+    this.#ask();
+    for (;;) {
+      for (let bytes = this.#take(); bytes !== undefined; bytes = this.#take()) read.push(bytes);
+      if (this.#isWhole) return read.length === 1 && read[0] ? read[0] : Buffer.concat(read);
+      await this.#more();
+    }
   }
 
   /** Whoever reads it gets this error. */
@@ -87,21 +91,31 @@ export class SentBody {
     this.#handle.resume();
   }
 
-  async #next(): Promise<Bytes | undefined> {
+  #ask(): void {
     if (this.#isExpected) this.#handle.writeContinue();
     this.#isExpected = false;
+  }
+
+  #take(): Bytes | undefined {
+    const bytes = this.#chunks.shift();
+    this.#waitingBytes -= bytes?.length ?? 0;
+    if (this.#chunks.length === 0) this.#goOn();
+    return bytes;
+  }
+
+  async #next(): Promise<Bytes | undefined> {
+    this.#ask();
     for (;;) {
-      const bytes = this.#chunks.shift();
-      if (bytes !== undefined) {
-        this.#waitingBytes -= bytes.length;
-        if (this.#chunks.length === 0) this.#goOn();
-        return bytes;
-      }
-      if (this.#isWhole) return undefined;
-      if (this.#failure !== undefined) throw this.#failure;
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
+      const bytes = this.#take();
+      if (bytes !== undefined || this.#isWhole) return bytes;
+      await this.#more();
     }
+  }
+
+  async #more(): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
   }
 }

@@ -1,6 +1,5 @@
 /** Paths as they were sent, over a socket: a URL parser takes `a/../b` for `b`, and a request would act on `b`. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import http from "node:http";
 import { createGate } from "../../../runtime/auth/auth.ts";
 import { defaults } from "../../../runtime/config/loading.ts";
 import { closed, contract, get, raw, t } from "../../../runtime/contract/endpoints.ts";
@@ -48,7 +47,6 @@ beforeAll(() => {
       return new Response(null, { status: 204 });
     },
   } as never);
-  Object.assign(http, { maxHeaderSize: 1024 * 1024 });
   listening = face.listen("127.0.0.1", 0);
 });
 afterAll(() => listening.close(100));

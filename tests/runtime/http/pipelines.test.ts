@@ -1,6 +1,5 @@
 /** Requests sent before the answer to the one before, over sockets: all are answered, in order, and nothing else is. */
 import { afterEach, describe, expect, test } from "bun:test";
-import http from "node:http";
 import { createGate } from "../../../runtime/auth/auth.ts";
 import { bodyOf, jsonResponse } from "../../../runtime/bodies/bodies.ts";
 import { defaults } from "../../../runtime/config/loading.ts";
@@ -36,7 +35,6 @@ function door({
   clock?: Pick<Clock, "elapsed" | "after">;
   idleMs?: number;
 } = {}) {
-  Object.assign(http, { maxHeaderSize: MiB });
   const metrics = createMetrics();
   const face = createFace({
     name: "door",

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import type { Static } from "@sinclair/typebox";
 import { jsonResponse } from "../../../runtime/bodies/bodies.ts";
-import type { InputOf, RawContext } from "../../../runtime/contract/contract.ts";
+import type { HttpRequest, InputOf, RawContext } from "../../../runtime/contract/contract.ts";
 import { storageError } from "../../../runtime/durable/durable.ts";
 import { fail, type ServiceError } from "../../../runtime/errors/errors.ts";
 import { createSlices } from "../../../runtime/scheduling/scheduling.ts";
@@ -88,7 +88,7 @@ interface Look {
 /** The file's beginning, up to where a row ends; all of it for Parquet, whose description stands at the end. */
 async function beginning(
   input: PreviewInput,
-  request: Request,
+  request: HttpRequest,
   {
     deps,
     fileContext,
