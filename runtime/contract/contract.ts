@@ -14,7 +14,6 @@ export {
   Events,
   get,
   type HttpMethod,
-  type HttpRequest,
   type InputOf,
   internal,
   isSafe,
@@ -39,5 +38,5 @@ export {
   type Verb,
   type VerbsOf,
 } from "./endpoints.ts";
-export { isMatch, matchPath, pathOf, searchOf } from "./route.ts";
+export { type HttpRequest, isMatch, matchPath, pathOf, searchOf } from "./route.ts";
 export { check, checkTable, fits, fromQuery, inputSchema } from "./validate.ts";

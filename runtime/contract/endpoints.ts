@@ -32,12 +32,9 @@ export interface CallContext {
   signal: AbortSignal;
 }
 
-/** A request as handlers have it: that of a socket, or one made in this process. */
-export type HttpRequest = Pick<Request, "method" | "url" | "headers" | "signal" | "body" | "bytes">;
-
 /** What a raw (streaming) implementation gets: the request itself, its body not yet read. */
 export interface RawContext extends CallContext {
-  request: HttpRequest;
+  request: import("./route.ts").HttpRequest;
 }
 
 /** The form of an endpoint's errors where it is not ours: OpenAI's `code` is text, Iceberg's `type` an exception's name. */

@@ -1,6 +1,9 @@
 /** Paths of contracts: `:name` takes one segment, a trailing `*` the rest as the parameter `key`. */
 import { fail } from "../errors/errors.ts";
 
+/** A request as handlers have it: that of a socket, or one made in this process. */
+export type HttpRequest = Pick<Request, "method" | "url" | "headers" | "signal" | "body" | "bytes">;
+
 /** The path of a request's URL, still percent-encoded. */
 export function pathOf(url: string): string {
   const start = url.indexOf("/", url.indexOf("://") + 3);

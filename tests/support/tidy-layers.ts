@@ -71,7 +71,7 @@ const owners: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^usearch$/, ["workers/vectord/native/usearch.ts", "scripts/doctor/toolchain.ts"]],
   [/^@duckdb\/node-bindings$/, ["workers/queryd/engine/memory.ts"]],
   [/^openai$/, ["workers/embedd/providers/openai.ts", "workers/chatd/providers/openai.ts"]],
-  [/^elysia$/, ["runtime/http/serve.ts"]],
+  [/^elysia$/, ["runtime/http/routes.ts"]],
 ];
 
 export const confinement: Rule = (tree) =>
