@@ -1,5 +1,7 @@
 /** Bodies of requests, whose ids of 63 bits are kept, as the protocol has them. */
+
 import { readBytes } from "../../../runtime/bodies/bodies.ts";
+import type { HttpRequest } from "../../../runtime/contract/contract.ts";
 import { parseExact, type Requirement, refusals, type Update } from "../iceberg/iceberg.ts";
 import type { Identifier, TableChange } from "../open/open.ts";
 
@@ -7,7 +9,7 @@ import type { Identifier, TableChange } from "../open/open.ts";
 const bodyBytesMax = 32 * 1024 * 1024;
 
 /** Throws `bad_request` for what is no object. */
-export async function bodyOf(request: Request): Promise<Record<string, unknown>> {
+export async function bodyOf(request: HttpRequest): Promise<Record<string, unknown>> {
   const text = new TextDecoder().decode(await readBytes(request, bodyBytesMax));
   let found: unknown;
   try {

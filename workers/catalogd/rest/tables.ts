@@ -1,4 +1,5 @@
 /** Tables: datasets for reading, and open ones that any engine changes. */
+import type { HttpRequest } from "../../../runtime/contract/contract.ts";
 import type { Deps } from "../../../runtime/service/service.ts";
 import { refusals } from "../iceberg/iceberg.ts";
 import {
@@ -48,7 +49,7 @@ export function tableRoutes(deps: TableDeps): Route[] {
 /** Where a table's files are, and keys: of the bucket that a client reads, and of an open table writes. */
 async function storageOf(
   { open, publishing, secrets }: TableDeps,
-  request: Request,
+  request: HttpRequest,
   id: Identifier,
 ): Promise<StorageConfig> {
   if (!open.has(id)) return storageConfig(await publishing.place(), request, secrets);
