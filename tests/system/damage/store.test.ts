@@ -97,7 +97,7 @@ test("a service that holds nothing but answers goes on without them, and refuses
 
 test("a place that cannot be is refused at once, with those that can", async () => {
   await expect(during(async () => {}, ["--adopt=pathwyd"])).rejects.toThrow(
-    /there is no place 'pathwyd'; expected a bucket \(primary\), a service's folder \(.*pathwayd.*\)/,
+    /there is no place 'pathwyd'; expected a bucket \(primary, warehouse\), a service's folder \(.*pathwayd.*\)/,
   );
 });
 
