@@ -65,7 +65,10 @@ export function startLexicon(log: Log): Lexicon {
     },
     stop: async () => {
       isStopping = true;
-      await Promise.all([...threads.values()].map((thread) => thread.stop()));
+      // One after the other, the writer last: of two that close a file at once neither is the last, and its WAL stays.
+      const last = threads.get("writer");
+      for (const thread of threads.values()) if (thread !== last) await thread.stop();
+      await last?.stop();
     },
   };
 }

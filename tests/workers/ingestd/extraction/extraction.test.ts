@@ -50,13 +50,14 @@ const typeOf = (work: Promise<unknown>) =>
   );
 
 test("one that takes too long is killed, and others go on beside it", async () => {
-  const short = open(3000);
-  // Emphasis without an end makes Markdown's reader try everything.
-  const endless = file("endless.md", "**a *".repeat(2_000_000));
-  const late = typeOf(short.extract(endless, division, signal));
+  const short = open(3000, 4000 * MB);
+  // More seconds of work for Markdown's reader than it has, and less memory than there is.
+  const long = file("long.md", "**a *".repeat(4_000_000));
+  const late = typeOf(short.extract(long, division, signal));
   const beside = await usual.extract(file("good.txt", "a welder"), division, signal);
   expect(beside.chunks[0]?.text).toBe("a welder");
   expect(await late).toMatch(/^timeout: .*3000 ms/);
+  // Another process is in its place.
   expect((await short.extract(file("next.txt", "a nurse"), division, signal)).characters).toBe(7);
 });
 
