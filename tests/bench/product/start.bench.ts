@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { topology } from "../../../runtime/topology.ts";
 import { clustered } from "../../../scripts/sample-data/make-vectors.ts";
 import { median, report } from "../../support/campaigns/measure.ts";
+import { ownAddress } from "../../support/product/addresses.ts";
 import { ingest, type Product, startProduct } from "../../support/product/product.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 
@@ -22,22 +23,9 @@ function cpuMs(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) * 10;
 }
 
-/** Ports that nobody listens on now: the start is measured until the gateway's answers. */
-function freeAddresses(): Record<string, string> {
-  const servers = services.map(() =>
-    Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response() }),
-  );
-  const binds = services.map((name, at) => [
-    `LH_${name.toUpperCase()}_BIND`,
-    `127.0.0.1:${servers[at]?.port}`,
-  ]);
-  for (const server of servers) void server.stop(true);
-  return Object.fromEntries(binds);
-}
-
 /** One start on the directory, from the spawn to the first 200. */
 async function measureStart(dataDir: string): Promise<{ wallMs: number; cpuMs: number }> {
-  const binds = freeAddresses();
+  const binds = Object.fromEntries(services.map((name) => [`LH_${name.toUpperCase()}_BIND`, ownAddress()]));
   const inherited = Object.entries(process.env).filter(([name]) => !/^(LH_|AUTH_)/.test(name));
   const started = performance.now();
   const child = Bun.spawn([process.execPath, join(import.meta.dir, "../../../runtime/main.ts")], {

@@ -7,6 +7,7 @@
 
 import { campaignRules, runCampaign } from "../../support/campaigns/campaign.ts";
 import { killAmong, type Lake, noOutcomes, prepareWrites } from "../../support/durability/keyed-kills.ts";
+import { ownAddress } from "../../support/product/addresses.ts";
 import { apartNames, startApart } from "../../support/product/apart.ts";
 import { type Product, startProduct } from "../../support/product/product.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
@@ -19,13 +20,13 @@ const home = temporaryDirectory("keyed");
 const outcomes = noOutcomes();
 
 async function together(): Promise<Lake & { end: () => Promise<unknown> }> {
-  let product: Product = await startProduct({ dataDir: home.path });
-  const { port } = new URL(product.url);
+  const env = { LH_GATEWAY_BIND: ownAddress() };
+  let product: Product = await startProduct({ dataDir: home.path, env });
   return {
     url: () => product.url,
     kill: async () => {
       await product.end("SIGKILL");
-      product = await startProduct({ dataDir: home.path, env: { LH_GATEWAY_BIND: `127.0.0.1:${port}` } });
+      product = await startProduct({ dataDir: home.path, env });
     },
     end: () => product.end("SIGKILL"),
   };

@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { topology } from "../../../runtime/topology.ts";
 import { seeded } from "../campaigns/seeded.ts";
+import { ownAddress } from "../product/addresses.ts";
 import { type Product, startProduct } from "../product/product.ts";
 import { temporaryDirectory } from "../stacks/in-process.ts";
 
@@ -21,22 +22,6 @@ export interface Lake {
   /** What all of them printed. */
   printed: () => string;
   end: () => Promise<void>;
-}
-
-/** Below those that the system gives to outgoing connections, which could take one before its service does. */
-const ports = { first: 20_000, count: 12_000 };
-
-/** An address that nobody listens on, held until `free`. */
-function hold(): { address: string; free: () => void } {
-  for (;;) {
-    const port = ports.first + Math.floor(Math.random() * ports.count);
-    try {
-      const server = Bun.serve({ hostname: "127.0.0.1", port, fetch: () => new Response() });
-      return { address: `127.0.0.1:${port}`, free: () => void server.stop(true) };
-    } catch {
-      // Taken: another one.
-    }
-  }
 }
 
 /** Bounds that a loaded machine meets sooner than a mistake in a rotation; a refusal for load is none of its failures. */
@@ -58,11 +43,7 @@ export async function startLake(mode: Mode, token: string): Promise<Lake> {
     chmodSync(file, 0o600);
   };
   tokens(token);
-  const held = names.map((name) => ({ name, ...hold() }));
-  for (const { free } of held) free();
-  const binds = Object.fromEntries(
-    held.map(({ name, address }) => [`LH_${name.toUpperCase()}_BIND`, address]),
-  );
+  const binds = Object.fromEntries(names.map((name) => [`LH_${name.toUpperCase()}_BIND`, ownAddress()]));
   const env = { ...roomy, ...binds, LH_AUTH_ENV_FILE: file, LH_DATA_DIR: join(home.path, "data") };
   mkdirSync(join(home.path, "data"));
   const processes = await Promise.all(

@@ -1,6 +1,7 @@
 /** Every service in a process of its own on this host, as units of an operator would run them. */
 import { mkdirSync } from "node:fs";
 import { topology } from "../../../runtime/topology.ts";
+import { ownAddress } from "./addresses.ts";
 import { type Product, startProduct } from "./product.ts";
 import { isStopped } from "./sigstop.ts";
 
@@ -16,34 +17,13 @@ export interface Apart {
   end: () => Promise<void>;
 }
 
-/** Below those that the system gives to outgoing connections, which could take one before its service does. */
-const ports = { first: 20_000, count: 12_000 };
-
-function freeAddress(): string {
-  for (;;) {
-    const port = ports.first + Math.floor(Math.random() * ports.count);
-    try {
-      const server = Bun.serve({ hostname: "127.0.0.1", port, fetch: () => new Response() });
-      void server.stop(true);
-      return `127.0.0.1:${port}`;
-    } catch {
-      // Taken: another one.
-    }
-  }
-}
-
 /** Starts them, all at once: none needs another to be there first. */
 export async function startApart(
   directory: string,
   env: Record<string, string>,
   flags: readonly string[] = [],
 ): Promise<Apart> {
-  const taken = new Set<string>();
-  while (taken.size < apartNames.length) taken.add(freeAddress());
-  const addresses = [...taken];
-  const binds = Object.fromEntries(
-    apartNames.map((name, at) => [`LH_${name.toUpperCase()}_BIND`, addresses[at] ?? ""]),
-  );
+  const binds = Object.fromEntries(apartNames.map((name) => [`LH_${name.toUpperCase()}_BIND`, ownAddress()]));
   const running = new Map<string, Product>();
   const held = new Set<string>();
   const start = async (name: string) => {

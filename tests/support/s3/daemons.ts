@@ -1,6 +1,5 @@
-/** Daemons of a test's own: installed where they are missing, on free ports, and gone with the process that asked for them. */
+/** Daemons of a test's own: installed where they are missing, on addresses of its own, and gone with the process that asked for them. */
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 
@@ -27,25 +26,6 @@ export function installPackages(programs: readonly string[], packages: readonly 
   const { exitCode, stderr } = apt(...wanted);
   if (exitCode !== 0)
     throw new Error(`apt-get install ${packages.join(" ")} failed: ${stderr.toString().slice(-500)}`);
-}
-
-/** Ports that nobody listens on now. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      const { promise, resolve, reject } = Promise.withResolvers<void>();
-      server.once("error", reject).listen(0, "127.0.0.1", resolve);
-      await promise;
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => {
-    const address = server.address();
-    return typeof address === "object" && address ? address.port : 0;
-  });
-  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
-  return ports;
 }
 
 /** A new directory for what the daemons keep, with `log/` in it. */

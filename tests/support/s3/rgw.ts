@@ -1,7 +1,8 @@
-/** Ceph's RGW from Debian's packages: one monitor, one OSD and one gateway on free ports, the objects in memory. */
+/** Ceph's RGW from Debian's packages: one monitor, one OSD and one gateway on addresses of their own, the objects in memory. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { freePorts, holdDaemons, installPackages, newRoot } from "./daemons.ts";
+import { ownHost, ownPort } from "../product/addresses.ts";
+import { holdDaemons, installPackages, newRoot } from "./daemons.ts";
 import type { RunningS3, S3Keys } from "./server.ts";
 
 const packages = ["radosgw", "ceph-mon", "ceph-osd", "ceph-common", "ceph-base"];
@@ -9,8 +10,8 @@ const programs = ["radosgw", "radosgw-admin", "ceph-mon", "ceph-osd", "ceph", "c
 
 const configuration = (root: string, fsid: string, monPort: number): string => `[global]
 fsid = ${fsid}
-mon_host = v1:127.0.0.1:${monPort}
-public_addr = 127.0.0.1
+mon_host = v1:${ownHost}:${monPort}
+public_addr = ${ownHost}
 auth_cluster_required = none
 auth_service_required = none
 auth_client_required = none
@@ -52,7 +53,7 @@ until ceph osd stat | grep -q '1 up'; do
   sleep 0.05
 done
 radosgw-admin user create --uid=lakehouse --display-name=lakehouse --access-key="$KEY" --secret="$SECRET" >>"$ROOT/log/out" || exit 1
-daemon radosgw -n client.admin -f --rgw-frontends="beast endpoint=127.0.0.1:$PORT tcp_nodelay=1"
+daemon radosgw -n client.admin -f --rgw-frontends="beast endpoint=$HOST:$PORT tcp_nodelay=1"
 `;
 
 function makeKeyring(root: string, environment: Record<string, string>, monPort: number, fsid: string): void {
@@ -66,7 +67,7 @@ function makeKeyring(root: string, environment: Record<string, string>, monPort:
       "--create",
       "--addv",
       "a",
-      `v1:127.0.0.1:${monPort}`,
+      `v1:${ownHost}:${monPort}`,
       "--fsid",
       fsid,
       join(root, "monmap"),
@@ -87,16 +88,17 @@ export async function startRgw({ accessKeyId, secretAccessKey }: S3Keys): Promis
   const root = newRoot();
   for (const folder of ["mon", "osd", "run"]) mkdirSync(join(root, folder));
   const fsid = crypto.randomUUID();
-  const [monPort = 0, port = 0] = await freePorts(2);
+  const [monPort, port] = [ownPort(), ownPort()];
   writeFileSync(join(root, "ceph.conf"), configuration(root, fsid, monPort));
   const environment = { ...process.env, CEPH_CONF: join(root, "ceph.conf") } as Record<string, string>;
   makeKeyring(root, environment, monPort, fsid);
   const stop = await holdDaemons(root, script, {
     ...environment,
     OSD: crypto.randomUUID(),
+    HOST: ownHost,
     PORT: String(port),
     KEY: accessKeyId,
     SECRET: secretAccessKey,
   });
-  return { endpoint: `http://127.0.0.1:${port}`, ...stop };
+  return { endpoint: `http://${ownHost}:${port}`, ...stop };
 }

@@ -2,7 +2,8 @@
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { freePorts, holdDaemons, installPackages, newRoot } from "./daemons.ts";
+import { ownHost, ownPort } from "../product/addresses.ts";
+import { holdDaemons, installPackages, newRoot } from "./daemons.ts";
 import type { RunningS3, S3Keys } from "./server.ts";
 
 const version = "4.48";
@@ -63,10 +64,10 @@ export async function startSeaweedfs(keys: S3Keys): Promise<RunningS3> {
   writeFileSync(join(root, "s3.json"), identities(keys));
   writeFileSync(join(root, "master.toml"), growth);
   const parts = ["master", "volume", "filer", "s3"];
-  const ports = await freePorts(2 * parts.length);
+  const ports = Array.from({ length: 2 * parts.length }, ownPort);
   const port = ports[parts.indexOf("s3")];
   const words = [
-    ...["-logtostderr=true", "server", "-dir=data", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3"],
+    ...["-logtostderr=true", "server", "-dir=data", `-ip=${ownHost}`, `-ip.bind=${ownHost}`, "-filer", "-s3"],
     ...parts.flatMap((part, at) => [
       `-${part}.port=${ports[at]}`,
       `-${part}.port.grpc=${ports[parts.length + at]}`,
@@ -76,5 +77,5 @@ export async function startSeaweedfs(keys: S3Keys): Promise<RunningS3> {
   ];
   const script = `daemon '${program}' ${words.join(" ")}\n`;
   const held = await holdDaemons(root, script, process.env as Record<string, string>);
-  return { endpoint: `http://127.0.0.1:${port}`, ...held };
+  return { endpoint: `http://${ownHost}:${port}`, ...held };
 }

@@ -1,6 +1,7 @@
 /** What a client sees when a query fails in its middle, and what one process costs when a service is alone in it. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { topology } from "../../../runtime/topology.ts";
+import { ownAddress } from "../../support/product/addresses.ts";
 import { ingest, type Product, sql, startProduct } from "../../support/product/product.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 
@@ -85,7 +86,7 @@ test("services in processes of their own work over HTTP with the token", async (
   const behind = Object.keys(topology).filter((name) => name !== "gateway");
   const env = {
     AUTH_TOKEN: "t0ken",
-    ...Object.fromEntries(behind.map((name) => [`LH_${name.toUpperCase()}_BIND`, `127.0.0.1:${freePort()}`])),
+    ...Object.fromEntries(behind.map((name) => [`LH_${name.toUpperCase()}_BIND`, ownAddress()])),
   };
   const data = await startProduct({ dataDir: home.path, env, flags: ["--only", "storaged,catalogd"] });
   const work = await startProduct({
@@ -139,13 +140,6 @@ test("services in processes of their own work over HTTP with the token", async (
   await data.end();
   home.remove();
 });
-
-function freePort(): number {
-  const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response() });
-  const { port } = server;
-  server.stop(true);
-  return port ?? 0;
-}
 
 test("HEAD tells an object's length over a socket, directly and through the gateway", async () => {
   const bytes = 3_000_000;
