@@ -81,13 +81,14 @@ export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promis
   const history = createHistory({ store, registry });
   const writing = createWriting(committing.commit);
   const removals = createRemovals(clock);
+  const removing = createKeyedMutex();
   const checkObjects = createObjectCheck(deps.peers.storaged.verbs.head, removals);
   const changing = { ...committing, registry, history, checkObjects, removals, commit: writing.commit };
   const storage = deps.peers.storaged.verbs;
   const publishing = createPublishing({ registry, chain: createChainReader({ store, registry }), storage });
   const open = createOpenTables({ ...deps, ...changing, publishing, storage });
   const expiry = createExpiry({
-    ...{ ...deps, ...changing, store, removals, publishing, committed: lock.settled, storage },
+    ...{ ...deps, ...changing, store, removals, removing, publishing, committed: lock.settled, storage },
     from: (name) => marks.of(name)?.from ?? 1,
   });
   gauges(metrics, { registry, changes, rehydration });
@@ -109,12 +110,8 @@ export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promis
     drain: () => changes.stop(),
     durable: kept(
       {
-        store,
-        registry,
-        marks,
-        lock,
-        objects: deps.peers.storaged.verbs,
-        clock,
+        ...{ store, registry, marks, lock },
+        ...{ removed: removing.settled, objects: storage, clock },
         concurrency,
         directory: deps.directory,
       },

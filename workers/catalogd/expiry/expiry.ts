@@ -4,7 +4,7 @@
  * was cut off. Objects that never came to be named are swept.
  */
 import type { CallContext, Peer, VerbsOf } from "../../../runtime/contract/contract.ts";
-import { createKeyedMutex } from "../../../runtime/scheduling/scheduling.ts";
+import type { KeyedMutex } from "../../../runtime/scheduling/scheduling.ts";
 import type { Deps } from "../../../runtime/service/service.ts";
 import type { Storaged } from "../../storaged/contract.ts";
 import type { Commit, Committing } from "../commits/commits.ts";
@@ -30,6 +30,8 @@ export interface ExpiryDeps extends Pick<Deps, "clock" | "newId" | "metrics"> {
   commit: Commit;
   resolveUnknown: Committing["resolveUnknown"];
   removals: Removals;
+  /** Removals run one after the other: each needs what all datasets name. */
+  removing: KeyedMutex;
   /** Resolves when the commits that are under way now have ended. */
   committed: () => Promise<void>;
   /** The first version of a name that must be there, where the loss of others was accepted. */
@@ -41,14 +43,13 @@ export interface ExpiryDeps extends Pick<Deps, "clock" | "newId" | "metrics"> {
 const dayMs = 24 * 60 * 60 * 1000;
 
 export function createExpiry(deps: ExpiryDeps): Pick<VerbsOf<Catalogd>, Upkeep> {
-  const { commit, removals, clock, newId, metrics, registry } = deps;
+  const { commit, removals, removing, clock, newId, metrics, registry } = deps;
   const versions = metrics.counter("catalogd_expired_versions_total", "Versions that were expired.");
   const bytes = metrics.counter("catalogd_expired_bytes_total", "Bytes of objects that went with them.");
   const orphans = metrics.counter(
     "catalogd_orphans_total",
     "Objects that no version named and were removed.",
   );
-  const oneByOne = createKeyedMutex();
   const named = createNamedObjects(deps);
   metrics.gauge("catalogd_named_objects", "Objects of all kept versions that are remembered.", named.count);
 
@@ -90,8 +91,8 @@ export function createExpiry(deps: ExpiryDeps): Pick<VerbsOf<Catalogd>, Upkeep> 
     return swept;
   };
   return {
-    expire: (asked, context) => oneByOne(registryWide, () => expire(asked, context)),
-    sweep: (asked, context) => oneByOne(registryWide, () => sweep(asked, context)),
+    expire: (asked, context) => removing(registryWide, () => expire(asked, context)),
+    sweep: (asked, context) => removing(registryWide, () => sweep(asked, context)),
     crowded: async ({ versions }) => ({
       names: [...registry.names()].filter((name) => isCrowded(registry, name, versions)),
     }),
@@ -102,7 +103,6 @@ export function createExpiry(deps: ExpiryDeps): Pick<VerbsOf<Catalogd>, Upkeep> 
   };
 }
 
-/** Removals run one after the other: each needs what all datasets name. */
 const registryWide = "";
 
 /** Whether the chain, dropped or not, has more versions than so many. */

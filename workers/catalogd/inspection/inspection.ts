@@ -19,6 +19,8 @@ export interface InspectionDeps {
   registry: Registry;
   marks: Pick<DatasetMarks, "of">;
   lock: KeyedMutex;
+  /** Resolves when the expiry that is under way now has removed what it removes. */
+  removed: () => Promise<void>;
   objects: Pick<Peer<Storaged>["verbs"], "head" | "list">;
   clock: Pick<Clock, "now">;
   /** Manifests read at once, and objects asked for. */
@@ -38,6 +40,7 @@ export async function* inspectCatalog(deps: InspectionDeps, signal: AbortSignal)
   const reading: Reading = {
     references: createReferences(),
     heads: new Map(),
+    expired: [],
     readable: true,
     done: 0,
     total,
@@ -49,6 +52,9 @@ export async function* inspectCatalog(deps: InspectionDeps, signal: AbortSignal)
     if (finding) yield finding;
   }
   yield* inspectObjects(deps, reading, signal);
+  // What was read as expired goes with an expiry that was under way by then at the latest: what is there after it stays.
+  await deps.removed();
+  yield* leftManifests(deps, reading.expired);
   // What a manifest that cannot be read refers to is not known: nothing may be called an orphan then.
   if (reading.readable) yield* orphanedObjects(deps, reading.references, signal);
 }
@@ -58,6 +64,8 @@ interface Reading {
   references: References;
   /** The highest number of each name. */
   heads: Map<string, number>;
+  /** What was listed of versions that were expired. */
+  expired: { name: string; numbers: readonly number[] }[];
   /** Whether every manifest was there and whole. */
   readable: boolean;
   /** Manifests read, and how many there are. */
@@ -94,7 +102,7 @@ async function* inspectChain(deps: InspectionDeps, chain: Chain): AsyncGenerator
     reading.done += numbers.length;
     return;
   }
-  for (const number of numbers) if (number < first) yield expired(name, number);
+  reading.expired.push({ name, numbers: numbers.filter((number) => number < first) });
   const kept = numbers.filter((number) => number >= first);
   reading.done += numbers.length - kept.length;
   let before: Version | "unknown" | undefined = first > 1 ? "unknown" : undefined;
@@ -172,7 +180,19 @@ async function readKept(deps: InspectionDeps, name: string, version: number): Pr
   }
 }
 
-const expired = (name: string, number: number): Inspected => ({
+/** What an expiry that was cut off has left. */
+async function* leftManifests(
+  { store }: Pick<InspectionDeps, "store">,
+  expired: Reading["expired"],
+): AsyncGenerator<Inspected> {
+  for (const { name, numbers } of expired) {
+    if (numbers.length === 0) continue;
+    const there = new Set((await store.versions(name)).versions.get(name));
+    for (const number of numbers) if (there.has(number)) yield leftManifest(name, number);
+  }
+}
+
+const leftManifest = (name: string, number: number): Inspected => ({
   finding: {
     severity: "leftover",
     place: `primary://${manifestKey(name, number)}`,

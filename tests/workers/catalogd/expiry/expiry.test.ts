@@ -1,6 +1,6 @@
 /** Expiry: exactly what no kept version needs goes, at whatever instant it is cut off, and the chain is whole after it. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { rmSync } from "node:fs";
+import { rmSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import type { Durable } from "../../../../runtime/durable/inspection.ts";
 import { fail } from "../../../../runtime/errors/errors.ts";
@@ -140,6 +140,35 @@ test.each(["read", "head"] as const)(
     expect(await findings()).toEqual([]);
   },
 );
+
+test("what an expiry that goes on is about to remove is no leftover", async () => {
+  for (let at = 1; at <= 5; at++) await version("jobs", at);
+  // Old enough to be orphans, were they nobody's.
+  const hourAgo = new Date(Date.now() - 2 * 60 * 60 * 1000);
+  for (const key of await keys("datasets/jobs/"))
+    utimesSync(join(directory.path, "buckets/primary", key), hourAgo, hourAgo);
+  const committed = Promise.withResolvers<void>();
+  const goOn = Promise.withResolvers<void>();
+  before = async (verb) => {
+    if (verb !== "erase") return;
+    committed.resolve();
+    await goOn.promise;
+  };
+  const expiring = expire("jobs", 2);
+  await committed.promise;
+  let objectsWereAsked = false;
+  const erasing = before;
+  before = async (verb, key) => {
+    if (verb === "head") objectsWereAsked = true;
+    await erasing(verb, key);
+  };
+  const found = findings();
+  // The inspection has read all that there is, and removals go on only now.
+  while (!objectsWereAsked) await Bun.sleep(1);
+  goOn.resolve();
+  await expiring;
+  expect(await found).toEqual([]);
+});
 
 test("what goes is beyond the latest and was replaced long enough ago, both", async () => {
   const dayMs = 24 * 60 * 60 * 1000;
