@@ -1,5 +1,5 @@
 /** Settings of catalogd, and of the maintenance of what it registers. */
-import { bytes, flag, GiB, integer, KiB, MiB } from "./setting.ts";
+import { bytes, flag, GiB, integer, KiB, list, MiB } from "./setting.ts";
 import { listening } from "./settings-listening.ts";
 import { memoryBytesMax } from "./settings-memory.ts";
 
@@ -38,5 +38,10 @@ export const catalogdSettings = {
     3,
     [0, 36_500],
     "days after which an object below datasets/ goes that no version names",
+  ),
+  open_locations: list(
+    [],
+    "addresses below which open tables may be and name files, besides the warehouse; a bucket has to be above each that a table is made in",
+    { fits: (item) => /^(file:\/\/\/|s3:\/\/)[^\s]+$/.test(item), expected: "file:///… or s3://…" },
   ),
 };

@@ -35,6 +35,7 @@ import {
 } from "./registry/registry.ts";
 import { createDatasetMarks, type Rehydration, startRehydration } from "./rehydration/rehydration.ts";
 import { createRest, type RestDeps } from "./rest/rest.ts";
+import { createRetention } from "./retention/retention.ts";
 import { checkName, isLive, refuseOpen, summaryOf } from "./versions/versions.ts";
 
 /** Of the machine's memory, for the latest manifest of each dataset, unless a setting says how much. */
@@ -89,7 +90,7 @@ export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promis
   const open = createOpenTables({ ...deps, ...changing, publishing, storage });
   const expiry = createExpiry({
     ...{ ...deps, ...changing, store, removals, removing, publishing, committed: lock.settled, storage },
-    from: (name) => marks.of(name)?.from ?? 1,
+    ...{ retention: createRetention({ open }), from: (name: string) => marks.of(name)?.from ?? 1 },
   });
   gauges(metrics, { registry, changes, rehydration });
 

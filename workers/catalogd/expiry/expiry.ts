@@ -3,6 +3,7 @@
  * chain begins from then on; objects and manifests before it are removed after that, and by the next run where this one
  * was cut off. Objects that never came to be named are swept.
  */
+import pMap from "p-map";
 import type { CallContext, Peer, VerbsOf } from "../../../runtime/contract/contract.ts";
 import type { KeyedMutex } from "../../../runtime/scheduling/scheduling.ts";
 import type { Deps } from "../../../runtime/service/service.ts";
@@ -12,8 +13,9 @@ import type { Catalogd } from "../contract.ts";
 import type { History } from "../history/history.ts";
 import { type ManifestStore, manifestKey } from "../manifests/manifests.ts";
 import type { Publishing } from "../publishing/publishing.ts";
-import type { Registry, Removals } from "../registry/registry.ts";
-import { firstOf, isOpen, planExpiry, type Version } from "../versions/versions.ts";
+import { isDamaged, type Registry, type Removals } from "../registry/registry.ts";
+import type { Gone, Retention } from "../retention/retention.ts";
+import { firstOf, isOpen, type OpenVersion, planExpiry, type Version } from "../versions/versions.ts";
 import { createNamedObjects } from "./named-objects.ts";
 import { pMapAll, type Scan, startScan } from "./scan.ts";
 import { sweepOrphans } from "./sweep.ts";
@@ -23,7 +25,7 @@ type Expire = VerbsOf<Catalogd>["expire"];
 type Asked = Parameters<Expire>[0];
 export type RemovalCall = Pick<CallContext, "signal" | "requestId">;
 
-export interface ExpiryDeps extends Pick<Deps, "clock" | "newId" | "metrics"> {
+export interface ExpiryDeps extends Pick<Deps, "clock" | "newId" | "metrics" | "log"> {
   store: Pick<ManifestStore, "read" | "versions">;
   registry: Registry;
   history: History;
@@ -38,6 +40,7 @@ export interface ExpiryDeps extends Pick<Deps, "clock" | "newId" | "metrics"> {
   from: (name: string) => number;
   storage: Pick<Peer<Storaged>["verbs"], "erase" | "list">;
   publishing: Pick<Publishing, "removeBefore">;
+  retention: Retention;
 }
 
 const dayMs = 24 * 60 * 60 * 1000;
@@ -58,6 +61,7 @@ export function createExpiry(deps: ExpiryDeps): Pick<VerbsOf<Catalogd>, Upkeep> 
     const { operation, requestId } = context;
     await deps.resolveUnknown(undefined, requestId);
     const first = await firstKept(deps, asked);
+    const gone = await expireSnapshots(deps, { ...asked, first }, context);
     const scan = await startScan(deps.store, { name, first });
     const spare = async () => {
       if (scan.objects.size === 0) return;
@@ -65,7 +69,7 @@ export function createExpiry(deps: ExpiryDeps): Pick<VerbsOf<Catalogd>, Upkeep> 
       for (const key of scan.objects.keys()) if (isNamed(key)) scan.objects.delete(key);
     };
     await spare();
-    if (dry_run) return answer(scan, { name, first, dry_run });
+    if (dry_run) return answer(scan, { name, first, dry_run, gone });
     const given = { now: clock.now(), newId, operationId: operation?.id };
     const plan = (head: Version | undefined) => planExpiry(head, { name, first }, given);
     await commit({ changes: [{ name, plan }] }, context);
@@ -78,7 +82,7 @@ export function createExpiry(deps: ExpiryDeps): Pick<VerbsOf<Catalogd>, Upkeep> 
       await remove(deps, scan, name);
       // An open table goes on with the snapshots that it was published with.
       if (!isOpen(registry.head(name, true))) await deps.publishing.removeBefore(name, first);
-      const removed = answer(scan, { name, first, dry_run });
+      const removed = answer(scan, { name, first, dry_run, gone });
       versions.add(removed.versions.length);
       bytes.add(removed.bytes);
       return removed;
@@ -93,9 +97,15 @@ export function createExpiry(deps: ExpiryDeps): Pick<VerbsOf<Catalogd>, Upkeep> 
   return {
     expire: (asked, context) => removing(registryWide, () => expire(asked, context)),
     sweep: (asked, context) => removing(registryWide, () => sweep(asked, context)),
-    crowded: async ({ versions }) => ({
-      names: [...registry.names()].filter((name) => isCrowded(registry, name, versions)),
-    }),
+    crowded: async ({ versions }) => {
+      const names: string[] = [];
+      for (const name of registry.names()) {
+        const head = registry.damaged().some((each) => each.name === name) ? undefined : registry.head(name);
+        const isOver = isCrowded(registry, name, versions);
+        if (isOver || (isOpen(head) && (await deps.retention.hasOwnRules(head)))) names.push(name);
+      }
+      return { names };
+    },
     hold: async ({ keys, ms }) => {
       removals.hold(keys, ms);
       return null;
@@ -124,15 +134,38 @@ async function firstKept({ history, clock }: ExpiryDeps, asked: Asked): Promise<
   return Math.max(firstOf(head), byAge, last - max_versions + 1);
 }
 
+/** Snapshots of an open table, by the table's own rules or by those that are asked for. */
+async function expireSnapshots(
+  { registry, store, retention, clock }: ExpiryDeps,
+  { name, first, keep_versions, older_than_days, dry_run = false }: Asked & { first: number },
+  context: RemovalCall,
+): Promise<Gone | undefined> {
+  const head = registry.head(name, true);
+  if (!isOpen(head)) return undefined;
+  const numbers = Array.from({ length: head.version - first }, (_, at) => first + at);
+  const read = await pMap(numbers, (number) => store.read(name, number), { concurrency: manifestsAtOnce });
+  const versions = [...read, head].filter((each): each is OpenVersion => !isDamaged(each) && isOpen(each));
+  const rules = { keepSnapshots: keep_versions, olderThanMs: older_than_days * dayMs, now: clock.now() };
+  return retention.expire(head, { ...rules, dryRun: dry_run, versions }, context);
+}
+
+const manifestsAtOnce = 16;
+
 /** Objects first: what is left to do is known from the manifests that name them. */
 async function remove({ storage }: ExpiryDeps, scan: Scan, name: string): Promise<void> {
   await pMapAll(scan.objects.keys(), (key) => storage.erase({ key }));
   await pMapAll(scan.numbers, (number) => storage.erase({ key: manifestKey(name, number) }));
 }
 
-function answer(scan: Scan, asked: { name: string; first: number; dry_run: boolean }) {
-  const { name, first, dry_run } = asked;
-  const objects = [...scan.objects].map(([key, bytes]) => ({ key, bytes }));
+function answer(
+  scan: Scan,
+  asked: { name: string; first: number; dry_run: boolean; gone: Gone | undefined },
+) {
+  const { name, first, dry_run, gone } = asked;
+  const objects = [...scan.objects].map(([key, bytes]) => ({ key, bytes })).concat(gone?.files ?? []);
   const bytes = objects.reduce((sum, object) => sum + object.bytes, 0);
-  return { name, dry_run, first_version: first, versions: [...scan.numbers], objects, bytes };
+  return {
+    ...{ name, dry_run, first_version: first, versions: [...scan.numbers], objects, bytes },
+    ...(gone && { snapshots: gone.snapshots, refs: gone.refs }),
+  };
 }

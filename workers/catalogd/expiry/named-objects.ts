@@ -6,7 +6,8 @@ import pMap from "p-map";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import type { ManifestStore } from "../manifests/manifests.ts";
 import { type Head, isDamaged, type Registry } from "../registry/registry.ts";
-import { canonicalKey, firstOf, type Version } from "../versions/versions.ts";
+import type { Retention } from "../retention/retention.ts";
+import { canonicalKey, firstOf, isOpen, type Version } from "../versions/versions.ts";
 
 export interface NamedObjects {
   /**
@@ -19,6 +20,7 @@ export interface NamedObjects {
 }
 
 interface NamedObjectsDeps {
+  retention: Pick<Retention, "objectsOf">;
   store: Pick<ManifestStore, "read">;
   registry: Registry;
   /** The first version of a name that must be there, where the loss of others was accepted. */
@@ -36,7 +38,7 @@ interface Chain {
 /** Manifests read at once: one may have 64 MiB. */
 const concurrency = 4;
 
-export function createNamedObjects({ store, registry, from }: NamedObjectsDeps): NamedObjects {
+export function createNamedObjects({ store, registry, from, retention }: NamedObjectsDeps): NamedObjects {
   const chains = new Map<string, Chain>();
 
   const catchUp = async (name: string) => {
@@ -50,9 +52,12 @@ export function createNamedObjects({ store, registry, from }: NamedObjectsDeps):
     for (let at = 0; at < numbers.length; at += batch) {
       const some = numbers.slice(at, at + batch);
       const versions = await pMap(some, (number) => kept(store, head, number), { concurrency });
-      for (const { version, objects } of versions) {
-        for (const { key } of objects) chain.last.set(hashOf(key), version);
-        chain.read = version;
+      for (const version of versions) {
+        for (const { key } of version.objects) chain.last.set(hashOf(key), version.version);
+        // Snapshots of before it was opened, and since, are read from objects that no version lists.
+        const more = isOpen(version) ? await retention.objectsOf(version, version === head) : [];
+        for (const key of more) chain.last.set(hashOf(key), version.version);
+        chain.read = version.version;
       }
     }
     if (chain.first < first) for (const [key, last] of chain.last) if (last < first) chain.last.delete(key);

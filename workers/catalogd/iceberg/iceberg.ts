@@ -20,6 +20,7 @@ export {
   newTable,
   noSnapshot,
   type Snapshot,
+  type SnapshotRef,
   type TableMetadata,
   type TableRequest,
 } from "./table-metadata.ts";

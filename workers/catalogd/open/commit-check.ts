@@ -2,8 +2,12 @@
 import pMap from "p-map";
 import { ServiceError } from "../../../runtime/errors/errors.ts";
 import { refusals, type Snapshot, type TableMetadata } from "../iceberg/iceberg.ts";
-import { checkPathProperties, confined } from "./addresses.ts";
-import { concurrency, type SnapshotFiles } from "./snapshot-files.ts";
+import {
+  checkPathProperties,
+  concurrency,
+  confined,
+  type SnapshotFiles,
+} from "../table-files/table-files.ts";
 
 /**
  * Throws `bad_request` for an address that is outside of the table's places, in the metadata or in a manifest that is new

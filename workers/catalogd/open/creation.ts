@@ -1,7 +1,7 @@
 /** New tables: from what a client asks for, and from metadata that is there already. */
 import { newTable, refusals, type TableMetadata, type TableRequest } from "../iceberg/iceberg.ts";
+import { isInside, normalised, placeFor } from "../table-files/table-files.ts";
 import { isLive, type OpenVersion, type TableContent } from "../versions/versions.ts";
-import { normalised, placeFor } from "./addresses.ts";
 import { checkCommit } from "./commit-check.ts";
 import { checkNamePart, propertiesOf } from "./namespaces.ts";
 import { type Asking, type Identifier, type Loaded, loadedOf, nameOf, type State, shown } from "./state.ts";
@@ -29,7 +29,7 @@ async function metadataFor(
   const place =
     asked.location === undefined || asked.location === null
       ? await state.defaultPlace(table, uuid)
-      : placeFor(asked.location, await state.places(nameOf(table)));
+      : placeFor(asked.location, await state.homes(nameOf(table)));
   const properties = propertiesOf(asked.properties);
   if (typeof asked.schema !== "object" || !Array.isArray(asked.schema?.fields))
     throw refusals.badRequest("Expected schema as a struct with fields");
@@ -39,7 +39,7 @@ async function metadataFor(
     throw refusals.badRequest(
       `Unsupported format version: ${properties["format-version"]}; expected 1, 2 or 3`,
     );
-  await checkCommit(state.reader, { before: undefined, after: metadata, places: [place] });
+  await checkCommit(state.reader, { before: undefined, after: metadata, places: state.within([place]) });
   return metadata;
 }
 
@@ -102,14 +102,14 @@ export async function registerTable(
   const table = { namespace, name };
   await state.deps.resolveUnknown(nameOf(table), asking.requestId);
   refuseTaken(state, table);
-  const { warehouse, others } = await state.places(nameOf(table));
+  const homes = await state.homes(nameOf(table));
   const at = normalised("metadata-location", location);
   const bad = (why: string) => refusals.badRequest(`Invalid metadata-location '${at.slice(0, 300)}': ${why}`);
-  if (!at.startsWith(`${warehouse}/`)) throw bad(`expected a file below ${warehouse}`);
+  if (!isInside(at, homes.homes)) throw bad(`expected a file below ${homes.homes.join(" or ")}`);
   const metadata = await state.files.read(at);
-  const place = placeFor(metadata.location, { warehouse, others });
+  const place = placeFor(metadata.location, homes);
   if (!at.startsWith(`${place}/`)) throw bad(`the table says that it is at ${place}`);
-  await checkCommit(state.reader, { before: undefined, after: metadata, places: [place] });
+  await checkCommit(state.reader, { before: undefined, after: metadata, places: state.within([place]) });
   const version = await madeTable(state, { table, metadata, location: at, place, writes: false }, asking);
   return loadedOf(version, metadata);
 }

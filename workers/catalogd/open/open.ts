@@ -6,12 +6,15 @@ import type { CallContext, VerbsOf } from "../../../runtime/contract/contract.ts
 import type { Catalogd } from "../contract.ts";
 import type { History } from "../history/history.ts";
 import type { TableMetadata } from "../iceberg/iceberg.ts";
-import { checkMatch, isOpen, type Manifest, type OpenVersion } from "../versions/versions.ts";
+import { rootOf } from "../publishing/publishing.ts";
+import { keyOf, normalised } from "../table-files/table-files.ts";
+import { checkMatch, isOpen, type Manifest, type OpenVersion, type Version } from "../versions/versions.ts";
 import { createTable, type NewTable, registerTable } from "./creation.ts";
 import { dropTable, renameTable, rollBackTable } from "./departures.ts";
 import type { Namespaces } from "./namespaces.ts";
 import { openDataset } from "./opened.ts";
 import { planFiles, type TableFiles } from "./plan.ts";
+import { objectsBelow } from "./purge.ts";
 import {
   type Asking,
   type ChangeOf,
@@ -28,7 +31,14 @@ import { changedTable, type TableChange } from "./table-change.ts";
 
 export type { NewTable } from "./creation.ts";
 export { checkNamePart, type Namespaces, noNamespace, type Properties, propertiesOf } from "./namespaces.ts";
-export { type Asking, type Identifier, nameOf, type OpenDeps, publishedNamespace } from "./state.ts";
+export {
+  type Asking,
+  type Identifier,
+  identifierOf,
+  nameOf,
+  type OpenDeps,
+  publishedNamespace,
+} from "./state.ts";
 export type { TableChange } from "./table-change.ts";
 
 export interface OpenTables {
@@ -55,10 +65,33 @@ export interface OpenTables {
   open: (name: string, asking: Asking) => Promise<Manifest>;
   /** Takes an open table back to the snapshot of an earlier version. */
   rollback: (old: Manifest, asking: Asking) => Promise<Manifest>;
+  /** What maintenance works with. */
+  inside: Inside;
   /** Where tables are, for clients; and its address. */
   place: State["warehouse"];
   address: () => Promise<string>;
 }
+
+/** Files of open tables, for whoever removes those that are not needed. */
+export interface Inside extends Pick<State, "reader" | "within"> {
+  head: (name: string) => Version | undefined;
+  metadata: (location: string) => Promise<TableMetadata>;
+  /** As the catalog names objects; undefined where it is in no bucket. */
+  keyOf: (address: string) => Promise<string | undefined>;
+  /** All objects below the table's own places. */
+  list: (table: OpenVersion) => ReturnType<typeof objectsBelow>;
+  erase: (key: string) => Promise<unknown>;
+}
+
+const insideOf = (state: State): Inside => ({
+  reader: state.reader,
+  within: state.within,
+  head: (name) => state.registry.head(name, true),
+  metadata: state.files.read,
+  keyOf: async (address) => keyOf(normalised("path", address), await state.roots()),
+  list: (table) => objectsBelow(state, table),
+  erase: (key) => state.deps.storage.erase({ key }),
+});
 
 export function createOpenTables(deps: OpenDeps): OpenTables {
   const state = createState(deps);
@@ -89,8 +122,9 @@ export function createOpenTables(deps: OpenDeps): OpenTables {
     files: (version) => planFiles(state, version),
     open: (name, asking) => openDataset(state, name, asking),
     rollback: (old, asking) => rollBackTable(state, old, (change) => commit([change], asking)),
+    inside: insideOf(state),
     place: state.warehouse,
-    address: async () => (await state.places(undefined)).warehouse,
+    address: async () => rootOf(await state.warehouse()),
   };
 }
 

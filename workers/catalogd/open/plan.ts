@@ -3,9 +3,16 @@ import pMap from "p-map";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import { positionsIn } from "../deletion-vectors/deletion-vectors.ts";
 import type { TableMetadata } from "../iceberg/iceberg.ts";
+import {
+  concurrency,
+  confined,
+  keyOf,
+  normalised,
+  type ReadFile,
+  type Root,
+  readFilesOf,
+} from "../table-files/table-files.ts";
 import { isOpen, type Manifest } from "../versions/versions.ts";
-import { confined, keyOf, normalised, type Root } from "./addresses.ts";
-import { concurrency, type ReadFile, readFilesOf } from "./snapshot-files.ts";
 import type { State } from "./state.ts";
 import { columnsOf } from "./table-content.ts";
 
@@ -43,8 +50,9 @@ export async function planFiles(state: State, version: Manifest): Promise<TableF
     const { problem } = columnsOf(metadata);
     if (problem !== undefined)
       throw fail("unsupported_table", `${problem}: query it with an engine that can`);
-    const read = await readFilesOf(state.reader, { metadata, places: version.locations });
-    return await planned(state, { metadata, read, places: version.locations });
+    const places = state.within(version.locations);
+    const read = await readFilesOf(state.reader, { metadata, places });
+    return await planned(state, { metadata, read, places });
   } catch (cause) {
     throw named(version, cause);
   }

@@ -1,27 +1,31 @@
-/** Removes the files of a table that was purged: what is below its own places in the warehouse, and nothing else. */
+/** The files below a table's own places, and their removal when it is purged. No object of a dataset is among them. */
 import pMap from "p-map";
 import type { OpenVersion } from "../versions/versions.ts";
-import { keyOf } from "./addresses.ts";
-import { type State, warehouseBucket } from "./state.ts";
+import { keyIn, type State } from "./state.ts";
 
 const concurrency = 8;
+const pageSize = 1000;
 
-export async function removeFiles(state: State, { locations }: OpenVersion): Promise<void> {
-  const { list, erase } = state.deps.storage;
+/** Objects by the catalog's names for them. */
+export async function* objectsBelow(state: State, { locations }: OpenVersion) {
   const roots = await state.roots();
   for (const place of locations) {
-    const folder = keyOf(place, roots);
+    const { bucket, key: folder } = keyIn(place, roots);
     // Objects of datasets go when no version of any names them.
-    if (!folder?.startsWith(`${warehouseBucket}://`)) continue;
-    const prefix = `${folder.slice(`${warehouseBucket}://`.length)}/`;
+    if (bucket === "primary") continue;
     for (let page_token: string | undefined; ; ) {
-      const page = await list({
-        ...{ bucket: warehouseBucket, prefix, page_size: 1000 },
+      const page = await state.deps.storage.list({
+        ...{ bucket, prefix: `${folder}/`, page_size: pageSize },
         ...(page_token !== undefined && { page_token }),
       });
-      await pMap(page.objects, ({ key }) => erase({ bucket: warehouseBucket, key }), { concurrency });
+      for (const object of page.objects) yield { ...object, key: `${bucket}://${object.key}` };
       page_token = page.next_page_token;
       if (page_token === undefined) break;
     }
   }
+}
+
+export async function removeFiles(state: State, table: OpenVersion): Promise<void> {
+  const { erase } = state.deps.storage;
+  await pMap(objectsBelow(state, table), ({ key }) => erase({ key }), { concurrency });
 }

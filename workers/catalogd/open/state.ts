@@ -11,6 +11,16 @@ import { type Place, type Publishing, rootOf } from "../publishing/publishing.ts
 import type { Registry } from "../registry/registry.ts";
 import { etagOf } from "../schemas/schemas.ts";
 import {
+  createMetadataFiles,
+  createSnapshotFiles,
+  type Homes,
+  keyOf,
+  type MetadataFiles,
+  normalised,
+  type Root,
+  type SnapshotFiles,
+} from "../table-files/table-files.ts";
+import {
   isLive,
   isOpen,
   type OpenVersion,
@@ -18,14 +28,11 @@ import {
   type TableContent,
   type Version,
 } from "../versions/versions.ts";
-import type { Root } from "./addresses.ts";
-import { createMetadataFiles, type MetadataFiles } from "./metadata-file.ts";
 import { createNamespaces, type Namespaces } from "./namespaces.ts";
-import { createSnapshotFiles, type SnapshotFiles } from "./snapshot-files.ts";
 
 export type Storage = Pick<Peer<Storaged>["verbs"], "list" | "read" | "write" | "erase" | "head" | "place">;
 
-export interface OpenDeps extends Pick<Deps, "clock" | "newId" | "log"> {
+export interface OpenDeps extends Pick<Deps, "clock" | "newId" | "log" | "config"> {
   registry: Registry;
   commit: Commit;
   resolveUnknown: (name: string, requestId: string) => Promise<void>;
@@ -78,10 +85,10 @@ export interface State {
   /** Where open tables are. Throws `ForbiddenException` where there is no such bucket. */
   warehouse: () => Promise<Place>;
   roots: () => Promise<readonly Root[]>;
-  /** Its address, and the places of all other tables than the one of this name. */
-  places: (
-    except: string | undefined,
-  ) => Promise<{ warehouse: string; others: { name: string; places: readonly string[] }[] }>;
+  /** Where tables may be, the warehouse first, and the places of all other tables than the one of this name. */
+  homes: (except: string | undefined) => Promise<Homes>;
+  /** Where files of a table may be: its own places, and what the operator allows besides. */
+  within: (places: readonly string[]) => readonly string[];
   /** Where a table comes to lie whose maker says nothing. */
   defaultPlace: (table: Identifier, uuid: string) => Promise<string>;
   /** On a disk programs of others write only where there is a folder. */
@@ -129,14 +136,28 @@ const waitingMax = 1024;
 
 export function createState(deps: OpenDeps): State {
   const { registry, storage, publishing } = deps;
+  const { catalogd, buckets } = deps.config;
+  const allowed = catalogd.open_locations.map((address) => normalised("catalogd.open_locations", address));
   const warehouse = onceKnown(() => storage.place({ bucket: warehouseBucket }), noWarehouse);
+  const rootsOf = async (names: readonly string[]): Promise<Root[]> =>
+    Promise.all(names.map(async (bucket) => ({ bucket, address: rootOf(await storage.place({ bucket })) })));
+  // Buckets that are no place of tables are none of theirs.
+  const more = onceKnown(
+    () =>
+      rootsOf(
+        allowed.length === 0
+          ? []
+          : Object.keys(buckets).filter((name) => name !== "primary" && name !== warehouseBucket),
+      ),
+    (cause) => cause,
+  );
   const roots = async (): Promise<readonly Root[]> => {
     const primary = { bucket: "primary", address: rootOf(await publishing.place()) };
     const found = await warehouse().then(
       (place) => [{ bucket: warehouseBucket, address: rootOf(place) }],
       () => [],
     );
-    return [...found, primary];
+    return [...found, primary, ...(await more())];
   };
   const files = createMetadataFiles(storage, roots);
   const lock = createKeyedMutex({ waitingMax, refusal: (name) => tooMany(name) });
@@ -158,8 +179,9 @@ export function createState(deps: OpenDeps): State {
         const found = identifierOf(name);
         return found.namespace === namespace ? [found.name] : [];
       }),
-    places: async (except) => ({
-      warehouse: rootOf(await warehouse()),
+    within: (places) => [...places, ...allowed],
+    homes: async (except) => ({
+      homes: [rootOf(await warehouse()), ...allowed],
       others: openHeads().flatMap(({ name, locations }) =>
         name === except ? [] : [{ name, places: locations }],
       ),
@@ -167,19 +189,24 @@ export function createState(deps: OpenDeps): State {
     defaultPlace: async ({ namespace, name }, uuid) =>
       `${rootOf(await warehouse())}/${namespace}/${name.replaceAll(" ", "_")}-${uuid.slice(0, 8)}`,
     makeFolders: async (place) => {
-      const { kind } = await warehouse();
+      const { bucket, key: folder } = keyIn(place, await roots());
+      const { kind } = await storage.place({ bucket });
       if (kind !== "local") return;
-      const folder = place.slice(rootOf(await warehouse()).length + 1);
       for (const name of ["data", "metadata"])
-        await storage.write({
-          bucket: warehouseBucket,
-          key: `${folder}/${name}/.keep`,
-          bytes: new Uint8Array(),
-        });
+        await storage.write({ bucket, key: `${folder}/${name}/.keep`, bytes: new Uint8Array() });
     },
     inTurn: (names, work) => inTurn([...new Set(names.map(fold))].sort(), work),
     commitAll: (changes, context) => commitAll({ deps, files }, changes, context),
   };
+}
+
+/** The bucket of a place, and the key in it. Throws `bad_request` where it is in none. */
+export function keyIn(place: string, roots: readonly Root[]): { bucket: string; key: string } {
+  const [, bucket, key] = /^(?:([^/:]+):\/\/)?(.+)$/s.exec(keyOf(place, roots) ?? "") ?? [];
+  if (key !== undefined) return { bucket: bucket ?? "primary", key };
+  throw refusals.badRequest(
+    `Invalid location '${place}': the operator allows it, and there is no bucket for it; expected [buckets.<name>] whose path is above it`,
+  );
 }
 
 /** See `State`. */

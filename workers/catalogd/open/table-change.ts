@@ -8,8 +8,8 @@ import {
   type TableMetadata,
   type Update,
 } from "../iceberg/iceberg.ts";
+import { placeFor } from "../table-files/table-files.ts";
 import { isLive, isOpen, type Manifest } from "../versions/versions.ts";
-import { placeFor } from "./addresses.ts";
 import { checkCommit } from "./commit-check.ts";
 import { type Asking, type ChangeOf, type Identifier, nameOf, type State, shown } from "./state.ts";
 import { contentOf } from "./table-content.ts";
@@ -18,7 +18,9 @@ export interface TableChange {
   identifier: Identifier;
   requirements: readonly Requirement[];
   updates: readonly Update[];
-  operation?: "rollback";
+  operation?: "rollback" | "expire";
+  /** The version that it was decided on: with another one it is a conflict. */
+  onVersion?: number;
 }
 
 /** Earlier files that metadata names (`write.metadata.previous-versions-max`), unless the table says how many. */
@@ -35,6 +37,8 @@ export async function changedTable(
   const name = nameOf(table);
   const head = state.head(table);
   const creates = requirements.some(({ type }) => type === "assert-create");
+  if (change.onVersion !== undefined && head?.version !== change.onVersion)
+    throw refusals.commitFailed(`${name} was changed meanwhile: read it again`);
   if (!isOpen(head) && !creates) throw refusals.noSuchTable(`Table does not exist: ${shown(table)}`);
   const before = isOpen(head) ? await files.read(head.metadata_location) : undefined;
   // A dataset of the name is in the way as well.
@@ -51,11 +55,11 @@ export async function changedTable(
   const known = isOpen(head) ? head.locations : [];
   const place = known.includes(after.location)
     ? after.location
-    : placeFor(after.location, await state.places(name));
+    : placeFor(after.location, await state.homes(name));
   after.location = place;
   const locations = [place, ...known.filter((other) => other !== place)];
   if (!before) await state.makeFolders(place);
-  await checkCommit(reader, { before, after, places: locations });
+  await checkCommit(reader, { before, after, places: state.within(locations) });
   if (before && isOpen(head)) logged(after, before, head.metadata_location);
   const folder = after.properties["write.metadata.path"]?.replace(/\/+$/, "") ?? `${place}/metadata`;
   const number = String(before && isOpen(head) ? 1 + numberOf(head.metadata_location) : 0).padStart(5, "0");

@@ -267,6 +267,9 @@ export const Expired = closed({
   /** Those that no version of any dataset names any more. */
   objects: t.Array(closed({ key: t.String(), bytes: Count })),
   bytes: t.Integer({ minimum: 0, description: "Of the objects." }),
+  /** Of an open table: the snapshots that go, whose files are among the objects, and branches and tags that are too old. */
+  snapshots: t.Optional(t.Array(t.String())),
+  refs: t.Optional(t.Array(t.String())),
 });
 
 /** The files that a version of an open table is read from. */

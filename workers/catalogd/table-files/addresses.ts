@@ -38,6 +38,10 @@ export function normalised(what: string, address: unknown): string {
 export const isInside = (address: string, places: readonly string[]): boolean =>
   places.some((place) => address.startsWith(`${place}/`));
 
+/** A path without a scheme and a slash is below the table's location: engines of their own write some so. */
+export const resolved = (address: string, [location = ""]: readonly string[]): string =>
+  address === "" || /^(\/|[A-Za-z][A-Za-z0-9+.-]*:)/.test(address) ? address : `${location}/${address}`;
+
 /** The address of a file of the table. Throws `bad_request` for one that is not below its places. */
 export function confined(what: string, address: unknown, places: readonly string[]): string {
   const found = normalised(what, address);
@@ -47,24 +51,31 @@ export function confined(what: string, address: unknown, places: readonly string
 
 /** The key of an address, as the catalog names objects; undefined where it is in none of the buckets. */
 export function keyOf(address: string, roots: readonly Root[]): string | undefined {
-  const root = roots.find((each) => address.startsWith(`${each.address}/`));
+  // A bucket may lie in the folder of another one.
+  const [root] = roots
+    .filter((each) => address.startsWith(`${each.address}/`))
+    .sort((one, other) => other.address.length - one.address.length);
   if (!root) return undefined;
   const key = address.slice(root.address.length + 1);
   return root.bucket === "primary" ? key : `${root.bucket}://${key}`;
 }
 
+/** Where tables may be: below the warehouse, or another address that the operator allows; and where others are. */
+export interface Homes {
+  homes: readonly string[];
+  others: Iterable<{ name: string; places: readonly string[] }>;
+}
+
 /**
- * The place of a table that a client asks for: in the warehouse, two levels down at least, and neither around nor inside
- * that of another table. Throws `bad_request`.
+ * The place of a table that a client asks for: in one of the homes, two levels down at least, and neither around nor
+ * inside that of another table. Throws `bad_request`.
  */
-export function placeFor(
-  asked: unknown,
-  { warehouse, others }: { warehouse: string; others: Iterable<{ name: string; places: readonly string[] }> },
-): string {
-  const place = confined("location", asked, [warehouse]);
-  const depth = place.slice(warehouse.length + 1).split("/").length;
-  if (depth < 2 || place.startsWith(`${warehouse}/.lakehouse/`))
-    throw bad("location", place, `expected ${warehouse}/<namespace>/<table>`);
+export function placeFor(asked: unknown, { homes, others }: Homes): string {
+  const place = confined("location", asked, homes);
+  const home = homes.find((each) => isInside(place, [each])) ?? "";
+  const [first, ...rest] = place.slice(home.length + 1).split("/");
+  if (rest.length === 0 || first === ".lakehouse")
+    throw bad("location", place, `expected ${home}/<namespace>/<table>`);
   for (const { name, places } of others)
     if (places.some((other) => `${other}/`.startsWith(`${place}/`) || `${place}/`.startsWith(`${other}/`)))
       throw bad("location", place, `the table ${name} is there`);

@@ -11,7 +11,7 @@ import {
   type ListedManifest,
   type TableMetadata,
 } from "../iceberg/iceberg.ts";
-import { isInside, keyOf, normalised, type Root } from "./addresses.ts";
+import { isInside, keyOf, normalised, type Root, resolved } from "./addresses.ts";
 
 type Storage = Pick<Peer<Storaged>["verbs"], "read">;
 
@@ -66,9 +66,13 @@ export function createSnapshotFiles(storage: Storage, roots: () => Promise<reado
       }),
     files: (line, places) => {
       const { manifest_path: path, sequence_number: sequence } = line;
-      return known(`files ${sequence} ${path}`, path, async () => {
+      return known(`files ${sequence} ${places[0]} ${path}`, path, async () => {
         const found = await bytes(path, places);
-        return { value: contentFilesOf(found, line), size: found.length };
+        const value = contentFilesOf(found, line).map((file) => ({
+          ...file,
+          path: resolved(file.path, places),
+        }));
+        return { value, size: found.length };
       });
     },
   };

@@ -1,0 +1,20 @@
+/** Files of open tables: where they may be, metadata and snapshots as they are read. */
+export {
+  checkPathProperties,
+  confined,
+  type Homes,
+  isInside,
+  keyOf,
+  normalised,
+  placeFor,
+  type Root,
+  resolved,
+} from "./addresses.ts";
+export { createMetadataFiles, type MetadataFiles } from "./metadata-file.ts";
+export {
+  concurrency,
+  createSnapshotFiles,
+  type ReadFile,
+  readFilesOf,
+  type SnapshotFiles,
+} from "./snapshot-files.ts";
