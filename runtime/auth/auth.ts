@@ -25,7 +25,7 @@ export function createGate(auth: Config["auth"], host: string): Gate {
   return ({ method, headers }, from) => {
     if (from === sameProcess) return;
     callerMayBe?.(headers, from());
-    if (tokens.length > 0 && !matches(tokens, headers.get("authorization"))) {
+    if (tokens.length > 0 && !matches(tokens, headers.get("authorization") ?? ofOwnPage(headers))) {
       throw fail("unauthorized", "expected a valid token in Authorization: Bearer <token>");
     }
     if (ownNamesOnly) refuseOtherOrigins(method, headers);
@@ -78,6 +78,20 @@ function matches(tokens: readonly Buffer[], header: string | null): boolean {
   const presented = digest(given ?? "");
   // Every token is compared, so that timing does not reveal which one matched.
   return tokens.map((token) => timingSafeEqual(token, presented)).includes(true) && given !== undefined;
+}
+
+/** Where a browser keeps the token of whoever signed in at the console. */
+export const tokenCookie = "lakehouse_token";
+
+/**
+ * A browser sends a cookie by itself, whoever made it ask: the token in it counts for pages of this very origin and for an
+ * address that a person typed, which browsers say in a header that no page can set (W3C, Fetch Metadata).
+ */
+function ofOwnPage(headers: Headers): string | null {
+  const site = headers.get("sec-fetch-site");
+  if (site !== "same-origin" && site !== "none") return null;
+  const pair = (headers.get("cookie") ?? "").split(/; */).find((each) => each.startsWith(`${tokenCookie}=`));
+  return pair === undefined ? null : `Bearer ${pair.slice(tokenCookie.length + 1)}`;
 }
 
 /** A web page elsewhere can reach a loopback port (by its own script, or by DNS that points here): refuse it. */

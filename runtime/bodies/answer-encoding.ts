@@ -30,7 +30,7 @@ export function chooseEncoding(header: string | null): string | undefined {
 /** Shorter bodies fit into one packet: they are sent as they are. */
 const compressedBytesMin = 1024;
 /** What is packed already gains nothing. */
-const packable = /^(application\/(json|x-ndjson)|text\/csv)\b/;
+const packable = /^(application\/(json|x-ndjson)|text\/(csv|html|css|javascript))\b/;
 
 /** The answer in the coding that its caller asked for. What streams goes on to: each chunk when it is made. */
 export async function encodeAnswer(request: HttpRequest, response: Response): Promise<Response> {

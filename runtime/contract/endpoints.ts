@@ -37,8 +37,11 @@ export interface RawContext extends CallContext {
   request: import("./route.ts").HttpRequest;
 }
 
-/** The form of an endpoint's errors where it is not ours: OpenAI's `code` is text, Iceberg's `type` an exception's name. */
-export type ErrorForm = "openai" | "iceberg";
+/**
+ * The form of an endpoint's errors where it is not ours: OpenAI's `code` is text, Iceberg's `type` an exception's name, and a
+ * page is what a person reads.
+ */
+export type ErrorForm = "openai" | "iceberg" | "page";
 
 interface Shapes {
   /** HTTP statuses of its errors beside those that any endpoint of its kind may answer with. */

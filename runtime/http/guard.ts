@@ -16,6 +16,7 @@ import { unanswered } from "../rpc/rpc.ts";
 import type { Clock } from "../scheduling/scheduling.ts";
 import { describe, type Log, type Metrics } from "../telemetry/telemetry.ts";
 import type { AnswerHold } from "./answer-hold.ts";
+import { errorPage } from "./error-page.ts";
 import { SentRequest } from "./sent-request.ts";
 
 export interface GuardDeps {
@@ -243,6 +244,7 @@ function failed(
     const { status, ...body } = openAiError(wire, requestId);
     return jsonResponse(body, headers, status);
   }
+  if (form === "page") return errorPage(wire, { status, requestId, headers });
   if (form === "iceberg") return jsonResponse({ error: icebergError(wire) }, headers, status);
   return jsonResponse({ error: errorBody(wire, requestId) }, headers, status);
 }

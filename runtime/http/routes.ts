@@ -14,6 +14,8 @@ interface Route {
   errors: ErrorForm | undefined;
 }
 
+export type RouteOptions = Excused & { errors?: ErrorForm | undefined };
+
 export function createRoutes(guarded: Guarded) {
   const app = new Elysia();
   const routes: Route[] = [];
@@ -23,7 +25,7 @@ export function createRoutes(guarded: Guarded) {
     method: HttpMethod,
     pattern: string,
     handler: Handler,
-    { errors, ...excused }: Excused & { errors?: ErrorForm | undefined } = {},
+    { errors, ...excused }: RouteOptions = {},
   ) => {
     const serve = guarded(pattern, handler, excused, errors);
     routes.push({ method, pattern, serve, errors });

@@ -24,7 +24,7 @@ import { measureThread } from "../telemetry/telemetry.ts";
 import { createGuard, type Excused, type GuardDeps, type Handler } from "./guard.ts";
 import { addHealth, type HealthDeps } from "./health.ts";
 import { type Listening, startListener } from "./listener.ts";
-import { createRoutes } from "./routes.ts";
+import { createRoutes, type RouteOptions } from "./routes.ts";
 import { callOf, rpcHandler } from "./rpc-handler.ts";
 
 export interface FaceDeps extends GuardDeps, HealthDeps {
@@ -37,7 +37,13 @@ export type RawHandler = (input: never, context: RawContext) => Promise<Response
 
 export interface Face {
   /** Adds one route: for a page, or for an endpoint that another service answers. */
-  route: (method: HttpMethod, pattern: string, handler: Handler, endpoint?: Verb | Raw) => void;
+  route: (
+    method: HttpMethod,
+    pattern: string,
+    handler: Handler,
+    endpoint?: Verb | Raw,
+    options?: RouteOptions,
+  ) => void;
   /** Mounts the verbs of a contract under a prefix. */
   verbs: (contract: Contract, invoke: Invoke, prefix?: string) => void;
   /** Mounts the streams of a contract under a prefix. */
@@ -56,7 +62,8 @@ export function createFace(deps: FaceDeps): Face {
   measureThread(deps.metrics);
   addHealth(add, deps);
   return {
-    route: (method, pattern, handler, endpoint) => add(method, pattern, handler, optionsOf(endpoint)),
+    route: (method, pattern, handler, endpoint, options) =>
+      add(method, pattern, handler, { ...options, ...optionsOf(endpoint) }),
     verbs: (contract, invoke, prefix = "") => {
       for (const { verb, endpoint, place } of verbsUnder(prefix, contract)) {
         const handler = verbHandler(verb, endpoint, invoke, { place, maxJsonBytes: deps.maxJsonBytes });

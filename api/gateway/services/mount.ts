@@ -27,6 +27,7 @@ import { pathwayd } from "../../../workers/pathwayd/contract.ts";
 import { queryd } from "../../../workers/queryd/contract.ts";
 import { storaged } from "../../../workers/storaged/contract.ts";
 import { vectord } from "../../../workers/vectord/contract.ts";
+import { mountConsole } from "../../console/console.ts";
 import { gateway } from "../contract.ts";
 import { docsHeaders, docsPage, openApi } from "../openapi/openapi.ts";
 import { type Proxied, proxy } from "./proxy.ts";
@@ -67,7 +68,7 @@ export function mountServices(face: Face, { config, peers, idempotency }: Deps<M
     bufferedResponse(description().json, { headers: { "content-type": "application/json" } }),
   );
   face.route("GET", "/docs", () => bufferedResponse(description().page, { headers: docsHeaders }));
-  face.route("GET", "/", () => new Response(null, { status: 302, headers: { location: "/docs" } }));
+  mountConsole(face);
 }
 
 function describeApi(): { page: Uint8Array; json: Uint8Array } {

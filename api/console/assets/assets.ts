@@ -1,0 +1,71 @@
+/** Scripts, styles and the sample that pages need, all from here: islands are bundled when they are first asked for. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { bufferedResponse } from "../../../runtime/bodies/bodies.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
+import type { Face } from "../../../runtime/http/http.ts";
+import { addPage } from "../routes/routes.ts";
+
+const browser = join(import.meta.dir, "../browser");
+const [script, styleSheet] = ["text/javascript; charset=utf-8", "text/css; charset=utf-8"];
+const fileOf = (specifier: string) => readFile(Bun.resolveSync(specifier, import.meta.dir));
+
+interface Asset {
+  type: string;
+  bytes: () => Promise<Uint8Array>;
+}
+
+/** An island as one file, with what it imports. */
+const island = (name: string): Asset => ({
+  type: script,
+  bytes: async () => {
+    const { outputs } = await Bun.build({
+      entrypoints: [join(browser, `${name}.ts`)],
+      target: "browser",
+      format: "esm",
+      minify: true,
+    });
+    return new Uint8Array(await (outputs[0] as Blob).arrayBuffer());
+  },
+});
+
+const assets: ReadonlyMap<string, Asset> = new Map([
+  ["style.css", { type: styleSheet, bytes: () => readFile(join(browser, "style.css")) }],
+  ["uplot.css", { type: styleSheet, bytes: () => fileOf("uplot/dist/uPlot.min.css") }],
+  ["htmx.js", { type: script, bytes: () => fileOf("htmx.org/dist/htmx.min.js") }],
+  ["page.js", island("page")],
+  ["grid.js", island("grid")],
+  ["sql.js", island("sql")],
+  ["upload.js", island("upload")],
+  ["chat.js", island("chat")],
+  ["workers.csv", { type: "text/csv; charset=utf-8", bytes: () => readFile(join(browser, "workers.csv")) }],
+]);
+
+/** What a browser kept of an earlier program is asked for anew. */
+const started = Date.now().toString(36);
+
+/** The address of an asset. */
+export const asset = (name: string): string => `/console/assets/${name}?v=${started}`;
+
+export function mountAssets(face: Face): void {
+  const made = new Map<string, Promise<Uint8Array>>();
+  addPage(
+    face,
+    "/console/assets/:name",
+    async (request) => {
+      const name = new URL(request.url).pathname.split("/").at(-1) ?? "";
+      const found = assets.get(name);
+      if (!found) throw fail("not_found", `the console has no asset '${name}'`);
+      const bytes = made.get(name) ?? found.bytes();
+      made.set(name, bytes);
+      bytes.catch(() => made.delete(name));
+      const headers = {
+        "content-type": found.type,
+        "cache-control": "public, max-age=31536000, immutable",
+        "x-content-type-options": "nosniff",
+      };
+      return bufferedResponse(await bytes, { headers });
+    },
+    { open: true },
+  );
+}

@@ -1,0 +1,85 @@
+/** The API from a page: the browser sends the token's cookie by itself. */
+
+export class ApiError extends Error {
+  readonly type: string;
+  readonly requestId: string;
+  readonly details: { line?: number; column?: number; position?: number };
+
+  constructor(type: string, message: string, requestId: string, details: unknown) {
+    super(message);
+    this.type = type;
+    this.requestId = requestId;
+    this.details = Object(details);
+  }
+}
+
+/** Throws `ApiError` with the API's words. */
+export async function call(
+  method: string,
+  path: string,
+  {
+    body,
+    accept = "application/json",
+    signal,
+  }: { body?: unknown; accept?: string; signal?: AbortSignal } = {},
+): Promise<Response> {
+  const isPlain = typeof body === "string" || body instanceof Blob;
+  const response = await fetch(path, {
+    method,
+    headers: { accept, ...(!isPlain && body !== undefined && { "content-type": "application/json" }) },
+    ...(body !== undefined && { body: isPlain ? body : JSON.stringify(body) }),
+    ...(signal && { signal }),
+  }).catch((cause) => {
+    if (signal?.aborted) throw cause;
+    throw new ApiError("offline", "Lakehouse does not answer. Is it running?", "", {});
+  });
+  if (response.ok) return response;
+  throw errorOf(await response.text(), response.status);
+}
+
+/** From the text of an answer that is no success. */
+export function errorOf(text: string, status: number): ApiError {
+  const { error } = (safeJson(text) ?? {}) as {
+    error?: { type: string; message: string; request_id: string; details: unknown };
+  };
+  if (error) return new ApiError(error.type, error.message, error.request_id, error.details);
+  return new ApiError(String(status), text.slice(0, 500) || `answered ${status}`, "", {});
+}
+
+function safeJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** An element with its children; text stays text. */
+export function element<N extends keyof HTMLElementTagNameMap>(
+  name: N,
+  properties: Partial<HTMLElementTagNameMap[N]> & { role?: string } = {},
+  ...children: (Node | string)[]
+): HTMLElementTagNameMap[N] {
+  const made = document.createElement(name);
+  const { role, ...more } = properties;
+  if (role) made.setAttribute("role", role);
+  Object.assign(made, more);
+  made.append(...children);
+  return made;
+}
+
+export const byId = <E extends HTMLElement = HTMLElement>(id: string): E => document.getElementById(id) as E;
+
+/** Tells what happened for some seconds, or until it is closed. */
+export function notice(text: string, isFailure = false): void {
+  const close = element("button", { type: "button", ariaLabel: "Close", textContent: "×" });
+  const made = element("p", { className: isFailure ? "failure" : "note" }, text, close);
+  close.onclick = () => made.remove();
+  byId("notices").append(made);
+  if (!isFailure) setTimeout(() => made.remove(), 6000);
+}
+
+export const told = (cause: unknown): string =>
+  cause instanceof ApiError
+    ? `${cause.message}${cause.requestId ? ` (request ${cause.requestId})` : ""}`
+    : String(cause);

@@ -1,0 +1,13 @@
+/** Grids whose rows a statement gives: `<div class="grid" data-sql="…" data-limit="…">`. */
+import { call, element, told } from "./api.ts";
+import { type Rows, showGrid } from "./table.ts";
+
+for (const place of document.querySelectorAll<HTMLElement>(".grid[data-sql]")) {
+  place.replaceChildren(element("p", { className: "empty", textContent: "Loading …" }));
+  const { sql, limit = "1000" } = place.dataset;
+  call("POST", "/v1/sql?shape=full&numbers=string", { body: { sql, limit: Number(limit) } })
+    .then(async (response) => showGrid(place, (await response.json()) as Rows))
+    .catch((cause) =>
+      place.replaceChildren(element("p", { className: "failure", role: "alert", textContent: told(cause) })),
+    );
+}

@@ -1,0 +1,163 @@
+/** What every page can do: requests by buttons and forms, asking first where that is due; and going places by keyboard. */
+import { byId, call, element, notice, told } from "./api.ts";
+
+/** Asks in a dialog; whoever closes it otherwise says no. */
+function confirmed(says: string, does: string): Promise<boolean> {
+  const yes = element("button", { value: "yes", className: "danger", textContent: does });
+  const no = element("button", { value: "", textContent: "Cancel", autofocus: true });
+  const form = element(
+    "form",
+    { method: "dialog" },
+    element("p", {}, says),
+    element("p", { className: "row" }, no, yes),
+  );
+  const dialog = element("dialog", { ariaLabel: "Are you sure?" }, form);
+  document.body.append(dialog);
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.onclose = () => {
+      resolve(dialog.returnValue === "yes");
+      dialog.remove();
+    };
+  });
+}
+
+async function act(button: HTMLButtonElement): Promise<void> {
+  const { method = "POST", path = "", body, says, to } = button.dataset;
+  if (says && !(await confirmed(says, button.textContent ?? "Do it"))) return;
+  await sending(button, async () => {
+    await call(method, path, body === undefined ? {} : { body: JSON.parse(body) });
+    if (to !== undefined) location.assign(to);
+    else if (says) location.reload();
+    else notice("Done.");
+  });
+}
+
+async function sending(button: HTMLButtonElement | null, work: () => Promise<void>): Promise<void> {
+  if (button) button.disabled = true;
+  try {
+    await work();
+  } catch (cause) {
+    notice(told(cause), true);
+  } finally {
+    if (button) button.disabled = false;
+  }
+}
+
+/** Fields become the body; those whose names end with [] become lists. */
+function bodyOf(form: HTMLFormElement): Record<string, unknown> {
+  const body: Record<string, unknown> = {};
+  for (const [name, value] of new FormData(form)) {
+    if (!name.endsWith("[]")) body[name] = value;
+    else body[name.slice(0, -2)] = [...((body[name.slice(0, -2)] as unknown[]) ?? []), value];
+  }
+  return body;
+}
+
+async function submit(form: HTMLFormElement): Promise<void> {
+  const [method = "POST", path = ""] = (form.dataset.call ?? "").split(" ");
+  await sending(form.querySelector("button[type=submit]"), async () => {
+    const answer = (await (await call(method, path, { body: bodyOf(form) })).json()) as { job_id?: string };
+    if (answer.job_id !== undefined) await ended(`/v1/matrix/jobs/${answer.job_id}`);
+    location.assign(form.dataset.to ?? location.href);
+  });
+}
+
+/** Waits for a job's last event. Throws when it failed. */
+function ended(job: string): Promise<void> {
+  notice("It is being built.");
+  return new Promise((resolve, reject) => {
+    const events = new EventSource(`${job}/events`);
+    const over = (failed: boolean) => (event: Event) => {
+      events.close();
+      const { error } = JSON.parse((event as MessageEvent).data ?? "{}") as { error?: { message: string } };
+      if (failed) reject(new Error(error?.message ?? "the job failed"));
+      else resolve();
+    };
+    events.addEventListener("done", over(false));
+    events.addEventListener("failed", over(true));
+  });
+}
+
+async function loadSample(button: HTMLButtonElement): Promise<void> {
+  await sending(button, async () => {
+    const sample = await (await fetch(button.dataset.sample ?? "")).blob();
+    await call("POST", "/v1/ingest?name=workers&format=csv", { body: sample });
+    location.assign(button.dataset.to ?? "/");
+  });
+}
+
+document.addEventListener("click", (event) => {
+  const button = (event.target as Element).closest("button");
+  if (button?.dataset.path) void act(button);
+  else if (button?.dataset.sample) void loadSample(button);
+});
+document.addEventListener("submit", (event) => {
+  const form = event.target as HTMLFormElement;
+  if (!form.dataset.call) return;
+  event.preventDefault();
+  void submit(form);
+});
+document.addEventListener("htmx:responseError", (event) => {
+  const { xhr } = (event as CustomEvent<{ xhr: XMLHttpRequest }>).detail;
+  const words = new DOMParser().parseFromString(xhr.responseText, "text/html").querySelector("[role=alert]");
+  notice(words?.textContent ?? `answered ${xhr.status}`, true);
+});
+
+// Offline: told once, until an answer comes again.
+let isOffline = false;
+document.addEventListener("htmx:sendError", () => {
+  if (!isOffline) notice("Lakehouse does not answer; the page tries again.", true);
+  isOffline = true;
+});
+document.addEventListener("htmx:afterOnLoad", () => {
+  if (isOffline) notice("Lakehouse answers again.");
+  isOffline = false;
+});
+
+/** Pages and datasets by a few letters. */
+async function openPalette(): Promise<void> {
+  const input = element("input", {
+    type: "search",
+    ariaLabel: "Go to",
+    placeholder: "A page or a dataset",
+    autofocus: true,
+  });
+  const list = element("ul", { role: "listbox", ariaLabel: "Places" });
+  const dialog = element("dialog", { className: "palette", ariaLabel: "Go to" }, input, list);
+  const links = [...document.querySelectorAll<HTMLAnchorElement>("nav a")];
+  const places = links.map((link) => ({ name: link.textContent ?? "", to: link.pathname }));
+  const show = () => {
+    const wanted = input.value.toLowerCase();
+    const found = places.filter(({ name }) => name.toLowerCase().includes(wanted)).slice(0, 20);
+    list.replaceChildren(
+      ...found.map(({ name, to }) => element("li", {}, element("a", { href: to, textContent: name }))),
+    );
+  };
+  input.oninput = show;
+  dialog.onkeydown = (event) => {
+    const items = [...list.querySelectorAll("a")];
+    const at = items.indexOf(document.activeElement as HTMLAnchorElement);
+    if (event.key === "Enter" && at < 0) items[0]?.click();
+    const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
+    if (step === 0) return;
+    event.preventDefault();
+    (items[at + step] ?? input).focus();
+  };
+  dialog.onclose = () => dialog.remove();
+  document.body.append(dialog);
+  dialog.showModal();
+  show();
+  const { datasets } = (await (await call("GET", "/v1/catalog/list?page_size=1000")).json()) as {
+    datasets: { name: string }[];
+  };
+  places.push(...datasets.map(({ name }) => ({ name, to: `/datasets/${name}` })));
+  show();
+}
+
+byId("palette-open").addEventListener("click", () => void openPalette());
+document.addEventListener("keydown", (event) => {
+  if (!(event.ctrlKey || event.metaKey) || event.key !== "k") return;
+  event.preventDefault();
+  if (!document.querySelector("dialog.palette")) void openPalette();
+});

@@ -1,0 +1,286 @@
+/** One dataset: its columns, rows, versions, and what can be done with it. */
+import type { ReplyOf } from "../../../runtime/contract/contract.ts";
+import { ServiceError } from "../../../runtime/errors/errors.ts";
+import { quoteName } from "../../../runtime/sql/sql.ts";
+import type { Catalogd } from "../../../workers/catalogd/contract.ts";
+import {
+  Action,
+  bytes,
+  count,
+  Failure,
+  Layout,
+  moment,
+  type PageContext,
+  Stat,
+  Table,
+} from "../parts/parts.ts";
+import { orFailure } from "../session/session.ts";
+
+type Manifest = ReplyOf<Catalogd["endpoints"]["manifest"]>;
+type Versions = ReplyOf<Catalogd["endpoints"]["versions"]>;
+type Difference = ReplyOf<Catalogd["endpoints"]["diff"]>;
+
+/** Rows that a profile looks at: of more, a sample. */
+const profiledRows = 100_000;
+
+export async function dataset(context: PageContext) {
+  const { api, name, query, isPart, path, nonce } = context;
+  const at = query.get("version");
+  if (isPart && query.has("profile")) return profile(context);
+  if (isPart && query.has("from")) return difference(context);
+  const place = `/v1/catalog/manifest/${encodeURIComponent(name)}`;
+  const manifest = await orFailure(
+    api.get<Manifest>(at === null ? place : `${place}?version=${encodeURIComponent(at)}`),
+  );
+  const versions = await orFailure(
+    api.get<Versions>(`/v1/catalog/versions/${encodeURIComponent(name)}?page_size=50`),
+  );
+  if (versions instanceof ServiceError) throw versions;
+  if (manifest instanceof ServiceError && at !== null) throw manifest;
+  return (
+    <Layout title={name} at={path} nonce={nonce} islands={["grid.js"]}>
+      {manifest instanceof ServiceError ? (
+        <Dropped name={name} error={manifest} />
+      ) : (
+        <Whole manifest={manifest} at={at} />
+      )}
+      <History name={name} versions={versions} />
+    </Layout>
+  );
+}
+
+const Dropped = ({ name, error }: { name: string; error: ServiceError }) => (
+  <>
+    <Failure error={error} />
+    <p>
+      <Action method="POST" path={`/v1/catalog/undrop/${name}`} body={{}}>
+        Bring it back
+      </Action>
+    </p>
+  </>
+);
+
+const Whole = ({ manifest, at }: { manifest: Manifest; at: string | null }) => {
+  const { name, version } = manifest;
+  const source = quoteName(at === null ? name : `${name}@${version}`);
+  return (
+    <>
+      <dl class="stats">
+        <Stat label="Rows">{count(manifest.row_count)}</Stat>
+        <Stat label="Size">{bytes(manifest.bytes)}</Stat>
+        <Stat label="Files">{count(manifest.objects.length)}</Stat>
+        <Stat label="Version">{version}</Stat>
+        <Stat label="Made">{`${moment(manifest.created_at)} by ${manifest.made_by}`}</Stat>
+      </dl>
+      {at !== null && (
+        <p class="note">
+          This is version {version}, as it was. <a href={`/datasets/${name}`}>To the latest</a>
+        </p>
+      )}
+      <p class="row">
+        <a class="button" href={`/sql#sql=${encodeURIComponent(`SELECT * FROM ${source} LIMIT 100`)}`}>
+          Ask in SQL
+        </a>
+        <Action
+          method="DELETE"
+          path={`/v1/catalog/manifest/${name}`}
+          says={`'${name}' will be dropped: nobody finds it any more. Its versions stay, and it can be brought back.`}
+          to={`/datasets/${name}`}
+          danger
+        >
+          Drop
+        </Action>
+      </p>
+      <section aria-labelledby="columns">
+        <h2 id="columns">Columns</h2>
+        <div hx-get={`/datasets/${name}?profile&version=${version}`} hx-trigger="load" hx-swap="innerHTML">
+          <Table
+            label="Columns"
+            heads={["Name", "Type", ""]}
+            rows={manifest.columns.map((column) => [
+              <code>{column.name}</code>,
+              <code>{column.type}</code>,
+              column.comment ?? "",
+            ])}
+            empty="It has no columns."
+          />
+        </div>
+      </section>
+      <section aria-labelledby="rows">
+        <h2 id="rows">First rows</h2>
+        <div
+          class="grid"
+          data-sql={`SELECT * FROM ${source}`}
+          data-limit="1000"
+          data-label={`Rows of ${name}`}
+        />
+      </section>
+      <MakeCorpus manifest={manifest} />
+      <Elsewhere name={name} />
+    </>
+  );
+};
+
+/** A form whose fields become the body of one request. */
+const MakeCorpus = ({ manifest: { name, columns } }: { manifest: Manifest }) => {
+  const texts = columns.filter(({ type }) => type === "VARCHAR");
+  if (texts.length === 0) return null;
+  return (
+    <details>
+      <summary>Search it by meaning</summary>
+      <form class="fields" data-call="POST /v1/matrix/corpora" data-to={`/search?corpus=${name}`}>
+        <input type="hidden" name="name" value={name} />
+        <input type="hidden" name="dataset" value={name} />
+        <label>
+          Column that tells rows apart{" "}
+          <select name="id_column">
+            {columns.map((column) => (
+              <option value={column.name}>{column.name}</option>
+            ))}
+          </select>
+        </label>
+        <fieldset>
+          <legend>Texts to search</legend>
+          {texts.map((column) => (
+            <label>
+              <input type="checkbox" name="text_columns[]" value={column.name} checked /> {column.name}
+            </label>
+          ))}
+        </fieldset>
+        <button type="submit">Build a corpus</button>
+      </form>
+    </details>
+  );
+};
+
+const Elsewhere = ({ name }: { name: string }) => (
+  <details>
+    <summary>Open it with other tools</summary>
+    <pre tabindex={0}>{`# PyIceberg
+from pyiceberg.catalog import load_catalog
+load_catalog("lakehouse", type="rest", uri="http://127.0.0.1:3110/iceberg").load_table("main.${name}").scan().to_arrow()
+
+-- DuckDB
+ATTACH 'main' AS lake (TYPE iceberg, ENDPOINT 'http://127.0.0.1:3110/iceberg', AUTHORIZATION_TYPE 'none', DEFAULT_SCHEMA 'main');
+SELECT * FROM lake.main.${name};
+
+# curl
+curl -sS http://127.0.0.1:3110/v1/sql -H 'Accept: text/csv' -d '{"sql":"SELECT * FROM \\"${name}\\""}'`}</pre>
+  </details>
+);
+
+const History = ({ name, versions }: { name: string; versions: Versions }) => (
+  <section aria-labelledby="versions">
+    <h2 id="versions">Versions</h2>
+    <div id="difference" aria-live="polite"></div>
+    <Table
+      label="Versions"
+      heads={["Version", "Made", "By", "Rows", "Size", ""]}
+      rows={versions.versions.map((each, index) => [
+        <a href={`/datasets/${name}?version=${each.version}`}>{each.version}</a>,
+        moment(each.created_at),
+        `${each.operation}, ${each.made_by}`,
+        count(each.row_count),
+        bytes(each.bytes),
+        index === 0 || each.operation === "drop" ? (
+          ""
+        ) : (
+          <span class="row">
+            <button
+              type="button"
+              hx-get={`/datasets/${name}?from=${each.version}`}
+              hx-target="#difference"
+              hx-swap="innerHTML"
+            >
+              Compare
+            </button>
+            <Action
+              method="POST"
+              path={`/v1/catalog/rollback/${name}`}
+              body={{ version: each.version }}
+              says={`'${name}' will be as it was in version ${each.version}, as a new version. Those between stay.`}
+              to={`/datasets/${name}`}
+            >
+              Go back to it
+            </Action>
+          </span>
+        ),
+      ])}
+      empty="It has no versions."
+    />
+  </section>
+);
+
+async function difference({ api, name, query }: PageContext) {
+  const from = query.get("from") ?? "";
+  const found = await orFailure(
+    api.get<Difference>(`/v1/catalog/diff/${encodeURIComponent(name)}?from=${encodeURIComponent(from)}`),
+  );
+  if (found instanceof ServiceError) return <Failure error={found} />;
+  const { columns, row_count: rows, bytes: size, objects, to } = found;
+  const names = (list: readonly { name: string }[]) => list.map((each) => each.name).join(", ") || "none";
+  return (
+    <div class="note">
+      <p>
+        From version {from} to {to.version}: {rows >= 0 ? "+" : "−"}
+        {count(Math.abs(rows))} rows, {size >= 0 ? "+" : "−"}
+        {bytes(Math.abs(size))}; files {objects.added.count} added, {objects.removed.count} removed,{" "}
+        {objects.kept.count} kept.
+      </p>
+      <p>
+        Columns added: {names(columns.added)}; removed: {names(columns.removed)}; renamed:{" "}
+        {columns.renamed.map((each) => `${each.from} to ${each.to}`).join(", ") || "none"}; other types:{" "}
+        {names(columns.retyped)}.
+      </p>
+    </div>
+  );
+}
+
+interface Summary {
+  column_name: string;
+  column_type: string;
+  min: string | null;
+  max: string | null;
+  approx_unique: number | null;
+  avg: string | null;
+  null_percentage: number | null;
+}
+
+/** By DuckDB's own SUMMARIZE, over a sample of large ones. */
+async function profile({ api, name, query }: PageContext) {
+  const source = quoteName(`${name}@${Number(query.get("version"))}`);
+  const manifest = await api.get<Manifest>(
+    `/v1/catalog/manifest/${encodeURIComponent(name)}?version=${Number(query.get("version"))}`,
+  );
+  const isSample = manifest.row_count > profiledRows;
+  const rows = await orFailure(
+    api.post<Summary[]>("/v1/sql", {
+      sql: `SUMMARIZE SELECT * FROM ${source}${isSample ? ` USING SAMPLE ${profiledRows}` : ""}`,
+    }),
+  );
+  if (rows instanceof ServiceError) return <Failure error={rows} />;
+  return (
+    <>
+      {isSample && <p class="quiet">Of a sample of {count(profiledRows)} rows.</p>}
+      <Table
+        label="Columns"
+        heads={["Name", "Type", "NULL", "Different", "Least", "Most", "Mean"]}
+        rows={rows.map((each) => [
+          <code>{each.column_name}</code>,
+          <code>{each.column_type}</code>,
+          <meter
+            value={each.null_percentage ?? 0}
+            max={100}
+            aria-label={`NULL in ${each.column_name}: ${each.null_percentage ?? 0} %`}
+            title={`${each.null_percentage ?? 0} %`}
+          />,
+          each.approx_unique === null ? "" : `≈ ${count(each.approx_unique)}`,
+          <span class="cut">{each.min ?? ""}</span>,
+          <span class="cut">{each.max ?? ""}</span>,
+          each.avg === null ? "" : each.avg.slice(0, 12),
+        ])}
+        empty="It has no columns."
+      />
+    </>
+  );
+}

@@ -1,0 +1,67 @@
+/** The datasets by name. */
+import type { ReplyOf } from "../../../runtime/contract/contract.ts";
+import type { Catalogd } from "../../../workers/catalogd/contract.ts";
+import { bytes, count, Layout, type PageContext, since, Table } from "../parts/parts.ts";
+
+type Listed = ReplyOf<Catalogd["endpoints"]["list"]>;
+
+/** Of more the first are shown, and the search finds the others. */
+const shownMax = 500;
+
+export async function datasets({ api, query, isPart, path, nonce }: PageContext) {
+  const wanted = (query.get("q") ?? "").trim().toLowerCase();
+  const found: Listed["datasets"] = [];
+  let token: string | undefined;
+  do {
+    const page = await api.get<Listed>(
+      `/v1/catalog/list?page_size=1000${token === undefined ? "" : `&page_token=${encodeURIComponent(token)}`}`,
+    );
+    found.push(...page.datasets.filter(({ name }) => name.toLowerCase().includes(wanted)));
+    token = page.next_page_token;
+  } while (token !== undefined && found.length < shownMax);
+  const list = (
+    <>
+      <Table
+        label="Datasets"
+        heads={["Name", "Rows", "Columns", "Size", "Version", "Changed"]}
+        rows={found
+          .slice(0, shownMax)
+          .map((each) => [
+            <a href={`/datasets/${each.name}`}>{each.name}</a>,
+            count(each.row_count),
+            each.columns,
+            bytes(each.bytes),
+            each.version,
+            since(each.created_at),
+          ])}
+        empty={wanted === "" ? "There are no datasets yet." : "No dataset has such a name."}
+      />
+      {(found.length > shownMax || token !== undefined) && (
+        <p class="quiet">The first {shownMax} are shown: search for the others.</p>
+      )}
+    </>
+  );
+  if (isPart) return list;
+  return (
+    <Layout title="Datasets" at={path} nonce={nonce}>
+      <p class="row">
+        <label class="grow">
+          Search{" "}
+          <input
+            type="search"
+            name="q"
+            value={query.get("q") ?? ""}
+            hx-get="/datasets"
+            hx-trigger="input changed delay:200ms"
+            hx-target="#list"
+            hx-replace-url="true"
+          />
+        </label>
+        <a class="button" href="/upload">
+          Load a file
+        </a>
+      </p>
+      <div id="list">{list}</div>
+    </Layout>
+  );
+}

@@ -1,0 +1,183 @@
+/** Home: what there is, what runs now, and the way in for whoever is new. */
+import type { ReplyOf } from "../../../runtime/contract/contract.ts";
+import { ServiceError } from "../../../runtime/errors/errors.ts";
+import type { Catalogd } from "../../../workers/catalogd/contract.ts";
+import type { Ingestd } from "../../../workers/ingestd/contract.ts";
+import type { Matrixd } from "../../../workers/matrixd/contract.ts";
+import type { Queryd } from "../../../workers/queryd/contract.ts";
+import type { Gateway } from "../../gateway/contract.ts";
+import {
+  bytes,
+  count,
+  duration,
+  Empty,
+  Failure,
+  Layout,
+  type PageContext,
+  Stat,
+  State,
+  since,
+  Table,
+} from "../parts/parts.ts";
+import { orFailure } from "../session/session.ts";
+
+type System = ReplyOf<Gateway["endpoints"]["system"]>;
+type Datasets = ReplyOf<Catalogd["endpoints"]["list"]>;
+type Corpora = ReplyOf<Matrixd["endpoints"]["corpora"]>;
+
+export async function home({ api, isPart, path, nonce }: PageContext) {
+  if (isPart) return <Running api={await running(api)} />;
+  const [system, datasets, corpora, now] = await Promise.all([
+    orFailure(api.get<System>("/v1/system")),
+    orFailure(api.get<Datasets>("/v1/catalog/list?page_size=10")),
+    orFailure(api.get<Corpora>("/v1/matrix/corpora?page_size=10")),
+    running(api),
+  ]);
+  const isNew = !(datasets instanceof ServiceError) && datasets.datasets.length === 0;
+  return (
+    <Layout title="Home" at={path} nonce={nonce}>
+      {isNew && <Welcome />}
+      {system instanceof ServiceError ? <Failure error={system} /> : <Services system={system} />}
+      <section aria-labelledby="now">
+        <h2 id="now">Now</h2>
+        <div hx-get="/" hx-trigger="every 2s [document.visibilityState === 'visible']" hx-swap="innerHTML">
+          <Running api={now} />
+        </div>
+      </section>
+      <section aria-labelledby="datasets">
+        <h2 id="datasets">Datasets</h2>
+        {datasets instanceof ServiceError ? (
+          <Failure error={datasets} />
+        ) : (
+          <Table
+            label="Datasets"
+            heads={["Name", "Rows", "Size", "Version", "Changed"]}
+            rows={datasets.datasets.map((each) => [
+              <a href={`/datasets/${each.name}`}>{each.name}</a>,
+              count(each.row_count),
+              bytes(each.bytes),
+              each.version,
+              since(each.created_at),
+            ])}
+            empty="There are no datasets yet."
+          />
+        )}
+      </section>
+      <section aria-labelledby="corpora">
+        <h2 id="corpora">Corpora</h2>
+        {corpora instanceof ServiceError ? (
+          <Failure error={corpora} />
+        ) : (
+          <Table
+            label="Corpora"
+            heads={["Name", "State", "Rows", "Of"]}
+            rows={corpora.corpora.map((each) => [
+              <a href={`/search?corpus=${encodeURIComponent(each.name)}`}>{each.name}</a>,
+              <State of={each.state} />,
+              count(each.rows),
+              each.dataset ?? "a statement",
+            ])}
+            empty="There are no corpora yet: a dataset's page makes one of its texts."
+          />
+        )}
+      </section>
+    </Layout>
+  );
+}
+
+const Welcome = () => (
+  <section class="welcome" aria-labelledby="welcome">
+    <h2 id="welcome">Welcome</h2>
+    <p>Nothing is here yet. Load a file of yours, or a sample of thirty workers to look around with.</p>
+    <p class="row">
+      <a class="button" href="/upload">
+        Load a file
+      </a>
+      <button type="button" data-sample="/console/assets/workers.csv" data-to="/datasets/workers">
+        Load the sample
+      </button>
+    </p>
+  </section>
+);
+
+const Services = ({ system }: { system: System }) => {
+  const { memory, services } = system;
+  return (
+    <section aria-labelledby="services">
+      <h2 id="services">Services</h2>
+      <dl class="stats">
+        <Stat label="State">
+          <State of={system.ready ? "ready" : "not ready"} />
+        </Stat>
+        <Stat label="Memory">{bytes(memory.resident_bytes)}</Stat>
+        <Stat label="May be taken">{bytes(memory.planned_bytes)}</Stat>
+        <Stat label="Of">{bytes(memory.available_bytes)}</Stat>
+      </dl>
+      <ul class="services">
+        {services.map((service) => (
+          <li title={service.last_error}>
+            <strong>{service.name}</strong> <State of={service.state} />
+            <small>
+              {service.uptime_seconds === undefined ? "" : `up ${duration(service.uptime_seconds * 1000)}`}
+              {service.restarts ? `, ${service.restarts} restarts` : ""}
+            </small>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+};
+
+type Work = { what: string; name: string; state: string; at: string; progress?: number | undefined };
+
+/** What runs, of ingests, queries and jobs. */
+async function running(api: PageContext["api"]): Promise<Work[] | ServiceError> {
+  const asked = await Promise.all([
+    orFailure(api.get<ReplyOf<Ingestd["endpoints"]["jobs"]>>("/v1/ingest/jobs?page_size=50")),
+    orFailure(api.get<ReplyOf<Queryd["endpoints"]["queries"]>>("/v1/sql/queries?page_size=50")),
+    orFailure(api.get<ReplyOf<Matrixd["endpoints"]["jobs"]>>("/v1/matrix/jobs?page_size=50")),
+  ]);
+  const failure = asked.find((each) => each instanceof ServiceError);
+  if (failure instanceof ServiceError) return failure;
+  const [ingests, queries, jobs] = asked as Exclude<(typeof asked)[number], ServiceError>[] as [
+    ReplyOf<Ingestd["endpoints"]["jobs"]>,
+    ReplyOf<Queryd["endpoints"]["queries"]>,
+    ReplyOf<Matrixd["endpoints"]["jobs"]>,
+  ];
+  const over = new Set(["done", "failed", "interrupted", "cancelled"]);
+  return [
+    ...ingests.jobs.map(({ name, state, started_at: at, progress }) => ({
+      what: "ingest",
+      name,
+      state,
+      at,
+      progress,
+    })),
+    ...queries.queries.map(({ sql, state, started_at: at }) => ({ what: "query", name: sql, state, at })),
+    ...jobs.jobs.map(({ corpus: name, state, started_at: at }) => ({ what: "corpus", name, state, at })),
+  ].filter(({ state }) => !over.has(state));
+}
+
+const Running = ({ api: now }: { api: Work[] | ServiceError }) =>
+  now instanceof ServiceError ? (
+    <Failure error={now} />
+  ) : now.length === 0 ? (
+    <Empty>Nothing runs.</Empty>
+  ) : (
+    <Table
+      label="What runs now"
+      heads={["What", "Name", "State", "Progress", "Began"]}
+      rows={now.map(({ what, name, state, at, progress }) => [
+        what,
+        <code class="cut">{name}</code>,
+        <State of={state} />,
+        progress === undefined ? (
+          ""
+        ) : (
+          <progress value={progress} max={1} aria-label={`Progress of ${name}`} />
+        ),
+        since(at),
+      ])}
+      empty=""
+    />
+  );

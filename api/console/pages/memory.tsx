@@ -1,0 +1,89 @@
+/** Memory: traces found by words, and playbooks. */
+import type { ReplyOf } from "../../../runtime/contract/contract.ts";
+import { ServiceError } from "../../../runtime/errors/errors.ts";
+import type { Matrixd } from "../../../workers/matrixd/contract.ts";
+import type { Pathwayd } from "../../../workers/pathwayd/contract.ts";
+import { Action, count, Failure, Layout, moment, type PageContext, since, Table } from "../parts/parts.ts";
+import { orFailure } from "../session/session.ts";
+
+type Traces = ReplyOf<Pathwayd["endpoints"]["search"]>;
+type Playbooks = ReplyOf<Matrixd["endpoints"]["playbooks"]>;
+
+export async function memory({ api, query, isPart, path, nonce }: PageContext) {
+  const text = (query.get("q") ?? "").trim();
+  const asOf = (query.get("as_of") ?? "").trim();
+  const traces = await orFailure(
+    api.post<Traces>("/v1/pathway/search", {
+      page_size: 50,
+      ...(text !== "" && { text }),
+      ...(asOf !== "" && { as_of: new Date(`${asOf}Z`).toISOString() }),
+    }),
+  );
+  const list =
+    traces instanceof ServiceError ? (
+      <Failure error={traces} />
+    ) : (
+      <Table
+        label="Traces"
+        heads={["Trace", "Content", "Tags", "Changed", "Used"]}
+        rows={traces.results.map((trace) => [
+          <a href={`/memory/${encodeURIComponent(trace.uid)}`}>{trace.uid}</a>,
+          <code class="cut">{JSON.stringify(trace.content)}</code>,
+          trace.tags.join(", "),
+          since(trace.updated_at),
+          count(trace.replay_count),
+        ])}
+        empty={text === "" ? "Nothing is remembered yet." : "Nothing that is remembered has such words."}
+      />
+    );
+  if (isPart) return list;
+  const playbooks = await orFailure(api.get<Playbooks>("/v1/matrix/playbooks?page_size=50"));
+  return (
+    <Layout title="Memory" at={path} nonce={nonce}>
+      <section aria-labelledby="traces">
+        <h2 id="traces">Traces</h2>
+        <form class="row" hx-get="/memory" hx-target="#found" hx-push-url="true" action="/memory">
+          <label class="grow">
+            Words <input type="search" name="q" value={text} />
+          </label>
+          <label>
+            As of (UTC) <input type="datetime-local" name="as_of" value={asOf} step={1} />
+          </label>
+          <button type="submit">Search</button>
+        </form>
+        <div id="found" aria-live="polite">
+          {list}
+        </div>
+      </section>
+      <section aria-labelledby="playbooks">
+        <h2 id="playbooks">Playbooks</h2>
+        {playbooks instanceof ServiceError ? (
+          <Failure error={playbooks} />
+        ) : (
+          <Table
+            label="Playbooks"
+            heads={["Question", "Answer", "Corpus", "Score", "Helpful", "Harmful", "Confirmed", ""]}
+            rows={playbooks.playbooks.map((each) => [
+              each.query_text,
+              each.answer_id,
+              each.corpus,
+              each.score.toPrecision(2),
+              each.helpful,
+              each.harmful,
+              moment(each.confirmed_at),
+              <Action
+                method="DELETE"
+                path={`/v1/matrix/playbooks/${encodeURIComponent(each.playbook_id)}`}
+                says={`What was learned of '${each.query_text}' will be forgotten.`}
+                danger
+              >
+                Forget
+              </Action>,
+            ])}
+            empty="No playbooks yet: “This fits” at a hit of a search makes one."
+          />
+        )}
+      </section>
+    </Layout>
+  );
+}

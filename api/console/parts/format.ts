@@ -1,0 +1,26 @@
+/** Numbers and times as people read them. */
+
+const number = new Intl.NumberFormat("en");
+export const count = (value: number): string => number.format(value);
+
+/** `1.4 MB`, by powers of 1000 as disks are sold. */
+export function bytes(value: number): string {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  const at = value < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(value) / 3));
+  const scaled = value / 1000 ** at;
+  return `${at === 0 ? scaled : scaled.toPrecision(3)} ${units[at]}`;
+}
+
+export function duration(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  const seconds = ms / 1000;
+  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
+  return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
+}
+
+/** `2026-11-30 22:31:14` in UTC. */
+export const moment = (iso: string): string => iso.replace("T", " ").replace(/(\.\d+)?Z$/, "");
+
+export const since = (iso: string, now = Date.now()): string =>
+  `${duration(Math.max(0, now - Date.parse(iso)))} ago`;
