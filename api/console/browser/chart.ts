@@ -73,7 +73,8 @@ interface Plotted {
 
 function plot(place: HTMLElement, kind: string, { data, labels, isTime, names }: Plotted): void {
   const ink = getComputedStyle(document.body).color;
-  const accent = getComputedStyle(document.body).getPropertyValue("--accent") || "#2563eb";
+  // A canvas takes no light-dark(): the colour of links is the accent as it is now.
+  const accent = getComputedStyle(document.querySelector("a") ?? document.body).color;
   const axis = { stroke: ink, grid: { stroke: "#8884" }, ticks: { stroke: "#8884" } };
   const paths = kind === "bar" ? UPlot.paths.bars?.({ size: [barShare, 100] }) : undefined;
   const series = {
@@ -91,7 +92,11 @@ function plot(place: HTMLElement, kind: string, { data, labels, isTime, names }:
     {
       width: Math.max(300, place.clientWidth),
       height,
-      scales: { x: { time: isTime } },
+      scales: {
+        x: { time: isTime },
+        // Bars stand on nothing.
+        y: kind === "bar" ? { range: (_, least, most) => [Math.min(0, least), Math.max(0, most)] } : {},
+      },
       series: [{ label: labels[0] }, series as UPlot.Series],
       axes: [{ ...axis, ...named } as UPlot.Axis, axis],
     },

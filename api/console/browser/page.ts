@@ -55,11 +55,12 @@ function bodyOf(form: HTMLFormElement): Record<string, unknown> {
 }
 
 async function submit(form: HTMLFormElement): Promise<void> {
-  const [method = "POST", path = ""] = (form.dataset.call ?? "").split(" ");
+  // A field named `dataset` would stand before the property.
+  const [method = "POST", path = ""] = (form.getAttribute("data-call") ?? "").split(" ");
   await sending(form.querySelector("button[type=submit]"), async () => {
     const answer = (await (await call(method, path, { body: bodyOf(form) })).json()) as { job_id?: string };
     if (answer.job_id !== undefined) await ended(`/v1/matrix/jobs/${answer.job_id}`);
-    location.assign(form.dataset.to ?? location.href);
+    location.assign(form.getAttribute("data-to") ?? location.href);
   });
 }
 
@@ -94,7 +95,7 @@ document.addEventListener("click", (event) => {
 });
 document.addEventListener("submit", (event) => {
   const form = event.target as HTMLFormElement;
-  if (!form.dataset.call) return;
+  if (!form.hasAttribute("data-call")) return;
   event.preventDefault();
   void submit(form);
 });

@@ -30,10 +30,10 @@ const isNumber = (type: string): boolean =>
 
 /** As wide as what the first rows hold. */
 function templateOf({ columns, rows }: Rows): string {
-  const widths = columns.map(({ name }) => {
+  const widths = columns.map(({ name, type }) => {
     const longest = rows
       .slice(0, measuredRows)
-      .reduce((max, row) => Math.max(max, textOf(row[name]).length), name.length + 1);
+      .reduce((max, row) => Math.max(max, textOf(row[name]).length), name.length + type.length + 1);
     return `${Math.min(widest, Math.max(narrowest, longest)) + 2}ch`;
   });
   return widths.join(" ");

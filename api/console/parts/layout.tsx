@@ -61,6 +61,7 @@ export const Layout = ({
       <title>{`${title} · Lakehouse`}</title>
       <meta name="htmx-config" content={htmxConfig} />
       <meta name="nonce" content={nonce} />
+      <link rel="icon" href="data:," />
       {["style.css", ...styles].map((name) => (
         <link rel="stylesheet" href={asset(name)} />
       ))}
