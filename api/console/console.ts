@@ -1,7 +1,7 @@
 /** The console: pages for people, at the gateway's own address. It reads and does what `/v1` can, and nothing else. */
 import type { Face } from "../../runtime/http/http.ts";
 import { mountAssets } from "./assets/assets.ts";
-import { pages } from "./pages/pages.ts";
+import { pages } from "./pages.ts";
 import { nonceOf, pageResponse } from "./parts/parts.ts";
 import { addPage } from "./routes/routes.ts";
 import { apiOf, mountSession } from "./session/session.ts";

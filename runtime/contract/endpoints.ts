@@ -37,10 +37,7 @@ export interface RawContext extends CallContext {
   request: import("./route.ts").HttpRequest;
 }
 
-/**
- * The form of an endpoint's errors where it is not ours: OpenAI's `code` is text, Iceberg's `type` an exception's name, and a
- * page is what a person reads.
- */
+/** The form of errors where it is not ours: OpenAI's `code` is text, Iceberg's `type` an exception's name; people read a page. */
 export type ErrorForm = "openai" | "iceberg" | "page";
 
 interface Shapes {

@@ -1,9 +1,9 @@
 /** Which files there are: the fixed ones of each service, names, lengths, and none that nobody uses. */
 import { posix } from "node:path";
-import { importsOf, type Rule, serviceNames, type Tree, under } from "./tidy-tree.ts";
+import { importsOf, isSource, type Rule, serviceNames, type Tree, under } from "./tidy-tree.ts";
 
 const fixed = ["README.md", "contract.ts", "service.ts", "worker.ts"];
-const vague = /(^|\/)(utils?|helpers?|types?|index|common|misc|shared|manager|handler|process)\.ts$/;
+const vague = /(^|\/)(utils?|helpers?|types?|index|common|misc|shared|manager|handler|process)\.tsx?$/;
 const linesMax = 300;
 
 export const serviceFolders: Rule = (tree) =>
@@ -14,7 +14,7 @@ export const serviceFolders: Rule = (tree) =>
       .map((name) => `${folder}${name}: missing`);
     const strange = under(tree, folder)
       .map((path) => path.slice(folder.length))
-      .filter((path) => !fixed.includes(path) && !/^[a-z0-9-]+\/[a-z0-9-]+\.ts$/.test(path))
+      .filter((path) => !fixed.includes(path) && !/^[a-z0-9-]+\/[a-z0-9-]+\.tsx?$/.test(path))
       .map(
         (path) =>
           `${folder}${path}: at the front of a service stand ${fixed.join(", ")} alone, the rest in rooms`,
@@ -24,8 +24,11 @@ export const serviceFolders: Rule = (tree) =>
 
 /** A room is a folder of a service, of the runtime or of the scripts; its door is the file of its own name. */
 const roomOf = (path: string): string | undefined =>
-  /^((?:workers|api)\/[^/]+\/[^/]+|(?:runtime|scripts)\/[^/]+)\/[^/]+\.ts$/.exec(path)?.[1];
-const doorOf = (room: string): string => `${room}/${posix.basename(room)}.ts`;
+  /^((?:workers|api)\/[^/]+\/[^/]+|(?:runtime|scripts)\/[^/]+)\/[^/]+\.tsx?$/.exec(path)?.[1];
+const doorOf = (room: string, tree: Tree): string => {
+  const door = `${room}/${posix.basename(room)}.ts`;
+  return tree.has(`${door}x`) ? `${door}x` : door;
+};
 const productOf = (tree: Tree): string[] =>
   under(tree, "", ".ts").filter((path) => !path.startsWith("tests/"));
 const filesMax = 14;
@@ -35,13 +38,13 @@ export const rooms: Rule = (tree) => {
   const product = productOf(tree);
   const all = new Set(product.flatMap((path) => roomOf(path) ?? []));
   const doorless = [...all]
-    .filter((room) => !tree.has(doorOf(room)))
-    .map((room) => `${room}/: a room has a door, ${doorOf(room)}`);
+    .filter((room) => !tree.has(doorOf(room, tree)))
+    .map((room) => `${room}/: a room has a door, ${doorOf(room, tree)}`);
   const intrusions = product.flatMap((path) =>
     importsOf(path, tree.get(path) ?? "")
       .filter((target) => {
         const room = roomOf(target);
-        return room !== undefined && room !== roomOf(path) && target !== doorOf(room);
+        return room !== undefined && room !== roomOf(path) && target !== doorOf(room, tree);
       })
       .map((target) => `${path} imports ${target}: a room is entered through its door`),
   );
@@ -49,7 +52,7 @@ export const rooms: Rule = (tree) => {
     .filter((path) => /^(?:(?:workers|api)\/[^/]+|runtime|scripts)\/[^/]+\/[^/]+\//.test(path))
     .map((path) => `${path}: a room holds files and no rooms`);
   const passages = product
-    .filter((path) => path !== doorOf(roomOf(path) ?? "") && reExport.test(tree.get(path) ?? ""))
+    .filter((path) => path !== doorOf(roomOf(path) ?? "", tree) && reExport.test(tree.get(path) ?? ""))
     .map((path) => `${path}: only doors pass on what other files export`);
   return [...doorless, ...intrusions, ...nested, ...passages];
 };
@@ -137,15 +140,13 @@ export const lineCount = (text: string): number => text.split("\n").length - (te
 
 export const length: Rule = (tree) =>
   [...tree]
-    .filter(
-      ([path, text]) => path.endsWith(".ts") && !path.startsWith("tests/") && lineCount(text) > linesMax,
-    )
+    .filter(([path, text]) => isSource(path) && !path.startsWith("tests/") && lineCount(text) > linesMax)
     .map(([path, text]) => `${path}: ${lineCount(text)} lines, at most ${linesMax}; split it by idea`);
 
 const isEntry = (path: string): boolean =>
   path === "runtime/main.ts" ||
-  /^(workers|api)\/.*\/(worker|main)\.ts$/.test(path) ||
-  /\.(test|bench)\.ts$/.test(path) ||
+  /^(workers|api)\/.*\/(worker|main)\.tsx?$/.test(path) ||
+  /\.(test|bench)\.tsx?$/.test(path) ||
   path.startsWith("tests/campaigns/") ||
   path === "tests/support/preload.ts";
 
@@ -156,7 +157,7 @@ const isNamedScript = (path: string, tree: Tree): boolean =>
 
 /** Files named in strings, as the workers that tests start: `"./echo-worker.ts"`, `"../bench/serve.ts"`. */
 const named = (path: string, text: string): string[] =>
-  [...text.matchAll(/["'`]([^"'`\s]*\.ts)["'`]/g)].flatMap(([, target = ""]) => [
+  [...text.matchAll(/["'`]([^"'`\s]*\.tsx?)["'`]/g)].flatMap(([, target = ""]) => [
     posix.join(posix.dirname(path), target),
     posix.normalize(target),
   ]);

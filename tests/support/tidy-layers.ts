@@ -1,5 +1,5 @@
 /** Who may import whom: imports point down only. */
-import { importsOf, packageOf, type Rule, type Tree } from "./tidy-tree.ts";
+import { importsOf, isSource, packageOf, type Rule, type Tree } from "./tidy-tree.ts";
 
 /** The supervisor's side of runtime/: it starts the services, so none of them may know it. */
 const isSupervising = (path: string): boolean =>
@@ -7,7 +7,7 @@ const isSupervising = (path: string): boolean =>
 const isKit = (path: string): boolean => path.startsWith("runtime/") && !isSupervising(path);
 /** A large contract has its shapes in a file beside it. */
 const isContract = (path: string): boolean =>
-  /^workers\/[^/]+\/(contract|schemas(\/[a-z-]+)?)\.ts$/.test(path);
+  /^workers\/[^/]+\/(contract|schemas(\/[a-z-]+)?)\.tsx?$/.test(path);
 const serviceOf = (path: string): string => `${path.split("/").slice(0, 2).join("/")}/`;
 const isFile = (target: string): boolean => /^(runtime|workers|api|scripts|tests)\//.test(target);
 
@@ -36,7 +36,7 @@ const sameTop = (path: string, target: string): boolean =>
 
 /** Inside a service: worker → service → nouns → contract, and nouns never see Elysia, the HTTP face or the worker. */
 function insideFault(path: string, target: string): string | undefined {
-  const [, service, name] = /^workers\/([^/]+)\/(.+)\.ts$/.exec(path) ?? [];
+  const [, service, name] = /^workers\/([^/]+)\/(.+)\.tsx?$/.exec(path) ?? [];
   if (service === undefined || name === "worker") return undefined;
   if (target === `workers/${service}/worker.ts`) return "nobody imports worker.ts";
   if (name === "service") return undefined;
@@ -48,7 +48,7 @@ function insideFault(path: string, target: string): string | undefined {
 
 const eachImport = (tree: Tree, fault: (path: string, target: string) => string | undefined): string[] =>
   [...tree]
-    .filter(([path]) => path.endsWith(".ts") && !path.startsWith("tests/"))
+    .filter(([path]) => isSource(path) && !path.startsWith("tests/"))
     .flatMap(([path, text]) =>
       importsOf(path, text).flatMap((target) => {
         const found = fault(path, target);
@@ -86,7 +86,7 @@ export const declaredCalls =
   (tree) =>
     eachImport(tree, (path, target) => {
       const caller = /^(?:workers|api)\/([^/]+)\//.exec(path)?.[1] ?? "";
-      const [, callee] = /^workers\/([^/]+)\/contract\.ts$/.exec(target) ?? [];
+      const [, callee] = /^workers\/([^/]+)\/contract\.tsx?$/.exec(target) ?? [];
       const declared = calls[caller];
       if (callee === undefined || callee === caller || declared === undefined || isContract(path))
         return undefined;

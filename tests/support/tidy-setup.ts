@@ -1,8 +1,7 @@
 /** What keeps a fresh machine's set-up honest: no dropped cause, no bound that throws, packages for every platform. */
-import { importsOf, packageOf, type Rule, under } from "./tidy-tree.ts";
+import { importsOf, isSource, packageOf, type Rule, under } from "./tidy-tree.ts";
 
-const isProduct = (path: string): boolean =>
-  path.endsWith(".ts") && /^(runtime|workers|api|scripts)\//.test(path);
+const isProduct = (path: string): boolean => isSource(path) && /^(runtime|workers|api|scripts)\//.test(path);
 
 const lineOf = (text: string, at: number): number => text.slice(0, at).split("\n").length;
 
@@ -37,7 +36,7 @@ export const droppedCauses: Rule = (tree) =>
 /** Bun and Node throw on a process' `timeout` that is no integer, and what is left of another bound rarely is one. */
 export const processBounds: Rule = (tree) =>
   [...tree]
-    .filter(([path]) => isProduct(path) || /^tests\/(?!tidy).*\.ts$/.test(path))
+    .filter(([path]) => isProduct(path) || /^tests\/(?!tidy).*\.tsx?$/.test(path))
     .flatMap(([path, text]) =>
       [...text.matchAll(/\b(?:spawn|spawnSync|execFile|execFileSync|exec|execSync)\(/g)].flatMap((match) => {
         const [, ms] = /\btimeout: *([^,}\n]+)/.exec(callAt(text, match.index + match[0].length - 1)) ?? [];

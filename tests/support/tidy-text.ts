@@ -1,7 +1,7 @@
 /** What stands in the files: leftovers, ambient reads, machine paths, links, READMEs, decisions, versions. */
 import { posix } from "node:path";
 import { lineCount } from "./tidy-files.ts";
-import { importsOf, packageOf, type Rule, serviceNames, type Tree, under } from "./tidy-tree.ts";
+import { importsOf, isSource, packageOf, type Rule, serviceNames, type Tree, under } from "./tidy-tree.ts";
 
 /** Every line of the chosen files that the pattern matches. */
 const lines =
@@ -26,24 +26,24 @@ const isCode = (path: string): boolean => /\.(ts|toml|sh|md|json)$/.test(path) &
 
 export const leftovers = lines(isCode, marks, "finish it or delete it");
 export const conflicts = lines(isCode, /^(<{7}|>{7}) /, "a merge was committed with both sides in it");
-export const narrowedTests = lines((path) => path.endsWith(".ts"), narrowed, "every test runs");
+export const narrowedTests = lines((path) => isSource(path), narrowed, "every test runs");
 
 /** Upper bounds of a time that passed, and limits of single tests: a busy machine breaks both. */
 export const racedTests = lines(
-  (path) => /^tests\/(?!bench\/|campaigns\/|tidy).*\.ts$/.test(path),
+  (path) => /^tests\/(?!bench\/|campaigns\/|tidy).*\.tsx?$/.test(path),
   /\b(performance|Date)\.now\(\) - \w+\)\.toBe(Less|Within)|^\s*\}, \d[\d_]{4,}\);/,
   "no test fails on a clock: wait for what happens, measure processorMs, leave the limit to the runner",
 );
 
 export const ambient = lines(
-  (path) => path.startsWith("workers/") && path.endsWith(".ts"),
+  (path) => path.startsWith("workers/") && isSource(path),
   /\b(Date\.now\(|new Date\(\)|performance\.now\(|Math\.random\(|process\.(env|cwd|exit)\b|console\.)/,
   "below runtime/ clock, configuration and log are given",
 );
 
 /** By what they are called; runtime/errors/suggestions.ts compares what people type. */
 export const foldedNames = lines(
-  (path) => /^(runtime|workers|api)\/.*\.ts$/.test(path) && path !== "runtime/errors/suggestions.ts",
+  (path) => /^(runtime|workers|api)\/.*\.tsx?$/.test(path) && path !== "runtime/errors/suggestions.ts",
   /\b\w*(name|column|key|identifier|field)s?\)?\.to(Locale)?(Lower|Upper)Case\(|\.localeCompare\(/i,
   "runtime/sql/names.ts folds names, as DuckDB does: JavaScript folds other letters than ASCII's, too",
 );
@@ -53,9 +53,10 @@ const ownFetch = new Set([
   "runtime/worker/links.ts",
   "runtime/rpc/exchange-server.ts",
   "runtime/upstream/upstream.ts",
+  "api/console/browser/api.ts",
 ]);
 export const upstreams = lines(
-  (path) => /^(runtime|workers|api)\/.*\.ts$/.test(path) && !ownFetch.has(path),
+  (path) => /^(runtime|workers|api)\/.*\.tsx?$/.test(path) && !ownFetch.has(path),
   /(?<![.\w])fetch\([^)]|\.fetch === |globalThis\.fetch/,
   "runtime/upstream/upstream.ts asks servers: Bun's fetch unpacks without a bound",
 );
@@ -172,7 +173,7 @@ const usedOtherwise = new Set(["bun", "faiss-node", "node-api-headers"]);
 
 export const usedPackages: Rule = (tree) => {
   const imported = new Set(
-    [...tree].flatMap(([path, text]) => (path.endsWith(".ts") ? importsOf(path, text).map(packageOf) : [])),
+    [...tree].flatMap(([path, text]) => (isSource(path) ? importsOf(path, text).map(packageOf) : [])),
   );
   return Object.keys(manifestOf(tree).dependencies)
     .filter((name) => !imported.has(name) && !usedOtherwise.has(name))

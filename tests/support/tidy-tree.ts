@@ -23,9 +23,13 @@ export function repositoryTree(): Tree {
 
 export const treeOf = (files: Record<string, string>): Tree => new Map(Object.entries(files));
 
-/** The paths under a folder that end as told, sorted. */
+export const isSource = (path: string): boolean => /\.tsx?$/.test(path);
+
+/** The paths under a folder that end as told, sorted; sources with elements in them end as the others do. */
 export const under = (tree: Tree, folder: string, end = ""): string[] =>
-  [...tree.keys()].filter((path) => path.startsWith(folder) && path.endsWith(end)).sort();
+  [...tree.keys()]
+    .filter((path) => path.startsWith(folder) && (end === ".ts" ? isSource(path) : path.endsWith(end)))
+    .sort();
 
 /** The names of the services: the folders of `workers/`. */
 export const serviceNames = (tree: Tree): string[] => [

@@ -6,9 +6,7 @@ import { fail } from "../../../runtime/errors/errors.ts";
 import type { Face } from "../../../runtime/http/http.ts";
 import { addPage } from "../routes/routes.ts";
 
-const browser = join(import.meta.dir, "../browser");
 const [script, styleSheet] = ["text/javascript; charset=utf-8", "text/css; charset=utf-8"];
-const fileOf = (specifier: string) => readFile(Bun.resolveSync(specifier, import.meta.dir));
 
 interface Asset {
   type: string;
@@ -16,11 +14,11 @@ interface Asset {
 }
 
 /** An island as one file, with what it imports. */
-const island = (name: string): Asset => ({
+const island = (path: string): Asset => ({
   type: script,
   bytes: async () => {
     const { outputs } = await Bun.build({
-      entrypoints: [join(browser, `${name}.ts`)],
+      entrypoints: [join(import.meta.dir, path)],
       target: "browser",
       format: "esm",
       minify: true,
@@ -28,17 +26,24 @@ const island = (name: string): Asset => ({
     return new Uint8Array(await (outputs[0] as Blob).arrayBuffer());
   },
 });
+const file = (type: string, path: string): Asset => ({
+  type,
+  bytes: () => readFile(join(import.meta.dir, path)),
+});
+const packaged = (type: string, specifier: string): Asset => ({
+  type,
+  bytes: () => readFile(Bun.resolveSync(specifier, import.meta.dir)),
+});
 
 const assets: ReadonlyMap<string, Asset> = new Map([
-  ["style.css", { type: styleSheet, bytes: () => readFile(join(browser, "style.css")) }],
-  ["uplot.css", { type: styleSheet, bytes: () => fileOf("uplot/dist/uPlot.min.css") }],
-  ["htmx.js", { type: script, bytes: () => fileOf("htmx.org/dist/htmx.min.js") }],
-  ["page.js", island("page")],
-  ["grid.js", island("grid")],
-  ["sql.js", island("sql")],
-  ["upload.js", island("upload")],
-  ["chat.js", island("chat")],
-  ["workers.csv", { type: "text/csv; charset=utf-8", bytes: () => readFile(join(browser, "workers.csv")) }],
+  ["style.css", file(styleSheet, "../browser/style.css")],
+  ["uplot.css", packaged(styleSheet, "uplot/dist/uPlot.min.css")],
+  ["page.js", island("../browser/page-island.ts")],
+  ["grid.js", island("../browser/grid-island.ts")],
+  ["sql.js", island("../sql/editor-island.ts")],
+  ["upload.js", island("../upload/upload-island.ts")],
+  ["chat.js", island("../chat/chat-island.ts")],
+  ["workers.csv", file("text/csv; charset=utf-8", "../home/workers.csv")],
 ]);
 
 /** What a browser kept of an earlier program is asked for anew. */

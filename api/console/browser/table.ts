@@ -1,5 +1,5 @@
 /** A grid of many rows: only those in sight are in the page. */
-import { element, notice } from "./api.ts";
+import { element, notice } from "./elements.ts";
 
 export interface Rows {
   columns: readonly { name: string; type: string }[];

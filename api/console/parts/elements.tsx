@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 /** Small parts that many pages have. */
 import type { Child } from "hono/jsx";
 import type { ServiceError } from "../../../runtime/errors/errors.ts";

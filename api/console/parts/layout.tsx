@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 /** The frame of every page: where one is, where one can go, and what scripts may do. */
 import type { Child } from "hono/jsx";
 import { bufferedResponse } from "../../../runtime/bodies/bodies.ts";
@@ -65,7 +66,6 @@ export const Layout = ({
       {["style.css", ...styles].map((name) => (
         <link rel="stylesheet" href={asset(name)} />
       ))}
-      <script src={asset("htmx.js")} defer></script>
       {["page.js", ...islands].map((name) => (
         <script type="module" src={asset(name)}></script>
       ))}

@@ -1,5 +1,7 @@
 /** Whom the console acts for: it asks the API as whoever opened the page, and keeps the token of who signed in in a cookie. */
 import { sameProcess, tokenCookie } from "../../../runtime/auth/auth.ts";
+import { readBytes } from "../../../runtime/bodies/bodies.ts";
+import type { HttpRequest } from "../../../runtime/contract/contract.ts";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Face } from "../../../runtime/http/http.ts";
 import { addPage } from "../routes/routes.ts";
@@ -38,6 +40,7 @@ export const orFailure = <T>(asked: Promise<T>): Promise<T | ServiceError> =>
 
 /** Longest token that a cookie is made for; browsers keep 4 KiB. */
 const tokenMax = 2000;
+const formBytesMax = 8192;
 
 /** Signing in and out. Whether the token is right shows at the next page, where the gate looks at it. */
 export function mountSession(face: Face): void {
@@ -48,7 +51,8 @@ export function mountSession(face: Face): void {
       const site = request.headers.get("sec-fetch-site");
       if (site !== null && site !== "same-origin")
         throw fail("forbidden", "sign in from a page of this address");
-      const token = String((await request.formData().catch(() => undefined))?.get("token") ?? "").trim();
+      const form = new URLSearchParams(new TextDecoder().decode(await readBytes(request, formBytesMax)));
+      const token = (form.get("token") ?? "").trim();
       if (!/^[\x21-\x7e]+$/.test(token) || token.length > tokenMax || /[;,"\\]/.test(token))
         throw fail(
           "bad_request",
@@ -63,7 +67,7 @@ export function mountSession(face: Face): void {
   });
 }
 
-const cookie = (request: Request, token: string, more = ""): string => {
+const cookie = (request: HttpRequest, token: string, more = ""): string => {
   const isSecure = request.headers.get("x-forwarded-proto") === "https";
   return `${tokenCookie}=${token}; Path=/; HttpOnly; SameSite=Strict${isSecure ? "; Secure" : ""}${more}`;
 };

@@ -259,7 +259,10 @@ const refusalWords: Readonly<Record<number, string>> = {
 };
 
 /** Those that any endpoint of this kind may give, and its own. */
-const errorForms: Readonly<Record<ErrorForm, string>> = { openai: "OpenAiError", iceberg: "IcebergError" };
+const errorForms: Readonly<Partial<Record<ErrorForm, string>>> = {
+  openai: "OpenAiError",
+  iceberg: "IcebergError",
+};
 
 function refusals(endpoint: Endpoint, { params, query }: Place): Record<string, Answer> {
   const hasNames = params !== undefined || query !== undefined;
@@ -271,7 +274,7 @@ function refusals(endpoint: Endpoint, { params, query }: Place): Record<string, 
     ...(mutates(endpoint) ? [409, 502, 507] : []),
     ...(endpoint.refusals ?? []),
   ]);
-  const form = endpoint.errors === undefined ? "Error" : errorForms[endpoint.errors];
+  const form = errorForms[endpoint.errors ?? "page"] ?? "Error";
   const content = { "application/json": { schema: { $ref: `#/components/schemas/${form}` } } };
   const retryAfter = { "retry-after": { description: "Seconds to wait.", schema: text } };
   return Object.fromEntries(

@@ -1,5 +1,7 @@
 /** What every page can do: requests by buttons and forms, asking first where that is due; and going places by keyboard. */
-import { byId, call, element, notice, told } from "./api.ts";
+import "htmx.org/dist/htmx.esm.js";
+import { call, told } from "./api.ts";
+import { byId, element, notice } from "./elements.ts";
 
 /** Asks in a dialog; whoever closes it otherwise says no. */
 function confirmed(says: string, does: string): Promise<boolean> {
@@ -82,7 +84,7 @@ function ended(job: string): Promise<void> {
 
 async function loadSample(button: HTMLButtonElement): Promise<void> {
   await sending(button, async () => {
-    const sample = await (await fetch(button.dataset.sample ?? "")).blob();
+    const sample = await (await call("GET", button.dataset.sample ?? "")).blob();
     await call("POST", "/v1/ingest?name=workers&format=csv", { body: sample });
     location.assign(button.dataset.to ?? "/");
   });
@@ -127,12 +129,12 @@ async function openPalette(): Promise<void> {
   const list = element("ul", { role: "listbox", ariaLabel: "Places" });
   const dialog = element("dialog", { className: "palette", ariaLabel: "Go to" }, input, list);
   const links = [...document.querySelectorAll<HTMLAnchorElement>("nav a")];
-  const places = links.map((link) => ({ name: link.textContent ?? "", to: link.pathname }));
+  const places = links.map((link) => ({ title: link.textContent ?? "", to: link.pathname }));
   const show = () => {
     const wanted = input.value.toLowerCase();
-    const found = places.filter(({ name }) => name.toLowerCase().includes(wanted)).slice(0, 20);
+    const found = places.filter(({ title }) => title.toLowerCase().includes(wanted)).slice(0, 20);
     list.replaceChildren(
-      ...found.map(({ name, to }) => element("li", {}, element("a", { href: to, textContent: name }))),
+      ...found.map(({ title, to }) => element("li", {}, element("a", { href: to, textContent: title }))),
     );
   };
   input.oninput = show;
@@ -152,7 +154,7 @@ async function openPalette(): Promise<void> {
   const { datasets } = (await (await call("GET", "/v1/catalog/list?page_size=1000")).json()) as {
     datasets: { name: string }[];
   };
-  places.push(...datasets.map(({ name }) => ({ name, to: `/datasets/${name}` })));
+  places.push(...datasets.map(({ name }) => ({ title: name, to: `/datasets/${name}` })));
   show();
 }
 

@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 /** Operations: what was done, what failed, and failures alike. */
 import type { ReplyOf } from "../../../runtime/contract/contract.ts";
 import type { Observerd } from "../../../workers/observerd/contract.ts";

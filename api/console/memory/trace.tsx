@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 /** One trace: as it is, and every change of the chain it belongs to. */
 import type { ReplyOf } from "../../../runtime/contract/contract.ts";
 import type { Pathwayd } from "../../../workers/pathwayd/contract.ts";

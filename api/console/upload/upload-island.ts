@@ -1,5 +1,5 @@
 /** Uploads: each file is looked at, its types may be changed, and it is loaded with progress. */
-import { byId, call, element, errorOf, told } from "./api.ts";
+import { byId, call, element, errorOf, told } from "../browser/browser.ts";
 
 interface Preview {
   format: string;

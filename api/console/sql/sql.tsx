@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 /** SQL: an editor, its results, and pictures of them. */
 import { Layout, type PageContext } from "../parts/parts.ts";
 

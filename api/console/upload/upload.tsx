@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 /** Upload: files are looked at first, and loaded as they are meant. */
 import { Layout, type PageContext } from "../parts/parts.ts";
 

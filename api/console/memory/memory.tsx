@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 /** Memory: traces found by words, and playbooks. */
 import type { ReplyOf } from "../../../runtime/contract/contract.ts";
 import { ServiceError } from "../../../runtime/errors/errors.ts";
@@ -5,6 +6,8 @@ import type { Matrixd } from "../../../workers/matrixd/contract.ts";
 import type { Pathwayd } from "../../../workers/pathwayd/contract.ts";
 import { Action, count, Failure, Layout, moment, type PageContext, since, Table } from "../parts/parts.ts";
 import { orFailure } from "../session/session.ts";
+
+export { trace } from "./trace.tsx";
 
 type Traces = ReplyOf<Pathwayd["endpoints"]["search"]>;
 type Playbooks = ReplyOf<Matrixd["endpoints"]["playbooks"]>;

@@ -3,10 +3,9 @@ import { PostgreSQL, sql } from "@codemirror/lang-sql";
 import { Compartment } from "@codemirror/state";
 import { Decoration, keymap } from "@codemirror/view";
 import { basicSetup, EditorView } from "codemirror";
-import { ApiError, byId, call, element, notice, told } from "./api.ts";
+import { ApiError, byId, call, element, notice, type Rows, showGrid, told } from "../browser/browser.ts";
 import { drawChart } from "./chart.ts";
 import { type PlanNode, showPlan } from "./plan.ts";
-import { type Rows, showGrid } from "./table.ts";
 import { openTabs } from "./tabs.ts";
 
 interface Answer extends Rows {

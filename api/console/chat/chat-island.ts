@@ -1,5 +1,5 @@
 /** Chat: turns that stream, and what they rely on. */
-import { byId, call, element, told } from "./api.ts";
+import { byId, call, element, told } from "../browser/browser.ts";
 
 interface Hit {
   id: string;

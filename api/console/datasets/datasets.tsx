@@ -1,7 +1,11 @@
+/** @jsxImportSource hono/jsx */
 /** The datasets by name. */
 import type { ReplyOf } from "../../../runtime/contract/contract.ts";
+import { fold } from "../../../runtime/sql/sql.ts";
 import type { Catalogd } from "../../../workers/catalogd/contract.ts";
 import { bytes, count, Layout, type PageContext, since, Table } from "../parts/parts.ts";
+
+export { dataset } from "./dataset.tsx";
 
 type Listed = ReplyOf<Catalogd["endpoints"]["list"]>;
 
@@ -9,14 +13,14 @@ type Listed = ReplyOf<Catalogd["endpoints"]["list"]>;
 const shownMax = 500;
 
 export async function datasets({ api, query, isPart, path, nonce }: PageContext) {
-  const wanted = (query.get("q") ?? "").trim().toLowerCase();
+  const wanted = fold((query.get("q") ?? "").trim());
   const found: Listed["datasets"] = [];
   let token: string | undefined;
   do {
     const page = await api.get<Listed>(
       `/v1/catalog/list?page_size=1000${token === undefined ? "" : `&page_token=${encodeURIComponent(token)}`}`,
     );
-    found.push(...page.datasets.filter(({ name }) => name.toLowerCase().includes(wanted)));
+    found.push(...page.datasets.filter(({ name }) => fold(name).includes(wanted)));
     token = page.next_page_token;
   } while (token !== undefined && found.length < shownMax);
   const list = (

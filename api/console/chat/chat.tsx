@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 /** Chat: any configured model, with rows of a corpus as what it may rely on. */
 import type { ReplyOf } from "../../../runtime/contract/contract.ts";
 import type { Chatd } from "../../../workers/chatd/contract.ts";

@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 /** System: services, memory, buckets, providers and maintenance. */
 import type { ReplyOf } from "../../../runtime/contract/contract.ts";
 import { ServiceError } from "../../../runtime/errors/errors.ts";

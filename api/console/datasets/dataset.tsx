@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 /** One dataset: its columns, rows, versions, and what can be done with it. */
 import type { ReplyOf } from "../../../runtime/contract/contract.ts";
 import { ServiceError } from "../../../runtime/errors/errors.ts";

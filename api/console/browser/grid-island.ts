@@ -1,5 +1,6 @@
 /** Grids whose rows a statement gives: `<div class="grid" data-sql="…" data-limit="…">`. */
-import { call, element, told } from "./api.ts";
+import { call, told } from "./api.ts";
+import { element } from "./elements.ts";
 import { type Rows, showGrid } from "./table.ts";
 
 for (const place of document.querySelectorAll<HTMLElement>(".grid[data-sql]")) {

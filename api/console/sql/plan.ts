@@ -1,5 +1,5 @@
 /** A statement's plan as a tree. */
-import { element } from "./api.ts";
+import { element } from "../browser/browser.ts";
 
 export interface PlanNode {
   name: string;

@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 /** Search: corpora asked in words, with why each hit stands where it stands. */
 import type { ReplyOf } from "../../../runtime/contract/contract.ts";
 import { ServiceError } from "../../../runtime/errors/errors.ts";

@@ -1,7 +1,7 @@
 /** A picture of two columns, by uPlot. */
 import UPlot from "uplot";
-import { element } from "./api.ts";
-import type { Rows } from "./table.ts";
+import type { Rows } from "../browser/browser.ts";
+import { element } from "../browser/browser.ts";
 
 /** Beyond so many points a picture shows no more. */
 const pointsMax = 200_000;

@@ -1,3 +1,4 @@
+/** @jsxImportSource hono/jsx */
 /** Home: what there is, what runs now, and the way in for whoever is new. */
 import type { ReplyOf } from "../../../runtime/contract/contract.ts";
 import { ServiceError } from "../../../runtime/errors/errors.ts";
@@ -40,7 +41,7 @@ export async function home({ api, isPart, path, nonce }: PageContext) {
       {system instanceof ServiceError ? <Failure error={system} /> : <Services system={system} />}
       <section aria-labelledby="now">
         <h2 id="now">Now</h2>
-        <div hx-get="/" hx-trigger="every 2s [document.visibilityState === 'visible']" hx-swap="innerHTML">
+        <div hx-get="/" hx-trigger="every 2s" hx-swap="innerHTML">
           <Running api={now} />
         </div>
       </section>

@@ -1,5 +1,5 @@
 /** Statements in tabs, kept in the browser. */
-import { element } from "./api.ts";
+import { element } from "../browser/browser.ts";
 
 const key = "lakehouse.sql.tabs";
 

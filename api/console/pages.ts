@@ -1,0 +1,26 @@
+/** Every page by its address. */
+
+import { chat } from "./chat/chat.tsx";
+import { dataset, datasets } from "./datasets/datasets.tsx";
+import { home } from "./home/home.tsx";
+import { memory, trace } from "./memory/memory.tsx";
+import { operations } from "./operations/operations.tsx";
+import type { Page } from "./parts/parts.ts";
+import { search } from "./search/search.tsx";
+import { sql } from "./sql/sql.tsx";
+import { system } from "./system/system.tsx";
+import { upload } from "./upload/upload.tsx";
+
+export const pages: Readonly<Record<string, Page>> = {
+  "/": home,
+  "/datasets": datasets,
+  "/datasets/:name": dataset,
+  "/upload": upload,
+  "/sql": sql,
+  "/search": search,
+  "/chat": chat,
+  "/memory": memory,
+  "/memory/:name": trace,
+  "/operations": operations,
+  "/system": system,
+};
