@@ -85,6 +85,8 @@ export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>>
       events: async ({ id }, { signal }) =>
         jobEvents(jobs, id, { isOver, signal: AbortSignal.any([signal, following.signal]) }),
     },
+    notReady: documents.problems,
+    durable: documents.durable,
     giveUp: () => following.abort(),
     stop: async () => {
       stopping = true;

@@ -1,6 +1,7 @@
 /** A product full of every kind of file, and questions with known answers about all that it was asked to keep. */
 import { absent, json, type TrackedWrite, trackedWrites } from "../durability/tracked-writes.ts";
 import { ingest, sql } from "../product/product.ts";
+import { appendRows, documentAndTableControls, loadPaper } from "./documents-and-tables.ts";
 
 export interface Control {
   /** `trace#2`: the deed and its number. */
@@ -63,7 +64,11 @@ const later: Control[] = [
   },
 ];
 
-export const controls: readonly Control[] = [...trackedWrites.flatMap(ofTracked), ...later];
+export const controls: readonly Control[] = [
+  ...trackedWrites.flatMap(ofTracked),
+  ...documentAndTableControls,
+  ...later,
+];
 
 async function done(answer: Promise<Response>): Promise<void> {
   const response = await answer;
@@ -76,6 +81,10 @@ export async function fillFirst(url: string): Promise<void> {
   for (const tracked of trackedWrites) {
     await tracked.prepare?.(url);
     for (const n of [0, 1]) await done(tracked.act(url, n));
+  }
+  for (const n of [0, 1]) {
+    await loadPaper(url, n);
+    await appendRows(url, n);
   }
   // The history begins later than with its first version from then on.
   const oldest = { keep_versions: 2, older_than_days: 0 };
@@ -91,7 +100,11 @@ export async function fillFirst(url: string): Promise<void> {
 
 /** The second half, with what takes back some of the first. */
 export async function fillSecond(url: string): Promise<void> {
-  for (const n of [2, 3]) for (const tracked of trackedWrites) await done(tracked.act(url, n));
+  for (const n of [2, 3]) {
+    for (const tracked of trackedWrites) await done(tracked.act(url, n));
+    await loadPaper(url, n);
+    await appendRows(url, n);
+  }
   await done(fetch(`${url}/v1/catalog/manifest/gone`, { method: "DELETE" }));
   await done(json(url, "/v1/pathway/retire", { uid: "retired", reason: "it is over" }));
   await done(json(url, "/v1/vectors/index/drill/delete", { ids: ["v1-1"] }));

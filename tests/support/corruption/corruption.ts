@@ -1,5 +1,5 @@
 /** Damage to what a stopped product keeps, and what the product makes of it: named, harmless, or a gap. */
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { kindOf, type StoredKind } from "../durability/stored-files.ts";
 import { absent } from "../durability/tracked-writes.ts";
@@ -171,8 +171,7 @@ export async function tryWhole(scene: Scene): Promise<string[]> {
 
 /** Starts a copy with the damage, and asks. */
 async function startDamaged(scene: Scene, cases: readonly Case[]): Promise<Seen | { failure: string }> {
-  const home = join(dirname(scene.original), `damaged-${crypto.randomUUID().slice(0, 8)}`);
-  mkdirSync(home);
+  const home = dirname(scene.original);
   const dataDir = join(home, "data");
   cpSync(scene.original, dataDir, { recursive: true, preserveTimestamps: true });
   await scene.bucket?.restore();
@@ -207,7 +206,7 @@ async function startDamaged(scene: Scene, cases: readonly Case[]): Promise<Seen 
   } catch (cause) {
     return { failure: String(cause).slice(0, 300) };
   } finally {
-    rmSync(home, { recursive: true, force: true });
+    rmSync(dataDir, { recursive: true, force: true });
   }
 }
 

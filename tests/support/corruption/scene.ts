@@ -1,5 +1,5 @@
 /** The product that copies are made of: filled, stopped, and with what its files were half-way. */
-import { cpSync } from "node:fs";
+import { cpSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../../../runtime/scheduling/clock.ts";
 import { createLog } from "../../../runtime/telemetry/log.ts";
@@ -26,7 +26,7 @@ export async function makeScene(home: string, s3?: TestS3): Promise<Scene & { no
           log: createLog("test", "error"),
         })
       : undefined;
-  const original = join(home, "data");
+  const data = join(home, "data");
   const look = async (folder: string): Promise<Map<string, StoredFile>> =>
     new Map([...filesUnder(folder), ...(connection ? await objectsOf(connection) : [])]);
   const product = await startProduct({ dataDir: home, flags });
@@ -34,12 +34,15 @@ export async function makeScene(home: string, s3?: TestS3): Promise<Scene & { no
   try {
     await fillFirst(product.url);
     const copy = join(home, "older");
-    cpSync(original, copy, { recursive: true });
+    cpSync(data, copy, { recursive: true });
     older = await look(copy);
     await fillSecond(product.url);
   } finally {
     await product.end();
   }
+  // Copies of it take its place, one after the other: open tables name their files by whole paths.
+  const original = join(home, "original");
+  renameSync(data, original);
   const now = await look(original);
   const scene = { original, all: [...now.keys()], flags, now, older };
   if (!connection) return scene;

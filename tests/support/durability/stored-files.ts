@@ -46,6 +46,9 @@ const every = [
   "event",
   "dropped",
   "large",
+  "papers",
+  "original",
+  "open",
 ];
 
 /** What is kept under the key: an object of somebody's, or a service's. */
@@ -53,6 +56,10 @@ function bearsOfKey(key: string): string[] {
   const [, drill] = /(?:drill_|drill\/)(\d+)(?:\/|\.txt)/.exec(key) ?? [];
   const [, corpus] = /matrix-corpus-(\d+)-/.exec(key) ?? [];
   if (key.startsWith("drill/")) return [`object#${drill}`];
+  if (key.startsWith("documents/")) return ["original"];
+  if (/^(?:datasets|_catalog\/manifests)\/papers\//.test(key)) return ["papers", "original"];
+  if (key.startsWith("vectors/matrix-papers-")) return ["papers"];
+  if (/^_catalog\/(?:manifests\/open\.|namespaces\/)/.test(key)) return ["open"];
   if (key.startsWith("vectors/_")) return ["alias"];
   if (key.startsWith("vectors/drill/")) return ["vectors", "alias"];
   if (key.startsWith("vectors/")) return corpus === undefined ? [] : [`corpus#${corpus}`];
@@ -88,17 +95,25 @@ const logOf = (name: string, path: RegExp, bears: string[], more: Partial<Stored
   ...more,
 });
 
+/** Written by an engine of somebody's, plain: what is in it is known to the table's format alone. */
+const openTable = (name: string, path: RegExp): StoredKind => ({
+  name,
+  path: new RegExp(`^buckets/warehouse/(?!\\.lakehouse).*${path.source}`),
+  names: (file) => [file.slice("buckets/warehouse/".length)],
+  bears: () => ["open"],
+});
+
 /** The key that a sidecar belongs to. */
 const keyOfSidecar = (path: string, all: readonly string[]): string | undefined =>
   keysIn(all).find((key) => path.endsWith(`${sha256(key)}.json`));
 
 /** What the marks of each service speak of. */
 const bearsOfMarks: Record<string, string[]> = {
-  catalogd: ["dataset", "version", "dropped"],
-  storaged: ["object"],
-  vectord: ["vectors", "alias", "corpus"],
+  catalogd: ["dataset", "version", "dropped", "papers", "original", "open"],
+  storaged: ["object", "original"],
+  vectord: ["vectors", "alias", "corpus", "papers"],
   pathwayd: ["trace", "keyed"],
-  matrixd: ["corpus", "playbook", "profile"],
+  matrixd: ["corpus", "papers", "playbook", "profile"],
   observerd: ["event"],
 };
 
@@ -164,7 +179,10 @@ export const storedKinds: readonly StoredKind[] = [
   object("index checkpoint's engine", /^buckets\/primary\/vectors\/[^/]+\/[^/]+\/checkpoints\/.*\.engine$/),
   object("large object", /^buckets\/primary\/large\.bin$/, { bears: () => ["large"] }),
   object("object of somebody's", /^buckets\/primary\/(?!\.lakehouse)/),
-  { name: "file of an open table", path: /^buckets\/warehouse\/(?!\.lakehouse)/, bears: none },
+  { name: "folder of an open table", path: /^buckets\/warehouse\/.*\/\.keep$/, bears: none },
+  openTable("metadata of an open table", /\/metadata\/[^/]+\.json$/),
+  openTable("manifest of an open table", /\/metadata\/[^/]+\.avro$/),
+  openTable("data file of an open table", /\/data\//),
   { name: "copy of an object in the cache", path: /^queryd\/cache\/\w+\.\w+\.parquet$/, bears: none },
   {
     name: "what is known of a lease",

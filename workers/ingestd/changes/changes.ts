@@ -13,7 +13,7 @@ import { type Rewriting, rewrite } from "./rewrite.ts";
 import { type Change, versionName } from "./statements.ts";
 
 export { rowDifference } from "./difference.ts";
-export { askRows } from "./reading.ts";
+export { askRows, type Reading } from "./reading.ts";
 export { deletion, retyping, update } from "./statements.ts";
 export { upsert } from "./upsert.ts";
 

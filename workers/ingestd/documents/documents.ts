@@ -1,12 +1,14 @@
 /** Documents of many formats become a corpus: rows with their text, their originals, and what is searched. */
 import { join } from "node:path";
 import type { RawOf, VerbsOf } from "../../../runtime/contract/contract.ts";
+import type { Durable } from "../../../runtime/durable/durable.ts";
 import { memoryBytes } from "../../../runtime/memory/memory.ts";
 import { describe } from "../../../runtime/telemetry/telemetry.ts";
 import type { Ingestd } from "../contract.ts";
 import { openExtraction } from "../extraction/extraction.ts";
 import type { IngestParts } from "../jobs/jobs.ts";
 import { createCorpusIndex } from "./corpus-index.ts";
+import { createLostOriginals, durableOriginals } from "./inspection.ts";
 import { loadDocuments } from "./loading-documents.ts";
 import { openOriginals } from "./originals.ts";
 import { deleteDocument, listDocuments, readDocument } from "./stored-documents.ts";
@@ -17,6 +19,9 @@ export interface Documents {
     changing: <T>(work: () => Promise<T>) => Promise<T>,
   ) => Pick<VerbsOf<Ingestd>, "documents" | "deleteDocument">;
   raw: Pick<RawOf<Ingestd>, "loadDocuments" | "document">;
+  /** Originals that were found to be lost. */
+  problems: () => string[];
+  durable: Durable;
   stop: () => Promise<void>;
 }
 
@@ -37,9 +42,10 @@ export function openDocuments(parts: IngestParts, lifetime: AbortSignal): Docume
     fileBytesMax: max_document_bytes,
     timeoutMs: document_timeout_ms,
   });
-  const originals = openOriginals(parts, lifetime);
+  const lost = createLostOriginals();
+  const originals = openOriginals(parts, lost, lifetime);
   const index = createCorpusIndex(deps, lifetime);
-  const given = { parts, extraction, originals, index };
+  const given = { parts, extraction, originals, index, lost };
   const tended = tend(parts, { originals, index, lifetime });
   return {
     verbs: (changing) => ({
@@ -50,6 +56,8 @@ export function openDocuments(parts: IngestParts, lifetime: AbortSignal): Docume
       loadDocuments: (input, context) => loadDocuments(input, context, given),
       document: (input, context) => readDocument(input, context, given),
     },
+    problems: lost.problems,
+    durable: durableOriginals(deps, lost),
     stop: async () => {
       await extraction.stop();
       await Promise.all([tended, originals.settled(), index.settled()]);

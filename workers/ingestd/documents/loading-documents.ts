@@ -13,6 +13,7 @@ import { formats, headBytes, load, type Receive } from "../requests/requests.ts"
 import type { DocumentsLoaded, FailedFile } from "../schemas/schemas.ts";
 import { type Arrived, failureOf, isOfFile, takeFiles } from "./arriving.ts";
 import type { CorpusIndex } from "./corpus-index.ts";
+import type { LostOriginals } from "./inspection.ts";
 import type { Originals } from "./originals.ts";
 import { checkedId, checkSingle, type DocumentsInput, divisionOf, metadataOf } from "./parameters.ts";
 import { checkColumns, columns, linesOf } from "./rows.ts";
@@ -22,6 +23,7 @@ export interface DocumentParts {
   extraction: Extraction;
   originals: Originals;
   index: CorpusIndex;
+  lost: LostOriginals;
 }
 
 type Loaded = DocumentsLoaded["documents"][number];

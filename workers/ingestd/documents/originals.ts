@@ -1,12 +1,12 @@
 /** The files themselves, in storaged, by corpus and content; those that no row names any more go. */
-import { fail, peerError, ServiceError } from "../../../runtime/errors/errors.ts";
+import { peerError, ServiceError } from "../../../runtime/errors/errors.ts";
 import { quoteName } from "../../../runtime/sql/sql.ts";
 import { describe } from "../../../runtime/telemetry/telemetry.ts";
-import { askRows } from "../changes/changes.ts";
+import { askRows, type Reading } from "../changes/changes.ts";
 import type { DatasetManifest, IngestDeps, IngestParts } from "../jobs/jobs.ts";
+import { askFor, type LostOriginals, originalKey, problemOf } from "./inspection.ts";
 
 const folder = "documents/";
-export const originalKey = (corpus: string, sha256: string): string => `${folder}${corpus}/${sha256}`;
 
 interface Original {
   sha256: string;
@@ -32,26 +32,17 @@ const pageSize = 1000;
 
 export function openOriginals(
   { deps, limiter }: Pick<IngestParts, "deps" | "limiter">,
+  lost: LostOriginals,
   lifetime: AbortSignal,
 ): Originals {
   const { peers, log, config, clock } = deps;
-  const { storaged, catalogd } = peers;
+  const { storaged } = peers;
   const running = new Set<Promise<void>>();
   const reading = (requestId: string, signal: AbortSignal) => ({ deps, requestId, signal });
 
-  /** Those of the corpus that its rows name now; none when there is no such dataset. */
-  const named = async (corpus: string, requestId: string, signal: AbortSignal): Promise<Set<string>> => {
-    try {
-      await catalogd.verbs.manifest({ name: corpus }, { requestId });
-    } catch (cause) {
-      if (cause instanceof ServiceError && cause.type === "not_found") return new Set();
-      throw cause;
-    }
-    const rows = await askRows(
-      reading(requestId, signal),
-      `SELECT DISTINCT sha256 FROM ${quoteName(corpus)}`,
-    );
-    return new Set(rows.map(({ sha256 }) => String(sha256)));
+  const erase = async (corpus: string, sha256: string, requestId: string) => {
+    await storaged.verbs.erase({ key: originalKey(corpus, sha256) }, { requestId });
+    lost.forget({ corpus, sha256 });
   };
   /** Nobody loads documents into the corpus meanwhile: an original is put before the rows that name it. */
   const drop = async (
@@ -63,10 +54,8 @@ export function openOriginals(
     if (candidates.length === 0) return;
     const release = await limiter.take(signal, corpus);
     try {
-      const kept = await named(corpus, requestId, signal);
-      for (const sha256 of candidates)
-        if (!kept.has(sha256))
-          await storaged.verbs.erase({ key: originalKey(corpus, sha256) }, { requestId });
+      const kept = await namedIn(corpus, reading(requestId, signal));
+      for (const sha256 of candidates) if (!kept.has(sha256)) await erase(corpus, sha256, requestId);
     } finally {
       release();
     }
@@ -84,7 +73,10 @@ export function openOriginals(
     );
   };
   return {
-    put: (corpus, original) => putOriginal(corpus, original, deps),
+    put: async (corpus, original) => {
+      await putOriginal(corpus, original, deps);
+      lost.forget({ corpus, sha256: original.sha256 });
+    },
     dropReplaced: (manifest, requestId) => {
       const work = replaced(manifest, requestId).catch((cause) =>
         // Maintenance removes them.
@@ -108,6 +100,19 @@ export function openOriginals(
       await Promise.all(running);
     },
   };
+}
+
+/** Originals of the corpus that its rows name now; none when there is no such dataset. */
+async function namedIn(corpus: string, reading: Reading): Promise<Set<string>> {
+  const { deps, requestId } = reading;
+  try {
+    await deps.peers.catalogd.verbs.manifest({ name: corpus }, { requestId });
+  } catch (cause) {
+    if (cause instanceof ServiceError && cause.type === "not_found") return new Set();
+    throw cause;
+  }
+  const rows = await askRows(reading, `SELECT DISTINCT sha256 FROM ${quoteName(corpus)}`);
+  return new Set(rows.map(({ sha256 }) => String(sha256)));
 }
 
 /** Folders of originals, one a corpus. */
@@ -150,22 +155,25 @@ async function storedBefore(
   }
 }
 
+/** What is under the key already stays where it is this file, and is replaced where it is another one or damaged. */
 async function putOriginal(
   corpus: string,
   { sha256, path, mediaType, requestId }: Original,
   { peers }: Pick<IngestDeps, "peers">,
 ): Promise<void> {
-  const response = await peers.storaged.fetch(`/storage/put/${originalKey(corpus, sha256)}`, {
-    method: "PUT",
-    headers: { "content-type": mediaType, "if-none-match": "*", "x-request-id": requestId },
-    body: Bun.file(path).stream(),
-  });
-  if (!response.ok && response.status !== 412) throw await peerError("storaged", response);
-  await response.body?.cancel();
+  const key = originalKey(corpus, sha256);
+  const put = async (condition: Record<string, string>) => {
+    const response = await peers.storaged.fetch(`/storage/put/${key}`, {
+      method: "PUT",
+      headers: { "content-type": mediaType, "x-request-id": requestId, ...condition },
+      body: Bun.file(path).stream(),
+    });
+    if (!response.ok && response.status !== 412) throw await peerError("storaged", response);
+    await response.body?.cancel();
+    return response.ok;
+  };
+  if (await put({ "if-none-match": "*" })) return;
+  const there = await askFor(key, { peers }, { requestId });
+  await there.body?.cancel();
+  if (!there.ok || problemOf(sha256, there) !== undefined) await put({});
 }
-
-export const gone = (document: string) =>
-  fail(
-    "corrupt",
-    `the original of '${document}' is gone from storaged: its text is in the dataset; load it again`,
-  );

@@ -72,16 +72,22 @@ export function* linesOf(
   }
 }
 
-/** Throws `conflict` for a dataset that is none of documents. */
-export function checkColumns({
-  name,
-  columns: there,
-}: {
+interface Dataset {
   name: string;
   columns: readonly { name: string; type: string }[];
-}): void {
+}
+
+function missingIn({ columns: there }: Dataset): [string, string][] {
   const types = new Map(there.map((column) => [column.name, plainType(column.type)]));
-  const missing = Object.entries(columns).filter(([column, type]) => types.get(column) !== plainType(type));
+  return Object.entries(columns).filter(([column, type]) => types.get(column) !== plainType(type));
+}
+
+export const isOfDocuments = (dataset: Dataset): boolean => missingIn(dataset).length === 0;
+
+/** Throws `conflict` for a dataset that is none of documents. */
+export function checkColumns(dataset: Dataset): void {
+  const missing = missingIn(dataset);
+  const { name } = dataset;
   if (missing.length > 0)
     throw fail(
       "conflict",

@@ -7,8 +7,8 @@ import { quoteName, quoteText } from "../../../runtime/sql/sql.ts";
 import { askRows, changeRows, deletion } from "../changes/changes.ts";
 import type { Ingestd } from "../contract.ts";
 import type { Document } from "../schemas/schemas.ts";
+import { originalKey } from "./inspection.ts";
 import type { DocumentParts } from "./loading-documents.ts";
-import { gone, originalKey } from "./originals.ts";
 import { checkColumns } from "./rows.ts";
 
 type Listed = ReplyOf<Ingestd["endpoints"]["documents"]>;
@@ -64,13 +64,14 @@ export async function listDocuments(
 export async function readDocument(
   { id, corpus, as = "original" }: InputOf<Ingestd["endpoints"]["document"]>,
   context: RawContext,
-  { parts }: DocumentParts,
+  given: DocumentParts,
 ): Promise<Response> {
+  const { parts } = given;
   const which = `WHERE document = ${quoteText(id)} GROUP BY document`;
   const [document] = await documentsOf(corpus, which, parts, context);
   if (!document) throw noDocument(id, corpus);
   if (as === "json") return jsonResponse(document);
-  if (as === "original") return originalOf(corpus, document, context, parts);
+  if (as === "original") return originalOf(corpus, document, context, given);
   const sql = `SELECT char_start, text FROM ${quoteName(corpus)} WHERE document = ${quoteText(id)} ORDER BY chunk`;
   const rows = await askRows({ deps: parts.deps, requestId: context.requestId, signal: context.signal }, sql);
   return new Response(textOf(rows), {
@@ -99,14 +100,21 @@ async function originalOf(
   corpus: string,
   { document, file, sha256, media_type }: Document,
   { request, requestId, signal }: RawContext,
-  { deps }: DocumentParts["parts"],
+  { parts: { deps }, lost }: Pick<DocumentParts, "parts" | "lost">,
 ): Promise<Response> {
   const range = request.headers.get("range");
   const response = await deps.peers.storaged.fetch(`/storage/get/${originalKey(corpus, sha256)}`, {
     headers: { "x-request-id": requestId, ...(range !== null && { range }) },
     signal,
   });
-  if (response.status === 404) throw gone(document);
+  const problem = lost.note({ corpus, sha256, document }, response);
+  if (problem !== undefined) {
+    await response.body?.cancel();
+    throw fail(
+      "corrupt",
+      `the original of '${document}' ${problem} in storaged: its text is in the dataset; load it again`,
+    );
+  }
   if (!response.ok) throw await peerError("storaged", response);
   const passed = ["content-length", "content-range", "accept-ranges", "etag", "last-modified"].flatMap(
     (name) => {
