@@ -22,5 +22,13 @@ export function ownPort(): number {
   return server.port as number;
 }
 
+/** A port of `ownHost` whose number no other process is given, on any of its hosts, until it is released or this one ends. */
+export function holdNumber(): { port: number; release: () => void } {
+  if (process.platform !== "linux") return { port: ownPort(), release: () => {} };
+  const holder = Bun.listen({ port: 0, hostname: "127.0.0.1", socket: { data: () => {} } });
+  holder.unref();
+  return { port: holder.port, release: () => holder.stop(true) };
+}
+
 /** `HOST:PORT` for a service's `bind`. */
 export const ownAddress = (): string => `${ownHost}:${ownPort()}`;

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { ownHost, ownPort } from "../product/addresses.ts";
+import { holdNumber, ownHost } from "../product/addresses.ts";
 import { holdDaemons, installPackages, newRoot } from "./daemons.ts";
 import type { RunningS3, S3Keys } from "./server.ts";
 
@@ -64,7 +64,9 @@ export async function startSeaweedfs(keys: S3Keys): Promise<RunningS3> {
   writeFileSync(join(root, "s3.json"), identities(keys));
   writeFileSync(join(root, "master.toml"), growth);
   const parts = ["master", "volume", "filer", "s3"];
-  const ports = Array.from({ length: 2 * parts.length }, ownPort);
+  // Its sockets stand in /tmp under the numbers of its ports alone: another server with one of them would be taken for it.
+  const numbers = Array.from({ length: 2 * parts.length }, holdNumber);
+  const ports = numbers.map(({ port }) => port);
   const port = ports[parts.indexOf("s3")];
   const words = [
     ...["-logtostderr=true", "server", "-dir=data", `-ip=${ownHost}`, `-ip.bind=${ownHost}`, "-filer", "-s3"],
@@ -77,5 +79,9 @@ export async function startSeaweedfs(keys: S3Keys): Promise<RunningS3> {
   ];
   const script = `daemon '${program}' ${words.join(" ")}\n`;
   const held = await holdDaemons(root, script, process.env as Record<string, string>);
-  return { endpoint: `http://${ownHost}:${port}`, ...held };
+  const stop = async () => {
+    await held.stop();
+    for (const { release } of numbers) release();
+  };
+  return { endpoint: `http://${ownHost}:${port}`, said: held.said, stop };
 }
