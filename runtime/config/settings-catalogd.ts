@@ -42,6 +42,9 @@ export const catalogdSettings = {
   open_locations: list(
     [],
     "addresses below which open tables may be and name files, besides the warehouse; a bucket has to be above each that a table is made in",
-    { fits: (item) => /^(file:\/\/\/|s3:\/\/)[^\s]+$/.test(item), expected: "file:///… or s3://…" },
+    {
+      fits: (item) => /^(?:file:\/\/|s3:\/)(?:\/(?!\.{1,2}(?:\/|$))[^\s/\\]+)+\/?$/.test(item),
+      expected: "file:///… or s3://…",
+    },
   ),
 };

@@ -65,9 +65,9 @@ function clientOf(address: string, token: string): Omit<Storage, "end"> {
   return {
     buckets: async () => {
       const { buckets } = (await (await send("/storage/buckets")).json()) as {
-        buckets: { name: string; kind: string }[];
+        buckets: { name: string; kind: string; layout?: string }[];
       };
-      return new Map(buckets.map(({ name, kind }) => [name, kind]));
+      return new Map(buckets.map(({ name, kind, layout }) => [name, layout ?? kind]));
     },
     list: async function* (bucket) {
       let token = "";

@@ -59,6 +59,9 @@ const conditions = {
 export const BucketInfo = closed({
   name: t.String(),
   kind: t.Union([t.Literal("local"), t.Literal("s3")]),
+  layout: t.Optional(
+    t.Literal("plain", { description: "Others write there as well; etags are no hashes of the bytes." }),
+  ),
   endpoint: t.Optional(t.String()),
   region: t.Optional(t.String()),
   conditional_writes: t.Union([t.Literal("native"), t.Literal("locked"), t.Literal("unknown")], {

@@ -9,7 +9,9 @@ import { startWriting, type Writing } from "../../support/durability/backup-dril
 import { damageOf, trackedWrites, unanswered } from "../../support/durability/tracked-writes.ts";
 import { type Product, startProduct } from "../../support/product/product.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
+import { openTable } from "../../support/tables/tracked-table.ts";
 
+const kinds = [...trackedWrites, openTable];
 const services = Object.keys(topology).filter((name) => name !== "gateway");
 const token = "a-token-of-this-drill";
 
@@ -44,8 +46,8 @@ describe("a backup of a running product", () => {
 
   beforeAll(async () => {
     product = await startProduct({ dataDir: home.path });
-    for (const tracked of trackedWrites) await tracked.prepare?.(product.url);
-    writing = startWriting(product.url);
+    for (const tracked of kinds) await tracked.prepare?.(product.url);
+    writing = startWriting(product.url, 0, kinds);
     await writing.more(2);
   });
   afterAll(async () => {

@@ -24,7 +24,7 @@ function refuseTaken(state: State, table: Identifier): void {
 async function metadataFor(
   state: State,
   { table, asked }: { table: Identifier; asked: NewTable },
-): Promise<TableMetadata> {
+): Promise<{ metadata: TableMetadata; place: string }> {
   const uuid = state.deps.newId();
   const place =
     asked.location === undefined || asked.location === null
@@ -33,14 +33,15 @@ async function metadataFor(
   const properties = propertiesOf(asked.properties);
   if (typeof asked.schema !== "object" || !Array.isArray(asked.schema?.fields))
     throw refusals.badRequest("Expected schema as a struct with fields");
-  const metadata = newTable({ ...asked, properties }, { uuid, location: place, now: state.deps.clock.now() });
+  const location = typeof asked.location === "string" ? asked.location.replace(/\/+$/, "") : place;
+  const metadata = newTable({ ...asked, properties }, { uuid, location, now: state.deps.clock.now() });
   const version = metadata["format-version"];
   if (![1, 2, 3].includes(version))
     throw refusals.badRequest(
       `Unsupported format version: ${properties["format-version"]}; expected 1, 2 or 3`,
     );
   await checkCommit(state.reader, { before: undefined, after: metadata, places: state.within([place]) });
-  return metadata;
+  return { metadata, place };
 }
 
 /** Makes the table, or with `stage-create` says what it would be: the commit that follows makes it. */
@@ -54,16 +55,12 @@ export async function createTable(
   const table = { namespace, name: asked.name };
   await state.deps.resolveUnknown(nameOf(table), asking.requestId);
   refuseTaken(state, table);
-  const metadata = await metadataFor(state, { table, asked });
-  await state.makeFolders(metadata.location);
-  const location = `${metadata.location}/metadata/00000-${state.deps.newId()}.metadata.json`;
+  const { metadata, place } = await metadataFor(state, { table, asked });
+  await state.makeFolders(place);
+  const location = `${place}/metadata/00000-${state.deps.newId()}.metadata.json`;
   if (asked["stage-create"] === true)
     return { metadata, location, etag: metadata["table-uuid"], staged: true };
-  const version = await madeTable(
-    state,
-    { table, metadata, location, place: metadata.location, writes: true },
-    asking,
-  );
+  const version = await madeTable(state, { table, metadata, location, place, writes: true }, asking);
   return { ...loadedOf(version, metadata), staged: false };
 }
 

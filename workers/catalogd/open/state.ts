@@ -13,6 +13,7 @@ import { etagOf } from "../schemas/schemas.ts";
 import {
   createMetadataFiles,
   createSnapshotFiles,
+  formerRoots,
   type Homes,
   keyOf,
   type MetadataFiles,
@@ -135,30 +136,12 @@ export const warehouseBucket = "warehouse";
 const waitingMax = 1024;
 
 export function createState(deps: OpenDeps): State {
-  const { registry, storage, publishing } = deps;
-  const { catalogd, buckets } = deps.config;
-  const allowed = catalogd.open_locations.map((address) => normalised("catalogd.open_locations", address));
-  const warehouse = onceKnown(() => storage.place({ bucket: warehouseBucket }), noWarehouse);
-  const rootsOf = async (names: readonly string[]): Promise<Root[]> =>
-    Promise.all(names.map(async (bucket) => ({ bucket, address: rootOf(await storage.place({ bucket })) })));
-  // Buckets that are no place of tables are none of theirs.
-  const more = onceKnown(
-    () =>
-      rootsOf(
-        allowed.length === 0
-          ? []
-          : Object.keys(buckets).filter((name) => name !== "primary" && name !== warehouseBucket),
-      ),
-    (cause) => cause,
+  const { registry, storage } = deps;
+  const allowed = deps.config.catalogd.open_locations.map((address) =>
+    normalised("catalogd.open_locations", address),
   );
-  const roots = async (): Promise<readonly Root[]> => {
-    const primary = { bucket: "primary", address: rootOf(await publishing.place()) };
-    const found = await warehouse().then(
-      (place) => [{ bucket: warehouseBucket, address: rootOf(place) }],
-      () => [],
-    );
-    return [...found, primary, ...(await more())];
-  };
+  const warehouse = onceKnown(() => storage.place({ bucket: warehouseBucket }), noWarehouse);
+  const roots = createRoots(deps, { warehouse, isWide: allowed.length > 0 });
   const files = createMetadataFiles(storage, roots);
   const lock = createKeyedMutex({ waitingMax, refusal: (name) => tooMany(name) });
   const inTurn: State["inTurn"] = ([name, ...rest], work) =>
@@ -198,6 +181,36 @@ export function createState(deps: OpenDeps): State {
     inTurn: (names, work) => inTurn([...new Set(names.map(fold))].sort(), work),
     commitAll: (changes, context) => commitAll({ deps, files }, changes, context),
   };
+}
+
+/** Addresses of the buckets that files of tables may be in, and those that they had before. */
+function createRoots(
+  { config, storage, publishing }: OpenDeps,
+  { warehouse, isWide }: { warehouse: State["warehouse"]; isWide: boolean },
+): State["roots"] {
+  const own = ["primary", warehouseBucket];
+  const names = isWide ? Object.keys(config.buckets).filter((name) => !own.includes(name)) : [];
+  const all = onceKnown(
+    async () => {
+      const more = names.map(async (bucket) => ({
+        bucket,
+        address: rootOf(await storage.place({ bucket })),
+      }));
+      const now: Root[] = [
+        { bucket: warehouseBucket, address: rootOf(await warehouse()) },
+        { bucket: "primary", address: rootOf(await publishing.place()) },
+        ...(await Promise.all(more)),
+      ];
+      return [...now, ...(await formerRoots(storage, now))];
+    },
+    (cause) => cause,
+  );
+  return () =>
+    all().catch(async (cause) => {
+      // Without a warehouse there are no tables but those that were opened before it went.
+      if (!(cause instanceof ServiceError) || cause.type !== "forbidden") throw cause;
+      return [{ bucket: "primary", address: rootOf(await publishing.place()) }];
+    });
 }
 
 /** The bucket of a place, and the key in it. Throws `bad_request` where it is in none. */

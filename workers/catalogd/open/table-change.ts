@@ -8,7 +8,7 @@ import {
   type TableMetadata,
   type Update,
 } from "../iceberg/iceberg.ts";
-import { placeFor } from "../table-files/table-files.ts";
+import { normalised, placeFor } from "../table-files/table-files.ts";
 import { isLive, isOpen, type Manifest } from "../versions/versions.ts";
 import { checkCommit } from "./commit-check.ts";
 import { type Asking, type ChangeOf, type Identifier, nameOf, type State, shown } from "./state.ts";
@@ -53,10 +53,9 @@ export async function changedTable(
   if (after["table-uuid"] === "") after["table-uuid"] = deps.newId();
   if (after.location === "") after.location = await state.defaultPlace(table, after["table-uuid"]);
   const known = isOpen(head) ? head.locations : [];
-  const place = known.includes(after.location)
-    ? after.location
-    : placeFor(after.location, await state.homes(name));
-  after.location = place;
+  const asked = normalised("location", after.location);
+  // What it says stays as the client wrote it.
+  const place = known.includes(asked) ? asked : placeFor(asked, await state.homes(name));
   const locations = [place, ...known.filter((other) => other !== place)];
   if (!before) await state.makeFolders(place);
   await checkCommit(reader, { before, after, places: state.within(locations) });

@@ -67,14 +67,15 @@ export interface Homes {
 }
 
 /**
- * The place of a table that a client asks for: in one of the homes, two levels down at least, and neither around nor
- * inside that of another table. Throws `bad_request`.
+ * The place of a table that a client asks for: in one of the homes, in the first one two levels down at least, and
+ * neither around nor inside that of another table. Throws `bad_request`.
  */
 export function placeFor(asked: unknown, { homes, others }: Homes): string {
   const place = confined("location", asked, homes);
+  const [warehouse] = homes;
   const home = homes.find((each) => isInside(place, [each])) ?? "";
   const [first, ...rest] = place.slice(home.length + 1).split("/");
-  if (rest.length === 0 || first === ".lakehouse")
+  if ((home === warehouse && rest.length === 0) || first === ".lakehouse")
     throw bad("location", place, `expected ${home}/<namespace>/<table>`);
   for (const { name, places } of others)
     if (places.some((other) => `${other}/`.startsWith(`${place}/`) || `${place}/`.startsWith(`${other}/`)))

@@ -56,7 +56,7 @@ export async function openPlainBucket({ name, root, newId }: PlainBucketOptions)
   const reader = plainReader(name, layout);
   const { head } = reader;
   return {
-    describe: () => ({ name, kind: "local", conditional_writes: "native" }),
+    describe: () => ({ name, kind: "local", layout: "plain", conditional_writes: "native" }),
     notReady: () => [],
     head,
     open: reader.open,

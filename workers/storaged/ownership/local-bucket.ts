@@ -46,7 +46,10 @@ export async function ownedLocalBucket(options: OwnedLocalBucketOptions): Promis
   });
   const staging = () => get().staging as Staging;
   return {
-    describe: () => ({ name: options.name, kind: "local", conditional_writes: "native" }),
+    describe: () => ({
+      ...{ name: options.name, kind: "local", conditional_writes: "native" },
+      ...(options.isPlain && { layout: "plain" }),
+    }),
     notReady: () => presence.reasons(),
     head: (key, signal) => asked((bucket) => bucket.head(key, signal)),
     open: (key, range, signal) => asked((bucket) => bucket.open(key, range, signal)),
