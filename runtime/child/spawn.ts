@@ -64,6 +64,12 @@ const system = [
 /** Nothing of the parent's environment but what tunes the runtime: no secret is in reach of native code. */
 const passedOn = /^(HOME|TZ|LANG|LC_ALL|LD_LIBRARY_PATH|UV_THREADPOOL_SIZE|OMP_\w+|BUN_JSC_\w+)$/;
 
+/**
+ * Longest start of a child, in milliseconds, whatever its calls may take: hundreds of times what an idle machine needs,
+ * so that a busy one is not taken for a child that hangs.
+ */
+const startTimeoutMs = 120_000;
+
 /** Starts a child; rejects with `unavailable` when it does not come up. */
 export async function startChild<C extends Contract>(options: ChildOptions<C>): Promise<Child<C>> {
   const { contract, log } = options;
@@ -102,7 +108,11 @@ export async function startChild<C extends Contract>(options: ChildOptions<C>): 
   const socket = (process_.stdio as unknown as number[])[socketDescriptor] as number;
   transport.attach(await openSocketPort(socket, () => process_.kill("SIGKILL")));
   try {
-    const { unconfined } = (await transport.call(beginVerb, { init: options.init, scratch })) as {
+    const { unconfined } = (await transport.call(
+      beginVerb,
+      { init: options.init, scratch },
+      { timeoutMs: startTimeoutMs },
+    )) as {
       unconfined: string[];
     };
     if (unconfined.length > 0)

@@ -228,11 +228,10 @@ test("whoever goes away gets nothing done any more, and others are answered", as
 
 test("a hundred megabytes come before the next answer, as fast as they are taken", async () => {
   const { connection } = door();
-  const { write, ended, pause, resume, came } = connection();
+  const { write, ended, paused, resume } = connection();
   write(head("GET", `/stream/${100 * MiB}`) + said("after") + last);
   for (let megabytes = 1; megabytes < 50; megabytes += 10) {
-    await came(megabytes * MiB);
-    pause();
+    await paused(megabytes * MiB);
     await new Promise((resolve) => setImmediate(resolve));
     resume();
   }
@@ -443,15 +442,13 @@ test("a client that takes nothing of its answer is given up, and one that takes 
   slow.write(head("GET", "/large"));
   const stalled = connection();
   stalled.write(head("GET", "/large"));
-  await Promise.all([slow.came(1), stalled.came(1)]);
-  for (const each of [slow, stalled]) each.pause();
+  await Promise.all([slow.paused(1), stalled.paused(1)]);
   const look = () => looks.splice(0).forEach((work) => void work());
   look();
   now += 900;
   const taken = (await slow.came(1)).length;
   slow.resume();
-  await slow.came(taken + 4 * MiB);
-  slow.pause();
+  await slow.paused(taken + 4 * MiB);
   look();
   now += 900;
   look();

@@ -95,7 +95,8 @@ export interface RawConnection {
   came: (bytes: number) => Promise<Buffer>;
   /** All that came until the connection ended. */
   ended: Promise<Buffer>;
-  pause: () => void;
+  /** The same, and takes no more until `resume`: not even what comes before the caller of this goes on. */
+  paused: (bytes: number) => Promise<Buffer>;
   resume: () => void;
   destroy: () => void;
 }
@@ -121,20 +122,22 @@ export function rawConnection(host: string, port: number): RawConnection {
     ended.resolve(Buffer.concat(chunks));
     look();
   });
+  const reached = (bytes: number, act: () => void = () => undefined) =>
+    new Promise<Buffer>((resolve) => {
+      const wait = () => {
+        if (!isOver && chunks.reduce((sum, { length }) => sum + length, 0) < bytes) return;
+        waits.delete(wait);
+        act();
+        resolve(Buffer.concat(chunks));
+      };
+      waits.add(wait);
+      wait();
+    });
   return {
     write: (text) => void socket.write(text),
-    came: (bytes) =>
-      new Promise((resolve) => {
-        const wait = () => {
-          if (!isOver && chunks.reduce((sum, { length }) => sum + length, 0) < bytes) return;
-          waits.delete(wait);
-          resolve(Buffer.concat(chunks));
-        };
-        waits.add(wait);
-        wait();
-      }),
+    came: (bytes) => reached(bytes),
     ended: ended.promise,
-    pause: () => void socket.pause(),
+    paused: (bytes) => reached(bytes, () => void socket.pause()),
     resume: () => void socket.resume(),
     destroy: () => void socket.destroy(),
   };
