@@ -1,5 +1,5 @@
 /** The gateway's own endpoints; those of the services are mounted beside them under /v1. */
-import { closed, contract, get, t } from "../../runtime/contract/contract.ts";
+import { closed, contract, Events, get, raw, t } from "../../runtime/contract/contract.ts";
 import { Maintenance } from "../../workers/ingestd/contract.ts";
 
 const Service = closed({
@@ -27,7 +27,44 @@ export const Memory = closed({
   ),
 });
 
+/** One message of JSON-RPC, or several. */
+const RpcMessage = t.Unknown({ description: "JSON-RPC 2.0, as the Model Context Protocol has it." });
+/** RFC 9728 §3.1: the path of the resource stands behind the well-known one. */
+export const mcpPath = "/mcp";
+const metadataPath = `/.well-known/oauth-protected-resource${mcpPath}`;
+
 export const gateway = contract("gateway", {
+  mcp: raw(["GET", "POST", "DELETE"], mcpPath, {
+    foreign: true,
+    metadataPath,
+    summary:
+      "The Model Context Protocol over Streamable HTTP: POST a message, GET what the server sends by itself, DELETE the session.",
+    headers: {
+      "mcp-session-id": "The session, as the answer to initialize names it.",
+      "mcp-protocol-version": "The protocol's version that was agreed on.",
+      "last-event-id": "The last event that came: what was missed since is sent.",
+    },
+    answerHeaders: { "mcp-session-id": "The session." },
+    consumes: { "application/json": RpcMessage },
+    produces: {
+      "application/json": RpcMessage,
+      "text/event-stream": Events("Messages of JSON-RPC; each may be asked for again by its id."),
+    },
+    statuses: [200, 202],
+    refusals: [404, 406, 409, 413, 415, 429],
+  }),
+  mcpMetadata: raw(["GET"], metadataPath, {
+    foreign: true,
+    open: true,
+    summary: "What /mcp is, and how its tokens are given (RFC 9728).",
+    produces: {
+      "application/json": closed({
+        resource: t.String(),
+        resource_name: t.String(),
+        bearer_methods_supported: t.Array(t.Literal("header")),
+      }),
+    },
+  }),
   system: get("/v1/system", {
     summary:
       "Every service: state, address, uptime, restarts, last error; what may be taken of memory, and is; and what maintenance did.",

@@ -1,12 +1,17 @@
-/** The gateway's own endpoint; the services' contracts are mounted under /v1. */
+/** The gateway's own endpoints; the services' contracts are mounted under /v1. */
+
+import { originOf } from "../../runtime/addresses/addresses.ts";
+import { jsonResponse } from "../../runtime/bodies/bodies.ts";
 import type { Contract, Peer, Running } from "../../runtime/contract/contract.ts";
 import type { Deps } from "../../runtime/service/service.ts";
-import type { Gateway } from "./contract.ts";
+import { type Gateway, mcpPath } from "./contract.ts";
+import { createMcpDoor } from "./mcp/mcp.ts";
 import { type Mounted, maintenanceOf, memoryTable, reasonsOf, servicesOf } from "./services/services.ts";
 
 export async function createGateway(deps: Deps<Mounted>): Promise<Running<Gateway>> {
   const { config, system } = deps;
   const peers = deps.peers as unknown as Record<string, Peer<Contract>>;
+  const mcp = createMcpDoor(deps);
   return {
     verbs: {
       system: async () => {
@@ -17,8 +22,19 @@ export async function createGateway(deps: Deps<Mounted>): Promise<Running<Gatewa
         return { ready, services, memory, ...(maintenance && { maintenance }) };
       },
     },
-    raw: {},
+    raw: {
+      mcp: (_, { request }) => mcp.answer(request),
+      mcpMetadata: async (_, { request: { headers } }) =>
+        jsonResponse({
+          resource: originOf(headers) + mcpPath,
+          resource_name: "Lakehouse",
+          // Tokens are the operator's own, and no OAuth server issues them: there is none to name.
+          bearer_methods_supported: ["header"],
+        }),
+    },
     othersNotReady: async () => reasonsOf(await servicesOf(deps)),
-    stop: async () => {},
+    drain: mcp.drain,
+    giveUp: mcp.giveUp,
+    stop: mcp.stop,
   };
 }

@@ -1,12 +1,11 @@
 /** `bun run mcp [--gateway URL]`: the product as MCP tools over stdio. Nothing but protocol reaches stdout. */
 import { Console } from "node:console";
-import type { Server } from "@modelcontextprotocol/server";
 import { type ServeStdioOptions, StdioServerTransport, serveStdio } from "@modelcontextprotocol/server/stdio";
 import { systemClock } from "../../runtime/scheduling/scheduling.ts";
 import { createLog, describe, type Level, levels } from "../../runtime/telemetry/telemetry.ts";
 import { readArguments, type Settings, usage } from "./arguments.ts";
-import { createGatewayClient, createObservation, isLoopback, watchCatalog } from "./gateway/gateway.ts";
-import { createServer, limitMessages } from "./protocol/protocol.ts";
+import { createCatalogWatch, createGatewayClient, createObservation, isLoopback } from "./gateway/gateway.ts";
+import { createServers, limitMessages } from "./protocol/protocol.ts";
 import { createResources, createTools } from "./tools/tools.ts";
 
 /** Longest wait for the last observations when the session ends. */
@@ -33,29 +32,15 @@ function settingsOrExit(): Settings {
 /** Serves one client until it closes its end, or a signal. */
 async function serve({ gateway: url, token }: Settings): Promise<void> {
   const gateway = createGatewayClient({ url, token });
-  const observation = createObservation({ gateway, log, runId: crypto.randomUUID() });
-  const ended = new AbortController();
-  const parts = {
-    ...{ tools: createTools(gateway, systemClock), resources: createResources(gateway), observation },
+  const observation = createObservation({ gateway, log });
+  const watch = createCatalogWatch({ gateway, clock: systemClock, log });
+  const create = createServers({
+    ...{ tools: createTools(gateway, systemClock), resources: createResources(gateway), observation, watch },
     ...{ clock: systemClock, log, redact: (text: string) => redacted(text, token) },
-  };
-  const watch = (server: Server): void => {
-    const changed = () =>
-      server
-        .sendResourceListChanged()
-        .catch((cause) => log.debug("the client was not notified", describe(cause)));
-    const { signal } = ended;
-    watchCatalog({ gateway, clock: systemClock, log, changed, signal }).catch((cause) =>
-      log.error("watching the catalog ended", describe(cause)),
-    );
-  };
-  const factory: Parameters<typeof serveStdio>[0] = ({ era }) => {
-    const server = createServer(parts);
-    // Clients of the older protocol may be sent nothing before they send `initialized`.
-    if (era === "modern") watch(server);
-    else server.oninitialized = () => watch(server);
-    return server;
-  };
+  });
+  const runId = crypto.randomUUID();
+  const factory: Parameters<typeof serveStdio>[0] = ({ era }) =>
+    create(runId, era === "modern" ? "all" : "subscribed");
   const { transport, closed } = stdio();
   const options: ServeStdioOptions = {
     transport,
@@ -67,7 +52,7 @@ async function serve({ gateway: url, token }: Settings): Promise<void> {
   log.info("serving", { gateway: url, protocol: "MCP over stdio" });
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => session.close());
   await closed();
-  ended.abort(new Error("the session ended"));
+  watch.stop();
   await Promise.race([observation.flushed(), systemClock.sleep(flushTimeoutMs)]);
 }
 

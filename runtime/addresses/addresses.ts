@@ -95,3 +95,13 @@ export function urlOf(bind: string, port: number): string {
   const reachable = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
   return `http://${reachable.includes(":") ? `[${reachable}]` : reachable}:${port}`;
 }
+
+/**
+ * Where a caller reaches this server, as http://127.0.0.1:3110: by what it says itself, or the proxy before it. It is
+ * answered to that caller alone, and nothing is decided by it.
+ */
+export function originOf(headers: Headers): string {
+  const said = (name: string) => headers.get(name)?.split(",")[0]?.trim() || undefined;
+  const scheme = said("x-forwarded-proto") === "https" ? "https" : "http";
+  return `${scheme}://${said("x-forwarded-host") ?? headers.get("host") ?? "localhost"}`;
+}

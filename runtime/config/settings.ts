@@ -6,6 +6,7 @@
 import {
   bytes,
   choice,
+  flag,
   GiB,
   integer,
   KiB,
@@ -77,6 +78,22 @@ export const settings = {
       [second, 24 * 60 * minute],
       "longest wait for a service's first byte, or for a call that may take long",
     ),
+    mcp_sessions_max: integer(
+      256,
+      [1, 100_000],
+      "sessions of MCP at /mcp; for one more the longest idle one ends",
+    ),
+    mcp_idle_timeout_ms: ms(
+      30 * minute,
+      [second, 24 * 60 * minute],
+      "how long such a session may have nothing open before it ends",
+    ),
+    mcp_cache_bytes: bytes(
+      64 * MiB,
+      [MiB, 64 * GiB],
+      "memory for results that are paged through at /mcp, and for what was sent there and may be asked for again",
+    ),
+    mcp_writes: flag(false, "let callers of /mcp load data, add documents and remember, beside reading"),
   },
   storaged: {
     ...listening("127.0.0.1:3211"),

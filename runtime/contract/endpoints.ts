@@ -104,6 +104,10 @@ export interface Raw extends Shapes {
   reads?: true;
   /** Another protocol's root: the gateway serves it at this very path, not under /v1, and takes any query. */
   foreign?: true;
+  /** Asks for no token: it says how to get one. */
+  open?: true;
+  /** Where the resource's OAuth metadata is (RFC 9728): a caller without a token is told so. */
+  metadataPath?: string;
   /** JSON, NDJSON and CSV go out in the Content-Encoding that the caller asks for. */
   compressed?: true;
 }

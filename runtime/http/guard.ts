@@ -1,5 +1,6 @@
 /** What stands around every HTTP handler: request id, limit, gate; then the form of errors, and the counting. */
 
+import { originOf } from "../addresses/addresses.ts";
 import { type AddressOf, type Caller, type Gate, sameProcess } from "../auth/auth.ts";
 import {
   type Arrivals,
@@ -37,13 +38,15 @@ export interface GuardDeps {
 /** What a route is excused from. */
 export interface Excused {
   /** Asks for no token. */
-  open?: boolean;
+  open?: boolean | undefined;
   /** Is answered whatever else is being done: health and what watches the service. */
   unlimited?: boolean;
   /** Answered while answers are held: it reveals no change, or it is what holds them. */
   unheld?: boolean;
   /** Whether it may be asked again without doing anything twice; without it GET and HEAD may. */
   safe?: ((request: HttpRequest) => boolean) | undefined;
+  /** Where its OAuth metadata is: a caller without a token is told so. */
+  metadataPath?: string | undefined;
 }
 
 export type Handler = (request: HttpRequest, context: RawContext) => Promise<Response> | Response;
@@ -87,7 +90,7 @@ export function createGuard(deps: GuardDeps) {
     (
       pattern,
       handler,
-      { open: isOpen = false, unlimited = false, unheld = unlimited, safe = isSafeMethod },
+      { open: isOpen = false, unlimited = false, unheld = unlimited, safe = isSafeMethod, metadataPath },
       form,
     ) =>
     async (request, from) => {
@@ -108,6 +111,8 @@ export function createGuard(deps: GuardDeps) {
       } catch (error) {
         const errors = typeof form === "function" ? form(request) : form;
         response = failed(storageError(error), requestId, { log: deps.log, pattern, form: errors });
+        if (response.status === 401)
+          response.headers.set("www-authenticate", challengeOf(request.headers, metadataPath));
       } finally {
         if (!unlimited) open -= 1;
         leave?.();
@@ -224,6 +229,12 @@ function contextOf(request: HttpRequest, requestId: string): RawContext {
   };
 }
 
+/** How to be let in (RFC 6750 §3), and where that is said in full (RFC 9728 §5.1). */
+const challengeOf = (headers: Headers, metadataPath: string | undefined): string =>
+  metadataPath === undefined
+    ? "Bearer"
+    : `Bearer resource_metadata="${originOf(headers).replaceAll(/[^\x21\x23-\x5b\x5d-\x7e]/g, "")}${metadataPath}"`;
+
 /** The one place where an error becomes an HTTP answer. */
 function failed(
   error: unknown,
@@ -239,7 +250,6 @@ function failed(
   const headers: Record<string, string> = error instanceof ServiceError ? { ...error.headers } : {};
   if (retryAfter !== undefined) headers["retry-after"] = String(retryAfter);
   if (wire.should_retry === false) headers["x-should-retry"] = "false";
-  if (status === 401) headers["www-authenticate"] = "Bearer";
   if (form === "openai") {
     const { status, ...body } = openAiError(wire, requestId);
     return jsonResponse(body, headers, status);

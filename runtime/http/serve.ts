@@ -107,6 +107,7 @@ const isSafeCall =
 const optionsOf = (endpoint: Verb | Raw | undefined) =>
   endpoint && {
     errors: endpoint.errors,
+    ...(endpoint.kind === "raw" && { open: endpoint.open, metadataPath: endpoint.metadataPath }),
     safe: ({ method }: HttpRequest) => method === "GET" || method === "HEAD" || isSafe(endpoint),
   };
 

@@ -1,4 +1,4 @@
-/** Watches the catalog's changes through the gateway by long polling, so that clients are notified of them. */
+/** Follows the catalog's changes by long polling, so that clients are notified of them. */
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import type { Log } from "../../../runtime/telemetry/telemetry.ts";
 import { catalogd } from "../../../workers/catalogd/contract.ts";
@@ -8,20 +8,67 @@ import type { GatewayClient } from "./client.ts";
 const waitMs = 20_000;
 /** Beyond that wait, an answer will not come. */
 const answerMs = waitMs + 15_000;
+/** Between two looks: a catalog that changes all the time is listed no more often. */
 const pauseMsMin = 1000;
 const pauseMsMax = 30_000;
+const pageSize = 1000;
 
 interface WatchOptions {
   gateway: GatewayClient;
   clock: Pick<Clock, "sleep">;
   log: Log;
-  changed: () => void;
-  signal: AbortSignal;
 }
 
-/** Calls `changed` after each change, until the signal. While the gateway is away it asks ever more rarely. */
-export async function watchCatalog({ gateway, clock, log, changed, signal }: WatchOptions): Promise<void> {
+/** Called after a change with the names of the datasets that are new, have another version, or are gone. */
+export type CatalogListener = (names: readonly string[]) => void;
+
+export interface CatalogWatch {
+  /** Calls the listener after each change from now on, until the returned function is called. */
+  follow: (listener: CatalogListener) => () => void;
+  /** Resolves once a change from now on reaches those that follow. */
+  based: () => Promise<void>;
+  /** Ends it for all. */
+  stop: () => void;
+}
+
+/** One watch for all that follow; it asks for nothing while nobody does. */
+export function createCatalogWatch(options: WatchOptions): CatalogWatch {
+  const listeners = new Set<CatalogListener>();
+  let running: { ended: AbortController; based: PromiseWithResolvers<void> } | undefined;
+  const stop = () => {
+    listeners.clear();
+    running?.ended.abort(new Error("nobody follows the catalog"));
+    running?.based.resolve();
+    running = undefined;
+  };
+  const follow = (listener: CatalogListener) => {
+    listeners.add(listener);
+    if (!running) {
+      running = { ended: new AbortController(), based: Promise.withResolvers<void>() };
+      const changed = (names: readonly string[]) => {
+        for (const each of listeners) each(names);
+      };
+      // It never rejects: failures are asked about again.
+      void watch({ ...options, changed, based: running.based.resolve, signal: running.ended.signal });
+    }
+    return () => {
+      if (listeners.delete(listener) && listeners.size === 0) stop();
+    };
+  };
+  return { follow, based: async () => running?.based.promise, stop };
+}
+
+/** Calls `changed` after each change, until the signal. While the product is away it asks ever more rarely. */
+async function watch({
+  gateway,
+  clock,
+  log,
+  changed,
+  based,
+  signal,
+}: WatchOptions & { changed: CatalogListener; based: () => void; signal: AbortSignal }): Promise<void> {
   let since: string | undefined;
+  let known = new Map<string, number>();
   let pauseMs = 0;
   while (!signal.aborted) {
     try {
@@ -30,8 +77,14 @@ export async function watchCatalog({ gateway, clock, log, changed, signal }: Wat
       const { catalog_etag } = await gateway.call(catalogd.endpoints.changes, request, {
         signal: AbortSignal.any([signal, AbortSignal.timeout(answerMs)]),
       });
-      if (since !== undefined && catalog_etag !== since) changed();
-      since = catalog_etag;
+      if (catalog_etag !== since) {
+        const now = await versionsOf(gateway, signal);
+        if (since !== undefined) changed(differing(known, now));
+        known = now;
+        since = catalog_etag;
+        based();
+        await clock.sleep(pauseMsMin, signal).catch(() => undefined);
+      }
       pauseMs = 0;
     } catch (cause) {
       if (signal.aborted) return;
@@ -42,3 +95,27 @@ export async function watchCatalog({ gateway, clock, log, changed, signal }: Wat
     }
   }
 }
+
+/** The version of each dataset. */
+async function versionsOf(gateway: GatewayClient, signal: AbortSignal): Promise<Map<string, number>> {
+  const versions = new Map<string, number>();
+  let page: { page_token?: string } | undefined = {};
+  while (page) {
+    const {
+      datasets,
+      next_page_token,
+    }: { datasets: { name: string; version: number }[]; next_page_token?: string } = await gateway.call(
+      catalogd.endpoints.list,
+      { page_size: pageSize, ...page },
+      { signal },
+    );
+    for (const { name, version } of datasets) versions.set(name, version);
+    page = next_page_token === undefined ? undefined : { page_token: next_page_token };
+  }
+  return versions;
+}
+
+const differing = (before: ReadonlyMap<string, number>, now: ReadonlyMap<string, number>): string[] => [
+  ...[...now].filter(([name, version]) => before.get(name) !== version).map(([name]) => name),
+  ...[...before.keys()].filter((name) => !now.has(name)),
+];

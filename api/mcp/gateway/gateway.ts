@@ -1,5 +1,5 @@
 /** The product as MCP reaches it: one HTTP client, what its failures mean, changes of the catalog, and the record of tool calls. */
-export { watchCatalog } from "./catalog-changes.ts";
+export { type CatalogWatch, createCatalogWatch } from "./catalog-changes.ts";
 export {
   chunksOf,
   createGatewayClient,
@@ -10,3 +10,4 @@ export {
 } from "./client.ts";
 export { failureText, GatewayFailure, withNames } from "./failure.ts";
 export { createObservation, type Observation, startTimer, summaryOf } from "./observation.ts";
+export { createPeerClient } from "./peer-client.ts";

@@ -6,6 +6,8 @@ import type { GatewayClient } from "./client.ts";
 
 interface ToolCall {
   tool: string;
+  /** Shared by the calls of one session. */
+  runId: string;
   /** The arguments, abbreviated. */
   input: string;
   startedAt: string;
@@ -29,14 +31,12 @@ const errorCharsMax = 2000;
 interface ObservationOptions {
   gateway: GatewayClient;
   log: Log;
-  /** Shared by the calls of one session. */
-  runId: string;
 }
 
-export function createObservation({ gateway, log, runId }: ObservationOptions): Observation {
+export function createObservation({ gateway, log }: ObservationOptions): Observation {
   const inFlight = new Set<Promise<void>>();
   let isDown = false;
-  const send = async ({ tool, input, startedAt, durationMs, error }: ToolCall): Promise<void> => {
+  const send = async ({ tool, runId, input, startedAt, durationMs, error }: ToolCall): Promise<void> => {
     try {
       const event = {
         ...{ source: "mcp", endpoint: tool, success: error === undefined, duration_ms: durationMs },

@@ -76,8 +76,8 @@ const output = closed({
 });
 type Page = Static<typeof output>;
 
-export function querySql(gateway: GatewayClient, clock: Clock): Tool {
-  const results = createResultCache(clock);
+export function querySql(gateway: GatewayClient, clock: Clock, resultBytesMax?: number): Tool {
+  const results = createResultCache(clock, resultBytesMax);
   const answer = (result: Result, offset: number, pageSize: number, id?: string) => {
     const { rows, lines } = pageOf(result, offset, pageSize);
     const next = offset + rows.length;

@@ -14,6 +14,8 @@ import { boundedManifest, datasetLine } from "./dataset-tools.ts";
 import { truncatedOrEmpty } from "./truncation.ts";
 
 const prefix = "lakehouse://datasets/";
+/** The resource of a dataset. */
+export const datasetUri = (name: string): string => prefix + name;
 const isDatasetName = new RegExp(DatasetName.pattern ?? "(?!)");
 const mimeType = "application/json";
 const resourcesPerPage = 100;
@@ -26,19 +28,21 @@ export interface Resources {
   templates: () => ListResourceTemplatesResult;
   /** Undefined when the address is none of a dataset. Throws what the gateway says, `not_found` among it. */
   read: (uri: string, signal: AbortSignal) => Promise<ReadResourceResult> | undefined;
+  /** Undefined when the address is none of a dataset. Throws `not_found` where there never was one of this name. */
+  find: (uri: string, signal: AbortSignal) => Promise<void> | undefined;
   /** Names of datasets that begin so. */
   complete: (begin: string, signal: AbortSignal) => Promise<CompleteResult>;
 }
 
 export function createResources(gateway: GatewayClient): Resources {
-  const { list, manifest } = catalogd.endpoints;
+  const { list, manifest, versions } = catalogd.endpoints;
   return {
     list: async (cursor, signal) => {
       const page = { page_size: resourcesPerPage, ...(cursor !== undefined && { page_token: cursor }) };
       const { datasets, next_page_token } = await gateway.call(list, page, { signal });
       return {
         resources: datasets.map((dataset) => ({
-          uri: prefix + dataset.name,
+          uri: datasetUri(dataset.name),
           name: dataset.name,
           title: `Dataset ${dataset.name}`,
           description: datasetLine(dataset),
@@ -69,6 +73,11 @@ export function createResources(gateway: GatewayClient): Resources {
         };
         return { contents: [{ uri, mimeType, text: JSON.stringify(content, null, 1) }] };
       })();
+    },
+    find: (uri, signal) => {
+      const name = datasetOf(uri);
+      if (name === undefined) return undefined;
+      return gateway.call(versions, { name, page_size: 1 }, { signal }).then(() => undefined);
     },
     complete: async (begin, signal) => {
       const { datasets } = await gateway.call(list, { page_size: 1000 }, { signal });

@@ -24,12 +24,20 @@ interface ResultCache {
 /** The cursor of a row of a cached result. */
 export const cursorOf = (id: string, offset: number): string => `${id}.${offset}`;
 
-const resultsMax = 8;
+const resultsMax = 64;
+/** Of all results: eight of the largest, as query_sql takes them. */
+export const resultBytesDefault = 128 * 1024 * 1024;
 const ttlMs = 10 * 60 * 1000;
 
-export function createResultCache({ elapsed }: Pick<Clock, "elapsed">): ResultCache {
+/** Results take at most `bytesMax`, two bytes a character; the ones that were not used for the longest time go first. */
+export function createResultCache(
+  { elapsed }: Pick<Clock, "elapsed">,
+  bytesMax = resultBytesDefault,
+): ResultCache {
   const results = new LRUCache<string, Result>({
     max: resultsMax,
+    maxSize: bytesMax,
+    sizeCalculation: bytesOf,
     ttl: ttlMs,
     ttlResolution: 0,
     updateAgeOnGet: true,
@@ -47,10 +55,16 @@ export function createResultCache({ elapsed }: Pick<Clock, "elapsed">): ResultCa
       if (!result || Number(offset) >= result.rows.length) {
         throw fail(
           "not_found",
-          `this cursor leads to no result: the ${resultsMax} latest are held, for ${ttlMs / 60_000} minutes. Run the statement again without cursor.`,
+          `this cursor leads to no result: the latest are held, for ${ttlMs / 60_000} minutes. Run the statement again without cursor.`,
         );
       }
       return { result, id, offset: Number(offset) };
     },
   };
 }
+
+/** Beside the characters: an object and its place in the list for each row, by a generous estimate. */
+const rowBytes = 64;
+
+const bytesOf = ({ sql, rows }: Result): number =>
+  rows.reduce((sum, { length }) => sum + length * 2 + rowBytes, sql.length * 2 + rowBytes);

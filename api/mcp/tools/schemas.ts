@@ -40,5 +40,42 @@ interface ObjectSchema {
   [keyword: string]: unknown;
 }
 
-/** The schema as it is sent: JSON alone, without TypeBox's symbols. */
-export const plain = (schema: TSchema): ObjectSchema => JSON.parse(JSON.stringify(schema));
+/** What stands for any value: some clients take no schema without a type, and an array's items must have one. */
+const anyType = ["string", "number", "boolean", "object", "array", "null"];
+
+/**
+ * The schema as it is sent: JSON in the dialect that every client takes. google-genai and others fail on a boolean
+ * `additionalProperties`, on `patternProperties`, `const` and `anyOf`; the server itself checks by the whole schema.
+ */
+export const plain = (schema: TSchema): ObjectSchema =>
+  sent(JSON.parse(JSON.stringify(schema))) as ObjectSchema;
+
+type Json = Record<string, unknown>;
+
+function sent({ anyOf, additionalProperties: _, patternProperties, properties, items, ...rest }: Json): Json {
+  if (Array.isArray(anyOf)) return { ...oneOf(anyOf.map(sent)), ...rest };
+  if (rest.const !== undefined) {
+    const { const: value, ...more } = rest;
+    return { type: typeof value, ...more, ...(typeof value === "string" && { enum: [value] }) };
+  }
+  const type = rest.type ?? (patternProperties === undefined ? anyType : "object");
+  const fields = properties as Record<string, Json> | undefined;
+  return {
+    type,
+    ...rest,
+    ...(fields && {
+      properties: Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, sent(field)])),
+    }),
+    ...(items !== undefined && { items: sent(items as Json) }),
+  };
+}
+
+/** Several schemas as one without `anyOf`: literals become an `enum`, other types a list of types. */
+function oneOf(options: readonly Json[]): Json {
+  const types = [...new Set(options.flatMap(({ type }) => type as string | string[]))];
+  const type = types.length === 1 ? types[0] : types;
+  if (options.every((option) => Array.isArray(option.enum)))
+    return { type, enum: options.flatMap((option) => option.enum) };
+  const [array] = options.filter((option) => option.type === "array");
+  return { type, ...(array && { items: array.items }) };
+}

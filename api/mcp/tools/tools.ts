@@ -7,16 +7,25 @@ import { querySql } from "./query-sql.ts";
 import type { Tool } from "./tool.ts";
 import { embedText, searchVectors } from "./vector-tools.ts";
 
-export { createResources, type Resources } from "./resources.ts";
+export { createResources, datasetUri, type Resources } from "./resources.ts";
 export { plain } from "./schemas.ts";
 export type { Tool } from "./tool.ts";
 
+interface ToolOptions {
+  /** Memory for results of `query_sql` that are paged through. */
+  resultBytesMax?: number;
+}
+
 /** The tools over a gateway. */
-export const createTools = (gateway: GatewayClient, clock: Clock): Tool[] => [
+export const createTools = (
+  gateway: GatewayClient,
+  clock: Clock,
+  { resultBytesMax }: ToolOptions = {},
+): Tool[] => [
   listDatasets(gateway),
   getManifest(gateway),
   datasetVersions(gateway),
-  querySql(gateway, clock),
+  querySql(gateway, clock, resultBytesMax),
   embedText(gateway),
   searchVectors(gateway),
   searchMatrix(gateway),

@@ -106,8 +106,9 @@ describe("cached results", () => {
     ...{ sql: "s", columns: [], rows: Array.from({ length: rows }, () => "{}"), truncated: false },
     ...{ elapsed_ms: 1, query_id: "q" },
   });
-  test("the eight latest are kept, those used lately longest", () => {
-    const results = createResultCache({ elapsed: () => 0 });
+  test("as many of the latest as fit are kept, those used lately longest", () => {
+    // Eight of them: 66 bytes for the statement, and 68 for each of three rows.
+    const results = createResultCache({ elapsed: () => 0 }, 8 * (66 + 3 * 68));
     const [first = "", ...others] = Array.from({ length: 8 }, () => results.add(result(3), 1));
     expect(results.find(first).offset).toBe(1);
     results.add(result(3), 1);

@@ -203,7 +203,7 @@ describe("what comes in", () => {
 
   test("unknown methods and parameters of the wrong form are errors of the protocol", async () => {
     expect(await lines.request("tools/destroy")).toMatchObject({ error: { code: -32601 } });
-    expect(await lines.request("prompts/list")).toMatchObject({ error: { code: -32601 } });
+    expect(await lines.request("tasks/destroy")).toMatchObject({ error: { code: -32601 } });
     expect(await lines.request("tools/call", { name: 5 })).toHaveProperty("error");
     expect(await lines.request("tools/call", { arguments: {} })).toHaveProperty("error");
     expect(await lines.request("tools/call", { name: "query_sql", arguments: "SELECT 1" })).toHaveProperty(

@@ -40,9 +40,8 @@ test("the server says who it is, what it can do, and how to use it", () => {
   const { client } = session;
   expect(client.getServerVersion()).toMatchObject({ name: "lakehouse", title: "Lakehouse" });
   expect(client.getServerCapabilities()).toEqual({
-    tools: {},
-    resources: { listChanged: true },
-    completions: {},
+    ...{ tools: {}, prompts: {}, logging: {}, completions: {} },
+    resources: { listChanged: true, subscribe: true },
   });
   expect(client.getInstructions()).toContain("list_datasets");
 });

@@ -5,6 +5,7 @@ import {
   Client,
   type ClientOptions,
   type RequestOptions,
+  StreamableHTTPClientTransport,
 } from "@modelcontextprotocol/client";
 import { getDefaultEnvironment, StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 
@@ -61,6 +62,32 @@ export async function startSession({
       answerOf(await official.callTool({ name, arguments: input }, options)),
     log: () => log,
     close: () => official.close(),
+  };
+}
+
+/** The same client at the gateway's /mcp; `headers` go with every request. */
+export async function startHttpSession({
+  gateway,
+  headers = {},
+  client,
+}: {
+  gateway: string;
+  headers?: Record<string, string>;
+  client?: ClientOptions;
+}): Promise<Omit<Session, "pid" | "log"> & { transport: StreamableHTTPClientTransport }> {
+  const transport = new StreamableHTTPClientTransport(new URL("/mcp", gateway), { requestInit: { headers } });
+  const official = new Client({ name: "test", version: "1" }, client);
+  await official.connect(transport);
+  await official.listTools();
+  return {
+    client: official,
+    transport,
+    call: async (name, input = {}, options) =>
+      answerOf(await official.callTool({ name, arguments: input }, options)),
+    close: async () => {
+      await transport.terminateSession();
+      await official.close();
+    },
   };
 }
 
