@@ -27,8 +27,10 @@ export const Memory = closed({
   ),
 });
 
-/** One message of JSON-RPC, or several. */
-const RpcMessage = t.Unknown({ description: "JSON-RPC 2.0, as the Model Context Protocol has it." });
+const RpcMessage = t.Object(
+  { jsonrpc: t.Literal("2.0") },
+  { description: "A message of JSON-RPC 2.0, as the Model Context Protocol has it." },
+);
 /** RFC 9728 §3.1: the path of the resource stands behind the well-known one. */
 export const mcpPath = "/mcp";
 const metadataPath = `/.well-known/oauth-protected-resource${mcpPath}`;

@@ -36,7 +36,7 @@ const caches: readonly { section: ServiceSection; key: string; part: number; wha
   { section: "queryd", key: "resident_max_bytes", part: 1 / 64, what: "small datasets" },
   { section: "chatd", key: "cache_max_bytes", part: 1 / 64, what: "answers" },
   { section: "observerd", key: "ring_max_bytes", part: 1 / 64, what: "latest operations" },
-  { section: "gateway", key: "mcp_cache_bytes", part: 1 / 64, what: "results and sent messages of MCP" },
+  { section: "gateway", key: "mcp_cache_bytes", part: 1 / 128, what: "results and sent messages of MCP" },
 ];
 /** DuckDB keeps its own bound first; what it holds beside is bounded by its pool: `besideDuckDb` there. */
 const engines: readonly { section: ServiceSection; times: number; what: string }[] = [

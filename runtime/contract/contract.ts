@@ -1,7 +1,5 @@
 /** Contracts: endpoints as data, and the checks derived from them. */
 export {
-  Binary,
-  Bytes,
   type CallContext,
   type CallOptions,
   type ClientOf,
@@ -11,7 +9,6 @@ export {
   del,
   type Endpoint,
   type ErrorForm,
-  Events,
   get,
   type HttpMethod,
   type InputOf,
@@ -19,10 +16,8 @@ export {
   isSafe,
   methodsOf,
   mutates,
-  nextPage,
   type Peer,
   type Place,
-  pageFields,
   patch,
   placesOf,
   post,
@@ -39,4 +34,5 @@ export {
   type VerbsOf,
 } from "./endpoints.ts";
 export { type HttpRequest, isMatch, matchPath, pathOf, searchOf } from "./route.ts";
+export { Binary, Bytes, Events, nextPage, pageFields } from "./shapes.ts";
 export { check, checkTable, fits, fromQuery, inputSchema } from "./validate.ts";

@@ -7,7 +7,7 @@ import { parseRows } from "../../../runtime/json/json.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { queryd, SqlRequest } from "../../../workers/queryd/contract.ts";
 import { chunksOf, type GatewayClient, GatewayFailure } from "../gateway/gateway.ts";
-import { createResultCache, cursorOf, type Result } from "./result-cache.ts";
+import { createResultCache, cursorOf, type Result, resultBytesDefault } from "./result-cache.ts";
 import { createRowScanner, type RowScanner } from "./row-scanner.ts";
 import { derive } from "./schemas.ts";
 import { headingRow, type Row, tableRow } from "./table.ts";
@@ -76,8 +76,14 @@ const output = closed({
 });
 type Page = Static<typeof output>;
 
-export function querySql(gateway: GatewayClient, clock: Clock, resultBytesMax?: number): Tool {
+/** A result takes at most half of the cache, at two bytes a character. */
+export function querySql(
+  gateway: GatewayClient,
+  clock: Clock,
+  resultBytesMax: number = resultBytesDefault,
+): Tool {
   const results = createResultCache(clock, resultBytesMax);
+  const charsMax = Math.min(resultCharsMax, resultBytesMax / 4);
   const answer = (result: Result, offset: number, pageSize: number, id?: string) => {
     const { rows, lines } = pageOf(result, offset, pageSize);
     const next = offset + rows.length;
@@ -111,7 +117,7 @@ export function querySql(gateway: GatewayClient, clock: Clock, resultBytesMax?: 
       if (cursor === undefined) {
         if (sql === undefined)
           throw fail("invalid_field", "sql: it is missing; give a statement, or a cursor");
-        return answer(await run(gateway, clock, { sql, ...rest }, context), 0, page_size);
+        return answer(await run({ gateway, clock, charsMax }, { sql, ...rest }, context), 0, page_size);
       }
       const { result, id, offset } = results.find(cursor);
       if (sql !== undefined && sql !== result.sql)
@@ -178,8 +184,7 @@ type Statement = Static<typeof SqlRequest>;
 
 /** Runs the statement and takes its rows within the bounds. */
 async function run(
-  gateway: GatewayClient,
-  clock: Clock,
+  { gateway, clock, charsMax }: { gateway: GatewayClient; clock: Clock; charsMax: number },
   statement: Statement,
   { signal, at }: ToolContext,
 ): Promise<Result> {
@@ -199,9 +204,9 @@ async function run(
     taken += piece.length;
     rows.push(...scanner.push(piece));
     at(`${rows.length} rows so far`);
-    if (taken <= resultCharsMax) continue;
+    if (taken <= charsMax) continue;
     // Leaving the loop ends the request, and that the statement.
-    if (rows.length === 0) throw tooWide("the first row alone", resultCharsMax);
+    if (rows.length === 0) throw tooWide("the first row alone", charsMax);
     const elapsed_ms = Math.round(clock.elapsed() - began);
     return {
       sql: statement.sql,

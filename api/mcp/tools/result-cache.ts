@@ -32,7 +32,7 @@ const ttlMs = 10 * 60 * 1000;
 /** Results take at most `bytesMax`, two bytes a character; the ones that were not used for the longest time go first. */
 export function createResultCache(
   { elapsed }: Pick<Clock, "elapsed">,
-  bytesMax = resultBytesDefault,
+  bytesMax: number = resultBytesDefault,
 ): ResultCache {
   const results = new LRUCache<string, Result>({
     max: resultsMax,
