@@ -14,8 +14,9 @@ import { type Check, missing, ok } from "./check.ts";
 import { existing } from "./places.ts";
 import { refusalOf } from "./store.ts";
 
-const startTimeoutMs = 15_000;
-const requestTimeoutMs = 10_000;
+/** A busy machine takes many times the half second of an idle one. */
+const startTimeoutMs = 120_000;
+const requestTimeoutMs = 30_000;
 /** S3 servers refuse signatures beyond a quarter of an hour. */
 const skewMaxMs = 5 * 60_000;
 

@@ -6,8 +6,9 @@ import { defaults, type ServiceSection } from "../../runtime/config/config.ts";
 import { listening } from "../command-line/command-line.ts";
 
 const root = resolve(import.meta.dir, "../..");
-const startTimeoutMs = 60_000;
-const requestTimeoutMs = 60_000;
+/** Bounds for what hangs; a busy machine may take a hundred times what an idle one does. */
+const startTimeoutMs = 10 * 60_000;
+const requestTimeoutMs = 10 * 60_000;
 
 /** An answer with its body read: JSON where it is JSON, else text. */
 export interface Answer {

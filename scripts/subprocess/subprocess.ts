@@ -29,8 +29,10 @@ export class NotStarted extends Error {
   /** The end of what it logged. */
   readonly log: string;
 
-  constructor(log: string) {
-    super(lastComplaint(log));
+  /** `lateMs`: how long it was waited for, where it was ended for that. */
+  constructor(log: string, lateMs?: number) {
+    const late = lateMs === undefined ? [] : [`it did not start within ${lateMs / 1000} s`];
+    super([...late, lastComplaint(log)].filter((words) => words !== "").join(": "));
     this.log = log;
   }
 }
@@ -51,7 +53,11 @@ export async function startChild({ words, service, env, timeoutMs }: ChildOption
     await child.stdin.end();
     await child.exited;
   };
-  const timer = setTimeout(() => void child.stdin.end(), timeoutMs);
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+    void child.stdin.end();
+  }, timeoutMs);
   let log = "";
   const logged = read(child.stderr, (text) => {
     log = (log + text).slice(-logMax);
@@ -70,7 +76,7 @@ export async function startChild({ words, service, env, timeoutMs }: ChildOption
   if (address !== undefined) return { address, end };
   await end();
   await logged;
-  throw new NotStarted(log);
+  throw new NotStarted(log, isLate ? timeoutMs : undefined);
 }
 
 async function read(stream: ReadableStream<Uint8Array>, take: (text: string) => void): Promise<void> {
