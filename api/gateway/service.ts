@@ -12,6 +12,9 @@ export async function createGateway(deps: Deps<Mounted>): Promise<Running<Gatewa
   const { config, system } = deps;
   const peers = deps.peers as unknown as Record<string, Peer<Contract>>;
   const mcp = createMcpDoor(deps);
+  // Loaded where it is asked for alone: a start need not wait for it.
+  const pgwire =
+    config.pgwire.bind === "" ? undefined : await (await import("../pgwire/pgwire.ts")).openPgwire(deps);
   return {
     verbs: {
       system: async () => {
@@ -33,8 +36,16 @@ export async function createGateway(deps: Deps<Mounted>): Promise<Running<Gatewa
         }),
     },
     othersNotReady: async () => reasonsOf(await servicesOf(deps)),
-    drain: mcp.drain,
-    giveUp: mcp.giveUp,
-    stop: mcp.stop,
+    drain: () => {
+      mcp.drain();
+      return pgwire?.drain();
+    },
+    giveUp: () => {
+      mcp.giveUp();
+      pgwire?.giveUp();
+    },
+    stop: async () => {
+      await Promise.all([mcp.stop(), pgwire?.stop()]);
+    },
   };
 }

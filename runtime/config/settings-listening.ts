@@ -1,5 +1,19 @@
-/** What every service that listens has: where, how many callers at once, and how long it waits for them. */
-import { address, bytes, flag, GiB, integer, KiB, MiB, minute, ms, second, text, url } from "./setting.ts";
+/** What every service that listens has: where, how many callers at once, and how long it waits for them; and the door of PostgreSQL. */
+import {
+  address,
+  bytes,
+  choice,
+  flag,
+  GiB,
+  integer,
+  KiB,
+  MiB,
+  minute,
+  ms,
+  second,
+  text,
+  url,
+} from "./setting.ts";
 
 export const listening = (bind: string) => ({
   bind: text(bind, "address and port to listen on", address),
@@ -28,3 +42,35 @@ export const listening = (bind: string) => ({
   ),
   max_json_bytes: bytes(8 * MiB, [KiB, GiB], "largest JSON request body"),
 });
+
+/** `[pgwire]`: PostgreSQL's wire protocol, served by the gateway. */
+export const pgwireSettings = {
+  bind: text("", "address and port for clients of PostgreSQL, as 127.0.0.1:3223; empty: none", {
+    pattern: /^((\[[0-9a-fA-F:.]+\]|[^\s:[\]]+):\d{1,5})?$/,
+    expected: "host:port, as 127.0.0.1:3223 or [::1]:3223, or nothing",
+  }),
+  allow_nonloopback: flag(false, "start on a non-loopback address even without auth.token"),
+  auth_method: choice(
+    "scram",
+    ["scram", "cleartext"],
+    "how a client shows its token, which is its password; cleartext: on loopback or with TLS alone",
+  ),
+  tls_cert_file: text(
+    "",
+    "PEM file of the certificate for TLS, with those that it depends on; empty: no TLS",
+  ),
+  tls_key_file: text("", "PEM file of its private key"),
+  max_connections: integer(256, [1, 65_535], "clients at once; more are refused"),
+  max_message_bytes: bytes(
+    8 * MiB,
+    [64 * KiB, GiB],
+    "longest message of a client: a statement, its parameters",
+  ),
+  startup_timeout_ms: ms(
+    10 * second,
+    [100, 10 * minute],
+    "how long a client may take for each message before it is known",
+  ),
+  idle_timeout_ms: ms(60 * minute, [second, 24 * 60 * minute], "longest silence between messages"),
+  write_timeout_ms: ms(minute, [100, 60 * minute], "how long a client may not read what it is sent"),
+};

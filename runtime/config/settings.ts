@@ -24,7 +24,7 @@ import {
 import { authSettings } from "./settings-auth.ts";
 import { catalogdSettings } from "./settings-catalogd.ts";
 import { chatdSettings, modelSettings, providerSettings } from "./settings-chatd.ts";
-import { listening } from "./settings-listening.ts";
+import { listening, pgwireSettings } from "./settings-listening.ts";
 import { matrixdSettings, memoryBytesMax, pathwaydSettings } from "./settings-memory.ts";
 import { observerdSettings } from "./settings-observerd.ts";
 import { querydSettings } from "./settings-queryd.ts";
@@ -95,6 +95,7 @@ export const settings = {
     ),
     mcp_writes: flag(false, "let callers of /mcp load data, add documents and remember, beside reading"),
   },
+  pgwire: pgwireSettings,
   storaged: {
     ...listening("127.0.0.1:3211"),
     max_put_bytes: bytes(256 * MiB, [1, 1024 * GiB], "largest object a PUT may store"),
@@ -237,5 +238,5 @@ export type Config = SectionOf<Table[""]> & {
 };
 /** The sections of services: those that listen. */
 export type ServiceSection = {
-  [K in keyof Table]: Table[K] extends { bind: unknown } ? K : never;
+  [K in keyof Table]: Table[K] extends { bind: unknown; url: unknown } ? K : never;
 }[keyof Table];

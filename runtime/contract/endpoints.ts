@@ -169,8 +169,8 @@ export interface Running<C extends Contract> {
   notReady?: () => string[];
   /** The same of the services that it speaks for; bounded in time. */
   othersNotReady?: () => Promise<string[]>;
-  /** Ends what only waits, such as long polls and event streams, so that draining need not wait for it. */
-  drain?: () => void;
+  /** Ends what only waits, such as long polls and event streams. Resolves when who is served without HTTP has its answer. */
+  drain?: () => void | Promise<void>;
   /** Ends streams that go on when the time to drain is over, where their format has an end for that. */
   giveUp?: () => void;
   /** What it keeps on stable storage, for `fsck` and `backup`; absent where it keeps nothing of its own. */

@@ -28,6 +28,8 @@ export interface Deps<Peers extends Record<string, Contract> = Record<never, nev
   /** Whether the operator has accepted what is at this place as it stands, by `--adopt=pathwayd/traces.log`. */
   adopted: Adopted;
   peers: { [N in keyof Peers]: Peer<Peers[N]> };
+  /** Who may call, as it is now: a reload changes it. */
+  auth: () => Config["auth"];
   /** The services of this process as the supervisor last saw them. */
   system: () => ServiceStatus[];
 }

@@ -1,6 +1,7 @@
 /** What SQL says of names and types, of ids of fields, and of types that widen. */
 export { type KnownFields, type Numbered, numberColumns } from "./field-ids.ts";
 export { fold, nameProblem, quoteName, quoteText, twiceNamed } from "./names.ts";
+export { replaced, type Token, tokens } from "./tokens.ts";
 export {
   columnProblem,
   leavesOf,

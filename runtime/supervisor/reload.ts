@@ -54,6 +54,10 @@ export function refuseOpenBinds(config: Config, only: readonly ServiceSection[])
     const refusal = bindRefusal(name, parseBind(bind).host, config.auth, allow_nonloopback);
     if (refusal !== undefined) throw new ConfigError(refusal);
   }
+  const { bind, allow_nonloopback } = config.pgwire;
+  if (bind === "" || !only.includes("gateway")) return;
+  const refusal = bindRefusal("pgwire", parseBind(bind).host, config.auth, allow_nonloopback);
+  if (refusal !== undefined) throw new ConfigError(refusal);
 }
 
 /** Keys, as `gateway.bind`, that two configurations do not agree on. */

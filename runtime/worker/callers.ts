@@ -12,10 +12,10 @@ interface Callers {
 
 /** Waits until callers have their answers, and gives up what is open after `drainMs`. */
 export async function endCallers(drainMs: number, { running, listening, inbound }: Callers): Promise<void> {
-  running.drain?.();
+  const drained = running.drain?.();
   const closed = listening.close(drainMs);
   if (drainMs === 0) inbound.close();
-  await Promise.race([Promise.all([closed, inbound.idle()]), systemClock.sleep(drainMs)]);
+  await Promise.race([Promise.all([closed, inbound.idle(), drained]), systemClock.sleep(drainMs)]);
   running.giveUp?.();
   await closed;
 }

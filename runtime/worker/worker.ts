@@ -167,7 +167,7 @@ async function begin<C extends Contract, P extends Record<string, Contract>>(
   const { adopted } = adoption;
   const { close, folder, ...own } = await openKept(name, config.data_dir, { log, adopted });
   const metrics = createMetrics();
-  let system = init.services;
+  let [system, auth] = [init.services, config.auth];
   const deps: Deps<P> = {
     config,
     clock: systemClock,
@@ -178,6 +178,7 @@ async function begin<C extends Contract, P extends Record<string, Contract>>(
     ...own,
     adopted,
     peers,
+    auth: () => auth,
     system: () => system,
   };
 
@@ -191,8 +192,7 @@ async function begin<C extends Contract, P extends Record<string, Contract>>(
   const kept = keptBy(deps, name, running.durable, folder);
   const handlers = durableHandlers({ ...deps, name, durable: kept, answers });
   const { gate, addressOf, change } = createChangingGate(config.auth, host);
-  const limits = { ...listenerLimits(section, addressOf), answers };
-  const face = createFace({ ...deps, name, gate, notReady, ...limits });
+  const face = createFace({ ...deps, name, gate, notReady, answers, ...listenerLimits(section, addressOf) });
   mount(face, contract, { invoke, raw: running.raw as unknown as Handlers, kept: handlers.raw });
   definition.mount?.(face, deps);
   const listening = face.listen(host, port);
@@ -206,13 +206,14 @@ async function begin<C extends Contract, P extends Record<string, Contract>>(
     setSystem: (services) => {
       system = services;
     },
-    reload: ({ auth, log: { level } }) => {
+    reload: ({ auth: next, log: { level } }) => {
+      auth = next;
       change(auth);
       present(auth);
       log.setLevel(level);
     },
     drain: (ms) => {
-      running.drain?.();
+      void running.drain?.();
       systemClock.after(ms, () => running.giveUp?.());
     },
     stop: async (drainMs) => {

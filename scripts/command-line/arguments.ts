@@ -72,5 +72,5 @@ export function configOf({ file, flags }: ConfigArguments): Config {
 /** The sections that listen, from the configuration itself. */
 export const listening = (config: Config): ServiceSection[] =>
   Object.entries(config)
-    .filter(([, section]) => typeof section === "object" && "bind" in section)
+    .filter(([, section]) => typeof section === "object" && "bind" in section && "url" in section)
     .map(([name]) => name as ServiceSection);

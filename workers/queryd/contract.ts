@@ -47,6 +47,24 @@ export const PartRequest = closed({
   ...SqlRequest.properties,
   /** Of a dataset's version that the statement names, as `jobs@3`: the objects alone that are read. */
   objects: t.Optional(t.Record(t.String(), t.Array(t.String({ maxLength: 1024 }), { maxItems: 100_000 }))),
+  /** Of `application/vnd.lakehouse.postgres`: how a client of PostgreSQL's protocol wants its rows. */
+  postgres: t.Optional(
+    closed({
+      /** 0 for text, 1 for binary: none for text alone, one for all columns, or one a column. */
+      formats: t.Optional(t.Array(t.Integer({ minimum: 0, maximum: 1 }), { maxItems: 65_535 })),
+      /** The messages of COPY … TO STDOUT instead of rows; the characters are of one byte. */
+      copy: t.Optional(
+        closed({
+          format: t.Union([t.Literal("text"), t.Literal("csv"), t.Literal("binary")]),
+          delimiter: t.String({ minLength: 1, maxLength: 1 }),
+          null: t.String({ maxLength: 100 }),
+          header: t.Boolean(),
+          quote: t.String({ minLength: 1, maxLength: 1 }),
+          escape: t.String({ minLength: 1, maxLength: 1 }),
+        }),
+      ),
+    }),
+  ),
 });
 
 const Row = t.Record(t.String(), t.Unknown());
@@ -92,6 +110,7 @@ export const queryd = contract("queryd", {
       "text/csv": Binary,
       "application/vnd.apache.arrow.stream": Binary,
       "application/vnd.apache.parquet": Binary,
+      "application/vnd.lakehouse.postgres": Binary,
     },
   }),
   queries: get("/sql/queries", {
@@ -104,6 +123,16 @@ export const queryd = contract("queryd", {
     summary: "Throws `sql_error` unless each text is one SQL expression, as it may stand in a WHERE.",
     body: closed({ texts: t.Array(t.String({ minLength: 1, maxLength: 1_000_000 }), { maxItems: 16_384 }) }),
     reply: closed({}),
+  }),
+  describe: internal({
+    reads: true,
+    summary:
+      "The columns of a statement and the types of its parameters, as far as it says what they must be, without running it.",
+    body: closed({ sql: SqlRequest.properties.sql }),
+    reply: closed({
+      parameters: t.Record(t.String(), t.String()),
+      columns: t.Array(closed({ name: t.String(), type: t.String() })),
+    }),
   }),
   interrupt: del("/sql/queries/:id", {
     resumable: "again",

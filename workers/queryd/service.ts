@@ -9,12 +9,14 @@ import { describe, type Log } from "../../runtime/telemetry/telemetry.ts";
 import type { Catalogd } from "../catalogd/contract.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import { PartRequest, type Queryd } from "./contract.ts";
+import { postgresMediaType } from "./postgres/postgres.ts";
 import {
   type ActiveQuery,
   type Components,
   checkExpressions,
   chooseFormat,
   createQueries,
+  describeStatement,
   openComponents,
   type Queries,
   type SqlQuery,
@@ -43,6 +45,7 @@ const offered = [
   { name: "ndjson", ...ndjson },
   { name: "csv", ...csv },
   { name: "arrow", mediaType: arrowType, contentType: arrowType },
+  { name: "postgres", mediaType: postgresMediaType, contentType: postgresMediaType },
   { name: undefined, mediaType: parquetType, contentType: parquetType },
 ] as const;
 
@@ -75,15 +78,13 @@ export async function createQueryd(deps: QuerydDeps): Promise<Running<Queryd>> {
         return { queries: page, ...next };
       },
       interrupt: async ({ id }) => queries.interrupt(id),
-      expressions: async ({ texts }, { signal }) => {
-        const release = await limiter.take(signal);
-        try {
+      expressions: ({ texts }, { signal }) =>
+        limited(limiter, signal, async () => {
           await checkExpressions(components, texts, signal);
           return {};
-        } finally {
-          release();
-        }
-      },
+        }),
+      describe: ({ sql }, { signal }) =>
+        limited(limiter, signal, () => describeStatement(components, sql, signal)),
     },
     raw: { sql: (input, context) => answerSql(parts, input, context) },
     notReady: () => notReady(components),
@@ -96,6 +97,16 @@ export async function createQueryd(deps: QuerydDeps): Promise<Running<Queryd>> {
       log.debug("the engines are closed");
     },
   };
+}
+
+/** Work that takes a child of its own for a moment. */
+async function limited<T>(limiter: Limiter, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  const release = await limiter.take(signal);
+  try {
+    return await work();
+  } finally {
+    release();
+  }
 }
 
 const stopping = () => fail("unavailable", "the service is stopping", { retryAfterSeconds: 1 });
@@ -140,6 +151,7 @@ async function answerSql(parts: Parts, input: SqlInput, context: RawContext): Pr
     asOf: body.as_of,
     engine: body.engine,
     objects: body.objects,
+    postgres: body.postgres,
     full: input.shape === "full",
     numbers: input.numbers ?? config.queryd.numbers,
     format: chosen.name,

@@ -89,6 +89,7 @@ export async function startInProcess<C extends Contract, P extends Record<string
       directory,
       marks,
       adopted,
+      auth: () => config.auth,
       system: () => [],
     })
     .catch(async (cause) => {

@@ -56,6 +56,7 @@ export async function openMemory(dataDir: string, options: MemoryOptions = {}): 
     peers: {},
     newId: () => crypto.randomUUID(),
     secrets: { s3: () => undefined, provider: () => undefined },
+    auth: () => configWith({}).auth,
     system: () => [],
   }).catch(async (cause) => {
     await idempotency.close();

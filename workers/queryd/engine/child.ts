@@ -1,6 +1,7 @@
 /** What a child process with DuckDB does for one query: the contract between it and `engine.ts`. */
 import { type Static, Type } from "@sinclair/typebox";
 import { Bytes, closed, contract, internal, t } from "../../../runtime/contract/contract.ts";
+import type { PostgresRows } from "../postgres/postgres.ts";
 import type { RecordedForms } from "../results/results.ts";
 import type { GivenParameters } from "../statements/statements.ts";
 import type { Column } from "../values/values.ts";
@@ -30,6 +31,13 @@ const Piece = closed({
 export type Piece = Static<typeof Piece>;
 export type Failure = Static<typeof Refused> | Static<typeof CutShort>;
 
+/** Types as SQL writes them; of a parameter by its name, absent where nothing says what it must be. */
+const Described = closed({
+  parameters: t.Record(t.String(), t.String()),
+  columns: t.Array(closed({ name: t.String(), type: t.String() })),
+});
+export type Described = Static<typeof Described>;
+
 const params = t.Optional(Type.Unsafe<GivenParameters>(Type.Unknown()));
 const done = closed({ done: t.Literal(true) });
 
@@ -40,12 +48,19 @@ const RunRequest = closed({
   marked: t.Boolean(),
   /** Of a buffered result: with more rows than these nothing is answered but `tooMany`. */
   rowsMax: t.Optional(t.Integer()),
-  format: t.Union([t.Literal("json"), t.Literal("ndjson"), t.Literal("csv"), t.Literal("arrow")]),
+  format: t.Union([
+    t.Literal("json"),
+    t.Literal("ndjson"),
+    t.Literal("csv"),
+    t.Literal("arrow"),
+    t.Literal("postgres"),
+  ]),
   limit: t.Optional(t.Integer()),
   full: t.Boolean(),
   numbers: t.Union([t.Literal("json"), t.Literal("string")]),
   /** How numbers were written where they came as text. */
   forms: t.Optional(Type.Unsafe<RecordedForms>(Type.Unknown())),
+  postgres: t.Optional(Type.Unsafe<PostgresRows>(Type.Unknown())),
   queryId: t.String(),
   /** Since the query arrived, in milliseconds. */
   elapsedMs: t.Number(),
@@ -53,6 +68,11 @@ const RunRequest = closed({
 export type RunRequest = Static<typeof RunRequest>;
 
 export const queryEngine = contract("DuckDB of queryd", {
+  describe: internal({
+    summary: "The types of a marked statement's parameters and its columns, without running it.",
+    body: closed({ sql: t.String() }),
+    reply: t.Union([Described, Refused]),
+  }),
   execute: internal({
     summary: "Runs statements of the service itself, one after the other.",
     body: closed({ statements: t.Array(t.String()) }),

@@ -9,6 +9,7 @@ import {
   type DuckDBPreparedStatement,
   type DuckDBResult,
   type DuckDBType,
+  DuckDBTypeId,
   type DuckDBValue,
   LIST,
   listValue,
@@ -21,6 +22,7 @@ import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { CutShortError, EngineError } from "../errors/errors.ts";
 import type { Parameter, ParameterType, ParameterValue } from "../statements/statements.ts";
 import type { Batch, Column } from "../values/values.ts";
+import type { Described } from "./child.ts";
 import { createCalls, drain } from "./interrupts.ts";
 import { batchOf, columnTypeOf, markedBatch } from "./memory.ts";
 import { bounds, configuration, type EngineSettings, locks } from "./settings.ts";
@@ -45,6 +47,8 @@ export interface Session {
   execute: (sql: string) => Promise<void>;
   /** Binds a statement of the service's own without running it. */
   bind: (sql: string) => Promise<void>;
+  /** The types of a marked statement's parameters and its columns, without running it. */
+  describe: (sql: string) => Promise<Described>;
   /** Runs to the end; few rows, as text. */
   rows: (sql: string, bind?: Bind) => Promise<string[][]>;
   /** Waits until DuckDB has let go of the query, then gives the connection back. */
@@ -147,6 +151,7 @@ function createSession(
       const statement = await call(() => connection.prepare(sql));
       statement.destroySync();
     },
+    describe: async (sql) => describedBy(await prepare(sql)),
     rows: async (sql, bind = () => []) => {
       const statement = await prepare(sql);
       bindAll(statement, bind);
@@ -159,6 +164,27 @@ function createSession(
     },
   };
 }
+
+/** The last column of a marked statement is its end marker. */
+function describedBy(statement: DuckDBPreparedStatement): Described {
+  const names = Array.from({ length: statement.parameterCount }, (_, at) => statement.parameterName(at + 1));
+  const parameters = names.flatMap((name, at): [string, string][] => {
+    const type = statement.parameterType(at + 1);
+    return openTypes.has(type.typeId) ? [] : [[name, String(type)]];
+  });
+  const columns = Array.from({ length: Math.max(0, statement.columnCount - 1) }, (_, at) => ({
+    name: statement.columnName(at),
+    type: String(statement.columnType(at)),
+  }));
+  return { parameters: Object.fromEntries(parameters), columns };
+}
+
+/** What DuckDB has for a parameter of which nothing says what it must be. */
+const openTypes: ReadonlySet<number> = new Set([
+  DuckDBTypeId.INVALID,
+  DuckDBTypeId.ANY,
+  DuckDBTypeId.SQLNULL,
+]);
 
 function bindAll(statement: DuckDBPreparedStatement, bind: Bind): void {
   const names = Array.from({ length: statement.parameterCount }, (_, at) => statement.parameterName(at + 1));

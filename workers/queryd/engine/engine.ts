@@ -10,6 +10,7 @@ import { CutShortError, EngineError } from "../errors/errors.ts";
 import type { GivenParameters } from "../statements/statements.ts";
 import type { Column } from "../values/values.ts";
 import {
+  type Described,
   type EngineInit,
   type Failure,
   type Piece,
@@ -20,7 +21,7 @@ import {
 import { createCrashes } from "./crashes.ts";
 import { createTableCache, type TableCache } from "./table-cache.ts";
 
-export type { Piece, RunRequest } from "./child.ts";
+export type { Described, Piece, RunRequest } from "./child.ts";
 
 /** The views that a child has: folded name to the statement that made it. */
 export type AppliedViews = ReadonlyMap<string, string>;
@@ -56,6 +57,8 @@ export interface Session {
   bind: (sql: string) => Promise<void>;
   /** Runs to the end; few rows, as text. */
   rows: (sql: string, params?: GivenParameters) => Promise<string[][]>;
+  /** The types of a marked statement's parameters and its columns, without running it. */
+  describe: (sql: string) => Promise<Described>;
   /** The columns of a marked statement that gives no rows. */
   columns: (sql: string, params?: GivenParameters) => Promise<readonly Column[]>;
   /** Begins a result; undefined when it has more rows than `rowsMax`. */
@@ -184,6 +187,7 @@ function createSession(lease: Lease<QueryEngine>, { signal, known, release }: He
     execute: executing(lease, options),
     rows: readingRows(lease, options),
     bind: async (sql) => void (await answered(lease, lease.verbs.bind({ sql }, options))),
+    describe: async (sql) => answered(lease, lease.verbs.describe({ sql }, options)),
     columns: async (sql, params) =>
       (await answered(lease, lease.verbs.columns({ sql, ...(params && { params }) }, options))).columns,
     run: async (request) => {

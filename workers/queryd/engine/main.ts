@@ -39,6 +39,7 @@ async function serve(init: EngineInit, scratch: string): Promise<VerbsOf<QueryEn
   await executed(init.first, new AbortController().signal);
   return {
     execute: ({ statements }, { signal }) => outcome(executed(statements, signal)) as never,
+    describe: ({ sql }, { signal }) => outcome(during(signal, (session) => session.describe(sql))) as never,
     bind: ({ sql }, { signal }) =>
       outcome(
         during(signal, async (session) => {

@@ -53,7 +53,6 @@ export interface Components {
 }
 
 type FormatName = RunRequest["format"];
-
 export interface SqlQuery {
   sql: string;
   params: GivenParameters | undefined;
@@ -62,6 +61,7 @@ export interface SqlQuery {
   asOf: string | undefined;
   /** Keys of the objects that are read of a version, by the name of it in the statement. */
   objects?: Readonly<Record<string, readonly string[]>> | undefined;
+  postgres?: RunRequest["postgres"] | undefined;
   full: boolean;
   numbers: Numbers;
   /** Another one than the engine here. */
@@ -211,6 +211,7 @@ async function tryRun(run: Run, { format, statement, isMarked, rowsMax, params }
       full: query.full,
       numbers: query.numbers,
       ...(format === "csv" && { forms: recordedForms(run.used.values(), verdict.renamed) }),
+      ...(format === "postgres" && query.postgres && { postgres: query.postgres }),
       queryId: active.id,
       elapsedMs: active.elapsedMs(),
     });

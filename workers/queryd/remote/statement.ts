@@ -1,8 +1,7 @@
 /** What may be sent to an engine of others: one statement that reads, with its parameters as text. */
 import { fail } from "../../../runtime/errors/errors.ts";
-import { quoteText } from "../../../runtime/sql/sql.ts";
+import { quoteText, tokens } from "../../../runtime/sql/sql.ts";
 import type { GivenParameters } from "../statements/statements.ts";
-import { tokens } from "../statements/statements.ts";
 
 /** First words of what reads. That the engine's user may not write is the engine's to hold (its README says how). */
 const readingWords = ["SELECT", "WITH", "VALUES", "TABLE", "SHOW", "DESCRIBE", "DESC", "EXPLAIN", "("];

@@ -1,4 +1,6 @@
 /** What a result can be sent as. One file a format; a conformance suite holds all of them to the same rules. */
+
+import type { PostgresRows } from "../postgres/postgres.ts";
 import type { Batch, Column, Numbers } from "../values/values.ts";
 import type { TextForm } from "./number-forms.ts";
 
@@ -28,6 +30,8 @@ interface About {
   numbers: Numbers;
   /** By column: how its numbers were written where they came as text. */
   forms?: readonly (TextForm | undefined)[];
+  /** How a client of PostgreSQL wants its rows. */
+  postgres?: PostgresRows;
 }
 
 export interface ResultFormat {

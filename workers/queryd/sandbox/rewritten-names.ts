@@ -1,7 +1,7 @@
 /** Names in a statement that are replaced before it is checked, by text of the same length, so that positions stay. */
 import { fail } from "../../../runtime/errors/errors.ts";
+import { replaced, tokens } from "../../../runtime/sql/sql.ts";
 import { allTables } from "../catalog/catalog.ts";
-import { replaced, tokens } from "../statements/statements.ts";
 
 const catalog = '(?:"?(?:memory|system)"? *\\. *)?';
 const main = new RegExp(`^${catalog}"?main"? *\\. *`, "i");

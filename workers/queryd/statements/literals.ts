@@ -1,9 +1,8 @@
 /** A statement with its parameters' values as literals: DuckDB serializes no plan with open parameters. */
 
 import { fail } from "../../../runtime/errors/errors.ts";
-import { quoteText } from "../../../runtime/sql/sql.ts";
+import { quoteText, type Token, tokens } from "../../../runtime/sql/sql.ts";
 import type { Parameter, ParameterType, ParameterValue } from "./parameters.ts";
-import { type Token, tokens } from "./tokens.ts";
 
 interface Written {
   sql: string;

@@ -1,8 +1,7 @@
 /** The text of a statement: what kind it is, and the text that is run in its place. */
 
 import { fail } from "../../../runtime/errors/errors.ts";
-import { quoteName } from "../../../runtime/sql/sql.ts";
-import { replaced, type Token, tokens } from "./tokens.ts";
+import { quoteName, replaced, type Token, tokens } from "../../../runtime/sql/sql.ts";
 
 interface Explain {
   analyze: boolean;

@@ -18,4 +18,3 @@ export {
   type Source,
   type Statement,
 } from "./statement.ts";
-export { replaced, tokens } from "./tokens.ts";

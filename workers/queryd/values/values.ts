@@ -26,6 +26,7 @@ export { plainWriter, shortestWriter, type Write, wallClockWriter } from "./plai
 export { isNested } from "./text.ts";
 export {
   type Batch,
+  bytesAt,
   hugeAt,
   inlineBytesMax,
   isValid,

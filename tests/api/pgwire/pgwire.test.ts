@@ -1,0 +1,135 @@
+/** PostgreSQL's protocol against the running product, by an unmodified client: node's `pg`. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { connect } from "node:net";
+import pg from "pg";
+import { ownHost, ownPort } from "../../support/product/addresses.ts";
+import { type Product, startProduct } from "../../support/product/product.ts";
+
+const port = ownPort();
+const token = "a-token-of-the-tests";
+const options = { host: ownHost, port, user: "reader", database: "lakehouse", password: token };
+const csv = `id,title,price,posted\n${Array.from({ length: 1000 }, (_, id) => `${id},job ${id},${(id * 1.25).toFixed(2)},2024-01-${String(1 + (id % 28)).padStart(2, "0")}`).join("\n")}\n`;
+
+let product: Product;
+let client: pg.Client;
+beforeAll(async () => {
+  product = await startProduct({ env: { LH_PGWIRE_BIND: `${ownHost}:${port}`, AUTH_TOKEN: token } });
+  const form = new FormData();
+  form.set("file", new File([csv], "jobs.csv"));
+  const headers = { authorization: `Bearer ${token}` };
+  await fetch(`${product.url}/v1/ingest?name=jobs`, { method: "POST", body: form, headers });
+  client = new pg.Client(options);
+  await client.connect();
+});
+afterAll(async () => {
+  await client?.end();
+  await product?.end();
+});
+
+const rowsOf = async (text: string, values: unknown[] = []) => (await client.query(text, values)).rows;
+/** The error of a statement. */
+const failureOf = (text: string, values: unknown[] = []): Promise<pg.DatabaseError> =>
+  client.query(text, values).then(
+    () => Promise.reject(new Error(`${text} did not fail`)),
+    (error) => error,
+  );
+
+describe("rows", () => {
+  test("a statement without parameters", async () => {
+    expect(await rowsOf("SELECT count(*) AS n, sum(price) AS total FROM jobs")).toEqual([
+      { n: "1000", total: "624375.00" },
+    ]);
+  });
+
+  const given: [name: string, text: string, values: unknown[], row: unknown[]][] = [
+    ["a number beside a number", "SELECT title FROM jobs WHERE id = $1", [7], ["job 7"]],
+    ["a text", "SELECT id FROM jobs WHERE title = $1", ["job 9"], ["9"]],
+    ["a date", "SELECT $1::date = DATE '2024-02-03'", ["2024-02-03"], [true]],
+    ["an array", "SELECT count(*) FROM jobs WHERE id = ANY($1::int[])", [[1, 2, 3000]], ["2"]],
+    ["bytes", "SELECT $1::bytea", [Buffer.from([0, 255, 92])], [Buffer.from([0, 255, 92])]],
+    ["NULL", "SELECT $1::int IS NULL", [null], [true]],
+  ];
+  test.each(given)("%s as a parameter", async (_, text, values, row) => {
+    const { rows } = await client.query({ text, values, rowMode: "array" });
+    expect(rows).toEqual([row]);
+  });
+
+  test("a named statement is run again with other parameters", async () => {
+    const named = (most: number) =>
+      client.query({ name: "few", text: "SELECT id FROM jobs WHERE id < $1", values: [most] });
+    expect((await named(3)).rowCount).toBe(3);
+    expect((await named(5)).rowCount).toBe(5);
+  });
+});
+
+describe("what fails says what and where", () => {
+  const bad: [text: string, code: string, position: string | undefined][] = [
+    ["SELEC 1", "42601", "1"],
+    ["SELECT 1; SELEC 2", "42601", "11"],
+    ["SELECT * FROM nope", "42P01", "15"],
+    ["SELECT 'é', nope FROM jobs", "42703", "13"],
+    ["SELECT 'x'::int", "22P02", "11"],
+    ["INSERT INTO jobs VALUES (1)", "42501", undefined],
+    ["COPY jobs FROM STDIN", "0A000", undefined],
+    ["LISTEN x", "42601", "1"],
+  ];
+  test.each(bad)("%s", async (text, code, position) => {
+    const { code: found, position: place } = await failureOf(text);
+    expect([found, place]).toEqual([code, position]);
+  });
+
+  test("and the connection goes on", async () => {
+    await failureOf("SELECT nope", []);
+    expect(await rowsOf("SELECT 1 AS one")).toEqual([{ one: 1 }]);
+  });
+});
+
+describe("a session", () => {
+  test("transactions have their tags, and one that failed answers nothing until its end", async () => {
+    expect((await client.query("BEGIN")).command).toBe("BEGIN");
+    await failureOf("SELECT nope");
+    expect((await failureOf("SELECT 1")).code).toBe("25P02");
+    expect((await client.query("COMMIT")).command).toBe("ROLLBACK");
+    expect(await rowsOf("SELECT 1 AS one")).toEqual([{ one: 1 }]);
+  });
+
+  test("settings are kept, those without effect are told", async () => {
+    await client.query("SET application_name TO 'tests'");
+    expect(await rowsOf("SHOW application_name")).toEqual([{ application_name: "tests" }]);
+    const told = new Promise<string>((resolve) =>
+      client.once("notice", ({ message }) => resolve(message ?? "")),
+    );
+    await client.query("SET TIME ZONE 'Europe/Berlin'");
+    expect(await told).toContain("TimeZone stays UTC");
+    expect((await failureOf("SET nonsense = 1")).code).toBe("42704");
+  });
+
+  test("a statement is cancelled by its key, and by statement_timeout", async () => {
+    const endless =
+      "SELECT count(*) FROM range(100000000) a, range(100000) b WHERE hash(a.range + b.range) = 3";
+    const running = failureOf(endless);
+    const { processID, secretKey } = client as unknown as { processID: number; secretKey: number };
+    const request = Buffer.alloc(16);
+    [16, 80_877_102, processID, secretKey].forEach((value, at) => void request.writeInt32BE(value, at * 4));
+    // A cancellation that comes before the statement cancels nothing, so it is sent until it is heard.
+    let isOver = false;
+    const over = running.finally(() => {
+      isOver = true;
+    });
+    while (!isOver) {
+      const socket = connect(port, ownHost, () => socket.end(request));
+      await Promise.race([over, new Promise((resolve) => socket.on("close", resolve))]);
+      await Bun.sleep(5);
+    }
+    expect((await running).code).toBe("57014");
+    await client.query("SET statement_timeout = '50ms'");
+    expect((await failureOf(endless)).code).toBe("57014");
+    await client.query("RESET statement_timeout");
+  });
+
+  test("a wrong password is refused", async () => {
+    const stranger = new pg.Client({ ...options, password: "wrong" });
+    const failure = await stranger.connect().catch((error) => error);
+    expect(failure.code).toBe("28P01");
+  });
+});
