@@ -150,6 +150,7 @@ async function* inspectFiles(
       ...about,
       ...logFormat,
       ...found,
+      aside: "damage",
       remedy: () =>
         "nothing to mend: a request that is repeated with the key of this line runs again; the line is set aside at the next start",
     });

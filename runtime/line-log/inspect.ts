@@ -25,6 +25,8 @@ interface LineLogInspection<T> {
   opened: OpenedLog | undefined;
   /** Called with each record; one it throws at is damaged. */
   check?: (record: T) => void;
+  /** What lines are that were set aside: a leftover, unless what they held is missed for as long as they are there. */
+  aside?: Finding["severity"];
   /** For a line that cannot be read. */
   remedy: (line: number) => string;
   signal: AbortSignal;
@@ -44,7 +46,7 @@ export async function* inspectLineLog<T>(given: LineLogInspection<T>): AsyncGene
   if (aside > 0)
     yield {
       finding: {
-        severity: "leftover",
+        severity: given.aside ?? "leftover",
         place: `${place}.damaged`,
         problem: `${aside} bytes of damaged lines were set aside here`,
         remedy: "look whether they hold anything you need, then delete the file",

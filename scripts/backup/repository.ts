@@ -111,6 +111,9 @@ async function enter(path: string, write: boolean): Promise<() => void> {
     // What a backup that was killed was receiving.
     await rm(join(path, "incoming"), { recursive: true, force: true });
     for (const name of ["blobs", "points", "incoming"]) await makeDirectory(join(path, name));
+    // One that was killed may have given a blob its name and not made that durable: a point will count on it.
+    for (const folder of await listed(join(path, "blobs"))) await syncDirectory(join(path, "blobs", folder));
+    await syncDirectory(join(path, "blobs"));
     if (bytes === null) await writeAtomic(join(path, "format.json"), `${JSON.stringify({ format })}\n`);
     return unlock;
   });

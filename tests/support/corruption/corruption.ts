@@ -49,8 +49,10 @@ export function caseOf(
   const made = { kind, path, damage };
   const as = (changed: Buffer): Case => ({ ...made, becomes: { ...file, bytes: changed } });
   if (damage === "removed") return { ...made, becomes: null };
-  if (damage === "older")
-    return before && !before.bytes.equals(bytes) ? { ...made, becomes: before } : undefined;
+  if (damage === "older") {
+    const becomes = before && !before.bytes.equals(bytes) ? before : exchanged({ path, kind, now });
+    return becomes && { ...made, becomes };
+  }
   if (damage === "emptied") return as(Buffer.alloc(0));
   if (damage === "cut by 1") return as(bytes.subarray(0, -1));
   if (damage === "cut at a record") {
@@ -61,6 +63,14 @@ export function caseOf(
   const at = Math.floor(random() * bytes.length);
   flipped[at] = (flipped[at] as number) ^ (1 << Math.floor(random() * 8));
   return as(flipped);
+}
+
+/** Another file of the kind, with what comes with it, where none is ever replaced by a later one. */
+function exchanged({ path, kind, now }: Pick<Case, "path" | "kind"> & { now: Stored }) {
+  if (!kind.isNeverReplaced) return undefined;
+  const bytes = now.get(path)?.bytes ?? Buffer.alloc(0);
+  const others = [...now].filter(([other, file]) => kindOf(other) === kind && !file.bytes.equals(bytes));
+  return others[0]?.[1];
 }
 
 const overlap = (a: readonly string[], b: readonly string[]): boolean =>
@@ -183,7 +193,7 @@ async function startDamaged(scene: Scene, cases: readonly Case[]): Promise<Seen 
   try {
     const product = await startProduct({ dataDir: home, flags: scene.flags });
     try {
-      const services = Object.entries(product.addresses).filter(([name]) => name !== "gateway");
+      const services = Object.entries(product.addresses);
       const look = async () => {
         const fsck = services.map(([name]) => textAt(`${product.url}/v1/durable/${name}/inspect`));
         const readyz = services.map(([, url]) => textAt(`${url}/readyz`));

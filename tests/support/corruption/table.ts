@@ -18,8 +18,21 @@ each kind is damaged in a copy of it, and the copy is started.
 - **OPEN**: none of these; listed below the table.
 - **–**: there is no such damage, as to a file that is one record or has no older copy.
 
-*Older* is a copy of the file taken before half of what was acknowledged.
+*Older* is a copy of the file taken before half of what was acknowledged, with its checksum; of files that are never replaced it is
+another one of the kind, with the checksum that is right for it.
 `;
+
+/** What no table says. */
+const notes = {
+  local: `Files of open tables are written by engines of others, in formats that have no checksum of all that is in them: what those
+and sizes show is named.
+`,
+  s3: `What a dataset, an index, a corpus or a document consists of is known apart from the bucket: manifests have each object's size and
+etag, journals their segments, rows the SHA-256 of originals. So it is named when it is gone, older or another one. An object
+that somebody stored under a key of their own is known to the bucket alone: with its own checksum an older copy is what is
+there, and one that is removed there is as one that was deleted.
+`,
+} as const;
 
 interface Found {
   place: TablePlace;
@@ -83,5 +96,6 @@ function sectionOf({ place, verdicts, seed, count }: Found, before: string): str
     ...lines,
     ...(open.length > 0 ? ["", "Open:", "", ...open] : []),
     "",
+    notes[place],
   ].join("\n");
 }

@@ -11,6 +11,8 @@ export interface StoredKind {
   bears: (path: string, all: readonly string[]) => string[];
   /** Where a last record ends: what is left when it is cut off; absent where a file is one record. */
   withoutLast?: (bytes: Buffer) => Buffer;
+  /** Each has a name of its own for ever; instead of an older copy another one of the kind is put in its place. */
+  isNeverReplaced?: true;
   /** Tried in a start of its own: what it bears is everything. */
   isAlone?: true;
 }
@@ -149,7 +151,7 @@ export const storedKinds: readonly StoredKind[] = [
     name: "bucket's store id",
     path: /^buckets\/\w+\/\.lakehouse\/stamp\.json$/,
     names: (path) => [path, `bucket '${path.split("/")[1]}'`],
-    bears: (path) => (path.startsWith(bucket) ? every : []),
+    bears: (path) => (path.startsWith(bucket) ? every : path.includes("/warehouse/") ? ["open"] : []),
     isAlone: true,
   },
   {
@@ -164,19 +166,27 @@ export const storedKinds: readonly StoredKind[] = [
     names: (path) => [path, "large.bin"],
     bears: () => ["large"],
   },
-  object("latest catalog manifest", /^buckets\/primary\/_catalog\/manifests\/(?!versions)/),
-  object("catalog manifest in a history", /^buckets\/primary\/_catalog\/manifests\/versions\//),
-  object("data object", /^buckets\/primary\/datasets\//),
-  object("original of a document", /^buckets\/primary\/documents\//),
+  object("latest catalog manifest", /^buckets\/primary\/_catalog\/manifests\/(?!versions)/, {
+    isNeverReplaced: true,
+  }),
+  object("catalog manifest in a history", /^buckets\/primary\/_catalog\/manifests\/versions\//, {
+    isNeverReplaced: true,
+  }),
+  object("data object", /^buckets\/primary\/datasets\//, { isNeverReplaced: true }),
+  object("original of a document", /^buckets\/primary\/documents\//, { isNeverReplaced: true }),
   object("aliases of indexes", /^buckets\/primary\/vectors\/_aliases\.json$/),
   object("index manifest", /^buckets\/primary\/vectors\/[^/]+\/manifest\.lhv1$/, { withoutLast: withoutEnd }),
   object("index segment", /^buckets\/primary\/vectors\/[^/]+\/[^/]+\/segments\//, {
+    isNeverReplaced: true,
     withoutLast: withoutEnd,
   }),
   object("index checkpoint", /^buckets\/primary\/vectors\/[^/]+\/[^/]+\/checkpoints\/.*\.lhv1$/, {
+    isNeverReplaced: true,
     withoutLast: withoutEnd,
   }),
-  object("index checkpoint's engine", /^buckets\/primary\/vectors\/[^/]+\/[^/]+\/checkpoints\/.*\.engine$/),
+  object("index checkpoint's engine", /^buckets\/primary\/vectors\/[^/]+\/[^/]+\/checkpoints\/.*\.engine$/, {
+    isNeverReplaced: true,
+  }),
   object("large object", /^buckets\/primary\/large\.bin$/, { bears: () => ["large"] }),
   object("object of somebody's", /^buckets\/primary\/(?!\.lakehouse)/),
   { name: "folder of an open table", path: /^buckets\/warehouse\/.*\/\.keep$/, bears: none },
