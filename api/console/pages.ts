@@ -1,6 +1,7 @@
 /** Every page by its address. */
 
 import { chat } from "./chat/chat.tsx";
+import { copilot } from "./copilot/copilot.tsx";
 import { dataset, datasets } from "./datasets/datasets.tsx";
 import { home } from "./home/home.tsx";
 import { memory, trace } from "./memory/memory.tsx";
@@ -19,6 +20,7 @@ export const pages: Readonly<Record<string, Page>> = {
   "/sql": sql,
   "/search": search,
   "/chat": chat,
+  "/copilot": copilot,
   "/memory": memory,
   "/memory/:name": trace,
   "/operations": operations,

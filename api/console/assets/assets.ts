@@ -43,6 +43,8 @@ const assets: ReadonlyMap<string, Asset> = new Map([
   ["sql.js", island("../sql/editor-island.ts")],
   ["upload.js", island("../upload/upload-island.ts")],
   ["chat.js", island("../chat/chat-island.ts")],
+  ["home.js", island("../home/progress-island.ts")],
+  ["shortlist.js", island("../copilot/shortlist-island.ts")],
   ["workers.csv", file("text/csv; charset=utf-8", "../home/workers.csv")],
 ]);
 

@@ -1,4 +1,4 @@
 /** What islands are made of: the API from a page, elements, and a grid of rows. */
 export { ApiError, call, errorOf, told } from "./api.ts";
 export { byId, element, notice } from "./elements.ts";
-export { type Rows, showGrid } from "./table.ts";
+export { isNumber, type Rows, showGrid } from "./table.ts";

@@ -113,7 +113,8 @@ document.addEventListener("htmx:sendError", () => {
   if (!isOffline) notice("Lakehouse does not answer; the page tries again.", true);
   isOffline = true;
 });
-document.addEventListener("htmx:afterOnLoad", () => {
+document.addEventListener("htmx:afterOnLoad", (event) => {
+  (event.target as Element).setAttribute("data-loaded", "");
   if (isOffline) notice("Lakehouse answers again.");
   isOffline = false;
 });

@@ -25,7 +25,8 @@ const textOf = (value: unknown): string =>
       ? JSON.stringify(value)
       : String(value);
 
-const isNumber = (type: string): boolean =>
+/** Whether a type of SQL has numbers. */
+export const isNumber = (type: string): boolean =>
   /^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DECIMAL.*|DOUBLE|FLOAT)$/.test(type);
 
 /** As wide as what the first rows hold. */

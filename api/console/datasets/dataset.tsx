@@ -79,7 +79,7 @@ const Whole = ({ manifest, at }: { manifest: Manifest; at: string | null }) => {
         </p>
       )}
       <p class="row">
-        <a class="button" href={`/sql#sql=${encodeURIComponent(`SELECT * FROM ${source} LIMIT 100`)}`}>
+        <a class="button" href={`/sql#sql=${encodeURIComponent(`SELECT * FROM ${source} LIMIT 100`)}&run`}>
           Ask in SQL
         </a>
         <Action
@@ -132,6 +132,9 @@ const MakeCorpus = ({ manifest: { name, columns } }: { manifest: Manifest }) => 
       <form class="fields" data-call="POST /v1/matrix/corpora" data-to={`/search?corpus=${name}`}>
         <input type="hidden" name="name" value={name} />
         <input type="hidden" name="dataset" value={name} />
+        {columns.map((column) => (
+          <input type="hidden" name="metadata_columns[]" value={column.name} />
+        ))}
         <label>
           Column that tells rows apart{" "}
           <select name="id_column">

@@ -36,12 +36,12 @@ export async function home({ api, isPart, path, nonce }: PageContext) {
   ]);
   const isNew = !(datasets instanceof ServiceError) && datasets.datasets.length === 0;
   return (
-    <Layout title="Home" at={path} nonce={nonce}>
+    <Layout title="Home" at={path} nonce={nonce} islands={["home.js"]}>
       {isNew && <Welcome />}
       {system instanceof ServiceError ? <Failure error={system} /> : <Services system={system} />}
       <section aria-labelledby="now">
         <h2 id="now">Now</h2>
-        <div hx-get="/" hx-trigger="every 2s" hx-swap="innerHTML">
+        <div id="running" hx-get="/" hx-trigger="every 2s, ended" hx-swap="innerHTML">
           <Running api={now} />
         </div>
       </section>
@@ -90,6 +90,12 @@ const Welcome = () => (
   <section class="welcome" aria-labelledby="welcome">
     <h2 id="welcome">Welcome</h2>
     <p>Nothing is here yet. Load a file of yours, or a sample of thirty workers to look around with.</p>
+    <ol>
+      <li>Load a file: you see beforehand what each column becomes, and why.</li>
+      <li>Ask it in SQL, and draw the answer with one choice.</li>
+      <li>Choose “Search it by meaning” on its page, and search it in your own words.</li>
+      <li>Give the co-pilot a job order: it names candidates, and why.</li>
+    </ol>
     <p class="row">
       <a class="button" href="/upload">
         Load a file
@@ -129,7 +135,16 @@ const Services = ({ system }: { system: System }) => {
   );
 };
 
-type Work = { what: string; name: string; state: string; at: string; progress?: number | undefined };
+interface Work {
+  what: string;
+  name: string;
+  state: string;
+  at: string;
+  /** From 0 to 1, where it is known. */
+  progress?: number | undefined;
+  /** Where its events are. */
+  events?: string;
+}
 
 /** What runs, of ingests, queries and jobs. */
 async function running(api: PageContext["api"]): Promise<Work[] | ServiceError> {
@@ -147,15 +162,23 @@ async function running(api: PageContext["api"]): Promise<Work[] | ServiceError> 
   ];
   const over = new Set(["done", "failed", "interrupted", "cancelled"]);
   return [
-    ...ingests.jobs.map(({ name, state, started_at: at, progress }) => ({
+    ...ingests.jobs.map(({ job_id, name, state, started_at: at, progress }) => ({
       what: "ingest",
       name,
       state,
       at,
       progress,
+      events: `/v1/ingest/jobs/${job_id}/events`,
     })),
     ...queries.queries.map(({ sql, state, started_at: at }) => ({ what: "query", name: sql, state, at })),
-    ...jobs.jobs.map(({ corpus: name, state, started_at: at }) => ({ what: "corpus", name, state, at })),
+    ...jobs.jobs.map(({ job_id, corpus: name, state, started_at: at, rows_read, rows_total }) => ({
+      what: "corpus",
+      name,
+      state,
+      at,
+      ...(rows_total && { progress: rows_read / rows_total }),
+      events: `/v1/matrix/jobs/${job_id}/events`,
+    })),
   ].filter(({ state }) => !over.has(state));
 }
 
@@ -168,14 +191,14 @@ const Running = ({ api: now }: { api: Work[] | ServiceError }) =>
     <Table
       label="What runs now"
       heads={["What", "Name", "State", "Progress", "Began"]}
-      rows={now.map(({ what, name, state, at, progress }) => [
+      rows={now.map(({ what, name, state, at, progress, events }) => [
         what,
         <code class="cut">{name}</code>,
         <State of={state} />,
-        progress === undefined ? (
+        events === undefined ? (
           ""
         ) : (
-          <progress value={progress} max={1} aria-label={`Progress of ${name}`} />
+          <progress value={progress} max={1} data-events={events} aria-label={`Progress of ${name}`} />
         ),
         since(at),
       ])}

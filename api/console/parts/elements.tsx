@@ -46,7 +46,8 @@ export const Empty = ({ children }: { children?: Child }) => <p class="empty">{c
 /** A part of a page that could not be had, in the API's own words. */
 export const Failure = ({ error }: { error: ServiceError }) => (
   <p class="failure" role="alert">
-    <strong>{error.type}</strong> {error.message}
+    <strong>{error.type}</strong> {error.message}{" "}
+    <small>request {String(Object(error.details).request_id ?? "")}</small>
   </p>
 );
 

@@ -27,6 +27,7 @@ const places = [
   ["/sql", "SQL"],
   ["/search", "Search"],
   ["/chat", "Chat"],
+  ["/copilot", "Co-pilot"],
   ["/memory", "Memory"],
   ["/operations", "Operations"],
   ["/system", "System"],

@@ -31,6 +31,7 @@ export async function search({ api, query, isPart, path, nonce }: PageContext) {
             k: 20,
             mode,
             include_text: true,
+            use_playbook: true,
             ...(where !== "" && { sql_filter: where }),
           }),
         );

@@ -2,7 +2,7 @@
 import { sameProcess, tokenCookie } from "../../../runtime/auth/auth.ts";
 import { readBytes } from "../../../runtime/bodies/bodies.ts";
 import type { HttpRequest } from "../../../runtime/contract/contract.ts";
-import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
+import { type ErrorType, errorStatus, fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Face } from "../../../runtime/http/http.ts";
 import { addPage } from "../routes/routes.ts";
 
@@ -23,12 +23,29 @@ export function apiOf(face: Face, { requestId, signal }: { requestId: string; si
     });
     const response = await face.fetch(request, sameProcess);
     if (response.ok) return (await response.json()) as T;
-    const { error } = (await response.json().catch(() => ({}))) as {
-      error?: { type?: never; message?: string };
-    };
-    throw fail(error?.type ?? "bad_gateway", error?.message ?? `${path} answered ${response.status}`);
+    throw failureOf(await response.json().catch(() => undefined), {
+      path,
+      status: response.status,
+      requestId,
+    });
   };
   return { get: (path) => ask("GET", path), post: (path, body) => ask("POST", path, body) };
+}
+
+/** The API's error, in its own form or in OpenAI's, whose `code` is what our `type` is. */
+function failureOf(
+  body: unknown,
+  { path, status, requestId }: { path: string; status: number; requestId: string },
+): ServiceError {
+  const { type, code, message }: { type?: unknown; code?: unknown; message?: unknown } = Object(
+    Object(body).error,
+  );
+  const known = [code, type].find((each) => Object.hasOwn(errorStatus, String(each)));
+  return fail(
+    (known as ErrorType | undefined) ?? "bad_gateway",
+    typeof message === "string" ? message : `${path} answered ${status}`,
+    { details: { request_id: requestId } },
+  );
 }
 
 /** The answer, or what a page says in its place where this part cannot be had. */

@@ -1,9 +1,21 @@
 /** The SQL page: an editor that knows the datasets, several statements in tabs, results, charts and plans. */
 import { PostgreSQL, sql } from "@codemirror/lang-sql";
+import { syntaxHighlighting } from "@codemirror/language";
 import { Compartment } from "@codemirror/state";
 import { Decoration, keymap } from "@codemirror/view";
+import { classHighlighter } from "@lezer/highlight";
 import { basicSetup, EditorView } from "codemirror";
-import { ApiError, byId, call, element, notice, type Rows, showGrid, told } from "../browser/browser.ts";
+import {
+  ApiError,
+  byId,
+  call,
+  element,
+  isNumber,
+  notice,
+  type Rows,
+  showGrid,
+  told,
+} from "../browser/browser.ts";
 import { drawChart } from "./chart.ts";
 import { type PlanNode, showPlan } from "./plan.ts";
 import { openTabs } from "./tabs.ts";
@@ -32,6 +44,8 @@ const view = new EditorView({
         },
       },
     ]),
+    // Colours are the style sheet's, for light and dark.
+    syntaxHighlighting(classHighlighter),
     basicSetup,
     language.of(languageOf({})),
     marks.of([]),
@@ -182,7 +196,9 @@ function offerChart(answer: Rows): void {
       ),
     );
   fill("chart-x", 0);
-  fill("chart-y", Math.min(1, answer.columns.length - 1));
+  // The first column often tells rows apart: of the others the first with numbers is drawn.
+  const numeric = answer.columns.findIndex(({ type }, at) => at > 0 && isNumber(type));
+  fill("chart-y", numeric < 0 ? Math.min(1, answer.columns.length - 1) : numeric);
   const value = (id: string) => byId<HTMLSelectElement>(id).value;
   const draw = () =>
     drawChart(byId("chart"), answer, { kind: value("chart-kind"), x: value("chart-x"), y: value("chart-y") });
@@ -226,8 +242,16 @@ byId<HTMLSelectElement>("history").onchange = ({ target }) => {
 };
 showHistory();
 
-const shared = new URLSearchParams(location.hash.slice(1)).get("sql");
-if (shared !== null) tabs.open(shared);
+// A link's statement is opened once: the address is the page's own afterwards.
+const link = new URLSearchParams(location.hash.slice(1));
+const shared = link.get("sql");
+if (shared !== null) {
+  history.replaceState(null, "", "/sql");
+  queueMicrotask(() => {
+    tabs.open(shared);
+    if (link.has("run")) void run();
+  });
+}
 view.focus();
 
 // Names of datasets and columns, for the editor to offer.

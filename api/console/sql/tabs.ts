@@ -1,11 +1,13 @@
-/** Statements in tabs, kept in the browser. */
+/** Statements in tabs, kept in the browser: windows share them, and each shows its own. */
 import { element } from "../browser/browser.ts";
 
-const key = "lakehouse.sql.tabs";
+const key = "lakehouse.sql.statements";
+/** Which one this window shows: a window's own, as `sessionStorage` is. */
+const shownKey = "lakehouse.sql.shown";
 
-interface Kept {
-  texts: string[];
-  at: number;
+interface Statement {
+  id: string;
+  text: string;
 }
 
 export interface Tabs {
@@ -16,59 +18,65 @@ export interface Tabs {
 }
 
 export function openTabs(place: HTMLElement, show: (text: string) => void): Tabs {
-  const state = read();
-  const save = () => localStorage.setItem(key, JSON.stringify(state));
-  const select = (at: number) => {
-    state.at = at;
-    save();
+  let shown = sessionStorage.getItem(shownKey) ?? "";
+  /** Each change is made to what is kept now: another window may have changed it meanwhile. */
+  const change = (how: (all: Statement[]) => Statement[]) =>
+    localStorage.setItem(key, JSON.stringify(how(read())));
+  const select = (id: string) => {
+    shown = id;
+    sessionStorage.setItem(shownKey, id);
     draw();
-    show(state.texts[at] ?? "");
+    show(read().find((each) => each.id === id)?.text ?? "");
   };
   const open = (text: string) => {
-    state.texts.push(text);
-    select(state.texts.length - 1);
+    const id = crypto.randomUUID();
+    change((all) => [...all, { id, text }]);
+    select(id);
   };
-  const close = (at: number) => {
-    state.texts.splice(at, 1);
-    if (state.texts.length === 0) state.texts.push("");
-    select(Math.min(at, state.texts.length - 1));
+  const close = (id: string) => {
+    const at = read().findIndex((each) => each.id === id);
+    change((all) => all.filter((each) => each.id !== id));
+    const next = read()[Math.max(0, at - 1)];
+    if (next) select(next.id);
+    else open("");
   };
   const draw = () => {
-    const tabs = state.texts.map((_, at) => {
+    const tabs = read().map(({ id }, at) => {
       const tab = element("button", { type: "button", role: "tab", textContent: `Statement ${at + 1}` });
-      tab.setAttribute("aria-selected", String(at === state.at));
-      tab.onclick = () => select(at);
+      tab.setAttribute("aria-selected", String(id === shown));
+      tab.onclick = () => select(id);
       tab.onkeydown = (event) => {
-        if (event.key === "Delete") close(at);
+        if (event.key === "Delete") close(id);
       };
       return tab;
     });
-    const more = element("button", { type: "button", ariaLabel: "Another statement", textContent: "+" });
-    more.onclick = () => open("");
-    const less = element("button", { type: "button", ariaLabel: "Close this statement", textContent: "×" });
-    less.onclick = () => close(state.at);
     place.replaceChildren(...tabs);
-    place.parentElement?.querySelector(".tab-tools")?.remove();
-    place.after(element("span", { className: "row tab-tools" }, more, less));
   };
-  draw();
+  const more = element("button", { type: "button", ariaLabel: "Another statement", textContent: "+" });
+  more.onclick = () => open("");
+  const less = element("button", { type: "button", ariaLabel: "Close this statement", textContent: "×" });
+  less.onclick = () => close(shown);
+  place.after(element("span", { className: "row tab-tools" }, more, less));
+  window.addEventListener("storage", draw);
   // The editor is made before it can be filled.
-  queueMicrotask(() => show(state.texts[state.at] ?? ""));
+  queueMicrotask(() => {
+    const all = read();
+    const first = all.find(({ id }) => id === shown) ?? all[0];
+    if (first) select(first.id);
+    else open("SHOW TABLES");
+  });
   return {
-    keep: (text) => {
-      state.texts[state.at] = text;
-      save();
-    },
+    keep: (text) => change((all) => all.map((each) => (each.id === shown ? { ...each, text } : each))),
     open,
   };
 }
 
-function read(): Kept {
+function read(): Statement[] {
   try {
-    const kept = JSON.parse(localStorage.getItem(key) ?? "") as Kept;
-    if (kept.texts.length > 0) return kept;
+    const kept: unknown = JSON.parse(localStorage.getItem(key) ?? "[]");
+    return Array.isArray(kept) ? (kept as Statement[]) : [];
   } catch {
-    // Nothing was kept, or nothing that can be read.
+    // What cannot be read is as good as nothing: the next change writes it anew.
+    return [];
   }
-  return { texts: ["SHOW TABLES"], at: 0 };
 }

@@ -1,5 +1,7 @@
 /** Uploads: each file is looked at, its types may be changed, and it is loaded with progress. */
-import { byId, call, element, errorOf, told } from "../browser/browser.ts";
+import { byId, call, element, told } from "../browser/browser.ts";
+import { isDocument, offerDocument } from "./documents.ts";
+import { send } from "./sending.ts";
 
 interface Preview {
   format: string;
@@ -57,6 +59,10 @@ async function offer(file: File): Promise<void> {
   const state = element("p", { className: "quiet", role: "status", textContent: "Looking at it …" });
   place.append(state);
   byId("uploads").prepend(place);
+  if (isDocument(file)) {
+    place.replaceChildren(...place.querySelectorAll("h2"), offerDocument(file, place));
+    return;
+  }
   try {
     // The end of a compressed or a Parquet file is needed as well.
     const isText = !/\.(gz|zst|parquet)$/i.test(file.name);
@@ -130,7 +136,7 @@ function choices(file: File, preview: Preview, place: HTMLElement): HTMLElement[
     if (rejects.checked) query.set("on_error", "reject");
     if (Object.keys(types).length > 0) query.set("types", JSON.stringify(types));
     load.disabled = true;
-    await send(file, `/v1/ingest?${query}${formatOf(file)}`, place);
+    await send(file, `/v1/ingest?${query}${formatOf(file)}`, { place, shown: loadedOf });
     load.disabled = false;
   };
   const dialect = Object.entries(preview.dialect ?? {}).map(
@@ -187,48 +193,6 @@ function problemsOf({ bad_rows: bad, problems }: Preview): HTMLElement[] {
     ),
   ];
 }
-
-/** By XMLHttpRequest: fetch says nothing of what was sent. */
-function send(file: File, path: string, place: HTMLElement): Promise<void> {
-  const bar = element("progress", { max: 1, value: 0, ariaLabel: `Progress of ${file.name}` });
-  const state = element("p", { role: "status", className: "quiet" });
-  const cancel = element("button", { type: "button", textContent: "Cancel" });
-  const row = element("p", { className: "row" }, bar, cancel);
-  place.querySelector(".outcome")?.remove();
-  const outcome = element("div", { className: "outcome" }, row, state);
-  place.append(outcome);
-  const began = performance.now();
-  return new Promise((resolve) => {
-    const request = new XMLHttpRequest();
-    const end = (...shown: HTMLElement[]) => {
-      outcome.replaceChildren(...shown);
-      resolve();
-    };
-    request.upload.onprogress = ({ loaded, total }) => {
-      const seconds = (performance.now() - began) / 1000;
-      bar.value = loaded / total;
-      const left = (seconds * (total - loaded)) / Math.max(1, loaded);
-      state.textContent =
-        loaded === total
-          ? "All is sent; it is being written."
-          : `${(loaded / 1e6).toFixed(1)} of ${(total / 1e6).toFixed(1)} MB, about ${left.toFixed(0)} s left`;
-    };
-    request.onload = () => {
-      if (request.status === 200) return end(...loadedOf(JSON.parse(request.responseText)));
-      end(failureOf(told(errorOf(request.responseText, request.status))));
-    };
-    request.onerror = () =>
-      end(failureOf("Lakehouse does not answer. Nothing was loaded, as far as is known."));
-    request.onabort = () => end(failureOf("Cancelled; nothing was loaded."));
-    cancel.onclick = () => request.abort();
-    request.open("POST", path);
-    request.setRequestHeader("content-type", "application/octet-stream");
-    request.send(file);
-  });
-}
-
-const failureOf = (text: string): HTMLElement =>
-  element("p", { className: "failure", role: "alert", textContent: text });
 
 interface Loaded {
   manifest: { name: string; version: number };

@@ -8,7 +8,8 @@ export async function upload({ path, nonce }: PageContext) {
       <label class="drop" id="drop">
         <strong>Drop files here, or choose them.</strong>
         <span class="quiet">
-          CSV, NDJSON or Parquet, also with gzip or zstd. Nothing is stored before you load it.
+          CSV, NDJSON or Parquet, also with gzip or zstd, become tables. PDF, DOCX, ODT, PPTX, HTML, Markdown,
+          text and mail, also in zip and tar, become a corpus to search. Nothing is stored before you load it.
         </span>
         <input type="file" id="files" multiple />
       </label>

@@ -1,29 +1,374 @@
 /** The console in a real browser: what a person does on each page, and what they see. */
-import { afterAll, afterEach, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import axe from "axe-core";
 import type { Page } from "playwright-core";
 import { startBrowser } from "../../support/product/browser.ts";
-import { startProduct } from "../../support/product/product.ts";
+import { type Product, startProduct } from "../../support/product/product.ts";
 
 const browser = await startBrowser();
-const product = browser && (await startProduct());
-const page = (await browser?.page({ viewport: { width: 1200, height: 800 } })) as Page;
-const at = (path: string) => `${product?.url}${path}`;
+const folder = mkdtempSync(join(tmpdir(), "lakehouse-console-"));
+let product: Product;
+let page: Page;
+const at = (path: string) => `${product.url}${path}`;
+const wide = { viewport: { width: 1200, height: 800 } };
 
+beforeAll(async () => {
+  if (!browser) return;
+  product = await startProduct();
+  page = await browser.page({ ...wide, permissions: ["clipboard-read", "clipboard-write"] });
+});
 afterAll(async () => {
+  rmSync(folder, { recursive: true });
   await browser?.end();
   await product?.end();
 });
 /** No page may complain, whatever was done on it. */
 afterEach(() => expect(browser?.faults() ?? []).toEqual([]));
 
+const api = async <Answer>(method: string, path: string, body?: unknown): Promise<Answer> => {
+  const response = await fetch(at(path), {
+    method,
+    headers: { "content-type": "application/json" },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${path} ${response.status} ${text}`);
+  return JSON.parse(text);
+};
+
+/** A statement in the editor of a window, run. */
+async function runs(statement: string, on: Page = page): Promise<void> {
+  await on.goto("about:blank");
+  await on.goto(at(`/sql#sql=${encodeURIComponent(statement)}`));
+  await on.waitForFunction((text) => document.querySelector(".cm-content")?.textContent === text, statement);
+  await on.click("#run");
+}
+
+const pages = [
+  "/",
+  "/datasets",
+  "/datasets/workers",
+  "/upload",
+  "/sql",
+  "/search?corpus=workers&q=night+shifts",
+  "/chat",
+  "/copilot?order=2+forklift+operators+in+Chicago",
+  "/memory",
+  "/memory/note-1",
+  "/operations",
+  "/system",
+];
+
+/** Shown as text wherever it is shown: as an element it would be found, and would leave its mark on the window. */
+const hostile = `"><img src=x class=hostile onerror="window.hacked=1"><script>window.hacked=1</script>'`;
+/** Nothing that the page asks for is still on its way. */
+const settled = () =>
+  page.waitForFunction(
+    () =>
+      document.readyState === "complete" &&
+      !document.querySelector(".htmx-request, [hx-trigger=load]:not([data-loaded]), .grid > .empty"),
+  );
+const harmless = async () => {
+  expect(await page.locator(".hostile").count()).toBe(0);
+  expect(await page.evaluate("window.hacked")).toBeUndefined();
+};
+
 describe.skipIf(!browser)("the console", () => {
-  test("a newcomer loads the sample, and sees its columns and rows", async () => {
+  test("whoever is new loads a file, draws it and finds a candidate with twelve clicks at most", async () => {
+    let clicks = 0;
+    const click = async (what: string) => {
+      clicks++;
+      await page.click(what);
+    };
     await page.goto(at("/"));
-    await page.click("text=Load the sample");
-    await page.waitForURL("**/datasets/workers");
+    await page.waitForSelector("text=Load the sample");
+    await click("main a:has-text('Load a file')");
+    clicks++;
+    await page.setInputFiles("#files", join(import.meta.dir, "../../../api/console/home/workers.csv"));
+    expect(await page.textContent("th:has-text('hourly_rate')")).toContain("reads back");
+    await click("form button.primary");
+    await click("text=Open workers");
     await page.waitForSelector("meter");
     await page.waitForSelector(".rows .line");
-    expect(await page.textContent(".stats")).toContain("30");
     expect(await page.textContent(".rows .line")).toContain("Forklift operator");
+    await click("text=Ask in SQL");
+    await page.waitForSelector("#result .rows .line");
+    clicks += 2;
+    await page.selectOption("#chart-kind", "bar");
+    await page.waitForSelector(".uplot canvas");
+    clicks++;
+    await page.goBack();
+    await click("text=Search it by meaning");
+    await click("text=Build a corpus");
+    await page.waitForURL("**/search?corpus=workers");
+    await click("nav >> text=Co-pilot");
+    await page.fill("textarea", "2 forklift operators near Chicago, OSHA 10, under $30");
+    await click("text=Find candidates");
+    expect(await page.locator(".hits > li").first().textContent()).toContain("Ann");
+    expect(clicks).toBeLessThanOrEqual(12);
+  });
+
+  test("the co-pilot says why, learns what is accepted and rejected, and gives a shortlist", async () => {
+    const best = page.locator(".hits > li").first();
+    const reasons = await best.locator(".reasons").textContent();
+    for (const words of [
+      "meets city: Chicago",
+      "meets certificate: OSHA 10",
+      "meets hourly_rate at most 30",
+      "0 km away",
+    ])
+      expect(reasons).toContain(words);
+    await page.check("text=city: Chicago");
+    await page.waitForFunction(() => {
+      const cards = [...document.querySelectorAll(".hits > li")];
+      return cards.length > 0 && cards.every((card) => card.textContent?.includes("meets city: Chicago"));
+    });
+    await best.locator("text=Accept").click();
+    await page.waitForSelector(".hits > .accepted");
+    await page.locator(".hits > li").nth(1).locator("text=Reject").click();
+    await page.waitForSelector(".hits > .rejected");
+    const [download] = await Promise.all([page.waitForEvent("download"), page.click("#shortlist-csv")]);
+    const csv = await Bun.file(await download.path()).text();
+    expect(csv).toMatch(/^worker_id,name,.*,meets\r\n1,Ann,Chicago,/);
+    const { playbooks } = await api<{ playbooks: { tags: string[] }[] }>("GET", "/v1/matrix/playbooks");
+    expect(playbooks.flatMap(({ tags }) => tags).sort()).toEqual(["accepted", "rejected"]);
+    await page.click("text=Find candidates");
+    await page.waitForSelector(".reasons >> text=worked before");
+    expect(await page.locator(".hits > li").last().textContent()).toContain("was rejected for this order");
+  });
+
+  test("a slow query is cancelled, and ends where it ran", async () => {
+    await runs("SELECT count(*) FROM range(1000000000000) AS t(i) WHERE i % 7 = 3");
+    await page.waitForSelector("text=Running for");
+    const state = async () => {
+      const { queries } = await api<{ queries: { sql: string; state: string }[] }>("GET", "/v1/sql/queries");
+      return queries.find(({ sql }) => sql.includes("1000000000000"))?.state;
+    };
+    while ((await state()) !== "running") await Bun.sleep(20);
+    await page.click("#cancel");
+    await page.waitForSelector("#told >> text=Cancelled.");
+    while ((await state()) === "running") await Bun.sleep(20);
+  });
+
+  test("an error stands at its place, a plan is a tree, parameters are fields, results are files", async () => {
+    await runs("SELECT nam FROM workers");
+    await page.waitForSelector("#failed .failure");
+    expect(await page.textContent("#failed")).toMatch(/nam.*request [\w-]+/s);
+    expect(await page.textContent(".wrong")).toBe("nam");
+    browser?.faults();
+    await runs("SELECT city, count(*) AS n FROM workers WHERE city = $city GROUP BY city");
+    await page.fill("input[name=city]", "Gary");
+    await page.click("#run");
+    await page.waitForSelector("#result >> text=Gary");
+    for (const [choice, begins] of [
+      ["CSV", "city,n"],
+      ["JSON", "["],
+      ["NDJSON", "{"],
+      ["Parquet", "PAR1"],
+      ["Arrow", "\xff\xff"],
+    ] as const) {
+      const [download] = await Promise.all([
+        page.waitForEvent("download"),
+        page.selectOption("#download", { label: choice }),
+      ]);
+      const bytes = await Bun.file(await download.path()).bytes();
+      expect(Buffer.from(bytes).toString("latin1")).toStartWith(begins);
+    }
+    await page.click("#explain");
+    await page.waitForSelector(".plan li");
+  });
+
+  test("two windows keep their statements, and each shows its own", async () => {
+    const other = await page.context().newPage();
+    await runs("SELECT 1 AS mine");
+    await runs("SELECT 2 AS other", other);
+    await page.click(".cm-content");
+    await page.keyboard.press("End");
+    await page.keyboard.type(" -- still mine");
+    await other.waitForSelector("#result >> text=other");
+    await other.reload();
+    await other.waitForFunction(
+      () => document.querySelector(".cm-content")?.textContent === "SELECT 2 AS other",
+    );
+    await page.reload();
+    await page.waitForFunction(() =>
+      document.querySelector(".cm-content")?.textContent?.endsWith("still mine"),
+    );
+    await other.close();
+  });
+
+  test("a file of 100 MB is sent with progress", async () => {
+    const path = join(folder, "large.csv");
+    const line = "1234567,some text that stands for a row of a file,2026-11-30,19.50\n";
+    writeFileSync(path, `id,text,day,pay\n${line.repeat(1_550_000)}`);
+    await page.goto(at("/upload"));
+    await page.setInputFiles("#files", path);
+    await page.evaluate(`
+      window.seen = [];
+      const look = () => document.querySelectorAll(".outcome [role=status]").forEach((each) => window.seen.push(each.textContent));
+      new MutationObserver(look).observe(document.body, { childList: true, subtree: true, characterData: true });
+    `);
+    await page.click("form button.primary");
+    await page.waitForSelector(".outcome >> text=1,550,000 rows in");
+    const seen = (await page.evaluate("window.seen")) as string[];
+    expect(seen.some((text) => /\d of 10\d\.\d MB, about \d+ s left/.test(text))).toBeTrue();
+  });
+
+  test("types are changed before the load, and bad rows are set aside where that is chosen", async () => {
+    const buffer = Buffer.from("code,pay\n007,1\n008,x\n");
+    await page.setInputFiles("#files", { name: "codes.csv", mimeType: "text/csv", buffer });
+    const card = page.locator("section[aria-label='codes.csv']");
+    expect(await card.locator("th").first().textContent()).toContain("leading zeros");
+    await card.locator("select[aria-label='Type of pay']").selectOption("BIGINT");
+    await card.locator("button.primary").click();
+    expect(await card.locator(".failure").textContent()).toContain("line 3");
+    browser?.faults();
+    await card.locator("input[type=checkbox]").check();
+    await card.locator("button.primary").click();
+    await card.locator("text=1 rows were set aside").waitFor();
+  });
+
+  test("a document becomes a corpus", async () => {
+    await page.goto(at("/upload"));
+    const buffer = Buffer.from("# Welding\n\nTIG welding of pipes at the yard.\n");
+    await page.setInputFiles("#files", { name: "welding.md", mimeType: "text/markdown", buffer });
+    await page.click("text=Add to the corpus");
+    await page.waitForSelector("text=1 documents in 1 rows of documents");
+  });
+
+  test("versions are compared, gone back to, dropped after a question, and brought back", async () => {
+    await fetch(at("/v1/ingest?name=versions"), { method: "POST", body: "id\n1\n" });
+    await fetch(at("/v1/ingest?name=versions&mode=append"), { method: "POST", body: "id\n2\n" });
+    await page.goto(at("/datasets/versions"));
+    await page.click("text=Compare");
+    await page.waitForSelector("text=From version 1 to 2: +1 rows");
+    await page.click("text=Go back to it");
+    await page.click("dialog >> text=Go back to it");
+    await page.waitForSelector('.stats dd:text-is("3")');
+    await page.click("text=Drop");
+    expect(await page.textContent("dialog")).toContain("can be brought back");
+    await page.click("dialog >> text=Cancel");
+    await page.click("main >> text=Drop");
+    await page.click("dialog button.danger");
+    await page.click("text=Bring it back");
+    browser?.faults();
+  });
+
+  test("what is hostile is text wherever it is shown", async () => {
+    const csv = (cells: string[]) => `${cells.map((cell) => `"${cell.replaceAll('"', '""')}"`).join(",")}\n`;
+    const body = csv(["id", hostile]) + csv([hostile, hostile]);
+    await page.goto(at("/upload"));
+    await page.setInputFiles("#files", {
+      name: `${hostile.replaceAll("/", "")}.csv`,
+      mimeType: "text/csv",
+      buffer: Buffer.from(body),
+    });
+    await page.waitForSelector("th:has-text('hostile')");
+    await harmless();
+    await fetch(at("/v1/ingest?name=hostile"), { method: "POST", body });
+    const { job_id } = await api<{ job_id: string }>("POST", "/v1/matrix/corpora", {
+      name: "hostile",
+      dataset: "hostile",
+      id_column: "id",
+      text_columns: [hostile],
+      metadata_columns: [hostile],
+    });
+    await (await fetch(at(`/v1/matrix/jobs/${job_id}/events`))).text();
+    await api("POST", "/v1/matrix/playbooks/record", {
+      query_text: hostile,
+      answer_id: hostile,
+      corpus: "hostile",
+    });
+    await api("POST", "/v1/pathway/add", { uid: "note-1", content: { [hostile]: hostile }, tags: [hostile] });
+    await api("POST", "/v1/observer/event", {
+      source: "mcp",
+      endpoint: hostile,
+      success: false,
+      duration_ms: 1,
+      error: hostile,
+      input_summary: hostile,
+    });
+    const q = encodeURIComponent(hostile);
+    for (const path of [
+      "/",
+      `/datasets?q=${q}`,
+      "/datasets/hostile",
+      `/search?corpus=hostile&q=${q}`,
+      `/copilot?corpus=hostile&order=${q}`,
+      "/memory",
+      `/memory?q=${q}`,
+      "/memory/note-1",
+      "/operations",
+    ]) {
+      await page.goto(at(path));
+      await settled();
+      expect([path, await page.content()]).toEqual([path, expect.stringContaining("hostile")]);
+      await harmless();
+    }
+    await runs(`SELECT * FROM hostile`);
+    await page.waitForSelector("#result .rows >> text=hostile");
+    await harmless();
+    expect(browser?.faults()).toEqual([]);
+    for (const path of [`/datasets/${q}`, `/memory/${q}`, `/datasets/hostile?version=${q}`]) {
+      await page.goto(at(path));
+      expect(await page.textContent("[role=alert]")).not.toBe("");
+      await harmless();
+    }
+    browser?.faults();
+  });
+
+  test("the keyboard leads to every page and dataset", async () => {
+    await page.goto(at("/"));
+    await page.keyboard.press("Control+k");
+    await page.waitForSelector("dialog.palette li >> text=workers");
+    await page.keyboard.type("work");
+    await page.keyboard.press("Enter");
+    await page.waitForURL("**/datasets/workers");
+  });
+
+  test("a page sends less than 100 kB, the editor's apart", async () => {
+    const sent = async (path: string): Promise<number> => {
+      const response = await fetch(at(path), {
+        headers: { "accept-encoding": "gzip" },
+        decompress: false,
+      } as RequestInit);
+      return (await response.bytes()).length;
+    };
+    const html = await (await fetch(at("/"))).text();
+    const assets = Array.from(
+      html.matchAll(/(?:src|href)="(\/console\/assets\/[^"]+)"/g),
+      ([, path = ""]) => path,
+    );
+    expect(assets.length).toBeGreaterThan(1);
+    const bytes = await Promise.all(["/", ...assets].map(sent));
+    expect(bytes.reduce((sum, each) => sum + each)).toBeLessThan(100_000);
+  });
+
+  test("axe finds nothing serious on any page, wide and light, narrow and dark; none is wider than a phone", async () => {
+    const serious = async (rules: readonly string[]) => {
+      const { violations } = await page.evaluate<{
+        violations: { id: string; impact: string; nodes: { html: string }[] }[];
+      }>(`axe.run({ runOnly: ${JSON.stringify(rules)}, resultTypes: ["violations"] })`);
+      return violations
+        .filter(({ impact }) => ["serious", "critical"].includes(impact))
+        .map(({ id, nodes }) => [id, nodes[0]?.html]);
+    };
+    for (const path of pages) {
+      await page.emulateMedia({ colorScheme: "light" });
+      await page.setViewportSize(wide.viewport);
+      await page.goto(at(path));
+      await settled();
+      await page.evaluate(axe.source);
+      expect([path, await serious(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"])]).toEqual([path, []]);
+      await page.emulateMedia({ colorScheme: "dark" });
+      await page.setViewportSize({ width: 390, height: 800 });
+      // What a scheme or a width changes.
+      expect([path, await serious(["color-contrast", "scrollable-region-focusable"])]).toEqual([path, []]);
+      const isNarrow = await page.evaluate("document.scrollingElement.scrollWidth <= innerWidth");
+      expect([path, isNarrow]).toEqual([path, true]);
+    }
   });
 });
