@@ -45,8 +45,8 @@ export type PackageSet = "production" | "all";
 
 /** What each takes, in MB, where it was measured (linux-x64): over the network with an empty cache, and on the disk. */
 const weights: Record<PackageSet, { fetched: number; onDisk: number }> = {
-  production: { fetched: 94, onDisk: 325 },
-  all: { fetched: 144, onDisk: 496 },
+  production: { fetched: 94, onDisk: 329 },
+  all: { fetched: 144, onDisk: 517 },
 };
 
 /** What an installation is made for: the manifest, the lockfile and the kind of machine. */

@@ -10,15 +10,16 @@ export type Rule = (tree: Tree) => string[];
 const root = resolve(import.meta.dir, "../..");
 const binary = /\.(parquet|png|ico|gz|zst|arrow|woff2|bin)$/;
 
-/** Every text file that is in git or would be added to it. */
+/** Every file that is in git or would be added to it; of one that is no text, its name alone. */
 export function repositoryTree(): Tree {
   const listed = Bun.spawnSync(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], {
     cwd: root,
   });
   if (listed.exitCode !== 0) throw new Error(`git ls-files failed: ${listed.stderr}`);
   const paths = listed.stdout.toString().split("\0");
-  const texts = paths.filter((path) => path !== "" && !binary.test(path) && existsSync(resolve(root, path)));
-  return new Map(texts.map((path) => [path, readFileSync(resolve(root, path), "utf8")]));
+  const there = paths.filter((path) => path !== "" && existsSync(resolve(root, path)));
+  const textOf = (path: string) => (binary.test(path) ? "" : readFileSync(resolve(root, path), "utf8"));
+  return new Map(there.map((path) => [path, textOf(path)]));
 }
 
 export const treeOf = (files: Record<string, string>): Tree => new Map(Object.entries(files));

@@ -84,7 +84,11 @@ function plot(place: HTMLElement, kind: string, { data, labels, isTime, names }:
     ...(paths && { paths }),
     points: { show: kind === "scatter", fill: accent, stroke: accent },
   };
+  // The first and the last bar are drawn whole.
+  const half = kind === "bar" && data[0].length > 1 ? ((data[0][1] ?? 0) - (data[0][0] ?? 0)) / 2 : 0;
+  const range = (_: UPlot, min: number, max: number): [number, number] => [min - half, max + half];
   const named = names && {
+    incrs: [1, 2, 5, 10, 20, 50, 100, 1000, 10_000, 100_000],
     values: (_: unknown, ticks: number[]) =>
       ticks.map((tick) => (Number.isInteger(tick) ? (names[tick] ?? "") : "")),
   };
