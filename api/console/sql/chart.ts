@@ -97,7 +97,7 @@ function plot(place: HTMLElement, kind: string, { data, labels, isTime, names }:
       width: Math.max(300, place.clientWidth),
       height,
       scales: {
-        x: { time: isTime },
+        x: half > 0 ? { time: isTime, range } : { time: isTime },
         // Bars stand on nothing.
         y: kind === "bar" ? { range: (_, least, most) => [Math.min(0, least), Math.max(0, most)] } : {},
       },
