@@ -6,11 +6,14 @@ export interface Settings {
   gateway: string;
   /** Read again for each call where it comes from a file. Throws when the file is missing or readable by everyone. */
   token: () => string | undefined;
+  /** Whether there are tools that load data and remember. */
+  writes: boolean;
 }
 
-export const usage = `usage: bun run mcp [--gateway URL] [--token-file PATH]
+export const usage = `usage: bun run mcp [--gateway URL] [--token-file PATH] [--writes]
   --gateway URL      the gateway's address, http://127.0.0.1:3110 unless told
   --token-file PATH  a file with the gateway's token; without it the environment's AUTH_TOKEN
+  --writes           let the client load data, add documents and remember, too
 An MCP server over stdio: a client starts it. docs/mcp.md tells how.`;
 
 const gatewayDefault = "http://127.0.0.1:3110";
@@ -27,6 +30,7 @@ export function readArguments(
       "token-file": { type: "string" },
       // Declared only to be refused with a message that does not repeat it.
       token: { type: "string" },
+      writes: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
     allowPositionals: false,
@@ -39,7 +43,7 @@ export function readArguments(
   }
   const token = tokenOf(values["token-file"], env.AUTH_TOKEN);
   token();
-  return { gateway: gatewayOf(values.gateway), token };
+  return { gateway: gatewayOf(values.gateway), token, writes: values.writes };
 }
 
 function gatewayOf(text: string): string {

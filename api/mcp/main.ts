@@ -30,12 +30,17 @@ function settingsOrExit(): Settings {
 }
 
 /** Serves one client until it closes its end, or a signal. */
-async function serve({ gateway: url, token }: Settings): Promise<void> {
+async function serve({ gateway: url, token, writes }: Settings): Promise<void> {
   const gateway = createGatewayClient({ url, token });
   const observation = createObservation({ gateway, log });
   const watch = createCatalogWatch({ gateway, clock: systemClock, log });
   const create = createServers({
-    ...{ tools: createTools(gateway, systemClock), resources: createResources(gateway), observation, watch },
+    ...{
+      tools: createTools(gateway, systemClock, { writes }),
+      resources: createResources(gateway),
+      observation,
+      watch,
+    },
     ...{ clock: systemClock, log, redact: (text: string) => redacted(text, token) },
   });
   const runId = crypto.randomUUID();

@@ -1,8 +1,11 @@
 /** The engines that are run, and what each is expected to find. */
+import { join } from "node:path";
+import { findings, type Python } from "../python/python.ts";
 import { expectEqual, expectStatus, expectTrue, lakeAt, type Smoke } from "../smoke-product/smoke-product.ts";
-import { findings, type Python } from "./python.ts";
 import { type Expected, makeTables } from "./tables.ts";
 import { trino } from "./trino.ts";
+
+const here = (file: string) => join(import.meta.dir, file);
 
 interface Engine extends Python {
   about: string;
@@ -19,7 +22,7 @@ const all: Record<string, Engine> = {
     about: "PyIceberg 0.12.0: reads datasets; makes and changes open tables",
     writer: "write_pyiceberg.py",
     packages: ["pyiceberg==0.12.0", "pyarrow==26.0.1"],
-    script: "read_pyiceberg.py",
+    script: here("read_pyiceberg.py"),
     says: [...reads, "tables", "planned"],
   },
   duckdb: {
@@ -31,19 +34,19 @@ const all: Record<string, Engine> = {
       "duckdb-extension-httpfs==1.5.5",
       "duckdb-extension-iceberg==1.5.5",
     ],
-    script: "read_duckdb.py",
+    script: here("read_duckdb.py"),
     says: [...reads, "tables"],
   },
   polars: {
     about: "Polars over PyIceberg: reads, travels in time",
     packages: ["polars==2.1.0", "pyiceberg==0.12.0", "pyarrow==26.0.1"],
-    script: "read_polars.py",
+    script: here("read_polars.py"),
     says: ["rows", "filtered", "travel", "without_ids", "evolved"],
   },
   chdb: {
     about: "ClickHouse (chdb): lists and reads through its DataLakeCatalog",
     packages: ["chdb==4.4.0"],
-    script: "read_chdb.py",
+    script: here("read_chdb.py"),
     says: ["rows", "filtered", "tables", "without_ids", "evolved"],
   },
 };
@@ -64,7 +67,7 @@ async function writes(
   if (!(stored as { buckets: { name: string }[] }).buckets.some((bucket) => bucket.name === "warehouse"))
     return;
   const namespace = `open_${name}_${suffix}`;
-  const found = await findings(name, { packages, script: writer }, [
+  const found = await findings(name, { packages, script: here(writer) }, [
     `${gateway}/iceberg`,
     token ?? "",
     namespace,

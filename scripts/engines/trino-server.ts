@@ -2,8 +2,8 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
+import { home, say } from "../python/python.ts";
 import { run, runStep } from "../subprocess/subprocess.ts";
-import { home, say } from "./python.ts";
 
 export const version = "476";
 const javaMin = 24;

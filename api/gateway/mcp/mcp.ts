@@ -52,8 +52,14 @@ async function createOver({ config, clock, log, newId, peers }: Deps<Mounted>): 
     import("../../mcp/gateway/gateway.ts"),
     import("../../mcp/tools/tools.ts"),
   ]);
-  const { max_json_bytes, proxy_timeout_ms, mcp_sessions_max, mcp_idle_timeout_ms, mcp_cache_bytes } =
-    config.gateway;
+  const {
+    max_json_bytes,
+    proxy_timeout_ms,
+    mcp_sessions_max,
+    mcp_idle_timeout_ms,
+    mcp_cache_bytes,
+    mcp_writes,
+  } = config.gateway;
   const client = gateway.createPeerClient({
     ...{ contracts: mounted, peers: peers as unknown as Record<string, Peer<Contract>> },
     ...{ longMs: proxy_timeout_ms, newId },
@@ -62,7 +68,7 @@ async function createOver({ config, clock, log, newId, peers }: Deps<Mounted>): 
   const resultBytesMax = mcp_cache_bytes - replayBytesMax;
   return createMcpOverHttp({
     parts: {
-      tools: tools.createTools(client, clock, { resultBytesMax }),
+      tools: tools.createTools(client, clock, { resultBytesMax, writes: mcp_writes }),
       resources: tools.createResources(client),
       observation: gateway.createObservation({ gateway: client, log }),
       watch: gateway.createCatalogWatch({ gateway: client, clock, log }),

@@ -21,6 +21,14 @@ export interface GatewayClient {
   call: <E extends Verb>(endpoint: E, input: InputOf<E>, options: CallOptions) => Promise<ReplyOf<E>>;
   /** Posts JSON to a streaming endpoint; answers when its head is good, the body unread. */
   post: (path: string, body: unknown, options: CallOptions) => Promise<Response>;
+  /** Posts a file or a form in the same way. */
+  upload: (path: string, upload: Upload, options: CallOptions) => Promise<Response>;
+}
+
+export interface Upload {
+  /** Its Content-Type. */
+  type: string;
+  bytes: Uint8Array<ArrayBuffer>;
 }
 
 interface GatewayOptions {
@@ -66,6 +74,8 @@ export function createGatewayClient({ url, token }: GatewayOptions): GatewayClie
       return checked(endpoint, value) as ReplyOf<typeof endpoint>;
     },
     post: (path, body, options) => send(path, jsonBody("POST", body), options),
+    upload: (path, { type, bytes }, options) =>
+      send(path, { method: "POST", headers: { "content-type": type }, body: bytes }, options),
   };
 }
 

@@ -101,7 +101,6 @@ const advice: Readonly<Record<string, string>> = {
   statement_not_allowed:
     "Only reading statements over registered datasets run: SELECT, WITH, VALUES, DESCRIBE, SHOW, SUMMARIZE, EXPLAIN.",
   sql_error: "Correct the statement. list_datasets names the datasets, get_manifest their columns and types.",
-  not_found: "Check the name: list_datasets names the datasets.",
   timeout: "Ask for less (aggregate, filter, LIMIT), or give a larger timeout_ms.",
   resource_exhausted: "Ask for less: aggregate or filter first, and select fewer columns.",
   too_many_requests: "Wait a little and call again.",
@@ -117,8 +116,11 @@ const advice: Readonly<Record<string, string>> = {
 /** Longer details are truncated. */
 const detailCharsMax = 4000;
 
-/** The text of a failed tool call: what happened, then what to do. Unexpected errors reveal no internals. */
-export function failureText(error: unknown): string {
+/**
+ * The text of a failed tool call: what happened, then what to do; where a name is not there, `lookUp` says how to find
+ * those there are. Unexpected errors reveal no internals.
+ */
+export function failureText(error: unknown, lookUp: string): string {
   const known = error instanceof ServiceError || error instanceof GatewayFailure;
   if (!known) return "the MCP server failed inside; its log on stderr has the cause";
   const { status, requestId, retryAfterSeconds, details }: Partial<Failure> =
@@ -131,7 +133,7 @@ export function failureText(error: unknown): string {
   ];
   const parts = [`${error.message} (${facts.join(", ")})`];
   if (details !== undefined) parts.push(`Details: ${JSON.stringify(details).slice(0, detailCharsMax)}`);
-  const what = advice[error.type];
+  const what = error.type === "not_found" ? `Check the name: ${lookUp}` : advice[error.type];
   if (what !== undefined) parts.push(what);
   return parts.join("\n");
 }

@@ -7,6 +7,7 @@ export {
   type GatewayClient,
   isLoopback,
   textOf,
+  type Upload,
 } from "./client.ts";
 export { failureText, GatewayFailure, withNames } from "./failure.ts";
 export { createObservation, type Observation, startTimer, summaryOf } from "./observation.ts";

@@ -36,6 +36,23 @@ export function createPeerClient({ contracts, peers, longMs, newId }: PeerClient
       if (endpoint.kind === "raw" && isMatch(endpoint.path, parts)) return peer;
     throw new Error(`no contract has a stream at ${path}`);
   };
+  const send = async (
+    path: string,
+    { type, body }: { type: string; body: BodyInit },
+    signal: AbortSignal,
+  ): Promise<Response> => {
+    const requestId = newId();
+    const headers = { "content-type": type, "x-request-id": requestId };
+    let response: Response;
+    try {
+      response = await peerAt(path).fetch(path, { method: "POST", headers, body, signal });
+    } catch (cause) {
+      if (signal.aborted) throw signal.reason;
+      throw asFailure(cause, requestId);
+    }
+    if (response.ok) return response;
+    throw refused(here, response.status, await textOf(response, signal, here));
+  };
   return {
     url: here,
     call: async (endpoint, input, { signal }) => {
@@ -51,20 +68,9 @@ export function createPeerClient({ contracts, peers, longMs, newId }: PeerClient
         throw asFailure(cause, requestId);
       }
     },
-    post: async (path, body, { signal }) => {
-      const requestId = newId();
-      const headers = { "content-type": "application/json", "x-request-id": requestId };
-      const init = { method: "POST", headers, body: JSON.stringify(body), signal };
-      let response: Response;
-      try {
-        response = await peerAt(path).fetch(path, init);
-      } catch (cause) {
-        if (signal.aborted) throw signal.reason;
-        throw asFailure(cause, requestId);
-      }
-      if (response.ok) return response;
-      throw refused(here, response.status, await textOf(response, signal, here));
-    },
+    post: (path, body, { signal }) =>
+      send(path, { type: "application/json", body: JSON.stringify(body) }, signal),
+    upload: (path, { type, bytes }, { signal }) => send(path, { type, body: bytes }, signal),
   };
 }
 

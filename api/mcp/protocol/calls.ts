@@ -103,7 +103,7 @@ async function callTool(
     ended("info");
     return { content: [{ type: "text", text }], structuredContent: structured };
   } catch (cause) {
-    const text = signal.aborted ? "cancelled by the client" : redact(failureText(cause));
+    const text = signal.aborted ? "cancelled by the client" : redact(failureText(cause, tool.lookUp));
     if (!signal.aborted && !isExpected(cause))
       log.error("tool failed", { tool: tool.name, ...describe(cause) });
     ended(signal.aborted ? "notice" : "warning", text);

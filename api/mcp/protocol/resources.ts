@@ -90,6 +90,6 @@ export async function asProtocolError<T>(
       throw new ResourceNotFoundError(uri);
     const isCallers = type === "invalid_field" || type === "bad_request";
     const code = isCallers ? ProtocolErrorCode.InvalidParams : ProtocolErrorCode.InternalError;
-    throw new ProtocolError(code, redact(failureText(cause)));
+    throw new ProtocolError(code, redact(failureText(cause, "resources/list has the datasets.")));
   }
 }

@@ -2,10 +2,11 @@
 import type { Static } from "@sinclair/typebox";
 import { type InputOf, inputSchema, t } from "../../../runtime/contract/contract.ts";
 import { catalogd, type Manifest, type Summary } from "../../../workers/catalogd/contract.ts";
+import { truncated, truncatedOrEmpty } from "../answers/answers.ts";
 import type { GatewayClient } from "../gateway/gateway.ts";
+import { likeInput, likePages } from "./like.ts";
 import { derive } from "./schemas.ts";
 import { reading, type Tool } from "./tool.ts";
-import { truncated, truncatedOrEmpty } from "./truncation.ts";
 
 type Dataset = Static<typeof Summary>;
 type BoundedManifest = Static<typeof Manifest> & {
@@ -21,6 +22,7 @@ const listInput = derive(inputSchema(list), {
     page_size: { maximum: 200, default: datasetsPerPage, description: "Most datasets of one answer." },
     page_token: { description: "The next_page_token of the answer before." },
   },
+  add: likeInput,
 });
 
 /** A dataset in one line. */
@@ -34,17 +36,36 @@ export const listDatasets = (gateway: GatewayClient): Tool => ({
   annotations: reading("List datasets"),
   input: listInput,
   output: list.reply,
+  lookUp: "list_datasets names the datasets.",
   call: async (input, { signal }) => {
-    const structured = await gateway.call(list, { page_size: datasetsPerPage, ...input }, { signal });
-    const { datasets, unreadable = [], next_page_token } = structured;
-    const lines = datasets.map(datasetLine);
-    if (lines.length === 0)
+    const asked = input as { like?: string; page_size?: number; page_token?: string };
+    let rest: { catalog_etag: string; unreadable?: { name: string; reason: string }[] } = {
+      catalog_etag: "",
+    };
+    const found = await likePages({ ...asked, perPage: datasetsPerPage }, async (page) => {
+      const { datasets: items, next_page_token, ...more } = await gateway.call(list, page, { signal });
+      rest = more;
+      return { items, next_page_token };
+    });
+    const { next_page_token } = found;
+    const structured = {
+      datasets: found.items,
+      ...rest,
+      ...(next_page_token !== undefined && { next_page_token }),
+    };
+    const { unreadable = [] } = rest;
+    const lines = found.items.map(datasetLine);
+    if (lines.length === 0 && asked.like !== undefined)
+      lines.push(`No dataset's name is like '${asked.like}'.`);
+    else if (lines.length === 0)
       lines.push(
         "There are no datasets yet: POST a file to /v1/ingest?name=… of the gateway, or documents to /v1/documents?corpus=….",
       );
     for (const { name, reason } of unreadable) lines.push(`${name}: cannot be read (${reason})`);
     if (next_page_token !== undefined)
-      lines.push(`There are more: list_datasets ${JSON.stringify({ page_token: next_page_token })}`);
+      lines.push(
+        `There are more: list_datasets ${JSON.stringify({ ...asked, page_token: next_page_token })}`,
+      );
     return { structured, text: lines.join("\n") };
   },
 });
@@ -90,6 +111,7 @@ export const getManifest = (gateway: GatewayClient): Tool => ({
     refine: { name: { description: "The dataset's name, as list_datasets gives it." } },
   }),
   output: manifestOutput,
+  lookUp: "list_datasets names the datasets.",
   call: async (input, { signal }) => {
     const asked = input as InputOf<typeof manifest>;
     const whole = await gateway.call(manifest, asked, { signal });
@@ -121,6 +143,7 @@ export const datasetVersions = (gateway: GatewayClient): Tool => ({
     },
   }),
   output: versions.reply,
+  lookUp: "list_datasets names the datasets.",
   call: async (input, { signal }) => {
     const asked = { page_size: versionsPerPage, ...(input as InputOf<typeof versions>) };
     const structured = await gateway.call(versions, asked, { signal });

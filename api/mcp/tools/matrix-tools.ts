@@ -1,10 +1,10 @@
 /** `search_matrix` and `record_playbook`: retrieval over corpora, and remembering what worked. */
 import { inputSchema, t } from "../../../runtime/contract/contract.ts";
 import { matrixd } from "../../../workers/matrixd/contract.ts";
+import { truncated } from "../answers/answers.ts";
 import { type GatewayClient, withNames } from "../gateway/gateway.ts";
 import { derive } from "./schemas.ts";
 import { adding, reading, type Tool } from "./tool.ts";
-import { truncated } from "./truncation.ts";
 
 const { search, record } = matrixd.endpoints;
 const hitsDefault = 10;
@@ -50,6 +50,7 @@ export const searchMatrix = (gateway: GatewayClient): Tool => ({
   annotations: reading("Search the corpora"),
   input: searchInput,
   output: searchOutput,
+  lookUp: "list_corpora names the corpora.",
   call: async ({ k = hitsDefault, ...rest }, { signal, at }) => {
     at("searching");
     const reply = await gateway.call(search, { ...rest, k: k as number }, { signal }).catch(async (cause) => {
@@ -101,6 +102,7 @@ export const recordPlaybook = (gateway: GatewayClient): Tool => ({
     },
   }),
   output: record.reply,
+  lookUp: "list_corpora names the corpora, and search_matrix gives the ids of answers.",
   call: async (input, { signal }) => {
     const structured = await gateway.call(
       record,

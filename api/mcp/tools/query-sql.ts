@@ -6,13 +6,22 @@ import { fail } from "../../../runtime/errors/errors.ts";
 import { parseRows } from "../../../runtime/json/json.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { queryd, SqlRequest } from "../../../workers/queryd/contract.ts";
+import {
+  createResultCache,
+  createRowScanner,
+  cursorOf,
+  headingRow,
+  jsonCharsMax,
+  type Result,
+  type Row,
+  type RowScanner,
+  resultBytesDefault,
+  tableRow,
+  textCharsMax,
+} from "../answers/answers.ts";
 import { chunksOf, type GatewayClient, GatewayFailure } from "../gateway/gateway.ts";
-import { createResultCache, cursorOf, type Result, resultBytesDefault } from "./result-cache.ts";
-import { createRowScanner, type RowScanner } from "./row-scanner.ts";
 import { derive } from "./schemas.ts";
-import { headingRow, type Row, tableRow } from "./table.ts";
 import { reading, type Tool, type ToolContext } from "./tool.ts";
-import { jsonCharsMax, textCharsMax } from "./truncation.ts";
 
 /** Rows fetched of one result; larger ones are exported by HTTP. */
 const rowsMax = 10_000;
@@ -103,6 +112,7 @@ export function querySql(
     annotations: reading("Query by SQL"),
     input,
     output,
+    lookUp: "list_datasets names the datasets, and next_cursor of the answer before is the cursor.",
     call: async (given, context) => {
       const {
         cursor,

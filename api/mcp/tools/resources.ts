@@ -9,9 +9,9 @@ import type {
 import { parseRows } from "../../../runtime/json/json.ts";
 import { catalogd, DatasetName } from "../../../workers/catalogd/contract.ts";
 import { queryd } from "../../../workers/queryd/contract.ts";
+import { truncatedOrEmpty } from "../answers/answers.ts";
 import { type GatewayClient, textOf } from "../gateway/gateway.ts";
 import { boundedManifest, datasetLine } from "./dataset-tools.ts";
-import { truncatedOrEmpty } from "./truncation.ts";
 
 const prefix = "lakehouse://datasets/";
 /** The resource of a dataset. */

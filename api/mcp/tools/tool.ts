@@ -29,6 +29,8 @@ export interface Tool<Input extends TObject = TObject, Output extends TObject = 
   input: Input;
   output: Output;
   annotations: Annotations;
+  /** Said when a name is not there: the tool that lists the names there are. */
+  lookUp: string;
   /** Gets checked input. Throws ServiceError or GatewayFailure for what the agent should know. */
   call: (input: Static<Input>, context: ToolContext) => Promise<Answer<Static<Output>>>;
 }

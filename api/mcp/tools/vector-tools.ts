@@ -5,10 +5,10 @@ import { fail } from "../../../runtime/errors/errors.ts";
 import { recordedModel } from "../../../runtime/models/models.ts";
 import { embedd } from "../../../workers/embedd/contract.ts";
 import { Hit, SearchBody, vectord } from "../../../workers/vectord/contract.ts";
+import { truncated } from "../answers/answers.ts";
 import { filledPath, type GatewayClient, GatewayFailure, textOf, withNames } from "../gateway/gateway.ts";
 import { derive, together } from "./schemas.ts";
 import { reading, type Tool } from "./tool.ts";
-import { truncated } from "./truncation.ts";
 
 const { embed } = embedd.endpoints;
 const { info, search } = vectord.endpoints;
@@ -31,6 +31,7 @@ export const embedText = (gateway: GatewayClient): Tool => ({
     },
   }),
   output: embed.reply,
+  lookUp: "list_models names the models.",
   call: async (input, { signal }) => {
     const structured = await gateway.call(embed, input, { signal });
     const { model, dimension, vectors, cached } = structured;
@@ -85,6 +86,7 @@ export const searchVectors = (gateway: GatewayClient): Tool => ({
   annotations: reading("Search a vector index"),
   input: searchInput,
   output: searchOutput,
+  lookUp: "list_indexes names the indexes and their aliases.",
   call: async (input, { signal, at }) => {
     const { name, text, vector, k = hitsDefault, ...rest } = input as Question;
     if ((text === undefined) === (vector === undefined))

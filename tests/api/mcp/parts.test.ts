@@ -3,14 +3,14 @@ import { describe, expect, test } from "bun:test";
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Readable } from "node:stream";
+import { createResultCache, type Result } from "../../../api/mcp/answers/result-cache.ts";
+import { createRowScanner } from "../../../api/mcp/answers/row-scanner.ts";
+import { headingRow, tableRow } from "../../../api/mcp/answers/table.ts";
+import { jsonCharsMax, textCharsMax, truncated } from "../../../api/mcp/answers/truncation.ts";
 import { readArguments } from "../../../api/mcp/arguments.ts";
 import { failureText, refused, unanswered } from "../../../api/mcp/gateway/failure.ts";
 import { summaryOf } from "../../../api/mcp/gateway/observation.ts";
 import { type DroppedMessage, limitMessages } from "../../../api/mcp/protocol/message-limit.ts";
-import { createResultCache, type Result } from "../../../api/mcp/tools/result-cache.ts";
-import { createRowScanner } from "../../../api/mcp/tools/row-scanner.ts";
-import { headingRow, tableRow } from "../../../api/mcp/tools/table.ts";
-import { jsonCharsMax, textCharsMax, truncated } from "../../../api/mcp/tools/truncation.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
 import { seeded } from "../../support/campaigns/seeded.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
@@ -100,6 +100,9 @@ describe("bounds of an answer", () => {
     expect(truncated([], { line, instead: "" })).toEqual({ kept: [], lines: [], omitted: 0 });
   });
 });
+
+/** As of a tool whose names another one lists. */
+const failureTextOf = (error: unknown) => failureText(error, "list_things names them.");
 
 describe("cached results", () => {
   const result = (rows: number): Result => ({
@@ -277,30 +280,32 @@ describe("failures", () => {
     const body = {
       error: { type: "unauthorized", message: "a token is needed", code: 401, request_id: "r-1" },
     };
-    const text = failureText(refused("http://x", 401, JSON.stringify(body)));
+    const text = failureTextOf(refused("http://x", 401, JSON.stringify(body)));
     expect(text).toStartWith("a token is needed (unauthorized, status 401, request r-1)\n");
     expect(text).toContain("AUTH_TOKEN");
   });
   test.each(["", "<html>", "null", "[]", '{"error":"no"}', '{"error":{"type":1}}'])(
     "an answer of something else is told as that: %p",
     (body) => {
-      expect(failureText(refused("http://x", 502, body))).toContain("is it the gateway's address?");
+      expect(failureTextOf(refused("http://x", 502, body))).toContain("is it the gateway's address?");
     },
   );
   test("nobody there", () => {
     const cause = Object.assign(new Error("x"), { code: "ConnectionRefused" });
-    const text = failureText(unanswered("http://x:1", "POST", cause));
+    const text = failureTextOf(unanswered("http://x:1", "POST", cause));
     expect(text).toContain("the gateway at http://x:1 cannot be reached (ConnectionRefused)");
     expect(text).toContain("bun run supervisor");
   });
   test("a connection that broke may have carried a change out, and could not by a GET", () => {
     const cause = Object.assign(new Error("closed"), { code: "ECONNRESET" });
-    expect(failureText(unanswered("http://x:1", "POST", cause))).toContain("may have been carried out");
-    expect(failureText(unanswered("http://x:1", "GET", cause))).toContain("cannot be reached (ECONNRESET)");
+    expect(failureTextOf(unanswered("http://x:1", "POST", cause))).toContain("may have been carried out");
+    expect(failureTextOf(unanswered("http://x:1", "GET", cause))).toContain("cannot be reached (ECONNRESET)");
   });
   test("an unexpected error tells nothing of the inside", () => {
-    expect(failureText(new TypeError("secret at /root/x.ts:1"))).not.toContain("secret");
-    expect(failureText(fail("not_found", "there is no x"))).toStartWith("there is no x (not_found)");
+    expect(failureTextOf(new TypeError("secret at /root/x.ts:1"))).not.toContain("secret");
+    expect(failureTextOf(fail("not_found", "there is no x"))).toBe(
+      "there is no x (not_found)\nCheck the name: list_things names them.",
+    );
   });
 });
 

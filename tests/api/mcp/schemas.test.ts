@@ -10,13 +10,17 @@ import { closed, inputSchemas, t } from "../../../runtime/contract/endpoints.ts"
 import { systemClock } from "../../../runtime/scheduling/clock.ts";
 import { catalogd } from "../../../workers/catalogd/contract.ts";
 import { embedd } from "../../../workers/embedd/contract.ts";
+import { Ingested } from "../../../workers/ingestd/contract.ts";
+import { DocumentsLoaded } from "../../../workers/ingestd/schemas/documents.ts";
 import { matrixd } from "../../../workers/matrixd/contract.ts";
+import { pathwayd } from "../../../workers/pathwayd/contract.ts";
 import { SqlRequest } from "../../../workers/queryd/contract.ts";
 import { Hit, SearchBody, vectord } from "../../../workers/vectord/contract.ts";
 
 const tools = createTools(
   createGatewayClient({ url: "http://127.0.0.1:9", token: () => undefined }),
   systemClock,
+  { writes: true },
 );
 const toolNamed = (name: string) => {
   const tool = tools.find((one) => one.name === name);
@@ -35,7 +39,10 @@ const origins: {
   output: TSchema[];
   ownOutput: string[];
 }[] = [
-  { name: "list_datasets", input: inputSchemas(list), ownInput: [], output: [list.reply], ownOutput: [] },
+  {
+    ...{ name: "list_datasets", input: inputSchemas(list), ownInput: ["like"] },
+    ...{ output: [list.reply], ownOutput: [] },
+  },
   {
     name: "get_manifest",
     input: inputSchemas(manifest),
@@ -49,6 +56,14 @@ const origins: {
     ownInput: [],
     output: [versions.reply],
     ownOutput: [],
+  },
+  {
+    ...{ name: "describe_dataset", input: [], ownInput: ["name", "version"] },
+    ...{ output: [], ownOutput: ["columns", "columns_omitted"] },
+  },
+  {
+    ...{ name: "sample_dataset", input: [], ownInput: ["name", "version", "rows", "columns", "random"] },
+    ...{ output: [], ownOutput: ["columns", "rows", "rows_omitted"] },
   },
   {
     name: "query_sql",
@@ -71,6 +86,14 @@ const origins: {
     ],
   },
   {
+    ...{ name: "explain_sql", input: [SqlRequest], ownInput: [] },
+    ...{ output: [], ownOutput: ["plan", "plan_truncated"] },
+  },
+  {
+    ...{ name: "list_models", input: [], ownInput: ["like"] },
+    ...{ output: [embedd.endpoints.models.reply], ownOutput: [] },
+  },
+  {
     name: "embed_text",
     input: inputSchemas(embedd.endpoints.embed),
     ownInput: [],
@@ -78,11 +101,19 @@ const origins: {
     ownOutput: [],
   },
   {
+    ...{ name: "list_indexes", input: inputSchemas(vectord.endpoints.list), ownInput: ["like"] },
+    ...{ output: [vectord.endpoints.list.reply], ownOutput: [] },
+  },
+  {
     name: "search_vectors",
     input: [vectord.endpoints.info.params, SearchBody],
     ownInput: ["text"],
     output: [closed({ results: t.Array(Hit) })],
     ownOutput: ["results_omitted"],
+  },
+  {
+    ...{ name: "list_corpora", input: inputSchemas(matrixd.endpoints.corpora), ownInput: ["like"] },
+    ...{ output: [matrixd.endpoints.corpora.reply], ownOutput: [] },
   },
   {
     name: "search_matrix",
@@ -98,7 +129,29 @@ const origins: {
     output: [record.reply],
     ownOutput: [],
   },
+  {
+    ...{ name: "recall", input: inputSchemas(pathwayd.endpoints.search), ownInput: [] },
+    ...{ output: [pathwayd.endpoints.search.reply], ownOutput: [] },
+  },
+  {
+    ...{ name: "ingest_text", input: [], ownInput: ["name", "text", "mode"] },
+    ...{ output: [Ingested], ownOutput: [] },
+  },
+  {
+    ...{ name: "add_documents", input: [], ownInput: ["corpus", "documents", "metadata"] },
+    ...{ output: [DocumentsLoaded], ownOutput: [] },
+  },
+  {
+    ...{ name: "remember", input: [], ownInput: ["text", "details", "tags"] },
+    ...{ output: [pathwayd.endpoints.addIdempotent.reply], ownOutput: [] },
+  },
+  {
+    ...{ name: "record_feedback", input: inputSchemas(matrixd.endpoints.helpful), ownInput: ["helped"] },
+    ...{ output: [matrixd.endpoints.helpful.reply], ownOutput: [] },
+  },
 ];
+
+const writing = ["record_playbook", "ingest_text", "add_documents", "remember", "record_feedback"];
 
 /** What a tool may say differently: words for the agent, and tighter bounds. */
 const refinable = ["description", "default", "maximum", "maxItems"];
@@ -177,10 +230,24 @@ describe.each(origins)("$name", ({ name, input, ownInput, output, ownOutput }) =
     }
   });
 
-  test("only record_playbook writes", () => {
-    expect(tool.annotations.readOnlyHint).toBe(name !== "record_playbook");
-    expect(tool.annotations.destructiveHint).toBe(false);
+  test("it says whether it writes, and whether it replaces what is there", () => {
+    expect(tool.annotations.readOnlyHint).toBe(!writing.includes(name));
+    expect(tool.annotations.destructiveHint).toBe(["ingest_text", "add_documents"].includes(name));
   });
+
+  test("the tool that it names to look up names is one that there is", () => {
+    expect(tool.lookUp.length).toBeGreaterThan(10);
+    for (const [named = ""] of tool.lookUp.matchAll(/[a-z]+_[a-z_]+/g))
+      if (!/^(next_cursor|use_playbook)$/.test(named)) expect(tools.map((one) => one.name)).toContain(named);
+  });
+});
+
+test("without the switch there is nothing that loads or remembers but playbooks", () => {
+  const client = createGatewayClient({ url: "http://127.0.0.1:9", token: () => undefined });
+  const names = createTools(client, systemClock)
+    .filter(({ annotations }) => !annotations.readOnlyHint)
+    .map(({ name }) => name);
+  expect(names).toEqual(["record_playbook"]);
 });
 
 test("a field that the contract lost is found when the tool is made", () => {

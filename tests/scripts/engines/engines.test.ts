@@ -1,7 +1,7 @@
 /** PyIceberg and DuckDB's own extension, as they are on PyPI, read what the product publishes. */
 import { describe, expect, test } from "bun:test";
 import { engines } from "../../../scripts/engines/all.ts";
-import { hasPython } from "../../../scripts/engines/python.ts";
+import { hasPython } from "../../../scripts/python/python.ts";
 import { runSmoke } from "../../../scripts/smoke-product/smoke-product.ts";
 import { flagsOnS3 } from "../../support/s3/lake.ts";
 import { testS3 } from "../../support/s3/server.ts";

@@ -7,11 +7,11 @@ import { run, runStep } from "../subprocess/subprocess.ts";
 export interface Python {
   /** As pip takes them: `name==version`. */
   packages: readonly string[];
-  /** In this folder. */
+  /** Its path. */
   script: string;
 }
 
-export const say = (line: string) => void process.stderr.write(`engines: ${line}\n`);
+export const say = (line: string) => void process.stderr.write(`python: ${line}\n`);
 const installTimeoutMs = 20 * 60_000;
 const runTimeoutMs = 10 * 60_000;
 
@@ -55,7 +55,7 @@ export async function findings(
   words: readonly string[],
 ): Promise<Record<string, unknown>> {
   // No compiled modules beside the source.
-  const command = [await interpreter(name, packages), "-B", join(import.meta.dir, script), ...words] as const;
+  const command = [await interpreter(name, packages), "-B", script, ...words] as const;
   const { code, out, err } = await run(command, { timeoutMs: runTimeoutMs });
   if (code !== 0) throw new Error(`${script} ended with ${code}: ${err.slice(-2000)}`);
   const lines = out.split("\n").filter((line) => line.startsWith("{"));

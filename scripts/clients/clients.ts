@@ -1,0 +1,14 @@
+/**
+ * `bun run clients [name…] [--gateway URL]`: clients of others, each installed from its registry and run as it is, against
+ * a product that is started here, or the one at URL (token from AUTH_TOKEN). Prints a line a check.
+ */
+import { runCommand } from "../smoke-product/smoke-product.ts";
+import { clients } from "./all.ts";
+
+await runCommand({
+  kind: "client",
+  nameWidth: 12,
+  all: clients,
+  ending: ({ failed }) =>
+    failed === 0 ? "clients: all work with what is here" : `clients: ${failed} checks failed`,
+});
