@@ -2,8 +2,10 @@
 import type { Smoke } from "../smoke-product/smoke-product.ts";
 import { mcpInspector } from "./mcp-inspector.ts";
 import { fastmcp, googleGenai, mcpPython } from "./mcp-python.ts";
+import { postgresClients } from "./postgres-clients.ts";
 
 export const clients: Record<string, Smoke> = {
+  ...postgresClients,
   "mcp-inspector": mcpInspector,
   "mcp-python": mcpPython,
   fastmcp,

@@ -25,7 +25,7 @@ export async function hasPython(): Promise<boolean> {
 }
 
 /** The environment's interpreter, installed first where it is missing. Throws, with words, where Python is. */
-async function interpreter(name: string, packages: readonly string[]): Promise<string> {
+export async function interpreter(name: string, packages: readonly string[]): Promise<string> {
   const mark = Bun.SHA256.hash(packages.join("\n"), "hex").slice(0, 8);
   const environment = join(home(), `${name}-${mark}`);
   const whole = join(environment, "installed");

@@ -2,29 +2,18 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { connect } from "node:net";
 import pg from "pg";
-import { ownHost, ownPort } from "../../support/product/addresses.ts";
-import { type Product, startProduct } from "../../support/product/product.ts";
+import { type PgwireCase, startPgwire } from "../../support/clients/pgwire-case.ts";
 
-const port = ownPort();
-const token = "a-token-of-the-tests";
-const options = { host: ownHost, port, user: "reader", database: "lakehouse", password: token };
 const csv = `id,title,price,posted\n${Array.from({ length: 1000 }, (_, id) => `${id},job ${id},${(id * 1.25).toFixed(2)},2024-01-${String(1 + (id % 28)).padStart(2, "0")}`).join("\n")}\n`;
 
-let product: Product;
+let server: PgwireCase;
 let client: pg.Client;
 beforeAll(async () => {
-  product = await startProduct({ env: { LH_PGWIRE_BIND: `${ownHost}:${port}`, AUTH_TOKEN: token } });
-  const form = new FormData();
-  form.set("file", new File([csv], "jobs.csv"));
-  const headers = { authorization: `Bearer ${token}` };
-  await fetch(`${product.url}/v1/ingest?name=jobs`, { method: "POST", body: form, headers });
-  client = new pg.Client(options);
-  await client.connect();
+  server = await startPgwire();
+  await server.register("jobs", csv);
+  client = await server.connect();
 });
-afterAll(async () => {
-  await client?.end();
-  await product?.end();
-});
+afterAll(() => server?.end());
 
 const rowsOf = async (text: string, values: unknown[] = []) => (await client.query(text, values)).rows;
 /** The error of a statement. */
@@ -117,7 +106,8 @@ describe("a session", () => {
       isOver = true;
     });
     while (!isOver) {
-      const socket = connect(port, ownHost, () => socket.end(request));
+      const { host, port } = server.options;
+      const socket = connect(port, host, () => socket.end(request));
       await Promise.race([over, new Promise((resolve) => socket.on("close", resolve))]);
       await Bun.sleep(5);
     }
@@ -128,7 +118,7 @@ describe("a session", () => {
   });
 
   test("a wrong password is refused", async () => {
-    const stranger = new pg.Client({ ...options, password: "wrong" });
+    const stranger = new pg.Client({ ...server.options, password: "wrong" });
     const failure = await stranger.connect().catch((error) => error);
     expect(failure.code).toBe("28P01");
   });

@@ -28,7 +28,7 @@ export function copyHead(names: readonly string[], copy: Copy): Uint8Array {
   facts.writeUInt16BE(names.length, 1);
   for (const at of names.keys()) facts.writeUInt16BE(format, 3 + 2 * at);
   const response = message("H", facts);
-  if (format === 1) return Buffer.concat([response, message("d", signature)]);
+  if (format === 1) return response;
   return copy.header ? Buffer.concat([response, message("d", headerLine(names, copy))]) : response;
 }
 
@@ -43,12 +43,17 @@ function headerLine(names: readonly string[], copy: Copy): Uint8Array {
   return sink.bytes.slice(0, sink.length);
 }
 
-/** The trailer of binary; others have none. */
-export const copyTail = ({ format }: Copy): Uint8Array =>
-  format === "binary" ? message("d", Uint8Array.of(0xff, 0xff)) : new Uint8Array();
+/** The trailer of binary, with the header where no row came; others have none. */
+export function copyTail({ format }: Copy, rows: number): Uint8Array {
+  if (format !== "binary") return new Uint8Array();
+  const trailer = Uint8Array.of(0xff, 0xff);
+  return message("d", rows === 0 ? Buffer.concat([signature, trailer]) : trailer);
+}
 
 export function copyRows(types: readonly PostgresType[], copy: Copy) {
   const writeRow = copy.format === "binary" ? writeTuple : lineWriter(copy);
+  // As PostgreSQL sends it, which some clients go by: in one message with the first tuple.
+  let before: Uint8Array = copy.format === "binary" ? signature : new Uint8Array();
   return (sink: ByteSink, batch: Batch): void => {
     const format = copy.format === "binary" ? 1 : 0;
     const writers = batch.columns.map((vector, at) => valueWriter(vector, types[at] as PostgresType, format));
@@ -56,6 +61,8 @@ export function copyRows(types: readonly PostgresType[], copy: Copy) {
       writeByte(sink, letterData);
       const from = sink.length;
       writeInt32(sink, 0);
+      if (before.length > 0) writeBytes(sink, before);
+      before = new Uint8Array();
       writeRow(sink, writers, row);
       setInt32(sink, from, sink.length - from);
     }

@@ -55,7 +55,7 @@ export const postgres = {
     return {
       add: (batch: Batch) => writeRows(sink, batch),
       finish: ({ rows }: Summary) => {
-        if (copy) append(sink, copyTail(copy));
+        if (copy) append(sink, copyTail(copy, rows));
         if (copy) append(sink, message("c"));
         append(sink, commandComplete(`${copy ? "COPY" : "SELECT"} ${rows}`));
       },
