@@ -21,7 +21,12 @@ import {
 import type { Catalogd } from "./contract.ts";
 import { createExpiry, type Upkeep } from "./expiry/expiry.ts";
 import { createChainReader, createHistory, type History, timeFrom } from "./history/history.ts";
-import { type InspectionDeps, inspectCatalog } from "./inspection/inspection.ts";
+import {
+  createBrokenTables,
+  type InspectionDeps,
+  inspectCatalog,
+  watchedTables,
+} from "./inspection/inspection.ts";
 import { createManifestStore } from "./manifests/manifests.ts";
 import { createOpenTables, type Opening, openVerbs } from "./open/open.ts";
 import { createPublishing } from "./publishing/publishing.ts";
@@ -87,7 +92,8 @@ export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promis
   const changing = { ...committing, registry, history, checkObjects, removals, commit: writing.commit };
   const storage = deps.peers.storaged.verbs;
   const publishing = createPublishing({ registry, chain: createChainReader({ store, registry }), storage });
-  const open = createOpenTables({ ...deps, ...changing, publishing, storage });
+  const broken = createBrokenTables(registry);
+  const open = watchedTables(createOpenTables({ ...deps, ...changing, publishing, storage }), broken);
   const expiry = createExpiry({
     ...{ ...deps, ...changing, store, removals, removing, publishing, committed: lock.settled, storage },
     ...{ retention: createRetention({ open }), from: (name: string) => marks.of(name)?.from ?? 1 },
@@ -106,12 +112,12 @@ export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promis
     }),
     notReady: () => {
       const pending = rehydration.pending();
-      return pending === undefined ? damageReasons(registry) : [pending];
+      return pending === undefined ? [...damageReasons(registry), ...broken.problems()] : [pending];
     },
     drain: () => changes.stop(),
     durable: kept(
       {
-        ...{ store, registry, marks, lock },
+        ...{ store, registry, marks, lock, tables: open, broken },
         ...{ removed: removing.settled, objects: storage, clock },
         concurrency,
         directory: deps.directory,

@@ -15,7 +15,7 @@ const { signal } = new AbortController();
 const prefix = "buckets/primary/";
 
 export async function makeScene(home: string, s3?: TestS3): Promise<Scene & { now: Stored; older: Stored }> {
-  const flags = s3 ? await bucketFlags(home, { primary: s3 }) : [];
+  const flags = s3 ? await bucketFlags(home, { primary: s3, warehouse: "plain" }) : [];
   const bucketName = /bucket = "([^"]+)"/.exec(flags.join())?.[1];
   const connection =
     s3 && bucketName !== undefined

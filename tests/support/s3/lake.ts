@@ -3,8 +3,8 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { TestS3 } from "./server.ts";
 
-/** A bucket of the product: on an S3 server, or on this machine's disk. */
-export type Place = TestS3 | "local";
+/** A bucket of the product: on an S3 server, or on this machine's disk, where others write as well or not. */
+export type Place = TestS3 | "local" | "plain";
 
 /**
  * The flags of a product over `directory` with these buckets. Buckets are made at their servers; the secrets file is
@@ -17,8 +17,8 @@ export async function bucketFlags(
   const tables: string[] = [];
   const secrets: string[] = [];
   for (const [name, place] of Object.entries(places)) {
-    if (place === "local") {
-      tables.push(`${name} = { kind = "local" }`);
+    if (place === "local" || place === "plain") {
+      tables.push(`${name} = { kind = "local"${place === "plain" ? ', layout = "plain"' : ""} }`);
       continue;
     }
     const bucket = await place.newBucket();

@@ -11,10 +11,13 @@ import { type ManifestStore, manifestKey } from "../manifests/manifests.ts";
 import { type Head, isDamaged, type Registry } from "../registry/registry.ts";
 import { adoptionOf, type DatasetMarks } from "../rehydration/rehydration.ts";
 import { chainProblems, firstOf, type Version } from "../versions/versions.ts";
+import { inspectOpenTables, type OpenInspectionDeps } from "./open-tables.ts";
 import { orphanedObjects } from "./orphans.ts";
 import { createReferences, type References, referenceDamage } from "./references.ts";
 
-export interface InspectionDeps {
+export { type BrokenTables, createBrokenTables, watchedTables } from "./open-tables.ts";
+
+export interface InspectionDeps extends Pick<OpenInspectionDeps, "tables" | "broken"> {
   store: Pick<ManifestStore, "versions" | "read">;
   registry: Registry;
   marks: Pick<DatasetMarks, "of">;
@@ -52,6 +55,7 @@ export async function* inspectCatalog(deps: InspectionDeps, signal: AbortSignal)
     if (finding) yield finding;
   }
   yield* inspectObjects(deps, reading, signal);
+  yield* inspectOpenTables(deps, signal);
   // What was read as expired goes with an expiry that was under way by then at the latest: what is there after it stays.
   await deps.removed();
   yield* leftManifests(deps, reading.expired);

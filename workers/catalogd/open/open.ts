@@ -7,7 +7,7 @@ import type { Catalogd } from "../contract.ts";
 import type { History } from "../history/history.ts";
 import type { TableMetadata } from "../iceberg/iceberg.ts";
 import { rootOf } from "../publishing/publishing.ts";
-import { keyOf, normalised } from "../table-files/table-files.ts";
+import { createMetadataFiles, createSnapshotFiles, keyOf, normalised } from "../table-files/table-files.ts";
 import { checkMatch, isOpen, type Manifest, type OpenVersion, type Version } from "../versions/versions.ts";
 import { createTable, type NewTable, registerTable } from "./creation.ts";
 import { dropTable, renameTable, rollBackTable } from "./departures.ts";
@@ -76,6 +76,8 @@ export interface OpenTables {
 export interface Inside extends Pick<State, "reader" | "within"> {
   head: (name: string) => Version | undefined;
   metadata: (location: string) => Promise<TableMetadata>;
+  /** Readers that remember nothing: what is on the disk now. */
+  anew: () => Pick<Inside, "reader" | "metadata">;
   /** As the catalog names objects; undefined where it is in no bucket. */
   keyOf: (address: string) => Promise<string | undefined>;
   /** All objects below the table's own places. */
@@ -88,6 +90,10 @@ const insideOf = (state: State): Inside => ({
   within: state.within,
   head: (name) => state.registry.head(name, true),
   metadata: state.files.read,
+  anew: () => ({
+    reader: createSnapshotFiles(state.deps.storage, state.roots),
+    metadata: createMetadataFiles(state.deps.storage, state.roots).read,
+  }),
   keyOf: async (address) => keyOf(normalised("path", address), await state.roots()),
   list: (table) => objectsBelow(state, table),
   erase: (key) => state.deps.storage.erase({ key }),

@@ -11,6 +11,8 @@ import { isOpen, type OpenVersion } from "../versions/versions.ts";
 import { type Going, goingFrom } from "./policy.ts";
 import { filesReachedBy } from "./reachable.ts";
 
+export { filesReachedBy } from "./reachable.ts";
+
 export interface Asked {
   keepSnapshots: number;
   olderThanMs: number;
