@@ -61,7 +61,7 @@ function bearsOfKey(key: string): string[] {
   if (key.startsWith("documents/")) return ["original"];
   if (/^(?:datasets|_catalog\/manifests)\/papers\//.test(key)) return ["papers", "original"];
   if (key.startsWith("vectors/matrix-papers-")) return ["papers"];
-  if (/^_catalog\/(?:manifests\/open\.|namespaces\/)/.test(key)) return ["open"];
+  if (/^_catalog\/(?:manifests\/open\.|namespaces\/|addresses\.json)/.test(key)) return ["open"];
   if (key.startsWith("vectors/_")) return ["alias"];
   if (key.startsWith("vectors/drill/")) return ["vectors", "alias"];
   if (key.startsWith("vectors/")) return corpus === undefined ? [] : [`corpus#${corpus}`];
@@ -172,6 +172,8 @@ export const storedKinds: readonly StoredKind[] = [
   object("catalog manifest in a history", /^buckets\/primary\/_catalog\/manifests\/versions\//, {
     isNeverReplaced: true,
   }),
+  object("namespace of open tables", /^buckets\/primary\/_catalog\/namespaces\//),
+  object("addresses that tables had", /^buckets\/primary\/_catalog\/addresses\.json$/),
   object("data object", /^buckets\/primary\/datasets\//, { isNeverReplaced: true }),
   object("original of a document", /^buckets\/primary\/documents\//, { isNeverReplaced: true }),
   object("aliases of indexes", /^buckets\/primary\/vectors\/_aliases\.json$/),
