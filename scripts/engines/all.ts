@@ -1,5 +1,6 @@
 /** The engines that are run, and what each is expected to find. */
 import { join } from "node:path";
+import { pyicebergTests, rck } from "../engine-kits/engine-kits.ts";
 import { findings, type Python } from "../python/python.ts";
 import { expectEqual, expectStatus, expectTrue, lakeAt, type Smoke } from "../smoke-product/smoke-product.ts";
 import { type Expected, makeTables } from "./tables.ts";
@@ -136,6 +137,6 @@ const light: Record<string, Smoke> = Object.fromEntries(
 );
 
 /** Those that are run when they are named: minutes to install, and more memory than a small machine has. */
-export const heavy: Record<string, Smoke> = { trino };
+export const heavy: Record<string, Smoke> = { trino, rck, "pyiceberg-tests": pyicebergTests };
 
 export const engines: Record<string, Smoke> = { ...light, ...heavy };

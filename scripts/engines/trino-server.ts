@@ -2,8 +2,9 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
+import { findJava } from "../java/java.ts";
 import { home, say } from "../python/python.ts";
-import { run, runStep } from "../subprocess/subprocess.ts";
+import { runStep } from "../subprocess/subprocess.ts";
 
 export const version = "476";
 const javaMin = 24;
@@ -11,24 +12,6 @@ const artifact = `io.trino:trino-server:${version}:tar.gz`;
 /** The plugins that are used; the others are 2 GB. All are unpacked first: their jars are hard links of each other. */
 const plugins = new Set(["iceberg", "tpch", "memory"]);
 const startTimeoutMs = 10 * 60_000;
-
-/** A Java that is new enough: JAVA_HOME's, the one on the path, or one of the system's. */
-async function findJava(): Promise<string> {
-  const system = "/usr/lib/jvm";
-  const homes = [
-    process.env.JAVA_HOME,
-    ...(existsSync(system) ? readdirSync(system).map((each) => join(system, each)) : []),
-  ];
-  for (const path of [
-    ...homes.filter((each) => each).map((each) => join(each as string, "bin/java")),
-    "java",
-  ]) {
-    const { code, out, err } = await run([path, "-version"], { timeoutMs: 30_000 });
-    const [, major = "0"] = /version "(\d+)/.exec(out + err) ?? [];
-    if (code === 0 && Number(major) >= javaMin) return path;
-  }
-  throw new Error(`Trino ${version} needs Java ${javaMin} or later: set JAVA_HOME`);
-}
 
 /** The unpacked server, fetched by Maven first where it is missing. */
 async function findServer(): Promise<string> {
@@ -71,7 +54,7 @@ interface Trino {
 
 /** Starts it with the catalog of a product, which it may read alone. */
 export async function startTrino(port: number, catalog: string): Promise<Trino> {
-  const [java, server] = [await findJava(), await findServer()];
+  const [java, server] = [await findJava(javaMin, `Trino ${version}`), await findServer()];
   const directory = mkdtempSync(join(tmpdir(), "lakehouse-trino-"));
   const files = {
     "etc/config.properties": [

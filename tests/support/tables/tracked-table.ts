@@ -6,7 +6,7 @@ import { type Tables, tablesOf } from "./open-tables.ts";
 const table = "tracked";
 const rowsEach = 10;
 /** Results of SQL have no field ids. */
-const names = JSON.stringify([
+export const nameMapping = JSON.stringify([
   { "field-id": 1, names: ["id"] },
   { "field-id": 2, names: ["name"] },
 ]);
@@ -32,27 +32,42 @@ export function tablesAt(url: string, ns = "open"): Tables {
   return tablesOf(send, storage as unknown as Parameters<typeof tablesOf>[1], ns);
 }
 
+export async function rowsAsParquet(
+  url: string,
+  { first, rows }: { first: number; rows: number },
+): Promise<Uint8Array> {
+  const select = `SELECT (${first} + i)::BIGINT AS id, 'n' || i AS name FROM range(${rows}) r(i)`;
+  const answer = await fetch(`${url}/v1/sql`, {
+    method: "POST",
+    headers: { "content-type": "application/json", accept: "application/vnd.apache.parquet" },
+    body: JSON.stringify({ sql: select }),
+  });
+  if (!answer.ok) throw new Error(await answer.text());
+  return new Uint8Array(await answer.arrayBuffer());
+}
+
+/** Puts a file at its address in the warehouse. */
+export async function putFile(url: string, address: string, bytes: Uint8Array): Promise<void> {
+  const key = address.slice(address.indexOf("/buckets/warehouse/") + "/buckets/warehouse/".length);
+  const put = await fetch(`${url}/v1/storage/put/${key}?bucket=warehouse`, {
+    method: "PUT",
+    body: bytes as BodyInit,
+  });
+  if (!put.ok) throw new Error(await put.text());
+}
+
 /** Adds the rows n * 1000 and on, again where another writer was first. Resolves with the commit's answer. */
 export async function appendRows(
   url: string,
   tables: Tables,
   { name, n, rows = rowsEach }: { name: string; n: number; rows?: number },
 ): Promise<Response> {
-  const select = `SELECT (${n} * 1000 + i)::BIGINT AS id, 'n' || i AS name FROM range(${rows}) r(i)`;
-  const parquet = await fetch(`${url}/v1/sql`, {
-    method: "POST",
-    headers: { "content-type": "application/json", accept: "application/vnd.apache.parquet" },
-    body: JSON.stringify({ sql: select }),
-  });
-  if (!parquet.ok) return parquet;
-  const bytes = new Uint8Array(await parquet.arrayBuffer());
+  const bytes = await rowsAsParquet(url, { first: n * 1000, rows });
   let answer = await tables.ask("GET", `/namespaces/open/tables/${name}`);
   if (answer.status !== 200) return Response.json(answer.body, { status: answer.status });
   const { location } = answer.body.metadata;
   const path = `${n}-${crypto.randomUUID()}.parquet`;
-  const key = `${location.slice(location.indexOf("/buckets/warehouse/") + "/buckets/warehouse/".length)}/data/${path}`;
-  const put = await fetch(`${url}/v1/storage/put/${key}?bucket=warehouse`, { method: "PUT", body: bytes });
-  if (!put.ok) return put;
+  await putFile(url, `${location}/data/${path}`, bytes);
   for (let attempt = 1; ; attempt++) {
     const { metadata } = answer.body;
     const id = 1 + Math.floor(Math.random() * 2 ** 52);
@@ -69,7 +84,7 @@ export async function appendRows(
 
 export const openTable: TrackedWrite = {
   name: "table",
-  prepare: (url) => tablesAt(url).make(table, { "schema.name-mapping.default": names }),
+  prepare: (url) => tablesAt(url).make(table, { "schema.name-mapping.default": nameMapping }),
   act: (url, n) => appendRows(url, tablesAt(url), { name: table, n }),
   find: async (url, n) => {
     const range = `id BETWEEN ${n * 1000} AND ${n * 1000 + 999}`;
