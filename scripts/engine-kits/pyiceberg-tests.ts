@@ -8,8 +8,8 @@ import { run } from "../subprocess/subprocess.ts";
 const version = "0.12.0";
 const packages = [
   `pyiceberg[pyarrow,sql-sqlite,pyiceberg-core]==${version}`,
-  ...["pytest==9.2.0", "pytest-lazy-fixtures==1.4.0", "pytest-mock==3.15.1", "requests-mock==1.12.1"],
-  ...["moto[server]==5.2.5", "s3fs==2026.9.0", "thrift==0.22.0"],
+  ...["pytest==9.2.0", "pytest-lazy-fixtures==1.4.1", "pytest-mock==3.17.0", "requests-mock==1.12.1"],
+  ...["moto[server]==5.2.5", "s3fs==0.4.2", "thrift==0.25.0"],
 ];
 /** A checkout of apache/iceberg-python at that version: the package on PyPI has no tests. */
 const source = "PYICEBERG_SOURCE";

@@ -230,7 +230,11 @@ export const catalogd = contract("catalogd", {
     summary:
       "Throws what `register` would throw of the name alone: that it is reserved, or taken in another case. Gives the number of its next version.",
     body: Name,
-    reply: closed({ next_version: t.Integer({ minimum: 1 }) }),
+    reply: closed({
+      next_version: t.Integer({ minimum: 1 }),
+      /** Of an open table: where its files go, as `bucket://folder`. */
+      folder: t.Optional(t.String()),
+    }),
   }),
   commit: internal({
     summary: "Makes a new version of each of several datasets, or of none of them.",
@@ -238,6 +242,7 @@ export const catalogd = contract("catalogd", {
       registrations: t.Array(
         closed({
           ...registration,
+          name: TableName,
           operation: t.Optional(t.Union([...Operation.anyOf, ...RowOperation.anyOf])),
           /** Of changes of rows: keys of the objects that go. All others stay. */
           removes: t.Optional(t.Array(t.String(), { maxItems: 100_000 })),

@@ -28,7 +28,7 @@ import {
   watchedTables,
 } from "./inspection/inspection.ts";
 import { createManifestStore } from "./manifests/manifests.ts";
-import { createOpenTables, type Opening, openVerbs } from "./open/open.ts";
+import { createOpenTables, type Opening, type OpenTables, openVerbs } from "./open/open.ts";
 import { createPublishing } from "./publishing/publishing.ts";
 import {
   type Changes,
@@ -41,7 +41,7 @@ import {
 import { createDatasetMarks, type Rehydration, startRehydration } from "./rehydration/rehydration.ts";
 import { createRest, type RestDeps } from "./rest/rest.ts";
 import { createRetention } from "./retention/retention.ts";
-import { checkName, isLive, refuseOpen, summaryOf } from "./versions/versions.ts";
+import { checkName, isLive, summaryOf } from "./versions/versions.ts";
 
 /** Of the machine's memory, for the latest manifest of each dataset, unless a setting says how much. */
 const memoryShare = 1 / 16;
@@ -105,10 +105,9 @@ export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promis
   return {
     raw: icebergFace({ ...deps, ...changing, publishing, open }, rehydration),
     verbs: gated(rehydration, {
-      ...writeVerbs(deps, changing),
-      ...openVerbs(changing, open, returnVerbs(deps, changing)),
+      ...openVerbs(changing, open, { ...writeVerbs(deps, changing), ...returnVerbs(deps, changing) }),
       ...expiry,
-      ...readVerbs(deps, { ...committing, registry, changes, history, concurrency }),
+      ...readVerbs(deps, { ...committing, registry, changes, history, concurrency, open }),
     }),
     notReady: () => {
       const pending = rehydration.pending();
@@ -175,10 +174,14 @@ function readVerbs(
     concurrency,
     resolveUnknown,
     made,
-  }: { registry: Registry; changes: Changes; history: History; concurrency: number } & Omit<
-    Committing,
-    "commit"
-  >,
+    open,
+  }: {
+    registry: Registry;
+    changes: Changes;
+    history: History;
+    concurrency: number;
+    open: Pick<OpenTables, "folder">;
+  } & Omit<Committing, "commit">,
 ): Pick<VerbsOf<Catalogd>, Read> {
   /** Lists and snapshots wait this long for unknown outcomes, and go on without those that storage does not resolve. */
   const resolveAll = async ({ requestId }: CallContext) => {
@@ -211,15 +214,16 @@ function readVerbs(
       return { found: await pMap(asked, history.find, { concurrency }) };
     },
     admit: async ({ name }, { requestId }) => {
-      checkName(name);
       await resolveUnknown(name, requestId);
-      registry.refuseCaseClash(name);
-      refuseOpen(
-        registry.head(name),
-        "is changed through /iceberg alone",
-        "write to it by an engine, or take another name",
-      );
-      return { next_version: (registry.head(name)?.version ?? 0) + 1 };
+      const folder = await open.folder(name);
+      if (folder === undefined) {
+        if (name.includes("."))
+          throw fail("not_found", `there is no open table '${name}': an engine makes it, by /iceberg`);
+        checkName(name);
+        registry.refuseCaseClash(name);
+      }
+      const next_version = (registry.head(name)?.version ?? 0) + 1;
+      return { next_version, ...(folder !== undefined && { folder }) };
     },
     made: async ({ name, operation_id }, { requestId }) => {
       const version = await made(name, operation_id, requestId);

@@ -12,7 +12,7 @@ import {
   raw,
   t,
 } from "../../runtime/contract/contract.ts";
-import { DatasetName, Manifest, Swept } from "../catalogd/contract.ts";
+import { DatasetName, Manifest, Swept, TableName } from "../catalogd/contract.ts";
 import * as schemas from "./schemas/schemas.ts";
 
 export const { Maintenance, RowsChanged } = schemas;
@@ -73,7 +73,8 @@ const reading = {
 };
 
 const ingesting = {
-  name: DatasetName,
+  /** A dataset's, or an open table's with its namespace. */
+  name: TableName,
   mode: t.Optional(t.Union([t.Literal("replace"), t.Literal("append"), t.Literal("upsert")])),
   key: t.Optional(
     t.Array(t.String({ minLength: 1, maxLength: 1024 }), {
@@ -114,7 +115,7 @@ export const Ingested = closed({
 
 export const Job = closed({
   job_id: t.String(),
-  name: DatasetName,
+  name: TableName,
   state: t.Union([
     t.Literal("waiting"),
     t.Literal("receiving"),

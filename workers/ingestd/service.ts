@@ -37,7 +37,7 @@ export async function createIngestd(deps: IngestDeps): Promise<Running<Ingestd>>
     threads: config.ingestd.threads,
     memoryBytes: memoryBytes(config.ingestd.memory_limit),
     directory: join(workDirectory, "duckdb"),
-    folders: async () => [workDirectory, ...(await stagingFolders(deps.peers.storaged))],
+    folders: async () => [workDirectory, ...(await stagingFolders(deps))],
   });
   const jobs = createJobs(clock, config.ingestd.jobs_kept);
   const limiter = createLimiter(atOnce, { waitingMax, refusal });

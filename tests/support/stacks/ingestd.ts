@@ -106,6 +106,8 @@ export async function startIngestStack(
       return (await response.json()) as Record<string, unknown>[];
     },
     storaged: stored.peer.verbs,
+    /** Requests to the catalog, as to its REST face at /iceberg. */
+    iceberg: cataloged.send,
     send: ingesting.send,
     post,
     ingest: (name: string, body: BodyInit, params = "", headers: Record<string, string> = {}) =>

@@ -36,6 +36,8 @@ interface Adding {
   snapshotId: number;
   sequenceNumber: number;
   schema: IcebergSchema;
+  /** Of the spec without fields. */
+  specId?: number;
 }
 
 const formatVersion = "2";
@@ -66,7 +68,7 @@ export function encodeManifestFile(
   place: Adding,
 ): { bytes: Uint8Array; line: (uri: string) => ListedManifest } {
   const { added: files = [], kept = [], gone = [] } = content;
-  const { snapshotId, sequenceNumber, schema } = place;
+  const { snapshotId, sequenceNumber, schema, specId = 0 } = place;
   const types = new Map(schema.fields.map(({ id, type }) => [id, type]));
   const entries = [
     ...kept.map((entry) => ({ ...entry, status: existing })),
@@ -80,7 +82,7 @@ export function encodeManifestFile(
       data_file: dataFileOf(file, types),
     })),
   ];
-  const bytes = encodeAvroFile(manifestEntrySchema, entries, headerOf(schema));
+  const bytes = encodeAvroFile(manifestEntrySchema, entries, headerOf(schema, specId));
   const numbers = kept.map((entry) => Number(entry.sequence_number));
   const rowsOf = (some: readonly ManifestEntry[]) =>
     some.reduce((sum, { data_file }) => sum + Number(data_file.record_count), 0);
@@ -89,7 +91,7 @@ export function encodeManifestFile(
     line: (uri) => ({
       manifest_path: uri,
       manifest_length: bytes.length,
-      partition_spec_id: 0,
+      partition_spec_id: specId,
       content: 0,
       sequence_number: sequenceNumber,
       min_sequence_number: Math.min(sequenceNumber, ...numbers),
@@ -116,11 +118,11 @@ export const entriesOf = (bytes: Uint8Array, line: ListedManifest): ManifestEntr
       file_sequence_number: entry.file_sequence_number ?? line.sequence_number,
     }));
 
-const headerOf = (schema: IcebergSchema): Record<string, string> => ({
+const headerOf = (schema: IcebergSchema, specId: number): Record<string, string> => ({
   schema: JSON.stringify(schema),
   "schema-id": String(schema["schema-id"]),
   "partition-spec": "[]",
-  "partition-spec-id": "0",
+  "partition-spec-id": String(specId),
   "format-version": formatVersion,
   content: "data",
 });

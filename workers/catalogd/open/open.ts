@@ -3,23 +3,37 @@
  * decides: it is the one compare-and-swap, as for every dataset.
  */
 import type { CallContext, VerbsOf } from "../../../runtime/contract/contract.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
+import type { ObjectCheck } from "../commits/commits.ts";
 import type { Catalogd } from "../contract.ts";
 import type { History } from "../history/history.ts";
 import type { TableMetadata } from "../iceberg/iceberg.ts";
 import { rootOf } from "../publishing/publishing.ts";
+import type { Registry, Removals } from "../registry/registry.ts";
+import type { Evolution } from "../schemas/schemas.ts";
 import { createMetadataFiles, createSnapshotFiles, keyOf, normalised } from "../table-files/table-files.ts";
-import { checkMatch, isOpen, type Manifest, type OpenVersion, type Version } from "../versions/versions.ts";
+import {
+  checkMatch,
+  evolvedByRequest,
+  isOpen,
+  type Manifest,
+  type OpenVersion,
+  type Registration,
+  type Version,
+} from "../versions/versions.ts";
 import { createTable, type NewTable, registerTable } from "./creation.ts";
 import { dropTable, renameTable, rollBackTable } from "./departures.ts";
 import type { Namespaces } from "./namespaces.ts";
 import { openDataset } from "./opened.ts";
 import { planFiles, type TableFiles } from "./plan.ts";
 import { objectsBelow } from "./purge.ts";
+import { schemaWith } from "./schema-change.ts";
 import {
   type Asking,
   type ChangeOf,
   createState,
   type Identifier,
+  identifierOf,
   type Loaded,
   liveHead,
   loadedOf,
@@ -28,6 +42,7 @@ import {
   type State,
 } from "./state.ts";
 import { changedTable, type TableChange } from "./table-change.ts";
+import { checkWritable, dataFolder, writeRows } from "./writing.ts";
 
 export type { NewTable } from "./creation.ts";
 export { checkNamePart, type Namespaces, noNamespace, type Properties, propertiesOf } from "./namespaces.ts";
@@ -65,6 +80,15 @@ export interface OpenTables {
   open: (name: string, asking: Asking) => Promise<Manifest>;
   /** Takes an open table back to the snapshot of an earlier version. */
   rollback: (old: Manifest, asking: Asking) => Promise<Manifest>;
+  /** Adds rows that an ingest has stored, or puts them in place of all there are. */
+  write: (
+    asked: { registration: Registration; operationId: string | undefined },
+    asking: Asking,
+  ) => Promise<Manifest>;
+  /** Where files of a table's rows are put, as the catalog names objects; throws for one that is not written to here. */
+  folder: (name: string) => Promise<string | undefined>;
+  /** Changes its columns. */
+  evolve: (asked: { name: string } & Evolution, asking: Asking) => Promise<Manifest>;
   /** What maintenance works with. */
   inside: Inside;
   /** Where tables are, for clients; and its address. */
@@ -128,18 +152,53 @@ export function createOpenTables(deps: OpenDeps): OpenTables {
     files: (version) => planFiles(state, version),
     open: (name, asking) => openDataset(state, name, asking),
     rollback: (old, asking) => rollBackTable(state, old, (change) => commit([change], asking)),
+    write: (asked, asking) => writeRows(state, asked, asking),
+    folder: (name) => folderOf(state, name),
+    evolve: async ({ name, ...asked }, asking) => {
+      const { head, table } = await readOpen(state, name);
+      const { columns } = evolvedByRequest(head, asked);
+      const { updates } = schemaWith(table, head.columns, columns);
+      if (updates.length === 0) return head;
+      const onVersion = head.version;
+      const identifier = identifierOf(name);
+      await commit([{ identifier, requirements: [], updates, operation: "evolve", onVersion }], asking);
+      return state.registry.manifest(name);
+    },
     inside: insideOf(state),
     place: state.warehouse,
     address: async () => rootOf(await state.warehouse()),
   };
 }
 
+async function readOpen(state: State, name: string): Promise<{ head: OpenVersion; table: TableMetadata }> {
+  const head = state.registry.manifest(name);
+  if (!isOpen(head)) throw fail("conflict", `'${name}' is no open table now: send it again`);
+  return { head, table: await state.files.read(head.metadata_location) };
+}
+
+async function folderOf(state: State, name: string): Promise<string | undefined> {
+  if (!isOpen(state.registry.head(name))) return undefined;
+  const { head, table } = await readOpen(state, name);
+  checkWritable(head, table);
+  return dataFolder(state, head);
+}
+
 export type Opening = "open" | "files";
 type Verbs = VerbsOf<Catalogd>;
 
 /** The verbs that are of open tables alone, and those that go another way for them. */
-export function openVerbs<V extends Pick<Verbs, "rollback">>(
-  { history }: { history: Pick<History, "manifest" | "latest"> },
+export function openVerbs<V extends Pick<Verbs, "rollback" | "commit" | "evolve">>(
+  {
+    history,
+    registry,
+    checkObjects,
+    removals,
+  }: {
+    history: Pick<History, "manifest" | "latest">;
+    registry: Pick<Registry, "head">;
+    checkObjects: ObjectCheck;
+    removals: Pick<Removals, "release">;
+  },
   tables: OpenTables,
   others: V,
 ): V & Pick<Verbs, Opening> {
@@ -150,9 +209,41 @@ export function openVerbs<V extends Pick<Verbs, "rollback">>(
     checkMatch(head, ifMatch);
     return tables.rollback(await history.manifest(name, { version }), asClient(context));
   };
+  const isOpenNow = (name: string): boolean => isOpen(registry.head(name, true));
+  const commit: Verbs["commit"] = async (asked, context) => {
+    const { registrations, operation_id: operationId } = asked;
+    const [registration, ...more] = registrations;
+    const gone = registrations.find(({ name }) => name.includes(".") && !isOpenNow(name));
+    if (gone) throw fail("not_found", `there is no open table '${gone.name}'`);
+    if (!registrations.some(({ name }) => isOpenNow(name))) return others.commit(asked, context);
+    if (!registration || more.length > 0)
+      throw fail("unprocessable", "an open table is changed by a commit of its own");
+    const { name, objects, operation = "replace" } = registration;
+    if (operation !== "append" && operation !== "replace")
+      throw fail(
+        "unprocessable",
+        `'${name}' is an open table, whose rows are changed through /iceberg alone: DELETE, UPDATE or MERGE in an engine that writes to it`,
+      );
+    await checkObjects(objects, context);
+    const manifest = await tables.write(
+      { registration, operationId },
+      { ...asClient(context), madeBy: "ingestd" },
+    );
+    removals.release(objects);
+    return { manifests: [manifest] };
+  };
+  const evolve: Verbs["evolve"] = async (asked, context) => {
+    const { if_match: ifMatch, ...changes } = asked;
+    const head = registry.head(asked.name);
+    if (!isOpen(head)) return others.evolve(asked, context);
+    checkMatch(head, ifMatch);
+    return tables.evolve(changes, asClient(context));
+  };
   return {
     ...others,
     rollback,
+    commit,
+    evolve,
     open: ({ name }, context) => tables.open(name, asClient(context)),
     files: async ({ name, version }) => tables.files(await history.manifest(name, { version })),
   };

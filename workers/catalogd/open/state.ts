@@ -72,6 +72,7 @@ export interface ChangeOf {
   before: Version | undefined;
   content: TableContent;
   metadata?: TableMetadata;
+  operationId?: string | undefined;
 }
 
 export interface State {
@@ -237,12 +238,12 @@ async function commitAll(
       written.push(content.metadata_location);
     }
     const given = { now: clock.now(), newId };
-    const all = changes.map(({ name, before, content }) => ({
+    const all = changes.map(({ name, before, content, operationId }) => ({
       name,
       plan: (head: Version | undefined): Version => {
         if (!isSame(head, before))
           throw refusals.commitFailed(`${name} was changed meanwhile: read it again`);
-        return planOpen(head, content, given);
+        return planOpen(head, content, { ...given, operationId });
       },
     }));
     return (await deps.commit({ changes: all }, context)).map(({ version }) => version);

@@ -18,7 +18,7 @@ export interface TableChange {
   identifier: Identifier;
   requirements: readonly Requirement[];
   updates: readonly Update[];
-  operation?: "rollback" | "expire";
+  operation?: "rollback" | "expire" | "append" | "replace" | "evolve";
   /** The version that it was decided on: with another one it is a conflict. */
   onVersion?: number;
 }

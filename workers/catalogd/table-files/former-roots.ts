@@ -18,13 +18,18 @@ interface Kept {
   buckets: Record<string, string[]>;
 }
 
-/** Remembers the roots as they are, and gives those that the buckets had before. */
+/**
+ * Remembers the roots as they are, and gives those that the buckets had before. While what was remembered is damaged, which
+ * storaged and fsck report, tables are found at the roots as they are alone.
+ */
 export async function formerRoots(
   { read, write }: Pick<Peer<Storaged>["verbs"], "read" | "write">,
   roots: readonly Root[],
 ): Promise<Root[]> {
   for (let attempt = 1; ; attempt++) {
-    const { kept, condition } = await stored(read);
+    const found = await stored(read);
+    if (!found) return [];
+    const { kept, condition } = found;
     const buckets = Object.fromEntries(Object.entries(kept.buckets));
     let isNew = false;
     for (const { bucket, address } of roots) {
@@ -55,7 +60,7 @@ export async function formerRoots(
 
 async function stored(
   read: Peer<Storaged>["verbs"]["read"],
-): Promise<{ kept: Kept; condition: { if_match: string } | { if_none_match: "*" } }> {
+): Promise<{ kept: Kept; condition: { if_match: string } | { if_none_match: "*" } } | undefined> {
   try {
     const { bytes, info } = await read({ key });
     return {
@@ -63,6 +68,8 @@ async function stored(
       condition: { if_match: info.etag },
     };
   } catch (cause) {
+    if (cause instanceof SyntaxError || (cause instanceof ServiceError && cause.type === "corrupt"))
+      return undefined;
     if (!(cause instanceof ServiceError) || cause.type !== "not_found") throw cause;
     return { kept: { format: 1, buckets: {} }, condition: { if_none_match: "*" } };
   }

@@ -40,7 +40,7 @@ export function planRegistration(
     });
   if (live) checkMatch(live, registration.if_match);
   refuseOpen(live, "is changed through /iceberg alone", "write to it by an engine, or take another name");
-  const { next: columns, written } = columnsAfter(live, registration);
+  const { next: columns, written } = columnsFor(live, registration);
   checkIds(registration, written);
   const kept = keptOf(live, registration);
   const fields = fieldsOf(live, columns, {
@@ -89,7 +89,7 @@ const isSame = (live: Manifest, { columns, objects, schemas }: Fields): boolean 
   Bun.deepEquals([live.columns, live.objects, live.schemas], [columns, objects, schemas], true);
 
 /** The columns of the version that the registration makes, and those that its objects have. */
-function columnsAfter(
+export function columnsFor(
   live: Manifest | undefined,
   { name, columns: proposed, objects, operation = "replace", new_columns, evolve }: Registration,
 ): { next: Pick<Manifest, "columns" | "last_column_id">; written: Column[] } {

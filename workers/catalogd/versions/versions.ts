@@ -2,12 +2,13 @@
 export { chainProblems } from "./chain.ts";
 export { type Compaction, planCompaction } from "./compaction.ts";
 export { planExpiry, planRename, planRollback, planUndrop } from "./copies.ts";
+export { evolvedByRequest } from "./evolution.ts";
 export {
   isNamePart,
   planOpen,
   type TableContent,
 } from "./open.ts";
-export { checkMatch, planDrop, planEvolution, planRegistration } from "./plan.ts";
+export { checkMatch, columnsFor, isOf, planDrop, planEvolution, planRegistration } from "./plan.ts";
 export { canonicalKey, checkName, checkRegistration, type Registration } from "./registration.ts";
 export { schemaDrift, schemaFingerprint } from "./schema.ts";
 export { summaryOf, versionSummaryOf } from "./summary.ts";

@@ -32,6 +32,8 @@ export interface IngestParts {
 export interface Task {
   input: IngestInput;
   name: string;
+  /** Of an open table: where its files go, as `bucket://folder`. */
+  folder?: string;
   /** Several rows may stand together for one key of an upsert. */
   keyRepeats: boolean;
   fileContext: FileContext;

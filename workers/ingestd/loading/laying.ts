@@ -8,7 +8,7 @@ import { freshKeys } from "./object-keys.ts";
 import type { Committed, StagedObject } from "./staging.ts";
 import type { Written } from "./write-parquet.ts";
 
-type LayingDeps = Pick<Deps<{ storaged: Storaged; catalogd: Catalogd }>, "peers" | "log">;
+type LayingDeps = Pick<Deps<{ storaged: Storaged; catalogd: Catalogd }>, "peers" | "log" | "newId">;
 type Writing = Written & Pick<StagedObject, "seal" | "commit">;
 
 /** An object with what stands in it. */
@@ -30,17 +30,32 @@ export const hold = ({ peers }: LayingDeps, keys: string[], requestId: string): 
 export async function layObjects<W extends Writing>(
   deps: LayingDeps,
   pieces: readonly W[],
-  { name, held, requestId }: { name: string; held: readonly { key: string }[]; requestId: string },
+  {
+    name,
+    held,
+    requestId,
+    folder,
+  }: {
+    name: string;
+    held: readonly { key: string }[];
+    requestId: string;
+    /** Of an open table, whose files others name as well: no two have one name. */
+    folder?: string | undefined;
+  },
   done: (laid: Laid<W>) => void = () => {},
 ): Promise<Laid<W>[]> {
   if (pieces.length === 0) return [];
   const hashes = pieces.map((piece) => piece.seal());
   await Promise.allSettled(hashes);
-  const keys = freshKeys(
-    name,
-    await Promise.all(hashes),
-    held.map(({ key }) => key),
-  );
+  const sealed = await Promise.all(hashes);
+  const keys =
+    folder === undefined
+      ? freshKeys(
+          name,
+          sealed,
+          held.map(({ key }) => key),
+        )
+      : sealed.map((hash) => `${folder}/${hash.slice(0, 32)}-${deps.newId()}.parquet`);
   await hold(deps, keys, requestId);
   const laid = pieces.map(async (written, at) => {
     const object = { ...(await written.commit(keys[at] ?? "")), written };

@@ -13,6 +13,6 @@ export { type Loaded, load, rejectMisfits } from "./load.ts";
 export { freshKeys, keyOf } from "./object-keys.ts";
 export { type NewTarget, type Piece, planOf } from "./run.ts";
 export { createSpeculativeWrites, type SpeculativeWrites } from "./speculative.ts";
-export { type Committed, lost, type StagedObject, stageObject, stagingFolders } from "./staging.ts";
+export { type Committed, lost, placeOf, type StagedObject, stageObject, stagingFolders } from "./staging.ts";
 export { type Written, writeQuery } from "./write-parquet.ts";
 export { createWriters, type Writers } from "./writers.ts";

@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import type { Peer } from "../../../runtime/contract/contract.ts";
 import { sha256Of } from "../../../runtime/durable/durable.ts";
 import { fail, peerError, ServiceError } from "../../../runtime/errors/errors.ts";
+import type { Deps } from "../../../runtime/service/service.ts";
 import type { Storaged } from "../../storaged/contract.ts";
 
 interface StoredObject {
@@ -34,9 +35,17 @@ export interface StagedObject {
 
 interface ObjectsOptions {
   storaged: Peer<Storaged>;
+  /** `primary` unless it is another one, whose keys are given as `bucket://key`. */
+  bucket?: string | undefined;
   directory: string;
   newId: () => string;
   requestId: string;
+}
+
+/** The bucket that stands before a key, if any, and the key in it. */
+export function placeOf(address: string): { bucket: string | undefined; key: string } {
+  const [, bucket, key = address] = /^([^/:]+):\/\/(.*)$/s.exec(address) ?? [];
+  return { bucket, key };
 }
 
 /** Reserves a place for one object. */
@@ -45,8 +54,10 @@ export async function stageObject({
   directory,
   newId,
   requestId,
+  bucket,
 }: ObjectsOptions): Promise<StagedObject> {
-  const { token, path: staged } = await storaged.verbs.stage({}, { requestId });
+  const where = bucket === undefined ? {} : { bucket };
+  const { token, path: staged } = await storaged.verbs.stage(where, { requestId });
   const discard = async () => {
     await storaged.verbs.discard({ token }, { requestId });
   };
@@ -90,12 +101,25 @@ export async function stageObject({
   });
 }
 
+type StagingDeps = Pick<Deps<{ storaged: Storaged }>, "config" | "peers">;
+
 /** The folders in which staged objects may lie beside `directory`. Rejects as storaged does: without it nothing is ingested. */
-export async function stagingFolders(storaged: Peer<Storaged>): Promise<string[]> {
-  const { token, path } = await storaged.verbs.stage({});
-  await storaged.verbs.discard({ token });
-  // Each file lies in a folder of its own, in one folder for all.
-  return path === undefined ? [] : [dirname(dirname(path))];
+export async function stagingFolders({ config, peers }: StagingDeps): Promise<string[]> {
+  const { storaged } = peers;
+  const local = Object.entries(config.buckets).filter(([, { kind }]) => kind === "local");
+  const buckets = ["primary", ...local.flatMap(([name]) => (name === "primary" ? [] : [name]))];
+  const folders: string[] = [];
+  for (const bucket of buckets) {
+    const { token, path } = await storaged.verbs.stage({ bucket }).catch((cause) => {
+      // Where others than the first are away, an ingest into them says so itself.
+      if (bucket === "primary" || !(cause instanceof ServiceError)) throw cause;
+      return { token: "", path: undefined };
+    });
+    if (token !== "") await storaged.verbs.discard({ token });
+    // Each file lies in a folder of its own, in one folder for all.
+    if (path !== undefined) folders.push(dirname(dirname(path)));
+  }
+  return folders;
 }
 
 /** Hashing and syncing a large object takes longer than other calls. */
@@ -156,7 +180,8 @@ async function send(
   key: string,
   path: string,
 ): Promise<{ bytes: number; etag: string }> {
-  const response = await storaged.fetch(`/storage/put/${key}`, {
+  const { bucket = "primary", key: rest } = placeOf(key);
+  const response = await storaged.fetch(`/storage/put/${rest}?bucket=${bucket}`, {
     method: "PUT",
     headers: { "if-none-match": "*" },
     body: Bun.file(path),

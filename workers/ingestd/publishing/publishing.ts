@@ -15,6 +15,7 @@ import {
   load,
   lost,
   type NewTarget,
+  placeOf,
   type SpeculativeWrites,
   type StagedObject,
   stageObject,
@@ -57,7 +58,8 @@ export function openPublication(task: Task, parts: IngestParts): Publication {
   const newTarget: NewTarget = async () => {
     const { peers, newId } = deps;
     const { directory } = task.fileContext;
-    const object = await stageObject({ storaged: peers.storaged, newId, directory, requestId });
+    const { bucket } = placeOf(task.folder ?? "");
+    const object = await stageObject({ storaged: peers.storaged, newId, directory, requestId, bucket });
     staged.push(object);
     const { compression_level: compressionLevel, row_group_rows: rowGroupRows } = deps.config.ingestd;
     const { path, seal, commit } = object;

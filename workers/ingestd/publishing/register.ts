@@ -76,7 +76,8 @@ export async function register(session: Session, content: Content, work: Work): 
   if (task.input.mode === "upsert" && before !== undefined)
     return upserted(session, { loaded, before }, work);
   const held = mode === "append" ? (before?.objects ?? []) : [];
-  const objects = await layObjects(deps, loaded.pieces, { name, held, requestId });
+  const { folder } = task;
+  const objects = await layObjects(deps, loaded.pieces, { name, held, requestId, folder });
   const bytesOut = objects.reduce((sum, { object }) => sum + object.bytes, 0);
   const unchanged = before !== undefined && mode === "replace" && isContentOf(before, objects);
   const evolves = task.input.evolve === true && before !== undefined && { evolve: true };

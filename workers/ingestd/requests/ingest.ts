@@ -181,13 +181,29 @@ interface Entered {
   receive: Receive;
 }
 
+/** Throws for what only datasets take. */
+function refuseForOpen({ name, input: { mode, on_error: onError } }: Task): void {
+  const refuse = (what: string, instead: string) =>
+    fail("unprocessable", `'${name}' is an open table, which takes no ${what}: ${instead}`);
+  if (mode === "upsert") throw refuse("mode=upsert", "MERGE in an engine that writes to it");
+  if (onError === "reject")
+    throw refuse("on_error=reject", "ingest into a dataset, and its rows into the table from there");
+}
+
 async function received(
   task: Task,
   { scratch, publication, context, parts, receive }: Entered,
 ): Promise<IngestAnswer> {
   const { job, fileContext } = task;
   // Before the body is read: an upload is long, and a name that is refused is known now.
-  await parts.deps.peers.catalogd.verbs.admit({ name: task.name }, { requestId: task.requestId });
+  const { folder } = await parts.deps.peers.catalogd.verbs.admit(
+    { name: task.name },
+    { requestId: task.requestId },
+  );
+  if (folder !== undefined) {
+    refuseForOpen(task);
+    task.folder = folder;
+  }
   await scratch.enter();
   job.enter("receiving");
   fileContext.registered = publication.registered;

@@ -55,6 +55,20 @@ test("a store that was moved, twice, has its tables' versions and files, and tak
   }
 });
 
+test("what was remembered of addresses is damaged: tables are found where they are, and it is left as it is", async () => {
+  const place = join(directory.path, "damaged");
+  let { catalog: running, tables } = await begin(place);
+  await tables.make("kept");
+  const key = "_catalog/addresses.json";
+  const bytes = new TextEncoder().encode('{"format":1,');
+  await running.storaged.peer.verbs.write({ key, bytes });
+  await running.stop();
+  catalog = undefined;
+  ({ catalog: running, tables } = await begin(place));
+  expect((await tables.ask("GET", "/namespaces/open/tables/kept")).status).toBe(200);
+  expect((await running.storaged.peer.verbs.read({ key })).bytes).toEqual(bytes);
+});
+
 test("places that the operator allows hold data files, and tables where a bucket is above them", async () => {
   const outside = "file:///elsewhere/shared";
   const { tables } = await begin(join(directory.path, "allowed"), [outside]);
