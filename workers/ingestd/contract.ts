@@ -73,7 +73,6 @@ const reading = {
 };
 
 const ingesting = {
-  /** A dataset's, or an open table's with its namespace. */
   name: TableName,
   mode: t.Optional(t.Union([t.Literal("replace"), t.Literal("append"), t.Literal("upsert")])),
   key: t.Optional(
