@@ -99,7 +99,6 @@ export async function createCatalogd(deps: Deps<{ storaged: Storaged }>): Promis
     ...{ retention: createRetention({ open }), from: (name: string) => marks.of(name)?.from ?? 1 },
   });
   gauges(metrics, { registry, changes, rehydration });
-
   await waitAtStart(clock, rehydration.attempted);
 
   return {
