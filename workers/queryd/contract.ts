@@ -67,6 +67,25 @@ export const PartRequest = closed({
   ),
 });
 
+const numbers = t.Optional(
+  t.Union([t.Literal("json"), t.Literal("string")], {
+    description:
+      "json: integers and decimals are JSON numbers, digit by digit. string: BIGINT, UBIGINT, HUGEINT, UHUGEINT, BIGNUM and DECIMAL are strings, for readers that take every number for a double. Default: queryd.numbers.",
+  }),
+);
+const shape = t.Optional(t.Union([t.Literal("rows"), t.Literal("full")]));
+const text = (description: string) => t.Optional(t.String({ minLength: 1, maxLength: 8192, description }));
+
+/** What a dataset is asked for by its URL. */
+export const DatasetQuery = closed({
+  columns: text("Names with commas between them; all unless given."),
+  where: text("A SQL expression over the columns, as state = 'IL' AND rate > 20."),
+  order: text("Names of columns with commas between them, each with desc after it where that is wanted."),
+  limit: t.Optional(t.Integer({ minimum: 0, maximum: 2 ** 52 })),
+  version: t.Optional(t.Integer({ minimum: 1, description: "The latest unless given." })),
+  numbers,
+});
+
 const Row = t.Record(t.String(), t.Unknown());
 
 /** The answer as JSON: rows, or with `?shape=full` rows with their columns and counts. */
@@ -82,6 +101,23 @@ const SqlResult = t.Union([
   }),
 ]);
 
+/** How results are answered, whatever asks for them. */
+const answered = {
+  refusals: [406, 408, 422, 429, 502],
+  answerHeaders: {
+    "x-lakehouse-query-id": "The query, as /sql/queries lists it.",
+    "x-lakehouse-truncated": "`true` where `limit` left rows out.",
+    "x-lakehouse-catalog": "`stale` where the catalog could not be asked for changes.",
+  },
+  produces: {
+    "application/json": SqlResult,
+    "application/x-ndjson": Binary,
+    "text/csv": Binary,
+    "application/vnd.apache.arrow.stream": Binary,
+    "application/vnd.apache.parquet": Binary,
+  },
+} as const;
+
 export const queryd = contract("queryd", {
   sql: raw(["POST"], "/sql", {
     reads: true,
@@ -89,13 +125,8 @@ export const queryd = contract("queryd", {
       "Runs one reading statement over the registered datasets. Accept selects the format; results stream.",
     compressed: true,
     query: closed({
-      shape: t.Optional(t.Union([t.Literal("rows"), t.Literal("full")])),
-      numbers: t.Optional(
-        t.Union([t.Literal("json"), t.Literal("string")], {
-          description:
-            "json: integers and decimals are JSON numbers, digit by digit. string: BIGINT, UBIGINT, HUGEINT, UHUGEINT, BIGNUM and DECIMAL are strings, for readers that take every number for a double. Default: queryd.numbers.",
-        }),
-      ),
+      shape,
+      numbers,
     }),
     refusals: [406, 408, 422, 429, 502],
     answerHeaders: {
@@ -112,6 +143,42 @@ export const queryd = contract("queryd", {
       "application/vnd.apache.parquet": Binary,
       "application/vnd.lakehouse.postgres": Binary,
     },
+  }),
+  sqlByUrl: raw(["GET"], "/sql", {
+    summary:
+      "The same with the statement in the URL, for spreadsheets and dashboards. `format` selects the format where Accept cannot.",
+    compressed: true,
+    query: closed({
+      sql: t.String({ minLength: 1, maxLength: 16_384 }),
+      format: t.Optional(
+        t.Union([
+          t.Literal("csv"),
+          t.Literal("json"),
+          t.Literal("ndjson"),
+          t.Literal("arrow"),
+          t.Literal("parquet"),
+        ]),
+      ),
+      as_of: SqlRequest.properties.as_of,
+      timeout_ms: SqlRequest.properties.timeout_ms,
+      limit: SqlRequest.properties.limit,
+      shape,
+      numbers,
+    }),
+    ...answered,
+  }),
+  datasetByUrl: raw(["GET"], "/datasets/:file", {
+    summary:
+      "Rows of a dataset as a file, as /datasets/jobs.csv: csv, json, ndjson, arrow or parquet. The etag is of the version and the question; with `where` there is none.",
+    compressed: true,
+    params: closed({
+      file: t.String({ maxLength: 300, description: "The dataset's name and the format, as jobs.csv." }),
+    }),
+    query: DatasetQuery,
+    ...answered,
+    statuses: [200, 304],
+    headers: { "if-none-match": "304 where the answer has this etag." },
+    answerHeaders: { ...answered.answerHeaders, etag: "Of the dataset's version and what is asked of it." },
   }),
   queries: get("/sql/queries", {
     summary: "Queries under way and the latest that ended, newest first.",

@@ -1,4 +1,5 @@
 /** queryd: the verbs and the one stream of the contract, over an engine it owns. */
+import type { Static } from "@sinclair/typebox";
 import { bufferedResponse, readJson } from "../../runtime/bodies/bodies.ts";
 import type { InputOf, RawContext, Running } from "../../runtime/contract/contract.ts";
 import { fail, invalidField, type ServiceError } from "../../runtime/errors/errors.ts";
@@ -14,15 +15,22 @@ import {
   type ActiveQuery,
   type Components,
   checkExpressions,
+  checkWhere,
   chooseFormat,
   createQueries,
+  datasetEtag,
+  datasetSql,
   describeStatement,
+  fileOf,
+  formatsByName,
   openComponents,
   type Queries,
   type SqlQuery,
   type Started,
   startQuery,
   startRemoteQuery,
+  versionName,
+  watch,
 } from "./queries/queries.ts";
 import { remoteEngine } from "./remote/remote.ts";
 import { csv, json, ndjson, parquetType } from "./results/results.ts";
@@ -86,7 +94,11 @@ export async function createQueryd(deps: QuerydDeps): Promise<Running<Queryd>> {
       describe: ({ sql }, { signal }) =>
         limited(limiter, signal, () => describeStatement(components, sql, signal)),
     },
-    raw: { sql: (input, context) => answerSql(parts, input, context) },
+    raw: {
+      sql: (input, context) => answerSql(parts, input, context),
+      sqlByUrl: (input, context) => answerByUrl(parts, input, context),
+      datasetByUrl: (input, context) => answerDataset(parts, input, context),
+    },
     notReady: () => notReady(components),
     stop: async () => {
       lifetime.abort(stopping());
@@ -139,8 +151,47 @@ type SqlInput = InputOf<Queryd["endpoints"]["sql"]>;
 
 async function answerSql(parts: Parts, input: SqlInput, context: RawContext): Promise<Response> {
   const { config } = parts.deps;
-  const chosen = chooseFormat(context.request.headers.get("accept"), offered);
+  const accept = context.request.headers.get("accept");
   const body = await readJson(context.request, PartRequest, config.queryd.max_json_bytes);
+  return answerQuestion(parts, { ...body, ...input, accept }, context);
+}
+
+type ByUrl = Queryd["endpoints"]["sqlByUrl"];
+
+function answerByUrl(parts: Parts, { format, ...input }: InputOf<ByUrl>, context: RawContext) {
+  const accept = format === undefined ? context.request.headers.get("accept") : formatsByName[format];
+  return answerQuestion(parts, { ...input, accept }, context);
+}
+
+/** The version that is the latest now, read as that version: the etag is of what is sent. */
+async function answerDataset(
+  parts: Parts,
+  { file, numbers, version: asked, ...question }: InputOf<Queryd["endpoints"]["datasetByUrl"]>,
+  context: RawContext,
+): Promise<Response> {
+  const { deps, components, limiter } = parts;
+  const { request, requestId, signal } = context;
+  const { name, format } = fileOf(file);
+  const of = { name, ...(asked !== undefined && { version: asked }) };
+  const manifest = await deps.peers.catalogd.verbs.manifest(of, { requestId, signal });
+  const etag = datasetEtag(manifest, { ...question, format, numbers: numbers ?? deps.config.queryd.numbers });
+  if (etag !== undefined && request.headers.get("if-none-match")?.includes(etag))
+    return new Response(null, { status: 304, headers: { etag } });
+  const { where } = question;
+  if (where !== undefined) await limited(limiter, signal, () => checkWhere(components, where, signal));
+  const sql = datasetSql(versionName(name, manifest.version), question);
+  const accept = formatsByName[format];
+  const response = await answerQuestion(parts, { sql, accept, ...(numbers && { numbers }) }, context);
+  if (etag !== undefined) response.headers.set("etag", etag);
+  if (etag !== undefined) response.headers.set("cache-control", "no-cache");
+  return response;
+}
+
+type Question = Static<typeof PartRequest> & Pick<SqlInput, "shape" | "numbers"> & { accept: string | null };
+
+async function answerQuestion(parts: Parts, body: Question, context: RawContext): Promise<Response> {
+  const { config } = parts.deps;
+  const chosen = chooseFormat(body.accept, offered);
   const { default_timeout_ms: timeoutDefault, max_timeout_ms: timeoutMax } = config.queryd;
   const timeoutMs = body.timeout_ms ?? Math.min(timeoutDefault, timeoutMax);
   if (timeoutMs > timeoutMax) throw invalidField("timeout_ms", `at most ${timeoutMax}, got ${timeoutMs}`);
@@ -152,8 +203,8 @@ async function answerSql(parts: Parts, input: SqlInput, context: RawContext): Pr
     engine: body.engine,
     objects: body.objects,
     postgres: body.postgres,
-    full: input.shape === "full",
-    numbers: input.numbers ?? config.queryd.numbers,
+    full: body.shape === "full",
+    numbers: body.numbers ?? config.queryd.numbers,
     format: chosen.name,
     contentType: chosen.contentType,
   };
@@ -162,7 +213,7 @@ async function answerSql(parts: Parts, input: SqlInput, context: RawContext): Pr
       "invalid_field",
       "shape: only JSON results have a shape; leave it out or ask for application/json",
     );
-  if (input.numbers !== undefined && query.format !== "json" && query.format !== "ndjson")
+  if (body.numbers !== undefined && query.format !== "json" && query.format !== "ndjson")
     throw fail(
       "invalid_field",
       "numbers: only JSON and NDJSON write numbers in two ways; leave it out or ask for one of these",
@@ -208,28 +259,6 @@ async function answer(
     throw failure;
   }
 }
-
-/** Stops the query when its time is over or its caller went away; the function returned ends the watch. */
-function watch(
-  active: ActiveQuery,
-  caller: AbortSignal,
-  { clock, timeoutMs }: { clock: QuerydDeps["clock"]; timeoutMs: number },
-): () => void {
-  const gone = () => active.stop(fail("client_closed", "the caller went away"));
-  if (caller.aborted) gone();
-  caller.addEventListener("abort", gone, { once: true });
-  const forget = clock.after(timeoutMs, () => active.stop(late(timeoutMs)));
-  return () => {
-    forget();
-    caller.removeEventListener("abort", gone);
-  };
-}
-
-const late = (timeoutMs: number): ServiceError =>
-  fail(
-    "timeout",
-    `the query did not end within ${timeoutMs} ms; give it more time by timeout_ms, or ask for less`,
-  );
 
 interface Answer {
   query: SqlQuery;

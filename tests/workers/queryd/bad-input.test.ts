@@ -105,7 +105,8 @@ const requests: ApiCase[] = [
   ),
   bad("sql beyond a million characters", { sql: `SELECT '${"x".repeat(1_000_001)}'` }, invalid("sql")),
   bad("a body beyond the limit", { sql: `SELECT '${"x".repeat(2_100_000)}'` }, { type: "too_large" }),
-  { name: "GET", path: "/sql", type: "method_not_allowed" },
+  { name: "GET without a statement", path: "/sql", type: "invalid_field", contains: ["sql"] },
+  { name: "DELETE", method: "DELETE", path: "/sql", type: "method_not_allowed" },
   {
     name: "a page token that means nothing",
     path: "/sql/queries?page_token=nope",
