@@ -30,8 +30,13 @@ export const topology: Topology = {
     calls: ["storaged", "catalogd"],
     needs: ["catalogd"],
   },
-  vectord: { worker: worker("workers/vectord"), calls: ["storaged"], needs: ["storaged"], endsItself: true },
   embedd: { worker: worker("workers/embedd"), calls: [], needs: [] },
+  vectord: {
+    worker: worker("workers/vectord"),
+    calls: ["storaged", "embedd"],
+    needs: ["storaged"],
+    endsItself: true,
+  },
   pathwayd: { worker: worker("workers/pathwayd"), calls: [], needs: [] },
   matrixd: {
     worker: worker("workers/matrixd"),

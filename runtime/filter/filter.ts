@@ -2,7 +2,10 @@
  * The filter a search, a scroll or a delete may carry, checked and brought into one form, and where its paths lead in metadata.
  *
  *   {"state": "IL"}                          equal to a text, number, boolean or null
- *   {"rate": {"gte": 20, "lt": 30}}          eq ne in nin gt gte lt lte exists contains; all of them hold
+ *   {"rate": {"gte": 20, "lt": 30}}          eq ne in nin gt gte lt lte exists contains prefix; all of them hold
+ *   {"at": {"since": "2024-05-01"}}          after since before until: texts of RFC 3339 as moments
+ *   {"place": {"near": {"lat": 41.9, "lon": -87.6, "radius_m": 5000}}}   objects {lat, lon} in a circle
+ *   {"@id": {"in": ["a", "b"]}}              the item's own id
  *   {"and": [f, …]} {"or": [f, …]} {"not": f}
  *   {"address.city": "Chicago"}              a path into nested objects
  *
@@ -10,26 +13,30 @@
  * with both of its ends. `ne`, `nin` and `not` are plain negations: they match items that lack the field. `null` is a
  * value that is there; `{"exists": false}` finds what is not. Numbers never equal texts. A field that no item has
  * matches nothing. `gt … lte` compare numbers, or texts by their code units, which sorts RFC 3339 times.
- * `contains` finds a piece of a text, case and all. Fields named and, or, not cannot be filtered.
+ * `contains` finds a piece of a text and `prefix` its beginning, case and all. `after` and `before` leave their moment
+ * out, `since` and `until` take it in; times with other offsets compare rightly, and what is no time does not match.
+ * Fields named and, or, not cannot be filtered.
  */
 
 import { invalidField, type ServiceError } from "../errors/errors.ts";
 import { isObject } from "../json/json.ts";
+import { parseCircle } from "./circle.ts";
+import { type Bound, type Condition, pathsOf } from "./condition.ts";
+import { instantOf } from "./instants.ts";
+import type { Scalar } from "./paths.ts";
 
-export type Scalar = string | number | boolean | null;
-
-export interface Bound<T = string | number> {
-  value: T;
-  inclusive: boolean;
-}
-
-export type Condition =
-  | { kind: "and" | "or"; of: Condition[] }
-  | { kind: "not"; of: Condition }
-  | { kind: "in"; path: string; values: Scalar[] }
-  | { kind: "range"; path: string; above?: Bound; below?: Bound }
-  | { kind: "exists"; path: string }
-  | { kind: "contains"; path: string; text: string };
+export { type Circle, isInside, placeOf } from "./circle.ts";
+export {
+  type Bound,
+  type Condition,
+  idPath,
+  isWithin,
+  pathsOf,
+  type TextCondition,
+  textTest,
+} from "./condition.ts";
+export { matches } from "./matches.ts";
+export { type Scalar, type Visitor, visitPath } from "./paths.ts";
 
 /** Deepest nesting of and, or, not. */
 const depthMax = 16;
@@ -42,8 +49,14 @@ const valuesMax = 65_536;
 /** Longest path, in characters. */
 const pathMax = 512;
 
-const operators = ["eq", "ne", "in", "nin", "gt", "gte", "lt", "lte", "exists", "contains"] as const;
+const plainOperators = ["eq", "ne", "in", "nin", "exists", "contains", "prefix", "near"] as const;
+const rangeOperators = ["gt", "gte", "lt", "lte"] as const;
+const timeOperators = ["after", "since", "before", "until"] as const;
+const operators = [...plainOperators, ...rangeOperators, ...timeOperators] as const;
 type Operator = (typeof operators)[number];
+type PlainOperator = (typeof plainOperators)[number];
+const isPlain = (name: Operator): name is PlainOperator =>
+  (plainOperators as readonly string[]).includes(name);
 const isOperator = (name: string): name is Operator => (operators as readonly string[]).includes(name);
 const isRange = (name: string): name is "gt" | "gte" | "lt" | "lte" => /^[gl]te?$/.test(name);
 
@@ -110,18 +123,13 @@ function parseField(path: string, value: unknown, spot: Spot): Condition {
   const found: Condition[] = [];
   for (const [operator, operand] of entries) {
     if (!isOperator(operator)) throw unknownOperator(path, operator, place);
-    if (!isRange(operator)) found.push(parseOperator(path, operator, operand, `${place}.${operator}`));
+    if (isPlain(operator)) found.push(parseOperator(path, operator, operand, `${place}.${operator}`));
   }
-  const range = parseRange(path, value, place);
-  return all(range ? [...found, range] : found);
+  const ranges = [parseRange(path, value, place), parseTimes(path, value, place)];
+  return all([...found, ...ranges.filter((range) => range !== undefined)]);
 }
 
-function parseOperator(
-  path: string,
-  operator: Exclude<Operator, "gt" | "gte" | "lt" | "lte">,
-  operand: unknown,
-  place: string,
-): Condition {
+function parseOperator(path: string, operator: PlainOperator, operand: unknown, place: string): Condition {
   switch (operator) {
     case "eq":
       return { kind: "in", path, values: [scalar(operand, place)] };
@@ -135,10 +143,13 @@ function parseOperator(
       if (typeof operand !== "boolean")
         throw invalidField(place, `expected true or false, got ${show(operand)}`);
       return operand ? { kind: "exists", path } : { kind: "not", of: { kind: "exists", path } };
+    case "near":
+      return { kind: "near", path, circle: parseCircle(operand, place) };
     case "contains":
+    case "prefix":
       if (typeof operand !== "string" || operand === "")
         throw invalidField(place, `expected a text that is not empty, got ${show(operand)}`);
-      return { kind: "contains", path, text: operand };
+      return { kind: operator, path, text: operand };
   }
 }
 
@@ -163,48 +174,23 @@ function parseRange(path: string, operands: Record<string, unknown>, place: stri
   return { kind: "range", path, ...(above && { above }), ...(below && { below }) };
 }
 
-/** The fields a condition looks at, each once. */
-export function pathsOf(condition: Condition): string[] {
-  if (condition.kind === "not") return pathsOf(condition.of);
-  if ("path" in condition) return [condition.path];
-  return [...new Set(condition.of.flatMap((part) => pathsOf(part)))];
-}
-
-/**
- * Visits every scalar at the path; lists are looked into, at every step. A field whose name is the whole path, dots
- * and all, counts too. Returns whether anything is there, be it an object or an empty list.
- */
-export function visitPath(
-  metadata: Record<string, unknown>,
-  path: string,
-  visit: (value: Scalar) => void,
-): boolean {
-  if (!path.includes(".")) return Object.hasOwn(metadata, path) && visitValue(metadata[path], visit);
-  const direct = Object.hasOwn(metadata, path) && visitValue(metadata[path], visit);
-  return descend(metadata, path.split("."), 0, visit) || direct;
-}
-
-function descend(
-  value: unknown,
-  steps: readonly string[],
-  at: number,
-  visit: (value: Scalar) => void,
-): boolean {
-  const step = steps[at];
-  if (step === undefined) return visitValue(value, visit);
-  if (Array.isArray(value)) {
-    let found = false;
-    for (const element of value) found = descend(element, steps, at, visit) || found;
-    return found;
-  }
-  if (typeof value !== "object" || value === null || !Object.hasOwn(value, step)) return false;
-  return descend((value as Record<string, unknown>)[step], steps, at + 1, visit);
-}
-
-function visitValue(value: unknown, visit: (value: Scalar) => void): true {
-  if (Array.isArray(value)) for (const element of value) visitValue(element, visit);
-  else if (typeof value !== "object" || value === null) visit(value as Scalar);
-  return true;
+function parseTimes(path: string, operands: Record<string, unknown>, place: string): Condition | undefined {
+  const end = (open: "after" | "before", closed: "since" | "until"): Bound<number> | undefined => {
+    const [operator, other] = [open, closed].filter((name) => operands[name] !== undefined);
+    if (other !== undefined) throw invalidField(place, `give either ${open} or ${closed}, not both`);
+    if (operator === undefined) return undefined;
+    const operand = operands[operator];
+    const value = typeof operand === "string" ? instantOf(operand) : undefined;
+    if (value === undefined)
+      throw invalidField(
+        `${place}.${operator}`,
+        `expected a date or a time such as "2024-05-01" or "2024-05-01T12:00:00Z", got ${show(operand)}`,
+      );
+    return { value, inclusive: operator === closed };
+  };
+  const [above, below] = [end("after", "since"), end("before", "until")];
+  if (!above && !below) return undefined;
+  return { kind: "time", path, ...(above && { above }), ...(below && { below }) };
 }
 
 const all = (conditions: Condition[]): Condition =>

@@ -1,5 +1,4 @@
 /** vectord: named vector indexes with metadata. See README.md beside this file. */
-import type { Static } from "@sinclair/typebox";
 import {
   Binary,
   Bytes,
@@ -10,73 +9,30 @@ import {
   internal,
   nextPage,
   pageFields,
+  patch,
   post,
   put,
   raw,
   t,
 } from "../../runtime/contract/contract.ts";
-
-const name = t.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$", description: "Index or alias name." });
-const Name = closed({ name });
-const id = t.String({
-  minLength: 1,
-  maxLength: 512,
-  description: "Identifier of an item: at most 512 characters, not `.` or `..`.",
-});
-const k = t.Integer({ minimum: 1, maximum: 10_000 });
-
-/** Any JSON object; a filter sees its scalars, and scalars inside arrays. */
-const Metadata = t.Record(t.String(), t.Unknown());
-/** `{"state":"IL"}`, `{"rate":{"gte":20}}`, `{"and":[…]}`; see runtime/filter/filter.ts for the grammar. */
-const Filter = t.Record(t.String(), t.Unknown());
-const Metric = t.Union([t.Literal("cosine"), t.Literal("ip"), t.Literal("l2")]);
-const Quantization = t.Union([t.Literal("f32"), t.Literal("bf16"), t.Literal("i8")]);
-
-/** What an index was made with; it does not change. */
-export const IndexConfig = closed({
-  name,
-  dimension: t.Integer({ minimum: 1, maximum: 65_536 }),
-  metric: Metric,
-  /** `hnsw`, `flat`, `ivf_flat`, `ivf_pq`, or a FAISS factory string. */
-  type: t.String({ minLength: 1, maxLength: 100 }),
-  /** Of the vectors inside the graph; the row store keeps f32, and results are scored by that. */
-  quantization: Quantization,
-  embedding_model: t.Optional(t.String({ minLength: 1, maxLength: 200 })),
-  /** Links of a node in the graph (M). */
-  connectivity: t.Integer({ minimum: 2, maximum: 512 }),
-  /** Candidates while building and while searching, unless a search says otherwise. */
-  ef_construction: t.Integer({ minimum: 1, maximum: 10_000 }),
-  ef_search: t.Integer({ minimum: 1, maximum: 10_000 }),
-  created_at: t.String({ format: "date-time" }),
-});
-export type IndexConfig = Static<typeof IndexConfig>;
-
-export const IndexInfo = t.Composite(
-  [
-    IndexConfig,
-    closed({
-      /** What searches the graph: usearch, faiss or exact. */
-      engine: t.String(),
-      count: t.Integer({ minimum: 0 }),
-      /** Rows that were deleted or replaced and wait for compaction. */
-      deleted: t.Integer({ minimum: 0 }),
-      /** Rows that the engine has; the rest is searched exactly until it does. */
-      indexed: t.Integer({ minimum: 0 }),
-      memory_bytes: t.Integer({ minimum: 0 }),
-      stored_bytes: t.Integer({ minimum: 0 }),
-      aliases: t.Array(t.String()),
-      /** What was found damaged at the last start and how that was dealt with. */
-      problems: t.Optional(t.Array(t.String())),
-    }),
-  ],
-  { additionalProperties: false },
-);
-
-export const Item = closed({
+import {
+  Added,
+  Alias,
+  Filter,
+  IndexInfo,
+  Item,
   id,
-  vector: t.Optional(t.Array(t.Number())),
-  metadata: t.Optional(Metadata),
-});
+  k,
+  Metadata,
+  Metric,
+  Name,
+  name,
+  Quantization,
+  resultsMax,
+  Snapshot,
+  searchOptions,
+  text,
+} from "./schemas/schemas.ts";
 
 export const Hit = closed({
   id,
@@ -84,54 +40,74 @@ export const Hit = closed({
   distance: t.Number(),
   /** Descending: cos, dot, 1 / (1 + distance). */
   score: t.Number(),
+  /** With `group_by`: the value whose group it stands for. */
+  group: t.Optional(t.Union([t.String(), t.Number(), t.Boolean(), t.Null()])),
+  text: t.Optional(t.String()),
   metadata: t.Optional(Metadata),
   vector: t.Optional(t.Array(t.Number())),
 });
 
-export const Snapshot = closed({
-  id: t.String(),
-  created_at: t.String({ format: "date-time" }),
-  count: t.Integer({ minimum: 0 }),
-  bytes: t.Integer({ minimum: 0 }),
-});
-
-export const Alias = closed({ alias: name, index: name, previous: t.Optional(name) });
-
-const searchOptions = {
-  k,
-  filter: t.Optional(Filter),
-  ef: t.Optional(t.Integer({ minimum: 1, maximum: 10_000 })),
-  exact: t.Optional(t.Boolean()),
-  include: t.Optional(t.Array(t.Union([t.Literal("metadata"), t.Literal("vector")]))),
-  embedding_model: t.Optional(t.String({ minLength: 1, maxLength: 200 })),
-};
-
-/** The JSON body of `search`. */
+/** The JSON body of `search`. One of the first five says what is looked for. */
 export const SearchBody = closed({
   vector: t.Optional(t.Array(t.Number())),
   vectors: t.Optional(t.Array(t.Array(t.Number()), { minItems: 1 })),
+  text: t.Optional(t.String({ minLength: 1, description: "Embedded by the index's model." })),
+  texts: t.Optional(t.Array(t.String({ minLength: 1 }), { minItems: 1 })),
+  like: t.Optional(
+    t.Array(id, {
+      minItems: 1,
+      maxItems: 100,
+      description: "Ids of items: others that are like them are found, by the mean of their vectors.",
+    }),
+  ),
+  unlike: t.Optional(
+    t.Array(id, { minItems: 1, maxItems: 100, description: "Ids of items that `like` leads away from." }),
+  ),
   ...searchOptions,
   k: t.Optional(k),
+  offset: t.Optional(
+    t.Integer({ minimum: 0, maximum: resultsMax, description: "Nearest hits that are skipped." }),
+  ),
+  min_score: t.Optional(t.Number({ description: "Hits of a lower score are left out." })),
+  max_distance: t.Optional(t.Number({ description: "Hits farther away are left out." })),
+  group_by: t.Optional(
+    t.String({
+      minLength: 1,
+      maxLength: 512,
+      description: "A field of the metadata: k values of it, each with its nearest items.",
+    }),
+  ),
+  group_size: t.Optional(t.Integer({ minimum: 1, maximum: 100, description: "Items a group, 1 if unset." })),
+  mmr: t.Optional(
+    closed({
+      lambda: t.Optional(
+        t.Number({
+          minimum: 0,
+          maximum: 1,
+          description: "1: nearness alone; 0: difference alone; 0.5 if unset.",
+        }),
+      ),
+      candidates: t.Optional(t.Integer({ minimum: 1, maximum: 1000 })),
+    }),
+  ),
 });
 
 /** The JSON body of `add`. */
 export const AddBody = closed({
-  items: t.Array(closed({ id, vector: t.Array(t.Number()), metadata: t.Optional(Metadata) }), {
-    minItems: 1,
-  }),
+  items: t.Array(
+    closed({
+      id,
+      vector: t.Optional(t.Array(t.Number())),
+      text: t.Optional(text),
+      metadata: t.Optional(Metadata),
+    }),
+    { minItems: 1 },
+  ),
   embedding_model: t.Optional(t.String({ minLength: 1, maxLength: 200 })),
 });
 
 /** What `search` answers: hits of the only vector, or one list a vector. */
 const Found = closed({ results: t.Union([t.Array(Hit), t.Array(t.Array(Hit))]) });
-
-/** What `add` answers. */
-const Added = closed({
-  added: t.Integer({ minimum: 0 }),
-  /** Items that replaced one of the same id. */
-  replaced: t.Integer({ minimum: 0 }),
-  count: t.Integer({ minimum: 0 }),
-});
 
 export const vectord = contract("vectord", {
   create: post("/vectors/index", {
@@ -140,7 +116,13 @@ export const vectord = contract("vectord", {
     status: 201,
     body: closed({
       name,
-      dimension: t.Integer({ minimum: 1, maximum: 65_536 }),
+      dimension: t.Optional(
+        t.Integer({
+          minimum: 1,
+          maximum: 65_536,
+          description: "May be left out where `embedding_model` is named: embedd is asked.",
+        }),
+      ),
       metric: t.Optional(Metric),
       type: t.Optional(t.String({ minLength: 1, maxLength: 100 })),
       quantization: t.Optional(Quantization),
@@ -169,7 +151,7 @@ export const vectord = contract("vectord", {
   }),
   add: raw(["POST"], "/vectors/index/:name/add", {
     summary:
-      "Adds or replaces items, all or none, durably: JSON {items: [{id, vector, metadata?}]}, or an Arrow IPC stream with columns id, vector and metadata.",
+      "Adds or replaces items, all or none, durably: JSON {items: [{id, vector or text, metadata?}]}, or an Arrow IPC stream with columns id, vector and metadata. A text is embedded by the index's model and kept.",
     params: Name,
     query: closed({ embedding_model: searchOptions.embedding_model }),
     consumes: { "application/json": AddBody, "application/vnd.apache.arrow.stream": Binary },
@@ -178,7 +160,7 @@ export const vectord = contract("vectord", {
   search: raw(["POST"], "/vectors/index/:name/search", {
     reads: true,
     summary:
-      "Nearest items: JSON {vector | vectors, k, filter?, ef?, exact?, include?}, or float32 vectors as application/octet-stream with the rest in the query. With `vectors` results are one list a vector.",
+      "Nearest items: JSON {vector | vectors | text | texts | like, k, filter?, offset?, min_score?, group_by?, mmr?, …}, or float32 vectors as application/octet-stream with the rest in the query. With `vectors` and `texts` results are one list each.",
     params: Name,
     query: closed({
       k: t.Optional(k),
@@ -210,6 +192,20 @@ export const vectord = contract("vectord", {
     summary: "One item with its vector.",
     params: closed({ name, id }),
     reply: Item,
+  }),
+  update: patch("/vectors/index/:name/items/:id", {
+    resumable: true,
+    inQuery: true,
+    summary:
+      "Changes an item durably: `metadata` in place of what there is, or some fields by `set` and `unset`; a `text` is embedded, and without one the vector stays.",
+    params: closed({ name, id }),
+    body: closed({
+      metadata: t.Optional(Metadata),
+      set: t.Optional(Metadata),
+      unset: t.Optional(t.Array(t.String({ minLength: 1, maxLength: 512 }), { minItems: 1, maxItems: 1000 })),
+      text: t.Optional(text),
+    }),
+    reply: closed({ updated: t.Literal(true), id }),
   }),
   scroll: post("/vectors/index/:name/items/scroll", {
     reads: true,

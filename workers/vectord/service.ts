@@ -4,6 +4,7 @@ import { fail } from "../../runtime/errors/errors.ts";
 import { createMemoryBudget } from "../../runtime/memory/memory.ts";
 import { waitAtStart } from "../../runtime/scheduling/scheduling.ts";
 import type { Deps } from "../../runtime/service/service.ts";
+import type { Embedd } from "../embedd/contract.ts";
 import type { Storaged } from "../storaged/contract.ts";
 import type { Vectord } from "./contract.ts";
 import { openIndexes, openNames } from "./indexes/indexes.ts";
@@ -14,6 +15,7 @@ import { openEngines } from "./threads/threads.ts";
 import {
   aliasVerbs,
   createInstruments,
+  createTexts,
   type ItemParts,
   indexVerbs,
   itemStreams,
@@ -25,9 +27,11 @@ import {
 const memoryShare = 0.5;
 
 /** Opens the indexes and serves them, each as soon as it is there. A damaged one is reported; the others work. */
-export async function createVectord(deps: Deps<{ storaged: Storaged }>): Promise<Running<Vectord>> {
+export async function createVectord(
+  deps: Deps<{ storaged: Storaged; embedd: Embedd }>,
+): Promise<Running<Vectord>> {
   const { config, clock, log, metrics, newId, directory } = deps;
-  const { storaged } = deps.peers;
+  const { storaged, embedd } = deps.peers;
   const { threads, max_waiting: maxWaiting, hnsw_engine: hnswEngine } = config.vectord;
   const isAdopted = (name: string) => deps.adopted(`vectord/${name}`);
   const journals = await openJournals({
@@ -52,7 +56,8 @@ export async function createVectord(deps: Deps<{ storaged: Storaged }>): Promise
   const indexes = openIndexes({ ...live, journals });
   const aliasStore = { storaged: storaged.verbs, marks: deps.marks };
   const names = openNames(indexes, aliasStore, { clock, log, adopted: isAdopted("_aliases.json") });
-  const parts: ItemParts = { deps, names, instruments: createInstruments(metrics, clock, indexes) };
+  const texts = createTexts(embedd, config.embedd);
+  const parts: ItemParts = { deps, names, texts, instruments: createInstruments(metrics, clock, indexes) };
   let stopping = false;
 
   await waitAtStart(clock, Promise.all([indexes.opened, names.opened]));
@@ -66,7 +71,7 @@ export async function createVectord(deps: Deps<{ storaged: Storaged }>): Promise
   const { add, search } = itemStreams(parts);
   return {
     verbs: {
-      ...indexVerbs(indexes, names, clock),
+      ...indexVerbs({ indexes, names, texts, clock }),
       ...snapshotVerbs(indexes, names),
       ...aliasVerbs(indexes, names),
       ...itemVerbs(parts),

@@ -2,7 +2,6 @@
 import type { Static } from "@sinclair/typebox";
 import { check, closed, inputSchema, t } from "../../../runtime/contract/contract.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
-import { recordedModel } from "../../../runtime/models/models.ts";
 import { embedd } from "../../../workers/embedd/contract.ts";
 import { Hit, SearchBody, vectord } from "../../../workers/vectord/contract.ts";
 import { truncated } from "../answers/answers.ts";
@@ -50,22 +49,20 @@ export const embedText = (gateway: GatewayClient): Tool => ({
 
 const searchInput = derive(together(info.params, SearchBody), {
   // One question a call; vectors in the answer would fill an agent's context.
-  omit: ["vectors", "include", "embedding_model"],
+  omit: ["vectors", "texts", "include", "embedding_model"],
   refine: {
     name: { description: "Name of the vector index, or of an alias." },
-    vector: { description: "The question as a vector of the index's dimension. Give either text or vector." },
+    vector: { description: "The question as a vector of the index's dimension. Give text, vector or like." },
+    text: { description: "The question as text; embedded by the index's own model." },
     k: { maximum: 100, default: hitsDefault, description: "How many hits." },
     filter: {
       description:
-        'On metadata: {"state":"IL"}, {"rate":{"gte":20,"lt":30}}, {"role":{"in":["Welder","Nurse"]}}, {"and":[…]}, {"or":[…]}, {"not":{…}}.',
+        'On metadata: {"state":"IL"}, {"rate":{"gte":20,"lt":30}}, {"role":{"in":["Welder","Nurse"]}}, {"name":{"prefix":"A"}}, {"at":{"since":"2024-05-01"}}, {"place":{"near":{"lat":41.9,"lon":-87.6,"radius_m":5000}}}, {"@id":{"in":["a"]}}, {"and":[…]}, {"or":[…]}, {"not":{…}}.',
     },
     ef: { description: "Candidates looked at: more finds better and takes longer." },
+    min_score: { description: "Hits of a lower score are left out." },
+    mmr: { description: "Hits that differ from each other: {lambda, candidates}." },
     exact: { description: "Compare with every item instead of by the index." },
-  },
-  add: {
-    text: t.Optional(
-      t.String({ minLength: 1, description: "The question as text; embedded by the index's own model." }),
-    ),
   },
 });
 
@@ -77,7 +74,7 @@ const searchOutput = closed({
 });
 const searchReply = closed({ results: t.Array(Hit) });
 
-type Question = Omit<Static<typeof SearchBody>, "vectors"> & { name: string; text?: string };
+type Question = Omit<Static<typeof SearchBody>, "vectors" | "texts"> & { name: string };
 
 export const searchVectors = (gateway: GatewayClient): Tool => ({
   name: "search_vectors",
@@ -88,17 +85,21 @@ export const searchVectors = (gateway: GatewayClient): Tool => ({
   output: searchOutput,
   lookUp: "list_indexes names the indexes and their aliases.",
   call: async (input, { signal, at }) => {
-    const { name, text, vector, k = hitsDefault, ...rest } = input as Question;
-    if ((text === undefined) === (vector === undefined))
-      throw fail("invalid_field", `expected text or vector, got ${text === undefined ? "neither" : "both"}`);
+    const { name, k = hitsDefault, ...rest } = input as Question;
+    const given = (["text", "vector", "like"] as const).filter((field) => rest[field] !== undefined);
+    if (given.length !== 1)
+      throw fail(
+        "invalid_field",
+        `expected text, vector or like, got ${given.length === 0 ? "none of them" : given.join(" and ")}`,
+      );
     at("searching");
-    const options = { k, ...rest, include: ["metadata"] };
-    const results = await found(gateway, { name, text, vector }, options, signal).catch(async (cause) => {
+    const body = { k, ...rest, include: ["metadata"] };
+    const results = await found(gateway, name, body, signal).catch(async (cause) => {
       throw await withNames(cause, "indexes", () => indexNames(gateway, signal));
     });
     const { kept, lines, omitted } = truncated(results, {
-      line: ({ id, score, metadata }, place) =>
-        `${place + 1}. ${id} score ${score}${metadata === undefined ? "" : ` ${JSON.stringify(metadata)}`}`,
+      line: ({ id, score, group, text, metadata }, place) =>
+        [`${place + 1}. ${id} score ${score}`, ...[group, text, metadata].flatMap(shown)].join(" "),
       instead: "its metadata is too long; read it by GET /v1/vectors/index/{name}/items/{id} of the gateway",
     });
     if (results.length === 0) lines.push("No item matches.");
@@ -110,14 +111,14 @@ export const searchVectors = (gateway: GatewayClient): Tool => ({
   },
 });
 
+const shown = (part: unknown): string[] => (part === undefined ? [] : [JSON.stringify(part)]);
+
 async function found(
   gateway: GatewayClient,
-  { name, text, vector }: { name: string; text: string | undefined; vector: number[] | undefined },
-  options: object,
+  name: string,
+  body: object,
   signal: AbortSignal,
 ): Promise<Static<typeof Hit>[]> {
-  const asked = text === undefined ? { vector } : await embedded(gateway, { name, text }, signal);
-  const body = { ...asked, ...options };
   const response = await gateway.post(filledPath(search.path, { name }), body, { signal });
   return hitsOf(await textOf(response, signal, gateway.url));
 }
@@ -127,22 +128,6 @@ const namesMax = 50;
 async function indexNames(gateway: GatewayClient, signal: AbortSignal): Promise<string[]> {
   const { indexes } = await gateway.call(vectord.endpoints.list, { page_size: namesMax }, { signal });
   return indexes.flatMap(({ name, aliases }) => [name, ...aliases]);
-}
-
-/** The text's vector by the index's model; vectord refuses it when the models differ after all. */
-async function embedded(
-  gateway: GatewayClient,
-  { name, text }: { name: string; text: string },
-  signal: AbortSignal,
-) {
-  const { embedding_model: recorded, dimension } = await gateway.call(info, { name }, { signal });
-  const embedding_model = recorded === undefined ? undefined : recordedModel(recorded, dimension);
-  const { vectors } = await gateway.call(
-    embed,
-    { text, ...(embedding_model !== undefined && { model: embedding_model }) },
-    { signal },
-  );
-  return { vector: vectors[0], ...(embedding_model !== undefined && { embedding_model }) };
 }
 
 function hitsOf(text: string): Static<typeof searchReply>["results"] {

@@ -107,7 +107,7 @@ const origins: {
   {
     name: "search_vectors",
     input: [vectord.endpoints.info.params, SearchBody],
-    ownInput: ["text"],
+    ownInput: [],
     output: [closed({ results: t.Array(Hit) })],
     ownOutput: ["results_omitted"],
   },

@@ -1,7 +1,7 @@
 /** Filters: what each condition matches, and random ones against a plain reading of the grammar. */
 
 import { describe, expect, test } from "bun:test";
-import { parseFilter } from "../../../runtime/filter/filter.ts";
+import { matches as matchesAlone, parseFilter } from "../../../runtime/filter/filter.ts";
 import { systemClock } from "../../../runtime/scheduling/clock.ts";
 import type { Metadata } from "../../../workers/vectord/rows/batch.ts";
 import { rowsOf } from "../../../workers/vectord/rows/bitmap.ts";
@@ -16,12 +16,17 @@ const dice = (seed: number) => {
 
 const signal = new AbortController().signal;
 
+/** Rows whose ids are their places: `r0`, `r1`. */
+const sourceOf = (items: readonly (Metadata | undefined)[]) => ({
+  total: () => items.length,
+  metadata: (row: number) => items[row],
+  id: (row: number) => `r${row}`,
+  find: (id: string) => (Number(id.slice(1)) < items.length ? Number(id.slice(1)) : undefined),
+});
+
 /** The rows that the filter matches, by the product's indexes. */
 async function found(items: readonly (Metadata | undefined)[], filter: unknown): Promise<number[]> {
-  const index = createMetadataIndex(
-    { total: () => items.length, metadata: (row) => items[row] },
-    systemClock,
-  );
+  const index = createMetadataIndex(sourceOf(items), systemClock);
   const condition = parseFilter(filter);
   if (!condition) return items.map((_, row) => row);
   await index.prepare(condition, signal);
@@ -73,6 +78,18 @@ const rows: [name: string, filter: unknown, matches: number[]][] = [
   ["numbers of objects in a list", { "shifts.hours": { gt: 10 } }, [2]],
   ["contains", { name: { contains: "n" } }, [0]],
   ["contains in a list", { tags: { contains: "av" } }, [0]],
+  ["prefix", { name: { prefix: "A" } }, [0]],
+  ["prefix is no piece", { name: { prefix: "nn" } }, []],
+  ["prefix in a list", { tags: { prefix: "sq" } }, [0]],
+  ["a moment, whatever its offset", { since: { since: "2024-05-01T02:00:00+02:00" } }, [3]],
+  ["after leaves the moment out", { since: { after: "2024-05-01" } }, []],
+  ["since takes it in", { since: { since: "2024-05-01", until: "2024-05-01" } }, [3]],
+  ["before", { since: { before: "2024-05-01T00:00:00.000001Z" } }, [3]],
+  ["a number is no moment", { rate: { since: "1970-01-01" } }, []],
+  ["its own id", { "@id": "r2" }, [2]],
+  ["some ids", { "@id": { in: ["r0", "r3", "nope", 3] } }, [0, 3]],
+  ["all but some ids", { "@id": { nin: ["r0"] } }, [1, 2, 3]],
+  ["the beginning of an id", { "@id": { prefix: "r" }, active: true }, [0]],
   ["two operators", { rate: { gte: 20, ne: 30 } }, [0, 3]],
   ["two fields", { state: "IL", active: true }, [0]],
   ["and", { and: [{ state: "IL" }, { rate: { lt: 15 } }] }, [3]],
@@ -85,7 +102,38 @@ const rows: [name: string, filter: unknown, matches: number[]][] = [
   ["no condition", {}, [0, 1, 2, 3]],
 ];
 
+const places: Metadata[] = [
+  { at: { lat: 41.8781, lon: -87.6298 } },
+  { at: { lat: 42.0334, lon: -88.0834 } },
+  {
+    at: [
+      { lat: 40.7128, lon: -74.006 },
+      { lat: 41.9, lon: -87.65 },
+    ],
+  },
+  { at: { lat: "41.8781", lon: -87.6298 } },
+  { at: { lat: -16.5, lon: 179.9 } },
+  { at: "41.8781,-87.6298" },
+];
+const near = (lat: number, lon: number, radius_m: number) => ({ at: { near: { lat, lon, radius_m } } });
+/** From the first place to the second are 41.1 km by the haversine formula. */
+const circles: [name: string, filter: unknown, rows: number[]][] = [
+  ["the place itself", near(41.8781, -87.6298, 0), [0]],
+  ["a city, any place of a list", near(41.8781, -87.6298, 5_000), [0, 2]],
+  ["short of the suburb", near(41.8781, -87.6298, 41_000), [0, 2]],
+  ["with the suburb", near(41.8781, -87.6298, 41_300), [0, 1, 2]],
+  ["over the date line", near(-16.5, -179.9, 25_000), [4]],
+  ["not near", { not: near(41.8781, -87.6298, 41_300) }, [3, 4, 5]],
+];
+
 describe("matches", () => {
+  test.each([...circles])("near: %s", async (_, filter, expected) => {
+    expect(await found(places, filter)).toEqual(expected);
+    const condition = parseFilter(filter);
+    const alone = places.flatMap((item, row) => (condition && matchesAlone(condition, item) ? [row] : []));
+    expect(alone).toEqual(expected);
+  });
+
   test.each(rows)("%s", async (_, filter, matches) => expect(await found(people, filter)).toEqual(matches));
 
   test("fields named as Object's own are fields", async () => {
@@ -100,10 +148,7 @@ describe("matches", () => {
 
   test("rows that were added after an index was made are found", async () => {
     const items: Metadata[] = [];
-    const index = createMetadataIndex(
-      { total: () => items.length, metadata: (row) => items[row] },
-      systemClock,
-    );
+    const index = createMetadataIndex(sourceOf(items), systemClock);
     const above = parseFilter({ n: { gte: 0.5 } });
     if (!above) throw new Error("expected a condition");
     const random = dice(7);
@@ -120,7 +165,22 @@ type Random = ReturnType<typeof dice>;
 const fields = ["a", "b", "c.d", "c"];
 const pick = <T>(random: Random, from: readonly T[]): T => from[random.below(from.length)] as T;
 const scalar = (random: Random): unknown =>
-  pick(random, [0, 1, 2, -1, 1.5, "x", "xy", "y", "", true, false, null]);
+  pick(random, [
+    0,
+    1,
+    2,
+    -1,
+    1.5,
+    "x",
+    "xy",
+    "y",
+    "",
+    "2024-05-01",
+    "2024-05-31T23:00:00-02:00",
+    true,
+    false,
+    null,
+  ]);
 const value = (random: Random): unknown =>
   random.below(4) === 0 ? Array.from({ length: random.below(3) }, () => scalar(random)) : scalar(random);
 const metadata = (random: Random): Metadata | undefined => {
@@ -151,6 +211,8 @@ function condition(random: Random, depth: number): Record<string, unknown> {
     { gte: bound, lte: typeof bound === "string" ? "xz" : 2 },
     { exists: random.below(2) === 0 },
     { contains: pick(random, ["x", "y"]) },
+    { prefix: pick(random, ["x", "y"]) },
+    { since: pick(random, ["2024-05-01", "2024-05-01T12:00:00+05:00"]), before: "2024-06-01" },
   ];
   return { [pick(random, fields)]: random.below(3) === 0 ? scalar(random) : pick(random, operators) };
 }
@@ -174,7 +236,7 @@ function at(item: unknown, steps: string[]): unknown[] {
 function fits(operators: Record<string, unknown>, there: unknown[]): boolean {
   const values = there.flat(9).filter((one) => typeof one !== "object" || one === null);
   const among = (list: unknown) => values.some((one) => (list as unknown[]).includes(one));
-  const { eq, ne, in: any, nin: none, exists, contains, ...range } = operators;
+  const { eq, ne, in: any, nin: none, exists, contains, prefix, since, before, ...range } = operators;
   if ("eq" in operators && !among([eq])) return false;
   if ("ne" in operators && among([ne])) return false;
   if (any !== undefined && !among(any)) return false;
@@ -185,6 +247,17 @@ function fits(operators: Record<string, unknown>, there: unknown[]): boolean {
     !values.some((one) => typeof one === "string" && one.includes(String(contains)))
   )
     return false;
+  if (
+    prefix !== undefined &&
+    !values.some((one) => typeof one === "string" && one.startsWith(String(prefix)))
+  )
+    return false;
+  const isThen = (one: unknown) =>
+    typeof one === "string" &&
+    one.startsWith("2024") &&
+    new Date(one) >= new Date(String(since)) &&
+    new Date(one) < new Date(String(before));
+  if (since !== undefined && !values.some(isThen)) return false;
   const ends = Object.entries(range) as [string, string | number][];
   return ends.length === 0 || values.some((one) => ends.every(([end, bound]) => within(one, end, bound)));
 }
@@ -203,6 +276,9 @@ test("random filters match what a plain reading of the grammar does", async () =
       const filter = condition(random, 3);
       const expected = items.flatMap((item, row) => (matches(filter, item ?? {}) ? [row] : []));
       expect({ filter, rows: await found(items, filter) }).toEqual({ filter, rows: expected });
+      const parsed = parseFilter(filter);
+      const alone = items.flatMap((item, row) => (parsed && matchesAlone(parsed, item ?? {}) ? [row] : []));
+      expect({ filter, rows: alone }).toEqual({ filter, rows: expected });
     }
   }
 });

@@ -40,14 +40,14 @@ export interface Answer {
 export async function startMatrixdStack({ settings = {}, peers: wrap = (all) => all }: StackOptions = {}) {
   const base: QuerydStack = await startQuerydStack();
   const config: Config = { ...base.config, matrixd: { ...base.config.matrixd, ...settings } };
+  const embedding = await startInProcess({ contract: embedd, create: createEmbedd }, { config, peers: {} });
   const vectors = await startInProcess(
     { contract: vectord, create: createVectord },
     {
       config: { ...config, vectord: { ...config.vectord, threads: 1 } },
-      peers: { storaged: base.storaged.peer },
+      peers: { storaged: base.storaged.peer, embedd: embedding.peer },
     },
   );
-  const embedding = await startInProcess({ contract: embedd, create: createEmbedd }, { config, peers: {} });
   const pathways = await startInProcess(
     { contract: pathwayd, create: createPathwayd },
     { config, peers: {} },

@@ -1,8 +1,10 @@
-/** vectord over the real storaged in this thread. */
+/** vectord over the real storaged and embedd in this thread. */
 
 import type { Config } from "../../../runtime/config/settings.ts";
 import type { Peer } from "../../../runtime/contract/endpoints.ts";
 import { startWaitMs, systemClock } from "../../../runtime/scheduling/clock.ts";
+import { embedd } from "../../../workers/embedd/contract.ts";
+import { createEmbedd } from "../../../workers/embedd/service.ts";
 import { type Storaged, storaged } from "../../../workers/storaged/contract.ts";
 import { createStoraged } from "../../../workers/storaged/service.ts";
 import { vectord } from "../../../workers/vectord/contract.ts";
@@ -36,6 +38,7 @@ export async function startVectordStack(options: StackOptions = {}) {
   const config = configWith({ data_dir: path, vectord: { threads: 1, ...settings } });
   const stored = await startInProcess({ contract: storaged, create: createStoraged }, { config, peers: {} });
   const peer = wrap ? { ...stored.peer, verbs: wrap(stored.peer.verbs) } : stored.peer;
+  const embedding = await startInProcess({ contract: embedd, create: createEmbedd }, { config, peers: {} });
   // A start goes on without what is not open after five seconds: here it waits for all, however busy the machine is.
   let isOpening = wrap === undefined;
   const sleep: typeof systemClock.sleep = (ms, signal) =>
@@ -43,7 +46,7 @@ export async function startVectordStack(options: StackOptions = {}) {
   const service = await startInProcess(
     { contract: vectord, create: createVectord },
     {
-      ...{ config, peers: { storaged: peer }, clock: { ...systemClock, sleep } },
+      ...{ config, peers: { storaged: peer, embedd: embedding.peer }, clock: { ...systemClock, sleep } },
       adopted: (place) => adopted.includes(place),
     },
   );
@@ -69,6 +72,7 @@ export async function startVectordStack(options: StackOptions = {}) {
     log: service.log,
     send: service.send,
     post: (at: string, body?: unknown, headers?: Record<string, string>) => send("POST", at, body, headers),
+    patch: (at: string, body: unknown, headers?: Record<string, string>) => send("PATCH", at, body, headers),
     put: (at: string, body: unknown) => send("PUT", at, body),
     get: (at: string) => send("GET", at),
     del: (at: string) => send("DELETE", at),
@@ -82,6 +86,7 @@ export async function startVectordStack(options: StackOptions = {}) {
     },
     stop: async () => {
       await service.stop();
+      await embedding.stop();
       await stored.stop();
       temporary?.remove();
     },

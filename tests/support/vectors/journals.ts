@@ -11,12 +11,12 @@ import { systemClock } from "../../../runtime/scheduling/clock.ts";
 import { createLog } from "../../../runtime/telemetry/log.ts";
 import { type Storaged, storaged } from "../../../workers/storaged/contract.ts";
 import { createStoraged } from "../../../workers/storaged/service.ts";
-import type { IndexConfig } from "../../../workers/vectord/contract.ts";
 import type { Journal, Recovered } from "../../../workers/vectord/journal/interface.ts";
 import { type Journals, openJournals } from "../../../workers/vectord/journal/journals.ts";
 import type { Contents } from "../../../workers/vectord/objects/checkpoints.ts";
 import { createIndexMarks } from "../../../workers/vectord/objects/marks.ts";
 import type { Batch, Upserts } from "../../../workers/vectord/rows/batch.ts";
+import type { IndexConfig } from "../../../workers/vectord/schemas/schemas.ts";
 import {
   configWith,
   type InProcess,

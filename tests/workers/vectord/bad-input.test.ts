@@ -19,6 +19,7 @@ beforeAll(async () => {
   await stack.post("/index", { name: "a", dimension: 3, embedding_model: "local" });
   await stack.post("/index", { name: "l2", dimension: 3, metric: "l2" });
   await stack.post("/index", { name: "wide", dimension: 100 });
+  await stack.post("/index", { name: "means", embedding_model: "local" });
   await stack.post("/index/a/add", {
     items: [
       { id: "x", vector: [1, 0, 0], metadata: { state: "IL", rate: 20 } },
@@ -76,6 +77,16 @@ describe("create", () => {
       create("a quantization that is not", { quantization: "f8" }, invalid("f32, bf16, i8")),
       create("no connectivity", { connectivity: 0 }, invalid('"field":"connectivity"')),
       create("ef_search of 0", { ef_search: 0 }, invalid('"field":"ef_search"')),
+      create(
+        "neither dimension nor model",
+        { dimension: undefined },
+        invalid('"field":"dimension"', "'embedding_model'"),
+      ),
+      create(
+        "a model that there is not",
+        { dimension: undefined, embedding_model: "ollama/" },
+        missing("embedd: model 'ollama/'"),
+      ),
       create("an unknown field", { dimensions: 3 }, unknown("dimensions")),
       create("created_at given", { created_at: "2024-01-01T00:00:00Z" }, unknown("created_at")),
       at("/index")("create: no body", { body: "", ...noJson() }),
@@ -114,7 +125,24 @@ describe("add", () => {
       add("NaN as a word", '{"items":[{"id":"z","vector":[1,NaN,3]}]}', noJson()),
       add("a zero vector under cosine", item({ vector: [0, 0, 0] }), bad("zero vector", "cosine")),
       add("almost zero", item({ vector: [1e-30, 0, 0] }), bad("zero vector")),
-      add("no vector", { items: [{ id: "z" }] }, invalid("items.0.vector")),
+      add(
+        "neither vector nor text",
+        { items: [{ id: "z" }] },
+        invalid("items.0.vector", "item 0 ('z')", "a text"),
+      ),
+      addTo("l2")(
+        "a text without a model",
+        { items: [{ id: "z", text: "x" }] },
+        bad("'l2'", "embedding_model"),
+      ),
+      add("a text of another length", { items: [{ id: "z", text: "x" }] }, conflict("3 numbers", "have 512")),
+      add("an empty text", { items: [{ id: "z", text: "" }] }, invalid("items.0.text")),
+      add("the text in the metadata", item({ metadata: { "@text": "x" } }), bad("item 0 ('z')", "as 'text'")),
+      addTo("means")(
+        "a text that is too long to keep",
+        { items: [{ id: "z", text: "x".repeat(1100) }] },
+        bad("metadata and text have", "1024"),
+      ),
       add("no id", { items: [{ vector: [1, 2, 3] }] }, invalid("items.0.id")),
       add("an empty id", item({ id: "" }), invalid("items.0.id")),
       add("a number as id", item({ id: 7 }), invalid("items.0.id")),
@@ -169,11 +197,11 @@ describe("add", () => {
       add(
         "vectors of another model",
         { ...item({}), embedding_model: "other" },
-        conflict("'local'", "'other'"),
+        conflict("'local-3'", "'other'"),
       ),
       at("/index/a/add?embedding_model=other")("add: another model in the query", {
         body: item({}),
-        ...conflict("'local'", "'other'"),
+        ...conflict("'local-3'", "'other'"),
       }),
       at("/index/a/add?embedding_model=other")("add: two models", {
         body: { ...item({}), embedding_model: "local" },
@@ -354,6 +382,29 @@ const octets = { "content-type": "application/octet-stream" };
 const binary = (name: string, query: string, body: Uint8Array<ArrayBuffer>, row: Row) =>
   at(`/index/a/search${query}`)(`search: binary: ${name}`, { body, headers: octets, ...row });
 
+const change = (name: string, body: unknown, row: Omit<Row, "body">, id = "x") =>
+  at(`/index/a/items/${id}`, "PATCH")(`update: ${name}`, { body: body as ApiCase["body"], ...row });
+
+describe("update", () => {
+  runCases(
+    [
+      change("no item", { metadata: {} }, missing("'nope'"), "nope"),
+      change("nothing", {}, bad("'metadata'", "'set'", "'unset'", "'text'")),
+      change("all of it and a part", { metadata: {}, set: { a: 1 } }, bad("either 'metadata'")),
+      change("a field set and unset", { set: { a: 1 }, unset: ["a"] }, bad("'a' stands in")),
+      change("metadata that is a list", { metadata: [] }, invalid("metadata")),
+      change("no fields to unset", { unset: [] }, invalid("unset")),
+      change("the text as a field", { set: { "@text": "x" } }, bad("as 'text'")),
+      change("the text away", { unset: ["@text"] }, bad("'@text'")),
+      change("a text of another length", { text: "x" }, conflict("have 512")),
+      change("metadata of 2 KiB", { set: { text: "x".repeat(2048) } }, bad("item 0 ('x')", "at most 1024")),
+      change("a vector", { vector: [1, 2, 3] }, unknown("vector")),
+      change("broken JSON", "{", noJson()),
+    ],
+    send,
+  );
+});
+
 describe("search", () => {
   runCases(
     [
@@ -361,7 +412,54 @@ describe("search", () => {
       search("dimension too small", { vector: [1] }, bad("vector: expected 3 numbers", "got 1")),
       search("one of several wrong", { vector: undefined, vectors: [[1, 2, 3], [1]] }, bad("vectors[1]")),
       search("neither vector nor vectors", { vector: undefined }, bad("'vector'", "'vectors'")),
-      search("both", { vectors: [[1, 2, 3]] }, bad("either")),
+      search("both", { vectors: [[1, 2, 3]] }, bad("either", "got vector and vectors")),
+      search("a text for an index of another length", { vector: undefined, text: "x" }, conflict("have 512")),
+      at("/index/l2/search")("search: a text without a model", {
+        body: { text: "x" },
+        ...bad("'l2'", "no embedding_model"),
+      }),
+      search("an empty text", { vector: undefined, text: "" }, invalid("text")),
+      search("no texts", { vector: undefined, texts: [] }, invalid("texts")),
+      at("/index/means/search")("search: 51 texts", {
+        body: { texts: Array.from({ length: 51 }, () => "x") },
+        ...large("at most 50"),
+      }),
+      search("like nothing", { vector: undefined, like: [] }, invalid("like")),
+      search(
+        "like an item that is not there",
+        { vector: undefined, like: ["x", "q"] },
+        missing("like[1]", "'q'"),
+      ),
+      search("unlike alone", { vector: undefined, unlike: ["x"] }, bad("got none of them")),
+      search("unlike beside a vector", { unlike: ["x"] }, invalid("unlike", "'like' beside it")),
+      search(
+        "like and unlike the same",
+        { vector: undefined, like: ["x"], unlike: ["nope"] },
+        missing("unlike[0]"),
+      ),
+      search("a negative offset", { offset: -1 }, invalid('"field":"offset"')),
+      search(
+        "an offset beyond the hits",
+        { offset: 9_999 },
+        invalid("offset", "10000 together", "got 10009"),
+      ),
+      search("a score that is text", { min_score: "0.5" }, invalid("min_score")),
+      search("a group size without a field", { group_size: 2 }, invalid("group_size", "group_by")),
+      search("an empty field to group by", { group_by: "" }, invalid("group_by")),
+      search(
+        "groups of several",
+        { vector: undefined, vectors: [[1, 0, 0]], group_by: "state" },
+        invalid("group_by"),
+      ),
+      search("groups that differ", { group_by: "state", mmr: {} }, invalid("mmr", "not both")),
+      search("lambda above 1", { mmr: { lambda: 1.1 } }, invalid("mmr.lambda")),
+      search(
+        "fewer candidates than hits",
+        { k: 20, mmr: { candidates: 10 } },
+        invalid("mmr.candidates", "at least 20"),
+      ),
+      search("too many that differ", { k: 1001, mmr: {} }, invalid("mmr", "1000 together")),
+      search("an unknown field of mmr", { mmr: { diversity: 1 } }, unknown("mmr.diversity")),
       search("no vectors", { vector: undefined, vectors: [] }, invalid("vectors")),
       search(
         "51 vectors",
@@ -386,7 +484,7 @@ describe("search", () => {
         ...large("50 vectors with 10000 results"),
       }),
       search("an unknown field", { top_k: 3 }, unknown("top_k")),
-      search("another model", { embedding_model: "other" }, conflict("'local'", "'other'")),
+      search("another model", { embedding_model: "other" }, conflict("'local-3'", "'other'")),
       at("/index/a/search?k=5")("search: JSON with a query parameter", {
         body: { vector: [1, 2, 3] },
         ...unknown("'k'", "binary"),
@@ -449,6 +547,18 @@ describe("filters", () => {
       filter("in with an object", { state: { in: ["IL", {}] } }, "filter.state.in[1]", "got {}"),
       filter("eq of a list", { state: { eq: [1] } }, "filter.state.eq"),
       filter("exists of 1", { state: { exists: 1 } }, "filter.state.exists", "true or false"),
+      filter("prefix of nothing", { state: { prefix: "" } }, "filter.state.prefix", "not empty"),
+      filter("a moment that is none", { at: { since: "yesterday" } }, "filter.at.since", "2024-05-01"),
+      filter("the 31st of April", { at: { before: "2024-04-31" } }, "filter.at.before", "2024-04-31"),
+      filter("two lower moments", { at: { since: "2024", after: "2024-01-01" } }, "filter.at", "not both"),
+      filter("near a text", { at: { near: "Chicago" } }, "filter.at.near", "radius_m"),
+      filter("91 degrees north", { at: { near: { lat: 91, lon: 0, radius_m: 1 } } }, "filter.at.near.lat"),
+      filter(
+        "a radius below 0",
+        { at: { near: { lat: 1, lon: 0, radius_m: -1 } } },
+        "filter.at.near.radius_m",
+      ),
+      filter("a circle of miles", { at: { near: { lat: 1, lon: 0, miles: 1 } } }, "filter.at.near.miles"),
       filter("contains of a number", { state: { contains: 1 } }, "filter.state.contains", "text"),
       filter("an empty field", { "": 1 }, "filter.", "1 to 512"),
       filter(

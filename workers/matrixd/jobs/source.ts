@@ -12,6 +12,9 @@ export interface Source {
 }
 
 const datasetName = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
+/** What vectors' metadata holds beside columns, and what filters over it call an item's id and text. */
+const ownFields: readonly string[] = [rowField, "@id", "@text"];
+
 /** Lines are handed on in pieces of about so many bytes. */
 const pieceBytes = 256 * 1024;
 
@@ -25,10 +28,11 @@ export async function findSource(spec: CorpusSpec, peers: Peers, signal: AbortSi
       "dataset",
       `expected either dataset or sql, got ${spec.sql === undefined ? "neither" : "both"}`,
     );
-  if (spec.metadata_columns?.includes(rowField))
+  const taken = spec.metadata_columns?.find((name) => ownFields.includes(name));
+  if (taken !== undefined)
     throw invalidField(
       "metadata_columns",
-      `the name ${rowField} is used by the corpus itself; rename the column`,
+      `the name ${taken} is used by the corpus itself; rename the column`,
     );
   const astray = (spec.json_columns ?? []).find((name) => !spec.metadata_columns?.includes(name));
   if (astray !== undefined)

@@ -2,8 +2,8 @@
 
 import type { Database } from "bun:sqlite";
 import type { Condition } from "../../../runtime/filter/filter.ts";
+import { matches } from "../../../runtime/filter/filter.ts";
 import { damaged, digestOf, readState } from "./database.ts";
-import { matches } from "./filter.ts";
 
 export interface CorpusRow {
   number: number;

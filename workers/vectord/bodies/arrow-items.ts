@@ -14,8 +14,8 @@ import {
 } from "apache-arrow";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import { parseJson } from "../../../runtime/json/json.ts";
-import type { IndexConfig } from "../contract.ts";
 import type { Metadata } from "../rows/rows.ts";
+import type { IndexConfig } from "../schemas/schemas.ts";
 import { checkArrowType, jsonOf } from "./arrow-values.ts";
 import { type Items, nameOfItem } from "./items.ts";
 

@@ -1,13 +1,15 @@
 /** What comes in and goes out: items and questions as JSON, Arrow or floats, checked; hits as callers see them. */
-export { readAdd } from "./add.ts";
-export { checkItems, type Items } from "./items.ts";
+export { type Embed, readAdd } from "./add.ts";
+export { checkItems, checkModel, type Items, nameOfItem, withText } from "./items.ts";
 export {
+  checkQuestions,
   checkSearch,
-  hitsOf,
+  hitOf,
   included,
   itemOf,
   numbersMax,
+  type Question,
   readSearch,
   type SearchRequest,
 } from "./search.ts";
-export { floatsOf } from "./vectors.ts";
+export { floatsOf, type NameOf } from "./vectors.ts";

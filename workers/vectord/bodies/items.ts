@@ -2,13 +2,15 @@
 import type { Config } from "../../../runtime/config/config.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
 import { recordedModel } from "../../../runtime/models/models.ts";
-import type { IndexConfig } from "../contract.ts";
-import type { Metadata, Upserts } from "../rows/rows.ts";
+import { type Metadata, textField, type Upserts } from "../rows/rows.ts";
+import type { IndexConfig } from "../schemas/schemas.ts";
 import { checkVectors } from "./vectors.ts";
 
 /** Items of one request as they came, whatever the body. */
 export interface Items extends Upserts {
   embeddingModel?: string;
+  /** The numbers that the caller gave; the others are made of texts. All of them where absent. */
+  given?: Float32Array;
 }
 
 type Limits = Pick<Config["vectord"], "max_metadata_bytes" | "max_batch_items">;
@@ -86,6 +88,20 @@ function checkIds(ids: readonly string[]): void {
   }
 }
 
+/** A row's metadata with its text, which is kept there. Throws `bad_request` for metadata that has the field itself. */
+export function withText(
+  metadata: Metadata | undefined,
+  text: string | undefined,
+  name: string,
+): Metadata | undefined {
+  if (metadata !== undefined && Object.hasOwn(metadata, textField))
+    throw fail(
+      "bad_request",
+      `${name}: the metadata field '${textField}' is kept for the item's text; give it as 'text'`,
+    );
+  return text === undefined ? metadata : { ...metadata, [textField]: text };
+}
+
 function checkMetadata(metadata: Metadata, bytesMax: number, name: string): void {
   if (isDeeper(metadata, depthMax))
     throw fail("bad_request", `${name}: metadata is nested deeper than ${depthMax}`);
@@ -93,7 +109,7 @@ function checkMetadata(metadata: Metadata, bytesMax: number, name: string): void
   if (bytes > bytesMax)
     throw fail(
       "bad_request",
-      `${name}: metadata has ${bytes} bytes as JSON; at most ${bytesMax} are allowed`,
+      `${name}: metadata${Object.hasOwn(metadata, textField) ? " and text have" : " has"} ${bytes} bytes as JSON; at most ${bytesMax} are allowed`,
     );
 }
 

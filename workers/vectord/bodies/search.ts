@@ -7,8 +7,10 @@ import type { HttpRequest, InputOf } from "../../../runtime/contract/contract.ts
 import { fail, invalidField, ServiceError } from "../../../runtime/errors/errors.ts";
 import { type Condition, parseFilter } from "../../../runtime/filter/filter.ts";
 import { parseJson } from "../../../runtime/json/json.ts";
-import { type Hit, type IndexConfig, type Item, SearchBody, type Vectord } from "../contract.ts";
-import type { Rows } from "../rows/rows.ts";
+import { type Hit, SearchBody, type Vectord } from "../contract.ts";
+import { scoreOf } from "../engine/engine.ts";
+import { type Metadata, type Rows, textField } from "../rows/rows.ts";
+import type { IndexConfig, Item } from "../schemas/schemas.ts";
 import { defaultEf, type Neighbour } from "../search/search.ts";
 import { checkModel } from "./items.ts";
 import { checkVectors, floatsOf, type NameOf, packVectors } from "./vectors.ts";
@@ -18,10 +20,18 @@ export interface SearchRequest {
   /** Whether the answer is a list a vector, or that of the only vector. */
   isBatch: boolean;
   k: number;
+  /** Nearest hits that are left out. */
+  offset: number;
+  /** Rows that are looked for: those of the answer, or among which they are chosen. */
+  depth: number;
   ef: number;
   exact: boolean;
   filter?: Condition;
   include: Include;
+  scoreMin?: number;
+  distanceMax?: number;
+  mmr?: { lambda: number; candidates: number };
+  groups?: { by: string; size: number };
 }
 
 export interface Include {
@@ -29,15 +39,17 @@ export interface Include {
   vector: boolean;
 }
 
+/** What is looked for: vectors, texts to be embedded, or what some items are like. */
+export type Question =
+  | { kind: "vectors"; vectors: Float32Array; isBatch: boolean }
+  | { kind: "texts"; texts: string[]; isBatch: boolean }
+  | { kind: "like"; like: string[]; unlike: string[]; isBatch: false };
+
+type Body = Static<typeof SearchBody>;
 /** What a search asks for, whatever its body is. */
-interface Options {
-  k?: number;
-  ef?: number;
-  exact?: boolean;
-  filter?: unknown;
+type Options = Omit<Body, "vector" | "vectors" | "text" | "texts" | "like" | "unlike" | "include"> & {
   include?: readonly string[];
-  embedding_model?: string;
-}
+};
 
 type Input = InputOf<Vectord["endpoints"]["search"]>;
 
@@ -47,27 +59,29 @@ const kDefault = 10;
 const hitsMax = 1_000_000;
 /** Most numbers of vectors in one answer: about 200 MiB of JSON. */
 export const numbersMax = 10_000_000;
+/** Rows that a search with an offset may reach: as many as `k` alone. */
+const depthMax = 10_000;
+/** Nearest rows among which different ones are chosen, for each that is wanted and in all; lambda as in Carbonell & Goldstein (1998). */
+const mmrDefaults = { lambda: 0.5, candidatesPerHit: 5, candidatesMax: 1000 };
 
-/** Reads and checks the whole request. */
+/** Reads the whole request; what it means is not yet checked, but for the form of its vectors. */
 export async function readSearch(
   request: HttpRequest,
   { name: _, ...query }: Input,
   config: IndexConfig,
   settings: Config["vectord"],
-): Promise<SearchRequest> {
+): Promise<{ question: Question; options: Options }> {
   const type = request.headers.get("content-type") ?? "";
   if (/^application\/octet-stream\s*(;|$)/i.test(type)) {
     const { filter, include, ...rest } = query;
     const bytes = await readBytes(request, settings.max_body_bytes);
-    const given = { ...rest, ...(filter !== undefined && { filter: parsed(filter) }) };
     const parts = include?.split(",").map((part) => part.trim());
-    return checkSearch(
-      floatsOf(bytes, config),
-      true,
-      { ...given, ...(parts && { include: parts }) },
-      config,
-      settings,
-    );
+    const options: Options = {
+      ...rest,
+      ...(filter !== undefined && { filter: parsed(filter) as Record<string, unknown> }),
+      ...(parts && { include: parts }),
+    };
+    return { question: { kind: "vectors", vectors: floatsOf(bytes, config), isBatch: true }, options };
   }
   if (type !== "" && !/json|x-www-form-urlencoded/i.test(type))
     throw fail(
@@ -83,21 +97,51 @@ export async function readSearch(
         details: { field: stray },
       },
     );
-  const { vector, vectors, ...options } = await readJson(request, SearchBody, settings.max_body_bytes);
-  if ((vector === undefined) === (vectors === undefined))
+  const { vector, vectors, text, texts, like, unlike, ...options } = await readJson(
+    request,
+    SearchBody,
+    settings.max_body_bytes,
+  );
+  return { question: questionOf({ vector, vectors, text, texts, like, unlike }, config), options };
+}
+
+const places = ["vector", "vectors", "text", "texts", "like"] as const;
+
+type Asking = { [P in (typeof places)[number] | "unlike"]: Body[P] | undefined };
+
+function questionOf(body: Asking, config: IndexConfig): Question {
+  const { vector, vectors, text, texts, like, unlike } = body;
+  const given = places.filter((place) => body[place] !== undefined);
+  if (given.length !== 1)
     throw fail(
       "bad_request",
-      "expected either 'vector', a list of numbers, or 'vectors', a list of such lists",
+      `expected either 'vector', a list of numbers, 'vectors', a list of such lists, 'text', 'texts', or 'like', ids of items; got ${given.join(" and ") || "none of them"}`,
     );
-  const lists = vectors ?? (vector ? [vector] : []);
+  if (unlike !== undefined && like === undefined)
+    throw invalidField("unlike", "expected 'like' beside it: it leads away from those");
+  if (like) return { kind: "like", like, unlike: unlike ?? [], isBatch: false };
+  if (texts ?? text) return { kind: "texts", texts: texts ?? [text ?? ""], isBatch: texts !== undefined };
   const isBatch = vectors !== undefined;
-  return checkSearch(packVectors(lists, config, nameOf(isBatch)), isBatch, options, config, settings);
+  const lists = vectors ?? (vector ? [vector] : []);
+  return { kind: "vectors", vectors: packVectors(lists, config, nameOf(isBatch)), isBatch };
 }
 
 const nameOf =
   (isBatch: boolean): NameOf =>
   (at) =>
     isBatch ? `vectors[${at}]` : "vector";
+
+/** Throws `too_large` for more questions than one search may ask. */
+export function checkQuestions(
+  questions: number,
+  settings: Pick<Config["vectord"], "max_batch_items">,
+): void {
+  if (questions > settings.max_batch_items)
+    throw fail(
+      "too_large",
+      `expected at most ${settings.max_batch_items} vectors in a search, got ${questions}`,
+    );
+}
 
 /** Checks a search, whatever its body was. Throws `bad_request`, `invalid_field`, `too_large` or `conflict`. */
 export function checkSearch(
@@ -107,24 +151,59 @@ export function checkSearch(
   config: IndexConfig,
   settings: Config["vectord"],
 ): SearchRequest {
-  const { k = kDefault, ef = defaultEf(k, config.ef_search), exact = false } = options;
-  checkModel(options.embedding_model, config);
-  const include = included(options.include);
+  const { k = kDefault, exact = false, offset = 0 } = options;
   const queries = vectors.length / config.dimension;
-  if (queries > settings.max_batch_items)
-    throw fail(
-      "too_large",
-      `expected at most ${settings.max_batch_items} vectors in a search, got ${queries}`,
-    );
+  checkModel(options.embedding_model, config);
+  checkQuestions(queries, settings);
+  const include = included(options.include);
+  const mmr = mmrOf(options, k + offset);
+  const depth = mmr?.candidates ?? k + offset;
   const hits = queries * k;
-  if (hits > hitsMax || (include.vector && hits * config.dimension > numbersMax))
+  if (hits > hitsMax || queries * depth > hitsMax || (include.vector && hits * config.dimension > numbersMax))
     throw fail(
       "too_large",
       `${queries} vectors with ${k} results each are too many for one answer; ask for fewer vectors, a smaller k or no vectors in the results`,
     );
+  if (k + offset > depthMax)
+    throw invalidField(
+      "offset",
+      `expected offset and k to be ${depthMax} together at most, got ${k + offset}`,
+    );
   checkVectors(vectors, config, nameOf(isBatch));
   const filter = options.filter === undefined ? undefined : parseFilter(options.filter);
-  return { vectors, isBatch, k, ef, exact, include, ...(filter && { filter }) };
+  const groups = groupsOf(options, isBatch);
+  const { min_score: scoreMin, max_distance: distanceMax } = options;
+  return {
+    ...{ vectors, isBatch, k, offset, depth, exact, include },
+    ef: options.ef ?? defaultEf(depth, config.ef_search),
+    ...(filter && { filter }),
+    ...(mmr && { mmr }),
+    ...(groups && { groups }),
+    ...(scoreMin !== undefined && { scoreMin }),
+    ...(distanceMax !== undefined && { distanceMax }),
+  };
+}
+
+function mmrOf({ mmr, group_by }: Options, wanted: number): SearchRequest["mmr"] {
+  if (!mmr) return undefined;
+  if (group_by !== undefined) throw invalidField("mmr", "expected either mmr or group_by, not both");
+  const { candidatesPerHit, candidatesMax } = mmrDefaults;
+  if (wanted > candidatesMax)
+    throw invalidField("mmr", `expected offset and k to be ${candidatesMax} together at most, got ${wanted}`);
+  const { lambda = mmrDefaults.lambda, candidates = Math.min(wanted * candidatesPerHit, candidatesMax) } =
+    mmr;
+  if (candidates < wanted)
+    throw invalidField("mmr.candidates", `expected at least ${wanted}, offset and k, got ${candidates}`);
+  return { lambda, candidates };
+}
+
+function groupsOf({ group_by: by, group_size: size }: Options, isBatch: boolean): SearchRequest["groups"] {
+  if (by === undefined) {
+    if (size === undefined) return undefined;
+    throw invalidField("group_size", "expected group_by beside it, the field to group by");
+  }
+  if (isBatch) throw invalidField("group_by", "expected one vector or text in a search that groups");
+  return { by, size: size ?? 1 };
 }
 
 /** What comes with each result: metadata unless the request says otherwise. */
@@ -150,35 +229,37 @@ function parsed(filter: string): unknown {
 
 // Rows as callers see them.
 
-/** The results of one query. */
-export const hitsOf = (
-  found: readonly Neighbour[],
+/** One result. */
+export const hitOf = (
+  { row, distance }: Neighbour,
   rows: Rows,
   { metric }: IndexConfig,
   include: Include,
-): Static<typeof Hit>[] =>
-  found.map(({ row, distance }) => ({
-    id: rows.id(row),
-    distance,
-    score: scoreOf(metric, distance),
-    ...extras(rows, row, include),
-  }));
+): Static<typeof Hit> => ({
+  id: rows.id(row),
+  distance,
+  score: scoreOf(metric, distance),
+  ...extras(rows, row, include),
+});
 
 export const itemOf = (rows: Rows, row: number, include: Include): Static<typeof Item> => ({
   id: rows.id(row),
   ...extras(rows, row, include),
 });
 
-function extras(rows: Rows, row: number, include: Include): Pick<Static<typeof Item>, "metadata" | "vector"> {
-  const metadata = include.metadata ? rows.metadata(row) : undefined;
+function extras(rows: Rows, row: number, include: Include): Omit<Static<typeof Item>, "id"> {
+  const { text, metadata } = include.metadata ? shown(rows.metadata(row)) : {};
   return {
+    ...(text !== undefined && { text }),
     ...(metadata !== undefined && { metadata }),
     ...(include.vector && { vector: Array.from(rows.blocks.row(row)) }),
   };
 }
 
-/** Larger is nearer: the cosine, the product, or 1 / (1 + distance). */
-function scoreOf(metric: IndexConfig["metric"], distance: number): number {
-  if (metric === "cosine") return 1 - distance;
-  return metric === "ip" ? -distance : 1 / (1 + distance);
+/** The text of a row beside the rest of its metadata. */
+function shown(kept: Metadata | undefined): { text?: string; metadata?: Record<string, unknown> } {
+  const text = kept?.[textField];
+  if (kept === undefined || typeof text !== "string") return kept === undefined ? {} : { metadata: kept };
+  const { [textField]: _, ...metadata } = kept;
+  return { text, ...(Object.keys(metadata).length > 0 && { metadata }) };
 }

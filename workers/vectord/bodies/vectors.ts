@@ -1,6 +1,6 @@
 /** Vectors as they come from outside: brought to 32-bit floats and checked, with errors that name the place. */
 import { fail, type ServiceError } from "../../../runtime/errors/errors.ts";
-import type { IndexConfig } from "../contract.ts";
+import type { IndexConfig } from "../schemas/schemas.ts";
 
 /** What a vector must fit. */
 type Shape = Pick<IndexConfig, "name" | "dimension" | "metric">;

@@ -88,6 +88,12 @@ export function distanceOf(metric: Metric): Distance {
   };
 }
 
+/** Larger is nearer: the cosine, the product, or 1 / (1 + distance). */
+export function scoreOf(metric: Metric, distance: number): number {
+  if (metric === "cosine") return 1 - distance;
+  return metric === "ip" ? -distance : 1 / (1 + distance);
+}
+
 // The k nearest rows seen so far, of one query.
 
 export interface TopK {

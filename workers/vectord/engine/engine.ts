@@ -2,8 +2,8 @@
 import { fail } from "../../../runtime/errors/errors.ts";
 import type { EngineSpec } from "./interface.ts";
 
-export { createTopK, type Distance, distanceOf, type Metric, norm, type TopK } from "./distance.ts";
-export type { Engine, EngineSpec, Engines, Neighbours } from "./interface.ts";
+export { createTopK, type Distance, distanceOf, type Metric, norm, scoreOf, type TopK } from "./distance.ts";
+export type { Engine, EngineSpec, Engines, Neighbour, Neighbours } from "./interface.ts";
 
 // The types an index may have, and which engine stands behind each. Nothing native is loaded here.
 

@@ -2,8 +2,9 @@
  * What searches vectors: interchangeable, and ignorant of ids, metadata and durability. A row is a number; rows are
  * added in order and never change. The caller knows which rows are deleted.
  */
-import type { IndexConfig } from "../contract.ts";
+
 import type { VectorBlocks } from "../rows/rows.ts";
+import type { IndexConfig } from "../schemas/schemas.ts";
 
 export type EngineSpec = Pick<
   IndexConfig,
@@ -55,4 +56,10 @@ export interface Engines {
   /** Opens an engine over the blocks, empty or from a file that `save` wrote. Throws `unavailable` naming the fix when FAISS is needed and missing, `bad_request` for a type that is not known. */
   open: (spec: EngineSpec, blocks: VectorBlocks, built?: { path: string; rows: number }) => Promise<Engine>;
   stop: () => Promise<void>;
+}
+
+/** One row near a query. */
+export interface Neighbour {
+  row: number;
+  distance: number;
 }

@@ -8,7 +8,7 @@ import { check, closed, type Peer, t } from "../../../runtime/contract/contract.
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
 import type { Marks } from "../../../runtime/marks/marks.ts";
 import type { Storaged } from "../../storaged/contract.ts";
-import { Alias } from "../contract.ts";
+import { Alias } from "../schemas/schemas.ts";
 
 export type AliasEntry = Static<typeof Alias>;
 

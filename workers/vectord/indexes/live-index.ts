@@ -2,13 +2,13 @@
 
 import type { Static } from "@sinclair/typebox";
 import type { Config } from "../../../runtime/config/config.ts";
+import { fail } from "../../../runtime/errors/errors.ts";
 import type { Condition } from "../../../runtime/filter/filter.ts";
 import type { Idempotency } from "../../../runtime/idempotency/idempotency.ts";
 import type { MemoryBudget, Room } from "../../../runtime/memory/memory.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import { checkItems, type Items } from "../bodies/bodies.ts";
-import type { IndexConfig, IndexInfo } from "../contract.ts";
 import type { Engines } from "../engine/engine.ts";
 import type { Journal } from "../journal/journal.ts";
 import {
@@ -17,14 +17,17 @@ import {
   bytesOfItems,
   bytesOfRows,
   deleteBatch,
+  type Metadata,
   type Rows,
   rowsOf,
+  type Upserts,
   upsertBatch,
 } from "../rows/rows.ts";
+import type { IndexConfig, IndexInfo } from "../schemas/schemas.ts";
 import { type Neighbour, nearestNeighbours, type Query, rowsMatching } from "../search/search.ts";
 import type { Generation } from "./generation.ts";
 import { createMaintenance } from "./maintenance.ts";
-import { createWriter } from "./writer.ts";
+import { createWriter, type Writer } from "./writer.ts";
 
 export interface LiveIndex {
   config: IndexConfig;
@@ -34,6 +37,8 @@ export interface LiveIndex {
   snapshot: () => ReturnType<Journal["snapshot"]>;
   /** Checks all of the items, then adds them durably. */
   add: (items: Items, operation?: string) => Promise<{ added: number; replaced: number; count: number }>;
+  /** Puts what `change` makes of the item in its place, durably. Throws `not_found`, and what `add` throws. */
+  update: (id: string, change: Change, operation?: string) => Promise<void>;
   remove: (
     which: { ids: string[] } | { filter: Condition },
     signal: AbortSignal,
@@ -51,6 +56,12 @@ export interface LiveIndex {
   info: () => Omit<Static<typeof IndexInfo>, "aliases">;
   close: () => Promise<void>;
 }
+
+/** An item as it is to what it will be; its own vector where none is given. */
+export type Change = (metadata: Metadata | undefined) => {
+  metadata: Metadata | undefined;
+  vector?: Float32Array;
+};
 
 interface Removed {
   deleted: number;
@@ -119,26 +130,7 @@ export function createLiveIndex(
     config,
     opening: deps.newId(),
     journal,
-    add: async (items, operation) => {
-      checkItems(items, config, settings);
-      const what = `for ${items.ids.length} more items index '${config.name}'`;
-      const write = () => writer.write(upsertBatch(items, operation));
-      const { added, replaced, count } = await budget.during(bytesOfItems(config, items), what, write);
-      maintenance.check();
-      return { added, replaced, count };
-    },
-    remove: async (which, signal, operation) => {
-      const applied =
-        "ids" in which
-          ? await writer.write(deleteBatch([...new Set(which.ids)], operation))
-          : await writer.writeAfterLook(async () => {
-              const ids = await idsOf(current, which.filter, signal);
-              return ids.length === 0 ? undefined : deleteBatch(ids, operation);
-            });
-      maintenance.check();
-      const { deleted, missing, count } = applied ?? { deleted: 0, missing: 0, count: current.rows.live() };
-      return { deleted, missing, count };
-    },
+    ...writesOf({ ...{ config, deps, writer, current: () => current }, check: maintenance.check }),
     search: (query) => searchIn(current, query),
     rows: () => current.rows,
     page: (page) => pageOf(current, page),
@@ -157,6 +149,67 @@ export function createLiveIndex(
       await journal.close();
     },
   };
+}
+
+interface WriteParts {
+  config: IndexConfig;
+  deps: Pick<LiveDeps, "settings" | "budget">;
+  writer: Writer;
+  current: () => Generation;
+  /** Looks whether there is something to maintain. */
+  check: () => void;
+}
+
+/** What changes the rows: checked, within the memory there is, and durable before it is seen. */
+function writesOf({
+  config,
+  deps,
+  writer,
+  current,
+  check,
+}: WriteParts): Pick<LiveIndex, "add" | "update" | "remove"> {
+  const { settings, budget } = deps;
+  return {
+    add: async (items, operation) => {
+      checkItems(items, config, settings);
+      const what = `for ${items.ids.length} more items index '${config.name}'`;
+      const write = () => writer.write(upsertBatch(items, operation));
+      const { added, replaced, count } = await budget.during(bytesOfItems(config, items), what, write);
+      check();
+      return { added, replaced, count };
+    },
+    update: async (id, change, operation) => {
+      const what = `for item '${id.slice(0, 100)}' as it will be index '${config.name}'`;
+      const room = bytesOfItems(config, changed(current().rows, config, id, change));
+      await budget.during(room, what, () =>
+        writer.writeAfterLook(async () => {
+          const items = changed(current().rows, config, id, change);
+          checkItems(items, config, settings);
+          return upsertBatch(items, operation);
+        }),
+      );
+      check();
+    },
+    remove: async (which, signal, operation) => {
+      const applied =
+        "ids" in which
+          ? await writer.write(deleteBatch([...new Set(which.ids)], operation))
+          : await writer.writeAfterLook(async () => {
+              const ids = await idsOf(current(), which.filter, signal);
+              return ids.length === 0 ? undefined : deleteBatch(ids, operation);
+            });
+      check();
+      const { deleted, missing, count } = applied ?? { deleted: 0, missing: 0, count: current().rows.live() };
+      return { deleted, missing, count };
+    },
+  };
+}
+
+function changed(rows: Rows, { name }: IndexConfig, id: string, change: Change): Upserts {
+  const row = rows.find(id);
+  if (row === undefined) throw fail("not_found", `index '${name}' has no item '${id.slice(0, 100)}'`);
+  const { metadata, vector = rows.blocks.row(row).slice() } = change(rows.metadata(row));
+  return { ids: [id], vectors: vector, metadata: [metadata] };
 }
 
 const searchIn = (generation: Generation, query: Query): ReturnType<LiveIndex["search"]> =>

@@ -2,7 +2,6 @@
 import { ServiceError } from "../../../runtime/errors/errors.ts";
 import type { MemoryBudget, Room } from "../../../runtime/memory/memory.ts";
 import { describe } from "../../../runtime/telemetry/telemetry.ts";
-import type { IndexConfig } from "../contract.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Journal, Recovered } from "../journal/journal.ts";
 import {
@@ -13,6 +12,7 @@ import {
   createVectorBlocks,
   type VectorBlocks,
 } from "../rows/rows.ts";
+import type { IndexConfig } from "../schemas/schemas.ts";
 import { createGeneration } from "./generation.ts";
 import { createLiveIndex, type LiveDeps, type LiveIndex } from "./live-index.ts";
 

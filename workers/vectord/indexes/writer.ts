@@ -3,7 +3,7 @@ import { fail } from "../../../runtime/errors/errors.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { Applied, Batch } from "../rows/rows.ts";
 
-interface Writer {
+export interface Writer {
   /** Appends the batch and applies it when it is durable. */
   write: (batch: Batch) => Promise<Applied>;
   /**

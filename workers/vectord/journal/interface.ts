@@ -1,9 +1,9 @@
 /** What makes an index durable, as the rest of vectord sees it. LHV1 is behind it. */
 import type { Static } from "@sinclair/typebox";
-import type { IndexConfig, Snapshot } from "../contract.ts";
 import type { KeptSnapshot, Manifest } from "../lhv1/lhv1.ts";
 import { type Contents, neededBy } from "../objects/objects.ts";
 import type { Batch, Upserts } from "../rows/rows.ts";
+import type { IndexConfig, Snapshot } from "../schemas/schemas.ts";
 
 /**
  * What was found at the start. To be read once, in order, to the end and before the first append: the checkpoint's

@@ -6,7 +6,6 @@ import { fail } from "../../../runtime/errors/errors.ts";
 import { type Clock, createKeyedMutex, type KeyedMutex } from "../../../runtime/scheduling/scheduling.ts";
 import { describe, type Log } from "../../../runtime/telemetry/telemetry.ts";
 import type { Storaged } from "../../storaged/contract.ts";
-import type { IndexConfig } from "../contract.ts";
 import { indexesPrefix, indexPrefix, type Manifest, manifestKey, segmentOf } from "../lhv1/lhv1.ts";
 import {
   createManifest,
@@ -24,6 +23,7 @@ import {
   type SegmentRef,
 } from "../objects/objects.ts";
 import { type Batch, rowsWithin, type Upserts } from "../rows/rows.ts";
+import type { IndexConfig } from "../schemas/schemas.ts";
 import type { Journal, Recovered } from "./interface.ts";
 import { type JournalOptions, type OpenJournal, openJournal } from "./open-journal.ts";
 import { copySnapshot } from "./restore.ts";

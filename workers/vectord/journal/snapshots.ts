@@ -1,9 +1,9 @@
 /** Snapshots of an index: entries of its manifest that name what they need. Nothing is copied to take one. */
 import type { Static } from "@sinclair/typebox";
 import { fail } from "../../../runtime/errors/errors.ts";
-import type { Snapshot } from "../contract.ts";
 import type { KeptSnapshot } from "../lhv1/lhv1.ts";
 import type { ManifestFile } from "../objects/objects.ts";
+import type { Snapshot } from "../schemas/schemas.ts";
 
 /** The manifest holds them all, and every change writes it whole. */
 const snapshotsMax = 1000;

@@ -4,7 +4,7 @@
  */
 import type { Static } from "@sinclair/typebox";
 import { closed, t } from "../../../runtime/contract/contract.ts";
-import { IndexConfig } from "../contract.ts";
+import { IndexConfig } from "../schemas/schemas.ts";
 import { corrupt, createFrameWriter, decodeHead, encodeHead, readFrame, sourceOf } from "./frame.ts";
 import { isUnder } from "./keys.ts";
 

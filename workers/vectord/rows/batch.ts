@@ -3,6 +3,9 @@
 /** Any JSON object that came with an item. */
 export type Metadata = Readonly<Record<string, unknown>>;
 
+/** The field of a row's metadata that keeps the text which its vector was made of. */
+export const textField = "@text";
+
 export interface Upserts {
   /** Unique within the batch. */
   ids: readonly string[];

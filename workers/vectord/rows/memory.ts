@@ -1,6 +1,6 @@
 /** What indexes take in memory, for the budget. Estimates that are rather too high: a process that is full dies. */
 import { heapBytes } from "../../../runtime/memory/memory.ts";
-import type { IndexConfig } from "../contract.ts";
+import type { IndexConfig } from "../schemas/schemas.ts";
 import type { Metadata, Upserts } from "./batch.ts";
 
 /** Map entry, array slots, sequence and the id's own head; 135 bytes of heap over 200,000 rows, and the collector's slack. */

@@ -8,6 +8,7 @@ export {
   type Batch,
   deleteBatch,
   type Metadata,
+  textField,
   type Upserts,
   upsertBatch,
 } from "./batch.ts";

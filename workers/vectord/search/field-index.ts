@@ -1,5 +1,13 @@
 /** One metadata field of one index: which rows hold which value. */
-import { type Bound, type Scalar, visitPath } from "../../../runtime/filter/filter.ts";
+import {
+  type Bound,
+  type Circle,
+  isInside,
+  isWithin,
+  placeOf,
+  type Scalar,
+  visitPath,
+} from "../../../runtime/filter/filter.ts";
 import { addRow, type Bitmap, emptyBitmap, type Metadata, unite } from "../rows/rows.ts";
 import { createNumberRuns } from "./number-runs.ts";
 
@@ -12,8 +20,10 @@ export interface FieldIndex {
   equal: (values: readonly Scalar[], into: Bitmap) => void;
   /** Adds the rows with a value between the bounds, which are all numbers or all texts. */
   range: (bounds: { above?: Bound; below?: Bound }, into: Bitmap) => void;
-  /** Adds the rows with a text that holds this one. */
-  contains: (text: string, into: Bitmap) => void;
+  /** Adds the rows with a text that passes. */
+  texts: (test: (text: string) => boolean, into: Bitmap) => void;
+  /** Adds the rows with a place in the circle. */
+  near: (circle: Circle, into: Bitmap) => void;
   /** Adds the rows in which the path leads somewhere. */
   exists: (into: Bitmap) => void;
 }
@@ -30,6 +40,7 @@ type RowList = number | number[];
 export function createFieldIndex(path: string): FieldIndex {
   const texts = new Map<string, RowList>();
   const numbers = createNumberRuns();
+  const places: { lat: number; lon: number; row: number }[] = [];
   const [there, yes, no, nothing] = [createRowSet(), createRowSet(), createRowSet(), createRowSet()];
   let known = 0;
 
@@ -52,7 +63,14 @@ export function createFieldIndex(path: string): FieldIndex {
       for (; known < to; known++) {
         const row = known;
         const fields = metadata(row);
-        if (fields && visitPath(fields, path, (value) => index(row, value, found))) there.add(row);
+        const isThere = visitPath(fields ?? {}, path, {
+          scalar: (value) => index(row, value, found),
+          object: (value) => {
+            const place = placeOf(value);
+            if (place) places.push({ ...place, row });
+          },
+        });
+        if (isThere) there.add(row);
       }
       numbers.add(found.values, found.rows);
     },
@@ -68,19 +86,18 @@ export function createFieldIndex(path: string): FieldIndex {
     range: ({ above, below }, into) => {
       if (isNumeric(above) && isNumeric(below))
         numbers.visit({ ...(above && { above }), ...(below && { below }) }, (row) => addRow(into, row));
-      else visitTexts((text) => isAbove(text, above) && isBelow(text, below), into);
+      else visitTexts((text) => isWithin(text, { ...(above && { above }), ...(below && { below }) }), into);
     },
-    contains: (text, into) => visitTexts((one) => one.includes(text), into),
+    texts: visitTexts,
+    near: (circle, into) => {
+      for (const place of places) if (isInside(place, circle)) addRow(into, place.row);
+    },
     exists: (into) => unite(into, there.bits()),
   };
 }
 
 const isNumeric = (bound: Bound | undefined): bound is Bound<number> | undefined =>
   bound === undefined || typeof bound.value === "number";
-const isAbove = (text: string, bound: Bound | undefined) =>
-  bound === undefined || text > bound.value || (bound.inclusive && text === bound.value);
-const isBelow = (text: string, bound: Bound | undefined) =>
-  bound === undefined || text < bound.value || (bound.inclusive && text === bound.value);
 
 function addText(texts: Map<string, RowList>, text: string, row: number): void {
   const rows = texts.get(text);

@@ -3,11 +3,13 @@
  * since are compared one by one, dead and filtered rows are skipped, and the parts are merged.
  */
 import type { Condition } from "../../../runtime/filter/filter.ts";
-import type { Engine, Neighbours } from "../engine/engine.ts";
+import type { Engine, Neighbour, Neighbours } from "../engine/engine.ts";
 import { type Bitmap, countRows, hasRow, intersect, type Rows, rowsOf, type View } from "../rows/rows.ts";
 import type { MetadataIndex } from "./metadata-index.ts";
 import { type Plan, planSearch, planWider, remainingMin, type Situation } from "./planner.ts";
 
+export type { Neighbour } from "../engine/engine.ts";
+export { diverse } from "./diverse.ts";
 export { createMetadataIndex, type MetadataIndex } from "./metadata-index.ts";
 export { defaultEf } from "./planner.ts";
 
@@ -26,11 +28,6 @@ export interface Query {
   /** Compares with every row instead of using the graph. */
   exact: boolean;
   signal: AbortSignal;
-}
-
-export interface Neighbour {
-  row: number;
-  distance: number;
 }
 
 /** Nearest first, ties by row; one list a query, with `k` entries unless fewer rows match. */

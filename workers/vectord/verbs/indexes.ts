@@ -1,21 +1,31 @@
 /** The verbs about whole indexes: making, listing, dropping, compacting, snapshots. */
 import type { InputOf, ReplyOf, VerbsOf } from "../../../runtime/contract/contract.ts";
-import { fail } from "../../../runtime/errors/errors.ts";
+import { fail, invalidField } from "../../../runtime/errors/errors.ts";
+import { recordedModel } from "../../../runtime/models/models.ts";
 import { pageById } from "../../../runtime/pages/pages.ts";
 import { type Clock, timestamp } from "../../../runtime/scheduling/scheduling.ts";
-import type { IndexConfig, Vectord } from "../contract.ts";
+import type { Vectord } from "../contract.ts";
 import { type Indexes, type LiveIndex, type Names, taken } from "../indexes/indexes.ts";
+import type { IndexConfig } from "../schemas/schemas.ts";
+import type { Texts } from "./texts.ts";
 
 type IndexVerbs = Pick<VerbsOf<Vectord>, "create" | "list" | "info" | "drop" | "compact">;
 type SnapshotVerbs = Pick<VerbsOf<Vectord>, "snapshots" | "snapshot" | "restore" | "dropSnapshot">;
 type Info = ReplyOf<Vectord["endpoints"]["info"]>;
 
-export function indexVerbs(indexes: Indexes, names: Names, clock: Pick<Clock, "now">): IndexVerbs {
+interface IndexParts {
+  indexes: Indexes;
+  names: Names;
+  texts: Texts;
+  clock: Pick<Clock, "now">;
+}
+
+export function indexVerbs({ indexes, names, texts, clock }: IndexParts): IndexVerbs {
   const infoOf = (live: LiveIndex): Info => ({ ...live.info(), aliases: names.aliasesOf(live.config.name) });
   return {
-    create: async (input, { operation }) => {
+    create: async (input, { operation, signal }) => {
       names.refuseAlias(input.name);
-      const config = configOf(input, clock);
+      const config = configOf({ ...input, ...(await shapeOf(input, texts, signal)) }, clock);
       // A run whose end nobody saw may have made it.
       const made = operation?.again && indexes.has(input.name) ? indexes.get(input.name) : undefined;
       if (made && Bun.deepEquals({ ...made.config, created_at: "" }, { ...config, created_at: "" }))
@@ -73,7 +83,20 @@ export const defaults = {
   ef_search: 96,
 } as const;
 
-function configOf(input: InputOf<Vectord["endpoints"]["create"]>, clock: Pick<Clock, "now">): IndexConfig {
+type Asked = InputOf<Vectord["endpoints"]["create"]>;
+
+/**
+ * The dimension, the model's own where none is given, and the model by the id that says which version it is. Throws
+ * `invalid_field` where neither says how long vectors are.
+ */
+async function shapeOf({ dimension, embedding_model: model }: Asked, texts: Texts, signal: AbortSignal) {
+  if (dimension !== undefined)
+    return { dimension, ...(model !== undefined && { embedding_model: recordedModel(model, dimension) }) };
+  if (model !== undefined) return texts.shapeOf(model, signal);
+  throw invalidField("dimension", "expected the numbers of a vector, or an 'embedding_model' that says them");
+}
+
+function configOf(input: Asked & { dimension: number }, clock: Pick<Clock, "now">): IndexConfig {
   const { name, dimension, ...chosen } = input;
   return { name, dimension, ...defaults, ...chosen, created_at: timestamp(clock) };
 }

@@ -7,9 +7,9 @@ import { parseFilter } from "../../../runtime/filter/filter.ts";
 import { type Operation, unlessFound } from "../../../runtime/idempotency/idempotency.ts";
 import type { Deps } from "../../../runtime/service/service.ts";
 import {
+  checkQuestions,
   checkSearch,
   floatsOf,
-  hitsOf,
   type Items,
   itemOf,
   readAdd,
@@ -18,14 +18,21 @@ import {
 } from "../bodies/bodies.ts";
 import type { Vectord } from "../contract.ts";
 import type { LiveIndex, Names } from "../indexes/indexes.ts";
+import { answersOf, vectorsOf, without } from "./answers.ts";
 import type { Instruments } from "./metrics.ts";
 import { scroll } from "./scroll.ts";
+import type { Texts } from "./texts.ts";
+import { update } from "./update.ts";
 
-type ItemVerbs = Pick<VerbsOf<Vectord>, "remove" | "item" | "scroll" | "addVectors" | "searchVectors">;
+type ItemVerbs = Pick<
+  VerbsOf<Vectord>,
+  "remove" | "item" | "update" | "scroll" | "addVectors" | "searchVectors"
+>;
 
 export interface ItemParts {
   deps: Pick<Deps, "config" | "idempotency" | "newId">;
   names: Names;
+  texts: Texts;
   instruments: Instruments;
 }
 
@@ -45,6 +52,13 @@ export function itemVerbs(parts: ItemParts): ItemVerbs {
       if (row === undefined)
         throw fail("not_found", `index '${live.config.name}' has no item '${id.slice(0, 100)}'`);
       return itemOf(rows, row, { metadata: true, vector: true });
+    },
+    update: async ({ name, id, ...change }, { signal, operation }) => {
+      if (operation?.found !== undefined) return { updated: true, id };
+      return update(names.resolve(name), { id, ...change }, parts.texts, {
+        signal,
+        operation: operation?.id,
+      });
     },
     scroll: async (input, { signal }) => scroll(names.resolve(input.name), input, signal),
     addVectors: ({ name, ids, vectors, metadata, embedding_model: model }) => {
@@ -67,20 +81,27 @@ export function itemVerbs(parts: ItemParts): ItemVerbs {
 
 /** The streams: bodies as they come over HTTP. */
 export function itemStreams(parts: ItemParts): RawOf<Vectord> {
-  const { deps, names } = parts;
+  const { deps, names, texts } = parts;
   const settings = deps.config.vectord;
   return {
     add: async ({ name, embedding_model: model }, context) => {
       const live = names.resolve(name);
-      const items = await readAdd(context.request, live.config, settings);
+      const { signal } = context;
+      const items = await readAdd(context.request, live.config, settings, (some, nameOf) =>
+        texts.vectorsOf(some, live.config, { nameOf, signal }),
+      );
       const all = model === undefined ? items : { ...items, embeddingModel: sameModel(items, model) };
       return jsonResponse(await onceAdded(live, all, context, parts));
     },
     search: async (input, { request, signal }) => {
       const live = names.resolve(input.name);
-      const asked = await readSearch(request, input, live.config, settings);
-      const results = await answers(live, asked, signal, parts);
-      return jsonResponse({ results: asked.isBatch ? results : (results[0] ?? []) });
+      const { question, options } = await readSearch(request, input, live.config, settings);
+      if (question.kind === "texts") checkQuestions(question.texts.length, settings);
+      const { vectors, except } = await vectorsOf(question, live, texts, signal);
+      const checked = checkSearch(vectors, question.isBatch, options, live.config, settings);
+      const filter = without(checked.filter, except);
+      const results = await answers(live, { ...checked, ...(filter && { filter }) }, signal, parts);
+      return jsonResponse({ results: question.isBatch ? results : (results[0] ?? []) });
     },
   };
 }
@@ -98,7 +119,7 @@ function onceAdded(live: LiveIndex, items: Items, { idempotencyKey }: RawContext
   if (idempotencyKey === undefined) return added(live, items, parts);
   const hash = new Bun.CryptoHasher("sha256")
     .update(JSON.stringify(["add", live.config.name, items.ids, items.metadata, items.embeddingModel]))
-    .update(items.vectors);
+    .update(items.given ?? items.vectors);
   const work = unlessFound(
     (_: unknown, { operation }: { operation?: Operation }) => added(live, items, parts, operation?.id),
     ({ added, replaced, count }: Found) => ({ added, replaced, count }),
@@ -124,14 +145,9 @@ function whichOf(ids: string[] | undefined, filter: unknown) {
   throw invalidField("filter", "{} would delete every item; name a condition, or drop the index");
 }
 
-async function answers(
+const answers = (
   live: LiveIndex,
   asked: SearchRequest,
   signal: CallContext["signal"],
   { instruments }: ItemParts,
-) {
-  return instruments.search(asked.vectors.length / live.config.dimension, async () => {
-    const { rows, found } = await live.search({ ...asked, signal });
-    return found.map((near) => hitsOf(near, rows, live.config, asked.include));
-  });
-}
+) => instruments.search(asked.vectors.length / live.config.dimension, () => answersOf(live, asked, signal));

@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { openSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { parseFilter } from "../../../../runtime/filter/filter.ts";
+import { matches, parseFilter } from "../../../../runtime/filter/filter.ts";
 import {
   checkDatabase,
   createDatabase,
@@ -11,7 +11,6 @@ import {
   openDatabase,
   readState,
 } from "../../../../workers/matrixd/lexicon/database.ts";
-import { matches } from "../../../../workers/matrixd/lexicon/filter.ts";
 import {
   lexicalRows,
   matchExpression,
@@ -335,12 +334,15 @@ describe("filters mean what they mean in vectord", () => {
     "\uffff",
     "😀",
     "2024-05-01",
+    "2024-04-30T23:30:00-01:00",
   ];
   const value = (depth: number): unknown => {
-    const kind = below(depth > 0 ? 8 : 5);
+    const kind = below(depth > 0 ? 9 : 5);
     if (kind < 5) return pick(scalars);
     if (kind < 7) return Array.from({ length: below(4) }, () => value(depth - 1));
-    return { x: value(depth - 1), y: pick(scalars) };
+    return kind === 7
+      ? { lat: pick(scalars), lon: pick(scalars) }
+      : { x: value(depth - 1), y: pick(scalars) };
   };
   const fields = ["a", "b", "c.x", "c", "a.x", "c.y", "none"];
   const metadata = () =>
@@ -354,7 +356,9 @@ describe("filters mean what they mean in vectord", () => {
   const operand = (operator: string): unknown => {
     if (operator === "in" || operator === "nin") return Array.from({ length: below(4) }, () => pick(scalars));
     if (operator === "exists") return random() < 0.5;
-    if (operator === "contains") return pick(["I", "0", "24", "😀"]);
+    if (operator === "contains" || operator === "prefix") return pick(["I", "0", "20", "😀"]);
+    if (operator === "since" || operator === "before") return pick(["2024-05-01", "2024-05-01T00:15:00Z"]);
+    if (operator === "near") return { lat: pick([0, 10]), lon: pick([0, 20]), radius_m: pick([0, 2e6, 3e7]) };
     return pick(scalars);
   };
   const rangeOf = () => {
@@ -374,7 +378,18 @@ describe("filters mean what they mean in vectord", () => {
     if (kind === 8) return { not: filter(depth - 1) };
     if (kind < 2) return { [pick(fields)]: pick(scalars) };
     if (kind < 4) return { [pick(fields)]: rangeOf() };
-    const operator = pick(["eq", "ne", "in", "nin", "exists", "contains"]);
+    const operator = pick([
+      "eq",
+      "ne",
+      "in",
+      "nin",
+      "exists",
+      "contains",
+      "prefix",
+      "since",
+      "before",
+      "near",
+    ]);
     return { [pick(fields)]: { [operator]: operand(operator) } };
   };
   const found = async (asked: unknown) => {
@@ -421,6 +436,9 @@ describe("filters mean what they mean in vectord", () => {
     ["two lower ends", { a: { gt: 1, gte: 2 } }],
     ["exists that is no truth", { a: { exists: 1 } }],
     ["contains nothing", { a: { contains: "" } }],
+    ["a prefix of nothing", { a: { prefix: "" } }],
+    ["a moment that there is not", { a: { since: "2024-02-30" } }],
+    ["a circle without a middle", { a: { near: { radius_m: 5 } } }],
     ["an empty name", { "": 1 }],
     ["a not of a list", { not: [{ a: 1 }] }],
     ["an empty part", { and: [{}] }],

@@ -1,0 +1,99 @@
+/** The shapes of the contract, which all rooms share. */
+import type { Static } from "@sinclair/typebox";
+import { closed, t } from "../../../runtime/contract/contract.ts";
+
+export const name = t.String({
+  pattern: "^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$",
+  description: "Index or alias name.",
+});
+export const Name = closed({ name });
+export const id = t.String({
+  minLength: 1,
+  maxLength: 512,
+  description: "Identifier of an item: at most 512 characters, not `.` or `..`.",
+});
+/** Most hits of one query, and most that are skipped before them. */
+export const resultsMax = 10_000;
+export const k = t.Integer({ minimum: 1, maximum: resultsMax });
+export const text = t.String({ minLength: 1, description: "Embedded by the index's model, and kept." });
+
+/** Any JSON object; a filter sees its scalars, and scalars inside arrays. */
+export const Metadata = t.Record(t.String(), t.Unknown());
+/** `{"state":"IL"}`, `{"rate":{"gte":20}}`, `{"and":[…]}`; see runtime/filter/filter.ts for the grammar. */
+export const Filter = t.Record(t.String(), t.Unknown());
+export const Metric = t.Union([t.Literal("cosine"), t.Literal("ip"), t.Literal("l2")]);
+export const Quantization = t.Union([t.Literal("f32"), t.Literal("bf16"), t.Literal("i8")]);
+
+/** What an index was made with; it does not change. */
+export const IndexConfig = closed({
+  name,
+  dimension: t.Integer({ minimum: 1, maximum: 65_536 }),
+  metric: Metric,
+  /** `hnsw`, `flat`, `ivf_flat`, `ivf_pq`, or a FAISS factory string. */
+  type: t.String({ minLength: 1, maxLength: 100 }),
+  /** Of the vectors inside the graph; the row store keeps f32, and results are scored by that. */
+  quantization: Quantization,
+  embedding_model: t.Optional(t.String({ minLength: 1, maxLength: 200 })),
+  /** Links of a node in the graph (M). */
+  connectivity: t.Integer({ minimum: 2, maximum: 512 }),
+  /** Candidates while building and while searching, unless a search says otherwise. */
+  ef_construction: t.Integer({ minimum: 1, maximum: 10_000 }),
+  ef_search: t.Integer({ minimum: 1, maximum: 10_000 }),
+  created_at: t.String({ format: "date-time" }),
+});
+export type IndexConfig = Static<typeof IndexConfig>;
+
+export const IndexInfo = t.Composite(
+  [
+    IndexConfig,
+    closed({
+      /** What searches the graph: usearch, faiss or exact. */
+      engine: t.String(),
+      count: t.Integer({ minimum: 0 }),
+      /** Rows that were deleted or replaced and wait for compaction. */
+      deleted: t.Integer({ minimum: 0 }),
+      /** Rows that the engine has; the rest is searched exactly until it does. */
+      indexed: t.Integer({ minimum: 0 }),
+      memory_bytes: t.Integer({ minimum: 0 }),
+      stored_bytes: t.Integer({ minimum: 0 }),
+      aliases: t.Array(t.String()),
+      /** What was found damaged at the last start and how that was dealt with. */
+      problems: t.Optional(t.Array(t.String())),
+    }),
+  ],
+  { additionalProperties: false },
+);
+
+export const Item = closed({
+  id,
+  vector: t.Optional(t.Array(t.Number())),
+  /** What the vector was made of, where a text was given. */
+  text: t.Optional(t.String()),
+  metadata: t.Optional(Metadata),
+});
+
+export const Snapshot = closed({
+  id: t.String(),
+  created_at: t.String({ format: "date-time" }),
+  count: t.Integer({ minimum: 0 }),
+  bytes: t.Integer({ minimum: 0 }),
+});
+
+export const Alias = closed({ alias: name, index: name, previous: t.Optional(name) });
+
+export const searchOptions = {
+  k,
+  filter: t.Optional(Filter),
+  ef: t.Optional(t.Integer({ minimum: 1, maximum: 10_000 })),
+  exact: t.Optional(t.Boolean()),
+  include: t.Optional(t.Array(t.Union([t.Literal("metadata"), t.Literal("vector")]))),
+  embedding_model: t.Optional(t.String({ minLength: 1, maxLength: 200 })),
+};
+
+/** What `add` answers. */
+export const Added = closed({
+  added: t.Integer({ minimum: 0 }),
+  /** Items that replaced one of the same id. */
+  replaced: t.Integer({ minimum: 0 }),
+  count: t.Integer({ minimum: 0 }),
+});
