@@ -37,7 +37,7 @@ export const topology: Topology = {
     needs: ["storaged"],
     endsItself: true,
   },
-  pathwayd: { worker: worker("workers/pathwayd"), calls: [], needs: [] },
+  pathwayd: { worker: worker("workers/pathwayd"), calls: ["embedd"], needs: [] },
   matrixd: {
     worker: worker("workers/matrixd"),
     calls: ["catalogd", "queryd", "vectord", "embedd", "pathwayd"],

@@ -23,6 +23,12 @@ const tags = t.Array(tag, { maxItems: 100, uniqueItems: true });
 const time = t.String({ format: "date-time" });
 /** Any JSON value but null, at most 64 levels deep. Numbers are doubles. */
 const content = t.Unknown({ description: "What happened: any JSON but null." });
+/** Whose it is, and in which work it came to be. */
+const scopeName = t.Optional(t.String({ minLength: 1, maxLength: 256 }));
+const Scope = t.Object(
+  { user: scopeName, agent: scopeName, run: scopeName, session: scopeName },
+  { additionalProperties: false, minProperties: 1 },
+);
 const embedding = t.Array(t.Number(), { minItems: 1, maxItems: 65_536 });
 
 export const Trace = closed({
@@ -42,10 +48,15 @@ export const Trace = closed({
   reason: t.Optional(t.String({ maxLength: 4096 })),
   replay_count: t.Integer({ minimum: 0 }),
   last_replayed_at: t.Optional(time),
+  scope: t.Optional(Scope),
+  /** From when it is true, and until when, the end left out. */
+  valid_from: t.Optional(time),
+  valid_to: t.Optional(time),
   embedding: t.Optional(embedding),
 });
 
-const New = { content, tags: t.Optional(tags), embedding: t.Optional(embedding) };
+const facts = { scope: t.Optional(Scope), valid_from: t.Optional(time), valid_to: t.Optional(time) };
+const New = { content, tags: t.Optional(tags), embedding: t.Optional(embedding), ...facts };
 
 export const pathwayd = contract("pathwayd", {
   add: post("/pathway/add", {
@@ -71,13 +82,14 @@ export const pathwayd = contract("pathwayd", {
       content: t.Optional(content),
       tags: t.Optional(tags),
       embedding: t.Optional(embedding),
+      ...facts,
     }),
     reply: Trace,
   }),
   revise: post("/pathway/revise", {
     resumable: true,
     summary:
-      "A new trace, with a new uid, that supersedes a live one; without tags it takes those of the old one.",
+      "A new trace, with a new uid, that supersedes a live one; without tags or scope it takes those of the old one. With `valid_from` the old one is found for the time before.",
     status: 201,
     body: closed({
       uid,
@@ -134,21 +146,31 @@ export const pathwayd = contract("pathwayd", {
   search: post("/pathway/search", {
     reads: true,
     summary:
-      "Live traces that match every condition given: the best first with `text` or `vector`, else the newest.",
+      "Live traces that match every condition given and are true at the time: the best first with `text`, `vector` or both, else the newest. Text is compared by meaning, spelling and words.",
     body: closed({
       tags: t.Optional(tags),
       /** Whether all tags must be there (default) or one. */
       match: t.Optional(t.Union([t.Literal("all"), t.Literal("any")])),
-      /** Words to rank by, any of them; not together with `vector`. */
+      /** Ranks by meaning, spelling and words together; what is nothing like it is left out. */
       text: t.Optional(t.String({ minLength: 1, maxLength: 10_000 })),
       /** Ranks the traces that have an embedding of this length by cosine. */
       vector: t.Optional(embedding),
+      /** Traces of this scope: every name given is the trace's own. */
+      scope: t.Optional(Scope),
+      /** Fields of the content, as filters elsewhere; content that is no object has none. */
+      filter: t.Optional(t.Record(t.String(), t.Unknown())),
+      /** Hits of a lower score are left out. */
+      min_score: t.Optional(t.Number()),
       /** Created at or after this. */
       since: t.Optional(time),
       /** Created at or before this. */
       until: t.Optional(time),
       /** What the answer would have been at this time. */
       as_of: t.Optional(time),
+      /** What was true at this time, as it is known now or at `as_of`; without it that time itself. */
+      valid_at: t.Optional(time),
+      /** Also what is not true at that time. */
+      include_invalid: t.Optional(t.Boolean()),
       include_retired: t.Optional(t.Boolean()),
       include_superseded: t.Optional(t.Boolean()),
       ...pageFields,
@@ -157,6 +179,8 @@ export const pathwayd = contract("pathwayd", {
       results: t.Array(Trace),
       /** With `text` or `vector`: one a result, larger is better. */
       scores: t.Optional(t.Array(t.Number())),
+      /** With `text`: why some could not be compared by meaning. */
+      incomplete: t.Optional(t.String()),
       ...nextPage,
     }),
   }),

@@ -1,19 +1,24 @@
 /** pathwayd: its verbs over the table in memory and the log on disk. */
-import type { CallContext, Running, VerbsOf } from "../../runtime/contract/contract.ts";
+import type { Running, VerbsOf } from "../../runtime/contract/contract.ts";
 import { fail, ServiceError } from "../../runtime/errors/errors.ts";
 import { logDamageOf } from "../../runtime/line-log/line-log.ts";
 import { createMemoryBudget } from "../../runtime/memory/memory.ts";
 import { waitAtStart } from "../../runtime/scheduling/scheduling.ts";
 import type { Deps } from "../../runtime/service/service.ts";
 import { describe } from "../../runtime/telemetry/telemetry.ts";
+import type { Embedd } from "../embedd/contract.ts";
 import { type Pathwayd, pathwayd } from "./contract.ts";
 import { createCompactionPolicy, durableLog, gauges, openStore, type Store, statsOf } from "./log/log.ts";
-import { createTexts, history, type SearchDeps, search, settledTime, type Texts } from "./search/search.ts";
 import {
-  type Contents,
-  checkContent,
-  checkTexts,
-  checkVector,
+  createMeanings,
+  createTexts,
+  history,
+  type SearchDeps,
+  search,
+  settledTime,
+  type Texts,
+} from "./search/search.ts";
+import {
   createTimes,
   createTraceTable,
   formatTime,
@@ -23,20 +28,7 @@ import {
   traceOf,
   unknownUid,
 } from "./traces/traces.ts";
-import {
-  createWriter,
-  type Draft,
-  operationsFound,
-  planAdd,
-  planAddIdempotent,
-  planReplay,
-  planRetire,
-  planRevise,
-  planUpdate,
-  resuming,
-  type Write,
-  type Writer,
-} from "./writes/writes.ts";
+import { createWriter, operationsFound, type Writer, writeVerbs } from "./writes/writes.ts";
 
 /** Of the machine's memory, for traces, unless a setting says how much. */
 const memoryShare = 1 / 8;
@@ -45,7 +37,7 @@ const memoryShare = 1 / 8;
  * Reads the log and serves it; 503 until it is read. A log that is not what was acknowledged stays closed. Throws
  * `corrupt` when a newer version wrote it.
  */
-export async function createPathwayd(deps: Deps): Promise<Running<Pathwayd>> {
+export async function createPathwayd(deps: Deps<{ embedd: Embedd }>): Promise<Running<Pathwayd>> {
   let memory: Memory | undefined;
   let pending = fail("unavailable", "pathwayd is reading its log", { retryAfterSeconds: 1 });
   const failed = (cause: unknown) => {
@@ -96,10 +88,11 @@ interface Memory {
   texts: Texts;
 }
 
-async function openMemory(deps: Deps): Promise<Memory> {
+async function openMemory(deps: Deps<{ embedd: Embedd }>): Promise<Memory> {
   const { config, clock, log, directory } = deps;
   const times = createTimes(clock);
   const texts = createTexts({ table: () => table, clock });
+  const meanings = createMeanings({ embedd: deps.peers.embedd.verbs, clock });
   const table: TraceTable = createTraceTable({ onContent: texts.touch });
   const started = clock.elapsed();
   const budget = createMemoryBudget({
@@ -137,7 +130,7 @@ async function openMemory(deps: Deps): Promise<Memory> {
   };
   const verbs = {
     ...writeVerbs(deps, writer),
-    ...readVerbs({ table, texts, times, settled: writer.settled }),
+    ...readVerbs({ table, texts, meanings, times, settled: writer.settled }),
     stats: async () => statsOf(table, store),
     compact,
   };
@@ -154,94 +147,6 @@ const gated = (opened: () => VerbsOf<Pathwayd>): VerbsOf<Pathwayd> =>
   ) as unknown as VerbsOf<Pathwayd>;
 
 type Read = "get" | "history" | "search" | "alive";
-type Given = {
-  content?: unknown;
-  tags?: string[];
-  embedding?: number[];
-  uid?: string;
-  new_uid?: string;
-  reason?: string;
-};
-
-/** Estimated bytes of a line without content and embedding, and of one number of an embedding. */
-const lineBytes = 400;
-const numberBytes = 22;
-
-function writeVerbs({ config, newId, metrics }: Deps, { write }: Writer): Pick<VerbsOf<Pathwayd>, Write> {
-  const { max_content_bytes, max_traces } = config.pathwayd;
-  const limits = { tracesMax: max_traces };
-  const changes = metrics.counter("pathwayd_changes_total", "Changes stored, by kind.");
-  const commit = async <R>(
-    kind: string,
-    given: Given,
-    { signal, operation }: CallContext,
-    plan: (draft: Draft) => R,
-  ): Promise<R> => {
-    const bytes = checked(given, max_content_bytes);
-    const value = await write({
-      plan,
-      bytes,
-      signal,
-      operation: operation?.id,
-      ...(kind === "retire" && { always: true }),
-    });
-    changes.add(1, { kind });
-    return value;
-  };
-  return resuming({
-    add: async (input, context) => {
-      const contents = { ...contentsOf(input), uid: input.uid ?? newId() };
-      return traceOf(await commit("add", input, context, (draft) => planAdd(draft, contents, limits)));
-    },
-    addIdempotent: async (input, context) => {
-      const contents = { ...contentsOf(input), uid: input.uid, newUid: newId() };
-      const plan = (draft: Draft) => planAddIdempotent(draft, contents, limits);
-      const { head, created } = await commit("add_idempotent", input, context, plan);
-      return { trace: traceOf(head), created };
-    },
-    update: async (input, context) => {
-      const { content, tags, embedding } = input;
-      if (content === undefined && !tags && !embedding)
-        throw fail("bad_request", "expected at least one of content, tags and embedding to update");
-      return traceOf(await commit("update", input, context, (draft) => planUpdate(draft, input)));
-    },
-    revise: async (input, context) => {
-      const { uid, content, tags, embedding, reason } = input;
-      const revision = { uid, newUid: input.new_uid ?? newId(), content, tags, embedding, reason };
-      return traceOf(await commit("revise", input, context, (draft) => planRevise(draft, revision, limits)));
-    },
-    retire: async ({ uid, reason }, context) =>
-      traceOf(
-        await commit("retire", { uid, ...(reason !== undefined && { reason }) }, context, (draft) =>
-          planRetire(draft, { uid, reason }),
-        ),
-      ),
-    replay: async ({ uid }, context) =>
-      traceOf(await commit("replay", {}, context, (draft) => planReplay(draft, uid))),
-  });
-}
-
-/** Checks what the schema cannot express; returns the estimated bytes in the log. */
-function checked(
-  { content, tags = [], embedding = [], uid, new_uid, reason }: Given,
-  bytesMax: number,
-): number {
-  checkTexts("uid", uid === undefined ? [] : [uid]);
-  checkTexts("new_uid", new_uid === undefined ? [] : [new_uid]);
-  checkTexts("reason", reason === undefined ? [] : [reason]);
-  checkTexts("tags", tags);
-  if (embedding.length > 0) checkVector("embedding", embedding);
-  const contentBytes = content === undefined ? 0 : checkContent(content, bytesMax);
-  const texts = [...tags, reason ?? ""].reduce((sum, text) => sum + 3 * text.length, 0);
-  return contentBytes + texts + embedding.length * numberBytes + lineBytes;
-}
-
-const contentsOf = ({ content, tags = [], embedding }: Given): Contents => ({
-  content,
-  tags,
-  ...(embedding && { embedding }),
-});
-
 function readVerbs(deps: SearchDeps): Pick<VerbsOf<Pathwayd>, Read> {
   const { table } = deps;
   return {

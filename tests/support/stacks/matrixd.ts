@@ -50,7 +50,7 @@ export async function startMatrixdStack({ settings = {}, peers: wrap = (all) => 
   );
   const pathways = await startInProcess(
     { contract: pathwayd, create: createPathwayd },
-    { config, peers: {} },
+    { config, peers: { embedd: embedding.peer } },
   );
   const peers = wrap({
     queryd: base.queryd.peer,

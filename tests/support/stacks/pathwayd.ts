@@ -3,7 +3,7 @@ import { afterEach } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Config } from "../../../runtime/config/settings.ts";
-import type { ClientOf } from "../../../runtime/contract/endpoints.ts";
+import type { ClientOf, Peer } from "../../../runtime/contract/endpoints.ts";
 import { makeDirectory } from "../../../runtime/durable/files.ts";
 import type { Durable } from "../../../runtime/durable/inspection.ts";
 import { openIdempotency } from "../../../runtime/idempotency/idempotency.ts";
@@ -13,10 +13,12 @@ import { client } from "../../../runtime/rpc/transport.ts";
 import { type Clock, systemClock } from "../../../runtime/scheduling/clock.ts";
 import { createLog } from "../../../runtime/telemetry/log.ts";
 import { createMetrics } from "../../../runtime/telemetry/metrics.ts";
+import { type Embedd, embedd } from "../../../workers/embedd/contract.ts";
+import { createEmbedd } from "../../../workers/embedd/service.ts";
 import { type Pathwayd, pathwayd } from "../../../workers/pathwayd/contract.ts";
 import { createPathwayd } from "../../../workers/pathwayd/service.ts";
 import { takeAsTheyAre } from "../durability/marked.ts";
-import { configWith, type LogLines, temporaryDirectory } from "./in-process.ts";
+import { configWith, type LogLines, startInProcess, temporaryDirectory } from "./in-process.ts";
 import { overLocal } from "./local-transport.ts";
 
 export interface Memory {
@@ -32,6 +34,8 @@ export interface MemoryOptions {
   clock?: Clock;
   config?: Partial<Config["pathwayd"]>;
   adopted?: (place: string) => boolean;
+  /** embedd as pathwayd sees it. */
+  embedd?: (peer: Peer<Embedd>) => Peer<Embedd>;
 }
 
 /** Starts pathwayd on `<dataDir>/pathwayd`. */
@@ -43,6 +47,10 @@ export async function openMemory(dataDir: string, options: MemoryOptions = {}): 
   const log = createLog("pathwayd", "debug", (line) => lines.push(JSON.parse(line)));
   const marks = await openMarks({ dataDir, service: "pathwayd", clock: systemClock, log });
   const idempotency = await openIdempotency(directory, clock, { kept: { marks, adopted: () => false }, log });
+  const embedding = await startInProcess(
+    { contract: embedd, create: createEmbedd },
+    { config: configWith({ data_dir: dataDir }), peers: {} },
+  );
   const metrics = createMetrics();
   const running = await createPathwayd({
     config: configWith({ data_dir: dataDir, pathwayd: config }),
@@ -53,7 +61,7 @@ export async function openMemory(dataDir: string, options: MemoryOptions = {}): 
     directory,
     marks,
     adopted,
-    peers: {},
+    peers: { embedd: options.embedd?.(embedding.peer) ?? embedding.peer },
     newId: () => crypto.randomUUID(),
     secrets: { s3: () => undefined, provider: () => undefined },
     auth: () => configWith({}).auth,
@@ -72,6 +80,7 @@ export async function openMemory(dataDir: string, options: MemoryOptions = {}): 
     log: lines,
     stop: async () => {
       await running.stop();
+      await embedding.stop();
       await idempotency.close();
       await marks.close();
     },

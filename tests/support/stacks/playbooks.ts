@@ -81,7 +81,10 @@ export async function startPlaybookStack(options: PlaybookStackOptions = {}) {
   };
   const clock = { ...systemClock, ...options.clock };
   const embedding = await startInProcess({ contract: embedd, create: createEmbedd }, { config, peers: {} });
-  const traces = await startInProcess({ contract: pathwayd, create: createPathwayd }, { config, peers: {} });
+  const traces = await startInProcess(
+    { contract: pathwayd, create: createPathwayd },
+    { config, peers: { embedd: embedding.peer } },
+  );
   let pathwayStopped = false;
   const stopPathwayd = async () => {
     if (!pathwayStopped) await traces.stop();

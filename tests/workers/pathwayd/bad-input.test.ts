@@ -1,5 +1,7 @@
 /** Every bad request answers with what was expected, and changes nothing. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { type Embedd, embedd } from "../../../workers/embedd/contract.ts";
+import { createEmbedd } from "../../../workers/embedd/service.ts";
 import { pathwayd } from "../../../workers/pathwayd/contract.ts";
 import { createPathwayd } from "../../../workers/pathwayd/service.ts";
 import { type ApiCase, runCases, says } from "../../support/clients/api-case.ts";
@@ -11,13 +13,18 @@ import {
 } from "../../support/stacks/in-process.ts";
 
 const directory = temporaryDirectory("pathwayd-bad");
+let embedding: InProcess<Embedd>;
 let memory: InProcess<typeof pathwayd>;
 let before: unknown;
 
 const config = configWith({ data_dir: directory.path, pathwayd: { max_content_bytes: 1024, max_traces: 6 } });
 
 beforeAll(async () => {
-  memory = await startInProcess({ contract: pathwayd, create: createPathwayd }, { config, peers: {} });
+  embedding = await startInProcess({ contract: embedd, create: createEmbedd }, { config, peers: {} });
+  memory = await startInProcess(
+    { contract: pathwayd, create: createPathwayd },
+    { config, peers: { embedd: embedding.peer } },
+  );
   const { verbs } = memory.peer;
   await verbs.add({ uid: "live", content: "word", embedding: [1, 0] });
   await verbs.add({ uid: "old", content: 1 });
@@ -28,6 +35,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await memory.stop();
+  await embedding.stop();
   directory.remove();
 });
 
@@ -203,7 +211,19 @@ describe("what is asked for", () => {
         { since: "2026-01-02T00:00:00Z", until: "2026-01-01T00:00:00Z" },
         { contains: ["after until"] },
       ),
-      post("text and vector", "search", { text: "a", vector: [1] }, field("vector")),
+      post("a scope of nothing", "search", { scope: {} }, field("scope")),
+      post("a scope of another name", "search", { scope: { team: "a" } }, { type: "unknown_field" }),
+      post("a filter that is none", "search", { filter: { a: { over: 1 } } }, field("filter.a")),
+      post("no time of truth", "search", { valid_at: "today" }, field("valid_at")),
+      post("a score that is text", "search", { min_score: "0" }, field("min_score")),
+      post("true never", "add", { content: 1, valid_from: future, valid_to: future }, field("valid_to")),
+      post("a user without a name", "add", { content: 1, scope: { user: "" } }, field("scope.user")),
+      post(
+        "half a surrogate pair as user",
+        "add",
+        '{"content":1,"scope":{"user":"\\ud800"}}',
+        field("scope"),
+      ),
       post("text without a word", "search", { text: '"*' }, { contains: ["at least one word"] }),
       post("an empty text", "search", { text: "" }, field("text")),
       post(

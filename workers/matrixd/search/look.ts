@@ -1,7 +1,8 @@
 /** What hybrid searches look up in the texts of all candidates, once they are found: their spelling and their sentences. */
 import { ServiceError } from "../../../runtime/errors/errors.ts";
 import { embeddedModels, lexicalModel } from "../../../runtime/models/models.ts";
-import { sentencesOf, spelledAlike } from "../ranking/ranking.ts";
+import { spelledAlike } from "../../../runtime/ranking/ranking.ts";
+import { sentencesOf } from "../ranking/ranking.ts";
 import type { Candidate, CorpusAnswer, Tools } from "./corpus.ts";
 import { within } from "./deadline.ts";
 import { rankAll } from "./order.ts";

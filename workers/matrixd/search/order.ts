@@ -1,13 +1,7 @@
 /** From the candidates of all corpora to one order. */
-import {
-  byDistance,
-  byPlace,
-  type Scored,
-  scoreOf,
-  type Weights,
-  weightsOf,
-  worthOf,
-} from "../ranking/ranking.ts";
+
+import { scoreOf, type Weights, weightsOf } from "../../../runtime/ranking/ranking.ts";
+import { byDistance, byPlace, type Scored, worthOf } from "../ranking/ranking.ts";
 import type { Candidate, CorpusAnswer } from "./corpus.ts";
 import type { SearchPlan } from "./plan.ts";
 import { boostOfAll, type Reasons } from "./playbooks.ts";

@@ -1,8 +1,8 @@
 /** What a search asks for once the profile and the defaults have filled its gaps. */
 import type { InputOf } from "../../../runtime/contract/contract.ts";
 import { fail, invalidField } from "../../../runtime/errors/errors.ts";
+import type { Weights } from "../../../runtime/ranking/ranking.ts";
 import type { Matrixd } from "../contract.ts";
-import type { Weights } from "../ranking/ranking.ts";
 import type { Mode, Profile } from "../schemas/schemas.ts";
 
 export type SearchInput = InputOf<Matrixd["endpoints"]["search"]>;

@@ -1,10 +1,10 @@
 /** The rows of one corpus that are nearest to a vector: live, inside of the set asked for, and as many as there are. */
 import type { Peer } from "../../../runtime/contract/contract.ts";
 import { invalidField } from "../../../runtime/errors/errors.ts";
+import { charactersRead } from "../../../runtime/ranking/ranking.ts";
 import type { Vectord } from "../../vectord/contract.ts";
 import type { LiveCorpus } from "../corpora/corpora.ts";
 import type { CorpusRow } from "../lexicon/lexicon.ts";
-import { charactersRead } from "../ranking/ranking.ts";
 import { rowField } from "../schemas/schemas.ts";
 import { filterAmong, planAmong, type RowSet } from "./row-set.ts";
 

@@ -1,7 +1,9 @@
 /** The rows of one corpus that have the query's words, best first. */
+
+import { charactersRead } from "../../../runtime/ranking/ranking.ts";
 import type { LiveCorpus } from "../corpora/corpora.ts";
 import type { CorpusRow } from "../lexicon/lexicon.ts";
-import { charactersRead, termsOf } from "../ranking/ranking.ts";
+import { termsOf } from "../ranking/ranking.ts";
 import { planAmong, type RowSet } from "./row-set.ts";
 
 interface WordSearch {

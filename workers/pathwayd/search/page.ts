@@ -32,17 +32,20 @@ export interface Place {
   at: number;
   /** Results before the page. */
   skip: number;
+  /** Microseconds: the time that all pages are true at. */
+  valid?: number;
 }
 
 const fingerprint = (conditions: unknown): string => Bun.hash(JSON.stringify(conditions)).toString(36);
 
-export const writeToken = ({ at, skip }: Place, conditions: unknown): string =>
-  pageToken(`${fingerprint(conditions)}.${at}.${skip}`);
+export const writeToken = ({ at, skip, valid }: Place, conditions: unknown): string =>
+  pageToken(`${fingerprint(conditions)}.${at}.${skip}${valid === undefined ? "" : `.${valid}`}`);
 
 /** Throws `invalid_field` for what is no token, or is one of other conditions. */
 export function readToken(token: string, conditions: unknown): Place {
-  const [print, at, skip] = readPageToken(token, /^([0-9a-z]{1,20})\.(-?\d{1,16})\.(\d{1,12})$/);
+  const form = /^([0-9a-z]{1,20})\.(-?\d{1,16})\.(\d{1,12})(?:\.(-?\d{1,17}))?$/;
+  const [print, at, skip, valid] = readPageToken(token, form);
   if (print !== fingerprint(conditions))
     throw invalidField("page_token", "it belongs to a request with other conditions");
-  return { at: Number(at), skip: Number(skip) };
+  return { at: Number(at), skip: Number(skip), ...(valid !== undefined && { valid: Number(valid) }) };
 }

@@ -1,6 +1,7 @@
-/** Lexical search by SQLite's FTS5, in memory: Porter stems, without accents, ranked by BM25 (k1 1.2, b 0.75). */
+/** Lexical search by SQLite's FTS5, in memory: Porter stems, without accents, ranked by the words' rarity. */
 import { Database } from "bun:sqlite";
 import { fail } from "../../../runtime/errors/errors.ts";
+import { functionWords } from "../../../runtime/ranking/ranking.ts";
 
 export interface TextDocument {
   id: number;
@@ -10,7 +11,7 @@ export interface TextDocument {
 
 export interface TextHit {
   id: number;
-  /** Larger is better. */
+  /** What its words weigh of what all of them weigh, by how seldom they are: up to 1. */
   score: number;
 }
 
@@ -25,7 +26,7 @@ export interface TextIndex {
 /** Words of one search: each costs a list of documents, and SQLite bounds the size of an expression. */
 const wordsMax = 200;
 
-/** The words of a search, each once. Throws `invalid_field` for a text without any or with too many. */
+/** The words of a search, each once, without those that say nothing of a subject. Throws `invalid_field` for a text without any or with too many. */
 export function wordsOf(text: string): string[] {
   const words = [...new Set(text.toLowerCase().match(/[\p{L}\p{N}\p{M}\p{Co}]+/gu) ?? [])];
   const details = { field: "text" };
@@ -33,7 +34,7 @@ export function wordsOf(text: string): string[] {
     throw fail("invalid_field", "text: expected at least one word or number", { details });
   if (words.length > wordsMax)
     throw fail("invalid_field", `text: ${words.length} different words, at most ${wordsMax}`, { details });
-  return words;
+  return words.filter((word) => !functionWords.has(word));
 }
 
 /** Makes an empty index. Contentless: SQLite keeps the index only, not the texts. */
@@ -44,7 +45,7 @@ export function createTextIndex(): TextIndex {
   );
   const insert = database.prepare("INSERT INTO texts(rowid, content, tags) VALUES (?, ?, ?)");
   const remove = database.prepare("DELETE FROM texts WHERE rowid = ?");
-  const select = database.prepare("SELECT rowid, bm25(texts) FROM texts WHERE texts MATCH ?");
+  const select = database.prepare("SELECT rowid FROM texts WHERE texts MATCH ?");
   const known = new Set<number>();
   const put = database.transaction((documents: readonly TextDocument[]) => {
     for (const { id, content, tags } of documents) {
@@ -55,11 +56,18 @@ export function createTextIndex(): TextIndex {
   });
   return {
     put: (documents) => put(documents),
-    // Quoted, so that no word is an FTS5 operator.
-    search: (words) =>
-      select
-        .values(words.map((word) => `"${word}"`).join(" OR "))
-        .map(([id, score]) => ({ id: Number(id), score: -Number(score) })),
+    search: (words) => {
+      const found = new Map<number, number>();
+      let whole = 0;
+      for (const word of words) {
+        // Quoted, so that no word is an FTS5 operator.
+        const having = select.values(`"${word}"`);
+        const rarity = Math.log(1 + (known.size - having.length + 0.5) / (having.length + 0.5));
+        whole += rarity;
+        for (const [id] of having) found.set(Number(id), (found.get(Number(id)) ?? 0) + rarity);
+      }
+      return Array.from(found, ([id, weight]) => ({ id, score: weight / whole }));
+    },
     close: () => database.close(),
   };
 }

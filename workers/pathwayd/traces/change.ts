@@ -3,13 +3,27 @@ import type { Static, TProperties } from "@sinclair/typebox";
 import { closed, t } from "../../../runtime/contract/contract.ts";
 
 /** Name and version in the head of the log. */
-export const logFormat = { format: "lakehouse.pathway", version: 1 } as const;
+export const logFormat = { format: "lakehouse.pathway", version: 2 } as const;
 
 const sequence = t.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER });
 const text = t.String({ minLength: 1 });
 const content = t.Unknown();
 const tags = t.Array(t.String());
 const embedding = t.Array(t.Number());
+/** Whose it is, and in which work it came to be. */
+export const Scope = closed({
+  user: t.Optional(text),
+  agent: t.Optional(text),
+  run: t.Optional(text),
+  session: t.Optional(text),
+});
+export type Scope = Static<typeof Scope>;
+/** From when and until when it is true, the end left out: beside the times at which it was recorded. Since version 2. */
+const more = {
+  scope: t.Optional(Scope),
+  valid_from: t.Optional(t.Integer()),
+  valid_to: t.Optional(t.Integer()),
+};
 const range = t.Tuple([sequence, sequence]);
 
 const change = <K extends string, P extends TProperties>(kind: K, properties: P) =>
@@ -24,13 +38,14 @@ const change = <K extends string, P extends TProperties>(kind: K, properties: P)
   });
 
 export const Change = t.Union([
-  change("add", { content, tags, embedding: t.Optional(embedding) }),
+  change("add", { content, tags, embedding: t.Optional(embedding), ...more }),
   change("revise", {
     content,
     tags,
     embedding: t.Optional(embedding),
     predecessor: text,
     reason: t.Optional(t.String()),
+    ...more,
   }),
   /** Follows each revise, with the next sequence: either line alone keeps the old trace from coming back. */
   change("supersede", { successor: text }),
@@ -38,6 +53,7 @@ export const Change = t.Union([
     content: t.Optional(content),
     tags: t.Optional(tags),
     embedding: t.Optional(embedding),
+    ...more,
   }),
   /** Stands in two lines, so that damage to one does not bring the trace back. */
   change("retire", { reason: t.Optional(t.String()) }),

@@ -1,12 +1,13 @@
 /** Content of traces: its checks, its equality, and the text to search in it. */
 import { isDeepStrictEqual } from "node:util";
 import { fail, invalidField } from "../../../runtime/errors/errors.ts";
+import { type Facts, factsOf } from "./facts.ts";
 import { normOf } from "./head.ts";
 
 /** Deeper JSON is refused: code that reads it by recursion must not run out of stack. */
 const depthMax = 64;
 
-export interface Contents {
+export interface Contents extends Facts {
   content: unknown;
   tags: readonly string[];
   embedding?: readonly number[];
@@ -67,7 +68,9 @@ const sorted = (tags: readonly string[]): string[] => [...tags].sort();
 export const isSameContent = (a: unknown, b: unknown): boolean => isDeepStrictEqual(a, b);
 
 export const isSame = (a: Contents, b: Contents): boolean =>
-  isSameContent(a.content, b.content) && isSameContent(sorted(a.tags), sorted(b.tags));
+  isSameContent(a.content, b.content) &&
+  isSameContent(sorted(a.tags), sorted(b.tags)) &&
+  isSameContent(factsOf(a), factsOf(b));
 
 /** A hash of content and tags for lookups; equal hashes are compared in full. */
 export const digestOf = ({ content, tags }: Contents): number =>

@@ -2,7 +2,8 @@
 import type { Static } from "@sinclair/typebox";
 import { fail } from "../../../runtime/errors/errors.ts";
 import type { Trace } from "../contract.ts";
-import type { Change } from "./change.ts";
+import type { Change, Scope } from "./change.ts";
+import { factsOf } from "./facts.ts";
 import { formatTime } from "./instant.ts";
 
 export interface Head {
@@ -12,6 +13,9 @@ export interface Head {
   readonly embedding?: readonly number[];
   /** Length of the embedding as a vector. */
   readonly norm: number;
+  readonly scope?: Scope;
+  readonly valid_from?: number;
+  readonly valid_to?: number;
   readonly created: number;
   readonly updated: number;
   readonly predecessor?: string;
@@ -47,6 +51,7 @@ export function advance(head: Head | undefined, change: Change): Head {
       tags,
       ...(embedding && { embedding }),
       norm: normOf(embedding),
+      ...factsOf(change),
       created: at,
       updated: at,
       ...(kind === "revise" && { predecessor: change.predecessor }),
@@ -76,6 +81,7 @@ function updated(head: Head, change: Extract<Change, { kind: "update" }>): Head 
     tags: change.tags ?? head.tags,
     ...(embedding && { embedding }),
     norm: embedding === old ? head.norm : normOf(embedding),
+    ...factsOf({ ...rest, ...factsOf(change) }),
     updated: change.at,
   };
 }
@@ -94,5 +100,8 @@ export const traceOf = (head: Head): Static<typeof Trace> => ({
   ...(head.retired?.reason !== undefined && { reason: head.retired.reason }),
   replay_count: head.replays,
   ...(head.replayed !== undefined && { last_replayed_at: formatTime(head.replayed) }),
+  ...(head.scope && { scope: { ...head.scope } }),
+  ...(head.valid_from !== undefined && { valid_from: formatTime(head.valid_from) }),
+  ...(head.valid_to !== undefined && { valid_to: formatTime(head.valid_to) }),
   ...(head.embedding && { embedding: [...head.embedding] }),
 });

@@ -1,6 +1,14 @@
 /** What each request changes, decided from the state alone, without clock or disk. */
 import { fail, invalidField } from "../../../runtime/errors/errors.ts";
-import { type Contents, type Head, isLive, isSameContent, unknownUid } from "../traces/traces.ts";
+import {
+  type Contents,
+  type Facts,
+  factsOf,
+  type Head,
+  isLive,
+  isSameContent,
+  unknownUid,
+} from "../traces/traces.ts";
 import type { Draft } from "./draft.ts";
 
 interface Limits {
@@ -33,11 +41,16 @@ function refuseTaken(draft: Draft, uid: string, { tracesMax }: Limits): void {
     );
 }
 
-const contentsOf = ({ content, tags, embedding }: Contents) => ({
-  content,
-  tags: [...tags],
-  ...(embedding && { embedding: [...embedding] }),
-});
+function contentsOf(contents: Contents) {
+  const { content, tags, embedding } = contents;
+  checkTimes(contents);
+  return { content, tags: [...tags], ...(embedding && { embedding: [...embedding] }), ...factsOf(contents) };
+}
+
+function checkTimes({ valid_from, valid_to }: Facts): void {
+  if (valid_from !== undefined && valid_to !== undefined && valid_from >= valid_to)
+    throw invalidField("valid_to", "lies not after valid_from, so that it would never be true");
+}
 
 export function planAdd(
   draft: Draft,
@@ -63,19 +76,21 @@ export function planAddIdempotent(
 
 export function planUpdate(
   draft: Draft,
-  { uid, content, tags, embedding }: { uid: string } & Partial<Contents>,
+  { uid, content, tags, embedding, ...facts }: { uid: string } & Partial<Contents>,
 ): Head {
-  liveHead(draft, uid, "updated");
+  const head = liveHead(draft, uid, "updated");
+  checkTimes({ ...head, ...facts });
   return draft.make({
     kind: "update",
     uid,
     ...(content !== undefined && { content }),
     ...(tags && { tags: [...tags] }),
     ...(embedding && { embedding: [...embedding] }),
+    ...factsOf(facts),
   });
 }
 
-interface Revision {
+interface Revision extends Facts {
   uid: string;
   newUid: string;
   content: unknown;
@@ -86,14 +101,18 @@ interface Revision {
 
 export function planRevise(
   draft: Draft,
-  { uid, newUid, content, tags, embedding, reason }: Revision,
+  { uid, newUid, content, tags, embedding, reason, ...facts }: Revision,
   limits: Limits,
 ): Head {
   const old = liveHead(draft, uid, "revised");
   if (newUid === uid)
     throw invalidField("new_uid", `a trace cannot supersede itself; leave it out, or use /pathway/update`);
   refuseTaken(draft, newUid, limits);
-  const contents = contentsOf({ content, tags: tags ?? old.tags, ...(embedding && { embedding }) });
+  const contents = contentsOf({
+    ...{ content, tags: tags ?? old.tags },
+    ...(embedding && { embedding }),
+    ...factsOf({ ...facts, scope: facts.scope ?? old.scope }),
+  });
   return draft.make(
     { kind: "revise", uid: newUid, predecessor: uid, ...contents, ...(reason !== undefined && { reason }) },
     { kind: "supersede", uid, successor: newUid },

@@ -1,11 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import {
-  byDistance,
-  byPlace,
-  scoreOf,
-  weightsOf,
-  worthOf,
-} from "../../../../workers/matrixd/ranking/fusion.ts";
+import { scoreOf, weightsOf } from "../../../../runtime/ranking/parts.ts";
+import { byDistance, byPlace, worthOf } from "../../../../workers/matrixd/ranking/fusion.ts";
 
 const scored = (scores: Record<string, number>) =>
   Object.entries(scores).map(([item, score]) => ({ item, score }));

@@ -5,6 +5,8 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { InputOf, Peer, ReplyOf } from "../../../../runtime/contract/endpoints.ts";
 import { fail } from "../../../../runtime/errors/errors.ts";
+import { type Embedd, embedd } from "../../../../workers/embedd/contract.ts";
+import { createEmbedd } from "../../../../workers/embedd/service.ts";
 import { type Matrixd, matrixd } from "../../../../workers/matrixd/contract.ts";
 import type { Observerd } from "../../../../workers/observerd/contract.ts";
 import { pathwayd } from "../../../../workers/pathwayd/contract.ts";
@@ -43,6 +45,7 @@ interface Pair {
 const peers = temporaryDirectory("distill-peers");
 const config = configWith({ data_dir: peers.path, buckets: { primary: { kind: "local" } } });
 let store: InProcess<typeof storaged>;
+let embedding: InProcess<Embedd>;
 let traces: InProcess<typeof pathwayd>;
 let matrix: InProcess<typeof matrixd>;
 let playbooks: { playbooks: Playbook[]; retired: number };
@@ -52,7 +55,11 @@ let service: InProcessObserverd;
 
 beforeAll(async () => {
   store = await startInProcess({ contract: storaged, create: createStoraged }, { config, peers: {} });
-  traces = await startInProcess({ contract: pathwayd, create: createPathwayd }, { config, peers: {} });
+  embedding = await startInProcess({ contract: embedd, create: createEmbedd }, { config, peers: {} });
+  traces = await startInProcess(
+    { contract: pathwayd, create: createPathwayd },
+    { config, peers: { embedd: embedding.peer } },
+  );
   matrix = await startContractPeer(matrixd, peers.path, {
     playbooksSince: async () => {
       playbooksFail?.();
@@ -62,7 +69,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await service.stop();
-  for (const each of [matrix, traces, store]) await each.stop();
+  for (const each of [matrix, traces, embedding, store]) await each.stop();
   peers.remove();
   own.remove();
 });
