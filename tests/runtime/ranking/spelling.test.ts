@@ -1,7 +1,7 @@
 /** How alike texts are spelled, and the sentences that are looked at one by one. */
 import { describe, expect, test } from "bun:test";
-import { sentencesOf } from "../../../workers/matrixd/ranking/sentences.ts";
 import { charactersRead, spelledAlike } from "../../../runtime/ranking/spelling.ts";
+import { sentencesOf } from "../../../workers/matrixd/ranking/sentences.ts";
 
 describe("spelling", () => {
   const others = ["payroll clerk", "tax accountant", "pastry cook"];
