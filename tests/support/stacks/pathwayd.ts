@@ -18,7 +18,13 @@ import { createEmbedd } from "../../../workers/embedd/service.ts";
 import { type Pathwayd, pathwayd } from "../../../workers/pathwayd/contract.ts";
 import { createPathwayd } from "../../../workers/pathwayd/service.ts";
 import { takeAsTheyAre } from "../durability/marked.ts";
-import { configWith, type LogLines, startInProcess, temporaryDirectory } from "./in-process.ts";
+import {
+  configWith,
+  type InProcess,
+  type LogLines,
+  startInProcess,
+  temporaryDirectory,
+} from "./in-process.ts";
 import { overLocal } from "./local-transport.ts";
 
 export interface Memory {
@@ -38,6 +44,18 @@ export interface MemoryOptions {
   embedd?: (peer: Peer<Embedd>) => Peer<Embedd>;
 }
 
+/** One embedd for all memories of the process: its model is read once. It keeps nothing. */
+let sharing: Promise<InProcess<Embedd>> | undefined;
+function sharedEmbedd(): Promise<InProcess<Embedd>> {
+  const directory = sharing ? undefined : temporaryDirectory("pathwayd-embedd");
+  if (directory) process.once("exit", directory.remove);
+  sharing ??= startInProcess(
+    { contract: embedd, create: createEmbedd },
+    { config: configWith({ data_dir: directory?.path ?? "" }), peers: {} },
+  );
+  return sharing;
+}
+
 /** Starts pathwayd on `<dataDir>/pathwayd`. */
 export async function openMemory(dataDir: string, options: MemoryOptions = {}): Promise<Memory> {
   const { clock = systemClock, config = {}, adopted = () => false } = options;
@@ -47,10 +65,7 @@ export async function openMemory(dataDir: string, options: MemoryOptions = {}): 
   const log = createLog("pathwayd", "debug", (line) => lines.push(JSON.parse(line)));
   const marks = await openMarks({ dataDir, service: "pathwayd", clock: systemClock, log });
   const idempotency = await openIdempotency(directory, clock, { kept: { marks, adopted: () => false }, log });
-  const embedding = await startInProcess(
-    { contract: embedd, create: createEmbedd },
-    { config: configWith({ data_dir: dataDir }), peers: {} },
-  );
+  const embedding = await sharedEmbedd();
   const metrics = createMetrics();
   const running = await createPathwayd({
     config: configWith({ data_dir: dataDir, pathwayd: config }),
@@ -80,7 +95,6 @@ export async function openMemory(dataDir: string, options: MemoryOptions = {}): 
     log: lines,
     stop: async () => {
       await running.stop();
-      await embedding.stop();
       await idempotency.close();
       await marks.close();
     },
