@@ -140,7 +140,7 @@ const rememberInput = closed({
 export const remember = (gateway: GatewayClient): Tool => ({
   name: "remember",
   description:
-    "Remembers something for later sessions: a decision, a preference, what worked and what did not. recall finds it again by its words and tags. The same text and tags twice are one memory.",
+    "Remembers something for later sessions: a decision, a preference, what worked and what did not. recall finds it again by its meaning, words and tags. The same text and tags twice are one memory.",
   annotations: { ...adding("Remember"), idempotentHint: true },
   input: rememberInput,
   output: addIdempotent.reply,
@@ -159,14 +159,21 @@ const memoriesDefault = 10;
 export const recall = (gateway: GatewayClient): Tool => ({
   name: "recall",
   description:
-    "Finds what was remembered: by words, the best first, or by tags and time, the newest first. Memories that were retired or superseded are left out unless asked for.",
+    "Finds what was remembered: by meaning and words, the best first, or by tags and time, the newest first. Memories that were retired or superseded are left out unless asked for.",
   annotations: reading("Recall"),
   input: derive(inputSchema(search), {
     omit: ["vector"],
     refine: {
       tags: { description: "Tags that it must have." },
       match: { description: "all (unless given): every tag must be there; any: one of them." },
-      text: { description: "Words to rank by." },
+      text: { description: "What it is about: compared by meaning, spelling and words." },
+      scope: {
+        description: "Whose it is: {user, agent, run, session}; every name given is the memory's own.",
+      },
+      filter: { description: 'Fields of its content: {"details.role":"Welder"}, {"days":{"gt":5}}.' },
+      min_score: { description: "Leave out those of a lower score, with text; scores go up to 1." },
+      valid_at: { description: "What was true at this time, RFC 3339; now unless given." },
+      include_invalid: { description: "Give those that are not true at that time, too." },
       since: { description: "Remembered at or after this time, RFC 3339." },
       until: { description: "Remembered at or before this time, RFC 3339." },
       as_of: { description: "What the answer would have been at this time, RFC 3339." },
