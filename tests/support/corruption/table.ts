@@ -28,7 +28,8 @@ const notes = {
 and sizes show is named.
 `,
   s3: `What a dataset, an index, a corpus or a document consists of is known apart from the bucket: manifests have each object's size and
-etag, journals their segments, rows the SHA-256 of originals. So it is named when it is gone, older or another one. An object
+etag, journals their segments, rows the SHA-256 of originals. So fsck names what is gone, older or another one, and
+readiness does once it was asked for. An object
 that somebody stored under a key of their own is known to the bucket alone: with its own checksum an older copy is what is
 there, and one that is removed there is as one that was deleted.
 `,
