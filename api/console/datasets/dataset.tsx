@@ -16,13 +16,11 @@ import {
   Table,
 } from "../parts/parts.ts";
 import { orFailure } from "../session/session.ts";
+import { profile } from "./profile.tsx";
 
 type Manifest = ReplyOf<Catalogd["endpoints"]["manifest"]>;
 type Versions = ReplyOf<Catalogd["endpoints"]["versions"]>;
 type Difference = ReplyOf<Catalogd["endpoints"]["diff"]>;
-
-/** Rows that a profile looks at: of more, a sample. */
-const profiledRows = 100_000;
 
 export async function dataset(context: PageContext) {
   const { api, name, query, isPart, path, nonce } = context;
@@ -168,6 +166,9 @@ load_catalog("lakehouse", type="rest", uri="http://127.0.0.1:3110/iceberg").load
 ATTACH 'main' AS lake (TYPE iceberg, ENDPOINT 'http://127.0.0.1:3110/iceberg', AUTHORIZATION_TYPE 'none', DEFAULT_SCHEMA 'main');
 SELECT * FROM lake.main.${name};
 
+-- Spark, started with a catalog named lake of type rest and uri http://127.0.0.1:3110/iceberg
+SELECT * FROM lake.main.${name};
+
 # curl
 curl -sS http://127.0.0.1:3110/v1/sql -H 'Accept: text/csv' -d '{"sql":"SELECT * FROM \\"${name}\\""}'`}</pre>
   </details>
@@ -237,54 +238,5 @@ async function difference({ api, name, query }: PageContext) {
         {names(columns.retyped)}.
       </p>
     </div>
-  );
-}
-
-interface Summary {
-  column_name: string;
-  column_type: string;
-  min: string | null;
-  max: string | null;
-  approx_unique: number | null;
-  avg: string | null;
-  null_percentage: number | null;
-}
-
-/** By DuckDB's own SUMMARIZE, over a sample of large ones. */
-async function profile({ api, name, query }: PageContext) {
-  const source = quoteName(`${name}@${Number(query.get("version"))}`);
-  const manifest = await api.get<Manifest>(
-    `/v1/catalog/manifest/${encodeURIComponent(name)}?version=${Number(query.get("version"))}`,
-  );
-  const isSample = manifest.row_count > profiledRows;
-  const rows = await orFailure(
-    api.post<Summary[]>("/v1/sql", {
-      sql: `SUMMARIZE SELECT * FROM ${source}${isSample ? ` USING SAMPLE ${profiledRows}` : ""}`,
-    }),
-  );
-  if (rows instanceof ServiceError) return <Failure error={rows} />;
-  return (
-    <>
-      {isSample && <p class="quiet">Of a sample of {count(profiledRows)} rows.</p>}
-      <Table
-        label="Columns"
-        heads={["Name", "Type", "NULL", "Different", "Least", "Most", "Mean"]}
-        rows={rows.map((each) => [
-          <code>{each.column_name}</code>,
-          <code>{each.column_type}</code>,
-          <meter
-            value={each.null_percentage ?? 0}
-            max={100}
-            aria-label={`NULL in ${each.column_name}: ${each.null_percentage ?? 0} %`}
-            title={`${each.null_percentage ?? 0} %`}
-          />,
-          each.approx_unique === null ? "" : `≈ ${count(each.approx_unique)}`,
-          <span class="cut">{each.min ?? ""}</span>,
-          <span class="cut">{each.max ?? ""}</span>,
-          each.avg === null ? "" : each.avg.slice(0, 12),
-        ])}
-        empty="It has no columns."
-      />
-    </>
   );
 }

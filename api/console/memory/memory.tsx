@@ -10,6 +10,7 @@ import { orFailure } from "../session/session.ts";
 export { trace } from "./trace.tsx";
 
 type Traces = ReplyOf<Pathwayd["endpoints"]["search"]>;
+type Profiles = ReplyOf<Matrixd["endpoints"]["profiles"]>;
 type Playbooks = ReplyOf<Matrixd["endpoints"]["playbooks"]>;
 
 export async function memory({ api, query, isPart, path, nonce }: PageContext) {
@@ -40,7 +41,10 @@ export async function memory({ api, query, isPart, path, nonce }: PageContext) {
       />
     );
   if (isPart) return list;
-  const playbooks = await orFailure(api.get<Playbooks>("/v1/matrix/playbooks?page_size=50"));
+  const [playbooks, profiles] = await Promise.all([
+    orFailure(api.get<Playbooks>("/v1/matrix/playbooks?page_size=50")),
+    orFailure(api.get<Profiles>("/v1/matrix/profiles")),
+  ]);
   return (
     <Layout title="Memory" at={path} nonce={nonce}>
       <section aria-labelledby="traces">
@@ -60,33 +64,70 @@ export async function memory({ api, query, isPart, path, nonce }: PageContext) {
       </section>
       <section aria-labelledby="playbooks">
         <h2 id="playbooks">Playbooks</h2>
-        {playbooks instanceof ServiceError ? (
-          <Failure error={playbooks} />
-        ) : (
-          <Table
-            label="Playbooks"
-            heads={["Question", "Answer", "Corpus", "Score", "Helpful", "Harmful", "Confirmed", ""]}
-            rows={playbooks.playbooks.map((each) => [
-              each.query_text,
-              each.answer_id,
-              each.corpus,
-              each.score.toPrecision(2),
-              each.helpful,
-              each.harmful,
-              moment(each.confirmed_at),
-              <Action
-                method="DELETE"
-                path={`/v1/matrix/playbooks/${encodeURIComponent(each.playbook_id)}`}
-                says={`What was learned of '${each.query_text}' will be forgotten.`}
-                danger
-              >
-                Forget
-              </Action>,
-            ])}
-            empty="No playbooks yet: “This fits” at a hit of a search makes one."
-          />
-        )}
+        {playbooks instanceof ServiceError ? <Failure error={playbooks} /> : <PlaybookTable {...playbooks} />}
+        <Action
+          method="POST"
+          path="/v1/matrix/playbooks/consolidate"
+          body={{}}
+          says="Playbooks that say the same become one, and those that have faded or mislead are dropped."
+        >
+          Consolidate
+        </Action>
+      </section>
+      <section aria-labelledby="profiles">
+        <h2 id="profiles">Profiles</h2>
+        {profiles instanceof ServiceError ? <Failure error={profiles} /> : <ProfileTable {...profiles} />}
       </section>
     </Layout>
   );
 }
+
+const ProfileTable = ({ profiles, active }: Profiles) => (
+  <Table
+    label="Profiles"
+    heads={["Name", "Corpora", "Mode", "Model", ""]}
+    rows={profiles.map((each) => [
+      each.name,
+      each.corpora.join(", "),
+      each.mode ?? "",
+      each.model ?? "",
+      each.name === active ? (
+        "active"
+      ) : (
+        <Action
+          method="POST"
+          path={`/v1/matrix/profiles/${encodeURIComponent(each.name)}/activate`}
+          says={`Searches that name no corpora will use '${each.name}' from now on.`}
+        >
+          Activate
+        </Action>
+      ),
+    ])}
+    empty="There are no profiles: PUT /v1/matrix/profiles/NAME makes one."
+  />
+);
+
+const PlaybookTable = ({ playbooks }: Playbooks) => (
+  <Table
+    label="Playbooks"
+    heads={["Question", "Answer", "Corpus", "Score", "Helpful", "Harmful", "Confirmed", ""]}
+    rows={playbooks.map((each) => [
+      each.query_text,
+      each.answer_id,
+      each.corpus,
+      each.score.toPrecision(2),
+      each.helpful,
+      each.harmful,
+      moment(each.confirmed_at),
+      <Action
+        method="DELETE"
+        path={`/v1/matrix/playbooks/${encodeURIComponent(each.playbook_id)}`}
+        says={`What was learned of '${each.query_text}' will be forgotten.`}
+        danger
+      >
+        Forget
+      </Action>,
+    ])}
+    empty="No playbooks yet: “This fits” at a hit of a search makes one."
+  />
+);

@@ -6,13 +6,15 @@ import { count, duration, Layout, moment, type PageContext, Stat, State, Table }
 
 type Stats = ReplyOf<Observerd["endpoints"]["stats"]>;
 type Failures = ReplyOf<Observerd["endpoints"]["failures"]>;
+type Loops = ReplyOf<Observerd["endpoints"]["loops"]>;
 type Events = ReplyOf<Observerd["endpoints"]["events"]>;
 
 export async function operations({ api, path, nonce }: PageContext) {
-  const [stats, { clusters }, { events }] = await Promise.all([
+  const [stats, { clusters }, { events }, { loops }] = await Promise.all([
     api.get<Stats>("/v1/observer/stats"),
     api.get<Failures>("/v1/observer/failures?page_size=50"),
     api.get<Events>("/v1/observer/events?page_size=100"),
+    api.get<Loops>("/v1/observer/loops"),
   ]);
   return (
     <Layout title="Operations" at={path} nonce={nonce}>
@@ -52,6 +54,20 @@ export async function operations({ api, path, nonce }: PageContext) {
           <span class="cut">{each.error ?? ""}</span>,
         ])}
         empty="No operation was reported yet."
+      />
+      <h2>Background loops</h2>
+      <Table
+        label="Background loops"
+        heads={["Name", "State", "Every", "Runs", "Last", "Result"]}
+        rows={loops.map((each) => [
+          each.name,
+          each.enabled ? "on" : "off",
+          duration(each.interval_ms),
+          count(each.runs),
+          each.last_run_at === undefined ? "" : moment(each.last_run_at),
+          <span class="cut">{each.last_error ?? each.last_result ?? ""}</span>,
+        ])}
+        empty="There are none."
       />
     </Layout>
   );

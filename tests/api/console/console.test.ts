@@ -92,6 +92,9 @@ describe.skipIf(!browser)("the console", () => {
     await click("form button.primary");
     await click("text=Open workers");
     await page.waitForSelector("meter");
+    expect(await page.getAttribute("svg[aria-label^=hourly_rate]", "aria-label")).toMatch(
+      /from 18.00 to 47.25, in 12 parts: \d/,
+    );
     await page.waitForSelector(".rows .line");
     expect(await page.textContent(".rows .line")).toContain("Forklift operator");
     await click("text=Ask in SQL");
@@ -283,6 +286,7 @@ describe.skipIf(!browser)("the console", () => {
       corpus: "hostile",
     });
     await api("POST", "/v1/pathway/add", { uid: "note-1", content: { [hostile]: hostile }, tags: [hostile] });
+    await api("PUT", "/v1/matrix/profiles/hostile", { corpora: ["hostile"] });
     await api("POST", "/v1/observer/event", {
       source: "mcp",
       endpoint: hostile,
