@@ -23,8 +23,8 @@ import { inTerminal, wrongWith } from "./terminal.ts";
 
 const root = resolve(import.meta.dir, "../..");
 const clone = "/root/lakehouse";
-/** What the packages may weigh that a start installs, in MB. */
-const packagesMaxMB = 350;
+/** What the packages may weigh that a start installs, in MiB, as du counts them. */
+const packagesMaxMiB = 350;
 const minute = 60_000;
 /** One stage; and all of them: a machine that hangs must not hang whoever waits for it. */
 const stageTimeoutMs = 10 * minute;
@@ -56,7 +56,7 @@ interface Stage {
 
 /** What the first command put on the disk, in MB. */
 const weigh = `du -sm node_modules ~/.npm ~/.bun 2> /dev/null > /run/weights || true
-test "$(du -sm node_modules | cut -f 1)" -le ${packagesMaxMB}
+test "$(du -sm node_modules | cut -f 1)" -le ${packagesMaxMiB}
 test ! -e node_modules/typescript
 test ! -e node_modules/@biomejs
 `;
@@ -111,11 +111,11 @@ function stagesOf(machine: Machine, { launcher, tour }: Page) {
       },
     },
     {
-      name: `the packages of a start weigh at most ${packagesMaxMB} MB, and none is of development`,
+      name: `the packages of a start weigh at most ${packagesMaxMiB} MiB, and none is of development`,
       run: async () => {
         const why = await wrongScript(machine, weigh);
         const { output } = await machine.run("cat /run/weights", { timeoutMs: stageTimeoutMs });
-        for (const line of output.trim().split("\n")) say(`          MB: ${line.replace("\t", "  ")}`);
+        for (const line of output.trim().split("\n")) say(`          MiB: ${line.replace("\t", "  ")}`);
         return why;
       },
     },
@@ -156,7 +156,7 @@ function stagesOf(machine: Machine, { launcher, tour }: Page) {
 /** A set-up that failed in part has said so: on a machine with nothing but a network, it may not. */
 function faultInSetup(log: string): string | undefined {
   if (!/FAISS is ready/.test(log)) return "set-up did not get FAISS ready";
-  return /packages are installed: \d+ MB/.test(log) ? undefined : "set-up did not say what it installed";
+  return /packages are installed: \d+ MiB/.test(log) ? undefined : "set-up did not say what it installed";
 }
 
 /** The machine has this one's network, so that the product's ports must be free here. */

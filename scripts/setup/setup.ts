@@ -43,10 +43,10 @@ const pinnedVersion = (packageJson: string): string => JSON.parse(packageJson).d
 /** The packages that the product and its operator's commands need, or those of tests and lint as well. */
 export type PackageSet = "production" | "all";
 
-/** What each takes, in MB, where it was measured (linux-x64): over the network with an empty cache, and on the disk. */
+/** What each takes, in MB and MiB, where it was measured (linux-x64): over the network with an empty cache, and on the disk. */
 const weights: Record<PackageSet, { fetched: number; onDisk: number }> = {
-  production: { fetched: 94, onDisk: 329 },
-  all: { fetched: 144, onDisk: 517 },
+  production: { fetched: 112, onDisk: 336 },
+  all: { fetched: 166, onDisk: 516 },
 };
 
 /** What an installation is made for: the manifest, the lockfile and the kind of machine. */
@@ -89,11 +89,11 @@ async function runInstall(bun: string, cwd: string, set: PackageSet): Promise<vo
   const own = Bun.version === bun ? [process.execPath] : [process.execPath, "x", `bun@${bun}`];
   // Peers are types, but for those that are dependencies as well.
   const chosen = set === "production" ? ["--production", "--omit=peer"] : [];
-  const installedMB = (): string => `${Math.round(bytesIn(join(cwd, "node_modules")) / 1e6)} MB on disk`;
+  const installedMB = (): string => `${Math.round(bytesIn(join(cwd, "node_modules")) / 2 ** 20)} MiB on disk`;
   const { fetched, onDisk } = weights[set];
   const which =
     set === "production" ? "the packages that the product needs" : "all packages, those of development too";
-  say(`installing ${which} (bun.lock, Bun ${bun}): about ${fetched} MB to fetch, ${onDisk} MB on disk …`);
+  say(`installing ${which} (bun.lock, Bun ${bun}): about ${fetched} MB to fetch, ${onDisk} MiB on disk …`);
   const startedAt = performance.now();
   const isDone = await runStep(
     {

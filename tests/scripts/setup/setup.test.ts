@@ -144,7 +144,7 @@ describe("the cold path", () => {
     const child = run([], { env: nowhere() });
     const err = await textOf(child.stderr);
     expect(err).toContain("setup: installing the packages that the product needs");
-    expect(err).toMatch(/about \d+ MB to fetch, \d+ MB on disk/);
+    expect(err).toMatch(/about \d+ MB to fetch, \d+ MiB on disk/);
     expect(await child.exited).toBe(1);
   });
 
