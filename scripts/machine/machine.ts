@@ -243,7 +243,8 @@ const readText = (path: string): string => {
 
 async function enterAndRun(pid: number, base: Base, script: string, options: RunOptions): Promise<Outcome> {
   const own = base.kind === "systemd" ? ["-C", ...(options.online ? [] : ["-n"])] : [];
-  const namespaces = ["-m", "-u", "-i", "-p", ...own];
+  // Its own root: where this process itself runs in a changed one, that is not the root of the mounts.
+  const namespaces = ["-m", "-r", "-w", "-u", "-i", "-p", ...own];
   const variables = Object.entries(base.kind === "bare" ? base.env : {}).map(
     ([name, value]) => `${name}=${value}`,
   );
