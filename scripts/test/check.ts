@@ -3,7 +3,7 @@
  * (tests/tidy.test.ts) and the tests that import what changed: since REF, else since the branch left its upstream, else
  * since the last commit. Where nothing changed, all is formatted and linted.
  */
-import { inSteps, root, testOptions, types } from "./test.ts";
+import { inSteps, root, testOptions, testTimeout, types } from "./test.ts";
 
 const git = (...words: string[]): string[] => {
   const { stdout } = Bun.spawnSync(["git", ...words], { cwd: root });
@@ -22,7 +22,7 @@ const ok = await inSteps([
     command: ["node_modules/.bin/biome", "check", "--write", "--no-errors-on-unmatched", ...linted],
   },
   types,
-  { name: "rules", command: ["test", "tests/tidy.test.ts", "--only-failures"] },
+  { name: "rules", command: ["test", testTimeout, "tests/tidy.test.ts", "--only-failures"] },
   { name: "tests", command: ["test", ...testOptions, "--only-failures", `--changed=${since}`] },
 ]);
 process.exit(ok ? 0 : 1);

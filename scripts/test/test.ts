@@ -15,8 +15,9 @@ export const root = resolve(import.meta.dir, "../..");
  */
 const testTimeoutMs = 15 * 60_000;
 
+export const testTimeout = `--timeout=${testTimeoutMs}`;
 /** Files run three at a time, in a process each (ADR 0052). */
-export const testOptions = [`--timeout=${testTimeoutMs}`, "--parallel=3", "--no-isolate"];
+export const testOptions = [testTimeout, "--parallel=3", "--no-isolate"];
 
 interface Counts {
   passed: number;
@@ -122,7 +123,7 @@ async function runTests(words: string[]): Promise<{ step: Done; counts: Counts; 
   const directory = mkdtempSync(join(tmpdir(), "lakehouse-test-"));
   try {
     const report = join(directory, "report.xml");
-    const options = words.length === 0 ? testOptions : testOptions.slice(0, 1);
+    const options = words.length === 0 ? testOptions : [testTimeout];
     const reporting = ["--reporter=junit", `--reporter-outfile=${report}`];
     const done = await step({ name: "tests", command: ["test", ...options, ...reporting, ...words] });
     const xml = readOrUndefined(report);
