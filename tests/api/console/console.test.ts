@@ -25,8 +25,15 @@ afterAll(async () => {
   await browser?.end();
   await product?.end();
 });
-/** No page may complain, whatever was done on it. */
-afterEach(() => expect(browser?.faults() ?? []).toEqual([]));
+/** No page may complain, whatever was done on it; what the product logged says why one did. */
+afterEach(() => {
+  const faults = browser?.faults() ?? [];
+  const logged = product
+    ?.log()
+    .split("\n")
+    .filter((line) => line.includes('"level":"error"'));
+  expect(faults.length === 0 ? [] : [...faults, ...(logged ?? [])]).toEqual([]);
+});
 
 const api = async <Answer>(method: string, path: string, body?: unknown): Promise<Answer> => {
   const response = await fetch(at(path), {

@@ -34,6 +34,11 @@ export async function startBrowser(): Promise<TestBrowser | undefined> {
       context.setDefaultTimeout(waitMs);
       const page = await context.newPage();
       page.on("pageerror", (error) => faults.push(`${page.url()}: ${error.message}`));
+      page.on("response", async (response) => {
+        if (response.status() < 500) return;
+        const text = await response.text().catch(() => "without an answer's text");
+        faults.push(`${page.url()}: ${response.url()} answered ${response.status()} ${text}`);
+      });
       page.on("console", (message) => {
         if (["error", "warning"].includes(message.type()))
           faults.push(`${page.url()}: ${message.text()} ${message.location().url}`);

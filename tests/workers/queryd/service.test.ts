@@ -440,6 +440,24 @@ describe("stopping queries", () => {
     await answer;
   });
 
+  test("a caller that leaves while what lists datasets is made leaves nothing half made", async () => {
+    const list = "SELECT count(*)::INT AS n FROM information_schema.tables";
+    const fresh = await startQuerydStack();
+    try {
+      expect((await fresh.sql("SELECT 1 AS one")).status).toBe(200);
+      for (let ms = 0; ms < 30; ms++) {
+        const controller = new AbortController();
+        const answer = fresh.sql({ sql: list }, { signal: controller.signal }).catch(() => {});
+        await Bun.sleep(ms);
+        controller.abort();
+        await answer;
+      }
+      expect(await fresh.rows(list)).toEqual([{ n: 0 }]);
+    } finally {
+      await fresh.stop();
+    }
+  });
+
   test("too many at once wait, and too many waiting are sent away", async () => {
     const answers = [stack.sql(endless), stack.sql(endless)];
     await until(stack, "running", 2);

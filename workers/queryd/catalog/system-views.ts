@@ -62,9 +62,9 @@ export function systemViewStatements(rows: readonly (readonly string[])[]): stri
     columns.set(view, [...(columns.get(view) ?? []), `CAST(NULL AS ${type}) AS ${quoteName(column)}`]);
   const empty = [...columns].filter(([view]) => !Object.hasOwn(shown, view));
   return [
-    ...Object.entries(shown).map(([view, select]) => `CREATE VIEW lakehouse.${view} AS ${select}`),
+    ...Object.entries(shown).map(([view, select]) => `CREATE OR REPLACE VIEW lakehouse.${view} AS ${select}`),
     ...empty.map(
-      ([view, nulls]) => `CREATE VIEW lakehouse.${view} AS SELECT ${nulls.join(", ")} WHERE false`,
+      ([view, nulls]) => `CREATE OR REPLACE VIEW lakehouse.${view} AS SELECT ${nulls.join(", ")} WHERE false`,
     ),
   ];
 }

@@ -57,13 +57,13 @@ export function createViews(log: Log): Views {
     showing: async ({ known, execute }, sources) => {
       const statements = schemaViews(sources);
       if (statements.length === 0) return;
-      await execute(statements);
       // The next statement that lists tables makes the views of columns again, and drops those of versions.
       const { etag, applied } = known.views;
       const shown = sources
         .filter(({ name }) => hasSchema(name))
         .map(({ name }) => [fold(name), ""] as const);
       known.views = { etag: etag && "", applied: new Map([...applied, ...shown]) };
+      await execute(statements);
     },
     sync: async ({ known, execute, rows }, snapshot) => {
       if (known.views.etag === snapshot.etag) return;
@@ -75,7 +75,7 @@ export function createViews(log: Log): Views {
         try {
           await execute(["BEGIN TRANSACTION", ...plan.statements, "COMMIT"]);
         } catch (cause) {
-          if (!(cause instanceof EngineError) || cause.kind === "INTERRUPT") throw cause;
+          if (!(cause instanceof EngineError)) throw cause;
           await execute(["ROLLBACK"]).catch(() => {});
           for (const statement of plan.statements)
             await execute([statement]).catch((error) =>

@@ -51,7 +51,10 @@ interface Limits {
 /** A child leased to one query. Its calls reject with `EngineError` where DuckDB refuses, with what ended the child where it ended. */
 export interface Session {
   known: Known;
-  /** Runs statements of the service itself. */
+  /**
+   * Runs statements of the service itself to their end, also when the query's caller goes away: they make what the child
+   * keeps for later queries, which must not be there by half.
+   */
   execute: (statements: readonly string[]) => Promise<void>;
   /** Binds a statement of the service itself without running it. */
   bind: (sql: string) => Promise<void>;
@@ -108,7 +111,7 @@ export function openEngines(options: EnginesOptions): Engines {
   const knownOf = (lease: Lease<QueryEngine>): Known => {
     const found = kept.get(lease.identity);
     if (found) return found;
-    const own = { execute: executing(lease, {}), rows: readingRows(lease, {}) };
+    const own = { execute: executing(lease), rows: readingRows(lease, {}) };
     const tableCache = createTableCache({ maxBytes: options.tableCacheBytes, own, log });
     const known = {
       views: { etag: undefined, applied: new Map() },
@@ -184,7 +187,7 @@ function createSession(lease: Lease<QueryEngine>, { signal, known, release }: He
   };
   return {
     known,
-    execute: executing(lease, options),
+    execute: executing(lease),
     rows: readingRows(lease, options),
     bind: async (sql) => void (await answered(lease, lease.verbs.bind({ sql }, options))),
     describe: async (sql) => answered(lease, lease.verbs.describe({ sql }, options)),
@@ -226,9 +229,8 @@ function bounding({ verbs }: Pick<Lease<QueryEngine>, "verbs">): (limits: Limits
   };
 }
 
-const executing =
-  (lease: Lease<QueryEngine>, options: { signal?: AbortSignal }) => async (statements: readonly string[]) =>
-    void (await answered(lease, lease.verbs.execute({ statements: [...statements] }, options)));
+const executing = (lease: Lease<QueryEngine>) => async (statements: readonly string[]) =>
+  void (await answered(lease, lease.verbs.execute({ statements: [...statements] })));
 
 const readingRows =
   (lease: Lease<QueryEngine>, options: { signal?: AbortSignal }) =>
