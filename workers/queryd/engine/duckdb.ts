@@ -73,11 +73,14 @@ const chunksPerCollection = 256;
 
 interface PooledConnection {
   connection: DuckDBConnection;
+  /** How many times definitions had changed when its statements were prepared. */
+  preparedAt: number;
   prepared: LRUCache<string, DuckDBPreparedStatement>;
 }
 
 const pooled = (connection: DuckDBConnection): PooledConnection => ({
   connection,
+  preparedAt: 0,
   prepared: new LRUCache({ max: preparedMax, dispose: (statement) => statement.destroySync() }),
 });
 
@@ -88,10 +91,19 @@ export async function openEngine(options: EngineSettings & { clock: Clock }): Pr
   /** Settings change beside what runs. */
   const control = await instance.connect();
   const idle = [pooled(first)];
+  let changes = 0;
   return {
     session: async (signal) => {
       const connection = idle.pop() ?? pooled(await instance.connect());
-      return createSession(connection, signal, options.clock, () => idle.push(connection));
+      // DuckDB binds a prepared statement again when a table that it reads has changed, not when a view or a macro has.
+      if (connection.preparedAt !== changes) connection.prepared.clear();
+      connection.preparedAt = changes;
+      const changed = () => {
+        changes += 1;
+      };
+      return createSession(connection, { signal, clock: options.clock, changed }, () =>
+        idle.push(connection),
+      );
     },
     limit: async (memoryBytes, tempBytes) => {
       for (const statement of bounds(memoryBytes, tempBytes))
@@ -102,8 +114,7 @@ export async function openEngine(options: EngineSettings & { clock: Clock }): Pr
 
 function createSession(
   { connection, prepared }: PooledConnection,
-  signal: AbortSignal,
-  clock: Clock,
+  { signal, clock, changed }: { signal: AbortSignal; clock: Clock; changed: () => void },
   giveBack: () => void,
 ): Session {
   const { call, end } = createCalls(connection, signal, clock);
@@ -145,7 +156,7 @@ function createSession(
       return bufferedCursor(result);
     },
     execute: async (sql) => {
-      await call(() => connection.run(sql));
+      await call(() => connection.run(sql)).finally(changed);
     },
     bind: async (sql) => {
       const statement = await call(() => connection.prepare(sql));

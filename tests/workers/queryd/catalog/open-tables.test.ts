@@ -62,6 +62,17 @@ test("position deletes take rows away, however their path is written, and only f
   expect(await stack.rows("SELECT deleted.name FROM open.deleted WHERE id = 4")).toEqual([{ name: "n4" }]);
 });
 
+test("each commit is in the answer to the same statement, whatever it read before", async () => {
+  let metadata = await tables.make("growing");
+  expect(await sum("open.growing")).toEqual([{ n: 0, s: null }]);
+  for (let n = 1; n <= 4; n++) {
+    const added = await file(metadata.location, rangeOf(0, 10), ids);
+    ({ metadata } = (await tables.append("growing", metadata, [added])).body);
+    for (let times = 0; times < 3; times++)
+      expect(await sum("open.growing")).toEqual([{ n: 10 * n, s: 45 * n }]);
+  }
+});
+
 test("a deletion vector takes rows away, and other deletes of its file do not count", async () => {
   let metadata = await tables.make("vectors");
   const { location } = metadata;
