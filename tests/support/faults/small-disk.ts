@@ -47,7 +47,9 @@ export function makeSmallDisk(kind: DiskKind, bytes: number): SmallDisk {
   else {
     closeSync(openSync(image, "w"));
     truncateSync(image, bytes);
-    mustRun("mkfs.ext4", "-q", "-m", "0", image);
+    // Blocks as large disks have them: a small one has smaller ones by default, on which SQLite's shared memory cannot
+    // be had page by page (workers/matrixd/README.md).
+    mustRun("mkfs.ext4", "-q", "-b", "4096", "-m", "0", image);
     mountImage();
   }
   const path = `${place}/lake`;

@@ -147,14 +147,18 @@ export const damaged = (why: string, cause?: unknown) =>
 
 const damageCodes = /^SQLITE_(CORRUPT|NOTADB|IOERR_SHORT_READ|FORMAT)/;
 
-/** Runs work on a database; SQLite's words for damage and a full disk become `corrupt` and `storage_full`. */
+/** SQLite's words for damage and for a disk that takes nothing, as `corrupt` and `storage_full`; all else as it is. */
+export function translated(cause: unknown): unknown {
+  if (!(cause instanceof SQLiteError)) return cause;
+  const { code = "" } = cause;
+  return damageCodes.test(code) ? damaged(code, cause) : storageError(cause, "use the corpus's database");
+}
+
+/** Runs work on a database, and throws its errors `translated`. */
 export function guarded<R>(work: () => R): R {
   try {
     return work();
   } catch (cause) {
-    if (!(cause instanceof SQLiteError)) throw cause;
-    const { code = "" } = cause;
-    if (damageCodes.test(code)) throw damaged(code, cause);
-    throw storageError(cause, "write the corpus");
+    throw translated(cause);
   }
 }

@@ -1,7 +1,7 @@
 /** A build's database read again as it is now: its pages, its state, each row, and the index of words. */
 import type { Database } from "bun:sqlite";
 import { ServiceError } from "../../../runtime/errors/errors.ts";
-import { digestOf, openDatabase, readState, tokenizer } from "./database.ts";
+import { digestOf, openDatabase, readState, tokenizer, translated } from "./database.ts";
 
 export interface InspectionStep {
   /** What is wrong, in words. */
@@ -31,7 +31,10 @@ export function* inspectDatabase(file: string, acknowledged: number): Generator<
     database.run("BEGIN");
     yield* inspect(database, acknowledged);
   } catch (cause) {
-    yield { problems: [reasonOf(cause)], done: 0, total: 1 };
+    const told = translated(cause);
+    // A disk without room for SQLite's own files, or a want of descriptors, says nothing of what is stored.
+    if (told instanceof ServiceError && told.type !== "corrupt") throw told;
+    yield { problems: [reasonOf(told)], done: 0, total: 1 };
   } finally {
     database?.close();
   }

@@ -40,7 +40,7 @@ export interface Catalog {
   everything: (asOf: string) => Promise<Snapshot>;
 }
 
-/** Longest wait for catalogd before an older snapshot is used, in milliseconds. */
+/** Longest wait for catalogd before an older snapshot is used, where there is one; in milliseconds. */
 const timeoutMs = 2000;
 
 /**
@@ -60,7 +60,8 @@ export function createCatalog(options: {
 
   const ask = async (): Promise<void> => {
     const known = snapshot ? { known: snapshot.etag } : {};
-    const reply = await catalogd.verbs.snapshot(known, { timeoutMs });
+    // Without an older one to go on with, the answer is worth the wait that every call has.
+    const reply = await catalogd.verbs.snapshot(known, snapshot ? { timeoutMs } : {});
     if (reply.manifests) {
       // With `removed` the reply is what changed since the snapshot, else it is everything.
       const datasets = new Map(reply.removed ? snapshot?.datasets : []);
