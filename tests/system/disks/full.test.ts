@@ -30,7 +30,8 @@ async function asked(url: string, sql: string, accept = "application/json") {
   return { status: answer.status, text };
 }
 
-describe.each([...mountable])("a full disk (%s)", (kind) => {
+// One of them here; the campaign runs on the other, `bun tests/campaigns/faults/disk-full.ts --disk ext4` on either.
+describe.each(mountable.slice(-1))("a full disk (%s)", (kind) => {
   let disk: SmallDisk;
   let product: Product;
   const ledger = new Ledger();

@@ -35,7 +35,7 @@ describe.each(servers)("the product on $name", (s3) => {
     const words = ["--count=1", "--seed=3", `--s3=${s3.name}`];
     const { cycles, acknowledged } = await slice(`kills/${campaign}.ts`, ...words);
     expect(cycles).toBe(1);
-    expect(acknowledged).toBeGreaterThan(1);
+    expect(acknowledged).toBeGreaterThan(0);
   });
 });
 
