@@ -48,7 +48,7 @@ export function makeSmallDisk(kind: DiskKind, bytes: number): SmallDisk {
     closeSync(openSync(image, "w"));
     truncateSync(image, bytes);
     // Blocks as large disks have them: a small one has smaller ones by default, on which SQLite's shared memory cannot
-    // be had page by page (docs/integrity.md).
+    // be had page by page (docs/decisions/07-failing-disks-and-clocks.md).
     mustRun("mkfs.ext4", "-q", "-b", "4096", "-m", "0", image);
     mountImage();
   }
