@@ -208,8 +208,6 @@ const failures: readonly [string, Failure][] = [
   ["ENOMEM", noMemory],
   ["SQLITE_FULL", full],
   ["SQLITE_READONLY", readOnly],
-  // SQLite has no other word for a volume without room for the index of its log (sqlite.org/rescode.html).
-  ["SQLITE_IOERR_SHMSIZE", full],
   ["SQLITE_IOERR_READ", unreadable],
   ["SQLITE_IOERR_SHORT_READ", unreadable],
   ["SQLITE_IOERR_NOMEM", noMemory],

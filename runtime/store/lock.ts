@@ -2,10 +2,10 @@
  * One owner for a directory. The lock is SQLite's own on a small file: the kernel lets it go when the process
  * ends, however it ends, and no process identifier is ever mistaken for another.
  */
-import { Database } from "bun:sqlite";
 import { closeSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { errorCode } from "../durable/durable.ts";
+import { type Database, openSqlite } from "../sqlite/sqlite.ts";
 
 /** Held until given back: a database that is garbage collected would release its lock. */
 const held = new Set<Database>();
@@ -15,7 +15,7 @@ const noRoomHint = "is there room on its disk, and does it have working file loc
 /** Takes the directory or throws, naming it and why: another process has it, or it cannot be written. Returns how to give it back. */
 export function lockDirectory(directory: string): () => void {
   refuseReadOnly(directory);
-  const database = new Database(join(directory, "lock.sqlite"), { create: true });
+  const database = openSqlite(join(directory, "lock.sqlite"), { create: true });
   try {
     database.run("PRAGMA locking_mode = EXCLUSIVE");
     database.run("BEGIN EXCLUSIVE");

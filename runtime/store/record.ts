@@ -1,8 +1,8 @@
 /** `<data_dir>/store.json`: which store the directory is, and what it has begun. */
 
-import { Database } from "bun:sqlite";
 import { join } from "node:path";
 import { errorCode, readOrNull, seal, unseal, writeAtomic } from "../durable/durable.ts";
+import { type Database, openSqlite } from "../sqlite/sqlite.ts";
 
 export interface StoreRecord {
   format: 1;
@@ -64,7 +64,7 @@ const triesMax = 6000;
 /** Runs the work while no other process, thread or caller does such work on the same lock file. */
 async function exclusively<T>(lockFile: string, work: () => Promise<T>): Promise<T> {
   for (let tries = 1; ; tries++) {
-    const database = new Database(lockFile, { create: true });
+    const database = openSqlite(lockFile, { create: true });
     try {
       if (took(database, tries === triesMax)) return await work();
     } finally {

@@ -72,6 +72,16 @@ const owners: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^@duckdb\/node-bindings$/, ["workers/queryd/engine/memory.ts"]],
   [/^openai$/, ["workers/embedd/providers/openai.ts", "workers/chatd/providers/openai.ts"]],
   [/^elysia$/, ["runtime/http/routes.ts"]],
+  // Those of scripts/ stand alone and open what has no log: a lock, or nothing.
+  [
+    /^bun:sqlite$/,
+    [
+      "runtime/sqlite/sqlite.ts",
+      "scripts/setup/setup.ts",
+      "scripts/doctor/toolchain.ts",
+      "scripts/doctor/places.ts",
+    ],
+  ],
 ];
 
 export const confinement: Rule = (tree) =>

@@ -26,7 +26,6 @@ test.each([
   ["SQLITE_IOERR_FSYNC", "", 507, "storage_full", "the disk fails (SQLITE_IOERR_FSYNC)"],
   ["SQLITE_IOERR_READ", "", 500, "corrupt", "the disk does not give it back"],
   ["SQLITE_FULL", "", 507, "storage_full", "the disk is full"],
-  ["SQLITE_IOERR_SHMSIZE", "", 507, "storage_full", "the disk is full"],
   ["EFBIG", "write", 507, "storage_full", "the disk is full"],
   ["EDQUOT", "write", 507, "storage_full", "the disk's quota is used up"],
   ["EROFS", "rename", 507, "storage_full", "the disk is read-only"],

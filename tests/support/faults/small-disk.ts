@@ -47,9 +47,8 @@ export function makeSmallDisk(kind: DiskKind, bytes: number): SmallDisk {
   else {
     closeSync(openSync(image, "w"));
     truncateSync(image, bytes);
-    // Blocks as large disks have them: a small one has smaller ones by default, on which SQLite's shared memory cannot
-    // be had page by page (docs/decisions/07-failing-disks-and-clocks.md).
-    mustRun("mkfs.ext4", "-q", "-b", "4096", "-m", "0", image);
+    // Blocks smaller than a page: one that is mapped may lack room when it is written (ADR 0159).
+    mustRun("mkfs.ext4", "-q", "-b", "1024", "-m", "0", image);
     mountImage();
   }
   const path = `${place}/lake`;

@@ -96,7 +96,8 @@ async function openLive(entry: Entry, record: CorpusRecord, tools: Tools, log: L
       });
     });
   } catch (cause) {
-    if (!(cause instanceof ServiceError)) throw cause;
+    // What another process has open is no damage: the start is refused, as where the whole directory is in use.
+    if (!(cause instanceof ServiceError) || cause.type === "unavailable") throw cause;
     entry.damage = { reason: cause.message, isNewer: isNewer(cause) };
   }
 }

@@ -3,7 +3,7 @@
  * part of the backup is younger: it may hold vectors of rows that came in between, under numbers that the copy has
  * not given yet. So the copy goes on far behind them, and remembers which numbers it has skipped.
  */
-import type { Database } from "bun:sqlite";
+import type { Database } from "../../../runtime/sqlite/sqlite.ts";
 import { guarded, type LexiconState, openDatabase, writeState } from "./database.ts";
 import { undo } from "./write.ts";
 

@@ -1,15 +1,15 @@
 /**
- * A corpus build's database: SQLite with FTS5. The only file that imports bun:sqlite.
+ * A corpus build's database: SQLite with FTS5.
  *
  * Every row carries the generation it was born in and, once it is replaced or gone, the one it died in; it is live in
  * generation g when born ≤ g and not dead by then. What a refresh writes is born in a generation that nobody can see
  * until `state` names it: that one small transaction is the swap.
  */
-import { Database, SQLiteError } from "bun:sqlite";
-import { existsSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { basename } from "node:path";
 import { checksum, storageError } from "../../../runtime/durable/durable.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
+import { type Database, openSqlite, SQLiteError } from "../../../runtime/sqlite/sqlite.ts";
 import type { CorpusSpec } from "../schemas/schemas.ts";
 
 /** What a database holds, as of its latest swap. */
@@ -61,7 +61,7 @@ const cacheKiB = 16 * 1024;
 
 /** Makes a new database. Whatever is at the path must not be one. */
 export function createDatabase(file: string, state: LexiconState): Database {
-  const database = new Database(file, { create: true, readwrite: true });
+  const database = openSqlite(file, { create: true });
   prepare(database);
   database.transaction(() => {
     for (const statement of schema.split(";\n")) if (statement.trim() !== "") database.run(statement);
@@ -70,12 +70,17 @@ export function createDatabase(file: string, state: LexiconState): Database {
   return database;
 }
 
-/** Opens one that is there. Throws `corrupt` when it is missing, damaged, or of a newer format. */
+/**
+ * Opens one that is there. Throws `corrupt` when it is missing, damaged, or of a newer format, `unavailable` while another
+ * process has it open.
+ */
 export function openDatabase(file: string): Database {
   return guarded(() => {
     // SQLite says the same of a file that is gone and of one too many that is open.
     if (!existsSync(file)) throw damaged(`${basename(file)} is gone`);
-    const database = new Database(file, { readwrite: true });
+    // Versions that mapped the index of the log leave it behind when they are killed; nothing reads it.
+    rmSync(`${file}-shm`, { force: true });
+    const database = openSqlite(file);
     try {
       prepare(database);
       const { user_version: version } = database.query("PRAGMA user_version").get() as {
@@ -86,10 +91,19 @@ export function openDatabase(file: string): Database {
       return database;
     } catch (cause) {
       database.close();
-      throw cause;
+      throw isBusy(cause) ? openElsewhere(file, cause) : cause;
     }
   });
 }
+
+const isBusy = (cause: unknown): boolean =>
+  cause instanceof SQLiteError && (cause.code ?? "").startsWith("SQLITE_BUSY");
+
+const openElsewhere = (file: string, cause: unknown) =>
+  fail("unavailable", `${file} is open in another process: close it there, then start again`, {
+    cause,
+    retryAfterSeconds: 1,
+  });
 
 /** Told apart by its details: a database of a newer format must not be rebuilt over. */
 const newer = (version: number) =>

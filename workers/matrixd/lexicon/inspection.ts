@@ -1,6 +1,7 @@
 /** A build's database read again as it is now: its pages, its state, each row, and the index of words. */
-import type { Database } from "bun:sqlite";
+
 import { ServiceError } from "../../../runtime/errors/errors.ts";
+import type { Database } from "../../../runtime/sqlite/sqlite.ts";
 import { digestOf, openDatabase, readState, tokenizer, translated } from "./database.ts";
 
 export interface InspectionStep {

@@ -1,8 +1,8 @@
 /** What searches ask of a corpus's database. */
 
-import type { Database } from "bun:sqlite";
 import type { Condition } from "../../../runtime/filter/filter.ts";
 import { matches } from "../../../runtime/filter/filter.ts";
+import type { Database } from "../../../runtime/sqlite/sqlite.ts";
 import { damaged, digestOf, readState } from "./database.ts";
 
 export interface CorpusRow {

@@ -1,6 +1,7 @@
 /** The Worker in which SQLite works: one request at a time, each on the database of one corpus build. */
-import type { Database } from "bun:sqlite";
+
 import { toWire } from "../../../runtime/errors/errors.ts";
+import type { Database } from "../../../runtime/sqlite/sqlite.ts";
 import { describe } from "../../../runtime/telemetry/telemetry.ts";
 import type { AnswerOf, FromThread, InputOf, LexiconCall, ToThread } from "./calls.ts";
 import { copyDatabase, forgetSkipped, skipped } from "./copy.ts";

@@ -1,8 +1,8 @@
 /** What a build or refresh does to a corpus's database. Nothing of it is seen before `finish`. */
 
-import type { Database } from "bun:sqlite";
 import { fail } from "../../../runtime/errors/errors.ts";
 import { parseRows } from "../../../runtime/json/json.ts";
+import type { Database } from "../../../runtime/sqlite/sqlite.ts";
 import { digestOf, type LexiconState, readState, writeState } from "./database.ts";
 
 /**

@@ -2,7 +2,7 @@
  * The working set of one distillation: a database on disk that is thrown away, so that memory does not grow with the
  * log. Joins, duplicates and the order of lines are SQLite's work.
  */
-import { Database } from "bun:sqlite";
+import { type Database, openSqlite } from "../../../runtime/sqlite/sqlite.ts";
 import type { Operation } from "../contract.ts";
 import type { Judged } from "../reviews/reviews.ts";
 import type { Answer, Message, Playbook, Provenance, RunReview } from "./answer.ts";
@@ -36,7 +36,7 @@ const parsed = <T>(row: unknown): T => JSON.parse((row as { json: string }).json
 export type DistillStore = ReturnType<typeof openDistillStore>;
 
 function emptyDatabase(path: string): Database {
-  const db = new Database(path, { create: true, strict: true });
+  const db = openSqlite(path, { create: true });
   try {
     db.run(schema);
     return db;

@@ -1,7 +1,7 @@
 /** Lexical search by SQLite's FTS5, in memory: Porter stems, without accents, ranked by the words' rarity. */
-import { Database } from "bun:sqlite";
 import { fail } from "../../../runtime/errors/errors.ts";
 import { functionWords } from "../../../runtime/ranking/ranking.ts";
+import { sqliteInMemory } from "../../../runtime/sqlite/sqlite.ts";
 
 export interface TextDocument {
   id: number;
@@ -39,7 +39,7 @@ export function wordsOf(text: string): string[] {
 
 /** Makes an empty index. Contentless: SQLite keeps the index only, not the texts. */
 export function createTextIndex(): TextIndex {
-  const database = new Database(":memory:");
+  const database = sqliteInMemory();
   database.run(
     "CREATE VIRTUAL TABLE texts USING fts5(content, tags, content='', contentless_delete=1, tokenize='porter unicode61 remove_diacritics 2')",
   );

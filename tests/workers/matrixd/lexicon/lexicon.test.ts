@@ -1,7 +1,7 @@
 /** A corpus build's database: words, generations, what a crash leaves, damage; and filters held against vectord's. */
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { openSync, readFileSync, writeSync } from "node:fs";
+import { existsSync, openSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { matches, parseFilter } from "../../../../runtime/filter/filter.ts";
 import {
@@ -249,6 +249,43 @@ describe("rows that cannot be taken", () => {
     ]);
     expect([withoutText, state.rows]).toEqual([2, 2]);
     expect(numbersOfIds(database, { generation: 1, ids: ["1", "2"] })).toEqual([1, 2]);
+  });
+});
+
+describe("other processes", () => {
+  /** Opens the file as versions before did, its log's index mapped, and writes; then goes on with `after`. */
+  const plainly = (file: string, after: string) => {
+    const code = `
+      const { Database } = require("bun:sqlite");
+      const database = new Database(${JSON.stringify(file)});
+      database.run("PRAGMA journal_mode = WAL");
+      database.run("INSERT INTO meta VALUES ('before', 'kept')");
+      console.log("open");
+      ${after}`;
+    return Bun.spawn([process.execPath, "-e", code], { stdin: "pipe", stdout: "pipe" });
+  };
+
+  test("what a killed one of a version before left is taken over", async () => {
+    const { file, database } = fresh();
+    database.close();
+    await plainly(file, 'process.kill(process.pid, "SIGKILL")').exited;
+    expect(existsSync(`${file}-shm`)).toBe(true);
+    const opened = openDatabase(file);
+    expect(opened.query("SELECT value FROM meta WHERE key = 'before'").get()).toEqual({ value: "kept" });
+    expect(existsSync(`${file}-shm`)).toBe(false);
+    opened.close();
+  });
+
+  test("one that has the file open is named as the reason, and is no damage", async () => {
+    const { file, database } = fresh();
+    database.close();
+    const other = plainly(file, 'process.stdin.once("end", () => database.close()).resume()');
+    await other.stdout.getReader().read();
+    const refused = expect.objectContaining({ type: "unavailable", message: expect.stringContaining(file) });
+    expect(() => openDatabase(file)).toThrow(refused);
+    await other.stdin.end();
+    await other.exited;
+    openDatabase(file).close();
   });
 });
 
