@@ -5,7 +5,7 @@ import { createDrill, type Spot } from "../../support/faults/io-drill.ts";
 import { calls, shim } from "../../support/faults/io-faults.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 
-const faults = 8;
+const faults = 4;
 
 if (shim.program === undefined) process.stderr.write(`io-faults: ${shim.lacks}: skipped\n`);
 

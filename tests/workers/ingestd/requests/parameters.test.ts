@@ -84,7 +84,7 @@ const files = [
 const given = Object.entries(values).flatMap(([name, texts]) => texts.map((text) => ({ name, text })));
 const pairs = given.flatMap((one, index) => given.slice(index).map((other) => [one, other] as const));
 const random = seeded(Number(Bun.env.LAKEHOUSE_FUZZ_SEED ?? 13));
-const count = Number(Bun.env.LAKEHOUSE_FUZZ_COUNT ?? 400);
+const count = Number(Bun.env.LAKEHOUSE_FUZZ_COUNT ?? 240);
 
 /** Parameters that a message may name when one of these was refused: the file's own dialect takes part. */
 const named = (message: string, names: readonly string[]) => names.some((name) => message.includes(name));

@@ -4,7 +4,7 @@ import { labelledSet } from "../../../../scripts/sample-data/make-queries.ts";
 import { type MatrixdStack, startMatrixdStack } from "../../../support/stacks/matrixd.ts";
 import { buildLabelled, measure, qualityOf, recordAnswers } from "../../../support/vectors/retrieval.ts";
 
-const set = labelledSet({ documents: 1500, queries: 150, seed: 1 });
+const set = labelledSet({ documents: 1500, queries: 90, seed: 1 });
 /** Enough where the difference is large. */
 const some = { ...set, queries: set.queries.slice(0, 60) };
 let stack: MatrixdStack;

@@ -144,7 +144,7 @@ describe("paged scroll = the live items", () => {
         trial,
         Array.from({ length: 24 }, (_, at) => `i${at}`),
       );
-      for (let at = 0; at < 8; at++) {
+      for (let at = 0; at < 4; at++) {
         await expectScroll(trial, () => Promise.resolve(one(trial)));
         await expectScroll(trial, async () => {
           if (trial.below(6) === 0) await openAgain(trial);
