@@ -88,18 +88,15 @@ async function knownColumns(api: Api, source: string): Promise<Known[]> {
     sql: `DESCRIBE SELECT * FROM ${source}`,
   });
   const texts = columns.filter(({ column_type }) => column_type === "VARCHAR");
-  const values = new Map(
-    await Promise.all(
-      texts.map(async ({ column_name }) => {
-        const column = quoteName(column_name);
-        const rows = await api.post<{ v: string }[]>("/v1/sql", {
-          sql: `SELECT DISTINCT ${column} AS v FROM ${source} WHERE ${column} IS NOT NULL LIMIT ${valuesMax + 1}`,
-        });
-        const all = rows.length > valuesMax ? [] : rows.map(({ v }) => v);
-        return [column_name, all] as const;
-      }),
-    ),
-  );
+  const values = new Map<string, string[]>();
+  // One after the other: a table may have more columns than queries are taken at once.
+  for (const { column_name } of texts) {
+    const column = quoteName(column_name);
+    const rows = await api.post<{ v: string }[]>("/v1/sql", {
+      sql: `SELECT DISTINCT ${column} AS v FROM ${source} WHERE ${column} IS NOT NULL LIMIT ${valuesMax + 1}`,
+    });
+    values.set(column_name, rows.length > valuesMax ? [] : rows.map(({ v }) => v));
+  }
   return columns.map(({ column_name: name, column_type: type }) => ({
     name,
     type,

@@ -476,6 +476,34 @@ describe("preview", () => {
     });
   });
 
+  test("says why each of a hundred columns of text stays text", async () => {
+    const stack = await start();
+    const names = Array.from({ length: 100 }, (_, index) => `c${index}`);
+    const lines = [names.map((_, index) => `0${index}`), names.map(() => "1"), names.map(() => "")];
+    const late = [...lines, ...Array.from({ length: 3000 }, () => names.map(() => "1"))];
+    for (const [rows, query] of [
+      [lines, ""],
+      [[...late.slice(1), ["x", ...(late[0]?.slice(1) ?? [])]], ""],
+      [lines, "?infer=values"],
+    ] as const) {
+      const { columns } = await look(
+        stack,
+        `${[names, ...rows].map((line) => line.join(",")).join("\n")}\n`,
+        query,
+      );
+      const line = rows === lines ? 2 : rows.length + 1;
+      const whyOf = (index: number) =>
+        index === 0 && line > 2
+          ? `text, such as 'x' on line ${line}`
+          : `stays text: leading zeros, '0${index}' on line ${line}`;
+      const expected =
+        query === ""
+          ? names.map((_, index) => whyOf(index))
+          : names.map(() => "every value is one by infer=values");
+      expect(columns.map(({ why }) => why)).toEqual(expected);
+    }
+  });
+
   test("shows NDJSON and Parquet too", async () => {
     const stack = await start();
     const json = await look(stack, '{"a":1,"b":[1]}\n');

@@ -14,6 +14,7 @@ import { createDeadline, type Deadline, type IngestParts } from "../jobs/jobs.ts
 import { planOf, rejectMisfits } from "../loading/loading.ts";
 import { asUtf8, type FormatName, formatOf, openUpload, peek } from "../receiving/receiving.ts";
 import {
+  type Column,
   createScratch,
   type FileContext,
   cell as rejectCell,
@@ -30,8 +31,8 @@ type Answer = Static<typeof Previewed>;
 /** How much of a text file is looked at, in bytes: enough for sound types, little enough to be quick. */
 const lookBytes = 16 * 1024 * 1024;
 const rowsDefault = 20;
-/** Values looked at for a reason, and bad rows shown. */
-const reasonRows = 2000;
+/** Values looked at for reasons, of all columns together, and bad rows shown. */
+const reasonValues = 200_000;
 const problemsMax = 20;
 
 /** Answers POST /ingest/preview. Waits for a free slot as an ingest does. */
@@ -169,18 +170,17 @@ async function describeFile(
   const inferred = await inferFromAll(session, table);
   const types = inferred.map(finalType);
   const plan = planOf(table, undefined, inferred);
-  const columns = await Promise.all(
-    table.columns.map(async ({ name }, index) => {
-      const type = types[index] ?? "VARCHAR";
-      const form = formOf(type);
-      return {
-        name,
-        type: sqlType(type),
-        ...(form === "shortest" && { form }),
-        why: await whyOf(session, table, index, type),
-      };
-    }),
-  );
+  const whyOf = await reasonsOf(session, table, types);
+  const columns = table.columns.map((column, index) => {
+    const type = types[index] ?? "VARCHAR";
+    const form = formOf(type);
+    return {
+      name: column.name,
+      type: sqlType(type),
+      ...(form === "shortest" && { form }),
+      why: whyOf(column, type),
+    };
+  });
   const list = table.columns.map(({ cell }, index) => `CAST(${cell} AS VARCHAR) AS v${index}`).join(", ");
   const found = await session.run(`SELECT ${list} FROM ${table.relation} LIMIT ${rows}`);
   return {
@@ -210,33 +210,56 @@ async function describeFile(
   };
 }
 
-async function whyOf(
+/**
+ * Why each column has its type. For those that stay text their values are looked at: of all of them in a few statements,
+ * since a file may have thousands.
+ */
+async function reasonsOf(
   session: Session,
   { columns, positions, relation }: Table,
-  index: number,
-  type: string,
-): Promise<string> {
-  const column = columns[index];
-  if (column === undefined || positions === undefined) return "as in the file";
-  if (column.forced) return "asked for by types";
-  const { cell, among } = column;
-  if (type !== "VARCHAR")
-    return among.length > 0 ? whyTyped(column.notation, type) : "by the kind of its JSON values";
-  if (among.length === 0) return "by the kind of its JSON values";
-  const line = `${positions.line} AS line, ${cell} AS text`;
-  const seen = await session.run(
-    `SELECT ${line} FROM ${relation} WHERE ${cell} IS NOT NULL LIMIT ${reasonRows}`,
-  );
-  if (seen.length === 0) return "no values: text until there are some";
-  // The one value that is of no such type may come late.
-  const promising = among
-    .filter((narrow) => !narrow.startsWith("DECIMAL"))
-    .map((narrow) => holds(cell, narrow, column.notation))
-    .join(" OR ");
-  const first = await session.run(
-    `SELECT ${line} FROM ${relation} WHERE ${cell} IS NOT NULL AND NOT (${promising}) LIMIT 1`,
-  );
-  return whyText([...first, ...seen].map(seenOf));
+  types: readonly string[],
+): Promise<(column: Column, type: string) => string> {
+  const isRead = ({ forced, among }: Column, index: number) =>
+    !forced && among.length > 0 && (types[index] ?? "VARCHAR") === "VARCHAR";
+  const read = positions === undefined ? [] : columns.filter(isRead);
+  const texts = new Map<string, Seen[]>(read.map(({ cell }) => [cell, []]));
+  const line = `${positions?.line} AS line`;
+  for (const among of new Set(read.map((column) => column.among))) {
+    const alike = read.filter((column) => column.among === among);
+    const cells = alike.map(({ cell }) => cell);
+    const values = `(SELECT ${line}, ${cells.join(", ")} FROM ${relation}) UNPIVOT (text FOR name IN (${cells.join(", ")}))`;
+    // The one value that is of no such type may come late.
+    const promising = among
+      .filter((narrow) => !narrow.startsWith("DECIMAL"))
+      .map((narrow) => holds("text", narrow, alike[0]?.notation))
+      .join(" OR ");
+    const firsts = await session.run(
+      `SELECT name, min(line) FILTER (NOT (${promising})) AS line, arg_min(text, line) FILTER (NOT (${promising})) AS text,
+        min(line) AS any_line, arg_min(text, line) AS any_text FROM ${values} GROUP BY name`,
+    );
+    for (const { name, line, text, any_line, any_text } of firsts)
+      for (const seen of [
+        { line, text },
+        { line: any_line, text: any_text },
+      ])
+        if (seen.text !== null) texts.get(String(name))?.push(seenOf(seen));
+    const rows = await session.run(
+      `SELECT ${line}, ${cells.join(", ")} FROM ${relation} LIMIT ${Math.ceil(reasonValues / cells.length)}`,
+    );
+    for (const [index, { cell }] of alike.entries())
+      for (const row of rows) {
+        const text = Object.values(row)[index + 1];
+        if (text !== null) texts.get(cell)?.push(seenOf({ line: row.line, text }));
+      }
+  }
+  return ({ cell, forced, among, notation }, type) => {
+    if (positions === undefined) return "as in the file";
+    if (forced) return "asked for by types";
+    if (among.length === 0) return "by the kind of its JSON values";
+    if (type !== "VARCHAR") return whyTyped(notation, type);
+    const seen = texts.get(cell) ?? [];
+    return seen.length === 0 ? "no values: text until there are some" : whyText(seen);
+  };
 }
 
 const whyTyped = (notation: Notation | undefined, type: string): string => {
