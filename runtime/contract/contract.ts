@@ -33,6 +33,13 @@ export {
   type Verb,
   type VerbsOf,
 } from "./endpoints.ts";
+export {
+  ErasureReport,
+  erasureEndpoints,
+  erasureReasons,
+  SubjectText,
+  subjectCharactersMin,
+} from "./erasure.ts";
 export { type HttpRequest, isMatch, matchPath, pathOf, searchOf } from "./route.ts";
 export { Binary, Bytes, Events, nextPage, pageFields } from "./shapes.ts";
 export { check, checkTable, fits, fromQuery, inputSchema } from "./validate.ts";

@@ -50,6 +50,12 @@ export function createEnds(keys: KeyLog, log: Pick<Log, "warn"> | undefined) {
       const found = earlier && (atStart.get(earlier.operation) ?? earlier.found);
       return found === undefined ? {} : { found };
     },
+    /** Drops what memory holds beside the log. */
+    redact: (is: (value: unknown) => boolean): void => {
+      for (const [key, entry] of [...unwritten])
+        if (is(key) || is(entry.answer)) unwritten.set(key, { ...entry, answer: null, erased: true });
+      for (const [operation, found] of [...atStart]) if (is(found)) atStart.delete(operation);
+    },
     /** Resolves when nothing is on its way. */
     settled: async (): Promise<void> => {
       // What has just ended says so in a moment.

@@ -59,6 +59,11 @@ export interface Idempotency {
   found: (operation: string | undefined, what: () => unknown) => void;
   /** Resolves when the ends of all that has ended are written down. */
   settled: () => Promise<void>;
+  /**
+   * Forgets the answers of which `is` says so, and the keys that are told so themselves; gives how many there are. A
+   * request that is repeated with such a key is not carried out again: it is a `conflict` that says why.
+   */
+  redact: (is: (value: unknown) => boolean, dryRun?: boolean) => Promise<number>;
   durable: (service: string) => Durable;
   problems: () => string[];
   close: () => Promise<void>;
@@ -104,6 +109,7 @@ function createIdempotency(keys: KeyLog, log: Pick<Log, "warn"> | undefined): Id
     { resumable, before: look }: OnceRules,
   ): Promise<Ended<T>> => {
     const earlier = await known(key, fingerprint);
+    if (earlier?.erased) throw erasedSince();
     if (earlier?.state === "done") return { answer: earlier.answer as T };
     if (earlier && !resumable) throw unknownOutcome();
     const id = earlier?.operation ?? crypto.randomUUID();
@@ -135,6 +141,12 @@ function createIdempotency(keys: KeyLog, log: Pick<Log, "warn"> | undefined): Id
     isOpen: (operation) => keys.keyOf(operation) !== undefined,
     found: ends.found,
     settled: ends.settled,
+    redact: async (is, dryRun = false) => {
+      await ends.settled();
+      const count = await keys.redact(is, dryRun);
+      if (!dryRun) ends.redact(is);
+      return count;
+    },
     durable: (service) => ({
       inspect: (signal) => keys.inspect(service, signal),
       snapshot: keys.snapshot,
@@ -175,6 +187,12 @@ export const unlessFound =
 
 const otherRequest = () => fail("idempotency_conflict", "this Idempotency-Key was used for another request");
 
+const erasedSince = () =>
+  fail(
+    "conflict",
+    "what the request with this Idempotency-Key was about has been erased since, and it is not carried out again: if it is meant to be, send it with another key",
+  );
+
 const unknownOutcome = () =>
   fail(
     "outcome_unknown",
@@ -190,6 +208,7 @@ export function closedIdempotency(why: ServiceError): Idempotency {
     isOpen: () => false,
     found: () => {},
     settled: async () => {},
+    redact: refuse,
     durable: (service) => ({
       inspect: async function* () {
         const log = logDamageOf(why);

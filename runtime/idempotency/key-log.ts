@@ -14,11 +14,11 @@ import {
   openLineLog,
   openToInspect,
   readLineLog,
-  readRecord,
   type Span,
 } from "../line-log/line-log.ts";
 import type { Clock } from "../scheduling/scheduling.ts";
 import type { Log } from "../telemetry/telemetry.ts";
+import { createRedaction } from "./redaction.ts";
 import { createSlots, type Entry, windowMs } from "./slots.ts";
 
 export interface KeyLog {
@@ -28,6 +28,8 @@ export interface KeyLog {
   write: (entry: Omit<Entry, "at">) => Promise<void>;
   /** The key of an operation whose outcome is not known. */
   keyOf: (operation: string) => string | undefined;
+  /** Of what is told so nothing is kept but that it was done; a key that is told so itself goes. Gives how many. */
+  redact: (is: (value: unknown) => boolean, dryRun?: boolean) => Promise<number>;
   inspect: (service: string, signal: AbortSignal) => AsyncIterable<Inspected>;
   snapshot: () => Promise<Snapshot>;
   /** Lines that could not be read, set aside until somebody deletes them. */
@@ -104,10 +106,8 @@ export async function openKeyLog(options: KeyLogOptions): Promise<KeyLog> {
       files.push(await openFile(newest().number + 1));
       while (files.length > 2) await dropOldest();
     });
-  const find = async (key: string): Promise<Entry | undefined> => {
-    const slot = slots.get(key);
-    return slot && (await readRecord<Entry>(slot.path, slot.at));
-  };
+  const redaction = createRedaction(files, slots);
+  const { find } = redaction;
   while (files.length > 2) await dropOldest();
 
   return {
@@ -117,6 +117,7 @@ export async function openKeyLog(options: KeyLogOptions): Promise<KeyLog> {
       if (isFull(newest())) await rotate();
       await append({ ...entry, at: clock.now() });
     },
+    redact: (is, dryRun) => mutex.runExclusive(() => redaction.run(is, dryRun)),
     inspect: (service, signal) => inspectFiles(files, { directory, mutex }, { service, signal }),
     snapshot: () =>
       holdFiles(

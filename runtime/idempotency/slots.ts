@@ -20,6 +20,8 @@ export interface Entry {
   before?: unknown;
   /** What a start found of it, in what the service keeps. */
   found?: unknown;
+  /** What it was about was erased since, and its answer with it. */
+  erased?: true;
 }
 
 /** The draft standard for Idempotency-Key leaves the window to the server; ours is promised in the README. */

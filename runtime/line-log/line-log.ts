@@ -1,16 +1,17 @@
 /** An append-only log of JSON lines: a checksum a line, group commit, and damage that is named and set aside. */
-import { open } from "node:fs/promises";
 import { basename } from "node:path";
 import { Mutex } from "async-mutex";
 import { lineOf, sizeOf, writeAtomic } from "../durable/durable.ts";
 import type { MemoryBudget } from "../memory/memory.ts";
 import { endLastLine, type Loaded, type LogForm, type LogReport, loadLineLog, type Span } from "./load.ts";
 import { chained, chainText, type LogState, type MarkKeeping, markOf } from "./mark.ts";
+import { createRewriting, logAnew } from "./rewriting.ts";
 import { openLogTail } from "./tail.ts";
 
 export { closedLog, damage, inspectLineLog, openToInspect } from "./inspect.ts";
 export { type LogReport, readLineLog, readRecord, type Span } from "./load.ts";
 export { damagedLog, type LogDamage, type LogState, logDamageOf, type MarkKeeping, placeOf } from "./mark.ts";
+export { copiesOf } from "./rewriting.ts";
 export { checkSealedLog } from "./sealed.ts";
 
 // An append-only log of JSON lines, one record a line with a CRC-32 of its text: `{"crc32":"1a2b3c4d","record":{…}}`.
@@ -31,6 +32,13 @@ export interface LineLog<T> {
   atRest: <R>(work: (state: LogState) => Promise<R>) => Promise<R>;
   /** Replaces all records, atomically; what is appended meanwhile comes after them. Damaged lines go to `<path>.damaged`. */
   rewrite: (records: Iterable<T>) => Promise<void>;
+  /**
+   * Writes it anew so that nothing of what the records leave out is kept: damaged lines, and copies that were set aside
+   * earlier, go first. `replaced` is called in the moment in which the new one counts.
+   */
+  forget: (records: Iterable<T>, replaced?: () => void) => Promise<void>;
+  /** As `forget`, of the log's own records, each as `change` has it or left out; `place` says where each stands now. */
+  amend: (change: (record: T) => T | undefined, place: (record: T, at: Span) => void) => Promise<void>;
   /** Waits for what is being appended. */
   close: () => Promise<void>;
 }
@@ -41,9 +49,6 @@ interface LineLogOptions<T> extends LogForm<T> {
   /** Set where all records are held in memory: of which budget, and how much a byte of the file takes. */
   memory?: { budget: MemoryBudget; perByte: number };
 }
-
-/** Pieces in which a log is written anew, in characters. */
-const pieceBytes = 1024 * 1024;
 
 /**
  * Opens the log, makes it when there was none, and replays it. Throws `corrupt` for another format or a newer version
@@ -64,7 +69,7 @@ export async function openLineLog<T>(options: LineLogOptions<T>): Promise<LineLo
   });
   let state: LogState = { ...loaded.state, bytes: report.bytes };
   if (report.bytes === 0) {
-    const fresh = anew(options, []);
+    const fresh = logAnew(options, []);
     await writeAtomic(path, fresh.texts, () => mark.announce(fresh.state()));
     state = fresh.state();
   }
@@ -79,6 +84,7 @@ export async function openLineLog<T>(options: LineLogOptions<T>): Promise<LineLo
     counted();
   };
 
+  const anewBy = createRewriting(options, { mark, tail, aside, reached, bytes: () => state.bytes });
   const flush = async () => {
     const batch = waiting;
     waiting = [];
@@ -110,16 +116,9 @@ export async function openLineLog<T>(options: LineLogOptions<T>): Promise<LineLo
     },
     bytes: tail.bytes,
     atRest: (work) => mutex.runExclusive(() => work(state)),
-    rewrite: (records) =>
-      mutex.runExclusive(async () => {
-        const damaged = aside.splice(0);
-        if (damaged.length > 0) await appendAside(`${path}.damaged`, damaged);
-        const fresh = anew(options, records);
-        await tail.replace(fresh.texts, {
-          announce: () => mark.announce(fresh.state()),
-          replaced: () => reached(fresh.state()),
-        });
-      }),
+    rewrite: (records) => mutex.runExclusive(() => anewBy.rewrite(records)),
+    forget: (records, replaced) => mutex.runExclusive(() => anewBy.forget(records, replaced)),
+    amend: (change, place) => mutex.runExclusive(() => anewBy.amend(change, place)),
     close: () => mutex.runExclusive(tail.close),
   };
 }
@@ -143,37 +142,4 @@ async function loadChecked<T>(
   const acknowledged = await mark.check({ ...loaded.found, size });
   await endLastLine(options.path, loaded, acknowledged);
   return loaded;
-}
-
-/** The text of a whole new log, piece by piece, and its state when all pieces were taken. */
-function anew<T>({ format, version }: LineLogOptions<T>, records: Iterable<T>) {
-  const log_id = crypto.randomUUID();
-  let bytes = 0;
-  let chain = 0n;
-  const taken = (line: string) => {
-    bytes += Buffer.byteLength(line);
-    chain = chained(chain, line);
-    return line;
-  };
-  function* texts(): Generator<string> {
-    let text = taken(lineOf({ format, version, log_id }));
-    for (const record of records) {
-      text += taken(lineOf(record));
-      if (text.length < pieceBytes) continue;
-      yield text;
-      text = "";
-    }
-    yield text;
-  }
-  return { texts: texts(), state: (): LogState => ({ log_id, bytes, chain: chainText(chain) }) };
-}
-
-async function appendAside(path: string, lines: readonly Uint8Array[]): Promise<void> {
-  const file = await open(path, "a");
-  try {
-    await file.appendFile(Buffer.concat(lines));
-    await file.datasync();
-  } finally {
-    await file.close();
-  }
 }

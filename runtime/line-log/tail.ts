@@ -5,7 +5,7 @@ import { basename, dirname } from "node:path";
 import { appendDurably, opened, storageError, syncDirectory, writeAtomic } from "../durable/durable.ts";
 import { fail } from "../errors/errors.ts";
 
-interface LogTail {
+export interface LogTail {
   /** Size of the file, in bytes. */
   bytes: () => number;
   /** Resolves when the text is on stable storage. One at a time. */

@@ -2,11 +2,14 @@
 import {
   closed,
   contract,
+  erasureEndpoints,
+  erasureReasons,
   get,
   internal,
   nextPage,
   pageFields,
   post,
+  SubjectText,
   t,
 } from "../../runtime/contract/contract.ts";
 
@@ -130,7 +133,7 @@ export const pathwayd = contract("pathwayd", {
           sequence: t.Integer({ minimum: 1 }),
           at: time,
           kind: t.Union(
-            (["add", "update", "revise", "supersede", "retire", "replay"] as const).map((kind) =>
+            (["add", "update", "revise", "supersede", "retire", "replay", "erased"] as const).map((kind) =>
               t.Literal(kind),
             ),
           ),
@@ -138,6 +141,9 @@ export const pathwayd = contract("pathwayd", {
           /** The trace after the change, for add, update and revise. */
           trace: t.Optional(Trace),
           reason: t.Optional(t.String()),
+          /** Of an erasure: who asked for it, and why. */
+          who: t.Optional(t.String()),
+          why: t.Optional(t.String()),
         }),
       ),
       ...nextPage,
@@ -191,6 +197,7 @@ export const pathwayd = contract("pathwayd", {
       live: t.Integer({ minimum: 0 }),
       retired: t.Integer({ minimum: 0 }),
       superseded: t.Integer({ minimum: 0 }),
+      erased: t.Integer({ minimum: 0 }),
       replays: t.Integer({ minimum: 0 }),
       log_bytes: t.Integer({ minimum: 0 }),
       log_records: t.Integer({ minimum: 0 }),
@@ -215,7 +222,33 @@ export const pathwayd = contract("pathwayd", {
     }),
   }),
 
+  erase: post("/pathway/erase", {
+    resumable: "again",
+    long: true,
+    summary:
+      "Erases traces for good, with every trace of their chains: content, tags, embeddings, all they ever were, and answers to Idempotency-Keys. What is left is that they were there, and who had them erased, when and why. Those that fulfil every condition given.",
+    body: closed({
+      uids: t.Optional(t.Array(uid, { minItems: 1, maxItems: 10_000 })),
+      /** Traces that ever named it: in uid, scope, tags, content or reasons. Uids that name it become others. */
+      subject: t.Optional(SubjectText),
+      /** Traces that ever were of this scope. */
+      scope: t.Optional(Scope),
+      /** Traces whose content ever fulfilled it, as in a search. */
+      filter: t.Optional(t.Record(t.String(), t.Unknown())),
+      ...erasureReasons,
+    }),
+    reply: closed({
+      dry_run: t.Boolean(),
+      erased: t.Integer({ minimum: 0 }),
+      /** As they are called from now on; in a dry run as they are called. */
+      uids: t.Array(t.String()),
+      /** Answers to Idempotency-Keys that were about them. */
+      answers: t.Integer({ minimum: 0 }),
+    }),
+  }),
+
   // Between services.
+  ...erasureEndpoints,
   alive: internal({
     reads: true,
     summary: "Which of the traces may still be used: there, not retired, not superseded.",

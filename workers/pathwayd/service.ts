@@ -21,6 +21,7 @@ import {
 import {
   createTimes,
   createTraceTable,
+  erasedUid,
   formatTime,
   headAt,
   isLive,
@@ -28,7 +29,7 @@ import {
   traceOf,
   unknownUid,
 } from "./traces/traces.ts";
-import { createWriter, operationsFound, type Writer, writeVerbs } from "./writes/writes.ts";
+import { createWriter, erasureVerbs, operationsFound, type Writer, writeVerbs } from "./writes/writes.ts";
 
 /** Of the machine's memory, for traces, unless a setting says how much. */
 const memoryShare = 1 / 8;
@@ -128,8 +129,13 @@ async function openMemory(deps: Deps<{ embedd: Embedd }>): Promise<Memory> {
     log.info("log compacted", outcome);
     return outcome;
   };
+  const forget = (ordinals: readonly number[]) => {
+    texts.forget();
+    for (const ordinal of ordinals) meanings.forget(ordinal);
+  };
   const verbs = {
     ...writeVerbs(deps, writer),
+    ...erasureVerbs({ ...deps, table, store, writer, times, forget }),
     ...readVerbs({ table, texts, meanings, times, settled: writer.settled }),
     stats: async () => statsOf(table, store),
     compact,
@@ -155,6 +161,7 @@ function readVerbs(deps: SearchDeps): Pick<VerbsOf<Pathwayd>, Read> {
       const entry = table.find(uid);
       if (!entry) throw unknownUid(uid);
       const head = at === undefined ? entry.head : headAt(entry, at);
+      if (head?.erased) throw erasedUid(uid, head.erased);
       if (head) return traceOf(head);
       throw fail(
         "not_found",

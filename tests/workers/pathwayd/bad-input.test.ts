@@ -61,6 +61,40 @@ const conflict = says("conflict");
 const missing = { type: "not_found", contains: ["nobody"] };
 const field = (name: string) => ({ contains: [`"field":"${name}"`] });
 
+describe("what is erased", () => {
+  const reasons = { who: "me", why: "asked" };
+  runCases(
+    [
+      post("nothing said", "erase", reasons, {
+        type: "bad_request",
+        contains: ["uids, subject, scope and filter"],
+      }),
+      post("nobody asked for it", "erase", { uids: ["live"], why: "asked" }, field("who")),
+      post("no reason", "erase", { uids: ["live"], who: "me" }, field("why")),
+      post("a reason of spaces", "erase", { uids: ["live"], who: "me", why: " " }, field("why")),
+      post("no uids", "erase", { uids: [], ...reasons }, field("uids")),
+      post("an unknown uid", "erase", { uids: ["live", "nobody"], ...reasons }, missing),
+      post("a subject of two letters", "erase", { subject: "ab", ...reasons }, field("subject")),
+      post("a subject of spaces", "erase", { subject: "    ", ...reasons }, field("subject")),
+      post("a subject without a letter", "erase", { subject: "-.-", ...reasons }, field("subject")),
+      post(
+        "a reason that names the subject",
+        "erase",
+        { subject: "Ann Lee", who: "me", why: "ann lee asked" },
+        field("why"),
+      ),
+      post("a scope without a name", "erase", { scope: {}, ...reasons }, field("scope")),
+      post(
+        "a filter that is none",
+        "erase",
+        { filter: { a: { $near: 1 } }, ...reasons },
+        { contains: ["$near"] },
+      ),
+    ],
+    () => memory.send,
+  );
+});
+
 describe("what is added", () => {
   runCases(
     [

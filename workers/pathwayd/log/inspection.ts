@@ -57,6 +57,8 @@ export function durableLog(directory: string, opened: () => Pick<Store, "atRest"
 
 function mark(seen: ReturnType<typeof createSequences>, record: LogRecord): void {
   if (record.kind === "replays") for (const sequence of fromSteps(record.seqs)) seen.mark(sequence);
+  else if (record.kind === "erased")
+    for (const sequence of [record.seq, ...fromSteps(record.seqs)]) seen.mark(sequence);
   else if (record.kind === "lost")
     for (const [from, to] of record.ranges) for (let at = from; at <= to; at++) seen.mark(at);
   else seen.mark(record.seq);

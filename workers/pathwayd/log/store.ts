@@ -16,6 +16,7 @@ import {
   type Change,
   countOf,
   describeRanges,
+  type Erased,
   LogRecord,
   linesOf,
   logFormat,
@@ -29,6 +30,8 @@ export interface Store {
   append: (changes: readonly Change[]) => Promise<void>;
   /** Writes the log anew from the table. Nothing may be appended meanwhile. */
   compact: () => Promise<{ bytes_before: number; bytes_after: number; log_records: number }>;
+  /** Writes the log anew with these in place of the traces they are named by, and without anything that was set aside. */
+  erase: (erased: ReadonlyMap<string, Erased>) => Promise<void>;
   bytes: () => number;
   records: () => number;
   /** Damaged lines that still stand in the log. */
@@ -107,6 +110,19 @@ export async function openStore(
       damaged = 0;
       return { bytes_before, bytes_after: log.bytes(), log_records: records };
     },
+    erase: async (erased) => {
+      let count = 0;
+      await log.forget(
+        counted(table.recordsWithout(erased), () => ++count),
+        () => {
+          table.erase(erased);
+          table.rewritten();
+          records = count;
+          setAside = 0;
+          damaged = 0;
+        },
+      );
+    },
     bytes: log.bytes,
     records: () => records,
     damagedLines: () => damaged,
@@ -155,12 +171,13 @@ async function removeUnfinished(directory: string): Promise<void> {
 // What pathwayd counts: for `stats`, and for metrics.
 
 export function statsOf(table: TraceTable, store: Store) {
-  const { live, retired, superseded, replays } = table.counts();
+  const { live, retired, superseded, erased, replays } = table.counts();
   return {
     total: table.entries.length,
     live,
     retired,
     superseded,
+    erased,
     replays,
     log_bytes: store.bytes(),
     log_records: store.records(),

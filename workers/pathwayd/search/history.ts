@@ -6,6 +6,7 @@ import {
   type Change,
   countUpTo,
   type Entry,
+  type Erased,
   formatTime,
   type Head,
   type TraceTable,
@@ -39,7 +40,7 @@ export function history(
   });
   const shown = new Set(page.map((item) => item.entry));
   return {
-    traces: chain.filter((member) => shown.has(member)).map(({ head }) => traceOf(head)),
+    traces: chain.filter((member) => shown.has(member) && !member.erased).map(({ head }) => traceOf(head)),
     changes: page.map(({ change, head }) => ({
       sequence: change.seq,
       at: formatTime(change.at),
@@ -47,6 +48,7 @@ export function history(
       uid: change.uid,
       ...(head && { trace: traceOf(head) }),
       ...("reason" in change && change.reason !== undefined && { reason: change.reason }),
+      ...(change.kind === "erased" && { who: change.who, why: change.why }),
     })),
     ...(more && { next_page_token: writeToken({ at: page.at(-1)?.change.seq ?? 0, skip: 0 }, { uid }) }),
   };
@@ -73,7 +75,7 @@ function chainOf(entry: Entry, table: Pick<TraceTable, "find">): Entry[] {
 
 interface Shown {
   entry: Entry;
-  change: Change;
+  change: Change | Erased;
   /** The trace after it, for changes of what it holds. */
   head?: Head;
 }
@@ -82,6 +84,7 @@ interface Shown {
 function changesAfter(entry: Entry, after: number, most: number): Shown[] {
   const { changes, replays, head } = entry;
   const shown: Shown[] = [];
+  if (entry.erased && entry.erased.seq > after) shown.push({ entry, change: entry.erased });
   let then: Head | undefined;
   for (const change of changes) {
     if (shown.length >= most) break;

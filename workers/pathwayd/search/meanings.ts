@@ -17,6 +17,7 @@ export interface Compared {
 
 export interface Meanings {
   compare: (text: string, heads: readonly Placed[], signal: AbortSignal) => Promise<Compared>;
+  forget: (ordinal: number) => void;
 }
 
 interface Placed {
@@ -79,6 +80,7 @@ export function createMeanings({
   };
 
   return {
+    forget: (ordinal) => void kept.delete(ordinal),
     compare: async (text, heads, signal) => {
       const told = heads.filter(({ head }) => meaningText(head).trim() !== "").slice(0, keptMax);
       try {

@@ -206,7 +206,7 @@ async function byText(
 /** The trace as of the time, when it matches. */
 function headOf(entry: Entry | undefined, table: TraceTable, { at, matches }: View): Head | undefined {
   const head = at >= table.lastAt() ? entry?.head : entry && headAt(entry, at);
-  return head && matches(head) ? head : undefined;
+  return head && !head.erased && matches(head) ? head : undefined;
 }
 
 /** The first `most` in order, and those that are equal to the last: numbers alone are sorted far faster than all of it. */

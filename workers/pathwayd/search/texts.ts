@@ -9,6 +9,8 @@ import { createTextIndex, type TextDocument, type TextHit, type TextIndex } from
 export interface Texts {
   /** Marks the trace as changed, to be indexed again. */
   touch: (ordinal: number) => void;
+  /** Drops the indexes of the past: they know what was erased. */
+  forget: () => void;
   /** Traces with any of the words as of the time, in no order. Throws `overloaded`. */
   search: (words: readonly string[], at: number, signal: AbortSignal) => Promise<TextHit[]>;
   close: () => void;
@@ -50,6 +52,7 @@ export function createTexts({
       dirty.add(ordinal);
       if (dirty.size >= sliceTraces) flush();
     },
+    forget: () => past.clear(),
     search: async (words, at, signal) => {
       const key = countUpTo(table().contentTimes, at);
       if (key === table().contentTimes.length) {

@@ -3,7 +3,7 @@ import type { Static, TProperties } from "@sinclair/typebox";
 import { closed, t } from "../../../runtime/contract/contract.ts";
 
 /** Name and version in the head of the log. */
-export const logFormat = { format: "lakehouse.pathway", version: 2 } as const;
+export const logFormat = { format: "lakehouse.pathway", version: 3 } as const;
 
 const sequence = t.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER });
 const text = t.String({ minLength: 1 });
@@ -73,7 +73,26 @@ export type Replays = Static<typeof Replays>;
 /** Sequences whose lines were lost to damage, noted when the log was written anew. */
 const Lost = closed({ kind: t.Literal("lost"), ranges: t.Array(range) });
 
-export const LogRecord = t.Union([...Change.anyOf, Replays, Lost]);
+/** What is left of a trace that was erased: that it was there, and the sequences of its changes. Since version 3. */
+const Erased = closed({
+  kind: t.Literal("erased"),
+  uid: text,
+  /** Of the erasure. */
+  seq: sequence,
+  at: t.Integer(),
+  who: text,
+  why: text,
+  created: t.Integer(),
+  predecessor: t.Optional(text),
+  successor: t.Optional(text),
+  /** From when it superseded its predecessor. */
+  valid_from: t.Optional(t.Integer()),
+  /** Of its changes, the first as it is and then the steps. */
+  seqs: t.Array(sequence),
+});
+export type Erased = Static<typeof Erased>;
+
+export const LogRecord = t.Union([...Change.anyOf, Replays, Lost, Erased]);
 export type LogRecord = Static<typeof LogRecord>;
 
 /** The lines a change is written in. */

@@ -2,7 +2,7 @@
 import type { Static } from "@sinclair/typebox";
 import { fail } from "../../../runtime/errors/errors.ts";
 import type { Trace } from "../contract.ts";
-import type { Change, Scope } from "./change.ts";
+import type { Change, Erased, Scope } from "./change.ts";
 import { factsOf } from "./facts.ts";
 import { formatTime } from "./instant.ts";
 
@@ -23,14 +23,36 @@ export interface Head {
   readonly retired?: { at: number; reason?: string };
   readonly replays: number;
   readonly replayed?: number;
+  /** Nothing of it is left but this. */
+  readonly erased?: { at: number; who: string; why: string };
 }
 
 /** Whether reads return it by default. */
-export const isLive = ({ retired, successor }: Head): boolean =>
-  retired === undefined && successor === undefined;
+export const isLive = ({ retired, successor, erased }: Head): boolean =>
+  retired === undefined && successor === undefined && erased === undefined;
 
 export const unknownUid = (uid: string) =>
   fail("not_found", `there is no trace '${uid}'`, { details: { uid } });
+
+export const erasedUid = (uid: string, { at, who, why }: NonNullable<Head["erased"]>) =>
+  fail("not_found", `trace '${uid}' was erased at ${formatTime(at)}`, {
+    details: { uid, erased: { at: formatTime(at), who, why } },
+  });
+
+/** An erased trace. */
+export const headOfErased = (record: Erased): Head => ({
+  uid: record.uid,
+  content: "",
+  tags: [],
+  norm: 0,
+  created: record.created,
+  updated: record.at,
+  ...(record.predecessor !== undefined && { predecessor: record.predecessor }),
+  ...(record.successor !== undefined && { successor: record.successor }),
+  ...(record.valid_from !== undefined && { valid_from: record.valid_from }),
+  replays: 0,
+  erased: { at: record.at, who: record.who, why: record.why },
+});
 
 /** Euclidean length. */
 export const normOf = (vector: readonly number[] = []): number => {

@@ -53,3 +53,31 @@ export function describeRanges(ranges: readonly Range[]): string {
   const shown = ranges.slice(0, rangesShown).map(([from, to]) => (from === to ? `${from}` : `${from}–${to}`));
   return ranges.length > rangesShown ? `${shown.join(", ")}, …` : shown.join(", ");
 }
+
+/** A longer range means a forged log: marking it would take forever. */
+const lostRangeMax = 10_000_000;
+
+/** The sequences there are, and those known to be lost. */
+export function createGaps() {
+  const sequences = createSequences();
+  const noted: Range[] = [];
+  /** Found once the log is read: what is written from then on leaves no gap. */
+  let missing: Range[] | undefined;
+  const find = (): Range[] => {
+    missing ??= sequences.missing();
+    return missing;
+  };
+  return {
+    sequences,
+    missing: find,
+    all: (): Range[] => [...noted, ...find()].sort(([a], [b]) => a - b),
+    note: (ranges: readonly Range[]): void => {
+      if (ranges.some(([from, to]) => to - from > lostRangeMax)) throw new Error("a lost range without end");
+      missing = undefined;
+      for (const [from, to] of ranges) {
+        noted.push([from, to]);
+        for (let sequence = from; sequence <= to; sequence++) sequences.mark(sequence);
+      }
+    },
+  };
+}

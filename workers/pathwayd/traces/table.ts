@@ -1,18 +1,29 @@
 /** The table of all traces in memory, built from the log: what each is now, and every change that made it so. */
-import { type Change, fromSteps, type LogRecord, linesOf, type Replays, toSteps } from "./change.ts";
+import {
+  type Change,
+  type Erased,
+  fromSteps,
+  type LogRecord,
+  linesOf,
+  type Replays,
+  toSteps,
+} from "./change.ts";
 import { type Contents, textOf } from "./content.ts";
 import { createContentIndex } from "./content-index.ts";
-import { advance, type Head } from "./head.ts";
-import { createSequences, type Range } from "./sequences.ts";
+import { renaming } from "./erasure.ts";
+import { advance, type Head, headOfErased } from "./head.ts";
+import { createGaps, type Range } from "./sequences.ts";
 
 export interface Entry {
   /** Place in the order of creation. */
   readonly ordinal: number;
   head: Head;
   /** All but replays, in order. */
-  readonly changes: Change[];
+  changes: Change[];
   /** The replays, in order: sequences and times. */
-  readonly replays: { readonly seqs: number[]; readonly ats: number[] };
+  replays: { readonly seqs: number[]; readonly ats: number[] };
+  /** As it stands in the log, when it was erased. */
+  erased?: Erased;
 }
 
 type Replay = Extract<Change, { kind: "replay" }>;
@@ -21,6 +32,7 @@ interface Counts {
   live: number;
   retired: number;
   superseded: number;
+  erased: number;
   replays: number;
   /** Replays that have a line of their own, which packing would save. */
   singleReplays: number;
@@ -50,6 +62,12 @@ export interface TraceTable {
   records: () => Iterable<LogRecord>;
   /** Called after a compaction: the log consists of `records` now. */
   rewritten: () => void;
+  /** Changes of traces whose beginning was lost. */
+  orphans: readonly Change[];
+  /** As `records`, with these in place of the traces that they are named by. */
+  recordsWithout: (erased: ReadonlyMap<string, Erased>) => Iterable<LogRecord>;
+  /** Forgets these traces: the log consists of `recordsWithout` now. */
+  erase: (erased: ReadonlyMap<string, Erased>) => void;
 }
 
 interface TraceTableOptions {
@@ -73,10 +91,7 @@ export function createTraceTable({ onContent }: TraceTableOptions): TraceTable {
   const applyOther = (change: Change) => {
     const known = find(change.uid);
     const begins = change.kind === "add" || change.kind === "revise";
-    if (!known && !begins) {
-      orphans.push(change);
-      return;
-    }
+    if (!known && !begins) return void orphans.push(change);
     const entry = rows.set(known, change);
     entry.changes.push(change);
     if (!begins && change.kind !== "update") return;
@@ -97,10 +112,10 @@ export function createTraceTable({ onContent }: TraceTableOptions): TraceTable {
       change.kind === "revise" ? supersedeOf(change, find(change.predecessor)?.head) : undefined;
     if (supersede) applyChange(supersede);
   };
-  const applyReplays = ({ uid, seqs, ats }: Replays) => {
-    const times = fromSteps(ats);
-    for (const [at, seq] of fromSteps(seqs).entries())
-      if (gaps.sequences.mark(seq)) applyReplay({ kind: "replay", uid, seq, at: times[at] ?? 0 });
+  const applyErased = (record: Erased, uid: string) => {
+    for (const sequence of [record.seq, ...fromSteps(record.seqs)]) gaps.sequences.mark(sequence);
+    lastAt = Math.max(lastAt, record.at);
+    onContent(rows.erase(uid, record).ordinal);
   };
   return {
     find,
@@ -113,16 +128,29 @@ export function createTraceTable({ onContent }: TraceTableOptions): TraceTable {
     lost: gaps.all,
     missing: gaps.missing,
     apply: (record) => {
-      if (record.kind === "replays") applyReplays(record);
-      else if (record.kind === "lost") gaps.note(record.ranges);
-      else applyChange(record);
+      if (record.kind === "lost") gaps.note(record.ranges);
+      else if (record.kind === "erased") applyErased(record, record.uid);
+      else if (record.kind !== "replays") applyChange(record);
+      else for (const replay of unpacked(record)) if (gaps.sequences.mark(replay.seq)) applyReplay(replay);
     },
+    orphans,
     records: () => packed(gaps.all(), entries, orphans),
+    recordsWithout: (erased) => withoutErased(packed(gaps.all(), entries, orphans), erased),
+    erase: (erased) => {
+      for (const [uid, record] of erased) applyErased(record, uid);
+      orphans.splice(0, orphans.length, ...orphans.filter(({ uid }) => !erased.has(uid)));
+      rows.rename(erased);
+    },
     rewritten: () => {
       gaps.note(gaps.missing());
       counts.singleReplays = 0;
     },
   };
+}
+
+function unpacked({ uid, seqs, ats }: Replays): Replay[] {
+  const times = fromSteps(ats);
+  return fromSteps(seqs).map((seq, at) => ({ kind: "replay", uid, seq, at: times[at] ?? 0 }));
 }
 
 /** The line of the supersede may be missing after a crash: the revise implies it. */
@@ -131,41 +159,14 @@ function supersedeOf(revise: Extract<Change, { kind: "revise" }>, old: Head | un
   return { kind: "supersede", seq: revise.seq + 1, at: revise.at, uid: old.uid, successor: revise.uid };
 }
 
-/** A longer range means a forged log: marking it would take forever. */
-const lostRangeMax = 10_000_000;
-
-/** The sequences there are, and those known to be lost. */
-function createGaps() {
-  const sequences = createSequences();
-  const noted: Range[] = [];
-  /** Found once the log is read: what is written from then on leaves no gap. */
-  let missing: Range[] | undefined;
-  const find = (): Range[] => {
-    missing ??= sequences.missing();
-    return missing;
-  };
-  return {
-    sequences,
-    missing: find,
-    all: (): Range[] => [...noted, ...find()].sort(([a], [b]) => a - b),
-    note: (ranges: readonly Range[]): void => {
-      if (ranges.some(([from, to]) => to - from > lostRangeMax)) throw new Error("a lost range without end");
-      missing = undefined;
-      for (const [from, to] of ranges) {
-        noted.push([from, to]);
-        for (let sequence = from; sequence <= to; sequence++) sequences.mark(sequence);
-      }
-    },
-  };
-}
-
 /** The traces by uid and in their order, and how many there are of each kind. */
 function createRows() {
   const byUid = new Map<string, Entry>();
   const entries: Entry[] = [];
-  const counts = { live: 0, retired: 0, superseded: 0, replays: 0, singleReplays: 0 };
-  const tally = ({ retired, successor }: Head, by: 1 | -1) => {
-    if (retired) counts.retired += by;
+  const counts = { live: 0, retired: 0, superseded: 0, erased: 0, replays: 0, singleReplays: 0 };
+  const tally = ({ retired, successor, erased }: Head, by: 1 | -1) => {
+    if (erased) counts.erased += by;
+    else if (retired) counts.retired += by;
     else if (successor !== undefined) counts.superseded += by;
     else counts.live += by;
   };
@@ -195,18 +196,61 @@ function createRows() {
     counts.replays += 1;
     return true;
   };
-  return { entries, counts, find, set, replay };
+  /** Leaves of the trace, known by its uid until now, what the record says. */
+  const erase = (uid: string, record: Erased): Entry => {
+    const known = find(uid);
+    const head = headOfErased(record);
+    const entry = known ?? { ordinal: entries.length, head, changes: [], replays: { seqs: [], ats: [] } };
+    if (known) tally(known.head, -1);
+    else entries.push(entry);
+    counts.replays -= entry.replays.seqs.length;
+    Object.assign(entry, { head, changes: [], replays: { seqs: [], ats: [] }, erased: record });
+    byUid.delete(uid);
+    byUid.set(record.uid, entry);
+    tally(head, 1);
+    return entry;
+  };
+  /** What names them has their names of now. */
+  const rename = (erased: ReadonlyMap<string, Erased>): void => {
+    const renamed = renaming(erased);
+    if (!renamed) return;
+    for (const entry of entries) {
+      entry.head = renamed(entry.head);
+      entry.changes = entry.changes.map(renamed);
+      if (entry.erased) entry.erased = renamed(entry.erased);
+    }
+  };
+  return { entries, counts, find, set, replay, erase, rename };
 }
 
 /** What is lost, all changes in their order, then the replays of each trace in one record. */
 function* packed(lost: Range[], entries: readonly Entry[], orphans: readonly Change[]): Generator<LogRecord> {
   if (lost.length > 0) yield { kind: "lost", ranges: lost };
+  for (const { erased } of entries) if (erased) yield erased;
   const changes = [...entries.flatMap((entry) => entry.changes), ...orphans].sort((a, b) => a.seq - b.seq);
   for (const change of changes) for (let line = 0; line < linesOf(change); line++) yield change;
   for (const { head, replays } of entries) {
     if (replays.seqs.length === 0) continue;
     yield { kind: "replays", uid: head.uid, seqs: toSteps(replays.seqs), ats: toSteps(replays.ats) };
   }
+}
+
+function* withoutErased(
+  records: Iterable<LogRecord>,
+  erased: ReadonlyMap<string, Erased>,
+): Generator<LogRecord> {
+  const renamed = renaming(erased) ?? (<T>(value: T): T => value);
+  let isFirst = true;
+  for (const record of records) {
+    // What is lost comes before all else.
+    if (record.kind !== "lost" && isFirst) {
+      isFirst = false;
+      yield* erased.values();
+    }
+    if (record.kind === "lost") yield record;
+    else if (!erased.has(record.uid)) yield renamed(record);
+  }
+  if (isFirst) yield* erased.values();
 }
 
 /** The trace as it was at the time, all changes up to it included; undefined when it was not there yet. */

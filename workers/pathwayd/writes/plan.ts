@@ -2,6 +2,7 @@
 import { fail, invalidField } from "../../../runtime/errors/errors.ts";
 import {
   type Contents,
+  erasedUid,
   type Facts,
   factsOf,
   type Head,
@@ -25,8 +26,14 @@ function liveHead(draft: Draft, uid: string, toDo: string): Head {
   });
 }
 
-const stateOf = ({ retired, successor }: Head): string =>
-  retired ? "is retired" : successor === undefined ? "exists" : `was superseded by '${successor}'`;
+const stateOf = ({ retired, successor, erased }: Head): string =>
+  erased
+    ? "was erased"
+    : retired
+      ? "is retired"
+      : successor === undefined
+        ? "exists"
+        : `was superseded by '${successor}'`;
 
 function refuseTaken(draft: Draft, uid: string, { tracesMax }: Limits): void {
   const head = draft.find(uid);
@@ -123,6 +130,7 @@ export function planRevise(
 export function planRetire(draft: Draft, { uid, reason }: { uid: string; reason: string | undefined }): Head {
   const head = draft.find(uid);
   if (!head) throw unknownUid(uid);
+  if (head.erased) throw erasedUid(uid, head.erased);
   if (head.retired) return head;
   return draft.make({ kind: "retire", uid, ...(reason !== undefined && { reason }) });
 }

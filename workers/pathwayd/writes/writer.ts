@@ -24,6 +24,8 @@ export interface Writer {
   write: <R>(work: Work<R>) => Promise<R>;
   /** Writes the log anew, when no change is under way. */
   compact: () => ReturnType<Store["compact"]>;
+  /** Runs the work when no change is under way, and none begins meanwhile. */
+  alone: <R>(work: () => Promise<R>) => Promise<R>;
   /** Resolves when the changes that are being stored have been applied or refused; those after get later times. */
   settled: () => Promise<void>;
   waiting: () => number;
@@ -62,15 +64,11 @@ export function createWriter(options: WriterOptions): Writer {
   let stopping = false;
   let running: Promise<void> | undefined;
   let storing: Promise<void> | undefined;
+  const tasks: (() => Promise<void>)[] = [];
   const compactions: PromiseWithResolvers<Awaited<ReturnType<Store["compact"]>>>[] = [];
 
   const takeBatch = (): Waiting[] => {
-    let bytes = 0;
-    const fits = queue.findIndex((work, at) => {
-      bytes += work.bytes;
-      return at > 0 && bytes > batchBytesMax;
-    });
-    const batch = queue.splice(0, fits < 0 ? queue.length : fits);
+    const batch = firstOf(queue);
     for (const work of batch) queuedBytes -= work.bytes;
     return batch;
   };
@@ -88,12 +86,13 @@ export function createWriter(options: WriterOptions): Writer {
   const run = async () => {
     // Requests of this tick go into the first batch.
     await Promise.resolve();
-    while (queue.length > 0 || compactions.length > 0) {
+    while (queue.length > 0 || compactions.length > 0 || tasks.length > 0) {
       if (queue.length > 0) {
         storing = storeBatch(takeBatch(), { table, store, times, ...limits });
         await storing;
       }
       if (compactions.length > 0 || pays()) await compactNow();
+      for (const task of tasks.splice(0)) await task();
     }
     running = undefined;
   };
@@ -120,6 +119,12 @@ export function createWriter(options: WriterOptions): Writer {
       running ??= run();
       return asked.promise;
     },
+    alone: (work) =>
+      new Promise((resolve, reject) => {
+        refuseWhenFull(0);
+        tasks.push(() => settled().then(work).then(resolve, reject));
+        running ??= run();
+      }),
     settled: async () => storing,
     waiting: () => queue.length,
     stop: async () => {
@@ -128,6 +133,16 @@ export function createWriter(options: WriterOptions): Writer {
       await store.close();
     },
   };
+}
+
+/** Takes as much from the queue as fits into a batch. */
+function firstOf(queue: Waiting[]): Waiting[] {
+  let bytes = 0;
+  const fits = queue.findIndex((work, at) => {
+    bytes += work.bytes;
+    return at > 0 && bytes > batchBytesMax;
+  });
+  return queue.splice(0, fits < 0 ? queue.length : fits);
 }
 
 async function storeBatch(

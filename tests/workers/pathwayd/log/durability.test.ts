@@ -108,9 +108,9 @@ describe("damage", () => {
 
   test("a log of a newer version is refused and left alone", async () => {
     const path = stack.directory();
-    await forgeLog(path, [], 3);
+    await forgeLog(path, [], 4);
     const bytes = readLog(path);
-    await expect(stack.start(path)).rejects.toThrow("written by a newer version (3) than this one reads (2)");
+    await expect(stack.start(path)).rejects.toThrow("written by a newer version (4) than this one reads (3)");
     expect(readLog(path)).toEqual(bytes);
   });
 
@@ -177,9 +177,9 @@ test("a log that takes long is read in the background; until then every verb say
   while (memory.notReady().length > 0) await new Promise(setImmediate);
   expect(await uidsFound(memory)).toEqual(["c"]);
 
-  await forgeLog(path, [], 3);
+  await forgeLog(path, [], 4);
   const newer = await stack.again(memory, path, { clock });
-  while (!newer.notReady().join().includes("newer version (3)")) await new Promise(setImmediate);
+  while (!newer.notReady().join().includes("newer version (4)")) await new Promise(setImmediate);
   await expect(newer.verbs.stats({})).rejects.toMatchObject({ type: "unavailable" });
 });
 

@@ -1,0 +1,50 @@
+/** What a service is asked to forget of a person, and how it answers: the same for every service. */
+import type { Static } from "@sinclair/typebox";
+import { closed, internal, t } from "./endpoints.ts";
+
+/** Shorter ones would be found in too much that is about somebody else. */
+export const subjectCharactersMin = 3;
+
+export const SubjectText = t.String({
+  minLength: subjectCharactersMin,
+  maxLength: 256,
+  description:
+    "Whom or what it is about, as written: an id, an e-mail address, a name. Found as whole words, in any case, in ids, names of fields, scopes and texts.",
+});
+
+/** Who asks for an erasure, and why: all that is kept of it. */
+export const erasureReasons = {
+  who: t.String({ minLength: 1, maxLength: 256, description: "Who asks for it; it is kept." }),
+  why: t.String({ minLength: 1, maxLength: 4096, description: "Why; it is kept." }),
+  dry_run: t.Optional(t.Boolean({ description: "Only looks, and says what would go." })),
+};
+
+/** What a service has removed of a subject, or would, and what it cannot. */
+export const ErasureReport = closed({
+  removed: t.Array(
+    closed({
+      place: t.String({ description: "As pathwayd/traces.log, or catalogd/people." }),
+      what: t.String({ description: "As traces, rows, versions." }),
+      count: t.Integer({ minimum: 0 }),
+      /** Names of what went, where these do not name the subject. */
+      names: t.Optional(t.Array(t.String())),
+    }),
+  ),
+  left: t.Array(
+    closed({
+      place: t.String(),
+      why: t.String(),
+      remedy: t.String({ description: "What the operator does about it." }),
+    }),
+  ),
+});
+export type ErasureReport = Static<typeof ErasureReport>;
+
+/** What every service answers to the gateway that sweeps all of them for a subject. */
+export const erasureEndpoints = {
+  eraseSubject: internal({
+    summary: "Forgets everything that names the subject, or, as a dry run, says what that is.",
+    body: closed({ subject: SubjectText, ...erasureReasons }),
+    reply: ErasureReport,
+  }),
+};

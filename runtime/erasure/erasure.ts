@@ -1,0 +1,45 @@
+/**
+ * What a service is asked to forget of a person, how it is found, and how it is answered. A subject is a text as it was
+ * given: an id, an address, a name.
+ */
+import { subjectCharactersMin } from "../contract/contract.ts";
+import { invalidField } from "../errors/errors.ts";
+
+export interface Subject {
+  /** For RE2 and JavaScript alike, to be matched without regard to case in NFC text. */
+  pattern: string;
+  /** Whether a text holds it. */
+  isIn: (text: string) => boolean;
+  /** Whether any text, number or name of a field in a JSON value holds it. */
+  isMentioned: (value: unknown) => boolean;
+}
+
+/** How a subject is found. Throws `invalid_field` for one that has no letter or digit. */
+export function subjectOf(text: string): Subject {
+  const words = text.normalize("NFC").trim().split(/\s+/u);
+  if (!/[\p{L}\p{N}]/u.test(text))
+    throw invalidField("subject", "expected at least one letter or digit: an id, an address or a name");
+  if (words.join(" ").length < subjectCharactersMin)
+    throw invalidField("subject", `expected at least ${subjectCharactersMin} characters beside spaces`);
+  const escaped = words.map((word) => word.replace(/[\\^$.*+?()[\]{}|/]/gu, "\\$&"));
+  const pattern = `(^|[^\\p{L}\\p{N}])${escaped.join("\\s+")}($|[^\\p{L}\\p{N}])`;
+  const expression = new RegExp(pattern, "iu");
+  const isIn = (candidate: string) => expression.test(candidate.normalize("NFC"));
+  const isMentioned = (value: unknown): boolean => {
+    if (typeof value === "string") return isIn(value);
+    if (typeof value === "number" || typeof value === "bigint") return isIn(String(value));
+    if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return false;
+    if (Array.isArray(value)) return value.some(isMentioned);
+    return Object.entries(value).some(([name, field]) => isIn(name) || isMentioned(field));
+  };
+  return { pattern, isIn, isMentioned };
+}
+
+/** Throws `invalid_field` for reasons that would keep the subject. */
+export function checkReasons({ who, why }: { who: string; why: string }, subject: Subject | undefined): void {
+  for (const [field, text] of Object.entries({ who, why })) {
+    if (text.trim() === "") throw invalidField(field, "expected words");
+    if (subject?.isIn(text))
+      throw invalidField(field, "it names the subject, and it is kept: say it without, as by a case number");
+  }
+}
