@@ -1,19 +1,23 @@
-/** The engines that are run, and what each is expected to find. */
-import { join } from "node:path";
+/** The engines that are run, and what each is expected to find and to be able to change. */
+import { dirname, join } from "node:path";
 import { pyicebergTests, rck } from "../engine-kits/engine-kits.ts";
-import { findings, type Python } from "../python/python.ts";
-import { expectEqual, expectStatus, expectTrue, lakeAt, type Smoke } from "../smoke-product/smoke-product.ts";
+import { fetchJars, findJava } from "../java/java.ts";
+import { type Python, told } from "../python/python.ts";
+import { expectEqual, expectTrue, lakeAt, type Smoke } from "../smoke-product/smoke-product.ts";
 import { type Expected, makeTables } from "./tables.ts";
 import { trino } from "./trino.ts";
 
-const here = (file: string) => join(import.meta.dir, file);
+const program = (name: string) => join(import.meta.dir, `../engine-programs/run_${name}.py`);
 
-interface Engine extends Python {
+interface Engine {
   about: string;
-  /** Makes an open table, changes it, and says what is in it then. */
-  writer?: string;
-  /** What it can say; all of it is compared. */
+  packages: Python["packages"];
+  /** Jars that it needs, by a pom, and the Java that it runs on. */
+  java?: { pom: string; least: number };
+  /** What it can say of datasets; all of it is compared. */
   says: readonly (keyof Expected)[];
+  /** What it does with an open table: after each it must read what SQL here reads. */
+  steps: readonly string[];
 }
 
 const reads: readonly (keyof Expected)[] = ["rows", "filtered", "travel", "types", "without_ids", "evolved"];
@@ -21,122 +25,119 @@ const reads: readonly (keyof Expected)[] = ["rows", "filtered", "travel", "types
 const all: Record<string, Engine> = {
   pyiceberg: {
     about: "PyIceberg 0.12.0: reads datasets; makes and changes open tables",
-    writer: "write_pyiceberg.py",
     packages: ["pyiceberg==0.12.0", "pyarrow==26.0.1"],
-    script: here("read_pyiceberg.py"),
     says: [...reads, "tables", "planned"],
+    steps: [
+      ...["make", "append", "ours", "evolve", "delete", "overwrite", "merge", "travel", "tag"],
+      ...["transaction", "expire_snapshots", "rename"],
+    ],
   },
   duckdb: {
     about: "DuckDB 1.5.5 with its iceberg extension: reads datasets; makes and changes open tables",
-    writer: "write_duckdb.py",
     packages: [
       "duckdb==1.5.5",
       "duckdb-extension-avro==1.5.5",
       "duckdb-extension-httpfs==1.5.5",
       "duckdb-extension-iceberg==1.5.5",
     ],
-    script: here("read_duckdb.py"),
     says: [...reads, "tables"],
+    steps: ["make", "append", "ours", "delete", "update", "evolve", "merge", "travel"],
   },
   polars: {
-    about: "Polars over PyIceberg: reads, travels in time",
+    about: "Polars 2.1.0 over PyIceberg: reads, travels in time; appends to open tables",
     packages: ["polars==2.1.0", "pyiceberg==0.12.0", "pyarrow==26.0.1"],
-    script: here("read_polars.py"),
     says: ["rows", "filtered", "travel", "without_ids", "evolved"],
+    steps: ["append", "ours", "marked", "travel", "overwrite"],
+  },
+  daft: {
+    about: "Daft 0.7.26 over PyIceberg: reads, travels in time; appends to open tables",
+    packages: ["daft==0.7.26", "pyiceberg==0.11.1", "pyarrow==25.0.1"],
+    says: ["rows", "filtered", "travel", "evolved"],
+    steps: ["append", "ours", "marked", "travel", "overwrite"],
   },
   chdb: {
-    about: "ClickHouse (chdb): lists and reads through its DataLakeCatalog",
+    about: "ClickHouse (chdb 4.4.0): lists and reads through its DataLakeCatalog",
     packages: ["chdb==4.4.0"],
-    script: here("read_chdb.py"),
     says: ["rows", "filtered", "tables", "without_ids", "evolved"],
+    steps: [],
+  },
+  sail: {
+    about: "Sail 0.7.2, which speaks as Spark does: reads datasets; appends to open tables",
+    packages: ["pysail==0.7.2", "pyspark-client==4.0.1"],
+    says: [...reads, "tables"],
+    steps: ["make", "append", "ours", "delete", "update", "merge", "travel", "overwrite"],
+  },
+  spark: {
+    about:
+      "Spark 4.0.1 with Iceberg's runtime 1.11.0: reads datasets; makes, changes and maintains open tables",
+    packages: ["pyspark==4.0.1"],
+    java: { pom: join(import.meta.dir, "spark.xml"), least: 17 },
+    says: [...reads, "tables"],
+    steps: [
+      ...["make", "append", "ours", "evolve", "update", "merge", "delete", "mark deleted", "travel", "tag"],
+      ...["rewrite_data_files", "rewrite_manifests", "rollback_to_snapshot", "expire_snapshots"],
+      ...["remove_orphan_files", "rename"],
+    ],
   },
 };
 
-/** What the engine makes of an open table, against the product's SQL of the same. */
-async function writes(
-  name: string,
-  { packages, writer = "" }: Engine,
-  {
-    gateway,
-    suffix,
-    check,
-  }: { gateway: string; suffix: string; check: Parameters<Smoke["run"]>[0]["check"] },
-): Promise<void> {
-  const token = process.env.AUTH_TOKEN;
-  const { body: stored } = await lakeAt(gateway, token).send("/v1/storage/buckets");
-  // Without a bucket for them there are no open tables.
-  if (!(stored as { buckets: { name: string }[] }).buckets.some((bucket) => bucket.name === "warehouse"))
-    return;
-  const namespace = `open_${name}_${suffix}`;
-  const found = await findings(name, { packages, script: here(writer) }, [
-    `${gateway}/iceberg`,
-    token ?? "",
-    namespace,
-  ]);
-  const lake = lakeAt(gateway, token);
-  const rows = async (sql: string) => {
-    const answer = await lake.send("/v1/sql", {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ sql }),
-    });
-    expectStatus(answer, 200);
-    return answer.body as Record<string, unknown>[];
-  };
-  const content = async (table: string) =>
-    Object.values(
-      (await rows(`SELECT count(*) AS n, sum(id)::BIGINT AS s FROM ${namespace}.${table}`))[0] ?? {},
-    );
-  await check("SQL here gives what it wrote", async () => expectEqual(await content("moved"), found.last));
-  await check("and the columns it changed", async () =>
-    expectEqual(
-      (await rows(`DESCRIBE ${namespace}.moved`)).map((row) => row.column_name),
-      found.names,
-    ),
-  );
-  await check("and each version that it said the rows of", async () => {
-    const { body } = await lake.send(`/v1/catalog/versions/${namespace}.moved?page_size=100`);
-    const { versions } = body as { versions: { version: number }[] };
-    const all: unknown[] = [];
-    for (const { version } of versions) all.push(JSON.stringify(await content(`"moved@${version}"`)));
-    const last = found.tables === undefined ? ["appended", "deleted", "overwritten", "last"] : ["last"];
-    for (const what of last) expectTrue(all.includes(JSON.stringify(found[what])), `${what} is no version's`);
-  });
-  if (found.tables !== undefined)
-    await check("a table that it renamed and one that it purged", async () =>
-      expectEqual(found.tables, ["moved"]),
-    );
+/** The program's words and environment beyond those of all engines. */
+async function javaOf(name: string, java: Engine["java"]) {
+  if (!java) return { words: [], env: {} };
+  const path = await findJava(java.least, name);
+  const jars = await fetchJars(name, java.pom);
+  return { words: [jars.replaceAll(":", ",")], env: { JAVA_HOME: dirname(dirname(path)) } };
+}
+
+/** Without a bucket for them there are no open tables. */
+async function hasWarehouse(gateway: string, token: string | undefined): Promise<boolean> {
+  const { body } = await lakeAt(gateway, token).send("/v1/storage/buckets");
+  return (body as { buckets: { name: string }[] }).buckets.some(({ name }) => name === "warehouse");
 }
 
 /** Each as a smoke: its tables are made, it is installed and run, and what it says is compared. */
-const light: Record<string, Smoke> = Object.fromEntries(
+const programs: Record<string, Smoke> = Object.fromEntries(
   Object.entries(all).map(([name, engine]): [string, Smoke] => [
     name,
     {
       about: engine.about,
       run: async ({ check, lake }) => {
         const { gateway } = await lake();
-        const made = await makeTables({ gateway, token: process.env.AUTH_TOKEN });
-        const found = await findings(name, engine, [
-          `${gateway}/iceberg`,
-          process.env.AUTH_TOKEN ?? "",
-          made.suffix,
-        ]);
+        const token = process.env.AUTH_TOKEN;
+        const made = await makeTables({ gateway, token });
+        const namespace = (await hasWarehouse(gateway, token)) ? `open_${name}_${made.suffix}` : "";
+        const { words, env } = await javaOf(name, engine.java);
+        const { found, failure } = await told(
+          name,
+          { packages: engine.packages, script: program(name), env },
+          [`${gateway}/iceberg`, token ?? "", made.suffix, namespace, ...words],
+        );
+        const { refused } = found;
         for (const what of engine.says)
           await check(what, () => expectEqual(found[what], made.expected[what]));
-        const { refused } = found;
         if (refused !== undefined)
           await check("a write is refused, and leaves nothing", async () => {
             expectTrue(String(refused).length > 0, "it was not refused");
             expectEqual(await made.corrupt(), []);
           });
-        if (engine.writer !== undefined) await writes(name, engine, { gateway, suffix: made.suffix, check });
+        for (const step of namespace === "" ? [] : engine.steps)
+          await check(`${step}: it reads what SQL here reads`, () => {
+            const { there, here } = (found[`step ${step}`] ?? {}) as { there?: unknown; here?: unknown };
+            expectTrue(there !== undefined, "it did not come to this");
+            expectEqual(there, here);
+          });
+        await check("comes to its end", () => expectTrue(failure === undefined, failure ?? ""));
       },
     },
   ]),
 );
 
 /** Those that are run when they are named: minutes to install, and more memory than a small machine has. */
-export const heavy: Record<string, Smoke> = { trino, rck, "pyiceberg-tests": pyicebergTests };
+export const heavy: Record<string, Smoke> = {
+  ...Object.fromEntries(Object.entries(programs).filter(([name]) => name in all && all[name]?.java)),
+  trino,
+  rck,
+  "pyiceberg-tests": pyicebergTests,
+};
 
-export const engines: Record<string, Smoke> = { ...light, ...heavy };
+export const engines: Record<string, Smoke> = { ...programs, ...heavy };

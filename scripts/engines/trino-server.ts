@@ -52,10 +52,17 @@ interface Trino {
   end: () => Promise<void>;
 }
 
-/** Starts it with the catalog of a product, which it may read alone. */
+/** Starts it with the catalog of a product: `lake`, which it may read alone, and `open`, which it may change. */
 export async function startTrino(port: number, catalog: string): Promise<Trino> {
   const [java, server] = [await findJava(javaMin, `Trino ${version}`), await findServer()];
   const directory = mkdtempSync(join(tmpdir(), "lakehouse-trino-"));
+  const lake = [
+    "connector.name=iceberg",
+    "iceberg.catalog.type=rest",
+    `iceberg.rest-catalog.uri=${catalog}`,
+    "iceberg.rest-catalog.warehouse=main",
+    "fs.hadoop.enabled=true",
+  ];
   const files = {
     "etc/config.properties": [
       "coordinator=true",
@@ -66,14 +73,8 @@ export async function startTrino(port: number, catalog: string): Promise<Trino> 
       "query.max-memory-per-node=512MB",
       "memory.heap-headroom-per-node=300MB",
     ],
-    "etc/catalog/lake.properties": [
-      "connector.name=iceberg",
-      "iceberg.catalog.type=rest",
-      `iceberg.rest-catalog.uri=${catalog}`,
-      "iceberg.rest-catalog.warehouse=main",
-      "iceberg.security=read_only",
-      "fs.hadoop.enabled=true",
-    ],
+    "etc/catalog/lake.properties": [...lake, "iceberg.security=read_only"],
+    "etc/catalog/open.properties": lake,
   };
   for (const [name, lines] of Object.entries(files))
     await Bun.write(join(directory, name), `${lines.join("\n")}\n`);

@@ -8,6 +8,7 @@ import {
 } from "../smoke-product/smoke-product.ts";
 import { type Expected, makeTables } from "./tables.ts";
 import { freePort, startTrino, version } from "./trino-server.ts";
+import { changesTables, rowsOf } from "./trino-tables.ts";
 
 interface Tried {
   product: Lake;
@@ -37,15 +38,11 @@ const values = async (tried: Tried, sql: string) =>
   (await rows(tried, sql)).map((row) => Object.values(row)[0]);
 
 /** Whether Trino itself takes a statement: its words where it does not. */
-async function refusalOf(url: string, sql: string): Promise<string | undefined> {
-  const headers = { "x-trino-user": "t", "x-trino-catalog": "lake", "x-trino-schema": "main" };
-  let answer = await fetch(`${url}/v1/statement`, { method: "POST", headers, body: sql });
-  for (;;) {
-    const page = (await answer.json()) as { nextUri?: string; error?: { message: string } };
-    if (page.error !== undefined || page.nextUri === undefined) return page.error?.message;
-    answer = await fetch(page.nextUri);
-  }
-}
+const refusalOf = async (url: string, sql: string): Promise<string | undefined> =>
+  rowsOf(url, sql).then(
+    () => undefined,
+    (cause: Error) => cause.message,
+  );
 
 const checks: Record<string, (tried: Tried) => Promise<void>> = {
   "lists the tables": async (tried) => {
@@ -103,7 +100,7 @@ const checks: Record<string, (tried: Tried) => Promise<void>> = {
 
 /** Reads what the product publishes, through the product's SQL. */
 export const trino: Smoke = {
-  about: `Trino ${version}: reads the catalog, and runs the product's SQL that names it (engine)`,
+  about: `Trino ${version}: reads the catalog, makes and changes open tables, and runs the product's SQL that names it (engine)`,
   ownProduct: true,
   run: async ({ check, lake }) => {
     const port = freePort();
@@ -115,6 +112,7 @@ export const trino: Smoke = {
     try {
       for (const [what, work] of Object.entries(checks))
         await check(what, () => work({ product, url, suffix, expected }));
+      await changesTables({ check, product, url });
     } finally {
       await server.end();
     }

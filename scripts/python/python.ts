@@ -9,11 +9,12 @@ export interface Python {
   packages: readonly string[];
   /** Its path. */
   script: string;
+  env?: Record<string, string>;
 }
 
 export const say = (line: string) => void process.stderr.write(`python: ${line}\n`);
 const installTimeoutMs = 20 * 60_000;
-const runTimeoutMs = 10 * 60_000;
+const runTimeoutMs = 30 * 60_000;
 
 /** Where they stay between runs: outside of the tree, as every user's caches do. */
 export const home = () => join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "lakehouse-engines");
@@ -48,16 +49,31 @@ export async function interpreter(name: string, packages: readonly string[]): Pr
   return path;
 }
 
-/** What the program prints: lines of JSON, each a few findings by their names. Throws with its words where it fails. */
-export async function findings(
+/** Its first lines, where Java says what happened, and its last, where Python does. */
+const endsOf = (text: string): string =>
+  text.length <= 3000 ? text : `${text.slice(0, 1500)}\n…\n${text.slice(-1500)}`;
+
+/**
+ * What the program prints: lines of JSON, each a few findings by their names; and its words where it fails, after those
+ * that it printed before.
+ */
+export async function told(
   name: string,
-  { packages, script }: Python,
+  { packages, script, env = {} }: Python,
   words: readonly string[],
-): Promise<Record<string, unknown>> {
+): Promise<{ found: Record<string, unknown>; failure?: string }> {
   // No compiled modules beside the source.
   const command = [await interpreter(name, packages), "-B", script, ...words] as const;
-  const { code, out, err } = await run(command, { timeoutMs: runTimeoutMs });
-  if (code !== 0) throw new Error(`${script} ended with ${code}: ${err.slice(-2000)}`);
+  const inherited = process.env as Record<string, string>;
+  const { code, out, err } = await run(command, { timeoutMs: runTimeoutMs, env: { ...inherited, ...env } });
   const lines = out.split("\n").filter((line) => line.startsWith("{"));
-  return Object.assign({}, ...lines.map((line) => JSON.parse(line) as object));
+  const found = Object.assign({}, ...lines.map((line) => JSON.parse(line) as object));
+  return code === 0 ? { found } : { found, failure: `${script} ended with ${code}: ${endsOf(err)}` };
+}
+
+/** The same of a program that must come to its end: throws with its words where it fails. */
+export async function findings(...given: Parameters<typeof told>): Promise<Record<string, unknown>> {
+  const { found, failure } = await told(...given);
+  if (failure !== undefined) throw new Error(failure);
+  return found;
 }
