@@ -9,11 +9,16 @@ import { testS3 } from "../../support/s3/server.ts";
 const python = await hasPython();
 if (!python) process.stderr.write("engines: not run: python3 with venv is not here\n");
 
+/** Seconds, and minutes beside others; packages may have to be installed. */
+const timeoutMs = 900_000;
+
 describe.skipIf(!python)("engines of others", () => {
-  test.each(["pyiceberg", "duckdb"])("%s on a disk", (name) => reads(name));
-  test.each(["pyiceberg", "duckdb"])("%s on S3, with keys of the catalog", async (name) => {
-    await reads(name, flagsOnS3(await testS3("rgw")));
-  });
+  test.each(["pyiceberg", "duckdb"])("%s on a disk", (name) => reads(name), timeoutMs);
+  test.each(["pyiceberg", "duckdb"])(
+    "%s on S3, with keys of the catalog",
+    async (name) => reads(name, flagsOnS3(await testS3("rgw"))),
+    timeoutMs,
+  );
 
   async function reads(name: string, flagsOf?: ReturnType<typeof flagsOnS3>): Promise<void> {
     const lines: string[] = [];

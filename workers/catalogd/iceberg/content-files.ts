@@ -14,6 +14,10 @@ export interface ContentFile {
   specId: number;
   /** The values of its partition, as text that is the same for the same ones. */
   partition: string;
+  /** Of a data file, by the ids of columns: NULLs, and bounds as bytes, as whoever wrote it says. */
+  nulls?: ReadonlyMap<number, number>;
+  lower?: ReadonlyMap<number, Uint8Array>;
+  upper?: ReadonlyMap<number, Uint8Array>;
   /** Of deletes that are of one data file alone. */
   of?: string;
   /** Of a deletion vector: where it is in its file. */
@@ -43,6 +47,11 @@ export function contentFilesOf(bytes: Uint8Array, line: ListedManifest): Content
       sequence: BigInt(own),
       specId: Number(line.partition_spec_id ?? 0),
       partition: textOf(file.partition),
+      ...(kind === "data" && {
+        nulls: pairsOf(file.null_value_counts, (value) => Number(value)),
+        lower: pairsOf(file.lower_bounds, asBytes),
+        upper: pairsOf(file.upper_bounds, asBytes),
+      }),
       ...(kind === "positions" && of !== undefined && { of }),
       ...(typeof file.content_offset === "number" && {
         blob: { offset: file.content_offset, bytes: Number(file.content_size_in_bytes) },
@@ -63,6 +72,18 @@ function boundOf(pairs: unknown): string | undefined {
   if (!Array.isArray(pairs)) return undefined;
   const found = (pairs as AvroRecord[]).find((pair) => Number(pair.key) === pathColumn)?.value;
   return found instanceof Uint8Array ? new TextDecoder().decode(found) : undefined;
+}
+
+const asBytes = (value: unknown) => (value instanceof Uint8Array ? value : undefined);
+
+/** A map whose keys are no text, as Avro has it. */
+function pairsOf<T>(pairs: unknown, of: (value: unknown) => T | undefined): Map<number, T> {
+  const found = new Map<number, T>();
+  for (const { key, value } of Array.isArray(pairs) ? (pairs as AvroRecord[]) : []) {
+    const each = of(value);
+    if (each !== undefined) found.set(Number(key), each);
+  }
+  return found;
 }
 
 const textOf = (value: unknown): string =>

@@ -56,10 +56,11 @@ export async function createTable(
   await state.deps.resolveUnknown(nameOf(table), asking.requestId);
   refuseTaken(state, table);
   const { metadata, place } = await metadataFor(state, { table, asked });
-  await state.makeFolders(place);
+  const isStaged = asked["stage-create"] === true;
+  // Who named the place of a table that is only staged looks whether it is empty, and makes the folders itself.
+  if (!isStaged || asked.location === undefined) await state.makeFolders(place);
   const location = `${place}/metadata/00000-${state.deps.newId()}.metadata.json`;
-  if (asked["stage-create"] === true)
-    return { metadata, location, etag: metadata["table-uuid"], staged: true };
+  if (isStaged) return { metadata, location, etag: metadata["table-uuid"], staged: true };
   const version = await madeTable(state, { table, metadata, location, place, writes: true }, asking);
   return { ...loadedOf(version, metadata), staged: false };
 }

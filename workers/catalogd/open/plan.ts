@@ -6,15 +6,17 @@ import type { TableMetadata } from "../iceberg/iceberg.ts";
 import {
   concurrency,
   confined,
+  type FileStatistics,
   keyOf,
   normalised,
   type ReadFile,
   type Root,
   readFilesOf,
+  statisticsOf,
 } from "../table-files/table-files.ts";
 import { isOpen, type Manifest } from "../versions/versions.ts";
 import type { State } from "./state.ts";
-import { columnsOf } from "./table-content.ts";
+import { columnsOf, currentSchema } from "./table-content.ts";
 
 export interface TableFiles {
   files: PlannedFile[];
@@ -36,6 +38,7 @@ interface PlannedFile {
   positions: number[];
   /** Ids of columns whose values are in its partition, if they are not in the file. */
   partition_ids: number[];
+  statistics: FileStatistics[];
 }
 
 /** Deleted rows that deletion vectors of one table may name: they go into the statement. */
@@ -77,6 +80,7 @@ async function planned(
   }: { metadata: TableMetadata; read: readonly ReadFile[]; places: readonly string[] },
 ): Promise<TableFiles> {
   const roots = await state.roots();
+  const schema = currentSchema(metadata);
   const deletes = new Map<string, { at: number; key: string; bytes: number }>();
   const deleteAt = (path: string, bytes: number): number => {
     const key = keyFor(path, { places, roots });
@@ -106,6 +110,7 @@ async function planned(
         deletes: positions.map(({ path, bytes }) => deleteAt(path, bytes)),
         positions: found,
         partition_ids: identityIds(metadata, data.specId),
+        statistics: schema ? statisticsOf(data, schema) : [],
       };
     },
     { concurrency },

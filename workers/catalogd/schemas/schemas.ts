@@ -287,6 +287,8 @@ export const TableFiles = closed({
       positions: t.Array(Count),
       /** Columns by which it was put into its partition, by their ids: it may not hold them. */
       partition_ids: t.Array(t.Integer()),
+      /** What its writer says of the table's columns in it. */
+      statistics: t.Array(ColumnStatistics),
     }),
   ),
   /** Parquet files of deleted positions. */

@@ -10,6 +10,7 @@ export {
   type Root,
   resolved,
 } from "./addresses.ts";
+export { type FileStatistics, statisticsOf } from "./file-statistics.ts";
 export { formerRoots } from "./former-roots.ts";
 export { createMetadataFiles, type MetadataFiles } from "./metadata-file.ts";
 export {

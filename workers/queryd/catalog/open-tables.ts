@@ -11,6 +11,7 @@ import type { PlacedFile } from "./views.ts";
 
 type TableFiles = Static<typeof TableFilesSchema>;
 type TableFile = TableFiles["files"][number];
+type Sized = TableFiles["deletes"][number];
 
 /** Of an open table: its objects are data files, then files of deletes. */
 export interface OpenFiles {
@@ -49,9 +50,9 @@ export function createOpenTables(catalogd: Peer<Catalogd>): OpenTables {
 async function filledOf(catalogd: Peer<Catalogd>, manifest: Manifest): Promise<Manifest> {
   const { name, version } = manifest;
   const { files, deletes, names } = await catalogd.verbs.files({ name, version });
-  const object = ({ key, bytes, row_count = 0 }: { key: string; bytes: number; row_count?: number }) =>
+  const object = ({ key, bytes, row_count = 0, statistics = [] }: Partial<TableFile> & Sized) =>
     // Who wrote it said how long it is, and no etag.
-    ({ key, bytes, row_count, etag: "", statistics: [] });
+    ({ key, bytes, row_count, etag: "", statistics });
   return {
     ...manifest,
     objects: [...files, ...deletes].map(object),

@@ -30,6 +30,10 @@ type Node = Record<string, unknown>;
 
 const isNode = (value: unknown): value is Node => typeof value === "object" && value !== null;
 
+/** With its schema, where it has one: names of tables in others are not this one's. */
+const nameOf = ({ schema_name: schema, table_name: name }: Node): string =>
+  fold(schema ? `${schema}.${name}` : String(name));
+
 export function predicatesOf(statement: unknown): Predicates {
   const found = new Map<string, Predicate[][]>();
   const everything = new Set<string>();
@@ -39,12 +43,12 @@ export function predicatesOf(statement: unknown): Predicates {
     if (!isNode(value)) return;
     if (value.type === "SELECT_NODE")
       for (const [reference, predicates] of ofSelect(value)) {
-        const name = fold(String(reference.table_name));
+        const name = nameOf(reference);
         if (predicates.length === 0) continue;
         asked.add(reference);
         found.set(name, [...(found.get(name) ?? []), predicates]);
       }
-    if (typeof value.table_name === "string" && !asked.has(value)) everything.add(fold(value.table_name));
+    if (typeof value.table_name === "string" && !asked.has(value)) everything.add(nameOf(value));
     for (const part of Object.values(value)) walk(part);
   };
   walk(statement);

@@ -1,15 +1,12 @@
 /** Pruning: the objects of a version that no row which a statement asks for can be in, by the catalog's statistics alone. */
-import type { Static } from "@sinclair/typebox";
 import { fold, widens } from "../../../runtime/sql/sql.ts";
-import type { Manifest as ManifestSchema } from "../../catalogd/contract.ts";
-import { columnsOfSchema } from "../catalog/catalog.ts";
+import { columnsOfSchema, type Manifest } from "../catalog/catalog.ts";
 import type { Parameter } from "../statements/statements.ts";
 import type { Constant, Literal, Operator, Predicate } from "./predicates.ts";
 import { type Between, compare, type Domain, domainOf } from "./values.ts";
 
 export { type Predicates, predicatesOf } from "./predicates.ts";
 
-type Manifest = Static<typeof ManifestSchema>;
 type Column = Manifest["columns"][number];
 type Value = Between["least"];
 
@@ -40,8 +37,17 @@ export function pruned(
   parameters: ReadonlyMap<string, Parameter>,
 ): number[] | undefined {
   if (!alternatives || manifest.objects.length < objectsMin) return undefined;
-  const places = placesOf(manifest, alternatives, parameters);
+  const places = withDeletes(manifest, placesOf(manifest, alternatives, parameters));
   return places.length < manifest.objects.length ? places : undefined;
+}
+
+/** Of an open table the files of deletes as well that are of those files, and no others: they follow the data files. */
+function withDeletes({ open }: Manifest, places: readonly number[]): number[] {
+  if (!open) return [...places];
+  const { files } = open;
+  const own = places.filter((at) => at < files.length);
+  const deletes = new Set(own.flatMap((at) => files[at]?.deletes ?? []));
+  return [...own, ...[...deletes].map((place) => files.length + place)];
 }
 
 /**

@@ -22,6 +22,22 @@ afterAll(async () => {
 const open = "/namespaces/open";
 const fileOf = (address: string) => address.slice("file://".length);
 
+test("a place that a client named for a staged table is empty, one that the catalog gave has its folders", async () => {
+  await tables.ask("POST", "/namespaces", { namespace: ["open"] });
+  const staged = async (name: string, location?: string) => {
+    const asked = { name, schema, "stage-create": true, ...(location !== undefined && { location }) };
+    const { status, body } = await tables.ask("POST", `${open}/tables`, asked);
+    expect(status).toBe(200);
+    return fileOf(body.metadata.location);
+  };
+  const given = await staged("given");
+  expect(readdirSync(given).sort()).toEqual(["data", "metadata"]);
+  const named = join(given, "..", "named-by-it");
+  expect(await staged("named", `file://${named}`)).toBe(named);
+  // Engines that name a place refuse one where something is.
+  expect(existsSync(named)).toBe(false);
+});
+
 test("a table is made, committed to, read as versions, and is the same after a restart", async () => {
   const metadata = await tables.make("jobs");
   expect(metadata.schemas[0].fields.map(({ id }: { id: number }) => id)).toEqual([1, 2]);
