@@ -8,7 +8,7 @@ import {
   trackedWrites,
   unanswered,
 } from "../durability/tracked-writes.ts";
-import { type Call, calls, type Errno, startFaulty } from "./io-faults.ts";
+import { type Call, type Errno, startFaulty } from "./io-faults.ts";
 
 const services = Object.keys(topology).filter((name) => name !== "gateway");
 
@@ -36,7 +36,7 @@ const usualErrnos: Record<Call, readonly Errno[]> = {
 export interface Drill {
   outcomes: { wrong: string[]; faults: number; acknowledged: number; refused: number; answered: number };
   /** Does one thing with one of its calls failing; tells which. */
-  fail: (spot: Spot, random: () => number) => Promise<string>;
+  fail: (fault: SpotFault) => Promise<string>;
   /** What there is to fail: each thing with the calls that it made when nothing failed. */
   spots: (kinds: readonly Call[]) => Promise<Spot[]>;
   /** Ends the product, starts it again and compares what is there with what was acknowledged. */
@@ -51,21 +51,48 @@ export interface Spot {
   most: number;
 }
 
+export interface SpotFault extends Spot {
+  errno: Errno;
+  /** Which of its calls, from 1. */
+  nth: number;
+  /** 1, or 0: all further ones too. */
+  times: number;
+}
+
+const errnosOf = (call: Call, only: Errno | undefined) => (only === undefined ? usualErrnos[call] : [only]);
+
+/** One of the faults that a spot can have; `only` names the one errno. */
+export function anyFault(spot: Spot, random: () => number, only?: Errno): SpotFault {
+  const errnos = errnosOf(spot.call, only);
+  const errno = errnos[Math.floor(random() * errnos.length)] as Errno;
+  const nth = 1 + Math.floor(random() * spot.most);
+  return { ...spot, errno, nth, times: random() < 0.7 ? 1 : 0 };
+}
+
+/** Each call of each spot, failing once by each of its errnos: all calls once, then by another errno those that have one. */
+export function everyFault(spots: readonly Spot[], only?: Errno): SpotFault[] {
+  const rounds = Math.max(...spots.map(({ call }) => errnosOf(call, only).length));
+  const sites = spots.flatMap((spot) =>
+    Array.from({ length: spot.most }, (_, at) => ({ spot, nth: at + 1 })),
+  );
+  return Array.from({ length: rounds }, (_, round) =>
+    sites.flatMap(({ spot, nth }) => {
+      const errnos = errnosOf(spot.call, only);
+      const errno = round < errnos.length && errnos[(nth + round) % errnos.length];
+      return errno ? [{ ...spot, errno, nth, times: 1 }] : [];
+    }),
+  ).flat();
+}
+
 /** `only` names the one kind of deed or question. */
 export async function createDrill(
   dataDir: string,
-  {
-    only,
-    errno,
-    env = {},
-  }: { only?: string | undefined; errno?: Errno | undefined; env?: Record<string, string> } = {},
+  { only, env = {} }: { only?: string | undefined; env?: Record<string, string> } = {},
 ): Promise<Drill> {
   let { product, faults } = await startFaulty({ dataDir, env });
   const ledger = new Ledger();
   const outcomes: Drill["outcomes"] = { wrong: [], faults: 0, acknowledged: 0, refused: 0, answered: 0 };
   let next = 1;
-  const errnosOf =
-    errno === undefined ? usualErrnos : (Object.fromEntries(calls.map((call) => [call, [errno]])) as never);
   let logged = 0;
   /** With what the product logged since the last one. */
   const wrong = (text: string) => {
@@ -137,12 +164,8 @@ export async function createDrill(
       }
       return spots;
     },
-    fail: async ({ thing: name, call, most }, random) => {
+    fail: async ({ thing: name, call, most, errno, nth, times }) => {
       const thing = things.find((one) => one.name === name) as (typeof things)[number];
-      const errnos = errnosOf[call];
-      const errno = errnos[Math.floor(random() * errnos.length)] as Errno;
-      const nth = 1 + Math.floor(random() * most);
-      const times = random() < 0.7 ? 1 : 0;
       const what = `with ${call} ${nth}${times === 0 ? " and all further" : ""} of ${most} failing by ${errno}`;
       await faults.arm({ call, errno, nth, times });
       await doOne(thing, what).catch((cause) => wrong(`${name} ${what}: ${cause}`));

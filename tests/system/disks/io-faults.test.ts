@@ -1,7 +1,7 @@
 /** A slice of the campaign (tests/campaigns/faults/io-faults.ts): single calls on files fail while everything is written. */
 import { expect, test } from "bun:test";
 import { seeded } from "../../support/campaigns/seeded.ts";
-import { createDrill, type Spot } from "../../support/faults/io-drill.ts";
+import { anyFault, createDrill, type Spot } from "../../support/faults/io-drill.ts";
 import { calls, shim } from "../../support/faults/io-faults.ts";
 import { temporaryDirectory } from "../../support/stacks/in-process.ts";
 
@@ -18,7 +18,7 @@ test.skipIf(shim.program === undefined)(
     try {
       const spots = await drill.spots(calls);
       for (let at = 0; at < faults; at++)
-        await drill.fail(spots[Math.floor(random() * spots.length)] as Spot, random);
+        await drill.fail(anyFault(spots[Math.floor(random() * spots.length)] as Spot, random));
       await drill.restart("SIGKILL");
     } finally {
       await drill.end();
