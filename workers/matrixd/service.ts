@@ -14,13 +14,12 @@ import {
   corporaVerbs,
   createCorpora,
   createMaintenance,
-  type Maintenance,
   type OpenCorpora,
 } from "./corpora/corpora.ts";
 import { downgradeVerbs } from "./downgrade/downgrade.ts";
 import { clearCopies, durableMatrix } from "./durable/durable.ts";
 import { jobsName, openJobs } from "./jobs/jobs.ts";
-import { type Lexicon, startLexicon } from "./lexicon/lexicon.ts";
+import { startLexicon } from "./lexicon/lexicon.ts";
 import { openPlaybooks } from "./playbooks/playbooks.ts";
 import { openProfiles } from "./profiles/profiles.ts";
 import { relevanceVerbs } from "./relevance/relevance.ts";
@@ -36,29 +35,35 @@ type MatrixDeps = Deps<{
 
 /** Starts matrixd. Jobs that an earlier run did not end have failed; what they left is cleared away. */
 export async function createMatrixd(deps: MatrixDeps): Promise<Running<Matrixd>> {
-  const { clock, log } = deps;
-  const lexicon = startLexicon(log);
-  const maintenance = createMaintenance({ clock, log });
-  return assemble(deps, lexicon, maintenance).catch(async (cause) => {
-    await maintenance.stop();
-    await lexicon.stop();
-    throw cause;
-  });
+  // What a start that fails has opened is closed again, the last first, as by a stop.
+  await using opened = new AsyncDisposableStack();
+  const draining = new AbortController();
+  const drain = () => draining.abort();
+  const running = await assemble(deps, opened, draining.signal);
+  const kept = opened.move();
+  return {
+    ...running,
+    drain,
+    stop: async () => {
+      drain();
+      await kept.disposeAsync();
+    },
+  };
 }
 
-async function assemble(
-  deps: MatrixDeps,
-  lexicon: Lexicon,
-  maintenance: Maintenance,
-): Promise<Running<Matrixd>> {
+async function assemble(deps: MatrixDeps, opened: AsyncDisposableStack, draining: AbortSignal) {
   const { config, clock, log, metrics, newId, directory, marks, adopted, idempotency, peers } = deps;
+  const lexicon = startLexicon(log);
+  opened.defer(lexicon.stop);
+  const maintenance = createMaintenance({ clock, log });
+  opened.defer(maintenance.stop);
   const common = { directory, clock, log, newId, marks, adopted, idempotency };
   await clearCopies(directory);
   const jobs = await openJobs(join(directory, jobsName), common);
-  const droppedIndexes = new Set<string>();
+  opened.defer(jobs.stop);
   const tools = {
     peers,
-    droppedIndexes,
+    droppedIndexes: new Set<string>(),
     kept: { marks, adopted },
     clock,
     lexicon,
@@ -69,7 +74,6 @@ async function assemble(
   };
   const corpora = await createCorpora(directory, tools, { jobs, log });
   measure(metrics, corpora);
-  const draining = new AbortController();
   const { pathwayd, embedd, ...others } = peers;
   const playbooks = await openPlaybooks({
     ...common,
@@ -79,7 +83,9 @@ async function assemble(
     embedd: embedd.verbs,
     pathwayd: pathwayd.verbs,
   });
+  opened.defer(playbooks.close);
   const profiles = await openProfiles({ ...common, corpora, catalogd: peers.catalogd.verbs });
+  opened.defer(profiles.close);
   const search = searchVerbs({
     corpora,
     playbooks: playbooks.matches,
@@ -98,7 +104,7 @@ async function assemble(
       ...relevanceVerbs,
       ...downgradeVerbs(config.matrixd),
     },
-    raw: corporaRaw(jobs, draining.signal),
+    raw: corporaRaw(jobs, draining),
     notReady: () => [
       ...corpora.damages(),
       ...playbooks.problems(),
@@ -106,18 +112,12 @@ async function assemble(
       ...jobs.problems(),
     ],
     durable: durableMatrix({
-      ...{ directory, lexicon, newId, log, peers, droppedIndexes, jobs, playbooks, profiles },
+      ...common,
+      ...tools,
+      ...{ jobs, playbooks, profiles },
       entries: corpora.entries,
       pathwayd: pathwayd.verbs,
     }),
-    drain: () => draining.abort(),
-    stop: async () => {
-      draining.abort();
-      await jobs.stop();
-      await maintenance.stop();
-      await Promise.all([playbooks.close(), profiles.close()]);
-      await lexicon.stop();
-    },
   };
 }
 

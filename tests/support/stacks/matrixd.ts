@@ -127,6 +127,8 @@ export async function startMatrixdStack({ settings = {}, peers: wrap = (all) => 
       await between();
       running = await start(adopted);
     },
+    /** Another on the same directory; between the two of a restart. */
+    start: async () => void (await start()),
     stop: async () => {
       await running.stop();
       await pathways.stop();

@@ -350,6 +350,25 @@ describe("what lies on the disk", () => {
       await stack.del(`/corpora/${corpus}`);
     });
 
+  test("a database that another process has open is no damage: the start is refused, and names it", async () => {
+    await stack.build(spec("elsewhere"));
+    await stack.restart(async () => {
+      const file = database("elsewhere");
+      const code = `
+        const database = new (require("bun:sqlite").Database)(${JSON.stringify(file)});
+        database.query("SELECT * FROM meta").all();
+        console.log("open");
+        process.stdin.once("end", () => database.close()).resume();`;
+      const other = Bun.spawn([process.execPath, "-e", code], { stdin: "pipe", stdout: "pipe" });
+      await other.stdout.getReader().read();
+      await expect(stack.start()).rejects.toThrow(`${file} is open in another process`);
+      await other.stdin.end();
+      await other.exited;
+    });
+    expect((await stack.get("/corpora/elsewhere")).body).toMatchObject({ state: "ready", rows: 100 });
+    await stack.del("/corpora/elsewhere");
+  });
+
   test("a newer format is refused, and left as it is", async () => {
     await stack.build(spec("newer"));
     const file = database("newer");
