@@ -2,7 +2,7 @@
 import { dirname, join } from "node:path";
 import { pyicebergTests, rck } from "../engine-kits/engine-kits.ts";
 import { fetchJars, findJava } from "../java/java.ts";
-import { type Python, told } from "../python/python.ts";
+import { findings, type Python, told } from "../python/python.ts";
 import { expectEqual, expectTrue, lakeAt, type Smoke } from "../smoke-product/smoke-product.ts";
 import { type Expected, makeTables } from "./tables.ts";
 import { trino } from "./trino.ts";
@@ -132,10 +132,27 @@ const programs: Record<string, Smoke> = Object.fromEntries(
   ]),
 );
 
+/** Tables that PyIceberg makes, of each kind of partition: the product changes their rows, and PyIceberg finds the same ones. */
+const rowChanges: Smoke = {
+  about:
+    "PyIceberg 0.12.0 makes tables of each kind of partition; rows are deleted, updated and upserted here",
+  run: async ({ check, lake }) => {
+    const { gateway } = await lake();
+    const packages = ["pyiceberg==0.12.0", "pyiceberg-core==0.10.1", "pyarrow==26.0.1"];
+    const namespace = `rows_${crypto.randomUUID().slice(0, 8)}`;
+    const words = [`${gateway}/iceberg`, process.env.AUTH_TOKEN ?? "", namespace];
+    const script = join(import.meta.dir, "../engine-programs/change_pyiceberg.py");
+    const { changed } = await findings("pyiceberg-rows", { packages, script }, words);
+    for (const [table, wrong] of Object.entries(changed as Record<string, string[]>))
+      await check(table, () => expectEqual(wrong, []));
+  },
+};
+
 /** Those that are run when they are named: minutes to install, and more memory than a small machine has. */
 export const heavy: Record<string, Smoke> = {
   ...Object.fromEntries(Object.entries(programs).filter(([name]) => name in all && all[name]?.java)),
   trino,
+  "pyiceberg-rows": rowChanges,
   rck,
   "pyiceberg-tests": pyicebergTests,
 };

@@ -25,6 +25,7 @@ export const {
   Summary,
   Swept,
   TableFiles,
+  TableLayout,
   TableName,
   Unreadable,
 } = schemas;
@@ -33,6 +34,7 @@ const {
   dryRun,
   evolution,
   ifMatch,
+  LaidObject,
   Name,
   ObjectCount,
   Operation,
@@ -232,8 +234,9 @@ export const catalogd = contract("catalogd", {
     body: Name,
     reply: closed({
       next_version: t.Integer({ minimum: 1 }),
-      /** Of an open table: where its files go, as `bucket://folder`. */
+      /** Of an open table: where its files go, as `bucket://folder`, and how its rows lie in them. */
       folder: t.Optional(t.String()),
+      layout: t.Optional(TableLayout),
     }),
   }),
   commit: internal({
@@ -243,12 +246,15 @@ export const catalogd = contract("catalogd", {
         closed({
           ...registration,
           name: TableName,
+          objects: t.Array(LaidObject, { maxItems: 100_000 }),
           operation: t.Optional(t.Union([...Operation.anyOf, ...RowOperation.anyOf])),
           /** Of changes of rows: keys of the objects that go. All others stay. */
           removes: t.Optional(t.Array(t.String(), { maxItems: 100_000 })),
           ...ifMatch,
           /** The number that the version is to have; with another one all is a `conflict`. */
           version: t.Optional(t.Integer({ minimum: 1 })),
+          /** In an open table: the partition spec by which the objects were made; with another one all is a `conflict`. */
+          spec_id: t.Optional(t.Integer()),
           /** Other columns than the registered ones are no drift: for `replace`. */
           new_columns: t.Optional(t.Boolean()),
         }),
@@ -261,7 +267,7 @@ export const catalogd = contract("catalogd", {
   made: internal({
     reads: true,
     summary: "The version that an operation has made of a dataset; nothing when it made none.",
-    body: closed({ name: DatasetName, operation_id: t.String() }),
+    body: closed({ name: TableName, operation_id: t.String() }),
     reply: closed({ manifest: t.Optional(Manifest) }),
   }),
   past: internal({

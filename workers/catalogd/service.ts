@@ -179,7 +179,7 @@ function readVerbs(
     changes: Changes;
     history: History;
     concurrency: number;
-    open: Pick<OpenTables, "folder">;
+    open: Pick<OpenTables, "rowsPlace">;
   } & Omit<Committing, "commit">,
 ): Pick<VerbsOf<Catalogd>, Read> {
   /** Lists and snapshots wait this long for unknown outcomes, and go on without those that storage does not resolve. */
@@ -214,15 +214,15 @@ function readVerbs(
     },
     admit: async ({ name }, { requestId }) => {
       await resolveUnknown(name, requestId);
-      const folder = await open.folder(name);
-      if (folder === undefined) {
+      const place = await open.rowsPlace(name);
+      if (place === undefined) {
         if (name.includes("."))
           throw fail("not_found", `there is no open table '${name}': an engine makes it, by /iceberg`);
         checkName(name);
         registry.refuseCaseClash(name);
       }
       const next_version = (registry.head(name)?.version ?? 0) + 1;
-      return { next_version, ...(folder !== undefined && { folder }) };
+      return { next_version, ...place };
     },
     made: async ({ name, operation_id }, { requestId }) => {
       const version = await made(name, operation_id, requestId);

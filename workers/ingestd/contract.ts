@@ -254,7 +254,7 @@ export const ingestd = contract("ingestd", {
   upsertRows: raw(["POST"], "/catalog/datasets/:name/upsert", {
     summary:
       "Puts rows in the place of those with the same key, and adds the others, as one new version: an ingest with mode=upsert of a few rows.",
-    params: closed({ name: DatasetName }),
+    params: closed({ name: TableName }),
     consumes: { "application/json": UpsertRows },
     produces: { "application/json": Ingested },
     headers: { "x-lakehouse-job-id": "A name for the job, chosen by the caller, to follow it by." },

@@ -97,8 +97,8 @@ export async function startIngestStack(
     catalogd: cataloged.peer.verbs,
     verbs: ingesting.peer.verbs,
     /** The rows of a statement as queryd gives them. */
-    rows: async (sql: string) => {
-      const body = JSON.stringify({ sql });
+    rows: async (sql: string, more: object = {}) => {
+      const body = JSON.stringify({ sql, ...more });
       const headers = { "content-type": "application/json" };
       const response = await querying.send(
         new Request("http://localhost/sql", { method: "POST", body, headers }),

@@ -66,34 +66,57 @@ export class AvroWriter {
   text(text: string): void {
     this.bytes(new TextEncoder().encode(text));
   }
+  real(value: number, kind: "float" | "double"): void {
+    const view = new DataView(new ArrayBuffer(kind === "float" ? 4 : 8));
+    if (kind === "float") view.setFloat32(0, value, true);
+    else view.setFloat64(0, value, true);
+    this.raw(new Uint8Array(view.buffer));
+  }
   finish(): Uint8Array {
     return this.#bytes.slice(0, this.#length);
   }
 }
 
 /** Writes a value by its schema; unions are of null and one other type. Throws an Error for what has no such schema. */
-export function writeAvro(out: AvroWriter, schema: AvroSchema, value: AvroValue | undefined): void {
+export function writeAvro(
+  out: AvroWriter,
+  schema: AvroSchema,
+  value: AvroValue | undefined,
+  named = new Map<string, AvroSchema>(),
+): void {
   if (Array.isArray(schema)) {
     const at = schema.findIndex((each) => (each === "null") === (value === null || value === undefined));
     out.long(at);
-    if (value !== null && value !== undefined) writeAvro(out, schema[at] as AvroSchema, value);
+    if (value !== null && value !== undefined) writeAvro(out, schema[at] as AvroSchema, value, named);
     return;
   }
-  const { fields = [], items = "null" } = schema as AvroComplex;
+  if (isComplex(schema) && schema.name !== undefined) named.set(schema.name, schema);
+  const { fields = [], items = "null", values = "null" } = schema as AvroComplex;
   const kind = kindOf(schema);
+  const known = typeof kind === "string" ? named.get(kind) : kind;
   if (kind === "record")
-    for (const field of fields) writeAvro(out, field.type, (value as AvroRecord)[field.name]);
+    for (const field of fields) writeAvro(out, field.type, (value as AvroRecord)[field.name], named);
   else if (kind === "array") {
     const list = value as AvroValue[];
     if (list.length > 0) out.long(list.length);
-    for (const each of list) writeAvro(out, items, each);
+    for (const each of list) writeAvro(out, items, each, named);
+    out.long(0);
+  } else if (kind === "map") {
+    const list = value as { key: string; value: AvroValue }[];
+    if (list.length > 0) out.long(list.length);
+    for (const each of list) {
+      out.text(each.key);
+      writeAvro(out, values, each.value, named);
+    }
     out.long(0);
   } else if (kind === "int" || kind === "long") out.long(value as Long);
   else if (kind === "string") out.text(value as string);
   else if (kind === "bytes") out.bytes(value as Uint8Array);
   else if (kind === "fixed") out.raw(value as Uint8Array);
   else if (kind === "boolean") out.raw(Uint8Array.of(value === true ? 1 : 0));
-  else throw new Error(`Avro values of ${JSON.stringify(schema)} are not written here`);
+  else if (kind === "float" || kind === "double") out.real(value as number, kind);
+  else if (kind !== "null" && known !== undefined) writeAvro(out, known, value, named);
+  else if (kind !== "null") throw new Error(`Avro values of ${JSON.stringify(schema)} are not written here`);
 }
 
 /** Reads from a file that anybody may have written: everything is within its bounds or `corrupt`. */

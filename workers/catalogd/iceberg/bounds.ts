@@ -4,12 +4,16 @@
 const charactersKept = 16;
 const microsPerDay = 86_400_000_000n;
 
+/** A value's bytes, whole where `boundBytes` cuts a text; undefined for a text that is none that we are sure of. */
+export const singleValue = (type: string, text: string): Uint8Array | undefined =>
+  type === "string" ? utf8(text) : boundBytes(type, text, text.startsWith("-") ? "lower" : "upper");
+
 /**
  * The bound's bytes, or undefined where the text is none that we are sure of: a bound may be left out, and never be
  * wrong. An upper bound that was cut is made larger.
  */
 export function boundBytes(type: string, text: string, side: "lower" | "upper"): Uint8Array | undefined {
-  const decimal = /^decimal\((\d+),(\d+)\)$/.exec(type);
+  const decimal = /^decimal\((\d+),\s*(\d+)\)$/.exec(type);
   if (decimal) return decimalBytes(text, Number(decimal[2]));
   switch (type) {
     case "boolean":

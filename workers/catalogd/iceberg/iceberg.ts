@@ -1,4 +1,5 @@
 /** Iceberg's formats (v2, and v3 as far as it is kept): metadata, manifests, types. Pure: bytes and values in and out. */
+export { singleValue } from "./bounds.ts";
 export { type ContentFile, contentFilesOf } from "./content-files.ts";
 export { exactText, type Id, parseExact, sameId } from "./json.ts";
 export {
@@ -10,6 +11,7 @@ export {
   type ListedManifest,
   type ManifestContent,
   type ManifestEntry,
+  rewrittenManifest,
 } from "./manifest.ts";
 export * as refusals from "./refusals.ts";
 export { checkRequirement, type Requirement } from "./requirements.ts";

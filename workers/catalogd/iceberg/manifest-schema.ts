@@ -16,29 +16,42 @@ const pairs = (keyId: number, valueId: number, value: AvroSchema): AvroSchema =>
   items: record(`k${keyId}_v${valueId}`, [field(keyId, "key", "int"), field(valueId, "value", value)]),
 });
 
-const dataFile = record("r2", [
-  field(134, "content", "int"),
-  field(100, "file_path", "string"),
-  field(101, "file_format", "string"),
-  field(102, "partition", record("r102", [])),
-  field(103, "record_count", "long"),
-  field(104, "file_size_in_bytes", "long"),
-  optional(108, "column_sizes", pairs(117, 118, "long")),
-  optional(109, "value_counts", pairs(119, 120, "long")),
-  optional(110, "null_value_counts", pairs(121, 122, "long")),
-  optional(125, "lower_bounds", pairs(126, 127, "bytes")),
-  optional(128, "upper_bounds", pairs(129, 130, "bytes")),
-  optional(140, "sort_order_id", "int"),
-]);
+const dataFile = (partition: readonly AvroField[]) =>
+  record("r2", [
+    field(134, "content", "int"),
+    field(100, "file_path", "string"),
+    field(101, "file_format", "string"),
+    field(102, "partition", record("r102", partition)),
+    field(103, "record_count", "long"),
+    field(104, "file_size_in_bytes", "long"),
+    optional(108, "column_sizes", pairs(117, 118, "long")),
+    optional(109, "value_counts", pairs(119, 120, "long")),
+    optional(110, "null_value_counts", pairs(121, 122, "long")),
+    optional(125, "lower_bounds", pairs(126, 127, "bytes")),
+    optional(128, "upper_bounds", pairs(129, 130, "bytes")),
+    optional(140, "sort_order_id", "int"),
+  ]);
 
-/** A manifest of a table without partitions. */
-export const manifestEntrySchema = record("manifest_entry", [
-  field(0, "status", "int"),
+const inherited = [
   optional(1, "snapshot_id", "long"),
   optional(3, "sequence_number", "long"),
   optional(4, "file_sequence_number", "long"),
-  field(2, "data_file", dataFile),
-]);
+];
+
+/** A manifest of a table with these partition fields. */
+export const manifestEntrySchema = (partition: readonly AvroField[] = []) =>
+  record("manifest_entry", [
+    field(0, "status", "int"),
+    ...inherited,
+    field(2, "data_file", dataFile(partition)),
+  ]);
+
+/** The schema of a manifest that somebody wrote, with the fields that format 2 has for what is inherited. */
+export function withInherited(schema: AvroSchema): AvroSchema {
+  const { fields = [], ...rest } = schema as { fields?: AvroField[] };
+  const own = fields.filter(({ name }) => !inherited.some((each) => each.name === name));
+  return { ...rest, fields: [...own, ...inherited] } as unknown as AvroSchema;
+}
 
 const partitionSummary = record("r508", [
   field(509, "contains_null", "boolean"),

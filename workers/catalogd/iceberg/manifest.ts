@@ -1,9 +1,9 @@
-/** Manifests of data files without partitions, and manifest lists: written by us, read from anybody. */
-import type { AvroRecord } from "../avro/avro.ts";
+/** Manifests of data files, and manifest lists: written by us, read from anybody. */
+import type { AvroField, AvroRecord, AvroSchema } from "../avro/avro.ts";
 import { decodeAvroFile, encodeAvroFile } from "../avro/avro.ts";
 import { boundBytes } from "./bounds.ts";
 import type { Id } from "./json.ts";
-import { manifestEntrySchema, manifestListSchema } from "./manifest-schema.ts";
+import { manifestEntrySchema, manifestListSchema, withInherited } from "./manifest-schema.ts";
 import type { IcebergSchema } from "./schema.ts";
 
 /** What the catalog knows of a column in a file; bounds as DuckDB's text. */
@@ -21,6 +21,10 @@ export interface AddedFile {
   bytes: number;
   rows: number;
   statistics: readonly FileStatistics[];
+  /** Of a table with partitions: its own. */
+  partition?: AvroRecord;
+  /** Its rows are in this order; 0 where they are in none. */
+  orderId?: number;
 }
 
 /** A manifest as a manifest list names it; fields that others add are kept. */
@@ -36,8 +40,11 @@ interface Adding {
   snapshotId: number;
   sequenceNumber: number;
   schema: IcebergSchema;
-  /** Of the spec without fields. */
   specId?: number;
+  /** Of the spec: its fields as metadata has them, and as Avro has them. */
+  partition?: { spec: readonly unknown[]; fields: readonly AvroField[] };
+  /** Of the partitions in a manifest: what its line in the list says of them. */
+  summaries?: readonly AvroRecord[];
 }
 
 const formatVersion = "2";
@@ -68,7 +75,7 @@ export function encodeManifestFile(
   place: Adding,
 ): { bytes: Uint8Array; line: (uri: string) => ListedManifest } {
   const { added: files = [], kept = [], gone = [] } = content;
-  const { snapshotId, sequenceNumber, schema, specId = 0 } = place;
+  const { snapshotId, sequenceNumber, schema, specId = 0, partition, summaries = [] } = place;
   const types = new Map(schema.fields.map(({ id, type }) => [id, type]));
   const entries = [
     ...kept.map((entry) => ({ ...entry, status: existing })),
@@ -82,10 +89,9 @@ export function encodeManifestFile(
       data_file: dataFileOf(file, types),
     })),
   ];
-  const bytes = encodeAvroFile(manifestEntrySchema, entries, headerOf(schema, specId));
+  const header = headerOf(schema, specId, partition?.spec);
+  const bytes = encodeAvroFile(manifestEntrySchema(partition?.fields), entries, header);
   const numbers = kept.map((entry) => Number(entry.sequence_number));
-  const rowsOf = (some: readonly ManifestEntry[]) =>
-    some.reduce((sum, { data_file }) => sum + Number(data_file.record_count), 0);
   return {
     bytes,
     line: (uri) => ({
@@ -102,10 +108,65 @@ export function encodeManifestFile(
       added_rows_count: files.reduce((sum, { rows }) => sum + rows, 0),
       existing_rows_count: rowsOf(kept),
       deleted_rows_count: rowsOf(gone),
-      partitions: [],
+      partitions: [...summaries],
     }),
   };
 }
+
+/**
+ * A manifest of anybody without the files that go, each of its fields as it was; undefined where none of them is in it. The
+ * line is that of the new one.
+ */
+export function rewrittenManifest(
+  bytes: Uint8Array,
+  line: ListedManifest,
+  {
+    snapshotId,
+    sequenceNumber,
+    isGone,
+  }: { snapshotId: number; sequenceNumber: number; isGone: (path: string) => boolean },
+): { bytes: Uint8Array; line: (uri: string) => ListedManifest } | undefined {
+  const entries = entriesOf(bytes, line);
+  const [gone, kept] = [true, false].map((which) =>
+    entries.filter(({ data_file: file }) => isGone(file.file_path) === which),
+  ) as [ManifestEntry[], ManifestEntry[]];
+  if (gone.length === 0) return undefined;
+  const { header } = decodeAvroFile(bytes);
+  const schema = withInherited(JSON.parse(header.get("avro.schema") ?? "") as AvroSchema);
+  const all = [
+    ...kept.map((entry) => ({ ...entry, status: existing })),
+    ...gone.map((entry) => ({ ...entry, status: deleted, snapshot_id: snapshotId })),
+  ];
+  const own = [...header].filter(([name]) => !name.startsWith("avro."));
+  const written = encodeAvroFile(schema, all, {
+    ...Object.fromEntries(own),
+    "format-version": formatVersion,
+  });
+  return {
+    bytes: written,
+    line: (uri) => ({
+      ...line,
+      manifest_path: uri,
+      manifest_length: written.length,
+      content: line.content ?? 0,
+      sequence_number: sequenceNumber,
+      min_sequence_number: kept.reduce((least, entry) => {
+        const number = Number(entry.sequence_number);
+        return Math.min(least, number);
+      }, sequenceNumber),
+      added_snapshot_id: snapshotId,
+      added_files_count: 0,
+      existing_files_count: kept.length,
+      deleted_files_count: gone.length,
+      added_rows_count: 0,
+      existing_rows_count: rowsOf(kept),
+      deleted_rows_count: rowsOf(gone),
+    }),
+  };
+}
+
+const rowsOf = (some: readonly ManifestEntry[]): number =>
+  some.reduce((sum, { data_file }) => sum + Number(data_file.record_count), 0);
 
 /** The files of a manifest that are there; what a snapshot does not say of them, the list does. Throws `corrupt`. */
 export const entriesOf = (bytes: Uint8Array, line: ListedManifest): ManifestEntry[] =>
@@ -114,21 +175,25 @@ export const entriesOf = (bytes: Uint8Array, line: ListedManifest): ManifestEntr
     .map((entry) => ({
       ...entry,
       snapshot_id: entry.snapshot_id ?? line.added_snapshot_id,
-      sequence_number: entry.sequence_number ?? line.sequence_number,
-      file_sequence_number: entry.file_sequence_number ?? line.sequence_number,
+      sequence_number: entry.sequence_number ?? line.sequence_number ?? 0,
+      file_sequence_number: entry.file_sequence_number ?? line.sequence_number ?? 0,
     }));
 
-const headerOf = (schema: IcebergSchema, specId: number): Record<string, string> => ({
+const headerOf = (
+  schema: IcebergSchema,
+  specId: number,
+  spec: readonly unknown[] = [],
+): Record<string, string> => ({
   schema: JSON.stringify(schema),
   "schema-id": String(schema["schema-id"]),
-  "partition-spec": "[]",
+  "partition-spec": JSON.stringify(spec),
   "partition-spec-id": String(specId),
   "format-version": formatVersion,
   content: "data",
 });
 
 function dataFileOf(
-  { uri, bytes, rows, statistics }: AddedFile,
+  { uri, bytes, rows, statistics, partition = {}, orderId = 0 }: AddedFile,
   types: ReadonlyMap<number, unknown>,
 ): AvroRecord {
   // Parts of nested columns have as many values as they like: they are left out.
@@ -142,7 +207,7 @@ function dataFileOf(
     content: 0,
     file_path: uri,
     file_format: "PARQUET",
-    partition: {},
+    partition,
     record_count: rows,
     file_size_in_bytes: bytes,
     column_sizes: pairs(({ compressed_bytes }) => compressed_bytes),
@@ -150,7 +215,7 @@ function dataFileOf(
     null_value_counts: pairs(({ null_count }) => null_count),
     lower_bounds: pairs(({ min }, type) => (min === undefined ? undefined : boundBytes(type, min, "lower"))),
     upper_bounds: pairs(({ max }, type) => (max === undefined ? undefined : boundBytes(type, max, "upper"))),
-    sort_order_id: 0,
+    sort_order_id: orderId,
   };
 }
 

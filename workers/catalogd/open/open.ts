@@ -42,7 +42,7 @@ import {
   type State,
 } from "./state.ts";
 import { changedTable, type TableChange } from "./table-change.ts";
-import { checkWritable, dataFolder, writeRows } from "./writing.ts";
+import { type RowsPlace, rowsPlace, writeRows } from "./writing.ts";
 
 export type { NewTable } from "./creation.ts";
 export { checkNamePart, type Namespaces, noNamespace, type Properties, propertiesOf } from "./namespaces.ts";
@@ -85,8 +85,8 @@ export interface OpenTables {
     asked: { registration: Registration; operationId: string | undefined },
     asking: Asking,
   ) => Promise<Manifest>;
-  /** Where files of a table's rows are put, as the catalog names objects; throws for one that is not written to here. */
-  folder: (name: string) => Promise<string | undefined>;
+  /** Where files of a table's rows are put, and how; throws for one that is not written to here. */
+  rowsPlace: (name: string) => Promise<RowsPlace | undefined>;
   /** Changes its columns. */
   evolve: (asked: { name: string } & Evolution, asking: Asking) => Promise<Manifest>;
   /** What maintenance works with. */
@@ -153,7 +153,7 @@ export function createOpenTables(deps: OpenDeps): OpenTables {
     open: (name, asking) => openDataset(state, name, asking),
     rollback: (old, asking) => rollBackTable(state, old, (change) => commit([change], asking)),
     write: (asked, asking) => writeRows(state, asked, asking),
-    folder: (name) => folderOf(state, name),
+    rowsPlace: (name) => placeOf(state, name),
     evolve: async ({ name, ...asked }, asking) => {
       const { head, table } = await readOpen(state, name);
       const { columns } = evolvedByRequest(head, asked);
@@ -176,11 +176,10 @@ async function readOpen(state: State, name: string): Promise<{ head: OpenVersion
   return { head, table: await state.files.read(head.metadata_location) };
 }
 
-async function folderOf(state: State, name: string): Promise<string | undefined> {
+async function placeOf(state: State, name: string): Promise<RowsPlace | undefined> {
   if (!isOpen(state.registry.head(name))) return undefined;
   const { head, table } = await readOpen(state, name);
-  checkWritable(head, table);
-  return dataFolder(state, head);
+  return rowsPlace(state, head, table);
 }
 
 export type Opening = "open" | "files";
@@ -218,12 +217,7 @@ export function openVerbs<V extends Pick<Verbs, "rollback" | "commit" | "evolve"
     if (!registrations.some(({ name }) => isOpenNow(name))) return others.commit(asked, context);
     if (!registration || more.length > 0)
       throw fail("unprocessable", "an open table is changed by a commit of its own");
-    const { name, objects, operation = "replace" } = registration;
-    if (operation !== "append" && operation !== "replace")
-      throw fail(
-        "unprocessable",
-        `'${name}' is an open table, whose rows are changed through /iceberg alone: DELETE, UPDATE or MERGE in an engine that writes to it`,
-      );
+    const { objects } = registration;
     await checkObjects(objects, context);
     const manifest = await tables.write(
       { registration, operationId },

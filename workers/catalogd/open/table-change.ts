@@ -9,7 +9,7 @@ import {
   type Update,
 } from "../iceberg/iceberg.ts";
 import { normalised, placeFor } from "../table-files/table-files.ts";
-import { isLive, isOpen, type Manifest } from "../versions/versions.ts";
+import { isLive, isOpen, type Manifest, type Registration } from "../versions/versions.ts";
 import { checkCommit } from "./commit-check.ts";
 import { type Asking, type ChangeOf, type Identifier, nameOf, type State, shown } from "./state.ts";
 import { contentOf } from "./table-content.ts";
@@ -18,7 +18,7 @@ export interface TableChange {
   identifier: Identifier;
   requirements: readonly Requirement[];
   updates: readonly Update[];
-  operation?: "rollback" | "expire" | "append" | "replace" | "evolve";
+  operation?: "rollback" | "expire" | "evolve" | NonNullable<Registration["operation"]>;
   /** The version that it was decided on: with another one it is a conflict. */
   onVersion?: number;
 }

@@ -1,6 +1,10 @@
 /** What datasets, versions and objects are, as catalogd takes and gives them. */
 import type { Static } from "@sinclair/typebox";
 import { closed, t } from "../../../runtime/contract/contract.ts";
+import { ColumnStatistics, Count, FieldId } from "./statistics.ts";
+
+export { TableFiles, TableLayout } from "./open-tables.ts";
+export { ColumnStatistics };
 
 /** Letters, digits and `_`; a few reserved names and a second spelling in another case are refused by the service. */
 export const DatasetName = t.String({ pattern: "^[A-Za-z_][A-Za-z0-9_]{0,127}$" });
@@ -10,12 +14,8 @@ const part = "[A-Za-z0-9_](?:[A-Za-z0-9_ -]|%2E){0,99}";
 export const openNameForm = `${part}\\.${part}`;
 export const TableName = t.String({ pattern: `^(?:[A-Za-z_][A-Za-z0-9_]{0,127}|${openNameForm})$` });
 
-/** Exact in JSON, in INT64 and as a JavaScript number. */
-export const Count = t.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
-
 const Comment = t.String({ maxLength: 4096 });
 const SchemaId = t.Integer({ minimum: 0, maximum: 2_147_483_647 });
-const FieldId = t.Integer({ minimum: 1, maximum: 2_147_483_647 });
 
 const ColumnName = t.String({ minLength: 1, maxLength: 1024 });
 /** A DuckDB type name, such as VARCHAR, BIGINT, DECIMAL(18,3) or STRUCT(a INTEGER). */
@@ -37,17 +37,6 @@ export const Column = closed({
   comment: t.Optional(Comment),
 });
 
-/** Per column, as DuckDB's RETURN_STATS gives them: bounds as text, because that is exact for every type. */
-export const ColumnStatistics = closed({
-  column: t.String(),
-  field_id: FieldId,
-  null_count: t.Optional(Count),
-  value_count: t.Optional(Count),
-  compressed_bytes: t.Optional(Count),
-  min: t.Optional(t.String()),
-  max: t.Optional(t.String()),
-});
-
 export const DataObject = closed({
   /** In bucket `primary`, unless written as `bucket://key`. */
   key: t.String({ minLength: 1, maxLength: 1024 }),
@@ -55,6 +44,13 @@ export const DataObject = closed({
   etag: t.String({ minLength: 1, maxLength: 256 }),
   row_count: Count,
   statistics: t.Array(ColumnStatistics),
+});
+
+/** An object that comes into an open table. */
+export const LaidObject = closed({
+  ...DataObject.properties,
+  /** In one with partitions: the value of each field, as text. */
+  partition: t.Optional(t.Array(t.Union([t.String(), t.Null()]))),
 });
 
 /** An object of a version. */
@@ -270,29 +266,4 @@ export const Expired = closed({
   /** Of an open table: the snapshots that go, whose files are among the objects, and branches and tags that are too old. */
   snapshots: t.Optional(t.Array(t.String())),
   refs: t.Optional(t.Array(t.String())),
-});
-
-/** The files that a version of an open table is read from. */
-export const TableFiles = closed({
-  files: t.Array(
-    closed({
-      key: t.String(),
-      bytes: Count,
-      row_count: Count,
-      /** How files of deleted positions may name it. */
-      paths: t.Array(t.String()),
-      /** Those of `deletes` that are of it, by their places. */
-      deletes: t.Array(t.Integer({ minimum: 0 })),
-      /** Positions of rows that a deletion vector takes away. */
-      positions: t.Array(Count),
-      /** Columns by which it was put into its partition, by their ids: it may not hold them. */
-      partition_ids: t.Array(t.Integer()),
-      /** What its writer says of the table's columns in it. */
-      statistics: t.Array(ColumnStatistics),
-    }),
-  ),
-  /** Parquet files of deleted positions. */
-  deletes: t.Array(closed({ key: t.String(), bytes: Count })),
-  /** Names of columns in files without field ids. */
-  names: t.Record(t.String(), t.Integer()),
 });

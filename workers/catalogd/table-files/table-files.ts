@@ -19,4 +19,5 @@ export {
   type ReadFile,
   readFilesOf,
   type SnapshotFiles,
+  withDeletes,
 } from "./snapshot-files.ts";

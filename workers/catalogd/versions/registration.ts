@@ -6,7 +6,10 @@ import type { Column, DataObject } from "./version.ts";
 export interface Registration {
   name: string;
   columns: Column[];
-  objects: DataObject[];
+  objects: (DataObject & {
+    /** In an open table with partitions: the value of each field, as text. */
+    partition?: (string | null)[];
+  })[];
   operation?: "replace" | "append" | "delete" | "update" | "upsert" | "retype";
   if_match?: string;
   /** Of changes of rows: keys of the objects that go. */
@@ -14,6 +17,8 @@ export interface Registration {
   made_by?: string;
   /** The number that the version is to have. */
   version?: number;
+  /** In an open table: the partition spec by which the objects were made. */
+  spec_id?: number;
   /** Other columns than the registered ones are no drift. */
   new_columns?: boolean;
   /** Columns may change as `evolution.ts` says. */

@@ -7,13 +7,16 @@ import { describe } from "../../../runtime/telemetry/telemetry.ts";
 import type { Ingestd } from "../contract.ts";
 import type { DatasetManifest, IngestParts } from "../jobs/jobs.ts";
 import { createScratch } from "../tables/tables.ts";
+import { type Base, baseOf, type RowFile } from "./base.ts";
 import { type Changed, commitChange } from "./commit.ts";
 import { readRow } from "./reading.ts";
 import { type Rewriting, rewrite } from "./rewrite.ts";
 import { type Change, versionName } from "./statements.ts";
 
+export { baseOf } from "./base.ts";
 export { rowDifference } from "./difference.ts";
 export { askRows, type Reading } from "./reading.ts";
+export { laidAnew } from "./rewrite.ts";
 export { deletion, retyping, update } from "./statements.ts";
 export { upsert } from "./upsert.ts";
 
@@ -64,15 +67,11 @@ export async function changeRows(
         ? (await catalogd.verbs.made({ name, operation_id: operation.id }, { requestId })).manifest
         : undefined;
     if (made) return answer(await changedBy(made, parts, requestId));
-    const base = await catalogd.verbs.manifest({ name }, { requestId });
-    if (base.metadata_location !== undefined)
-      throw fail(
-        "unprocessable",
-        `'${name}' is an open table, whose rows are changed through /iceberg alone: DELETE, UPDATE or MERGE in an engine that writes to it`,
-      );
-    const plan = planOf(base);
+    const manifest = await catalogd.verbs.manifest({ name }, { requestId });
+    const plan = planOf(manifest);
     if (plan.expressions.length > 0)
       await deps.peers.queryd.verbs.expressions({ texts: [...plan.expressions] }, { requestId, signal });
+    const base = await baseOf(manifest, deps, requestId);
     await scratch.enter();
     const session = await parts.engines.open(signal);
     try {
@@ -82,7 +81,8 @@ export async function changeRows(
           ...{ deps, name, requestId, operationId: operation?.id, ifMatch, dryRun, added: [] },
           operation: plan.operation,
           columns: (now) => planOf(now).columns,
-          evaluate: (now, object) => evaluate(rewriting, { plan: planOf(now), base: now, object, dryRun }),
+          evaluate: (now, object) =>
+            evaluate(rewriting, { plan: planOf(now.manifest), base: now, object, dryRun }),
         },
         base,
       );
@@ -103,15 +103,10 @@ export async function changeRows(
 
 async function evaluate(
   rewriting: Rewriting,
-  {
-    plan,
-    base,
-    object,
-    dryRun,
-  }: { plan: Change; base: DatasetManifest; object: DatasetManifest["objects"][number]; dryRun: boolean },
+  { plan, base, object, dryRun }: { plan: Change; base: Base; object: RowFile; dryRun: boolean },
 ) {
   rewriting.signal.throwIfAborted();
-  const version = versionName(base);
+  const version = versionName(base.manifest);
   const counted = await readRow(rewriting, { sql: plan.count, version, keys: [object.key] });
   const matched = Number(counted.matched);
   plan.check(counted);
@@ -128,13 +123,18 @@ async function changedBy(made: DatasetManifest, { deps }: IngestParts, requestId
     { name, ...(parent !== undefined && { version: parent }) },
     { requestId },
   );
-  const [old, now] = [before, made].map(({ objects }) => new Set(objects.map(({ key }) => key)));
-  const removed = before.objects.filter(({ key }) => !now?.has(key));
-  const added = made.objects.filter(({ key }) => !old?.has(key));
+  const keysOf = async (manifest: DatasetManifest) => {
+    if (manifest.metadata_location === undefined) return new Set(manifest.objects.map(({ key }) => key));
+    const { name, version } = manifest;
+    const { files } = await deps.peers.catalogd.verbs.files({ name, version }, { requestId });
+    return new Set(files.map(({ key }) => key));
+  };
+  const [old, now] = [await keysOf(before), await keysOf(made)];
+  const [removed, added] = [old.difference(now), now.difference(old)];
   return {
     manifest: made,
     ...(made.operation === "delete" && { rowsMatched: before.row_count - made.row_count }),
-    objectsRemoved: removed.length,
-    objectsAdded: added.length,
+    objectsRemoved: removed.size,
+    objectsAdded: added.size,
   };
 }

@@ -9,12 +9,17 @@ import {
   layObjects,
   registeredObject,
 } from "../loading/loading.ts";
+import { type Base, baseOf, type RowFile } from "./base.ts";
 import type { Rewritten } from "./rewrite.ts";
 
 /** What became of one object: how many of its rows match, and what stands in its place, if anything. */
 export interface Outcome {
   matched: number;
-  rewritten?: Rewritten;
+  rewritten?: readonly Rewritten[];
+}
+
+interface Looked extends Outcome {
+  key: string;
 }
 
 export interface Committing {
@@ -26,7 +31,7 @@ export interface Committing {
   operation: "delete" | "update" | "upsert" | "retype";
   columns: (base: DatasetManifest) => DatasetManifest["columns"];
   /** Looks at one object, and writes what is to stand in its place. */
-  evaluate: (base: DatasetManifest, object: DatasetManifest["objects"][number]) => Promise<Outcome>;
+  evaluate: (base: Base, object: RowFile) => Promise<Outcome>;
   /** Objects that come besides. */
   added: readonly Rewritten[];
   dryRun: boolean;
@@ -46,31 +51,41 @@ export interface Changed {
 const attemptsMax = 8;
 
 /**
- * Makes the change. Where another version came between, objects that are new are looked at as well, and the rest is kept;
- * where it took an object of which rows were to change, or changed the columns, nothing is done. Throws `conflict` then.
+ * Makes the change. Where another version came between, objects that are new or of which rows were deleted are looked at as
+ * well, and the rest is kept; where it took an object of which rows were to change, or changed the columns, nothing is done.
+ * Throws `conflict` then.
  */
-export async function commitChange(change: Committing, first: DatasetManifest): Promise<Changed> {
+export async function commitChange(change: Committing, first: Base): Promise<Changed> {
   const { deps, name, requestId } = change;
-  const outcomes = new Map<string, Outcome>();
+  const outcomes = new Map<string, Looked>();
   const stored = new Map<Rewritten, Laid>();
   let isKnown = true;
   try {
     for (let base = first, attempt = 1; ; attempt++) {
-      checkSame(first, base);
+      checkSame(first.manifest, base.manifest);
       const { removes, pieces, ...counts } = await lookAt(change, base, outcomes);
       const isNothing = removes.length + pieces.length === 0 && change.operation !== "retype";
-      if (change.dryRun || isNothing) return { manifest: base, ...counts };
+      if (change.dryRun || isNothing) {
+        await eraseUnregistered(deps, [...stored.values()], requestId);
+        return { manifest: base.manifest, ...counts };
+      }
       const fresh = pieces.filter((piece) => !stored.has(piece));
-      const held = [...base.objects, ...[...stored.values()].map(({ object }) => object)];
-      await layObjects(deps, fresh, { name, held, requestId }, (laid) => stored.set(laid.written, laid));
+      const held = [...base.files, ...[...stored.values()].map(({ object }) => object)];
+      const at = { name, held, requestId, folder: base.place?.folder };
+      await layObjects(deps, fresh, at, (laid) => stored.set(laid.written, laid));
       change.commits?.();
       isKnown = false;
       try {
-        return { manifest: await commit(change, base, { removes, laid: [...stored.values()] }), ...counts };
+        const laid = pieces.flatMap((piece) => stored.get(piece) ?? []);
+        const made = { manifest: await commit(change, base, { removes, laid }), ...counts };
+        for (const piece of pieces) stored.delete(piece);
+        await eraseUnregistered(deps, [...stored.values()], requestId);
+        return made;
       } catch (error) {
         isKnown = isRefusal(error);
         if (!isRefusal(error) || !isOvertaken(error) || attempt >= attemptsMax) throw error;
-        base = await deps.peers.catalogd.verbs.manifest({ name }, { requestId });
+        const manifest = await deps.peers.catalogd.verbs.manifest({ name }, { requestId });
+        base = await baseOf(manifest, deps, requestId);
       }
     }
   } catch (error) {
@@ -80,16 +95,20 @@ export async function commitChange(change: Committing, first: DatasetManifest): 
 }
 
 /** What is to go and to come, of this version's objects. */
-async function lookAt(change: Committing, base: DatasetManifest, outcomes: Map<string, Outcome>) {
-  for (const object of base.objects)
-    if (!outcomes.has(object.key)) outcomes.set(object.key, await change.evaluate(base, object));
-  const present = new Set(base.objects.map(({ key }) => key));
+async function lookAt(change: Committing, base: Base, outcomes: Map<string, Looked>) {
+  for (const file of base.files)
+    if (!outcomes.has(file.state))
+      outcomes.set(file.state, { key: file.key, ...(await change.evaluate(base, file)) });
+  const present = new Map(base.files.map(({ state, key }) => [state, key]));
+  const keys = new Set(present.values());
+  // Of a file that is there in another state what was found before does not count.
+  for (const [state, { key }] of outcomes) if (!present.has(state) && keys.has(key)) outcomes.delete(state);
   const touched = [...outcomes].filter(([, { matched }]) => matched > 0);
-  if (touched.some(([key]) => !present.has(key)))
+  if (touched.some(([state]) => !present.has(state)))
     throw overtaken(change.name, "rows that were to change were changed meanwhile");
   const pieces = [...change.added, ...touched.flatMap(([, { rewritten }]) => rewritten ?? [])];
   return {
-    removes: touched.map(([key]) => key),
+    removes: touched.map(([state]) => present.get(state) ?? ""),
     pieces,
     rowsMatched: touched.reduce((sum, [, { matched }]) => sum + matched, 0),
     objectsRemoved: touched.length,
@@ -99,12 +118,13 @@ async function lookAt(change: Committing, base: DatasetManifest, outcomes: Map<s
 
 async function commit(
   { deps, name, operation, operationId, ifMatch, columns, requestId }: Committing,
-  base: DatasetManifest,
+  { manifest: base, place }: Base,
   { removes, laid }: { removes: string[]; laid: readonly Laid[] },
 ): Promise<DatasetManifest> {
   const registration = {
     ...{ name, operation, made_by: "ingestd", version: base.version + 1, removes, columns: columns(base) },
     objects: laid.map(registeredObject),
+    ...(place && { spec_id: place.layout.spec_id }),
     ...(operation === "retype" && { new_columns: true }),
     ...(ifMatch !== undefined && { if_match: ifMatch }),
   };

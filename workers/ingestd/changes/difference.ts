@@ -5,7 +5,7 @@ import { quoteName, quoteText } from "../../../runtime/sql/sql.ts";
 import type { Ingestd } from "../contract.ts";
 import type { DatasetManifest } from "../jobs/jobs.ts";
 import { askRows, type Reading } from "./reading.ts";
-import { versionName } from "./statements.ts";
+import { quotedVersion } from "./statements.ts";
 
 type Difference = ReplyOf<Ingestd["endpoints"]["diffRows"]>;
 type Column = DatasetManifest["columns"][number];
@@ -58,7 +58,7 @@ interface Compared {
 function joinOf({ from, to, keys, pairs }: Compared): string {
   const side = (version: DatasetManifest, names: readonly string[], alias: string) => {
     const list = names.map((name, at) => `${quoteName(name)} AS c${at}`);
-    return `(SELECT true AS there, ${list.join(", ")} FROM ${quoteName(versionName(version))}) AS ${alias}`;
+    return `(SELECT true AS there, ${list.join(", ")} FROM ${quotedVersion(version)}) AS ${alias}`;
   };
   const before = side(
     from,
@@ -78,7 +78,7 @@ const differs = (pairs: Compared["pairs"]): string =>
 
 function countOf({ joined, keys, from, to, pairs }: Compared & { joined: string }): string {
   const unique = (version: DatasetManifest, names: readonly string[]) =>
-    `(SELECT count(*) = count(DISTINCT row(${names.map(quoteName).join(", ")})) FROM ${quoteName(versionName(version))})`;
+    `(SELECT count(*) = count(DISTINCT row(${names.map(quoteName).join(", ")})) FROM ${quotedVersion(version)})`;
   const named = (which: "before" | "after") => keys.map((at) => pairs[at]?.[which].name ?? "");
   const isUnique = `${unique(from, named("before"))} AND ${unique(to, named("after"))}`;
   return `SELECT count(*) FILTER (WHERE a.there IS NULL) AS added, count(*) FILTER (WHERE b.there IS NULL) AS removed,

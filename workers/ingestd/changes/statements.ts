@@ -25,10 +25,17 @@ export interface Change {
 export const versionName = ({ name, version }: Pick<DatasetManifest, "name" | "version">): string =>
   `${name}@${version}`;
 
+/** The name as SQL has it: a table of a namespace goes by both. */
+export const quotedVersion = (version: Pick<DatasetManifest, "name" | "version">): string => {
+  const name = versionName(version);
+  const at = version.name.indexOf(".");
+  return at < 0 ? quoteName(name) : `${quoteName(name.slice(0, at))}.${quoteName(name.slice(at + 1))}`;
+};
+
 /** Line ends close a comment at the end of an expression. */
 const inBrackets = (expression: string): string => `(\n${expression}\n)`;
 const from = (base: DatasetManifest): string =>
-  `FROM ${quoteName(versionName(base))} AS ${quoteName(base.name)}`;
+  `FROM ${quotedVersion(base)} AS ${quoteName(base.name.slice(base.name.indexOf(".") + 1))}`;
 
 export function deletion(base: DatasetManifest, where: string): Change {
   const matches = inBrackets(where);

@@ -3,17 +3,15 @@ import { join } from "node:path";
 import { discard } from "../../../runtime/durable/durable.ts";
 import { fail, invalidField } from "../../../runtime/errors/errors.ts";
 import { quoteName, quoteText } from "../../../runtime/sql/sql.ts";
-import type { DatasetManifest } from "../jobs/jobs.ts";
 import type { Piece } from "../loading/loading.ts";
+import type { Base, RowFile } from "./base.ts";
 import { type Changed, commitChange, type Outcome } from "./commit.ts";
 import { readRows } from "./reading.ts";
-import { checkNulls, type Rewriting, rewrite } from "./rewrite.ts";
-import { versionName } from "./statements.ts";
-
-type StoredObject = DatasetManifest["objects"][number];
+import { checkNulls, laidAnew, type Rewriting, rewrite } from "./rewrite.ts";
+import { quotedVersion, versionName } from "./statements.ts";
 
 interface Upsert {
-  base: DatasetManifest;
+  base: Base;
   /** Names of columns. */
   key: readonly string[];
   /** Several rows may have one key: together they take the place of all that have it. */
@@ -33,19 +31,20 @@ export async function upsert(
   { base, key, keyRepeats, pieces, operationId, commits }: Upsert,
 ): Promise<Changed> {
   const { deps, session, directory, requestId } = rewriting;
+  const { manifest } = base;
   for (const name of key)
-    if (!base.columns.some((column) => column.name === name))
-      throw invalidField("key", `'${base.name}' has no column '${name.slice(0, 200)}'`);
+    if (!manifest.columns.some((column) => column.name === name))
+      throw invalidField("key", `'${manifest.name}' has no column '${name.slice(0, 200)}'`);
   const names = key.map(quoteName);
   const paths = pieces.map(({ path }) => quoteText(path)).join(", ");
   const fresh = `(SELECT ${names.join(", ")} FROM read_parquet([${paths}], hive_partitioning = false)) AS fresh`;
-  for (const piece of pieces) checkNulls(base.columns, piece);
+  for (const piece of pieces) checkNulls(manifest.columns, piece);
   await checkKeys(rewriting, { fresh, key, names, keyRepeats });
   const isSame = names.map((name) => `fresh.${name} = kept.${name}`).join(" AND ");
-  const evaluate = async (now: DatasetManifest, object: StoredObject): Promise<Outcome> => {
+  const evaluate = async (now: Base, object: RowFile): Promise<Outcome> => {
     rewriting.signal.throwIfAborted();
-    const version = versionName(now);
-    const from = `FROM ${quoteName(version)}`;
+    const version = versionName(now.manifest);
+    const from = `FROM ${quotedVersion(now.manifest)}`;
     const path = join(directory, `${deps.newId()}.keys.parquet`);
     try {
       await readRows(
@@ -60,17 +59,22 @@ export async function upsert(
       const matched = Number(row?.matched);
       if (matched === 0 || matched === object.row_count) return { matched };
       const only = `NOT EXISTS (FROM ${fresh} WHERE ${isSame})`;
-      const asked = { sql: `SELECT * ${from}`, version, object, columns: now.columns, only };
+      const asked = { sql: `SELECT * ${from}`, version, object, columns: now.manifest.columns, only };
       return { matched, rewritten: await rewrite(rewriting, now, asked) };
     } finally {
       await discard(path);
     }
   };
+  const added = await laidAnew(
+    rewriting,
+    pieces.filter(({ rows }) => rows > 0),
+    base,
+  );
   return commitChange(
     {
       ...{
         deps,
-        name: base.name,
+        name: manifest.name,
         requestId,
         operationId,
         operation: "upsert",
@@ -78,7 +82,7 @@ export async function upsert(
         commits,
         evaluate,
       },
-      added: pieces.filter(({ rows }) => rows > 0),
+      added,
       columns: (now) => now.columns,
     },
     base,

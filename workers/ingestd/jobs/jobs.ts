@@ -10,5 +10,6 @@ export {
   type IngestInput,
   type IngestParts,
   rejectsSuffix,
+  type TablePlace,
   type Task,
 } from "./task.ts";

@@ -4,7 +4,7 @@ import type { InputOf } from "../../../runtime/contract/contract.ts";
 import type { Operation } from "../../../runtime/idempotency/idempotency.ts";
 import type { Limiter } from "../../../runtime/scheduling/scheduling.ts";
 import type { Deps } from "../../../runtime/service/service.ts";
-import type { Catalogd, Manifest } from "../../catalogd/contract.ts";
+import type { Catalogd, Manifest, TableLayout } from "../../catalogd/contract.ts";
 import type { Matrixd } from "../../matrixd/contract.ts";
 import type { Queryd } from "../../queryd/contract.ts";
 import type { Storaged } from "../../storaged/contract.ts";
@@ -28,12 +28,18 @@ export interface IngestParts {
   workDirectory: string;
 }
 
+/** Where files of an open table go, as `bucket://folder`, and how its rows lie in them. */
+export interface TablePlace {
+  folder: string;
+  layout: Static<typeof TableLayout>;
+}
+
 /** Checked before the body is read. */
 export interface Task {
   input: IngestInput;
   name: string;
-  /** Of an open table: where its files go, as `bucket://folder`. */
-  folder?: string;
+  /** Of an open table. */
+  place?: TablePlace;
   /** Several rows may stand together for one key of an upsert. */
   keyRepeats: boolean;
   fileContext: FileContext;

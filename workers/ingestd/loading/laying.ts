@@ -67,10 +67,11 @@ export async function layObjects<W extends Writing>(
 }
 
 /** As a registration names it. */
-export const registeredObject = ({ object, written: { rows, statistics } }: Laid) => ({
+export const registeredObject = ({ object, written: { rows, statistics, partition } }: Laid) => ({
   ...object,
   row_count: rows,
   statistics,
+  ...(partition && { partition: [...partition] }),
 });
 
 /** True when no version was made for certain; after other failures it may have been. */

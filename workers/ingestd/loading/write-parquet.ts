@@ -12,6 +12,8 @@ export interface Written {
   rows: number;
   columns: Static<typeof CatalogColumn>[];
   statistics: Static<typeof ColumnStatistics>[];
+  /** In an open table with partitions: the values that all of its rows have in them, as text. */
+  partition?: readonly (string | null)[];
 }
 
 export interface Target {

@@ -58,7 +58,7 @@ export function openPublication(task: Task, parts: IngestParts): Publication {
   const newTarget: NewTarget = async () => {
     const { peers, newId } = deps;
     const { directory } = task.fileContext;
-    const { bucket } = placeOf(task.folder ?? "");
+    const { bucket } = placeOf(task.place?.folder ?? "");
     const object = await stageObject({ storaged: peers.storaged, newId, directory, requestId, bucket });
     staged.push(object);
     const { compression_level: compressionLevel, row_group_rows: rowGroupRows } = deps.config.ingestd;

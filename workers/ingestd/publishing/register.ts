@@ -1,7 +1,7 @@
 /** Rows and rejected rows become versions of their datasets: both, or neither. */
 import type { InputOf } from "../../../runtime/contract/contract.ts";
 import type { Catalogd } from "../../catalogd/contract.ts";
-import { upsert } from "../changes/changes.ts";
+import { baseOf, laidAnew, upsert } from "../changes/changes.ts";
 import type { Session } from "../engine/engine.ts";
 import {
   type Arrival,
@@ -76,12 +76,14 @@ export async function register(session: Session, content: Content, work: Work): 
   if (task.input.mode === "upsert" && before !== undefined)
     return upserted(session, { loaded, before }, work);
   const held = mode === "append" ? (before?.objects ?? []) : [];
-  const { folder } = task;
-  const objects = await layObjects(deps, loaded.pieces, { name, held, requestId, folder });
+  const { pieces, discard } = await laidPieces(session, content, work);
+  const at = { name, held, requestId, folder: task.place?.folder };
+  const objects = await layObjects(deps, pieces, at).finally(discard);
   const bytesOut = objects.reduce((sum, { object }) => sum + object.bytes, 0);
   const unchanged = before !== undefined && mode === "replace" && isContentOf(before, objects);
+  const spec = task.place && { spec_id: task.place.layout.spec_id };
   const evolves = task.input.evolve === true && before !== undefined && { evolve: true };
-  const main = unchanged ? [] : [{ ...registrationOf(name, mode, objects, before), ...evolves }];
+  const main = unchanged ? [] : [{ ...registrationOf(name, mode, objects, before), ...evolves, ...spec }];
   for (let attempt = 1; ; attempt++) {
     const version = unchanged ? before.version : await nextVersion(work);
     const rejects = await storeRejects(session, content, { ...work, version });
@@ -114,6 +116,29 @@ export async function register(session: Session, content: Content, work: Work): 
   }
 }
 
+/** The file's rows as they lie in the table: of one with partitions or an order they are written once more. */
+async function laidPieces(
+  session: Session,
+  { loaded: { pieces }, before }: Content,
+  { task, parts }: Work,
+): Promise<{ pieces: readonly Laying[]; discard: () => Promise<unknown> }> {
+  const { place, job, requestId, fileContext } = task;
+  const isPlain = !place || (place.layout.partition.length === 0 && place.layout.order === undefined);
+  if (isPlain || !before) return { pieces, discard: async () => {} };
+  const staged: StagedObject[] = [];
+  const { directory } = fileContext;
+  const rewriting = { deps: parts.deps, session, directory, requestId, signal: job.signal, staged };
+  const discard = () => Promise.all(staged.map((object) => object.discard()));
+  try {
+    return { pieces: await laidAnew(rewriting, pieces, { manifest: before, place }), discard };
+  } catch (cause) {
+    await discard();
+    throw cause;
+  }
+}
+
+type Laying = Parameters<typeof layObjects>[1][number];
+
 /** Rows with a key come to a dataset that is new as all others do. */
 const modeOf = ({ mode = "replace" }: IngestInput): "replace" | "append" =>
   mode === "upsert" ? "append" : mode;
@@ -131,7 +156,7 @@ async function upserted(
     const { manifest, rowsMatched } = await upsert(
       { ...rewriting, signal: job.signal },
       {
-        base: before,
+        base: await baseOf(before, parts.deps, requestId),
         key: input.key ?? [],
         keyRepeats: task.keyRepeats,
         pieces: loaded.pieces,

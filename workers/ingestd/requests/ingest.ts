@@ -15,6 +15,7 @@ import {
   type IngestParts,
   type RunningJob,
   rejectsSuffix,
+  type TablePlace,
   type Task,
 } from "../jobs/jobs.ts";
 import { ndjson } from "../ndjson/ndjson.ts";
@@ -182,10 +183,14 @@ interface Entered {
 }
 
 /** Throws for what only datasets take. */
-function refuseForOpen({ name, input: { mode, on_error: onError } }: Task): void {
+function refuseForOpen(
+  { name, input: { on_error: onError, evolve } }: Task,
+  { partition, order }: TablePlace["layout"],
+): void {
   const refuse = (what: string, instead: string) =>
     fail("unprocessable", `'${name}' is an open table, which takes no ${what}: ${instead}`);
-  if (mode === "upsert") throw refuse("mode=upsert", "MERGE in an engine that writes to it");
+  if (evolve === true && (partition.length > 0 || order !== undefined))
+    throw refuse("evolve=true, as it has partitions or an order", "change its columns by PATCH first");
   if (onError === "reject")
     throw refuse("on_error=reject", "ingest into a dataset, and its rows into the table from there");
 }
@@ -196,13 +201,13 @@ async function received(
 ): Promise<IngestAnswer> {
   const { job, fileContext } = task;
   // Before the body is read: an upload is long, and a name that is refused is known now.
-  const { folder } = await parts.deps.peers.catalogd.verbs.admit(
+  const { folder, layout } = await parts.deps.peers.catalogd.verbs.admit(
     { name: task.name },
     { requestId: task.requestId },
   );
-  if (folder !== undefined) {
-    refuseForOpen(task);
-    task.folder = folder;
+  if (folder !== undefined && layout) {
+    refuseForOpen(task, layout);
+    task.place = { folder, layout };
   }
   await scratch.enter();
   job.enter("receiving");

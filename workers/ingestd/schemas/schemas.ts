@@ -1,6 +1,6 @@
 /** What maintenance and changes of rows take and give. */
 import { closed, t } from "../../../runtime/contract/contract.ts";
-import { DatasetName, Expired, Manifest } from "../../catalogd/contract.ts";
+import { DatasetName, Expired, Manifest, TableName } from "../../catalogd/contract.ts";
 
 export * from "./documents.ts";
 
@@ -135,7 +135,7 @@ export const rowDiff = {
   refusals: [404, 408, 422, 429],
   summary:
     "The rows by which two versions differ: by a key, how many were added, removed and changed, and some of them.",
-  params: closed({ name: DatasetName }),
+  params: closed({ name: TableName }),
   query: closed({
     from: t.Integer({ minimum: 1, maximum: 99_999_999 }),
     to: t.Optional(t.Integer({ minimum: 1, maximum: 99_999_999 })),
@@ -147,7 +147,7 @@ export const rowDiff = {
     sample: t.Optional(FewRows),
   }),
   reply: closed({
-    name: DatasetName,
+    name: TableName,
     from: t.Integer(),
     to: t.Integer(),
     rows: closed({ added: t.Integer(), removed: t.Integer(), changed: t.Integer() }),
@@ -167,6 +167,6 @@ export const rowChange = {
   resumable: true,
   refusals: [404, 408, 409, 412, 422, 429],
   headers: { "if-match": "Only where the dataset has one of these etags." },
-  params: closed({ name: DatasetName }),
+  params: closed({ name: TableName }),
   reply: RowsChanged,
 } as const;

@@ -2,7 +2,7 @@
 import { fail, invalidField, type ServiceError, suggestionsFor } from "../../../runtime/errors/errors.ts";
 import { fold } from "../../../runtime/sql/sql.ts";
 import { placeIn } from "../errors/errors.ts";
-import { hasSchema } from "./open-tables.ts";
+import { hasSchema, withFiles } from "./open-tables.ts";
 import { isDatasetName, type PastName, pastName, pastNameHint } from "./past-name.ts";
 import type { Catalog, Manifest, Past, Snapshot } from "./snapshots.ts";
 import { systemRelation } from "./system-views.ts";
@@ -62,12 +62,14 @@ export function withObjects(
     const manifest = used.get(name);
     if (!manifest)
       throw invalidField(`objects.${name}`, "expected a name that the statement reads, as it stands there");
-    const objects = manifest.objects.filter(({ key }) => keys.includes(key));
-    if (objects.length < new Set(keys).size)
+    const wanted = new Set(keys);
+    const objects = manifest.objects.filter(({ key }) => wanted.has(key));
+    if (objects.length < wanted.size)
       throw invalidField(`objects.${name}`, `expected keys of objects of version ${manifest.version}`);
     const id = `${manifest.dataset_id}.${Bun.hash(JSON.stringify(keys)).toString(36)}`;
     const [row_count, bytes] = [total(objects, "row_count"), total(objects, "bytes")];
-    all.set(name, { ...manifest, dataset_id: id, objects, row_count, bytes });
+    const open = manifest.open && withFiles(manifest, manifest.open, wanted);
+    all.set(name, { ...manifest, dataset_id: id, objects, row_count, bytes, ...open });
   }
   return all;
 }

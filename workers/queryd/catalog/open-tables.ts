@@ -62,6 +62,22 @@ async function filledOf(catalogd: Peer<Catalogd>, manifest: Manifest): Promise<M
   };
 }
 
+/** Some of the files of an open table, and the deletes that are of them. */
+export function withFiles(
+  { objects }: Manifest,
+  { files, names }: OpenFiles,
+  wanted: ReadonlySet<string>,
+): Pick<Manifest, "objects" | "open"> {
+  const own = files.filter(({ key }) => wanted.has(key));
+  const places = [...new Set(own.flatMap(({ deletes }) => deletes))];
+  const kept = objects.flatMap((object, at) =>
+    at < files.length ? (wanted.has(object.key) ? [object] : []) : [],
+  );
+  const deletes = places.flatMap((place) => objects[files.length + place] ?? []);
+  const moved = own.map((file) => ({ ...file, deletes: file.deletes.map((place) => places.indexOf(place)) }));
+  return { objects: [...kept, ...deletes], open: { files: moved, names } };
+}
+
 /** The rows of an open table in these files, without those that were deleted. */
 export function openQuery(
   manifest: Manifest,

@@ -147,7 +147,6 @@ test("a dataset that was opened takes rows as before", async () => {
 });
 
 const refusals: [name: string, params: string, properties: object, words: RegExp][] = [
-  ["upsert", "&mode=upsert&key=id", {}, /takes no mode=upsert/],
   ["reject", "&mode=append&on_error=reject", {}, /takes no on_error=reject/],
   ["format3", "&mode=append", { "format-version": "3" }, /has format 3/],
 ];
@@ -159,7 +158,7 @@ test.each(refusals)("refused: %s", async (name, params, properties, words) => {
   expect((await stack.catalogd.manifest({ name: `open.${name}` })).version).toBe(1);
 });
 
-test("refused: a table with partitions, one that is not there, a column that rows are sorted by", async () => {
+test("refused: a table that is not there, a column that rows are sorted by, new columns beside partitions", async () => {
   await tables.make("parted");
   const spec = {
     "spec-id": 1,
@@ -172,8 +171,11 @@ test("refused: a table with partitions, one that is not there, a column that row
   const change = (name: string, ...updates: object[]) =>
     tables.ask("POST", path(name), { requirements: [], updates });
   await change("parted", { action: "add-spec", spec }, { action: "set-default-spec", "spec-id": -1 });
-  const parted = await stack.ingest("open.parted", "id,name\n1,Ann\n", "&mode=append");
-  expect([parted.status, parted.error.message]).toEqual([422, expect.stringContaining("has partitions")]);
+  const parted = await stack.ingest("open.parted", "id,name\n1,Ann\n", "&mode=append&evolve=true");
+  expect([parted.status, parted.error.message]).toEqual([
+    422,
+    expect.stringContaining("takes no evolve=true"),
+  ]);
   const missing = await stack.ingest("open.missing", "id,name\n1,Ann\n");
   expect([missing.status, missing.error.message]).toEqual([
     expect.any(Number),

@@ -1,0 +1,304 @@
+/** Rows of open tables that change: the files alone that hold such rows go, deletes of engines stay done, snapshots add up. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { DuckDBInstance } from "@duckdb/node-api";
+import { temporaryDirectory } from "../../../support/stacks/in-process.ts";
+import { type IngestStack, startIngestStack } from "../../../support/stacks/ingestd.ts";
+import { type Tables, tablesOf } from "../../../support/tables/open-tables.ts";
+
+let stack: IngestStack;
+let tables: Tables;
+/** Called before the next commit reaches the catalog. */
+let beforeCommit: (() => Promise<unknown>) | undefined;
+beforeAll(async () => {
+  stack = await startIngestStack(
+    {},
+    {
+      catalogd: (verbs) => ({
+        ...verbs,
+        commit: async (...given) => {
+          const first = beforeCommit;
+          beforeCommit = undefined;
+          await first?.();
+          return verbs.commit(...given);
+        },
+      }),
+    },
+  );
+  tables = tablesOf(stack.iceberg, stack.storaged);
+});
+afterAll(() => stack.stop());
+
+const path = (name: string) => `/namespaces/open/tables/${name}`;
+const load = async (name: string) => (await tables.ask("GET", path(name))).body.metadata;
+const summary = async (name: string) => (await load(name)).snapshots.at(-1).summary;
+const append = async (name: string, csv: string, more = "&mode=append") => {
+  const sent = await stack.ingest(name, csv, more);
+  expect(sent.error.message).toBe("");
+  return sent.answer;
+};
+const ids = async (name: string, where = "true") =>
+  (await stack.rows(`SELECT id FROM ${name} WHERE ${where} ORDER BY id`)).map(({ id }) => id);
+const keysOf = async (name: string, version: number) =>
+  (await stack.catalogd.files({ name, version })).files.map(({ key }) => key);
+
+/** A table of three files of three rows: ids 1 to 9. */
+const three = async (name: string, make = () => tables.make(name)) => {
+  await make();
+  for (const from of [1, 4, 7])
+    await append(
+      `open.${name}`,
+      `id,name\n${[0, 1, 2].map((at) => `${from + at},${at === 2 ? "" : "ab"[at]}\n`).join("")}`,
+    );
+};
+const parted =
+  (name: string, ...fields: [source: number, transform: string][]) =>
+  async () => {
+    await tables.make(name);
+    const spec = {
+      "spec-id": 1,
+      fields: fields.map(([source, transform], at) => ({
+        ...{ "source-id": source, "field-id": 1000 + at, name: `part ${at}`, transform },
+      })),
+    };
+    const updates = [
+      { action: "add-spec", spec },
+      { action: "set-default-spec", "spec-id": -1 },
+    ];
+    const { status, body } = await tables.ask("POST", path(name), { requirements: [], updates });
+    expect([status, body.error]).toEqual([200, undefined]);
+  };
+
+/** A commit of an engine: a file with what a statement gives. */
+const commitFile = async (name: string, select: string, { content = 0, ids = "" } = {}) => {
+  const metadata = await load(name);
+  const home = temporaryDirectory("engine-file");
+  const instance = await DuckDBInstance.create(":memory:");
+  const db = await instance.connect();
+  const file = join(home.path, "f.parquet");
+  const rows = (await db.run(`COPY (${select}) TO '${file}' (FORMAT parquet${ids})`)).rowsChanged;
+  db.closeSync();
+  const bytes = readFileSync(file);
+  home.remove();
+  const key = metadata.location.split("/buckets/warehouse/")[1];
+  const local = `f${metadata["last-sequence-number"]}.parquet`;
+  await stack.storaged.write({ bucket: "warehouse", key: `${key}/data/${local}`, bytes });
+  const added = { path: local, rows, bytes: bytes.length, content };
+  const answer = await tables.append(name, metadata, [added]);
+  expect([answer.status, answer.body.error]).toEqual([200, undefined]);
+};
+/** Deletes of an engine: rows of files by their positions. */
+const deletePositions = (name: string, rows: readonly [file: string, position: number][]) => {
+  const values = rows.map(([file, at]) => `('${file}', ${at}::BIGINT)`).join(", ");
+  return commitFile(name, `SELECT * FROM (VALUES ${values}) t(file_path, pos)`, { content: 1 });
+};
+/** The address of the file with the row. */
+const fileOf = async (name: string, id: number): Promise<string> => {
+  const metadata = await load(name);
+  const version = (await stack.catalogd.manifest({ name: `open.${name}` })).version;
+  const { files } = await stack.catalogd.files({ name: `open.${name}`, version });
+  for (const { key } of files) {
+    const sql = `SELECT count(*)::INT AS n FROM open."${name}@${version}" WHERE id = ${id}`;
+    const objects = { [`open.${name}@${version}`]: [key] };
+    const answer = await stack.rows(sql, { objects });
+    if (answer[0]?.n === 1) return metadata.location + key.slice(key.indexOf("/data/"));
+  }
+  throw new Error(`no file has ${id}`);
+};
+
+describe("delete", () => {
+  test("writes the files alone that hold such rows; snapshots add up", async () => {
+    await three("few");
+    const before = await keysOf("open.few", 4);
+    const answer = await stack.verbs.deleteRows({ name: "open.few", where: "id = 5 OR few.id = 6 -- both" });
+    expect(answer).toMatchObject({ rows_matched: 2, objects_removed: 1, objects_added: 1, dry_run: false });
+    expect(answer.manifest).toMatchObject({ version: 5, parent: 4, operation: "delete", row_count: 7 });
+    expect(await ids("open.few")).toEqual([1, 2, 3, 4, 7, 8, 9]);
+    expect(await ids('open."few@4"')).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    const after = await keysOf("open.few", 5);
+    expect(after.filter((key) => before.includes(key))).toHaveLength(2);
+    expect(await summary("few")).toMatchObject({
+      ...{ operation: "overwrite", "deleted-data-files": "1", "deleted-records": "3", "added-records": "1" },
+      ...{ "total-data-files": "3", "total-records": "7", "total-delete-files": "0" },
+    });
+    const whole = await stack.verbs.deleteRows({ name: "open.few", where: "id >= 7" });
+    expect(whole).toMatchObject({ rows_matched: 3, objects_removed: 1, objects_added: 0 });
+    expect(await summary("few")).toMatchObject({
+      operation: "delete",
+      "total-data-files": "2",
+      "total-records": "4",
+    });
+    const none = await stack.verbs.deleteRows({ name: "open.few", where: "id = 5" });
+    expect(none).toMatchObject({ rows_matched: 0, manifest: { version: 6 } });
+    const dry = await stack.verbs.deleteRows({ name: "open.few", where: "name IS NULL", dry_run: true });
+    expect(dry).toMatchObject({
+      dry_run: true,
+      rows_matched: 1,
+      objects_removed: 1,
+      manifest: { version: 6 },
+    });
+    await stack.verbs.deleteRows({ name: "open.few", where: "true" });
+    expect(await ids("open.few")).toEqual([]);
+    await append("open.few", "id,name\n1,a\n");
+    expect(await ids("open.few")).toEqual([1]);
+    expect(await summary("few")).toMatchObject({ "total-data-files": "1", "total-records": "1" });
+    expect(await stack.leftovers()).toEqual([]);
+  });
+
+  test("rows stay in their partitions", async () => {
+    await three("kinds", parted("kinds", [2, "identity"], [1, "bucket[2]"]));
+    await stack.verbs.deleteRows({ name: "open.kinds", where: "id IN (1, 2, 9)" });
+    expect(await ids("open.kinds")).toEqual([3, 4, 5, 6, 7, 8]);
+    expect(await ids("open.kinds", "name = 'a'")).toEqual([4, 7]);
+  });
+});
+
+describe("deletes of engines", () => {
+  test("stay done where their files are written anew, and go with the last file that they are of", async () => {
+    await three("both");
+    const [first, last] = [await fileOf("both", 1), await fileOf("both", 9)];
+    await deletePositions("both", [
+      [first, 0],
+      [last, 2],
+    ]);
+    expect(await ids("open.both")).toEqual([2, 3, 4, 5, 6, 7, 8]);
+    await stack.verbs.updateRows({ name: "open.both", set: { name: "'new'" }, where: "id IN (1, 2, 8)" });
+    expect(await ids("open.both")).toEqual([2, 3, 4, 5, 6, 7, 8]);
+    expect(await ids("open.both", "name = 'new'")).toEqual([2, 8]);
+    // It may be of the file in the middle as well.
+    expect(await summary("both")).toMatchObject({ "total-delete-files": "1", "total-records": "7" });
+    const { rows_matched } = await stack.verbs.deleteRows({ name: "open.both", where: "id <= 6" });
+    expect(rows_matched).toBe(5);
+    expect(await ids("open.both")).toEqual([7, 8]);
+    expect(await summary("both")).toMatchObject({
+      ...{ "total-delete-files": "0", "total-position-deletes": "0", "total-records": "2" },
+      ...{ "removed-delete-files": "1", "removed-position-deletes": "2" },
+    });
+    expect((await stack.catalogd.manifest({ name: "open.both" })).row_count).toBe(2);
+  });
+
+  test("that come between are seen: the rows that they took do not come back", async () => {
+    await three("raced");
+    const file = await fileOf("raced", 5);
+    beforeCommit = () => deletePositions("raced", [[file, 0]]);
+    const update = { name: "open.raced", set: { name: "'new'" }, where: "id IN (4, 5)" };
+    expect(await stack.verbs.updateRows(update)).toMatchObject({ rows_matched: 1, objects_added: 1 });
+    expect(await ids("open.raced")).toEqual([1, 2, 3, 5, 6, 7, 8, 9]);
+    expect(await ids("open.raced", "name = 'new'")).toEqual([5]);
+    const last = await fileOf("raced", 9);
+    beforeCommit = () => deletePositions("raced", [[last, 2]]);
+    const { rows_matched } = await stack.verbs.deleteRows({ name: "open.raced", where: "id = 9" });
+    expect([rows_matched, await ids("open.raced")]).toEqual([0, [1, 2, 3, 5, 6, 7, 8]]);
+    const { location } = await load("raced");
+    const data = location.slice(location.indexOf("/buckets/warehouse/") + "/buckets/warehouse/".length);
+    const left = await stack.storaged.list({ bucket: "warehouse", prefix: `${data}/data/` });
+    // Three files of ingests, one rewritten, two of deletes; `.keep` of the folder.
+    expect(left.objects.filter(({ key }) => key.endsWith(".parquet"))).toHaveLength(6);
+  });
+});
+
+describe("update and upsert", () => {
+  test("rows go to the partition of what they are now", async () => {
+    await three("moved", parted("moved", [2, "truncate[1]"], [1, "bucket[3]"]));
+    await stack.verbs.updateRows({
+      name: "open.moved",
+      set: { name: "'zz' || id", id: "id + 100" },
+      where: "id < 5",
+    });
+    expect(await ids("open.moved", "name LIKE 'zz%'")).toEqual([101, 102, 103, 104]);
+    const put = await append("open.moved", "id,name\n7,seven\n50,\n", "&mode=upsert&key=id");
+    expect(put).toMatchObject({
+      rows_loaded: 2,
+      rows_replaced: 1,
+      manifest: { operation: "upsert", row_count: 10 },
+    });
+    expect(await ids("open.moved")).toEqual([5, 6, 7, 8, 9, 50, 101, 102, 103, 104]);
+    expect(await ids("open.moved", "name = 'seven'")).toEqual([7]);
+    const body = JSON.stringify({ key: ["id"], rows: [{ id: 50, name: "fifty" }] });
+    const json = { "content-type": "application/json" };
+    const { status } = await stack.post("/catalog/datasets/open.moved/upsert", body, json);
+    expect([status, await ids("open.moved", "name = 'fifty'")]).toEqual([200, [50]]);
+    const { rows } = await stack.verbs.diffRows({ name: "open.moved", from: 6, to: 7, key: ["id"] });
+    expect(rows).toEqual({ added: 1, removed: 0, changed: 1 });
+  });
+
+  test("rows that come between are looked at as well", async () => {
+    await three("added");
+    beforeCommit = () =>
+      commitFile("added", "SELECT 5::BIGINT AS id, 'late' AS name", { ids: ", FIELD_IDS {id: 1, name: 2}" });
+    const answer = await stack.verbs.deleteRows({ name: "open.added", where: "id = 5" });
+    expect([answer.rows_matched, await ids("open.added")]).toEqual([2, [1, 2, 3, 4, 6, 7, 8, 9]]);
+    beforeCommit = () => stack.catalogd.rollback({ name: "open.added", version: 2 });
+    const work = stack.verbs.updateRows({ name: "open.added", set: { name: "'x'" }, where: "id = 8" });
+    await expect(work).rejects.toMatchObject({
+      ...{ type: "conflict", message: expect.stringContaining("changed meanwhile") },
+    });
+    expect(await ids("open.added", "name = 'x'")).toEqual([]);
+    expect(await stack.leftovers()).toEqual([]);
+  });
+});
+
+const spec = (transform: string, source = 2) => [
+  {
+    action: "add-spec",
+    spec: { "spec-id": 1, fields: [{ "source-id": source, "field-id": 1000, name: "p", transform }] },
+  },
+  { action: "set-default-spec", "spec-id": -1 },
+];
+const fixed = { type: "struct", fields: [{ id: 1, name: "id", required: false, type: "fixed[4]" }] };
+const refusals: [what: string, updates: object[], type: string, words: RegExp][] = [
+  [
+    "format3",
+    [{ action: "upgrade-format-version", "format-version": 3 }],
+    "unprocessable",
+    /has format 3, whose rows have ids/,
+  ],
+  ["zorder", spec("zorder[3]"), "unprocessable", /lays out its rows by zorder\[3\] of the field 2/],
+  ["hours", spec("hour"), "unprocessable", /by hour of the field 2/],
+  ["gone", spec("identity", 77), "unprocessable", /by identity of the field 77/],
+  [
+    "fixed",
+    [
+      { action: "add-schema", schema: fixed },
+      { action: "set-current-schema", "schema-id": -1 },
+    ],
+    "unprocessable",
+    /the column 'id' with values of a fixed length/,
+  ],
+];
+test.each(refusals)("refused by name: a table with %s", async (what, updates, type, words) => {
+  await tables.make(what);
+  await tables.ask("POST", path(what), { requirements: [], updates });
+  const name = `open.${what}`;
+  const before = (await stack.catalogd.manifest({ name })).version;
+  const works = [
+    () => stack.verbs.deleteRows({ name, where: "true" }),
+    () => stack.verbs.updateRows({ name, set: { id: "id" } }),
+    () => stack.catalogd.admit({ name }),
+  ];
+  for (const work of works)
+    await expect(work()).rejects.toMatchObject({ type, message: expect.stringMatching(words) });
+  expect((await stack.catalogd.manifest({ name })).version).toBe(before);
+});
+
+test.each([
+  [{ name: "open.none", where: "true" }, "not_found", /open\.none/],
+  [{ name: "open.bad", where: "id = " }, "sql_error", /syntax error/],
+  [{ name: "open.bad", where: "true; SELECT 1" }, "sql_error", /./],
+  [{ name: "open.bad", where: "nope = 1" }, "sql_error", /nope/],
+  [
+    { name: "open.bad", where: "true", if_match: '"another"' },
+    "precondition_failed",
+    /if_match does not name/,
+  ],
+])("a delete refused: %j", async (asked, type, words) => {
+  await tables.make("bad").catch(() => {});
+  await append("open.bad", "id,name\n1,a\n", "&mode=replace");
+  const { version } = await stack.catalogd.manifest({ name: "open.bad" });
+  await expect(stack.verbs.deleteRows(asked)).rejects.toMatchObject({
+    type,
+    message: expect.stringMatching(words),
+  });
+  expect((await stack.catalogd.manifest({ name: "open.bad" })).version).toBe(version);
+});
