@@ -3,6 +3,7 @@
  * A child serves one contract over a socket, as services serve theirs over channels; it is confined, where the system
  * can, and killed without asking.
  */
+import { existsSync, realpathSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import {
   beginVerb,
@@ -55,6 +56,9 @@ export interface Child<C extends Contract> {
 
 const root = resolve(import.meta.dir, "../..");
 const program = ["runtime", "workers", "node_modules", "package.json", "tsconfig.json", "bunfig.toml"];
+const packages = resolve(root, "node_modules");
+/** Where the packages are a link, Bun looks for those that they import from where they really are. */
+const realRoot = existsSync(packages) ? [dirname(realpathSync(packages))] : [];
 /** What Bun and DuckDB read of the system: libraries, time zones, and the size of the machine. */
 const system = [
   ...["/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/dev/null", "/dev/urandom"],
@@ -155,7 +159,7 @@ function commandOf(
       ...readable,
     ],
     writable,
-    listable: [root],
+    listable: [root, ...realRoot],
     openFilesMax,
   };
   return [...run, resolve(import.meta.dir, "../child-main/launch.ts"), JSON.stringify(confinement), path];
