@@ -53,10 +53,17 @@ export async function startIngestStack(
   );
   const matrix = await startContractPeer(matrixd, path, {});
   const same = <T>(verbs: T): T => verbs;
+  let asked = 0;
   const peers = {
     storaged: { ...stored.peer, verbs: (between.storaged ?? same)(stored.peer.verbs) },
     catalogd: { ...cataloged.peer, verbs: (between.catalogd ?? same)(cataloged.peer.verbs) },
-    queryd: querying.peer,
+    queryd: {
+      ...querying.peer,
+      fetch: (...given: Parameters<typeof querying.peer.fetch>) => {
+        asked += 1;
+        return querying.peer.fetch(...given);
+      },
+    },
     // Asked where documents are loaded alone: `corpora/documents.ts` has it.
     matrixd: matrix.peer,
   };
@@ -96,6 +103,8 @@ export async function startIngestStack(
     ingestd: ingesting,
     catalogd: cataloged.peer.verbs,
     verbs: ingesting.peer.verbs,
+    /** Statements that queryd was sent by ingestd. */
+    statements: () => asked,
     /** The rows of a statement as queryd gives them. */
     rows: async (sql: string, more: object = {}) => {
       const body = JSON.stringify({ sql, ...more });

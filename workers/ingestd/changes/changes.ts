@@ -81,6 +81,8 @@ export async function changeRows(
           ...{ deps, name, requestId, operationId: operation?.id, ifMatch, dryRun, added: [] },
           operation: plan.operation,
           columns: (now) => planOf(now).columns,
+          count: async (now, objects) =>
+            Number((await counted(rewriting, planOf(now.manifest), now, objects)).matched),
           evaluate: (now, object) =>
             evaluate(rewriting, { plan: planOf(now.manifest), base: now, object, dryRun }),
         },
@@ -101,15 +103,21 @@ export async function changeRows(
   }
 }
 
+/** What the change's count gives of the rows in these objects. */
+function counted(rewriting: Rewriting, plan: Change, { manifest }: Base, objects: readonly RowFile[]) {
+  rewriting.signal.throwIfAborted();
+  const keys = objects.map(({ key }) => key);
+  return readRow(rewriting, { sql: plan.count, version: versionName(manifest), keys });
+}
+
 async function evaluate(
   rewriting: Rewriting,
   { plan, base, object, dryRun }: { plan: Change; base: Base; object: RowFile; dryRun: boolean },
 ) {
-  rewriting.signal.throwIfAborted();
   const version = versionName(base.manifest);
-  const counted = await readRow(rewriting, { sql: plan.count, version, keys: [object.key] });
-  const matched = Number(counted.matched);
-  plan.check(counted);
+  const found = await counted(rewriting, plan, base, [object]);
+  const matched = Number(found.matched);
+  plan.check(found);
   const isGone = plan.removes && matched === object.row_count;
   if (matched === 0 || dryRun || isGone) return { matched };
   const { columns, rest: sql } = plan;

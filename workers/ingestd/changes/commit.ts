@@ -30,6 +30,8 @@ export interface Committing {
   ifMatch?: string | undefined;
   operation: "delete" | "update" | "upsert" | "retype";
   columns: (base: DatasetManifest) => DatasetManifest["columns"];
+  /** How many rows of these objects match. */
+  count: (base: Base, objects: readonly RowFile[]) => Promise<number>;
   /** Looks at one object, and writes what is to stand in its place. */
   evaluate: (base: Base, object: RowFile) => Promise<Outcome>;
   /** Objects that come besides. */
@@ -94,11 +96,30 @@ export async function commitChange(change: Committing, first: Base): Promise<Cha
   }
 }
 
+/** So many are looked at one by one; of more, one question rules them out, by bounds as far as these go, else each part of them. */
+const aloneMax = 2;
+const parts = 8;
+
+async function* looked(
+  change: Committing,
+  base: Base,
+  files: readonly RowFile[],
+): AsyncGenerator<{ file: RowFile; outcome: Outcome }> {
+  if (files.length <= aloneMax) {
+    for (const file of files) yield { file, outcome: await change.evaluate(base, file) };
+  } else if ((await change.count(base, files)) === 0) {
+    for (const file of files) yield { file, outcome: { matched: 0 } };
+  } else {
+    const size = Math.ceil(files.length / parts);
+    for (let at = 0; at < files.length; at += size) yield* looked(change, base, files.slice(at, at + size));
+  }
+}
+
 /** What is to go and to come, of this version's objects. */
 async function lookAt(change: Committing, base: Base, outcomes: Map<string, Looked>) {
-  for (const file of base.files)
-    if (!outcomes.has(file.state))
-      outcomes.set(file.state, { key: file.key, ...(await change.evaluate(base, file)) });
+  const fresh = base.files.filter(({ state }) => !outcomes.has(state));
+  for await (const { file, outcome } of looked(change, base, fresh))
+    outcomes.set(file.state, { key: file.key, ...outcome });
   const present = new Map(base.files.map(({ state, key }) => [state, key]));
   const keys = new Set(present.values());
   // Of a file that is there in another state what was found before does not count.

@@ -41,29 +41,30 @@ export async function upsert(
   for (const piece of pieces) checkNulls(manifest.columns, piece);
   await checkKeys(rewriting, { fresh, key, names, keyRepeats });
   const isSame = names.map((name) => `fresh.${name} = kept.${name}`).join(" AND ");
-  const evaluate = async (now: Base, object: RowFile): Promise<Outcome> => {
+  const countOf = async (now: Base, objects: readonly RowFile[]): Promise<number> => {
     rewriting.signal.throwIfAborted();
     const version = versionName(now.manifest);
-    const from = `FROM ${quotedVersion(now.manifest)}`;
     const path = join(directory, `${deps.newId()}.keys.parquet`);
+    const sql = `SELECT ${names.join(", ")} FROM ${quotedVersion(now.manifest)}`;
     try {
-      await readRows(
-        rewriting,
-        { sql: `SELECT ${names.join(", ")} ${from}`, version, keys: [object.key] },
-        path,
-      );
+      await readRows(rewriting, { sql, version, keys: objects.map((object) => object.key) }, path);
       const kept = `read_parquet(${quoteText(path)}, hive_partitioning = false) AS kept`;
       const [row] = await session.run(
-        `SELECT count(*)::INTEGER AS matched FROM ${kept} WHERE EXISTS (FROM ${fresh} WHERE ${isSame})`,
+        `SELECT count(*) AS matched FROM ${kept} WHERE EXISTS (FROM ${fresh} WHERE ${isSame})`,
       );
-      const matched = Number(row?.matched);
-      if (matched === 0 || matched === object.row_count) return { matched };
-      const only = `NOT EXISTS (FROM ${fresh} WHERE ${isSame})`;
-      const asked = { sql: `SELECT * ${from}`, version, object, columns: now.manifest.columns, only };
-      return { matched, rewritten: await rewrite(rewriting, now, asked) };
+      return Number(row?.matched);
     } finally {
       await discard(path);
     }
+  };
+  const evaluate = async (now: Base, object: RowFile): Promise<Outcome> => {
+    const matched = await countOf(now, [object]);
+    if (matched === 0 || matched === object.row_count) return { matched };
+    const version = versionName(now.manifest);
+    const sql = `SELECT * FROM ${quotedVersion(now.manifest)}`;
+    const only = `NOT EXISTS (FROM ${fresh} WHERE ${isSame})`;
+    const asked = { sql, version, object, columns: now.manifest.columns, only };
+    return { matched, rewritten: await rewrite(rewriting, now, asked) };
   };
   const added = await laidAnew(
     rewriting,
@@ -80,6 +81,7 @@ export async function upsert(
         operation: "upsert",
         dryRun: false,
         commits,
+        count: countOf,
         evaluate,
       },
       added,

@@ -146,6 +146,19 @@ describe("delete", () => {
     expect(await stack.leftovers()).toEqual([]);
   });
 
+  test("many files are looked at together: a few questions for those that hold no such row", async () => {
+    await tables.make("many");
+    const select = (n: number) => `SELECT ${n}::BIGINT AS id, 'n' AS name`;
+    for (let n = 0; n < 20; n++) await commitFile("many", select(n), { ids: ", FIELD_IDS {id: 1, name: 2}" });
+    const { statements } = stack;
+    const before = statements();
+    const answer = await stack.verbs.deleteRows({ name: "open.many", where: "id = 11" });
+    expect(answer).toMatchObject({ rows_matched: 1, objects_removed: 1, objects_added: 0 });
+    // One of all, one of each eighth of them, and one of each file in the eighth.
+    expect(statements() - before).toBeLessThan(16);
+    expect(await ids("open.many")).toHaveLength(19);
+  });
+
   test("rows stay in their partitions", async () => {
     await three("kinds", parted("kinds", [2, "identity"], [1, "bucket[2]"]));
     await stack.verbs.deleteRows({ name: "open.kinds", where: "id IN (1, 2, 9)" });
@@ -195,6 +208,26 @@ describe("deletes of engines", () => {
     const left = await stack.storaged.list({ bucket: "warehouse", prefix: `${data}/data/` });
     // Three files of ingests, one rewritten, two of deletes; `.keep` of the folder.
     expect(left.objects.filter(({ key }) => key.endsWith(".parquet"))).toHaveLength(6);
+  });
+});
+
+describe("retype", () => {
+  test("writes every file anew; the column has another field id, as Iceberg's types do not change so", async () => {
+    await three("codes");
+    await stack.verbs.updateRows({ name: "open.codes", set: { name: "id * 10" } });
+    const wrong = stack.verbs.retype({ name: "open.codes", column: "name", type: "DATE" });
+    await expect(wrong).rejects.toMatchObject({ message: expect.stringContaining("do not hold in DATE") });
+    const { manifest } = await stack.verbs.retype({ name: "open.codes", column: "name", type: "BIGINT" });
+    expect(manifest).toMatchObject({ operation: "retype", row_count: 9 });
+    expect(manifest.columns.map(({ name, type, field_id }) => `${field_id} ${name} ${type}`)).toEqual([
+      "1 id BIGINT",
+      "3 name BIGINT",
+    ]);
+    const tens = await stack.rows("SELECT name FROM open.codes WHERE id IN (1, 9) ORDER BY id");
+    expect(tens).toEqual([{ name: 10 }, { name: 90 }]);
+    expect(await stack.rows('SELECT name FROM open."codes@5" WHERE id = 9')).toEqual([{ name: "90" }]);
+    await append("open.codes", "id,name\n77,770\n");
+    expect(await ids("open.codes", "name = 770")).toEqual([77]);
   });
 });
 
