@@ -165,10 +165,15 @@ function commandOf(
   return [...run, resolve(import.meta.dir, "../child-main/launch.ts"), JSON.stringify(confinement), path];
 }
 
-const childEnvironment = (): Record<string, string> =>
-  Object.fromEntries(
+/** Native code reports to nobody: ONNX Runtime sends what it runs on unless told. Where the kernel confines it, it could not. */
+const silent = { ORT_DISABLE_TELEMETRY: "1" };
+
+const childEnvironment = (): Record<string, string> => ({
+  ...Object.fromEntries(
     Object.entries(process.env).filter((pair): pair is [string, string] => passedOn.test(pair[0])),
-  );
+  ),
+  ...silent,
+});
 
 const crashed = (
   name: string,

@@ -203,6 +203,10 @@ export const settings = {
   embedd: {
     ...listening("127.0.0.1:3216"),
     default_model: text("local", "model of requests that name none"),
+    rerank_model: text(
+      "",
+      "cross-encoder of rerankings that name none, as onnx/NAME; empty: each names its own",
+    ),
     cache_max_bytes: bytes(256 * MiB, [0, 1024 * GiB], "memory for cached vectors", "; 0: none"),
     max_batch_texts: integer(2048, [1, 1_000_000], "most texts of one request"),
     max_text_bytes: bytes(MiB, [1, 64 * MiB], "longest text"),
@@ -217,6 +221,8 @@ export const settings = {
       [0, 10],
       "tries again after a provider's 429, 503, openai's 5xx, or a connection that broke",
     ),
+    onnx_max_bytes: bytes(GiB, [64 * MiB, 1024 * GiB], "memory of the process that runs onnx/… models"),
+    onnx_threads: integer(0, [0, 1024], "processors that one run of an onnx/… model uses; 0: half of them"),
     ollama_url: text("", "another Ollama for embedd alone; empty: [providers.ollama] base_url"),
     openai_url: text("", "another openai for embedd alone; empty: [providers.openai] base_url"),
   },

@@ -37,6 +37,8 @@ export const embeddedModels: ReadonlyMap<string, string> = new Map([
   [earlierLocal, earlierLocal],
   [lexicalModel, lexicalModel],
 ]);
+/** The provider of models that run in a process of embedd's own; no server has its name. */
+export const onnxProvider = "onnx";
 /** Numbers of a vector of `lexical`. */
 export const lexicalDimension = 768;
 
@@ -192,6 +194,10 @@ function readOne(
 ): ModelProvider {
   if (!nameForm.test(name))
     throw new Error(`[providers.${name}]: expected a name of 1 to 64 lower-case letters, digits, '_' or '-'`);
+  if (name === onnxProvider)
+    throw new Error(
+      `[providers.${name}]: the name of models that bun run model adds: call the server otherwise`,
+    );
   if ("api_key" in given)
     throw new Error(
       `[providers.${name}] api_key: keys are not kept here, but in the secrets file or ${keyVariable(name)}`,

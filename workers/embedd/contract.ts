@@ -11,6 +11,8 @@ const model = t.Optional(
 );
 const text = t.String({ minLength: 1 });
 
+const count = t.Integer({ minimum: 0 });
+
 /** One model that can be asked for. */
 const ModelInfo = closed({
   id: t.String(),
@@ -19,6 +21,8 @@ const ModelInfo = closed({
   dimension: t.Optional(t.Integer({ minimum: 1 })),
   /** Longest text, in tokens of the model as the provider counts them; absent when it does not say. */
   window: t.Optional(t.Integer({ minimum: 1 })),
+  /** It scores texts for a query (POST /rerank) and makes no vectors. */
+  reranks: t.Optional(t.Boolean()),
   is_default: t.Boolean(),
 });
 
@@ -72,6 +76,41 @@ export const embedd = contract("embedd", {
     consumes: { "application/json": OpenAiRequest },
     produces: { "application/json": OpenAiEmbeddings },
     answerHeaders: { "x-lakehouse-ignored": "Fields that the model has no use for." },
+  }),
+  rerank: post("/rerank", {
+    refusals: [502],
+    long: true,
+    reads: true,
+    summary: "Texts by how well they answer a query, the best first: a cross-encoder reads each beside it.",
+    body: closed({
+      model: t.Optional(
+        t.String({
+          minLength: 1,
+          maxLength: 200,
+          description: "A cross-encoder of GET /models, or of a server; [embedd] rerank_model unless given.",
+        }),
+      ),
+      query: text,
+      documents: t.Array(t.Union([text, closed({ text })]), { minItems: 1 }),
+      /** How many come back; all unless given. */
+      top_n: t.Optional(t.Integer({ minimum: 1 })),
+      return_documents: t.Optional(t.Boolean()),
+    }),
+    reply: closed({
+      model: t.String(),
+      results: t.Array(
+        closed({
+          /** The text's place in `documents`. */
+          index: count,
+          /** From 0 to 1 by a model here; servers have scales of their own. */
+          relevance_score: t.Number(),
+          document: t.Optional(closed({ text: t.String() })),
+        }),
+      ),
+      usage: closed({ total_tokens: count }),
+      /** Warnings say what was not read to its end. */
+      meta: t.Optional(closed({ warnings: t.Array(t.String()) })),
+    }),
   }),
   models: get("/embed/models", {
     summary: "The models that can be asked for, and which providers answer.",

@@ -2,7 +2,7 @@
 import { readJson } from "../../runtime/bodies/bodies.ts";
 import type { RawContext, Running } from "../../runtime/contract/contract.ts";
 import { fail, final, invalidField, ServiceError } from "../../runtime/errors/errors.ts";
-import { createModelNames, type ModelNames, readModelProviders } from "../../runtime/models/models.ts";
+import { createModelNames, onnxProvider, readModelProviders } from "../../runtime/models/models.ts";
 import { transferring } from "../../runtime/rpc/rpc.ts";
 import type { Deps } from "../../runtime/service/service.ts";
 import { type Embedd, type OpenAiBody, OpenAiRequest } from "./contract.ts";
@@ -20,6 +20,7 @@ import {
   createLocalModel,
   createModelList,
   createOllama,
+  createOnnx,
   createOpenAi,
   embeddedDimension,
   findModel,
@@ -27,15 +28,17 @@ import {
   type Provider,
   withDimensions,
 } from "./providers/providers.ts";
+import { createReranking } from "./reranking/reranking.ts";
 
 /** Starts the service. Rejects when `default_model` is no model id; providers need not answer yet. */
 export async function createEmbedd(deps: Deps): Promise<Running<Embedd>> {
   const { config, clock, metrics } = deps;
   const known = knownModels(deps);
-  const { providers } = known;
+  const { providers, onnx } = known;
   const model = (id: string = config.embedd.default_model) => findModel(id, known);
   const defaultOne = defaultModel(config.embedd.default_model, known);
   const embedder = createEmbedder({ config: config.embedd, clock, metrics });
+  const rerank = createReranking({ config: config.embedd, clock, metrics, model });
   const dimensionOf = (id: string) => embedder.dimensionOf(model(id));
   const models = createModelList({ providers, defaultModel: listedId(defaultOne), clock, dimensionOf });
   const limits = { textsMax: config.embedd.max_batch_texts, textBytesMax: config.embedd.max_text_bytes };
@@ -72,6 +75,7 @@ export async function createEmbedd(deps: Deps): Promise<Running<Embedd>> {
         const { dimension, cached } = answer;
         return transferring({ model: chosen.id, dimension, vectors, cached }, [vectors.buffer]);
       },
+      rerank: (input, { signal }) => rerank(input, signal).catch(goneIf(signal)),
       models: async () => models(),
     },
     raw: {
@@ -88,6 +92,7 @@ export async function createEmbedd(deps: Deps): Promise<Running<Embedd>> {
     },
     stop: async () => {
       embedder.stop(stopping());
+      await onnx.stop();
     },
   };
 }
@@ -109,18 +114,18 @@ const asFinal = (cause: unknown): never => {
 };
 
 /** The providers of `[providers.*]`, as chatd has them, and the model inside. */
-function knownModels({ config, clock, secrets }: Deps): { names: ModelNames; providers: Provider[] } {
+function knownModels(deps: Deps) {
+  const { config, clock, secrets } = deps;
   const { ollama_url: ollama, openai_url: openai } = config.embedd;
   const configured = readModelProviders(config, { ollama, openai });
-  const names = createModelNames(
-    config,
-    configured.map(({ name }) => name),
-  );
-  const providers = configured.map(({ name: provider, kind, baseUrl: url, needsKey }) => {
+  const names = createModelNames(config, [onnxProvider, ...configured.map(({ name }) => name)]);
+  const onnx = createOnnx(deps);
+  const servers = configured.map(({ name: provider, kind, baseUrl: url, needsKey }) => {
     const options = { provider, url, needsKey, key: secrets.provider(provider), clock };
     return kind === "ollama" ? createOllama(options) : createOpenAi(options);
   });
-  return { names, providers: [createLocalModel(clock), createLexicalModel(clock), ...providers] };
+  const providers: Provider[] = [createLocalModel(clock), createLexicalModel(clock), onnx, ...servers];
+  return { names, providers, onnx };
 }
 
 /** An unusable default fails the start. */

@@ -1,10 +1,11 @@
 /**
  * How good searches are on real labelled sets. `LAKEHOUSE_RETRIEVAL_TASKS` names a folder of JSON files, each
  * `{docs: [{id, text}], queries: [{text, relevant: [id]}]}`; `scripts/sample-data/retrieval-tasks.ts` makes some of packages.
- * `LAKEHOUSE_RETRIEVAL_MODELS` names others than `local,lexical`.
+ * `LAKEHOUSE_RETRIEVAL_MODELS` names others than `local,lexical`; `onnx/…` are those of the data directory that
+ * `LAKEHOUSE_RETRIEVAL_DATA` names, where `bun run model add` put them.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { readdirSync, readFileSync } from "node:fs";
+import { cpSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { quoteText } from "../../../runtime/sql/sql.ts";
 import { report } from "../../support/campaigns/measure.ts";
@@ -25,6 +26,9 @@ interface Task {
 let stack: MatrixdStack;
 beforeAll(async () => {
   stack = await startMatrixdStack();
+  const added = process.env.LAKEHOUSE_RETRIEVAL_DATA;
+  const own = join(stack.config.data_dir, "embedd/models");
+  if (added !== undefined) cpSync(join(added, "embedd/models"), own, { recursive: true });
 });
 afterAll(() => stack.stop());
 
@@ -40,7 +44,7 @@ for (const file of files)
   for (const model of models)
     test(`${file} by ${model}`, async () => {
       const { docs, queries }: Task = JSON.parse(readFileSync(join(folder ?? "", file), "utf8"));
-      const name = `${file.replace(/\W.*$/, "")}_${model}`;
+      const name = `${file.replace(/\W.*$/, "")}_${model.replaceAll(/\W/g, "_")}`;
       const values = docs.map(({ id, text }) => `(${quoteText(id)}, ${quoteText(text)})`);
       await stack.dataset(name, `SELECT * FROM (VALUES ${values.join(",")}) AS d(id, what)`);
       await stack.build({ name, dataset: name, id_column: "id", text_columns: ["what"], model });

@@ -325,6 +325,7 @@ describe("the list of models", () => {
     expect(providers.map(({ name, available }) => [name, available])).toEqual([
       ["local", true],
       ["lexical", true],
+      ["onnx", true],
       ["ollama", true],
       ["openai", true],
     ]);
@@ -345,7 +346,7 @@ describe("the list of models", () => {
     });
     const { models, providers } = await service.peer.verbs.models({});
     expect(models.map(({ id }) => id)).toEqual(["local", "lexical"]);
-    expect(providers.map(({ available }) => available)).toEqual([true, true, false, false]);
+    expect(providers.map(({ available }) => available)).toEqual([true, true, true, false, false]);
     expect(JSON.stringify(providers)).toContain(
       "ollama cannot be reached at 127.0.0.1:1: start it with 'ollama serve'",
     );

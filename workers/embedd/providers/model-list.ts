@@ -70,7 +70,7 @@ async function probe(provider: Provider, clock: Clock): Promise<KnownModel[] | S
 
 function infoOf(
   provider: string,
-  { name, dimension, window }: KnownModel,
+  { name, dimension, window, reranks }: KnownModel,
   { defaultModel, dimensionOf }: Pick<ModelListOptions, "defaultModel" | "dimensionOf">,
 ) {
   const id = name === "" ? provider : `${provider}/${name}`;
@@ -80,6 +80,7 @@ function infoOf(
     provider,
     ...(length !== undefined && { dimension: length }),
     ...(window !== undefined && { window }),
+    ...(reranks && { reranks }),
     is_default: id === defaultModel,
   };
 }

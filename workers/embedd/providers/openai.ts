@@ -25,6 +25,7 @@ import {
   TextTooLong,
   TransientFailure,
 } from "./provider.ts";
+import { askRerank } from "./rerank-door.ts";
 
 /** As OpenAI, vLLM, llama.cpp and text-embeddings-inference say that a text, or a whole batch, is too long. */
 const tooLong =
@@ -89,6 +90,7 @@ export function createOpenAi(options: ProviderOptions): Provider {
     limits: { texts: 256, bytes: 256 * 1024, calls: 4 },
     open: true,
     embed,
+    rerank: (call) => askRerank(call, options),
     models,
   };
 }

@@ -31,6 +31,25 @@ export interface KnownModel {
   dimension?: number;
   /** Longest text, in the model's tokens. */
   window?: number;
+  /** It scores texts for a query, and makes no vectors. */
+  reranks?: boolean;
+}
+
+export interface RerankCall {
+  /** The model as the provider calls it. */
+  name: string;
+  query: string;
+  texts: readonly string[];
+  signal: AbortSignal;
+}
+
+/** The raw answer, validated by `checkScores` before use. */
+export interface RerankAnswer {
+  /** One a text, in their order: larger is better. */
+  scores: readonly number[];
+  tokens?: number;
+  /** Texts that the model did not read to their end. */
+  cut?: number;
 }
 
 export interface ProviderLimits {
@@ -53,6 +72,8 @@ export interface Provider {
    * another try may help, a ServiceError otherwise, and the signal's reason when that aborts.
    */
   embed: (call: EmbedCall) => Promise<Answer>;
+  /** How well each text answers a query, tried once; throws as `embed` does. Absent where the provider has no such door. */
+  rerank?: (call: RerankCall) => Promise<RerankAnswer>;
   /** The models it has now. Throws a ServiceError when it cannot say. */
   models: (signal: AbortSignal) => Promise<KnownModel[]>;
 }

@@ -3,5 +3,12 @@ export { createLexicalModel, createLocalModel, embeddedDimension } from "./local
 export { findModel, keyOf, type Model, withDimensions } from "./model-id.ts";
 export { createModelList } from "./model-list.ts";
 export { createOllama } from "./ollama.ts";
+export { createOnnx } from "./onnx.ts";
 export { createOpenAi } from "./openai.ts";
-export { type Provider, type ProviderLimits, TextTooLong, TransientFailure } from "./provider.ts";
+export {
+  type Provider,
+  type ProviderLimits,
+  type RerankAnswer,
+  TextTooLong,
+  TransientFailure,
+} from "./provider.ts";
