@@ -86,8 +86,10 @@ export const Review = closed({
   /** 0 to 1. */
   confidence: t.Number({ minimum: 0, maximum: 1 }),
   reasons: t.Array(closed({ rule: t.String(), weight: t.Number(), detail: t.String() })),
-  /** `heuristic`, or the model that was asked. */
+  /** `heuristic`, `human`, or the model that was asked. */
   reviewer: t.String(),
+  /** Who scored it, where `reviewer` is `human`; no later review by rules or a model counts against it. */
+  by: t.Optional(word),
   run_id: t.Optional(word),
 });
 
@@ -163,6 +165,23 @@ export const observerd = contract("observerd", {
     }),
     reply: Review,
   }),
+  score: post("/observer/scores", {
+    resumable: true,
+    summary:
+      "A person's judgement of a reviewed output or of a run: it settles what needs_human, and outweighs rules and models.",
+    status: 201,
+    body: closed({
+      /** Exactly one of `review_id` and `run_id`. */
+      review_id: t.Optional(word),
+      run_id: t.Optional(word),
+      /** How good it was: 0 for wrong, 1 for right; 0.5 and more accepts it, and the farther from 0.5 the surer. */
+      score: t.Number({ minimum: 0, maximum: 1 }),
+      /** Who says so. */
+      by: word,
+      comment: t.Optional(t.String({ minLength: 1, maxLength: 4096 })),
+    }),
+    reply: Review,
+  }),
   distill: post("/observer/distill", {
     refusals: [502],
     long: true,
@@ -181,6 +200,8 @@ export const observerd = contract("observerd", {
       sources: t.Optional(t.Array(word, { minItems: 1, maxItems: 100, uniqueItems: true })),
       /** Answers judged with less are left out; 0.6 unless given. */
       min_confidence: t.Optional(t.Number({ minimum: 0, maximum: 1 })),
+      /** Answers that nobody judged, of runs that succeeded, too: that a call succeeded does not make its answer good. */
+      include_unreviewed: t.Optional(t.Boolean()),
     }),
     reply: closed({
       /** Key in bucket `primary`: counts, sources, span and the SHA-256 of each set. Written last. */

@@ -29,7 +29,10 @@ const searchInput = derive(inputSchema(search), {
     use_playbook: {
       description: "Let answers that worked before for similar queries come first, with the reason.",
     },
-    rerank: { description: "Order the best hits again by a closer look." },
+    rerank: { description: "model: a cross-encoder orders the best hits again; true: by their words alone." },
+    rerank_model: {
+      description: "The cross-encoder with rerank model, as onnx/NAME; a set one unless given.",
+    },
     include_text: { description: "Give each hit's text, too." },
     timeout_ms: { description: "Longest wait for one corpus; a slower one is told in errors." },
   },

@@ -129,8 +129,13 @@ export const SearchBody = closed({
   /** Weights of the modes in the fusion; measured ones for each corpus's model unless set. */
   weights: t.Optional(closed({ vector: t.Optional(share), lexical: t.Optional(share) })),
   use_playbook: t.Optional(t.Boolean()),
-  /** Orders the best rows again by words and short metadata values; it harms what a model ranked by meaning. */
-  rerank: t.Optional(t.Boolean()),
+  /**
+   * `model`: a cross-encoder reads the best rows beside the query and orders them. `true`: by words and short metadata
+   * values, which harms what a model ranked by meaning.
+   */
+  rerank: t.Optional(t.Union([t.Boolean(), t.Literal("model")])),
+  /** The cross-encoder, with `rerank: "model"`; [embedd] rerank_model unless given. */
+  rerank_model: t.Optional(t.String({ minLength: 1, maxLength: 200 })),
   /** Adds the row's text to each hit. */
   include_text: t.Optional(t.Boolean()),
   /** Longest wait for one corpus; a slower one is reported in `errors`. */

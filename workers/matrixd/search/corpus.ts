@@ -9,11 +9,11 @@ import type { Corpora, LiveCorpus } from "../corpora/corpora.ts";
 import type { CorpusRow } from "../lexicon/lexicon.ts";
 import type { PlaybookMatches } from "../playbooks/playbooks.ts";
 import type { Profile } from "../schemas/schemas.ts";
+import type { Stopwatch } from "./deadline.ts";
 import { checkFields } from "./metadata-filter.ts";
 import type { SearchPlan } from "./plan.ts";
 import type { RowSet } from "./row-set.ts";
 import type { SqlFilters } from "./sql-filter.ts";
-import type { Stopwatch } from "./stopwatch.ts";
 import { searchVectors } from "./vectors.ts";
 import { searchWords } from "./words.ts";
 

@@ -1,4 +1,4 @@
-/** Work that is given up when it is late or nobody waits for it any more. */
+/** Time: work that is given up when it is late or nobody waits for it any more, and what each step of a search took. */
 import { fail } from "../../../runtime/errors/errors.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 
@@ -29,4 +29,22 @@ export async function within<T>(
     undo();
     signal.removeEventListener("abort", gone);
   }
+}
+
+export type Stopwatch = <T>(step: string, work: () => Promise<T>) => Promise<T>;
+
+export function createStopwatch(clock: Clock): { watch: Stopwatch; tookMs: Record<string, number> } {
+  const tookMs: Record<string, number> = {};
+  return {
+    tookMs,
+    watch: async (step, work) => {
+      const started = clock.elapsed();
+      try {
+        return await work();
+      } finally {
+        const took = Math.round((clock.elapsed() - started) * 1000) / 1000;
+        tookMs[step] = Math.max(tookMs[step] ?? 0, took);
+      }
+    },
+  };
 }

@@ -1,12 +1,12 @@
 /** The best candidates as hits, reranked when that was asked for. */
 import type { CorpusRow } from "../lexicon/lexicon.ts";
-import { fusedMax, type RerankScores, rerank } from "../ranking/ranking.ts";
+import { fusedMax, rerank } from "../ranking/ranking.ts";
 import type { MatrixHit } from "../schemas/schemas.ts";
-import type { Candidate, CorpusAnswer } from "./corpus.ts";
-import { inOrder, type Ranked } from "./order.ts";
+import type { Candidate, CorpusAnswer, Tools } from "./corpus.ts";
+import { rankByModel } from "./cross-encoder.ts";
+import { inOrder, type Ranked, type Reranked } from "./order.ts";
 import type { SearchPlan } from "./plan.ts";
 import type { Reasons } from "./playbooks.ts";
-import type { Stopwatch } from "./stopwatch.ts";
 
 /** How much of a score reranking decides: ADR 0096. */
 const rerankShare = 0.75;
@@ -18,12 +18,15 @@ interface Material {
   ranked: readonly Ranked[];
   asked: readonly CorpusAnswer[];
   reasons: ReadonlyMap<Candidate, Reasons>;
-  watch: Stopwatch;
+  /** What failed without failing the search. */
+  errors: { corpus: string; error: unknown }[];
+  signal: AbortSignal;
 }
 
 /** At most k hits, best first. */
 export async function toHits(
-  { ranked, asked, reasons, watch }: Material,
+  { parts, watch }: Pick<Tools, "parts" | "watch">,
+  { ranked, asked, reasons, errors, signal }: Material,
   plan: SearchPlan,
 ): Promise<MatrixHit[]> {
   const best = plan.rerank
@@ -31,10 +34,14 @@ export async function toHits(
     : ranked.slice(0, plan.k);
   const texts =
     plan.rerank || plan.includeText ? await watch("text", () => readTexts(asked, best)) : new Map();
-  const chosen = plan.rerank
-    ? await watch("rerank", async () => reranked(plan.text ?? "", best, { texts, asked }))
-    : best.map((one) => ({ ...one, scores: undefined }));
-  return chosen.slice(0, plan.k).map(({ candidate, fused, boost, score, scores }) => {
+  const order = async (): Promise<readonly Reranked[]> => {
+    if (plan.rerank === "words") return reranked(plan.text ?? "", best, { texts, asked });
+    return rankByModel(parts, { best, texts, asked, errors, signal }, plan);
+  };
+  const chosen: readonly Reranked[] = plan.rerank
+    ? await watch("rerank", order)
+    : best.map((one) => ({ ...one, rerankParts: {} }));
+  return chosen.slice(0, plan.k).map(({ candidate, fused, boost, score, rerankParts }) => {
     const { corpus, row, vector, lexical, spelling, sentence } = candidate;
     const why = reasons.get(candidate);
     return {
@@ -48,12 +55,7 @@ export async function toHits(
         ...(sentence !== undefined && { sentence }),
         fused,
         ...(why && { playbook: boost }),
-        ...(scores && {
-          rerank: scores.rerank,
-          rerank_coverage: scores.coverage,
-          rerank_proximity: scores.proximity,
-          rerank_metadata: scores.metadata,
-        }),
+        ...rerankParts,
       },
       ...(plan.includeText && { text: texts.get(candidate) ?? "" }),
       metadata: row.metadata,
@@ -67,18 +69,26 @@ function reranked(
   query: string,
   best: readonly Ranked[],
   { texts, asked }: { texts: ReadonlyMap<Candidate, string>; asked: readonly CorpusAnswer[] },
-): (Ranked & { scores: RerankScores })[] {
+): Reranked[] {
   const documents = best.map(({ candidate }) => ({
     text: texts.get(candidate) ?? "",
     metadata: candidate.row.metadata,
   }));
   const places = new Map(asked.map(({ name }, at) => [name, at]));
   return rerank(query, documents)
-    .map((scores, at) => ({ ...(best[at] as Ranked), scores }))
-    .map((one) => ({
-      ...one,
-      score: (1 - rerankShare) * one.fused + rerankShare * fusedMax * one.scores.rerank + one.boost,
-    }))
+    .map(({ rerank, coverage, proximity, metadata }, at) => {
+      const one = best[at] as Ranked;
+      return {
+        ...one,
+        score: (1 - rerankShare) * one.fused + rerankShare * fusedMax * rerank + one.boost,
+        rerankParts: {
+          rerank,
+          rerank_coverage: coverage,
+          rerank_proximity: proximity,
+          rerank_metadata: metadata,
+        },
+      };
+    })
     .sort((a, b) => b.score - a.score || inOrder(a.candidate, b.candidate, places));
 }
 

@@ -14,6 +14,11 @@ export interface Ranked {
   score: number;
 }
 
+/** With the parts of its score that reranking adds. */
+export interface Reranked extends Ranked {
+  rerankParts: Record<string, number>;
+}
+
 /**
  * All corpora compete in the same list. So a corpus with nothing to say does not get its best row to the front, as it
  * would if each corpus were fused for itself and the results taken in turn. By vector alone cosines of different models

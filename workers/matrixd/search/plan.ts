@@ -21,7 +21,10 @@ export interface SearchPlan {
   filter: Record<string, unknown> | undefined;
   sqlFilter: string | undefined;
   usePlaybook: boolean;
-  rerank: boolean;
+  /** By what the best rows are ordered again. */
+  rerank: "words" | "model" | undefined;
+  /** The cross-encoder; embedd's own unless given. */
+  rerankModel: string | undefined;
   includeText: boolean;
   timeoutMs: number;
   ef: number | undefined;
@@ -54,7 +57,6 @@ export function planSearch(
   const mode = modeOf(input, profile);
   checkQuery(input, mode);
   const k = input.k ?? profile?.k ?? kDefault;
-  const rerank = input.rerank ?? false;
   const spread = Math.min(candidatesMax, Math.max(candidatesMin, candidatesPerHit * k));
   return {
     text: input.query_text,
@@ -67,7 +69,8 @@ export function planSearch(
     filter: input.filter,
     sqlFilter: input.sql_filter,
     usePlaybook: input.use_playbook ?? profile?.use_playbook ?? false,
-    rerank,
+    rerank: input.rerank === "model" ? "model" : input.rerank ? "words" : undefined,
+    rerankModel: input.rerank_model,
     includeText: input.include_text ?? false,
     timeoutMs: input.timeout_ms ?? corpusTimeoutMs,
     ef: profile?.index?.ef,
@@ -90,6 +93,8 @@ function checkQuery({ query_text: text, query_vector: vector, rerank, ...input }
     throw invalidField("mode", `'${mode}' needs query_text; with query_vector alone use mode 'vector'`);
   if (text === undefined && rerank)
     throw invalidField("rerank", "reranking reads the query's words: give query_text");
+  if (input.rerank_model !== undefined && rerank !== "model")
+    throw invalidField("rerank_model", `it is asked with rerank 'model' alone; rerank is ${rerank ?? false}`);
   if (vector?.every((number) => number === 0))
     throw invalidField("query_vector", "all its numbers are 0: it has no direction to compare");
   if (vector?.some((number) => !Number.isFinite(Math.fround(number))))

@@ -4,14 +4,13 @@ import { fail, ServiceError, toWire, type WireError } from "../../../runtime/err
 import type { Matrixd } from "../contract.ts";
 import type { LiveCorpus } from "../corpora/corpora.ts";
 import { type Candidate, type CorpusAnswer, type SearchParts, searchCorpus, type Tools } from "./corpus.ts";
-import { within } from "./deadline.ts";
+import { createStopwatch, within } from "./deadline.ts";
 import { toHits } from "./hits.ts";
 import { lookAtTexts } from "./look.ts";
 import { rankAll } from "./order.ts";
 import { planSearch, type SearchInput, type SearchPlan } from "./plan.ts";
 import { applyPlaybooks, type Reasons } from "./playbooks.ts";
 import { createSqlFilters } from "./sql-filter.ts";
-import { createStopwatch } from "./stopwatch.ts";
 
 type Reply = ReplyOf<Matrixd["endpoints"]["search"]>;
 type CorpusError = { corpus: string; error: unknown };
@@ -37,7 +36,7 @@ export function searchVerbs(parts: SearchParts): {
           await lookAtTexts(tools, asked, plan, { errors, signal });
           const reasons = await askPlaybooks(tools, asked, plan, { errors, signal });
           const ranked = rankAll(asked, plan, reasons);
-          const hits = await toHits({ ranked, asked, reasons, watch }, plan);
+          const hits = await toHits(tools, { ranked, asked, reasons, errors, signal }, plan);
           const { mode, profile } = plan;
           const failed = errors.map(({ corpus, error }) => ({ corpus, ...plainly(error) }));
           return { hits, errors: failed, mode, took_ms: tookMs, ...(profile !== undefined && { profile }) };

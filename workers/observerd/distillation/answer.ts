@@ -50,7 +50,7 @@ const hasText = (text: string | undefined): text is string => text !== undefined
 const endOf = (operation: Operation): number => Date.parse(operation.timestamp) + operation.duration_ms;
 
 /** What a run is judged by: its latest review. */
-export type RunReview = Pick<Review, "id" | "verdict" | "confidence">;
+export type RunReview = Pick<Review, "id" | "verdict" | "confidence" | "by">;
 
 /**
  * The answers of one run, its operations in order of time: a conversation of its turns. An operation that begins

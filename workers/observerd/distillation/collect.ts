@@ -66,7 +66,8 @@ export async function collect(
     const { review } = judged;
     // A run may be reviewed long after it ended.
     if (review.run_id !== undefined) store.addVerdict(review.run_id, review);
-    if (!wants("review") || !inSpan(review.at)) continue;
+    // A person's score of a run has no output of its own.
+    if (!wants("review") || !inSpan(review.at) || (judged.task === "" && judged.output === "")) continue;
     read.reviews += 1;
     store.addReview(judged);
   }
@@ -104,7 +105,7 @@ const failed =
 /** Turns what was read into answers; counts what is left out, by reason. */
 export async function settle(
   store: DistillStore,
-  confidenceMin: number,
+  { confidenceMin, unreviewed }: { confidenceMin: number; unreviewed: boolean },
   signal: AbortSignal,
 ): Promise<Record<string, number>> {
   const skipped: Record<string, number> = {};
@@ -116,6 +117,7 @@ export async function settle(
     for (const reason of found.skipped) skip(reason);
     for (const answer of found.answers) {
       if (!store.areAlive(answer.provenance)) skip(whyNotAlive(answer.provenance));
+      else if (!unreviewed && isUnreviewedSuccess(answer)) skip("unreviewed");
       else if (answer.confidence < confidenceMin) skip("low_confidence");
       else if (store.addAnswer(answer) === "duplicate") skip("duplicate");
     }
@@ -124,6 +126,10 @@ export async function settle(
   skip("contradicted", store.contradicted());
   return skipped;
 }
+
+/** That a call succeeded does not make its answer good. */
+const isUnreviewedSuccess = ({ basis, verdict }: Yield["answers"][number]): boolean =>
+  basis === "outcome" && verdict === "accept";
 
 /** A trace that went, or a uid that no trace can have, as earlier releases took. */
 const whyNotAlive = ({ trace_uids: uids = [] }: Yield["answers"][number]["provenance"]): string =>

@@ -62,7 +62,8 @@ async function distill(sources: Sources, { request, context, store, directory }:
   const at = timestamp(deps.clock);
   const span = spanOf(request);
   const read = await collect(sources, store, { ...span, sources: request.sources, context });
-  const skipped = await settle(store, request.min_confidence ?? confidenceMin, context.signal);
+  const { min_confidence: least = confidenceMin, include_unreviewed: unreviewed = false } = request;
+  const skipped = await settle(store, { confidenceMin: least, unreviewed }, context.signal);
   add(skipped, "retired_trace", read.retiredPlaybooks);
   const folder = `distill/${at.replace(/[-:]|\.\d+/g, "")}-${deps.newId()}`;
   const stored: string[] = [];
@@ -132,6 +133,7 @@ const manifestOf = ({ at, span, request, read, sets, skipped }: Made) => ({
   span,
   sources: request.sources ?? "all",
   min_confidence: request.min_confidence ?? confidenceMin,
+  include_unreviewed: request.include_unreviewed ?? false,
   read: { operations: read.operations, reviews: read.reviews, playbooks: read.playbooks },
   sets,
   skipped,

@@ -13,8 +13,8 @@ export type KeptAnswer = Omit<Answer, "prompt"> & { key: string; prompt: Message
 const schema = `
   PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -16384;
   CREATE TABLE operations (run TEXT, at INTEGER, duration REAL, seq INTEGER PRIMARY KEY, json TEXT);
-  CREATE TABLE reviews (key TEXT PRIMARY KEY, seq INTEGER, json TEXT);
-  CREATE TABLE verdicts (run TEXT PRIMARY KEY, json TEXT);
+  CREATE TABLE reviews (key TEXT PRIMARY KEY, seq INTEGER, human INTEGER, json TEXT);
+  CREATE TABLE verdicts (run TEXT PRIMARY KEY, human INTEGER, json TEXT);
   CREATE TABLE playbooks (seq INTEGER PRIMARY KEY, json TEXT);
   CREATE TABLE traces (uid TEXT PRIMARY KEY, alive INTEGER NOT NULL DEFAULT 0);
   CREATE TABLE answers (key TEXT PRIMARY KEY, asked TEXT, at TEXT, verdict TEXT, confidence REAL, json TEXT);
@@ -46,21 +46,30 @@ function emptyDatabase(path: string): Database {
   }
 }
 
+const statementsOf = (db: Database) => ({
+  operation: db.query("INSERT INTO operations (run, at, duration, json) VALUES (?, ?, ?, ?)"),
+  // What a person says gives way to a person alone.
+  review: db.query(
+    `INSERT INTO reviews (key, seq, human, json) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE
+     SET seq = excluded.seq, human = excluded.human, json = excluded.json WHERE excluded.human >= human`,
+  ),
+  verdict: db.query(
+    `INSERT INTO verdicts (run, human, json) VALUES (?, ?, ?) ON CONFLICT (run) DO UPDATE
+     SET human = excluded.human, json = excluded.json WHERE excluded.human >= human`,
+  ),
+  playbook: db.query("INSERT INTO playbooks (json) VALUES (?)"),
+  trace: db.query("INSERT OR IGNORE INTO traces (uid) VALUES (?)"),
+  alive: db.query("UPDATE traces SET alive = 1 WHERE uid = ?"),
+  answer: db.query(
+    "INSERT OR REPLACE INTO answers (key, asked, at, verdict, confidence, json) VALUES (?, ?, ?, ?, ?, ?)",
+  ),
+});
+
 /** Makes the database at `path`, where no file may be. */
 export function openDistillStore(path: string) {
   const db = emptyDatabase(path);
   db.run("BEGIN");
-  const insert = {
-    operation: db.query("INSERT INTO operations (run, at, duration, json) VALUES (?, ?, ?, ?)"),
-    review: db.query("INSERT OR REPLACE INTO reviews (key, seq, json) VALUES (?, ?, ?)"),
-    verdict: db.query("INSERT OR REPLACE INTO verdicts (run, json) VALUES (?, ?)"),
-    playbook: db.query("INSERT INTO playbooks (json) VALUES (?)"),
-    trace: db.query("INSERT OR IGNORE INTO traces (uid) VALUES (?)"),
-    alive: db.query("UPDATE traces SET alive = 1 WHERE uid = ?"),
-    answer: db.query(
-      "INSERT OR REPLACE INTO answers (key, asked, at, verdict, confidence, json) VALUES (?, ?, ?, ?, ?, ?)",
-    ),
-  };
+  const insert = statementsOf(db);
   let reviews = 0;
   const noteTrace = (uid: string | undefined) => {
     if (uid !== undefined) insert.trace.run(uid);
@@ -76,14 +85,15 @@ export function openDistillStore(path: string) {
         JSON.stringify(operation),
       );
     },
-    /** A later review of the same task and output takes the place of an earlier one. */
+    /** A later review of the same task and output takes the place of an earlier one, but no machine's that of a person's. */
     addReview: (judged: Judged) => {
       noteTrace(judged.trace_uid);
-      insert.review.run(hash(judged.task, judged.output), ++reviews, JSON.stringify(judged));
+      const isHuman = judged.review.by === undefined ? 0 : 1;
+      insert.review.run(hash(judged.task, judged.output), ++reviews, isHuman, JSON.stringify(judged));
     },
-    /** The latest verdict on a run counts. */
-    addVerdict: (run: string, { id, verdict, confidence }: RunReview) => {
-      insert.verdict.run(`run ${run}`, JSON.stringify({ id, verdict, confidence }));
+    /** The latest verdict on a run counts; a person's before all others. */
+    addVerdict: (run: string, { id, verdict, confidence, by }: RunReview) => {
+      insert.verdict.run(`run ${run}`, by === undefined ? 0 : 1, JSON.stringify({ id, verdict, confidence }));
     },
     addPlaybook: (playbook: Playbook) => {
       noteTrace(playbook.trace_uid);

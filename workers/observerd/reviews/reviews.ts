@@ -11,6 +11,7 @@ import type { Chatd } from "../../chatd/contract.ts";
 import type { Observerd } from "../contract.ts";
 import { checkJudged, type Review, type Reviews, reviewsFormat, reviewsName } from "./log.ts";
 import { secondOpinion } from "./model.ts";
+import { scored } from "./score.ts";
 import { type Judgement, judge } from "./verdict.ts";
 
 export { type Judged, openReviews, type Review, type Reviews, reviewsName } from "./log.ts";
@@ -21,8 +22,8 @@ export function reviewVerbs({
   reviews,
 }: {
   deps: Deps<{ chatd: Chatd }>;
-  reviews: Pick<Reviews, "add">;
-}): Pick<VerbsOf<Observerd>, "review"> {
+  reviews: Pick<Reviews, "add" | "all">;
+}): Pick<VerbsOf<Observerd>, "review" | "score"> {
   const { config, clock, metrics, newId, peers } = deps;
   const { review_model: model, review_timeout_ms: timeoutMs } = config.observerd;
   const verdicts = metrics.counter(
@@ -53,6 +54,19 @@ export function reviewVerbs({
           reviewer: review.reviewer === "heuristic" ? "heuristic" : "model",
         });
         return review;
+      },
+      (review: Review) => review,
+    ),
+    score: unlessFound(
+      async (input, context) => {
+        const judged = await scored(reviews, input, {
+          id: context.operation?.id ?? newId(),
+          at: timestamp(clock),
+          signal: context.signal,
+        });
+        await reviews.add(judged);
+        verdicts.add(1, { verdict: judged.review.verdict, reviewer: "human" });
+        return judged.review;
       },
       (review: Review) => review,
     ),

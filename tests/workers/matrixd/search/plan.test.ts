@@ -22,7 +22,7 @@ describe("planSearch", () => {
       k: 10,
       candidates: 100,
       usePlaybook: false,
-      rerank: false,
+      rerank: undefined,
       timeoutMs: 10_000,
       profile: undefined,
     });

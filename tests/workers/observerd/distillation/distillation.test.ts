@@ -106,8 +106,9 @@ const lines = async <T>(key: string | undefined): Promise<T[]> =>
     .split("\n")
     .filter((line) => line !== "")
     .map((line) => JSON.parse(line) as T);
+/** With what nobody judged, unless a test says otherwise. */
 const distill = async (ask: Ask = {}) => {
-  const answer = await service.peer.verbs.distill(ask);
+  const answer = await service.peer.verbs.distill({ include_unreviewed: true, ...ask });
   const keyOf = (kind: string) => answer.sets.find((set) => set.kind === kind)?.key;
   return {
     ...answer,
@@ -208,6 +209,65 @@ test("a review decides over its run, the latest one; doubt leaves it out", async
     confidence: accepted.confidence,
   });
   expect(skipped).toEqual({ needs_human: 1 });
+});
+
+test("that a call succeeded does not make its answer good: nobody's judgement, no training", async () => {
+  await event({ run_id: "unjudged", input_summary: "unjudged" });
+  await event({ run_id: "judged", input_summary: "judged" });
+  await service.peer.verbs.review({ ...good, run_id: "judged" });
+  const { sets, skipped } = await service.peer.verbs.distill({ sources: ["api"] });
+  expect([sets[0]?.examples, skipped]).toEqual([1, { unreviewed: 1 }]);
+});
+
+test("a person's score settles a doubt, and outweighs what rules said before and say later", async () => {
+  for (const run of ["doubted", "overruled", "scored"]) await event({ run_id: run, input_summary: run });
+  const { verbs } = service.peer;
+  const doubted = await verbs.review({
+    task: "Who is it?",
+    output: "It is John Smith of Boston.",
+    run_id: "doubted",
+  });
+  expect(doubted.verdict).toBe("needs_human");
+  const settled = await verbs.score({ review_id: doubted.id, score: 1, by: "ann", comment: "I know him" });
+  expect(settled).toMatchObject({
+    verdict: "accept",
+    confidence: 1,
+    reviewer: "human",
+    by: "ann",
+    run_id: "doubted",
+    reasons: [{ rule: "human", weight: 1, detail: "I know him" }],
+  });
+  const liked = await verbs.review({ ...good, run_id: "overruled" });
+  await verbs.score({ review_id: liked.id, score: 0.1, by: "ann" });
+  await verbs.review({ ...good, run_id: "overruled" });
+  await verbs.score({ run_id: "scored", score: 0.8, by: "bob" });
+  const { supervised, skipped } = await distill({ include_unreviewed: false });
+  expect(supervised.map(chat).sort()).toEqual([
+    ["user: Who is it?", "assistant: It is John Smith of Boston."],
+    ["user: doubted", "assistant: answer"],
+    ["user: scored", "assistant: answer"],
+  ]);
+  expect(skipped).toEqual({});
+});
+
+test.each([
+  [{ score: 1, by: "ann" }, 400, "got neither"],
+  [{ review_id: "a", run_id: "b", score: 1, by: "ann" }, 400, "got both"],
+  [{ review_id: "a", score: 1, by: "ann" }, 404, "there is no review 'a'"],
+  [{ run_id: "b", score: 1.1, by: "ann" }, 400, "score"],
+  [{ run_id: "b", score: 1 }, 400, "by"],
+  [{ run_id: "b", score: "1", by: "ann" }, 400, "score"],
+  [{ run_id: "b", score: 1, by: "ann", verdict: "accept" }, 400, "verdict"],
+])("a score is refused: %j", async (body, status, words) => {
+  const response = await service.send(
+    new Request("http://localhost/observer/scores", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+    }),
+  );
+  expect(response.status).toBe(status);
+  expect(await response.text()).toContain(words);
 });
 
 test("accepted and rejected outputs of one task are a pair", async () => {
