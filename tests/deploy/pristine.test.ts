@@ -1,6 +1,6 @@
 /** The machine of a new user. The whole of it is `bun run pristine`, which CI runs before the tests. */
 import { afterAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { bootMachine, noMachine } from "../../scripts/machine/machine.ts";
 import { registryVariables } from "../../scripts/machine/registry-access.ts";
@@ -58,6 +58,10 @@ test("of the environment only what reaches registries is handed on", () => {
 const none = noMachine("bare");
 if (none !== undefined) process.stderr.write(`no bare machine is made here: ${none}\n`);
 
+/** Linux lays no more than two over one another (FILESYSTEM_MAX_STACK_DEPTH), and each machine is one over its root. */
+const isOverlay = none === undefined && statfsSync("/").type === 0x794c7630;
+if (isOverlay) process.stderr.write("no machine is made inside of another here: / is an overlay itself\n");
+
 describe.skipIf(none !== undefined)("a bare machine", () => {
   test("has its root, the files laid over it, its variables and a process 1 of its own; and is gone at its end", async () => {
     const extra = join(path, "extra");
@@ -83,7 +87,7 @@ tr '\\0' ' ' < /proc/1/cmdline | cut -c 1-7; kill -9 1; echo alive`;
     expect(existsSync("/root/pristine-clone")).toBe(false);
   });
 
-  test("booted inside of another is the one that runs its commands", async () => {
+  test.skipIf(isOverlay)("booted inside of another is the one that runs its commands", async () => {
     const code = `const { bootMachine } = await import("${join(import.meta.dir, "../../scripts/machine/machine.ts")}");
       const base = { kind: "bare", lower: "/", extra: "${path}", env: {} };
       const machine = await bootMachine("inner", "${path}", base);
