@@ -74,6 +74,12 @@ def append_here(csv):
     ask(f"/v1/ingest?name={namespace}.jobs&mode=append", csv.encode(), "text/csv")
 
 
+def expire_here():
+    """All snapshots and versions but the latest, and what tags need."""
+    body = json.dumps({"keep_versions": 1, "older_than_days": 0}).encode()
+    tell(expired=ask(f"/v1/catalog/expire/{namespace}.jobs", body))
+
+
 def tables_here():
     sql = f"SELECT table_name FROM information_schema.tables WHERE table_schema = '{namespace}' ORDER BY 1"
     return [row["table_name"] for row in ask("/v1/sql", json.dumps({"sql": sql}).encode())]

@@ -1,7 +1,7 @@
 """PyIceberg: what it reads of datasets; makes, changes, reads back, renames and purges tables."""
 import sys
 
-from findings import append_here, arrow_rows, both, iceberg_catalog, namespace, step, suffix, tables_here, tell, tell_refusal, text, travelled
+from findings import append_here, arrow_rows, both, expire_here, iceberg_catalog, namespace, step, suffix, tables_here, tell, tell_refusal, text, travelled
 from pyiceberg.expressions import GreaterThanOrEqual
 from pyiceberg.types import DoubleType
 
@@ -67,6 +67,9 @@ with table.transaction() as two:
 step("transaction", content())
 table.maintenance.expire_snapshots().by_id(table.snapshots()[1].snapshot_id).commit()
 step("expire_snapshots", content())
+expire_here()
+table = catalog.load_table(name)
+step("expired here", content())
 catalog.rename_table(name, f"{namespace}.moved")
 copy = catalog.create_table(f"{namespace}.gone", table.schema())
 copy.append(table.scan().to_arrow())

@@ -29,7 +29,7 @@ const all: Record<string, Engine> = {
     says: [...reads, "tables", "planned"],
     steps: [
       ...["make", "append", "ours", "evolve", "delete", "overwrite", "merge", "travel", "tag"],
-      ...["transaction", "expire_snapshots", "rename"],
+      ...["transaction", "expire_snapshots", "expired here", "rename"],
     ],
   },
   duckdb: {
@@ -81,12 +81,15 @@ const all: Record<string, Engine> = {
   },
 };
 
+/** Without it AWS's clients write in a form that RADOS Gateway refuses (411). */
+const ofS3 = { AWS_REQUEST_CHECKSUM_CALCULATION: "when_required" };
+
 /** The program's words and environment beyond those of all engines. */
 async function javaOf(name: string, java: Engine["java"]) {
-  if (!java) return { words: [], env: {} };
+  if (!java) return { words: [], env: ofS3 };
   const path = await findJava(java.least, name);
   const jars = await fetchJars(name, java.pom);
-  return { words: [jars.replaceAll(":", ",")], env: { JAVA_HOME: dirname(dirname(path)) } };
+  return { words: [jars.replaceAll(":", ",")], env: { ...ofS3, JAVA_HOME: dirname(dirname(path)) } };
 }
 
 /** Without a bucket for them there are no open tables. */

@@ -86,7 +86,7 @@ export async function changesTables({ check, product, url }: Tried): Promise<voi
   await check("travel: it reads what SQL here reads of that version", async () => {
     const ids = await rowsOf(
       url,
-      `SELECT snapshot_id FROM open.${namespace}."jobs$snapshots" ORDER BY committed_at`,
+      `SELECT CAST(snapshot_id AS varchar) FROM open.${namespace}."jobs$snapshots" ORDER BY committed_at`,
     );
     const [sums = []] = await rowsOf(
       url,

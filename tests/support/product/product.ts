@@ -25,10 +25,13 @@ export interface ProductOptions {
   dataDir?: string;
   env?: Record<string, string>;
   flags?: readonly string[];
+  /** Of another version of the product, which need not know today's settings. */
+  tree?: string;
   /** What the program is started by, such as `ip netns exec NAME`. */
   by?: readonly string[];
 }
 
+const ours = join(import.meta.dir, "../../..");
 const anyPort = Object.fromEntries(
   Object.keys(topology).map((name) => [`LH_${name.toUpperCase()}_BIND`, "127.0.0.1:0"]),
 );
@@ -46,18 +49,22 @@ export async function startProduct({
   env = {},
   flags = [],
   by = [],
+  tree,
 }: ProductOptions = {}): Promise<Product> {
   const own = dataDir === undefined ? temporaryDirectory("product") : undefined;
   const directory = dataDir ?? own?.path ?? "";
-  const process_ = Bun.spawn(
-    [...by, process.execPath, join(import.meta.dir, "../../../runtime/main.ts"), ...flags],
-    {
-      cwd: directory,
-      env: { ...plainEnv(), ...anyPort, ...longTimeoutsEnv, LH_DATA_DIR: join(directory, "data"), ...env },
-      stdout: "pipe",
-      stderr: "pipe",
+  const process_ = Bun.spawn([...by, process.execPath, join(tree ?? ours, "runtime/main.ts"), ...flags], {
+    cwd: directory,
+    env: {
+      ...plainEnv(),
+      ...anyPort,
+      ...(tree === undefined && longTimeoutsEnv),
+      LH_DATA_DIR: join(directory, "data"),
+      ...env,
     },
-  );
+    stdout: "pipe",
+    stderr: "pipe",
+  });
   const chunks: string[] = [];
   const logged = collect(process_.stderr, (text) => chunks.push(text));
   const greeting = Promise.withResolvers<string>();

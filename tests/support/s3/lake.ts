@@ -25,7 +25,7 @@ export async function bucketFlags(
     const { accessKeyId, secretAccessKey } = place.keys;
     tables.push(`${name} = { kind = "s3", bucket = "${bucket}", endpoint = "${place.endpoint}" }`);
     secrets.push(
-      ...[name, `${name}.reader`].map(
+      ...[name, `${name}.reader`, ...(name === "warehouse" ? [`${name}.writer`] : [])].map(
         (table) =>
           `[s3.${table}]\naccess_key_id = "${accessKeyId}"\nsecret_access_key = "${secretAccessKey}"\n`,
       ),
@@ -37,10 +37,14 @@ export async function bucketFlags(
 }
 
 /** As a smoke asks for them: the same directory has the same buckets, however often a product starts over it. */
-export function flagsOnS3(s3: TestS3): (directory: string) => Promise<readonly string[]> {
+export function flagsOnS3(
+  s3: TestS3,
+  more: Readonly<Record<string, Place>> = {},
+): (directory: string) => Promise<readonly string[]> {
   const known = new Map<string, Promise<string[]>>();
   return (directory) => {
-    const flags = known.get(directory) ?? bucketFlags(directory, { primary: s3, cold: "local" });
+    const flags =
+      known.get(directory) ?? bucketFlags(directory, { primary: s3, cold: "local", ...more });
     known.set(directory, flags);
     return flags;
   };
