@@ -43,8 +43,7 @@ export function flagsOnS3(
 ): (directory: string) => Promise<readonly string[]> {
   const known = new Map<string, Promise<string[]>>();
   return (directory) => {
-    const flags =
-      known.get(directory) ?? bucketFlags(directory, { primary: s3, cold: "local", ...more });
+    const flags = known.get(directory) ?? bucketFlags(directory, { primary: s3, cold: "local", ...more });
     known.set(directory, flags);
     return flags;
   };
