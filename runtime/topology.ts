@@ -1,5 +1,6 @@
 /** Data only: which services there are, what each may call, and whose thread is never terminated from outside. */
 import type { ServiceSection } from "./config/config.ts";
+import { program } from "./program/program.ts";
 
 interface Node {
   worker: URL;
@@ -15,42 +16,40 @@ interface Node {
 
 export type Topology = Readonly<Record<ServiceSection, Node>>;
 
-const worker = (path: string) => new URL(`../${path}/worker.ts`, import.meta.url);
-
 export const topology: Topology = {
-  storaged: { worker: worker("workers/storaged"), calls: [], needs: [] },
-  catalogd: { worker: worker("workers/catalogd"), calls: ["storaged"], needs: ["storaged"] },
+  storaged: { worker: program("workers/storaged/worker.ts"), calls: [], needs: [] },
+  catalogd: { worker: program("workers/catalogd/worker.ts"), calls: ["storaged"], needs: ["storaged"] },
   ingestd: {
-    worker: worker("workers/ingestd"),
+    worker: program("workers/ingestd/worker.ts"),
     calls: ["storaged", "catalogd", "queryd", "matrixd"],
     needs: ["storaged", "catalogd"],
   },
   queryd: {
-    worker: worker("workers/queryd"),
+    worker: program("workers/queryd/worker.ts"),
     calls: ["storaged", "catalogd"],
     needs: ["catalogd"],
   },
-  embedd: { worker: worker("workers/embedd"), calls: [], needs: [] },
+  embedd: { worker: program("workers/embedd/worker.ts"), calls: [], needs: [] },
   vectord: {
-    worker: worker("workers/vectord"),
+    worker: program("workers/vectord/worker.ts"),
     calls: ["storaged", "embedd"],
     needs: ["storaged"],
     endsItself: true,
   },
-  pathwayd: { worker: worker("workers/pathwayd"), calls: ["embedd"], needs: [] },
+  pathwayd: { worker: program("workers/pathwayd/worker.ts"), calls: ["embedd"], needs: [] },
   matrixd: {
-    worker: worker("workers/matrixd"),
+    worker: program("workers/matrixd/worker.ts"),
     calls: ["catalogd", "queryd", "vectord", "embedd", "pathwayd"],
     needs: ["embedd", "vectord"],
   },
-  chatd: { worker: worker("workers/chatd"), calls: [], needs: [] },
+  chatd: { worker: program("workers/chatd/worker.ts"), calls: [], needs: [] },
   observerd: {
-    worker: worker("workers/observerd"),
+    worker: program("workers/observerd/worker.ts"),
     calls: ["storaged", "pathwayd", "matrixd", "chatd"],
     needs: [],
   },
   gateway: {
-    worker: worker("api/gateway"),
+    worker: program("api/gateway/worker.ts"),
     calls: [
       "storaged",
       "catalogd",

@@ -15,6 +15,7 @@ import {
 import type { ClientOf, Contract } from "../contract/contract.ts";
 import { discard, makeDirectory } from "../durable/durable.ts";
 import { fail, type ServiceError } from "../errors/errors.ts";
+import { program, root } from "../program/program.ts";
 import { client, openSocketPort, overPort } from "../rpc/rpc.ts";
 import { describe, type Log } from "../telemetry/telemetry.ts";
 
@@ -54,8 +55,15 @@ export interface Child<C extends Contract> {
   cleared: Promise<void>;
 }
 
-const root = resolve(import.meta.dir, "../..");
-const program = ["runtime", "workers", "node_modules", "package.json", "tsconfig.json", "bunfig.toml"];
+const ownFiles = [
+  ".cache/bundles",
+  "runtime",
+  "workers",
+  "node_modules",
+  "package.json",
+  "tsconfig.json",
+  "bunfig.toml",
+];
 const packages = resolve(root, "node_modules");
 /** Where the packages are a link, Bun looks for those that they import from where they really are. */
 const realRoot = existsSync(packages) ? [dirname(realpathSync(packages))] : [];
@@ -152,7 +160,7 @@ function commandOf(
   if (process.platform !== "linux") return [...run, path];
   const confinement: Confinement = {
     readable: [
-      ...program.map((name) => resolve(root, name)),
+      ...ownFiles.map((name) => resolve(root, name)),
       process.execPath,
       dirname(path),
       ...system,
@@ -162,7 +170,12 @@ function commandOf(
     listable: [root, ...realRoot],
     openFilesMax,
   };
-  return [...run, resolve(import.meta.dir, "../child-main/launch.ts"), JSON.stringify(confinement), path];
+  return [
+    ...run,
+    Bun.fileURLToPath(program("runtime/child-main/launch.ts")),
+    JSON.stringify(confinement),
+    path,
+  ];
 }
 
 /** Native code reports to nobody: ONNX Runtime sends what it runs on unless told. Where the kernel confines it, it could not. */

@@ -6,6 +6,7 @@ import { type ChildPool, createChildPool, type Lease } from "../child/child.ts";
 import type { ReplyOf } from "../contract/contract.ts";
 import { discard } from "../durable/durable.ts";
 import { fail, ServiceError } from "../errors/errors.ts";
+import { program } from "../program/program.ts";
 import { type Clock, createLimiter } from "../scheduling/scheduling.ts";
 import type { Log, Metrics } from "../telemetry/telemetry.ts";
 import { type OnnxWork, onnxWork } from "./child.ts";
@@ -92,7 +93,7 @@ type Verbs = Lease<OnnxWork>["verbs"];
 const createPool = ({ directory, threads, ...others }: EngineOptions, scratch: string) =>
   createChildPool({
     contract: onnxWork,
-    entry: new URL("./main.ts", import.meta.url),
+    entry: program("runtime/onnx/main.ts"),
     init: { threads },
     scratch,
     readable: [realpathSync(directory), realpathSync(packagesFolder)],

@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fail } from "../errors/errors.ts";
+import { root } from "../program/program.ts";
 
 export interface Tensor {
   data: Float32Array;
@@ -40,7 +41,7 @@ export interface Packages {
 }
 
 /** Where they are installed. */
-export const packagesFolder = join(import.meta.dir, "../../models/onnx");
+export const packagesFolder = join(root, "models/onnx");
 
 /** Throws `unavailable` where they are not installed. */
 export async function loadPackages(): Promise<Packages> {

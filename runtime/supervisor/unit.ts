@@ -2,6 +2,7 @@
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import type { Config } from "../config/config.ts";
+import { program } from "../program/program.ts";
 import type { FromWorker, Init, Live, ToWorker } from "../service/service.ts";
 import type { ReadThread } from "../thread-time/thread-time.ts";
 import type { StopLimits } from "./stop-limits.ts";
@@ -45,7 +46,7 @@ export interface Unit {
 
 /** What Bun's Worker takes beyond Node's. */
 type WorkerOptions = ConstructorParameters<typeof Worker>[1];
-const threadNumber = fileURLToPath(new URL("./thread-number.ts", import.meta.url));
+const threadNumber = fileURLToPath(program("runtime/supervisor/thread-number.ts"));
 
 /** Starts the thread of a service. */
 export function startUnit(options: UnitOptions): Unit {

@@ -1,7 +1,7 @@
 /**
  * The bootstrap in front of every command: `bun scripts/setup/setup.ts [--development] [script [arguments…]]`. It makes sure
  * that the packages of bun.lock are installed (those of development too where the command asks for them) and that the
- * FAISS binding was tried, then becomes the script, run by the pinned Bun. On the warm path it reads three small
+ * FAISS binding was tried, then becomes the script, run by the pinned Bun; without a script it has the product's bundle made. On the warm path it reads three small
  * files. It imports Bun built-ins alone, since node_modules may be missing, and runs on older Buns too, since the
  * pinned one may not be there yet.
  */
@@ -157,7 +157,13 @@ if (import.meta.main) {
   const [script, ...rest] = words[0] === development ? words.slice(1) : words;
   const { stamp, bun } = wanted();
   if (!installed(stamp, set)) await alone(() => prepare(stamp, bun, set));
-  if (script === undefined) process.exit(0);
   const runtime = Bun.version === bun ? process.execPath : pinnedBun;
+  if (script === undefined) {
+    // Makes the bundle, which a service may have no right to make (ADR 0175).
+    Bun.spawnSync([runtime, join(root, "runtime/main.ts"), "--help"], {
+      stdio: ["ignore", "ignore", "inherit"],
+    });
+    process.exit(0);
+  }
   await become([runtime, join(root, script), ...rest]);
 }

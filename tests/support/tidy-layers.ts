@@ -3,7 +3,7 @@ import { importsOf, isSource, packageOf, type Rule, type Tree } from "./tidy-tre
 
 /** The supervisor's side of runtime/: it starts the services, so none of them may know it. */
 const isSupervising = (path: string): boolean =>
-  path === "runtime/main.ts" || path === "runtime/topology.ts" || path.startsWith("runtime/supervisor/");
+  /^runtime\/(main|product|topology)\.ts$/.test(path) || path.startsWith("runtime/supervisor/");
 const isKit = (path: string): boolean => path.startsWith("runtime/") && !isSupervising(path);
 /** A large contract has its shapes in a file beside it. */
 const isContract = (path: string): boolean =>

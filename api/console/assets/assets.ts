@@ -4,8 +4,10 @@ import { join } from "node:path";
 import { bufferedResponse } from "../../../runtime/bodies/bodies.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
 import type { Face } from "../../../runtime/http/http.ts";
+import { root } from "../../../runtime/program/program.ts";
 import { addPage } from "../routes/routes.ts";
 
+const folder = join(root, "api/console/assets");
 const [script, styleSheet] = ["text/javascript; charset=utf-8", "text/css; charset=utf-8"];
 
 interface Asset {
@@ -18,7 +20,7 @@ const island = (path: string): Asset => ({
   type: script,
   bytes: async () => {
     const { outputs } = await Bun.build({
-      entrypoints: [join(import.meta.dir, path)],
+      entrypoints: [join(folder, path)],
       target: "browser",
       format: "esm",
       minify: true,
@@ -28,11 +30,11 @@ const island = (path: string): Asset => ({
 });
 const file = (type: string, path: string): Asset => ({
   type,
-  bytes: () => readFile(join(import.meta.dir, path)),
+  bytes: () => readFile(join(folder, path)),
 });
 const packaged = (type: string, specifier: string): Asset => ({
   type,
-  bytes: () => readFile(Bun.resolveSync(specifier, import.meta.dir)),
+  bytes: () => readFile(Bun.resolveSync(specifier, folder)),
 });
 
 const assets: ReadonlyMap<string, Asset> = new Map([

@@ -5,6 +5,7 @@
 import { join } from "node:path";
 import { createChildPool, type Lease } from "../../../runtime/child/child.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
+import { program } from "../../../runtime/program/program.ts";
 import { createLimiter } from "../../../runtime/scheduling/scheduling.ts";
 import type { Deps } from "../../../runtime/service/service.ts";
 import type { Catalogd } from "../../../workers/catalogd/contract.ts";
@@ -44,7 +45,7 @@ export function openCatalog(deps: Deps<{ catalogd: Catalogd }>): Catalog {
   const { clock, log, metrics, peers } = deps;
   const pool = createChildPool({
     contract: postgresCatalog,
-    entry: new URL("./main.ts", import.meta.url),
+    entry: program("api/pgwire/catalog/main.ts"),
     init: {},
     idleMin: 0,
     scratch: join(deps.directory, "pgwire"),

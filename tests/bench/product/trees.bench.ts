@@ -146,18 +146,7 @@ measured(
         method: "POST",
         body: `id,name,site\n${rows.join("\n")}\n`,
       });
-      await ask(tree, "/v1/ingest?name=wide", {
-        method: "POST",
-        body: Bun.file(csv).slice(0, 32 << 20),
-      }).catch(async () => {
-        const head = await Bun.file(csv)
-          .slice(0, 32 << 20)
-          .text();
-        await ask(tree, "/v1/ingest?name=wide", {
-          method: "POST",
-          body: head.slice(0, head.lastIndexOf("\n") + 1),
-        });
-      });
+      await ask(tree, "/v1/ingest?name=wide", { method: "POST", body: Bun.file(csv) });
     }
     const sql = (tree: Tree, text: string, accept = "application/json") =>
       ask(tree, "/v1/sql", {
@@ -175,7 +164,7 @@ measured(
       arrow: "application/vnd.apache.arrow.stream",
       parquet: "application/vnd.apache.parquet",
     }))
-      await compare(`queryd.${kind}`, (tree) => sql(tree, "SELECT * FROM wide", accept));
+      await compare(`queryd.${kind}`, (tree) => sql(tree, "SELECT * FROM wide LIMIT 60000", accept));
   },
   timeoutMs,
 );

@@ -2,8 +2,11 @@
  * The static vectors of tokens: a file in the form of safetensors with one row a token (int8, a scale a row), their
  * weights in it, and the vocabulary; and another of what `local-3` adds to it. `models/` says where they come from.
  */
+
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { fail } from "../../../runtime/errors/errors.ts";
+import { root } from "../../../runtime/program/program.ts";
 import { readVocabulary, type Vocabulary } from "./word-pieces.ts";
 
 export interface StaticVectors {
@@ -52,7 +55,7 @@ export async function readStaticVectors(version: "present" | "earlier" = "presen
 
 async function readChecked({ path, sha256 }: typeof base): Promise<Buffer> {
   const restore = `restore ${path} of this version, or name another model`;
-  const bytes = await readFile(new URL(`../../../${path}`, import.meta.url)).catch((cause: unknown) => {
+  const bytes = await readFile(join(root, path)).catch((cause: unknown) => {
     throw fail("corrupt", `the embedded model cannot be read: ${restore}`, { cause });
   });
   if (new Bun.CryptoHasher("sha256").update(bytes).digest("hex") !== sha256)

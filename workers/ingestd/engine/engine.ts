@@ -5,6 +5,7 @@
  */
 import { availableParallelism } from "node:os";
 import { createChildPool, stopped } from "../../../runtime/child/child.ts";
+import { program } from "../../../runtime/program/program.ts";
 import { type Clock, createLimiter, createShares } from "../../../runtime/scheduling/scheduling.ts";
 import type { Log, Metrics } from "../../../runtime/telemetry/telemetry.ts";
 import { ingestEngine } from "./child.ts";
@@ -60,7 +61,7 @@ export function openEngines(options: EnginesOptions): Engines {
   const count = Math.min(aloneMax, cores, Math.floor(memoryBytes / 2 / aloneBytes));
   const pool = createChildPool({
     contract: ingestEngine,
-    entry: new URL("./main.ts", import.meta.url),
+    entry: program("workers/ingestd/engine/main.ts"),
     init: {},
     scratch: directory,
     readable: [],

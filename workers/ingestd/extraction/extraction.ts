@@ -6,6 +6,7 @@ import { availableParallelism } from "node:os";
 import { createChildPool, stopped } from "../../../runtime/child/child.ts";
 import type { ReplyOf } from "../../../runtime/contract/contract.ts";
 import { fail, ServiceError } from "../../../runtime/errors/errors.ts";
+import { program } from "../../../runtime/program/program.ts";
 import { type Clock, createLimiter } from "../../../runtime/scheduling/scheduling.ts";
 import type { Log, Metrics } from "../../../runtime/telemetry/telemetry.ts";
 import { type Division, type Extracted, type Extractor, extractor } from "./child.ts";
@@ -60,7 +61,7 @@ export function openExtraction(options: ExtractionOptions): Extraction {
   const atOnce = Math.min(atOnceMax, availableParallelism());
   const pool = createChildPool({
     contract: extractor,
-    entry: new URL("./main.ts", import.meta.url),
+    entry: program("workers/ingestd/extraction/main.ts"),
     init: {},
     scratch: directory,
     readable: [workDirectory],

@@ -1,5 +1,7 @@
 /** The threads that work on corpora's databases, as the service's thread sees them: it never waits for a disk. */
+
 import { fail, fromWire, type ServiceError } from "../../../runtime/errors/errors.ts";
+import { program } from "../../../runtime/program/program.ts";
 import { createLimiter } from "../../../runtime/scheduling/scheduling.ts";
 import type { Log } from "../../../runtime/telemetry/telemetry.ts";
 import type { AnswerOf, FromThread, InputOf, LexiconCall, ToThread } from "./calls.ts";
@@ -96,7 +98,7 @@ function startThread(log: Log): LexiconThread {
   let ended: ServiceError | undefined;
   const stopped = Promise.withResolvers<void>();
   let asked: PromiseWithResolvers<unknown> | undefined;
-  const worker = new Worker(new URL("./thread.ts", import.meta.url), { name: "matrixd-lexicon" });
+  const worker = new Worker(program("workers/matrixd/lexicon/thread.ts"), { name: "matrixd-lexicon" });
 
   worker.onmessage = ({ data }: MessageEvent<FromThread>) => {
     if (data.type === "stopped") {

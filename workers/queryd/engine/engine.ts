@@ -2,8 +2,10 @@
  * DuckDB for queries, in a pool of child processes: each query leases one. Which definitions of datasets a child has is
  * recorded here, so that only missing ones are sent to it.
  */
+
 import { type ChildPool, createChildPool, type Lease } from "../../../runtime/child/child.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
+import { program } from "../../../runtime/program/program.ts";
 import { type Clock, createShares } from "../../../runtime/scheduling/scheduling.ts";
 import type { Log, Metrics } from "../../../runtime/telemetry/telemetry.ts";
 import { CutShortError, EngineError } from "../errors/errors.ts";
@@ -157,7 +159,7 @@ function openPool(options: EnginesOptions): ChildPool<QueryEngine> {
   const { memoryBytes, tempBytes } = options;
   return createChildPool({
     contract: queryEngine,
-    entry: new URL("./main.ts", import.meta.url),
+    entry: program("workers/queryd/engine/main.ts"),
     init: { ...options.init, memoryLimit: `${memoryBytes}B`, maxTempBytes: tempBytes },
     scratch: options.scratch,
     readable: options.readable,

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ChildPool, createChildPool, type Lease } from "../../../runtime/child/child.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
+import { program } from "../../../runtime/program/program.ts";
 import type { Clock } from "../../../runtime/scheduling/scheduling.ts";
 import type { Log, Metrics } from "../../../runtime/telemetry/telemetry.ts";
 import { type EngineSpec, type FaissPlan, factoryFor, trainingRows } from "../engine/engine.ts";
@@ -96,7 +97,7 @@ function startPool({ trainingBytesMax, ...others }: TrainingOptions): Started {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), "lakehouse-faiss-")));
   const pool = createChildPool({
     contract: faissWork,
-    entry: new URL("./main.ts", import.meta.url),
+    entry: program("workers/vectord/faiss/main.ts"),
     init: {},
     scratch: folder,
     readable: [],

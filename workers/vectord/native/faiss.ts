@@ -1,9 +1,12 @@
 /** The only file that knows FAISS, through faiss-node; loaded when the first index needs it. */
+
 import { closeSync, openSync, readFileSync, readSync, rmSync, statSync, writeSync } from "node:fs";
 import { createRequire } from "node:module";
+import { join } from "node:path";
 import type { Index } from "faiss-node";
 import { storageError } from "../../../runtime/durable/durable.ts";
 import { fail } from "../../../runtime/errors/errors.ts";
+import { root } from "../../../runtime/program/program.ts";
 import { writeByMemory } from "../../../runtime/system/system.ts";
 import { type EngineSpec, norm } from "../engine/engine.ts";
 import { rowsToBlockEnd, type SharedRows } from "../rows/rows.ts";
@@ -17,7 +20,7 @@ const squaredL2 = 1;
 /** The binding is built by scripts/setup/setup.ts, and not on every machine. Throws `unavailable` that names the fix. */
 export function loadFaiss(): Faiss {
   try {
-    return createRequire(import.meta.url)("faiss-node") as Faiss;
+    return createRequire(join(root, "package.json"))("faiss-node") as Faiss;
   } catch (cause) {
     const fix =
       "install FAISS and a C++ compiler (Debian: apt-get install libfaiss-dev libopenblas-dev g++), then run: bun scripts/faiss/faiss.ts";

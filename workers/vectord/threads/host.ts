@@ -1,5 +1,7 @@
 /** One engine thread as the service's thread sees it: asks and answers, cancelling, its end. */
+
 import { fail, fromWire, type ServiceError } from "../../../runtime/errors/errors.ts";
+import { program } from "../../../runtime/program/program.ts";
 import type { Log } from "../../../runtime/telemetry/telemetry.ts";
 import type { Ask, FromThread, ToThread } from "./protocol.ts";
 
@@ -25,7 +27,7 @@ export function startEngineHost(
   threads: number,
   { log, ended }: { log: Log; ended: () => void },
 ): EngineHost {
-  const worker = new Worker(new URL("./thread.ts", import.meta.url), { name: "vectord-engine" });
+  const worker = new Worker(program("workers/vectord/threads/thread.ts"), { name: "vectord-engine" });
   /** Calls that are not answered yet. */
   const calls = new Map<number, PromiseWithResolvers<unknown>>();
   const listeners = new Map<number, EngineListener>();
